@@ -1,0 +1,45 @@
+# Two commands matter: `make demo` and `make test`. Each makes .venv first if it is not there.
+PYTHON ?= python3
+BIN := .venv/bin
+RUN := OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python
+
+.PHONY: help demo test test-slow test-refs lint format bench docs clean
+
+help:       ## what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
+
+demo: .venv/ready       ## train on real data, evaluate, simulate, write a report
+	$(BIN)/python -m examples.demo
+
+test: .venv/ready       ## every test that needs neither network, GPU nor other programs
+	$(RUN) -m pytest -n 2 --dist worksteal -m "not refs and not slow and not gpu and not network"
+
+test-slow: .venv/ready  ## physics that takes minutes
+	$(RUN) -m pytest -m slow
+
+test-refs: .venv/ready  ## against the reference numbers of other programs, in ATOMGRAPH_REFS
+	$(RUN) -m pytest -m refs -rs
+
+lint: .venv/ready       ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/ready     ## what lint would ask for
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/ready      ## speed against peers, one table each
+	for script in benchmarks/[a-z]*.py; do $(RUN) $$script; done
+
+docs: .venv/ready       ## build docs/_build/index.html
+	$(BIN)/python -m sphinx -b html -W --keep-going docs docs/_build
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -c constraints.txt "torch==$$(sed -n 's/^torch==//p' constraints.txt)"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,docs,tensorboard]"
+	touch $@
+
+clean:
+	rm -rf .venv build dist *.egg-info docs/_build runs

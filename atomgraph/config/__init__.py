@@ -1,0 +1,1 @@
+"""One YAML, one run: validated, resolved, carried out."""

@@ -1,0 +1,1 @@
+"""Reading, census, checks, statistics, splits, batches."""

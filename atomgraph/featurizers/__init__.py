@@ -1,0 +1,1 @@
+"""Featurizers: (graph, edges) -> h, the description of each atom."""

@@ -1,0 +1,1 @@
+"""Potential files: our own and other programs'."""

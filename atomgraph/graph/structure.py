@@ -1,0 +1,140 @@
+"""AtomicGraph: a structure as a PyG graph, with its labels and with masks that say which labels are real."""
+
+from __future__ import annotations
+
+import copy
+from typing import Self
+
+import ase
+import numpy as np
+import torch
+from ase.calculators.calculator import PropertyNotImplementedError
+from torch import Tensor
+from torch_geometric.data import Data
+
+from atomgraph.errors import GraphError
+from atomgraph.graph.neighbours import NeighbourList, matscipy_neighbours
+
+
+class AtomicGraph(Data):
+    r"""Atoms as nodes, pairs inside the cutoff as directed edges. Å and eV; real numbers are float64.
+
+    ===================  ====================  =======================================================================
+    field                shape                 meaning
+    ===================  ====================  =======================================================================
+    ``atomic_numbers``   (n_atoms,) int64      Z
+    ``pos``              (n_atoms, 3)          positions, Å
+    ``edge_index``       (2, n_edges) int64    row 0 the neighbour (sender), row 1 the centre (receiver), sorted by centre
+    ``cell_shift``       (n_edges, 3) int64    S in vector = pos[centre] − pos[neighbour] + S @ cell
+    ``cell``             (n_graphs, 3, 3)      cell vectors as rows, Å; zeros where there is none
+    ``pbc``              (n_graphs, 3) bool    which directions repeat
+    ``cutoff``           (n_graphs,)           every pair nearer than this is an edge, Å
+    ``head``             (n_graphs,) int64     which head's E0, scale and readout column the structure uses
+    ``weight``           (n_graphs,)           weight of the structure in a loss
+    ``energy``           (n_graphs,)           label, eV, total
+    ``energy_mask``      (n_graphs,) bool      True where ``energy`` is a label, False where it is a zero
+    ``forces``           (n_atoms, 3)          label, eV/Å
+    ``forces_mask``      (n_atoms,) bool       the same per atom
+    ``stress``           (n_graphs, 3, 3)      label, eV/Å³, positive in tension
+    ``stress_mask``      (n_graphs,) bool      the same
+    ===================  ====================  =======================================================================
+
+    Every field is always present, so structures with different labels batch together (``Batch.from_data_list``).
+    An atom's own images are edges; the atom itself is not.
+    """
+
+    @classmethod
+    def from_ase(cls, atoms: ase.Atoms, cutoff: float, *, neighbours: NeighbourList = matscipy_neighbours) -> Self:
+        """The graph of one structure, with the labels found on its calculator, in ``info`` and in ``arrays``.
+
+        cutoff: Å, positive.  neighbours: another neighbour list may stand in (see ``graph/neighbours.py``).
+        Raises GraphError for an empty structure, a cutoff that is not positive, or positions and cells that are not finite.
+        """
+        centre, neighbour, shift = neighbours(atoms, cutoff)
+        n_atoms = len(atoms)
+        graph = cls(
+            atomic_numbers=torch.as_tensor(atoms.numbers, dtype=torch.int64),
+            pos=torch.as_tensor(atoms.positions, dtype=torch.float64),
+            edge_index=torch.from_numpy(np.stack([neighbour, centre])),
+            cell_shift=torch.from_numpy(-shift),
+            cell=torch.as_tensor(atoms.cell.array, dtype=torch.float64)[None],
+            pbc=torch.as_tensor(atoms.pbc)[None],
+            cutoff=torch.tensor([cutoff], dtype=torch.float64),
+            head=torch.zeros(1, dtype=torch.int64),
+            weight=torch.ones(1, dtype=torch.float64),
+        )
+        labels = labels_of(atoms)
+        for name, shape in (("energy", (1,)), ("forces", (n_atoms, 3)), ("stress", (1, 3, 3))):
+            label, found = labels.get(name), name in labels
+            value = torch.zeros(shape, dtype=torch.float64)
+            if label is not None:
+                value = torch.as_tensor(label, dtype=torch.float64).reshape(shape).clone()
+            graph[name] = value
+            graph[f"{name}_mask"] = torch.full((n_atoms if name == "forces" else 1,), found)
+        return graph
+
+    @property
+    def n_atoms(self) -> int:
+        return int(self.pos.shape[0])
+
+    @property
+    def n_edges(self) -> int:
+        return int(self.edge_index.shape[1])
+
+    @property
+    def n_graphs(self) -> int:
+        return int(self.cell.shape[0])
+
+    @property
+    def graph_of_atom(self) -> Tensor:
+        """(n_atoms,) int64: the structure that each atom belongs to; zeros for a graph that is not a batch."""
+        batch = self._store.get("batch")
+        return batch if batch is not None else torch.zeros_like(self.atomic_numbers)
+
+    def shallow_copy(self) -> Self:
+        """Another graph with the same tensors; setting a field of the copy leaves this one as it is."""
+        return copy.copy(self)
+
+
+def labels_of(atoms: ase.Atoms) -> dict[str, np.ndarray]:
+    """Energy (), forces (n_atoms, 3), stress (3, 3) as far as the structure carries them, in its own units.
+
+    Looked for on a calculator that holds results for this very structure, then in ``info`` and ``arrays``, where
+    older ASE and other programs leave them. Raises GraphError where a label has a wrong shape or is not finite.
+    """
+    found: dict[str, np.ndarray] = {}
+    for name in ("energy", "forces", "stress"):
+        value = _from_calculator(atoms, name)
+        if value is None:
+            value = atoms.arrays.get(name) if name == "forces" else atoms.info.get(name)
+        if value is not None:
+            found[name] = checked_label(name, np.asarray(value, dtype=float), len(atoms))
+    return found
+
+
+def checked_label(name: str, value: np.ndarray, n_atoms: int) -> np.ndarray:
+    """The label in its full shape (Voigt stresses become 3×3), or a GraphError that says what it should have been."""
+    if name == "stress":
+        if value.shape == (6,):  # Voigt order xx, yy, zz, yz, xz, xy
+            value = value[[0, 5, 4, 5, 1, 3, 4, 3, 2]]
+        if value.size == 9:
+            value = value.reshape(3, 3)
+    wanted = {"energy": (), "forces": (n_atoms, 3), "stress": (3, 3)}[name]
+    if name == "energy" and value.size == 1:
+        value = value.reshape(())
+    if value.shape != wanted:
+        raise GraphError(f"{name} should have shape {wanted} for {n_atoms} atoms, but has {value.shape}")
+    if not np.isfinite(value).all():
+        raise GraphError(f"{name} holds NaN or infinite numbers; remove the label or the structure")
+    return value
+
+
+def _from_calculator(atoms: ase.Atoms, name: str) -> np.ndarray | None:
+    """A result that a calculator holds already; nothing is computed."""
+    calculator = atoms.calc
+    if calculator is None:
+        return None
+    try:
+        return calculator.get_property(name, atoms, allow_calculation=False)
+    except (PropertyNotImplementedError, NotImplementedError):
+        return None

@@ -1,0 +1,1 @@
+"""Layers: (h, graph, edges) -> h, messages between atoms."""

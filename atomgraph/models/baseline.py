@@ -1,0 +1,83 @@
+"""Baseline: what is known before anything is learned. E0 per element, scale, shift, and a repulsion at short range."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from atomgraph.errors import WiringError
+from atomgraph.graph.structure import AtomicGraph
+from atomgraph.nn.edges import Edges
+from atomgraph.nn.elements import checked_symbols
+from atomgraph.nn.part import Part
+
+
+class Baseline(Part):
+    r""":math:`E_i = E0_{head, z_i} + s_{head}\,\varepsilon_i + t_{head} + V^{rep}_i`.
+
+    elements: chemical symbols, in the model's order.  heads: their names.
+    repulsion: a part ``(graph, edges) -> (n_atoms,)`` in eV, such as ``atomgraph.nn.ZBL``, or None.
+    E0, scale and shift start at 0, 1 and 0 and are set from data (``set_e0``, ``set_scale``); they are not trained.
+    They stay float64 whatever the model's dtype, since E0 of thousands of eV would drown the rest in float32.
+    """
+
+    e0: Tensor
+    scale: Tensor
+    shift: Tensor
+    _always_double = ("e0", "scale", "shift")
+
+    def __init__(self, elements: Sequence[str], heads: Sequence[str] = ("default",), repulsion: Part | None = None):
+        super().__init__()
+        self.elements = checked_symbols(elements)
+        if not heads or len(set(heads)) != len(heads):
+            raise WiringError(f"heads should be a list of distinct names, but is {list(heads)}")
+        self.heads = list(heads)
+        self.repulsion: Any = repulsion
+        self.register_buffer("e0", torch.zeros(len(self.heads), len(self.elements), dtype=torch.float64))
+        self.register_buffer("scale", torch.ones(len(self.heads), dtype=torch.float64))
+        self.register_buffer("shift", torch.zeros(len(self.heads), dtype=torch.float64))
+
+    @property
+    def cutoff(self) -> float:
+        """Reach of the repulsion in Å; 0 without one."""
+        return 0.0 if self.repulsion is None else float(self.repulsion.cutoff)
+
+    def forward(self, local: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
+        """(n_atoms,) eV in float64 from local energies: (n_atoms, 1) for all heads, or (n_atoms, n_heads)."""
+        head = graph.head[graph.graph_of_atom]
+        epsilon = local[:, 0] if local.shape[1] == 1 else local.gather(1, head[:, None])[:, 0]
+        energy = self.e0[head, edges.element] + self.scale[head] * epsilon.to(self.e0.dtype) + self.shift[head]
+        if self.repulsion is not None:
+            energy = energy + self.repulsion(graph, edges.within(self.cutoff)).to(self.e0.dtype)
+        return energy
+
+    def set_e0(self, e0: Mapping[str, float], head: str | None = None) -> None:
+        """Set the energies of free atoms, eV, by chemical symbol; WiringError if an element of the model is missing."""
+        missing = [symbol for symbol in self.elements if symbol not in e0]
+        if missing:
+            raise WiringError(f"E0 is missing for {', '.join(missing)}; this model knows {', '.join(self.elements)}")
+        rows = slice(None) if head is None else self._row(head)
+        self.e0[rows] = torch.tensor(
+            [e0[symbol] for symbol in self.elements], dtype=torch.float64, device=self.e0.device
+        )
+
+    def set_scale(self, scale: float, shift: float = 0.0, head: str | None = None) -> None:
+        """Set scale (eV, not zero) and shift (eV) of what the branches give."""
+        rows = slice(None) if head is None else self._row(head)
+        self.scale[rows], self.shift[rows] = scale, shift
+
+    def _row(self, head: str) -> int:
+        if head not in self.heads:
+            raise WiringError(f"unknown head {head!r}; this model has {', '.join(self.heads)}")
+        return self.heads.index(head)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Move with the model, but keep the constants in float64."""
+        kept: dict[str, Any] = {name: getattr(self, name) for name in self._always_double}
+        super()._apply(fn, recurse)
+        for name, value in kept.items():
+            setattr(self, name, value.to(device=getattr(self, name).device))
+        return self

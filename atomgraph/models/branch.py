@@ -1,0 +1,118 @@
+"""Branch: a featurizer, layers and readouts inside one cutoff, with the joints checked when it is built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from e3nn import o3
+from torch import Tensor
+
+from atomgraph.errors import WiringError
+from atomgraph.graph.structure import AtomicGraph
+from atomgraph.nn.edges import Edges
+from atomgraph.nn.part import Part
+from atomgraph.nn.sisters import Calibrated, Featurizer, MessageLayer, Readout
+
+
+class Branch(Part):
+    r"""One road from edges to local energies, :math:`\varepsilon_i = \sum_t \mathcal R_t(h_i^{(t)})`.
+
+    h^{(0)} comes from the featurizer, h^{(t)} from layer t. With k readouts, they read the last k features in order
+    (MACE: one readout a layer; most others: one readout on the last features).
+
+    cutoff: Å; the branch sees only edges shorter than this.
+    Raises WiringError where features and parts do not fit, or a part reaches beyond the cutoff.
+    """
+
+    layers: Any  # ModuleList of MessageLayer
+    readouts: Any  # ModuleList of Readout
+
+    def __init__(
+        self,
+        cutoff: float,
+        featurizer: Featurizer,
+        layers: Sequence[MessageLayer] = (),
+        readouts: Sequence[Readout] = (),
+    ):
+        super().__init__()
+        if not cutoff > 0:
+            raise WiringError(f"cutoff must be positive, in Å, but is {cutoff}")
+        self.cutoff = float(cutoff)
+        self.featurizer = featurizer
+        self.layers = torch.nn.ModuleList(layers)
+        self.readouts = torch.nn.ModuleList(readouts)
+        self._check_wiring()
+
+    @property
+    def irreps_read(self) -> list[o3.Irreps]:
+        """The irreps of the features that the readouts read, in order."""
+        all_irreps = [o3.Irreps(self.featurizer.irreps_out), *(o3.Irreps(layer.irreps_out) for layer in self.layers)]
+        return all_irreps[-len(self.readouts) :]
+
+    def features(self, graph: AtomicGraph, edges: Edges) -> list[Tensor]:
+        """The features that the readouts read: (n_atoms, dim) each."""
+        h = self.featurizer(graph, edges)
+        all_features = [h]
+        for layer in self.layers:
+            h = layer(h, graph, edges)
+            all_features.append(h)
+        return all_features[-len(self.readouts) :]
+
+    def forward(self, graph: AtomicGraph, edges: Edges) -> Tensor:
+        """(n_atoms, n_outputs): the sum of the readouts, eV before scale and shift."""
+        features = self.features(graph, edges)
+        terms = [readout(h, graph, edges) for readout, h in zip(self.readouts, features, strict=True)]
+        return torch.stack(terms).sum(dim=0)
+
+    @torch.no_grad()
+    def calibrate(self, batches: Iterable[tuple[AtomicGraph, Edges]]) -> None:
+        """Show each part that wants it (``nn.Calibrated``) the features of the training data, first part first."""
+        batches = list(batches)
+        for depth, part in enumerate([*self.layers, *self.readouts]):
+            if not isinstance(part, Calibrated):
+                continue
+            reads_layer = depth if depth < len(self.layers) else depth - len(self.readouts) + 1
+            for graph, edges in batches:
+                h = self.featurizer(graph, edges)
+                for layer in list(self.layers)[:reads_layer]:
+                    h = layer(h, graph, edges)
+                part.observe(h, graph, edges)
+            part.settle()
+
+    def _check_wiring(self) -> None:
+        if not self.readouts:
+            raise WiringError("a branch needs at least one readout")
+        if len(self.readouts) > len(self.layers) + 1:
+            raise WiringError(
+                f"{len(self.readouts)} readouts for {len(self.layers)} layers; at most one for the featurizer and one a layer"
+            )
+        self._check_joint(self.featurizer, "featurizer", Featurizer)
+        before, given = "featurizer", o3.Irreps(self.featurizer.irreps_out)
+        for i, layer in enumerate(self.layers):
+            name = f"layers[{i}]"
+            self._check_joint(layer, name, MessageLayer)
+            _check_irreps(name, layer.irreps_in, before, given)
+            before, given = name, o3.Irreps(layer.irreps_out)
+        names = ["featurizer", *(f"layers[{i}]" for i in range(len(self.layers)))][-len(self.readouts) :]
+        for i, (readout, read_from, irreps) in enumerate(zip(self.readouts, names, self.irreps_read, strict=True)):
+            self._check_joint(readout, f"readouts[{i}]", Readout)
+            _check_irreps(f"readouts[{i}]", readout.irreps_in, read_from, irreps)
+        widths = {readout.n_outputs for readout in self.readouts}
+        if len(widths) > 1:
+            raise WiringError(f"readouts of one branch should give equally many numbers, but give {sorted(widths)}")
+
+    def _check_joint(self, part: torch.nn.Module, name: str, sister: type[Part]) -> None:
+        if not isinstance(part, sister):
+            raise WiringError(f"{name} should be a {sister.__name__}, but is a {type(part).__name__}")
+        reach = getattr(part, "cutoff", None)
+        if isinstance(reach, int | float) and reach > self.cutoff + 1e-12:
+            raise WiringError(f"{name} reaches {reach} Å, beyond the branch's cutoff of {self.cutoff} Å")
+
+
+def _check_irreps(name: str, wanted: o3.Irreps, giver: str, given: o3.Irreps) -> None:
+    if o3.Irreps(wanted).simplify() != o3.Irreps(given).simplify():
+        raise WiringError(
+            f"{name} expects features {o3.Irreps(wanted).simplify()}, but {giver} gives {o3.Irreps(given).simplify()}"
+        )

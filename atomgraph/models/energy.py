@@ -1,0 +1,102 @@
+"""EnergyModel: the one rule of composition. A sum of branches over a baseline, checked when it is built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from e3nn import o3
+from torch import Tensor
+
+from atomgraph.errors import GraphError, WiringError
+from atomgraph.graph.structure import AtomicGraph
+from atomgraph.models.baseline import Baseline
+from atomgraph.models.branch import Branch
+from atomgraph.nn.edges import Edges
+from atomgraph.nn.elements import ElementTable
+from atomgraph.nn.part import Part
+
+
+class EnergyModel(Part):
+    r"""Graph to local energies, :math:`E_i = \mathrm{baseline}(\sum_b \varepsilon_i^{(b)})`, (n_atoms,) in eV.
+
+    elements: chemical symbols.  branches: one or more, each with its own cutoff; graphs need the largest.
+    baseline: E0, scale, shift, repulsion, heads; by default E0 = 0, scale 1 and one head.
+    Raises WiringError where parts do not fit one another, or know other elements than the model.
+    """
+
+    branches: Any  # ModuleList of Branch
+
+    def __init__(self, elements: Sequence[str], branches: Branch | Sequence[Branch], baseline: Baseline | None = None):
+        super().__init__()
+        self.element_table = ElementTable(elements)
+        self.branches = torch.nn.ModuleList([branches] if isinstance(branches, Branch) else branches)
+        self.baseline = Baseline(elements) if baseline is None else baseline
+        if not self.branches:
+            raise WiringError("a model needs at least one branch")
+        for name, part in self.named_modules():
+            known = getattr(part, "elements", None)
+            if part is not self and isinstance(part, Part) and known is not None and list(known) != self.elements:
+                raise WiringError(f"{name} knows the elements {', '.join(known)}, the model {', '.join(self.elements)}")
+        for i, branch in enumerate(self.branches):
+            widths = {readout.n_outputs for readout in branch.readouts}
+            if not widths <= {1, len(self.heads)}:
+                raise WiringError(f"branches[{i}] gives {max(widths)} energies per atom for {len(self.heads)} heads")
+
+    @property
+    def elements(self) -> list[str]:
+        """Chemical symbols, in the order of the model's tables."""
+        return list(self.element_table.symbols)
+
+    @property
+    def heads(self) -> list[str]:
+        """Names of the heads."""
+        return list(self.baseline.heads)
+
+    @property
+    def cutoff(self) -> float:
+        """The largest cutoff of any branch or of the repulsion, Å; graphs need edges up to here."""
+        return max(self.baseline.cutoff, *(branch.cutoff for branch in self.branches), 0.0)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype that the branches compute in."""
+        numbers = [*self.branches.parameters(), *self.branches.buffers()]
+        return next((number.dtype for number in numbers if number.is_floating_point()), torch.float64)
+
+    @property
+    def irreps_read(self) -> list[o3.Irreps]:
+        """Irreps of ``features``."""
+        return [irreps for branch in self.branches for irreps in branch.irreps_read]
+
+    def edges(self, graph: AtomicGraph) -> Edges:
+        """The graph's edges as the branches read them; GraphError where the graph does not reach far enough."""
+        if bool((graph.cutoff < self.cutoff - 1e-9).any()):
+            raise GraphError(
+                f"the graph holds edges up to {graph.cutoff.min().item()} Å, the model needs {self.cutoff} Å; "
+                f"build it with AtomicGraph.from_ase(atoms, cutoff={self.cutoff})"
+            )
+        if bool((graph.head >= len(self.heads)).any()):
+            raise GraphError(
+                f"the graph asks for head {graph.head.max().item()}; this model has {', '.join(self.heads)}"
+            )
+        return Edges.of(graph, self.element_table, self.dtype)
+
+    def features(self, graph: AtomicGraph) -> list[Tensor]:
+        """What the readouts of all branches read: (n_atoms, dim) each."""
+        edges = self.edges(graph)
+        return [h for branch in self.branches for h in branch.features(graph, edges.within(branch.cutoff))]
+
+    def forward(self, graph: AtomicGraph) -> Tensor:
+        """(n_atoms,) local energies in eV, float64."""
+        edges = self.edges(graph)
+        local = sum(branch(graph, edges.within(branch.cutoff)) for branch in self.branches)
+        return self.baseline(local, graph, edges)
+
+    @torch.no_grad()
+    def calibrate(self, graphs: Iterable[AtomicGraph]) -> None:
+        """Set the constants that parts take from the training data (see ``nn.sisters.Calibrated``)."""
+        pairs = [(graph, self.edges(graph)) for graph in graphs]
+        for branch in self.branches:
+            branch.calibrate((graph, edges.within(branch.cutoff)) for graph, edges in pairs)

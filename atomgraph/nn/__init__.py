@@ -1,0 +1,1 @@
+"""What two or more of the three sisters (featurizers, layers, readouts) share."""

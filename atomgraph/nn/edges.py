@@ -1,0 +1,84 @@
+"""Edges: what every part reads of a graph's edges, made once for a forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from atomgraph.graph.geometry import edge_vectors
+from atomgraph.graph.structure import AtomicGraph
+from atomgraph.nn.elements import ElementTable
+
+
+@dataclass(frozen=True, eq=False)
+class Edges:
+    r"""The edges of a graph (or of a batch), in the dtype of the model that reads them.
+
+    vector: (n_edges, 3) in Å, from neighbour to centre.  length: (n_edges,) in Å.
+    centre, neighbour: (n_edges,) atom rows; edges are sorted by centre.
+    element: (n_atoms,) row of each atom's element in the model's table.  n_atoms, n_elements: their numbers.
+
+    Bases that two parts ask for are made once: ``edges.cached(key, make)``, the key naming function and parameters.
+    """
+
+    vector: Tensor
+    length: Tensor
+    centre: Tensor
+    neighbour: Tensor
+    element: Tensor
+    n_atoms: int
+    n_elements: int
+    _cache: dict[Hashable, Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, graph: AtomicGraph, elements: ElementTable, dtype: torch.dtype) -> Edges:
+        """The edges of a graph; GraphError names elements that the table lacks."""
+        vector = edge_vectors(graph).to(dtype)
+        neighbour, centre = graph.edge_index
+        return cls(
+            vector=vector,
+            length=torch.linalg.vector_norm(vector, dim=1),
+            centre=centre,
+            neighbour=neighbour,
+            element=elements(graph.atomic_numbers),
+            n_atoms=graph.n_atoms,
+            n_elements=len(elements),
+        )
+
+    @property
+    def n_edges(self) -> int:
+        return int(self.length.shape[0])
+
+    @property
+    def element_of_centre(self) -> Tensor:
+        """(n_edges,) element rows of the centres."""
+        return self.element[self.centre]
+
+    @property
+    def element_of_neighbour(self) -> Tensor:
+        """(n_edges,) element rows of the neighbours."""
+        return self.element[self.neighbour]
+
+    def within(self, cutoff: float) -> Edges:
+        """Only the edges shorter than the cutoff (Å); these same edges where all of them are."""
+        inside = self.length < cutoff
+        if bool(inside.all()):
+            return self
+        return Edges(
+            vector=self.vector[inside],
+            length=self.length[inside],
+            centre=self.centre[inside],
+            neighbour=self.neighbour[inside],
+            element=self.element,
+            n_atoms=self.n_atoms,
+            n_elements=self.n_elements,
+        )
+
+    def cached(self, key: Hashable, make: Callable[[], Tensor]) -> Tensor:
+        """The tensor that ``make`` gives, made at the first call with this key and kept for this forward pass."""
+        if key not in self._cache:
+            self._cache[key] = make()
+        return self._cache[key]

@@ -1,0 +1,1 @@
+"""Readouts: h -> one number (or several) per atom."""

@@ -1,0 +1,88 @@
+"""The house keeps its floors: nobody imports upward, sisters never import one another, no room is crowded."""
+
+import ast
+from pathlib import Path
+from statistics import median
+
+import pytest
+
+import atomgraph
+
+PACKAGE = Path(atomgraph.__file__).parent
+# Highest floor first; rooms on one floor do not import one another unless a pair is allowed below.
+FLOORS = [
+    {"cli"},
+    {"config"},
+    {"training", "fitting"},
+    {"analysis"},
+    {"calculators"},
+    {"potential"},
+    {"formats", "data"},
+    {"models"},
+    {"featurizers", "layers", "readouts"},
+    {"nn"},
+    {"graph"},
+    {"kernels"},
+    {"ops"},
+    {"errors", "units"},
+]
+FLOOR = {room: len(FLOORS) - level for level, rooms in enumerate(FLOORS) for room in rooms}
+ALLOWED_ON_ONE_FLOOR = {("units", "errors")}
+SKIPS_MODELS = {"data"}  # `data` uses `graph`, not `models`
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> set[str]:
+    """Rooms of atomgraph that a file imports, inside functions and under TYPE_CHECKING too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative imports hide the floor they lead to"
+            module = node.module or ""
+            modules = [f"{module}.{alias.name}" for alias in node.names] if module == "atomgraph" else [module]
+        else:
+            continue
+        found |= {module.split(".")[1] for module in modules if module.startswith("atomgraph.")}
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_nobody_imports_upward(path):
+    room = room_of(path)
+    if room == "__init__":
+        return
+    for other in imports(path) - {room}:
+        allowed = FLOOR[other] < FLOOR[room] or (room, other) in ALLOWED_ON_ONE_FLOOR
+        assert allowed and not (room in SKIPS_MODELS and other in {"models", "featurizers", "layers", "readouts"}), (
+            f"{path.relative_to(PACKAGE)} ({room}) imports {other}"
+        )
+
+
+def test_every_room_has_a_floor():
+    rooms = {room_of(path) for path in FILES} - {"__init__"}
+    assert rooms <= set(FLOOR), f"rooms without a floor: {rooms - set(FLOOR)}"
+
+
+def test_no_room_is_crowded():
+    lengths = {str(path.relative_to(PACKAGE)): len(path.read_text().splitlines()) for path in FILES}
+    crowded = {name: length for name, length in lengths.items() if length > 350}
+    assert not crowded, f"more than 350 lines; is there a second idea in them? {crowded}"
+    assert median(lengths.values()) <= 150
+
+
+def test_only_the_potential_differentiates_energies():
+    below = {"models", "featurizers", "layers", "readouts", "nn", "graph", "ops"}
+    assert not [str(p) for p in FILES if "autograd.grad(" in p.read_text() and room_of(p) in below]
+
+
+@pytest.mark.parametrize(
+    "forbidden", ["set_default_dtype", "weights_only=False", "manual_seed(", "import pickle", "torchvision"]
+)
+def test_forbidden_words_are_nowhere(forbidden):
+    assert not [str(p) for p in FILES if forbidden in p.read_text()]
