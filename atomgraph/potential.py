@@ -15,7 +15,9 @@ from atomgraph.ops.scatter import sum_to
 
 
 class Potential(torch.nn.Module):
-    r"""Wraps an energy model: :math:`E = \sum_i E_i`, :math:`F_i = -\partial E/\partial x_i`, :math:`\sigma = V^{-1}\,\partial E/\partial\varepsilon`.
+    r"""Wraps an energy model and gives the slopes of its sum.
+
+    :math:`E = \sum_i E_i`, :math:`F_i = -\partial E/\partial x_i`, :math:`\sigma = V^{-1}\,\partial E/\partial\varepsilon`.
 
     metadata: what is known about where the potential comes from (data, splits, metrics, versions); JSON values.
     In training mode the results keep their derivative graph, so that a loss on forces can be minimised; in evaluation
