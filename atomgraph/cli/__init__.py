@@ -1,1 +1,59 @@
-"""The command line: one short file a command."""
+"""The command line: one short file a command, imported when it is asked for, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import typer
+
+from atomgraph.cli.errors import exit_code_of
+from atomgraph.errors import ConfigError, nearest
+
+COMMANDS = {  # name: one line of help; the function of the same name lives in the file of the same name
+    "train": "Data to trained potential: a run folder with the model, its metrics and a report.",
+    "evaluate": "Error table per configuration type, parity plots, metrics.json.",
+    "predict": "Write energies, forces and stress into a copy of the structures.",
+    "info": "What a potential file says of itself.",
+    "verify": "The laws of nature on a model: pass or fail, with figures.",
+    "check": "The data doctor: census, duplicates, short contacts, force sums, outliers.",
+    "relax": "Relax positions, or positions and cell.",
+    "md": "Molecular dynamics: NVE or NVT.",
+}
+USAGE = """usage: atomgraph COMMAND [ARGUMENTS] [--debug]
+
+Graph neural networks for atomistic graphs: train, judge and use interatomic potentials.
+
+{commands}
+
+`atomgraph COMMAND --help` says more. Exit code 0: done; 1: done, and a check failed; 2: something to mend in the input.
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command and return its exit code: 0 done, 1 a check failed, 2 a user's error, 130 interrupted."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
+    try:
+        if not words or words[0] in {"--help", "-h", "help"}:
+            print(USAGE.format(commands="\n".join(f"  {name:<10}{line}" for name, line in COMMANDS.items())))
+            return 0 if words else 2
+        return _run(words[0], words[1:])
+    except BaseException as error:
+        return exit_code_of(error, debug=debug)
+
+
+def _run(name: str, arguments: list[str]) -> int:
+    if name not in COMMANDS:
+        raise ConfigError(f"no command {name!r}{nearest(name, COMMANDS)}")
+    function = getattr(importlib.import_module(f"atomgraph.cli.{name}"), name)
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    app.command()(function)
+    result = app(arguments, prog_name=f"atomgraph {name}", standalone_mode=False)
+    return result if isinstance(result, int) else 0
+
+
+def entry() -> None:
+    """The console script."""
+    sys.exit(main())

@@ -1,0 +1,37 @@
+"""What a user got wrong ends in one line on stderr and an exit code, not in a traceback."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+from atomgraph.errors import AtomgraphError, TrainingError
+
+
+def exit_code_of(error: BaseException, *, debug: bool = False) -> int:
+    """Say what went wrong, in one line (with the traceback under ``--debug``), and give the exit code."""
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
+    if type(error).__name__ == "Exit":  # typer's way to end a command
+        return int(getattr(error, "exit_code", 0))
+    if debug:
+        traceback.print_exception(error)
+    if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "Abort":
+        print(f"interrupted{': ' + str(error) if str(error) else ''}", file=sys.stderr)
+        return 130
+    if hasattr(error, "format_message"):  # typer's usage errors, whichever parser it carries
+        return _say(error.format_message())
+    if isinstance(error, AtomgraphError):
+        _say(str(error))
+        return 1 if isinstance(error, TrainingError) else 2
+    if isinstance(error, OSError) and error.strerror:
+        return _say(f"{error.strerror}{f': {error.filename}' if error.filename else ''}")
+    if not debug:
+        traceback.print_exception(error)
+    print("this is a defect of atomgraph, not of your input; please report it with the lines above", file=sys.stderr)
+    return 3
+
+
+def _say(message: str) -> int:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return 2
