@@ -1,0 +1,65 @@
+"""Multilayer perceptrons, one for all atoms or one for each element."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from atomgraph.errors import WiringError, nearest
+
+#: Activation functions with the gain that keeps the variance of normal inputs from layer to layer.
+ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], float]] = {
+    "silu": (torch.nn.functional.silu, 1.68),
+    "tanh": (torch.tanh, 1.59),
+    "softplus": (torch.nn.functional.softplus, 1.0),
+}
+
+
+class MLP(torch.nn.Module):
+    r""":math:`h^{(t+1)} = \sigma(h^{(t)} W^{(t)}_z + b^{(t)}_z)`, the last layer without :math:`\sigma`.
+
+    n_in, hidden, n_out: widths.  activation: ``silu``, ``tanh`` or ``softplus``, all of them smooth.
+    n_elements: how many sets of weights there are, z being a row of an element table.
+    ``weights[t]`` is (n_elements, width, next width), ``biases[t]`` (n_elements, next width).
+    Raises WiringError for a width below one or an unknown activation.
+    """
+
+    def __init__(
+        self, n_in: int, hidden: Sequence[int], n_out: int, activation: str = "silu", n_elements: int = 1
+    ) -> None:
+        super().__init__()
+        if activation not in ACTIVATIONS:
+            raise WiringError(f"unknown activation {activation!r}{nearest(str(activation), ACTIVATIONS)}")
+        widths = [n_in, *hidden, n_out]
+        if min(widths) < 1 or n_elements < 1:
+            raise WiringError(f"a multilayer perceptron needs widths of at least one, but has {widths}")
+        self.activation, gain = ACTIVATIONS[activation]
+        gains = [1.0] + [gain] * len(hidden)
+        self.weights = torch.nn.ParameterList(
+            torch.randn(n_elements, n_before, n_after) * (gain / n_before**0.5)
+            for gain, n_before, n_after in zip(gains, widths, widths[1:], strict=False)
+        )
+        self.biases = torch.nn.ParameterList(torch.zeros(n_elements, n_after) for n_after in widths[1:])
+
+    def forward(self, x: Tensor, element: Tensor | None = None) -> Tensor:
+        """(n_atoms, n_in) to (n_atoms, n_out).  element: (n_atoms,) rows of the weights; needed if there are several."""
+        networks = zip(
+            zip(*(weight.unbind(0) for weight in self.weights), strict=True),
+            zip(*(bias.unbind(0) for bias in self.biases), strict=True),
+            strict=True,
+        )  # unbound once: the derivatives of all elements come together again in one stack
+        if element is None or len(self.weights[0]) == 1:
+            return self._of_one_element(x, *next(networks))
+        order = torch.argsort(element, stable=True)
+        blocks = x.index_select(0, order).split(torch.bincount(element, minlength=len(self.weights[0])).tolist())
+        outputs = [
+            self._of_one_element(block, *network) for block, network in zip(blocks, networks, strict=True) if len(block)
+        ]
+        return torch.cat(outputs).index_select(0, torch.argsort(order))
+
+    def _of_one_element(self, x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> Tensor:
+        for depth, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+            x = torch.addmm(bias, x if depth == 0 else self.activation(x), weight)
+        return x

@@ -1,0 +1,41 @@
+"""Linear readout: an atom's energy is linear in its features."""
+
+from __future__ import annotations
+
+import torch
+from e3nn import o3
+from torch import Tensor
+
+from atomgraph.errors import WiringError
+from atomgraph.graph.structure import AtomicGraph
+from atomgraph.nn.edges import Edges
+from atomgraph.nn.scalars import as_irreps, scalar_columns
+from atomgraph.nn.sisters import Readout
+
+
+class Linear(Readout):
+    r""":math:`\varepsilon_i = \sum_k w_k h_{ik} (+ b)`, k running over the invariant (``0e``) columns of the features only.
+
+    irreps_in: irreps of the features, or their number where all are scalars.  n_outputs: columns of the result, one a head.
+    bias: adds b, an energy that an atom has without neighbours; E0 of the baseline holds it already.
+    ``weight`` is one tensor (n_scalars, n_outputs), so that it can be solved for in closed form.
+    Raises WiringError where the features hold no ``0e``.
+    """
+
+    def __init__(self, irreps_in: o3.Irreps | str | int, n_outputs: int = 1, bias: bool = False):
+        super().__init__()
+        self.irreps_in = as_irreps(irreps_in)
+        self.n_outputs = n_outputs
+        self._columns = scalar_columns(self.irreps_in)
+        if not self._columns or n_outputs < 1:
+            raise WiringError(
+                f"a linear readout of {n_outputs} outputs cannot read {self.irreps_in}: it needs 0e features"
+            )
+        self.weight = torch.nn.Parameter(torch.randn(len(self._columns), n_outputs) / len(self._columns) ** 0.5)
+        self.bias = torch.nn.Parameter(torch.zeros(n_outputs)) if bias else None
+
+    def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
+        """(n_atoms, irreps_in.dim) to (n_atoms, n_outputs)."""
+        scalars = h if len(self._columns) == h.shape[1] else h[:, self._columns]
+        local = scalars @ self.weight
+        return local if self.bias is None else local + self.bias

@@ -1,0 +1,43 @@
+"""One multilayer perceptron for each element: Behler and Parrinello's atomic networks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from atomgraph.graph.structure import AtomicGraph
+from atomgraph.nn.edges import Edges
+from atomgraph.nn.elements import checked_symbols
+from atomgraph.nn.mlp import MLP
+from atomgraph.nn.scalars import as_irreps
+from atomgraph.nn.sisters import Readout
+
+
+class PerElementMLP(Readout):
+    r""":math:`\varepsilon_i = \mathrm{MLP}_{z_i}(h_i)`: atoms of one element share weights, elements share none.
+
+    elements: chemical symbols, in the model's order.  n_features: scalar features per atom.
+    hidden: widths of the hidden layers.  activation: ``silu``, ``tanh`` or ``softplus``.
+    n_outputs: columns of the result, one a head.
+    Raises WiringError for an unknown activation or a width below one.
+    Source: Behler and Parrinello, Phys. Rev. Lett. 98, 146401 (2007).
+    """
+
+    def __init__(
+        self,
+        elements: Sequence[str],
+        n_features: int,
+        hidden: Sequence[int] = (32, 32),
+        activation: str = "silu",
+        n_outputs: int = 1,
+    ):
+        super().__init__()
+        self.elements = checked_symbols(elements)
+        self.irreps_in = as_irreps(n_features)
+        self.n_outputs = n_outputs
+        self.mlp = MLP(n_features, hidden, n_outputs, activation, n_elements=len(self.elements))
+
+    def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
+        """(n_atoms, n_features) to (n_atoms, n_outputs)."""
+        return self.mlp(h, edges.element)

@@ -1,0 +1,32 @@
+"""Atoms of one element share a network, elements share none."""
+
+from types import SimpleNamespace
+
+import torch
+
+from atomgraph.nn.part import build, specification
+from atomgraph.readouts import MLP, PerElementMLP
+
+
+def test_weights_of_one_element_do_not_move_atoms_of_another():
+    readout = PerElementMLP(["H", "O"], n_features=3, hidden=(4,), n_outputs=2).double()
+    h, edges = torch.randn(4, 3, dtype=torch.float64), SimpleNamespace(element=torch.tensor([0, 1, 1, 0]))
+    before = readout(h, None, edges)
+    assert before.shape == (4, 2)
+    with torch.no_grad():
+        for parameter in readout.parameters():
+            parameter[1] += 0.3
+    moved = (readout(h, None, edges) != before).all(dim=1)
+    assert moved.tolist() == [False, True, True, False]
+
+
+def test_one_network_for_all_does_not_ask_for_elements():
+    assert MLP(3, hidden=(4,), n_outputs=2)(torch.randn(5, 3), None, None).shape == (5, 2)
+
+
+def test_are_built_again_from_their_specifications():
+    for readout in (PerElementMLP(["H", "O"], 3, hidden=(4,), activation="tanh"), MLP(3, hidden=(4, 5))):
+        spec = specification(readout)
+        again = build(spec)
+        assert specification(again) == spec
+        again.load_state_dict(readout.state_dict())
