@@ -1,0 +1,118 @@
+"""Envelopes that fade a neighbour out at the cutoff: 1 at the centre, 0 at the cutoff and beyond.
+
+All are written on a clamped distance, so value, slope and curvature are finite at every length, r = 0 and beyond the
+cutoff included, and exactly zero outside. (A ``torch.where`` around a singular branch would give NaN slopes.)
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from atomgraph.errors import WiringError
+
+_FARTHEST = 1.0 - 5e-4  # exp(1 − 1/(1 − x²)) is 0 in float64 from here on, and so are its slopes
+_TANH_OF_ONE_CUBED = math.tanh(1.0) ** 3
+
+
+def cosine_cutoff(length: Tensor, cutoff: float, inner: float = 0.0) -> Tensor:
+    r"""Half a wave: :math:`f(r) = \tfrac12 (1 + \cos \pi x)`, :math:`x = (r - r_{in}) / (r_c - r_{in})`, and 1 inside.
+
+    length: (n_edges,) in Å.  cutoff, inner: :math:`r_c, r_{in}` in Å.  Returns (n_edges,) in [0, 1].
+    Its curvature jumps at the cutoff. Raises WiringError unless 0 ≤ inner < cutoff.
+    Source: Behler and Parrinello, Phys. Rev. Lett. 98, 146401 (2007).
+    """
+    return 0.5 * (1.0 + torch.cos(math.pi * _fraction(length, cutoff, inner)))
+
+
+def polynomial_cutoff(length: Tensor, cutoff: float, p: float = 6) -> Tensor:
+    r"""Polynomial with two vanishing derivatives at the cutoff, the envelope of DimeNet, NequIP and MACE.
+
+    .. math:: f_p(u) = 1 - \tfrac{(p+1)(p+2)}2 u^p + p(p+2)\, u^{p+1} - \tfrac{p(p+1)}2 u^{p+2}, \quad u = r / r_c
+
+    length: (n_edges,) in Å.  cutoff: Å.  p: at least 2; the larger, the later it falls.  Returns (n_edges,) in [0, 1].
+    Raises WiringError if the cutoff is not positive or p < 2.
+    Source: Gasteiger, Groß and Günnemann, ICLR 2020 (DimeNet).
+    """
+    if not p >= 2:
+        raise WiringError(f"the polynomial cutoff needs p of at least 2, but p is {p}")
+    u = _fraction(length, cutoff, 0.0)
+    tail = 0.5 * (p + 1) * (p + 2) - u * (p * (p + 2) - u * (0.5 * p * (p + 1)))
+    return 1.0 - u**p * tail
+
+
+def tanh_cubed_cutoff(length: Tensor, cutoff: float, *, normalised: bool = False) -> Tensor:
+    r""":math:`f(r) = \tanh^3(1 - r/r_c)`, with two vanishing derivatives at the cutoff; f(0) = 0.4418.
+
+    length: (n_edges,) in Å.  cutoff: Å.  normalised: divide by :math:`\tanh^3 1`, so that f(0) = 1.
+    Returns (n_edges,). Raises WiringError if the cutoff is not positive.
+    Source: Behler, J. Chem. Phys. 134, 074106 (2011).
+    """
+    wave = torch.tanh(1.0 - _fraction(length, cutoff, 0.0))
+    cubed = wave * wave * wave
+    return cubed / _TANH_OF_ONE_CUBED if normalised else cubed
+
+
+def exponential_cutoff(length: Tensor, cutoff: float, inner: float = 0.0) -> Tensor:
+    r"""Smooth to every order: :math:`f(r) = \exp(1 - 1/(1 - x^2))`, :math:`x = (r - r_{in}) / (r_c - r_{in})`.
+
+    length: (n_edges,) in Å.  cutoff, inner: Å.  Returns (n_edges,) in [0, 1].
+    Raises WiringError unless 0 ≤ inner < cutoff.  Source: n2p2, ``CutoffFunction::CT_EXP``.
+    """
+    x = _fraction(length, cutoff, inner).clamp(max=_FARTHEST)
+    return torch.exp(1.0 - 1.0 / (1.0 - x * x))
+
+
+def smoothstep_cutoff(length: Tensor, cutoff: float, order: int = 2, inner: float = 0.0) -> Tensor:
+    r"""The lowest polynomial from 1 to 0 with ``order`` flat derivatives at both ends, :math:`x = (r - r_{in}) / (r_c - r_{in})`.
+
+    .. math:: 1 - 3x^2 + 2x^3;\quad 1 - 10x^3 + 15x^4 - 6x^5;\quad 1 - 35x^4 + 84x^5 - 70x^6 + 20x^7;\quad
+              1 - 126x^5 + 420x^6 - 540x^7 + 315x^8 - 70x^9
+
+    length: (n_edges,) in Å.  cutoff, inner: Å.  order: 1, 2, 3 or 4.  Returns (n_edges,) in [0, 1].
+    Raises WiringError for another order, or unless 0 ≤ inner < cutoff.  Source: n2p2, ``CutoffFunction::CT_POLY1`` to ``4``.
+    """
+    x = _fraction(length, cutoff, inner)
+    if order == 1:
+        return 1.0 - x**2 * (3.0 - 2.0 * x)
+    if order == 2:
+        return 1.0 - x**3 * (10.0 - x * (15.0 - 6.0 * x))
+    if order == 3:
+        return 1.0 - x**4 * (35.0 - x * (84.0 - x * (70.0 - 20.0 * x)))
+    if order == 4:
+        return 1.0 - x**5 * (126.0 - x * (420.0 - x * (540.0 - x * (315.0 - 70.0 * x))))
+    raise WiringError(f"the smoothstep cutoff has the orders 1, 2, 3 and 4, but {order!r} was asked for")
+
+
+def n2p2_cutoff(kind: int, length: Tensor, cutoff: float, inner: float = 0.0) -> Tensor:
+    r"""The cutoff functions of n2p2 by their number (``cutoff_type KIND ALPHA``, inner = ALPHA · cutoff).
+
+    0 hard, 1 cosine, 2 tanh³, 3 tanh³ normalised, 4 exponential, 5 to 8 polynomials of order 1 to 4.
+    The tanh forms have no inner part and ignore it. The hard one has no slope and breaks forces at the cutoff.
+    length: (n_edges,) in Å.  cutoff, inner: Å.  Returns (n_edges,).  Raises WiringError for another number.
+    Source: n2p2, ``CutoffFunction``.
+    """
+    if kind == 0:
+        return (length < cutoff).to(length.dtype)
+    if kind == 1:
+        return cosine_cutoff(length, cutoff, inner)
+    if kind in (2, 3):
+        return tanh_cubed_cutoff(length, cutoff, normalised=kind == 3)
+    if kind == 4:
+        return exponential_cutoff(length, cutoff, inner)
+    if kind in (5, 6, 7, 8):
+        return smoothstep_cutoff(length, cutoff, kind - 4, inner)
+    raise WiringError(f"n2p2 numbers its cutoff functions 0 to 8, but {kind!r} was asked for")
+
+
+def _fraction(length: Tensor, cutoff: float, inner: float) -> Tensor:
+    """(r − inner) / (cutoff − inner) between 0 and 1."""
+    if not cutoff > 0:
+        raise WiringError(f"cutoff must be positive, in Å, but is {cutoff}")
+    if not 0 <= inner < cutoff:
+        raise WiringError(f"the flat inner part must end before the cutoff of {cutoff} Å, but ends at {inner} Å")
+    if inner == 0.0:
+        return (length / cutoff).clamp(max=1.0)
+    return ((length - inner) / (cutoff - inner)).clamp(0.0, 1.0)
