@@ -29,7 +29,7 @@ class AtomicGraph(Data):
     ``cell``             (n_graphs, 3, 3)      cell vectors as rows, Å; zeros where there is none
     ``pbc``              (n_graphs, 3) bool    which directions repeat
     ``cutoff``           (n_graphs,)           every pair nearer than this is an edge, Å
-    ``head``             (n_graphs,) int64     which head's E0, scale and readout column the structure uses
+    ``head``             (n_graphs,) int64     which head's E0, scale and readout column the structure uses; −1: not chosen
     ``weight``           (n_graphs,)           weight of the structure in a loss
     ``energy``           (n_graphs,)           label, eV, total
     ``energy_mask``      (n_graphs,) bool      True where ``energy`` is a label, False where it is a zero
@@ -39,6 +39,7 @@ class AtomicGraph(Data):
     ``stress_mask``      (n_graphs,) bool      the same
     ===================  ====================  =======================================================================
 
+    A head that is not chosen is the model's only one, or the one that the potential was told to use (``Potential.head``).
     Every field is always present, so structures with different labels batch together (``Batch.from_data_list``).
     An atom's own images are edges; the atom itself is not.
     """
@@ -60,7 +61,7 @@ class AtomicGraph(Data):
             cell=torch.as_tensor(atoms.cell.array, dtype=torch.float64)[None],
             pbc=torch.as_tensor(atoms.pbc)[None],
             cutoff=torch.tensor([cutoff], dtype=torch.float64),
-            head=torch.zeros(1, dtype=torch.int64),
+            head=torch.full((1,), -1, dtype=torch.int64),
             weight=torch.ones(1, dtype=torch.float64),
         )
         labels = labels_of(atoms)

@@ -81,6 +81,11 @@ class EnergyModel(Part):
             raise GraphError(
                 f"the graph asks for head {graph.head.max().item()}; this model has {', '.join(self.heads)}"
             )
+        if len(self.heads) > 1 and bool((graph.head < 0).any()):
+            raise GraphError(
+                f"this model has the heads {', '.join(self.heads)} and the graph chooses none; "
+                f"load the potential with head={self.heads[0]!r}, or set potential.head"
+            )
         return Edges.of(graph, self.element_table, self.dtype)
 
     def features(self, graph: AtomicGraph) -> list[Tensor]:
