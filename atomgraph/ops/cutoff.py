@@ -66,11 +66,12 @@ def exponential_cutoff(length: Tensor, cutoff: float, inner: float = 0.0) -> Ten
 
 
 def smoothstep_cutoff(length: Tensor, cutoff: float, order: int = 2, inner: float = 0.0) -> Tensor:
-    r"""The lowest polynomial from 1 to 0 with ``order`` flat derivatives at both ends, :math:`x = (r - r_{in}) / (r_c - r_{in})`.
+    r"""The lowest polynomial from 1 to 0 with ``order`` flat derivatives at both ends.
 
     .. math:: 1 - 3x^2 + 2x^3;\quad 1 - 10x^3 + 15x^4 - 6x^5;\quad 1 - 35x^4 + 84x^5 - 70x^6 + 20x^7;\quad
               1 - 126x^5 + 420x^6 - 540x^7 + 315x^8 - 70x^9
 
+    with :math:`x = (r - r_{in}) / (r_c - r_{in})`.
     length: (n_edges,) in Å.  cutoff, inner: Å.  order: 1, 2, 3 or 4.  Returns (n_edges,) in [0, 1].
     Raises WiringError for another order, or unless 0 ≤ inner < cutoff.  Source: n2p2, ``CutoffFunction::CT_POLY1`` to ``4``.
     """

@@ -1,0 +1,46 @@
+"""Real spherical harmonics in one named convention: e3nn's."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import torch
+from e3nn import o3
+from torch import Tensor
+
+from atomgraph.errors import WiringError, nearest
+
+_HIGHEST = 12  # what e3nn has formulas for
+_NORMALIZATIONS = ("component", "integral", "norm")
+
+
+def spherical_harmonics(l_max: int, vector: Tensor, normalization: str = "component") -> Tensor:
+    r"""Real spherical harmonics :math:`Y_{lm}(\hat r)` of the directions of vectors, e3nn's convention.
+
+    Columns are l = 0, 1 … l_max, within l: m = −l … l; the column of (l, m) is :math:`l^2 + l + m`. The polar axis is y:
+    :math:`Y_{1m} \propto (x, y, z)`, and :math:`Y(x, y, z) = Y^{std}(z, x, y)` for the usual real harmonics about z.
+    No Condon-Shortley sign. Parity :math:`(-1)^l`; together they are ``o3.Irreps.spherical_harmonics(l_max)``.
+
+    normalization: ``component``: :math:`\sum_m Y_{lm}^2 = 2l+1` (the house's, and MACE's);
+    ``integral``: :math:`\int Y_{lm}^2\, d\Omega = 1`;  ``norm``: :math:`\sum_m Y_{lm}^2 = 1`.
+    vector: (n_edges, 3), any length.  Returns (n_edges, (l_max + 1)²).
+    A zero vector has no direction: its :math:`l > 0` columns, and all its slopes, are 0.
+    Raises WiringError unless 0 ≤ l_max ≤ 12 and the normalization is one of the three.
+    Source: Geiger and Smidt, arXiv:2207.09453 (e3nn).
+    """
+    harmonics = _harmonics(l_max, normalization)
+    square = vector.square().sum(dim=1, keepdim=True)
+    nowhere = square == 0
+    length = torch.where(nowhere, 1.0, square).sqrt()
+    return harmonics(torch.where(nowhere, 0.0, vector / length))
+
+
+@cache
+def _harmonics(l_max: int, normalization: str) -> o3.SphericalHarmonics:
+    if not 0 <= l_max <= _HIGHEST:
+        raise WiringError(f"l_max should be between 0 and {_HIGHEST}, but is {l_max}")
+    if normalization not in _NORMALIZATIONS:
+        raise WiringError(
+            f"unknown normalization {normalization!r} of spherical harmonics{nearest(normalization, _NORMALIZATIONS)}"
+        )
+    return o3.SphericalHarmonics(list(range(l_max + 1)), normalize=False, normalization=normalization)
