@@ -6,7 +6,8 @@ slope of their sum.
 
 from atomgraph import featurizers, layers, models, readouts
 from atomgraph.graph import AtomicGraph
+from atomgraph.loading import load
 from atomgraph.potential import Potential
 
-__all__ = ["AtomicGraph", "Potential", "featurizers", "layers", "models", "readouts"]
+__all__ = ["AtomicGraph", "Potential", "featurizers", "layers", "load", "models", "readouts"]
 __version__ = "0.1.0"

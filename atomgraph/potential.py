@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
+import ase
+import numpy as np
 import torch
 from e3nn import o3
 from torch import Tensor
 
+from atomgraph.errors import GraphError
+from atomgraph.formats import native
+from atomgraph.formats.versions import now, versions
 from atomgraph.graph.geometry import strained, volume
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.models.energy import EnergyModel
 from atomgraph.ops.scatter import sum_to
+
+EDGE_BUDGET = 100_000
 
 
 class Potential(torch.nn.Module):
@@ -28,6 +37,7 @@ class Potential(torch.nn.Module):
         super().__init__()
         self.model = model
         self.metadata: dict[str, Any] = dict(metadata or {})
+        self._head: str | None = None
 
     @property
     def cutoff(self) -> float:
@@ -44,6 +54,22 @@ class Potential(torch.nn.Module):
         """Names of the heads, one or more."""
         return self.model.heads
 
+    @property
+    def head(self) -> str | None:
+        """The head that graphs get which choose none; None where there are several and none was chosen."""
+        return self.heads[0] if self._head is None and len(self.heads) == 1 else self._head
+
+    @head.setter
+    def head(self, name: str | None) -> None:
+        if name is not None and name not in self.heads:
+            raise GraphError(f"unknown head {name!r}; this potential has {', '.join(self.heads)}")
+        self._head = name
+
+    @property
+    def device(self) -> torch.device:
+        """Where its numbers are."""
+        return self.model.baseline.e0.device
+
     def forward(self, graph: AtomicGraph, *, forces: bool = True, stress: bool = True) -> dict[str, Tensor]:
         """Energies and their slopes, in the dtype of the graph's positions.
 
@@ -52,6 +78,7 @@ class Potential(torch.nn.Module):
         Raises GraphError for unknown elements or a graph whose cutoff is too small.
         """
         wanted = forces or stress
+        graph = self._with_head(graph)
         with torch.set_grad_enabled(wanted or (self.training and torch.is_grad_enabled())):
             pos = graph.pos.detach().requires_grad_(wanted)
             strain = pos.new_zeros(graph.n_graphs, 3, 3).requires_grad_(wanted)
@@ -66,6 +93,14 @@ class Potential(torch.nn.Module):
                     result["stress"] = by_strain / volume(graph)[:, None, None]
         return result if self.training else {name: value.detach() for name, value in result.items()}
 
+    def _with_head(self, graph: AtomicGraph) -> AtomicGraph:
+        """The graph with the potential's head where it chooses none itself; the caller's graph stays as it is."""
+        if self.head is None or not bool((graph.head < 0).any()):
+            return graph
+        chosen = graph.shallow_copy()
+        chosen.head = torch.where(graph.head < 0, self.heads.index(self.head), graph.head)
+        return chosen
+
     def _slopes(self, energy: Tensor, pos: Tensor, strain: Tensor) -> tuple[Tensor, Tensor]:
         if not energy.requires_grad:  # no edge, and nothing learned
             return torch.zeros_like(pos), torch.zeros_like(strain)
@@ -77,12 +112,68 @@ class Potential(torch.nn.Module):
     def descriptors(self, graph: AtomicGraph, *, invariants_only: bool = False) -> Tensor:
         """What the readouts read, concatenated: (n_atoms, n_features); with ``invariants_only`` its ``0e`` columns."""
         with torch.set_grad_enabled(self.training):
-            features = self.model.features(graph)
+            features = self.model.features(self._with_head(graph))
         if invariants_only:
             features = [
                 h[:, _scalar_columns(irreps)] for h, irreps in zip(features, self.model.irreps_read, strict=True)
             ]
         return torch.cat(features, dim=1)
+
+    def predict(self, structures: Sequence[ase.Atoms], *, stress: bool = True) -> list[dict[str, Any]]:
+        """Energies, forces and stress of many structures, molecules and crystals mixed; one dict each, in order.
+
+        ``energy`` a float (eV), ``node_energy`` (n_atoms,), ``forces`` (n_atoms, 3) eV/Å, ``stress`` (3, 3) eV/Å³ (NaN
+        without volume) as float64 arrays. Labels that the structures carry are not looked at.
+        Raises GraphError, with the structure's index, for unknown elements and structures that make no graph.
+        """
+        return list(self.predictions(structures, stress=stress))
+
+    def predictions(
+        self, structures: Sequence[ase.Atoms], *, stress: bool = True, edge_budget: int = EDGE_BUDGET
+    ) -> Iterator[dict[str, Any]]:
+        """``predict`` as a generator: a result as soon as its batch is done, never more than one batch in memory.
+
+        edge_budget: edges in a batch, at most; one structure with more is a batch by itself.
+        """
+        from atomgraph.data.loading import budget_batches
+
+        known = set(self.elements)
+        for index, atoms in enumerate(structures):  # before anything is computed
+            if not known.issuperset(atoms.symbols):
+                self._graph(index, atoms)
+        graphs = (self._graph(index, atoms) for index, atoms in enumerate(structures))
+        for batch in budget_batches(graphs, edge_budget):
+            yield from self._split(batch, stress)
+
+    def _graph(self, index: int, atoms: ase.Atoms) -> AtomicGraph:
+        """The graph without the labels of a structure that the model knows, or a GraphError with its index."""
+        bare = ase.Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+        try:
+            self.model.element_table(torch.as_tensor(atoms.numbers, device=self.device))
+            return AtomicGraph.from_ase(bare, self.cutoff)
+        except GraphError as error:
+            raise GraphError(f"structure {index} ({atoms.get_chemical_formula()}): {error}") from error
+
+    def _split(self, batch: AtomicGraph, stress: bool) -> Iterator[dict[str, Any]]:
+        training = self.training
+        try:
+            result = self.eval()(batch.to(self.device), stress=stress)
+        finally:
+            self.train(training)
+        arrays = {name: value.to("cpu", torch.float64).numpy() for name, value in result.items()}
+        ends = np.cumsum(np.bincount(batch.graph_of_atom.cpu(), minlength=batch.n_graphs))[:-1]
+        for name in arrays.keys() & {"node_energy", "forces"}:
+            arrays[name] = np.split(arrays[name], ends)
+        for i in range(batch.n_graphs):
+            yield {name: float(rows[i]) if name == "energy" else rows[i] for name, rows in arrays.items()}
+
+    def save(self, path: str | Path) -> None:
+        """Write one ``.safetensors`` file with everything that ``atomgraph.load`` needs; there whole or not at all.
+
+        The metadata gets the time and the versions of the libraries where it does not say them yet.
+        Raises FormatError where the file cannot be written, or a part is of a class that could not be found again.
+        """
+        native.write(path, self.model, {"created": now(), "versions": versions()} | self.metadata)
 
 
 def _scalar_columns(irreps: o3.Irreps) -> list[int]:

@@ -16,6 +16,7 @@ FLOORS = [
     {"training", "fitting"},
     {"analysis"},
     {"calculators"},
+    {"loading"},
     {"potential"},
     {"formats", "data"},
     {"models"},

@@ -1,1 +1,51 @@
-"""Potential files: our own and other programs'."""
+"""Files of potentials, recognised by what is in them. A new format is one file here and one line in ``READERS``.
+
+A reader is a module with ``recognises(path, start) -> bool`` (start: the first 4096 bytes, empty for a folder) and
+``read(path, said) -> (model, metadata)``, said being what the user says of the file (``formats.said``).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from atomgraph.errors import FormatError
+from atomgraph.formats import native
+from atomgraph.formats.foreign import description
+from atomgraph.formats.said import Said
+from atomgraph.models.energy import EnergyModel
+
+READERS: tuple[Any, ...] = (native,)
+IN_RUN_FOLDER = "model.safetensors"
+
+
+def read(path: str | Path, said: Said | None = None) -> tuple[EnergyModel, dict[str, Any]]:
+    """The model in a potential's file, or in a run folder, and what the file says of itself.
+
+    Raises FormatError for what is absent, unreadable, corrupt, or of a format that is not read.
+    """
+    path = find(path)
+    start = first_bytes(path)
+    for reader in READERS:
+        if reader.recognises(path, start):
+            return reader.read(path, said or Said())
+    raise FormatError(f"{path} {description(path, start)}")
+
+
+def find(path: str | Path) -> Path:
+    """The file that a path means: itself, or the potential of a run folder. FormatError if there is none."""
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise FormatError(f"no potential at {path}")
+    return path / IN_RUN_FOLDER if (path / IN_RUN_FOLDER).is_file() else path
+
+
+def first_bytes(path: Path) -> bytes:
+    """What a reader needs to see to know its own: the first 4096 bytes; none of a folder."""
+    if path.is_dir():
+        return b""
+    try:
+        with path.open("rb") as file:
+            return file.read(4096)
+    except OSError as error:
+        raise FormatError(f"cannot read {path}: {error.strerror or error}") from error

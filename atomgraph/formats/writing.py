@@ -1,0 +1,53 @@
+"""Files that are there whole or not at all: written beside their place, flushed to disk, then renamed onto it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from atomgraph.errors import FormatError
+
+
+def write_whole(path: str | Path, write: Callable[[Path], object]) -> Path:
+    """Let ``write`` fill a temporary file in the same folder, then put it in the place of ``path`` in one step.
+
+    Whatever goes wrong, an older file at ``path`` stays as it was and no temporary file is left.
+    Raises FormatError, in one line, where the folder is absent or unwritable or the disk is full.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise FormatError(f"cannot write {path}: a folder of this name exists")
+    scratch = None
+    try:
+        number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+        os.close(number)
+        scratch = Path(name)
+        write(scratch)
+        with scratch.open("rb+") as file:
+            os.fsync(file.fileno())
+        scratch.chmod(0o666 & ~_umask())
+        scratch.replace(path)
+    except OSError as error:
+        raise FormatError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        if scratch is not None:
+            scratch.unlink(missing_ok=True)
+    return path
+
+
+def write_bytes(path: str | Path, content: bytes) -> Path:
+    """``write_whole`` for content that is at hand."""
+    return write_whole(path, lambda scratch: scratch.write_bytes(content))
+
+
+def write_text(path: str | Path, content: str) -> Path:
+    """``write_whole`` for text, in UTF-8."""
+    return write_bytes(path, content.encode())
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

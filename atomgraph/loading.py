@@ -1,0 +1,55 @@
+"""load: any potential's file to a Potential that is ready to be used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+
+from atomgraph import formats
+from atomgraph.errors import ConfigError, FormatError, nearest
+from atomgraph.formats.said import Said
+from atomgraph.potential import Potential
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+def load(
+    path: str | Path,
+    *,
+    device: str | torch.device = "cpu",
+    dtype: str | torch.dtype | None = None,
+    head: str | None = None,
+    elements: Sequence[str] | None = None,
+    units: Mapping[str, str] | str | None = None,
+) -> Potential:
+    """The potential in a file or a run folder, recognised by content; nothing in it is executed.
+
+    dtype: of the model's numbers; the file's own if None.  head: which one to use where there are several; with None
+    all are kept and evaluating a structure that does not choose one is an error.  elements (chemical symbols) and units
+    (``"eV/Å"``): needed where the file does not say, refused where they contradict it.
+    Parts of your own are found once their module is imported.
+    Raises FormatError for a file that cannot be read, ConfigError for a device, dtype or head that does not exist.
+    """
+    model, metadata = formats.read(path, Said.of(elements, units))
+    potential = Potential(model, metadata).eval()
+    if dtype is not None:
+        potential.to(as_dtype(dtype))
+    try:
+        potential.to(torch.device(device))
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"device {str(device)!r} cannot be used: {str(error).splitlines()[0]}") from error
+    if head is not None and head not in potential.heads:
+        raise FormatError(f"{path} has no head {head!r}; it has {', '.join(potential.heads)}")
+    potential.head = head
+    return potential
+
+
+def as_dtype(dtype: str | torch.dtype) -> torch.dtype:
+    """float32 or float64 from its name; ConfigError for anything else."""
+    if isinstance(dtype, torch.dtype):
+        return dtype
+    if dtype not in DTYPES:
+        raise ConfigError(f"unknown dtype {dtype!r}{nearest(dtype, DTYPES)}")
+    return DTYPES[dtype]
