@@ -1,1 +1,7 @@
 """Featurizers: (graph, edges) -> h, the description of each atom."""
+
+from atomgraph.featurizers.concatenation import Concatenation
+from atomgraph.featurizers.element import ElementEmbedding
+from atomgraph.featurizers.radial_density import RadialDensity
+
+__all__ = ["Concatenation", "ElementEmbedding", "RadialDensity"]

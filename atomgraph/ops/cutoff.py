@@ -7,6 +7,7 @@ cutoff included, and exactly zero outside. (A ``torch.where`` around a singular 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -106,6 +107,14 @@ def n2p2_cutoff(kind: int, length: Tensor, cutoff: float, inner: float = 0.0) ->
     if kind in (5, 6, 7, 8):
         return smoothstep_cutoff(length, cutoff, kind - 4, inner)
     raise WiringError(f"n2p2 numbers its cutoff functions 0 to 8, but {kind!r} was asked for")
+
+
+ENVELOPES: dict[str, Callable[[Tensor, float], Tensor]] = {  # (length, cutoff) -> (n_edges,), by the names of arguments
+    "polynomial": polynomial_cutoff,
+    "cosine": cosine_cutoff,
+    "tanh_cubed": tanh_cubed_cutoff,
+    "exponential": exponential_cutoff,
+}
 
 
 def _fraction(length: Tensor, cutoff: float, inner: float) -> Tensor:

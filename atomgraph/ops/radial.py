@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -53,6 +54,13 @@ def chebyshev(length: Tensor, n_radial: int, cutoff: float, *, start: float = 0.
     while len(terms) < n_radial:
         terms.append(2.0 * x * terms[-1] - terms[-2])
     return torch.stack(terms[:n_radial], dim=1)
+
+
+BASES: dict[str, Callable[[Tensor, int, float], Tensor]] = {  # (length, n_radial, cutoff) -> (n_edges, n_radial)
+    "bessel": bessel,
+    "gaussian": gaussian,
+    "chebyshev": chebyshev,
+}
 
 
 def _check(n_radial: int, cutoff: float, start: float = 0.0) -> None:

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from e3nn import o3
+from laws import turned
 from refs import reference
 from torch.autograd import gradcheck, gradgradcheck
 
@@ -38,11 +39,11 @@ def test_length_of_the_vector_is_not_seen(vectors):
 
 
 def test_rotation_and_reflection_act_as_their_irreps_say(vectors):
-    irreps = o3.Irreps.spherical_harmonics(4)
     turn = o3.angles_to_matrix(*torch.tensor([[0.3], [1.1], [-2.0]], dtype=torch.float64))[0]
+    h = spherical_harmonics(4, vectors)
     for matrix in (turn, -turn):
-        turned = spherical_harmonics(4, vectors @ matrix.T)
-        torch.testing.assert_close(turned, spherical_harmonics(4, vectors) @ irreps.D_from_matrix(matrix).T)
+        expected = turned(h, o3.Irreps.spherical_harmonics(4), matrix)
+        torch.testing.assert_close(spherical_harmonics(4, vectors @ matrix.T), expected, atol=1e-12, rtol=0)
 
 
 def test_slopes_are_those_of_the_value(vectors):

@@ -1,0 +1,42 @@
+"""Concatenation: several descriptions of an atom, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from e3nn import o3
+from torch import Tensor
+
+from atomgraph.errors import WiringError
+from atomgraph.graph.structure import AtomicGraph
+from atomgraph.nn.edges import Edges
+from atomgraph.nn.sisters import Featurizer
+
+
+class Concatenation(Featurizer):
+    r"""Featurizers side by side, :math:`h_i = h_i^{(1)} \oplus h_i^{(2)} \oplus \dots`, each with a reach of its own.
+
+    featurizers: one or more.  h is (n_atoms, sum of their widths); ``irreps_out`` is the sum of theirs, in order.
+    Raises WiringError if there is none, or a part is no featurizer.
+    """
+
+    featurizers: Any  # ModuleList of Featurizer
+
+    def __init__(self, featurizers: Sequence[Featurizer]):
+        super().__init__()
+        if not featurizers:
+            raise WiringError("a concatenation needs at least one featurizer")
+        for i, featurizer in enumerate(featurizers):
+            if not isinstance(featurizer, Featurizer):
+                raise WiringError(f"featurizers[{i}] should be a Featurizer, but is a {type(featurizer).__name__}")
+        self.featurizers = torch.nn.ModuleList(featurizers)
+        self.irreps_out = sum((o3.Irreps(featurizer.irreps_out) for featurizer in featurizers), o3.Irreps())
+        reaches: list[Any] = [featurizer.cutoff for featurizer in featurizers if hasattr(featurizer, "cutoff")]
+        if reaches:
+            self.cutoff = float(max(reaches))
+
+    def forward(self, graph: AtomicGraph, edges: Edges) -> Tensor:
+        """(n_atoms, irreps_out.dim)."""
+        return torch.cat([featurizer(graph, edges) for featurizer in self.featurizers], dim=1)

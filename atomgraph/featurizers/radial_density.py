@@ -1,0 +1,64 @@
+"""Radial density: how many atoms of each element lie how far away."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from e3nn import o3
+from torch import Tensor
+
+from atomgraph.errors import WiringError, nearest
+from atomgraph.graph.structure import AtomicGraph
+from atomgraph.nn.edges import Edges
+from atomgraph.nn.elements import checked_symbols
+from atomgraph.nn.sisters import Featurizer
+from atomgraph.ops.cutoff import ENVELOPES
+from atomgraph.ops.radial import BASES
+from atomgraph.ops.scatter import sum_to
+
+
+class RadialDensity(Featurizer):
+    r"""The neighbours of each element on radial functions, beside the atom's own element.
+
+    .. math:: h_{i,(e,n)} = \sum_j [z_j = e]\, f(r_{ij})\, R_n(r_{ij}), \qquad h_{i,e} = [z_i = e]
+
+    Columns: element by element, within an element n = 1 … n_radial; then one column an element that is 1 for the atom's own
+    (without it, layers could not tell a carbon from an oxygen in equal surroundings). An atom alone has only that column.
+
+    elements: chemical symbols.  cutoff: Å.  n_radial: radial functions for each element.
+    basis: ``bessel``, ``gaussian`` or ``chebyshev``.  envelope f: ``polynomial``, ``cosine``, ``tanh_cubed``, ``exponential``.
+    h is (n_atoms, n_elements · (n_radial + 1)), invariant scalars.
+    Raises WiringError for unknown names or symbols, or a cutoff or n_radial that is not positive.
+    """
+
+    def __init__(
+        self,
+        elements: Sequence[str],
+        cutoff: float,
+        n_radial: int = 8,
+        basis: str = "bessel",
+        envelope: str = "polynomial",
+    ):
+        super().__init__()
+        if basis not in BASES:
+            raise WiringError(f"unknown radial basis {basis!r}{nearest(str(basis), BASES)}")
+        if envelope not in ENVELOPES:
+            raise WiringError(f"unknown envelope {envelope!r}{nearest(str(envelope), ENVELOPES)}")
+        if not cutoff > 0 or n_radial < 1:
+            raise WiringError(f"cutoff and n_radial must be positive, but are {cutoff} Å and {n_radial}")
+        self.elements = checked_symbols(elements)
+        self.cutoff, self.n_radial, self.basis, self.envelope = float(cutoff), n_radial, basis, envelope
+        self.irreps_out = o3.Irreps(f"{len(self.elements) * (n_radial + 1)}x0e")
+
+    def forward(self, graph: AtomicGraph, edges: Edges) -> Tensor:
+        """(n_atoms, n_elements · (n_radial + 1))."""
+        basis, envelope, cutoff = BASES[self.basis], ENVELOPES[self.envelope], self.cutoff
+        weight = edges.cached(("envelope", self.envelope, cutoff), lambda: envelope(edges.length, cutoff))
+        radial = edges.cached(
+            (self.basis, self.n_radial, cutoff), lambda: basis(edges.length, self.n_radial, cutoff)
+        )  # (n_edges, n_radial)
+        row = edges.centre * edges.n_elements + edges.element_of_neighbour
+        density = sum_to(weight[:, None] * radial, row, edges.n_atoms * edges.n_elements)
+        own = torch.nn.functional.one_hot(edges.element, edges.n_elements)
+        return torch.cat([density.reshape(edges.n_atoms, -1), own.to(density.dtype)], dim=1)
