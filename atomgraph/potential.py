@@ -90,7 +90,9 @@ class Potential(torch.nn.Module):
                 if forces:
                     result["forces"] = -by_pos
                 if stress:
-                    result["stress"] = by_strain / volume(graph)[:, None, None]
+                    size = volume(graph)[:, None, None]
+                    has_volume = size.isfinite()  # dividing by NaN would carry it into the weights' gradients
+                    result["stress"] = torch.where(has_volume, by_strain / size.where(has_volume, 1.0), torch.nan)
         return result if self.training else {name: value.detach() for name, value in result.items()}
 
     def _with_head(self, graph: AtomicGraph) -> AtomicGraph:
