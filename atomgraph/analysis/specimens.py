@@ -9,6 +9,8 @@ import ase
 import numpy as np
 from ase.data import atomic_numbers, covalent_radii
 
+_LEAST = 0.8  # Å: smaller atoms are packed as if they had this radius
+
 
 def molecule(elements: Sequence[str], n_atoms: int = 7, seed: int = 0) -> ase.Atoms:
     """A crooked molecule: every atom a bond away from an earlier one, in a random direction, none too near to another.
@@ -33,7 +35,7 @@ def crystal(elements: Sequence[str], seed: int = 1) -> ase.Atoms:
     """Four atoms near the sites of a face-centred cube, in a strained triclinic cell; periodic everywhere."""
     rng = np.random.default_rng(seed)
     symbols = list(islice(cycle(elements), 4))
-    distance = 2.2 * max(_radius(symbol) for symbol in symbols)
+    distance = 2.2 * max(_LEAST, *(_radius(symbol) for symbol in symbols))
     sites = np.array([[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
     cell = np.eye(3) * distance * 2**0.5 @ (np.eye(3) + 0.08 * rng.standard_normal((3, 3)))
     positions = sites @ cell + 0.05 * distance * rng.standard_normal((4, 3))
@@ -52,7 +54,7 @@ def wire(elements: Sequence[str], seed: int = 3) -> ase.Atoms:
     """Two atoms that repeat along a short crooked vector only; the other cell vectors are zero. Atoms see their own images."""
     rng = np.random.default_rng(seed)
     symbols = list(islice(cycle(elements), 2))
-    distance = 2.2 * max(_radius(symbol) for symbol in symbols)
+    distance = 2.2 * max(_LEAST, *(_radius(symbol) for symbol in symbols))
     positions = np.array([[0.0, 0.0, 0.0], [0.5, 0.8, 0.0]]) * distance + 0.05 * rng.standard_normal((2, 3))
     cell = np.zeros((3, 3))
     cell[0] = distance * np.array([1.05, 0.1, -0.15])

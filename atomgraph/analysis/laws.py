@@ -1,0 +1,57 @@
+"""The laws of nature on a potential, each with a figure, a tolerance and a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import ase
+
+from atomgraph.analysis.laws_contract import caller_keeps_the_graph, float32_is_near, local_energies_add_up
+from atomgraph.analysis.laws_reach import (
+    atoms_alone_are_at_rest,
+    crystals_of_one_element_are_seen,
+    smooth_at_the_cutoff,
+)
+from atomgraph.analysis.laws_slopes import forces_are_slopes, stress_is_slope, stress_is_symmetric
+from atomgraph.analysis.laws_symmetry import (
+    batching,
+    extensivity,
+    net_force,
+    net_torque,
+    order_of_atoms,
+    rotation_and_reflection,
+    translation,
+)
+from atomgraph.analysis.trial import Law, Trial
+from atomgraph.potential import Potential
+
+#: Every law that needs no dynamics, in the order in which a table shows them.
+LAWS: tuple[Callable[[Trial], Law], ...] = (
+    forces_are_slopes,
+    stress_is_slope,
+    stress_is_symmetric,
+    net_force,
+    net_torque,
+    rotation_and_reflection,
+    translation,
+    order_of_atoms,
+    batching,
+    extensivity,
+    local_energies_add_up,
+    smooth_at_the_cutoff,
+    atoms_alone_are_at_rest,
+    crystals_of_one_element_are_seen,
+    caller_keeps_the_graph,
+    float32_is_near,
+)
+
+
+def laws(potential: Potential, structures: Mapping[str, ase.Atoms] | None = None) -> Iterator[Law]:
+    """Try every law, one after the other.
+
+    structures: by name; without any, a molecule, a crystal, a slab and a wire made of the potential's elements.
+    Tolerances follow from the dtype that the model computes in (``analysis/trial.py``).
+    """
+    trial = Trial(potential, structures)
+    for one in LAWS:
+        yield one(trial)

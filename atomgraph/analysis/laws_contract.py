@@ -1,0 +1,51 @@
+"""Laws of manners: what a potential may not do to its caller, and how much float32 costs."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import numpy as np
+import torch
+
+from atomgraph.analysis.trial import Law, Trial, law, relative
+
+
+def caller_keeps_the_graph(trial: Trial) -> Law:
+    """The caller's graph keeps its tensors, dtypes and gradients; results are float64 and hold on to nothing."""
+    figures = {}
+    for name, atoms in trial.structures.items():
+        graph = trial.graph(atoms).to(trial.potential.device)
+        before = {key: value.clone() for key, value in graph.to_dict().items()}
+        training = trial.potential.training
+        results = trial.potential.eval()(graph)
+        trial.potential.train(training)
+        changed = [
+            key
+            for key, value in before.items()
+            if graph[key].dtype != value.dtype
+            or not torch.equal(graph[key], value)
+            or graph[key].requires_grad
+            or graph[key].grad is not None
+        ]
+        held = [key for key, value in results.items() if value.requires_grad or value.dtype != graph.pos.dtype]
+        figures[name] = float(len(changed) + len(held) + len(set(graph.keys()) ^ set(before)))
+    return law("the caller's graph is left alone", figures, 0.0, "fields")
+
+
+def float32_is_near(trial: Trial) -> Law:
+    """Forces of the potential in float32, relative to the largest in its own dtype."""
+    single = Trial(deepcopy(trial.potential).float(), trial.structures)
+    figures = {
+        name: relative(single.result(atoms)["forces"], trial.result(atoms)["forces"], floor=1.0)
+        for name, atoms in trial.structures.items()
+    }
+    return law("float32 is near", figures, 1e-3, "relative")
+
+
+def local_energies_add_up(trial: Trial) -> Law:
+    r""":math:`E = \sum_i E_i`."""
+    figures = {}
+    for name, atoms in trial.structures.items():
+        result = trial.result(atoms)
+        figures[name] = relative(result["node_energy"].sum(), np.asarray(result["energy"]), floor=1.0)
+    return law("local energies add up", figures, 1e-12, "relative")

@@ -1,0 +1,60 @@
+"""Laws of reach: atoms come and go across the cutoff unnoticed, an atom alone is at rest, and no crystal is invisible."""
+
+from __future__ import annotations
+
+import ase
+import numpy as np
+
+from atomgraph.analysis.specimens import atom, crossing, crystal
+from atomgraph.analysis.trial import Law, Trial, law, scale_of
+
+
+def smooth_at_the_cutoff(trial: Trial) -> Law:
+    """Energy and forces just inside and just outside each cutoff: an atom beside others, a last neighbour, an own image.
+
+    From four equally spaced points, so that what changes smoothly cancels up to its square and only a jump is left.
+    """
+    step, figures = trial.tolerances.crossing, {}
+    for cutoff in trial.cutoffs:
+        for kind in ("beside others", "last neighbour", "own image"):
+            results = trial.results([_at(trial, kind, cutoff + k * step) for k in (-3, -1, 1, 3)])
+            jumps = [
+                float(np.abs(jump([result[name] for result in results])).max(initial=0.0)) / scale_of(results[0])
+                for name in ("energy", "forces")
+            ]
+            figures[f"{kind} at {cutoff:g} Å"] = max(jumps)
+    return law("smooth at the cutoff", figures, trial.tolerances.jump, "eV, eV/Å")
+
+
+def atoms_alone_are_at_rest(trial: Trial) -> Law:
+    """Finite energy and no force on an atom alone, for each element, and for two beyond the cutoff."""
+    alone = {symbol: atom(symbol) for symbol in trial.elements}
+    pair = atom(trial.elements[0]) + atom(trial.elements[-1])
+    pair.positions[1] += 1.5 * trial.potential.cutoff
+    figures = {}
+    for name, atoms in {**alone, "two far apart": pair}.items():
+        result = trial.result(atoms)
+        finite = np.isfinite(result["energy"])
+        figures[name] = float(np.abs(result["forces"]).max()) if finite else float("nan")
+    return law("an atom alone is at rest", figures, 0.0, "eV/Å")
+
+
+def crystals_of_one_element_are_seen(trial: Trial) -> Law:
+    """A rattled crystal of one element has forces: features that are the same on all atoms would give none."""
+    figures = {symbol: float(np.abs(trial.result(crystal([symbol]))["forces"]).max()) for symbol in trial.elements}
+    blind = min(figures, key=lambda symbol: np.nan_to_num(figures[symbol], nan=-1.0))
+    least = trial.tolerances.slope
+    passed = bool(figures[blind] >= least)
+    return Law("crystals of one element feel forces", figures[blind], least, "eV/Å", passed, blind, "≥")
+
+
+def jump(values: list[np.ndarray]) -> np.ndarray:
+    """What is discontinuous between the two inner of four equally spaced points."""
+    first, second, third, fourth = values
+    return (3 * (third - second) - (fourth - first)) / 2
+
+
+def _at(trial: Trial, kind: str, distance: float) -> ase.Atoms:
+    if kind == "own image":
+        return ase.Atoms(trial.elements[:1], cell=[distance, 0, 0], pbc=[True, False, False])
+    return crossing(trial.elements, distance, outward=kind == "last neighbour")

@@ -1,0 +1,137 @@
+"""Trial: a potential before the laws, the structures it is tried on, and what may be asked of its precision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import ase
+import numpy as np
+import torch
+from torch_geometric.data import Batch
+
+from atomgraph.analysis.specimens import specimens
+from atomgraph.graph import AtomicGraph
+from atomgraph.potential import Potential
+
+_EDGES_AT_ONCE = 50_000
+
+
+@dataclass(frozen=True)
+class Law:
+    """One law on one potential: the worst figure found, what it may be, and where it was found.
+
+    ``relation`` is ``≤`` for a figure that should be small, ``≥`` for one that should not vanish.
+    """
+
+    name: str
+    figure: float
+    tolerance: float
+    unit: str
+    passed: bool
+    detail: str = ""
+    relation: str = "≤"
+
+
+@dataclass(frozen=True)
+class Tolerances:
+    """What the arithmetic of a dtype allows. Slopes, jumps and sums scale with the largest force, if that is above 1 eV/Å."""
+
+    slope: float  # eV/Å (or eV/Å³): forces and stress against central differences
+    symmetry: float  # relative: rotation, translation, order, batching, supercells
+    jump: float  # eV, eV/Å: between just inside and just outside the cutoff
+    sum: float  # eV/Å: net force; eV: net torque
+    displacement: float  # Å: step of the central differences
+    strain: float  # step of the strains
+    crossing: float  # Å: how near to the cutoff a crossing atom is taken
+
+
+#: float32 has seven digits: energies of some eV are known to 1e-6, their differences over 0.01 Å to 1e-3 eV/Å.
+TOLERANCES = {
+    torch.float64: Tolerances(1e-7, 1e-10, 1e-6, 1e-9, 1e-4, 5e-6, 1e-6),
+    torch.float32: Tolerances(1e-2, 1e-3, 5e-3, 1e-4, 1e-2, 5e-3, 1e-3),
+}
+
+
+class Trial:
+    """A potential in evaluation, the structures, and one way to ask for results.
+
+    structures: by name; without any, small specimens of the potential's own elements.
+    """
+
+    def __init__(self, potential: Potential, structures: Mapping[str, ase.Atoms] | None = None):
+        self.potential = potential
+        self.structures = dict(structures) if structures else specimens(potential.elements)
+        self.tolerances = TOLERANCES.get(potential.model.dtype, TOLERANCES[torch.float32])
+
+    @property
+    def elements(self) -> list[str]:
+        return self.potential.elements
+
+    @property
+    def cutoffs(self) -> list[float]:
+        """Every distance (Å) at which some part of the model stops to see."""
+        found = [getattr(module, "cutoff", None) for module in self.potential.model.modules()]
+        return sorted({float(cutoff) for cutoff in found if isinstance(cutoff, int | float) and cutoff > 0})
+
+    def graph(self, atoms: ase.Atoms) -> AtomicGraph:
+        """The structure as this potential reads it."""
+        return AtomicGraph.from_ase(atoms, self.potential.cutoff)
+
+    def results(self, structures: Sequence[ase.Atoms], *, slopes: bool = True) -> list[dict[str, np.ndarray]]:
+        """``energy``, ``node_energy`` and, with slopes, ``forces`` and ``stress`` of each structure, in order."""
+        results: list[dict[str, np.ndarray]] = []
+        for graphs in _portions(self.graph(atoms) for atoms in structures):
+            results += self._of_batch(graphs, slopes)
+        return results
+
+    def result(self, atoms: ase.Atoms) -> dict[str, np.ndarray]:
+        """The same for one structure alone."""
+        return self._of_batch([self.graph(atoms)], True)[0]
+
+    def _of_batch(self, graphs: list[AtomicGraph], slopes: bool) -> list[dict[str, np.ndarray]]:
+        batch = (graphs[0] if len(graphs) == 1 else Batch.from_data_list(graphs)).to(self.potential.device)
+        training = self.potential.training
+        try:
+            found = self.potential.eval()(batch, forces=slopes, stress=slopes)
+        finally:
+            self.potential.train(training)
+        arrays = {name: value.cpu().numpy() for name, value in found.items()}
+        ends = np.cumsum([graph.n_atoms for graph in graphs])[:-1]
+        pieces = {
+            name: np.split(array, ends) if name in {"forces", "node_energy"} else list(array)
+            for name, array in arrays.items()
+            if name in {"energy", "node_energy", "forces", "stress"}
+        }
+        return [{name: pieces[name][i] for name in pieces} for i in range(len(graphs))]
+
+
+def law(name: str, figures: Mapping[str, float], tolerance: float, unit: str) -> Law:
+    """The verdict over figures by structure: the worst of them must stay within the tolerance; NaN never does."""
+    if not figures:
+        return Law(name, 0.0, tolerance, unit, True, "nothing to try it on")
+    worst = max(figures, key=lambda key: np.inf if np.isnan(figures[key]) else figures[key])
+    return Law(name, figures[worst], tolerance, unit, bool(figures[worst] <= tolerance), worst)
+
+
+def relative(value: np.ndarray, wanted: np.ndarray, floor: float = 1e-3) -> float:
+    """Largest difference over the largest wanted number (or over a floor, where all are small)."""
+    return float(np.abs(value - wanted).max(initial=0.0) / max(floor, np.abs(wanted).max(initial=0.0)))
+
+
+def scale_of(result: Mapping[str, np.ndarray]) -> float:
+    """Largest force in eV/Å, at least 1: what absolute tolerances are multiplied with."""
+    return float(max(1.0, np.abs(result["forces"]).max(initial=0.0)))
+
+
+def _portions(graphs: Iterable[AtomicGraph]) -> Iterable[list[AtomicGraph]]:
+    portion: list[AtomicGraph] = []
+    n_edges = 0
+    for graph in graphs:
+        if portion and n_edges + graph.n_edges > _EDGES_AT_ONCE:
+            yield portion
+            portion, n_edges = [], 0
+        portion.append(graph)
+        n_edges += graph.n_edges
+    if portion:
+        yield portion
