@@ -1,1 +1,23 @@
 """Layers: (h, graph, edges) -> h, messages between atoms."""
+
+from atomgraph.layers.adjacency import Adjacency, Envelope, Shells
+from atomgraph.layers.atom_wise import AtomWise
+from atomgraph.layers.graph_convolution import GraphConvolution
+from atomgraph.layers.laplacian_convolution import LaplacianConvolution
+from atomgraph.layers.layer_norm import LayerNorm
+from atomgraph.layers.polynomial_filter import PolynomialFilter
+from atomgraph.layers.residual import Residual
+from atomgraph.layers.standardize import Standardize
+
+__all__ = [
+    "Adjacency",
+    "AtomWise",
+    "Envelope",
+    "GraphConvolution",
+    "LaplacianConvolution",
+    "LayerNorm",
+    "PolynomialFilter",
+    "Residual",
+    "Shells",
+    "Standardize",
+]

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from atomgraph.errors import WiringError, nearest
-
-#: Activation functions with the gain that keeps the variance of normal inputs from layer to layer.
-ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], float]] = {
-    "silu": (torch.nn.functional.silu, 1.68),
-    "tanh": (torch.tanh, 1.59),
-    "softplus": (torch.nn.functional.softplus, 1.0),
-}
+from atomgraph.errors import WiringError
+from atomgraph.nn.activation import ACTIVATIONS, activation_of
 
 
 class MLP(torch.nn.Module):
@@ -30,12 +24,11 @@ class MLP(torch.nn.Module):
         self, n_in: int, hidden: Sequence[int], n_out: int, activation: str = "silu", n_elements: int = 1
     ) -> None:
         super().__init__()
-        if activation not in ACTIVATIONS:
-            raise WiringError(f"unknown activation {activation!r}{nearest(str(activation), ACTIVATIONS)}")
         widths = [n_in, *hidden, n_out]
         if min(widths) < 1 or n_elements < 1:
             raise WiringError(f"a multilayer perceptron needs widths of at least one, but has {widths}")
-        self.activation, gain = ACTIVATIONS[activation]
+        self.activation = activation_of(activation)
+        gain = ACTIVATIONS[activation][1]
         gains = [1.0] + [gain] * len(hidden)
         self.weights = torch.nn.ParameterList(
             torch.randn(n_elements, n_before, n_after) * (gain / n_before**0.5)

@@ -1,0 +1,52 @@
+"""Graph convolution: an atom's own features, and the mean of its neighbours'."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from atomgraph.graph.structure import AtomicGraph
+from atomgraph.layers.adjacency import Adjacency, adjacency_for
+from atomgraph.nn.activation import activation_of
+from atomgraph.nn.edges import Edges
+from atomgraph.nn.scalars import as_irreps
+from atomgraph.nn.sisters import MessageLayer
+from atomgraph.ops.laplacian import check_laplacian, mean_of_neighbours
+
+
+class GraphConvolution(MessageLayer):
+    r""":math:`h'_i = \sigma(\bar h_i W + h_i B + b)`, :math:`\bar h_i = \sum_j w_{ij} h_j / (1 + \sum_j w_{ij})`.
+
+    channels_in, channels_out: scalars per atom before and after.  cutoff: Å.
+    normalisation: what the sum is divided by (``ops/laplacian.py``); ``smooth`` is the one for energies.
+    activation: σ, one of ``silu``, ``tanh``, ``softplus``, ``identity``.  bias: b, zero at first.
+    adjacency: weights of the edges; by default the envelope f(r).
+    ``mean`` is W and ``own`` B, both (channels_in, channels_out).  Raises WiringError for what does not fit.
+    Source: Daigavane et al., Distill (2021), 10.23915/distill.00032; Hamilton, Ying and Leskovec, NeurIPS 2017.
+    """
+
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        cutoff: float,
+        normalisation: str = "smooth",
+        activation: str = "silu",
+        bias: bool = True,
+        adjacency: Adjacency | None = None,
+    ):
+        super().__init__()
+        self.irreps_in, self.irreps_out, self.cutoff = as_irreps(channels_in), as_irreps(channels_out), float(cutoff)
+        check_laplacian("random_walk", normalisation)
+        self.normalisation = normalisation
+        self.activation = activation_of(activation)
+        self.adjacency = adjacency_for(channels_in, cutoff, adjacency)
+        self.mean = torch.nn.Parameter(torch.randn(channels_in, channels_out) / (2 * channels_in) ** 0.5)
+        self.own = torch.nn.Parameter(torch.randn(channels_in, channels_out) / (2 * channels_in) ** 0.5)
+        self.bias = torch.nn.Parameter(torch.zeros(channels_out)) if bias else None
+
+    def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
+        """(n_atoms, channels_in) to (n_atoms, channels_out)."""
+        average = mean_of_neighbours(h, self.adjacency(edges), edges.centre, edges.neighbour, self.normalisation)
+        combined = average @ self.mean + h @ self.own
+        return self.activation(combined if self.bias is None else combined + self.bias)

@@ -1,0 +1,54 @@
+"""Laplacian convolution: an atom's own features, and how they differ from its neighbours'."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from atomgraph.graph.structure import AtomicGraph
+from atomgraph.layers.adjacency import Adjacency, adjacency_for
+from atomgraph.nn.activation import activation_of
+from atomgraph.nn.edges import Edges
+from atomgraph.nn.scalars import as_irreps
+from atomgraph.nn.sisters import MessageLayer
+from atomgraph.ops.laplacian import check_laplacian, laplacian
+
+
+class LaplacianConvolution(MessageLayer):
+    r""":math:`h' = \sigma(h W - L h\, V + b)`, one step of diffusion with learned channel matrices.
+
+    channels_in, channels_out: scalars per atom before and after.  cutoff: Å.
+    laplacian, normalisation: which Laplacian of the weighted graph (``ops/laplacian.py``); ``smooth`` is the one for energies.
+    activation: σ, one of ``silu``, ``tanh``, ``softplus``, ``identity``.  bias: b, zero at first.
+    adjacency: weights of the edges; by default the envelope f(r).
+    ``own`` is W and ``spread`` V, both (channels_in, channels_out).  Raises WiringError for what does not fit.
+    """
+
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        cutoff: float,
+        laplacian: str = "symmetric",
+        normalisation: str = "smooth",
+        activation: str = "silu",
+        bias: bool = True,
+        adjacency: Adjacency | None = None,
+    ):
+        super().__init__()
+        self.irreps_in, self.irreps_out, self.cutoff = as_irreps(channels_in), as_irreps(channels_out), float(cutoff)
+        check_laplacian(laplacian, normalisation)
+        self.laplacian, self.normalisation = laplacian, normalisation
+        self.activation = activation_of(activation)
+        self.adjacency = adjacency_for(channels_in, cutoff, adjacency)
+        self.own = torch.nn.Parameter(torch.randn(channels_in, channels_out) / (2 * channels_in) ** 0.5)
+        self.spread = torch.nn.Parameter(torch.randn(channels_in, channels_out) / (2 * channels_in) ** 0.5)
+        self.bias = torch.nn.Parameter(torch.zeros(channels_out)) if bias else None
+
+    def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
+        """(n_atoms, channels_in) to (n_atoms, channels_out)."""
+        operator = laplacian(
+            self.adjacency(edges), edges.centre, edges.neighbour, edges.n_atoms, self.laplacian, self.normalisation
+        )
+        diffused = h @ self.own - operator(h) @ self.spread
+        return self.activation(diffused if self.bias is None else diffused + self.bias)

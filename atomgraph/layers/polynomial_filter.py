@@ -1,0 +1,77 @@
+"""Polynomial filter: a polynomial of the graph Laplacian, learned as weights of its powers."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from atomgraph.errors import WiringError
+from atomgraph.graph.structure import AtomicGraph
+from atomgraph.layers.adjacency import Adjacency, adjacency_for
+from atomgraph.nn.activation import activation_of
+from atomgraph.nn.edges import Edges
+from atomgraph.nn.scalars import as_irreps
+from atomgraph.nn.sisters import MessageLayer
+from atomgraph.ops.laplacian import check_laplacian, laplacian
+from atomgraph.ops.polynomial import check_polynomial, polynomials
+
+
+class PolynomialFilter(MessageLayer):
+    r""":math:`h' = \sigma\big(\sum_{k=0}^K L^k h\, W_k + b\big)`: what an atom learns from atoms at most K hops away.
+
+    channels_in, channels_out: scalars per atom before and after.  cutoff: Å.  degree: K.
+    basis: ``monomial``, or ``chebyshev``, which puts :math:`T_k(2L/\lambda_{max} - I)` for :math:`L^k`.
+    laplacian, normalisation: which Laplacian of the weighted graph (``ops/laplacian.py``); ``smooth`` is the one for energies.
+    weights: ``matrix``, a channel matrix for each k, or ``scalar``, the lecture's :math:`p_w(L) = \sum_k w_k L^k`.
+    activation: σ, one of ``silu``, ``tanh``, ``softplus``, ``identity``.  bias: b, zero at first.
+    lambda_max: upper bound of the eigenvalues, a constant; 2 for all but the plain Laplacian, which has no bound of its own.
+    adjacency: weights of the edges; by default the envelope f(r).
+    ``weight`` is (K + 1, channels_in, channels_out), or (K + 1,) for scalars.  Raises WiringError for what does not fit.
+    Source: Defferrard, Bresson and Vandergheynst, NeurIPS 2016; Daigavane et al., Distill (2021), 10.23915/distill.00032.
+    """
+
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        cutoff: float,
+        degree: int = 2,
+        basis: str = "monomial",
+        laplacian: str = "symmetric",
+        normalisation: str = "smooth",
+        weights: str = "matrix",
+        activation: str = "silu",
+        bias: bool = True,
+        lambda_max: float | None = None,
+        adjacency: Adjacency | None = None,
+    ):
+        super().__init__()
+        self.irreps_in, self.irreps_out, self.cutoff = as_irreps(channels_in), as_irreps(channels_out), float(cutoff)
+        if laplacian == "plain" and basis == "chebyshev" and lambda_max is None:
+            raise WiringError("the plain Laplacian has no bound of its own: a Chebyshev filter of it needs lambda_max")
+        if weights not in ("matrix", "scalar"):
+            raise WiringError(f"weights should be matrix or scalar, but are {weights!r}")
+        if weights == "scalar" and channels_in != channels_out:
+            raise WiringError(f"scalar weights keep the channels, but {channels_in} should become {channels_out}")
+        self.lambda_max = 2.0 if lambda_max is None else float(lambda_max)
+        check_laplacian(laplacian, normalisation)
+        check_polynomial(degree, basis, self.lambda_max)
+        self.degree, self.basis, self.laplacian, self.normalisation = degree, basis, laplacian, normalisation
+        self.activation = activation_of(activation)
+        self.adjacency = adjacency_for(channels_in, cutoff, adjacency)
+        shape = (degree + 1,) if weights == "scalar" else (degree + 1, channels_in, channels_out)
+        fan_in = degree + 1 if weights == "scalar" else (degree + 1) * channels_in
+        self.weight = torch.nn.Parameter(torch.randn(shape) / fan_in**0.5)
+        self.bias = torch.nn.Parameter(torch.zeros(channels_out)) if bias else None
+
+    def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
+        """(n_atoms, channels_in) to (n_atoms, channels_out)."""
+        operator = laplacian(
+            self.adjacency(edges), edges.centre, edges.neighbour, edges.n_atoms, self.laplacian, self.normalisation
+        )
+        terms = list(polynomials(operator, h, self.degree, self.basis, self.lambda_max))
+        if self.weight.ndim == 1:
+            filtered = torch.einsum("kic,k->ic", torch.stack(terms), self.weight)
+        else:
+            filtered = torch.cat(terms, dim=1) @ self.weight.flatten(0, 1)
+        return self.activation(filtered if self.bias is None else filtered + self.bias)

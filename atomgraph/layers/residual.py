@@ -1,0 +1,50 @@
+"""Residual: a layer that adds to what is there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from atomgraph.errors import WiringError
+from atomgraph.graph.structure import AtomicGraph
+from atomgraph.nn.edges import Edges
+from atomgraph.nn.scalars import as_irreps
+from atomgraph.nn.sisters import Calibrated, MessageLayer
+
+
+class Residual(MessageLayer):
+    r""":math:`h' = h + \mathrm{layer}(h)`, for any layer that gives what it takes.
+
+    Raises WiringError where the layer's irreps change.
+    """
+
+    def __init__(self, layer: MessageLayer):
+        super().__init__()
+        if not isinstance(layer, MessageLayer):
+            raise WiringError(f"a residual wraps a MessageLayer, but was given a {type(layer).__name__}")
+        self.layer: Any = layer
+        self.irreps_in, self.irreps_out = as_irreps(layer.irreps_in), as_irreps(layer.irreps_out)
+        if self.irreps_in != self.irreps_out:
+            raise WiringError(
+                f"a residual needs equal features; the layer takes {self.irreps_in}, gives {self.irreps_out}"
+            )
+
+    @property
+    def cutoff(self) -> float:
+        """How far the layer inside reaches, Å; 0 for one that stays on the atom."""
+        return float(getattr(self.layer, "cutoff", 0.0))
+
+    def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
+        """(n_atoms, irreps_in.dim), before and after."""
+        return h + self.layer(h, graph, edges)
+
+    def observe(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> None:
+        """Pass on to the layer inside what it wants to see of the training data."""
+        if isinstance(self.layer, Calibrated):
+            self.layer.observe(h, graph, edges)
+
+    def settle(self) -> None:
+        """Tell the layer inside that this was all."""
+        if isinstance(self.layer, Calibrated):
+            self.layer.settle()

@@ -1,0 +1,79 @@
+"""Standardize: features brought to mean zero and width one, as the training data have them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from atomgraph.graph.structure import AtomicGraph
+from atomgraph.nn.edges import Edges
+from atomgraph.nn.elements import checked_symbols
+from atomgraph.nn.scalars import as_irreps
+from atomgraph.nn.sisters import MessageLayer
+from atomgraph.ops.scatter import sum_to
+
+
+class Standardize(MessageLayer):
+    r""":math:`h'_{ic} = (h_{ic} - \mu_{zc}) / s_{zc}`, z the element of atom i; the identity until it is calibrated.
+
+    elements: chemical symbols, in the model's order.  channels: scalars per atom.
+    ``mean`` and ``width`` (n_elements, channels) come from the training data once (``nn.sisters.Calibrated``) and are not
+    trained. A width is never below a tenth of the feature's width over all elements, nor below a hundredth of its
+    root mean square, so that a feature that hardly varies in training is not blown up. An element with fewer than two
+    atoms takes the numbers of all elements together.
+    """
+
+    mean: Tensor
+    width: Tensor
+
+    def __init__(self, elements: Sequence[str], channels: int):
+        super().__init__()
+        self.elements = checked_symbols(elements)
+        self.irreps_in = self.irreps_out = as_irreps(channels)
+        self.register_buffer("mean", torch.zeros(len(self.elements), channels))
+        self.register_buffer("width", torch.ones(len(self.elements), channels))
+        self._seen: tuple[Tensor, Tensor, Tensor] | None = None
+
+    def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
+        """(n_atoms, channels), before and after."""
+        mean, width = self.mean, self.width
+        if len(self.elements) == 1:
+            return (h - mean) / width
+        return (h - mean.index_select(0, edges.element)) / width.index_select(0, edges.element)
+
+    def observe(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> None:
+        """Take a batch of the training data into the statistics: counts, means, and squares about the means."""
+        h = h.detach().double()
+        count = torch.bincount(edges.element, minlength=len(self.elements)).to(h)[:, None]
+        mean = sum_to(h, edges.element, len(self.elements)) / count.clamp(min=1)
+        squares = sum_to((h - mean[edges.element]).square(), edges.element, len(self.elements))
+        self._seen = (count, mean, squares) if self._seen is None else _merged(self._seen, (count, mean, squares))
+
+    def settle(self) -> None:
+        """Set mean and width from what was observed; nothing observed leaves them as they are."""
+        if self._seen is None:
+            return
+        count, mean, squares = self._seen
+        self._seen = None
+        pooled = tuple(part[:1] for part in (count, mean, squares))
+        for row in range(1, len(count)):
+            pooled = _merged(pooled, tuple(part[row : row + 1] for part in (count, mean, squares)))
+        of_all_count, of_all_mean, of_all_squares = pooled
+        of_all_width = (of_all_squares / of_all_count.clamp(min=1)).sqrt()
+        known = count >= 2
+        mean = torch.where(known, mean, of_all_mean)
+        width = torch.where(known, (squares / count.clamp(min=1)).sqrt(), of_all_width)
+        width = torch.maximum(width, 0.1 * of_all_width)
+        width = torch.maximum(width, 0.01 * (mean.square() + width.square()).sqrt())
+        self.mean.copy_(mean)
+        self.width.copy_(torch.where(width > 0, width, 1.0))
+
+
+def _merged(a: tuple[Tensor, ...], b: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor]:
+    """Counts, means and squares about the means of two samples together (Chan, Golub and LeVeque, 1983)."""
+    count = a[0] + b[0]
+    share = b[0] / count.clamp(min=1)
+    apart = b[1] - a[1]
+    return count, a[1] + share * apart, a[2] + b[2] + share * a[0] * apart.square()

@@ -1,0 +1,31 @@
+"""Activation functions: all smooth, since forces are slopes and a loss on forces needs the slopes of slopes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from atomgraph.errors import WiringError, nearest
+
+
+def identity(x: Tensor) -> Tensor:
+    """:math:`\\sigma(x) = x`: what makes a layer linear."""
+    return x
+
+
+#: Each function with the gain that keeps the mean square of normal inputs at one.
+ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], float]] = {
+    "identity": (identity, 1.0),
+    "silu": (torch.nn.functional.silu, 1.68),
+    "softplus": (torch.nn.functional.softplus, 1.0),
+    "tanh": (torch.tanh, 1.59),
+}
+
+
+def activation_of(name: str) -> Callable[[Tensor], Tensor]:
+    """The function of that name: ``silu``, ``tanh``, ``softplus`` or ``identity``; WiringError for another."""
+    if name not in ACTIVATIONS:
+        raise WiringError(f"unknown activation {name!r}{nearest(str(name), ACTIVATIONS)}")
+    return ACTIVATIONS[name][0]
