@@ -1,0 +1,169 @@
+"""Comparison: what a potential says beside what the labels say, structure by structure."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import ase
+import numpy as np
+
+from atomgraph.graph.structure import labels_of
+from atomgraph.potential import Potential
+from atomgraph.units import PRESSURE
+
+VOIGT = ([0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1])  # xx, yy, zz, yz, xz, xy
+TWIN = "twin_in_train"  # info key: the structure is a symmetry twin of one in the training set
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What is compared: ``factor`` turns inner units (eV, Å) into ``unit``, ``axis`` that into the unit of a plot's axes."""
+
+    name: str
+    title: str
+    unit: str
+    factor: float
+    axis: tuple[str, float]
+
+
+ENERGY = Quantity("energy", "energy per atom", "meV/atom", 1e3, ("eV/atom", 1e-3))
+FORCES = Quantity("forces", "forces", "eV/Å", 1.0, ("eV/Å", 1.0))
+STRESS = Quantity("stress", "stress", "GPa", 1.0 / PRESSURE["GPa"], ("GPa", 1.0))
+QUANTITIES = (ENERGY, FORCES, STRESS)
+
+
+@dataclass(frozen=True)
+class Described:
+    """What a structure is: its place in the file, configuration type, source, formula, size, largest labelled force."""
+
+    index: int
+    config_type: str
+    source: str
+    formula: str
+    n_atoms: int
+    twin: bool
+    max_force: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One quantity of many structures, flat: labels and predictions (n,) in ``quantity.unit``, and whose they are (n,)."""
+
+    quantity: Quantity
+    reference: np.ndarray
+    predicted: np.ndarray
+    structure: np.ndarray
+
+    @property
+    def error(self) -> np.ndarray:
+        """Predicted minus labelled, (n,)."""
+        return self.predicted - self.reference
+
+    def of(self, chosen: np.ndarray) -> Sample:
+        """Only the rows of the structures for which ``chosen`` (n_structures,) is True."""
+        rows = chosen[self.structure]
+        return Sample(self.quantity, self.reference[rows], self.predicted[rows], self.structure[rows])
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Only labelled quantities are in ``samples``, by name: energy per atom, force components, six stress components.
+
+    seconds: what the predictions took, graphs included; None where that was not measured.
+    """
+
+    structures: list[Described]
+    samples: dict[str, Sample]
+    seconds: float | None = None
+    device: str = "cpu"
+    _types: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_types", np.array([s.config_type for s in self.structures], dtype=object))
+
+    @classmethod
+    def of(
+        cls,
+        frames: Sequence[ase.Atoms],
+        predictions: Sequence[Mapping[str, Any]],
+        *,
+        e0: Mapping[str, float] | None = None,
+        seconds: float | None = None,
+        device: str = "cpu",
+    ) -> Comparison:
+        """Labels of the frames beside what ``Potential.predict`` gave for them.
+
+        e0: eV by chemical symbol, taken off both energies, so that they are not dominated by composition.
+        """
+        rows: dict[str, list[tuple[np.ndarray, np.ndarray, int]]] = {q.name: [] for q in QUANTITIES}
+        structures = []
+        for i, (atoms, predicted) in enumerate(zip(frames, predictions, strict=True)):
+            labels = labels_of(atoms)
+            structures.append(_describe(i, atoms, labels))
+            offset = sum((e0 or {}).get(symbol, 0.0) for symbol in atoms.symbols)
+            for name, label in labels.items():
+                if name not in predicted or (not np.isfinite(predicted[name]).any() and name == "stress"):
+                    continue  # a structure without volume has no stress, whatever its label says
+                pair = [_flat(name, np.asarray(value), offset, len(atoms)) for value in (label, predicted[name])]
+                rows[name].append((pair[0], pair[1], i))
+        samples = {q.name: _sample(q, rows[q.name]) for q in QUANTITIES if rows[q.name]}
+        return cls(structures, samples, seconds, device)
+
+    @property
+    def config_types(self) -> list[str]:
+        """Configuration types, sorted; ``default`` for structures without one."""
+        return sorted(set(self._types))
+
+    @property
+    def n_atoms(self) -> int:
+        return sum(s.n_atoms for s in self.structures)
+
+    def among(self, config_type: str) -> np.ndarray:
+        """(n_structures,) True for structures of this configuration type."""
+        return np.asarray(self._types == config_type, dtype=bool)
+
+    @property
+    def twins(self) -> np.ndarray:
+        """(n_structures,) True for structures whose symmetry twin is in the training set."""
+        return np.array([s.twin for s in self.structures], dtype=bool)
+
+
+def compare(potential: Potential, frames: Sequence[ase.Atoms]) -> Comparison:
+    """Predict for labelled structures, with the time that it takes, and set the results beside the labels."""
+    start = time.perf_counter()
+    predictions = potential.predict(frames, stress=any("stress" in labels_of(atoms) for atoms in frames))
+    seconds = time.perf_counter() - start
+    return Comparison.of(frames, predictions, e0=_e0(potential), seconds=seconds, device=str(potential.device))
+
+
+def _e0(potential: Potential) -> dict[str, float]:
+    row = potential.heads.index(potential.head) if potential.head else 0
+    return dict(zip(potential.elements, potential.model.baseline.e0[row].tolist(), strict=True))
+
+
+def _describe(index: int, atoms: ase.Atoms, labels: Mapping[str, np.ndarray]) -> Described:
+    forces = labels.get("forces")
+    info = atoms.info
+    return Described(
+        index=index,
+        config_type=str(info.get("config_type", "default")),
+        source=str(info.get("source", "")),
+        formula=atoms.get_chemical_formula(),
+        n_atoms=len(atoms),
+        twin=TWIN in info and info[TWIN] is not None and info[TWIN] is not False,
+        max_force=None if forces is None else float(np.linalg.norm(forces, axis=1).max()),
+    )
+
+
+def _flat(name: str, value: np.ndarray, offset: float, n_atoms: int) -> np.ndarray:
+    if name == "energy":
+        return (value.reshape(1) - offset) / n_atoms
+    return value[VOIGT] if name == "stress" else value.ravel()
+
+
+def _sample(quantity: Quantity, rows: list[tuple[np.ndarray, np.ndarray, int]]) -> Sample:
+    reference, predicted = (np.concatenate([row[k] for row in rows]) * quantity.factor for k in (0, 1))
+    return Sample(quantity, reference, predicted, np.repeat([row[2] for row in rows], [len(row[0]) for row in rows]))

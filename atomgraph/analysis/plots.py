@@ -1,0 +1,132 @@
+"""Figures of errors and of learning. Each function returns a matplotlib Figure; ``style.svg`` turns it into text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from atomgraph.analysis.comparison import Comparison, Sample
+from atomgraph.analysis.errors import Figures
+from atomgraph.analysis.style import COLOURS, DASHES, FAINT, MARKERS, figure, styled
+from atomgraph.analysis.tables import short
+
+CROWD = 20_000  # more points than this are shown as their density
+
+
+def parity(comparison: Comparison, name: str, title: str = "") -> Figure:
+    """Predicted against labelled, with the errors below; by configuration type, or as density where points are many."""
+    sample = comparison.samples[name]
+    unit, factor = sample.quantity.axis
+    with styled():
+        drawing = figure(4.4, 4.8)
+        upper, lower = drawing.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+        x, y, error = sample.reference * factor, sample.predicted * factor, sample.error
+        ends = _ends(np.concatenate([x, y]))
+        upper.plot(ends, ends, color=FAINT, linewidth=0.8, zorder=1)
+        lower.axhline(0.0, color=FAINT, linewidth=0.8, zorder=1)
+        if len(x) > CROWD:
+            _density(upper, x, y)
+            _density(lower, x, error)
+        else:
+            _points(upper, lower, comparison, sample)
+        figures = Figures.of(sample)
+        words = f"MAE {short(figures.mae)}\nRMSE {short(figures.rmse)} {sample.quantity.unit}"
+        upper.text(0.97, 0.04, words, transform=upper.transAxes, ha="right", va="bottom", fontsize=8.5)
+        upper.set(xlim=ends, ylim=ends, ylabel=f"predicted ({unit})")
+        upper.set_title(title or f"{sample.quantity.title[0].upper()}{sample.quantity.title[1:]}")
+        lower.set(xlabel=f"reference ({unit})", ylabel=f"error\n({sample.quantity.unit})")
+        drawing.align_ylabels()
+    return drawing
+
+
+def error_histogram(comparisons: Mapping[str, Comparison], name: str) -> Figure:
+    """How often which error occurs, on a logarithmic count, for one quantity in each part of the data."""
+    samples = {part: c.samples[name] for part, c in comparisons.items() if name in c.samples}
+    quantity = next(iter(samples.values())).quantity
+    errors = {part: sample.error[np.isfinite(sample.error)] for part, sample in samples.items()}
+    reach = max((np.quantile(np.abs(e), 0.995) for e in errors.values() if len(e)), default=1.0) * 1.2 or 1.0
+    with styled():
+        drawing = figure(4.6, 2.8)
+        axes = drawing.subplots()
+        bins: Any = np.linspace(-reach, reach, 62)
+        for i, (part, error) in enumerate(errors.items()):
+            weights = np.full(len(error), 1.0 / max(len(error), 1))
+            axes.hist(
+                np.clip(error, -reach, reach), bins, weights=weights, histtype="step", linewidth=1.5,
+                color=COLOURS[i % 7], linestyle=DASHES[i % 7], label=f"{part} ({len(error):,})".replace(",", " "),
+            )  # fmt: skip
+        axes.set_yscale("log")
+        axes.set(xlabel=f"error ({quantity.unit}); the outermost bins hold all beyond", ylabel="share")
+        axes.set_title(f"{quantity.title[0].upper()}{quantity.title[1:]}")
+        axes.legend(loc="upper right")
+    return drawing
+
+
+def lines(
+    series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    title: str = "",
+    log: bool = False,
+    points: bool = False,
+) -> Figure:
+    """Curves by name, (x, y) each: learning curves, equations of state, the energy along a trajectory."""
+    with styled():
+        drawing = figure(4.6, 3.0)
+        axes = drawing.subplots()
+        for i, (name, (x, y)) in enumerate(series.items()):
+            mark = MARKERS[i % 7] if points or len(x) == 1 else None
+            axes.plot(x, y, color=COLOURS[i % 7], linestyle=DASHES[i % 7], marker=mark, markersize=4, label=name)
+        if log and any(np.any(np.asarray(y) > 0) for _, y in series.values()):
+            axes.set_yscale("log")
+        axes.set(xlabel=xlabel, ylabel=ylabel)
+        axes.set_title(title)
+        if len(series) > 1:
+            axes.legend()
+    return drawing
+
+
+def _points(upper: Axes, lower: Axes, comparison: Comparison, sample: Sample) -> None:
+    types = comparison.config_types
+    common = sorted(types, key=lambda t: -int(comparison.among(t).sum()))[: 7 if len(types) <= 7 else 6]
+    groups = [t for t in types if t in common]
+    masks = {t: comparison.among(t) for t in groups}
+    if len(groups) < len(types):
+        masks["other"] = ~np.any(list(masks.values()), axis=0)
+    factor = sample.quantity.axis[1]
+    many = len(sample.reference) > 1500
+    look: dict[str, Any] = {
+        "s": 6 if many else 16,
+        "alpha": 0.35 if many else 0.7,
+        "linewidths": 0,
+        "rasterized": many,
+        "zorder": 2,
+    }
+    for i, (name, mask) in enumerate(masks.items()):
+        part = sample.of(mask)
+        if len(part.reference):
+            style: dict[str, Any] = {"color": COLOURS[i], "marker": MARKERS[i], **look}
+            upper.scatter(part.reference * factor, part.predicted * factor, label=name, **style)
+            lower.scatter(part.reference * factor, part.error, **style)
+    if len(masks) > 1:
+        legend = upper.legend(loc="upper left", handletextpad=0.2, borderaxespad=0.2, labelspacing=0.3)
+        handles: list[Any] = legend.legend_handles
+        for handle in handles:
+            handle.set(alpha=1.0, sizes=[22])
+
+
+def _density(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:
+    keep = np.isfinite(x) & np.isfinite(y)
+    axes.hexbin(x[keep], y[keep], gridsize=90, bins="log", mincnt=1, cmap="viridis", rasterized=True, linewidths=0.1)
+
+
+def _ends(values: np.ndarray) -> tuple[float, float]:
+    values = values[np.isfinite(values)]
+    low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
+    margin = 0.04 * (high - low) or 0.5
+    return low - margin, high + margin

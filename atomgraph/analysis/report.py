@@ -1,0 +1,181 @@
+"""The report of a training run: what was trained on what, how well it does, and where it fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from atomgraph.analysis.comparison import QUANTITIES, Comparison
+from atomgraph.analysis.errors import Figures, error_table, worst_table
+from atomgraph.analysis.hardware import hardware
+from atomgraph.analysis.learning import learning_curves
+from atomgraph.analysis.page import Block, Code, Facts, Gallery, Highlights, Picture, Section, Text, page
+from atomgraph.analysis.plots import error_histogram, parity
+from atomgraph.analysis.tables import Column, Table, short
+from atomgraph.formats.versions import now, versions
+from atomgraph.formats.writing import write_text
+from atomgraph.nn.part import specification
+from atomgraph.potential import Potential
+
+JUDGES = ("test", "valid", "train")  # parts of the data, the fairest first
+
+
+def write_report(
+    path: str | Path,
+    *,
+    potential: Potential,
+    comparisons: Mapping[str, Comparison],
+    title: str = "A potential",
+    subtitle: str = "",
+    history: Iterable[Mapping[str, Any]] = (),
+    config: Mapping[str, Any] | str | None = None,
+    training: Mapping[str, Any] | None = None,
+    sections: Sequence[Section] = (),
+) -> Path:
+    """Write ``report.html``: one file, no network; readable on a phone and in print.
+
+    comparisons: by part of the data (``train``, ``valid``, ``test``), from ``analysis.comparison.compare``.
+    history: the rows of metrics.csv.  config: as it was resolved.  training: facts of the run (time, epochs, hardware).
+    sections: further ones, such as physical checks, shown after the errors (``analysis.page.Section``).
+    Raises FormatError where the file cannot be written.
+    """
+    parts = {name: comparisons[name] for name in JUDGES if name in comparisons} | dict(comparisons)
+    parts = {name: comparison for name, comparison in parts.items() if comparison.structures}
+    content = [
+        _summary(potential, parts),
+        _errors(parts),
+        *sections,
+        _learning(list(history)),
+        _worst(parts),
+        _potential(potential),
+        _data(potential, parts),
+        _speed(parts, training or {}),
+        _config(config),
+        Section("Versions", [Facts(potential.metadata.get("versions", versions()))]),
+    ]
+    shown = [section for section in content if section.blocks]
+    return write_text(path, page(title, shown, subtitle=subtitle, footer=f"Written by atomgraph, {now()}."))
+
+
+def _summary(potential: Potential, parts: Mapping[str, Comparison]) -> Section:
+    if not parts:
+        return Section("In short")
+    name, comparison = next(iter(parts.items()))
+    figures = {q: Figures.of(comparison.samples[q.name]) for q in QUANTITIES if q.name in comparison.samples}
+    marks = [(f"{short(f.mae)} {q.unit}", f"{q.title}, MAE") for q, f in figures.items()]
+    kind = type(potential.model).__name__
+    lead = f"{kind} for {', '.join(potential.elements)}, judged on {len(comparison.structures)} structures ({name})."
+    return Section("In short", [Highlights(marks)] if marks else [], lead)
+
+
+def _errors(parts: Mapping[str, Comparison]) -> Section:
+    blocks: list[Block] = []
+    for name, comparison in parts.items():
+        if comparison.samples:
+            blocks.append(error_table(comparison, name.capitalize(), full=True))
+    for name, comparison in list(parts.items())[:1]:
+        pictures = [Picture(parity(comparison, q), f"parity-{name}-{q}") for q in comparison.samples]
+        blocks.append(Gallery(pictures))
+    seen = [q.name for q in QUANTITIES if any(q.name in c.samples for c in parts.values())]
+    blocks.append(Gallery([Picture(error_histogram(parts, q), f"histogram-{q}") for q in seen]))
+    lead = (
+        "Forces count by component, stresses by their six components. Energies are per atom, less those of free atoms."
+    )
+    return Section("Errors", blocks if seen else [], lead)
+
+
+def _learning(history: list[Mapping[str, Any]]) -> Section:
+    figures = learning_curves(history)
+    return Section(
+        "Learning", [Gallery([Picture(f, f"learning-{name}") for name, f in figures.items()])] if figures else []
+    )
+
+
+def _worst(parts: Mapping[str, Comparison]) -> Section:
+    blocks = []
+    for name, comparison in parts.items():
+        if (comparison.samples and name in JUDGES[:2]) or len(parts) == 1:
+            blocks.append(worst_table(comparison, title=name.capitalize()))
+    return Section("The worst ten", blocks, "By the RMSE of their forces, or by energy where no forces are labelled.")
+
+
+def _potential(potential: Potential) -> Section:
+    numbers = sum(p.numel() for p in potential.parameters())
+    facts = {
+        "model": type(potential.model).__name__,
+        "elements": ", ".join(potential.elements),
+        "heads": ", ".join(potential.heads) if len(potential.heads) > 1 else "",
+        "cutoff": f"{potential.cutoff:g} Å",
+        "trained numbers": f"{numbers:,}".replace(",", " "),
+        "computes in": str(potential.model.dtype).removeprefix("torch."),
+    }
+    model = yaml.safe_dump(specification(potential.model), sort_keys=False, allow_unicode=True, width=100)
+    return Section("Potential", [Facts(facts), _e0_table(potential), Code(model, "How it is built")])
+
+
+def _e0_table(potential: Potential) -> Table:
+    baseline = potential.model.baseline
+    columns = [Column("", words=True), *(Column(head, "E0 (eV)") for head in potential.heads)]
+    rows = [[s, *(f"{v:.6f}" for v in baseline.e0[:, i].tolist())] for i, s in enumerate(potential.elements)]
+    origin = potential.metadata.get("e0_origin", "")
+    scale = ", ".join(f"{short(s)} eV" for s in baseline.scale.tolist())
+    note = f"Energies of free atoms{f': {origin}' if origin else ''}. Scale of what is learned: {scale}."
+    return Table(columns, rows, note=note)
+
+
+def _data(potential: Potential, parts: Mapping[str, Comparison]) -> Section:
+    columns = [Column("part", words=True), Column("structures"), Column("atoms")]
+    columns += [Column(q.title, "labels") for q in QUANTITIES]
+    rows = [
+        [name, str(len(c.structures)), str(c.n_atoms), *(str(_count(c, q.name)) for q in QUANTITIES)]
+        for name, c in parts.items()
+    ]
+    facts = flat({key: potential.metadata[key] for key in ("data", "split") if key in potential.metadata})
+    return Section("Data", [Table(columns, rows), Facts(facts)] if rows else [])
+
+
+def _count(comparison: Comparison, name: str) -> int:
+    return len(comparison.samples[name].reference) if name in comparison.samples else 0
+
+
+def _speed(parts: Mapping[str, Comparison], training: Mapping[str, Any]) -> Section:
+    facts: dict[str, Any] = dict(flat(training))
+    lines = [speed(c) for c in parts.values() if c.seconds]
+    if lines:
+        facts["evaluation"] = lines[0]
+    return Section("Speed", [Facts(facts)] if facts else [])
+
+
+def speed(comparison: Comparison) -> str:
+    """``12 300 atoms/s (2.1 s for 25 structures, graphs included) on AMD EPYC, 2 threads, torch 2.9.1``."""
+    seconds = comparison.seconds or float("nan")
+    rate = f"{comparison.n_atoms / seconds:,.0f}".replace(",", " ")
+    n = len(comparison.structures)
+    return f"{rate} atoms/s ({seconds:.2f} s for {n} structures, graphs included) on {hardware(comparison.device)}"
+
+
+def _config(config: Mapping[str, Any] | str | None) -> Section:
+    if not config:
+        return Section("Configuration")
+    words = config if isinstance(config, str) else yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
+    return Section("Configuration", [Code(words, "The whole run in one file")])
+
+
+def flat(values: Mapping[str, Any], before: str = "") -> dict[str, str]:
+    """Nested facts as one level: ``{"data": {"files": ["a", "b"]}}`` to ``{"data files": "a, b"}``."""
+    result: dict[str, str] = {}
+    for key, value in values.items():
+        name = f"{before} {key}".strip().replace("_", " ")
+        if isinstance(value, Mapping):
+            result |= flat(value, name)
+        elif isinstance(value, list | tuple):
+            result[name] = ", ".join(str(item) for item in value)
+        else:
+            result[name] = short(value) if isinstance(value, float) else str(value)
+    return result
+
+
+__all__ = ["Section", "Text", "speed", "write_report"]
