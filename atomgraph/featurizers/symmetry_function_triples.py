@@ -1,0 +1,155 @@
+"""Sums over triples of atoms: narrow angular functions, and wide ones whose ζ is large or no integer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from atomgraph.featurizers.symmetry_function_sets import AngularFunction
+from atomgraph.featurizers.symmetry_function_sums import by_column, distinct, envelope
+from atomgraph.nn.edges import Edges
+from atomgraph.nn.triples import Triples, triples
+from atomgraph.ops.outer import outer_sum_to
+
+Pair = tuple[int, int]
+
+
+class TripleSums:
+    """Narrow and wide sums over pairs of neighbours, each unordered pair once; the formulas are in ``SymmetryFunctions``.
+
+    Central elements and pairs that ask for the same functions form a family, whose triples go through one computation.
+    Families and portions of atoms keep the memory bounded; what lies behind them is computed again for the derivatives.
+    ``columns`` says where the table holds a function of a central element.
+    """
+
+    def __init__(
+        self, functions: Sequence[Sequence[AngularFunction]], cutoff_function: str, flat: float, at_once: int = 2**20
+    ):
+        self.at_once = at_once
+        asked: dict[tuple[int, Pair], list[AngularFunction]] = {}
+        for centre, of_centre in enumerate(functions):
+            for f in of_centre:
+                asked.setdefault((centre, f.pair), []).append(f)
+        families: dict[frozenset[tuple], list[tuple[int, Pair]]] = {}
+        for place, of_place in asked.items():
+            families.setdefault(frozenset(_parameters(f) for f in of_place), []).append(place)
+        self.families = [
+            Family(asked[places[0]], places, len(functions), cutoff_function, flat) for places in families.values()
+        ]
+        self.columns: dict[tuple[int, AngularFunction], int] = {}
+        self.width = 0
+        for family, places in zip(self.families, families.values(), strict=True):
+            for centre, pair in places:
+                for f in asked[centre, pair]:
+                    self.columns[centre, f] = self.width + family.column(f)
+            self.width += family.width
+
+    def __call__(self, edges: Edges) -> Tensor:
+        """(n_atoms, width)."""
+        portions = list(triples(edges, self.at_once))
+        if len(portions) == 1:
+            return self._portion(edges.vector, edges.length, edges, portions[0])
+        return torch.cat(
+            [
+                checkpoint(self._portion, edges.vector, edges.length, edges, portion, use_reentrant=False)
+                for portion in portions
+            ]
+        )
+
+    def _portion(self, vector: Tensor, length: Tensor, edges: Edges, portion: Triples) -> Tensor:
+        return torch.cat([family(vector, length, edges, portion) for family in self.families], dim=1)
+
+
+class Family:
+    """The same angular functions at one or more places, a place being a central element and a pair of neighbours."""
+
+    def __init__(
+        self,
+        functions: Sequence[AngularFunction],
+        places: Sequence[tuple[int, Pair]],
+        n_elements: int,
+        cutoff_function: str,
+        flat: float,
+    ):
+        self.cutoff_function, self.flat = cutoff_function, flat
+        self.factors = distinct((f.gaussian, f.narrow) for f in functions)
+        self.waves = distinct((f.zeta, f.sign) for f in functions)
+        self.pairs = distinct(pair for _, pair in places)
+        self.width = len(self.pairs) * len(self.factors) * len(self.waves)
+        self.reach = max(g.cutoff for g, _ in self.factors)
+        self.all_narrow = all(narrow for _, narrow in self.factors)
+        self.place = torch.full((n_elements,) * 3, -1)
+        for centre, (one, other) in places:
+            self.place[centre, one, other] = self.place[centre, other, one] = self.pairs.index((one, other))
+
+    def column(self, f: AngularFunction) -> int:
+        """Where the family's table holds a function."""
+        row = self.pairs.index(f.pair) * len(self.factors) + self.factors.index((f.gaussian, f.narrow))
+        return row * len(self.waves) + self.waves.index((f.zeta, f.sign))
+
+    def __call__(self, vector: Tensor, length: Tensor, edges: Edges, portion: Triples) -> Tensor:
+        """(portion.n_atoms, width) from vector (n_edges, 3) and length (n_edges,) in Å."""
+        one, other, target = self._own(vector, edges, portion)
+        r_ij, r_ik = length[one], length[other]
+        dot = (vector[one] * vector[other]).sum(dim=1)
+        r_jk = (r_ij.square() + r_ik.square() - 2.0 * dot).clamp(min=torch.finfo(dot.dtype).tiny).sqrt()
+        sums = outer_sum_to(
+            self._radial(r_ij, r_ik, r_jk),
+            self._angular(dot / (r_ij * r_ik)),
+            target,
+            portion.n_atoms * len(self.pairs),
+        )
+        return sums.reshape(portion.n_atoms, self.width)
+
+    @torch.no_grad()
+    def _own(self, vector: Tensor, edges: Edges, portion: Triples) -> tuple[Tensor, Tensor, Tensor]:
+        """The triples that the family sees: (n_triples,) rows of both edges, and where their sum goes."""
+        one, other = portion.one, portion.other
+        element = edges.element_of_neighbour
+        place = self.place.to(one.device)[edges.element[edges.centre[one]], element[one], element[other]]
+        own = place >= 0
+        if self.all_narrow:
+            own &= (vector[one] - vector[other]).square().sum(dim=1) < self.reach**2
+        one, other, place = one[own], other[own], place[own]
+        return one, other, (edges.centre[one] - portion.first_atom) * len(self.pairs) + place
+
+    def _radial(self, r_ij: Tensor, r_ik: Tensor, r_jk: Tensor) -> Tensor:
+        """(n_triples, n_factors)."""
+        square, fade = {}, {}
+        for shift, narrow in {(g.shift, narrow) for g, narrow in self.factors}:
+            both = (r_ij - shift).square() + (r_ik - shift).square()
+            square[shift, narrow] = both + (r_jk - shift).square() if narrow else both
+        for cutoff, narrow in {(g.cutoff, narrow) for g, narrow in self.factors}:
+            lengths = (r_ij, r_ik, r_jk) if narrow else (r_ij, r_ik)
+            fade[cutoff, narrow] = torch.stack(
+                [envelope(self.cutoff_function, r, cutoff, self.flat) for r in lengths]
+            ).prod(dim=0)
+        eta = r_ij.new_tensor([g.eta for g, _ in self.factors])
+        exponent = by_column(square, [(g.shift, narrow) for g, narrow in self.factors])
+        return torch.exp(-eta * exponent) * by_column(fade, [(g.cutoff, narrow) for g, narrow in self.factors])
+
+    def _angular(self, cosine: Tensor) -> Tensor:
+        r""":math:`2^{1-\zeta} (1 + \lambda\cos\theta)^\zeta`, (n_triples, n_waves)."""
+        bases = {sign: 1.0 + sign * cosine for sign in {sign for _, sign in self.waves}}
+        known: dict[tuple[float, float], Tensor] = {(1.0, sign): base for sign, base in bases.items()}
+        return torch.stack([2.0 ** (1.0 - zeta) * _power(zeta, sign, known) for zeta, sign in self.waves], dim=1)
+
+
+def _power(zeta: float, sign: float, known: dict[tuple[float, float], Tensor]) -> Tensor:
+    """The power of a base ``known[1, sign]``; integers by squaring, remembering what was made on the way."""
+    if (zeta, sign) not in known:
+        if not zeta.is_integer():
+            base = known[1.0, sign]  # kept off zero, where the curvature of a power below two is infinite
+            known[zeta, sign] = base.clamp(min=torch.finfo(base.dtype).eps).pow(zeta)
+        elif zeta % 2:
+            known[zeta, sign] = _power(zeta - 1.0, sign, known) * known[1.0, sign]
+        else:
+            known[zeta, sign] = _power(zeta / 2.0, sign, known).square()
+    return known[zeta, sign]
+
+
+def _parameters(f: AngularFunction) -> tuple:
+    return (f.gaussian, f.zeta, f.sign, f.narrow)

@@ -1,0 +1,41 @@
+"""Every unordered pair of edges around a centre, once."""
+
+from itertools import combinations
+
+import pytest
+import torch
+from structures import ELEMENTS, batch_of, graph_of, specimens
+
+from atomgraph.nn.edges import Edges
+from atomgraph.nn.elements import ElementTable
+from atomgraph.nn.triples import triples
+
+
+@pytest.mark.parametrize("at_once", [1, 50, 2**20])
+def test_every_pair_of_edges_around_an_atom_comes_once(at_once):
+    graph = batch_of([graph_of(atoms, 3.0) for atoms in specimens().values()])
+    edges = Edges.of(graph, ElementTable(ELEMENTS), torch.float64)
+    portions = list(triples(edges, at_once))
+    found = [pair for portion in portions for pair in zip(portion.one.tolist(), portion.other.tolist(), strict=True)]
+    wanted = {
+        pair
+        for atom in range(edges.n_atoms)
+        for pair in combinations(torch.nonzero(edges.centre == atom)[:, 0].tolist(), 2)
+    }
+    assert len(found) == len(wanted) > 100
+    assert set(found) == wanted
+    next_atom = 0
+    for portion in portions:
+        assert portion.first_atom == next_atom
+        next_atom += portion.n_atoms
+        centres = edges.centre[portion.one]
+        assert ((centres >= portion.first_atom) & (centres < next_atom)).all()
+        assert (centres[1:] >= centres[:-1]).all()
+    assert next_atom == edges.n_atoms
+    assert at_once > 50 or len(portions) > 1
+
+
+def test_atoms_with_fewer_than_two_neighbours_have_none():
+    graph = graph_of(specimens()["molecule"][:1], 3.0)
+    (portion,) = triples(Edges.of(graph, ElementTable(ELEMENTS), torch.float64))
+    assert len(portion.one) == len(portion.other) == 0
