@@ -127,6 +127,10 @@ class _PartLaws:
 
     @pytest.fixture
     def subject(self):
+        return self.ready()
+
+    def ready(self):
+        """The part in float64, away from where it starts, calibrated where it wants to be."""
         part = generic(made(self.part)).double()
         if isinstance(part, Calibrated):
             graph = self.graph(crystal(), part)
@@ -391,6 +395,10 @@ class ModelLaws:
 
     @pytest.fixture
     def potential(self):
+        return self.ready()
+
+    def ready(self):
+        """The model's potential in float64, away from where it starts, with energies of atoms, calibrated."""
         model = generic(made(self.model)).double()
         with torch.no_grad():
             model.baseline.e0 += torch.randn(model.baseline.e0.shape, generator=generator(2), dtype=torch.float64)

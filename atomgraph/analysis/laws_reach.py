@@ -22,7 +22,7 @@ def smooth_at_the_cutoff(trial: Trial) -> Law:
                 float(np.abs(jump([result[name] for result in results])).max(initial=0.0)) / scale_of(results[0])
                 for name in ("energy", "forces")
             ]
-            figures[f"{kind} at {cutoff:g} Å"] = max(jumps)
+            figures[f"{kind} at {cutoff:g} Å"] = float(np.max(jumps))
     return law("smooth at the cutoff", figures, trial.tolerances.jump, "eV, eV/Å")
 
 

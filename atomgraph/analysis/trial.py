@@ -12,6 +12,7 @@ from torch_geometric.data import Batch
 
 from atomgraph.analysis.specimens import specimens
 from atomgraph.graph import AtomicGraph
+from atomgraph.graph.geometry import volume
 from atomgraph.potential import Potential
 
 _EDGES_AT_ONCE = 50_000
@@ -78,6 +79,10 @@ class Trial:
         """The structure as this potential reads it."""
         return AtomicGraph.from_ase(atoms, self.potential.cutoff)
 
+    def has_volume(self, atoms: ase.Atoms) -> bool:
+        """Whether a stress is defined."""
+        return bool(torch.isfinite(volume(self.graph(atoms))).all())
+
     def results(self, structures: Sequence[ase.Atoms], *, slopes: bool = True) -> list[dict[str, np.ndarray]]:
         """``energy``, ``node_energy`` and, with slopes, ``forces`` and ``stress`` of each structure, in order."""
         results: list[dict[str, np.ndarray]] = []
@@ -116,12 +121,12 @@ def law(name: str, figures: Mapping[str, float], tolerance: float, unit: str) ->
 
 def relative(value: np.ndarray, wanted: np.ndarray, floor: float = 1e-3) -> float:
     """Largest difference over the largest wanted number (or over a floor, where all are small)."""
-    return float(np.abs(value - wanted).max(initial=0.0) / max(floor, np.abs(wanted).max(initial=0.0)))
+    return float(np.abs(value - wanted).max(initial=0.0) / np.abs(wanted).max(initial=floor))
 
 
 def scale_of(result: Mapping[str, np.ndarray]) -> float:
     """Largest force in eV/Å, at least 1: what absolute tolerances are multiplied with."""
-    return float(max(1.0, np.abs(result["forces"]).max(initial=0.0)))
+    return float(np.abs(result["forces"]).max(initial=1.0))
 
 
 def _portions(graphs: Iterable[AtomicGraph]) -> Iterable[list[AtomicGraph]]:
