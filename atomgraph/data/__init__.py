@@ -1,1 +1,53 @@
 """Reading, census, checks, statistics, splits, batches."""
+
+from typing import TYPE_CHECKING, Any
+
+from atomgraph.data.fingerprint import fingerprint
+from atomgraph.data.graphs import build_graphs
+from atomgraph.data.loading import GraphDataset, GraphLoader, budget_batches, collate
+from atomgraph.data.reading import read
+from atomgraph.data.sampler import EdgeBudgetSampler
+from atomgraph.data.splits import Split, split, split_by_file
+from atomgraph.data.statistics import (
+    Statistic,
+    average_neighbours,
+    energy_scale,
+    energy_spread,
+    isolated_e0,
+    least_squares_e0,
+    mean_energy,
+)
+
+if TYPE_CHECKING:
+    from atomgraph.data.module import GraphDataModule
+
+__all__ = [
+    "EdgeBudgetSampler",
+    "GraphDataModule",
+    "GraphDataset",
+    "GraphLoader",
+    "Split",
+    "Statistic",
+    "average_neighbours",
+    "budget_batches",
+    "build_graphs",
+    "collate",
+    "energy_scale",
+    "energy_spread",
+    "fingerprint",
+    "isolated_e0",
+    "least_squares_e0",
+    "mean_energy",
+    "read",
+    "split",
+    "split_by_file",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """The data module when it is asked for: Lightning takes seconds to import, and reading does not need it."""
+    if name == "GraphDataModule":
+        from atomgraph.data.module import GraphDataModule
+
+        return GraphDataModule
+    raise AttributeError(f"module 'atomgraph.data' has no attribute {name!r}")

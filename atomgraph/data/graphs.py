@@ -1,0 +1,87 @@
+"""Frames to graphs, once: built with the neighbour list, or taken from a cache on disk."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import ase
+import torch
+from rich.progress import track
+
+from atomgraph.data.cache import load_graphs, save_graphs
+from atomgraph.errors import DataError, GraphError, nearest
+from atomgraph.graph.geometry import volume
+from atomgraph.graph.structure import AtomicGraph
+
+
+def build_graphs(
+    frames: Sequence[ase.Atoms],
+    cutoff: float,
+    *,
+    cache: Path | str | None = None,
+    weights: Mapping[str, float] | None = None,
+    heads: Sequence[str] | None = None,
+    progress: bool = False,
+) -> list[AtomicGraph]:
+    """The graphs of the frames, in order, with labels, weights and heads.
+
+    cutoff: Å.  cache: a folder; neighbours are found once for the same frames and cutoff and kept there (safetensors, written
+    aside and renamed, so never half there; what cannot be read is built again, what cannot be written is not, and said once).
+    weights: weight in the loss by ``info["config_type"]``, 1 for those not named.  heads: names of the model's heads; a frame's
+    ``info["head"]`` says which it belongs to, the first if it does not say.  progress: a bar on the terminal.
+    A stress label of a structure without volume is no label.
+    Raises GraphError with the frame's name where a structure cannot become a graph, DataError for unknown heads or weights of
+    configuration types that no frame has.
+    """
+    graphs = load_graphs(frames, cutoff, Path(cache)) if cache is not None else None
+    if graphs is None:
+        graphs = [_graph(atoms, number, cutoff) for number, atoms in _watched(enumerate(frames), len(frames), progress)]
+        if cache is not None:
+            save_graphs(graphs, frames, cutoff, Path(cache))
+    _weigh(graphs, frames, dict(weights or {}))
+    _assign_heads(graphs, frames, list(heads or []))
+    return graphs
+
+
+def name_of(atoms: ase.Atoms, number: int) -> str:
+    """What a frame is called in messages: ``file#index`` where it was read from, else its number."""
+    return str(atoms.info.get("source", f"frame {number}"))
+
+
+def _graph(atoms: ase.Atoms, number: int, cutoff: float) -> AtomicGraph:
+    try:
+        graph = AtomicGraph.from_ase(atoms, cutoff)
+    except GraphError as error:
+        raise GraphError(f"{name_of(atoms, number)}: {error}") from error
+    graph.stress_mask = graph.stress_mask & volume(graph).isfinite()
+    return graph
+
+
+def _watched(items: Iterable, total: int, progress: bool) -> Iterable:
+    return track(items, description="building graphs", total=total, transient=True) if progress else items
+
+
+def _weigh(graphs: list[AtomicGraph], frames: Sequence[ase.Atoms], weights: dict[str, float]) -> None:
+    kinds = [str(atoms.info.get("config_type", "default")) for atoms in frames]
+    for kind, weight in weights.items():
+        if not weight >= 0:
+            raise DataError(f"the weight of configuration type {kind!r} should be zero or positive, but is {weight}")
+        if kind not in kinds:
+            warnings.warn(
+                f"weights names the configuration type {kind!r}, which no frame has{nearest(kind, set(kinds))}",
+                stacklevel=3,
+            )
+    for graph, kind in zip(graphs, kinds, strict=True):
+        graph.weight = torch.tensor([weights.get(kind, 1.0)], dtype=torch.float64)
+
+
+def _assign_heads(graphs: list[AtomicGraph], frames: Sequence[ase.Atoms], heads: list[str]) -> None:
+    if not heads:
+        return
+    for number, (graph, atoms) in enumerate(zip(graphs, frames, strict=True)):
+        head = str(atoms.info.get("head", heads[0]))
+        if head not in heads:
+            raise DataError(f"{name_of(atoms, number)}: unknown head {head!r}{nearest(head, heads)}")
+        graph.head = torch.tensor([heads.index(head)], dtype=torch.int64)

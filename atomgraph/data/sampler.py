@@ -1,0 +1,201 @@
+"""Which structures make up which batch: filled to a budget of edges, seeded by epoch, the same for any number of processes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch.utils.data import Sampler
+
+from atomgraph.data.packing import pack
+from atomgraph.errors import DataError
+from atomgraph.graph.structure import AtomicGraph
+
+LABELS = ("energy", "forces", "stress")
+TRIALS = 4  # packings that are looked at to fix the number of batches of an epoch
+
+
+class EdgeBudgetSampler(Sampler[list[int]]):
+    r"""Batches of at most ``edge_budget`` edges and ``atom_budget`` atoms, dealt to processes and accumulation steps.
+
+    The list of batches of an epoch is a function of (sizes, budgets, seed, epoch) alone: every process computes the whole
+    list and takes its share. An optimiser step (a *window*) is ``world_size × accumulate`` consecutive batches; inside it,
+    micro-batch ``a`` of process ``r`` is the batch number ``a × world_size + r``. Each structure occurs once an epoch.
+
+    The last window is filled up with ghosts, so that all processes take equally many steps and Lightning never steps on
+    a window that is not full: a ghost is the smallest structure without weight and labels, and is yielded as ``~index``
+    (a negative number), which ``GraphDataset`` understands. Ghosts change no gradient and count as nothing.
+
+    Because all of this is known without communication, so are the numbers that a loss is divided by: ``window(step)``
+    gives the structures of one optimiser step over all processes and micro-batches, ``counts(step)`` its label counts.
+    A ``GraphLoader`` puts the same counts on each batch as ``batch.window_counts`` and ``batch.window_weights``. With a loss
+    of sum / counts on every process, gradients have to be *summed* over processes and micro-batches; where they are averaged
+    (DDP, Lightning's accumulation) the loss is to be multiplied by ``world_size × accumulate``, which is ``window_size``.
+
+    The number of batches is the same in every epoch, so that schedules know their length. In every epoch structures are
+    shuffled, then each goes into the fullest open bucket that has room for it: buckets are full, and what is in them is
+    random (sorting by size instead would make batches of one kind of structure, and so noisier gradients).
+
+    graphs: the structures, for their sizes and masks; they are not kept.  edge_budget: edges a batch.  atom_budget: atoms a
+    batch; the edge budget if None.  shuffle: False keeps the order of the structures, in runs filled to the budget.
+    seed: of the shuffling.  rank, world_size: this process and how many there are.  accumulate: micro-batches a step.
+    Raises DataError without structures, or for budgets and ranks that make no sense. A structure above the budget makes a
+    batch of its own, which is warned of once.
+    """
+
+    def __init__(
+        self,
+        graphs: Sequence[AtomicGraph],
+        edge_budget: int,
+        *,
+        atom_budget: int | None = None,
+        shuffle: bool = True,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        accumulate: int = 1,
+    ):
+        if len(graphs) == 0:
+            raise DataError("there is no structure to make batches of")
+        for name, value in {"edge_budget": edge_budget, "atom_budget": atom_budget, "accumulate": accumulate}.items():
+            if value is not None and value < 1:
+                raise DataError(f"{name} should be a positive number, but is {value}")
+        if not 0 <= rank < world_size:
+            raise DataError(f"rank should lie in 0 ... {world_size - 1} for {world_size} processes, but is {rank}")
+        self.edge_budget = int(edge_budget)
+        self.atom_budget = int(edge_budget if atom_budget is None else atom_budget)
+        self.shuffle, self.seed = shuffle, int(seed)
+        self.rank, self.world_size, self.accumulate = rank, world_size, accumulate
+        self.n_edges = np.array([graph.n_edges for graph in graphs], dtype=np.int64)
+        self.n_atoms = np.array([graph.n_atoms for graph in graphs], dtype=np.int64)
+        self.n_labels = label_counts(graphs)
+        self.weights = np.array([float(graph.weight[0]) for graph in graphs])
+        self.epoch, self._start = 0, 0
+        self._plans: dict[int, list[list[int]]] = {}
+        self._warn_of_giants()
+        self.n_batches = max(len(self._pack(epoch)) for epoch in range(TRIALS if shuffle else 1))
+
+    @property
+    def sampler(self) -> EdgeBudgetSampler:
+        """Itself: Lightning looks here for ``set_epoch``."""
+        return self
+
+    @property
+    def window_size(self) -> int:
+        """Batches of one optimiser step, over all processes: ``world_size × accumulate``."""
+        return self.world_size * self.accumulate
+
+    @property
+    def n_steps(self) -> int:
+        """Optimiser steps an epoch, the same on every process and in every epoch."""
+        return -(-self.n_batches // self.window_size)
+
+    def __len__(self) -> int:
+        """Micro-batches an epoch on this process."""
+        return self.n_steps * self.accumulate
+
+    def __iter__(self) -> Iterator[list[int]]:
+        """This process' batches of the current epoch, from where a resumed epoch stopped; ghosts are negative."""
+        start, self._start = self._start, 0
+        plan = self.plan(self.epoch)
+        for micro in range(start, len(self)):
+            number = micro * self.world_size + self.rank
+            yield list(plan[number]) if number < len(plan) else [~self.ghost]
+
+    def plan(self, epoch: int) -> list[list[int]]:
+        """All batches of an epoch, of all processes; each structure once."""
+        if epoch not in self._plans:
+            batches = self._pack(epoch)
+            attempt = 0
+            while len(batches) > self.n_batches and attempt < 16:  # rare: try other orders
+                attempt += 1
+                batches = self._pack(epoch, attempt)
+            if len(batches) > self.n_batches:
+                batches = self._pack(TRIALS - 1)
+            self._plans = {epoch: _divided(batches, self.n_batches)}  # one epoch is remembered
+        return self._plans[epoch]
+
+    def window(self, step: int, epoch: int | None = None) -> list[int]:
+        """The structures of one optimiser step of an epoch (the current one if None), over all processes; no ghosts."""
+        if not 0 <= step < self.n_steps:
+            raise DataError(f"step should lie in 0 ... {self.n_steps - 1}, but is {step}")
+        plan = self.plan(self.epoch if epoch is None else epoch)
+        batches = plan[step * self.window_size : (step + 1) * self.window_size]
+        return [index for batch in batches for index in batch]
+
+    def counts(self, step: int, epoch: int | None = None, *, weighted: bool = False) -> np.ndarray:
+        """(3,) numbers of labels (energies, force components, stress components) in one optimiser step.
+
+        weighted: each label counts as much as its structure weighs.
+        """
+        window = self.window(step, epoch)
+        numbers = self.n_labels[window]
+        return (numbers * self.weights[window, None]).sum(0) if weighted else numbers.sum(0)
+
+    @property
+    def ghost(self) -> int:
+        """The smallest structure, which fills up the last window."""
+        return int(np.lexsort((self.n_atoms, self.n_edges))[0])
+
+    def largest(self) -> list[int]:
+        """The batch of the current epoch with most edges: what a dry run should take."""
+        return max(self.plan(self.epoch), key=lambda batch: (self.n_edges[batch].sum(), self.n_atoms[batch].sum()))
+
+    def set_epoch(self, epoch: int) -> None:
+        """Shuffle as in this epoch. A start inside another epoch (``load_state_dict``) is forgotten."""
+        if epoch != self.epoch:
+            self.epoch, self._start = epoch, 0
+
+    def state_dict(self, position: int = 0) -> dict[str, int]:
+        """Where an epoch stands: its number and how many of this process' batches are done."""
+        return {"epoch": self.epoch, "position": position}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on behind the batches that are done already."""
+        self.epoch, self._start = int(state["epoch"]), int(state["position"])
+
+    @property
+    def start(self) -> int:
+        """The first batch that the next iteration yields; not 0 only when an epoch is resumed."""
+        return self._start
+
+    def _pack(self, epoch: int, attempt: int = 0) -> list[list[int]]:
+        if not self.shuffle:
+            return pack(np.arange(len(self.n_edges)), self.n_edges, self.n_atoms, self.edge_budget, self.atom_budget, 1)
+        # Philox counts by key: the same stream on every machine and for every numpy since 1.17
+        random = np.random.Generator(np.random.Philox(np.random.SeedSequence([self.seed, epoch, attempt])))
+        order = random.permutation(len(self.n_edges))
+        batches = pack(order, self.n_edges, self.n_atoms, self.edge_budget, self.atom_budget)
+        return [batches[number] for number in random.permutation(len(batches))]
+
+    def _warn_of_giants(self) -> None:
+        giants = np.flatnonzero((self.n_edges > self.edge_budget) | (self.n_atoms > self.atom_budget))
+        if len(giants):
+            worst = giants[np.argmax(self.n_edges[giants])]
+            warnings.warn(
+                f"{len(giants)} of {len(self.n_edges)} structures exceed the budget of {self.edge_budget} edges and "
+                f"{self.atom_budget} atoms a batch and make batches of their own; the largest (number {worst}) has "
+                f"{self.n_edges[worst]} edges and {self.n_atoms[worst]} atoms",
+                stacklevel=3,
+            )
+
+
+def label_counts(graphs: Sequence[AtomicGraph]) -> np.ndarray:
+    """(n_structures, 3) numbers of labels that each structure carries: energies, force components, stress components."""
+    components = np.array([1, 3, 9])
+    masks = [[graph[f"{name}_mask"].sum() for name in LABELS] for graph in graphs]
+    return torch.tensor(masks, dtype=torch.int64).reshape(-1, 3).numpy() * components
+
+
+def _divided(batches: list[list[int]], wanted: int) -> list[list[int]]:
+    """As many batches as wanted, by halving those with most structures; fewer where no batch can be halved."""
+    batches = list(batches)
+    while len(batches) < wanted:
+        longest = max(range(len(batches)), key=lambda number: len(batches[number]))
+        batch = batches[longest]
+        if len(batch) < 2:
+            return batches
+        batches[longest : longest + 1] = [batch[: len(batch) // 2], batch[len(batch) // 2 :]]
+    return batches

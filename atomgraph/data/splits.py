@@ -1,0 +1,156 @@
+"""Who is trained on, who decides when to stop, who is only tested: splits that can be repeated and are written down."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, TypeVar
+
+import ase
+import numpy as np
+
+from atomgraph.data.fingerprint import fingerprint
+from atomgraph.errors import DataError
+
+PARTS = ("train", "valid", "test")
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Indices of the frames in each part, and how they came about.
+
+    method: ``fraction``, ``group`` or ``file``.  seed, key: of the shuffling, of the group; None where there is none.
+    fingerprint: SHA-256 of the frames that were split, so that a split is not used on other data.
+    """
+
+    train: list[int]
+    valid: list[int] = field(default_factory=list)
+    test: list[int] = field(default_factory=list)
+    method: str = "file"
+    seed: int | None = None
+    key: str | None = None
+    fingerprint: str = ""
+
+    def take(self, items: Sequence[Item]) -> dict[str, list[Item]]:
+        """The frames (or graphs) of each part."""
+        return {part: [items[index] for index in getattr(self, part)] for part in PARTS}
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values only."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any], frames: Sequence[ase.Atoms] | None = None) -> Split:
+        """A recorded split; DataError where the frames are not those that it was made for."""
+        split = cls(**record)
+        if frames is not None and split.fingerprint and fingerprint(frames) != split.fingerprint:
+            raise DataError("this split was made for other data: the fingerprints differ; split again")
+        return split
+
+
+def split(
+    frames: Sequence[ase.Atoms],
+    *,
+    valid: float | int = 0.1,
+    test: float | int = 0,
+    seed: int = 0,
+    group: str | None = None,
+    stratify: bool = False,
+) -> Split:
+    """Frames at random into train, valid and test: the same on every machine for the same frames, fractions and seed.
+
+    valid, test: a fraction (below 1) or a number of frames.  group: an info key; frames that share its value (snapshots of
+    one trajectory, say) stay on one side, so the parts' sizes are only near what was asked for; a frame without the key is a
+    group of its own.  stratify: take the same fraction of every configuration type.
+    Raises DataError when nothing is left to train on, or a part that was asked for stays empty.
+    """
+    n_frames = len(frames)
+    wanted = {"valid": _number(valid, n_frames, "valid"), "test": _number(test, n_frames, "test")}
+    if sum(wanted.values()) >= n_frames:
+        raise DataError(
+            f"nothing is left to train on: of {n_frames} frames, {wanted['valid']} go to valid and {wanted['test']} to test"
+        )
+    groups = _groups(frames, group)
+    random = np.random.Generator(np.random.Philox(np.random.SeedSequence(seed)))
+    strata: dict[str, list[list[int]]] = defaultdict(list)
+    for members in groups:
+        kind = str(frames[members[0]].info.get("config_type", "default")) if stratify else ""
+        strata[kind].append(members)
+    parts: dict[str, list[int]] = {part: [] for part in PARTS}
+    shares = _shares({kind: sum(map(len, pool)) for kind, pool in sorted(strata.items())}, wanted, n_frames)
+    for kind, pool in sorted(strata.items()):
+        shuffled = [pool[number] for number in random.permutation(len(pool))]
+        for members in shuffled:
+            parts[_where(shares[kind], len(members))].extend(members)
+    for part, number in wanted.items():
+        if number and not parts[part]:
+            raise DataError(f"{part} stays empty: no group of {group!r} fits into {number} frames; ask for more")
+    if not parts["train"]:
+        raise DataError(
+            f"nothing is left to train on: every frame belongs to a group that went to {' or '.join(wanted)}"
+        )
+    return Split(
+        train=sorted(parts["train"]),
+        valid=sorted(parts["valid"]),
+        test=sorted(parts["test"]),
+        method="group" if group else "fraction",
+        seed=seed,
+        key=group,
+        fingerprint=fingerprint(frames),
+    )
+
+
+def split_by_file(**parts: Sequence[ase.Atoms]) -> tuple[list[ase.Atoms], Split]:
+    """Frames that came in separate files, ``train=..., valid=..., test=...``: all of them in one list, and the split."""
+    if not parts.get("train"):
+        raise DataError("nothing is left to train on: the training files hold no frame")
+    frames: list[ase.Atoms] = []
+    indices: dict[str, list[int]] = {}
+    for part in PARTS:
+        more = list(parts.get(part, ()))
+        indices[part] = list(range(len(frames), len(frames) + len(more)))
+        frames += more
+    return frames, Split(indices["train"], indices["valid"], indices["test"], fingerprint=fingerprint(frames))
+
+
+def _number(share: float | int, n_frames: int, part: str) -> int:
+    if isinstance(share, bool) or share < 0 or (share >= 1 and share != int(share)):
+        raise DataError(f"{part} should be a fraction below 1 or a number of frames, but is {share}")
+    return round(share * n_frames) if 0 < share < 1 else int(share)
+
+
+def _groups(frames: Sequence[ase.Atoms], key: str | None) -> list[list[int]]:
+    if key is None:
+        return [[index] for index in range(len(frames))]
+    found: dict[Any, list[int]] = defaultdict(list)
+    for index, atoms in enumerate(frames):
+        found[("of", str(atoms.info[key])) if key in atoms.info else ("alone", index)].append(index)
+    if all(kind == "alone" for kind, _ in found):
+        known = sorted({name for atoms in frames for name in atoms.info})
+        raise DataError(f"no frame carries the group key {key!r}; the info keys are {', '.join(known) or 'none'}")
+    return list(found.values())
+
+
+def _shares(sizes: dict[str, int], wanted: dict[str, int], n_frames: int) -> dict[str, dict[str, int]]:
+    """How many frames of each stratum go to each part: proportional, rounded by largest remainder to the wanted sums."""
+    shares: dict[str, dict[str, int]] = {kind: {} for kind in sizes}
+    for part, total in wanted.items():
+        exact = {kind: total * size / n_frames for kind, size in sizes.items()}
+        for kind, number in exact.items():
+            shares[kind][part] = int(number)
+        missing = total - sum(int(number) for number in exact.values())
+        by_remainder = sorted(exact, key=lambda kind: (int(exact[kind]) - exact[kind], kind))
+        for kind in by_remainder[:missing]:
+            shares[kind][part] += 1
+    return shares
+
+
+def _where(room: dict[str, int], size: int) -> str:
+    """The first part with room for a group; what is left trains."""
+    for part in ("test", "valid"):
+        if size <= room[part]:
+            room[part] -= size
+            return part
+    return "train"
