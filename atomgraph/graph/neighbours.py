@@ -8,7 +8,9 @@ import ase
 import numpy as np
 from matscipy.neighbours import neighbour_list
 
-from atomgraph.errors import GraphError
+from atomgraph.graph.checks import check_contacts, check_structure
+
+_BINS, _BINS_PER_ATOM = 10_000, 4  # at most, in matscipy's cell list: empty bins, too, take memory and time
 
 
 class NeighbourList(Protocol):
@@ -16,18 +18,44 @@ class NeighbourList(Protocol):
 
     Returns ``centre`` (n_edges,), ``neighbour`` (n_edges,) and ``shift`` (n_edges, 3), all int64, with the neighbour's image
     at ``positions[neighbour] + shift @ cell``. Pairs at a distance below the cutoff are listed, an atom's own images too.
+    The shift is 0 along open directions, whose cell vectors may be anything. Raises GraphError for structures that can be
+    no graph (``graph/checks.py``).
     """
 
     def __call__(self, atoms: ase.Atoms, cutoff: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]: ...
 
 
 def matscipy_neighbours(atoms: ase.Atoms, cutoff: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """matscipy's cell list behind the door."""
-    if not cutoff > 0:
-        raise GraphError(f"cutoff must be positive, in Å, but is {cutoff}")
-    if len(atoms) == 0:
-        raise GraphError("the structure has no atoms")
-    cell = atoms.cell.complete().array
-    centre, neighbour, shift = neighbour_list("ijS", positions=atoms.positions, cell=cell, pbc=atoms.pbc, cutoff=cutoff)
-    order = np.argsort(centre, kind="stable")
-    return centre[order].astype(np.int64), neighbour[order].astype(np.int64), shift[order].astype(np.int64)
+    """matscipy's cell list behind the door, given a box that holds all atoms and not much more.
+
+    matscipy needs three cell vectors, and a bin for every piece of the box: open directions get a vector that is as long as
+    the atoms reach, and in a large and empty box the bins are made larger than the cutoff.
+    """
+    check_structure(atoms, cutoff)
+    box, origin = _box(atoms)
+    smallest_bin = abs(np.linalg.det(box)) / (_BINS + _BINS_PER_ATOM * len(atoms))
+    reach = max(float(cutoff), smallest_bin ** (1.0 / 3.0))
+    centre, neighbour, shift, length = neighbour_list(
+        "ijSd", positions=atoms.positions, cell=box, pbc=atoms.pbc, cutoff=reach, cell_origin=origin
+    )
+    if reach > cutoff:
+        near = length < cutoff
+        centre, neighbour, shift, length = centre[near], neighbour[near], shift[near], length[near]
+    check_contacts(atoms, centre, neighbour, shift, length)
+    if (centre[1:] < centre[:-1]).any():
+        order = np.argsort(centre, kind="stable")
+        centre, neighbour, shift = centre[order], neighbour[order], shift[order]
+    return centre.astype(np.int64), neighbour.astype(np.int64), shift.astype(np.int64)
+
+
+def _box(atoms: ase.Atoms) -> tuple[np.ndarray, np.ndarray]:
+    """Three cell vectors and an origin: the periodic vectors, and across them vectors as long as the atoms reach."""
+    box, origin = atoms.cell.array.copy(), np.zeros(3)
+    if atoms.pbc.all():
+        return box, origin
+    across = np.linalg.svd(box[atoms.pbc])[2][atoms.pbc.sum() :] if atoms.pbc.any() else np.eye(3)
+    height = atoms.positions @ across.T  # (n_atoms, n_open)
+    lowest, highest = height.min(axis=0), height.max(axis=0)
+    margin = 1e-6 * (1.0 + np.abs(height).max())  # no atom on the box's face
+    box[~atoms.pbc] = (highest - lowest + 1.0 + 2.0 * margin)[:, None] * across
+    return box, (lowest - margin) @ across

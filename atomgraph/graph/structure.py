@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Self
+from typing import Any, Self
 
 import ase
 import numpy as np
@@ -49,30 +49,23 @@ class AtomicGraph(Data):
         """The graph of one structure, with the labels found on its calculator, in ``info`` and in ``arrays``.
 
         cutoff: Å, positive.  neighbours: another neighbour list may stand in (see ``graph/neighbours.py``).
-        Raises GraphError for an empty structure, a cutoff that is not positive, or positions and cells that are not finite.
+        The graph's tensors are its own; moving the atoms later leaves it alone.
+        Raises GraphError for an empty structure, a cutoff that is not positive, positions, cells or labels that are not
+        finite or of a wrong shape, a periodic cell without volume, or two atoms on one spot.
         """
         centre, neighbour, shift = neighbours(atoms, cutoff)
-        n_atoms = len(atoms)
-        graph = cls(
-            atomic_numbers=torch.as_tensor(atoms.numbers, dtype=torch.int64),
-            pos=torch.as_tensor(atoms.positions, dtype=torch.float64),
-            edge_index=torch.from_numpy(np.stack([neighbour, centre])),
-            cell_shift=torch.from_numpy(-shift),
-            cell=torch.as_tensor(atoms.cell.array, dtype=torch.float64)[None],
-            pbc=torch.as_tensor(atoms.pbc)[None],
-            cutoff=torch.tensor([cutoff], dtype=torch.float64),
-            head=torch.full((1,), -1, dtype=torch.int64),
-            weight=torch.ones(1, dtype=torch.float64),
-        )
-        labels = labels_of(atoms)
-        for name, shape in (("energy", (1,)), ("forces", (n_atoms, 3)), ("stress", (1, 3, 3))):
-            label, found = labels.get(name), name in labels
-            value = torch.zeros(shape, dtype=torch.float64)
-            if label is not None:
-                value = torch.as_tensor(label, dtype=torch.float64).reshape(shape).clone()
-            graph[name] = value
-            graph[f"{name}_mask"] = torch.full((n_atoms if name == "forces" else 1,), found)
-        return graph
+        fields = {
+            "atomic_numbers": torch.tensor(atoms.numbers, dtype=torch.int64),
+            "pos": torch.tensor(atoms.positions, dtype=torch.float64),
+            "edge_index": torch.from_numpy(np.stack([neighbour, centre])),
+            "cell_shift": torch.from_numpy(-shift),
+            "cell": torch.tensor(atoms.cell.array, dtype=torch.float64)[None],
+            "pbc": torch.tensor(atoms.pbc)[None],
+            "cutoff": torch.tensor([cutoff], dtype=torch.float64),
+            "head": torch.full((1,), -1, dtype=torch.int64),
+            "weight": torch.ones(1, dtype=torch.float64),
+        }
+        return cls(**fields, **_label_fields(labels_of(atoms), len(atoms)))
 
     @property
     def n_atoms(self) -> int:
@@ -109,12 +102,16 @@ def labels_of(atoms: ase.Atoms) -> dict[str, np.ndarray]:
         if value is None:
             value = atoms.arrays.get(name) if name == "forces" else atoms.info.get(name)
         if value is not None:
-            found[name] = checked_label(name, np.asarray(value, dtype=float), len(atoms))
+            found[name] = checked_label(name, value, len(atoms))
     return found
 
 
-def checked_label(name: str, value: np.ndarray, n_atoms: int) -> np.ndarray:
+def checked_label(name: str, value: Any, n_atoms: int) -> np.ndarray:
     """The label in its full shape (Voigt stresses become 3×3), or a GraphError that says what it should have been."""
+    try:
+        value = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        raise GraphError(f"{name} should be numbers, but is {value!r}") from None
     if name == "stress":
         if value.shape == (6,):  # Voigt order xx, yy, zz, yz, xz, xy
             value = value[[0, 5, 4, 5, 1, 3, 4, 3, 2]]
@@ -128,6 +125,16 @@ def checked_label(name: str, value: np.ndarray, n_atoms: int) -> np.ndarray:
     if not np.isfinite(value).all():
         raise GraphError(f"{name} holds NaN or infinite numbers; remove the label or the structure")
     return value
+
+
+def _label_fields(labels: dict[str, np.ndarray], n_atoms: int) -> dict[str, Tensor]:
+    """The six label fields of a graph: numbers where there are labels, zeros where there are none, and which is which."""
+    fields = {}
+    for name, shape, mask in (("energy", (1,), 1), ("forces", (n_atoms, 3), n_atoms), ("stress", (1, 3, 3), 1)):
+        found = name in labels
+        value = torch.tensor(labels[name]).reshape(shape) if found else torch.zeros(shape, dtype=torch.float64)
+        fields[name], fields[f"{name}_mask"] = value, torch.full((mask,), found)
+    return fields
 
 
 def _from_calculator(atoms: ase.Atoms, name: str) -> np.ndarray | None:

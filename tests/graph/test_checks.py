@@ -1,0 +1,66 @@
+"""Structures that cannot become graphs are refused, and the message names what is wrong."""
+
+import ase
+import numpy as np
+import pytest
+from ase.build import bulk, molecule
+
+from atomgraph.errors import GraphError
+from atomgraph.graph import AtomicGraph
+
+
+def refuses(atoms, match, cutoff=4.0):
+    with pytest.raises(GraphError, match=match):
+        AtomicGraph.from_ase(atoms, cutoff)
+
+
+def test_no_atoms():
+    refuses(ase.Atoms(), "no atoms")
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_positions_that_are_not_finite_name_the_atom(number):
+    atoms = molecule("H2O")
+    atoms.positions[2, 1] = number
+    refuses(atoms, r"NaN or infinite numbers, first at atom 2 \(H\) \(1 of 3 atoms\)")
+
+
+def test_cell_that_is_not_finite():
+    atoms = bulk("Si")
+    atoms.cell[1, 1] = np.nan
+    refuses(atoms, "cell holds NaN or infinite")
+
+
+def test_periodic_direction_without_a_vector():
+    refuses(ase.Atoms("H2O", positions=molecule("H2O").positions, pbc=True), "periodic along a, but that cell vector")
+    slab = ase.Atoms("Au", cell=[3, 3, 0], pbc=True)
+    refuses(slab, "periodic along c, but that cell vector has no length; give the vector, or set pbc to False")
+
+
+def test_periodic_cell_of_zero_volume():
+    flat = [[3.0, 0, 0], [0, 3.0, 0], [3.0, 3.0, 0]]
+    refuses(ase.Atoms("Au", cell=flat, pbc=True), "zero volume, its vectors are parallel")
+    refuses(ase.Atoms("Au", cell=[[3, 0, 0], [-6, 0, 0], [0, 0, 9]], pbc=[True, True, False]), "zero volume")
+    open_along_b = ase.Atoms("Au", cell=[[3, 0, 0], [-6, 0, 0], [0, 0, 9]], pbc=[True, False, True])
+    assert AtomicGraph.from_ase(open_along_b, 4.0).n_edges == 2
+
+
+def test_cell_in_other_units_is_not_searched_for_ever():
+    crowded = bulk("Si", cubic=True) * (6, 6, 6)
+    crowded.set_cell(crowded.cell.array * 0.01, scale_atoms=True)
+    refuses(crowded, "are positions and cell in Å", cutoff=6.0)
+
+
+@pytest.mark.parametrize("distance", [0.0, 1e-9, 9e-4])
+def test_two_atoms_on_one_spot_are_named(distance):
+    atoms = ase.Atoms("CHO", positions=[[0, 0, 0], [1.1, 0, 0], [0, distance, 0]])
+    refuses(atoms, r"atom 0 \(C\) and atom 2 \(O\) are on one spot")
+
+
+def test_two_atoms_on_one_spot_of_the_crystal_are_named():
+    atoms = ase.Atoms("NaCl", positions=[[0.1, 0, 0], [0.1, 12.0, -4.0]], cell=[4, 4, 4], pbc=True)
+    refuses(atoms, r"atom 0 \(Na\) and atom 1 \(Cl\) \(a periodic image\) are on one spot")
+
+
+def test_short_is_not_on_one_spot():
+    assert AtomicGraph.from_ase(ase.Atoms("H2", positions=[[0, 0, 0], [0, 0, 2e-3]]), 4.0).n_edges == 2

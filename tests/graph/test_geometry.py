@@ -1,0 +1,86 @@
+"""Edge vectors, strains and volumes."""
+
+import ase
+import numpy as np
+import pytest
+import torch
+from ase.build import bulk, graphene
+from structures import batch_of, crystal, graph_of, molecule, specimens
+
+from atomgraph.graph.geometry import edge_vectors, strained, volume
+
+
+@pytest.mark.parametrize("name", ["molecule", "crystal", "slab", "wire"])
+def test_vectors_lead_from_the_neighbours_image_to_the_centre(name):
+    atoms = specimens()[name]
+    graph = graph_of(atoms, 4.0)
+    neighbour, centre = graph.edge_index.numpy()
+    image = atoms.positions[neighbour] - graph.cell_shift.numpy() @ atoms.cell.array
+    np.testing.assert_allclose(edge_vectors(graph).numpy(), atoms.positions[centre] - image, atol=1e-13)
+    length = edge_vectors(graph).norm(dim=1)
+    assert length.min() > 0 and length.max() < 4.0
+
+
+def test_vectors_of_a_batch_are_those_of_its_structures():
+    graphs = [graph_of(atoms, 4.0) for atoms in specimens().values()]
+    torch.testing.assert_close(edge_vectors(batch_of(graphs)), torch.cat([edge_vectors(graph) for graph in graphs]))
+
+
+def test_vectors_follow_positions_and_cell():
+    graph = graph_of(crystal(), 4.0)
+    pos, cell = graph.pos.clone().requires_grad_(), graph.cell.clone().requires_grad_()
+
+    def vectors(pos, cell):
+        moved = graph.shallow_copy()
+        moved.pos, moved.cell = pos, cell
+        return edge_vectors(moved)[::7]
+
+    assert torch.autograd.gradcheck(vectors, (pos, cell))
+
+
+def test_strain_acts_on_vectors_as_on_space():
+    graph = graph_of(crystal(), 4.0)
+    strain = torch.tensor([[[0.02, 0.01, 0.0], [0.01, -0.03, 0.004], [0.0, 0.004, 0.01]]], dtype=torch.float64)
+    moved = strained(graph, graph.pos, strain)
+    expected = edge_vectors(graph) @ (torch.eye(3, dtype=torch.float64) + strain[0])
+    torch.testing.assert_close(edge_vectors(moved), expected)
+    torch.testing.assert_close(volume(moved), volume(graph) * torch.linalg.det(torch.eye(3) + strain))
+
+
+def test_an_antisymmetric_strain_is_only_a_rotation_and_does_nothing():
+    graph = graph_of(crystal(), 4.0)
+    turn = torch.tensor([[[0.0, 0.1, -0.2], [-0.1, 0.0, 0.3], [0.2, -0.3, 0.0]]], dtype=torch.float64)
+    torch.testing.assert_close(edge_vectors(strained(graph, graph.pos, turn)), edge_vectors(graph))
+
+
+def test_each_structure_of_a_batch_has_a_strain_of_its_own():
+    graphs = [graph_of(atoms, 4.0) for atoms in specimens().values()]
+    strain = 0.01 * torch.randn(4, 3, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    together = batch_of(graphs)
+    alone = [edge_vectors(strained(g, g.pos, s[None])) for g, s in zip(graphs, strain, strict=True)]
+    torch.testing.assert_close(edge_vectors(strained(together, together.pos, strain)), torch.cat(alone))
+
+
+def test_strain_leaves_the_callers_graph_alone():
+    graph = graph_of(crystal(), 4.0)
+    pos, cell, fields = graph.pos, graph.cell, set(graph.keys())
+    kept = pos.clone(), cell.clone()
+    strained(graph, graph.pos + 1.0, torch.ones(1, 3, 3, dtype=torch.float64, requires_grad=True))
+    assert graph.pos is pos and graph.cell is cell and set(graph.keys()) == fields
+    assert torch.equal(graph.pos, kept[0]) and torch.equal(graph.cell, kept[1])
+
+
+def test_volume_is_that_of_the_cell():
+    atoms = bulk("Si", cubic=True)
+    assert volume(graph_of(atoms, 3.0)).tolist() == pytest.approx([5.43**3])
+    atoms.set_cell(atoms.cell.array[[1, 0, 2]], scale_atoms=False)  # left-handed
+    assert volume(graph_of(atoms, 3.0)).tolist() == pytest.approx([5.43**3])
+
+
+def test_what_has_no_volume_says_so():
+    in_a_box = molecule()
+    in_a_box.set_cell([20.0, 20.0, 20.0])
+    without = [molecule(), in_a_box, graphene(vacuum=None), ase.Atoms("Au", cell=[3, 0, 0], pbc=[True, False, False])]
+    found = volume(batch_of([graph_of(atoms, 3.0) for atoms in [*without, graphene(vacuum=5.0)]]))
+    assert found[:4].isnan().all()
+    assert found[4].item() == pytest.approx(graphene(vacuum=5.0).get_volume())
