@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -11,13 +10,7 @@ from torch import Tensor
 from atomgraph.errors import WiringError, nearest
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.part import Part
-from atomgraph.ops.cutoff import cosine_cutoff, polynomial_cutoff, tanh_cubed_cutoff
-
-ENVELOPES: dict[str, Callable[[Tensor, float], Tensor]] = {
-    "polynomial": polynomial_cutoff,
-    "cosine": cosine_cutoff,
-    "tanh_cubed": tanh_cubed_cutoff,
-}
+from atomgraph.ops.cutoff import ENVELOPES
 
 
 class Adjacency(Part):
@@ -36,7 +29,7 @@ class Adjacency(Part):
 class Envelope(Adjacency):
     """The cutoff envelope itself, :math:`w_{ij} = f(r_{ij})`, the same for all channels.
 
-    cutoff: Å.  envelope: ``polynomial`` (two flat derivatives at the cutoff, p = 6), ``cosine`` or ``tanh_cubed``.
+    cutoff: Å.  envelope: f by its name in ``ops/cutoff.py``; ``polynomial`` has two flat derivatives at the cutoff.
     Raises WiringError for another envelope or a cutoff that is not positive.
     """
 

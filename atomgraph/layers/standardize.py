@@ -21,8 +21,9 @@ class Standardize(MessageLayer):
     elements: chemical symbols, in the model's order.  channels: scalars per atom.
     ``mean`` and ``width`` (n_elements, channels) come from the training data once (``nn.sisters.Calibrated``) and are not
     trained. A width is never below a tenth of the feature's width over all elements, nor below a hundredth of its
-    root mean square, so that a feature that hardly varies in training is not blown up. An element with fewer than two
-    atoms takes the numbers of all elements together.
+    root mean square, so that a feature that hardly varies in training is not blown up. A feature that is constant on each
+    element (the column that says which element an atom is) is left alone. An element with fewer than two atoms takes the
+    numbers of all elements together.
     """
 
     mean: Tensor
@@ -67,8 +68,10 @@ class Standardize(MessageLayer):
         width = torch.where(known, (squares / count.clamp(min=1)).sqrt(), of_all_width)
         width = torch.maximum(width, 0.1 * of_all_width)
         width = torch.maximum(width, 0.01 * (mean.square() + width.square()).sqrt())
-        self.mean.copy_(mean)
-        self.width.copy_(torch.where(width > 0, width, 1.0))
+        size = (mean.square() + width.square()).sqrt().amax(dim=0)
+        varies = squares.sum(dim=0).sqrt() > 1e-6 * size * of_all_count[0].sqrt()
+        self.mean.copy_(torch.where(varies, mean, 0.0))
+        self.width.copy_(torch.where(varies, width, 1.0))
 
 
 def _merged(a: tuple[Tensor, ...], b: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor]:

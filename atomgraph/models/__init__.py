@@ -1,7 +1,9 @@
 """Models: compositions of the parts, about 30 lines each."""
 
 from atomgraph.models.baseline import Baseline
+from atomgraph.models.behler_parrinello import BehlerParrinello
 from atomgraph.models.branch import Branch
 from atomgraph.models.energy import EnergyModel
+from atomgraph.models.gcn import GCN
 
-__all__ = ["Baseline", "Branch", "EnergyModel"]
+__all__ = ["GCN", "Baseline", "BehlerParrinello", "Branch", "EnergyModel"]

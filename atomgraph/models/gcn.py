@@ -1,0 +1,67 @@
+"""GCN: graph convolutions on a radial density."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from atomgraph.errors import WiringError, nearest
+from atomgraph.featurizers import RadialDensity
+from atomgraph.layers import AtomWise, GraphConvolution, LaplacianConvolution, PolynomialFilter, Residual, Standardize
+from atomgraph.models.baseline import Baseline
+from atomgraph.models.branch import Branch
+from atomgraph.models.energy import EnergyModel
+from atomgraph.nn.elements import checked_symbols
+from atomgraph.nn.part import build, public_path
+from atomgraph.nn.sisters import MessageLayer
+from atomgraph.readouts import PerElementMLP
+
+CONVOLUTIONS: dict[str, type[MessageLayer]] = {
+    "polynomial": PolynomialFilter,
+    "laplacian": LaplacianConvolution,
+    "graph": GraphConvolution,
+}
+
+
+class GCN(EnergyModel):
+    r"""Graph convolutional network: an atom's radial density, passed on T times, through a perceptron.
+
+    .. math:: h_i^{(0)} = W_{z_i} \hat\rho_i + b_{z_i}, \qquad h^{(t)} = h^{(t-1)} + \mathrm{conv}_t(h^{(t-1)}), \qquad
+              \varepsilon_i = \mathrm{MLP}_{z_i}(h_i^{(T)})
+
+    with the density :math:`\hat\rho` of each element's neighbours, standardised on the training data.
+
+    elements: chemical symbols.  cutoff: Å, of density and convolutions; with T layers an atom feels others (1 + T K) cutoffs
+    away, K hops a layer.  convolution: ``polynomial``, ``laplacian`` or ``graph``.  channels: scalars per atom.
+    n_layers: T.  n_radial: radial functions per element.  hidden: hidden widths of the readout.
+    layer: further arguments of the convolution, such as ``{"degree": 3, "basis": "chebyshev"}``.
+    Raises WiringError for what makes no model.
+    """
+
+    def __init__(
+        self,
+        elements: Sequence[str],
+        cutoff: float,
+        *,
+        convolution: str = "polynomial",
+        channels: int = 32,
+        n_layers: int = 2,
+        n_radial: int = 12,
+        hidden: Sequence[int] = (32,),
+        layer: Mapping[str, Any] | None = None,
+        baseline: Baseline | None = None,
+    ):
+        if convolution not in CONVOLUTIONS:
+            raise WiringError(f"unknown convolution {convolution!r}{nearest(str(convolution), CONVOLUTIONS)}")
+        elements = checked_symbols(elements)
+        density = RadialDensity(elements, cutoff, n_radial)
+        n_features = density.irreps_out.dim
+        convolve = {**(layer or {}), "kind": public_path(CONVOLUTIONS[convolution]), "cutoff": cutoff}
+        convolve |= {"channels_in": channels, "channels_out": channels}
+        layers: list[Any] = [Standardize(elements, n_features), AtomWise(elements, n_features, channels)]
+        for _ in range(n_layers):
+            layer_of_depth: Any = build(convolve)
+            layers.append(Residual(layer_of_depth))
+        n_heads = 1 if baseline is None else len(baseline.heads)
+        readout = PerElementMLP(elements, channels, hidden, n_outputs=n_heads)
+        super().__init__(elements, Branch(cutoff, density, layers, [readout]), baseline)

@@ -1,0 +1,31 @@
+import pytest
+import torch
+from laws import LayerLaws
+from structures import ELEMENTS, graph_of, molecule
+
+from atomgraph.errors import WiringError
+from atomgraph.layers import AtomWise
+from atomgraph.nn.edges import Edges
+from atomgraph.nn.elements import ElementTable
+
+
+class TestAtomWise(LayerLaws):
+    def layer(self):
+        return AtomWise(ELEMENTS, 3, 5, activation="silu")
+
+
+class TestAtomWiseWithHiddenLayers(LayerLaws):
+    def layer(self):
+        return AtomWise(ELEMENTS, 3, 2, hidden=(4,))
+
+
+def test_equal_features_on_different_elements_part_ways():
+    graph = graph_of(molecule(), 3.0)
+    edges = Edges.of(graph, ElementTable(ELEMENTS), torch.float64)
+    h = AtomWise(ELEMENTS, 2, 2).double()(torch.ones(graph.n_atoms, 2, dtype=torch.float64), graph, edges)
+    assert len(h.unique(dim=0)) == len(edges.element.unique())
+
+
+def test_unknown_activation_is_refused():
+    with pytest.raises(WiringError, match="did you mean tanh"):
+        AtomWise(ELEMENTS, 2, 2, activation="tan")

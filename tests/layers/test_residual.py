@@ -1,0 +1,43 @@
+import pytest
+import torch
+from laws import LayerLaws
+from structures import ELEMENTS, crystal, graph_of
+
+from atomgraph.errors import WiringError
+from atomgraph.layers import GraphConvolution, LaplacianConvolution, Residual, Standardize
+from atomgraph.nn.edges import Edges
+from atomgraph.nn.elements import ElementTable
+from atomgraph.readouts import Linear
+
+
+class TestResidual(LayerLaws):
+    def layer(self):
+        return Residual(LaplacianConvolution(3, 3, cutoff=3.0))
+
+
+def test_a_layer_that_gives_nothing_leaves_the_features_as_they_are():
+    graph = graph_of(crystal(), 3.0)
+    layer = Residual(GraphConvolution(3, 3, cutoff=3.0)).double()
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.zero_()
+    h = torch.randn(graph.n_atoms, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(layer(h, graph, Edges.of(graph, ElementTable(ELEMENTS), torch.float64)), h)
+
+
+def test_the_layer_inside_is_calibrated():
+    graph = graph_of(crystal(), 3.0)
+    edges = Edges.of(graph, ElementTable(ELEMENTS), torch.float64)
+    h = 3.0 + torch.randn(graph.n_atoms, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    alone, inside = Standardize(ELEMENTS, 2).double(), Residual(Standardize(ELEMENTS, 2)).double()
+    for layer in (alone, inside):
+        layer.observe(h, graph, edges)
+        layer.settle()
+    assert torch.equal(inside(h, graph, edges), h + alone(h, graph, edges))
+
+
+def test_what_cannot_be_added_is_refused():
+    with pytest.raises(WiringError, match="takes 3x0e, gives 4x0e"):
+        Residual(GraphConvolution(3, 4, cutoff=3.0))
+    with pytest.raises(WiringError, match="wraps a MessageLayer, but was given a Linear"):
+        Residual(Linear(3))
