@@ -1,0 +1,76 @@
+"""Exponential moving average of the weights: what is validated and kept, while the weights themselves go on training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor
+
+from atomgraph.errors import ConfigError
+
+
+class WeightAverage(pl.Callback):
+    r"""After optimiser step n the average becomes :math:`\bar\theta \leftarrow d\,\bar\theta + (1-d)\,\theta`.
+
+    decay: the final d, in 0 … 1. Early on :math:`d = \min(decay, (1+n)/(10+n))`, so the start is soon forgotten.
+    Validation runs with the average; training goes on with the weights. Checkpoints hold both.
+    """
+
+    def __init__(self, decay: float = 0.999):
+        if not 0 <= decay < 1:
+            raise ConfigError(f"fit.ema should lie between 0 and 1, but is {decay}")
+        self.decay, self.steps = decay, 0
+        self.average: dict[str, Tensor] = {}
+
+    def on_train_start(self, trainer: pl.Trainer, task: pl.LightningModule) -> None:
+        if not self.average:
+            self.average = {name: parameter.detach().clone() for name, parameter in _trainable(task)}
+        else:
+            self.average = {name: self.average[name].to(p.device, p.dtype) for name, p in _trainable(task)}
+
+    @torch.no_grad()
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, task: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if trainer.global_step == self.steps:  # accumulating: no step was taken
+            return
+        self.steps = trainer.global_step
+        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
+        torch._foreach_lerp_(list(self.average.values()), [p.detach() for _, p in _trainable(task)], 1.0 - decay)
+
+    @contextmanager
+    def swapped(self, task: pl.LightningModule) -> Iterator[None]:
+        """Inside, the task has the averaged weights."""
+        self.swap(task)
+        try:
+            yield
+        finally:
+            self.swap(task)
+
+    @torch.no_grad()
+    def swap(self, task: pl.LightningModule) -> None:
+        """Exchange the weights and their average."""
+        for name, parameter in _trainable(task):
+            parameter.data, self.average[name] = self.average[name], parameter.data
+
+    def on_validation_start(self, trainer: pl.Trainer, task: pl.LightningModule) -> None:
+        if self.average:
+            self.swap(task)
+
+    def on_validation_end(self, trainer: pl.Trainer, task: pl.LightningModule) -> None:
+        if self.average:
+            self.swap(task)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"steps": self.steps, "average": dict(self.average)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.steps, self.average = state_dict["steps"], dict(state_dict["average"])
+
+
+def _trainable(task: pl.LightningModule) -> Iterator[tuple[str, torch.nn.Parameter]]:
+    return ((name, parameter) for name, parameter in task.named_parameters() if parameter.requires_grad)

@@ -1,0 +1,79 @@
+"""Errors of a potential on structures, exact whatever the batches: sums first, one division at the end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from atomgraph.analysis.comparison import QUANTITIES
+from atomgraph.graph.structure import AtomicGraph
+from atomgraph.training.loss import Term, difference
+
+SHOWN_IN = {quantity.name: quantity for quantity in QUANTITIES}  # the units of the error tables
+UPPER = [0, 4, 8, 5, 2, 1]  # of the nine components of a stress, those that error tables count
+
+
+def in_words(metric: str, value: float) -> str:
+    """``energy_mae`` and 0.0123 as ``energy MAE 12.3 meV/atom``."""
+    name, _, kind = metric.partition("_")
+    shown = SHOWN_IN[name]
+    return f"{name} {kind.upper()} {value * shown.factor:.3g} {shown.unit}"
+
+
+def column(metric: str) -> str:
+    """The header of a metric's column: ``valid_energy_mae`` becomes ``valid_energy_mae (meV/atom)``."""
+    return f"{metric} ({SHOWN_IN[metric.split('_')[-2]].unit})"
+
+
+class ErrorSums:
+    """Sums over labelled entries, for each term: of |x|, of x², of the term's loss, and labelled rows.
+
+    Sums of batches and of processes add up, so mean errors are those of all structures at once, to the last batch.
+    """
+
+    def __init__(self, terms: Sequence[Term]):
+        self.terms = list(terms)
+        self.sums: Tensor | None = None  # (n_terms, 4)
+
+    def add(self, result: dict[str, Tensor], graph: AtomicGraph) -> None:
+        """Take a batch into account."""
+        rows = []
+        for term in self.terms:
+            entries, labelled, weight = difference(term.property, result, graph)
+            shown = entries[:, UPPER] if term.property == "stress" else entries
+            addend = term.total(entries, weight)
+            rows.append(torch.stack([shown.abs().sum(), shown.square().sum(), addend, labelled.sum().to(addend)]))
+        self.put(torch.stack(rows).detach())
+
+    def put(self, sums: Tensor) -> None:
+        """Add sums that are there already, (n_terms, 4)."""
+        self.sums = sums.clone() if self.sums is None else self.sums + sums
+
+    def reduced(self, device: torch.device) -> ErrorSums:
+        """The sums over all processes; these same sums where there is one process."""
+        total = ErrorSums(self.terms)
+        empty = torch.zeros(len(self.terms), 4, dtype=torch.float64, device=device)
+        total.put(empty if self.sums is None else self.sums.to(device, torch.float64))
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.all_reduce(total.sums)
+        return total
+
+    def means(self) -> dict[str, float]:
+        """``{"energy_mae": ..., "energy_rmse": ..., "loss": ...}`` in eV and Å; properties without a label are left out.
+
+        The loss weighs terms with their final weights.
+        """
+        found: dict[str, float] = {}
+        loss = 0.0
+        for term, (absolute, square, total, rows) in zip(
+            self.terms, [] if self.sums is None else self.sums.tolist(), strict=False
+        ):
+            if rows > 0:
+                shown, entries = {"energy": (1, 1), "forces": (3, 3), "stress": (6, 9)}[term.property]
+                found[f"{term.property}_mae"] = absolute / (shown * rows)
+                found[f"{term.property}_rmse"] = (square / (shown * rows)) ** 0.5
+                loss += term.weight_in(math.inf) * total / (entries * rows)
+        return found | {"loss": loss} if found else {}

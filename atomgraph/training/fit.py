@@ -1,0 +1,85 @@
+"""fit: Lightning's trainer around a task, with what every run needs and an orderly way out."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from atomgraph.errors import ConfigError
+from atomgraph.training.checkpoints import CheckpointFile, Checkpoints
+from atomgraph.training.quiet import quiet_lightning
+from atomgraph.training.task import PotentialTask
+
+
+def make_trainer(checkpoints: Checkpoints, callbacks: Sequence[pl.Callback] = (), **options: Any) -> pl.Trainer:
+    """A Lightning trainer for potentials; options are the trainer's own (accelerator, devices, precision, max_epochs, ...).
+
+    Raises ConfigError where Lightning cannot serve the options on this machine.
+    """
+    options.setdefault("logger", False)
+    try:
+        trainer = pl.Trainer(
+            callbacks=[*callbacks, checkpoints],
+            plugins=[CheckpointFile()],
+            default_root_dir=checkpoints.folder,
+            inference_mode=False,  # forces are derivatives in validation, too
+            use_distributed_sampler=False,  # EdgeBudgetSampler deals batches itself
+            num_sanity_val_steps=0,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            **options,
+        )
+    except (MisconfigurationException, ValueError, TypeError) as error:
+        raise ConfigError(f"fit: {' '.join(str(error).split())}") from error
+    return trainer
+
+
+def strategy_for(devices: Any, num_nodes: int, strategy: str) -> str:
+    """DDP that allows a weight without gradient (an element that a process did not meet), where there are processes."""
+    several = num_nodes > 1 or devices not in (1, "1", [0], "auto")
+    return "ddp_find_unused_parameters_true" if strategy == "auto" and several else strategy
+
+
+def fit(
+    task: PotentialTask,
+    data: pl.LightningDataModule,
+    checkpoints: Checkpoints,
+    callbacks: Sequence[pl.Callback] = (),
+    *,
+    resume: bool = False,
+    **options: Any,
+) -> pl.Trainer:
+    """Train until the last epoch or until patience ends; the best weights are then in ``checkpoints.best_path``.
+
+    resume: go on from ``checkpoints.last_path``.  options: of Lightning's trainer.
+    Raises KeyboardInterrupt after Ctrl-C, once the trainer has shut down; TrainingError for a loss that is not finite.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    with quiet_lightning():
+        trainer = make_trainer(checkpoints, callbacks, **options)
+        task.train()
+        try:
+            trainer.fit(
+                task, datamodule=data, ckpt_path=str(checkpoints.last_path) if resume else None, weights_only=True
+            )
+        except SystemExit as exit_:
+            if isinstance(exit_.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from None
+            raise
+        finally:
+            if before is not None and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+                signal.signal(signal.SIGINT, before)  # Lightning ignores Ctrl-C while it shuts down, and leaves it so
+    return trainer
+
+
+def device_of(accelerator: str, devices: Any) -> torch.device:
+    """Where the first process will compute."""
+    if accelerator in ("gpu", "cuda", "auto") and torch.cuda.is_available():
+        first = devices[0] if isinstance(devices, list) and devices else 0
+        return torch.device("cuda", int(first))
+    return torch.device("cpu")

@@ -1,0 +1,45 @@
+"""Which optimiser, on which weights: biases and frozen numbers do not decay."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import torch
+
+from atomgraph.errors import ConfigError, TrainingError, nearest
+
+OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
+    name: cls
+    for name, cls in vars(torch.optim).items()
+    if isinstance(cls, type) and issubclass(cls, torch.optim.Optimizer) and cls is not torch.optim.Optimizer
+}
+
+
+def make_optimizer(
+    module: torch.nn.Module, *, kind: str = "Adam", lr: float = 1e-3, weight_decay: float = 0.0, **options: Any
+) -> torch.optim.Optimizer:
+    """An optimiser of ``torch.optim`` over the trainable parameters of a module.
+
+    kind: ``Adam``, ``AdamW``, ...  lr: the peak learning rate.  weight_decay: on matrices; biases, single numbers and frozen
+    parameters have none.  options: further arguments of that optimiser.
+    Raises ConfigError for an unknown kind or option, TrainingError if nothing can be trained.
+    """
+    if kind not in OPTIMIZERS:
+        raise ConfigError(f"fit.optimizer.kind: no optimiser {kind!r}{nearest(kind, OPTIMIZERS)}")
+    known = list(inspect.signature(OPTIMIZERS[kind]).parameters)[1:]
+    for name in [*options, *(["weight_decay"] if weight_decay else [])]:
+        if name not in known:
+            raise ConfigError(f"fit.optimizer.{name}: unknown argument of {kind}{nearest(name, known)}")
+    decaying: list[torch.nn.Parameter] = []
+    bare: list[torch.nn.Parameter] = []
+    for name, parameter in module.named_parameters():
+        if parameter.requires_grad:
+            is_bias = "bias" in name.rpartition(".")[2] or parameter.ndim < 2
+            (bare if is_bias else decaying).append(parameter)
+    if not decaying and not bare:
+        raise TrainingError("the model has no trainable parameter; gradient training has nothing to do")
+    groups = [{"params": decaying, "weight_decay": weight_decay}, {"params": bare, "weight_decay": 0.0}]
+    if "weight_decay" not in known:
+        groups = [{"params": decaying + bare}]
+    return OPTIMIZERS[kind]([group for group in groups if group["params"]], lr=lr, **options)  # type: ignore[call-arg]

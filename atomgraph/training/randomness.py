@@ -1,0 +1,60 @@
+"""Random numbers of a run: seeded inside it, the caller's left as they were."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+
+_LIGHTNING_LEAVES = ("PL_GLOBAL_SEED", "PL_SEED_WORKERS")
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Inside, Python's, NumPy's and torch's random numbers start from the seed; outside they are as before."""
+    before = random_state()
+    environment = {name: os.environ.get(name) for name in _LIGHTNING_LEAVES}
+    try:
+        lightning.seed_everything(seed, verbose=False)
+        yield
+    finally:
+        set_random_state(before)
+        for name, value in environment.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+def random_state() -> dict[str, Any]:
+    """Where the generators of Python, NumPy, torch and its GPUs stand, as tensors and plain values."""
+    name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)  # noqa: NPY002
+    version, words, gauss = random.getstate()
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "numpy": [
+            str(name),
+            torch.from_numpy(np.asarray(keys, dtype=np.int64)),
+            int(position),
+            int(has_gauss),
+            float(cached),
+        ],
+        "python": [version, list(words), gauss],
+    }
+
+
+def set_random_state(state: dict[str, Any]) -> None:
+    """Put the generators where they stood."""
+    torch.set_rng_state(state["torch"].cpu())
+    if torch.cuda.is_available() and len(state["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all([words.cpu() for words in state["cuda"]])
+    name, keys, position, has_gauss, cached = state["numpy"]
+    np.random.set_state((name, keys.cpu().numpy().astype(np.uint32), position, has_gauss, cached))  # noqa: NPY002
+    version, words, gauss = state["python"]
+    random.setstate((version, tuple(words), gauss))

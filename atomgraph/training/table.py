@@ -1,0 +1,71 @@
+"""metrics.csv: a row an epoch, units in the header."""
+
+from __future__ import annotations
+
+import csv
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+
+from atomgraph.training.errors import SHOWN_IN, column
+
+
+class MetricsTable(pl.Callback):
+    """Writes a row after every epoch: losses, errors on the validation part, learning rate, time and speed.
+
+    A resumed run goes on behind the last epoch of its checkpoint: rows beyond it are taken away first.
+    """
+
+    def __init__(self, path: Path):
+        self.path = Path(path)
+        self.rows: list[dict[str, Any]] = []
+        self._began = self._seconds = 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, task: pl.LightningModule) -> None:
+        self.rows = [row for row in read_table(self.path) if int(row["epoch"]) <= trainer.current_epoch]
+        self._seconds = float(self.rows[-1]["seconds"]) if self.rows else 0.0
+        self._began = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, task: Any) -> None:
+        if not trainer.is_global_zero:
+            return
+        validated = trainer.enable_validation and not (trainer.current_epoch + 1) % (
+            trainer.check_val_every_n_epoch or 1
+        )
+        errors = task.validation if validated else {}
+        row: dict[str, Any] = {"epoch": trainer.current_epoch + 1, "train_loss": _short(task.training_loss)}
+        if trainer.enable_validation:
+            row["valid_loss"] = _short(errors["loss"]) if "loss" in errors else ""
+            for term in task.terms:
+                for kind in ("mae", "rmse"):
+                    name = f"{term.property}_{kind}"
+                    value = errors.get(name)
+                    row[column(f"valid_{name}")] = (
+                        "" if value is None else _short(value * SHOWN_IN[term.property].factor)
+                    )
+        row["learning_rate"] = _short(trainer.optimizers[0].param_groups[0]["lr"])
+        row["seconds"] = f"{self._seconds + time.perf_counter() - self._began:.2f}"
+        self.rows.append(row)
+        self._write()
+
+    def _write(self) -> None:
+        aside = self.path.with_suffix(".csv.tmp")
+        with aside.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(self.rows[-1]), extrasaction="ignore", restval="")
+            writer.writeheader()
+            writer.writerows(self.rows)
+        aside.replace(self.path)
+
+
+def read_table(path: Path) -> list[dict[str, Any]]:
+    """The rows of a metrics.csv, as text; none where there is no file."""
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _short(value: float) -> str:
+    return f"{value:.6g}"

@@ -1,0 +1,41 @@
+"""However the structures of an optimiser step are cut into batches and dealt to processes, its gradients are the same."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from training.gradients import gradients_of_a_step
+
+ALL = 10_000
+
+
+@pytest.fixture(scope="module")
+def joint(tmp_path_factory):
+    return gradients_of_a_step(tmp_path_factory.mktemp("joint"), ALL)
+
+
+def assert_same(found, joint):
+    assert found.keys() == joint.keys()
+    for name, gradient in joint.items():
+        torch.testing.assert_close(found[name], gradient, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(("edge_budget", "accumulate"), [(90, 2), (36, 8)])
+def test_accumulated_unequal_batches_give_the_gradients_of_the_joint_batch(tmp_path, joint, edge_budget, accumulate):
+    assert_same(gradients_of_a_step(tmp_path, edge_budget, accumulate), joint)
+
+
+def test_two_processes_give_the_gradients_of_the_joint_batch(tmp_path, joint):
+    script = Path(__file__).parent / "gradients.py"
+    cases = ["100x1", "36x3"]  # edge budget, batches accumulated
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]
+    done = subprocess.run(
+        [*command, str(tmp_path), *cases], env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    for case in cases:
+        assert_same(torch.load(tmp_path / f"{case}.pt", weights_only=True), joint)

@@ -1,0 +1,109 @@
+import dataclasses
+import math
+
+import pytest
+import torch
+from training.specimens import graphs, potential
+
+from atomgraph.data import collate
+from atomgraph.errors import ConfigError
+from atomgraph.training import PotentialTask, Ramp, Term
+from atomgraph.training.errors import ErrorSums
+from atomgraph.training.loss import difference
+from atomgraph.training.task import window_counts
+
+
+def loss_of(batch, *terms):
+    task = PotentialTask(potential(), terms).train()
+    loss = task.loss(batch, 0, window_counts(batch))
+    loss.backward()
+    return loss, [p.grad for p in task.parameters()]
+
+
+def perfect(batch):
+    return {name: batch[name].clone() for name in ("energy", "forces", "stress")}
+
+
+def test_known_values_of_the_three_losses():
+    entries, weight = torch.tensor([[0.1, -0.2], [1.0, 0.0]], dtype=torch.float64), torch.tensor([1.0, 2.0])
+    total = {loss: float(Term("forces", loss=loss, delta=0.15).total(entries, weight)) for loss in ("mse", "mae", "huber")}
+    assert total["mse"] == pytest.approx(0.01 + 0.04 + 2.0)
+    assert total["mae"] == pytest.approx(0.1 + 0.2 + 2.0)
+    assert total["huber"] == pytest.approx(0.5 * 0.01 + 0.15 * (0.2 - 0.075) + 2 * 0.15 * (1 - 0.075))
+
+
+def test_energies_are_compared_per_atom():
+    batch = collate(graphs(3))
+    result = perfect(batch)
+    result["energy"] += torch.tensor([1.0, 2.0, 3.0])  # of 1, 2 and 3 atoms
+    entries, _, _ = difference("energy", result, batch)
+    torch.testing.assert_close(entries, torch.ones(3, 1, dtype=torch.float64))
+
+
+def test_what_is_no_label_changes_neither_loss_nor_gradients():
+    some = graphs(4)
+    some[0].forces_mask, some[2].energy_mask = torch.zeros(1, dtype=torch.bool), torch.zeros(1, dtype=torch.bool)
+    terms = [Term("energy"), Term("forces"), Term("stress", weight=10.0)]
+    loss, gradients = loss_of(collate(some), *terms)
+    some[0].forces = some[0].forces + 7.0
+    some[2].energy = some[2].energy - 3.0
+    some[3].stress = some[3].stress + 1.0  # a molecule's
+    again, same = loss_of(collate(some), *terms)
+    assert torch.equal(loss, again)
+    assert all(torch.equal(a, b) for a, b in zip(gradients, same, strict=True))
+
+
+def test_a_molecule_beside_a_crystal_leaves_the_gradient_of_the_stress_finite():
+    crystal, molecule = graphs(4)[0], graphs(4)[3]
+    molecule.stress_mask = torch.ones(1, dtype=torch.bool)  # even where a file claims a stress
+    loss, gradients = loss_of(collate([crystal, molecule]), Term("stress"))
+    assert loss.isfinite()
+    assert all(g.isfinite().all() for g in gradients if g is not None)
+
+
+def test_a_structure_of_weight_three_counts_like_three_of_it():
+    one, other = graphs(2)
+    thrice = dataclasses.replace(Term("forces"), weight=1.0)
+    heavy = one.clone()
+    heavy.weight = 3.0 * heavy.weight
+    counts = torch.ones(3, dtype=torch.float64)
+    losses = []
+    for batch in (collate([heavy, other]), collate([one, one, one, other])):
+        losses.append(PotentialTask(potential(), [thrice]).train().loss(batch, 0, counts).item())
+    assert losses[0] == pytest.approx(losses[1], rel=1e-12)
+
+
+def test_a_weight_goes_in_a_straight_line_and_stays():
+    ramp = Ramp(start=1.0, end=5.0, from_epoch=2, over=4)
+    assert [ramp(epoch) for epoch in (0, 2, 3, 6, 9, math.inf)] == [1.0, 1.0, 2.0, 5.0, 5.0, 5.0]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"property": "force"}, "did you mean forces"),
+        ({"property": "energy", "loss": "l2"}, "known are huber, mae, mse"),
+        ({"property": "energy", "weight": -1.0}, "positive or zero"),
+    ],
+)
+def test_a_wrong_term_is_refused_with_the_way_out(wrong, said):
+    with pytest.raises(ConfigError, match=said):
+        Term(**wrong)
+
+
+def test_mean_errors_are_exact_over_unequal_batches():
+    terms = [Term("energy"), Term("forces", weight=2.0), Term("stress")]
+    some, model = graphs(7), potential().eval()
+    parts = [some[:1], some[1:5], some[5:]]
+    sums = ErrorSums(terms)
+    for part in parts:
+        sums.add(model(collate(part)), collate(part))
+    whole = ErrorSums(terms)
+    whole.add(model(collate(some)), collate(some))
+    assert sums.means() == pytest.approx(whole.means(), rel=1e-12)
+    errors = torch.cat([model(g)["forces"] - g.forces for g in some])
+    assert whole.means()["forces_mae"] == pytest.approx(float(errors.abs().mean()), rel=1e-12)
+    assert whole.means()["forces_rmse"] == pytest.approx(float(errors.square().mean().sqrt()), rel=1e-12)
+    upper = torch.stack([(model(g)["stress"] - g.stress)[0] for g in some if g.stress_mask])
+    rows, columns = torch.triu_indices(3, 3)
+    assert whole.means()["stress_mae"] == pytest.approx(float(upper[:, rows, columns].abs().mean()), rel=1e-12)
