@@ -12,6 +12,7 @@ import torch
 from e3nn import o3
 from torch import Tensor
 
+from atomgraph.data import budget_batches
 from atomgraph.errors import GraphError
 from atomgraph.formats import native
 from atomgraph.formats.versions import now, versions
@@ -30,7 +31,7 @@ class Potential(torch.nn.Module):
 
     metadata: what is known about where the potential comes from (data, splits, metrics, versions); JSON values.
     In training mode the results keep their derivative graph, so that a loss on forces can be minimised; in evaluation
-    mode they are detached. The caller's graph is never changed.
+    mode, under ``torch.no_grad`` and in ``torch.inference_mode`` they are detached. The caller's graph is never changed.
     """
 
     def __init__(self, model: EnergyModel, metadata: dict[str, Any] | None = None):
@@ -77,23 +78,20 @@ class Potential(torch.nn.Module):
         ``stress`` (n_graphs, 3, 3) eV/Å³, positive in tension, NaN where a structure has no volume.
         Raises GraphError for unknown elements or a graph whose cutoff is too small.
         """
-        wanted = forces or stress
-        graph = self._with_head(graph)
-        with torch.set_grad_enabled(wanted or (self.training and torch.is_grad_enabled())):
-            pos = graph.pos.detach().requires_grad_(wanted)
-            strain = pos.new_zeros(graph.n_graphs, 3, 3).requires_grad_(wanted)
+        keeps = self.training and torch.is_grad_enabled()
+        with torch.inference_mode(False), torch.set_grad_enabled(forces or stress or keeps):
+            graph = _recordable(self._with_head(graph))
+            pos = graph.pos.detach().requires_grad_(forces)
+            strain = pos.new_zeros(graph.n_graphs, 3, 3).requires_grad_(stress)
             node_energy = self.model(strained(graph, pos, strain)).to(pos.dtype)
             energy = sum_to(node_energy, graph.graph_of_atom, graph.n_graphs)
             result = {"energy": energy, "node_energy": node_energy}
-            if wanted:
-                by_pos, by_strain = self._slopes(energy, pos, strain)
-                if forces:
-                    result["forces"] = -by_pos
-                if stress:
-                    size = volume(graph)[:, None, None]
-                    has_volume = size.isfinite()  # dividing by NaN would carry it into the weights' gradients
-                    result["stress"] = torch.where(has_volume, by_strain / size.where(has_volume, 1.0), torch.nan)
-        return result if self.training else {name: value.detach() for name, value in result.items()}
+            slopes = _slopes(energy, ([pos] if forces else []) + ([strain] if stress else []), keeps)
+            if stress:
+                result["stress"] = _per_volume(slopes.pop(), volume(graph))
+            if forces:
+                result["forces"] = -slopes.pop()
+        return result if keeps else {name: value.detach() for name, value in result.items()}
 
     def _with_head(self, graph: AtomicGraph) -> AtomicGraph:
         """The graph with the potential's head where it chooses none itself; the caller's graph stays as it is."""
@@ -102,14 +100,6 @@ class Potential(torch.nn.Module):
         chosen = graph.shallow_copy()
         chosen.head = torch.where(graph.head < 0, self.heads.index(self.head), graph.head)
         return chosen
-
-    def _slopes(self, energy: Tensor, pos: Tensor, strain: Tensor) -> tuple[Tensor, Tensor]:
-        if not energy.requires_grad:  # no edge, and nothing learned
-            return torch.zeros_like(pos), torch.zeros_like(strain)
-        by_pos, by_strain = torch.autograd.grad(
-            energy.sum(), [pos, strain], create_graph=self.training, materialize_grads=True
-        )
-        return by_pos, by_strain
 
     def descriptors(self, graph: AtomicGraph, *, invariants_only: bool = False) -> Tensor:
         """What the readouts read, concatenated: (n_atoms, n_features); with ``invariants_only`` its ``0e`` columns."""
@@ -137,8 +127,6 @@ class Potential(torch.nn.Module):
 
         edge_budget: edges in a batch, at most; one structure with more is a batch by itself.
         """
-        from atomgraph.data.loading import budget_batches
-
         known = set(self.elements)
         for index, atoms in enumerate(structures):  # before anything is computed
             if not known.issuperset(atoms.symbols):
@@ -176,6 +164,30 @@ class Potential(torch.nn.Module):
         Raises FormatError where the file cannot be written, or a part is of a class that could not be found again.
         """
         native.write(path, self.model, {"created": now(), "versions": versions()} | self.metadata)
+
+
+def _slopes(energy: Tensor, variables: list[Tensor], keeps: bool) -> list[Tensor]:
+    """Slopes of the summed energies with respect to each variable, with a derivative graph of their own if it is kept."""
+    if not variables or not energy.requires_grad:  # no edge, and nothing learned
+        return [torch.zeros_like(variable) for variable in variables]
+    return list(torch.autograd.grad(energy.sum(), variables, create_graph=keeps, materialize_grads=True))
+
+
+def _per_volume(by_strain: Tensor, size: Tensor) -> Tensor:
+    """Slopes over volumes; NaN without volume, which no derivative then passes through."""
+    bounded = torch.isfinite(size)[:, None, None]
+    return torch.where(bounded, by_strain / size.nan_to_num(nan=1.0)[:, None, None], torch.nan)
+
+
+def _recordable(graph: AtomicGraph) -> AtomicGraph:
+    """The graph, with copies of the tensors that were made in ``torch.inference_mode`` and cannot be differentiated through."""
+    made_there = [key for key, value in graph.to_dict().items() if torch.is_tensor(value) and value.is_inference()]
+    if not made_there:
+        return graph
+    copied = graph.shallow_copy()
+    for key in made_there:
+        copied[key] = graph[key].clone()
+    return copied
 
 
 def _scalar_columns(irreps: o3.Irreps) -> list[int]:

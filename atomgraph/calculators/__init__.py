@@ -1,1 +1,5 @@
 """Doors to simulation engines."""
+
+from atomgraph.calculators.ase import Calculator
+
+__all__ = ["Calculator"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 import torch
@@ -62,7 +63,7 @@ class EnergyModel(Part):
     @property
     def dtype(self) -> torch.dtype:
         """The dtype that the branches compute in."""
-        numbers = [*self.branches.parameters(), *self.branches.buffers()]
+        numbers = chain(self.branches.parameters(), self.branches.buffers())
         return next((number.dtype for number in numbers if number.is_floating_point()), torch.float64)
 
     @property

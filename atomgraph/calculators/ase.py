@@ -1,0 +1,127 @@
+"""ASE's door: a potential as a calculator, for relaxations, dynamics, phonons and whatever else ASE does."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, ClassVar
+
+import ase
+import numpy as np
+import torch
+from ase.calculators import calculator as ase_calculator
+from ase.stress import full_3x3_to_voigt_6_stress
+
+from atomgraph.calculators.moving import MovingGraph
+from atomgraph.errors import GraphError
+from atomgraph.graph import AtomicGraph
+from atomgraph.graph.geometry import volume
+from atomgraph.loading import as_dtype, load
+from atomgraph.potential import Potential
+
+DEFAULT_SKIN = 0.5  # Å
+
+
+class Calculator(ase_calculator.Calculator):
+    """Energy, free energy, energies, forces and stress of a potential, in ASE's units and signs.
+
+    potential: a Potential, or the path of its file (anything that ``atomgraph.load`` reads).
+    device, dtype: where and in what to compute; the potential's own if None. A Potential that has to be converted for it is
+    copied, the caller's stays as it is.  head: which head to use where there are several.
+    skin: Å by which neighbour lists reach beyond the cutoff, so that they need not be made at every step; results do not
+    depend on it.
+    One evaluation gives all properties, and is kept until atoms, cell or periodicity change.
+    Raises GraphError for elements that the potential does not know, unknown heads, and positions that are not finite;
+    ASE's PropertyNotImplementedError for the stress of a structure without volume.
+    """
+
+    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "energies", "forces", "stress"]
+
+    def __init__(
+        self,
+        potential: Potential | str | Path,
+        *,
+        device: str | torch.device | None = None,
+        dtype: str | torch.dtype | None = None,
+        head: str | None = None,
+        skin: float = DEFAULT_SKIN,
+    ):
+        super().__init__()
+        self.potential = _ready(potential, device, dtype)
+        self._row = None if head is None else _row_of(self.potential, head)
+        self._moving = MovingGraph(self.potential.cutoff, skin, self.potential.device)
+
+    @property
+    def n_neighbour_lists(self) -> int:
+        """How many neighbour lists were made so far."""
+        return self._moving.n_lists
+
+    def check_state(self, atoms: ase.Atoms, tol: float = 0.0) -> list[str]:
+        """What changed since the last evaluation, of that which the potential sees; bit by bit, and quick."""
+        old = self.atoms
+        if old is None or len(old) != len(atoms):
+            return list(ase_calculator.all_changes)
+        pairs = {
+            "positions": (old.positions, atoms.positions),
+            "numbers": (old.numbers, atoms.numbers),
+            "cell": (old.cell.array, atoms.cell.array),
+            "pbc": (old.pbc, atoms.pbc),
+        }
+        return [name for name, (before, now) in pairs.items() if not np.array_equal(before, now)]
+
+    def calculate(
+        self,
+        atoms: ase.Atoms | None = None,
+        properties: list[str] | None = None,
+        system_changes: list[str] = ase_calculator.all_changes,
+    ) -> None:
+        """Everything about the structure, in one evaluation (called by ASE when something changed)."""
+        super().calculate(atoms, properties or ["energy"], system_changes)
+        graph = self._graph(self.atoms)
+        has_volume = bool(torch.isfinite(volume(graph)))
+        if "stress" in (properties or ()) and not has_volume:
+            raise ase_calculator.PropertyNotImplementedError(
+                "stress needs a volume: a periodic structure with three cell vectors"
+            )
+        result = self._evaluate(graph, stress=has_volume)
+        self.results: dict[str, Any] = {
+            "energy": float(result["energy"]),
+            "free_energy": float(result["energy"]),
+            "energies": result["node_energy"].cpu().double().numpy(),
+            "forces": result["forces"].cpu().double().numpy(),
+        }
+        if has_volume:
+            self.results["stress"] = full_3x3_to_voigt_6_stress(result["stress"][0].cpu().double().numpy())
+
+    def _graph(self, atoms: ase.Atoms) -> AtomicGraph:
+        graph = self._moving.of(atoms)
+        if self._row is not None:
+            graph.head = torch.full_like(graph.head, self._row)
+        return graph
+
+    def _evaluate(self, graph: AtomicGraph, *, stress: bool) -> dict[str, torch.Tensor]:
+        if not self.potential.training:
+            return self.potential(graph, stress=stress)
+        try:
+            return self.potential.eval()(graph, stress=stress)
+        finally:
+            self.potential.train()
+
+
+def _ready(
+    potential: Potential | str | Path, device: str | torch.device | None, dtype: str | torch.dtype | None
+) -> Potential:
+    """The potential on its device and in its dtype, the caller's own object where nothing has to be converted."""
+    if not isinstance(potential, Potential):
+        return load(potential, device=device or "cpu", dtype=dtype)
+    device = potential.device if device is None else torch.device(device)
+    wanted = potential.model.dtype if dtype is None else as_dtype(dtype)
+    if potential.device == device and potential.model.dtype == wanted:
+        return potential
+    return deepcopy(potential).to(device=device, dtype=wanted)
+
+
+def _row_of(potential: Potential, head: str) -> int:
+    if head not in potential.heads:
+        raise GraphError(f"unknown head {head!r}; this potential has {', '.join(potential.heads)}")
+    return potential.heads.index(head)
