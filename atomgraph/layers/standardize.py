@@ -19,6 +19,8 @@ class Standardize(MessageLayer):
     r""":math:`h'_{ic} = (h_{ic} - \mu_{zc}) / s_{zc}`, z the element of atom i; the identity until it is calibrated.
 
     elements: chemical symbols, in the model's order.  channels: scalars per atom.
+    narrowest: no width is below this, in the feature's own measure: so that one that hardly shows in the training data is
+    not blown up when it shows.
     ``mean`` and ``width`` (n_elements, channels) come from the training data once (``nn.sisters.Calibrated``) and are not
     trained. A width is never below a tenth of the feature's width over all elements, nor below a hundredth of its
     root mean square, so that a feature that hardly varies in training is not blown up. A feature that is constant on each
@@ -29,8 +31,9 @@ class Standardize(MessageLayer):
     mean: Tensor
     width: Tensor
 
-    def __init__(self, elements: Sequence[str], channels: int):
+    def __init__(self, elements: Sequence[str], channels: int, narrowest: float = 0.0):
         super().__init__()
+        self.narrowest = narrowest
         self.elements = checked_symbols(elements)
         self.irreps_in = self.irreps_out = as_irreps(channels)
         self.register_buffer("mean", torch.zeros(len(self.elements), channels))
@@ -67,7 +70,7 @@ class Standardize(MessageLayer):
         mean = torch.where(known, mean, of_all_mean)
         width = torch.where(known, (squares / count.clamp(min=1)).sqrt(), of_all_width)
         width = torch.maximum(width, 0.1 * of_all_width)
-        width = torch.maximum(width, 0.01 * (mean.square() + width.square()).sqrt())
+        width = torch.maximum(width, 0.01 * (mean.square() + width.square()).sqrt()).clamp(min=self.narrowest)
         size = (mean.square() + width.square()).sqrt().amax(dim=0)
         varies = squares.sum(dim=0).sqrt() > 1e-6 * size * of_all_count[0].sqrt()
         self.mean.copy_(torch.where(varies, mean, 0.0))

@@ -2,10 +2,16 @@
 
 import pytest
 import torch
+from laws import ReadoutLaws
 
 from atomgraph.errors import WiringError
 from atomgraph.nn.part import build, specification
 from atomgraph.readouts import Linear
+
+
+class TestLinear(ReadoutLaws):
+    def readout(self):
+        return Linear("3x0e+2x1o+1x0o", n_outputs=2, bias=True)
 
 
 def test_energy_is_the_weighted_sum_of_the_scalar_columns():

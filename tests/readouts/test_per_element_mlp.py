@@ -3,9 +3,21 @@
 from types import SimpleNamespace
 
 import torch
+from laws import ReadoutLaws
+from structures import ELEMENTS
 
 from atomgraph.nn.part import build, specification
 from atomgraph.readouts import MLP, PerElementMLP
+
+
+class TestPerElementMLP(ReadoutLaws):
+    def readout(self):
+        return PerElementMLP(ELEMENTS, n_features=3, hidden=(4,), n_outputs=2)
+
+
+class TestMLP(ReadoutLaws):
+    def readout(self):
+        return MLP(n_features=3, hidden=(4,), activation="softplus")
 
 
 def test_weights_of_one_element_do_not_move_atoms_of_another():

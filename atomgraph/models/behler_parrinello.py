@@ -1,0 +1,46 @@
+"""Behler-Parrinello: symmetry functions, standardised per element, into one perceptron per element."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from atomgraph.featurizers import SymmetryFunctions
+from atomgraph.layers import Standardize
+from atomgraph.models.baseline import Baseline
+from atomgraph.models.branch import Branch
+from atomgraph.models.energy import EnergyModel
+from atomgraph.readouts import PerElementMLP
+
+
+class BehlerParrinello(EnergyModel):
+    r""":math:`E_i = \mathrm{MLP}_{z_i}\big((G_i - \mu_{z_i}) / s_{z_i}\big)` over the baseline.
+
+    elements: chemical symbols.  cutoff: Å.
+    radial, angular, cutoff_function: as ``SymmetryFunctions`` takes them; None stands for the usual sets.
+    hidden, activation: of the perceptrons.  baseline: E0, scale, heads, repulsion.
+    Raises WiringError for arguments that make no part.
+    Source: Behler and Parrinello, Phys. Rev. Lett. 98, 146401 (2007).
+    """
+
+    def __init__(
+        self,
+        elements: Sequence[str],
+        cutoff: float,
+        *,
+        radial: Sequence[dict[str, Any]] | None = None,
+        angular: Sequence[dict[str, Any]] | None = None,
+        cutoff_function: str = "quintic",
+        hidden: Sequence[int] = (32, 32),
+        activation: str = "silu",
+        baseline: Baseline | None = None,
+    ):
+        baseline = Baseline(elements) if baseline is None else baseline
+        featurizer = SymmetryFunctions(elements, cutoff, radial, angular, cutoff_function)
+        width = featurizer.irreps_out.dim
+        readout = PerElementMLP(elements, width, hidden, activation, n_outputs=len(baseline.heads))
+        super().__init__(
+            elements,
+            Branch(cutoff, featurizer, [Standardize(elements, width, narrowest=0.01)], [readout]),
+            baseline=baseline,
+        )
