@@ -39,9 +39,9 @@ class TrainingError(AtomgraphError, RuntimeError):
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """``'; did you mean X?'`` with the nearest known word, or ``'; known are ...'`` where none is near."""
-    known = list(known)
-    close = get_close_matches(word, known, n=1, cutoff=0.6)
+    """``'; did you mean X?'`` with the nearest known word, or ``'; known are ...'`` where none is near and they are few."""
+    in_lower_case = {name.lower(): name for name in known}
+    close = get_close_matches(word.lower(), in_lower_case, n=1, cutoff=0.6)
     if close:
-        return f"; did you mean {close[0]}?"
-    return f"; known are {', '.join(sorted(known))}" if known else ""
+        return f"; did you mean {in_lower_case[close[0]]}?"
+    return f"; known are {', '.join(sorted(in_lower_case.values()))}" if 0 < len(in_lower_case) <= 20 else ""

@@ -27,7 +27,13 @@ class Part(torch.nn.Module):
         part = super().__new__(cls)
         bound = inspect.signature(cls.__init__).bind_partial(part, *args, **kwargs)
         bound.apply_defaults()
-        object.__setattr__(part, "_arguments", dict(list(bound.arguments.items())[1:]))
+        arguments = dict(list(bound.arguments.items())[1:])
+        for parameter in _parameters(cls):
+            if parameter.kind is parameter.VAR_KEYWORD:  # **kwargs count by their own names
+                arguments |= arguments.pop(parameter.name)
+            elif parameter.kind is parameter.VAR_POSITIONAL and not arguments[parameter.name]:
+                del arguments[parameter.name]
+        object.__setattr__(part, "_arguments", {name: _own(value) for name, value in arguments.items()})
         return part
 
     @property
@@ -39,9 +45,15 @@ class Part(torch.nn.Module):
 def specification(part: Part) -> dict[str, Any]:
     """``{"kind": dotted path, argument: value, ...}``, nested, of JSON values only.
 
-    Raises WiringError for an argument that no JSON can hold.
+    Raises WiringError for an argument that no JSON can hold, one named ``kind``, or a class that no path leads to.
     """
     cls = type(part)
+    if "kind" in part.arguments:
+        raise WiringError(f"{cls.__name__} has an argument 'kind', which is the key of its class; give it another name")
+    if any(p.kind is p.VAR_POSITIONAL and p.name in part.arguments for p in _parameters(cls)):
+        raise WiringError(f"{cls.__name__} takes arguments by position; take them as a list, so that they have a name")
+    if "." in cls.__qualname__:
+        raise WiringError(f"{cls.__qualname__} cannot be found again by name; define it at the top level of a module")
     return {"kind": public_path(cls)} | {
         name: _to_json(value, f"{cls.__name__}({name}=...)") for name, value in part.arguments.items()
     }
@@ -58,15 +70,12 @@ def build(spec: dict[str, Any], *, trust_imports: bool = False) -> Part:
         raise WiringError(f"a part is described by a mapping with a 'kind', but this came: {spec!r}")
     cls = find(spec["kind"], trust_imports=trust_imports)
     arguments = {name: _from_json(value, trust_imports) for name, value in spec.items() if name != "kind"}
-    known = inspect.signature(cls.__init__).parameters
+    parameters = [] if cls.__init__ is torch.nn.Module.__init__ else _parameters(cls)
+    known = {p.name: p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
     for name in arguments:
-        if name not in known:
-            raise WiringError(f"{cls.__name__} has no argument {name!r}{nearest(name, list(known)[1:])}")
-    missing = [
-        name
-        for name, parameter in list(known.items())[1:]
-        if parameter.default is parameter.empty and name not in arguments and parameter.kind != parameter.VAR_KEYWORD
-    ]
+        if name not in known and not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            raise WiringError(f"{cls.__name__} has no argument {name!r}{nearest(name, known)}")
+    missing = [name for name, p in known.items() if p.default is p.empty and name not in arguments]
     if missing:
         raise WiringError(f"{cls.__name__} needs {', '.join(missing)}")
     return cls(**arguments)
@@ -84,7 +93,8 @@ def find(path: str, *, trust_imports: bool = False) -> type[Part]:
         module = sys.modules.get(module_name)
     if module is None:
         raise WiringError(
-            f"the part {path!r} is not of atomgraph; import {module_name or 'its module'} first if you trust it"
+            f"the part {path!r} is not of atomgraph; if you trust it, import {module_name or 'its module'} first "
+            f"(on the command line: --import {module_name or 'MODULE'})"
         )
     cls = getattr(module, name, None)
     if not (isinstance(cls, type) and issubclass(cls, Part)):
@@ -102,6 +112,16 @@ def public_path(cls: type[Part]) -> str:
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
+def _parameters(cls: type[Part]) -> list[inspect.Parameter]:
+    """The constructor's parameters after ``self``."""
+    return list(inspect.signature(cls.__init__).parameters.values())[1:]
+
+
+def _own(value: Any) -> Any:
+    """The argument as it is now, whatever the caller does to a list or a dict later."""
+    return value.copy() if isinstance(value, list | dict) else value
+
+
 def _to_json(value: Any, where: str) -> Any:
     if isinstance(value, Part):
         return specification(value)
@@ -113,8 +133,10 @@ def _to_json(value: Any, where: str) -> Any:
         return value.tolist()
     if isinstance(value, dict):
         return {str(key): _to_json(item, where) for key, item in value.items()}
-    if isinstance(value, list | tuple) or hasattr(value, "tolist"):
-        return [_to_json(item, where) for item in (value if isinstance(value, list | tuple) else value.tolist())]
+    if isinstance(value, list | tuple):
+        return [_to_json(item, where) for item in value]
+    if hasattr(value, "tolist"):  # numpy's numbers and arrays
+        return value.tolist()
     raise WiringError(
         f"{where} cannot be written to a file: {type(value).__name__} is neither a plain value nor a part"
     )
