@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from atomgraph.data.census import Census, census, require_labels
 from atomgraph.data.fingerprint import fingerprint
 from atomgraph.data.graphs import build_graphs
 from atomgraph.data.loading import GraphDataset, GraphLoader, budget_batches, collate
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from atomgraph.data.module import GraphDataModule
 
 __all__ = [
+    "Census",
     "EdgeBudgetSampler",
     "GraphDataModule",
     "GraphDataset",
@@ -31,6 +33,7 @@ __all__ = [
     "average_neighbours",
     "budget_batches",
     "build_graphs",
+    "census",
     "collate",
     "energy_scale",
     "energy_spread",
@@ -39,6 +42,7 @@ __all__ = [
     "least_squares_e0",
     "mean_energy",
     "read",
+    "require_labels",
     "split",
     "split_by_file",
 ]

@@ -61,7 +61,7 @@ def save_graphs(graphs: Sequence[AtomicGraph], frames: Sequence[ase.Atoms], cuto
 
 
 def _joined(graphs: Sequence[AtomicGraph]) -> dict[str, torch.Tensor]:
-    names = [name for name in graphs[0].keys() if name not in ("weight", "head")] if graphs else []  # noqa: SIM118
+    names = sorted(graphs[0].keys()) if graphs else []
     table = {
         name: torch.cat([graph[name].T if name == "edge_index" else graph[name] for graph in graphs]).contiguous()
         for name in names
@@ -82,7 +82,5 @@ def _separated(table: dict[str, torch.Tensor]) -> list[AtomicGraph]:
     for number in range(n_graphs):
         fields = {name: pieces[number] for name, pieces in columns.items()}
         fields["edge_index"] = fields["edge_index"].T.contiguous()
-        graph = AtomicGraph(**fields)
-        graph.head, graph.weight = torch.zeros(1, dtype=torch.int64), torch.ones(1, dtype=torch.float64)
-        graphs.append(graph)
+        graphs.append(AtomicGraph(**fields))
     return graphs

@@ -27,10 +27,11 @@ def build_graphs(
 ) -> list[AtomicGraph]:
     """The graphs of the frames, in order, with labels, weights and heads.
 
-    cutoff: Å.  cache: a folder; neighbours are found once for the same frames and cutoff and kept there (safetensors, written
-    aside and renamed, so never half there; what cannot be read is built again, what cannot be written is not, and said once).
-    weights: weight in the loss by ``info["config_type"]``, 1 for those not named.  heads: names of the model's heads; a frame's
-    ``info["head"]`` says which it belongs to, the first if it does not say.  progress: a bar on the terminal.
+    cutoff: Å.  cache: a folder; graphs are built once for the same frames and cutoff and kept there (safetensors, written
+    aside and renamed, so never half there; what cannot be read is built again; what cannot be written is said once).
+    weights: weight in the loss by ``info["config_type"]``, 1 for those not named.  heads: names of the model's heads;
+    ``info["head"]`` of a frame says which it belongs to, and must where there are several; without names heads stay open.
+    progress: a bar on the terminal.
     A stress label of a structure without volume is no label.
     Raises GraphError with the frame's name where a structure cannot become a graph, DataError for unknown heads or weights of
     configuration types that no frame has.
@@ -81,7 +82,9 @@ def _assign_heads(graphs: list[AtomicGraph], frames: Sequence[ase.Atoms], heads:
     if not heads:
         return
     for number, (graph, atoms) in enumerate(zip(graphs, frames, strict=True)):
-        head = str(atoms.info.get("head", heads[0]))
+        head = atoms.info.get("head", heads[0] if len(heads) == 1 else None)
+        if head is None:
+            raise DataError(f"{name_of(atoms, number)} does not say which head it belongs to, of {', '.join(heads)}")
         if head not in heads:
-            raise DataError(f"{name_of(atoms, number)}: unknown head {head!r}{nearest(head, heads)}")
+            raise DataError(f"{name_of(atoms, number)}: unknown head {head!r}{nearest(str(head), heads)}")
         graph.head = torch.tensor([heads.index(head)], dtype=torch.int64)

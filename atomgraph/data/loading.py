@@ -82,8 +82,8 @@ class GraphLoader(DataLoader[AtomicGraph]):
     batch_sampler: EdgeBudgetSampler
 
     def __init__(self, graphs: Sequence[AtomicGraph], sampler: EdgeBudgetSampler, **keywords: Any):
-        if len(graphs) != len(sampler.n_edges):
-            raise DataError(f"the sampler was made for {len(sampler.n_edges)} structures, but {len(graphs)} came")
+        if len(graphs) != len(sampler.n_labels):
+            raise DataError(f"the sampler was made for {len(sampler.n_labels)} structures, but {len(graphs)} came")
         self._position = 0
         keywords.setdefault("collate_fn", collate)
         super().__init__(GraphDataset(graphs), batch_sampler=sampler, **keywords)

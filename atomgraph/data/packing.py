@@ -3,43 +3,86 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from dataclasses import dataclass
+from heapq import heappop, heappush
 
 import numpy as np
 
 
-def pack(
-    order: np.ndarray,
-    n_edges: np.ndarray,
-    n_atoms: np.ndarray,
-    edge_budget: int,
-    atom_budget: int,
-    n_open: int | None = None,
-) -> list[list[int]]:
-    """Structures, in the order given, into buckets of limited edges and atoms: each into the fullest that has room.
+@dataclass(frozen=True)
+class Sizes:
+    """Edges and atoms of each structure, (n_structures,), and how many of them a bucket takes."""
 
-    order: indices of structures.  n_edges, n_atoms: (n_structures,) sizes.  n_open: how many buckets stay open at a time
-    (1: runs of the order, as for prediction), all if None.  A structure above the budget gets a bucket of its own.
-    Returns lists of indices; every index of ``order`` is in one of them.
-    Source: best fit, Johnson et al., SIAM J. Comput. 3, 299 (1974).
+    n_edges: np.ndarray
+    n_atoms: np.ndarray
+    edge_budget: int
+    atom_budget: int
+
+    @property
+    def giants(self) -> np.ndarray:
+        """(n_structures,) bool: larger than a bucket."""
+        return (self.n_edges > self.edge_budget) | (self.n_atoms > self.atom_budget)
+
+
+def fill(order: np.ndarray, sizes: Sizes) -> list[list[int]]:
+    """Best fit: structures, in this order, each into the fullest bucket that has room, or else into a new one.
+
+    A structure larger than a bucket gets one of its own. Returns lists of indices; each index of ``order`` is in one.
+    Source: Johnson et al., SIAM J. Comput. 3, 299 (1974).
     """
     buckets: list[list[int]] = []
-    room_for_atoms: list[int] = []
-    open_buckets: list[tuple[int, int]] = []  # (room for edges, number of the bucket), sorted
+    atoms_left: list[int] = []
+    with_room: list[tuple[int, int]] = []  # (edges left, bucket), sorted
     for index in order.tolist():
-        edges, atoms = int(n_edges[index]), int(n_atoms[index])
-        place = bisect_left(open_buckets, (edges, -1))
-        while place < len(open_buckets) and room_for_atoms[open_buckets[place][1]] < atoms:
+        edges, atoms = int(sizes.n_edges[index]), int(sizes.n_atoms[index])
+        place = bisect_left(with_room, (edges, -1))
+        while place < len(with_room) and atoms_left[with_room[place][1]] < atoms:
             place += 1
-        if place < len(open_buckets):
-            room, number = open_buckets.pop(place)
+        if place < len(with_room):
+            edges_left, bucket = with_room.pop(place)
         else:
-            room, number = edge_budget, len(buckets)
+            edges_left, bucket = sizes.edge_budget, len(buckets)
             buckets.append([])
-            room_for_atoms.append(atom_budget)
-            if n_open is not None and len(open_buckets) >= n_open:
-                open_buckets.pop(0)
-        buckets[number].append(index)
-        room_for_atoms[number] -= atoms
-        if room - edges >= 0 and room_for_atoms[number] > 0:
-            insort(open_buckets, (room - edges, number))
+            atoms_left.append(sizes.atom_budget)
+        buckets[bucket].append(index)
+        atoms_left[bucket] -= atoms
+        if edges_left >= edges and atoms_left[bucket] > 0:
+            insort(with_room, (edges_left - edges, bucket))
     return buckets
+
+
+def level(order: np.ndarray, sizes: Sizes, n_buckets: int) -> list[list[int]] | None:
+    """Structures, in this order, each into the emptiest of ``n_buckets``, so that all end about equally full.
+
+    None where that overfills a bucket. A structure larger than a bucket gets one of its own.
+    """
+    giant = sizes.giants
+    buckets = [[index] for index in order.tolist() if giant[index]]
+    rest = [index for index in order.tolist() if not giant[index]]
+    n_left = n_buckets - len(buckets)
+    if n_left < 1:
+        return buckets if n_left == 0 and not rest else None
+    levelled: list[list[int]] = [[] for _ in range(n_left)]
+    heap = [(0, bucket, 0, 0) for bucket in range(n_left)]  # (fullness, bucket, edges, atoms)
+    for index in rest:
+        _, bucket, edges, atoms = heappop(heap)
+        edges, atoms = edges + int(sizes.n_edges[index]), atoms + int(sizes.n_atoms[index])
+        if edges > sizes.edge_budget or atoms > sizes.atom_budget:
+            return None
+        levelled[bucket].append(index)
+        heappush(heap, (max(edges * sizes.atom_budget, atoms * sizes.edge_budget), bucket, edges, atoms))
+    return buckets + levelled if all(levelled) else None
+
+
+def runs(sizes: Sizes) -> list[list[int]]:
+    """Structures in their own order, cut where the next one finds no room."""
+    found: list[list[int]] = []
+    edges_left = atoms_left = -1
+    for index in range(len(sizes.n_edges)):
+        edges_left, atoms_left = edges_left - int(sizes.n_edges[index]), atoms_left - int(sizes.n_atoms[index])
+        if not found or edges_left < 0 or atoms_left < 0:
+            found.append([])
+            edges_left = sizes.edge_budget - int(sizes.n_edges[index])
+            atoms_left = sizes.atom_budget - int(sizes.n_atoms[index])
+        found[-1].append(index)
+    return found

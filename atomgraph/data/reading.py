@@ -9,16 +9,18 @@ from typing import Any
 
 import ase
 import ase.io
+import numpy as np
 from ase.io.formats import string2index
 from rich.console import Console
 from rich.progress import Progress
 
 from atomgraph.data.labels import Door
-from atomgraph.data.soundness import check_frame
 from atomgraph.data.xyz import iread_xyz, is_xyz
 from atomgraph.errors import DataError, GraphError
+from atomgraph.graph.neighbours import matscipy_neighbours
 
 LARGE = 20_000_000  # bytes from which a progress bar is shown, on a terminal
+REACH = 1.0  # Å: how far atoms on one spot are looked for
 
 
 def read(
@@ -56,7 +58,7 @@ def read(
                 source = f"{path}#{place}"
                 try:
                     atoms = door.admit(raw)
-                    check_frame(atoms)
+                    _check(atoms)
                 except (DataError, GraphError) as error:
                     raise DataError(f"{path}, frame {place}: {error}") from error
                 atoms.info["source"] = source
@@ -66,6 +68,13 @@ def read(
             progress.advance(task)
     door.check_seen(", ".join(str(path) for path, _ in paths))
     return frames
+
+
+def _check(atoms: ase.Atoms) -> None:
+    """What no graph can be made of, and atoms without an element."""
+    if (atoms.numbers <= 0).any():
+        raise DataError(f"atom {int(np.argmin(atoms.numbers))} has no element: its symbol is 'X'")
+    matscipy_neighbours(atoms, REACH)
 
 
 def find_files(files: str | Path | Sequence[str | Path]) -> list[tuple[Path, str]]:

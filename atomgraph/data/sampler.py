@@ -9,12 +9,11 @@ import numpy as np
 import torch
 from torch.utils.data import Sampler
 
-from atomgraph.data.packing import pack
+from atomgraph.data.packing import Sizes, fill, level, runs
 from atomgraph.errors import DataError
 from atomgraph.graph.structure import AtomicGraph
 
 LABELS = ("energy", "forces", "stress")
-TRIALS = 4  # packings that are looked at to fix the number of batches of an epoch
 
 
 class EdgeBudgetSampler(Sampler[list[int]]):
@@ -34,9 +33,10 @@ class EdgeBudgetSampler(Sampler[list[int]]):
     of sum / counts on every process, gradients have to be *summed* over processes and micro-batches; where they are averaged
     (DDP, Lightning's accumulation) the loss is to be multiplied by ``world_size × accumulate``, which is ``window_size``.
 
-    The number of batches is the same in every epoch, so that schedules know their length. In every epoch structures are
-    shuffled, then each goes into the fullest open bucket that has room for it: buckets are full, and what is in them is
-    random (sorting by size instead would make batches of one kind of structure, and so noisier gradients).
+    The number of batches is the same in every epoch, so that schedules know their length: the least that best fit, largest
+    first, comes to. In every epoch structures are shuffled and each goes into the emptiest of so many buckets (largest
+    first where the budget is tight), so batches are about equally full, which keeps processes in step, and random in
+    what they hold: batches of equal sizes would often be of one kind of structure, and their gradients noisier.
 
     graphs: the structures, for their sizes and masks; they are not kept.  edge_budget: edges a batch.  atom_budget: atoms a
     batch; the edge budget if None.  shuffle: False keeps the order of the structures, in runs filled to the budget.
@@ -64,18 +64,20 @@ class EdgeBudgetSampler(Sampler[list[int]]):
                 raise DataError(f"{name} should be a positive number, but is {value}")
         if not 0 <= rank < world_size:
             raise DataError(f"rank should lie in 0 ... {world_size - 1} for {world_size} processes, but is {rank}")
-        self.edge_budget = int(edge_budget)
-        self.atom_budget = int(edge_budget if atom_budget is None else atom_budget)
         self.shuffle, self.seed = shuffle, int(seed)
         self.rank, self.world_size, self.accumulate = rank, world_size, accumulate
-        self.n_edges = np.array([graph.n_edges for graph in graphs], dtype=np.int64)
-        self.n_atoms = np.array([graph.n_atoms for graph in graphs], dtype=np.int64)
+        self.sizes = Sizes(
+            n_edges=np.array([graph.n_edges for graph in graphs], dtype=np.int64),
+            n_atoms=np.array([graph.n_atoms for graph in graphs], dtype=np.int64),
+            edge_budget=int(edge_budget),
+            atom_budget=int(edge_budget if atom_budget is None else atom_budget),
+        )
         self.n_labels = label_counts(graphs)
         self.weights = np.array([float(graph.weight[0]) for graph in graphs])
         self.epoch, self._start = 0, 0
         self._plans: dict[int, list[list[int]]] = {}
         self._warn_of_giants()
-        self.n_batches = max(len(self._pack(epoch)) for epoch in range(TRIALS if shuffle else 1))
+        self.n_batches = len(fill(_densest(self.sizes), self.sizes) if shuffle else runs(self.sizes))
 
     @property
     def sampler(self) -> EdgeBudgetSampler:
@@ -107,14 +109,7 @@ class EdgeBudgetSampler(Sampler[list[int]]):
     def plan(self, epoch: int) -> list[list[int]]:
         """All batches of an epoch, of all processes; each structure once."""
         if epoch not in self._plans:
-            batches = self._pack(epoch)
-            attempt = 0
-            while len(batches) > self.n_batches and attempt < 16:  # rare: try other orders
-                attempt += 1
-                batches = self._pack(epoch, attempt)
-            if len(batches) > self.n_batches:
-                batches = self._pack(TRIALS - 1)
-            self._plans = {epoch: _divided(batches, self.n_batches)}  # one epoch is remembered
+            self._plans = {epoch: self._pack(epoch)}  # one epoch is remembered
         return self._plans[epoch]
 
     def window(self, step: int, epoch: int | None = None) -> list[int]:
@@ -137,11 +132,13 @@ class EdgeBudgetSampler(Sampler[list[int]]):
     @property
     def ghost(self) -> int:
         """The smallest structure, which fills up the last window."""
-        return int(np.lexsort((self.n_atoms, self.n_edges))[0])
+        return int(np.lexsort((self.sizes.n_atoms, self.sizes.n_edges))[0])
 
     def largest(self) -> list[int]:
         """The batch of the current epoch with most edges: what a dry run should take."""
-        return max(self.plan(self.epoch), key=lambda batch: (self.n_edges[batch].sum(), self.n_atoms[batch].sum()))
+        return max(
+            self.plan(self.epoch), key=lambda batch: (self.sizes.n_edges[batch].sum(), self.sizes.n_atoms[batch].sum())
+        )
 
     def set_epoch(self, epoch: int) -> None:
         """Shuffle as in this epoch. A start inside another epoch (``load_state_dict``) is forgotten."""
@@ -161,23 +158,26 @@ class EdgeBudgetSampler(Sampler[list[int]]):
         """The first batch that the next iteration yields; not 0 only when an epoch is resumed."""
         return self._start
 
-    def _pack(self, epoch: int, attempt: int = 0) -> list[list[int]]:
+    def _pack(self, epoch: int) -> list[list[int]]:
         if not self.shuffle:
-            return pack(np.arange(len(self.n_edges)), self.n_edges, self.n_atoms, self.edge_budget, self.atom_budget, 1)
-        # Philox counts by key: the same stream on every machine and for every numpy since 1.17
-        random = np.random.Generator(np.random.Philox(np.random.SeedSequence([self.seed, epoch, attempt])))
-        order = random.permutation(len(self.n_edges))
-        batches = pack(order, self.n_edges, self.n_atoms, self.edge_budget, self.atom_budget)
+            return runs(self.sizes)
+        # Philox is keyed, so an epoch's numbers need no other epoch's, and are the same on every machine
+        random = np.random.Generator(np.random.Philox(np.random.SeedSequence([self.seed, epoch])))
+        order = random.permutation(len(self.sizes.n_edges))
+        by_size = order[np.argsort(-self.sizes.n_edges[order], kind="stable")]
+        batches = level(order, self.sizes, self.n_batches) or level(by_size, self.sizes, self.n_batches)
+        if batches is None:  # so tight that only the packing that fixed the number of batches is sure to succeed
+            batches = fill(_densest(self.sizes, order), self.sizes)
         return [batches[number] for number in random.permutation(len(batches))]
 
     def _warn_of_giants(self) -> None:
-        giants = np.flatnonzero((self.n_edges > self.edge_budget) | (self.n_atoms > self.atom_budget))
+        giants = np.flatnonzero(self.sizes.giants)
         if len(giants):
-            worst = giants[np.argmax(self.n_edges[giants])]
+            worst = giants[np.argmax(self.sizes.n_edges[giants])]
             warnings.warn(
-                f"{len(giants)} of {len(self.n_edges)} structures exceed the budget of {self.edge_budget} edges and "
-                f"{self.atom_budget} atoms a batch and make batches of their own; the largest (number {worst}) has "
-                f"{self.n_edges[worst]} edges and {self.n_atoms[worst]} atoms",
+                f"{len(giants)} of {len(self.sizes.n_edges)} structures exceed the budget of {self.sizes.edge_budget} edges "
+                f"and {self.sizes.atom_budget} atoms a batch and make batches of their own; the largest (number {worst}) has "
+                f"{self.sizes.n_edges[worst]} edges and {self.sizes.n_atoms[worst]} atoms",
                 stacklevel=3,
             )
 
@@ -189,13 +189,7 @@ def label_counts(graphs: Sequence[AtomicGraph]) -> np.ndarray:
     return torch.tensor(masks, dtype=torch.int64).reshape(-1, 3).numpy() * components
 
 
-def _divided(batches: list[list[int]], wanted: int) -> list[list[int]]:
-    """As many batches as wanted, by halving those with most structures; fewer where no batch can be halved."""
-    batches = list(batches)
-    while len(batches) < wanted:
-        longest = max(range(len(batches)), key=lambda number: len(batches[number]))
-        batch = batches[longest]
-        if len(batch) < 2:
-            return batches
-        batches[longest : longest + 1] = [batch[: len(batch) // 2], batch[len(batch) // 2 :]]
-    return batches
+def _densest(sizes: Sizes, order: np.ndarray | None = None) -> np.ndarray:
+    """Largest first, equals in this order: as many buckets for any order, since only sizes decide."""
+    order = np.arange(len(sizes.n_edges)) if order is None else order
+    return order[np.lexsort((-sizes.n_atoms[order], -sizes.n_edges[order]))]

@@ -1,0 +1,155 @@
+"""What is in the data, counted before anything is done with it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import ase
+import numpy as np
+from ase.data import chemical_symbols
+from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.table import Table
+from rich.text import Text
+
+from atomgraph.errors import DataError
+from atomgraph.graph.structure import labels_of
+
+UNITS = {
+    "energy": ("energy per atom", "eV"),
+    "force": ("largest force", "eV/Å"),
+    "stress": ("stress, mean of diagonal", "eV/Å³"),
+    "volume": ("volume per atom", "Å³"),
+    "atoms": ("atoms in a frame", ""),
+}
+
+
+@dataclass(frozen=True)
+class Census:
+    """Counts and ranges of a list of frames; prints as a table (``rich``), and as JSON by ``to_json``.
+
+    labels: how many frames carry ``energy``, ``forces``, ``stress``.  kinds: for each configuration type the numbers of frames
+    and atoms, and of frames with each label.  ranges: smallest, median and largest of energy per atom (eV), largest force
+    of a frame (eV/Å), mean diagonal of the stress (eV/Å³, positive in tension), volume per atom (Å³), atoms in a frame.
+    keys: names in ``info`` and ``arrays`` beside the labels, where more labels may hide.
+    """
+
+    n_frames: int
+    n_atoms: int
+    elements: dict[str, int]
+    kinds: dict[str, dict[str, int]]
+    labels: dict[str, int]
+    ranges: dict[str, tuple[float, float, float]]
+    n_isolated: int = 0
+    keys: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values only."""
+        return asdict(self)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Group(self._headline(), _kinds_table(self), _ranges_table(self.ranges))
+
+    def __str__(self) -> str:
+        console = Console(width=110, no_color=True)
+        with console.capture() as capture:
+            console.print(self)
+        return capture.get()
+
+    def _headline(self) -> Text:
+        elements = ", ".join(f"{symbol} {count}" for symbol, count in self.elements.items())
+        alone = f", {self.n_isolated} of one atom alone" if self.n_isolated else ""
+        return Text(f"{self.n_frames} frames{alone}, {self.n_atoms} atoms: {elements}")
+
+
+def census(frames: Iterable[ase.Atoms]) -> Census:
+    """Count frames, atoms, elements, configuration types, labels, and say their ranges."""
+    elements: Counter[int] = Counter()
+    kinds: dict[str, Counter[str]] = {}
+    labels: Counter[str] = Counter()
+    values: dict[str, list[float]] = {name: [] for name in UNITS}
+    keys: set[str] = set()
+    isolated = 0
+    for atoms in frames:
+        found = labels_of(atoms)
+        kind = kinds.setdefault(str(atoms.info.get("config_type", "default")), Counter())
+        kind.update(["frames", *found])
+        kind["atoms"] += len(atoms)
+        labels.update(found.keys())
+        elements.update(atoms.numbers.tolist())
+        keys |= (set(atoms.info) - {"config_type", "source", "head"}) | (set(atoms.arrays) - {"numbers", "positions"})
+        isolated += len(atoms) == 1 and not atoms.pbc.any()
+        for name, value in _figures(atoms, found).items():
+            values[name].append(value)
+    return Census(
+        n_frames=sum(kind["frames"] for kind in kinds.values()),
+        n_atoms=sum(elements.values()),
+        elements={chemical_symbols[number]: elements[number] for number in sorted(elements)},
+        kinds={
+            name: {column: kinds[name][column] for column in ("frames", "atoms", "energy", "forces", "stress")}
+            for name in sorted(kinds)
+        },
+        labels={name: labels[name] for name in ("energy", "forces", "stress")},
+        ranges={name: _range(numbers) for name, numbers in values.items() if numbers},
+        n_isolated=isolated,
+        keys=sorted(keys),
+    )
+
+
+def require_labels(counted: Census, targets: Mapping[str, float] | Sequence[str]) -> None:
+    """DataError when a target that weighs anything has no label in any frame.
+
+    targets: names among ``energy``, ``forces``, ``stress``, with their weights in the loss (or a plain list).
+    """
+    weights = targets if isinstance(targets, Mapping) else dict.fromkeys(targets, 1.0)
+    for name, weight in weights.items():
+        if weight and not counted.labels.get(name, 0):
+            there = ", ".join(counted.keys) or "none"
+            raise DataError(
+                f"{name} has weight {weight:g} in the loss, but no frame of {counted.n_frames} has a label for it; name its "
+                f"key (data.keys: {{{name}: ...}}), or take it out of the loss. Other keys there: {there}"
+            )
+
+
+def _figures(atoms: ase.Atoms, labels: Mapping[str, np.ndarray]) -> dict[str, float]:
+    figures = {"atoms": float(len(atoms))}
+    if "energy" in labels:
+        figures["energy"] = float(labels["energy"]) / len(atoms)
+    if "forces" in labels:
+        figures["force"] = float(np.linalg.norm(labels["forces"], axis=1).max())
+    if "stress" in labels:
+        figures["stress"] = float(np.trace(labels["stress"]) / 3)
+    if atoms.pbc.all():
+        figures["volume"] = atoms.cell.volume / len(atoms)
+    return figures
+
+
+def _range(numbers: list[float]) -> tuple[float, float, float]:
+    return float(np.min(numbers)), float(np.median(numbers)), float(np.max(numbers))
+
+
+def _kinds_table(counted: Census) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("configuration type")
+    for column in ("frames", "atoms", "with energy", "with forces", "with stress"):
+        table.add_column(column, justify="right")
+    rows = dict(counted.kinds)
+    if len(rows) > 1:
+        rows["all"] = {"frames": counted.n_frames, "atoms": counted.n_atoms, **counted.labels}
+    for name, row in rows.items():
+        table.add_row(Text(name), *(str(row[key]) for key in ("frames", "atoms", "energy", "forces", "stress")))
+    return table
+
+
+def _ranges_table(ranges: Mapping[str, tuple[float, float, float]]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("range")
+    for column in ("least", "median", "most"):
+        table.add_column(column, justify="right")
+    for name, numbers in ranges.items():
+        title, unit = UNITS[name]
+        digits = "{:.0f}" if name == "atoms" else "{:.4f}"
+        table.add_row(f"{title}, {unit}" if unit else title, *(digits.format(number) for number in numbers))
+    return table
