@@ -142,7 +142,7 @@ def not_imported(tmp_path, monkeypatch):
 
 
 def test_a_file_that_names_a_class_runs_no_code(not_imported):
-    with pytest.raises(WiringError, match="not of atomgraph; import somebodys_module first if you trust it"):
+    with pytest.raises(WiringError, match="not of atomgraph; if you trust it, import somebodys_module first"):
         build({"kind": "somebodys_module.Mine"})
     assert not not_imported.exists()
 
@@ -169,7 +169,7 @@ def test_inner_parts_are_held_to_the_same_rule(not_imported):
     [
         ({"kind": "atomgraph.featurizers.RadialDensty"}, "did you mean RadialDensity"),
         ({"kind": "atomgraph.featurisers.RadialDensity"}, "no module 'atomgraph.featurisers'"),
-        ({"kind": "RadialDensity"}, "not of atomgraph; import its module first"),
+        ({"kind": "RadialDensity"}, "not of atomgraph; if you trust it, import its module first"),
         ({"kind": "atomgraph.nn.ZBL", "element": ["H"]}, "ZBL has no argument 'element'; did you mean elements"),
         ({"kind": "atomgraph.featurizers.ElementEmbedding", "elements": ["H"]}, "ElementEmbedding needs channels"),
         ({"elements": ["H"]}, "a mapping with a 'kind'"),
@@ -201,5 +201,5 @@ def test_a_module_that_only_looks_like_the_house_is_not_trusted(monkeypatch):
     monkeypatch.setitem(sys.modules, "atomgraphs", types.ModuleType("atomgraphs"))
     with pytest.raises(WiringError, match="has no part 'ZBL'"):
         build({"kind": "atomgraphs.ZBL"})
-    with pytest.raises(WiringError, match="import atomgraph_tricks first"):
+    with pytest.raises(WiringError, match="if you trust it, import atomgraph_tricks first"):
         build({"kind": "atomgraph_tricks.ZBL"})
