@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import ase
 import numpy as np
+from rich.console import Console
+from rich.progress import track
 
 from atomgraph.graph.structure import labels_of
 from atomgraph.potential import Potential
 from atomgraph.units import PRESSURE
 
+T = TypeVar("T")
 VOIGT = ([0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1])  # xx, yy, zz, yz, xz, xy
 TWIN = "twin_in_train"  # info key: the structure is a symmetry twin of one in the training set
 
@@ -131,12 +134,23 @@ class Comparison:
         return np.array([s.twin for s in self.structures], dtype=bool)
 
 
-def compare(potential: Potential, frames: Sequence[ase.Atoms]) -> Comparison:
-    """Predict for labelled structures, with the time that it takes, and set the results beside the labels."""
+def compare(potential: Potential, frames: Sequence[ase.Atoms], *, progress: bool = False) -> Comparison:
+    """Predict for labelled structures, with the time that it takes, and set the results beside the labels.
+
+    progress: a bar on the terminal.  Raises GraphError for structures that the potential cannot take.
+    """
     start = time.perf_counter()
-    predictions = potential.predict(frames, stress=any("stress" in labels_of(atoms) for atoms in frames))
+    stress = any("stress" in labels_of(atoms) for atoms in frames)
+    results = potential.predictions(frames, stress=stress)
+    predictions = list(watched(results, len(frames)) if progress else results)
     seconds = time.perf_counter() - start
     return Comparison.of(frames, predictions, e0=_e0(potential), seconds=seconds, device=str(potential.device))
+
+
+def watched(results: Iterable[T], total: int) -> Iterable[T]:
+    """The same results, with a bar on stderr while they come where that is a terminal."""
+    console = Console(stderr=True)
+    return track(results, "predicting", total, console=console, transient=True, disable=not console.is_terminal)
 
 
 def _e0(potential: Potential) -> dict[str, float]:

@@ -14,7 +14,8 @@ from atomgraph.analysis.comparison import QUANTITIES, Comparison, Described, Sam
 from atomgraph.analysis.tables import Column, Table, short
 
 ALL = "all"
-ALL_BUT_TWINS = "all without twins of training structures"
+ALL_BUT_TWINS = "all but twins"
+ABOUT_TWINS = "Twins are symmetry-equivalent to a structure of the training set."
 
 
 @dataclass(frozen=True)
@@ -64,18 +65,24 @@ def error_rows(comparison: Comparison) -> list[Row]:
 
 
 def error_table(comparison: Comparison, title: str = "", *, full: bool = False) -> Table:
-    """MAE and RMSE (``full``: the largest error and R² too) of what is labelled, units in the head."""
-    measures = ["MAE", "RMSE", "max", "R²"] if full else ["MAE", "RMSE"]
+    """MAE and RMSE (``full``: the largest error too) of what is labelled, units in the head."""
+    measures = ["MAE", "RMSE", "max"] if full else ["MAE", "RMSE"]
     quantities = [q for q in QUANTITIES if q.name in comparison.samples]
     columns = [Column("configurations", words=True), Column("n")]
-    columns += [Column(m, f"{q.title} ({q.unit})") for q in quantities for m in measures]
+    columns += [Column(m, f"{q.name} ({q.unit})") for q in quantities for m in measures]
     rows = error_rows(comparison)
     cells = []
     for row in rows:
         figures = [row.figures.get(q.name) for q in quantities]
-        numbers = [[short(f.mae), short(f.rmse), short(f.max), _r2(f.r2)] if f else [""] * 4 for f in figures]
-        cells.append([row.name, str(row.n_structures), *(n for four in numbers for n in four[: len(measures)])])
-    return Table(columns, cells, title=title, totals=frozenset(i for i, row in enumerate(rows) if row.total))
+        numbers = [[short(f.mae), short(f.rmse), short(f.max)] if f else [""] * 3 for f in figures]
+        cells.append([row.name, str(row.n_structures), *(n for three in numbers for n in three[: len(measures)])])
+    return Table(
+        columns,
+        cells,
+        title=title,
+        totals=frozenset(i for i, row in enumerate(rows) if row.total),
+        note=ABOUT_TWINS if rows[-1].name == ALL_BUT_TWINS else "",
+    )
 
 
 def error_json(comparison: Comparison) -> dict[str, Any]:
@@ -144,7 +151,7 @@ def worst_table(comparison: Comparison, n: int = 10, title: str = "") -> Table:
         [_place(row), row["formula"], row["config_type"], str(row["n_atoms"]), *(short(row[k]) for k in names)]
         for row in rows[:n]
     ]
-    return Table(columns, cells, title=title)
+    return Table(columns, cells, title=title, note="max |F| is the largest labelled force of the structure.")
 
 
 def _row(comparison: Comparison, name: str, chosen: np.ndarray, *, total: bool = False) -> Row:
@@ -156,10 +163,6 @@ def _row(comparison: Comparison, name: str, chosen: np.ndarray, *, total: bool =
 
 def _place(row: Mapping[str, Any]) -> str:
     return row["source"] or f"#{row['index']}"
-
-
-def _r2(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
 
 
 def _finite(value: float | int | None) -> float | int | None:

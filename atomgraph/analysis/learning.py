@@ -1,51 +1,54 @@
-"""Learning curves from the rows of metrics.csv: one figure a quantity, training and validation in it."""
+"""Learning curves from the rows of metrics.csv: the loss, the errors with their units, the learning rate."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
 
-from atomgraph.analysis.plots import lines
+from atomgraph.analysis.plots import capital, lines
 
-PARTS = ("train", "valid", "val", "test")
+LOSS = re.compile(r"(?P<curve>train|valid)[ _/](?P<panel>loss)")
+ERROR = re.compile(r"(?P<curve>(?:train|valid)) (?P<panel>\w+) (?P<kind>MAE|RMSE) \((?P<unit>.+)\)")
+ALONE = {"learning rate": "learning rate"}  # columns that are a panel by themselves
+Curves = dict[str, tuple[list[float], list[float]]]
 
 
-def learning_curves(history: Sequence[Mapping[str, Any]], *, at_most: int = 6) -> dict[str, Figure]:
-    """Figures by quantity, from columns such as ``train_loss``, ``valid/forces_mae``; the loss first.
+def learning_curves(history: Sequence[Mapping[str, Any]]) -> dict[str, Figure]:
+    """Figures by panel (``loss``, ``energy``, ``forces``, ``stress``, ``learning-rate``) from the columns of metrics.csv.
 
-    Each row has an ``epoch`` (or else counts as one); cells that are empty or no numbers are left out.
+    Each row has an ``epoch`` (or else counts as one); cells that are empty or no numbers are left out, and so are panels
+    with fewer than two points.
     """
-    curves: dict[str, dict[str, tuple[list[float], list[float]]]] = {}
+    panels: dict[str, Curves] = {}
+    labels: dict[str, str] = {}
     for number, row in enumerate(history):
         epoch = _number(row.get("epoch"))
         for column, cell in row.items():
-            part, what = _parts_of(column)
             value = _number(cell)
-            if part and value is not None:
-                x, y = curves.setdefault(what, {}).setdefault(part, ([], []))
-                x.append(number if epoch is None else epoch)
-                y.append(value)
-    order = sorted(curves, key=lambda what: (what != "loss", -len(curves[what]), what))
+            if value is None or (place := _place(column)) is None:
+                continue
+            panel, curve, labels[panel] = place
+            x, y = panels.setdefault(panel, {}).setdefault(curve, ([], []))
+            x.append(number if epoch is None else epoch)
+            y.append(value)
     return {
-        what: lines(curves[what], xlabel="epoch", ylabel=what.replace("_", " "), title=_title(what), log=True)
-        for what in order[:at_most]
-        if any(len(x) > 1 for x, _ in curves[what].values())
+        panel.replace(" ", "-"): lines(curves, xlabel="epoch", ylabel=labels[panel], title=capital(panel), log=True)
+        for panel, curves in panels.items()
+        if any(len(x) > 1 for x, _ in curves.values())
     }
 
 
-def _parts_of(column: str) -> tuple[str, str]:
-    for part in PARTS:
-        if column.startswith((f"{part}_", f"{part}/")):
-            return ("valid" if part == "val" else part), column[len(part) + 1 :].replace("/", "_")
-    return "", column
-
-
-def _title(what: str) -> str:
-    words = what.replace("_", " ")
-    return words[:1].upper() + words[1:]
+def _place(column: str) -> tuple[str, str, str] | None:
+    """Panel, curve and label of the y-axis of a column; None for columns that are no curve."""
+    if found := LOSS.fullmatch(column):
+        return "loss", found["curve"], "loss"
+    if found := ERROR.fullmatch(column):
+        return found["panel"], f"{found['curve']} {found['kind']}", f"error ({found['unit']})"
+    return (column, column, ALONE[column]) if column in ALONE else None
 
 
 def _number(cell: Any) -> float | None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from atomgraph.analysis.comparison import Comparison, Sample
 from atomgraph.analysis.errors import Figures
@@ -22,7 +23,7 @@ def parity(comparison: Comparison, name: str, title: str = "") -> Figure:
     sample = comparison.samples[name]
     unit, factor = sample.quantity.axis
     with styled():
-        drawing = figure(4.4, 4.8)
+        drawing = figure(3.7, 4.2)
         upper, lower = drawing.subplots(2, 1, sharex=True, height_ratios=(3, 1))
         x, y, error = sample.reference * factor, sample.predicted * factor, sample.error
         ends = _ends(np.concatenate([x, y]))
@@ -34,10 +35,12 @@ def parity(comparison: Comparison, name: str, title: str = "") -> Figure:
         else:
             _points(upper, lower, comparison, sample)
         figures = Figures.of(sample)
-        words = f"MAE {short(figures.mae)}\nRMSE {short(figures.rmse)} {sample.quantity.unit}"
-        upper.text(0.97, 0.04, words, transform=upper.transAxes, ha="right", va="bottom", fontsize=8.5)
+        unit_of_error = sample.quantity.unit
+        words = f"MAE {short(figures.mae)} {unit_of_error}\nRMSE {short(figures.rmse)} {unit_of_error}"
+        words += "" if figures.r2 is None else f"\nR² {figures.r2:.5f}"
+        upper.text(0.97, 0.04, words, transform=upper.transAxes, ha="right", va="bottom", fontsize=8)
         upper.set(xlim=ends, ylim=ends, ylabel=f"predicted ({unit})")
-        upper.set_title(title or f"{sample.quantity.title[0].upper()}{sample.quantity.title[1:]}")
+        upper.set_title(title or capital(sample.quantity.title))
         lower.set(xlabel=f"reference ({unit})", ylabel=f"error\n({sample.quantity.unit})")
         drawing.align_ylabels()
     return drawing
@@ -50,9 +53,10 @@ def error_histogram(comparisons: Mapping[str, Comparison], name: str) -> Figure:
     errors = {part: sample.error[np.isfinite(sample.error)] for part, sample in samples.items()}
     reach = max((np.quantile(np.abs(e), 0.995) for e in errors.values() if len(e)), default=1.0) * 1.2 or 1.0
     with styled():
-        drawing = figure(4.6, 2.8)
+        drawing = figure(3.7, 2.6)
         axes = drawing.subplots()
-        bins: Any = np.linspace(-reach, reach, 62)
+        fewest = min(len(error) for error in errors.values())
+        bins: Any = np.linspace(-reach, reach, 2 + 2 * int(np.clip(2 * fewest**0.5 / 2, 5, 30)))
         for i, (part, error) in enumerate(errors.items()):
             weights = np.full(len(error), 1.0 / max(len(error), 1))
             axes.hist(
@@ -60,8 +64,9 @@ def error_histogram(comparisons: Mapping[str, Comparison], name: str) -> Figure:
                 color=COLOURS[i % 7], linestyle=DASHES[i % 7], label=f"{part} ({len(error):,})".replace(",", " "),
             )  # fmt: skip
         axes.set_yscale("log")
-        axes.set(xlabel=f"error ({quantity.unit}); the outermost bins hold all beyond", ylabel="share")
-        axes.set_title(f"{quantity.title[0].upper()}{quantity.title[1:]}")
+        axes.set_ylim(top=axes.get_ylim()[1] * 4.0)  # room for the legend
+        axes.set(xlabel=f"error ({quantity.unit})", ylabel="share of labels")
+        axes.set_title(capital(quantity.title))
         axes.legend(loc="upper right")
     return drawing
 
@@ -77,13 +82,13 @@ def lines(
 ) -> Figure:
     """Curves by name, (x, y) each: learning curves, equations of state, the energy along a trajectory."""
     with styled():
-        drawing = figure(4.6, 3.0)
+        drawing = figure(3.7, 2.8)
         axes = drawing.subplots()
         for i, (name, (x, y)) in enumerate(series.items()):
             mark = MARKERS[i % 7] if points or len(x) == 1 else None
             axes.plot(x, y, color=COLOURS[i % 7], linestyle=DASHES[i % 7], marker=mark, markersize=4, label=name)
         if log and any(np.any(np.asarray(y) > 0) for _, y in series.values()):
-            axes.set_yscale("log")
+            _logarithmic(axes)
         axes.set(xlabel=xlabel, ylabel=ylabel)
         axes.set_title(title)
         if len(series) > 1:
@@ -107,10 +112,11 @@ def _points(upper: Axes, lower: Axes, comparison: Comparison, sample: Sample) ->
         "rasterized": many,
         "zorder": 2,
     }
-    for i, (name, mask) in enumerate(masks.items()):
-        part = sample.of(mask)
+    parts = {name: sample.of(mask) for name, mask in masks.items()}
+    depth = sorted(parts, key=lambda name: -len(parts[name].reference))  # the few lie above the many
+    for i, (name, part) in enumerate(parts.items()):
         if len(part.reference):
-            style: dict[str, Any] = {"color": COLOURS[i], "marker": MARKERS[i], **look}
+            style: dict[str, Any] = {"color": COLOURS[i], "marker": MARKERS[i], **look, "zorder": 2 + depth.index(name)}
             upper.scatter(part.reference * factor, part.predicted * factor, label=name, **style)
             lower.scatter(part.reference * factor, part.error, **style)
     if len(masks) > 1:
@@ -118,6 +124,23 @@ def _points(upper: Axes, lower: Axes, comparison: Comparison, sample: Sample) ->
         handles: list[Any] = legend.legend_handles
         for handle in handles:
             handle.set(alpha=1.0, sizes=[22])
+
+
+def capital(words: str) -> str:
+    """The words with a capital first letter."""
+    return words[:1].upper() + words[1:]
+
+
+def _logarithmic(axes: Axes) -> None:
+    """A logarithmic y-axis with plain numbers, also between the powers of ten where there are few of these."""
+    axes.set_yscale("log")
+    low, high = np.log10(axes.get_ylim())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    few = high - low < 2.5
+    marked = (1, 2, 5) if high - low > 0.7 else range(1, 10)
+    axes.yaxis.set_minor_formatter(
+        FuncFormatter(lambda v, _: f"{v:g}" if few and round(v / 10 ** np.floor(np.log10(v) + 1e-9)) in marked else "")
+    )
 
 
 def _density(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:

@@ -8,12 +8,13 @@ from typing import Any
 
 import yaml
 
+from atomgraph.analysis.about import e0_table, facts, flat
 from atomgraph.analysis.comparison import QUANTITIES, Comparison
 from atomgraph.analysis.errors import Figures, error_table, worst_table
 from atomgraph.analysis.hardware import hardware
 from atomgraph.analysis.learning import learning_curves
-from atomgraph.analysis.page import Block, Code, Facts, Gallery, Highlights, Picture, Section, Text, page
-from atomgraph.analysis.plots import error_histogram, parity
+from atomgraph.analysis.page import Block, Code, Facts, Gallery, Highlights, Picture, Section, page
+from atomgraph.analysis.plots import capital, error_histogram, parity
 from atomgraph.analysis.tables import Column, Table, short
 from atomgraph.formats.versions import now, versions
 from atomgraph.formats.writing import write_text
@@ -77,7 +78,10 @@ def _errors(parts: Mapping[str, Comparison]) -> Section:
         if comparison.samples:
             blocks.append(error_table(comparison, name.capitalize(), full=True))
     for name, comparison in list(parts.items())[:1]:
-        pictures = [Picture(parity(comparison, q), f"parity-{name}-{q}") for q in comparison.samples]
+        pictures = [
+            Picture(parity(comparison, q, f"{capital(sample.quantity.title)}, {name}"), f"parity-{name}-{q}")
+            for q, sample in comparison.samples.items()
+        ]
         blocks.append(Gallery(pictures))
     seen = [q.name for q in QUANTITIES if any(q.name in c.samples for c in parts.values())]
     blocks.append(Gallery([Picture(error_histogram(parts, q), f"histogram-{q}") for q in seen]))
@@ -103,38 +107,19 @@ def _worst(parts: Mapping[str, Comparison]) -> Section:
 
 
 def _potential(potential: Potential) -> Section:
-    numbers = sum(p.numel() for p in potential.parameters())
-    facts = {
-        "model": type(potential.model).__name__,
-        "elements": ", ".join(potential.elements),
-        "heads": ", ".join(potential.heads) if len(potential.heads) > 1 else "",
-        "cutoff": f"{potential.cutoff:g} Å",
-        "trained numbers": f"{numbers:,}".replace(",", " "),
-        "computes in": str(potential.model.dtype).removeprefix("torch."),
-    }
     model = yaml.safe_dump(specification(potential.model), sort_keys=False, allow_unicode=True, width=100)
-    return Section("Potential", [Facts(facts), _e0_table(potential), Code(model, "How it is built")])
-
-
-def _e0_table(potential: Potential) -> Table:
-    baseline = potential.model.baseline
-    columns = [Column("", words=True), *(Column(head, "E0 (eV)") for head in potential.heads)]
-    rows = [[s, *(f"{v:.6f}" for v in baseline.e0[:, i].tolist())] for i, s in enumerate(potential.elements)]
-    origin = potential.metadata.get("e0_origin", "")
-    scale = ", ".join(f"{short(s)} eV" for s in baseline.scale.tolist())
-    note = f"Energies of free atoms{f': {origin}' if origin else ''}. Scale of what is learned: {scale}."
-    return Table(columns, rows, note=note)
+    return Section("Potential", [Facts(facts(potential)), e0_table(potential), Code(model, "How it is built")])
 
 
 def _data(potential: Potential, parts: Mapping[str, Comparison]) -> Section:
     columns = [Column("part", words=True), Column("structures"), Column("atoms")]
-    columns += [Column(q.title, "labels") for q in QUANTITIES]
+    columns += [Column(q.name, "labels") for q in QUANTITIES]
     rows = [
         [name, str(len(c.structures)), str(c.n_atoms), *(str(_count(c, q.name)) for q in QUANTITIES)]
         for name, c in parts.items()
     ]
-    facts = flat({key: potential.metadata[key] for key in ("data", "split") if key in potential.metadata})
-    return Section("Data", [Table(columns, rows), Facts(facts)] if rows else [])
+    about = flat({key: potential.metadata[key] for key in ("data", "split") if key in potential.metadata})
+    return Section("Data", [Table(columns, rows), Facts(about)] if rows else [])
 
 
 def _count(comparison: Comparison, name: str) -> int:
@@ -142,15 +127,15 @@ def _count(comparison: Comparison, name: str) -> int:
 
 
 def _speed(parts: Mapping[str, Comparison], training: Mapping[str, Any]) -> Section:
-    facts: dict[str, Any] = dict(flat(training))
+    measured = flat(training)
     lines = [speed(c) for c in parts.values() if c.seconds]
     if lines:
-        facts["evaluation"] = lines[0]
-    return Section("Speed", [Facts(facts)] if facts else [])
+        measured["evaluation"] = lines[0]
+    return Section("Speed", [Facts(measured)] if measured else [])
 
 
 def speed(comparison: Comparison) -> str:
-    """``12 300 atoms/s (2.1 s for 25 structures, graphs included) on AMD EPYC, 2 threads, torch 2.9.1``."""
+    """``12 300 atoms/s (2.1 s for 25 structures, graphs included) on AMD EPYC, 2 threads, torch 2.9.1``, in words."""
     seconds = comparison.seconds or float("nan")
     rate = f"{comparison.n_atoms / seconds:,.0f}".replace(",", " ")
     n = len(comparison.structures)
@@ -162,20 +147,3 @@ def _config(config: Mapping[str, Any] | str | None) -> Section:
         return Section("Configuration")
     words = config if isinstance(config, str) else yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
     return Section("Configuration", [Code(words, "The whole run in one file")])
-
-
-def flat(values: Mapping[str, Any], before: str = "") -> dict[str, str]:
-    """Nested facts as one level: ``{"data": {"files": ["a", "b"]}}`` to ``{"data files": "a, b"}``."""
-    result: dict[str, str] = {}
-    for key, value in values.items():
-        name = f"{before} {key}".strip().replace("_", " ")
-        if isinstance(value, Mapping):
-            result |= flat(value, name)
-        elif isinstance(value, list | tuple):
-            result[name] = ", ".join(str(item) for item in value)
-        else:
-            result[name] = short(value) if isinstance(value, float) else str(value)
-    return result
-
-
-__all__ = ["Section", "Text", "speed", "write_report"]

@@ -10,6 +10,7 @@ from itertools import groupby
 
 from rich import box
 from rich.table import Table as RichTable
+from rich.text import Text
 
 
 @dataclass(frozen=True)
@@ -32,17 +33,30 @@ class Table:
     totals: frozenset[int] = field(default_factory=frozenset)
 
     def rich(self) -> RichTable:
-        """For the terminal: two lines of heads, totals below a line."""
+        """For the terminal: quantity, unit and measure as the heads, totals below a line."""
         table = RichTable(
-            title=self.title or None, title_justify="left", caption=self.note or None, caption_justify="left",
-            box=box.SIMPLE_HEAD, pad_edge=False, title_style="bold", caption_style="dim",
-        )  # fmt: skip
+            title=Text(self.title) if self.title else None,
+            title_justify="left",
+            title_style="bold",
+            caption=Text(self.note) if self.note else None,
+            caption_justify="left",
+            caption_style="dim",
+            box=box.SIMPLE_HEAD,
+            pad_edge=False,
+        )
+        depth = 1 + max((1 + ("(" in column.group) for column in self.columns if column.group), default=0)
+        before = ""
         for column in self.columns:
-            head = f"{column.group}\n{column.name}" if column.group else f"\n{column.name}"
-            justify = "left" if column.words else "right"
-            table.add_column(head, justify=justify, no_wrap=not column.words)  # type: ignore[arg-type]
+            group = column.group.removesuffix(")").split(" (") if column.group != before else []
+            before = column.group
+            head = "\n".join(["", "", *group, column.name][-depth:])  # energy, meV/atom, MAE
+            table.add_column(Text(head), justify="left" if column.words else "right", no_wrap=True)
         for i, row in enumerate(self.rows):
-            table.add_row(*row, style="bold" if i in self.totals else None, end_section=(i + 1) in self.totals)
+            table.add_row(
+                *map(Text, row),
+                style="bold" if i in self.totals else None,
+                end_section=i not in self.totals and (i + 1) in self.totals,
+            )
         return table
 
     def markdown(self) -> str:

@@ -1,8 +1,53 @@
 """atomgraph info MODEL"""
 
-from atomgraph.cli.options import Model
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+import yaml
+from rich.console import Console
+
+from atomgraph.analysis.about import as_json, e0_table, facts, flat
+from atomgraph.cli.opening import opened
+from atomgraph.cli.options import Device, Dtype, Elements, Head, Imports, Model, Units
+from atomgraph.formats import find
+from atomgraph.nn.part import specification
 
 
-def info(model: Model) -> None:
-    """What a potential file says of itself."""
-    print(model)
+def info(
+    model: Model,
+    as_json_: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
+    head: Head = None,
+    elements: Elements = None,
+    units: Units = None,
+    device: Device = "cpu",
+    dtype: Dtype = None,
+    imports: Imports = None,
+) -> None:
+    """What a potential file says of itself: what it is for, how it is built, and where it comes from."""
+    potential = opened(model, head=head, elements=elements, units=units, device=device, dtype=dtype, imports=imports)
+    if as_json_:
+        print(json.dumps(as_json(potential), indent=2, ensure_ascii=False))
+        return
+    path = find(model)
+    console = Console(highlight=False, soft_wrap=True)
+    size = sum(file.stat().st_size for file in path.rglob("*")) if path.is_dir() else path.stat().st_size
+    _list(console, str(path), {"size": f"{size / 1024:,.1f} KiB".replace(",", " ")} | facts(potential))
+    console.print(e0_table(potential).rich())
+    for name, value in potential.metadata.items():
+        if name != "e0_origin":
+            _list(console, name.replace("_", " "), flat(value) if isinstance(value, dict) else {"": str(value)})
+    console.print("[bold]built from[/bold]")
+    text = yaml.safe_dump(specification(potential.model), sort_keys=False, allow_unicode=True, width=100)
+    console.print("\n".join(f"  {line}" for line in text.splitlines()), markup=False)
+
+
+def _list(console: Console, title: str, pairs: dict[str, str]) -> None:
+    pairs = {name: value for name, value in pairs.items() if value}
+    width = max((len(name) for name in pairs), default=0)
+    console.print(title, style="bold", markup=False)
+    for name, value in pairs.items():
+        console.print(f"  {name:<{width}}  {value}" if name else f"  {value}", markup=False)
+    console.print()

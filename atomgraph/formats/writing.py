@@ -21,7 +21,7 @@ def write_whole(path: str | Path, write: Callable[[Path], object]) -> Path:
         raise FormatError(f"cannot write {path}: a folder of this name exists")
     scratch = None
     try:
-        number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+        number, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=f"-{path.name}")
         os.close(number)
         scratch = Path(name)
         write(scratch)

@@ -85,7 +85,7 @@ class EnergyModel(Part):
         if len(self.heads) > 1 and bool((graph.head < 0).any()):
             raise GraphError(
                 f"this model has the heads {', '.join(self.heads)} and the graph chooses none; "
-                f"load the potential with head={self.heads[0]!r}, or set potential.head"
+                f"load the potential with head={self.heads[0]!r} (--head {self.heads[0]}), or set potential.head"
             )
         return Edges.of(graph, self.element_table, self.dtype)
 

@@ -1,0 +1,80 @@
+"""atomgraph evaluate MODEL DATA... [--out DIR]"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from atomgraph.analysis.comparison import Comparison, compare
+from atomgraph.analysis.errors import error_json, error_table, errors_csv
+from atomgraph.analysis.plots import error_histogram, parity
+from atomgraph.analysis.report import speed
+from atomgraph.analysis.style import write_svg
+from atomgraph.cli.opening import opened
+from atomgraph.cli.options import (
+    Device,
+    Dtype,
+    Elements,
+    Head,
+    Imports,
+    Keys,
+    Model,
+    Overwrite,
+    Structures,
+    Units,
+    pairs,
+)
+from atomgraph.data import read
+from atomgraph.errors import ConfigError, DataError
+from atomgraph.formats.writing import write_bytes, write_text
+
+Out = Annotated[Path | None, typer.Option("--out", help="A new folder for metrics.json, errors.csv and plots.")]
+
+
+def evaluate(
+    model: Model,
+    data: Structures,
+    out: Out = None,
+    overwrite: Overwrite = False,
+    keys: Keys = None,
+    head: Head = None,
+    elements: Elements = None,
+    units: Units = None,
+    device: Device = "cpu",
+    dtype: Dtype = None,
+    imports: Imports = None,
+) -> None:
+    """Errors of a potential on labelled structures: MAE and RMSE per configuration type, with units."""
+    if out is not None and out.exists() and not overwrite and (out.is_file() or any(out.iterdir())):
+        raise ConfigError(f"{out} exists and is not empty; give another --out, or --overwrite")
+    potential = opened(model, head=head, elements=elements, units=units, device=device, dtype=dtype, imports=imports)
+    frames = read([str(path) for path in data], keys=pairs(keys, "--keys"))
+    comparison = compare(potential, frames, progress=True)
+    if not comparison.samples:
+        raise DataError(
+            "no structure carries an energy, forces or a stress; name them with --keys energy=...,forces=..."
+        )
+    console = Console(highlight=False)
+    names = ", ".join(str(path) for path in data)
+    console.print(error_table(comparison, f"{model} on {names}").rich())
+    console.print(speed(comparison), markup=False, soft_wrap=True)
+    if out is not None:
+        _write(out, comparison, {"model": model, "data": [str(path) for path in data]})
+        console.print(f"metrics.json, errors.csv and plots are in {out}", markup=False, soft_wrap=True)
+
+
+def _write(out: Path, comparison: Comparison, about: dict[str, Any]) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    measured = {"seconds": comparison.seconds, "atoms": comparison.n_atoms, "measured": speed(comparison)}
+    metrics = about | error_json(comparison) | {"speed": measured}
+    write_text(out / "metrics.json", json.dumps(metrics, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(out / "errors.csv", errors_csv(comparison))
+    write_text(out / "errors.md", error_table(comparison, full=True).markdown())
+    for name in comparison.samples:
+        write_bytes(out / f"parity-{name}.svg", write_svg(parity(comparison, name), f"parity-{name}"))
+        drawing = error_histogram({"evaluated": comparison}, name)
+        write_bytes(out / f"histogram-{name}.svg", write_svg(drawing, f"histogram-{name}"))

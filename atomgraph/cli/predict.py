@@ -1,0 +1,77 @@
+"""atomgraph predict MODEL IN OUT"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import ase
+import ase.io
+import numpy as np
+import typer
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from atomgraph.analysis.comparison import watched
+from atomgraph.cli.opening import opened
+from atomgraph.cli.options import Device, Dtype, Elements, Head, Imports, Model, Overwrite, Units
+from atomgraph.data import read
+from atomgraph.errors import ConfigError, nearest
+from atomgraph.formats.writing import write_whole
+
+FORMATS = {".xyz": "extxyz", ".extxyz": "extxyz", ".traj": "traj", ".db": "db", ".json": "json"}
+COMPRESSED = {".gz", ".bz2", ".xz"}
+LABELS = ("energy", "forces", "stress", "virial", "free_energy", "energies")
+
+In = Annotated[Path, typer.Argument(metavar="IN", help="Structures; their labels, if any, are not looked at.")]
+Out = Annotated[Path, typer.Argument(metavar="OUT", help="A new file: .xyz, .extxyz (also .gz), .traj, .db or .json.")]
+
+
+def predict(
+    model: Model,
+    source: In,
+    target: Out,
+    overwrite: Overwrite = False,
+    head: Head = None,
+    elements: Elements = None,
+    units: Units = None,
+    device: Device = "cpu",
+    dtype: Dtype = None,
+    imports: Imports = None,
+) -> None:
+    """Write a copy of the structures with the potential's energies (eV), forces (eV/Å) and stress (eV/Å³)."""
+    kind = _kind(target)
+    if target.exists() and source.exists() and target.samefile(source):
+        raise ConfigError(f"{target} is the input; give another name for the output")
+    if target.exists() and not overwrite:
+        raise ConfigError(f"{target} exists; give another name, or --overwrite")
+    potential = opened(model, head=head, elements=elements, units=units, device=device, dtype=dtype, imports=imports)
+    frames = read(str(source))
+    results = watched(potential.predictions(frames), len(frames))
+    copies = [_with(atoms, numbers) for atoms, numbers in zip(frames, results, strict=True)]
+    write_whole(target, lambda scratch: ase.io.write(scratch, copies, format=kind))
+    print(f"{len(copies)} structures with energies, forces and stress are in {target}")
+
+
+def _kind(path: Path) -> str:
+    suffix = path.with_suffix("").suffix if path.suffix in COMPRESSED else path.suffix
+    if suffix not in FORMATS:
+        raise ConfigError(
+            f"cannot tell the format of {path} by {suffix or 'a name without an ending'!r}{nearest(suffix, FORMATS)}"
+        )
+    return FORMATS[suffix]
+
+
+def _with(atoms: ase.Atoms, numbers: dict[str, Any]) -> ase.Atoms:
+    """A copy with the predictions in the place of labels; stress only where there is a volume."""
+    copy = atoms.copy()
+    for name in LABELS:
+        copy.info.pop(name, None)
+        copy.arrays.pop(name, None)
+    copy.info.pop("source", None)
+    if copy.info.get("config_type") == "default":
+        del copy.info["config_type"]
+    results = {"energy": numbers["energy"], "forces": numbers["forces"], "energies": numbers["node_energy"]}
+    if np.isfinite(numbers["stress"]).all():
+        results["stress"] = numbers["stress"].ravel()[[0, 4, 8, 5, 2, 1]]
+    copy.calc = SinglePointCalculator(copy, **results)
+    return copy
