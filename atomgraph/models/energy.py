@@ -78,15 +78,6 @@ class EnergyModel(Part):
                 f"the graph holds edges up to {graph.cutoff.min().item()} Å, the model needs {self.cutoff} Å; "
                 f"build it with AtomicGraph.from_ase(atoms, cutoff={self.cutoff})"
             )
-        if bool((graph.head >= len(self.heads)).any()):
-            raise GraphError(
-                f"the graph asks for head {graph.head.max().item()}; this model has {', '.join(self.heads)}"
-            )
-        if len(self.heads) > 1 and bool((graph.head < 0).any()):
-            raise GraphError(
-                f"this model has the heads {', '.join(self.heads)} and the graph chooses none; "
-                f"load the potential with head={self.heads[0]!r} (--head {self.heads[0]}), or set potential.head"
-            )
         return Edges.of(graph, self.element_table, self.dtype)
 
     def features(self, graph: AtomicGraph) -> list[Tensor]:
@@ -95,7 +86,8 @@ class EnergyModel(Part):
         return [h for branch in self.branches for h in branch.features(graph, edges.within(branch.cutoff))]
 
     def forward(self, graph: AtomicGraph) -> Tensor:
-        """(n_atoms,) local energies in eV, float64."""
+        """(n_atoms,) local energies in eV, float64; GraphError where a graph asks for no head of this model's."""
+        self._check_heads(graph)
         edges = self.edges(graph)
         local = sum(branch(graph, edges.within(branch.cutoff)) for branch in self.branches)
         return self.baseline(local, graph, edges)
@@ -106,3 +98,14 @@ class EnergyModel(Part):
         pairs = [(graph, self.edges(graph)) for graph in graphs]
         for branch in self.branches:
             branch.calibrate((graph, edges.within(branch.cutoff)) for graph, edges in pairs)
+
+    def _check_heads(self, graph: AtomicGraph) -> None:
+        if bool((graph.head >= len(self.heads)).any()):
+            raise GraphError(
+                f"the graph asks for head {graph.head.max().item()}; this model has {', '.join(self.heads)}"
+            )
+        if len(self.heads) > 1 and bool((graph.head < 0).any()):
+            raise GraphError(
+                f"this model has the heads {', '.join(self.heads)} and the graph chooses none; "
+                f"load the potential with head={self.heads[0]!r} (--head {self.heads[0]}), or set potential.head"
+            )

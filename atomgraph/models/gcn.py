@@ -51,6 +51,8 @@ class GCN(EnergyModel):
         layer: Mapping[str, Any] | None = None,
         baseline: Baseline | None = None,
     ):
+        if n_layers < 0:
+            raise WiringError(f"n_layers must be at least 0, but is {n_layers}")
         if convolution not in CONVOLUTIONS:
             raise WiringError(f"unknown convolution {convolution!r}{nearest(str(convolution), CONVOLUTIONS)}")
         elements = checked_symbols(elements)
@@ -58,7 +60,10 @@ class GCN(EnergyModel):
         n_features = density.irreps_out.dim
         convolve = {**(layer or {}), "kind": public_path(CONVOLUTIONS[convolution]), "cutoff": cutoff}
         convolve |= {"channels_in": channels, "channels_out": channels}
-        layers: list[Any] = [Standardize(elements, n_features), AtomWise(elements, n_features, channels)]
+        layers: list[Any] = [
+            Standardize(elements, n_features, narrowest=0.01),
+            AtomWise(elements, n_features, channels),
+        ]
         for _ in range(n_layers):
             layer_of_depth: Any = build(convolve)
             layers.append(Residual(layer_of_depth))
