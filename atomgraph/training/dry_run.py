@@ -50,7 +50,7 @@ def dry_run(task: PotentialTask, batch: AtomicGraph, device: torch.device | str 
         for _ in range(2):  # the first is for warming up
             start = time.perf_counter()
             loss = twin.loss(batch, 0, window_counts(batch))
-            loss.backward()
+            twin.backward(loss)
             if on_gpu:
                 torch.cuda.synchronize(device)
             seconds = time.perf_counter() - start
