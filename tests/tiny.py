@@ -54,7 +54,7 @@ def structures():
     silicon.rattle(0.1, seed=1)
     water = molecule("H2O")
     quartzish = bulk("SiO", "zincblende", a=4.6)
-    quartzish.set_cell(quartzish.cell @ (np.eye(3) + [[0.02, 0.01, 0], [0, -0.01, 0], [0, 0, 0.03]]), scale_atoms=True)
+    quartzish.set_cell(quartzish.cell @ np.array([[1.02, 0.01, 0], [0, 0.99, 0], [0, 0, 1.03]]), scale_atoms=True)
     slab = bulk("Si", cubic=True)
     slab.pbc = (True, True, False)
     slab.cell[2] = 0.0

@@ -45,12 +45,13 @@ def write_report(
     """
     parts = {name: comparisons[name] for name in JUDGES if name in comparisons} | dict(comparisons)
     parts = {name: comparison for name, comparison in parts.items() if comparison.structures}
+    judged = {name: comparison for name, comparison in parts.items() if comparison.samples}
     content = [
-        _summary(potential, parts),
-        _errors(parts),
+        _summary(potential, judged),
+        _errors(judged),
         *sections,
         _learning(list(history)),
-        _worst(parts),
+        _worst(judged),
         _potential(potential),
         _data(potential, parts),
         _speed(parts, training or {}),
@@ -62,7 +63,7 @@ def write_report(
 
 
 def _summary(potential: Potential, parts: Mapping[str, Comparison]) -> Section:
-    if not parts:
+    if not parts:  # nothing is labelled
         return Section("In short")
     name, comparison = next(iter(parts.items()))
     figures = {q: Figures.of(comparison.samples[q.name]) for q in QUANTITIES if q.name in comparison.samples}
@@ -73,10 +74,7 @@ def _summary(potential: Potential, parts: Mapping[str, Comparison]) -> Section:
 
 
 def _errors(parts: Mapping[str, Comparison]) -> Section:
-    blocks: list[Block] = []
-    for name, comparison in parts.items():
-        if comparison.samples:
-            blocks.append(error_table(comparison, name.capitalize(), full=True))
+    blocks: list[Block] = [error_table(c, name.capitalize(), full=True) for name, c in parts.items()]
     for name, comparison in list(parts.items())[:1]:
         pictures = [
             Picture(parity(comparison, q, f"{capital(sample.quantity.title)}, {name}"), f"parity-{name}-{q}")
@@ -86,7 +84,8 @@ def _errors(parts: Mapping[str, Comparison]) -> Section:
     seen = [q.name for q in QUANTITIES if any(q.name in c.samples for c in parts.values())]
     blocks.append(Gallery([Picture(error_histogram(parts, q), f"histogram-{q}") for q in seen]))
     lead = (
-        "Forces count by component, stresses by their six components. Energies are per atom, less those of free atoms."
+        "Forces count by component, stresses by their six components. Energies are per atom, less those of free atoms. "
+        "The outermost bins of the histograms hold all errors beyond."
     )
     return Section("Errors", blocks if seen else [], lead)
 
@@ -99,10 +98,8 @@ def _learning(history: list[Mapping[str, Any]]) -> Section:
 
 
 def _worst(parts: Mapping[str, Comparison]) -> Section:
-    blocks = []
-    for name, comparison in parts.items():
-        if (comparison.samples and name in JUDGES[:2]) or len(parts) == 1:
-            blocks.append(worst_table(comparison, title=name.capitalize()))
+    chosen = [name for name in parts if name in JUDGES[:2]] or list(parts)
+    blocks = [worst_table(parts[name], title=name.capitalize()) for name in chosen]
     return Section("The worst ten", blocks, "By the RMSE of their forces, or by energy where no forces are labelled.")
 
 

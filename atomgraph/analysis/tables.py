@@ -101,7 +101,7 @@ def short(value: float | None, digits: int = 3) -> str:
     if value is None:
         return ""
     if not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "∞"
+        return "NaN" if math.isnan(value) else "∞" if value > 0 else "−∞"
     if value != 0 and not 1e-4 <= abs(value) < 1e6:
         return f"{value:.{digits - 1}e}"
     if value == 0:

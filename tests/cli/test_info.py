@@ -1,0 +1,48 @@
+"""atomgraph info: everything that the file says, for people and for programs."""
+
+import json
+
+import pytest
+import tiny
+
+from atomgraph.cli import main
+
+
+@pytest.fixture
+def saved(tmp_path):
+    path = tmp_path / "model.safetensors"
+    metadata = {
+        "e0_origin": "isolated atoms in train.xyz",
+        "data": {"fingerprint": "abc123"},
+        "note": "[bold]x[/nothing]",
+    }
+    tiny.potential(metadata=metadata).save(path)
+    return path
+
+
+def test_it_says_what_the_potential_is_for_and_where_it_comes_from(saved, capsys):
+    assert main(["info", str(saved)]) == 0
+    told = capsys.readouterr().out
+    for words in ("H, O, Si", "3.5 Å", "float64", "-3.000000", "isolated atoms in train.xyz", "abc123", "tiny.Humps"):
+        assert words in told
+    assert "[bold]x[/nothing]" in told
+
+
+def test_json_is_json_and_whole(saved, capsys):
+    assert main(["info", "--json", str(saved)]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["elements"] == ["H", "O", "Si"] and told["metadata"]["data"]["fingerprint"] == "abc123"
+    assert told["architecture"]["branches"]["cutoff"] == 3.5 and told["units"] == {"energy": "eV", "length": "Å"}
+
+
+def test_a_run_folder_is_as_good_as_its_file(saved, capsys):
+    assert main(["info", str(saved.parent)]) == 0
+
+
+@pytest.mark.parametrize(
+    "words", [["nowhere"], ["{}", "--elements", "Cu"], ["{}", "--head", "x"], ["{}", "--import", "nomod"]]
+)
+def test_what_the_user_got_wrong_is_one_line_and_exit_code_two(saved, capsys, words):
+    assert main(["info", *(w.format(saved) for w in words)]) == 2
+    told = capsys.readouterr()
+    assert told.out == "" and told.err.startswith("error: ") and told.err.count("\n") == 1

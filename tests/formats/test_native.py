@@ -1,0 +1,230 @@
+"""The file: what is written comes back to the last bit, and what cannot be right is refused with a way out."""
+
+import errno
+import json
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import tiny
+import torch
+from safetensors import safe_open
+
+import atomgraph
+from atomgraph import formats
+from atomgraph.errors import FormatError
+from atomgraph.formats import native, writing
+from atomgraph.formats.said import Said
+
+
+@pytest.fixture
+def saved(tmp_path):
+    path = tmp_path / "model.safetensors"
+    tiny.potential(metadata={"e0_origin": "given", "split": {"seed": 3}}).save(path)
+    return path
+
+
+def header_of(path):
+    with safe_open(path, framework="pt") as file:
+        return json.loads(file.metadata()["atomgraph"])
+
+
+def rewritten(path, change, tensors=None):
+    """The same file with another header, or other tensors."""
+    header, kept = header_of(path), safetensors.torch.load_file(path)
+    change(header)
+    words = {"atomgraph": json.dumps(header)}
+    safetensors.torch.save_file(kept if tensors is None else tensors(kept), path, metadata=words)
+    return path
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_predictions_after_loading_are_bit_equal_and_the_dtype_is_kept(tmp_path, dtype):
+    before = tiny.potential(dtype=dtype, seed=4)
+    before.save(tmp_path / "a.safetensors")
+    after = atomgraph.load(tmp_path / "a.safetensors")
+    assert {n: t.dtype for n, t in after.state_dict().items()} == {n: t.dtype for n, t in before.state_dict().items()}
+    for a, b in zip(before.predict(tiny.structures()), after.predict(tiny.structures()), strict=True):
+        assert a["energy"] == b["energy"]
+        for name in ("node_energy", "forces", "stress"):
+            assert a[name].tobytes() == b[name].tobytes()
+
+
+def test_metadata_comes_back_with_the_time_and_the_versions(saved):
+    metadata = atomgraph.load(saved).metadata
+    assert metadata["e0_origin"] == "given" and metadata["split"] == {"seed": 3}
+    assert metadata["versions"]["torch"] == torch.__version__ and metadata["created"].endswith("Z")
+
+
+def test_saving_what_was_loaded_gives_the_same_bytes(saved, tmp_path):
+    atomgraph.load(saved).save(tmp_path / "again.safetensors")
+    assert (tmp_path / "again.safetensors").read_bytes() == saved.read_bytes()
+
+
+def test_the_header_says_what_the_file_is_for_in_plain_json(saved):
+    header = header_of(saved)
+    assert header["format"] == "atomgraph potential" and header["version"] == native.VERSION
+    assert header["elements"] == ["H", "O", "Si"] and header["units"] == {"energy": "eV", "length": "Å"}
+    assert header["e0"] == {"default": {"H": -3.0, "O": -4.0, "Si": -5.0}}
+    assert header["architecture"]["branches"]["featurizer"]["kind"] == "tiny.Humps"
+
+
+def test_not_a_number_in_metadata_becomes_null_and_numpy_becomes_plain(tmp_path):
+    potential = tiny.potential(metadata={"a": float("nan"), "b": torch.tensor([1.5]), "c": (1, Path("x"))})
+    potential.save(tmp_path / "a.safetensors")
+    metadata = atomgraph.load(tmp_path / "a.safetensors").metadata
+    assert (metadata["a"], metadata["b"], metadata["c"]) == (None, [1.5], [1, "x"])
+
+
+def test_metadata_that_is_no_json_is_refused_by_its_name(tmp_path):
+    with pytest.raises(FormatError, match=r"metadata\.data\.model .* Linear is no JSON value"):
+        tiny.potential(metadata={"data": {"model": torch.nn.Linear(1, 1)}}).save(tmp_path / "a.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_model_that_is_not_what_its_constructor_made_is_not_written(tmp_path):
+    potential = tiny.potential()
+    potential.model.branches[0].readouts[0].extra = torch.nn.Parameter(torch.zeros(2))
+    with pytest.raises(FormatError, match=r"could not be read again: it should not hold .*extra"):
+        potential.save(tmp_path / "a.safetensors")
+
+
+def test_saving_and_loading_leave_the_random_state_alone(tmp_path):
+    state = torch.get_rng_state()
+    tiny.potential().save(tmp_path / "a.safetensors")
+    atomgraph.load(tmp_path / "a.safetensors")
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(saved, monkeypatch):
+    old = saved.read_bytes()
+
+    def full(number):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(writing.os, "fsync", full)
+    with pytest.raises(FormatError, match=r"cannot write .*model.safetensors: No space left on device"):
+        tiny.potential(seed=9).save(saved)
+    assert saved.read_bytes() == old and [p.name for p in saved.parent.iterdir()] == ["model.safetensors"]
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(FormatError, match=r"cannot write .*nowhere/a.safetensors: No such file or directory"):
+        tiny.potential().save(tmp_path / "nowhere" / "a.safetensors")
+
+
+def test_a_folder_is_not_written_over(tmp_path):
+    with pytest.raises(FormatError, match="a folder of this name exists"):
+        tiny.potential().save(tmp_path)
+
+
+@pytest.mark.parametrize("length", [0, 4, 9, 60, 700, -1, -40])
+def test_a_file_cut_short_anywhere_is_refused_in_one_line(saved, length):
+    saved.write_bytes(saved.read_bytes()[:length])
+    with pytest.raises(FormatError, match=r"copy or download it again|no potential that atomgraph knows") as error:
+        atomgraph.load(saved)
+    assert "\n" not in str(error.value)
+
+
+def test_every_flipped_byte_of_the_header_is_refused_or_harmless(saved):
+    good = saved.read_bytes()
+    for position in range(0, 8 + struct.unpack("<Q", good[:8])[0], 29):
+        saved.write_bytes(good[:position] + bytes([good[position] ^ 0x15]) + good[position + 1 :])
+        try:
+            atomgraph.load(saved)
+        except FormatError as error:
+            assert str(saved) in str(error)
+
+
+def test_a_file_of_a_future_version_names_the_version_that_reads_it(saved):
+    rewritten(saved, lambda header: header.update(version=7, readable_from="3.1.4"))
+    with pytest.raises(FormatError, match=r"format version 7 and needs atomgraph 3\.1\.4 or later"):
+        atomgraph.load(saved)
+
+
+def test_safetensors_of_another_program_are_named_as_such(tmp_path):
+    safetensors.torch.save_file({"decoder.weight": torch.zeros(2)}, tmp_path / "a.safetensors")
+    with pytest.raises(FormatError, match=r"safetensors file of another program \(tensors decoder.weight\)"):
+        atomgraph.load(tmp_path / "a.safetensors")
+
+
+def test_tensors_that_are_missing_extra_or_misshapen_are_named(saved):
+    weight = "branches.0.readouts.0.weight"
+    rewritten(saved, lambda h: None, lambda t: {n: v for n, v in t.items() if n != weight} | {"odd": torch.zeros(1)})
+    with pytest.raises(FormatError, match=f"it lacks {weight}; it should not hold odd"):
+        atomgraph.load(saved)
+    rewritten(saved, lambda h: None, lambda t: {n: v for n, v in t.items() if n != "odd"} | {weight: torch.zeros(9, 1)})
+    with pytest.raises(FormatError, match=rf"{weight} has shape \(9, 1\), the architecture gives \(4, 1\)"):
+        atomgraph.load(saved)
+
+
+def test_a_part_that_nobody_imported_is_not_imported_by_the_file(saved):
+    script = f"import atomgraph; atomgraph.load({str(saved)!r})"
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd="/")
+    assert "tiny.Humps" in ended.stderr and "import tiny first" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "kind", ["os.system", "subprocess.Popen", "atomgraph.__main__.entry", "atomgraph.errors.nearest"]
+)
+def test_a_file_that_names_something_else_than_a_part_is_refused(saved, kind):
+    rewritten(saved, lambda header: header.update(architecture={"kind": kind}))
+    with pytest.raises(FormatError, match="cannot be built"):
+        atomgraph.load(saved)
+
+
+def test_a_part_that_is_no_model_is_refused(saved):
+    rewritten(saved, lambda header: header.update(architecture=header["architecture"]["branches"]))
+    with pytest.raises(FormatError, match=r"atomgraph\.models\.Branch' is none"):
+        atomgraph.load(saved)
+
+
+def test_an_unpickled_file_cannot_run_code(tmp_path):
+    torch.save({"weight": torch.zeros(2)}, tmp_path / "mace.model")
+    with pytest.raises(FormatError, match=r"looks like a torch checkpoint or a MACE \.model"):
+        atomgraph.load(tmp_path / "mace.model")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "is empty"),
+        (b"<GAP_2024>\n<Potential>", "looks like a GAP potential"),
+        (b'2\nLattice="1 0 0"\n', "looks like structures"),
+        (b"hello", "is no potential that atomgraph knows"),
+    ],
+)
+def test_foreign_files_are_named_by_their_content(tmp_path, content, words):
+    (tmp_path / "a.bin").write_bytes(content)
+    with pytest.raises(FormatError, match=words):
+        formats.read(tmp_path / "a.bin")
+
+
+def test_a_run_folder_is_its_potential_and_one_without_says_that_training_has_not_ended(tmp_path, saved):
+    assert atomgraph.load(saved.parent).elements == ["H", "O", "Si"]
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    with pytest.raises(FormatError, match="its training has not ended; go on with --resume"):
+        atomgraph.load(tmp_path / "run")
+
+
+def test_what_is_not_there_is_named():
+    with pytest.raises(FormatError, match=r"no potential at nowhere\.safetensors"):
+        atomgraph.load("nowhere.safetensors")
+
+
+def test_what_the_user_says_is_taken_where_the_file_is_silent_and_refused_where_it_contradicts():
+    path, said = Path("a.xml"), Said.of(["O", "H"], "Hartree/Bohr")
+    assert said.settle_elements(path, None) == ["O", "H"] and said.settle_elements(path, ["H", "O"]) == ["H", "O"]
+    assert said.settle_units(path, None) == {"energy": "Hartree", "length": "Bohr"}
+    with pytest.raises(FormatError, match="is for Si, but O, H was asked for"):
+        said.settle_elements(path, ["Si"])
+    with pytest.raises(FormatError, match="is in eV and Å, but Hartree and Bohr was asked for"):
+        said.settle_units(path, native.UNITS)
+    with pytest.raises(FormatError, match="does not say which elements"):
+        Said().settle_elements(path, None)
+    with pytest.raises(FormatError, match="does not say its units"):
+        Said().settle_units(path, None)
+    assert Said.of(units="kcal/mol/Å").units == Said.of(units="real").units
