@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 import ase
 
 from atomgraph.analysis.laws_contract import caller_keeps_the_graph, float32_is_near, local_energies_add_up
+from atomgraph.analysis.laws_dynamics import energy_is_conserved
 from atomgraph.analysis.laws_reach import (
     atoms_alone_are_at_rest,
     crystals_of_one_element_are_seen,
@@ -46,8 +47,8 @@ LAWS: tuple[Callable[[Trial], Law], ...] = (
 )
 
 
-def laws(potential: Potential, structures: Mapping[str, ase.Atoms] | None = None) -> Iterator[Law]:
-    """Try every law, one after the other.
+def laws(potential: Potential, structures: Mapping[str, ase.Atoms] | None = None, nve_steps: int = 0) -> Iterator[Law]:
+    """Try every law, one after the other, and the conservation of energy over ``nve_steps`` steps of dynamics.
 
     structures: by name; without any, a molecule, a crystal, a slab and a wire made of the potential's elements.
     Tolerances follow from the dtype that the model computes in (``analysis/trial.py``).
@@ -55,3 +56,5 @@ def laws(potential: Potential, structures: Mapping[str, ase.Atoms] | None = None
     trial = Trial(potential, structures)
     for one in LAWS:
         yield one(trial)
+    if nve_steps > 0:
+        yield energy_is_conserved(trial, nve_steps)

@@ -43,7 +43,7 @@ def crystals_of_one_element_are_seen(trial: Trial) -> Law:
     """A rattled crystal of one element has forces: features that are the same on all atoms would give none."""
     figures = {symbol: float(np.abs(trial.result(crystal([symbol]))["forces"]).max()) for symbol in trial.elements}
     blind = min(figures, key=lambda symbol: np.nan_to_num(figures[symbol], nan=-1.0))
-    least = trial.tolerances.slope
+    least = max(1e-6, trial.tolerances.sum)
     passed = bool(figures[blind] >= least)
     return Law("crystals of one element feel forces", figures[blind], least, "eV/Å", passed, blind, "≥")
 

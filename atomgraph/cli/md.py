@@ -1,0 +1,173 @@
+"""atomgraph md MODEL STRUCTURE --steps N"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import ase
+import ase.io
+import numpy as np
+import typer
+from ase import units as ase_units
+from ase.md.langevin import Langevin
+from ase.md.md import MolecularDynamics
+from ase.md.verlet import VelocityVerlet
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from atomgraph.analysis.dynamics import Record, give_velocities
+from atomgraph.calculators import Calculator
+from atomgraph.cli.opening import opened
+from atomgraph.cli.options import Device, Dtype, Elements, Head, Imports, Model, Overwrite, Units
+from atomgraph.cli.structure_files import Structure, checked_target, read_one, with_results
+from atomgraph.errors import ConfigError
+
+
+class Ensemble(StrEnum):
+    """What is held constant beside the number of atoms and the cell."""
+
+    nve = "nve"
+    nvt = "nvt"
+
+
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", help="A new file for the frames (.traj, .xyz, .extxyz); STRUCTURE-md.traj if not given."),
+]
+Held = Annotated[
+    Ensemble, typer.Option("--ensemble", help="nve: the energy; nvt: the temperature, by Langevin's thermostat.")
+]
+Temperature = Annotated[
+    float | None,
+    typer.Option(
+        "--temperature", help="K; velocities are drawn at it. Without it, NVE goes on with the structure's velocities."
+    ),
+]
+Timestep = Annotated[float, typer.Option("--timestep", help="fs.")]
+Steps = Annotated[int, typer.Option("--steps", min=1, help="How many.")]
+Every = Annotated[int, typer.Option("--every", min=1, help="Steps from one frame that is written to the next.")]
+Friction = Annotated[float, typer.Option("--friction", help="Of the thermostat, 1/ps.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Of velocities and thermostat.")]
+
+
+def md(
+    model: Model,
+    structure: Structure,
+    ensemble: Held = Ensemble.nve,
+    temperature: Temperature = None,
+    timestep: Timestep = 1.0,
+    steps: Steps = 1000,
+    out: Out = None,
+    every: Every = 10,
+    friction: Friction = 10.0,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+    head: Head = None,
+    elements: Elements = None,
+    units: Units = None,
+    device: Device = "cpu",
+    dtype: Dtype = None,
+    imports: Imports = None,
+) -> None:
+    """Molecular dynamics at constant energy or temperature; frames to a file, drift, temperature and speed to the terminal."""
+    if not (timestep > 0 and friction > 0):
+        raise ConfigError(f"--timestep and --friction should be positive, but are {timestep} fs and {friction} 1/ps")
+    target = Path(f"{Path(structure.partition('@')[0]).name.partition('.')[0]}-md.traj") if out is None else out
+    kind = checked_target(target, overwrite=overwrite)
+    atoms, rng = read_one(structure), np.random.default_rng(seed)
+    _start(atoms, ensemble, temperature, rng)
+    potential = opened(model, head=head, elements=elements, units=units, device=device, dtype=dtype, imports=imports)
+    atoms.calc = Calculator(potential)
+    atoms.get_potential_energy()  # what is wrong with the structure shows before anything is written
+    dynamics = _dynamics(atoms, ensemble, temperature, timestep, friction, rng)
+    record = Record(len(atoms))
+    try:
+        with _frames(atoms, target, kind) as write:
+            dynamics.attach(lambda: record.note(atoms, dynamics.get_time() / ase_units.fs))
+            dynamics.attach(write, interval=every)
+            _run(dynamics, record, steps)
+    except KeyboardInterrupt:
+        print("\n".join(_summary(record, ensemble, timestep, atoms.calc)))
+        raise KeyboardInterrupt(f"after {len(record.time) - 1} steps; the frames so far are in {target}") from None
+    print("\n".join([*_summary(record, ensemble, timestep, atoms.calc), f"frames are in {target}"]))
+
+
+def _start(atoms: ase.Atoms, ensemble: Ensemble, temperature: float | None, rng: np.random.Generator) -> None:
+    if temperature is not None:
+        give_velocities(atoms, temperature, rng)
+    elif ensemble is Ensemble.nvt:
+        raise ConfigError("--ensemble nvt needs a --temperature, in K")
+    elif not np.any(atoms.get_momenta()):
+        raise ConfigError("the structure has no velocities to go on with; give a --temperature, in K")
+
+
+def _dynamics(
+    atoms: ase.Atoms,
+    ensemble: Ensemble,
+    temperature: float | None,
+    timestep: float,
+    friction: float,
+    rng: np.random.Generator,
+) -> MolecularDynamics:
+    if ensemble is Ensemble.nve:
+        return VelocityVerlet(atoms, timestep * ase_units.fs)
+    return Langevin(
+        atoms,
+        timestep * ase_units.fs,
+        temperature_K=temperature,
+        friction=friction / (1000.0 * ase_units.fs),
+        fixcm=False,
+        rng=rng,
+    )
+
+
+def _run(dynamics: MolecularDynamics, record: Record, steps: int) -> None:
+    columns = [BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn()]
+    with Progress(*columns, transient=True, console=Console(stderr=True)) as bar:
+        task = bar.add_task("", total=steps)
+
+        def show() -> None:
+            words = f"{record.time[-1] / 1000:.2f} ps, {record.temperature[-1]:.0f} K, {record.total[-1]:.4f} eV"
+            bar.update(task, completed=len(record.time) - 1, description=words)
+
+        dynamics.attach(show, interval=max(1, steps // 1000))
+        dynamics.run(steps)
+
+
+@contextmanager
+def _frames(atoms: ase.Atoms, target: Path, kind: str) -> Iterator[object]:
+    """A function that writes the atoms as they are now. Frames go to a file beside the target, which then takes its place."""
+    scratch = target.with_name(f".{target.name}.part")
+    scratch.unlink(missing_ok=True)
+    file = ase.io.Trajectory(str(scratch), "w") if kind == "traj" else None
+
+    def write() -> None:
+        if file is None:
+            ase.io.write(scratch, with_results(atoms), format=kind, append=True)
+        else:
+            file.write(atoms)
+
+    try:
+        yield write
+    finally:
+        if file is not None:
+            file.close()
+        if scratch.exists():
+            scratch.replace(target)
+
+
+def _summary(record: Record, ensemble: Ensemble, timestep: float, calculator: Calculator) -> list[str]:
+    """What a user of the trajectory wants to know of it."""
+    n_steps, half = len(record.time) - 1, record.temperature[len(record.temperature) // 2 :]
+    name = "constant energy" if ensemble is Ensemble.nve else "constant temperature"
+    lines = [f"{n_steps} steps of {timestep:g} fs at {name}: {record.time[-1] / 1000:g} ps of {record.n_atoms} atoms"]
+    if ensemble is Ensemble.nve:
+        lines.append(f"energy drift {record.drift:+.3g} meV/atom/ps, fluctuation {record.fluctuation:.2g} meV/atom")
+    lines.append(f"temperature {np.mean(half):.0f} ± {np.std(half):.0f} K in the second half")
+    speed = f"{1000 * record.seconds_per_step:.2f} ms/step, {record.nanoseconds_per_day:.2g} ns/day"
+    lines.append(f"{speed}, {calculator.n_neighbour_lists} neighbour lists")
+    return lines

@@ -1,0 +1,106 @@
+"""atomgraph relax MODEL STRUCTURE"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import ase
+import numpy as np
+import typer
+from ase import units as ase_units
+from ase.filters import FrechetCellFilter
+from ase.optimize import LBFGS
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn
+
+from atomgraph.calculators import Calculator
+from atomgraph.cli.opening import opened
+from atomgraph.cli.options import Device, Dtype, Elements, Head, Imports, Model, Overwrite, Units
+from atomgraph.cli.structure_files import Structure, checked_target, read_one, with_results, write_structures
+from atomgraph.errors import ConfigError
+
+Out = Annotated[
+    Path | None, typer.Option("--out", help="A new file (.xyz, .extxyz, .traj); STRUCTURE-relaxed.xyz if not given.")
+]
+Cell = Annotated[bool, typer.Option("--cell/--fix-cell", help="Relax the cell, too, to zero stress.")]
+Fmax = Annotated[
+    float, typer.Option("--fmax", help="Stop when no force (with --cell, no slope along a strain) is larger, eV/Å.")
+]
+Steps = Annotated[int, typer.Option("--steps", min=0, help="Steps at most.")]
+
+
+def relax(
+    model: Model,
+    structure: Structure,
+    out: Out = None,
+    cell: Cell = False,
+    fmax: Fmax = 0.01,
+    steps: Steps = 500,
+    overwrite: Overwrite = False,
+    head: Head = None,
+    elements: Elements = None,
+    units: Units = None,
+    device: Device = "cpu",
+    dtype: Dtype = None,
+    imports: Imports = None,
+) -> None:
+    """Move atoms (and with --cell the cell) downhill until the forces are gone. Exit code 1 if they are not in time."""
+    if not fmax > 0:
+        raise ConfigError(f"--fmax should be a positive number of eV/Å, but is {fmax}")
+    target = Path(f"{Path(structure.partition('@')[0]).name.partition('.')[0]}-relaxed.xyz") if out is None else out
+    checked_target(target, overwrite=overwrite)
+    atoms = read_one(structure)
+    if cell and not (atoms.pbc.all() and atoms.cell.rank == 3):
+        raise ConfigError(
+            f"--cell needs a structure that repeats in three directions; {structure} has pbc {list(atoms.pbc)}"
+        )
+    potential = opened(model, head=head, elements=elements, units=units, device=device, dtype=dtype, imports=imports)
+    atoms.calc = Calculator(potential)
+    energy, size = float(atoms.get_potential_energy()), float(atoms.cell.volume)
+    try:
+        converged, n_steps = _downhill(atoms, cell, fmax, steps)
+    except KeyboardInterrupt:
+        write_structures(target, [with_results(atoms)])
+        raise KeyboardInterrupt(f"the structure as it was by then is in {target}") from None
+    write_structures(target, [with_results(atoms)])
+    print(f"{'converged' if converged else 'NOT converged'} after {n_steps} steps of LBFGS")
+    print("\n".join([*_summary(atoms, energy, size, cell), f"written to {target}"]))
+    if not converged:
+        raise typer.Exit(1)
+
+
+def _downhill(atoms: ase.Atoms, cell: bool, fmax: float, steps: int) -> tuple[bool, int]:
+    optimizer = LBFGS(FrechetCellFilter(atoms) if cell else atoms, logfile=None)
+    with Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), transient=True, console=Console(stderr=True)
+    ) as bar:
+        task = bar.add_task("")
+        optimizer.attach(
+            lambda: bar.update(task, description=f"step {optimizer.nsteps} of {steps} at most: {_line(atoms, cell)}")
+        )
+        converged = optimizer.run(fmax=fmax, steps=steps)
+    return bool(converged), int(optimizer.nsteps)
+
+
+def _line(atoms: ase.Atoms, cell: bool) -> str:
+    """Energy, largest force and, with a cell, largest stress, in a few words."""
+    force = np.linalg.norm(atoms.get_forces(), axis=1).max()
+    words = f"{atoms.get_potential_energy():.4f} eV, largest force {force:.2g} eV/Å"
+    if cell:
+        words += f", largest stress {np.abs(atoms.get_stress()).max() / ase_units.GPa:.2g} GPa"
+    return words
+
+
+def _summary(atoms: ase.Atoms, energy: float, size: float, cell: bool) -> list[str]:
+    """What the relaxation has brought."""
+    gain = atoms.get_potential_energy() - energy
+    lines = [_line(atoms, cell), f"energy {gain:+.4f} eV ({1000 * gain / len(atoms):+.2f} meV/atom) against the start"]
+    if cell:
+        a, b, c, alpha, beta, gamma = atoms.cell.cellpar()
+        now = atoms.get_volume()
+        lines.append(
+            f"volume {size:.3f} → {now:.3f} Å³ ({now / len(atoms):.3f} Å³/atom, {100 * (now / size - 1):+.2f} %)"
+        )
+        lines.append(f"cell {a:.4f} {b:.4f} {c:.4f} Å, {alpha:.2f}° {beta:.2f}° {gamma:.2f}°")
+    return lines

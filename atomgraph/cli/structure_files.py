@@ -1,0 +1,61 @@
+"""One structure in, structures out: what `relax` and `md` read and write."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import ase
+import ase.io
+import typer
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from atomgraph.data import read
+from atomgraph.errors import ConfigError, nearest
+from atomgraph.formats.writing import write_whole
+
+FORMATS = {".xyz": "extxyz", ".extxyz": "extxyz", ".traj": "traj"}
+
+Structure = Annotated[
+    str, typer.Argument(metavar="STRUCTURE", help="A file that ASE reads; its last frame, or FILE@INDEX for another.")
+]
+
+
+def read_one(path: str) -> ase.Atoms:
+    """The last frame, without its labels; DataError for files that hold none."""
+    frames = read(path)
+    if len(frames) > 1:
+        print(f"{path} holds {len(frames)} structures; this is the last one ({path}@INDEX takes another)")
+    atoms = frames[-1]
+    atoms.calc = None
+    atoms.info.pop("source", None)
+    if atoms.info.get("config_type") == "default":
+        del atoms.info["config_type"]
+    return atoms
+
+
+def checked_target(path: Path, *, overwrite: bool) -> str:
+    """The format of a file that is going to be written, by its ending; ConfigError where it exists, or has no place."""
+    if path.suffix not in FORMATS:
+        raise ConfigError(f"cannot tell the format of {path} by its ending{nearest(path.suffix, FORMATS)}")
+    if path.exists() and not overwrite:
+        raise ConfigError(f"{path} exists; give another name with --out, or --overwrite")
+    if not path.parent.is_dir():
+        raise ConfigError(f"there is no folder {path.parent} to write {path.name} into")
+    return FORMATS[path.suffix]
+
+
+def with_results(atoms: ase.Atoms) -> ase.Atoms:
+    """A copy that holds what its calculator has found, and no calculator."""
+    copy = atoms.copy()
+    results = {} if atoms.calc is None else atoms.calc.results
+    copy.calc = SinglePointCalculator(
+        copy, **{name: results[name] for name in ("energy", "forces", "stress") if name in results}
+    )
+    return copy
+
+
+def write_structures(path: Path, frames: Sequence[ase.Atoms]) -> None:
+    """All frames, there whole or not at all."""
+    write_whole(path, lambda scratch: ase.io.write(scratch, list(frames), format=FORMATS[path.suffix]))

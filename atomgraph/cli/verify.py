@@ -1,0 +1,100 @@
+"""atomgraph verify MODEL [STRUCTURES...]"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import ase
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn
+
+from atomgraph.analysis.laws import LAWS
+from atomgraph.analysis.laws_dynamics import energy_is_conserved
+from atomgraph.analysis.tables import Column, Table
+from atomgraph.analysis.trial import Law, Trial
+from atomgraph.cli.opening import opened
+from atomgraph.cli.options import Device, Dtype, Elements, Head, Imports, Model, Units
+from atomgraph.data import read
+
+_AT_MOST = 8  # structures tried, evenly taken from those that are given
+
+Files = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="[STRUCTURES...]", help="Structures to try; small ones of the model's elements if not given."
+    ),
+]
+Steps = Annotated[int, typer.Option("--nve-steps", min=0, help="Steps of dynamics for the energy drift; 0: none.")]
+
+
+def verify(
+    model: Model,
+    structures: Files = None,
+    nve_steps: Steps = 400,
+    head: Head = None,
+    elements: Elements = None,
+    units: Units = None,
+    device: Device = "cpu",
+    dtype: Dtype = None,
+    imports: Imports = None,
+) -> None:
+    """The laws of nature on a potential: pass or fail, with figures. Exit code 1 if one fails."""
+    potential = opened(model, head=head, elements=elements, units=units, device=device, dtype=dtype, imports=imports)
+    trial = Trial(potential, _named(structures or []))
+    found = _tried(trial, nve_steps)
+    failed = [law for law in found if not law.passed]
+    console = Console(highlight=False)
+    console.print(_table(found, model, trial).rich())
+    console.print(f"{len(found) - len(failed)} of {len(found)} laws hold", markup=False)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _tried(trial: Trial, nve_steps: int) -> list[Law]:
+    laws: list[Callable[[Trial], Law]] = list(LAWS)
+    if nve_steps > 0:
+        laws.append(partial(energy_is_conserved, steps=nve_steps))
+    found = []
+    console = Console(stderr=True)
+    with Progress(SpinnerColumn(), TextColumn("{task.description}"), transient=True, console=console) as progress:
+        task = progress.add_task("")
+        for law in laws:
+            name = law.func.__name__ if isinstance(law, partial) else law.__name__
+            progress.update(task, description=name.replace("_", " "))
+            found.append(law(trial))
+    return found
+
+
+def _table(found: list[Law], model: str, trial: Trial) -> Table:
+    columns = [
+        Column("", words=True),
+        *(Column(name, words=True) for name in ("law", "figure", "allowed", "unit", "worst")),
+    ]
+    rows = [
+        (
+            "pass" if law.passed else "FAIL",
+            law.name,
+            f"{law.figure:.1e}",
+            f"{law.relation} {law.tolerance:g}",
+            law.unit,
+            law.detail,
+        )
+        for law in found
+    ]
+    dtype = str(trial.potential.model.dtype).removeprefix("torch.")
+    note = (
+        f"Computed in {dtype}, which sets what is allowed; forces above 1 eV/Å count relative to the largest. "
+        f"Tried on {', '.join(trial.structures)}."
+    )
+    return Table(columns, rows, f"The laws on {model}", note)
+
+
+def _named(paths: list[Path]) -> dict[str, ase.Atoms]:
+    """Some structures of the files, by formula and place; none where no file is given."""
+    frames = read([str(path) for path in paths]) if paths else []
+    step = max(1, -(-len(frames) // _AT_MOST))
+    return {f"{i + 1}: {frames[i].get_chemical_formula()}": frames[i] for i in range(0, len(frames), step)}
