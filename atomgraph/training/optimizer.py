@@ -25,12 +25,7 @@ def make_optimizer(
     parameters have none.  options: further arguments of that optimiser.
     Raises ConfigError for an unknown kind or option, TrainingError if nothing can be trained.
     """
-    if kind not in OPTIMIZERS:
-        raise ConfigError(f"fit.optimizer.kind: no optimiser {kind!r}{nearest(kind, OPTIMIZERS)}")
-    known = list(inspect.signature(OPTIMIZERS[kind]).parameters)[1:]
-    for name in [*options, *(["weight_decay"] if weight_decay else [])]:
-        if name not in known:
-            raise ConfigError(f"fit.optimizer.{name}: unknown argument of {kind}{nearest(name, known)}")
+    known = check_optimizer(kind=kind, lr=lr, weight_decay=weight_decay, **options)
     decaying: list[torch.nn.Parameter] = []
     bare: list[torch.nn.Parameter] = []
     for name, parameter in module.named_parameters():
@@ -43,3 +38,16 @@ def make_optimizer(
     if "weight_decay" not in known:
         groups = [{"params": decaying + bare}]
     return OPTIMIZERS[kind]([group for group in groups if group["params"]], lr=lr, **options)  # type: ignore[call-arg]
+
+
+def check_optimizer(*, kind: str, lr: float = 1e-3, weight_decay: float = 0.0, **options: Any) -> list[str]:
+    """The arguments that an optimiser knows; ConfigError for an unknown kind, option, or a rate that is not positive."""
+    if kind not in OPTIMIZERS:
+        raise ConfigError(f"fit.optimizer.kind: no optimiser {kind!r}{nearest(kind, OPTIMIZERS)}")
+    if not lr > 0:
+        raise ConfigError(f"fit.optimizer.lr should be more than 0, but is {lr}")
+    known = list(inspect.signature(OPTIMIZERS[kind]).parameters)[1:]
+    for name in [*options, *(["weight_decay"] if weight_decay else [])]:
+        if name not in known:
+            raise ConfigError(f"fit.optimizer.{name}: unknown key{nearest(name, known)}")
+    return known

@@ -82,8 +82,7 @@ class PotentialTask(pl.LightningModule):
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
         """Slopes of the weights alone: forces bring positions into the derivative graph, and theirs would double the time."""
-        kwargs.setdefault("inputs", [p for p in self.parameters() if p.requires_grad])
-        loss.backward(*args, **kwargs)
+        torch.autograd.backward(loss, inputs=[p for p in self.parameters() if p.requires_grad])
 
     def on_train_epoch_start(self) -> None:
         self._losses = []

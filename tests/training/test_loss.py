@@ -26,7 +26,9 @@ def perfect(batch):
 
 def test_known_values_of_the_three_losses():
     entries, weight = torch.tensor([[0.1, -0.2], [1.0, 0.0]], dtype=torch.float64), torch.tensor([1.0, 2.0])
-    total = {loss: float(Term("forces", loss=loss, delta=0.15).total(entries, weight)) for loss in ("mse", "mae", "huber")}
+    total = {
+        loss: float(Term("forces", loss=loss, delta=0.15).total(entries, weight)) for loss in ("mse", "mae", "huber")
+    }
     assert total["mse"] == pytest.approx(0.01 + 0.04 + 2.0)
     assert total["mae"] == pytest.approx(0.1 + 0.2 + 2.0)
     assert total["huber"] == pytest.approx(0.5 * 0.01 + 0.15 * (0.2 - 0.075) + 2 * 0.15 * (1 - 0.075))

@@ -7,7 +7,9 @@ from atomgraph.training import LearningRate, Phase
 
 
 def test_phases_follow_one_another_where_the_last_ended():
-    rate = LearningRate([Phase("warmup", epochs=2), Phase("cosine", epochs=4, final=0.1), Phase("constant")], max_epochs=10)
+    rate = LearningRate(
+        [Phase("warmup", epochs=2), Phase("cosine", epochs=4, final=0.1), Phase("constant")], max_epochs=10
+    )
     assert rate.factor(1.0) == pytest.approx(0.5)
     assert rate.factor(2.0) == pytest.approx(1.0)
     assert rate.factor(4.0) == pytest.approx(0.1 + 0.9 * 0.5)

@@ -1,0 +1,42 @@
+"""atomgraph train CONFIG.yaml [key.sub=value ...], atomgraph train --resume RUN"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from atomgraph.errors import ConfigError
+
+Words = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="CONFIG.yaml [key.sub=value]...", help="The configuration, and values put in the place of its own."
+    ),
+]
+Resume = Annotated[Path | None, typer.Option("--resume", metavar="RUN", help="Go on with the run in this folder.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run in the same folder.")]
+
+
+def train(words: Words = None, resume: Resume = None, overwrite: Overwrite = False) -> None:
+    """Data to trained potential: a run folder with the model, its metrics and a report.
+
+    Ctrl-C stops in good order: whole epochs are saved, and --resume goes on exactly where they end.
+    """
+    from atomgraph import config
+
+    files = [word for word in words or [] if "=" not in word]
+    overrides = [word for word in words or [] if "=" in word]
+    if resume is not None:
+        if files or overwrite:
+            raise ConfigError(
+                "--resume RUN takes its configuration from the run folder; leave CONFIG and --overwrite out"
+            )
+        config.resume(resume, overrides)
+        return
+    if len(files) != 1:
+        raise ConfigError(
+            f"atomgraph train needs one CONFIG.yaml, but {', '.join(files) or 'none'} came; or --resume RUN"
+        )
+    config.train(config.config_of(files[0], overrides), overwrite=overwrite)

@@ -1,0 +1,103 @@
+"""What pydantic finds wrong with a configuration, in one line: the place, what was wanted, what came, the nearest key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from atomgraph.errors import ConfigError, nearest
+
+WANTED = {
+    "float_type": "a number",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "string_type": "text",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "bool_type": "true or false",
+    "none_required": "null",
+    "finite_number": "a finite number",
+    "too_short": "a list that is not empty",
+}
+
+
+def complaint(error: ValidationError, schema: type[BaseModel], content: Any) -> ConfigError:
+    """The first thing to mend: unknown keys before missing ones, since the one often is the other."""
+    by_place: dict[tuple[Any, ...], list[ErrorDetails]] = {}
+    for detail in error.errors():
+        by_place.setdefault(_place(detail["loc"], content, detail["type"]), []).append(detail)
+    order = sorted(by_place, key=lambda place: (by_place[place][0]["type"] != "extra_forbidden", -len(place)))
+    place = order[0]
+    rest = [other for other in order[1:] if other != place[: len(other)]]  # not the unions around it
+    return ConfigError(_say(place, by_place[place], schema) + (f" (and {len(rest)} more to mend)" if rest else ""))
+
+
+def _say(place: tuple[Any, ...], details: list[ErrorDetails], schema: type[BaseModel]) -> str:
+    where = ".".join(str(key) for key in place) or "the configuration"
+    kinds = {detail["type"] for detail in details}
+    first = details[0]
+    if "extra_forbidden" in kinds:
+        return f"{where}: unknown key{nearest(str(place[-1]), set(_keys(schema, place[:-1])))}"
+    if kinds == {"missing"}:
+        return f"{where} is missing"
+    value = first["input"]
+    words = [word for word in dict.fromkeys(_wanted(detail) for detail in details) if word]
+    choices = [c for d in details if d["type"] == "literal_error" for c in _choices(d)]
+    hint = nearest(value, choices) if isinstance(value, str) and choices else ""
+    return f"{where} should be {' or '.join(words)}, but is {value!r}{hint if hint.startswith('; did') else ''}"
+
+
+def _wanted(detail: ErrorDetails) -> str:
+    context = detail.get("ctx", {})
+    match detail["type"]:
+        case "literal_error":
+            return ", ".join(_choices(detail))
+        case "greater_than":
+            return f"more than {context['gt']:g}"
+        case "greater_than_equal":
+            return f"at least {context['ge']:g}"
+        case "less_than":
+            return f"less than {context['lt']:g}"
+        case "less_than_equal":
+            return f"at most {context['le']:g}"
+        case "missing" | "extra_forbidden":
+            return ""
+        case kind:
+            return WANTED.get(kind, detail["msg"])
+
+
+def _choices(detail: ErrorDetails) -> list[str]:
+    expected = str(detail.get("ctx", {}).get("expected", ""))
+    return [word.strip(" '") for word in expected.replace(" or ", ",").split(",") if word.strip(" '")]
+
+
+def _place(loc: tuple[Any, ...], content: Any, kind: str) -> tuple[Any, ...]:
+    """The part of pydantic's location that is in the file; the rest names branches of unions."""
+    place: list[Any] = []
+    for key in loc:
+        if (isinstance(content, dict) and key in content) or (
+            isinstance(content, list) and isinstance(key, int) and key < len(content)
+        ):
+            place.append(key)
+            content = content[key]
+        elif kind == "missing" and key == loc[-1]:
+            place.append(key)
+    return tuple(place)
+
+
+def _keys(annotation: Any, place: tuple[Any, ...]) -> Iterator[str]:
+    """The keys that a schema knows at a place."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        if not place:
+            yield from annotation.model_fields
+        elif place[0] in annotation.model_fields:
+            yield from _keys(annotation.model_fields[place[0]].annotation, place[1:])
+        return
+    is_list = getattr(annotation, "__origin__", None) is list
+    for argument in get_args(annotation):
+        yield from _keys(argument, place[1:] if is_list else place)

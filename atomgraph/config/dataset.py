@@ -1,0 +1,103 @@
+"""The structures of a run: read, split, counted, and refused where nothing could be learned from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ase
+from ase.data import chemical_symbols
+
+from atomgraph.config.schema import Config, Data
+from atomgraph.data import Split, build_graphs, read, split, split_by_file
+from atomgraph.data.census import Census, census, require_labels
+from atomgraph.errors import DataError
+from atomgraph.graph.structure import AtomicGraph
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """All frames, which part each belongs to, and what was counted in the training part and in all of them."""
+
+    frames: list[ase.Atoms]
+    split: Split
+    census: Census
+
+    @property
+    def parts(self) -> dict[str, list[ase.Atoms]]:
+        """Frames of ``train``, ``valid`` and ``test``."""
+        return self.split.take(self.frames)
+
+    @property
+    def elements(self) -> list[str]:
+        """Chemical symbols of the training part, by atomic number."""
+        numbers = {int(z) for atoms in self.parts["train"] for z in atoms.numbers}
+        return [chemical_symbols[z] for z in sorted(numbers)]
+
+    def graphs(self, cutoff: float, cache: Path | None, weights: dict[str, float], progress: bool) -> list[AtomicGraph]:
+        """The graphs of all frames, each with ``source``, what it is called in messages."""
+        graphs = build_graphs(self.frames, cutoff, cache=cache, weights=weights, progress=progress)
+        for graph, atoms in zip(graphs, self.frames, strict=True):
+            graph.source = f"{atoms.info.get('source', '?')} ({atoms.info.get('config_type', 'default')})"
+        return graphs
+
+    def record(self, files: dict[str, Any]) -> dict[str, Any]:
+        """For the potential's metadata: where the data come from, and a fingerprint."""
+        sizes = {part: len(frames) for part, frames in self.parts.items()}
+        return {"files": files, "structures": sizes, "fingerprint": self.split.fingerprint}
+
+
+def gather(config: Config) -> Dataset:
+    """Read and split what the configuration names.
+
+    Raises DataError where files cannot be read, nothing is left to train on, a weighted target has no label in the training
+    part, or validation and test hold elements that training does not.
+    """
+    frames, parts = _split(config.data, config.seed)
+    dataset = Dataset(frames, parts, census(frames))
+    weights: dict[str, float] = {term.property: _largest(term.weight) for term in config.fit.terms}
+    require_labels(census(dataset.parts["train"]), weights)
+    known = set(dataset.elements)
+    for part in ("valid", "test"):
+        strange = {symbol for atoms in dataset.parts[part] for symbol in atoms.symbols} - known
+        if strange:
+            raise DataError(
+                f"data.{part} holds {', '.join(sorted(strange))}, which no training structure has; the potential could not "
+                f"know them. Move such structures into training, or leave them out"
+            )
+    return dataset
+
+
+def _split(data: Data, seed: int) -> tuple[list[ase.Atoms], Split]:
+    frames = _read(data, data.train)
+    shares = {part: share for part in ("valid", "test") if isinstance(share := getattr(data, part), int | float)}
+    files = {
+        part: _read(data, named) for part in ("valid", "test") if isinstance(named := getattr(data, part), str | list)
+    }
+    if not any(shares.values()):
+        return split_by_file(train=frames, **files)
+    cut = split(
+        frames,
+        valid=shares.get("valid", 0),
+        test=shares.get("test", 0),
+        seed=seed,
+        group=data.group,
+        stratify=data.stratify,
+    )
+    if not files:
+        return frames, cut
+    together, by_file = split_by_file(train=frames, **files)
+    rest = {part: getattr(cut, part) or getattr(by_file, part) for part in ("valid", "test")}
+    return together, Split(
+        cut.train, **rest, method=f"{cut.method} and file", seed=seed, key=data.group, fingerprint=by_file.fingerprint
+    )
+
+
+def _read(data: Data, files: str | Sequence[str]) -> list[ase.Atoms]:
+    return read(files, keys=data.keys, units=data.units)
+
+
+def _largest(weight: Any) -> float:
+    return float(weight) if isinstance(weight, int | float) else max(weight.start, weight.end)

@@ -1,0 +1,77 @@
+"""After the last epoch: the best weights judged on what they were not trained on, and everything written down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+
+from atomgraph.analysis.comparison import Comparison, compare
+from atomgraph.analysis.errors import error_json, error_table
+from atomgraph.analysis.hardware import hardware
+from atomgraph.analysis.report import write_report
+from atomgraph.config.dataset import Dataset
+from atomgraph.config.folder import METRICS, MODEL, REPORT, TABLE, RunFolder
+from atomgraph.config.resolve import as_yaml
+from atomgraph.config.schema import Config
+from atomgraph.potential import Potential
+from atomgraph.training.checkpoints import BEST, LAST, averaged_weights, read_checkpoint
+from atomgraph.training.table import read_table
+
+
+def take_best(potential: Potential, folder: RunFolder) -> dict[str, Any]:
+    """Give the potential the best weights of the checkpoints (averaged where there is an average); which epoch they are of."""
+    best = folder.checkpoints / BEST
+    checkpoint = read_checkpoint(best if best.is_file() else folder.checkpoints / LAST)
+    potential.load_state_dict(averaged_weights(checkpoint, "potential."))
+    potential.requires_grad_(True)
+    potential.eval().cpu()
+    return {"best_epoch": int(checkpoint["epoch"]) + 1, "epochs": len(read_table(folder.path / TABLE))}
+
+
+def judge(potential: Potential, dataset: Dataset) -> dict[str, Comparison]:
+    """Predictions beside labels on validation and test; on training where there is neither."""
+    parts = {part: dataset.parts[part] for part in ("valid", "test") if dataset.parts[part]}
+    return {part: compare(potential, frames) for part, frames in (parts or {"train": dataset.parts["train"]}).items()}
+
+
+def metrics_of(comparisons: Mapping[str, Comparison], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What metrics.json holds: errors by part of the data, with units, and the facts of the run."""
+    return {part: error_json(comparison) for part, comparison in comparisons.items()} | {"training": dict(facts)}
+
+
+def write_down(
+    potential: Potential,
+    config: Config,
+    folder: RunFolder,
+    comparisons: Mapping[str, Comparison],
+    metrics: dict[str, Any],
+    console: Console,
+) -> None:
+    """Save the potential, its metrics and the report, and say where they are."""
+    potential.metadata["metrics"] = metrics
+    potential.save(folder.path / MODEL)
+    folder.write_json(METRICS, metrics)
+    if config.output.report:
+        write_report(
+            folder.path / REPORT,
+            potential=potential,
+            comparisons=comparisons,
+            title=folder.path.resolve().name,
+            subtitle=f"{potential.metadata['data']['structures']['train']} structures, trained by gradient",
+            history=read_table(folder.path / TABLE),
+            config=as_yaml(config),
+            training=metrics["training"] | {"hardware": hardware(config_device(config))},
+        )
+    for part, comparison in comparisons.items():
+        console.print(error_table(comparison, f"{part} errors").rich())
+    last = f", {REPORT}" if config.output.report else ""
+    console.print(f"{folder.path}/: {MODEL}, {METRICS}, {TABLE}{last}", markup=False, highlight=False, soft_wrap=True)
+
+
+def config_device(config: Config) -> str:
+    """Where the run computed, for the line that names the hardware."""
+    from atomgraph.training.fit import device_of
+
+    return str(device_of(config.fit.accelerator, config.fit.devices))

@@ -1,0 +1,32 @@
+"""Loggers beside metrics.csv, when they are installed and asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
+
+from atomgraph.errors import ConfigError
+
+
+def check_loggers(names: Sequence[str]) -> None:
+    """ConfigError for a logger that is not installed, with what installs it."""
+    for name in names:
+        if name != "csv" and find_spec(name) is None:
+            raise ConfigError(
+                f"output.loggers: {name} is not installed; pip install 'atomgraph[{name}]', or leave it out"
+            )
+
+
+def make_loggers(names: Sequence[str], folder: Path, config: dict[str, Any]) -> list[Logger]:
+    """TensorBoard and Weights & Biases, writing into the run folder."""
+    check_loggers(names)
+    made: list[Logger] = []
+    if "tensorboard" in names:
+        made.append(TensorBoardLogger(save_dir=folder, name="tensorboard", version=""))
+    if "wandb" in names:
+        made.append(WandbLogger(save_dir=folder, name=folder.name, config=config))
+    return made

@@ -1,0 +1,92 @@
+"""Before the first epoch: the model built and told what the training part says, all seeded and written down."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from atomgraph.config.parts import build_model, part_class, resolved
+from atomgraph.config.schema import Baseline, Config
+from atomgraph.data import budget_batches, energy_scale, energy_spread, isolated_e0, least_squares_e0, mean_energy
+from atomgraph.data.statistics import Statistic
+from atomgraph.errors import ConfigError
+from atomgraph.graph.structure import AtomicGraph
+from atomgraph.nn.part import public_path
+from atomgraph.potential import Potential
+from atomgraph.training.randomness import seeded
+
+CALIBRATION_EDGES = 200_000  # a batch while constants are taken from the data
+
+
+def model_specification(config: Config, elements: Sequence[str]) -> dict[str, Any]:
+    """The model of a configuration with everything filled in: elements, cutoffs, the repulsion of the baseline."""
+    spec = resolved(config.model, elements)
+    repulsion = config.baseline.repulsion
+    if repulsion != "none":
+        if "baseline" in spec:
+            raise ConfigError("baseline.repulsion: model.baseline is given, too; say it in one place")
+        part = {"kind": "ZBL"} if repulsion == "zbl" else repulsion
+        own = {"elements": spec.get("elements", list(elements)), "cutoff": spec.get("cutoff")}
+        baseline = {"kind": "Baseline", "repulsion": part}
+        spec = resolved(spec | {"baseline": baseline}, elements, "model", own)
+    return spec
+
+
+def new_potential(config: Config, spec: dict[str, Any]) -> Potential:
+    """The untrained potential; its weights depend on the seed and nothing else."""
+    with seeded(config.seed):
+        potential = Potential(build_model(spec))
+    return potential.to(torch.float64) if config.fit.precision in ("64", "64-true", "double") else potential
+
+
+def set_baseline(potential: Potential, baseline: Baseline, train: Sequence[AtomicGraph]) -> dict[str, Any]:
+    """Set E0, scale and shift from the training part; returns values and origins, for the potential's metadata."""
+    e0 = _e0(baseline, train)
+    scale = _scale(baseline, train, e0.value)
+    shift = _number(
+        baseline.shift, {"none": lambda: Statistic(0.0, "none"), "mean": lambda: mean_energy(train, e0.value)}
+    )
+    if not scale.value > 0:
+        raise ConfigError(f"baseline.scale should be positive, in eV, but is {scale.value}")
+    potential.model.baseline.set_e0(e0.value)
+    potential.model.baseline.set_scale(scale.value, shift.value)
+    return {"e0": e0.to_json(), "scale": scale.to_json(), "shift": shift.to_json()}
+
+
+def calibrate(potential: Potential, train: Sequence[AtomicGraph]) -> None:
+    """Let parts take their constants from the training part."""
+    potential.model.calibrate(budget_batches(train, CALIBRATION_EDGES))
+
+
+def describe(potential: Potential) -> str:
+    """The model in a line: its kind, trained numbers, elements, cutoff."""
+    trained = sum(p.numel() for p in potential.parameters() if p.requires_grad)
+    kind = public_path(type(potential.model)).removeprefix("atomgraph.models.")
+    dtype = str(potential.model.dtype).removeprefix("torch.")
+    return f"{kind} for {', '.join(potential.elements)}: {trained} parameters, cutoff {potential.cutoff:g} Å, {dtype}"
+
+
+def _e0(baseline: Baseline, train: Sequence[AtomicGraph]) -> Statistic[dict[str, float]]:
+    if isinstance(baseline.e0, dict):
+        return Statistic(dict(baseline.e0), "given in the configuration")
+    return isolated_e0(train) if baseline.e0 == "isolated" else least_squares_e0(train)
+
+
+def _scale(baseline: Baseline, train: Sequence[AtomicGraph], e0: dict[str, float]) -> Statistic[float]:
+    return _number(
+        baseline.scale,
+        {
+            "none": lambda: Statistic(1.0, "none"),
+            "force_rms": lambda: energy_scale(train),
+            "energy_std": lambda: energy_spread(train, e0),
+        },
+    )
+
+
+def _number(choice: str | float, ways: dict[str, Any]) -> Statistic[float]:
+    return ways[choice]() if isinstance(choice, str) else Statistic(float(choice), "given in the configuration")
+
+
+__all__ = ["calibrate", "describe", "model_specification", "new_potential", "part_class", "set_baseline"]

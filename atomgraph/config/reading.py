@@ -1,0 +1,127 @@
+"""From YAML and ``key.sub=value`` words to plain values, without YAML's old traps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from atomgraph.errors import ConfigError
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as people mean it: 1e-3 is a number, No is nobelium, and a key that is given twice is refused."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [
+        (tag, pattern) for tag, pattern in resolvers if tag not in ("tag:yaml.org,2002:float", "tag:yaml.org,2002:bool")
+    ]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(
+        r"^[-+]?(?:(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)?|\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
+    ),
+    list("-+0123456789."),
+)
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+    seen = set()
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if not isinstance(key, str | int | float | bool):
+            raise ConfigError(f"line {key_node.start_mark.line + 1}: a key should be a word")
+        if key in seen:
+            raise ConfigError(f"line {key_node.start_mark.line + 1}: the key {key!r} is given twice")
+        seen.add(key)
+    return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file; ConfigError names file and line of what cannot be read."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        beside = sorted(p.name for p in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
+        raise ConfigError(f"no file {path}" + (f"; beside it are {', '.join(beside[:8])}" if beside else "")) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}") from error
+    try:
+        content = parse(text)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path} should hold a mapping with the keys seed, data, model, baseline, fit, output")
+    return content
+
+
+def parse(text: str) -> Any:
+    """YAML text to plain values; ConfigError names the line."""
+    try:
+        return yaml.load(text, Loader=_Loader)  # a SafeLoader by descent
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}: " if mark else ""
+        raise ConfigError(f"{where}not YAML: {getattr(error, 'problem', None) or error}") from None
+
+
+def overridden(content: dict[str, Any], words: Iterable[str]) -> dict[str, Any]:
+    """A copy of the mapping with ``key.sub=value`` words put into it; numbers count into lists (``fit.terms.0.weight=2``).
+
+    Raises ConfigError for a word without ``=`` or a path through something that is no mapping.
+    """
+    result = _copy(content)
+    for word in words:
+        path, equals, value = word.partition("=")
+        keys = path.split(".")
+        if not equals or not all(keys):
+            raise ConfigError(f"{word!r} should look like key.sub=value")
+        try:
+            parsed = parse(value)
+        except ConfigError as error:
+            raise ConfigError(f"{word}: {error}") from error
+        _put(result, keys, parsed, word)
+    return result
+
+
+def _put(content: Any, keys: list[str], value: Any, word: str) -> None:
+    *way, last = keys
+    for depth, key in enumerate(way):
+        if isinstance(content, dict):
+            if content.get(key) is None:
+                content[key] = {}
+            content = content[key]
+        elif isinstance(content, list) and _in_list(key, content):
+            content = content[int(key)]
+        else:
+            raise ConfigError(f"{word}: {'.'.join(way[:depth]) or 'the configuration'} has no {key!r} to go into")
+    if isinstance(content, dict):
+        content[last] = value
+    elif isinstance(content, list) and _in_list(last, content):
+        content[int(last)] = value
+    else:
+        raise ConfigError(f"{word}: {'.'.join(way)} has no {last!r} to set")
+
+
+def _in_list(key: str, content: list[Any]) -> bool:
+    return key.isdigit() and int(key) < len(content)
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _copy(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_copy(item) for item in value]
+    return value

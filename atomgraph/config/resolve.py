@@ -1,0 +1,82 @@
+"""From a dict, a file or words on the command line to a Config, and back to YAML that repeats the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from atomgraph.config.complaints import complaint
+from atomgraph.config.parts import resolved
+from atomgraph.config.reading import overridden, read_yaml
+from atomgraph.config.schema import Config, Gradient
+from atomgraph.errors import ConfigError, nearest
+from atomgraph.training.optimizer import check_optimizer
+
+LATER = ("least_squares", "sparse_gp")
+
+
+def config_of(source: Config | Mapping[str, Any] | str | Path, overrides: Iterable[str] = ()) -> Config:
+    """A validated configuration; ConfigError says in one line what to mend.
+
+    source: a mapping, a YAML file, or a Config.  overrides: ``key.sub=value`` words.
+    """
+    if isinstance(source, Config):
+        source = source.model_dump()
+    content = read_yaml(Path(source)) if isinstance(source, str | Path) else dict(source)
+    words = list(overrides)
+    if any(
+        word.startswith("fit.terms.") for word in words
+    ):  # they count into the default terms, if there are no others
+        content["fit"] = {"terms": [term.model_dump() for term in Gradient().terms]} | (content.get("fit") or {})
+    content = overridden(content, words)
+    _check_kind_of_fit(content)
+    try:
+        config = Config.model_validate(content)
+    except ValidationError as error:
+        raise complaint(error, Config, content) from None
+    resolved(config.model, elements=["H"])  # names and types, before any data are read
+    if isinstance(config.baseline.repulsion, dict):
+        resolved(config.baseline.repulsion, ["H"], "baseline.repulsion", {"elements": ["H"]})
+    check_optimizer(**config.fit.optimizer.model_dump())
+    if config.fit.monitor != "loss" and config.fit.monitor not in (known := _figures(config)):
+        raise ConfigError(
+            f"fit.monitor cannot be {config.fit.monitor!r}{nearest(config.fit.monitor, ['loss', *known])}"
+        )
+    return config
+
+
+def as_yaml(config: Config) -> str:
+    """The configuration with every default, as YAML."""
+    return yaml.safe_dump(config.model_dump(), sort_keys=False, allow_unicode=True, width=110)
+
+
+def absolute(config: Config) -> Config:
+    """The configuration with absolute paths, so that it means the same wherever it is read."""
+    plain = config.model_dump()
+    for part in ("train", "valid", "test"):
+        files = plain["data"][part]
+        if isinstance(files, str):
+            plain["data"][part] = str(Path(files).absolute())
+        elif isinstance(files, list):
+            plain["data"][part] = [str(Path(file).absolute()) for file in files]
+    if isinstance(plain["data"]["cache"], str):
+        plain["data"]["cache"] = str(Path(plain["data"]["cache"]).absolute())
+    plain["output"]["folder"] = str(Path(plain["output"]["folder"]).absolute())
+    return Config.model_validate(plain)
+
+
+def _figures(config: Config) -> list[str]:
+    return [f"{term.property}_{kind}" for term in config.fit.terms for kind in ("mae", "rmse")]
+
+
+def _check_kind_of_fit(content: Mapping[str, Any]) -> None:
+    fit = content.get("fit")
+    kind = fit.get("kind", "gradient") if isinstance(fit, Mapping) else "gradient"
+    if kind in LATER:
+        raise ConfigError(f"fit.kind: {kind} is not there yet; this version of atomgraph fits by gradient only")
+    if kind != "gradient":
+        raise ConfigError(f"fit.kind: no way to fit {kind!r}{nearest(str(kind), ['gradient', *LATER])}")

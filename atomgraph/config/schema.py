@@ -1,0 +1,154 @@
+"""What a configuration may hold. One YAML, one run; the descriptions are the reference."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Files = str | list[str]
+Part = Files | float | int | None
+
+
+class Section(BaseModel):
+    """Unknown keys and wrong types are refused; a whole number is a number, and nothing else is converted."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, validate_default=True, allow_inf_nan=False)
+
+
+class Data(Section):
+    """Which structures, and how they are read, split and put into batches."""
+
+    train: Files = Field(description="File, pattern or list of them; relative paths start where the command is run.")
+    valid: Part = Field(default=0.1, description="Files, a fraction of train, a number of frames, or null for none.")
+    test: Part = Field(default=None, description="The same, for the structures that training never sees.")
+    group: str | None = Field(
+        default=None, description="Info key: frames that share its value stay on one side of the split."
+    )
+    stratify: bool = Field(default=False, description="Take the same fraction of every configuration type.")
+    keys: dict[str, str] = Field(default={}, description="Names of labels in the files: {energy: REF_energy, ...}.")
+    units: dict[str, str] = Field(default={}, description="Units of the files: {energy: Ry, length: Bohr, ...}.")
+    weights: dict[str, float] = Field(default={}, description="Weight in the loss by configuration type.")
+    edge_budget: int | None = Field(
+        default=None, gt=0, description="Edges in a batch; null: about 50 batches an epoch."
+    )
+    atom_budget: int | None = Field(default=None, gt=0, description="Atoms in a batch; null: as many as edges.")
+    num_workers: int = Field(default=0, ge=0, description="Processes that put batches together.")
+    cache: bool | str = Field(
+        default=True, description="Folder of built graphs; true: .graphs beside the run; false: none."
+    )
+
+
+class Baseline(Section):
+    """What is known before anything is learned; taken from the training part only."""
+
+    e0: Literal["isolated", "least_squares"] | dict[str, float] = Field(
+        default="least_squares", description="Energies of free atoms, eV: from frames of one atom, fitted, or given."
+    )
+    scale: Literal["force_rms", "energy_std", "none"] | float = Field(
+        default="force_rms",
+        description="Scale of learned energies, eV: from forces, from energies per atom, none (1), a number.",
+    )
+    shift: Literal["mean", "none"] | float = Field(
+        default="none", description="Shift per atom, eV: mean above E0, none, number."
+    )
+    repulsion: Literal["none", "zbl"] | dict[str, Any] = Field(
+        default="none", description="none, zbl, or a part {kind: ...}."
+    )
+
+
+class Ramp(Section):
+    """A weight that goes in a straight line from start to end."""
+
+    start: float = Field(ge=0)
+    end: float = Field(ge=0)
+    from_epoch: int = Field(default=0, ge=0)
+    over: int = Field(default=1, gt=0, description="Epochs.")
+
+
+class Term(Section):
+    """One target of training (``atomgraph.training.Term``)."""
+
+    property: Literal["energy", "forces", "stress"] = Field(description="energy is per atom, eV; eV/Å; eV/Å³.")
+    loss: Literal["mse", "mae", "huber"] = "mse"
+    weight: float | Ramp = Field(default=1.0, description="A number, or {start, end, from_epoch, over}.")
+    metric: Literal["mae", "rmse"] = Field(default="mae", description="The error shown while training.")
+    delta: float = Field(default=0.01, gt=0, description="Where Huber's loss turns linear, in units of the property.")
+
+
+class Optimizer(BaseModel):
+    """An optimiser of torch.optim; further keys are its own arguments. Biases do not decay."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+    kind: str = "AdamW"
+    lr: float = Field(default=1e-3, gt=0, description="Peak learning rate.")
+    weight_decay: float = Field(default=0.0, ge=0)
+
+
+class Phase(Section):
+    """A stretch of the learning rate's schedule (``atomgraph.training.Phase``)."""
+
+    kind: Literal["warmup", "constant", "linear", "cosine", "exponential", "plateau"]
+    epochs: float | None = Field(default=None, gt=0, description="Length; null: the rest of the run (last phase only).")
+    start: float = Field(default=0.0, ge=0, le=1, description="Of warmup: the factor that it starts from.")
+    final: float = Field(default=0.01, ge=0, le=1, description="The factor that it ends with.")
+    factor: float = Field(default=0.5, gt=0, lt=1, description="Of plateau: each drop.")
+    patience: int = Field(default=10, ge=0, description="Of plateau: validations without a lower loss before a drop.")
+    threshold: float = Field(
+        default=1e-3, ge=0, lt=1, description="Of plateau: the part by which a loss must fall to be lower."
+    )
+
+
+def _terms() -> list[Term]:
+    return [Term(property="energy"), Term(property="forces", weight=10.0)]
+
+
+class Gradient(Section):
+    """Training by gradient, with Lightning."""
+
+    kind: Literal["gradient"] = "gradient"
+    terms: list[Term] = Field(default_factory=_terms, min_length=1)
+    optimizer: Optimizer = Field(default_factory=Optimizer)
+    schedule: list[Phase] = Field(
+        default=[], description="Phases of the learning rate, one after another; none: constant."
+    )
+    ema: float | None = Field(
+        default=0.99, ge=0, lt=1, description="Decay of the average of weights that is kept; null: none."
+    )
+    max_epochs: int = Field(default=100, gt=0)
+    patience: int | None = Field(
+        default=None, gt=0, description="Stop after so many validations without a better figure."
+    )
+    monitor: str = Field(
+        default="loss", description="The validation figure that decides: loss, forces_mae, energy_rmse, ..."
+    )
+    valid_every: int = Field(default=1, gt=0, description="Epochs from one validation to the next.")
+    gradient_clip: float | None = Field(default=10.0, gt=0, description="Largest norm of the gradient; null: any.")
+    accumulate: int = Field(default=1, gt=0, description="Batches to an optimiser step, on each process.")
+    accelerator: str = Field(default="auto", description="auto, cpu, gpu, ... (Lightning's).")
+    devices: int | str | list[int] = Field(default=1, description="How many, or which (Lightning's).")
+    num_nodes: int = Field(default=1, gt=0)
+    strategy: str = Field(default="auto", description="Lightning's; auto: ddp where there are several processes.")
+    precision: str = Field(default="32-true", description="32-true, 64-true, bf16-mixed, 16-mixed (Lightning's).")
+    deterministic: bool = Field(default=False, description="Deterministic kernels on GPUs, where they exist.")
+
+
+class Output(Section):
+    """Where the run goes."""
+
+    folder: str = Field(description="The run folder; new or empty.")
+    loggers: list[Literal["csv", "tensorboard", "wandb"]] = Field(
+        default=["csv"], description="metrics.csv is always written."
+    )
+    report: bool = Field(default=True, description="report.html at the end.")
+
+
+class Config(Section):
+    """The whole run."""
+
+    seed: int = Field(default=0, ge=0, lt=2**32, description="Of the split, the first weights and the shuffling.")
+    data: Data
+    model: dict[str, Any] = Field(description="kind: a name of atomgraph.models or a dotted path; its arguments.")
+    baseline: Baseline = Field(default_factory=Baseline)
+    fit: Gradient = Field(default_factory=Gradient)
+    output: Output

@@ -1,0 +1,28 @@
+import os
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from atomgraph.training.randomness import random_state, seeded, set_random_state
+
+
+def draw():
+    return torch.rand(2).tolist(), np.random.rand(2).tolist(), random.random()  # noqa: NPY002
+
+
+def test_inside_all_generators_follow_the_seed_and_outside_they_go_on_as_before():
+    environment = dict(os.environ)
+    state = random_state()
+    wanted = draw()
+    set_random_state(state)
+    with seeded(4):
+        one = draw()
+    with seeded(4):
+        assert draw() == one
+    with pytest.raises(RuntimeError), seeded(5):
+        draw()
+        raise RuntimeError
+    assert draw() == wanted
+    assert dict(os.environ) == environment
