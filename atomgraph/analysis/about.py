@@ -34,6 +34,20 @@ def e0_table(potential: Potential) -> Table:
     return Table(columns, rows, note=f"E0: {origin or 'origin not recorded'}. Scale of what is learned: {scale}.")
 
 
+def errors(metrics: Any) -> dict[str, str]:
+    """The errors in a potential's metadata, a line for each part of the data: ``energy MAE 3.87 meV/atom, ...``."""
+    result = {}
+    for part, entry in metrics.items() if isinstance(metrics, Mapping) else ():
+        if not isinstance(entry, Mapping) or not isinstance(entry.get("units"), Mapping):
+            continue
+        found = {name: (entry.get("all") or {}).get(name) for name in entry["units"]}
+        words = [
+            f"{n} MAE {short(f.get('mae'))} {entry['units'][n]}" for n, f in found.items() if isinstance(f, Mapping)
+        ]
+        result[str(part)] = ", ".join(words)
+    return result
+
+
 def as_json(potential: Potential) -> dict[str, Any]:
     """Everything that the file says, and its architecture; JSON values."""
     return {

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -162,7 +163,7 @@ def _row(comparison: Comparison, name: str, chosen: np.ndarray, *, total: bool =
 
 
 def _place(row: Mapping[str, Any]) -> str:
-    return row["source"] or f"#{row['index']}"
+    return Path(row["source"]).name or f"#{row['index']}"
 
 
 def _finite(value: float | int | None) -> float | int | None:

@@ -9,11 +9,13 @@ import typer
 import yaml
 from rich.console import Console
 
-from atomgraph.analysis.about import as_json, e0_table, facts, flat
+from atomgraph.analysis.about import as_json, e0_table, errors, facts, flat
 from atomgraph.cli.opening import opened
 from atomgraph.cli.options import Device, Dtype, Elements, Head, Imports, Model, Units
 from atomgraph.formats import find
 from atomgraph.nn.part import specification
+
+LEFT_OUT = {"e0_origin", "baseline", "config"}  # said by the table of E0, or too long for a screen: --json has them
 
 
 def info(
@@ -36,8 +38,10 @@ def info(
     size = sum(file.stat().st_size for file in path.rglob("*")) if path.is_dir() else path.stat().st_size
     _list(console, str(path), {"size": f"{size / 1024:,.1f} KiB".replace(",", " ")} | facts(potential))
     console.print(e0_table(potential).rich())
-    for name, value in potential.metadata.items():
-        if name != "e0_origin":
+    told = {name: value for name, value in potential.metadata.items() if name not in LEFT_OUT}
+    told["metrics"] = errors(told.get("metrics")) or told.get("metrics", {})
+    for name, value in told.items():
+        if value:
             _list(console, name.replace("_", " "), flat(value) if isinstance(value, dict) else {"": str(value)})
     console.print("[bold]built from[/bold]")
     text = yaml.safe_dump(specification(potential.model), sort_keys=False, allow_unicode=True, width=100)

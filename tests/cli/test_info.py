@@ -46,3 +46,12 @@ def test_what_the_user_got_wrong_is_one_line_and_exit_code_two(saved, capsys, wo
     assert main(["info", *(w.format(saved) for w in words)]) == 2
     told = capsys.readouterr()
     assert told.out == "" and told.err.startswith("error: ") and told.err.count("\n") == 1
+
+
+def test_errors_are_summed_up_and_the_configuration_is_left_to_json(tmp_path, capsys):
+    entry = {"units": {"energy": "meV/atom"}, "all": {"energy": {"mae": 3.8731, "rmse": 5.0}}, "config_types": {}}
+    metadata = {"metrics": {"test": entry, "training": {"epochs": 3}}, "config": {"seed": 271828}}
+    tiny.potential(metadata=metadata).save(tmp_path / "model.safetensors")
+    assert main(["info", str(tmp_path)]) == 0
+    told = capsys.readouterr().out
+    assert "energy MAE 3.87 meV/atom" in told and "271828" not in told
