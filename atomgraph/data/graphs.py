@@ -11,6 +11,7 @@ import torch
 from rich.progress import track
 
 from atomgraph.data.cache import load_graphs, save_graphs
+from atomgraph.data.findings import name_of
 from atomgraph.errors import DataError, GraphError, nearest
 from atomgraph.graph.geometry import volume
 from atomgraph.graph.structure import AtomicGraph
@@ -44,11 +45,6 @@ def build_graphs(
     _weigh(graphs, frames, dict(weights or {}))
     _assign_heads(graphs, frames, list(heads or []))
     return graphs
-
-
-def name_of(atoms: ase.Atoms, number: int) -> str:
-    """What a frame is called in messages: ``file#index`` where it was read from, else its number."""
-    return str(atoms.info.get("source", f"frame {number}"))
 
 
 def _graph(atoms: ase.Atoms, number: int, cutoff: float) -> AtomicGraph:

@@ -28,6 +28,7 @@ def read(
     *,
     keys: Mapping[str, str] | None = None,
     units: Mapping[str, str] | None = None,
+    faults: list[str] | None = None,
 ) -> list[ase.Atoms]:
     """All frames of the files, in order, with labels in eV, eV/Å, eV/Å³ on a ``SinglePointCalculator``.
 
@@ -41,6 +42,7 @@ def read(
     compression | tension}``; what is not named follows energy and length (see ``Door``).
     Each frame gets ``info["config_type"]`` (``"default"`` where it has none) and ``info["source"]``, ``file#index``.
     A frame that lacks a label is kept without it.
+    faults: a list; frames that cannot be used are then left out and described in it, instead of ending the reading.
 
     Raises DataError, with file and frame, for files that are missing, empty, cut short or not to be understood, for positions
     and labels that are not finite or of wrong shape, for atoms on one spot, periodic cells without volume, unknown units, and
@@ -60,7 +62,11 @@ def read(
                     atoms = door.admit(raw)
                     _check(atoms)
                 except (DataError, GraphError) as error:
-                    raise DataError(f"{path}, frame {place}: {error}") from error
+                    fault = f"{path}, frame {place}: {error}"
+                    if faults is None:
+                        raise DataError(fault) from error
+                    faults.append(fault)
+                    continue
                 atoms.info["source"] = source
                 frames.append(atoms)
                 if not place % 500:

@@ -1,0 +1,101 @@
+"""atomgraph check DATA [--against OTHER]"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from atomgraph.cli.options import Structures
+from atomgraph.data import census, fingerprint, read
+from atomgraph.data.doctor import examine
+from atomgraph.data.findings import WRONG, Finding
+from atomgraph.errors import DataError
+
+SHOWN = 5  # findings of one kind on the terminal; all of them go into the JSON file
+
+Against = Annotated[list[str] | None, typer.Option(help="Files of the other side of a split: no frame may be in both.")]
+Tolerance = Annotated[float, typer.Option(help="RMS displacement in Å below which two structures are one.", min=0.0)]
+Entries = Annotated[
+    list[str] | None, typer.Option("--key", metavar="LABEL=KEY", help="A label's key, energy=REF_energy.")
+]
+Units = Annotated[
+    list[str] | None, typer.Option("--unit", metavar="LABEL=UNIT", help="A label's unit, energy=Hartree.")
+]
+Json = Annotated[Path | None, typer.Option("--json", help="Write census and findings to this file, too.")]
+
+
+def check(
+    data: Structures,
+    against: Against = None,
+    tolerance: Tolerance = 0.003,
+    key: Entries = None,
+    unit: Units = None,
+    json_file: Json = None,
+) -> int:
+    """The data doctor: census, duplicates, short contacts, force sums, outliers, signs and units, leakage.
+
+    Exit code 1 when something is wrong that training must not ignore: frames that cannot be used, the same structure with
+    different energies, impossible contacts, forces with a large sum, empty fields as labels, signs or units that contradict
+    physics, energies more than 20 eV/atom off, frames on both sides (--against). Warnings and notes leave it 0.
+    """
+    keys, units = _entries(key), _entries(unit)
+    faults: list[str] = []
+    frames = read([str(path) for path in data], keys=keys, units=units, faults=faults)
+    others = read(against, keys=keys, units=units) if against else None
+    counted = census(frames)
+    findings = [_fault(fault) for fault in faults] + examine(frames, against=others, tolerance=tolerance)
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(counted)
+    console.print()
+    _show(console, findings)
+    if json_file is not None:
+        record = {
+            "fingerprint": fingerprint(frames),
+            "census": counted.to_json(),
+            "findings": [finding.to_json() for finding in findings],
+        }
+        json_file.write_text(json.dumps(record, indent=1) + "\n")
+    return int(any(finding.severity == WRONG for finding in findings))
+
+
+def _entries(words: list[str] | None) -> dict[str, str]:
+    entries = {}
+    for word in words or []:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise DataError(
+                f"a key or unit is given as LABEL=VALUE, energy=REF_energy for example, but here is {word!r}"
+            )
+        entries[name] = value
+    return entries
+
+
+def _fault(fault: str) -> Finding:
+    where, _, what = fault.partition(": ")
+    return Finding("unusable frame", WRONG, [where], 0.0, "", what, "mend or remove the frame; training refuses it")
+
+
+def _show(console: Console, findings: list[Finding]) -> None:
+    if not findings:
+        console.print("nothing found: no duplicates, short contacts, net forces, outliers or contradictions")
+        return
+    by_check: dict[tuple[str, str], list[Finding]] = defaultdict(list)
+    for finding in findings:
+        by_check[finding.severity, finding.check].append(finding)
+    for (severity, name), found in by_check.items():
+        console.print(Text(f"{severity}: {name}, {len(found)} found", style="bold"))
+        for finding in sorted(found, key=lambda one: -abs(one.figure))[:SHOWN]:
+            frames = ", ".join(Path(frame).name for frame in finding.frames[:4]) + (
+                " ..." if len(finding.frames) > 4 else ""
+            )
+            console.print(Text(f"  {frames}: {finding.message}"))
+        if len(found) > SHOWN:
+            console.print(Text(f"  and {len(found) - SHOWN} more (all with --json FILE)"))
+        for advice in sorted({finding.advice for finding in found}):
+            console.print(Text(f"  → {advice}"))

@@ -1,0 +1,42 @@
+"""Findings of the data doctor: what, how bad, where, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import ase
+
+WRONG, WARNING, NOTE = "wrong", "warning", "note"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a check found.
+
+    check: name of the check.  severity: ``wrong`` (training must not ignore it), ``warning`` (look at it) or ``note``.
+    frames: the frames concerned, as ``file#index``.  figure, unit: how much.  message: what was found.  advice: the way out.
+    """
+
+    check: str
+    severity: str
+    frames: list[str]
+    figure: float
+    unit: str
+    message: str
+    advice: str
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values only."""
+        return asdict(self)
+
+
+def name_of(atoms: ase.Atoms, number: int) -> str:
+    """What a frame is called in messages: ``file#index`` where it was read from a file, else its number."""
+    return str(atoms.info.get("source", f"frame {number}"))
+
+
+def names_of(frames: Sequence[ase.Atoms], numbers: Iterable[int]) -> list[str]:
+    """The names of several frames."""
+    return [name_of(frames[number], number) for number in numbers]
