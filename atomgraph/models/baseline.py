@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import isfinite
 from typing import Any, Self
 
 import torch
@@ -32,8 +33,8 @@ class Baseline(Part):
     def __init__(self, elements: Sequence[str], heads: Sequence[str] = ("default",), repulsion: Part | None = None):
         super().__init__()
         self.elements = checked_symbols(elements)
-        if not heads or len(set(heads)) != len(heads):
-            raise WiringError(f"heads should be a list of distinct names, but is {list(heads)}")
+        if isinstance(heads, str) or not heads or len(set(heads)) != len(heads):
+            raise WiringError(f"heads should be a list of distinct names, but is {heads!r}")
         self.heads = list(heads)
         self.repulsion: Any = repulsion
         self.register_buffer("e0", torch.zeros(len(self.heads), len(self.elements), dtype=torch.float64))
@@ -55,17 +56,22 @@ class Baseline(Part):
         return energy
 
     def set_e0(self, e0: Mapping[str, float], head: str | None = None) -> None:
-        """Set the energies of free atoms, eV, by chemical symbol; WiringError if an element of the model is missing."""
+        """Set the energies of free atoms, eV, by chemical symbol; WiringError if one is missing or not finite."""
         missing = [symbol for symbol in self.elements if symbol not in e0]
         if missing:
             raise WiringError(f"E0 is missing for {', '.join(missing)}; this model knows {', '.join(self.elements)}")
+        strange = {symbol: e0[symbol] for symbol in self.elements if not isfinite(e0[symbol])}
+        if strange:
+            raise WiringError(f"E0 of {', '.join(strange)} should be finite, in eV, but is {list(strange.values())}")
         rows = slice(None) if head is None else self._row(head)
         self.e0[rows] = torch.tensor(
             [e0[symbol] for symbol in self.elements], dtype=torch.float64, device=self.e0.device
         )
 
     def set_scale(self, scale: float, shift: float = 0.0, head: str | None = None) -> None:
-        """Set scale (eV, not zero) and shift (eV) of what the branches give."""
+        """Set scale (eV, positive) and shift (eV) of what the branches give; WiringError for numbers that are neither."""
+        if not (isfinite(scale) and scale > 0 and isfinite(shift)):
+            raise WiringError(f"scale should be positive and shift finite, in eV, but they are {scale} and {shift}")
         rows = slice(None) if head is None else self._row(head)
         self.scale[rows], self.shift[rows] = scale, shift
 
