@@ -3,9 +3,6 @@
 from atomgraph.featurizers.concatenation import Concatenation
 from atomgraph.featurizers.element import ElementEmbedding
 from atomgraph.featurizers.radial_density import RadialDensity
-
-__all__ = ["Concatenation", "ElementEmbedding", "RadialDensity"]
-
 from atomgraph.featurizers.symmetry_functions import SymmetryFunctions
 
-__all__ = ["SymmetryFunctions"]
+__all__ = ["Concatenation", "ElementEmbedding", "RadialDensity", "SymmetryFunctions"]
