@@ -163,7 +163,9 @@ class Potential(torch.nn.Module):
         The metadata gets the time and the versions of the libraries where it does not say them yet.
         Raises FormatError where the file cannot be written, or a part is of a class that could not be found again.
         """
-        native.write(path, self.model, {"created": now(), "versions": versions()} | self.metadata)
+        stamp = {"created": now(), "versions": versions()}
+        stamp = {name: value for name, value in stamp.items() if name not in self.metadata}
+        native.write(path, self.model, self.metadata | stamp)
 
 
 def _slopes(energy: Tensor, variables: list[Tensor], keeps: bool) -> list[Tensor]:

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 
 from atomgraph.analysis.plots import capital, lines
 
-LOSS = re.compile(r"(?P<curve>train|valid)[ _/](?P<panel>loss)")
-ERROR = re.compile(r"(?P<curve>(?:train|valid)) (?P<panel>\w+) (?P<kind>MAE|RMSE) \((?P<unit>.+)\)")
-ALONE = {"learning rate": "learning rate"}  # columns that are a panel by themselves
+LOSS = re.compile(r"(?P<curve>train|valid)_loss")
+ERROR = re.compile(r"(?P<curve>train|valid)_(?P<panel>\w+)_(?P<kind>mae|rmse) \((?P<unit>.+)\)")
+ALONE = {"learning_rate": "learning rate"}  # columns that are a panel by themselves, and what they are called
 Curves = dict[str, tuple[list[float], list[float]]]
 
 
@@ -47,8 +47,8 @@ def _place(column: str) -> tuple[str, str, str] | None:
     if found := LOSS.fullmatch(column):
         return "loss", found["curve"], "loss"
     if found := ERROR.fullmatch(column):
-        return found["panel"], f"{found['curve']} {found['kind']}", f"error ({found['unit']})"
-    return (column, column, ALONE[column]) if column in ALONE else None
+        return found["panel"], f"{found['curve']} {found['kind'].upper()}", f"error ({found['unit']})"
+    return (ALONE[column], column, ALONE[column]) if column in ALONE else None
 
 
 def _number(cell: Any) -> float | None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from atomgraph.analysis.comparison import Comparison, Sample
 from atomgraph.analysis.errors import Figures
@@ -91,6 +91,8 @@ def lines(
             _logarithmic(axes)
         axes.set(xlabel=xlabel, ylabel=ylabel)
         axes.set_title(title)
+        if all(float(value).is_integer() for x, _ in series.values() for value in x):
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if len(series) > 1:
             axes.legend()
     return drawing

@@ -88,15 +88,16 @@ def test_drawing_leaves_the_settings_of_matplotlib_alone(comparison):
 
 def test_learning_curves_take_the_columns_of_metrics_csv_and_skip_empty_cells():
     rows = [
-        {"epoch": "1", "train loss": "3", "valid loss": "", "valid energy MAE (meV/atom)": "9", "seconds": "1"},
-        {"epoch": "2", "train loss": "2", "valid loss": "4", "valid energy MAE (meV/atom)": "8", "seconds": "2"},
-        {"epoch": "3", "train loss": "nan", "valid loss": "3", "valid energy MAE (meV/atom)": "7", "seconds": "3"},
+        {"epoch": "1", "train_loss": "3", "valid_loss": "", "valid_energy_mae (meV/atom)": "9", "seconds": "1"},
+        {"epoch": "2", "train_loss": "2", "valid_loss": "4", "valid_energy_mae (meV/atom)": "8", "seconds": "2"},
+        {"epoch": "3", "train_loss": "nan", "valid_loss": "3", "valid_energy_mae (meV/atom)": "7", "seconds": "3"},
     ]
     figures = learning_curves(rows)
     assert list(figures) == ["loss", "energy"]
     curves = {line.get_label(): line.get_xydata().tolist() for line in figures["loss"].axes[0].lines}
     assert curves == {"train": [[1, 3], [2, 2]], "valid": [[2, 4], [3, 3]]}
     assert figures["energy"].axes[0].get_ylabel() == "error (meV/atom)"
+    assert list(learning_curves([{"epoch": e, "learning_rate": 0.1 / e} for e in (1, 2)])) == ["learning-rate"]
     assert learning_curves([]) == {} and learning_curves(rows[:1]) == {}
 
 

@@ -48,7 +48,7 @@ def report(tmp_path_factory):
     )
     frames = tiny.labelled(tiny.structures(), tiny.potential(seed=5), types=(EVIL, "b"))
     history = [
-        {"epoch": e, "train loss": 1 / e, "valid loss": 2 / e, "valid forces MAE (eV/Å)": 1 / e} for e in range(1, 9)
+        {"epoch": e, "train_loss": 1 / e, "valid_loss": 2 / e, "valid_forces_mae (eV/Å)": 1 / e} for e in range(1, 9)
     ]
     section = Section(
         EVIL, [Text(EVIL), Picture(lines({EVIL: ([1, 2], [1, 2])}, xlabel=EVIL, ylabel="y"), "eos", EVIL)]
