@@ -1,0 +1,88 @@
+"""You will learn to write a message layer of your own, to hold it to the laws of nature, and to train with it.
+
+One file with the layer, one test (`tests/examples/test_a_layer_of_your_own.py`); no registry, no edit anywhere else.
+In a configuration it is named by its dotted path, `kind: my_module.GatedConvolution`.
+"""
+
+import sys
+
+import torch
+
+from atomgraph import Potential
+from atomgraph.analysis.laws import laws
+from atomgraph.data import budget_batches, build_graphs, read
+from atomgraph.featurizers import RadialDensity
+from atomgraph.layers import AtomWise, Standardize
+from atomgraph.models import Branch, EnergyModel
+from atomgraph.nn.scalars import as_irreps
+from atomgraph.nn.sisters import MessageLayer
+from atomgraph.ops.cutoff import polynomial_cutoff
+from atomgraph.ops.scatter import sum_to
+from atomgraph.readouts import PerElementMLP
+
+
+class GatedConvolution(MessageLayer):
+    r""":math:`h'_i = h_i + (h_i U) \odot \tfrac14 \sum_j f(r_{ij})\, h_j V`: an atom decides which messages it lets in.
+
+    channels: scalars per atom, before and after.  cutoff: Å, where the envelope f ends.
+    """
+
+    def __init__(self, channels: int, cutoff: float):
+        super().__init__()
+        self.irreps_in = self.irreps_out = as_irreps(channels)
+        self.cutoff = float(cutoff)
+        self.gate = torch.nn.Parameter(torch.randn(channels, channels) / channels**0.5)
+        self.message = torch.nn.Parameter(torch.randn(channels, channels) / channels**0.5)
+
+    def forward(self, h, graph, edges):
+        f = polynomial_cutoff(edges.length, self.cutoff)[:, None]
+        messages = sum_to(f * (h @ self.message)[edges.neighbour], edges.centre, edges.n_atoms)
+        return h + (h @ self.gate) * messages / 4.0
+
+
+def model(elements: list[str], cutoff: float, channels: int = 16) -> EnergyModel:
+    """A radial density, your layer twice, a perceptron."""
+    density = RadialDensity(elements, cutoff, n_radial=8)
+    n_features = density.irreps_out.dim
+    layers = [
+        Standardize(elements, n_features, narrowest=0.01),
+        AtomWise(elements, n_features, channels, activation="tanh"),
+        GatedConvolution(channels, cutoff),
+        GatedConvolution(channels, cutoff),
+    ]
+    return EnergyModel(elements, Branch(cutoff, density, layers, [PerElementMLP(elements, channels)]))
+
+
+def main(n_epochs: int = 20) -> None:
+    torch.manual_seed(0)
+    frames = read(["examples/data/mlearn_Si/train.xyz.gz"])[::4]
+    potential = Potential(model(["Si"], cutoff=4.5))
+
+    print("The laws, in float64:")
+    for law in laws(potential.double()):
+        verdict = "pass" if law.passed else "FAIL"
+        print(f"  {verdict}  {law.name}: {law.figure:.1e} {law.relation} {law.tolerance:.0e} {law.unit}")
+
+    graphs = build_graphs(frames, potential.cutoff)
+    energies = [float(graph.energy) / graph.n_atoms for graph in graphs]
+    size = torch.cat([graph.forces for graph in graphs]).square().mean().sqrt().item()
+    potential.model.calibrate(graphs)
+    potential.model.baseline.set_e0({"Si": sum(energies) / len(energies)})
+    potential.model.baseline.set_scale(size)
+    potential.float().train()
+
+    print("Forces on the structures it learns from (no proof of anything: see examples/demo.py for a test set):")
+    optimizer = torch.optim.Adam(potential.parameters(), lr=5e-3)
+    for epoch in range(n_epochs):
+        error = zero = 0.0
+        for batch in budget_batches(graphs, edge_budget=6000):
+            wrong = potential(batch, stress=False)["forces"] - batch.forces
+            optimizer.zero_grad()
+            (wrong / size).square().mean().backward()
+            optimizer.step()
+            error, zero = error + wrong.detach().abs().sum().item(), zero + batch.forces.abs().sum().item()
+        print(f"  epoch {epoch + 1:2d}  mean error {error / zero:.2f} of that of predicting zero")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,40 @@
+"""The test of the layer in examples/03_a_layer_of_your_own.py: this class is all that a newcomer writes."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+from laws import LayerLaws, ModelLaws
+from structures import ELEMENTS
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "03_a_layer_of_your_own.py"
+
+
+def load():
+    """The example as a module (its name begins with a number, so ``import`` cannot say it)."""
+    spec = importlib.util.spec_from_file_location("a_layer_of_your_own", EXAMPLE)
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+example = load()
+
+
+class TestGatedConvolution(LayerLaws):
+    def layer(self):
+        return example.GatedConvolution(channels=4, cutoff=3.0)
+
+
+class TestModelWithGatedConvolutions(ModelLaws):
+    def model(self):
+        return example.model(ELEMENTS, cutoff=3.0, channels=4)
+
+
+def test_the_example_runs_and_its_potential_learns(capsys, monkeypatch):
+    monkeypatch.chdir(EXAMPLE.parents[1])
+    example.main(n_epochs=3)
+    lines = capsys.readouterr().out.splitlines()
+    assert not [line for line in lines if "FAIL" in line]
+    errors = [float(line.split("mean error")[1].split()[0]) for line in lines if "mean error" in line]
+    assert len(errors) == 3 and errors[-1] < errors[0]
