@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import Callback
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 
@@ -15,6 +15,7 @@ from atomgraph.config.dataset import Dataset, gather
 from atomgraph.config.ending import judge, metrics_of, take_best, write_down
 from atomgraph.config.folder import CONFIG, MODEL, SPLIT, TABLE, RunFolder, run_to_resume
 from atomgraph.config.loggers import check_loggers, make_loggers
+from atomgraph.config.parts import resolved
 from atomgraph.config.preparation import calibrate, describe, model_specification, new_potential, set_baseline
 from atomgraph.config.resolve import absolute, as_yaml, config_of
 from atomgraph.config.schema import Config, Gradient
@@ -23,7 +24,17 @@ from atomgraph.data import GraphDataModule
 from atomgraph.errors import ConfigError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.potential import Potential
-from atomgraph.training import Checkpoints, LearningRate, Phase, PotentialTask, Ramp, Term, WeightAverage, fit
+from atomgraph.training import (
+    Checkpoints,
+    LearningRate,
+    Phase,
+    PotentialTask,
+    Ramp,
+    Term,
+    WeightAverage,
+    fit,
+    make_trainer,
+)
 from atomgraph.training.dry_run import dry_run
 from atomgraph.training.fit import device_of, strategy_for
 from atomgraph.training.progress import TrainingProgress, duration
@@ -83,9 +94,13 @@ class _Run:
             self.console.print(dataset.census)
             potential, graphs = self._prepare(dataset)
             data, task = self._task(potential, graphs)
+            checkpoints, trainer = self._trainer(data, potential)
             self._say(str(dry_run(task, data.dry_run(), device_of(config.fit.accelerator, config.fit.devices))))
-            self._open(dataset, potential)
-            self._fit(task, data, potential)
+            self._open(dataset)
+            try:
+                fit(trainer, task, data, resume=checkpoints.last_path if self._has_begun(checkpoints) else None)
+            except KeyboardInterrupt:
+                raise KeyboardInterrupt(self._save_interrupted(potential, checkpoints)) from None
             if not self.is_first:
                 return potential, {}
             facts = take_best(potential, self.folder) | {"seconds": round(time.perf_counter() - start, 2)}
@@ -105,7 +120,7 @@ class _Run:
         if missing:
             raise ConfigError(f"model.elements lacks {', '.join(missing)}, which the training structures hold")
         potential = new_potential(config, spec)
-        config.model = spec
+        config.model = resolved(config.model, dataset.elements)
         cache = config.data.cache
         place = Path(cache) if isinstance(cache, str) else self.folder.path.parent / ".graphs" if cache else None
         graphs = dataset.graphs(potential.cutoff, place, config.data.weights, self.console.is_terminal)
@@ -137,13 +152,7 @@ class _Run:
         )
         return data, PotentialTask(potential, terms_of(config.fit), config.fit.optimizer.model_dump())
 
-    def _open(self, dataset: Dataset, potential: Potential) -> None:
-        """From here on the run folder is ours."""
-        if self.is_first and not self.going_on:
-            self.folder.claim(as_yaml(absolute(self.config)), overwrite=self.overwrite)
-            self.folder.write_json(SPLIT, dataset.split.to_json())
-
-    def _fit(self, task: PotentialTask, data: GraphDataModule, potential: Potential) -> None:
+    def _trainer(self, data: GraphDataModule, potential: Potential) -> tuple[Checkpoints, Trainer]:
         chosen, path = self.config.fit, self.folder.path
         checkpoints = Checkpoints(
             self.folder.checkpoints,
@@ -156,28 +165,31 @@ class _Run:
         ]
         callbacks += [WeightAverage(chosen.ema)] if chosen.ema is not None else []
         callbacks += [MetricsTable(path / TABLE), TrainingProgress(self.console)]
-        try:
-            fit(
-                task,
-                data,
-                checkpoints,
-                callbacks,
-                resume=self.going_on and checkpoints.last_path.is_file(),
-                max_epochs=chosen.max_epochs,
-                check_val_every_n_epoch=chosen.valid_every,
-                limit_val_batches=1.0 if data.parts["valid"] else 0,
-                gradient_clip_val=chosen.gradient_clip,
-                accumulate_grad_batches=chosen.accumulate,
-                accelerator=chosen.accelerator,
-                devices=chosen.devices,
-                num_nodes=chosen.num_nodes,
-                strategy=strategy_for(chosen.devices, chosen.num_nodes, chosen.strategy),
-                precision=chosen.precision,
-                deterministic=chosen.deterministic or None,
-                logger=make_loggers(self.config.output.loggers, path, self.config.model_dump()) or False,
-            )
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(self._save_interrupted(potential, checkpoints)) from None
+        return checkpoints, make_trainer(
+            checkpoints,
+            callbacks,
+            max_epochs=chosen.max_epochs,
+            check_val_every_n_epoch=chosen.valid_every,
+            limit_val_batches=1.0 if data.parts["valid"] else 0,
+            gradient_clip_val=chosen.gradient_clip,
+            accumulate_grad_batches=chosen.accumulate,
+            accelerator=chosen.accelerator,
+            devices=chosen.devices,
+            num_nodes=chosen.num_nodes,
+            strategy=strategy_for(chosen.devices, chosen.num_nodes, chosen.strategy),
+            precision=chosen.precision,
+            deterministic=chosen.deterministic or None,
+            logger=make_loggers(self.config.output.loggers, path, self.config.model_dump()) or False,
+        )
+
+    def _has_begun(self, checkpoints: Checkpoints) -> bool:
+        return self.going_on and checkpoints.last_path.is_file()
+
+    def _open(self, dataset: Dataset) -> None:
+        """From here on the run folder is ours."""
+        if self.is_first and not self.going_on:
+            self.folder.claim(as_yaml(absolute(self.config)), overwrite=self.overwrite)
+            self.folder.write_json(SPLIT, dataset.split.to_json())
 
     def _save_interrupted(self, potential: Potential, checkpoints: Checkpoints) -> str:
         if not checkpoints.last_path.is_file():

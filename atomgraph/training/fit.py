@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
@@ -19,24 +20,24 @@ from atomgraph.training.task import PotentialTask
 def make_trainer(checkpoints: Checkpoints, callbacks: Sequence[pl.Callback] = (), **options: Any) -> pl.Trainer:
     """A Lightning trainer for potentials; options are the trainer's own (accelerator, devices, precision, max_epochs, ...).
 
-    Raises ConfigError where Lightning cannot serve the options on this machine.
+    Raises ConfigError where Lightning cannot serve the options on this machine; nothing is written.
     """
     options.setdefault("logger", False)
     try:
-        trainer = pl.Trainer(
-            callbacks=[*callbacks, checkpoints],
-            plugins=[CheckpointFile()],
-            default_root_dir=checkpoints.folder,
-            inference_mode=False,  # forces are derivatives in validation, too
-            use_distributed_sampler=False,  # EdgeBudgetSampler deals batches itself
-            num_sanity_val_steps=0,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            **options,
-        )
+        with quiet_lightning():
+            return pl.Trainer(
+                callbacks=[*callbacks, checkpoints],
+                plugins=[CheckpointFile()],
+                default_root_dir=checkpoints.folder,
+                inference_mode=False,  # forces are derivatives in validation, too
+                use_distributed_sampler=False,  # EdgeBudgetSampler deals batches itself
+                num_sanity_val_steps=0,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+                **options,
+            )
     except (MisconfigurationException, ValueError, TypeError) as error:
         raise ConfigError(f"fit: {' '.join(str(error).split())}") from error
-    return trainer
 
 
 def strategy_for(devices: Any, num_nodes: int, strategy: str) -> str:
@@ -45,28 +46,17 @@ def strategy_for(devices: Any, num_nodes: int, strategy: str) -> str:
     return "ddp_find_unused_parameters_true" if strategy == "auto" and several else strategy
 
 
-def fit(
-    task: PotentialTask,
-    data: pl.LightningDataModule,
-    checkpoints: Checkpoints,
-    callbacks: Sequence[pl.Callback] = (),
-    *,
-    resume: bool = False,
-    **options: Any,
-) -> pl.Trainer:
-    """Train until the last epoch or until patience ends; the best weights are then in ``checkpoints.best_path``.
+def fit(trainer: pl.Trainer, task: PotentialTask, data: pl.LightningDataModule, *, resume: Path | None = None) -> None:
+    """Train until the last epoch or until patience ends; the best weights are then in ``best.ckpt`` of the checkpoints.
 
-    resume: go on from ``checkpoints.last_path``.  options: of Lightning's trainer.
+    trainer: of ``make_trainer``.  resume: a checkpoint to go on from.
     Raises KeyboardInterrupt after Ctrl-C, once the trainer has shut down; TrainingError for a loss that is not finite.
     """
     before = signal.getsignal(signal.SIGINT)
+    task.train()
     with quiet_lightning():
-        trainer = make_trainer(checkpoints, callbacks, **options)
-        task.train()
         try:
-            trainer.fit(
-                task, datamodule=data, ckpt_path=str(checkpoints.last_path) if resume else None, weights_only=True
-            )
+            trainer.fit(task, datamodule=data, ckpt_path=resume, weights_only=True)
         except SystemExit as exit_:
             if isinstance(exit_.__context__, KeyboardInterrupt):
                 raise KeyboardInterrupt from None
@@ -74,7 +64,6 @@ def fit(
         finally:
             if before is not None and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
                 signal.signal(signal.SIGINT, before)  # Lightning ignores Ctrl-C while it shuts down, and leaves it so
-    return trainer
 
 
 def device_of(accelerator: str, devices: Any) -> torch.device:

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from training.specimens import graphs, potential
 
 from atomgraph.data import GraphDataModule
-from atomgraph.training import Checkpoints, PotentialTask, Term, fit
+from atomgraph.training import Checkpoints, PotentialTask, Term, fit, make_trainer
 
 TERMS = [
     Term("energy", weight=2.0),
@@ -42,10 +42,8 @@ def gradients_of_a_step(folder, edge_budget: int, accumulate: int = 1, **options
     """The gradients of the first step of an epoch whose batches have at most so many edges."""
     data = GraphDataModule(structures(), edge_budget=edge_budget, atom_budget=10_000)
     catch = Catch()
-    task = PotentialTask(potential(), TERMS, {"kind": "SGD", "lr": 0.0})
-    fit(
-        task,
-        data,
+    task = PotentialTask(potential(), TERMS, {"kind": "SGD", "lr": 1e-30})
+    trainer = make_trainer(
         Checkpoints(folder),
         [catch],
         max_epochs=1,
@@ -54,6 +52,7 @@ def gradients_of_a_step(folder, edge_budget: int, accumulate: int = 1, **options
         accumulate_grad_batches=accumulate,
         **options,
     )
+    fit(trainer, task, data)
     return catch.gradients
 
 

@@ -14,7 +14,17 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from training.specimens import graphs, potential
 
 from atomgraph.data import GraphDataModule
-from atomgraph.training import Checkpoints, LearningRate, Phase, PotentialTask, Ramp, Term, WeightAverage, fit
+from atomgraph.training import (
+    Checkpoints,
+    LearningRate,
+    Phase,
+    PotentialTask,
+    Ramp,
+    Term,
+    WeightAverage,
+    fit,
+    make_trainer,
+)
 from atomgraph.training.randomness import seeded
 from atomgraph.training.table import MetricsTable
 
@@ -46,18 +56,17 @@ def run(folder, *, dtype=torch.float64, epochs=4, resume=False, callbacks=()) ->
         terms = [Term("energy", weight=Ramp(1.0, 3.0, from_epoch=1, over=2)), Term("forces", weight=10.0)]
         task = PotentialTask(potential(dtype=dtype), terms, {"kind": "AdamW", "lr": 1e-2, "weight_decay": 0.1})
         parts = [LearningRate(PHASES, max_epochs=epochs), WeightAverage(0.9), Jitter(), MetricsTable(folder / "m.csv")]
-        fit(
-            task,
-            data,
-            Checkpoints(folder),
+        checkpoints = Checkpoints(folder)
+        trainer = make_trainer(
+            checkpoints,
             [*parts, *callbacks],
-            resume=resume,
             max_epochs=epochs,
             accelerator="cpu",
             devices=1,
             accumulate_grad_batches=2,
             gradient_clip_val=1.0,
         )
+        fit(trainer, task, data, resume=checkpoints.last_path if resume else None)
     return task
 
 

@@ -1,0 +1,64 @@
+"""atomgraph train as a user types it: exit codes, one line of error, Ctrl-C and going on."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+import yaml
+from config.runs import tiny
+
+import atomgraph
+from atomgraph.cli import main
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "argon.yaml"
+    path.write_text(yaml.safe_dump(tiny(tmp_path)))
+    return path
+
+
+def test_a_mistyped_key_ends_in_one_line_and_exit_code_two(config, capsys):
+    assert main(["train", str(config), "model.chanels=3"]) == 2
+    assert capsys.readouterr().err == "error: model.chanels: unknown key; did you mean channels?\n"
+    assert main(["train", "nowhere.yaml"]) == 2
+    assert capsys.readouterr().err.startswith("error: no file nowhere.yaml")
+    assert main(["train"]) == 2
+    assert "needs one CONFIG.yaml" in capsys.readouterr().err
+    assert main(["train", "--resume", str(config.parent)]) == 2
+    assert "is no run folder of atomgraph" in capsys.readouterr().err
+
+
+def test_every_line_says_something_and_errors_have_units(config, capfd):
+    assert main(["train", str(config), "fit.max_epochs=1"]) == 0
+    said = capfd.readouterr()
+    assert said.err == ""
+    for words in ("16 frames", "GCN for Ar", "largest batch", "epoch 1/1", "meV/atom", "structures/s"):
+        assert words in said.out
+    for chatter in ("GPU available", "Tip", "num_workers", "`Trainer.fit`", "Warning"):
+        assert chatter not in said.out
+
+
+def test_ctrl_c_says_how_to_go_on_and_the_run_goes_on_exactly(config, tmp_path):
+    words = [sys.executable, "-m", "atomgraph", "train", str(config), "fit.max_epochs=400"]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
+    table = tmp_path / "run/metrics.csv"
+    deadline = time.monotonic() + 90
+    while not table.exists() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, (out, err)
+    folder = tmp_path / "run"
+    assert err == f"interrupted: all whole epochs are saved; go on with: atomgraph train --resume {folder}\n"
+    done = len(table.read_text().splitlines()) - 1
+    assert atomgraph.load(folder / "model.safetensors").elements == ["Ar"]
+    assert main(["train", "--resume", str(folder), f"fit.max_epochs={done + 2}"]) == 0
+    straight = tiny(tmp_path, fit={"max_epochs": done + 2}, output={"folder": str(tmp_path / "straight")})
+    potential, _ = atomgraph.train(straight, quiet=True)
+    resumed = atomgraph.load(folder / "model.safetensors")
+    assert all(torch.equal(a, b) for a, b in zip(resumed.parameters(), potential.parameters(), strict=True))
