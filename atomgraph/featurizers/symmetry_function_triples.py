@@ -93,48 +93,52 @@ class Family:
     def __call__(self, vector: Tensor, length: Tensor, edges: Edges, portion: Triples) -> Tensor:
         """(portion.n_atoms, width) from vector (n_edges, 3) and length (n_edges,) in Å."""
         one, other, target = self._own(vector, edges, portion)
-        r_ij, r_ik = length[one], length[other]
-        dot = (vector[one] * vector[other]).sum(dim=1)
-        r_jk = (r_ij.square() + r_ik.square() - 2.0 * dot).clamp(min=torch.finfo(dot.dtype).tiny).sqrt()
-        sums = outer_sum_to(
-            self._radial(r_ij, r_ik, r_jk),
-            self._angular(dot / (r_ij * r_ik)),
-            target,
-            portion.n_atoms * len(self.pairs),
-        )
+        r_ij, r_ik = length.index_select(0, one), length.index_select(0, other)
+        dot = torch.stack([x.index_select(0, one) * x.index_select(0, other) for x in vector.unbind(1)]).sum(dim=0)
+        r_jk = (r_ij.square() + r_ik.square() - 2.0 * dot).clamp(min=torch.finfo(dot.dtype).eps).sqrt()
+        radial = self._exponentials(r_ij, r_ik, r_jk) * self._fades(length, one, other, r_jk)
+        sums = outer_sum_to(radial, self._waves(dot / (r_ij * r_ik)), target, portion.n_atoms * len(self.pairs))
         return sums.reshape(portion.n_atoms, self.width)
 
     @torch.no_grad()
     def _own(self, vector: Tensor, edges: Edges, portion: Triples) -> tuple[Tensor, Tensor, Tensor]:
         """The triples that the family sees: (n_triples,) rows of both edges, and where their sum goes."""
         one, other = portion.one, portion.other
-        element = edges.element_of_neighbour
-        place = self.place.to(one.device)[edges.element[edges.centre[one]], element[one], element[other]]
-        own = place >= 0
         if self.all_narrow:
-            own &= (vector[one] - vector[other]).square().sum(dim=1) < self.reach**2
-        one, other, place = one[own], other[own], place[own]
-        return one, other, (edges.centre[one] - portion.first_atom) * len(self.pairs) + place
+            squares = [(x.index_select(0, one) - x.index_select(0, other)).square() for x in vector.unbind(1)]
+            near = torch.nonzero(torch.stack(squares).sum(dim=0) < self.reach**2)[:, 0]
+            one, other = one.index_select(0, near), other.index_select(0, near)
+        target = edges.centre.index_select(0, one) - portion.first_atom
+        if edges.n_elements > 1:
+            element = edges.element_of_neighbour
+            place = self.place.to(one.device)[edges.element_of_centre[one], element[one], element[other]]
+            own = torch.nonzero(place >= 0)[:, 0]
+            one, other, target = one[own], other[own], target[own] * len(self.pairs) + place[own]
+        return one, other, target
 
-    def _radial(self, r_ij: Tensor, r_ik: Tensor, r_jk: Tensor) -> Tensor:
+    def _exponentials(self, r_ij: Tensor, r_ik: Tensor, r_jk: Tensor) -> Tensor:
         """(n_triples, n_factors)."""
-        square, fade = {}, {}
-        for shift, narrow in {(g.shift, narrow) for g, narrow in self.factors}:
-            both = (r_ij - shift).square() + (r_ik - shift).square()
-            square[shift, narrow] = both + (r_jk - shift).square() if narrow else both
-        for cutoff, narrow in {(g.cutoff, narrow) for g, narrow in self.factors}:
-            lengths = (r_ij, r_ik, r_jk) if narrow else (r_ij, r_ik)
-            fade[cutoff, narrow] = torch.stack(
-                [envelope(self.cutoff_function, r, cutoff, self.flat) for r in lengths]
-            ).prod(dim=0)
+        squares = {}
+        for shift, narrow in distinct((g.shift, narrow) for g, narrow in self.factors):
+            squares[shift, narrow] = (r_ij - shift).square() + (r_ik - shift).square()
+            if narrow:
+                squares[shift, narrow] = squares[shift, narrow] + (r_jk - shift).square()
         eta = r_ij.new_tensor([g.eta for g, _ in self.factors])
-        exponent = by_column(square, [(g.shift, narrow) for g, narrow in self.factors])
-        return torch.exp(-eta * exponent) * by_column(fade, [(g.cutoff, narrow) for g, narrow in self.factors])
+        return torch.exp(-eta * by_column(squares, [(g.shift, narrow) for g, narrow in self.factors]))
 
-    def _angular(self, cosine: Tensor) -> Tensor:
+    def _fades(self, length: Tensor, one: Tensor, other: Tensor, r_jk: Tensor) -> Tensor:
+        """(n_triples, n_factors), or one column for all."""
+        fades = {}
+        for cutoff, narrow in distinct((g.cutoff, narrow) for g, narrow in self.factors):
+            of_edge = envelope(self.cutoff_function, length, cutoff, self.flat)
+            fades[cutoff, narrow] = of_edge.index_select(0, one) * of_edge.index_select(0, other)
+            if narrow:
+                fades[cutoff, narrow] = fades[cutoff, narrow] * envelope(self.cutoff_function, r_jk, cutoff, self.flat)
+        return by_column(fades, [(g.cutoff, narrow) for g, narrow in self.factors])
+
+    def _waves(self, cosine: Tensor) -> Tensor:
         r""":math:`2^{1-\zeta} (1 + \lambda\cos\theta)^\zeta`, (n_triples, n_waves)."""
-        bases = {sign: 1.0 + sign * cosine for sign in {sign for _, sign in self.waves}}
-        known: dict[tuple[float, float], Tensor] = {(1.0, sign): base for sign, base in bases.items()}
+        known = {(1.0, sign): 1.0 + sign * cosine for sign in distinct(sign for _, sign in self.waves)}
         return torch.stack([2.0 ** (1.0 - zeta) * _power(zeta, sign, known) for zeta, sign in self.waves], dim=1)
 
 
