@@ -56,12 +56,23 @@ def _check_periods(atoms: ase.Atoms, cutoff: float) -> None:
     measure = np.sqrt(max(np.linalg.det(periods @ periods.T), 0.0))  # length, area or volume
     if measure < _FLATTEST * lengths.prod():
         raise GraphError(f"the periodic cell has zero volume, its vectors are parallel: {periods.tolist()}")
-    ball = (2.0 * cutoff, np.pi * cutoff**2, 4.0 / 3.0 * np.pi * cutoff**3)[len(periods) - 1]
-    if len(atoms) ** 2 * ball / measure > _MOST_EDGES:
+    if _neighbours_at_most(atoms, periods, measure, cutoff) > _MOST_EDGES:
         raise GraphError(
             f"{len(atoms)} atoms in so small a cell have more than {_MOST_EDGES:.0e} neighbours within {cutoff} Å; "
             f"are positions and cell in Å? The cell is {atoms.cell.array.tolist()}"
         )
+
+
+def _neighbours_at_most(atoms: ase.Atoms, periods: np.ndarray, measure: float, cutoff: float) -> float:
+    """About how many edges there will be: atoms × density × the part of the cutoff's ball that the atoms fill."""
+    balls = (2.0 * cutoff, np.pi * cutoff**2, 4.0 / 3.0 * np.pi * cutoff**3)  # in one, two and three dimensions
+    ball = balls[len(periods) - 1]
+    estimate = len(atoms) ** 2 * ball / measure  # as if all atoms lay on the line or in the plane of the periods
+    if estimate > _MOST_EDGES:
+        across = np.linalg.svd(periods)[2][len(periods) :]
+        thickness = (np.ptp(atoms.positions @ across.T, axis=0) + 1.0).prod()  # Å, or Å² across a wire
+        estimate *= min(1.0, balls[2] / ball / thickness)
+    return estimate
 
 
 def _name(atoms: ase.Atoms, row: int) -> str:

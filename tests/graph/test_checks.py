@@ -7,6 +7,7 @@ from ase.build import bulk, molecule
 
 from atomgraph.errors import GraphError
 from atomgraph.graph import AtomicGraph
+from atomgraph.graph.checks import check_structure
 
 
 def refuses(atoms, match, cutoff=4.0):
@@ -49,6 +50,15 @@ def test_cell_in_other_units_is_not_searched_for_ever():
     crowded = bulk("Si", cubic=True) * (6, 6, 6)
     crowded.set_cell(crowded.cell.array * 0.01, scale_atoms=True)
     refuses(crowded, "are positions and cell in Å", cutoff=6.0)
+
+
+@pytest.mark.parametrize(
+    ("pbc", "reach"), [([True, True, False], 6.5), ([False, True, False], 6.0)], ids=["slab", "wire"]
+)
+def test_a_large_structure_with_open_directions_is_not_too_crowded(pbc, reach):
+    size = np.array([100.0, 100.0, 600.0])
+    positions = np.random.default_rng(0).random((300_000, 3)) * size  # 20 Å³ an atom
+    check_structure(ase.Atoms(np.ones(300_000), positions=positions, cell=size, pbc=pbc), reach)
 
 
 @pytest.mark.parametrize("distance", [0.0, 1e-9, 9e-4])
