@@ -7,6 +7,7 @@ slope of their sum.
 from typing import TYPE_CHECKING, Any
 
 from atomgraph import featurizers, layers, models, readouts
+from atomgraph.calculators import Calculator
 from atomgraph.graph import AtomicGraph
 from atomgraph.loading import load
 from atomgraph.potential import Potential
@@ -14,7 +15,7 @@ from atomgraph.potential import Potential
 if TYPE_CHECKING:
     from atomgraph.config import train
 
-__all__ = ["AtomicGraph", "Potential", "featurizers", "layers", "load", "models", "readouts", "train"]
+__all__ = ["AtomicGraph", "Calculator", "Potential", "featurizers", "layers", "load", "models", "readouts", "train"]
 __version__ = "0.1.0"
 
 

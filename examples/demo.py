@@ -1,0 +1,126 @@
+"""The main job from start to end: train on real silicon data, judge on an untouched test set, simulate with the better one.
+
+Run by `make demo` in the project's root; everything it makes lies in runs/demo.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+from ase.build import bulk
+from rich.console import Console
+
+import atomgraph
+from atomgraph.analysis.comparison import FORCES, Comparison, compare
+from atomgraph.analysis.dynamics import nve
+from atomgraph.analysis.equation_of_state import equation_of_state, relaxed
+from atomgraph.analysis.errors import Figures
+from atomgraph.analysis.page import Facts, Gallery, Picture, Section
+from atomgraph.analysis.plots import lines
+from atomgraph.analysis.report import write_report
+from atomgraph.analysis.tables import Column, Table, short
+from atomgraph.config.resolve import config_of
+from atomgraph.data import read
+
+FOLDER = Path("runs/demo")
+TEST = "examples/data/mlearn_Si/test.xyz.gz"
+FAMILIES = {  # name: its config, and what makes it short enough for a demonstration
+    "GCN": ("configs/gcn.yaml", ["fit.max_epochs=30"]),
+    "Behler-Parrinello": ("configs/behler_parrinello.yaml", ["fit.max_epochs=30"]),
+}
+console = Console(highlight=False)
+
+
+def main() -> None:
+    """Train every family, compare, simulate, report."""
+    began = time.perf_counter()
+    if FOLDER.exists():
+        shutil.rmtree(FOLDER)
+    test = read([TEST])
+    potentials, comparisons, minutes = {}, {}, {}
+    for name, (config, overrides) in FAMILIES.items():
+        console.rule(f"[bold]{name}[/bold], from {config}")
+        start = time.perf_counter()
+        folder = FOLDER / name.lower()
+        potentials[name], _ = atomgraph.train(config_of(config, [*overrides, f"output.folder={folder}"]))
+        minutes[name] = (time.perf_counter() - start) / 60
+        comparisons[name] = compare(potentials[name], test)
+    table = family_table(comparisons, minutes)
+    console.rule("[bold]All families[/bold], on structures that none of them has seen")
+    console.print(table.rich())
+    best = min(comparisons, key=lambda name: Figures.of(comparisons[name].samples["forces"]).mae)
+    console.rule(f"[bold]{best}[/bold] at work: a silicon crystal")
+    physics = simulate(potentials[best].double())
+    report = write_report(
+        FOLDER / "report.html",
+        potential=potentials[best],
+        comparisons={"test": comparisons[best]},
+        title="Silicon, by every family",
+        subtitle=f"The best of them, {best}, put to work",
+        sections=[Section("All families", [table], "The same graphs, the same split, the same E0."), physics],
+    )
+    console.print(f"\nThe report: {report}   (each run's own: {FOLDER}/*/report.html)")
+    console.print(f"All of this took {(time.perf_counter() - began) / 60:.1f} minutes.")
+
+
+def family_table(comparisons: dict[str, Comparison], minutes: dict[str, float]) -> Table:
+    """One row a family: errors on the test set, and what they cost."""
+    zero = np.abs(next(iter(comparisons.values())).samples["forces"].reference).mean()
+    columns = [
+        Column("family", words=True),
+        *(Column(measure, "energy (meV/atom)") for measure in ("MAE", "RMSE")),
+        *(Column(measure, "forces (eV/Å)") for measure in ("MAE", "RMSE")),
+        Column("MAE", "stress (GPa)"),
+        Column("training", "time (min)"),
+    ]
+    rows = []
+    for name, comparison in comparisons.items():
+        energy, forces, stress = (Figures.of(comparison.samples[key]) for key in ("energy", "forces", "stress"))
+        figures = (energy.mae, energy.rmse, forces.mae, forces.rmse, stress.mae, minutes[name])
+        rows.append([name, *map(short, figures)])
+    return Table(columns, rows, note=f"Predicting zero for every force would have an MAE of {zero:.3f} {FORCES.unit}.")
+
+
+def simulate(potential: atomgraph.Potential) -> Section:
+    """Relax the cell, go along the volume, let the atoms move."""
+    crystal = relaxed(potential, bulk("Si", cubic=True))
+    state = equation_of_state(potential, crystal)
+    lattice = crystal.cell.cellpar()[0]
+    console.print(f"Relaxed lattice constant: {lattice:.3f} Å   (PBE: 5.47 Å, experiment: 5.43 Å)")
+    console.print(f"Bulk modulus from the equation of state: {state.bulk_modulus:.0f} GPa   (PBE: 89 GPa, experiment: 98 GPa)")
+    record = nve(potential, crystal * (2, 2, 2), kelvin=600, timestep=1.0, steps=200)
+    console.print(
+        f"{record.n_atoms} atoms from 600 K for {record.time[-1] / 1000:.1f} ps at constant energy: "
+        f"drift {record.drift:+.3f} meV/atom/ps, {1e3 * record.seconds_per_step:.0f} ms a step"
+    )
+    energy = 1e3 * (np.array(record.total) - record.total[0]) / record.n_atoms
+    pictures = [
+        Picture(state.figure(), "equation-of-state"),
+        Picture(
+            lines(
+                {"total energy": (record.time, energy.tolist())},
+                xlabel="time (fs)",
+                ylabel="meV/atom",
+                title="Total energy, at constant energy",
+            ),
+            "energy",
+        ),
+        Picture(
+            lines({"temperature": (record.time, record.temperature)}, xlabel="time (fs)", ylabel="K", title="Temperature"),
+            "temperature",
+        ),
+    ]
+    facts = {
+        "lattice constant": f"{lattice:.3f} Å (PBE 5.47, experiment 5.43)",
+        "bulk modulus": f"{state.bulk_modulus:.0f} GPa (PBE 89, experiment 98)",
+        "drift of the energy": f"{record.drift:+.3f} meV/atom/ps over {record.time[-1] / 1000:.1f} ps, {record.n_atoms} atoms",
+        "speed": f"{1e3 * record.seconds_per_step:.1f} ms a step, {record.nanoseconds_per_day:.3f} ns/day",
+    }
+    return Section("At work", [Facts(facts), Gallery(pictures)], "A diamond crystal: relaxed, compressed and set in motion.")
+
+
+if __name__ == "__main__":
+    main()
