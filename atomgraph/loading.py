@@ -27,8 +27,8 @@ def load(
     """The potential in a file or a run folder, recognised by content; nothing in it is executed.
 
     dtype: of the model's numbers; the file's own if None.  head: which one to use where there are several; with None
-    all are kept and evaluating a structure that does not choose one is an error.  elements (chemical symbols) and units
-    (``"eV/Å"``): needed where the file does not say, refused where they contradict it.
+    all are kept and evaluating a structure that does not choose one is an error.
+    elements, units: chemical symbols, and ``"eV/Å"``; needed where the file does not say, refused where they contradict it.
     Parts of your own are found once their module is imported.
     Raises FormatError for a file that cannot be read, ConfigError for a device, dtype or head that does not exist.
     """

@@ -1,23 +1,80 @@
 """Sphinx settings. `make docs` builds docs/_build/index.html."""
 
+import inspect
 import sys
 from pathlib import Path
+from typing import Any
 
-import atomgraph
+from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+import generate
+from docstrings import taken_apart
+
+import atomgraph
+from atomgraph.nn.part import Part
 
 project = "atomgraph"
 author = copyright = "The atomgraph developers"
 release = version = atomgraph.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx.ext.viewcode"]
+exclude_patterns = ["_build", "generated"]
+nitpicky = False
+suppress_warnings = ["config.cache"]
+
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
+
 html_theme = "furo"
 html_title = "atomgraph"
-html_static_path: list[str] = []
+html_static_path = ["static"]
+html_css_files = ["atomgraph.css"]
+
 autodoc_member_order = "bysource"
-autodoc_typehints = "description"
-autodoc_default_options = {"members": True, "show-inheritance": True}
-exclude_patterns = ["_build"]
-nitpicky = False
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+autodoc_default_options = {"show-inheritance": True}
+autodoc_inherit_docstrings = False
+autodoc_preserve_defaults = True
+python_use_unqualified_type_names = True
+maximum_signature_line_length = 90
+add_module_names = False
+
+
+def write_pages(app: Sphinx) -> None:
+    """The pages that the code writes itself, before Sphinx reads anything."""
+    try:
+        generate.write_pages()
+    except generate.Undescribed as error:
+        raise ExtensionError(str(error)) from error
+
+
+def sort_docstring(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
+    """Arguments, results, errors and sources of a docstring as a list."""
+    if what == "module":
+        return
+    try:
+        arguments = [*inspect.signature(thing.__init__ if inspect.isclass(thing) else thing).parameters]
+    except (TypeError, ValueError, AttributeError):
+        arguments = []
+    if inspect.isclass(thing):
+        arguments += [name for name in vars(thing).get("__annotations__", {}) if not name.startswith("_")]
+    lines[:] = taken_apart("\n".join(lines), arguments).lines()
+
+
+def sign_part(
+    app: Sphinx, what: str, name: str, thing: Any, options: Any, signature: str | None, returns: str | None
+) -> tuple[str | None, str | None] | None:
+    """The constructor of a part, which ``Part.__new__`` would hide."""
+    if what != "class" or not issubclass(thing, Part) or thing.__init__ is Part.__init__:
+        return None
+    sign = inspect.signature(thing.__init__)
+    return str(sign.replace(parameters=list(sign.parameters.values())[1:])), None
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("builder-inited", write_pages)
+    app.connect("autodoc-process-docstring", sort_docstring)
+    app.connect("autodoc-process-signature", sign_part)

@@ -60,9 +60,9 @@ class Baseline(Section):
 class Ramp(Section):
     """A weight that goes in a straight line from start to end."""
 
-    start: float = Field(ge=0)
-    end: float = Field(ge=0)
-    from_epoch: int = Field(default=0, ge=0)
+    start: float = Field(ge=0, description="The weight in the beginning.")
+    end: float = Field(ge=0, description="The weight from then on.")
+    from_epoch: int = Field(default=0, ge=0, description="When it begins to change; the first epoch is 0.")
     over: int = Field(default=1, gt=0, description="Epochs.")
 
 
@@ -70,7 +70,9 @@ class Term(Section):
     """One target of training (``atomgraph.training.Term``)."""
 
     property: Literal["energy", "forces", "stress"] = Field(description="energy is per atom, eV; eV/Å; eV/Å³.")
-    loss: Literal["mse", "mae", "huber"] = "mse"
+    loss: Literal["mse", "mae", "huber"] = Field(
+        default="mse", description="Of each entry's error: x², abs x, or Huber's."
+    )
     weight: float | Ramp = Field(default=1.0, description="A number, or {start, end, from_epoch, over}.")
     metric: Literal["mae", "rmse"] = Field(default="mae", description="The error shown while training.")
     delta: float = Field(default=0.01, gt=0, description="Where Huber's loss turns linear, in units of the property.")
@@ -80,15 +82,19 @@ class Optimizer(BaseModel):
     """An optimiser of torch.optim; further keys are its own arguments. Biases do not decay."""
 
     model_config = ConfigDict(extra="allow", strict=True)
-    kind: str = "AdamW"
+    kind: str = Field(default="AdamW", description="A class of torch.optim, by its name.")
     lr: float = Field(default=1e-3, gt=0, description="Peak learning rate.")
-    weight_decay: float = Field(default=0.0, ge=0)
+    weight_decay: float = Field(
+        default=0.0, ge=0, description="Decay of matrices; biases and single numbers have none."
+    )
 
 
 class Phase(Section):
     """A stretch of the learning rate's schedule (``atomgraph.training.Phase``)."""
 
-    kind: Literal["warmup", "constant", "linear", "cosine", "exponential", "plateau"]
+    kind: Literal["warmup", "constant", "linear", "cosine", "exponential", "plateau"] = Field(
+        description="How the rate goes in it; each phase begins where the one before it ended."
+    )
     epochs: float | None = Field(default=None, gt=0, description="Length; null: the rest of the run (last phase only).")
     start: float = Field(default=0.0, ge=0, le=1, description="Of warmup: the factor that it starts from.")
     final: float = Field(default=0.01, ge=0, le=1, description="The factor that it ends with.")
@@ -106,16 +112,18 @@ def _terms() -> list[Term]:
 class Gradient(Section):
     """Training by gradient, with Lightning."""
 
-    kind: Literal["gradient"] = "gradient"
-    terms: list[Term] = Field(default_factory=_terms, min_length=1)
-    optimizer: Optimizer = Field(default_factory=Optimizer)
+    kind: Literal["gradient"] = Field(default="gradient", description="How the potential is fitted.")
+    terms: list[Term] = Field(
+        default_factory=_terms, min_length=1, description="The addends of the loss, one a property."
+    )
+    optimizer: Optimizer = Field(default_factory=Optimizer, description="Which optimiser, and its arguments.")
     schedule: list[Phase] = Field(
         default=[], description="Phases of the learning rate, one after another; none: constant."
     )
     ema: float | None = Field(
         default=0.99, ge=0, lt=1, description="Decay of the average of weights that is kept; null: none."
     )
-    max_epochs: int = Field(default=100, gt=0)
+    max_epochs: int = Field(default=100, gt=0, description="Passes over the training structures.")
     patience: int | None = Field(
         default=None, gt=0, description="Stop after so many validations without a better figure."
     )
@@ -127,7 +135,7 @@ class Gradient(Section):
     accumulate: int = Field(default=1, gt=0, description="Batches to an optimiser step, on each process.")
     accelerator: str = Field(default="auto", description="auto, cpu, gpu, ... (Lightning's).")
     devices: int | str | list[int] = Field(default=1, description="How many, or which (Lightning's).")
-    num_nodes: int = Field(default=1, gt=0)
+    num_nodes: int = Field(default=1, gt=0, description="Machines (Lightning's).")
     strategy: str = Field(default="auto", description="Lightning's; auto: ddp where there are several processes.")
     precision: str = Field(default="32-true", description="32-true, 64-true, bf16-mixed, 16-mixed (Lightning's).")
     deterministic: bool = Field(default=False, description="Deterministic kernels on GPUs, where they exist.")

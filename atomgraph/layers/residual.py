@@ -16,7 +16,7 @@ from atomgraph.nn.sisters import Calibrated, MessageLayer
 class Residual(MessageLayer):
     r""":math:`h' = h + \mathrm{layer}(h)`, for any layer that gives what it takes.
 
-    Raises WiringError where the layer's irreps change.
+    layer: the layer inside.  Raises WiringError where its irreps change.
     """
 
     def __init__(self, layer: MessageLayer):

@@ -19,10 +19,11 @@ from atomgraph.nn.sisters import Calibrated, Featurizer, MessageLayer, Readout
 class Branch(Part):
     r"""One road from edges to local energies, :math:`\varepsilon_i = \sum_t \mathcal R_t(h_i^{(t)})`.
 
-    h^{(0)} comes from the featurizer, h^{(t)} from layer t. With k readouts, they read the last k features in order
-    (MACE: one readout a layer; most others: one readout on the last features).
+    :math:`h^{(0)}` comes from the featurizer, :math:`h^{(t)}` from layer t. With k readouts, they read the last k features
+    in order (MACE: one readout a layer; most others: one readout on the last features).
 
     cutoff: Å; the branch sees only edges shorter than this.
+    featurizer: gives :math:`h^{(0)}`.  layers: in order, none or more.  readouts: one or more, at most one more than layers.
     Raises WiringError where features and parts do not fit, or a part reaches beyond the cutoff.
     """
 

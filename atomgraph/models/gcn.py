@@ -35,6 +35,7 @@ class GCN(EnergyModel):
     away, K hops a layer.  convolution: ``polynomial``, ``laplacian`` or ``graph``.  channels: scalars per atom.
     n_layers: T.  n_radial: radial functions per element.  hidden: hidden widths of the readout.
     layer: further arguments of the convolution, such as ``{"degree": 3, "basis": "chebyshev"}``.
+    baseline: E0, scale, heads, repulsion.
     Raises WiringError for what makes no model.
     """
 

@@ -43,7 +43,7 @@ class Term:
     The sum runs over the labelled entries, :math:`\omega_s` is the weight of structure s, and N the number of entries.
 
     property: ``energy`` (per atom, eV), ``forces`` (components, eV/Å) or ``stress`` (components, eV/Å³).
-    loss: ``mse`` (x²), ``mae`` (|x|) or ``huber`` (x²/2 up to ``delta``, beyond it δ(|x| − δ/2)).
+    loss: ``mse`` (x²), ``mae`` (:math:`|x|`) or ``huber`` (x²/2 up to ``delta``, beyond it :math:`\delta(|x| - \delta/2)`).
     weight: a number, or a ``Ramp`` over epochs.  metric: the error shown while training, ``mae`` or ``rmse``.
     delta: where Huber's loss turns from square to linear, in units of the property.
     """
