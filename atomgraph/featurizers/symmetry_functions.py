@@ -66,7 +66,7 @@ class SymmetryFunctions(Featurizer):
                 f"unknown cutoff function {cutoff_function!r}{nearest(cutoff_function, CUTOFF_FUNCTIONS)}"
             )
         if radial is None:
-            radial = shifted_gaussians(cutoff, 12)
+            radial = shifted_gaussians(cutoff, 16)
         if angular is None:
             angular = angular_grid(shifted_gaussians(cutoff, 6))
         around = radial_functions(radial, self.elements, self.cutoff)
