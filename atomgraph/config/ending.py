@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from rich.console import Console
 
 from atomgraph.analysis.comparison import Comparison, compare
@@ -17,6 +18,7 @@ from atomgraph.config.resolve import as_yaml
 from atomgraph.config.schema import Config
 from atomgraph.potential import Potential
 from atomgraph.training.checkpoints import BEST, LAST, averaged_weights, read_checkpoint
+from atomgraph.training.fit import device_of
 from atomgraph.training.table import read_table
 
 
@@ -25,15 +27,20 @@ def take_best(potential: Potential, folder: RunFolder) -> dict[str, Any]:
     best = folder.checkpoints / BEST
     checkpoint = read_checkpoint(best if best.is_file() else folder.checkpoints / LAST)
     potential.load_state_dict(averaged_weights(checkpoint, "potential."))
-    potential.requires_grad_(True)
     potential.eval().cpu()
-    return {"best_epoch": int(checkpoint["epoch"]) + 1, "epochs": len(read_table(folder.path / TABLE))}
+    rows = read_table(folder.path / TABLE)
+    seconds = float(rows[-1]["seconds"]) if rows else 0.0
+    return {"best_epoch": int(checkpoint["epoch"]) + 1, "epochs": len(rows), "seconds": seconds}
 
 
-def judge(potential: Potential, dataset: Dataset) -> dict[str, Comparison]:
+def judge(potential: Potential, dataset: Dataset, device: torch.device) -> dict[str, Comparison]:
     """Predictions beside labels on validation and test; on training where there is neither."""
-    parts = {part: dataset.parts[part] for part in ("valid", "test") if dataset.parts[part]}
-    return {part: compare(potential, frames) for part, frames in (parts or {"train": dataset.parts["train"]}).items()}
+    parts = {part: frames for part, frames in dataset.parts.items() if frames and part != "train"} or dataset.parts
+    potential.to(device)
+    try:
+        return {part: compare(potential, frames) for part, frames in parts.items() if frames}
+    finally:
+        potential.cpu()
 
 
 def metrics_of(comparisons: Mapping[str, Comparison], facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,16 +69,10 @@ def write_down(
             subtitle=f"{potential.metadata['data']['structures']['train']} structures, trained by gradient",
             history=read_table(folder.path / TABLE),
             config=as_yaml(config),
-            training=metrics["training"] | {"hardware": hardware(config_device(config))},
+            training=metrics["training"]
+            | {"hardware": hardware(device_of(config.fit.accelerator, config.fit.devices))},
         )
     for part, comparison in comparisons.items():
         console.print(error_table(comparison, f"{part} errors").rich())
     last = f", {REPORT}" if config.output.report else ""
     console.print(f"{folder.path}/: {MODEL}, {METRICS}, {TABLE}{last}", markup=False, highlight=False, soft_wrap=True)
-
-
-def config_device(config: Config) -> str:
-    """Where the run computed, for the line that names the hardware."""
-    from atomgraph.training.fit import device_of
-
-    return str(device_of(config.fit.accelerator, config.fit.devices))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -36,7 +35,7 @@ from atomgraph.training import (
     make_trainer,
 )
 from atomgraph.training.dry_run import dry_run
-from atomgraph.training.fit import device_of, strategy_for
+from atomgraph.training.fit import device_of
 from atomgraph.training.progress import TrainingProgress, duration
 from atomgraph.training.randomness import seeded
 from atomgraph.training.table import MetricsTable
@@ -88,14 +87,15 @@ class _Run:
         check_loggers(config.output.loggers)
 
     def carry_out(self) -> tuple[Potential, dict[str, Any]]:
-        config, start = self.config, time.perf_counter()
+        config = self.config
+        device = device_of(config.fit.accelerator, config.fit.devices)
         with seeded(config.seed):
             dataset = gather(config)
             self.console.print(dataset.census)
             potential, graphs = self._prepare(dataset)
             data, task = self._task(potential, graphs)
             checkpoints, trainer = self._trainer(data, potential)
-            self._say(str(dry_run(task, data.dry_run(), device_of(config.fit.accelerator, config.fit.devices))))
+            self._say(str(dry_run(task, data.dry_run(), device)))
             self._open(dataset)
             try:
                 fit(trainer, task, data, resume=checkpoints.last_path if self._has_begun(checkpoints) else None)
@@ -103,12 +103,12 @@ class _Run:
                 raise KeyboardInterrupt(self._save_interrupted(potential, checkpoints)) from None
             if not self.is_first:
                 return potential, {}
-            facts = take_best(potential, self.folder) | {"seconds": round(time.perf_counter() - start, 2)}
+            facts = take_best(potential, self.folder)
             self._say(
                 f"trained {facts['epochs']} epochs in {duration(facts['seconds'])}; the weights of epoch "
                 f"{facts['best_epoch']} are kept"
             )
-            comparisons = judge(potential, dataset)
+            comparisons = judge(potential, dataset, device)
             metrics = metrics_of(comparisons, facts)
             write_down(potential, config, self.folder, comparisons, metrics, self.console)
         return potential, metrics
@@ -176,7 +176,7 @@ class _Run:
             accelerator=chosen.accelerator,
             devices=chosen.devices,
             num_nodes=chosen.num_nodes,
-            strategy=strategy_for(chosen.devices, chosen.num_nodes, chosen.strategy),
+            strategy=chosen.strategy,
             precision=chosen.precision,
             deterministic=chosen.deterministic or None,
             logger=make_loggers(self.config.output.loggers, path, self.config.model_dump()) or False,

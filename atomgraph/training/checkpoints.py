@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
 from atomgraph.errors import ConfigError, FormatError, TrainingError
+from atomgraph.formats.writing import write_whole
 from atomgraph.training.average import WeightAverage
 from atomgraph.training.randomness import random_state, set_random_state
 
@@ -24,18 +24,11 @@ class CheckpointFile(TorchCheckpointIO):
     """Writes beside the file and renames, so that a checkpoint is whole or not there; reads with ``weights_only``."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        path = Path(path)
-        aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with aside.open("wb") as file:
-                torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            aside.replace(path)
-        except (OSError, RuntimeError) as error:
-            aside.unlink(missing_ok=True)
-            raise TrainingError(f"the checkpoint {path} cannot be written: {error}") from error
+            write_whole(path, lambda scratch: torch.save(checkpoint, scratch))
+        except RuntimeError as error:  # torch's own words for a full disk
+            raise FormatError(f"cannot write {path}: {str(error).splitlines()[0]}") from error
 
     def load_checkpoint(
         self, path: Any, map_location: Any = lambda storage, _: storage, weights_only: bool | None = True

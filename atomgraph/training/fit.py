@@ -10,6 +10,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from atomgraph.errors import ConfigError
 from atomgraph.training.checkpoints import CheckpointFile, Checkpoints
@@ -40,25 +41,19 @@ def make_trainer(checkpoints: Checkpoints, callbacks: Sequence[pl.Callback] = ()
         raise ConfigError(f"fit: {' '.join(str(error).split())}") from error
 
 
-def strategy_for(devices: Any, num_nodes: int, strategy: str) -> str:
-    """DDP that allows a weight without gradient (an element that a process did not meet), where there are processes."""
-    several = num_nodes > 1 or devices not in (1, "1", [0], "auto")
-    return "ddp_find_unused_parameters_true" if strategy == "auto" and several else strategy
-
-
 def fit(trainer: pl.Trainer, task: PotentialTask, data: pl.LightningDataModule, *, resume: Path | None = None) -> None:
     """Train until the last epoch or until patience ends; the best weights are then in ``best.ckpt`` of the checkpoints.
 
     trainer: of ``make_trainer``.  resume: a checkpoint to go on from.
-    Raises KeyboardInterrupt after Ctrl-C, once the trainer has shut down; TrainingError for a loss that is not finite.
+    Raises KeyboardInterrupt after Ctrl-C or SIGTERM, once the trainer has shut down, TrainingError for a loss not finite.
     """
     before = signal.getsignal(signal.SIGINT)
     task.train()
     with quiet_lightning():
         try:
             trainer.fit(task, datamodule=data, ckpt_path=resume, weights_only=True)
-        except SystemExit as exit_:
-            if isinstance(exit_.__context__, KeyboardInterrupt):
+        except SystemExit as exit_:  # Lightning's answer to Ctrl-C, and to a queue that takes its machine back
+            if isinstance(exit_.__context__, KeyboardInterrupt) or isinstance(exit_, SIGTERMException):
                 raise KeyboardInterrupt from None
             raise
         finally:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from atomgraph.errors import ConfigError, TrainingError, nearest
+from atomgraph.errors import ConfigError, nearest
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     name: cls
@@ -23,7 +23,7 @@ def make_optimizer(
 
     kind: ``Adam``, ``AdamW``, ...  lr: the peak learning rate.  weight_decay: on matrices; biases, single numbers and frozen
     parameters have none.  options: further arguments of that optimiser.
-    Raises ConfigError for an unknown kind or option, TrainingError if nothing can be trained.
+    Raises ConfigError for an unknown kind or option, or if nothing can be trained.
     """
     known = check_optimizer(kind=kind, lr=lr, weight_decay=weight_decay, **options)
     decaying: list[torch.nn.Parameter] = []
@@ -33,7 +33,7 @@ def make_optimizer(
             is_bias = "bias" in name.rpartition(".")[2] or parameter.ndim < 2
             (bare if is_bias else decaying).append(parameter)
     if not decaying and not bare:
-        raise TrainingError("the model has no trainable parameter; gradient training has nothing to do")
+        raise ConfigError("the model has no trainable parameter; gradient training has nothing to do")
     groups = [{"params": decaying, "weight_decay": weight_decay}, {"params": bare, "weight_decay": 0.0}]
     if "weight_decay" not in known:
         groups = [{"params": decaying + bare}]

@@ -22,7 +22,8 @@ class Phase:
 
     - ``warmup``: ``start`` + (1 − ``start``) s
     - ``constant``: 1
-    - ``linear``: 1 − (1 − ``final``) s;  ``cosine``: ``final`` + (1 − ``final``)(1 + cos πs)/2;  ``exponential``: ``final`` to the power s
+    - ``linear``: 1 − (1 − ``final``) s;  ``cosine``: ``final`` + (1 − ``final``)(1 + cos πs)/2
+    - ``exponential``: ``final`` to the power s
     - ``plateau``: times ``factor`` whenever the validation loss has not fallen by a part ``threshold`` for ``patience``
       validations, down to ``final``
 

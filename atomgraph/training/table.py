@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import time
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 
+from atomgraph.formats.writing import write_text
 from atomgraph.training.errors import SHOWN_IN, column
 
 
@@ -51,12 +53,11 @@ class MetricsTable(pl.Callback):
         self._write()
 
     def _write(self) -> None:
-        aside = self.path.with_suffix(".csv.tmp")
-        with aside.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(self.rows[-1]), extrasaction="ignore", restval="")
-            writer.writeheader()
-            writer.writerows(self.rows)
-        aside.replace(self.path)
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(self.rows[-1]), extrasaction="ignore", restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        write_text(self.path, text.getvalue())
 
 
 def read_table(path: Path) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
-from atomgraph.errors import TrainingError
+from atomgraph.errors import ConfigError, TrainingError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.potential import Potential
 from atomgraph.training.errors import ErrorSums
@@ -27,7 +27,7 @@ class PotentialTask(pl.LightningModule):
     potential: what is trained.  terms: its targets.  optimizer: keywords of ``make_optimizer``.
     After each validation, ``validation`` holds mean errors in eV and Å and the loss; after each epoch ``training_loss``
     that of the epoch's batches, as the weights went along.
-    Raises TrainingError for no terms, two terms of one property, and, while training, for a loss that is not finite.
+    Raises ConfigError for no terms or two of one property, and TrainingError, while training, for a loss that is not finite.
     """
 
     def __init__(self, potential: Potential, terms: Sequence[Term], optimizer: Mapping[str, Any] | None = None):
@@ -35,8 +35,8 @@ class PotentialTask(pl.LightningModule):
         self.terms = [term for term in terms if term.ever_counts()]
         properties = [term.property for term in self.terms]
         if not properties or len(set(properties)) != len(properties):
-            raise TrainingError(
-                f"training needs terms with positive weights, one a property, but has {properties or 'none'}"
+            raise ConfigError(
+                f"fit.terms: training needs terms with positive weights, one a property, but has {properties or 'none'}"
             )
         self.potential = potential
         self.optimizer_options = dict(optimizer or {})
@@ -78,6 +78,8 @@ class PotentialTask(pl.LightningModule):
                 f"the last good checkpoint is kept"
             )
         self._losses.append(loss.detach())
+        if self.trainer.world_size > 1:  # DDP waits for every weight's gradient, though no term here may depend on it
+            loss = loss + 0.0 * torch.stack([p.sum() for p in self.parameters() if p.requires_grad]).sum()
         return loss
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:

@@ -1,6 +1,7 @@
 """From one mapping to a trained potential in its folder, and what is refused before anything is written."""
 
 import csv
+import importlib.util
 import json
 import random
 import shutil
@@ -164,5 +165,13 @@ def test_a_loss_that_is_not_finite_stops_names_the_batch_and_keeps_the_last_good
 def test_patience_ends_a_run_that_does_not_get_better(tmp_path):
     fit = {"max_epochs": 50, "patience": 2, "optimizer": {"lr": 1e-30}, "ema": None}
     _, metrics = atomgraph.train(tiny(tmp_path, fit=fit), quiet=True)
-    assert metrics["training"]["epochs"] == 3
-    assert metrics["training"]["best_epoch"] == 1
+    assert (metrics["training"]["epochs"], metrics["training"]["best_epoch"]) == (3, 1)
+    _, again = resume(tmp_path / "run", quiet=True)  # killed after its last epoch, say: it is not trained on
+    assert again["training"] == metrics["training"]
+
+
+def test_loggers_that_are_not_installed_are_refused_with_what_installs_them(tmp_path):
+    if importlib.util.find_spec("wandb") is not None:
+        pytest.skip("wandb is installed")
+    with pytest.raises(ConfigError, match=r"wandb is not installed; pip install 'atomgraph\[wandb\]'"):
+        atomgraph.train(tiny(tmp_path, output={"loggers": ["wandb"]}), quiet=True)

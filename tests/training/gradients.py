@@ -59,8 +59,7 @@ def gradients_of_a_step(folder, edge_budget: int, accumulate: int = 1, **options
 def main(folder: Path, cases: list[str]) -> None:
     for case in cases:
         edge_budget, accumulate = map(int, case.split("x"))
-        options = {"devices": 2, "strategy": "ddp_find_unused_parameters_true"}
-        found = gradients_of_a_step(folder / case, edge_budget, accumulate, **options)
+        found = gradients_of_a_step(folder / case, edge_budget, accumulate, devices=2)
         if torch.distributed.get_rank() == 0:
             torch.save(found, folder / f"{case}.pt")
 
