@@ -12,7 +12,7 @@ from atomgraph.data.contacts import closest_contact
 from atomgraph.data.findings import WARNING, WRONG, Finding, name_of
 
 FEWEST = 8  # frames from which a median and its spread mean something
-FAR = 12.0  # robust standard deviations
+FAR = 8.0  # robust standard deviations
 SPREADS_ALIKE, RARE = 3.0, 0.03  # frames within 3 spreads resemble one another; what 3 % resemble is rare
 LEAST = 0.05  # eV/atom: less than this is no outlier, however narrow the rest is
 ABSURD = 20.0  # eV/atom off: no bond is so strong, and only atoms pressed into one another are so high

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import ase
+import ase.db
 import ase.io
 import numpy as np
 from ase.io.formats import string2index
@@ -19,6 +20,7 @@ from atomgraph.data.xyz import iread_xyz, is_xyz
 from atomgraph.errors import DataError, GraphError
 from atomgraph.graph.neighbours import matscipy_neighbours
 
+DATABASES = {".db", ".json"}
 LARGE = 20_000_000  # bytes from which a progress bar is shown, on a terminal
 REACH = 1.0  # Å: how far atoms on one spot are looked for
 
@@ -133,7 +135,7 @@ def _frames(path: Path, index: str) -> Iterator[tuple[int, ase.Atoms]]:
             raise DataError(f"{path}@{index} holds no frame")
         return
     try:
-        images = ase.io.read(path, index=slice(None))
+        images = _rows(path) if path.suffix in DATABASES else ase.io.read(path, index=slice(None))
     except Exception as error:  # ASE's readers raise whatever came to their authors' minds
         reason = str(error) or type(error).__name__
         raise DataError(f"{path} cannot be read: {reason}") from error
@@ -141,3 +143,9 @@ def _frames(path: Path, index: str) -> Iterator[tuple[int, ase.Atoms]]:
         raise DataError(f"{path} holds no frame")
     for place in range(len(images))[chosen]:
         yield place, images[place]
+
+
+def _rows(path: Path) -> list[ase.Atoms]:
+    """An ASE data base, with the keys and data of its rows, which ``ase.io.read`` leaves behind."""
+    with ase.db.connect(path) as database:
+        return [row.toatoms(add_additional_information=True) for row in database.select()]

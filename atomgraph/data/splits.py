@@ -116,9 +116,9 @@ def split_by_file(**parts: Sequence[ase.Atoms]) -> tuple[list[ase.Atoms], Split]
 
 
 def _number(share: float | int, n_frames: int, part: str) -> int:
-    if isinstance(share, bool) or share < 0 or (share >= 1 and share != int(share)):
+    if isinstance(share, bool) or not share >= 0 or (share >= 1 and share != int(share)):
         raise DataError(f"{part} should be a fraction below 1 or a number of frames, but is {share}")
-    return round(share * n_frames) if 0 < share < 1 else int(share)
+    return max(1, round(share * n_frames)) if 0 < share < 1 else int(share)
 
 
 def _groups(frames: Sequence[ase.Atoms], key: str | None) -> list[list[int]]:

@@ -1,0 +1,135 @@
+import numpy as np
+import pytest
+import torch
+from ase.build import molecule
+from data.samples import SILICON, crystals, labelled, mixed
+
+from atomgraph.data import build_graphs, read
+from atomgraph.data.cache import cache_file
+from atomgraph.errors import DataError, GraphError
+from atomgraph.graph import AtomicGraph
+
+
+def same(first, second):
+    assert sorted(first.keys()) == sorted(second.keys())
+    for name in first.keys():  # noqa: SIM118
+        assert torch.equal(first[name], second[name]) and first[name].dtype == second[name].dtype, name
+
+
+def only_file(folder):
+    (path,) = folder.iterdir()
+    return path
+
+
+def test_cached_graphs_are_the_built_ones_bit_by_bit(tmp_path):
+    frames = [*read(SILICON / "test.xyz.gz"), *mixed()]
+    built, kept, cached = (build_graphs(frames, 4.5, cache=folder) for folder in (None, tmp_path, tmp_path))
+    for atoms, one, two, three in zip(frames, built, kept, cached, strict=True):
+        same(one, two)
+        same(one, three)
+        same(one, AtomicGraph.from_ase(atoms, 4.5))
+
+
+def test_the_cache_is_read_and_not_built_again(tmp_path, monkeypatch):
+    frames = crystals(3)
+    build_graphs(frames, 4.0, cache=tmp_path)
+    monkeypatch.setattr(AtomicGraph, "from_ase", None)
+    assert len(build_graphs(frames, 4.0, cache=tmp_path)) == 3
+
+
+def test_other_frames_labels_or_cutoffs_are_other_caches(tmp_path):
+    frames = crystals(3)
+    for chosen, cutoff in ((frames, 4.0), (frames, 4.0 + 1e-12), (frames[:2], 4.0), (frames[::-1], 4.0)):
+        build_graphs(chosen, cutoff, cache=tmp_path)
+    relabelled = [labelled(atoms, energy=1.0) for atoms in frames]
+    assert float(build_graphs(relabelled, 4.0, cache=tmp_path)[0].energy) == 1.0
+    assert len(list(tmp_path.iterdir())) == 5
+
+
+@pytest.mark.parametrize("spoil", [lambda raw: raw[: len(raw) // 2], lambda raw: b"", lambda raw: bytes(len(raw))])
+def test_a_corrupt_cache_is_built_again(tmp_path, spoil):
+    frames = crystals(3)
+    built = build_graphs(frames, 4.0, cache=tmp_path)
+    path = only_file(tmp_path)
+    whole = path.read_bytes()
+    path.write_bytes(spoil(whole))
+    with pytest.warns(UserWarning, match="cannot be read .* built again"):
+        again = build_graphs(frames, 4.0, cache=tmp_path)
+    for one, other in zip(built, again, strict=True):
+        same(one, other)
+    assert only_file(tmp_path).read_bytes() == whole
+
+
+def test_a_cache_of_another_layout_is_built_again(tmp_path):
+    from safetensors.torch import save_file
+
+    frames = crystals(2)
+    save_file({"pos": torch.zeros(1)}, cache_file(frames, 4.0, tmp_path))
+    with pytest.warns(UserWarning, match="built again"):
+        assert len(build_graphs(frames, 4.0, cache=tmp_path)) == 2
+
+
+def test_where_nothing_can_be_written_graphs_are_built_all_the_same(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    with pytest.warns(UserWarning, match="going on without a cache") as caught:
+        graphs = build_graphs(crystals(2), 4.0, cache=tmp_path / "file" / "cache")
+    assert len(graphs) == 2 and len(caught) == 1
+
+
+def test_a_write_that_fails_leaves_nothing_behind(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("atomgraph.data.cache.save_file", full)
+    with pytest.warns(UserWarning, match="No space left"):
+        build_graphs(crystals(2), 4.0, cache=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_follow_configuration_types():
+    graphs = build_graphs(mixed(), 4.0, weights={"atom": 0.0, "crystal": 2.5})
+    assert [float(graph.weight) for graph in graphs] == [1.0] * 5 + [0.0] * 2 + [2.5] * 2
+    with pytest.warns(UserWarning, match="'cristal', which no frame has; did you mean crystal"):
+        build_graphs(mixed(), 4.0, weights={"cristal": 2.0})
+    with pytest.raises(DataError, match="should be zero or positive"):
+        build_graphs(mixed(), 4.0, weights={"atom": -1.0})
+
+
+def test_weights_are_no_part_of_the_cache(tmp_path):
+    for weight in (1.0, 3.0):
+        graphs = build_graphs(mixed(), 4.0, weights={"atom": weight}, cache=tmp_path)
+        assert float(graphs[5].weight) == weight
+    assert only_file(tmp_path)
+
+
+def test_heads_are_numbered_by_name():
+    frames = crystals(3)
+    for atoms, head in zip(frames, ("pbe", "scan", "pbe"), strict=True):
+        atoms.info["head"] = head
+    assert [int(g.head) for g in build_graphs(frames, 4.0, heads=["scan", "pbe"])] == [1, 0, 1]
+    assert [int(g.head) for g in build_graphs(crystals(2), 4.0, heads=["default"])] == [0, 0]
+    assert [int(g.head) for g in build_graphs(crystals(2), 4.0)] == [-1, -1]
+    with pytest.raises(DataError, match="unknown head 'scan'"):
+        build_graphs(frames, 4.0, heads=["pbe", "scam"])
+    with pytest.raises(DataError, match="does not say which head"):
+        build_graphs(crystals(2), 4.0, heads=["pbe", "scan"])
+
+
+def test_a_stress_without_a_volume_is_no_label():
+    water = labelled(molecule("H2O"), stress=np.ones(6))
+    assert not build_graphs([water], 4.0)[0].stress_mask.any()
+    assert build_graphs(crystals(1), 4.0)[0].stress_mask.all()
+
+
+def test_what_can_be_no_graph_is_named():
+    frames = read(SILICON / "test.xyz.gz@:3")
+    frames[1].positions[3] = frames[1].positions[4]
+    with pytest.raises(GraphError, match=r"test.xyz.gz#1: .*one spot"):
+        build_graphs(frames, 4.0)
+    with pytest.raises(GraphError, match="cutoff must be positive"):
+        build_graphs(frames, -1.0)
+
+
+def test_no_frames_are_no_graphs(tmp_path):
+    assert build_graphs([], 4.0) == []
+    assert build_graphs([], 4.0, cache=tmp_path) == []

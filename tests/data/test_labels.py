@@ -1,0 +1,143 @@
+import ase
+import numpy as np
+import pytest
+from ase import units
+from ase.build import bulk
+from data.samples import labelled, morse
+
+from atomgraph.data.labels import Door
+from atomgraph.errors import DataError
+from atomgraph.graph.structure import labels_of
+
+STRESS = np.array([[1.0, 0.4, 0.5], [0.4, 2.0, 0.6], [0.5, 0.6, 3.0]])
+
+
+def copper():
+    atoms = bulk("Cu", cubic=True)
+    atoms.rattle(0.05, seed=1)
+    return atoms
+
+
+def door(keys=None, **units):
+    return Door(keys, units)
+
+
+def test_labels_of_one_solid_in_atomic_units_are_those_in_ev():
+    wanted = morse(copper())
+    labels = labels_of(wanted)
+    foreign = copper()
+    foreign.set_cell(foreign.cell.array / units.Bohr, scale_atoms=True)
+    foreign.info["E"] = labels["energy"] / units.Hartree
+    foreign.arrays["F"] = labels["forces"] / (units.Hartree / units.Bohr)
+    foreign.info["S"] = labels["stress"] / (units.Hartree / units.Bohr**3)
+    keys = {"energy": "E", "forces": "F", "stress": "S"}
+    for named in ({}, {"forces": "Hartree/Bohr", "stress": "Hartree/Bohr^3"}):
+        found = door(keys, energy="Hartree", length="Bohr", **named).admit(foreign)
+        np.testing.assert_allclose(found.positions, wanted.positions, atol=1e-12)
+        for name, label in labels_of(found).items():
+            np.testing.assert_allclose(label, labels[name], atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("unit", "sign", "factor"),
+    [("eV/Å^3", "tension", 1.0), ("GPa", "tension", units.GPa), ("kbar", "compression", -0.1 * units.GPa)],
+)
+def test_stress_is_ev_per_cubic_angstrom_positive_in_tension(unit, sign, factor):
+    atoms = copper()
+    atoms.info["stress"] = STRESS
+    found = door(stress=unit, stress_sign=sign).admit(atoms)
+    np.testing.assert_allclose(labels_of(found)["stress"], factor * STRESS, rtol=1e-13)
+
+
+def test_virial_is_minus_volume_times_stress():
+    wanted = morse(copper())
+    stress = labels_of(wanted)["stress"]
+    atoms = copper()
+    atoms.info["virial"] = -atoms.cell.volume * stress
+    np.testing.assert_allclose(labels_of(door().admit(atoms))["stress"], stress, rtol=1e-12)
+    atoms.info["virial"] = atoms.cell.volume * stress * 1e3
+    found = door(virial="meV", virial_sign="tension").admit(atoms)
+    np.testing.assert_allclose(labels_of(found)["stress"], stress, rtol=1e-12)
+
+
+def test_virial_uses_the_converted_volume():
+    atoms = copper()
+    cubic_bohr = atoms.cell.volume / units.Bohr**3
+    atoms.set_cell(atoms.cell.array / units.Bohr, scale_atoms=True)
+    atoms.info["virial"] = -cubic_bohr * STRESS  # Hartree
+    found = labels_of(door(energy="Hartree", length="Bohr").admit(atoms))
+    np.testing.assert_allclose(found["stress"], STRESS * units.Hartree / units.Bohr**3, rtol=1e-12)
+
+
+def test_a_stress_goes_before_a_virial():
+    atoms = copper()
+    atoms.info.update(stress=STRESS, virial=np.eye(3))
+    np.testing.assert_allclose(labels_of(door().admit(atoms))["stress"], STRESS)
+
+
+def test_nine_numbers_in_a_row_are_a_stress():
+    atoms = copper()
+    atoms.info["dft_stress"] = STRESS.reshape(9)
+    np.testing.assert_allclose(labels_of(door({"stress": "dft_stress"}).admit(atoms))["stress"], STRESS)
+
+
+def test_a_configured_key_is_the_only_one_looked_for():
+    both = labelled(copper(), energy=-1.0)
+    both.info["REF_energy"] = -2.0
+    only_default = labelled(copper(), energy=-1.0)
+    entrance = door({"energy": "REF_energy"})
+    assert labels_of(entrance.admit(both))["energy"] == -2.0
+    assert "energy" not in labels_of(entrance.admit(only_default))
+    stale = copper()
+    stale.info["energy"] = -1.0  # not what was asked for, and not to be found by anybody later
+    assert "energy" not in labels_of(entrance.admit(stale))
+
+
+def test_a_key_that_no_frame_has_is_refused_with_the_keys_that_are_there():
+    entrance = door({"energy": "REF_enrgy"})
+    atoms = copper()
+    atoms.info["REF_energy"] = -2.0
+    entrance.admit(atoms)
+    with pytest.raises(DataError, match=r"'REF_enrgy'.*configured for energy; keys there: REF_energy"):
+        entrance.check_seen("a.xyz")
+
+
+def test_moved_by_ase_or_left_in_info_and_arrays_labels_are_the_same():
+    new = morse(copper())
+    old = copper()
+    old.info.update({name: labels_of(new)[name] for name in ("energy", "stress")})
+    old.arrays["forces"] = labels_of(new)["forces"]
+    one, other = (labels_of(door().admit(atoms)) for atoms in (old, new))
+    assert one.keys() == other.keys() == {"energy", "forces", "stress"}
+    for name in one:
+        np.testing.assert_array_equal(one[name], other[name])
+
+
+def test_configuration_type_and_head_have_keys_too():
+    atoms = copper()
+    atoms.info.update(group=7, level="pbe")
+    found = door({"config_type": "group", "head": "level"}).admit(atoms)
+    assert found.info["config_type"] == "7" and found.info["head"] == "pbe"
+
+
+@pytest.mark.parametrize(
+    ("keys", "named", "said"),
+    [
+        ({"enregy": "E"}, {}, "unknown entry 'enregy' in keys; did you mean energy"),
+        ({}, {"forcse": "eV/Å"}, "unknown entry 'forcse' in units; did you mean forces"),
+        ({}, {"energy": "ev"}, "unknown unit 'ev' for energy; did you mean eV"),
+        ({}, {"stress": "gpa"}, "unknown unit 'gpa' for stress"),
+        ({}, {"stress_sign": "pressure"}, "unknown unit 'pressure' for stress_sign"),
+        ({"energy": 3}, {}, "keys.energy should be a word"),
+    ],
+)
+def test_unknown_words_are_refused_with_the_nearest_known_one(keys, named, said):
+    with pytest.raises(DataError, match=said):
+        Door(keys, named)
+
+
+def test_the_callers_frame_is_left_alone():
+    atoms = labelled(copper(), energy=-1.0)
+    before = atoms.copy()
+    door(length="Bohr").admit(atoms)
+    assert atoms == before and atoms.calc.results == {"energy": -1.0} and isinstance(atoms, ase.Atoms)
