@@ -72,6 +72,9 @@ def main() -> None:
     bent = potential(radial=RADIAL, angular=NARROW).double()
     cases = {
         "values, 5 radial + 4 narrow (dscribe's form), f64": values(narrow, graph, torch.float64),
+        "the same with the neighbour list": lambda: values(
+            narrow, AtomicGraph.from_ase(atoms, CUTOFF), torch.float64
+        )(),
         "values, 5 radial + 24 wide by moments, f64": values(wide(), graph, torch.float64),
         "values, 5 radial + 24 wide by triples, f64": values(by_triples(wide), graph, torch.float64),
         "energy + forces, usual set, f64": lambda: usual(graph, stress=False),
