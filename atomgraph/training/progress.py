@@ -6,8 +6,11 @@ import time
 from typing import Any
 
 import lightning.pytorch as pl
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
 
 from atomgraph.training.errors import in_words
 
@@ -20,7 +23,7 @@ class TrainingProgress(pl.Callback):
 
     def __init__(self, console: Console | None = None):
         self.console = console or Console(highlight=False)
-        self._bar: Progress | None = None
+        self._live: Live | None = None
         self._began = self._shown = 0.0
         self._structures = self._first_epoch = 0
         self._errors = ""
@@ -30,32 +33,27 @@ class TrainingProgress(pl.Callback):
         self._structures, self._first_epoch = 0, trainer.current_epoch
         if not (trainer.is_global_zero and self.console.is_terminal):
             return
-        self._bar = Progress(
-            TextColumn("[bold]{task.description}"),
-            BarColumn(bar_width=20),
-            TextColumn("{task.fields[said]}"),
-            console=self.console,
-            transient=True,
-            refresh_per_second=5,
-        )
-        self._bar.start()
-        self._bar.add_task("", total=float(trainer.max_epochs or 1), completed=self._first_epoch, said="")
+        self._live = Live(console=self.console, transient=True, refresh_per_second=5)
+        self._live.start()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, task: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         self._structures += batch.n_graphs * trainer.world_size
         now = time.perf_counter()
-        if self._bar is None or now - self._shown < REFRESH:
+        if self._live is None or now - self._shown < REFRESH:
             return
         self._shown = now
         done = trainer.current_epoch + (batch_idx + 1) / trainer.num_training_batches
-        self._bar.update(
-            self._bar.task_ids[0],
-            completed=done,
-            description=f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}",
-            said=", ".join(part for part in (self._errors, self._speed(), self._left(trainer, done)) if part),
+        last = trainer.max_epochs or 1
+        row = Table.grid(padding=(0, 2))
+        row.add_row(
+            Text(f"epoch {trainer.current_epoch + 1}/{last}", style="bold"),
+            ProgressBar(total=float(last), completed=done, width=20),
+            self._speed(),
+            self._left(trainer, done),
         )
+        self._live.update(Group(row, Text(self._errors, no_wrap=True, overflow="ellipsis")))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, task: Any) -> None:
         epoch, last = trainer.current_epoch + 1, trainer.max_epochs or 1
@@ -68,7 +66,7 @@ class TrainingProgress(pl.Callback):
 
     def say(self, line: str) -> None:
         """A line that stays."""
-        (self._bar.console if self._bar else self.console).print(line, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _speed(self) -> str:
         return f"{self._structures / max(time.perf_counter() - self._began, 1e-9):.0f} structures/s"
@@ -79,9 +77,9 @@ class TrainingProgress(pl.Callback):
         return f"{duration(left)} left" if left > 0 else ""
 
     def _end(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
 
     def on_train_end(self, trainer: pl.Trainer, task: pl.LightningModule) -> None:
         self._end()
