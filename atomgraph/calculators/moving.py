@@ -9,6 +9,8 @@ import torch
 from atomgraph.errors import GraphError
 from atomgraph.graph import AtomicGraph
 
+FARTHEST = 1e6  # Å; nobody diffuses this far, atoms that fly apart do
+
 
 class MovingGraph:
     r"""Verlet's list: edges up to cutoff + skin, made anew only when some pair might have come inside the cutoff unseen.
@@ -34,10 +36,11 @@ class MovingGraph:
 
         Raises GraphError for positions or cells that are not finite, and structures that make no graph.
         """
-        if not (np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all()):
+        reach = np.abs(atoms.positions).max(initial=0.0)
+        if not (reach < FARTHEST and np.isfinite(atoms.cell.array).all()):
             raise GraphError(
-                "positions or cell are not finite any more; in dynamics, a smaller time step or a relaxed start helps, "
-                "and forces that were never trained on such distances are a usual cause"
+                f"positions reach {reach:.0e} Å, or the cell is not finite; in dynamics, a smaller time step or a relaxed "
+                "start helps, and distances that the potential was never trained on are a usual cause"
             )
         if self._graph is None or not self._holds(atoms):
             return self._make(atoms)

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from atomgraph.cli.errors import exit_code_of
+from atomgraph.cli.errors import exit_code_of, talking
 from atomgraph.errors import ConfigError, nearest
 
 COMMANDS = {  # name: one line of help; the function of the same name lives in the file of the same name
@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(name: str, arguments: list[str]) -> int:
     if name not in COMMANDS:
         raise ConfigError(f"no command {name!r}{nearest(name, COMMANDS)}")
-    function = getattr(importlib.import_module(f"atomgraph.cli.{name}"), name)
+    function = talking(getattr(importlib.import_module(f"atomgraph.cli.{name}"), name))
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     app.command()(function)
     result = app(arguments, prog_name=f"atomgraph {name}", standalone_mode=False)

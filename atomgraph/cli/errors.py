@@ -4,8 +4,28 @@ from __future__ import annotations
 
 import sys
 import traceback
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
 
 from atomgraph.errors import AtomgraphError, TrainingError
+
+
+class Interrupted(Exception):
+    """Ctrl-C, with what the command has to say about it; typer would end a KeyboardInterrupt without a word."""
+
+
+def talking(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The command, whose KeyboardInterrupt reaches ``exit_code_of`` with its message."""
+
+    @wraps(command)
+    def run(*arguments: Any, **options: Any) -> Any:
+        try:
+            return command(*arguments, **options)
+        except KeyboardInterrupt as stop:
+            raise Interrupted(str(stop)) from stop
+
+    return run
 
 
 def exit_code_of(error: BaseException, *, debug: bool = False) -> int:
@@ -16,7 +36,7 @@ def exit_code_of(error: BaseException, *, debug: bool = False) -> int:
         return int(getattr(error, "exit_code", 0))
     if debug:
         traceback.print_exception(error)
-    if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "Abort":
+    if isinstance(error, KeyboardInterrupt | Interrupted) or type(error).__name__ == "Abort":
         print(f"interrupted{': ' + str(error) if str(error) else ''}", file=sys.stderr)
         return 130
     if hasattr(error, "format_message"):  # typer's usage errors, whichever parser it carries

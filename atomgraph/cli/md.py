@@ -16,13 +16,13 @@ from ase import units as ase_units
 from ase.md.langevin import Langevin
 from ase.md.md import MolecularDynamics
 from ase.md.verlet import VelocityVerlet
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
 from atomgraph.analysis.dynamics import Record, give_velocities
 from atomgraph.calculators import Calculator
 from atomgraph.cli.opening import opened
 from atomgraph.cli.options import Device, Dtype, Elements, Head, Imports, Model, Overwrite, Units
+from atomgraph.cli.progress import terminal_progress
 from atomgraph.cli.structure_files import Structure, checked_target, read_one, with_results
 from atomgraph.errors import ConfigError
 
@@ -127,7 +127,7 @@ def _dynamics(
 
 def _run(dynamics: MolecularDynamics, record: Record, steps: int) -> None:
     columns = [BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn()]
-    with Progress(*columns, transient=True, console=Console(stderr=True)) as bar:
+    with terminal_progress(*columns) as bar:
         task = bar.add_task("", total=steps)
 
         def show() -> None:

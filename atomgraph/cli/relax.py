@@ -11,12 +11,12 @@ import typer
 from ase import units as ase_units
 from ase.filters import FrechetCellFilter
 from ase.optimize import LBFGS
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn
+from rich.progress import SpinnerColumn, TextColumn
 
 from atomgraph.calculators import Calculator
 from atomgraph.cli.opening import opened
 from atomgraph.cli.options import Device, Dtype, Elements, Head, Imports, Model, Overwrite, Units
+from atomgraph.cli.progress import terminal_progress
 from atomgraph.cli.structure_files import Structure, checked_target, read_one, with_results, write_structures
 from atomgraph.errors import ConfigError
 
@@ -72,9 +72,7 @@ def relax(
 
 def _downhill(atoms: ase.Atoms, cell: bool, fmax: float, steps: int) -> tuple[bool, int]:
     optimizer = LBFGS(FrechetCellFilter(atoms) if cell else atoms, logfile=None)
-    with Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), transient=True, console=Console(stderr=True)
-    ) as bar:
+    with terminal_progress(SpinnerColumn(), TextColumn("{task.description}")) as bar:
         task = bar.add_task("")
         optimizer.attach(
             lambda: bar.update(task, description=f"step {optimizer.nsteps} of {steps} at most: {_line(atoms, cell)}")

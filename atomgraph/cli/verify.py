@@ -10,7 +10,7 @@ from typing import Annotated
 import ase
 import typer
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn
+from rich.progress import SpinnerColumn, TextColumn
 
 from atomgraph.analysis.laws import LAWS
 from atomgraph.analysis.laws_dynamics import energy_is_conserved
@@ -18,6 +18,7 @@ from atomgraph.analysis.tables import Column, Table
 from atomgraph.analysis.trial import Law, Trial
 from atomgraph.cli.opening import opened
 from atomgraph.cli.options import Device, Dtype, Elements, Head, Imports, Model, Units
+from atomgraph.cli.progress import terminal_progress
 from atomgraph.data import read
 
 _AT_MOST = 8  # structures tried, evenly taken from those that are given
@@ -59,8 +60,7 @@ def _tried(trial: Trial, nve_steps: int) -> list[Law]:
     if nve_steps > 0:
         laws.append(partial(energy_is_conserved, steps=nve_steps))
     found = []
-    console = Console(stderr=True)
-    with Progress(SpinnerColumn(), TextColumn("{task.description}"), transient=True, console=console) as progress:
+    with terminal_progress(SpinnerColumn(), TextColumn("{task.description}")) as progress:
         task = progress.add_task("")
         for law in laws:
             name = law.func.__name__ if isinstance(law, partial) else law.__name__

@@ -8,6 +8,7 @@ import numpy as np
 from atomgraph.errors import GraphError
 
 CLOSEST = 1e-3  # Å; nearer than this two atoms are on one spot
+_FARTHEST = 1e7  # periods; to wrap an atom back from further away takes forever, and leaves too few digits of a distance
 _FLATTEST = 1e-8  # volume of a cell over the product of its edges
 _MOST_EDGES = 1e9  # 40 GB of graph
 
@@ -52,6 +53,12 @@ def _check_periods(atoms: ase.Atoms, cutoff: float) -> None:
         raise GraphError(
             f"the structure is periodic along {direction}, but that cell vector has no length; "
             f"give the vector, or set pbc to False there"
+        )
+    reach = np.abs(atoms.positions).max()
+    if reach > _FARTHEST * lengths.min():
+        raise GraphError(
+            f"positions reach {reach:.0e} Å, with a period of {lengths.min():.3g} Å; are they in Å? "
+            f"Wrap the atoms into the cell, or remove the structure"
         )
     measure = np.sqrt(max(np.linalg.det(periods @ periods.T), 0.0))  # length, area or volume
     if measure < _FLATTEST * lengths.prod():

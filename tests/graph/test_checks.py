@@ -74,3 +74,10 @@ def test_two_atoms_on_one_spot_of_the_crystal_are_named():
 
 def test_short_is_not_on_one_spot():
     assert AtomicGraph.from_ase(ase.Atoms("H2", positions=[[0, 0, 0], [0, 0, 2e-3]]), 4.0).n_edges == 2
+
+
+def test_an_atom_that_is_millions_of_cells_away():
+    """1e150 Å is finite, but a cell list would wrap it back one cell at a time."""
+    atoms = bulk("Cu", cubic=True)
+    atoms.positions[1, 2] = 1e150
+    refuses(atoms, r"positions reach 1e\+150 Å, with a period of 3.61 Å; are they in Å\?")

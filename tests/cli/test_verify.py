@@ -1,0 +1,77 @@
+"""atomgraph verify: a sound model passes with exit code 0, a broken one is found out with exit code 1."""
+
+import ase.io
+import pytest
+import torch
+from e3nn import o3
+from morse import Morse, morse_potential
+from structures import crystal
+
+from atomgraph.cli import main
+from atomgraph.models import Branch, EnergyModel
+from atomgraph.potential import Potential
+from atomgraph.readouts import Linear
+
+
+class Edgy(Morse):
+    """A cutoff that is no cutoff: pairs are there, then they are not."""
+
+    def forward(self, graph, edges):
+        short = torch.exp(-edges.length)[:, None]
+        return edges.length.new_zeros(edges.n_atoms, 1).index_add(0, edges.centre, short)
+
+
+@pytest.fixture
+def sound(tmp_path):
+    morse_potential(["Cu", "O"]).save(tmp_path / "sound.safetensors")
+    return str(tmp_path / "sound.safetensors")
+
+
+@pytest.fixture
+def broken(tmp_path):
+    model = EnergyModel(["Cu"], Branch(4.0, Edgy(4.0), readouts=[Linear(o3.Irreps("1x0e"))]))
+    Potential(model.double()).save(tmp_path / "broken.safetensors")
+    return str(tmp_path / "broken.safetensors")
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")
+
+
+def test_a_sound_model_passes_with_figures(sound, capsys):
+    assert main(["verify", sound, "--nve-steps", "20"]) == 0
+    shown = capsys.readouterr().out
+    assert "17 of 17 laws hold" in shown and "FAIL" not in shown
+    assert "forces are slopes of the energy" in shown and "eV/Å" in shown and "meV/atom/ps" in shown
+    assert "float64" in shown and "molecule, crystal, slab, wire" in shown.replace("\n", " ")
+
+
+def test_a_hard_cutoff_is_found_and_named(broken, capsys):
+    assert main(["verify", broken, "--nve-steps", "0"]) == 1
+    shown = capsys.readouterr().out
+    assert [line.split()[1:5] for line in shown.splitlines() if "FAIL" in line] == [["smooth", "at", "the", "cutoff"]]
+    assert "15 of 16 laws hold" in shown
+
+
+def test_own_structures_are_tried_in_float32_with_its_own_tolerances(sound, tmp_path, capsys):
+    atoms = crystal()
+    atoms.symbols[:] = ["Cu", "Cu", "O", "Cu"]
+    ase.io.write(tmp_path / "mine.xyz", [atoms, atoms])
+    assert main(["verify", sound, str(tmp_path / "mine.xyz"), "--dtype", "float32", "--nve-steps", "10"]) == 0
+    shown = capsys.readouterr().out
+    assert "float32" in shown and "1: Cu3O, 2: Cu3O" in shown and "≤ 0.002" in shown
+
+
+def test_structures_with_elements_that_the_model_does_not_know_are_an_error(sound, tmp_path, capsys):
+    ase.io.write(tmp_path / "other.xyz", crystal())
+    assert main(["verify", sound, str(tmp_path / "other.xyz")]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: unknown elements H, C, Si; this model knows Cu, O")
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["nothing.safetensors"], []])
+def test_what_is_missing_is_said_in_one_line(arguments, capsys):
+    assert main(["verify", *arguments]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("error:")
