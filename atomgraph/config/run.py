@@ -72,7 +72,8 @@ def resume(
     strange = [word for word in words if not word.startswith("fit.")]
     if strange:
         raise ConfigError(f"a run that goes on can change keys of fit only, not {strange[0].partition('=')[0]}")
-    config = config_of(run.path / CONFIG, [*words, f"output.folder={run.path}"])
+    config = config_of(run.path / CONFIG, words)
+    config.output.folder = str(run.path)
     return _Run(config, run, quiet=quiet, going_on=True).carry_out()
 
 
