@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -34,17 +33,10 @@ def train(words: Words = None, resume: Resume = None, overwrite: Overwrite = Fal
             raise ConfigError(
                 "--resume RUN takes its configuration from the run folder; leave CONFIG and --overwrite out"
             )
-        _carry_out(lambda: config.resume(resume, overrides))
+        config.resume(resume, overrides)
         return
     if len(files) != 1:
         raise ConfigError(
             f"atomgraph train needs one CONFIG.yaml, but {', '.join(files) or 'none'} came; or --resume RUN"
         )
-    _carry_out(lambda: config.train(config.config_of(files[0], overrides), overwrite=overwrite))
-
-
-def _carry_out(run: Callable[[], object]) -> None:
-    try:
-        run()
-    except KeyboardInterrupt as stop:  # typer would end with 130 and not a word
-        raise typer.Abort(str(stop)) from stop
+    config.train(config.config_of(files[0], overrides), overwrite=overwrite)
