@@ -8,7 +8,9 @@ import numpy as np
 from atomgraph.errors import GraphError
 
 CLOSEST = 1e-3  # Å; nearer than this two atoms are on one spot
-_FARTHEST = 1e7  # periods; to wrap an atom back from further away takes forever, and leaves too few digits of a distance
+_FARTHEST = (
+    1e7  # periods; to wrap an atom back from further away takes forever, and leaves too few digits of a distance
+)
 _FLATTEST = 1e-8  # volume of a cell over the product of its edges
 _MOST_EDGES = 1e9  # 40 GB of graph
 
