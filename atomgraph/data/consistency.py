@@ -63,7 +63,7 @@ def stress_against_volume(frames: Sequence[ase.Atoms], labels: Sequence[dict[str
         where = f"{len(members)} frames of {kind[0]} ({kind[-1]}), correlation {correlation:+.2f}"
         if correlation < -0.8:
             message = f"stress falls as volume grows, a bulk modulus of {modulus:.3g} GPa ({where})"
-            advice = "the sign is that of compression: set data.units.stress_sign: compression"
+            advice = "the sign is that of compression: set data.units.stress_sign: compression (for virials: tension)"
         elif correlation > 0.8 and not SOFT < modulus < STIFF:
             message = f"stress against volume gives a bulk modulus of {modulus:.3g} GPa ({where})"
             advice = "the unit is another one: set data.units.stress (GPa, kbar, eV/Å^3, ...)"

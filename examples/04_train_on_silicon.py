@@ -1,0 +1,67 @@
+"""You will learn to train a potential from a dictionary, and what a run folder holds (shortened to half a minute)."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+import atomgraph
+from atomgraph.analysis.comparison import compare
+from atomgraph.analysis.errors import error_table
+from atomgraph.config import config_of
+from atomgraph.data import read
+from atomgraph.errors import ConfigError
+
+DATA = Path(__file__).parent / "data" / "mlearn_Si"
+FOLDER = Path("runs/example_04")
+
+
+def configuration(max_epochs: int) -> dict:
+    """The same keys as in a YAML file; ``configs/behler_parrinello.yaml`` is the whole, unshortened run."""
+    return {
+        "seed": 1,
+        "data": {
+            "train": f"{DATA / 'train.xyz.gz'}@::4",  # every fourth structure
+            "valid": 0.15,
+            "stratify": True,  # of every configuration type
+            "weights": {"Surface": 2.0},
+        },
+        "model": {"kind": "BehlerParrinello", "elements": "auto", "cutoff": 4.5, "hidden": [16, 16]},
+        "baseline": {"e0": "least_squares", "scale": "force_rms", "repulsion": "zbl"},
+        "fit": {
+            "terms": [{"property": "energy", "weight": 10.0}, {"property": "forces", "weight": 1.0}],
+            "optimizer": {"kind": "Adam", "lr": 0.01},
+            "schedule": [{"kind": "warmup", "epochs": 1}, {"kind": "cosine", "final": 0.05}],
+            "max_epochs": max_epochs,
+        },
+        "output": {"folder": str(FOLDER), "report": True},
+    }
+
+
+def main(max_epochs: int = 8) -> None:
+    # Checked first: an unknown key or a wrong type is named here, with the nearest right one, before anything is read.
+    try:
+        config_of(configuration(max_epochs), ["fit.max_epoch=5"])
+    except ConfigError as error:
+        print(f"a slip of the pen: {error}\n")
+
+    # The census, the model in a line, the largest batch, an epoch a line, errors at the end: all of it is printed.
+    potential, metrics = atomgraph.train(configuration(max_epochs), overwrite=True)
+
+    print("\nin the run folder:", ", ".join(sorted(path.name for path in FOLDER.iterdir())))
+    print("E0:", potential.metadata["e0_origin"])
+    print(
+        "validation forces, MAE:",
+        round(metrics["valid"]["all"]["forces"]["mae"], 3),
+        metrics["valid"]["units"]["forces"],
+    )
+
+    # The file is the potential: the same numbers, and everything that it knows about itself.
+    loaded = atomgraph.load(FOLDER / "model.safetensors")
+    test = read(DATA / "test.xyz.gz")
+    same = loaded.predict(test[:1])[0]["energy"] == potential.predict(test[:1])[0]["energy"]
+    print("loaded from the file, it gives", "the same energy to the last bit" if same else "another energy")
+    Console().print(error_table(compare(loaded, test), "On structures that it has never seen").rich())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""Every numbered example runs from start to end, and says in its first line what one learns."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = sorted((ROOT / "examples").glob("[0-9][0-9]_*.py"))
+SHORTER = {"04_train_on_silicon": {"max_epochs": 2}, "05_use_it_in_ase": {"max_epochs": 4}}
+SAYS = {  # what must be among the lines that it prints
+    "01_structure_to_graph": ["stress of a molecule, which has no volume: nan"],
+    "02_compose_a_potential": ["readouts[0] expects features 16x0e, but featurizer gives 14x0e"],
+    "04_train_on_silicon": ["did you mean max_epochs?", "the same energy to the last bit", "all but twins"],
+    "05_use_it_in_ase": ["GPa (experiment 166 GPa)", "unknown elements Ge"],
+    "06_read_your_own_labels": ["carries the key 'DFT_energy'", "right sign: 0 finding", "wrong sign: 1 finding"],
+}
+ELSEWHERE = {"03_a_layer_of_your_own": "tests/examples/test_a_layer_of_your_own.py"}
+
+
+def load(path):
+    """The example as a module (its name begins with a number, so ``import`` cannot say it)."""
+    spec = importlib.util.spec_from_file_location(f"example_{path.stem}", path)
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_examples_are_numbered_without_a_gap():
+    assert [int(path.name[:2]) for path in EXAMPLES] == list(range(1, len(EXAMPLES) + 1))
+    assert {path.stem for path in EXAMPLES} == SAYS.keys() | ELSEWHERE.keys()
+    assert all((ROOT / test).is_file() for test in ELSEWHERE.values())
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_the_first_line_says_what_one_learns(path):
+    assert path.read_text().startswith('"""You will learn ')
+
+
+@pytest.mark.parametrize("name", SAYS)
+def test_example_runs_from_start_to_end(name, capsys, monkeypatch, tmp_path):
+    """In any folder; what it writes goes into ``runs`` there."""
+    monkeypatch.chdir(tmp_path)
+    load(ROOT / "examples" / f"{name}.py").main(**SHORTER.get(name, {}))
+    printed = capsys.readouterr().out
+    assert [words for words in SAYS[name] if words not in printed] == []
+    assert {path.name for path in tmp_path.iterdir()} <= {"runs"}
+
+
+def test_forces_of_the_first_example_are_the_slope_that_it_prints(capsys):
+    load(EXAMPLES[0]).main()
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "force on the oxygen" in line]
+    force, slope = (float(words.split(" eV/Å")[0]) for words in line.split(": ")[1:])
+    assert abs(force - slope) < 1e-6 * max(1.0, abs(force))
+
+
+def test_energies_of_the_second_example_add_up(capsys):
+    load(EXAMPLES[1]).main()
+    lines = capsys.readouterr().out.splitlines()
+    total = next(line for line in lines if "untrained" in line).split(": ")[1].split()[0]
+    parts = next(line for line in lines if "free atoms" in line).replace("+ ", "").split()
+    assert float(total) == pytest.approx(sum(map(float, filter(is_number, parts))), abs=2e-3)
+
+
+def is_number(word):
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
