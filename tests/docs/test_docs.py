@@ -1,0 +1,189 @@
+"""The documentation says what the code says: files, keys, arguments, commands, options, snippets."""
+
+import ast
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import Field
+
+import atomgraph
+from atomgraph import Potential, models
+from atomgraph.cli import COMMANDS
+from atomgraph.config import config_of
+from atomgraph.config.schema import Config, Section
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PACKAGE = Path(atomgraph.__file__).parent
+PAGES = sorted([*DOCS.glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
+BY_PAGE = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+SHOWN_IN_THEORY = ("ops", "featurizers", "layers", "readouts", "models")
+
+
+def module(name):
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
+    sys.modules[name] = loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+docstrings = module("docstrings")
+generate = module("generate")
+
+
+def snippets(page, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
+# what stands in the pages is there
+
+
+@BY_PAGE
+def test_files_that_are_named_exist(page):
+    named = re.findall(r"`((?:[\w.-]+/)+[\w-]+\.(?:py|yaml|md|txt))`", page.read_text())
+    rooms = {path.name for path in PACKAGE.iterdir()}
+    missing = [n for n in named if not ((PACKAGE if n.split("/")[0] in rooms else ROOT) / n).exists()]
+    assert [name for name in missing if not name.startswith("runs/")] == []
+
+
+@BY_PAGE
+def test_pages_that_are_linked_exist(page):
+    text = page.read_text()
+    linked = re.findall(r"\{doc\}`(?:[^`<]*<)?([\w-]+)>?`", text)
+    assert [name for name in linked if not (DOCS / f"{name}.md").is_file()] == []
+
+
+@pytest.mark.parametrize("room", SHOWN_IN_THEORY)
+def test_every_equation_has_its_row(room):
+    text = (DOCS / "theory.md").read_text()
+    files = [f"{room}/{path.name}" for path in (PACKAGE / room).glob("*.py") if path.name != "__init__.py"]
+    assert [name for name in files if f"`{name}`" not in text] == []
+
+
+def test_every_room_stands_in_the_house():
+    text = (DOCS / "architecture.md").read_text()
+    rooms = [p for p in PACKAGE.iterdir() if p.is_dir() and not p.name.startswith("_")]
+    files = [p for p in PACKAGE.glob("*.py") if not p.name.startswith("_")]
+    names = [*(f"{room.name}/" for room in rooms), *(file.name for file in files)]
+    assert [name for name in names if f"`{name}`" not in text] == []
+
+
+def test_every_example_stands_in_the_first_steps():
+    text = (DOCS / "first-steps.md").read_text()
+    assert [p.name for p in (ROOT / "examples").glob("[0-9]*.py") if f"`{p.name}`" not in text] == []
+
+
+# snippets
+
+
+@BY_PAGE
+def test_yaml_is_a_configuration_or_a_piece_of_one(page):
+    for text in snippets(page, "yaml"):
+        config = {"data": {"train": "mine.xyz"}, "output": {"folder": "runs/mine"}}
+        config["model"] = {"kind": "GCN", "elements": "auto", "cutoff": 5.0}
+        own = yaml.safe_load(text)
+        if "my_parts" in text:
+            text, own = "", yaml.safe_load(text.replace("my_parts.GatedConvolution, ", "LayerNorm, "))
+        assert config_of(config | own).data.train
+
+
+@BY_PAGE
+def test_commands_and_their_options_exist(page):
+    for line in [line for text in snippets(page, "sh") for line in text.splitlines()]:
+        words = re.search(r"\batomgraph ([a-z]+)(.*)", line.partition("#")[0])
+        if words is None or "pip install" in line:
+            continue
+        assert words[1] in COMMANDS, line
+        known = generate.help_of(words[1])
+        assert [option for option in re.findall(r"--[a-z-]+", words[2]) if option not in known] == [], line
+
+
+@BY_PAGE
+def test_python_is_python(page):
+    for text in snippets(page, "python"):
+        ast.parse(text)
+
+
+def test_python_of_the_first_steps_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("runs/behler_parrinello").mkdir(parents=True)
+    Potential(models.BehlerParrinello(["Si"], 5.0)).save("runs/behler_parrinello/model.safetensors")
+    names = {}
+    for text in snippets(DOCS / "first-steps.md", "python"):
+        exec(text, names)
+    assert "['Si'] 5.0" in capsys.readouterr().out
+
+
+def test_python_of_the_layer_page_runs_with_the_layer_of_the_example(tmp_path, monkeypatch):
+    (tmp_path / "my_parts.py").write_text((ROOT / "examples" / "03_a_layer_of_your_own.py").read_text())
+    monkeypatch.syspath_prepend(tmp_path)
+    names = {}
+    for text in snippets(DOCS / "write-a-layer.md", "python"):
+        exec(text, names)
+    assert names["model"].cutoff == 4.5
+    text = next(text for text in snippets(DOCS / "write-a-layer.md", "yaml") if "my_parts" in text)
+    config = yaml.safe_load(text) | {"data": {"train": "mine.xyz"}, "output": {"folder": "runs/mine"}}
+    assert config_of(config).model["kind"] == "EnergyModel"
+    sys.modules.pop("my_parts")
+
+
+# generated pages
+
+
+def test_every_key_and_argument_is_described(tmp_path):
+    for page in generate.write_pages(tmp_path):
+        assert page.stat().st_size > 1000
+    keys = (tmp_path / "config-keys.md").read_text()
+    for section in Config.model_fields:
+        assert f"``{section}``" in keys
+    for key in ("fit.optimizer", "fit.terms[i].weight", "fit.schedule[i]", "data"):
+        assert f"### `{key}`" in keys
+    parts = (tmp_path / "parts.md").read_text()
+    for name in ("GCN", "SymmetryFunctions", "PolynomialFilter", "Linear", "ZBL"):
+        assert f"### {name}\n" in parts
+    commands = (tmp_path / "commands.md").read_text()
+    assert [name for name in COMMANDS if f"## atomgraph {name}\n" not in commands] == []
+
+
+def test_a_key_without_a_description_ends_the_build(monkeypatch, tmp_path):
+    class Untold(Section):
+        """A section."""
+
+        told: int = Field(default=1, description="Said.")
+        untold: int = 2
+
+    monkeypatch.setattr(generate, "Config", Untold)
+    with pytest.raises(generate.Undescribed, match=r"no description for untold;"):
+        generate.write_pages(tmp_path / "pages")
+    assert not (tmp_path / "pages").exists()
+
+
+def test_docstrings_come_apart_into_prose_arguments_and_sources():
+    text = r"""Half a wave: :math:`f(r)`.
+
+    length: (n_edges,) in Å.  cutoff, inner: :math:`r_c` in Å,
+    positive.  Returns (n_edges,) in [0, 1].
+    Its curvature jumps. Raises WiringError unless 0 ≤ inner.
+    Source: Behler and Parrinello, Phys. Rev. Lett. 98, 146401 (2007).
+    """
+    found = docstrings.taken_apart(text, ["length", "cutoff", "inner"])
+    assert found.blocks == ["Half a wave: :math:`f(r)`.", "Its curvature jumps."]
+    assert found.arguments["length"] == "(n_edges,) in Å."
+    assert found.arguments["cutoff"] == found.arguments["inner"] == ":math:`r_c` in Å, positive."
+    assert found.closing["returns"] == "(n_edges,) in [0, 1]."
+    assert ":raises WiringError: unless 0 ≤ inner." in found.lines()
+    assert found.closing["source"].startswith("Behler and Parrinello, Phys. Rev. Lett. 98")
+
+
+@pytest.mark.slow
+def test_documentation_builds_without_a_warning(tmp_path):
+    command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", "-W", "--keep-going", str(DOCS), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "list-table" not in (tmp_path / "config.html").read_text()
