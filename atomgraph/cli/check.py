@@ -13,6 +13,7 @@ from rich.text import Text
 
 from atomgraph.cli.options import Structures
 from atomgraph.data import census, fingerprint, read
+from atomgraph.data.connections import connections
 from atomgraph.data.doctor import examine
 from atomgraph.data.findings import WRONG, Finding
 from atomgraph.errors import DataError
@@ -21,6 +22,7 @@ SHOWN = 5  # findings of one kind on the terminal; all of them go into the JSON 
 
 Against = Annotated[list[str] | None, typer.Option(help="Files of the other side of a split: no frame may be in both.")]
 Tolerance = Annotated[float, typer.Option(help="RMS displacement in Å below which two structures are one.", min=0.0)]
+Cutoff = Annotated[float | None, typer.Option(help="Å: say what graphs with this cutoff are like, too.")]
 Entries = Annotated[
     list[str] | None, typer.Option("--key", metavar="LABEL=KEY", help="A label's key, energy=REF_energy.")
 ]
@@ -33,6 +35,7 @@ Json = Annotated[Path | None, typer.Option("--json", help="Write census and find
 def check(
     data: Structures,
     against: Against = None,
+    cutoff: Cutoff = None,
     tolerance: Tolerance = 0.003,
     key: Entries = None,
     unit: Units = None,
@@ -49,9 +52,11 @@ def check(
     frames = read([str(path) for path in data], keys=keys, units=units, faults=faults)
     others = read(against, keys=keys, units=units) if against else None
     counted = census(frames)
-    findings = [_fault(fault) for fault in faults] + examine(frames, against=others, tolerance=tolerance)
+    findings = [_fault(fault) for fault in faults] + examine(frames, against=others, cutoff=cutoff, tolerance=tolerance)
     console = Console(highlight=False, soft_wrap=True)
     console.print(counted)
+    if cutoff is not None:
+        console.print(connections(frames, cutoff).describe())
     console.print()
     _show(console, findings)
     if json_file is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 import warnings
@@ -28,9 +27,8 @@ def cache_file(frames: Sequence[ase.Atoms], cutoff: float, folder: Path) -> Path
     return folder / f"graphs-{fingerprint(frames)[:32]}-{float(cutoff).hex()}-v{FORMAT}.safetensors"
 
 
-def load_graphs(frames: Sequence[ase.Atoms], cutoff: float, folder: Path) -> list[AtomicGraph] | None:
-    """The graphs from the cache, or None where there are none or they cannot be read."""
-    path = cache_file(frames, cutoff, folder)
+def load_graphs(path: Path, n_graphs: int) -> list[AtomicGraph] | None:
+    """The graphs of a cache file, or None where there are none, not so many, or they cannot be read."""
     if not path.is_file():
         return None
     try:
@@ -40,19 +38,19 @@ def load_graphs(frames: Sequence[ase.Atoms], cutoff: float, folder: Path) -> lis
     except (SafetensorError, OSError, KeyError, RuntimeError, ValueError) as error:
         warnings.warn(f"{path} cannot be read ({error}); the graphs are built again", stacklevel=3)
         return None
-    return graphs if len(graphs) == len(frames) else None
+    return graphs if len(graphs) == n_graphs else None
 
 
-def save_graphs(graphs: Sequence[AtomicGraph], frames: Sequence[ase.Atoms], cutoff: float, folder: Path) -> None:
+def save_graphs(graphs: Sequence[AtomicGraph], path: Path) -> None:
     """Keep the graphs; where the folder cannot be written, say so and go on without."""
-    path = cache_file(frames, cutoff, folder)
+    folder = path.parent
     aside = None
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=folder, prefix=path.stem, suffix=".tmp")
         os.close(handle)
         aside = Path(name)
-        save_file(_joined(graphs), aside, metadata={"atomgraph": json.dumps({"format": FORMAT, "cutoff": cutoff})})
+        save_file(_joined(graphs), aside, metadata={"format": str(FORMAT)})
         aside.replace(path)
     except (OSError, SafetensorError) as error:
         if aside is not None:

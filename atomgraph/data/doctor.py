@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import ase
 import numpy as np
 
+from atomgraph.data.connections import lonely_atoms
 from atomgraph.data.consistency import placeholders, stress_against_volume, work_against_energy
 from atomgraph.data.contacts import short_contacts
 from atomgraph.data.findings import NOTE, WARNING, WRONG, Finding, name_of, names_of
@@ -19,11 +20,16 @@ DRIFT, BROKEN = 0.005, 0.05  # eV/Å per atom: net force that is untidy, and tha
 
 
 def examine(
-    frames: Sequence[ase.Atoms], *, against: Sequence[ase.Atoms] | None = None, tolerance: float = TOLERANCE
+    frames: Sequence[ase.Atoms],
+    *,
+    against: Sequence[ase.Atoms] | None = None,
+    cutoff: float | None = None,
+    tolerance: float = TOLERANCE,
 ) -> list[Finding]:
     """All checks on frames that were read (``data.read``), the worst findings first.
 
     against: frames of another part of the data (the training part, say): frames that are in both are ``wrong``.
+    cutoff: Å; atoms that have no neighbour so far are found.
     tolerance: RMS displacement, Å, below which two structures are one and the same.
     """
     frames = list(frames)
@@ -38,6 +44,8 @@ def examine(
         *stress_against_volume(frames, labels),
         *work_against_energy(frames, labels),
     ]
+    if cutoff is not None:
+        findings += lonely_atoms(frames, cutoff)
     if against is not None:
         findings += leakage(frames, list(against), tolerance)
     order = [WRONG, WARNING, NOTE]

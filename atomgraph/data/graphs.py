@@ -10,7 +10,7 @@ import ase
 import torch
 from rich.progress import track
 
-from atomgraph.data.cache import load_graphs, save_graphs
+from atomgraph.data.cache import cache_file, load_graphs, save_graphs
 from atomgraph.data.findings import name_of
 from atomgraph.errors import DataError, GraphError, nearest
 from atomgraph.graph.geometry import volume
@@ -37,11 +37,12 @@ def build_graphs(
     Raises GraphError with the frame's name where a structure cannot become a graph, DataError for unknown heads or weights of
     configuration types that no frame has.
     """
-    graphs = load_graphs(frames, cutoff, Path(cache)) if cache is not None else None
+    kept = cache_file(frames, cutoff, Path(cache)) if cache is not None else None
+    graphs = load_graphs(kept, len(frames)) if kept is not None else None
     if graphs is None:
         graphs = [_graph(atoms, number, cutoff) for number, atoms in _watched(enumerate(frames), len(frames), progress)]
-        if cache is not None:
-            save_graphs(graphs, frames, cutoff, Path(cache))
+        if kept is not None:
+            save_graphs(graphs, kept)
     _weigh(graphs, frames, dict(weights or {}))
     _assign_heads(graphs, frames, list(heads or []))
     return graphs

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from dataclasses import dataclass
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush, heapreplace
 
 import numpy as np
+
+FULL = 0.9  # share of the room that buckets have in use on average, so that there is some to choose from
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,33 @@ class Sizes:
     def giants(self) -> np.ndarray:
         """(n_structures,) bool: larger than a bucket."""
         return (self.n_edges > self.edge_budget) | (self.n_atoms > self.atom_budget)
+
+
+def n_buckets(sizes: Sizes) -> int:
+    """Buckets that are enough in every epoch: those of best fit, largest first, or as many as leave a tenth of them empty."""
+    ordinary = ~sizes.giants
+    least = max(
+        sizes.n_edges[ordinary].sum() / (FULL * sizes.edge_budget),
+        sizes.n_atoms[ordinary].sum() / (FULL * sizes.atom_budget),
+    )
+    wanted = int(np.ceil(least)) + int(sizes.giants.sum())
+    return max(len(fill(_largest_first(np.arange(len(ordinary)), sizes), sizes)), min(wanted, len(ordinary)))
+
+
+def assign(order: np.ndarray, sizes: Sizes, n_wanted: int) -> list[list[int]]:
+    """Structures into ``n_wanted = n_buckets(sizes)`` buckets, as evenly and with as much left to the order as room allows.
+
+    Tried in turn: levelling in the order given; the same with large structures before small ones, ever more strictly; best
+    fit in the order given; best fit with the largest first, which always succeeds. Buckets are halved where there are less.
+    """
+    for n_classes in (1, 4, 16):
+        buckets = level(_by_class(order, sizes, n_classes), sizes, n_wanted)
+        if buckets is not None:
+            return buckets
+    buckets = fill(order, sizes)
+    if len(buckets) > n_wanted:
+        buckets = fill(_largest_first(order, sizes), sizes)
+    return _halved(buckets, n_wanted)
 
 
 def fill(order: np.ndarray, sizes: Sizes) -> list[list[int]]:
@@ -86,3 +115,27 @@ def runs(sizes: Sizes) -> list[list[int]]:
             atoms_left = sizes.atom_budget - int(sizes.n_atoms[index])
         found[-1].append(index)
     return found
+
+
+def _largest_first(order: np.ndarray, sizes: Sizes) -> np.ndarray:
+    """Equals stay in the order given, so the number of buckets that best fit needs depends on sizes alone."""
+    return order[np.lexsort((-sizes.n_atoms[order], -sizes.n_edges[order]))]
+
+
+def _by_class(order: np.ndarray, sizes: Sizes, n_classes: int) -> np.ndarray:
+    """Classes of size from large to small, in the order given within each."""
+    share = np.maximum(sizes.n_edges / sizes.edge_budget, sizes.n_atoms / sizes.atom_budget)
+    kind = np.floor(n_classes * np.minimum(share, 1 - 1e-9)).astype(int)
+    return order[np.argsort(-kind[order], kind="stable")]
+
+
+def _halved(buckets: list[list[int]], n_wanted: int) -> list[list[int]]:
+    """As many buckets as wanted, by halving those of most structures."""
+    heap = [(-len(bucket), number, bucket) for number, bucket in enumerate(buckets)]
+    heapify(heap)
+    for number in range(len(buckets), n_wanted):
+        _, place, bucket = heap[0]
+        half = len(bucket) // 2
+        heapreplace(heap, (half - len(bucket), place, bucket[half:]))
+        heappush(heap, (-half, number, bucket[:half]))
+    return [bucket for _, _, bucket in sorted(heap, key=lambda entry: entry[1])]

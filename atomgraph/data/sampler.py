@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch.utils.data import Sampler
 
-from atomgraph.data.packing import Sizes, fill, level, runs
+from atomgraph.data.order import shuffled
+from atomgraph.data.packing import Sizes, assign, n_buckets, runs
 from atomgraph.errors import DataError
 from atomgraph.graph.structure import AtomicGraph
 
@@ -33,10 +34,10 @@ class EdgeBudgetSampler(Sampler[list[int]]):
     of sum / counts on every process, gradients have to be *summed* over processes and micro-batches; where they are averaged
     (DDP, Lightning's accumulation) the loss is to be multiplied by ``world_size × accumulate``, which is ``window_size``.
 
-    The number of batches is the same in every epoch, so that schedules know their length: the least that best fit, largest
-    first, comes to. In every epoch structures are shuffled and each goes into the emptiest of so many buckets (largest
-    first where the budget is tight), so batches are about equally full, which keeps processes in step, and random in
-    what they hold: batches of equal sizes would often be of one kind of structure, and their gradients noisier.
+    The number of batches is the same in every epoch, so that schedules know their length. In every epoch structures are
+    shuffled, and each goes into the emptiest of so many buckets: batches are about equally full, which keeps processes in
+    step, and random in what they hold; batches of structures of one size would often be of one kind, and their gradients
+    noisier. Only where budgets are tight, large structures go first (see ``packing.assign``).
 
     graphs: the structures, for their sizes and masks; they are not kept.  edge_budget: edges a batch.  atom_budget: atoms a
     batch; the edge budget if None.  shuffle: False keeps the order of the structures, in runs filled to the budget.
@@ -77,7 +78,7 @@ class EdgeBudgetSampler(Sampler[list[int]]):
         self.epoch, self._start = 0, 0
         self._plans: dict[int, list[list[int]]] = {}
         self._warn_of_giants()
-        self.n_batches = len(fill(_densest(self.sizes), self.sizes) if shuffle else runs(self.sizes))
+        self.n_batches = n_buckets(self.sizes) if shuffle else len(runs(self.sizes))
 
     @property
     def sampler(self) -> EdgeBudgetSampler:
@@ -161,14 +162,9 @@ class EdgeBudgetSampler(Sampler[list[int]]):
     def _pack(self, epoch: int) -> list[list[int]]:
         if not self.shuffle:
             return runs(self.sizes)
-        # Philox is keyed, so an epoch's numbers need no other epoch's, and are the same on every machine
-        random = np.random.Generator(np.random.Philox(np.random.SeedSequence([self.seed, epoch])))
-        order = random.permutation(len(self.sizes.n_edges))
-        by_size = order[np.argsort(-self.sizes.n_edges[order], kind="stable")]
-        batches = level(order, self.sizes, self.n_batches) or level(by_size, self.sizes, self.n_batches)
-        if batches is None:  # so tight that only the packing that fixed the number of batches is sure to succeed
-            batches = fill(_densest(self.sizes, order), self.sizes)
-        return [batches[number] for number in random.permutation(len(batches))]
+        order = shuffled(len(self.sizes.n_edges), self.seed, epoch)
+        batches = assign(order, self.sizes, self.n_batches)
+        return [batches[number] for number in shuffled(len(batches), self.seed, epoch, 1)]
 
     def _warn_of_giants(self) -> None:
         giants = np.flatnonzero(self.sizes.giants)
@@ -187,9 +183,3 @@ def label_counts(graphs: Sequence[AtomicGraph]) -> np.ndarray:
     components = np.array([1, 3, 9])
     masks = [[graph[f"{name}_mask"].sum() for name in LABELS] for graph in graphs]
     return torch.tensor(masks, dtype=torch.int64).reshape(-1, 3).numpy() * components
-
-
-def _densest(sizes: Sizes, order: np.ndarray | None = None) -> np.ndarray:
-    """Largest first, equals in this order: as many buckets for any order, since only sizes decide."""
-    order = np.arange(len(sizes.n_edges)) if order is None else order
-    return order[np.lexsort((-sizes.n_atoms[order], -sizes.n_edges[order]))]

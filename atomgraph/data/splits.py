@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
 import ase
-import numpy as np
 
 from atomgraph.data.fingerprint import fingerprint
+from atomgraph.data.order import shuffled
 from atomgraph.errors import DataError
 
 PARTS = ("train", "valid", "test")
@@ -73,16 +73,14 @@ def split(
             f"nothing is left to train on: of {n_frames} frames, {wanted['valid']} go to valid and {wanted['test']} to test"
         )
     groups = _groups(frames, group)
-    random = np.random.Generator(np.random.Philox(np.random.SeedSequence(seed)))
     strata: dict[str, list[list[int]]] = defaultdict(list)
     for members in groups:
         kind = str(frames[members[0]].info.get("config_type", "default")) if stratify else ""
         strata[kind].append(members)
     parts: dict[str, list[int]] = {part: [] for part in PARTS}
     shares = _shares({kind: sum(map(len, pool)) for kind, pool in sorted(strata.items())}, wanted, n_frames)
-    for kind, pool in sorted(strata.items()):
-        shuffled = [pool[number] for number in random.permutation(len(pool))]
-        for members in shuffled:
+    for place, (kind, pool) in enumerate(sorted(strata.items())):
+        for members in (pool[number] for number in shuffled(len(pool), seed, place)):
             parts[_where(shares[kind], len(members))].extend(members)
     for part, number in wanted.items():
         if number and not parts[part]:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from atomgraph.data.packing import Sizes, fill, level, runs
+from atomgraph.data.packing import Sizes, assign, fill, level, n_buckets, runs
 
 
 def some_sizes(seed, n=60, edge_budget=100, atom_budget=30):
@@ -56,3 +56,22 @@ def test_atoms_without_edges_are_bounded_by_atoms():
     sizes = Sizes(np.zeros(10, dtype=int), np.ones(10, dtype=int), edge_budget=100, atom_budget=4)
     assert [len(bucket) for bucket in fill(np.arange(10), sizes)] == [4, 4, 2]
     assert sorted(len(bucket) for bucket in level(np.arange(10), sizes, 3)) == [3, 3, 4]
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("edge_budget", [60, 80, 130, 400, 10_000])
+def test_the_number_of_buckets_depends_on_sizes_alone_and_always_suffices(seed, edge_budget):
+    random = np.random.default_rng(seed)
+    sizes = some_sizes(seed, edge_budget=edge_budget, atom_budget=int(random.integers(12, 200)))
+    wanted = n_buckets(sizes)
+    for _ in range(5):
+        buckets = assign(random.permutation(60), sizes, wanted)
+        assert len(buckets) == wanted and all(buckets)
+        assert sorted(index for bucket in buckets for index in bucket) == list(range(60))
+        assert all(e <= edge_budget and a <= sizes.atom_budget for e, a in loads(buckets, sizes))
+
+
+def test_tight_buckets_too_hold_other_structures_in_every_epoch():
+    sizes = Sizes(np.arange(101, 201), np.ones(100, dtype=int), edge_budget=500, atom_budget=500)
+    epochs = [assign(np.random.default_rng(seed).permutation(100), sizes, n_buckets(sizes)) for seed in range(5)]
+    assert len({frozenset(frozenset(bucket) for bucket in buckets) for buckets in epochs}) == 5

@@ -22,7 +22,7 @@ def test_every_frame_is_in_one_part_and_parts_have_the_sizes_asked_for(silicon, 
 
 
 def test_the_split_of_a_seed_is_this_one_on_every_machine(silicon):
-    assert split(silicon, valid=4, seed=7).valid == [0, 9, 13, 23]
+    assert split(silicon, valid=4, seed=7).valid == [8, 12, 13, 15]
     assert split(silicon, valid=4, seed=8).valid != split(silicon, valid=4, seed=7).valid
 
 
