@@ -22,14 +22,14 @@ def energy_is_conserved(trial: Trial, steps: int) -> Law:
     A slope is not resolved below some times the fluctuation over the length of the run; that much is allowed besides.
     """
     name, atoms = _subject(trial)
-    title = f"energy is conserved (NVE, {KELVIN:.0f} K, {steps * TIMESTEP:g} fs)"
+    title = "energy is conserved in dynamics"
     try:
         moving = _relaxed(trial, atoms)
         record = nve(trial.potential, moving, kelvin=KELVIN, timestep=TIMESTEP, steps=steps)
         figure = abs(record.drift)
     except GraphError:  # flown apart
         return Law(title, float("nan"), DRIFT, "meV/atom/ps", False, f"{name}: the atoms flew apart")
-    detail = f"{name}, {len(atoms)} atoms, ±{record.fluctuation:.2g} meV/atom, {np.mean(record.temperature):.0f} K"
+    detail = f"{name}, {len(atoms)} atoms, {steps * TIMESTEP:g} fs, ±{record.fluctuation:.2g} meV/atom, {np.mean(record.temperature):.0f} K"
     allowed = DRIFT + 4.0 * record.fluctuation / (1e-3 * steps * TIMESTEP)
     return Law(title, figure, round(allowed, 2), "meV/atom/ps", bool(figure <= allowed), detail)
 

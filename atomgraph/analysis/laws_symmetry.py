@@ -39,7 +39,7 @@ def translation(trial: Trial) -> Law:
         cells = np.random.default_rng(0).integers(-2, 3, (len(atoms), 3)) * atoms.pbc
         moved.positions += cells @ atoms.cell.array
         figures[name] = difference(trial.result(moved), trial.result(atoms))
-    return law("translation, and the choice of images", figures, trial.tolerances.symmetry, "relative")
+    return law("translation and choice of images", figures, trial.tolerances.symmetry, "relative")
 
 
 def order_of_atoms(trial: Trial) -> Law:

@@ -21,6 +21,7 @@ from atomgraph.cli.options import Device, Dtype, Elements, Head, Imports, Model,
 from atomgraph.cli.progress import terminal_progress
 from atomgraph.data import read
 
+_WIDE = 120  # columns that the table with its last column takes
 _AT_MOST = 8  # structures tried, evenly taken from those that are given
 
 Files = Annotated[
@@ -49,7 +50,9 @@ def verify(
     found = _tried(trial, nve_steps)
     failed = [law for law in found if not law.passed]
     console = Console(highlight=False)
-    console.print(_table(found, model, trial).rich())
+    console.print(_table(found, model, trial, with_worst=console.width >= _WIDE).rich())
+    for law in failed:
+        console.print(f"FAIL {law.name}: {law.figure:.1e} {law.unit} on {law.detail}", markup=False, soft_wrap=True)
     console.print(f"{len(found) - len(failed)} of {len(found)} laws hold", markup=False)
     if failed:
         raise typer.Exit(1)
@@ -69,28 +72,23 @@ def _tried(trial: Trial, nve_steps: int) -> list[Law]:
     return found
 
 
-def _table(found: list[Law], model: str, trial: Trial) -> Table:
-    columns = [
-        Column("", words=True),
-        *(Column(name, words=True) for name in ("law", "figure", "allowed", "unit", "worst")),
-    ]
-    rows = [
-        (
-            "pass" if law.passed else "FAIL",
-            law.name,
-            f"{law.figure:.1e}",
-            f"{law.relation} {law.tolerance:g}",
-            law.unit,
-            law.detail,
-        )
-        for law in found
-    ]
+def _table(found: list[Law], model: str, trial: Trial, *, with_worst: bool) -> Table:
+    columns = [Column("", words=True), Column("law", words=True), Column("figure"), Column("unit", words=True)]
+    columns += [Column("allowed"), *([Column("worst", words=True)] if with_worst else [])]
+    rows = []
+    for law in found:
+        row = ["pass" if law.passed else "FAIL", law.name, f"{law.figure:.1e}", law.unit]
+        rows.append([*row, _allowed(law), *([law.detail] if with_worst else [])])
     dtype = str(trial.potential.model.dtype).removeprefix("torch.")
     note = (
         f"Computed in {dtype}, which sets what is allowed; forces above 1 eV/Å count relative to the largest. "
         f"Tried on {', '.join(trial.structures)}."
     )
     return Table(columns, rows, f"The laws on {model}", note)
+
+
+def _allowed(law: Law) -> str:
+    return f"{law.relation} {law.tolerance:.0e}" if 0 < law.tolerance < 0.1 else f"{law.relation} {law.tolerance:g}"
 
 
 def _named(paths: list[Path]) -> dict[str, ase.Atoms]:

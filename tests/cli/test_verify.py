@@ -44,14 +44,26 @@ def test_a_sound_model_passes_with_figures(sound, capsys):
     shown = capsys.readouterr().out
     assert "17 of 17 laws hold" in shown and "FAIL" not in shown
     assert "forces are slopes of the energy" in shown and "eV/Å" in shown and "meV/atom/ps" in shown
-    assert "float64" in shown and "molecule, crystal, slab, wire" in shown.replace("\n", " ")
+    assert "float64" in shown and "molecule, crystal, slab, wire" in " ".join(shown.split())
 
 
 def test_a_hard_cutoff_is_found_and_named(broken, capsys):
     assert main(["verify", broken, "--nve-steps", "0"]) == 1
     shown = capsys.readouterr().out
-    assert [line.split()[1:5] for line in shown.splitlines() if "FAIL" in line] == [["smooth", "at", "the", "cutoff"]]
+    assert [line.split()[1:5] for line in shown.splitlines() if "FAIL" in line and "≤" in line] == [
+        ["smooth", "at", "the", "cutoff"]
+    ]
     assert "15 of 16 laws hold" in shown
+
+
+def test_verdict_and_figures_are_seen_on_a_narrow_terminal(broken, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["verify", broken, "--nve-steps", "5"]) == 1
+    shown = capsys.readouterr().out
+    (failed,) = [line for line in shown.splitlines() if line.strip().startswith("FAIL   smooth at the cutoff  ")]
+    assert "≤ 1e-06" in failed and float(failed.split()[5]) > 1e-3
+    assert "…" not in shown and max(map(len, shown.splitlines())) <= 81
+    assert "FAIL smooth at the cutoff:" in shown and "at 4 Å" in shown
 
 
 def test_own_structures_are_tried_in_float32_with_its_own_tolerances(sound, tmp_path, capsys):
@@ -60,7 +72,7 @@ def test_own_structures_are_tried_in_float32_with_its_own_tolerances(sound, tmp_
     ase.io.write(tmp_path / "mine.xyz", [atoms, atoms])
     assert main(["verify", sound, str(tmp_path / "mine.xyz"), "--dtype", "float32", "--nve-steps", "10"]) == 0
     shown = capsys.readouterr().out
-    assert "float32" in shown and "1: Cu3O, 2: Cu3O" in shown and "≤ 0.002" in shown
+    assert "float32" in shown and "1: Cu3O, 2: Cu3O" in shown and "≤ 2e-03" in shown
 
 
 def test_structures_with_elements_that_the_model_does_not_know_are_an_error(sound, tmp_path, capsys):
