@@ -29,7 +29,8 @@ def energy_is_conserved(trial: Trial, steps: int) -> Law:
         figure = abs(record.drift)
     except GraphError:  # flown apart
         return Law(title, float("nan"), DRIFT, "meV/atom/ps", False, f"{name}: the atoms flew apart")
-    detail = f"{name}, {len(atoms)} atoms, {steps * TIMESTEP:g} fs, ±{record.fluctuation:.2g} meV/atom, {np.mean(record.temperature):.0f} K"
+    run = f"{len(atoms)} atoms, {steps * TIMESTEP:g} fs, {np.mean(record.temperature):.0f} K"
+    detail = f"{name}: {run}, ±{record.fluctuation:.2g} meV/atom"
     allowed = DRIFT + 4.0 * record.fluctuation / (1e-3 * steps * TIMESTEP)
     return Law(title, figure, round(allowed, 2), "meV/atom/ps", bool(figure <= allowed), detail)
 
