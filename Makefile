@@ -42,4 +42,4 @@ docs: .venv/ready       ## build docs/_build/index.html
 	touch $@
 
 clean:
-	rm -rf .venv build dist *.egg-info docs/_build runs
+	rm -rf .venv build dist *.egg-info docs/_build docs/generated runs
