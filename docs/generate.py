@@ -11,6 +11,7 @@ import importlib
 import inspect
 import io
 import os
+import re
 import sys
 import types
 from collections.abc import Iterator
@@ -181,7 +182,7 @@ def type_text(hint: Any) -> str:
         return " | ".join(dict.fromkeys(type_text(one) for one in inner))
     name = getattr(origin or hint, "__name__", str(hint))
     if name in ("list", "Sequence", "tuple"):
-        return f"list of {type_text(inner[0])}" if inner else "list"
+        return f"list of {_plural(type_text(inner[0]))}" if inner else "list"
     if name in ("dict", "Mapping"):
         return f"{{{type_text(inner[0])}: {type_text(inner[1])}}}" if inner else "mapping"
     words = {"str": "text", "float": "number", "int": "whole number", "bool": "true | false", "Any": "anything"}
@@ -190,6 +191,11 @@ def type_text(hint: Any) -> str:
     if isinstance(hint, type) and issubclass(hint, Part):
         return f"part ({name})"
     return words.get(name, name)
+
+
+def _plural(words: str) -> str:
+    """Of the words of ``type_text``: whole numbers, mappings (Term)."""
+    return re.sub(r"^(whole number|number|mapping|part)\b", r"\1s", words)
 
 
 def default_text(value: Any) -> str:
@@ -213,8 +219,14 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]], widths: str) -> It
     lines = [".. list-table::", "   :header-rows: 1", f"   :widths: {widths}", ""]
     for row in [head, *rows]:
         for k, cell in enumerate(row):
-            lines.append(f"   {'* -' if k == 0 else '  -'} {' '.join(cell.split())}")
+            lines.append(f"   {'* -' if k == 0 else '  -'} {_cell(cell)}")
     yield from rst(lines)
+
+
+def _cell(text: str) -> str:
+    """One line, which does not begin a numbered list where it is ``T.``."""
+    line = " ".join(text.split())
+    return f"\\{line}" if re.match(r"\w\.($| )", line) else line
 
 
 def rst(lines: list[str]) -> Iterator[str]:

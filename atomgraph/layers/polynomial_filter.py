@@ -19,7 +19,7 @@ from atomgraph.ops.polynomial import check_polynomial, polynomials
 class PolynomialFilter(MessageLayer):
     r""":math:`h' = \sigma\big(\sum_{k=0}^K L^k h\, W_k + b\big)`: what an atom learns from atoms at most K hops away.
 
-    channels_in, channels_out: scalars per atom before and after.  cutoff: Å.  degree: K.
+    channels_in, channels_out: scalars per atom before and after.  cutoff: Å.  degree: K, the highest power.
     basis: ``monomial``, or ``chebyshev``, which puts :math:`T_k(2L/\lambda_{max} - I)` for :math:`L^k`.
     laplacian, normalisation: which Laplacian of the weighted graph (``ops/laplacian.py``); ``smooth`` is the one for energies.
     weights: ``matrix``, a channel matrix for each k, or ``scalar``, the lecture's :math:`p_w(L) = \sum_k w_k L^k`.

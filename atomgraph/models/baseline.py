@@ -19,7 +19,7 @@ from atomgraph.nn.part import Part
 class Baseline(Part):
     r""":math:`E_i = E0_{head, z_i} + s_{head}\,\varepsilon_i + t_{head} + V^{rep}_i`.
 
-    elements: chemical symbols, in the model's order.  heads: their names.
+    elements: chemical symbols, in the model's order.  heads: names of the heads.
     repulsion: a part ``(graph, edges) -> (n_atoms,)`` in eV, such as ``atomgraph.nn.ZBL``, or None.
     E0, scale and shift start at 0, 1 and 0 and are set from data (``set_e0``, ``set_scale``); they are not trained.
     They stay float64 whatever the model's dtype, since E0 of thousands of eV would drown the rest in float32.

@@ -33,7 +33,7 @@ class GCN(EnergyModel):
 
     elements: chemical symbols.  cutoff: Å, of density and convolutions; with T layers an atom feels others (1 + T K) cutoffs
     away, K hops a layer.  convolution: ``polynomial``, ``laplacian`` or ``graph``.  channels: scalars per atom.
-    n_layers: T.  n_radial: radial functions per element.  hidden: hidden widths of the readout.
+    n_layers: T, how many convolutions.  n_radial: radial functions per element.  hidden: hidden widths of the readout.
     layer: further arguments of the convolution, such as ``{"degree": 3, "basis": "chebyshev"}``.
     baseline: E0, scale, heads, repulsion.
     Raises WiringError for what makes no model.
