@@ -3,9 +3,10 @@
 import pytest
 import torch
 from e3nn import o3
-from laws import LAWS, FeaturizerLaws, LayerLaws, ModelLaws
+from laws import FeaturizerLaws, LayerLaws, ModelLaws
 from structures import ELEMENTS
 
+from atomgraph.analysis.laws import LAWS
 from atomgraph.analysis.trial import Trial
 from atomgraph.models import Branch, EnergyModel
 from atomgraph.nn.sisters import Featurizer, MessageLayer

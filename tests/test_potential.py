@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
-from laws import generic, made
+from measures import generic, made
 from structures import ELEMENTS, batch_of, crystal, generator, graph_of, molecule, slab, specimens, wire
 
 from atomgraph.errors import GraphError

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from ase.build import bulk
-from laws import generic, made
+from measures import generic, made
 from morse import morse_potential
 from structures import ELEMENTS, crystal, molecule, wire
 

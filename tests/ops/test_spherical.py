@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from e3nn import o3
-from laws import turned
+from measures import turned
 from refs import reference
 from torch.autograd import gradcheck, gradgradcheck
 

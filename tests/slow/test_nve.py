@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from ase.build import bulk
-from laws import made
+from measures import made
 from morse import morse_potential
 
 from atomgraph import load
