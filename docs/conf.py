@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import sphinx.util.inspect
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
@@ -35,7 +36,6 @@ html_css_files = ["atomgraph.css"]
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
-autodoc_default_options = {"show-inheritance": True}
 autodoc_inherit_docstrings = False
 autodoc_preserve_defaults = True
 python_use_unqualified_type_names = True
@@ -64,17 +64,22 @@ def sort_docstring(app: Sphinx, what: str, name: str, thing: Any, options: Any, 
     lines[:] = taken_apart("\n".join(lines), arguments).lines()
 
 
-def sign_part(
+def sign_class(
     app: Sphinx, what: str, name: str, thing: Any, options: Any, signature: str | None, returns: str | None
 ) -> tuple[str | None, str | None] | None:
-    """The constructor of a part, which ``Part.__new__`` would hide."""
-    if what != "class" or not issubclass(thing, Part) or thing.__init__ is Part.__init__:
+    """A class's constructor: of parts, where ``Part.__new__`` would hide it, and without what is private."""
+    if what != "class" or thing.__init__ is Part.__init__ or not (issubclass(thing, Part) or "_" in (signature or "")):
         return None
-    sign = inspect.signature(thing.__init__)
-    return str(sign.replace(parameters=list(sign.parameters.values())[1:])), None
+    try:
+        sign = sphinx.util.inspect.signature(thing.__init__)
+    except (TypeError, ValueError):
+        return None
+    public = [one for one in list(sign.parameters.values())[1:] if not one.name.startswith("_")]
+    bare = sign.replace(parameters=public, return_annotation=inspect.Signature.empty)
+    return sphinx.util.inspect.stringify_signature(bare, unqualified_typehints=True), None
 
 
 def setup(app: Sphinx) -> None:
     app.connect("builder-inited", write_pages)
     app.connect("autodoc-process-docstring", sort_docstring)
-    app.connect("autodoc-process-signature", sign_part)
+    app.connect("autodoc-process-signature", sign_class)

@@ -88,4 +88,8 @@ def _read_paragraph(block: str, known: str, result: Docstring) -> None:
 
 def _closing(title: str, text: str) -> str:
     error, _, rest = text.partition(" ")
-    return f":raises {error}: {rest}" if title == "raises" and error.endswith("Error") else f":{title}: {text}"
+    return f":raises {error}: {rest}" if _names_one_error(title, error, rest) else f":{title}: {text}"
+
+
+def _names_one_error(title: str, error: str, rest: str) -> bool:
+    return title == "raises" and error.endswith("Error") and not rest.startswith("and ")

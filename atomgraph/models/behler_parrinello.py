@@ -18,7 +18,8 @@ class BehlerParrinello(EnergyModel):
 
     elements: chemical symbols.  cutoff: Å.
     radial, angular, cutoff_function: as ``SymmetryFunctions`` takes them; None stands for the usual sets.
-    hidden: hidden widths of the perceptrons.  activation: ``silu``, ``tanh`` or ``softplus``.  baseline: E0, scale, heads, repulsion.
+    hidden: hidden widths of the perceptrons.  activation: ``silu``, ``tanh`` or ``softplus``.
+    baseline: E0, scale, heads, repulsion.
     Raises WiringError for arguments that make no part.
     Source: Behler and Parrinello, Phys. Rev. Lett. 98, 146401 (2007).
     """
