@@ -2,9 +2,12 @@
 
 from contextlib import contextmanager
 
+import pytest
 import torch
 from e3nn import o3
 from structures import generator
+
+BY_SPECIMEN = pytest.mark.parametrize("name", ["molecule", "crystal", "slab", "wire"])
 
 
 @contextmanager
