@@ -31,7 +31,7 @@ class ConfigError(AtomgraphError, ValueError):
 
 
 class FormatError(AtomgraphError, ValueError):
-    """A potential's file that is corrupt, foreign, from the future, or contradicts what it is asked for."""
+    """A file that cannot be written, or a potential's that is corrupt, foreign, from the future, or not what was asked for."""
 
 
 class TrainingError(AtomgraphError, RuntimeError):

@@ -17,9 +17,9 @@ from atomgraph.analysis.page import Block, Code, Facts, Gallery, Highlights, Pic
 from atomgraph.analysis.plots import capital, error_histogram, parity
 from atomgraph.analysis.tables import Column, Table, short
 from atomgraph.formats.versions import now, versions
-from atomgraph.formats.writing import write_text
 from atomgraph.nn.part import specification
 from atomgraph.potential import Potential
+from atomgraph.writing import write_text
 
 JUDGES = ("test", "valid", "train")  # parts of the data, the fairest first
 

@@ -17,6 +17,7 @@ from atomgraph.data.connections import connections
 from atomgraph.data.doctor import examine
 from atomgraph.data.findings import WRONG, Finding
 from atomgraph.errors import DataError
+from atomgraph.writing import write_text
 
 SHOWN = 5  # findings of one kind on the terminal; all of them go into the JSON file
 
@@ -65,7 +66,7 @@ def check(
             "census": counted.to_json(),
             "findings": [finding.to_json() for finding in findings],
         }
-        json_file.write_text(json.dumps(record, indent=1) + "\n")
+        write_text(json_file, json.dumps(record, indent=1) + "\n")
     return int(any(finding.severity == WRONG for finding in findings))
 
 

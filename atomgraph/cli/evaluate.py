@@ -30,7 +30,7 @@ from atomgraph.cli.options import (
 )
 from atomgraph.data import read
 from atomgraph.errors import ConfigError, DataError
-from atomgraph.formats.writing import write_bytes, write_text
+from atomgraph.writing import write_bytes, write_text
 
 Out = Annotated[Path | None, typer.Option("--out", help="A new folder for metrics.json, errors.csv and plots.")]
 

@@ -16,7 +16,7 @@ from atomgraph.cli.opening import opened
 from atomgraph.cli.options import Device, Dtype, Elements, Head, Imports, Model, Overwrite, Units
 from atomgraph.data import read
 from atomgraph.errors import ConfigError, nearest
-from atomgraph.formats.writing import write_whole
+from atomgraph.writing import write_whole
 
 FORMATS = {".xyz": "extxyz", ".extxyz": "extxyz", ".traj": "traj", ".db": "db", ".json": "json"}
 COMPRESSED = {".gz", ".bz2", ".xz"}

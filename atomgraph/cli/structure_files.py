@@ -13,7 +13,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from atomgraph.data import read
 from atomgraph.errors import ConfigError, nearest
-from atomgraph.formats.writing import write_whole
+from atomgraph.writing import write_whole
 
 FORMATS = {".xyz": "extxyz", ".extxyz": "extxyz", ".traj": "traj"}
 

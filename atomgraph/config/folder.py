@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from atomgraph.errors import ConfigError
-from atomgraph.formats.writing import write_text
+from atomgraph.writing import write_text
 
 MODEL, CONFIG, TABLE, METRICS, SPLIT, REPORT = (
     "model.safetensors",

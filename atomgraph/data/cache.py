@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +12,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from atomgraph.data.fingerprint import fingerprint
+from atomgraph.errors import FormatError
 from atomgraph.graph.structure import AtomicGraph
+from atomgraph.writing import write_whole
 
 FORMAT = 1
 # Fields with one row per edge, per atom, per graph; edge_index is stored as rows of (neighbour, centre).
@@ -43,19 +43,11 @@ def load_graphs(path: Path, n_graphs: int) -> list[AtomicGraph] | None:
 
 def save_graphs(graphs: Sequence[AtomicGraph], path: Path) -> None:
     """Keep the graphs; where the folder cannot be written, say so and go on without."""
-    folder = path.parent
-    aside = None
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=folder, prefix=path.stem, suffix=".tmp")
-        os.close(handle)
-        aside = Path(name)
-        save_file(_joined(graphs), aside, metadata={"format": str(FORMAT)})
-        aside.replace(path)
-    except (OSError, SafetensorError) as error:
-        if aside is not None:
-            aside.unlink(missing_ok=True)
-        warnings.warn(f"the graphs cannot be kept in {folder} ({error}); going on without a cache", stacklevel=3)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, lambda scratch: save_file(_joined(graphs), scratch, metadata={"format": str(FORMAT)}))
+    except (OSError, FormatError, SafetensorError) as error:
+        warnings.warn(f"the graphs cannot be kept in {path.parent} ({error}); going on without a cache", stacklevel=3)
 
 
 def _joined(graphs: Sequence[AtomicGraph]) -> dict[str, torch.Tensor]:

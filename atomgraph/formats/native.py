@@ -20,9 +20,9 @@ from torch import Tensor
 from atomgraph.errors import FormatError, WiringError
 from atomgraph.formats.said import Said
 from atomgraph.formats.versions import version_of
-from atomgraph.formats.writing import write_bytes
 from atomgraph.models.energy import EnergyModel
 from atomgraph.nn.part import build, specification
+from atomgraph.writing import write_bytes
 
 VERSION = 1
 READABLE_FROM = "0.1.0"  # the first atomgraph that reads VERSION
@@ -31,7 +31,7 @@ UNITS = {"energy": "eV", "length": "Å"}
 
 
 def write(path: str | Path, model: EnergyModel, metadata: dict[str, Any]) -> Path:
-    """Write a model and what is known about it, whole or not at all (``formats.writing``).
+    """Write a model and what is known about it, whole or not at all.
 
     metadata: JSON values; NaN and infinities become null.
     Raises FormatError where the file cannot be written, or could not be read again.

@@ -13,9 +13,9 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
 from atomgraph.errors import ConfigError, FormatError, TrainingError
-from atomgraph.formats.writing import write_whole
 from atomgraph.training.average import WeightAverage
 from atomgraph.training.randomness import random_state, set_random_state
+from atomgraph.writing import write_whole
 
 LAST, BEST = "last.ckpt", "best.ckpt"
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import lightning.pytorch as pl
 
-from atomgraph.formats.writing import write_text
 from atomgraph.training.errors import SHOWN_IN, column
+from atomgraph.writing import write_text
 
 
 class MetricsTable(pl.Callback):

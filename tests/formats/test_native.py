@@ -14,9 +14,9 @@ import torch
 from safetensors import safe_open
 
 import atomgraph
-from atomgraph import formats
+from atomgraph import formats, writing
 from atomgraph.errors import FormatError
-from atomgraph.formats import native, writing
+from atomgraph.formats import native
 from atomgraph.formats.said import Said
 
 

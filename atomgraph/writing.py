@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,21 +19,17 @@ def write_whole(path: str | Path, write: Callable[[Path], object]) -> Path:
     path = Path(path)
     if path.is_dir():
         raise FormatError(f"cannot write {path}: a folder of this name exists")
-    scratch = None
+    scratch = path.with_name(f".{secrets.token_hex(4)}-{path.name}")
     try:
-        number, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=f"-{path.name}")
-        os.close(number)
-        scratch = Path(name)
+        os.close(os.open(scratch, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # with the permissions of a new file
         write(scratch)
         with scratch.open("rb+") as file:
             os.fsync(file.fileno())
-        scratch.chmod(0o666 & ~_umask())
         scratch.replace(path)
     except OSError as error:
         raise FormatError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
-        if scratch is not None:
-            scratch.unlink(missing_ok=True)
+        scratch.unlink(missing_ok=True)
     return path
 
 
@@ -45,9 +41,3 @@ def write_bytes(path: str | Path, content: bytes) -> Path:
 def write_text(path: str | Path, content: str) -> Path:
     """``write_whole`` for text, in UTF-8."""
     return write_bytes(path, content.encode())
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
