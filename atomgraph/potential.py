@@ -9,7 +9,6 @@ from typing import Any
 import ase
 import numpy as np
 import torch
-from e3nn import o3
 from torch import Tensor
 
 from atomgraph.data import budget_batches
@@ -19,6 +18,7 @@ from atomgraph.formats.versions import now, versions
 from atomgraph.graph.geometry import strained, volume
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.models.energy import EnergyModel
+from atomgraph.nn.scalars import scalar_columns
 from atomgraph.ops.scatter import sum_to
 
 EDGE_BUDGET = 100_000
@@ -106,9 +106,8 @@ class Potential(torch.nn.Module):
         with torch.set_grad_enabled(self.training):
             features = self.model.features(self._with_head(graph))
         if invariants_only:
-            features = [
-                h[:, _scalar_columns(irreps)] for h, irreps in zip(features, self.model.irreps_read, strict=True)
-            ]
+            columns = [scalar_columns(irreps) for irreps in self.model.irreps_read]
+            features = [h[:, wanted] for h, wanted in zip(features, columns, strict=True)]
         return torch.cat(features, dim=1)
 
     def predict(self, structures: Sequence[ase.Atoms], *, stress: bool = True) -> list[dict[str, Any]]:
@@ -190,8 +189,3 @@ def _recordable(graph: AtomicGraph) -> AtomicGraph:
     for key in made_there:
         copied[key] = graph[key].clone()
     return copied
-
-
-def _scalar_columns(irreps: o3.Irreps) -> list[int]:
-    spans = zip(irreps.slices(), irreps, strict=True)
-    return [column for span, (_, irrep) in spans if irrep == o3.Irrep("0e") for column in range(span.start, span.stop)]

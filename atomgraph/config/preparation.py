@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from atomgraph.config.parts import build_model, part_class, resolved
+from atomgraph.config.parts import build_model, resolved
 from atomgraph.config.schema import Baseline, Config
 from atomgraph.data import budget_batches, energy_scale, energy_spread, isolated_e0, least_squares_e0, mean_energy
 from atomgraph.data.statistics import Statistic
@@ -57,7 +58,17 @@ def set_baseline(potential: Potential, baseline: Baseline, train: Sequence[Atomi
 
 def calibrate(potential: Potential, train: Sequence[AtomicGraph]) -> None:
     """Let parts take their constants from the training part."""
-    potential.model.calibrate(budget_batches(train, CALIBRATION_EDGES))
+    potential.model.calibrate(_Batches(train))
+
+
+@dataclass(frozen=True)
+class _Batches:
+    """Batches made anew whenever they are gone through: never more than one is in memory."""
+
+    graphs: Sequence[AtomicGraph]
+
+    def __iter__(self) -> Iterator[AtomicGraph]:
+        return budget_batches(self.graphs, CALIBRATION_EDGES)
 
 
 def describe(potential: Potential) -> str:
@@ -87,6 +98,3 @@ def _scale(baseline: Baseline, train: Sequence[AtomicGraph], e0: dict[str, float
 
 def _number(choice: str | float, ways: dict[str, Any]) -> Statistic[float]:
     return ways[choice]() if isinstance(choice, str) else Statistic(float(choice), "given in the configuration")
-
-
-__all__ = ["calibrate", "describe", "model_specification", "new_potential", "part_class", "set_baseline"]

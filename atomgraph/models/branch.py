@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -68,14 +68,16 @@ class Branch(Part):
         return torch.stack(terms).sum(dim=0)
 
     @torch.no_grad()
-    def calibrate(self, batches: Iterable[tuple[AtomicGraph, Edges]]) -> None:
-        """Show each part that wants it (``nn.Calibrated``) the features of the training data, first part first."""
-        batches = list(batches)
+    def calibrate(self, batches: Callable[[], Iterable[tuple[AtomicGraph, Edges]]]) -> None:
+        """Show each part that wants it (``nn.Calibrated``) the features of the training data, first part first.
+
+        batches: gives the training data from the beginning, called once for each such part.
+        """
         for depth, part in enumerate([*self.layers, *self.readouts]):
             if not isinstance(part, Calibrated):
                 continue
             reads_layer = depth if depth < len(self.layers) else depth - len(self.readouts) + 1
-            for graph, edges in batches:
+            for graph, edges in batches():
                 h = self.featurizer(graph, edges)
                 for layer in list(self.layers)[:reads_layer]:
                     h = layer(h, graph, edges)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -94,10 +95,17 @@ class EnergyModel(Part):
 
     @torch.no_grad()
     def calibrate(self, graphs: Iterable[AtomicGraph]) -> None:
-        """Set the constants that parts take from the training data (see ``nn.sisters.Calibrated``)."""
-        pairs = [(graph, self.edges(graph)) for graph in graphs]
+        """Set the constants that parts take from the training data (see ``nn.sisters.Calibrated``).
+
+        graphs: gone through once for each such part, so edges and features are in memory for one graph (or batch) at a time;
+        an iterator, which can be gone through only once, is made a list.
+        """
+        anew = list(graphs) if isinstance(graphs, Iterator) else graphs
         for branch in self.branches:
-            branch.calibrate((graph, edges.within(branch.cutoff)) for graph, edges in pairs)
+            branch.calibrate(partial(self._with_edges, anew, branch.cutoff))
+
+    def _with_edges(self, graphs: Iterable[AtomicGraph], cutoff: float) -> Iterator[tuple[AtomicGraph, Edges]]:
+        return ((graph, self.edges(graph).within(cutoff)) for graph in graphs)
 
     def _check_heads(self, graph: AtomicGraph) -> None:
         if bool((graph.head >= len(self.heads)).any()):

@@ -1,5 +1,7 @@
 """The wiring: any composition whose joints fit is a model, and any other says where it does not."""
 
+import weakref
+
 import pytest
 import torch
 from e3nn import o3
@@ -200,3 +202,29 @@ def test_unknown_elements_are_named():
     gold.symbols[0] = "Au"
     with pytest.raises(GraphError, match="unknown elements Au; this model knows H, C, O, Si"):
         model(graph_of(gold, 3.0))
+
+
+def test_calibration_holds_the_edges_of_one_graph_at_a_time_and_an_iterator_is_as_good_as_a_list(monkeypatch):
+    graphs = [graph_of(crystal(seed=seed), 3.0) for seed in range(6)]
+    alive, most = weakref.WeakSet(), []
+    made = EnergyModel.edges
+
+    def watched(model, graph):
+        edges = made(model, graph)
+        alive.add(edges)
+        most.append(len(alive))
+        return edges
+
+    monkeypatch.setattr(EnergyModel, "edges", watched)
+    widths = []
+    for given in (graphs, iter(graphs)):
+        density = RadialDensity(ELEMENTS, 3.0, 2)
+        n = density.irreps_out.dim
+        branch = Branch(3.0, density, [Standardize(ELEMENTS, n), Standardize(ELEMENTS, n)], [Linear(n)])
+        EnergyModel(ELEMENTS, branch).double().calibrate(given)
+        widths.append(branch.layers[0].width)
+        assert (
+            branch.layers[1].mean.abs().max() < 1e-9 < branch.layers[0].mean.abs().max()
+        )  # the second sees what the first gives
+    assert torch.equal(*widths) and len(most) == 4 * len(graphs)
+    assert max(most) <= 2  # the one at hand, and the one that is just let go
