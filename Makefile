@@ -9,7 +9,7 @@ help:       ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
 
 demo: .venv/ready       ## train on real data, evaluate, simulate, write a report
-	$(BIN)/python examples/demo.py
+	$(RUN) examples/demo.py
 
 test: .venv/ready       ## every test that needs neither network, GPU nor other programs
 	$(RUN) -m pytest -n 2 --dist worksteal -m "not refs and not slow and not gpu and not network"

@@ -29,7 +29,7 @@ FOLDER = Path("runs/demo")
 TEST = "examples/data/mlearn_Si/test.xyz.gz"
 FAMILIES = {  # name: its config, and what makes it short enough for a demonstration
     "GCN": ("configs/gcn.yaml", ["fit.max_epochs=30"]),
-    "Behler-Parrinello": ("configs/behler_parrinello.yaml", ["fit.max_epochs=30"]),
+    "Behler-Parrinello": ("configs/behler_parrinello.yaml", ["fit.max_epochs=80"]),
 }
 console = Console(highlight=False)
 
@@ -90,8 +90,10 @@ def simulate(potential: atomgraph.Potential) -> Section:
     state = equation_of_state(potential, crystal)
     lattice = crystal.cell.cellpar()[0]
     console.print(f"Relaxed lattice constant: {lattice:.3f} Å   (PBE: 5.47 Å, experiment: 5.43 Å)")
-    console.print(f"Bulk modulus from the equation of state: {state.bulk_modulus:.0f} GPa   (PBE: 89 GPa, experiment: 98 GPa)")
-    record = nve(potential, crystal * (2, 2, 2), kelvin=600, timestep=1.0, steps=200)
+    console.print(
+        f"Bulk modulus from the equation of state: {state.bulk_modulus:.0f} GPa   (PBE: 89 GPa, experiment: 98 GPa)"
+    )
+    record = nve(potential, crystal * (2, 2, 2), kelvin=600, timestep=1.0, steps=500)
     console.print(
         f"{record.n_atoms} atoms from 600 K for {record.time[-1] / 1000:.1f} ps at constant energy: "
         f"drift {record.drift:+.3f} meV/atom/ps, {1e3 * record.seconds_per_step:.0f} ms a step"
@@ -109,7 +111,9 @@ def simulate(potential: atomgraph.Potential) -> Section:
             "energy",
         ),
         Picture(
-            lines({"temperature": (record.time, record.temperature)}, xlabel="time (fs)", ylabel="K", title="Temperature"),
+            lines(
+                {"temperature": (record.time, record.temperature)}, xlabel="time (fs)", ylabel="K", title="Temperature"
+            ),
             "temperature",
         ),
     ]
@@ -119,7 +123,9 @@ def simulate(potential: atomgraph.Potential) -> Section:
         "drift of the energy": f"{record.drift:+.3f} meV/atom/ps over {record.time[-1] / 1000:.1f} ps, {record.n_atoms} atoms",
         "speed": f"{1e3 * record.seconds_per_step:.1f} ms a step, {record.nanoseconds_per_day:.3f} ns/day",
     }
-    return Section("At work", [Facts(facts), Gallery(pictures)], "A diamond crystal: relaxed, compressed and set in motion.")
+    return Section(
+        "At work", [Facts(facts), Gallery(pictures)], "A diamond crystal: relaxed, compressed and set in motion."
+    )
 
 
 if __name__ == "__main__":
