@@ -1,5 +1,13 @@
-"""Laws that tests inherit live in plain modules; their asserts should say as much as a test's own."""
+"""Laws that tests inherit live in plain modules; their asserts should say as much as a test's own. Ctrl-C means Ctrl-C."""
+
+import signal
 
 import pytest
 
 pytest.register_assert_rewrite("laws_of_parts", "laws_of_models")
+
+
+def pytest_configure():
+    """A job in the background is born with SIGINT ignored, its children too; tests that interrupt a run need it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
