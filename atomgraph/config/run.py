@@ -72,6 +72,10 @@ def resume(
     strange = [word for word in words if not word.startswith("fit.")]
     if strange:
         raise ConfigError(f"a run that goes on can change keys of fit only, not {strange[0].partition('=')[0]}")
+    if any(word.startswith("fit.optimizer.kind=") for word in words):
+        raise ConfigError(
+            "fit.optimizer.kind: a run goes on with the optimiser that it has; start another run for another"
+        )
     config = config_of(run.path / CONFIG, words)
     config.output.folder = str(run.path)
     return _Run(config, run, quiet=quiet, going_on=True).carry_out()
@@ -96,7 +100,8 @@ class _Run:
             potential, graphs = self._prepare(dataset)
             data, task = self._task(potential, graphs)
             checkpoints, trainer = self._trainer(data, potential)
-            self._say(str(dry_run(task, data.dry_run(), device)))
+            if self.is_first:  # the others would crowd into the memory of the same device
+                self._say(str(dry_run(task, data.dry_run(), device)))
             self._open(dataset)
             try:
                 fit(trainer, task, data, resume=checkpoints.last_path if self._has_begun(checkpoints) else None)

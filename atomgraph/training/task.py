@@ -86,6 +86,13 @@ class PotentialTask(pl.LightningModule):
         """Slopes of the weights alone: forces bring positions into the derivative graph, and theirs would double the time."""
         torch.autograd.backward(loss, inputs=[p for p in self.parameters() if p.requires_grad])
 
+    def on_train_start(self) -> None:
+        """A run that goes on has the moments of its checkpoint, but rates and decays as they are configured now."""
+        optimizer: Any = self.optimizers(use_pl_optimizer=False)
+        for group, wanted in zip(optimizer.param_groups, self.configure_optimizers().param_groups, strict=True):
+            group.pop("initial_lr", None)  # what a schedule multiplies
+            group.update({name: value for name, value in wanted.items() if name != "params"})
+
     def on_train_epoch_start(self) -> None:
         self._losses = []
 

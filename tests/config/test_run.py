@@ -107,6 +107,20 @@ def test_a_finished_run_can_be_given_more_epochs(run, tmp_path):
     assert metrics["training"]["epochs"] == 3
     with pytest.raises(ConfigError, match=r"can change keys of fit only, not model\.channels"):
         resume(folder / "run", ["model.channels=3"])
+    with pytest.raises(ConfigError, match=r"fit\.optimizer\.kind: a run goes on with the optimiser that it has"):
+        resume(folder / "run", ["fit.optimizer.kind=SGD"])
+
+
+def test_a_run_goes_on_with_the_learning_rate_that_it_is_given(run, tmp_path):
+    folder, _, _, _ = run
+    shutil.copytree(folder / "run", tmp_path / "run")
+    last = tmp_path / "run/checkpoints/last.ckpt"
+    before = read_checkpoint(last)["state_dict"]
+    resume(tmp_path / "run", ["fit.max_epochs=3", "fit.optimizer.lr=1e-14"], quiet=True)
+    after = read_checkpoint(last)
+    assert after["epoch"] == 2
+    for name, value in before.items():
+        torch.testing.assert_close(after["state_dict"][name], value, rtol=0, atol=1e-11)
 
 
 @pytest.mark.parametrize(
