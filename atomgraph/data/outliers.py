@@ -36,12 +36,12 @@ def energy_outliers(frames: Sequence[ase.Atoms], labels: Sequence[dict[str, np.n
     overall = _median_and_spread(residual)
     findings = []
     for kind, places in kinds.items():
-        median, spread = _median_and_spread(residual[places]) if len(places) >= FEWEST else overall
-        for place in places:
-            off = residual[place] - median
-            alike = int((np.abs(residual[places] - residual[place]) <= max(SPREADS_ALIKE * spread, LEAST)).sum())
-            if abs(off) <= max(FAR * spread, LEAST) or alike > max(2, RARE * len(places)):
-                continue
+        mine = residual[places]
+        median, spread = _median_and_spread(mine) if len(places) >= FEWEST else overall
+        far = np.abs(mine - median) > max(FAR * spread, LEAST)
+        rare = _alike(mine, max(SPREADS_ALIKE * spread, LEAST)) <= max(2, RARE * len(places))
+        for row in np.flatnonzero(far & rare):
+            place, off = places[row], mine[row] - median
             atoms = frames[chosen[place]]
             findings.append(
                 Finding(
@@ -107,12 +107,18 @@ def _near_own_composition(share: np.ndarray, per_atom: np.ndarray) -> np.ndarray
     """(n_frames,) bool: near the median of the same composition, which outliers do not move; what the first fit is made of."""
     _, kind = np.unique(share.round(9), axis=0, return_inverse=True)
     kept = np.ones(len(per_atom), dtype=bool)
-    for number in range(kind.max() + 1):
-        mine = kind.reshape(-1) == number
-        if mine.sum() >= 3:
+    order = np.argsort(kind.reshape(-1), kind="stable")
+    for mine in np.split(order, np.flatnonzero(np.diff(kind.reshape(-1)[order])) + 1):
+        if len(mine) >= 3:
             median, spread = _median_and_spread(per_atom[mine])
             kept[mine] = np.abs(per_atom[mine] - median) <= max(FAR * spread, LEAST)
     return kept
+
+
+def _alike(numbers: np.ndarray, reach: float) -> np.ndarray:
+    """(n,): how many of the numbers, itself among them, are within reach of each."""
+    ordered = np.sort(numbers)
+    return np.searchsorted(ordered, numbers + reach, "right") - np.searchsorted(ordered, numbers - reach, "left")
 
 
 def _median_and_spread(numbers: np.ndarray) -> tuple[float, float]:

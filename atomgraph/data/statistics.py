@@ -80,23 +80,18 @@ def energy_scale(graphs: Sequence[AtomicGraph]) -> Statistic[float]:
 
 def energy_spread(graphs: Sequence[AtomicGraph], e0: dict[str, float]) -> Statistic[float]:
     """Standard deviation of the energies per atom above E0, in eV: a scale where there are no forces."""
-    elements, table, energy = compositions(graphs)
-    per_atom = (energy - table @ np.array([e0[symbol] for symbol in elements])) / table.sum(1)
+    per_atom = _above_e0(graphs, e0)
     spread = float(per_atom.std())
     if spread == 0.0:
         raise DataError("all energies per atom of the training part are equal; give a scale by hand")
-    return Statistic(spread, f"standard deviation of {len(energy)} energies per atom of the training part, eV")
+    return Statistic(spread, f"standard deviation of {len(per_atom)} energies per atom of the training part, eV")
 
 
 def mean_energy(graphs: Sequence[AtomicGraph], e0: dict[str, float]) -> Statistic[float]:
     """Mean over structures of (energy − Σ E0)/n_atoms, in eV: the shift of local energies."""
-    elements, table, energy = compositions(graphs)
-    missing = [symbol for symbol in elements if symbol not in e0]
-    if missing:
-        raise DataError(f"E0 is missing for {', '.join(missing)}")
-    per_atom = (energy - table @ np.array([e0[symbol] for symbol in elements])) / table.sum(1)
+    per_atom = _above_e0(graphs, e0)
     return Statistic(
-        float(per_atom.mean()), f"mean of {len(energy)} energies per atom of the training part above E0, eV"
+        float(per_atom.mean()), f"mean of {len(per_atom)} energies per atom of the training part above E0, eV"
     )
 
 
@@ -132,6 +127,15 @@ def compositions(graphs: Sequence[AtomicGraph]) -> tuple[list[str], np.ndarray, 
         for number, count in zip(*graph.atomic_numbers.unique(return_counts=True), strict=True):
             row[column[int(number)]] = int(count)
     return elements, table, np.array([float(graph.energy[0]) for graph in labelled])
+
+
+def _above_e0(graphs: Sequence[AtomicGraph], e0: dict[str, float]) -> np.ndarray:
+    """(n_structures,) energies per atom beyond E0, eV; DataError for an element without E0."""
+    elements, table, energy = compositions(graphs)
+    missing = [symbol for symbol in elements if symbol not in e0]
+    if missing:
+        raise DataError(f"E0 is missing for {', '.join(missing)}")
+    return (energy - table @ np.array([e0[symbol] for symbol in elements])) / table.sum(1)
 
 
 def _edges_within(graph: AtomicGraph, cutoff: float) -> int:

@@ -94,7 +94,8 @@ def test_nothing_to_learn_from_is_refused():
     for statistic in (least_squares_e0, energy_scale, isolated_e0):
         with pytest.raises(DataError, match="by hand"):
             statistic(bare)
-    with pytest.raises(DataError, match="E0 is missing for O"):
-        mean_energy(build_graphs(additive("H2O"), 3.0), {"H": -1.0})
+    for statistic in (mean_energy, energy_spread):
+        with pytest.raises(DataError, match="E0 is missing for O"):
+            statistic(build_graphs(additive("H2O"), 3.0), {"H": -1.0})
     with pytest.raises(DataError, match="no atom"):
         average_neighbours([])
