@@ -54,7 +54,15 @@ class TripleSums:
             return self._portion(edges.vector, edges.length, edges, portions[0])
         return torch.cat(
             [
-                checkpoint(self._portion, edges.vector, edges.length, edges, portion, use_reentrant=False)
+                checkpoint(
+                    self._portion,
+                    edges.vector,
+                    edges.length,
+                    edges,
+                    portion,
+                    use_reentrant=False,
+                    preserve_rng_state=False,  # nothing is random
+                )
                 for portion in portions
             ]
         )

@@ -15,7 +15,7 @@ from atomgraph.writing import write_text
 
 
 class MetricsTable(pl.Callback):
-    """Writes a row after every epoch: losses, errors on the validation part, learning rate, time and speed.
+    """Writes a row after every epoch: losses, errors on the validation part, learning rate, seconds since the start.
 
     A resumed run goes on behind the last epoch of its checkpoint: rows beyond it are taken away first.
     """
