@@ -14,6 +14,7 @@ from atomgraph.data.order import shuffled
 from atomgraph.errors import DataError
 
 PARTS = ("train", "valid", "test")
+ALONE = 8.0  # Å from an atom to its own image, from which on it is alone
 Item = TypeVar("Item")
 
 
@@ -64,6 +65,7 @@ def split(
     valid, test: a fraction (below 1) or a number of frames.  group: an info key; frames that share its value (snapshots of
     one trajectory, say) stay on one side, so the parts' sizes are only near what was asked for; a frame without the key is a
     group of its own.  stratify: take the same fraction of every configuration type.
+    Atoms alone are trained on, since E0 is taken from them, unless the others are too few for the other parts.
     Raises DataError when nothing is left to train on, or a part that was asked for stays empty.
     """
     n_frames = len(frames)
@@ -73,12 +75,18 @@ def split(
             f"nothing is left to train on: of {n_frames} frames, {wanted['valid']} go to valid and {wanted['test']} to test"
         )
     groups = _groups(frames, group)
+    alone = [members for members in groups if all(_is_alone(frames[index]) for index in members)]
+    n_others = n_frames - sum(map(len, alone))
+    if n_others > sum(wanted.values()):
+        groups = [members for members in groups if members not in alone]
+    else:
+        alone, n_others = [], n_frames
     strata: dict[str, list[list[int]]] = defaultdict(list)
     for members in groups:
         kind = str(frames[members[0]].info.get("config_type", "default")) if stratify else ""
         strata[kind].append(members)
-    parts: dict[str, list[int]] = {part: [] for part in PARTS}
-    shares = _shares({kind: sum(map(len, pool)) for kind, pool in sorted(strata.items())}, wanted, n_frames)
+    parts: dict[str, list[int]] = {"train": [index for members in alone for index in members], "valid": [], "test": []}
+    shares = _shares({kind: sum(map(len, pool)) for kind, pool in sorted(strata.items())}, wanted, n_others)
     for place, (kind, pool) in enumerate(sorted(strata.items())):
         for members in (pool[number] for number in shuffled(len(pool), seed, place)):
             parts[_where(shares[kind], len(members))].extend(members)
@@ -114,9 +122,16 @@ def split_by_file(**parts: Sequence[ase.Atoms]) -> tuple[list[ase.Atoms], Split]
 
 
 def _number(share: float | int, n_frames: int, part: str) -> int:
+    if share == 1 and isinstance(share, float):
+        raise DataError(f"nothing is left to train on: {part} is {share}, the whole; one frame is 1")
     if isinstance(share, bool) or not share >= 0 or (share >= 1 and share != int(share)):
         raise DataError(f"{part} should be a fraction below 1 or a number of frames, but is {share}")
     return max(1, round(share * n_frames)) if 0 < share < 1 else int(share)
+
+
+def _is_alone(atoms: ase.Atoms) -> bool:
+    """One atom, its own images out of sight."""
+    return len(atoms) == 1 and bool((atoms.cell.lengths()[atoms.pbc] > ALONE).all())
 
 
 def _groups(frames: Sequence[ase.Atoms], key: str | None) -> list[list[int]]:

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from ase import Atoms
 from data.samples import SILICON, crystals, mixed
 
 from atomgraph.data import Split, read, split, split_by_file
@@ -63,6 +64,23 @@ def test_nothing_to_train_on_is_refused(silicon):
         split_by_file(train=[], valid=silicon)
     with pytest.raises(DataError, match="nothing is left to train on"):
         split([], valid=0)
+
+
+def test_a_fraction_of_one_is_everything_and_not_one_frame(silicon):
+    with pytest.raises(DataError, match="nothing is left to train on"):
+        split(silicon, valid=1.0)
+    assert len(split(silicon, valid=1).valid) == 1
+
+
+@pytest.mark.parametrize("stratify", [False, True])
+def test_isolated_atoms_are_trained_on_since_e0_is_taken_from_them(silicon, stratify):
+    boxed = Atoms("Si", cell=[15.0] * 3, pbc=True, info={"config_type": "isolated"})
+    frames = [Atoms("H"), boxed, *silicon, Atoms("O")]
+    for seed in range(20):
+        cut = split(frames, valid=0.2, test=5, seed=seed, stratify=stratify)
+        assert {0, 1, 27} <= set(cut.train) and len(cut.valid) == 6 and len(cut.test) == 5
+        assert sorted(cut.train + cut.valid + cut.test) == list(range(28))
+    assert len(split([Atoms("H"), Atoms("O"), Atoms("C")], valid=1).valid) == 1
 
 
 def test_a_part_that_was_asked_for_is_not_left_empty(silicon):
