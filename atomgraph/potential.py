@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +132,8 @@ class Potential(torch.nn.Module):
                 self._graph(index, atoms)
         graphs = (self._graph(index, atoms) for index, atoms in enumerate(structures))
         for batch in budget_batches(graphs, edge_budget):
-            yield from self._split(batch, stress)
+            for found in by_structure(self.evaluated(batch.to(self.device), stress=stress), batch):
+                yield found | {"energy": float(found["energy"])}
 
     def _graph(self, index: int, atoms: ase.Atoms) -> AtomicGraph:
         """The graph without the labels of a structure that the model knows, or a GraphError with its index."""
@@ -143,18 +144,14 @@ class Potential(torch.nn.Module):
         except GraphError as error:
             raise GraphError(f"structure {index} ({atoms.get_chemical_formula()}): {error}") from error
 
-    def _split(self, batch: AtomicGraph, stress: bool) -> Iterator[dict[str, Any]]:
-        training = self.training
+    def evaluated(self, graph: AtomicGraph, *, forces: bool = True, stress: bool = True) -> dict[str, Tensor]:
+        """``forward`` in evaluation mode, whatever the mode is: results that hold on to no derivative graph."""
+        if not self.training:
+            return self(graph, forces=forces, stress=stress)
         try:
-            result = self.eval()(batch.to(self.device), stress=stress)
+            return self.eval()(graph, forces=forces, stress=stress)
         finally:
-            self.train(training)
-        arrays = {name: value.to("cpu", torch.float64).numpy() for name, value in result.items()}
-        ends = np.cumsum(np.bincount(batch.graph_of_atom.cpu(), minlength=batch.n_graphs))[:-1]
-        for name in arrays.keys() & {"node_energy", "forces"}:
-            arrays[name] = np.split(arrays[name], ends)
-        for i in range(batch.n_graphs):
-            yield {name: float(rows[i]) if name == "energy" else rows[i] for name, rows in arrays.items()}
+            self.train()
 
     def save(self, path: str | Path) -> None:
         """Write one ``.safetensors`` file with everything that ``atomgraph.load`` needs; there whole or not at all.
@@ -165,6 +162,16 @@ class Potential(torch.nn.Module):
         stamp = {"created": now(), "versions": versions()}
         stamp = {name: value for name, value in stamp.items() if name not in self.metadata}
         native.write(path, self.model, self.metadata | stamp)
+
+
+def by_structure(result: Mapping[str, Tensor], batch: AtomicGraph) -> Iterator[dict[str, Any]]:
+    """What a batch gave, structure by structure, in order: float64 arrays without the axis of structures."""
+    arrays: dict[str, Any] = {name: value.to("cpu", torch.float64).numpy() for name, value in result.items()}
+    ends = np.cumsum(np.bincount(batch.graph_of_atom.cpu(), minlength=batch.n_graphs))[:-1]
+    for name in arrays.keys() & {"node_energy", "forces"}:
+        arrays[name] = np.split(arrays[name], ends)
+    for i in range(batch.n_graphs):
+        yield {name: rows[i] for name, rows in arrays.items()}
 
 
 def _slopes(energy: Tensor, variables: list[Tensor], keeps: bool) -> list[Tensor]:

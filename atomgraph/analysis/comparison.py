@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 import ase
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
-from atomgraph.graph.structure import labels_of
+from atomgraph.graph.structure import VOIGT, labels_of
 from atomgraph.potential import Potential
+from atomgraph.progress import watched
 from atomgraph.units import PRESSURE
 
-T = TypeVar("T")
-VOIGT = ([0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1])  # xx, yy, zz, yz, xz, xy
 TWIN = "twin_in_train"  # info key: the structure is a symmetry twin of one in the training set
 
 
@@ -142,15 +139,9 @@ def compare(potential: Potential, frames: Sequence[ase.Atoms], *, progress: bool
     start = time.perf_counter()
     stress = any("stress" in labels_of(atoms) for atoms in frames)
     results = potential.predictions(frames, stress=stress)
-    predictions = list(watched(results, len(frames)) if progress else results)
+    predictions = list(watched(results, "predicting", len(frames), shown=progress))
     seconds = time.perf_counter() - start
     return Comparison.of(frames, predictions, e0=_e0(potential), seconds=seconds, device=str(potential.device))
-
-
-def watched(results: Iterable[T], total: int) -> Iterable[T]:
-    """The same results, with a bar on stderr while they come where that is a terminal."""
-    console = Console(stderr=True)
-    return track(results, "predicting", total, console=console, transient=True, disable=not console.is_terminal)
 
 
 def _e0(potential: Potential) -> dict[str, float]:
@@ -175,7 +166,7 @@ def _describe(index: int, atoms: ase.Atoms, labels: Mapping[str, np.ndarray]) ->
 def _flat(name: str, value: np.ndarray, offset: float, n_atoms: int) -> np.ndarray:
     if name == "energy":
         return (value.reshape(1) - offset) / n_atoms
-    return value[VOIGT] if name == "stress" else value.ravel()
+    return value.ravel()[list(VOIGT)] if name == "stress" else value.ravel()
 
 
 def _sample(quantity: Quantity, rows: list[tuple[np.ndarray, np.ndarray, int]]) -> Sample:

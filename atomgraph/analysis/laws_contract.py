@@ -16,9 +16,7 @@ def caller_keeps_the_graph(trial: Trial) -> Law:
     for name, atoms in trial.structures.items():
         graph = trial.graph(atoms).to(trial.potential.device)
         before = {key: value.clone() for key, value in graph.to_dict().items()}
-        training = trial.potential.training
-        results = trial.potential.eval()(graph)
-        trial.potential.train(training)
+        results = trial.potential.evaluated(graph)
         changed = [
             key
             for key, value in before.items()

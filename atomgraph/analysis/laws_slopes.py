@@ -8,11 +8,12 @@ import numpy as np
 from atomgraph.analysis.trial import Law, Trial, law, scale_of
 from atomgraph.graph import AtomicGraph
 from atomgraph.graph.geometry import edge_vectors
+from atomgraph.graph.structure import VOIGT
 
 _AT_MOST = 4  # atoms tried per structure, along three axes each
 _STEPS = np.array([-2.0, -1.0, 1.0, 2.0])
 _WEIGHTS = np.array([1.0, -8.0, 8.0, -1.0]) / 12.0  # f' = sum w f(x + k h) / h + O(h^4)
-_VOIGT = [(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)]
+_VOIGT = [divmod(place, 3) for place in VOIGT]
 
 
 def forces_are_slopes(trial: Trial) -> Law:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import ase
 import numpy as np
 import torch
-from torch_geometric.data import Batch
 
 from atomgraph.analysis.specimens import specimens
+from atomgraph.data import budget_batches
 from atomgraph.graph import AtomicGraph
 from atomgraph.graph.geometry import volume
-from atomgraph.potential import Potential
+from atomgraph.potential import Potential, by_structure
 
 _EDGES_AT_ONCE = 50_000
 
@@ -86,29 +86,17 @@ class Trial:
     def results(self, structures: Sequence[ase.Atoms], *, slopes: bool = True) -> list[dict[str, np.ndarray]]:
         """``energy``, ``node_energy`` and, with slopes, ``forces`` and ``stress`` of each structure, in order."""
         results: list[dict[str, np.ndarray]] = []
-        for graphs in _portions(self.graph(atoms) for atoms in structures):
-            results += self._of_batch(graphs, slopes)
+        for batch in budget_batches((self.graph(atoms) for atoms in structures), _EDGES_AT_ONCE):
+            results += self._of(batch, slopes)
         return results
 
     def result(self, atoms: ase.Atoms) -> dict[str, np.ndarray]:
         """The same for one structure alone."""
-        return self._of_batch([self.graph(atoms)], True)[0]
+        return self._of(self.graph(atoms), True)[0]
 
-    def _of_batch(self, graphs: list[AtomicGraph], slopes: bool) -> list[dict[str, np.ndarray]]:
-        batch = (graphs[0] if len(graphs) == 1 else Batch.from_data_list(graphs)).to(self.potential.device)
-        training = self.potential.training
-        try:
-            found = self.potential.eval()(batch, forces=slopes, stress=slopes)
-        finally:
-            self.potential.train(training)
-        arrays = {name: value.cpu().numpy() for name, value in found.items()}
-        ends = np.cumsum([graph.n_atoms for graph in graphs])[:-1]
-        pieces = {
-            name: np.split(array, ends) if name in {"forces", "node_energy"} else list(array)
-            for name, array in arrays.items()
-            if name in {"energy", "node_energy", "forces", "stress"}
-        }
-        return [{name: pieces[name][i] for name in pieces} for i in range(len(graphs))]
+    def _of(self, graph: AtomicGraph, slopes: bool) -> list[dict[str, np.ndarray]]:
+        graph = graph.to(self.potential.device)
+        return list(by_structure(self.potential.evaluated(graph, forces=slopes, stress=slopes), graph))
 
 
 def law(name: str, figures: Mapping[str, float], tolerance: float, unit: str) -> Law:
@@ -127,16 +115,3 @@ def relative(value: np.ndarray, wanted: np.ndarray, floor: float = 1e-3) -> floa
 def scale_of(result: Mapping[str, np.ndarray]) -> float:
     """Largest force in eV/Å, at least 1: what absolute tolerances are multiplied with."""
     return float(np.abs(result["forces"]).max(initial=1.0))
-
-
-def _portions(graphs: Iterable[AtomicGraph]) -> Iterable[list[AtomicGraph]]:
-    portion: list[AtomicGraph] = []
-    n_edges = 0
-    for graph in graphs:
-        if portion and n_edges + graph.n_edges > _EDGES_AT_ONCE:
-            yield portion
-            portion, n_edges = [], 0
-        portion.append(graph)
-        n_edges += graph.n_edges
-    if portion:
-        yield portion

@@ -22,9 +22,9 @@ from atomgraph.analysis.dynamics import Record, give_velocities
 from atomgraph.calculators import Calculator
 from atomgraph.cli.opening import opened
 from atomgraph.cli.options import Device, Dtype, Elements, Head, Imports, Model, Overwrite, Units
-from atomgraph.cli.progress import terminal_progress
 from atomgraph.cli.structure_files import Structure, checked_target, read_one, with_results
 from atomgraph.errors import ConfigError
+from atomgraph.progress import terminal_progress
 
 
 class Ensemble(StrEnum):

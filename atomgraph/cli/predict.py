@@ -11,11 +11,12 @@ import numpy as np
 import typer
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from atomgraph.analysis.comparison import watched
 from atomgraph.cli.opening import opened
 from atomgraph.cli.options import Device, Dtype, Elements, Head, Imports, Model, Overwrite, Units
 from atomgraph.data import read
 from atomgraph.errors import ConfigError, nearest
+from atomgraph.graph.structure import VOIGT
+from atomgraph.progress import watched
 from atomgraph.writing import write_whole
 
 FORMATS = {".xyz": "extxyz", ".extxyz": "extxyz", ".traj": "traj", ".db": "db", ".json": "json"}
@@ -46,7 +47,7 @@ def predict(
         raise ConfigError(f"{target} exists; give another name, or --overwrite")
     potential = opened(model, head=head, elements=elements, units=units, device=device, dtype=dtype, imports=imports)
     frames = read(str(source))
-    results = watched(potential.predictions(frames), len(frames))
+    results = watched(potential.predictions(frames), "predicting", len(frames))
     copies = [_with(atoms, numbers) for atoms, numbers in zip(frames, results, strict=True)]
     write_whole(target, lambda scratch: ase.io.write(scratch, copies, format=kind))
     print(f"{len(copies)} structures with energies, forces and stress are in {target}")
@@ -72,6 +73,6 @@ def _with(atoms: ase.Atoms, numbers: dict[str, Any]) -> ase.Atoms:
         del copy.info["config_type"]
     results = {"energy": numbers["energy"], "forces": numbers["forces"], "energies": numbers["node_energy"]}
     if np.isfinite(numbers["stress"]).all():
-        results["stress"] = numbers["stress"].ravel()[[0, 4, 8, 5, 2, 1]]
+        results["stress"] = numbers["stress"].ravel()[list(VOIGT)]
     copy.calc = SinglePointCalculator(copy, **results)
     return copy

@@ -16,9 +16,9 @@ from rich.progress import SpinnerColumn, TextColumn
 from atomgraph.calculators import Calculator
 from atomgraph.cli.opening import opened
 from atomgraph.cli.options import Device, Dtype, Elements, Head, Imports, Model, Overwrite, Units
-from atomgraph.cli.progress import terminal_progress
 from atomgraph.cli.structure_files import Structure, checked_target, read_one, with_results, write_structures
 from atomgraph.errors import ConfigError
+from atomgraph.progress import terminal_progress
 
 Out = Annotated[
     Path | None, typer.Option("--out", help="A new file (.xyz, .extxyz, .traj); STRUCTURE-relaxed.xyz if not given.")

@@ -18,8 +18,8 @@ from atomgraph.analysis.tables import Column, Table
 from atomgraph.analysis.trial import Law, Trial
 from atomgraph.cli.opening import opened
 from atomgraph.cli.options import Device, Dtype, Elements, Head, Imports, Model, Units
-from atomgraph.cli.progress import terminal_progress
 from atomgraph.data import read
+from atomgraph.progress import terminal_progress
 
 _WIDE = 120  # columns that the table with its last column takes
 _AT_MOST = 8  # structures tried, evenly taken from those that are given

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import ase
 import torch
-from rich.progress import track
 
 from atomgraph.data.cache import cache_file, load_graphs, save_graphs
 from atomgraph.data.findings import name_of
 from atomgraph.errors import DataError, GraphError, nearest
 from atomgraph.graph.geometry import volume
 from atomgraph.graph.structure import AtomicGraph
+from atomgraph.progress import watched
 
 
 def build_graphs(
@@ -40,7 +40,8 @@ def build_graphs(
     kept = cache_file(frames, cutoff, Path(cache)) if cache is not None else None
     graphs = load_graphs(kept, len(frames)) if kept is not None else None
     if graphs is None:
-        graphs = [_graph(atoms, number, cutoff) for number, atoms in _watched(enumerate(frames), len(frames), progress)]
+        numbered = watched(enumerate(frames), "building graphs", len(frames), shown=progress)
+        graphs = [_graph(atoms, number, cutoff) for number, atoms in numbered]
         if kept is not None:
             save_graphs(graphs, kept)
     _weigh(graphs, frames, dict(weights or {}))
@@ -55,10 +56,6 @@ def _graph(atoms: ase.Atoms, number: int, cutoff: float) -> AtomicGraph:
         raise GraphError(f"{name_of(atoms, number)}: {error}") from error
     graph.stress_mask = graph.stress_mask & volume(graph).isfinite()
     return graph
-
-
-def _watched(items: Iterable, total: int, progress: bool) -> Iterable:
-    return track(items, description="building graphs", total=total, transient=True) if progress else items
 
 
 def _weigh(graphs: list[AtomicGraph], frames: Sequence[ase.Atoms], weights: dict[str, float]) -> None:

@@ -11,14 +11,13 @@ import numpy as np
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from atomgraph.errors import DataError, nearest
-from atomgraph.graph.structure import checked_label
+from atomgraph.graph.structure import VOIGT, checked_label
 from atomgraph.units import ENERGY, FORCE, LENGTH, PRESSURE, factor
 
 LABEL_KEYS = ("energy", "forces", "stress", "virial")
 KEYS = (*LABEL_KEYS, "config_type", "head")
 UNITS = ("energy", "length", "forces", "stress", "virial", "stress_sign", "virial_sign")
 SIGNS = {"tension": 1.0, "compression": -1.0}
-VOIGT = (0, 4, 8, 5, 2, 1)  # xx, yy, zz, yz, xz, xy of a flattened 3×3
 
 
 class Door:

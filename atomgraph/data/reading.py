@@ -12,13 +12,12 @@ import ase.db
 import ase.io
 import numpy as np
 from ase.io.formats import string2index
-from rich.console import Console
-from rich.progress import Progress
 
 from atomgraph.data.labels import Door
 from atomgraph.data.xyz import iread_xyz, is_xyz
 from atomgraph.errors import DataError, GraphError
 from atomgraph.graph.neighbours import matscipy_neighbours
+from atomgraph.progress import terminal_progress
 
 DATABASES = {".db", ".json"}
 LARGE = 20_000_000  # bytes from which a progress bar is shown, on a terminal
@@ -54,8 +53,7 @@ def read(
     door = Door(keys, units)
     frames: list[ase.Atoms] = []
     size = sum(path.stat().st_size for path, _ in paths)
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=size < LARGE or not console.is_terminal) as progress:
+    with terminal_progress(shown=size >= LARGE) as progress:
         task = progress.add_task("reading", total=len(paths))
         for path, index in paths:
             for place, raw in _frames(path, index):

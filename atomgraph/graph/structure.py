@@ -15,6 +15,8 @@ from torch_geometric.data import Data
 from atomgraph.errors import GraphError
 from atomgraph.graph.neighbours import NeighbourList, matscipy_neighbours
 
+VOIGT = (0, 4, 8, 5, 2, 1)  # xx, yy, zz, yz, xz, xy of a flattened 3×3
+
 
 class AtomicGraph(Data):
     r"""Atoms as nodes, pairs inside the cutoff as directed edges. Å and eV; real numbers are float64.

@@ -9,11 +9,10 @@ import torch
 from torch import Tensor
 
 from atomgraph.analysis.comparison import QUANTITIES
-from atomgraph.graph.structure import AtomicGraph
+from atomgraph.graph.structure import VOIGT, AtomicGraph
 from atomgraph.training.loss import Term, difference
 
 SHOWN_IN = {quantity.name: quantity for quantity in QUANTITIES}  # the units of the error tables
-UPPER = [0, 4, 8, 5, 2, 1]  # of the nine components of a stress, those that error tables count
 
 
 def in_words(metric: str, value: float) -> str:
@@ -43,7 +42,7 @@ class ErrorSums:
         rows = []
         for term in self.terms:
             entries, labelled, weight = difference(term.property, result, graph)
-            shown = entries[:, UPPER] if term.property == "stress" else entries
+            shown = entries[:, VOIGT] if term.property == "stress" else entries  # what error tables count
             addend = term.total(entries, weight)
             rows.append(torch.stack([shown.abs().sum(), shown.square().sum(), addend, labelled.sum().to(addend)]))
         self.put(torch.stack(rows).detach())
