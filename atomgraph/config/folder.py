@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from atomgraph.errors import ConfigError
+from atomgraph.errors import ConfigError, FormatError
 from atomgraph.writing import write_text
 
 MODEL, CONFIG, TABLE, METRICS, SPLIT, REPORT = (
@@ -50,17 +50,28 @@ class RunFolder:
                 f"{self.path} is more than a run folder ({', '.join(strangers[:3]) or 'it has no config.yaml'}); left alone"
             )
 
-    def claim(self, config: str, *, overwrite: bool) -> None:
-        """Make the folder, empty of an earlier run if that may be overwritten, and write the configuration into it."""
+    def claim(self, config: str, split: dict[str, Any], *, overwrite: bool) -> None:
+        """Make the folder, empty of an earlier run if that may be overwritten, with configuration and split in it."""
         if overwrite and (self.path / CONFIG).is_file():
-            for name in OURS:
-                there = self.path / name
-                shutil.rmtree(there) if there.is_dir() else there.unlink(missing_ok=True)
+            self._clear()
+        is_new = not self.path.exists()
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"output.folder: {self.path} cannot be made: {error.strerror}") from error
-        write_text(self.path / CONFIG, config)
+        try:
+            self.write_json(SPLIT, split)
+            write_text(self.path / CONFIG, config)
+        except FormatError:  # what is there would only be in the way of the next attempt
+            self._clear()
+            if is_new:
+                self.path.rmdir()
+            raise
+
+    def _clear(self) -> None:
+        for name in OURS:
+            there = self.path / name
+            shutil.rmtree(there) if there.is_dir() else there.unlink(missing_ok=True)
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Write a JSON file, whole or not at all."""

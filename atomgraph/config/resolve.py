@@ -26,6 +26,8 @@ def config_of(source: Config | Mapping[str, Any] | str | Path, overrides: Iterab
     """
     if isinstance(source, Config):
         source = source.model_dump()
+    if not isinstance(source, str | Path | Mapping):
+        raise ConfigError(f"a configuration is a mapping or a YAML file, but {source!r} came")
     content = read_yaml(Path(source)) if isinstance(source, str | Path) else dict(source)
     words = list(overrides)
     if any(

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from atomgraph.config.dataset import Dataset, gather
 from atomgraph.config.ending import judge, metrics_of, take_best, write_down
-from atomgraph.config.folder import CONFIG, MODEL, SPLIT, TABLE, RunFolder, run_to_resume
+from atomgraph.config.folder import CONFIG, MODEL, TABLE, RunFolder, run_to_resume
 from atomgraph.config.loggers import check_loggers, make_loggers
 from atomgraph.config.parts import resolved
 from atomgraph.config.preparation import calibrate, describe, model_specification, new_potential, set_baseline
@@ -194,8 +194,8 @@ class _Run:
     def _open(self, dataset: Dataset) -> None:
         """From here on the run folder is ours."""
         if self.is_first and not self.going_on:
-            self.folder.claim(as_yaml(absolute(self.config)), overwrite=self.overwrite)
-            self.folder.write_json(SPLIT, dataset.split.to_json())
+            config, split = as_yaml(absolute(self.config)), dataset.split.to_json()
+            self.folder.claim(config, split, overwrite=self.overwrite)
 
     def _save_interrupted(self, potential: Potential, checkpoints: Checkpoints) -> str:
         if not checkpoints.last_path.is_file():

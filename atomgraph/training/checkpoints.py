@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from torch import Tensor
 from atomgraph.errors import ConfigError, FormatError, TrainingError
 from atomgraph.training.average import WeightAverage
 from atomgraph.training.randomness import random_state, set_random_state
-from atomgraph.writing import write_whole
+from atomgraph.writing import write_bytes
 
 LAST, BEST = "last.ckpt", "best.ckpt"
 
@@ -25,10 +26,9 @@ class CheckpointFile(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        try:
-            write_whole(path, lambda scratch: torch.save(checkpoint, scratch))
-        except RuntimeError as error:  # torch's own words for a full disk
-            raise FormatError(f"cannot write {path}: {str(error).splitlines()[0]}") from error
+        content = io.BytesIO()  # torch, writing by itself, has no clear words for a full disk
+        torch.save(checkpoint, content)
+        write_bytes(path, content.getvalue())
 
     def load_checkpoint(
         self, path: Any, map_location: Any = lambda storage, _: storage, weights_only: bool | None = True

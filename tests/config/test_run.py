@@ -1,8 +1,10 @@
 """From one mapping to a trained potential in its folder, and what is refused before anything is written."""
 
 import csv
+import errno
 import importlib.util
 import json
+import os
 import random
 import shutil
 
@@ -16,7 +18,7 @@ from training.specimens import frames
 
 import atomgraph
 from atomgraph.config import resume
-from atomgraph.errors import AtomgraphError, ConfigError, DataError, TrainingError
+from atomgraph.errors import AtomgraphError, ConfigError, DataError, FormatError, TrainingError
 from atomgraph.training.checkpoints import LAST, read_checkpoint
 
 
@@ -94,6 +96,22 @@ def test_a_folder_that_holds_a_run_is_not_overwritten_unless_asked(run):
         atomgraph.train(config, overwrite=True)
     (folder / "run/thesis.tex").unlink()
     assert (folder / "run/model.safetensors").read_bytes() == before
+
+
+def test_a_full_disk_leaves_no_folder_that_is_in_the_way_of_the_next_attempt(tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    config = tiny(tmp_path)
+    with monkeypatch.context() as patch, pytest.raises(FormatError, match=r"cannot write .*: No space left on device"):
+        patch.setattr(os, "fsync", full)
+        atomgraph.train(config, quiet=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_is_no_configuration_is_refused():
+    with pytest.raises(ConfigError, match="a configuration is a mapping or a YAML file, but None came"):
+        atomgraph.train(None)
 
 
 def test_a_finished_run_can_be_given_more_epochs(run, tmp_path):
