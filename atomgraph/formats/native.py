@@ -92,6 +92,10 @@ def read(path: Path, said: Said) -> tuple[EnergyModel, dict[str, Any]]:
     except FormatError as error:
         raise FormatError(f"{path} does not hold what its header promises: {error}") from None
     model.load_state_dict(tensors, assign=True)
+    if header["elements"] != model.elements:
+        raise FormatError(
+            f"{path} says that it is for {header['elements']}, but its model is for {model.elements}; it is corrupt"
+        )
     said.settle_elements(path, model.elements)
     said.settle_units(path, UNITS)
     return model.eval(), header["metadata"]
@@ -115,7 +119,7 @@ def read_header(path: Path, content: bytes | None = None) -> dict[str, Any]:
             f"{path} is a safetensors file of another program (tensors {names or 'none'}); "
             "atomgraph reads those that potential.save wrote"
         )
-    if not isinstance(header, dict) or not isinstance(header.get("version"), int):
+    if not isinstance(header, dict) or not isinstance(header.get("version"), int) or header["version"] < 1:
         raise FormatError(f"{path} has an atomgraph header without a version; it is corrupt")
     if header["version"] > VERSION:
         raise FormatError(

@@ -145,6 +145,15 @@ def test_a_file_of_a_future_version_names_the_version_that_reads_it(saved):
         atomgraph.load(saved)
 
 
+def test_a_header_that_contradicts_its_model_is_refused(saved):
+    rewritten(saved, lambda header: header.update(elements=["Au", "Ag"]))
+    with pytest.raises(FormatError, match=r"says that it is for \['Au', 'Ag'\], but its model is for"):
+        atomgraph.load(saved)
+    rewritten(saved, lambda header: header.update(version=-1))
+    with pytest.raises(FormatError, match="without a version"):
+        atomgraph.load(saved)
+
+
 def test_safetensors_of_another_program_are_named_as_such(tmp_path):
     safetensors.torch.save_file({"decoder.weight": torch.zeros(2)}, tmp_path / "a.safetensors")
     with pytest.raises(FormatError, match=r"safetensors file of another program \(tensors decoder.weight\)"):
