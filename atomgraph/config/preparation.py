@@ -39,7 +39,7 @@ def new_potential(config: Config, spec: dict[str, Any]) -> Potential:
     """The untrained potential; its weights depend on the seed and nothing else."""
     with seeded(config.seed):
         potential = Potential(build_model(spec))
-    return potential.to(torch.float64) if config.fit.precision in ("64", "64-true", "double") else potential
+    return potential.to(torch.float64) if str(config.fit.precision) in ("64", "64-true", "double") else potential
 
 
 def set_baseline(potential: Potential, baseline: Baseline, train: Sequence[AtomicGraph]) -> dict[str, Any]:

@@ -137,7 +137,9 @@ class Gradient(Section):
     devices: int | str | list[int] = Field(default=1, description="How many, or which (Lightning's).")
     num_nodes: int = Field(default=1, gt=0, description="Machines (Lightning's).")
     strategy: str = Field(default="auto", description="Lightning's; auto: ddp where there are several processes.")
-    precision: str = Field(default="32-true", description="32-true, 64-true, bf16-mixed, 16-mixed (Lightning's).")
+    precision: Literal[16, 32, 64] | str = Field(
+        default="32-true", description="32-true, 64-true, bf16-mixed, 16-mixed (Lightning's)."
+    )
     deterministic: bool = Field(default=False, description="Deterministic kernels on GPUs, where they exist.")
 
 
