@@ -36,14 +36,19 @@ def load(
     potential = Potential(model, metadata).eval()
     if dtype is not None:
         potential.to(as_dtype(dtype))
-    try:
-        potential.to(torch.device(device))
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"device {str(device)!r} cannot be used: {str(error).splitlines()[0]}") from error
+    move(potential, device)
     if head is not None and head not in potential.heads:
         raise FormatError(f"{path} has no head {head!r}; it has {', '.join(potential.heads)}")
     potential.head = head
     return potential
+
+
+def move(potential: Potential, device: str | torch.device) -> Potential:
+    """The potential itself, on the device; ConfigError where this machine has none such."""
+    try:
+        return potential.to(torch.device(device))
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"device {str(device)!r} cannot be used: {str(error).splitlines()[0]}") from error
 
 
 def as_dtype(dtype: str | torch.dtype) -> torch.dtype:

@@ -16,7 +16,7 @@ from atomgraph.calculators.moving import MovingGraph
 from atomgraph.errors import GraphError
 from atomgraph.graph import AtomicGraph
 from atomgraph.graph.geometry import volume
-from atomgraph.loading import as_dtype, load
+from atomgraph.loading import as_dtype, load, move
 from atomgraph.potential import Potential
 
 DEFAULT_SKIN = 0.5  # Å
@@ -83,7 +83,7 @@ class Calculator(ase_calculator.Calculator):
             raise ase_calculator.PropertyNotImplementedError(
                 "stress needs a volume: a periodic structure with three cell vectors"
             )
-        result = self._evaluate(graph, stress=has_volume)
+        result = self.potential.evaluated(graph, stress=has_volume)
         self.results: dict[str, Any] = {
             "energy": float(result["energy"]),
             "free_energy": float(result["energy"]),
@@ -99,14 +99,6 @@ class Calculator(ase_calculator.Calculator):
             graph.head = torch.full_like(graph.head, self._row)
         return graph
 
-    def _evaluate(self, graph: AtomicGraph, *, stress: bool) -> dict[str, torch.Tensor]:
-        if not self.potential.training:
-            return self.potential(graph, stress=stress)
-        try:
-            return self.potential.eval()(graph, stress=stress)
-        finally:
-            self.potential.train()
-
 
 def _ready(
     potential: Potential | str | Path, device: str | torch.device | None, dtype: str | torch.dtype | None
@@ -114,11 +106,11 @@ def _ready(
     """The potential on its device and in its dtype, the caller's own object where nothing has to be converted."""
     if not isinstance(potential, Potential):
         return load(potential, device=device or "cpu", dtype=dtype)
-    device = potential.device if device is None else torch.device(device)
+    device = potential.device if device is None else device
     wanted = potential.model.dtype if dtype is None else as_dtype(dtype)
-    if potential.device == device and potential.model.dtype == wanted:
+    if str(potential.device) == str(device) and potential.model.dtype == wanted:
         return potential
-    return deepcopy(potential).to(device=device, dtype=wanted)
+    return move(deepcopy(potential).to(wanted), device)
 
 
 def _row_of(potential: Potential, head: str) -> int:

@@ -231,6 +231,13 @@ def test_another_dtype_is_a_copy_and_the_caller_keeps_his(potential):
         Calculator(potential, dtype="float23")
 
 
+def test_a_device_that_this_machine_lacks_is_said_not_traced(potential):
+    with pytest.raises(ConfigError, match="device 'gpu' cannot be used"):
+        Calculator(potential, device="gpu")
+    with pytest.raises(ConfigError, match="device 'cuda:77' cannot be used"):
+        Calculator(potential, device="cuda:77")
+
+
 def test_a_path_is_loaded(potential, tmp_path):
     potential.save(tmp_path / "model.safetensors")
     atoms = with_calculator(crystal(), tmp_path / "model.safetensors")
