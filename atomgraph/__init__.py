@@ -4,25 +4,38 @@ Edges are encoded, a featurizer describes each atom, layers pass messages, reado
 slope of their sum.
 """
 
+from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from atomgraph import featurizers, layers, models, readouts
-from atomgraph.calculators import Calculator
-from atomgraph.graph import AtomicGraph
-from atomgraph.loading import load
-from atomgraph.potential import Potential
-
 if TYPE_CHECKING:
+    from atomgraph import featurizers, layers, models, readouts
+    from atomgraph.calculators import Calculator
     from atomgraph.config import train
+    from atomgraph.graph import AtomicGraph
+    from atomgraph.loading import load
+    from atomgraph.potential import Potential
 
 __all__ = ["AtomicGraph", "Calculator", "Potential", "featurizers", "layers", "load", "models", "readouts", "train"]
 __version__ = "0.1.0"
 
+_ROOMS = {
+    "AtomicGraph": "graph",
+    "Calculator": "calculators",
+    "Potential": "potential",
+    "load": "loading",
+    "train": "config",
+}
+
 
 def __getattr__(name: str) -> Any:
-    """``train`` when it is asked for: Lightning takes seconds to import, and using a potential does not need it."""
-    if name == "train":
-        from atomgraph.config import train
-
-        return train
+    """What is asked for, imported then: torch and Lightning take seconds, and ``atomgraph --help`` needs neither."""
+    if name in _ROOMS:
+        return getattr(import_module(f"atomgraph.{_ROOMS[name]}"), name)
+    if not name.startswith("_") and find_spec(f"atomgraph.{name}") is not None:
+        return import_module(f"atomgraph.{name}")
     raise AttributeError(f"module 'atomgraph' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
