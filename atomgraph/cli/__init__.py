@@ -8,6 +8,7 @@ import sys
 import typer
 
 from atomgraph.cli.errors import exit_code_of, talking
+from atomgraph.cli.warning import plain_warnings
 from atomgraph.errors import ConfigError, nearest
 
 COMMANDS = {  # name: one line of help; the function of the same name lives in the file of the same name
@@ -39,7 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
         if not words or words[0] in {"--help", "-h", "help"}:
             print(USAGE.format(commands="\n".join(f"  {name:<10}{line}" for name, line in COMMANDS.items())))
             return 0 if words else 2
-        return _run(words[0], words[1:])
+        with plain_warnings():
+            return _run(words[0], words[1:])
     except BaseException as error:
         return exit_code_of(error, debug=debug)
 

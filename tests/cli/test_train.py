@@ -43,6 +43,13 @@ def test_every_line_says_something_and_errors_have_units(config, capfd):
         assert chatter not in said.out
 
 
+def test_a_warning_is_one_line_without_code_and_said_once(config, capfd):
+    assert main(["train", str(config), "fit.max_epochs=1", "data.edge_budget=1", "data.weights={Bulk: 2.0}"]) == 0
+    lines = capfd.readouterr().err.splitlines()
+    assert len(lines) == len(set(lines)) and all(line.startswith("warning: ") for line in lines)
+    assert "the configuration type 'Bulk', which no frame has" in lines[0] and "exceed the budget" in lines[1]
+
+
 def test_ctrl_c_says_how_to_go_on_and_the_run_goes_on_exactly(config, tmp_path):
     words = [sys.executable, "-m", "atomgraph", "train", str(config), "fit.max_epochs=400"]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)

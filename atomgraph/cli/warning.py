@@ -1,0 +1,30 @@
+"""A warning of atomgraph is one line that a user can act on, said once; where in the code it arose is no business of his."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+PACKAGE = str(Path(__file__).parent.parent)
+
+
+@contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Inside, atomgraph's own warnings are shown as ``warning: ...`` on stderr; those of others as Python shows them."""
+    said: set[str] = set()
+    with warnings.catch_warnings():
+        others = warnings.showwarning
+
+        def show(message: Any, category: type[Warning], filename: str, *where: Any, **more: Any) -> None:
+            if category is not UserWarning or not filename.startswith(PACKAGE):
+                others(message, category, filename, *where, **more)
+            elif str(message) not in said:
+                said.add(str(message))
+                print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
+
+        warnings.showwarning = show
+        yield
