@@ -126,6 +126,8 @@ class Potential(torch.nn.Module):
 
         edge_budget: edges in a batch, at most; one structure with more is a batch by itself.
         """
+        if isinstance(structures, ase.Atoms):
+            raise GraphError("predict takes a list of structures, but one structure came; give it as [atoms]")
         known = set(self.elements)
         for index, atoms in enumerate(structures):  # before anything is computed
             if not known.issuperset(atoms.symbols):

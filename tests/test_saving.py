@@ -82,6 +82,11 @@ def test_molecules_have_no_stress_and_crystals_do():
     assert "stress" not in tiny.potential().predict(tiny.structures(), stress=False)[0]
 
 
+def test_one_structure_is_not_taken_for_a_list_of_atoms():
+    with pytest.raises(GraphError, match=r"give it as \[atoms\]"):
+        tiny.potential().predict(tiny.structures()[0])
+
+
 def test_no_structures_give_no_predictions():
     assert tiny.potential().predict([]) == []
 

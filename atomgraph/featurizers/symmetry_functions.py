@@ -61,6 +61,8 @@ class SymmetryFunctions(Featurizer):
     ):
         super().__init__()
         self.elements, self.cutoff = checked_symbols(elements), float(cutoff)
+        if not 0 < self.cutoff < float("inf"):
+            raise WiringError(f"the cutoff of symmetry functions should be positive, in Å, but is {cutoff}")
         if cutoff_function not in CUTOFF_FUNCTIONS:
             raise WiringError(
                 f"unknown cutoff function {cutoff_function!r}{nearest(cutoff_function, CUTOFF_FUNCTIONS)}"

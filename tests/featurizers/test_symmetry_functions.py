@@ -184,3 +184,9 @@ def _water():
 def test_entries_that_make_no_function_are_refused(change):
     with pytest.raises(WiringError):
         SymmetryFunctions(**{"elements": ["H", "O"], "cutoff": 3.0} | change)
+
+
+@pytest.mark.parametrize("cutoff", [-1.0, 0.0, float("nan"), float("inf")])
+def test_a_cutoff_that_is_none_is_named_and_not_its_consequences(cutoff):
+    with pytest.raises(WiringError, match="cutoff of symmetry functions should be positive"):
+        SymmetryFunctions(["H", "O"], cutoff)
