@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,7 +30,7 @@ from atomgraph.cli.options import (
     pairs,
 )
 from atomgraph.data import read
-from atomgraph.errors import ConfigError, DataError
+from atomgraph.errors import AtomgraphError, ConfigError, DataError
 from atomgraph.writing import write_bytes, write_text
 
 Out = Annotated[Path | None, typer.Option("--out", help="A new folder for metrics.json, errors.csv and plots.")]
@@ -63,7 +64,13 @@ def evaluate(
     console.print(error_table(comparison, f"{model} on {names}").rich())
     console.print(speed(comparison), markup=False, soft_wrap=True)
     if out is not None:
-        _write(out, comparison, {"model": model, "data": [str(path) for path in data]})
+        is_new = not out.exists()
+        try:
+            _write(out, comparison, {"model": model, "data": [str(path) for path in data]})
+        except (AtomgraphError, OSError):
+            if is_new:
+                shutil.rmtree(out, ignore_errors=True)
+            raise
         console.print(f"metrics.json, errors.csv and plots are in {out}", markup=False, soft_wrap=True)
 
 

@@ -1,7 +1,9 @@
 """atomgraph evaluate: the table on the screen and the same numbers in files."""
 
 import csv
+import errno
 import json
+import os
 
 import ase.io
 import pytest
@@ -49,6 +51,15 @@ def test_a_folder_with_something_in_it_is_not_written_into(model, data, tmp_path
     assert main(["evaluate", model, data, "--out", str(tmp_path / "out")]) == 2
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["thesis.tex"]
     assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_a_full_disk_leaves_no_half_of_a_folder(model, data, tmp_path, capsys, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert main(["evaluate", model, data, "--out", str(tmp_path / "out")]) == 2
+    assert "No space left on device" in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
 def test_structures_without_labels_cannot_be_judged(model, tmp_path, capsys):
