@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -23,7 +24,7 @@ from atomgraph.calculators import Calculator
 from atomgraph.cli.opening import opened
 from atomgraph.cli.options import Device, Dtype, Elements, Head, Imports, Model, Overwrite, Units
 from atomgraph.cli.structure_files import Structure, checked_target, read_one, with_results
-from atomgraph.errors import ConfigError
+from atomgraph.errors import ConfigError, FormatError
 from atomgraph.progress import terminal_progress
 
 
@@ -145,19 +146,32 @@ def _frames(atoms: ase.Atoms, target: Path, kind: str) -> Iterator[object]:
     scratch.unlink(missing_ok=True)
     file = ase.io.Trajectory(str(scratch), "w") if kind == "traj" else None
 
+    n_frames = size = 0
+
     def write() -> None:
-        if file is None:
-            ase.io.write(scratch, with_results(atoms), format=kind, append=True)
-        else:
-            file.write(atoms)
+        nonlocal n_frames, size
+        try:
+            if file is None:
+                ase.io.write(scratch, with_results(atoms), format=kind, append=True)
+            else:
+                file.write(atoms)
+        except OSError as error:
+            if file is None:
+                os.truncate(scratch, size)  # whole frames only
+            kept = f"; the {n_frames} frames before are in it" if n_frames else ""
+            raise FormatError(f"cannot write {target}: {error.strerror or error}{kept}") from error
+        n_frames, size = n_frames + 1, scratch.stat().st_size
 
     try:
         yield write
     finally:
         if file is not None:
-            file.close()
-        if scratch.exists():
+            with suppress(OSError):  # of a full disk, said already
+                file.close()
+        if n_frames:
             scratch.replace(target)
+        else:
+            scratch.unlink(missing_ok=True)
 
 
 def _summary(record: Record, ensemble: Ensemble, timestep: float, calculator: Calculator) -> list[str]:

@@ -1,5 +1,7 @@
 """atomgraph md: energy kept or temperature held, frames in a file, the same from the same seed, nothing lost."""
 
+import errno
+import os
 import re
 
 import ase.io
@@ -82,6 +84,26 @@ def test_ctrl_c_keeps_the_frames_so_far(here, capsys, monkeypatch):
     assert len(ase.io.read("copper-md.traj", ":")) == 3
     assert "25 steps" in shown.out and "copper-md.traj" in shown.err
     assert files(here) == {"model.safetensors", "copper.xyz", "copper-md.traj"}
+
+
+@pytest.mark.parametrize("n_whole", [0, 3])
+def test_a_full_disk_keeps_whole_frames_or_no_file(here, capsys, monkeypatch, n_whole):
+    write, before, calls = ase.io.write, files(here), []
+
+    def full(path, *arguments, **options):
+        write(path, *arguments, **options)
+        calls.append(path)
+        if len(calls) > n_whole:
+            os.truncate(path, os.path.getsize(path) - 100)
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(ase.io, "write", full)
+    assert run("--temperature", "300", "--steps", "9", "--every", "1", "--out", "path.xyz") == 2
+    error = capsys.readouterr().err
+    assert "error: cannot write path.xyz: No space left on device" in error
+    assert ("the 3 frames before are in it" in error) == (n_whole == 3)
+    assert files(here) == before | ({"path.xyz"} if n_whole else set())
+    assert n_whole == 0 or len(ase.io.read("path.xyz", ":")) == 3
 
 
 def test_atoms_that_fly_apart_end_in_advice_and_the_frames_so_far(here, capsys):
