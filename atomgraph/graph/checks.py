@@ -11,7 +11,7 @@ CLOSEST = 1e-3  # Å; nearer than this two atoms are on one spot
 _FARTHEST = (
     1e7  # periods; to wrap an atom back from further away takes forever, and leaves too few digits of a distance
 )
-_FLATTEST = 1e-8  # volume of a cell over the product of its edges
+FLATTEST = 1e-8  # volume of a cell over the product of its edges; below, it has none
 _MOST_EDGES = 1e9  # 40 GB of graph
 
 
@@ -63,7 +63,7 @@ def _check_periods(atoms: ase.Atoms, cutoff: float) -> None:
             f"Wrap the atoms into the cell, or remove the structure"
         )
     measure = np.sqrt(max(np.linalg.det(periods @ periods.T), 0.0))  # length, area or volume
-    if measure < _FLATTEST * lengths.prod():
+    if measure < FLATTEST * lengths.prod():
         raise GraphError(f"the periodic cell has zero volume, its vectors are parallel: {periods.tolist()}")
     if _neighbours_at_most(atoms, periods, measure, cutoff) > _MOST_EDGES:
         raise GraphError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from atomgraph.graph.checks import FLATTEST
 from atomgraph.graph.structure import AtomicGraph
 
 
@@ -38,5 +39,5 @@ def strained(graph: AtomicGraph, pos: Tensor, strain: Tensor) -> AtomicGraph:
 def volume(graph: AtomicGraph) -> Tensor:
     """Volumes in Å³, (n_graphs,); NaN where a structure has none: no periodic direction, or a cell of rank below three."""
     size = torch.linalg.det(graph.cell).abs()
-    bounded = graph.pbc.any(dim=1) & (size > 0)
+    bounded = graph.pbc.any(dim=1) & (size > FLATTEST * torch.linalg.vector_norm(graph.cell, dim=2).prod(dim=1))
     return torch.where(bounded, size, torch.full_like(size, torch.nan))

@@ -80,7 +80,13 @@ def test_volume_is_that_of_the_cell():
 def test_what_has_no_volume_says_so():
     in_a_box = molecule()
     in_a_box.set_cell([20.0, 20.0, 20.0])
-    without = [molecule(), in_a_box, graphene(vacuum=None), ase.Atoms("Au", cell=[3, 0, 0], pbc=[True, False, False])]
+    flat = graphene(vacuum=None)
+    flat.cell[2] = 0.3 * flat.cell[0] + 0.7 * flat.cell[1]
+    flat.rotate(20, "x", rotate_cell=True)
+    flat.rotate(30, "y", rotate_cell=True)
+    assert np.linalg.det(flat.cell.array) != 0  # not quite, to a computer
+    wire = ase.Atoms("Au", cell=[3, 0, 0], pbc=[True, False, False])
+    without = [molecule(), in_a_box, graphene(vacuum=None), wire, flat]
     found = volume(batch_of([graph_of(atoms, 3.0) for atoms in [*without, graphene(vacuum=5.0)]]))
-    assert found[:4].isnan().all()
-    assert found[4].item() == pytest.approx(graphene(vacuum=5.0).get_volume())
+    assert found[:5].isnan().all()
+    assert found[5].item() == pytest.approx(graphene(vacuum=5.0).get_volume())
