@@ -67,11 +67,8 @@ def ghost(graph: AtomicGraph) -> AtomicGraph:
 class GraphLoader(DataLoader[AtomicGraph]):
     """Batches of an EdgeBudgetSampler, each with the label counts of its whole optimiser step.
 
-    Every batch carries, in the order energies, force components, stress components, and summed over the batches of all
-    processes and accumulation steps that belong to the same optimiser step,
-
-    - ``batch.window_counts`` (3,) float64: how many labels there are;
-    - ``batch.window_weights`` (3,) float64: the same, each label counting as much as its structure weighs.
+    Every batch carries ``batch.window_counts`` (3,) float64: how many labels there are (energies, force components, stress
+    components), summed over the batches of all processes and accumulation steps that belong to the same optimiser step.
 
     The loader remembers where in an epoch it is (``state_dict``, ``load_state_dict``: Lightning stores both in its
     checkpoints), so that a run resumed inside an epoch sees the batches that it had not seen yet, and no other.
@@ -99,7 +96,6 @@ class GraphLoader(DataLoader[AtomicGraph]):
         for batch in super().__iter__():
             step = self._position // sampler.accumulate
             batch.window_counts = torch.from_numpy(sampler.counts(step, epoch).astype(np.float64))
-            batch.window_weights = torch.from_numpy(sampler.counts(step, epoch, weighted=True))
             self._position += 1
             yield batch
 

@@ -30,7 +30,7 @@ class EdgeBudgetSampler(Sampler[list[int]]):
 
     Because all of this is known without communication, so are the numbers that a loss is divided by: ``window(step)``
     gives the structures of one optimiser step over all processes and micro-batches, ``counts(step)`` its label counts.
-    A ``GraphLoader`` puts the same counts on each batch as ``batch.window_counts`` and ``batch.window_weights``. With a loss
+    A ``GraphLoader`` puts the same counts on each batch as ``batch.window_counts``. With a loss
     of sum / counts on every process, gradients have to be *summed* over processes and micro-batches; where they are averaged
     (DDP, Lightning's accumulation) the loss is to be multiplied by ``world_size × accumulate``, which is ``window_size``.
 
@@ -74,7 +74,6 @@ class EdgeBudgetSampler(Sampler[list[int]]):
             atom_budget=int(edge_budget if atom_budget is None else atom_budget),
         )
         self.n_labels = label_counts(graphs)
-        self.weights = np.array([float(graph.weight[0]) for graph in graphs])
         self.epoch, self._start = 0, 0
         self._plans: dict[int, list[list[int]]] = {}
         self._warn_of_giants()
@@ -121,14 +120,9 @@ class EdgeBudgetSampler(Sampler[list[int]]):
         batches = plan[step * self.window_size : (step + 1) * self.window_size]
         return [index for batch in batches for index in batch]
 
-    def counts(self, step: int, epoch: int | None = None, *, weighted: bool = False) -> np.ndarray:
-        """(3,) numbers of labels (energies, force components, stress components) in one optimiser step.
-
-        weighted: each label counts as much as its structure weighs.
-        """
-        window = self.window(step, epoch)
-        numbers = self.n_labels[window]
-        return (numbers * self.weights[window, None]).sum(0) if weighted else numbers.sum(0)
+    def counts(self, step: int, epoch: int | None = None) -> np.ndarray:
+        """(3,) numbers of labels (energies, force components, stress components) in one optimiser step."""
+        return self.n_labels[self.window(step, epoch)].sum(0)
 
     @property
     def ghost(self) -> int:

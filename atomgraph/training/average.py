@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import lightning.pytorch as pl
@@ -41,15 +40,6 @@ class WeightAverage(pl.Callback):
         self.steps = trainer.global_step
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
         torch._foreach_lerp_(list(self.average.values()), [p.detach() for _, p in _trainable(task)], 1.0 - decay)
-
-    @contextmanager
-    def swapped(self, task: pl.LightningModule) -> Iterator[None]:
-        """Inside, the task has the averaged weights."""
-        self.swap(task)
-        try:
-            yield
-        finally:
-            self.swap(task)
 
     @torch.no_grad()
     def swap(self, task: pl.LightningModule) -> None:
