@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -131,20 +132,18 @@ class Potential(torch.nn.Module):
         known = set(self.elements)
         for index, atoms in enumerate(structures):  # before anything is computed
             if not known.issuperset(atoms.symbols):
-                self._graph(index, atoms)
+                with _named(index, atoms):
+                    self.model.element_table(torch.as_tensor(atoms.numbers, device=self.device))
         graphs = (self._graph(index, atoms) for index, atoms in enumerate(structures))
         for batch in budget_batches(graphs, edge_budget):
             for found in by_structure(self.evaluated(batch.to(self.device), stress=stress), batch):
                 yield found | {"energy": float(found["energy"])}
 
     def _graph(self, index: int, atoms: ase.Atoms) -> AtomicGraph:
-        """The graph without the labels of a structure that the model knows, or a GraphError with its index."""
+        """The graph of a structure, without its labels."""
         bare = ase.Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
-        try:
-            self.model.element_table(torch.as_tensor(atoms.numbers, device=self.device))
+        with _named(index, atoms):
             return AtomicGraph.from_ase(bare, self.cutoff)
-        except GraphError as error:
-            raise GraphError(f"structure {index} ({atoms.get_chemical_formula()}): {error}") from error
 
     def evaluated(self, graph: AtomicGraph, *, forces: bool = True, stress: bool = True) -> dict[str, Tensor]:
         """``forward`` in evaluation mode, whatever the mode is: results that hold on to no derivative graph."""
@@ -164,6 +163,15 @@ class Potential(torch.nn.Module):
         stamp = {"created": now(), "versions": versions()}
         stamp = {name: value for name, value in stamp.items() if name not in self.metadata}
         native.write(path, self.model, self.metadata | stamp)
+
+
+@contextmanager
+def _named(index: int, atoms: ase.Atoms) -> Iterator[None]:
+    """A GraphError that is raised inside says which structure it is about."""
+    try:
+        yield
+    except GraphError as error:
+        raise GraphError(f"structure {index} ({atoms.get_chemical_formula()}): {error}") from error
 
 
 def by_structure(result: Mapping[str, Tensor], batch: AtomicGraph) -> Iterator[dict[str, Any]]:

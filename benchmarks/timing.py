@@ -1,22 +1,10 @@
 """How benchmarks are timed: process CPU time on one thread, cases interleaved, medians, the hardware named."""
 
-import platform
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from statistics import median
 
-import torch
-
-
-def hardware() -> str:
-    """The processor's name, and how many threads torch uses."""
-    name = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-        name = names[0] if names else name
-    return f"{name}, {torch.get_num_threads()} thread(s), torch {torch.__version__}"
+from atomgraph.analysis.hardware import hardware
 
 
 def interleaved(cases: Mapping[str, Callable[[], object]], seconds: float = 1.0) -> dict[str, float]:
