@@ -13,6 +13,7 @@ from atomgraph.config.complaints import complaint
 from atomgraph.config.parts import resolved
 from atomgraph.config.reading import overridden, read_yaml
 from atomgraph.config.schema import Config, Gradient
+from atomgraph.config.torchrun import following_torchrun
 from atomgraph.errors import ConfigError, nearest
 from atomgraph.training.optimizer import check_optimizer
 
@@ -34,7 +35,7 @@ def config_of(source: Config | Mapping[str, Any] | str | Path, overrides: Iterab
         word.startswith("fit.terms.") for word in words
     ):  # they count into the default terms, if there are no others
         content["fit"] = {"terms": [term.model_dump() for term in Gradient().terms]} | (content.get("fit") or {})
-    content = overridden(content, words)
+    content = following_torchrun(overridden(content, words))
     _check_kind_of_fit(content)
     try:
         config = Config.model_validate(content)

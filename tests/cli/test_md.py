@@ -94,7 +94,7 @@ def test_a_full_disk_keeps_whole_frames_or_no_file(here, capsys, monkeypatch, n_
         write(path, *arguments, **options)
         calls.append(path)
         if len(calls) > n_whole:
-            os.truncate(path, os.path.getsize(path) - 100)
+            os.truncate(path, path.stat().st_size - 100)
             raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(ase.io, "write", full)
