@@ -83,9 +83,7 @@ class GraphLoader(DataLoader[AtomicGraph]):
             raise DataError(f"the sampler was made for {len(sampler.n_labels)} structures, but {len(graphs)} came")
         self._position = 0
         keywords.setdefault("collate_fn", collate)
-        keywords.setdefault(
-            "generator", torch.Generator()
-        )  # of the workers' seeds; the run's own random numbers stay its own
+        keywords.setdefault("generator", torch.Generator())  # of workers' seeds: not the run's own random numbers
         super().__init__(GraphDataset(graphs), batch_sampler=sampler, **keywords)
 
     def __iter__(self) -> Any:
