@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
@@ -105,19 +106,21 @@ class _Run:
             self._open(dataset)
             try:
                 fit(trainer, task, data, resume=checkpoints.last_path if self._has_begun(checkpoints) else None)
+                return potential, self._end(potential, dataset, device) if self.is_first else {}
             except KeyboardInterrupt:
                 raise KeyboardInterrupt(self._save_interrupted(potential, checkpoints)) from None
-            if not self.is_first:
-                return potential, {}
-            facts = take_best(potential, self.folder)
-            self._say(
-                f"trained {facts['epochs']} epochs in {duration(facts['seconds'])}; the weights of epoch "
-                f"{facts['best_epoch']} are kept"
-            )
-            comparisons = judge(potential, dataset, device)
-            metrics = metrics_of(comparisons, facts)
-            write_down(potential, config, self.folder, comparisons, metrics, self.console)
-        return potential, metrics
+
+    def _end(self, potential: Potential, dataset: Dataset, device: torch.device) -> dict[str, Any]:
+        """The best weights, what they are worth, and all of it written down."""
+        facts = take_best(potential, self.folder)
+        self._say(
+            f"trained {facts['epochs']} epochs in {duration(facts['seconds'])}; the weights of epoch "
+            f"{facts['best_epoch']} are kept"
+        )
+        comparisons = judge(potential, dataset, device)
+        metrics = metrics_of(comparisons, facts)
+        write_down(potential, self.config, self.folder, comparisons, metrics, self.console)
+        return metrics
 
     def _prepare(self, dataset: Dataset) -> tuple[Potential, dict[str, list[AtomicGraph]]]:
         config = self.config

@@ -109,6 +109,18 @@ def test_a_full_disk_leaves_no_folder_that_is_in_the_way_of_the_next_attempt(tmp
     assert not (tmp_path / "run").exists()
 
 
+def test_ctrl_c_while_the_results_are_judged_loses_nothing_and_says_how_to_go_on(tmp_path, monkeypatch):
+    def impatient(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt, match="go on with: atomgraph train --resume"):
+        patch.setattr("atomgraph.config.run.judge", impatient)
+        atomgraph.train(tiny(tmp_path), quiet=True)
+    kept = atomgraph.load(tmp_path / "run")
+    finished, metrics = resume(tmp_path / "run", quiet=True)
+    assert torch.equal(weights(kept), weights(finished)) and metrics["training"]["epochs"] == 2
+
+
 def test_what_is_no_configuration_is_refused():
     with pytest.raises(ConfigError, match="a configuration is a mapping or a YAML file, but None came"):
         atomgraph.train(None)
