@@ -102,7 +102,7 @@ def test_a_full_disk_leaves_no_folder_that_is_in_the_way_of_the_next_attempt(tmp
     def full(descriptor):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    config = tiny(tmp_path)
+    config = tiny(tmp_path, data={"cache": False})
     with monkeypatch.context() as patch, pytest.raises(FormatError, match=r"cannot write .*: No space left on device"):
         patch.setattr(os, "fsync", full)
         atomgraph.train(config, quiet=True)
