@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python
 
-.PHONY: help demo test test-slow test-refs lint format bench docs clean
+.PHONY: help demo test test-slow test-refs test-gpu lint format bench docs clean
 
 help:       ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -19,6 +19,9 @@ test-slow: .venv/ready  ## physics that takes minutes
 
 test-refs: .venv/ready  ## against the reference numbers of other programs, in ATOMGRAPH_REFS
 	$(RUN) -m pytest -m refs -rs
+
+test-gpu: .venv/ready   ## the CPU's numbers on a CUDA device
+	$(RUN) -m pytest -m gpu -rs
 
 lint: .venv/ready       ## style and types
 	$(BIN)/ruff check .
