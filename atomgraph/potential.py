@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from atomgraph.data import budget_batches
-from atomgraph.errors import GraphError
+from atomgraph.errors import GraphError, WiringError
 from atomgraph.formats import native
 from atomgraph.formats.versions import now, versions
 from atomgraph.graph.geometry import strained, volume
@@ -33,10 +33,13 @@ class Potential(torch.nn.Module):
     metadata: what is known about where the potential comes from (data, splits, metrics, versions); JSON values.
     In training mode the results keep their derivative graph, so that a loss on forces can be minimised; in evaluation
     mode, under ``torch.no_grad`` and in ``torch.inference_mode`` they are detached. The caller's graph is never changed.
+    Raises WiringError for a model that is no EnergyModel.
     """
 
     def __init__(self, model: EnergyModel, metadata: dict[str, Any] | None = None):
         super().__init__()
+        if not isinstance(model, EnergyModel):
+            raise WiringError(f"a potential wraps an EnergyModel, but was given a {type(model).__name__}")
         self.model = model
         self.metadata: dict[str, Any] = dict(metadata or {})
         self._head: str | None = None

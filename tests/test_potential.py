@@ -7,7 +7,7 @@ from ase import Atoms
 from measures import generic, made
 from structures import ELEMENTS, batch_of, crystal, generator, graph_of, molecule, slab, specimens, wire
 
-from atomgraph.errors import GraphError
+from atomgraph.errors import GraphError, WiringError
 from atomgraph.models import GCN, Baseline, EnergyModel
 from atomgraph.potential import Potential
 
@@ -231,3 +231,8 @@ def test_descriptors_are_what_the_readouts_read(potential):
     other = potential.descriptors(graph_of(crystal()[order], CUTOFF))
     torch.testing.assert_close(other, h[order], rtol=1e-11, atol=1e-12)
     assert torch.equal(potential.descriptors(graph, invariants_only=True), h)
+
+
+def test_a_module_that_is_no_energy_model_is_refused():
+    with pytest.raises(WiringError, match="wraps an EnergyModel, but was given a Linear"):
+        Potential(torch.nn.Linear(1, 1))

@@ -27,6 +27,8 @@ from atomgraph.cli.structure_files import Structure, checked_target, read_one, w
 from atomgraph.errors import ConfigError, FormatError
 from atomgraph.progress import terminal_progress
 
+USUAL_TEMPERATURE = 300.0  # K
+
 
 class Ensemble(StrEnum):
     """What is held constant beside the number of atoms and the cell."""
@@ -45,7 +47,8 @@ Held = Annotated[
 Temperature = Annotated[
     float | None,
     typer.Option(
-        "--temperature", help="K; velocities are drawn at it. Without it, NVE goes on with the structure's velocities."
+        "--temperature",
+        help="K; velocities are drawn at it. Without it, those of the structure go on, or, without any, at 300 K.",
     ),
 ]
 Timestep = Annotated[float, typer.Option("--timestep", help="fs.")]
@@ -80,7 +83,7 @@ def md(
     target = Path(f"{Path(structure.partition('@')[0]).name.partition('.')[0]}-md.traj") if out is None else out
     kind = checked_target(target, overwrite=overwrite)
     atoms, rng = read_one(structure), np.random.default_rng(seed)
-    _start(atoms, ensemble, temperature, rng)
+    temperature = _start(atoms, temperature, rng)
     potential = opened(model, head=head, elements=elements, units=units, device=device, dtype=dtype, imports=imports)
     atoms.calc = Calculator(potential)
     atoms.get_potential_energy()  # what is wrong with the structure shows before anything is written
@@ -97,19 +100,23 @@ def md(
     print("\n".join([*_summary(record, ensemble, timestep, atoms.calc), f"frames are in {target}"]))
 
 
-def _start(atoms: ase.Atoms, ensemble: Ensemble, temperature: float | None, rng: np.random.Generator) -> None:
-    if temperature is not None:
-        give_velocities(atoms, temperature, rng)
-    elif ensemble is Ensemble.nvt:
-        raise ConfigError("--ensemble nvt needs a --temperature, in K")
-    elif not np.any(atoms.get_momenta()):
-        raise ConfigError("the structure has no velocities to go on with; give a --temperature, in K")
+def _start(atoms: ase.Atoms, temperature: float | None, rng: np.random.Generator) -> float:
+    """Velocities at the temperature, or the structure's own where none was asked for; the temperature, for a thermostat."""
+    if temperature is None and np.any(atoms.get_momenta()):
+        return USUAL_TEMPERATURE
+    if temperature is None:
+        print(
+            f"the structure brings no velocities: they are drawn at {USUAL_TEMPERATURE:g} K (--temperature says another)"
+        )
+    kelvin = USUAL_TEMPERATURE if temperature is None else temperature
+    give_velocities(atoms, kelvin, rng)
+    return kelvin
 
 
 def _dynamics(
     atoms: ase.Atoms,
     ensemble: Ensemble,
-    temperature: float | None,
+    temperature: float,
     timestep: float,
     friction: float,
     rng: np.random.Generator,

@@ -53,12 +53,18 @@ def gather(config: Config) -> Dataset:
     """Read and split what the configuration names.
 
     Raises DataError where files cannot be read, nothing is left to train on, a weighted target has no label in the training
-    part, or validation and test hold elements that training does not.
+    part, the monitored figure has none in validation, or validation and test hold elements that training does not.
     """
     frames, parts = _split(config.data, config.seed)
     dataset = Dataset(frames, parts, census(frames))
     weights: dict[str, float] = {term.property: _largest(term.weight) for term in config.fit.terms}
     require_labels(census(dataset.parts["train"]), weights)
+    monitored = config.fit.monitor.rpartition("_")[0]
+    if monitored and (valid := dataset.parts["valid"]) and not census(valid).labels.get(monitored):
+        raise DataError(
+            f"fit.monitor is {config.fit.monitor}, but no validation structure has a label for {monitored}; "
+            f"monitor loss, or validate on structures that have one"
+        )
     known = set(dataset.elements)
     for part in ("valid", "test"):
         strange = {symbol for atoms in dataset.parts[part] for symbol in atoms.symbols} - known

@@ -61,6 +61,12 @@ def test_the_same_seed_gives_the_same_path_and_another_another(here, ensemble):
     assert np.abs(a - c).max() > 1e-3
 
 
+def test_without_a_temperature_velocities_are_drawn_at_300_kelvin_and_it_says_so(here, capsys):
+    assert run("--steps", "1") == 0
+    assert "they are drawn at 300 K" in capsys.readouterr().out
+    assert ase.io.read("copper-md.traj", 0).get_temperature() == pytest.approx(300.0)
+
+
 def test_a_run_goes_on_with_the_velocities_that_are_there(here, capsys):
     assert run("--temperature", "300", "--steps", "20") == 0
     whole = ase.io.read("copper-md.traj")
@@ -124,8 +130,6 @@ def test_an_older_file_is_overwritten_only_when_asked(here, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--steps", "5"], "no velocities to go on with; give a --temperature"),
-        (["--ensemble", "nvt"], "nvt needs a --temperature"),
         (["--ensemble", "npt", "--temperature", "300"], "npt"),
         (["--temperature", "-5"], "temperature should be zero or more, in K, but is -5"),
         (["--temperature", "300", "--timestep", "0"], "--timestep"),

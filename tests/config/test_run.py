@@ -219,3 +219,14 @@ def test_loggers_that_are_not_installed_are_refused_with_what_installs_them(tmp_
         pytest.skip("wandb is installed")
     with pytest.raises(ConfigError, match=r"wandb is not installed; pip install 'atomgraph\[wandb\]'"):
         atomgraph.train(tiny(tmp_path, output={"loggers": ["wandb"]}), quiet=True)
+
+
+def test_a_monitored_figure_that_no_validation_label_can_give_is_refused_before_anything_is_written(tmp_path):
+    frames_without = ase.io.read(data_file(tmp_path, 4, seed=9), ":")
+    for atoms in frames_without:
+        atoms.calc.results.pop("forces")
+    ase.io.write(tmp_path / "valid.xyz", frames_without, format="extxyz")
+    config = tiny(tmp_path, data={"valid": str(tmp_path / "valid.xyz")}, fit={"monitor": "forces_mae"})
+    with pytest.raises(DataError, match=r"no validation structure has a label for forces"):
+        atomgraph.train(config, quiet=True)
+    assert not (tmp_path / "run").exists()
