@@ -7,7 +7,7 @@ from measures import generic, made
 from structures import crystal, generator, graph_of, molecule, specimens
 
 from atomgraph.analysis.laws import LAWS
-from atomgraph.analysis.trial import Trial
+from atomgraph.analysis.laws.trial import Trial
 from atomgraph.nn.part import build, specification
 from atomgraph.potential import Potential
 

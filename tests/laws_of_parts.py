@@ -8,7 +8,7 @@ import torch
 from measures import BY_SPECIMEN, default_dtype, generic, irreps, jump, made, reach_of, relative, turned
 from structures import ELEMENTS, batch_of, crossing, crystal, generator, graph_of, molecule, specimens
 
-from atomgraph.analysis.specimens import atom, rotated, rotation
+from atomgraph.analysis.laws.specimens import atom, rotated, rotation
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.nn.part import build, specification

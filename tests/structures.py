@@ -5,7 +5,7 @@ from functools import partial
 import torch
 from torch_geometric.data import Batch
 
-from atomgraph.analysis import specimens as _specimens
+from atomgraph.analysis.laws import specimens as _specimens
 from atomgraph.graph import AtomicGraph
 
 ELEMENTS = ["H", "C", "O", "Si"]  # what every part under the laws should know

@@ -7,7 +7,7 @@ from laws import FeaturizerLaws, LayerLaws, ModelLaws
 from structures import ELEMENTS
 
 from atomgraph.analysis.laws import LAWS
-from atomgraph.analysis.trial import Trial
+from atomgraph.analysis.laws.trial import Trial
 from atomgraph.models import Branch, EnergyModel
 from atomgraph.nn.sisters import Featurizer, MessageLayer
 from atomgraph.ops.scatter import sum_to

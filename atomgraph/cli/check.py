@@ -13,9 +13,9 @@ from rich.text import Text
 
 from atomgraph.cli.options import Structures
 from atomgraph.data import census, fingerprint, read
-from atomgraph.data.connections import connections
 from atomgraph.data.doctor import examine
-from atomgraph.data.findings import WRONG, Finding
+from atomgraph.data.doctor.connections import connections
+from atomgraph.data.doctor.findings import WRONG, Finding
 from atomgraph.errors import DataError
 from atomgraph.writing import write_text
 

@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.progress import SpinnerColumn, TextColumn
 
 from atomgraph.analysis.laws import LAWS
-from atomgraph.analysis.laws_dynamics import energy_is_conserved
+from atomgraph.analysis.laws.conservation import energy_is_conserved
+from atomgraph.analysis.laws.trial import Law, Trial
 from atomgraph.analysis.tables import Column, Table
-from atomgraph.analysis.trial import Law, Trial
 from atomgraph.cli.opening import opened
 from atomgraph.cli.options import Device, Dtype, Elements, Head, Imports, Model, Units
 from atomgraph.data import read

@@ -10,7 +10,7 @@ import ase
 import torch
 
 from atomgraph.data.cache import cache_file, load_graphs, save_graphs
-from atomgraph.data.findings import name_of
+from atomgraph.data.naming import name_of
 from atomgraph.errors import DataError, GraphError, nearest
 from atomgraph.graph.geometry import volume
 from atomgraph.graph.structure import AtomicGraph

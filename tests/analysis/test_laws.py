@@ -9,9 +9,9 @@ from morse import morse_potential
 from structures import ELEMENTS, crystal, molecule, wire
 
 from atomgraph.analysis.laws import LAWS, laws
-from atomgraph.analysis.laws_dynamics import energy_is_conserved
-from atomgraph.analysis.specimens import crossing, rotation, specimens
-from atomgraph.analysis.trial import TOLERANCES, Trial, law
+from atomgraph.analysis.laws.conservation import energy_is_conserved
+from atomgraph.analysis.laws.specimens import crossing, rotation, specimens
+from atomgraph.analysis.laws.trial import TOLERANCES, Trial, law
 from atomgraph.errors import GraphError
 from atomgraph.models import GCN, Baseline
 from atomgraph.nn.zbl import ZBL

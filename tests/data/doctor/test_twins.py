@@ -6,7 +6,7 @@ from data.samples import SILICON, crystals
 from scipy.spatial.transform import Rotation
 
 from atomgraph.data import read
-from atomgraph.data.twins import groups, invariants, shared, twins
+from atomgraph.data.doctor.twins import groups, invariants, shared, twins
 
 
 def turned(atoms, seed=0, mirror=False):

@@ -1,4 +1,4 @@
-"""The data doctor: what in a data set would spoil a potential, found before it does."""
+"""The examination: every check of the doctor, one after the other, the worst findings first."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import ase
 import numpy as np
 
-from atomgraph.data.connections import lonely_atoms
-from atomgraph.data.consistency import placeholders, stress_against_volume, work_against_energy
-from atomgraph.data.contacts import short_contacts
-from atomgraph.data.findings import NOTE, WARNING, WRONG, Finding, name_of, names_of
-from atomgraph.data.outliers import energy_outliers, force_outliers
-from atomgraph.data.twins import TOLERANCE, groups, shared, twins
+from atomgraph.data.doctor.connections import lonely_atoms
+from atomgraph.data.doctor.consistency import placeholders, stress_against_volume, work_against_energy
+from atomgraph.data.doctor.contacts import short_contacts
+from atomgraph.data.doctor.findings import NOTE, WARNING, WRONG, Finding
+from atomgraph.data.doctor.outliers import energy_outliers, force_outliers
+from atomgraph.data.doctor.twins import TOLERANCE, groups, shared, twins
+from atomgraph.data.naming import name_of, names_of
 from atomgraph.graph.structure import labels_of
 
 EQUAL = 1e-3  # eV/atom: what one structure's energies may differ by

@@ -9,7 +9,8 @@ import ase
 import numpy as np
 from ase.data import chemical_symbols, covalent_radii
 
-from atomgraph.data.findings import WARNING, WRONG, Finding, name_of
+from atomgraph.data.doctor.findings import WARNING, WRONG, Finding
+from atomgraph.data.naming import name_of
 from atomgraph.graph.neighbours import matscipy_neighbours
 
 SHORT, IMPOSSIBLE = 0.6, 0.3  # of the sum of covalent radii

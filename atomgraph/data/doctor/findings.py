@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
-
-import ase
 
 WRONG, WARNING, NOTE = "wrong", "warning", "note"
 
@@ -30,13 +27,3 @@ class Finding:
     def to_json(self) -> dict[str, Any]:
         """JSON values only."""
         return asdict(self)
-
-
-def name_of(atoms: ase.Atoms, number: int) -> str:
-    """What a frame is called in messages: ``file#index`` where it was read from a file, else its number."""
-    return str(atoms.info.get("source", f"frame {number}"))
-
-
-def names_of(frames: Sequence[ase.Atoms], numbers: Iterable[int]) -> list[str]:
-    """The names of several frames."""
-    return [name_of(frames[number], number) for number in numbers]

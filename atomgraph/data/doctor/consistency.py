@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import ase
 import numpy as np
 
-from atomgraph.data.findings import WARNING, WRONG, Finding, names_of
-from atomgraph.data.twins import kind_of
+from atomgraph.data.doctor.findings import WARNING, WRONG, Finding
+from atomgraph.data.doctor.twins import kind_of
+from atomgraph.data.naming import names_of
 from atomgraph.graph.neighbours import matscipy_neighbours
 from atomgraph.units import ENERGY, LENGTH, PRESSURE
 

@@ -1,7 +1,7 @@
 import pytest
 from ase.build import bulk, molecule
 
-from atomgraph.data.connections import connections, lonely_atoms
+from atomgraph.data.doctor.connections import connections, lonely_atoms
 from atomgraph.errors import GraphError
 
 

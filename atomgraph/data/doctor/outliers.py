@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import ase
 import numpy as np
 
-from atomgraph.data.contacts import closest_contact
-from atomgraph.data.findings import WARNING, WRONG, Finding, name_of
+from atomgraph.data.doctor.contacts import closest_contact
+from atomgraph.data.doctor.findings import WARNING, WRONG, Finding
+from atomgraph.data.naming import name_of
 
 FEWEST = 8  # frames from which a median and its spread mean something
 FAR = 8.0  # robust standard deviations

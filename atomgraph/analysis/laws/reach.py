@@ -5,8 +5,8 @@ from __future__ import annotations
 import ase
 import numpy as np
 
-from atomgraph.analysis.specimens import atom, crossing, crystal
-from atomgraph.analysis.trial import Law, Trial, law, scale_of
+from atomgraph.analysis.laws.specimens import atom, crossing, crystal
+from atomgraph.analysis.laws.trial import Law, Trial, law, scale_of
 
 
 def smooth_at_the_cutoff(trial: Trial) -> Law:

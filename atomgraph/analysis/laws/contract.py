@@ -7,7 +7,7 @@ from copy import deepcopy
 import numpy as np
 import torch
 
-from atomgraph.analysis.trial import Law, Trial, law, relative
+from atomgraph.analysis.laws.trial import Law, Trial, law, relative
 
 
 def caller_keeps_the_graph(trial: Trial) -> Law:

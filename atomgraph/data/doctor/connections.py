@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import ase
 import numpy as np
 
-from atomgraph.data.findings import WARNING, Finding, name_of
+from atomgraph.data.doctor.findings import WARNING, Finding
+from atomgraph.data.naming import name_of
 from atomgraph.graph.neighbours import matscipy_neighbours
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ase
 import numpy as np
 
-from atomgraph.analysis.trial import Law, Trial, law, scale_of
+from atomgraph.analysis.laws.trial import Law, Trial, law, scale_of
 from atomgraph.graph import AtomicGraph
 from atomgraph.graph.geometry import edge_vectors
 from atomgraph.graph.structure import VOIGT

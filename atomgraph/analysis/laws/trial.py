@@ -9,7 +9,7 @@ import ase
 import numpy as np
 import torch
 
-from atomgraph.analysis.specimens import specimens
+from atomgraph.analysis.laws.specimens import specimens
 from atomgraph.data import budget_batches
 from atomgraph.graph import AtomicGraph
 from atomgraph.graph.geometry import volume

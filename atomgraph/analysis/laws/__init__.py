@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator, Mapping
 
 import ase
 
-from atomgraph.analysis.laws_contract import caller_keeps_the_graph, float32_is_near, local_energies_add_up
-from atomgraph.analysis.laws_dynamics import energy_is_conserved
-from atomgraph.analysis.laws_reach import (
+from atomgraph.analysis.laws.conservation import energy_is_conserved
+from atomgraph.analysis.laws.contract import caller_keeps_the_graph, float32_is_near, local_energies_add_up
+from atomgraph.analysis.laws.reach import (
     atoms_alone_are_at_rest,
     crystals_of_one_element_are_seen,
     smooth_at_the_cutoff,
 )
-from atomgraph.analysis.laws_slopes import forces_are_slopes, stress_is_slope, stress_is_symmetric
-from atomgraph.analysis.laws_symmetry import (
+from atomgraph.analysis.laws.slopes import forces_are_slopes, stress_is_slope, stress_is_symmetric
+from atomgraph.analysis.laws.symmetry import (
     batching,
     extensivity,
     net_force,
@@ -23,8 +23,10 @@ from atomgraph.analysis.laws_symmetry import (
     rotation_and_reflection,
     translation,
 )
-from atomgraph.analysis.trial import Law, Trial
+from atomgraph.analysis.laws.trial import Law, Trial
 from atomgraph.potential import Potential
+
+__all__ = ["LAWS", "Law", "Trial", "laws"]
 
 #: Every law that needs no dynamics, in the order in which a table shows them.
 LAWS: tuple[Callable[[Trial], Law], ...] = (
@@ -51,7 +53,7 @@ def laws(potential: Potential, structures: Mapping[str, ase.Atoms] | None = None
     """Try every law, one after the other, and the conservation of energy over ``nve_steps`` steps of dynamics.
 
     structures: by name; without any, a molecule, a crystal, a slab and a wire made of the potential's elements.
-    Tolerances follow from the dtype that the model computes in (``analysis/trial.py``).
+    Tolerances follow from the dtype that the model computes in (``analysis/laws/trial.py``).
     """
     trial = Trial(potential, structures)
     for one in LAWS:
