@@ -11,12 +11,11 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from atomgraph.cli.options import Structures
+from atomgraph.cli.options import LabelKeys, LabelUnits, Structures, entries
 from atomgraph.data import census, fingerprint, read
 from atomgraph.data.doctor import examine
 from atomgraph.data.doctor.connections import connections
 from atomgraph.data.doctor.findings import WRONG, Finding
-from atomgraph.errors import DataError
 from atomgraph.writing import write_text
 
 SHOWN = 5  # findings of one kind on the terminal; all of them go into the JSON file
@@ -24,12 +23,6 @@ SHOWN = 5  # findings of one kind on the terminal; all of them go into the JSON 
 Against = Annotated[list[str] | None, typer.Option(help="Files of the other side of a split: no frame may be in both.")]
 Tolerance = Annotated[float, typer.Option(help="RMS displacement in Å below which two structures are one.", min=0.0)]
 Cutoff = Annotated[float | None, typer.Option(help="Å: say what graphs with this cutoff are like, too.")]
-Entries = Annotated[
-    list[str] | None, typer.Option("--key", metavar="LABEL=KEY", help="A label's key, energy=REF_energy.")
-]
-Units = Annotated[
-    list[str] | None, typer.Option("--unit", metavar="LABEL=UNIT", help="A label's unit, energy=Hartree.")
-]
 Json = Annotated[Path | None, typer.Option("--json", help="Write census and findings to this file, too.")]
 
 
@@ -38,8 +31,8 @@ def check(
     against: Against = None,
     cutoff: Cutoff = None,
     tolerance: Tolerance = 0.003,
-    key: Entries = None,
-    unit: Units = None,
+    key: LabelKeys = None,
+    unit: LabelUnits = None,
     json_file: Json = None,
 ) -> int:
     """The data doctor: census, duplicates, short contacts, force sums, outliers, signs and units, leakage.
@@ -48,7 +41,7 @@ def check(
     different energies, impossible contacts, forces with a large sum, empty fields as labels, signs or units that contradict
     physics, energies more than 20 eV/atom off, frames on both sides (--against). Warnings and notes leave it 0.
     """
-    keys, units = _entries(key), _entries(unit)
+    keys, units = entries(key), entries(unit)
     faults: list[str] = []
     frames = read([str(path) for path in data], keys=keys, units=units, faults=faults)
     others = read(against, keys=keys, units=units) if against else None
@@ -68,18 +61,6 @@ def check(
         }
         write_text(json_file, json.dumps(record, indent=1) + "\n")
     return int(any(finding.severity == WRONG for finding in findings))
-
-
-def _entries(words: list[str] | None) -> dict[str, str]:
-    entries = {}
-    for word in words or []:
-        name, equals, value = word.partition("=")
-        if not equals:
-            raise DataError(
-                f"a key or unit is given as LABEL=VALUE, energy=REF_energy for example, but here is {word!r}"
-            )
-        entries[name] = value
-    return entries
 
 
 def _fault(fault: str) -> Finding:

@@ -22,12 +22,13 @@ from atomgraph.cli.options import (
     Elements,
     Head,
     Imports,
-    Keys,
+    LabelKeys,
+    LabelUnits,
     Model,
     Overwrite,
     Structures,
     Units,
-    pairs,
+    entries,
 )
 from atomgraph.data import read
 from atomgraph.errors import AtomgraphError, ConfigError, DataError
@@ -41,7 +42,8 @@ def evaluate(
     data: Structures,
     out: Out = None,
     overwrite: Overwrite = False,
-    keys: Keys = None,
+    key: LabelKeys = None,
+    unit: LabelUnits = None,
     head: Head = None,
     elements: Elements = None,
     units: Units = None,
@@ -53,11 +55,11 @@ def evaluate(
     if out is not None and out.exists() and not overwrite and (out.is_file() or any(out.iterdir())):
         raise ConfigError(f"{out} exists and is not empty; give another --out, or --overwrite")
     potential = opened(model, head=head, elements=elements, units=units, device=device, dtype=dtype, imports=imports)
-    frames = read([str(path) for path in data], keys=pairs(keys, "--keys"))
+    frames = read([str(path) for path in data], keys=entries(key), units=entries(unit))
     comparison = compare(potential, frames, progress=True)
     if not comparison.samples:
         raise DataError(
-            "no structure carries an energy, forces or a stress; name them with --keys energy=...,forces=..."
+            "no structure carries an energy, forces or a stress; name them with --key energy=... --key forces=..."
         )
     console = Console(highlight=False)
     names = ", ".join(str(path) for path in data)

@@ -22,17 +22,24 @@ Imports = Annotated[
     list[str] | None, typer.Option("--import", metavar="MODULE", help="Import a module with parts of your own first.")
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Write over what is there.")]
-Keys = Annotated[
-    str | None,
-    typer.Option("--keys", metavar="NAME=KEY,...", help="Names of the labels in the files: energy=REF_energy,..."),
+LabelKeys = Annotated[
+    list[str] | None,
+    typer.Option("--key", metavar="LABEL=KEY", help="A label's key in the files, energy=REF_energy; may be repeated."),
+]
+LabelUnits = Annotated[
+    list[str] | None,
+    typer.Option("--unit", metavar="LABEL=UNIT", help="A label's unit in the files, energy=Hartree; may be repeated."),
 ]
 
 
-def pairs(words: str | None, option: str) -> dict[str, str] | None:
-    """``a=b,c=d`` as a mapping; ConfigError where it is none."""
-    if words is None:
-        return None
-    found = [word.partition("=") for word in words.split(",") if word.strip()]
-    if not all(name.strip() and sign and value.strip() for name, sign, value in found):
-        raise ConfigError(f"{option} should look like energy=REF_energy,forces=REF_forces, but is {words!r}")
-    return {name.strip(): value.strip() for name, _, value in found}
+def entries(words: list[str] | None) -> dict[str, str]:
+    """``["energy=REF_energy", ...]`` as a mapping; ConfigError where a word is no pair."""
+    found = {}
+    for word in words or []:
+        name, equals, value = (part.strip() for part in word.partition("="))
+        if not (name and equals and value):
+            raise ConfigError(
+                f"a key or unit is given as LABEL=VALUE, energy=REF_energy for example, but here is {word!r}"
+            )
+        found[name] = value
+    return found

@@ -38,6 +38,8 @@ class MLP(torch.nn.Module):
 
     def forward(self, x: Tensor, element: Tensor | None = None) -> Tensor:
         """(n_atoms, n_in) to (n_atoms, n_out).  element: (n_atoms,) rows of the weights; needed if there are several."""
+        if element is None and len(self.weights[0]) > 1:
+            raise WiringError(f"the perceptron has {len(self.weights[0])} elements; it needs to know each atom's")
         networks = zip(
             zip(*(weight.unbind(0) for weight in self.weights), strict=True),
             zip(*(bias.unbind(0) for bias in self.biases), strict=True),

@@ -65,7 +65,7 @@ def test_a_full_disk_leaves_no_half_of_a_folder(model, data, tmp_path, capsys, m
 def test_structures_without_labels_cannot_be_judged(model, tmp_path, capsys):
     ase.io.write(tmp_path / "bare.xyz", tiny.structures()[:2], format="extxyz")
     assert main(["evaluate", model, str(tmp_path / "bare.xyz"), "--out", str(tmp_path / "out")]) == 2
-    assert "--keys" in capsys.readouterr().err and not (tmp_path / "out").exists()
+    assert "--key" in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
 def test_labels_under_other_names_are_found_by_keys(model, tmp_path, capsys):
@@ -75,8 +75,8 @@ def test_labels_under_other_names_are_found_by_keys(model, tmp_path, capsys):
         atoms.info["dft"] = energy
         frames.append(atoms)
     ase.io.write(tmp_path / "keys.xyz", frames, format="extxyz")
-    assert main(["evaluate", model, str(tmp_path / "keys.xyz"), "--keys", "energy=dft"]) == 0
-    assert main(["evaluate", model, str(tmp_path / "keys.xyz"), "--keys", "energy"]) == 2
+    assert main(["evaluate", model, str(tmp_path / "keys.xyz"), "--key", "energy=dft"]) == 0
+    assert main(["evaluate", model, str(tmp_path / "keys.xyz"), "--key", "energy"]) == 2
     assert "should look like" in capsys.readouterr().err
 
 

@@ -59,3 +59,8 @@ def test_new_weights_keep_the_size_of_normal_inputs():
 def test_bad_arguments_are_refused(change):
     with pytest.raises(WiringError):
         MLP(**{"n_in": 3, "hidden": (4,), "n_out": 1} | change)
+
+
+def test_several_networks_ask_for_the_elements():
+    with pytest.raises(WiringError, match="needs to know each atom's"):
+        MLP(2, [], 1, n_elements=2)(torch.ones(3, 2))
