@@ -60,7 +60,7 @@ def main() -> None:
         comparisons={"test": comparisons[best]},
         title="Silicon, by every family",
         subtitle=f"The best of them, {best}, put to work",
-        sections=[Section("All families", [table], "The same graphs, the same split, the same E0."), physics],
+        sections=[Section("All families", [table], "The same structures, the same split, the same E0."), physics],
     )
     console.print(f"\nThe report: {report}   (each run's own: {FOLDER}/*/report.html)")
     console.print(f"All of this took {(time.perf_counter() - began) / 60:.1f} minutes.")
