@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -64,9 +63,8 @@ def _weigh(graphs: list[AtomicGraph], frames: Sequence[ase.Atoms], weights: dict
         if not weight >= 0:
             raise DataError(f"the weight of configuration type {kind!r} should be zero or positive, but is {weight}")
         if kind not in kinds:
-            warnings.warn(
-                f"weights names the configuration type {kind!r}, which no frame has{nearest(kind, set(kinds))}",
-                stacklevel=3,
+            raise DataError(
+                f"weights names the configuration type {kind!r}, which no frame has{nearest(kind, set(kinds))}"
             )
     for graph, kind in zip(graphs, kinds, strict=True):
         graph.weight = torch.tensor([weights.get(kind, 1.0)], dtype=torch.float64)

@@ -44,10 +44,17 @@ def test_every_line_says_something_and_errors_have_units(config, capfd):
 
 
 def test_a_warning_is_one_line_without_code_and_said_once(config, capfd):
-    assert main(["train", str(config), "fit.max_epochs=1", "data.edge_budget=1", "data.weights={Bulk: 2.0}"]) == 0
+    assert main(["train", str(config), "fit.max_epochs=1", "data.edge_budget=1"]) == 0
     lines = capfd.readouterr().err.splitlines()
     assert len(lines) == len(set(lines)) and all(line.startswith("warning: ") for line in lines)
-    assert "the configuration type 'Bulk', which no frame has" in lines[0] and "exceed the budget" in lines[1]
+    assert "exceed the budget" in lines[0]
+
+
+def test_a_weight_for_a_configuration_type_that_no_frame_has_is_refused(config, capfd, tmp_path):
+    assert main(["train", str(config), "data.weights={Bulk: 2.0}"]) == 2
+    said = capfd.readouterr().err
+    assert said.startswith("error: ") and "the configuration type 'Bulk', which no frame has" in said
+    assert not (tmp_path / "run").exists()
 
 
 def test_ctrl_c_says_how_to_go_on_and_the_run_goes_on_exactly(config, tmp_path):

@@ -89,7 +89,7 @@ def test_a_write_that_fails_leaves_nothing_behind(tmp_path, monkeypatch):
 def test_weights_follow_configuration_types():
     graphs = build_graphs(mixed(), 4.0, weights={"atom": 0.0, "crystal": 2.5})
     assert [float(graph.weight) for graph in graphs] == [1.0] * 5 + [0.0] * 2 + [2.5] * 2
-    with pytest.warns(UserWarning, match="'cristal', which no frame has; did you mean crystal"):
+    with pytest.raises(DataError, match="'cristal', which no frame has; did you mean crystal"):
         build_graphs(mixed(), 4.0, weights={"cristal": 2.0})
     with pytest.raises(DataError, match="should be zero or positive"):
         build_graphs(mixed(), 4.0, weights={"atom": -1.0})
