@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from atomgraph.featurizers.symmetry_function_sets import AngularFunction, RadialFunction
+from atomgraph.nn.constants import Constants
 from atomgraph.nn.edges import Edges
 from atomgraph.ops.cutoff import n2p2_cutoff
 from atomgraph.ops.outer import outer_sum_to
@@ -73,13 +74,12 @@ class NeighbourSums:
         self._waves = distinct((int(f.zeta), f.sign) for functions in wide for f in functions)
         self._pairs = distinct(f.pair for functions in wide for f in functions)
         self._l_max = max((zeta for zeta, _ in self._waves), default=0)
-        self._legendre = (
-            np.stack([wave_by_degree(zeta, sign, self._l_max) for zeta, sign in self._waves], axis=1).repeat(
-                2 * np.arange(self._l_max + 1) + 1, axis=0
-            )
-            if self._waves
-            else None
-        )  # ((l_max + 1)², n_waves)
+        self._constants = Constants(
+            eta=[g.eta for g in self._gaussians],
+            shift=[g.shift for g in self._gaussians],
+            legendre=self._legendre(),
+            straight=[2.0 * (0.5 * (1.0 + sign)) ** zeta for zeta, sign in self._waves],
+        )
 
         self.columns: dict[tuple[int, Any], int] = {}
         n_radial = self.n_elements * len(self._radial)
@@ -112,21 +112,25 @@ class NeighbourSums:
         moments = outer_sum_to(factors, harmonics, target, n_targets)
         moments = moments.unflatten(0, (-1, self.n_elements))  # (n_atoms, n_elements, n_gaussians, (l_max + 1)²)
         itself = sum_to(factors.square(), target, n_targets).unflatten(0, (-1, self.n_elements))
-        legendre = factors.new_tensor(self._legendre)
-        straight = factors.new_tensor([2.0 * (0.5 * (1.0 + sign)) ** zeta for zeta, sign in self._waves])
+        constants = self._constants.like(factors)
         sums = []
         for one, other in self._pairs:
-            pair = (moments[:, one] * moments[:, other]) @ legendre
-            sums.append(0.5 * (pair - itself[:, one, :, None] * straight) if one == other else pair)
+            pair = (moments[:, one] * moments[:, other]) @ constants["legendre"]
+            sums.append(0.5 * (pair - itself[:, one, :, None] * constants["straight"]) if one == other else pair)
         return torch.stack(sums, dim=1)
 
     def _factors(self, length: Tensor) -> Tensor:
-        eta = length.new_tensor([g.eta for g in self._gaussians])
-        shift = length.new_tensor([g.shift for g in self._gaussians])
+        constants = self._constants.like(length)
         fade = {c: envelope(self.cutoff_function, length, c, self.flat) for c in {g.cutoff for g in self._gaussians}}
-        return torch.exp(-eta * (length[:, None] - shift).square()) * by_column(
-            fade, [g.cutoff for g in self._gaussians]
-        )
+        away = length[:, None] - constants["shift"]
+        return torch.exp(-constants["eta"] * away.square()) * by_column(fade, [g.cutoff for g in self._gaussians])
+
+    def _legendre(self) -> np.ndarray:
+        """((l_max + 1)², n_waves): each wave's part in the harmonics of a degree."""
+        if not self._waves:
+            return np.zeros((1, 0))
+        by_degree = np.stack([wave_by_degree(zeta, sign, self._l_max) for zeta, sign in self._waves], axis=1)
+        return by_degree.repeat(2 * np.arange(self._l_max + 1) + 1, axis=0)
 
 
 def distinct(items: Any) -> list[Any]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from atomgraph.featurizers.symmetry_function_sets import AngularFunction
 from atomgraph.featurizers.symmetry_function_sums import by_column, distinct, envelope
+from atomgraph.nn.constants import Constants
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.triples import Triples, triples
 from atomgraph.ops.outer import outer_sum_to
@@ -89,9 +91,10 @@ class Family:
         self.width = len(self.pairs) * len(self.factors) * len(self.waves)
         self.reach = max(g.cutoff for g, _ in self.factors)
         self.all_narrow = all(narrow for _, narrow in self.factors)
-        self.place = torch.full((n_elements,) * 3, -1)
+        place = np.full((n_elements,) * 3, -1)
         for centre, (one, other) in places:
-            self.place[centre, one, other] = self.place[centre, other, one] = self.pairs.index((one, other))
+            place[centre, one, other] = place[centre, other, one] = self.pairs.index((one, other))
+        self.constants = Constants(eta=[g.eta for g, _ in self.factors], place=place)
 
     def column(self, f: AngularFunction) -> int:
         """Where the family's table holds a function."""
@@ -119,7 +122,7 @@ class Family:
         target = edges.centre.index_select(0, one) - portion.first_atom
         if edges.n_elements > 1:
             element = edges.element_of_neighbour
-            place = self.place.to(one.device)[edges.element_of_centre[one], element[one], element[other]]
+            place = self.constants.like(vector)["place"][edges.element_of_centre[one], element[one], element[other]]
             own = torch.nonzero(place >= 0)[:, 0]
             one, other, target = one[own], other[own], target[own] * len(self.pairs) + place[own]
         return one, other, target
@@ -131,7 +134,7 @@ class Family:
             squares[shift, narrow] = (r_ij - shift).square() + (r_ik - shift).square()
             if narrow:
                 squares[shift, narrow] = squares[shift, narrow] + (r_jk - shift).square()
-        eta = r_ij.new_tensor([g.eta for g, _ in self.factors])
+        eta = self.constants.like(r_ij)["eta"]
         return torch.exp(-eta * by_column(squares, [(g.shift, narrow) for g, narrow in self.factors]))
 
     def _fades(self, length: Tensor, one: Tensor, other: Tensor, r_jk: Tensor) -> Tensor:
