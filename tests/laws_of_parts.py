@@ -5,9 +5,10 @@ from copy import deepcopy
 import numpy as np
 import pytest
 import torch
-from measures import BY_SPECIMEN, default_dtype, generic, irreps, jump, made, reach_of, relative, turned
+from measures import BY_SPECIMEN, default_dtype, generic, irreps, made, reach_of, relative, turned
 from structures import ELEMENTS, batch_of, crossing, crystal, generator, graph_of, molecule, specimens
 
+from atomgraph.analysis.laws.reach import jump
 from atomgraph.analysis.laws.specimens import atom, rotated, rotation
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable

@@ -1,4 +1,4 @@
-"""What the laws measure with: parts as their constructors make them, features turned with the frame, jumps."""
+"""What the laws measure with: parts as their constructors make them, features turned with the frame."""
 
 from contextlib import contextmanager
 
@@ -72,9 +72,3 @@ def wigner(degree, matrix):
 
 def relative(a, b) -> float:
     return float(((a - b).abs().max() / b.abs().max().clamp(min=1e-300)).detach())
-
-
-def jump(values) -> torch.Tensor:
-    """What is discontinuous between the two inner of four equally spaced points; smooth changes up to squares cancel."""
-    first, second, third, fourth = values
-    return (3 * (third - second) - (fourth - first)) / 2

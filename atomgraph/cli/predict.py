@@ -13,6 +13,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from atomgraph.cli.opening import opened
 from atomgraph.cli.options import Device, Dtype, Elements, Head, Imports, Model, Overwrite, Units
+from atomgraph.cli.structure_files import drop_notes
 from atomgraph.data import read
 from atomgraph.errors import ConfigError, nearest
 from atomgraph.graph.structure import VOIGT
@@ -68,9 +69,7 @@ def _with(atoms: ase.Atoms, numbers: dict[str, Any]) -> ase.Atoms:
     for name in LABELS:
         copy.info.pop(name, None)
         copy.arrays.pop(name, None)
-    copy.info.pop("source", None)
-    if copy.info.get("config_type") == "default":
-        del copy.info["config_type"]
+    drop_notes(copy)
     results = {"energy": numbers["energy"], "forces": numbers["forces"], "energies": numbers["node_energy"]}
     if np.isfinite(numbers["stress"]).all():
         results["stress"] = numbers["stress"].ravel()[list(VOIGT)]

@@ -1,4 +1,4 @@
-"""One structure in, structures out: what `relax` and `md` read and write."""
+"""Structures in, structures out: what `relax`, `md` and `predict` read and write."""
 
 from __future__ import annotations
 
@@ -29,10 +29,15 @@ def read_one(path: str) -> ase.Atoms:
         print(f"{path} holds {len(frames)} structures; this is the last one ({path}@INDEX takes another)")
     atoms = frames[-1]
     atoms.calc = None
+    drop_notes(atoms)
+    return atoms
+
+
+def drop_notes(atoms: ase.Atoms) -> None:
+    """Take off what ``data.read`` noted on a frame for messages and tables, in place: it is no part of the file."""
     atoms.info.pop("source", None)
     if atoms.info.get("config_type") == "default":
         del atoms.info["config_type"]
-    return atoms
 
 
 def checked_target(path: Path, *, overwrite: bool) -> str:

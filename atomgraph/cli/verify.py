@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -12,9 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import SpinnerColumn, TextColumn
 
-from atomgraph.analysis.laws import LAWS
-from atomgraph.analysis.laws.conservation import energy_is_conserved
-from atomgraph.analysis.laws.trial import Law, Trial
+from atomgraph.analysis.laws import Law, Trial, chosen_laws
 from atomgraph.analysis.tables import Column, Table
 from atomgraph.cli.opening import opened
 from atomgraph.cli.options import Device, Dtype, Elements, Head, Imports, Model, Units
@@ -59,14 +55,10 @@ def verify(
 
 
 def _tried(trial: Trial, nve_steps: int) -> list[Law]:
-    laws: list[Callable[[Trial], Law]] = list(LAWS)
-    if nve_steps > 0:
-        laws.append(partial(energy_is_conserved, steps=nve_steps))
     found = []
     with terminal_progress(SpinnerColumn(), TextColumn("{task.description}")) as progress:
         task = progress.add_task("")
-        for law in laws:
-            name = law.func.__name__ if isinstance(law, partial) else law.__name__
+        for name, law in chosen_laws(nve_steps).items():
             progress.update(task, description=name.replace("_", " "))
             found.append(law(trial))
     return found

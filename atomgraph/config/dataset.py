@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,12 @@ class Dataset:
     split: Split
     census: Census
 
-    @property
+    @cached_property
     def parts(self) -> dict[str, list[ase.Atoms]]:
         """Frames of ``train``, ``valid`` and ``test``."""
         return self.split.take(self.frames)
 
-    @property
+    @cached_property
     def elements(self) -> list[str]:
         """Chemical symbols of the training part, by atomic number."""
         numbers = {int(z) for atoms in self.parts["train"] for z in atoms.numbers}

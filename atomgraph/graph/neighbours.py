@@ -48,6 +48,11 @@ def matscipy_neighbours(atoms: ase.Atoms, cutoff: float) -> tuple[np.ndarray, np
     return centre.astype(np.int64), neighbour.astype(np.int64), shift.astype(np.int64)
 
 
+def vectors_to_neighbours(atoms: ase.Atoms, centre: np.ndarray, neighbour: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """(n_edges, 3) in Å, from each centre to its neighbour's image; the opposite of ``geometry.edge_vectors``."""
+    return atoms.positions[neighbour] - atoms.positions[centre] + shift @ atoms.cell.array
+
+
 def _box(atoms: ase.Atoms) -> tuple[np.ndarray, np.ndarray]:
     """Three cell vectors and an origin: the periodic vectors, and across them vectors as long as the atoms reach."""
     box, origin = atoms.cell.array.copy(), np.zeros(3)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import torch
@@ -54,12 +55,15 @@ class Branch(Part):
 
     def features(self, graph: AtomicGraph, edges: Edges) -> list[Tensor]:
         """The features that the readouts read: (n_atoms, dim) each."""
+        return list(self._all_features(graph, edges))[-len(self.readouts) :]
+
+    def _all_features(self, graph: AtomicGraph, edges: Edges) -> Iterator[Tensor]:
+        """h after the featurizer, then after each layer; a layer is called when its features are asked for."""
         h = self.featurizer(graph, edges)
-        all_features = [h]
+        yield h
         for layer in self.layers:
             h = layer(h, graph, edges)
-            all_features.append(h)
-        return all_features[-len(self.readouts) :]
+            yield h
 
     def forward(self, graph: AtomicGraph, edges: Edges) -> Tensor:
         """(n_atoms, n_outputs): the sum of the readouts, eV before scale and shift."""
@@ -78,9 +82,7 @@ class Branch(Part):
                 continue
             reads_layer = depth if depth < len(self.layers) else depth - len(self.readouts) + 1
             for graph, edges in batches():
-                h = self.featurizer(graph, edges)
-                for layer in list(self.layers)[:reads_layer]:
-                    h = layer(h, graph, edges)
+                h = next(islice(self._all_features(graph, edges), reads_layer, None))
                 part.observe(h, graph, edges)
             part.settle()
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from atomgraph.errors import ConfigError, FormatError, TrainingError
 from atomgraph.training.average import WeightAverage
+from atomgraph.training.errors import validated
 from atomgraph.training.randomness import random_state, set_random_state
 from atomgraph.writing import write_bytes
 
@@ -106,7 +107,7 @@ class Checkpoints(Checkpoint):
         """What is compared; None in an epoch without validation."""
         if not trainer.enable_validation:
             return task.training_loss
-        if (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1):
+        if not validated(trainer):
             return None
         if self.monitor not in task.validation:
             raise TrainingError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
@@ -25,6 +26,11 @@ def in_words(metric: str, value: float) -> str:
 def column(metric: str) -> str:
     """The header of a metric's column: ``valid_energy_mae`` becomes ``valid_energy_mae (meV/atom)``."""
     return f"{metric} ({SHOWN_IN[metric.split('_')[-2]].unit})"
+
+
+def validated(trainer: pl.Trainer) -> bool:
+    """Whether the epoch that is ending had a validation."""
+    return trainer.enable_validation and not (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1)
 
 
 class ErrorSums:

@@ -10,7 +10,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 
-from atomgraph.training.errors import SHOWN_IN, column
+from atomgraph.training.errors import SHOWN_IN, column, validated
 from atomgraph.writing import write_text
 
 
@@ -33,10 +33,7 @@ class MetricsTable(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, task: Any) -> None:
         if not trainer.is_global_zero:
             return
-        validated = trainer.enable_validation and not (trainer.current_epoch + 1) % (
-            trainer.check_val_every_n_epoch or 1
-        )
-        errors = task.validation if validated else {}
+        errors = task.validation if validated(trainer) else {}
         row: dict[str, Any] = {"epoch": trainer.current_epoch + 1, "train_loss": _short(task.training_loss)}
         if trainer.enable_validation:
             row["valid_loss"] = _short(errors["loss"]) if "loss" in errors else ""

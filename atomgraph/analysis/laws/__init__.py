@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 import ase
 
@@ -26,7 +27,7 @@ from atomgraph.analysis.laws.symmetry import (
 from atomgraph.analysis.laws.trial import Law, Trial
 from atomgraph.potential import Potential
 
-__all__ = ["LAWS", "Law", "Trial", "laws"]
+__all__ = ["LAWS", "Law", "Trial", "chosen_laws", "laws"]
 
 #: Every law that needs no dynamics, in the order in which a table shows them.
 LAWS: tuple[Callable[[Trial], Law], ...] = (
@@ -56,7 +57,12 @@ def laws(potential: Potential, structures: Mapping[str, ase.Atoms] | None = None
     Tolerances follow from the dtype that the model computes in (``analysis/laws/trial.py``).
     """
     trial = Trial(potential, structures)
-    for one in LAWS:
-        yield one(trial)
+    return (one(trial) for one in chosen_laws(nve_steps).values())
+
+
+def chosen_laws(nve_steps: int) -> dict[str, Callable[[Trial], Law]]:
+    """Every law by its name, with the conservation of energy over so many steps of dynamics last; without it for 0."""
+    chosen = {one.__name__: one for one in LAWS}
     if nve_steps > 0:
-        yield energy_is_conserved(trial, nve_steps)
+        chosen[energy_is_conserved.__name__] = partial(energy_is_conserved, steps=nve_steps)
+    return chosen

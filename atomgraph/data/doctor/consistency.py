@@ -11,13 +11,12 @@ import numpy as np
 from atomgraph.data.doctor.findings import WARNING, WRONG, Finding
 from atomgraph.data.doctor.twins import kind_of
 from atomgraph.data.naming import names_of
-from atomgraph.graph.neighbours import matscipy_neighbours
-from atomgraph.units import ENERGY, LENGTH, PRESSURE
+from atomgraph.graph.neighbours import matscipy_neighbours, vectors_to_neighbours
+from atomgraph.units import FORCE, PRESSURE
 
 SOFT, STIFF = 0.5, 2000.0  # GPa: bulk moduli beyond these are of no material
 REACH = 4.0  # Å: whose neighbours may pull at an atom
 SMALL_STEP = 0.1  # Å: displacements over which energy is a straight line along the mean force
-KNOWN = {f"{e}/{length}": ENERGY[e] / LENGTH[length] for e in ENERGY for length in LENGTH}
 
 
 def placeholders(frames: Sequence[ase.Atoms], labels: Sequence[dict[str, np.ndarray]]) -> list[Finding]:
@@ -95,8 +94,8 @@ def work_against_energy(frames: Sequence[ase.Atoms], labels: Sequence[dict[str, 
     agreement = float(np.dot(work, gain) ** 2 / (np.dot(work, work) * np.dot(gain, gain)))
     if agreement < 0.8 or 0.8 < slope < 1.25:
         return []
-    unit = min(KNOWN, key=lambda name: abs(np.log(KNOWN[name] / abs(slope))))
-    named = f"; they may be in {unit}" if abs(np.log(KNOWN[unit] / abs(slope))) < 0.1 and abs(slope - 1) > 0.25 else ""
+    unit = min(FORCE, key=lambda name: abs(np.log(FORCE[name] / abs(slope))))
+    named = f"; they may be in {unit}" if abs(np.log(FORCE[unit] / abs(slope))) < 0.1 and abs(slope - 1) > 0.25 else ""
     return [
         Finding(
             "forces",
@@ -115,7 +114,7 @@ def work_against_energy(frames: Sequence[ase.Atoms], labels: Sequence[dict[str, 
 def _lopsided(atoms: ase.Atoms) -> bool:
     """Whether an atom has more neighbours on one side than on the other, within 4 Å."""
     centre, neighbour, shift = matscipy_neighbours(atoms, REACH)
-    vector = atoms.positions[neighbour] - atoms.positions[centre] + shift @ atoms.cell.array
+    vector = vectors_to_neighbours(atoms, centre, neighbour, shift)
     length = np.linalg.norm(vector, axis=1)
     pull = (1 - length / REACH) ** 2 / length
     sums = [np.bincount(centre, pull * vector[:, axis], minlength=len(atoms)) for axis in range(3)]

@@ -11,7 +11,7 @@ from ase.data import chemical_symbols, covalent_radii
 
 from atomgraph.data.doctor.findings import WARNING, WRONG, Finding
 from atomgraph.data.naming import name_of
-from atomgraph.graph.neighbours import matscipy_neighbours
+from atomgraph.graph.neighbours import matscipy_neighbours, vectors_to_neighbours
 
 SHORT, IMPOSSIBLE = 0.6, 0.3  # of the sum of covalent radii
 
@@ -32,7 +32,7 @@ def closest_contact(atoms: ase.Atoms, reach: float = SHORT) -> Contact | None:
     centre, neighbour, shift = matscipy_neighbours(atoms, reach * largest)
     if not len(centre):
         return None
-    length = np.linalg.norm(atoms.positions[neighbour] - atoms.positions[centre] + shift @ atoms.cell.array, axis=1)
+    length = np.linalg.norm(vectors_to_neighbours(atoms, centre, neighbour, shift), axis=1)
     radii = covalent_radii[atoms.numbers]
     share = length / (radii[centre] + radii[neighbour])
     edge = int(share.argmin())

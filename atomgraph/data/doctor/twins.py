@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from scipy.spatial import cKDTree
 
-from atomgraph.graph.neighbours import matscipy_neighbours
+from atomgraph.graph.neighbours import matscipy_neighbours, vectors_to_neighbours
 from atomgraph.ops.scatter import sum_to
 
 CUTOFF = 5.0  # Å: how far an atom looks
@@ -85,7 +85,7 @@ def invariants(atoms: ase.Atoms, cutoff: float = CUTOFF) -> np.ndarray:
     first order, in perfect crystals too.
     """
     centre, neighbour, shift = matscipy_neighbours(atoms, cutoff)
-    vector = atoms.positions[neighbour] - atoms.positions[centre] + shift @ atoms.cell.array
+    vector = vectors_to_neighbours(atoms, centre, neighbour, shift)
     length = torch.from_numpy(np.linalg.norm(vector, axis=1))
     fade = 0.5 * (1 + torch.cos(torch.pi * length / cutoff))
     radial = torch.exp(-0.5 * ((length[:, None] - CENTRES) / WIDTH) ** 2) * fade[:, None]  # (n_edges, n_radial)
