@@ -17,7 +17,7 @@ from atomgraph.errors import GraphError, WiringError
 from atomgraph.formats import native
 from atomgraph.formats.versions import now, versions
 from atomgraph.graph.geometry import strained, volume
-from atomgraph.graph.structure import AtomicGraph
+from atomgraph.graph.structure import AtomicGraph, without_labels
 from atomgraph.models.energy import EnergyModel
 from atomgraph.nn.scalars import scalar_columns
 from atomgraph.ops.scatter import sum_to
@@ -144,9 +144,8 @@ class Potential(torch.nn.Module):
 
     def _graph(self, index: int, atoms: ase.Atoms) -> AtomicGraph:
         """The graph of a structure, without its labels."""
-        bare = ase.Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
         with _named(index, atoms):
-            return AtomicGraph.from_ase(bare, self.cutoff)
+            return AtomicGraph.from_ase(without_labels(atoms), self.cutoff)
 
     def evaluated(self, graph: AtomicGraph, *, forces: bool = True, stress: bool = True) -> dict[str, Tensor]:
         """``forward`` in evaluation mode, whatever the mode is: results that hold on to no derivative graph."""

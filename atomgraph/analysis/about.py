@@ -20,7 +20,7 @@ def facts(potential: Potential) -> dict[str, str]:
         "heads": ", ".join(potential.heads) if len(potential.heads) > 1 else "",
         "cutoff": f"{potential.cutoff:g} Å",
         "trained numbers": f"{count:,}".replace(",", " "),
-        "computes in": str(potential.model.dtype).removeprefix("torch."),
+        "computes in": potential.model.dtype_name,
     }
 
 
@@ -56,7 +56,7 @@ def as_json(potential: Potential) -> dict[str, Any]:
         "heads": potential.heads,
         "cutoff": potential.cutoff,
         "units": native.UNITS,
-        "dtype": str(potential.model.dtype).removeprefix("torch."),
+        "dtype": potential.model.dtype_name,
         "n_parameters": sum(p.numel() for p in potential.parameters()),
         "e0": native.e0_of(potential.model),
         "architecture": specification(potential.model),

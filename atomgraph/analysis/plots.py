@@ -56,7 +56,7 @@ def error_histogram(comparisons: Mapping[str, Comparison], name: str) -> Figure:
         drawing = figure(3.7, 2.6)
         axes = drawing.subplots()
         fewest = min(len(error) for error in errors.values())
-        bins: Any = np.linspace(-reach, reach, 2 + 2 * int(np.clip(2 * fewest**0.5 / 2, 5, 30)))
+        bins: Any = np.linspace(-reach, reach, 2 + 2 * int(np.clip(fewest**0.5, 5, 30)))
         for i, (part, error) in enumerate(errors.items()):
             weights = np.full(len(error), 1.0 / max(len(error), 1))
             axes.hist(

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from atomgraph.errors import GraphError
-from atomgraph.graph import AtomicGraph
+from atomgraph.graph.structure import AtomicGraph, without_labels
 
 FARTHEST = 1e6  # Å; nobody diffuses this far, atoms that fly apart do
 
@@ -49,7 +49,7 @@ class MovingGraph:
         return self._graph
 
     def _make(self, atoms: ase.Atoms) -> AtomicGraph:
-        bare = ase.Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+        bare = without_labels(atoms)
         self._graph = None  # a structure that makes no graph leaves none behind
         self._graph = AtomicGraph.from_ase(bare, self.cutoff + self.skin).to(self.device)
         self._made_for = bare

@@ -71,9 +71,9 @@ def _table(found: list[Law], model: str, trial: Trial, *, with_worst: bool) -> T
     for law in found:
         row = ["pass" if law.passed else "FAIL", law.name, f"{law.figure:.1e}", law.unit]
         rows.append([*row, _allowed(law), *([law.detail] if with_worst else [])])
-    dtype = str(trial.potential.model.dtype).removeprefix("torch.")
     note = (
-        f"Computed in {dtype}, which sets what is allowed; forces above 1 eV/Å count relative to the largest. "
+        f"Computed in {trial.potential.model.dtype_name}, which sets what is allowed; "
+        f"forces above 1 eV/Å count relative to the largest. "
         f"Tried on {', '.join(trial.structures)}."
     )
     return Table(columns, rows, f"The laws on {model}", note)

@@ -75,8 +75,8 @@ def describe(potential: Potential) -> str:
     """The model in a line: its kind, trained numbers, elements, cutoff."""
     trained = sum(p.numel() for p in potential.parameters() if p.requires_grad)
     kind = public_path(type(potential.model)).removeprefix("atomgraph.models.")
-    dtype = str(potential.model.dtype).removeprefix("torch.")
-    return f"{kind} for {', '.join(potential.elements)}: {trained} parameters, cutoff {potential.cutoff:g} Å, {dtype}"
+    what = f"{kind} for {', '.join(potential.elements)}: {trained} parameters"
+    return f"{what}, cutoff {potential.cutoff:g} Å, {potential.model.dtype_name}"
 
 
 def _e0(baseline: Baseline, train: Sequence[AtomicGraph]) -> Statistic[dict[str, float]]:

@@ -12,8 +12,8 @@ from atomgraph.errors import WiringError, nearest
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import checked_symbols
+from atomgraph.nn.envelope import checked_envelope, envelope_of
 from atomgraph.nn.sisters import Featurizer
-from atomgraph.ops.cutoff import ENVELOPES
 from atomgraph.ops.radial import BASES
 from atomgraph.ops.scatter import sum_to
 
@@ -43,18 +43,21 @@ class RadialDensity(Featurizer):
         super().__init__()
         if basis not in BASES:
             raise WiringError(f"unknown radial basis {basis!r}{nearest(str(basis), BASES)}")
-        if envelope not in ENVELOPES:
-            raise WiringError(f"unknown envelope {envelope!r}{nearest(str(envelope), ENVELOPES)}")
         if not cutoff > 0 or n_radial < 1:
             raise WiringError(f"cutoff and n_radial must be positive, but are {cutoff} Å and {n_radial}")
         self.elements = checked_symbols(elements)
-        self.cutoff, self.n_radial, self.basis, self.envelope = float(cutoff), n_radial, basis, envelope
+        self.cutoff, self.n_radial, self.basis, self.envelope = (
+            float(cutoff),
+            n_radial,
+            basis,
+            checked_envelope(envelope),
+        )
         self.irreps_out = o3.Irreps(f"{len(self.elements) * (n_radial + 1)}x0e")
 
     def forward(self, graph: AtomicGraph, edges: Edges) -> Tensor:
         """(n_atoms, n_elements · (n_radial + 1))."""
-        basis, envelope, cutoff = BASES[self.basis], ENVELOPES[self.envelope], self.cutoff
-        weight = edges.cached(("envelope", self.envelope, cutoff), lambda: envelope(edges.length, cutoff))
+        basis, cutoff = BASES[self.basis], self.cutoff
+        weight = envelope_of(edges, self.envelope, cutoff)
         radial = edges.cached(
             (self.basis, self.n_radial, cutoff), lambda: basis(edges.length, self.n_radial, cutoff)
         )  # (n_edges, n_radial)

@@ -53,7 +53,7 @@ def write(path: str | Path, model: EnergyModel, metadata: dict[str, Any]) -> Pat
         "elements": model.elements,
         "heads": model.heads,
         "cutoff": model.cutoff,
-        "dtype": str(model.dtype).removeprefix("torch."),
+        "dtype": model.dtype_name,
         "units": UNITS,
         "e0": e0_of(model),
         "metadata": _json(metadata, "metadata"),

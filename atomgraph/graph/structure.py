@@ -92,6 +92,11 @@ class AtomicGraph(Data):
         return copy.copy(self)
 
 
+def without_labels(atoms: ase.Atoms) -> ase.Atoms:
+    """A copy of what a graph is made of, and nothing else: no labels, no notes, no velocities."""
+    return ase.Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+
+
 def labels_of(atoms: ase.Atoms) -> dict[str, np.ndarray]:
     """Energy (), forces (n_atoms, 3), stress (3, 3) as far as the structure carries them, in its own units.
 

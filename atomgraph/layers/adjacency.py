@@ -7,10 +7,10 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 
-from atomgraph.errors import WiringError, nearest
+from atomgraph.errors import WiringError
 from atomgraph.nn.edges import Edges
+from atomgraph.nn.envelope import checked_envelope, envelope_of
 from atomgraph.nn.part import Part
-from atomgraph.ops.cutoff import ENVELOPES
 
 
 class Adjacency(Part):
@@ -35,16 +35,13 @@ class Envelope(Adjacency):
 
     def __init__(self, cutoff: float, envelope: str = "polynomial"):
         super().__init__()
-        if envelope not in ENVELOPES:
-            raise WiringError(f"unknown envelope {envelope!r}{nearest(str(envelope), ENVELOPES)}")
         if not cutoff > 0:
             raise WiringError(f"cutoff must be positive, in Å, but is {cutoff}")
-        self.cutoff, self.channels, self.envelope = float(cutoff), None, envelope
+        self.cutoff, self.channels, self.envelope = float(cutoff), None, checked_envelope(envelope)
 
     def forward(self, edges: Edges) -> Tensor:
         """(n_edges,) in [0, 1]."""
-        function = ENVELOPES[self.envelope]
-        return edges.cached(("envelope", self.envelope, self.cutoff), lambda: function(edges.length, self.cutoff))
+        return envelope_of(edges, self.envelope, self.cutoff)
 
 
 class Shells(Adjacency):

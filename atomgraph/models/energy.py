@@ -68,6 +68,11 @@ class EnergyModel(Part):
         return next((number.dtype for number in numbers if number.is_floating_point()), torch.float64)
 
     @property
+    def dtype_name(self) -> str:
+        """``float32``, ``float64``: the dtype as files and people name it."""
+        return str(self.dtype).removeprefix("torch.")
+
+    @property
     def irreps_read(self) -> list[o3.Irreps]:
         """Irreps of ``features``."""
         return [irreps for branch in self.branches for irreps in branch.irreps_read]
