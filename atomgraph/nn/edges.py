@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -11,6 +12,8 @@ from torch import Tensor
 from atomgraph.graph.geometry import edge_vectors
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.elements import ElementTable
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +34,7 @@ class Edges:
     element: Tensor
     n_atoms: int
     n_elements: int
-    _cache: dict[Hashable, Tensor] = field(default_factory=dict)
+    _cache: dict[Hashable, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, graph: AtomicGraph, elements: ElementTable, dtype: torch.dtype) -> Edges:
@@ -77,8 +80,9 @@ class Edges:
             n_elements=self.n_elements,
         )
 
-    def cached(self, key: Hashable, make: Callable[[], Tensor]) -> Tensor:
-        """The tensor that ``make`` gives, made at the first call with this key and kept for this forward pass."""
+    def cached(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What ``make`` gives (tensors, most often), made at the first call with this key and kept for this forward pass."""
         if key not in self._cache:
             self._cache[key] = make()
-        return self._cache[key]
+        made: T = self._cache[key]
+        return made

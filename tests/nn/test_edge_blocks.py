@@ -1,0 +1,36 @@
+"""Edges in blocks of one centre each: every edge has its place, and sums over blocks are sums over neighbours."""
+
+import pytest
+import torch
+from structures import ELEMENTS, batch_of, crystal, graph_of, molecule
+
+from atomgraph.nn.edge_blocks import EdgeBlocks
+from atomgraph.nn.edges import Edges
+from atomgraph.nn.elements import ElementTable
+from atomgraph.ops.scatter import sum_to
+
+
+def edges_of(cutoff):
+    graph = batch_of([graph_of(molecule(), cutoff), graph_of(crystal(), cutoff)])
+    return Edges.of(graph, ElementTable(ELEMENTS), torch.float64)
+
+
+@pytest.mark.parametrize("cutoff", [0.3, 1.2, 3.0, 5.0])
+def test_sums_over_blocks_are_sums_over_neighbours(cutoff):
+    edges = edges_of(cutoff)
+    blocks = EdgeBlocks.of(edges)
+    atoms, rows = torch.randn(edges.n_atoms, 3).double(), torch.randn(edges.n_edges, 4).double()
+    left, right = blocks.of_neighbours(atoms), blocks.lay(rows)
+    wanted = sum_to(atoms[edges.neighbour][:, :, None] * rows[:, None, :], edges.centre, edges.n_atoms)
+    torch.testing.assert_close(blocks.sum(left.transpose(1, 2) @ right), wanted, rtol=1e-13, atol=1e-13)
+
+
+def test_blocks_are_made_once():
+    edges = edges_of(3.0)
+    assert EdgeBlocks.of(edges) is EdgeBlocks.of(edges)
+
+
+def test_few_rows_are_empty():
+    edges = edges_of(5.0)
+    blocks = EdgeBlocks.of(edges)
+    assert len(blocks.owner) * blocks.length < 1.4 * edges.n_edges
