@@ -89,6 +89,8 @@ class Potential(torch.nn.Module):
             strain = pos.new_zeros(graph.n_graphs, 3, 3).requires_grad_(stress)
             node_energy = self.model(strained(graph, pos, strain)).to(pos.dtype)
             energy = sum_to(node_energy, graph.graph_of_atom, graph.n_graphs)
+            of_structure = self.model.structure_energy(graph)
+            energy = energy if of_structure is None else energy + of_structure.to(energy.dtype)
             result = {"energy": energy, "node_energy": node_energy}
             slopes = _slopes(energy, ([pos] if forces else []) + ([strain] if stress else []), keeps)
             if stress:

@@ -49,11 +49,17 @@ class Baseline(Part):
     def forward(self, local: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
         """(n_atoms,) eV in float64 from local energies: (n_atoms, 1) for all heads, or (n_atoms, n_heads)."""
         head = graph.head[graph.graph_of_atom]
-        epsilon = local[:, 0] if local.shape[1] == 1 else local.gather(1, head[:, None])[:, 0]
+        epsilon = self.of_head(local, graph)
         energy = self.e0[head, edges.element] + self.scale[head] * epsilon.to(self.e0.dtype) + self.shift[head]
         if self.repulsion is not None:
             energy = energy + self.repulsion(graph, edges.within(self.cutoff)).to(self.e0.dtype)
         return energy
+
+    def of_head(self, local: Tensor, graph: AtomicGraph) -> Tensor:
+        """The column of each atom's head, (n_atoms,), of (n_atoms, n_heads), or of (n_atoms, 1) for all heads."""
+        if local.shape[1] == 1:
+            return local[:, 0]
+        return local.gather(1, graph.head[graph.graph_of_atom][:, None])[:, 0]
 
     def set_e0(self, e0: Mapping[str, float], head: str | None = None) -> None:
         """Set the energies of free atoms, eV, by chemical symbol; WiringError if one is missing or not finite."""

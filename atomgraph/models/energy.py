@@ -98,6 +98,10 @@ class EnergyModel(Part):
         local = sum(branch(graph, edges.within(branch.cutoff)) for branch in self.branches)
         return self.baseline(local, graph, edges)
 
+    def structure_energy(self, graph: AtomicGraph) -> Tensor | None:
+        """(n_graphs,) eV that belong to a whole structure and to no atom of it, without slope; None where there are none."""
+        return None
+
     @torch.no_grad()
     def calibrate(self, graphs: Iterable[AtomicGraph]) -> None:
         """Set the constants that parts take from the training data (see ``nn.sisters.Calibrated``).
