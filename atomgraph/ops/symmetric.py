@@ -1,0 +1,59 @@
+"""Symmetric tensors as monomials: a product of equal factors does not care for their order, nor need its coefficients."""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import combinations_with_replacement
+
+import numpy as np
+from torch import Tensor
+
+
+@cache
+def monomials(n: int, order: int) -> np.ndarray:
+    """(n_monomials, order): the components of each product of ``order`` factors out of n, largest component outermost.
+
+    Sorted by the largest component, then by the rest in the same way, so that a monomial is one of the order below
+    times its largest component (``raised``).
+    """
+    rows = sorted(combinations_with_replacement(range(n), order), key=lambda row: row[::-1])
+    return np.array(rows, dtype=np.int64).reshape(-1, order)
+
+
+@cache
+def raised(n: int, order: int) -> tuple[np.ndarray, np.ndarray]:
+    """For each monomial: which one of the order below, and which component it is multiplied by."""
+    below = {tuple(row): k for k, row in enumerate(monomials(n, order - 1))}
+    rows = monomials(n, order)
+    return np.array([below[tuple(row[:-1])] for row in rows]), rows[:, -1].copy()
+
+
+def monomial_rows(factors: np.ndarray, n: int) -> np.ndarray:
+    """Which monomial a product of components is, whatever their order.  factors: (n_entries, order)."""
+    ordered = np.sort(factors, axis=1)
+    powers = n ** np.arange(factors.shape[1])
+    keys = monomials(n, factors.shape[1]) @ powers
+    by_key = np.argsort(keys)
+    found: np.ndarray = by_key[np.searchsorted(keys[by_key], ordered @ powers)]
+    return found
+
+
+def low_rank(matrix: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarray]:
+    """Q, R with matrix = Q R, (rows, rank) and (rank, columns); singular values below tolerance times the largest are none.
+
+    At least one column is kept, of zeros if the matrix is zero.
+    """
+    left, sizes, right = np.linalg.svd(matrix, full_matrices=False)
+    rank = max(int((sizes > tolerance * sizes[0]).sum()), 1) if sizes.size else 1
+    return left[:, :rank], sizes[:rank, None] * right[:rank]
+
+
+def products(x: Tensor, raising: list[tuple[Tensor, Tensor]]) -> list[Tensor]:
+    """All monomials of x, order by order: (n, ...) to a list of (n_monomials, ...).
+
+    raising: for each order from two on, the two rows of ``raised`` as int64 tensors.
+    """
+    powers = [x]
+    for below, component in raising:
+        powers.append(powers[-1].index_select(0, below) * x.index_select(0, component))
+    return powers
