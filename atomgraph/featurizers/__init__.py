@@ -2,7 +2,8 @@
 
 from atomgraph.featurizers.concatenation import Concatenation
 from atomgraph.featurizers.element import ElementEmbedding
+from atomgraph.featurizers.node_embedding import NodeEmbedding
 from atomgraph.featurizers.radial_density import RadialDensity
 from atomgraph.featurizers.symmetry_functions import SymmetryFunctions
 
-__all__ = ["Concatenation", "ElementEmbedding", "RadialDensity", "SymmetryFunctions"]
+__all__ = ["Concatenation", "ElementEmbedding", "NodeEmbedding", "RadialDensity", "SymmetryFunctions"]

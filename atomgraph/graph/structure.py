@@ -15,6 +15,7 @@ from torch_geometric.data import Data
 from atomgraph.errors import GraphError
 from atomgraph.graph.neighbours import NeighbourList, matscipy_neighbours
 
+STATES = {"charge": (("charge", "total_charge"), 0.0), "spin": (("spin", "total_spin"), 1.0)}  # keys of info, default
 VOIGT = (0, 4, 8, 5, 2, 1)  # xx, yy, zz, yz, xz, xy of a flattened 3×3
 
 
@@ -32,6 +33,8 @@ class AtomicGraph(Data):
     ``pbc``              (n_graphs, 3) bool    which directions repeat
     ``cutoff``           (n_graphs,)           every pair nearer than this is an edge, Å
     ``head``             (n_graphs,) int64     which head's E0, scale and readout column the structure uses; −1: not chosen
+    ``charge``           (n_graphs,)           total charge, e; 0 where the structure says none
+    ``spin``             (n_graphs,)           spin multiplicity, 2S + 1; 1 where the structure says none
     ``weight``           (n_graphs,)           weight of the structure in a loss
     ``energy``           (n_graphs,)           label, eV, total
     ``energy_mask``      (n_graphs,) bool      True where ``energy`` is a label, False where it is a zero
@@ -67,6 +70,7 @@ class AtomicGraph(Data):
             "head": torch.full((1,), -1, dtype=torch.int64),
             "weight": torch.ones(1, dtype=torch.float64),
         }
+        fields |= {name: torch.tensor([value], dtype=torch.float64) for name, value in states_of(atoms).items()}
         return cls(**fields, **_label_fields(labels_of(atoms), len(atoms)))
 
     @property
@@ -93,8 +97,33 @@ class AtomicGraph(Data):
 
 
 def without_labels(atoms: ase.Atoms) -> ase.Atoms:
-    """A copy of what a graph is made of, and nothing else: no labels, no notes, no velocities."""
-    return ase.Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+    """A copy of what a graph is made of, and nothing else: no labels, no notes but charge and spin, no velocities."""
+    states = {name: value for name, value in states_of(atoms).items() if value != STATES[name][1]}
+    return ase.Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc, info=states)
+
+
+def states_of(atoms: ase.Atoms) -> dict[str, float]:
+    """Total charge (e) and spin multiplicity, from ``info``: ``charge`` or ``total_charge``, ``spin`` or ``total_spin``.
+
+    Raises GraphError for what is no finite number, or where two entries contradict.
+    """
+    found = {}
+    for name, (keys, default) in STATES.items():
+        values = {key: _number(key, atoms.info[key]) for key in keys if atoms.info.get(key) is not None}
+        if len(set(values.values())) > 1:
+            raise GraphError(f"info tells two values of the {name}: {values}; keep one")
+        found[name] = next(iter(values.values()), default)
+    return found
+
+
+def _number(key: str, value: Any) -> float:
+    try:
+        number = float(np.asarray(value, dtype=float).reshape(()))
+    except (TypeError, ValueError):
+        number = np.nan
+    if not np.isfinite(number):
+        raise GraphError(f"info[{key!r}] should be a number, but is {value!r}")
+    return number
 
 
 def labels_of(atoms: ase.Atoms) -> dict[str, np.ndarray]:

@@ -5,6 +5,7 @@ from atomgraph.layers.atom_wise import AtomWise
 from atomgraph.layers.graph_convolution import GraphConvolution
 from atomgraph.layers.laplacian_convolution import LaplacianConvolution
 from atomgraph.layers.layer_norm import LayerNorm
+from atomgraph.layers.mace import MACELayer
 from atomgraph.layers.polynomial_filter import PolynomialFilter
 from atomgraph.layers.residual import Residual
 from atomgraph.layers.standardize import Standardize
@@ -16,6 +17,7 @@ __all__ = [
     "GraphConvolution",
     "LaplacianConvolution",
     "LayerNorm",
+    "MACELayer",
     "PolynomialFilter",
     "Residual",
     "Shells",

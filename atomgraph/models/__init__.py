@@ -5,5 +5,6 @@ from atomgraph.models.behler_parrinello import BehlerParrinello
 from atomgraph.models.branch import Branch
 from atomgraph.models.energy import EnergyModel
 from atomgraph.models.gcn import GCN
+from atomgraph.models.mace import MACE
 
-__all__ = ["GCN", "Baseline", "BehlerParrinello", "Branch", "EnergyModel"]
+__all__ = ["GCN", "MACE", "Baseline", "BehlerParrinello", "Branch", "EnergyModel"]

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import isfinite
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from atomgraph.errors import WiringError
 from atomgraph.graph.structure import AtomicGraph
+from atomgraph.nn.doubles import KeepsDouble
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.part import Part
 
 
-class Baseline(Part):
+class Baseline(KeepsDouble, Part):
     r""":math:`E_i = E0_{head, z_i} + s_{head}\,\varepsilon_i + t_{head} + V^{rep}_i`.
 
     elements: chemical symbols, in the model's order.  heads: names of the heads.
     repulsion: a part ``(graph, edges) -> (n_atoms,)`` in eV, such as ``atomgraph.nn.ZBL``, or None.
+    scales_repulsion: the scale is for the repulsion, too, :math:`s (\varepsilon_i + V_i)`, as in files of MACE.
     E0, scale and shift start at 0, 1 and 0 and are set from data (``set_e0``, ``set_scale``); they are not trained.
     They stay float64 whatever the model's dtype, since E0 of thousands of eV would drown the rest in float32.
     """
@@ -30,13 +32,20 @@ class Baseline(Part):
     shift: Tensor
     _always_double = ("e0", "scale", "shift")
 
-    def __init__(self, elements: Sequence[str], heads: Sequence[str] = ("default",), repulsion: Part | None = None):
+    def __init__(
+        self,
+        elements: Sequence[str],
+        heads: Sequence[str] = ("default",),
+        repulsion: Part | None = None,
+        scales_repulsion: bool = False,
+    ):
         super().__init__()
         self.elements = checked_symbols(elements)
         if isinstance(heads, str) or not heads or len(set(heads)) != len(heads):
             raise WiringError(f"heads should be a list of distinct names, but is {heads!r}")
         self.heads = list(heads)
         self.repulsion: Any = repulsion
+        self.scales_repulsion = scales_repulsion
         self.register_buffer("e0", torch.zeros(len(self.heads), len(self.elements), dtype=torch.float64))
         self.register_buffer("scale", torch.ones(len(self.heads), dtype=torch.float64))
         self.register_buffer("shift", torch.zeros(len(self.heads), dtype=torch.float64))
@@ -49,11 +58,16 @@ class Baseline(Part):
     def forward(self, local: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
         """(n_atoms,) eV in float64 from local energies: (n_atoms, 1) for all heads, or (n_atoms, n_heads)."""
         head = graph.head[graph.graph_of_atom]
-        epsilon = self.of_head(local, graph)
-        energy = self.e0[head, edges.element] + self.scale[head] * epsilon.to(self.e0.dtype) + self.shift[head]
-        if self.repulsion is not None:
-            energy = energy + self.repulsion(graph, edges.within(self.cutoff)).to(self.e0.dtype)
-        return energy
+        epsilon, constant = (
+            self.of_head(local, graph).to(self.e0.dtype),
+            self.e0[head, edges.element] + self.shift[head],
+        )
+        if self.repulsion is None:
+            return constant + self.scale[head] * epsilon
+        repulsion = self.repulsion(graph, edges.within(self.cutoff)).to(self.e0.dtype)
+        if self.scales_repulsion:
+            return constant + self.scale[head] * (epsilon + repulsion)
+        return constant + self.scale[head] * epsilon + repulsion
 
     def of_head(self, local: Tensor, graph: AtomicGraph) -> Tensor:
         """The column of each atom's head, (n_atoms,), of (n_atoms, n_heads), or of (n_atoms, 1) for all heads."""
@@ -85,11 +99,3 @@ class Baseline(Part):
         if head not in self.heads:
             raise WiringError(f"unknown head {head!r}; this model has {', '.join(self.heads)}")
         return self.heads.index(head)
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """Move with the model, but keep the constants in float64."""
-        kept: dict[str, Any] = {name: getattr(self, name) for name in self._always_double}
-        super()._apply(fn, recurse)
-        for name, value in kept.items():
-            setattr(self, name, value.to(device=getattr(self, name).device))
-        return self

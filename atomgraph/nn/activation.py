@@ -21,6 +21,15 @@ ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], float]] = {
     "silu": (torch.nn.functional.silu, 1.68),
     "softplus": (torch.nn.functional.softplus, 1.0),
     "tanh": (torch.tanh, 1.59),
+    "abs": (torch.abs, 1.0),
+}
+#: The gains of e3nn 0.4.4, in which MACE's weights are learned; means over a fixed random sample, not exact integrals.
+NORMALISED_GAINS = {
+    "silu": 1.6791767923989418,
+    "tanh": 1.5937334472592695,
+    "abs": 1.0,
+    "identity": 1.0,
+    "softplus": 1.0,
 }
 
 

@@ -1,7 +1,10 @@
 """Readouts: h -> one number (or several) per atom."""
 
+from atomgraph.readouts.grouped_mlp import GroupedMLP
 from atomgraph.readouts.linear import Linear
 from atomgraph.readouts.mlp import MLP
 from atomgraph.readouts.per_element_mlp import PerElementMLP
+from atomgraph.readouts.scaled_linear import ScaledLinear
+from atomgraph.readouts.silent import Silent
 
-__all__ = ["MLP", "Linear", "PerElementMLP"]
+__all__ = ["MLP", "GroupedMLP", "Linear", "PerElementMLP", "ScaledLinear", "Silent"]

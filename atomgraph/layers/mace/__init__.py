@@ -1,0 +1,5 @@
+"""MACE's layer: what neighbours say (an interaction), and products of it (a symmetric product basis)."""
+
+from atomgraph.layers.mace.layer import INTERACTIONS, MACELayer
+
+__all__ = ["INTERACTIONS", "MACELayer"]
