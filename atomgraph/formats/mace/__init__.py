@@ -1,0 +1,86 @@
+"""MACE's ``.model`` files: read as data, with nothing executed and no other program installed."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from atomgraph.errors import FormatError, WiringError
+from atomgraph.formats.mace.architecture import arguments_of, dtype_of, elements_of
+from atomgraph.formats.mace.archive import Archive
+from atomgraph.formats.mace.lora import merged
+from atomgraph.formats.mace.refusals import check_classes, check_root
+from atomgraph.formats.mace.tree import Tree, tree_of
+from atomgraph.formats.mace.weights import load_weights
+from atomgraph.formats.said import Said
+from atomgraph.models.mace import MACE
+
+UNITS = {"energy": "eV", "length": "Å"}
+_PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+
+
+def recognises(path: Path, start: bytes) -> bool:
+    """Could this be something that torch saved? A zip with torch's records in it, or the container of old versions."""
+    if start.startswith(_PICKLES):
+        return b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19." in start  # the number that torch < 1.6 began with
+    if not start.startswith(b"PK\x03\x04"):
+        return False
+    if b"data.pkl" in start[:256] or path.suffix == ".model":
+        return True
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("/data.pkl") for name in archive.namelist())
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return False
+
+
+def read(path: Path, said: Said) -> tuple[MACE, dict[str, Any]]:
+    """The model of a MACE file, in the file's dtype, and what is known of where it comes from.
+
+    Raises FormatError, with advice, for everything else that torch saves, and for what is damaged.
+    """
+    try:
+        tree = open_tree(path)
+        model = model_of(tree)
+    except FormatError as error:
+        raise FormatError(f"{path}: {error}") from None
+    said.settle_elements(path, model.elements)
+    said.settle_units(path, UNITS)
+    metadata = {"origin": {"format": "MACE", "file": path.name, "class": tree.kind, "notes": tree.notes}}
+    return model, metadata
+
+
+def open_tree(path: Path) -> Tree:
+    """The modules of a MACE file, adapters merged; FormatError for what is none."""
+    try:
+        archive = Archive(path)
+        check_root(archive)
+        tree = merged(tree_of(archive))
+        check_classes(tree)
+    except RecursionError:
+        raise FormatError("its modules are nested deeper than any model's") from None
+    return tree
+
+
+def model_of(tree: Tree) -> MACE:
+    """Our model with the file's numbers in it."""
+    try:
+        arguments = arguments_of(tree)
+        with torch.random.fork_rng(devices=[]):
+            model = MACE(**arguments)
+        load_weights(model, tree)
+    except FormatError:
+        raise
+    except WiringError as error:
+        raise FormatError(f"it describes a model that cannot be built: {error}") from None
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
+        raise FormatError(
+            f"it is no model that can be built ({type(error).__name__}: {error}); it may be damaged"
+        ) from None
+    return model.eval()
+
+
+__all__ = ["dtype_of", "elements_of", "model_of", "open_tree", "read", "recognises"]

@@ -1,0 +1,153 @@
+"""From the parts of a MACE file to the arguments of our ``MACE``: nothing is guessed, what is unknown is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from ase.data import chemical_symbols
+from e3nn import o3
+
+from atomgraph.errors import FormatError
+from atomgraph.formats.mace.distances import radial_arguments, repulsion
+from atomgraph.formats.mace.tree import Tree
+from atomgraph.models.baseline import Baseline
+
+INTERACTIONS = {  # class in a file: its name here
+    "RealAgnosticInteractionBlock": "agnostic",
+    "RealAgnosticResidualInteractionBlock": "residual",
+    "RealAgnosticDensityInteractionBlock": "density",
+    "RealAgnosticDensityResidualInteractionBlock": "density_residual",
+    "RealAgnosticAttResidualInteractionBlock": "attention_residual",
+    "RealAgnosticResidualNonLinearInteractionBlock": "nonlinear_residual",
+}
+ACTIVATIONS = {"silu": "silu", "tanh": "tanh", "sigmoid": "sigmoid", "abs": "abs", "None": "identity"}
+
+
+def arguments_of(tree: Tree) -> dict[str, Any]:
+    """What ``MACE(**arguments)`` needs to be the model of a file."""
+    elements = elements_of(tree)
+    n_layers = int(tree.tensor("num_interactions"))
+    products = [_product_irreps(tree[f"products.{t}"]) for t in range(n_layers)]
+    layers = [_layer(tree, t) for t in range(n_layers)]
+    arguments = {
+        "elements": elements,
+        "cutoff": float(tree.tensor("r_max")),
+        "hidden": str(o3.Irreps([(n, irrep) for n, irrep in products[0]])),
+        "n_layers": n_layers,
+        "l_max": max(tree["spherical_harmonics"].attributes["_ls_list"]),
+        "order": [_order(tree[f"products.{t}"]) for t in range(n_layers)],
+        "interaction": [layer.pop("interaction") for layer in layers],
+        "layer": layers,
+        "radial": radial_arguments(tree["radial_embedding"], elements),
+        "readout": _last_readout(tree),
+        "only_last": n_layers > 1 and len(tree["readouts"].children) == 1,
+        "scalars_last": n_layers > 1 and products[-1] != products[0],
+        "baseline": Baseline(elements, heads_of(tree), **repulsion(tree, elements)),
+    }
+    if "joint_embedding" in tree:
+        arguments |= {"states": states_of(tree), "state_energy": "embedding_readout" in tree}
+    return arguments
+
+
+def elements_of(tree: Tree) -> list[str]:
+    """Chemical symbols, in the order of the file's tables."""
+    numbers = tree.tensor("atomic_numbers").tolist()
+    if not numbers or not all(0 < number < len(chemical_symbols) for number in numbers):
+        raise FormatError(f"it names elements with the atomic numbers {numbers}, which are none")
+    return [chemical_symbols[number] for number in numbers]
+
+
+def heads_of(tree: Tree) -> list[str]:
+    """Names of the heads; files of mace-torch before 0.3.7 have one without a name, ``Default``."""
+    return [str(head) for head in tree.attributes.get("heads") or ["Default"]]
+
+
+def dtype_of(tree: Tree) -> torch.dtype:
+    """The dtype that the file's weights are in."""
+    return tree.tensor("node_embedding.linear.weight").dtype
+
+
+def states_of(tree: Tree) -> dict[str, Any]:
+    """The specification of charge and spin, by their names in the file."""
+    return dict(tree.attributes["embedding_specs"])
+
+
+def _product_irreps(product: Tree) -> o3.Irreps:
+    return o3.Irreps(product["linear"].attributes["irreps_out"])
+
+
+def contractions(product: Tree) -> list[Tree]:
+    """One contraction for each irrep that goes out."""
+    return list(product["symmetric_contractions.contractions"].children.values())
+
+
+def _order(product: Tree) -> int:
+    orders = {int(each.attributes["correlation"]) for each in contractions(product)}
+    if len(orders) != 1:
+        raise FormatError(f"its products have several orders in one layer, {sorted(orders)}; one was expected")
+    return orders.pop()
+
+
+def _layer(tree: Tree, t: int) -> dict[str, Any]:
+    """The arguments of layer t."""
+    interaction, product = tree[f"interactions.{t}"], tree[f"products.{t}"]
+    if interaction.kind not in INTERACTIONS:
+        raise FormatError(
+            f"its interactions.{t} is of the class {interaction.kind}, which atomgraph does not know; "
+            f"it reads {', '.join(INTERACTIONS)}"
+        )
+    known, harmonics = interaction.attributes, o3.Irreps(interaction.attributes["edge_attrs_irreps"])
+    float32 = dtype_of(tree) != torch.float64
+    return {
+        "interaction": INTERACTIONS[interaction.kind],
+        "irreps_message": str(known["target_irreps"]),
+        "irreps_up": str(interaction["conv_tp"].attributes["irreps_in1"]),
+        "hidden": _hidden(interaction),
+        "parity": "natural" if all(irrep.p == (-1) ** irrep.l for _, irrep in harmonics) else "even",
+        "by_element": not product.attributes.get("use_agnostic_product", False),
+        "residual": "auto" if product.attributes.get("use_sc", True) else "none",
+        "n_paths": {
+            str(irrep): [each.tensor(f"U_matrix_{nu}").shape[-1] for nu in range(1, _order(product) + 1)]
+            for (_, irrep), each in zip(_product_irreps(product), contractions(product), strict=True)
+        },
+        "precision": "float32" if float32 else "float64",
+        "gain": _gain(interaction),
+    }
+
+
+def _hidden(interaction: Tree) -> list[int]:
+    """Widths of the radial network between its ends."""
+    network = interaction["conv_tp_weights"]
+    if network.kind == "RadialMLP":
+        widths = [child.tensor("weight").shape for child in network["net"].children.values() if child.kind == "Linear"]
+        return [int(rows) for rows, _ in widths[:-1]]
+    return [int(layer.tensor("weight").shape[1]) for layer in list(network.children.values())[:-1]]
+
+
+def _gain(interaction: Tree) -> float | None:
+    """The constant of the activation that normalises it, where there is one."""
+    for path in ("conv_tp_weights.layer0.act", "equivariant_nonlin.act_scalars.acts.0"):
+        if (activation := interaction.get(path)) is not None:
+            return float(activation.attributes["cst"])
+    gate = interaction.get("equivariant_nonlin")
+    return None if gate is None else float(gate.attributes["_scalar_cst"])
+
+
+def _last_readout(tree: Tree) -> dict[str, Any]:
+    """The arguments of the last readout: linear, or with hidden units for each head."""
+    readout = list(tree["readouts"].children.values())[-1]
+    if readout.kind == "LinearReadoutBlock":
+        return {"hidden": None}
+    if readout.kind not in ("NonLinearReadoutBlock", "NonLinearBiasReadoutBlock"):
+        raise FormatError(f"its last readout is of the class {readout.kind}, which atomgraph does not know")
+    units = o3.Irreps(readout["linear_1"].attributes["irreps_out"]).dim // len(heads_of(tree))
+    found: dict[str, Any] = {"hidden": units, "bias": readout.kind == "NonLinearBiasReadoutBlock"}
+    activation = readout.get("non_linearity.acts.0")
+    name = "None" if activation is None else str(activation.attributes["f"]).rpartition(".")[2]
+    if name not in ACTIVATIONS:
+        raise FormatError(f"its last readout has the activation {name}; atomgraph knows {', '.join(ACTIVATIONS)}")
+    found["activation"] = ACTIVATIONS[name]
+    if activation is not None:
+        found["gain"] = float(activation.attributes["cst"])
+    return found

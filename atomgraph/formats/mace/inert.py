@@ -1,0 +1,179 @@
+"""A pickle read as data: every class and function that it names becomes an inert stand-in, and nothing is looked up.
+
+A pickle is a small program that may call anything. Here its steps are checked against a short list first, then run by
+Python's own machine with one twist: a name gives a class made on the spot, which only remembers what it was given.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import pickletools
+from dataclasses import dataclass
+from typing import Any
+
+from atomgraph.errors import FormatError
+
+_MOST_STEPS = 3_000_000  # a file of a foundation model has some ten thousand
+_MOST_NAMES = 20_000
+_STEPS = frozenset(
+    [
+        "PROTO",
+        "FRAME",
+        "STOP",
+        "POP",
+        "POP_MARK",
+        "DUP",
+        "MARK",
+        "NONE",
+        "NEWTRUE",
+        "NEWFALSE",
+        "BININT",
+        "BININT1",
+        "BININT2",
+        "LONG1",
+        "LONG4",
+        "BINFLOAT",
+        "BINUNICODE",
+        "SHORT_BINUNICODE",
+        "BINBYTES",
+        "SHORT_BINBYTES",
+        "BINSTRING",
+        "SHORT_BINSTRING",
+        "EMPTY_TUPLE",
+        "TUPLE",
+        "TUPLE1",
+        "TUPLE2",
+        "TUPLE3",
+        "EMPTY_LIST",
+        "LIST",
+        "APPEND",
+        "APPENDS",
+        "EMPTY_DICT",
+        "DICT",
+        "SETITEM",
+        "SETITEMS",
+        "EMPTY_SET",
+        "ADDITEMS",
+        "FROZENSET",
+        "BINPUT",
+        "LONG_BINPUT",
+        "BINGET",
+        "LONG_BINGET",
+        "MEMOIZE",
+        "GLOBAL",
+        "STACK_GLOBAL",
+        "REDUCE",
+        "NEWOBJ",
+        "NEWOBJ_EX",
+        "BUILD",
+        "BINPERSID",
+    ]
+)
+_KEEPS = frozenset({"BINPUT", "LONG_BINPUT"})
+
+
+class Inert:
+    """Stands for an object of a file: what it was made from, the state it was given, what was put into it."""
+
+    module: str = ""
+    name: str = ""
+    args: tuple[Any, ...]
+    state: Any
+    items: list[Any]  # values appended, or (key, value)
+
+    def __new__(cls, *args: Any, **_: Any) -> Inert:
+        self = object.__new__(cls)
+        self.args, self.state, self.items = args, None, []
+        return self
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+    def append(self, value: Any) -> None:
+        """What a list's steps call."""
+        self.items.append(value)
+
+    def extend(self, values: Any) -> None:
+        """What a list's steps call."""
+        self.items.extend(values)
+
+    def add(self, value: Any) -> None:
+        """What a set's steps call."""
+        self.items.append(value)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.items.append((key, value))
+
+    @property
+    def path(self) -> str:
+        """The dotted name of what it stands for."""
+        return f"{self.module}.{self.name}"
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """Numbers of a tensor in a record of the archive: ``data/<key>``."""
+
+    kind: str
+    key: str
+    size: int
+
+
+def read_pickle(content: bytes) -> Any:
+    """The root of a pickle: plain values, ``Inert`` and ``Stored`` objects, and classes made from ``Inert``.
+
+    Raises FormatError for steps that no saved module needs, and for a pickle that is damaged.
+    """
+    _check_steps(content)
+    try:
+        return _Reader(io.BytesIO(content)).load()
+    except FormatError:
+        raise
+    except Exception as error:
+        raise FormatError(f"its data.pkl is damaged ({type(error).__name__}: {_short(error)})") from None
+
+
+def _check_steps(content: bytes) -> None:
+    """Only steps on the list, and places of the memory that steps could have filled."""
+    try:
+        for count, (step, argument, _) in enumerate(pickletools.genops(content)):
+            if step.name not in _STEPS:
+                raise FormatError(f"its data.pkl has a step {step.name}, which no saved module needs")
+            if count > _MOST_STEPS or (step.name in _KEEPS and argument > count):
+                raise FormatError("its data.pkl has steps that no saved module needs")
+    except FormatError:
+        raise
+    except Exception as error:
+        raise FormatError(f"its data.pkl is damaged ({type(error).__name__}: {_short(error)})") from None
+
+
+class _Reader(pickle.Unpickler):
+    def __init__(self, file: io.BytesIO):
+        super().__init__(file)
+        self._made: dict[tuple[str, str], type[Inert]] = {}
+
+    def find_class(self, module: str, name: str) -> type[Inert]:
+        """A stand-in for whatever is named; the same one for the same name. Nothing is imported."""
+        key = str(module), str(name)
+        if key not in self._made:
+            if len(self._made) >= _MOST_NAMES:
+                raise FormatError("its data.pkl names more classes than any model has")
+            self._made[key] = type("Inert", (Inert,), {"module": key[0], "name": key[1]})
+        return self._made[key]
+
+    def persistent_load(self, pid: Any) -> Stored:
+        """Where a tensor's numbers are; the device that they were on does not matter."""
+        if isinstance(pid, tuple) and len(pid) == 5 and pid[0] == "storage":
+            _, kind, key, _, size = pid
+            named = isinstance(kind, type) and issubclass(kind, Inert) and kind.module in ("torch", "torch.storage")
+            if named and isinstance(key, str) and type(size) is int and size >= 0:
+                return Stored(kind.name, key, size)
+        raise FormatError("its data.pkl refers to something that is no tensor's storage")
+
+
+def _short(error: Exception) -> str:
+    return str(error).splitlines()[0][:120] if str(error) else "no reason given"
