@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import torch
@@ -23,6 +23,7 @@ class Edges:
     vector: (n_edges, 3) in Å, from neighbour to centre.  length: (n_edges,) in Å.
     centre, neighbour: (n_edges,) atom rows; edges are sorted by centre.
     element: (n_atoms,) row of each atom's element in the model's table.  n_atoms, n_elements: their numbers.
+    origin: the vectors in the graph's own dtype, before they were brought to the model's.
 
     Bases that two parts ask for are made once: ``edges.cached(key, make)``, the key naming function and parameters.
     """
@@ -34,12 +35,14 @@ class Edges:
     element: Tensor
     n_atoms: int
     n_elements: int
+    origin: Tensor | None = None
     _cache: dict[Hashable, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, graph: AtomicGraph, elements: ElementTable, dtype: torch.dtype) -> Edges:
         """The edges of a graph; GraphError names elements that the table lacks."""
-        vector = edge_vectors(graph).to(dtype)
+        origin = edge_vectors(graph)
+        vector = origin.to(dtype)
         neighbour, centre = graph.edge_index
         return cls(
             vector=vector,
@@ -49,6 +52,7 @@ class Edges:
             element=elements(graph.atomic_numbers),
             n_atoms=graph.n_atoms,
             n_elements=len(elements),
+            origin=origin,
         )
 
     @property
@@ -78,7 +82,20 @@ class Edges:
             element=self.element,
             n_atoms=self.n_atoms,
             n_elements=self.n_elements,
+            origin=None if self.origin is None else self.origin[inside],
         )
+
+    @property
+    def exact(self) -> Edges:
+        """The same edges in the graph's own dtype, float64: for what is cheap and steep, such as radial functions."""
+        if self.origin is None or self.origin.dtype == self.vector.dtype:
+            return self
+        return self.cached("exact", self._exactly)
+
+    def _exactly(self) -> Edges:
+        vector = self.vector if self.origin is None else self.origin
+        length = torch.linalg.vector_norm(vector, dim=1)
+        return replace(self, vector=vector, length=length, _cache={})
 
     def cached(self, key: Hashable, make: Callable[[], T]) -> T:
         """What ``make`` gives (tensors, most often), made at the first call with this key and kept for this forward pass."""

@@ -76,8 +76,15 @@ class RadialEmbedding(Part):
             self.register_buffer("places", places)
 
     def forward(self, edges: Edges) -> tuple[Tensor, Tensor | None]:
-        """(n_edges, n_radial) features; and f, (n_edges,), where it is for the messages. Made once for all layers."""
-        return edges.cached(self, lambda: self._of(edges))
+        """(n_edges, n_radial) features; and f, (n_edges,), where it is for the messages. Made once for all layers.
+
+        Computed in the dtype of the graph, float64, and given in that of the edges: these functions are steep.
+        """
+        return edges.cached(self, lambda: self._in(edges.vector.dtype, *self._of(edges.exact)))
+
+    @staticmethod
+    def _in(dtype: torch.dtype, features: Tensor, envelope: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        return features.to(dtype), None if envelope is None else envelope.to(dtype)
 
     def _of(self, edges: Edges) -> tuple[Tensor, Tensor | None]:
         envelope = polynomial_cutoff(edges.length, self.cutoff, self.p)

@@ -17,7 +17,8 @@ from atomgraph.nn.sisters import Readout
 class GroupedMLP(Readout):
     r"""Hidden units that read all invariants, and a head that reads its own units.
 
-    .. math:: \varepsilon_{i h} = \frac{1}{\sqrt{n H}} \sum_k c\,\sigma\Big(\frac{1}{\sqrt C} \sum_c h_{i c} W^1_{c h k}\Big) W^2_{h k}
+    .. math:: \varepsilon_{i h} = \frac{1}{\sqrt{n H}} \sum_k x_{i h k} W^2_{h k}, \qquad
+              x_{i h k} = c\,\sigma\Big(\frac{1}{\sqrt C} \sum_c h_{i c} W^1_{c h k}\Big)
 
     With ``bias`` a second hidden layer stands in between, :math:`\frac{1}{\sqrt{n H}} x W + b`, and the result has a bias, too.
 

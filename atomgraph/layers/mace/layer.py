@@ -132,7 +132,8 @@ class MACELayer(MessageLayer):
         """(n_blocks, length, n_harmonics): of the edges, in blocks; made once for all layers."""
 
         def make() -> Tensor:
-            return EdgeBlocks.of(edges).lay(spherical_harmonics(self.l_max, edges.vector))
+            harmonics = spherical_harmonics(self.l_max, edges.exact.vector).to(edges.vector.dtype)
+            return EdgeBlocks.of(edges).lay(harmonics)
 
         return edges.cached(("harmonics in blocks", self.l_max), make)
 
