@@ -11,7 +11,7 @@ from torch import Tensor
 from atomgraph.errors import WiringError, nearest
 from atomgraph.featurizers.node_embedding import NodeEmbedding
 from atomgraph.graph.structure import AtomicGraph
-from atomgraph.layers.mace import MACELayer
+from atomgraph.layers.mace import MACELayer, fades
 from atomgraph.models.baseline import Baseline
 from atomgraph.models.branch import Branch
 from atomgraph.models.energy import EnergyModel
@@ -78,14 +78,16 @@ class MACE(EnergyModel):
         if n_layers < 1 or not channels:
             raise WiringError(f"MACE needs at least one layer and 0e features, but has {n_layers} and {irreps}")
         heads = 1 if baseline is None else len(baseline.heads)
-        shared = RadialEmbedding(elements, cutoff, **({"n_radial": 10} if size else {}) | dict(radial or {}))
+        kinds = _of_layers("interaction", interaction, n_layers)
+        usual = {"fades": fades(*kinds)} | ({"n_radial": 10} if size else {})
+        shared = RadialEmbedding(elements, cutoff, **{**usual, **(radial or {})})
         embedding = NodeEmbedding(elements, channels, states)
         layers: list[MACELayer] = []
         given = embedding.irreps_out
         for t, (further, kind, nu) in enumerate(
             zip(
                 _of_layers("layer", layer or {}, n_layers),
-                _of_layers("interaction", interaction, n_layers),
+                kinds,
                 _of_layers("order", order, n_layers),
                 strict=True,
             )

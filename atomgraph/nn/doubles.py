@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from torch import Tensor
 class KeepsDouble(torch.nn.Module):
     """Mixin: the buffers named in ``_always_double`` move with the module, but keep their dtype."""
 
-    _always_double: ClassVar[tuple[str, ...]] = ()
+    _always_double: tuple[str, ...] = ()
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         kept: dict[str, Any] = {name: getattr(self, name) for name in self._always_double}

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from atomgraph.errors import WiringError, nearest
+from atomgraph.nn.doubles import KeepsDouble
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.part import Part
@@ -18,13 +19,13 @@ from atomgraph.ops.cutoff import polynomial_cutoff
 BASES = ("bessel", "gaussian", "chebyshev")
 
 
-class RadialEmbedding(Part):
+class RadialEmbedding(KeepsDouble, Part):
     r""":math:`e_k(r) = R_k(T(r)) f_p(r)`, with R of a basis, T a transform of distances, f the polynomial envelope.
 
     .. math:: R_k(x) = \sqrt{2 / r_c}\, \frac{\sin w_k x}{x}, \qquad R_k(x) = e^{c (x - g_k)^2}, \qquad R_k(x) = T_k(x)
 
     for ``bessel``, ``gaussian`` and ``chebyshev`` (k = 1 … n_radial, of the bare x). Frequencies :math:`w_k = k\pi/r_c` and
-    centres :math:`g_k` are in the state dict, as ``places``.
+    centres :math:`g_k` are in the state dict, as ``places``; they stay float64 unless they are learned.
 
     elements: chemical symbols.  cutoff: Å.  transform: ``nn.Agnesi``, ``nn.Soft``, or None.
     p: of the envelope, which always sees the bare distance.
@@ -69,11 +70,11 @@ class RadialEmbedding(Part):
             places = torch.arange(1, n_radial + 1, dtype=torch.float64) * (math.pi / self.cutoff)
         else:
             places = torch.linspace(0.0, self.cutoff, n_radial, dtype=torch.float64)
-        places = places.to(torch.get_default_dtype())
         if trainable and basis != "chebyshev":
-            self.places = torch.nn.Parameter(places)
+            self.places = torch.nn.Parameter(places.to(torch.get_default_dtype()))
         elif basis != "chebyshev":
             self.register_buffer("places", places)
+            self._always_double = ("places",)
 
     def forward(self, edges: Edges) -> tuple[Tensor, Tensor | None]:
         """(n_edges, n_radial) features; and f, (n_edges,), where it is for the messages. Made once for all layers.
@@ -96,9 +97,9 @@ class RadialEmbedding(Part):
 
     def _functions(self, x: Tensor) -> Tensor:
         if self.basis == "bessel":
-            return torch.sin(x * self.places) * (self.constant / x)
+            return torch.sin(x * self.places.to(x.dtype)) * (self.constant / x)
         if self.basis == "gaussian":
-            return torch.exp(self.constant * (x - self.places).square())
+            return torch.exp(self.constant * (x - self.places.to(x.dtype)).square())
         functions = [torch.ones_like(x), x]
         while len(functions) <= self.n_radial:
             functions.append(2.0 * x * functions[-1] - functions[-2])

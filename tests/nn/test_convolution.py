@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from atomgraph.ops.coupling import wigner_3j
 from e3nn import o3
 from structures import ELEMENTS, graph_of, molecule
 
@@ -12,6 +11,7 @@ from atomgraph.nn.convolution import Convolution, convolution_paths
 from atomgraph.nn.edge_blocks import EdgeBlocks
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
+from atomgraph.ops.coupling import wigner_3j
 from atomgraph.ops.scatter import sum_to
 from atomgraph.ops.spherical import spherical_harmonics
 

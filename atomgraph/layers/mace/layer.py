@@ -90,7 +90,7 @@ class MACELayer(MessageLayer):
             self.irreps_message = o3.Irreps([(channels, irrep) for _, irrep in harmonics])
         else:
             self.irreps_message = o3.Irreps(irreps_message)
-        self.radial = RadialEmbedding(self.elements, cutoff) if radial is None else radial
+        self.radial = RadialEmbedding(self.elements, cutoff, fades=fades(interaction)) if radial is None else radial
         self.interaction = INTERACTIONS[interaction](
             self.elements,
             self.irreps_in,
@@ -148,6 +148,14 @@ class MACELayer(MessageLayer):
         neighbours = getattr(self.interaction, "neighbours", None)
         if neighbours is not None:
             neighbours.settle()
+
+
+def fades(*interactions: str) -> str:
+    """What the envelope of distances should multiply, so that a last neighbour leaves unnoticed.
+
+    Networks that know more of an edge than its length do not end at zero by themselves; their messages must be faded.
+    """
+    return "messages" if {"attention_residual", "nonlinear_residual"} & set(interactions) else "features"
 
 
 def _check(interaction: str, parity: str, residual: str) -> None:

@@ -1,0 +1,121 @@
+"""The layer of MACE: laws for every interaction and for features of every kind, and what isolated atoms become."""
+
+import pytest
+import torch
+from laws import LayerLaws
+from structures import ELEMENTS, crystal, graph_of
+
+from atomgraph.errors import WiringError
+from atomgraph.layers import MACELayer
+from atomgraph.layers.mace import INTERACTIONS
+from atomgraph.nn import Agnesi, RadialEmbedding, Soft
+from atomgraph.nn.edges import Edges
+from atomgraph.nn.elements import ElementTable
+
+
+def layer(irreps_in="2x0e+2x1o", irreps_out="2x0e+2x1o", **arguments):
+    arguments = {"l_max": 2, "order": 2, "hidden": (4,), **arguments}
+    return MACELayer(ELEMENTS, 3.0, irreps_in, irreps_out, **arguments)
+
+
+class TestAgnostic(LayerLaws):
+    def layer(self):
+        return layer(interaction="agnostic")
+
+
+class TestResidualOfThirdOrder(LayerLaws):
+    def layer(self):
+        return layer(order=3)
+
+
+class TestDensity(LayerLaws):
+    def layer(self):
+        return layer(interaction="density")
+
+
+class TestDensityResidualThatFadesMessages(LayerLaws):
+    def layer(self):
+        radial = RadialEmbedding(ELEMENTS, 3.0, 4, transform=Agnesi(ELEMENTS), fades="messages")
+        return layer(interaction="density_residual", radial=radial)
+
+
+class TestAttentionResidual(LayerLaws):
+    def layer(self):
+        return layer(interaction="attention_residual")
+
+
+class TestNonlinearResidual(LayerLaws):
+    def layer(self):
+        radial = RadialEmbedding(ELEMENTS, 3.0, 4, transform=Soft(ELEMENTS), fades="messages")
+        return layer(interaction="nonlinear_residual", radial=radial, by_element=False)
+
+
+class TestScalarsAlone(LayerLaws):
+    def layer(self):
+        return layer("3x0e", "3x0e", l_max=3)
+
+
+class TestUpToSecondRank(LayerLaws):
+    def layer(self):
+        return layer("2x0e+2x1o+2x2e", "2x0e+2x1o+2x2e")
+
+
+class TestNarrowConvolution(LayerLaws):
+    def layer(self):
+        return layer("3x0e+3x1o", "3x0e+3x1o", irreps_up="2x0e+2x1o")
+
+
+class TestOddParities(LayerLaws):
+    """Pseudoscalars and pseudovectors among the features, coupled to all parities."""
+
+    def layer(self):
+        message = "2x0o+2x0e+2x1o+2x1e+2x2o+2x2e"
+        return layer("2x0e+2x0o+2x1o+2x1e", "2x0e+2x0o+2x1o+2x1e", irreps_message=message)
+
+
+class TestGaussians(LayerLaws):
+    def layer(self):
+        return layer(radial=RadialEmbedding(ELEMENTS, 3.0, 4, "gaussian"))
+
+
+class TestChebyshevOfOneLayerNetworks(LayerLaws):
+    def layer(self):
+        return layer(radial=RadialEmbedding(ELEMENTS, 3.0, 4, "chebyshev", p=6), hidden=())
+
+
+@pytest.mark.parametrize("interaction", INTERACTIONS)
+def test_a_layer_of_float32_agrees_with_float64(interaction):
+    torch.manual_seed(0)
+    part, graph = layer(interaction=interaction), graph_of(crystal(), 3.0)
+    h = torch.randn(graph.n_atoms, part.irreps_in.dim)
+    edges = [Edges.of(graph, ElementTable(ELEMENTS), dtype) for dtype in (torch.float32, torch.float64)]
+    single = part(h, graph, edges[0])
+    double = part.double()(h.double(), graph, edges[1])
+    assert single.dtype == torch.float32
+    torch.testing.assert_close(single.double(), double, rtol=2e-5, atol=2e-5)
+
+
+def test_the_mean_number_of_neighbours_is_that_of_atoms_that_have_any():
+    part, graph = layer(), graph_of(crystal(), 3.0)
+    edges = Edges.of(graph, ElementTable(ELEMENTS), torch.float32)
+    part.observe(torch.zeros(graph.n_atoms, 8), graph, edges)
+    part.settle()
+    has_any = len(edges.centre.unique())
+    assert float(part.interaction.neighbours.number) == pytest.approx(edges.n_edges / has_any, abs=1e-12)
+    assert part.float().interaction.neighbours.number.dtype == torch.float64
+
+
+@pytest.mark.parametrize("interaction", ["attention_residual", "nonlinear_residual"])
+def test_networks_that_know_more_than_distances_fade_their_messages(interaction):
+    assert layer(interaction=interaction).radial.fades == "messages"
+    assert layer().radial.fades == "features"
+
+
+def test_unknown_interaction_is_refused_with_the_nearest():
+    with pytest.raises(WiringError, match="residual"):
+        layer(interaction="residuel")
+
+
+def test_channels_that_differ_are_refused():
+    with pytest.raises(WiringError, match="equally many channels"):
+        layer("2x0e+2x1o", "2x0e+3x1o")
