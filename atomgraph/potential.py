@@ -66,8 +66,8 @@ class Potential(torch.nn.Module):
 
     @head.setter
     def head(self, name: str | None) -> None:
-        if name is not None and name not in self.heads:
-            raise GraphError(f"unknown head {name!r}; this potential has {', '.join(self.heads)}")
+        if name is not None:
+            self._row_of(name)
         self._head = name
 
     @property
@@ -145,9 +145,17 @@ class Potential(torch.nn.Module):
                 yield found | {"energy": float(found["energy"])}
 
     def _graph(self, index: int, atoms: ase.Atoms) -> AtomicGraph:
-        """The graph of a structure, without its labels."""
+        """The graph of a structure, without its labels; where no head was chosen, with the one that its ``info`` names."""
         with _named(index, atoms):
-            return AtomicGraph.from_ase(without_labels(atoms), self.cutoff)
+            graph = AtomicGraph.from_ase(without_labels(atoms), self.cutoff)
+            if self.head is None and (head := atoms.info.get("head")) is not None:
+                graph.head = torch.full_like(graph.head, self._row_of(str(head)))
+            return graph
+
+    def _row_of(self, head: str) -> int:
+        if head not in self.heads:
+            raise GraphError(f"unknown head {head!r}; this potential has {', '.join(self.heads)}")
+        return self.heads.index(head)
 
     def evaluated(self, graph: AtomicGraph, *, forces: bool = True, stress: bool = True) -> dict[str, Tensor]:
         """``forward`` in evaluation mode, whatever the mode is: results that hold on to no derivative graph."""

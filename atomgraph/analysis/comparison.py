@@ -141,11 +141,13 @@ def compare(potential: Potential, frames: Sequence[ase.Atoms], *, progress: bool
     results = potential.predictions(frames, stress=stress)
     predictions = list(watched(results, "predicting", len(frames), shown=progress))
     seconds = time.perf_counter() - start
-    return Comparison.of(frames, predictions, e0=_e0(potential), seconds=seconds, device=str(potential.device))
+    return Comparison.of(frames, predictions, e0=_e0(potential, frames), seconds=seconds, device=str(potential.device))
 
 
-def _e0(potential: Potential) -> dict[str, float]:
-    row = potential.heads.index(potential.head) if potential.head else 0
+def _e0(potential: Potential, frames: Sequence[ase.Atoms]) -> dict[str, float]:
+    """E0 of the head that is used; of the first frame's, where frames choose theirs."""
+    head = potential.head or (str(frames[0].info.get("head")) if frames else None)
+    row = potential.heads.index(head) if head in potential.heads else 0
     return dict(zip(potential.elements, potential.model.baseline.e0[row].tolist(), strict=True))
 
 

@@ -16,6 +16,7 @@ from atomgraph.calculators.moving import MovingGraph
 from atomgraph.errors import GraphError
 from atomgraph.graph import AtomicGraph
 from atomgraph.graph.geometry import volume
+from atomgraph.graph.structure import states_of
 from atomgraph.loading import as_dtype, load, move
 from atomgraph.potential import Potential
 
@@ -30,7 +31,7 @@ class Calculator(ase_calculator.Calculator):
     copied, the caller's stays as it is.  head: which head to use where there are several.
     skin: Å by which neighbour lists reach beyond the cutoff, so that they need not be made at every step; results do not
     depend on it.
-    One evaluation gives all properties, and is kept until atoms, cell or periodicity change.
+    One evaluation gives all properties, and is kept until atoms, cell, periodicity, charge or spin (``info``) change.
     Raises GraphError for elements that the potential does not know, unknown heads, and positions that are not finite;
     ASE's PropertyNotImplementedError for the stress of a structure without volume.
     """
@@ -67,7 +68,8 @@ class Calculator(ase_calculator.Calculator):
             "cell": (old.cell.array, atoms.cell.array),
             "pbc": (old.pbc, atoms.pbc),
         }
-        return [name for name, (before, now) in pairs.items() if not np.array_equal(before, now)]
+        changed = [name for name, (before, now) in pairs.items() if not np.array_equal(before, now)]
+        return changed + (["info"] if states_of(old) != states_of(atoms) else [])
 
     def calculate(
         self,

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from atomgraph.errors import GraphError
-from atomgraph.graph.structure import AtomicGraph, without_labels
+from atomgraph.graph.structure import AtomicGraph, states_of, without_labels
 
 FARTHEST = 1e6  # Å; nobody diffuses this far, atoms that fly apart do
 
@@ -59,6 +59,8 @@ class MovingGraph:
     def _holds(self, atoms: ase.Atoms) -> bool:
         old = self._made_for
         if not (np.array_equal(atoms.numbers, old.numbers) and np.array_equal(atoms.pbc, old.pbc)):
+            return False
+        if states_of(atoms) != states_of(old):
             return False
         moved, least = atoms.positions - old.positions, 1.0
         repeating, repeating_before = atoms.cell.array[atoms.pbc], old.cell.array[atoms.pbc]

@@ -37,9 +37,12 @@ class Dataset:
         numbers = {int(z) for atoms in self.parts["train"] for z in atoms.numbers}
         return [chemical_symbols[z] for z in sorted(numbers)]
 
-    def graphs(self, cutoff: float, cache: Path | None, weights: dict[str, float], progress: bool) -> list[AtomicGraph]:
+    def graphs(
+        self, cutoff: float, cache: Path | None, weights: dict[str, float], heads: Sequence[str], progress: bool
+    ) -> list[AtomicGraph]:
         """The graphs of all frames, each with ``source``, what it is called in messages."""
-        graphs = build_graphs(self.frames, cutoff, cache=cache, weights=weights, progress=progress)
+        heads = heads if len(heads) > 1 else []
+        graphs = build_graphs(self.frames, cutoff, cache=cache, weights=weights, heads=heads, progress=progress)
         for graph, atoms in zip(graphs, self.frames, strict=True):
             graph.source = f"{atoms.info.get('source', '?')} ({atoms.info.get('config_type', 'default')})"
         return graphs

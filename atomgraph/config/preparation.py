@@ -12,7 +12,7 @@ from atomgraph.config.parts import build_model, resolved
 from atomgraph.config.schema import Baseline, Config
 from atomgraph.data import budget_batches, energy_scale, energy_spread, isolated_e0, least_squares_e0, mean_energy
 from atomgraph.data.statistics import Statistic
-from atomgraph.errors import ConfigError
+from atomgraph.errors import ConfigError, DataError, WiringError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.part import public_path
 from atomgraph.potential import Potential
@@ -24,13 +24,15 @@ CALIBRATION_EDGES = 200_000  # a batch while constants are taken from the data
 def model_specification(config: Config, elements: Sequence[str]) -> dict[str, Any]:
     """The model of a configuration with everything filled in: elements, cutoffs, the repulsion of the baseline."""
     spec = resolved(config.model, elements)
-    repulsion = config.baseline.repulsion
-    if repulsion != "none":
+    repulsion, heads = config.baseline.repulsion, config.baseline.heads
+    if repulsion != "none" or heads:
         if "baseline" in spec:
-            raise ConfigError("baseline.repulsion: model.baseline is given, too; say it in one place")
-        part = {"kind": "ZBL"} if repulsion == "zbl" else repulsion
+            name = "heads" if heads else "repulsion"
+            raise ConfigError(f"baseline.{name}: model.baseline is given, too; say it in one place")
+        baseline: dict[str, Any] = {"kind": "Baseline"} | ({"heads": heads} if heads else {})
+        if repulsion != "none":
+            baseline["repulsion"] = {"kind": "ZBL"} if repulsion == "zbl" else repulsion
         own = {"elements": spec.get("elements", list(elements)), "cutoff": spec.get("cutoff")}
-        baseline = {"kind": "Baseline", "repulsion": part}
         spec = resolved(spec | {"baseline": baseline}, elements, "model", own)
     return spec
 
@@ -43,16 +45,37 @@ def new_potential(config: Config, spec: dict[str, Any]) -> Potential:
 
 
 def set_baseline(potential: Potential, baseline: Baseline, train: Sequence[AtomicGraph]) -> dict[str, Any]:
-    """Set E0, scale and shift from the training part; returns values and origins, for the potential's metadata."""
-    e0 = _e0(baseline, train)
+    """Set E0, scale and shift from the training part; returns values and origins, for the potential's metadata.
+
+    With several heads each takes them from its own structures. Raises DataError for a head that has none.
+    """
+    if len(potential.heads) == 1:
+        return _set_head(potential, baseline, train, potential.heads[0])
+    told = {}
+    for row, head in enumerate(potential.heads):
+        own = [graph for graph in train if int(graph.head) == row]
+        if not own:
+            raise DataError(f"no training structure has the head {head!r}; leave it out of baseline.heads, or add some")
+        told[head] = _set_head(potential, baseline, own, head)
+    facts = {name: {head: of_head[name] for head, of_head in told.items()} for name in ("e0", "scale", "shift")}
+    facts["e0"]["origin"] = "; ".join(f"{head}: {of_head['e0']['origin']}" for head, of_head in told.items())
+    return facts
+
+
+def _set_head(potential: Potential, baseline: Baseline, train: Sequence[AtomicGraph], head: str) -> dict[str, Any]:
+    e0 = _e0(baseline, train, head)
     scale = _scale(baseline, train, e0.value)
     shift = _number(
         baseline.shift, {"none": lambda: Statistic(0.0, "none"), "mean": lambda: mean_energy(train, e0.value)}
     )
     if not scale.value > 0:
         raise ConfigError(f"baseline.scale should be positive, in eV, but is {scale.value}")
-    potential.model.baseline.set_e0(e0.value)
-    potential.model.baseline.set_scale(scale.value, shift.value)
+    try:
+        potential.model.baseline.set_e0(e0.value, head)
+    except WiringError as error:
+        place = "" if len(potential.heads) == 1 else f"baseline.e0 of head {head!r}: "
+        raise ConfigError(f"{place}{error}") from None
+    potential.model.baseline.set_scale(scale.value, shift.value, head)
     return {"e0": e0.to_json(), "scale": scale.to_json(), "shift": shift.to_json()}
 
 
@@ -79,9 +102,11 @@ def describe(potential: Potential) -> str:
     return f"{what}, cutoff {potential.cutoff:g} Å, {potential.model.dtype_name}"
 
 
-def _e0(baseline: Baseline, train: Sequence[AtomicGraph]) -> Statistic[dict[str, float]]:
+def _e0(baseline: Baseline, train: Sequence[AtomicGraph], head: str) -> Statistic[dict[str, float]]:
     if isinstance(baseline.e0, dict):
-        return Statistic(dict(baseline.e0), "given in the configuration")
+        own = baseline.e0.get(head, baseline.e0)
+        values = {symbol: value for symbol, value in own.items() if isinstance(value, float | int)}  # type: ignore[union-attr]
+        return Statistic(values, "given in the configuration")
     return isolated_e0(train) if baseline.e0 == "isolated" else least_squares_e0(train)
 
 

@@ -132,7 +132,7 @@ class _Run:
         config.model = resolved(config.model, dataset.elements)
         cache = config.data.cache
         place = Path(cache) if isinstance(cache, str) else self.folder.path.parent / ".graphs" if cache else None
-        graphs = dataset.graphs(potential.cutoff, place, config.data.weights, self.console.is_terminal)
+        graphs = dataset.graphs(potential.cutoff, place, config.data.weights, potential.heads, self.console.is_terminal)
         parts = dataset.split.take(graphs)
         baseline = set_baseline(potential, config.baseline, parts["train"])
         calibrate(potential, parts["train"])

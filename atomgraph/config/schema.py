@@ -42,8 +42,13 @@ class Data(Section):
 class Baseline(Section):
     """What is known before anything is learned; taken from the training part only."""
 
-    e0: Literal["isolated", "least_squares"] | dict[str, float] = Field(
-        default="least_squares", description="Energies of free atoms, eV: from frames of one atom, fitted, or given."
+    heads: list[str] = Field(
+        default=[],
+        description="Names of heads, each with its own E0, scale and readout; info['head'] of a frame chooses.",
+    )
+    e0: Literal["isolated", "least_squares"] | dict[str, float | dict[str, float]] = Field(
+        default="least_squares",
+        description="Energies of free atoms, eV: from frames of one atom, fitted, or given (by element; or by head).",
     )
     scale: Literal["force_rms", "energy_std", "none"] | float = Field(
         default="force_rms",

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 import ase
 import numpy as np
 
-from atomgraph.graph.structure import labels_of
+from atomgraph.graph.structure import STATES, labels_of, states_of
 
 
 def fingerprint(frames: Iterable[ase.Atoms]) -> str:
-    """SHA-256 over atomic numbers, positions, cells, periodicity and labels, in order; 64 hexadecimal digits.
+    """SHA-256 over atomic numbers, positions, cells, periodicity, labels, charges and spins, in order; 64 hexadecimal digits.
 
     Numbers are taken as they are, in float64: the same frames read from another kind of file that keeps fewer digits
     are other data.
@@ -32,6 +32,9 @@ def frame_digest(atoms: ase.Atoms) -> bytes:
     digest.update(np.asarray(atoms.pbc, dtype="u1").tobytes())
     for name, label in sorted(labels_of(atoms).items()):
         digest.update(name.encode() + _canonical(label))
+    for name, value in states_of(atoms).items():
+        if value != STATES[name][1]:
+            digest.update(name.encode() + _canonical(np.array(value)))
     return digest.digest()
 
 

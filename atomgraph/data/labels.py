@@ -15,7 +15,7 @@ from atomgraph.graph.structure import VOIGT, checked_label
 from atomgraph.units import ENERGY, FORCE, LENGTH, PRESSURE, factor
 
 LABEL_KEYS = ("energy", "forces", "stress", "virial")
-KEYS = (*LABEL_KEYS, "config_type", "head")
+KEYS = (*LABEL_KEYS, "config_type", "head", "charge", "spin")
 UNITS = ("energy", "length", "forces", "stress", "virial", "stress_sign", "virial_sign")
 SIGNS = {"tension": 1.0, "compression": -1.0}
 
@@ -74,6 +74,9 @@ class Door:
         head = self._find("head", places)
         if head is not None:
             atoms.info["head"] = str(head)
+        for name in ("charge", "spin"):
+            if name in self.keys and (value := self._find(name, places)) is not None:
+                atoms.info[name] = value
         labels = self._labels(found, atoms)
         if labels:
             atoms.calc = SinglePointCalculator(atoms, **labels)

@@ -60,6 +60,8 @@ def test_fields_are_those_of_the_table():
         "pbc": ((1, 3), torch.bool),
         "cutoff": ((1,), torch.float64),
         "head": ((1,), torch.int64),
+        "charge": ((1,), torch.float64),
+        "spin": ((1,), torch.float64),
         "weight": ((1,), torch.float64),
         "energy": ((1,), torch.float64),
         "energy_mask": ((1,), torch.bool),

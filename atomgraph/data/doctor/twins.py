@@ -12,6 +12,7 @@ import torch
 from scipy.spatial import cKDTree
 
 from atomgraph.graph.neighbours import matscipy_neighbours, vectors_to_neighbours
+from atomgraph.graph.structure import STATES, states_of
 from atomgraph.ops.scatter import sum_to
 
 CUTOFF = 5.0  # Å: how far an atom looks
@@ -113,8 +114,9 @@ def invariants(atoms: ase.Atoms, cutoff: float = CUTOFF) -> np.ndarray:
 
 
 def kind_of(atoms: ase.Atoms) -> tuple[str, str]:
-    """What twins share for certain: composition, as a formula unit, and head (other heads have other energies)."""
-    return atoms.symbols.formula.reduce()[0].format("hill"), str(atoms.info.get("head", ""))
+    """What twins share for certain: composition, as a formula unit; head, charge and spin, which have other energies."""
+    states = {name: value for name, value in states_of(atoms).items() if value != STATES[name][1]}
+    return atoms.symbols.formula.reduce()[0].format("hill"), f"{atoms.info.get('head', '')}{states or ''}"
 
 
 def _by_kind(frames: Sequence[ase.Atoms]) -> dict[tuple[str, str], list[int]]:
