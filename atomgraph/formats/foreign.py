@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 LOOKS = (  # (what the first bytes hold, what that is)
-    (b"PK\x03\x04", "looks like a torch checkpoint or a MACE .model"),
+    (b"PK\x03\x04", "is a zip archive, but not one that torch.save wrote"),
     (b"\x80\x02", "looks like a Python pickle"),
     (b"\x89HDF", "looks like HDF5"),
     (b"GIF8", "is an image"),
@@ -21,7 +21,10 @@ PHRASES = (
     (b"rcutfac", "looks like the parameters of a SNAP potential"),
     (b"deltaSplineBins", "looks like an ACE potential (.yaml)"),
 )
-OWN = "atomgraph reads the .safetensors files that potential.save and `atomgraph train` write, and their run folders"
+OWN = (
+    "atomgraph reads the .safetensors files that potential.save and `atomgraph train` write, their run folders, and MACE's "
+    ".model files"
+)
 
 
 def description(path: Path, start: bytes) -> str:

@@ -193,7 +193,7 @@ def test_a_part_that_is_no_model_is_refused(saved):
 
 def test_an_unpickled_file_cannot_run_code(tmp_path):
     torch.save({"weight": torch.zeros(2)}, tmp_path / "mace.model")
-    with pytest.raises(FormatError, match=r"looks like a torch checkpoint or a MACE \.model"):
+    with pytest.raises(FormatError, match=r"perhaps a state dict, and no MACE model"):
         atomgraph.load(tmp_path / "mace.model")
 
 

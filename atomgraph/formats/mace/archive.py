@@ -36,6 +36,11 @@ class Archive:
     """
 
     def __init__(self, path: Path):
+        if not _is_zip(path):
+            raise FormatError(
+                "it is in the container of torch before 1.6; open it once with the torch that made it and write it again "
+                "with torch.save"
+            )
         try:
             self._zip = zipfile.ZipFile(path)
             names = self._zip.namelist()
@@ -109,6 +114,11 @@ class Archive:
             raise FormatError(f"its record {name} is missing; copy or download it again") from None
         except _DAMAGED as error:
             raise FormatError(f"its record {name} is damaged ({error}); copy or download it again") from None
+
+
+def _is_zip(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) == b"PK\x03\x04"
 
 
 def _numbers(value: Any) -> tuple[Any, ...]:

@@ -40,7 +40,7 @@ def check_root(archive: Archive) -> None:
         if items_of(root):
             what = f"a dictionary ({', '.join(str(key) for key, _ in items_of(root)[:3])}, …), perhaps a state dict"
         raise FormatError(
-            f"it was saved by torch, but holds {what} and no MACE model; give the .model file that holds the whole model"
+            f"it was saved by torch, but holds {what}, and no MACE model; give the .model file that holds the whole model"
         )
     if not root.module.startswith("mace.") or root.name not in READ:
         reason = OTHER_CLASSES.get(root.name)
