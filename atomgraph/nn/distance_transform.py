@@ -25,7 +25,8 @@ class DistanceTransform(Part):
     def __init__(self, elements: Sequence[str], radii: Sequence[float] | None = None):
         super().__init__()
         self.elements = checked_symbols(elements)
-        self._constants = Constants(radius=covalent_radii_of(self.elements, radii))
+        self.radii = covalent_radii_of(self.elements, radii)
+        self._constants = Constants(radius=self.radii)
 
     def radii_of(self, edges: Edges) -> Tensor:
         """(n_edges,) Å: the sum of both radii."""

@@ -57,6 +57,7 @@ class RadialEmbedding(KeepsDouble, Part):
                 raise WiringError(f"unknown {name} {value!r} of distances{nearest(str(value), known)}")
         self.elements, self.cutoff = checked_symbols(elements), float(cutoff)
         self.n_radial, self.basis, self.p, self.fades = n_radial, basis, p, fades
+        self.trainable = trainable
         self.transform: Any = transform
         if basis == "gaussian" and n_radial < 2:
             raise WiringError("a Gaussian basis needs at least two functions, whose distance is their width")

@@ -106,7 +106,7 @@ def _layer(tree: Tree, t: int) -> dict[str, Any]:
         "hidden": _hidden(interaction),
         "parity": "natural" if all(irrep.p == (-1) ** irrep.l for _, irrep in harmonics) else "even",
         "by_element": not product.attributes.get("use_agnostic_product", False),
-        "residual": "auto" if product.attributes.get("use_sc", True) else "none",
+        "residual": "auto" if product.attributes.get("use_sc", True) or "Residual" not in interaction.kind else "none",
         "n_paths": {
             str(irrep): [each.tensor(f"U_matrix_{nu}").shape[-1] for nu in range(1, _order(product) + 1)]
             for (_, irrep), each in zip(_product_irreps(product), contractions(product), strict=True)

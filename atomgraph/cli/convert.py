@@ -1,0 +1,85 @@
+"""atomgraph convert IN OUT"""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from atomgraph.cli.opening import opened
+from atomgraph.cli.options import Device, Dtype, Elements, Head, Imports, Model, Overwrite, Units
+from atomgraph.editing import keep_elements, keep_heads
+from atomgraph.errors import ConfigError, FormatError
+from atomgraph.formats.mace import to_mace_torch
+from atomgraph.formats.mace.writing import write_for_mace
+from atomgraph.models.mace import MACE
+from atomgraph.potential import Potential
+
+KINDS = (".safetensors", ".npz", ".model")
+
+
+def convert(
+    model: Model,
+    target: Annotated[Path, typer.Argument(metavar="OUT", help=".safetensors; .npz or .model for mace-torch.")],
+    only_elements: Annotated[str | None, typer.Option(help="Keep these elements only, comma separated.")] = None,
+    only_heads: Annotated[str | None, typer.Option(help="Keep these heads only, comma separated.")] = None,
+    mace_python: Annotated[
+        str, typer.Option(help="For .model: the Python of an environment where mace-torch is installed.")
+    ] = "",
+    overwrite: Overwrite = False,
+    head: Head = None,
+    elements: Elements = None,
+    units: Units = None,
+    device: Device = "cpu",
+    dtype: Dtype = None,
+    imports: Imports = None,
+) -> None:
+    """Any readable potential to atomgraph's file, or a MACE to mace-torch's."""
+    if target.suffix not in KINDS:
+        raise ConfigError(f"{target} should end in {', '.join(KINDS)}")
+    if target.exists() and not overwrite:
+        raise ConfigError(f"{target} exists; give another name, or --overwrite")
+    if target.suffix == ".model" and not mace_python:
+        raise ConfigError(
+            "a .model is written by mace-torch itself; say --mace-python PYTHON, the Python of an environment where it is "
+            "installed, or write an .npz and run atomgraph/formats/mace/to_mace_torch.py on it there"
+        )
+    potential = opened(model, head=head, elements=elements, units=units, device=device, dtype=dtype, imports=imports)
+    if only_elements is not None:
+        potential = keep_elements(potential, _words(only_elements))
+    if only_heads is not None:
+        potential = keep_heads(potential, _words(only_heads))
+    _write(potential, target, mace_python)
+    print(f"{target}: {', '.join(potential.elements)}; heads {', '.join(potential.heads)}")
+
+
+def _write(potential: Potential, target: Path, mace_python: str) -> None:
+    if target.suffix == ".safetensors":
+        potential.save(target)
+        return
+    if not isinstance(potential.model, MACE):
+        kind = type(potential.model).__name__
+        raise ConfigError(f"mace-torch reads MACE models, but this is a {kind}; write a .safetensors")
+    if target.suffix == ".npz":
+        write_for_mace(target, potential.model)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        source, made = Path(folder) / "model.npz", target.with_name(f".{target.name}.part")
+        write_for_mace(source, potential.model)
+        command = [mace_python, str(Path(to_mace_torch.__file__)), str(source), str(made)]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+        except OSError as error:
+            raise ConfigError(f"--mace-python {mace_python} cannot be run: {error.strerror or error}") from None
+        if done.returncode != 0 or not made.exists():
+            made.unlink(missing_ok=True)
+            last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+            raise FormatError(f"mace-torch did not write {target}: {last}")
+        made.replace(target)
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
