@@ -34,6 +34,7 @@ def load(
     """
     model, metadata = formats.read(path, Said.of(elements, units))
     potential = Potential(model, metadata).eval()
+    dtype = metadata.get("origin", {}).get("dtype") if dtype is None else dtype
     if dtype is not None:
         potential.to(as_dtype(dtype))
     move(potential, device)

@@ -30,6 +30,8 @@ class RadialEmbedding(KeepsDouble, Part):
     elements: chemical symbols.  cutoff: Å.  transform: ``nn.Agnesi``, ``nn.Soft``, or None.
     p: of the envelope, which always sees the bare distance.
     fades: what f multiplies, the ``features`` or later the ``messages`` (and densities of edges).
+    sloped: False takes the functions for constants when slopes are taken, as mace-torch does with its Chebyshev functions;
+    forces are then what that program calls so, and not the slope of the energy.
     trainable: the places are learned.  constant: :math:`\sqrt{2/r_c}` or c, where a file holds it rounded.
     Raises WiringError for what it does not know.
     Source: Batatia et al., NeurIPS 2022, Eq. 7; Gasteiger, Groß and Günnemann, ICLR 2020.
@@ -48,6 +50,7 @@ class RadialEmbedding(KeepsDouble, Part):
         fades: str = "features",
         trainable: bool = False,
         constant: float | None = None,
+        sloped: bool = True,
     ):
         super().__init__()
         if not cutoff > 0 or n_radial < 1 or not p >= 2:
@@ -57,7 +60,7 @@ class RadialEmbedding(KeepsDouble, Part):
                 raise WiringError(f"unknown {name} {value!r} of distances{nearest(str(value), known)}")
         self.elements, self.cutoff = checked_symbols(elements), float(cutoff)
         self.n_radial, self.basis, self.p, self.fades = n_radial, basis, p, fades
-        self.trainable = trainable
+        self.trainable, self.sloped = trainable, sloped
         self.transform: Any = transform
         if basis == "gaussian" and n_radial < 2:
             raise WiringError("a Gaussian basis needs at least two functions, whose distance is their width")
@@ -91,7 +94,7 @@ class RadialEmbedding(KeepsDouble, Part):
     def _of(self, edges: Edges) -> tuple[Tensor, Tensor | None]:
         envelope = polynomial_cutoff(edges.length, self.cutoff, self.p)
         x = edges.length if self.transform is None else self.transform(edges)
-        features = self._functions(x[:, None])
+        features = self._functions(x[:, None] if self.sloped else x[:, None].detach())
         if self.fades == "messages":
             return features, envelope
         return features * envelope[:, None], None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,9 @@ def recognises(path: Path, start: bytes) -> bool:
 
 
 def read(path: Path, said: Said) -> tuple[MACE, dict[str, Any]]:
-    """The model of a MACE file, in the file's dtype, and what is known of where it comes from.
+    """The model of a MACE file, and what is known of where it comes from.
+
+    In the file's dtype; in float64 where adapters were merged, ``origin.dtype`` of the metadata being the file's.
 
     Raises FormatError, with advice, for everything else that torch saves, and for what is damaged.
     """
@@ -49,8 +52,16 @@ def read(path: Path, said: Said) -> tuple[MACE, dict[str, Any]]:
         raise FormatError(f"{path}: {error}") from None
     said.settle_elements(path, model.elements)
     said.settle_units(path, UNITS)
-    metadata = {"origin": {"format": "MACE", "file": path.name, "class": tree.kind, "notes": tree.notes}}
-    return model, metadata
+    origin: dict[str, Any] = {"format": "MACE", "file": path.name, "class": tree.kind}
+    origin["dtype"] = str(dtype_of(tree)).removeprefix("torch.")
+    if tree.adapters:
+        origin["merged"] = f"{tree.adapters} low-rank adapters"
+    if not model.branches[0].layers[0].radial.sloped:
+        origin["forces"] = (
+            "without the slopes of the Chebyshev functions, as in mace-torch; not the slope of the energy"
+        )
+        warnings.warn(f"{path}: its forces are {origin['forces']}", stacklevel=2)
+    return model, {"origin": origin}
 
 
 def open_tree(path: Path) -> Tree:

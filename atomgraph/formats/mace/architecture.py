@@ -65,7 +65,7 @@ def heads_of(tree: Tree) -> list[str]:
 
 def dtype_of(tree: Tree) -> torch.dtype:
     """The dtype that the file's weights are in."""
-    return tree.tensor("node_embedding.linear.weight").dtype
+    return tree.tensor("products.0.symmetric_contractions.contractions.0.weights_max").dtype
 
 
 def states_of(tree: Tree) -> dict[str, Any]:

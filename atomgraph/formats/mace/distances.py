@@ -29,6 +29,8 @@ def radial_arguments(tree: Tree, elements: Sequence[str]) -> dict[str, Any]:
     }
     if basis.kind == "BesselBasis":
         found["constant"] = float(basis.tensor("prefactor"))
+    if basis.kind == "ChebychevBasis":
+        found["sloped"] = False
     if basis.kind == "GaussianBasis":
         found["constant"] = float(basis.attribute("coeff", float, int))
     return found

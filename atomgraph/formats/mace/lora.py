@@ -1,4 +1,4 @@
-"""Low-rank adapters merged into the maps that they adapt: W + s·A·B, in float64, back in the file's dtype."""
+"""Low-rank adapters merged into the maps that they adapt: W + s·A·B, in float64, which no rounding follows."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from atomgraph.formats.mace.tree import Tree
 
 
 def merged(tree: Tree) -> Tree:
-    """The tree with each adapter in place of its wrapper; ``notes`` of the root say how many there were."""
+    """The tree with each adapter in place of its wrapper; ``adapters`` of the root says how many there were."""
     count = [0]
     result = _merged(tree, count)
-    if count[0]:
-        result.notes.append(f"{count[0]} low-rank adapters were merged")
+    result.adapters = count[0]
     return result
 
 
@@ -31,8 +30,7 @@ def _merged(tree: Tree, count: list[int]) -> Tree:
             raise FormatError(
                 f"its {tree.kind} changes weights of shape {tuple(weight.shape)} by {tuple(change.shape)}"
             )
-        new = (weight.double() + scaling * change).to(weight.dtype)
-        return replace(base, parameters={**base.parameters, "weight": new})
+        return replace(base, parameters={**base.parameters, "weight": weight.double() + scaling * change})
     tree.children = {name: _merged(child, count) for name, child in tree.children.items()}
     return tree
 

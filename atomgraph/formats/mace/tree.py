@@ -23,7 +23,7 @@ class Tree:
     """One module of a file. kind, module: name of its class, and where that lives.
 
     parameters, buffers: own tensors by name.  attributes: everything else, as plain values.  trained: which parameters.
-    notes: what was done while reading, on the root.
+    adapters: how many low-rank adapters were merged, on the root.
     """
 
     kind: str
@@ -33,7 +33,7 @@ class Tree:
     buffers: dict[str, Tensor] = field(default_factory=dict)
     attributes: dict[str, Any] = field(default_factory=dict)
     trained: dict[str, bool] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+    adapters: int = 0
 
     def get(self, path: str) -> Tree | None:
         """The part at a dotted path, or None."""
