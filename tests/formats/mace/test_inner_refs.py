@@ -23,14 +23,14 @@ def seen():
     """What each part of ours gave on the molecule, beside the reference's arrays by name."""
     place = folder() / "mace"
     with np.load(place / "mp0-medium.npz") as arrays:
-        wanted = {k.removeprefix("inner/molecule/"): arrays[k] for k in arrays if k.startswith("inner/")}
+        wanted = {k.removeprefix("inner/molecule/"): arrays[k] for k in arrays.files if k.startswith("inner/")}
         pairs = arrays["graph/molecule/edge_index"]
     told = json.loads((place / "structures-mp0-medium.json").read_text())["molecule"]
     potential = atomgraph.load(place / "mp0-medium.model")
     graph = AtomicGraph.from_ase(ase.Atoms(told["numbers"], positions=told["positions"]), potential.cutoff)
     branch, found = potential.model.branches[0], {}
     for name, part in branch.named_modules():
-        part.register_forward_hook(lambda part, inputs, output, name=name: found.setdefault(name, (inputs, output)))
+        part.register_forward_hook(lambda part, inputs, output, name=name: found.update({name: (inputs, output)}))
     potential.model(graph)
     ours = {pair: e for e, pair in enumerate(zip(*graph.edge_index.tolist(), strict=True))}
     order = torch.tensor([ours[pair] for pair in zip(*pairs.tolist(), strict=True)])  # our edge for each of theirs
