@@ -50,7 +50,7 @@ def test_node_embedding(seen):
 def test_harmonics_and_radial_functions(seen):
     _, found, wanted, order, edges = seen
     same(spherical_harmonics(2, edges.vector)[order], wanted["spherical_harmonics"])
-    same(found["layers.0.interaction.radial"][1][0][order], wanted["radial_embedding"])
+    same(found["layers.0.radial"][1][0][order], wanted["radial_embedding"])
 
 
 @pytest.mark.parametrize("t", [0, 1])
