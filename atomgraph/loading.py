@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 
 from atomgraph import formats
+from atomgraph.catalogue import PublicModel, fetched, public_models, public_name
 from atomgraph.errors import ConfigError, FormatError, nearest
 from atomgraph.formats.said import Said
 from atomgraph.potential import Potential
 
+_TOLD: set[str] = set()  # public models whose licence was shown
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -26,13 +30,21 @@ def load(
 ) -> Potential:
     """The potential in a file or a run folder, recognised by content; nothing in it is executed.
 
+    path: also the name of a public model, ``mace-mp-0-small`` (``atomgraph models`` lists them), which is fetched once.
     dtype: of the model's numbers; the file's own if None.  head: which one to use where there are several; with None
     all are kept and evaluating a structure that does not choose one is an error.
     elements, units: chemical symbols, and ``"eV/Å"``; needed where the file does not say, refused where they contradict it.
     Parts of your own are found once their module is imported.
     Raises FormatError for a file that cannot be read, ConfigError for a device, dtype or head that does not exist.
     """
+    path, public = file_of(path)
     model, metadata = formats.read(path, Said.of(elements, units))
+    if public is not None:
+        metadata |= {"public_model": public.name, "licence": public.notice, "cite": public.cite}
+        if public.elements is not None and set(public.elements) != set(model.elements):
+            warnings.warn(
+                f"{public.name} knows {', '.join(model.elements)}, other elements than its table says", stacklevel=2
+            )
     potential = Potential(model, metadata).eval()
     dtype = metadata.get("origin", {}).get("dtype") if dtype is None else dtype
     if dtype is not None:
@@ -42,6 +54,17 @@ def load(
         raise FormatError(f"{path} has no head {head!r}; it has {', '.join(potential.heads)}")
     potential.head = head
     return potential
+
+
+def file_of(path: str | Path) -> tuple[Path, PublicModel | None]:
+    """The file that a path means; or a public model by its name, fetched if need be, its licence told once."""
+    if not isinstance(path, str) or Path(path).expanduser().exists() or (name := public_name(path)) is None:
+        return Path(path), None
+    public = public_models()[name]
+    if name not in _TOLD:
+        print(public.notice, file=sys.stderr)
+        _TOLD.add(name)
+    return fetched(public), public
 
 
 def move(potential: Potential, device: str | torch.device) -> Potential:

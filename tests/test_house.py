@@ -18,7 +18,7 @@ FLOORS = [
     {"calculators"},
     {"loading", "editing"},
     {"potential"},
-    {"formats", "data"},
+    {"formats", "data", "catalogue"},
     {"models"},
     {"featurizers", "layers", "readouts"},
     {"nn"},

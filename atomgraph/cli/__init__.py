@@ -16,6 +16,7 @@ COMMANDS = {  # name: one line of help; the function of the same name lives in t
     "evaluate": "Error table per configuration type, parity plots, metrics.json.",
     "predict": "Write energies, forces and stress into a copy of the structures.",
     "convert": "Any readable potential to atomgraph's file; a MACE to mace-torch's.",
+    "models": "Public models that can be given by name.",
     "info": "What a potential file says of itself.",
     "verify": "The laws of nature on a model: pass or fail, with figures.",
     "check": "The data doctor: census, duplicates, short contacts, force sums, outliers.",

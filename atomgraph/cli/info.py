@@ -13,6 +13,7 @@ from atomgraph.analysis.about import as_json, e0_table, errors, facts, flat
 from atomgraph.cli.opening import opened
 from atomgraph.cli.options import Device, Dtype, Elements, Head, Imports, Model, Units
 from atomgraph.formats import find
+from atomgraph.loading import file_of
 from atomgraph.nn.part import specification
 
 LEFT_OUT = {"e0_origin", "baseline", "config"}  # said by the table of E0, or too long for a screen: --json has them
@@ -33,7 +34,7 @@ def info(
     if as_json_:
         print(json.dumps(as_json(potential), indent=2, ensure_ascii=False))
         return
-    path = find(model)
+    path = find(file_of(model)[0])
     console = Console(highlight=False, soft_wrap=True)
     size = sum(file.stat().st_size for file in path.rglob("*")) if path.is_dir() else path.stat().st_size
     _list(console, str(path), {"size": f"{size / 1024:,.1f} KiB".replace(",", " ")} | facts(potential))

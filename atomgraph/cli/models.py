@@ -1,0 +1,19 @@
+"""atomgraph models"""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from atomgraph.catalogue import public_models
+from atomgraph.catalogue.download import cache_folder, place_of
+
+
+def models() -> None:
+    """Public models that can be given by name wherever a MODEL is asked for."""
+    table = Table("name", "licence", "trained on", "here", box=None, pad_edge=False)
+    for model in public_models().values():
+        table.add_row(model.name, model.licence, model.theory, "yes" if place_of(model).is_file() else "")
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(table)
+    console.print(f"\nThey are fetched once, to {cache_folder()}. ASL: for non-commercial use.")
