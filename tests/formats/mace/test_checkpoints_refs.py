@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import ase
@@ -35,7 +36,7 @@ def test_there_are_references() -> None:
     pytest.fail("the folder of references holds no mace/*.model")
 
 
-def _frames(path: Path):
+def _frames(path: Path) -> Iterator[tuple[str, ase.Atoms, bool]]:
     """(name, structure, is it periodic in all directions), with charge and spin where the reference has them."""
     entries = json.loads((path.parent / f"structures-{path.stem}.json").read_text())
     extra = json.loads(path.with_suffix(".json").read_text()).get("extra_info") or {}
