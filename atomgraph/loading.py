@@ -12,7 +12,7 @@ import torch
 from atomgraph import formats
 from atomgraph.catalogue import PublicModel, fetched, public_models, public_name
 from atomgraph.errors import ConfigError, FormatError, nearest
-from atomgraph.formats.said import Said
+from atomgraph.formats.said import FILE_DTYPE, Said
 from atomgraph.potential import Potential
 
 _TOLD: set[str] = set()  # public models whose licence was shown
@@ -46,7 +46,8 @@ def load(
                 f"{public.name} knows {', '.join(model.elements)}, other elements than its table says", stacklevel=2
             )
     potential = Potential(model, metadata).eval()
-    dtype = metadata.get("origin", {}).get("dtype") if dtype is None else dtype
+    own = metadata.pop(FILE_DTYPE, None)
+    dtype = own if dtype is None else dtype
     if dtype is not None:
         potential.to(as_dtype(dtype))
     move(potential, device)

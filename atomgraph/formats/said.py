@@ -10,6 +10,7 @@ from atomgraph.errors import FormatError
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.units import ENERGY, LENGTH, factor
 
+FILE_DTYPE = "file dtype"  # key of a reader's metadata: the dtype of a file whose model it gives in a wider one
 STYLES = {  # LAMMPS's names for pairs of units
     "metal": {"energy": "eV", "length": "Å"},
     "real": {"energy": "kcal/mol", "length": "Å"},

@@ -25,7 +25,7 @@ def two_headed(folder, shift=5.0, named=("a", "b")):
 def test_each_head_learns_its_own_energies(tmp_path):
     file = two_headed(tmp_path)
     config = tiny(tmp_path, data={"train": file, "valid": 0.25, "test": file}, baseline={"heads": ["a", "b"]})
-    potential, metrics = train(config, quiet=True)
+    potential, _ = train(config, quiet=True)
     assert potential.heads == ["a", "b"]
     e0 = potential.model.baseline.e0
     assert float(e0[1] - e0[0]) == pytest.approx(5.0, abs=0.2)  # the two heads train on other halves of the frames

@@ -131,7 +131,7 @@ def test_refuses_elements_without_a_radius():
     with pytest.raises(WiringError, match=r"no covalent radius is tabulated for Bk; give radii="):
         ZBL(["H", "Bk"])
     assert ZBL(["H", "Bk"], radii=[0.31, 1.7]).cutoff == pytest.approx(3.4)
-    with pytest.raises(WiringError, match="a positive radius for each"):
+    with pytest.raises(WiringError, match="a positive radius is needed for each"):
         ZBL(["H", "O"], radii=[0.31])
     with pytest.raises(WiringError, match="p of at least 2"):
         ZBL(["H"], p=1)

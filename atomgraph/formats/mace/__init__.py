@@ -16,7 +16,7 @@ from atomgraph.formats.mace.lora import merged
 from atomgraph.formats.mace.refusals import check_classes, check_root
 from atomgraph.formats.mace.tree import Tree, tree_of
 from atomgraph.formats.mace.weights import load_weights
-from atomgraph.formats.said import Said
+from atomgraph.formats.said import FILE_DTYPE, Said
 from atomgraph.models.mace import MACE
 
 UNITS = {"energy": "eV", "length": "Å"}
@@ -41,7 +41,7 @@ def recognises(path: Path, start: bytes) -> bool:
 def read(path: Path, said: Said) -> tuple[MACE, dict[str, Any]]:
     """The model of a MACE file, and what is known of where it comes from.
 
-    In the file's dtype; in float64 where adapters were merged, ``origin.dtype`` of the metadata being the file's.
+    In the file's dtype; in float64 where adapters were merged, ``FILE_DTYPE`` of the metadata then being the file's.
 
     Raises FormatError, with advice, for everything else that torch saves, and for what is damaged.
     """
@@ -53,15 +53,16 @@ def read(path: Path, said: Said) -> tuple[MACE, dict[str, Any]]:
     said.settle_elements(path, model.elements)
     said.settle_units(path, UNITS)
     origin: dict[str, Any] = {"format": "MACE", "file": path.name, "class": tree.kind}
-    origin["dtype"] = str(dtype_of(tree)).removeprefix("torch.")
+    metadata: dict[str, Any] = {"origin": origin}
     if tree.adapters:
         origin["merged"] = f"{tree.adapters} low-rank adapters"
+        metadata[FILE_DTYPE] = str(dtype_of(tree)).removeprefix("torch.")
     if not model.branches[0].layers[0].radial.sloped:
         origin["forces"] = (
             "without the slopes of the Chebyshev functions, as in mace-torch; not the slope of the energy"
         )
         warnings.warn(f"{path}: its forces are {origin['forces']}", stacklevel=2)
-    return model, {"origin": origin}
+    return model, metadata
 
 
 def open_tree(path: Path) -> Tree:

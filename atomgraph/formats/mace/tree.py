@@ -89,6 +89,11 @@ def is_module(value: Any) -> bool:
     return isinstance(value, Inert) and any(key == "_modules" for key, _ in items_of(_state(value)))
 
 
+def _is_graph(value: Any) -> bool:
+    """Is this traced code, which repeats what the modules around it hold?"""
+    return isinstance(value, Inert) and value.module == "torch.fx.graph_module"
+
+
 def tree_of(archive: Archive) -> Tree:
     """The tree of an archive whose root is a module."""
     return _Growing(Plain(archive.tensor)).grow(archive.root, 0)
@@ -116,6 +121,10 @@ class _Growing:
         for name, child in items_of(fields.get("_modules")):
             if is_module(child):
                 tree.children[str(name)] = self.grow(child, depth + 1)
+            elif child is not None and not _is_graph(child):
+                raise FormatError(
+                    f"its {node.name} has a part {name} that is no module, but {self._plain(child)!s:.60}"
+                )
         return tree
 
 

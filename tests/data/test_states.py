@@ -1,0 +1,37 @@
+"""Charges and spins on their way from files to graphs."""
+
+import ase.io
+from ase.build import molecule
+
+from atomgraph.data import build_graphs, read
+from atomgraph.data.doctor.twins import twins
+from atomgraph.data.fingerprint import fingerprint
+
+
+def water(**info):
+    atoms = molecule("H2O")
+    atoms.info.update(info)
+    return atoms
+
+
+def test_a_fingerprint_knows_charges_and_is_as_before_without():
+    plain, charged = fingerprint([water()]), fingerprint([water(charge=1)])
+    assert plain != charged != fingerprint([water(charge=1, spin=2)])
+    assert fingerprint([water(charge=0, total_spin=1)]) == plain
+
+
+def test_graphs_in_the_cache_are_those_of_the_charge(tmp_path):
+    for charge in (0, 1, 0):
+        (graph,) = build_graphs([water(charge=charge)], 3.0, cache=tmp_path)
+        assert graph.charge.tolist() == [charge]
+
+
+def test_another_charge_makes_no_twin():
+    assert twins([water(), water()]) and not twins([water(), water(charge=1)])
+
+
+def test_files_may_name_them_otherwise(tmp_path):
+    ase.io.write(tmp_path / "a.xyz", water(q=-1, mult=2), format="extxyz")
+    (atoms,) = read([str(tmp_path / "a.xyz")], keys={"charge": "q", "spin": "mult"})
+    (graph,) = build_graphs([atoms], 3.0)
+    assert graph.charge.tolist() == [-1] and graph.spin.tolist() == [2]

@@ -1,0 +1,136 @@
+"""Distances as features: formulas, envelopes, transforms and networks."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from e3nn import nn
+from structures import ELEMENTS, crystal, graph_of
+
+from atomgraph.errors import WiringError
+from atomgraph.nn import Agnesi, RadialEmbedding, Soft
+from atomgraph.nn.edges import Edges
+from atomgraph.nn.elements import ElementTable
+from atomgraph.nn.radial_network import NormalisedMLP, ScaledMLP
+from atomgraph.ops.cutoff import polynomial_cutoff
+
+
+@pytest.fixture(scope="module")
+def edges():
+    return Edges.of(graph_of(crystal(), 4.0), ElementTable(ELEMENTS), torch.float64)
+
+
+def of(edges, **arguments):
+    return RadialEmbedding(ELEMENTS, 4.0, 5, **arguments)(edges)[0]
+
+
+def test_bessel_functions_are_standing_waves(edges):
+    r, k = edges.length[:, None], torch.arange(1, 6).double()
+    wanted = (
+        math.sqrt(2 / 4.0) * torch.sin(k * math.pi * r / 4.0) / r * polynomial_cutoff(edges.length, 4.0, 5)[:, None]
+    )
+    torch.testing.assert_close(of(edges), wanted, rtol=1e-13, atol=1e-13)
+
+
+def test_gaussians_are_as_wide_as_they_lie_apart(edges):
+    wanted = torch.exp(-0.5 * (edges.length[:, None] - torch.arange(5)) ** 2)
+    features, envelope = RadialEmbedding(ELEMENTS, 4.0, 5, "gaussian", fades="messages")(edges)
+    torch.testing.assert_close(features, wanted, rtol=1e-13, atol=1e-13)
+    torch.testing.assert_close(envelope, polynomial_cutoff(edges.length, 4.0, 5), rtol=1e-13, atol=1e-13)
+
+
+def test_chebyshev_polynomials_are_of_the_bare_distance(edges):
+    features, _ = RadialEmbedding(ELEMENTS, 4.0, 3, "chebyshev", fades="messages")(edges)
+    x = edges.length
+    wanted = torch.stack([x, 2 * x**2 - 1, 4 * x**3 - 3 * x], dim=1)
+    torch.testing.assert_close(features, wanted, rtol=1e-13, atol=1e-13)
+
+
+@pytest.mark.parametrize("sloped", [True, False])
+def test_functions_without_slope_are_constants(sloped):
+    graph = graph_of(crystal(), 4.0)
+    graph.pos.requires_grad_()
+    edges = Edges.of(graph, ElementTable(ELEMENTS), torch.float64)
+    features, _ = RadialEmbedding(ELEMENTS, 4.0, 3, "chebyshev", fades="messages", sloped=sloped)(edges)
+    assert features.requires_grad is sloped
+
+
+def test_agnesis_transform_is_its_formula_and_starts_at_one(edges):
+    transform = Agnesi(ELEMENTS, radii=[0.4, 0.7, 0.6, 1.1])
+    u = edges.length / (0.5 * transform.radii_of(edges))
+    wanted = 1 / (1 + 1.0805 * u**0.9183 / (1 + u ** (0.9183 - 4.5791)))
+    torch.testing.assert_close(transform(edges), wanted, rtol=1e-13, atol=1e-13)
+    near = replace(edges, vector=edges.vector * 1e-9, length=edges.length * 1e-9, origin=None, _cache={})
+    torch.testing.assert_close(transform(near), torch.ones_like(u), rtol=0, atol=1e-12)
+
+
+def test_the_soft_transform_is_its_formula(edges):
+    transform = Soft(ELEMENTS, alpha=3.0)
+    r, low, high = edges.length, 0.75 * transform.radii_of(edges), 4 / 3 * transform.radii_of(edges)
+    wanted = low + (r - low) * 0.5 * (1 + torch.tanh(3.0 / (high - low) * (r - 0.5 * (low + high))))
+    torch.testing.assert_close(transform(edges), wanted, rtol=1e-13, atol=1e-13)
+
+
+def test_it_is_made_once_for_all_who_ask(edges):
+    part = RadialEmbedding(ELEMENTS, 4.0)
+    assert part(edges)[0] is part(edges)[0]
+
+
+def test_float32_features_come_from_float64_distances():
+    graph, part = graph_of(crystal(), 4.0), RadialEmbedding(ELEMENTS, 4.0, transform=Agnesi(ELEMENTS))
+    single, double = (part(Edges.of(graph, ElementTable(ELEMENTS), t))[0] for t in (torch.float32, torch.float64))
+    assert single.dtype == torch.float32
+    assert torch.equal(single, double.float())
+
+
+def test_places_can_be_learned_and_stay_exact_otherwise():
+    assert RadialEmbedding(ELEMENTS, 4.0, trainable=True).places.requires_grad
+    fixed = RadialEmbedding(ELEMENTS, 4.0).half().double()
+    torch.testing.assert_close(fixed.places, torch.arange(1, 9).double() * (math.pi / 4.0), rtol=1e-15, atol=0)
+
+
+def test_the_scaled_perceptron_is_e3nns():
+    ours = ScaledMLP([4, 6, 5, 3], gain=None).double()
+    theirs = nn.FullyConnectedNet([4, 6, 5, 3], torch.nn.functional.silu).double()
+    with torch.no_grad():
+        for weight, layer in zip(ours.weights, theirs, strict=True):
+            layer.weight.copy_(weight)
+    x = torch.randn(7, 4, dtype=torch.float64)
+    torch.testing.assert_close(ours(x), theirs(x), rtol=1e-6, atol=1e-6)  # e3nn's gain comes from a random sample
+
+
+def test_the_normalised_perceptron_is_torchs_layers_in_a_row():
+    part = NormalisedMLP([4, 6, 3]).double()
+    x = torch.randn(7, 4, dtype=torch.float64)
+    wanted = part.maps[1](torch.nn.functional.silu(part.norms[0](part.maps[0](x))))
+    assert torch.equal(part(x), wanted)
+
+
+@pytest.mark.parametrize("part", [ScaledMLP([2, 3, 2]), NormalisedMLP([2, 3, 2])], ids=["scaled", "normalised"])
+def test_slopes_of_slopes_are_right(part):
+    x = torch.randn(3, 2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(part.double(), x)
+    assert torch.autograd.gradgradcheck(part.double(), x)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"basis": "besel"}, "did you mean bessel"),
+        ({"fades": "all"}, "unknown fades"),
+        ({"n_radial": 0}, "must be positive"),
+        ({"basis": "gaussian", "n_radial": 1}, "at least two functions"),
+        ({"p": 1}, "p ≥ 2"),
+    ],
+)
+def test_what_cannot_be_is_refused(arguments, message):
+    with pytest.raises(WiringError, match=message):
+        RadialEmbedding(ELEMENTS, 4.0, **arguments)
+
+
+def test_a_transform_without_radii_is_refused():
+    with pytest.raises(WiringError, match="positive radius"):
+        Agnesi(["H", "O"], radii=[0.3])
+    with pytest.raises(WiringError, match="p > q > 0"):
+        Agnesi(["H"], p=0.5)
