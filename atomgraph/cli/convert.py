@@ -13,8 +13,7 @@ from atomgraph.cli.opening import opened
 from atomgraph.cli.options import Device, Dtype, Elements, Head, Imports, Model, Overwrite, Units
 from atomgraph.editing import keep_elements, keep_heads
 from atomgraph.errors import ConfigError, FormatError
-from atomgraph.formats.mace import to_mace_torch
-from atomgraph.formats.mace.writing import write_for_mace
+from atomgraph.formats.mace.writing import SCRIPT, write_for_mace
 from atomgraph.models.mace import MACE
 from atomgraph.potential import Potential
 
@@ -69,7 +68,7 @@ def _write(potential: Potential, target: Path, mace_python: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         source, made = Path(folder) / "model.npz", target.with_name(f".{target.name}.part")
         write_for_mace(source, potential.model)
-        command = [mace_python, str(Path(to_mace_torch.__file__)), str(source), str(made)]
+        command = [mace_python, str(SCRIPT), str(source), str(made)]
         try:
             done = subprocess.run(command, capture_output=True, text=True, check=False)
         except OSError as error:

@@ -136,7 +136,7 @@ class SymmetricProduct(Part):
         """(n_monomials, 2L+1, n_paths): U summed over the orders of its factors, in float64."""
         n = self.irreps_in.dim
         if self._given:
-            entries = _entries(getattr(self, f"coupling_{irrep}_{nu}"), irrep, nu)
+            entries = tuple(_entries(getattr(self, f"coupling_{irrep}_{nu}"), irrep, nu))
         else:
             entries = couplings(_text(self.irreps_in), str(irrep), nu)
         rows = np.zeros((len(monomials(n, nu)), irrep.dim, len(entries)))

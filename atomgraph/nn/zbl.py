@@ -19,6 +19,7 @@ from atomgraph.ops.scatter import sum_to
 
 COULOMB = 14.3996  # e²/4πε0, eV·Å, as ZBL's users write it
 SCREENING = ((0.1818, 3.2), (0.5099, 0.9423), (0.2802, 0.4028), (0.02817, 0.2016))  # coefficient, exponent
+COEFFICIENTS = tuple(coefficient for coefficient, _ in SCREENING)
 _LAST_MEASURED = 96  # curium; beyond it ASE's table holds a placeholder
 
 
@@ -47,7 +48,7 @@ class ZBL(KeepsDouble, Part):
         elements: Sequence[str],
         p: float = 6,
         radii: Sequence[float] | None = None,
-        screening: Sequence[float] = tuple(c for c, _ in SCREENING),
+        screening: Sequence[float] = COEFFICIENTS,
         exponent: float = 0.3,
         prefactor: float = 0.4543,
     ):

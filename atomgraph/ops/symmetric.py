@@ -48,7 +48,7 @@ def low_rank(matrix: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarr
     return left[:, :rank], sizes[:rank, None] * right[:rank]
 
 
-def products(x: Tensor, raising: list[tuple[Tensor, Tensor]]) -> list[Tensor]:
+def products(x: Tensor, raising: list[tuple[Tensor, ...]]) -> list[Tensor]:
     """All monomials of x, order by order: (n, ...) to a list of (n_monomials, ...).
 
     raising: for each order from two on, the two rows of ``raised`` as int64 tensors.

@@ -59,7 +59,7 @@ class GroupedMLP(Readout):
         norm = (self.hidden * self.n_outputs) ** -0.5
         x = scalars @ (self.first.flatten(1) / len(self._columns) ** 0.5)
         x = self._active(x).unflatten(1, (self.n_outputs, self.hidden))
-        if self.middle is not None:
+        if self.middle is not None and self.middle_bias is not None:
             x = self._active(torch.einsum("ihk,hkj->ihj", x, self.middle * norm) + self.middle_bias)
         y = (x * (self.last * norm)).sum(dim=2)
         return y if self.last_bias is None else y + self.last_bias

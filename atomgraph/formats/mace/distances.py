@@ -57,7 +57,8 @@ def _transform(tree: Tree | None, elements: Sequence[str]) -> Agnesi | Soft | No
         return None
     radii = _radii(tree, elements)
     if tree.kind == "AgnesiTransform":
-        return Agnesi(elements, *(float(tree.tensor(name)) for name in ("a", "q", "p")), radii)
+        a, q, p = (float(tree.tensor(name)) for name in ("a", "q", "p"))
+        return Agnesi(elements, a, q, p, radii)
     if tree.kind == "SoftTransform":
         return Soft(elements, float(tree.tensor("alpha")), radii)
     raise FormatError(

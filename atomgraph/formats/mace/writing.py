@@ -25,6 +25,7 @@ from atomgraph.ops.coupling import coupling_tensor
 from atomgraph.readouts import GroupedMLP
 from atomgraph.writing import write_bytes
 
+SCRIPT = Path(__file__).with_name("to_mace_torch.py")
 CLASSES = {name: kind for kind, name in INTERACTIONS.items()}
 GATES = {ours: theirs for theirs, ours in ACTIVATIONS.items()}
 BASES = {"bessel": "bessel", "gaussian": "gaussian", "chebyshev": "chebyshev"}
