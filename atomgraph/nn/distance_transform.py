@@ -37,7 +37,8 @@ class DistanceTransform(Part):
 class Agnesi(DistanceTransform):
     r""":math:`x = \left(1 + \frac{a u^q}{1 + u^{q-p}}\right)^{-1}, \quad u = \frac{2 r}{R_i + R_j}`: from 1 at r = 0 towards 0.
 
-    a, q, p: dimensionless.  Source: Witt et al., J. Chem. Phys. 159, 164101 (2023), 10.1063/5.0158783.
+    elements: chemical symbols.  a, q, p: dimensionless.  radii: Å, in the order of the elements; by default ASE's.
+    Source: Witt et al., J. Chem. Phys. 159, 164101 (2023), 10.1063/5.0158783.
     """
 
     def __init__(
@@ -63,7 +64,8 @@ class Soft(DistanceTransform):
     r""":math:`x = r_- + \tfrac12 (r - r_-) \left(1 + \tanh \frac{\alpha (r - m)}{r_+ - r_-}\right)`: short ones look alike.
 
     :math:`r_- = \tfrac34 r_0,\; r_+ = \tfrac43 r_0,\; m = \tfrac12 (r_- + r_+)` with :math:`r_0 = R_i + R_j`.
-    alpha: dimensionless.  Source: mace-torch 0.3.16, ``SoftTransform``.
+    elements: chemical symbols.  alpha: dimensionless.  radii: Å, in the order of the elements; by default ASE's.
+    Source: mace-torch 0.3.16, ``SoftTransform``.
     """
 
     def __init__(self, elements: Sequence[str], alpha: float = 4.0, radii: Sequence[float] | None = None):

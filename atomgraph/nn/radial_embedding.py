@@ -27,7 +27,8 @@ class RadialEmbedding(KeepsDouble, Part):
     for ``bessel``, ``gaussian`` and ``chebyshev`` (k = 1 … n_radial, of the bare x). Frequencies :math:`w_k = k\pi/r_c` and
     centres :math:`g_k` are in the state dict, as ``places``; they stay float64 unless they are learned.
 
-    elements: chemical symbols.  cutoff: Å.  transform: ``nn.Agnesi``, ``nn.Soft``, or None.
+    elements: chemical symbols.  cutoff: Å.  n_radial: how many functions.  basis: ``bessel``, ``gaussian`` or ``chebyshev``.
+    transform: ``nn.Agnesi``, ``nn.Soft``, or None.
     p: of the envelope, which always sees the bare distance.
     fades: what f multiplies, the ``features`` or later the ``messages`` (and densities of edges).
     sloped: False takes the functions for constants when slopes are taken, as mace-torch does with its Chebyshev functions;

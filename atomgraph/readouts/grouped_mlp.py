@@ -23,7 +23,7 @@ class GroupedMLP(Readout):
     With ``bias`` a second hidden layer stands in between, :math:`\frac{1}{\sqrt{n H}} x W + b`, and the result has a bias, too.
 
     irreps_in: irreps of the features, or their number; c runs over ``0e`` only.  hidden: n, units of each head.
-    n_outputs: H, heads.  activation: σ.  gain: its c, the tabulated one if None.
+    n_outputs: H, heads.  activation: σ.  gain: its c, the tabulated one if None.  bias: the second hidden layer.
     ``first`` is (C, H, n), ``last`` (H, n); ``middle`` (H, n, n), ``middle_bias`` (H, n), ``last_bias`` (H,).
     Raises WiringError where the features hold no ``0e``, or for an unknown activation.
     Source: Batatia et al., NeurIPS 2022, Eq. 13; heads: mace-torch 0.3.16, ``NonLinearReadoutBlock``.
