@@ -4,6 +4,8 @@ import contextlib
 import io
 import os
 import pickle
+import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -279,3 +281,36 @@ def _with_density(root, make):
 def test_graphs_are_built_with_the_files_cutoff(tmp_path):
     potential = atomgraph.load(written(tmp_path, saved(small())))
     assert potential(graph_of(water(), potential.cutoff))["energy"].shape == (1,)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mp0-medium", "mh1"])
+def test_a_thousand_mutations_of_a_published_shape(tmp_path, name):
+    """Nothing is imported, compiled, executed or started by any of them; each is refused with a message or evaluated."""
+    from refs import folder
+
+    content, path = (folder() / "mace" / f"{name}.model").read_bytes(), tmp_path / "some.model"
+    watched, events = [False], []
+
+    def watch(event, _):
+        if watched[0] and event in {"import", "exec", "compile", "os.system", "subprocess.Popen", "socket.connect"}:
+            events.append(event)
+
+    sys.addaudithook(watch)
+    ended = {"refused": 0, "evaluated": 0}
+    for seed in range(-1, 1000):
+        path.write_bytes(content if seed < 0 else mutated(content, seed))
+        watched[0] = seed >= 0  # the first opening imports what opening needs
+        start = time.monotonic()
+        try:
+            potential = atomgraph.load(path)
+            potential.head = potential.heads[0]
+            with contextlib.suppress(atomgraph.errors.GraphError):
+                potential.predict([water()])
+            ended["evaluated"] += 1
+        except FormatError:
+            ended["refused"] += 1
+        watched[0] = False
+        assert time.monotonic() - start < 10, seed
+    print(ended)
+    assert not events
