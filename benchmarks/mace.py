@@ -27,7 +27,7 @@ PEER = """
 import sys, time, warnings; warnings.filterwarnings("ignore")
 import ase.io, torch; torch.set_num_threads(1)
 from mace.calculators import MACECalculator
-atoms = ase.io.read(sys.argv[2]); 
+atoms = ase.io.read(sys.argv[2])
 calc = MACECalculator(model_paths=sys.argv[1], device="cpu", default_dtype=sys.argv[3])
 batch = calc._clone_batch(calc._atoms_to_batch(atoms))
 model = calc.models[0]
