@@ -58,7 +58,7 @@ def peer(path: Path, structure: Path, dtype: str) -> subprocess.Popen | None:
     environment = os.environ | {"OMP_NUM_THREADS": "1", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1"}
     command = [python, "-c", PEER, str(path), str(structure), dtype]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    return subprocess.Popen(command, text=True, env=environment, **pipes)
+    return subprocess.Popen(command, text=True, env=environment, cwd=structure.parent, **pipes)
 
 
 def asked(process: subprocess.Popen) -> tuple[float, float]:
