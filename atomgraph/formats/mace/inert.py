@@ -27,6 +27,8 @@ _STEPS = frozenset(
     )
     for name in line.split()
 )
+_MOST_TUPLES = 20_000  # one inside another, as a key, are hashed one inside another, in C and without a check
+_TUPLES = frozenset({"TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"})
 _KEEPS = frozenset({"BINPUT", "LONG_BINPUT"})
 
 
@@ -96,11 +98,13 @@ def read_pickle(content: bytes) -> Any:
 
 def _check_steps(content: bytes) -> None:
     """Only steps on the list, and places of the memory that steps could have filled."""
+    tuples = 0
     try:
         for count, (step, argument, _) in enumerate(pickletools.genops(content)):
+            tuples += step.name in _TUPLES
             if step.name not in _STEPS:
                 raise FormatError(f"its data.pkl has a step {step.name}, which no saved module needs")
-            if count > _MOST_STEPS or (step.name in _KEEPS and int(argument or 0) > count):
+            if count > _MOST_STEPS or tuples > _MOST_TUPLES or (step.name in _KEEPS and int(argument or 0) > count):
                 raise FormatError("its data.pkl has steps that no saved module needs")
     except FormatError:
         raise

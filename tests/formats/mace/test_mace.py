@@ -220,6 +220,7 @@ class TestRefusals:
         (b"\x80\x02cos\nsystem\nX\x02\x00\x00\x00lsR.", "damaged"),
         (b"\x80\x02X\x01\x00\x00\x00aQ.", "no tensor's storage"),
         (b"(ios\nsystem\n.", "INST"),
+        (b"\x80\x02})" + b"\x85" * 1_000_000 + b"Ns.", "steps that no saved module needs"),
         (b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b".", "no MACE model"),
     ],
 )
