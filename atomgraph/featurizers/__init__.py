@@ -1,9 +1,19 @@
 """Featurizers: (graph, edges) -> h, the description of each atom."""
 
+from atomgraph.featurizers.bispectrum import Bispectrum
 from atomgraph.featurizers.concatenation import Concatenation
 from atomgraph.featurizers.element import ElementEmbedding
 from atomgraph.featurizers.node_embedding import NodeEmbedding
 from atomgraph.featurizers.radial_density import RadialDensity
+from atomgraph.featurizers.soap import SOAP
 from atomgraph.featurizers.symmetry_functions import SymmetryFunctions
 
-__all__ = ["Concatenation", "ElementEmbedding", "NodeEmbedding", "RadialDensity", "SymmetryFunctions"]
+__all__ = [
+    "SOAP",
+    "Bispectrum",
+    "Concatenation",
+    "ElementEmbedding",
+    "NodeEmbedding",
+    "RadialDensity",
+    "SymmetryFunctions",
+]

@@ -6,5 +6,6 @@ from atomgraph.models.branch import Branch
 from atomgraph.models.energy import EnergyModel
 from atomgraph.models.gcn import GCN
 from atomgraph.models.mace import MACE
+from atomgraph.models.snap import SNAP
 
-__all__ = ["GCN", "MACE", "Baseline", "BehlerParrinello", "Branch", "EnergyModel"]
+__all__ = ["GCN", "MACE", "SNAP", "Baseline", "BehlerParrinello", "Branch", "EnergyModel"]

@@ -3,8 +3,9 @@
 from atomgraph.readouts.grouped_mlp import GroupedMLP
 from atomgraph.readouts.linear import Linear
 from atomgraph.readouts.mlp import MLP
+from atomgraph.readouts.per_element_linear import PerElementLinear
 from atomgraph.readouts.per_element_mlp import PerElementMLP
 from atomgraph.readouts.scaled_linear import ScaledLinear
 from atomgraph.readouts.silent import Silent
 
-__all__ = ["MLP", "GroupedMLP", "Linear", "PerElementMLP", "ScaledLinear", "Silent"]
+__all__ = ["MLP", "GroupedMLP", "Linear", "PerElementLinear", "PerElementMLP", "ScaledLinear", "Silent"]

@@ -1,0 +1,206 @@
+"""SNAP's bispectrum: three-fold products of an atom's neighbour density on the sphere in four dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import isfinite, pi
+
+import numpy as np
+import torch
+from e3nn import o3
+from torch import Tensor
+
+from atomgraph.errors import WiringError
+from atomgraph.graph.structure import AtomicGraph
+from atomgraph.nn.constants import Constants
+from atomgraph.nn.edges import Edges
+from atomgraph.nn.elements import checked_symbols
+from atomgraph.nn.sisters import Featurizer
+from atomgraph.ops.hyperspherical import columns_of_harmonics, hyperspherical_radial
+from atomgraph.ops.outer import outer_sum_to
+from atomgraph.ops.spherical import spherical_harmonics
+from atomgraph.ops.triple_integrals import TripleIntegrals, triples
+
+HIGHEST_TWOJMAX = 12  # of the spherical harmonics
+
+
+class Bispectrum(Featurizer):
+    r"""The bispectrum components of LAMMPS's ``compute sna/atom``, in its order.
+
+    .. math::
+        \theta_{ij} &= f_0\,\pi\,\frac{r_{ij} - r_{min}}{R_{ij} - r_{min}}, \qquad
+               R_{ij} = \text{cutoff}\,(R_{z_i} + R_{z_j}) \\
+        \rho_i(g) &= w_0\,\delta(g) + \sum_j w_{z_j} f_c(r_{ij})\,\delta(g - q_{ij}), \qquad
+               q_{ij} = (\cos\theta_{ij}, \sin\theta_{ij}\,\hat r_{ij}) \\
+        B_{j_1 j_2 j} &= \sum_{m m'} \bar u^j_{mm'} \sum_{m_1 m_1' m_2 m_2'} C^{jm}_{j_1 m_1 j_2 m_2}
+               C^{jm'}_{j_1 m_1' j_2 m_2'}\, u^{j_1}_{m_1 m_1'} u^{j_2}_{m_2 m_2'}
+               = (2j + 1)\,\langle f_{j_1} f_{j_2} f_j \rangle
+
+    with :math:`f_c = \tfrac12[\cos(\pi (r - r_{min})/(R - r_{min})) + 1]` and :math:`u^j` the sum of Wigner's D matrices over
+    the density. It is computed from the last form, the mean over the sphere of the products of the density's parts of degree
+    2j, :math:`f_j(g) = \int \rho(q)\,U_{2j}(q\cdot g)\,dq`, which needs neither D nor C.
+    Columns: j₁ = 0, ½ … J, then j₂ ≤ j₁, then j from j₁ − j₂ to min(J, j₁ + j₂), j ≥ j₁. With ``chem`` one such row for each
+    (a, b, c) of channels, c fastest, f_{j₁} from the neighbours of channel a, f_{j₂} of b, f_j of c.
+
+    elements: chemical symbols.  cutoff: Å, LAMMPS's ``rcutfac``: where two atoms of radius 0.5 stop to see each other.
+    twojmax: 2J, from 0 to 12.  radii: R by element, 0.5 where it says nothing.  weights: w by element, 1 likewise.
+    rfac0: f₀, in (0, 1].  rmin0: r_min in Å; pairs nearer than that go on smoothly, where LAMMPS's components jump.
+    switch: False leaves out f_c; then the components jump where a neighbour comes.
+    inner: by element ``[S, D]`` in Å, LAMMPS's ``sinner`` and ``dinner``: a neighbour of i fades out between S + D and S − D
+    with S = (S_i + S_j)/2 and D likewise.  None: no neighbour is too near.
+    bzero: subtract the components of an atom alone.  wself: w₀.
+    chem: channel of each element, counted from 0; None: one channel for all.
+    wselfall: the atom itself is in every channel, not only in its own.  bnorm: divide by 2j + 1.
+    quadratic: append the products ½ B₁², B₁B₂, … B₁B_k, ½ B₂², B₂B₃ …
+    h is (n_atoms, n_features), invariant scalars without unit.  ``cutoff`` of the part is the largest R_ij.
+    Raises WiringError for numbers out of range and tables that name other elements.
+    Source: Thompson et al., J. Comput. Phys. 285, 316 (2015); ``chem``: Cusentino et al., J. Phys. Chem. A 124, 5456 (2020).
+    """
+
+    def __init__(
+        self,
+        elements: Sequence[str],
+        cutoff: float,
+        twojmax: int = 6,
+        radii: Mapping[str, float] | None = None,
+        weights: Mapping[str, float] | None = None,
+        rfac0: float = 0.99363,
+        rmin0: float = 0.0,
+        switch: bool = True,
+        inner: Mapping[str, Sequence[float]] | None = None,
+        bzero: bool = False,
+        wself: float = 1.0,
+        chem: Mapping[str, int] | None = None,
+        wselfall: bool = False,
+        bnorm: bool = False,
+        quadratic: bool = False,
+    ):
+        super().__init__()
+        self.elements = checked_symbols(elements)
+        if not (isinstance(twojmax, int) and 0 <= twojmax <= HIGHEST_TWOJMAX):
+            raise WiringError(f"twojmax should be a whole number from 0 to {HIGHEST_TWOJMAX}, but is {twojmax!r}")
+        radius, weight = self._by_element("radii", radii, 0.5), self._by_element("weights", weights, 1.0)
+        reach = cutoff * (radius[:, None] + radius)
+        if not (isfinite(cutoff) and cutoff > 0 and (radius > 0).all() and isfinite(wself)):
+            raise WiringError(
+                f"cutoff and radii of a bispectrum should be positive and wself finite, but are {cutoff}, {radius}, {wself}"
+            )
+        if not (0 < rfac0 <= 1 and 0 <= rmin0 < reach.min()):
+            raise WiringError(
+                f"rfac0 should be in (0, 1] and rmin0 from 0 to below {reach.min()} Å, but they are {rfac0} and {rmin0}"
+            )
+        self.cutoff, self.twojmax, self.rfac0, self.rmin0 = float(reach.max()), twojmax, rfac0, rmin0
+        self.switch, self.bzero, self.wself, self.wselfall, self.quadratic = switch, bzero, wself, wselfall, quadratic
+        channel = self._channels(chem)
+        self.n_channels = int(channel.max()) + 1
+        self._integrals = TripleIntegrals(twojmax, self.n_channels)
+        self._fades = inner is not None
+        self._one_reach = bool((reach == reach[0, 0]).all())
+        factor = [1.0 if bnorm else t[2] + 1.0 for t in triples(twojmax)]
+        self._constants = Constants(
+            reach=reach.ravel(),
+            weight=weight,
+            channel=channel,
+            inner=self._inner(inner),
+            factor=np.tile(factor, self.n_channels**3),
+            columns=columns_of_harmonics(twojmax),
+            itself=self._itself(channel),
+            alone=self._alone(channel, factor),
+            rows=np.array(np.triu_indices(self._n_linear)),
+            **self._integrals.constants,
+        )
+        n = self._n_linear
+        self.irreps_out = o3.Irreps(f"{n + n * (n + 1) // 2 if quadratic else n}x0e")
+
+    def forward(self, graph: AtomicGraph, edges: Edges) -> Tensor:
+        """(n_atoms, n_features), without unit."""
+        constants = self._constants.like(edges.length)
+        coefficients = self._coefficients(edges, constants) + constants["itself"][edges.element]
+        b = self._integrals(coefficients, constants) * constants["factor"]
+        if self.bzero:
+            b = b - constants["alone"][edges.element]
+        if not self.quadratic:
+            return b
+        left, right = constants["rows"]
+        half = 1.0 - 0.5 * (left == right).to(b.dtype)
+        return torch.cat([b, b.index_select(1, left) * b.index_select(1, right) * half], dim=1)
+
+    @property
+    def _n_linear(self) -> int:
+        return len(triples(self.twojmax)) * self.n_channels**3
+
+    def _coefficients(self, edges: Edges, constants: dict[str, Tensor]) -> Tensor:
+        """The neighbours' density in harmonics, (n_atoms, n_channels, n_harmonics)."""
+        edges = edges.within(self.cutoff)
+        length, vector, centre = edges.length, edges.vector, edges.centre
+        of_centre, of_neighbour = edges.element_of_centre, edges.element_of_neighbour
+        reach = constants["reach"][of_centre * edges.n_elements + of_neighbour]
+        if not self._one_reach:
+            inside = length < reach
+            length, vector, centre, reach = length[inside], vector[inside], centre[inside], reach[inside]
+            of_centre, of_neighbour = of_centre[inside], of_neighbour[inside]
+        fraction = (length - self.rmin0) / (reach - self.rmin0)
+        weight = constants["weight"][of_neighbour]
+        if self.switch:
+            weight = weight * (0.5 + 0.5 * torch.cos(pi * fraction.clamp(0.0, 1.0)))
+        if self._fades:
+            middle, width = (0.5 * (constants["inner"][of_centre] + constants["inner"][of_neighbour])).unbind(1)
+            weight = weight * (0.5 + 0.5 * torch.sin(0.5 * pi * ((length - middle) / width).clamp(-1.0, 1.0)))
+        radial = weight[:, None] * hyperspherical_radial(self.rfac0 * pi * fraction, self.twojmax)
+        harmonics = spherical_harmonics(self.twojmax, vector)
+        target = centre * self.n_channels + constants["channel"][of_neighbour]
+        density = outer_sum_to(radial, harmonics, target, edges.n_atoms * self.n_channels)
+        return density.flatten(1).index_select(1, constants["columns"]).unflatten(0, (-1, self.n_channels))
+
+    def _itself(self, channel: np.ndarray) -> np.ndarray:
+        """(n_elements, n_channels, n_harmonics): an atom's own place in its density, θ = 0."""
+        degrees = np.arange(self.twojmax + 1)
+        harmonics = np.zeros(sum((degrees + 1) ** 2))
+        harmonics[[sum((degrees[:n] + 1) ** 2) for n in degrees]] = self.wself * np.sqrt(degrees + 1.0)
+        return self._own(channel)[:, :, None] * harmonics
+
+    def _alone(self, channel: np.ndarray, factor: Sequence[float]) -> np.ndarray:
+        """(n_elements, n_channels³ · n_triples): the components of an atom alone."""
+        own = self._own(channel)
+        of_channels = np.einsum("ea,eb,ec->eabc", own, own, own).reshape(len(own), -1)
+        return np.kron(of_channels, self.wself**3 * np.asarray(factor))
+
+    def _own(self, channel: np.ndarray) -> np.ndarray:
+        """(n_elements, n_channels): 1 where an atom of the element itself counts, else 0."""
+        return np.ones((len(channel), self.n_channels)) if self.wselfall else np.eye(self.n_channels)[channel]
+
+    def _by_element(self, name: str, given: Mapping[str, float] | None, default: float) -> np.ndarray:
+        given = given or {}
+        self._check_elements(name, given)
+        values = np.array([given.get(symbol, default) for symbol in self.elements], dtype=np.float64)
+        if not np.isfinite(values).all():
+            raise WiringError(f"{name} of a bispectrum should be finite numbers, but are {dict(given)}")
+        return values
+
+    def _inner(self, inner: Mapping[str, Sequence[float]] | None) -> np.ndarray:
+        if inner is None:
+            return np.zeros((len(self.elements), 2))
+        self._check_elements("inner", inner)
+        rows = [list(inner.get(symbol, ())) for symbol in self.elements]
+        if any(len(row) != 2 or not all(map(isfinite, row)) or row[1] <= 0 for row in rows):
+            raise WiringError(
+                f"inner should give every element [S, D] in Å with D positive, as {{'Si': [1.2, 0.2]}}, but is {dict(inner)}"
+            )
+        return np.array(rows, dtype=np.float64)
+
+    def _channels(self, chem: Mapping[str, int] | None) -> np.ndarray:
+        if chem is None:
+            return np.zeros(len(self.elements), dtype=np.int64)
+        self._check_elements("chem", chem)
+        found = [chem.get(symbol, -1) for symbol in self.elements]
+        if set(found) != set(range(max(found) + 1)):
+            raise WiringError(
+                f"chem should give every element a channel, counted from 0 without gaps, but is {dict(chem)}; "
+                f"one channel each is {{{', '.join(f'{symbol!r}: {i}' for i, symbol in enumerate(self.elements))}}}"
+            )
+        return np.array(found, dtype=np.int64)
+
+    def _check_elements(self, name: str, given: Mapping[str, object]) -> None:
+        strange = [symbol for symbol in given if symbol not in self.elements]
+        if strange:
+            raise WiringError(f"{name} speaks of {', '.join(strange)}; the elements are {', '.join(self.elements)}")

@@ -1,0 +1,123 @@
+"""Which environments become sparse points: by leverage, by distance or by chance, block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from atomgraph.fitting.solvers.errors import FittingError
+from atomgraph.fitting.solvers.reduced import triangularise
+
+BLOCK = 4096
+Blocks = Tensor | Iterable[Tensor]
+
+
+def random(n_environments: int, n_points: int, seed: int = 0) -> Tensor:
+    """Indices (n_points,), rising, of different environments drawn evenly."""
+    _check_count(n_points, n_environments)
+    drawn = np.random.default_rng(seed).choice(n_environments, n_points, replace=False)
+    return torch.from_numpy(np.sort(drawn)).to(torch.int64)
+
+
+@torch.no_grad()
+def leverage_scores(descriptors: Blocks, rank: int | None = None) -> Tensor:
+    r"""How much each environment shapes the leading right singular vectors of all, (N,), on the processor.
+
+    .. math:: \ell_i = \sum_{j \le rank} U_{ij}^2 = \sum_{j \le rank} (x_i \cdot v_j / s_j)^2, \qquad X = U s V^T
+
+    descriptors: (N, D), or blocks (·, D) that can be gone through twice; V and s come from the streamed triangular factor,
+    so that memory holds D² numbers, a block, and one score for each environment. rank: all above rounding unless given.
+    """
+    factor: Tensor | None = None
+    for block in _blocks(descriptors):
+        rows = block if factor is None else torch.cat([factor, block])
+        width = block.shape[1]
+        if len(rows) < width:
+            rows = torch.cat([rows, rows.new_zeros(width - len(rows), width)])
+        factor, _ = triangularise(rows, width)
+    if factor is None:
+        raise FittingError("there are no environments to choose sparse points from")
+    _, s, Vh = torch.linalg.svd(factor)
+    above = int((s > 10 * len(s) * torch.finfo(s.dtype).eps * s[0]).sum())
+    if rank is not None and rank < 1:
+        raise FittingError(f"leverage scores are of rank 1 or more, but {rank} was asked for")
+    kept = above if rank is None else min(rank, above)
+    towards = Vh[:kept].T / s[:kept]
+    return torch.cat([(block @ towards).square().sum(1).cpu() for block in _blocks(descriptors)])
+
+
+def cur(descriptors: Blocks, n_points: int, rank: int | None = None, seed: int | None = None) -> Tensor:
+    """Indices (n_points,) of the environments of highest leverage, highest first; with a seed, drawn in proportion to it.
+
+    Drawing is without replacement, and spreads the choice where many environments are nearly the same.
+    rank: of the leverage scores, n_points unless given. Source: Mahoney and Drineas, PNAS 106, 697 (2009).
+    """
+    scores = leverage_scores(descriptors, n_points if rank is None else rank)
+    _check_count(n_points, len(scores))
+    if seed is not None:  # the largest of u^(1/score): Efraimidis and Spirakis, Inf. Process. Lett. 97, 181 (2006)
+        waits = torch.from_numpy(np.random.default_rng(seed).exponential(size=len(scores)))
+        scores = scores / waits
+    return scores.argsort(descending=True, stable=True)[:n_points]
+
+
+@torch.no_grad()
+def farthest_point(descriptors: Blocks, n_points: int, start: int = 0) -> Tensor:
+    """Indices (n_points,), each the environment farthest from all before it, in the order they were taken.
+
+    descriptors: (N, D), or blocks (·, D) that can be gone through n_points times; distances are Euclidean. Memory holds one
+    block, and one distance for each environment.
+    Raises FittingError where fewer environments than asked for are different. Source: Gonzalez, Theor. Comput. Sci. 38, 293.
+    """
+    sizes = [len(block) for block in _blocks(descriptors)]
+    _check_count(n_points, sum(sizes))
+    if not 0 <= start < sum(sizes):
+        raise FittingError(f"the first of {sum(sizes)} environments cannot be number {start}")
+    chosen, latest = [start], _row(descriptors, start)
+    nearest = torch.full((sum(sizes),), float("inf"), dtype=torch.float64)
+    while len(chosen) < n_points:
+        first, farthest, distance = 0, -1, 0.0
+        following = latest
+        for block in _blocks(descriptors):
+            part = nearest[first : first + len(block)]
+            torch.minimum(part, (block - latest).square().sum(1).cpu(), out=part)
+            if len(part) and float(part.max()) > distance:
+                place = int(part.argmax())
+                farthest, distance, following = first + place, float(part[place]), block[place].clone()
+            first += len(block)
+        if farthest < 0:
+            raise FittingError(
+                f"{n_points} sparse points were asked for, but only {len(chosen)} environments differ; ask for fewer"
+            )
+        chosen.append(farthest)
+        latest = following
+    return torch.tensor(chosen, dtype=torch.int64)
+
+
+def _row(descriptors: Blocks, index: int) -> Tensor:
+    for block in _blocks(descriptors):
+        if index < len(block):
+            return block[index].clone()
+        index -= len(block)
+    raise FittingError("the blocks of descriptors changed between two passes")
+
+
+def _blocks(descriptors: Blocks) -> Iterator[Tensor]:
+    if isinstance(descriptors, Tensor):
+        descriptors = (descriptors,)
+    elif isinstance(descriptors, Iterator):
+        raise FittingError(
+            "blocks of descriptors are gone through more than once; give a list or an object that starts anew"
+        )
+    for block in descriptors:
+        for first in range(0, len(block), BLOCK):
+            yield block[first : first + BLOCK].to(torch.float64)
+
+
+def _check_count(n_points: int, n_environments: int) -> None:
+    if not 1 <= n_points <= n_environments:
+        raise FittingError(
+            f"{n_points} sparse points cannot be chosen from {n_environments} environments; ask for 1 to that many"
+        )

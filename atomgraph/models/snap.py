@@ -1,0 +1,66 @@
+"""SNAP: an energy that is linear, or quadratic, in the bispectrum components of each atom."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from atomgraph.featurizers import Bispectrum
+from atomgraph.models.baseline import Baseline
+from atomgraph.models.branch import Branch
+from atomgraph.models.energy import EnergyModel
+from atomgraph.readouts import PerElementLinear
+
+
+class SNAP(EnergyModel):
+    r"""Spectral neighbour analysis potential, :math:`E_i = \beta^0_{z_i} + \sum_k \beta^{z_i}_k B^i_k` over the baseline.
+
+    With ``quadratic`` also :math:`\tfrac12 \sum_{kl} \alpha^{z_i}_{kl} B^i_k B^i_l`.
+    β and α are the readout's weight, β⁰ its bias.
+
+    elements: chemical symbols.  cutoff: Å, LAMMPS's ``rcutfac``: where two atoms of radius 0.5 stop to see each other.
+    twojmax: 2J, the bispectrum's resolution: 6 gives 30 components, 8 gives 55.  quadratic: products of components, too.
+    radii, weights: by element, 0.5 and 1 where they say nothing; atoms i and j see each other up to cutoff · (R_i + R_j).
+    rfac0, rmin0, switch, inner, bzero, chem, wselfall, bnorm: as ``Bispectrum`` takes them.
+    baseline: E0, scale, heads, repulsion.
+    Raises WiringError for arguments that make no part.
+    Sources: Thompson et al., J. Comput. Phys. 285, 316 (2015); Wood and Thompson, J. Chem. Phys. 148, 241721 (2018).
+    """
+
+    def __init__(
+        self,
+        elements: Sequence[str],
+        cutoff: float,
+        *,
+        twojmax: int = 6,
+        quadratic: bool = False,
+        radii: Mapping[str, float] | None = None,
+        weights: Mapping[str, float] | None = None,
+        rfac0: float = 0.99363,
+        rmin0: float = 0.0,
+        switch: bool = True,
+        inner: Mapping[str, Sequence[float]] | None = None,
+        bzero: bool = False,
+        chem: Mapping[str, int] | None = None,
+        wselfall: bool = False,
+        bnorm: bool = False,
+        baseline: Baseline | None = None,
+    ):
+        baseline = Baseline(elements) if baseline is None else baseline
+        bispectrum = Bispectrum(
+            elements,
+            cutoff,
+            twojmax,
+            radii=radii,
+            weights=weights,
+            rfac0=rfac0,
+            rmin0=rmin0,
+            switch=switch,
+            inner=inner,
+            bzero=bzero,
+            chem=chem,
+            wselfall=wselfall,
+            bnorm=bnorm,
+            quadratic=quadratic,
+        )
+        readout = PerElementLinear(elements, bispectrum.irreps_out.dim, n_outputs=len(baseline.heads), bias=True)
+        super().__init__(elements, Branch(bispectrum.cutoff, bispectrum, readouts=[readout]), baseline)

@@ -1,0 +1,77 @@
+"""Functions of one variable as Chebyshev series: many at once are one matrix product, to rounding and to every derivative."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.polynomial import chebyshev
+from torch import Tensor
+
+_LONGEST = 1024
+_ROUNDING = 1e-9  # of functions that are sums of large terms
+
+
+def fitted_series(function: Callable[[np.ndarray], np.ndarray], upper: float) -> np.ndarray:
+    r"""Coefficients c of :math:`f(r) = \sum_k c_k\, T_k(2r/r_{max} - 1)` on [0, r_max], as many as rounding leaves room for.
+
+    function: (n,) float64 to (n, n_functions), smooth on [0, upper].  upper: r_max.
+    The series ends where its coefficients no longer fall, which is where rounding in the function hides them.
+    Returns (n_terms, n_functions). Raises ValueError for functions that 1024 terms do not reach, which are not smooth.
+    """
+    n, before = 32, np.inf
+    while n <= _LONGEST:
+        nodes = np.cos(np.pi * (np.arange(n) + 0.5) / n)
+        coefficients = chebyshev.chebvander(nodes, n - 1).T @ function(0.5 * upper * (nodes + 1.0)) * (2.0 / n)
+        coefficients[0] *= 0.5
+        sizes = (np.abs(coefficients) / np.maximum(np.abs(coefficients).max(axis=0), 1e-300)).max(axis=1)
+        floor = sizes[-n // 4 :].max()  # of a series that has ended, what rounding in the function itself leaves
+        if floor < _ROUNDING and (floor > 0.1 * before or floor < 8 * np.finfo(float).eps):
+            needed = int(np.nonzero(sizes > 2.0 * floor)[0].max(initial=0)) + 1
+            return coefficients[: max(needed, 2)]
+        n, before = 2 * n, floor
+    raise ValueError(f"no Chebyshev series of {_LONGEST} terms holds this function on [0, {upper}]: it is not smooth")
+
+
+def series_slope(coefficients: np.ndarray, upper: float) -> np.ndarray:
+    """Coefficients of the derivative by r, as many terms (the last one zero)."""
+    slope = chebyshev.chebder(coefficients, axis=0) * (2.0 / upper)
+    return np.concatenate([slope, np.zeros_like(coefficients[: len(coefficients) - len(slope)])])
+
+
+def chebyshev_series(r: Tensor, coefficients: tuple[Tensor, ...], upper: float) -> Tensor:
+    r"""The functions of ``fitted_series`` at r: (n_edges,) to (n_edges, n_functions).
+
+    coefficients: of the functions and of as many derivatives as are to be taken (``series_slope``), (n_terms, n_functions)
+    each, constants. Beyond r_max the value is that at r_max and slopes are those there; envelopes are zero there.
+    """
+    value: Tensor = _Series.apply(r, 0, upper, *coefficients)
+    return value
+
+
+class _Series(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(r: Tensor, order: int, upper: float, *coefficients: Tensor) -> Tensor:
+        if order == len(coefficients):
+            raise RuntimeError(f"this Chebyshev series was given {order - 1} derivatives, and one more is asked for")
+        x = (r * (2.0 / upper) - 1.0).clamp(max=1.0)
+        double = 2.0 * x
+        terms = [torch.ones_like(x), x]
+        for _ in range(len(coefficients[order]) - 2):
+            terms.append(torch.addcmul(-terms[-2], double, terms[-1]))
+        return torch.stack(terms, dim=-1) @ coefficients[order]
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        r, ctx.order, ctx.upper, *coefficients = inputs
+        ctx.save_for_backward(r, *coefficients)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        r, *coefficients = ctx.saved_tensors
+        slope = _Series.apply(r, ctx.order + 1, ctx.upper, *coefficients)
+        return (gradients[0] * slope).sum(dim=-1), None, None, *([None] * len(coefficients))

@@ -1,0 +1,136 @@
+"""Integrals of products of three functions on the sphere in four dimensions, with little memory and to every derivative."""
+
+from __future__ import annotations
+
+from itertools import combinations_with_replacement, product
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from atomgraph.ops.hyperspherical import harmonics_on_grid
+
+_NUMBERS_AT_A_TIME = {"cpu": 1 << 17, "cuda": 1 << 26}  # of the functions on the grid: what fits a cache, a device
+
+
+def triples(n_max: int) -> list[tuple[int, int, int]]:
+    """(n₁, n₂, n) with n₂ ≤ n₁ ≤ n, the triangle |n₁ − n₂| ≤ n ≤ n₁ + n₂ and an even sum, in LAMMPS's order."""
+    return [
+        (first, second, third)
+        for first in range(n_max + 1)
+        for second in range(first + 1)
+        for third in range(first - second, min(n_max, first + second) + 1, 2)
+        if third >= first
+    ]
+
+
+class TripleIntegrals:
+    r"""Mean products of three functions that are given by their harmonics.
+
+    .. math:: I^{abc}_{n_1 n_2 n} = \langle f^a_{n_1} f^b_{n_2} f^c_n \rangle, \qquad f^a_n(g) = \sum_{lm} c_{anlm} Z_{nlm}(g)
+
+    The mean over the sphere is a sum over a grid that is exact for these degrees (``harmonics_on_grid``), so that all the work
+    is matrix products: of pairs of functions with the functions of the same parity. Atoms go through in small groups, and
+    only the coefficients are kept for the derivatives.
+
+    n_max: highest degree.  n_channels: how many a, b, c there are.
+    ``constants``: numbers for the call, by name.
+    """
+
+    def __init__(self, n_max: int, n_channels: int = 1):
+        self.n_max, self.n_channels = n_max, n_channels
+        functions = list(product(range(n_max + 1), range(n_channels)))  # (n, channel)
+        of_parity = [[f for f in functions if f[0] % 2 == parity] for parity in (0, 1)]
+        pairs = list(combinations_with_replacement(functions, 2))
+        pairs_of_parity = [[p for p in pairs if (p[0][0] + p[1][0]) % 2 == parity] for parity in (0, 1)]
+        places: dict[Any, int] = {}  # of (pair, function) among the integrals of all pairs with all of their parity
+        for with_pairs, with_functions in zip(pairs_of_parity, of_parity, strict=True):
+            places |= {key: len(places) + i for i, key in enumerate(product(with_pairs, with_functions))}
+        self.shapes = [(len(p), len(f)) for p, f in zip(pairs_of_parity, of_parity, strict=True)]
+        channels = product(range(n_channels), repeat=3)
+        wanted = [tuple(zip(t, c, strict=True)) for c in channels for t in triples(n_max)]
+        three = [[(x, _pair(y, z)) for x, y, z in ((c, a, b), (a, b, c), (b, c, a))] for a, b, c in wanted]
+        numbers = {f: i for i, f in enumerate(functions)}
+        self.constants: dict[str, Any] = {
+            "grid": harmonics_on_grid(n_max),
+            "left": np.array([numbers[p[0]] for ps in pairs_of_parity for p in ps]),
+            "right": np.array([numbers[p[1]] for ps in pairs_of_parity for p in ps]),
+            "places": np.array([[places[pair, function] for function, pair in ways] for ways in three]).T,
+        }
+
+    def __call__(self, coefficients: Tensor, constants: dict[str, Tensor]) -> Tensor:
+        """(n_atoms, n_channels³ · n_triples): channels a, b, c outside, triples inside.
+
+        coefficients: (n_atoms, n_channels, (n_max + 1)(n_max + 2)(2 n_max + 3)/6), degree by degree.
+        constants: ``self.constants`` as tensors on the coefficients' device, real ones in their dtype.
+        """
+        integrals: Tensor = _Apply.apply(coefficients, self, constants)
+        return integrals
+
+    def groups(self, coefficients: Tensor, grid: Tensor) -> int:
+        """How many atoms go through at a time."""
+        numbers = _NUMBERS_AT_A_TIME["cuda" if coefficients.is_cuda else "cpu"]
+        return max(1, numbers // (grid.shape[1] * (self.n_max + 1) * self.n_channels))
+
+    def values(self, coefficients: Tensor, constants: dict[str, Tensor]) -> Tensor:
+        """The integrals of one group of atoms."""
+        f = self._functions(coefficients, constants["grid"])
+        pairs = self._pairs(f, constants)
+        parts = [(p @ f_of.mT).flatten(1) for p, f_of in zip(pairs, self._by_parity(f), strict=True)]
+        return torch.cat(parts, dim=1).index_select(1, constants["places"][0])
+
+    def slopes(self, coefficients: Tensor, weights: Tensor, constants: dict[str, Tensor]) -> Tensor:
+        """Slopes of the weighted sum of one group's integrals with respect to its coefficients."""
+        grid, k, n = constants["grid"], self.n_channels, self.n_max
+        sizes = [pairs * functions for pairs, functions in self.shapes]
+        every = weights.new_zeros(len(weights), sum(sizes))
+        every = every.index_add(1, constants["places"].flatten(), weights.repeat(1, 3))
+        pairs = self._pairs(self._functions(coefficients, grid), constants)
+        of_parity = [
+            (weight.unflatten(1, shape).mT @ pair).unflatten(1, (-1, k))
+            for weight, shape, pair in zip(every.split(sizes, dim=1), self.shapes, pairs, strict=True)
+        ]
+        harmonics = grid.split(_sizes(n))
+        return torch.cat([of_parity[m % 2][:, m // 2] @ harmonics[m].T for m in range(n + 1)], dim=2)
+
+    def _functions(self, coefficients: Tensor, grid: Tensor) -> Tensor:
+        """(n_atoms, n_max + 1, n_channels, n_points)."""
+        sizes = _sizes(self.n_max)
+        degrees = zip(coefficients.split(sizes, dim=2), grid.split(sizes), strict=True)
+        return torch.stack([c @ z for c, z in degrees], dim=1)
+
+    def _by_parity(self, f: Tensor) -> tuple[Tensor, Tensor]:
+        return f[:, ::2].flatten(1, 2), f[:, 1::2].flatten(1, 2)
+
+    def _pairs(self, f: Tensor, constants: dict[str, Tensor]) -> tuple[Tensor, ...]:
+        """Products of two functions, (n_atoms, n_pairs, n_points), of even parity and of odd."""
+        rows = f.flatten(1, 2)
+        pairs = rows.index_select(1, constants["left"]) * rows.index_select(1, constants["right"])
+        return pairs.split([n_pairs for n_pairs, _ in self.shapes], dim=1)
+
+
+class _Apply(torch.autograd.Function):
+    """The integrals, keeping nothing but the coefficients; the slopes are plain operations, so theirs are right, too."""
+
+    @staticmethod
+    def forward(ctx: Any, coefficients: Tensor, integrals: TripleIntegrals, constants: dict[str, Tensor]) -> Tensor:
+        ctx.save_for_backward(coefficients)
+        ctx.integrals, ctx.constants = integrals, constants
+        groups = coefficients.split(integrals.groups(coefficients, constants["grid"]))
+        return torch.cat([integrals.values(group, constants) for group in groups])
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None, None]:
+        (weights,), (coefficients,), integrals = upstream, ctx.saved_tensors, ctx.integrals
+        n = integrals.groups(coefficients, ctx.constants["grid"])
+        groups = zip(coefficients.split(n), weights.split(n), strict=True)
+        return torch.cat([integrals.slopes(c, w, ctx.constants) for c, w in groups]), None, None
+
+
+def _pair(one: tuple[int, int], other: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
+    return (one, other) if one <= other else (other, one)
+
+
+def _sizes(n_max: int) -> list[int]:
+    return [(n + 1) ** 2 for n in range(n_max + 1)]

@@ -1,0 +1,49 @@
+"""Linear readout with weights of their own for each element: SNAP's, and that of other linear potentials."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from atomgraph.errors import WiringError
+from atomgraph.graph.structure import AtomicGraph
+from atomgraph.nn.edges import Edges
+from atomgraph.nn.elements import checked_symbols
+from atomgraph.nn.scalars import as_irreps
+from atomgraph.nn.sisters import Readout
+
+
+class PerElementLinear(Readout):
+    r""":math:`\varepsilon_i = \sum_k w_{z_i k} h_{ik} (+ b_{z_i})`: linear in the features, atoms of one element share weights.
+
+    elements: chemical symbols, in the model's order.  n_features: scalar features per atom.
+    n_outputs: columns of the result, one a head.  bias: adds b, an energy that an atom of the element has without features.
+    ``weight`` is (n_elements, n_features, n_outputs), ``bias`` (n_elements, n_outputs) or None.
+    Raises WiringError for no features, no outputs, or what are no elements.
+    """
+
+    def __init__(self, elements: Sequence[str], n_features: int, n_outputs: int = 1, bias: bool = False):
+        super().__init__()
+        self.elements = checked_symbols(elements)
+        self.irreps_in = as_irreps(n_features)
+        self.n_outputs = n_outputs
+        if n_outputs < 1:
+            raise WiringError(f"a linear readout needs at least one output, but was given {n_outputs}")
+        shape = (len(self.elements), n_features, n_outputs)
+        self.weight = torch.nn.Parameter(torch.randn(shape) / n_features**0.5)
+        self.bias = torch.nn.Parameter(torch.zeros(len(self.elements), n_outputs)) if bias else None
+
+    def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
+        """(n_atoms, n_features) to (n_atoms, n_outputs)."""
+        n_elements, _, n_outputs = self.weight.shape
+        if n_elements == 1:
+            local = h @ self.weight[0]
+        else:
+            every = h @ self.weight.transpose(0, 1).flatten(
+                1
+            )  # for every element; few columns, so the spare ones are cheap
+            rows = edges.element[:, None, None].expand(-1, 1, n_outputs)
+            local = every.view(len(h), n_elements, n_outputs).gather(1, rows)[:, 0]
+        return local if self.bias is None else local + self.bias[edges.element]
