@@ -13,17 +13,15 @@ LOOKS = (  # (what the first bytes hold, what that is)
     (b"\x1f\x8b", "is compressed with gzip"),
 )
 PHRASES = (
-    (b"<GAP_", "looks like a GAP potential (.xml)"),
-    (b"gap_fit", "looks like a GAP potential (.xml)"),
+    (b"gap_fit", "looks like a part of a GAP potential (.xml)"),
     (b"Lattice=", "looks like structures (extended XYZ), not a potential"),
     (b"MTP", "looks like an MTP potential (.mtp)"),
     (b"symfunction_short", "looks like an n2p2 input.nn"),
-    (b"rcutfac", "looks like the parameters of a SNAP potential"),
     (b"deltaSplineBins", "looks like an ACE potential (.yaml)"),
 )
 OWN = (
-    "atomgraph reads the .safetensors files that potential.save and `atomgraph train` write, their run folders, and MACE's "
-    ".model files"
+    "atomgraph reads the .safetensors files that potential.save and `atomgraph train` write, their run folders, MACE's "
+    ".model files, GAP's .xml, and LAMMPS's SNAP (.snapcoeff with .snapparam)"
 )
 
 

@@ -25,6 +25,14 @@ def triples(n_max: int) -> list[tuple[int, int, int]]:
     ]
 
 
+def classes_of_equals(n_max: int, n_channels: int) -> np.ndarray:
+    """(n_channels³ · n_triples,): one number for all integrals that are of the same three functions in another order."""
+    channels = product(range(n_channels), repeat=3)
+    keys = [tuple(sorted(zip(t, c, strict=True))) for c in channels for t in triples(n_max)]
+    numbers = {key: i for i, key in enumerate(dict.fromkeys(keys))}
+    return np.array([numbers[key] for key in keys])
+
+
 class TripleIntegrals:
     r"""Mean products of three functions that are given by their harmonics.
 

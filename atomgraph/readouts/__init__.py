@@ -7,5 +7,15 @@ from atomgraph.readouts.per_element_linear import PerElementLinear
 from atomgraph.readouts.per_element_mlp import PerElementMLP
 from atomgraph.readouts.scaled_linear import ScaledLinear
 from atomgraph.readouts.silent import Silent
+from atomgraph.readouts.sparse_kernel import SparseKernel
 
-__all__ = ["MLP", "GroupedMLP", "Linear", "PerElementLinear", "PerElementMLP", "ScaledLinear", "Silent"]
+__all__ = [
+    "MLP",
+    "GroupedMLP",
+    "Linear",
+    "PerElementLinear",
+    "PerElementMLP",
+    "ScaledLinear",
+    "Silent",
+    "SparseKernel",
+]

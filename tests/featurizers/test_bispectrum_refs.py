@@ -61,9 +61,11 @@ def test_equal_to_compute_sna_atom(case):
     h, edges = described(featurizer, atoms)
     assert_same(h.detach().numpy(), arrays[f"{case}/bispectrum"])
     if f"{case}/dbispectrum_lammps_frame" in arrays:
-        snad, snav = slopes(h, edges, atoms, species, arrays[f"{case}/rotation_to_lammps"])
-        assert_same(snad, arrays[f"{case}/dbispectrum_lammps_frame"])
-        assert_same(snav, arrays[f"{case}/vbispectrum_lammps_frame"])
+        some = slice(None, None, 1 if h.shape[1] < 100 else 11)  # hundreds of components of channels take half a minute
+        ours = slopes(h[:, some], edges, atoms, species, arrays[f"{case}/rotation_to_lammps"])
+        for name, mine in zip("dv", ours, strict=True):
+            theirs = arrays[f"{case}/{name}bispectrum_lammps_frame"].reshape(*mine.shape[:-1], h.shape[1])
+            assert_same(mine, theirs[..., some])
 
 
 def slopes(h, edges, atoms, species, turn):
@@ -86,7 +88,7 @@ def slopes(h, edges, atoms, species, turn):
             force, at = sign * slope.numpy() @ turn, place @ turn
             np.add.at(snad[:, s, :, f], atom, force)
             np.add.at(snav[:, s, :, f], atom, np.stack([force[:, a] * at[:, b] for a, b in VOIGT], axis=1))
-    return snad.reshape(n_atoms, -1), snav.reshape(n_atoms, -1)
+    return snad, snav
 
 
 @pytest.mark.parametrize(

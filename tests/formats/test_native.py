@@ -201,7 +201,7 @@ def test_an_unpickled_file_cannot_run_code(tmp_path):
     ("content", "words"),
     [
         (b"", "is empty"),
-        (b"<GAP_2024>\n<Potential>", "looks like a GAP potential"),
+        (b"MTP\nversion = 1.1.0\n", "looks like an MTP potential"),
         (b'2\nLattice="1 0 0"\n', "looks like structures"),
         (b"hello", "is no potential that atomgraph knows"),
     ],

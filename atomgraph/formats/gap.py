@@ -1,0 +1,173 @@
+"""QUIP's GAP potentials: the ``.xml`` with its sparse files, read as data."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import torch
+from ase.data import chemical_symbols
+
+from atomgraph.errors import FormatError, WiringError
+from atomgraph.featurizers import SOAP, PairKernel, TripleKernel
+from atomgraph.formats.gap_terms import Term, number, term_of
+from atomgraph.formats.said import Said
+from atomgraph.models.baseline import Baseline
+from atomgraph.models.branch import Branch
+from atomgraph.models.energy import EnergyModel
+from atomgraph.readouts import Linear, SparseKernel
+
+UNITS = {"energy": "eV", "length": "Å"}
+_FIRST_VERSION = 1423143769  # of 2015: from here on the power spectrum is divided by √(2l + 1)
+
+
+def recognises(path: Path, start: bytes) -> bool:
+    """Is this the xml of a GAP?"""
+    return start.lstrip().startswith(b"<") and any(word in start for word in (b"<GAP_", b"IP GAP", b"<gpSparse"))
+
+
+def read(path: Path, said: Said) -> tuple[EnergyModel, dict[str, Any]]:
+    """The model of a GAP file: a branch for each pair and triple, one for SOAP terms that differ in their centre only.
+
+    Float64. Raises FormatError for what is missing, damaged, or no part of what is supported, by its name.
+    """
+    try:
+        data, terms = _parsed(path)
+        e0 = _e0(data)
+        elements = said.settle_elements(path, _elements(terms, e0))
+        said.settle_units(path, UNITS)
+        with torch.random.fork_rng(devices=[]):
+            model = _model(elements, e0, terms).double()
+    except FormatError as error:
+        raise FormatError(str(error) if str(error).startswith(str(path)) else f"{path}: {error}") from None
+    except WiringError as error:
+        raise FormatError(f"{path} describes a model that cannot be built: {error}") from None
+    return model.eval(), {"origin": {"format": "GAP", "file": path.name}}
+
+
+def _parsed(path: Path) -> tuple[ElementTree.Element, list[Term]]:
+    try:
+        root = ElementTree.parse(path).getroot()
+    except (ElementTree.ParseError, OSError, ValueError) as error:
+        raise FormatError(f"it is no whole XML ({error}); copy it again") from None
+    parameters = root if root.tag == "GAP_params" else root.find(".//GAP_params")
+    if parameters is None:
+        raise FormatError("it has no GAP_params; atomgraph reads potentials that gap_fit wrote")
+    for child in root.iter():
+        if child.tag not in _KNOWN_TAGS and child is not root:
+            raise FormatError(f"it holds <{child.tag}>, which is not supported")
+    if number(parameters.get("gap_version", "0"), "gap_version") < _FIRST_VERSION:
+        raise FormatError(
+            "it was written by a GAP of before 2015, whose SOAP was scaled otherwise; it is not supported"
+        )
+    data, sparse = parameters.find("GAP_data"), parameters.find("gpSparse")
+    if data is None or sparse is None:
+        raise FormatError("it lacks GAP_data or gpSparse; it may be cut short")
+    if data.get("do_core", "F") != "F":
+        raise FormatError("it adds a core potential (do_core=T), which is not supported")
+    coordinates = sparse.findall("gpCoordinates")
+    if not coordinates or len(coordinates) != int(number(sparse.get("n_coordinate", "0"), "n_coordinate")):
+        raise FormatError(f"it announces {sparse.get('n_coordinate')} gpCoordinates, but holds {len(coordinates)}")
+    return data, [_term(path, element) for element in coordinates]
+
+
+_KNOWN_TAGS = {"Potential", "GAP_params", "GAP_data", "e0", "gpSparse", "gpCoordinates", "theta", "descriptor"}
+_KNOWN_TAGS |= {"permutation", "sparseX", "command_line", "XYZ_data", "local_property0"}
+
+
+def _term(path: Path, element: ElementTree.Element) -> Term:
+    """A kernel with its sparse points."""
+    term = term_of(element)
+    name = element.get("sparseX_filename")
+    if name is None:
+        raise FormatError("its sparse points stand in the xml itself; fit with sparse_separate_file=T")
+    beside = path.parent / Path(name).name
+    try:
+        content = beside.read_bytes()
+    except OSError:
+        raise FormatError(
+            f"its sparse file {beside.name} is not beside it; copy the xml with all its sparseX files"
+        ) from None
+    wanted = element.get("sparseX_md5sum")
+    if wanted is not None and hashlib.md5(content, usedforsecurity=False).hexdigest() != wanted:
+        raise FormatError(f"its sparse file {beside.name} has another checksum than the xml says; copy both again")
+    try:
+        points = np.array(content.split(), dtype=np.float64)
+    except ValueError:
+        raise FormatError(f"its sparse file {beside.name} holds words that are no numbers") from None
+    if len(points) != len(term.alpha) * term.dimensions or not np.isfinite(points).all():
+        raise FormatError(
+            f"its sparse file {beside.name} should hold {len(term.alpha)} x {term.dimensions} finite numbers, but holds "
+            f"{len(points)}"
+        )
+    return term.with_points(points.reshape(len(term.alpha), term.dimensions))
+
+
+def _e0(data: ElementTree.Element) -> dict[int, float]:
+    return {int(number(e.get("Z", ""), "Z of e0")): number(e.get("value", ""), "e0") for e in data.findall("e0")}
+
+
+def _elements(terms: list[Term], e0: dict[int, float]) -> list[str] | None:
+    """Those that terms name; those with an E0 where no term names any; None where that says nothing."""
+    named = {z for term in terms for z in term.elements}
+    named |= {z for z, value in e0.items() if value != 0.0} if any(term.any_element for term in terms) else set()
+    for z in named:
+        if not 0 < z < len(chemical_symbols):
+            raise FormatError(f"it names an element of atomic number {z}")
+    return [chemical_symbols[z] for z in sorted(named)] or None
+
+
+def _model(elements: list[str], e0: dict[int, float], terms: list[Term]) -> EnergyModel:
+    branches = [_local(elements, term) for term in terms if term.kind != "soap"]
+    groups: dict[Any, list[Term]] = {}
+    for term in terms:
+        if term.kind == "soap":
+            groups.setdefault(term.alike, []).append(term)
+    branches += [_soap(elements, group) for group in groups.values()]
+    baseline = Baseline(elements)
+    for row, symbol in enumerate(elements):
+        baseline.e0[0, row] = e0.get(chemical_symbols.index(symbol), 0.0)
+    return EnergyModel(elements, branches, baseline)
+
+
+def _local(elements: list[str], term: Term) -> Branch:
+    """Pairs or triples of one kind."""
+    n, symbols = len(term.alpha), [chemical_symbols[z] for z in term.elements]
+    featurizer: PairKernel | TripleKernel
+    if term.kind == "distance_2b":
+        featurizer = PairKernel(elements, term.cutoff, symbols, n, term.transition)
+        featurizer.points = torch.tensor(term.points[:, 0])
+    else:
+        featurizer = TripleKernel(elements, term.cutoff, symbols[0], symbols[1:], n, term.transition)
+        featurizer.points = torch.tensor(term.points)
+    featurizer.theta = torch.tensor(term.theta, dtype=torch.float64)
+    featurizer.delta = torch.tensor([term.delta], dtype=torch.float64)
+    featurizer.point_weight = torch.tensor(term.sparse_cutoff, dtype=torch.float64)
+    readout = Linear(n)
+    readout.weight = torch.nn.Parameter(torch.tensor(term.alpha, dtype=torch.float64)[:, None])
+    return Branch(term.cutoff, featurizer, (), [readout])
+
+
+def _soap(elements: list[str], terms: list[Term]) -> Branch:
+    """SOAP terms that differ in their centre, weights and points."""
+    first = terms[0]
+    featurizer = SOAP(elements, first.cutoff, transition=first.transition, **first.soap(elements))
+    width, n = featurizer.irreps_out.dim, max(len(term.alpha) for term in terms)
+    if first.dimensions != width + 1:
+        raise FormatError(f"a soap of these settings has {width + 1} dimensions, the file says {first.dimensions}")
+    readout = SparseKernel(elements, width, n, zeta=first.zeta).double()
+    weight = torch.zeros_like(readout.weight)
+    readout.points.zero_()
+    for term in terms:
+        if np.abs(term.points[:, -1]).max() > 0:
+            raise FormatError("its soap has covariance_sigma0, which is not supported")
+        for z in term.elements[:1] or [chemical_symbols.index(symbol) for symbol in elements]:
+            row = elements.index(chemical_symbols[z])
+            readout.points[row, : len(term.points)] = torch.tensor(term.points[:, :-1])
+            readout.delta[row] = term.delta
+            weight[row, : len(term.alpha), 0] += torch.tensor(term.alpha, dtype=torch.float64)
+    readout.weight = torch.nn.Parameter(weight)
+    return Branch(first.cutoff, featurizer, (), [readout])

@@ -1,0 +1,81 @@
+"""Sparse kernel readout: an atom's energy by its likeness to a few atoms that were chosen from the data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from atomgraph.errors import WiringError
+from atomgraph.graph.structure import AtomicGraph
+from atomgraph.nn.edges import Edges
+from atomgraph.nn.elements import checked_symbols
+from atomgraph.nn.scalars import as_irreps
+from atomgraph.nn.sisters import Readout
+
+KERNELS = ("dot_product", "squared_exponential")
+
+
+class SparseKernel(Readout):
+    r""":math:`\varepsilon_i = \sum_s w_{z_i s}\, k(h_i, h_s)` over the sparse points s of the atom's own element.
+
+    .. math:: k = \delta^2 \Big(\sum_d h_{id} h_{sd}\Big)^\zeta \quad\text{or}\quad
+              k = \delta^2 e^{-\frac12 \sum_d (h_{id} - h_{sd})^2/\theta_d^2}
+
+    elements: chemical symbols.  n_features: scalar features per atom.  n_points: sparse points, of each element.
+    kernel: ``dot_product`` or ``squared_exponential``.  zeta: power of the dot product.
+    n_outputs: columns of the result, one a head.
+    ``weight`` (n_elements, n_points, n_outputs) can be solved for in closed form; buffers: ``points`` (n_elements, n_points,
+    n_features), zeros until they are chosen, ``delta`` (n_elements,) in eV, and ``theta`` (n_elements, n_features) of the
+    squared exponential.
+    Elements with fewer points have points and weights of zero behind them.
+    Raises WiringError for an unknown kernel, ζ not positive, or counts below one.
+    Source: Bartók, Payne, Kondor and Csányi, Phys. Rev. Lett. 104, 136403 (2010).
+    """
+
+    points: Tensor
+    delta: Tensor
+    theta: Tensor
+
+    def __init__(
+        self,
+        elements: Sequence[str],
+        n_features: int,
+        n_points: int,
+        kernel: str = "dot_product",
+        zeta: float = 4.0,
+        n_outputs: int = 1,
+    ):
+        super().__init__()
+        self.elements, self.irreps_in, self.n_outputs = checked_symbols(elements), as_irreps(n_features), n_outputs
+        if kernel not in KERNELS:
+            raise WiringError(f"the kernel should be {' or '.join(KERNELS)}, but is {kernel!r}")
+        if not zeta > 0 or n_points < 1 or n_outputs < 1:
+            raise WiringError(
+                f"zeta, n_points and n_outputs should be positive, but are {zeta}, {n_points}, {n_outputs}"
+            )
+        self.kernel, self.zeta = kernel, int(zeta) if float(zeta).is_integer() else float(zeta)
+        n = len(self.elements)
+        self.register_buffer("points", torch.zeros(n, n_points, n_features))
+        self.register_buffer("delta", torch.ones(n))
+        if kernel == "squared_exponential":
+            self.register_buffer("theta", torch.ones(n, n_features))
+        self.weight = torch.nn.Parameter(torch.randn(n, n_points, n_outputs) / n_points**0.5)
+
+    def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
+        """(n_atoms, n_features) to (n_atoms, n_outputs)."""
+        local = h.new_zeros(len(h), self.n_outputs)
+        for element in range(len(self.elements)):
+            rows = torch.nonzero(edges.element == element)[:, 0]
+            likeness = self.likeness(h[rows], element)
+            local = local.index_add(0, rows, likeness @ self.weight[element])
+        return local
+
+    def likeness(self, h: Tensor, element: int) -> Tensor:
+        """k(h, h_s) with the sparse points of one element: (n_atoms, n_features) to (n_atoms, n_points)."""
+        if self.kernel == "dot_product":
+            return self.delta[element] ** 2 * (h @ self.points[element].T) ** self.zeta
+        x, y = h / self.theta[element], self.points[element] / self.theta[element]
+        square = x.square().sum(1, keepdim=True) - 2.0 * (x @ y.T) + y.square().sum(1)
+        return self.delta[element] ** 2 * torch.exp(-0.5 * square)

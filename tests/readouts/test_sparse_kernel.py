@@ -1,0 +1,66 @@
+"""Sparse kernels: laws, the two kernels written out, second derivatives, refusals."""
+
+import numpy as np
+import pytest
+import torch
+from laws import ReadoutLaws
+from structures import ELEMENTS, crystal, graph_of
+
+from atomgraph.errors import WiringError
+from atomgraph.nn.edges import Edges
+from atomgraph.nn.elements import ElementTable
+from atomgraph.readouts import SparseKernel
+
+
+def with_points(readout):
+    """Its points set to plain numbers, some of them below zero."""
+    readout.points.copy_(torch.linspace(-8, 24, readout.points.numel()).round().view_as(readout.points) / 16)
+    return readout
+
+
+class TestSparseKernel(ReadoutLaws):
+    def readout(self):
+        return with_points(SparseKernel(ELEMENTS, 5, 3, n_outputs=2))
+
+
+class TestSquaredExponential(ReadoutLaws):
+    def readout(self):
+        return with_points(SparseKernel(ELEMENTS, 5, 3, kernel="squared_exponential"))
+
+
+@pytest.fixture
+def atoms():
+    graph = graph_of(crystal(), 3.0)
+    return graph, Edges.of(graph, ElementTable(ELEMENTS), torch.float64)
+
+
+@pytest.mark.parametrize("kernel", ["dot_product", "squared_exponential"])
+def test_written_out(atoms, kernel):
+    graph, edges = atoms
+    readout = with_points(SparseKernel(ELEMENTS, 5, 3, kernel, zeta=2)).double()
+    readout.delta.copy_(torch.tensor([1.0, 0.5, 2.0, 1.5]))
+    h = torch.randn(graph.n_atoms, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    expected = []
+    for row, element in zip(h, edges.element.tolist(), strict=True):
+        points, delta = readout.points[element], readout.delta[element]
+        likeness = (points @ row) ** 2 if kernel == "dot_product" else torch.exp(-0.5 * ((points - row) ** 2).sum(1))
+        expected.append((delta**2 * likeness @ readout.weight[element, :, 0]).item())
+    np.testing.assert_allclose(readout(h, graph, edges)[:, 0].detach(), expected, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize(("kernel", "zeta"), [("dot_product", 3), ("dot_product", 2.5), ("squared_exponential", 1)])
+def test_second_derivatives(atoms, kernel, zeta):
+    graph, edges = atoms
+    readout = SparseKernel(ELEMENTS, 3, 2, kernel, zeta).double()
+    readout.points += torch.arange(1, 25).view(4, 2, 3) / 16
+    h = torch.rand(graph.n_atoms, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    h.requires_grad_(True)
+    assert torch.autograd.gradcheck(lambda x: readout(x, graph, edges), h)
+    assert torch.autograd.gradgradcheck(lambda x: readout(x, graph, edges), h)
+
+
+def test_refuses_what_makes_no_kernel():
+    with pytest.raises(WiringError, match="dot_product or squared_exponential"):
+        SparseKernel(["H"], 4, 3, "gaussian")
+    with pytest.raises(WiringError, match="should be positive"):
+        SparseKernel(["H"], 4, 3, zeta=0)
