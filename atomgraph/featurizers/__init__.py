@@ -1,5 +1,6 @@
 """Featurizers: (graph, edges) -> h, the description of each atom."""
 
+from atomgraph.featurizers.ace import ACE
 from atomgraph.featurizers.bispectrum import Bispectrum
 from atomgraph.featurizers.concatenation import Concatenation
 from atomgraph.featurizers.element import ElementEmbedding
@@ -11,6 +12,7 @@ from atomgraph.featurizers.symmetry_functions import SymmetryFunctions
 from atomgraph.featurizers.triple_kernel import TripleKernel
 
 __all__ = [
+    "ACE",
     "SOAP",
     "Bispectrum",
     "Concatenation",

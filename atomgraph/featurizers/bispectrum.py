@@ -15,7 +15,7 @@ from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.constants import Constants
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import checked_symbols
-from atomgraph.nn.sisters import Featurizer
+from atomgraph.nn.expansion import Expansion, Terms, slopes_by_atom
 from atomgraph.ops.hyperspherical import columns_of_harmonics, hyperspherical_radial
 from atomgraph.ops.outer import outer_sum_to
 from atomgraph.ops.spherical import spherical_harmonics
@@ -24,7 +24,7 @@ from atomgraph.ops.triple_integrals import TripleIntegrals, triples
 HIGHEST_TWOJMAX = 12  # of the spherical harmonics
 
 
-class Bispectrum(Featurizer):
+class Bispectrum(Expansion):
     r"""The bispectrum components of LAMMPS's ``compute sna/atom``, in its order.
 
     .. math::
@@ -93,9 +93,9 @@ class Bispectrum(Featurizer):
         self.switch, self.bzero, self.wself, self.wselfall, self.quadratic = switch, bzero, wself, wselfall, quadratic
         channel = self._channels(chem)
         self.n_channels = int(channel.max()) + 1
+        self.n_functions = len(columns_of_harmonics(twojmax))
         self._integrals = TripleIntegrals(twojmax, self.n_channels)
         self._fades = inner is not None
-        self._one_reach = bool((reach == reach[0, 0]).all())
         factor = [1.0 if bnorm else t[2] + 1.0 for t in triples(twojmax)]
         self._constants = Constants(
             reach=reach.ravel(),
@@ -114,31 +114,60 @@ class Bispectrum(Featurizer):
 
     def forward(self, graph: AtomicGraph, edges: Edges) -> Tensor:
         """(n_atoms, n_features), without unit."""
-        constants = self._constants.like(edges.length)
-        coefficients = self._coefficients(edges, constants) + constants["itself"][edges.element]
-        b = self._integrals(coefficients, constants) * constants["factor"]
-        if self.bzero:
-            b = b - constants["alone"][edges.element]
+        _, target, radial, harmonics = self._neighbours(edges)
+        density = outer_sum_to(radial, harmonics, target, edges.n_atoms * self.n_channels)
+        columns = self._constants.like(density)["columns"]
+        coefficients = density.flatten(1).index_select(1, columns).unflatten(0, (-1, self.n_channels))
+        return self.invariants(coefficients + self.alone(edges.element).to(coefficients), edges.element)
+
+    def terms(self, edges: Edges) -> Terms:
+        """Hyperspherical harmonics of each neighbour, times its weight."""
+        rows, target, radial, harmonics = self._neighbours(edges)
+        columns = self._constants.like(radial)["columns"]
+        left, right = columns // harmonics.shape[1], columns % harmonics.shape[1]
+        return Terms(rows, target % self.n_channels, radial.index_select(1, left) * harmonics.index_select(1, right))
+
+    def alone(self, element: Tensor) -> Tensor:
+        table = self._constants.like(torch.zeros(0, dtype=torch.float64, device=element.device))
+        return table["itself"][element]
+
+    def invariants(self, density: Tensor, element: Tensor) -> Tensor:
+        b = self._components(density, element)
         if not self.quadratic:
             return b
-        left, right = constants["rows"]
+        left, right = self._constants.like(b)["rows"]
         half = 1.0 - 0.5 * (left == right).to(b.dtype)
         return torch.cat([b, b.index_select(1, left) * b.index_select(1, right) * half], dim=1)
+
+    def slopes(self, density: Tensor, element: Tensor, directions: Tensor | None = None) -> Tensor:
+        """As ``Expansion`` has it; products of components by the rule for products."""
+        if not self.quadratic or directions is not None:
+            return super().slopes(density, element, directions)
+        linear = slopes_by_atom(self._components, density, element)
+        b = self._components(density, element)[:, :, None, None]
+        left, right = self._constants.like(b)["rows"]
+        half = (1.0 - 0.5 * (left == right).to(b.dtype))[:, None, None]
+        products = linear[:, left] * (half * b[:, right]) + linear[:, right] * (half * b[:, left])
+        return torch.cat([linear, products], dim=1)
 
     @property
     def _n_linear(self) -> int:
         return len(triples(self.twojmax)) * self.n_channels**3
 
-    def _coefficients(self, edges: Edges, constants: dict[str, Tensor]) -> Tensor:
-        """The neighbours' density in harmonics, (n_atoms, n_channels, n_harmonics)."""
-        edges = edges.within(self.cutoff)
-        length, vector, centre = edges.length, edges.vector, edges.centre
-        of_centre, of_neighbour = edges.element_of_centre, edges.element_of_neighbour
-        reach = constants["reach"][of_centre * edges.n_elements + of_neighbour]
-        if not self._one_reach:
-            inside = length < reach
-            length, vector, centre, reach = length[inside], vector[inside], centre[inside], reach[inside]
-            of_centre, of_neighbour = of_centre[inside], of_neighbour[inside]
+    def _components(self, coefficients: Tensor, element: Tensor) -> Tensor:
+        """(n_atoms, n_linear): the components, without their products."""
+        constants = self._constants.like(coefficients)
+        b = self._integrals(coefficients, constants) * constants["factor"]
+        return b - constants["alone"][element] if self.bzero else b
+
+    def _neighbours(self, edges: Edges) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Edges inside the reach of their atoms: rows, the channel of the centre that each gives to, radial part, harmonics."""
+        constants = self._constants.like(edges.length)
+        kinds = edges.element_of_centre * edges.n_elements + edges.element_of_neighbour
+        rows = torch.nonzero(edges.length < constants["reach"][kinds])[:, 0]
+        length, vector = edges.length.index_select(0, rows), edges.vector.index_select(0, rows)
+        of_centre, of_neighbour = edges.element_of_centre[rows], edges.element_of_neighbour[rows]
+        reach = constants["reach"][kinds[rows]]
         fraction = (length - self.rmin0) / (reach - self.rmin0)
         weight = constants["weight"][of_neighbour]
         if self.switch:
@@ -147,10 +176,8 @@ class Bispectrum(Featurizer):
             middle, width = (0.5 * (constants["inner"][of_centre] + constants["inner"][of_neighbour])).unbind(1)
             weight = weight * (0.5 + 0.5 * torch.sin(0.5 * pi * ((length - middle) / width).clamp(-1.0, 1.0)))
         radial = weight[:, None] * hyperspherical_radial(self.rfac0 * pi * fraction, self.twojmax)
-        harmonics = spherical_harmonics(self.twojmax, vector)
-        target = centre * self.n_channels + constants["channel"][of_neighbour]
-        density = outer_sum_to(radial, harmonics, target, edges.n_atoms * self.n_channels)
-        return density.flatten(1).index_select(1, constants["columns"]).unflatten(0, (-1, self.n_channels))
+        target = edges.centre[rows] * self.n_channels + constants["channel"][of_neighbour]
+        return rows, target, radial, spherical_harmonics(self.twojmax, vector)
 
     def _itself(self, channel: np.ndarray) -> np.ndarray:
         """(n_elements, n_channels, n_harmonics): an atom's own place in its density, θ = 0."""

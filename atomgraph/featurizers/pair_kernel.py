@@ -12,13 +12,13 @@ from atomgraph.errors import WiringError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import checked_symbols
+from atomgraph.nn.expansion import Expansion, Terms
 from atomgraph.nn.kernel_cutoff import inner_of, rows_of, spread
-from atomgraph.nn.sisters import Featurizer
 from atomgraph.ops.cutoff import cosine_cutoff
 from atomgraph.ops.scatter import sum_to
 
 
-class PairKernel(Featurizer):
+class PairKernel(Expansion):
     r""":math:`h_{is} = \delta^2 u_s \sum_j f_c(r_{ij})\, e^{-(r_{ij} - r_s)^2 / 2\theta^2}` over bonds of one kind.
 
     Each bond is seen from both its ends. With a linear readout this is QUIP's ``distance_2b`` with its kernel ``ard_se``.
@@ -45,6 +45,7 @@ class PairKernel(Featurizer):
         self.inner = inner_of(cutoff, transition)
         if n_points < 1:
             raise WiringError(f"a kernel needs at least one point, but n_points is {n_points}")
+        self.n_channels, self.n_functions = 1, n_points
         self.irreps_out = o3.Irreps(f"{n_points}x0e")
         self.register_buffer("points", spread(0.2 * self.cutoff, self.cutoff, n_points))
         self.register_buffer("theta", torch.ones(1))
@@ -53,12 +54,34 @@ class PairKernel(Featurizer):
 
     def forward(self, graph: AtomicGraph, edges: Edges) -> Tensor:
         """(n_atoms, n_points), of δ²."""
+        terms = self.terms(edges)
+        return sum_to(terms.values, edges.centre[terms.rows], edges.n_atoms)
+
+    def terms(self, edges: Edges) -> Terms:
+        """What each bond gives to h."""
+        rows = self.bonds(edges)
+        length = edges.length.index_select(0, rows)
+        fade = cosine_cutoff(length, self.cutoff, self.inner)
+        values = fade[:, None] * torch.exp(-0.5 * ((length[:, None] - self.points) / self.theta) ** 2)
+        return Terms(rows, torch.zeros_like(rows), values * (self.delta**2 * self.point_weight))
+
+    def bonds(self, edges: Edges) -> Tensor:
+        """Rows of the edges that are bonds of this kind inside the cutoff."""
         one, other = edges.element_of_centre, edges.element_of_neighbour
         first, second = self.pair
         chosen = ((one == first) & (other == second)) | ((one == second) & (other == first))
-        chosen &= edges.length < self.cutoff
-        length = edges.length[chosen]
-        kernel = torch.exp(-0.5 * ((length[:, None] - self.points) / self.theta) ** 2)
-        fade = cosine_cutoff(length, self.cutoff, self.inner)
-        h = sum_to(fade[:, None] * kernel, edges.centre[chosen], edges.n_atoms)
-        return h * (self.delta**2 * self.point_weight)
+        return torch.nonzero(chosen & (edges.length < self.cutoff))[:, 0]
+
+    @torch.no_grad()
+    def place(self, points: Tensor) -> None:
+        r"""Compare with these lengths (n_points,), Å, each with the weight :math:`u_s = f_c(r_s)` that QUIP gives it."""
+        self.points.copy_(points)
+        self.point_weight.copy_(cosine_cutoff(points, self.cutoff, self.inner))
+
+    def invariants(self, density: Tensor, element: Tensor) -> Tensor:
+        return density[:, 0]
+
+    def prior(self) -> Tensor:
+        """K of the points, (n_points, n_points): what the weights of a Gaussian process are held by."""
+        kernel = torch.exp(-0.5 * ((self.points[:, None] - self.points) / self.theta) ** 2)
+        return self.delta**2 * self.point_weight[:, None] * self.point_weight * kernel

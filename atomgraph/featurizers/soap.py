@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.constants import Constants
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import checked_symbols
-from atomgraph.nn.sisters import Featurizer
+from atomgraph.nn.expansion import Expansion, Terms
 from atomgraph.nn.soap_radial import soap_radial
 from atomgraph.ops.chebyshev_series import chebyshev_series, fitted_series, series_slope
 from atomgraph.ops.cutoff import cosine_cutoff
@@ -24,7 +25,7 @@ from atomgraph.ops.spherical import spherical_harmonics
 _SLOPES = 4  # derivatives of the radial functions that can be taken
 
 
-class SOAP(Featurizer):
+class SOAP(Expansion):
     r"""The power spectrum of an atom's neighbourhood, for each pair of channels (element, n) and each l.
 
     .. math::
@@ -73,6 +74,7 @@ class SOAP(Featurizer):
             raise WiringError(f"the style of SOAP should be quip or dscribe, but is {style!r}")
         table = _channel_table(self.elements, channels)
         self.n_channels = table.shape[1]
+        self.n_functions = self.n_max * (self.l_max + 1) ** 2
         self._apart = channels is None
         end = self.cutoff if radial_cutoff is None else float(radial_cutoff)
         radial, own = soap_radial(basis, end, self.n_max, self.l_max, sigma)
@@ -92,34 +94,14 @@ class SOAP(Featurizer):
 
     def forward(self, graph: AtomicGraph, edges: Edges) -> Tensor:
         """(n_atoms, n_features), without unit."""
-        coefficients = self.density(edges)
-        width = self.n_channels * self.n_max
-        products = []
-        for order in range(self.l_max + 1):
-            c = coefficients[order]
-            products.append((c @ c.transpose(1, 2)).view(-1, width * width))
-        constants = self._constants.like(coefficients[0])
-        table = torch.cat(products, dim=1)
-        p = table.index_select(1, constants["columns"]) * constants["factors"]
-        if not self.normalise:
-            return p
-        square = p.square().sum(dim=1, keepdim=True)
-        empty = square == 0
-        return p / torch.where(empty, 1.0, square).sqrt()
+        return self._spectrum(self.density(edges))
 
     def density(self, edges: Edges) -> list[Tensor]:
         """The coefficients c, for each l: (n_atoms, channels · n_max, 2l + 1)."""
         edges = edges.within(self.cutoff)
+        radial, angular = self._bases(edges)
         constants = self._constants.like(edges.length)
-        series = tuple(constants[f"series{k}"] for k in range(_SLOPES + 1))
-        radial = chebyshev_series(edges.length, series, self.cutoff)
-        if self.transition:
-            inner = max(self.cutoff - self.transition, 0.0)
-            radial = radial * cosine_cutoff(edges.length, self.cutoff, inner)[:, None]
-        radial = radial.view(-1, self.l_max + 1, self.n_max)
-        angular = spherical_harmonics(self.l_max, edges.vector, "integral")
-        table = constants["table"]
-        channel = table[edges.element]  # (n_atoms, n_channels)
+        channel = constants["table"][edges.element]  # (n_atoms, n_channels)
         index, size = edges.centre, edges.n_atoms
         if self._apart:
             index, size = edges.centre * self.n_channels + edges.element_of_neighbour, size * self.n_channels
@@ -132,6 +114,104 @@ class SOAP(Featurizer):
         own = (channel[:, :, None] * constants["own"]).flatten(1)
         found[0] = found[0] + own[:, :, None]
         return found
+
+    def terms(self, edges: Edges) -> Terms:
+        """Radial functions times harmonics, l outermost, then n, then m; for channels that are shared, of each channel."""
+        rows = torch.nonzero(edges.length < self.cutoff)[:, 0]
+        near = replace(edges, vector=edges.vector[rows], length=edges.length[rows], _cache={})
+        radial, angular = self._bases(near)
+        orders = range(self.l_max + 1)
+        parts = [radial[:, l, :, None] * angular[:, None, l**2 : (l + 1) ** 2] for l in orders]
+        values = torch.cat([part.flatten(1) for part in parts], dim=1)
+        element = edges.element_of_neighbour[rows]
+        if self._apart:
+            return Terms(rows, element, values)
+        every = torch.arange(self.n_channels, device=rows.device)
+        weight = self._constants.like(values)["table"][element].flatten()
+        channel = every.repeat(len(rows))
+        return Terms(
+            rows.repeat_interleave(len(every)), channel, values.repeat_interleave(len(every), 0) * weight[:, None]
+        )
+
+    def alone(self, element: Tensor) -> Tensor:
+        constants = self._constants.like(torch.zeros(0, dtype=torch.float64, device=element.device))
+        table = torch.zeros(len(element), self.n_channels, self.n_functions, dtype=torch.float64, device=element.device)
+        table[:, :, : self.n_max] = constants["table"][element][:, :, None] * constants["own"]
+        return table
+
+    def invariants(self, density: Tensor, element: Tensor) -> Tensor:
+        return self._spectrum(self._by_order(density))
+
+    def slopes(self, density: Tensor, element: Tensor, directions: Tensor | None = None) -> Tensor:
+        """As ``Expansion`` has it; a direction d is a symmetric matrix for each l, d · p being the sum of tr cᵀDc over l."""
+        if directions is None:
+            return super().slopes(density, element)
+        c = self._by_order(density)
+        along = self._along(c, directions)
+        if not self.normalise:
+            return self._in_terms(along)
+        p = self._spectrum(c)
+        size = self._length(c)[:, None]
+        constants = self._constants.like(p)
+        flat = p.new_zeros(len(p), (self.l_max + 1) * self._width**2)
+        flat = flat.index_copy(1, constants["columns"], p * constants["factors"])
+        matrices = flat.view(len(p), self.l_max + 1, self._width, self._width)
+        matrices = matrices + matrices.transpose(2, 3)
+        itself = [(matrices[:, order] @ c[order])[:, None] for order in range(self.l_max + 1)]
+        share = (p @ directions.T)[:, :, None, None]
+        return self._in_terms([(a - share * b) / size[:, :, None, None] for a, b in zip(along, itself, strict=True)])
+
+    @property
+    def _width(self) -> int:
+        return self.n_channels * self.n_max
+
+    def _bases(self, edges: Edges) -> tuple[Tensor, Tensor]:
+        """Radial functions (n_edges, l_max + 1, n_max) and harmonics (n_edges, (l_max + 1)²)."""
+        constants = self._constants.like(edges.length)
+        series = tuple(constants[f"series{k}"] for k in range(_SLOPES + 1))
+        radial = chebyshev_series(edges.length, series, self.cutoff)
+        if self.transition:
+            inner = max(self.cutoff - self.transition, 0.0)
+            radial = radial * cosine_cutoff(edges.length, self.cutoff, inner)[:, None]
+        return radial.view(-1, self.l_max + 1, self.n_max), spherical_harmonics(self.l_max, edges.vector, "integral")
+
+    def _spectrum(self, c: list[Tensor]) -> Tensor:
+        """(n_atoms, n_features) of the coefficients of each l."""
+        products = [(of_order @ of_order.transpose(1, 2)).flatten(1) for of_order in c]
+        constants = self._constants.like(c[0])
+        p = torch.cat(products, dim=1).index_select(1, constants["columns"]) * constants["factors"]
+        if not self.normalise:
+            return p
+        square = p.square().sum(dim=1, keepdim=True)
+        empty = square == 0
+        return p / torch.where(empty, 1.0, square).sqrt()
+
+    def _length(self, c: list[Tensor]) -> Tensor:
+        """(n_atoms,): what p is divided by; with weights that count each pair once, the root of a sum over l."""
+        constants = self._constants.like(c[0])
+        products = torch.cat([(of_order @ of_order.transpose(1, 2)).flatten(1) for of_order in c], dim=1)
+        square = (products.index_select(1, constants["columns"]) * constants["factors"]).square().sum(dim=1)
+        return torch.where(square == 0, 1.0, square).sqrt()
+
+    def _along(self, c: list[Tensor], directions: Tensor) -> list[Tensor]:
+        """For each l, the slope of ``directions @ p`` before p is normalised: (n_atoms, n_rows, width, 2l + 1)."""
+        constants = self._constants.like(c[0])
+        flat = directions.new_zeros(len(directions), (self.l_max + 1) * self._width**2)
+        flat = flat.index_copy(1, constants["columns"], directions * constants["factors"])
+        matrices = flat.view(len(directions), self.l_max + 1, self._width, self._width)
+        matrices = (matrices + matrices.transpose(2, 3)).transpose(0, 1)  # (l, n_rows, width, width)
+        return [torch.einsum("rwv,ivm->irwm", matrices[order], c[order]) for order in range(self.l_max + 1)]
+
+    def _by_order(self, density: Tensor) -> list[Tensor]:
+        """(n_atoms, n_channels, n_functions) to (n_atoms, channels · n_max, 2l + 1) for each l."""
+        sizes = [self.n_max * (2 * order + 1) for order in range(self.l_max + 1)]
+        parts = density.split(sizes, dim=2)
+        return [part.reshape(len(density), self._width, -1) for part in parts]
+
+    def _in_terms(self, parts: list[Tensor]) -> Tensor:
+        """(n_atoms, n_rows, channels · n_max, 2l + 1) for each l to (n_atoms, n_rows, n_channels, n_functions)."""
+        n_atoms, n_rows = parts[0].shape[:2]
+        return torch.cat([part.reshape(n_atoms, n_rows, self.n_channels, -1) for part in parts], dim=3)
 
 
 def _channel_table(elements: Sequence[str], channels: Mapping[str, Sequence[float]] | None) -> np.ndarray:

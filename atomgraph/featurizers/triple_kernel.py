@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from e3nn import o3
@@ -67,10 +67,29 @@ class TripleKernel(Featurizer):
     def forward(self, graph: AtomicGraph, edges: Edges) -> Tensor:
         """(n_atoms, n_points), of δ²."""
         edges = edges.within(self.cutoff)
+        portions = []
         fade = cosine_cutoff(edges.length, self.cutoff, self.inner)
+        for one, other, coordinates, rows, n_atoms in self._triples(edges):
+            kernel = torch.exp(-0.5 * self._squares(coordinates / self.theta, self.points / self.theta))
+            portions.append(sum_to((fade[one] * fade[other])[:, None] * kernel, rows, n_atoms))
+        return torch.cat(portions) * (2.0 * self.delta**2 * self.point_weight)
+
+    def triples_of(self, edges: Edges) -> Tensor:
+        """(n_triples, 3) coordinates x of the triples of this kind, each once."""
+        return torch.cat([coordinates for _, _, coordinates, _, _ in self._triples(edges.within(self.cutoff))])
+
+    @torch.no_grad()
+    def place(self, points: Tensor) -> None:
+        r"""Compare with these triples (n_points, 3), each with the weight :math:`u_s = f_c f_c` of its two bonds."""
+        self.points.copy_(points)
+        apart = points[:, 1].clamp_min(0.0).sqrt()
+        bonds = torch.stack([0.5 * (points[:, 0] + apart), 0.5 * (points[:, 0] - apart)])
+        self.point_weight.copy_(cosine_cutoff(bonds, self.cutoff, self.inner).prod(dim=0))
+
+    def _triples(self, edges: Edges) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor, int]]:
+        """Portions of triples: rows of their edges, coordinates, rows of their centres in the portion, its number of atoms."""
         neighbour = edges.element_of_neighbour
         first, second = self.ends
-        portions = []
         for portion in triples(edges, at_once=2**18):
             one, other = portion.one, portion.other
             a, b = neighbour[one], neighbour[other]
@@ -80,10 +99,13 @@ class TripleKernel(Featurizer):
             x, y = edges.length[one], edges.length[other]
             far = torch.linalg.vector_norm(edges.vector[one] - edges.vector[other], dim=1)
             coordinates = torch.stack([x + y, (x - y) ** 2, far], dim=1)
-            kernel = torch.exp(-0.5 * self._squares(coordinates / self.theta, self.points / self.theta))
-            rows = edges.centre[one] - portion.first_atom
-            portions.append(sum_to((fade[one] * fade[other])[:, None] * kernel, rows, portion.n_atoms))
-        return torch.cat(portions) * (2.0 * self.delta**2 * self.point_weight)
+            yield one, other, coordinates, edges.centre[one] - portion.first_atom, portion.n_atoms
+
+    def prior(self) -> Tensor:
+        """K of the points, (n_points, n_points): what the weights of a Gaussian process are held by."""
+        scaled = self.points / self.theta
+        kernel = torch.exp(-0.5 * self._squares(scaled, scaled))
+        return self.delta**2 * self.point_weight[:, None] * self.point_weight * kernel
 
     @staticmethod
     def _squares(x: Tensor, y: Tensor) -> Tensor:

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from atomgraph.errors import FormatError
-from atomgraph.formats import gap, mace, native, snap
+from atomgraph.formats import ace_yaml, gap, mace, native, snap
 from atomgraph.formats.foreign import description
 from atomgraph.formats.said import Said
 from atomgraph.models.energy import EnergyModel
 
-READERS: tuple[Any, ...] = (native, mace, gap, snap)
+READERS: tuple[Any, ...] = (native, mace, gap, snap, ace_yaml)
 IN_RUN_FOLDER = "model.safetensors"
 
 

@@ -1,11 +1,13 @@
 """Models: compositions of the parts, about 30 lines each."""
 
+from atomgraph.models.ace import ACE
 from atomgraph.models.baseline import Baseline
 from atomgraph.models.behler_parrinello import BehlerParrinello
 from atomgraph.models.branch import Branch
 from atomgraph.models.energy import EnergyModel
+from atomgraph.models.gap import GAP
 from atomgraph.models.gcn import GCN
 from atomgraph.models.mace import MACE
 from atomgraph.models.snap import SNAP
 
-__all__ = ["GCN", "MACE", "SNAP", "Baseline", "BehlerParrinello", "Branch", "EnergyModel"]
+__all__ = ["ACE", "GAP", "GCN", "MACE", "SNAP", "Baseline", "BehlerParrinello", "Branch", "EnergyModel"]

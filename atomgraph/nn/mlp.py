@@ -58,3 +58,12 @@ class MLP(torch.nn.Module):
         for depth, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
             x = torch.addmm(bias, x if depth == 0 else self.activation(x), weight)
         return x
+
+    def last_hidden(self, x: Tensor, element: int = 0) -> Tensor:
+        """(n_atoms, width): what the last layer reads, after its σ, of atoms of one element; x itself without hidden layers."""
+        for depth, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            x = x if depth == 0 else self.activation(x)
+            if depth == len(self.weights) - 1:
+                break
+            x = torch.addmm(bias[element], x, weight[element])
+        return x

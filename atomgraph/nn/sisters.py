@@ -56,3 +56,29 @@ class Calibrated(Protocol):
     def observe(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> None: ...
 
     def settle(self) -> None: ...
+
+
+@runtime_checkable
+class Solvable(Protocol):
+    r"""A readout that is linear in weights which can be solved for, :math:`\varepsilon_i = \phi(h_i, z_i) \cdot w_{z_i}`.
+
+    Elements may have weights of their own or share them: ``unknowns_of`` says where an element's stand among all.
+    """
+
+    @property
+    def n_unknowns(self) -> int:
+        """How many weights there are, of all elements."""
+
+    def unknowns_of(self, element: int) -> slice:
+        """Where the weights of an element, by its row in the model's table, stand among all of them."""
+
+    def basis(self, h: Tensor, element: int) -> Tensor:
+        """φ, (n_atoms, n), of atoms of one element: what each of its weights is multiplied by, in order."""
+
+    def basis_slopes(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:
+        r"""d and f of :math:`\partial\phi_{ir}/\partial h_i = f_{ir} d_r`: (n, n_features) and (n_atoms, n), None for 1; None
+        where φ has no such form. Where d is None there may be more φ than features: the last ones are constant.
+        """
+
+    def take(self, weights: Tensor) -> None:
+        """Use these weights (n_unknowns,)."""

@@ -1,5 +1,6 @@
 """Readouts: h -> one number (or several) per atom."""
 
+from atomgraph.readouts.densities import Densities
 from atomgraph.readouts.grouped_mlp import GroupedMLP
 from atomgraph.readouts.linear import Linear
 from atomgraph.readouts.mlp import MLP
@@ -11,6 +12,7 @@ from atomgraph.readouts.sparse_kernel import SparseKernel
 
 __all__ = [
     "MLP",
+    "Densities",
     "GroupedMLP",
     "Linear",
     "PerElementLinear",

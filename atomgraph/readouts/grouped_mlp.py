@@ -55,14 +55,41 @@ class GroupedMLP(Readout):
 
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
         """(n_atoms, irreps_in.dim) to (n_atoms, n_outputs)."""
+        y = (self._hidden(h) * (self.last * self._norm)).sum(dim=2)
+        return y if self.last_bias is None else y + self.last_bias
+
+    @property
+    def _norm(self) -> float:
+        return float((self.hidden * self.n_outputs) ** -0.5)
+
+    def _hidden(self, h: Tensor) -> Tensor:
+        """(n_atoms, n_outputs, hidden): what the last layer reads."""
         scalars = h if len(self._columns) == h.shape[1] else h[:, self._columns]
-        norm = (self.hidden * self.n_outputs) ** -0.5
         x = scalars @ (self.first.flatten(1) / len(self._columns) ** 0.5)
         x = self._active(x).unflatten(1, (self.n_outputs, self.hidden))
         if self.middle is not None and self.middle_bias is not None:
-            x = self._active(torch.einsum("ihk,hkj->ihj", x, self.middle * norm) + self.middle_bias)
-        y = (x * (self.last * norm)).sum(dim=2)
-        return y if self.last_bias is None else y + self.last_bias
+            x = self._active(torch.einsum("ihk,hkj->ihj", x, self.middle * self._norm) + self.middle_bias)
+        return x
 
     def _active(self, x: Tensor) -> Tensor:
         return self.activation(x) * self.gain
+
+    @property
+    def n_unknowns(self) -> int:
+        return self.hidden + (self.last_bias is not None)
+
+    def unknowns_of(self, element: int) -> slice:
+        return slice(0, self.n_unknowns)
+
+    def basis(self, h: Tensor, element: int) -> Tensor:
+        x = self._hidden(h)[:, 0] * self._norm
+        return x if self.last_bias is None else torch.cat([x, torch.ones_like(x[:, :1])], dim=1)
+
+    def basis_slopes(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:
+        return None
+
+    @torch.no_grad()
+    def take(self, weights: Tensor) -> None:
+        self.last.copy_(weights[None, : self.hidden])
+        if self.last_bias is not None:
+            self.last_bias.copy_(weights[self.hidden :])

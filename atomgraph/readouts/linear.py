@@ -39,3 +39,24 @@ class Linear(Readout):
         scalars = h if len(self._columns) == h.shape[1] else h[:, self._columns]
         local = scalars @ self.weight
         return local if self.bias is None else local + self.bias
+
+    @property
+    def n_unknowns(self) -> int:
+        return len(self.weight) + (self.bias is not None)
+
+    def unknowns_of(self, element: int) -> slice:
+        return slice(0, self.n_unknowns)
+
+    def basis(self, h: Tensor, element: int) -> Tensor:
+        scalars = h if len(self._columns) == h.shape[1] else h[:, self._columns]
+        return scalars if self.bias is None else torch.cat([scalars, torch.ones_like(scalars[:, :1])], dim=1)
+
+    def basis_slopes(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:
+        return (None, None) if len(self._columns) == h.shape[1] else None
+
+    @torch.no_grad()
+    def take(self, weights: Tensor) -> None:
+        n = len(self.weight)
+        self.weight.copy_(weights[:n, None])
+        if self.bias is not None:
+            self.bias.copy_(weights[n:])

@@ -47,3 +47,28 @@ class PerElementLinear(Readout):
             rows = edges.element[:, None, None].expand(-1, 1, n_outputs)
             local = every.view(len(h), n_elements, n_outputs).gather(1, rows)[:, 0]
         return local if self.bias is None else local + self.bias[edges.element]
+
+    @property
+    def n_unknowns(self) -> int:
+        return len(self.elements) * self._n_each
+
+    @property
+    def _n_each(self) -> int:
+        return self.weight.shape[1] + (self.bias is not None)
+
+    def unknowns_of(self, element: int) -> slice:
+        return slice(element * self._n_each, (element + 1) * self._n_each)
+
+    def basis(self, h: Tensor, element: int) -> Tensor:
+        return h if self.bias is None else torch.cat([h, torch.ones_like(h[:, :1])], dim=1)
+
+    def basis_slopes(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:
+        return None, None
+
+    @torch.no_grad()
+    def take(self, weights: Tensor) -> None:
+        table = weights.view(len(self.elements), self._n_each)
+        n = self.weight.shape[1]
+        self.weight.copy_(table[:, :n, None])
+        if self.bias is not None:
+            self.bias.copy_(table[:, n:])

@@ -34,3 +34,21 @@ class ScaledLinear(Readout):
         """(n_atoms, irreps_in.dim) to (n_atoms, n_outputs)."""
         scalars = h if len(self._columns) == h.shape[1] else h[:, self._columns]
         return scalars @ (self.weight / len(self._columns) ** 0.5)
+
+    @property
+    def n_unknowns(self) -> int:
+        return len(self.weight)
+
+    def unknowns_of(self, element: int) -> slice:
+        return slice(0, self.n_unknowns)
+
+    def basis(self, h: Tensor, element: int) -> Tensor:
+        scalars = h if len(self._columns) == h.shape[1] else h[:, self._columns]
+        return scalars / len(self._columns) ** 0.5
+
+    def basis_slopes(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:
+        return None
+
+    @torch.no_grad()
+    def take(self, weights: Tensor) -> None:
+        self.weight.copy_(weights[:, None])

@@ -79,3 +79,29 @@ class SparseKernel(Readout):
         x, y = h / self.theta[element], self.points[element] / self.theta[element]
         square = x.square().sum(1, keepdim=True) - 2.0 * (x @ y.T) + y.square().sum(1)
         return self.delta[element] ** 2 * torch.exp(-0.5 * square)
+
+    @property
+    def n_unknowns(self) -> int:
+        return len(self.elements) * self.points.shape[1]
+
+    def unknowns_of(self, element: int) -> slice:
+        n = self.points.shape[1]
+        return slice(element * n, (element + 1) * n)
+
+    def basis(self, h: Tensor, element: int) -> Tensor:
+        return self.likeness(h, element)
+
+    def basis_slopes(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:
+        if self.kernel != "dot_product":
+            return None
+        points = self.points[element]
+        return points, self.delta[element] ** 2 * self.zeta * (h @ points.T) ** (self.zeta - 1)
+
+    @torch.no_grad()
+    def take(self, weights: Tensor) -> None:
+        self.weight.copy_(weights.view(len(self.elements), -1, 1))
+
+    def prior(self) -> Tensor:
+        """K of all sparse points, (n_unknowns, n_unknowns): what the weights of a Gaussian process are held by."""
+        each = [self.likeness(self.points[element], element) for element in range(len(self.elements))]
+        return torch.block_diag(*each)

@@ -1,0 +1,163 @@
+"""From the triangular factor of a fit to the weights: least squares under a prior, or a sparse Gaussian process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from atomgraph.fitting.solvers.ard import ard
+from atomgraph.fitting.solvers.conditioning import Conditioning, conditioning_of
+from atomgraph.fitting.solvers.errors import FittingError
+from atomgraph.fitting.solvers.evidence import evidence
+from atomgraph.fitting.solvers.posterior import Fit
+from atomgraph.fitting.solvers.reduced import Reduced
+from atomgraph.fitting.solvers.ridge import least_squares, ridge
+from atomgraph.fitting.solvers.smoothness import algebraic_roughness
+from atomgraph.fitting.solvers.sparse_gp import sparse_gp
+from atomgraph.fitting.unknowns import Block, Unknowns
+
+Solver = Literal["plain", "ridge", "evidence", "ard"]
+PriorKind = Literal["isotropic", "smoothness"]
+
+
+@runtime_checkable
+class HasDegrees(Protocol):
+    """A featurizer that knows how rough each of its features is."""
+
+    def degrees(self) -> Tensor: ...
+
+
+@runtime_checkable
+class HasPrior(Protocol):
+    """A part that knows the covariance which a Gaussian process expects of its weights' inverse."""
+
+    def prior(self) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What was found: the fit, the conditioning of the rows alone, and words and numbers for the report."""
+
+    fit: Fit
+    conditioning: Conditioning
+    facts: dict[str, Any]
+
+
+def solve_least_squares(
+    unknowns: Unknowns,
+    reduced: Reduced,
+    *,
+    solver: Solver = "evidence",
+    prior: PriorKind = "isotropic",
+    strength: float = 1e-4,
+    power: float = 2.0,
+    scaled: bool = True,
+    significance: float = 4.0,
+) -> Solution:
+    r"""Weights of least :math:`|\Sigma^{-1/2}(Xw - y)|^2 + |\Gamma w|^2`, set in the model.
+
+    solver: ``plain`` has no prior; ``ridge`` takes Γ of the strength given; ``evidence`` finds noise and strength;
+    ``ard`` finds a strength for each weight and drops those that the data do not need.
+    prior: ``isotropic``, or ``smoothness``, larger for rougher functions: :math:`1 + \sum d^{p}` over the degrees d of an
+    expansion's features, p the ``power``.  strength: of ``ridge``.  scaled: Γ in units of each column's root mean square.
+    significance: of ``ard``, the square of standard errors that a weight must be from zero.
+    Raises FittingError where weights stay undetermined, or for a smoothness prior of features without degrees.
+    """
+    gamma = _gamma(unknowns, reduced, prior, power, scaled)
+    conditioning = conditioning_of(reduced.R)
+    fit: Fit
+    facts: dict[str, Any] = {}
+    if solver == "plain":
+        fit = least_squares(reduced)
+    elif solver == "ridge":
+        fit = ridge(reduced, strength * reduced.n_rows**0.5 * gamma)
+        facts["strength"] = strength
+    elif solver == "evidence":
+        found = evidence(reduced, gamma)
+        facts = {"alpha": found.alpha, "beta": found.beta, "log_evidence": found.log_evidence}
+        facts["strength"] = (found.alpha / found.beta / reduced.n_rows) ** 0.5
+        if found.at_bound is not None:
+            facts["at_bound"] = found.at_bound
+        fit = found
+    else:
+        relevant = ard(_in_units(reduced, gamma), significance=significance)
+        kept = relevant.kept
+        facts = {"kept": len(kept), "log_evidence": relevant.log_evidence, "converged": relevant.converged}
+        fit = Fit(
+            relevant.weights / gamma[:, None],
+            relevant.covariance_factor / gamma[:, None],
+            relevant.noise_square,
+            relevant.residual_square,
+            relevant.n_effective,
+            relevant.n_rows,
+        )
+    unknowns.take(fit.weights[:, 0])
+    return Solution(fit, conditioning, _facts(fit, conditioning, reduced) | facts)
+
+
+def solve_sparse_gp(unknowns: Unknowns, reduced: Reduced, *, jitter: float = 1e-10) -> Solution:
+    r"""Weights of the sparse Gaussian process whose prior the kernels are, :math:`|\Sigma^{-1/2}(Kw - y)|^2 + w^T K_{mm} w`.
+
+    Readouts or featurizers with a ``prior`` give their part of :math:`K_{mm}`; other readouts have weights of variance 1.
+    jitter: in units of the mean diagonal of each part of :math:`K_{mm}`.
+    """
+    parts = []
+    for block in unknowns:
+        part = _prior_of(block).to(reduced.R)
+        empty = part.diagonal() == 0  # points that stand for none, of elements with fewer than others
+        size = part.diagonal()[~empty].mean() if bool((~empty).any()) else torch.ones((), dtype=part.dtype)
+        parts.append(part + torch.diag(torch.where(empty, size, jitter * size)))
+    fit = sparse_gp(reduced, torch.block_diag(*parts), jitter=0.0)
+    conditioning = conditioning_of(reduced.R)
+    unknowns.take(fit.weights[:, 0])
+    facts = {"log_evidence": fit.log_evidence, "jitter": jitter}
+    return Solution(fit, conditioning, _facts(fit, conditioning, reduced) | facts)
+
+
+def _gamma(unknowns: Unknowns, reduced: Reduced, prior: PriorKind, power: float, scaled: bool) -> Tensor:
+    """The diagonal of Γ before its strength, (n,)."""
+    gamma = torch.ones(unknowns.n, dtype=torch.float64, device=reduced.R.device)
+    if prior == "smoothness":
+        for block in unknowns:
+            gamma[block.columns] = _roughness(block, power).to(gamma)
+    if scaled:
+        size = torch.linalg.vector_norm(reduced.R, dim=0) / reduced.n_rows**0.5
+        gamma = gamma * torch.where(size > 0, size, 1.0)
+    return gamma
+
+
+def _roughness(block: Block, power: float) -> Tensor:
+    featurizer = block.branch.featurizer
+    if not isinstance(featurizer, HasDegrees) or block.branch.layers:
+        raise FittingError(
+            f"a smoothness prior needs features with degrees, as ACE has them, but {type(featurizer).__name__} has none; "
+            "use prior: isotropic"
+        )
+    table = torch.as_tensor(featurizer.degrees(), dtype=torch.float64)  # (n_elements, n_features, n_degrees)
+    return algebraic_roughness(*table.flatten(0, 1).unbind(1), power=power)
+
+
+def _in_units(reduced: Reduced, gamma: Tensor) -> Reduced:
+    return Reduced(reduced.R / gamma, reduced.Qty, reduced.residual_square, reduced.n_rows)
+
+
+def _prior_of(block: Block) -> Tensor:
+    for part in (block.readout, block.branch.featurizer):
+        if isinstance(part, HasPrior):
+            found: Tensor = part.prior()
+            return found
+    return torch.eye(block.solvable.n_unknowns, dtype=torch.float64)
+
+
+def _facts(fit: Fit, conditioning: Conditioning, reduced: Reduced) -> dict[str, Any]:
+    return {
+        "unknowns": reduced.n_unknowns,
+        "rows": reduced.n_rows,
+        "effective_parameters": round(fit.n_effective, 2),
+        "rank": conditioning.rank,
+        "condition_number": conditioning.condition_number,
+        "rms_of_weighted_residuals": float((fit.residual_square[0] / reduced.n_rows).sqrt()),
+    }

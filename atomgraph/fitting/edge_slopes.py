@@ -1,0 +1,149 @@
+"""Slopes of a readout's basis by the vectors of the edges, all columns at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from atomgraph.fitting.unknowns import Block
+from atomgraph.graph.structure import AtomicGraph
+from atomgraph.nn.edges import Edges
+from atomgraph.nn.expansion import Expansion, slopes_by_atom, terms_and_slopes
+from atomgraph.nn.sisters import Solvable
+from atomgraph.ops.scatter import sum_to
+
+_AT_ONCE = 2**23  # numbers in a portion of slopes
+
+
+@dataclass(frozen=True, eq=False)
+class Portion:
+    r"""A part of :math:`\partial \Phi_u/\partial r_e`, :math:`\Phi_u = \sum_i \phi_{iu}`.
+
+    columns: which unknowns u.  edges: (n,) rows of the edges e, which may come more than once.
+    slopes: (n, 3, n_columns).
+    """
+
+    columns: slice
+    edges: Tensor
+    slopes: Tensor
+
+
+def basis_sums(block: Block, graph: AtomicGraph, edges: Edges, n_unknowns: int) -> Tensor:
+    """(n_graphs, n_unknowns): the basis of one readout summed over the atoms of each structure."""
+    h = block.branch.features(graph, edges)[block.depth]
+    sums = h.new_zeros(graph.n_graphs, n_unknowns)
+    for element, atoms in _by_element(edges):
+        basis = block.solvable.basis(h[atoms], element)
+        sums[:, block.columns_of(element)] += sum_to(basis, graph.graph_of_atom[atoms], graph.n_graphs)
+    return sums
+
+
+def portions(block: Block, graph: AtomicGraph, edges: Edges) -> Iterator[Portion]:
+    """The slopes of one readout's basis, in portions that memory allows; their edges and columns overlap: add them up."""
+    if block.expansion is not None:
+        return _factored(block.expansion, block, edges)
+    return _by_backward_passes(block, graph, edges)
+
+
+def _factored(expansion: Expansion, block: Block, edges: Edges) -> Iterator[Portion]:
+    """Through the density: ∂φ/∂c of each atom, then the product with ∂c/∂r of its own edges."""
+    for element, atoms in _by_element(edges):
+        columns = block.columns_of(element)
+        width = columns.stop - columns.start
+        mine = torch.isin(edges.centre, atoms)
+        n_edges = torch.bincount(edges.centre[mine], minlength=edges.n_atoms)[atoms]
+        cost = (n_edges * 3 + expansion.n_channels * expansion.n_functions) * width
+        for chosen in _portioned(atoms, cost):
+            yield _factored_portion(expansion, block.solvable, edges, element, chosen, columns)
+
+
+def _factored_portion(
+    expansion: Expansion, readout: Solvable, edges: Edges, element: int, atoms: Tensor, columns: slice
+) -> Portion:
+    place = torch.full((edges.n_atoms,), -1, device=atoms.device)
+    place[atoms] = torch.arange(len(atoms), device=atoms.device)
+    own = torch.nonzero(place[edges.centre] >= 0)[:, 0]
+    near = replace(
+        edges,
+        vector=edges.vector[own],
+        length=edges.length[own],
+        centre=edges.centre[own],
+        neighbour=edges.neighbour[own],
+        origin=None,
+        _cache={},
+    )
+    terms, by_vector = terms_and_slopes(expansion, near)
+    owner = place[near.centre[terms.rows]] * expansion.n_channels + terms.channel
+    size = len(atoms) * expansion.n_channels
+    kind = torch.full_like(atoms, element)
+    density = sum_to(terms.values, owner, size).view(len(atoms), expansion.n_channels, -1)
+    density = density + expansion.alone(kind).to(density)
+    by_density = _basis_by_density(expansion, readout, density, element)  # (n_atoms, n, n_channels, n_functions)
+    factors = by_density.permute(0, 2, 3, 1).reshape(size, -1, by_density.shape[1])
+    return Portion(columns, own[terms.rows], _products(by_vector, owner, factors))
+
+
+def _basis_by_density(expansion: Expansion, readout: Solvable, density: Tensor, element: int) -> Tensor:
+    kind = torch.full((len(density),), element, device=density.device)
+    h = expansion.invariants(density, kind)
+    form = readout.basis_slopes(h, element)
+    if form is None:
+        return slopes_by_atom(lambda c, z: readout.basis(expansion.invariants(c, z), element), density, kind)
+    directions, factor = form
+    slopes = expansion.slopes(density, kind, directions)
+    if factor is not None:
+        slopes = slopes * factor[:, :, None, None]
+    missing = readout.basis(h, element).shape[1] - slopes.shape[1]
+    return torch.nn.functional.pad(slopes, (0, 0, 0, 0, 0, missing)) if missing else slopes
+
+
+def _products(rows: Tensor, owner: Tensor, factors: Tensor) -> Tensor:
+    """Rows (n, 3, q) times the factor (q, k) of their owner: (n, 3, k). Rows of an owner are one matrix product."""
+    order = torch.argsort(owner, stable=True)
+    counts = torch.bincount(owner, minlength=len(factors))
+    longest = int(counts.max()) if len(owner) else 0
+    rank = torch.arange(len(owner), device=owner.device) - (counts.cumsum(0) - counts)[owner[order]]
+    slot = owner[order] * longest + rank
+    laid = rows.new_zeros(len(factors) * longest, 3, rows.shape[2]).index_copy(0, slot, rows[order])
+    made = laid.view(len(factors), 3 * longest, -1) @ factors
+    back = torch.empty_like(slot).index_copy(0, order, slot)
+    return made.view(len(factors) * longest, 3, -1).index_select(0, back)
+
+
+def _by_backward_passes(block: Block, graph: AtomicGraph, edges: Edges) -> Iterator[Portion]:
+    """One backward pass a column, which is right for every featurizer and layer."""
+    with torch.enable_grad():
+        vector = edges.vector.detach().requires_grad_()
+        made = replace(edges, vector=vector, length=torch.linalg.vector_norm(vector, dim=1), origin=None, _cache={})
+        columns = block.columns
+        sums = basis_sums(block, graph, made, columns.stop)[:, columns].sum(dim=0)
+    if not sums.requires_grad:
+        return
+    rows = torch.arange(edges.n_edges, device=vector.device)
+    at_once = max(1, _AT_ONCE // max(vector.numel(), 1))
+    for first in range(0, len(sums), at_once):
+        last = min(first + at_once, len(sums))
+        slopes = _gradients(sums, vector, first, last)
+        yield Portion(slice(columns.start + first, columns.start + last), rows, slopes.permute(1, 2, 0))
+
+
+def _gradients(sums: Tensor, vector: Tensor, first: int, last: int) -> Tensor:
+    """(last − first, n_edges, 3)."""
+    chosen = torch.eye(len(sums), dtype=sums.dtype, device=sums.device)[first:last]
+    each = [torch.autograd.grad(sums, vector, row, retain_graph=True, materialize_grads=True)[0] for row in chosen]
+    return torch.stack(each)
+
+
+def _by_element(edges: Edges) -> Iterator[tuple[int, Tensor]]:
+    """Each element that is there, and the rows of its atoms."""
+    for element in torch.unique(edges.element).tolist():
+        yield element, torch.nonzero(edges.element == element)[:, 0]
+
+
+def _portioned(atoms: Tensor, cost: Tensor) -> Iterator[Tensor]:
+    """The atoms in portions of bounded cost, an atom at least."""
+    portion = cost.cumsum(0) // _AT_ONCE
+    yield from atoms.split(torch.bincount(portion)[torch.unique(portion)].tolist())

@@ -1,0 +1,96 @@
+"""All structures of a fit, block after block, into one triangular factor; a stopped fit goes on at its last block."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+
+from atomgraph.data import budget_batches
+from atomgraph.fitting.problem import LinearProblem
+from atomgraph.fitting.solvers.errors import FittingError
+from atomgraph.fitting.solvers.reduced import Reduced
+from atomgraph.fitting.solvers.streamed import Streamed, StreamedNormal, StreamedQR
+from atomgraph.graph.structure import AtomicGraph
+from atomgraph.writing import write_bytes
+
+METHODS: dict[str, type[Streamed]] = {"qr": StreamedQR, "normal": StreamedNormal}
+SAVE_EVERY = 20.0  # seconds from one saved block to the next
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a pass is: blocks and structures absorbed, structures in all, rows, seconds since the pass began."""
+
+    block: int
+    done: int
+    total: int
+    rows: int
+    seconds: float
+
+
+def stream(
+    problem: LinearProblem,
+    graphs: Sequence[AtomicGraph],
+    *,
+    method: str = "qr",
+    edge_budget: int = 4000,
+    checkpoint: Path | None = None,
+    resume: bool = False,
+    on_block: Callable[[Progress], None] | None = None,
+) -> Reduced:
+    """The triangular factor of all rows of the structures.
+
+    method: ``qr``, or ``normal`` for normal equations, which are faster and have half the digits.
+    edge_budget: edges in a block.  checkpoint: a file in which the factor so far is kept, and from which ``resume`` goes on.
+    on_block: called after every block.
+    Raises FittingError for a checkpoint of another problem.
+    """
+    device = problem.potential.device
+    factor = METHODS[method](problem.unknowns.n, device=device)
+    done = block = 0
+    if resume and checkpoint is not None and checkpoint.is_file():
+        factor, done, block = _read(checkpoint, METHODS[method], problem.unknowns.n, len(graphs), device)
+    began, saved = time.perf_counter(), time.perf_counter()
+    for batch in budget_batches(graphs[done:], edge_budget):
+        try:
+            factor.absorb(*problem.of(batch.to(device), done))
+        except FittingError as error:
+            named = getattr(batch, "source", None)
+            where = f" ({', '.join(named[:3])})" if isinstance(named, list) else ""
+            raise FittingError(f"structures {done} to {done + batch.n_graphs - 1}{where}: {error}") from error
+        done, block = done + batch.n_graphs, block + 1
+        now = time.perf_counter()
+        if checkpoint is not None and (now - saved > SAVE_EVERY or done == len(graphs)):
+            _write(checkpoint, factor, done, block, len(graphs))
+            saved = now
+        if on_block is not None:
+            on_block(Progress(block, done, len(graphs), factor.n_rows, now - began))
+    return factor.reduced()
+
+
+def _write(path: Path, factor: Streamed, done: int, block: int, total: int) -> None:
+    state = factor.state() | {"place": torch.tensor([done, block, total])}
+    write_bytes(path, save({name: tensor.cpu().contiguous() for name, tensor in state.items()}))
+
+
+def _read(
+    path: Path, kind: type[Streamed], n_unknowns: int, total: int, device: torch.device
+) -> tuple[Streamed, int, int]:
+    try:
+        state = load_file(path)
+        done, block, of = state.pop("place").tolist()
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise FittingError(f"{path} is no block of a fit ({error}); begin the fit anew") from None
+    factor = kind.from_state(state, device)
+    if factor.n_unknowns != n_unknowns or of != total:
+        raise FittingError(
+            f"{path} is of a fit of {factor.n_unknowns} unknowns to {of} structures, but this one has {n_unknowns} and {total}; "
+            "begin the fit anew"
+        )
+    return factor, done, block

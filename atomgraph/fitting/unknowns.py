@@ -1,0 +1,95 @@
+"""The weights of a model that can be solved for, in one row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from atomgraph.fitting.solvers.errors import FittingError
+from atomgraph.models.branch import Branch
+from atomgraph.models.energy import EnergyModel
+from atomgraph.nn.expansion import Expansion
+from atomgraph.nn.sisters import Readout, Solvable
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """A readout that is solved for: its branch, which of the branch's readouts it is, and the first of its unknowns."""
+
+    branch: Branch
+    depth: int
+    first: int
+
+    @property
+    def readout(self) -> Readout:
+        found: Readout = self.branch.readouts[self.depth]
+        return found
+
+    @property
+    def solvable(self) -> Solvable:
+        return self.branch.readouts[self.depth]  # type: ignore[no-any-return]
+
+    @property
+    def columns(self) -> slice:
+        return slice(self.first, self.first + self.solvable.n_unknowns)
+
+    @property
+    def expansion(self) -> Expansion | None:
+        """The featurizer, where it is all that stands before the readout and factors its derivatives."""
+        featurizer = self.branch.featurizer
+        return featurizer if isinstance(featurizer, Expansion) and not self.branch.layers else None
+
+    def columns_of(self, element: int) -> slice:
+        """The unknowns of the atoms of an element, by its row in the model's table."""
+        own = self.solvable.unknowns_of(element)
+        return slice(self.first + own.start, self.first + own.stop)
+
+
+class Unknowns:
+    """All weights of a model that can be solved for: those of each readout that is linear in them, branch after branch.
+
+    Readouts that are not linear in any weight stay as they are, and count as a constant.
+    Raises FittingError for a model with several heads, or without a readout that can be solved for.
+    """
+
+    def __init__(self, model: EnergyModel):
+        if len(model.heads) > 1:
+            raise FittingError(
+                f"a closed-form fit has one head, but this model has {', '.join(model.heads)}; fit it by gradient, or one head"
+            )
+        self.model = model
+        self.blocks: list[Block] = []
+        self.n = 0
+        for branch in model.branches:
+            for depth, readout in enumerate(branch.readouts):
+                if isinstance(readout, Solvable) and readout.n_unknowns:
+                    self.blocks.append(Block(branch, depth, self.n))
+                    self.n += readout.n_unknowns
+        if not self.n:
+            kinds = sorted({type(readout).__name__ for branch in model.branches for readout in branch.readouts})
+            raise FittingError(
+                f"no readout of this model is linear in its weights ({', '.join(kinds)}); fit it by gradient"
+            )
+
+    def __iter__(self) -> Iterator[Block]:
+        return iter(self.blocks)
+
+    def take(self, weights: Tensor) -> None:
+        """Give the readouts their weights, (n,), divided by the baseline's scale, which multiplies them in the model."""
+        for block in self.blocks:
+            block.solvable.take(weights[block.columns])
+
+    def silence(self) -> None:
+        """All weights zero: what is left of the model is what the fit need not explain."""
+        self.take(torch.zeros(self.n, dtype=self.model.dtype, device=self.model.baseline.e0.device))
+
+    @property
+    def everything(self) -> bool:
+        """Does the model, with these weights zero, hold nothing but its baseline's constants?"""
+        return len(self.blocks) == sum(len(branch.readouts) for branch in self.model.branches) and (
+            self.model.baseline.repulsion is None
+            and not any(getattr(block.readout, "core", None) for block in self.blocks)
+        )

@@ -1,0 +1,92 @@
+"""Bonds of the atomic cluster expansion: for each pair of elements a radial basis, and the functions R_nl made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from atomgraph.errors import WiringError, nearest
+from atomgraph.nn.edges import Edges
+from atomgraph.ops.ace_radial import ACE_RADIALS, Shape, ace_radial, polynomial_fade
+
+BOND_KEYS = ("elements", "radial", "cutoff", "width", "exponent", "inner", "inner_width")
+
+
+class Bonds(torch.nn.Module):
+    r"""Radial functions of a bond, :math:`g_k(r)` and :math:`R_{nl}(r) = \sum_k c_{nlk}\, g_k(r)`, by its two elements.
+
+    elements: chemical symbols.
+    bonds: ``{elements, radial, cutoff, width, exponent, inner, inner_width}`` each, lengths in Å: a key of ``ACE_RADIALS``
+    with its numbers (``ops.ace_radial.Shape``), zero inside ``inner − inner_width`` and whole from ``inner`` on. A bond is
+    for both orders of its elements; elements without a bond do not see each other.
+    n_radial: functions :math:`g_k`.  n_max, l_max: of :math:`R_{nl}`.  learned: whether c is a parameter or a buffer.
+    ``coefficient`` is (n_bonds, n_max, l_max + 1, n_radial) and starts as 1 where k = n.
+    Raises WiringError for what makes no bond.
+    """
+
+    coefficient: Tensor
+    _of_pair: Tensor
+
+    def __init__(
+        self,
+        elements: Sequence[str],
+        bonds: Sequence[Mapping[str, Any]],
+        n_radial: int,
+        n_max: int,
+        l_max: int,
+        learned: bool = True,
+    ):
+        super().__init__()
+        self.n_radial, self.n_max, self.l_max, self.n_elements = n_radial, n_max, l_max, len(elements)
+        self._bonds = [_checked(bond, elements) for bond in bonds]
+        self.reach = max((shape.cutoff for _, shape, _, _ in self._bonds), default=0.0)
+        of_pair = torch.full((self.n_elements, self.n_elements), -1)
+        for i, bond in enumerate(bonds):
+            a, b = (list(elements).index(symbol) for symbol in bond["elements"])
+            if of_pair[a, b] >= 0:
+                raise WiringError(f"there are two bonds of {' and '.join(bond['elements'])}")
+            of_pair[a, b] = of_pair[b, a] = i
+        self.register_buffer("_of_pair", of_pair, persistent=False)
+        start = torch.zeros(len(bonds), n_max, l_max + 1, n_radial)
+        for n in range(min(n_max, n_radial)):
+            start[:, n, :, n] = 1.0
+        if learned:
+            self.coefficient = torch.nn.Parameter(start)
+        else:
+            self.register_buffer("coefficient", start)
+
+    def forward(self, edges: Edges) -> tuple[Tensor, Tensor, Tensor]:
+        """Edges bond by bond: (n,) their rows, (n, n_radial) g, (n, n_max, l_max + 1) R, in Å^(−3/2) or without unit."""
+        kind = self._of_pair[edges.element_of_centre, edges.element_of_neighbour]
+        rows, g, r_nl = [], [], []
+        for i, (name, shape, inner, inner_width) in enumerate(self._bonds):
+            mine = ((kind == i) & (edges.length < shape.cutoff)).nonzero()[:, 0]
+            length = edges.length.index_select(0, mine)
+            basis = ace_radial(name, length, self.n_radial, shape)
+            if inner > 0:
+                basis = basis * (1.0 - polynomial_fade(length, inner, inner_width))[:, None]
+            rows.append(mine)
+            g.append(basis)
+            r_nl.append(basis @ self.coefficient[i].flatten(0, 1).T)
+        return torch.cat(rows), torch.cat(g), torch.cat(r_nl).unflatten(1, (self.n_max, self.l_max + 1))
+
+
+def _checked(bond: Mapping[str, Any], elements: Sequence[str]) -> tuple[str, Shape, float, float]:
+    for key in bond:
+        if key not in BOND_KEYS:
+            raise WiringError(f"a bond has no {key!r}{nearest(key, BOND_KEYS)}")
+    pair = bond.get("elements")
+    if not isinstance(pair, list | tuple) or len(pair) != 2 or any(symbol not in elements for symbol in pair):
+        raise WiringError(f"a bond is between two of the elements {', '.join(elements)}, but this one names {pair!r}")
+    name = bond.get("radial", "SBessel")
+    if name not in ACE_RADIALS:
+        raise WiringError(f"unknown radial basis {name!r}{nearest(str(name), ACE_RADIALS)}")
+    cutoff, inner, inner_width = (float(bond.get(key, 0.0)) for key in ("cutoff", "inner", "inner_width"))
+    shape = Shape(cutoff, float(bond.get("width", min(1.0, cutoff))), float(bond.get("exponent", 5.25)))
+    if not (0 <= inner < cutoff and inner_width >= 0):
+        raise WiringError(f"the inner cutoff of a bond should be inside its cutoff of {cutoff} Å, but is {inner} Å")
+    ace_radial(name, torch.ones(1), 1, shape)
+    return name, shape, inner, inner_width
