@@ -80,7 +80,8 @@ def test_no_room_is_crowded():
 
 def test_only_the_potential_differentiates_energies():
     below = {"models", "featurizers", "layers", "readouts", "nn", "graph", "ops"}
-    assert not [str(p) for p in FILES if "autograd.grad(" in p.read_text() and room_of(p) in below]
+    by_density = PACKAGE / "nn" / "expansion.py"  # factors of slopes, for closed-form fits: no energy is known there
+    assert not [str(p) for p in FILES if "autograd.grad(" in p.read_text() and room_of(p) in below and p != by_density]
 
 
 @pytest.mark.parametrize(

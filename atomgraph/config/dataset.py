@@ -11,7 +11,8 @@ from typing import Any
 import ase
 from ase.data import chemical_symbols
 
-from atomgraph.config.schema import Config, Data
+from atomgraph.config.closed_form_schema import ClosedForm
+from atomgraph.config.schema import Config, Data, Gradient
 from atomgraph.data import Split, build_graphs, read, split, split_by_file
 from atomgraph.data.census import Census, census, require_labels
 from atomgraph.errors import DataError
@@ -61,14 +62,9 @@ def gather(config: Config) -> Dataset:
     """
     frames, parts = _split(config.data, config.seed)
     dataset = Dataset(frames, parts, census(frames))
-    weights: dict[str, float] = {term.property: _largest(term.weight) for term in config.fit.terms}
-    require_labels(census(dataset.parts["train"]), weights)
-    monitored = config.fit.monitor.rpartition("_")[0]
-    if monitored and (valid := dataset.parts["valid"]) and not census(valid).labels.get(monitored):
-        raise DataError(
-            f"fit.monitor is {config.fit.monitor}, but no validation structure has a label for {monitored}; "
-            f"monitor loss, or validate on structures that have one"
-        )
+    require_labels(census(dataset.parts["train"]), _wanted(config.fit))
+    if isinstance(config.fit, Gradient):
+        _check_monitor(config.fit, dataset)
     known = set(dataset.elements)
     for part in ("valid", "test"):
         strange = {symbol for atoms in dataset.parts[part] for symbol in atoms.symbols} - known
@@ -107,6 +103,23 @@ def _split(data: Data, seed: int) -> tuple[list[ase.Atoms], Split]:
 
 def _read(data: Data, files: str | Sequence[str]) -> list[ase.Atoms]:
     return read(files, keys=data.keys, units=data.units)
+
+
+def _wanted(fit: Gradient | ClosedForm) -> dict[str, float]:
+    """The labels without which a fit makes no sense, and their weights; defaults of a closed-form fit ask for none."""
+    if isinstance(fit, Gradient):
+        return {term.property: _largest(term.weight) for term in fit.terms}
+    said = {name: getattr(fit.sigma, name) for name in fit.sigma.model_fields_set}
+    return {"stress" if name == "virial" else name: 1.0 for name, sigma in said.items() if sigma is not None}
+
+
+def _check_monitor(fit: Gradient, dataset: Dataset) -> None:
+    monitored = fit.monitor.rpartition("_")[0]
+    if monitored and (valid := dataset.parts["valid"]) and not census(valid).labels.get(monitored):
+        raise DataError(
+            f"fit.monitor is {fit.monitor}, but no validation structure has a label for {monitored}; "
+            f"monitor loss, or validate on structures that have one"
+        )
 
 
 def _largest(weight: Any) -> float:

@@ -15,10 +15,9 @@ from atomgraph.analysis.report import write_report
 from atomgraph.config.dataset import Dataset
 from atomgraph.config.folder import METRICS, MODEL, REPORT, TABLE, RunFolder
 from atomgraph.config.resolve import as_yaml
-from atomgraph.config.schema import Config
+from atomgraph.config.schema import Config, Gradient
 from atomgraph.potential import Potential
 from atomgraph.training.checkpoints import BEST, LAST, averaged_weights, read_checkpoint
-from atomgraph.training.fit import device_of
 from atomgraph.training.table import read_table
 
 
@@ -55,6 +54,7 @@ def write_down(
     comparisons: Mapping[str, Comparison],
     metrics: dict[str, Any],
     console: Console,
+    device: torch.device,
 ) -> None:
     """Save the potential, its metrics and the report, and say where they are."""
     potential.metadata["metrics"] = metrics
@@ -66,13 +66,21 @@ def write_down(
             potential=potential,
             comparisons=comparisons,
             title=folder.path.resolve().name,
-            subtitle=f"{potential.metadata['data']['structures']['train']} structures, trained by gradient",
-            history=read_table(folder.path / TABLE),
+            subtitle=f"{potential.metadata['data']['structures']['train']} structures, {_how(config)}",
+            history=read_table(folder.path / TABLE) if isinstance(config.fit, Gradient) else [],
             config=as_yaml(config),
-            training=metrics["training"]
-            | {"hardware": hardware(device_of(config.fit.accelerator, config.fit.devices))},
+            training=metrics["training"] | {"hardware": hardware(device)},
         )
     for part, comparison in comparisons.items():
         console.print(error_table(comparison, f"{part} errors").rich())
     last = f", {REPORT}" if config.output.report else ""
     console.print(f"{folder.path}/: {MODEL}, {METRICS}, {TABLE}{last}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _how(config: Config) -> str:
+    ways = {
+        "gradient": "trained by gradient",
+        "least_squares": "fitted in closed form",
+        "sparse_gp": "fitted as a sparse Gaussian process",
+    }
+    return ways[config.fit.kind]

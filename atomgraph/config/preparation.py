@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from atomgraph.config.parts import build_model, resolved
-from atomgraph.config.schema import Baseline, Config
+from atomgraph.config.schema import Baseline, Config, Gradient
 from atomgraph.data import budget_batches, energy_scale, energy_spread, isolated_e0, least_squares_e0, mean_energy
 from atomgraph.data.statistics import Statistic
 from atomgraph.errors import ConfigError, DataError, WiringError
@@ -41,7 +41,8 @@ def new_potential(config: Config, spec: dict[str, Any]) -> Potential:
     """The untrained potential; its weights depend on the seed and nothing else."""
     with seeded(config.seed):
         potential = Potential(build_model(spec))
-    return potential.to(torch.float64) if str(config.fit.precision) in ("64", "64-true", "double") else potential
+    in_double = not isinstance(config.fit, Gradient) or str(config.fit.precision) in ("64", "64-true", "double")
+    return potential.to(torch.float64) if in_double else potential
 
 
 def set_baseline(potential: Potential, baseline: Baseline, train: Sequence[AtomicGraph]) -> dict[str, Any]:

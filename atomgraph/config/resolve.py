@@ -17,7 +17,7 @@ from atomgraph.config.torchrun import following_torchrun
 from atomgraph.errors import ConfigError, nearest
 from atomgraph.training.optimizer import check_optimizer
 
-LATER = ("least_squares", "sparse_gp")
+WAYS = ("gradient", "least_squares", "sparse_gp")
 
 
 def config_of(source: Config | Mapping[str, Any] | str | Path, overrides: Iterable[str] = ()) -> Config:
@@ -36,7 +36,7 @@ def config_of(source: Config | Mapping[str, Any] | str | Path, overrides: Iterab
     ):  # they count into the default terms, if there are no others
         content["fit"] = {"terms": [term.model_dump() for term in Gradient().terms]} | (content.get("fit") or {})
     content = following_torchrun(overridden(content, words))
-    _check_kind_of_fit(content)
+    content = _with_kind_of_fit(content)
     try:
         config = Config.model_validate(content)
     except ValidationError as error:
@@ -44,11 +44,8 @@ def config_of(source: Config | Mapping[str, Any] | str | Path, overrides: Iterab
     resolved(config.model, elements=["H"])  # names and types, before any data are read
     if isinstance(config.baseline.repulsion, dict):
         resolved(config.baseline.repulsion, ["H"], "baseline.repulsion", {"elements": ["H"]})
-    check_optimizer(**config.fit.optimizer.model_dump())
-    if config.fit.monitor != "loss" and config.fit.monitor not in (known := _figures(config)):
-        raise ConfigError(
-            f"fit.monitor cannot be {config.fit.monitor!r}{nearest(config.fit.monitor, ['loss', *known])}"
-        )
+    if isinstance(config.fit, Gradient):
+        _check_gradient(config.fit)
     return config
 
 
@@ -72,14 +69,19 @@ def absolute(config: Config) -> Config:
     return Config.model_validate(plain)
 
 
-def _figures(config: Config) -> list[str]:
-    return [f"{term.property}_{kind}" for term in config.fit.terms for kind in ("mae", "rmse")]
+def _check_gradient(fit: Gradient) -> None:
+    check_optimizer(**fit.optimizer.model_dump())
+    known = [f"{term.property}_{kind}" for term in fit.terms for kind in ("mae", "rmse")]
+    if fit.monitor not in ("loss", *known):
+        raise ConfigError(f"fit.monitor cannot be {fit.monitor!r}{nearest(fit.monitor, ['loss', *known])}")
 
 
-def _check_kind_of_fit(content: Mapping[str, Any]) -> None:
+def _with_kind_of_fit(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The content with ``fit.kind`` said; ConfigError for a kind that there is not."""
     fit = content.get("fit")
-    kind = fit.get("kind", "gradient") if isinstance(fit, Mapping) else "gradient"
-    if kind in LATER:
-        raise ConfigError(f"fit.kind: {kind} is not there yet; this version of atomgraph fits by gradient only")
-    if kind != "gradient":
-        raise ConfigError(f"fit.kind: no way to fit {kind!r}{nearest(str(kind), ['gradient', *LATER])}")
+    if not isinstance(fit, Mapping):
+        return dict(content)
+    kind = fit.get("kind", "gradient")
+    if kind not in WAYS:
+        raise ConfigError(f"fit.kind: no way to fit {kind!r}{nearest(str(kind), WAYS)}")
+    return dict(content) | {"fit": dict(fit) | {"kind": kind}}

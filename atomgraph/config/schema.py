@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from atomgraph.config.closed_form_schema import LeastSquares, SparseGP
+from atomgraph.config.section import Section as Section
+
 Files = str | list[str]
 Part = Files | float | int | None
-
-
-class Section(BaseModel):
-    """Unknown keys and wrong types are refused; a whole number is a number, and nothing else is converted."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, validate_default=True, allow_inf_nan=False)
 
 
 class Data(Section):
@@ -118,6 +115,10 @@ class Gradient(Section):
     """Training by gradient, with Lightning."""
 
     kind: Literal["gradient"] = Field(default="gradient", description="How the potential is fitted.")
+    start: LeastSquares | None = Field(
+        default=None,
+        description="A closed-form fit that gives the first weights of linear readouts; null: random ones.",
+    )
     terms: list[Term] = Field(
         default_factory=_terms, min_length=1, description="The addends of the loss, one a property."
     )
@@ -165,5 +166,5 @@ class Config(Section):
     data: Data
     model: dict[str, Any] = Field(description="kind: a name of atomgraph.models or a dotted path; its arguments.")
     baseline: Baseline = Field(default_factory=Baseline)
-    fit: Gradient = Field(default_factory=Gradient)
+    fit: Annotated[Gradient | LeastSquares | SparseGP, Field(discriminator="kind")] = Field(default_factory=Gradient)
     output: Output

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations_with_replacement
 from typing import Any
 
+import numpy as np
 import torch
 from e3nn import o3
 from torch import Tensor
@@ -15,14 +16,16 @@ from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.ace_bonds import Bonds
 from atomgraph.nn.ace_functions import Factor, cluster_functions, pacemaker_functions
 from atomgraph.nn.ace_products import ClusterProducts
+from atomgraph.nn.constants import Constants
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import checked_symbols
-from atomgraph.nn.sisters import Featurizer
+from atomgraph.nn.expansion import Expansion, Terms
+from atomgraph.ops.outer import outer_sum_to
 from atomgraph.ops.scatter import sum_to
 from atomgraph.ops.spherical import spherical_harmonics
 
 
-class ACE(Featurizer):
+class ACE(Expansion):
     r"""Invariants :math:`B_{if}` of the atomic cluster expansion, as pacemaker has them; the cost is linear in neighbours.
 
     .. math::
@@ -37,7 +40,8 @@ class ACE(Featurizer):
     elements: chemical symbols.  cutoff: Å.
     functions: ``{centre, neighbours, ns, ls, inner}`` each: symbols of the central element and of each factor, n (from 1) and
     l of each factor, the degrees in between (pacemaker's ``lint``); None stands for all up to ``n_max`` and ``l_max``.
-    n_max, l_max: the largest n and l of functions of one, two … factors, as ``nradmax_by_orders``, ``lmax_by_orders``.
+    n_max, l_max: where functions is None, the largest n and l of functions of one, two … factors, pacemaker's
+    ``nradmax_by_orders`` and ``lmax_by_orders``.
     radial: a key of ``ops.ace_radial.ACE_RADIALS``.  n_radial: functions :math:`g_k`, None for as many as are asked for.
     width: Å over which the basis fades before the cutoff, where it does not do so by itself, at most 1 Å if None.
     exponent: λ of ``ChebExpCos`` and ``ChebPow``.
@@ -74,7 +78,7 @@ class ACE(Featurizer):
             raise WiringError("there is no cluster function at all; name at least one")
         highest = [max((max(f.ns) for f in every if (f.rank == 1) == alone), default=0) for alone in (True, False)]
         n_radial = max(highest) if n_radial is None else n_radial
-        if n_radial < highest[0]:
+        if n_radial < max(highest[0], 1):
             raise WiringError(f"the functions ask for {highest[0]} radial functions, but n_radial is {n_radial}")
         if bonds is None:
             shape = {"radial": radial, "cutoff": self.cutoff, "exponent": exponent}
@@ -84,27 +88,52 @@ class ACE(Featurizer):
         self.bonds = Bonds(self.elements, bonds, n_radial, highest[1], self._l_max, learned)
         if self.bonds.reach > self.cutoff + 1e-12:
             raise WiringError(f"a bond reaches {self.bonds.reach} Å, beyond the cutoff of {self.cutoff} Å")
+        self.n_channels = len(self.elements)
+        self.n_functions = n_radial + highest[1] * (self._l_max + 1) ** 2
         self._products = ClusterProducts(self.functions, self._column)
         self.irreps_out = o3.Irreps(f"{self._products.width}x0e")
-        self._degree = [l for l in range(self._l_max + 1) for _ in range(2 * l + 1)]
+        of_column = np.array([l for l in range(self._l_max + 1) for _ in range(2 * l + 1)])
+        self._order = Constants(of_column=of_column, of_product=of_column * len(of_column) + np.arange(len(of_column)))
 
     def forward(self, graph: AtomicGraph, edges: Edges) -> Tensor:
-        """(n_atoms, n_functions). The sign of the edge vectors does not matter: the degrees of a function add up to even."""
-        edges = edges.within(self.cutoff)
+        """(n_atoms, n_features). The sign of the edge vectors does not matter: the degrees of a function add up to even."""
         rows, g, r_nl = self.bonds(edges)
-        owner = (edges.centre * len(self.elements) + edges.element_of_neighbour).index_select(0, rows)
-        size = edges.n_atoms * len(self.elements)
-        densities = [sum_to(g, owner, size).view(edges.n_atoms, -1)]
+        channel = edges.element_of_neighbour.index_select(0, rows)
+        owner, size = edges.centre.index_select(0, rows) * self.n_channels + channel, edges.n_atoms * self.n_channels
+        found = [sum_to(g, owner, size)]
         if self.bonds.n_max:
             y = spherical_harmonics(self._l_max, edges.vector.index_select(0, rows))
-            terms = r_nl[:, :, self._degree] * y[:, None, :]
-            densities.append(sum_to(terms.flatten(1), owner, size).view(edges.n_atoms, -1))
-        return self._products(torch.cat(densities, dim=1), edges.element)
+            every = outer_sum_to(r_nl.flatten(1), y, owner, size).view(size, self.bonds.n_max, -1)
+            found.append(every.index_select(2, self._order.like(y)["of_product"]).flatten(1))
+        return self.invariants(torch.cat(found, dim=1).view(edges.n_atoms, self.n_channels, -1), edges.element)
+
+    def terms(self, edges: Edges) -> Terms:
+        """What a neighbour adds to A of its element: every :math:`g_k`, then :math:`R_{nl} Y_{lm}`, n outermost, then l, m."""
+        rows, g, r_nl = self.bonds(edges)
+        values = g
+        if self.bonds.n_max:
+            y = spherical_harmonics(self._l_max, edges.vector.index_select(0, rows))
+            products = r_nl.index_select(2, self._order.like(y)["of_column"]) * y[:, None, :]
+            values = torch.cat([g, products.flatten(1)], dim=1)
+        return Terms(rows, edges.element_of_neighbour.index_select(0, rows), values)
+
+    def invariants(self, density: Tensor, element: Tensor) -> Tensor:
+        return self._products(density.flatten(1), element)
+
+    def degrees(self) -> Tensor:
+        """(n_elements, n_features, 3) whole numbers: Σn (n from 1), Σl and the number of factors of every column, by central
+        element; zeros behind the functions of an element that has fewer than another.
+
+        ``algebraic_roughness(*featurizer.degrees().flatten(0, 1).T)`` is what a smoothness prior wants, element by element.
+        """
+        found = torch.zeros(len(self.elements), self._products.width, 3, dtype=torch.int64)
+        for row, of_one in enumerate(self.functions):
+            for column, f in enumerate(of_one):
+                found[row, column] = torch.tensor([sum(f.ns), sum(f.ls), f.rank])
+        return found
 
     def _column(self, factor: Factor, alone: bool) -> int:
-        """Where the densities hold a factor: first g of each element, then R Y of each element."""
+        """Where the densities, one element after another, hold a factor."""
         z, n, l, m = factor
-        if alone:
-            return z * self.bonds.n_radial + n
-        first = len(self.elements) * self.bonds.n_radial
-        return first + (z * self.bonds.n_max + n) * (self._l_max + 1) ** 2 + l * l + l + m
+        place = n if alone else self.bonds.n_radial + n * (self._l_max + 1) ** 2 + l * l + l + m
+        return z * self.n_functions + place

@@ -90,7 +90,7 @@ def _read(
     factor = kind.from_state(state, device)
     if factor.n_unknowns != n_unknowns or of != total:
         raise FittingError(
-            f"{path} is of a fit of {factor.n_unknowns} unknowns to {of} structures, but this one has {n_unknowns} and {total}; "
-            "begin the fit anew"
+            f"{path} is of a fit of {factor.n_unknowns} unknowns to {of} structures, but this one has {n_unknowns} and "
+            f"{total}; begin the fit anew"
         )
     return factor, done, block

@@ -30,7 +30,8 @@ class Block:
 
     @property
     def solvable(self) -> Solvable:
-        return self.branch.readouts[self.depth]  # type: ignore[no-any-return]
+        found: Solvable = self.branch.readouts[self.depth]
+        return found
 
     @property
     def columns(self) -> slice:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations_with_replacement, product
+from typing import Any
 
 import torch
 
@@ -78,13 +79,13 @@ class GAP(EnergyModel):
         super().__init__(elements, branches, baseline)
 
 
-def _branch(kernel: PairKernel | TripleKernel, own: Mapping[str, object], heads: int) -> Branch:
+def _branch(kernel: PairKernel | TripleKernel, own: Mapping[str, Any], heads: int) -> Branch:
     kernel.theta.copy_(torch.as_tensor(own["theta"]).to(kernel.theta))
     kernel.delta.fill_(_positive("delta", own["delta"]))
     return Branch(kernel.cutoff, kernel, (), [Linear(kernel.irreps_out.dim, n_outputs=heads)])
 
 
-def _settings(name: str, given: Mapping[str, object], default: Mapping[str, object]) -> dict[str, object]:
+def _settings(name: str, given: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, Any]:
     for key in given:
         if key not in default:
             raise WiringError(f"{name} of GAP have no {key!r}{nearest(str(key), default)}")

@@ -20,7 +20,7 @@ class Bonds(torch.nn.Module):
 
     elements: chemical symbols.
     bonds: ``{elements, radial, cutoff, width, exponent, inner, inner_width}`` each, lengths in Å: a key of ``ACE_RADIALS``
-    with its numbers (``ops.ace_radial.Shape``), zero inside ``inner − inner_width`` and whole from ``inner`` on. A bond is
+    with its numbers (``ops.ace_radial.Shape``; what is left out or None is ``SBessel``, at most 1 Å, λ = 5.25), zero inside ``inner − inner_width`` and whole from ``inner`` on. A bond is
     for both orders of its elements; elements without a bond do not see each other.
     n_radial: functions :math:`g_k`.  n_max, l_max: of :math:`R_{nl}`.  learned: whether c is a parameter or a buffer.
     ``coefficient`` is (n_bonds, n_max, l_max + 1, n_radial) and starts as 1 where k = n.
@@ -84,9 +84,15 @@ def _checked(bond: Mapping[str, Any], elements: Sequence[str]) -> tuple[str, Sha
     name = bond.get("radial", "SBessel")
     if name not in ACE_RADIALS:
         raise WiringError(f"unknown radial basis {name!r}{nearest(str(name), ACE_RADIALS)}")
-    cutoff, inner, inner_width = (float(bond.get(key, 0.0)) for key in ("cutoff", "inner", "inner_width"))
-    shape = Shape(cutoff, float(bond.get("width", min(1.0, cutoff))), float(bond.get("exponent", 5.25)))
-    if not (0 <= inner < cutoff and inner_width >= 0):
+    start = {"cutoff": 0.0, "width": None, "exponent": 5.25, "inner": 0.0, "inner_width": 0.0}
+    try:
+        said = {key: value if bond.get(key) is None else float(bond[key]) for key, value in start.items()}
+    except (TypeError, ValueError):
+        raise WiringError(f"a bond is described by numbers, but this one by {dict(bond)}") from None
+    cutoff, inner, inner_width = (float(said[key] or 0.0) for key in ("cutoff", "inner", "inner_width"))
+    width = min(1.0, cutoff) if said["width"] is None else said["width"]
+    shape = Shape(cutoff, width, float(said["exponent"] or 0.0))
+    if not (0 <= inner < cutoff < float("inf") and 0 <= inner_width < float("inf")):
         raise WiringError(f"the inner cutoff of a bond should be inside its cutoff of {cutoff} Å, but is {inner} Å")
     ace_radial(name, torch.ones(1), 1, shape)
     return name, shape, inner, inner_width

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import combinations_with_replacement, product
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -56,9 +57,9 @@ def cluster_functions(entries: Sequence[Entry], elements: Sequence[str]) -> list
             raise WiringError(f"a cluster function has no {sorted(strange)}, which came in {dict(entry)}")
         try:
             rows = [_row(symbol, elements) for symbol in (entry["centre"], *entry["neighbours"])]
-            ns, ls = tuple(int(n) for n in entry["ns"]), tuple(int(l) for l in entry["ls"])
+            ns, ls = tuple(index(n) for n in entry["ns"]), tuple(index(l) for l in entry["ls"])
             inner = entry.get("inner")
-            inner = ls[2:3] * (len(ls) == 3) if inner is None else tuple(int(l) for l in inner)
+            inner = ls[2:3] * (len(ls) == 3) if inner is None else tuple(index(l) for l in inner)
         except (KeyError, TypeError, ValueError) as error:
             raise WiringError(
                 f"a cluster function needs centre, neighbours, ns and ls; {dict(entry)} ({error})"

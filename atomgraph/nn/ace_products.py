@@ -12,6 +12,9 @@ from atomgraph.nn.ace_functions import ClusterFunction, Factor
 from atomgraph.nn.constants import Constants
 from atomgraph.ops.scatter import sum_to
 
+_AT_ONCE = 2**20  # products of a portion of atoms: as many as stay in a core's cache
+_AT_ONCE_ON_DEVICE = 2**26
+
 
 class ClusterProducts(torch.nn.Module):
     r"""From densities :math:`A_{ic}` to :math:`B_{if} = \sum_t C_{ft} \prod_{s} A_{i c_{ts}}`, f running over functions.
@@ -34,11 +37,11 @@ class ClusterProducts(torch.nn.Module):
 
     def forward(self, densities: Tensor, element: Tensor) -> Tensor:
         if len(self._tables) == 1:
-            return self._tables[0].sums(densities.T.contiguous(), self.width).T
+            return self._tables[0].sums(densities, self.width)
         found, places = [], []
         for rows, table in zip(self._rows, self._tables, strict=True):
             mine = torch.isin(element, torch.tensor(rows, device=element.device)).nonzero()[:, 0]
-            found.append(table.sums(densities.index_select(0, mine).T.contiguous(), self.width).T)
+            found.append(table.sums(densities.index_select(0, mine), self.width))
             places.append(mine)
         return densities.new_zeros(len(element), self.width).index_copy(0, torch.cat(places), torch.cat(found))
 
@@ -74,8 +77,15 @@ class _Table:
                 )
             )
             before = place
+        self._most = max((len(products) for products in sums), default=1)
 
-    def sums(self, rows: Tensor, width: int) -> Tensor:
+    def sums(self, densities: Tensor, width: int) -> Tensor:
+        """(n_atoms, n_columns) to (n_atoms, width), portions of the atoms one after another."""
+        limit = _AT_ONCE if densities.device.type == "cpu" else _AT_ONCE_ON_DEVICE
+        at_once = max(limit // self._most, 16)
+        return torch.cat([self._sums(rows.T.contiguous(), width).T for rows in densities.split(at_once)])
+
+    def _sums(self, rows: Tensor, width: int) -> Tensor:
         """(n_columns, n_atoms) to (width, n_atoms)."""
         found = rows.new_zeros(width, rows.shape[1])
         made = rows

@@ -11,6 +11,8 @@ import numpy as np
 from atomgraph.errors import WiringError
 
 _DUST = 1e-13
+_LARGEST = 2**22  # coefficients of one invariant
+_HIGHEST = 12  # degree; what there are harmonics for
 
 
 @cache
@@ -85,7 +87,7 @@ def invariant(ls: tuple[int, ...], inner: tuple[int, ...]) -> np.ndarray:
 
     is, for :math:`A_{lm} = \sum_j Y_{lm}(\hat r_j)`, what ``complex_invariant`` gives with complex harmonics.
     ls: degrees, of even sum.  inner: degrees in between, in the order of the tree. Do not write into it.
-    Raises WiringError where they do not couple to 0.
+    Raises WiringError where their sum is odd, and as ``complex_invariant`` does.
     Sources: Drautz, Phys. Rev. B 99, 014104 (2019); Bochkarev et al., Phys. Rev. Materials 6, 013804 (2022).
     """
     if sum(ls) % 2:
@@ -100,8 +102,12 @@ def invariant(ls: tuple[int, ...], inner: tuple[int, ...]) -> np.ndarray:
 def complex_invariant(ls: tuple[int, ...], inner: tuple[int, ...]) -> np.ndarray:
     """Generalised Clebsch-Gordan coefficients along the tree, (2l₁+1, 2l₂+1, …), float64. Do not write into it.
 
-    ls, inner: degrees of the factors, and in between.  Raises WiringError where they do not couple to 0.
+    ls, inner: degrees of the factors, and in between.
+    Raises WiringError where they do not couple to 0, above degree 12, or for more than four million coefficients.
+    Source: Bochkarev et al., Phys. Rev. Materials 6, 013804 (2022).
     """
+    if math.prod(2 * l + 1 for l in ls) > _LARGEST or max(ls) > _HIGHEST:
+        raise WiringError(f"the degrees {list(ls)} are too many or too high: at most {_HIGHEST}, and {_LARGEST} products")
     if inner not in set(inner_couplings(ls)):
         raise WiringError(f"the degrees {list(ls)} do not couple to 0 through {list(inner)}")
     if len(ls) == 1:

@@ -40,7 +40,7 @@ def base():
         ),
         ("baseline.repulsion={kind: ZBL, q: 3}", "baseline.repulsion.q: unknown key"),
         ("fit.max_epoch=3", "fit.max_epoch: unknown key; did you mean max_epochs?"),
-        ("fit.kind=least_squares", "fit.kind: least_squares is not there yet"),
+        ("fit.kind=least_square", "did you mean least_squares?"),
         ("fit.kind=gradeint", "did you mean gradient?"),
         ("fit.terms.0.wieght=3", "fit.terms.0.wieght: unknown key; did you mean weight?"),
         ("fit.terms=[{property: force}]", "fit.terms.0.property should be energy, forces, stress, but is 'force'"),

@@ -114,7 +114,7 @@ def test_ctrl_c_while_the_results_are_judged_loses_nothing_and_says_how_to_go_on
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt, match="go on with: atomgraph train --resume"):
-        patch.setattr("atomgraph.config.run.judge", impatient)
+        patch.setattr("atomgraph.config.gradient_run.judge", impatient)
         atomgraph.train(tiny(tmp_path), quiet=True)
     kept = atomgraph.load(tmp_path / "run")
     finished, metrics = resume(tmp_path / "run", quiet=True)

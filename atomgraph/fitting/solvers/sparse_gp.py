@@ -42,9 +42,11 @@ class SparseGP(Fit):
 
 @torch.no_grad()
 def sparse_gp(reduced: Reduced, K_mm: Tensor, jitter: float = 1e-10) -> SparseGP:
-    r"""The projected process (subset of regressors), as gap_fit solves it: by QR of R stacked on Lᵀ.
+    r"""The projected process (subset of regressors), by QR of :math:`RL^{-T}` stacked on the identity.
 
-    .. math:: \min_c |\Sigma^{-1/2}(K_{nm}c - y)|^2 + c^TK_{mm}c, \qquad K_{mm} = LL^T
+    .. math:: \min_c |\Sigma^{-1/2}(K_{nm}c - y)|^2 + c^TK_{mm}c, \qquad K_{mm} = LL^T,\quad v = L^Tc
+
+    In v the prior is the identity, so that neighbouring points, which are nearly one, do no harm.
 
     reduced: of the rows :math:`\Sigma^{-1/2}[K_{nm}, y]`; rows of energies and forces are sums of kernels and their
     derivatives. K_mm: (m, m), symmetric. jitter: what is added to its diagonal first, in units of the mean diagonal; ten
@@ -58,15 +60,19 @@ def sparse_gp(reduced: Reduced, K_mm: Tensor, jitter: float = 1e-10) -> SparseGP
             f"K_mm of {reduced.n_unknowns} sparse points is a square of that size, not {tuple(K_mm.shape)}"
         )
     L, added = cholesky(K_mm, jitter)
-    S, z = stacked(reduced, L.T)
+    eye = torch.eye(len(L), dtype=L.dtype, device=L.device)
+    whitened = Reduced(
+        torch.linalg.solve_triangular(L, reduced.R.T, upper=False).T, reduced.Qty, reduced.residual_square, reduced.n_rows
+    )
+    S, z = stacked(whitened, eye)
     conditioning = conditioning_of(S)
     require_full_rank(conditioning, reduced.n_rows, with_prior=True)
-    c = torch.linalg.solve_triangular(S, z, upper=True)
-    C = torch.linalg.solve_triangular(S, torch.eye(len(S), dtype=S.dtype, device=S.device), upper=True)
+    c = torch.linalg.solve_triangular(L.T, torch.linalg.solve_triangular(S, z, upper=True), upper=True)
+    C = torch.linalg.solve_triangular(L.T, torch.linalg.solve_triangular(S, eye, upper=True), upper=True)
     misfit = reduced.misfit(c)
     k = reduced.n_targets
     volume = k * (
-        reduced.n_rows * math.log(2 * math.pi) + 2 * float(S.diagonal().log().sum() - L.diagonal().log().sum())
+        reduced.n_rows * math.log(2 * math.pi) + 2 * float(S.diagonal().log().sum())
     )
     return SparseGP(
         weights=c,

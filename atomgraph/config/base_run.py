@@ -1,0 +1,72 @@
+"""What all runs share: the data read, the model built and told what the training part says, a folder of their own."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.utilities import rank_zero_only
+from rich.console import Console
+
+from atomgraph.config.dataset import Dataset
+from atomgraph.config.folder import RunFolder
+from atomgraph.config.loggers import check_loggers
+from atomgraph.config.parts import resolved
+from atomgraph.config.preparation import calibrate, describe, model_specification, new_potential, set_baseline
+from atomgraph.config.resolve import absolute, as_yaml
+from atomgraph.config.schema import Config
+from atomgraph.errors import ConfigError
+from atomgraph.graph.structure import AtomicGraph
+from atomgraph.potential import Potential
+
+
+class Run(ABC):
+    """A run of a configuration in a folder; ``carry_out`` is told by the way to fit."""
+
+    def __init__(
+        self, config: Config, folder: RunFolder, *, quiet: bool, overwrite: bool = False, going_on: bool = False
+    ):
+        self.config, self.folder = config, folder
+        self.overwrite, self.going_on = overwrite, going_on
+        self.is_first = getattr(rank_zero_only, "rank", 0) == 0
+        self.console = Console(highlight=False, quiet=quiet or not self.is_first)
+        check_loggers(config.output.loggers)
+
+    @abstractmethod
+    def carry_out(self) -> tuple[Potential, dict[str, Any]]:
+        """The potential with its best weights, and its metrics."""
+
+    def _prepare(self, dataset: Dataset) -> tuple[Potential, dict[str, list[AtomicGraph]]]:
+        config = self.config
+        spec = model_specification(config, dataset.elements)
+        missing = sorted(set(dataset.elements) - set(spec.get("elements", dataset.elements)))
+        if missing:
+            raise ConfigError(f"model.elements lacks {', '.join(missing)}, which the training structures hold")
+        potential = new_potential(config, spec)
+        config.model = resolved(config.model, dataset.elements)
+        cache = config.data.cache
+        place = Path(cache) if isinstance(cache, str) else self.folder.path.parent / ".graphs" if cache else None
+        graphs = dataset.graphs(potential.cutoff, place, config.data.weights, potential.heads, self.console.is_terminal)
+        parts = dataset.split.take(graphs)
+        baseline = set_baseline(potential, config.baseline, parts["train"])
+        calibrate(potential, parts["train"])
+        files = {part: getattr(config.data, part) for part in ("train", "valid", "test")}
+        potential.metadata.update(
+            data=dataset.record(files),
+            split={"method": dataset.split.method, "seed": dataset.split.seed, "key": dataset.split.key},
+            e0_origin=baseline["e0"]["origin"],
+            baseline=baseline,
+            config=config.model_dump(),
+        )
+        self._say(describe(potential))
+        return potential, parts
+
+    def _open(self, dataset: Dataset) -> None:
+        """From here on the run folder is ours."""
+        if self.is_first and not self.going_on:
+            config, split = as_yaml(absolute(self.config)), dataset.split.to_json()
+            self.folder.claim(config, split, overwrite=self.overwrite)
+
+    def _say(self, line: str) -> None:
+        self.console.print(line, markup=False, soft_wrap=True)

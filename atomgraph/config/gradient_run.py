@@ -1,0 +1,151 @@
+"""A run by gradient: Lightning's epochs, and the best weights at their end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, Trainer
+
+from atomgraph.config.base_run import Run
+from atomgraph.config.closed_form_run import solve
+from atomgraph.config.dataset import Dataset, gather
+from atomgraph.config.ending import judge, metrics_of, take_best, write_down
+from atomgraph.config.folder import MODEL, TABLE, RunFolder
+from atomgraph.config.loggers import make_loggers
+from atomgraph.config.schema import Config, Gradient
+from atomgraph.config.schema import Ramp as RampConfig
+from atomgraph.data import GraphDataModule
+from atomgraph.graph.structure import AtomicGraph
+from atomgraph.potential import Potential
+from atomgraph.training import (
+    Checkpoints,
+    LearningRate,
+    Phase,
+    PotentialTask,
+    Ramp,
+    Term,
+    WeightAverage,
+    fit,
+    make_trainer,
+)
+from atomgraph.training.dry_run import dry_run
+from atomgraph.training.fit import device_of
+from atomgraph.training.progress import TrainingProgress, duration
+from atomgraph.training.randomness import seeded
+from atomgraph.training.table import MetricsTable
+
+
+class GradientRun(Run):
+    """Training by gradient, from weights that are random or, with ``fit.start``, solved for."""
+
+    def __init__(self, config: Config, fit: Gradient, folder: RunFolder, **words: bool):
+        super().__init__(config, folder, **words)
+        self.fit = fit
+
+    def carry_out(self) -> tuple[Potential, dict[str, Any]]:
+        config = self.config
+        device = device_of(self.fit.accelerator, self.fit.devices)
+        with seeded(config.seed):
+            dataset = gather(config)
+            self.console.print(dataset.census)
+            potential, graphs = self._prepare(dataset)
+            if self.fit.start is not None and not self.going_on:
+                self._start(potential, graphs["train"], dataset, device)
+            data, task = self._task(potential, graphs)
+            checkpoints, trainer = self._trainer(data, potential)
+            if self.is_first:  # the others would crowd into the memory of the same device
+                self._say(str(dry_run(task, data.dry_run(), device)))
+            self._open(dataset)
+            try:
+                fit(trainer, task, data, resume=checkpoints.last_path if self._has_begun(checkpoints) else None)
+                return potential, self._end(potential, dataset, device) if self.is_first else {}
+            except KeyboardInterrupt:
+                raise KeyboardInterrupt(self._save_interrupted(potential, checkpoints)) from None
+
+    def _end(self, potential: Potential, dataset: Dataset, device: torch.device) -> dict[str, Any]:
+        """The best weights, what they are worth, and all of it written down."""
+        facts = take_best(potential, self.folder)
+        self._say(
+            f"trained {facts['epochs']} epochs in {duration(facts['seconds'])}; the weights of epoch "
+            f"{facts['best_epoch']} are kept"
+        )
+        comparisons = judge(potential, dataset, device)
+        metrics = metrics_of(comparisons, facts)
+        write_down(potential, self.config, self.folder, comparisons, metrics, self.console, device)
+        return metrics
+
+    def _start(self, potential: Potential, graphs: list[AtomicGraph], dataset: Dataset, device: torch.device) -> None:
+        """The first weights of linear readouts, from a fit in closed form."""
+        assert self.fit.start is not None
+        dtype = potential.model.dtype
+        solution = solve(
+            potential.to(torch.float64), graphs, dataset.parts["train"], self.fit.start, device, self.console
+        )
+        potential.cpu().to(dtype)
+        potential.metadata["start"] = solution.facts
+
+    def _task(
+        self, potential: Potential, graphs: dict[str, list[AtomicGraph]]
+    ) -> tuple[GraphDataModule, PotentialTask]:
+        config = self.config
+        data = GraphDataModule(
+            **graphs,
+            edge_budget=config.data.edge_budget,
+            atom_budget=config.data.atom_budget,
+            seed=config.seed,
+            num_workers=config.data.num_workers,
+            pin_memory=device_of(self.fit.accelerator, self.fit.devices).type == "cuda",
+        )
+        return data, PotentialTask(potential, terms_of(self.fit), self.fit.optimizer.model_dump())
+
+    def _trainer(self, data: GraphDataModule, potential: Potential) -> tuple[Checkpoints, Trainer]:
+        chosen, path = self.fit, self.folder.path
+        checkpoints = Checkpoints(
+            self.folder.checkpoints,
+            monitor=chosen.monitor,
+            patience=chosen.patience,
+            identity={"data": potential.metadata["data"]["fingerprint"]},
+        )
+        callbacks: list[Callback] = [
+            LearningRate([Phase(**p.model_dump()) for p in chosen.schedule], chosen.max_epochs)
+        ]
+        callbacks += [WeightAverage(chosen.ema)] if chosen.ema is not None else []
+        callbacks += [MetricsTable(path / TABLE), TrainingProgress(self.console)]
+        return checkpoints, make_trainer(
+            checkpoints,
+            callbacks,
+            max_epochs=chosen.max_epochs,
+            check_val_every_n_epoch=chosen.valid_every,
+            limit_val_batches=1.0 if data.parts["valid"] else 0,
+            gradient_clip_val=chosen.gradient_clip,
+            accumulate_grad_batches=chosen.accumulate,
+            accelerator=chosen.accelerator,
+            devices=chosen.devices,
+            num_nodes=chosen.num_nodes,
+            strategy=chosen.strategy,
+            precision=chosen.precision,
+            deterministic=chosen.deterministic or None,
+            logger=make_loggers(self.config.output.loggers, path, self.config.model_dump()) or False,
+        )
+
+    def _has_begun(self, checkpoints: Checkpoints) -> bool:
+        return self.going_on and checkpoints.last_path.is_file()
+
+    def _save_interrupted(self, potential: Potential, checkpoints: Checkpoints) -> str:
+        if not checkpoints.last_path.is_file():
+            return "before the first epoch; nothing is saved"
+        if self.is_first:
+            facts = take_best(potential, self.folder)
+            potential.metadata["training"] = facts | {"interrupted": True}
+            potential.save(self.folder.path / MODEL)
+        return f"all whole epochs are saved; go on with: atomgraph train --resume {self.folder.path}"
+
+
+def terms_of(chosen: Gradient) -> list[Term]:
+    """The terms of the loss that a configuration describes."""
+    terms = []
+    for term in chosen.terms:
+        weight = Ramp(**term.weight.model_dump()) if isinstance(term.weight, RampConfig) else term.weight
+        terms.append(Term(term.property, term.loss, weight, term.metric, term.delta))
+    return terms
