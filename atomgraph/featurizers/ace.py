@@ -16,6 +16,7 @@ from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.ace_bonds import Bonds
 from atomgraph.nn.ace_functions import Factor, cluster_functions, pacemaker_functions
 from atomgraph.nn.ace_products import ClusterProducts
+from atomgraph.nn.ace_slopes import ClusterSlopes
 from atomgraph.nn.constants import Constants
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import checked_symbols
@@ -90,6 +91,7 @@ class ACE(Expansion):
             raise WiringError(f"a bond reaches {self.bonds.reach} Å, beyond the cutoff of {self.cutoff} Å")
         self.n_channels = len(self.elements)
         self.n_functions = n_radial + highest[1] * (self._l_max + 1) ** 2
+        self._slopes: dict[int, ClusterSlopes] = {}
         self._products = ClusterProducts(self.functions, self._column)
         self.irreps_out = o3.Irreps(f"{self._products.width}x0e")
         of_column = np.array([l for l in range(self._l_max + 1) for _ in range(2 * l + 1)])
@@ -119,6 +121,21 @@ class ACE(Expansion):
 
     def invariants(self, density: Tensor, element: Tensor) -> Tensor:
         return self._products(density.flatten(1), element)
+
+    def slopes(self, density: Tensor, element: Tensor, directions: Tensor | None = None) -> Tensor:
+        """As ``Expansion`` has it; the rule for products instead of a backward pass a function."""
+        found = density.new_empty(len(density), self._products.width, self.n_channels, self.n_functions)
+        for row in torch.unique(element).tolist():
+            mine = torch.nonzero(element == row)[:, 0]
+            found[mine] = self._slopes_of(row)(density[mine].flatten(1)).view(len(mine), *found.shape[1:])
+        return found if directions is None else torch.einsum("rf,ifab->irab", directions, found)
+
+    def _slopes_of(self, row: int) -> ClusterSlopes:
+        """Made when a fit asks for it: no other use does."""
+        if row not in self._slopes:
+            n_columns = self.n_channels * self.n_functions
+            self._slopes[row] = ClusterSlopes(self.functions[row], self._column, n_columns, self._products.width)
+        return self._slopes[row]
 
     def degrees(self) -> Tensor:
         """(n_elements, n_features, 3) whole numbers: Σn (n from 1), Σl and the number of factors of every column, by central

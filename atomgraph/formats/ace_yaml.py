@@ -63,7 +63,7 @@ def read(path: Path, said: Said) -> tuple[EnergyModel, dict[str, Any]]:
 def _parsed(path: Path) -> Any:
     try:
         return yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (yaml.YAMLError, OSError, ValueError) as error:
+    except Exception as error:  # PyYAML's own readers of numbers and dates let anything through
         raise FormatError(f"it is no whole YAML ({' '.join(str(error).split())}); copy it again") from None
 
 
@@ -158,8 +158,8 @@ def _check_functions(functions: list[Function], bases: dict[tuple[str, str], dic
 
 def _bond(pair: tuple[str, str], basis: dict[str, Any]) -> dict[str, Any]:
     inner, width = basis["r_in"], basis["delta_in"]
-    if basis["inner_cutoff_type"] == "density":
-        if inner - width > 0:
+    if basis["inner_cutoff_type"] != "distance":
+        if basis["inner_cutoff_type"] == "density" and inner - width > 0:
             raise FormatError("it has an inner cutoff r_in of inner_cutoff_type 'density', which is not supported")
         inner, width = 0.0, 0.0
     return {
@@ -187,15 +187,16 @@ def _embedding(block: Block) -> dict[str, Any]:
 
 def _core(elements: list[str], bases: dict[Any, dict[str, Any]], embeddings: dict[str, Any]) -> CoreRepulsion | None:
     """None where nothing repels, and where that takes nothing out of the densities."""
-    pairs = []
+    pairs, zbl = [], False
     for pair, basis in bases.items():
         prefactor, exponent = basis["core-repulsion"]
         one = {"elements": list(pair), "prefactor": prefactor, "exponent": exponent, "cutoff": basis["rcutij"]}
         if basis["inner_cutoff_type"] != "density":
             one |= {"inner": basis["r_in"], "inner_width": basis["delta_in"]}
         if basis["inner_cutoff_type"] == "zbl":
+            zbl = True
             one |= {"form": "zbl", "width": basis["dcutij"]}
-        if prefactor != 0.0:
+        if prefactor != 0.0 or zbl:
             pairs.append(one)
     cut = any(entry["core_cut"] < entry["core_width"] for entry in embeddings.values())
-    return CoreRepulsion(elements, pairs) if pairs or cut else None
+    return CoreRepulsion(elements, pairs, takes_over=zbl) if pairs or cut else None

@@ -14,6 +14,7 @@ from atomgraph.ops.invariant_coupling import complex_invariant
 EMBEDDING_KEYS = {"ndensityi", "npoti", "parameters", "rho_core_cut", "drho_core_cut"}
 BASIS_KEYS = {"nradmaxi", "lmaxi", "nradbaseij", "radbase", "radparameters", "radcoefficients", "rcutij", "dcutij"}
 CORE_KEYS = {"core-repulsion", "inner_cutoff_type", "r_in", "delta_in"}
+_LARGEST = 1000  # count, n or l that is believed
 FUNCTION_KEYS = {"type", "nr", "nl", "lint", "c", "skip"}
 
 
@@ -58,17 +59,17 @@ class Block:
     def number(self, key: str, default: float | None = None) -> float:
         found = self.numbers(key, default)
         if found.shape != ():
-            raise FormatError(f"{key} of its block {self.name!r} should be a number, but is {self.keys[key]!r}")
+            raise FormatError(f"{key} of its block {self.name!r} should be a number, but is {str(self.keys[key])[:80]}")
         return float(found)
 
     def whole(self, key: str) -> int:
         found = self.number(key)
-        if found != int(found) or found < 0:
-            raise FormatError(f"{key} of its block {self.name!r} should be a whole number, but is {found}")
+        if not 0 <= found <= _LARGEST or found != int(found):
+            raise FormatError(f"{key} of its block {self.name!r} should be a whole number up to {_LARGEST}, but is {found}")
         return int(found)
 
     def basis(self) -> dict[str, Any]:
-        """Radial basis and inner cutoff, to be compared and built; ``coefficients`` (n, l + 1, k)."""
+        """Radial basis and inner cutoff, to be compared and built; ``radcoefficients`` (n, l + 1, k)."""
         n, l, k = (self.whole(key) for key in ("nradmaxi", "lmaxi", "nradbaseij"))
         parameters, core = self.numbers("radparameters"), self.numbers("core-repulsion", [0.0, 0.0])
         if parameters.shape != (1,):
@@ -77,10 +78,10 @@ class Block:
             raise FormatError(f"core-repulsion of its block {self.name!r} should be two numbers, but is {core}")
         kind = self.keys.get("inner_cutoff_type", "density")
         if kind not in ("density", "distance", "zbl"):
-            raise FormatError(f"its block {self.name!r} has inner_cutoff_type {kind!r}, which is not supported")
+            raise FormatError(f"its block {self.name!r} has inner_cutoff_type {str(kind)[:40]!r}, which is not supported")
         fade = self.keys.get("NameOfCutoffFunctionij", "cos")
         if fade not in ("cos", "poly"):  # python-ace takes either name and computes the same
-            raise FormatError(f"its block {self.name!r} has NameOfCutoffFunctionij {fade!r}, which is not supported")
+            raise FormatError(f"its block {self.name!r} has NameOfCutoffFunctionij {str(fade)[:40]!r}, which is not supported")
         return {
             "radbase": str(self.keys.get("radbase")).removeprefix("TEST_"),
             "radparameters": float(parameters[0]),
@@ -125,7 +126,7 @@ def as_numbers(value: Any, what: str) -> np.ndarray:
     """Finite numbers as float64 (YAML 1.1 takes 1e-05 for a word); FormatError for anything else."""
     try:
         found = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise FormatError(f"{what} should be numbers in rows of equal length, but is {str(value)[:80]}") from None
     if not np.isfinite(found).all() or isinstance(value, bool):
         raise FormatError(f"{what} should be finite numbers, but is {str(value)[:80]}")
@@ -159,7 +160,7 @@ def _block(entry: Any) -> Block:
 def _function(entry: Any, block: Block) -> Function | None:
     """None for an entry that is to be skipped."""
     _known(entry, FUNCTION_KEYS, f"a function of its block {block.name!r}")
-    where = f"of the function {entry} of its block {block.name!r}"
+    where = f"of the function {str(entry)[:120]} of its block {block.name!r}"
     elements = _words(entry.get("type"))
     if not elements or elements[0] != block.elements[0] or not set(elements) <= set(block.elements):
         raise FormatError(f"the type {where} does not belong there")
@@ -184,8 +185,8 @@ def _function(entry: Any, block: Block) -> Function | None:
 
 def _whole(value: Any, what: str) -> list[int]:
     found = np.atleast_1d(as_numbers(value, what))
-    if found.ndim != 1 or (found != found.astype(int)).any() or (found < 0).any():
-        raise FormatError(f"{what} should be whole numbers, but is {value}")
+    if found.ndim != 1 or not ((found >= 0) & (found <= _LARGEST)).all() or (found % 1 != 0).any():
+        raise FormatError(f"{what} should be whole numbers up to {_LARGEST}, but is {str(value)[:80]}")
     return [int(n) for n in found]
 
 

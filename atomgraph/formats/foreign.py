@@ -17,11 +17,11 @@ PHRASES = (
     (b"Lattice=", "looks like structures (extended XYZ), not a potential"),
     (b"MTP", "looks like an MTP potential (.mtp)"),
     (b"symfunction_short", "looks like an n2p2 input.nn"),
-    (b"deltaSplineBins", "looks like an ACE potential (.yaml)"),
+    (b"deltaSplineBins", "looks like an ACE potential in LAMMPS's form (.yace; the .yaml that it was made of is read)"),
 )
 OWN = (
     "atomgraph reads the .safetensors files that potential.save and `atomgraph train` write, their run folders, MACE's "
-    ".model files, GAP's .xml, and LAMMPS's SNAP (.snapcoeff with .snapparam)"
+    ".model files, GAP's .xml, LAMMPS's SNAP (.snapcoeff with .snapparam), and python-ace's .yaml"
 )
 
 

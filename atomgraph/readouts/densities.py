@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any
 
+import numpy as np
 import torch
 from e3nn import o3
 from torch import Tensor
@@ -28,7 +29,8 @@ class Densities(Readout):
 
     Each is linear in the features, :math:`\rho_{ip} = \sum_k c_{z_i k p} h_{ik}`. f goes from 1 to 0 between
     ``core_cut − core_width`` and ``core_cut``: it takes the densities out where the core repulsion :math:`\rho^{core}`
-    reigns. Without ``core``, :math:`\rho^{core} = 0` and f = 1.
+    reigns. Without ``core``, :math:`\rho^{core} = 0` and f = 1. A ``core`` that takes over has its own f, ``core.kept``, and
+    ρ^core then counts as much as the densities are taken out, 1 − f.
 
     elements: chemical symbols.  irreps_in: irreps of the features, or their number where all are scalars; only ``0e`` is read.
     function: ``FinnisSinclair`` or ``FinnisSinclairShiftedScaled`` (``ops.embedding``).
@@ -37,7 +39,8 @@ class Densities(Readout):
     per_element: ``{symbol: {function, parameters, core_cut, core_width}}`` where an element differs from these.
     n_outputs: columns of the result, one a head, each with densities of its own; all have the same ρ^core.
     ``weight`` is c, (n_elements, n_features, n_outputs · n_densities), head by head; where an element has fewer densities
-    than another, its last ones count nothing.
+    than another, its last ones count nothing. Where the first density of every element has exponent 1, its weights can
+    be solved for (``Solvable``).
     Raises WiringError for features without ``0e``, or what makes no embedding.
     Sources: Drautz, Phys. Rev. B 99, 014104 (2019); Bochkarev et al., Phys. Rev. Materials 6, 013804 (2022).
     """
@@ -75,6 +78,7 @@ class Densities(Readout):
             core_cut=[float(row["core_cut"]) for row in rows],
             core_width=[float(row["core_width"]) for row in rows],
         )
+        self._first = np.array([row[0] for row in filled], dtype=np.float64)
         n = len(self._columns)
         shape = (len(self.elements), n, n_outputs * self.n_densities)
         self.weight = torch.nn.Parameter(torch.randn(shape) * (0.1 / n**0.5))
@@ -85,7 +89,11 @@ class Densities(Readout):
         energy = (self._embedded(self.densities(h, edges), element) * numbers["weight"][element][:, None]).sum(dim=2)
         if self.core is None:
             return energy
-        core = self.core(graph, edges.within(self.core.cutoff))[:, None]
+        near = edges.within(self.core.cutoff)
+        core = self.core(graph, near)[:, None]
+        if self.core.takes_over:
+            left = self.core.kept(near)[:, None]
+            return energy * left + core * (1.0 - left)
         left = polynomial_switch(core, numbers["core_cut"][element][:, None], numbers["core_width"][element][:, None])
         return energy * left + core
 
@@ -96,6 +104,32 @@ class Densities(Readout):
         every = (scalars @ self.weight.transpose(0, 1).flatten(1)).view(len(h), n_elements, columns)
         rows = edges.element[:, None, None].expand(-1, 1, columns)
         return every.gather(1, rows).view(len(h), self.n_outputs, self.n_densities)
+
+    @property
+    def n_unknowns(self) -> int:
+        """Weights of the first density, where it is embedded by a straight line: w and c of the others stay as they are."""
+        straight = bool((self._first[:, 1] == 1.0).all() & (self._first[:, 0] != 0.0).all())
+        straight &= self.core is None or not self.core.takes_over
+        return self.weight.shape[0] * self.weight.shape[1] if straight and self.n_outputs == 1 else 0
+
+    def unknowns_of(self, element: int) -> slice:
+        n = self.weight.shape[1]
+        return slice(element * n, (element + 1) * n)
+
+    def basis(self, h: Tensor, element: int) -> Tensor:
+        scalars = h if len(self._columns) == h.shape[1] else h[:, self._columns]
+        return scalars * float(self._first[element, 0])
+
+    def basis_slopes(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:
+        if len(self._columns) != h.shape[1]:
+            return None
+        return None, h.new_full((1, 1), float(self._first[element, 0]))
+
+    @torch.no_grad()
+    def take(self, weights: Tensor) -> None:
+        """The first density's; the others' become zero, and add nothing until a gradient moves them."""
+        self.weight.zero_()
+        self.weight[:, :, 0] = weights.view(self.weight.shape[0], -1)
 
     def _embedded(self, rho: Tensor, element: Tensor) -> Tensor:
         exponent = self._numbers.like(rho)["exponent"][element][:, None]
@@ -114,8 +148,13 @@ def _checked(entry: dict[str, Any], symbol: str) -> dict[str, Any]:
     if entry["function"] not in EMBEDDINGS:
         raise WiringError(f"unknown embedding {entry['function']!r}{nearest(str(entry['function']), EMBEDDINGS)}")
     pairs = entry["parameters"]
-    if not pairs or any(len(pair) != 2 or not (isfinite(pair[0]) and 0 < pair[1] < float("inf")) for pair in pairs):
+    try:
+        pairs = [(float(weight), float(exponent)) for weight, exponent in pairs]
+        cut, width = float(entry["core_cut"]), float(entry["core_width"])
+    except (TypeError, ValueError):
+        raise WiringError(f"the embedding of {symbol} should be numbers, two for each density, but is {entry}") from None
+    if not pairs or not all(isfinite(weight) and 0 < exponent < float("inf") for weight, exponent in pairs):
         raise WiringError(f"each density of {symbol} needs a weight and a positive exponent, but {pairs!r} came")
-    if not entry["core_width"] > 0:
-        raise WiringError(f"core_width of {symbol} should be positive, in eV, but is {entry['core_width']}")
-    return entry
+    if not (isfinite(cut) and 0 < width < float("inf")):
+        raise WiringError(f"core_width of {symbol} should be positive, and core_cut a number, in eV, but are {width} and {cut}")
+    return {"function": entry["function"], "parameters": pairs, "core_cut": cut, "core_width": width}
