@@ -1,0 +1,176 @@
+"""GAP beside QUIP: CPU time of energies and forces, and CPU time, memory and errors of a fit.
+
+    python benchmarks/gap.py PYTHON_WITH_QUIPPY TRAIN.xyz TEST.xyz
+
+One thread each. The fit: 60 structures of TRAIN, SOAP with 200 sparse points and the same sigmas; by gap_fit, and by
+``fit.kind: sparse_gp``, each in a process of its own. Evaluation: the potential that gap_fit wrote, by quippy and by us, the
+neighbours included.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import ase.io
+import numpy as np
+from timing import print_table
+
+SOAP = {"n_max": 8, "l_max": 8, "cutoff": 5.0, "sigma": 0.5, "zeta": 4}
+SIGMA = {"energy": 0.002, "forces": 0.1, "virial": 0.05}
+POINTS = 200
+ALONE = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+QUIP = """
+import json, sys, time, ase.io
+from quippy.potential import Potential
+potential = Potential(param_filename=sys.argv[1])
+frames = ase.io.read(sys.argv[2], ":")
+times, found = [], []
+for atoms in [frames[0], *frames]:
+    start = time.process_time()
+    atoms = atoms.copy(); atoms.calc = potential; potential.reset()
+    found.append((atoms.get_potential_energy(), atoms.get_forces().tolist()))
+    times.append(time.process_time() - start)
+print(json.dumps({"seconds": times[1:], "found": found[1:]}))
+"""
+OURS = """
+import json, sys, time, ase.io, torch, atomgraph
+torch.set_num_threads(1)
+potential = atomgraph.load(sys.argv[1])
+frames = ase.io.read(sys.argv[2], ":")
+times, found = [], []
+for atoms in [frames[0], *frames]:
+    start = time.process_time()
+    (one,) = potential.predict([atoms], stress=False)
+    found.append((one["energy"], one["forces"].tolist()))
+    times.append(time.process_time() - start)
+print(json.dumps({"seconds": times[1:], "found": found[1:]}))
+"""
+FIT = """
+import json, sys, torch, atomgraph
+torch.set_num_threads(1)
+from atomgraph.config import train
+train(json.loads(sys.argv[1]), quiet=True)
+"""
+
+
+def measured(command, folder):
+    """CPU seconds and peak memory, MB, of a command."""
+    code = (
+        "import json, resource, subprocess, sys\n"
+        "done = subprocess.run(sys.argv[1:], capture_output=True, text=True)\n"
+        "usage = resource.getrusage(resource.RUSAGE_CHILDREN)\n"
+        "sys.stderr.write(done.stderr[-2000:] if done.returncode else '')\n"
+        "print(json.dumps([done.returncode, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, env=ALONE, cwd=folder)
+    returned, seconds, megabytes = json.loads(done.stdout)
+    if returned:
+        sys.exit(done.stderr)
+    return seconds, megabytes
+
+
+def gap_fit(peer, folder, isolated):
+    soap = (
+        f"soap n_max={SOAP['n_max']} l_max={SOAP['l_max']} cutoff={SOAP['cutoff']} cutoff_transition_width=1.0 "
+        f"atom_sigma={SOAP['sigma']} zeta={SOAP['zeta']} delta=1.0 n_sparse={POINTS} sparse_method=cur_points "
+        "covariance_type=dot_product add_species=T central_weight=1.0"
+    )
+    sigma = f"{{{SIGMA['energy']} {SIGMA['forces']} {SIGMA['virial']} 0.0}}"
+    return measured(
+        [
+            str(Path(peer).parent / "gap_fit"),
+            "at_file=train.xyz",
+            f"gap={{{soap}}}",
+            f"default_sigma={sigma}",
+            f"e0={{Mo:{isolated}}}",
+            "energy_parameter_name=energy",
+            "force_parameter_name=forces",
+            "virial_parameter_name=virial",
+            "sparse_jitter=1e-8",
+            "gp_file=gap.xml",
+        ],
+        folder,
+    )
+
+
+def our_fit(folder, e0):
+    config = {
+        "seed": 1,
+        "data": {"train": "train.xyz", "valid": None, "cache": False},
+        "model": {
+            "kind": "GAP",
+            "elements": "auto",
+            "cutoff": SOAP["cutoff"],
+            "n_points": POINTS,
+            "zeta": float(SOAP["zeta"]),
+            "n_max": SOAP["n_max"],
+            "l_max": SOAP["l_max"],
+            "sigma": SOAP["sigma"],
+        },
+        "baseline": {"e0": {"Mo": e0}, "scale": "none"},
+        "fit": {"kind": "sparse_gp", "sigma": SIGMA, "jitter": 1e-8, "contradictions": "keep"},
+        "output": {"folder": "run", "report": False},
+    }
+    return measured([sys.executable, "-c", FIT, json.dumps(config)], folder)
+
+
+def evaluated(python, code, model, folder):
+    done = subprocess.run(
+        [python, "-c", code, model, "test.xyz"], capture_output=True, text=True, env=ALONE, cwd=folder, check=True
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def errors(found, frames):
+    energy = np.mean([abs(e - a.info["energy"]) / len(a) for (e, _), a in zip(found, frames, strict=True)])
+    forces = [np.abs(np.array(f) - a.arrays["forces"]).ravel() for (_, f), a in zip(found, frames, strict=True)]
+    return f"{1000 * energy:.2f}", f"{np.concatenate(forces).mean():.4f}"
+
+
+def plain(atoms):
+    """Labels where gap_fit looks for them."""
+    copy = atoms.copy()
+    copy.info = {"energy": atoms.get_potential_energy()}
+    copy.arrays["forces"] = atoms.get_forces()
+    if atoms.calc is not None and "stress" in atoms.calc.results:
+        copy.info["virial"] = -atoms.get_volume() * atoms.get_stress(voigt=False)
+    return copy
+
+
+def main(peer, train, test):
+    chosen = [plain(atoms) for atoms in ase.io.read(train, ":")]
+    step = len(chosen) / 60
+    chosen = [chosen[int(i * step)] for i in range(60)]
+    frames = [plain(atoms) for atoms in ase.io.read(test, ":")]
+    e0 = float(np.mean([a.info["energy"] / len(a) for a in chosen]))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        ase.io.write(folder / "train.xyz", chosen)
+        ase.io.write(folder / "test.xyz", frames)
+        fits = {"gap_fit": gap_fit(peer, folder, e0), "atomgraph": our_fit(folder, e0)}
+        of_quip = evaluated(peer, QUIP, "gap.xml", folder)
+        of_ours = evaluated(sys.executable, OURS, "gap.xml", folder)
+        own = evaluated(sys.executable, OURS, "run/model.safetensors", folder)
+    n_atoms = np.array([len(a) for a in frames])
+    same = max(abs(a[0] - b[0]) for a, b in zip(of_quip["found"], of_ours["found"], strict=True))
+    rows = []
+    for who, run in (("quippy", of_quip), ("atomgraph", of_ours)):
+        rows.append([who, f"{1000 * np.median(np.array(run['seconds']) / n_atoms):.3f}"])
+    print_table(f"energies and forces, ms/atom; largest difference of an energy {same:.1e} eV", ["", "ms/atom"], rows)
+    rows = [
+        [who, f"{seconds:.1f}", f"{megabytes:.0f}", *errors(found["found"], frames)]
+        for (who, (seconds, megabytes)), found in zip(fits.items(), (of_quip, own), strict=True)
+    ]
+    print_table(
+        f"fit of 60 structures with {POINTS} sparse points", ["", "CPU s", "peak MB", "meV/atom", "eV/Å"], rows
+    )
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit(__doc__)
+    main(*sys.argv[1:])
