@@ -95,7 +95,12 @@ class ACE(Expansion):
         self._products = ClusterProducts(self.functions, self._column)
         self.irreps_out = o3.Irreps(f"{self._products.width}x0e")
         of_column = np.array([l for l in range(self._l_max + 1) for _ in range(2 * l + 1)])
-        self._order = Constants(of_column=of_column, of_product=of_column * len(of_column) + np.arange(len(of_column)))
+        alone, places = np.arange(n_radial), np.arange(highest[1])[:, None] * (self._l_max + 1) + of_column
+        self._order = Constants(
+            of_product=of_column * len(of_column) + np.arange(len(of_column)),
+            of_left=np.concatenate([alone, n_radial + places.ravel()]),
+            of_right=np.concatenate([0 * alone, np.tile(np.arange(len(of_column)), highest[1])]),
+        )
 
     def forward(self, graph: AtomicGraph, edges: Edges) -> Tensor:
         """(n_atoms, n_features). The sign of the edge vectors does not matter: the degrees of a function add up to even."""
@@ -112,12 +117,12 @@ class ACE(Expansion):
     def terms(self, edges: Edges) -> Terms:
         """What a neighbour adds to A of its element: every :math:`g_k`, then :math:`R_{nl} Y_{lm}`, n outermost, then l, m."""
         rows, g, r_nl = self.bonds(edges)
-        values = g
-        if self.bonds.n_max:
-            y = spherical_harmonics(self._l_max, edges.vector.index_select(0, rows))
-            products = r_nl.index_select(2, self._order.like(y)["of_column"]) * y[:, None, :]
-            values = torch.cat([g, products.flatten(1)], dim=1)
-        return Terms(rows, edges.element_of_neighbour.index_select(0, rows), values)
+        channel = edges.element_of_neighbour.index_select(0, rows)
+        if not self.bonds.n_max:
+            return Terms(rows, channel, g)
+        y = spherical_harmonics(self._l_max, edges.vector.index_select(0, rows))  # its first column is 1
+        places = self._order.like(y)
+        return Terms(rows, channel, torch.cat([g, r_nl.flatten(1)], dim=1), y, places["of_left"], places["of_right"])
 
     def invariants(self, density: Tensor, element: Tensor) -> Tensor:
         return self._products(density.flatten(1), element)

@@ -125,7 +125,7 @@ class Bispectrum(Expansion):
         rows, target, radial, harmonics = self._neighbours(edges)
         columns = self._constants.like(radial)["columns"]
         left, right = columns // harmonics.shape[1], columns % harmonics.shape[1]
-        return Terms(rows, target % self.n_channels, radial.index_select(1, left) * harmonics.index_select(1, right))
+        return Terms(rows, target % self.n_channels, radial, harmonics, left, right)
 
     def alone(self, element: Tensor) -> Tensor:
         table = self._constants.like(torch.zeros(0, dtype=torch.float64, device=element.device))

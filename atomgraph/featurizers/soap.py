@@ -88,6 +88,8 @@ class SOAP(Expansion):
             own=own * central_weight / np.sqrt(4.0 * np.pi),
             columns=columns,
             factors=factors,
+            of_left=np.array([l * n_max + n for l in range(l_max + 1) for _ in range(2 * l + 1) for n in range(n_max)]),
+            of_right=np.repeat(np.arange((l_max + 1) ** 2), n_max),
             **{f"series{k}": slope for k, slope in enumerate(slopes)},
         )
         self.irreps_out = o3.Irreps(f"{len(columns)}x0e")
@@ -116,21 +118,22 @@ class SOAP(Expansion):
         return found
 
     def terms(self, edges: Edges) -> Terms:
-        """Radial functions times harmonics, l outermost, then n, then m; for channels that are shared, of each channel."""
+        """Radial functions times harmonics, l outermost, then m, then n; for channels that are shared, of each channel."""
         rows = torch.nonzero(edges.length < self.cutoff)[:, 0]
         near = replace(edges, vector=edges.vector[rows], length=edges.length[rows], _cache={})
         radial, angular = self._bases(near)
-        orders = range(self.l_max + 1)
-        parts = [radial[:, l, :, None] * angular[:, None, l**2 : (l + 1) ** 2] for l in orders]
-        values = torch.cat([part.flatten(1) for part in parts], dim=1)
-        element = edges.element_of_neighbour[rows]
+        places = self._constants.like(radial)
+        terms = Terms(rows, edges.element_of_neighbour[rows], radial.flatten(1), angular, places["of_left"], places["of_right"])
         if self._apart:
-            return Terms(rows, element, values)
+            return terms
         every = torch.arange(self.n_channels, device=rows.device)
-        weight = self._constants.like(values)["table"][element].flatten()
-        channel = every.repeat(len(rows))
-        return Terms(
-            rows.repeat_interleave(len(every)), channel, values.repeat_interleave(len(every), 0) * weight[:, None]
+        weight = places["table"][terms.channel].flatten()[:, None]
+        return replace(
+            terms,
+            rows=rows.repeat_interleave(len(every)),
+            channel=every.repeat(len(rows)),
+            left=terms.left.repeat_interleave(len(every), 0) * weight,
+            right=angular.repeat_interleave(len(every), 0),
         )
 
     def alone(self, element: Tensor) -> Tensor:
@@ -147,19 +150,13 @@ class SOAP(Expansion):
         if directions is None:
             return super().slopes(density, element)
         c = self._by_order(density)
-        along = self._along(c, directions)
-        if not self.normalise:
-            return self._in_terms(along)
-        p = self._spectrum(c)
-        size = self._length(c)[:, None]
-        constants = self._constants.like(p)
-        flat = p.new_zeros(len(p), (self.l_max + 1) * self._width**2)
-        flat = flat.index_copy(1, constants["columns"], p * constants["factors"])
-        matrices = flat.view(len(p), self.l_max + 1, self._width, self._width)
-        matrices = matrices + matrices.transpose(2, 3)
-        itself = [(matrices[:, order] @ c[order])[:, None] for order in range(self.l_max + 1)]
-        share = (p @ directions.T)[:, :, None, None]
-        return self._in_terms([(a - share * b) / size[:, :, None, None] for a, b in zip(along, itself, strict=True)])
+        slopes = self._along(c, directions)
+        if self.normalise:
+            p, size = self._spectrum(c), self._length(c)
+            own = torch.cat([part.flatten(2) for part in self._along_own(c, p)], dim=2)
+            share = p @ directions.T
+            slopes = slopes.addcmul_(own[..., None], share[:, None, None, :], value=-1).div_(size[:, None, None, None])
+        return slopes.permute(0, 3, 1, 2)
 
     @property
     def _width(self) -> int:
@@ -193,25 +190,40 @@ class SOAP(Expansion):
         square = (products.index_select(1, constants["columns"]) * constants["factors"]).square().sum(dim=1)
         return torch.where(square == 0, 1.0, square).sqrt()
 
-    def _along(self, c: list[Tensor], directions: Tensor) -> list[Tensor]:
-        """For each l, the slope of ``directions @ p`` before p is normalised: (n_atoms, n_rows, width, 2l + 1)."""
-        constants = self._constants.like(c[0])
-        flat = directions.new_zeros(len(directions), (self.l_max + 1) * self._width**2)
-        flat = flat.index_copy(1, constants["columns"], directions * constants["factors"])
-        matrices = flat.view(len(directions), self.l_max + 1, self._width, self._width)
-        matrices = (matrices + matrices.transpose(2, 3)).transpose(0, 1)  # (l, n_rows, width, width)
-        return [torch.einsum("rwv,ivm->irwm", matrices[order], c[order]) for order in range(self.l_max + 1)]
+    def _along(self, c: list[Tensor], directions: Tensor) -> Tensor:
+        """Slopes of ``directions @ p`` before p is normalised, (n_atoms, n_channels, n_functions, n_rows)."""
+        n_atoms, n_rows, first = len(c[0]), len(directions), 0
+        matrices = self._matrices(directions).permute(1, 3, 2, 0).flatten(2)  # (l, width, width · n_rows)
+        found = c[0].new_empty(n_atoms, self.n_channels, self.n_functions, n_rows)
+        for order in range(self.l_max + 1):
+            made = c[order].transpose(1, 2) @ matrices[order]  # (n_atoms, 2l + 1, width · n_rows)
+            made = made.view(n_atoms, 2 * order + 1, self.n_channels, self.n_max, n_rows).transpose(1, 2)
+            last = first + (2 * order + 1) * self.n_max
+            found[:, :, first:last].view(n_atoms, self.n_channels, -1, self.n_max, n_rows).copy_(made)
+            first = last
+        return found
+
+    def _along_own(self, c: list[Tensor], p: Tensor) -> list[Tensor]:
+        """Slopes along each atom's own p, for each l: (n_atoms, n_channels, 2l + 1, n_max)."""
+        matrices = self._matrices(p)
+        return [
+            (matrices[:, order] @ c[order]).view(len(p), self.n_channels, self.n_max, -1).transpose(2, 3)
+            for order in range(self.l_max + 1)
+        ]
+
+    def _matrices(self, rows: Tensor) -> Tensor:
+        """(n_rows, l_max + 1, width, width): rows (n_rows, n_features) as symmetric matrices, twice D."""
+        constants = self._constants.like(rows)
+        flat = rows.new_zeros(len(rows), (self.l_max + 1) * self._width**2)
+        flat = flat.index_copy(1, constants["columns"], rows * constants["factors"])
+        matrices = flat.view(len(rows), self.l_max + 1, self._width, self._width)
+        return matrices + matrices.transpose(2, 3)
 
     def _by_order(self, density: Tensor) -> list[Tensor]:
         """(n_atoms, n_channels, n_functions) to (n_atoms, channels · n_max, 2l + 1) for each l."""
-        sizes = [self.n_max * (2 * order + 1) for order in range(self.l_max + 1)]
-        parts = density.split(sizes, dim=2)
-        return [part.reshape(len(density), self._width, -1) for part in parts]
-
-    def _in_terms(self, parts: list[Tensor]) -> Tensor:
-        """(n_atoms, n_rows, channels · n_max, 2l + 1) for each l to (n_atoms, n_rows, n_channels, n_functions)."""
-        n_atoms, n_rows = parts[0].shape[:2]
-        return torch.cat([part.reshape(n_atoms, n_rows, self.n_channels, -1) for part in parts], dim=3)
+        parts = density.split([self.n_max * (2 * order + 1) for order in range(self.l_max + 1)], dim=2)
+        shaped = [part.view(len(density), self.n_channels, -1, self.n_max) for part in parts]
+        return [part.transpose(2, 3).reshape(len(density), self._width, -1) for part in shaped]
 
 
 def _channel_table(elements: Sequence[str], channels: Mapping[str, Sequence[float]] | None) -> np.ndarray:

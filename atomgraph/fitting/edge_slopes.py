@@ -11,11 +11,11 @@ from torch import Tensor
 from atomgraph.fitting.unknowns import Block
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
-from atomgraph.nn.expansion import Expansion, slopes_by_atom, terms_and_slopes
+from atomgraph.nn.expansion import Expansion, TermSlopes, slopes_by_atom, term_slopes
 from atomgraph.nn.sisters import Solvable
 from atomgraph.ops.scatter import sum_to
 
-_AT_ONCE = 2**23  # numbers in a portion of slopes
+_AT_ONCE = 2**21  # numbers in a portion of slopes
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,40 +50,32 @@ def portions(block: Block, graph: AtomicGraph, edges: Edges) -> Iterator[Portion
 
 def _factored(expansion: Expansion, block: Block, edges: Edges) -> Iterator[Portion]:
     """Through the density: ∂φ/∂c of each atom, then the product with ∂c/∂r of its own edges."""
+    slopes = term_slopes(expansion, edges)
+    centre = edges.centre[slopes.terms.rows]
+    n_terms = torch.bincount(centre, minlength=edges.n_atoms)
     for element, atoms in _by_element(edges):
         columns = block.columns_of(element)
         width = columns.stop - columns.start
-        mine = torch.isin(edges.centre, atoms)
-        n_edges = torch.bincount(edges.centre[mine], minlength=edges.n_atoms)[atoms]
-        cost = (n_edges * 3 + expansion.n_channels * expansion.n_functions) * width
+        n_functions = expansion.n_channels * expansion.n_functions
+        cost = (n_terms[atoms] * 3 + n_functions) * width + 3 * n_terms[atoms] * expansion.n_functions
         for chosen in _portioned(atoms, cost):
-            yield _factored_portion(expansion, block.solvable, edges, element, chosen, columns)
+            place = torch.full_like(n_terms, -1)
+            place[chosen] = torch.arange(len(chosen), device=chosen.device)
+            mine = torch.nonzero(place[centre] >= 0)[:, 0]
+            made = _factored_portion(expansion, block.solvable, slopes, mine, place[centre[mine]], element, len(chosen))
+            yield Portion(columns, slopes.terms.rows[mine], made)
 
 
 def _factored_portion(
-    expansion: Expansion, readout: Solvable, edges: Edges, element: int, atoms: Tensor, columns: slice
-) -> Portion:
-    place = torch.full((edges.n_atoms,), -1, device=atoms.device)
-    place[atoms] = torch.arange(len(atoms), device=atoms.device)
-    own = torch.nonzero(place[edges.centre] >= 0)[:, 0]
-    near = replace(
-        edges,
-        vector=edges.vector[own],
-        length=edges.length[own],
-        centre=edges.centre[own],
-        neighbour=edges.neighbour[own],
-        origin=None,
-        _cache={},
-    )
-    terms, by_vector = terms_and_slopes(expansion, near)
-    owner = place[near.centre[terms.rows]] * expansion.n_channels + terms.channel
-    size = len(atoms) * expansion.n_channels
-    kind = torch.full_like(atoms, element)
-    density = sum_to(terms.values, owner, size).view(len(atoms), expansion.n_channels, -1)
-    density = density + expansion.alone(kind).to(density)
+    expansion: Expansion, readout: Solvable, slopes: TermSlopes, mine: Tensor, centre: Tensor, element: int, n_atoms: int
+) -> Tensor:
+    """(n, 3, n_columns) of some terms, whose centres are atoms 0 … n_atoms − 1, all of one element."""
+    owner, size = centre * expansion.n_channels + slopes.terms.channel[mine], n_atoms * expansion.n_channels
+    density = sum_to(slopes.terms.some(mine), owner, size).view(n_atoms, expansion.n_channels, -1)
+    density = density + expansion.alone(torch.full((n_atoms,), element, device=owner.device)).to(density)
     by_density = _basis_by_density(expansion, readout, density, element)  # (n_atoms, n, n_channels, n_functions)
-    factors = by_density.permute(0, 2, 3, 1).reshape(size, -1, by_density.shape[1])
-    return Portion(columns, own[terms.rows], _products(by_vector, owner, factors))
+    factors = by_density.permute(0, 2, 3, 1).reshape(size, -1, by_density.shape[1])  # as SOAP has them in memory
+    return _products(slopes.of(mine), owner, factors)
 
 
 def _basis_by_density(expansion: Expansion, readout: Solvable, density: Tensor, element: int) -> Tensor:
@@ -95,7 +87,7 @@ def _basis_by_density(expansion: Expansion, readout: Solvable, density: Tensor, 
     directions, factor = form
     slopes = expansion.slopes(density, kind, directions)
     if factor is not None:
-        slopes = slopes * factor[:, :, None, None]
+        slopes = slopes.mul_(factor[:, :, None, None])
     missing = readout.basis(h, element).shape[1] - slopes.shape[1]
     return torch.nn.functional.pad(slopes, (0, 0, 0, 0, 0, missing)) if missing else slopes
 

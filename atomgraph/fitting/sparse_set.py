@@ -19,7 +19,7 @@ from atomgraph.models.branch import Branch
 from atomgraph.potential import Potential
 from atomgraph.readouts import SparseKernel
 
-_EDGES = 20_000  # in a batch
+_EDGES = 4_000  # in a batch
 
 
 @dataclass(frozen=True)

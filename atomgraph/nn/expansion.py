@@ -12,20 +12,35 @@ from torch import Tensor
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.sisters import Featurizer
 
-_AT_ONCE = 2**22  # numbers in a batch of derivatives
+_AT_ONCE = 2**21  # numbers in a batch of derivatives
 
 
 @dataclass(frozen=True, eq=False)
 class Terms:
-    r"""What each edge gives to the density of its centre.
+    r"""What each edge gives to the density of its centre, :math:`g_b = x_{p(b)}\, y_{q(b)}`: most often radial times angular.
 
     rows: (n,) rows of the edges that give something.  channel: (n,) the channel that each gives to, such as its
-    neighbour's element.  values: (n, n_functions).
+    neighbour's element.  left: x, (n, n_left).  right: y, (n, n_right), or None for 1.
+    of_left, of_right: p and q, (n_functions,), where there is a right.
     """
 
     rows: Tensor
     channel: Tensor
-    values: Tensor
+    left: Tensor
+    right: Tensor | None = None
+    of_left: Tensor | None = None
+    of_right: Tensor | None = None
+
+    @property
+    def values(self) -> Tensor:
+        """g, (n, n_functions)."""
+        return self.some(slice(None))
+
+    def some(self, rows: Tensor | slice) -> Tensor:
+        """g of some of the terms."""
+        if self.right is None or self.of_left is None or self.of_right is None:
+            return self.left[rows]
+        return self.left[rows].index_select(1, self.of_left) * self.right[rows].index_select(1, self.of_right)
 
 
 class Expansion(Featurizer):
@@ -84,20 +99,49 @@ def slopes_by_atom(
     return torch.cat(found).transpose(0, 1)
 
 
-def terms_and_slopes(expansion: Expansion, edges: Edges) -> tuple[Terms, Tensor]:
-    r"""The terms of the edges, and :math:`\partial g_b/\partial r_{ij}` by the edges' vectors, (n, 3, n_functions).
+@dataclass(frozen=True, eq=False)
+class TermSlopes:
+    r"""The terms of edges with the derivatives of their factors by the edges' vectors.
 
-    Three derivatives of a derivative: :math:`u \mapsto u\, \partial g/\partial r` is linear in u, so that its own slope
+    left: (n, 3, n_left).  right: (n, 3, n_right), or None.
+    """
+
+    terms: Terms
+    left: Tensor
+    right: Tensor | None
+
+    def of(self, rows: Tensor) -> Tensor:
+        r""":math:`\partial g_b/\partial r_{ij}` of some of the terms, (n_rows, 3, n_functions), by the rule for products."""
+        terms, left = self.terms, self.left.index_select(0, rows)
+        if self.right is None or terms.right is None or terms.of_left is None or terms.of_right is None:
+            return left
+        x, y = (factor.index_select(0, rows)[:, None] for factor in (terms.left, terms.right))
+        slopes = left.index_select(2, terms.of_left) * y.index_select(2, terms.of_right)
+        right = self.right.index_select(0, rows).index_select(2, terms.of_right)
+        return slopes.addcmul_(x.index_select(2, terms.of_left), right)
+
+
+def term_slopes(expansion: Expansion, edges: Edges) -> TermSlopes:
+    r"""The terms of the edges and the slopes of their factors.
+
+    Three derivatives of a derivative each: :math:`u \mapsto u\, \partial x/\partial r` is linear in u, so that its own slope
     by u is the whole Jacobian, whatever number of functions there are.
     """
     with torch.enable_grad():
         vector = edges.vector.detach().requires_grad_()
         made = replace(edges, vector=vector, length=torch.linalg.vector_norm(vector, dim=1), origin=None, _cache={})
         terms = expansion.terms(made)
-        u = torch.zeros_like(terms.values).requires_grad_()
-        (along,) = torch.autograd.grad(terms.values, vector, u, create_graph=True, materialize_grads=True)
-        if not along.requires_grad:
-            return terms, terms.values.new_zeros(len(terms.rows), 3, terms.values.shape[1])
-        axes = [torch.autograd.grad(along[:, axis].sum(), u, retain_graph=True)[0] for axis in range(3)]
-    values = Terms(terms.rows, terms.channel, terms.values.detach())
-    return values, torch.stack(axes, dim=1)
+        left = _jacobian(terms.left, vector)
+        right = None if terms.right is None else _jacobian(terms.right, vector)
+    known = replace(terms, left=terms.left.detach(), right=None if terms.right is None else terms.right.detach())
+    return TermSlopes(known, left, right)
+
+
+def _jacobian(values: Tensor, vector: Tensor) -> Tensor:
+    """(n, 3, n_values): derivatives of values (n, n_values) by the vector (·, 3) of the edge that each row is of."""
+    u = torch.zeros_like(values).requires_grad_()
+    along = torch.autograd.grad(values, vector, u, create_graph=True, retain_graph=True, allow_unused=True)[0]
+    if along is None or not along.requires_grad:
+        return values.new_zeros(len(values), 3, values.shape[1])
+    axes = [torch.autograd.grad(along[:, axis].sum(), u, retain_graph=True)[0] for axis in range(3)]
+    return torch.stack(axes, dim=1)
