@@ -120,7 +120,7 @@ def _chebyshev_linear(r: Tensor, n: int, shape: Shape) -> Tensor:
 
 
 def _simplified_bessel(r: Tensor, n: int, shape: Shape) -> Tensor:
-    r"""Sums of two neighbouring :math:`\mathrm{sinc}(k\pi r/r_c)` that vanish twice at the cutoff, made orthonormal."""
+    r"""Sums of two neighbouring :math:`\mathrm{sinc}(k\pi r/r_c)` that end with two flat derivatives, orthonormal."""
     found: list[Tensor] = []
     before = 1.0
     for k in range(n):
