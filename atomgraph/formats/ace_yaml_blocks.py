@@ -65,7 +65,9 @@ class Block:
     def whole(self, key: str) -> int:
         found = self.number(key)
         if not 0 <= found <= _LARGEST or found != int(found):
-            raise FormatError(f"{key} of its block {self.name!r} should be a whole number up to {_LARGEST}, but is {found}")
+            raise FormatError(
+                f"{key} of its block {self.name!r} should be a whole number up to {_LARGEST}, but is {found}"
+            )
         return int(found)
 
     def basis(self) -> dict[str, Any]:
@@ -78,10 +80,14 @@ class Block:
             raise FormatError(f"core-repulsion of its block {self.name!r} should be two numbers, but is {core}")
         kind = self.keys.get("inner_cutoff_type", "density")
         if kind not in ("density", "distance", "zbl"):
-            raise FormatError(f"its block {self.name!r} has inner_cutoff_type {str(kind)[:40]!r}, which is not supported")
+            raise FormatError(
+                f"its block {self.name!r} has inner_cutoff_type {str(kind)[:40]!r}, which is not supported"
+            )
         fade = self.keys.get("NameOfCutoffFunctionij", "cos")
         if fade not in ("cos", "poly"):  # python-ace takes either name and computes the same
-            raise FormatError(f"its block {self.name!r} has NameOfCutoffFunctionij {str(fade)[:40]!r}, which is not supported")
+            raise FormatError(
+                f"its block {self.name!r} has NameOfCutoffFunctionij {str(fade)[:40]!r}, which is not supported"
+            )
         return {
             "radbase": str(self.keys.get("radbase")).removeprefix("TEST_"),
             "radparameters": float(parameters[0]),

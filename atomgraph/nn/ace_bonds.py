@@ -93,7 +93,7 @@ def _checked(bond: Mapping[str, Any], elements: Sequence[str]) -> tuple[str, Sha
     cutoff, inner, inner_width = (float(said[key] or 0.0) for key in ("cutoff", "inner", "inner_width"))
     width = min(1.0, cutoff) if said["width"] is None else said["width"]
     shape = Shape(cutoff, width, float(said["exponent"] or 0.0))
+    ace_radial(name, torch.ones(1), 1, shape)
     if not (0 <= inner < cutoff < float("inf") and 0 <= inner_width < float("inf")):
         raise WiringError(f"the inner cutoff of a bond should be inside its cutoff of {cutoff} Å, but is {inner} Å")
-    ace_radial(name, torch.ones(1), 1, shape)
     return name, shape, inner, inner_width

@@ -60,6 +60,8 @@ def cluster_functions(entries: Sequence[Entry], elements: Sequence[str]) -> list
             ns, ls = tuple(index(n) for n in entry["ns"]), tuple(index(l) for l in entry["ls"])
             inner = entry.get("inner")
             inner = ls[2:3] * (len(ls) == 3) if inner is None else tuple(index(l) for l in inner)
+        except WiringError:
+            raise
         except (KeyError, TypeError, ValueError) as error:
             raise WiringError(
                 f"a cluster function needs centre, neighbours, ns and ls; {dict(entry)} ({error})"

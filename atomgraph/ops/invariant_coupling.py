@@ -107,7 +107,9 @@ def complex_invariant(ls: tuple[int, ...], inner: tuple[int, ...]) -> np.ndarray
     Source: Bochkarev et al., Phys. Rev. Materials 6, 013804 (2022).
     """
     if math.prod(2 * l + 1 for l in ls) > _LARGEST or max(ls) > _HIGHEST:
-        raise WiringError(f"the degrees {list(ls)} are too many or too high: at most {_HIGHEST}, and {_LARGEST} products")
+        raise WiringError(
+            f"the degrees {list(ls)} are too many or too high: at most {_HIGHEST}, and {_LARGEST} products"
+        )
     if inner not in set(inner_couplings(ls)):
         raise WiringError(f"the degrees {list(ls)} do not couple to 0 through {list(inner)}")
     if len(ls) == 1:

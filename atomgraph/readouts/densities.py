@@ -152,9 +152,13 @@ def _checked(entry: dict[str, Any], symbol: str) -> dict[str, Any]:
         pairs = [(float(weight), float(exponent)) for weight, exponent in pairs]
         cut, width = float(entry["core_cut"]), float(entry["core_width"])
     except (TypeError, ValueError):
-        raise WiringError(f"the embedding of {symbol} should be numbers, two for each density, but is {entry}") from None
+        raise WiringError(
+            f"the embedding of {symbol} should be numbers, two for each density, but is {entry}"
+        ) from None
     if not pairs or not all(isfinite(weight) and 0 < exponent < float("inf") for weight, exponent in pairs):
         raise WiringError(f"each density of {symbol} needs a weight and a positive exponent, but {pairs!r} came")
     if not (isfinite(cut) and 0 < width < float("inf")):
-        raise WiringError(f"core_width of {symbol} should be positive, and core_cut a number, in eV, but are {width} and {cut}")
+        raise WiringError(
+            f"core_width of {symbol} should be positive, and core_cut a number, in eV, but are {width} and {cut}"
+        )
     return {"function": entry["function"], "parameters": pairs, "core_cut": cut, "core_width": width}

@@ -74,7 +74,7 @@ def test_one_factor_is_a_sum_of_radial_functions():
 
 def test_elements_without_a_bond_do_not_see_each_other():
     bonds = [{"elements": ["O", "O"], "cutoff": 3.0}]
-    featurizer = ACE(["H", "O"], 3.0, n_max=(2,), l_max=(0,), bonds=bonds)
+    featurizer = ACE(["H", "O"], 3.0, n_max=(2,), l_max=(0,), bonds=bonds).double()
     h = described(featurizer, ase.Atoms("OHO", [[0, 0, 0], [0, 0, 1], [1.5, 0, 0]]), ["H", "O"])
     assert (h[1] == 0).all() and (h[:, :2] == 0).all() and (h[[0, 2], 2:] != 0).any()
 

@@ -71,7 +71,7 @@ def test_no_function_is_a_sum_of_others(rank):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"centre": "Ho"}, "unknown element 'Ho' in a cluster function; did you mean H"),
+        ({"centre": "Ho"}, "unknown element 'Ho' in a cluster function; did you mean O"),
         ({"ns": [0, 1, 1]}, "n ≥ 1"),
         ({"ns": [1, 1]}, "1 to 6 neighbours"),
         ({"ns": [1.5, 1, 1]}, "needs centre"),

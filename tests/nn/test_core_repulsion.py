@@ -14,7 +14,15 @@ from atomgraph.nn.part import build, specification
 
 ELEMENTS = ["H", "O"]
 OH = {"elements": ["O", "H"], "prefactor": 30.0, "exponent": 0.7, "cutoff": 3.0}
-OO = {"elements": ["O", "O"], "prefactor": 1.0, "form": "zbl", "cutoff": 4.0, "width": 1.0, "inner": 2.0, "inner_width": 0.8}
+OO = {
+    "elements": ["O", "O"],
+    "prefactor": 1.0,
+    "form": "zbl",
+    "cutoff": 4.0,
+    "width": 1.0,
+    "inner": 2.0,
+    "inner_width": 0.8,
+}
 WATER = ase.Atoms("OHHO", [[0, 0, 0], [0.8, 0.5, 0], [-0.7, 0.6, 0.1], [0.3, -1.6, 0.4]])
 
 

@@ -10,7 +10,13 @@ from sympy.physics.quantum.cg import CG
 from torch.autograd import gradcheck, gradgradcheck
 
 from atomgraph.errors import WiringError
-from atomgraph.ops.invariant_coupling import clebsch_gordan, complex_invariant, coupling_tree, inner_couplings, invariant
+from atomgraph.ops.invariant_coupling import (
+    clebsch_gordan,
+    complex_invariant,
+    coupling_tree,
+    inner_couplings,
+    invariant,
+)
 from atomgraph.ops.spherical import spherical_harmonics
 
 CASES = [
