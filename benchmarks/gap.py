@@ -165,12 +165,11 @@ def main(peer, train, test):
         [who, f"{seconds:.1f}", f"{megabytes:.0f}", *errors(found["found"], frames)]
         for (who, (seconds, megabytes)), found in zip(fits.items(), (of_quip, own), strict=True)
     ]
-    print_table(
-        f"fit of 60 structures with {POINTS} sparse points", ["", "CPU s", "peak MB", "meV/atom", "eV/Å"], rows
-    )
+    print_table(f"fit of 60 structures with {POINTS} sparse points", ["", "CPU s", "peak MB", "meV/atom", "eV/Å"], rows)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 4:
-        sys.exit(__doc__)
-    main(*sys.argv[1:])
+    if len(sys.argv) == 4:
+        main(*sys.argv[1:])
+    else:
+        print(__doc__)

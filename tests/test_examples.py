@@ -8,7 +8,11 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("[0-9][0-9]_*.py"))
-SHORTER = {"04_train_on_silicon": {"max_epochs": 2}, "05_use_it_in_ase": {"max_epochs": 4}, "07_order_of_the_expansion": {"every": 13}}
+SHORTER = {
+    "04_train_on_silicon": {"max_epochs": 2},
+    "05_use_it_in_ase": {"max_epochs": 4},
+    "07_order_of_the_expansion": {"every": 13},
+}
 SAYS = {  # what must be among the lines that it prints
     "01_structure_to_graph": ["stress of a molecule, which has no volume: nan"],
     "02_compose_a_potential": ["readouts[0] expects features 16x0e, but featurizer gives 14x0e"],

@@ -46,6 +46,8 @@ def config_of(source: Config | Mapping[str, Any] | str | Path, overrides: Iterab
         resolved(config.baseline.repulsion, ["H"], "baseline.repulsion", {"elements": ["H"]})
     if isinstance(config.fit, Gradient):
         _check_gradient(config.fit)
+    elif "scale" not in config.baseline.model_fields_set:  # it would only hide the units of the weights
+        config.baseline.scale = "none"
     return config
 
 

@@ -17,6 +17,8 @@ from atomgraph.config.schema import Config, Gradient
 from atomgraph.errors import ConfigError
 from atomgraph.potential import Potential
 
+SOLVING = ("solver", "prior", "strength", "power", "scaled", "significance", "jitter", "accelerator")
+
 
 def train(
     config: Config | Mapping[str, Any] | str | Path, *, overwrite: bool = False, quiet: bool = False
@@ -54,6 +56,8 @@ def resume(
             "fit.optimizer.kind: a run goes on with the optimiser that it has; start another run for another"
         )
     config = config_of(run.path / CONFIG, words)
+    if not isinstance(config.fit, Gradient):
+        _check_solving_only(words)
     config.output.folder = str(run.path)
     return _run_of(config, run, quiet=quiet, going_on=True).carry_out()
 
@@ -62,3 +66,11 @@ def _run_of(config: Config, folder: RunFolder, **words: bool) -> Run:
     if isinstance(config.fit, Gradient):
         return GradientRun(config, config.fit, folder, **words)
     return ClosedFormRun(config, config.fit, folder, **words)
+
+
+def _check_solving_only(words: Iterable[str]) -> None:
+    """Rows that were absorbed stay what they are; only what is done with them in the end can change."""
+    for word in words:
+        key = word.partition("=")[0]
+        if key.removeprefix("fit.") not in SOLVING:
+            raise ConfigError(f"{key}: rows of this fit are made already; start another run for another {key}")

@@ -49,7 +49,7 @@ class Baseline(Section):
     )
     scale: Literal["force_rms", "energy_std", "none"] | float = Field(
         default="force_rms",
-        description="Scale of learned energies, eV: from forces, from energies per atom, none (1), a number.",
+        description="Scale of learned energies, eV: from forces, from energies per atom, none (1; closed-form fits), a number.",
     )
     shift: Literal["mean", "none"] | float = Field(
         default="none", description="Shift per atom, eV: mean above E0, none, number."

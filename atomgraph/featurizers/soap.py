@@ -123,7 +123,9 @@ class SOAP(Expansion):
         near = replace(edges, vector=edges.vector[rows], length=edges.length[rows], _cache={})
         radial, angular = self._bases(near)
         places = self._constants.like(radial)
-        terms = Terms(rows, edges.element_of_neighbour[rows], radial.flatten(1), angular, places["of_left"], places["of_right"])
+        terms = Terms(
+            rows, edges.element_of_neighbour[rows], radial.flatten(1), angular, places["of_left"], places["of_right"]
+        )
         if self._apart:
             return terms
         every = torch.arange(self.n_channels, device=rows.device)

@@ -62,12 +62,20 @@ def _factored(expansion: Expansion, block: Block, edges: Edges) -> Iterator[Port
             place = torch.full_like(n_terms, -1)
             place[chosen] = torch.arange(len(chosen), device=chosen.device)
             mine = torch.nonzero(place[centre] >= 0)[:, 0]
+            if len(mine) == 0:
+                continue
             made = _factored_portion(expansion, block.solvable, slopes, mine, place[centre[mine]], element, len(chosen))
             yield Portion(columns, slopes.terms.rows[mine], made)
 
 
 def _factored_portion(
-    expansion: Expansion, readout: Solvable, slopes: TermSlopes, mine: Tensor, centre: Tensor, element: int, n_atoms: int
+    expansion: Expansion,
+    readout: Solvable,
+    slopes: TermSlopes,
+    mine: Tensor,
+    centre: Tensor,
+    element: int,
+    n_atoms: int,
 ) -> Tensor:
     """(n, 3, n_columns) of some terms, whose centres are atoms 0 … n_atoms − 1, all of one element."""
     owner, size = centre * expansion.n_channels + slopes.terms.channel[mine], n_atoms * expansion.n_channels
@@ -96,7 +104,7 @@ def _products(rows: Tensor, owner: Tensor, factors: Tensor) -> Tensor:
     """Rows (n, 3, q) times the factor (q, k) of their owner: (n, 3, k). Rows of an owner are one matrix product."""
     order = torch.argsort(owner, stable=True)
     counts = torch.bincount(owner, minlength=len(factors))
-    longest = int(counts.max()) if len(owner) else 0
+    longest = int(counts.max())
     rank = torch.arange(len(owner), device=owner.device) - (counts.cumsum(0) - counts)[owner[order]]
     slot = owner[order] * longest + rank
     laid = rows.new_zeros(len(factors) * longest, 3, rows.shape[2]).index_copy(0, slot, rows[order])

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from atomgraph.nn.ace_functions import ClusterFunction, Factor
+from atomgraph.nn.constants import Constants
 
 _AT_ONCE = 2**23  # numbers in a portion
 
 
 class ClusterSlopes:
-    r""":math:`\partial B_{if}/\partial A_{ic} = \sum_{ts} C_{ft}\, [c_{ts} = c] \prod_{s' \ne s} A_{i c_{ts'}}` of one central element.
+    r""":math:`\partial B_{if}/\partial A_{ic} = \sum_{ts} C_{ft}\, [c_{ts} = c] \prod_{s' \ne s} A_{i c_{ts'}}` of one element.
 
     functions: of the element, in order.  column: where A holds a factor, as ``ClusterProducts`` takes it.  n_columns: of A.
     A product without one of its factors is made once for all functions that have it; the sum is one sparse matrix.
@@ -30,45 +32,48 @@ class ClusterSlopes:
             for factors, value in function.monomials().items():
                 key = sorted(column(factor, function.rank == 1) for factor in factors)
                 for s, c in enumerate(key):
-                    rest = place.setdefault(tuple(key[:s] + key[s + 1 :]), len(place))
-                    entry = (f * n_columns + c, rest)
+                    number = place.setdefault(tuple(key[:s] + key[s + 1 :]), len(place))
+                    entry = (f * n_columns + c, number)
                     entries[entry] = entries.get(entry, 0.0) + value
         by_rank: dict[int, list[tuple[tuple[int, ...], int]]] = {}
         for rest, number in place.items():
             by_rank.setdefault(len(rest), []).append((rest, number))
         self._rests = [
-            (np.array([rest for rest, _ in members], dtype=np.int64).reshape(len(members), rank), [n for _, n in members])
+            (
+                np.array([rest for rest, _ in members], dtype=np.int64).reshape(len(members), rank),
+                [n for _, n in members],
+            )
             for rank, members in by_rank.items()
         ]
         rows = np.array([row for row, _ in entries], dtype=np.int64)
-        self._touched, where = np.unique(rows, return_inverse=True)
-        self._index = np.stack([where, np.array([rest for _, rest in entries], dtype=np.int64)])
-        self._value = np.array(list(entries.values()))
-        self._shape = (len(self._touched), len(place))
+        touched, where = np.unique(rows, return_inverse=True)
+        self._n_rests = len(place)
+        self._constants = Constants(
+            touched=touched,
+            index=np.stack([where, np.array([rest for _, rest in entries], dtype=np.int64)]),
+            value=np.array(list(entries.values())),
+            **{f"rests{i}": table for i, (table, _) in enumerate(self._rests)},
+            **{f"places{i}": np.array(numbers) for i, (_, numbers) in enumerate(self._rests)},
+        )
 
     @torch.no_grad()
     def __call__(self, densities: Tensor) -> Tensor:
         """(n_atoms, n_columns) to (n_atoms, width, n_columns)."""
-        device, dtype = densities.device, densities.dtype
-        index, value = torch.from_numpy(self._index).to(device), torch.from_numpy(self._value).to(device, dtype)
-        matrix = torch.sparse_coo_tensor(index, value, self._shape, check_invariants=False).coalesce()
-        touched = torch.from_numpy(self._touched).to(device)
+        table = self._constants.like(densities)
+        shape = (len(table["touched"]), self._n_rests)
+        matrix = torch.sparse_coo_tensor(table["index"], table["value"], shape, check_invariants=False).coalesce()
         found = densities.new_zeros(len(densities), self.width * self.n_columns)
-        at_once = max(1, _AT_ONCE // max(self._shape[1], 1))
+        at_once = max(1, _AT_ONCE // max(self._n_rests, 1))
         for first in range(0, len(densities), at_once):
             rows = densities[first : first + at_once].T.contiguous()
-            found[first : first + at_once, touched] = (matrix @ self._products(rows)).T
+            found[first : first + at_once, table["touched"]] = (matrix @ self._products(rows, table)).T
         return found.view(len(densities), self.width, self.n_columns)
 
-    def _products(self, rows: Tensor) -> Tensor:
+    def _products(self, rows: Tensor, table: Mapping[str, Tensor]) -> Tensor:
         """(n_columns, n_atoms) to (n_rests, n_atoms)."""
-        made = rows.new_ones(self._shape[1], rows.shape[1])
-        for columns, numbers in self._rests:
-            if columns.shape[1] == 0:
-                continue
-            table = torch.from_numpy(columns).to(rows.device)
-            product = rows.index_select(0, table[:, 0])
-            for s in range(1, table.shape[1]):
-                product = product * rows.index_select(0, table[:, s])
-            made[torch.tensor(numbers, device=rows.device)] = product
+        made = rows.new_ones(self._n_rests, rows.shape[1])
+        for i, (columns, _) in enumerate(self._rests):
+            factors = [rows.index_select(0, table[f"rests{i}"][:, s]) for s in range(columns.shape[1])]
+            if factors:
+                made[table[f"places{i}"]] = reduce(torch.mul, factors)
         return made

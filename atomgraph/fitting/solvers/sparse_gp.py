@@ -62,7 +62,10 @@ def sparse_gp(reduced: Reduced, K_mm: Tensor, jitter: float = 1e-10) -> SparseGP
     L, added = cholesky(K_mm, jitter)
     eye = torch.eye(len(L), dtype=L.dtype, device=L.device)
     whitened = Reduced(
-        torch.linalg.solve_triangular(L, reduced.R.T, upper=False).T, reduced.Qty, reduced.residual_square, reduced.n_rows
+        torch.linalg.solve_triangular(L, reduced.R.T, upper=False).T,
+        reduced.Qty,
+        reduced.residual_square,
+        reduced.n_rows,
     )
     S, z = stacked(whitened, eye)
     conditioning = conditioning_of(S)
@@ -71,9 +74,7 @@ def sparse_gp(reduced: Reduced, K_mm: Tensor, jitter: float = 1e-10) -> SparseGP
     C = torch.linalg.solve_triangular(L.T, torch.linalg.solve_triangular(S, eye, upper=True), upper=True)
     misfit = reduced.misfit(c)
     k = reduced.n_targets
-    volume = k * (
-        reduced.n_rows * math.log(2 * math.pi) + 2 * float(S.diagonal().log().sum())
-    )
+    volume = k * (reduced.n_rows * math.log(2 * math.pi) + 2 * float(S.diagonal().log().sum()))
     return SparseGP(
         weights=c,
         covariance_factor=C,

@@ -1,0 +1,168 @@
+"""fit.kind: least_squares and sparse_gp, from a configuration to a run folder, and what bad input gets."""
+
+import ase.io
+import pytest
+import torch
+from ase.calculators.singlepoint import SinglePointCalculator
+from config.runs import tiny
+from training.specimens import frames
+
+import atomgraph
+from atomgraph.config import resume
+from atomgraph.config import closed_form_run as room
+from atomgraph.config.folder import TABLE
+from atomgraph.errors import ConfigError, DataError
+from atomgraph.fitting import FittingError
+
+ACE = {"kind": "ACE", "elements": "auto", "cutoff": 4.0, "n_max": [4, 2], "l_max": [0, 1], "parameters": [[1.0, 1.0]]}
+GAP = {
+    "kind": "GAP",
+    "elements": "auto",
+    "cutoff": 4.0,
+    "n_points": 8,
+    "n_max": 3,
+    "l_max": 2,
+    "pairs": {"n_points": 5},
+}
+SQUARES = {"kind": "least_squares", "accelerator": "cpu"}
+PROCESS = {"kind": "sparse_gp", "accelerator": "cpu"}
+
+
+def config(folder, model, fit, **changes):
+    found = tiny(folder, **changes)
+    found["data"].pop("edge_budget")
+    return found | {"model": model, "fit": fit}
+
+
+def weights(potential):
+    return torch.cat([p.detach().flatten() for p in potential.parameters()])
+
+
+@pytest.mark.parametrize(("model", "fit"), [(ACE, SQUARES), (GAP, PROCESS)], ids=["ACE", "GAP"])
+def test_a_run_leaves_a_potential_that_predicts_the_test_part(tmp_path, model, fit):
+    potential, metrics = atomgraph.train(config(tmp_path, model, fit), quiet=True)
+    loaded = atomgraph.load(tmp_path / "run")
+    (found,) = loaded.predict(frames(1, seed=9))
+    assert found["energy"] == pytest.approx(potential.predict(frames(1, seed=9))[0]["energy"], abs=1e-12)
+    assert loaded.model.dtype == torch.float64
+    labels = torch.cat([torch.tensor(atoms.get_forces()).flatten() for atoms in frames(4, seed=9)])
+    assert metrics["test"]["all"]["forces"]["rmse"] < 0.5 * float(labels.square().mean().sqrt())
+    facts = metrics["training"]
+    assert facts["rank"] <= facts["unknowns"] and facts["rows"] > facts["unknowns"] and facts["condition_number"] > 1
+    assert (tmp_path / "run" / TABLE).read_text().startswith("block,structures,rows,seconds\n")
+
+
+def test_a_stopped_fit_goes_on_at_its_last_block_to_the_same_weights(tmp_path, monkeypatch):
+    fit = SQUARES | {"block": 60}
+    (tmp_path / "a").mkdir()
+    straight, _ = atomgraph.train(config(tmp_path / "a", ACE, fit), quiet=True)
+    (tmp_path / "b").mkdir()
+    stopping = room._watched.on_block
+
+    def impatient(self, progress):
+        stopping(self, progress)
+        if progress.block == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt, match="go on with: atomgraph train --resume"):
+        patch.setattr("atomgraph.fitting.streaming.SAVE_EVERY", 0.0)
+        patch.setattr(room._watched, "on_block", impatient)
+        atomgraph.train(config(tmp_path / "b", ACE, fit), quiet=True)
+    resumed, _ = resume(tmp_path / "b" / "run", quiet=True)
+    torch.testing.assert_close(weights(resumed), weights(straight), rtol=1e-9, atol=1e-12)
+    other, metrics = resume(tmp_path / "b" / "run", ["fit.solver=ridge", "fit.strength=0.1"], quiet=True)
+    assert metrics["training"]["strength"] == 0.1 and not torch.equal(weights(other), weights(straight))
+    with pytest.raises(ConfigError, match=r"fit\.block: rows of this fit are made already"):
+        resume(tmp_path / "b" / "run", ["fit.block=7"])
+
+
+def test_training_by_gradient_can_start_from_a_closed_form_fit(tmp_path):
+    """One epoch of it is nearer than one epoch from random weights."""
+    errors = {}
+    for name, start in (("random", None), ("solved", SQUARES)):
+        (tmp_path / name).mkdir()
+        fit = {"max_epochs": 1, "accelerator": "cpu", "precision": "64-true", "optimizer": {"lr": 1e-4}, "start": start}
+        _, metrics = atomgraph.train(config(tmp_path / name, ACE, fit), quiet=True)
+        errors[name] = metrics["test"]["all"]["forces"]["mae"]
+    assert errors["solved"] < 0.5 * errors["random"]
+
+
+def test_the_last_layer_of_a_frozen_network_is_solved_for(tmp_path):
+    gcn = tiny(tmp_path)["model"]
+    before = atomgraph.config.config_of(tiny(tmp_path))
+    potential, metrics = atomgraph.train(config(tmp_path, gcn | {"hidden": [16]}, SQUARES), quiet=True)
+    assert before.fit.kind == "gradient" and metrics["training"]["unknowns"] == 17
+    assert potential.heads == ["default"]
+
+
+def broken(folder, change):
+    """A training file in which something is wrong."""
+    every = frames(8)
+    change(every)
+    path = folder / "broken.xyz"
+    ase.io.write(path, every, format="extxyz")
+    return {"train": str(path), "valid": None, "test": None}
+
+
+def contradict(every):
+    """The first frame again, with another energy."""
+    again = every[0].copy()
+    labels = dict(every[0].calc.results) | {"energy": every[0].get_potential_energy() + 3.0}
+    again.calc = SinglePointCalculator(again, **labels)
+    every.append(again)
+
+
+def test_two_frames_that_contradict_each_other_are_named(tmp_path):
+    data = broken(tmp_path, contradict)
+    with pytest.raises(
+        DataError, match=r"are one structure, but their energies differ by 3 eV/atom.*contradictions: keep"
+    ):
+        atomgraph.train(config(tmp_path, ACE, SQUARES, data=data), quiet=True)
+    fit = SQUARES | {"contradictions": "keep"}
+    config_kept = config(tmp_path, ACE, fit, data=data, output={"folder": str(tmp_path / "kept"), "report": False})
+    atomgraph.train(config_kept, quiet=True)
+
+
+def test_a_problem_with_fewer_observations_than_weights_is_explained(tmp_path):
+    large = ACE | {"n_max": [10, 4, 2], "l_max": [0, 3, 2]}
+    few = {"valid": None, "test": None, "train": f"{tiny(tmp_path)['data']['train']}@:1"}
+    fit = SQUARES | {"solver": "plain", "sigma": {"forces": None, "virial": None}}
+    with pytest.raises(FittingError, match=r"the data alone determine 1 of \d+ unknowns from 1 observations.*Ways out"):
+        atomgraph.train(config(tmp_path, large, fit, data=few), quiet=True)
+
+
+def test_more_sparse_points_than_environments_are_refused(tmp_path):
+    many = GAP | {"n_points": 5000}
+    with pytest.raises(FittingError, match=r"5000 sparse points of Ar were asked for, but .* hold \d+ environments"):
+        atomgraph.train(config(tmp_path, many, PROCESS), quiet=True)
+
+
+@pytest.mark.parametrize(
+    ("fit", "said"),
+    [
+        ({"kind": "least_squares", "slover": "ridge"}, "fit.slover: unknown key; did you mean solver?"),
+        ({"kind": "least_squares", "sigma": {"energy": -1.0}}, "fit.sigma.energy should be more than 0"),
+        ({"kind": "sparse_gp", "points": {"method": "curr"}}, "did you mean cur?"),
+        ({"kind": "sparse_gp", "max_epochs": 3}, "fit.max_epochs: unknown key"),
+    ],
+)
+def test_what_is_mistyped_is_named(tmp_path, fit, said):
+    with pytest.raises(ConfigError) as caught:
+        atomgraph.train(config(tmp_path, ACE, fit), quiet=True)
+    assert said in str(caught.value)
+
+
+def test_a_smoothness_prior_wants_degrees(tmp_path):
+    snap = {"kind": "SNAP", "elements": "auto", "cutoff": 4.0, "twojmax": 2}
+    with pytest.raises(FittingError, match="a smoothness prior needs features with degrees.*prior: isotropic"):
+        atomgraph.train(config(tmp_path, snap, SQUARES | {"prior": "smoothness"}), quiet=True)
+
+
+def test_a_label_that_is_asked_for_and_nowhere_there_ends_the_run(tmp_path):
+    def unstressed(every):
+        for atoms in every:
+            atoms.calc.results.pop("stress", None)
+
+    data = broken(tmp_path, unstressed)
+    with pytest.raises(DataError, match="stress"):
+        atomgraph.train(config(tmp_path, ACE, SQUARES | {"sigma": {"virial": 0.02}}, data=data), quiet=True)
