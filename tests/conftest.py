@@ -3,6 +3,7 @@
 import signal
 
 import pytest
+import refs
 
 pytest.register_assert_rewrite("laws_of_parts", "laws_of_models")
 
@@ -11,3 +12,11 @@ def pytest_configure():
     """A job in the background is born with SIGINT ignored, its children too; tests that interrupt a run need it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """After a run against reference numbers: how far each file was, at worst."""
+    if refs.TABLE:
+        terminalreporter.section("differences from other programs")
+        for line in refs.table():
+            terminalreporter.write_line(line)

@@ -8,8 +8,8 @@ from config.runs import tiny
 from training.specimens import frames
 
 import atomgraph
-from atomgraph.config import resume
 from atomgraph.config import closed_form_run as room
+from atomgraph.config import resume
 from atomgraph.config.folder import TABLE
 from atomgraph.errors import ConfigError, DataError
 from atomgraph.fitting import FittingError
@@ -154,7 +154,7 @@ def test_what_is_mistyped_is_named(tmp_path, fit, said):
 
 def test_a_smoothness_prior_wants_degrees(tmp_path):
     snap = {"kind": "SNAP", "elements": "auto", "cutoff": 4.0, "twojmax": 2}
-    with pytest.raises(FittingError, match="a smoothness prior needs features with degrees.*prior: isotropic"):
+    with pytest.raises(FittingError, match=r"a smoothness prior needs features with degrees.*prior: isotropic"):
         atomgraph.train(config(tmp_path, snap, SQUARES | {"prior": "smoothness"}), quiet=True)
 
 

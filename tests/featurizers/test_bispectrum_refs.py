@@ -4,7 +4,7 @@ import ase
 import numpy as np
 import pytest
 import torch
-from refs import reference
+from refs import agree, reference
 from structures import graph_of
 
 from atomgraph.featurizers import Bispectrum
@@ -34,9 +34,9 @@ def described(featurizer, atoms):
     return featurizer(graph, edges), edges
 
 
-def assert_same(ours, theirs, digits=1e-11):
+def assert_same(ours, theirs, digits=1e-11, file="lammps_sna_atom_tj6", quantity="slopes"):
     scale = max(1.0, float(np.abs(theirs).max()))
-    np.testing.assert_allclose(ours, theirs, rtol=digits, atol=digits * scale)
+    agree(file, quantity, ours, theirs, rtol=digits, atol=digits * scale)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -59,7 +59,7 @@ def test_equal_to_compute_sna_atom(case):
     )
     atoms = atoms_of(arrays, case)
     h, edges = described(featurizer, atoms)
-    assert_same(h.detach().numpy(), arrays[f"{case}/bispectrum"])
+    assert_same(h.detach().numpy(), arrays[f"{case}/bispectrum"], quantity="bispectrum")
     if f"{case}/dbispectrum_lammps_frame" in arrays:
         some = slice(None, None, 1 if h.shape[1] < 100 else 11)  # hundreds of components of channels take half a minute
         ours = slopes(h[:, some], edges, atoms, species, arrays[f"{case}/rotation_to_lammps"])
@@ -102,4 +102,4 @@ def test_equal_to_the_bispectra_of_mlearns_models(file, case):
         [element], float(settings["rcutfac"]), int(settings["twojmax"]), rfac0=float(settings["rfac0"])
     )
     h, _ = described(featurizer, atoms_of(arrays, case))
-    assert_same(h.detach().numpy(), arrays[f"{case}/bispectrum"])
+    assert_same(h.detach().numpy(), arrays[f"{case}/bispectrum"], file=file, quantity="bispectrum")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from ase.data import atomic_numbers, chemical_symbols
-from refs import reference
+from refs import agree, reference
 from structures import graph_of
 
 from atomgraph.featurizers import SOAP
@@ -43,7 +43,7 @@ def test_equal_to_quip():
         )
         h = described(featurizer, arrays, case)[0].detach().numpy()[arrays[f"{case}/centre_index"]]
         theirs = arrays[f"{case}/descriptor"]
-        np.testing.assert_allclose(h, theirs[:, :-1], rtol=0, atol=1e-12 * max(1.0, np.abs(theirs).max()))
+        agree("quip_descriptors", "SOAP", h, theirs[:, :-1], atol=1e-12 * max(1.0, np.abs(theirs).max()), case=case)
         assert np.abs(theirs[:, -1]).max() == 0
 
 
@@ -66,7 +66,7 @@ def test_equal_to_dscribe(file, basis):
             style="dscribe",
         )
         h, pos = described(featurizer, arrays, case)
-        np.testing.assert_allclose(h.detach(), arrays[f"{case}/descriptor"], rtol=0, atol=1e-9)
+        agree(file, "descriptor", h.detach(), arrays[f"{case}/descriptor"], atol=1e-9, case=case)
         slopes = arrays.get(f"{case}/derivatives")  # (atom described, atom moved, xyz, feature)
         if slopes is not None and h.requires_grad:
             for i, f in ((0, 0), (len(h) - 1, h.shape[1] - 1), (0, h.shape[1] // 2)):

@@ -8,7 +8,7 @@ from pathlib import Path
 import ase
 import numpy as np
 import pytest
-from refs import folder
+from refs import agree, folder
 
 from atomgraph import Potential, load
 from atomgraph.errors import FormatError
@@ -173,16 +173,18 @@ def test_two_elements_with_pairs_triples_and_soap_equal_to_quip():
 
 
 def compare(numbers, file, tolerance):
-    potential = Potential(gap.read(file, Said())[0])
+    potential, name = Potential(gap.read(file, Said())[0]), numbers.stem
     with np.load(numbers) as arrays:
         for case in sorted({key.split("/")[0] for key in arrays}):
             atoms = ase.Atoms(**{key: arrays[f"{case}/{key}"] for key in ("numbers", "positions", "cell", "pbc")})
             found = potential.predict([atoms])[0]
-            np.testing.assert_allclose(found["energy"], arrays[f"{case}/energy"], rtol=0, atol=tolerance)
-            np.testing.assert_allclose(found["node_energy"], arrays[f"{case}/atomic_energy"], rtol=0, atol=tolerance)
-            np.testing.assert_allclose(found["forces"], arrays[f"{case}/forces"], rtol=0, atol=1e-7)
+            agree(name, "energy", found["energy"], arrays[f"{case}/energy"], atol=tolerance, case=case)
+            agree(
+                name, "atomic energy", found["node_energy"], arrays[f"{case}/atomic_energy"], atol=tolerance, case=case
+            )
+            agree(name, "forces", found["forces"], arrays[f"{case}/forces"], atol=1e-7, case=case)
             if atoms.pbc.all():
-                np.testing.assert_allclose(found["stress"], arrays[f"{case}/stress"], rtol=0, atol=1e-9)
+                agree(name, "stress", found["stress"], arrays[f"{case}/stress"], atol=1e-9, case=case)
 
 
 @pytest.mark.refs

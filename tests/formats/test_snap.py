@@ -6,7 +6,7 @@ import ase
 import numpy as np
 import pytest
 import torch
-from refs import folder, reference
+from refs import agree, folder, reference
 from structures import crystal, graph_of, molecule
 
 from atomgraph.errors import FormatError
@@ -233,10 +233,9 @@ def test_equal_to_lammps_on_mlearns_models(kind, case):
     atoms = ase.Atoms(**{key: arrays[f"{case}/{key}"] for key in ("numbers", "positions", "cell", "pbc")})
     (found,) = Potential(model).predict([atoms])
     assert found["energy"] == pytest.approx(float(arrays[f"{case}/energy"]), rel=0, abs=1e-9 * len(atoms))
-    np.testing.assert_allclose(
-        model(graph_of(atoms, model.cutoff)).detach().numpy(), arrays[f"{case}/atomic_energy"], rtol=0, atol=1e-9
-    )
-    np.testing.assert_allclose(found["forces"], arrays[f"{case}/forces"], rtol=0, atol=1e-9)
+    file, local = f"lammps_mlearn_{kind}", model(graph_of(atoms, model.cutoff)).detach()
+    agree(file, "atomic energy", local, arrays[f"{case}/atomic_energy"], atol=1e-9, case=case)
+    agree(file, "forces", found["forces"], arrays[f"{case}/forces"], atol=1e-9, case=case)
     if atoms.pbc.all():
         stress = arrays[f"{case}/stress"] * (LAMMPS_BAR / BAR)
-        np.testing.assert_allclose(found["stress"], stress, rtol=0, atol=1e-9)
+        agree(file, "stress", found["stress"], stress, atol=1e-9, case=case)
