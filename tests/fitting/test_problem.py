@@ -175,10 +175,9 @@ def test_relevance_determination_drops_weights_and_smoothness_makes_rough_ones_s
     every = solve_least_squares(problem.unknowns, reduced, solver="evidence")
     few = solve_least_squares(problem.unknowns, reduced, solver="ard")
     assert few.facts["kept"] < problem.unknowns.n and int((few.fit.weights != 0).sum()) == few.facts["kept"]
-    smooth = solve_least_squares(
-        problem.unknowns, reduced, solver="ridge", prior="smoothness", strength=1e-2, power=3.0
-    )
-    flat = solve_least_squares(problem.unknowns, reduced, solver="ridge", strength=1e-2)
-    rough = potential.model.branches[0].featurizer.degrees()[0].sum(1) > 6
-    share = [float(s.fit.weights[rough].norm() / s.fit.weights.norm()) for s in (smooth, flat)]
+    setting = {"solver": "ridge", "strength": 1e-2, "scaled": False}
+    smooth = solve_least_squares(problem.unknowns, reduced, prior="smoothness", power=3.0, **setting)
+    flat = solve_least_squares(problem.unknowns, reduced, **setting)
+    rough = potential.model.branches[0].featurizer.degrees()[0].double().norm(dim=1)
+    share = [float((rough * s.fit.weights[:, 0]).norm() / s.fit.weights.norm()) for s in (smooth, flat)]
     assert share[0] < share[1] and every.facts["effective_parameters"] <= problem.unknowns.n
