@@ -22,7 +22,8 @@ from atomgraph.models.energy import EnergyModel
 from atomgraph.nn.scalars import scalar_columns
 from atomgraph.ops.scatter import sum_to
 
-EDGE_BUDGET = 100_000
+EDGE_BUDGET = {"cuda": 100_000}  # edges in a batch of predictions, by device
+SMALL_BUDGET = 20_000  # elsewhere, where larger batches take memory and no less time
 
 
 class Potential(torch.nn.Module):
@@ -126,11 +127,11 @@ class Potential(torch.nn.Module):
         return list(self.predictions(structures, stress=stress))
 
     def predictions(
-        self, structures: Sequence[ase.Atoms], *, stress: bool = True, edge_budget: int = EDGE_BUDGET
+        self, structures: Sequence[ase.Atoms], *, stress: bool = True, edge_budget: int | None = None
     ) -> Iterator[dict[str, Any]]:
         """``predict`` as a generator: a result as soon as its batch is done, never more than one batch in memory.
 
-        edge_budget: edges in a batch, at most; one structure with more is a batch by itself.
+        edge_budget: edges in a batch, at most, by the device if None; one structure with more is a batch by itself.
         """
         if isinstance(structures, ase.Atoms):
             raise GraphError("predict takes a list of structures, but one structure came; give it as [atoms]")
@@ -140,7 +141,8 @@ class Potential(torch.nn.Module):
                 with _named(index, atoms):
                     self.model.element_table(torch.as_tensor(atoms.numbers, device=self.device))
         graphs = (self._graph(index, atoms) for index, atoms in enumerate(structures))
-        for batch in budget_batches(graphs, edge_budget):
+        budget = EDGE_BUDGET.get(self.device.type, SMALL_BUDGET) if edge_budget is None else edge_budget
+        for batch in budget_batches(graphs, budget):
             for found in by_structure(self.evaluated(batch.to(self.device), stress=stress), batch):
                 yield found | {"energy": float(found["energy"])}
 
