@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
 from atomgraph.config.base_run import Run
-from atomgraph.config.closed_form_schema import ClosedForm, LeastSquares, Sigmas, SparseGP
+from atomgraph.config.closed_form_schema import LeastSquares, Sigmas, SparseGP
 from atomgraph.config.dataset import gather
 from atomgraph.config.ending import judge, metrics_of, write_down
 from atomgraph.config.folder import TABLE, RunFolder
@@ -42,7 +40,7 @@ from atomgraph.progress import terminal_progress
 from atomgraph.training.fit import device_of
 from atomgraph.training.progress import duration
 from atomgraph.training.randomness import seeded
-from atomgraph.writing import write_text
+from atomgraph.training.table import write_table
 
 BLOCK = "block.safetensors"
 CONTRADICTION = 0.02  # eV/atom between two labels of one structure
@@ -93,7 +91,7 @@ def solve(
     potential: Potential,
     graphs: Sequence[AtomicGraph],
     frames: Sequence[ase.Atoms],
-    fit: ClosedForm,
+    fit: LeastSquares | SparseGP,
     device: torch.device,
     console: Console,
     *,
@@ -133,7 +131,6 @@ def solve(
         )
     if isinstance(fit, SparseGP):
         return solve_sparse_gp(problem.unknowns, reduced, jitter=fit.jitter)
-    assert isinstance(fit, LeastSquares)
     return solve_least_squares(
         problem.unknowns,
         reduced,
@@ -171,8 +168,8 @@ def in_words(solution: Solution) -> str:
     return words + (f", {facts['kept']} kept" if "kept" in facts else "")
 
 
-def _sigma(sigma: Sigmas, fit: ClosedForm) -> Sigma:
-    return Sigma(**sigma.model_dump(), grows=getattr(fit, "grows", "atoms"))
+def _sigma(sigma: Sigmas, fit: LeastSquares | SparseGP) -> Sigma:
+    return Sigma(**sigma.model_dump(), grows=fit.grows)
 
 
 def _cohesive(potential: Potential, graphs: Sequence[AtomicGraph]) -> torch.Tensor:
@@ -189,7 +186,7 @@ def _cohesive(potential: Potential, graphs: Sequence[AtomicGraph]) -> torch.Tens
 
 
 class _watched:
-    """A bar with the time left on a terminal, a line every tenth elsewhere, and a table of blocks."""
+    """A bar with the time left on a terminal, and a table of blocks."""
 
     def __init__(self, console: Console, total: int, table: Path | None):
         self.console, self.total, self.table = console, total, table
@@ -227,11 +224,6 @@ class _watched:
             self._write()
 
     def _write(self) -> None:
-        if self.table is None:
-            return
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(self.rows[-1]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows)
-        write_text(self.table, text.getvalue())
+        if self.table is not None:
+            write_table(self.table, self.rows)
         self.written = time.perf_counter()

@@ -9,6 +9,7 @@ from lightning.pytorch import Callback, Trainer
 
 from atomgraph.config.base_run import Run
 from atomgraph.config.closed_form_run import solve
+from atomgraph.config.closed_form_schema import LeastSquares
 from atomgraph.config.dataset import Dataset, gather
 from atomgraph.config.ending import judge, metrics_of, take_best, write_down
 from atomgraph.config.folder import MODEL, TABLE, RunFolder
@@ -51,7 +52,7 @@ class GradientRun(Run):
             self.console.print(dataset.census)
             potential, graphs = self._prepare(dataset)
             if self.fit.start is not None and not self.going_on:
-                self._start(potential, graphs["train"], dataset, device)
+                self._start(self.fit.start, potential, graphs["train"], dataset, device)
             data, task = self._task(potential, graphs)
             checkpoints, trainer = self._trainer(data, potential)
             if self.is_first:  # the others would crowd into the memory of the same device
@@ -75,13 +76,17 @@ class GradientRun(Run):
         write_down(potential, self.config, self.folder, comparisons, metrics, self.console, device)
         return metrics
 
-    def _start(self, potential: Potential, graphs: list[AtomicGraph], dataset: Dataset, device: torch.device) -> None:
+    def _start(
+        self,
+        start: LeastSquares,
+        potential: Potential,
+        graphs: list[AtomicGraph],
+        dataset: Dataset,
+        device: torch.device,
+    ) -> None:
         """The first weights of linear readouts, from a fit in closed form."""
-        assert self.fit.start is not None
         dtype = potential.model.dtype
-        solution = solve(
-            potential.to(torch.float64), graphs, dataset.parts["train"], self.fit.start, device, self.console
-        )
+        solution = solve(potential.to(torch.float64), graphs, dataset.parts["train"], start, device, self.console)
         potential.cpu().to(dtype)
         potential.metadata["start"] = solution.facts
 

@@ -154,10 +154,12 @@ class SOAP(Expansion):
         c = self._by_order(density)
         slopes = self._along(c, directions)
         if self.normalise:
-            p, size = self._spectrum(c), self._length(c)
+            p = self._products(c)
+            size = self._length(p)
+            p = p / size
             own = torch.cat([part.flatten(2) for part in self._along_own(c, p)], dim=2)
             share = p @ directions.T
-            slopes = slopes.addcmul_(own[..., None], share[:, None, None, :], value=-1).div_(size[:, None, None, None])
+            slopes = slopes.addcmul_(own[..., None], share[:, None, None, :], value=-1).div_(size[:, :, None, None])
         return slopes.permute(0, 3, 1, 2)
 
     @property
@@ -176,20 +178,18 @@ class SOAP(Expansion):
 
     def _spectrum(self, c: list[Tensor]) -> Tensor:
         """(n_atoms, n_features) of the coefficients of each l."""
-        products = [(of_order @ of_order.transpose(1, 2)).flatten(1) for of_order in c]
-        constants = self._constants.like(c[0])
-        p = torch.cat(products, dim=1).index_select(1, constants["columns"]) * constants["factors"]
-        if not self.normalise:
-            return p
-        square = p.square().sum(dim=1, keepdim=True)
-        empty = square == 0
-        return p / torch.where(empty, 1.0, square).sqrt()
+        p = self._products(c)
+        return p / self._length(p) if self.normalise else p
 
-    def _length(self, c: list[Tensor]) -> Tensor:
-        """(n_atoms,): what p is divided by; with weights that count each pair once, the root of a sum over l."""
+    def _products(self, c: list[Tensor]) -> Tensor:
+        """The features before they are normalised."""
         constants = self._constants.like(c[0])
         products = torch.cat([(of_order @ of_order.transpose(1, 2)).flatten(1) for of_order in c], dim=1)
-        square = (products.index_select(1, constants["columns"]) * constants["factors"]).square().sum(dim=1)
+        return products.index_select(1, constants["columns"]) * constants["factors"]
+
+    def _length(self, p: Tensor) -> Tensor:
+        """(n_atoms, 1): what the features are divided by; 1 for an atom that has none."""
+        square = p.square().sum(dim=1, keepdim=True)
         return torch.where(square == 0, 1.0, square).sqrt()
 
     def _along(self, c: list[Tensor], directions: Tensor) -> Tensor:

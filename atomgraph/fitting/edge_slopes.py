@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.expansion import Expansion, TermSlopes, slopes_by_atom, term_slopes
 from atomgraph.nn.sisters import Solvable
+from atomgraph.ops.outer import rank_in_target
 from atomgraph.ops.scatter import sum_to
 
 _AT_ONCE = 2**21  # numbers in a portion of slopes
@@ -102,39 +103,29 @@ def _basis_by_density(expansion: Expansion, readout: Solvable, density: Tensor, 
 
 def _products(rows: Tensor, owner: Tensor, factors: Tensor) -> Tensor:
     """Rows (n, 3, q) times the factor (q, k) of their owner: (n, 3, k). Rows of an owner are one matrix product."""
-    order = torch.argsort(owner, stable=True)
     counts = torch.bincount(owner, minlength=len(factors))
     longest = int(counts.max())
-    rank = torch.arange(len(owner), device=owner.device) - (counts.cumsum(0) - counts)[owner[order]]
-    slot = owner[order] * longest + rank
-    laid = rows.new_zeros(len(factors) * longest, 3, rows.shape[2]).index_copy(0, slot, rows[order])
+    slot = owner * longest + rank_in_target(owner, counts)
+    laid = rows.new_zeros(len(factors) * longest, 3, rows.shape[2]).index_copy(0, slot, rows)
     made = laid.view(len(factors), 3 * longest, -1) @ factors
-    back = torch.empty_like(slot).index_copy(0, order, slot)
-    return made.view(len(factors) * longest, 3, -1).index_select(0, back)
+    return made.view(len(factors) * longest, 3, -1).index_select(0, slot)
 
 
 def _by_backward_passes(block: Block, graph: AtomicGraph, edges: Edges) -> Iterator[Portion]:
     """One backward pass a column, which is right for every featurizer and layer."""
     with torch.enable_grad():
         vector = edges.vector.detach().requires_grad_()
-        made = replace(edges, vector=vector, length=torch.linalg.vector_norm(vector, dim=1), origin=None, _cache={})
         columns = block.columns
-        sums = basis_sums(block, graph, made, columns.stop)[:, columns].sum(dim=0)
+        sums = basis_sums(block, graph, edges.with_vectors(vector), columns.stop)[:, columns].sum(dim=0)
     if not sums.requires_grad:
         return
     rows = torch.arange(edges.n_edges, device=vector.device)
     at_once = max(1, _AT_ONCE // max(vector.numel(), 1))
-    for first in range(0, len(sums), at_once):
-        last = min(first + at_once, len(sums))
-        slopes = _gradients(sums, vector, first, last)
-        yield Portion(slice(columns.start + first, columns.start + last), rows, slopes.permute(1, 2, 0))
-
-
-def _gradients(sums: Tensor, vector: Tensor, first: int, last: int) -> Tensor:
-    """(last − first, n_edges, 3)."""
-    chosen = torch.eye(len(sums), dtype=sums.dtype, device=sums.device)[first:last]
-    each = [torch.autograd.grad(sums, vector, row, retain_graph=True, materialize_grads=True)[0] for row in chosen]
-    return torch.stack(each)
+    first = columns.start
+    for chosen in torch.eye(len(sums), dtype=sums.dtype, device=sums.device).split(at_once):
+        each = [torch.autograd.grad(sums, vector, row, retain_graph=True, materialize_grads=True)[0] for row in chosen]
+        yield Portion(slice(first, first + len(each)), rows, torch.stack(each, dim=2))
+        first += len(each)
 
 
 def _by_element(edges: Edges) -> Iterator[tuple[int, Tensor]]:

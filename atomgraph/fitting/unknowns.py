@@ -79,7 +79,7 @@ class Unknowns:
         return iter(self.blocks)
 
     def take(self, weights: Tensor) -> None:
-        """Give the readouts their weights, (n,), divided by the baseline's scale, which multiplies them in the model."""
+        """Give the readouts their weights, (n,), before the baseline's scale; rows hold it already."""
         for block in self.blocks:
             block.solvable.take(weights[block.columns])
 

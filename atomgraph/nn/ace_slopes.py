@@ -35,25 +35,19 @@ class ClusterSlopes:
                     number = place.setdefault(tuple(key[:s] + key[s + 1 :]), len(place))
                     entry = (f * n_columns + c, number)
                     entries[entry] = entries.get(entry, 0.0) + value
-        by_rank: dict[int, list[tuple[tuple[int, ...], int]]] = {}
+        by_rank: dict[int, list[tuple[tuple[int, ...], int]]] = {}  # the empty product is 1, and made of nothing
         for rest, number in place.items():
-            by_rank.setdefault(len(rest), []).append((rest, number))
-        self._rests = [
-            (
-                np.array([rest for rest, _ in members], dtype=np.int64).reshape(len(members), rank),
-                [n for _, n in members],
-            )
-            for rank, members in by_rank.items()
-        ]
+            if rest:
+                by_rank.setdefault(len(rest), []).append((rest, number))
         rows = np.array([row for row, _ in entries], dtype=np.int64)
         touched, where = np.unique(rows, return_inverse=True)
-        self._n_rests = len(place)
+        self._n_rests, self._ranks = len(place), sorted(by_rank)
         self._constants = Constants(
             touched=touched,
             index=np.stack([where, np.array([rest for _, rest in entries], dtype=np.int64)]),
             value=np.array(list(entries.values())),
-            **{f"rests{i}": table for i, (table, _) in enumerate(self._rests)},
-            **{f"places{i}": np.array(numbers) for i, (_, numbers) in enumerate(self._rests)},
+            **{f"rests{rank}": np.array([rest for rest, _ in members]) for rank, members in by_rank.items()},
+            **{f"places{rank}": np.array([number for _, number in members]) for rank, members in by_rank.items()},
         )
 
     @torch.no_grad()
@@ -72,8 +66,7 @@ class ClusterSlopes:
     def _products(self, rows: Tensor, table: Mapping[str, Tensor]) -> Tensor:
         """(n_columns, n_atoms) to (n_rests, n_atoms)."""
         made = rows.new_ones(self._n_rests, rows.shape[1])
-        for i, (columns, _) in enumerate(self._rests):
-            factors = [rows.index_select(0, table[f"rests{i}"][:, s]) for s in range(columns.shape[1])]
-            if factors:
-                made[table[f"places{i}"]] = reduce(torch.mul, factors)
+        for rank in self._ranks:
+            factors = [rows.index_select(0, columns) for columns in table[f"rests{rank}"].unbind(1)]
+            made[table[f"places{rank}"]] = reduce(torch.mul, factors)
         return made

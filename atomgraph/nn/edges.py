@@ -94,8 +94,12 @@ class Edges:
 
     def _exactly(self) -> Edges:
         vector = self.vector if self.origin is None else self.origin
+        return self.with_vectors(vector)
+
+    def with_vectors(self, vector: Tensor) -> Edges:
+        """The same edges with other vectors (n_edges, 3), and their lengths: to differentiate by them."""
         length = torch.linalg.vector_norm(vector, dim=1)
-        return replace(self, vector=vector, length=length, _cache={})
+        return replace(self, vector=vector, length=length, origin=None, _cache={})
 
     def cached(self, key: Hashable, make: Callable[[], T]) -> T:
         """What ``make`` gives (tensors, most often), made at the first call with this key and kept for this forward pass."""

@@ -129,8 +129,7 @@ def term_slopes(expansion: Expansion, edges: Edges) -> TermSlopes:
     """
     with torch.enable_grad():
         vector = edges.vector.detach().requires_grad_()
-        made = replace(edges, vector=vector, length=torch.linalg.vector_norm(vector, dim=1), origin=None, _cache={})
-        terms = expansion.terms(made)
+        terms = expansion.terms(edges.with_vectors(vector))
         left = _jacobian(terms.left, vector)
         right = None if terms.right is None else _jacobian(terms.right, vector)
     known = replace(terms, left=terms.left.detach(), right=None if terms.right is None else terms.right.detach())

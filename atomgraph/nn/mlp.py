@@ -67,3 +67,38 @@ class MLP(torch.nn.Module):
                 break
             x = torch.addmm(bias[element], x, weight[element])
         return x
+
+
+class LastLayer:
+    """What a readout with an ``mlp`` needs to have its last layer, weights and bias, solved for (``nn.sisters.Solvable``)."""
+
+    mlp: MLP
+
+    @property
+    def n_unknowns(self) -> int:
+        return len(self.mlp.weights[-1]) * self._n_each
+
+    @property
+    def _n_each(self) -> int:
+        return int(self.mlp.weights[-1].shape[1]) + 1
+
+    def unknowns_of(self, element: int) -> slice:
+        row = self._row(element)
+        return slice(row * self._n_each, (row + 1) * self._n_each)
+
+    def basis(self, h: Tensor, element: int) -> Tensor:
+        x = self.mlp.last_hidden(h, self._row(element))
+        return torch.cat([x, torch.ones_like(x[:, :1])], dim=1)
+
+    def basis_slopes(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:
+        return None
+
+    @torch.no_grad()
+    def take(self, weights: Tensor) -> None:
+        table = weights.view(len(self.mlp.weights[-1]), -1, 1)
+        self.mlp.weights[-1].copy_(table[:, :-1])
+        self.mlp.biases[-1].copy_(table[:, -1])
+
+    def _row(self, element: int) -> int:
+        """The weights of an element: its own, or those that all share."""
+        return element if len(self.mlp.weights[-1]) > 1 else 0

@@ -21,7 +21,7 @@ def outer_sum_to(left: Tensor, right: Tensor, index: Tensor, size: int) -> Tenso
     n_targets = max(int((counts > 0).sum()), 1)
     block = min(max(len(index) // n_targets, 4), _LARGEST_BLOCK)
     blocks_of = (counts + block - 1) // block  # (size,)
-    slot = _rank_in_target(index, counts) + block * (blocks_of.cumsum(0) - blocks_of)[index]
+    slot = rank_in_target(index, counts) + block * (blocks_of.cumsum(0) - blocks_of)[index]
     owner = torch.repeat_interleave(torch.arange(size, device=index.device), blocks_of)
 
     def in_blocks(rows: Tensor) -> Tensor:
@@ -31,7 +31,7 @@ def outer_sum_to(left: Tensor, right: Tensor, index: Tensor, size: int) -> Tenso
     return sum_to(in_blocks(left).transpose(1, 2) @ in_blocks(right), owner, size)
 
 
-def _rank_in_target(index: Tensor, counts: Tensor) -> Tensor:
+def rank_in_target(index: Tensor, counts: Tensor) -> Tensor:
     """(n_rows,): how many rows of the same target come before each row."""
     position = torch.arange(len(index), device=index.device)
     start = counts.cumsum(0) - counts

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from atomgraph.graph.structure import AtomicGraph
@@ -14,7 +13,7 @@ from atomgraph.nn.scalars import as_irreps
 from atomgraph.nn.sisters import Readout
 
 
-class MLP(Readout):
+class MLP(mlp.LastLayer, Readout):
     r""":math:`\varepsilon_i = \mathrm{MLP}(h_i)`, one set of weights for all atoms.
 
     n_features: scalar features per atom.  hidden: widths of the hidden layers.  activation: ``silu``, ``tanh``, ``softplus``.
@@ -31,23 +30,3 @@ class MLP(Readout):
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
         """(n_atoms, n_features) to (n_atoms, n_outputs)."""
         return self.mlp(h)
-
-    @property
-    def n_unknowns(self) -> int:
-        return self.mlp.weights[-1].shape[1] + 1
-
-    def unknowns_of(self, element: int) -> slice:
-        return slice(0, self.n_unknowns)
-
-    def basis(self, h: Tensor, element: int) -> Tensor:
-        x = self.mlp.last_hidden(h)
-        return torch.cat([x, torch.ones_like(x[:, :1])], dim=1)
-
-    def basis_slopes(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:
-        return None
-
-    @torch.no_grad()
-    def take(self, weights: Tensor) -> None:
-        table = weights.view(len(self.mlp.weights[-1]), -1, 1)
-        self.mlp.weights[-1].copy_(table[:, :-1])
-        self.mlp.biases[-1].copy_(table[:, -1])

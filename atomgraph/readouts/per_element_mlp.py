@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import checked_symbols
-from atomgraph.nn.mlp import MLP
+from atomgraph.nn.mlp import MLP, LastLayer
 from atomgraph.nn.scalars import as_irreps
 from atomgraph.nn.sisters import Readout
 
 
-class PerElementMLP(Readout):
+class PerElementMLP(LastLayer, Readout):
     r""":math:`\varepsilon_i = \mathrm{MLP}_{z_i}(h_i)`: atoms of one element share weights, elements share none.
 
     elements: chemical symbols, in the model's order.  n_features: scalar features per atom.
@@ -42,24 +41,3 @@ class PerElementMLP(Readout):
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
         """(n_atoms, n_features) to (n_atoms, n_outputs)."""
         return self.mlp(h, edges.element)
-
-    @property
-    def n_unknowns(self) -> int:
-        return len(self.elements) * (self.mlp.weights[-1].shape[1] + 1)
-
-    def unknowns_of(self, element: int) -> slice:
-        n = self.mlp.weights[-1].shape[1] + 1
-        return slice(element * n, (element + 1) * n)
-
-    def basis(self, h: Tensor, element: int) -> Tensor:
-        x = self.mlp.last_hidden(h, element)
-        return torch.cat([x, torch.ones_like(x[:, :1])], dim=1)
-
-    def basis_slopes(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:
-        return None
-
-    @torch.no_grad()
-    def take(self, weights: Tensor) -> None:
-        table = weights.view(len(self.mlp.weights[-1]), -1, 1)
-        self.mlp.weights[-1].copy_(table[:, :-1])
-        self.mlp.biases[-1].copy_(table[:, -1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,14 +48,16 @@ class MetricsTable(pl.Callback):
         row["learning_rate"] = _short(trainer.optimizers[0].param_groups[0]["lr"])
         row["seconds"] = f"{self._seconds + time.perf_counter() - self._began:.2f}"
         self.rows.append(row)
-        self._write()
+        write_table(self.path, self.rows)
 
-    def _write(self) -> None:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(self.rows[-1]), extrasaction="ignore", restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows)
-        write_text(self.path, text.getvalue())
+
+def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows under the last one's columns, there whole or not at all."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[-1]), extrasaction="ignore", restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
 
 
 def read_table(path: Path) -> list[dict[str, Any]]:
