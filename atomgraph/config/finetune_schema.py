@@ -20,7 +20,7 @@ class Start(Section):
     )
     new_head: str | None = Field(
         default=None,
-        description="Name of a head, added like the chosen one, that is trained in its place; null: none, or target with replay.",
+        description="A head to be added, like the chosen one and trained in its place; null: none; with replay, target.",
     )
     elements: list[str] | None = Field(default=None, description="Chemical symbols, where the file does not say.")
     units: str | dict[str, str] | None = Field(default=None, description="Units, where the file does not say.")
@@ -44,7 +44,7 @@ class Frozen(Section):
     kind: Literal["frozen"] = Field(description="Which weights are trained, and how.")
     groups: list[str] = Field(
         min_length=1,
-        description="What stays: embedding, radial, convolution, product, readout, a layer (layers.0), or both (layers.0.radial).",
+        description="What stays: embedding, radial, convolution, product, readout; a layer, layers.0; or layers.0.radial.",
     )
 
 
