@@ -15,7 +15,7 @@ from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.constants import Constants
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import checked_symbols
-from atomgraph.nn.expansion import Expansion, Terms, slopes_by_atom
+from atomgraph.nn.expansion import Expansion, Terms
 from atomgraph.ops.hyperspherical import columns_of_harmonics, hyperspherical_radial
 from atomgraph.ops.outer import outer_sum_to
 from atomgraph.ops.spherical import spherical_harmonics
@@ -140,15 +140,16 @@ class Bispectrum(Expansion):
         return torch.cat([b, b.index_select(1, left) * b.index_select(1, right) * half], dim=1)
 
     def slopes(self, density: Tensor, element: Tensor, directions: Tensor | None = None) -> Tensor:
-        """As ``Expansion`` has it; products of components by the rule for products."""
-        if not self.quadratic or directions is not None:
-            return super().slopes(density, element, directions)
-        linear = slopes_by_atom(self._components, density, element)
-        b = self._components(density, element)[:, :, None, None]
-        left, right = self._constants.like(b)["rows"]
-        half = (1.0 - 0.5 * (left == right).to(b.dtype))[:, None, None]
-        products = linear[:, left] * (half * b[:, right]) + linear[:, right] * (half * b[:, left])
-        return torch.cat([linear, products], dim=1)
+        """As ``Expansion`` has it, by the rule for products instead of a backward pass a component."""
+        constants = self._constants.like(density)
+        found = self._integrals.jacobian(density, constants).mul_(constants["factor"][:, None, None])
+        if self.quadratic:
+            b = self._components(density, element)[:, :, None, None]
+            left, right = constants["rows"]
+            half = (1.0 - 0.5 * (left == right).to(b.dtype))[:, None, None]
+            products = found[:, left] * (half * b[:, right]) + found[:, right] * (half * b[:, left])
+            found = torch.cat([found, products], dim=1)
+        return found if directions is None else torch.einsum("rf,ifab->irab", directions, found)
 
     @property
     def _n_linear(self) -> int:

@@ -60,11 +60,16 @@ class TripleIntegrals:
         wanted = [tuple(zip(t, c, strict=True)) for c in channels for t in triples(n_max)]
         three = [[(x, _pair(y, z)) for x, y, z in ((c, a, b), (a, b, c), (b, c, a))] for a, b, c in wanted]
         numbers = {f: i for i, f in enumerate(functions)}
+        degree = np.repeat(np.arange(n_max + 1), _sizes(n_max))
+        self._of_parity = [np.flatnonzero(degree % 2 == parity) for parity in (0, 1)]  # harmonics
         self.constants: dict[str, Any] = {
             "grid": harmonics_on_grid(n_max),
             "left": np.array([numbers[p[0]] for ps in pairs_of_parity for p in ps]),
             "right": np.array([numbers[p[1]] for ps in pairs_of_parity for p in ps]),
             "places": np.array([[places[pair, function] for function, pair in ways] for ways in three]).T,
+            "even": self._of_parity[0],
+            "odd": self._of_parity[1],
+            **self._table_of_slopes(three, pairs_of_parity),
         }
 
     def __call__(self, coefficients: Tensor, constants: dict[str, Tensor]) -> Tensor:
@@ -101,6 +106,40 @@ class TripleIntegrals:
         ]
         harmonics = grid.split(_sizes(n))
         return torch.cat([of_parity[m % 2][:, m // 2] @ harmonics[m].T for m in range(n + 1)], dim=2)
+
+    @torch.no_grad()
+    def jacobian(self, coefficients: Tensor, constants: dict[str, Tensor]) -> Tensor:
+        r"""Slopes of every integral by the coefficients, (n_atoms, n_channels³ · n_triples, n_channels, n_harmonics).
+
+        By the rule for products, :math:`\partial I/\partial c_{anlm} = \langle Z_{nlm} f^b_{n_2} f^c_{n_3} \rangle`, twice or
+        three times that where functions are equal: one matrix product of all pairs with all harmonics of their parity.
+        """
+        grid, n_atoms = constants["grid"], len(coefficients)
+        harmonics = [grid[constants[parity]].T.contiguous() for parity in ("even", "odd")]
+        found = coefficients.new_zeros(n_atoms, len(constants["places"][0]) * self.n_channels * len(grid))
+        at_once = self.groups(coefficients, grid)
+        for first in range(0, n_atoms, at_once):
+            pairs = self._pairs(self._functions(coefficients[first : first + at_once], grid), constants)
+            every = torch.cat([(p @ z).flatten(1) for p, z in zip(pairs, harmonics, strict=True)], dim=1)
+            slopes = every.index_select(1, constants["slope_from"]).mul_(constants["slope_times"])
+            found[first : first + at_once].index_copy_(1, constants["slope_to"], slopes)
+        return found.view(n_atoms, -1, self.n_channels, len(grid))
+
+    def _table_of_slopes(self, three: list[Any], pairs_of_parity: list[Any]) -> dict[str, np.ndarray]:
+        """Where ``jacobian`` takes each slope that is not zero from, how often it counts, and where it stands."""
+        n_harmonics, sizes = sum(map(len, self._of_parity)), np.array(_sizes(self.n_max))
+        starts = np.concatenate([[0], np.cumsum(sizes)])
+        rows = [{pair: i for i, pair in enumerate(pairs)} for pairs in pairs_of_parity]
+        source, times, target = [], [], []
+        for integral, ways in enumerate(three):
+            for (n, channel), pair in dict(ways).items():
+                of_parity, mine = self._of_parity[n % 2], np.arange(starts[n], starts[n + 1])
+                first = (n % 2) * len(rows[0]) * len(self._of_parity[0]) + rows[n % 2][pair] * len(of_parity)
+                source.append(first + np.searchsorted(of_parity, mine))
+                times.append(np.full(len(mine), float(sum(f == (n, channel) for f, _ in ways))))
+                target.append((integral * self.n_channels + channel) * n_harmonics + mine)
+        columns = {"slope_from": source, "slope_times": times, "slope_to": target}
+        return {name: np.concatenate(parts) for name, parts in columns.items()}
 
     def _functions(self, coefficients: Tensor, grid: Tensor) -> Tensor:
         """(n_atoms, n_max + 1, n_channels, n_points)."""

@@ -120,6 +120,23 @@ def test_mean_products_have_right_derivatives_twice(n_max, n_channels):
         assert torch.autograd.gradgradcheck(lambda c: integrals(c, constants), (c,))
 
 
+@pytest.mark.parametrize("n_max, n_channels", [(0, 1), (4, 1), (2, 2), (1, 3)])
+def test_all_slopes_at_once_are_central_differences(n_max, n_channels, monkeypatch):
+    """Integrals are cubic in the coefficients, so differences of 1 and 2 steps leave nothing but rounding."""
+    monkeypatch.setattr("atomgraph.ops.triple_integrals._NUMBERS_AT_A_TIME", {"cpu": 1})
+    integrals = TripleIntegrals(n_max, n_channels)
+    constants = constants_of(integrals)
+    c = torch.randn(2, n_channels, len(constants["grid"]), generator=generator(), dtype=torch.float64)
+    found = integrals.jacobian(c, constants)
+    assert found.shape == (2, len(triples(n_max)) * n_channels**3, *c.shape[1:])
+    for channel, harmonic in np.ndindex(*c.shape[1:]):
+        step = torch.zeros_like(c)
+        step[:, channel, harmonic] = 0.5
+        one, two = (integrals(c + k * step, constants) - integrals(c - k * step, constants) for k in (1, 2))
+        wanted = (8 * one - two) / (12 * 0.5)
+        torch.testing.assert_close(found[:, :, channel, harmonic], wanted, rtol=1e-11, atol=1e-12)
+
+
 def test_groups_of_atoms_change_no_atom(monkeypatch):
     integrals = TripleIntegrals(3, 2)
     constants = constants_of(integrals)
