@@ -1,0 +1,119 @@
+// A loop shared by threads: each library that includes this owns its own few sleeping workers, and no OpenMP runtime is linked.
+// After a fork the child makes workers of its own. A loop inside a loop, or from two threads at once, runs in its caller's thread.
+#pragma once
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <new>
+#include <thread>
+
+#define ATOMGRAPH_API extern "C" __attribute__((visibility("default")))
+
+namespace atomgraph {
+
+class Workers {
+  public:
+    using Job = void (*)(void *task, int thread);
+
+    // Calls job(task, thread) on up to n_threads threads, the caller's own being thread 0; returns when all that began are
+    // done. A job takes work until there is none, so a worker that wakes too late is not waited for.
+    void run(int n_threads, Job job, void *task) {
+        if (busy_.exchange(true)) return job(task, 0);
+        const int n_helpers = hire(n_threads - 1);
+        {
+            std::lock_guard<std::mutex> guard(mutex_);
+            job_ = job, task_ = task, wanted_ = n_helpers, ++round_;
+        }
+        wake_.notify_all();
+        job(task, 0);
+        std::unique_lock<std::mutex> guard(mutex_);
+        wanted_ = 0;
+        done_.wait(guard, [this] { return running_ == 0; });
+        busy_ = false;
+    }
+
+    // This process's workers; those of the parent did not come along through a fork.
+    static Workers &mine() {
+        static std::atomic<Workers *> all{nullptr};
+        Workers *found = all.load();
+        while (found == nullptr || found->process_ != getpid()) {
+            Workers *made = new Workers;  // the old ones are never freed: their locks may be held by threads that are gone
+            if (all.compare_exchange_strong(found, made)) return *made;
+            delete made;
+        }
+        return *found;
+    }
+
+  private:
+    int hire(int n) {
+        try {
+            while (n_workers_ < n) {
+                std::thread(&Workers::work, this, n_workers_, round_).detach();
+                ++n_workers_;
+            }
+        } catch (...) {  // the system gives no more threads
+        }
+        return std::min(n, n_workers_);
+    }
+
+    void work(int number, std::uint64_t seen) {
+        std::unique_lock<std::mutex> guard(mutex_);
+        for (;;) {
+            wake_.wait(guard, [&] { return round_ != seen; });
+            seen = round_;
+            if (number >= wanted_) continue;
+            ++running_;
+            Job job = job_;
+            void *task = task_;
+            guard.unlock();
+            job(task, number + 1);
+            guard.lock();
+            if (--running_ == 0) done_.notify_one();
+        }
+    }
+
+    const pid_t process_ = getpid();
+    std::atomic<bool> busy_{false};
+    std::mutex mutex_;
+    std::condition_variable wake_, done_;
+    Job job_ = nullptr;
+    void *task_ = nullptr;
+    int n_workers_ = 0, wanted_ = 0, running_ = 0;
+    std::uint64_t round_ = 0;
+};
+
+// work(begin, end, thread) over pieces of [0, n) of at most `piece`, handed out as threads get free; thread is in [0, n_threads).
+// An exception in a piece ends the loop and comes out as std::bad_alloc.
+template <class Work>
+void parallel_for(int n_threads, std::int64_t n, std::int64_t piece, const Work &work) {
+    struct Task {
+        const Work &work;
+        const std::int64_t n, piece;
+        std::atomic<std::int64_t> next{0};
+        std::atomic<bool> failed{false};
+    } task{work, n, std::max<std::int64_t>(piece, 1)};
+    const std::int64_t n_pieces = (n + task.piece - 1) / task.piece;
+    auto job = [](void *pointer, int thread) {
+        Task &task = *static_cast<Task *>(pointer);
+        try {
+            for (;;) {
+                const std::int64_t begin = task.next.fetch_add(task.piece);
+                if (begin >= task.n) return;
+                task.work(begin, std::min(begin + task.piece, task.n), thread);
+            }
+        } catch (...) {
+            task.failed = true;
+            task.next = task.n;
+        }
+    };
+    if (n <= 0) return;
+    if (n_threads <= 1 || n_pieces <= 1) job(&task, 0);
+    else Workers::mine().run(static_cast<int>(std::min<std::int64_t>(n_threads, n_pieces)), job, &task);
+    if (task.failed) throw std::bad_alloc();
+}
+
+}  // namespace atomgraph

@@ -1,0 +1,249 @@
+"""Kernels from source text: compiled once, kept safely, and never a reason to fail."""
+
+import ctypes
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+import warnings
+
+import pytest
+
+from atomgraph.kernels import KernelWarning, cache, compiled, explanation, toolchain
+from atomgraph.kernels.compiler import CompilerError, local_compiler
+
+TWICE = '#include <cmath>\nextern "C" __attribute__((visibility("default"))) double twice(double x) { return 2 * x; }'
+
+
+def has_compiler():
+    try:
+        return bool(local_compiler())
+    except CompilerError:
+        return False
+
+
+needs_compiler = pytest.mark.skipif(not has_compiler(), reason="no C++ compiler")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty cache, and a process that has loaded and said nothing yet."""
+    monkeypatch.setenv("ATOMGRAPH_CACHE", str(tmp_path))
+    monkeypatch.delenv("ATOMGRAPH_KERNELS", raising=False)
+    forget(monkeypatch)
+    return tmp_path / "kernels"
+
+
+def forget(monkeypatch):
+    monkeypatch.setattr(toolchain, "_loaded", {})
+    monkeypatch.setattr(explanation, "_said", set())
+
+
+def twice(library, x=21.0):
+    library.twice.restype, library.twice.argtypes = ctypes.c_double, [ctypes.c_double]
+    return library.twice(x)
+
+
+def no_compiling(monkeypatch):
+    monkeypatch.setattr(toolchain.Compiler, "build", lambda *_: pytest.fail("compiled again"))
+
+
+@needs_compiler
+def test_a_source_becomes_a_library_and_the_next_process_finds_it(folder, monkeypatch):
+    assert twice(compiled(TWICE, "twice")) == 42.0
+    (entry,) = folder.iterdir()
+    assert entry.name.startswith("twice-") and folder.stat().st_mode & 0o777 == 0o700
+    forget(monkeypatch)
+    no_compiling(monkeypatch)
+    assert twice(compiled(TWICE, "twice")) == 42.0
+
+
+@needs_compiler
+def test_another_source_or_flag_is_another_entry(folder):
+    compiled(TWICE, "twice")
+    assert twice(compiled(TWICE.replace("2 *", "3 *"), "twice")) == 63.0
+    compiled(TWICE, "twice", flags=["-O1"])
+    assert len(list(folder.iterdir())) == 3
+
+
+@needs_compiler
+@pytest.mark.parametrize("damage", [b"", b"no library at all", None], ids=["empty", "foreign", "one byte"])
+def test_a_damaged_entry_is_built_again(folder, monkeypatch, damage):
+    compiled(TWICE, "twice")
+    (entry,) = folder.iterdir()
+    content = entry.read_bytes()
+    entry.unlink()  # the loaded one stays as it is
+    entry.write_bytes(content[:-1] + bytes([content[-1] ^ 1]) if damage is None else damage)
+    forget(monkeypatch)
+    assert twice(compiled(TWICE, "twice")) == 42.0
+    (entry,) = folder.iterdir()
+    assert cache.checksum(entry.read_bytes()) in entry.name
+
+
+@needs_compiler
+def test_an_entry_that_is_whole_but_no_library_is_built_again(folder, monkeypatch):
+    compiled(TWICE, "twice")
+    (entry,) = folder.iterdir()
+    entry.unlink()
+    foreign = b"of another system"
+    entry.with_name(f"{entry.stem.rpartition('-')[0]}-{cache.checksum(foreign)}.so").write_bytes(foreign)
+    forget(monkeypatch)
+    assert twice(compiled(TWICE, "twice")) == 42.0
+
+
+@needs_compiler
+def test_a_folder_that_others_can_write_is_not_used(folder, monkeypatch):
+    compiled(TWICE, "twice")
+    folder.chmod(0o777)
+    forget(monkeypatch)
+    with pytest.warns(KernelWarning, match="others can write"):
+        assert twice(compiled(TWICE, "twice")) == 42.0
+    assert len(list(folder.iterdir())) == 1, "nothing was put there"
+    folder.chmod(0o700)
+    folder.parent.chmod(0o777)
+    forget(monkeypatch)
+    with pytest.warns(KernelWarning, match="others can write"):
+        compiled(TWICE, "twice")
+    folder.parent.chmod(0o1777)  # as /tmp: only owners rename
+    forget(monkeypatch)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        no_compiling(monkeypatch)
+        compiled(TWICE, "twice")
+
+
+@needs_compiler
+def test_a_folder_of_another_user_is_not_used(folder, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 54321)
+    with pytest.warns(KernelWarning, match="belongs to another user"):
+        assert twice(compiled(TWICE, "twice")) == 42.0
+    assert list(folder.iterdir()) == []
+
+
+@needs_compiler
+def test_a_folder_that_cannot_be_made_costs_only_the_keeping(folder, monkeypatch):
+    folder.parent.joinpath("kernels").write_text("a file stands where the folder should")
+    with pytest.warns(KernelWarning, match="not kept"):
+        assert twice(compiled(TWICE, "twice")) == 42.0
+
+
+def test_without_a_compiler_it_is_said_once(folder, monkeypatch):
+    monkeypatch.setenv("CXX", "false")
+    with pytest.warns(KernelWarning, match="no C\\+\\+ compiler: false") as said:
+        assert compiled(TWICE, "twice") is None
+        assert compiled(TWICE, "again") is None
+    assert len(said) == 1 and "\n" not in str(said[0].message)
+
+
+@needs_compiler
+def test_without_a_compiler_what_an_earlier_one_made_is_used(folder, monkeypatch):
+    compiled(TWICE, "twice")
+    forget(monkeypatch)
+    monkeypatch.setenv("CXX", "false")
+    assert twice(compiled(TWICE, "twice")) == 42.0
+
+
+@needs_compiler
+def test_a_compiler_that_fails_is_explained_in_one_line(folder):
+    with pytest.warns(KernelWarning, match=r"the kernel broken is not used.*error") as said:
+        assert compiled("nonsense;", "broken") is None
+        assert compiled("nonsense;", "broken") is None
+    assert len(said) == 1 and "\n" not in str(said[0].message)
+    assert list(folder.iterdir()) == []
+
+
+def test_who_wants_no_kernels_hears_nothing(folder, monkeypatch):
+    monkeypatch.setenv("ATOMGRAPH_KERNELS", "off")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert compiled(TWICE, "twice") is None
+    assert not folder.exists()
+
+
+@needs_compiler
+def test_nan_infinities_and_subnormal_numbers_survive(folder):
+    library = compiled(
+        '#include <cmath>\nextern "C" __attribute__((visibility("default"))) double f(double x)'
+        "{ return std::isnan(x) ? 1 : x - x + (x == x ? 0 : 5); }"
+        'extern "C" __attribute__((visibility("default"))) double small(double x) { return x * 1e-310; }',
+        "special",
+    )
+    library.f.restype, library.f.argtypes = ctypes.c_double, [ctypes.c_double]
+    library.small.restype, library.small.argtypes = ctypes.c_double, [ctypes.c_double]
+    assert library.f(float("nan")) == 1.0
+    assert library.f(float("inf")) != library.f(float("inf"))
+    assert float(library.f(1.0)) == 0.0 and library.small(0.5) == 1e-310 / 2
+
+
+PARALLEL = """
+#include "parallel.h"
+ATOMGRAPH_API int sum(int n_threads, long n, long *out, int *threads) {
+    std::atomic<long> total{0};
+    std::atomic<int> used{0};
+    try {
+        atomgraph::parallel_for(n_threads, n, 3, [&](long begin, long end, int thread) {
+            used |= 1 << thread;
+            for (long i = begin; i < end; ++i) {
+                if (i == 666) throw 1;
+                atomgraph::parallel_for(2, 1 + i % 2, 1, [&](long, long, int) { total += i; });
+                if (thread == 0) std::this_thread::yield();
+            }
+        });
+    } catch (const std::bad_alloc &) { return -1; }
+    *out = total, *threads = used;
+    return 0;
+}
+"""
+
+
+def sum_with(library, n_threads, n):
+    out, threads = ctypes.c_long(), ctypes.c_int()
+    code = library.sum(n_threads, ctypes.c_long(n), ctypes.byref(out), ctypes.byref(threads))
+    return code, out.value, threads.value
+
+
+@needs_compiler
+def test_loops_are_shared_by_threads_nested_ones_too_and_their_errors_come_out():
+    library = compiled(PARALLEL, "parallel_test")
+    wanted = sum(i * (1 + i % 2) for i in range(500))
+    for n_threads in (1, 2, 3, 2):
+        for _ in range(50):
+            code, total, used = sum_with(library, n_threads, 500)
+            assert (code, total) == (0, wanted) and used < 1 << n_threads
+    assert sum_with(library, 3, 0)[:2] == (0, 0)
+    assert sum_with(library, 2, 1000)[0] == -1
+    assert sum_with(library, 2, 500)[:2] == (0, wanted)
+
+
+@needs_compiler
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_forked_process_has_threads_of_its_own():
+    script = f"""
+    import ctypes, os
+    from atomgraph.kernels import compiled
+    library = compiled({PARALLEL!r}, "parallel_test")
+    def total(n_threads):
+        out, threads = ctypes.c_long(), ctypes.c_int()
+        library.sum(n_threads, ctypes.c_long(600), ctypes.byref(out), ctypes.byref(threads))
+        return out.value
+    before = total(3)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if all(total(3) == before for _ in range(20)) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert total(3) == before
+    """
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment["PYTHONPATH"] = os.pathsep.join(sys.path)
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], timeout=60, env=environment, check=False)
+    assert done.returncode == 0
+
+
+@needs_compiler
+def test_no_openmp_runtime_is_linked(folder):
+    compiled(PARALLEL, "parallel_test")
+    (entry,) = folder.iterdir()
+    if shutil.which("ldd"):
+        linked = subprocess.run(["ldd", str(entry)], capture_output=True, text=True, check=True).stdout
+        assert "omp" not in linked
