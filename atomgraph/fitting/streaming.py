@@ -14,12 +14,13 @@ from safetensors.torch import load_file, save
 from atomgraph.data import budget_batches
 from atomgraph.fitting.problem import LinearProblem
 from atomgraph.fitting.solvers.errors import FittingError
+from atomgraph.fitting.solvers.gathered import GatheredQR
 from atomgraph.fitting.solvers.reduced import Reduced
-from atomgraph.fitting.solvers.streamed import Streamed, StreamedNormal, StreamedQR
+from atomgraph.fitting.solvers.streamed import Streamed, StreamedNormal
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.writing import write_bytes
 
-METHODS: dict[str, type[Streamed]] = {"qr": StreamedQR, "normal": StreamedNormal}
+METHODS: dict[str, type[Streamed]] = {"qr": GatheredQR, "normal": StreamedNormal}
 SAVE_EVERY = 20.0  # seconds from one saved block to the next
 
 
