@@ -21,3 +21,13 @@ def watched(items: Iterable[T], description: str, total: int, *, shown: bool = T
     """The same items, with a bar while they come."""
     with terminal_progress(shown=shown) as progress:
         yield from progress.track(items, total=total, description=description)
+
+
+def duration(seconds: float) -> str:
+    """``75.2`` as ``1 min 15 s``."""
+    whole = round(seconds)
+    hours, rest = divmod(whole, 3600)
+    minutes, rest = divmod(rest, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

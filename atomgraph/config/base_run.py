@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 
 from atomgraph.config.dataset import Dataset
@@ -16,6 +15,7 @@ from atomgraph.config.parts import resolved
 from atomgraph.config.preparation import calibrate, describe, model_specification, new_potential, set_baseline
 from atomgraph.config.resolve import absolute, as_yaml
 from atomgraph.config.schema import Config
+from atomgraph.config.torchrun import is_first_process
 from atomgraph.errors import ConfigError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.potential import Potential
@@ -29,7 +29,7 @@ class Run(ABC):
     ):
         self.config, self.folder = config, folder
         self.overwrite, self.going_on = overwrite, going_on
-        self.is_first = getattr(rank_zero_only, "rank", 0) == 0
+        self.is_first = is_first_process()
         self.console = Console(highlight=False, quiet=quiet or not self.is_first)
         check_loggers(config.output.loggers)
 

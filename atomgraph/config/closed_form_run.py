@@ -36,9 +36,8 @@ from atomgraph.fitting import (
 )
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.potential import Potential
-from atomgraph.progress import terminal_progress
-from atomgraph.training.fit import device_of
-from atomgraph.training.progress import duration
+from atomgraph.progress import duration, terminal_progress
+from atomgraph.training.device import device_of
 from atomgraph.training.randomness import seeded
 from atomgraph.training.table import write_table
 

@@ -11,25 +11,12 @@ from rich.console import Console
 from atomgraph.analysis.comparison import Comparison, compare
 from atomgraph.analysis.errors import error_json, error_table
 from atomgraph.analysis.hardware import hardware
-from atomgraph.analysis.report import write_report
 from atomgraph.config.dataset import Dataset
 from atomgraph.config.folder import METRICS, MODEL, REPORT, TABLE, RunFolder
 from atomgraph.config.resolve import as_yaml
 from atomgraph.config.schema import Config, Gradient
 from atomgraph.potential import Potential
-from atomgraph.training.checkpoints import BEST, LAST, averaged_weights, read_checkpoint
 from atomgraph.training.table import read_table
-
-
-def take_best(potential: Potential, folder: RunFolder) -> dict[str, Any]:
-    """Give the potential the best weights of the checkpoints (averaged where there is an average); which epoch they are of."""
-    best = folder.checkpoints / BEST
-    checkpoint = read_checkpoint(best if best.is_file() else folder.checkpoints / LAST)
-    potential.load_state_dict(averaged_weights(checkpoint, "potential."))
-    potential.eval().cpu()
-    rows = read_table(folder.path / TABLE)
-    seconds = float(rows[-1]["seconds"]) if rows else 0.0
-    return {"best_epoch": int(checkpoint["epoch"]) + 1, "epochs": len(rows), "seconds": seconds}
 
 
 def judge(potential: Potential, dataset: Dataset, device: torch.device) -> dict[str, Comparison]:
@@ -61,6 +48,8 @@ def write_down(
     potential.save(folder.path / MODEL)
     folder.write_json(METRICS, metrics)
     if config.output.report:
+        from atomgraph.analysis.report import write_report  # Matplotlib takes a while, and is for reports only
+
         write_report(
             folder.path / REPORT,
             potential=potential,

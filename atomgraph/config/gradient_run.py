@@ -11,7 +11,7 @@ from atomgraph.config.base_run import Run
 from atomgraph.config.closed_form_run import solve
 from atomgraph.config.closed_form_schema import LeastSquares
 from atomgraph.config.dataset import Dataset, gather
-from atomgraph.config.ending import judge, metrics_of, take_best, write_down
+from atomgraph.config.ending import judge, metrics_of, write_down
 from atomgraph.config.folder import MODEL, TABLE, RunFolder
 from atomgraph.config.loggers import make_loggers
 from atomgraph.config.schema import Config, Gradient
@@ -19,6 +19,7 @@ from atomgraph.config.schema import Ramp as RampConfig
 from atomgraph.data import GraphDataModule
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.potential import Potential
+from atomgraph.progress import duration
 from atomgraph.training import (
     Checkpoints,
     LearningRate,
@@ -30,11 +31,13 @@ from atomgraph.training import (
     fit,
     make_trainer,
 )
+from atomgraph.training.checkpoints import BEST, LAST, averaged_weights, read_checkpoint
+from atomgraph.training.device import device_of
 from atomgraph.training.dry_run import dry_run
-from atomgraph.training.fit import device_of
-from atomgraph.training.progress import TrainingProgress, duration
+from atomgraph.training.metrics_table import MetricsTable
+from atomgraph.training.progress import TrainingProgress
 from atomgraph.training.randomness import seeded
-from atomgraph.training.table import MetricsTable
+from atomgraph.training.table import read_table
 
 
 class GradientRun(Run):
@@ -145,6 +148,17 @@ class GradientRun(Run):
             potential.metadata["training"] = facts | {"interrupted": True}
             potential.save(self.folder.path / MODEL)
         return f"all whole epochs are saved; go on with: atomgraph train --resume {self.folder.path}"
+
+
+def take_best(potential: Potential, folder: RunFolder) -> dict[str, Any]:
+    """Give the potential the best weights of the checkpoints (averaged where there is an average); which epoch they are of."""
+    best = folder.checkpoints / BEST
+    checkpoint = read_checkpoint(best if best.is_file() else folder.checkpoints / LAST)
+    potential.load_state_dict(averaged_weights(checkpoint, "potential."))
+    potential.eval().cpu()
+    rows = read_table(folder.path / TABLE)
+    seconds = float(rows[-1]["seconds"]) if rows else 0.0
+    return {"best_epoch": int(checkpoint["epoch"]) + 1, "epochs": len(rows), "seconds": seconds}
 
 
 def terms_of(chosen: Gradient) -> list[Term]:

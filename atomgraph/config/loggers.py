@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
-
-from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
+from typing import TYPE_CHECKING, Any
 
 from atomgraph.errors import ConfigError
+
+if TYPE_CHECKING:
+    from lightning.pytorch.loggers import Logger
 
 
 def check_loggers(names: Sequence[str]) -> None:
@@ -23,6 +24,8 @@ def check_loggers(names: Sequence[str]) -> None:
 
 def make_loggers(names: Sequence[str], folder: Path, config: dict[str, Any]) -> list[Logger]:
     """TensorBoard and Weights & Biases, writing into the run folder."""
+    from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
+
     check_loggers(names)
     made: list[Logger] = []
     if "tensorboard" in names:

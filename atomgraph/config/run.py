@@ -6,14 +6,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.utilities import rank_zero_only
-
 from atomgraph.config.base_run import Run
-from atomgraph.config.closed_form_run import ClosedFormRun
 from atomgraph.config.folder import CONFIG, RunFolder, run_to_resume
-from atomgraph.config.gradient_run import GradientRun
 from atomgraph.config.resolve import config_of
 from atomgraph.config.schema import Config, Gradient
+from atomgraph.config.torchrun import is_first_process
 from atomgraph.errors import ConfigError
 from atomgraph.potential import Potential
 
@@ -33,7 +30,7 @@ def train(
     """
     checked = config_of(config)
     folder = RunFolder(Path(checked.output.folder))
-    if getattr(rank_zero_only, "rank", 0) == 0:
+    if is_first_process():
         folder.check_free(overwrite=overwrite)
     return _run_of(checked, folder, quiet=quiet, overwrite=overwrite).carry_out()
 
@@ -63,8 +60,13 @@ def resume(
 
 
 def _run_of(config: Config, folder: RunFolder, **words: bool) -> Run:
+    """Each kind of run, imported when it is wanted: Lightning takes seconds and memory that a closed form does not need."""
     if isinstance(config.fit, Gradient):
+        from atomgraph.config.gradient_run import GradientRun
+
         return GradientRun(config, config.fit, folder, **words)
+    from atomgraph.config.closed_form_run import ClosedFormRun
+
     return ClosedFormRun(config, config.fit, folder, **words)
 
 

@@ -1,4 +1,4 @@
-"""Under torchrun the number of processes is said already: the configuration follows it, and may not say another one."""
+"""Several processes of one run: what whoever started them says in the environment, the configuration follows."""
 
 from __future__ import annotations
 
@@ -7,6 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from atomgraph.errors import ConfigError
+
+_RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")  # the order in which Lightning looks
+
+
+def is_first_process() -> bool:
+    """Whether this process is the one that speaks and writes: the only one, or the one that is numbered 0."""
+    ranks = [os.environ[name] for name in _RANKS if name in os.environ]
+    return not ranks or int(ranks[0]) == 0
 
 
 def following_torchrun(content: Mapping[str, Any]) -> dict[str, Any]:

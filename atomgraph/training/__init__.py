@@ -1,11 +1,15 @@
 """Training by gradient, with Lightning."""
 
-from atomgraph.training.average import WeightAverage
-from atomgraph.training.checkpoints import Checkpoints
-from atomgraph.training.fit import fit, make_trainer
-from atomgraph.training.loss import Ramp, Term
-from atomgraph.training.schedule import LearningRate, Phase
-from atomgraph.training.task import PotentialTask
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from atomgraph.training.average import WeightAverage
+    from atomgraph.training.checkpoints import Checkpoints
+    from atomgraph.training.loss import Ramp, Term
+    from atomgraph.training.schedule import LearningRate, Phase
+    from atomgraph.training.task import PotentialTask
+    from atomgraph.training.trainer import fit, make_trainer
 
 __all__ = [
     "Checkpoints",
@@ -18,3 +22,22 @@ __all__ = [
     "fit",
     "make_trainer",
 ]
+
+_FILES = {
+    "Checkpoints": "checkpoints",
+    "LearningRate": "schedule",
+    "Phase": "schedule",
+    "PotentialTask": "task",
+    "Ramp": "loss",
+    "Term": "loss",
+    "WeightAverage": "average",
+    "fit": "trainer",
+    "make_trainer": "trainer",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """What is asked for, imported then: fits in closed form need the room's small things, and not Lightning."""
+    if name in _FILES:
+        return getattr(import_module(f"atomgraph.training.{_FILES[name]}"), name)
+    raise AttributeError(f"module 'atomgraph.training' has no attribute {name!r}")

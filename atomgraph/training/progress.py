@@ -12,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from atomgraph.progress import duration
 from atomgraph.training.errors import in_words
 
 LINES = 20  # about so many lines stay for a run
@@ -86,13 +87,3 @@ class TrainingProgress(pl.Callback):
 
     def on_exception(self, trainer: pl.Trainer, task: pl.LightningModule, exception: BaseException) -> None:
         self._end()
-
-
-def duration(seconds: float) -> str:
-    """``75.2`` as ``1 min 15 s``."""
-    whole = round(seconds)
-    hours, rest = divmod(whole, 3600)
-    minutes, rest = divmod(rest, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

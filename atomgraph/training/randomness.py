@@ -8,20 +8,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import lightning
 import numpy as np
 import torch
 
-_LIGHTNING_LEAVES = ("PL_GLOBAL_SEED", "PL_SEED_WORKERS")
+_OF_LIGHTNING = ("PL_GLOBAL_SEED", "PL_SEED_WORKERS")  # what seeds its processes, and what it leaves beside
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Inside, Python's, NumPy's and torch's random numbers start from the seed; outside they are as before."""
     before = random_state()
-    environment = {name: os.environ.get(name) for name in _LIGHTNING_LEAVES}
+    environment = {name: os.environ.get(name) for name in _OF_LIGHTNING}
     try:
-        lightning.seed_everything(seed, verbose=False)
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
+        torch.manual_seed(seed)
+        os.environ[_OF_LIGHTNING[0]] = str(seed)
         yield
     finally:
         set_random_state(before)

@@ -1,5 +1,8 @@
 """fit.kind: least_squares and sparse_gp, from a configuration to a run folder, and what bad input gets."""
 
+import subprocess
+import sys
+
 import ase.io
 import pytest
 import torch
@@ -166,3 +169,12 @@ def test_a_label_that_is_asked_for_and_nowhere_there_ends_the_run(tmp_path):
     data = broken(tmp_path, unstressed)
     with pytest.raises(DataError, match="stress"):
         atomgraph.train(config(tmp_path, ACE, SQUARES | {"sigma": {"virial": 0.02}}, data=data), quiet=True)
+
+
+def test_a_fit_in_closed_form_waits_for_neither_lightning_nor_matplotlib():
+    code = (
+        "import sys, atomgraph.config, atomgraph.config.closed_form_run\n"
+        "print(sorted({'lightning', 'matplotlib', 'torchmetrics'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -25,8 +25,8 @@ from atomgraph.training import (
     fit,
     make_trainer,
 )
+from atomgraph.training.metrics_table import MetricsTable
 from atomgraph.training.randomness import seeded
-from atomgraph.training.table import MetricsTable
 
 PHASES = [Phase("warmup", epochs=1), Phase("plateau", factor=0.5, patience=0, threshold=0.5)]
 

@@ -4,9 +4,10 @@ from rich.console import Console
 from training.specimens import graphs, potential
 
 from atomgraph.data import GraphDataModule
+from atomgraph.progress import duration
 from atomgraph.training import Checkpoints, PotentialTask, Term, fit, make_trainer
 from atomgraph.training.errors import column, in_words
-from atomgraph.training.progress import TrainingProgress, duration
+from atomgraph.training.progress import TrainingProgress
 
 
 def test_numbers_come_with_their_units():

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
@@ -59,11 +58,3 @@ def fit(trainer: pl.Trainer, task: PotentialTask, data: pl.LightningDataModule, 
         finally:
             if before is not None and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
                 signal.signal(signal.SIGINT, before)  # Lightning ignores Ctrl-C while it shuts down, and leaves it so
-
-
-def device_of(accelerator: str, devices: Any) -> torch.device:
-    """Where the first process will compute."""
-    if accelerator in ("gpu", "cuda", "auto") and torch.cuda.is_available():
-        first = devices[0] if isinstance(devices, list) and devices else 0
-        return torch.device("cuda", int(first))
-    return torch.device("cpu")
