@@ -1,0 +1,107 @@
+"""E0 for new labels: what each policy adds, and that planted faults of the starting model's E0 are repaired."""
+
+import ase
+import foundation
+import numpy as np
+import pytest
+import tiny
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from atomgraph.analysis.audit import Evidence
+from atomgraph.errors import ConfigError, DataError
+from atomgraph.fitting.e0 import e0_change
+
+TRUTH = tiny.potential(("H", "O", "Si"))
+E0 = dict(zip(TRUTH.elements, TRUTH.model.baseline.e0[0].tolist(), strict=True))
+
+
+@pytest.fixture(scope="module")
+def target():
+    return foundation.labelled(foundation.crystals(), TRUTH)
+
+
+def start_with(e0):
+    model = foundation.starting(TRUTH)
+    model.model.baseline.set_e0(e0)
+    return model
+
+
+def errors(potential, frames):
+    label, predicted = Evidence.of(potential, frames).energies
+    sizes = np.array([len(atoms) for atoms in frames])
+    return float(np.sqrt((((label - predicted) / sizes) ** 2).mean()))
+
+
+WRONG_E0 = {
+    "one element off by 1 eV": E0 | {"O": E0["O"] + 1.0},
+    "doubled": {symbol: 2 * value for symbol, value in E0.items()},
+    "from another code": {"H": -13.6, "O": -2041.0, "Si": -7880.0},
+}
+
+
+@pytest.mark.parametrize("name", WRONG_E0)
+def test_an_estimate_repairs_what_was_planted(target, name):
+    start = start_with(WRONG_E0[name])
+    evidence = Evidence.of(start, target)
+    before = errors(start, target)
+    change = e0_change(start, evidence, "default", "estimate")
+    change.apply(start)
+    assert before > 0.2 and errors(start, target) == pytest.approx(change.shift.residual, rel=1e-6)
+    assert change.shift.residual < 0.02
+    found = dict(zip(start.elements, start.model.baseline.e0[0].tolist(), strict=True))
+    assert found["O"] == pytest.approx(E0["O"], abs=0.1) and found["Si"] == pytest.approx(E0["Si"], abs=0.1)
+    assert found["H"] == WRONG_E0[name]["H"]  # no structure holds it
+    assert start.metadata["e0_shift"]["default"]["n_structures"] == len(target)
+
+
+def test_an_estimate_of_one_composition_is_the_smallest_change():
+    water = foundation.labelled(foundation.waters(), TRUTH)
+    start = start_with({symbol: 2 * value for symbol, value in E0.items()})
+    change = e0_change(start, Evidence.of(start, water), "default", "estimate")
+    assert change.by_element["H"] == pytest.approx(2 * change.by_element["O"])
+    change.apply(start)
+    assert errors(start, water) == pytest.approx(change.shift.residual, rel=1e-6)
+
+
+def test_only_the_chosen_head_moves(target):
+    two = tiny.potential(("H", "O", "Si"), heads=("old", "new"))
+    before = two.model.baseline.e0.clone()
+    e0_change(two, Evidence.of(two, target, "new"), "new", "estimate").apply(two)
+    assert (two.model.baseline.e0[0] == before[0]).all() and not (two.model.baseline.e0[1] == before[1]).all()
+
+
+def test_isolated_atoms_get_their_labels(target):
+    start = foundation.starting(TRUTH)
+    atoms = [_atom("O", -20.0), _atom("Si", -30.0)]
+    change = e0_change(start, Evidence.of(start, [*target, *atoms]), "default", "isolated")
+    change.apply(start)
+    assert [found["energy"] for found in start.predict(atoms)] == pytest.approx([-20.0, -30.0])
+    with pytest.raises(DataError, match="no isolated atom with an energy for Si"):
+        e0_change(start, Evidence.of(start, [*target, atoms[0]]), "default", "isolated")
+    with pytest.raises(DataError, match=r"O have energies 0\.5"):
+        e0_change(start, Evidence.of(start, [*target, *atoms, _atom("O", -20.5)]), "default", "isolated")
+
+
+def test_energies_that_are_given_become_e0(target):
+    start = foundation.starting(TRUTH)
+    evidence = Evidence.of(start, target)
+    e0_change(start, evidence, "default", {"O": -8.0, "Si": -9.0}).apply(start)
+    assert start.model.baseline.e0[0].tolist() == pytest.approx([E0["H"], -8.0, -9.0])
+    with pytest.raises(ConfigError, match="e0 lacks Si"):
+        e0_change(start, evidence, "default", {"O": -8.0})
+    with pytest.raises(ConfigError, match="e0 names Au"):
+        e0_change(start, evidence, "default", {"O": -8.0, "Si": -9.0, "Au": -1.0})
+
+
+def test_the_foundation_s_own_stays_and_other_words_are_refused(target):
+    start = foundation.starting(TRUTH)
+    evidence = Evidence.of(start, target)
+    assert e0_change(start, evidence, "default", "foundation").by_element == {}
+    with pytest.raises(ConfigError, match="but is 'average'"):
+        e0_change(start, evidence, "default", "average")
+
+
+def _atom(symbol, energy):
+    atoms = ase.Atoms(symbol)
+    atoms.calc = SinglePointCalculator(atoms, energy=energy)
+    return atoms
