@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations_with_replacement
 from typing import Any
 
@@ -20,7 +20,7 @@ from atomgraph.nn.ace_slopes import ClusterSlopes
 from atomgraph.nn.constants import Constants
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import checked_symbols
-from atomgraph.nn.expansion import Expansion, Terms
+from atomgraph.nn.expansion import Expansion, SlopeBlock, Terms
 from atomgraph.ops.outer import outer_sum_to
 from atomgraph.ops.scatter import sum_to
 from atomgraph.ops.spherical import spherical_harmonics
@@ -129,17 +129,25 @@ class ACE(Expansion):
 
     def slopes(self, density: Tensor, element: Tensor, directions: Tensor | None = None) -> Tensor:
         """As ``Expansion`` has it; the rule for products instead of a backward pass a function."""
-        found = density.new_empty(len(density), self._products.width, self.n_channels, self.n_functions)
+        found = density.new_zeros(len(density), self.n_channels, self.n_functions, self._products.width)
         for row in torch.unique(element).tolist():
             mine = torch.nonzero(element == row)[:, 0]
-            found[mine] = self._slopes_of(row)(density[mine].flatten(1)).view(len(mine), *found.shape[1:])
+            for block in self.slope_blocks(density[mine], row, range(self.n_channels)):
+                place = mine[:, None, None], block.channel, block.functions[:, None], block.features
+                found[place] = block.slopes
+        found = found.permute(0, 3, 1, 2)
         return found if directions is None else torch.einsum("rf,ifab->irab", directions, found)
+
+    def slope_blocks(self, density: Tensor, element: int, channels: Iterable[int]) -> Iterator[SlopeBlock]:
+        return self._slopes_of(element).blocks(density.flatten(1), channels)
+
+    def n_slopes(self, element: int) -> int:
+        return self._slopes_of(element).n_numbers
 
     def _slopes_of(self, row: int) -> ClusterSlopes:
         """Made when a fit asks for it: no other use does."""
         if row not in self._slopes:
-            n_columns = self.n_channels * self.n_functions
-            self._slopes[row] = ClusterSlopes(self.functions[row], self._column, n_columns, self._products.width)
+            self._slopes[row] = ClusterSlopes(self.functions[row], self._column, self.n_functions)
         return self._slopes[row]
 
     def degrees(self) -> Tensor:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from atomgraph.fitting.laid_terms import LaidTerms
 from atomgraph.fitting.unknowns import Block
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
@@ -16,18 +17,18 @@ from atomgraph.nn.sisters import Solvable
 from atomgraph.ops.outer import rank_in_target
 from atomgraph.ops.scatter import sum_to
 
-_AT_ONCE = 2**21  # numbers in a portion of slopes
+_AT_ONCE = 2**22  # numbers in a portion of slopes
 
 
 @dataclass(frozen=True, eq=False)
 class Portion:
     r"""A part of :math:`\partial \Phi_u/\partial r_e`, :math:`\Phi_u = \sum_i \phi_{iu}`.
 
-    columns: which unknowns u.  edges: (n,) rows of the edges e, which may come more than once.
+    columns: which unknowns u, a slice or a list of numbers.  edges: (n,) rows of the edges e, which may come more than once.
     slopes: (n, 3, n_columns).
     """
 
-    columns: slice
+    columns: slice | Tensor
     edges: Tensor
     slopes: Tensor
 
@@ -57,34 +58,57 @@ def _factored(expansion: Expansion, block: Block, edges: Edges) -> Iterator[Port
     for element, atoms in _by_element(edges):
         columns = block.columns_of(element)
         width = columns.stop - columns.start
-        n_functions = expansion.n_channels * expansion.n_functions
-        cost = (n_terms[atoms] * 3 + n_functions) * width + 3 * n_terms[atoms] * expansion.n_functions
+        plain, factor = _plain(block.solvable, expansion, element, slopes.terms.left)
+        n_slopes = expansion.n_slopes(element) if plain else width * expansion.n_channels * expansion.n_functions
+        cost = 3 * n_terms[atoms] * (width + expansion.n_functions) + n_slopes
         for chosen in _portioned(atoms, cost):
             place = torch.full_like(n_terms, -1)
             place[chosen] = torch.arange(len(chosen), device=chosen.device)
             mine = torch.nonzero(place[centre] >= 0)[:, 0]
             if len(mine) == 0:
                 continue
-            made = _factored_portion(expansion, block.solvable, slopes, mine, place[centre[mine]], element, len(chosen))
-            yield Portion(columns, slopes.terms.rows[mine], made)
+            rows, owner = slopes.terms.rows[mine], place[centre[mine]]
+            density = _density(expansion, slopes, mine, owner, element, len(chosen))
+            if plain:
+                for portion in _in_blocks(expansion, slopes, mine, owner, density, element):
+                    made = portion.slopes if factor is None else portion.slopes.mul_(factor)
+                    yield Portion(portion.columns + columns.start, portion.edges, made)
+            else:
+                by_density = _basis_by_density(expansion, block.solvable, density, element)
+                factors = by_density.permute(0, 2, 3, 1).flatten(0, 1)  # as SOAP has them in memory
+                channel = owner * expansion.n_channels + slopes.terms.channel[mine]
+                laid, slot = _laid(slopes.of(mine), channel, len(factors))
+                yield Portion(columns, rows, (laid @ factors).view(-1, 3, width).index_select(0, slot))
 
 
-def _factored_portion(
-    expansion: Expansion,
-    readout: Solvable,
-    slopes: TermSlopes,
-    mine: Tensor,
-    centre: Tensor,
-    element: int,
-    n_atoms: int,
+def _plain(readout: Solvable, expansion: Expansion, element: int, like: Tensor) -> tuple[bool, Tensor | None]:
+    """Is φ the features themselves, and what are they multiplied by?"""
+    form = readout.basis_slopes(like.new_zeros(0, expansion.irreps_out.dim), element)
+    if form is None or form[0] is not None or (form[1] is not None and len(form[1]) != 1):
+        return False, None
+    return True, form[1]
+
+
+def _density(
+    expansion: Expansion, slopes: TermSlopes, mine: Tensor, centre: Tensor, element: int, n_atoms: int
 ) -> Tensor:
-    """(n, 3, n_columns) of some terms, whose centres are atoms 0 … n_atoms − 1, all of one element."""
+    """(n_atoms, n_channels, n_functions) of some terms, whose centres are atoms 0 … n_atoms − 1, all of one element."""
     owner, size = centre * expansion.n_channels + slopes.terms.channel[mine], n_atoms * expansion.n_channels
     density = sum_to(slopes.terms.some(mine), owner, size).view(n_atoms, expansion.n_channels, -1)
-    density = density + expansion.alone(torch.full((n_atoms,), element, device=owner.device)).to(density)
-    by_density = _basis_by_density(expansion, readout, density, element)  # (n_atoms, n, n_channels, n_functions)
-    factors = by_density.permute(0, 2, 3, 1).reshape(size, -1, by_density.shape[1])  # as SOAP has them in memory
-    return _products(slopes.of(mine), owner, factors)
+    return density + expansion.alone(torch.full((n_atoms,), element, device=owner.device)).to(density)
+
+
+def _in_blocks(
+    expansion: Expansion, slopes: TermSlopes, mine: Tensor, centre: Tensor, density: Tensor, element: int
+) -> Iterator[Portion]:
+    """Slopes of features, whose numbers stand in place of the unknowns'."""
+    channel, known, laid = slopes.terms.channel[mine], -1, None
+    for block in expansion.slope_blocks(density, element, torch.unique(channel).tolist()):
+        if laid is None or block.channel != known:
+            terms, known = torch.nonzero(channel == block.channel)[:, 0], block.channel
+            laid = LaidTerms.of(slopes, mine[terms], centre[terms], len(density))
+        made = laid.slopes(block.functions) @ block.slopes
+        yield Portion(block.features, slopes.terms.rows[laid.terms], made.view(-1, 3, made.shape[2]))
 
 
 def _basis_by_density(expansion: Expansion, readout: Solvable, density: Tensor, element: int) -> Tensor:
@@ -101,14 +125,13 @@ def _basis_by_density(expansion: Expansion, readout: Solvable, density: Tensor, 
     return torch.nn.functional.pad(slopes, (0, 0, 0, 0, 0, missing)) if missing else slopes
 
 
-def _products(rows: Tensor, owner: Tensor, factors: Tensor) -> Tensor:
-    """Rows (n, 3, q) times the factor (q, k) of their owner: (n, 3, k). Rows of an owner are one matrix product."""
-    counts = torch.bincount(owner, minlength=len(factors))
+def _laid(rows: Tensor, owner: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Rows (n, 3, q) side by side for each owner, (size, 3 · longest, q), zeros behind them, and the slot of each of n."""
+    counts = torch.bincount(owner, minlength=size)
     longest = int(counts.max())
     slot = owner * longest + rank_in_target(owner, counts)
-    laid = rows.new_zeros(len(factors) * longest, 3, rows.shape[2]).index_copy(0, slot, rows)
-    made = laid.view(len(factors), 3 * longest, -1) @ factors
-    return made.view(len(factors) * longest, 3, -1).index_select(0, slot)
+    laid = rows.new_zeros(size * longest, 3, rows.shape[2]).index_copy(0, slot, rows)
+    return laid.view(size, 3 * longest, -1), slot
 
 
 def _by_backward_passes(block: Block, graph: AtomicGraph, edges: Edges) -> Iterator[Portion]:

@@ -59,9 +59,12 @@ def rows_of(unknowns: Unknowns, graph: AtomicGraph, *, forces: bool = True, stre
 
 def _add_forces(by_atom: Tensor, portion: Portion, edges: Edges) -> None:
     """An edge's vector points from neighbour to centre: its slope pulls the centre back and the neighbour along."""
-    target = by_atom[:, :, portion.columns]
-    target.index_add_(0, edges.neighbour[portion.edges], portion.slopes)
-    target.index_add_(0, edges.centre[portion.edges], portion.slopes, alpha=-1)
+    columns, slopes = portion.columns, portion.slopes
+    few = by_atom[:, :, columns] if isinstance(columns, slice) else by_atom.new_zeros(len(by_atom), 3, len(columns))
+    few.index_add_(0, edges.neighbour[portion.edges], slopes)
+    few.index_add_(0, edges.centre[portion.edges], slopes, alpha=-1)
+    if not isinstance(columns, slice):
+        by_atom.index_add_(2, columns, few)
 
 
 def _add_strain(by_strain: Tensor, portion: Portion, edges: Edges, graph: AtomicGraph) -> None:
@@ -70,7 +73,7 @@ def _add_strain(by_strain: Tensor, portion: Portion, edges: Edges, graph: Atomic
     for number in range(graph.n_graphs):
         mine = slice(None) if graph.n_graphs == 1 else owner == number
         product = vector[mine].T @ slopes[mine].flatten(1)  # (3, 3 · n_columns)
-        by_strain[number, :, :, portion.columns] += product.view(3, 3, -1)
+        by_strain[number][:, :, portion.columns] += product.view(3, 3, -1)
 
 
 def _stress(by_strain: Tensor, graph: AtomicGraph) -> Tensor:

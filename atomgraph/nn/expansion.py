@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -43,6 +43,19 @@ class Terms:
         return self.left[rows].index_select(1, self.of_left) * self.right[rows].index_select(1, self.of_right)
 
 
+@dataclass(frozen=True, eq=False)
+class SlopeBlock:
+    r"""Slopes :math:`\partial h_{if}/\partial c_{iab}` of some features f by some functions b of one channel a.
+
+    features: (k,) which f.  functions: (q,) which b.  slopes: (n_atoms, q, k).
+    """
+
+    channel: int
+    features: Tensor
+    functions: Tensor
+    slopes: Tensor
+
+
 class Expansion(Featurizer):
     r"""A featurizer :math:`h_i = \Phi_{z_i}(c_i)` of a density :math:`c_{iab} = c^0_{ab} + \sum_{j:\,a_j = a} g_b(r_{ij})`.
 
@@ -72,6 +85,18 @@ class Expansion(Featurizer):
         directions: d, (n_rows, n_features); every feature by itself if None.
         """
         return slopes_by_atom(lambda c, z: self.invariants(c, z), density, element, directions)
+
+    def slope_blocks(self, density: Tensor, element: int, channels: Iterable[int]) -> Iterator[SlopeBlock]:
+        """The slopes of all features of atoms of one element by these channels, in blocks outside which they are zero."""
+        slopes = self.slopes(density, torch.full((len(density),), element, device=density.device))
+        features = torch.arange(slopes.shape[1], device=density.device)
+        functions = torch.arange(self.n_functions, device=density.device)
+        for channel in channels:
+            yield SlopeBlock(channel, features, functions, slopes[:, :, channel].mT)
+
+    def n_slopes(self, element: int) -> int:
+        """How many numbers ``slope_blocks`` holds for an atom."""
+        return self.irreps_out.dim * self.n_channels * self.n_functions
 
 
 def slopes_by_atom(
