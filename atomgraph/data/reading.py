@@ -16,7 +16,7 @@ from ase.io.formats import string2index
 from atomgraph.data.labels import Door
 from atomgraph.data.xyz import iread_xyz, is_xyz
 from atomgraph.errors import DataError, GraphError
-from atomgraph.graph.neighbours import matscipy_neighbours
+from atomgraph.graph.neighbours import neighbours_within
 from atomgraph.progress import terminal_progress
 
 DATABASES = {".db", ".json"}
@@ -80,7 +80,7 @@ def _check(atoms: ase.Atoms) -> None:
     """What no graph can be made of, and atoms without an element."""
     if (atoms.numbers <= 0).any():
         raise DataError(f"atom {int(np.argmin(atoms.numbers))} has no element: its symbol is 'X'")
-    matscipy_neighbours(atoms, REACH)
+    neighbours_within(atoms, REACH)
 
 
 def find_files(files: str | Path | Sequence[str | Path]) -> list[tuple[Path, str]]:

@@ -6,9 +6,12 @@ from typing import Protocol
 
 import ase
 import numpy as np
+import torch
 from matscipy.neighbours import neighbour_list
 
+from atomgraph.errors import GraphError
 from atomgraph.graph.checks import check_contacts, check_structure
+from atomgraph.kernels import neighbours as kernel
 
 _BINS, _BINS_PER_ATOM = 10_000, 4  # at most, in matscipy's cell list: empty bins, too, take memory and time
 
@@ -23,6 +26,50 @@ class NeighbourList(Protocol):
     """
 
     def __call__(self, atoms: ase.Atoms, cutoff: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]: ...
+
+
+def neighbours_within(atoms: ase.Atoms, cutoff: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The neighbour list that is used where no other is asked for: our kernel's, matscipy's where that cannot be had."""
+    (neighbour, centre), shift = _edges(atoms, cutoff, 1)
+    return centre, neighbour, shift
+
+
+def edges_within(atoms: ase.Atoms, cutoff: float) -> tuple[np.ndarray, np.ndarray]:
+    """The same as a graph has it: ``edge_index`` (2, n_edges) and ``cell_shift`` (n_edges, 3), of the opposite sign."""
+    return _edges(atoms, cutoff, -1)
+
+
+def _edges(atoms: ase.Atoms, cutoff: float, sign: int) -> tuple[np.ndarray, np.ndarray]:
+    if not kernel.available():
+        centre, neighbour, shift = matscipy_neighbours(atoms, cutoff)
+        return np.stack([neighbour, centre]), sign * shift
+    cutoff = float(cutoff)
+    found = _from_kernel(atoms, cutoff, sign) if 0.0 < cutoff < np.inf else None
+    if found is None:
+        check_structure(atoms, cutoff)
+        found = _from_kernel(atoms, cutoff, sign, checked=True)
+    if found is None:
+        raise GraphError(
+            f"positions are too far from the cell to be brought into it: {np.abs(atoms.positions).max():.0e} Å"
+        )
+    if found.close:
+        neighbour, centre = found.edge_index
+        shift = sign * found.shift
+        length = np.linalg.norm(vectors_to_neighbours(atoms, centre, neighbour, shift), axis=1)
+        check_contacts(atoms, centre, neighbour, shift, length)
+    return found.edge_index, found.shift
+
+
+def _from_kernel(atoms: ase.Atoms, cutoff: float, sign: int, *, checked: bool = False) -> kernel.Pairs | None:
+    return kernel.pairs(
+        atoms.positions,
+        atoms.cell.array,
+        atoms.pbc,
+        cutoff,
+        sign=sign,
+        checked=checked,
+        n_threads=torch.get_num_threads(),
+    )
 
 
 def matscipy_neighbours(atoms: ase.Atoms, cutoff: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

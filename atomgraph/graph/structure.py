@@ -13,7 +13,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from atomgraph.errors import GraphError
-from atomgraph.graph.neighbours import NeighbourList, matscipy_neighbours
+from atomgraph.graph.neighbours import NeighbourList, edges_within
 
 STATES = {"charge": (("charge", "total_charge"), 0.0), "spin": (("spin", "total_spin"), 1.0)}  # keys of info, default
 VOIGT = (0, 4, 8, 5, 2, 1)  # xx, yy, zz, yz, xz, xy of a flattened 3×3
@@ -50,7 +50,7 @@ class AtomicGraph(Data):
     """
 
     @classmethod
-    def from_ase(cls, atoms: ase.Atoms, cutoff: float, *, neighbours: NeighbourList = matscipy_neighbours) -> Self:
+    def from_ase(cls, atoms: ase.Atoms, cutoff: float, *, neighbours: NeighbourList | None = None) -> Self:
         """The graph of one structure, with the labels found on its calculator, in ``info`` and in ``arrays``.
 
         cutoff: Å, positive.  neighbours: another neighbour list may stand in (see ``graph/neighbours.py``).
@@ -58,12 +58,16 @@ class AtomicGraph(Data):
         Raises GraphError for an empty structure, a cutoff that is not positive, positions, cells or labels that are not
         finite or of a wrong shape, a periodic cell without volume, or two atoms on one spot.
         """
-        centre, neighbour, shift = neighbours(atoms, cutoff)
+        if neighbours is None:
+            edge_index, cell_shift = edges_within(atoms, cutoff)
+        else:
+            centre, neighbour, shift = neighbours(atoms, cutoff)
+            edge_index, cell_shift = np.stack([neighbour, centre]), -shift
         fields = {
             "atomic_numbers": torch.tensor(atoms.numbers, dtype=torch.int64),
             "pos": torch.tensor(atoms.positions, dtype=torch.float64),
-            "edge_index": torch.from_numpy(np.stack([neighbour, centre])),
-            "cell_shift": torch.from_numpy(-shift),
+            "edge_index": torch.from_numpy(edge_index),
+            "cell_shift": torch.from_numpy(cell_shift),
             "cell": torch.tensor(atoms.cell.array, dtype=torch.float64)[None],
             "pbc": torch.tensor(atoms.pbc)[None],
             "cutoff": torch.tensor([cutoff], dtype=torch.float64),

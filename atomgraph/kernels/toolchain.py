@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from atomgraph.kernels.processor import features, machine
 
 SWITCH = "ATOMGRAPH_KERNELS"  # "off": none is used
 EXTRA_FLAGS = "ATOMGRAPH_KERNEL_FLAGS"  # for sanitizers and debuggers
+_INCLUDED = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
 _loaded: dict[tuple[str, str], ctypes.CDLL | None] = {}
 
 
@@ -47,9 +49,14 @@ def extra_flags() -> tuple[str, ...]:
 
 
 def key_of(source: str, circumstances: Sequence[str]) -> str:
-    """What a library's content depends on besides its compiler: source, headers, flags, processor."""
-    headers = [header.read_text(encoding="utf-8") for header in sorted(HEADERS.glob("*.h"))]
-    return checksum("\0".join([source, *headers, *FLAGS, *circumstances]))
+    """What a library's content depends on besides its compiler: source, the headers that it includes, flags, processor."""
+    texts = [source]
+    names = _INCLUDED.findall(source)
+    for name in names:  # grows while it is gone through
+        if (HEADERS / name).is_file():
+            texts.append((HEADERS / name).read_text(encoding="utf-8"))
+            names += [other for other in _INCLUDED.findall(texts[-1]) if other not in names]
+    return checksum("\0".join([*texts, *FLAGS, *circumstances]))
 
 
 def loaded(path: Path) -> ctypes.CDLL | None:

@@ -7,11 +7,30 @@ from ase.build import bulk, fcc111, graphene, molecule
 from ase.neighborlist import primitive_neighbor_list
 
 from atomgraph.errors import GraphError
-from atomgraph.graph.neighbours import matscipy_neighbours
+from atomgraph.graph.neighbours import edges_within, matscipy_neighbours, neighbours_within
+from atomgraph.kernels import neighbours as kernel
+
+needs_kernel = pytest.mark.skipif(not kernel.available(), reason="no C++ compiler")
+LISTS = [
+    pytest.param(neighbours_within, marks=needs_kernel, id="kernel"),
+    pytest.param(matscipy_neighbours, id="matscipy"),
+]
 
 
-def ours(atoms, cutoff):
-    centre, neighbour, shift = matscipy_neighbours(atoms, cutoff)
+@pytest.fixture(params=LISTS)
+def listed(request):
+    """Either list, as it comes."""
+    return request.param
+
+
+@pytest.fixture
+def ours(listed):
+    """Either list as a set of pairs, its form looked at."""
+    return lambda atoms, cutoff: pairs_of(listed, atoms, cutoff)
+
+
+def pairs_of(listed, atoms, cutoff):
+    centre, neighbour, shift = listed(atoms, cutoff)
     assert centre.dtype == neighbour.dtype == shift.dtype == np.int64
     assert shift.shape == (len(centre), 3)
     assert (np.diff(centre) >= 0).all(), "sorted by centre"
@@ -106,7 +125,7 @@ CASES = {
 
 
 @pytest.mark.parametrize(("atoms", "cutoff"), CASES.values(), ids=CASES.keys())
-def test_pairs_are_those_of_ase(atoms, cutoff):
+def test_pairs_are_those_of_ase(ours, atoms, cutoff):
     before = atoms.copy()
     assert ours(atoms, cutoff) == ases(atoms, cutoff)
     assert (atoms.positions == before.positions).all() and (atoms.cell == before.cell).all()
@@ -130,7 +149,7 @@ def random_structure(rng):
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_pairs_are_those_of_ase_in_twenty_five_random_cells(seed):
+def test_pairs_are_those_of_ase_in_twenty_five_random_cells(ours, seed):
     rng, n_pairs = np.random.default_rng(seed), 0
     for _ in range(25):
         atoms, cutoff = random_structure(rng), rng.uniform(1.5, 5.0)
@@ -142,42 +161,42 @@ def test_pairs_are_those_of_ase_in_twenty_five_random_cells(seed):
     assert n_pairs > 300
 
 
-def test_every_pair_is_there_in_both_directions():
+def test_every_pair_is_there_in_both_directions(ours):
     pairs = ours(tilted(pbc=True), 4.0)
     assert {(j, i, tuple(-s for s in shift)) for i, j, shift in pairs} == pairs
 
 
-def test_a_pair_exactly_at_the_cutoff_is_no_edge():
+def test_a_pair_exactly_at_the_cutoff_is_no_edge(ours):
     atoms = ase.Atoms("Ar2", positions=[[0, 0, 0], [0, 0, 2.0]])
     assert ours(atoms, 2.0) == set()
     assert len(ours(atoms, np.nextafter(2.0, 3.0))) == 2
 
 
-def test_shifts_point_at_images_nearer_than_the_cutoff():
+def test_shifts_point_at_images_nearer_than_the_cutoff(listed):
     atoms = far_outside()
-    centre, neighbour, shift = matscipy_neighbours(atoms, 4.0)
+    centre, neighbour, shift = listed(atoms, 4.0)
     vector = atoms.positions[neighbour] + shift @ atoms.cell.array - atoms.positions[centre]
     assert np.linalg.norm(vector, axis=1).max() < 4.0
 
 
-def test_numpy_and_integer_cutoffs_are_numbers_too():
+def test_numpy_and_integer_cutoffs_are_numbers_too(ours):
     atoms = tilted(pbc=True)
     assert ours(atoms, np.float32(4.0)) == ours(atoms, 4) == ours(atoms, 4.0)
 
 
-def test_open_cell_vectors_may_be_anything():
+def test_open_cell_vectors_may_be_anything(ours):
     free = ase.Atoms("C9", positions=scattered(9, 4.0))
     parallel = ase.Atoms("C9", positions=free.positions, cell=[[3, 0, 0], [6, 0, 0], [0, 0, 1]])
     assert ours(parallel, 3.0) == ours(free, 3.0)
 
 
 @pytest.mark.parametrize("size", [1e3, 1e5])
-def test_an_empty_box_costs_nothing(size):
+def test_an_empty_box_costs_nothing(ours, size):
     atoms = ase.Atoms("C9", positions=scattered(9, 4.0), cell=[size] * 3, pbc=True)
     assert ours(atoms, 3.0) == ours(ase.Atoms("C9", positions=atoms.positions), 3.0)
 
 
-def test_an_atom_at_infinity_costs_nothing():
+def test_an_atom_at_infinity_costs_nothing(ours):
     positions = scattered(9, 4.0)
     positions[4] = [1e9, -1e9, 1e9]
     assert ours(ase.Atoms("C9", positions=positions), 3.0) == {
@@ -185,7 +204,65 @@ def test_an_atom_at_infinity_costs_nothing():
     }
 
 
-def test_refuses_what_is_no_cutoff():
+def test_refuses_what_is_no_cutoff(listed):
     for cutoff in (0.0, -1.0, np.nan, np.inf):
         with pytest.raises(GraphError, match="cutoff must be positive"):
-            matscipy_neighbours(molecule("H2O"), cutoff)
+            listed(molecule("H2O"), cutoff)
+
+
+def test_edges_of_a_graph_are_the_same_pairs_with_shifts_of_the_other_sign(listed):
+    atoms = tilted(pbc=True)
+    (neighbour, centre), cell_shift = edges_within(atoms, 4.0)
+    found = zip(centre.tolist(), neighbour.tolist(), map(tuple, (-cell_shift).tolist()), strict=True)
+    assert set(found) == pairs_of(listed, atoms, 4.0)
+
+
+def crowd(n_atoms, seed=0):
+    """Atoms anywhere in a large oblique cell, 40 within 5 Å of each."""
+    cell = np.cbrt(n_atoms * 13.0) * np.array([[1.0, 0.0, 0.0], [0.3, 0.9, 0.1], [-0.2, 0.2, 1.1]])
+    return ase.Atoms(
+        ["C"] * n_atoms, positions=scattered(n_atoms, 1.0, seed) @ cell, cell=cell, pbc=[True, True, False]
+    )
+
+
+@needs_kernel
+@pytest.mark.parametrize("cutoff", [3.0, 6.0, 9.0])
+def test_many_atoms_have_the_pairs_of_matscipy(cutoff):
+    atoms = crowd(2500)
+    assert pairs_of(neighbours_within, atoms, cutoff) == pairs_of(matscipy_neighbours, atoms, cutoff)
+
+
+@needs_kernel
+def test_the_list_does_not_depend_on_the_number_of_threads():
+    atoms = crowd(2500)
+    one, three = (kernel.pairs(atoms.positions, atoms.cell.array, atoms.pbc, 4.0, n_threads=n) for n in (1, 3))
+    assert (one.edge_index == three.edge_index).all() and (one.shift == three.shift).all()
+
+
+@needs_kernel
+@pytest.mark.parametrize("size", [3.0, 30.0, 3e4])
+def test_pairs_within_rounding_of_the_cutoff_are_in_from_both_ends_or_not_at_all(size):
+    """A simple cubic lattice whose shells lie at the cutoff, shifted so that every distance is rounded."""
+    atoms = ase.Atoms("C8", positions=np.indices((2, 2, 2)).reshape(3, 8).T + 0.1, cell=[2.0] * 3, pbc=True)
+    atoms = atoms.repeat(2)
+    atoms.positions += size / 7.0
+    for cutoff in (np.sqrt(3.0), 2.0, np.sqrt(5.0)):
+        pairs = pairs_of(neighbours_within, atoms, cutoff)
+        assert {(j, i, tuple(-s for s in shift)) for i, j, shift in pairs} == pairs
+        centre, neighbour, shift = neighbours_within(atoms, cutoff + 0.1)
+        vector = atoms.positions[neighbour] - atoms.positions[centre] + shift @ atoms.cell.array
+        assert len(pairs) == (np.linalg.norm(vector, axis=1) < cutoff).sum()
+
+
+@needs_kernel
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_numbers_that_are_not_finite_give_no_list(bad):
+    positions = scattered(4, 3.0)
+    positions[2, 1] = bad
+    assert kernel.pairs(positions, np.eye(3), np.ones(3, bool), 2.0, checked=True) is None
+
+
+def test_who_wants_no_kernels_gets_the_list_of_matscipy(monkeypatch):
+    monkeypatch.setattr(kernel, "available", lambda: False)
+    monkeypatch.setattr(kernel, "pairs", lambda *_, **__: pytest.fail("the kernel was called"))
+    assert pairs_of(neighbours_within, tilted(pbc=True), 4.0) == ases(tilted(pbc=True), 4.0)

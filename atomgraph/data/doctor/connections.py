@@ -10,7 +10,7 @@ import numpy as np
 
 from atomgraph.data.doctor.findings import WARNING, Finding
 from atomgraph.data.naming import name_of
-from atomgraph.graph.neighbours import matscipy_neighbours
+from atomgraph.graph.neighbours import neighbours_within
 
 
 @dataclass(frozen=True)
@@ -65,5 +65,5 @@ def lonely_atoms(frames: Sequence[ase.Atoms], cutoff: float) -> list[Finding]:
 
 def neighbours_of(atoms: ase.Atoms, cutoff: float) -> np.ndarray:
     """(n_atoms,) numbers of neighbours, periodic images included."""
-    centre, _, _ = matscipy_neighbours(atoms, cutoff)
+    centre, _, _ = neighbours_within(atoms, cutoff)
     return np.bincount(centre, minlength=len(atoms))

@@ -11,7 +11,7 @@ import numpy as np
 from atomgraph.data.doctor.findings import WARNING, WRONG, Finding
 from atomgraph.data.doctor.twins import kind_of
 from atomgraph.data.naming import names_of
-from atomgraph.graph.neighbours import matscipy_neighbours, vectors_to_neighbours
+from atomgraph.graph.neighbours import neighbours_within, vectors_to_neighbours
 from atomgraph.units import FORCE, PRESSURE
 
 SOFT, STIFF = 0.5, 2000.0  # GPa: bulk moduli beyond these are of no material
@@ -113,7 +113,7 @@ def work_against_energy(frames: Sequence[ase.Atoms], labels: Sequence[dict[str, 
 
 def _lopsided(atoms: ase.Atoms) -> bool:
     """Whether an atom has more neighbours on one side than on the other, within 4 Å."""
-    centre, neighbour, shift = matscipy_neighbours(atoms, REACH)
+    centre, neighbour, shift = neighbours_within(atoms, REACH)
     vector = vectors_to_neighbours(atoms, centre, neighbour, shift)
     length = np.linalg.norm(vector, axis=1)
     pull = (1 - length / REACH) ** 2 / length

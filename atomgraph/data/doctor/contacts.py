@@ -11,7 +11,7 @@ from ase.data import chemical_symbols, covalent_radii
 
 from atomgraph.data.doctor.findings import WARNING, WRONG, Finding
 from atomgraph.data.naming import name_of
-from atomgraph.graph.neighbours import matscipy_neighbours, vectors_to_neighbours
+from atomgraph.graph.neighbours import neighbours_within, vectors_to_neighbours
 
 SHORT, IMPOSSIBLE = 0.6, 0.3  # of the sum of covalent radii
 
@@ -29,7 +29,7 @@ class Contact:
 def closest_contact(atoms: ase.Atoms, reach: float = SHORT) -> Contact | None:
     """The pair with the smallest share of its covalent radii, if it is below ``reach``."""
     largest = 2 * float(covalent_radii[atoms.numbers].max())
-    centre, neighbour, shift = matscipy_neighbours(atoms, reach * largest)
+    centre, neighbour, shift = neighbours_within(atoms, reach * largest)
     if not len(centre):
         return None
     length = np.linalg.norm(vectors_to_neighbours(atoms, centre, neighbour, shift), axis=1)

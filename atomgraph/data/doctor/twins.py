@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from scipy.spatial import cKDTree
 
-from atomgraph.graph.neighbours import matscipy_neighbours, vectors_to_neighbours
+from atomgraph.graph.neighbours import neighbours_within, vectors_to_neighbours
 from atomgraph.graph.structure import STATES, states_of
 from atomgraph.ops.scatter import sum_to
 
@@ -85,7 +85,7 @@ def invariants(atoms: ase.Atoms, cutoff: float = CUTOFF) -> np.ndarray:
     :math:`\sum_j g_n(r_{ij}) f_c (\hat r_{ij} \hat r_{ij}^T - 1/3)`. Together they respond to displaced atoms and to strains to
     first order, in perfect crystals too.
     """
-    centre, neighbour, shift = matscipy_neighbours(atoms, cutoff)
+    centre, neighbour, shift = neighbours_within(atoms, cutoff)
     vector = vectors_to_neighbours(atoms, centre, neighbour, shift)
     length = torch.from_numpy(np.linalg.norm(vector, axis=1))
     fade = 0.5 * (1 + torch.cos(torch.pi * length / cutoff))
