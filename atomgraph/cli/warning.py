@@ -20,7 +20,7 @@ def plain_warnings() -> Iterator[None]:
         others = warnings.showwarning
 
         def show(message: Any, category: type[Warning], filename: str, *where: Any, **more: Any) -> None:
-            if category is not UserWarning or not filename.startswith(PACKAGE):
+            if not issubclass(category, UserWarning) or not filename.startswith(PACKAGE):
                 others(message, category, filename, *where, **more)
             elif str(message) not in said:
                 said.add(str(message))

@@ -228,13 +228,14 @@ def crowd(n_atoms, seed=0):
 @needs_kernel
 @pytest.mark.parametrize("cutoff", [3.0, 6.0, 9.0])
 def test_many_atoms_have_the_pairs_of_matscipy(cutoff):
-    atoms = crowd(2500)
+    atoms = crowd(400)
     assert pairs_of(neighbours_within, atoms, cutoff) == pairs_of(matscipy_neighbours, atoms, cutoff)
 
 
 @needs_kernel
-def test_the_list_does_not_depend_on_the_number_of_threads():
-    atoms = crowd(2500)
+def test_the_list_does_not_depend_on_the_number_of_threads(monkeypatch):
+    monkeypatch.setattr(kernel, "_SHARED", 0)
+    atoms = crowd(1000)
     one, three = (kernel.pairs(atoms.positions, atoms.cell.array, atoms.pbc, 4.0, n_threads=n) for n in (1, 3))
     assert (one.edge_index == three.edge_index).all() and (one.shift == three.shift).all()
 

@@ -9,40 +9,9 @@ import textwrap
 import warnings
 
 import pytest
+from compilers import TWICE, forget, needs_compiler, twice
 
-from atomgraph.kernels import KernelWarning, cache, compiled, explanation, toolchain
-from atomgraph.kernels.compiler import CompilerError, local_compiler
-
-TWICE = '#include <cmath>\nextern "C" __attribute__((visibility("default"))) double twice(double x) { return 2 * x; }'
-
-
-def has_compiler():
-    try:
-        return bool(local_compiler())
-    except CompilerError:
-        return False
-
-
-needs_compiler = pytest.mark.skipif(not has_compiler(), reason="no C++ compiler")
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """An empty cache, and a process that has loaded and said nothing yet."""
-    monkeypatch.setenv("ATOMGRAPH_CACHE", str(tmp_path))
-    monkeypatch.delenv("ATOMGRAPH_KERNELS", raising=False)
-    forget(monkeypatch)
-    return tmp_path / "kernels"
-
-
-def forget(monkeypatch):
-    monkeypatch.setattr(toolchain, "_loaded", {})
-    monkeypatch.setattr(explanation, "_said", set())
-
-
-def twice(library, x=21.0):
-    library.twice.restype, library.twice.argtypes = ctypes.c_double, [ctypes.c_double]
-    return library.twice(x)
+from atomgraph.kernels import KernelWarning, cache, compiled, toolchain
 
 
 def no_compiling(monkeypatch):

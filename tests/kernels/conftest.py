@@ -1,0 +1,11 @@
+import pytest
+from compilers import forget
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Where kernels are kept, not made yet."""
+    monkeypatch.setenv("ATOMGRAPH_CACHE", str(tmp_path))
+    monkeypatch.delenv("ATOMGRAPH_KERNELS", raising=False)
+    forget(monkeypatch)
+    return tmp_path / "kernels"
