@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python
 
-.PHONY: help demo test test-slow test-refs test-gpu lint format bench docs clean
+.PHONY: help demo test test-slow test-refs test-gpu sanitize lint format bench docs clean
 
 help:       ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -22,6 +22,11 @@ test-refs: .venv/ready  ## against the reference numbers of other programs, in A
 
 test-gpu: .venv/ready   ## the CPU's numbers on a CUDA device
 	$(RUN) -m pytest -m gpu -rs
+
+sanitize: .venv/ready   ## the kernels' tests under g++'s address and undefined-behaviour sanitizers
+	LD_PRELOAD="$$(for library in asan ubsan stdc++; do g++ -print-file-name=lib$$library.so; done | tr '\n' ' ')" \
+	ASAN_OPTIONS=detect_leaks=0 ATOMGRAPH_KERNEL_FLAGS="-fsanitize=address,undefined -fno-sanitize-recover=all -g1" CXX=g++ \
+	$(RUN) -m pytest -m "not slow" tests/kernels tests/graph/test_neighbours.py
 
 lint: .venv/ready       ## style and types
 	$(BIN)/ruff check .

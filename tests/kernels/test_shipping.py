@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def room(folder, tmp_path, monkeypatch):
     """A room with one small kernel, nothing built."""
+    monkeypatch.delenv("ATOMGRAPH_KERNEL_FLAGS", raising=False)
     monkeypatch.setattr(shipped, "ROOM", tmp_path / "room")
     monkeypatch.setattr(shipped, "KERNELS", {"twice": ()})
     shipped._found.cache_clear()
