@@ -11,18 +11,30 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from atomgraph import featurizers, layers, models, readouts
     from atomgraph.calculators import Calculator
-    from atomgraph.config import train
+    from atomgraph.config import finetune, train
     from atomgraph.graph import AtomicGraph
     from atomgraph.loading import load
     from atomgraph.potential import Potential
 
-__all__ = ["AtomicGraph", "Calculator", "Potential", "featurizers", "layers", "load", "models", "readouts", "train"]
+__all__ = [
+    "AtomicGraph",
+    "Calculator",
+    "Potential",
+    "featurizers",
+    "finetune",
+    "layers",
+    "load",
+    "models",
+    "readouts",
+    "train",
+]
 __version__ = "0.1.0"
 
 _ROOMS = {
     "AtomicGraph": "graph",
     "Calculator": "calculators",
     "Potential": "potential",
+    "finetune": "config",
     "load": "loading",
     "train": "config",
 }

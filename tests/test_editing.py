@@ -2,14 +2,20 @@
 
 import numpy as np
 import pytest
+import tiny
+import torch
 from ase.build import molecule
 from formats.mace.specimen import small
 
-from atomgraph.editing import add_head, keep_elements, keep_heads
+import atomgraph
+from atomgraph.editing import add_elements, add_head, keep_elements, keep_heads
 from atomgraph.errors import WiringError
-from atomgraph.models import GCN, Baseline
+from atomgraph.featurizers import RadialDensity
+from atomgraph.layers import Standardize
+from atomgraph.models import ACE, GCN, Baseline, BehlerParrinello, Branch, EnergyModel
 from atomgraph.nn import ZBL, Agnesi
 from atomgraph.potential import Potential
+from atomgraph.readouts import MLP
 
 ELEMENTS = ["H", "C", "O", "Si"]
 HEADS = ["coarse", "middle", "fine"]
@@ -95,8 +101,6 @@ def test_a_new_head_predicts_what_it_is_like_and_the_others_stay(potential):
 
 
 def test_what_was_edited_is_saved_and_opened_again(potential, tmp_path):
-    import atomgraph
-
     kept = add_head(keep_elements(potential, ["C", "H", "O"]), "target", like="fine")
     kept.save(tmp_path / "kept.safetensors")
     again = atomgraph.load(tmp_path / "kept.safetensors")
@@ -128,6 +132,111 @@ def test_what_cannot_be_edited_is_refused(potential, edit, message):
         edit(potential)
 
 
-def test_other_models_are_refused():
-    with pytest.raises(WiringError, match="this is a GCN"):
-        keep_elements(Potential(GCN(["H", "O"], 3.0)), ["H"])
+class TestOtherFamilies:
+    """Elements and heads of GCN, Behler-Parrinello and ACE; features are columns by element there."""
+
+    @pytest.fixture(params=["gcn", "bp", "bp sets", "ace", "ace bonds"])
+    def potential(self, request):
+        baseline = Baseline(ELEMENTS, HEADS, ZBL(ELEMENTS))
+        radial = [{"eta": 1.0}, {"eta": 2.0, "shift": 1.0, "neighbour": "H"}, {"eta": 3.0, "centre": "O"}]
+        angular = [
+            {"eta": 0.1, "zeta": 2, "lambda": 1, "neighbours": ["C", "H"]},
+            {"eta": 0.2, "zeta": 1, "lambda": -1, "form": "narrow"},
+        ]
+        bonds = [
+            {"elements": pair, "cutoff": 3.0 + 0.1 * i} for i, pair in enumerate((["C", "H"], ["H", "H"], ["O", "C"]))
+        ]
+        made = {
+            "gcn": lambda: GCN(ELEMENTS, 4.0, channels=5, n_layers=1, n_radial=4, baseline=baseline),
+            "bp": lambda: BehlerParrinello(ELEMENTS, 4.0, hidden=[6, 5], baseline=baseline),
+            "bp sets": lambda: BehlerParrinello(ELEMENTS, 4.0, radial=radial, angular=angular, baseline=baseline),
+            "ace": lambda: ACE(ELEMENTS, 4.0, n_max=(3, 2, 1), l_max=(0, 1, 1), baseline=baseline),
+            "ace bonds": lambda: ACE(ELEMENTS, 4.0, n_max=(3, 2), l_max=(0, 1), bonds=bonds, baseline=baseline),
+        }[request.param]()
+        potential = Potential(made).to(torch.float64).eval()
+        with torch.no_grad():
+            for parameter in potential.parameters():
+                parameter.add_(0.1 * torch.randn_like(parameter))
+        for part in made.modules():
+            if isinstance(part, Standardize):
+                part.mean.normal_()
+                part.width.uniform_(0.5, 2.0)
+        potential.model.baseline.e0[1] += torch.arange(4)
+        return potential
+
+    @pytest.mark.parametrize("elements", [["O", "H", "C"], ["C", "H", "O", "Si"]])
+    def test_fewer_or_reordered_elements_predict_the_same(self, potential, elements):
+        kept = keep_elements(potential, elements)
+        assert kept.elements == elements
+        same(prediction(kept, "middle"), prediction(potential, "middle"))
+
+    def test_heads_are_kept_and_added(self, potential):
+        same(prediction(keep_heads(potential, ["fine", "coarse"]), "fine"), prediction(potential, "fine"))
+        wider = add_head(potential, "target", like="middle")
+        same(prediction(wider, "target"), prediction(potential, "middle"))
+        same(prediction(wider, "fine"), prediction(potential, "fine"))
+
+    def test_a_new_element_acts_as_the_one_it_is_like(self, potential):
+        assert_new_element_acts_like_carbon(potential)
+
+    def test_what_was_edited_is_saved_and_opened_again(self, potential, tmp_path):
+        edited = add_head(add_elements(keep_elements(potential, ["C", "H", "O"]), {"N": "C"}), "target", like="fine")
+        edited.save(tmp_path / "edited.safetensors")
+        same(prediction(atomgraph.load(tmp_path / "edited.safetensors"), "target"), prediction(potential, "fine"))
+
+
+def assert_new_element_acts_like_carbon(potential):
+    """Two carbons of ethanol called nitrogen, by a potential without repulsion, which knows elements by their nature."""
+    potential.model.baseline.repulsion = None
+    potential.model.baseline._arguments["repulsion"] = None
+    wider = add_elements(potential, {"N": "C"})
+    assert wider.elements == [*ELEMENTS, "N"]
+    atoms = molecule("CH3CH2OH")
+    atoms.rattle(0.05, seed=1)
+    renamed = atoms.copy()
+    renamed.numbers[0] = 7
+    for one in (potential, wider):
+        one.head = "fine"
+    same(wider.predict([renamed])[0], potential.predict([atoms])[0])
+    same(wider.predict([atoms])[0], potential.predict([atoms])[0])
+
+
+def test_a_new_element_of_mace_acts_as_the_one_it_is_like(potential):
+    if potential.model.branches[0].layers[0].radial.transform is not None:
+        pytest.skip("a transform of distances knows the new element's own radius")
+    assert_new_element_acts_like_carbon(potential)
+
+
+def test_heads_of_a_composition_are_edited(tmp_path):
+    potential = tiny.potential(["H", "C", "O"])
+    branch = Branch(3.0, RadialDensity(["H", "C", "O"], 3.0), [], [MLP(27)])
+    composed = Potential(EnergyModel(["H", "C", "O"], branch)).to(torch.float64).eval()
+    wider = add_head(composed, "fine")
+    same(prediction(wider, "fine"), prediction(composed, "default"))
+    with pytest.raises(WiringError, match="heads of a Bent cannot be edited"):
+        add_head(potential, "fine")
+
+
+@pytest.mark.parametrize(
+    "edit, message",
+    [
+        (lambda p: keep_elements(p, ["H"]), "this is a EnergyModel"),
+        (lambda p: add_elements(p, {"N": "C"}), "this is a EnergyModel"),
+    ],
+)
+def test_elements_of_a_composition_are_refused(edit, message):
+    with pytest.raises(WiringError, match=message):
+        edit(tiny.potential(["H", "C", "O"]))
+
+
+@pytest.mark.parametrize(
+    "like, message",
+    [
+        ({"H": "C"}, "knows H already"),
+        ({"N": "Au"}, "no element 'Au' in this potential to begin N with"),
+        ({"Xx": "C"}, "unknown chemical symbol"),
+    ],
+)
+def test_a_new_element_that_makes_no_sense_is_refused(like, message):
+    with pytest.raises(WiringError, match=message):
+        add_elements(Potential(GCN(["H", "C"], 3.0)), like)

@@ -13,6 +13,7 @@ from atomgraph.errors import ConfigError, nearest
 
 COMMANDS = {  # name: one line of help; the function of the same name lives in the file of the same name
     "train": "Data to trained potential: a run folder with the model, its metrics and a report.",
+    "finetune": "A potential that is there already to one for your data, with a run folder like that of train.",
     "evaluate": "Error table per configuration type, parity plots, metrics.json.",
     "predict": "Write energies, forces and stress into a copy of the structures.",
     "convert": "Any readable potential to atomgraph's file; a MACE to mace-torch's.",

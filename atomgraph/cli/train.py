@@ -26,6 +26,15 @@ def train(words: Words = None, resume: Resume = None, overwrite: Overwrite = Fal
     """
     from atomgraph import config
 
+    file, overrides = taken_apart("train", words, resume, overwrite)
+    if resume is not None:
+        config.resume(resume, overrides)
+    else:
+        config.train(config.config_of(file, overrides), overwrite=overwrite)
+
+
+def taken_apart(command: str, words: list[str] | None, resume: Path | None, overwrite: bool) -> tuple[str, list[str]]:
+    """The configuration's file, empty with --resume, and the values put in the place of its own."""
     files = [word for word in words or [] if "=" not in word]
     overrides = [word for word in words or [] if "=" in word]
     if resume is not None:
@@ -33,10 +42,9 @@ def train(words: Words = None, resume: Resume = None, overwrite: Overwrite = Fal
             raise ConfigError(
                 "--resume RUN takes its configuration from the run folder; leave CONFIG and --overwrite out"
             )
-        config.resume(resume, overrides)
-        return
+        return "", overrides
     if len(files) != 1:
         raise ConfigError(
-            f"atomgraph train needs one CONFIG.yaml, but {', '.join(files) or 'none'} came; or --resume RUN"
+            f"atomgraph {command} needs one CONFIG.yaml, but {', '.join(files) or 'none'} came; or --resume RUN"
         )
-    config.train(config.config_of(files[0], overrides), overwrite=overwrite)
+    return files[0], overrides

@@ -1,14 +1,16 @@
-"""What all runs share: the data read, the model built and told what the training part says, a folder of their own."""
+"""What all runs share: a folder of their own, graphs, words; and those that begin with a new potential, its making."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from atomgraph.config.dataset import Dataset
+from atomgraph.config.dataset import Dataset, gather
+from atomgraph.config.finetune_schema import FinetuneConfig
 from atomgraph.config.folder import RunFolder
 from atomgraph.config.loggers import check_loggers
 from atomgraph.config.parts import resolved
@@ -24,8 +26,16 @@ from atomgraph.potential import Potential
 class Run(ABC):
     """A run of a configuration in a folder; ``carry_out`` is told by the way to fit."""
 
+    command = "train"
+
     def __init__(
-        self, config: Config, folder: RunFolder, *, quiet: bool, overwrite: bool = False, going_on: bool = False
+        self,
+        config: Config | FinetuneConfig,
+        folder: RunFolder,
+        *,
+        quiet: bool,
+        overwrite: bool = False,
+        going_on: bool = False,
     ):
         self.config, self.folder = config, folder
         self.overwrite, self.going_on = overwrite, going_on
@@ -37,6 +47,40 @@ class Run(ABC):
     def carry_out(self) -> tuple[Potential, dict[str, Any]]:
         """The potential with its best weights, and its metrics."""
 
+    @abstractmethod
+    def _gather(self) -> Dataset:
+        """The structures, read and split."""
+
+    @abstractmethod
+    def _prepare(self, dataset: Dataset) -> tuple[Potential, dict[str, list[AtomicGraph]]]:
+        """The potential before its fit, and the graphs of each part."""
+
+    def _graphs(self, dataset: Dataset, cutoff: float, heads: Sequence[str]) -> dict[str, list[AtomicGraph]]:
+        """The graphs of each part, from the cache where they are in it."""
+        data = self.config.data
+        place = Path(data.cache) if isinstance(data.cache, str) else None
+        if data.cache is True:
+            place = self.folder.path.parent / ".graphs"
+        return dataset.split.take(dataset.graphs(cutoff, place, data.weights, heads, self.console.is_terminal))
+
+    def _open(self, dataset: Dataset) -> None:
+        """From here on the run folder is ours."""
+        if self.is_first and not self.going_on:
+            config, split = as_yaml(absolute(self.config)), dataset.split.to_json()
+            self.folder.claim(config, split, overwrite=self.overwrite)
+
+    def _say(self, line: str) -> None:
+        self.console.print(line, markup=False, soft_wrap=True)
+
+
+class NewPotentialRun(Run):
+    """A run whose potential is made for it: the model built and told what the training part says."""
+
+    config: Config
+
+    def _gather(self) -> Dataset:
+        return gather(self.config)
+
     def _prepare(self, dataset: Dataset) -> tuple[Potential, dict[str, list[AtomicGraph]]]:
         config = self.config
         spec = model_specification(config, dataset.elements)
@@ -45,10 +89,7 @@ class Run(ABC):
             raise ConfigError(f"model.elements lacks {', '.join(missing)}, which the training structures hold")
         potential = new_potential(config, spec)
         config.model = resolved(config.model, dataset.elements)
-        cache = config.data.cache
-        place = Path(cache) if isinstance(cache, str) else self.folder.path.parent / ".graphs" if cache else None
-        graphs = dataset.graphs(potential.cutoff, place, config.data.weights, potential.heads, self.console.is_terminal)
-        parts = dataset.split.take(graphs)
+        parts = self._graphs(dataset, potential.cutoff, potential.heads)
         baseline = set_baseline(potential, config.baseline, parts["train"])
         calibrate(potential, parts["train"])
         files = {part: getattr(config.data, part) for part in ("train", "valid", "test")}
@@ -61,12 +102,3 @@ class Run(ABC):
         )
         self._say(describe(potential))
         return potential, parts
-
-    def _open(self, dataset: Dataset) -> None:
-        """From here on the run folder is ours."""
-        if self.is_first and not self.going_on:
-            config, split = as_yaml(absolute(self.config)), dataset.split.to_json()
-            self.folder.claim(config, split, overwrite=self.overwrite)
-
-    def _say(self, line: str) -> None:
-        self.console.print(line, markup=False, soft_wrap=True)

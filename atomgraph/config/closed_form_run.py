@@ -12,9 +12,8 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
-from atomgraph.config.base_run import Run
+from atomgraph.config.base_run import NewPotentialRun
 from atomgraph.config.closed_form_schema import LeastSquares, Sigmas, SparseGP
-from atomgraph.config.dataset import gather
 from atomgraph.config.ending import judge, metrics_of, write_down
 from atomgraph.config.folder import TABLE, RunFolder
 from atomgraph.config.schema import Config
@@ -45,7 +44,7 @@ BLOCK = "block.safetensors"
 CONTRADICTION = 0.02  # eV/atom between two labels of one structure
 
 
-class ClosedFormRun(Run):
+class ClosedFormRun(NewPotentialRun):
     """``fit.kind: least_squares`` and ``sparse_gp``."""
 
     def __init__(self, config: Config, fit: LeastSquares | SparseGP, folder: RunFolder, **words: bool):
@@ -56,7 +55,7 @@ class ClosedFormRun(Run):
         began = time.perf_counter()
         device = device_of(self.fit.accelerator, 1)
         with seeded(self.config.seed):
-            dataset = gather(self.config)
+            dataset = self._gather()
             self.console.print(dataset.census)
             potential, graphs = self._prepare(dataset)
             self._open(dataset)
@@ -82,7 +81,10 @@ class ClosedFormRun(Run):
             potential.eval().cpu()
             comparisons = judge(potential, dataset, device)
             metrics = metrics_of(comparisons, solution.facts | {"seconds": round(seconds, 2)})
-            write_down(potential, self.config, self.folder, comparisons, metrics, self.console, device)
+            how = (
+                "fitted in closed form" if isinstance(self.fit, LeastSquares) else "fitted as a sparse Gaussian process"
+            )
+            write_down(potential, self.config, self.folder, comparisons, metrics, self.console, device, how)
             return potential, metrics
 
 

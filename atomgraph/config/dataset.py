@@ -12,6 +12,7 @@ import ase
 from ase.data import chemical_symbols
 
 from atomgraph.config.closed_form_schema import ClosedForm
+from atomgraph.config.finetune_schema import FinetuneConfig
 from atomgraph.config.schema import Config, Data, Gradient
 from atomgraph.data import Split, build_graphs, read, split, split_by_file
 from atomgraph.data.census import Census, census, require_labels
@@ -44,9 +45,7 @@ class Dataset:
         """The graphs of all frames, each with ``source``, what it is called in messages."""
         heads = heads if len(heads) > 1 else []
         graphs = build_graphs(self.frames, cutoff, cache=cache, weights=weights, heads=heads, progress=progress)
-        for graph, atoms in zip(graphs, self.frames, strict=True):
-            graph.source = f"{atoms.info.get('source', '?')} ({atoms.info.get('config_type', 'default')})"
-        return graphs
+        return called(graphs, self.frames)
 
     def record(self, files: dict[str, Any]) -> dict[str, Any]:
         """For the potential's metadata: where the data come from, and a fingerprint."""
@@ -54,8 +53,8 @@ class Dataset:
         return {"files": files, "structures": sizes, "fingerprint": self.split.fingerprint}
 
 
-def gather(config: Config) -> Dataset:
-    """Read and split what the configuration names.
+def gather(config: Config | FinetuneConfig, known: Sequence[str] = ()) -> Dataset:
+    """Read and split what the configuration names.  known: elements that the potential knows beside the training part's.
 
     Raises DataError where files cannot be read, nothing is left to train on, a weighted target has no label in the training
     part, the monitored figure has none in validation, or validation and test hold elements that training does not.
@@ -65,15 +64,22 @@ def gather(config: Config) -> Dataset:
     require_labels(census(dataset.parts["train"]), _wanted(config.fit))
     if isinstance(config.fit, Gradient):
         _check_monitor(config.fit, dataset)
-    known = set(dataset.elements)
+    elements = {*dataset.elements, *known}
     for part in ("valid", "test"):
-        strange = {symbol for atoms in dataset.parts[part] for symbol in atoms.symbols} - known
+        strange = {symbol for atoms in dataset.parts[part] for symbol in atoms.symbols} - elements
         if strange:
             raise DataError(
                 f"data.{part} holds {', '.join(sorted(strange))}, which no training structure has; the potential could not "
                 f"know them. Move such structures into training, or leave them out"
             )
     return dataset
+
+
+def called(graphs: list[AtomicGraph], frames: Sequence[ase.Atoms]) -> list[AtomicGraph]:
+    """The graphs, each with ``source``: what its frame is called in messages."""
+    for graph, atoms in zip(graphs, frames, strict=True):
+        graph.source = f"{atoms.info.get('source', '?')} ({atoms.info.get('config_type', 'default')})"
+    return graphs
 
 
 def _split(data: Data, seed: int) -> tuple[list[ase.Atoms], Split]:

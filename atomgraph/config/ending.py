@@ -12,9 +12,10 @@ from atomgraph.analysis.comparison import Comparison, compare
 from atomgraph.analysis.errors import error_json, error_table
 from atomgraph.analysis.hardware import hardware
 from atomgraph.config.dataset import Dataset
+from atomgraph.config.finetune_schema import FinetuneConfig
 from atomgraph.config.folder import METRICS, MODEL, REPORT, TABLE, RunFolder
 from atomgraph.config.resolve import as_yaml
-from atomgraph.config.schema import Config, Gradient
+from atomgraph.config.schema import Config
 from atomgraph.potential import Potential
 from atomgraph.training.table import read_table
 
@@ -36,14 +37,15 @@ def metrics_of(comparisons: Mapping[str, Comparison], facts: Mapping[str, Any]) 
 
 def write_down(
     potential: Potential,
-    config: Config,
+    config: Config | FinetuneConfig,
     folder: RunFolder,
     comparisons: Mapping[str, Comparison],
     metrics: dict[str, Any],
     console: Console,
     device: torch.device,
+    how: str,
 ) -> None:
-    """Save the potential, its metrics and the report, and say where they are."""
+    """Save the potential, its metrics and the report, and say where they are.  how: it was fitted, in words."""
     potential.metadata["metrics"] = metrics
     potential.save(folder.path / MODEL)
     folder.write_json(METRICS, metrics)
@@ -55,8 +57,8 @@ def write_down(
             potential=potential,
             comparisons=comparisons,
             title=folder.path.resolve().name,
-            subtitle=f"{potential.metadata['data']['structures']['train']} structures, {_how(config)}",
-            history=read_table(folder.path / TABLE) if isinstance(config.fit, Gradient) else [],
+            subtitle=f"{potential.metadata['data']['structures']['train']} structures, {how}",
+            history=[row for row in read_table(folder.path / TABLE) if "epoch" in row],
             config=as_yaml(config),
             training=metrics["training"] | {"hardware": hardware(device)},
         )
@@ -64,12 +66,3 @@ def write_down(
         console.print(error_table(comparison, f"{part} errors").rich())
     last = f", {REPORT}" if config.output.report else ""
     console.print(f"{folder.path}/: {MODEL}, {METRICS}, {TABLE}{last}", markup=False, highlight=False, soft_wrap=True)
-
-
-def _how(config: Config) -> str:
-    ways = {
-        "gradient": "trained by gradient",
-        "least_squares": "fitted in closed form",
-        "sparse_gp": "fitted as a sparse Gaussian process",
-    }
-    return ways[config.fit.kind]

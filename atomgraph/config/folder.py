@@ -33,7 +33,7 @@ class RunFolder:
     def checkpoints(self) -> Path:
         return self.path / CHECKPOINTS
 
-    def check_free(self, *, overwrite: bool) -> None:
+    def check_free(self, *, overwrite: bool, command: str = "train") -> None:
         """ConfigError where the folder holds something already; ``overwrite`` allows it to be an earlier run."""
         if self.path.exists() and not self.path.is_dir():
             raise ConfigError(f"output.folder: {self.path} is a file")
@@ -42,7 +42,7 @@ class RunFolder:
         if not overwrite:
             raise ConfigError(
                 f"the run folder {self.path} exists already; choose another output.folder, go on with "
-                f"`atomgraph train --resume {self.path}`, or replace it with --overwrite"
+                f"`atomgraph {command} --resume {self.path}`, or replace it with --overwrite"
             )
         strangers = sorted(p.name for p in self.path.iterdir() if p.name not in OURS and not p.name.startswith("."))
         if not (self.path / CONFIG).is_file() or strangers:

@@ -7,11 +7,12 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, Trainer
 
-from atomgraph.config.base_run import Run
+from atomgraph.config.base_run import NewPotentialRun, Run
 from atomgraph.config.closed_form_run import solve
 from atomgraph.config.closed_form_schema import LeastSquares
-from atomgraph.config.dataset import Dataset, gather
+from atomgraph.config.dataset import Dataset
 from atomgraph.config.ending import judge, metrics_of, write_down
+from atomgraph.config.finetune_schema import FinetuneConfig
 from atomgraph.config.folder import MODEL, TABLE, RunFolder
 from atomgraph.config.loggers import make_loggers
 from atomgraph.config.schema import Config, Gradient
@@ -41,9 +42,11 @@ from atomgraph.training.table import read_table
 
 
 class GradientRun(Run):
-    """Training by gradient, from weights that are random or, with ``fit.start``, solved for."""
+    """Training by gradient, from the weights that ``_prepare`` gives or, with ``fit.start``, solved for."""
 
-    def __init__(self, config: Config, fit: Gradient, folder: RunFolder, **words: bool):
+    how = "trained by gradient"
+
+    def __init__(self, config: Config | FinetuneConfig, fit: Gradient, folder: RunFolder, **words: bool):
         super().__init__(config, folder, **words)
         self.fit = fit
 
@@ -51,7 +54,7 @@ class GradientRun(Run):
         config = self.config
         device = device_of(self.fit.accelerator, self.fit.devices)
         with seeded(config.seed):
-            dataset = gather(config)
+            dataset = self._gather()
             self.console.print(dataset.census)
             potential, graphs = self._prepare(dataset)
             if self.fit.start is not None and not self.going_on:
@@ -63,21 +66,25 @@ class GradientRun(Run):
             self._open(dataset)
             try:
                 fit(trainer, task, data, resume=checkpoints.last_path if self._has_begun(checkpoints) else None)
-                return potential, self._end(potential, dataset, device) if self.is_first else {}
+                return potential, self._end(task, potential, dataset, device) if self.is_first else {}
             except KeyboardInterrupt:
-                raise KeyboardInterrupt(self._save_interrupted(potential, checkpoints)) from None
+                raise KeyboardInterrupt(self._save_interrupted(task, potential, checkpoints)) from None
 
-    def _end(self, potential: Potential, dataset: Dataset, device: torch.device) -> dict[str, Any]:
+    def _end(self, task: PotentialTask, potential: Potential, dataset: Dataset, device: torch.device) -> dict[str, Any]:
         """The best weights, what they are worth, and all of it written down."""
-        facts = take_best(potential, self.folder)
+        facts = self._take_best(task, potential)
         self._say(
             f"trained {facts['epochs']} epochs in {duration(facts['seconds'])}; the weights of epoch "
             f"{facts['best_epoch']} are kept"
         )
         comparisons = judge(potential, dataset, device)
         metrics = metrics_of(comparisons, facts)
-        write_down(potential, self.config, self.folder, comparisons, metrics, self.console, device)
+        write_down(potential, self.config, self.folder, comparisons, metrics, self.console, device, self.how)
         return metrics
+
+    def _take_best(self, task: PotentialTask, potential: Potential) -> dict[str, Any]:
+        """Give the potential the best weights; facts of the training."""
+        return take_best(task.potential, self.folder)
 
     def _start(
         self,
@@ -98,7 +105,9 @@ class GradientRun(Run):
     ) -> tuple[GraphDataModule, PotentialTask]:
         config = self.config
         data = GraphDataModule(
-            **graphs,
+            graphs["train"],
+            graphs["valid"],
+            graphs["test"],
             edge_budget=config.data.edge_budget,
             atom_budget=config.data.atom_budget,
             seed=config.seed,
@@ -113,7 +122,7 @@ class GradientRun(Run):
             self.folder.checkpoints,
             monitor=chosen.monitor,
             patience=chosen.patience,
-            identity={"data": potential.metadata["data"]["fingerprint"]},
+            identity=self._identity(potential),
         )
         callbacks: list[Callback] = [
             LearningRate([Phase(**p.model_dump()) for p in chosen.schedule], chosen.max_epochs)
@@ -137,25 +146,33 @@ class GradientRun(Run):
             logger=make_loggers(self.config.output.loggers, path, self.config.model_dump()) or False,
         )
 
+    def _identity(self, potential: Potential) -> dict[str, Any]:
+        """What must be the same for a run to go on."""
+        return {"data": potential.metadata["data"]["fingerprint"]}
+
     def _has_begun(self, checkpoints: Checkpoints) -> bool:
         return self.going_on and checkpoints.last_path.is_file()
 
-    def _save_interrupted(self, potential: Potential, checkpoints: Checkpoints) -> str:
+    def _save_interrupted(self, task: PotentialTask, potential: Potential, checkpoints: Checkpoints) -> str:
         if not checkpoints.last_path.is_file():
             return "before the first epoch; nothing is saved"
         if self.is_first:
-            facts = take_best(potential, self.folder)
+            facts = self._take_best(task, potential)
             potential.metadata["training"] = facts | {"interrupted": True}
             potential.save(self.folder.path / MODEL)
-        return f"all whole epochs are saved; go on with: atomgraph train --resume {self.folder.path}"
+        return f"all whole epochs are saved; go on with: atomgraph {self.command} --resume {self.folder.path}"
 
 
-def take_best(potential: Potential, folder: RunFolder) -> dict[str, Any]:
-    """Give the potential the best weights of the checkpoints (averaged where there is an average); which epoch they are of."""
+class TrainingRun(NewPotentialRun, GradientRun):
+    """Training by gradient of a potential that is made for it."""
+
+
+def take_best(trained: torch.nn.Module, folder: RunFolder) -> dict[str, Any]:
+    """Give what was trained the best weights of the checkpoints (averaged where there is an average); of which epoch."""
     best = folder.checkpoints / BEST
     checkpoint = read_checkpoint(best if best.is_file() else folder.checkpoints / LAST)
-    potential.load_state_dict(averaged_weights(checkpoint, "potential."))
-    potential.eval().cpu()
+    trained.load_state_dict(averaged_weights(checkpoint, "potential."))
+    trained.eval().cpu()
     rows = read_table(folder.path / TABLE)
     seconds = float(rows[-1]["seconds"]) if rows else 0.0
     return {"best_epoch": int(checkpoint["epoch"]) + 1, "epochs": len(rows), "seconds": seconds}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from atomgraph.config.complaints import complaint
 from atomgraph.config.parts import resolved
@@ -18,6 +18,7 @@ from atomgraph.errors import ConfigError, nearest
 from atomgraph.training.optimizer import check_optimizer
 
 WAYS = ("gradient", "least_squares", "sparse_gp")
+Schema = TypeVar("Schema", bound=BaseModel)
 
 
 def config_of(source: Config | Mapping[str, Any] | str | Path, overrides: Iterable[str] = ()) -> Config:
@@ -25,7 +26,20 @@ def config_of(source: Config | Mapping[str, Any] | str | Path, overrides: Iterab
 
     source: a mapping, a YAML file, or a Config.  overrides: ``key.sub=value`` words.
     """
-    if isinstance(source, Config):
+    config = validated(_with_kind_of_fit(content_of(source, overrides)), Config)
+    resolved(config.model, elements=["H"])  # names and types, before any data are read
+    if isinstance(config.baseline.repulsion, dict):
+        resolved(config.baseline.repulsion, ["H"], "baseline.repulsion", {"elements": ["H"]})
+    if isinstance(config.fit, Gradient):
+        check_gradient(config.fit)
+    elif "scale" not in config.baseline.model_fields_set:  # it would only hide the units of the weights
+        config.baseline.scale = "none"
+    return config
+
+
+def content_of(source: BaseModel | Mapping[str, Any] | str | Path, overrides: Iterable[str] = ()) -> dict[str, Any]:
+    """The plain values of a configuration, with ``key.sub=value`` words put into them, and what torchrun says."""
+    if isinstance(source, BaseModel):
         source = source.model_dump()
     if not isinstance(source, str | Path | Mapping):
         raise ConfigError(f"a configuration is a mapping or a YAML file, but {source!r} came")
@@ -35,44 +49,44 @@ def config_of(source: Config | Mapping[str, Any] | str | Path, overrides: Iterab
         word.startswith("fit.terms.") for word in words
     ):  # they count into the default terms, if there are no others
         content["fit"] = {"terms": [term.model_dump() for term in Gradient().terms]} | (content.get("fit") or {})
-    content = following_torchrun(overridden(content, words))
-    content = _with_kind_of_fit(content)
+    return following_torchrun(overridden(content, words))
+
+
+def validated(content: dict[str, Any], schema: type[Schema]) -> Schema:
+    """The content as a schema has it; ConfigError says in one line what to mend."""
     try:
-        config = Config.model_validate(content)
+        return schema.model_validate(content)
     except ValidationError as error:
-        raise complaint(error, Config, content) from None
-    resolved(config.model, elements=["H"])  # names and types, before any data are read
-    if isinstance(config.baseline.repulsion, dict):
-        resolved(config.baseline.repulsion, ["H"], "baseline.repulsion", {"elements": ["H"]})
-    if isinstance(config.fit, Gradient):
-        _check_gradient(config.fit)
-    elif "scale" not in config.baseline.model_fields_set:  # it would only hide the units of the weights
-        config.baseline.scale = "none"
-    return config
+        raise complaint(error, schema, content) from None
 
 
-def as_yaml(config: Config) -> str:
+def as_yaml(config: BaseModel) -> str:
     """The configuration with every default, as YAML."""
     return yaml.safe_dump(config.model_dump(), sort_keys=False, allow_unicode=True, width=110)
 
 
-def absolute(config: Config) -> Config:
+PATHS = {"data": ("train", "valid", "test", "cache"), "output": ("folder",), "replay": ("data",), "card": ("probe",)}
+
+
+def absolute(config: Schema) -> Schema:
     """The configuration with absolute paths, so that it means the same wherever it is read."""
     plain = config.model_dump()
-    for part in ("train", "valid", "test"):
-        files = plain["data"][part]
-        if isinstance(files, str):
-            plain["data"][part] = str(Path(files).absolute())
-        elif isinstance(files, list):
-            plain["data"][part] = [str(Path(file).absolute()) for file in files]
-    if isinstance(plain["data"]["cache"], str):
-        plain["data"]["cache"] = str(Path(plain["data"]["cache"]).absolute())
-    plain["output"]["folder"] = str(Path(plain["output"]["folder"]).absolute())
-    return Config.model_validate(plain)
+    for section, keys in PATHS.items():
+        for key in keys if plain.get(section) else ():
+            value = plain[section][key]
+            if isinstance(value, str):
+                plain[section][key] = str(Path(value).absolute())
+            elif isinstance(value, list):
+                plain[section][key] = [str(Path(file).absolute()) for file in value]
+    if "start" in plain and Path(plain["start"]["model"]).expanduser().exists():  # else the name of a public model
+        plain["start"]["model"] = str(Path(plain["start"]["model"]).expanduser().absolute())
+    return type(config).model_validate(plain)
 
 
-def _check_gradient(fit: Gradient) -> None:
-    check_optimizer(**fit.optimizer.model_dump())
+def check_gradient(fit: Gradient) -> None:
+    """ConfigError for an optimiser, an argument of it, or a monitored figure that there is not."""
+    optimizer = {key: value for key, value in fit.optimizer.model_dump().items() if value is not None}
+    check_optimizer(**optimizer)
     known = [f"{term.property}_{kind}" for term in fit.terms for kind in ("mae", "rmse")]
     if fit.monitor not in ("loss", *known):
         raise ConfigError(f"fit.monitor cannot be {fit.monitor!r}{nearest(fit.monitor, ['loss', *known])}")

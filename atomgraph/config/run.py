@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from atomgraph.config.base_run import Run
+from atomgraph.config.finetuning import finetune_config_of, run_of
 from atomgraph.config.folder import CONFIG, RunFolder, run_to_resume
+from atomgraph.config.reading import read_yaml
 from atomgraph.config.resolve import config_of
 from atomgraph.config.schema import Config, Gradient
 from atomgraph.config.torchrun import is_first_process
@@ -52,6 +54,10 @@ def resume(
         raise ConfigError(
             "fit.optimizer.kind: a run goes on with the optimiser that it has; start another run for another"
         )
+    if "start" in read_yaml(run.path / CONFIG):
+        tuning = finetune_config_of(run.path / CONFIG, words)
+        tuning.output.folder = str(run.path)
+        return run_of(tuning, run, quiet=quiet, going_on=True).carry_out()
     config = config_of(run.path / CONFIG, words)
     if not isinstance(config.fit, Gradient):
         _check_solving_only(words)
@@ -62,9 +68,9 @@ def resume(
 def _run_of(config: Config, folder: RunFolder, **words: bool) -> Run:
     """Each kind of run, imported when it is wanted: Lightning takes seconds and memory that a closed form does not need."""
     if isinstance(config.fit, Gradient):
-        from atomgraph.config.gradient_run import GradientRun
+        from atomgraph.config.gradient_run import TrainingRun
 
-        return GradientRun(config, config.fit, folder, **words)
+        return TrainingRun(config, config.fit, folder, **words)
     from atomgraph.config.closed_form_run import ClosedFormRun
 
     return ClosedFormRun(config, config.fit, folder, **words)

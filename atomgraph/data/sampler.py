@@ -121,7 +121,10 @@ class EdgeBudgetSampler(Sampler[list[int]]):
         return [index for batch in batches for index in batch]
 
     def counts(self, step: int, epoch: int | None = None) -> np.ndarray:
-        """(3,) numbers of labels (energies, force components, stress components) in one optimiser step."""
+        """(3,) numbers of labels (energies, force components, stress components) in one optimiser step.
+
+        (n_heads, 3) where ``n_labels`` are counted by head.
+        """
         return self.n_labels[self.window(step, epoch)].sum(0)
 
     @property
@@ -172,8 +175,16 @@ class EdgeBudgetSampler(Sampler[list[int]]):
             )
 
 
-def label_counts(graphs: Sequence[AtomicGraph]) -> np.ndarray:
-    """(n_structures, 3) numbers of labels that each structure carries: energies, force components, stress components."""
+def label_counts(graphs: Sequence[AtomicGraph], n_heads: int | None = None) -> np.ndarray:
+    """(n_structures, 3) numbers of labels that each structure carries: energies, force components, stress components.
+
+    n_heads: counted by head, (n_structures, n_heads, 3), zero but for the structure's own.
+    """
     components = np.array([1, 3, 9])
     masks = [[graph[f"{name}_mask"].sum() for name in LABELS] for graph in graphs]
-    return torch.tensor(masks, dtype=torch.int64).reshape(-1, 3).numpy() * components
+    numbers = torch.tensor(masks, dtype=torch.int64).reshape(-1, 3).numpy() * components
+    if n_heads is None:
+        return numbers
+    by_head = np.zeros((len(numbers), n_heads, 3), dtype=numbers.dtype)
+    by_head[np.arange(len(numbers)), [int(graph.head) for graph in graphs]] = numbers
+    return by_head

@@ -12,7 +12,7 @@ import torch
 
 from atomgraph.errors import ConfigError, TrainingError
 from atomgraph.graph.structure import AtomicGraph
-from atomgraph.training.task import PotentialTask, names_of, window_counts
+from atomgraph.training.task import PotentialTask, names_of
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def dry_run(task: PotentialTask, batch: AtomicGraph, device: torch.device | str 
     """
     device = torch.device(device)
     on_gpu = device.type == "cuda"
-    twin = PotentialTask(copy.deepcopy(task.potential).to(device), task.terms).train()
+    twin = copy.deepcopy(task).to(device).train()
     batch = batch.clone().to(device)
     seconds = 0.0
     if on_gpu:
@@ -49,7 +49,7 @@ def dry_run(task: PotentialTask, batch: AtomicGraph, device: torch.device | str 
     try:
         for _ in range(2):  # the first is for warming up
             start = time.perf_counter()
-            loss = twin.loss(batch, 0, window_counts(batch))
+            loss = twin.loss(batch, 0, twin.counts(batch))
             twin.backward(loss)
             if on_gpu:
                 torch.cuda.synchronize(device)

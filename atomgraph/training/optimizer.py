@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -17,27 +18,34 @@ OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
 
 
 def make_optimizer(
-    module: torch.nn.Module, *, kind: str = "Adam", lr: float = 1e-3, weight_decay: float = 0.0, **options: Any
+    module: torch.nn.Module,
+    *,
+    kind: str = "Adam",
+    lr: float = 1e-3,
+    weight_decay: float = 0.0,
+    factors: Mapping[str, float] | None = None,
+    **options: Any,
 ) -> torch.optim.Optimizer:
     """An optimiser of ``torch.optim`` over the trainable parameters of a module.
 
     kind: ``Adam``, ``AdamW``, ...  lr: the peak learning rate.  weight_decay: on matrices; biases, single numbers and frozen
-    parameters have none.  options: further arguments of that optimiser.
+    parameters have none.  factors: on the rate, by the names of parameters; 1 for those not named.
+    options: further arguments of that optimiser.
     Raises ConfigError for an unknown kind or option, or if nothing can be trained.
     """
     known = check_optimizer(kind=kind, lr=lr, weight_decay=weight_decay, **options)
-    decaying: list[torch.nn.Parameter] = []
-    bare: list[torch.nn.Parameter] = []
+    alike: dict[tuple[float, bool], list[torch.nn.Parameter]] = {}
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
             is_bias = "bias" in name.rpartition(".")[2] or parameter.ndim < 2
-            (bare if is_bias else decaying).append(parameter)
-    if not decaying and not bare:
+            alike.setdefault(((factors or {}).get(name, 1.0), not is_bias), []).append(parameter)
+    if not alike:
         raise ConfigError("the model has no trainable parameter; gradient training has nothing to do")
-    groups = [{"params": decaying, "weight_decay": weight_decay}, {"params": bare, "weight_decay": 0.0}]
-    if "weight_decay" not in known:
-        groups = [{"params": decaying + bare}]
-    return OPTIMIZERS[kind]([group for group in groups if group["params"]], lr=lr, **options)  # type: ignore[call-arg]
+    groups: list[dict[str, Any]] = []
+    for (factor, decays), parameters in sorted(alike.items(), key=lambda item: item[0], reverse=True):
+        group = {"params": parameters, "lr": lr * factor}
+        groups.append(group | ({"weight_decay": weight_decay * decays} if "weight_decay" in known else {}))
+    return OPTIMIZERS[kind](groups, lr=lr, **options)  # type: ignore[call-arg]
 
 
 def check_optimizer(*, kind: str, lr: float = 1e-3, weight_decay: float = 0.0, **options: Any) -> list[str]:

@@ -11,7 +11,9 @@ from torch import Tensor
 
 from atomgraph.errors import ConfigError, TrainingError
 from atomgraph.graph.structure import AtomicGraph
+from atomgraph.ops.scatter import sum_to
 from atomgraph.potential import Potential
+from atomgraph.training.adapters import Adapted
 from atomgraph.training.errors import ErrorSums
 from atomgraph.training.loss import PROPERTIES, Term, difference
 from atomgraph.training.optimizer import make_optimizer
@@ -24,13 +26,25 @@ class PotentialTask(pl.LightningModule):
     however it is cut. Batches bring these numbers along as ``window_counts`` (see ``data.GraphLoader``); Lightning divides by
     the number of accumulated batches and DDP by the number of processes, so each loss is multiplied by both.
 
-    potential: what is trained.  terms: its targets.  optimizer: keywords of ``make_optimizer``.
+    potential: what is trained, a Potential or one that is ``Adapted``.  terms: its targets.
+    optimizer: keywords of ``make_optimizer``.
+    head_weights: for several heads, one positive weight each; then every head is divided by its own labels,
+    :math:`L = \sum_h \omega_h \sum_t w_t \frac{1}{N_{ht}} \sum_{entries\ of\ h} \omega\,\ell_t`, so that a head's share in the
+    loss does not depend on how many structures the others have; ``window_counts`` are then (n_heads, 3).
     After each validation, ``validation`` holds mean errors in eV and Å and the loss; after each epoch ``training_loss``
     that of the epoch's batches, as the weights went along.
     Raises ConfigError for no terms or two of one property, and TrainingError, while training, for a loss that is not finite.
     """
 
-    def __init__(self, potential: Potential, terms: Sequence[Term], optimizer: Mapping[str, Any] | None = None):
+    head_weights: Tensor | None
+
+    def __init__(
+        self,
+        potential: Potential | Adapted,
+        terms: Sequence[Term],
+        optimizer: Mapping[str, Any] | None = None,
+        head_weights: Sequence[float] | None = None,
+    ):
         super().__init__()
         self.terms = [term for term in terms if term.ever_counts()]
         properties = [term.property for term in self.terms]
@@ -39,6 +53,8 @@ class PotentialTask(pl.LightningModule):
                 f"fit.terms: training needs terms with positive weights, one a property, but has {properties or 'none'}"
             )
         self.potential = potential
+        of_heads = None if head_weights is None else torch.tensor(list(head_weights), dtype=torch.float64)
+        self.register_buffer("head_weights", of_heads, persistent=False)
         self.optimizer_options = dict(optimizer or {})
         self.validation: dict[str, float] = {}
         self.training_loss = float("nan")
@@ -59,7 +75,11 @@ class PotentialTask(pl.LightningModule):
         total = graph.pos.new_zeros(())
         for term in self.terms:
             entries, _, weight = difference(term.property, result, graph)
-            count = window_counts[PROPERTIES.index(term.property)].clamp(min=1)
+            count = window_counts[..., PROPERTIES.index(term.property)].clamp(min=1)
+            if self.head_weights is not None:
+                share = (self.head_weights / count)[graph.head]  # (n_graphs,)
+                weight = weight * (share[graph.graph_of_atom] if term.property == "forces" else share)
+                count = torch.ones_like(count[0])
             total = total + term.weight_in(epoch) * term.total(entries, weight) / count
         return total * n_batches
 
@@ -69,7 +89,7 @@ class PotentialTask(pl.LightningModule):
         if counts is None:
             if n_batches > 1:
                 raise TrainingError("batches without window_counts serve one process without accumulation only")
-            counts = window_counts(batch)
+            counts = self.counts(batch)
         loss = self.loss(batch, self.current_epoch, counts, n_batches)
         if not torch.isfinite(loss):
             raise TrainingError(
@@ -81,6 +101,10 @@ class PotentialTask(pl.LightningModule):
         if self.trainer.world_size > 1:  # DDP waits for every weight's gradient, though no term here may depend on it
             loss = loss + 0.0 * torch.stack([p.sum() for p in self.parameters() if p.requires_grad]).sum()
         return loss
+
+    def counts(self, batch: AtomicGraph) -> Tensor:
+        """Labels of a batch that is a step by itself: ``window_counts``, of each head where heads have weights."""
+        return window_counts(batch, None if self.head_weights is None else len(self.head_weights))
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
         """Slopes of the weights alone: forces bring positions into the derivative graph, and theirs would double the time."""
@@ -115,12 +139,17 @@ class PotentialTask(pl.LightningModule):
         return make_optimizer(self.potential, **self.optimizer_options)
 
 
-def window_counts(graph: AtomicGraph) -> Tensor:
-    """(3,) float64: labels of a batch, in energies, force components, stress components."""
-    components = (1, 3, 9)
-    return torch.stack(
-        [graph[f"{name}_mask"].sum() * k for name, k in zip(PROPERTIES, components, strict=True)]
-    ).double()
+def window_counts(graph: AtomicGraph, n_heads: int | None = None) -> Tensor:
+    """(3,) float64: labels of a batch, in energies, force components, stress components; (n_heads, 3) of each head."""
+    found = []
+    for name, components in zip(PROPERTIES, (1, 3, 9), strict=True):
+        labelled = graph[f"{name}_mask"].double() * components
+        if n_heads is None:
+            found.append(labelled.sum())
+        else:
+            head = graph.head[graph.graph_of_atom] if name == "forces" else graph.head
+            found.append(sum_to(labelled, head, n_heads))
+    return torch.stack(found, dim=-1)
 
 
 def names_of(batch: AtomicGraph, most: int = 8) -> str:

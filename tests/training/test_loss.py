@@ -6,6 +6,7 @@ import torch
 from training.specimens import graphs, potential
 
 from atomgraph.data import collate
+from atomgraph.editing import add_head
 from atomgraph.errors import ConfigError
 from atomgraph.training import PotentialTask, Ramp, Term
 from atomgraph.training.errors import ErrorSums
@@ -109,3 +110,25 @@ def test_mean_errors_are_exact_over_unequal_batches():
     upper = torch.stack([(model(g)["stress"] - g.stress)[0] for g in some if g.stress_mask])
     rows, columns = torch.triu_indices(3, 3)
     assert whole.means()["stress_mae"] == pytest.approx(float(upper[:, rows, columns].abs().mean()), rel=1e-12)
+
+
+def test_each_head_is_divided_by_its_own_labels():
+    """Twice the structures of a head, or a batch cut in two, change nothing; a head's weight multiplies its part."""
+    made = graphs(6)
+    for number, graph in enumerate(made):
+        graph.head = torch.tensor([number % 2])
+    terms = [Term("energy"), Term("forces", weight=10.0)]
+    trained = add_head(potential(), "other")
+
+    def loss(chosen, weights, cut=None):
+        task = PotentialTask(trained, terms, head_weights=weights).train()
+        counts = task.counts(collate(chosen))
+        batches = [chosen] if cut is None else [chosen[:cut], chosen[cut:]]
+        return sum(float(task.loss(collate(batch), 0, counts).detach()) for batch in batches)
+
+    both = loss(made, [1.0, 1.0])
+    assert loss([*made, *made[1::2]], [1.0, 1.0]) == pytest.approx(both, rel=1e-12)
+    assert loss(made, [1.0, 1.0], cut=2) == pytest.approx(both, rel=1e-12)
+    first, second = loss(made[::2], [1.0, 1.0]), loss(made[1::2], [1.0, 1.0])
+    assert both == pytest.approx(first + second, rel=1e-12)
+    assert loss(made, [0.25, 3.0]) == pytest.approx(0.25 * first + 3.0 * second, rel=1e-12)

@@ -1,0 +1,84 @@
+"""What a run of fine-tuning takes where its configuration is silent: rate, average and schedule, by method and length."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from atomgraph.config.finetune_schema import FinetuneConfig, Tuning
+from atomgraph.config.schema import Gradient
+from atomgraph.errors import ConfigError, WiringError
+from atomgraph.models.energy import EnergyModel
+from atomgraph.models.groups import members, places
+
+RATES = {"full": 1e-4, "frozen": 1e-4, "lora": 1e-3}
+WARM_UP = 0.05  # of the run
+HORIZON = 0.05  # of the run, over which weights are averaged
+LEAST, MOST = 0.9, 0.9999
+
+
+def resolved_fit(config: FinetuneConfig, n_steps: int, dtype: str) -> tuple[Gradient, list[str]]:
+    """The fit with everything said, and a line for each thing that was chosen here.
+
+    n_steps: optimiser steps of the whole run.  dtype: of the starting potential, ``float32`` or ``float64``.
+    """
+    fit, chosen = config.fit, []
+    plain = fit.model_dump()
+    if fit.optimizer.lr is None:
+        plain["optimizer"]["lr"] = RATES[config.method.kind]
+        chosen.append(f"learning rate {RATES[config.method.kind]:g} for {config.method.kind}")
+    if fit.schedule is None:
+        warm = WARM_UP * fit.max_epochs
+        plain["schedule"] = [{"kind": "warmup", "epochs": warm}, {"kind": "cosine"}]
+        chosen.append(f"{warm:g} epochs of warm-up, then cosine")
+    if fit.ema is None:
+        plain["ema"] = average_for(n_steps)
+        chosen.append(f"average of weights with decay {plain['ema']:.4g} for {n_steps} steps")
+    plain["ema"] = plain["ema"] or None
+    if fit.precision is None:
+        plain["precision"] = "64-true" if dtype == "float64" else "32-true"
+    return Gradient.model_validate(plain), chosen
+
+
+def average_for(n_steps: int) -> float:
+    """The decay of an average over a twentieth of the run: one that forgets the start, and still averages something."""
+    return round(min(max(1.0 - 1.0 / max(HORIZON * n_steps, 1.0), LEAST), MOST), 6)
+
+
+def written(fit: Gradient) -> Tuning:
+    """The resolved fit as the configuration of the run folder has it."""
+    plain = fit.model_dump()
+    plain["ema"] = plain["ema"] or 0.0
+    return Tuning.model_validate(plain)
+
+
+def factors_of(rates: Mapping[str, float], model: EnergyModel) -> dict[str, float]:
+    """The factor on the rate of each parameter that has one.  rates: by group or layer; or decay a layer.
+
+    Where a weight is in two groups that are named, the factors multiply. Raises ConfigError for unknown names, factors that are
+    not positive, or a decay beside others.
+    """
+    for word, factor in rates.items():
+        if not factor > 0:
+            raise ConfigError(
+                f"rates.{word} should be more than 0, but is {factor}; method: {{kind: frozen}} stops a group"
+            )
+    if "decay" in rates:
+        if len(rates) > 1:
+            raise ConfigError(f"rates: decay stands alone, but {', '.join(set(rates) - {'decay'})} are there, too")
+        every = places(model)
+        top = max(place.depth for place in every.values())
+        return {name: rates["decay"] ** (top - place.depth) for name, place in every.items()}
+    factors: dict[str, float] = {}
+    try:
+        for word, names in members(model, rates).items():
+            for name in names:
+                factors[name] = factors.get(name, 1.0) * rates[word]
+    except WiringError as error:
+        raise ConfigError(f"rates: {error}") from error
+    return factors
+
+
+def facts_of(fit: Gradient) -> dict[str, Any]:
+    """What of the fit the metadata keep."""
+    return {"lr": fit.optimizer.lr, "ema": fit.ema, "max_epochs": fit.max_epochs}

@@ -1,0 +1,210 @@
+"""Fine-tuning by gradient: a starting potential, edited; some of its weights trained on the target, beside a replay set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import ase
+import torch
+from ase.data import chemical_symbols
+
+from atomgraph.analysis.audit import Audit, Evidence, check_names, judged
+from atomgraph.config.base_run import Run
+from atomgraph.config.dataset import Dataset, called, gather
+from atomgraph.config.finetune_defaults import factors_of, facts_of, resolved_fit, written
+from atomgraph.config.finetune_replay import replay_frames
+from atomgraph.config.finetune_schema import FinetuneConfig, Frozen, LoRA
+from atomgraph.config.finetune_start import Beginning, described, edited, opened
+from atomgraph.config.folder import RunFolder
+from atomgraph.config.gradient_run import GradientRun, take_best, terms_of
+from atomgraph.config.preparation import describe
+from atomgraph.data import GraphDataModule, build_graphs
+from atomgraph.data.fingerprint import fingerprint
+from atomgraph.errors import ConfigError, WiringError
+from atomgraph.fitting.e0 import e0_change
+from atomgraph.graph.structure import AtomicGraph
+from atomgraph.models.groups import members
+from atomgraph.potential import Potential
+from atomgraph.training import PotentialTask
+from atomgraph.training.adapters import Adapted
+from atomgraph.training.device import device_of
+
+
+class StartedRun(Run):
+    """A run that begins with a potential which is there already."""
+
+    command = "finetune"
+    config: FinetuneConfig
+    beginning: Beginning
+    audit: Audit
+    replay: Sequence[ase.Atoms] = ()
+
+    def _gather(self) -> Dataset:
+        check_names(self.config.audit.insist)
+        self.untouched = opened(self.config.start)
+        return gather(self.config, [*self.untouched.elements, *self.config.start.new_elements])
+
+    def _prepare(self, dataset: Dataset) -> tuple[Potential, dict[str, list[AtomicGraph]]]:
+        config, untouched = self.config, self.untouched
+        self._say(described(untouched.metadata["origin"]))
+        if config.replay is not None:
+            wanted = [term.property for term in config.fit.terms]
+            self.replay = replay_frames(config.replay, untouched, config.replay.head or str(untouched.head), wanted)
+        elements = _elements_of([*dataset.frames, *self.replay])
+        self.beginning = edited(config, untouched, elements, bool(self.replay))
+        potential, head = self.beginning.potential, self.beginning.head
+        parts = self._graphs(dataset, potential.cutoff, [])
+        for graphs in parts.values():
+            _assign(graphs, potential.heads.index(head))
+        self._judge_data(dataset)
+        files = {part: getattr(config.data, part) for part in ("train", "valid", "test")}
+        potential.metadata.update(
+            data=dataset.record(files),
+            split={"method": dataset.split.method, "seed": dataset.split.seed, "key": dataset.split.key},
+            method=config.method.model_dump(),
+            config=config.model_dump(),
+        )
+        return potential, parts
+
+    def _judge_data(self, dataset: Dataset) -> None:
+        """The audit of the training part, E0 of the trained head set; DataError for what cannot be right."""
+        config, potential, head = self.config, self.beginning.potential, self.beginning.head
+        evidence = Evidence.of(potential, dataset.parts["train"], head)
+        change = e0_change(potential, evidence, head, config.e0)
+        estimated = config.e0 == "estimate"
+        others = {part: dataset.parts[part] for part in ("valid", "test")}
+        seen = evidence if estimated else evidence.shifted(change.by_element)
+        self.audit = judged(potential, seen, head=head, estimated=estimated, others=others)
+        self._say(self.audit.describe())
+        self.audit.stop(config.audit.insist)
+        change.apply(potential)
+        potential.metadata["audit"] = self.audit.to_json()
+        self._say(f"head {head}: E0 is {change.origin}")
+
+
+class FinetuneRun(StartedRun, GradientRun):
+    """Fine-tuning by gradient."""
+
+    def __init__(self, config: FinetuneConfig, folder: RunFolder, **words: bool):
+        GradientRun.__init__(self, config, config.fit, folder, **words)
+        self.how = f"fine-tuned, {config.method.kind}" + (" with replay" if config.replay else "")
+
+    def _prepare(self, dataset: Dataset) -> tuple[Potential, dict[str, list[AtomicGraph]]]:
+        potential, parts = super()._prepare(dataset)
+        fit = self.fit
+        if fit.precision is not None:
+            potential.to(torch.float64 if str(fit.precision) in ("64", "64-true", "double") else torch.float32)
+        return potential, parts
+
+    def _identity(self, potential: Potential) -> dict[str, Any]:
+        told = potential.metadata
+        replay = told.get("replay", {}).get("fingerprint")
+        return super()._identity(potential) | {"start": told["origin"]["sha256"], "replay": replay}
+
+    def _task(
+        self, potential: Potential, graphs: dict[str, list[AtomicGraph]]
+    ) -> tuple[GraphDataModule, PotentialTask]:
+        config, replayed = self.config, self._replayed(potential)
+        data = GraphDataModule(
+            graphs["train"],
+            graphs["valid"],
+            graphs["test"],
+            replay=replayed,
+            ratio=config.replay.ratio if config.replay else 0.5,
+            n_heads=len(potential.heads),
+            edge_budget=config.data.edge_budget,
+            atom_budget=config.data.atom_budget,
+            seed=config.seed,
+            num_workers=config.data.num_workers,
+            pin_memory=device_of(self.fit.accelerator, self.fit.devices).type == "cuda",
+        )
+        n_steps = self.fit.max_epochs * -(-data.sampler("train").n_batches // self.fit.accumulate)
+        self.fit, chosen = resolved_fit(config, n_steps, potential.model.dtype_name)
+        config.fit = written(self.fit)
+        for line in chosen:
+            self._say(f"chosen: {line}")
+        potential.metadata["fit"] = facts_of(self.fit)
+        factors = factors_of(config.rates, potential.model)
+        trained = self._trained(potential)
+        optimizer = self.fit.optimizer.model_dump() | {"factors": _of_trained(factors, trained)}
+        return data, PotentialTask(trained, terms_of(self.fit), optimizer, self._head_weights(potential))
+
+    def _replayed(self, potential: Potential) -> list[AtomicGraph]:
+        if self.config.replay is None:
+            return []
+        graphs = called(build_graphs(self.replay, potential.cutoff), self.replay)
+        _assign(graphs, potential.heads.index(self.beginning.source))
+        potential.metadata["replay"] = {
+            "head": self.beginning.source,
+            "structures": len(graphs),
+            "weight": self.config.replay.weight,
+            "ratio": self.config.replay.ratio,
+            "labels": self.config.replay.labels,
+            "fingerprint": fingerprint(self.replay),
+        }
+        self._say(
+            f"replay: {len(graphs)} structures train the head {self.beginning.source}, {self.config.replay.ratio:.0%} of every "
+            f"batch, weight {self.config.replay.weight:g}"
+        )
+        return graphs
+
+    def _head_weights(self, potential: Potential) -> list[float] | None:
+        if self.config.replay is None:
+            return None
+        weights = {self.beginning.source: self.config.replay.weight}
+        return [weights.get(head, 1.0) for head in potential.heads]
+
+    def _trained(self, potential: Potential) -> Potential | Adapted:
+        """The potential with the method's weights ready to be trained, and no others."""
+        method = self.config.method
+        if isinstance(method, LoRA):
+            adapted = Adapted(potential, method.rank, method.alpha, skips=method.skips, products=method.products)
+            n = sum(p.numel() for p in adapted.parameters() if p.requires_grad)
+            self._say(f"{describe(potential)}; {n} numbers of {len(adapted.first)} adapters are trained")
+            return adapted
+        if isinstance(method, Frozen):
+            freeze(potential, method.groups)
+        self._say(describe(potential))
+        return potential
+
+    def _take_best(self, task: PotentialTask, potential: Potential) -> dict[str, Any]:
+        facts = take_best(task.potential, self.folder)
+        if isinstance(task.potential, Adapted):
+            potential.load_state_dict(task.potential.merged().state_dict())
+        potential.requires_grad_(True)
+        potential.head = self.beginning.head
+        return facts
+
+
+def freeze(potential: Potential, groups: Sequence[str]) -> None:
+    """Take groups of weights out of training; ConfigError for unknown ones, or where nothing is left to train."""
+    try:
+        chosen = members(potential.model, groups)
+    except WiringError as error:
+        raise ConfigError(f"method.groups: {error}") from error
+    weights = dict(potential.model.named_parameters())
+    for names in chosen.values():
+        for name in names:
+            weights[name].requires_grad_(False)
+    if not any(weight.requires_grad for weight in weights.values()):
+        raise ConfigError(f"method.groups: with {', '.join(groups)} frozen there is nothing left to train")
+
+
+def _of_trained(factors: dict[str, float], trained: Potential | Adapted) -> dict[str, float]:
+    """Factors by the names that the trained module has for its parameters."""
+    found = {}
+    for name, parameter in trained.named_parameters():
+        of_model = trained.adapted(name) if isinstance(trained, Adapted) else name.removeprefix("model.")
+        if parameter.requires_grad and of_model in factors:
+            found[name] = factors[of_model]
+    return found
+
+
+def _assign(graphs: Sequence[AtomicGraph], row: int) -> None:
+    for graph in graphs:
+        graph.head = torch.full_like(graph.head, row)
+
+
+def _elements_of(frames: Sequence[ase.Atoms]) -> list[str]:
+    return [chemical_symbols[z] for z in sorted({int(z) for atoms in frames for z in atoms.numbers})]

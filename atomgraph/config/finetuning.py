@@ -1,0 +1,57 @@
+"""finetune: a starting potential and a configuration to a fine-tuned potential, in a run folder like that of training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from atomgraph.config.base_run import Run
+from atomgraph.config.finetune_schema import FinetuneConfig
+from atomgraph.config.folder import RunFolder
+from atomgraph.config.resolve import check_gradient, content_of, validated
+from atomgraph.config.torchrun import is_first_process
+from atomgraph.errors import ConfigError
+from atomgraph.potential import Potential
+
+
+def finetune(
+    config: FinetuneConfig | Mapping[str, Any] | str | Path, *, overwrite: bool = False, quiet: bool = False
+) -> tuple[Potential, dict[str, Any]]:
+    """Fine-tune a potential as a configuration says, in a new run folder.
+
+    config: a mapping, a YAML file, or a validated ``FinetuneConfig``.  overwrite: replace an earlier run in the folder.
+    quiet: say nothing.
+    Returns the potential with its best weights, and its metrics (errors with their units, facts of the run).
+    Raises ConfigError and DataError before anything is written, TrainingError for a loss that is not finite,
+    KeyboardInterrupt after Ctrl-C, with the best weights so far in the run folder.
+    """
+    checked = finetune_config_of(config)
+    folder = RunFolder(Path(checked.output.folder))
+    if is_first_process():
+        folder.check_free(overwrite=overwrite, command="finetune")
+    return run_of(checked, folder, quiet=quiet, overwrite=overwrite).carry_out()
+
+
+def finetune_config_of(
+    source: FinetuneConfig | Mapping[str, Any] | str | Path, overrides: Iterable[str] = ()
+) -> FinetuneConfig:
+    """A validated configuration of fine-tuning; ConfigError says in one line what to mend.
+
+    source: a mapping, a YAML file, or a FinetuneConfig.  overrides: ``key.sub=value`` words.
+    """
+    content = content_of(source, overrides)
+    if "model" in content and "start" not in content:
+        raise ConfigError(
+            "a configuration of fine-tuning has start: {model: FILE} in the place of model; `atomgraph train` makes new ones"
+        )
+    config = validated(content, FinetuneConfig)
+    check_gradient(config.fit)
+    return config
+
+
+def run_of(config: FinetuneConfig, folder: RunFolder, **words: bool) -> Run:
+    """The run of a configuration."""
+    from atomgraph.config.finetune_run import FinetuneRun
+
+    return FinetuneRun(config, folder, **words)

@@ -1,0 +1,67 @@
+"""Elements: some of them kept, or new ones that start with the weights of a known one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from torch import Tensor
+
+from atomgraph.editing.cluster_expansion import of_ace
+from atomgraph.editing.columns import of_behler_parrinello, of_gcn
+from atomgraph.editing.equivariant import of_mace
+from atomgraph.editing.filling import filled, places_of
+from atomgraph.errors import WiringError, nearest
+from atomgraph.models import ACE, GCN, MACE, BehlerParrinello
+from atomgraph.models.energy import EnergyModel
+from atomgraph.nn.elements import checked_symbols
+from atomgraph.potential import Potential
+
+Edit = Callable[..., tuple[EnergyModel, dict[str, Tensor]]]
+EDITS: dict[type[EnergyModel], Edit] = {MACE: of_mace, GCN: of_gcn, BehlerParrinello: of_behler_parrinello, ACE: of_ace}
+
+
+def keep_elements(potential: Potential, elements: Sequence[str]) -> Potential:
+    """A new potential for some of the elements, in the given order, that predicts the same for them; the old one stays.
+
+    Raises WiringError for an element that it does not know, or a model other than MACE, GCN, Behler-Parrinello, ACE.
+    """
+    known = potential.elements
+    rows = places_of(elements, known, "element")
+    kept = [known[row] for row in rows]
+    return _with_elements(potential, kept, rows, f"kept the elements {', '.join(kept)} of {len(known)}")
+
+
+def add_elements(potential: Potential, like: Mapping[str, str]) -> Potential:
+    """A new potential that knows elements more, each beginning with the weights and E0 of a known one; the old one stays.
+
+    An atom of a new element then counts as one of the known element, for itself and as a neighbour. What elements have by
+    nature is the new one's own: its number in a repulsion, its covalent radius.
+    like: ``{"Au": "Cu"}``.  Raises WiringError for an element that it knows already, or a model element that it does not.
+    """
+    known = potential.elements
+    new = checked_symbols(list(like))
+    for symbol in new:
+        if symbol in known:
+            raise WiringError(f"this potential knows {symbol} already")
+        if like[symbol] not in known:
+            raise WiringError(
+                f"no element {like[symbol]!r} in this potential to begin {symbol} with{nearest(like[symbol], known)}"
+            )
+    rows = [*range(len(known)), *(known.index(like[symbol]) for symbol in new)]
+    note = "added the elements " + ", ".join(f"{symbol} like {like[symbol]}" for symbol in new)
+    return _with_elements(potential, [*known, *new], rows, note)
+
+
+def _with_elements(potential: Potential, names: list[str], rows: list[int], note: str) -> Potential:
+    model = potential.model
+    if type(model) not in EDITS:
+        raise WiringError(
+            f"elements can be edited in {', '.join(cls.__name__ for cls in EDITS)}, but this is a {type(model).__name__}; "
+            "train it anew"
+        )
+    new, found = EDITS[type(model)](model, names, rows)
+    state = model.state_dict()
+    e0 = {"baseline.e0": state["baseline.e0"][:, rows]}
+    return filled(
+        potential, new, {name: value for name, value in (state | found | e0).items() if name in new.state_dict()}, note
+    )

@@ -1,0 +1,42 @@
+"""What all edits share: names looked up, a model of another shape filled with numbers, a note of what was done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+
+import torch
+from torch import Tensor
+
+from atomgraph.errors import WiringError, nearest
+from atomgraph.models.energy import EnergyModel
+from atomgraph.potential import Potential
+
+
+def places_of(wanted: Sequence[str], known: Sequence[str], what: str) -> list[int]:
+    """Where the wanted names stand among the known; WiringError for what is no list of distinct known names."""
+    if isinstance(wanted, str) or not wanted or len(set(wanted)) != len(wanted):
+        raise WiringError(f"{what}s should be a list of distinct names, but is {wanted!r}")
+    for name in wanted:
+        if name not in known:
+            raise WiringError(f"no {what} {name!r} in this potential{nearest(name, known)}")
+    return [list(known).index(name) for name in wanted]
+
+
+def filled(potential: Potential, new: EnergyModel, state: dict[str, Tensor], note: str) -> Potential:
+    """A potential of the new model with the numbers given, and the old one's metadata with a note of the edit.
+
+    Raises WiringError where a number is missing or of another shape: some part cannot be edited.
+    """
+    new.to(device=potential.device, dtype=potential.model.dtype)
+    wanted = new.state_dict()
+    strange = [name for name in wanted if name not in state or state[name].shape != wanted[name].shape]
+    if strange or len(state) != len(wanted):
+        part = type(new.get_submodule(strange[0].rpartition(".")[0])).__name__ if strange else "model"
+        raise WiringError(f"a {part} ({', '.join(strange[:2])}) cannot be edited; train it anew")
+    with torch.no_grad():
+        new.load_state_dict(state)
+    metadata = deepcopy(potential.metadata)
+    metadata["edits"] = [*metadata.get("edits", []), note]
+    edited = Potential(new.eval(), metadata)
+    return edited.train(potential.training)

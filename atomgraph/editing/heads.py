@@ -1,0 +1,103 @@
+"""Heads: some of them kept, or one more that starts as a copy of another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from atomgraph.editing.filling import filled, places_of
+from atomgraph.errors import WiringError
+from atomgraph.models.baseline import Baseline
+from atomgraph.models.energy import EnergyModel
+from atomgraph.nn.mlp import LastLayer
+from atomgraph.nn.part import build, public_path, specification
+from atomgraph.nn.sisters import Readout
+from atomgraph.potential import Potential
+from atomgraph.readouts import Densities, GroupedMLP, Linear, PerElementLinear, ScaledLinear, Silent, SparseKernel
+
+BY_COLUMN = (Linear, PerElementLinear, ScaledLinear, SparseKernel)  # their weight's last axis is the head
+
+
+def keep_heads(potential: Potential, heads: Sequence[str]) -> Potential:
+    """A new potential with some of the heads, in the given order, that predicts the same with them; the old one stays.
+
+    Raises WiringError for a head that it does not have, or a readout whose heads cannot be told apart.
+    """
+    known = potential.heads
+    rows = places_of(heads, known, "head")
+    kept = [known[row] for row in rows]
+    return _with_heads(potential, kept, rows, f"kept the heads {', '.join(kept)} of {', '.join(known)}")
+
+
+def add_head(potential: Potential, name: str, like: str | None = None) -> Potential:
+    """A new potential with one head more, which predicts what the head ``like`` does; the old one stays.
+
+    like: may be None where there is one head only.
+    Raises WiringError for a name that there is, an unknown head, several heads and none named, or a readout of one's own.
+    """
+    known = potential.heads
+    if name in known:
+        raise WiringError(f"there is a head {name!r} already; this potential has {', '.join(known)}")
+    if like is None and len(known) > 1:
+        raise WiringError(f"say which head the new one starts from: like={known[0]!r}, or another of {known}")
+    row = 0 if like is None else places_of([like], known, "head")[0]
+    rows = [*range(len(known)), row]
+    return _with_heads(potential, [*known, name], rows, f"added the head {name} like {known[row]}")
+
+
+def _with_heads(potential: Potential, names: list[str], rows: list[int], note: str) -> Potential:
+    model = potential.model
+    state = model.state_dict()
+    found = {f"baseline.{name}": state[f"baseline.{name}"][rows] for name in ("e0", "scale", "shift")}
+    for name, part in model.named_modules():
+        if isinstance(part, Readout):
+            found |= {f"{name}.{key}": value for key, value in _of_readout(part, rows).items()}
+    return filled(potential, _rebuilt(model, names), state | found, note)
+
+
+def _of_readout(readout: Readout, rows: list[int]) -> Mapping[str, Tensor]:
+    """The numbers of a readout with these heads."""
+    factor = (len(rows) / readout.n_outputs) ** 0.5
+    if isinstance(readout, Silent):
+        return {}
+    if isinstance(readout, LastLayer):
+        last = len(readout.mlp.weights) - 1
+        return {
+            f"mlp.weights.{last}": readout.mlp.weights[-1][..., rows],
+            f"mlp.biases.{last}": readout.mlp.biases[-1][..., rows],
+        }
+    if isinstance(readout, GroupedMLP):
+        found: dict[str, Tensor] = {"first": readout.first[:, rows], "last": readout.last[rows] * factor}
+        if readout.middle is not None and readout.middle_bias is not None and readout.last_bias is not None:
+            found |= {"middle": readout.middle[rows] * factor}
+            found |= {"middle_bias": readout.middle_bias[rows], "last_bias": readout.last_bias[rows]}
+        return found
+    if isinstance(readout, Densities):
+        by_head = readout.weight.unflatten(2, (readout.n_outputs, readout.n_densities))
+        return {"weight": by_head[:, :, rows].flatten(2)}
+    if isinstance(readout, BY_COLUMN):
+        bias = getattr(readout, "bias", None)
+        return {"weight": readout.weight[..., rows]} | ({} if bias is None else {"bias": bias[..., rows]})
+    raise WiringError(f"the heads of a {type(readout).__name__} cannot be edited; it is a part of your own")
+
+
+def _rebuilt(model: EnergyModel, heads: list[str]) -> EnergyModel:
+    """The model with other heads, its numbers new: a family by its baseline, a composition by its readouts, too."""
+    spec = specification(model)
+    baseline: dict[str, Any] = spec.get("baseline") or {"kind": public_path(Baseline), "elements": model.elements}
+    spec["baseline"] = baseline | {"heads": heads}
+    branches = spec.get("branches", [])
+    for branch in [branches] if isinstance(branches, dict) else branches:
+        for readout in branch["readouts"]:
+            readout["n_outputs"] = len(heads)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            new = build(spec)
+    except (WiringError, TypeError) as error:
+        raise WiringError(f"the heads of this {type(model).__name__} cannot be edited: {error}") from error
+    if not isinstance(new, EnergyModel):
+        raise WiringError(f"a {type(model).__name__} is no EnergyModel")
+    return new

@@ -1,0 +1,80 @@
+"""Low-rank adapters: nothing at first, the same merged as unmerged, and as many numbers as their rank says."""
+
+import pytest
+import torch
+from ase.build import molecule
+from formats.mace.specimen import small
+
+from atomgraph import AtomicGraph, Potential
+from atomgraph.models import GCN
+from atomgraph.training.adapters import Adapted, linear_maps
+
+MODELS = {
+    "mace": lambda: small(
+        ["H", "C", "O"], interaction=["residual", "nonlinear_residual"], readout={"hidden": 3, "bias": True}
+    ),
+    "gcn": lambda: GCN(["H", "C", "O"], 4.0, channels=4),
+    "laplacian": lambda: GCN(["H", "C", "O"], 4.0, channels=4, convolution="laplacian"),
+    "graph": lambda: GCN(["H", "C", "O"], 4.0, channels=4, convolution="graph"),
+}
+
+
+def graph(cutoff):
+    atoms = molecule("CH3OH")
+    atoms.rattle(0.1, seed=0)
+    return AtomicGraph.from_ase(atoms, cutoff)
+
+
+@pytest.fixture(params=MODELS)
+def potential(request):
+    return Potential(MODELS[request.param]()).to(torch.float64).eval()
+
+
+def test_nothing_is_changed_at_first(potential):
+    before = potential(graph(potential.cutoff), stress=False)
+    adapted = Adapted(potential, 2)
+    torch.testing.assert_close(adapted.eval()(graph(potential.cutoff), stress=False), before, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("words", [{}, {"skips": True, "products": True}])
+def test_merged_predicts_what_unmerged_does(potential, words):
+    adapted = Adapted(potential, 2, alpha=3.0, **words).eval()
+    with torch.no_grad():
+        for parameter in adapted.second.values():
+            parameter.normal_(std=0.1)
+    unmerged, merged = adapted(graph(potential.cutoff)), adapted.merged()
+    found, before = merged(graph(potential.cutoff)), potential(graph(potential.cutoff))
+    for name in ("energy", "forces"):
+        torch.testing.assert_close(found[name], unmerged[name], rtol=1e-12, atol=1e-12)
+        assert not torch.allclose(found[name], before[name], rtol=1e-3)
+
+
+def test_only_adapters_have_gradients_and_all_of_them_do(potential):
+    adapted = Adapted(potential, 2, skips=True, products=True).train()
+    with torch.no_grad():
+        for parameter in adapted.second.values():
+            parameter.normal_(std=0.1)
+    found = adapted(graph(potential.cutoff), stress=False)
+    (found["energy"].sum() + found["forces"].square().sum()).backward()
+    trained = {name: p for name, p in adapted.named_parameters() if p.requires_grad}
+    assert all(name.startswith(("first.", "second.")) for name in trained)
+    assert all(p.grad is not None for p in trained.values())
+    assert all(p.grad is None for name, p in adapted.named_parameters() if name not in trained)
+
+
+def test_the_rank_says_how_many_numbers_are_trained():
+    model = MODELS["mace"]()
+    adapted = Adapted(Potential(model), 2)
+    for name, (*many, n_in, n_out) in linear_maps(model).items():
+        key = name.replace(".", "/")
+        rank = min(2, n_in, n_out)
+        assert adapted.first[key].shape == (*many, n_in, rank) and adapted.second[key].shape == (*many, rank, n_out)
+        assert adapted.adapted(f"first.{key}") == name
+
+
+def test_skips_and_products_are_adapted_on_request():
+    model = MODELS["mace"]()
+    plain, skips, products = (set(linear_maps(model, **words)) for words in ({}, {"skips": True}, {"products": True}))
+    assert len(skips) > len(plain) and all(".skip." in name for name in skips - plain)
+    assert len(products) > len(plain) and all(".product." in name for name in products - plain)
+    assert any(".network." in name for name in plain) and any("featurizer" in name for name in plain)
