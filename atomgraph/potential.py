@@ -121,7 +121,8 @@ class Potential(torch.nn.Module):
         """Energies, forces and stress of many structures, molecules and crystals mixed; one dict each, in order.
 
         ``energy`` a float (eV), ``node_energy`` (n_atoms,), ``forces`` (n_atoms, 3) eV/Å, ``stress`` (3, 3) eV/Å³ (NaN
-        without volume) as float64 arrays. Labels that the structures carry are not looked at.
+        without volume) as float64 arrays; ``uncertainty``, the standard deviation of the energy (eV), of a potential that has
+        one. Labels that the structures carry are not looked at.
         Raises GraphError, with the structure's index, for unknown elements and structures that make no graph.
         """
         return list(self.predictions(structures, stress=stress))
@@ -144,7 +145,7 @@ class Potential(torch.nn.Module):
         budget = EDGE_BUDGET.get(self.device.type, SMALL_BUDGET) if edge_budget is None else edge_budget
         for batch in budget_batches(graphs, budget):
             for found in by_structure(self.evaluated(batch.to(self.device), stress=stress), batch):
-                yield found | {"energy": float(found["energy"])}
+                yield found | {name: float(found[name]) for name in ("energy", "uncertainty") if name in found}
 
     def _graph(self, index: int, atoms: ase.Atoms) -> AtomicGraph:
         """The graph of a structure, without its labels; where no head was chosen, with the one that its ``info`` names."""
@@ -160,13 +161,19 @@ class Potential(torch.nn.Module):
         return self.heads.index(head)
 
     def evaluated(self, graph: AtomicGraph, *, forces: bool = True, stress: bool = True) -> dict[str, Tensor]:
-        """``forward`` in evaluation mode, whatever the mode is: results that hold on to no derivative graph."""
-        if not self.training:
-            return self(graph, forces=forces, stress=stress)
-        try:
-            return self.eval()(graph, forces=forces, stress=stress)
-        finally:
-            self.train()
+        """``forward`` in evaluation mode, whatever the mode is: results that hold on to no derivative graph.
+
+        Where the model knows how sure it is of its weights, with ``uncertainty`` (n_graphs,): standard deviations of energies.
+        """
+        if self.training:
+            try:
+                return self.eval().evaluated(graph, forces=forces, stress=stress)
+            finally:
+                self.train()
+        result = self(graph, forces=forces, stress=stress)
+        if self.model.posterior is not None:
+            result["uncertainty"] = self.model.posterior(self.model, self._with_head(graph)).to(result["energy"])
+        return result
 
     def save(self, path: str | Path) -> None:
         """Write one ``.safetensors`` file with everything that ``atomgraph.load`` needs; there whole or not at all.

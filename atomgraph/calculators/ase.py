@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import ase
 import numpy as np
@@ -31,12 +31,13 @@ class Calculator(ase_calculator.Calculator):
     copied, the caller's stays as it is.  head: which head to use where there are several.
     skin: Å by which neighbour lists reach beyond the cutoff, so that they need not be made at every step; results do not
     depend on it.
+    ``uncertainty``, the standard deviation of the energy in eV, is among the properties of a potential that has one.
     One evaluation gives all properties, and is kept until atoms, cell, periodicity, charge or spin (``info``) change.
     Raises GraphError for elements that the potential does not know, unknown heads, and positions that are not finite;
     ASE's PropertyNotImplementedError for the stress of a structure without volume.
     """
 
-    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "energies", "forces", "stress"]
+    implemented_properties: list[str] = ["energy", "free_energy", "energies", "forces", "stress"]  # noqa: RUF012 (ASE's)
 
     def __init__(
         self,
@@ -49,6 +50,8 @@ class Calculator(ase_calculator.Calculator):
     ):
         super().__init__()
         self.potential = _ready(potential, device, dtype)
+        if self.potential.model.posterior is not None:
+            self.implemented_properties = [*self.implemented_properties, "uncertainty"]
         self._row = None if head is None else _row_of(self.potential, head)
         self._moving = MovingGraph(self.potential.cutoff, skin, self.potential.device)
 
@@ -92,6 +95,8 @@ class Calculator(ase_calculator.Calculator):
             "energies": result["node_energy"].cpu().double().numpy(),
             "forces": result["forces"].cpu().double().numpy(),
         }
+        if "uncertainty" in result:
+            self.results["uncertainty"] = float(result["uncertainty"])
         if has_volume:
             self.results["stress"] = full_3x3_to_voigt_6_stress(result["stress"][0].cpu().double().numpy())
 

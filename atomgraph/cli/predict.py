@@ -73,5 +73,7 @@ def _with(atoms: ase.Atoms, numbers: dict[str, Any]) -> ase.Atoms:
     results = {"energy": numbers["energy"], "forces": numbers["forces"], "energies": numbers["node_energy"]}
     if np.isfinite(numbers["stress"]).all():
         results["stress"] = numbers["stress"].ravel()[list(VOIGT)]
+    if "uncertainty" in numbers:
+        copy.info["energy_uncertainty"] = numbers["uncertainty"]  # eV
     copy.calc = SinglePointCalculator(copy, **results)
     return copy

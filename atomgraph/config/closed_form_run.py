@@ -120,7 +120,7 @@ def solve(
     if strange := set(by_type) - set(types):
         raise DataError(f"fit.sigma_by_type names {', '.join(sorted(strange))}, which no training structure is of")
     problem = LinearProblem(potential, Noise(sigma, by_type, types, weights))
-    with _watched(console, len(graphs), table) as watch:
+    with watched_blocks(console, len(graphs), table) as watch:
         reduced = stream(
             problem,
             graphs,
@@ -186,7 +186,7 @@ def _cohesive(potential: Potential, graphs: Sequence[AtomicGraph]) -> torch.Tens
     return torch.tensor([0.0 if value is None else float(value) for value in found], dtype=torch.float64)
 
 
-class _watched:
+class watched_blocks:
     """A bar with the time left on a terminal, and a table of blocks."""
 
     def __init__(self, console: Console, total: int, table: Path | None):

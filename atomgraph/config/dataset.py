@@ -12,7 +12,7 @@ import ase
 from ase.data import chemical_symbols
 
 from atomgraph.config.closed_form_schema import ClosedForm
-from atomgraph.config.finetune_schema import FinetuneConfig
+from atomgraph.config.finetune_schema import FinetuneConfig, LastLayer
 from atomgraph.config.schema import Config, Data, Gradient
 from atomgraph.data import Split, build_graphs, read, split, split_by_file
 from atomgraph.data.census import Census, census, require_labels
@@ -61,9 +61,12 @@ def gather(config: Config | FinetuneConfig, known: Sequence[str] = ()) -> Datase
     """
     frames, parts = _split(config.data, config.seed)
     dataset = Dataset(frames, parts, census(frames))
-    require_labels(census(dataset.parts["train"]), _wanted(config.fit))
-    if isinstance(config.fit, Gradient):
-        _check_monitor(config.fit, dataset)
+    fit: Gradient | ClosedForm | LastLayer = config.fit
+    if isinstance(config, FinetuneConfig) and isinstance(config.method, LastLayer):
+        fit = config.method
+    require_labels(census(dataset.parts["train"]), _wanted(fit))
+    if isinstance(fit, Gradient):
+        _check_monitor(fit, dataset)
     elements = {*dataset.elements, *known}
     for part in ("valid", "test"):
         strange = {symbol for atoms in dataset.parts[part] for symbol in atoms.symbols} - elements
@@ -111,7 +114,7 @@ def _read(data: Data, files: str | Sequence[str]) -> list[ase.Atoms]:
     return read(files, keys=data.keys, units=data.units)
 
 
-def _wanted(fit: Gradient | ClosedForm) -> dict[str, float]:
+def _wanted(fit: Gradient | ClosedForm | LastLayer) -> dict[str, float]:
     """The labels without which a fit makes no sense, and their weights; defaults of a closed-form fit ask for none."""
     if isinstance(fit, Gradient):
         return {term.property: _largest(term.weight) for term in fit.terms}

@@ -5,82 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import ase
 import torch
-from ase.data import chemical_symbols
 
-from atomgraph.analysis.audit import Audit, Evidence, check_names, judged
-from atomgraph.config.base_run import Run
-from atomgraph.config.dataset import Dataset, called, gather
+from atomgraph.config.dataset import Dataset, called
 from atomgraph.config.finetune_defaults import factors_of, facts_of, resolved_fit, written
-from atomgraph.config.finetune_replay import replay_frames
 from atomgraph.config.finetune_schema import FinetuneConfig, Frozen, LoRA
-from atomgraph.config.finetune_start import Beginning, described, edited, opened
 from atomgraph.config.folder import RunFolder
 from atomgraph.config.gradient_run import GradientRun, take_best, terms_of
 from atomgraph.config.preparation import describe
+from atomgraph.config.started_run import StartedRun, assign_head
 from atomgraph.data import GraphDataModule, build_graphs
 from atomgraph.data.fingerprint import fingerprint
 from atomgraph.errors import ConfigError, WiringError
-from atomgraph.fitting.e0 import e0_change
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.models.groups import members
 from atomgraph.potential import Potential
 from atomgraph.training import PotentialTask
 from atomgraph.training.adapters import Adapted
 from atomgraph.training.device import device_of
-
-
-class StartedRun(Run):
-    """A run that begins with a potential which is there already."""
-
-    command = "finetune"
-    config: FinetuneConfig
-    beginning: Beginning
-    audit: Audit
-    replay: Sequence[ase.Atoms] = ()
-
-    def _gather(self) -> Dataset:
-        check_names(self.config.audit.insist)
-        self.untouched = opened(self.config.start)
-        return gather(self.config, [*self.untouched.elements, *self.config.start.new_elements])
-
-    def _prepare(self, dataset: Dataset) -> tuple[Potential, dict[str, list[AtomicGraph]]]:
-        config, untouched = self.config, self.untouched
-        self._say(described(untouched.metadata["origin"]))
-        if config.replay is not None:
-            wanted = [term.property for term in config.fit.terms]
-            self.replay = replay_frames(config.replay, untouched, config.replay.head or str(untouched.head), wanted)
-        elements = _elements_of([*dataset.frames, *self.replay])
-        self.beginning = edited(config, untouched, elements, bool(self.replay))
-        potential, head = self.beginning.potential, self.beginning.head
-        parts = self._graphs(dataset, potential.cutoff, [])
-        for graphs in parts.values():
-            _assign(graphs, potential.heads.index(head))
-        self._judge_data(dataset)
-        files = {part: getattr(config.data, part) for part in ("train", "valid", "test")}
-        potential.metadata.update(
-            data=dataset.record(files),
-            split={"method": dataset.split.method, "seed": dataset.split.seed, "key": dataset.split.key},
-            method=config.method.model_dump(),
-            config=config.model_dump(),
-        )
-        return potential, parts
-
-    def _judge_data(self, dataset: Dataset) -> None:
-        """The audit of the training part, E0 of the trained head set; DataError for what cannot be right."""
-        config, potential, head = self.config, self.beginning.potential, self.beginning.head
-        evidence = Evidence.of(potential, dataset.parts["train"], head)
-        change = e0_change(potential, evidence, head, config.e0)
-        estimated = config.e0 == "estimate"
-        others = {part: dataset.parts[part] for part in ("valid", "test")}
-        seen = evidence if estimated else evidence.shifted(change.by_element)
-        self.audit = judged(potential, seen, head=head, estimated=estimated, others=others)
-        self._say(self.audit.describe())
-        self.audit.stop(config.audit.insist)
-        change.apply(potential)
-        potential.metadata["audit"] = self.audit.to_json()
-        self._say(f"head {head}: E0 is {change.origin}")
 
 
 class FinetuneRun(StartedRun, GradientRun):
@@ -134,7 +76,7 @@ class FinetuneRun(StartedRun, GradientRun):
         if self.config.replay is None:
             return []
         graphs = called(build_graphs(self.replay, potential.cutoff), self.replay)
-        _assign(graphs, potential.heads.index(self.beginning.source))
+        assign_head(graphs, potential.heads.index(self.beginning.source))
         potential.metadata["replay"] = {
             "head": self.beginning.source,
             "structures": len(graphs),
@@ -199,12 +141,3 @@ def _of_trained(factors: dict[str, float], trained: Potential | Adapted) -> dict
         if parameter.requires_grad and of_model in factors:
             found[name] = factors[of_model]
     return found
-
-
-def _assign(graphs: Sequence[AtomicGraph], row: int) -> None:
-    for graph in graphs:
-        graph.head = torch.full_like(graph.head, row)
-
-
-def _elements_of(frames: Sequence[ase.Atoms]) -> list[str]:
-    return [chemical_symbols[z] for z in sorted({int(z) for atoms in frames for z in atoms.numbers})]

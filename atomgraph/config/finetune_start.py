@@ -43,6 +43,7 @@ def opened(start: Start) -> Potential:
     origin = told | {"file": path.name, "sha256": digest, "head": potential.head}
     carried = {name: potential.metadata[name] for name in CARRIED if name in potential.metadata}
     potential.metadata = {"origin": origin, **carried}
+    potential.model.posterior = None  # of weights that are about to change
     return potential
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from atomgraph.config.base_run import Run
-from atomgraph.config.finetune_schema import FinetuneConfig
+from atomgraph.config.finetune_schema import FinetuneConfig, LastLayer, Tuning
 from atomgraph.config.folder import RunFolder
 from atomgraph.config.resolve import check_gradient, content_of, validated
 from atomgraph.config.torchrun import is_first_process
@@ -51,7 +51,17 @@ def finetune_config_of(
 
 
 def run_of(config: FinetuneConfig, folder: RunFolder, **words: bool) -> Run:
-    """The run of a configuration."""
+    """The run of a configuration; ConfigError for sections that its method has no use for."""
+    if isinstance(config.method, LastLayer):
+        from atomgraph.config.last_layer_run import LastLayerRun
+
+        given = {"rates": bool(config.rates), "replay": config.replay is not None, "fit": config.fit != Tuning()}
+        idle = [name for name, is_said in given.items() if is_said]
+        if idle:
+            raise ConfigError(
+                f"{', '.join(idle)} would have no effect on method: {{kind: last_layer}}, solved in one pass; leave them out"
+            )
+        return LastLayerRun(config, folder, **words)
     from atomgraph.config.finetune_run import FinetuneRun
 
     return FinetuneRun(config, folder, **words)

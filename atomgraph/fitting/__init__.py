@@ -6,6 +6,7 @@ from atomgraph.fitting.problem import LinearProblem
 from atomgraph.fitting.solvers.errors import FittingError
 from atomgraph.fitting.sparse_set import Selection, place_sparse_points
 from atomgraph.fitting.streaming import Progress, stream
+from atomgraph.fitting.uncertainty import add_uncertainty
 from atomgraph.fitting.unknowns import Unknowns
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Sigma",
     "Solution",
     "Unknowns",
+    "add_uncertainty",
     "place_sparse_points",
     "solve_least_squares",
     "solve_sparse_gp",

@@ -11,6 +11,7 @@ from torch import Tensor
 from atomgraph.fitting.laid_terms import LaidTerms
 from atomgraph.fitting.unknowns import Block
 from atomgraph.graph.structure import AtomicGraph
+from atomgraph.models import posterior
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.expansion import Expansion, TermSlopes, slopes_by_atom, term_slopes
 from atomgraph.nn.sisters import Solvable
@@ -37,9 +38,7 @@ def basis_sums(block: Block, graph: AtomicGraph, edges: Edges, n_unknowns: int) 
     """(n_graphs, n_unknowns): the basis of one readout summed over the atoms of each structure."""
     h = block.branch.features(graph, edges)[block.depth]
     sums = h.new_zeros(graph.n_graphs, n_unknowns)
-    for element, atoms in _by_element(edges):
-        basis = block.solvable.basis(h[atoms], element)
-        sums[:, block.columns_of(element)] += sum_to(basis, graph.graph_of_atom[atoms], graph.n_graphs)
+    sums[:, block.columns] = posterior.basis_sums(block.solvable, h, graph, edges)
     return sums
 
 

@@ -19,11 +19,12 @@ class LinearProblem:
 
     Targets are labels less what the potential gives with these weights zero: E0, shift, repulsion, and readouts that are not
     solved for. The potential's weights are zero from here on, until ``unknowns.take`` sets them.
+    around: keep the weights that are there, and solve for what is to be added to them.
     """
 
-    def __init__(self, potential: Potential, noise: Noise):
+    def __init__(self, potential: Potential, noise: Noise, around: bool = False):
         self.potential, self.noise = potential, noise
-        self.unknowns = Unknowns(potential.model)
+        self.unknowns = Unknowns(potential.model, around)
         self.unknowns.silence()
 
     @torch.no_grad()

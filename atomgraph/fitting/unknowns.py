@@ -53,15 +53,16 @@ class Unknowns:
     """All weights of a model that can be solved for: those of each readout that is linear in them, branch after branch.
 
     Readouts that are not linear in any weight stay as they are, and count as a constant.
+    around: solve for changes of the weights that are there; ``take`` then adds.
     Raises FittingError for a model with several heads, or without a readout that can be solved for.
     """
 
-    def __init__(self, model: EnergyModel):
+    def __init__(self, model: EnergyModel, around: bool = False):
         if len(model.heads) > 1:
             raise FittingError(
                 f"a closed-form fit has one head, but this model has {', '.join(model.heads)}; fit it by gradient, or one head"
             )
-        self.model = model
+        self.model, self.around = model, around
         self.blocks: list[Block] = []
         self.n = 0
         for branch in model.branches:
@@ -81,16 +82,35 @@ class Unknowns:
     def take(self, weights: Tensor) -> None:
         """Give the readouts their weights, (n,), before the baseline's scale; rows hold it already."""
         for block in self.blocks:
-            block.solvable.take(weights[block.columns])
+            if self.around:
+                self._add(block, weights[block.columns])
+            else:
+                block.solvable.take(weights[block.columns])
+
+    @torch.no_grad()
+    def _add(self, block: Block, weights: Tensor) -> None:
+        """What ``take`` writes is added to what was there; NaN marks what it leaves alone."""
+        before = [parameter.clone() for parameter in block.readout.parameters()]
+        for parameter in block.readout.parameters():
+            parameter.fill_(torch.nan)
+        block.solvable.take(weights)
+        for parameter, old in zip(block.readout.parameters(), before, strict=True):
+            parameter.copy_(torch.where(parameter.isnan(), old, old + parameter))
 
     def silence(self) -> None:
-        """All weights zero: what is left of the model is what the fit need not explain."""
+        """All weights zero: what is left of the model is what the fit need not explain. Around them nothing is changed."""
+        if self.around:
+            return
         self.take(torch.zeros(self.n, dtype=self.model.dtype, device=self.model.baseline.e0.device))
 
     @property
     def everything(self) -> bool:
         """Does the model, with these weights zero, hold nothing but its baseline's constants?"""
-        return len(self.blocks) == sum(len(branch.readouts) for branch in self.model.branches) and (
-            self.model.baseline.repulsion is None
-            and not any(getattr(block.readout, "core", None) for block in self.blocks)
+        return (
+            not self.around
+            and len(self.blocks) == sum(len(branch.readouts) for branch in self.model.branches)
+            and (
+                self.model.baseline.repulsion is None
+                and not any(getattr(block.readout, "core", None) for block in self.blocks)
+            )
         )

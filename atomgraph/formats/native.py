@@ -21,6 +21,7 @@ from atomgraph.errors import FormatError, WiringError
 from atomgraph.formats.said import Said
 from atomgraph.formats.versions import version_of
 from atomgraph.models.energy import EnergyModel
+from atomgraph.models.posterior import Posterior
 from atomgraph.nn.part import build, specification
 from atomgraph.writing import write_bytes
 
@@ -37,9 +38,10 @@ def write(path: str | Path, model: EnergyModel, metadata: dict[str, Any]) -> Pat
     Raises FormatError where the file cannot be written, or could not be read again.
     """
     architecture = specification(model)
+    posterior = None if model.posterior is None else list(model.posterior.factor.shape)
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
     try:
-        _check_names(tensors, _built(architecture).state_dict())
+        _check_names(tensors, _built(architecture, posterior).state_dict())
     except (WiringError, FormatError) as error:
         raise FormatError(
             f"cannot write {path}, since it could not be read again: {error}. A part is a class at the top level of a "
@@ -50,6 +52,7 @@ def write(path: str | Path, model: EnergyModel, metadata: dict[str, Any]) -> Pat
         "version": VERSION,
         "readable_from": READABLE_FROM,
         "architecture": architecture,
+        "posterior": posterior,
         "elements": model.elements,
         "heads": model.heads,
         "cutoff": model.cutoff,
@@ -82,7 +85,7 @@ def read(path: Path, said: Said) -> tuple[EnergyModel, dict[str, Any]]:
     except (SafetensorError, ValueError, RuntimeError) as error:
         raise FormatError(f"{path} is corrupt or cut short ({error}); copy or download it again") from None
     try:
-        model = _built(header["architecture"])
+        model = _built(header["architecture"], header.get("posterior"))
     except WiringError as error:
         raise FormatError(f"{path} cannot be built: {error}") from error
     if model.dtype != (dtype := _dtype(header, path)):
@@ -132,12 +135,14 @@ def read_header(path: Path, content: bytes | None = None) -> dict[str, Any]:
     return header
 
 
-def _built(architecture: dict[str, Any]) -> EnergyModel:
-    """The model of a specification, drawing its initial weights without touching the caller's random state."""
+def _built(architecture: dict[str, Any], posterior: list[int] | None = None) -> EnergyModel:
+    """The model of a specification, with a posterior of this shape; the caller's random state is not touched."""
     with torch.random.fork_rng(devices=[]):
         model = build(architecture)
     if not isinstance(model, EnergyModel):
         raise WiringError(f"a potential needs an EnergyModel, but {architecture.get('kind')!r} is none")
+    if posterior is not None:
+        model.posterior = Posterior(*posterior)
     return model
 
 

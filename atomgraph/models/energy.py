@@ -29,12 +29,14 @@ class EnergyModel(Part):
     """
 
     branches: Any  # ModuleList of Branch
+    posterior: Any  # Posterior of weights that were solved for, or None
 
     def __init__(self, elements: Sequence[str], branches: Branch | Sequence[Branch], baseline: Baseline | None = None):
         super().__init__()
         self.element_table = ElementTable(elements)
         self.branches = torch.nn.ModuleList([branches] if isinstance(branches, Branch) else branches)
         self.baseline = Baseline(elements) if baseline is None else baseline
+        self.posterior = None
         if not self.branches:
             raise WiringError("a model needs at least one branch")
         for name, part in self.named_modules():

@@ -281,3 +281,23 @@ def test_low_rank_is_refused_where_there_is_nothing_to_adapt(folder):
         ConfigError, match=r"this BehlerParrinello has none; MACE and GCN have.*full, frozen or last_layer"
     ):
         run(folder, "refused", start={"model": str(folder / "bp.safetensors")}, method={"kind": "lora"})
+
+
+def test_the_last_layer_is_solved_for_and_knows_how_sure_it_is(folder):
+    start = atomgraph.load(source(folder))
+    config = tune(folder, "last", method={"kind": "last_layer"})
+    del config["fit"]
+    potential, metrics = atomgraph.finetune(config, quiet=True)
+    last = {"branches.0.readouts.0.mlp.weights.1", "branches.0.readouts.0.mlp.biases.1"}
+    assert moved(weights(start), weights(potential)) == last
+    assert metrics["training"]["calibrated_on"] == 3
+    again = atomgraph.load(folder / "last")
+    for one, other in zip(potential.predict(frames(3, 5)), again.predict(frames(3, 5)), strict=True):
+        assert one["uncertainty"] == other["uncertainty"] > 0 and one["energy"] == other["energy"]
+    later = run(folder, "after", start={"model": str(folder / "last")}, fit={"max_epochs": 1})
+    assert "uncertainty" not in later.predict(frames(1, 5))[0]  # its weights are others now
+
+
+def test_what_has_no_effect_on_a_solved_layer_is_refused(folder):
+    with pytest.raises(ConfigError, match=r"rates, fit would have no effect on method: \{kind: last_layer\}"):
+        run(folder, "refused", method={"kind": "last_layer"}, rates={"readout": 2.0})
