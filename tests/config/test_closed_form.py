@@ -60,7 +60,7 @@ def test_a_stopped_fit_goes_on_at_its_last_block_to_the_same_weights(tmp_path, m
     (tmp_path / "a").mkdir()
     straight, _ = atomgraph.train(config(tmp_path / "a", ACE, fit), quiet=True)
     (tmp_path / "b").mkdir()
-    stopping = room._watched.on_block
+    stopping = room.watched_blocks.on_block
 
     def impatient(self, progress):
         stopping(self, progress)
@@ -69,7 +69,7 @@ def test_a_stopped_fit_goes_on_at_its_last_block_to_the_same_weights(tmp_path, m
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt, match="go on with: atomgraph train --resume"):
         patch.setattr("atomgraph.fitting.streaming.SAVE_EVERY", 0.0)
-        patch.setattr(room._watched, "on_block", impatient)
+        patch.setattr(room.watched_blocks, "on_block", impatient)
         atomgraph.train(config(tmp_path / "b", ACE, fit), quiet=True)
     resumed, _ = resume(tmp_path / "b" / "run", quiet=True)
     torch.testing.assert_close(weights(resumed), weights(straight), rtol=1e-9, atol=1e-12)
