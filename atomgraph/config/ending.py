@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 from rich.console import Console
@@ -18,6 +18,9 @@ from atomgraph.config.resolve import as_yaml
 from atomgraph.config.schema import Config
 from atomgraph.potential import Potential
 from atomgraph.training.table import read_table
+
+if TYPE_CHECKING:
+    from atomgraph.analysis.page import Section  # Matplotlib takes a while
 
 
 def judge(potential: Potential, dataset: Dataset, device: torch.device) -> dict[str, Comparison]:
@@ -44,11 +47,16 @@ def write_down(
     console: Console,
     device: torch.device,
     how: str,
+    more: Callable[[], Sequence[Section]] = tuple,
 ) -> None:
-    """Save the potential, its metrics and the report, and say where they are.  how: it was fitted, in words."""
+    """Save the potential, its metrics and the report, and say where they are.  how: it was fitted, in words.
+
+    more: gives further sections of the report, measured when the potential is safe on disk.
+    """
     potential.metadata["metrics"] = metrics
     potential.save(folder.path / MODEL)
     folder.write_json(METRICS, metrics)
+    sections = more()
     if config.output.report:
         from atomgraph.analysis.report import write_report  # Matplotlib takes a while, and is for reports only
 
@@ -61,6 +69,7 @@ def write_down(
             history=[row for row in read_table(folder.path / TABLE) if "epoch" in row],
             config=as_yaml(config),
             training=metrics["training"] | {"hardware": hardware(device)},
+            sections=sections,
         )
     for part, comparison in comparisons.items():
         console.print(error_table(comparison, f"{part} errors").rich())

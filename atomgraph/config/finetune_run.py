@@ -61,7 +61,7 @@ class FinetuneRun(StartedRun, GradientRun):
             num_workers=config.data.num_workers,
             pin_memory=device_of(self.fit.accelerator, self.fit.devices).type == "cuda",
         )
-        n_steps = self.fit.max_epochs * -(-data.sampler("train").n_batches // self.fit.accumulate)
+        self.n_steps = n_steps = self.fit.max_epochs * -(-data.sampler("train").n_batches // self.fit.accumulate)
         self.fit, chosen = resolved_fit(config, n_steps, potential.model.dtype_name)
         config.fit = written(self.fit)
         for line in chosen:

@@ -130,6 +130,9 @@ class Card(Section):
     probe: Files | None = Field(
         default=None, description="Structures of the source on which retention is measured; null: the replay's."
     )
+    keys: dict[str, str] = Field(default={}, description="Names of labels in the files: {energy: REF_energy, ...}.")
+    units: dict[str, str] = Field(default={}, description="Units of the files: {energy: Ry, length: Bohr, ...}.")
+    steps: int = Field(default=200, ge=0, description="Of the run at constant energy, before and after; 0: none.")
 
 
 Method = Annotated[Full | Frozen | LoRA | LastLayer, Field(discriminator="kind")]

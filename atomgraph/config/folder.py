@@ -11,16 +11,17 @@ from typing import Any
 from atomgraph.errors import ConfigError, FormatError
 from atomgraph.writing import write_text
 
-MODEL, CONFIG, TABLE, METRICS, SPLIT, REPORT = (
+MODEL, CONFIG, TABLE, METRICS, SPLIT, REPORT, CARD = (
     "model.safetensors",
     "config.yaml",
     "metrics.csv",
     "metrics.json",
     "split.json",
     "report.html",
+    "card.json",
 )
 CHECKPOINTS = "checkpoints"
-OURS = {MODEL, CONFIG, TABLE, METRICS, SPLIT, REPORT, CHECKPOINTS, "plots", "tensorboard", "wandb"}
+OURS = {MODEL, CONFIG, TABLE, METRICS, SPLIT, REPORT, CARD, CHECKPOINTS, "plots", "tensorboard", "wandb"}
 
 
 @dataclass(frozen=True)

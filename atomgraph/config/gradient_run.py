@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, Trainer
 
+from atomgraph.analysis.comparison import Comparison
+from atomgraph.analysis.page import Section
 from atomgraph.config.base_run import NewPotentialRun, Run
 from atomgraph.config.closed_form_run import solve
 from atomgraph.config.closed_form_schema import LeastSquares
@@ -79,8 +83,15 @@ class GradientRun(Run):
         )
         comparisons = judge(potential, dataset, device)
         metrics = metrics_of(comparisons, facts)
-        write_down(potential, self.config, self.folder, comparisons, metrics, self.console, device, self.how)
+        more = partial(self._sections, potential, dataset, comparisons, device)
+        write_down(potential, self.config, self.folder, comparisons, metrics, self.console, device, self.how, more)
         return metrics
+
+    def _sections(
+        self, potential: Potential, dataset: Dataset, comparisons: Mapping[str, Comparison], device: torch.device
+    ) -> Sequence[Section]:
+        """What the report says beside errors, learning and settings."""
+        return ()
 
     def _take_best(self, task: PotentialTask, potential: Potential) -> dict[str, Any]:
         """Give the potential the best weights; facts of the training."""

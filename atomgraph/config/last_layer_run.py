@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import torch
@@ -40,6 +42,7 @@ class LastLayerRun(StartedRun):
             self.console.print(dataset.census)
             potential, graphs = self._prepare(dataset)
             potential = self._of_one_head(potential)
+            self.start = deepcopy(potential)
             for part in graphs.values():
                 assign_head(part, 0)
             dtype = potential.model.dtype
@@ -64,7 +67,8 @@ class LastLayerRun(StartedRun):
             )
             comparisons = judge(potential, dataset, device)
             metrics = metrics_of(comparisons, facts | {"seconds": round(seconds, 2)})
-            write_down(potential, self.config, self.folder, comparisons, metrics, self.console, device, self.how)
+            more = partial(self._sections, potential, dataset, comparisons, device)
+            write_down(potential, self.config, self.folder, comparisons, metrics, self.console, device, self.how, more)
             return potential, metrics
 
     def _of_one_head(self, potential: Potential) -> Potential:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
 
 import ase
 import torch
 from ase.data import chemical_symbols
 
 from atomgraph.analysis.audit import Audit, Evidence, check_names, judged
+from atomgraph.analysis.comparison import Comparison
+from atomgraph.analysis.page import Section
 from atomgraph.config.base_run import Run
 from atomgraph.config.dataset import Dataset, gather
+from atomgraph.config.finetune_card import card_of, check_probe, probe_of, show_card, switches_of
 from atomgraph.config.finetune_replay import replay_frames
 from atomgraph.config.finetune_schema import FinetuneConfig
 from atomgraph.config.finetune_start import Beginning, described, edited, opened
@@ -26,11 +30,13 @@ class StartedRun(Run):
     config: FinetuneConfig
     beginning: Beginning
     audit: Audit
+    start: Potential
     replay: Sequence[ase.Atoms] = ()
+    n_steps = 0
 
     def _gather(self) -> Dataset:
         check_names(self.config.audit.insist)
-        self.untouched = opened(self.config.start)
+        self.untouched, self.probe = opened(self.config.start), probe_of(self.config.card)
         return gather(self.config, [*self.untouched.elements, *self.config.start.new_elements])
 
     def _prepare(self, dataset: Dataset) -> tuple[Potential, dict[str, list[AtomicGraph]]]:
@@ -42,6 +48,7 @@ class StartedRun(Run):
         elements = _elements_of([*dataset.frames, *self.replay])
         self.beginning = edited(config, untouched, elements, bool(self.replay))
         potential, head = self.beginning.potential, self.beginning.head
+        check_probe(self.probe, potential)
         parts = self._graphs(dataset, potential.cutoff, [])
         for graphs in parts.values():
             assign_head(graphs, potential.heads.index(head))
@@ -69,6 +76,25 @@ class StartedRun(Run):
         change.apply(potential)
         potential.metadata["audit"] = self.audit.to_json()
         self._say(f"head {head}: E0 is {change.origin}")
+        self.start = deepcopy(potential)
+
+    def _sections(
+        self, potential: Potential, dataset: Dataset, comparisons: Mapping[str, Comparison], device: torch.device
+    ) -> Sequence[Section]:
+        config, beginning = self.config, self.beginning
+        card = card_of(
+            config,
+            beginning,
+            self.start.to(potential.model.dtype),
+            potential,
+            dataset,
+            comparisons,
+            probe=self.probe,
+            replay=self.replay,
+            switches=switches_of(config, beginning, self.audit, ema=config.fit.ema, n_steps=self.n_steps),
+            device=device,
+        )
+        return show_card(card, self.audit, self.folder, self.console)
 
 
 def assign_head(graphs: Sequence[AtomicGraph], row: int) -> None:

@@ -33,6 +33,7 @@ def tune(folder: Path, name: str = "tuned", **changes) -> dict:
         "start": {"model": source(folder)},
         "data": {"train": data_file(folder), "valid": 0.25, "edge_budget": 60, "cache": False},
         "fit": {"max_epochs": 2, "accelerator": "cpu", "optimizer": {"lr": 0.01}, "ema": 0, "schedule": []},
+        "card": {"steps": 0},
         "output": {"folder": str(folder / name), "report": False},
     }
     for section, content in changes.items():

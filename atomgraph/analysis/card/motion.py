@@ -31,9 +31,9 @@ class Motion:
         return {name: value if np.isfinite(value) else None for name, value in vars(self).items()}
 
 
-def motions(before: Potential, after: Potential, atoms: ase.Atoms) -> dict[str, Motion]:
-    """200 steps of velocity Verlet from 300 K, with the same velocities."""
-    return {"before": _motion(before, atoms), "after": _motion(after, atoms)}
+def motions(before: Potential, after: Potential, atoms: ase.Atoms, steps: int = STEPS) -> dict[str, Motion]:
+    """Velocity Verlet from 300 K, with the same velocities."""
+    return {"before": _motion(before, atoms, steps), "after": _motion(after, atoms, steps)}
 
 
 def mover_of(frames: Sequence[ase.Atoms]) -> ase.Atoms | None:
@@ -45,13 +45,15 @@ def motion_table(found: dict[str, Motion], atoms: ase.Atoms) -> Table:
     """Before and after."""
     columns = [Column("", words=True), Column("drift", "meV/atom/ps"), Column("fluctuation", "meV/atom"), Column("K")]
     rows = [[name, short(m.drift), short(m.fluctuation), short(m.temperature)] for name, m in found.items()]
-    title = f"{STEPS} steps of {_step(atoms):g} fs at constant energy from {KELVIN:g} K, {atoms.get_chemical_formula()}"
+    title = (
+        f"Short run at constant energy from {KELVIN:g} K, steps of {_step(atoms):g} fs, {atoms.get_chemical_formula()}"
+    )
     return Table(columns, rows, title=title)
 
 
-def _motion(potential: Potential, atoms: ase.Atoms) -> Motion:
+def _motion(potential: Potential, atoms: ase.Atoms, steps: int) -> Motion:
     try:
-        record = nve(potential, atoms, kelvin=KELVIN, timestep=_step(atoms), steps=STEPS)
+        record = nve(potential, atoms, kelvin=KELVIN, timestep=_step(atoms), steps=steps)
     except AtomgraphError:
         return Motion(*[float("nan")] * 3)
     return Motion(record.drift, record.fluctuation, record.temperature[-1])

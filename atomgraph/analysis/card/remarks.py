@@ -23,7 +23,7 @@ class Switches:
     """What was switched on: words for groups that stay frozen, factors of rates, the decay of the average, and so on.
 
     trained: whether weights are trained by gradient over ``n_steps``.  e0: largest shift that was made, eV; None: none wanted.
-    replay: head that replays; None: no replay.
+    replay: head that replays; None: no replay.  partial: a method that trains some weights of a group and leaves others.
     """
 
     frozen: Sequence[str] = ()
@@ -32,7 +32,7 @@ class Switches:
     n_steps: int = 0
     e0: float | None = None
     replay: str | None = None
-    adapters: bool = False
+    partial: bool = False
 
 
 def about_weights(changes: Sequence[Moved], switches: Switches) -> list[str]:
@@ -46,7 +46,7 @@ def about_weights(changes: Sequence[Moved], switches: Switches) -> list[str]:
         is_frozen = bool(named & set(switches.frozen))
         if is_frozen and change.changed:
             remarks.append(f"{change.name} is frozen, but {change.changed} of its {change.count} numbers changed")
-        elif not is_frozen and not change.changed and not switches.adapters:
+        elif not is_frozen and not change.changed and not switches.partial:
             remarks.append(f"{change.name} was to be trained, but none of its {change.count} numbers changed")
     known = {word for change in changes for word in (change.group, change.layer, change.name) if word}
     moved = {w for c in changes if c.changed for w in (c.group, c.layer, c.name) if w}

@@ -15,7 +15,7 @@ from atomgraph.analysis.card.contestants import e0_of, with_head
 from atomgraph.analysis.card.crystal import CrystalCurves, crystal_curves, crystal_of
 from atomgraph.analysis.card.dimers import Dimer, dimer_pictures, dimer_table, dimers
 from atomgraph.analysis.card.gains import change_json, change_table, mae
-from atomgraph.analysis.card.motion import Motion, motion_table, motions, mover_of
+from atomgraph.analysis.card.motion import STEPS, Motion, motion_table, motions, mover_of
 from atomgraph.analysis.card.remarks import Switches, about_outcome, about_switches, about_weights
 from atomgraph.analysis.card.retention import Retention, retention
 from atomgraph.analysis.card.weights import Moved, moved, moved_table
@@ -42,30 +42,30 @@ class Card:
 
     def table(self) -> Table:
         """The card in short: a row a measure, before, after and their quotient."""
-        columns = [Column("report card", words=True), *(Column(name) for name in ("before", "after", "after/before"))]
+        columns = [Column("report card", words=True), *(Column(name) for name in ("before", "after", "ratio"))]
         rows: list[list[str]] = []
         pairs = dict(self.target)
         if self.retained is not None and self.retained.before is not None and self.retained.after is not None:
-            pairs[f"source: {self.retained.source}"] = (self.retained.before, self.retained.after)
+            pairs["source"] = (self.retained.before, self.retained.after)
         for part, (before, after) in pairs.items():
             for q in QUANTITIES:
                 old, new = mae(before, q.name), mae(after, q.name)
                 if old is not None and new is not None:
                     rows.append(
-                        [f"{part}: {q.name} MAE ({q.unit})", short(old), short(new), short(new / old) if old else ""]
+                        [f"{part}, {q.name} ({q.unit})", short(old), short(new), short(new / old) if old else ""]
                     )
         if self.curves:
             worst = max(self.curves, key=lambda curve: curve.change)
-            rows.append([f"dimers: largest change outside the core, {worst.name} (eV)", "", short(worst.change), ""])
+            rows.append([f"dimers, change of {worst.name} (eV)", "", short(worst.change), ""])
             holes = [sum(curve.holes[k] for curve in self.curves) for k in (0, 1)]
-            rows.append([f"dimers that fall into the core, of {len(self.curves)}", *map(str, holes), ""])
+            rows.append([f"holes in the core, of {len(self.curves)} dimers", *map(str, holes), ""])
         if self.crystal is not None:
             found = (self.crystal.before, self.crystal.after)
-            name = f"{self.crystal.formula}: bulk modulus (GPa)"
+            name = f"bulk modulus of {self.crystal.formula} (GPa)"
             rows.append([name, *(short(one.bulk_modulus) if one else "no minimum" for one in found), ""])
         if self.motion:
             drifts = [short(self.motion[name].drift) for name in ("before", "after")]
-            rows.append(["drift at constant energy (meV/atom/ps)", *drifts, ""])
+            rows.append(["NVE drift (meV/atom/ps)", *drifts, ""])
         return Table(columns, rows, note=" ".join(f"• {remark}." for remark in self.remarks))
 
     def section(self) -> Section:
@@ -108,6 +108,7 @@ def report_card(
     probe_name: str = "the probe",
     comparisons: Mapping[str, Comparison] | None = None,
     switches: Switches | None = None,
+    steps: int = STEPS,
     device: torch.device | str = "cpu",
 ) -> Card:
     """Compare a potential after fine-tuning with what it was when that began.
@@ -117,6 +118,7 @@ def report_card(
     source_head: the one that is asked for the source (the trained one where there is no other).
     source_e0: E0 that the source's labels have, eV: that of the untouched starting model.
     probe: structures of the source, labelled or not.  comparisons: of ``tuned`` with the target, where they are made already.
+    steps: of the run at constant energy, before and after; 0: none.
     """
     switches = switches or Switches()
     source_head = source_head or head
@@ -134,8 +136,8 @@ def report_card(
     frames = [atoms for part in target.values() for atoms in part]
     elements = [chemical_symbols[z] for z in sorted({int(z) for atoms in frames for z in atoms.numbers})]
     curves = dimers(before, after, after.elements)
-    crystal, mover = crystal_of(frames), mover_of(frames)
-    motion = motions(before, after, mover) if mover is not None else {}
+    crystal, mover = crystal_of(frames), mover_of(frames) if steps else None
+    motion = motions(before, after, mover, steps) if mover is not None else {}
     changes = moved(start, tuned)
     remarks = [
         *about_weights(changes, switches),

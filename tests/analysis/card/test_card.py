@@ -36,7 +36,7 @@ def target():
 @pytest.fixture(scope="module")
 def card(target):
     probe = foundation.labelled(foundation.waters(4), START)
-    return report_card(START, TUNED, {"test": target}, head="default", probe=probe, probe_name="waters")
+    return report_card(START, TUNED, {"test": target}, head="default", probe=probe, probe_name="waters", steps=10)
 
 
 def test_gains_are_those_of_the_labels(card, target):

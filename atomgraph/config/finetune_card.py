@@ -1,0 +1,92 @@
+"""The report card of a run: its probe read before anything is trained, measured when the potential is safe on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import ase
+import torch
+from rich.console import Console
+
+from atomgraph.analysis.audit import Audit
+from atomgraph.analysis.card import Card, Switches, report_card
+from atomgraph.analysis.card.contestants import e0_of
+from atomgraph.analysis.comparison import Comparison
+from atomgraph.analysis.page import Section
+from atomgraph.config.dataset import Dataset
+from atomgraph.config.finetune_schema import Card as CardSection
+from atomgraph.config.finetune_schema import FinetuneConfig, Frozen, LoRA, Replay
+from atomgraph.config.finetune_start import Beginning
+from atomgraph.config.folder import CARD, RunFolder
+from atomgraph.data import read
+from atomgraph.errors import DataError
+from atomgraph.potential import Potential
+
+
+def probe_of(card: CardSection) -> list[ase.Atoms]:
+    """The structures that retention is measured on; none where the configuration names none."""
+    return [] if card.probe is None else read(card.probe, keys=card.keys, units=card.units)
+
+
+def check_probe(probe: Sequence[ase.Atoms], potential: Potential) -> None:
+    """DataError for elements that the fine-tuned potential will not know: found before training, not after it."""
+    strange = sorted({symbol for atoms in probe for symbol in atoms.symbols} - set(potential.elements))
+    if strange:
+        raise DataError(
+            f"card.probe holds {', '.join(strange)}, which the fine-tuned potential does not know; keep these elements "
+            f"(start.keep_elements: all), or take such structures out of the probe"
+        )
+
+
+def card_of(
+    config: FinetuneConfig,
+    beginning: Beginning,
+    start: Potential,
+    tuned: Potential,
+    dataset: Dataset,
+    comparisons: Mapping[str, Comparison],
+    *,
+    probe: Sequence[ase.Atoms],
+    replay: Sequence[ase.Atoms],
+    switches: Switches,
+    device: torch.device,
+) -> Card:
+    """The card.  start: the beginning's potential before its first step, E0 set.  replay: the probe where there is no other."""
+    name = "the probe" if probe else "the replay set, which was trained on"
+    return report_card(
+        start,
+        tuned,
+        {part: dataset.parts[part] for part in comparisons},
+        head=beginning.head,
+        source_head=beginning.source if beginning.source in tuned.heads else beginning.head,
+        source_e0=e0_of(beginning.untouched, beginning.source),
+        probe=probe or replay,
+        probe_name=name,
+        comparisons=comparisons,
+        switches=switches,
+        steps=config.card.steps,
+        device=device,
+    )
+
+
+def switches_of(
+    config: FinetuneConfig, beginning: Beginning, audit: Audit, *, ema: float | None = None, n_steps: int = 0
+) -> Switches:
+    """What of the configuration should have had an effect."""
+    estimated = config.e0 == "estimate" and audit.shift is not None
+    return Switches(
+        frozen=config.method.groups if isinstance(config.method, Frozen) else (),
+        rates={} if "decay" in config.rates else config.rates,
+        ema=ema,
+        n_steps=n_steps,
+        e0=float(abs(audit.shift.shift).max()) if estimated and audit.shift is not None else None,
+        replay=beginning.source if isinstance(config.replay, Replay) else None,
+        partial=isinstance(config.method, LoRA) or config.method.kind == "last_layer",
+    )
+
+
+def show_card(card: Card, audit: Audit, folder: RunFolder, console: Console) -> list[Section]:
+    """Write ``card.json``, print the card in short; the sections of the report."""
+    folder.write_json(CARD, card.to_json())
+    console.print(card.table().rich())
+    return [card.section(), audit.section()]

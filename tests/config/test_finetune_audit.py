@@ -1,0 +1,97 @@
+"""A run of fine-tuning is audited before it and reported after it."""
+
+import csv
+import json
+
+import ase.io
+import numpy as np
+import pytest
+from ase.calculators.singlepoint import SinglePointCalculator
+from config.runs import data_file
+from config.tunes import source, tune
+from training.specimens import frames
+
+import atomgraph
+from atomgraph.cli import main
+from atomgraph.errors import ConfigError, DataError
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    made = tmp_path_factory.mktemp("audit")
+    source(made)
+    return made
+
+
+def relabelled(folder, name, *, energy=lambda e, atoms: e, forces=lambda f: f, n=24):
+    """What the starting potential says of new structures, with the labels changed."""
+    start, made = atomgraph.load(source(folder)), frames(n, seed=7)
+    for atoms, found in zip(made, start.predict(made), strict=True):
+        labels = {"energy": energy(found["energy"], atoms), "forces": forces(found["forces"])}
+        atoms.calc = SinglePointCalculator(atoms, **labels)
+    ase.io.write(folder / f"{name}.xyz", made, format="extxyz")
+    return str(folder / f"{name}.xyz")
+
+
+@pytest.fixture(scope="module")
+def run(folder):
+    card = {"probe": data_file(folder, 6, seed=11), "steps": 5}
+    output = {"folder": str(folder / "run"), "report": True}
+    return atomgraph.finetune(tune(folder, "run", card=card, output=output), quiet=True)[0]
+
+
+def test_a_run_ends_with_its_report_card(folder, run):
+    told = json.loads((folder / "run" / "card.json").read_text())
+    assert told["retention"]["structures"] == 6 and told["target"]["valid"]["ratio"]["forces"] > 0
+    assert [curve["pair"] for curve in told["dimers"]] == [["Ar", "Ar"]]
+    assert {change["group"] for change in told["weights"]} >= {"embedding", "readout"}
+    page = (folder / "run" / "report.html").read_text()
+    assert "Report card" in page and "Audit before training" in page
+    assert run.metadata["audit"]["head"] == "default" and "e0_shift" in run.metadata
+
+
+def test_an_e0_from_elsewhere_is_found_and_the_first_epoch_is_as_good_as_the_fit(folder):
+    data = relabelled(
+        folder, "elsewhere", energy=lambda e, atoms: e - 527.5 * len(atoms) + 0.002 * atoms.positions[0, 0]
+    )
+    changes = {"data": {"train": data}, "fit": {"max_epochs": 1, "optimizer": {"lr": 1e-4}}}
+    with pytest.raises(DataError, match=r"audit: e0: .*set e0: estimate|audit: e0: .*Set e0: estimate"):
+        atomgraph.finetune(tune(folder, "kept", e0="foundation", **changes), quiet=True)
+    potential, _ = atomgraph.finetune(tune(folder, "estimated", **changes), quiet=True)
+    residual = potential.metadata["audit"]["e0_shift"]["residual"]
+    with (folder / "estimated" / "metrics.csv").open() as file:
+        (first,) = csv.DictReader(file)
+    assert 0 < float(first["valid_energy_rmse (meV/atom)"]) < 2 * 1e3 * residual
+
+
+def test_what_cannot_be_right_ends_in_one_line_and_can_be_insisted_on(folder, capsys):
+    data = relabelled(folder, "gradients", forces=lambda f: 1e6 * f)
+    config = tune(folder, "absurd", data={"train": data}, e0="foundation")
+    path = folder / "absurd.yaml"
+    path.write_text(json.dumps(config))
+    assert main(["finetune", str(path)]) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
+    assert "audit: magnitude" in line and "audit.insist: [magnitude]" in line
+    assert not (folder / "absurd").exists()
+    assert main(["finetune", str(path), "audit.insist=[magnitude]", "fit.max_epochs=1"]) == 0
+
+
+def test_bad_words_and_probes_are_refused_before_training(folder):
+    with pytest.raises(ConfigError, match=r"audit\.insist: no finding is called 'sgin'"):
+        atomgraph.finetune(tune(folder, "bad", audit={"insist": ["sgin"]}), quiet=True)
+    ase.io.write(folder / "gold.xyz", ase.Atoms("Au2", [[0, 0, 0], [0, 0, 2.5]]), format="extxyz")
+    with pytest.raises(DataError, match=r"card\.probe holds Au"):
+        atomgraph.finetune(tune(folder, "bad", card={"probe": str(folder / "gold.xyz")}), quiet=True)
+    assert not (folder / "bad").exists()
+
+
+def test_an_unlabelled_probe_is_compared_with_the_starting_model(folder):
+    bare = [atoms.copy() for atoms in frames(4, seed=2)]
+    ase.io.write(folder / "bare.xyz", bare, format="extxyz")
+    card = {"probe": str(folder / "bare.xyz"), "steps": 0}
+    potential, _ = atomgraph.finetune(tune(folder, "unlabelled", card=card), quiet=True)
+    told = json.loads((folder / "unlabelled" / "card.json").read_text())["retention"]
+    start = atomgraph.load(source(folder))
+    both = [np.concatenate([found["forces"].ravel() for found in p.predict(bare)]) for p in (start, potential)]
+    assert told["by_itself"]["forces"] == pytest.approx(np.abs(both[0] - both[1]).mean())
+    assert "before" not in told
