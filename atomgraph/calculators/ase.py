@@ -83,7 +83,7 @@ class Calculator(ase_calculator.Calculator):
         """Everything about the structure, in one evaluation (called by ASE when something changed)."""
         super().calculate(atoms, properties or ["energy"], system_changes)
         graph = self._graph(self.atoms)
-        has_volume = bool(torch.isfinite(volume(graph)))
+        has_volume = bool(self.atoms.pbc.any()) and bool(torch.isfinite(volume(graph)))
         if "stress" in (properties or ()) and not has_volume:
             raise ase_calculator.PropertyNotImplementedError(
                 "stress needs a volume: a periodic structure with three cell vectors"

@@ -111,6 +111,8 @@ def states_of(atoms: ase.Atoms) -> dict[str, float]:
 
     Raises GraphError for what is no finite number, or where two entries contradict.
     """
+    if not atoms.info:  # in dynamics this is asked for several times a step
+        return {name: default for name, (_, default) in STATES.items()}
     found = {}
     for name, (keys, default) in STATES.items():
         values = {key: _number(key, atoms.info[key]) for key in keys if atoms.info.get(key) is not None}
