@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python
 
-.PHONY: help demo test test-slow test-refs test-gpu sanitize lint format bench docs clean
+.PHONY: help demo test test-slow test-refs test-gpu sanitize lint format bench bench-peers docs clean
 
 help:       ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -40,6 +40,11 @@ format: .venv/ready     ## what lint would ask for
 bench: .venv/ready      ## speed against peers, one table each
 	for script in benchmarks/[a-z]*.py; do $(RUN) $$script; done
 
+bench-peers:            ## an environment in .venv-peers for each peer that benchmarks compare with (benchmarks/peers.txt)
+	while IFS=: read -r name packages; do \
+		$(PYTHON) -m venv .venv-peers/$$name && .venv-peers/$$name/bin/python -m pip install --quiet $$packages || exit 1; \
+	done < benchmarks/peers.txt
+
 docs: .venv/ready       ## build docs/_build/index.html
 	$(BIN)/python -m sphinx -b html -W --keep-going docs docs/_build
 
@@ -50,4 +55,4 @@ docs: .venv/ready       ## build docs/_build/index.html
 	touch $@
 
 clean:
-	rm -rf .venv build dist *.egg-info docs/_build docs/generated runs
+	rm -rf .venv .venv-peers build dist *.egg-info docs/_build docs/generated runs

@@ -1,42 +1,125 @@
-"""Neighbour lists: CPU time per atom of our door, of matscipy behind it, of ASE's list, and of the whole graph."""
+"""Neighbour lists: CPU time per atom, our kernel, matscipy, ASE, and vesin where ``make bench-peers`` has made its environment.
 
+All lists are full, with shifts. Ours is sorted by centre, so vesin is asked for that as well as for its natural order.
+Every list is compared pair for pair with ours before it is timed.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import ase
 import numpy as np
 import torch
 from ase.build import bulk
-from ase.neighborlist import neighbor_list
-from matscipy.neighbours import neighbour_list
+from ase.neighborlist import neighbor_list as ase_list
+from matscipy.neighbours import neighbour_list as matscipy_list
 from timing import interleaved, print_table
 
 from atomgraph import AtomicGraph
-from atomgraph.graph.neighbours import matscipy_neighbours
+from atomgraph.graph.neighbours import edges_within, neighbours_within
 
-CUTOFF = 5.0
-REPEATS = (2, 4, 6, 8, 10)  # 64, 512, 1728, 4096, 8000 atoms
+PEERS = Path(os.environ.get("ATOMGRAPH_PEERS", Path(__file__).parent.parent / ".venv-peers"))
+REPEATS = (2, 4, 8, 16, 23)  # 64, 512, 4096, 32768, 97336 atoms
+CUTOFFS = (4.0, 5.0, 6.0)
+TURN = 8192  # atoms in one turn, at least: small structures are done several times
+MOST = {"matscipy": 4096, "ASE": 512}  # atoms; beyond, they would take all the time
 
 
-def silicon(repeat: int):
+def silicon(repeat: int) -> ase.Atoms:
     atoms = bulk("Si", cubic=True) * (repeat, repeat, repeat)
     atoms.positions += np.random.default_rng(0).normal(scale=0.05, size=atoms.positions.shape)
     return atoms
 
 
+def peers(atoms: ase.Atoms, cutoff: float) -> dict[str, Callable[[], tuple[np.ndarray, ...]]]:
+    """Calls that give centres, neighbours, shifts."""
+    found = {
+        "matscipy": partial(matscipy_list, "ijS", atoms, cutoff),
+        "ASE": partial(ase_list, "ijS", atoms, cutoff),
+    }
+    found = {name: call for name, call in found.items() if len(atoms) <= MOST[name]}
+    try:
+        from vesin import NeighborList
+    except ImportError:
+        return found
+    for name, in_order in (("vesin", False), ("vesin, sorted", True)):
+        compute = NeighborList(cutoff=cutoff, full_list=True, sorted=in_order).compute
+        points, box = atoms.positions.copy(), atoms.cell.array.copy()
+        found[name] = partial(compute, points=points, box=box, periodic=True, quantities="ijS", copy=True)
+    return found
+
+
+def in_one_order(pairs: tuple[np.ndarray, ...]) -> np.ndarray:
+    """(n_pairs, 5) centre, neighbour, shift, in lexical order."""
+    table = np.column_stack([np.asarray(column, dtype=np.int64) for column in pairs])
+    return table[np.lexsort(table.T[::-1])]
+
+
+def again(call: Callable[[], object], times: int) -> Callable[[], None]:
+    def turn() -> None:
+        for _ in range(times):
+            call()
+
+    return turn
+
+
 def main() -> None:
     torch.set_num_threads(1)
+    sys.path += [str(path) for path in PEERS.glob("vesin/lib/python*/site-packages")]
     rows: list[list[object]] = []
     for repeat in REPEATS:
         atoms = silicon(repeat)
-        cases = {
-            "AtomicGraph.from_ase": lambda atoms=atoms: AtomicGraph.from_ase(atoms, CUTOFF),
-            "our door": lambda atoms=atoms: matscipy_neighbours(atoms, CUTOFF),
-            "matscipy": lambda atoms=atoms: neighbour_list("ijS", atoms, CUTOFF),
-        }
-        seconds = interleaved(cases, seconds=0.5)
-        # apart from the others: the memory that ASE's list frees would be paid for by whoever comes next
-        seconds |= interleaved({"ASE": lambda atoms=atoms: neighbor_list("ijS", atoms, CUTOFF)}, seconds=0.5)
-        columns = ["atoms", *seconds, "ASE / our door"]
-        times = [f"{1e6 * spent / len(atoms):.2f}" for spent in seconds.values()]
-        rows.append([len(atoms), *times, f"{seconds['ASE'] / seconds['our door']:.1f}"])
-    print_table(f"Neighbour lists, silicon, {CUTOFF} Å, 28 neighbours; µs/atom", columns, rows)
+        times = max(1, TURN // len(atoms))
+        for cutoff in CUTOFFS:
+            wanted = in_one_order(neighbours_within(atoms, cutoff))
+            lists = peers(atoms, cutoff)
+            same = all(np.array_equal(wanted, in_one_order(call())) for call in lists.values())
+            cases = {
+                "graph": partial(AtomicGraph.from_ase, atoms, cutoff),
+                "ours": partial(edges_within, atoms, cutoff),
+            }
+            cases |= {name: call for name, call in lists.items() if name != "ASE"}
+            seconds = interleaved({name: again(call, times) for name, call in cases.items()}, seconds=0.15)
+            if "ASE" in lists:  # apart: the memory that it frees would be paid for by whoever comes next
+                seconds |= interleaved({"ASE": again(lists["ASE"], times)}, seconds=0.15)
+            per_atom = {name: 1e6 * spent / len(atoms) / times for name, spent in seconds.items()}
+            names = ("ASE", "matscipy", "vesin", "vesin, sorted")
+            rows.append([len(atoms), cutoff, f"{len(wanted) / len(atoms):.0f}", "same" if same else "DIFFERENT"])
+            rows[-1] += [f"{per_atom[name]:.2f}" for name in ("graph", "ours")]
+            rows[-1] += [f"{per_atom[name]:.2f}" if name in per_atom else "" for name in names]
+            rows[-1] += [f"{per_atom[name] / per_atom['ours']:.1f}" if name in per_atom else "" for name in names]
+    columns = [
+        "atoms",
+        "cutoff",
+        "neighbours",
+        "pairs",
+        "AtomicGraph",
+        "ours",
+        *names,
+        *(f"{name} / ours" for name in names),
+    ]
+    print_table("Neighbour lists, rattled silicon; µs/atom", columns, rows)
+    with_threads()
+
+
+def with_threads() -> None:
+    """Wall time, which wants a quiet machine."""
+    atoms, rows = silicon(REPEATS[-1]), []
+    for n_threads in (1, 2):
+        torch.set_num_threads(n_threads)
+        spent = []
+        for _ in range(7):
+            start = time.perf_counter()
+            edges_within(atoms, 6.0)
+            spent.append(time.perf_counter() - start)
+        rows.append([n_threads, f"{1e6 * min(spent) / len(atoms):.2f}"])
+    print_table(
+        f"The same on threads, {len(atoms)} atoms, 6 Å; µs/atom of wall time, the best of 7", ["threads", "ours"], rows
+    )
 
 
 if __name__ == "__main__":

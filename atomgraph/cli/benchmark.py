@@ -1,0 +1,107 @@
+"""atomgraph benchmark MODEL STRUCTURE"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import ase
+import numpy as np
+import torch
+import typer
+from rich.console import Console
+
+import atomgraph
+from atomgraph.analysis.hardware import hardware
+from atomgraph.analysis.speed import Speed, measured
+from atomgraph.analysis.tables import Column, Table
+from atomgraph.cli.opening import opened
+from atomgraph.cli.options import Device, Dtype, Elements, Head, Imports, Model, Units
+from atomgraph.cli.structure_files import Structure, read_one
+from atomgraph.errors import ConfigError
+from atomgraph.potential import Potential
+
+Repeat = Annotated[
+    str, typer.Option("--repeat", metavar="N,N,N", help="Make the structure larger first: N or N,N,N times as long.")
+]
+Threads = Annotated[
+    int | None, typer.Option("--threads", min=1, help="Threads of the CPU; all that torch takes if not given.")
+]
+Seconds = Annotated[float, typer.Option("--seconds", min=0.0, help="Time spent on each figure.")]
+
+
+def benchmark(
+    model: Model,
+    structure: Structure,
+    repeat: Repeat = "1",
+    threads: Threads = None,
+    seconds: Seconds = 2.0,
+    head: Head = None,
+    elements: Elements = None,
+    units: Units = None,
+    device: Device = "cpu",
+    dtype: Dtype = None,
+    imports: Imports = None,
+) -> None:
+    """Speed and memory of a potential on a structure, as it is and compiled where that exists, with the hardware named."""
+    atoms = _repeated(read_one(structure), repeat)
+    potential = opened(model, head=head, elements=elements, units=units, device=device, dtype=dtype, imports=imports)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads or before)
+        found = {name: measured(one, atoms, seconds) for name, one in _forms(potential).items()}
+        where = hardware(potential.device)
+    finally:
+        torch.set_num_threads(before)
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(_table(found, atoms, potential, where).rich())
+
+
+def _forms(potential: Potential) -> dict[str, Potential]:
+    """The potential as it is, and compiled if this version compiles and this potential can be."""
+    forms = {"as it is": potential}
+    make = getattr(atomgraph, "compile", None)
+    if make is not None and potential.device.type == "cpu":
+        compiled = make(potential)
+        if compiled is not potential:
+            forms["compiled"] = compiled
+    return forms
+
+
+def _table(found: dict[str, Speed], atoms: ase.Atoms, potential: Potential, where: str) -> Table:
+    """One column a form, one row a figure."""
+    figures = {
+        "energy and forces, µs/atom": lambda speed: 1e6 * speed.forces / len(atoms),
+        "energy and forces, atoms/s": lambda speed: len(atoms) / speed.forces,
+        "energy and forces, ms": lambda speed: 1e3 * speed.forces,
+        "the same, CPU time, ms": lambda speed: 1e3 * speed.forces_cpu,
+        "and stress, ms": lambda speed: 1e3 * speed.stress,
+        "neighbours and graph, ms": lambda speed: 1e3 * speed.graph,
+        "memory of an evaluation, MB": lambda speed: 1e-6 * speed.memory,
+    }
+    rows = [[name, *(_three_digits(figure(speed)) for speed in found.values())] for name, figure in figures.items()]
+    size = f"{len(atoms)} atoms, {potential.model.dtype_name}, cutoff {potential.cutoff:g} Å"
+    return Table(
+        [Column("", words=True), *map(Column, found)],
+        rows,
+        f"{atoms.get_chemical_formula()}, {size}",
+        f"{where}. Medians.",
+    )
+
+
+def _three_digits(figure: float) -> str:
+    return f"{figure:.0f}" if figure >= 100 else f"{figure:.3g}"
+
+
+def _repeated(atoms: ase.Atoms, words: str) -> ase.Atoms:
+    try:
+        times = [int(word) for word in words.split(",")]
+    except ValueError:
+        times = []
+    times = times * 3 if len(times) == 1 else times
+    if len(times) != 3 or min(times) < 1:
+        raise ConfigError(f"--repeat takes N or N,N,N, whole numbers from 1 on, but here is {words!r}")
+    if np.any((np.array(times) > 1) & ~atoms.pbc):
+        raise ConfigError(
+            f"--repeat {words}: the structure does not repeat in every such direction, pbc is {atoms.pbc.tolist()}"
+        )
+    return atoms.repeat(times)

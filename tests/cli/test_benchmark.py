@@ -1,0 +1,71 @@
+"""atomgraph benchmark: figures for a potential on a structure, with the hardware they belong to."""
+
+import ase.io
+import pytest
+import tiny
+import torch
+from ase.build import bulk, molecule
+
+import atomgraph
+from atomgraph.analysis.speed import measured
+from atomgraph.cli import main
+
+
+@pytest.fixture
+def saved(tmp_path):
+    tiny.potential().save(tmp_path / "model.safetensors")
+    ase.io.write(tmp_path / "crystal.xyz", bulk("Si"), format="extxyz")
+    ase.io.write(tmp_path / "molecule.xyz", molecule("H2O"), format="extxyz")
+    return tmp_path
+
+
+def told(saved, capsys, *words, structure="crystal"):
+    code = main(
+        ["benchmark", str(saved / "model.safetensors"), str(saved / f"{structure}.xyz"), "--seconds", "0", *words]
+    )
+    return code, capsys.readouterr()
+
+
+def test_it_names_the_structure_the_threads_and_the_hardware(saved, capsys):
+    n_threads = torch.get_num_threads()
+    code, said = told(saved, capsys, "--repeat", "2", "--threads", "1")
+    assert code == 0 and torch.get_num_threads() == n_threads
+    for words in ("Si16, 16 atoms", "float64", "1 thread", torch.__version__, "as it is", "µs/atom"):
+        assert words in said.out
+
+
+def test_what_is_compiled_gets_a_row_of_its_own(saved, capsys, monkeypatch):
+    monkeypatch.setattr(atomgraph, "compile", lambda potential: tiny.potential(), raising=False)
+    assert "compiled" in told(saved, capsys)[1].out
+    monkeypatch.setattr(atomgraph, "compile", lambda potential: potential, raising=False)
+    assert "compiled" not in told(saved, capsys)[1].out
+
+
+@pytest.mark.parametrize(
+    ("words", "structure"),
+    [
+        (["--repeat", "2"], "molecule"),
+        (["--repeat", "0"], "crystal"),
+        (["--repeat", "2,x"], "crystal"),
+        ([], "nowhere"),
+    ],
+)
+def test_what_the_user_got_wrong_is_one_line_and_exit_code_two(saved, capsys, words, structure):
+    code, said = told(saved, capsys, *words, structure=structure)
+    assert code == 2 and said.err.startswith("error: ") and said.err.count("\n") == 1
+
+
+class Hungry(torch.nn.Module):
+    """Stands in for a potential: takes 200 MB."""
+
+    cutoff, device = 3.5, torch.device("cpu")
+
+    def evaluated(self, graph, **_):
+        taken = torch.ones(25_000_000, dtype=torch.float64)
+        return float(taken.sum())
+
+
+def test_memory_is_that_of_an_evaluation():
+    speed = measured(Hungry(), bulk("Si"), seconds=0.0)
+    assert 150e6 < speed.memory < 300e6
+    assert speed.forces > 0 and speed.stress > 0 and speed.graph > 0
