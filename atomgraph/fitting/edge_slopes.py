@@ -26,12 +26,15 @@ class Portion:
     r"""A part of :math:`\partial \Phi_u/\partial r_e`, :math:`\Phi_u = \sum_i \phi_{iu}`.
 
     columns: which unknowns u, a slice or a list of numbers.  edges: (n,) rows of the edges e, which may come more than once.
-    slopes: (n, 3, n_columns).
+    slopes: (n, 3, n_columns).  centres, sums: atoms (m,), each once, and what the slopes of their edges add up to, (m, 3,
+    n_columns), where that is known already.
     """
 
     columns: slice | Tensor
     edges: Tensor
     slopes: Tensor
+    centres: Tensor | None = None
+    sums: Tensor | None = None
 
 
 def basis_sums(block: Block, graph: AtomicGraph, edges: Edges, n_unknowns: int) -> Tensor:
@@ -55,7 +58,7 @@ def _factored(expansion: Expansion, block: Block, edges: Edges) -> Iterator[Port
     centre = edges.centre[slopes.terms.rows]
     n_terms = torch.bincount(centre, minlength=edges.n_atoms)
     for element, atoms in _by_element(edges):
-        columns = block.columns_of(element)
+        columns, few = block.columns_of(element), block.few_directions(element)
         width = columns.stop - columns.start
         plain, factor = _plain(block.solvable, expansion, element, slopes.terms.left)
         n_slopes = expansion.n_slopes(element) if plain else width * expansion.n_channels * expansion.n_functions
@@ -72,12 +75,18 @@ def _factored(expansion: Expansion, block: Block, edges: Edges) -> Iterator[Port
                 for portion in _in_blocks(expansion, slopes, mine, owner, density, element):
                     made = portion.slopes if factor is None else portion.slopes.mul_(factor)
                     yield Portion(portion.columns + columns.start, portion.edges, made)
-            else:
+                continue
+            channel = owner * expansion.n_channels + slopes.terms.channel[mine]
+            if few is None:
                 by_density = _basis_by_density(expansion, block.solvable, density, element)
-                factors = by_density.permute(0, 2, 3, 1).flatten(0, 1)  # as SOAP has them in memory
-                channel = owner * expansion.n_channels + slopes.terms.channel[mine]
-                laid, slot = _laid(slopes.of(mine), channel, len(factors))
-                yield Portion(columns, rows, (laid @ factors).view(-1, 3, width).index_select(0, slot))
+                yield Portion(columns, rows, _products(slopes, mine, channel, by_density))
+            else:
+                along = _products(slopes, mine, channel, expansion.slopes(density, _of(element, density), few.base))
+                made, sums = along @ few.mix.T, sum_to(along, owner, len(chosen)) @ few.mix.T
+                each = _factor(expansion, block.solvable, density, element)
+                if each is not None:
+                    made, sums = made.mul_(each.index_select(0, owner)[:, None]), sums.mul_(each[:, None])
+                yield Portion(columns, rows, made, chosen, sums)
 
 
 def _plain(readout: Solvable, expansion: Expansion, element: int, like: Tensor) -> tuple[bool, Tensor | None]:
@@ -111,7 +120,7 @@ def _in_blocks(
 
 
 def _basis_by_density(expansion: Expansion, readout: Solvable, density: Tensor, element: int) -> Tensor:
-    kind = torch.full((len(density),), element, device=density.device)
+    kind = _of(element, density)
     h = expansion.invariants(density, kind)
     form = readout.basis_slopes(h, element)
     if form is None:
@@ -124,13 +133,28 @@ def _basis_by_density(expansion: Expansion, readout: Solvable, density: Tensor, 
     return torch.nn.functional.pad(slopes, (0, 0, 0, 0, 0, missing)) if missing else slopes
 
 
-def _laid(rows: Tensor, owner: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Rows (n, 3, q) side by side for each owner, (size, 3 · longest, q), zeros behind them, and the slot of each of n."""
-    counts = torch.bincount(owner, minlength=size)
+def _factor(expansion: Expansion, readout: Solvable, density: Tensor, element: int) -> Tensor | None:
+    """(n_atoms, n) that the directions of the basis are multiplied by; None for 1."""
+    form = readout.basis_slopes(expansion.invariants(density, _of(element, density)), element)
+    return None if form is None else form[1]
+
+
+def _of(element: int, density: Tensor) -> Tensor:
+    return torch.full((len(density),), element, device=density.device)
+
+
+def _products(slopes: TermSlopes, mine: Tensor, owner: Tensor, by_density: Tensor) -> Tensor:
+    """Slopes of the terms ``mine`` times ∂φ/∂c of their owners, an atom's channels: (n, 3, k). An owner's are one product.
+
+    by_density: (n_atoms, k, n_channels, n_functions).
+    """
+    factors = by_density.permute(0, 2, 3, 1).flatten(0, 1)  # as SOAP has them in memory
+    counts = torch.bincount(owner, minlength=len(factors))
     longest = int(counts.max())
     slot = owner * longest + rank_in_target(owner, counts)
-    laid = rows.new_zeros(size * longest, 3, rows.shape[2]).index_copy(0, slot, rows)
-    return laid.view(size, 3 * longest, -1), slot
+    laid = mine.new_zeros(len(factors) * longest).index_copy(0, slot, mine)  # where an owner has fewer terms, any
+    made = slopes.of(laid).view(len(factors), 3 * longest, -1) @ factors
+    return made.view(len(laid), 3, -1).index_select(0, slot)
 
 
 def _by_backward_passes(block: Block, graph: AtomicGraph, edges: Edges) -> Iterator[Portion]:

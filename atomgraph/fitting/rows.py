@@ -62,7 +62,10 @@ def _add_forces(by_atom: Tensor, portion: Portion, edges: Edges) -> None:
     columns, slopes = portion.columns, portion.slopes
     few = by_atom[:, :, columns] if isinstance(columns, slice) else by_atom.new_zeros(len(by_atom), 3, len(columns))
     few.index_add_(0, edges.neighbour[portion.edges], slopes)
-    few.index_add_(0, edges.centre[portion.edges], slopes, alpha=-1)
+    if portion.centres is None or portion.sums is None:
+        few.index_add_(0, edges.centre[portion.edges], slopes, alpha=-1)
+    else:
+        few.index_add_(0, portion.centres, portion.sums, alpha=-1)
     if not isinstance(columns, slice):
         by_atom.index_add_(2, columns, few)
 

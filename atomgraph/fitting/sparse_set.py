@@ -12,6 +12,7 @@ from torch import Tensor
 
 from atomgraph.data import budget_batches
 from atomgraph.featurizers import PairKernel, TripleKernel
+from atomgraph.fitting.few_directions import projected
 from atomgraph.fitting.solvers import sparse_points
 from atomgraph.fitting.solvers.errors import FittingError
 from atomgraph.graph.structure import AtomicGraph
@@ -20,6 +21,7 @@ from atomgraph.potential import Potential
 from atomgraph.readouts import SparseKernel
 
 _EDGES = 4_000  # in a batch
+_NOTHING = 1e-8  # the share of the largest singular value below which environments do not differ
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,9 @@ class Selection:
 def place_sparse_points(potential: Potential, graphs: Sequence[AtomicGraph], selection: Selection) -> None:
     """Choose the points of every kernel of the potential from the structures, and set them.
 
-    Readouts of the kind ``SparseKernel`` get points of each element; ``PairKernel`` gets lengths spread evenly over those that
-    occur, ``TripleKernel`` triples that occur.
+    Readouts of the kind ``SparseKernel`` get points of each element, less what they hold of directions in which environments
+    do not differ, so that slopes cost what the other directions do; ``PairKernel`` gets lengths spread evenly over those
+    that occur, ``TripleKernel`` triples that occur.
     Raises FittingError where a kernel wants more points than there are environments.
     """
     for branch in potential.model.branches:
@@ -99,7 +102,10 @@ def _place_environments(
     readout.points.zero_()
     for element, parts in found.items():
         what = f"{readout.elements[element]}"
-        readout.points[element] = selection.choose(torch.cat(parts), n_points, what)
+        candidates = torch.cat(parts)
+        points = selection.choose(candidates, n_points, what)
+        dot_product = readout.kernel == "dot_product"
+        readout.points[element] = projected(points, candidates, _NOTHING) if dot_product else points
 
 
 def _place_lengths(kernel: PairKernel, potential: Potential, graphs: Sequence[AtomicGraph]) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
+from atomgraph.fitting.few_directions import FewDirections
 from atomgraph.fitting.solvers.errors import FittingError
 from atomgraph.models.branch import Branch
 from atomgraph.models.energy import EnergyModel
@@ -22,6 +23,7 @@ class Block:
     branch: Branch
     depth: int
     first: int
+    _few: dict[int, tuple[Tensor, FewDirections | None]] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def readout(self) -> Readout:
@@ -47,6 +49,17 @@ class Block:
         """The unknowns of the atoms of an element, by its row in the model's table."""
         own = self.solvable.unknowns_of(element)
         return slice(self.first + own.start, self.first + own.stop)
+
+    def few_directions(self, element: int) -> FewDirections | None:
+        """The directions that the slopes of an element's basis are along, where they span few dimensions."""
+        some = next(iter(self.readout.parameters()))
+        form = self.solvable.basis_slopes(some.new_zeros(1, self.readout.irreps_in.dim), element)
+        if form is None or form[0] is None:
+            return None
+        known = self._few.get(element)
+        if known is None or not torch.equal(known[0], form[0]):
+            known = self._few[element] = form[0].clone(), FewDirections.of(form[0])
+        return known[1]
 
 
 class Unknowns:

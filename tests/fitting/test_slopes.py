@@ -109,6 +109,12 @@ def gap():
     return model
 
 
+def more_points_than_features():
+    model = models.GAP(ELEMENTS, 4.5, n_points=40, n_max=2, l_max=1)
+    _fill(model)
+    return model
+
+
 def squared_exponential():
     soap = SOAP(ELEMENTS, 4.5, n_max=3, l_max=2)
     kernel = SparseKernel(ELEMENTS, soap.irreps_out.dim, 4, kernel="squared_exponential")
@@ -129,6 +135,7 @@ def _fill(model):
 
 MODELS = {
     "GAP": gap,
+    "GAP, more points than features": more_points_than_features,
     "squared exponential": squared_exponential,
     "SNAP": lambda: models.SNAP(ELEMENTS, 4.5, twojmax=3),
     "qSNAP": lambda: models.SNAP(ELEMENTS, 4.5, twojmax=2, quadratic=True),
