@@ -28,8 +28,8 @@ class EnergyWeights(Section):
 class SparsePoints(Section):
     """How the sparse points of kernels are chosen."""
 
-    method: Literal["cur", "farthest", "random"] = Field(
-        default="cur", description="By leverage, by distance, or evenly."
+    method: Literal["greedy", "cur", "farthest", "random"] = Field(
+        default="greedy", description="By what the kernel leaves unexplained, by leverage, by distance, or evenly."
     )
     environments: int = Field(default=20_000, gt=0, description="Environments of each element looked at, at most.")
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -26,23 +27,28 @@ _NOTHING = 1e-8  # the share of the largest singular value below which environme
 
 @dataclass(frozen=True)
 class Selection:
-    """How sparse points are chosen: ``cur`` by leverage, ``farthest`` by distance, ``random``.
+    """How sparse points are chosen: ``greedy`` by what the kernel leaves unexplained, ``cur`` by leverage, ``farthest`` by
+    distance, ``random``.
 
     seed: of random numbers.  environments: at most so many of each element are looked at, drawn evenly.
     """
 
-    method: Literal["cur", "farthest", "random"] = "cur"
+    method: Literal["greedy", "cur", "farthest", "random"] = "greedy"
     seed: int = 0
     environments: int = 20_000
 
-    def choose(self, candidates: Tensor, n_points: int, of_what: str) -> Tensor:
+    def choose(
+        self, candidates: Tensor, n_points: int, of_what: str, kernel: Callable[[Tensor, Tensor], Tensor]
+    ) -> Tensor:
         """(n_points, n_features) of the candidates (n, n_features); FittingError where there are fewer."""
         if len(candidates) < n_points:
             raise FittingError(
                 f"{n_points} sparse points of {of_what} were asked for, but the training structures hold {len(candidates)} "
                 "environments; ask for fewer points, or give more structures"
             )
-        if self.method == "random":
+        if self.method == "greedy":
+            rows = sparse_points.greedy(candidates, n_points, kernel)
+        elif self.method == "random":
             rows = sparse_points.random(len(candidates), n_points, self.seed)
         elif self.method == "farthest":
             rows = sparse_points.farthest_point(candidates, n_points)
@@ -103,7 +109,7 @@ def _place_environments(
     for element, parts in found.items():
         what = f"{readout.elements[element]}"
         candidates = torch.cat(parts)
-        points = selection.choose(candidates, n_points, what)
+        points = selection.choose(candidates, n_points, what, partial(readout.between, element=element))
         dot_product = readout.kernel == "dot_product"
         readout.points[element] = projected(points, candidates, _NOTHING) if dot_product else points
 
@@ -129,8 +135,13 @@ def _place_triples(
         rows = np.random.default_rng(selection.seed).choice(len(every), selection.environments, replace=False)
         every = every[torch.from_numpy(rows).to(every.device)]
     if len(every):
-        scaled = selection.choose(every / kernel.theta, len(kernel.points), "triples")
+        scaled = selection.choose(every / kernel.theta, len(kernel.points), "triples", _of_triples)
         kernel.place(scaled * kernel.theta)
+
+
+def _of_triples(x: Tensor, y: Tensor) -> Tensor:
+    """The squared exponential of triples in units of θ."""
+    return torch.exp(-0.5 * torch.cdist(x, y).square())
 
 
 def _batches(potential: Potential, graphs: Sequence[AtomicGraph]) -> Iterator[AtomicGraph]:

@@ -74,9 +74,13 @@ class SparseKernel(Readout):
 
     def likeness(self, h: Tensor, element: int) -> Tensor:
         """k(h, h_s) with the sparse points of one element: (n_atoms, n_features) to (n_atoms, n_points)."""
+        return self.between(h, self.points[element], element)
+
+    def between(self, h: Tensor, others: Tensor, element: int) -> Tensor:
+        """k of atoms of one element: (n, n_features) and (m, n_features) to (n, m)."""
         if self.kernel == "dot_product":
-            return self.delta[element] ** 2 * (h @ self.points[element].T) ** self.zeta
-        x, y = h / self.theta[element], self.points[element] / self.theta[element]
+            return self.delta[element] ** 2 * (h @ others.T) ** self.zeta
+        x, y = h / self.theta[element], others / self.theta[element]
         square = x.square().sum(1, keepdim=True) - 2.0 * (x @ y.T) + y.square().sum(1)
         return self.delta[element] ** 2 * torch.exp(-0.5 * square)
 

@@ -65,7 +65,7 @@ def test_weights_that_made_the_labels_are_found_again():
             torch.testing.assert_close(potential(graph)[key], value, rtol=1e-6, atol=1e-7, equal_nan=True)
 
 
-@pytest.mark.parametrize("method", ["cur", "farthest", "random"])
+@pytest.mark.parametrize("method", ["greedy", "cur", "farthest", "random"])
 def test_a_process_that_made_the_labels_is_found_again(method):
     truth = gap()
     graphs = build_graphs(frames(10), CUTOFF)

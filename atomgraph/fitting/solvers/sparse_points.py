@@ -1,8 +1,8 @@
-"""Which environments become sparse points: by leverage, by distance or by chance, block by block."""
+"""Which environments become sparse points: by what a kernel leaves unexplained, by leverage, by distance or by chance."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import torch
@@ -94,6 +94,38 @@ def farthest_point(descriptors: Blocks, n_points: int, start: int = 0) -> Tensor
         chosen.append(farthest)
         latest = following
     return torch.tensor(chosen, dtype=torch.int64)
+
+
+@torch.no_grad()
+def greedy(descriptors: Tensor, n_points: int, kernel: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    r"""Indices (n_points,), each the environment of which those before it explain least, in the order they were taken.
+
+    .. math:: i_{m+1} = \arg\max_i\ k(x_i, x_i) - k_i^T K_m^{-1} k_i
+
+    what is left being the variance of a Gaussian process that has seen the first m: a pivoted Cholesky factor of the kernel of
+    all environments, of which n_points rows are made and held, (n_points, N).
+    kernel: (n, D) and (m, D) to (n, m).
+    Raises FittingError where fewer environments than asked for are different.
+    Source: De Marchi, Schaback and Wendland, Adv. Comput. Math. 23, 317 (2005).
+    """
+    _check_count(n_points, len(descriptors))
+    every = descriptors.to(torch.float64)
+    left = torch.cat([kernel(part, part).diagonal() for part in every.split(256)])
+    nothing = 100.0 * torch.finfo(left.dtype).eps * float(left.max())
+    rows = left.new_empty(n_points, len(left))
+    chosen = left.new_empty(n_points, dtype=torch.int64)
+    for m in range(n_points):
+        pivot = left.argmax()
+        if float(left[pivot]) <= nothing:
+            raise FittingError(
+                f"{n_points} sparse points were asked for, but {m} explain all {len(left)} environments; ask for fewer"
+            )
+        row = kernel(every[pivot][None], every)[0] - rows[:m, pivot] @ rows[:m]
+        rows[m] = row / left[pivot].sqrt()
+        left = left - rows[m].square()
+        left[pivot] = 0.0
+        chosen[m] = pivot
+    return chosen.cpu()
 
 
 def _row(descriptors: Blocks, index: int) -> Tensor:

@@ -4,7 +4,7 @@ import torch
 from fitting.solvers.linear import normal
 
 from atomgraph.fitting.solvers.errors import FittingError
-from atomgraph.fitting.solvers.sparse_points import cur, farthest_point, leverage_scores, random
+from atomgraph.fitting.solvers.sparse_points import cur, farthest_point, greedy, leverage_scores, random
 
 
 class Blocks:
@@ -46,6 +46,26 @@ def test_drawn_by_leverage_an_environment_of_twice_the_leverage_comes_about_twic
     X[0, 0], X[1, 1], X[2, 1], X[1, 2], X[2, 2] = 1.0, 1.0, 1.0, 0.0, 0.0
     drawn = torch.cat([cur(X, 1, rank=3, seed=seed) for seed in range(1000)])
     assert float((drawn == 0).sum()) == pytest.approx(500, abs=50)  # leverages 1, 1/2, 1/2
+
+
+def cubed(x, y):
+    return (x @ y.T) ** 3
+
+
+def test_greedy_points_are_where_a_process_that_saw_those_before_varies_most():
+    X = torch.nn.functional.normalize(normal(80, 5) + 1.0)
+    K, chosen = cubed(X, X), []
+    while len(chosen) < 12:
+        seen = K[:, chosen] @ torch.linalg.solve(K[chosen][:, chosen], K[chosen]) if chosen else torch.zeros_like(K)
+        chosen.append(int((K - seen).diagonal().argmax()))
+    assert greedy(X, 12, cubed).tolist() == chosen
+
+
+def test_environments_that_are_the_same_are_not_taken_twice():
+    X = torch.nn.functional.normalize(normal(4, 5)).repeat(3, 1)
+    assert len(set((greedy(X, 4, cubed) % 4).tolist())) == 4
+    with pytest.raises(FittingError, match="5 sparse points were asked for, but 4 explain all 12 environments"):
+        greedy(X, 5, cubed)
 
 
 def test_farthest_points_are_those_of_the_whole_distance_matrix():
