@@ -32,6 +32,8 @@ def cache_folder() -> Path:
 
 def safe_folder() -> Path:
     """The cache's folder, made if need be; UnsafeFolder where others can write it, OSError where it cannot be made."""
+    if os.name != "posix":
+        raise UnsafeFolder("this system does not tell who can write a folder")
     folder = cache_folder().absolute()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder = folder.resolve()
@@ -49,10 +51,16 @@ def safe_folder() -> Path:
 def kept(folder: Path, name: str, key: str, compiler: str | None) -> Iterator[Path]:
     """Whole entries of this key, by this compiler (by any, if None); what does not fit its name is removed."""
     for path in sorted(folder.glob(f"{name}-{key}-{compiler or '*'}-*.so")):
-        if path.stem.rpartition("-")[2] == checksum(path.read_bytes()) and path.stat().st_uid == os.geteuid():
+        try:
+            is_whole = (
+                path.stem.rpartition("-")[2] == checksum(path.read_bytes()) and path.stat().st_uid == os.geteuid()
+            )
+            if not is_whole:
+                path.unlink(missing_ok=True)
+        except OSError:  # another process took it away first, or it cannot be read
+            continue
+        if is_whole:
             yield path
-        else:
-            path.unlink(missing_ok=True)
 
 
 def keep(folder: Path, library: Path, name: str, key: str, compiler: str) -> Path:

@@ -78,7 +78,7 @@ def transposed(neighbour: np.ndarray, n_atoms: int, *, n_threads: int = 1) -> tu
     functions = _functions()
     if functions is None:
         return None
-    neighbour = np.array(neighbour, dtype=np.int64)
+    neighbour = np.require(neighbour, np.int64, ["C", "W"])
     order, start = np.empty(len(neighbour), np.int64), np.empty(n_atoms + 1, np.int64)
     n_threads = n_threads if n_atoms > _SHARED else 1
     if functions.transposed(n_threads, len(neighbour), n_atoms, _at(neighbour), _at(order), _at(start)) != 0:

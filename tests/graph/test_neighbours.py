@@ -261,6 +261,14 @@ def test_the_transposed_order_is_that_of_a_stable_sort(n_threads, monkeypatch):
     )
 
 
+def test_edges_of_atoms_that_there_are_not_have_no_order():
+    for atom in (-1, 3):
+        with pytest.raises(GraphError, match="but there are 3"):
+            by_neighbour(np.array([[0, atom], [1, 1]]), 3)
+    order, start = by_neighbour(np.zeros((2, 0), np.int64), 3)
+    assert len(order) == 0 and start.tolist() == [0, 0, 0, 0]
+
+
 @needs_kernel
 @pytest.mark.parametrize("size", [3.0, 30.0, 3e4])
 def test_pairs_within_rounding_of_the_cutoff_are_in_from_both_ends_or_not_at_all(size):
