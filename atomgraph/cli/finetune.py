@@ -1,11 +1,23 @@
-"""atomgraph finetune CONFIG.yaml [key.sub=value ...], atomgraph finetune --resume RUN"""
+"""atomgraph finetune CONFIG.yaml [key.sub=value ...] [--compare], atomgraph finetune --resume RUN"""
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from atomgraph.cli.train import Overwrite, Resume, Words, taken_apart
+from atomgraph.errors import ConfigError
+
+Compare = Annotated[
+    bool,
+    typer.Option("--compare", help="Run the methods and sizes of the section compare; finished runs are not repeated."),
+]
 
 
-def finetune(words: Words = None, resume: Resume = None, overwrite: Overwrite = False) -> None:
+def finetune(
+    words: Words = None, resume: Resume = None, overwrite: Overwrite = False, compare: Compare = False
+) -> None:
     """A potential that is there already to one for your data: a run folder like that of train.
 
     Ctrl-C stops in good order: whole epochs are saved, and --resume goes on exactly where they end.
@@ -13,7 +25,11 @@ def finetune(words: Words = None, resume: Resume = None, overwrite: Overwrite = 
     from atomgraph import config
 
     file, overrides = taken_apart("finetune", words, resume, overwrite)
-    if resume is not None:
+    if compare:
+        if resume is not None or overwrite:
+            raise ConfigError("--compare goes on by itself where it was stopped; leave --resume and --overwrite out")
+        config.compare(config.finetune_config_of(file, overrides))
+    elif resume is not None:
         config.resume(resume, overrides)
     else:
         config.finetune(config.finetune_config_of(file, overrides), overwrite=overwrite)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -135,6 +135,20 @@ class Card(Section):
     steps: int = Field(default=200, ge=0, description="Of the run at constant energy, before and after; 0: none.")
 
 
+class Compare(Section):
+    """What ``finetune --compare`` runs: each method at each size of the training set, on the same split and seeds."""
+
+    methods: dict[str, dict[str, Any]] = Field(
+        min_length=1,
+        description="By name what each changes in this configuration, {lora: {method: {kind: lora}}}; with scratch: true it "
+        "trains the same architecture from random weights.",
+    )
+    sizes: list[int] = Field(min_length=1, description="Numbers of training structures; larger sets hold the smaller.")
+    seeds: list[int] = Field(
+        default=[1], min_length=1, description="Of the split, the choice of structures, and the run."
+    )
+
+
 Method = Annotated[Full | Frozen | LoRA | LastLayer, Field(discriminator="kind")]
 
 
@@ -159,4 +173,5 @@ class FinetuneConfig(Section):
     fit: Tuning = Field(default_factory=Tuning)
     audit: Audit = Field(default_factory=Audit)
     card: Card = Field(default_factory=Card)
+    compare: Compare | None = Field(default=None, description="Methods and sizes, for ``finetune --compare``.")
     output: Output

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from atomgraph.config.base_run import Run
 from atomgraph.config.finetune_schema import FinetuneConfig, LastLayer, Tuning
@@ -13,6 +13,9 @@ from atomgraph.config.resolve import check_gradient, content_of, validated
 from atomgraph.config.torchrun import is_first_process
 from atomgraph.errors import ConfigError
 from atomgraph.potential import Potential
+
+if TYPE_CHECKING:
+    from atomgraph.analysis.methods import Cell  # Matplotlib takes a while
 
 
 def finetune(
@@ -31,6 +34,18 @@ def finetune(
     if is_first_process():
         folder.check_free(overwrite=overwrite, command="finetune")
     return run_of(checked, folder, quiet=quiet, overwrite=overwrite).carry_out()
+
+
+def compare(config: FinetuneConfig | Mapping[str, Any] | str | Path, *, quiet: bool = False) -> list[Cell]:
+    """Run the methods and sizes of the section ``compare``, those that are not finished yet, and set them side by side.
+
+    Each run has a folder of its own under ``runs/`` of the output folder; ``compare.json`` and ``compare.html`` stand beside
+    them. Returns a ``Cell`` a run: errors on the target and on the source.
+    Raises ConfigError and DataError before the first run for what is wrong in any of them.
+    """
+    from atomgraph.config.finetune_compare import compare_methods
+
+    return compare_methods(finetune_config_of(config), quiet=quiet)
 
 
 def finetune_config_of(

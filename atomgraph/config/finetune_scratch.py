@@ -1,0 +1,41 @@
+"""The rival of fine-tuning: the same architecture from random weights, told what the training part says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from atomgraph.analysis.card.contestants import e0_of
+from atomgraph.config.finetune_schema import FinetuneConfig
+from atomgraph.config.finetune_start import edited, opened
+from atomgraph.config.parts import build_model
+from atomgraph.config.preparation import calibrate
+from atomgraph.data import build_graphs, energy_scale, read
+from atomgraph.nn.part import specification
+from atomgraph.potential import Potential
+from atomgraph.training.randomness import seeded
+
+
+def scratch_potential(config: FinetuneConfig, train: str, seed: int, folder: Path) -> Path:
+    """Write an untrained potential of the architecture that the starting one has; the path of its file.
+
+    train: the file of the training structures, from which the scale of energies and constants of parts are taken. E0 is the
+    starting one's, to be shifted by ``e0: estimate`` as for every other method.
+    """
+    frames = read(train)
+    untouched = opened(config.start)
+    elements = sorted({symbol for atoms in frames for symbol in atoms.symbols})
+    beginning = edited(config.model_copy(update={"replay": None}), untouched, elements, False)
+    old = beginning.potential
+    with seeded(seed):
+        potential = Potential(build_model(specification(old.model))).to(old.model.dtype)
+    for head in potential.heads:
+        potential.model.baseline.set_e0(e0_of(old, head), head)
+    graphs = build_graphs(frames, potential.cutoff)
+    row = potential.heads.index(beginning.head)
+    for graph in graphs:
+        graph.head = graph.head.new_full(graph.head.shape, row)
+    potential.model.baseline.set_scale(energy_scale(graphs).value)
+    calibrate(potential, graphs)
+    path = folder / f"scratch-{Path(train).stem}.safetensors"
+    potential.save(path)
+    return path
