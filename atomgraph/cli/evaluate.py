@@ -30,6 +30,7 @@ from atomgraph.cli.options import (
     Units,
     entries,
 )
+from atomgraph.cli.strangers import warn_of_strangers
 from atomgraph.data import read
 from atomgraph.errors import AtomgraphError, ConfigError, DataError
 from atomgraph.writing import write_bytes, write_text
@@ -56,6 +57,7 @@ def evaluate(
         raise ConfigError(f"{out} exists and is not empty; give another --out, or --overwrite")
     potential = opened(model, head=head, elements=elements, units=units, device=device, dtype=dtype, imports=imports)
     frames = read([str(path) for path in data], keys=entries(key), units=entries(unit))
+    warn_of_strangers(potential, frames)
     comparison = compare(potential, frames, progress=True)
     if not comparison.samples:
         raise DataError(

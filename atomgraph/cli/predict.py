@@ -13,6 +13,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from atomgraph.cli.opening import opened
 from atomgraph.cli.options import Device, Dtype, Elements, Head, Imports, Model, Overwrite, Units
+from atomgraph.cli.strangers import warn_of_strangers
 from atomgraph.cli.structure_files import drop_notes
 from atomgraph.data import read
 from atomgraph.errors import ConfigError, nearest
@@ -48,6 +49,7 @@ def predict(
         raise ConfigError(f"{target} exists; give another name, or --overwrite")
     potential = opened(model, head=head, elements=elements, units=units, device=device, dtype=dtype, imports=imports)
     frames = read(str(source))
+    warn_of_strangers(potential, frames)
     results = watched(potential.predictions(frames), "predicting", len(frames))
     copies = [_with(atoms, numbers) for atoms, numbers in zip(frames, results, strict=True)]
     write_whole(target, lambda scratch: ase.io.write(scratch, copies, format=kind))

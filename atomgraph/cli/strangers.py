@@ -1,0 +1,30 @@
+"""A word about energies of compositions that a fine-tuned potential's E0 was never determined for."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import ase
+
+from atomgraph.data.e0_shift import EnergyShift
+from atomgraph.potential import Potential
+
+SHOWN = 4  # formulas
+
+
+def warn_of_strangers(potential: Potential, frames: Sequence[ase.Atoms]) -> None:
+    """Warn where E0 of the chosen head was estimated and leaves the energies of some of the structures open."""
+    record = potential.metadata.get("e0_shift", {}).get(str(potential.head))
+    if record is None:
+        return
+    shift = EnergyShift.from_json(record)
+    formulas = shift.strangers(frames)
+    if formulas:
+        more = f" and {len(formulas) - SHOWN} more" if len(formulas) > SHOWN else ""
+        warnings.warn(
+            f"E0 of the head {potential.head!r} was estimated from structures that determine {shift.missing()}; total energies "
+            f"of {', '.join(formulas[:SHOWN])}{more} cannot be compared with those of other compositions (forces can)",
+            UserWarning,
+            stacklevel=2,
+        )
