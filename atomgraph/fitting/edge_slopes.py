@@ -19,6 +19,7 @@ from atomgraph.ops.outer import rank_in_target
 from atomgraph.ops.scatter import sum_to
 
 _AT_ONCE = 2**22  # numbers in a portion of slopes
+_OF_KERNELS = 2**20  # the same where it is a product of two others as large
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +64,7 @@ def _factored(expansion: Expansion, block: Block, edges: Edges) -> Iterator[Port
         plain, factor = _plain(block.solvable, expansion, element, slopes.terms.left)
         n_slopes = expansion.n_slopes(element) if plain else width * expansion.n_channels * expansion.n_functions
         cost = 3 * n_terms[atoms] * (width + expansion.n_functions) + n_slopes
-        for chosen in _portioned(atoms, cost):
+        for chosen in _portioned(atoms, cost, _AT_ONCE if plain else _OF_KERNELS):
             place = torch.full_like(n_terms, -1)
             place[chosen] = torch.arange(len(chosen), device=chosen.device)
             mine = torch.nonzero(place[centre] >= 0)[:, 0]
@@ -180,7 +181,7 @@ def _by_element(edges: Edges) -> Iterator[tuple[int, Tensor]]:
         yield element, torch.nonzero(edges.element == element)[:, 0]
 
 
-def _portioned(atoms: Tensor, cost: Tensor) -> Iterator[Tensor]:
+def _portioned(atoms: Tensor, cost: Tensor, at_once: int) -> Iterator[Tensor]:
     """The atoms in portions of bounded cost, an atom at least."""
-    portion = cost.cumsum(0) // _AT_ONCE
+    portion = cost.cumsum(0) // at_once
     yield from atoms.split(torch.bincount(portion)[torch.unique(portion)].tolist())

@@ -103,7 +103,8 @@ def greedy(descriptors: Tensor, n_points: int, kernel: Callable[[Tensor, Tensor]
     .. math:: i_{m+1} = \arg\max_i\ k(x_i, x_i) - k_i^T K_m^{-1} k_i
 
     what is left being the variance of a Gaussian process that has seen the first m: a pivoted Cholesky factor of the kernel of
-    all environments, of which n_points rows are made and held, (n_points, N).
+    all environments, of which n_points rows are made and held, (n_points, N). The first is the environment most like the mean
+    of all: where k(x, x) is the same for all, as for SOAP, nothing else tells it.
     kernel: (n, D) and (m, D) to (n, m).
     Raises FittingError where fewer environments than asked for are different.
     Source: De Marchi, Schaback and Wendland, Adv. Comput. Math. 23, 317 (2005).
@@ -114,8 +115,9 @@ def greedy(descriptors: Tensor, n_points: int, kernel: Callable[[Tensor, Tensor]
     nothing = 100.0 * torch.finfo(left.dtype).eps * float(left.max())
     rows = left.new_empty(n_points, len(left))
     chosen = left.new_empty(n_points, dtype=torch.int64)
+    likeness = kernel(every.mean(0)[None], every)[0] / left.clamp_min(nothing).sqrt()
     for m in range(n_points):
-        pivot = left.argmax()
+        pivot = left.argmax() if m else likeness.argmax()
         if float(left[pivot]) <= nothing:
             raise FittingError(
                 f"{n_points} sparse points were asked for, but {m} explain all {len(left)} environments; ask for fewer"

@@ -54,9 +54,9 @@ def cubed(x, y):
 
 def test_greedy_points_are_where_a_process_that_saw_those_before_varies_most():
     X = torch.nn.functional.normalize(normal(80, 5) + 1.0)
-    K, chosen = cubed(X, X), []
+    K, chosen = cubed(X, X), [int((X @ X.mean(0)).argmax())]
     while len(chosen) < 12:
-        seen = K[:, chosen] @ torch.linalg.solve(K[chosen][:, chosen], K[chosen]) if chosen else torch.zeros_like(K)
+        seen = K[:, chosen] @ torch.linalg.solve(K[chosen][:, chosen], K[chosen])
         chosen.append(int((K - seen).diagonal().argmax()))
     assert greedy(X, 12, cubed).tolist() == chosen
 
