@@ -7,6 +7,7 @@ from atomgraph.analysis.audit.evidence import Evidence
 from atomgraph.data.doctor.findings import WARNING, WRONG, Finding
 
 SURE, FAIR = 0.7, 0.5  # correlations, by the cautious end of their interval
+HINT = 0.1  # energies that agree at all while forces are opposed: worth a warning
 ALONE = 0.9  # opposed so clearly that it is worth a word without any other label
 WAYS_OUT = {
     "energy": "energies must be lower where atoms are bound: negate those in the file",
@@ -26,7 +27,8 @@ def sign_findings(evidence: Evidence) -> list[Finding]:
     findings = []
     for name, mine in agreements.items():
         others = [one for key, one in agreements.items() if key != name]
-        witnesses = [one for one in others if one.correlation > 0 and one.strength > FAIR]
+        least = HINT if name == "forces" else FAIR
+        witnesses = [one for one in others if one.correlation > 0 and one.strength > least]
         if mine.correlation > 0 or mine.strength < FAIR:
             continue
         if witnesses:

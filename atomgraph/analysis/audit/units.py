@@ -37,6 +37,7 @@ SURE, FAIR = (
 TRAINED = 0.95  # forces that go with predictions so well are no accident, and what was trained has the right scale
 CLOSE, NEAR = log(1.2), log(1.45)  # how far a scale may be from a unit's
 SAME = log(1.6)  # scales this near to 1 are nobody's fault: models are soft, functionals differ
+SOFT = log(3)  # a model that is not softer or harder than that can be a judge, once this is divided out
 CLEAR = 2 * SAME  # a unit that is not farther from ours than this is a suspicion, not more
 SUM = 0.03  # of a unit's ratio: how far sums of E0 may lie off it
 
@@ -44,27 +45,35 @@ SUM = 0.03  # of a unit's ratio: how far sums of E0 may lie off it
 def unit_findings(evidence: Evidence) -> list[Finding]:
     """Suspected units of each quantity, ``energy unit``, ``forces unit``, ``stress unit``; energies per atom, too.
 
-    A scale is judged only where labels and predictions go together. It is ``wrong`` where forces show that the starting
-    model's scale cannot be at fault, or energies that the forces' is; else it is a warning: energies, above all of crystals,
-    go with those of a model of random weights, too.
+    A scale is judged only where labels and predictions go together, and against that of the forces (of forces, against that
+    of energies) where these do, so that a model that is soft throughout judges as well as one that is not. It is ``wrong``
+    where there was such a judge, or forces go with predictions too well for accident; else it is a warning: energies, above
+    all of crystals, go with those of a model of random weights, too.
     """
     found = []
     for name, mine in evidence.agreements.items():
-        low, high = (log(end) for end in mine.ratio_interval)
+        reference = _reference(name, evidence)
+        softness = log(reference.ratio) if reference is not None else 0.0
+        low, high = (log(end) - softness for end in mine.ratio_interval)
         if (
             mine.strength < FAIR
             or (low < SAME and high > -SAME)
             or not (mine.correlation > 0 or _witness(name, evidence))
         ):
             continue
-        scale = log(mine.ratio)
+        scale = log(mine.ratio) - softness
         candidates = {unit: -log(value) for unit, value in TABLES[name].items()} | _per_atom(name, evidence)
         off = {unit: abs(scale - there) for unit, there in candidates.items()}
         closest = min(off.values())
         if closest > NEAR:
             continue
         units = sorted((unit for unit in off if off[unit] < closest + log(1.05)), key=off.__getitem__)
-        certain = closest < CLOSE and mine.strength > SURE and abs(scale) > CLEAR and _scale_is_sound(name, evidence)
+        certain = (
+            closest < CLOSE
+            and mine.strength > SURE
+            and abs(scale) > CLEAR
+            and (reference is not None or _is_trained(evidence))
+        )
         found.append(_finding(name, mine, units, certain=certain))
     if not any(finding.check == "energy unit" for finding in found):
         found += _by_sums(evidence)
@@ -77,13 +86,16 @@ def _witness(name: str, evidence: Evidence) -> bool:
     return any(one.correlation > 0 and one.strength > FAIR for one in others)
 
 
-def _scale_is_sound(name: str, evidence: Evidence) -> bool:
-    """Whether the starting model's own scale is beyond doubt: by its forces; for the forces' own sake by its energies."""
+def _reference(name: str, evidence: Evidence) -> Agreement | None:
+    """The quantity whose scale tells how soft the model is: forces, or energies for the forces; None where it is no judge."""
+    judge = evidence.agreements.get("energy" if name == "forces" else "forces")
+    sound = judge is not None and judge.strength > SURE and abs(log(judge.ratio)) < SOFT
+    return judge if sound else None
+
+
+def _is_trained(evidence: Evidence) -> bool:
     forces = evidence.agreements.get("forces")
-    if forces is not None and forces.strength > TRAINED:
-        return True
-    judge = evidence.agreements.get("energy") if name == "forces" else forces
-    return judge is not None and judge.correlation > 0 and judge.strength > SURE and abs(log(judge.ratio)) < SAME
+    return forces is not None and forces.strength > TRAINED
 
 
 def _per_atom(name: str, evidence: Evidence) -> dict[str, float]:

@@ -124,6 +124,12 @@ def test_a_softer_model_is_no_fault(target):
     assert WRONG not in severities(audit(START, soft)).values()
 
 
+@pytest.mark.parametrize("name", foundation.FAULTS)
+def test_a_model_that_is_soft_throughout_still_names_what_is_planted(target, name):
+    hard = foundation.changed(target, energy=lambda e, atoms: 2 * e, forces=lambda f: 2 * f, stress=lambda s: 2 * s)
+    assert severities(audit(START, foundation.changed(hard, **foundation.FAULTS[name])))[name] == WRONG
+
+
 def test_another_code_s_e0_stops_a_run_that_keeps_its_own(target):
     other = {"O": -2041.0, "Si": -7880.0}
     bad = foundation.changed(target, energy=lambda e, atoms: e + foundation.sums(atoms, other))
