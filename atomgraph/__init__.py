@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from atomgraph import featurizers, layers, models, readouts
     from atomgraph.calculators import Calculator
+    from atomgraph.compiled import compile
     from atomgraph.config import finetune, train
     from atomgraph.graph import AtomicGraph
     from atomgraph.loading import load
@@ -20,6 +21,7 @@ __all__ = [
     "AtomicGraph",
     "Calculator",
     "Potential",
+    "compile",
     "featurizers",
     "finetune",
     "layers",
@@ -33,6 +35,7 @@ __version__ = "0.1.0"
 _ROOMS = {
     "AtomicGraph": "graph",
     "Calculator": "calculators",
+    "compile": "compiled",
     "Potential": "potential",
     "finetune": "config",
     "load": "loading",

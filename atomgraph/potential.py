@@ -95,7 +95,7 @@ class Potential(torch.nn.Module):
             result = {"energy": energy, "node_energy": node_energy}
             slopes = _slopes(energy, ([pos] if forces else []) + ([strain] if stress else []), keeps)
             if stress:
-                result["stress"] = _per_volume(slopes.pop(), volume(graph))
+                result["stress"] = per_volume(slopes.pop(), volume(graph))
             if forces:
                 result["forces"] = -slopes.pop()
         return result if keeps else {name: value.detach() for name, value in result.items()}
@@ -212,7 +212,7 @@ def _slopes(energy: Tensor, variables: list[Tensor], keeps: bool) -> list[Tensor
     return list(torch.autograd.grad(energy.sum(), variables, create_graph=keeps, materialize_grads=True))
 
 
-def _per_volume(by_strain: Tensor, size: Tensor) -> Tensor:
+def per_volume(by_strain: Tensor, size: Tensor) -> Tensor:
     """Slopes over volumes; NaN without volume, which no derivative then passes through."""
     bounded = torch.isfinite(size)[:, None, None]
     return torch.where(bounded, by_strain / size.nan_to_num(nan=1.0)[:, None, None], torch.nan)

@@ -16,7 +16,7 @@ FLOORS = [
     {"training", "fitting"},
     {"analysis"},
     {"calculators"},
-    {"loading", "editing"},
+    {"loading", "editing", "compiled"},
     {"potential"},
     {"formats", "data", "catalogue"},
     {"models"},

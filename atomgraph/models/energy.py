@@ -81,11 +81,7 @@ class EnergyModel(Part):
 
     def edges(self, graph: AtomicGraph) -> Edges:
         """The graph's edges as the branches read them; GraphError where the graph does not reach far enough."""
-        if bool((graph.cutoff < self.cutoff - 1e-9).any()):
-            raise GraphError(
-                f"the graph holds edges up to {graph.cutoff.min().item()} Å, the model needs {self.cutoff} Å; "
-                f"build it with AtomicGraph.from_ase(atoms, cutoff={self.cutoff})"
-            )
+        self._check_reach(graph)
         return Edges.of(graph, self.element_table, self.dtype)
 
     def features(self, graph: AtomicGraph) -> list[Tensor]:
@@ -117,6 +113,18 @@ class EnergyModel(Part):
 
     def _with_edges(self, graphs: Iterable[AtomicGraph], cutoff: float) -> Iterator[tuple[AtomicGraph, Edges]]:
         return ((graph, self.edges(graph).within(cutoff)) for graph in graphs)
+
+    def check(self, graph: AtomicGraph) -> None:
+        """GraphError where a graph does not reach far enough, or asks for no head of this model's."""
+        self._check_heads(graph)
+        self._check_reach(graph)
+
+    def _check_reach(self, graph: AtomicGraph) -> None:
+        if bool((graph.cutoff < self.cutoff - 1e-9).any()):
+            raise GraphError(
+                f"the graph holds edges up to {graph.cutoff.min().item()} Å, the model needs {self.cutoff} Å; "
+                f"build it with AtomicGraph.from_ase(atoms, cutoff={self.cutoff})"
+            )
 
     def _check_heads(self, graph: AtomicGraph) -> None:
         if bool((graph.head >= len(self.heads)).any()):

@@ -73,6 +73,7 @@ class Convolution(Part):
         self._coupling = Constants(
             **{f"path{k}": _coupling(path, precision) for k, path in enumerate(self.paths) if path.feature.l > 0}
         )
+        self._precision = precision
 
     @property
     def n_weights(self) -> int:
@@ -83,6 +84,11 @@ class Convolution(Part):
     def irreps_out(self) -> o3.Irreps:
         """Irreps of the messages, one entry a path, in the order of the paths."""
         return o3.Irreps([(self.channels, path.message) for path in self.paths])
+
+    def coupling_of(self, path: Path) -> Tensor:
+        """(2l₂+1, 2l₁+1, 2l₃+1): what is summed with harmonics and features, √(2l₃+1) included."""
+        matrix = torch.from_numpy(_coupling(path, self._precision))
+        return matrix.unflatten(1, (path.feature.dim, path.message.dim))
 
     def forward(self, h: Blocks, weights: Tensor, harmonics: Tensor, blocks: EdgeBlocks) -> Blocks:
         """Messages by irrep.

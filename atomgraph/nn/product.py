@@ -118,7 +118,7 @@ class SymmetricProduct(Part):
         basis: dict[int, list[np.ndarray]] = {}
         reduction = {}
         for irrep, nu in self._terms:
-            rows = self._symmetrised(irrep, nu)  # (n_monomials, 2L+1, n_paths)
+            rows = self.coupling_of_monomials(irrep, nu)  # (n_monomials, 2L+1, n_paths)
             left, right = low_rank(rows.reshape(-1, rows.shape[2]), tolerance)
             of_rank = left.reshape(*rows.shape[:2], -1).transpose(2, 1, 0)  # (rank, 2L+1, n_monomials)
             basis.setdefault(nu, []).append(of_rank.reshape(-1, len(rows)))
@@ -132,7 +132,12 @@ class SymmetricProduct(Part):
             n_monomials=sum(len(monomials(n, nu)) for nu in range(1, self.order + 1)),
         )
 
-    def _symmetrised(self, irrep: o3.Irrep, nu: int) -> np.ndarray:
+    @property
+    def terms(self) -> list[tuple[o3.Irrep, int]]:
+        """Irreps that go out and orders for which there are weights."""
+        return list(self._terms)
+
+    def coupling_of_monomials(self, irrep: o3.Irrep, nu: int) -> np.ndarray:
         """(n_monomials, 2L+1, n_paths): U summed over the orders of its factors, in float64."""
         n = self.irreps_in.dim
         if self._given:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import combinations_with_replacement
 
+import numpy as np
 import torch
 from e3nn import o3
 from torch import Tensor
@@ -44,3 +46,22 @@ def _harmonics(l_max: int, normalization: str) -> o3.SphericalHarmonics:
             f"unknown normalization {normalization!r} of spherical harmonics{nearest(normalization, _NORMALIZATIONS)}"
         )
     return o3.SphericalHarmonics(list(range(l_max + 1)), normalize=False, normalization=normalization)
+
+
+@cache
+def harmonic_polynomials(l_max: int) -> dict[tuple[int, tuple[int, ...]], float]:
+    """The harmonics as polynomials of a unit vector's components, homogeneous of degree l.
+
+    Coefficients by (column, monomial), a monomial being its factors, 0, 1, 2 for x, y, z, sorted: (0, 0, 2) is x²z.
+    """
+    points = np.random.default_rng(0).normal(size=(20 * (l_max + 1) ** 2, 3))
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    values = spherical_harmonics(l_max, torch.from_numpy(points)).numpy()
+    found: dict[tuple[int, tuple[int, ...]], float] = {}
+    for l in range(l_max + 1):
+        monomials = list(combinations_with_replacement(range(3), l))
+        table = np.stack([points[:, list(monomial)].prod(axis=1) for monomial in monomials], axis=1)
+        fitted = np.linalg.lstsq(table, values[:, l * l : (l + 1) ** 2])[0]
+        for row, m in np.argwhere(np.abs(fitted) > 1e-10):
+            found[l * l + int(m), monomials[row]] = float(fitted[row, m])
+    return found

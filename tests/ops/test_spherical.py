@@ -7,10 +7,11 @@ import torch
 from e3nn import o3
 from measures import turned
 from refs import reference
+from structures import generator
 from torch.autograd import gradcheck, gradgradcheck
 
 from atomgraph.errors import WiringError
-from atomgraph.ops.spherical import spherical_harmonics
+from atomgraph.ops.spherical import harmonic_polynomials, spherical_harmonics
 
 
 @pytest.fixture
@@ -88,3 +89,11 @@ def test_equals_the_usual_harmonics_about_z_after_turning_the_axes():
     expected = torch.from_numpy(arrays["sphericart/Y"])  # about z: Y_e3nn(y, z, x) = Y_std(x, y, z)
     found = spherical_harmonics(8, vectors[:, [1, 2, 0]], "integral")
     torch.testing.assert_close(found, expected, atol=1e-13, rtol=0)
+
+
+def test_polynomials_are_the_harmonics():
+    vector = torch.nn.functional.normalize(torch.randn(20, 3, dtype=torch.float64, generator=generator()), dim=1)
+    found = torch.zeros(20, 25, dtype=torch.float64)
+    for (column, monomial), coefficient in harmonic_polynomials(4).items():
+        found[:, column] += coefficient * vector[:, list(monomial)].prod(dim=1)
+    torch.testing.assert_close(found, spherical_harmonics(4, vector), atol=1e-13, rtol=0)

@@ -103,7 +103,7 @@ class MACELayer(MessageLayer):
             precision,
             gain,
         )
-        self._keeps_residual = residual == "auto"
+        self.keeps_residual = residual == "auto"
         of_one_channel = o3.Irreps([(1, irrep) for _, irrep in self.irreps_message])
         self.product = SymmetricProduct(
             of_one_channel,
@@ -114,17 +114,17 @@ class MACELayer(MessageLayer):
             n_paths,
         )
         self.mix = EquivariantLinear(self.irreps_out, self.irreps_out)
-        self._by_element = by_element
+        self.by_element = by_element
 
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
         """(n_atoms, irreps_in.dim) to (n_atoms, irreps_out.dim)."""
         message, residual = self.interaction(to_blocks(h, self.irreps_in), self._harmonics(edges), edges)
         one = torch.cat([message[irrep] for _, irrep in self.irreps_message], dim=1)  # (n_atoms, Σ(2l+1), channels)
-        element = edges.element if self._by_element else torch.zeros_like(edges.element)
+        element = edges.element if self.by_element else torch.zeros_like(edges.element)
         products = self.product(one, element)
         parts = products.split([irrep.dim for _, irrep in self.irreps_out], dim=1)
         out = self.mix({irrep: part for (_, irrep), part in zip(self.irreps_out, parts, strict=True)})
-        if residual is not None and self._keeps_residual:
+        if residual is not None and self.keeps_residual:
             out = {irrep: block + residual[irrep] for irrep, block in out.items()}
         return from_blocks(out, self.irreps_out)
 

@@ -1,0 +1,44 @@
+"""compile: the same potential, frozen and fused; or itself, with a word why, where it has no such form."""
+
+from __future__ import annotations
+
+import warnings
+
+import torch
+
+from atomgraph.compiled.model import FusedMACE, not_fused
+from atomgraph.compiled.potential import CompiledPotential
+from atomgraph.errors import ConfigError, nearest
+from atomgraph.kernels import KernelWarning
+from atomgraph.potential import Potential
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64, "mixed": torch.float32}
+
+
+def compile(potential: Potential, *, dtype: str | torch.dtype | None = None) -> Potential:
+    """The same numbers and the same interface, frozen and fused, for inference on CPUs.
+
+    potential: is left as it is; what is learned later, the compiled one does not see.
+    dtype: of the kernels, ``float32`` or ``float64``; the potential's own if None. Energies, forces and stresses are summed in
+    float64 either way, so that ``float32`` is what others call mixed precision (and ``mixed`` is another name for it).
+
+    The kernels are compiled once for a model's shape, in seconds, by the local C++ compiler, and kept for later processes.
+    Without a compiler, or where a part has no fused form, the potential itself comes back, and a KernelWarning says why.
+    Raises ConfigError for an unknown dtype.
+    """
+    wanted = _dtype(potential.model.dtype if dtype is None else dtype)
+    lack = not_fused(potential.model)
+    if lack is not None:
+        warnings.warn(f"nothing is compiled: {lack} has no fused form; it runs as it is", KernelWarning, stacklevel=2)
+        return potential
+    fused = FusedMACE(potential.model, wanted)
+    if not fused.compile():  # the kernels' room has said why
+        return potential
+    return CompiledPotential(potential, fused)
+
+
+def _dtype(dtype: str | torch.dtype) -> torch.dtype:
+    name = str(dtype).removeprefix("torch.")
+    if name not in DTYPES:
+        raise ConfigError(f"unknown dtype {name!r} of kernels{nearest(name, DTYPES)}")
+    return DTYPES[name]

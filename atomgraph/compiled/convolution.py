@@ -1,0 +1,139 @@
+"""The fused convolution of a frozen interaction: tables of its radial weights, and its kernel as a function with a slope."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from atomgraph.compiled.frame import Frame
+from atomgraph.compiled.pointers import addresses, pointer, pointers
+from atomgraph.compiled.radial import FIRST, TOLERANCE, Grid, converged, is_pairwise, pairs_of, weights_of
+from atomgraph.kernels.convolution import CoupledPath, convolution_source
+from atomgraph.layers.mace.interaction import Interaction
+from atomgraph.ops.spherical import harmonic_polynomials
+
+
+class FusedConvolution:
+    """``nn.Convolution`` with splines for weights: blocks of features and edge vectors to blocks of sums.
+
+    interaction: in float64; its networks are evaluated on knots when a pair of elements is first met.
+    l_max: of the harmonics.  grid: of the knots.  dtype: of the kernel.
+    """
+
+    def __init__(self, name: str, interaction: Interaction, l_max: int, grid: Grid, dtype: torch.dtype):
+        convolution = interaction.convolution
+        self.name, self.grid, self.dtype = name, grid, dtype
+        self.channels = convolution.channels
+        self.features = [irrep for _, irrep in convolution.irreps_in]
+        self.messages = list(dict.fromkeys(path.message for path in convolution.paths))
+        self.n_same = [sum(path.message == irrep for path in convolution.paths) for irrep in self.messages]
+        self._interaction, self._pairwise = interaction, is_pairwise(interaction)
+        self._l_max, self._n_paths = l_max, len(convolution.paths)
+        self._tables: dict[tuple[int, int], Tensor] = {}
+        self.error = 0.0  # of a spline's slope, by the largest slope
+
+    def source(self) -> str:
+        """C++ of the kernel."""
+        convolution = self._interaction.convolution
+        paths = [
+            CoupledPath(
+                self.features.index(path.feature),
+                self.messages.index(path.message),
+                convolution.coupling_of(path).numpy(),
+                path.harmonics.l**2,
+            )
+            for path in convolution.paths
+        ]
+        dims = [irrep.dim for irrep in self.features], [irrep.dim for irrep in self.messages]
+        polynomials = harmonic_polynomials(self._l_max)
+        return convolution_source(self.name, self.channels, paths, *dims, polynomials, self.grid.derivatives)
+
+    def bind(self, library: ctypes.CDLL) -> None:
+        """Use the compiled kernel."""
+        self._width = library.width()
+        self.padded = -(-self.channels // self._width) * self._width
+        self._forward = getattr(library, f"{self.name}_forward")
+        self._backward = getattr(library, f"{self.name}_backward")
+
+    def __call__(self, frame: Frame, vector: Tensor, features: list[Tensor], sloped: bool) -> list[Tensor]:
+        """Blocks (n_atoms, 2l+1, padded) of features to blocks (n_atoms, 2l+1, n_paths_to_l · padded) of sums.
+
+        sloped: whether features have a slope.
+        """
+        return list(_Convolve.apply(vector, self, frame, sloped, *features))
+
+    def arguments(self, frame: Frame, vector: Tensor, features: list[Tensor], backward: bool) -> list[Any]:
+        """What both kernels take first; and what has to be kept for as long as they run."""
+        pairs = pairs_of(self._interaction, frame.present)
+        for pair in pairs:
+            self._table(*pair)
+        tables = [self._table(*pair) for pair in pairs]  # after a finer grid all are anew
+        kind = frame.kind if self._pairwise else torch.zeros_like(frame.kind)
+        given = [
+            ctypes.c_int(torch.get_num_threads()),
+            ctypes.c_int64(frame.n_atoms),
+            pointer(frame.column if backward else frame.row),
+            pointer(frame.order if backward else None),
+            *map(pointer, (frame.centre, frame.neighbour, vector)),
+            addresses([table.data_ptr() for table in tables]),
+            pointer(kind),
+            ctypes.c_int(len(frame.present) if self._pairwise else 1),
+            ctypes.c_int64(self.grid.number),
+            ctypes.c_double(FIRST),
+            ctypes.c_double(1.0 / self.grid.step),
+            pointers(features),
+        ]
+        self._kept = kind
+        return given
+
+    def _table(self, i: int, j: int) -> Tensor:
+        """[block of channels][knot][path][derivative][width] of a pair of elements, made when it is first met."""
+        while (i, j) not in self._tables:
+            function = weights_of(self._interaction, i, j)
+            table, grid, error = converged(function, self.grid, TOLERANCE[self.dtype])
+            if grid != self.grid:  # all pairs share one grid
+                self.grid, self._tables = grid, {}
+            self.error = max(self.error, error)
+            self._tables[i, j] = self._laid_out(table)
+        return self._tables[i, j]
+
+    def _laid_out(self, table: Tensor) -> Tensor:
+        """(n_knots, derivatives, n_weights) as the kernel wants it."""
+        table = table.unflatten(2, (self._n_paths, self.channels))
+        table = torch.nn.functional.pad(table, (0, self.padded - self.channels))
+        table = table.unflatten(3, (-1, self._width)).permute(3, 0, 2, 1, 4)
+        return table.to(self.dtype).contiguous()
+
+
+class _Convolve(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, vector: Tensor, kernel: FusedConvolution, frame: Frame, sloped: bool, *features: Tensor
+    ) -> Any:
+        features = tuple(block.contiguous() for block in features)
+        sums = tuple(
+            vector.new_empty(frame.n_atoms, irrep.dim, n * kernel.padded)
+            for irrep, n in zip(kernel.messages, kernel.n_same, strict=True)
+        )
+        kernel._forward(*kernel.arguments(frame, vector, list(features), False), pointers(sums))
+        ctx.save_for_backward(vector, *features)
+        ctx.kernel, ctx.frame, ctx.sloped = kernel, frame, sloped
+        return sums
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> Any:
+        vector, *features = ctx.saved_tensors
+        kernel, frame = ctx.kernel, ctx.frame
+        slopes = tuple(slope.contiguous() for slope in slopes)
+        by_vector = torch.empty_like(vector)
+        by_features = [torch.empty_like(block) for block in features] if ctx.sloped else None
+        kernel._backward(
+            *kernel.arguments(frame, vector, features, True),
+            pointers(slopes),
+            None if by_features is None else pointers(by_features),
+            pointer(by_vector),
+        )
+        return by_vector, None, None, None, *(by_features or (None,) * len(features))

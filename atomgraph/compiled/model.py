@@ -1,0 +1,138 @@
+"""A frozen MACE: what of a model has a fused form, the library of its kernels, and its energies."""
+
+from __future__ import annotations
+
+import ctypes
+from copy import deepcopy
+
+import torch
+from e3nn import o3
+from torch import Tensor
+
+from atomgraph.compiled.frame import FRAME_SOURCE, Frame
+from atomgraph.compiled.layer import FusedLayer
+from atomgraph.compiled.maps import Table
+from atomgraph.compiled.radial import Grid
+from atomgraph.featurizers.node_embedding import NodeEmbedding
+from atomgraph.graph.structure import AtomicGraph
+from atomgraph.kernels import compiled
+from atomgraph.layers.mace import MACELayer
+from atomgraph.layers.mace.attention import AttentionResidualInteraction
+from atomgraph.models.energy import EnergyModel
+from atomgraph.nn.blocks import Blocks
+from atomgraph.nn.edges import Edges
+from atomgraph.nn.zbl import ZBL
+from atomgraph.readouts import GroupedMLP, ScaledLinear, Silent
+
+EVEN = o3.Irrep(0, 1)
+KNOTS = {torch.float32: (256, 3), torch.float64: (320, 4)}  # how many, and what is known at each
+MOST_TERMS = 6000  # of a product; straight-line code of more takes minutes to compile
+
+
+def not_fused(model: EnergyModel) -> str | None:
+    """What of a model has no fused form, in a few words; None where all has."""
+    if len(model.branches) != 1:
+        return "a sum of several branches"
+    branch = model.branches[0]
+    if not isinstance(branch.featurizer, NodeEmbedding):
+        return f"features that begin with {type(branch.featurizer).__name__}"
+    if branch.featurizer.states:
+        return "an embedding of charge and spin"
+    if len(branch.readouts) > len(branch.layers):
+        return "a readout of the featurizer"
+    for part in (*branch.layers, *branch.readouts):
+        if not isinstance(part, MACELayer | ScaledLinear | GroupedMLP | Silent):
+            return f"the part {type(part).__name__}"
+    for layer in branch.layers:
+        if isinstance(layer.interaction, AttentionResidualInteraction):
+            return "an interaction whose weights look at features (attention_residual)"
+        if not layer.radial.sloped:
+            return "radial functions without slope"
+        if len(layer.product.irreps_in) > 50:
+            return "a product of so many components"
+    if model.baseline.repulsion is not None and not isinstance(model.baseline.repulsion, ZBL):
+        return f"the repulsion {type(model.baseline.repulsion).__name__}"
+    return None
+
+
+class FusedMACE:
+    """Energies of atoms, and their slopes by edge vectors, by compiled kernels.
+
+    model: is copied, in float64.  dtype: of the kernels.
+    """
+
+    def __init__(self, model: EnergyModel, dtype: torch.dtype):
+        self.model, self.dtype = deepcopy(model).double().eval().requires_grad_(False), dtype
+        branch = self.model.branches[0]
+        self._branch, self._baseline = branch, self.model.baseline
+        embedding = branch.featurizer
+        scaled = embedding.weight.detach() / len(embedding.elements) ** 0.5
+        self._embedding = Table({EVEN: scaled[:, None].to(dtype)})
+        grid = Grid(branch.cutoff, *KNOTS[dtype])
+        self._layers = [FusedLayer(f"layer{t}", layer, grid, t == 0, dtype) for t, layer in enumerate(branch.layers)]
+        self._readouts = deepcopy(branch.readouts).to(dtype)
+        self._library: ctypes.CDLL | None = None
+
+    @property
+    def library(self) -> ctypes.CDLL:
+        """The kernels, which have been compiled."""
+        if self._library is None:
+            raise RuntimeError("the kernels of this model are not compiled yet")
+        return self._library
+
+    @property
+    def radial_error(self) -> float:
+        """Largest error of the splines' slopes so far, by the largest slope."""
+        return max(layer.radial_error for layer in self._layers)
+
+    def source(self) -> str:
+        """C++ of all kernels."""
+        real = {torch.float32: "float", torch.float64: "double"}[self.dtype]
+        parts = [f"#define REAL {real}", '#include "convolution.h"', '#include "product.h"', FRAME_SOURCE]
+        return "\n".join([*parts, *(layer.source() for layer in self._layers)])
+
+    def compile(self) -> bool:
+        """Have the kernels compiled, or found in the cache; False where there can be none, which was said, then."""
+        self._library = compiled(self.source(), "mace")
+        if self._library is not None:
+            self._library.edges_count.restype = ctypes.c_int64
+            for layer in self._layers:
+                layer.bind(self._library)
+        return self._library is not None
+
+    def frame(self, graph: AtomicGraph) -> Frame:
+        """The graph in the kernels' order; GraphError names elements that the model does not know."""
+        element = self.model.element_table(graph.atomic_numbers)
+        return Frame.of(self.library, graph, element, self._branch.cutoff, self.dtype)
+
+    def energies(self, graph: AtomicGraph, frame: Frame, vector: Tensor) -> Tensor:
+        """(n_atoms,) eV, float64, in the frame's order.  vector: the frame's, (n_edges, 3), or a copy with a slope."""
+        h: Blocks | Table = self._embedding
+        features = []
+        for layer in self._layers:
+            h = layer(frame, vector, h)
+            features.append(h[EVEN].flatten(1))
+        read = zip(self._readouts, features[-len(self._readouts) :], strict=True)
+        heads = graph.head[graph.graph_of_atom][frame.atom]
+        epsilon = torch.zeros(frame.n_atoms, dtype=torch.float64)
+        for readout, scalars in read:
+            if not isinstance(readout, Silent):
+                epsilon = epsilon + _of_head(readout(scalars, graph, None), heads).double()
+        return self._with_baseline(epsilon, frame, heads, vector)
+
+    def _with_baseline(self, epsilon: Tensor, frame: Frame, heads: Tensor, vector: Tensor) -> Tensor:
+        base = self._baseline
+        constant, scale = base.e0[heads, frame.element] + base.shift[heads], base.scale[heads]
+        if base.repulsion is None:
+            return constant + scale * epsilon
+        near = torch.nonzero(torch.linalg.vector_norm(vector.detach(), dim=1) < base.cutoff)[:, 0]
+        vector = vector[near].double()
+        length = torch.linalg.vector_norm(vector, dim=1)
+        ends = frame.centre[near].long(), frame.neighbour[near].long()
+        edges = Edges(vector, length, *ends, frame.element, frame.n_atoms, len(self.model.elements))
+        repulsion = base.repulsion(None, edges)
+        return constant + (scale * (epsilon + repulsion) if base.scales_repulsion else scale * epsilon + repulsion)
+
+
+def _of_head(local: Tensor, heads: Tensor) -> Tensor:
+    return local[:, 0] if local.shape[1] == 1 else local.gather(1, heads[:, None])[:, 0]

@@ -1,0 +1,157 @@
+"""Frozen radial weights as splines: values and derivatives at knots, from the model's own network, and how far they are off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from atomgraph.layers.mace.elements import AgnosticInteraction
+from atomgraph.layers.mace.interaction import Interaction
+from atomgraph.layers.mace.nonlinear import NonlinearResidualInteraction
+from atomgraph.nn.edges import Edges
+from atomgraph.nn.radial_network import NormalisedMLP
+from atomgraph.ops.hermite import hermite
+
+FIRST = 0.02  # Å; nearer, the first polynomial goes on
+MOST_KNOTS = 4096
+TOLERANCE = {torch.float32: 1e-6, torch.float64: 1e-9}  # of a spline's slope, by the largest slope
+Radial = Callable[[Tensor], Tensor]  # (n,) Å to (n, n_values)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Equidistant knots from ``FIRST`` to the cutoff, Å, and how many derivatives are known at each, the value included."""
+
+    cutoff: float
+    number: int
+    derivatives: int
+
+    @property
+    def step(self) -> float:
+        """Å between two knots."""
+        return (self.cutoff - FIRST) / (self.number - 1)
+
+    def knots(self) -> Tensor:
+        """(number,) Å, float64."""
+        return torch.linspace(FIRST, self.cutoff, self.number, dtype=torch.float64)
+
+
+def is_pairwise(interaction: Interaction) -> bool:
+    """Whether the radial weights depend on the elements of both atoms."""
+    return interaction.radial.transform is not None or isinstance(interaction, NonlinearResidualInteraction)
+
+
+def pairs_of(interaction: Interaction, present: list[int]) -> list[tuple[int, int]]:
+    """Whose weights an edge takes, for each element of a centre and of a neighbour; both orders share them if they can."""
+    if not is_pairwise(interaction):
+        return [(0, 0)]
+    ordered = isinstance(interaction, NonlinearResidualInteraction)
+    return [(i, j) if ordered else (min(i, j), max(i, j)) for i in present for j in present]
+
+
+def weights_of(interaction: Interaction, of_centre: int, of_neighbour: int) -> Radial:
+    """What the convolution's weights are at a distance, (n, n_weights)."""
+    return lambda r: _weights(interaction, *_inputs(interaction, r, of_centre, of_neighbour))
+
+
+def density_of(interaction: Interaction, of_centre: int, of_neighbour: int) -> Radial:
+    """What an edge adds to its centre's density, (n, 1)."""
+    return lambda r: _density(interaction, *_inputs(interaction, r, of_centre, of_neighbour))
+
+
+def derivatives(function: Radial, r: Tensor, number: int) -> Tensor:
+    """(n, number, n_values): the function and its derivatives, by forward-mode differentiation."""
+    function(r[:1])  # what parts make once, they make of plain numbers
+    with torch.enable_grad():  # without it torch takes a form of silu that cannot be differentiated again
+        return torch.stack([level.detach() for level in _levels(function, number)(r)], dim=1)
+
+
+def spline(function: Radial, grid: Grid) -> Tensor:
+    """(n_knots, derivatives, n_values) float64; derivatives times the step to their power."""
+    table = derivatives(function, grid.knots(), grid.derivatives)
+    return table * grid.step ** torch.arange(grid.derivatives, dtype=torch.float64)[None, :, None]
+
+
+def spline_error(function: Radial, table: Tensor, grid: Grid) -> float:
+    """The largest error of a slope between knots, by the largest slope; errors of values are smaller by far.
+
+    Looked for where it is largest, a fifth into every interval, beyond half an Å: nearer no two atoms are.
+    """
+    below = torch.arange(grid.number - 1)[grid.knots()[:-1] > min(0.5, 0.2 * grid.cutoff)]
+    r = grid.knots()[below] + 0.2 * grid.step
+    _, slope = hermite(table, below, torch.full_like(r, 0.2))
+    exact = derivatives(function, r, 2)[:, 1]
+    return float((slope / grid.step - exact).abs().max() / exact.abs().max().clamp(min=1e-300))
+
+
+def converged(function: Radial, grid: Grid, tolerance: float) -> tuple[Tensor, Grid, float]:
+    """A spline, on a grid that was made finer until its error is below the tolerance, and that error."""
+    while True:
+        table = spline(function, grid)
+        error = spline_error(function, table, grid)
+        if error <= tolerance or grid.number >= MOST_KNOTS:
+            return table, grid, error
+        grid = replace(grid, number=2 * grid.number)
+
+
+def _levels(function: Radial, number: int) -> Callable[[Tensor], tuple[Tensor, ...]]:
+    """The function and its derivatives up to one less than the number, each from the slope of all before it."""
+    if number == 1:
+        return lambda r: (function(r),)
+    before = _levels(function, number - 1)
+
+    def levels(r: Tensor) -> tuple[Tensor, ...]:
+        values, slopes, *_ = torch.func.jvp(before, (r,), (torch.ones_like(r),))
+        return (*values, slopes[-1])
+
+    return levels
+
+
+def _inputs(interaction: Interaction, r: Tensor, i: int, j: int) -> tuple[Tensor, Tensor | None]:
+    """What the networks read on edges between two elements, and the envelope of messages, if there is one."""
+    rows = torch.zeros(len(r), dtype=torch.int64)
+    vector = torch.stack([r, torch.zeros_like(r), torch.zeros_like(r)], dim=1)
+    element = torch.tensor([i, j])
+    edges = Edges(vector, r, rows, rows + 1, element, n_atoms=2, n_elements=len(interaction.elements))
+    features, envelope = interaction.radial(edges)
+    if isinstance(interaction, NonlinearResidualInteraction):
+        scale = len(interaction.elements) ** -0.5
+        of_both = torch.cat([interaction.source[j], interaction.target[i]]) * scale
+        features = torch.cat([features, of_both.expand(len(r), -1)], dim=1)
+    return features, envelope
+
+
+def _weights(interaction: Interaction, features: Tensor, envelope: Tensor | None) -> Tensor:
+    weights = _through(interaction.network, features)
+    return weights if envelope is None else weights * envelope[:, None]
+
+
+def _density(interaction: Interaction, features: Tensor, envelope: Tensor | None) -> Tensor:
+    density = torch.tanh(_through(interaction.density, features).square())
+    return density if envelope is None else density * envelope[:, None]
+
+
+def _through(network: Any, x: Tensor) -> Tensor:
+    """A network; layer normalisations term by term, since torch's own has a wrong second derivative in forward mode."""
+    if isinstance(network, NormalisedMLP):
+        norm: Any
+        for linear, norm in zip(network.maps, network.norms, strict=False):
+            x = linear(x)
+            x = x - x.mean(dim=1, keepdim=True)
+            x = x / (x.square().mean(dim=1, keepdim=True) + norm.eps).sqrt()
+            x = torch.nn.functional.silu(x * norm.weight + norm.bias)
+        last: Tensor = network.maps[-1](x)
+        return last
+    found: Tensor = network(x)
+    return found
+
+
+def has_density(interaction: Interaction) -> bool:
+    """Whether sums are divided by a density of neighbours."""
+    return isinstance(interaction, NonlinearResidualInteraction) or (
+        isinstance(interaction, AgnosticInteraction) and interaction.by_density
+    )

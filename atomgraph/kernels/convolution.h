@@ -1,0 +1,285 @@
+// Two-body convolution of frozen weights, and its slopes: A_i = sum_j w(r_ij) h_j C Y(r_ij), path by path, for any list of paths.
+// Forward by centre, backward by neighbour: every sum has one owner, so threads share nothing, and no number is kept that is as
+// large as edges times channels. Weights are Hermite splines; couplings are folded with the harmonics into a small matrix an edge.
+#pragma once
+#include "hermite.h"
+#include "parallel.h"
+#include "vectors.h"
+
+namespace atomgraph {
+
+struct Weights {
+    const Real *const *tables;  // by kind of centre, kind of neighbour: [block of channels][knot][path][derivative][WIDTH]
+    const std::int32_t *kind;   // of each atom
+    std::int32_t n_kinds;
+    Knots knots;
+};
+
+// One path. IN, OUT: blocks of features and of sums, with D1 and D3 components; PLACE among the N_SAME paths into OUT;
+// M: where its matrix (D3, D1) stands among an edge's couplings, or -1 where it is a constant times the unit matrix.
+template <int INDEX_, int IN_, int D1_, int OUT_, int D3_, int PLACE_, int N_SAME_, int M_>
+struct Path {
+    static constexpr int INDEX = INDEX_, IN = IN_, D1 = D1_, OUT = OUT_, D3 = D3_, PLACE = PLACE_, N_SAME = N_SAME_, M = M_;
+};
+
+// Memory of one thread that grows and is kept.
+template <class T>
+class ThreadMemory {
+  public:
+    ~ThreadMemory() { ::operator delete[](data_, std::align_val_t(64)); }
+    T *of(std::int64_t n) {
+        if (n > size_) {
+            ::operator delete[](data_, std::align_val_t(64));
+            data_ = nullptr, size_ = 0;
+            data_ = static_cast<T *>(::operator new[](n * sizeof(T), std::align_val_t(64)));
+            size_ = n;
+        }
+        return data_;
+    }
+
+  private:
+    T *data_ = nullptr;
+    std::int64_t size_ = 0;
+};
+
+// L: CHANNELS (a multiple of WIDTH), N_IN, N_OUT (blocks), N_M, N_Y, DERIVATIVES, unit[path], and the functions
+// harmonics(xyz, Y), harmonics_slope(xyz, gY, gxyz), couple(Y, M), uncouple(gM, gY).
+template <class L, class... P>
+class Convolution {
+    static constexpr int C = L::CHANNELS, NB = C / WIDTH, N_P = sizeof...(P), ND = L::DERIVATIVES;
+    static constexpr int N_H = 4 * ND, ROW = N_P * ND * WIDTH, N_SUMS = (L::N_M + 1 + WIDTH - 1) / WIDTH * WIDTH;
+
+    // What is known of a run of edges, WIDTH of them side by side.
+    struct Chunk {
+        Vector *matrix, *weight, *place;  // [block][N_M], [block][N_H], [block][x, y, z of the direction, 1 / r]
+        const Real **table;               // the row of the knot below, first block of channels
+        std::int32_t *other;
+
+        Chunk(const Real *vector, const std::int32_t *edge, std::int64_t first, std::int64_t n, const std::int32_t *centre,
+              const std::int32_t *neighbour, const std::int32_t *others, const Weights &weights) {
+            static thread_local ThreadMemory<Vector> matrices, coefficients, places;
+            static thread_local ThreadMemory<const Real *> tables;
+            static thread_local ThreadMemory<std::int32_t> partners;
+            const std::int64_t n_blocks = (n + WIDTH - 1) / WIDTH;
+            matrix = matrices.of(n_blocks * (L::N_M + 1)), weight = coefficients.of(n_blocks * N_H);
+            place = places.of(n_blocks * 4), table = tables.of(n), other = partners.of(n);
+            for (std::int64_t b = 0; b < n_blocks; ++b) {
+                Vector xyz[3] = {all(1), Vector{}, Vector{}}, Y[L::N_Y];
+                for (int q = 0; q < WIDTH && b * WIDTH + q < n; ++q) {
+                    const std::int64_t e = edge ? edge[first + b * WIDTH + q] : first + b * WIDTH + q;
+                    for (int k = 0; k < 3; ++k) xyz[k][q] = vector[3 * e + k];
+                }
+                const Vector r = root(xyz[0] * xyz[0] + xyz[1] * xyz[1] + xyz[2] * xyz[2]), inverse = 1 / r;
+                for (int k = 0; k < 3; ++k) place[4 * b + k] = xyz[k] *= inverse;
+                place[4 * b + 3] = inverse;
+                L::harmonics(xyz, Y);
+                L::couple(Y, matrix + b * (L::N_M + 1));
+                Vector t = (r - weights.knots.first) * weights.knots.inverse_step;
+                for (int q = 0; q < WIDTH && b * WIDTH + q < n; ++q) {
+                    const std::int64_t local = b * WIDTH + q, e = edge ? edge[first + local] : first + local;
+                    const std::int64_t most = weights.knots.number - 2;
+                    const std::int64_t below = t[q] < Real(most) ? (t[q] > 0 ? std::int64_t(t[q]) : 0) : t[q] >= Real(most) ? most : 0;
+                    t[q] -= Real(below);
+                    const std::int32_t i = centre[e], j = neighbour[e];
+                    table[local] = weights.tables[weights.kind[i] * weights.n_kinds + weights.kind[j]] + below * ROW;
+                    other[local] = others[e];
+                }
+                hermite<ND>(t, weights.knots.inverse_step, weight + b * N_H, weight + b * N_H + 2 * ND);
+            }
+        }
+        const Real *matrix_of(std::int64_t e) const {
+            return reinterpret_cast<const Real *>(matrix + e / WIDTH * (L::N_M + 1)) + e % WIDTH;
+        }
+        const Real *weight_of(std::int64_t e) const {
+            return reinterpret_cast<const Real *>(weight + e / WIDTH * N_H) + e % WIDTH;
+        }
+    };
+
+    // Sums of one path over the edges of one centre, U vectors of channels at once.
+    template <class Q, int U>
+    static inline void forward(const Chunk &chunk, std::int64_t begin, std::int64_t end, int block, std::int64_t stride,
+                               const Real *const *h, Real *const *A, std::int64_t i) {
+        Vector sum[Q::D3][U] = {};
+        const Real *x_block = h[Q::IN] + block * WIDTH;
+        for (std::int64_t e = begin; e < end; ++e) {
+            const Real *table = chunk.table[e] + block * stride + Q::INDEX * ND * WIDTH, *weight = chunk.weight_of(e);
+            Vector w[U] = {};
+#pragma GCC unroll 8
+            for (int d = 0; d < 2 * ND; ++d) {
+                const Vector factor = all(weight[d * WIDTH]);
+#pragma GCC unroll 4
+                for (int u = 0; u < U; ++u)
+                    w[u] += factor * load(table + u * stride + (d < ND ? d * WIDTH : ROW + (d - ND) * WIDTH));
+            }
+            const Real *x = x_block + std::int64_t(chunk.other[e]) * Q::D1 * C;
+            if constexpr (Q::M < 0) {
+#pragma GCC unroll 16
+                for (int m = 0; m < Q::D3; ++m)
+#pragma GCC unroll 4
+                    for (int u = 0; u < U; ++u) sum[m][u] += w[u] * load(x + m * C + u * WIDTH);
+            } else {
+                const Real *M = chunk.matrix_of(e) + Q::M * WIDTH;
+#pragma GCC unroll 16
+                for (int a = 0; a < Q::D1; ++a) {
+                    Vector wx[U];
+#pragma GCC unroll 4
+                    for (int u = 0; u < U; ++u) wx[u] = w[u] * load(x + a * C + u * WIDTH);
+#pragma GCC unroll 16
+                    for (int m = 0; m < Q::D3; ++m) {
+                        const Vector factor = all(M[(m * Q::D1 + a) * WIDTH]);
+#pragma GCC unroll 4
+                        for (int u = 0; u < U; ++u) sum[m][u] += factor * wx[u];
+                    }
+                }
+            }
+        }
+        const Vector unit = all(Q::M < 0 ? L::unit[Q::INDEX] : Real(1));
+#pragma GCC unroll 16
+        for (int m = 0; m < Q::D3; ++m)
+#pragma GCC unroll 4
+            for (int u = 0; u < U; ++u)
+                store(A[Q::OUT] + ((i * Q::D3 + m) * Q::N_SAME + Q::PLACE) * C + (block + u) * WIDTH, unit * sum[m][u]);
+    }
+
+    template <class Q>
+    static inline void forward_pair(const Chunk &chunk, std::int64_t begin, std::int64_t end, int block, bool pair,
+                                    std::int64_t stride, const Real *const *h, Real *const *A, std::int64_t i) {
+        if (pair && Q::D3 < 7) return forward<Q, 2>(chunk, begin, end, block, stride, h, A, i);
+        forward<Q, 1>(chunk, begin, end, block, stride, h, A, i);
+        if (pair) forward<Q, 1>(chunk, begin, end, block + 1, stride, h, A, i);
+    }
+
+    // One path of one edge, backward: adds to the slopes by h_j, of the matrix and of the distance.
+    template <class Q, bool H>
+    static inline void backward(const Chunk &chunk, std::int64_t e, const Vector *w, const Real *const *h, std::int64_t j,
+                                const Real *const *G, Vector *gh, Vector *sums_of, Vector &by_length) {
+        const Real *g = G[Q::OUT] + (std::int64_t(chunk.other[e]) * Q::D3 * Q::N_SAME + Q::PLACE) * C;
+        const Real *x = h[Q::IN] + j * Q::D1 * C;
+        Vector *gx = gh + L::offset[Q::IN] * NB;
+        Vector length = Vector{};
+        constexpr int STEP = Q::N_SAME * C;
+        if constexpr (Q::M < 0) {
+            for (int b = 0; b < NB; ++b) {
+                const Vector value = L::unit[Q::INDEX] * w[2 * b], slope = L::unit[Q::INDEX] * w[2 * b + 1];
+                Vector u = Vector{};
+#pragma GCC unroll 16
+                for (int m = 0; m < Q::D3; ++m) {
+                    const Vector gm = load(g + m * STEP + b * WIDTH);
+                    if constexpr (H) gx[m * NB + b] += value * gm;
+                    u += gm * load(x + m * C + b * WIDTH);
+                }
+                length += slope * u;
+            }
+        } else {
+            const Real *M = chunk.matrix_of(e) + Q::M * WIDTH;
+            for (int a = 0; a < Q::D1; ++a) {
+                Vector sum[Q::D3] = {}, factor[Q::D3];
+#pragma GCC unroll 16
+                for (int m = 0; m < Q::D3; ++m) factor[m] = all(M[(m * Q::D1 + a) * WIDTH]);
+                for (int b = 0; b < NB; ++b) {
+                    const Vector xa = load(x + a * C + b * WIDTH), wx = w[2 * b] * xa;
+                    Vector u = Vector{};
+#pragma GCC unroll 16
+                    for (int m = 0; m < Q::D3; ++m) {
+                        const Vector gm = load(g + m * STEP + b * WIDTH);
+                        u += factor[m] * gm;
+                        sum[m] += gm * wx;
+                    }
+                    if constexpr (H) gx[a * NB + b] += w[2 * b] * u;
+                    length += w[2 * b + 1] * xa * u;
+                }
+#pragma GCC unroll 16
+                for (int m = 0; m < Q::D3; ++m) sums_of[Q::M + m * Q::D1 + a] = sum[m];
+            }
+        }
+        by_length += length;
+    }
+
+  public:
+    // h: blocks of features, (n_atoms, D1, C).  A: blocks of sums, (n_atoms, D3, N_SAME, C).  edges sorted by centre; row: where
+    // each centre's begin.
+    static void forward(int n_threads, std::int64_t n_atoms, const std::int64_t *row, const std::int32_t *centre,
+                        const std::int32_t *neighbour, const Real *vector, const Weights &weights, const Real *const *h,
+                        Real *const *A) {
+        const std::int64_t stride = weights.knots.number * ROW;
+        parallel_for(n_threads, n_atoms, piece(n_threads, n_atoms), [&](std::int64_t i0, std::int64_t i1, int) {
+            const std::int64_t first = row[i0];
+            const Chunk chunk(vector, nullptr, first, row[i1] - first, centre, neighbour, neighbour, weights);
+            for (int block = 0; block < NB; block += 2)
+                for (std::int64_t i = i0; i < i1; ++i) {
+                    const bool pair = block + 1 < NB;
+                    (forward_pair<P>(chunk, row[i] - first, row[i + 1] - first, block, pair, stride, h, A, i), ...);
+                }
+        });
+    }
+
+    // G: slopes by A.  column, order: where each neighbour's edges begin, and which they are.  gh: slopes by h, or null pointers.
+    // gvector: slopes by each edge's vector, (n_edges, 3).
+    template <bool H>
+    static void backward(int n_threads, std::int64_t n_atoms, const std::int64_t *column, const std::int32_t *order,
+                         const std::int32_t *centre, const std::int32_t *neighbour, const Real *vector, const Weights &weights,
+                         const Real *const *h, const Real *const *G, Real *const *gh, Real *gvector) {
+        const std::int64_t stride = weights.knots.number * ROW;
+        parallel_for(n_threads, n_atoms, piece(n_threads, n_atoms), [&](std::int64_t j0, std::int64_t j1, int) {
+            const std::int64_t first = column[j0], n = column[j1] - first;
+            const Chunk chunk(vector, order, first, n, centre, neighbour, centre, weights);
+            static thread_local ThreadMemory<Vector> slopes, features;
+            Vector *slope = slopes.of((n + WIDTH - 1) / WIDTH * N_SUMS), *gx = features.of(L::offset[L::N_IN] * NB);
+            Vector w[N_P * NB * 2], sum[N_SUMS] = {};
+            for (std::int64_t j = j0; j < j1; ++j) {
+                for (int k = 0; H && k < L::offset[L::N_IN] * NB; ++k) gx[k] = Vector{};
+                for (std::int64_t e = column[j] - first; e < column[j + 1] - first; ++e) {
+                    splines(chunk, e, stride, w);
+                    sum[L::N_M] = Vector{};
+                    (backward<P, H>(chunk, e, w + P::INDEX * NB * 2, h, j, G, gx, sum, sum[L::N_M]), ...);
+                    Real *to = reinterpret_cast<Real *>(slope + e / WIDTH * N_SUMS) + e % WIDTH;
+                    for (int k = 0; k < N_SUMS; k += WIDTH) {
+                        const Vector found = sums<WIDTH>(sum + k);
+                        for (int q = 0; q < WIDTH; ++q) to[(k + q) * WIDTH] = found[q];
+                    }
+                }
+                for (int k = 0; H && k < L::N_IN; ++k)
+                    for (int q = L::offset[k] * NB; q < L::offset[k + 1] * NB; ++q)
+                        store(gh[k] + (j * (L::offset[k + 1] - L::offset[k]) * NB + q - L::offset[k] * NB) * WIDTH, gx[q]);
+            }
+            for (std::int64_t b = 0; b < (n + WIDTH - 1) / WIDTH; ++b) {
+                Vector gY[L::N_Y] = {}, g[3] = {};
+                const Vector *u = chunk.place + 4 * b, *found = slope + b * N_SUMS;
+                L::uncouple(found, gY);
+                L::harmonics_slope(u, gY, g);
+                const Vector along = g[0] * u[0] + g[1] * u[1] + g[2] * u[2];
+                for (int k = 0; k < 3; ++k) g[k] = (g[k] - along * u[k]) * u[3] + found[L::N_M] * u[k];
+                for (int q = 0; q < WIDTH && b * WIDTH + q < n; ++q)
+                    for (int k = 0; k < 3; ++k) gvector[3 * std::int64_t(order[first + b * WIDTH + q]) + k] = g[k][q];
+            }
+        });
+    }
+
+  private:
+    static std::int64_t piece(int n_threads, std::int64_t n_atoms) {
+        return n_threads <= 1 ? 64 : std::min<std::int64_t>(64, std::max<std::int64_t>(4, n_atoms / (4 * n_threads)));
+    }
+
+    // Value and slope of every path's weights on one edge, [path][block of channels][2].
+    static inline void splines(const Chunk &chunk, std::int64_t e, std::int64_t stride, Vector *w) {
+        const Real *weight = chunk.weight_of(e);
+        Vector factor[2 * ND], slope[2 * ND];
+#pragma GCC unroll 8
+        for (int d = 0; d < 2 * ND; ++d) factor[d] = all(weight[d * WIDTH]), slope[d] = all(weight[(2 * ND + d) * WIDTH]);
+        for (int b = 0; b < NB; ++b) {
+            const Real *table = chunk.table[e] + b * stride;
+            for (int p = 0; p < N_P; ++p) {
+                Vector value = Vector{}, rise = Vector{};
+#pragma GCC unroll 8
+                for (int d = 0; d < 2 * ND; ++d) {
+                    const Vector found = load(table + p * ND * WIDTH + (d < ND ? d * WIDTH : ROW + (d - ND) * WIDTH));
+                    value += factor[d] * found;
+                    rise += slope[d] * found;
+                }
+                w[(p * NB + b) * 2] = value, w[(p * NB + b) * 2 + 1] = rise;
+            }
+        }
+    }
+};
+
+}  // namespace atomgraph

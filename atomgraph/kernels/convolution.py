@@ -1,0 +1,135 @@
+"""The source of a two-body convolution: paths and couplings as straight-line code around the loops of ``convolution.h``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+import numpy as np
+
+from atomgraph.kernels.polynomial import Monomial, Polynomial
+
+_NOTHING = 1e-12  # couplings below this are rounding
+
+
+@dataclass(frozen=True, eq=False)
+class CoupledPath:
+    """Features of a block times harmonics to sums of a block, in the order in which paths have their weights.
+
+    feature, message: which blocks.  coupling: (2l₂+1, 2l₁+1, 2l₃+1).  first_harmonic: where those of l₂ begin.
+    """
+
+    feature: int
+    message: int
+    coupling: np.ndarray
+    first_harmonic: int
+
+
+def convolution_source(
+    name: str,
+    channels: int,
+    paths: Sequence[CoupledPath],
+    features: Sequence[int],
+    messages: Sequence[int],
+    harmonics: Mapping[tuple[int, Monomial], float],
+    derivatives: int,
+) -> str:
+    """C++ of ``NAME_forward`` and ``NAME_backward``.
+
+    channels: of features and messages alike, rounded up to whole vectors by the compiler.
+    features, messages: how many components each block has.
+    harmonics: coefficients of (harmonic, monomial of x, y, z).  derivatives: of the splines, known at each knot.
+    """
+    types, units, couplings = [], [], []
+    n_matrix = 0
+    for index, path in enumerate(paths):
+        same = [k for k, other in enumerate(paths) if other.message == path.message]
+        unit = _unit(path)
+        place = -1 if unit is not None else n_matrix
+        if unit is None:
+            couplings.append((n_matrix, path))
+            n_matrix += features[path.feature] * messages[path.message]
+        units.append(0.0 if unit is None else unit)
+        numbers = (
+            index,
+            path.feature,
+            features[path.feature],
+            path.message,
+            messages[path.message],
+            same.index(index),
+            len(same),
+            place,
+        )
+        types.append(f"Path<{', '.join(map(str, numbers))}>")
+    n_y = 1 + max(m for m, _ in harmonics)
+    to_matrix, from_matrix = _couplings(couplings)
+    polynomial = Polynomial({term: f"Real({value!r})" for term, value in harmonics.items()})
+    offsets = [0, *accumulate(features)]
+    return f"""
+namespace {name} {{
+struct Layer {{
+    static constexpr int CHANNELS = ({channels} + WIDTH - 1) / WIDTH * WIDTH, N_IN = {len(features)};
+    static constexpr int DERIVATIVES = {derivatives};
+    static constexpr int N_M = {n_matrix}, N_Y = {n_y}, offset[] = {{{", ".join(map(str, offsets))}}};
+    static constexpr Real unit[] = {{{", ".join(f"Real({unit!r})" for unit in units)}}};
+    static inline void harmonics(const Vector *x, Vector *o) {{
+{polynomial.value()}
+    }}
+    static inline void harmonics_slope(const Vector *x, const Vector *g, Vector *d) {{
+{polynomial.gradient()}
+    }}
+    static inline void couple(const Vector *Y, Vector *M) {{
+{to_matrix}
+    }}
+    static inline void uncouple(const Vector *g, Vector *gY) {{
+{from_matrix}
+    }}
+}};
+using Kernel = Convolution<Layer, {", ".join(types)}>;
+}}
+{_doors(name)}"""
+
+
+def _doors(name: str) -> str:
+    structure = (
+        "int n_threads, std::int64_t n_atoms, const std::int64_t *begin, const std::int32_t *order, "
+        "const std::int32_t *centre, const std::int32_t *neighbour, const Real *vector, const Real *const *tables, "
+        "const std::int32_t *kind, int n_kinds, std::int64_t n_knots, double first, double inverse_step, const Real *const *h"
+    )
+    weights = "const Weights weights{tables, kind, n_kinds, {Real(first), Real(inverse_step), n_knots}};"
+    backward = "n_threads, n_atoms, begin, order, centre, neighbour, vector, weights, h, G, gh, gvector"
+    return f"""
+ATOMGRAPH_API void {name}_forward({structure}, Real *const *A) {{
+    {weights}
+    {name}::Kernel::forward(n_threads, n_atoms, begin, centre, neighbour, vector, weights, h, A);
+}}
+ATOMGRAPH_API void {name}_backward({structure}, const Real *const *G, Real *const *gh, Real *gvector) {{
+    {weights}
+    if (gh == nullptr) {name}::Kernel::backward<false>({backward});
+    else {name}::Kernel::backward<true>({backward});
+}}
+"""
+
+
+def _unit(path: CoupledPath) -> float | None:
+    """c where the coupling with the only harmonic, which is 1, is c times the unit matrix."""
+    if len(path.coupling) != 1 or path.coupling.shape[1] != path.coupling.shape[2]:
+        return None
+    c = float(path.coupling[0, 0, 0])
+    return c if np.allclose(path.coupling[0], c * np.eye(path.coupling.shape[1]), atol=_NOTHING) else None
+
+
+def _couplings(couplings: Sequence[tuple[int, CoupledPath]]) -> tuple[str, str]:
+    """Statements from harmonics to matrices, (2l₃+1, 2l₁+1) each, and from slopes by these to slopes by harmonics."""
+    forward, backward = [], []
+    for first, path in couplings:
+        for row, matrix in enumerate(path.coupling.transpose(2, 1, 0).reshape(-1, len(path.coupling))):
+            found = [(float(c), path.first_harmonic + k) for k, c in enumerate(matrix) if abs(c) > _NOTHING]
+            forward.append(f"        M[{first + row}] = {_sum(f'Real({c!r}) * Y[{k}]' for c, k in found)};")
+            backward += [f"        gY[{k}] += Real({c!r}) * g[{first + row}];" for c, k in found]
+    return "\n".join(forward), "\n".join(backward)
+
+
+def _sum(terms: Iterable[str]) -> str:
+    return " + ".join(terms) or "Vector{}"

@@ -1,0 +1,164 @@
+"""Compiled potentials give the model's numbers, of every kind of layer; and the model itself where they cannot or do not."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+from compilers import needs_compiler
+from measures import generic
+from structures import ELEMENTS, batch_of, graph_of, specimens
+
+import atomgraph
+from atomgraph import Potential
+from atomgraph.compiled import CompiledPotential
+from atomgraph.errors import ConfigError, GraphError
+from atomgraph.kernels import KernelWarning
+from atomgraph.models import GCN, MACE, Baseline
+from atomgraph.nn import ZBL
+from atomgraph.nn.distance_transform import Agnesi, Soft
+
+pytestmark = needs_compiler
+CUTOFF = 3.5
+SMALL = {"radial": {"n_radial": 4, "transform": None}, "layer": {"hidden": [6]}, "readout": {"hidden": 3}}
+
+
+def by_density():
+    """Two heads, repulsion that is scaled, distances by pairs of elements, l up to 3."""
+    baseline = Baseline(ELEMENTS, ["coarse", "fine"], ZBL(ELEMENTS), scales_repulsion=True)
+    baseline.set_scale(0.7, 0.2)
+    radial = {"n_radial": 4, "transform": Agnesi(ELEMENTS)}
+    kinds = ["density", "density_residual"]
+    arguments = SMALL | {"radial": radial, "interaction": kinds, "baseline": baseline}
+    return MACE(ELEMENTS, CUTOFF, hidden="3x0e+3x1o", l_max=3, order=2, **arguments)
+
+
+def of_second_rank():
+    """Features up to l = 2, products of three, in a channel number that fills no vector."""
+    return MACE(ELEMENTS, CUTOFF, hidden="5x0e+5x1o+5x2e", l_max=2, order=3, interaction="residual", **SMALL)
+
+
+def gated():
+    """Weights that know both elements, gates, a first layer without residual, and a repulsion that is not scaled."""
+    radial = {"n_radial": 4, "transform": Soft(ELEMENTS)}
+    kinds = {"interaction": ["agnostic", "nonlinear_residual"], "baseline": Baseline(ELEMENTS, repulsion=ZBL(ELEMENTS))}
+    return MACE(ELEMENTS, CUTOFF, hidden="9x0e+9x1o", l_max=1, order=4, **SMALL | kinds | {"radial": radial})
+
+
+def potential(make, dtype=torch.float64):
+    found = Potential(generic(make().double())).eval().to(dtype)
+    found.head = found.heads[-1]
+    return found
+
+
+def graphs():
+    return [graph_of(atoms, CUTOFF + 0.3) for atoms in specimens().values()]  # a skin, as in dynamics
+
+
+def compiled(of, **arguments):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", KernelWarning)
+        found = atomgraph.compile(of, **arguments)
+    assert isinstance(found, CompiledPotential)
+    return found
+
+
+def same(found, wanted, tolerance):
+    for name in ("energy", "node_energy", "forces", "stress"):
+        scale = max(float(wanted[name].nan_to_num().square().mean().sqrt()), 1e-3)
+        difference = (found[name] - wanted[name]).nan_to_num()
+        assert torch.equal(found[name].isnan(), wanted[name].isnan()), name
+        assert float(difference.abs().max()) <= tolerance * scale, name
+
+
+@pytest.mark.parametrize("make", [by_density, of_second_rank, gated])
+def test_numbers_are_the_models_own(make):
+    of = potential(make)
+    fused = compiled(of)
+    for graph in (*graphs(), batch_of(graphs())):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", KernelWarning)
+            same(fused(graph), of(graph), 1e-8)
+    assert 0 < fused.radial_error <= 1e-9
+
+
+def test_float32_is_as_near_as_float32_can_be():
+    of = potential(of_second_rank)
+    single, graph = compiled(of, dtype="float32"), batch_of(graphs())
+    wanted, found = of(graph), single(graph)
+    eager = potential(of_second_rank, torch.float32)(graph)
+    rms = wanted["forces"].square().mean().sqrt()
+    ours, theirs = ((each["forces"] - wanted["forces"]).abs().max() / rms for each in (found, eager))
+    assert ours < max(3 * theirs, 1e-5)
+
+
+def test_it_is_a_potential_in_every_respect(tmp_path):
+    of = potential(of_second_rank)
+    fused = compiled(of)
+    structures = list(specimens().values())
+    for one, other in zip(fused.predict(structures), of.predict(structures), strict=True):
+        assert one["energy"] == pytest.approx(other["energy"], rel=1e-12)
+        np.testing.assert_allclose(one["forces"], other["forces"], atol=1e-9 * np.abs(other["forces"]).max())
+    assert (fused.cutoff, fused.elements, fused.heads, fused.head) == (of.cutoff, of.elements, of.heads, of.head)
+    fused.save(tmp_path / "same.safetensors")
+    assert atomgraph.load(tmp_path / "same.safetensors").elements == of.elements
+    graph = graphs()[0]
+    assert torch.equal(fused.descriptors(graph), of.descriptors(graph))
+    assert set(fused(graph, stress=False)) == {"energy", "node_energy", "forces"}
+    assert set(fused(graph, forces=False, stress=False)) == {"energy", "node_energy"}
+
+
+def test_atoms_without_neighbours_and_strange_graphs_are_as_ever():
+    of = potential(of_second_rank)
+    fused = compiled(of)
+    lone = graph_of(Atoms(ELEMENTS[:1] * 2, positions=[[0, 0, 0], [0, 0, 9.0]]), CUTOFF)
+    same(fused(lone), of(lone), 1e-12)
+    assert not fused(lone)["forces"].any()
+    with pytest.raises(GraphError, match="unknown elements"):
+        fused(graph_of(Atoms("Au2", positions=[[0, 0, 0], [0, 0, 2.0]]), CUTOFF))
+    with pytest.raises(GraphError, match="the model needs"):
+        fused(graph_of(Atoms(ELEMENTS[:1], positions=[[0, 0, 0]]), CUTOFF / 2))
+
+
+def test_threads_do_not_change_numbers():
+    of, before = compiled(potential(of_second_rank)), torch.get_num_threads()
+    graph = batch_of(graphs())
+    try:
+        torch.set_num_threads(1)
+        one = of(graph)
+        torch.set_num_threads(2)
+        two = of(graph)
+    finally:
+        torch.set_num_threads(before)
+    same(two, one, 1e-13)
+
+
+def test_wrong_kernels_are_found_out_and_left_alone(monkeypatch):
+    of = potential(of_second_rank)
+    fused, graph = compiled(of), graphs()[0]
+    right = fused._fused.energies
+    monkeypatch.setattr(fused._fused, "energies", lambda *given: 1.001 * right(*given))
+    with pytest.warns(KernelWarning, match="differ from the model's"):
+        found = fused(graph)
+    same(found, of(graph), 1e-13)
+
+
+def test_what_has_no_fused_form_is_named_and_runs_as_it_is():
+    of = Potential(GCN(ELEMENTS, CUTOFF)).eval()
+    with pytest.warns(KernelWarning, match="RadialDensity has no fused form"):
+        assert atomgraph.compile(of) is of
+    attention = Potential(MACE(ELEMENTS, CUTOFF, hidden="2x0e", interaction="attention_residual", order=2, l_max=1))
+    with pytest.warns(KernelWarning, match="attention_residual"):
+        assert atomgraph.compile(attention) is attention
+
+
+def test_without_kernels_the_potential_comes_back(monkeypatch):
+    monkeypatch.setenv("ATOMGRAPH_KERNELS", "off")
+    of = potential(of_second_rank)
+    assert atomgraph.compile(of) is of
+
+
+def test_an_unknown_dtype_is_refused():
+    with pytest.raises(ConfigError, match="float32"):
+        atomgraph.compile(potential(of_second_rank), dtype="float23")
