@@ -86,7 +86,9 @@ class NewPotentialRun(Run):
         spec = model_specification(config, dataset.elements)
         missing = sorted(set(dataset.elements) - set(spec.get("elements", dataset.elements)))
         if missing:
-            raise ConfigError(f"model.elements lacks {', '.join(missing)}, which the training structures hold")
+            raise ConfigError(
+                f"model.elements lacks {', '.join(missing)}, which the training structures hold; add them, or say auto"
+            )
         potential = new_potential(config, spec)
         config.model = resolved(config.model, dataset.elements)
         parts = self._graphs(dataset, potential.cutoff, potential.heads)

@@ -108,8 +108,8 @@ def require_labels(counted: Census, targets: Mapping[str, float] | Sequence[str]
         if weight and not counted.labels.get(name, 0):
             there = ", ".join(counted.keys) or "none"
             raise DataError(
-                f"{name} has weight {weight:g} in the loss, but no frame of {counted.n_frames} has a label for it; name its "
-                f"key (data.keys: {{{name}: ...}}), or take it out of the loss. Other keys there: {there}"
+                f"{name} is to be fitted with weight {weight:g}, but no frame of {counted.n_frames} has a label for it; name "
+                f"its key (data.keys: {{{name}: ...}}), or take it out of the fit. Other keys there: {there}"
             )
 
 

@@ -101,7 +101,7 @@ def _term(path: Path, element: ElementTree.Element) -> Term:
     if len(points) != len(term.alpha) * term.dimensions or not np.isfinite(points).all():
         raise FormatError(
             f"its sparse file {beside.name} should hold {len(term.alpha)} x {term.dimensions} finite numbers, but holds "
-            f"{len(points)}"
+            f"{len(points)}; copy it again with its xml"
         )
     return term.with_points(points.reshape(len(term.alpha), term.dimensions))
 

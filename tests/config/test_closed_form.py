@@ -6,11 +6,13 @@ import sys
 import ase.io
 import pytest
 import torch
+import yaml
 from ase.calculators.singlepoint import SinglePointCalculator
 from config.runs import tiny
 from training.specimens import frames
 
 import atomgraph
+from atomgraph.cli import main
 from atomgraph.config import closed_form_run as room
 from atomgraph.config import resume
 from atomgraph.config.folder import TABLE
@@ -138,6 +140,56 @@ def test_more_sparse_points_than_environments_are_refused(tmp_path):
     many = GAP | {"n_points": 5000}
     with pytest.raises(FittingError, match=r"5000 sparse points of Ar were asked for, but .* hold \d+ environments"):
         atomgraph.train(config(tmp_path, many, PROCESS), quiet=True)
+
+
+def spoil(every):
+    """One energy that is no number."""
+    every[3].calc.results["energy"] = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("model", "fit", "change", "said"),
+    [
+        (
+            ACE | {"radial": "SBesel"},
+            SQUARES,
+            None,
+            "error: model: unknown radial basis 'SBesel'; did you mean SBessel?",
+        ),
+        (GAP | {"basis": "gaus"}, PROCESS, None, "error: model: unknown radial basis of SOAP 'gaus'; did you mean"),
+        (
+            ACE | {"elements": ["Ne"]},
+            SQUARES,
+            None,
+            "error: model.elements lacks Ar, which the training structures hold; add",
+        ),
+        (
+            ACE,
+            SQUARES,
+            spoil,
+            "broken.xyz, frame 3: energy holds NaN or infinite numbers; remove the label or the structure",
+        ),
+        (
+            GAP,
+            PROCESS,
+            contradict,
+            "are one structure, but their energies differ by 3 eV/atom; take the wrong one out, or",
+        ),
+        (
+            GAP | {"n_points": 99},
+            PROCESS,
+            None,
+            "error: 99 sparse points of Ar were asked for, but the training structures",
+        ),
+    ],
+)
+def test_what_a_user_gets_wrong_ends_in_one_line(tmp_path, capsys, model, fit, change, said):
+    path = tmp_path / "run.yaml"
+    data = broken(tmp_path, change or (lambda every: None))
+    path.write_text(yaml.safe_dump(config(tmp_path, model, fit, data=data)))
+    assert main(["train", str(path)]) == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
+    assert len(lines) == 1 and said in lines[0]
 
 
 @pytest.mark.parametrize(

@@ -161,7 +161,7 @@ def test_a_run_goes_on_with_the_learning_rate_that_it_is_given(run, tmp_path):
         (
             {"fit": {"terms": [{"property": "stress"}]}, "data": {"train": "molecules.xyz"}},
             DataError,
-            "stress has weight 1",
+            "stress is to be fitted with weight 1",
         ),
         ({"baseline": {"e0": {"Kr": 1.0}}}, AtomgraphError, "E0 is missing for Ar"),
         ({"baseline": {"scale": -2.0}}, ConfigError, "baseline.scale should be positive"),
