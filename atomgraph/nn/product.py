@@ -13,9 +13,9 @@ from torch import Tensor
 from atomgraph.errors import WiringError
 from atomgraph.nn.part import Part
 from atomgraph.ops.coupling import Coupling, couplings
-from atomgraph.ops.symmetric import low_rank, monomial_rows, monomials, products, raised
+from atomgraph.ops.symmetric import low_rank, monomial_rows, monomials, raised
 
-_ROWS_AT_ONCE = 20_000_000  # numbers of monomials that are held where no derivative needs them
+_AT_ONCE = 20_000_000  # numbers that are held where no derivative needs them
 
 
 class SymmetricProduct(Part):
@@ -73,35 +73,59 @@ class SymmetricProduct(Part):
         Returns (n_atoms, irreps_out.dim, channels).
         """
         factors = self._factors(A)
-        weights = {
-            key: torch.einsum("rp,zpc->zrc", reduction, self.weights[key])
-            for key, reduction in factors.reduction.items()
-        }
-        most = max(_ROWS_AT_ONCE // (factors.n_monomials * self.channels), 1)
+        most = max(_AT_ONCE // (factors.widest * self.irreps_out.dim * self.channels), 1)
         if len(A) <= most or torch.is_grad_enabled():
-            return self._of(A, element, factors, weights)
+            return self._of(A, element, factors)
         parts = zip(A.split(most), element.split(most), strict=True)
-        return torch.cat([self._of(a, e, factors, weights) for a, e in parts])
+        return torch.cat([self._of(a, e, factors) for a, e in parts])
 
-    def _of(self, A: Tensor, element: Tensor, factors: _Factors, weights: Mapping[str, Tensor]) -> Tensor:
-        n_atoms, n, channels = A.shape
-        powers = products(A.transpose(0, 1).reshape(n, n_atoms * channels), factors.raising)
-        found: dict[o3.Irrep, Tensor] = {}
-        for nu, power in enumerate(powers, start=1):
-            of_order = [irrep for irrep, order in self._terms if order == nu]
-            if not of_order:
-                continue
-            rows = factors.basis[nu] @ power  # all irreps of this order: (Σ rank · (2L+1), n_atoms · channels)
-            sizes = [weights[f"{irrep}_{nu}"].shape[1] * irrep.dim for irrep in of_order]
-            for irrep, part in zip(of_order, rows.split(sizes), strict=True):
-                weight = weights[f"{irrep}_{nu}"][element].transpose(0, 1)  # (rank, n_atoms, channels)
-                term = (part.view(len(weight), irrep.dim, n_atoms, channels) * weight[:, None]).sum(dim=0)
-                found[irrep] = found[irrep] + term if irrep in found else term
+    def _of(self, A: Tensor, element: Tensor, factors: _Factors) -> Tensor:
+        order = torch.argsort(element, stable=True)
+        present, counts = torch.unique_consecutive(element[order], return_counts=True)
+        coefficients = [self._coefficients(nu, present, factors) for nu in range(1, self.order + 1)]
+        x = A.index_select(0, order).permute(2, 1, 0)  # (channels, n, n_atoms)
         parts = [
-            found[irrep] if irrep in found else A.new_zeros(irrep.dim, n_atoms, channels)
-            for _, irrep in self.irreps_out
+            self._nested(a.contiguous(), [None if of is None else of[k] for of in coefficients], factors)
+            for k, a in enumerate(x.split(counts.tolist(), dim=2))
         ]
-        return torch.cat(parts).transpose(0, 1)
+        found = torch.cat(parts, dim=2) if parts else x.new_zeros(self.channels, self.irreps_out.dim, 0)
+        return found.permute(2, 1, 0).index_select(0, torch.argsort(order))
+
+    def _coefficients(self, nu: int, elements: Tensor, factors: _Factors) -> Tensor | None:
+        """(n_elements, channels, irreps_out.dim, n_monomials) of the elements: what each monomial of order ν counts."""
+        if not any(order == nu for _, order in self._terms):
+            return None
+        parts = []
+        for _, irrep in self.irreps_out:
+            key, n_monomials = f"{irrep}_{nu}", len(monomials(self.irreps_in.dim, nu))
+            if key in factors.basis:
+                weight = torch.einsum("rp,zpc->zcr", factors.reduction[key], self.weights[key][elements])
+                parts.append((weight @ factors.basis[key]).unflatten(2, (irrep.dim, n_monomials)))
+            else:
+                like = factors.reduction[next(iter(factors.reduction))]
+                parts.append(like.new_zeros(len(elements), self.channels, irrep.dim, n_monomials))
+        return torch.cat(parts, dim=2)
+
+    def _nested(self, a: Tensor, coefficients: list[Tensor | None], factors: _Factors) -> Tensor:
+        r"""(channels, irreps_out.dim, n_atoms) of atoms of one element, a being (channels, n, n_atoms).
+
+        From the highest order down, :math:`X_{\nu-1} = \sum_k (X_\nu + c_\nu) A_k` over monomials of the order below: nothing
+        of the size of all monomials and atoms is made, and the first step is a matrix product.
+        """
+        channels, n, n_atoms = a.shape
+        rows = self.irreps_out.dim
+        inner: Tensor | None = None
+        for nu in range(self.order, 0, -1):
+            of_order, n_below = coefficients[nu - 1], factors.n_below[nu]
+            if inner is None and of_order is not None:
+                spread = of_order.new_zeros(channels, rows, n_below * n)
+                spread = spread.index_copy(2, factors.spread[nu], of_order).view(channels, rows * n_below, n)
+                inner = (spread @ a).view(channels, rows, n_below, n_atoms)
+            elif inner is not None:
+                inner = inner if of_order is None else inner + of_order[..., None]
+                lifted = inner * (a if nu == 1 else a.index_select(1, factors.component[nu]))[:, None]
+                inner = lifted.sum(2, keepdim=True) if nu == 1 else factors.gather[nu] @ lifted
+        return a.new_zeros(channels, rows, n_atoms) if inner is None else inner[:, :, 0]
 
     def _factors(self, A: Tensor) -> _Factors:
         """Bases and reductions on A's device, in its dtype; made once, and anew where other couplings were loaded."""
@@ -115,21 +139,25 @@ class SymmetricProduct(Part):
 
     def _factorised(self, A: Tensor) -> _Factors:
         n, tolerance = self.irreps_in.dim, 100 * torch.finfo(A.dtype).eps
-        basis: dict[int, list[np.ndarray]] = {}
-        reduction = {}
+        basis, reduction = {}, {}
         for irrep, nu in self._terms:
             rows = self.coupling_of_monomials(irrep, nu)  # (n_monomials, 2L+1, n_paths)
             left, right = low_rank(rows.reshape(-1, rows.shape[2]), tolerance)
             of_rank = left.reshape(*rows.shape[:2], -1).transpose(2, 1, 0)  # (rank, 2L+1, n_monomials)
-            basis.setdefault(nu, []).append(of_rank.reshape(-1, len(rows)))
-            reduction[f"{irrep}_{nu}"] = torch.tensor(right, dtype=A.dtype, device=A.device)
+            key = f"{irrep}_{nu}"
+            basis[key] = torch.tensor(of_rank.reshape(len(of_rank), -1), dtype=A.dtype, device=A.device)
+            reduction[key] = torch.tensor(right, dtype=A.dtype, device=A.device)
+        raising = {nu: raised(n, nu) for nu in range(2, self.order + 1)}
+        raising[1] = np.zeros(n, dtype=np.int64), np.arange(n)
+        n_below = {nu: int(below.max()) + 1 for nu, (below, _) in raising.items()}
+        gather = {nu: np.arange(n_below[nu])[:, None] == raising[nu][0] for nu in range(2, self.order)}
         return _Factors(
-            raising=[
-                tuple(torch.tensor(rows, device=A.device) for rows in raised(n, nu)) for nu in range(2, self.order + 1)
-            ],
-            basis={nu: torch.tensor(np.concatenate(of), dtype=A.dtype, device=A.device) for nu, of in basis.items()},
+            basis=basis,
             reduction=reduction,
-            n_monomials=sum(len(monomials(n, nu)) for nu in range(1, self.order + 1)),
+            n_below=n_below,
+            spread={nu: torch.tensor(below * n + k, device=A.device) for nu, (below, k) in raising.items()},
+            component={nu: torch.tensor(k, device=A.device) for nu, (_, k) in raising.items()},
+            gather={nu: torch.tensor(table, dtype=A.dtype, device=A.device) for nu, table in gather.items()},
         )
 
     @property
@@ -155,12 +183,24 @@ class SymmetricProduct(Part):
 
 @dataclass(frozen=True, eq=False)
 class _Factors:
-    """What makes monomials (raising), couples them (basis[ν], rows rank · (2L+1)) and brings weights onto the ranks."""
+    """What couples monomials, and what leads from those of one order to those of the order below.
 
-    raising: list[tuple[Tensor, ...]]
-    basis: dict[int, Tensor]
+    basis[irrep_ν]: (rank, (2L+1) · n_monomials).  reduction[irrep_ν]: (rank, n_paths), brings weights onto the ranks.
+    n_below[ν]: monomials of the order below ν.  component[ν]: which component each of order ν is that order's times.
+    spread[ν]: its place in the table n_below · n.  gather[ν]: (n_below, n_monomials), sums over components.
+    """
+
+    basis: dict[str, Tensor]
     reduction: dict[str, Tensor]
-    n_monomials: int
+    n_below: dict[int, int]
+    spread: dict[int, Tensor]
+    component: dict[int, Tensor]
+    gather: dict[int, Tensor]
+
+    @property
+    def widest(self) -> int:
+        """Monomials of the second highest order, the widest that is made for each atom."""
+        return max(self.n_below.values())
 
 
 def _entries(coupling: Tensor, irrep: o3.Irrep, nu: int) -> list[Coupling]:

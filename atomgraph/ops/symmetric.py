@@ -6,7 +6,6 @@ from functools import cache
 from itertools import combinations_with_replacement
 
 import numpy as np
-from torch import Tensor
 
 
 @cache
@@ -46,14 +45,3 @@ def low_rank(matrix: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarr
     left, sizes, right = np.linalg.svd(matrix, full_matrices=False)
     rank = max(int((sizes > tolerance * sizes[0]).sum()), 1) if sizes.size else 1
     return left[:, :rank], sizes[:rank, None] * right[:rank]
-
-
-def products(x: Tensor, raising: list[tuple[Tensor, ...]]) -> list[Tensor]:
-    """All monomials of x, order by order: (n, ...) to a list of (n_monomials, ...).
-
-    raising: for each order from two on, the two rows of ``raised`` as int64 tensors.
-    """
-    powers = [x]
-    for below, component in raising:
-        powers.append(powers[-1].index_select(0, below) * x.index_select(0, component))
-    return powers
