@@ -55,6 +55,7 @@ def ours(folder: Path, epochs: int, dtype: str, number: int, keep: str) -> list[
         "data": {"train": str(folder / "train.xyz"), "valid": str(folder / "valid.xyz"), "cache": False},
         "fit": {"max_epochs": epochs, "accelerator": "cpu", "ema": 0.99, "schedule": []},
         "audit": {"insist": [*every, "stress sign", "placeholder", "forces", "energy outlier"]},  # weights are random
+        "card": {"steps": 0},
         "output": {"folder": str(folder / f"ours-{keep}-{number}"), "report": False},
     }
     atoms = ase.io.read(folder / "train.xyz")
