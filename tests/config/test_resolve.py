@@ -4,7 +4,7 @@ import pytest
 import yaml
 from config.runs import tiny
 
-from atomgraph.config import config_of
+from atomgraph.config import config_of, finetune_config_of
 from atomgraph.config.parts import build_model, resolved
 from atomgraph.config.reading import parse
 from atomgraph.config.resolve import as_yaml
@@ -131,4 +131,5 @@ def test_the_configurations_that_come_along_are_valid():
     from pathlib import Path
 
     for path in sorted((Path(__file__).parents[2] / "configs").glob("*.yaml")):
-        config_of(path)
+        is_tuning = "start" in yaml.safe_load(path.read_text())
+        (finetune_config_of if is_tuning else config_of)(path)
