@@ -147,8 +147,7 @@ def compare(potential: Potential, frames: Sequence[ase.Atoms], *, progress: bool
 def _e0(potential: Potential, frames: Sequence[ase.Atoms]) -> dict[str, float]:
     """E0 of the head that is used; of the first frame's, where frames choose theirs."""
     head = potential.head or (str(frames[0].info.get("head")) if frames else None)
-    row = potential.heads.index(head) if head in potential.heads else 0
-    return dict(zip(potential.elements, potential.model.baseline.e0[row].tolist(), strict=True))
+    return potential.model.baseline.e0_of(head if head in potential.heads else potential.heads[0])
 
 
 def _describe(index: int, atoms: ase.Atoms, labels: Mapping[str, np.ndarray]) -> Described:

@@ -57,13 +57,10 @@ def benchmark(
 
 
 def _forms(potential: Potential) -> dict[str, Potential]:
-    """The potential as it is, and compiled if this version compiles and this potential can be."""
+    """The potential as it is, and compiled if it can be."""
     forms = {"as it is": potential}
-    make = getattr(atomgraph, "compile", None)
-    if make is not None and potential.device.type == "cpu":
-        compiled = make(potential)
-        if compiled is not potential:
-            forms["compiled"] = compiled
+    if potential.device.type == "cpu" and (compiled := atomgraph.compile(potential)) is not potential:
+        forms["compiled"] = compiled
     return forms
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from atomgraph.compiled.frame import Frame
 from atomgraph.compiled.pointers import addresses, pointer, pointers
-from atomgraph.compiled.radial import FIRST, TOLERANCE, Grid, converged, is_pairwise, pairs_of, weights_of
+from atomgraph.compiled.radial import FIRST, TOLERANCE, Grid, PairTables, is_pairwise, pairs_of, weights_of
 from atomgraph.kernels.convolution import CoupledPath, convolution_source
 from atomgraph.layers.mace.interaction import Interaction
 from atomgraph.ops.spherical import harmonic_polynomials
@@ -25,15 +26,19 @@ class FusedConvolution:
 
     def __init__(self, name: str, interaction: Interaction, l_max: int, grid: Grid, dtype: torch.dtype):
         convolution = interaction.convolution
-        self.name, self.grid, self.dtype = name, grid, dtype
+        self.name, self.dtype = name, dtype
         self.channels = convolution.channels
         self.features = [irrep for _, irrep in convolution.irreps_in]
         self.messages = list(dict.fromkeys(path.message for path in convolution.paths))
         self.n_same = [sum(path.message == irrep for path in convolution.paths) for irrep in self.messages]
         self._interaction, self._pairwise = interaction, is_pairwise(interaction)
         self._l_max, self._n_paths = l_max, len(convolution.paths)
-        self._tables: dict[tuple[int, int], Tensor] = {}
-        self.error = 0.0  # of a spline's slope, by the largest slope
+        self._tables = PairTables(partial(weights_of, interaction), grid, TOLERANCE[dtype], self._laid_out)
+
+    @property
+    def error(self) -> float:
+        """Largest error of a spline's slope so far, by the largest slope."""
+        return self._tables.error
 
     def source(self) -> str:
         """C++ of the kernel."""
@@ -49,7 +54,7 @@ class FusedConvolution:
         ]
         dims = [irrep.dim for irrep in self.features], [irrep.dim for irrep in self.messages]
         polynomials = harmonic_polynomials(self._l_max)
-        return convolution_source(self.name, self.channels, paths, *dims, polynomials, self.grid.derivatives)
+        return convolution_source(self.name, self.channels, paths, *dims, polynomials, self._tables.grid.derivatives)
 
     def bind(self, library: ctypes.CDLL) -> None:
         """Use the compiled kernel."""
@@ -67,10 +72,7 @@ class FusedConvolution:
 
     def arguments(self, frame: Frame, vector: Tensor, features: list[Tensor], backward: bool) -> list[Any]:
         """What both kernels take first; and what has to be kept for as long as they run."""
-        pairs = pairs_of(self._interaction, frame.present)
-        for pair in pairs:
-            self._table(*pair)
-        tables = [self._table(*pair) for pair in pairs]  # after a finer grid all are anew
+        tables = self._tables.of(pairs_of(self._interaction, frame.present))
         kind = frame.kind if self._pairwise else torch.zeros_like(frame.kind)
         given = [
             ctypes.c_int(torch.get_num_threads()),
@@ -81,27 +83,16 @@ class FusedConvolution:
             addresses([table.data_ptr() for table in tables]),
             pointer(kind),
             ctypes.c_int(len(frame.present) if self._pairwise else 1),
-            ctypes.c_int64(self.grid.number),
+            ctypes.c_int64(self._tables.grid.number),
             ctypes.c_double(FIRST),
-            ctypes.c_double(1.0 / self.grid.step),
+            ctypes.c_double(1.0 / self._tables.grid.step),
             pointers(features),
         ]
         self._kept = kind
         return given
 
-    def _table(self, i: int, j: int) -> Tensor:
-        """[block of channels][knot][path][derivative][width] of a pair of elements, made when it is first met."""
-        while (i, j) not in self._tables:
-            function = weights_of(self._interaction, i, j)
-            table, grid, error = converged(function, self.grid, TOLERANCE[self.dtype])
-            if grid != self.grid:  # all pairs share one grid
-                self.grid, self._tables = grid, {}
-            self.error = max(self.error, error)
-            self._tables[i, j] = self._laid_out(table)
-        return self._tables[i, j]
-
     def _laid_out(self, table: Tensor) -> Tensor:
-        """(n_knots, derivatives, n_weights) as the kernel wants it."""
+        """(n_knots, derivatives, n_weights) as the kernel wants it: [block of channels][knot][path][derivative][width]."""
         table = table.unflatten(2, (self._n_paths, self.channels))
         table = torch.nn.functional.pad(table, (0, self.padded - self.channels))
         table = table.unflatten(3, (-1, self._width)).permute(3, 0, 2, 1, 4)

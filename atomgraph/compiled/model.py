@@ -26,7 +26,6 @@ from atomgraph.readouts import GroupedMLP, ScaledLinear, Silent
 
 EVEN = o3.Irrep(0, 1)
 KNOTS = {torch.float32: (256, 3), torch.float64: (320, 4)}  # how many, and what is known at each
-MOST_TERMS = 6000  # of a product; straight-line code of more takes minutes to compile
 
 
 def not_fused(model: EnergyModel) -> str | None:
@@ -117,22 +116,17 @@ class FusedMACE:
         epsilon = torch.zeros(frame.n_atoms, dtype=torch.float64)
         for readout, scalars in read:
             if not isinstance(readout, Silent):
-                epsilon = epsilon + _of_head(readout(scalars, graph, None), heads).double()
-        return self._with_baseline(epsilon, frame, heads, vector)
+                epsilon = epsilon + self._baseline.of_head(readout(scalars, graph, None), heads).double()
+        return self._baseline.total(epsilon, self._repulsion(frame, vector), heads, frame.element)
 
-    def _with_baseline(self, epsilon: Tensor, frame: Frame, heads: Tensor, vector: Tensor) -> Tensor:
+    def _repulsion(self, frame: Frame, vector: Tensor) -> Tensor | None:
         base = self._baseline
-        constant, scale = base.e0[heads, frame.element] + base.shift[heads], base.scale[heads]
         if base.repulsion is None:
-            return constant + scale * epsilon
+            return None
         near = torch.nonzero(torch.linalg.vector_norm(vector.detach(), dim=1) < base.cutoff)[:, 0]
         vector = vector[near].double()
         length = torch.linalg.vector_norm(vector, dim=1)
         ends = frame.centre[near].long(), frame.neighbour[near].long()
         edges = Edges(vector, length, *ends, frame.element, frame.n_atoms, len(self.model.elements))
-        repulsion = base.repulsion(None, edges)
-        return constant + (scale * (epsilon + repulsion) if base.scales_repulsion else scale * epsilon + repulsion)
-
-
-def _of_head(local: Tensor, heads: Tensor) -> Tensor:
-    return local[:, 0] if local.shape[1] == 1 else local.gather(1, heads[:, None])[:, 0]
+        found: Tensor = base.repulsion(None, edges)
+        return found

@@ -30,25 +30,23 @@ class FusedProduct:
         self.inputs = [irrep for _, irrep in product.irreps_in]
         self.outputs = [irrep for _, irrep in product.irreps_out]
         self._product, self._by_element = product, by_element
-        self._couplings = [(irrep, nu, product.coupling_of_monomials(irrep, nu)) for irrep, nu in product.terms]
-        self.terms = self._terms()
+        self._rows = self._all_rows()
+        self.terms: list[Term] = [(m, monomial) for m, monomial, _, _ in self._rows]
         self._coefficients: dict[int, Tensor] = {}
 
-    def _rows(self) -> list[tuple[int, tuple[int, ...], np.ndarray, str]]:
+    def _all_rows(self) -> list[tuple[int, tuple[int, ...], np.ndarray, str]]:
         """(output, monomial, coupling to each path, key of the weights) of everything that is not zero."""
         first = dict(zip(self.outputs, np.cumsum([0, *(irrep.dim for irrep in self.outputs)]), strict=False))
         found = []
         n = sum(irrep.dim for irrep in self.inputs)
-        for irrep, nu, rows in self._couplings:
+        for irrep, nu in self._product.terms:
+            rows = self._product.coupling_of_monomials(irrep, nu)
             largest = np.abs(rows).max(initial=0.0)
             names = monomials(n, nu)
             for monomial, m in np.argwhere(np.abs(rows).max(axis=2, initial=0.0) > _NOTHING * largest):
                 term = tuple(sorted(int(k) for k in names[monomial]))
                 found.append((int(first[irrep] + m), term, rows[monomial, m], f"{irrep}_{nu}"))
         return found
-
-    def _terms(self) -> list[Term]:
-        return [(m, monomial) for m, monomial, _, _ in self._rows()]
 
     def source(self) -> str:
         """C++ of the kernel."""
@@ -88,7 +86,7 @@ class FusedProduct:
         """[block of channels][term][width]: couplings times the weights of an element."""
         if z not in self._coefficients:
             weights = {key: weight[z].detach().double().numpy() for key, weight in self._product.weights.items()}
-            rows = np.stack([coupling @ weights[key] for _, _, coupling, key in self._rows()])  # (n_terms, channels)
+            rows = np.stack([coupling @ weights[key] for _, _, coupling, key in self._rows])  # (n_terms, channels)
             padded = np.zeros((len(rows), self.padded))
             padded[:, : self.channels] = rows
             table = torch.from_numpy(padded).unflatten(1, (-1, self._width)).transpose(0, 1)

@@ -98,6 +98,39 @@ def converged(function: Radial, grid: Grid, tolerance: float) -> tuple[Tensor, G
         grid = replace(grid, number=2 * grid.number)
 
 
+class PairTables:
+    """Splines of each pair of elements, made when it is first met, all on one grid: that of the pair that wants the finest.
+
+    function_of: of two elements.  laid_out: what is kept of a table (n_knots, derivatives, n_values).
+    """
+
+    def __init__(
+        self,
+        function_of: Callable[[int, int], Radial],
+        grid: Grid,
+        tolerance: float,
+        laid_out: Callable[[Tensor], Tensor],
+    ):
+        self.grid, self.error = grid, 0.0  # of a spline's slope, by the largest slope
+        self._function_of, self._tolerance, self._laid_out = function_of, tolerance, laid_out
+        self._known: dict[tuple[int, int], Tensor] = {}
+
+    def of(self, pairs: list[tuple[int, int]]) -> list[Tensor]:
+        """The tables of the pairs, in order."""
+        for pair in pairs:
+            self._of(*pair)
+        return [self._of(*pair) for pair in pairs]  # after a finer grid all are anew
+
+    def _of(self, i: int, j: int) -> Tensor:
+        while (i, j) not in self._known:
+            table, grid, error = converged(self._function_of(i, j), self.grid, self._tolerance)
+            if grid != self.grid:
+                self.grid, self._known = grid, {}
+            self.error = max(self.error, error)
+            self._known[i, j] = self._laid_out(table)
+        return self._known[i, j]
+
+
 def _levels(function: Radial, number: int) -> Callable[[Tensor], tuple[Tensor, ...]]:
     """The function and its derivatives up to one less than the number, each from the slope of all before it."""
     if number == 1:

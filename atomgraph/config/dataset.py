@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import ase
-from ase.data import chemical_symbols
 
 from atomgraph.config.closed_form_schema import ClosedForm
 from atomgraph.config.finetune_schema import FinetuneConfig, LastLayer
 from atomgraph.config.schema import Config, Data, Gradient
 from atomgraph.data import Split, build_graphs, read, split, split_by_file
 from atomgraph.data.census import Census, census, require_labels
+from atomgraph.data.naming import elements_in
 from atomgraph.errors import DataError
 from atomgraph.graph.structure import AtomicGraph
 
@@ -36,8 +36,7 @@ class Dataset:
     @cached_property
     def elements(self) -> list[str]:
         """Chemical symbols of the training part, by atomic number."""
-        numbers = {int(z) for atoms in self.parts["train"] for z in atoms.numbers}
-        return [chemical_symbols[z] for z in sorted(numbers)]
+        return elements_in(self.parts["train"])
 
     def graphs(
         self, cutoff: float, cache: Path | None, weights: dict[str, float], heads: Sequence[str], progress: bool

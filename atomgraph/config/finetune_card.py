@@ -10,12 +10,11 @@ from rich.console import Console
 
 from atomgraph.analysis.audit import Audit
 from atomgraph.analysis.card import Card, Switches, report_card
-from atomgraph.analysis.card.contestants import e0_of
 from atomgraph.analysis.comparison import Comparison
 from atomgraph.analysis.page import Section
 from atomgraph.config.dataset import Dataset
 from atomgraph.config.finetune_schema import Card as CardSection
-from atomgraph.config.finetune_schema import FinetuneConfig, Frozen, LoRA, Replay
+from atomgraph.config.finetune_schema import FinetuneConfig, Frozen, LoRA
 from atomgraph.config.finetune_start import Beginning
 from atomgraph.config.folder import CARD, RunFolder
 from atomgraph.data import read
@@ -59,7 +58,7 @@ def card_of(
         {part: dataset.parts[part] for part in comparisons},
         head=beginning.head,
         source_head=beginning.source if beginning.source in tuned.heads else beginning.head,
-        source_e0=e0_of(beginning.untouched, beginning.source),
+        source_e0=beginning.untouched.model.baseline.e0_of(beginning.source),
         probe=probe or replay,
         probe_name=name,
         comparisons=comparisons,
@@ -73,14 +72,14 @@ def switches_of(
     config: FinetuneConfig, beginning: Beginning, audit: Audit, *, ema: float | None = None, n_steps: int = 0
 ) -> Switches:
     """What of the configuration should have had an effect."""
-    estimated = config.e0 == "estimate" and audit.shift is not None
+    shift = audit.shift if config.e0 == "estimate" else None
     return Switches(
         frozen=config.method.groups if isinstance(config.method, Frozen) else (),
         rates={} if "decay" in config.rates else config.rates,
         ema=ema,
         n_steps=n_steps,
-        e0=float(abs(audit.shift.shift).max()) if estimated and audit.shift is not None else None,
-        replay=beginning.source if isinstance(config.replay, Replay) else None,
+        e0=None if shift is None else float(abs(shift.shift).max()),
+        replay=None if config.replay is None else beginning.source,
         partial=isinstance(config.method, LoRA) or config.method.kind == "last_layer",
     )
 

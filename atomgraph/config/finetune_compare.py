@@ -14,7 +14,7 @@ import numpy as np
 from rich.console import Console
 
 from atomgraph.analysis.methods import Cell, method_table, write_methods
-from atomgraph.config.dataset import gather
+from atomgraph.config.dataset import Dataset, gather
 from atomgraph.config.finetune_card import probe_of
 from atomgraph.config.finetune_schema import Compare, FinetuneConfig
 from atomgraph.config.finetune_scratch import scratch_potential
@@ -59,12 +59,12 @@ def compare_methods(config: FinetuneConfig, *, quiet: bool = False) -> list[Cell
     Raises ConfigError without ``compare`` or a probe, for sizes beyond the training part, and where the folder holds another
     comparison; DataError for a probe without labels.
     """
-    plan = _checked(config)
+    plan, datasets = _checked(config)
     folder, console = Path(config.output.folder), Console(highlight=False, quiet=quiet)
     _claim(folder, config)
     cells: list[Cell] = []
     start: Cell | None = None
-    for entry, files in _entries(config, plan, folder):
+    for entry, files in _entries(plan, datasets, folder):
         run = folder / "runs" / entry.name
         is_new = not _is_finished(run)
         if is_new:
@@ -82,7 +82,8 @@ def compare_methods(config: FinetuneConfig, *, quiet: bool = False) -> list[Cell
     return cells
 
 
-def _checked(config: FinetuneConfig) -> Compare:
+def _checked(config: FinetuneConfig) -> tuple[Compare, dict[int, Dataset]]:
+    """The plan, and the structures of each seed, read and split; mistakes are found before the first run."""
     plan = config.compare
     if plan is None:
         raise ConfigError(
@@ -94,20 +95,17 @@ def _checked(config: FinetuneConfig) -> Compare:
         raise DataError("card.probe has no forces to compare with; name their keys (card.keys)")
     if all(changes.get(SCRATCH) for changes in plan.methods.values()):
         raise ConfigError("compare.methods: beside scratch there should be a method that starts from the potential")
-    there = len(gather(config.model_copy(update={"seed": plan.seeds[0]}), _known(config)).parts["train"])
+    known = [*opened(config.start).elements, *config.start.new_elements]
+    datasets = {seed: gather(config.model_copy(update={"seed": seed}), known) for seed in plan.seeds}
+    there = min(len(dataset.parts["train"]) for dataset in datasets.values())
     if max(plan.sizes) > there:
         raise ConfigError(f"compare.sizes: {max(plan.sizes)} structures are wanted, and there are {there}")
-    for name, changes in plan.methods.items():  # mistakes are found before the first run
+    for name, changes in plan.methods.items():
         try:
             _config(config, Entry(name, plan.sizes[0], plan.seeds[0], changes), {}, Path(config.output.folder), None)
         except ConfigError as error:
             raise ConfigError(f"compare.methods.{name}: {error}") from error
-    return plan
-
-
-def _known(config: FinetuneConfig) -> list[str]:
-    """Elements that the starting potential knows, or will."""
-    return [*opened(config.start).elements, *config.start.new_elements]
+    return plan, datasets
 
 
 def _claim(folder: Path, config: FinetuneConfig) -> None:
@@ -124,11 +122,9 @@ def _claim(folder: Path, config: FinetuneConfig) -> None:
     write_text(plan, text)
 
 
-def _entries(config: FinetuneConfig, plan: Compare, folder: Path) -> Iterator[tuple[Entry, Plain]]:
+def _entries(plan: Compare, datasets: Mapping[int, Dataset], folder: Path) -> Iterator[tuple[Entry, Plain]]:
     """Every run and its files: of one seed all share validation and test structures, and larger sets hold the smaller."""
-    known = _known(config)
-    for seed in plan.seeds:
-        dataset = gather(config.model_copy(update={"seed": seed}), known)
+    for seed, dataset in datasets.items():
         train = dataset.parts["train"]
         order = np.random.default_rng(seed).permutation(len(train))
         files: Plain = {part: _written(folder, f"{part}-{seed}", dataset.parts[part]) for part in ("valid", "test")}

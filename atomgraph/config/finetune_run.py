@@ -22,7 +22,6 @@ from atomgraph.models.groups import members
 from atomgraph.potential import Potential
 from atomgraph.training import PotentialTask
 from atomgraph.training.adapters import Adapted
-from atomgraph.training.device import device_of
 
 
 class FinetuneRun(StartedRun, GradientRun):
@@ -47,20 +46,9 @@ class FinetuneRun(StartedRun, GradientRun):
     def _task(
         self, potential: Potential, graphs: dict[str, list[AtomicGraph]]
     ) -> tuple[GraphDataModule, PotentialTask]:
-        config, replayed = self.config, self._replayed(potential)
-        data = GraphDataModule(
-            graphs["train"],
-            graphs["valid"],
-            graphs["test"],
-            replay=replayed,
-            ratio=config.replay.ratio if config.replay else 0.5,
-            n_heads=len(potential.heads),
-            edge_budget=config.data.edge_budget,
-            atom_budget=config.data.atom_budget,
-            seed=config.seed,
-            num_workers=config.data.num_workers,
-            pin_memory=device_of(self.fit.accelerator, self.fit.devices).type == "cuda",
-        )
+        config = self.config
+        ratio = {} if config.replay is None else {"ratio": config.replay.ratio}
+        data = self._data(graphs, replay=self._replayed(potential), n_heads=len(potential.heads), **ratio)
         self.n_steps = n_steps = self.fit.max_epochs * -(-data.sampler("train").n_batches // self.fit.accumulate)
         self.fit, chosen = resolved_fit(config, n_steps, potential.model.dtype_name)
         config.fit = written(self.fit)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from atomgraph.analysis.card.contestants import e0_of
 from atomgraph.config.finetune_schema import FinetuneConfig
 from atomgraph.config.finetune_start import edited, opened
 from atomgraph.config.parts import build_model
 from atomgraph.config.preparation import calibrate
+from atomgraph.config.started_run import assign_head
 from atomgraph.data import build_graphs, energy_scale, read
+from atomgraph.data.naming import elements_in
 from atomgraph.nn.part import specification
 from atomgraph.potential import Potential
 from atomgraph.training.randomness import seeded
@@ -23,17 +24,14 @@ def scratch_potential(config: FinetuneConfig, train: str, seed: int, folder: Pat
     """
     frames = read(train)
     untouched = opened(config.start)
-    elements = sorted({symbol for atoms in frames for symbol in atoms.symbols})
-    beginning = edited(config.model_copy(update={"replay": None}), untouched, elements, False)
+    beginning = edited(config.model_copy(update={"replay": None}), untouched, elements_in(frames), False)
     old = beginning.potential
     with seeded(seed):
         potential = Potential(build_model(specification(old.model))).to(old.model.dtype)
     for head in potential.heads:
-        potential.model.baseline.set_e0(e0_of(old, head), head)
+        potential.model.baseline.set_e0(old.model.baseline.e0_of(head), head)
     graphs = build_graphs(frames, potential.cutoff)
-    row = potential.heads.index(beginning.head)
-    for graph in graphs:
-        graph.head = graph.head.new_full(graph.head.shape, row)
+    assign_head(graphs, potential.heads.index(beginning.head))
     potential.model.baseline.set_scale(energy_scale(graphs).value)
     calibrate(potential, graphs)
     path = folder / f"scratch-{Path(train).stem}.safetensors"

@@ -114,18 +114,22 @@ class GradientRun(Run):
     def _task(
         self, potential: Potential, graphs: dict[str, list[AtomicGraph]]
     ) -> tuple[GraphDataModule, PotentialTask]:
-        config = self.config
-        data = GraphDataModule(
+        return self._data(graphs), PotentialTask(potential, terms_of(self.fit), self.fit.optimizer.model_dump())
+
+    def _data(self, graphs: dict[str, list[AtomicGraph]], **replay: Any) -> GraphDataModule:
+        """The loaders of the parts.  replay: what ``GraphDataModule`` takes for structures that go along."""
+        data = self.config.data
+        return GraphDataModule(
             graphs["train"],
             graphs["valid"],
             graphs["test"],
-            edge_budget=config.data.edge_budget,
-            atom_budget=config.data.atom_budget,
-            seed=config.seed,
-            num_workers=config.data.num_workers,
+            edge_budget=data.edge_budget,
+            atom_budget=data.atom_budget,
+            seed=self.config.seed,
+            num_workers=data.num_workers,
             pin_memory=device_of(self.fit.accelerator, self.fit.devices).type == "cuda",
+            **replay,
         )
-        return data, PotentialTask(potential, terms_of(self.fit), self.fit.optimizer.model_dump())
 
     def _trainer(self, data: GraphDataModule, potential: Potential) -> tuple[Checkpoints, Trainer]:
         chosen, path = self.fit, self.folder.path

@@ -42,7 +42,6 @@ class LastLayerRun(StartedRun):
             self.console.print(dataset.census)
             potential, graphs = self._prepare(dataset)
             potential = self._of_one_head(potential)
-            self.start = deepcopy(potential)
             for part in graphs.values():
                 assign_head(part, 0)
             dtype = potential.model.dtype
@@ -76,6 +75,8 @@ class LastLayerRun(StartedRun):
             return potential
         self._say(f"only the head {self.beginning.head} is kept: the last layer is solved for one head")
         try:
-            return keep_heads(potential, [self.beginning.head])
+            kept = keep_heads(potential, [self.beginning.head])
         except AtomgraphError as error:
             raise ConfigError(f"method.kind: last_layer: {error}") from error
+        self.start = deepcopy(kept)
+        return kept

@@ -7,7 +7,6 @@ from copy import deepcopy
 
 import ase
 import torch
-from ase.data import chemical_symbols
 
 from atomgraph.analysis.audit import Audit, Evidence, check_names, judged
 from atomgraph.analysis.comparison import Comparison
@@ -18,6 +17,7 @@ from atomgraph.config.finetune_card import card_of, check_probe, probe_of, show_
 from atomgraph.config.finetune_replay import replay_frames
 from atomgraph.config.finetune_schema import FinetuneConfig
 from atomgraph.config.finetune_start import Beginning, described, edited, opened
+from atomgraph.data.naming import elements_in
 from atomgraph.fitting.e0 import e0_change
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.potential import Potential
@@ -45,7 +45,7 @@ class StartedRun(Run):
         if config.replay is not None:
             wanted = [term.property for term in config.fit.terms]
             self.replay = replay_frames(config.replay, untouched, config.replay.head or str(untouched.head), wanted)
-        elements = _elements_of([*dataset.frames, *self.replay])
+        elements = elements_in([*dataset.frames, *self.replay])
         self.beginning = edited(config, untouched, elements, bool(self.replay))
         potential, head = self.beginning.potential, self.beginning.head
         check_probe(self.probe, potential)
@@ -101,7 +101,3 @@ def assign_head(graphs: Sequence[AtomicGraph], row: int) -> None:
     """All these graphs are of one head, by its row."""
     for graph in graphs:
         graph.head = torch.full_like(graph.head, row)
-
-
-def _elements_of(frames: Sequence[ase.Atoms]) -> list[str]:
-    return [chemical_symbols[z] for z in sorted({int(z) for atoms in frames for z in atoms.numbers})]

@@ -1,10 +1,11 @@
-"""What a structure is called in messages."""
+"""What structures are called in messages, and which elements they hold."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
 import ase
+from ase.data import chemical_symbols
 
 
 def name_of(atoms: ase.Atoms, number: int) -> str:
@@ -15,3 +16,8 @@ def name_of(atoms: ase.Atoms, number: int) -> str:
 def names_of(frames: Sequence[ase.Atoms], numbers: Iterable[int]) -> list[str]:
     """The names of several frames."""
     return [name_of(frames[number], number) for number in numbers]
+
+
+def elements_in(frames: Iterable[ase.Atoms]) -> list[str]:
+    """Chemical symbols that occur, by atomic number."""
+    return [chemical_symbols[z] for z in sorted({int(z) for atoms in frames for z in atoms.numbers})]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -94,6 +93,5 @@ def _given(potential: Potential, evidence: Evidence, head: str, e0: Mapping[str,
     strange = [symbol for symbol in e0 if symbol not in potential.elements]
     if strange:
         raise ConfigError(f"e0 names {', '.join(strange)}; the starting model knows {', '.join(potential.elements)}")
-    row = potential.model.baseline.e0[potential.heads.index(head)].tolist()
-    now: dict[str, Any] = dict(zip(potential.elements, row, strict=True))
+    now = potential.model.baseline.e0_of(head)
     return E0Change(head, {symbol: e0[symbol] - now[symbol] for symbol in e0}, "given in the configuration")

@@ -67,8 +67,7 @@ def write(path: str | Path, model: EnergyModel, metadata: dict[str, Any]) -> Pat
 
 def e0_of(model: EnergyModel) -> dict[str, dict[str, float]]:
     """E0 in eV by head and chemical symbol, for the eye; the tensors hold the ones that count."""
-    rows = model.baseline.e0.tolist()
-    return {head: dict(zip(model.elements, row, strict=True)) for head, row in zip(model.heads, rows, strict=True)}
+    return {head: model.baseline.e0_of(head) for head in model.heads}
 
 
 def recognises(path: Path, start: bytes) -> bool:

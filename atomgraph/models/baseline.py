@@ -58,22 +58,27 @@ class Baseline(KeepsDouble, Part):
     def forward(self, local: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
         """(n_atoms,) eV in float64 from local energies: (n_atoms, 1) for all heads, or (n_atoms, n_heads)."""
         head = graph.head[graph.graph_of_atom]
-        epsilon, constant = (
-            self.of_head(local, graph).to(self.e0.dtype),
-            self.e0[head, edges.element] + self.shift[head],
-        )
-        if self.repulsion is None:
+        repulsion = None if self.repulsion is None else self.repulsion(graph, edges.within(self.cutoff))
+        return self.total(self.of_head(local, head), repulsion, head, edges.element)
+
+    def total(self, epsilon: Tensor, repulsion: Tensor | None, head: Tensor, element: Tensor) -> Tensor:
+        """The sum, (n_atoms,) eV in float64, of local energies and repulsions (n_atoms,); head, element: each atom's rows."""
+        epsilon, constant = epsilon.to(self.e0.dtype), self.e0[head, element] + self.shift[head]
+        if repulsion is None:
             return constant + self.scale[head] * epsilon
-        repulsion = self.repulsion(graph, edges.within(self.cutoff)).to(self.e0.dtype)
+        repulsion = repulsion.to(self.e0.dtype)
         if self.scales_repulsion:
             return constant + self.scale[head] * (epsilon + repulsion)
         return constant + self.scale[head] * epsilon + repulsion
 
-    def of_head(self, local: Tensor, graph: AtomicGraph) -> Tensor:
-        """The column of each atom's head, (n_atoms,), of (n_atoms, n_heads), or of (n_atoms, 1) for all heads."""
-        if local.shape[1] == 1:
-            return local[:, 0]
-        return local.gather(1, graph.head[graph.graph_of_atom][:, None])[:, 0]
+    @staticmethod
+    def of_head(local: Tensor, head: Tensor) -> Tensor:
+        """The column of each atom's head (n_atoms,) of (n_atoms, n_heads), or of (n_atoms, 1) for all heads."""
+        return local[:, 0] if local.shape[1] == 1 else local.gather(1, head[:, None])[:, 0]
+
+    def e0_of(self, head: str) -> dict[str, float]:
+        """The energies of free atoms of a head, eV, by chemical symbol."""
+        return dict(zip(self.elements, self.e0[self._row(head)].tolist(), strict=True))
 
     def set_e0(self, e0: Mapping[str, float], head: str | None = None) -> None:
         """Set the energies of free atoms, eV, by chemical symbol; WiringError if one is missing or not finite."""

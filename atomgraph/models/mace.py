@@ -112,7 +112,7 @@ class MACE(EnergyModel):
             return None
         edges = self.edges(graph)
         embedding = self.branches[0].featurizer(graph, edges)
-        energy = self.baseline.of_head(self.state_readout(embedding, graph, edges), graph)
+        energy = self.baseline.of_head(self.state_readout(embedding, graph, edges), graph.head[graph.graph_of_atom])
         return sum_to(energy.double(), graph.graph_of_atom, graph.n_graphs)
 
 

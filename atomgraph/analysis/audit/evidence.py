@@ -9,10 +9,11 @@ from typing import Any
 
 import ase
 import numpy as np
-from ase.data import atomic_numbers, chemical_symbols
+from ase.data import atomic_numbers
 
 from atomgraph.analysis.audit.agreement import Agreement, agreement
 from atomgraph.data.e0_shift import EnergyShift, counts_of, energy_shift
+from atomgraph.data.naming import elements_in
 from atomgraph.graph.structure import VOIGT, labels_of
 from atomgraph.potential import Potential
 
@@ -53,7 +54,7 @@ class Evidence:
     @cached_property
     def elements(self) -> list[str]:
         """Chemical symbols that occur, by atomic number."""
-        return [chemical_symbols[z] for z in sorted({int(z) for atoms in self.frames for z in atoms.numbers})]
+        return elements_in(self.frames)
 
     @cached_property
     def counts(self) -> np.ndarray:

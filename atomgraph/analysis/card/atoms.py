@@ -8,7 +8,6 @@ from typing import Any
 
 import ase
 
-from atomgraph.analysis.card.contestants import e0_of
 from atomgraph.analysis.tables import Column, Table
 from atomgraph.potential import Potential
 
@@ -34,7 +33,7 @@ def free_atoms(before: Potential, after: Potential, elements: Sequence[str]) -> 
     """Each element alone, with the heads that the two have chosen."""
     frames = [ase.Atoms(symbol) for symbol in elements]
     old, new = ([found["energy"] for found in p.predict(frames, stress=False)] for p in (before, after))
-    e0 = [e0_of(potential, str(potential.head)) for potential in (before, after)]
+    e0 = [potential.model.baseline.e0_of(str(potential.head)) for potential in (before, after)]
     return [
         FreeAtom(symbol, was, now, e0[1][symbol] - e0[0][symbol])
         for symbol, was, now in zip(elements, old, new, strict=True)

@@ -16,11 +16,5 @@ def with_head(potential: Potential, head: str, e0: Mapping[str, float] | None = 
     copy = deepcopy(potential).eval()
     copy.head = head
     if e0 is not None:
-        copy.model.baseline.set_e0(e0_of(copy, head) | dict(e0), head)
+        copy.model.baseline.set_e0(copy.model.baseline.e0_of(head) | dict(e0), head)
     return copy
-
-
-def e0_of(potential: Potential, head: str) -> dict[str, float]:
-    """E0 of a head by chemical symbol, eV."""
-    row = potential.model.baseline.e0[potential.heads.index(head)]
-    return dict(zip(potential.elements, row.tolist(), strict=True))

@@ -8,10 +8,9 @@ from typing import Any
 
 import ase
 import torch
-from ase.data import chemical_symbols
 
 from atomgraph.analysis.card.atoms import FreeAtom, atom_table, free_atoms
-from atomgraph.analysis.card.contestants import e0_of, with_head
+from atomgraph.analysis.card.contestants import with_head
 from atomgraph.analysis.card.crystal import CrystalCurves, crystal_curves, crystal_of
 from atomgraph.analysis.card.dimers import Dimer, dimer_pictures, dimer_table, dimers
 from atomgraph.analysis.card.gains import change_json, change_table, mae
@@ -22,6 +21,7 @@ from atomgraph.analysis.card.weights import Moved, moved, moved_table
 from atomgraph.analysis.comparison import QUANTITIES, Comparison, compare
 from atomgraph.analysis.page import Block, Gallery, Picture, Section, Text
 from atomgraph.analysis.tables import Column, Table, short
+from atomgraph.data.naming import elements_in
 from atomgraph.potential import Potential
 
 
@@ -130,11 +130,10 @@ def report_card(
     }
     retained = None
     if probe:
-        e0 = source_e0 or e0_of(start, source_head)
+        e0 = source_e0 or start.model.baseline.e0_of(source_head)
         knew, knows = (with_head(potential, source_head, e0).to(device) for potential in (start, tuned))
         retained = retention(knew, knows, probe, probe_name)
     frames = [atoms for part in target.values() for atoms in part]
-    elements = [chemical_symbols[z] for z in sorted({int(z) for atoms in frames for z in atoms.numbers})]
     curves = dimers(before, after, after.elements)
     crystal, mover = crystal_of(frames), mover_of(frames) if steps else None
     motion = motions(before, after, mover, steps) if mover is not None else {}
@@ -149,7 +148,7 @@ def report_card(
         retained=retained,
         atoms=free_atoms(before, after, after.elements),
         curves=curves,
-        of_target=elements,
+        of_target=elements_in(frames),
         crystal=crystal_curves(before, after, crystal) if crystal is not None else None,
         weights=changes,
         motion=motion,

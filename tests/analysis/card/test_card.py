@@ -14,7 +14,7 @@ from morse import morse_potential
 
 from atomgraph.analysis.card import Switches, report_card
 from atomgraph.analysis.card.atoms import free_atoms
-from atomgraph.analysis.card.contestants import e0_of, with_head
+from atomgraph.analysis.card.contestants import with_head
 from atomgraph.analysis.card.crystal import crystal_curves, crystal_of
 from atomgraph.analysis.card.dimers import Dimer, dimers
 from atomgraph.analysis.card.remarks import about_outcome, about_switches, about_weights
@@ -59,7 +59,7 @@ def test_retention_of_a_probe_that_the_start_labelled_was_perfect(card):
 def test_retention_is_not_spoilt_by_another_e0():
     moved_e0 = deepcopy(START)
     moved_e0.model.baseline.e0 -= 7.0
-    with_source_s = with_head(moved_e0, "default", e0_of(START, "default"))
+    with_source_s = with_head(moved_e0, "default", START.model.baseline.e0_of("default"))
     assert retention(START, with_source_s, foundation.waters(3), "waters").by_itself == {"energy": 0.0, "forces": 0.0}
 
 
