@@ -97,7 +97,7 @@ def nve(
     timestep: fs.  Raises GraphError where atoms fly apart so far that positions are not finite.
     """
     moving = atoms.copy()
-    moving.calc = Calculator(potential)
+    moving.calc = Calculator(potential, compile=False)
     give_velocities(moving, kelvin, np.random.default_rng(seed))
     dynamics, record = VelocityVerlet(moving, timestep * units.fs), Record(len(moving))
     dynamics.attach(lambda: record.note(moving, dynamics.get_time() / units.fs))

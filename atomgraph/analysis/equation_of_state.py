@@ -45,7 +45,7 @@ def relaxed(potential: Potential, atoms: ase.Atoms, *, fmax: float = 1e-3, steps
     Raises GraphError where it has not come to rest after so many steps.
     """
     resting = atoms.copy()
-    resting.calc = Calculator(potential)
+    resting.calc = Calculator(potential, compile=False)
     if not BFGS(FrechetCellFilter(resting), logfile=None).run(fmax=fmax, steps=steps):
         raise GraphError(
             f"{atoms.get_chemical_formula()} is not at rest after {steps} steps; start nearer, or allow more"

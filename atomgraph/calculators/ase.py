@@ -13,6 +13,7 @@ from ase.calculators import calculator as ase_calculator
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from atomgraph.calculators.moving import MovingGraph
+from atomgraph.compiled import for_inference
 from atomgraph.errors import GraphError
 from atomgraph.graph import AtomicGraph
 from atomgraph.graph.geometry import volume
@@ -31,6 +32,8 @@ class Calculator(ase_calculator.Calculator):
     copied, the caller's stays as it is.  head: which head to use where there are several.
     skin: Å by which neighbour lists reach beyond the cutoff, so that they need not be made at every step; results do not
     depend on it.
+    compile: whether energies come from compiled kernels, which frozen models of some families have (``atomgraph.compile``);
+    None: from where they are kept already, or once evaluations have taken as long as compiling does.
     ``uncertainty``, the standard deviation of the energy in eV, is among the properties of a potential that has one.
     One evaluation gives all properties, and is kept until atoms, cell, periodicity, charge or spin (``info``) change.
     Raises GraphError for elements that the potential does not know, unknown heads, and positions that are not finite;
@@ -47,9 +50,11 @@ class Calculator(ase_calculator.Calculator):
         dtype: str | torch.dtype | None = None,
         head: str | None = None,
         skin: float = DEFAULT_SKIN,
+        compile: bool | None = None,
     ):
         super().__init__()
         self.potential = _ready(potential, device, dtype)
+        self._evaluated = for_inference(self.potential, compile=compile)
         if self.potential.model.posterior is not None:
             self.implemented_properties = [*self.implemented_properties, "uncertainty"]
         self._row = None if head is None else _row_of(self.potential, head)
@@ -88,7 +93,7 @@ class Calculator(ase_calculator.Calculator):
             raise ase_calculator.PropertyNotImplementedError(
                 "stress needs a volume: a periodic structure with three cell vectors"
             )
-        result = self.potential.evaluated(graph, stress=has_volume)
+        result = self._evaluated.evaluated(graph, stress=has_volume)
         self.results: dict[str, Any] = {
             "energy": float(result["energy"]),
             "free_energy": float(result["energy"]),

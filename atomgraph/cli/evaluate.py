@@ -17,6 +17,7 @@ from atomgraph.analysis.report import speed
 from atomgraph.analysis.style import write_svg
 from atomgraph.cli.opening import opened
 from atomgraph.cli.options import (
+    Compile,
     Device,
     Dtype,
     Elements,
@@ -31,6 +32,7 @@ from atomgraph.cli.options import (
     entries,
 )
 from atomgraph.cli.strangers import warn_of_strangers
+from atomgraph.compiled import for_inference
 from atomgraph.data import read
 from atomgraph.errors import AtomgraphError, ConfigError, DataError
 from atomgraph.writing import write_bytes, write_text
@@ -50,6 +52,7 @@ def evaluate(
     units: Units = None,
     device: Device = "cpu",
     dtype: Dtype = None,
+    compile: Compile = None,
     imports: Imports = None,
 ) -> None:
     """Errors of a potential on labelled structures: MAE and RMSE per configuration type, with units."""
@@ -58,6 +61,7 @@ def evaluate(
     potential = opened(model, head=head, elements=elements, units=units, device=device, dtype=dtype, imports=imports)
     frames = read([str(path) for path in data], keys=entries(key), units=entries(unit))
     warn_of_strangers(potential, frames)
+    potential = for_inference(potential, compile=compile, n_atoms=sum(map(len, frames)))
     comparison = compare(potential, frames, progress=True)
     if not comparison.samples:
         raise DataError(

@@ -22,8 +22,9 @@ from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from atomgraph.analysis.dynamics import Record, give_velocities
 from atomgraph.calculators import Calculator
 from atomgraph.cli.opening import opened
-from atomgraph.cli.options import Device, Dtype, Elements, Head, Imports, Model, Overwrite, Units
+from atomgraph.cli.options import Compile, Device, Dtype, Elements, Head, Imports, Model, Overwrite, Units
 from atomgraph.cli.structure_files import Structure, checked_target, read_one, with_results
+from atomgraph.compiled import for_inference
 from atomgraph.errors import ConfigError, FormatError
 from atomgraph.progress import terminal_progress
 
@@ -75,6 +76,7 @@ def md(
     units: Units = None,
     device: Device = "cpu",
     dtype: Dtype = None,
+    compile: Compile = None,
     imports: Imports = None,
 ) -> None:
     """Molecular dynamics at constant energy or temperature; frames to a file, drift, temperature and speed to the terminal."""
@@ -85,7 +87,7 @@ def md(
     atoms, rng = read_one(structure), np.random.default_rng(seed)
     temperature = _start(atoms, temperature, rng)
     potential = opened(model, head=head, elements=elements, units=units, device=device, dtype=dtype, imports=imports)
-    atoms.calc = Calculator(potential)
+    atoms.calc = Calculator(for_inference(potential, compile=compile, n_atoms=(steps + 1) * len(atoms)))
     atoms.get_potential_energy()  # what is wrong with the structure shows before anything is written
     dynamics = _dynamics(atoms, ensemble, temperature, timestep, friction, rng)
     record = Record(len(atoms))

@@ -18,6 +18,14 @@ Elements = Annotated[
 Units = Annotated[str | None, typer.Option("--units", help="Units of the file, where it does not say.")]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, ...")]
 Dtype = Annotated[str | None, typer.Option("--dtype", help="float32 or float64; the file's own if not given.")]
+Compile = Annotated[
+    bool | None,
+    typer.Option(
+        "--compile/--no-compile",
+        help="Compile the model's kernels at once, or use none; by default they are used if kept, and compiled if that pays.",
+        show_default=False,
+    ),
+]
 Imports = Annotated[
     list[str] | None, typer.Option("--import", metavar="MODULE", help="Import a module with parts of your own first.")
 ]

@@ -12,9 +12,10 @@ import typer
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from atomgraph.cli.opening import opened
-from atomgraph.cli.options import Device, Dtype, Elements, Head, Imports, Model, Overwrite, Units
+from atomgraph.cli.options import Compile, Device, Dtype, Elements, Head, Imports, Model, Overwrite, Units
 from atomgraph.cli.strangers import warn_of_strangers
 from atomgraph.cli.structure_files import drop_notes
+from atomgraph.compiled import for_inference
 from atomgraph.data import read
 from atomgraph.errors import ConfigError, nearest
 from atomgraph.graph.structure import VOIGT
@@ -39,6 +40,7 @@ def predict(
     units: Units = None,
     device: Device = "cpu",
     dtype: Dtype = None,
+    compile: Compile = None,
     imports: Imports = None,
 ) -> None:
     """Write a copy of the structures with the potential's energies (eV), forces (eV/Å) and stress (eV/Å³)."""
@@ -50,6 +52,7 @@ def predict(
     potential = opened(model, head=head, elements=elements, units=units, device=device, dtype=dtype, imports=imports)
     frames = read(str(source))
     warn_of_strangers(potential, frames)
+    potential = for_inference(potential, compile=compile, n_atoms=sum(map(len, frames)))
     results = watched(potential.predictions(frames), "predicting", len(frames))
     copies = [_with(atoms, numbers) for atoms, numbers in zip(frames, results, strict=True)]
     write_whole(target, lambda scratch: ase.io.write(scratch, copies, format=kind))

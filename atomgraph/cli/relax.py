@@ -15,7 +15,7 @@ from rich.progress import SpinnerColumn, TextColumn
 
 from atomgraph.calculators import Calculator
 from atomgraph.cli.opening import opened
-from atomgraph.cli.options import Device, Dtype, Elements, Head, Imports, Model, Overwrite, Units
+from atomgraph.cli.options import Compile, Device, Dtype, Elements, Head, Imports, Model, Overwrite, Units
 from atomgraph.cli.structure_files import Structure, checked_target, read_one, with_results, write_structures
 from atomgraph.errors import ConfigError
 from atomgraph.progress import terminal_progress
@@ -43,6 +43,7 @@ def relax(
     units: Units = None,
     device: Device = "cpu",
     dtype: Dtype = None,
+    compile: Compile = None,
     imports: Imports = None,
 ) -> None:
     """Move atoms (and with --cell the cell) downhill until the forces are gone. Exit code 1 if they are not in time."""
@@ -56,7 +57,7 @@ def relax(
             f"--cell needs a structure that repeats in three directions; {structure} has pbc {list(atoms.pbc)}"
         )
     potential = opened(model, head=head, elements=elements, units=units, device=device, dtype=dtype, imports=imports)
-    atoms.calc = Calculator(potential)
+    atoms.calc = Calculator(potential, compile=compile)
     energy, size = float(atoms.get_potential_energy()), float(atoms.cell.volume)
     try:
         converged, n_steps = _downhill(atoms, cell, fmax, steps)

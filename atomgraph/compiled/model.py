@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from copy import deepcopy
+from typing import Any
 
 import torch
 from e3nn import o3
@@ -15,7 +16,7 @@ from atomgraph.compiled.maps import Table
 from atomgraph.compiled.radial import Grid
 from atomgraph.featurizers.node_embedding import NodeEmbedding
 from atomgraph.graph.structure import AtomicGraph
-from atomgraph.kernels import compiled
+from atomgraph.kernels import compiled, is_kept
 from atomgraph.layers.mace import MACELayer
 from atomgraph.layers.mace.attention import AttentionResidualInteraction
 from atomgraph.models.energy import EnergyModel
@@ -25,6 +26,7 @@ from atomgraph.nn.zbl import ZBL
 from atomgraph.readouts import GroupedMLP, ScaledLinear, Silent
 
 EVEN = o3.Irrep(0, 1)
+LIBRARY = "mace"  # how entries of the cache begin
 KNOTS = {torch.float32: (256, 3), torch.float64: (320, 4)}  # how many, and what is known at each
 
 
@@ -72,6 +74,12 @@ class FusedMACE:
         self._readouts = deepcopy(branch.readouts).to(dtype)
         self._library: ctypes.CDLL | None = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (
+            self.model,
+            self.dtype,
+        )  # kernels do not travel; where it is copied to, they are compiled or found
+
     @property
     def library(self) -> ctypes.CDLL:
         """The kernels, which have been compiled."""
@@ -90,9 +98,13 @@ class FusedMACE:
         parts = [f"#define REAL {real}", '#include "convolution.h"', '#include "product.h"', FRAME_SOURCE]
         return "\n".join([*parts, *(layer.source() for layer in self._layers)])
 
+    def is_kept(self) -> bool:
+        """Whether the kernels are in the cache."""
+        return is_kept(self.source(), LIBRARY)
+
     def compile(self) -> bool:
         """Have the kernels compiled, or found in the cache; False where there can be none, which was said, then."""
-        self._library = compiled(self.source(), "mace")
+        self._library = compiled(self.source(), LIBRARY)
         if self._library is not None:
             self._library.edges_count.restype = ctypes.c_int64
             for layer in self._layers:
@@ -130,3 +142,9 @@ class FusedMACE:
         edges = Edges(vector, length, *ends, frame.element, frame.n_atoms, len(self.model.elements))
         found: Tensor = base.repulsion(None, edges)
         return found
+
+
+def _again(model: EnergyModel, dtype: torch.dtype) -> FusedMACE | None:
+    """A copy of a frozen model; None where it cannot be compiled, and a CompiledPotential then does without."""
+    fused = FusedMACE(model, dtype)
+    return fused if fused.compile() else None

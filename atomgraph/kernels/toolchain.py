@@ -31,11 +31,30 @@ def compiled(source: str, name: str, *, flags: Sequence[str] = ()) -> ctypes.CDL
     """
     if switched_off():
         return None
-    flags = (*NATIVE, *flags, *extra_flags())
-    key = key_of(source, (*flags, machine(), *sorted(features())))
+    flags, key = _circumstances(source, flags)
     if (name, key) not in _loaded:
         _loaded[name, key] = _from_cache_or_compiler(source, name, key, flags)
     return _loaded[name, key]
+
+
+def is_kept(source: str, name: str) -> bool:
+    """Whether ``compiled`` would give this library without the compiler's work; nothing is loaded and nothing is said."""
+    _, key = _circumstances(source, ())
+    if switched_off():
+        return False
+    if (name, key) in _loaded:
+        return _loaded[name, key] is not None
+    try:
+        folder = safe_folder()
+    except (UnsafeFolder, OSError):
+        return False
+    compiler, _ = _compiler()
+    return any(kept(folder, name, key, checksum(compiler.version) if compiler else None))
+
+
+def can_compile() -> bool:
+    """Whether there is a compiler, and the user wants kernels."""
+    return not switched_off() and _compiler()[0] is not None
 
 
 def switched_off() -> bool:
@@ -65,6 +84,12 @@ def loaded(path: Path) -> ctypes.CDLL | None:
         return ctypes.CDLL(str(path))
     except OSError:
         return None
+
+
+def _circumstances(source: str, flags: Sequence[str]) -> tuple[tuple[str, ...], str]:
+    """All flags, and the key of a library that is compiled with them here."""
+    flags = (*NATIVE, *flags, *extra_flags())
+    return flags, key_of(source, (*flags, machine(), *sorted(features())))
 
 
 def _from_cache_or_compiler(source: str, name: str, key: str, flags: Sequence[str]) -> ctypes.CDLL | None:

@@ -49,6 +49,6 @@ def _relaxed(trial: Trial, atoms: ase.Atoms) -> ase.Atoms:
     """Some steps downhill, so that a structure made of touching spheres does not start as an explosion."""
     moving = atoms.copy()
     moving.set_constraint()
-    moving.calc = Calculator(trial.potential)
+    moving.calc = Calculator(trial.potential, compile=False)
     LBFGS(moving, logfile=None, maxstep=0.1).run(fmax=0.5, steps=30)
     return moving
