@@ -24,6 +24,7 @@ from atomgraph.ops.scatter import sum_to
 
 EDGE_BUDGET = {"cuda": 100_000}  # edges in a batch of predictions, by device
 SMALL_BUDGET = 8_000  # elsewhere, where larger batches take memory and save at most a few percent of the time
+FEW_EDGES = 8  # an atom in a batch of predictions: atoms cost memory, too, and where they have fewer, they decide
 
 
 class Potential(torch.nn.Module):
@@ -128,11 +129,18 @@ class Potential(torch.nn.Module):
         return list(self.predictions(structures, stress=stress))
 
     def predictions(
-        self, structures: Sequence[ase.Atoms], *, stress: bool = True, edge_budget: int | None = None
+        self,
+        structures: Sequence[ase.Atoms],
+        *,
+        forces: bool = True,
+        stress: bool = True,
+        edge_budget: int | None = None,
     ) -> Iterator[dict[str, Any]]:
         """``predict`` as a generator: a result as soon as its batch is done, never more than one batch in memory.
 
-        edge_budget: edges in a batch, at most, by the device if None; one structure with more is a batch by itself.
+        forces: without them and without stress no derivative graph is made, which takes a fraction of the memory.
+        edge_budget: edges in a batch, at most, by the device if None, and an eighth of it in atoms; one structure with more is
+        a batch by itself.
         """
         if isinstance(structures, ase.Atoms):
             raise GraphError("predict takes a list of structures, but one structure came; give it as [atoms]")
@@ -143,8 +151,8 @@ class Potential(torch.nn.Module):
                     self.model.element_table(torch.as_tensor(atoms.numbers, device=self.device))
         graphs = (self._graph(index, atoms) for index, atoms in enumerate(structures))
         budget = EDGE_BUDGET.get(self.device.type, SMALL_BUDGET) if edge_budget is None else edge_budget
-        for batch in budget_batches(graphs, budget):
-            for found in by_structure(self.evaluated(batch.to(self.device), stress=stress), batch):
+        for batch in budget_batches(graphs, budget, max(budget // FEW_EDGES, 1)):
+            for found in by_structure(self.evaluated(batch.to(self.device), forces=forces, stress=stress), batch):
                 yield found | {name: float(found[name]) for name in ("energy", "uncertainty") if name in found}
 
     def _graph(self, index: int, atoms: ase.Atoms) -> AtomicGraph:

@@ -110,6 +110,18 @@ def test_predicting_leaves_a_potential_in_training_mode_as_it_was():
     assert potential.training and all(p.grad is None for p in potential.parameters())
 
 
+def test_energies_alone_are_the_same_and_batches_are_bounded_in_atoms_too(monkeypatch):
+    potential, sizes = tiny.potential(), []
+    frames = [ase.Atoms("O", [[0, 0, 0]])] * 40 + tiny.structures()
+    original = potential.evaluated
+    monkeypatch.setattr(potential, "evaluated", lambda batch, **o: sizes.append(batch.n_atoms) or original(batch, **o))
+    alone = list(potential.predictions(frames, forces=False, stress=False, edge_budget=80))
+    assert sizes[:4] == [10] * 4  # atoms without an edge cost memory, too
+    assert "forces" not in alone[0] and "stress" not in alone[0]
+    with_slopes = potential.predict(frames)
+    assert [one["energy"] for one in alone] == pytest.approx([one["energy"] for one in with_slopes], abs=1e-12)
+
+
 def test_results_come_as_their_batches_are_done(monkeypatch):
     built = []
     potential, frames = tiny.potential(), tiny.structures() * 20

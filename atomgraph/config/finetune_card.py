@@ -63,6 +63,7 @@ def card_of(
         probe_name=name,
         comparisons=comparisons,
         switches=switches,
+        all_dimers=config.card.dimers == "all",
         steps=config.card.steps,
         device=device,
     )

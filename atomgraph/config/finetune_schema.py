@@ -132,6 +132,11 @@ class Card(Section):
     )
     keys: dict[str, str] = Field(default={}, description="Names of labels in the files: {energy: REF_energy, ...}.")
     units: dict[str, str] = Field(default={}, description="Units of the files: {energy: Ry, length: Bohr, ...}.")
+    dimers: Literal["all", "data"] = Field(
+        default="all",
+        description="Curves of all pairs of elements that the potential knows, or of those in validation and test; of all 89 "
+        "elements of a foundation model there are 4005.",
+    )
     steps: int = Field(default=200, ge=0, description="Of the run at constant energy, before and after; 0: none.")
 
 

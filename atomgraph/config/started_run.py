@@ -69,8 +69,9 @@ class StartedRun(Run):
         change = e0_change(potential, evidence, head, config.e0)
         estimated = config.e0 == "estimate"
         others = {part: dataset.parts[part] for part in ("valid", "test")}
-        seen = evidence if estimated else evidence.shifted(change.by_element)
-        self.audit = judged(potential, seen, head=head, estimated=estimated, others=others)
+        added = {} if estimated else change.by_element
+        seen = evidence.shifted(added)
+        self.audit = judged(potential, seen, head=head, added=added, estimated=estimated, others=others)
         self._say(self.audit.describe())
         self.audit.stop(config.audit.insist)
         change.apply(potential)

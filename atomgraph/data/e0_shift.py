@@ -67,6 +67,19 @@ class EnergyShift:
         seen = {atoms.get_chemical_formula("hill"): atoms for atoms in frames} if self.open else {}
         return [formula for formula, atoms in seen.items() if not self.determines(atoms)]
 
+    def times(self, energies: Mapping[str, float]) -> tuple[float, float]:
+        """How many times these energies (eV by chemical symbol) the shift is, and what share of it is left over.
+
+        Both as far as compositions determine them; (0, 1) where they say nothing of the energies.
+        """
+        of_element = self.basis @ np.array([energies[symbol] for symbol in self.elements])
+        shift = self.basis @ self.shift
+        size = float(of_element @ of_element)
+        if not size > 0 or not shift.any():
+            return 0.0, 1.0
+        factor = float(of_element @ shift) / size
+        return factor, float(np.linalg.norm(shift - factor * of_element) / np.linalg.norm(shift))
+
     def missing(self) -> str:
         """What is not determined, in words; empty where everything is."""
         if not self.open:

@@ -2,10 +2,13 @@
 
 import csv
 import json
+import re
 
 import ase.io
+import foundation
 import numpy as np
 import pytest
+import tiny
 from ase.calculators.singlepoint import SinglePointCalculator
 from config.runs import data_file
 from config.tunes import source, tune
@@ -50,16 +53,30 @@ def test_a_run_ends_with_its_report_card(folder, run):
     assert run.metadata["audit"]["head"] == "default" and "e0_shift" in run.metadata
 
 
-def test_an_e0_from_elsewhere_is_found_and_the_first_epoch_is_as_good_as_the_fit(folder):
-    data = relabelled(
-        folder, "elsewhere", energy=lambda e, atoms: e - 527.5 * len(atoms) + 0.002 * atoms.positions[0, 0]
+@pytest.mark.parametrize("name", foundation.WRONG_E0)
+def test_a_wrong_e0_is_found_and_after_the_estimate_the_first_epoch_is_as_good_as_the_fit(tmp_path, name):
+    truth = tiny.potential(("H", "O", "Si"))
+    start = foundation.starting(truth)
+    start.save(tmp_path / "start.safetensors")
+    plant, named = foundation.WRONG_E0[name]
+    more = plant(start.model.baseline.e0_of("default"))
+    frames = foundation.changed(
+        foundation.labelled(foundation.crystals(20), truth), energy=lambda e, atoms: e + foundation.sums(atoms, more)
     )
-    changes = {"data": {"train": data}, "fit": {"max_epochs": 1, "optimizer": {"lr": 1e-4}}}
-    with pytest.raises(DataError, match=r"audit: e0: .*set e0: estimate|audit: e0: .*Set e0: estimate"):
-        atomgraph.finetune(tune(folder, "kept", e0="foundation", **changes), quiet=True)
-    potential, _ = atomgraph.finetune(tune(folder, "estimated", **changes), quiet=True)
+    ase.io.write(tmp_path / "train.xyz", frames[:12], format="extxyz")
+    ase.io.write(tmp_path / "valid.xyz", frames[12:], format="extxyz")
+    config = {
+        "start": {"model": str(tmp_path / "start.safetensors")},
+        "data": {"train": str(tmp_path / "train.xyz"), "valid": str(tmp_path / "valid.xyz"), "cache": False},
+        "fit": {"max_epochs": 1, "accelerator": "cpu", "ema": 0, "schedule": []},
+        "card": {"steps": 0},
+        "output": {"folder": str(tmp_path / "run"), "report": False},
+    }
+    with pytest.raises(DataError, match=f"audit: e0: .*{re.escape(named)}.*[Ss]et e0: estimate"):
+        atomgraph.finetune(config | {"e0": "foundation"}, quiet=True)
+    potential, _ = atomgraph.finetune(config, quiet=True)
     residual = potential.metadata["audit"]["e0_shift"]["residual"]
-    with (folder / "estimated" / "metrics.csv").open() as file:
+    with (tmp_path / "run" / "metrics.csv").open() as file:
         (first,) = csv.DictReader(file)
     assert 0 < float(first["valid_energy_rmse (meV/atom)"]) < 2 * 1e3 * residual
 

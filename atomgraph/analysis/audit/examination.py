@@ -136,18 +136,27 @@ def audit(
     """
     chosen = head or potential.head or potential.heads[0]
     evidence = Evidence.of(potential, frames, chosen)
-    return judged(potential, evidence.shifted(e0 or {}), head=chosen, estimated=estimated, others=others or {})
+    moved = evidence.shifted(e0 or {})
+    return judged(potential, moved, head=chosen, added=e0 or {}, estimated=estimated, others=others or {})
 
 
 def judged(
-    potential: Potential, evidence: Evidence, *, head: str, estimated: bool, others: Mapping[str, Sequence[ase.Atoms]]
+    potential: Potential,
+    evidence: Evidence,
+    *,
+    head: str,
+    added: Mapping[str, float],
+    estimated: bool,
+    others: Mapping[str, Sequence[ase.Atoms]],
 ) -> Audit:
-    """The audit of evidence that is at hand."""
+    """The audit of evidence that is at hand.  added: to the potential's E0 in it, eV by chemical symbol."""
     units = unit_findings(evidence)
     explained = {finding.check.removesuffix(" unit") for finding in units}
     findings = [*units, *sign_findings(evidence), *magnitude_findings(evidence, explained)]
     if evidence.shift is not None:
-        findings += e0_findings(evidence.shift, estimated=estimated)
+        e0 = potential.model.baseline.e0_of(head)
+        e0 |= {symbol: e0[symbol] + more for symbol, more in added.items()}
+        findings += e0_findings(evidence.shift, e0, estimated=estimated)
         findings += rank_findings(evidence.shift, others, estimated=estimated)
     findings += [*head_findings(potential, evidence.frames, head), *start_findings(evidence)]
     for check in (placeholders, stress_against_volume, work_against_energy, energy_outliers):

@@ -32,7 +32,10 @@ class FreeAtom:
 def free_atoms(before: Potential, after: Potential, elements: Sequence[str]) -> list[FreeAtom]:
     """Each element alone, with the heads that the two have chosen."""
     frames = [ase.Atoms(symbol) for symbol in elements]
-    old, new = ([found["energy"] for found in p.predict(frames, stress=False)] for p in (before, after))
+    old, new = (
+        [found["energy"] for found in potential.predictions(frames, forces=False, stress=False)]
+        for potential in (before, after)
+    )
     e0 = [potential.model.baseline.e0_of(str(potential.head)) for potential in (before, after)]
     return [
         FreeAtom(symbol, was, now, e0[1][symbol] - e0[0][symbol])

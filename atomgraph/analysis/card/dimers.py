@@ -19,6 +19,7 @@ from atomgraph.potential import Potential
 
 NEAREST = 0.3  # Å
 FINE, COARSE, ALL_TOGETHER = 60, 12, 20_000  # points of a curve, and dimers in all where pairs are many
+TOGETHER = 100  # pairs that are predicted in one go
 CORE = 0.75  # of the sum of covalent radii: nearer than that, atoms repel one another
 DROP = 0.1  # eV by which an energy must fall towards the core to be a hole
 SHOWN = 12  # curves in the report
@@ -64,8 +65,7 @@ def dimers(before: Potential, after: Potential, elements: Sequence[str]) -> list
     pairs = list(combinations_with_replacement(elements, 2))
     n_points = int(np.clip(ALL_TOGETHER // max(len(pairs), 1), COARSE, FINE))
     distance = np.linspace(NEAREST, min(before.cutoff, after.cutoff), n_points)
-    frames = [ase.Atoms(pair, [[0, 0, 0], [0, 0, r]]) for pair in pairs for r in distance]
-    energies = [_above_free(potential, frames, elements).reshape(len(pairs), n_points) for potential in (before, after)]
+    energies = [_above_free(potential, pairs, distance, elements) for potential in (before, after)]
     return [Dimer(pair, distance, old, new) for pair, old, new in zip(pairs, *energies, strict=True)]
 
 
@@ -95,11 +95,23 @@ def _figure(curve: Dimer) -> Figure:
     return lines(shown, xlabel="distance (Å)", ylabel="eV above free atoms", title=curve.name)
 
 
-def _above_free(potential: Potential, frames: Sequence[ase.Atoms], elements: Sequence[str]) -> np.ndarray:
-    free = [found["energy"] for found in potential.predict([ase.Atoms(symbol) for symbol in elements], stress=False)]
-    of_atom = dict(zip(elements, free, strict=True))
-    energy = np.array([found["energy"] for found in potential.predictions(frames, stress=False)])
-    return energy - [sum(of_atom[symbol] for symbol in atoms.symbols) for atoms in frames]
+def _above_free(
+    potential: Potential, pairs: Sequence[tuple[str, str]], distance: np.ndarray, elements: Sequence[str]
+) -> np.ndarray:
+    """(n_pairs, n_points) eV; so many pairs at a time that the structures of all of them are never there at once."""
+    free = dict(zip(elements, _energies(potential, [ase.Atoms(symbol) for symbol in elements]).tolist(), strict=True))
+    rows = []
+    for begin in range(0, len(pairs), TOGETHER):
+        some = pairs[begin : begin + TOGETHER]
+        frames = [ase.Atoms(pair, [[0, 0, 0], [0, 0, r]]) for pair in some for r in distance]
+        of_atoms = np.array([[free[one] + free[other]] for one, other in some])
+        rows.append(_energies(potential, frames).reshape(len(some), len(distance)) - of_atoms)
+    return np.concatenate(rows)
+
+
+def _energies(potential: Potential, frames: Sequence[ase.Atoms]) -> np.ndarray:
+    """(n_frames,) eV; slopes would be memory and time for nothing."""
+    return np.array([found["energy"] for found in potential.predictions(frames, forces=False, stress=False)])
 
 
 def _falls(energy: np.ndarray) -> bool:

@@ -108,6 +108,7 @@ def report_card(
     probe_name: str = "the probe",
     comparisons: Mapping[str, Comparison] | None = None,
     switches: Switches | None = None,
+    all_dimers: bool = True,
     steps: int = STEPS,
     device: torch.device | str = "cpu",
 ) -> Card:
@@ -118,6 +119,7 @@ def report_card(
     source_head: the one that is asked for the source (the trained one where there is no other).
     source_e0: E0 that the source's labels have, eV: that of the untouched starting model.
     probe: structures of the source, labelled or not.  comparisons: of ``tuned`` with the target, where they are made already.
+    all_dimers: curves of all elements that the potentials know, else of the target's.
     steps: of the run at constant energy, before and after; 0: none.
     """
     switches = switches or Switches()
@@ -134,7 +136,8 @@ def report_card(
         knew, knows = (with_head(potential, source_head, e0).to(device) for potential in (start, tuned))
         retained = retention(knew, knows, probe, probe_name)
     frames = [atoms for part in target.values() for atoms in part]
-    curves = dimers(before, after, after.elements)
+    of_target = elements_in(frames)
+    curves = dimers(before, after, after.elements if all_dimers else of_target)
     crystal, mover = crystal_of(frames), mover_of(frames) if steps else None
     motion = motions(before, after, mover, steps) if mover is not None else {}
     changes = moved(start, tuned)
@@ -148,7 +151,7 @@ def report_card(
         retained=retained,
         atoms=free_atoms(before, after, after.elements),
         curves=curves,
-        of_target=elements_in(frames),
+        of_target=of_target,
         crystal=crystal_curves(before, after, crystal) if crystal is not None else None,
         weights=changes,
         motion=motion,

@@ -130,13 +130,28 @@ def test_a_model_that_is_soft_throughout_still_names_what_is_planted(target, nam
     assert severities(audit(START, foundation.changed(hard, **foundation.FAULTS[name])))[name] == WRONG
 
 
-def test_another_code_s_e0_stops_a_run_that_keeps_its_own(target):
-    other = {"O": -2041.0, "Si": -7880.0}
-    bad = foundation.changed(target, energy=lambda e, atoms: e + foundation.sums(atoms, other))
-    assert severities(audit(START, bad, estimated=False))["e0"] == WRONG
+@pytest.mark.parametrize("name", foundation.WRONG_E0)
+def test_a_wrong_e0_is_named_with_its_size_stops_a_run_that_keeps_it_and_is_repaired(target, name):
+    plant, named = foundation.WRONG_E0[name]
+    more = plant(START.model.baseline.e0_of("default"))
+    bad = foundation.changed(target, energy=lambda e, atoms: e + foundation.sums(atoms, more))
+    (finding,) = (f for f in audit(START, bad, estimated=False).findings if f.check == "e0")
+    assert finding.severity == WRONG and named in finding.message
     repaired = audit(START, bad, estimated=True)
-    assert repaired.shift.by_element == pytest.approx({s: other[s] for s in ("O", "Si")}, abs=0.1)
+    assert repaired.shift.by_element == pytest.approx({s: more[s] for s in ("O", "Si")}, abs=0.1)
     assert WRONG not in severities(repaired).values()
+    mended = audit(START, bad, e0=repaired.shift.by_element, estimated=False)
+    assert "e0" not in severities(mended)
+
+
+def test_a_doubled_e0_of_the_model_and_labels_without_any_are_told_apart(target):
+    e0 = TRUTH.model.baseline.e0_of("default")
+    without = foundation.changed(target, energy=lambda e, atoms: e - foundation.sums(atoms, e0))
+    doubled = foundation.changed(target, energy=lambda e, atoms: e + foundation.sums(atoms, e0))
+    found = [audit(TRUTH, target, e0=e0), audit(TRUTH, without), audit(TRUTH, doubled, e0=e0)]
+    said = ["; ".join(finding.message for finding in one.findings if finding.check == "e0") for one in found]
+    assert "twice as large in the model as in the labels" in said[0] and "the labels have none" in said[1]
+    assert said[2] == ""
 
 
 def test_one_composition_is_rank_one_and_warned_of_where_another_follows():

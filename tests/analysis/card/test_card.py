@@ -78,6 +78,23 @@ def test_dimers_run_over_all_pairs_from_a_third_of_an_angstrom_to_the_cutoff():
     assert curves[1].before[0] == pytest.approx(two[0]["energy"] - two[1]["energy"] - two[2]["energy"])
 
 
+def test_many_pairs_are_predicted_in_portions_without_slopes(monkeypatch):
+    seen = []
+    original = type(START).predictions
+    monkeypatch.setattr(
+        type(START),
+        "predictions",
+        lambda self, frames, **o: seen.append((len(frames), o)) or original(self, frames, **o),
+    )
+    whole = dimers(START, START, ELEMENTS)
+    monkeypatch.setattr("atomgraph.analysis.card.dimers.TOGETHER", 2)
+    parts = dimers(START, START, ELEMENTS)
+    assert max(n for n, _ in seen[4:]) == 2 * len(whole[0].distance)
+    assert all(options == {"forces": False, "stress": False} for _, options in seen)
+    for one, other in zip(whole, parts, strict=True):
+        np.testing.assert_allclose(one.before, other.before, atol=1e-12)
+
+
 def test_a_fall_into_the_core_is_seen_and_called_out():
     r = np.linspace(0.3, 5.0, 60)
     wall, hole = 20 * np.exp(-2 * r), 20 * np.exp(-2 * r) - 40 * np.exp(-((r - 0.3) ** 2) / 0.05)
