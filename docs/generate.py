@@ -24,6 +24,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from atomgraph import cli, featurizers, layers, models, nn, readouts
+from atomgraph.config.finetune_schema import FinetuneConfig
 from atomgraph.config.schema import Config
 from atomgraph.errors import AtomgraphError
 from atomgraph.nn.part import Part, public_path
@@ -42,6 +43,7 @@ def write_pages(folder: Path = FOLDER) -> list[Path]:
     faults: list[str] = []
     pages = {
         "config-keys.md": "\n".join(config_keys(Config, "", faults)),
+        "finetune-keys.md": "\n".join(finetune_keys(faults)),
         "parts.md": "\n".join(parts(faults)),
         "commands.md": "\n".join(commands()),
     }
@@ -73,6 +75,16 @@ def config_keys(section: type[BaseModel], path: str, faults: list[str]) -> Itera
     yield from table(("key", "type", "default", "meaning"), rows, "18 24 18 40")
     for place, one in inner:
         yield from config_keys(one, place, faults)
+
+
+def finetune_keys(faults: list[str]) -> Iterator[str]:
+    """The tables of fine-tuning, but those of ``data`` and ``output``, which training has, too."""
+    skipped = False
+    for block in config_keys(FinetuneConfig, "", faults):
+        if block.startswith("### "):
+            skipped = re.match(r"### `(data|output)\b", block) is not None
+        if not skipped:
+            yield block
 
 
 def _sections(annotation: Any) -> Iterator[type[BaseModel]]:

@@ -12,6 +12,8 @@ SHORTER = {
     "04_train_on_silicon": {"max_epochs": 2},
     "05_use_it_in_ase": {"max_epochs": 4},
     "07_order_of_the_expansion": {"every": 13},
+    "08_fine_tune_a_molecule": {"source_epochs": 1, "max_epochs": 1},
+    "09_fine_tune_an_alloy": {"source_epochs": 1, "sizes": (4,), "max_epochs": 1},
 }
 SAYS = {  # what must be among the lines that it prints
     "01_structure_to_graph": ["stress of a molecule, which has no volume: nan"],
@@ -19,6 +21,8 @@ SAYS = {  # what must be among the lines that it prints
     "04_train_on_silicon": ["did you mean max_epochs?", "the same energy to the last bit", "all but twins"],
     "05_use_it_in_ase": ["GPa (experiment 166 GPa)", "unknown elements Ge"],
     "07_order_of_the_expansion": ["structures of copper", "body order 5:", "The best of them: 0."],
+    "08_fine_tune_a_molecule": ["audit: e0: E0 is off", "rank 1 of 3", "lost, 3BPA: 0.", "heads: default, target"],
+    "09_fine_tune_an_alloy": ["scratch, 4 structures", "Methods of fine-tuning", "replay, 4 structures: forces on Mo"],
     "06_read_your_own_labels": ["carries the key 'DFT_energy'", "right sign: 0 finding", "wrong sign: 1 finding"],
 }
 ELSEWHERE = {"03_a_layer_of_your_own": "tests/examples/test_a_layer_of_your_own.py"}

@@ -13,6 +13,7 @@ from atomgraph.config.finetune_schema import FinetuneConfig, Frozen, LoRA
 from atomgraph.config.folder import RunFolder
 from atomgraph.config.gradient_run import GradientRun, take_best, terms_of
 from atomgraph.config.preparation import describe
+from atomgraph.config.schema import Gradient
 from atomgraph.config.started_run import StartedRun, assign_head
 from atomgraph.data import GraphDataModule, build_graphs
 from atomgraph.data.fingerprint import fingerprint
@@ -49,7 +50,8 @@ class FinetuneRun(StartedRun, GradientRun):
         config = self.config
         ratio = {} if config.replay is None else {"ratio": config.replay.ratio}
         data = self._data(graphs, replay=self._replayed(potential), n_heads=len(potential.heads), **ratio)
-        self.n_steps = n_steps = self.fit.max_epochs * -(-data.sampler("train").n_batches // self.fit.accumulate)
+        a_step = self.fit.accumulate * _n_processes(self.fit)
+        self.n_steps = n_steps = self.fit.max_epochs * -(-data.sampler("train").n_batches // a_step)
         self.fit, chosen = resolved_fit(config, n_steps, potential.model.dtype_name)
         config.fit = written(self.fit)
         for line in chosen:
@@ -119,6 +121,12 @@ def freeze(potential: Potential, groups: Sequence[str]) -> None:
             weights[name].requires_grad_(False)
     if not any(weight.requires_grad for weight in weights.values()):
         raise ConfigError(f"method.groups: with {', '.join(groups)} frozen there is nothing left to train")
+
+
+def _n_processes(fit: Gradient) -> int:
+    """How many processes share an optimiser step, as far as the configuration says it."""
+    devices = len(fit.devices) if isinstance(fit.devices, list) else fit.devices
+    return max(devices, 1) * fit.num_nodes if isinstance(devices, int) else 1
 
 
 def _of_trained(factors: dict[str, float], trained: Potential | Adapted) -> dict[str, float]:

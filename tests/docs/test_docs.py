@@ -144,6 +144,10 @@ def test_every_key_and_argument_is_described(tmp_path):
         assert f"``{section}``" in keys
     for key in ("fit.optimizer", "fit.terms[i].weight", "fit.schedule[i]", "data"):
         assert f"### `{key}`" in keys
+    tuning = (tmp_path / "finetune-keys.md").read_text()
+    for key in ("start", "method", "replay", "fit.optimizer", "audit", "card", "compare"):
+        assert f"### `{key}`" in tuning
+    assert "### `data`" not in tuning and "``keep_elements``" in tuning
     parts = (tmp_path / "parts.md").read_text()
     for name in ("GCN", "SymmetryFunctions", "PolynomialFilter", "Linear", "ZBL"):
         assert f"### {name}\n" in parts

@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from training.specimens import graphs, potential
 
 from atomgraph.data import GraphDataModule
+from atomgraph.editing import add_head
 from atomgraph.training import Checkpoints, PotentialTask, Term, fit, make_trainer
 
 TERMS = [
@@ -38,11 +39,24 @@ def structures():
     return found
 
 
-def gradients_of_a_step(folder, edge_budget: int, accumulate: int = 1, **options) -> dict[str, torch.Tensor]:
+def data_of(edge_budget: int, replay: bool = False) -> GraphDataModule:
+    """Batches of at most so many edges; with replay, of a second head's structures, too."""
+    if not replay:
+        return GraphDataModule(structures(), edge_budget=edge_budget, atom_budget=10_000)
+    target, source = structures(), graphs(6, seed=9)
+    for row, of_head in enumerate((target, source)):
+        for graph in of_head:
+            graph.head = torch.full_like(graph.head, row)
+    return GraphDataModule(target, replay=source, ratio=0.4, n_heads=2, edge_budget=edge_budget, atom_budget=10_000)
+
+
+def gradients_of_a_step(
+    folder, edge_budget: int, accumulate: int = 1, *, replay: bool = False, **options
+) -> dict[str, torch.Tensor]:
     """The gradients of the first step of an epoch whose batches have at most so many edges."""
-    data = GraphDataModule(structures(), edge_budget=edge_budget, atom_budget=10_000)
     catch = Catch()
-    task = PotentialTask(potential(), TERMS, {"kind": "SGD", "lr": 1e-30})
+    trained = add_head(potential(), "source", like="default") if replay else potential()
+    task = PotentialTask(trained, TERMS, {"kind": "SGD", "lr": 1e-30}, [1.0, 0.3] if replay else None)
     trainer = make_trainer(
         Checkpoints(folder),
         [catch],
@@ -52,14 +66,15 @@ def gradients_of_a_step(folder, edge_budget: int, accumulate: int = 1, **options
         accumulate_grad_batches=accumulate,
         **options,
     )
-    fit(trainer, task, data)
+    fit(trainer, task, data_of(edge_budget, replay))
     return catch.gradients
 
 
 def main(folder: Path, cases: list[str]) -> None:
     for case in cases:
-        edge_budget, accumulate = map(int, case.split("x"))
-        found = gradients_of_a_step(folder / case, edge_budget, accumulate, devices=2)
+        edge_budget, accumulate = map(int, case.removeprefix("replay-").split("x"))
+        is_replay = case.startswith("replay-")
+        found = gradients_of_a_step(folder / case, edge_budget, accumulate, replay=is_replay, devices=2)
         if torch.distributed.get_rank() == 0:
             torch.save(found, folder / f"{case}.pt")
 

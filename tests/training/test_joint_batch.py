@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from training.gradients import gradients_of_a_step
+from training.gradients import data_of, gradients_of_a_step
 
 ALL = 10_000
 
@@ -15,6 +15,11 @@ ALL = 10_000
 @pytest.fixture(scope="module")
 def joint(tmp_path_factory):
     return gradients_of_a_step(tmp_path_factory.mktemp("joint"), ALL)
+
+
+@pytest.fixture(scope="module")
+def joint_with_replay(tmp_path_factory):
+    return gradients_of_a_step(tmp_path_factory.mktemp("joint"), ALL, replay=True)
 
 
 def assert_same(found, joint):
@@ -28,9 +33,16 @@ def test_accumulated_unequal_batches_give_the_gradients_of_the_joint_batch(tmp_p
     assert_same(gradients_of_a_step(tmp_path, edge_budget, accumulate), joint)
 
 
-def test_two_processes_give_the_gradients_of_the_joint_batch(tmp_path, joint):
+def test_heads_that_are_replayed_are_cut_into_batches_without_a_trace(tmp_path, joint_with_replay):
+    assert (
+        data_of(ALL, replay=True).sampler("train").n_batches == 1 < data_of(150, replay=True).sampler("train").n_batches
+    )
+    assert_same(gradients_of_a_step(tmp_path, 150, 4, replay=True), joint_with_replay)
+
+
+def test_two_processes_give_the_gradients_of_the_joint_batch(tmp_path, joint, joint_with_replay):
     script = Path(__file__).parent / "gradients.py"
-    cases = ["100x1", "36x3"]  # edge budget, batches accumulated
+    cases = ["100x1", "36x3", "replay-150x2"]  # edge budget, batches accumulated
     environment = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]
     done = subprocess.run(
@@ -38,4 +50,5 @@ def test_two_processes_give_the_gradients_of_the_joint_batch(tmp_path, joint):
     )
     assert done.returncode == 0, done.stderr[-2000:]
     for case in cases:
-        assert_same(torch.load(tmp_path / f"{case}.pt", weights_only=True), joint)
+        wanted = joint_with_replay if case.startswith("replay") else joint
+        assert_same(torch.load(tmp_path / f"{case}.pt", weights_only=True), wanted)
