@@ -8,7 +8,7 @@ from ase.build import molecule
 from formats.mace.specimen import small
 
 import atomgraph
-from atomgraph.editing import add_elements, add_head, keep_elements, keep_heads
+from atomgraph.editing import add_elements, add_head, keep_elements, keep_heads, restart_elements
 from atomgraph.errors import WiringError
 from atomgraph.featurizers import RadialDensity
 from atomgraph.layers import Standardize
@@ -207,6 +207,25 @@ def test_a_new_element_of_mace_acts_as_the_one_it_is_like(potential):
     assert_new_element_acts_like_carbon(potential)
 
 
+def test_a_restarted_element_acts_as_its_relative_with_its_own_e0(potential):
+    if potential.model.branches[0].layers[0].radial.transform is not None:
+        pytest.skip("a transform of distances knows each element's own radius")
+    potential.model.baseline.repulsion = None
+    potential.model.baseline._arguments["repulsion"] = None
+    potential.model.baseline.set_e0({"H": -1.0, "C": -2.0, "O": -30.0, "Si": -4.0}, "fine")
+    restarted = restart_elements(potential, {"O": "C"})
+    assert restarted.elements == ELEMENTS and "O like C" in restarted.metadata["edits"][-1]
+    methanol = molecule("CH3OH")
+    methanol.rattle(0.05, seed=1)
+    ethane_like = methanol.copy()
+    ethane_like.symbols[ethane_like.symbols == "O"] = "C"
+    for one in (potential, restarted):
+        one.head = "fine"
+    found, wanted = restarted.predict([methanol])[0], potential.predict([ethane_like])[0]
+    np.testing.assert_allclose(found["forces"], wanted["forces"], rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(found["energy"], wanted["energy"] - 28.0, rtol=1e-12)
+
+
 def test_heads_of_a_composition_are_edited(tmp_path):
     potential = tiny.potential(["H", "C", "O"])
     branch = Branch(3.0, RadialDensity(["H", "C", "O"], 3.0), [], [MLP(27)])
@@ -240,3 +259,16 @@ def test_elements_of_a_composition_are_refused(edit, message):
 def test_a_new_element_that_makes_no_sense_is_refused(like, message):
     with pytest.raises(WiringError, match=message):
         add_elements(Potential(GCN(["H", "C"], 3.0)), like)
+
+
+@pytest.mark.parametrize(
+    "like, message",
+    [
+        ({"N": "C"}, "no element 'N'"),
+        ({"H": "H"}, "distinct"),
+        ({"H": "C", "C": "O"}, "H is to begin like C, which is to forget"),
+    ],
+)
+def test_a_restart_that_makes_no_sense_is_refused(like, message):
+    with pytest.raises(WiringError, match=message):
+        restart_elements(Potential(GCN(["H", "C", "O"], 3.0)), like)

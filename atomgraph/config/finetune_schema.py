@@ -28,7 +28,9 @@ class Start(Section):
         default="all", description="All elements, those of the data (a smaller and faster model), or these."
     )
     new_elements: dict[str, str] = Field(
-        default={}, description="{Au: Cu}: Au, which the potential does not know, begins with the weights of Cu."
+        default={},
+        description="{Au: Cu}: Au begins with the weights of Cu; if the potential knows Au already, in the place of its own, "
+        "and Au keeps its E0.",
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from atomgraph import formats
 from atomgraph.config.finetune_schema import FinetuneConfig, Start
-from atomgraph.editing import add_elements, add_head, keep_elements
+from atomgraph.editing import add_elements, add_head, keep_elements, restart_elements
 from atomgraph.errors import ConfigError, WiringError, nearest
 from atomgraph.loading import file_of, load
 from atomgraph.potential import Potential
@@ -48,7 +48,7 @@ def opened(start: Start) -> Potential:
 
 
 def edited(config: FinetuneConfig, untouched: Potential, elements: Sequence[str], replay: bool) -> Beginning:
-    """The potential with the elements and heads that the run needs; what it predicts is unchanged.
+    """The potential with the elements and heads that the run needs; what it predicts is unchanged but for elements begun anew.
 
     elements: of target and replay.  Raises ConfigError for elements that are unknown and not to be begun from a known one.
     """
@@ -56,9 +56,10 @@ def edited(config: FinetuneConfig, untouched: Potential, elements: Sequence[str]
     source = str(untouched.head)
     if replay and config.replay is not None:
         source = _chosen(config.replay.head or source, untouched.heads, "replay.head")
-    if start.new_elements and config.e0 == "foundation":
+    strangers = [symbol for symbol in start.new_elements if symbol not in untouched.elements]
+    if strangers and config.e0 == "foundation":
         raise ConfigError(
-            f"e0: foundation has no E0 of {', '.join(start.new_elements)}, which the starting potential does not know; "
+            f"e0: foundation has no E0 of {', '.join(strangers)}, which the starting potential does not know; "
             f"estimate it, or give it by hand"
         )
     try:
@@ -88,6 +89,9 @@ def _with_elements(start: Start, potential: Potential, elements: Sequence[str]) 
     if idle:
         raise ConfigError(f"start.new_elements: no structure holds {', '.join(idle)}; leave it out")
     new = {symbol: like for symbol, like in start.new_elements.items() if symbol in unknown}
+    anew = {symbol: like for symbol, like in start.new_elements.items() if symbol not in unknown}
+    if anew:
+        potential = restart_elements(potential, anew)
     if new:
         potential = add_elements(potential, new)
     if start.keep_elements == "data":

@@ -1,6 +1,6 @@
 """Models cut down or widened with their predictions unchanged: elements and heads, fewer or more."""
 
-from atomgraph.editing.elements import add_elements, keep_elements
+from atomgraph.editing.elements import add_elements, keep_elements, restart_elements
 from atomgraph.editing.heads import add_head, keep_heads
 
-__all__ = ["add_elements", "add_head", "keep_elements", "keep_heads"]
+__all__ = ["add_elements", "add_head", "keep_elements", "keep_heads", "restart_elements"]

@@ -52,7 +52,26 @@ def add_elements(potential: Potential, like: Mapping[str, str]) -> Potential:
     return _with_elements(potential, [*known, *new], rows, note)
 
 
-def _with_elements(potential: Potential, names: list[str], rows: list[int], note: str) -> Potential:
+def restart_elements(potential: Potential, like: Mapping[str, str]) -> Potential:
+    """A new potential in which known elements forget what they have learned and begin with the weights of others.
+
+    For an element that the potential has seen in few environments, and a relative of it that it knows well. E0 stay.
+    like: ``{"Mo": "W"}``.  Raises WiringError for elements that it does not know, and for one that is to forget itself and to
+    be begun with.
+    """
+    known = potential.elements
+    rows = list(range(len(known)))
+    for symbol, other in like.items():
+        place, rows[place] = places_of([symbol, other], known, "element")
+        if other in like:
+            raise WiringError(f"{symbol} is to begin like {other}, which is to forget what it has learned")
+    note = "began anew the elements " + ", ".join(f"{symbol} like {other}" for symbol, other in like.items())
+    return _with_elements(potential, known, rows, note, e0_rows=range(len(known)))
+
+
+def _with_elements(
+    potential: Potential, names: list[str], rows: list[int], note: str, e0_rows: Sequence[int] | None = None
+) -> Potential:
     model = potential.model
     if type(model) not in EDITS:
         raise WiringError(
@@ -61,7 +80,7 @@ def _with_elements(potential: Potential, names: list[str], rows: list[int], note
         )
     new, found = EDITS[type(model)](model, names, rows)
     state = model.state_dict()
-    e0 = {"baseline.e0": state["baseline.e0"][:, rows]}
+    e0 = {"baseline.e0": state["baseline.e0"][:, list(rows if e0_rows is None else e0_rows)]}
     return filled(
         potential, new, {name: value for name, value in (state | found | e0).items() if name in new.state_dict()}, note
     )

@@ -217,6 +217,13 @@ def test_elements_and_heads_come_and_go_and_the_file_predicts_the_same(folder):
     for one, other in zip(potential.predict(probe), again.predict(probe), strict=True):
         np.testing.assert_allclose(one["energy"], other["energy"], rtol=1e-12)
         np.testing.assert_allclose(one["forces"], other["forces"], rtol=1e-12, atol=1e-12)
+    anew = run(
+        folder,
+        "anew",
+        start={"model": str(folder / "edited"), "head": "mine", "new_elements": {"Kr": "Ar"}},
+        data={"train": str(folder / "krypton.xyz"), "valid": None},
+    )
+    assert anew.metadata["edits"] == ["began anew the elements Kr like Ar"]
 
 
 def test_what_is_null_is_chosen_by_method_and_length_and_said(folder, capsys):
