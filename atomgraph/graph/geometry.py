@@ -16,7 +16,8 @@ def edge_vectors(graph: AtomicGraph) -> Tensor:
     Returns (n_edges, 3) in Å, in the dtype of ``graph.pos``.
     """
     neighbour, centre = graph.edge_index
-    vector = graph.pos[centre] - graph.pos[neighbour]
+    # index_select: the slope of an indexing [ ] sorts the edges first, for a tenth of a small model's time
+    vector = graph.pos.index_select(0, centre) - graph.pos.index_select(0, neighbour)
     if graph.n_graphs == 1:
         return vector + graph.cell_shift.to(vector.dtype) @ graph.cell[0]
     cell = graph.cell[graph.graph_of_atom[centre]]  # (n_edges, 3, 3)

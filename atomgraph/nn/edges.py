@@ -74,15 +74,16 @@ class Edges:
         inside = self.length < cutoff
         if bool(inside.all()):
             return self
+        rows = torch.nonzero(inside)[:, 0]
         return Edges(
-            vector=self.vector[inside],
-            length=self.length[inside],
-            centre=self.centre[inside],
-            neighbour=self.neighbour[inside],
+            vector=self.vector.index_select(0, rows),
+            length=self.length.index_select(0, rows),
+            centre=self.centre.index_select(0, rows),
+            neighbour=self.neighbour.index_select(0, rows),
             element=self.element,
             n_atoms=self.n_atoms,
             n_elements=self.n_elements,
-            origin=None if self.origin is None else self.origin[inside],
+            origin=None if self.origin is None else self.origin.index_select(0, rows),
         )
 
     @property

@@ -47,31 +47,36 @@ def chebyshev_series(r: Tensor, coefficients: tuple[Tensor, ...], upper: float) 
     coefficients: of the functions and of as many derivatives as are to be taken (``series_slope``), (n_terms, n_functions)
     each, constants. Beyond r_max the value is that at r_max and slopes are those there; envelopes are zero there.
     """
-    value: Tensor = _Series.apply(r, 0, upper, *coefficients)
+    value: Tensor = _Series.apply(r, _polynomials(r.detach(), len(coefficients[0]), upper), 0, upper, *coefficients)
     return value
+
+
+def _polynomials(r: Tensor, n_terms: int, upper: float) -> Tensor:
+    """:math:`T_k`, (n_terms, n_edges): made once for the functions and all of their derivatives."""
+    x = (r * (2.0 / upper) - 1.0).clamp(max=1.0)
+    double = 2.0 * x
+    terms = [torch.ones_like(x), x]
+    for _ in range(n_terms - 2):
+        terms.append(torch.addcmul(-terms[-2], double, terms[-1]))
+    return torch.stack(terms)  # one after the other in memory: side by side is several times slower
 
 
 class _Series(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(r: Tensor, order: int, upper: float, *coefficients: Tensor) -> Tensor:
+    def forward(r: Tensor, polynomials: Tensor, order: int, upper: float, *coefficients: Tensor) -> Tensor:
         if order == len(coefficients):
             raise RuntimeError(f"this Chebyshev series was given {order - 1} derivatives, and one more is asked for")
-        x = (r * (2.0 / upper) - 1.0).clamp(max=1.0)
-        double = 2.0 * x
-        terms = [torch.ones_like(x), x]
-        for _ in range(len(coefficients[order]) - 2):
-            terms.append(torch.addcmul(-terms[-2], double, terms[-1]))
-        return torch.stack(terms, dim=-1) @ coefficients[order]
+        return polynomials.mT @ coefficients[order]
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        r, ctx.order, ctx.upper, *coefficients = inputs
-        ctx.save_for_backward(r, *coefficients)
+        r, polynomials, ctx.order, ctx.upper, *coefficients = inputs
+        ctx.save_for_backward(r, polynomials, *coefficients)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        r, *coefficients = ctx.saved_tensors
-        slope = _Series.apply(r, ctx.order + 1, ctx.upper, *coefficients)
-        return (gradients[0] * slope).sum(dim=-1), None, None, *([None] * len(coefficients))
+        r, polynomials, *coefficients = ctx.saved_tensors
+        slope = _Series.apply(r, polynomials, ctx.order + 1, ctx.upper, *coefficients)
+        return (gradients[0] * slope).sum(dim=-1), None, None, None, *([None] * len(coefficients))
