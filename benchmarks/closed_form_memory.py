@@ -48,7 +48,10 @@ def main(files, test):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("files", nargs="+", help="training structures")
+    parser.add_argument("files", nargs="*", help="training structures")
     parser.add_argument("--test", default=None, help="structures to predict afterwards")
     chosen = parser.parse_args()
-    main(chosen.files, chosen.test)
+    if chosen.files:
+        main(chosen.files, chosen.test)
+    else:
+        print("closed_form_memory.py wants files of training structures, such as those of the Nb-Mo-Ta-W set")

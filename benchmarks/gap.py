@@ -172,4 +172,4 @@ if __name__ == "__main__":
     if len(sys.argv) == 4:
         main(*sys.argv[1:])
     else:
-        print(__doc__)
+        print("gap.py wants PYTHON_WITH_QUIPPY (of .venv-peers/quippy, say) TRAIN.xyz TEST.xyz (molybdenum's)")

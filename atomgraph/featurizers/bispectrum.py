@@ -199,7 +199,7 @@ class Bispectrum(Expansion):
 
     def _by_element(self, name: str, given: Mapping[str, float] | None, default: float) -> np.ndarray:
         given = given or {}
-        self._check_elements(name, given)
+        checked_symbols(list(given) or self.elements)
         values = np.array([given.get(symbol, default) for symbol in self.elements], dtype=np.float64)
         if not np.isfinite(values).all():
             raise WiringError(f"{name} of a bispectrum should be finite numbers, but are {dict(given)}")

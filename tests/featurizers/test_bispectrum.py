@@ -162,7 +162,8 @@ def test_float32_is_float64_to_six_digits():
         ({"cutoff": 0.0}, "should be positive"),
         ({"cutoff": float("nan")}, "should be positive"),
         ({"radii": {"Si": -1.0}}, "should be positive"),
-        ({"radii": {"Ge": 1.0}}, "radii speaks of Ge; the elements are Si, C"),
+        ({"radii": {"Gi": 1.0}}, "Gi"),
+        ({"inner": {"Ge": [1.0, 0.1]}}, "inner speaks of Ge; the elements are Si, C"),
         ({"weights": {"Si": float("inf")}}, "finite numbers"),
         ({"rfac0": 1.2}, "rfac0 should be in"),
         ({"rmin0": 4.0}, "rmin0 from 0 to below 4.0"),
@@ -175,3 +176,12 @@ def test_float32_is_float64_to_six_digits():
 def test_nonsense_is_refused(settings, complaint):
     with pytest.raises(WiringError, match=complaint):
         Bispectrum(**({"elements": ["Si", "C"], "cutoff": 4.0} | settings))
+
+
+def test_a_table_may_know_more_elements_than_the_model():
+    every = Bispectrum(["Si"], 4.0, radii={"Si": 0.6, "Cu": 0.4}, weights={"Cu": 2.0})
+    assert every.cutoff == pytest.approx(4.8, rel=1e-15)
+    few = Bispectrum(["Si"], 4.0, radii={"Si": 0.6})
+    graph = graph_of(ase.Atoms("Si3", [[0, 0, 0], [0, 0, 2.4], [0, 2.0, 1.0]]), 4.8)
+    edges = Edges.of(graph, ElementTable(["Si"]), torch.float64)
+    torch.testing.assert_close(every(graph, edges), few(graph, edges), rtol=0, atol=0)
