@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -150,6 +150,17 @@ class Potential(torch.nn.Module):
                 with _named(index, atoms):
                     self.model.element_table(torch.as_tensor(atoms.numbers, device=self.device))
         graphs = (self._graph(index, atoms) for index, atoms in enumerate(structures))
+        yield from self.predictions_of(graphs, forces=forces, stress=stress, edge_budget=edge_budget)
+
+    def predictions_of(
+        self,
+        graphs: Iterable[AtomicGraph],
+        *,
+        forces: bool = True,
+        stress: bool = True,
+        edge_budget: int | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """``predictions`` of graphs that are made already, each of the head that it chooses."""
         budget = EDGE_BUDGET.get(self.device.type, SMALL_BUDGET) if edge_budget is None else edge_budget
         for batch in budget_batches(graphs, budget, max(budget // FEW_EDGES, 1)):
             for found in by_structure(self.evaluated(batch.to(self.device), forces=forces, stress=stress), batch):

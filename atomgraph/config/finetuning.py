@@ -10,7 +10,6 @@ from atomgraph.config.base_run import Run
 from atomgraph.config.finetune_schema import FinetuneConfig, LastLayer, Tuning
 from atomgraph.config.folder import RunFolder
 from atomgraph.config.resolve import check_gradient, content_of, validated
-from atomgraph.config.torchrun import is_first_process
 from atomgraph.errors import ConfigError
 from atomgraph.potential import Potential
 
@@ -30,9 +29,7 @@ def finetune(
     KeyboardInterrupt after Ctrl-C, with the best weights so far in the run folder.
     """
     checked = finetune_config_of(config)
-    folder = RunFolder(Path(checked.output.folder))
-    if is_first_process():
-        folder.check_free(overwrite=overwrite, command="finetune")
+    folder = RunFolder.new(checked.output.folder, overwrite=overwrite, command="finetune")
     return run_of(checked, folder, quiet=quiet, overwrite=overwrite).carry_out()
 
 

@@ -6,8 +6,9 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+from atomgraph.config.torchrun import is_first_process
 from atomgraph.errors import ConfigError, FormatError
 from atomgraph.writing import write_text
 
@@ -33,6 +34,14 @@ class RunFolder:
     @property
     def checkpoints(self) -> Path:
         return self.path / CHECKPOINTS
+
+    @classmethod
+    def new(cls, path: str | Path, *, overwrite: bool, command: str = "train") -> Self:
+        """The folder of a run that begins; ConfigError, of the process that writes, where it is not free."""
+        folder = cls(Path(path))
+        if is_first_process():
+            folder.check_free(overwrite=overwrite, command=command)
+        return folder
 
     def check_free(self, *, overwrite: bool, command: str = "train") -> None:
         """ConfigError where the folder holds something already; ``overwrite`` allows it to be an earlier run."""

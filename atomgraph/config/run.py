@@ -12,7 +12,6 @@ from atomgraph.config.folder import CONFIG, RunFolder, run_to_resume
 from atomgraph.config.reading import read_yaml
 from atomgraph.config.resolve import config_of
 from atomgraph.config.schema import Config, Gradient
-from atomgraph.config.torchrun import is_first_process
 from atomgraph.errors import ConfigError
 from atomgraph.potential import Potential
 
@@ -31,9 +30,7 @@ def train(
     KeyboardInterrupt after Ctrl-C, with the best weights so far in the run folder.
     """
     checked = config_of(config)
-    folder = RunFolder(Path(checked.output.folder))
-    if is_first_process():
-        folder.check_free(overwrite=overwrite)
+    folder = RunFolder.new(checked.output.folder, overwrite=overwrite)
     return _run_of(checked, folder, quiet=quiet, overwrite=overwrite).carry_out()
 
 

@@ -52,7 +52,7 @@ class StartedRun(Run):
         parts = self._graphs(dataset, potential.cutoff, [])
         for graphs in parts.values():
             assign_head(graphs, potential.heads.index(head))
-        self._judge_data(dataset)
+        self._judge_data(dataset, parts["train"])
         files = {part: getattr(config.data, part) for part in ("train", "valid", "test")}
         potential.metadata.update(
             data=dataset.record(files),
@@ -62,10 +62,10 @@ class StartedRun(Run):
         )
         return potential, parts
 
-    def _judge_data(self, dataset: Dataset) -> None:
+    def _judge_data(self, dataset: Dataset, graphs: Sequence[AtomicGraph]) -> None:
         """The audit of the training part, E0 of the trained head set; DataError for what cannot be right."""
         config, potential, head = self.config, self.beginning.potential, self.beginning.head
-        evidence = Evidence.of(potential, dataset.parts["train"], head)
+        evidence = Evidence.of(potential, dataset.parts["train"], head, graphs)
         change = e0_change(potential, evidence, head, config.e0)
         estimated = config.e0 == "estimate"
         others = {part: dataset.parts[part] for part in ("valid", "test")}

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from atomgraph.editing.filling import unseeded
 from atomgraph.editing.natural import baseline_for
 from atomgraph.models.ace import ACE
 from atomgraph.nn.ace_functions import cluster_functions, pacemaker_functions
@@ -43,8 +44,7 @@ def of_ace(model: ACE, names: list[str], rows: list[int]) -> tuple[ACE, dict[str
         "n_radial": old_bonds.n_radial,
         "baseline": baseline_for(model, names, rows),
     }
-    with torch.random.fork_rng(devices=[]):
-        new = ACE(**(arguments | changed))
+    new = unseeded(ACE, **(arguments | changed))
     new_bonds, readout = new.branches[0].featurizer.bonds, new.branches[0].readouts[0]
     coefficient = torch.empty_like(new_bonds.coefficient, dtype=old_bonds.coefficient.dtype)
     for a, b in product(range(len(names)), repeat=2):

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from atomgraph.editing.filling import unseeded
 from atomgraph.editing.natural import baseline_for
 from atomgraph.errors import WiringError
 from atomgraph.featurizers import SymmetryFunctions
@@ -51,8 +52,7 @@ def of_behler_parrinello(
 
 def _built(cls: Any, model: Any, names: list[str], rows: list[int], **changed: Any) -> Any:
     arguments = model.arguments | changed | {"elements": names, "baseline": baseline_for(model, names, rows)}
-    with torch.random.fork_rng(devices=[]):
-        return cls(**arguments)
+    return unseeded(cls, **arguments)
 
 
 def _relabelled(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
+from atomgraph.editing.filling import unseeded
 from atomgraph.editing.natural import baseline_for, part_for
 from atomgraph.layers.mace.nonlinear import NonlinearResidualInteraction
 from atomgraph.models.mace import MACE
@@ -21,8 +21,7 @@ def of_mace(model: MACE, names: list[str], rows: list[int]) -> tuple[MACE, dict[
     if radial.get("transform") is not None:
         radial["transform"] = part_for(radial["transform"], names, rows)
     changed = {"elements": names, "radial": radial, "baseline": baseline_for(model, names, rows)}
-    with torch.random.fork_rng(devices=[]):
-        new = MACE(**(model.arguments | changed))
+    new = unseeded(MACE, **(model.arguments | changed))
     factor = (len(names) / len(model.elements)) ** 0.5
     found: dict[str, Tensor] = {}
     for name, part in model.named_modules():

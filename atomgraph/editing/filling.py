@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -11,6 +12,8 @@ from torch import Tensor
 from atomgraph.errors import WiringError, nearest
 from atomgraph.models.energy import EnergyModel
 from atomgraph.potential import Potential
+
+Made = TypeVar("Made")
 
 
 def places_of(wanted: Sequence[str], known: Sequence[str], what: str) -> list[int]:
@@ -21,6 +24,12 @@ def places_of(wanted: Sequence[str], known: Sequence[str], what: str) -> list[in
         if name not in known:
             raise WiringError(f"no {what} {name!r} in this potential{nearest(name, known)}")
     return [list(known).index(name) for name in wanted]
+
+
+def unseeded(make: Callable[..., Made], *words: object, **arguments: object) -> Made:
+    """What ``make`` gives. Its first numbers are going to be overwritten, so the caller's random state is not touched."""
+    with torch.random.fork_rng(devices=[]):
+        return make(*words, **arguments)
 
 
 def filled(potential: Potential, new: EnergyModel, state: dict[str, Tensor], note: str) -> Potential:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from atomgraph.editing.filling import filled, places_of
+from atomgraph.editing.filling import filled, places_of, unseeded
 from atomgraph.errors import WiringError
 from atomgraph.models.baseline import Baseline
 from atomgraph.models.energy import EnergyModel
@@ -94,8 +93,7 @@ def _rebuilt(model: EnergyModel, heads: list[str]) -> EnergyModel:
         for readout in branch["readouts"]:
             readout["n_outputs"] = len(heads)
     try:
-        with torch.random.fork_rng(devices=[]):
-            new = build(spec)
+        new = unseeded(build, spec)
     except (WiringError, TypeError) as error:
         raise WiringError(f"the heads of this {type(model).__name__} cannot be edited: {error}") from error
     if not isinstance(new, EnergyModel):

@@ -14,7 +14,7 @@ from ase.data import atomic_numbers
 from atomgraph.analysis.audit.agreement import Agreement, agreement
 from atomgraph.data.e0_shift import EnergyShift, counts_of, energy_shift
 from atomgraph.data.naming import elements_in
-from atomgraph.graph.structure import VOIGT, labels_of
+from atomgraph.graph.structure import VOIGT, AtomicGraph, labels_of
 from atomgraph.potential import Potential
 
 FAR = 8.0  # robust standard deviations: such energies do not decide what a composition is worth
@@ -28,13 +28,24 @@ class Evidence:
     predictions: list[dict[str, Any]]
 
     @classmethod
-    def of(cls, potential: Potential, frames: Sequence[ase.Atoms], head: str | None = None) -> Evidence:
-        """Predictions of the head (of the potential's own if None); GraphError for structures that it cannot take."""
+    def of(
+        cls,
+        potential: Potential,
+        frames: Sequence[ase.Atoms],
+        head: str | None = None,
+        graphs: Sequence[AtomicGraph] | None = None,
+    ) -> Evidence:
+        """Predictions of the head (of the potential's own if None); GraphError for structures that it cannot take.
+
+        graphs: of the frames, where they are made already, of that head.
+        """
         before = potential.head if len(potential.heads) > 1 else None
         stress = any("stress" in labels_of(atoms) for atoms in frames)
         try:
             if head is not None:
                 potential.head = head
+            if graphs is not None:
+                return cls(list(frames), list(potential.predictions_of(graphs, stress=stress)))
             return cls(list(frames), potential.predict([_headless(atoms) for atoms in frames], stress=stress))
         finally:
             potential.head = before

@@ -11,6 +11,7 @@ import torch
 from atomgraph import models
 from atomgraph.analysis.audit import Evidence, audit, check_names
 from atomgraph.analysis.page import page
+from atomgraph.data import build_graphs
 from atomgraph.data.doctor.findings import NOTE, WARNING, WRONG
 from atomgraph.errors import ConfigError, DataError, GraphError
 from atomgraph.potential import Potential
@@ -184,6 +185,13 @@ def test_a_shifted_e0_moves_the_evidence_as_it_moves_the_model(target):
     change = {"O": -0.5, "Si": -0.25}
     mine, theirs = Evidence.of(START, target).shifted(change), Evidence.of(moved, target)
     np.testing.assert_allclose(mine.energies[1], theirs.energies[1], atol=1e-10)
+
+
+def test_graphs_that_are_there_already_give_the_same_evidence(target):
+    graphs = build_graphs(target, START.cutoff)
+    mine, theirs = Evidence.of(START, target, graphs=graphs), Evidence.of(START, target)
+    np.testing.assert_allclose(mine.energies[1], theirs.energies[1], rtol=1e-13)
+    assert mine.agreements.keys() == theirs.agreements.keys()
 
 
 def test_names_that_no_finding_has_are_refused():
