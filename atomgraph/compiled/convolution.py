@@ -92,10 +92,10 @@ class FusedConvolution:
         return given
 
     def _laid_out(self, table: Tensor) -> Tensor:
-        """(n_knots, derivatives, n_weights) as the kernel wants it: [block of channels][knot][path][derivative][width]."""
+        """(n_knots, derivatives, n_weights) as the kernel wants it: [path][block of channels][knot][derivative][width]."""
         table = table.unflatten(2, (self._n_paths, self.channels))
         table = torch.nn.functional.pad(table, (0, self.padded - self.channels))
-        table = table.unflatten(3, (-1, self._width)).permute(3, 0, 2, 1, 4)
+        table = table.unflatten(3, (-1, self._width)).permute(2, 3, 0, 1, 4)
         return table.to(self.dtype).contiguous()
 
 

@@ -30,6 +30,7 @@ class FusedLayer:
         self._layer, self._first, self._dtype = layer, first, dtype
         self._convolution = FusedConvolution(f"{name}_convolution", layer.interaction, layer.l_max, grid, dtype)
         self._product = FusedProduct(f"{name}_product", layer.product, layer.by_element, dtype)
+        self._constants: dict[str, Table] = {}
         self._density = FusedDensity(layer.interaction, grid) if has_density(layer.interaction) else None
 
     @property
@@ -58,7 +59,7 @@ class FusedLayer:
 
     def __call__(self, frame: Frame, vector: Tensor, h: Blocks | Table) -> Blocks:
         """Features of the next layer, (n_atoms, 2l+1, channels) by irrep."""
-        up = self._up.of_table(h).of(frame) if isinstance(h, Table) else self._up(h)
+        up = self._constant("up", self._up, h).of(frame) if isinstance(h, Table) else self._up(h)
         features = [up[irrep] for irrep in self._convolution.features]
         sums = self._convolution(frame, vector, features, sloped=not self._first)
         density = None if self._density is None else self._density(frame, vector)
@@ -69,9 +70,16 @@ class FusedLayer:
         residual = self._residual(h, frame)
         return {irrep: block + residual[irrep] if irrep in residual else block for irrep, block in out.items()}
 
+    def _constant(self, name: str, of: BlockMap | ElementMap, h: Table) -> Table:
+        """A map of a table, which is the same at every call."""
+        if name not in self._constants:
+            with torch.no_grad():
+                self._constants[name] = of.of_table(h)
+        return self._constants[name]
+
     def _residual(self, h: Blocks | Table, frame: Frame) -> Blocks:
         if self._skip is None:
             return {}
         if isinstance(h, Table):
-            return self._skip.of_table(h).of(frame)
+            return self._constant("skip", self._skip, h).of(frame)
         return self._skip(h, frame) if isinstance(self._skip, ElementMap) else self._skip(h)

@@ -9,7 +9,7 @@
 namespace atomgraph {
 
 struct Weights {
-    const Real *const *tables;  // by kind of centre, kind of neighbour: [block of channels][knot][path][derivative][WIDTH]
+    const Real *const *tables;  // by kind of centre, kind of neighbour: [path][block of channels][knot][derivative][WIDTH]
     const std::int32_t *kind;   // of each atom
     std::int32_t n_kinds;
     Knots knots;
@@ -47,12 +47,12 @@ class ThreadMemory {
 template <class L, class... P>
 class Convolution {
     static constexpr int C = L::CHANNELS, NB = C / WIDTH, N_P = sizeof...(P), ND = L::DERIVATIVES;
-    static constexpr int N_H = 4 * ND, ROW = N_P * ND * WIDTH, N_SUMS = (L::N_M + 1 + WIDTH - 1) / WIDTH * WIDTH;
+    static constexpr int N_H = 4 * ND, ROW = ND * WIDTH, N_SUMS = (L::N_M + 1 + WIDTH - 1) / WIDTH * WIDTH;
 
     // What is known of a run of edges, WIDTH of them side by side.
     struct Chunk {
         Vector *matrix, *weight, *place;  // [block][N_M], [block][N_H], [block][x, y, z of the direction, 1 / r]
-        const Real **table;               // the row of the knot below, first block of channels
+        const Real **table;               // the row of the knot below, of the first path and block of channels
         std::int32_t *other;
 
         Chunk(const Real *vector, const std::int32_t *edge, std::int64_t first, std::int64_t n, const std::int32_t *centre,
@@ -102,7 +102,7 @@ class Convolution {
         Vector sum[Q::D3][U] = {};
         const Real *x_block = h[Q::IN] + block * WIDTH;
         for (std::int64_t e = begin; e < end; ++e) {
-            const Real *table = chunk.table[e] + block * stride + Q::INDEX * ND * WIDTH, *weight = chunk.weight_of(e);
+            const Real *table = chunk.table[e] + (Q::INDEX * NB + block) * stride, *weight = chunk.weight_of(e);
             Vector w[U] = {};
 #pragma GCC unroll 8
             for (int d = 0; d < 2 * ND; ++d) {
@@ -155,7 +155,7 @@ class Convolution {
                                 const Real *const *G, Vector *gh, Vector *sums_of, Vector &by_length) {
         const Real *g = G[Q::OUT] + (std::int64_t(chunk.other[e]) * Q::D3 * Q::N_SAME + Q::PLACE) * C;
         const Real *x = h[Q::IN] + j * Q::D1 * C;
-        Vector *gx = gh + L::offset[Q::IN] * NB;
+        Vector *gx = gh;
         Vector length = Vector{};
         constexpr int STEP = Q::N_SAME * C;
         if constexpr (Q::M < 0) {
@@ -189,7 +189,7 @@ class Convolution {
                     length += w[2 * b + 1] * xa * u;
                 }
 #pragma GCC unroll 16
-                for (int m = 0; m < Q::D3; ++m) sums_of[Q::M + m * Q::D1 + a] = sum[m];
+                for (int m = 0; m < Q::D3; ++m) sums_of[m * Q::D1 + a] = sum[m];
             }
         }
         by_length += length;
@@ -205,11 +205,12 @@ class Convolution {
         parallel_for(n_threads, n_atoms, piece(n_threads, n_atoms), [&](std::int64_t i0, std::int64_t i1, int) {
             const std::int64_t first = row[i0];
             const Chunk chunk(vector, nullptr, first, row[i1] - first, centre, neighbour, neighbour, weights);
-            for (int block = 0; block < NB; block += 2)
-                for (std::int64_t i = i0; i < i1; ++i) {
-                    const bool pair = block + 1 < NB;
-                    (forward_pair<P>(chunk, row[i] - first, row[i + 1] - first, block, pair, stride, h, A, i), ...);
-                }
+            // One path's weights at a time, so that their tables stay in a near cache.
+            auto path = [&](auto q, int block) {
+                for (std::int64_t i = i0; i < i1; ++i)
+                    forward_pair<decltype(q)>(chunk, row[i] - first, row[i + 1] - first, block, block + 1 < NB, stride, h, A, i);
+            };
+            for (int block = 0; block < NB; block += 2) (path(P{}, block), ...);
         });
     }
 
@@ -225,23 +226,33 @@ class Convolution {
             const Chunk chunk(vector, order, first, n, centre, neighbour, centre, weights);
             static thread_local ThreadMemory<Vector> slopes, features;
             Vector *slope = slopes.of((n + WIDTH - 1) / WIDTH * N_SUMS), *gx = features.of(L::offset[L::N_IN] * NB);
-            Vector w[N_P * NB * 2], sum[N_SUMS] = {};
-            for (std::int64_t j = j0; j < j1; ++j) {
-                for (int k = 0; H && k < L::offset[L::N_IN] * NB; ++k) gx[k] = Vector{};
-                for (std::int64_t e = column[j] - first; e < column[j + 1] - first; ++e) {
-                    splines(chunk, e, stride, w);
-                    sum[L::N_M] = Vector{};
-                    (backward<P, H>(chunk, e, w + P::INDEX * NB * 2, h, j, G, gx, sum, sum[L::N_M]), ...);
-                    Real *to = reinterpret_cast<Real *>(slope + e / WIDTH * N_SUMS) + e % WIDTH;
-                    for (int k = 0; k < N_SUMS; k += WIDTH) {
-                        const Vector found = sums<WIDTH>(sum + k);
-                        for (int q = 0; q < WIDTH; ++q) to[(k + q) * WIDTH] = found[q];
-                    }
-                }
-                for (int k = 0; H && k < L::N_IN; ++k)
-                    for (int q = L::offset[k] * NB; q < L::offset[k + 1] * NB; ++q)
-                        store(gh[k] + (j * (L::offset[k + 1] - L::offset[k]) * NB + q - L::offset[k] * NB) * WIDTH, gx[q]);
+            for (std::int64_t k = 0; k < (n + WIDTH - 1) / WIDTH * N_SUMS; ++k) slope[k] = Vector{};
+            for (int k = 0; H && k < L::N_IN; ++k) {
+                const std::int64_t size = (L::offset[k + 1] - L::offset[k]) * C;
+                std::fill(gh[k] + j0 * size, gh[k] + j1 * size, Real(0));
             }
+            auto path = [&](auto q) {  // one path's weights at a time, so that their tables stay in a near cache
+                using Q = decltype(q);
+                constexpr int N = Q::M < 0 ? 0 : Q::D1 * Q::D3, N_FOUND = (N + 1 + WIDTH - 1) / WIDTH * WIDTH;
+                Vector w[NB * 2], sum[N_FOUND] = {};
+                for (std::int64_t j = j0; j < j1; ++j) {
+                    for (int k = 0; H && k < Q::D1 * NB; ++k) gx[k] = Vector{};
+                    for (std::int64_t e = column[j] - first; e < column[j + 1] - first; ++e) {
+                        splines(chunk, e, Q::INDEX, stride, w);
+                        sum[N] = Vector{};
+                        backward<Q, H>(chunk, e, w, h, j, G, gx, sum, sum[N]);
+                        Real *to = reinterpret_cast<Real *>(slope + e / WIDTH * N_SUMS) + e % WIDTH;
+                        for (int k = 0; k < N_FOUND; k += WIDTH) {
+                            const Vector found = sums<WIDTH>(sum + k);
+                            for (int p = 0; p < WIDTH && k + p < N; ++p) to[(Q::M + k + p) * WIDTH] = found[p];
+                            if (k <= N && N < k + WIDTH) to[L::N_M * WIDTH] += found[N - k];
+                        }
+                    }
+                    Real *total = H ? gh[Q::IN] + j * Q::D1 * C : nullptr;
+                    for (int k = 0; H && k < Q::D1 * NB; ++k) store(total + k * WIDTH, load(total + k * WIDTH) + gx[k]);
+                }
+            };
+            (path(P{}), ...);
             for (std::int64_t b = 0; b < (n + WIDTH - 1) / WIDTH; ++b) {
                 Vector gY[L::N_Y] = {}, g[3] = {};
                 const Vector *u = chunk.place + 4 * b, *found = slope + b * N_SUMS;
@@ -260,24 +271,22 @@ class Convolution {
         return n_threads <= 1 ? 64 : std::min<std::int64_t>(64, std::max<std::int64_t>(4, n_atoms / (4 * n_threads)));
     }
 
-    // Value and slope of every path's weights on one edge, [path][block of channels][2].
-    static inline void splines(const Chunk &chunk, std::int64_t e, std::int64_t stride, Vector *w) {
+    // Value and slope of one path's weights on one edge, [block of channels][2].
+    static inline void splines(const Chunk &chunk, std::int64_t e, int path, std::int64_t stride, Vector *w) {
         const Real *weight = chunk.weight_of(e);
         Vector factor[2 * ND], slope[2 * ND];
 #pragma GCC unroll 8
         for (int d = 0; d < 2 * ND; ++d) factor[d] = all(weight[d * WIDTH]), slope[d] = all(weight[(2 * ND + d) * WIDTH]);
         for (int b = 0; b < NB; ++b) {
-            const Real *table = chunk.table[e] + b * stride;
-            for (int p = 0; p < N_P; ++p) {
-                Vector value = Vector{}, rise = Vector{};
+            const Real *table = chunk.table[e] + (path * NB + b) * stride;
+            Vector value = Vector{}, rise = Vector{};
 #pragma GCC unroll 8
-                for (int d = 0; d < 2 * ND; ++d) {
-                    const Vector found = load(table + p * ND * WIDTH + (d < ND ? d * WIDTH : ROW + (d - ND) * WIDTH));
-                    value += factor[d] * found;
-                    rise += slope[d] * found;
-                }
-                w[(p * NB + b) * 2] = value, w[(p * NB + b) * 2 + 1] = rise;
+            for (int d = 0; d < 2 * ND; ++d) {
+                const Vector found = load(table + d * WIDTH);
+                value += factor[d] * found;
+                rise += slope[d] * found;
             }
+            w[2 * b] = value, w[2 * b + 1] = rise;
         }
     }
 };
