@@ -185,10 +185,15 @@ class TestOtherFamilies:
         same(prediction(atomgraph.load(tmp_path / "edited.safetensors"), "target"), prediction(potential, "fine"))
 
 
-def assert_new_element_acts_like_carbon(potential):
-    """Two carbons of ethanol called nitrogen, by a potential without repulsion, which knows elements by their nature."""
+def drop_repulsion(potential):
+    """It knows elements by their nature, not by weights."""
     potential.model.baseline.repulsion = None
     potential.model.baseline._arguments["repulsion"] = None
+
+
+def assert_new_element_acts_like_carbon(potential):
+    """Two carbons of ethanol called nitrogen."""
+    drop_repulsion(potential)
     wider = add_elements(potential, {"N": "C"})
     assert wider.elements == [*ELEMENTS, "N"]
     atoms = molecule("CH3CH2OH")
@@ -210,8 +215,7 @@ def test_a_new_element_of_mace_acts_as_the_one_it_is_like(potential):
 def test_a_restarted_element_acts_as_its_relative_with_its_own_e0(potential):
     if potential.model.branches[0].layers[0].radial.transform is not None:
         pytest.skip("a transform of distances knows each element's own radius")
-    potential.model.baseline.repulsion = None
-    potential.model.baseline._arguments["repulsion"] = None
+    drop_repulsion(potential)
     potential.model.baseline.set_e0({"H": -1.0, "C": -2.0, "O": -30.0, "Si": -4.0}, "fine")
     restarted = restart_elements(potential, {"O": "C"})
     assert restarted.elements == ELEMENTS and "O like C" in restarted.metadata["edits"][-1]

@@ -96,8 +96,10 @@ class OnDemand(Potential):
             self._begin()
         if not self._is_settled and not self._is_looked_for:
             self._is_looked_for = True
-            if not_fused(self.model) is None and FusedMACE(self.model, self.model.dtype).is_kept():
-                self._compile()
+            if not_fused(self.model) is None:
+                fused = FusedMACE(self.model, self.model.dtype)
+                if fused.is_kept():
+                    self._compile(fused)
         elif not self._is_settled and self._to_come() > WORTH:
             lack = not_fused(self.model)
             if lack is not None:
@@ -109,7 +111,7 @@ class OnDemand(Potential):
                         f"kernels are compiled for this model, once, which takes up to {WORTH:.0f} s "
                         "(--no-compile or compile=False: never)"
                     )
-                self._compile()
+                self._compile(FusedMACE(self.model, self.model.dtype))
         return self._compiled
 
     def _to_come(self) -> float:
@@ -118,9 +120,8 @@ class OnDemand(Potential):
             return self._seconds
         return self._seconds * max(self._n_atoms - self._done, 0) / max(self._done, 1)
 
-    def _compile(self) -> None:
+    def _compile(self, fused: FusedMACE) -> None:
         was_training = self.given.training
-        found = compiled(self.given)
+        self._compiled = CompiledPotential(self.given, fused) if fused.compile() else None
         self.given.train(was_training)
-        self._compiled = found if isinstance(found, CompiledPotential) else None
         self._is_settled = True

@@ -18,7 +18,7 @@ from atomgraph.config.dataset import Dataset, gather
 from atomgraph.config.finetune_card import probe_of
 from atomgraph.config.finetune_schema import Compare, FinetuneConfig
 from atomgraph.config.finetune_scratch import scratch_potential
-from atomgraph.config.finetune_start import opened
+from atomgraph.config.finetune_start import known_elements, opened
 from atomgraph.config.finetuning import finetune, finetune_config_of
 from atomgraph.config.folder import CARD, METRICS, MODEL
 from atomgraph.config.resolve import absolute, as_yaml
@@ -95,7 +95,7 @@ def _checked(config: FinetuneConfig) -> tuple[Compare, dict[int, Dataset]]:
         raise DataError("card.probe has no forces to compare with; name their keys (card.keys)")
     if all(changes.get(SCRATCH) for changes in plan.methods.values()):
         raise ConfigError("compare.methods: beside scratch there should be a method that starts from the potential")
-    known = [*opened(config.start).elements, *config.start.new_elements]
+    known = known_elements(config.start, opened(config.start))
     datasets = {seed: gather(config.model_copy(update={"seed": seed}), known) for seed in plan.seeds}
     there = min(len(dataset.parts["train"]) for dataset in datasets.values())
     if max(plan.sizes) > there:

@@ -47,6 +47,11 @@ def opened(start: Start) -> Potential:
     return potential
 
 
+def known_elements(start: Start, untouched: Potential) -> list[str]:
+    """Elements that the starting potential knows, or will."""
+    return list(dict.fromkeys([*untouched.elements, *start.new_elements]))
+
+
 def edited(config: FinetuneConfig, untouched: Potential, elements: Sequence[str], replay: bool) -> Beginning:
     """The potential with the elements and heads that the run needs; what it predicts is unchanged but for elements begun anew.
 

@@ -16,7 +16,7 @@ from atomgraph.config.dataset import Dataset, gather
 from atomgraph.config.finetune_card import card_of, check_probe, probe_of, show_card, switches_of
 from atomgraph.config.finetune_replay import replay_frames
 from atomgraph.config.finetune_schema import FinetuneConfig
-from atomgraph.config.finetune_start import Beginning, described, edited, opened
+from atomgraph.config.finetune_start import Beginning, described, edited, known_elements, opened
 from atomgraph.data.naming import elements_in
 from atomgraph.fitting.e0 import e0_change
 from atomgraph.graph.structure import AtomicGraph
@@ -37,7 +37,7 @@ class StartedRun(Run):
     def _gather(self) -> Dataset:
         check_names(self.config.audit.insist)
         self.untouched, self.probe = opened(self.config.start), probe_of(self.config.card)
-        return gather(self.config, [*self.untouched.elements, *self.config.start.new_elements])
+        return gather(self.config, known_elements(self.config.start, self.untouched))
 
     def _prepare(self, dataset: Dataset) -> tuple[Potential, dict[str, list[AtomicGraph]]]:
         config, untouched = self.config, self.untouched
