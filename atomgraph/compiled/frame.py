@@ -34,6 +34,10 @@ ATOMGRAPH_API void edges_collect(std::int64_t n, const Real *vector, const Real 
 """
 
 
+class NoDirection(Exception):
+    """An edge points nowhere: two atoms on one spot, or a position that is not finite. The model decides what that gives."""
+
+
 @dataclass(frozen=True, eq=False)
 class Frame:
     """One structure, or a batch, in the kernels' order: atoms of one element side by side.
@@ -65,7 +69,7 @@ class Frame:
 
     @classmethod
     def of(cls, library: ctypes.CDLL, graph: AtomicGraph, element: Tensor, cutoff: float, dtype: torch.dtype) -> Frame:
-        """element: (n_atoms,) rows of the model's table, in the graph's order."""
+        """element: (n_atoms,) rows of the model's table, in the graph's order.  Raises NoDirection."""
         atom = torch.argsort(element, stable=True)
         element = element[atom]
         present, kind, counts = torch.unique_consecutive(element, return_inverse=True, return_counts=True)
@@ -84,6 +88,8 @@ class Frame:
         )
         row, column = torch.empty(n + 1, dtype=torch.int64), torch.empty(n + 1, dtype=torch.int64)
         n_edges = library.edges_count(*structure, pointer(row), pointer(column))
+        if n_edges < 0:
+            raise NoDirection
         vector = torch.empty(n_edges, 3, dtype=dtype)
         centre, neighbour, order = (torch.empty(n_edges, dtype=torch.int32) for _ in range(3))
         rest = map(pointer, (row, column, vector, centre, neighbour, order))

@@ -53,6 +53,8 @@ def not_fused(model: EnergyModel) -> str | None:
             return "a product of so many components"
     if model.baseline.repulsion is not None and not isinstance(model.baseline.repulsion, ZBL):
         return f"the repulsion {type(model.baseline.repulsion).__name__}"
+    if model.baseline.cutoff > branch.cutoff:
+        return "a repulsion that reaches beyond the layers"
     return None
 
 

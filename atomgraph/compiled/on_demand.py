@@ -121,7 +121,5 @@ class OnDemand(Potential):
         return self._seconds * max(self._n_atoms - self._done, 0) / max(self._done, 1)
 
     def _compile(self, fused: FusedMACE) -> None:
-        was_training = self.given.training
         self._compiled = CompiledPotential(self.given, fused) if fused.compile() else None
-        self.given.train(was_training)
         self._is_settled = True

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from atomgraph.compiled.fragment import fragment_of
+from atomgraph.compiled.frame import NoDirection
 from atomgraph.compiled.model import FusedMACE
 from atomgraph.graph.geometry import volume
 from atomgraph.graph.structure import AtomicGraph
@@ -24,7 +25,7 @@ class CompiledPotential(Potential):
     """The numbers of a potential from kernels that were compiled for it: frozen, for inference, on CPUs.
 
     potential: whose model is kept as it is, for saving, for descriptors, and for what the kernels do not do: in training mode,
-    or on another device, it is evaluated as ever.  fused: its kernels.
+    on another device, or where atoms sit on one spot or nowhere, it is evaluated as ever.  fused: its kernels.
 
     At the first use a piece of the structure is evaluated by the model in float64, too. Where forces differ by more than
     ``PRECISION``, a KernelWarning says by how much, and all is evaluated by the model from then on.
@@ -35,7 +36,7 @@ class CompiledPotential(Potential):
         self.head = potential.head
         self._fused: FusedMACE | None = fused
         self._is_checked = False
-        self.eval()
+        self.training = False  # the model's own mode stays as it is
 
     @property
     def radial_error(self) -> float:
@@ -45,13 +46,22 @@ class CompiledPotential(Potential):
     def forward(self, graph: AtomicGraph, *, forces: bool = True, stress: bool = True) -> dict[str, Tensor]:
         """``Potential.forward`` of the same model, detached."""
         graph = self._with_head(graph)
+        if not self.training and graph.pos.device.type == "cpu":
+            try:
+                fused = self._believed(graph)
+                if fused is not None:
+                    self.model.check(graph)
+                    return evaluated(fused, graph, forces=forces, stress=stress)
+            except NoDirection:
+                pass
+        return super().forward(graph, forces=forces, stress=stress)
+
+    def _believed(self, graph: AtomicGraph) -> FusedMACE | None:
+        """The kernels, compared with the model at the first graph that has edges; None where they have differed."""
         if self._fused is not None and not self._is_checked and graph.n_edges:
-            self._is_checked = True
             self._check(self._fused, graph)
-        if self._fused is None or self.training or graph.pos.device.type != "cpu":
-            return super().forward(graph, forces=forces, stress=stress)
-        self.model.check(graph)
-        return evaluated(self._fused, graph, forces=forces, stress=stress)
+            self._is_checked = True
+        return self._fused
 
     def _check(self, fused: FusedMACE, graph: AtomicGraph) -> None:
         """Compare with the model on a piece of the graph; without kernels from then on where they differ."""
@@ -71,7 +81,7 @@ class CompiledPotential(Potential):
 
 
 def evaluated(fused: FusedMACE, graph: AtomicGraph, *, forces: bool = True, stress: bool = True) -> dict[str, Tensor]:
-    """What ``Potential.forward`` gives, by kernels; every atom's head is chosen."""
+    """What ``Potential.forward`` gives, by kernels; every atom's head is chosen.  Raises NoDirection."""
     sloped, dtype = forces or stress, graph.pos.dtype
     with torch.inference_mode(False), torch.set_grad_enabled(sloped):
         frame = fused.frame(graph)

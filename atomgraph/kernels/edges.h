@@ -22,18 +22,22 @@ struct Structure {
         for (int k = 0; k < 3; ++k)
             v[k] = a[k] - b[k] + (double(s[0]) * rows[k] + double(s[1]) * rows[3 + k] + double(s[2]) * rows[6 + k]);
     }
-    bool inside(std::int64_t e, double cutoff, double *v) const {
+    double length(std::int64_t e, double *v) const {
         vector(e, v);
-        return std::sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]) < cutoff;
+        return std::sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]);
     }
 };
 
 // Counts edges inside the cutoff; row, column: (n_atoms + 1,) where each centre's, each neighbour's edges will begin.
+// -1 where some edge has no direction: atoms on one spot, or a position that is not finite.
 static inline std::int64_t count_edges(const Structure &s, double cutoff, std::int64_t *row, std::int64_t *column) {
     for (std::int64_t i = 0; i <= s.n_atoms; ++i) row[i] = column[i] = 0;
     double v[3];
-    for (std::int64_t e = 0; e < s.n_edges; ++e)
-        if (s.inside(e, cutoff, v)) ++row[s.place[s.centre[e]] + 1], ++column[s.place[s.neighbour[e]] + 1];
+    for (std::int64_t e = 0; e < s.n_edges; ++e) {
+        const double length = s.length(e, v);
+        if (!(length > 0 && std::isfinite(length))) return -1;
+        if (length < cutoff) ++row[s.place[s.centre[e]] + 1], ++column[s.place[s.neighbour[e]] + 1];
+    }
     for (std::int64_t i = 0; i < s.n_atoms; ++i) row[i + 1] += row[i], column[i + 1] += column[i];
     return row[s.n_atoms];
 }
@@ -44,7 +48,7 @@ static inline void fill_edges(const Structure &s, double cutoff, const std::int6
     std::vector<std::int64_t> next(row, row + s.n_atoms), next_of(column, column + s.n_atoms);
     double v[3];
     for (std::int64_t e = 0; e < s.n_edges; ++e) {
-        if (!s.inside(e, cutoff, v)) continue;
+        if (!(s.length(e, v) < cutoff)) continue;
         const std::int64_t i = s.place[s.centre[e]], at = next[i]++;
         for (int k = 0; k < 3; ++k) vector[3 * at + k] = Real(v[k]);
         centre[at] = std::int32_t(i), neighbour[at] = std::int32_t(s.place[s.neighbour[e]]);
