@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
+from compiled.comparing import compiled, same
 from compilers import needs_compiler
 from measures import generic
-from structures import ELEMENTS, batch_of, graph_of, specimens
+from structures import batch_of, graph_of
 
 import atomgraph
 from atomgraph import Potential
-from atomgraph.compiled import CompiledPotential
+from atomgraph.analysis.laws.specimens import specimens
 from atomgraph.errors import ConfigError, GraphError
 from atomgraph.kernels import KernelWarning
 from atomgraph.models import GCN, MACE, Baseline
@@ -20,6 +21,7 @@ from atomgraph.nn import ZBL
 from atomgraph.nn.distance_transform import Agnesi, Soft
 
 pytestmark = needs_compiler
+ELEMENTS = ["C", "O"]
 CUTOFF = 3.5
 SMALL = {"radial": {"n_radial": 4, "transform": None}, "layer": {"hidden": [6]}, "readout": {"hidden": 3}}
 
@@ -53,23 +55,7 @@ def potential(make, dtype=torch.float64):
 
 
 def graphs():
-    return [graph_of(atoms, CUTOFF + 0.3) for atoms in specimens().values()]  # a skin, as in dynamics
-
-
-def compiled(of, **arguments):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", KernelWarning)
-        found = atomgraph.compile(of, **arguments)
-    assert isinstance(found, CompiledPotential)
-    return found
-
-
-def same(found, wanted, tolerance):
-    for name in ("energy", "node_energy", "forces", "stress"):
-        scale = max(float(wanted[name].nan_to_num().square().mean().sqrt()), 1e-3)
-        difference = (found[name] - wanted[name]).nan_to_num()
-        assert torch.equal(found[name].isnan(), wanted[name].isnan()), name
-        assert float(difference.abs().max()) <= tolerance * scale, name
+    return [graph_of(atoms, CUTOFF + 0.3) for atoms in specimens(ELEMENTS).values()]  # a skin, as in dynamics
 
 
 @pytest.mark.parametrize("make", [by_density, of_second_rank, gated])
@@ -93,10 +79,20 @@ def test_float32_is_as_near_as_float32_can_be():
     assert ours < max(3 * theirs, 1e-5)
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_the_callers_potential_stays_in_its_mode(training):
+    of = potential(of_second_rank).train(training)
+    fused = compiled(of)
+    fused(graphs()[0])
+    assert of.training == of.model.training == training
+    assert not fused.training
+    assert not fused(graphs()[0])["energy"].requires_grad
+
+
 def test_it_is_a_potential_in_every_respect(tmp_path):
     of = potential(of_second_rank)
     fused = compiled(of)
-    structures = list(specimens().values())
+    structures = list(specimens(ELEMENTS).values())
     for one, other in zip(fused.predict(structures), of.predict(structures), strict=True):
         assert one["energy"] == pytest.approx(other["energy"], rel=1e-12)
         np.testing.assert_allclose(one["forces"], other["forces"], atol=1e-9 * np.abs(other["forces"]).max())
@@ -144,13 +140,10 @@ def test_wrong_kernels_are_found_out_and_left_alone(monkeypatch):
     same(found, of(graph), 1e-13)
 
 
-def test_what_has_no_fused_form_is_named_and_runs_as_it_is():
+def test_another_family_is_named_and_runs_as_it_is():
     of = Potential(GCN(ELEMENTS, CUTOFF)).eval()
     with pytest.warns(KernelWarning, match="RadialDensity has no fused form"):
         assert atomgraph.compile(of) is of
-    attention = Potential(MACE(ELEMENTS, CUTOFF, hidden="2x0e", interaction="attention_residual", order=2, l_max=1))
-    with pytest.warns(KernelWarning, match="attention_residual"):
-        assert atomgraph.compile(attention) is attention
 
 
 def test_without_kernels_the_potential_comes_back(monkeypatch):

@@ -7,6 +7,7 @@ from copy import deepcopy
 import numpy as np
 import pytest
 import torch
+from compiled.comparing import unoptimised
 from compilers import forget, needs_compiler
 from measures import generic
 from structures import ELEMENTS, crystal, graph_of, molecule
@@ -19,6 +20,11 @@ from atomgraph.kernels import KernelWarning, explanation
 from atomgraph.models import GCN, MACE
 
 CUTOFF = 3.5
+
+
+@pytest.fixture(autouse=True)
+def quickly(monkeypatch):
+    unoptimised(monkeypatch)
 
 
 def tiny(**options):

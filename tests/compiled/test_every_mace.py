@@ -1,0 +1,185 @@
+"""Every MACE that can be written down has kernels that give its numbers: shapes, radial functions, interactions, heads."""
+
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+from compiled.comparing import compiled, difference, same, unoptimised
+from compilers import needs_compiler
+from measures import generic, made
+from structures import batch_of, graph_of
+
+import atomgraph
+from atomgraph import Potential
+from atomgraph.analysis.laws.specimens import crystal, molecule, specimens
+from atomgraph.kernels import KernelWarning
+from atomgraph.models import MACE, Baseline
+from atomgraph.nn import ZBL
+from atomgraph.nn.distance_transform import Agnesi, Soft
+
+pytestmark = needs_compiler
+PAIR = ["C", "O"]
+MANY = ["H", "Li", "C", "N", "O", "F", "Si", "P", "S", "Cl", "Fe", "Cu", "Au"]
+CUTOFF = 3.5
+EVERYTHING = "2x0e+2x0o+2x1o+2x1e+2x2e+2x2o"
+SMALL = {
+    "hidden": "2x0e+2x1o",
+    "l_max": 2,
+    "order": 2,
+    "radial": {"n_radial": 3},
+    "layer": {"hidden": [4]},
+    "readout": {"hidden": 2},
+}
+
+
+def heads(scales_repulsion=False):
+    baseline = Baseline(PAIR, ["coarse", "middle", "fine"], ZBL(PAIR), scales_repulsion=scales_repulsion)
+    for name, scale in zip(baseline.heads, (0.7, 1.0, 1.4), strict=True):
+        baseline.set_scale(scale, shift=scale - 1.0, head=name)
+        baseline.set_e0(dict(zip(PAIR, (-scale, 2.0), strict=True)), name)
+    return baseline
+
+
+def radial(transform=None, **arguments):
+    return {"n_radial": 3, "transform": transform and transform(PAIR), **arguments}
+
+
+SHAPES = {
+    "scalars alone, one layer": {"hidden": "1x0e", "l_max": 1, "order": 1, "n_layers": 1},
+    "products of four": {"hidden": "9x0e+9x1o", "l_max": 1, "order": [2, 4]},
+    "harmonics up to l = 4": {"hidden": "3x0e+3x1o", "l_max": 4},
+    "products of four, l = 3": {"hidden": "2x0e", "l_max": 3, "order": 4, "n_layers": 1},
+    "three layers up to l = 2": {"hidden": "1x0e+1x1o+1x2e", "n_layers": 3},
+    "every parity": {"hidden": EVERYTHING, "l_max": 1, "scalars_last": False},
+    "no parity": {"hidden": "2x0e+2x1e", "layer": {"hidden": [4], "parity": "even"}},
+}
+RADIAL = {
+    "gaussian": {"radial": radial(basis="gaussian", fades="messages", p=6)},
+    "chebyshev": {"radial": radial(basis="chebyshev", trainable=True)},
+    "agnesi": {"radial": radial(Agnesi), "interaction": ["agnostic", "residual"]},
+    "soft, by density": {"radial": radial(Soft), "interaction": ["density", "density_residual"]},
+    "nonlinear": {"radial": radial(Agnesi, fades="messages"), "interaction": ["agnostic", "nonlinear_residual"]},
+}
+REST = {
+    "heads": {"baseline": heads()},
+    "heads, repulsion scaled": {"baseline": heads(scales_repulsion=True), "only_last": True},
+    "one matrix for all elements": {"layer": {"hidden": [4], "by_element": False, "residual": "none"}},
+    "narrower neighbours": {"layer": [{"irreps_up": "1x0e", "hidden": [4]}, {"irreps_up": "1x0e+1x1o", "gain": 1.3}]},
+    "linear readout": {"readout": {"hidden": None}},
+}
+CASES = SHAPES | RADIAL | REST
+
+
+@pytest.fixture(autouse=True)
+def quickly(monkeypatch):
+    unoptimised(monkeypatch)
+
+
+def potential(arguments, elements=PAIR):
+    model = generic(made(lambda: MACE(elements, CUTOFF, **SMALL | arguments)).double())
+    for each in model.branches[0].layers:
+        if hasattr(each.interaction, "neighbours"):
+            each.interaction.neighbours.number.fill_(7.0)
+    return Potential(model).eval()
+
+
+def graphs(of):
+    """One of each specimen, each of another head."""
+    found = [graph_of(atoms, CUTOFF + 0.3) for atoms in specimens(PAIR).values()]  # a skin, as in dynamics
+    for k, graph in enumerate(found):
+        graph.head = torch.tensor([k % len(of.heads)])
+    return found
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_numbers_are_the_models_own(name):
+    of = potential(CASES[name])
+    fused, batch = compiled(of), batch_of(graphs(of))
+    same(fused(batch), of(batch), 1e-8)
+
+
+@pytest.mark.parametrize("name", ["products of four", "soft, by density", "heads, repulsion scaled"])
+def test_mixed_precision_gives_what_float32_can(name):
+    of = potential(CASES[name])
+    fused, batch = compiled(of, dtype="mixed"), batch_of(graphs(of))
+    found, wanted = fused(batch), of(batch)
+    for what, tolerance in (("energy", 2e-6), ("forces", 2e-4), ("stress", 1e-4)):
+        assert 1e-12 < difference(found, wanted, what) < tolerance, what
+
+
+def test_many_elements():
+    of = potential({"radial": {"n_radial": 3, "transform": Agnesi(MANY)}, "hidden": "2x0e"}, MANY)
+    fused = compiled(of)
+    for some in (["Au", "H"], ["Cl", "Li", "Fe"]):  # tables are made of pairs that are met
+        batch = batch_of([graph_of(make(some), CUTOFF) for make in (molecule, crystal)])
+        same(fused(batch), of(batch), 1e-8)
+
+
+def test_numbers_of_atoms_and_edges_change_between_calls():
+    of = potential({})
+    fused = compiled(of)
+    for n_atoms in (40, 2, 17, 1, 40):
+        graph = graph_of(molecule(PAIR, n_atoms, seed=n_atoms), CUTOFF)
+        same(fused(graph), of(graph), 1e-8)
+    for stretched in (1.0, 0.8, 3.0):
+        atoms = crystal(PAIR)
+        atoms.set_cell(stretched * atoms.cell, scale_atoms=True)
+        graph = graph_of(atoms, CUTOFF)
+        same(fused(graph), of(graph), 1e-8)
+
+
+def test_a_repulsion_that_reaches_beyond_the_layers_is_left_to_the_model():
+    elements = ["Cs", "O"]
+    baseline = Baseline(elements, repulsion=ZBL(elements))
+    far = Potential(MACE(elements, CUTOFF, **SMALL, baseline=baseline)).eval()
+    assert far.cutoff > CUTOFF
+    with pytest.warns(KernelWarning, match="reaches beyond"):
+        assert atomgraph.compile(far) is far
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"interaction": "attention_residual"}, "attention_residual"),
+        ({"states": {"charge": {"type": "continuous", "emb_dim": 2}}}, "charge and spin"),
+        ({"radial": radial(sloped=False)}, "radial functions without slope"),
+    ],
+)
+def test_what_has_no_fused_form_is_named_and_runs_as_it_is(arguments, named):
+    of = potential(arguments)
+    with pytest.warns(KernelWarning, match=named):
+        assert atomgraph.compile(of) is of
+
+
+@pytest.mark.parametrize("transform", [None, Soft])  # a soft distance of no length is a number
+@pytest.mark.parametrize("place", ["on another", np.nan, np.inf])
+def test_atoms_on_one_spot_or_nowhere_are_as_in_the_model(transform, place):
+    of = potential({"radial": radial(transform), "hidden": "2x0e"})
+    fused, graph = compiled(of), graph_of(molecule(PAIR), CUTOFF)
+    whole = fused(graph)
+    graph.pos = graph.pos.clone()
+    graph.pos[1] = graph.pos[0] if place == "on another" else place
+    found, wanted = fused(graph), of(graph)
+    for name in ("energy", "node_energy", "forces"):
+        torch.testing.assert_close(found[name], wanted[name], rtol=0, atol=0, equal_nan=True)
+    assert found["forces"].isnan().any() or transform is Soft
+    assert not torch.equal(found["forces"], whole["forces"])
+    graph = graph_of(molecule(PAIR), CUTOFF)
+    assert torch.equal(fused(graph)["forces"], whole["forces"])  # and kernels go on
+
+
+def test_a_strange_first_structure_does_not_discredit_kernels():
+    of = potential({"hidden": "2x0e"})
+    fused, graph = compiled(of), graph_of(molecule(PAIR), CUTOFF)
+    graph.pos[1] = np.nan
+    assert fused(graph)["forces"].isnan().any()
+    graph = graph_of(molecule(PAIR), CUTOFF)
+    same(fused(graph), of(graph), 1e-8)
+    assert fused.radial_error > 0
+
+
+def test_one_atom_has_its_own_energy():
+    of = potential({"baseline": heads()})
+    of.head = "fine"
+    one = graph_of(Atoms("C", positions=[[0, 0, 0]]), CUTOFF)
+    same(compiled(of)(one), of(one), 1e-13)
