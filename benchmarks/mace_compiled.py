@@ -142,7 +142,10 @@ def main(shapes: list[str]) -> None:
         for shape in shapes:
             peer, rows = Peer(folder, shape), []
             potential = atomgraph.load(folder / f"{shape}.model", dtype="float64")
-            for name, atoms in structures().items():
+            for name in structures():
+                atoms = ase.io.read(
+                    folder / f"{name}.xyz"
+                )  # whose positions have eight digits, as the other side has them
                 for dtype in ("float32", "float64"):
                     rows += measured(peer, potential, name, atoms, dtype)
             peer.close()

@@ -54,7 +54,9 @@ class FusedConvolution:
         ]
         dims = [irrep.dim for irrep in self.features], [irrep.dim for irrep in self.messages]
         polynomials = harmonic_polynomials(self._l_max)
-        return convolution_source(self.name, self.channels, paths, *dims, polynomials, self._tables.grid.derivatives)
+        return convolution_source(
+            self.name, self.channels, paths, *dims, polynomials, 2 * self._tables.grid.derivatives - 1
+        )
 
     def bind(self, library: ctypes.CDLL) -> None:
         """Use the compiled kernel."""
@@ -83,7 +85,7 @@ class FusedConvolution:
             addresses([table.data_ptr() for table in tables]),
             pointer(kind),
             ctypes.c_int(len(frame.present) if self._pairwise else 1),
-            ctypes.c_int64(self._tables.grid.number),
+            ctypes.c_int64(self._tables.grid.n_pieces),
             ctypes.c_double(FIRST),
             ctypes.c_double(1.0 / self._tables.grid.step),
             pointers(features),
@@ -92,7 +94,7 @@ class FusedConvolution:
         return given
 
     def _laid_out(self, table: Tensor) -> Tensor:
-        """(n_knots, derivatives, n_weights) as the kernel wants it: [path][block of channels][knot][derivative][width]."""
+        """(n_pieces, powers, n_weights) as the kernel wants it: [path][block of channels][piece][power][width]."""
         table = table.unflatten(2, (self._n_paths, self.channels))
         table = torch.nn.functional.pad(table, (0, self.padded - self.channels))
         table = table.unflatten(3, (-1, self._width)).permute(2, 3, 0, 1, 4)

@@ -10,7 +10,7 @@ from torch import Tensor
 from atomgraph.compiled.frame import Frame
 from atomgraph.compiled.radial import FIRST, TOLERANCE, Grid, PairTables, density_of, is_pairwise, pairs_of
 from atomgraph.layers.mace.interaction import Interaction
-from atomgraph.ops.hermite import hermite_basis
+from atomgraph.ops.hermite import piecewise
 
 
 class FusedDensity:
@@ -25,18 +25,15 @@ class FusedDensity:
         """(n_atoms, 1) in the dtype of the vectors, (n_edges, 3)."""
         tables = torch.stack(
             self._tables.of(pairs_of(self._interaction, frame.present))
-        )  # (n_kinds², n_knots, derivatives)
+        )  # (n_kinds², n_pieces, powers)
         grid = self._tables.grid
         centre, neighbour = frame.centre.long(), frame.neighbour.long()
         place = (torch.linalg.vector_norm(vector, dim=1).double() - FIRST) / grid.step
-        below = place.detach().nan_to_num().long().clamp(0, grid.number - 2)
-        rows = tables.flatten(0, 1)
+        piece = place.detach().nan_to_num().long().clamp(0, grid.n_pieces - 1)
+        s, first = place - piece - 0.5, piece
         if self._pairwise:
             kind = frame.kind.long()
-            first = (kind[centre] * len(frame.present) + kind[neighbour]) * grid.number + below
-        else:
-            first = below
-        known = torch.cat([rows[first], rows[first + 1]], dim=1)
-        of_edge = (hermite_basis(place - below, grid.derivatives) * known).sum(dim=1)
+            first = piece + (kind[centre] * len(frame.present) + kind[neighbour]) * grid.n_pieces
+        of_edge = piecewise(tables.flatten(0, 1)[:, :, None], first, s)[0][:, 0]
         total = of_edge.new_zeros(frame.n_atoms).index_add(0, centre, of_edge)
         return total.to(vector.dtype)[:, None]

@@ -27,7 +27,7 @@ from atomgraph.readouts import GroupedMLP, ScaledLinear, Silent
 
 EVEN = o3.Irrep(0, 1)
 LIBRARY = "mace"  # how entries of the cache begin
-KNOTS = {torch.float32: (256, 3), torch.float64: (320, 4)}  # how many, and what is known at each
+PIECES = {torch.float32: (192, 3), torch.float64: (192, 4)}  # of splines at first, and what is known at each knot
 
 
 def not_fused(model: EnergyModel) -> str | None:
@@ -71,7 +71,7 @@ class FusedMACE:
         embedding = branch.featurizer
         scaled = embedding.weight.detach() / len(embedding.elements) ** 0.5
         self._embedding = Table({EVEN: scaled[:, None].to(dtype)})
-        grid = Grid(branch.cutoff, *KNOTS[dtype])
+        grid = Grid(branch.cutoff, *PIECES[dtype])
         self._layers = [FusedLayer(f"layer{t}", layer, grid, t == 0, dtype) for t, layer in enumerate(branch.layers)]
         self._readouts = deepcopy(branch.readouts).to(dtype)
         self._library: ctypes.CDLL | None = None

@@ -14,30 +14,31 @@ from atomgraph.layers.mace.interaction import Interaction
 from atomgraph.layers.mace.nonlinear import NonlinearResidualInteraction
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.radial_network import NormalisedMLP
-from atomgraph.ops.hermite import hermite
+from atomgraph.ops.hermite import pieces, piecewise
 
 FIRST = 0.02  # Å; nearer, the first polynomial goes on
-MOST_KNOTS = 4096
+MOST_PIECES = 4096
 TOLERANCE = {torch.float32: 1e-6, torch.float64: 1e-9}  # of a spline's slope, by the largest slope
 Radial = Callable[[Tensor], Tensor]  # (n,) Å to (n, n_values)
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Equidistant knots from ``FIRST`` to the cutoff, Å, and how many derivatives are known at each, the value included."""
+    """Equidistant knots from ``FIRST`` to the cutoff, Å: how many pieces are between them, and how many derivatives are known
+    at each, the value included."""
 
     cutoff: float
-    number: int
+    n_pieces: int
     derivatives: int
 
     @property
     def step(self) -> float:
         """Å between two knots."""
-        return (self.cutoff - FIRST) / (self.number - 1)
+        return (self.cutoff - FIRST) / self.n_pieces
 
     def knots(self) -> Tensor:
-        """(number,) Å, float64."""
-        return torch.linspace(FIRST, self.cutoff, self.number, dtype=torch.float64)
+        """(n_pieces + 1,) Å, float64."""
+        return torch.linspace(FIRST, self.cutoff, self.n_pieces + 1, dtype=torch.float64)
 
 
 def is_pairwise(interaction: Interaction) -> bool:
@@ -71,9 +72,9 @@ def derivatives(function: Radial, r: Tensor, number: int) -> Tensor:
 
 
 def spline(function: Radial, grid: Grid) -> Tensor:
-    """(n_knots, derivatives, n_values) float64; derivatives times the step to their power."""
+    """(n_pieces, 2 · derivatives, n_values) float64: coefficients of powers of the place between two knots."""
     table = derivatives(function, grid.knots(), grid.derivatives)
-    return table * grid.step ** torch.arange(grid.derivatives, dtype=torch.float64)[None, :, None]
+    return pieces(table * grid.step ** torch.arange(grid.derivatives, dtype=torch.float64)[None, :, None])
 
 
 def spline_error(function: Radial, table: Tensor, grid: Grid) -> float:
@@ -81,10 +82,9 @@ def spline_error(function: Radial, table: Tensor, grid: Grid) -> float:
 
     Looked for where it is largest, a fifth into every interval, beyond half an Å: nearer no two atoms are.
     """
-    below = torch.arange(grid.number - 1)[grid.knots()[:-1] > min(0.5, 0.2 * grid.cutoff)]
-    r = grid.knots()[below] + 0.2 * grid.step
-    _, slope = hermite(table, below, torch.full_like(r, 0.2))
-    exact = derivatives(function, r, 2)[:, 1]
+    piece = torch.arange(grid.n_pieces)[grid.knots()[:-1] > min(0.5, 0.2 * grid.cutoff)]
+    _, slope = piecewise(table, piece, torch.full((len(piece),), -0.3, dtype=torch.float64))
+    exact = derivatives(function, grid.knots()[piece] + 0.2 * grid.step, 2)[:, 1]
     return float((slope / grid.step - exact).abs().max() / exact.abs().max().clamp(min=1e-300))
 
 
@@ -93,15 +93,15 @@ def converged(function: Radial, grid: Grid, tolerance: float) -> tuple[Tensor, G
     while True:
         table = spline(function, grid)
         error = spline_error(function, table, grid)
-        if error <= tolerance or grid.number >= MOST_KNOTS:
+        if error <= tolerance or grid.n_pieces >= MOST_PIECES:
             return table, grid, error
-        grid = replace(grid, number=2 * grid.number)
+        grid = replace(grid, n_pieces=2 * grid.n_pieces)
 
 
 class PairTables:
     """Splines of each pair of elements, made when it is first met, all on one grid: that of the pair that wants the finest.
 
-    function_of: of two elements.  laid_out: what is kept of a table (n_knots, derivatives, n_values).
+    function_of: of two elements.  laid_out: what is kept of a table (n_pieces, powers, n_values).
     """
 
     def __init__(

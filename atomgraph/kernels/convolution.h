@@ -1,15 +1,15 @@
 // Two-body convolution of frozen weights, and its slopes: A_i = sum_j w(r_ij) h_j C Y(r_ij), path by path, for any list of paths.
 // Forward by centre, backward by neighbour: every sum has one owner, so threads share nothing, and no number is kept that is as
-// large as edges times channels. Weights are Hermite splines; couplings are folded with the harmonics into a small matrix an edge.
+// large as edges times channels. Weights are splines; couplings are folded with the harmonics into a small matrix an edge.
 #pragma once
-#include "hermite.h"
 #include "parallel.h"
+#include "splines.h"
 #include "vectors.h"
 
 namespace atomgraph {
 
 struct Weights {
-    const Real *const *tables;  // by kind of centre, kind of neighbour: [path][block of channels][knot][derivative][WIDTH]
+    const Real *const *tables;  // by kind of centre, kind of neighbour: [path][block of channels][piece][power][WIDTH]
     const std::int32_t *kind;   // of each atom
     std::int32_t n_kinds;
     Knots knots;
@@ -42,27 +42,29 @@ class ThreadMemory {
     std::int64_t size_ = 0;
 };
 
-// L: CHANNELS (a multiple of WIDTH), N_IN, N_OUT (blocks), N_M, N_Y, DERIVATIVES, unit[path], and the functions
+// L: CHANNELS (a multiple of WIDTH), N_IN, N_OUT (blocks), N_M, N_Y, DEGREE (of splines), unit[path], and the functions
 // harmonics(xyz, Y), harmonics_slope(xyz, gY, gxyz), couple(Y, M), uncouple(gM, gY).
 template <class L, class... P>
 class Convolution {
-    static constexpr int C = L::CHANNELS, NB = C / WIDTH, N_P = sizeof...(P), ND = L::DERIVATIVES;
-    static constexpr int N_H = 4 * ND, ROW = ND * WIDTH, N_SUMS = (L::N_M + 1 + WIDTH - 1) / WIDTH * WIDTH;
+    static constexpr int C = L::CHANNELS, NB = C / WIDTH, N_P = sizeof...(P), DEGREE = L::DEGREE;
+    static constexpr int ROW = (DEGREE + 1) * WIDTH, N_SUMS = (L::N_M + 1 + WIDTH - 1) / WIDTH * WIDTH;
 
     // What is known of a run of edges, WIDTH of them side by side.
     struct Chunk {
-        Vector *matrix, *weight, *place;  // [block][N_M], [block][N_H], [block][x, y, z of the direction, 1 / r]
-        const Real **table;               // the row of the knot below, of the first path and block of channels
+        Vector *matrix, *place;  // [block][N_M], [block][x, y, z of the direction, 1 / r]
+        const Real **table;      // the piece of the spline that the edge is in, of the first path and block of channels
+        Real *at;                // its place there
         std::int32_t *other;
 
         Chunk(const Real *vector, const std::int32_t *edge, std::int64_t first, std::int64_t n, const std::int32_t *centre,
               const std::int32_t *neighbour, const std::int32_t *others, const Weights &weights) {
-            static thread_local ThreadMemory<Vector> matrices, coefficients, places;
+            static thread_local ThreadMemory<Vector> matrices, places;
+            static thread_local ThreadMemory<Real> in_pieces;
             static thread_local ThreadMemory<const Real *> tables;
             static thread_local ThreadMemory<std::int32_t> partners;
             const std::int64_t n_blocks = (n + WIDTH - 1) / WIDTH;
-            matrix = matrices.of(n_blocks * (L::N_M + 1)), weight = coefficients.of(n_blocks * N_H);
-            place = places.of(n_blocks * 4), table = tables.of(n), other = partners.of(n);
+            matrix = matrices.of(n_blocks * (L::N_M + 1)), place = places.of(n_blocks * 4);
+            table = tables.of(n), at = in_pieces.of(n), other = partners.of(n);
             for (std::int64_t b = 0; b < n_blocks; ++b) {
                 Vector xyz[3] = {all(1), Vector{}, Vector{}}, Y[L::N_Y];
                 for (int q = 0; q < WIDTH && b * WIDTH + q < n; ++q) {
@@ -74,24 +76,18 @@ class Convolution {
                 place[4 * b + 3] = inverse;
                 L::harmonics(xyz, Y);
                 L::couple(Y, matrix + b * (L::N_M + 1));
-                Vector t = (r - weights.knots.first) * weights.knots.inverse_step;
                 for (int q = 0; q < WIDTH && b * WIDTH + q < n; ++q) {
                     const std::int64_t local = b * WIDTH + q, e = edge ? edge[first + local] : first + local;
-                    const std::int64_t most = weights.knots.number - 2;
-                    const std::int64_t below = t[q] < Real(most) ? (t[q] > 0 ? std::int64_t(t[q]) : 0) : t[q] >= Real(most) ? most : 0;
-                    t[q] -= Real(below);
                     const std::int32_t i = centre[e], j = neighbour[e];
-                    table[local] = weights.tables[weights.kind[i] * weights.n_kinds + weights.kind[j]] + below * ROW;
+                    at[local] = r[q];
+                    table[local] = weights.tables[weights.kind[i] * weights.n_kinds + weights.kind[j]]
+                                   + weights.knots.piece(at[local]) * ROW;
                     other[local] = others[e];
                 }
-                hermite<ND>(t, weights.knots.inverse_step, weight + b * N_H, weight + b * N_H + 2 * ND);
             }
         }
         const Real *matrix_of(std::int64_t e) const {
             return reinterpret_cast<const Real *>(matrix + e / WIDTH * (L::N_M + 1)) + e % WIDTH;
-        }
-        const Real *weight_of(std::int64_t e) const {
-            return reinterpret_cast<const Real *>(weight + e / WIDTH * N_H) + e % WIDTH;
         }
     };
 
@@ -102,15 +98,11 @@ class Convolution {
         Vector sum[Q::D3][U] = {};
         const Real *x_block = h[Q::IN] + block * WIDTH;
         for (std::int64_t e = begin; e < end; ++e) {
-            const Real *table = chunk.table[e] + (Q::INDEX * NB + block) * stride, *weight = chunk.weight_of(e);
-            Vector w[U] = {};
-#pragma GCC unroll 8
-            for (int d = 0; d < 2 * ND; ++d) {
-                const Vector factor = all(weight[d * WIDTH]);
+            const Real *table = chunk.table[e] + (Q::INDEX * NB + block) * stride;
+            const Vector at = all(chunk.at[e]);
+            Vector w[U];
 #pragma GCC unroll 4
-                for (int u = 0; u < U; ++u)
-                    w[u] += factor * load(table + u * stride + (d < ND ? d * WIDTH : ROW + (d - ND) * WIDTH));
-            }
+            for (int u = 0; u < U; ++u) w[u] = horner<DEGREE>(table + u * stride, at);
             const Real *x = x_block + std::int64_t(chunk.other[e]) * Q::D1 * C;
             if constexpr (Q::M < 0) {
 #pragma GCC unroll 16
@@ -201,7 +193,7 @@ class Convolution {
     static void forward(int n_threads, std::int64_t n_atoms, const std::int64_t *row, const std::int32_t *centre,
                         const std::int32_t *neighbour, const Real *vector, const Weights &weights, const Real *const *h,
                         Real *const *A) {
-        const std::int64_t stride = weights.knots.number * ROW;
+        const std::int64_t stride = weights.knots.n_pieces * ROW;
         parallel_for(n_threads, n_atoms, piece(n_threads, n_atoms), [&](std::int64_t i0, std::int64_t i1, int) {
             const std::int64_t first = row[i0];
             const Chunk chunk(vector, nullptr, first, row[i1] - first, centre, neighbour, neighbour, weights);
@@ -220,7 +212,7 @@ class Convolution {
     static void backward(int n_threads, std::int64_t n_atoms, const std::int64_t *column, const std::int32_t *order,
                          const std::int32_t *centre, const std::int32_t *neighbour, const Real *vector, const Weights &weights,
                          const Real *const *h, const Real *const *G, Real *const *gh, Real *gvector) {
-        const std::int64_t stride = weights.knots.number * ROW;
+        const std::int64_t stride = weights.knots.n_pieces * ROW;
         parallel_for(n_threads, n_atoms, piece(n_threads, n_atoms), [&](std::int64_t j0, std::int64_t j1, int) {
             const std::int64_t first = column[j0], n = column[j1] - first;
             const Chunk chunk(vector, order, first, n, centre, neighbour, centre, weights);
@@ -259,7 +251,8 @@ class Convolution {
                 L::uncouple(found, gY);
                 L::harmonics_slope(u, gY, g);
                 const Vector along = g[0] * u[0] + g[1] * u[1] + g[2] * u[2];
-                for (int k = 0; k < 3; ++k) g[k] = (g[k] - along * u[k]) * u[3] + found[L::N_M] * u[k];
+                const Vector by_length = found[L::N_M] * weights.knots.inverse_step;
+                for (int k = 0; k < 3; ++k) g[k] = (g[k] - along * u[k]) * u[3] + by_length * u[k];
                 for (int q = 0; q < WIDTH && b * WIDTH + q < n; ++q)
                     for (int k = 0; k < 3; ++k) gvector[3 * std::int64_t(order[first + b * WIDTH + q]) + k] = g[k][q];
             }
@@ -273,21 +266,9 @@ class Convolution {
 
     // Value and slope of one path's weights on one edge, [block of channels][2].
     static inline void splines(const Chunk &chunk, std::int64_t e, int path, std::int64_t stride, Vector *w) {
-        const Real *weight = chunk.weight_of(e);
-        Vector factor[2 * ND], slope[2 * ND];
-#pragma GCC unroll 8
-        for (int d = 0; d < 2 * ND; ++d) factor[d] = all(weight[d * WIDTH]), slope[d] = all(weight[(2 * ND + d) * WIDTH]);
-        for (int b = 0; b < NB; ++b) {
-            const Real *table = chunk.table[e] + (path * NB + b) * stride;
-            Vector value = Vector{}, rise = Vector{};
-#pragma GCC unroll 8
-            for (int d = 0; d < 2 * ND; ++d) {
-                const Vector found = load(table + d * WIDTH);
-                value += factor[d] * found;
-                rise += slope[d] * found;
-            }
-            w[2 * b] = value, w[2 * b + 1] = rise;
-        }
+        const Real *table = chunk.table[e] + path * NB * stride;
+        const Vector at = all(chunk.at[e]);
+        for (int b = 0; b < NB; ++b) w[2 * b] = horner<DEGREE>(table + b * stride, at, w[2 * b + 1]);
     }
 };
 

@@ -33,13 +33,13 @@ def convolution_source(
     features: Sequence[int],
     messages: Sequence[int],
     harmonics: Mapping[tuple[int, Monomial], float],
-    derivatives: int,
+    degree: int,
 ) -> str:
     """C++ of ``NAME_forward`` and ``NAME_backward``.
 
     channels: of features and messages alike, rounded up to whole vectors by the compiler.
     features, messages: how many components each block has.
-    harmonics: coefficients of (harmonic, monomial of x, y, z).  derivatives: of the splines, known at each knot.
+    harmonics: coefficients of (harmonic, monomial of x, y, z).  degree: of the splines.
     """
     types, units, couplings = [], [], []
     n_matrix = 0
@@ -70,7 +70,7 @@ def convolution_source(
 namespace {name} {{
 struct Layer {{
     static constexpr int CHANNELS = ({channels} + WIDTH - 1) / WIDTH * WIDTH, N_IN = {len(features)};
-    static constexpr int DERIVATIVES = {derivatives};
+    static constexpr int DEGREE = {degree};
     static constexpr int N_M = {n_matrix}, N_Y = {n_y}, offset[] = {{{", ".join(map(str, offsets))}}};
     static constexpr Real unit[] = {{{", ".join(f"Real({unit!r})" for unit in units)}}};
     static inline void harmonics(const Vector *x, Vector *o) {{
@@ -95,9 +95,9 @@ def _doors(name: str) -> str:
     structure = (
         "int n_threads, std::int64_t n_atoms, const std::int64_t *begin, const std::int32_t *order, "
         "const std::int32_t *centre, const std::int32_t *neighbour, const Real *vector, const Real *const *tables, "
-        "const std::int32_t *kind, int n_kinds, std::int64_t n_knots, double first, double inverse_step, const Real *const *h"
+        "const std::int32_t *kind, int n_kinds, std::int64_t n_pieces, double first, double inverse_step, const Real *const *h"
     )
-    weights = "const Weights weights{tables, kind, n_kinds, {Real(first), Real(inverse_step), n_knots}};"
+    weights = "const Weights weights{tables, kind, n_kinds, {Real(first), Real(inverse_step), n_pieces}};"
     backward = "n_threads, n_atoms, begin, order, centre, neighbour, vector, weights, h, G, gh, gvector"
     return f"""
 ATOMGRAPH_API void {name}_forward({structure}, Real *const *A) {{

@@ -2,38 +2,55 @@
 
 from __future__ import annotations
 
+from functools import cache
 from math import comb, factorial
 
 import torch
+from numpy.polynomial import Polynomial
 from torch import Tensor
 
 
-def hermite_basis(t: Tensor, derivatives: int) -> Tensor:
-    r"""Weights of what is known at the knots below and above a place between them.
+def pieces(known: Tensor) -> Tensor:
+    r"""The polynomial of each interval in powers of its place :math:`s \in [-1/2, 1/2]`.
 
-    .. math:: H_j(t) = \frac{t^j}{j!} (1-t)^N \sum_{k=0}^{N-1-j} \binom{N-1+k}{k} t^k
+    .. math:: p(s) = \sum_j f^{(j)}_0 H_j(t) + (-1)^j f^{(j)}_1 H_j(1 - t), \qquad
+              H_j(t) = \frac{t^j}{j!} (1-t)^N \sum_{k=0}^{N-1-j} \binom{N-1+k}{k} t^k, \qquad t = s + \tfrac12
 
-    for the j-th derivative below, and :math:`(-1)^j H_j(1-t)` for that above; N derivatives, the value included, make
-    polynomials of degree 2N − 1.  t: (n,) in [0, 1].  Returns (n, 2N): below, then above.
+    known: (n_knots, N, n_values), values and derivatives, these times the step to their power; N of them make polynomials of
+    degree 2N − 1. Returns (n_knots − 1, 2N, n_values), the coefficient of :math:`s^0` first. A slope that is read off powers
+    of s is as exact as its own coefficient; read off values at both knots it would be a small difference of large numbers.
     """
-    below = [_weight(t, j, derivatives) for j in range(derivatives)]
-    above = [(-1) ** j * _weight(1.0 - t, j, derivatives) for j in range(derivatives)]
-    return torch.stack(below + above, dim=1)
+    number = known.shape[1]
+    ends = torch.cat([known[:-1], known[1:]], dim=1)  # (n_knots - 1, 2N, n_values)
+    return torch.einsum("ck,nkv->ncv", _powers(number).to(known), ends)
 
 
-def hermite(table: Tensor, below: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-    """Value and slope by t of each column, (n, n_values) both.
+def piecewise(table: Tensor, piece: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
+    """Value and slope by s of each column, (n, n_values) both, by Horner's rule.
 
-    table: (n_knots, derivatives, n_values), derivatives times the step to their power.  below: (n,) knots.  t: (n,).
+    table: (n_pieces, 2N, n_values), as ``pieces`` makes it.  piece: (n,) which.  s: (n,) in [-1/2, 1/2].
     """
-    known = torch.cat([table[below], table[below + 1]], dim=1)  # (n, 2N, n_values)
-    number = table.shape[1]
-    basis, slope, *_ = torch.func.jvp(lambda x: hermite_basis(x, number), (t,), (torch.ones_like(t),))
-    return torch.einsum("nk,nkv->nv", basis, known), torch.einsum("nk,nkv->nv", slope, known)
+    coefficients = table[piece].unbind(1)
+    value, slope = coefficients[-1], torch.zeros_like(coefficients[-1])
+    for coefficient in reversed(coefficients[:-1]):
+        slope = slope * s[:, None] + value
+        value = value * s[:, None] + coefficient
+    return value, slope
 
 
-def _weight(t: Tensor, j: int, n: int) -> Tensor:
-    total = torch.zeros_like(t)
+@cache
+def _powers(number: int) -> Tensor:
+    """(2N, 2N) float64: coefficients of powers of s by what is known at the knots below and above."""
+    t = Polynomial([0.5, 1.0])
+    below = [_weight(t, j, number) for j in range(number)]
+    above = [(-1) ** j * _weight(1.0 - t, j, number) for j in range(number)]
+    rows = [weight.coef.tolist() + [0.0] * (2 * number - len(weight.coef)) for weight in below + above]
+    return torch.tensor(rows, dtype=torch.float64).T
+
+
+def _weight(t: Polynomial, j: int, n: int) -> Polynomial:
+    """H_j, exact up to the division by j!: all numbers are integers over powers of two."""
+    total = Polynomial([0.0])
     for k in reversed(range(n - j)):
         total = total * t + comb(n - 1 + k, k)
-    return t**j / factorial(j) * (1.0 - t) ** n * total
+    return t**j * (1.0 - t) ** n * total / factorial(j)
