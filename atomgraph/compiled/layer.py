@@ -48,14 +48,14 @@ class FusedLayer:
         self._product.bind(library)
         interaction, dtype, products = self._layer.interaction, self._dtype, self._product.padded
         sums = (self._convolution.channels, self._convolution.padded)
-        self._up = BlockMap(interaction.up, dtype, padded_out=self._convolution.padded)
-        self._message = message_of(interaction, dtype, sums, products)
-        self._out = BlockMap(self._layer.mix, dtype, (self._product.channels, products))
+        self._up = BlockMap(library, interaction.up, dtype, padded_out=self._convolution.padded)
+        self._message = message_of(library, interaction, dtype, sums, products)
+        self._out = BlockMap(library, self._layer.mix, dtype, (self._product.channels, products))
         self._skip: BlockMap | ElementMap | None = None
         if self._layer.keeps_residual and isinstance(interaction, NonlinearResidualInteraction):
-            self._skip = BlockMap(interaction.skip, dtype)
+            self._skip = BlockMap(library, interaction.skip, dtype)
         elif self._layer.keeps_residual and isinstance(interaction, AgnosticInteraction) and interaction.residual:
-            self._skip = ElementMap(interaction.skip, dtype)
+            self._skip = ElementMap(library, interaction.skip, dtype)
 
     def __call__(self, frame: Frame, vector: Tensor, h: Blocks | Table) -> Blocks:
         """Features of the next layer, (n_atoms, 2l+1, channels) by irrep."""

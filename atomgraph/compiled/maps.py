@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +10,7 @@ from e3nn import o3
 from torch import Tensor
 
 from atomgraph.compiled.frame import Frame
+from atomgraph.compiled.linear import Matrices
 from atomgraph.nn.blocks import Blocks
 from atomgraph.nn.equivariant_linear import ElementLinear, EquivariantLinear
 
@@ -35,19 +37,21 @@ class BlockMap:
 
     def __init__(
         self,
+        library: ctypes.CDLL,
         linear: EquivariantLinear,
         dtype: torch.dtype,
         padded_in: Padding | None = None,
         padded_out: int | None = None,
         scale: float = 1.0,
     ):
-        self._matrices = {}
+        matrices = {}
         for _, irrep in linear.irreps_out:
             if str(irrep) in linear.weights:
                 weight = linear.weights[str(irrep)].detach().double()
                 matrix = _padded(weight * (scale / len(weight) ** 0.5), padded_in, padded_out)
-                self._matrices[irrep] = matrix.to(dtype).contiguous()
-        self._missing = {irrep: padded_out or n for n, irrep in linear.irreps_out if irrep not in self._matrices}
+                matrices[irrep] = matrix[None].to(dtype)
+        self._matrices = Matrices(library, matrices)
+        self._missing = {irrep: padded_out or n for n, irrep in linear.irreps_out if irrep not in matrices}
 
     def of_table(self, x: Table) -> Table:
         """Of each element."""
@@ -55,38 +59,32 @@ class BlockMap:
 
     def __call__(self, x: Blocks) -> Blocks:
         """(n_rows, 2l+1, n_in) to (n_rows, 2l+1, n_out), by irrep."""
-        y = {irrep: x[irrep] @ matrix for irrep, matrix in self._matrices.items() if irrep in x}
-        return y | _zeros(self._missing, x)
+        n_rows = len(next(iter(x.values())))
+        return self._matrices(x, [0], [n_rows]) | _zeros(self._missing, x)
 
 
 class ElementMap:
     """``ElementLinear``: one matrix an irrep and an element."""
 
-    def __init__(self, linear: ElementLinear, dtype: torch.dtype, padded_out: int | None = None):
-        self._matrices = {}
+    def __init__(self, library: ctypes.CDLL, linear: ElementLinear, dtype: torch.dtype, padded_out: int | None = None):
+        matrices = {}
         for _, irrep in linear.irreps_out:
             if str(irrep) in linear.weights:
                 weight = linear.weights[str(irrep)].detach().double()
                 weight = weight / (weight.shape[1] * linear.n_elements) ** 0.5
-                self._matrices[irrep] = _padded(weight, None, padded_out).to(dtype).contiguous()
-        self._missing = {irrep: padded_out or n for n, irrep in linear.irreps_out if irrep not in self._matrices}
+                matrices[irrep] = _padded(weight, None, padded_out).to(dtype)
+        self._matrices = Matrices(library, matrices)
+        self._missing = {irrep: padded_out or n for n, irrep in linear.irreps_out if irrep not in matrices}
 
     def of_table(self, x: Table) -> Table:
         """Of each element."""
-        y = {irrep: torch.bmm(x.blocks[irrep], matrix) for irrep, matrix in self._matrices.items() if irrep in x.blocks}
+        by_irrep = self._matrices.by_irrep
+        y = {irrep: torch.bmm(x.blocks[irrep], matrix) for irrep, matrix in by_irrep.items() if irrep in x.blocks}
         return Table(y | _zeros(self._missing, x.blocks))
 
     def __call__(self, x: Blocks, frame: Frame) -> Blocks:
         """(n_atoms, 2l+1, n_in) to (n_atoms, 2l+1, n_out), by irrep."""
-        y = {irrep: self._by_element(x[irrep], matrix, frame) for irrep, matrix in self._matrices.items()}
-        return y | _zeros(self._missing, x)
-
-    @staticmethod
-    def _by_element(x: Tensor, matrices: Tensor, frame: Frame) -> Tensor:
-        if len(frame.present) == 1:
-            return x @ matrices[frame.present[0]]
-        pieces = zip(x.split(frame.counts), frame.present, strict=True)
-        return torch.cat([piece @ matrices[z] for piece, z in pieces])
+        return self._matrices(x, frame.present, frame.counts) | _zeros(self._missing, x)
 
 
 def _padded(matrix: Tensor, padded_in: Padding | None, padded_out: int | None) -> Tensor:

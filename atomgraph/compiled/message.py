@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+
 import torch
 from torch import Tensor
 
@@ -16,17 +18,24 @@ from atomgraph.nn.blocks import Blocks
 class LinearMessage:
     """A linear map, over a mean number of neighbours (folded) or 1 + ρ, and for some interactions a map by element.
 
-    interaction: in float64.  sums, message: channels that there are, and that the kernels have.
+    library: of the kernels.  interaction: in float64.  sums, message: channels that there are, and that the kernels have.
     """
 
-    def __init__(self, interaction: AgnosticInteraction, dtype: torch.dtype, sums: Padding, message: int):
+    def __init__(
+        self,
+        library: ctypes.CDLL,
+        interaction: AgnosticInteraction,
+        dtype: torch.dtype,
+        sums: Padding,
+        message: int,
+    ):
         scale = 1.0 if interaction.by_density else 1.0 / float(interaction.neighbours())
         self._select = None
         if interaction.residual:
-            self._mix = BlockMap(interaction.mix, dtype, sums, message, scale)
+            self._mix = BlockMap(library, interaction.mix, dtype, sums, message, scale)
         else:
-            self._mix = BlockMap(interaction.mix, dtype, sums, scale=scale)
-            self._select = ElementMap(interaction.select, dtype, message)
+            self._mix = BlockMap(library, interaction.mix, dtype, sums, scale=scale)
+            self._select = ElementMap(library, interaction.select, dtype, message)
 
     def __call__(self, sums: Blocks, up: Blocks, density: Tensor | None, frame: Frame) -> Blocks:
         """(n_atoms, 2l+1, channels) by irrep.  density: ρ, (n_atoms, 1)."""
@@ -39,11 +48,18 @@ class LinearMessage:
 class GatedMessage:
     """A gate of the linear map, over α + βρ, plus what goes past the convolution; and one more linear map."""
 
-    def __init__(self, interaction: NonlinearResidualInteraction, dtype: torch.dtype, sums: Padding, message: int):
-        self._mix = BlockMap(interaction.mix, dtype, sums)
-        self._past = BlockMap(interaction.past, dtype, sums)
+    def __init__(
+        self,
+        library: ctypes.CDLL,
+        interaction: NonlinearResidualInteraction,
+        dtype: torch.dtype,
+        sums: Padding,
+        message: int,
+    ):
+        self._mix = BlockMap(library, interaction.mix, dtype, sums)
+        self._past = BlockMap(library, interaction.past, dtype, sums)
         self._gate = interaction.gate
-        self._last = BlockMap(interaction.last, dtype, padded_out=message)
+        self._last = BlockMap(library, interaction.last, dtype, padded_out=message)
         self._alpha, self._beta = float(interaction.alpha), float(interaction.beta)
 
     def __call__(self, sums: Blocks, up: Blocks, density: Tensor | None, frame: Frame) -> Blocks:
@@ -55,11 +71,11 @@ class GatedMessage:
 
 
 def message_of(
-    interaction: Interaction, dtype: torch.dtype, sums: Padding, message: int
+    library: ctypes.CDLL, interaction: Interaction, dtype: torch.dtype, sums: Padding, message: int
 ) -> LinearMessage | GatedMessage:
     """The message of an interaction that has a fused form."""
     if isinstance(interaction, NonlinearResidualInteraction):
-        return GatedMessage(interaction, dtype, sums, message)
+        return GatedMessage(library, interaction, dtype, sums, message)
     if isinstance(interaction, AgnosticInteraction):
-        return LinearMessage(interaction, dtype, sums, message)
+        return LinearMessage(library, interaction, dtype, sums, message)
     raise TypeError(f"{type(interaction).__name__} has no fused form")

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from atomgraph.compiled.frame import FRAME_SOURCE, Frame
 from atomgraph.compiled.layer import FusedLayer
+from atomgraph.compiled.linear import LINEAR_SOURCE
 from atomgraph.compiled.maps import Table
 from atomgraph.compiled.radial import Grid
 from atomgraph.featurizers.node_embedding import NodeEmbedding
@@ -97,7 +98,13 @@ class FusedMACE:
     def source(self) -> str:
         """C++ of all kernels."""
         real = {torch.float32: "float", torch.float64: "double"}[self.dtype]
-        parts = [f"#define REAL {real}", '#include "convolution.h"', '#include "product.h"', FRAME_SOURCE]
+        parts = [
+            f"#define REAL {real}",
+            '#include "convolution.h"',
+            '#include "product.h"',
+            FRAME_SOURCE,
+            LINEAR_SOURCE,
+        ]
         return "\n".join([*parts, *(layer.source() for layer in self._layers)])
 
     def is_kept(self) -> bool:

@@ -1,0 +1,74 @@
+// Linear maps: rows of features times a frozen matrix, y = x W. Sums of a few rows and columns at a time stay in registers.
+#pragma once
+#include "parallel.h"
+#include "vectors.h"
+
+namespace atomgraph {
+
+#if defined(__AVX512F__) || defined(__aarch64__)
+constexpr int WIDE = 4;  // vectors of columns at once, where there are 32 registers
+#else
+constexpr int WIDE = 2;
+#endif
+constexpr int TALL = 6;  // rows at once
+
+// One matrix: panels of WIDE vectors of columns, then of what is left in halves of that; each [n_in][vectors][WIDTH], zeros
+// beyond n_out.
+struct Matrix {
+    std::int64_t n_in, n_out;
+    const Real *panels;
+};
+
+template <int R, int U>
+static inline void tile(const Matrix &matrix, std::int64_t column, const Real *x, Real *y) {
+    Vector sum[R][U] = {};
+    const Real *panel = matrix.panels + column * matrix.n_in;
+    for (std::int64_t k = 0; k < matrix.n_in; ++k) {
+        Vector w[U];
+#pragma GCC unroll 4
+        for (int u = 0; u < U; ++u) w[u] = load(panel + (k * U + u) * WIDTH);
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) {
+            const Vector factor = all(x[r * matrix.n_in + k]);
+#pragma GCC unroll 4
+            for (int u = 0; u < U; ++u) sum[r][u] += factor * w[u];
+        }
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+        for (int u = 0; u < U; ++u) {
+            const std::int64_t at = column + u * WIDTH, left = matrix.n_out - at;
+            Real *to = y + r * matrix.n_out + at;
+            if (left >= WIDTH) store(to, sum[r][u]);
+            else
+                for (int q = 0; q < left; ++q) to[q] = sum[r][u][q];
+        }
+}
+
+// Columns from `column` on, in panels of U vectors and, for those that are left, of fewer.
+template <int U>
+static inline void panels(const Matrix &matrix, std::int64_t column, std::int64_t n_rows, const Real *x, Real *y) {
+    for (; matrix.n_out - column > (U - 1) * WIDTH; column += U * WIDTH) {
+        std::int64_t row = 0;
+        for (; row + TALL <= n_rows; row += TALL) tile<TALL, U>(matrix, column, x + row * matrix.n_in, y + row * matrix.n_out);
+        for (; row < n_rows; ++row) tile<1, U>(matrix, column, x + row * matrix.n_in, y + row * matrix.n_out);
+    }
+    if constexpr (U > 1) panels<U / 2>(matrix, column, n_rows, x, y);
+}
+
+// x: (n_atoms, n_components, n_in).  y: (n_atoms, n_components, n_out).  Atoms are sorted by kind, each of which has its matrix;
+// first[k] is where kind k begins.
+static inline void linear(int n_threads, int n_kinds, const std::int64_t *first, std::int64_t n_components, std::int64_t n_in,
+                          std::int64_t n_out, const Real *const *matrices, const Real *x, Real *y) {
+    const std::int64_t n_atoms = first[n_kinds], near = std::max<std::int64_t>(1, 96 / n_components);  // rows in a near cache
+    const std::int64_t piece = n_threads <= 1 ? near : std::min(near, std::max<std::int64_t>(1, n_atoms / (4 * n_threads)));
+    parallel_for(n_threads, n_atoms, piece, [&](std::int64_t i0, std::int64_t i1, int) {
+        for (int kind = 0; kind < n_kinds; ++kind) {
+            const std::int64_t begin = std::max(i0, first[kind]) * n_components, end = std::min(i1, first[kind + 1]) * n_components;
+            if (begin < end) panels<WIDE>({n_in, n_out, matrices[kind]}, 0, end - begin, x + begin * n_in, y + begin * n_out);
+        }
+    });
+}
+
+}  // namespace atomgraph
