@@ -106,9 +106,11 @@ class Calculator(ase_calculator.Calculator):
             self.results["stress"] = full_3x3_to_voigt_6_stress(result["stress"][0].cpu().double().numpy())
 
     def _graph(self, atoms: ase.Atoms) -> AtomicGraph:
-        graph = self._moving.of(atoms)
-        if self._row is not None:
-            graph.head = torch.full_like(graph.head, self._row)
+        graph, head = self._moving.of(atoms), self.potential.head
+        row = -1 if head is None else self.potential.heads.index(head)
+        row = row if self._row is None else self._row
+        if int(graph.head) != row:  # else it was chosen when the graph was made
+            graph.head = torch.full_like(graph.head, row)
         return graph
 
 

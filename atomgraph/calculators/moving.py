@@ -44,8 +44,8 @@ class MovingGraph:
             )
         if self._graph is None or not self._holds(atoms):
             return self._make(atoms)
-        self._graph.pos = torch.tensor(atoms.positions, dtype=torch.float64, device=self.device)
-        self._graph.cell = torch.tensor(atoms.cell.array, dtype=torch.float64, device=self.device)[None]
+        self._graph.pos = torch.from_numpy(atoms.positions.copy()).to(self.device)
+        self._graph.cell = torch.from_numpy(atoms.cell.array.copy()).to(self.device)[None]
         return self._graph
 
     def _make(self, atoms: ase.Atoms) -> AtomicGraph:

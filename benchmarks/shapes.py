@@ -1,0 +1,30 @@
+"""What the benchmarks of compiled MACE evaluate: models in the published shapes, with random weights, and silicon of any size."""
+
+import ase
+import torch
+from ase.build import bulk
+from ase.data import chemical_symbols
+
+from atomgraph import Potential
+from atomgraph.models import MACE
+
+NOT_KNOWN = {84, 85, 86, 87, 88}  # of the first 94 elements, those that MACE-MP-0 does not know
+NEIGHBOURS = 62.0
+DEFAULT = "default"  # 64x0e+64x1o, what ``MACE(elements, cutoff)`` is
+
+
+def potential_of(shape: str) -> Potential:
+    """89 elements, l up to 3, products of three, 6 Å: ``small``, ``medium``, ``large`` as MACE-MP-0 is, or ``default``; float64."""
+    torch.manual_seed(0)
+    elements = [symbol for z, symbol in enumerate(chemical_symbols) if 0 < z < 95 and z not in NOT_KNOWN]
+    model = MACE(elements, 6.0, size=None if shape == DEFAULT else shape).double()
+    for layer in model.branches[0].layers:
+        layer.interaction.neighbours.number.fill_(NEIGHBOURS)
+    return Potential(model).eval()
+
+
+def silicon(repeat: int) -> ase.Atoms:
+    """8 · repeat³ atoms, shaken."""
+    atoms = bulk("Si", cubic=True) * (repeat, repeat, repeat)
+    atoms.rattle(0.05, seed=0)
+    return atoms
