@@ -46,9 +46,14 @@ class Peer:
 
     def seconds(self, structure: str, dtype: str, stress: bool) -> float:
         """CPU seconds of one evaluation."""
+        return self.spent(structure, dtype, stress)[0]
+
+    def spent(self, structure: str, dtype: str, stress: bool) -> tuple[float, float]:
+        """CPU seconds of one evaluation, and the most memory that it took, MB."""
         self._process.stdin.write(f"{structure} {dtype} {int(stress)}\n")
         self._process.stdin.flush()
-        return float(self._answer(""))
+        seconds, memory = self._answer("")
+        return float(seconds), float(memory)
 
     def forces(self, structure: str, dtype: str) -> np.ndarray:
         """(n_atoms, 3) eV/Å."""
@@ -59,11 +64,12 @@ class Peer:
         self._process.stdin.close()
         self._process.wait()
 
-    def _answer(self, wanted: str) -> str:
+    def _answer(self, wanted: str) -> list[str]:
         for line in self._process.stdout:
-            first = line.split()[0] if line.split() else ""
+            words = line.split()
+            first = words[0] if words else ""
             if (wanted and first == wanted) or (not wanted and first.replace(".", "").replace("e-", "").isdigit()):
-                return first
+                return words
         raise SystemExit(f"{PYTHON} ended without an answer; is it an environment with mace-torch? (make bench-peers)")
 
 

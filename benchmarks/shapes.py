@@ -1,4 +1,4 @@
-"""What the benchmarks of compiled MACE evaluate: models in the published shapes, with random weights, and silicon of any size."""
+"""What the benchmarks of compiled MACE evaluate: models in the published shapes, weights random, and silicon of any size."""
 
 import ase
 import torch
@@ -14,7 +14,7 @@ DEFAULT = "default"  # 64x0e+64x1o, what ``MACE(elements, cutoff)`` is
 
 
 def potential_of(shape: str) -> Potential:
-    """89 elements, l up to 3, products of three, 6 Å: ``small``, ``medium``, ``large`` as MACE-MP-0 is, or ``default``; float64."""
+    """89 elements, l up to 3, products of three, 6 Å, float64; ``small``, ``medium``, ``large`` as MACE-MP-0, ``default``."""
     torch.manual_seed(0)
     elements = [symbol for z, symbol in enumerate(chemical_symbols) if 0 < z < 95 and z not in NOT_KNOWN]
     model = MACE(elements, 6.0, size=None if shape == DEFAULT else shape).double()

@@ -42,9 +42,7 @@ def measured(potential: Potential, atoms: ase.Atoms, seconds: float = 2.0) -> Sp
 
     made = graph()
     potential.evaluated(made)  # whatever is made once is made now
-    held = _peak_from_here(potential.device)
-    potential.evaluated(made)
-    memory = _peak(potential.device) - held
+    memory = memory_of(lambda: potential.evaluated(made), potential.device)
 
     def timed(call: Callable[[], object]) -> tuple[float, float]:
         call()
@@ -61,7 +59,14 @@ def measured(potential: Potential, atoms: ase.Atoms, seconds: float = 2.0) -> Sp
 
     forces, forces_cpu = timed(lambda: potential.evaluated(made, stress=False))
     stress, _ = timed(lambda: potential.evaluated(made))
-    return Speed(timed(graph)[0], forces, forces_cpu, stress, max(memory, 0))
+    return Speed(timed(graph)[0], forces, forces_cpu, stress, memory)
+
+
+def memory_of(call: Callable[[], object], device: torch.device) -> int:
+    """The most memory that a call takes beyond what was held before it, bytes."""
+    held = _peak_from_here(device)
+    call()
+    return max(_peak(device) - held, 0)
 
 
 def _peak_from_here(device: torch.device) -> int:

@@ -99,6 +99,7 @@ class FusedMACE:
         """C++ of all kernels."""
         real = {torch.float32: "float", torch.float64: "double"}[self.dtype]
         parts = [
+            "#define WITH_OPENMP",
             f"#define REAL {real}",
             '#include "convolution.h"',
             '#include "product.h"',

@@ -1,6 +1,9 @@
 // A loop shared by threads: each library that includes this owns its own few sleeping workers, and no OpenMP runtime is linked.
 // After a fork the child makes workers of its own. A loop inside a loop, or from two threads at once, runs in its caller's thread.
+// A source that alternates with an OpenMP program (torch's matrix products) defines WITH_OPENMP: its loops then run on that
+// program's threads, which would else wait in a busy loop, on the very cores that the workers want.
 #pragma once
+#include <dlfcn.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,14 +18,57 @@
 
 namespace atomgraph {
 
+using Job = void (*)(void *task, int thread);
+
+// The OpenMP runtime that the process has loaded, if the source wants it; its threads do not survive a fork.
+class OpenMP {
+  public:
+    // False where there is none.
+    bool run(int n_threads, Job job, void *task) const {
+        if (parallel_ == nullptr || process_ != getpid()) return false;
+        struct Given {
+            Job job;
+            void *task;
+            int (*thread)();
+        } given{job, task, thread_};
+        auto work = [](void *pointer) {
+            const Given &given = *static_cast<const Given *>(pointer);
+            given.job(given.task, given.thread());
+        };
+        parallel_(work, &given, static_cast<unsigned>(n_threads), 0);
+        return true;
+    }
+    static const OpenMP &here() {
+        static const OpenMP found;
+        return found;
+    }
+
+  private:
+    void (*parallel_)(void (*)(void *), void *, unsigned, unsigned) = nullptr;
+    int (*thread_)() = nullptr;
+    static inline const pid_t process_ = getpid();  // that has loaded the library
+
+    OpenMP() {
+#ifdef WITH_OPENMP
+        void *parallel = dlsym(RTLD_DEFAULT, "GOMP_parallel"), *thread = dlsym(RTLD_DEFAULT, "omp_get_thread_num");
+        Dl_info of_parallel, of_thread;
+        if (parallel == nullptr || thread == nullptr || !dladdr(parallel, &of_parallel) || !dladdr(thread, &of_thread)) return;
+        if (of_parallel.dli_fbase != of_thread.dli_fbase) return;  // two runtimes: neither is trusted
+        parallel_ = reinterpret_cast<decltype(parallel_)>(parallel), thread_ = reinterpret_cast<int (*)()>(thread);
+#endif
+    }
+};
+
 class Workers {
   public:
-    using Job = void (*)(void *task, int thread);
-
     // Calls job(task, thread) on up to n_threads threads, the caller's own being thread 0; returns when all that began are
     // done. A job takes work until there is none, so a worker that wakes too late is not waited for.
     void run(int n_threads, Job job, void *task) {
         if (busy_.exchange(true)) return job(task, 0);
+        if (OpenMP::here().run(n_threads, job, task)) {
+            busy_ = false;
+            return;
+        }
         const int n_helpers = hire(n_threads - 1);
         {
             std::lock_guard<std::mutex> guard(mutex_);

@@ -1,8 +1,8 @@
 """mace-torch in its own environment, asked line by line: makes models in the shapes of MACE-MP-0, times them.
 
 ``mace_torch.py FOLDER SHAPE`` writes FOLDER/SHAPE.model if it is not there, then answers lines ``STRUCTURE DTYPE STRESS``
-(STRUCTURE.xyz in FOLDER, float32 or float64, 0 or 1): CPU seconds of one evaluation, whose forces are in
-FOLDER/forces.npy by then.
+(STRUCTURE.xyz in FOLDER, float32 or float64, 0 or 1): CPU seconds of one evaluation and the most memory that it took
+beyond what was held, MB; its forces are in FOLDER/forces.npy by then.
 """
 
 import sys
@@ -73,11 +73,18 @@ def main(folder: Path, shape: str) -> None:
         structure, dtype, stress = line.split()
         given = calculator(dtype)._clone_batch(batch(structure, dtype)).to_dict()
         torch.set_default_dtype(getattr(torch, dtype))
-        start = time.process_time()
+        Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here
+        held, start = in_status("VmRSS"), time.process_time()
         found = calculator(dtype).models[0](given, compute_stress=stress == "1")
         seconds = time.process_time() - start
         np.save(folder / "forces.npy", found["forces"].detach().double().numpy())
-        print(seconds, float(found["energy"]), flush=True)
+        print(seconds, in_status("VmHWM") - held, flush=True)
+
+
+def in_status(name: str) -> float:
+    """An entry of this process's status, MB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(name))
 
 
 if __name__ == "__main__":

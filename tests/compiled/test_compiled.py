@@ -1,5 +1,6 @@
 """Compiled potentials give the model's numbers, of every kind of layer; and the model itself where they cannot or do not."""
 
+import os
 import warnings
 
 import numpy as np
@@ -10,6 +11,7 @@ from compiled.comparing import compiled, same
 from compilers import needs_compiler
 from measures import generic
 from structures import batch_of, graph_of
+from torch.utils.data import DataLoader
 
 import atomgraph
 from atomgraph import Potential
@@ -128,6 +130,25 @@ def test_threads_do_not_change_numbers():
     finally:
         torch.set_num_threads(before)
     same(two, one, 1e-13)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_workers_of_a_data_loader_have_the_same_numbers():
+    of, before = compiled(potential(of_second_rank)), torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        wanted = [of(graph)["forces"] for graph in graphs()]  # kernels and threads are there when the workers are born
+        loader = DataLoader(
+            graphs(),
+            collate_fn=lambda one: of(one[0])["forces"],
+            num_workers=2,
+            multiprocessing_context="fork",
+            timeout=60,
+        )
+        for found, forces in zip(loader, wanted, strict=True):
+            torch.testing.assert_close(found, forces, rtol=1e-12, atol=1e-13)
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_wrong_kernels_are_found_out_and_left_alone(monkeypatch):

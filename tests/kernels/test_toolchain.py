@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import warnings
+from pathlib import Path
 
 import pytest
 from compilers import TWICE, forget, needs_compiler, twice
@@ -172,9 +173,13 @@ def sum_with(library, n_threads, n):
     return code, out.value, threads.value
 
 
+WITH_OPENMP = "#define WITH_OPENMP" + PARALLEL
+
+
 @needs_compiler
-def test_loops_are_shared_by_threads_nested_ones_too_and_their_errors_come_out():
-    library = compiled(PARALLEL, "parallel_test")
+@pytest.mark.parametrize("source", [PARALLEL, WITH_OPENMP], ids=["own threads", "OpenMP's"])
+def test_loops_are_shared_by_threads_nested_ones_too_and_their_errors_come_out(source):
+    library = compiled(source, "parallel_test")
     wanted = sum(i * (1 + i % 2) for i in range(500))
     for n_threads in (1, 2, 3, 2):
         for _ in range(50):
@@ -185,13 +190,43 @@ def test_loops_are_shared_by_threads_nested_ones_too_and_their_errors_come_out()
     assert sum_with(library, 2, 500)[:2] == (0, wanted)
 
 
+def run(script):
+    """In a process of its own, which may hang or fail."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment["PYTHONPATH"] = os.pathsep.join(sys.path)
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], timeout=60, env=environment, check=False)
+    assert done.returncode == 0
+
+
+@needs_compiler
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="the system does not tell threads")
+def test_loops_beside_torch_run_on_its_threads_if_they_ask_for_that():
+    run(f"""
+    import ctypes, os
+    import torch
+    from atomgraph.kernels import compiled
+    torch.set_num_threads(3)
+    torch.ones(500, 500) @ torch.ones(500, 500)
+    def more(source):
+        before, library = len(os.listdir("/proc/self/task")), compiled(source, "parallel_test")
+        library.sum(3, ctypes.c_long(600), ctypes.byref(ctypes.c_long()), ctypes.byref(ctypes.c_int()))
+        return len(os.listdir("/proc/self/task")) - before
+    openmp = hasattr(ctypes.CDLL(None), "GOMP_parallel")
+    assert (more({WITH_OPENMP!r}), more({PARALLEL!r})) == (0 if openmp else 2, 2)
+    """)
+
+
 @needs_compiler
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
-def test_a_forked_process_has_threads_of_its_own():
-    script = f"""
+@pytest.mark.parametrize("source", [PARALLEL, WITH_OPENMP], ids=["own threads", "OpenMP's"])
+def test_a_forked_process_has_threads_of_its_own(source):
+    run(f"""
     import ctypes, os
+    import torch
     from atomgraph.kernels import compiled
-    library = compiled({PARALLEL!r}, "parallel_test")
+    torch.set_num_threads(2)
+    torch.ones(500, 500) @ torch.ones(500, 500)
+    library = compiled({source!r}, "parallel_test")
     def total(n_threads):
         out, threads = ctypes.c_long(), ctypes.c_int()
         library.sum(n_threads, ctypes.c_long(600), ctypes.byref(out), ctypes.byref(threads))
@@ -202,16 +237,13 @@ def test_a_forked_process_has_threads_of_its_own():
         os._exit(0 if all(total(3) == before for _ in range(20)) else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert total(3) == before
-    """
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    environment["PYTHONPATH"] = os.pathsep.join(sys.path)
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], timeout=60, env=environment, check=False)
-    assert done.returncode == 0
+    """)
 
 
 @needs_compiler
-def test_no_openmp_runtime_is_linked(folder):
-    compiled(PARALLEL, "parallel_test")
+@pytest.mark.parametrize("source", [PARALLEL, WITH_OPENMP], ids=["own threads", "OpenMP's"])
+def test_no_openmp_runtime_is_linked(folder, source):
+    compiled(source, "parallel_test")
     (entry,) = folder.iterdir()
     if shutil.which("ldd"):
         linked = subprocess.run(["ldd", str(entry)], capture_output=True, text=True, check=True).stdout
