@@ -30,9 +30,9 @@ TEST = "examples/data/mlearn_Si/test.xyz.gz"
 FAMILIES = {  # name: its config, and what makes it short enough for a demonstration
     "GCN": ("configs/gcn.yaml", ["fit.max_epochs=30"]),
     "Behler-Parrinello": ("configs/behler_parrinello.yaml", ["fit.max_epochs=60"]),
-    "GAP": ("configs/gap.yaml", ["model.n_points=200", "model.n_max=8", "model.l_max=6"]),
-    "ACE": ("configs/ace.yaml", []),
-    "MACE": ("configs/mace.yaml", ["fit.max_epochs=18", "fit.terms.0.weight=10"]),
+    "GAP": ("configs/gap.yaml", ["model.n_points=300", "model.n_max=8", "model.l_max=5"]),
+    "ACE": ("configs/ace.yaml", ["model.n_max=[16,8,4,2]", "model.l_max=[0,5,3,1]"]),
+    "MACE": ("configs/mace.yaml", ["model.hidden=16x0e", "fit.max_epochs=20", "fit.terms.0.weight=10"]),
 }
 console = Console(highlight=False)
 
