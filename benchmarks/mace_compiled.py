@@ -7,8 +7,6 @@ differences of forces from mace-torch's float64, by their root mean square. The 
 that are known to be needed, with weights as cubic splines.
 """
 
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,57 +18,16 @@ import numpy as np
 import torch
 from ase.build import bulk
 from mace_evaluation import water_box
+from peer import MACE_TORCH, Peer
 from timing import print_table
 
 import atomgraph
 from atomgraph import AtomicGraph, Potential
 from atomgraph.kernels import KernelWarning
 
-PEERS = Path(os.environ.get("ATOMGRAPH_PEERS", Path(__file__).parent.parent / ".venv-peers"))
-PYTHON = os.environ.get("ATOMGRAPH_MACE_PYTHON", PEERS / "mace/bin/python")
 SHAPES = ("medium", "small", "large")
 ROUNDS, TURNS = 3, 8  # turns of both; of ours in each, because they are so short
 SIDE = 1000  # of the matrices
-
-
-class Peer:
-    """mace-torch with a model of a shape, waiting for questions."""
-
-    def __init__(self, folder: Path, shape: str):
-        environment = os.environ | {"OMP_NUM_THREADS": "1", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1"}
-        command = [str(PYTHON), str(Path(__file__).parent / "peers/mace_torch.py"), str(folder), shape]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        self._folder = folder
-        self._process = subprocess.Popen(command, text=True, env=environment, **pipes)
-        self._answer("ready")
-
-    def seconds(self, structure: str, dtype: str, stress: bool) -> float:
-        """CPU seconds of one evaluation."""
-        return self.spent(structure, dtype, stress)[0]
-
-    def spent(self, structure: str, dtype: str, stress: bool) -> tuple[float, float]:
-        """CPU seconds of one evaluation, and the most memory that it took, MB."""
-        self._process.stdin.write(f"{structure} {dtype} {int(stress)}\n")
-        self._process.stdin.flush()
-        seconds, memory = self._answer("")
-        return float(seconds), float(memory)
-
-    def forces(self, structure: str, dtype: str) -> np.ndarray:
-        """(n_atoms, 3) eV/Å."""
-        self.seconds(structure, dtype, False)
-        return np.load(self._folder / "forces.npy")
-
-    def close(self) -> None:
-        self._process.stdin.close()
-        self._process.wait()
-
-    def _answer(self, wanted: str) -> list[str]:
-        for line in self._process.stdout:
-            words = line.split()
-            first = words[0] if words else ""
-            if (wanted and first == wanted) or (not wanted and first.replace(".", "").replace("e-", "").isdigit()):
-                return words
-        raise SystemExit(f"{PYTHON} ended without an answer; is it an environment with mace-torch? (make bench-peers)")
 
 
 def operations(potential: Potential, n_atoms: int, n_edges: int) -> float:
@@ -137,8 +94,6 @@ def measured(peer: Peer, potential: Potential, name: str, atoms: ase.Atoms, dtyp
 
 def main(shapes: list[str]) -> None:
     torch.set_num_threads(1)
-    if not Path(PYTHON).is_file():
-        raise SystemExit(f"no mace-torch at {PYTHON}: make bench-peers, or ATOMGRAPH_MACE_PYTHON")
     columns = ["structure", "dtype", "of", "mace-torch, µs/atom", "ours", "ratio", "roof, GFLOP/s", "of it"]
     columns += ["error", "mace-torch's own", "first call, s"]
     with tempfile.TemporaryDirectory() as place:
@@ -146,7 +101,7 @@ def main(shapes: list[str]) -> None:
         for name, atoms in structures().items():
             ase.io.write(folder / f"{name}.xyz", atoms, format="extxyz")
         for shape in shapes:
-            peer, rows = Peer(folder, shape), []
+            peer, rows = Peer(MACE_TORCH, folder, shape), []
             potential = atomgraph.load(folder / f"{shape}.model", dtype="float64")
             for name in structures():
                 atoms = ase.io.read(

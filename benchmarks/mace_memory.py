@@ -1,7 +1,7 @@
 """Peak memory of one evaluation, energies and forces, of compiled MACE in a shape of MACE-MP-0, beyond what was held before.
 
 Silicon, one thread, each case in a process of its own; graph and neighbour list are made inside. The model as it is, and
-mace-torch where its environment is (see ``mace_compiled.py``), are asked for a few atoms only.
+mace-torch where its environment is (``make bench-peers``), are asked for a few atoms only.
 ``mace_memory.py [SHAPE [REPEAT ...]]``: of medium, 8 · REPEAT³ atoms.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import ase.io
 import torch
-from mace_compiled import PYTHON, Peer
+from peer import MACE_TORCH, Peer
 from shapes import potential_of, silicon
 from timing import print_table
 
@@ -51,7 +51,7 @@ def of_mace_torch(shape: str, dtype: str, repeat: int) -> tuple[float, float]:
     """CPU seconds and MB of its second evaluation."""
     with tempfile.TemporaryDirectory() as folder:
         ase.io.write(f"{folder}/silicon.xyz", silicon(repeat), format="extxyz")
-        peer = Peer(Path(folder), shape)
+        peer = Peer(MACE_TORCH, Path(folder), shape)
         found = [peer.spent("silicon", dtype, False) for _ in range(2)][1]
         peer.close()
     return found
@@ -62,7 +62,7 @@ def main(shape: str, repeats: list[int]) -> None:
     for dtype in ("float32", "float64"):
         found = {("compiled", repeat): of_ours("compiled", shape, dtype, repeat) for repeat in repeats}
         found["as it is", FEW] = of_ours("as it is", shape, dtype, FEW)
-        if Path(PYTHON).is_file():
+        if MACE_TORCH.python.is_file():
             found["mace-torch", FEW] = of_mace_torch(shape, dtype, FEW)
         for (form, repeat), (seconds, memory) in found.items():
             n_atoms = 8 * repeat**3

@@ -1,0 +1,64 @@
+"""Copper, 256 atoms, in a shape of MACE-MP-0, beside symmetrix-xl in its own environment: equal weights, equal structure.
+
+Each through its ASE calculator: energies, forces and stress, the neighbour list made at every call. CPU time of one thread,
+both taking turns. Errors are largest differences of forces from the model in float64, not compiled, by their root mean
+square. ``mace_symmetrix.py [SHAPE ...]``, of medium; ``make bench-peers`` makes the environment.
+"""
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+import ase.io
+import numpy as np
+import torch
+from ase.build import bulk
+from ase.calculators.calculator import all_changes
+from peer import SYMMETRIX, Peer
+from timing import print_table
+
+import atomgraph
+from atomgraph import Calculator
+
+ROUNDS, TURNS = 12, 4  # turns of both; of ours in each
+
+
+def main(shapes: list[str]) -> None:
+    torch.set_num_threads(1)
+    copper, rows = bulk("Cu", cubic=True) * (4, 4, 4), []
+    copper.rattle(0.05, seed=0)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        ase.io.write(folder / "Cu256.xyz", copper, format="extxyz")
+        copper = ase.io.read(folder / "Cu256.xyz")  # both see the digits of the file
+        for shape in shapes:
+            peer = Peer(SYMMETRIX, folder, shape)
+            potential = atomgraph.load(folder / f"{shape}.model", dtype="float64")
+            model = Calculator(potential, compile=False)
+            exact = model.get_property("forces", copper)
+            scale = np.sqrt(np.mean(exact**2))
+            for dtype in ("float32", "float64"):
+                ours = Calculator(atomgraph.compile(potential, dtype=dtype), skin=0.0)
+                mine, theirs = [], []
+                errors = [np.abs(peer.forces("Cu256", dtype) - exact).max() / scale]
+                ours.calculate(copper, ["energy"], all_changes)
+                errors.append(np.abs(ours.results["forces"] - exact).max() / scale)
+                for _ in range(ROUNDS):
+                    theirs.append(peer.seconds("Cu256", dtype, True))
+                    for _ in range(TURNS):
+                        copper.positions += 1e-9  # enough for another neighbour list where there is no skin
+                        start = time.process_time()
+                        ours.calculate(copper, ["energy"], all_changes)
+                        mine.append(time.process_time() - start)
+                beside, own = (1e6 * median(times) / len(copper) for times in (theirs, mine))
+                figures = [f"{beside:.0f}", f"{own:.0f}", f"{beside / own:.2f}", *(f"{error:.1e}" for error in errors)]
+                rows.append([shape, dtype, *figures])
+            peer.close()
+    columns = ["shape", "dtype", "symmetrix-xl, µs/atom", "ours", "symmetrix-xl / ours", "its error", "ours"]
+    print_table("Cu256 with its neighbour list", columns, rows)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:] or ["medium"])
