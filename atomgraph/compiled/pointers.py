@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
 from torch import Tensor
 
@@ -15,14 +17,20 @@ def pointer(tensor: Tensor | None) -> ctypes.c_void_p:
 
 def pointers(tensors: Sequence[Tensor]) -> ctypes.Array[ctypes.c_void_p]:
     """An array of pointers, one a tensor."""
-    return (ctypes.c_void_p * len(tensors))(*(tensor.data_ptr() for tensor in tensors))
+    return _array(ctypes.c_void_p, len(tensors))(*(tensor.data_ptr() for tensor in tensors))
 
 
 def addresses(numbers: Sequence[int]) -> ctypes.Array[ctypes.c_void_p]:
     """An array of pointers from addresses."""
-    return (ctypes.c_void_p * len(numbers))(*numbers)
+    return _array(ctypes.c_void_p, len(numbers))(*numbers)
 
 
 def integers(numbers: Sequence[int]) -> ctypes.Array[ctypes.c_int64]:
     """An array of int64."""
-    return (ctypes.c_int64 * len(numbers))(*numbers)
+    return _array(ctypes.c_int64, len(numbers))(*numbers)
+
+
+@cache
+def _array(kind: Any, n: int) -> Any:
+    """The type of arrays of n, kept: ctypes makes it anew, at the cost of a class, whenever none of its arrays is left."""
+    return kind * n
