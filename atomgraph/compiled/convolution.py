@@ -96,7 +96,8 @@ class FusedConvolution:
     def _laid_out(self, table: Tensor) -> Tensor:
         """(n_pieces, powers, n_weights) as the kernel wants it: [path][block of channels][piece][power][width]."""
         table = table.unflatten(2, (self._n_paths, self.channels))
-        table = torch.nn.functional.pad(table, (0, self.padded - self.channels))
+        if self.padded > self.channels:
+            table = torch.nn.functional.pad(table, (0, self.padded - self.channels))
         table = table.unflatten(3, (-1, self._width)).permute(2, 3, 0, 1, 4)
         return table.to(self.dtype).contiguous()
 

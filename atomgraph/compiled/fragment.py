@@ -6,7 +6,7 @@ import torch
 
 from atomgraph.graph.structure import AtomicGraph
 
-N_ATOMS = 24
+N_ATOMS = 16
 
 
 def fragment_of(graph: AtomicGraph) -> AtomicGraph:

@@ -19,7 +19,21 @@ from atomgraph.ops.hermite import pieces, piecewise
 FIRST = 0.02  # Å; nearer, the first polynomial goes on
 MOST_PIECES = 4096
 TOLERANCE = {torch.float32: 1e-6, torch.float64: 1e-9}  # of a spline's slope, by the largest slope
-Radial = Callable[[Tensor], Tensor]  # (n,) Å to (n, n_values)
+
+
+@dataclass(frozen=True, eq=False)
+class Radial:
+    r"""Functions of a distance that are linear in fewer, :math:`w(r) = h(r) W`: what is expensive is done to h.
+
+    hidden: (n,) Å to (n, n_hidden).  last: W, (n_hidden, n_values).
+    """
+
+    hidden: Callable[[Tensor], Tensor]
+    last: Tensor
+
+    def __call__(self, r: Tensor) -> Tensor:
+        """(n,) Å to (n, n_values)."""
+        return self.hidden(r) @ self.last
 
 
 @dataclass(frozen=True)
@@ -56,46 +70,65 @@ def pairs_of(interaction: Interaction, present: list[int]) -> list[tuple[int, in
 
 def weights_of(interaction: Interaction, of_centre: int, of_neighbour: int) -> Radial:
     """What the convolution's weights are at a distance, (n, n_weights)."""
-    return lambda r: _weights(interaction, *_inputs(interaction, r, of_centre, of_neighbour))
+
+    def hidden(r: Tensor) -> Tensor:
+        features, envelope = _inputs(interaction, r, of_centre, of_neighbour)
+        h = _hidden(interaction.network, features)
+        return h if envelope is None else h * envelope[:, None]
+
+    return Radial(hidden, _last(interaction.network))
 
 
 def density_of(interaction: Interaction, of_centre: int, of_neighbour: int) -> Radial:
     """What an edge adds to its centre's density, (n, 1)."""
-    return lambda r: _density(interaction, *_inputs(interaction, r, of_centre, of_neighbour))
+
+    def density(r: Tensor) -> Tensor:
+        features, envelope = _inputs(interaction, r, of_centre, of_neighbour)
+        density = torch.tanh((_hidden(interaction.density, features) @ _last(interaction.density)).square())
+        return density if envelope is None else density * envelope[:, None]
+
+    return Radial(density, torch.ones(1, 1, dtype=torch.float64))
 
 
-def derivatives(function: Radial, r: Tensor, number: int) -> Tensor:
+def derivatives(function: Callable[[Tensor], Tensor], r: Tensor, number: int) -> Tensor:
     """(n, number, n_values): the function and its derivatives, by forward-mode differentiation."""
     function(r[:1])  # what parts make once, they make of plain numbers
     with torch.enable_grad():  # without it torch takes a form of silu that cannot be differentiated again
         return torch.stack([level.detach() for level in _levels(function, number)(r)], dim=1)
 
 
-def spline(function: Radial, grid: Grid) -> Tensor:
-    """(n_pieces, 2 · derivatives, n_values) float64: coefficients of powers of the place between two knots."""
-    table = derivatives(function, grid.knots(), grid.derivatives)
-    return pieces(table * grid.step ** torch.arange(grid.derivatives, dtype=torch.float64)[None, :, None])
+def spline(at_knots: Tensor, grid: Grid) -> Tensor:
+    """(n_pieces, 2 · derivatives, n_values) float64: coefficients of powers of the place between two knots.
+
+    at_knots: (n_pieces + 1, derivatives, n_values), of a function.
+    """
+    return pieces(at_knots * grid.step ** torch.arange(grid.derivatives, dtype=torch.float64)[None, :, None])
 
 
 def spline_error(function: Radial, table: Tensor, grid: Grid) -> float:
     """The largest error of a slope between knots, by the largest slope; errors of values are smaller by far.
 
+    table: the spline of ``function.hidden``.
     Looked for where it is largest, a fifth into every interval, beyond half an Å: nearer no two atoms are.
     """
     piece = torch.arange(grid.n_pieces)[grid.knots()[:-1] > min(0.5, 0.2 * grid.cutoff)]
     _, slope = piecewise(table, piece, torch.full((len(piece),), -0.3, dtype=torch.float64))
-    exact = derivatives(function, grid.knots()[piece] + 0.2 * grid.step, 2)[:, 1]
-    return float((slope / grid.step - exact).abs().max() / exact.abs().max().clamp(min=1e-300))
+    exact = derivatives(function.hidden, grid.knots()[piece] + 0.2 * grid.step, 2)[:, 1]
+    error = (slope / grid.step - exact) @ function.last
+    return float(error.abs().max() / (exact @ function.last).abs().max().clamp(min=1e-300))
 
 
 def converged(function: Radial, grid: Grid, tolerance: float) -> tuple[Tensor, Grid, float]:
     """A spline, on a grid that was made finer until its error is below the tolerance, and that error."""
+    at_knots = derivatives(function.hidden, grid.knots(), grid.derivatives)
     while True:
-        table = spline(function, grid)
+        table = spline(at_knots, grid)
         error = spline_error(function, table, grid)
         if error <= tolerance or grid.n_pieces >= MOST_PIECES:
-            return table, grid, error
+            return table @ function.last, grid, error
         grid = replace(grid, n_pieces=2 * grid.n_pieces)
+        between = derivatives(function.hidden, grid.knots()[1::2], grid.derivatives)
+        at_knots = torch.cat([torch.stack([at_knots[:-1], between], dim=1).flatten(0, 1), at_knots[-1:]])
 
 
 class PairTables:
@@ -131,7 +164,7 @@ class PairTables:
         return self._known[i, j]
 
 
-def _levels(function: Radial, number: int) -> Callable[[Tensor], tuple[Tensor, ...]]:
+def _levels(function: Callable[[Tensor], Tensor], number: int) -> Callable[[Tensor], tuple[Tensor, ...]]:
     """The function and its derivatives up to one less than the number, each from the slope of all before it."""
     if number == 1:
         return lambda r: (function(r),)
@@ -158,29 +191,28 @@ def _inputs(interaction: Interaction, r: Tensor, i: int, j: int) -> tuple[Tensor
     return features, envelope
 
 
-def _weights(interaction: Interaction, features: Tensor, envelope: Tensor | None) -> Tensor:
-    weights = _through(interaction.network, features)
-    return weights if envelope is None else weights * envelope[:, None]
+def _hidden(network: Any, x: Tensor) -> Tensor:
+    """What a network's result is linear in; layer normalisations term by term, since torch's own has a wrong second derivative
+    in forward mode."""
+    if not isinstance(network, NormalisedMLP):
+        found: Tensor = network.hidden(x)
+        return found
+    norm: Any
+    for linear, norm in zip(network.maps, network.norms, strict=False):
+        x = linear(x)
+        x = x - x.mean(dim=1, keepdim=True)
+        x = x / (x.square().mean(dim=1, keepdim=True) + norm.eps).sqrt()
+        x = torch.nn.functional.silu(x * norm.weight + norm.bias)
+    return torch.cat([x, torch.ones_like(x[:, :1])], dim=1)  # the last column takes the bias
 
 
-def _density(interaction: Interaction, features: Tensor, envelope: Tensor | None) -> Tensor:
-    density = torch.tanh(_through(interaction.density, features).square())
-    return density if envelope is None else density * envelope[:, None]
-
-
-def _through(network: Any, x: Tensor) -> Tensor:
-    """A network; layer normalisations term by term, since torch's own has a wrong second derivative in forward mode."""
+def _last(network: Any) -> Tensor:
+    """The matrix by which ``_hidden`` is multiplied."""
     if isinstance(network, NormalisedMLP):
-        norm: Any
-        for linear, norm in zip(network.maps, network.norms, strict=False):
-            x = linear(x)
-            x = x - x.mean(dim=1, keepdim=True)
-            x = x / (x.square().mean(dim=1, keepdim=True) + norm.eps).sqrt()
-            x = torch.nn.functional.silu(x * norm.weight + norm.bias)
-        last: Tensor = network.maps[-1](x)
-        return last
-    found: Tensor = network(x)
-    return found
+        linear: Any = network.maps[-1]
+        return torch.cat([linear.weight.T, linear.bias[None]]).detach()
+    last: Tensor = network.last.detach()
+    return last
 
 
 def has_density(interaction: Interaction) -> bool:

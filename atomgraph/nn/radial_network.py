@@ -32,10 +32,22 @@ class ScaledMLP(Part):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., widths[0]) to (..., widths[-1])."""
-        for depth, weight in enumerate(self.weights):
-            scale = len(weight) ** -0.5 * (self.gain if depth > 0 else 1.0)
-            x = (self.activation(x) if depth > 0 else x) @ (weight * scale)
+        return self.hidden(x) @ self.last
+
+    def hidden(self, x: Tensor) -> Tensor:
+        """(..., widths[-2]): what the result is linear in."""
+        for depth in range(len(self.weights) - 1):
+            x = self.activation(x @ self._scaled(depth))
         return x
+
+    @property
+    def last(self) -> Tensor:
+        """(widths[-2], widths[-1]): the matrix of the last layer, scale and gain included."""
+        return self._scaled(len(self.weights) - 1)
+
+    def _scaled(self, depth: int) -> Tensor:
+        weight = self.weights[depth]
+        return weight * (len(weight) ** -0.5 * (self.gain if depth > 0 else 1.0))
 
 
 class NormalisedMLP(Part):
