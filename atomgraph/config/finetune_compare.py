@@ -29,6 +29,8 @@ from atomgraph.training.checkpoints import LAST
 from atomgraph.writing import write_text
 
 WHOLE = ("method", "replay", "rates", "e0")  # sections that a method says anew; of the others it changes what it names
+SOLVED = ("last_layer", "gauss_newton")
+OF_GRADIENTS = ("fit", "rates", "replay")  # of which methods that solve linear problems want none
 SCRATCH = "scratch"  # key of a method: the same architecture from random weights
 RESULT, PAGE, PLAN = "compare.json", "compare.html", "compare.yaml"
 Plain = dict[str, Any]
@@ -163,6 +165,8 @@ def _config(config: FinetuneConfig, entry: Entry, files: Plain, run: Path, start
     plain = config.model_dump(exclude={"compare"})
     changes = {key: value for key, value in entry.changes.items() if key != SCRATCH}
     plain = _merged(plain, changes, WHOLE)
+    if plain["method"]["kind"] in SOLVED:
+        plain = {key: value for key, value in plain.items() if key not in OF_GRADIENTS or key in changes}
     plain["seed"] = entry.seed
     plain["data"] |= {"keys": {}, "units": {}, "group": None, "stratify": False, **files}
     plain["output"] |= {"folder": str(run)}

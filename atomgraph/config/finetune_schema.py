@@ -73,6 +73,24 @@ class LastLayer(Section):
     accelerator: str = Field(default="auto", description="auto, cpu, gpu, ...")
 
 
+class GaussNewton(Section):
+    """All weights, and E0 of the head: a linear problem a step, solved in closed form. For tens of structures."""
+
+    kind: Literal["gauss_newton"] = Field(description="Which weights are trained, and how.")
+    sigma: Sigmas = Field(default_factory=Sigmas, description="Expected errors of labels.")
+    steps: int = Field(default=20, gt=0, description="At most; the best of them in validation is kept.")
+    damping: float = Field(
+        default=1e-5,
+        gt=0,
+        description="What keeps the first step small, in units of the largest eigenvalue; then by trial.",
+    )
+    tolerance: float = Field(
+        default=0.01, ge=0, lt=1, description="Relative gain in training below which there is no further step."
+    )
+    memory: float = Field(default=4.0, gt=0, description="GB, for the slopes of all labels by all weights.")
+    accelerator: str = Field(default="auto", description="auto, cpu, gpu, ...")
+
+
 class Replay(Section):
     """Data of the source, trained by their own head beside the target, so that it is not forgotten."""
 
@@ -156,7 +174,7 @@ class Compare(Section):
     )
 
 
-Method = Annotated[Full | Frozen | LoRA | LastLayer, Field(discriminator="kind")]
+Method = Annotated[Full | Frozen | LoRA | LastLayer | GaussNewton, Field(discriminator="kind")]
 
 
 class FinetuneConfig(Section):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from atomgraph.config.base_run import Run
-from atomgraph.config.finetune_schema import FinetuneConfig, LastLayer, Tuning
+from atomgraph.config.finetune_schema import FinetuneConfig, GaussNewton, LastLayer, Tuning
 from atomgraph.config.folder import RunFolder
 from atomgraph.config.resolve import check_gradient, content_of, validated
 from atomgraph.errors import ConfigError
@@ -64,16 +64,23 @@ def finetune_config_of(
 
 def run_of(config: FinetuneConfig, folder: RunFolder, **words: bool) -> Run:
     """The run of a configuration; ConfigError for sections that its method has no use for."""
-    if isinstance(config.method, LastLayer):
-        from atomgraph.config.last_layer_run import LastLayerRun
-
+    method = config.method
+    if isinstance(method, LastLayer | GaussNewton):
         given = {"rates": bool(config.rates), "replay": config.replay is not None, "fit": config.fit != Tuning()}
         idle = [name for name, is_said in given.items() if is_said]
         if idle:
             raise ConfigError(
-                f"{', '.join(idle)} would have no effect on method: {{kind: last_layer}}, solved in one pass; leave them out"
+                f"{', '.join(idle)} would have no effect on method: {{kind: {method.kind}}}, which solves linear problems; "
+                f"leave them out"
             )
-        return LastLayerRun(config, folder, **words)
+    if isinstance(method, LastLayer):
+        from atomgraph.config.last_layer_run import LastLayerRun
+
+        return LastLayerRun(config, method, folder, **words)
+    if isinstance(method, GaussNewton):
+        from atomgraph.config.gauss_newton_run import GaussNewtonRun
+
+        return GaussNewtonRun(config, method, folder, **words)
     from atomgraph.config.finetune_run import FinetuneRun
 
     return FinetuneRun(config, folder, **words)

@@ -1,6 +1,7 @@
-"""In closed form: weights of linear and kernel readouts, solved for from energies, forces and stresses at once."""
+"""In closed form: weights of linear and kernel readouts, solved for at once; and all weights of any model, step by step."""
 
 from atomgraph.fitting.closed_form import Solution, solve_least_squares, solve_sparse_gp
+from atomgraph.fitting.descent import Descent, Step, gauss_newton, require_room
 from atomgraph.fitting.noise import EnergyWeight, Noise, Sigma
 from atomgraph.fitting.problem import LinearProblem
 from atomgraph.fitting.solvers.errors import FittingError
@@ -10,6 +11,7 @@ from atomgraph.fitting.uncertainty import add_uncertainty
 from atomgraph.fitting.unknowns import Unknowns
 
 __all__ = [
+    "Descent",
     "EnergyWeight",
     "FittingError",
     "LinearProblem",
@@ -18,9 +20,12 @@ __all__ = [
     "Selection",
     "Sigma",
     "Solution",
+    "Step",
     "Unknowns",
     "add_uncertainty",
+    "gauss_newton",
     "place_sparse_points",
+    "require_room",
     "solve_least_squares",
     "solve_sparse_gp",
     "stream",

@@ -1,6 +1,7 @@
 """Each method of fine-tuning does what it says: what moves, what stays to the last bit, what is refused and how."""
 
 import hashlib
+import json
 from pathlib import Path
 
 import ase.io
@@ -302,3 +303,42 @@ def test_the_last_layer_is_solved_for_and_knows_how_sure_it_is(folder):
 def test_what_has_no_effect_on_a_solved_layer_is_refused(folder):
     with pytest.raises(ConfigError, match=r"rates, fit would have no effect on method: \{kind: last_layer\}"):
         run(folder, "refused", method={"kind": "last_layer"}, rates={"readout": 2.0})
+
+
+def test_gauss_newton_moves_every_weight_and_keeps_the_best_step(folder):
+    start = atomgraph.load(source(folder))
+    config = tune(folder, "newton", method={"kind": "gauss_newton", "steps": 4})
+    del config["fit"]
+    potential, metrics = atomgraph.finetune(config, quiet=True)
+    assert moved(weights(start), weights(potential)) == set(weights(start))
+    card = json.loads((folder / "newton" / "card.json").read_text())["target"]["valid"]
+    assert card["after"]["all"]["forces"]["mae"] < 0.5 * card["before"]["all"]["forces"]["mae"]
+    lines = (folder / "newton" / "metrics.csv").read_text().splitlines()
+    assert metrics["training"]["steps"] == len(lines) - 1
+    valid = [float(line.split(",")[3]) for line in lines[1:]]
+    assert metrics["training"]["best_step"] == 1 + valid.index(min(valid))
+    again = atomgraph.load(folder / "newton")
+    for one, other in zip(potential.predict(frames(3, 5)), again.predict(frames(3, 5)), strict=True):
+        assert one["energy"] == other["energy"]
+
+
+def test_gauss_newton_of_too_many_labels_says_how_much_it_would_need(folder):
+    config = tune(folder, "big", method={"kind": "gauss_newton", "memory": 1e-7})
+    del config["fit"]
+    with pytest.raises(
+        ConfigError, match=r"gauss_newton: \d+ energies .* take fewer structures, allow more, or train by gradient"
+    ):
+        atomgraph.finetune(config, quiet=True)
+    assert not (folder / "big").exists()
+
+
+def test_gauss_newton_interrupted_leaves_the_best_weights(folder, monkeypatch):
+    def interrupted(tangent, graphs, problem, first, loss):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("atomgraph.fitting.descent._take_best_step", interrupted)
+    config = tune(folder, "stopped", method={"kind": "gauss_newton"})
+    del config["fit"]
+    with pytest.raises(KeyboardInterrupt, match="best weights so far"):
+        atomgraph.finetune(config, quiet=True)
+    assert atomgraph.load(folder / "stopped").elements == ["Ar"]

@@ -1,0 +1,107 @@
+"""The tangent of a potential at its weights: labels less predictions, and what each prediction owes to each weight."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from atomgraph.fitting.noise import Noise
+from atomgraph.graph.geometry import volume
+from atomgraph.graph.structure import VOIGT, AtomicGraph
+from atomgraph.potential import Potential
+
+
+class Tangent:
+    r"""Weighted residuals and their slopes, :math:`r_k = (y_k - f_k(\theta)) / \sigma_k` and
+    :math:`J_{kp} = \partial f_k / \partial \theta_p / \sigma_k`.
+
+    Rows k are energies (eV), components of forces (eV/Å) and of virials (eV); those without label or sigma are left out.
+    Unknowns p are the model's weights that take part in training, then E0 of one head by element, eV.
+
+    head: whose E0 it is.  at_once: rows that one sweep backwards makes together: memory against speed.
+    """
+
+    def __init__(self, potential: Potential, noise: Noise, head: str, at_once: int = 64):
+        self.potential, self.noise, self.at_once = potential, noise, at_once
+        self.head = potential.heads.index(head)
+        self.weights = [weight for weight in potential.model.parameters() if weight.requires_grad]
+        self.n_elements = len(potential.elements)
+        self.n = sum(weight.numel() for weight in self.weights) + self.n_elements
+
+    def n_rows(self, graphs: Sequence[AtomicGraph]) -> int:
+        """How many rows these structures have."""
+        return sum(self._n_rows(graph, first) for first, graph in enumerate(graphs))
+
+    def rows(self, graph: AtomicGraph, first: int) -> tuple[Tensor, Tensor]:
+        """J (rows, n) and r (rows,) of one structure.  first: its number in the fit."""
+        was_training = self.potential.training
+        self.potential.train()  # so that forces keep the graph of what they came from
+        try:
+            predicted, label, weight = self._predicted(graph, first)
+        finally:
+            self.potential.train(was_training)
+        of_weights = self._slopes(predicted * weight)
+        of_e0 = of_weights.new_zeros(len(weight), self.n_elements)
+        if bool(self.noise.weights(graph, first)[0] > 0):  # the energy, then, is the first row
+            counts = torch.bincount(self.potential.model.element_table(graph.atomic_numbers), minlength=self.n_elements)
+            of_e0[0] = counts * weight[0]
+        return torch.cat([of_weights, of_e0], 1), ((label - predicted) * weight).detach()
+
+    def residuals(self, batch: AtomicGraph, first: int) -> Tensor:
+        """r (rows,) of a batch.  first: the number of its first structure in the fit."""
+        predicted, label, weight = self._predicted(batch, first)
+        return ((label - predicted) * weight).detach()
+
+    @property
+    def place(self) -> Tensor:
+        """Where the weights and E0 are, (n,)."""
+        e0 = self.potential.model.baseline.e0[self.head]
+        return torch.cat([*(weight.detach().flatten() for weight in self.weights), e0])
+
+    @torch.no_grad()
+    def go_to(self, place: Tensor) -> None:
+        """Set the weights and E0, (n,)."""
+        *parts, e0 = place.split([*(weight.numel() for weight in self.weights), self.n_elements])
+        for weight, part in zip(self.weights, parts, strict=True):
+            weight.copy_(part.view_as(weight))
+        self.potential.model.baseline.e0[self.head] = e0
+
+    def _n_rows(self, graph: AtomicGraph, first: int) -> int:
+        energy, forces, virial = self.noise.weights(graph, first)
+        return int((energy > 0).sum() + 3 * (forces > 0).sum() + 6 * (virial > 0).sum())
+
+    def _predicted(self, batch: AtomicGraph, first: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Predictions, labels and 1/sigma of the rows, (rows,) each."""
+        energy, forces, virial = self.noise.weights(batch, first)
+        with_forces, with_virial = bool(forces.any()), bool(virial.any())
+        found = self.potential(batch, forces=with_forces, stress=with_virial)
+        parts = [(found["energy"], batch.energy, energy)]
+        if with_forces:
+            parts.append((found["forces"].flatten(), batch.forces.flatten(), forces.repeat_interleave(3)))
+        if with_virial:
+            size, six = volume(batch)[:, None], list(VOIGT)
+            of_six = (found["stress"].flatten(1)[:, six] * size, batch.stress.flatten(1)[:, six] * size)
+            parts.append((of_six[0].flatten(), of_six[1].flatten(), virial.repeat_interleave(6)))
+        predicted, label, weight = (torch.cat(column) for column in zip(*parts, strict=True))
+        kept = weight > 0
+        return predicted[kept], label[kept], weight[kept]
+
+    def _slopes(self, values: Tensor) -> Tensor:
+        """Slopes of values (rows,) with respect to the weights, (rows, n_weights)."""
+        n_weights = self.n - self.n_elements
+        if not values.requires_grad:  # atoms alone: no edge, and nothing learned
+            return values.new_zeros(len(values), n_weights)
+        portions = []
+        for portion in values.split(self.at_once):
+            each = torch.eye(len(portion), dtype=values.dtype, device=values.device)
+            found = torch.autograd.grad(
+                portion, self.weights, each, retain_graph=True, allow_unused=True, is_grads_batched=True
+            )
+            flat = [
+                values.new_zeros(len(portion), weight.numel()) if slope is None else slope.flatten(1)
+                for slope, weight in zip(found, self.weights, strict=True)
+            ]
+            portions.append(torch.cat(flat, 1))
+        return torch.cat(portions) if portions else values.new_zeros(0, n_weights)
