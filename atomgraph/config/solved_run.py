@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 
-from atomgraph.config.dataset import Dataset
 from atomgraph.config.ending import judge, metrics_of, write_down
 from atomgraph.config.finetune_schema import FinetuneConfig, GaussNewton, LastLayer
 from atomgraph.config.folder import RunFolder
@@ -25,11 +24,11 @@ Parts = dict[str, list[AtomicGraph]]
 class SolvedRun(StartedRun):
     """A run without gradients of a loss: the potential is prepared, solved for in float64, judged and written down."""
 
+    how: str
+
     def __init__(self, config: FinetuneConfig, method: LastLayer | GaussNewton, folder: RunFolder, **words: bool):
         super().__init__(config, folder, **words)
         self.solving = method
-
-    how: str
 
     @abstractmethod
     def _ready(self, potential: Potential, graphs: Parts) -> Potential:
@@ -43,7 +42,7 @@ class SolvedRun(StartedRun):
         began = time.perf_counter()
         device = device_of(self.solving.accelerator, 1)
         with seeded(self.config.seed):
-            dataset: Dataset = self._gather()
+            dataset = self._gather()
             self.console.print(dataset.census)
             potential, graphs = self._prepare(dataset)
             dtype = potential.model.dtype
