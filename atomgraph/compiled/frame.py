@@ -39,11 +39,37 @@ class NoDirection(Exception):
 
 
 @dataclass(frozen=True, eq=False)
-class Frame:
-    """One structure, or a batch, in the kernels' order: atoms of one element side by side.
+class Order:
+    """Atoms of one element side by side: what elements alone decide, the same at every step of dynamics.
 
-    atom: (n_atoms,) which atom of the graph each is.  element: (n_atoms,) rows of the model's table, sorted.
-    present: the elements that occur, and counts: how many atoms each has.  kind: (n_atoms,) int32 place in ``present``.
+    atom: (n_atoms,) which atom of the graph each is, and place: where each atom of the graph is.
+    element: (n_atoms,) rows of the model's table, sorted.  present: the elements that occur, and counts: how many atoms each
+    has.  kind: (n_atoms,) int32 place in ``present``.
+    """
+
+    atom: Tensor
+    place: Tensor
+    element: Tensor
+    present: list[int]
+    counts: list[int]
+    kind: Tensor
+
+    @classmethod
+    def of(cls, element: Tensor) -> Order:
+        """element: (n_atoms,) rows of the model's table, in the graph's order."""
+        atom = torch.argsort(element, stable=True)
+        place = torch.empty_like(atom)
+        place[atom] = torch.arange(len(atom))
+        element = element[atom]
+        present, kind, counts = torch.unique_consecutive(element, return_inverse=True, return_counts=True)
+        return cls(atom, place, element, present.tolist(), counts.tolist(), kind.int())
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One structure, or a batch, in the kernels' order.
+
+    atom, element, present, counts, kind: as in ``Order``.
     vector: (n_edges, 3).  centre, neighbour: (n_edges,) int32.  row, column: (n_atoms + 1,).  order: edges by neighbour.
     """
 
@@ -68,17 +94,12 @@ class Frame:
         return len(self.vector)
 
     @classmethod
-    def of(cls, library: ctypes.CDLL, graph: AtomicGraph, element: Tensor, cutoff: float, dtype: torch.dtype) -> Frame:
-        """element: (n_atoms,) rows of the model's table, in the graph's order.  Raises NoDirection."""
-        atom = torch.argsort(element, stable=True)
-        element = element[atom]
-        present, kind, counts = torch.unique_consecutive(element, return_inverse=True, return_counts=True)
-        place = torch.empty_like(atom)
-        place[atom] = torch.arange(len(atom))
+    def of(cls, library: ctypes.CDLL, graph: AtomicGraph, atoms: Order, cutoff: float, dtype: torch.dtype) -> Frame:
+        """The graph's edges inside the cutoff, its atoms in an order.  Raises NoDirection."""
         n = graph.n_atoms
         kept = [graph.pos.detach().double().contiguous(), graph.cell.detach().double().contiguous()]
         kept += [graph.graph_of_atom.contiguous(), graph.edge_index.long().contiguous()]
-        kept += [graph.cell_shift.long().contiguous(), place]
+        kept += [graph.cell_shift.long().contiguous(), atoms.place]
         pos, cell, of_atom, edges, shift, place = kept
         structure = (
             *map(pointer, (pos, cell, of_atom, edges[0], edges[1], shift, place)),
@@ -94,19 +115,8 @@ class Frame:
         centre, neighbour, order = (torch.empty(n_edges, dtype=torch.int32) for _ in range(3))
         rest = map(pointer, (row, column, vector, centre, neighbour, order))
         library.edges_fill(*structure, *rest)
-        return cls(
-            atom,
-            element,
-            present.tolist(),
-            counts.tolist(),
-            kind.int(),
-            vector,
-            centre,
-            neighbour,
-            row,
-            column,
-            order,
-        )
+        of_atoms = atoms.atom, atoms.element, atoms.present, atoms.counts, atoms.kind
+        return cls(*of_atoms, vector, centre, neighbour, row, column, order)
 
     def collect(self, library: ctypes.CDLL, slope: Tensor, graph: AtomicGraph) -> tuple[Tensor, Tensor]:
         """dE/dx (n_atoms, 3), in the graph's order, and dE/dε (n_graphs, 3, 3), float64, of slopes by edge vectors."""

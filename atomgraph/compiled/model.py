@@ -10,7 +10,7 @@ import torch
 from e3nn import o3
 from torch import Tensor
 
-from atomgraph.compiled.frame import FRAME_SOURCE, Frame
+from atomgraph.compiled.frame import FRAME_SOURCE, Frame, Order
 from atomgraph.compiled.layer import FusedLayer
 from atomgraph.compiled.linear import LINEAR_SOURCE
 from atomgraph.compiled.maps import Table
@@ -76,6 +76,7 @@ class FusedMACE:
         self._layers = [FusedLayer(f"layer{t}", layer, grid, t == 0, dtype) for t, layer in enumerate(branch.layers)]
         self._readouts = deepcopy(branch.readouts).to(dtype)
         self._library: ctypes.CDLL | None = None
+        self._last: tuple[Tensor, int, Order] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _again, (
@@ -123,8 +124,14 @@ class FusedMACE:
 
     def frame(self, graph: AtomicGraph) -> Frame:
         """The graph in the kernels' order; GraphError names elements that the model does not know."""
-        element = self.model.element_table(graph.atomic_numbers)
-        return Frame.of(self.library, graph, element, self._branch.cutoff, self.dtype)
+        return Frame.of(self.library, graph, self._order(graph.atomic_numbers), self._branch.cutoff, self.dtype)
+
+    def _order(self, numbers: Tensor) -> Order:
+        """The atoms' order, kept for as long as the same tensor of atomic numbers comes and nobody writes into it."""
+        written = -1 if numbers.is_inference() else int(numbers._version)  # tensors of inference mode do not count that
+        if self._last is None or self._last[0] is not numbers or self._last[1] != written or written < 0:
+            self._last = numbers, written, Order.of(self.model.element_table(numbers))
+        return self._last[2]
 
     def energies(self, graph: AtomicGraph, frame: Frame, vector: Tensor) -> Tensor:
         """(n_atoms,) eV, float64, in the frame's order.  vector: the frame's, (n_edges, 3), or a copy with a slope."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -70,16 +71,20 @@ class FusedProduct:
         return [
             ctypes.c_int(torch.get_num_threads()),
             ctypes.c_int(len(present)),
-            integers(np.cumsum([0, *counts]).tolist()),
+            integers(list(accumulate(counts, initial=0))),
             pointers([self._of_element(z) for z in present]),
             *self.components(blocks),
         ]
 
     def components(self, blocks: list[Tensor]) -> tuple[Any, Any]:
         """A pointer to each component, and how far apart its atoms are."""
-        size = blocks[0].element_size()
-        where = [block.data_ptr() + m * self.padded * size for block in blocks for m in range(block.shape[1])]
-        apart = [block.shape[1] * self.padded for block in blocks for _ in range(block.shape[1])]
+        step = self.padded * blocks[0].element_size()
+        where: list[int] = []
+        apart: list[int] = []
+        for block in blocks:
+            first, dim = block.data_ptr(), block.shape[1]
+            where += range(first, first + dim * step, step)
+            apart += [dim * self.padded] * dim
         return addresses(where), integers(apart)
 
     def _of_element(self, z: int) -> Tensor:

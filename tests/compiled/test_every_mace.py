@@ -183,3 +183,13 @@ def test_one_atom_has_its_own_energy():
     of.head = "fine"
     one = graph_of(Atoms("C", positions=[[0, 0, 0]]), CUTOFF)
     same(compiled(of)(one), of(one), 1e-13)
+
+
+def test_atoms_that_become_others_in_place_are_noticed():
+    of = potential({"hidden": "2x0e"})
+    fused, graph = compiled(of), graph_of(molecule(PAIR), CUTOFF)
+    before = fused(graph)
+    graph.atomic_numbers[0] = 8 if graph.atomic_numbers[0] == 6 else 6
+    after = fused(graph)
+    same(after, of(graph), 1e-8)
+    assert not torch.allclose(after["energy"], before["energy"])
