@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,22 +18,33 @@ from atomgraph.ops.hermite import pieces, piecewise
 
 FIRST = 0.02  # Å; nearer, the first polynomial goes on
 MOST_PIECES = 4096
+AT_ONCE = 32  # pairs of elements
 TOLERANCE = {torch.float32: 1e-6, torch.float64: 1e-9}  # of a spline's slope, by the largest slope
+Pair = tuple[int, int]  # elements of a centre and a neighbour, as rows of the model's table
 
 
 @dataclass(frozen=True, eq=False)
 class Radial:
-    r"""Functions of a distance that are linear in fewer, :math:`w(r) = h(r) W`: what is expensive is done to h.
+    r"""Functions of a distance that are linear in fewer, :math:`w_p(r) = h_p(r) W` for pairs p of elements.
 
-    hidden: (n,) Å to (n, n_hidden).  last: W, (n_hidden, n_values).
+    What is expensive is done to h, for all pairs at once.
+    hidden: (n,) Å to (n, n_pairs · n_hidden).  last: W, (n_hidden, n_values).
     """
 
     hidden: Callable[[Tensor], Tensor]
     last: Tensor
 
     def __call__(self, r: Tensor) -> Tensor:
-        """(n,) Å to (n, n_values)."""
-        return self.hidden(r) @ self.last
+        """(n,) Å to (n, n_pairs · n_values)."""
+        return self.times_last(self.hidden(r)).flatten(1)
+
+    def times_last(self, h: Tensor) -> Tensor:
+        """(..., n_pairs · n_hidden) to (..., n_pairs, n_values)."""
+        return h.unflatten(-1, (-1, len(self.last))) @ self.last
+
+    def of_pair(self, k: int, h: Tensor) -> Tensor:
+        """(..., n_pairs · n_hidden) to (..., n_values) of the k-th pair."""
+        return h.unflatten(-1, (-1, len(self.last)))[..., k, :] @ self.last
 
 
 @dataclass(frozen=True)
@@ -60,7 +71,7 @@ def is_pairwise(interaction: Interaction) -> bool:
     return interaction.radial.transform is not None or isinstance(interaction, NonlinearResidualInteraction)
 
 
-def pairs_of(interaction: Interaction, present: list[int]) -> list[tuple[int, int]]:
+def pairs_of(interaction: Interaction, present: list[int]) -> list[Pair]:
     """Whose weights an edge takes, for each element of a centre and of a neighbour; both orders share them if they can."""
     if not is_pairwise(interaction):
         return [(0, 0)]
@@ -68,24 +79,24 @@ def pairs_of(interaction: Interaction, present: list[int]) -> list[tuple[int, in
     return [(i, j) if ordered else (min(i, j), max(i, j)) for i in present for j in present]
 
 
-def weights_of(interaction: Interaction, of_centre: int, of_neighbour: int) -> Radial:
-    """What the convolution's weights are at a distance, (n, n_weights)."""
+def weights_of(interaction: Interaction, pairs: Sequence[Pair]) -> Radial:
+    """What the convolution's weights are at a distance, for pairs of a centre's and a neighbour's element."""
 
     def hidden(r: Tensor) -> Tensor:
-        features, envelope = _inputs(interaction, r, of_centre, of_neighbour)
+        features, envelope = _inputs(interaction, r, pairs)
         h = _hidden(interaction.network, features)
-        return h if envelope is None else h * envelope[:, None]
+        return (h if envelope is None else h * envelope[:, None]).view(len(r), -1)
 
     return Radial(hidden, _last(interaction.network))
 
 
-def density_of(interaction: Interaction, of_centre: int, of_neighbour: int) -> Radial:
-    """What an edge adds to its centre's density, (n, 1)."""
+def density_of(interaction: Interaction, pairs: Sequence[Pair]) -> Radial:
+    """What an edge adds to its centre's density, one value."""
 
     def density(r: Tensor) -> Tensor:
-        features, envelope = _inputs(interaction, r, of_centre, of_neighbour)
+        features, envelope = _inputs(interaction, r, pairs)
         density = torch.tanh((_hidden(interaction.density, features) @ _last(interaction.density)).square())
-        return density if envelope is None else density * envelope[:, None]
+        return (density if envelope is None else density * envelope[:, None]).view(len(r), -1)
 
     return Radial(density, torch.ones(1, 1, dtype=torch.float64))
 
@@ -106,7 +117,7 @@ def spline(at_knots: Tensor, grid: Grid) -> Tensor:
 
 
 def spline_error(function: Radial, table: Tensor, grid: Grid) -> float:
-    """The largest error of a slope between knots, by the largest slope; errors of values are smaller by far.
+    """The largest error of a pair's slope between knots, by its largest slope; errors of values are smaller by far.
 
     table: the spline of ``function.hidden``.
     Looked for where it is largest, a fifth into every interval, beyond half an Å: nearer no two atoms are.
@@ -114,18 +125,18 @@ def spline_error(function: Radial, table: Tensor, grid: Grid) -> float:
     piece = torch.arange(grid.n_pieces)[grid.knots()[:-1] > min(0.5, 0.2 * grid.cutoff)]
     _, slope = piecewise(table, piece, torch.full((len(piece),), -0.3, dtype=torch.float64))
     exact = derivatives(function.hidden, grid.knots()[piece] + 0.2 * grid.step, 2)[:, 1]
-    error = (slope / grid.step - exact) @ function.last
-    return float(error.abs().max() / (exact @ function.last).abs().max().clamp(min=1e-300))
+    error = function.times_last(slope / grid.step - exact).abs().amax(dim=(0, 2))
+    return float((error / function.times_last(exact).abs().amax(dim=(0, 2)).clamp(min=1e-300)).max())
 
 
 def converged(function: Radial, grid: Grid, tolerance: float) -> tuple[Tensor, Grid, float]:
-    """A spline, on a grid that was made finer until its error is below the tolerance, and that error."""
+    """A spline of ``function.hidden``, on a grid that was made finer until the error is below the tolerance, and that error."""
     at_knots = derivatives(function.hidden, grid.knots(), grid.derivatives)
     while True:
         table = spline(at_knots, grid)
         error = spline_error(function, table, grid)
         if error <= tolerance or grid.n_pieces >= MOST_PIECES:
-            return table @ function.last, grid, error
+            return table, grid, error
         grid = replace(grid, n_pieces=2 * grid.n_pieces)
         between = derivatives(function.hidden, grid.knots()[1::2], grid.derivatives)
         at_knots = torch.cat([torch.stack([at_knots[:-1], between], dim=1).flatten(0, 1), at_knots[-1:]])
@@ -134,34 +145,30 @@ def converged(function: Radial, grid: Grid, tolerance: float) -> tuple[Tensor, G
 class PairTables:
     """Splines of each pair of elements, made when it is first met, all on one grid: that of the pair that wants the finest.
 
-    function_of: of two elements.  laid_out: what is kept of a table (n_pieces, powers, n_values).
+    function_of: of pairs of elements.  laid_out: what is kept of a pair's table (n_pieces, powers, n_values).
     """
 
     def __init__(
         self,
-        function_of: Callable[[int, int], Radial],
+        function_of: Callable[[Sequence[Pair]], Radial],
         grid: Grid,
         tolerance: float,
         laid_out: Callable[[Tensor], Tensor],
     ):
         self.grid, self.error = grid, 0.0  # of a spline's slope, by the largest slope
         self._function_of, self._tolerance, self._laid_out = function_of, tolerance, laid_out
-        self._known: dict[tuple[int, int], Tensor] = {}
+        self._known: dict[Pair, Tensor] = {}
 
-    def of(self, pairs: list[tuple[int, int]]) -> list[Tensor]:
+    def of(self, pairs: Sequence[Pair]) -> list[Tensor]:
         """The tables of the pairs, in order."""
-        for pair in pairs:
-            self._of(*pair)
-        return [self._of(*pair) for pair in pairs]  # after a finer grid all are anew
-
-    def _of(self, i: int, j: int) -> Tensor:
-        while (i, j) not in self._known:
-            table, grid, error = converged(self._function_of(i, j), self.grid, self._tolerance)
+        while some := [pair for pair in dict.fromkeys(pairs) if pair not in self._known][:AT_ONCE]:
+            function = self._function_of(some)
+            table, grid, error = converged(function, self.grid, self._tolerance)
             if grid != self.grid:
-                self.grid, self._known = grid, {}
+                self.grid, self._known = grid, {}  # after a finer grid all are anew
             self.error = max(self.error, error)
-            self._known[i, j] = self._laid_out(table)
-        return self._known[i, j]
+            self._known |= {pair: self._laid_out(function.of_pair(k, table)) for k, pair in enumerate(some)}
+        return [self._known[pair] for pair in pairs]
 
 
 def _levels(function: Callable[[Tensor], Tensor], number: int) -> Callable[[Tensor], tuple[Tensor, ...]]:
@@ -177,17 +184,18 @@ def _levels(function: Callable[[Tensor], Tensor], number: int) -> Callable[[Tens
     return levels
 
 
-def _inputs(interaction: Interaction, r: Tensor, i: int, j: int) -> tuple[Tensor, Tensor | None]:
-    """What the networks read on edges between two elements, and the envelope of messages, if there is one."""
-    rows = torch.zeros(len(r), dtype=torch.int64)
-    vector = torch.stack([r, torch.zeros_like(r), torch.zeros_like(r)], dim=1)
-    element = torch.tensor([i, j])
-    edges = Edges(vector, r, rows, rows + 1, element, n_atoms=2, n_elements=len(interaction.elements))
+def _inputs(interaction: Interaction, r: Tensor, pairs: Sequence[Pair]) -> tuple[Tensor, Tensor | None]:
+    """What the networks read on edges between two elements, (n · n_pairs, width), and the envelope of messages, if any."""
+    length = r[:, None].expand(-1, len(pairs)).flatten()
+    vector = torch.stack([length, torch.zeros_like(length), torch.zeros_like(length)], dim=1)
+    element, centre = torch.tensor(pairs), 2 * torch.arange(len(pairs)).repeat(len(r))  # two atoms a pair
+    n_atoms, n_elements = 2 * len(pairs), len(interaction.elements)
+    edges = Edges(vector, length, centre, centre + 1, element.flatten(), n_atoms, n_elements)
     features, envelope = interaction.radial(edges)
     if isinstance(interaction, NonlinearResidualInteraction):
         scale = len(interaction.elements) ** -0.5
-        of_both = torch.cat([interaction.source[j], interaction.target[i]]) * scale
-        features = torch.cat([features, of_both.expand(len(r), -1)], dim=1)
+        of_both = torch.cat([interaction.source[element[:, 1]], interaction.target[element[:, 0]]], dim=1) * scale
+        features = torch.cat([features, of_both.repeat(len(r), 1)], dim=1)
     return features, envelope
 
 

@@ -36,14 +36,16 @@ def interaction(kind, seed, gain):
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_stated_error_holds_anywhere(kind, gain, dtype):
     of = interaction(kind, seed=int(10 * gain), gain=gain)
-    for function in (weights_of(of, 0, 1), density_of(of, 0, 1)):
+    pairs = [(0, 1), (0, 0)]
+    for function in (weights_of(of, pairs), density_of(of, pairs)):
         start = Grid(CUTOFF, 48, 3 if dtype == torch.float32 else 4)
         table, grid, error = converged(function, start, TOLERANCE[dtype])
         assert error <= TOLERANCE[dtype]
         for s in torch.linspace(-0.5, 0.5, 12, dtype=torch.float64):
             piece = torch.arange(grid.n_pieces)[grid.knots()[:-1] > 0.5]
-            value, slope = piecewise(table, piece, s.expand(len(piece)))
             exact = derivatives(function, grid.knots()[piece] + (s + 0.5) * grid.step, 2)
-            scale = exact[:, 1].abs().max()
-            assert (slope / grid.step - exact[:, 1]).abs().max() <= 2.0 * TOLERANCE[dtype] * scale
-            assert (value - exact[:, 0]).abs().max() <= 0.1 * TOLERANCE[dtype] * scale * grid.cutoff
+            for k, of_pair in enumerate(exact.chunk(len(pairs), dim=2)):
+                value, slope = piecewise(function.of_pair(k, table), piece, s.expand(len(piece)))
+                scale = of_pair[:, 1].abs().max()
+                assert (slope / grid.step - of_pair[:, 1]).abs().max() <= 2.0 * TOLERANCE[dtype] * scale
+                assert (value - of_pair[:, 0]).abs().max() <= 0.1 * TOLERANCE[dtype] * scale * grid.cutoff
