@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from atomgraph.compiled.frame import Frame
-from atomgraph.compiled.pointers import addresses, pointer, pointers
-from atomgraph.compiled.radial import FIRST, TOLERANCE, Grid, PairTables, is_pairwise, pairs_of, weights_of
+from atomgraph.compiled.pointers import pointer, pointers
+from atomgraph.compiled.radial import FIRST, TOLERANCE, Grid, PairTables, Splines, is_pairwise, pairs_of, weights_of
 from atomgraph.kernels.convolution import CoupledPath, convolution_source
 from atomgraph.layers.mace.interaction import Interaction
 from atomgraph.ops.spherical import harmonic_polynomials
@@ -72,26 +72,29 @@ class FusedConvolution:
         """
         return list(_Convolve.apply(vector, self, frame, sloped, *features))
 
-    def arguments(self, frame: Frame, vector: Tensor, features: list[Tensor], backward: bool) -> list[Any]:
-        """What both kernels take first; and what has to be kept for as long as they run."""
-        tables = self._tables.of(pairs_of(self._interaction, frame.present))
-        kind = frame.kind if self._pairwise else torch.zeros_like(frame.kind)
-        given = [
+    def splines(self, frame: Frame) -> Splines:
+        """Of the weights of all pairs of elements that are present."""
+        return self._tables.of(pairs_of(self._interaction, frame.present))
+
+    def arguments(
+        self, frame: Frame, vector: Tensor, features: list[Tensor], splines: Splines, backward: bool
+    ) -> list[Any]:
+        """What both kernels take first."""
+        kind = frame.kind if self._pairwise else frame.alike
+        return [
             ctypes.c_int(torch.get_num_threads()),
             ctypes.c_int64(frame.n_atoms),
             pointer(frame.column if backward else frame.row),
             pointer(frame.order if backward else None),
             *map(pointer, (frame.centre, frame.neighbour, vector)),
-            addresses([table.data_ptr() for table in tables]),
+            pointers(splines.tables),
             pointer(kind),
             ctypes.c_int(len(frame.present) if self._pairwise else 1),
-            ctypes.c_int64(self._tables.grid.n_pieces),
+            ctypes.c_int64(splines.grid.n_pieces),
             ctypes.c_double(FIRST),
-            ctypes.c_double(1.0 / self._tables.grid.step),
+            ctypes.c_double(1.0 / splines.grid.step),
             pointers(features),
         ]
-        self._kept = kind
-        return given
 
     def _laid_out(self, table: Tensor) -> Tensor:
         """(n_pieces, powers, n_weights) as the kernel wants it: [path][block of channels][piece][power][width]."""
@@ -112,9 +115,10 @@ class _Convolve(torch.autograd.Function):
             vector.new_empty(frame.n_atoms, irrep.dim, n * kernel.padded)
             for irrep, n in zip(kernel.messages, kernel.n_same, strict=True)
         )
-        kernel._forward(*kernel.arguments(frame, vector, list(features), False), pointers(sums))
+        splines = kernel.splines(frame)
+        kernel._forward(*kernel.arguments(frame, vector, list(features), splines, False), pointers(sums))
         ctx.save_for_backward(vector, *features)
-        ctx.kernel, ctx.frame, ctx.sloped = kernel, frame, sloped
+        ctx.kernel, ctx.frame, ctx.splines, ctx.sloped = kernel, frame, splines, sloped
         return sums
 
     @staticmethod
@@ -125,7 +129,7 @@ class _Convolve(torch.autograd.Function):
         by_vector = torch.empty_like(vector)
         by_features = [torch.empty_like(block) for block in features] if ctx.sloped else None
         kernel._backward(
-            *kernel.arguments(frame, vector, features, True),
+            *kernel.arguments(frame, vector, features, ctx.splines, True),
             pointers(slopes),
             None if by_features is None else pointers(by_features),
             pointer(by_vector),

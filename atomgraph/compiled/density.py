@@ -23,10 +23,8 @@ class FusedDensity:
 
     def __call__(self, frame: Frame, vector: Tensor) -> Tensor:
         """(n_atoms, 1) in the dtype of the vectors, (n_edges, 3)."""
-        tables = torch.stack(
-            self._tables.of(pairs_of(self._interaction, frame.present))
-        )  # (n_kinds², n_pieces, powers)
-        grid = self._tables.grid
+        of_pairs, grid = self._tables.of(pairs_of(self._interaction, frame.present))
+        tables = torch.stack(of_pairs)  # (n_kinds², n_pieces, powers)
         centre, neighbour = frame.centre.long(), frame.neighbour.long()
         place = (torch.linalg.vector_norm(vector, dim=1).double() - FIRST) / grid.step
         piece = place.detach().nan_to_num().long().clamp(0, grid.n_pieces - 1)

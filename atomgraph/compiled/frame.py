@@ -44,7 +44,7 @@ class Order:
 
     atom: (n_atoms,) which atom of the graph each is, and place: where each atom of the graph is.
     element: (n_atoms,) rows of the model's table, sorted.  present: the elements that occur, and counts: how many atoms each
-    has.  kind: (n_atoms,) int32 place in ``present``.
+    has.  kind: (n_atoms,) int32 place in ``present``.  alike: (n_atoms,) int32 zeros, where elements are not told apart.
     """
 
     atom: Tensor
@@ -53,6 +53,7 @@ class Order:
     present: list[int]
     counts: list[int]
     kind: Tensor
+    alike: Tensor
 
     @classmethod
     def of(cls, element: Tensor) -> Order:
@@ -62,14 +63,15 @@ class Order:
         place[atom] = torch.arange(len(atom))
         element = element[atom]
         present, kind, counts = torch.unique_consecutive(element, return_inverse=True, return_counts=True)
-        return cls(atom, place, element, present.tolist(), counts.tolist(), kind.int())
+        kind = kind.int()
+        return cls(atom, place, element, present.tolist(), counts.tolist(), kind, torch.zeros_like(kind))
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
     """One structure, or a batch, in the kernels' order.
 
-    atom, element, present, counts, kind: as in ``Order``.
+    atom, element, present, counts, kind, alike: as in ``Order``.
     vector: (n_edges, 3).  centre, neighbour: (n_edges,) int32.  row, column: (n_atoms + 1,).  order: edges by neighbour.
     """
 
@@ -78,6 +80,7 @@ class Frame:
     present: list[int]
     counts: list[int]
     kind: Tensor
+    alike: Tensor
     vector: Tensor
     centre: Tensor
     neighbour: Tensor
@@ -115,7 +118,7 @@ class Frame:
         centre, neighbour, order = (torch.empty(n_edges, dtype=torch.int32) for _ in range(3))
         rest = map(pointer, (row, column, vector, centre, neighbour, order))
         library.edges_fill(*structure, *rest)
-        of_atoms = atoms.atom, atoms.element, atoms.present, atoms.counts, atoms.kind
+        of_atoms = atoms.atom, atoms.element, atoms.present, atoms.counts, atoms.kind, atoms.alike
         return cls(*of_atoms, vector, centre, neighbour, row, column, order)
 
     def collect(self, library: ctypes.CDLL, slope: Tensor, graph: AtomicGraph) -> tuple[Tensor, Tensor]:

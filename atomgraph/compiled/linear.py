@@ -76,7 +76,7 @@ class Matrices:
                 n_in, n_out = self.by_irrep[irrep].shape[1:]
                 sizes += [irrep.dim, n_out, n_in] if back else [irrep.dim, n_in, n_out]
             panels = [self._panels_of(irrep, kind, back) for irrep in irreps for kind in kinds]
-            self._plans[key] = integers(sizes), pointers(panels)
+            self._plans.setdefault(key, (integers(sizes), pointers(panels)))
         return self._plans[key]
 
     def _panels_of(self, irrep: o3.Irrep, kind: int, transposed: bool) -> Tensor:
@@ -84,7 +84,8 @@ class Matrices:
         key = (irrep, kind, transposed)
         if key not in self._panels:
             matrix = self.by_irrep[irrep][kind]
-            self._panels[key] = in_panels(matrix.T if transposed else matrix, self._library)
+            panel = in_panels(matrix.T if transposed else matrix, self._library)
+            self._panels.setdefault(key, panel)  # kernels point to it: what another thread has put there stays
         return self._panels[key]
 
 

@@ -129,9 +129,10 @@ class FusedMACE:
     def _order(self, numbers: Tensor) -> Order:
         """The atoms' order, kept for as long as the same tensor of atomic numbers comes and nobody writes into it."""
         written = -1 if numbers.is_inference() else int(numbers._version)  # tensors of inference mode do not count that
-        if self._last is None or self._last[0] is not numbers or self._last[1] != written or written < 0:
-            self._last = numbers, written, Order.of(self.model.element_table(numbers))
-        return self._last[2]
+        last = self._last  # read once: another thread may exchange it
+        if last is None or last[0] is not numbers or last[1] != written or written < 0:
+            self._last = last = numbers, written, Order.of(self.model.element_table(numbers))
+        return last[2]
 
     def energies(self, graph: AtomicGraph, frame: Frame, vector: Tensor) -> Tensor:
         """(n_atoms,) eV, float64, in the frame's order.  vector: the frame's, (n_edges, 3), or a copy with a slope."""

@@ -95,7 +95,9 @@ class FusedProduct:
             padded = np.zeros((len(rows), self.padded))
             padded[:, : self.channels] = rows
             table = torch.from_numpy(padded).unflatten(1, (-1, self._width)).transpose(0, 1)
-            self._coefficients[z] = table.to(self.dtype).contiguous()
+            self._coefficients.setdefault(
+                z, table.to(self.dtype).contiguous()
+            )  # what another thread has put there stays
         return self._coefficients[z]
 
 

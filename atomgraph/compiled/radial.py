@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from threading import Lock
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -142,6 +143,13 @@ def converged(function: Radial, grid: Grid, tolerance: float) -> tuple[Tensor, G
         at_knots = torch.cat([torch.stack([at_knots[:-1], between], dim=1).flatten(0, 1), at_knots[-1:]])
 
 
+class Splines(NamedTuple):
+    """Tables of some pairs, in order, and the grid of them all."""
+
+    tables: list[Tensor]
+    grid: Grid
+
+
 class PairTables:
     """Splines of each pair of elements, made when it is first met, all on one grid: that of the pair that wants the finest.
 
@@ -158,9 +166,15 @@ class PairTables:
         self.grid, self.error = grid, 0.0  # of a spline's slope, by the largest slope
         self._function_of, self._tolerance, self._laid_out = function_of, tolerance, laid_out
         self._known: dict[Pair, Tensor] = {}
+        self._lock = Lock()
 
-    def of(self, pairs: Sequence[Pair]) -> list[Tensor]:
-        """The tables of the pairs, in order."""
+    def of(self, pairs: Sequence[Pair]) -> Splines:
+        """Of the pairs; whoever asks holds on to it, since a finer grid of later pairs replaces all."""
+        with self._lock:
+            self._make(pairs)
+            return Splines([self._known[pair] for pair in pairs], self.grid)
+
+    def _make(self, pairs: Sequence[Pair]) -> None:
         while some := [pair for pair in dict.fromkeys(pairs) if pair not in self._known][:AT_ONCE]:
             function = self._function_of(some)
             table, grid, error = converged(function, self.grid, self._tolerance)
@@ -168,7 +182,6 @@ class PairTables:
                 self.grid, self._known = grid, {}  # after a finer grid all are anew
             self.error = max(self.error, error)
             self._known |= {pair: self._laid_out(function.of_pair(k, table)) for k, pair in enumerate(some)}
-        return [self._known[pair] for pair in pairs]
 
 
 def _levels(function: Callable[[Tensor], Tensor], number: int) -> Callable[[Tensor], tuple[Tensor, ...]]:

@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from torch.utils.data import DataLoader
 
 import atomgraph
 from atomgraph import Potential
-from atomgraph.analysis.laws.specimens import specimens
+from atomgraph.analysis.laws.specimens import molecule, specimens
 from atomgraph.errors import ConfigError, GraphError
 from atomgraph.kernels import KernelWarning
 from atomgraph.models import GCN, MACE, Baseline
@@ -149,6 +150,15 @@ def test_workers_of_a_data_loader_have_the_same_numbers():
             torch.testing.assert_close(found, forces, rtol=1e-12, atol=1e-13)
     finally:
         torch.set_num_threads(before)
+
+
+def test_threads_of_python_may_share_it():
+    of = compiled(potential(of_second_rank))
+    many = [graph_of(molecule(ELEMENTS, 3 + k % 7, seed=k), CUTOFF) for k in range(60)]
+    wanted = [of(graph)["forces"] for graph in many]
+    with ThreadPoolExecutor(4) as pool:
+        for found, forces in zip(pool.map(lambda graph: of(graph)["forces"], many), wanted, strict=True):
+            assert torch.equal(found, forces)
 
 
 def test_wrong_kernels_are_found_out_and_left_alone(monkeypatch):
