@@ -39,22 +39,6 @@ def edges_within(atoms: ase.Atoms, cutoff: float) -> tuple[np.ndarray, np.ndarra
     return _edges(atoms, cutoff, -1)
 
 
-def by_neighbour(edge_index: np.ndarray, n_atoms: int) -> tuple[np.ndarray, np.ndarray]:
-    """The transposed order, for sums over the edges that leave an atom, as slopes want them.
-
-    edge_index: (2, n_edges).  Returns the edges' order by neighbour (n_edges,), those of one neighbour by centre, and where
-    each neighbour's begin (n_atoms + 1,). Raises GraphError for edges of atoms that there are not.
-    """
-    neighbour = edge_index[0]
-    if len(neighbour) and not (neighbour.min() >= 0 and neighbour.max() < n_atoms):
-        raise GraphError(f"edges name atoms {neighbour.min()} to {neighbour.max()}, but there are {n_atoms}")
-    found = kernel.transposed(neighbour, n_atoms, n_threads=torch.get_num_threads())
-    if found is not None:
-        return found
-    start = np.concatenate([[0], np.cumsum(np.bincount(neighbour, minlength=n_atoms))])
-    return np.argsort(neighbour, kind="stable"), start
-
-
 def _edges(atoms: ase.Atoms, cutoff: float, sign: int) -> tuple[np.ndarray, np.ndarray]:
     if not kernel.available():
         centre, neighbour, shift = matscipy_neighbours(atoms, cutoff)

@@ -196,33 +196,3 @@ ATOMGRAPH_API void neighbours_write(int n_threads, void *handle, int64_t *edge_i
         }
     });
 }
-
-// The transposed order: `order` (n_edges) lists the edges by neighbour, those of one neighbour in their own order, and start
-// (n_atoms + 1) tells where each neighbour's begin. Returns 0, or -2 without memory.
-ATOMGRAPH_API int64_t neighbours_transposed(int n_threads, int64_t n_edges, int64_t n_atoms, const int64_t *neighbour,
-                                            int64_t *order, int64_t *start) {
-    try {
-        const int64_t n_parts = std::max(n_threads, 1), part = (n_edges + n_parts - 1) / n_parts;
-        std::vector<int64_t> place(n_parts * n_atoms, 0);  // of each part: its edges of a neighbour, then where the next of them goes
-        const auto each_part = [&](auto work) {
-            parallel_for(n_threads, n_parts, 1, [&](int64_t begin, int64_t end, int) {
-                for (int64_t p = begin; p < end; ++p)
-                    for (int64_t e = p * part; e < std::min((p + 1) * part, n_edges); ++e) work(place[p * n_atoms + neighbour[e]], e);
-            });
-        };
-        each_part([](int64_t &count, int64_t) { ++count; });
-        int64_t next = 0;
-        for (int64_t i = 0; i < n_atoms; ++i) {
-            start[i] = next;
-            for (int64_t p = 0; p < n_parts; ++p) {
-                const int64_t count = place[p * n_atoms + i];
-                place[p * n_atoms + i] = next, next += count;
-            }
-        }
-        start[n_atoms] = next;
-        each_part([&](int64_t &to, int64_t e) { order[to++] = e; });
-        return 0;
-    } catch (...) {
-        return Images::NO_MEMORY;
-    }
-}

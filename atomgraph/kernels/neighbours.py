@@ -50,7 +50,7 @@ def pairs(
     functions = _functions()
     if functions is None:
         return None
-    make, write, _ = functions
+    make, write = functions
     n_atoms = len(positions)
     n_threads = n_threads if n_atoms > _SHARED else 1
     here = np.asarray(positions, dtype=np.float64).tobytes()  # bytes are handed over in no time, arrays in microseconds
@@ -70,22 +70,6 @@ def pairs(
     return Pairs(edge_index, shift, bool(close.value))
 
 
-def transposed(neighbour: np.ndarray, n_atoms: int, *, n_threads: int = 1) -> tuple[np.ndarray, np.ndarray] | None:
-    """Edges by neighbour: their order (n_edges,), stable, and where each neighbour's begin (n_atoms + 1,); int64 both.
-
-    neighbour: (n_edges,) int64 in [0, n_atoms). None where the kernel cannot be had. Raises MemoryError.
-    """
-    functions = _functions()
-    if functions is None:
-        return None
-    neighbour = np.require(neighbour, np.int64, ["C", "W"])
-    order, start = np.empty(len(neighbour), np.int64), np.empty(n_atoms + 1, np.int64)
-    n_threads = n_threads if n_atoms > _SHARED else 1
-    if functions.transposed(n_threads, len(neighbour), n_atoms, _at(neighbour), _at(order), _at(start)) != 0:
-        raise MemoryError(f"no memory for the order of {len(neighbour)} edges")
-    return order, start
-
-
 def _at(array: np.ndarray) -> int | None:
     """Where an array of our own begins, in a third of the time that ``array.ctypes.data`` takes."""
     return ctypes.addressof(ctypes.c_char.from_buffer(array.data)) if array.size else None
@@ -94,7 +78,6 @@ def _at(array: np.ndarray) -> int | None:
 class _Functions(NamedTuple):
     make: ctypes._NamedFuncPointer
     write: ctypes._NamedFuncPointer
-    transposed: ctypes._NamedFuncPointer
 
 
 @cache
@@ -103,11 +86,9 @@ def _functions() -> _Functions | None:
     if found is None:
         return None
     number, pointer, count = ctypes.c_int, ctypes.c_void_p, ctypes.c_int64
-    functions = _Functions(found.neighbours_make, found.neighbours_write, found.neighbours_transposed)
+    functions = _Functions(found.neighbours_make, found.neighbours_write)
     functions.make.argtypes = [number, count, pointer, pointer, pointer, ctypes.c_double, number, pointer, pointer]
     functions.make.restype = pointer
     functions.write.argtypes = [number, pointer, pointer, pointer, count]
     functions.write.restype = None
-    functions.transposed.argtypes = [number, count, count, pointer, pointer, pointer]
-    functions.transposed.restype = count
     return functions

@@ -3,12 +3,11 @@
 import ase
 import numpy as np
 import pytest
-import torch
 from ase.build import bulk, fcc111, graphene, molecule
 from ase.neighborlist import primitive_neighbor_list
 
 from atomgraph.errors import GraphError
-from atomgraph.graph.neighbours import by_neighbour, edges_within, matscipy_neighbours, neighbours_within
+from atomgraph.graph.neighbours import edges_within, matscipy_neighbours, neighbours_within
 from atomgraph.kernels import neighbours as kernel
 
 needs_kernel = pytest.mark.skipif(not kernel.available(), reason="no C++ compiler")
@@ -239,34 +238,6 @@ def test_the_list_does_not_depend_on_the_number_of_threads(monkeypatch):
     atoms = crowd(1000)
     one, three = (kernel.pairs(atoms.positions, atoms.cell.array, atoms.pbc, 4.0, n_threads=n) for n in (1, 3))
     assert (one.edge_index == three.edge_index).all() and (one.shift == three.shift).all()
-
-
-@pytest.mark.parametrize("n_threads", [0, 1, 3])
-def test_the_transposed_order_is_that_of_a_stable_sort(n_threads, monkeypatch):
-    monkeypatch.setattr(kernel, "_SHARED", 0)
-    if n_threads == 0:
-        monkeypatch.setattr(kernel, "transposed", lambda *_, **__: None)
-    atoms = crowd(300)
-    atoms.append("C")
-    atoms.positions[-1] += 1e3 * atoms.cell[2]  # an atom without neighbours
-    edge_index, _ = edges_within(atoms, 4.0)
-    before = torch.get_num_threads()
-    torch.set_num_threads(max(n_threads, 1))
-    order, start = by_neighbour(edge_index, len(atoms))
-    torch.set_num_threads(before)
-    neighbour, centre = edge_index[:, order]
-    assert (np.lexsort([centre, neighbour]) == np.arange(len(order))).all()
-    assert (neighbour == np.repeat(np.arange(len(atoms)), np.diff(start))).all() and start[-2] == start[-1] == len(
-        order
-    )
-
-
-def test_edges_of_atoms_that_there_are_not_have_no_order():
-    for atom in (-1, 3):
-        with pytest.raises(GraphError, match="but there are 3"):
-            by_neighbour(np.array([[0, atom], [1, 1]]), 3)
-    order, start = by_neighbour(np.zeros((2, 0), np.int64), 3)
-    assert len(order) == 0 and start.tolist() == [0, 0, 0, 0]
 
 
 @needs_kernel
