@@ -14,6 +14,7 @@ from atomgraph.compiled.frame import FRAME_SOURCE, Frame, Order
 from atomgraph.compiled.layer import FusedLayer
 from atomgraph.compiled.linear import LINEAR_SOURCE
 from atomgraph.compiled.maps import Table
+from atomgraph.compiled.product import MOST_TERMS, n_terms
 from atomgraph.compiled.radial import Grid
 from atomgraph.featurizers.node_embedding import NodeEmbedding
 from atomgraph.graph.structure import AtomicGraph
@@ -50,8 +51,9 @@ def not_fused(model: EnergyModel) -> str | None:
             return "an interaction whose weights look at features (attention_residual)"
         if not layer.radial.sloped:
             return "radial functions without slope"
-        if len(layer.product.irreps_in) > 50:
-            return "a product of so many components"
+    terms = n_terms([layer.product for layer in branch.layers])
+    if terms > MOST_TERMS:
+        return f"a set of products with {terms} terms, more than {MOST_TERMS},"
     if model.baseline.repulsion is not None and not isinstance(model.baseline.repulsion, ZBL):
         return f"the repulsion {type(model.baseline.repulsion).__name__}"
     if model.baseline.cutoff > branch.cutoff:
