@@ -337,8 +337,8 @@ def test_gauss_newton_interrupted_leaves_the_best_weights(folder, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("atomgraph.fitting.descent._take_best_step", interrupted)
-    config = tune(folder, "stopped", method={"kind": "gauss_newton"})
+    config = tune(folder, "halted", method={"kind": "gauss_newton"})
     del config["fit"]
     with pytest.raises(KeyboardInterrupt, match="best weights so far"):
         atomgraph.finetune(config, quiet=True)
-    assert atomgraph.load(folder / "stopped").elements == ["Ar"]
+    assert atomgraph.load(folder / "halted").elements == ["Ar"]
