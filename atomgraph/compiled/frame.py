@@ -35,7 +35,10 @@ ATOMGRAPH_API void edges_collect(std::int64_t n, const Real *vector, const Real 
 
 
 class NoDirection(Exception):
-    """An edge points nowhere: two atoms on one spot, or a position that is not finite. The model decides what that gives."""
+    """An edge points nowhere: two atoms on one spot, a position that is not finite, or an atom that is not there.
+
+    The model decides what that gives.
+    """
 
 
 @dataclass(frozen=True, eq=False)

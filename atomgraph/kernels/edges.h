@@ -16,6 +16,7 @@ struct Structure {
     const std::int64_t *place;                  // (n_atoms,) where the model keeps each atom
     std::int64_t n_atoms, n_edges;
 
+    bool is_there(std::int64_t atom) const { return atom >= 0 && atom < n_atoms; }
     void vector(std::int64_t e, double *v) const {
         const double *a = position + 3 * centre[e], *b = position + 3 * neighbour[e], *rows = cell + 9 * graph[centre[e]];
         const std::int64_t *s = shift + 3 * e;
@@ -29,11 +30,12 @@ struct Structure {
 };
 
 // Counts edges inside the cutoff; row, column: (n_atoms + 1,) where each centre's, each neighbour's edges will begin.
-// -1 where some edge has no direction: atoms on one spot, or a position that is not finite.
+// -1 where some edge has no direction: atoms on one spot, a position that is not finite, or an atom that is not there.
 static inline std::int64_t count_edges(const Structure &s, double cutoff, std::int64_t *row, std::int64_t *column) {
     for (std::int64_t i = 0; i <= s.n_atoms; ++i) row[i] = column[i] = 0;
     double v[3];
     for (std::int64_t e = 0; e < s.n_edges; ++e) {
+        if (!s.is_there(s.centre[e]) || !s.is_there(s.neighbour[e])) return -1;
         const double length = s.length(e, v);
         if (!(length > 0 && std::isfinite(length))) return -1;
         if (length < cutoff) ++row[s.place[s.centre[e]] + 1], ++column[s.place[s.neighbour[e]] + 1];

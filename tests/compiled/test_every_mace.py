@@ -168,6 +168,20 @@ def test_atoms_on_one_spot_or_nowhere_are_as_in_the_model(transform, place):
     assert torch.equal(fused(graph)["forces"], whole["forces"])  # and kernels go on
 
 
+@pytest.mark.parametrize("atom", [3, 10**8, -(10**8)])
+@pytest.mark.parametrize("end", [0, 1])
+def test_edges_of_atoms_that_are_not_there_are_refused_as_by_the_model(atom, end):
+    eager = potential(SMALL)
+    fused = compiled(eager)
+    graph = graph_of(Atoms("CO2", [[0, 0, 0], [1.2, 0, 0], [-1.2, 0, 0]]), CUTOFF)
+    fused(graph)
+    graph.edge_index[end, -1] = atom
+    with pytest.raises(IndexError):
+        eager(graph)
+    with pytest.raises(IndexError):
+        fused(graph)
+
+
 def test_a_strange_first_structure_does_not_discredit_kernels():
     of = potential({"hidden": "2x0e"})
     fused, graph = compiled(of), graph_of(molecule(PAIR), CUTOFF)
