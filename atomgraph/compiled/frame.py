@@ -59,7 +59,7 @@ class Order:
     alike: Tensor
 
     @classmethod
-    def of(cls, element: Tensor) -> Order:
+    def by_element(cls, element: Tensor) -> Order:
         """element: (n_atoms,) rows of the model's table, in the graph's order."""
         atom = torch.argsort(element, stable=True)
         place = torch.empty_like(atom)
@@ -71,19 +71,12 @@ class Order:
 
 
 @dataclass(frozen=True, eq=False)
-class Frame:
+class Frame(Order):
     """One structure, or a batch, in the kernels' order.
 
-    atom, element, present, counts, kind, alike: as in ``Order``.
     vector: (n_edges, 3).  centre, neighbour: (n_edges,) int32.  row, column: (n_atoms + 1,).  order: edges by neighbour.
     """
 
-    atom: Tensor
-    element: Tensor
-    present: list[int]
-    counts: list[int]
-    kind: Tensor
-    alike: Tensor
     vector: Tensor
     centre: Tensor
     neighbour: Tensor
@@ -121,8 +114,8 @@ class Frame:
         centre, neighbour, order = (torch.empty(n_edges, dtype=torch.int32) for _ in range(3))
         rest = map(pointer, (row, column, vector, centre, neighbour, order))
         library.edges_fill(*structure, *rest)
-        of_atoms = atoms.atom, atoms.element, atoms.present, atoms.counts, atoms.kind, atoms.alike
-        return cls(*of_atoms, vector, centre, neighbour, row, column, order)
+        by_neighbour = {"neighbour": neighbour, "column": column, "order": order}
+        return cls(**vars(atoms), vector=vector, centre=centre, row=row, **by_neighbour)
 
     def collect(self, library: ctypes.CDLL, slope: Tensor, graph: AtomicGraph) -> tuple[Tensor, Tensor]:
         """dE/dx (n_atoms, 3), in the graph's order, and dE/dε (n_graphs, 3, 3), float64, of slopes by edge vectors."""

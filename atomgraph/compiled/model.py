@@ -133,7 +133,7 @@ class FusedMACE:
         written = -1 if numbers.is_inference() else int(numbers._version)  # tensors of inference mode do not count that
         last = self._last  # read once: another thread may exchange it
         if last is None or last[0] is not numbers or last[1] != written or written < 0:
-            self._last = last = numbers, written, Order.of(self.model.element_table(numbers))
+            self._last = last = numbers, written, Order.by_element(self.model.element_table(numbers))
         return last[2]
 
     def energies(self, graph: AtomicGraph, frame: Frame, vector: Tensor) -> Tensor:
