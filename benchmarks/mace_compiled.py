@@ -16,9 +16,9 @@ from pathlib import Path
 import ase.io
 import numpy as np
 import torch
-from ase.build import bulk
 from mace_evaluation import water_box
 from peer import MACE_TORCH, Peer
+from shapes import silicon
 from timing import print_table
 
 import atomgraph
@@ -54,9 +54,7 @@ def operations(potential: Potential, n_atoms: int, n_edges: int) -> float:
 
 
 def structures() -> dict[str, ase.Atoms]:
-    silicon = bulk("Si", cubic=True) * (2, 2, 2)
-    silicon.rattle(0.05, seed=0)
-    return {"Si64": silicon, "water192": water_box()}
+    return {"Si64": silicon(2), "water192": water_box()}
 
 
 def measured(peer: Peer, potential: Potential, name: str, atoms: ase.Atoms, dtype: str) -> list[list[object]]:

@@ -15,7 +15,8 @@ from pathlib import Path
 import ase.io
 import numpy as np
 import torch
-from ase.build import bulk, molecule
+from ase.build import molecule
+from shapes import silicon
 from timing import print_table
 
 import atomgraph
@@ -79,11 +80,9 @@ def main() -> None:
     potential = atomgraph.load(file) if file.is_file() else Potential(MACE(["H", "O", "Si"], 6.0, size="medium")).eval()
     seconds, peak = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"{file if file.is_file() else 'made here'}: {seconds:.2f} s, {peak - before:.0f} MB more at its peak\n")
-    silicon = bulk("Si", cubic=True) * (2, 2, 2)
-    silicon.rattle(0.05, seed=0)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for name, atoms in (("Si64", silicon), ("water, 192 atoms", water_box())):
+        for name, atoms in (("Si64", silicon(2)), ("water, 192 atoms", water_box())):
             structure = Path(folder) / "structure.xyz"
             ase.io.write(structure, atoms, format="extxyz")
             for dtype in ("float32", "float64"):
