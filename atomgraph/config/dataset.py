@@ -11,7 +11,7 @@ from typing import Any
 import ase
 
 from atomgraph.config.closed_form_schema import ClosedForm
-from atomgraph.config.finetune_schema import FinetuneConfig, GaussNewton, LastLayer
+from atomgraph.config.finetune_schema import FinetuneConfig, Solved
 from atomgraph.config.schema import Config, Data, Gradient
 from atomgraph.data import Split, build_graphs, read, split, split_by_file
 from atomgraph.data.census import Census, census, require_labels
@@ -60,8 +60,8 @@ def gather(config: Config | FinetuneConfig, known: Sequence[str] = ()) -> Datase
     """
     frames, parts = _split(config.data, config.seed)
     dataset = Dataset(frames, parts, census(frames))
-    fit: Gradient | ClosedForm | LastLayer | GaussNewton = config.fit
-    if isinstance(config, FinetuneConfig) and isinstance(config.method, LastLayer | GaussNewton):
+    fit: Gradient | ClosedForm | Solved = config.fit
+    if isinstance(config, FinetuneConfig) and isinstance(config.method, Solved):
         fit = config.method
     require_labels(census(dataset.parts["train"]), _wanted(fit))
     if isinstance(fit, Gradient):
@@ -113,7 +113,7 @@ def _read(data: Data, files: str | Sequence[str]) -> list[ase.Atoms]:
     return read(files, keys=data.keys, units=data.units)
 
 
-def _wanted(fit: Gradient | ClosedForm | LastLayer | GaussNewton) -> dict[str, float]:
+def _wanted(fit: Gradient | ClosedForm | Solved) -> dict[str, float]:
     """The labels without which a fit makes no sense, and their weights; defaults of a closed-form fit ask for none."""
     if isinstance(fit, Gradient):
         return {term.property: _largest(term.weight) for term in fit.terms}

@@ -16,7 +16,7 @@ from rich.console import Console
 from atomgraph.analysis.methods import Cell, method_table, write_methods
 from atomgraph.config.dataset import Dataset, gather
 from atomgraph.config.finetune_card import probe_of
-from atomgraph.config.finetune_schema import Compare, FinetuneConfig
+from atomgraph.config.finetune_schema import Compare, FinetuneConfig, Solved, sections_of_gradients
 from atomgraph.config.finetune_scratch import scratch_potential
 from atomgraph.config.finetune_start import known_elements, opened
 from atomgraph.config.finetuning import finetune, finetune_config_of
@@ -29,8 +29,6 @@ from atomgraph.training.checkpoints import LAST
 from atomgraph.writing import write_text
 
 WHOLE = ("method", "replay", "rates", "e0")  # sections that a method says anew; of the others it changes what it names
-SOLVED = ("last_layer", "gauss_newton")
-OF_GRADIENTS = ("fit", "rates", "replay")  # of which methods that solve linear problems want none
 SCRATCH = "scratch"  # key of a method: the same architecture from random weights
 RESULT, PAGE, PLAN = "compare.json", "compare.html", "compare.yaml"
 Plain = dict[str, Any]
@@ -165,15 +163,17 @@ def _config(config: FinetuneConfig, entry: Entry, files: Plain, run: Path, start
     plain = config.model_dump(exclude={"compare"})
     changes = {key: value for key, value in entry.changes.items() if key != SCRATCH}
     plain = _merged(plain, changes, WHOLE)
-    if plain["method"]["kind"] in SOLVED:
-        plain = {key: value for key, value in plain.items() if key not in OF_GRADIENTS or key in changes}
     plain["seed"] = entry.seed
     plain["data"] |= {"keys": {}, "units": {}, "group": None, "stratify": False, **files}
     plain["output"] |= {"folder": str(run)}
     if entry.from_scratch:
         plain |= {"replay": None, "e0": "estimate"}
         plain["start"] = {"model": str(start or config.start.model), "head": config.start.head}
-    return finetune_config_of(plain)
+    checked = finetune_config_of(plain)
+    if isinstance(checked.method, Solved):
+        idle = {name: value for name, value in sections_of_gradients().items() if name not in changes}
+        checked = checked.model_copy(update=idle)
+    return checked
 
 
 def _merged(plain: Plain, changes: Mapping[str, Any], whole: tuple[str, ...] = ()) -> Plain:

@@ -60,24 +60,28 @@ class LoRA(Section):
     products: bool = Field(default=False, description="Also the weights of products, paths by channels.")
 
 
-class LastLayer(Section):
+class Solved(Section):
+    """What methods have that solve linear problems; they have no use for ``sections_of_gradients``."""
+
+    sigma: Sigmas = Field(default_factory=Sigmas, description="Expected errors of labels.")
+    accelerator: str = Field(default="auto", description="auto, cpu, gpu, ...")
+
+
+class LastLayer(Solved):
     """The last layer of the readouts, solved for in closed form around its first weights; everything else is frozen."""
 
     kind: Literal["last_layer"] = Field(description="Which weights are trained, and how.")
-    sigma: Sigmas = Field(default_factory=Sigmas, description="Expected errors of labels.")
     solver: Literal["ridge", "evidence"] = Field(
         default="evidence", description="How far weights may go: a given strength, or the most probable one."
     )
     strength: float = Field(default=1e-4, gt=0, description="Of ridge: what keeps the weights where they were.")
     block: int = Field(default=4000, gt=0, description="Edges in a block: memory against speed.")
-    accelerator: str = Field(default="auto", description="auto, cpu, gpu, ...")
 
 
-class GaussNewton(Section):
+class GaussNewton(Solved):
     """All weights, and E0 of the head: a linear problem a step, solved in closed form. For tens of structures."""
 
     kind: Literal["gauss_newton"] = Field(description="Which weights are trained, and how.")
-    sigma: Sigmas = Field(default_factory=Sigmas, description="Expected errors of labels.")
     steps: int = Field(default=20, gt=0, description="At most; the best of them in validation is kept.")
     damping: float = Field(
         default=1e-5,
@@ -88,7 +92,6 @@ class GaussNewton(Section):
         default=0.01, ge=0, lt=1, description="Relative gain in training below which there is no further step."
     )
     memory: float = Field(default=4.0, gt=0, description="GB, for the slopes of all labels by all weights.")
-    accelerator: str = Field(default="auto", description="auto, cpu, gpu, ...")
 
 
 class Replay(Section):
@@ -200,3 +203,9 @@ class FinetuneConfig(Section):
     card: Card = Field(default_factory=Card)
     compare: Compare | None = Field(default=None, description="Methods and sizes, for ``finetune --compare``.")
     output: Output
+
+
+def sections_of_gradients() -> dict[str, Any]:
+    """The sections of which only training by gradient makes use, as they are where nothing is said."""
+    fields = FinetuneConfig.model_fields
+    return {name: fields[name].get_default(call_default_factory=True) for name in ("rates", "replay", "fit")}

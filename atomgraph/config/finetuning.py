@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from atomgraph.config.base_run import Run
-from atomgraph.config.finetune_schema import FinetuneConfig, GaussNewton, LastLayer, Tuning
+from atomgraph.config.finetune_schema import FinetuneConfig, GaussNewton, LastLayer, Solved, sections_of_gradients
 from atomgraph.config.folder import RunFolder
 from atomgraph.config.resolve import check_gradient, content_of, validated
 from atomgraph.errors import ConfigError
@@ -65,9 +65,8 @@ def finetune_config_of(
 def run_of(config: FinetuneConfig, folder: RunFolder, **words: bool) -> Run:
     """The run of a configuration; ConfigError for sections that its method has no use for."""
     method = config.method
-    if isinstance(method, LastLayer | GaussNewton):
-        given = {"rates": bool(config.rates), "replay": config.replay is not None, "fit": config.fit != Tuning()}
-        idle = [name for name, is_said in given.items() if is_said]
+    if isinstance(method, Solved):
+        idle = [name for name, unsaid in sections_of_gradients().items() if getattr(config, name) != unsaid]
         if idle:
             raise ConfigError(
                 f"{', '.join(idle)} would have no effect on method: {{kind: {method.kind}}}, which solves linear problems; "

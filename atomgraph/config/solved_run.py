@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from atomgraph.config.ending import judge, metrics_of, write_down
-from atomgraph.config.finetune_schema import FinetuneConfig, GaussNewton, LastLayer
+from atomgraph.config.finetune_schema import FinetuneConfig, Solved
 from atomgraph.config.folder import RunFolder
 from atomgraph.config.started_run import StartedRun
 from atomgraph.graph.structure import AtomicGraph
@@ -26,7 +26,7 @@ class SolvedRun(StartedRun):
 
     how: str
 
-    def __init__(self, config: FinetuneConfig, method: LastLayer | GaussNewton, folder: RunFolder, **words: bool):
+    def __init__(self, config: FinetuneConfig, method: Solved, folder: RunFolder, **words: bool):
         super().__init__(config, folder, **words)
         self.solving = method
 
@@ -36,7 +36,7 @@ class SolvedRun(StartedRun):
 
     @abstractmethod
     def _solve(self, potential: Potential, graphs: Parts) -> dict[str, Any]:
-        """Give the potential its new weights; facts of the fit."""
+        """Give the potential, which is on its device, its new weights; facts of the fit."""
 
     def carry_out(self) -> tuple[Potential, dict[str, Any]]:
         began = time.perf_counter()
@@ -47,9 +47,8 @@ class SolvedRun(StartedRun):
             potential, graphs = self._prepare(dataset)
             dtype = potential.model.dtype
             potential = self._ready(potential, graphs).to(torch.float64).to(device).eval()
-            on_device = {part: [graph.to(device) for graph in some] for part, some in graphs.items()}
             self._open(dataset)
-            facts = self._solve(potential, on_device)
+            facts = self._solve(potential, graphs)
             potential.cpu().to(dtype)
             comparisons = judge(potential, dataset, device)
             metrics = metrics_of(comparisons, facts | {"seconds": round(time.perf_counter() - began, 2)})

@@ -36,6 +36,7 @@ class Tangent:
 
     def rows(self, graph: AtomicGraph, first: int) -> tuple[Tensor, Tensor]:
         """J (rows, n) and r (rows,) of one structure.  first: its number in the fit."""
+        graph = graph.to(self.potential.device)
         was_training = self.potential.training
         self.potential.train()  # so that forces keep the graph of what they came from
         try:
@@ -51,7 +52,7 @@ class Tangent:
 
     def residuals(self, batch: AtomicGraph, first: int) -> Tensor:
         """r (rows,) of a batch.  first: the number of its first structure in the fit."""
-        predicted, label, weight = self._predicted(batch, first)
+        predicted, label, weight = self._predicted(batch.to(self.potential.device), first)
         return ((label - predicted) * weight).detach()
 
     @property

@@ -56,6 +56,15 @@ def test_the_result_is_a_table_a_page_and_json(folder, cells):
     assert "Gained and lost" in (folder / "methods" / "compare.html").read_text()
 
 
+def test_methods_that_solve_make_no_use_of_what_the_others_say_of_training(folder):
+    newton = {"method": {"kind": "gauss_newton", "sigma": {"virial": None}, "steps": 1}}
+    (cell,) = compare(plan(folder, "solving", methods={"newton": newton}, sizes=[4]), quiet=True)
+    assert (cell.method, cell.size) == ("newton", 4) and cell.target_forces > 0
+    odd = {"newton": newton | {"rates": {"readout": 2.0}}}
+    with pytest.raises(ConfigError, match="rates would have no effect"):
+        compare(plan(folder, "odd", methods=odd, sizes=[4]), quiet=True)
+
+
 def test_finished_runs_are_not_repeated_and_broken_ones_are(folder, cells):
     runs = folder / "methods" / "runs"
     kept, broken = runs / "naive-4-1" / "model.safetensors", runs / "naive-8-1"
@@ -74,6 +83,7 @@ def test_finished_runs_are_not_repeated_and_broken_ones_are(folder, cells):
     [
         ({"sizes": [4, 800]}, "800 structures are wanted"),
         ({"methods": {"odd": {"method": {"kind": "magic"}}}}, r"compare\.methods\.odd"),
+        ({"methods": {"odd": {"method": {"rank": 4}}}}, r"compare\.methods\.odd"),
         ({"methods": {"scratch": {"scratch": True}}}, "beside scratch"),
     ],
 )
