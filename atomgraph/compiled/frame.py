@@ -114,8 +114,15 @@ class Frame(Order):
         centre, neighbour, order = (torch.empty(n_edges, dtype=torch.int32) for _ in range(3))
         rest = map(pointer, (row, column, vector, centre, neighbour, order))
         library.edges_fill(*structure, *rest)
-        by_neighbour = {"neighbour": neighbour, "column": column, "order": order}
-        return cls(**vars(atoms), vector=vector, centre=centre, row=row, **by_neighbour)
+        return cls(
+            **vars(atoms),
+            vector=vector,
+            centre=centre,
+            neighbour=neighbour,
+            row=row,
+            column=column,
+            order=order,
+        )
 
     def collect(self, library: ctypes.CDLL, slope: Tensor, graph: AtomicGraph) -> tuple[Tensor, Tensor]:
         """dE/dx (n_atoms, 3), in the graph's order, and dE/dε (n_graphs, 3, 3), float64, of slopes by edge vectors."""
