@@ -12,6 +12,9 @@ from atomgraph.graph.geometry import volume
 from atomgraph.graph.structure import VOIGT, AtomicGraph
 from atomgraph.potential import Potential
 
+EDGES_AT_ONCE = 12_000  # of all rows of one sweep backwards; beyond, more rows take longer than one after the other
+MOST_AT_ONCE = 64
+
 
 class Tangent:
     r"""Weighted residuals and their slopes, :math:`r_k = (y_k - f_k(\theta)) / \sigma_k` and
@@ -20,11 +23,11 @@ class Tangent:
     Rows k are energies (eV), components of forces (eV/Å) and of virials (eV); those without label or sigma are left out.
     Unknowns p are the model's weights that take part in training, then E0 of one head by element, eV.
 
-    head: whose E0 it is.  at_once: rows that one sweep backwards makes together: memory against speed.
+    head: whose E0 it is.
     """
 
-    def __init__(self, potential: Potential, noise: Noise, head: str, at_once: int = 64):
-        self.potential, self.noise, self.at_once = potential, noise, at_once
+    def __init__(self, potential: Potential, noise: Noise, head: str):
+        self.potential, self.noise = potential, noise
         self.head = potential.heads.index(head)
         self.weights = [weight for weight in potential.model.parameters() if weight.requires_grad]
         self.n_elements = len(potential.elements)
@@ -43,7 +46,8 @@ class Tangent:
             predicted, label, weight = self._predicted(graph, first)
         finally:
             self.potential.train(was_training)
-        of_weights = self._slopes(predicted * weight)
+        at_once = min(max(EDGES_AT_ONCE // max(graph.n_edges, 1), 1), MOST_AT_ONCE)
+        of_weights = self._slopes(predicted * weight, at_once)
         of_e0 = of_weights.new_zeros(len(weight), self.n_elements)
         if bool(self.noise.weights(graph, first)[0] > 0):  # the energy, then, is the first row
             counts = torch.bincount(self.potential.model.element_table(graph.atomic_numbers), minlength=self.n_elements)
@@ -89,13 +93,13 @@ class Tangent:
         kept = weight > 0
         return predicted[kept], label[kept], weight[kept]
 
-    def _slopes(self, values: Tensor) -> Tensor:
-        """Slopes of values (rows,) with respect to the weights, (rows, n_weights)."""
+    def _slopes(self, values: Tensor, at_once: int) -> Tensor:
+        """Slopes of values (rows,) with respect to the weights, (rows, n_weights), so many rows in one sweep backwards."""
         n_weights = self.n - self.n_elements
         if not values.requires_grad:  # atoms alone: no edge, and nothing learned
             return values.new_zeros(len(values), n_weights)
         portions = []
-        for portion in values.split(self.at_once):
+        for portion in values.split(at_once):
             each = torch.eye(len(portion), dtype=values.dtype, device=values.device)
             found = torch.autograd.grad(
                 portion, self.weights, each, retain_graph=True, allow_unused=True, is_grads_batched=True
