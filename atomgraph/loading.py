@@ -80,6 +80,11 @@ def as_dtype(dtype: str | torch.dtype) -> torch.dtype:
     """float32 or float64 from its name; ConfigError for anything else."""
     if isinstance(dtype, torch.dtype):
         return dtype
+    if dtype == "mixed":
+        raise ConfigError(
+            "mixed is what compiled kernels compute in (Calculator, compile, md, relax, predict, evaluate, benchmark); "
+            "a model's numbers are float32 or float64"
+        )
     if dtype not in DTYPES:
         raise ConfigError(f"unknown dtype {dtype!r}{nearest(dtype, DTYPES)}")
     return DTYPES[dtype]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -60,6 +61,18 @@ def measured(potential: Potential, atoms: ase.Atoms, seconds: float = 2.0) -> Sp
     forces, forces_cpu = timed(lambda: potential.evaluated(made, stress=False))
     stress, _ = timed(lambda: potential.evaluated(made))
     return Speed(timed(graph)[0], forces, forces_cpu, stress, memory)
+
+
+def force_errors(exact: Potential, others: Sequence[Potential], atoms: ase.Atoms) -> list[float]:
+    """Largest difference of a force's component of each of the others from the exact one's, by their root mean square.
+
+    NaN where all forces are zero.
+    """
+    graph = AtomicGraph.from_ase(without_labels(atoms), exact.cutoff).to(exact.device)
+    wanted = exact.evaluated(graph, stress=False)["forces"]
+    scale = float(wanted.square().mean().sqrt()) or math.nan
+    found = [one.evaluated(graph, stress=False)["forces"] for one in others]
+    return [float((forces - wanted).abs().max()) / scale for forces in found]
 
 
 def memory_of(call: Callable[[], object], device: torch.device) -> int:

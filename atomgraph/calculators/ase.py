@@ -13,12 +13,12 @@ from ase.calculators import calculator as ase_calculator
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from atomgraph.calculators.moving import MovingGraph
-from atomgraph.compiled import for_inference
+from atomgraph.compiled import for_inference, in_precision
 from atomgraph.errors import GraphError
 from atomgraph.graph import AtomicGraph
 from atomgraph.graph.geometry import volume
 from atomgraph.graph.structure import states_of
-from atomgraph.loading import as_dtype, load, move
+from atomgraph.loading import load, move
 from atomgraph.potential import Potential
 
 DEFAULT_SKIN = 0.5  # Å
@@ -28,8 +28,10 @@ class Calculator(ase_calculator.Calculator):
     """Energy, free energy, energies, forces and stress of a potential, in ASE's units and signs.
 
     potential: a Potential, or the path of its file (anything that ``atomgraph.load`` reads).
-    device, dtype: where and in what to compute; the potential's own if None. A Potential that has to be converted for it is
-    copied, the caller's stays as it is.  head: which head to use where there are several.
+    device, dtype: where and in what to compute, ``float32``, ``float64``, or ``mixed`` on CPUs: compiled kernels in float32,
+    everything that is summed over atoms or edges, and the model where it stands in for kernels, in float64. The potential's own
+    if None. A Potential that has to be converted for it is copied, the caller's stays as it is; kernels are made of its weights
+    as they were before.  head: which head to use where there are several.
     skin: Å by which neighbour lists reach beyond the cutoff, so that they need not be made at every step; results do not
     depend on it.
     compile: whether energies come from compiled kernels, which frozen models of some families have (``atomgraph.compile``);
@@ -37,6 +39,7 @@ class Calculator(ase_calculator.Calculator):
     ``uncertainty``, the standard deviation of the energy in eV, is among the properties of a potential that has one.
     One evaluation gives all properties, and is kept until atoms, cell, periodicity, charge or spin (``info``) change.
     Raises GraphError for elements that the potential does not know, unknown heads, and positions that are not finite;
+    ConfigError for an unknown device or dtype, and for ``mixed`` where there can be no kernels;
     ASE's PropertyNotImplementedError for the stress of a structure without volume.
     """
 
@@ -53,8 +56,11 @@ class Calculator(ase_calculator.Calculator):
         compile: bool | None = None,
     ):
         super().__init__()
-        self.potential = _ready(potential, device, dtype)
-        self._evaluated = for_inference(self.potential, compile=compile)
+        exact = _ready(potential, device)
+        self.potential = in_precision(exact, dtype)
+        if exact is potential and exact is not self.potential:
+            exact = deepcopy(exact)  # the caller's may change
+        self._evaluated = for_inference(self.potential, compile=compile, dtype=dtype, exact=exact)
         if self.potential.model.posterior is not None:
             self.implemented_properties = [*self.implemented_properties, "uncertainty"]
         self._row = None if head is None else _row_of(self.potential, head)
@@ -114,17 +120,13 @@ class Calculator(ase_calculator.Calculator):
         return graph
 
 
-def _ready(
-    potential: Potential | str | Path, device: str | torch.device | None, dtype: str | torch.dtype | None
-) -> Potential:
-    """The potential on its device and in its dtype, the caller's own object where nothing has to be converted."""
+def _ready(potential: Potential | str | Path, device: str | torch.device | None) -> Potential:
+    """The potential on its device, the caller's own object where it is there."""
     if not isinstance(potential, Potential):
-        return load(potential, device=device or "cpu", dtype=dtype)
-    device = potential.device if device is None else device
-    wanted = potential.model.dtype if dtype is None else as_dtype(dtype)
-    if str(potential.device) == str(device) and potential.model.dtype == wanted:
+        return load(potential, device=device or "cpu")
+    if device is None or str(potential.device) == str(device):
         return potential
-    return move(deepcopy(potential).to(wanted), device)
+    return move(deepcopy(potential), device)
 
 
 def _row_of(potential: Potential, head: str) -> int:

@@ -12,11 +12,12 @@ from rich.console import Console
 
 import atomgraph
 from atomgraph.analysis.hardware import hardware
-from atomgraph.analysis.speed import Speed, measured
+from atomgraph.analysis.speed import Speed, force_errors, measured
 from atomgraph.analysis.tables import Column, Table
 from atomgraph.cli.opening import opened
-from atomgraph.cli.options import Device, Dtype, Elements, Head, Imports, Model, Units
+from atomgraph.cli.options import ComputeIn, Device, Elements, Head, Imports, Model, Units
 from atomgraph.cli.structure_files import Structure, read_one
+from atomgraph.compiled import MIXED, in_precision
 from atomgraph.errors import ConfigError
 from atomgraph.potential import Potential
 
@@ -39,32 +40,44 @@ def benchmark(
     elements: Elements = None,
     units: Units = None,
     device: Device = "cpu",
-    dtype: Dtype = None,
+    dtype: ComputeIn = None,
     imports: Imports = None,
 ) -> None:
-    """Speed and memory of a potential on a structure, as it is and compiled where that exists, with the hardware named."""
+    """Speed, memory and error of a potential on a structure, as it is and compiled where that exists, with the hardware named.
+
+    Without --dtype the potential is measured in the file's dtype, its kernels in float64 and in mixed precision.
+    """
     atoms = _repeated(read_one(structure), repeat)
-    potential = opened(model, head=head, elements=elements, units=units, device=device, dtype=dtype, imports=imports)
+    potential = opened(model, head=head, elements=elements, units=units, device=device, imports=imports)
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(threads or before)
-        found = {name: measured(one, atoms, seconds) for name, one in _forms(potential).items()}
+        forms = _forms(potential, dtype)
+        found = {name: measured(one, atoms, seconds) for name, one in forms.items()}
+        errors = force_errors(in_precision(potential, "float64"), list(forms.values()), atoms)
         where = hardware(potential.device)
     finally:
         torch.set_num_threads(before)
     console = Console(highlight=False, soft_wrap=True)
-    console.print(_table(found, atoms, potential, where).rich())
+    console.print(_table(found, errors, atoms, potential, where).rich())
 
 
-def _forms(potential: Potential) -> dict[str, Potential]:
-    """The potential as it is, and compiled if it can be."""
-    forms = {"as it is": potential}
-    if potential.device.type == "cpu" and (compiled := atomgraph.compile(potential)) is not potential:
-        forms["compiled"] = compiled
+Form = tuple[str, str]  # compiled or not, and what it computes in
+
+
+def _forms(potential: Potential, dtype: str | None) -> dict[Form, Potential]:
+    """The potential as it is, and its kernels if there can be any."""
+    given = in_precision(potential, dtype)
+    forms = {("as it is", given.model.dtype_name): given}
+    for name in [dtype] if dtype else ["float64", MIXED]:
+        compiled = atomgraph.compile(potential, dtype=name) if potential.device.type == "cpu" else potential
+        if compiled is potential:
+            break
+        forms["compiled", name] = compiled
     return forms
 
 
-def _table(found: dict[str, Speed], atoms: ase.Atoms, potential: Potential, where: str) -> Table:
+def _table(found: dict[Form, Speed], errors: list[float], atoms: ase.Atoms, potential: Potential, where: str) -> Table:
     """One column a form, one row a figure."""
     figures = {
         "energy and forces, µs/atom": lambda speed: 1e6 * speed.forces / len(atoms),
@@ -76,12 +89,13 @@ def _table(found: dict[str, Speed], atoms: ase.Atoms, potential: Potential, wher
         "memory of an evaluation, MB": lambda speed: 1e-6 * speed.memory,
     }
     rows = [[name, *(_three_digits(figure(speed)) for speed in found.values())] for name, figure in figures.items()]
-    size = f"{len(atoms)} atoms, {potential.model.dtype_name}, cutoff {potential.cutoff:g} Å"
+    rows.append(["largest error of forces / their RMS", *(f"{error:.0e}" for error in errors)])
+    size = f"{len(atoms)} atoms, cutoff {potential.cutoff:g} Å"
     return Table(
-        [Column("", words=True), *map(Column, found)],
+        [Column("", words=True), *(Column(name, group) for group, name in found)],
         rows,
         f"{atoms.get_chemical_formula()}, {size}",
-        f"{where}. Medians.",
+        f"{where}. Medians; errors from the model in float64.",
     )
 
 

@@ -18,8 +18,8 @@ from atomgraph.analysis.style import write_svg
 from atomgraph.cli.opening import opened
 from atomgraph.cli.options import (
     Compile,
+    ComputeIn,
     Device,
-    Dtype,
     Elements,
     Head,
     Imports,
@@ -51,17 +51,17 @@ def evaluate(
     elements: Elements = None,
     units: Units = None,
     device: Device = "cpu",
-    dtype: Dtype = None,
+    dtype: ComputeIn = None,
     compile: Compile = None,
     imports: Imports = None,
 ) -> None:
     """Errors of a potential on labelled structures: MAE and RMSE per configuration type, with units."""
     if out is not None and out.exists() and not overwrite and (out.is_file() or any(out.iterdir())):
         raise ConfigError(f"{out} exists and is not empty; give another --out, or --overwrite")
-    potential = opened(model, head=head, elements=elements, units=units, device=device, dtype=dtype, imports=imports)
+    potential = opened(model, head=head, elements=elements, units=units, device=device, imports=imports)
     frames = read([str(path) for path in data], keys=entries(key), units=entries(unit))
     warn_of_strangers(potential, frames)
-    potential = for_inference(potential, compile=compile, n_atoms=sum(map(len, frames)))
+    potential = for_inference(potential, compile=compile, dtype=dtype, n_atoms=sum(map(len, frames)))
     comparison = compare(potential, frames, progress=True)
     if not comparison.samples:
         raise DataError(

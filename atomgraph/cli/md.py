@@ -22,7 +22,7 @@ from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from atomgraph.analysis.dynamics import Record, give_velocities
 from atomgraph.calculators import Calculator
 from atomgraph.cli.opening import opened
-from atomgraph.cli.options import Compile, Device, Dtype, Elements, Head, Imports, Model, Overwrite, Units
+from atomgraph.cli.options import Compile, ComputeIn, Device, Elements, Head, Imports, Model, Overwrite, Units
 from atomgraph.cli.structure_files import Structure, checked_target, read_one, with_results
 from atomgraph.compiled import for_inference
 from atomgraph.errors import ConfigError, FormatError
@@ -75,7 +75,7 @@ def md(
     elements: Elements = None,
     units: Units = None,
     device: Device = "cpu",
-    dtype: Dtype = None,
+    dtype: ComputeIn = None,
     compile: Compile = None,
     imports: Imports = None,
 ) -> None:
@@ -86,8 +86,8 @@ def md(
     kind = checked_target(target, overwrite=overwrite)
     atoms, rng = read_one(structure), np.random.default_rng(seed)
     temperature = _start(atoms, temperature, rng)
-    potential = opened(model, head=head, elements=elements, units=units, device=device, dtype=dtype, imports=imports)
-    atoms.calc = Calculator(for_inference(potential, compile=compile, n_atoms=(steps + 1) * len(atoms)))
+    potential = opened(model, head=head, elements=elements, units=units, device=device, imports=imports)
+    atoms.calc = Calculator(for_inference(potential, compile=compile, dtype=dtype, n_atoms=(steps + 1) * len(atoms)))
     atoms.get_potential_energy()  # what is wrong with the structure shows before anything is written
     dynamics = _dynamics(atoms, ensemble, temperature, timestep, friction, rng)
     record = Record(len(atoms))

@@ -18,6 +18,13 @@ Elements = Annotated[
 Units = Annotated[str | None, typer.Option("--units", help="Units of the file, where it does not say.")]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, ...")]
 Dtype = Annotated[str | None, typer.Option("--dtype", help="float32 or float64; the file's own if not given.")]
+ComputeIn = Annotated[
+    str | None,
+    typer.Option(
+        "--dtype",
+        help="float32, float64, or mixed: compiled kernels in float32, sums in float64; the file's own if not given.",
+    ),
+]
 Compile = Annotated[
     bool | None,
     typer.Option(

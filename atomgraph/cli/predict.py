@@ -12,7 +12,7 @@ import typer
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from atomgraph.cli.opening import opened
-from atomgraph.cli.options import Compile, Device, Dtype, Elements, Head, Imports, Model, Overwrite, Units
+from atomgraph.cli.options import Compile, ComputeIn, Device, Elements, Head, Imports, Model, Overwrite, Units
 from atomgraph.cli.strangers import warn_of_strangers
 from atomgraph.cli.structure_files import drop_notes
 from atomgraph.compiled import for_inference
@@ -39,7 +39,7 @@ def predict(
     elements: Elements = None,
     units: Units = None,
     device: Device = "cpu",
-    dtype: Dtype = None,
+    dtype: ComputeIn = None,
     compile: Compile = None,
     imports: Imports = None,
 ) -> None:
@@ -49,10 +49,10 @@ def predict(
         raise ConfigError(f"{target} is the input; give another name for the output")
     if target.exists() and not overwrite:
         raise ConfigError(f"{target} exists; give another name, or --overwrite")
-    potential = opened(model, head=head, elements=elements, units=units, device=device, dtype=dtype, imports=imports)
+    potential = opened(model, head=head, elements=elements, units=units, device=device, imports=imports)
     frames = read(str(source))
     warn_of_strangers(potential, frames)
-    potential = for_inference(potential, compile=compile, n_atoms=sum(map(len, frames)))
+    potential = for_inference(potential, compile=compile, dtype=dtype, n_atoms=sum(map(len, frames)))
     results = watched(potential.predictions(frames), "predicting", len(frames))
     copies = [_with(atoms, numbers) for atoms, numbers in zip(frames, results, strict=True)]
     write_whole(target, lambda scratch: ase.io.write(scratch, copies, format=kind))

@@ -15,7 +15,7 @@ from rich.progress import SpinnerColumn, TextColumn
 
 from atomgraph.calculators import Calculator
 from atomgraph.cli.opening import opened
-from atomgraph.cli.options import Compile, Device, Dtype, Elements, Head, Imports, Model, Overwrite, Units
+from atomgraph.cli.options import Compile, ComputeIn, Device, Elements, Head, Imports, Model, Overwrite, Units
 from atomgraph.cli.structure_files import Structure, checked_target, read_one, with_results, write_structures
 from atomgraph.errors import ConfigError
 from atomgraph.progress import terminal_progress
@@ -42,7 +42,7 @@ def relax(
     elements: Elements = None,
     units: Units = None,
     device: Device = "cpu",
-    dtype: Dtype = None,
+    dtype: ComputeIn = None,
     compile: Compile = None,
     imports: Imports = None,
 ) -> None:
@@ -56,8 +56,8 @@ def relax(
         raise ConfigError(
             f"--cell needs a structure that repeats in three directions; {structure} has pbc {list(atoms.pbc)}"
         )
-    potential = opened(model, head=head, elements=elements, units=units, device=device, dtype=dtype, imports=imports)
-    atoms.calc = Calculator(potential, compile=compile)
+    potential = opened(model, head=head, elements=elements, units=units, device=device, imports=imports)
+    atoms.calc = Calculator(potential, compile=compile, dtype=dtype)
     energy, size = float(atoms.get_potential_energy()), float(atoms.cell.volume)
     try:
         converged, n_steps = _downhill(atoms, cell, fmax, steps)

@@ -3,5 +3,6 @@
 from atomgraph.compiled.compiling import compile
 from atomgraph.compiled.on_demand import OnDemand, for_inference
 from atomgraph.compiled.potential import PRECISION, CompiledPotential
+from atomgraph.compiled.precision import MIXED, in_precision
 
-__all__ = ["PRECISION", "CompiledPotential", "OnDemand", "compile", "for_inference"]
+__all__ = ["MIXED", "PRECISION", "CompiledPotential", "OnDemand", "compile", "for_inference", "in_precision"]

@@ -8,11 +8,9 @@ import torch
 
 from atomgraph.compiled.model import FusedMACE, not_fused
 from atomgraph.compiled.potential import CompiledPotential
-from atomgraph.errors import ConfigError, nearest
+from atomgraph.compiled.precision import OF_KERNELS, precision
 from atomgraph.kernels import KernelWarning
 from atomgraph.potential import Potential
-
-DTYPES = {"float32": torch.float32, "float64": torch.float64, "mixed": torch.float32}
 
 
 def compile(potential: Potential, *, dtype: str | torch.dtype | None = None) -> Potential:
@@ -26,7 +24,7 @@ def compile(potential: Potential, *, dtype: str | torch.dtype | None = None) -> 
     Without a compiler, or where a part has no fused form, the potential itself comes back, and a KernelWarning says why.
     Raises ConfigError for an unknown dtype.
     """
-    wanted = _dtype(potential.model.dtype if dtype is None else dtype)
+    wanted = OF_KERNELS[precision(potential.model.dtype if dtype is None else dtype)]
     lack = not_fused(potential.model)
     if lack is not None:
         warnings.warn(f"nothing is compiled: {lack} has no fused form; it runs as it is", KernelWarning, stacklevel=2)
@@ -35,10 +33,3 @@ def compile(potential: Potential, *, dtype: str | torch.dtype | None = None) -> 
     if not fused.compile():  # the kernels' room has said why
         return potential
     return CompiledPotential(potential, fused)
-
-
-def _dtype(dtype: str | torch.dtype) -> torch.dtype:
-    name = str(dtype).removeprefix("torch.")
-    if name not in DTYPES:
-        raise ConfigError(f"unknown dtype {name!r} of kernels{nearest(name, DTYPES)}")
-    return DTYPES[name]

@@ -5,30 +5,60 @@ from __future__ import annotations
 import time
 from itertools import chain
 
+import torch
 from torch import Tensor
 
 from atomgraph.compiled.compiling import compile as compiled
 from atomgraph.compiled.model import FusedMACE, not_fused
 from atomgraph.compiled.potential import CompiledPotential
+from atomgraph.compiled.precision import MIXED, OF_KERNELS, in_precision, precision
+from atomgraph.errors import ConfigError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.kernels import can_compile, explain_once
 from atomgraph.layers.mace import MACELayer
 from atomgraph.potential import Potential
 
-#: Seconds of evaluations to come (or, where nobody knows how many, that have been) beyond which kernels are compiled: as long
-#: as that takes. So nobody waits for a compiler longer than for the model, nor for both much longer than for the quicker one.
-WORTH = 20.0
+#: What the compiler takes, in seconds on a quiet machine, is this and a second for so many characters of source (measured for
+#: models from 4 scalars to 24,000 terms; what it takes in the end is between two thirds and one and a half of it).
+SECONDS, CHARACTERS_A_SECOND = 2.0, 150_000
 
 
-def for_inference(potential: Potential, *, compile: bool | None = None, n_atoms: int = 0) -> Potential:
+def for_inference(
+    potential: Potential,
+    *,
+    compile: bool | None = None,
+    n_atoms: int = 0,
+    dtype: str | torch.dtype | None = None,
+    exact: Potential | None = None,
+) -> Potential:
     """The potential as calculators and commands evaluate it: by compiled kernels where there are any and they pay.
 
     compile: True compiles at once (``atomgraph.compile``), False never.
     n_atoms: that will be evaluated, over all structures and steps; 0 if unknown.
+    dtype: ``float32``, ``float64``, or ``mixed`` (kernels in float32, sums and the model in float64); None: as it is.
+    exact: the same potential before it was converted, if it was; it is not changed later. Kernels are made of its weights.
+    Raises ConfigError for an unknown dtype, and for ``mixed`` where no kernels can be.
     """
-    if compile is False or isinstance(potential, CompiledPotential | OnDemand) or potential.device.type != "cpu":
+    name = None if dtype is None else precision(dtype)
+    if name == MIXED and (compile is False or potential.device.type != "cpu"):
+        where = "without kernels (--no-compile, compile=False)" if compile is False else f"on {potential.device}"
+        raise ConfigError(
+            f"dtype mixed is kernels in float32 and sums in float64, on CPUs, but this is {where}; take float32 or float64"
+        )
+    if isinstance(potential, CompiledPotential | OnDemand):
+        return potential if name is None else compiled(exact or potential, dtype=name)
+    exact, potential = exact or potential, in_precision(potential, name)
+    if compile is False or potential.device.type != "cpu":
         return potential
-    return compiled(potential) if compile else OnDemand(potential, n_atoms)
+    if compile:
+        found = compiled(exact, dtype=name or potential.model.dtype)
+        return potential if found is exact else found
+    return OnDemand(potential, n_atoms, name, exact)
+
+
+def seconds_to_compile(fused: FusedMACE) -> float:
+    """About how long the compiler will take for a model's kernels."""
+    return SECONDS + len(fused.source()) / CHARACTERS_A_SECOND
 
 
 class OnDemand(Potential):
@@ -36,15 +66,19 @@ class OnDemand(Potential):
 
     Says in one line, once, that it compiles, or which part of a MACE has no fused form. Where weights have changed since, the
     kernels are left. The potential itself is ``given``; its head and its model are this one's.
+    n_atoms, dtype, exact: as ``for_inference`` has them.
     """
 
-    def __init__(self, given: Potential, n_atoms: int = 0):
+    def __init__(self, given: Potential, n_atoms: int = 0, dtype: str | None = None, exact: Potential | None = None):
         super().__init__(given.model, given.metadata)
         self._given = (given,)  # not a second time among the submodules
         self.training = False  # the model's own mode stays as it is
-        self._n_atoms = n_atoms
+        self._n_atoms, self._dtype = n_atoms, OF_KERNELS[dtype or given.model.dtype_name]
         self._tensors = list(chain(given.model.parameters(), given.model.buffers()))
-        self._begin()
+        self._begin(exact or given)
+        lack = not_fused(given.model) if dtype == MIXED else None
+        if lack is not None:
+            explain_once(f"dtype mixed is that of kernels, but {lack} has no fused form; it runs in float64")
 
     @property
     def given(self) -> Potential:
@@ -77,13 +111,15 @@ class OnDemand(Potential):
         self._done += graph.n_atoms
         return result
 
-    def _begin(self) -> None:
-        self._state = self._weights()
+    def _begin(self, exact: Potential) -> None:
+        """exact: whose weights kernels are made of."""
+        self._state, self._exact = self._weights(), (exact,)
         self._compiled: CompiledPotential | None = None
         self._is_settled = not any(
             isinstance(part, MACELayer) for part in self.model.modules()
         )  # all that is fused so far
-        self._is_looked_for = False
+        self._is_looked_for, self._worth = False, SECONDS
+        self._lack: str | None = None
         self._done, self._seconds = 0, 0.0
 
     def _weights(self) -> list[tuple[int, int]]:
@@ -93,25 +129,27 @@ class OnDemand(Potential):
     def _kernels(self) -> CompiledPotential | None:
         """The kernels, if it is time for them."""
         if self._weights() != self._state:
-            self._begin()
-        if not self._is_settled and not self._is_looked_for:
-            self._is_looked_for = True
-            if not_fused(self.model) is None:
-                fused = FusedMACE(self.model, self.model.dtype)
+            self._begin(self.given)
+        if self._is_settled:
+            return self._compiled
+        if not self._is_looked_for:
+            self._is_looked_for, self._lack = True, not_fused(self.model)
+            if self._lack is None:
+                fused = self._fused()
+                self._worth = seconds_to_compile(fused)
                 if fused.is_kept():
                     self._compile(fused)
-        elif not self._is_settled and self._to_come() > WORTH:
-            lack = not_fused(self.model)
-            if lack is not None:
-                explain_once(f"this model is not compiled: {lack} has no fused form; it runs as it is")
+        elif self._to_come() > self._worth:
+            if self._lack is not None:
+                explain_once(f"this model is not compiled: {self._lack} has no fused form; it runs as it is")
                 self._is_settled = True
             else:
                 if can_compile():
                     explain_once(
-                        f"kernels are compiled for this model, once, which takes up to {WORTH:.0f} s "
+                        f"kernels are compiled for this model, once, which takes about {self._worth:.0f} s "
                         "(--no-compile or compile=False: never)"
                     )
-                self._compile(FusedMACE(self.model, self.model.dtype))
+                self._compile(self._fused())
         return self._compiled
 
     def _to_come(self) -> float:
@@ -120,6 +158,9 @@ class OnDemand(Potential):
             return self._seconds
         return self._seconds * max(self._n_atoms - self._done, 0) / max(self._done, 1)
 
+    def _fused(self) -> FusedMACE:
+        return FusedMACE(self._exact[0].model, self._dtype)
+
     def _compile(self, fused: FusedMACE) -> None:
         self._compiled = CompiledPotential(self.given, fused) if fused.compile() else None
-        self._is_settled = True
+        self._is_settled, self._exact = True, (self.given,)

@@ -1,13 +1,15 @@
 """atomgraph benchmark: figures for a potential on a structure, with the hardware they belong to."""
 
 import ase.io
+import numpy as np
 import pytest
 import tiny
 import torch
+from ase import Atoms
 from ase.build import bulk, molecule
 
 import atomgraph
-from atomgraph.analysis.speed import measured
+from atomgraph.analysis.speed import force_errors, measured
 from atomgraph.cli import main
 
 
@@ -35,10 +37,22 @@ def test_it_names_the_structure_the_threads_and_the_hardware(saved, capsys):
 
 
 def test_what_is_compiled_gets_a_row_of_its_own(saved, capsys, monkeypatch):
-    monkeypatch.setattr(atomgraph, "compile", lambda potential: tiny.potential(), raising=False)
-    assert "compiled" in told(saved, capsys)[1].out
-    monkeypatch.setattr(atomgraph, "compile", lambda potential: potential, raising=False)
+    monkeypatch.setattr(atomgraph, "compile", lambda potential, dtype: tiny.potential(), raising=False)
+    out = told(saved, capsys)[1].out
+    for words in ("as it is", "compiled", "float64", "mixed", "largest error of forces"):
+        assert words in out
+    out = told(saved, capsys, "--dtype", "float32")[1].out
+    assert out.count("float32") == 2 and "mixed" not in out
+    monkeypatch.setattr(atomgraph, "compile", lambda potential, dtype: potential, raising=False)
     assert "compiled" not in told(saved, capsys)[1].out
+
+
+def test_errors_are_those_of_forces_by_their_root_mean_square():
+    exact, other, atoms = tiny.potential(), tiny.potential(seed=3), molecule("H2O")
+    wanted, found = (one.predict([atoms])[0]["forces"] for one in (exact, other))
+    errors = force_errors(exact, [exact, other], atoms)
+    assert errors == [0.0, pytest.approx(np.abs(found - wanted).max() / np.sqrt(np.mean(wanted**2)))]
+    assert np.isnan(force_errors(exact, [exact], Atoms("H")))
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,17 @@ def test_what_is_read_back_is_what_the_potential_says(model, data, tmp_path, nam
     assert {p.name for p in tmp_path.iterdir()} == {"model.safetensors", "in.xyz", name}
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(["--dtype", "float46"], "float64"), (["--dtype", "mixed", "--no-compile"], "float32 or float64")],
+)
+def test_a_dtype_that_cannot_be_is_one_line_and_exit_code_two(model, data, tmp_path, capsys, words, said):
+    assert main(["predict", model, str(data), str(tmp_path / "out.xyz"), *words]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and error.count("\n") == 1 and said in error
+    assert not (tmp_path / "out.xyz").exists()
+
+
 def test_what_else_is_known_of_a_structure_stays(model, data, tmp_path):
     main(["predict", model, str(data), str(tmp_path / "out.xyz")])
     info = ase.io.read(tmp_path / "out.xyz", 0).info

@@ -16,7 +16,9 @@ import atomgraph
 from atomgraph import Calculator, Potential
 from atomgraph.compiled import CompiledPotential, OnDemand, for_inference, on_demand
 from atomgraph.compiled.model import FusedMACE
+from atomgraph.errors import ConfigError
 from atomgraph.kernels import KernelWarning, explanation
+from atomgraph.loading import as_dtype
 from atomgraph.models import GCN, MACE
 
 CUTOFF = 3.5
@@ -52,7 +54,8 @@ def nothing_said(monkeypatch):
 @pytest.fixture
 def always_worth_it(monkeypatch, nothing_said):
     """A machine that has kept nothing, for people who never wait."""
-    monkeypatch.setattr(on_demand, "WORTH", -1.0)
+    monkeypatch.setattr(on_demand, "SECONDS", -1.0)
+    monkeypatch.setattr(on_demand, "seconds_to_compile", lambda fused: -1.0)
     monkeypatch.setattr(FusedMACE, "is_kept", lambda self: False)
 
 
@@ -83,7 +86,7 @@ def test_kernels_that_are_kept_are_used_from_the_first_call_on(potential, graph)
 
 @pytest.mark.parametrize(("n_atoms", "worth"), [(0, 1e9), (1, -1.0 + 1e-9)])
 def test_little_work_is_done_by_the_model(potential, graph, monkeypatch, n_atoms, worth, always_worth_it):
-    monkeypatch.setattr(on_demand, "WORTH", max(worth, 0.0))
+    monkeypatch.setattr(on_demand, "seconds_to_compile", lambda fused: max(worth, 0.0))
     one = for_inference(potential, n_atoms=n_atoms)
     for _ in range(3):
         same(one(graph), potential(graph))
@@ -163,3 +166,61 @@ def test_without_a_compiler_the_model_goes_on(potential, graph, monkeypatch, alw
     with pytest.warns(KernelWarning, match="slower code gives the same numbers"):
         for _ in range(3):
             same(one(graph), potential(graph))
+
+
+def forces_of(*arguments, **options):
+    atoms = crystal()
+    return Calculator(*arguments, **options).get_property("forces", atoms)
+
+
+@needs_compiler
+@pytest.mark.parametrize("dtype", ["float32", "mixed"])
+@pytest.mark.parametrize("compile", [True, None], ids=["compiled", "kept"])
+def test_kernels_in_float32_are_made_of_the_weights_as_they_are_stored(potential, graph, dtype, compile):
+    single = atomgraph.compile(potential, dtype="float32")
+    of_rounded = atomgraph.compile(deepcopy(potential).float(), dtype="float32")
+    rounded, wanted = (one(graph_of(crystal(), one.cutoff + 0.5))["forces"].numpy() for one in (of_rounded, single))
+    calculator = Calculator(potential, dtype=dtype, compile=compile)
+    with torch.no_grad():
+        if compile is None and dtype == "float32":  # the calculator has a copy, which it reads later
+            for parameter in potential.parameters():
+                parameter.mul_(1.1)
+    found = calculator.get_property("forces", crystal())
+    np.testing.assert_array_equal(found, wanted)
+    assert not np.array_equal(found, rounded)
+    assert calculator.potential.model.dtype == (torch.float64 if dtype == "mixed" else torch.float32)
+
+
+@needs_compiler
+def test_a_file_gives_the_same_as_the_potential(potential, tmp_path):
+    potential.save(tmp_path / "one.safetensors")
+    for dtype in ("float32", "mixed", "float64"):
+        found = forces_of(tmp_path / "one.safetensors", dtype=dtype, compile=True)
+        np.testing.assert_array_equal(found, forces_of(potential, dtype=dtype, compile=True))
+
+
+@needs_compiler
+def test_a_compiled_potential_in_another_dtype_has_other_kernels(potential):
+    compiled, wanted = atomgraph.compile(potential), forces_of(potential, dtype="mixed", compile=True)
+    np.testing.assert_array_equal(forces_of(compiled, dtype="mixed"), wanted)
+    np.testing.assert_array_equal(forces_of(compiled, dtype="float32"), wanted)
+    assert not np.array_equal(forces_of(compiled), wanted)
+
+
+def test_mixed_without_kernels_is_refused_or_said(potential, nothing_said):
+    with pytest.raises(ConfigError, match=r"mixed.*compile=False.*take float32 or float64"):
+        Calculator(potential, dtype="mixed", compile=False)
+    with pytest.raises(ConfigError, match="float64"):
+        Calculator(potential, dtype="float46")
+    with pytest.raises(ConfigError, match="a model's numbers are float32 or float64"):
+        as_dtype("mixed")
+    other = Potential(GCN(ELEMENTS, CUTOFF)).eval()
+    with pytest.warns(KernelWarning, match=r"mixed.*float64"):
+        calculator = Calculator(other, dtype="mixed")
+    assert calculator.potential.model.dtype == torch.float64
+    calculator.get_property("forces", crystal())
+
+
+def test_a_larger_model_has_to_be_worth_more():
+    small, large = (FusedMACE(MACE(ELEMENTS, CUTOFF, hidden=hidden), torch.float32) for hidden in ("2x0e", "2x0e+2x1o"))
+    assert 2.0 < on_demand.seconds_to_compile(small) < on_demand.seconds_to_compile(large) < 5.0
