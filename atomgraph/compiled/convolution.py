@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from atomgraph.compiled.frame import Frame
-from atomgraph.compiled.pointers import pointer, pointers
+from atomgraph.compiled.layout import Layout
+from atomgraph.compiled.pointers import DOUBLE, INT, LONG, POINTER, door, pointers
 from atomgraph.compiled.radial import FIRST, TOLERANCE, Grid, PairTables, Splines, is_pairwise, pairs_of, weights_of
 from atomgraph.kernels.convolution import CoupledPath, convolution_source
 from atomgraph.layers.mace.interaction import Interaction
 from atomgraph.ops.spherical import harmonic_polynomials
 
+EdgePullback = Callable[[Tensor], tuple[Tensor | None, Tensor]]
+
+
+class _Bound(NamedTuple):
+    present: tuple[int, ...]
+    splines: Splines
+    pointers: Any  # to their tables
+
 
 class FusedConvolution:
-    """``nn.Convolution`` with splines for weights: blocks of features and edge vectors to blocks of sums.
+    """``nn.Convolution`` with splines for weights: features and edge vectors to sums over neighbours.
 
     interaction: in float64; its networks are evaluated on knots when a pair of elements is first met.
     l_max: of the harmonics.  grid: of the knots.  dtype: of the kernel.
@@ -34,6 +44,7 @@ class FusedConvolution:
         self._interaction, self._pairwise = interaction, is_pairwise(interaction)
         self._l_max, self._n_paths = l_max, len(convolution.paths)
         self._tables = PairTables(partial(weights_of, interaction), grid, TOLERANCE[dtype], self._laid_out)
+        self._last: _Bound | None = None
 
     @property
     def error(self) -> float:
@@ -62,39 +73,57 @@ class FusedConvolution:
         """Use the compiled kernel."""
         self._width = library.width()
         self.padded = -(-self.channels // self._width) * self._width
-        self._forward = getattr(library, f"{self.name}_forward")
-        self._backward = getattr(library, f"{self.name}_backward")
+        self.before = Layout(dict.fromkeys(self.features, self.padded))
+        self.after = Layout({irrep: n * self.padded for irrep, n in zip(self.messages, self.n_same, strict=True)})
+        edges = POINTER, POINTER, POINTER, POINTER, POINTER
+        structure = INT, LONG, *edges, POINTER, POINTER, INT, LONG, DOUBLE, DOUBLE, POINTER
+        self._forward = door(library, f"{self.name}_forward", *structure, POINTER)
+        self._backward = door(library, f"{self.name}_backward", *structure, POINTER, POINTER, POINTER)
 
-    def __call__(self, frame: Frame, vector: Tensor, features: list[Tensor], sloped: bool) -> list[Tensor]:
-        """Blocks (n_atoms, 2l+1, padded) of features to blocks (n_atoms, 2l+1, n_paths_to_l · padded) of sums.
+    def __call__(self, frame: Frame, features: Tensor, sloped: bool) -> tuple[Tensor, EdgePullback]:
+        """Sums, in the layout ``after`` (paths to an irrep side by side), of features in the layout ``before``.
 
-        sloped: whether features have a slope.
+        sloped: whether features have a slope. The pullback gives it, or None, and slopes by the edge vectors, (n_edges, 3).
         """
-        return list(_Convolve.apply(vector, self, frame, sloped, *features))
+        splines = self._splines_of(frame)
+        sums = self.after.empty(frame.n_atoms, self.dtype)
+        self._forward(*self._arguments(frame, features, splines, backward=False), sums.data_ptr())
 
-    def splines(self, frame: Frame) -> Splines:
-        """Of the weights of all pairs of elements that are present."""
-        return self._tables.of(pairs_of(self._interaction, frame.present))
+        def back(slope: Tensor) -> tuple[Tensor | None, Tensor]:
+            by_vector, by_features = torch.empty_like(frame.vector), torch.empty_like(features) if sloped else None
+            to = None if by_features is None else by_features.data_ptr(), by_vector.data_ptr()
+            self._backward(*self._arguments(frame, features, splines, backward=True), slope.data_ptr(), *to)
+            return by_features, by_vector
 
-    def arguments(
-        self, frame: Frame, vector: Tensor, features: list[Tensor], splines: Splines, backward: bool
-    ) -> list[Any]:
+        return sums, back
+
+    def _splines_of(self, frame: Frame) -> _Bound:
+        """Of all pairs of elements that are present; kept until other elements come."""
+        present, last = tuple(frame.present), self._last  # read once: another thread may exchange it
+        if last is None or last.present != present:
+            splines = self._tables.of(pairs_of(self._interaction, frame.present))
+            self._last = last = _Bound(present, splines, pointers(splines.tables))
+        return last
+
+    def _arguments(self, frame: Frame, features: Tensor, bound: _Bound, backward: bool) -> tuple[Any, ...]:
         """What both kernels take first."""
-        kind = frame.kind if self._pairwise else frame.alike
-        return [
-            ctypes.c_int(torch.get_num_threads()),
-            ctypes.c_int64(frame.n_atoms),
-            pointer(frame.column if backward else frame.row),
-            pointer(frame.order if backward else None),
-            *map(pointer, (frame.centre, frame.neighbour, vector)),
-            pointers(splines.tables),
-            pointer(kind),
-            ctypes.c_int(len(frame.present) if self._pairwise else 1),
-            ctypes.c_int64(splines.grid.n_pieces),
-            ctypes.c_double(FIRST),
-            ctypes.c_double(1.0 / splines.grid.step),
-            pointers(features),
-        ]
+        row, order = (frame.column, frame.order.data_ptr()) if backward else (frame.row, None)
+        return (
+            torch.get_num_threads(),
+            frame.n_atoms,
+            row.data_ptr(),
+            order,
+            frame.centre.data_ptr(),
+            frame.neighbour.data_ptr(),
+            frame.vector.data_ptr(),
+            ctypes.addressof(bound.pointers),
+            (frame.kind if self._pairwise else frame.alike).data_ptr(),
+            len(frame.present) if self._pairwise else 1,
+            bound.splines.grid.n_pieces,
+            FIRST,
+            1.0 / bound.splines.grid.step,
+            features.data_ptr(),
+        )
 
     def _laid_out(self, table: Tensor) -> Tensor:
         """(n_pieces, powers, n_weights) as the kernel wants it: [path][block of channels][piece][power][width]."""
@@ -103,35 +132,3 @@ class FusedConvolution:
             table = torch.nn.functional.pad(table, (0, self.padded - self.channels))
         table = table.unflatten(3, (-1, self._width)).permute(2, 3, 0, 1, 4)
         return table.to(self.dtype).contiguous()
-
-
-class _Convolve(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any, vector: Tensor, kernel: FusedConvolution, frame: Frame, sloped: bool, *features: Tensor
-    ) -> Any:
-        features = tuple(block.contiguous() for block in features)
-        sums = tuple(
-            vector.new_empty(frame.n_atoms, irrep.dim, n * kernel.padded)
-            for irrep, n in zip(kernel.messages, kernel.n_same, strict=True)
-        )
-        splines = kernel.splines(frame)
-        kernel._forward(*kernel.arguments(frame, vector, list(features), splines, False), pointers(sums))
-        ctx.save_for_backward(vector, *features)
-        ctx.kernel, ctx.frame, ctx.splines, ctx.sloped = kernel, frame, splines, sloped
-        return sums
-
-    @staticmethod
-    def backward(ctx: Any, *slopes: Tensor) -> Any:
-        vector, *features = ctx.saved_tensors
-        kernel, frame = ctx.kernel, ctx.frame
-        slopes = tuple(slope.contiguous() for slope in slopes)
-        by_vector = torch.empty_like(vector)
-        by_features = [torch.empty_like(block) for block in features] if ctx.sloped else None
-        kernel._backward(
-            *kernel.arguments(frame, vector, features, ctx.splines, True),
-            pointers(slopes),
-            None if by_features is None else pointers(by_features),
-            pointer(by_vector),
-        )
-        return by_vector, None, None, None, *(by_features or (None,) * len(features))

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from atomgraph.compiled.frame import Frame
+from atomgraph.compiled.pullback import Pullback, differentiated
 from atomgraph.compiled.radial import FIRST, TOLERANCE, Grid, PairTables, density_of, is_pairwise, pairs_of
 from atomgraph.layers.mace.interaction import Interaction
 from atomgraph.ops.hermite import piecewise
@@ -21,8 +22,11 @@ class FusedDensity:
         function_of, tolerance = partial(density_of, interaction), TOLERANCE[torch.float64]
         self._tables = PairTables(function_of, grid, tolerance, lambda table: table[:, :, 0])
 
-    def __call__(self, frame: Frame, vector: Tensor) -> Tensor:
-        """(n_atoms, 1) in the dtype of the vectors, (n_edges, 3)."""
+    def __call__(self, frame: Frame) -> tuple[Tensor, Pullback]:
+        """(n_atoms,) in the dtype of the edge vectors; from slopes by it to slopes by these."""
+        return differentiated(lambda vector: self._of(frame, vector), frame.vector)
+
+    def _of(self, frame: Frame, vector: Tensor) -> Tensor:
         of_pairs, grid = self._tables.of(pairs_of(self._interaction, frame.present))
         tables = torch.stack(of_pairs)  # (n_kinds², n_pieces, powers)
         centre, neighbour = frame.centre.long(), frame.neighbour.long()
@@ -34,4 +38,4 @@ class FusedDensity:
             first = piece + (kind[centre] * len(frame.present) + kind[neighbour]) * grid.n_pieces
         of_edge = piecewise(tables.flatten(0, 1)[:, :, None], first, s)[0][:, 0]
         total = of_edge.new_zeros(frame.n_atoms).index_add(0, centre, of_edge)
-        return total.to(vector.dtype)[:, None]
+        return total.to(vector.dtype)

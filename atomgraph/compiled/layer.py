@@ -3,34 +3,41 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from atomgraph.compiled.convolution import FusedConvolution
 from atomgraph.compiled.density import FusedDensity
-from atomgraph.compiled.frame import Frame
-from atomgraph.compiled.maps import BlockMap, ElementMap, Table
+from atomgraph.compiled.evaluation import Evaluation
+from atomgraph.compiled.forms import Form, FusedForm, Slopes
+from atomgraph.compiled.layout import Layout
 from atomgraph.compiled.message import message_of
 from atomgraph.compiled.product import FusedProduct
 from atomgraph.compiled.radial import Grid, has_density
+from atomgraph.compiled.weights import Weights
 from atomgraph.layers.mace import MACELayer
 from atomgraph.layers.mace.elements import AgnosticInteraction
 from atomgraph.layers.mace.nonlinear import NonlinearResidualInteraction
-from atomgraph.nn.blocks import Blocks
+from atomgraph.nn.blocks import channels_of
+
+#: From slopes by all sources up to the layer's own, which is taken off, to slopes by edge vectors; None where there are none.
+LayerPullback = Callable[[Slopes], Tensor | None]
 
 
 class FusedLayer:
-    """``layers.MACELayer`` with frozen weights, for features by irrep in the kernels' order.
+    r"""``layers.MACELayer`` with frozen weights.
 
-    layer: in float64.  first: its features are a table by element, and nothing has a slope by them.
+    Its source is its products, or its features where these are a form in more than the products and a further layer
+    reads them: what reads a source, reads it through one folded matrix.
+    layer: in float64.
     """
 
-    def __init__(self, name: str, layer: MACELayer, grid: Grid, first: bool, dtype: torch.dtype):
-        self._layer, self._first, self._dtype = layer, first, dtype
+    def __init__(self, name: str, layer: MACELayer, grid: Grid, dtype: torch.dtype):
+        self._layer, self._dtype = layer, dtype
         self._convolution = FusedConvolution(f"{name}_convolution", layer.interaction, layer.l_max, grid, dtype)
         self._product = FusedProduct(f"{name}_product", layer.product, layer.by_element, dtype)
-        self._constants: dict[str, Table] = {}
         self._density = FusedDensity(layer.interaction, grid) if has_density(layer.interaction) else None
 
     @property
@@ -42,44 +49,65 @@ class FusedLayer:
         """C++ of the kernels."""
         return self._convolution.source() + self._product.source()
 
-    def bind(self, library: ctypes.CDLL) -> None:
-        """Use the compiled kernels; the maps between them are laid out for their width."""
+    def bind(self, library: ctypes.CDLL, h: Form, sources: list[Layout], is_last: bool) -> Form:
+        """Use the compiled kernels; the maps between them are folded, and laid out for their width.
+
+        h: the form of the features that come.  sources: layouts of all sources before, to which this layer's is added.
+        Returns the form of the features that go.
+        """
         self._convolution.bind(library)
         self._product.bind(library)
-        interaction, dtype, products = self._layer.interaction, self._dtype, self._product.padded
-        sums = (self._convolution.channels, self._convolution.padded)
-        self._up = BlockMap(library, interaction.up, dtype, padded_out=self._convolution.padded)
-        self._message = message_of(library, interaction, dtype, sums, products)
-        self._out = BlockMap(library, self._layer.mix, dtype, (self._product.channels, products))
-        self._skip: BlockMap | ElementMap | None = None
+        layer, convolution, product, dtype = self._layer, self._convolution, self._product, self._dtype
+        up = h.then(Weights.of_linear(layer.interaction.up))
+        padded_up = h.then(Weights.of_linear(layer.interaction.up).padded(after=convolution.padded))
+        self._up = FusedForm(library, padded_up, sources, convolution.before, dtype)
+        sums = convolution.after, (convolution.channels, convolution.padded)
+        self._message = message_of(library, layer.interaction, dtype, sums, product.before, (up, tuple(sources)))
+        out = Weights.of_linear(layer.mix).padded((product.channels, product.padded))
+        found = Form(((len(sources), out),)).plus(h.then(self._skip()))
+        sources.append(product.after)
+        self._features: FusedForm | None = None
+        if len(found.terms) > 1 and not is_last:
+            channels = channels_of(layer.irreps_out)
+            self._features = FusedForm(library, found, tuple(sources), Layout(channels), dtype)
+            sources[-1] = Layout(channels)
+            found = Form(((len(sources) - 1, Weights.identity(channels)),))
+        return found
+
+    def __call__(self, of: Evaluation, sources: list[Tensor]) -> LayerPullback:
+        """Appends the layer's source to those before."""
+        up = self._up(of, sources)
+        sums, of_sums = self._convolution(of.frame, up, sloped=not self._up.is_constant)
+        density, of_density = (None, None) if self._density is None else self._density(of.frame)
+        message, of_message = self._message(of, sources, sums, density)
+        products, of_products = self._product(of, message)
+        sources.append(products)
+        if self._features is not None:
+            sources[-1] = self._features(of, sources)
+
+        def back(slopes: Slopes) -> Tensor | None:
+            slope = slopes.pop()
+            if slope is not None and self._features is not None:
+                slopes.append(None)
+                self._features.back(of, slope, slopes)
+                slope = slopes.pop()
+            if slope is None:
+                return None
+            by_sums, by_density = of_message(of_products(slope), slopes)
+            by_up, by_vector = of_sums(by_sums)
+            if by_up is not None:
+                self._up.back(of, by_up, slopes)
+            if of_density is not None and by_density is not None:
+                by_vector += of_density(by_density)
+            return by_vector
+
+        return back
+
+    def _skip(self) -> Weights:
+        """Of what goes past the products."""
+        interaction = self._layer.interaction
         if self._layer.keeps_residual and isinstance(interaction, NonlinearResidualInteraction):
-            self._skip = BlockMap(library, interaction.skip, dtype)
-        elif self._layer.keeps_residual and isinstance(interaction, AgnosticInteraction) and interaction.residual:
-            self._skip = ElementMap(library, interaction.skip, dtype)
-
-    def __call__(self, frame: Frame, vector: Tensor, h: Blocks | Table) -> Blocks:
-        """Features of the next layer, (n_atoms, 2l+1, channels) by irrep."""
-        up = self._constant("up", self._up, h).of(frame) if isinstance(h, Table) else self._up(h)
-        features = [up[irrep] for irrep in self._convolution.features]
-        sums = self._convolution(frame, vector, features, sloped=not self._first)
-        density = None if self._density is None else self._density(frame, vector)
-        of_sums = dict(zip(self._convolution.messages, sums, strict=True))
-        message = self._message(of_sums, up, density, frame)
-        products = self._product(frame, [message[irrep] for irrep in self._product.inputs])
-        out = self._out(dict(zip(self._product.outputs, products, strict=True)))
-        residual = self._residual(h, frame)
-        return {irrep: block + residual[irrep] if irrep in residual else block for irrep, block in out.items()}
-
-    def _constant(self, name: str, of: BlockMap | ElementMap, h: Table) -> Table:
-        """A map of a table, which is the same at every call."""
-        if name not in self._constants:
-            with torch.no_grad():
-                self._constants[name] = of.of_table(h)
-        return self._constants[name]
-
-    def _residual(self, h: Blocks | Table, frame: Frame) -> Blocks:
-        if self._skip is None:
-            return {}
-        if isinstance(h, Table):
-            return self._constant("skip", self._skip, h).of(frame)
-        return self._skip(h, frame) if isinstance(self._skip, ElementMap) else self._skip(h)
+            return Weights.of_linear(interaction.skip)
+        if self._layer.keeps_residual and isinstance(interaction, AgnosticInteraction) and interaction.residual:
+            return Weights.of_element_linear(interaction.skip)
+        return Weights.of_matrices({})

@@ -1,89 +1,91 @@
-"""Frozen matrices as the kernels read them, and features by irrep times them, with a slope."""
+"""Frozen matrices as the kernels read them, and features times them, forward and back."""
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
-from itertools import accumulate
 from typing import Any
 
 import torch
 from e3nn import o3
 from torch import Tensor
 
-from atomgraph.compiled.pointers import integers, pointers
-from atomgraph.nn.blocks import Blocks
+from atomgraph.compiled.evaluation import Runs
+from atomgraph.compiled.layout import Layout
+from atomgraph.compiled.pointers import INT, POINTER, door, integers, pointers
+from atomgraph.compiled.weights import Weights
 
 LINEAR_SOURCE = """
 #include "linear.h"
 ATOMGRAPH_API int wide() { return WIDE; }
-ATOMGRAPH_API void linear_rows(int n_threads, int n_maps, int n_kinds, const std::int64_t *first, const std::int64_t *sizes,
-                               const Real *const *matrices, const Real *const *x, Real *const *y) {
-    for (int k = 0; k < n_maps; ++k)
-        linear(n_threads, n_kinds, first, sizes[3 * k], sizes[3 * k + 1], sizes[3 * k + 2], matrices + k * n_kinds, x[k], y[k]);
+ATOMGRAPH_API int linear_rows(int n_threads, int n_kinds, const std::int64_t *first, int n_maps, const std::int64_t *maps,
+                              const Real *const *matrices, int adds, const Real *x, Real *y) {
+    return guarded([=] {
+        const std::int64_t n_atoms = first[n_kinds];
+        for (int k = 0; k < n_maps; ++k) {
+            const std::int64_t *map = maps + 5 * k;  // components, channels in and out, numbers of an atom before the blocks
+            linear(n_threads, n_kinds, first, map[0], map[1], map[2], matrices + k * n_kinds, adds, x + n_atoms * map[3],
+                   y + n_atoms * map[4]);
+        }
+    });
 }
 """
 
 
-class Matrices:
-    """Blocks of features times a matrix an irrep, the same for all atoms or one for each element.
+class LinearMap:
+    """:math:`y = x W`, block by block, for features in one run of numbers.
 
-    library: of the kernels.  by_irrep: (n_matrices, n_in, n_out) of each irrep, one matrix or as many as elements.
+    library: of the kernels.  before, after: layouts of x and y.  weights: of irreps that both have; others are left alone.
     """
 
-    def __init__(self, library: ctypes.CDLL, by_irrep: dict[o3.Irrep, Tensor]):
-        self.by_irrep, self._library = by_irrep, library
+    def __init__(self, library: ctypes.CDLL, before: Layout, after: Layout, weights: Weights, dtype: torch.dtype):
+        self.before, self.after, self.by_element = before, after, weights.by_element
+        self._weights, self._library, self._dtype = weights, library, dtype
+        self._irreps = [irrep for irrep in after.channels if irrep in weights.shapes and irrep in before.channels]
+        self._rows = door(library, "linear_rows", INT, INT, POINTER, INT, POINTER, POINTER, INT, POINTER, POINTER)
         self._panels: dict[tuple[o3.Irrep, int, bool], Tensor] = {}
-        self._plans: dict[tuple[Any, ...], tuple[Any, Any]] = {}
+        self._plans: dict[tuple[tuple[int, ...], bool], tuple[Any, ...]] = {}
 
-    def __call__(self, x: Blocks, kinds: Sequence[int], counts: Sequence[int]) -> Blocks:
-        """(n_atoms, 2l+1, n_in) to (n_atoms, 2l+1, n_out) of the irreps that come in and go out.
+    def __call__(self, runs: Runs, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """x W, added to y if that is given.  runs: atoms by element, or all alike."""
+        return self._times(runs, x, y, back=False)
 
-        kinds: which matrix each run of atoms takes, and counts: how many atoms are in it.
-        """
-        irreps = tuple(irrep for irrep in self.by_irrep if irrep in x)
-        y = _Times.apply(self, irreps, tuple(kinds), counts, *(x[irrep] for irrep in irreps)) if irreps else ()
-        return dict(zip(irreps, y, strict=True))
+    def back(self, runs: Runs, slope: Tensor, total: Tensor | None = None) -> Tensor:
+        """Slopes by x from those by y, g W^T, added to the total if that is given."""
+        return self._times(runs, slope, total, back=True)
 
-    def times(
-        self, irreps: tuple[o3.Irrep, ...], kinds: tuple[int, ...], counts: Sequence[int], x: list[Tensor], back: bool
-    ) -> list[Tensor]:
-        """x W of each irrep; back: x W^T."""
-        x = [block.contiguous() for block in x]
-        y = [
-            block.new_empty(len(block), irrep.dim, self.by_irrep[irrep].shape[1 if back else 2])
-            for irrep, block in zip(irreps, x, strict=True)
-        ]
-        sizes, matrices = self._plan(irreps, kinds, back)
-        self._library.linear_rows(
-            ctypes.c_int(torch.get_num_threads()),
-            ctypes.c_int(len(irreps)),
-            ctypes.c_int(len(kinds)),
-            integers(list(accumulate(counts, initial=0))),
-            sizes,
-            matrices,
-            pointers(x),
-            pointers(y),
-        )
+    def _times(self, runs: Runs, x: Tensor, y: Tensor | None, back: bool) -> Tensor:
+        n_maps, maps, matrices, whole, *_ = self._plans.get((runs.kinds, back)) or self._plan(runs.kinds, back)
+        adds = y is not None or not whole
+        if y is None:
+            after = self.before if back else self.after
+            y = after.empty(runs.n_atoms, x.dtype) if whole else after.zeros(runs.n_atoms, x.dtype)
+        threads, n_kinds = torch.get_num_threads(), len(runs.kinds)
+        self._rows(threads, n_kinds, runs.first, n_maps, maps, matrices, adds, x.data_ptr(), y.data_ptr())
         return y
 
-    def _plan(self, irreps: tuple[o3.Irrep, ...], kinds: tuple[int, ...], back: bool) -> tuple[Any, Any]:
-        """Sizes and matrices as the kernel takes them, the same at every call with the same elements."""
-        key = (irreps, kinds, back)
-        if key not in self._plans:
-            sizes = []
-            for irrep in irreps:
-                n_in, n_out = self.by_irrep[irrep].shape[1:]
-                sizes += [irrep.dim, n_out, n_in] if back else [irrep.dim, n_in, n_out]
-            panels = [self._panels_of(irrep, kind, back) for irrep in irreps for kind in kinds]
-            self._plans.setdefault(key, (integers(sizes), pointers(panels)))
-        return self._plans[key]
+    def _plan(self, kinds: tuple[int, ...], back: bool) -> tuple[Any, ...]:
+        """How many maps, where they and their matrices stand, and whether they write all; the same with the same elements."""
+        before, after = (self.after, self.before) if back else (self.before, self.after)
+        maps: list[int] = []
+        for irrep in self._irreps:
+            maps += [
+                irrep.dim,
+                before.channels[irrep],
+                after.channels[irrep],
+                before.before[irrep],
+                after.before[irrep],
+            ]
+        panels = [self._panels_of(irrep, kind, back) for irrep in self._irreps for kind in kinds]
+        held = integers(maps), pointers(panels)
+        addresses = [ctypes.addressof(each) for each in held]
+        plan = len(self._irreps), *addresses, len(self._irreps) == len(after.channels), held
+        return self._plans.setdefault((kinds, back), plan)
 
     def _panels_of(self, irrep: o3.Irrep, kind: int, transposed: bool) -> Tensor:
         """A matrix in the order of ``kernels/linear.h``, made when it is first needed."""
         key = (irrep, kind, transposed)
         if key not in self._panels:
-            matrix = self.by_irrep[irrep][kind]
+            matrix = self._weights.of(irrep, kind).to(self._dtype)
             panel = in_panels(matrix.T if transposed else matrix, self._library)
             self._panels.setdefault(key, panel)  # kernels point to it: what another thread has put there stays
         return self._panels[key]
@@ -100,25 +102,3 @@ def in_panels(matrix: Tensor, library: ctypes.CDLL) -> Tensor:
         panels.append(torch.nn.functional.pad(panel, (0, vectors * width - panel.shape[1])).flatten())
         column += vectors * width
     return torch.cat(panels)
-
-
-class _Times(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any,
-        of: Matrices,
-        irreps: tuple[o3.Irrep, ...],
-        kinds: tuple[int, ...],
-        counts: Sequence[int],
-        *x: Tensor,
-    ) -> tuple[Tensor, ...]:
-        ctx.given = of, irreps, kinds, counts
-        ctx.set_materialize_grads(False)  # what nothing depends on takes no time
-        return tuple(of.times(irreps, kinds, counts, list(x), back=False))
-
-    @staticmethod
-    def backward(ctx: Any, *slopes: Tensor | None) -> Any:
-        of, irreps, kinds, counts = ctx.given
-        known = {irrep: slope for irrep, slope in zip(irreps, slopes, strict=True) if slope is not None}
-        back = dict(zip(known, of.times(tuple(known), kinds, counts, list(known.values()), back=True), strict=True))
-        return None, None, None, None, *(back.get(irrep) for irrep in irreps)

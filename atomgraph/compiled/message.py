@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from atomgraph.compiled.frame import Frame
-from atomgraph.compiled.maps import BlockMap, ElementMap, Padding
+from atomgraph.compiled.evaluation import Evaluation
+from atomgraph.compiled.forms import Form, FusedForm, Slopes
+from atomgraph.compiled.layout import Layout
+from atomgraph.compiled.linear import LinearMap
+from atomgraph.compiled.pullback import differentiated
+from atomgraph.compiled.weights import Padding, Weights
 from atomgraph.layers.mace.elements import AgnosticInteraction
-from atomgraph.layers.mace.interaction import Interaction, over
+from atomgraph.layers.mace.interaction import Interaction
 from atomgraph.layers.mace.nonlinear import NonlinearResidualInteraction
-from atomgraph.nn.blocks import Blocks
+from atomgraph.nn.blocks import channels_of
+
+#: From slopes by a message to those by sums and by the density, (n_atoms,) or None; what sources get is added to theirs.
+MessagePullback = Callable[[Tensor, Slopes], tuple[Tensor, Tensor | None]]
 
 
 class LinearMessage:
-    """A linear map, over a mean number of neighbours (folded) or 1 + ρ, and for some interactions a map by element.
+    """A linear map, over a mean number of neighbours (folded) or 1 + ρ, and for some interactions a map by element (folded).
 
-    library: of the kernels.  interaction: in float64.  sums, message: channels that there are, and that the kernels have.
+    library: of the kernels.  interaction: in float64.  sums: layout of what comes in, and channels of each path that there are
+    and that the kernel has.  message: layout of what goes out.
     """
 
     def __init__(
@@ -26,56 +35,103 @@ class LinearMessage:
         library: ctypes.CDLL,
         interaction: AgnosticInteraction,
         dtype: torch.dtype,
-        sums: Padding,
-        message: int,
+        sums: tuple[Layout, Padding],
+        message: Layout,
     ):
-        scale = 1.0 if interaction.by_density else 1.0 / float(interaction.neighbours())
-        self._select = None
-        if interaction.residual:
-            self._mix = BlockMap(library, interaction.mix, dtype, sums, message, scale)
-        else:
-            self._mix = BlockMap(library, interaction.mix, dtype, sums, scale=scale)
-            self._select = ElementMap(library, interaction.select, dtype, message)
+        weights = Weights.of_linear(
+            interaction.mix, 1.0 if interaction.by_density else 1.0 / float(interaction.neighbours())
+        )
+        if not interaction.residual:
+            weights = weights.then(Weights.of_element_linear(interaction.select))
+        layout, padding = sums
+        self._map = LinearMap(library, layout, message, weights.padded(padding, _width(message)), dtype)
 
-    def __call__(self, sums: Blocks, up: Blocks, density: Tensor | None, frame: Frame) -> Blocks:
-        """(n_atoms, 2l+1, channels) by irrep.  density: ρ, (n_atoms, 1)."""
-        message = self._mix(sums)
-        if density is not None:
-            message = over(message, density + 1.0)
-        return message if self._select is None else self._select(message, frame)
+    def __call__(
+        self, of: Evaluation, sources: Sequence[Tensor], sums: Tensor, density: Tensor | None
+    ) -> tuple[Tensor, MessagePullback]:
+        """density: ρ, (n_atoms,)."""
+        runs = of.by_element if self._map.by_element else of.alike
+        message = self._map(runs, sums)
+        if density is None:
+            return message, lambda slope, slopes: (self._map.back(runs, slope), None)
+        message, over = _over(self._map.after, message, density + 1.0)
+
+        def back(slope: Tensor, slopes: Slopes) -> tuple[Tensor, Tensor]:
+            slope, by_density = over(slope)
+            return self._map.back(runs, slope), by_density
+
+        return message, back
 
 
 class GatedMessage:
-    """A gate of the linear map, over α + βρ, plus what goes past the convolution; and one more linear map."""
+    """A gate of the linear map, over α + βρ, plus what goes past the convolution; and one more linear map.
+
+    up: the form of the neighbours' features, and layouts of its sources.
+    """
 
     def __init__(
         self,
         library: ctypes.CDLL,
         interaction: NonlinearResidualInteraction,
         dtype: torch.dtype,
-        sums: Padding,
-        message: int,
+        sums: tuple[Layout, Padding],
+        message: Layout,
+        up: tuple[Form, Sequence[Layout]],
     ):
-        self._mix = BlockMap(library, interaction.mix, dtype, sums)
-        self._past = BlockMap(library, interaction.past, dtype, sums)
-        self._gate = interaction.gate
-        self._last = BlockMap(library, interaction.last, dtype, padded_out=message)
+        form, sources = up
+        before = Layout(channels_of(interaction.gate.irreps_in))
+        self._gate, self._gated = interaction.gate, Layout(channels_of(interaction.gate.irreps_out))
+        layout, padding = sums
+        self._map = LinearMap(library, layout, before, Weights.of_linear(interaction.mix).padded(padding), dtype)
+        self._past = FusedForm(library, form.then(Weights.of_linear(interaction.past)), sources, before, dtype)
+        last = Weights.of_linear(interaction.last).padded(after=_width(message))
+        self._last = LinearMap(library, self._gated, message, last, dtype)
         self._alpha, self._beta = float(interaction.alpha), float(interaction.beta)
 
-    def __call__(self, sums: Blocks, up: Blocks, density: Tensor | None, frame: Frame) -> Blocks:
-        """(n_atoms, 2l+1, channels) by irrep.  density: ρ, (n_atoms, 1)."""
-        message, past = self._mix(sums), self._past(up)
-        if density is not None:
-            message = over(message, density * self._beta + self._alpha)
-        return self._last(self._gate({irrep: block + past[irrep] for irrep, block in message.items()}))
+    def __call__(
+        self, of: Evaluation, sources: Sequence[Tensor], sums: Tensor, density: Tensor | None
+    ) -> tuple[Tensor, MessagePullback]:
+        """density: ρ, (n_atoms,)."""
+        if density is None:
+            raise TypeError("a gated message is over a density")
+        mixed, over = _over(self._map.after, self._map(of.alike, sums), density * self._beta + self._alpha)
+        gated, of_gate = differentiated(self._through_gate, mixed + self._past(of, sources))
+
+        def back(slope: Tensor, slopes: Slopes) -> tuple[Tensor, Tensor]:
+            by_gated = of_gate(self._last.back(of.alike, slope))
+            self._past.back(of, by_gated, slopes)
+            by_mixed, by_divisor = over(by_gated)
+            return self._map.back(of.alike, by_mixed), by_divisor * self._beta
+
+        return self._last(of.alike, gated), back
+
+    def _through_gate(self, x: Tensor) -> Tensor:
+        return self._gated.run(self._gate(self._map.after.blocks(x)))
 
 
 def message_of(
-    library: ctypes.CDLL, interaction: Interaction, dtype: torch.dtype, sums: Padding, message: int
+    library: ctypes.CDLL,
+    interaction: Interaction,
+    dtype: torch.dtype,
+    sums: tuple[Layout, Padding],
+    message: Layout,
+    up: tuple[Form, Sequence[Layout]],
 ) -> LinearMessage | GatedMessage:
     """The message of an interaction that has a fused form."""
     if isinstance(interaction, NonlinearResidualInteraction):
-        return GatedMessage(library, interaction, dtype, sums, message)
+        return GatedMessage(library, interaction, dtype, sums, message, up)
     if isinstance(interaction, AgnosticInteraction):
         return LinearMessage(library, interaction, dtype, sums, message)
     raise TypeError(f"{type(interaction).__name__} has no fused form")
+
+
+def _over(layout: Layout, x: Tensor, divisor: Tensor) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor, Tensor]]]:
+    """Each atom's features over its divisor, (n_atoms,), and from slopes by that to slopes by both."""
+    inverse = divisor.reciprocal()
+    y = layout.scaled(x, inverse)
+    return y, lambda slope: (layout.scaled(slope, inverse), -layout.product(slope, y) * inverse)
+
+
+def _width(layout: Layout) -> int:
+    """Channels of every irrep, which are equally many."""
+    return next(iter(layout.channels.values()))

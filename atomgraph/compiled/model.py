@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
 import torch
-from e3nn import o3
 from torch import Tensor
 
+from atomgraph.compiled.evaluation import Evaluation
+from atomgraph.compiled.forms import Form, Slopes
 from atomgraph.compiled.frame import FRAME_SOURCE, Frame, Order
 from atomgraph.compiled.layer import FusedLayer
+from atomgraph.compiled.layout import Layout
 from atomgraph.compiled.linear import LINEAR_SOURCE
-from atomgraph.compiled.maps import Table
 from atomgraph.compiled.product import MOST_TERMS, n_terms
+from atomgraph.compiled.pullback import Pullback, differentiated
 from atomgraph.compiled.radial import Grid
+from atomgraph.compiled.readouts import FusedReadouts
 from atomgraph.featurizers.node_embedding import NodeEmbedding
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.kernels import compiled, is_kept
 from atomgraph.layers.mace import MACELayer
 from atomgraph.layers.mace.attention import AttentionResidualInteraction
 from atomgraph.models.energy import EnergyModel
-from atomgraph.nn.blocks import Blocks
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.zbl import ZBL
 from atomgraph.readouts import GroupedMLP, ScaledLinear, Silent
 
-EVEN = o3.Irrep(0, 1)
 LIBRARY = "mace"  # how entries of the cache begin
 PIECES = {torch.float32: (192, 3), torch.float64: (192, 4)}  # of splines at first, and what is known at each knot
 
@@ -69,14 +71,9 @@ class FusedMACE:
 
     def __init__(self, model: EnergyModel, dtype: torch.dtype):
         self.model, self.dtype = deepcopy(model).double().eval().requires_grad_(False), dtype
-        branch = self.model.branches[0]
-        self._branch, self._baseline = branch, self.model.baseline
-        embedding = branch.featurizer
-        scaled = embedding.weight.detach() / len(embedding.elements) ** 0.5
-        self._embedding = Table({EVEN: scaled[:, None].to(dtype)})
+        self._branch = branch = self.model.branches[0]
         grid = Grid(branch.cutoff, *PIECES[dtype])
-        self._layers = [FusedLayer(f"layer{t}", layer, grid, t == 0, dtype) for t, layer in enumerate(branch.layers)]
-        self._readouts = deepcopy(branch.readouts).to(dtype)
+        self._layers = [FusedLayer(f"layer{t}", layer, grid, dtype) for t, layer in enumerate(branch.layers)]
         self._library: ctypes.CDLL | None = None
         self._last: tuple[Tensor, int, Order] | None = None
 
@@ -120,9 +117,20 @@ class FusedMACE:
         self._library = compiled(self.source(), LIBRARY)
         if self._library is not None:
             self._library.edges_count.restype = ctypes.c_int64
-            for layer in self._layers:
-                layer.bind(self._library)
+            self._bind(self._library)
         return self._library is not None
+
+    def _bind(self, library: ctypes.CDLL) -> None:
+        """Fold the linear maps between the kernels."""
+        embedding, readouts = self._branch.featurizer, self._branch.readouts
+        h = Form(table=embedding.weight.detach() / len(embedding.elements) ** 0.5)
+        sources: list[Layout] = []
+        forms = []
+        for t, layer in enumerate(self._layers):
+            h = layer.bind(library, h, sources, is_last=t + 1 == len(self._layers))
+            forms.append(h)
+        read = forms[-len(readouts) :]
+        self._readouts = FusedReadouts(library, readouts, self.model.baseline, read, sources, self.dtype)
 
     def frame(self, graph: AtomicGraph) -> Frame:
         """The graph in the kernels' order; GraphError names elements that the model does not know."""
@@ -136,32 +144,50 @@ class FusedMACE:
             self._last = last = numbers, written, Order.by_element(self.model.element_table(numbers))
         return last[2]
 
-    def energies(self, graph: AtomicGraph, frame: Frame, vector: Tensor) -> Tensor:
-        """(n_atoms,) eV, float64, in the frame's order.  vector: the frame's, (n_edges, 3), or a copy with a slope."""
-        h: Blocks | Table = self._embedding
-        features = []
-        for layer in self._layers:
-            h = layer(frame, vector, h)
-            features.append(h[EVEN].flatten(1))
-        read = zip(self._readouts, features[-len(self._readouts) :], strict=True)
-        heads = graph.head[graph.graph_of_atom][frame.atom]
-        epsilon = torch.zeros(frame.n_atoms, dtype=torch.float64)
-        for readout, scalars in read:
-            if not isinstance(readout, Silent):
-                epsilon = epsilon + self._baseline.of_head(readout(scalars, graph, None), heads).double()
-        return self._baseline.total(epsilon, self._repulsion(frame, vector), heads, frame.element)
+    def energies(self, graph: AtomicGraph, frame: Frame) -> tuple[Tensor, Callable[[], Tensor]]:
+        """(n_atoms,) eV, float64, in the frame's order; and what gives the slopes of their sum by edge vectors."""
+        of = Evaluation.of(frame, self.dtype)
+        head = None if len(self.model.heads) == 1 else graph.head[graph.graph_of_atom][frame.atom]
+        sources: list[Tensor] = []
+        backs = [layer(of, sources) for layer in self._layers]
+        energy, of_readouts = self._readouts(of, sources, head)
+        of_repulsion = self._add_repulsion(energy, frame, head)
 
-    def _repulsion(self, frame: Frame, vector: Tensor) -> Tensor | None:
-        base = self._baseline
+        n_sources = len(sources)
+
+        def slope() -> Tensor:
+            total = torch.zeros_like(frame.vector)
+            slopes: Slopes = [None] * n_sources
+            of_readouts(slopes)
+            while backs:  # what a layer has kept is not kept any longer
+                part = backs.pop()(slopes)
+                total = total if part is None else total.add_(part)
+            return total if of_repulsion is None else total.add_(of_repulsion(torch.ones_like(energy)))
+
+        return energy, slope
+
+    def _add_repulsion(self, energy: Tensor, frame: Frame, head: Tensor | None) -> Pullback | None:
+        """Added to the energies; from slopes by these to slopes by edge vectors. None where nothing repels."""
+        base = self.model.baseline
         if base.repulsion is None:
             return None
-        near = torch.nonzero(torch.linalg.vector_norm(vector.detach(), dim=1) < base.cutoff)[:, 0]
-        vector = vector[near].double()
-        length = torch.linalg.vector_norm(vector, dim=1)
+        scale = base.scale if head is None else base.scale.index_select(0, head)
+        near = torch.nonzero(torch.linalg.vector_norm(frame.vector, dim=1) < base.cutoff)[:, 0]
         ends = frame.centre[near].long(), frame.neighbour[near].long()
-        edges = Edges(vector, length, *ends, frame.element, frame.n_atoms, len(self.model.elements))
-        found: Tensor = base.repulsion(None, edges)
-        return found
+
+        def repulsion(vector: Tensor) -> Tensor:
+            length = torch.linalg.vector_norm(vector, dim=1)
+            edges = Edges(vector, length, *ends, frame.element, frame.n_atoms, len(self.model.elements))
+            found: Tensor = base.repulsion(None, edges)
+            return found * scale if base.scales_repulsion else found
+
+        value, of_near = differentiated(repulsion, frame.vector[near].double())
+        energy += value
+
+        def back(slope: Tensor) -> Tensor:
+            return torch.zeros_like(frame.vector).index_copy(0, near, of_near(slope).to(self.dtype))
+
+        return back
 
 
 def _again(model: EnergyModel, dtype: torch.dtype) -> FusedMACE | None:

@@ -1,4 +1,4 @@
-"""Tensors as a kernel sees them: pointers."""
+"""Tensors and functions as ctypes sees them: addresses, and doors of a library that take them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,15 @@ from functools import cache
 from typing import Any
 
 from torch import Tensor
+
+INT, LONG, DOUBLE, POINTER = ctypes.c_int, ctypes.c_int64, ctypes.c_double, ctypes.c_void_p
+
+
+def door(library: ctypes.CDLL, name: str, *types: Any) -> Any:
+    """A kernel that takes arguments of these types, addresses as numbers; it raises MemoryError where memory ran out."""
+    function = getattr(library, name)
+    function.argtypes, function.restype, function.errcheck = types, INT, _succeeded
+    return function
 
 
 def pointer(tensor: Tensor | None) -> ctypes.c_void_p:
@@ -20,14 +29,15 @@ def pointers(tensors: Sequence[Tensor]) -> ctypes.Array[ctypes.c_void_p]:
     return _array(ctypes.c_void_p, len(tensors))(*(tensor.data_ptr() for tensor in tensors))
 
 
-def addresses(numbers: Sequence[int]) -> ctypes.Array[ctypes.c_void_p]:
-    """An array of pointers from addresses."""
-    return _array(ctypes.c_void_p, len(numbers))(*numbers)
-
-
 def integers(numbers: Sequence[int]) -> ctypes.Array[ctypes.c_int64]:
     """An array of int64."""
     return _array(ctypes.c_int64, len(numbers))(*numbers)
+
+
+def _succeeded(code: int, function: Any, arguments: Any) -> int:
+    if code:
+        raise MemoryError("a compiled kernel found no memory for this structure")
+    return code
 
 
 @cache

@@ -82,22 +82,18 @@ class CompiledPotential(Potential):
 
 def evaluated(fused: FusedMACE, graph: AtomicGraph, *, forces: bool = True, stress: bool = True) -> dict[str, Tensor]:
     """What ``Potential.forward`` gives, by kernels; every atom's head is chosen.  Raises NoDirection."""
-    sloped, dtype = forces or stress, graph.pos.dtype
-    with torch.inference_mode(False), torch.set_grad_enabled(sloped):
+    dtype = graph.pos.dtype
+    with torch.inference_mode(False), torch.no_grad():
         frame = fused.frame(graph)
-        vector = frame.vector.requires_grad_(sloped)
-        in_order = fused.energies(graph, frame, vector)
-        slope = torch.zeros_like(vector, requires_grad=False)
-        if in_order.requires_grad:
-            slope = torch.autograd.grad(in_order.sum(), vector)[0]
-    node_energy = torch.empty_like(in_order, requires_grad=False)
-    node_energy[frame.atom] = in_order.detach()
-    energy = sum_to(node_energy, graph.graph_of_atom, graph.n_graphs)
-    result = {"energy": energy.to(dtype), "node_energy": node_energy.to(dtype)}
-    if sloped:
-        gradient, by_strain = frame.collect(fused.library, slope, graph)
-        if stress:
-            result["stress"] = per_volume(by_strain.to(dtype), volume(graph))
-        if forces:
-            result["forces"] = -gradient.to(dtype)
+        in_order, slope = fused.energies(graph, frame)
+        node_energy = torch.empty_like(in_order)
+        node_energy[frame.atom] = in_order
+        energy = sum_to(node_energy, graph.graph_of_atom, graph.n_graphs)
+        result = {"energy": energy.to(dtype), "node_energy": node_energy.to(dtype)}
+        if forces or stress:
+            gradient, by_strain = frame.collect(fused.library, slope(), graph)
+            if stress:
+                result["stress"] = per_volume(by_strain.to(dtype), volume(graph))
+            if forces:
+                result["forces"] = -gradient.to(dtype)
     return result

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from itertools import accumulate
 from math import comb
 from typing import Any
 
@@ -12,8 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from atomgraph.compiled.frame import Frame
-from atomgraph.compiled.pointers import addresses, integers, pointers
+from atomgraph.compiled.evaluation import Evaluation
+from atomgraph.compiled.layout import Layout
+from atomgraph.compiled.pointers import INT, POINTER, door, pointers
+from atomgraph.compiled.pullback import Pullback
 from atomgraph.kernels.polynomial import Term
 from atomgraph.kernels.product import product_source
 from atomgraph.nn.product import SymmetricProduct
@@ -35,7 +36,7 @@ def n_terms(products: Sequence[SymmetricProduct]) -> int:
 
 
 class FusedProduct:
-    """``nn.SymmetricProduct`` as straight-line code: blocks of sums to blocks of products, channel by channel.
+    """``nn.SymmetricProduct`` as straight-line code: an atom's message to its products, channel by channel.
 
     product: in float64.  by_element: whether its weights differ by element.  dtype: of the kernel.
     """
@@ -48,6 +49,7 @@ class FusedProduct:
         self._rows = self._all_rows()
         self.terms: list[Term] = [(m, monomial) for m, monomial, _, _ in self._rows]
         self._coefficients: dict[int, Tensor] = {}
+        self._plans: dict[tuple[int, ...], Any] = {}
 
     def _all_rows(self) -> list[tuple[int, tuple[int, ...], np.ndarray, str]]:
         """(output, monomial, coupling to each path, key of the weights) of everything that is not zero."""
@@ -64,41 +66,39 @@ class FusedProduct:
 
     def source(self) -> str:
         """C++ of the kernel."""
-        n_in, n_out = (sum(irrep.dim for irrep in irreps) for irreps in (self.inputs, self.outputs))
-        return product_source(self.name, self.channels, n_in, n_out, self.terms)
+        dims = [irrep.dim for irrep in self.inputs], [irrep.dim for irrep in self.outputs]
+        return product_source(self.name, self.channels, *dims, self.terms)
 
     def bind(self, library: ctypes.CDLL) -> None:
         """Use the compiled kernel."""
         self._width = library.width()
         self.padded = -(-self.channels // self._width) * self._width
-        self._forward = getattr(library, f"{self.name}_forward")
-        self._backward = getattr(library, f"{self.name}_backward")
+        self.before = Layout(dict.fromkeys(self.inputs, self.padded))
+        self.after = Layout(dict.fromkeys(self.outputs, self.padded))
+        structure = INT, INT, POINTER, POINTER, POINTER
+        self._forward = door(library, f"{self.name}_forward", *structure, POINTER)
+        self._backward = door(library, f"{self.name}_backward", *structure, POINTER, POINTER)
 
-    def __call__(self, frame: Frame, blocks: list[Tensor]) -> list[Tensor]:
-        """(n_atoms, 2l+1, padded) by irrep, both."""
-        return list(_Multiply.apply(self, frame, *blocks))
+    def __call__(self, of: Evaluation, x: Tensor) -> tuple[Tensor, Pullback]:
+        """Products, in the layout ``after``, of what is in the layout ``before``."""
+        runs = of.by_element if self._by_element else of.alike
+        coefficients = self._coefficients_of(runs.kinds)
+        structure = torch.get_num_threads(), len(runs.kinds), runs.first, coefficients, x.data_ptr()
+        y = self.after.empty(runs.n_atoms, self.dtype)
+        self._forward(*structure, y.data_ptr())
 
-    def arguments(self, frame: Frame, blocks: list[Tensor]) -> list[Any]:
-        """What both kernels take first."""
-        present, counts = (frame.present, frame.counts) if self._by_element else ([0], [frame.n_atoms])
-        return [
-            ctypes.c_int(torch.get_num_threads()),
-            ctypes.c_int(len(present)),
-            integers(list(accumulate(counts, initial=0))),
-            pointers([self._of_element(z) for z in present]),
-            *self.components(blocks),
-        ]
+        def back(slope: Tensor) -> Tensor:
+            found = torch.empty_like(x)
+            self._backward(*structure, slope.data_ptr(), found.data_ptr())
+            return found
 
-    def components(self, blocks: list[Tensor]) -> tuple[Any, Any]:
-        """A pointer to each component, and how far apart its atoms are."""
-        step = self.padded * blocks[0].element_size()
-        where: list[int] = []
-        apart: list[int] = []
-        for block in blocks:
-            first, dim = block.data_ptr(), block.shape[1]
-            where += range(first, first + dim * step, step)
-            apart += [dim * self.padded] * dim
-        return addresses(where), integers(apart)
+        return y, back
+
+    def _coefficients_of(self, kinds: tuple[int, ...]) -> int:
+        """The address of pointers to the elements' coefficients, the same with the same elements."""
+        if kinds not in self._plans:
+            self._plans.setdefault(kinds, pointers([self._of_element(z) for z in kinds]))
+        return ctypes.addressof(self._plans[kinds])
 
     def _of_element(self, z: int) -> Tensor:
         """[block of channels][term][width]: couplings times the weights of an element."""
@@ -118,23 +118,3 @@ def _matter(rows: np.ndarray) -> np.ndarray:
     """(n_monomials, 2L+1): which couplings, (n_monomials, 2L+1, n_paths), are more than rounding."""
     size = np.abs(rows).max(axis=2, initial=0.0)
     return np.asarray(size > _NOTHING * size.max(initial=0.0))
-
-
-class _Multiply(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, kernel: FusedProduct, frame: Frame, *blocks: Tensor) -> Any:
-        blocks = tuple(block.contiguous() for block in blocks)
-        found = tuple(blocks[0].new_empty(frame.n_atoms, irrep.dim, kernel.padded) for irrep in kernel.outputs)
-        kernel._forward(*kernel.arguments(frame, list(blocks)), *kernel.components(list(found)))
-        ctx.save_for_backward(*blocks)
-        ctx.kernel, ctx.frame = kernel, frame
-        return found
-
-    @staticmethod
-    def backward(ctx: Any, *slopes: Tensor) -> Any:
-        blocks, kernel, frame = list(ctx.saved_tensors), ctx.kernel, ctx.frame
-        slopes = tuple(slope.contiguous() for slope in slopes)
-        found = [torch.empty_like(block) for block in blocks]
-        where, _ = kernel.components(found)
-        kernel._backward(*kernel.arguments(frame, blocks), *kernel.components(list(slopes)), where)
-        return None, None, *found

@@ -88,28 +88,44 @@ struct Layer {{
 }};
 using Kernel = Convolution<Layer, {", ".join(types)}>;
 }}
-{_doors(name)}"""
+{_doors(name, features, [dim * sum(path.message == k for path in paths) for k, dim in enumerate(messages)])}"""
 
 
-def _doors(name: str) -> str:
+def _doors(name: str, features: Sequence[int], sums: Sequence[int]) -> str:
+    """Features and sums come as blocks one after the other, so many components an atom each."""
     structure = (
         "int n_threads, std::int64_t n_atoms, const std::int64_t *begin, const std::int32_t *order, "
         "const std::int32_t *centre, const std::int32_t *neighbour, const Real *vector, const Real *const *tables, "
-        "const std::int32_t *kind, int n_kinds, std::int64_t n_pieces, double first, double inverse_step, const Real *const *h"
+        "const std::int32_t *kind, int n_kinds, std::int64_t n_pieces, double first, double inverse_step, const Real *h"
     )
-    weights = "const Weights weights{tables, kind, n_kinds, {Real(first), Real(inverse_step), n_pieces}};"
-    backward = "n_threads, n_atoms, begin, order, centre, neighbour, vector, weights, h, G, gh, gvector"
+    prepared = f"""const Weights weights{{tables, kind, n_kinds, {{Real(first), Real(inverse_step), n_pieces}}}};
+    const std::int64_t step = n_atoms * {name}::Layer::CHANNELS;
+    const Real *const blocks_of_h[] = {{{_blocks("h", features)}}};"""
+    backward = (
+        "n_threads, n_atoms, begin, order, centre, neighbour, vector, weights, blocks_of_h, blocks_of_G, {gh}, gvector"
+    )
     return f"""
-ATOMGRAPH_API void {name}_forward({structure}, Real *const *A) {{
-    {weights}
-    {name}::Kernel::forward(n_threads, n_atoms, begin, centre, neighbour, vector, weights, h, A);
+ATOMGRAPH_API int {name}_forward({structure}, Real *A) {{
+    {prepared}
+    Real *const blocks_of_A[] = {{{_blocks("A", sums)}}};
+    return guarded([&] {{
+        {name}::Kernel::forward(n_threads, n_atoms, begin, centre, neighbour, vector, weights, blocks_of_h, blocks_of_A);
+    }});
 }}
-ATOMGRAPH_API void {name}_backward({structure}, const Real *const *G, Real *const *gh, Real *gvector) {{
-    {weights}
-    if (gh == nullptr) {name}::Kernel::backward<false>({backward});
-    else {name}::Kernel::backward<true>({backward});
+ATOMGRAPH_API int {name}_backward({structure}, const Real *G, Real *gh, Real *gvector) {{
+    {prepared}
+    const Real *const blocks_of_G[] = {{{_blocks("G", sums)}}};
+    return guarded([&] {{
+        if (gh == nullptr) return {name}::Kernel::backward<false>({backward.format(gh="nullptr")});
+        Real *const blocks_of_gh[] = {{{_blocks("gh", features)}}};
+        {name}::Kernel::backward<true>({backward.format(gh="blocks_of_gh")});
+    }});
 }}
 """
+
+
+def _blocks(name: str, dims: Sequence[int]) -> str:
+    return ", ".join(f"{name} + {before} * step" for before in accumulate(dims[:-1], initial=0))
 
 
 def _unit(path: CoupledPath) -> float | None:

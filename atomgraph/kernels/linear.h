@@ -1,4 +1,4 @@
-// Linear maps: rows of features times a frozen matrix, y = x W. Sums of a few rows and columns at a time stay in registers.
+// Linear maps: rows of features times a frozen matrix, y = x W or y += x W. Sums of a few rows and columns at a time stay in registers.
 #pragma once
 #include "parallel.h"
 #include "vectors.h"
@@ -17,6 +17,7 @@ constexpr int TALL = 6;  // rows at once
 struct Matrix {
     std::int64_t n_in, n_out;
     const Real *panels;
+    bool adds;  // to what is there
 };
 
 template <int R, int U>
@@ -40,9 +41,9 @@ static inline void tile(const Matrix &matrix, std::int64_t column, const Real *x
         for (int u = 0; u < U; ++u) {
             const std::int64_t at = column + u * WIDTH, left = matrix.n_out - at;
             Real *to = y + r * matrix.n_out + at;
-            if (left >= WIDTH) store(to, sum[r][u]);
+            if (left >= WIDTH) store(to, matrix.adds ? load(to) + sum[r][u] : sum[r][u]);
             else
-                for (int q = 0; q < left; ++q) to[q] = sum[r][u][q];
+                for (int q = 0; q < left; ++q) to[q] = matrix.adds ? to[q] + sum[r][u][q] : sum[r][u][q];
         }
 }
 
@@ -60,13 +61,14 @@ static inline void panels(const Matrix &matrix, std::int64_t column, std::int64_
 // x: (n_atoms, n_components, n_in).  y: (n_atoms, n_components, n_out).  Atoms are sorted by kind, each of which has its matrix;
 // first[k] is where kind k begins.
 static inline void linear(int n_threads, int n_kinds, const std::int64_t *first, std::int64_t n_components, std::int64_t n_in,
-                          std::int64_t n_out, const Real *const *matrices, const Real *x, Real *y) {
+                          std::int64_t n_out, const Real *const *matrices, bool adds, const Real *x, Real *y) {
     const std::int64_t n_atoms = first[n_kinds], near = std::max<std::int64_t>(1, 96 / n_components);  // rows in a near cache
     const std::int64_t piece = n_threads <= 1 ? near : std::min(near, std::max<std::int64_t>(1, n_atoms / (4 * n_threads)));
     parallel_for(n_threads, n_atoms, piece, [&](std::int64_t i0, std::int64_t i1, int) {
         for (int kind = 0; kind < n_kinds; ++kind) {
             const std::int64_t begin = std::max(i0, first[kind]) * n_components, end = std::min(i1, first[kind + 1]) * n_components;
-            if (begin < end) panels<WIDE>({n_in, n_out, matrices[kind]}, 0, end - begin, x + begin * n_in, y + begin * n_out);
+            const Matrix matrix{n_in, n_out, matrices[kind], adds};
+            if (begin < end) panels<WIDE>(matrix, 0, end - begin, x + begin * n_in, y + begin * n_out);
         }
     });
 }

@@ -162,4 +162,15 @@ void parallel_for(int n_threads, std::int64_t n, std::int64_t piece, const Work 
     if (task.failed) throw std::bad_alloc();
 }
 
+// What a door of a library gives back: 0 when the work is done, 1 where memory ran out; no exception leaves C++.
+template <class Work>
+int guarded(const Work &work) noexcept {
+    try {
+        work();
+        return 0;
+    } catch (...) {
+        return 1;
+    }
+}
+
 }  // namespace atomgraph

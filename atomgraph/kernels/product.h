@@ -5,9 +5,13 @@
 
 namespace atomgraph {
 
-// L: CHANNELS, N_IN, N_OUT (components), N_TERMS, and the functions value(x, c, o), slope(x, c, g, d).
+// L: CHANNELS, N_IN, N_OUT (components), N_TERMS, Places in, out, and the functions value(x, c, o), slope(x, c, g, d).
 // Atoms are sorted by kind; first[k] is where kind k begins. coefficients[k]: [block of channels][term][WIDTH].
-// x, o, g, d: a pointer for each component, (n_atoms, stride) apart.
+// x, o and their slopes d, g: blocks (n_atoms, 2l+1, CHANNELS), one after the other.
+struct Place {
+    int before, dim, m;  // components in the blocks before, in a component's own block, and its number there
+};
+
 template <class L>
 struct Product {
     template <class Step>
@@ -25,26 +29,40 @@ struct Product {
         });
     }
 
-    static void forward(int n_threads, int n_kinds, const std::int64_t *first, const Real *const *coefficients,
-                        const Real *const *x, const std::int64_t *x_stride, Real *const *o, const std::int64_t *o_stride) {
-        each(n_threads, n_kinds, first, coefficients, [&](std::int64_t i, int channel, const Real *c) {
+    static void forward(int n_threads, int n_kinds, const std::int64_t *first, const Real *const *coefficients, const Real *x,
+                        Real *o) {
+        const std::int64_t n_atoms = first[n_kinds];
+        each(n_threads, n_kinds, first, coefficients, [=](std::int64_t i, int channel, const Real *c) {
             Vector in[L::N_IN], out[L::N_OUT] = {};
-            for (int k = 0; k < L::N_IN; ++k) in[k] = load(x[k] + i * x_stride[k] + channel);
+            read(L::in, n_atoms, x, i, channel, in);
             L::value(in, c, out);
-            for (int k = 0; k < L::N_OUT; ++k) store(o[k] + i * o_stride[k] + channel, out[k]);
+            write(L::out, n_atoms, o, i, channel, out);
         });
     }
 
-    static void backward(int n_threads, int n_kinds, const std::int64_t *first, const Real *const *coefficients,
-                         const Real *const *x, const std::int64_t *x_stride, const Real *const *g, const std::int64_t *g_stride,
-                         Real *const *d) {
-        each(n_threads, n_kinds, first, coefficients, [&](std::int64_t i, int channel, const Real *c) {
+    static void backward(int n_threads, int n_kinds, const std::int64_t *first, const Real *const *coefficients, const Real *x,
+                         const Real *g, Real *d) {
+        const std::int64_t n_atoms = first[n_kinds];
+        each(n_threads, n_kinds, first, coefficients, [=](std::int64_t i, int channel, const Real *c) {
             Vector in[L::N_IN], by[L::N_OUT], slope[L::N_IN] = {};
-            for (int k = 0; k < L::N_IN; ++k) in[k] = load(x[k] + i * x_stride[k] + channel);
-            for (int k = 0; k < L::N_OUT; ++k) by[k] = load(g[k] + i * g_stride[k] + channel);
+            read(L::in, n_atoms, x, i, channel, in);
+            read(L::out, n_atoms, g, i, channel, by);
             L::slope(in, c, by, slope);
-            for (int k = 0; k < L::N_IN; ++k) store(d[k] + i * x_stride[k] + channel, slope[k]);
+            write(L::in, n_atoms, d, i, channel, slope);
         });
+    }
+
+  private:
+    static std::int64_t at(const Place &place, std::int64_t n_atoms, std::int64_t i, int channel) {
+        return (n_atoms * place.before + i * place.dim + place.m) * L::CHANNELS + channel;
+    }
+    template <int N>
+    static void read(const Place (&places)[N], std::int64_t n_atoms, const Real *x, std::int64_t i, int channel, Vector *v) {
+        for (int k = 0; k < N; ++k) v[k] = load(x + at(places[k], n_atoms, i, channel));
+    }
+    template <int N>
+    static void write(const Place (&places)[N], std::int64_t n_atoms, Real *x, std::int64_t i, int channel, const Vector *v) {
+        for (int k = 0; k < N; ++k) store(x + at(places[k], n_atoms, i, channel), v[k]);
     }
 };
 

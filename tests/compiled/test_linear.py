@@ -1,16 +1,19 @@
-"""Rows times frozen matrices: torch's numbers and slopes for every shape, however many rows each kind has."""
+"""Features times frozen matrices: torch's numbers and slopes for every shape, however many rows each kind has."""
 
 import pytest
 import torch
 from compilers import needs_compiler
 from e3nn import o3
 
+from atomgraph.compiled.evaluation import Runs
 from atomgraph.compiled.frame import FRAME_SOURCE
-from atomgraph.compiled.linear import LINEAR_SOURCE, Matrices
+from atomgraph.compiled.layout import Layout
+from atomgraph.compiled.linear import LINEAR_SOURCE, LinearMap
+from atomgraph.compiled.weights import Weights
 from atomgraph.kernels import compiled
 
 pytestmark = needs_compiler
-SCALAR, VECTOR = o3.Irrep("0e"), o3.Irrep("1o")
+SCALAR, VECTOR, OTHER = o3.Irrep("0e"), o3.Irrep("1o"), o3.Irrep("1e")
 SHAPES = [(1, 1), (3, 16), (16, 3), (5, 17), (40, 64), (33, 95), (64, 129)]  # around whole vectors and panels of them
 REAL = {torch.float32: "float", torch.float64: "double"}
 
@@ -23,31 +26,65 @@ def random(*shape, dtype=torch.float64):
     return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(sum(shape))).to(dtype)
 
 
+def of_kinds(by_irrep):
+    """Weights by element."""
+    shapes = {irrep: tuple(matrices.shape[1:]) for irrep, matrices in by_irrep.items()}
+    return Weights(shapes, True, lambda irrep, z: by_irrep[irrep][z])
+
+
 @pytest.mark.parametrize("dtype", REAL)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("counts", [[1], [6], [0, 13, 1], [40, 0, 7]])
 def test_numbers_and_slopes_are_torchs(shape, counts, dtype):
     kinds = list(range(len(counts)))[::-1]
-    by_irrep = {irrep: random(len(counts), *shape, dtype=dtype) for irrep in (SCALAR, VECTOR)}
-    x = {irrep: random(sum(counts), irrep.dim, shape[0], dtype=dtype).requires_grad_() for irrep in by_irrep}
-    y = Matrices(library(dtype), by_irrep)(x, kinds, counts)
-    tolerance = {"atol": 100 * torch.finfo(dtype).eps, "rtol": 1e3 * torch.finfo(dtype).eps}
-    for irrep, matrices in by_irrep.items():
-        wanted = torch.cat([part @ matrices[k] for part, k in zip(x[irrep].split(counts), kinds, strict=True)])
-        torch.testing.assert_close(y[irrep], wanted, **tolerance)
-        slope = random(*wanted.shape, dtype=dtype)
-        found, expected = (torch.autograd.grad(of, x[irrep], slope, retain_graph=True)[0] for of in (y[irrep], wanted))
-        torch.testing.assert_close(found, expected, **tolerance)
+    by_irrep = {irrep: random(len(counts), *shape) for irrep in (SCALAR, VECTOR)}
+    before, after = (Layout(dict.fromkeys(by_irrep, n)) for n in shape)
+    linear, runs = LinearMap(library(dtype), before, after, of_kinds(by_irrep), dtype), Runs(kinds, counts)
+    x, slope = (random(sum(counts) * layout.width, dtype=dtype) for layout in (before, after))
+    for times, given, start, end, turned in (
+        (linear, x, before, after, lambda matrix: matrix),
+        (linear.back, slope, after, before, lambda matrix: matrix.T),
+    ):
+        found, there = times(runs, given), random(sum(counts) * end.width, dtype=dtype)
+        added = times(runs, given, there.clone())
+        for irrep, matrices in by_irrep.items():
+            parts = start.block(given, irrep).split(counts)
+            wanted = torch.cat([part @ turned(matrices[k].to(dtype)) for part, k in zip(parts, kinds, strict=True)])
+            tolerance = {"atol": 100 * torch.finfo(dtype).eps, "rtol": 1e3 * torch.finfo(dtype).eps}
+            torch.testing.assert_close(end.block(found, irrep), wanted, **tolerance)
+            torch.testing.assert_close(end.block(added, irrep), end.block(there, irrep) + wanted, **tolerance)
 
 
-def test_what_does_not_come_in_does_not_go_out_and_threads_change_nothing():
-    of = Matrices(library(torch.float64), {SCALAR: random(1, 24, 24), VECTOR: random(1, 24, 24)})
-    x, before, found = {SCALAR: random(500, 1, 24)}, torch.get_num_threads(), []
+def test_an_irrep_that_does_not_come_in_goes_out_as_zeros():
+    before, after = Layout({SCALAR: 4, OTHER: 4}), Layout({VECTOR: 4, SCALAR: 4})
+    weights = Weights.of_matrices({irrep: random(4, 4) for irrep in (SCALAR, VECTOR, OTHER)})
+    linear, runs = LinearMap(library(torch.float64), before, after, weights, torch.float64), Runs([0], [5])
+    y, slope = linear(runs, random(5 * before.width)), linear.back(runs, random(5 * after.width))
+    assert not after.block(y, VECTOR).any()
+    assert after.block(y, SCALAR).all()
+    assert not before.block(slope, OTHER).any()
+
+
+def test_threads_change_nothing():
+    layout, before, found = Layout({SCALAR: 24, VECTOR: 24}), torch.get_num_threads(), []
+    weights = Weights.of_matrices({irrep: random(24, 24) for irrep in (SCALAR, VECTOR)})
+    linear, x = LinearMap(library(torch.float64), layout, layout, weights, torch.float64), random(500 * layout.width)
     try:
         for threads in (1, 3):
             torch.set_num_threads(threads)
-            found.append(of(x, [0], [500]))
+            found.append(linear(Runs([0], [500]), x))
     finally:
         torch.set_num_threads(before)
-    assert list(found[0]) == [SCALAR]
-    torch.testing.assert_close(found[0][SCALAR], found[1][SCALAR], atol=0, rtol=0)
+    torch.testing.assert_close(found[0], found[1], atol=0, rtol=0)
+
+
+def test_maps_that_follow_one_another_are_one_map_by_element():
+    first = Weights.of_matrices({SCALAR: random(3, 5), VECTOR: random(3, 5)})
+    second = of_kinds({SCALAR: random(2, 5, 4), OTHER: random(2, 5, 4)})
+    both = first.padded((3, 8)).then(second.padded(after=6))
+    assert both.by_element
+    assert dict(both.shapes) == {SCALAR: (8, 6)}
+    matrix = both.of(SCALAR, 1)
+    torch.testing.assert_close(matrix[:3, :4], first.of(SCALAR, 0) @ second.of(SCALAR, 1))
+    assert not matrix[3:].any()
+    assert not matrix[:, 4:].any()

@@ -1,0 +1,41 @@
+"""What one evaluation tells all kernels: the frame, and runs of atoms that are treated alike."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+import torch
+
+from atomgraph.compiled.frame import Frame
+from atomgraph.compiled.pointers import integers
+
+
+class Runs:
+    """Atoms of one kind side by side.
+
+    kinds: which kind each run is of.  counts: how many atoms it has.
+    """
+
+    def __init__(self, kinds: Sequence[int], counts: Sequence[int]):
+        self.kinds = tuple(kinds)
+        self._first = integers(list(accumulate(counts, initial=0)))
+        self.first = ctypes.addressof(self._first)  # (n_runs + 1,): where each run begins
+        self.n_atoms = sum(counts)
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """frame: the atoms and edges.  alike: all atoms in one run.  by_element: a run for each element.  dtype: of the kernels."""
+
+    frame: Frame
+    alike: Runs
+    by_element: Runs
+    dtype: torch.dtype
+
+    @classmethod
+    def of(cls, frame: Frame, dtype: torch.dtype) -> Evaluation:
+        """Of a frame."""
+        return cls(frame, Runs([0], [frame.n_atoms]), Runs(frame.present, frame.counts), dtype)
