@@ -14,24 +14,29 @@ from atomgraph.graph.structure import AtomicGraph
 FRAME_SOURCE = """
 #include "edges.h"
 using namespace atomgraph;
+#define FOUND std::int64_t n_runs, std::int64_t n_atoms, std::int64_t *from, std::int64_t *row, std::int32_t *heard, \\
+    Real *vector, std::int32_t *neighbour
 ATOMGRAPH_API int width() { return WIDTH; }
-#define STRUCTURE const double *position, const double *cell, const std::int64_t *graph, const std::int64_t *neighbour_of, \\
-    const std::int64_t *centre_of, const std::int64_t *shift, const std::int64_t *place, std::int64_t n_atoms, \\
-    std::int64_t n_edges
-ATOMGRAPH_API std::int64_t edges_count(STRUCTURE, double cutoff, std::int64_t *row, std::int64_t *column) {
-    return count_edges({position, cell, graph, neighbour_of, centre_of, shift, place, n_atoms, n_edges}, cutoff, row, column);
+ATOMGRAPH_API std::int64_t edges_count(FOUND, std::int64_t n_edges, double cutoff, const double *position, const double *cell,
+                                       const std::int64_t *graph, const std::int64_t *neighbour_of,
+                                       const std::int64_t *centre_of, const std::int64_t *shift, const std::int64_t *place,
+                                       const std::int64_t *atom) {
+    const Structure structure{position, cell, graph, neighbour_of, centre_of, shift, place, atom, n_atoms, n_edges};
+    return count_edges(n_runs, structure, cutoff, {from, row, heard, vector, neighbour});
 }
-ATOMGRAPH_API void edges_fill(STRUCTURE, double cutoff, const std::int64_t *row, const std::int64_t *column, Real *vector,
-                              std::int32_t *centre, std::int32_t *neighbour, std::int32_t *order) {
-    fill_edges({position, cell, graph, neighbour_of, centre_of, shift, place, n_atoms, n_edges}, cutoff, row, column, vector,
-               centre, neighbour, order);
+ATOMGRAPH_API void edges_fill(FOUND, Real *to_vector, std::int32_t *to_neighbour, std::int32_t *centre, std::int64_t *column,
+                              std::int32_t *order) {
+    fill_edges(n_runs, n_atoms, {from, row, heard, vector, neighbour}, to_vector, to_neighbour, centre, column, order);
 }
-ATOMGRAPH_API void edges_collect(std::int64_t n, const Real *vector, const Real *slope, const std::int32_t *centre,
-                                 const std::int32_t *neighbour, const std::int64_t *atom, const std::int64_t *graph,
-                                 double *gradient, double *virial) {
-    collect(n, vector, slope, centre, neighbour, atom, graph, gradient, virial);
+ATOMGRAPH_API void edges_collect(int n_threads, std::int64_t n_atoms, const std::int64_t *row, const std::int64_t *column,
+                                 const std::int32_t *order, const Real *vector, const Real *slope, const std::int64_t *atom,
+                                 const std::int64_t *graph, double *gradient, double *virial) {
+    collect(n_threads, n_atoms, row, column, order, vector, slope, atom, graph, gradient, virial);
 }
 """
+NOT_SORTED = -2  # what edges_count gives for edges that are not sorted by centre
+SHARED = 20_000  # edges; fewer are not worth waking a thread for
+MOST_RUNS = 16  # each of them counts every atom as neighbour
 
 
 class NoDirection(Exception):
@@ -95,30 +100,52 @@ class Frame(Order):
     @classmethod
     def of(cls, library: ctypes.CDLL, graph: AtomicGraph, atoms: Order, cutoff: float, dtype: torch.dtype) -> Frame:
         """The graph's edges inside the cutoff, its atoms in an order.  Raises NoDirection."""
-        n = graph.n_atoms
-        kept = [graph.pos.detach().double().contiguous(), graph.cell.detach().double().contiguous()]
-        kept += [graph.graph_of_atom.contiguous(), graph.edge_index.long().contiguous()]
-        kept += [graph.cell_shift.long().contiguous(), atoms.place]
-        pos, cell, of_atom, edges, shift, place = kept
-        structure = (
-            *map(pointer, (pos, cell, of_atom, edges[0], edges[1], shift, place)),
-            ctypes.c_int64(n),
-            ctypes.c_int64(graph.n_edges),
-            ctypes.c_double(cutoff),
-        )
-        row, column = torch.empty(n + 1, dtype=torch.int64), torch.empty(n + 1, dtype=torch.int64)
-        n_edges = library.edges_count(*structure, pointer(row), pointer(column))
+        found = cls._found(library, graph, graph.edge_index.long(), graph.cell_shift.long(), atoms, cutoff, dtype)
+        if found is None:
+            by_centre = torch.argsort(graph.edge_index[1], stable=True)
+            edges, shift = graph.edge_index[:, by_centre].long(), graph.cell_shift[by_centre].long()
+            found = cls._found(library, graph, edges, shift, atoms, cutoff, dtype)
+        if found is None:
+            raise NoDirection
+        return found
+
+    @classmethod
+    def _found(
+        cls,
+        library: ctypes.CDLL,
+        graph: AtomicGraph,
+        edges: Tensor,
+        shift: Tensor,
+        atoms: Order,
+        cutoff: float,
+        dtype: torch.dtype,
+    ) -> Frame | None:
+        """``of``; None for edges that are not sorted by centre."""
+        n, n_all = graph.n_atoms, edges.shape[1]
+        n_runs = _n_threads(n_all, MOST_RUNS)
+        edges, shift = edges.contiguous(), shift.contiguous()
+        pos, cell = graph.pos.detach().double().contiguous(), graph.cell.detach().double().contiguous()
+        of_atom = graph.graph_of_atom.contiguous()
+        origin, row, column = (torch.empty(size, dtype=torch.int64) for size in (n_runs, n + 1, n + 1))
+        heard, vector = torch.empty(n_runs, n, dtype=torch.int32), torch.empty(n_all, 3, dtype=dtype)
+        neighbour = torch.empty(n_all, dtype=torch.int32)
+        runs = ctypes.c_int64(n_runs), ctypes.c_int64(n), *map(pointer, (origin, row, heard, vector, neighbour))
+        given = map(pointer, (pos, cell, of_atom, edges[0], edges[1], shift, atoms.place, atoms.atom))
+        n_edges = library.edges_count(*runs, ctypes.c_int64(n_all), ctypes.c_double(cutoff), *given)
+        if n_edges == NOT_SORTED:
+            return None
         if n_edges < 0:
             raise NoDirection
-        vector = torch.empty(n_edges, 3, dtype=dtype)
-        centre, neighbour, order = (torch.empty(n_edges, dtype=torch.int32) for _ in range(3))
-        rest = map(pointer, (row, column, vector, centre, neighbour, order))
-        library.edges_fill(*structure, *rest)
+        centre, order = (torch.empty(n_edges, dtype=torch.int32) for _ in range(2))
+        whole = vector, neighbour
+        if n_edges < n_all:
+            whole = torch.empty(n_edges, 3, dtype=dtype), torch.empty(n_edges, dtype=torch.int32)
+        library.edges_fill(*runs, *map(pointer, (*whole, centre, column, order)))
         return cls(
             **vars(atoms),
-            vector=vector,
+            vector=whole[0],
             centre=centre,
-            neighbour=neighbour,
+            neighbour=whole[1],
             row=row,
             column=column,
             order=order,
@@ -126,9 +153,15 @@ class Frame(Order):
 
     def collect(self, library: ctypes.CDLL, slope: Tensor, graph: AtomicGraph) -> tuple[Tensor, Tensor]:
         """dE/dx (n_atoms, 3), in the graph's order, and dE/dε (n_graphs, 3, 3), float64, of slopes by edge vectors."""
-        gradient = torch.zeros(self.n_atoms, 3, dtype=torch.float64)
+        gradient = torch.empty(self.n_atoms, 3, dtype=torch.float64)
         virial = torch.zeros(graph.n_graphs, 3, 3, dtype=torch.float64)
         slope, of_atom = slope.contiguous(), graph.graph_of_atom.contiguous()
-        tensors = (self.vector, slope, self.centre, self.neighbour, self.atom, of_atom, gradient, virial)
-        library.edges_collect(ctypes.c_int64(self.n_edges), *map(pointer, tensors))
+        edges = self.row, self.column, self.order, self.vector, slope, self.atom, of_atom
+        n_threads = ctypes.c_int(_n_threads(self.n_edges))
+        library.edges_collect(n_threads, ctypes.c_int64(self.n_atoms), *map(pointer, (*edges, gradient, virial)))
         return gradient, virial
+
+
+def _n_threads(n_edges: int, most: int | None = None) -> int:
+    """Threads for so many edges."""
+    return 1 if n_edges < SHARED else min(torch.get_num_threads(), most or n_edges)

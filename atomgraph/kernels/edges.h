@@ -1,79 +1,171 @@
 // The edges inside a cutoff in the order of a model's atoms, by centre and by neighbour; and from slopes by edges to forces and
-// virials. Positions and sums are float64 whatever the kernels between compute in.
+// virials. Positions and sums are float64 whatever the kernels between compute in. Threads share the atoms in a few runs side by
+// side; what comes out does not depend on how many there are.
 #pragma once
-#include <vector>
+#include <memory>
 
 #include "parallel.h"
 #include "vectors.h"
 
 namespace atomgraph {
 
+enum Fault : std::int64_t { NO_DIRECTION = -1, NOT_SORTED = -2 };
+
 struct Structure {
-    const double *position, *cell;              // (n_atoms, 3), (n_graphs, 3, 3)
-    const std::int64_t *graph;                  // (n_atoms,)
-    const std::int64_t *neighbour, *centre;     // (n_edges,), sorted by centre
-    const std::int64_t *shift;                  // (n_edges, 3)
-    const std::int64_t *place;                  // (n_atoms,) where the model keeps each atom
+    const double *position, *cell;           // (n_atoms, 3), (n_graphs, 3, 3)
+    const std::int64_t *graph;               // (n_atoms,)
+    const std::int64_t *neighbour, *centre;  // (n_edges,), sorted by centre
+    const std::int64_t *shift;               // (n_edges, 3)
+    const std::int64_t *place, *atom;        // (n_atoms,) where the model keeps each atom, and which is where
     std::int64_t n_atoms, n_edges;
 
     bool is_there(std::int64_t atom) const { return atom >= 0 && atom < n_atoms; }
-    void vector(std::int64_t e, double *v) const {
-        const double *a = position + 3 * centre[e], *b = position + 3 * neighbour[e], *rows = cell + 9 * graph[centre[e]];
-        const std::int64_t *s = shift + 3 * e;
-        for (int k = 0; k < 3; ++k)
-            v[k] = a[k] - b[k] + (double(s[0]) * rows[k] + double(s[1]) * rows[3 + k] + double(s[2]) * rows[6 + k]);
-    }
-    double length(std::int64_t e, double *v) const {
-        vector(e, v);
-        return std::sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]);
+    // Vectors and lengths of n edges of one centre from edge e on: (3, STEP) and (STEP,).
+    static constexpr std::int64_t STEP = 64;
+    void measure(std::int64_t e, std::int64_t n, double (*v)[STEP], double *length) const {
+        const double *a = position + 3 * centre[e], *rows = cell + 9 * graph[centre[e]];
+        const double x = a[0], y = a[1], z = a[2];
+        for (std::int64_t t = 0; t < n; ++t) {
+            const double *b = position + 3 * neighbour[e + t];
+            const std::int64_t *s = shift + 3 * (e + t);
+            const double u = double(s[0]), p = double(s[1]), q = double(s[2]);
+            v[0][t] = x - b[0] + (u * rows[0] + p * rows[3] + q * rows[6]);
+            v[1][t] = y - b[1] + (u * rows[1] + p * rows[4] + q * rows[7]);
+            v[2][t] = z - b[2] + (u * rows[2] + p * rows[5] + q * rows[8]);
+            length[t] = std::sqrt(v[0][t] * v[0][t] + v[1][t] * v[1][t] + v[2][t] * v[2][t]);
+        }
     }
 };
 
-// Counts edges inside the cutoff; row, column: (n_atoms + 1,) where each centre's, each neighbour's edges will begin.
-// -1 where some edge has no direction: atoms on one spot, a position that is not finite, or an atom that is not there.
-static inline std::int64_t count_edges(const Structure &s, double cutoff, std::int64_t *row, std::int64_t *column) {
-    for (std::int64_t i = 0; i <= s.n_atoms; ++i) row[i] = column[i] = 0;
-    double v[3];
-    for (std::int64_t e = 0; e < s.n_edges; ++e) {
-        if (!s.is_there(s.centre[e]) || !s.is_there(s.neighbour[e])) return -1;
-        const double length = s.length(e, v);
-        if (!(length > 0 && std::isfinite(length))) return -1;
-        if (length < cutoff) ++row[s.place[s.centre[e]] + 1], ++column[s.place[s.neighbour[e]] + 1];
-    }
-    for (std::int64_t i = 0; i < s.n_atoms; ++i) row[i + 1] += row[i], column[i + 1] += column[i];
-    return row[s.n_atoms];
-}
+// Atoms in runs of about equal size, one after the other.
+struct Runs {
+    std::int64_t n, n_atoms;
 
-// Fills in what was counted. vector: (n, 3).  centre, neighbour: (n,) of each edge.  order: edges sorted by neighbour.
-static inline void fill_edges(const Structure &s, double cutoff, const std::int64_t *row, const std::int64_t *column,
-                              Real *vector, std::int32_t *centre, std::int32_t *neighbour, std::int32_t *order) {
-    std::vector<std::int64_t> next(row, row + s.n_atoms), next_of(column, column + s.n_atoms);
-    double v[3];
-    for (std::int64_t e = 0; e < s.n_edges; ++e) {
-        if (!(s.length(e, v) < cutoff)) continue;
-        const std::int64_t i = s.place[s.centre[e]], at = next[i]++;
-        for (int k = 0; k < 3; ++k) vector[3 * at + k] = Real(v[k]);
-        centre[at] = std::int32_t(i), neighbour[at] = std::int32_t(s.place[s.neighbour[e]]);
+    std::int64_t begin(std::int64_t run) const { return n_atoms * run / n; }
+    template <class Work>
+    void each(const Work &work) const {
+        parallel_for(int(n), n, 1, [&](std::int64_t first, std::int64_t last, int) {
+            for (std::int64_t run = first; run < last; ++run) work(run, begin(run), begin(run + 1));
+        });
     }
-    for (std::int64_t at = 0; at < row[s.n_atoms]; ++at) order[next_of[neighbour[at]]++] = std::int32_t(at);
-}
+};
 
-// gradient: dE/dx, (n_atoms, 3) in the graph's order of atoms; virial: sum of r (x) dE/dr, (n_graphs, 3, 3), symmetric.
-// Both are added to. atom: which atom of the graph each of the model's is.
-static inline void collect(std::int64_t n, const Real *vector, const Real *slope, const std::int32_t *centre,
-                           const std::int32_t *neighbour, const std::int64_t *atom, const std::int64_t *graph, double *gradient,
-                           double *virial) {
-    for (std::int64_t e = 0; e < n; ++e) {
-        double *a = gradient + 3 * atom[centre[e]], *b = gradient + 3 * atom[neighbour[e]];
-        double *w = virial + 9 * graph[atom[centre[e]]];
-        for (int k = 0; k < 3; ++k) {
-            const double g = double(slope[3 * e + k]);
-            a[k] += g, b[k] -= g;
-            for (int q = 0; q < 3; ++q) {
-                const double half = 0.5 * g * double(vector[3 * e + q]);
-                w[3 * k + q] += half, w[3 * q + k] += half;
-            }
+// What is found of a structure, by runs of atoms.
+struct Found {
+    std::int64_t *from;   // (n_runs,) where each run's edges begin in `vector` and `neighbour`
+    std::int64_t *row;    // (n_atoms + 1,) where each centre's edges begin, all runs side by side
+    std::int32_t *heard;  // (n_runs, n_atoms) how often each atom is a neighbour in each run
+    Real *vector;         // (n_edges, 3)
+    std::int32_t *neighbour;  // (n_edges,)
+};
+
+// begin: (n_atoms + 1,) where each atom's edges begin in the structure. Returns a fault, or 0.
+static inline std::int64_t find_centres(int n_threads, const Structure &s, std::int64_t *begin) {
+    std::atomic<bool> nowhere{false}, back{false};
+    parallel_for(n_threads, s.n_edges + 1, 1 << 14, [&](std::int64_t first, std::int64_t last, int) {
+        for (std::int64_t e = first; e < last; ++e) {
+            const std::int64_t before = e > 0 ? s.centre[e - 1] : -1, here = e < s.n_edges ? s.centre[e] : s.n_atoms;
+            if (e < s.n_edges && !(s.is_there(here) && s.is_there(s.neighbour[e]))) nowhere = true;
+            else if (e > 0 && !s.is_there(before)) nowhere = true;
+            else if (here < before) back = true;
+            else
+                for (std::int64_t i = before + 1; i <= here; ++i) begin[i] = e;
         }
+    });
+    return nowhere ? NO_DIRECTION : back ? NOT_SORTED : 0;
+}
+
+// Finds the edges inside the cutoff and returns how many; or NO_DIRECTION where atoms are on one spot, a position is not finite or
+// an atom is not there, NOT_SORTED where centres are not.
+static inline std::int64_t count_edges(std::int64_t n_runs, const Structure &s, double cutoff, const Found &found) {
+    const Runs runs{n_runs, s.n_atoms};
+    std::unique_ptr<std::int64_t[]> begin(new std::int64_t[s.n_atoms + 1]);
+    if (const std::int64_t fault = find_centres(int(n_runs), s, begin.get())) return fault;
+    for (std::int64_t run = 0, i = 0, at = 0; run < n_runs; ++run)
+        for (found.from[run] = at; i < runs.begin(run + 1); ++i) at += begin[s.atom[i] + 1] - begin[s.atom[i]];
+    std::atomic<bool> nowhere{false};
+    runs.each([&](std::int64_t run, std::int64_t first, std::int64_t last) {
+        std::int32_t *heard = found.heard + run * s.n_atoms;
+        std::fill(heard, heard + s.n_atoms, 0);
+        std::int64_t at = found.from[run];
+        double v[3][Structure::STEP], length[Structure::STEP];
+        bool all_directed = true;
+        for (std::int64_t i = first; i < last; ++i) {
+            const std::int64_t before = at, end = begin[s.atom[i] + 1];
+            for (std::int64_t e = begin[s.atom[i]], n; e < end; e += n) {
+                s.measure(e, n = std::min(end - e, Structure::STEP), v, length);
+                for (std::int64_t t = 0; t < n; ++t) {
+                    all_directed &= length[t] > 0 && std::isfinite(length[t]);
+                    if (!(length[t] < cutoff)) continue;
+                    for (int k = 0; k < 3; ++k) found.vector[3 * at + k] = Real(v[k][t]);
+                    const std::int64_t neighbour = s.place[s.neighbour[e + t]];
+                    found.neighbour[at++] = std::int32_t(neighbour), ++heard[neighbour];
+                }
+            }
+            found.row[i + 1] = at - before;
+        }
+        if (!all_directed) nowhere = true;
+    });
+    if (nowhere) return NO_DIRECTION;
+    found.row[0] = 0;
+    for (std::int64_t i = 0; i < s.n_atoms; ++i) found.row[i + 1] += found.row[i];
+    return found.row[s.n_atoms];
+}
+
+// Lays what was found side by side. vector: (n, 3) and neighbour: (n,), which may be those of `found` if all edges were inside the
+// cutoff.  centre: (n,) of each edge.  column: (n_atoms + 1,) where each neighbour's edges begin in order: (n,) edges by neighbour.
+static inline void fill_edges(std::int64_t n_runs, std::int64_t n_atoms, const Found &found, Real *vector, std::int32_t *neighbour,
+                              std::int32_t *centre, std::int64_t *column, std::int32_t *order) {
+    std::int64_t at = 0;
+    for (std::int64_t j = 0; j < n_atoms; ++j) {
+        column[j] = at;
+        for (std::int64_t run = 0; run < n_runs; ++run) {
+            std::int32_t &heard = found.heard[run * n_atoms + j];
+            const std::int32_t n = heard;
+            heard = std::int32_t(at), at += n;
+        }
+    }
+    column[n_atoms] = at;
+    Runs{n_runs, n_atoms}.each([&](std::int64_t run, std::int64_t first, std::int64_t last) {
+        const std::int64_t to = found.row[first], n = found.row[last] - to, from = found.from[run];
+        if (vector != found.vector) {
+            std::copy(found.vector + 3 * from, found.vector + 3 * (from + n), vector + 3 * to);
+            std::copy(found.neighbour + from, found.neighbour + from + n, neighbour + to);
+        }
+        std::int32_t *next = found.heard + run * n_atoms;
+        for (std::int64_t i = first; i < last; ++i)
+            for (std::int64_t e = found.row[i]; e < found.row[i + 1]; ++e)
+                centre[e] = std::int32_t(i), order[next[neighbour[e]]++] = std::int32_t(e);
+    });
+}
+
+// gradient: dE/dx, (n_atoms, 3) in the graph's order of atoms; virial: sum of r (x) dE/dr, (n_graphs, 3, 3), symmetric, added to.
+// slope: dE/dr of each edge, (n, 3).  atom: which atom of the graph each of the model's is.
+static inline void collect(int n_threads, std::int64_t n_atoms, const std::int64_t *row, const std::int64_t *column,
+                           const std::int32_t *order, const Real *vector, const Real *slope, const std::int64_t *atom,
+                           const std::int64_t *graph, double *gradient, double *virial) {
+    std::unique_ptr<double[]> of_atom(new double[6 * n_atoms]);  // xx, xy, xz, yy, yz, zz
+    parallel_for(n_threads, n_atoms, 64, [&](std::int64_t first, std::int64_t last, int) {
+        for (std::int64_t i = first; i < last; ++i) {
+            double f[3] = {}, w[6] = {};
+            for (std::int64_t e = row[i]; e < row[i + 1]; ++e) {
+                const double g[3] = {slope[3 * e], slope[3 * e + 1], slope[3 * e + 2]};
+                const double r[3] = {vector[3 * e], vector[3 * e + 1], vector[3 * e + 2]};
+                for (int k = 0; k < 3; ++k) f[k] += g[k];
+                w[0] += g[0] * r[0], w[3] += g[1] * r[1], w[5] += g[2] * r[2];
+                w[1] += 0.5 * (g[0] * r[1] + g[1] * r[0]), w[2] += 0.5 * (g[0] * r[2] + g[2] * r[0]);
+                w[4] += 0.5 * (g[1] * r[2] + g[2] * r[1]);
+            }
+            for (std::int64_t t = column[i]; t < column[i + 1]; ++t)
+                for (int k = 0; k < 3; ++k) f[k] -= double(slope[3 * std::int64_t(order[t]) + k]);
+            std::copy(f, f + 3, gradient + 3 * atom[i]), std::copy(w, w + 6, of_atom.get() + 6 * i);
+        }
+    });
+    for (std::int64_t i = 0; i < n_atoms; ++i) {
+        const double *w = of_atom.get() + 6 * i;
+        double *to = virial + 9 * graph[atom[i]];
+        to[0] += w[0], to[4] += w[3], to[8] += w[5];
+        to[1] += w[1], to[3] += w[1], to[2] += w[2], to[6] += w[2], to[5] += w[4], to[7] += w[4];
     }
 }
 
