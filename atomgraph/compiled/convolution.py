@@ -13,7 +13,7 @@ from torch import Tensor
 from atomgraph.compiled.frame import Frame
 from atomgraph.compiled.layout import Layout
 from atomgraph.compiled.pointers import DOUBLE, INT, LONG, POINTER, door, pointers
-from atomgraph.compiled.radial import FIRST, TOLERANCE, Grid, PairTables, Splines, is_pairwise, pairs_of, weights_of
+from atomgraph.compiled.radial import TOLERANCE, Grid, PairTables, Splines, is_pairwise, pairs_of, weights_of
 from atomgraph.kernels.convolution import CoupledPath, convolution_source
 from atomgraph.layers.mace.interaction import Interaction
 from atomgraph.ops.spherical import harmonic_polynomials
@@ -28,10 +28,10 @@ class _Bound(NamedTuple):
 
 
 class FusedConvolution:
-    """``nn.Convolution`` with splines for weights: features and edge vectors to sums over neighbours.
+    """``nn.Convolution`` with tables of weights: features and edge vectors to sums over neighbours.
 
-    interaction: in float64; its networks are evaluated on knots when a pair of elements is first met.
-    l_max: of the harmonics.  grid: of the knots.  dtype: of the kernel.
+    interaction: in float64; its networks are evaluated when a pair of elements is first met.
+    l_max: of the harmonics.  grid: of their pieces.  dtype: of the kernel.
     """
 
     def __init__(self, name: str, interaction: Interaction, l_max: int, grid: Grid, dtype: torch.dtype):
@@ -48,7 +48,7 @@ class FusedConvolution:
 
     @property
     def error(self) -> float:
-        """Largest error of a spline's slope so far, by the largest slope."""
+        """Largest error of a weight's slope so far, by the largest slope there or farther."""
         return self._tables.error
 
     def source(self) -> str:
@@ -65,9 +65,7 @@ class FusedConvolution:
         ]
         dims = [irrep.dim for irrep in self.features], [irrep.dim for irrep in self.messages]
         polynomials = harmonic_polynomials(self._l_max)
-        return convolution_source(
-            self.name, self.channels, paths, *dims, polynomials, 2 * self._tables.grid.derivatives - 1
-        )
+        return convolution_source(self.name, self.channels, paths, *dims, polynomials, self._tables.grid.degree)
 
     def bind(self, library: ctypes.CDLL) -> None:
         """Use the compiled kernel."""
@@ -76,7 +74,7 @@ class FusedConvolution:
         self.before = Layout(dict.fromkeys(self.features, self.padded))
         self.after = Layout({irrep: n * self.padded for irrep, n in zip(self.messages, self.n_same, strict=True)})
         edges = POINTER, POINTER, POINTER, POINTER, POINTER
-        structure = INT, LONG, *edges, POINTER, POINTER, INT, LONG, DOUBLE, DOUBLE, POINTER
+        structure = INT, LONG, *edges, POINTER, POINTER, INT, LONG, DOUBLE, POINTER
         self._forward = door(library, f"{self.name}_forward", *structure, POINTER)
         self._backward = door(library, f"{self.name}_backward", *structure, POINTER, POINTER, POINTER)
 
@@ -120,8 +118,7 @@ class FusedConvolution:
             (frame.kind if self._pairwise else frame.alike).data_ptr(),
             len(frame.present) if self._pairwise else 1,
             bound.splines.grid.n_pieces,
-            FIRST,
-            1.0 / bound.splines.grid.step,
+            bound.splines.grid.cutoff,
             features.data_ptr(),
         )
 

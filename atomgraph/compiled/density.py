@@ -9,9 +9,9 @@ from torch import Tensor
 
 from atomgraph.compiled.frame import Frame
 from atomgraph.compiled.pullback import Pullback, differentiated
-from atomgraph.compiled.radial import FIRST, TOLERANCE, Grid, PairTables, density_of, is_pairwise, pairs_of
+from atomgraph.compiled.radial import TOLERANCE, Grid, PairTables, density_of, is_pairwise, pairs_of
 from atomgraph.layers.mace.interaction import Interaction
-from atomgraph.ops.hermite import piecewise
+from atomgraph.ops.piecewise import piecewise
 
 
 class FusedDensity:
@@ -30,9 +30,8 @@ class FusedDensity:
         of_pairs, grid = self._tables.of(pairs_of(self._interaction, frame.present))
         tables = torch.stack(of_pairs)  # (n_kinds², n_pieces, powers)
         centre, neighbour = frame.centre.long(), frame.neighbour.long()
-        place = (torch.linalg.vector_norm(vector, dim=1).double() - FIRST) / grid.step
-        piece = place.detach().nan_to_num().long().clamp(0, grid.n_pieces - 1)
-        s, first = place - piece - 0.5, piece
+        piece, s, _ = grid.place(torch.linalg.vector_norm(vector, dim=1).double())
+        first = piece
         if self._pairwise:
             kind = frame.kind.long()
             first = piece + (kind[centre] * len(frame.present) + kind[neighbour]) * grid.n_pieces

@@ -31,7 +31,7 @@ from atomgraph.nn.zbl import ZBL
 from atomgraph.readouts import GroupedMLP, ScaledLinear, Silent
 
 LIBRARY = "mace"  # how entries of the cache begin
-PIECES = {torch.float32: (192, 3), torch.float64: (192, 4)}  # of splines at first, and what is known at each knot
+PIECES = {torch.float32: (96, 5), torch.float64: (152, 7)}  # of radial weights at first, and their polynomials' degree
 
 
 def not_fused(model: EnergyModel) -> str | None:

@@ -1,7 +1,9 @@
-"""Frozen radial weights as splines: values and derivatives at knots, from the model's own network, and how far they are off."""
+"""Frozen radial weights as piecewise polynomials: slopes at nodes, from the model's own network, and how far they are off."""
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from threading import Lock
@@ -10,17 +12,20 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from atomgraph.kernels import KernelWarning
 from atomgraph.layers.mace.elements import AgnosticInteraction
 from atomgraph.layers.mace.interaction import Interaction
 from atomgraph.layers.mace.nonlinear import NonlinearResidualInteraction
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.radial_network import NormalisedMLP
-from atomgraph.ops.hermite import pieces, piecewise
+from atomgraph.ops.piecewise import nodes, pieces, piecewise
 
-FIRST = 0.02  # Å; nearer, the first polynomial goes on
+NEAREST = 0.5  # Å; two atoms are never nearer, and errors there do not count
+LEAST = 0.02  # slopes below this part of the largest count as that much
 MOST_PIECES = 4096
 AT_ONCE = 32  # pairs of elements
-TOLERANCE = {torch.float32: 1e-6, torch.float64: 1e-9}  # of a spline's slope, by the largest slope
+MOST_KEPT = 2**29  # bytes of one layer's tables; beyond it pairs that are not asked for are forgotten, the oldest first
+TOLERANCE = {torch.float32: 1e-6, torch.float64: 1e-10}  # of a weight's slope, by the largest slope there or farther
 Pair = tuple[int, int]  # elements of a centre and a neighbour, as rows of the model's table
 
 
@@ -50,21 +55,31 @@ class Radial:
 
 @dataclass(frozen=True)
 class Grid:
-    """Equidistant knots from ``FIRST`` to the cutoff, Å: how many pieces are between them, and how many derivatives are known
-    at each, the value included."""
+    r"""Pieces between 0 and the cutoff, closer where atoms are close: :math:`t(r) = 2n\, r / (r + r_c)` counts them.
+
+    The whole part of t says which piece, the rest the place in it. The first piece is a quarter as long as the last.
+    cutoff: :math:`r_c`, Å.  n_pieces: n.  degree: of the polynomials in t.
+    """
 
     cutoff: float
     n_pieces: int
-    derivatives: int
+    degree: int
 
-    @property
-    def step(self) -> float:
-        """Å between two knots."""
-        return (self.cutoff - FIRST) / self.n_pieces
+    def distance(self, t: Tensor) -> Tensor:
+        """Å."""
+        return self.cutoff * t / (2 * self.n_pieces - t)
 
-    def knots(self) -> Tensor:
-        """(n_pieces + 1,) Å, float64."""
-        return torch.linspace(FIRST, self.cutoff, self.n_pieces + 1, dtype=torch.float64)
+    def place(self, r: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Piece, place s in it (from −1/2 to 1/2) and ds/dr, 1/Å, of distances."""
+        n, inverse = self.n_pieces, 1.0 / (r + self.cutoff)
+        t = 2 * n * r * inverse
+        piece = t.nan_to_num().long().clamp(0, n - 1)
+        return piece, t - piece - 0.5, 2 * n * self.cutoff * inverse.square()
+
+    def finer(self, times: float) -> Grid:
+        """With so many times as many pieces or a few more, up to ``MOST_PIECES``."""
+        wanted = times * self.n_pieces
+        return replace(self, n_pieces=MOST_PIECES if not wanted < MOST_PIECES else 8 * math.ceil(wanted / 8))
 
 
 def is_pairwise(interaction: Interaction) -> bool:
@@ -102,45 +117,52 @@ def density_of(interaction: Interaction, pairs: Sequence[Pair]) -> Radial:
     return Radial(density, torch.ones(1, 1, dtype=torch.float64))
 
 
-def derivatives(function: Callable[[Tensor], Tensor], r: Tensor, number: int) -> Tensor:
-    """(n, number, n_values): the function and its derivatives, by forward-mode differentiation."""
+def with_slope(function: Callable[[Tensor], Tensor], r: Tensor) -> tuple[Tensor, Tensor]:
+    """A function's values and slopes by r, by forward-mode differentiation."""
     function(r[:1])  # what parts make once, they make of plain numbers
-    with torch.enable_grad():  # without it torch takes a form of silu that cannot be differentiated again
-        return torch.stack([level.detach() for level in _levels(function, number)(r)], dim=1)
+    with torch.no_grad():
+        value, slope, *_ = torch.func.jvp(function, (r,), (torch.ones_like(r),))
+    return value, slope
 
 
-def spline(at_knots: Tensor, grid: Grid) -> Tensor:
-    """(n_pieces, 2 · derivatives, n_values) float64: coefficients of powers of the place between two knots.
+def polynomials(function: Callable[[Tensor], Tensor], grid: Grid) -> Tensor:
+    """(n_pieces, degree + 1, n_values) float64: coefficients of powers of the place in each piece."""
+    t = (torch.arange(grid.n_pieces) + 0.5)[:, None] + nodes(grid.degree)
+    r = grid.distance(t)
+    value, slope = (each.unflatten(0, r.shape) for each in with_slope(function, r.flatten()))
+    return pieces(slope / grid.place(r)[2][:, :, None], value[:, grid.degree // 2])
 
-    at_knots: (n_pieces + 1, derivatives, n_values), of a function.
+
+def slope_error(function: Radial, table: Tensor, grid: Grid) -> float:
+    """The largest error of a pair's slope, by its largest slope there or farther; errors of values are smaller by far.
+
+    table: the polynomials of ``function.hidden``.
+    Looked for at both ends of every piece, where it is largest, from ``NEAREST`` on. By the largest slope of all near atoms'
+    steep weights would hide what is wrong farther out; what is less than ``LEAST`` of that does not count as small.
     """
-    return pieces(at_knots * grid.step ** torch.arange(grid.derivatives, dtype=torch.float64)[None, :, None])
-
-
-def spline_error(function: Radial, table: Tensor, grid: Grid) -> float:
-    """The largest error of a pair's slope between knots, by its largest slope; errors of values are smaller by far.
-
-    table: the spline of ``function.hidden``.
-    Looked for where it is largest, a fifth into every interval, beyond half an Å: nearer no two atoms are.
-    """
-    piece = torch.arange(grid.n_pieces)[grid.knots()[:-1] > min(0.5, 0.2 * grid.cutoff)]
-    _, slope = piecewise(table, piece, torch.full((len(piece),), -0.3, dtype=torch.float64))
-    exact = derivatives(function.hidden, grid.knots()[piece] + 0.2 * grid.step, 2)[:, 1]
-    error = function.times_last(slope / grid.step - exact).abs().amax(dim=(0, 2))
-    return float((error / function.times_last(exact).abs().amax(dim=(0, 2)).clamp(min=1e-300)).max())
+    last = torch.arange(1, grid.n_pieces + 1, dtype=torch.float64)  # where pieces end
+    last = last[grid.distance(last) > min(NEAREST, 0.2 * grid.cutoff)]
+    r = grid.distance(last)
+    exact, by_place = with_slope(function.hidden, r)[1], grid.place(r)[2][:, None]
+    scale = function.times_last(exact).abs().amax(dim=2)  # (n_knots, n_pairs)
+    scale = torch.maximum(scale.flip(0).cummax(dim=0).values.flip(0), LEAST * scale.amax(dim=0)).clamp(min=1e-300)
+    worst = 0.0
+    for piece, s in ((last.long() - 1, 0.5), (last.long(), -0.5)):
+        there = piece < grid.n_pieces
+        found = piecewise(table, piece[there], torch.full((int(there.sum()),), s, dtype=torch.float64))[1]
+        error = function.times_last(found * by_place[there] - exact[there]).abs().amax(dim=2) / scale[there]
+        worst = max(worst, float(error.nan_to_num(nan=math.inf).max()))
+    return worst
 
 
 def converged(function: Radial, grid: Grid, tolerance: float) -> tuple[Tensor, Grid, float]:
-    """A spline of ``function.hidden``, on a grid that was made finer until the error is below the tolerance, and that error."""
-    at_knots = derivatives(function.hidden, grid.knots(), grid.derivatives)
+    """Polynomials of ``function.hidden``, on a grid made finer until the error is below the tolerance, and that error."""
     while True:
-        table = spline(at_knots, grid)
-        error = spline_error(function, table, grid)
+        table = polynomials(function.hidden, grid)
+        error = slope_error(function, table, grid)
         if error <= tolerance or grid.n_pieces >= MOST_PIECES:
             return table, grid, error
-        grid = replace(grid, n_pieces=2 * grid.n_pieces)
-        between = derivatives(function.hidden, grid.knots()[1::2], grid.derivatives)
-        at_knots = torch.cat([torch.stack([at_knots[:-1], between], dim=1).flatten(0, 1), at_knots[-1:]])
+        grid = grid.finer(1.1 * min(error / tolerance, 1e4) ** (1.0 / grid.degree))
 
 
 class Splines(NamedTuple):
@@ -151,9 +173,10 @@ class Splines(NamedTuple):
 
 
 class PairTables:
-    """Splines of each pair of elements, made when it is first met, all on one grid: that of the pair that wants the finest.
+    """Polynomials of each pair of elements, made when it is first met, all on one grid: that of the pair that wants the finest.
 
     function_of: of pairs of elements.  laid_out: what is kept of a pair's table (n_pieces, powers, n_values).
+    A KernelWarning says, once, where ``MOST_PIECES`` are too few for the tolerance.
     """
 
     def __init__(
@@ -163,38 +186,46 @@ class PairTables:
         tolerance: float,
         laid_out: Callable[[Tensor], Tensor],
     ):
-        self.grid, self.error = grid, 0.0  # of a spline's slope, by the largest slope
+        self.grid, self.error = grid, 0.0  # of a slope, by the largest slope there or farther
         self._function_of, self._tolerance, self._laid_out = function_of, tolerance, laid_out
-        self._known: dict[Pair, Tensor] = {}
+        self._known: dict[Pair, Tensor] = {}  # the last that were asked for at the end
         self._lock = Lock()
+
+    @property
+    def n_bytes(self) -> int:
+        """Of the tables that are kept."""
+        return sum(table.nbytes for table in self._known.values())
 
     def of(self, pairs: Sequence[Pair]) -> Splines:
         """Of the pairs; whoever asks holds on to it, since a finer grid of later pairs replaces all."""
         with self._lock:
-            self._make(pairs)
+            asked = list(dict.fromkeys(pairs))
+            if list(self._known)[-len(asked) :] != asked:
+                self._make(asked)
             return Splines([self._known[pair] for pair in pairs], self.grid)
 
-    def _make(self, pairs: Sequence[Pair]) -> None:
-        while some := [pair for pair in dict.fromkeys(pairs) if pair not in self._known][:AT_ONCE]:
+    def _make(self, pairs: list[Pair]) -> None:
+        while some := [pair for pair in pairs if pair not in self._known][:AT_ONCE]:
             function = self._function_of(some)
             table, grid, error = converged(function, self.grid, self._tolerance)
             if grid != self.grid:
                 self.grid, self._known = grid, {}  # after a finer grid all are anew
-            self.error = max(self.error, error)
+            self._warn(error)
             self._known |= {pair: self._laid_out(function.of_pair(k, table)) for k, pair in enumerate(some)}
+        self._known |= {pair: self._known.pop(pair) for pair in pairs}
+        others = [pair for pair in self._known if pair not in pairs]
+        while others and self.n_bytes > MOST_KEPT:
+            del self._known[others.pop(0)]
 
-
-def _levels(function: Callable[[Tensor], Tensor], number: int) -> Callable[[Tensor], tuple[Tensor, ...]]:
-    """The function and its derivatives up to one less than the number, each from the slope of all before it."""
-    if number == 1:
-        return lambda r: (function(r),)
-    before = _levels(function, number - 1)
-
-    def levels(r: Tensor) -> tuple[Tensor, ...]:
-        values, slopes, *_ = torch.func.jvp(before, (r,), (torch.ones_like(r),))
-        return (*values, slopes[-1])
-
-    return levels
+    def _warn(self, error: float) -> None:
+        if error > self._tolerance >= self.error:
+            warnings.warn(
+                f"radial weights are steeper than {MOST_PIECES} polynomials can follow: their slopes are off by {error:.0e}, "
+                f"more than {self._tolerance:.0e}",
+                KernelWarning,
+                stacklevel=2,
+            )
+        self.error = max(self.error, error)
 
 
 def _inputs(interaction: Interaction, r: Tensor, pairs: Sequence[Pair]) -> tuple[Tensor, Tensor | None]:
@@ -213,17 +244,12 @@ def _inputs(interaction: Interaction, r: Tensor, pairs: Sequence[Pair]) -> tuple
 
 
 def _hidden(network: Any, x: Tensor) -> Tensor:
-    """What a network's result is linear in; layer normalisations term by term, since torch's own has a wrong second derivative
-    in forward mode."""
+    """What a network's result is linear in."""
     if not isinstance(network, NormalisedMLP):
         found: Tensor = network.hidden(x)
         return found
-    norm: Any
     for linear, norm in zip(network.maps, network.norms, strict=False):
-        x = linear(x)
-        x = x - x.mean(dim=1, keepdim=True)
-        x = x / (x.square().mean(dim=1, keepdim=True) + norm.eps).sqrt()
-        x = torch.nn.functional.silu(x * norm.weight + norm.bias)
+        x = torch.nn.functional.silu(norm(linear(x)))
     return torch.cat([x, torch.ones_like(x[:, :1])], dim=1)  # the last column takes the bias
 
 

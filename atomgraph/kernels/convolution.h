@@ -1,6 +1,6 @@
 // Two-body convolution of frozen weights, and its slopes: A_i = sum_j w(r_ij) h_j C Y(r_ij), path by path, for any list of paths.
 // Forward by centre, backward by neighbour: every sum has one owner, so threads share nothing, and no number is kept that is as
-// large as edges times channels. Weights are splines; couplings are folded with the harmonics into a small matrix an edge.
+// large as edges times channels. Weights are piecewise polynomials; couplings are folded with the harmonics into a small matrix an edge.
 #pragma once
 #include "parallel.h"
 #include "splines.h"
@@ -42,17 +42,17 @@ class ThreadMemory {
     std::int64_t size_ = 0;
 };
 
-// L: CHANNELS (a multiple of WIDTH), N_IN, N_OUT (blocks), N_M, N_Y, DEGREE (of splines), unit[path], and the functions
+// L: CHANNELS (a multiple of WIDTH), N_IN, N_OUT (blocks), N_M, N_Y, DEGREE (of weights), unit[path], and the functions
 // harmonics(xyz, Y), harmonics_slope(xyz, gY, gxyz), couple(Y, M), uncouple(gM, gY).
 template <class L, class... P>
 class Convolution {
     static constexpr int C = L::CHANNELS, NB = C / WIDTH, N_P = sizeof...(P), DEGREE = L::DEGREE;
-    static constexpr int ROW = (DEGREE + 1) * WIDTH, N_SUMS = (L::N_M + 1 + WIDTH - 1) / WIDTH * WIDTH;
+    static constexpr int ROW = (DEGREE + 1) * WIDTH, PLACE = 5, N_SUMS = (L::N_M + 1 + WIDTH - 1) / WIDTH * WIDTH;
 
     // What is known of a run of edges, WIDTH of them side by side.
     struct Chunk {
-        Vector *matrix, *place;  // [block][N_M], [block][x, y, z of the direction, 1 / r]
-        const Real **table;      // the piece of the spline that the edge is in, of the first path and block of channels
+        Vector *matrix, *place;  // [block][N_M], [block][x, y, z of the direction, 1 / r, slope of the place in a piece by r]
+        const Real **table;      // the piece that the edge is in, of the first path and block of channels
         Real *at;                // its place there
         std::int32_t *other;
 
@@ -63,25 +63,31 @@ class Convolution {
             static thread_local ThreadMemory<const Real *> tables;
             static thread_local ThreadMemory<std::int32_t> partners;
             const std::int64_t n_blocks = (n + WIDTH - 1) / WIDTH;
-            matrix = matrices.of(n_blocks * (L::N_M + 1)), place = places.of(n_blocks * 4);
-            table = tables.of(n), at = in_pieces.of(n), other = partners.of(n);
+            matrix = matrices.of(n_blocks * (L::N_M + 1)), place = places.of(n_blocks * PLACE);
+            table = tables.of(n), at = in_pieces.of(n_blocks * WIDTH), other = partners.of(n);
             for (std::int64_t b = 0; b < n_blocks; ++b) {
                 Vector xyz[3] = {all(1), Vector{}, Vector{}}, Y[L::N_Y];
                 for (int q = 0; q < WIDTH && b * WIDTH + q < n; ++q) {
                     const std::int64_t e = edge ? edge[first + b * WIDTH + q] : first + b * WIDTH + q;
                     for (int k = 0; k < 3; ++k) xyz[k][q] = vector[3 * e + k];
                 }
-                const Vector r = root(xyz[0] * xyz[0] + xyz[1] * xyz[1] + xyz[2] * xyz[2]), inverse = 1 / r;
-                for (int k = 0; k < 3; ++k) place[4 * b + k] = xyz[k] *= inverse;
-                place[4 * b + 3] = inverse;
+                double r[WIDTH];
+                Vector inverse, s, by_r;
+                std::int32_t found[WIDTH];
+                for (int q = 0; q < WIDTH; ++q) {
+                    const double x = xyz[0][q], y = xyz[1][q], z = xyz[2][q];
+                    r[q] = std::sqrt(x * x + y * y + z * z), inverse[q] = Real(1 / r[q]);
+                }
+                weights.knots.place(r, found, s, by_r);
+                store(at + b * WIDTH, s), place[PLACE * b + 4] = by_r;
+                for (int k = 0; k < 3; ++k) place[PLACE * b + k] = xyz[k] *= inverse;
+                place[PLACE * b + 3] = inverse;
                 L::harmonics(xyz, Y);
                 L::couple(Y, matrix + b * (L::N_M + 1));
                 for (int q = 0; q < WIDTH && b * WIDTH + q < n; ++q) {
                     const std::int64_t local = b * WIDTH + q, e = edge ? edge[first + local] : first + local;
                     const std::int32_t i = centre[e], j = neighbour[e];
-                    at[local] = r[q];
-                    table[local] = weights.tables[weights.kind[i] * weights.n_kinds + weights.kind[j]]
-                                   + weights.knots.piece(at[local]) * ROW;
+                    table[local] = weights.tables[weights.kind[i] * weights.n_kinds + weights.kind[j]] + found[q] * ROW;
                     other[local] = others[e];
                 }
             }
@@ -247,11 +253,11 @@ class Convolution {
             (path(P{}), ...);
             for (std::int64_t b = 0; b < (n + WIDTH - 1) / WIDTH; ++b) {
                 Vector gY[L::N_Y] = {}, g[3] = {};
-                const Vector *u = chunk.place + 4 * b, *found = slope + b * N_SUMS;
+                const Vector *u = chunk.place + PLACE * b, *found = slope + b * N_SUMS;
                 L::uncouple(found, gY);
                 L::harmonics_slope(u, gY, g);
                 const Vector along = g[0] * u[0] + g[1] * u[1] + g[2] * u[2];
-                const Vector by_length = found[L::N_M] * weights.knots.inverse_step;
+                const Vector by_length = found[L::N_M] * u[4];
                 for (int k = 0; k < 3; ++k) g[k] = (g[k] - along * u[k]) * u[3] + by_length * u[k];
                 for (int q = 0; q < WIDTH && b * WIDTH + q < n; ++q)
                     for (int k = 0; k < 3; ++k) gvector[3 * std::int64_t(order[first + b * WIDTH + q]) + k] = g[k][q];

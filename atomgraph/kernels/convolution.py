@@ -39,7 +39,7 @@ def convolution_source(
 
     channels: of features and messages alike, rounded up to whole vectors by the compiler.
     features, messages: how many components each block has.
-    harmonics: coefficients of (harmonic, monomial of x, y, z).  degree: of the splines.
+    harmonics: coefficients of (harmonic, monomial of x, y, z).  degree: of the polynomials that weights are.
     """
     types, units, couplings = [], [], []
     n_matrix = 0
@@ -96,9 +96,9 @@ def _doors(name: str, features: Sequence[int], sums: Sequence[int]) -> str:
     structure = (
         "int n_threads, std::int64_t n_atoms, const std::int64_t *begin, const std::int32_t *order, "
         "const std::int32_t *centre, const std::int32_t *neighbour, const Real *vector, const Real *const *tables, "
-        "const std::int32_t *kind, int n_kinds, std::int64_t n_pieces, double first, double inverse_step, const Real *h"
+        "const std::int32_t *kind, int n_kinds, std::int64_t n_pieces, double cutoff, const Real *h"
     )
-    prepared = f"""const Weights weights{{tables, kind, n_kinds, {{Real(first), Real(inverse_step), n_pieces}}}};
+    prepared = f"""const Weights weights{{tables, kind, n_kinds, {{cutoff, n_pieces}}}};
     const std::int64_t step = n_atoms * {name}::Layer::CHANNELS;
     const Real *const blocks_of_h[] = {{{_blocks("h", features)}}};"""
     backward = (

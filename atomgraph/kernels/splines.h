@@ -1,20 +1,24 @@
-// Splines: between each two of equidistant knots a polynomial in the place there, s from -1/2 to 1/2, by Horner's rule.
+// Functions of a distance, piece by piece a polynomial in the place there, s from -1/2 to 1/2, by Horner's rule.
 #pragma once
 #include "vectors.h"
 
 namespace atomgraph {
 
 struct Knots {
-    Real first, inverse_step;  // Å, 1/Å
+    double cutoff;  // Å
     std::int64_t n_pieces;
 
-    // Which piece a distance is in, the first and the last going on beyond the ends; t becomes its place there. NaN stays NaN.
-    std::int64_t piece(Real &t) const {
-        t = (t - first) * inverse_step;
-        const Real last = Real(n_pieces - 1);
-        const std::int64_t found = t < last ? (t > 0 ? std::int64_t(t) : 0) : t >= last ? n_pieces - 1 : 0;
-        t -= Real(found) + Real(0.5);
-        return found;
+    // t = 2 n r / (r + cutoff) counts pieces, which are shorter where r is small: piece gets its whole part, s the place in that
+    // piece, by_r is ds/dr. Beyond the ends the first and the last piece go on; NaN stays NaN in s.
+    // In double: t is large beside s, and what is rounded off here is an error of the distance.
+    void place(const double *r, std::int32_t *piece, Vector &s, Vector &by_r) const {
+        const double twice = double(2 * n_pieces), last = double(n_pieces - 1);
+        for (int q = 0; q < WIDTH; ++q) {
+            const double inverse = 1 / (r[q] + cutoff), left = twice * cutoff * inverse, t = twice - left;
+            const double inside = t > 0 ? t : 0;
+            piece[q] = std::int32_t(inside < last ? inside : last);
+            s[q] = Real(twice - (piece[q] + 0.5) - left), by_r[q] = Real(left * inverse);
+        }
     }
 };
 

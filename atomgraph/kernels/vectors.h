@@ -26,10 +26,6 @@ constexpr int LANE = 16 / sizeof(Real);  // numbers in the 128 bits inside which
 static inline Vector load(const Real *p) { return *reinterpret_cast<const Unaligned *>(p); }
 static inline void store(Real *p, Vector v) { *reinterpret_cast<Unaligned *>(p) = v; }
 static inline Vector all(Real a) { return a - Vector{}; }
-static inline Vector root(Vector v) {
-    for (int i = 0; i < WIDTH; ++i) v[i] = std::sqrt(v[i]);
-    return v;
-}
 
 // Sums of neighbouring numbers of a, then of b, each inside its 128 bits.
 template <int... I>
