@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
+from functools import cache
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from atomgraph.compiled.pointers import pointer
+from atomgraph.compiled.pointers import DOUBLE, INT, LONG, POINTER, door
 from atomgraph.graph.structure import AtomicGraph
 
 FRAME_SOURCE = """
@@ -22,19 +24,23 @@ ATOMGRAPH_API std::int64_t edges_count(FOUND, std::int64_t n_edges, double cutof
                                        const std::int64_t *centre_of, const std::int64_t *shift, const std::int64_t *place,
                                        const std::int64_t *atom) {
     const Structure structure{position, cell, graph, neighbour_of, centre_of, shift, place, atom, n_atoms, n_edges};
-    return count_edges(n_runs, structure, cutoff, {from, row, heard, vector, neighbour});
+    std::int64_t found = NO_MEMORY;
+    guarded([&] { found = count_edges(n_runs, structure, cutoff, {from, row, heard, vector, neighbour}); });
+    return found;
 }
-ATOMGRAPH_API void edges_fill(FOUND, Real *to_vector, std::int32_t *to_neighbour, std::int32_t *centre, std::int64_t *column,
+ATOMGRAPH_API int edges_fill(FOUND, Real *to_vector, std::int32_t *to_neighbour, std::int32_t *centre, std::int64_t *column,
                               std::int32_t *order) {
-    fill_edges(n_runs, n_atoms, {from, row, heard, vector, neighbour}, to_vector, to_neighbour, centre, column, order);
+    return guarded([&] {
+        fill_edges(n_runs, n_atoms, {from, row, heard, vector, neighbour}, to_vector, to_neighbour, centre, column, order);
+    });
 }
-ATOMGRAPH_API void edges_collect(int n_threads, std::int64_t n_atoms, const std::int64_t *row, const std::int64_t *column,
+ATOMGRAPH_API int edges_collect(int n_threads, std::int64_t n_atoms, const std::int64_t *row, const std::int64_t *column,
                                  const std::int32_t *order, const Real *vector, const Real *slope, const std::int64_t *atom,
                                  const std::int64_t *graph, double *gradient, double *virial) {
-    collect(n_threads, n_atoms, row, column, order, vector, slope, atom, graph, gradient, virial);
+    return guarded([&] { collect(n_threads, n_atoms, row, column, order, vector, slope, atom, graph, gradient, virial); });
 }
 """
-NOT_SORTED = -2  # what edges_count gives for edges that are not sorted by centre
+NO_DIRECTION, NOT_SORTED = -1, -2  # what edges_count gives instead of a number
 SHARED = 20_000  # edges; fewer are not worth waking a thread for
 MOST_RUNS = 16  # each of them counts every atom as neighbour
 
@@ -129,18 +135,19 @@ class Frame(Order):
         origin, row, column = (torch.empty(size, dtype=torch.int64) for size in (n_runs, n + 1, n + 1))
         heard, vector = torch.empty(n_runs, n, dtype=torch.int32), torch.empty(n_all, 3, dtype=dtype)
         neighbour = torch.empty(n_all, dtype=torch.int32)
-        runs = ctypes.c_int64(n_runs), ctypes.c_int64(n), *map(pointer, (origin, row, heard, vector, neighbour))
-        given = map(pointer, (pos, cell, of_atom, edges[0], edges[1], shift, atoms.place, atoms.atom))
-        n_edges = library.edges_count(*runs, ctypes.c_int64(n_all), ctypes.c_double(cutoff), *given)
+        runs = n_runs, n, *_addresses(origin, row, heard, vector, neighbour)
+        given = _addresses(pos, cell, of_atom, edges[0], edges[1], shift, atoms.place, atoms.atom)
+        doors = _doors(library)
+        n_edges = doors.count(*runs, n_all, cutoff, *given)
         if n_edges == NOT_SORTED:
             return None
-        if n_edges < 0:
+        if n_edges == NO_DIRECTION:
             raise NoDirection
         centre, order = (torch.empty(n_edges, dtype=torch.int32) for _ in range(2))
         whole = vector, neighbour
         if n_edges < n_all:
             whole = torch.empty(n_edges, 3, dtype=dtype), torch.empty(n_edges, dtype=torch.int32)
-        library.edges_fill(*runs, *map(pointer, (*whole, centre, column, order)))
+        doors.fill(*runs, *_addresses(*whole, centre, column, order))
         return cls(
             **vars(atoms),
             vector=whole[0],
@@ -157,9 +164,33 @@ class Frame(Order):
         virial = torch.zeros(graph.n_graphs, 3, 3, dtype=torch.float64)
         slope, of_atom = slope.contiguous(), graph.graph_of_atom.contiguous()
         edges = self.row, self.column, self.order, self.vector, slope, self.atom, of_atom
-        n_threads = ctypes.c_int(_n_threads(self.n_edges))
-        library.edges_collect(n_threads, ctypes.c_int64(self.n_atoms), *map(pointer, (*edges, gradient, virial)))
+        _doors(library).collect(_n_threads(self.n_edges), self.n_atoms, *_addresses(*edges, gradient, virial))
         return gradient, virial
+
+
+class _Doors(NamedTuple):
+    count: Any
+    fill: Any
+    collect: Any
+
+
+@cache
+def _doors(library: ctypes.CDLL) -> _Doors:
+    runs = [LONG] * 2 + [POINTER] * 5
+    count = door(library, "edges_count", *runs, LONG, DOUBLE, *[POINTER] * 8)
+    count.restype, count.errcheck = LONG, _counted
+    fill = door(library, "edges_fill", *runs, *[POINTER] * 5)
+    return _Doors(count, fill, door(library, "edges_collect", INT, LONG, *[POINTER] * 9))
+
+
+def _counted(found: int, function: Any, arguments: Any) -> int:
+    if found < NOT_SORTED:
+        raise MemoryError("no memory for the edges of this structure")
+    return found
+
+
+def _addresses(*tensors: Tensor) -> tuple[int, ...]:
+    return tuple(tensor.data_ptr() for tensor in tensors)
 
 
 def _n_threads(n_edges: int, most: int | None = None) -> int:

@@ -9,7 +9,7 @@
 
 namespace atomgraph {
 
-enum Fault : std::int64_t { NO_DIRECTION = -1, NOT_SORTED = -2 };
+enum Fault : std::int64_t { NO_DIRECTION = -1, NOT_SORTED = -2, NO_MEMORY = -3 };
 
 struct Structure {
     const double *position, *cell;           // (n_atoms, 3), (n_graphs, 3, 3)

@@ -1,7 +1,5 @@
 """Edges in the kernels' order and what slopes by edges give, beside plain tensors; threads change no bit."""
 
-import ctypes
-
 import pytest
 import torch
 from compilers import needs_compiler
@@ -26,9 +24,7 @@ def dtype(request):
 @pytest.fixture
 def library(dtype):
     real = {torch.float32: "float", torch.float64: "double"}[dtype]
-    found = compiled(f"#define WITH_OPENMP\n#define REAL {real}\n{FRAME_SOURCE}", "frame")
-    found.edges_count.restype = ctypes.c_int64
-    return found
+    return compiled(f"#define WITH_OPENMP\n#define REAL {real}\n{FRAME_SOURCE}", "frame")
 
 
 @pytest.fixture(params=[1, 2, 3, 7])
