@@ -37,8 +37,9 @@ format: .venv/ready     ## what lint would ask for
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: .venv/ready      ## speed against peers, one table each
-	for script in benchmarks/[a-z]*.py; do $(RUN) $$script; done
+bench: .venv/ready      ## speed against peers, one table each; peers that are not there are named
+	@failed=; for script in benchmarks/*.py; do $(RUN) $$script || failed="$$failed $$script"; done; \
+	if [ -n "$$failed" ]; then echo "failed:$$failed" >&2; exit 1; fi
 
 bench-peers:            ## an environment in .venv-peers for each peer that benchmarks compare with (benchmarks/peers.txt)
 	while IFS=: read -r name packages; do \

@@ -10,7 +10,7 @@ import resource
 import tempfile
 import time
 
-from timing import print_table
+from measuring.timing import print_table
 
 from atomgraph.config import train
 

@@ -2,7 +2,8 @@
 
 Memory and CPU time of whole commands, ``atomgraph finetune`` and ``mace_run_train``, on the same file, structures and batches
 of five; a step's time is the difference between a run of two epochs and one of one, so that starting up does not count.
-``fine_tuning.py DATA.xyz [float64|float32]``; ATOMGRAPH_MACE_PYTHON names the Python of an environment with mace-torch.
+``fine_tuning.py [float64|float32 [DATA]]``; DATA is 3BPA at 300 K if not given. mace-torch's environment is that of
+``make bench-peers``; it also makes the model.
 """
 
 import os
@@ -14,8 +15,10 @@ from statistics import median
 
 import ase.io
 import yaml
-from timing import print_table
+from measuring.peer import MACE_TORCH
+from measuring.timing import print_table
 
+DATA = Path(__file__).parents[1] / "examples/data/3bpa/train_300K.xyz.gz"
 N_TRAIN, N_VALID, BATCH, ROUNDS = 50, 2, 5, int(os.environ.get("ROUNDS", 1))
 EPOCHS = (1, 2)
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1"}
@@ -86,20 +89,19 @@ def theirs(folder: Path, epochs: int, dtype: str, number: int) -> list[str]:
         "seed": 1,
     }
     words = [f"--{name}={value}" for name, value in options.items()]
-    python = os.environ["ATOMGRAPH_MACE_PYTHON"]
-    return [python, "-m", "mace.cli.run_train", "--ema", *words]
+    return [str(MACE_TORCH.python), "-m", "mace.cli.run_train", "--ema", *words]
 
 
 def main() -> None:
-    frames, dtype = ase.io.read(sys.argv[1], f":{N_TRAIN + N_VALID}"), (sys.argv[2:] or ["float64"])[0]
-    python = os.environ.get("ATOMGRAPH_MACE_PYTHON")
-    if not python:
-        raise SystemExit(
-            "ATOMGRAPH_MACE_PYTHON should name the Python of an environment with mace-torch, which makes the file"
-        )
+    MACE_TORCH.or_leave()
+    given = sys.argv[1:]
+    dtype, data = given[0] if given else "float64", given[1] if given[1:] else DATA
+    frames = ase.io.read(data, f":{N_TRAIN + N_VALID}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        subprocess.run([python, "-c", MODEL, str(folder / "start.model"), dtype], check=True, env=ENVIRONMENT)
+        subprocess.run(
+            [MACE_TORCH.python, "-c", MODEL, str(folder / "start.model"), dtype], check=True, env=ENVIRONMENT
+        )
         for part, chosen in (("train", frames[:N_TRAIN]), ("valid", frames[N_TRAIN:])):
             for atoms in chosen:  # under names that neither program takes for granted
                 atoms.info["energy_label"], atoms.arrays["forces_label"] = (

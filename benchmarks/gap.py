@@ -1,8 +1,9 @@
 """GAP beside QUIP: CPU time of energies and forces, and CPU time, memory and errors of a fit.
 
-    python benchmarks/gap.py PYTHON_WITH_QUIPPY TRAIN.xyz TEST.xyz
+    python benchmarks/gap.py [TRAIN.xyz TEST.xyz]
 
-One thread each. The fit: 60 structures of TRAIN, SOAP with 200 sparse points and the same sigmas; by gap_fit, and by
+Of one element, silicon's bundled data if none are given; quippy's environment is that of ``make bench-peers``. One thread each.
+The fit: 60 structures of TRAIN, SOAP with 200 sparse points and the same sigmas; by gap_fit, and by
 ``fit.kind: sparse_gp``, each in a process of its own. Evaluation: the potential that gap_fit wrote, by quippy and by us, the
 neighbours included.
 """
@@ -16,8 +17,10 @@ from pathlib import Path
 
 import ase.io
 import numpy as np
-from timing import print_table
+from measuring.peer import QUIPPY
+from measuring.timing import print_table
 
+DATA = Path(__file__).parents[1] / "examples/data/mlearn_Si"
 SOAP = {"n_max": 8, "l_max": 8, "cutoff": 5.0, "sigma": 0.5, "zeta": 4}
 SIGMA = {"energy": 0.002, "forces": 0.1, "virial": 0.05}
 POINTS = 200
@@ -73,7 +76,7 @@ def measured(command, folder):
     return seconds, megabytes
 
 
-def gap_fit(peer, folder, isolated):
+def gap_fit(folder, symbol, isolated):
     soap = (
         f"soap n_max={SOAP['n_max']} l_max={SOAP['l_max']} cutoff={SOAP['cutoff']} cutoff_transition_width=1.0 "
         f"atom_sigma={SOAP['sigma']} zeta={SOAP['zeta']} delta=1.0 n_sparse={POINTS} sparse_method=cur_points "
@@ -82,11 +85,11 @@ def gap_fit(peer, folder, isolated):
     sigma = f"{{{SIGMA['energy']} {SIGMA['forces']} {SIGMA['virial']} 0.0}}"
     return measured(
         [
-            str(Path(peer).parent / "gap_fit"),
+            str(QUIPPY.python.parent / "gap_fit"),
             "at_file=train.xyz",
             f"gap={{{soap}}}",
             f"default_sigma={sigma}",
-            f"e0={{Mo:{isolated}}}",
+            f"e0={{{symbol}:{isolated}}}",
             "energy_parameter_name=energy",
             "force_parameter_name=forces",
             "virial_parameter_name=virial",
@@ -97,7 +100,7 @@ def gap_fit(peer, folder, isolated):
     )
 
 
-def our_fit(folder, e0):
+def our_fit(folder, symbol, e0):
     config = {
         "seed": 1,
         "data": {"train": "train.xyz", "valid": None, "cache": False},
@@ -111,7 +114,7 @@ def our_fit(folder, e0):
             "l_max": SOAP["l_max"],
             "sigma": SOAP["sigma"],
         },
-        "baseline": {"e0": {"Mo": e0}, "scale": "none"},
+        "baseline": {"e0": {symbol: e0}, "scale": "none"},
         "fit": {"kind": "sparse_gp", "sigma": SIGMA, "jitter": 1e-8, "contradictions": "keep"},
         "output": {"folder": "run", "report": False},
     }
@@ -141,26 +144,38 @@ def plain(atoms):
     return copy
 
 
-def main(peer, train, test):
+def main(train, test):
+    QUIPPY.or_leave()
     chosen = [plain(atoms) for atoms in ase.io.read(train, ":")]
     step = len(chosen) / 60
     chosen = [chosen[int(i * step)] for i in range(60)]
     frames = [plain(atoms) for atoms in ase.io.read(test, ":")]
+    (symbol,) = set(chosen[0].symbols)
     e0 = float(np.mean([a.info["energy"] / len(a) for a in chosen]))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         ase.io.write(folder / "train.xyz", chosen)
         ase.io.write(folder / "test.xyz", frames)
-        fits = {"gap_fit": gap_fit(peer, folder, e0), "atomgraph": our_fit(folder, e0)}
-        of_quip = evaluated(peer, QUIP, "gap.xml", folder)
+        fits = {"gap_fit": gap_fit(folder, symbol, e0), "atomgraph": our_fit(folder, symbol, e0)}
+        of_quip = evaluated(QUIPPY.python, QUIP, "gap.xml", folder)
         of_ours = evaluated(sys.executable, OURS, "gap.xml", folder)
         own = evaluated(sys.executable, OURS, "run/model.safetensors", folder)
     n_atoms = np.array([len(a) for a in frames])
     same = max(abs(a[0] - b[0]) for a, b in zip(of_quip["found"], of_ours["found"], strict=True))
-    rows = []
-    for who, run in (("quippy", of_quip), ("atomgraph", of_ours)):
-        rows.append([who, f"{1000 * np.median(np.array(run['seconds']) / n_atoms):.3f}"])
-    print_table(f"energies and forces, ms/atom; largest difference of an energy {same:.1e} eV", ["", "ms/atom"], rows)
+    scale = np.sqrt(np.mean([np.mean(np.square(forces)) for _, forces in of_quip["found"]]))
+    differences = [
+        np.abs(np.array(a[1]) - np.array(b[1])).max() for a, b in zip(of_quip["found"], of_ours["found"], strict=True)
+    ]
+    theirs, mine = (1e6 * np.median(np.array(run["seconds"]) / n_atoms) for run in (of_quip, of_ours))
+    row = [f"{theirs:.0f}", f"{mine:.0f}", f"{theirs / mine:.1f}", f"{same:.1e}", f"{max(differences) / scale:.1e}"]
+    columns = [
+        "quippy, µs/atom",
+        "ours",
+        "quippy / ours",
+        "energies differ by, eV",
+        "forces, by their root mean square",
+    ]
+    print_table("energies and forces of gap_fit's potential, with neighbours, float64", columns, [row])
     rows = [
         [who, f"{seconds:.1f}", f"{megabytes:.0f}", *errors(found["found"], frames)]
         for (who, (seconds, megabytes)), found in zip(fits.items(), (of_quip, own), strict=True)
@@ -169,7 +184,4 @@ def main(peer, train, test):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 4:
-        main(*sys.argv[1:])
-    else:
-        print("gap.py wants PYTHON_WITH_QUIPPY (of .venv-peers/quippy, say) TRAIN.xyz TEST.xyz (molybdenum's)")
+    main(*(sys.argv[1:3] or [DATA / "train.xyz.gz", DATA / "test.xyz.gz"]))

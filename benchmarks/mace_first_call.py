@@ -13,8 +13,8 @@ import tempfile
 import time
 
 import torch
-from shapes import potential_of, silicon
-from timing import print_table
+from measuring.shapes import potential_of, silicon
+from measuring.timing import print_table
 
 import atomgraph
 from atomgraph import AtomicGraph

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import ase.io
 import torch
-from peer import MACE_TORCH, Peer
-from shapes import potential_of, silicon
-from timing import print_table
+from measuring.peer import MACE_TORCH, Peer
+from measuring.shapes import potential_of, silicon
+from measuring.timing import print_table
 
 import atomgraph
 from atomgraph import AtomicGraph

@@ -13,8 +13,8 @@ from statistics import median
 import ase.io
 import numpy as np
 import torch
-from shapes import DEFAULT, potential_of
-from timing import print_table
+from measuring.shapes import DEFAULT, potential_of
+from measuring.timing import print_table
 
 from atomgraph import Calculator
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 from ase.build import bulk
-from timing import print_table
+from measuring.timing import print_table
 
 import atomgraph
 from atomgraph import Potential

@@ -4,12 +4,10 @@ All lists are full, with shifts. Ours is sorted by centre, so vesin is asked for
 Every list is compared pair for pair with ours before it is timed.
 """
 
-import os
 import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import ase
 import numpy as np
@@ -17,12 +15,12 @@ import torch
 from ase.build import bulk
 from ase.neighborlist import neighbor_list as ase_list
 from matscipy.neighbours import neighbour_list as matscipy_list
-from timing import interleaved, print_table
+from measuring.peer import PEERS
+from measuring.timing import interleaved, print_table
 
 from atomgraph import AtomicGraph
 from atomgraph.graph.neighbours import edges_within, neighbours_within
 
-PEERS = Path(os.environ.get("ATOMGRAPH_PEERS", Path(__file__).parent.parent / ".venv-peers"))
 REPEATS = (2, 4, 8, 16, 23)  # 64, 512, 4096, 32768, 97336 atoms
 CUTOFFS = (4.0, 5.0, 6.0)
 TURN = 8192  # atoms in one turn, at least: small structures are done several times

@@ -6,7 +6,7 @@ dscribe 2.1.2 gives values only, no forces: published 90 µs/atom for an ACSF se
 import numpy as np
 import torch
 from ase.build import bulk
-from timing import interleaved, print_table
+from measuring.timing import interleaved, print_table
 
 from atomgraph import AtomicGraph, Potential
 from atomgraph.featurizers import SymmetryFunctions

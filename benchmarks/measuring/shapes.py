@@ -1,8 +1,9 @@
-"""What the benchmarks of compiled MACE evaluate: models in the published shapes, weights random, and silicon of any size."""
+"""What the benchmarks of MACE evaluate: models in the published shapes, weights random; silicon of any size, and water."""
 
 import ase
+import numpy as np
 import torch
-from ase.build import bulk
+from ase.build import bulk, molecule
 from ase.data import chemical_symbols
 
 from atomgraph import Potential
@@ -28,3 +29,20 @@ def silicon(repeat: int) -> ase.Atoms:
     atoms = bulk("Si", cubic=True) * (repeat, repeat, repeat)
     atoms.rattle(0.05, seed=0)
     return atoms
+
+
+def water_box() -> ase.Atoms:
+    """64 water molecules on a lattice, turned and shaken."""
+    random, atoms = np.random.default_rng(0), ase.Atoms(cell=[12.42] * 3, pbc=True)
+    for place in np.ndindex(4, 4, 4):
+        one = molecule("H2O")
+        one.rotate(random.uniform(0, 360), random.normal(size=3))
+        one.positions += 3.105 * np.array(place) - one.positions.mean(axis=0)
+        atoms += one
+    atoms.rattle(0.02, seed=0)
+    return atoms
+
+
+def structures() -> dict[str, ase.Atoms]:
+    """Those of the comparison with mace-torch."""
+    return {"Si64": silicon(2), "water192": water_box()}

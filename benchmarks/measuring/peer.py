@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-PEERS = Path(os.environ.get("ATOMGRAPH_PEERS", Path(__file__).parent.parent / ".venv-peers"))
+PEERS = Path(os.environ.get("ATOMGRAPH_PEERS", Path(__file__).parents[2] / ".venv-peers"))
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,23 @@ class Program:
         return Path(os.environ.get(self.variable, PEERS / self.environment / "bin/python"))
 
     @property
+    def is_there(self) -> bool:
+        return self.python.is_file()
+
+    def or_leave(self) -> None:
+        """Where it is not there, say so and end, as well as that can end."""
+        if not self.is_there:
+            print(f"no {self.name} at {self.python}: make bench-peers, or {self.variable}")
+            raise SystemExit(0)
+
+    @property
     def script(self) -> Path:
-        return Path(__file__).parent / "peers" / self.file
+        return Path(__file__).parents[1] / "peers" / self.file
 
 
 MACE_TORCH = Program("mace-torch", "mace", "mace_torch.py")
 SYMMETRIX = Program("symmetrix-xl", "symmetrix", "symmetrix_xl.py")
+QUIPPY = Program("quippy", "quippy", "")
 
 
 class Peer:
@@ -45,8 +56,7 @@ class Peer:
     """
 
     def __init__(self, program: Program, folder: Path, shape: str):
-        if not program.python.is_file():
-            raise SystemExit(f"no {program.name} at {program.python}: make bench-peers, or {program.variable}")
+        program.or_leave()
         environment = os.environ | {"OMP_NUM_THREADS": "1", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1"}
         command = [str(program.python), str(program.script), str(folder), shape]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
