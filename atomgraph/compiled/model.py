@@ -31,7 +31,7 @@ from atomgraph.nn.zbl import ZBL
 from atomgraph.readouts import GroupedMLP, ScaledLinear, Silent
 
 LIBRARY = "mace"  # how entries of the cache begin
-PIECES = {torch.float32: (96, 5), torch.float64: (152, 7)}  # of radial weights at first, and their polynomials' degree
+PIECES = {torch.float32: (97, 5), torch.float64: (153, 7)}  # of radial weights at first, and their polynomials' degree
 
 
 def not_fused(model: EnergyModel) -> str | None:

@@ -22,7 +22,7 @@ from atomgraph.ops.piecewise import nodes, pieces, piecewise
 
 NEAREST = 0.5  # Å; two atoms are never nearer, and errors there do not count
 LEAST = 0.02  # slopes below this part of the largest count as that much
-MOST_PIECES = 4096
+MOST_PIECES = 4097
 AT_ONCE = 32  # pairs of elements
 MOST_KEPT = 2**29  # bytes of one layer's tables; beyond it pairs that are not asked for are forgotten, the oldest first
 TOLERANCE = {torch.float32: 1e-6, torch.float64: 1e-10}  # of a weight's slope, by the largest slope there or farther
@@ -77,9 +77,12 @@ class Grid:
         return piece, t - piece - 0.5, 2 * n * self.cutoff * inverse.square()
 
     def finer(self, times: float) -> Grid:
-        """With so many times as many pieces or a few more, up to ``MOST_PIECES``."""
+        """With so many times as many pieces or a few more, up to ``MOST_PIECES``.
+
+        Their number is odd: tables that are read together would else begin at the same places of a cache.
+        """
         wanted = times * self.n_pieces
-        return replace(self, n_pieces=MOST_PIECES if not wanted < MOST_PIECES else 8 * math.ceil(wanted / 8))
+        return replace(self, n_pieces=MOST_PIECES if not wanted < MOST_PIECES else 8 * math.ceil(wanted / 8) + 1)
 
 
 def is_pairwise(interaction: Interaction) -> bool:

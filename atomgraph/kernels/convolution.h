@@ -1,6 +1,8 @@
 // Two-body convolution of frozen weights, and its slopes: A_i = sum_j w(r_ij) h_j C Y(r_ij), path by path, for any list of paths.
 // Forward by centre, backward by neighbour: every sum has one owner, so threads share nothing, and no number is kept that is as
-// large as edges times channels. Weights are piecewise polynomials; couplings are folded with the harmonics into a small matrix an edge.
+// large as edges times channels. Weights are piecewise polynomials; couplings are folded with the harmonics into a small matrix
+// an edge. Backward, a few neighbours' edges are gone through by the piece that they are in, and paths from the same scalars
+// together: what is read of tables, features and slopes is read from the nearest cache, or once.
 #pragma once
 #include "parallel.h"
 #include "splines.h"
@@ -13,6 +15,9 @@ struct Weights {
     const std::int32_t *kind;   // of each atom
     std::int32_t n_kinds;
     Knots knots;
+
+    std::int32_t pair(std::int32_t centre, std::int32_t neighbour) const { return kind[centre] * n_kinds + kind[neighbour]; }
+    const Real *of(std::int32_t centre, std::int32_t neighbour) const { return tables[pair(centre, neighbour)]; }
 };
 
 // One path. IN, OUT: blocks of features and of sums, with D1 and D3 components; PLACE among the N_SAME paths into OUT;
@@ -20,6 +25,18 @@ struct Weights {
 template <int INDEX_, int IN_, int D1_, int OUT_, int D3_, int PLACE_, int N_SAME_, int M_>
 struct Path {
     static constexpr int INDEX = INDEX_, IN = IN_, D1 = D1_, OUT = OUT_, D3 = D3_, PLACE = PLACE_, N_SAME = N_SAME_, M = M_;
+    static constexpr int SIZE = M < 0 ? 0 : D1 * D3;
+};
+
+// Paths that are gone along together, because they take the same features. M: where their matrices begin, N numbers in all.
+template <class Q, class... Rest>
+struct Together {
+    static constexpr int IN = Q::IN, D1 = Q::D1, N = (Q::SIZE + ... + Rest::SIZE);
+    static constexpr int M = [] {
+        int found = Q::M;
+        ((found = found < 0 ? Rest::M : found), ...);
+        return found;
+    }();
 };
 
 // Memory of one thread that grows and is kept.
@@ -43,52 +60,57 @@ class ThreadMemory {
 };
 
 // L: CHANNELS (a multiple of WIDTH), N_IN, N_OUT (blocks), N_M, N_Y, DEGREE (of weights), unit[path], and the functions
-// harmonics(xyz, Y), harmonics_slope(xyz, gY, gxyz), couple(Y, M), uncouple(gM, gY).
-template <class L, class... P>
+// harmonics(xyz, Y), harmonics_slope(xyz, gY, gxyz), couple(Y, M), uncouple(gM, gY).  T: all paths, some Together.
+template <class L, class... T>
 class Convolution {
-    static constexpr int C = L::CHANNELS, NB = C / WIDTH, N_P = sizeof...(P), DEGREE = L::DEGREE;
+    static constexpr int C = L::CHANNELS, NB = C / WIDTH, DEGREE = L::DEGREE;
     static constexpr int ROW = (DEGREE + 1) * WIDTH, PLACE = 5, N_SUMS = (L::N_M + 1 + WIDTH - 1) / WIDTH * WIDTH;
 
-    // What is known of a run of edges, WIDTH of them side by side.
+    struct Edges {
+        const std::int32_t *centre, *neighbour;
+        const Real *vector;
+
+        // Distances of WIDTH edges or less, those that are lacking 1 Å long.
+        void distances(const std::int32_t *edge, std::int64_t n, double *r) const {
+            for (int q = 0; q < WIDTH; ++q) {
+                const Real *v = vector + 3 * std::int64_t(edge[q < n ? q : 0]);
+                const double x = v[0], y = v[1], z = v[2];
+                r[q] = q < n ? std::sqrt(x * x + y * y + z * z) : 1;
+            }
+        }
+    };
+
+    // What is known of some edges, WIDTH of them side by side.
     struct Chunk {
         Vector *matrix, *place;  // [block][N_M], [block][x, y, z of the direction, 1 / r, slope of the place in a piece by r]
         const Real **table;      // the piece that the edge is in, of the first path and block of channels
         Real *at;                // its place there
-        std::int32_t *other;
 
-        Chunk(const Real *vector, const std::int32_t *edge, std::int64_t first, std::int64_t n, const std::int32_t *centre,
-              const std::int32_t *neighbour, const std::int32_t *others, const Weights &weights) {
+        Chunk(const Edges &edges, const std::int32_t *edge, std::int64_t n, const Weights &weights) {
             static thread_local ThreadMemory<Vector> matrices, places;
             static thread_local ThreadMemory<Real> in_pieces;
             static thread_local ThreadMemory<const Real *> tables;
-            static thread_local ThreadMemory<std::int32_t> partners;
             const std::int64_t n_blocks = (n + WIDTH - 1) / WIDTH;
             matrix = matrices.of(n_blocks * (L::N_M + 1)), place = places.of(n_blocks * PLACE);
-            table = tables.of(n), at = in_pieces.of(n_blocks * WIDTH), other = partners.of(n);
+            table = tables.of(n), at = in_pieces.of(n_blocks * WIDTH);
             for (std::int64_t b = 0; b < n_blocks; ++b) {
-                Vector xyz[3] = {all(1), Vector{}, Vector{}}, Y[L::N_Y];
-                for (int q = 0; q < WIDTH && b * WIDTH + q < n; ++q) {
-                    const std::int64_t e = edge ? edge[first + b * WIDTH + q] : first + b * WIDTH + q;
-                    for (int k = 0; k < 3; ++k) xyz[k][q] = vector[3 * e + k];
-                }
+                const std::int64_t first = b * WIDTH, some = std::min<std::int64_t>(WIDTH, n - first);
+                Vector xyz[3] = {all(1), Vector{}, Vector{}}, inverse, s, by_r, Y[L::N_Y];
                 double r[WIDTH];
-                Vector inverse, s, by_r;
-                std::int32_t found[WIDTH];
-                for (int q = 0; q < WIDTH; ++q) {
-                    const double x = xyz[0][q], y = xyz[1][q], z = xyz[2][q];
-                    r[q] = std::sqrt(x * x + y * y + z * z), inverse[q] = Real(1 / r[q]);
-                }
-                weights.knots.place(r, found, s, by_r);
-                store(at + b * WIDTH, s), place[PLACE * b + 4] = by_r;
+                std::int32_t piece[WIDTH];
+                edges.distances(edge + first, some, r);
+                weights.knots.place(r, piece, s, by_r);
+                for (int q = 0; q < WIDTH; ++q) inverse[q] = Real(1 / r[q]);
+                for (int q = 0; q < some; ++q)
+                    for (int k = 0; k < 3; ++k) xyz[k][q] = edges.vector[3 * std::int64_t(edge[first + q]) + k];
                 for (int k = 0; k < 3; ++k) place[PLACE * b + k] = xyz[k] *= inverse;
-                place[PLACE * b + 3] = inverse;
+                place[PLACE * b + 3] = inverse, place[PLACE * b + 4] = by_r;
+                store(at + first, s);
                 L::harmonics(xyz, Y);
                 L::couple(Y, matrix + b * (L::N_M + 1));
-                for (int q = 0; q < WIDTH && b * WIDTH + q < n; ++q) {
-                    const std::int64_t local = b * WIDTH + q, e = edge ? edge[first + local] : first + local;
-                    const std::int32_t i = centre[e], j = neighbour[e];
-                    table[local] = weights.tables[weights.kind[i] * weights.n_kinds + weights.kind[j]] + found[q] * ROW;
-                    other[local] = others[e];
+                for (int q = 0; q < some; ++q) {
+                    const std::int32_t e = edge[first + q];
+                    table[first + q] = weights.of(edges.centre[e], edges.neighbour[e]) + piece[q] * ROW;
                 }
             }
         }
@@ -97,10 +119,39 @@ class Convolution {
         }
     };
 
+    // The same edges sorted by the piece that they are in, and there by kinds: what one has read of a table the next ones find
+    // in the nearest cache.
+    static const std::int32_t *by_piece(const Edges &edges, const std::int32_t *edge, std::int64_t n, const Weights &weights) {
+        static thread_local ThreadMemory<std::int32_t> keys, orders, others;
+        static thread_local ThreadMemory<std::int64_t> begins;
+        std::int32_t *key = keys.of(n + WIDTH), *from = orders.of(n), *to = others.of(n);
+        auto sort = [&](std::int64_t n_keys) {  // by keys of edges in the order `from`
+            std::int64_t *begin = begins.of(n_keys + 1);
+            std::fill(begin, begin + n_keys + 1, 0);
+            for (std::int64_t k = 0; k < n; ++k) ++begin[key[k] + 1];
+            for (std::int64_t k = 0; k < n_keys; ++k) begin[k + 1] += begin[k];
+            for (std::int64_t k = 0; k < n; ++k) to[begin[key[k]]++] = from[k];
+            std::swap(from, to);
+        };
+        std::copy(edge, edge + n, from);
+        if (weights.n_kinds > 1) {
+            for (std::int64_t k = 0; k < n; ++k) key[k] = weights.pair(edges.centre[from[k]], edges.neighbour[from[k]]);
+            sort(weights.n_kinds * weights.n_kinds);
+        }
+        for (std::int64_t k = 0; k < n; k += WIDTH) {
+            double r[WIDTH];
+            Vector s, by_r;
+            edges.distances(from + k, std::min<std::int64_t>(WIDTH, n - k), r);
+            weights.knots.place(r, key + k, s, by_r);
+        }
+        sort(weights.knots.n_pieces);
+        return from;
+    }
+
     // Sums of one path over the edges of one centre, U vectors of channels at once.
     template <class Q, int U>
-    static inline void forward(const Chunk &chunk, std::int64_t begin, std::int64_t end, int block, std::int64_t stride,
-                               const Real *const *h, Real *const *A, std::int64_t i) {
+    static inline void forward(const Chunk &chunk, const std::int32_t *neighbour, std::int64_t begin, std::int64_t end, int block,
+                               std::int64_t stride, const Real *const *h, Real *const *A, std::int64_t i) {
         Vector sum[Q::D3][U] = {};
         const Real *x_block = h[Q::IN] + block * WIDTH;
         for (std::int64_t e = begin; e < end; ++e) {
@@ -109,7 +160,7 @@ class Convolution {
             Vector w[U];
 #pragma GCC unroll 4
             for (int u = 0; u < U; ++u) w[u] = horner<DEGREE>(table + u * stride, at);
-            const Real *x = x_block + std::int64_t(chunk.other[e]) * Q::D1 * C;
+            const Real *x = x_block + std::int64_t(neighbour[e]) * Q::D1 * C;
             if constexpr (Q::M < 0) {
 #pragma GCC unroll 16
                 for (int m = 0; m < Q::D3; ++m)
@@ -140,21 +191,58 @@ class Convolution {
     }
 
     template <class Q>
-    static inline void forward_pair(const Chunk &chunk, std::int64_t begin, std::int64_t end, int block, bool pair,
-                                    std::int64_t stride, const Real *const *h, Real *const *A, std::int64_t i) {
-        if (pair && Q::D3 < 7) return forward<Q, 2>(chunk, begin, end, block, stride, h, A, i);
-        forward<Q, 1>(chunk, begin, end, block, stride, h, A, i);
-        if (pair) forward<Q, 1>(chunk, begin, end, block + 1, stride, h, A, i);
+    static inline void forward_pair(const Chunk &chunk, const std::int32_t *neighbour, std::int64_t begin, std::int64_t end,
+                                    int block, bool pair, std::int64_t stride, const Real *const *h, Real *const *A,
+                                    std::int64_t i) {
+        if (pair && Q::D3 < 7) return forward<Q, 2>(chunk, neighbour, begin, end, block, stride, h, A, i);
+        forward<Q, 1>(chunk, neighbour, begin, end, block, stride, h, A, i);
+        if (pair) forward<Q, 1>(chunk, neighbour, begin, end, block + 1, stride, h, A, i);
     }
 
-    // One path of one edge, backward: adds to the slopes by h_j, of the matrix and of the distance.
-    template <class Q, bool H>
-    static inline void backward(const Chunk &chunk, std::int64_t e, const Vector *w, const Real *const *h, std::int64_t j,
-                                const Real *const *G, Vector *gh, Vector *sums_of, Vector &by_length) {
-        const Real *g = G[Q::OUT] + (std::int64_t(chunk.other[e]) * Q::D3 * Q::N_SAME + Q::PLACE) * C;
-        const Real *x = h[Q::IN] + j * Q::D1 * C;
-        Vector *gx = gh;
-        Vector length = Vector{};
+    // Paths of scalars of one edge, backward: adds to the slopes by h_j and of the distance, and gives those by the matrices.
+    template <bool H, class... Q>
+    static inline void backward(Together<Q...>, const Chunk &chunk, std::int64_t e, std::int64_t stride, const Real *h,
+                                const Real *const *G, std::int64_t i, Real *gh, Vector *found) {
+        using All = Together<Q...>;
+        const Real *table = chunk.table[e], *M = chunk.matrix_of(e), *g[] = {G[Q::OUT] + (i * Q::D3 * Q::N_SAME + Q::PLACE) * C...};
+        const Vector at = all(chunk.at[e]);
+        Vector sum[All::N + 1] = {};
+        for (int b = 0; b < NB; ++b) {
+            const Vector x = load(h + b * WIDTH);
+            Vector gx = Vector{}, by_length = Vector{};
+            int k = 0;
+            (
+                [&] {
+                    const Real *g_block = g[k++] + b * WIDTH;
+                    Vector slope, u = Vector{};
+                    const Vector w = horner<DEGREE>(table + (Q::INDEX * NB + b) * stride, at, slope), wx = w * x;
+                    if constexpr (Q::M < 0) u = L::unit[Q::INDEX] * load(g_block);
+                    else {
+#pragma GCC unroll 16
+                        for (int m = 0; m < Q::D3; ++m) {
+                            const Vector gm = load(g_block + m * Q::N_SAME * C);
+                            u += all(M[(Q::M + m) * WIDTH]) * gm;
+                            sum[Q::M - All::M + m] += gm * wx;
+                        }
+                    }
+                    gx += w * u, by_length += slope * u;
+                }(),
+                ...);
+            if constexpr (H) store(gh + b * WIDTH, load(gh + b * WIDTH) + gx);
+            sum[All::N] += by_length * x;
+        }
+#pragma GCC unroll 64
+        for (int k = 0; k <= All::N; ++k) found[k] = sum[k];
+    }
+
+    // The same of one path of vectors or higher tensors.
+    template <bool H, class Q>
+    static inline void backward(Together<Q>, const Chunk &chunk, std::int64_t e, std::int64_t stride, const Real *h,
+                                const Real *const *G, std::int64_t i, Real *gh, Vector *found) {
+        const Real *g = G[Q::OUT] + (i * Q::D3 * Q::N_SAME + Q::PLACE) * C, *table = chunk.table[e] + Q::INDEX * NB * stride;
+        const Vector at = all(chunk.at[e]);
+        Vector length = Vector{}, w[NB * 2];
+        for (int b = 0; b < NB; ++b) w[2 * b] = horner<DEGREE>(table + b * stride, at, w[2 * b + 1]);
         constexpr int STEP = Q::N_SAME * C;
         if constexpr (Q::M < 0) {
             for (int b = 0; b < NB; ++b) {
@@ -163,8 +251,9 @@ class Convolution {
 #pragma GCC unroll 16
                 for (int m = 0; m < Q::D3; ++m) {
                     const Vector gm = load(g + m * STEP + b * WIDTH);
-                    if constexpr (H) gx[m * NB + b] += value * gm;
-                    u += gm * load(x + m * C + b * WIDTH);
+                    Real *to = gh + m * C + b * WIDTH;
+                    if constexpr (H) store(to, load(to) + value * gm);
+                    u += gm * load(h + m * C + b * WIDTH);
                 }
                 length += slope * u;
             }
@@ -175,7 +264,7 @@ class Convolution {
 #pragma GCC unroll 16
                 for (int m = 0; m < Q::D3; ++m) factor[m] = all(M[(m * Q::D1 + a) * WIDTH]);
                 for (int b = 0; b < NB; ++b) {
-                    const Vector xa = load(x + a * C + b * WIDTH), wx = w[2 * b] * xa;
+                    const Vector xa = load(h + a * C + b * WIDTH), wx = w[2 * b] * xa;
                     Vector u = Vector{};
 #pragma GCC unroll 16
                     for (int m = 0; m < Q::D3; ++m) {
@@ -183,14 +272,26 @@ class Convolution {
                         u += factor[m] * gm;
                         sum[m] += gm * wx;
                     }
-                    if constexpr (H) gx[a * NB + b] += w[2 * b] * u;
+                    Real *to = gh + a * C + b * WIDTH;
+                    if constexpr (H) store(to, load(to) + w[2 * b] * u);
                     length += w[2 * b + 1] * xa * u;
                 }
 #pragma GCC unroll 16
-                for (int m = 0; m < Q::D3; ++m) sums_of[m * Q::D1 + a] = sum[m];
+                for (int m = 0; m < Q::D3; ++m) found[m * Q::D1 + a] = sum[m];
             }
         }
-        by_length += length;
+        found[Q::SIZE] = length;
+    }
+
+    // One after the other where the processor has too few registers for their sums.
+    template <class Step, class... Q>
+    static void each(Together<Q...> paths, const Step &step) {
+        if constexpr (REGISTERS < 32 && sizeof...(Q) > 1) (step(Together<Q>{}), ...);
+        else step(paths);
+    }
+    template <class Step, class... Q>
+    static void each_alone(Together<Q...>, const Step &step) {
+        (step(Q{}), ...);
     }
 
   public:
@@ -199,16 +300,21 @@ class Convolution {
     static void forward(int n_threads, std::int64_t n_atoms, const std::int64_t *row, const std::int32_t *centre,
                         const std::int32_t *neighbour, const Real *vector, const Weights &weights, const Real *const *h,
                         Real *const *A) {
+        const Edges edges{centre, neighbour, vector};
         const std::int64_t stride = weights.knots.n_pieces * ROW;
-        parallel_for(n_threads, n_atoms, piece(n_threads, n_atoms), [&](std::int64_t i0, std::int64_t i1, int) {
-            const std::int64_t first = row[i0];
-            const Chunk chunk(vector, nullptr, first, row[i1] - first, centre, neighbour, neighbour, weights);
+        parallel_for(n_threads, n_atoms, piece(64, n_threads, n_atoms), [&](std::int64_t i0, std::int64_t i1, int) {
+            static thread_local ThreadMemory<std::int32_t> numbers;
+            const std::int64_t first = row[i0], n = row[i1] - first;
+            std::int32_t *edge = numbers.of(n);
+            for (std::int64_t e = 0; e < n; ++e) edge[e] = std::int32_t(first + e);
+            const Chunk chunk(edges, edge, n, weights);
             // One path's weights at a time, so that their tables stay in a near cache.
             auto path = [&](auto q, int block) {
                 for (std::int64_t i = i0; i < i1; ++i)
-                    forward_pair<decltype(q)>(chunk, row[i] - first, row[i + 1] - first, block, block + 1 < NB, stride, h, A, i);
+                    forward_pair<decltype(q)>(chunk, neighbour + first, row[i] - first, row[i + 1] - first, block, block + 1 < NB,
+                                              stride, h, A, i);
             };
-            for (int block = 0; block < NB; block += 2) (path(P{}, block), ...);
+            for (int block = 0; block < NB; block += 2) (each_alone(T{}, [&](auto q) { path(q, block); }), ...);
         });
     }
 
@@ -218,39 +324,29 @@ class Convolution {
     static void backward(int n_threads, std::int64_t n_atoms, const std::int64_t *column, const std::int32_t *order,
                          const std::int32_t *centre, const std::int32_t *neighbour, const Real *vector, const Weights &weights,
                          const Real *const *h, const Real *const *G, Real *const *gh, Real *gvector) {
+        const Edges edges{centre, neighbour, vector};
         const std::int64_t stride = weights.knots.n_pieces * ROW;
-        parallel_for(n_threads, n_atoms, piece(n_threads, n_atoms), [&](std::int64_t j0, std::int64_t j1, int) {
-            const std::int64_t first = column[j0], n = column[j1] - first;
-            const Chunk chunk(vector, order, first, n, centre, neighbour, centre, weights);
-            static thread_local ThreadMemory<Vector> slopes, features;
-            Vector *slope = slopes.of((n + WIDTH - 1) / WIDTH * N_SUMS), *gx = features.of(L::offset[L::N_IN] * NB);
+        parallel_for(n_threads, n_atoms, piece(BACK, n_threads, n_atoms), [&](std::int64_t j0, std::int64_t j1, int) {
+            const std::int64_t n = column[j1] - column[j0];
+            const std::int32_t *edge = by_piece(edges, order + column[j0], n, weights);
+            const Chunk chunk(edges, edge, n, weights);
+            static thread_local ThreadMemory<Vector> slopes;
+            Vector *slope = slopes.of((n + WIDTH - 1) / WIDTH * N_SUMS);
             for (std::int64_t k = 0; k < (n + WIDTH - 1) / WIDTH * N_SUMS; ++k) slope[k] = Vector{};
             for (int k = 0; H && k < L::N_IN; ++k) {
                 const std::int64_t size = (L::offset[k + 1] - L::offset[k]) * C;
                 std::fill(gh[k] + j0 * size, gh[k] + j1 * size, Real(0));
             }
-            auto path = [&](auto q) {  // one path's weights at a time, so that their tables stay in a near cache
-                using Q = decltype(q);
-                constexpr int N = Q::M < 0 ? 0 : Q::D1 * Q::D3, N_FOUND = (N + 1 + WIDTH - 1) / WIDTH * WIDTH;
-                Vector w[NB * 2], sum[N_FOUND] = {};
-                for (std::int64_t j = j0; j < j1; ++j) {
-                    for (int k = 0; H && k < Q::D1 * NB; ++k) gx[k] = Vector{};
-                    for (std::int64_t e = column[j] - first; e < column[j + 1] - first; ++e) {
-                        splines(chunk, e, Q::INDEX, stride, w);
-                        sum[N] = Vector{};
-                        backward<Q, H>(chunk, e, w, h, j, G, gx, sum, sum[N]);
-                        Real *to = reinterpret_cast<Real *>(slope + e / WIDTH * N_SUMS) + e % WIDTH;
-                        for (int k = 0; k < N_FOUND; k += WIDTH) {
-                            const Vector found = sums<WIDTH>(sum + k);
-                            for (int p = 0; p < WIDTH && k + p < N; ++p) to[(Q::M + k + p) * WIDTH] = found[p];
-                            if (k <= N && N < k + WIDTH) to[L::N_M * WIDTH] += found[N - k];
-                        }
-                    }
-                    Real *total = H ? gh[Q::IN] + j * Q::D1 * C : nullptr;
-                    for (int k = 0; H && k < Q::D1 * NB; ++k) store(total + k * WIDTH, load(total + k * WIDTH) + gx[k]);
+            auto paths = [&](auto together) {
+                using Q = decltype(together);
+                Vector sum[Q::N + 1];
+                for (std::int64_t e = 0; e < n; ++e) {
+                    const std::int64_t i = centre[edge[e]], at = std::int64_t(neighbour[edge[e]]) * Q::D1 * C;
+                    backward<H>(together, chunk, e, stride, h[Q::IN] + at, G, i, H ? gh[Q::IN] + at : nullptr, sum);
+                    write<Q::N, Q::M>(sum, reinterpret_cast<Real *>(slope + e / WIDTH * N_SUMS) + e % WIDTH);
                 }
             };
-            (path(P{}), ...);
+            (each(T{}, paths), ...);
             for (std::int64_t b = 0; b < (n + WIDTH - 1) / WIDTH; ++b) {
                 Vector gY[L::N_Y] = {}, g[3] = {};
                 const Vector *u = chunk.place + PLACE * b, *found = slope + b * N_SUMS;
@@ -260,21 +356,35 @@ class Convolution {
                 const Vector by_length = found[L::N_M] * u[4];
                 for (int k = 0; k < 3; ++k) g[k] = (g[k] - along * u[k]) * u[3] + by_length * u[k];
                 for (int q = 0; q < WIDTH && b * WIDTH + q < n; ++q)
-                    for (int k = 0; k < 3; ++k) gvector[3 * std::int64_t(order[first + b * WIDTH + q]) + k] = g[k][q];
+                    for (int k = 0; k < 3; ++k) gvector[3 * std::int64_t(edge[b * WIDTH + q]) + k] = g[k][q];
             }
         });
     }
 
   private:
-    static std::int64_t piece(int n_threads, std::int64_t n_atoms) {
-        return n_threads <= 1 ? 64 : std::min<std::int64_t>(64, std::max<std::int64_t>(4, n_atoms / (4 * n_threads)));
+    static constexpr std::int64_t BACK = 32;
+
+    static std::int64_t piece(std::int64_t most, int n_threads, std::int64_t n_atoms) {
+        return n_threads <= 1 ? most : std::min<std::int64_t>(most, std::max<std::int64_t>(4, n_atoms / (4 * n_threads)));
     }
 
-    // Value and slope of one path's weights on one edge, [block of channels][2].
-    static inline void splines(const Chunk &chunk, std::int64_t e, int path, std::int64_t stride, Vector *w) {
-        const Real *table = chunk.table[e] + path * NB * stride;
-        const Vector at = all(chunk.at[e]);
-        for (int b = 0; b < NB; ++b) w[2 * b] = horner<DEGREE>(table + b * stride, at, w[2 * b + 1]);
+    // Of N slopes by matrices, from the M-th on, and one by the distance the sums over channels, side by side with other edges'.
+    template <int N, int M>
+    static inline void write(const Vector *sum, Real *to) {
+        const auto run = [&](auto first) {
+            constexpr int FIRST = decltype(first)::value, SOME = std::min(WIDTH, N + 1 - FIRST);
+            const Vector found = sums<SOME>(sum + FIRST);
+#pragma GCC unroll 16
+            for (int p = 0; p < SOME; ++p) {
+                if (FIRST + p < N) to[(M + FIRST + p) * WIDTH] = found[p];
+                else to[L::N_M * WIDTH] += found[p];
+            }
+        };
+        runs(run, std::make_integer_sequence<int, N / WIDTH + 1>{});
+    }
+    template <class Run, int... K>
+    static inline void runs(const Run &run, std::integer_sequence<int, K...>) {
+        (run(std::integral_constant<int, K * WIDTH>{}), ...);
     }
 };
 

@@ -11,6 +11,7 @@ import numpy as np
 from atomgraph.kernels.polynomial import Monomial, Polynomial
 
 _NOTHING = 1e-12  # couplings below this are rounding
+_MOST_SUMS = 16  # vectors of them, of the 32 registers that some processors have
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,27 +42,22 @@ def convolution_source(
     features, messages: how many components each block has.
     harmonics: coefficients of (harmonic, monomial of x, y, z).  degree: of the polynomials that weights are.
     """
-    types, units, couplings = [], [], []
+    types, couplings = [], []
     n_matrix = 0
-    for index, path in enumerate(paths):
-        same = [k for k, other in enumerate(paths) if other.message == path.message]
-        unit = _unit(path)
-        place = -1 if unit is not None else n_matrix
-        if unit is None:
-            couplings.append((n_matrix, path))
-            n_matrix += features[path.feature] * messages[path.message]
-        units.append(0.0 if unit is None else unit)
-        numbers = (
-            index,
-            path.feature,
-            features[path.feature],
-            path.message,
-            messages[path.message],
-            same.index(index),
-            len(same),
-            place,
-        )
-        types.append(f"Path<{', '.join(map(str, numbers))}>")
+    for group in _together(paths, features, messages):
+        members = []
+        for index in group:
+            path = paths[index]
+            same = [k for k, other in enumerate(paths) if other.message == path.message]
+            place = -1 if _unit(path) is not None else n_matrix
+            if place >= 0:
+                couplings.append((n_matrix, path))
+                n_matrix += features[path.feature] * messages[path.message]
+            ends = path.feature, features[path.feature], path.message, messages[path.message]
+            numbers = (index, *ends, same.index(index), len(same), place)
+            members.append(f"Path<{', '.join(map(str, numbers))}>")
+        types.append(f"Together<{', '.join(members)}>")
+    units = [_unit(path) or 0.0 for path in paths]
     n_y = 1 + max(m for m, _ in harmonics)
     to_matrix, from_matrix = _couplings(couplings)
     polynomial = Polynomial({term: f"Real({value!r})" for term, value in harmonics.items()})
@@ -126,6 +122,21 @@ ATOMGRAPH_API int {name}_backward({structure}, const Real *G, Real *gh, Real *gv
 
 def _blocks(name: str, dims: Sequence[int]) -> str:
     return ", ".join(f"{name} + {before} * step" for before in accumulate(dims[:-1], initial=0))
+
+
+def _together(paths: Sequence[CoupledPath], features: Sequence[int], messages: Sequence[int]) -> list[list[int]]:
+    """Which paths the kernel goes along together: from the same scalars, as long as their sums fit the registers."""
+    groups: list[list[int]] = []
+    for index, path in enumerate(paths):
+        for group in groups:
+            width = sum(messages[paths[k].message] for k in group)
+            is_same = path.feature == paths[group[0]].feature and features[path.feature] == 1
+            if is_same and width + messages[path.message] <= _MOST_SUMS:
+                group.append(index)
+                break
+        else:
+            groups.append([index])
+    return groups
 
 
 def _unit(path: CoupledPath) -> float | None:

@@ -17,6 +17,12 @@
 
 namespace atomgraph {
 
+#if defined(__AVX512F__) || !defined(__x86_64__)
+constexpr int REGISTERS = 32;
+#else
+constexpr int REGISTERS = 16;
+#endif
+
 typedef REAL Real;
 typedef Real Vector __attribute__((vector_size(VECTOR_BYTES)));
 typedef Real Unaligned __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(Real)), may_alias));
@@ -46,14 +52,17 @@ static inline Vector fold_lanes(Vector a, Vector b, std::integer_sequence<int, I
     };
     return __builtin_shufflevector(a, b, from(I, 0)...) + __builtin_shufflevector(a, b, from(I, 1)...);
 }
-// The sum over the numbers of each of N vectors, N a power of two up to WIDTH; vector k's is number k.
-template <int N>
+// The sum over the numbers of each of N vectors, up to SIZE = WIDTH of them; vector k's is number k.
+template <int N, int SIZE = WIDTH>
 static inline Vector sums(const Vector *v) {
     using Numbers = std::make_integer_sequence<int, WIDTH>;
-    if constexpr (N == 1) return v[0];
+    if constexpr (SIZE == 1) return v[0];
     else {
-        const Vector a = sums<N / 2>(v), b = sums<N / 2>(v + N / 2);
-        if constexpr (N <= LANE) return fold(a, b, Numbers{});
+        constexpr int HALF = SIZE / 2;
+        const Vector a = sums<(N < HALF ? N : HALF), HALF>(v);
+        Vector b = a;  // whose numbers nobody looks at
+        if constexpr (N > HALF) b = sums<N - HALF, HALF>(v + HALF);
+        if constexpr (SIZE <= LANE) return fold(a, b, Numbers{});
         else return fold_lanes(a, b, Numbers{});
     }
 }

@@ -64,10 +64,10 @@ def test_the_stated_error_holds_anywhere_and_values_meet_at_joints(kind, gain, d
 
 
 def test_a_distance_is_in_the_piece_that_begins_before_it():
-    grid = Grid(CUTOFF, 96, 5)
+    grid = Grid(CUTOFF, 97, 5)
     r = torch.linspace(0.0, CUTOFF, 777, dtype=torch.float64)
     piece, s, by_r = grid.place(r)
-    assert int(piece.min()) == 0 and int(piece.max()) == 95
+    assert int(piece.min()) == 0 and int(piece.max()) == 96
     assert float(s.abs().max()) <= 0.5 + 1e-12
     torch.testing.assert_close(grid.distance(piece + s + 0.5), r)
     torch.testing.assert_close(by_r[1:-1], torch.gradient((piece + s), spacing=(r,))[0][1:-1], rtol=1e-4, atol=0)
@@ -75,13 +75,13 @@ def test_a_distance_is_in_the_piece_that_begins_before_it():
 
 def tables(tolerance=1e-6):
     of = interaction("agnesi", 1, 1.0)
-    return PairTables(lambda pairs: weights_of(of, pairs), Grid(CUTOFF, 96, 5), tolerance, lambda table: table.clone())
+    return PairTables(lambda pairs: weights_of(of, pairs), Grid(CUTOFF, 97, 5), tolerance, lambda table: table.clone())
 
 
 def test_weights_that_are_too_steep_are_told_once(monkeypatch):
-    monkeypatch.setattr(radial, "MOST_PIECES", 96)
+    monkeypatch.setattr(radial, "MOST_PIECES", 97)
     found = tables(tolerance=1e-12)
-    with pytest.warns(KernelWarning, match=r"steeper than 96 polynomials .* off by \de-\d\d, more than 1e-12") as told:
+    with pytest.warns(KernelWarning, match=r"steeper than 97 polynomials .* off by \de-\d\d, more than 1e-12") as told:
         found.of([(0, 1)])
         found.of([(1, 1)])
     assert len(told) == 1 and found.error > 1e-12
