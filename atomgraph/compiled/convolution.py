@@ -14,6 +14,7 @@ from atomgraph.compiled.frame import Frame
 from atomgraph.compiled.layout import Layout
 from atomgraph.compiled.pointers import DOUBLE, INT, LONG, POINTER, door, pointers
 from atomgraph.compiled.radial import TOLERANCE, Grid, PairTables, Splines, is_pairwise, pairs_of, weights_of
+from atomgraph.kernels.cache import checksum
 from atomgraph.kernels.convolution import CoupledPath, convolution_source
 from atomgraph.layers.mace.interaction import Interaction
 from atomgraph.ops.spherical import harmonic_polynomials
@@ -34,9 +35,8 @@ class FusedConvolution:
     l_max: of the harmonics.  grid: of their pieces.  dtype: of the kernel.
     """
 
-    def __init__(self, name: str, interaction: Interaction, l_max: int, grid: Grid, dtype: torch.dtype):
-        convolution = interaction.convolution
-        self.name, self.dtype = name, dtype
+    def __init__(self, interaction: Interaction, l_max: int, grid: Grid, dtype: torch.dtype):
+        convolution, self.dtype = interaction.convolution, dtype
         self.channels = convolution.channels
         self.features = [irrep for _, irrep in convolution.irreps_in]
         self.messages = list(dict.fromkeys(path.message for path in convolution.paths))
@@ -45,6 +45,7 @@ class FusedConvolution:
         self._l_max, self._n_paths = l_max, len(convolution.paths)
         self._tables = PairTables(partial(weights_of, interaction), grid, TOLERANCE[dtype], self._laid_out)
         self._last: _Bound | None = None
+        self.name = f"convolution_{checksum(self._source(''))}"  # equal convolutions have equal kernels
 
     @property
     def error(self) -> float:
@@ -53,6 +54,9 @@ class FusedConvolution:
 
     def source(self) -> str:
         """C++ of the kernel."""
+        return self._source(self.name)
+
+    def _source(self, name: str) -> str:
         convolution = self._interaction.convolution
         paths = [
             CoupledPath(
@@ -65,7 +69,7 @@ class FusedConvolution:
         ]
         dims = [irrep.dim for irrep in self.features], [irrep.dim for irrep in self.messages]
         polynomials = harmonic_polynomials(self._l_max)
-        return convolution_source(self.name, self.channels, paths, *dims, polynomials, self._tables.grid.degree)
+        return convolution_source(name, self.channels, paths, *dims, polynomials, self._tables.grid.degree)
 
     def bind(self, library: ctypes.CDLL) -> None:
         """Use the compiled kernel."""

@@ -34,10 +34,10 @@ class FusedLayer:
     layer: in float64.
     """
 
-    def __init__(self, name: str, layer: MACELayer, grid: Grid, dtype: torch.dtype):
+    def __init__(self, layer: MACELayer, grid: Grid, dtype: torch.dtype):
         self._layer, self._dtype = layer, dtype
-        self._convolution = FusedConvolution(f"{name}_convolution", layer.interaction, layer.l_max, grid, dtype)
-        self._product = FusedProduct(f"{name}_product", layer.product, layer.by_element, dtype)
+        self._convolution = FusedConvolution(layer.interaction, layer.l_max, grid, dtype)
+        self._product = FusedProduct(layer.product, layer.by_element, dtype)
         self._density = FusedDensity(layer.interaction, grid) if has_density(layer.interaction) else None
 
     @property
@@ -45,9 +45,9 @@ class FusedLayer:
         """Largest error of a spline's slope so far, by the largest slope."""
         return self._convolution.error
 
-    def source(self) -> str:
-        """C++ of the kernels."""
-        return self._convolution.source() + self._product.source()
+    def sources(self) -> dict[str, str]:
+        """C++ of the kernels, by name; equal layers have the same."""
+        return {part.name: part.source() for part in (self._convolution, self._product)}
 
     def bind(self, library: ctypes.CDLL, h: Form, sources: list[Layout], is_last: bool) -> Form:
         """Use the compiled kernels; the maps between them are folded, and laid out for their width.

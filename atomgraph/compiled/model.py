@@ -16,7 +16,6 @@ from atomgraph.compiled.frame import FRAME_SOURCE, Frame, Order
 from atomgraph.compiled.layer import FusedLayer
 from atomgraph.compiled.layout import Layout
 from atomgraph.compiled.linear import LINEAR_SOURCE
-from atomgraph.compiled.product import MOST_TERMS, n_terms
 from atomgraph.compiled.pullback import Pullback, differentiated
 from atomgraph.compiled.radial import Grid
 from atomgraph.compiled.readouts import FusedReadouts
@@ -53,9 +52,6 @@ def not_fused(model: EnergyModel) -> str | None:
             return "an interaction whose weights look at features (attention_residual)"
         if not layer.radial.sloped:
             return "radial functions without slope"
-    terms = n_terms([layer.product for layer in branch.layers])
-    if terms > MOST_TERMS:
-        return f"a set of products with {terms} terms, more than {MOST_TERMS},"
     if model.baseline.repulsion is not None and not isinstance(model.baseline.repulsion, ZBL):
         return f"the repulsion {type(model.baseline.repulsion).__name__}"
     if model.baseline.cutoff > branch.cutoff:
@@ -73,7 +69,7 @@ class FusedMACE:
         self.model, self.dtype = deepcopy(model).double().eval().requires_grad_(False), dtype
         self._branch = branch = self.model.branches[0]
         grid = Grid(branch.cutoff, *PIECES[dtype])
-        self._layers = [FusedLayer(f"layer{t}", layer, grid, dtype) for t, layer in enumerate(branch.layers)]
+        self._layers = [FusedLayer(layer, grid, dtype) for layer in branch.layers]
         self._library: ctypes.CDLL | None = None
         self._last: tuple[Tensor, int, Order] | None = None
 
@@ -106,7 +102,8 @@ class FusedMACE:
             FRAME_SOURCE,
             LINEAR_SOURCE,
         ]
-        return "\n".join([*parts, *(layer.source() for layer in self._layers)])
+        kernels = {name: text for layer in self._layers for name, text in layer.sources().items()}
+        return "\n".join([*parts, *kernels.values()])
 
     def is_kept(self) -> bool:
         """Whether the kernels are in the cache."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from e3nn import o3
+from scipy.sparse import csr_array
 from torch import Tensor
 
 from atomgraph.errors import WiringError
@@ -167,15 +168,23 @@ class SymmetricProduct(Part):
 
     def coupling_of_monomials(self, irrep: o3.Irrep, nu: int) -> np.ndarray:
         """(n_monomials, 2L+1, n_paths): U summed over the orders of its factors, in float64."""
+        rows = self.sparse_coupling(irrep, nu).toarray()
+        return rows.reshape(len(monomials(self.irreps_in.dim, nu)), irrep.dim, rows.shape[1])
+
+    def sparse_coupling(self, irrep: o3.Irrep, nu: int) -> csr_array:
+        """The same, (n_monomials · (2L+1), n_paths), without its zeros."""
         n = self.irreps_in.dim
         if self._given:
             entries = tuple(_entries(getattr(self, f"coupling_{irrep}_{nu}"), irrep, nu))
         else:
             entries = couplings(_text(self.irreps_in), str(irrep), nu)
-        rows = np.zeros((len(monomials(n, nu)), irrep.dim, len(entries)))
-        for p, chain in enumerate(entries):
-            np.add.at(rows[:, :, p], (monomial_rows(chain.factors, n), chain.m), chain.values)
-        return rows
+        shape = len(monomials(n, nu)) * irrep.dim, len(entries)
+        if not entries:
+            return csr_array(shape)
+        row = monomial_rows(np.concatenate([chain.factors for chain in entries]), n) * irrep.dim
+        row += np.concatenate([chain.m for chain in entries])
+        path = np.repeat(np.arange(len(entries)), [len(chain.m) for chain in entries])
+        return csr_array((np.concatenate([chain.values for chain in entries]), (row, path)), shape)
 
     def _n_paths(self, irrep: o3.Irrep, nu: int) -> int:
         return len(couplings(_text(self.irreps_in), str(irrep), nu))

@@ -40,8 +40,13 @@ def monomial_rows(factors: np.ndarray, n: int) -> np.ndarray:
 def low_rank(matrix: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarray]:
     """Q, R with matrix = Q R, (rows, rank) and (rank, columns); singular values below tolerance times the largest are none.
 
-    At least one column is kept, of zeros if the matrix is zero.
+    At least one column is kept, of zeros if the matrix is zero. Rows of zeros take no time.
     """
-    left, sizes, right = np.linalg.svd(matrix, full_matrices=False)
-    rank = max(int((sizes > tolerance * sizes[0]).sum()), 1) if sizes.size else 1
-    return left[:, :rank], sizes[:rank, None] * right[:rank]
+    filled = np.nonzero(matrix.any(axis=1))[0]
+    left, sizes, right = np.linalg.svd(matrix[filled], full_matrices=False)
+    rank = max(int((sizes > tolerance * sizes.max(initial=0.0)).sum()), 1)
+    found = np.zeros((len(matrix), rank))
+    found[filled, : left.shape[1]] = left[:, :rank]
+    known = np.zeros((rank, matrix.shape[1]))
+    known[: len(sizes)] = sizes[:rank, None] * right[:rank]
+    return found, known

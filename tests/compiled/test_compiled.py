@@ -17,8 +17,6 @@ from torch.utils.data import DataLoader
 import atomgraph
 from atomgraph import Potential
 from atomgraph.analysis.laws.specimens import molecule, specimens
-from atomgraph.compiled import model, product
-from atomgraph.compiled.product import FusedProduct
 from atomgraph.errors import ConfigError, GraphError
 from atomgraph.kernels import KernelWarning
 from atomgraph.models import GCN, MACE, Baseline
@@ -182,19 +180,6 @@ def test_another_family_is_named_and_runs_as_it_is():
     of = Potential(GCN(ELEMENTS, CUTOFF)).eval()
     with pytest.warns(KernelWarning, match="RadialDensity has no fused form"):
         assert atomgraph.compile(of) is of
-
-
-def test_products_that_would_keep_the_compiler_for_minutes_are_not_compiled(monkeypatch):
-    of = potential(of_second_rank)
-    products = [layer.product for layer in of.model.branches[0].layers]
-    monkeypatch.setattr(product, "MOST_TERMS", 0)  # so that they are counted
-    counted = product.n_terms(products)
-    assert counted == sum(len(FusedProduct("p", each, True, torch.float64).terms) for each in products)
-    monkeypatch.setattr(model, "MOST_TERMS", counted - 1)
-    with pytest.warns(KernelWarning, match=f"products with {counted} terms, .* has no fused form"):
-        assert atomgraph.compile(of) is of
-    monkeypatch.setattr(model, "MOST_TERMS", counted)
-    assert model.not_fused(of.model) is None
 
 
 def test_without_kernels_the_potential_comes_back(monkeypatch):

@@ -12,7 +12,8 @@ from structures import batch_of, graph_of
 import atomgraph
 from atomgraph import Potential
 from atomgraph.analysis.laws.specimens import crystal, molecule, specimens
-from atomgraph.kernels import KernelWarning
+from atomgraph.compiled.model import FusedMACE
+from atomgraph.kernels import KernelWarning, product
 from atomgraph.models import MACE, Baseline
 from atomgraph.nn import ZBL
 from atomgraph.nn.distance_transform import Agnesi, Soft
@@ -105,6 +106,20 @@ def test_mixed_precision_gives_what_float32_can(name):
     found, wanted = fused(batch), of(batch)
     for what, tolerance in (("energy", 2e-6), ("forces", 1e-5), ("stress", 1e-5)):
         assert 1e-12 < difference(found, wanted, what) < tolerance, what
+
+
+def test_products_whose_terms_are_data(monkeypatch):
+    monkeypatch.setattr(product, "MOST_STATEMENTS", 100)
+    of = potential(SHAPES["products of four, l = 3"] | {"n_layers": 2, "hidden": "3x0e+3x1o"})
+    fused, batch = compiled(of), batch_of(graphs(of))
+    same(fused(batch), of(batch), 1e-8)
+
+
+def test_equal_layers_have_the_same_kernels():
+    def doors(n_layers):
+        return FusedMACE(potential({"n_layers": n_layers}).model, torch.float64).source().count("_forward(")
+
+    assert doors(5) == doors(4) == doors(3) > doors(1)
 
 
 def test_many_elements():
