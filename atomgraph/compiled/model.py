@@ -133,6 +133,10 @@ class FusedMACE:
         """The graph in the kernels' order; GraphError names elements that the model does not know."""
         return Frame.of(self.library, graph, self._order(graph.atomic_numbers), self._branch.cutoff, self.dtype)
 
+    def present(self, graph: AtomicGraph) -> list[int]:
+        """The elements of the graph, as rows of the model's table."""
+        return self._order(graph.atomic_numbers).present
+
     def _order(self, numbers: Tensor) -> Order:
         """The atoms' order, kept for as long as the same tensor of atomic numbers comes and nobody writes into it."""
         written = -1 if numbers.is_inference() else int(numbers._version)  # tensors of inference mode do not count that

@@ -5,9 +5,11 @@ from __future__ import annotations
 import warnings
 
 import torch
+from ase.data import atomic_numbers
 from torch import Tensor
 
-from atomgraph.compiled.fragment import fragment_of
+from atomgraph.compiled.agreement import PRECISION, largest_difference
+from atomgraph.compiled.fragment import fragments_of
 from atomgraph.compiled.frame import NoDirection
 from atomgraph.compiled.model import FusedMACE
 from atomgraph.graph.geometry import volume
@@ -16,10 +18,6 @@ from atomgraph.kernels import KernelWarning
 from atomgraph.ops.scatter import sum_to
 from atomgraph.potential import Potential, per_volume
 
-#: Largest difference of forces from the model in float64, by their root mean square or 0.1 eV/Å, whichever is larger.
-#: What is met in practice is a hundred times less.
-PRECISION = {torch.float64: 1e-8, torch.float32: 1e-3}
-
 
 class CompiledPotential(Potential):
     """The numbers of a potential from kernels that were compiled for it: frozen, for inference, on CPUs.
@@ -27,15 +25,16 @@ class CompiledPotential(Potential):
     potential: whose model is kept as it is, for saving, for descriptors, and for what the kernels do not do: in training mode,
     on another device, or where atoms sit on one spot or nowhere, it is evaluated as ever.  fused: its kernels.
 
-    At the first use a piece of the structure is evaluated by the model in float64, too. Where forces differ by more than
-    ``PRECISION``, a KernelWarning says by how much, and all is evaluated by the model from then on.
+    When elements are first met, pieces of the structure that hold them are evaluated by the model in float64, too. Where
+    energies, forces or virials differ by more than ``PRECISION``, a KernelWarning says by how much, and all is evaluated by the
+    model from then on.
     """
 
     def __init__(self, potential: Potential, fused: FusedMACE):
         super().__init__(potential.model, potential.metadata)
         self.head = potential.head
         self._fused: FusedMACE | None = fused
-        self._is_checked = False
+        self._checked: frozenset[int] = frozenset()  # elements, as rows of the model's table
         self.training = False  # the model's own mode stays as it is
 
     @property
@@ -48,36 +47,37 @@ class CompiledPotential(Potential):
         graph = self._with_head(graph)
         if not self.training and graph.pos.device.type == "cpu":
             try:
+                self.model.check(graph)
                 fused = self._believed(graph)
                 if fused is not None:
-                    self.model.check(graph)
                     return evaluated(fused, graph, forces=forces, stress=stress)
             except NoDirection:
                 pass
         return super().forward(graph, forces=forces, stress=stress)
 
     def _believed(self, graph: AtomicGraph) -> FusedMACE | None:
-        """The kernels, compared with the model at the first graph that has edges; None where they have differed."""
-        if self._fused is not None and not self._is_checked and graph.n_edges:
+        """The kernels, compared with the model for every element that has had neighbours; None where they have differed."""
+        if self._fused is not None and not self._checked.issuperset(self._fused.present(graph)):
             self._check(self._fused, graph)
-            self._is_checked = True
         return self._fused
 
     def _check(self, fused: FusedMACE, graph: AtomicGraph) -> None:
-        """Compare with the model on a piece of the graph; without kernels from then on where they differ."""
-        piece = fragment_of(graph)
-        wanted = Potential(fused.model).eval()(piece, stress=False)["forces"]
-        found = evaluated(fused, piece, stress=False)["forces"]
-        scale = max(float(wanted.square().mean().sqrt()), 0.1)
-        error, promised = float((found - wanted).abs().max()) / scale, PRECISION[fused.dtype]
-        if not error <= promised:
-            self._fused = None
-            warnings.warn(
-                f"compiled forces differ from the model's by {error:.0e} of {scale:.2g} eV/Å, more than {promised:.0e}: "
-                "the model itself is used from now on",
-                KernelWarning,
-                stacklevel=3,
-            )
+        """Compare with the model on pieces with new elements; without kernels from then on where they differ."""
+        rows = {atomic_numbers[symbol]: row for row, symbol in enumerate(self.elements)}
+        here = set(fused.present(graph)) - self._checked
+        new = {z for z, row in rows.items() if row in here}
+        model, promised = Potential(fused.model).eval(), PRECISION[fused.dtype]
+        for piece in fragments_of(graph, new):
+            difference = largest_difference(evaluated(fused, piece), model, piece)
+            if not difference.part <= promised:
+                self._fused = None
+                warnings.warn(
+                    f"{difference}, more than {promised:.0e}: the model itself is used from now on",
+                    KernelWarning,
+                    stacklevel=4,
+                )
+                return
+            self._checked |= {rows[z] for z in piece.atomic_numbers[piece.edge_index[1]].tolist()}
 
 
 def evaluated(fused: FusedMACE, graph: AtomicGraph, *, forces: bool = True, stress: bool = True) -> dict[str, Tensor]:
