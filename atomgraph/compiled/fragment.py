@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -51,11 +52,11 @@ def _piece(graph: AtomicGraph, atoms: Tensor, row: int) -> AtomicGraph:
     place[atoms] = torch.arange(len(atoms))
     neighbour, centre = graph.edge_index
     kept = (place[centre] >= 0) & (place[neighbour] >= 0)
-    shaken = torch.rand(len(atoms), 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 0.5
+    shaken = torch.from_numpy(np.random.default_rng(0).uniform(-SHAKEN, SHAKEN, (len(atoms), 3)))
     whole = {name: graph[name][row][None] for name in ("cell", "pbc", "cutoff", "head", "charge", "spin")}
     return AtomicGraph(
         atomic_numbers=graph.atomic_numbers[atoms],
-        pos=graph.pos[atoms].detach().double() + 2.0 * SHAKEN * shaken,
+        pos=graph.pos[atoms].detach().double() + shaken,
         edge_index=place[graph.edge_index[:, kept]],
         cell_shift=graph.cell_shift[kept],
         **whole,
