@@ -21,7 +21,7 @@ using namespace atomgraph;
 ATOMGRAPH_API int width() { return WIDTH; }
 ATOMGRAPH_API std::int64_t edges_count(FOUND, std::int64_t n_edges, double cutoff, const double *position, const double *cell,
                                        const std::int64_t *graph, const std::int64_t *neighbour_of,
-                                       const std::int64_t *centre_of, const std::int64_t *shift, const std::int64_t *place,
+                                       const std::int64_t *centre_of, const std::int32_t *shift, const std::int64_t *place,
                                        const std::int64_t *atom) {
     const Structure structure{position, cell, graph, neighbour_of, centre_of, shift, place, atom, n_atoms, n_edges};
     std::int64_t found = NO_MEMORY;
@@ -106,10 +106,10 @@ class Frame(Order):
     @classmethod
     def of(cls, library: ctypes.CDLL, graph: AtomicGraph, atoms: Order, cutoff: float, dtype: torch.dtype) -> Frame:
         """The graph's edges inside the cutoff, its atoms in an order.  Raises NoDirection."""
-        found = cls._found(library, graph, graph.edge_index.long(), graph.cell_shift.long(), atoms, cutoff, dtype)
+        found = cls._found(library, graph, graph.edge_index.long(), graph.cell_shift.int(), atoms, cutoff, dtype)
         if found is None:
             by_centre = torch.argsort(graph.edge_index[1], stable=True)
-            edges, shift = graph.edge_index[:, by_centre].long(), graph.cell_shift[by_centre].long()
+            edges, shift = graph.edge_index[:, by_centre].long(), graph.cell_shift[by_centre].int()
             found = cls._found(library, graph, edges, shift, atoms, cutoff, dtype)
         if found is None:
             raise NoDirection

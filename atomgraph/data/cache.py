@@ -16,7 +16,7 @@ from atomgraph.errors import FormatError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.writing import write_whole
 
-FORMAT = 2
+FORMAT = 3
 # Fields with one row per edge, per atom, per graph; edge_index is stored as rows of (neighbour, centre).
 PER_EDGE = ("edge_index", "cell_shift")
 PER_ATOM = ("atomic_numbers", "pos", "forces", "forces_mask")

@@ -19,7 +19,7 @@ _BINS, _BINS_PER_ATOM = 10_000, 4  # at most, in matscipy's cell list: empty bin
 class NeighbourList(Protocol):
     """What every neighbour list is: a full directed list, each pair in both directions, sorted by centre.
 
-    Returns ``centre`` (n_edges,), ``neighbour`` (n_edges,) and ``shift`` (n_edges, 3), all int64, with the neighbour's image
+    Returns ``centre`` (n_edges,), ``neighbour`` (n_edges,) int64 and ``shift`` (n_edges, 3) int32, with the neighbour's image
     at ``positions[neighbour] + shift @ cell``. Pairs at a distance below the cutoff are listed, an atom's own images too.
     The shift is 0 along open directions, whose cell vectors may be anything. Raises GraphError for structures that can be
     no graph (``graph/checks.py``).
@@ -35,7 +35,7 @@ def neighbours_within(atoms: ase.Atoms, cutoff: float) -> tuple[np.ndarray, np.n
 
 
 def edges_within(atoms: ase.Atoms, cutoff: float) -> tuple[np.ndarray, np.ndarray]:
-    """The same as a graph has it: ``edge_index`` (2, n_edges) and ``cell_shift`` (n_edges, 3), of the opposite sign."""
+    """The same as a graph has it: ``edge_index`` (2, n_edges) and ``cell_shift`` (n_edges, 3) int32, of the opposite sign."""
     return _edges(atoms, cutoff, -1)
 
 
@@ -92,7 +92,7 @@ def matscipy_neighbours(atoms: ase.Atoms, cutoff: float) -> tuple[np.ndarray, np
     if (centre[1:] < centre[:-1]).any():
         order = np.argsort(centre, kind="stable")
         centre, neighbour, shift = centre[order], neighbour[order], shift[order]
-    return centre.astype(np.int64), neighbour.astype(np.int64), shift.astype(np.int64)
+    return centre.astype(np.int64), neighbour.astype(np.int64), shift.astype(np.int32)
 
 
 def vectors_to_neighbours(atoms: ase.Atoms, centre: np.ndarray, neighbour: np.ndarray, shift: np.ndarray) -> np.ndarray:

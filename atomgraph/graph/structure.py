@@ -28,7 +28,7 @@ class AtomicGraph(Data):
     ``atomic_numbers``   (n_atoms,) int64      Z
     ``pos``              (n_atoms, 3)          positions, Å
     ``edge_index``       (2, n_edges) int64    row 0 the neighbour (sender), row 1 the centre (receiver), sorted by centre
-    ``cell_shift``       (n_edges, 3) int64    S in vector = pos[centre] − pos[neighbour] + S @ cell
+    ``cell_shift``       (n_edges, 3) int32    S in vector = pos[centre] − pos[neighbour] + S @ cell
     ``cell``             (n_graphs, 3, 3)      cell vectors as rows, Å; zeros where there is none
     ``pbc``              (n_graphs, 3) bool    which directions repeat
     ``cutoff``           (n_graphs,)           every pair nearer than this is an edge, Å
@@ -62,7 +62,7 @@ class AtomicGraph(Data):
             edge_index, cell_shift = edges_within(atoms, cutoff)
         else:
             centre, neighbour, shift = neighbours(atoms, cutoff)
-            edge_index, cell_shift = np.stack([neighbour, centre]), -shift
+            edge_index, cell_shift = np.stack([neighbour, centre]), -shift.astype(np.int32)
         fields = {
             "atomic_numbers": torch.tensor(atoms.numbers, dtype=torch.int64),
             "pos": torch.tensor(atoms.positions, dtype=torch.float64),

@@ -15,7 +15,7 @@ struct Structure {
     const double *position, *cell;           // (n_atoms, 3), (n_graphs, 3, 3)
     const std::int64_t *graph;               // (n_atoms,)
     const std::int64_t *neighbour, *centre;  // (n_edges,), sorted by centre
-    const std::int64_t *shift;               // (n_edges, 3)
+    const std::int32_t *shift;               // (n_edges, 3)
     const std::int64_t *place, *atom;        // (n_atoms,) where the model keeps each atom, and which is where
     std::int64_t n_atoms, n_edges;
 
@@ -27,7 +27,7 @@ struct Structure {
         const double x = a[0], y = a[1], z = a[2];
         for (std::int64_t t = 0; t < n; ++t) {
             const double *b = position + 3 * neighbour[e + t];
-            const std::int64_t *s = shift + 3 * (e + t);
+            const std::int32_t *s = shift + 3 * (e + t);
             const double u = double(s[0]), p = double(s[1]), q = double(s[2]);
             v[0][t] = x - b[0] + (u * rows[0] + p * rows[3] + q * rows[6]);
             v[1][t] = y - b[1] + (u * rows[1] + p * rows[4] + q * rows[7]);

@@ -178,7 +178,7 @@ ATOMGRAPH_API void *neighbours_make(int n_threads, int64_t n_atoms, const double
 
 // Write neighbours and centres, (2, n_edges), and sign · shift (n_edges, 3), where shift · cell leads to the neighbour's image; write
 // nothing where there is no place to. The list is gone.
-ATOMGRAPH_API void neighbours_write(int n_threads, void *handle, int64_t *edge_index, int64_t *shift, int64_t sign) {
+ATOMGRAPH_API void neighbours_write(int n_threads, void *handle, int64_t *edge_index, int32_t *shift, int32_t sign) {
     std::unique_ptr<List> list(static_cast<List *>(handle));
     if (edge_index == nullptr) return;
     int64_t *neighbour = edge_index, *centre = edge_index + list->start[list->images.n_atoms];

@@ -17,7 +17,7 @@ _SHARED = 2000  # atoms; fewer are not worth waking a thread for
 class Pairs(NamedTuple):
     """Pairs in the order of a graph's edges.
 
-    edge_index: (2, n_edges) int64, neighbours and centres, sorted by centre.  shift: (n_edges, 3) int64.
+    edge_index: (2, n_edges) int64, neighbours and centres, sorted by centre.  shift: (n_edges, 3) int32.
     close: two atoms may be on one spot.
     """
 
@@ -62,7 +62,7 @@ def pairs(
             return None
         raise MemoryError(f"no memory for the neighbours of {n_atoms} atoms within {cutoff} Å")
     try:
-        edge_index, shift = np.empty((2, n_edges.value), np.int64), np.empty((n_edges.value, 3), np.int64)
+        edge_index, shift = np.empty((2, n_edges.value), np.int64), np.empty((n_edges.value, 3), np.int32)
     except MemoryError:
         write(1, handle, None, None, 1)
         raise
@@ -89,6 +89,6 @@ def _functions() -> _Functions | None:
     functions = _Functions(found.neighbours_make, found.neighbours_write)
     functions.make.argtypes = [number, count, pointer, pointer, pointer, ctypes.c_double, number, pointer, pointer]
     functions.make.restype = pointer
-    functions.write.argtypes = [number, pointer, pointer, pointer, count]
+    functions.write.argtypes = [number, pointer, pointer, pointer, ctypes.c_int32]
     functions.write.restype = None
     return functions

@@ -31,7 +31,7 @@ def ours(listed):
 
 def pairs_of(listed, atoms, cutoff):
     centre, neighbour, shift = listed(atoms, cutoff)
-    assert centre.dtype == neighbour.dtype == shift.dtype == np.int64
+    assert centre.dtype == neighbour.dtype == np.int64 and shift.dtype == np.int32
     assert shift.shape == (len(centre), 3)
     assert (np.diff(centre) >= 0).all(), "sorted by centre"
     pairs = list(zip(centre.tolist(), neighbour.tolist(), map(tuple, shift.tolist()), strict=True))

@@ -55,7 +55,7 @@ def test_fields_are_those_of_the_table():
         "atomic_numbers": ((2,), torch.int64),
         "pos": ((2, 3), torch.float64),
         "edge_index": ((2, n_edges), torch.int64),
-        "cell_shift": ((n_edges, 3), torch.int64),
+        "cell_shift": ((n_edges, 3), torch.int32),
         "cell": ((1, 3, 3), torch.float64),
         "pbc": ((1, 3), torch.bool),
         "cutoff": ((1,), torch.float64),
