@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from measures import generic
+from measures import generic, made
 
 from atomgraph.compiled import radial
 from atomgraph.compiled.model import PIECES
@@ -27,8 +27,9 @@ def interaction(kind, seed, gain):
     options = dict(KINDS[kind])
     radial = {"n_radial": 8, "transform": options.pop("transform", None)}
     interaction = options.pop("interaction", "density_residual")
-    model = MACE(ELEMENTS, CUTOFF, hidden="4x0e+4x1o", l_max=2, order=2, radial=radial, interaction=interaction)
-    found = generic(model.double(), seed).branches[0].layers[1].interaction.eval().requires_grad_(False)
+    arguments = {"hidden": "4x0e+4x1o", "l_max": 2, "order": 2, "radial": radial, "interaction": interaction}
+    model = made(lambda: MACE(ELEMENTS, CUTOFF, **arguments)).double()
+    found = generic(model, seed).branches[0].layers[1].interaction.eval().requires_grad_(False)
     for parameter in found.network.parameters():
         parameter *= gain
     return found
