@@ -110,7 +110,7 @@ def test_a_wrong_stress_is_found_where_there_is_a_cell(monkeypatch):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_forces_that_symmetry_lets_cancel_do_not_discredit_kernels(dtype):
     of, graph = potential(), graph_of(bulk("C", "diamond", 3.6, cubic=True), CUTOFF)
-    assert float(of(graph)["forces"].abs().max()) < 1e-9
+    assert float(of(graph)["forces"].abs().max()) < 1e-7
     fused = compiled(of, dtype=dtype)
     with warnings.catch_warnings():
         warnings.simplefilter("error", KernelWarning)
