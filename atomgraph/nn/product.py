@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
@@ -134,17 +135,22 @@ class SymmetricProduct(Part):
         key = (A.device, A.dtype, *made_from)
         if key not in self._factored:
             self._factored = {k: v for k, v in self._factored.items() if not made_from}  # of couplings that are gone
-            with torch.inference_mode(False), torch.no_grad():
-                self._factored[key] = self._factorised(A)
+            same = (_text(self.irreps_in), tuple(self._terms), A.device, A.dtype)
+            found = None if made_from else _SHARED.get(same)
+            if found is None:
+                with torch.inference_mode(False), torch.no_grad():
+                    found = self._factorised(A)
+            if not made_from:
+                _SHARED[same] = found
+            self._factored[key] = found
         return self._factored[key]
 
     def _factorised(self, A: Tensor) -> _Factors:
         n, tolerance = self.irreps_in.dim, 100 * torch.finfo(A.dtype).eps
         basis, reduction = {}, {}
         for irrep, nu in self._terms:
-            rows = self.coupling_of_monomials(irrep, nu)  # (n_monomials, 2L+1, n_paths)
-            left, right = low_rank(rows.reshape(-1, rows.shape[2]), tolerance)
-            of_rank = left.reshape(*rows.shape[:2], -1).transpose(2, 1, 0)  # (rank, 2L+1, n_monomials)
+            left, right = low_rank(self.sparse_coupling(irrep, nu), tolerance)
+            of_rank = left.reshape(-1, irrep.dim, left.shape[1]).transpose(2, 1, 0)  # (rank, 2L+1, n_monomials)
             key = f"{irrep}_{nu}"
             basis[key] = torch.tensor(of_rank.reshape(len(of_rank), -1), dtype=A.dtype, device=A.device)
             reduction[key] = torch.tensor(right, dtype=A.dtype, device=A.device)
@@ -188,6 +194,10 @@ class SymmetricProduct(Part):
 
     def _n_paths(self, irrep: o3.Irrep, nu: int) -> int:
         return len(couplings(_text(self.irreps_in), str(irrep), nu))
+
+
+#: Factors of products that are in use, by what they are made from: layers of one model have them in common.
+_SHARED: WeakValueDictionary[tuple[object, ...], _Factors] = WeakValueDictionary()
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,6 +6,7 @@ from functools import cache
 from itertools import combinations_with_replacement
 
 import numpy as np
+from scipy.sparse import csr_array
 
 
 @cache
@@ -37,15 +38,15 @@ def monomial_rows(factors: np.ndarray, n: int) -> np.ndarray:
     return found
 
 
-def low_rank(matrix: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarray]:
+def low_rank(matrix: csr_array, tolerance: float) -> tuple[np.ndarray, np.ndarray]:
     """Q, R with matrix = Q R, (rows, rank) and (rank, columns); singular values below tolerance times the largest are none.
 
     At least one column is kept, of zeros if the matrix is zero. Rows of zeros take no time.
     """
-    filled = np.nonzero(matrix.any(axis=1))[0]
-    left, sizes, right = np.linalg.svd(matrix[filled], full_matrices=False)
+    filled = np.flatnonzero(np.diff(matrix.indptr))
+    left, sizes, right = np.linalg.svd(matrix[filled].toarray(), full_matrices=False)
     rank = max(int((sizes > tolerance * sizes.max(initial=0.0)).sum()), 1)
-    found = np.zeros((len(matrix), rank))
+    found = np.zeros((matrix.shape[0], rank))
     found[filled, : left.shape[1]] = left[:, :rank]
     known = np.zeros((rank, matrix.shape[1]))
     known[: len(sizes)] = sizes[:rank, None] * right[:rank]

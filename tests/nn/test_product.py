@@ -164,3 +164,13 @@ def test_an_irrep_that_nothing_leads_to_is_zero():
     product = SymmetricProduct("0e+2e", "0e+1o", 2, 2).double()
     a, element = inputs(product)
     assert not product(a, element)[:, 1:].any() and o3.Irreps(product.irreps_out).dim == 4
+
+
+def test_equal_products_share_what_couples_their_monomials():
+    first, second, other = (SymmetricProduct("0e+1o", out, 3, channels=2) for out in ("0e+1o", "0e+1o", "0e"))
+    A, element = torch.randn(3, 4, 2), torch.zeros(3, dtype=torch.int64)
+    for product in (first, second, other):
+        product(A, element)
+    assert first._factors(A) is second._factors(A)
+    assert first._factors(A) is not other._factors(A)
+    assert first._factors(A) is not first._factors(A.double())
