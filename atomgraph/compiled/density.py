@@ -1,40 +1,46 @@
-"""The density of neighbours that a frozen interaction divides by, as a spline."""
+"""The density of neighbours that a frozen interaction divides by, tabulated."""
 
 from __future__ import annotations
 
+import ctypes
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from atomgraph.compiled.frame import Frame
-from atomgraph.compiled.pullback import Pullback, differentiated
-from atomgraph.compiled.radial import TOLERANCE, Grid, PairTables, density_of, is_pairwise, pairs_of
+from atomgraph.compiled.pair import PairSums
+from atomgraph.compiled.pointers import DOUBLE, INT, LONG, POINTER, pointers
+from atomgraph.compiled.pullback import Pullback
+from atomgraph.compiled.radial import TOLERANCE, Grid, PairTables, Splines, density_of, is_pairwise, pairs_of
 from atomgraph.layers.mace.interaction import Interaction
-from atomgraph.ops.piecewise import piecewise
 
 
-class FusedDensity:
-    r""":math:`\rho_i = \sum_j q(r_{ij})`, float64."""
+class FusedDensity(PairSums):
+    r""":math:`\rho_i = \sum_j q(r_{ij})`."""
+
+    name = "tabulated"
+    types = POINTER, INT, LONG, DOUBLE
 
     def __init__(self, interaction: Interaction, grid: Grid):
-        self._interaction, self._pairwise = interaction, is_pairwise(interaction)
-        function_of, tolerance = partial(density_of, interaction), TOLERANCE[torch.float64]
-        self._tables = PairTables(function_of, grid, tolerance, lambda table: table[:, :, 0])
+        self._interaction, self.is_pairwise = interaction, is_pairwise(interaction)
+        tolerance = TOLERANCE[torch.float64]
+        self._tables = PairTables(
+            partial(density_of, interaction), grid, tolerance, lambda table: table[:, :, 0].contiguous()
+        )
+        self._last: tuple[tuple[int, ...], Splines, Any] | None = None
 
     def __call__(self, frame: Frame) -> tuple[Tensor, Pullback]:
-        """(n_atoms,) in the dtype of the edge vectors; from slopes by it to slopes by these."""
-        return differentiated(lambda vector: self._of(frame, vector), frame.vector)
+        """(n_atoms,) in the dtype of the edge vectors."""
+        density, back = super().__call__(frame)
+        return density.to(frame.vector.dtype), back
 
-    def _of(self, frame: Frame, vector: Tensor) -> Tensor:
-        of_pairs, grid = self._tables.of(pairs_of(self._interaction, frame.present))
-        tables = torch.stack(of_pairs)  # (n_kinds², n_pieces, powers)
-        centre, neighbour = frame.centre.long(), frame.neighbour.long()
-        piece, s, _ = grid.place(torch.linalg.vector_norm(vector, dim=1).double())
-        first = piece
-        if self._pairwise:
-            kind = frame.kind.long()
-            first = piece + (kind[centre] * len(frame.present) + kind[neighbour]) * grid.n_pieces
-        of_edge = piecewise(tables.flatten(0, 1)[:, :, None], first, s)[0][:, 0]
-        total = of_edge.new_zeros(frame.n_atoms).index_add(0, centre, of_edge)
-        return total.to(vector.dtype)
+    def constants(self, present: tuple[int, ...]) -> tuple[Any, ...]:
+        """Tables of the pairs, their degree, how many pieces they have, and the cutoff."""
+        last = self._last  # read once: another thread may exchange it
+        if last is None or last[0] != present:
+            splines = self._tables.of(pairs_of(self._interaction, list(present)))
+            self._last = last = present, splines, pointers(splines.tables)
+        _, (_, grid), addresses = last
+        return ctypes.addressof(addresses), grid.degree, grid.n_pieces, grid.cutoff

@@ -57,6 +57,8 @@ class FusedLayer:
         """
         self._convolution.bind(library)
         self._product.bind(library)
+        if self._density is not None:
+            self._density.bind(library)
         layer, convolution, product, dtype = self._layer, self._convolution, self._product, self._dtype
         up = h.then(Weights.of_linear(layer.interaction.up))
         padded_up = h.then(Weights.of_linear(layer.interaction.up).padded(after=convolution.padded))

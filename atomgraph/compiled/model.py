@@ -16,7 +16,8 @@ from atomgraph.compiled.frame import FRAME_SOURCE, Frame, Order
 from atomgraph.compiled.layer import FusedLayer
 from atomgraph.compiled.layout import Layout
 from atomgraph.compiled.linear import LINEAR_SOURCE
-from atomgraph.compiled.pullback import Pullback, differentiated
+from atomgraph.compiled.pair import PAIR_SOURCE, FusedRepulsion
+from atomgraph.compiled.pullback import Pullback
 from atomgraph.compiled.radial import Grid
 from atomgraph.compiled.readouts import FusedReadouts
 from atomgraph.featurizers.node_embedding import NodeEmbedding
@@ -25,7 +26,6 @@ from atomgraph.kernels import compiled, is_kept
 from atomgraph.layers.mace import MACELayer
 from atomgraph.layers.mace.attention import AttentionResidualInteraction
 from atomgraph.models.energy import EnergyModel
-from atomgraph.nn.edges import Edges
 from atomgraph.nn.zbl import ZBL
 from atomgraph.readouts import GroupedMLP, ScaledLinear, Silent
 
@@ -70,6 +70,8 @@ class FusedMACE:
         self._branch = branch = self.model.branches[0]
         grid = Grid(branch.cutoff, *PIECES[dtype])
         self._layers = [FusedLayer(layer, grid, dtype) for layer in branch.layers]
+        repulsion = self.model.baseline.repulsion
+        self._repulsion = FusedRepulsion(repulsion) if isinstance(repulsion, ZBL) else None
         self._library: ctypes.CDLL | None = None
         self._last: tuple[Tensor, int, Order] | None = None
 
@@ -101,6 +103,7 @@ class FusedMACE:
             '#include "product.h"',
             FRAME_SOURCE,
             LINEAR_SOURCE,
+            PAIR_SOURCE,
         ]
         kernels = {name: text for layer in self._layers for name, text in layer.sources().items()}
         return "\n".join([*parts, *kernels.values()])
@@ -127,6 +130,8 @@ class FusedMACE:
             h = layer.bind(library, h, sources, is_last=t + 1 == len(self._layers))
             forms.append(h)
         read = forms[-len(readouts) :]
+        if self._repulsion is not None:
+            self._repulsion.bind(library)
         self._readouts = FusedReadouts(library, readouts, self.model.baseline, read, sources, self.dtype)
 
     def frame(self, graph: AtomicGraph) -> Frame:
@@ -170,25 +175,15 @@ class FusedMACE:
     def _add_repulsion(self, energy: Tensor, frame: Frame, head: Tensor | None) -> Pullback | None:
         """Added to the energies; from slopes by these to slopes by edge vectors. None where nothing repels."""
         base = self.model.baseline
-        if base.repulsion is None:
+        if self._repulsion is None:
             return None
+        value, back = self._repulsion(frame)
+        if not base.scales_repulsion:
+            energy += value
+            return back
         scale = base.scale if head is None else base.scale.index_select(0, head)
-        near = torch.nonzero(torch.linalg.vector_norm(frame.vector, dim=1) < base.cutoff)[:, 0]
-        ends = frame.centre[near].long(), frame.neighbour[near].long()
-
-        def repulsion(vector: Tensor) -> Tensor:
-            length = torch.linalg.vector_norm(vector, dim=1)
-            edges = Edges(vector, length, *ends, frame.element, frame.n_atoms, len(self.model.elements))
-            found: Tensor = base.repulsion(None, edges)
-            return found * scale if base.scales_repulsion else found
-
-        value, of_near = differentiated(repulsion, frame.vector[near].double())
-        energy += value
-
-        def back(slope: Tensor) -> Tensor:
-            return torch.zeros_like(frame.vector).index_copy(0, near, of_near(slope).to(self.dtype))
-
-        return back
+        energy += scale * value
+        return lambda slope: back(scale * slope)
 
 
 def _again(model: EnergyModel, dtype: torch.dtype) -> FusedMACE | None:

@@ -18,7 +18,7 @@ from atomgraph.layers.mace.interaction import Interaction
 from atomgraph.layers.mace.nonlinear import NonlinearResidualInteraction
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.radial_network import NormalisedMLP
-from atomgraph.ops.piecewise import nodes, pieces, piecewise
+from atomgraph.ops.piecewise import graded, nodes, pieces, piecewise
 
 NEAREST = 0.5  # Å; two atoms are never nearer, and errors there do not count
 LEAST = 0.02  # slopes below this part of the largest count as that much
@@ -55,9 +55,9 @@ class Radial:
 
 @dataclass(frozen=True)
 class Grid:
-    r"""Pieces between 0 and the cutoff, closer where atoms are close: :math:`t(r) = 2n\, r / (r + r_c)` counts them.
+    r"""Pieces between 0 and the cutoff, ``graded``: :math:`t(r) = 2n\, r / (r + r_c)` counts them.
 
-    The whole part of t says which piece, the rest the place in it. The first piece is a quarter as long as the last.
+    The first is a quarter as long as the last.
     cutoff: :math:`r_c`, Å.  n_pieces: n.  degree: of the polynomials in t.
     """
 
@@ -71,10 +71,7 @@ class Grid:
 
     def place(self, r: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Piece, place s in it (from −1/2 to 1/2) and ds/dr, 1/Å, of distances."""
-        n, inverse = self.n_pieces, 1.0 / (r + self.cutoff)
-        t = 2 * n * r * inverse
-        piece = t.nan_to_num().long().clamp(0, n - 1)
-        return piece, t - piece - 0.5, 2 * n * self.cutoff * inverse.square()
+        return graded(r, self.cutoff, self.n_pieces)
 
     def finer(self, times: float) -> Grid:
         """With so many times as many pieces or a few more, up to ``MOST_PIECES``.

@@ -49,6 +49,20 @@ def piecewise(table: Tensor, piece: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
     return value, slope
 
 
+def graded(r: Tensor, cutoff: float, n_pieces: int) -> tuple[Tensor, Tensor, Tensor]:
+    r"""Piece, place s in it and ds/dr where pieces between 0 and the cutoff are closer the closer atoms are.
+
+    .. math:: t(r) = \frac{2 n r}{r + r_c} \in [0, n]
+
+    counts pieces: its whole part is the piece, the rest the place, from −1/2 to 1/2.
+    r: (...) Å.  cutoff: :math:`r_c`, Å.  n_pieces: n.  Each result has the shape of r; ds/dr is in 1/Å.
+    """
+    inverse = 1.0 / (r + cutoff)
+    t = 2 * n_pieces * r * inverse
+    piece = t.detach().nan_to_num().long().clamp(0, n_pieces - 1)
+    return piece, t - piece - 0.5, 2 * n_pieces * cutoff * inverse.square()
+
+
 @cache
 def _powers(n: int) -> Tensor:
     """(n, n) float64: coefficients of s¹ … sⁿ of the integrals of Lagrange's polynomials."""
