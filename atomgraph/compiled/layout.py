@@ -42,10 +42,6 @@ class Layout:
         """All blocks; views."""
         return {irrep: self.block(x, irrep) for irrep in self.channels}
 
-    def run(self, blocks: Blocks) -> Tensor:
-        """Blocks in one run of numbers."""
-        return torch.cat([blocks[irrep].reshape(-1) for irrep in self.channels])
-
     def scaled(self, x: Tensor, factor: Tensor) -> Tensor:
         """Each atom's features times its factor, (n_atoms,)."""
         y = torch.empty_like(x)

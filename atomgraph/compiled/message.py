@@ -10,14 +10,13 @@ from torch import Tensor
 
 from atomgraph.compiled.evaluation import Evaluation
 from atomgraph.compiled.forms import Form, FusedForm, Slopes
+from atomgraph.compiled.gate import FusedGate
 from atomgraph.compiled.layout import Layout
 from atomgraph.compiled.linear import LinearMap
-from atomgraph.compiled.pullback import differentiated
 from atomgraph.compiled.weights import Padding, Weights
 from atomgraph.layers.mace.elements import AgnosticInteraction
 from atomgraph.layers.mace.interaction import Interaction
 from atomgraph.layers.mace.nonlinear import NonlinearResidualInteraction
-from atomgraph.nn.blocks import channels_of
 
 #: From slopes by a message to those by sums and by the density, (n_atoms,) or None; what sources get is added to theirs.
 MessagePullback = Callable[[Tensor, Slopes], tuple[Tensor, Tensor | None]]
@@ -79,13 +78,13 @@ class GatedMessage:
         up: tuple[Form, Sequence[Layout]],
     ):
         form, sources = up
-        before = Layout(channels_of(interaction.gate.irreps_in))
-        self._gate, self._gated = interaction.gate, Layout(channels_of(interaction.gate.irreps_out))
+        self._gate = FusedGate(interaction.gate)
+        before = self._gate.before
         layout, padding = sums
         self._map = LinearMap(library, layout, before, Weights.of_linear(interaction.mix).padded(padding), dtype)
         self._past = FusedForm(library, form.then(Weights.of_linear(interaction.past)), sources, before, dtype)
         last = Weights.of_linear(interaction.last).padded(after=_width(message))
-        self._last = LinearMap(library, self._gated, message, last, dtype)
+        self._last = LinearMap(library, self._gate.after, message, last, dtype)
         self._alpha, self._beta = float(interaction.alpha), float(interaction.beta)
 
     def __call__(
@@ -95,7 +94,7 @@ class GatedMessage:
         if density is None:
             raise TypeError("a gated message is over a density")
         mixed, over = _over(self._map.after, self._map(of.alike, sums), density * self._beta + self._alpha)
-        gated, of_gate = differentiated(self._through_gate, mixed + self._past(of, sources))
+        gated, of_gate = self._gate(mixed + self._past(of, sources))
 
         def back(slope: Tensor, slopes: Slopes) -> tuple[Tensor, Tensor]:
             by_gated = of_gate(self._last.back(of.alike, slope))
@@ -104,9 +103,6 @@ class GatedMessage:
             return self._map.back(of.alike, by_mixed), by_divisor * self._beta
 
         return self._last(of.alike, gated), back
-
-    def _through_gate(self, x: Tensor) -> Tensor:
-        return self._gated.run(self._gate(self._map.after.blocks(x)))
 
 
 def message_of(

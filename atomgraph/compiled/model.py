@@ -162,13 +162,13 @@ class FusedMACE:
         n_sources = len(sources)
 
         def slope() -> Tensor:
-            total = torch.zeros_like(frame.vector)
             slopes: Slopes = [None] * n_sources
             of_readouts(slopes)
+            parts = [] if of_repulsion is None else [of_repulsion(torch.ones_like(energy))]
             while backs:  # what a layer has kept is not kept any longer
                 part = backs.pop()(slopes)
-                total = total if part is None else total.add_(part)
-            return total if of_repulsion is None else total.add_(of_repulsion(torch.ones_like(energy)))
+                parts = parts if part is None else [part if not parts else parts[0].add_(part)]
+            return parts[0] if parts else torch.zeros_like(frame.vector)
 
         return energy, slope
 

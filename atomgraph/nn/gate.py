@@ -25,21 +25,21 @@ class Gate(Part):
     def __init__(self, irreps_out: o3.Irreps | str, scalar_gain: float | None = None, gate_gain: float | None = None):
         super().__init__()
         self.irreps_out = o3.Irreps(irreps_out)
-        self._scalar_gain = SILU_GAIN if scalar_gain is None else scalar_gain
-        self._gate_gain = SIGMOID_GAIN if gate_gain is None else gate_gain
+        self.scalar_gain = SILU_GAIN if scalar_gain is None else scalar_gain
+        self.gate_gain = SIGMOID_GAIN if gate_gain is None else gate_gain
         self._channels = channels_of(self.irreps_out)
         if ODD in self._channels:
             raise WiringError(f"a gate cannot pass odd scalars, but should give {self.irreps_out}")
-        self._gated = [(irrep, n) for irrep, n in self._channels.items() if irrep.l > 0]
-        n_gates = sum(n for _, n in self._gated)
+        self.gated = [(irrep, n) for irrep, n in self._channels.items() if irrep.l > 0]
+        n_gates = sum(n for _, n in self.gated)
         counts = {EVEN: self._channels.get(EVEN, 0) + n_gates}
         counts |= {irrep: n for irrep, n in self._channels.items() if irrep != EVEN}
         self.irreps_in = o3.Irreps([(n, irrep) for irrep, n in counts.items()])
 
     def forward(self, x: Blocks) -> Blocks:
         """(n_atoms, 2l+1, channels) by irrep, before and after."""
-        scalars, *gates = x[EVEN].split([self._channels.get(EVEN, 0), *(n for _, n in self._gated)], dim=2)
-        y = {EVEN: torch.nn.functional.silu(scalars) * self._scalar_gain}
-        for (irrep, _), gate in zip(self._gated, gates, strict=True):
-            y[irrep] = x[irrep] * (torch.sigmoid(gate) * self._gate_gain)
+        scalars, *gates = x[EVEN].split([self._channels.get(EVEN, 0), *(n for _, n in self.gated)], dim=2)
+        y = {EVEN: torch.nn.functional.silu(scalars) * self.scalar_gain}
+        for (irrep, _), gate in zip(self.gated, gates, strict=True):
+            y[irrep] = x[irrep] * (torch.sigmoid(gate) * self.gate_gain)
         return y
