@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from atomgraph.compiled import keep_memory
 from atomgraph.errors import ConfigError
 from atomgraph.loading import load
 from atomgraph.potential import Potential
@@ -22,8 +23,12 @@ def opened(
     dtype: str | None = None,
     imports: Sequence[str] | None = None,
 ) -> Potential:
-    """The potential, with the user's own modules imported first; the errors are those of ``load``."""
+    """The potential, with the user's own modules imported first; the errors are those of ``load``.
+
+    The process keeps its memory from here on, from one evaluation to the next.
+    """
     import_modules(imports)
+    keep_memory()
     symbols = None if elements is None else [word.strip() for word in elements.split(",") if word.strip()]
     return load(model, device=device, dtype=dtype, head=head, elements=symbols, units=units)
 

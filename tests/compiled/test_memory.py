@@ -1,0 +1,31 @@
+"""Memory is kept from one evaluation to the next where a process asks for it."""
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+FAULTS = """
+import resource, sys, torch
+from atomgraph.compiled import keep_memory
+if sys.argv[1] == "keep":
+    assert keep_memory()
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+def arrays():
+    large = [torch.ones(12_500_000) for _ in range(3)]  # 50 MB each
+arrays()
+before = faults()
+arrays()
+print(faults() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+def test_arrays_come_again_without_page_faults():
+    found = {
+        how: int(subprocess.run([sys.executable, "-c", FAULTS, how], capture_output=True, text=True, check=True).stdout)
+        for how in ("keep", "leave")
+    }
+    assert found["keep"] < 100 < found["leave"]
