@@ -14,6 +14,7 @@ from atomgraph.nn.blocks import Blocks, channels_of
 from atomgraph.nn.constants import Constants
 from atomgraph.nn.edge_blocks import EdgeBlocks
 from atomgraph.nn.part import Part
+from atomgraph.ops.convolution import coupled_sum
 from atomgraph.ops.coupling import wigner_3j
 
 
@@ -103,12 +104,8 @@ class Convolution(Part):
         for k, (path, weight) in enumerate(zip(self.paths, of_path, strict=True)):
             h_j = neighbours[path.feature]  # (n_blocks, length, 2l₁+1, channels)
             angular = harmonics[:, :, self._columns[path.harmonics]]
-            if path.feature.l > 0:
-                kernel = (angular @ coupling[f"path{k}"]).unflatten(2, (path.feature.dim, path.message.dim))
-                left, angular = (h_j * weight[:, :, None]).flatten(1, 2), kernel.flatten(1, 2)
-            else:
-                left = h_j[:, :, 0] * weight
-            messages.setdefault(path.message, []).append(angular.transpose(1, 2) @ left)
+            message = coupled_sum(h_j, weight, angular, coupling[f"path{k}"] if path.feature.l > 0 else None)
+            messages.setdefault(path.message, []).append(message)
         return {irrep: blocks.sum(torch.cat(parts, dim=2)) for irrep, parts in messages.items()}
 
 
