@@ -28,4 +28,4 @@ def test_arrays_come_again_without_page_faults():
         how: int(subprocess.run([sys.executable, "-c", FAULTS, how], capture_output=True, text=True, check=True).stdout)
         for how in ("keep", "leave")
     }
-    assert found["keep"] < 100 < found["leave"]
+    assert 10 * found["keep"] < found["leave"], found
