@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from functools import partial
 from typing import Any
 
@@ -11,9 +10,9 @@ from torch import Tensor
 
 from atomgraph.compiled.frame import Frame
 from atomgraph.compiled.pair import PairSums
-from atomgraph.compiled.pointers import DOUBLE, INT, LONG, POINTER, pointers
+from atomgraph.compiled.pointers import DOUBLE, INT, LONG, POINTER
 from atomgraph.compiled.pullback import Pullback
-from atomgraph.compiled.radial import TOLERANCE, Grid, PairTables, Splines, density_of, is_pairwise, pairs_of
+from atomgraph.compiled.radial import TOLERANCE, Grid, PairTables, density_of, is_pairwise, pairs_of
 from atomgraph.layers.mace.interaction import Interaction
 
 
@@ -29,7 +28,7 @@ class FusedDensity(PairSums):
         self._tables = PairTables(
             partial(density_of, interaction), grid, tolerance, lambda table: table[:, :, 0].contiguous()
         )
-        self._last: tuple[tuple[int, ...], Splines, Any] | None = None
+        self._last: tuple[tuple[int, ...], Tensor, Grid] | None = None
 
     def __call__(self, frame: Frame) -> tuple[Tensor, Pullback]:
         """(n_atoms,) in the dtype of the edge vectors."""
@@ -40,7 +39,7 @@ class FusedDensity(PairSums):
         """Tables of the pairs, their degree, how many pieces they have, and the cutoff."""
         last = self._last  # read once: another thread may exchange it
         if last is None or last[0] != present:
-            splines = self._tables.of(pairs_of(self._interaction, list(present)))
-            self._last = last = present, splines, pointers(splines.tables)
-        _, (_, grid), addresses = last
-        return ctypes.addressof(addresses), grid.degree, grid.n_pieces, grid.cutoff
+            of_pairs, grid = self._tables.of(pairs_of(self._interaction, list(present)))
+            self._last = last = present, torch.stack(of_pairs), grid
+        _, tables, grid = last
+        return tables, grid.degree, grid.n_pieces, grid.cutoff

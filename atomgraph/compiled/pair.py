@@ -18,7 +18,7 @@ PAIR_SOURCE = """
 #include "pair.h"
 #define PAIRS int n_threads, std::int64_t n_atoms, const std::int64_t *row, const std::int32_t *neighbour, \\
     const Real *vector, const std::int32_t *kind, int n_kinds
-ATOMGRAPH_API int pairs_tabulated(PAIRS, const double *const *tables, int degree, std::int64_t n_pieces, double cutoff,
+ATOMGRAPH_API int pairs_tabulated(PAIRS, const double *tables, int degree, std::int64_t n_pieces, double cutoff,
                                   double *sum, double *slope) {
     const Tabulated phi{tables, degree, {cutoff, n_pieces}};
     return guarded([&] { pair_sums(n_threads, n_atoms, {row, neighbour, vector, kind, n_kinds}, phi, sum, slope); });
@@ -46,7 +46,7 @@ class PairSums(ABC):
 
     @abstractmethod
     def constants(self, present: tuple[int, ...]) -> tuple[Any, ...]:
-        """What the kernel takes for the pairs of the elements that are present; tensors are passed as addresses."""
+        """What the kernel takes for the pairs of the elements that are present; of tensors it takes the addresses."""
 
     def bind(self, library: ctypes.CDLL) -> None:
         """Use the compiled kernels."""
@@ -89,7 +89,7 @@ class FusedRepulsion(PairSums):
         """k, 1/a and the reach of each pair; the terms of the screening; p."""
         last = self._last  # read once: another thread may exchange it
         if last is None or last[0] != present:
-            self._last = last = present, self._of_pairs(torch.tensor(present))
+            self._last = last = present, self._of_pairs(torch.tensor(present, dtype=torch.int64))
         return last[1], self._terms, float(self._zbl.p)
 
     def _of_pairs(self, present: Tensor) -> Tensor:

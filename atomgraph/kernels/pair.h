@@ -15,15 +15,15 @@ struct Neighbours {
     std::int32_t n_kinds;
 };
 
-// Piece by piece a polynomial, tables by kind of centre, kind of neighbour: [piece][power].
+// Piece by piece a polynomial; tables: [kind of centre][kind of neighbour][piece][power].
 struct Tabulated {
-    const double *const *tables;
+    const double *tables;
     int degree;
     Knots knots;
 
     double operator()(std::int32_t pair, double r, double &slope) const {
         double s, by_r;
-        const double *c = tables[pair] + knots.place(r, s, by_r) * std::int64_t(degree + 1);
+        const double *c = tables + (pair * knots.n_pieces + knots.place(r, s, by_r)) * (degree + 1);
         double value = c[degree], by_s = 0;
         for (int k = degree - 1; k >= 0; --k) by_s = by_s * s + value, value = value * s + c[k];
         slope = by_s * by_r;

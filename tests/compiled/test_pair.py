@@ -10,7 +10,7 @@ from structures import graph_of
 from atomgraph.analysis.laws.specimens import crystal, molecule
 from atomgraph.compiled.frame import FRAME_SOURCE, Frame, Order
 from atomgraph.compiled.pair import PAIR_SOURCE, FusedRepulsion, PairSums
-from atomgraph.compiled.pointers import DOUBLE, INT, LONG, POINTER, pointers
+from atomgraph.compiled.pointers import DOUBLE, INT, LONG, POINTER
 from atomgraph.kernels import compiled
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.zbl import ZBL
@@ -47,9 +47,8 @@ class Tables(PairSums):
         self.tables = torch.randn(9, N, DEGREE + 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 
     def constants(self, present):
-        self.kept = [self.tables[3 * i + j] for i in present for j in present]
-        self.addresses = pointers(self.kept)
-        return ctypes.addressof(self.addresses), DEGREE, N, CUTOFF
+        rows = torch.tensor(present)
+        return self.tables[(3 * rows[:, None] + rows).flatten()], DEGREE, N, CUTOFF
 
 
 def compared(kernel, plain, frame, dtype):
