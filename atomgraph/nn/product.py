@@ -126,7 +126,7 @@ class SymmetricProduct(Part):
             elif inner is not None:
                 inner = inner if of_order is None else inner + of_order[..., None]
                 lifted = inner * (a if nu == 1 else a.index_select(1, factors.component[nu]))[:, None]
-                inner = lifted.sum(2, keepdim=True) if nu == 1 else factors.gather[nu] @ lifted
+                inner = lifted.new_zeros(channels, rows, n_below, n_atoms).index_add(2, factors.below[nu], lifted)
         return a.new_zeros(channels, rows, n_atoms) if inner is None else inner[:, :, 0]
 
     def _factors(self, A: Tensor) -> _Factors:
@@ -157,14 +157,13 @@ class SymmetricProduct(Part):
         raising = {nu: raised(n, nu) for nu in range(2, self.order + 1)}
         raising[1] = np.zeros(n, dtype=np.int64), np.arange(n)
         n_below = {nu: int(below.max()) + 1 for nu, (below, _) in raising.items()}
-        gather = {nu: np.arange(n_below[nu])[:, None] == raising[nu][0] for nu in range(2, self.order)}
         return _Factors(
             basis=basis,
             reduction=reduction,
             n_below=n_below,
             spread={nu: torch.tensor(below * n + k, device=A.device) for nu, (below, k) in raising.items()},
             component={nu: torch.tensor(k, device=A.device) for nu, (_, k) in raising.items()},
-            gather={nu: torch.tensor(table, dtype=A.dtype, device=A.device) for nu, table in gather.items()},
+            below={nu: torch.tensor(below, device=A.device) for nu, (below, _) in raising.items()},
         )
 
     @property
@@ -205,8 +204,8 @@ class _Factors:
     """What couples monomials, and what leads from those of one order to those of the order below.
 
     basis[irrep_ν]: (rank, (2L+1) · n_monomials).  reduction[irrep_ν]: (rank, n_paths), brings weights onto the ranks.
-    n_below[ν]: monomials of the order below ν.  component[ν]: which component each of order ν is that order's times.
-    spread[ν]: its place in the table n_below · n.  gather[ν]: (n_below, n_monomials), sums over components.
+    n_below[ν]: monomials of the order below ν.  below[ν], component[ν]: which of these each of order ν is, and times which
+    component.  spread[ν]: its place in the table n_below · n.
     """
 
     basis: dict[str, Tensor]
@@ -214,7 +213,7 @@ class _Factors:
     n_below: dict[int, int]
     spread: dict[int, Tensor]
     component: dict[int, Tensor]
-    gather: dict[int, Tensor]
+    below: dict[int, Tensor]
 
     @property
     def widest(self) -> int:
