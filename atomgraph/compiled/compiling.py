@@ -21,9 +21,14 @@ def compile(potential: Potential, *, dtype: str | torch.dtype | None = None) -> 
     float64 either way, so that ``float32`` is what others call mixed precision (and ``mixed`` is another name for it).
 
     The kernels are compiled once for a model's shape, in seconds, by the local C++ compiler, and kept for later processes.
-    Without a compiler, or where a part has no fused form, the potential itself comes back, and a KernelWarning says why.
+    Without a compiler, on another device, or where a part has no fused form, the potential itself comes back, and a
+    KernelWarning says why.
     Raises ConfigError for an unknown dtype.
     """
+    if potential.device.type != "cpu":
+        where = f"kernels are for CPUs, but the potential is on {potential.device}"
+        warnings.warn(f"nothing is compiled: {where}; it runs as it is", KernelWarning, stacklevel=2)
+        return potential
     wanted = OF_KERNELS[precision(potential.model.dtype if dtype is None else dtype)]
     lack = not_fused(potential.model)
     if lack is not None:

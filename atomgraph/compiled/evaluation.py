@@ -12,6 +12,8 @@ import torch
 from atomgraph.compiled.frame import Frame
 from atomgraph.compiled.pointers import integers
 
+MOST_KINDS = 256  # sets of elements whose tables of addresses are kept, the last that were met
+
 
 class Runs:
     """Atoms of one kind side by side.

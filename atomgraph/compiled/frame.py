@@ -177,8 +177,7 @@ class _Doors(NamedTuple):
 @cache
 def _doors(library: ctypes.CDLL) -> _Doors:
     runs = [LONG] * 2 + [POINTER] * 5
-    count = door(library, "edges_count", *runs, LONG, DOUBLE, *[POINTER] * 8)
-    count.restype, count.errcheck = LONG, _counted
+    count = door(library, "edges_count", *runs, LONG, DOUBLE, *[POINTER] * 8, result=LONG, check=_counted)
     fill = door(library, "edges_fill", *runs, *[POINTER] * 5)
     return _Doors(count, fill, door(library, "edges_collect", INT, LONG, *[POINTER] * 9))
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+from functools import lru_cache
 from typing import Any
 
 import torch
 from e3nn import o3
 from torch import Tensor
 
-from atomgraph.compiled.evaluation import Runs
+from atomgraph.compiled.evaluation import MOST_KINDS, Runs
 from atomgraph.compiled.layout import Layout
 from atomgraph.compiled.pointers import INT, POINTER, door, integers, pointers
 from atomgraph.compiled.weights import Weights
@@ -43,7 +44,7 @@ class LinearMap:
         self._irreps = [irrep for irrep in after.channels if irrep in weights.shapes and irrep in before.channels]
         self._rows = door(library, "linear_rows", INT, INT, POINTER, INT, POINTER, POINTER, INT, POINTER, POINTER)
         self._panels: dict[tuple[o3.Irrep, int, bool], Tensor] = {}
-        self._plans: dict[tuple[tuple[int, ...], bool], tuple[Any, ...]] = {}
+        self._plan_of = lru_cache(MOST_KINDS)(self._plan)
 
     def __call__(self, runs: Runs, x: Tensor, y: Tensor | None = None) -> Tensor:
         """x W, added to y if that is given.  runs: atoms by element, or all alike."""
@@ -54,7 +55,7 @@ class LinearMap:
         return self._times(runs, slope, total, back=True)
 
     def _times(self, runs: Runs, x: Tensor, y: Tensor | None, back: bool) -> Tensor:
-        n_maps, maps, matrices, whole, *_ = self._plans.get((runs.kinds, back)) or self._plan(runs.kinds, back)
+        n_maps, maps, matrices, whole, *_ = self._plan_of(runs.kinds, back)
         adds = y is not None or not whole
         if y is None:
             after = self.before if back else self.after
@@ -78,8 +79,7 @@ class LinearMap:
         panels = [self._panels_of(irrep, kind, back) for irrep in self._irreps for kind in kinds]
         held = integers(maps), pointers(panels)
         addresses = [ctypes.addressof(each) for each in held]
-        plan = len(self._irreps), *addresses, len(self._irreps) == len(after.channels), held
-        return self._plans.setdefault((kinds, back), plan)
+        return len(self._irreps), *addresses, len(self._irreps) == len(after.channels), held
 
     def _panels_of(self, irrep: o3.Irrep, kind: int, transposed: bool) -> Tensor:
         """A matrix in the order of ``kernels/linear.h``, made when it is first needed."""

@@ -116,7 +116,6 @@ class FusedMACE:
         """Have the kernels compiled, or found in the cache; False where there can be none, which was said, then."""
         self._library = compiled(self.source(), LIBRARY)
         if self._library is not None:
-            self._library.edges_count.restype = ctypes.c_int64
             self._bind(self._library)
         return self._library is not None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -12,10 +12,22 @@ from torch import Tensor
 INT, LONG, DOUBLE, POINTER = ctypes.c_int, ctypes.c_int64, ctypes.c_double, ctypes.c_void_p
 
 
-def door(library: ctypes.CDLL, name: str, *types: Any) -> Any:
-    """A kernel that takes arguments of these types, addresses as numbers; it raises MemoryError where memory ran out."""
+def _succeeded(code: int, function: Any, arguments: Any) -> int:
+    if code:
+        raise MemoryError("a compiled kernel found no memory for this structure")
+    return code
+
+
+def door(
+    library: ctypes.CDLL, name: str, *types: Any, result: Any = INT, check: Callable[[int, Any, Any], int] = _succeeded
+) -> Any:
+    """A kernel that takes arguments of these types, addresses as numbers; it raises MemoryError where memory ran out.
+
+    result, check: what it gives, and what raises for that, where it is no code. All who open a kernel share one function of
+    ctypes, perhaps while another calls it, so that each asks for the same.
+    """
     function = getattr(library, name)
-    function.argtypes, function.restype, function.errcheck = types, INT, _succeeded
+    function.argtypes, function.restype, function.errcheck = types, result, check
     return function
 
 
@@ -32,12 +44,6 @@ def pointers(tensors: Sequence[Tensor]) -> ctypes.Array[ctypes.c_void_p]:
 def integers(numbers: Sequence[int]) -> ctypes.Array[ctypes.c_int64]:
     """An array of int64."""
     return _array(ctypes.c_int64, len(numbers))(*numbers)
-
-
-def _succeeded(code: int, function: Any, arguments: Any) -> int:
-    if code:
-        raise MemoryError("a compiled kernel found no memory for this structure")
-    return code
 
 
 @cache

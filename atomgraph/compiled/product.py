@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from typing import Any
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from e3nn import o3
 from scipy.sparse import csr_array
 from torch import Tensor
 
-from atomgraph.compiled.evaluation import Evaluation
+from atomgraph.compiled.evaluation import MOST_KINDS, Evaluation, Runs
 from atomgraph.compiled.layout import Layout
 from atomgraph.compiled.pointers import INT, POINTER, door, pointers
 from atomgraph.compiled.pullback import Pullback
@@ -41,7 +41,7 @@ class FusedProduct:
         self._source = ProductSource(self.channels, *dims, self.terms)
         self.name = f"product_{checksum(self._source.named(''))}"  # equal products have equal kernels
         self._coefficients: dict[int, Tensor] = {}
-        self._plans: dict[tuple[int, ...], Any] = {}
+        self._tables_of = lru_cache(MOST_KINDS)(self._tables)
 
     def _add_terms(self, irrep: o3.Irrep, nu: int) -> tuple[str, csr_array]:
         """The key of the weights, and the couplings of each new term to them, (n_terms, n_paths)."""
@@ -70,23 +70,19 @@ class FusedProduct:
     def __call__(self, of: Evaluation, x: Tensor) -> tuple[Tensor, Pullback]:
         """Products, in the layout ``after``, of what is in the layout ``before``."""
         runs = of.by_element if self._by_element else of.alike
-        coefficients = self._coefficients_of(runs.kinds)
-        structure = torch.get_num_threads(), len(runs.kinds), runs.first, coefficients, x.data_ptr()
-        y = self.after.empty(runs.n_atoms, self.dtype)
-        self._forward(*structure, y.data_ptr())
+        tables, y = self._tables_of(runs.kinds), self.after.empty(runs.n_atoms, self.dtype)
+        self._forward(*_structure(runs, tables, x), y.data_ptr())
 
         def back(slope: Tensor) -> Tensor:
             found = torch.empty_like(x)
-            self._backward(*structure, slope.data_ptr(), found.data_ptr())
+            self._backward(*_structure(runs, tables, x), slope.data_ptr(), found.data_ptr())
             return found
 
         return y, back
 
-    def _coefficients_of(self, kinds: tuple[int, ...]) -> int:
-        """The address of pointers to the elements' coefficients, the same with the same elements."""
-        if kinds not in self._plans:
-            self._plans.setdefault(kinds, pointers([self._of_element(z) for z in kinds]))
-        return ctypes.addressof(self._plans[kinds])
+    def _tables(self, kinds: tuple[int, ...]) -> ctypes.Array[ctypes.c_void_p]:
+        """Pointers to the elements' coefficients, the same with the same elements."""
+        return pointers([self._of_element(z) for z in kinds])
 
     def _of_element(self, z: int) -> Tensor:
         """[block of channels][coefficient][width]: couplings times the weights of an element."""
@@ -98,3 +94,8 @@ class FusedProduct:
             table = torch.from_numpy(padded).unflatten(1, (-1, self._width)).transpose(0, 1)
             self._coefficients.setdefault(z, table.to(self.dtype).contiguous())  # another thread's stays
         return self._coefficients[z]
+
+
+def _structure(runs: Runs, tables: ctypes.Array[ctypes.c_void_p], x: Tensor) -> tuple[int, ...]:
+    """What both kernels take first."""
+    return torch.get_num_threads(), len(runs.kinds), runs.first, ctypes.addressof(tables), x.data_ptr()

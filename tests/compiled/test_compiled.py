@@ -182,6 +182,12 @@ def test_another_family_is_named_and_runs_as_it_is():
         assert atomgraph.compile(of) is of
 
 
+def test_on_another_device_the_potential_comes_back():
+    of = potential(of_second_rank).to("meta")
+    with pytest.warns(KernelWarning, match="kernels are for CPUs, but the potential is on meta"):
+        assert atomgraph.compile(of) is of
+
+
 def test_without_kernels_the_potential_comes_back(monkeypatch):
     monkeypatch.setenv("ATOMGRAPH_KERNELS", "off")
     of = potential(of_second_rank)

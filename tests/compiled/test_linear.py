@@ -5,6 +5,7 @@ import torch
 from compilers import needs_compiler
 from e3nn import o3
 
+from atomgraph.compiled import linear as linear_file
 from atomgraph.compiled.evaluation import Runs
 from atomgraph.compiled.frame import FRAME_SOURCE
 from atomgraph.compiled.layout import Layout
@@ -88,3 +89,15 @@ def test_maps_that_follow_one_another_are_one_map_by_element():
     torch.testing.assert_close(matrix[:3, :4], first.of(SCALAR, 0) @ second.of(SCALAR, 1))
     assert not matrix[3:].any()
     assert not matrix[:, 4:].any()
+
+
+def test_tables_of_few_sets_of_elements_are_kept_and_those_in_use_stay(monkeypatch):
+    by_irrep = {SCALAR: random(5, 4, 4)}
+    layout = Layout({SCALAR: 4})
+    monkeypatch.setattr(linear_file, "MOST_KINDS", 2)
+    one, x = LinearMap(library(torch.float64), layout, layout, of_kinds(by_irrep), torch.float64), random(6 * 4)
+    for _ in range(2):
+        for k in range(4):
+            wanted = torch.cat([x.view(6, 4)[:2] @ by_irrep[SCALAR][k], x.view(6, 4)[2:] @ by_irrep[SCALAR][k + 1]])
+            torch.testing.assert_close(one(Runs([k, k + 1], [2, 4]), x).view(6, 4), wanted)
+    assert one._plan_of.cache_info().currsize == 2

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from atomgraph.compiled import keep_memory
+
 FAULTS = """
 import resource, sys, torch
 from atomgraph.compiled import keep_memory
@@ -29,3 +31,8 @@ def test_arrays_come_again_without_page_faults():
         for how in ("keep", "leave")
     }
     assert 10 * found["keep"] < found["leave"], found
+
+
+def test_other_systems_are_not_asked(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert not keep_memory()

@@ -3,7 +3,7 @@
 import pytest
 from compilers import needs_compiler
 
-from atomgraph.compiled.pointers import INT, door
+from atomgraph.compiled.pointers import INT, LONG, door
 from atomgraph.kernels import compiled
 
 pytestmark = needs_compiler
@@ -18,6 +18,7 @@ ATOMGRAPH_API int fill(int n_threads, int n_pieces, int too_much) {
         });
     });
 }
+ATOMGRAPH_API std::int64_t number() { return std::int64_t(1) << 40; }
 """
 
 
@@ -28,3 +29,10 @@ def test_memory_that_runs_out_in_a_kernel_is_an_error_and_the_next_call_is_none(
         with pytest.raises(MemoryError, match="kernel"):
             fill(n_threads, 20, 1)
         assert fill(n_threads, 20, 0) == 0
+
+
+def test_a_door_that_another_opens_again_gives_what_it_gave():
+    number, _ = (
+        door(compiled(SOURCE, "fill"), "number", result=LONG, check=lambda found, *_: found // 2) for _ in range(2)
+    )
+    assert number() == 1 << 39
