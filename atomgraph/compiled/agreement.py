@@ -34,12 +34,15 @@ class Difference(NamedTuple):
 def largest_difference(found: dict[str, Tensor], model: Potential, graph: AtomicGraph) -> Difference:
     """The worst of energies, forces and, where there is a volume, virials.
 
-    found: of the graph, with stress.  model: in float64.
+    found: of the graph, one structure, with stress.  model: in float64.
     """
-    wanted, size = model(graph), volume(graph)
-    lonely = graph.clone()
-    lonely.edge_index, lonely.cell_shift = graph.edge_index[:, :0], graph.cell_shift[:0]
-    alone = model(lonely, forces=False, stress=False)["node_energy"]
+    numbers, kind = graph.atomic_numbers.unique(return_inverse=True)
+    beside, n = graph.clone(), graph.n_atoms
+    beside.atomic_numbers = torch.cat([graph.atomic_numbers, numbers])  # and each element alone, without edges
+    beside.pos = torch.cat([graph.pos, graph.pos.new_zeros(len(numbers), 3)])
+    wanted, size = model(beside), volume(graph)
+    alone = wanted["node_energy"][n:][kind]
+    wanted |= {name: wanted[name][:n] for name in ("node_energy", "forces")}
     virial, wanted_virial = ((each["stress"] * size[:, None, None])[size > 0] for each in (found, wanted))
     differences = [
         _difference("energies", found["node_energy"] - alone, wanted["node_energy"] - alone, FORCE, "eV"),

@@ -10,23 +10,25 @@ from torch import Tensor
 
 from atomgraph.graph.structure import AtomicGraph
 
-N_ATOMS = 32
 SHAKEN = 0.1  # Å; what symmetry lets cancel says nothing of its terms
 
 
-def fragments_of(graph: AtomicGraph, numbers: set[int]) -> Iterator[AtomicGraph]:
-    """Pieces of up to ``N_ATOMS`` atoms that together hold each of the given atomic numbers that has neighbours.
+def fragments_of(graph: AtomicGraph, numbers: set[int], n_atoms: int) -> Iterator[AtomicGraph]:
+    """Pieces of up to so many atoms (two or more) that together hold each of the given atomic numbers that has neighbours.
 
-    Of each an atom with some of its nearest neighbours, as many as there is room for, and all edges among them, shaken by up to
-    ``SHAKEN``. As far as a model is concerned a piece is a structure; where the rest has been cut off, nothing is felt.
+    Of each that no piece before holds, an atom with some of its nearest neighbours, as many as there is room for, and all edges
+    among them, shaken by up to ``SHAKEN``. As far as a model is concerned a piece is a structure; where the rest has been cut
+    off, nothing is felt.
     """
     seeds = _seeds(graph, numbers)
     while seeds:
         row = int(graph.graph_of_atom[seeds[0]])
-        here = [seed for seed in seeds if int(graph.graph_of_atom[seed]) == row][: N_ATOMS // 2]
-        near = {atom for seed in here for atom in _around(graph, seed, N_ATOMS // len(here))}
-        yield _piece(graph, torch.tensor(sorted(near)), row)
-        seeds = [seed for seed in seeds if seed not in here]
+        here = [seed for seed in seeds if int(graph.graph_of_atom[seed]) == row][: n_atoms // 2]
+        near = {atom for seed in here for atom in _around(graph, seed, n_atoms // len(here))}
+        piece = _piece(graph, torch.tensor(sorted(near)), row)
+        yield piece
+        held = set(piece.atomic_numbers[piece.edge_index[1]].tolist())
+        seeds = [seed for seed in seeds if int(graph.atomic_numbers[seed]) not in held]
 
 
 def _seeds(graph: AtomicGraph, numbers: set[int]) -> list[int]:

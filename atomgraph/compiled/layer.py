@@ -45,6 +45,11 @@ class FusedLayer:
         """Largest error of a spline's slope so far, by the largest slope."""
         return self._convolution.error
 
+    @property
+    def n_products(self) -> int:
+        """Terms of an atom's products, of all channels."""
+        return self._product.channels * len(self._product.terms)
+
     def sources(self) -> dict[str, str]:
         """C++ of the kernels, by name; equal layers have the same."""
         return {part.name: part.source() for part in (self._convolution, self._product)}

@@ -93,6 +93,11 @@ class FusedMACE:
         """Largest error of the splines' slopes so far, by the largest slope."""
         return max(layer.radial_error for layer in self._layers)
 
+    @property
+    def n_products(self) -> int:
+        """Terms of an atom's products, of all channels and layers: what most of a large model's time goes into."""
+        return sum(layer.n_products for layer in self._layers)
+
     def source(self) -> str:
         """C++ of all kernels."""
         real = {torch.float32: "float", torch.float64: "double"}[self.dtype]

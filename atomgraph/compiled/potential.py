@@ -18,6 +18,9 @@ from atomgraph.kernels import KernelWarning
 from atomgraph.ops.scatter import sum_to
 from atomgraph.potential import Potential, per_volume
 
+LEAST, MOST = 8, 32  # atoms of a piece of a structure that is compared
+PRODUCTS = 2**24  # of all its atoms; where the model has more for ``LEAST``, it takes seconds for these
+
 
 class CompiledPotential(Potential):
     """The numbers of a potential from kernels that were compiled for it: frozen, for inference, on CPUs.
@@ -67,7 +70,8 @@ class CompiledPotential(Potential):
         here = set(fused.present(graph)) - self._checked
         new = {z for z, row in rows.items() if row in here}
         model, promised = Potential(fused.model).eval(), PRECISION[fused.dtype]
-        for piece in fragments_of(graph, new):
+        n_atoms = min(max(PRODUCTS // fused.n_products, LEAST), MOST)
+        for piece in fragments_of(graph, new, n_atoms):
             difference = largest_difference(evaluated(fused, piece), model, piece)
             if not difference.part <= promised:
                 self._fused = None

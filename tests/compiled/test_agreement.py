@@ -13,7 +13,8 @@ from structures import batch_of, graph_of
 
 from atomgraph import Potential
 from atomgraph.analysis.laws.specimens import crystal, molecule
-from atomgraph.compiled.fragment import N_ATOMS, fragments_of
+from atomgraph.compiled import potential as potential_file
+from atomgraph.compiled.fragment import fragments_of
 from atomgraph.compiled.frame import Frame
 from atomgraph.kernels import KernelWarning
 from atomgraph.models import MACE
@@ -72,7 +73,9 @@ def falsify_energies(fused):
     [(falsify_products, ".*"), (falsify_weights, ".*"), (falsify_energies, "compiled energies")],
 )
 @pytest.mark.parametrize("at_once", [True, False])
-def test_an_error_of_one_element_is_found_when_the_element_is_met(falsify, what, at_once):
+@pytest.mark.parametrize("products", [2**24, 1], ids=["many atoms", "few"])
+def test_an_error_of_one_element_is_found_when_the_element_is_met(falsify, what, at_once, products, monkeypatch):
+    monkeypatch.setattr(potential_file, "PRODUCTS", products)
     of = potential()
     fused = compiled(of)
     if not at_once and falsify is not falsify_energies:
@@ -118,6 +121,21 @@ def test_forces_that_symmetry_lets_cancel_do_not_discredit_kernels(dtype):
 
 
 @needs_compiler
+def test_a_model_with_many_products_is_compared_on_fewer_atoms(monkeypatch):
+    fused, numbers = compiled(potential())._fused, []
+
+    def pieces(graph, new, n_atoms):
+        numbers.append(n_atoms)
+        return fragments_of(graph, new, n_atoms)
+
+    monkeypatch.setattr(potential_file, "fragments_of", pieces)
+    for times in (1000, 20, 9, 1):
+        monkeypatch.setattr(potential_file, "PRODUCTS", times * fused.n_products)
+        compiled(potential())(graph_of(molecule(PAIR, 40), CUTOFF))
+    assert numbers == [32, 20, 9, 8]
+
+
+@needs_compiler
 def test_an_element_without_neighbours_is_looked_at_when_it_has_some():
     of = potential()
     fused = compiled(of)
@@ -127,7 +145,8 @@ def test_an_element_without_neighbours_is_looked_at_when_it_has_some():
         fused(graph_of(two_islands(), CUTOFF))
 
 
-def test_pieces_are_small_and_hold_what_is_asked_for():
+@pytest.mark.parametrize("n_atoms", [2, 8, 32])
+def test_pieces_are_small_and_hold_what_is_asked_for(n_atoms):
     many = [
         "H",
         "Li",
@@ -153,10 +172,13 @@ def test_pieces_are_small_and_hold_what_is_asked_for():
     batch = batch_of([graph_of(molecule(["C"], 40, seed=2), CUTOFF), graph_of(crystal(many), 5.0 * CUTOFF)])
     wanted = set(batch.atomic_numbers.tolist())
     for numbers in (wanted, {6}, wanted - {6}, {79}):
-        pieces, held = list(fragments_of(batch, numbers)), set()
+        pieces, held = list(fragments_of(batch, numbers, n_atoms)), set()
         for piece in pieces:
-            assert 2 <= piece.n_atoms <= N_ATOMS and piece.n_edges
-            held |= set(piece.atomic_numbers[piece.edge_index[1]].tolist())
+            assert 2 <= piece.n_atoms <= n_atoms and piece.n_edges
+            here = set(piece.atomic_numbers[piece.edge_index[1]].tolist())
+            assert (here - held) & numbers  # no piece for what another holds
+            held |= here
         assert held >= numbers & wanted
         assert bool(pieces) == bool(numbers & wanted)
-    assert torch.equal(next(fragments_of(batch, {6})).pos, next(fragments_of(batch, {6})).pos)
+    one, other = (next(fragments_of(batch, {6}, n_atoms)).pos for _ in range(2))
+    assert torch.equal(one, other)
