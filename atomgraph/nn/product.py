@@ -126,7 +126,10 @@ class SymmetricProduct(Part):
             elif inner is not None:
                 inner = inner if of_order is None else inner + of_order[..., None]
                 lifted = inner * (a if nu == 1 else a.index_select(1, factors.component[nu]))[:, None]
-                inner = lifted.new_zeros(channels, rows, n_below, n_atoms).index_add(2, factors.below[nu], lifted)
+                if nu == 1:
+                    inner = lifted.sum(2, keepdim=True)
+                else:
+                    inner = lifted.new_zeros(channels, rows, n_below, n_atoms).index_add(2, factors.below[nu], lifted)
         return a.new_zeros(channels, rows, n_atoms) if inner is None else inner[:, :, 0]
 
     def _factors(self, A: Tensor) -> _Factors:
