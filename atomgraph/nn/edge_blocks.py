@@ -30,7 +30,7 @@ class EdgeBlocks:
 
     @classmethod
     def of(cls, edges: Edges) -> EdgeBlocks:
-        """The blocks of a graph's edges, made once for a forward pass; edges are sorted by centre."""
+        """The blocks of a graph's edges, made once for a forward pass."""
         return edges.cached("edge blocks", lambda: cls._make(edges))
 
     @classmethod
@@ -39,7 +39,10 @@ class EdgeBlocks:
         length = _best_length(counts)
         blocks_of = (counts + length - 1) // length  # (n_atoms,)
         first_edge, first_block = counts.cumsum(0) - counts, blocks_of.cumsum(0) - blocks_of
-        rank = torch.arange(edges.n_edges, device=counts.device) - first_edge[edges.centre]
+        place = torch.arange(edges.n_edges, device=counts.device)
+        if bool((edges.centre[1:] < edges.centre[:-1]).any()):
+            place = torch.empty_like(place).index_copy(0, torch.argsort(edges.centre, stable=True), place)
+        rank = place - first_edge[edges.centre]  # among those of its centre
         slot = rank + length * first_block[edges.centre]
         owner = torch.repeat_interleave(torch.arange(edges.n_atoms, device=counts.device), blocks_of)
         neighbour = owner.new_zeros(len(owner) * length).index_copy(0, slot, edges.neighbour)

@@ -10,14 +10,18 @@ from atomgraph.nn.elements import ElementTable
 from atomgraph.ops.scatter import sum_to
 
 
-def edges_of(cutoff):
+def edges_of(cutoff, in_order=True):
     graph = batch_of([graph_of(molecule(), cutoff), graph_of(crystal(), cutoff)])
+    if not in_order:
+        anyhow = torch.randperm(graph.n_edges, generator=torch.Generator().manual_seed(0))
+        graph.edge_index, graph.cell_shift = graph.edge_index[:, anyhow], graph.cell_shift[anyhow]
     return Edges.of(graph, ElementTable(ELEMENTS), torch.float64)
 
 
+@pytest.mark.parametrize("in_order", [True, False])
 @pytest.mark.parametrize("cutoff", [0.3, 1.2, 3.0, 5.0])
-def test_sums_over_blocks_are_sums_over_neighbours(cutoff):
-    edges = edges_of(cutoff)
+def test_sums_over_blocks_are_sums_over_neighbours(cutoff, in_order):
+    edges = edges_of(cutoff, in_order)
     blocks = EdgeBlocks.of(edges)
     atoms, rows = torch.randn(edges.n_atoms, 3).double(), torch.randn(edges.n_edges, 4).double()
     left, right = blocks.of_neighbours(atoms), blocks.lay(rows)
