@@ -1,5 +1,6 @@
 """Memory is kept from one evaluation to the next where a process asks for it."""
 
+import os
 import platform
 import subprocess
 import sys
@@ -26,6 +27,7 @@ print(min(of_round() for _ in range(6)))  # small objects in between may take an
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+@pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="the sanitizer keeps memory itself")
 def test_arrays_come_again_without_page_faults():
     found = {
         how: int(subprocess.run([sys.executable, "-c", FAULTS, how], capture_output=True, text=True, check=True).stdout)
