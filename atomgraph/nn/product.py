@@ -218,6 +218,9 @@ class _Factors:
     component: dict[int, Tensor]
     below: dict[int, Tensor]
 
+    def __deepcopy__(self, memo: object) -> _Factors:
+        return self  # nobody writes into it, and of large products it is hundreds of MB
+
     @property
     def widest(self) -> int:
         """Monomials of the second highest order, the widest that is made for each atom."""

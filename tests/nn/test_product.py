@@ -174,3 +174,12 @@ def test_equal_products_share_what_couples_their_monomials():
     assert first._factors(A) is second._factors(A)
     assert first._factors(A) is not other._factors(A)
     assert first._factors(A) is not first._factors(A.double())
+
+
+def test_copies_share_what_couples_their_monomials():
+    product = SymmetricProduct("0e+1o", "0e", 2, 3).double()
+    a, element = inputs(product)
+    found = product(a, element)
+    other = copy.deepcopy(product)
+    assert other._factors(a) is product._factors(a)
+    torch.testing.assert_close(other(a, element), found)
