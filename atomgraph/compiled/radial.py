@@ -118,11 +118,20 @@ def density_of(interaction: Interaction, pairs: Sequence[Pair]) -> Radial:
 
 
 def with_slope(function: Callable[[Tensor], Tensor], r: Tensor) -> tuple[Tensor, Tensor]:
-    """A function's values and slopes by r, by forward-mode differentiation."""
-    function(r[:1])  # what parts make once, they make of plain numbers
+    r"""A function's values, (n, n_values), and slopes by r, (n,).
+
+    :math:`g_n = \sum_k u_{nk}\, \partial f_{nk} / \partial r_n` is linear in u: the slope of its sum by u is that of f by r.
+    Forward mode takes one pass less, but torch takes a sixth of a second to load it.
+    """
     with torch.no_grad():
-        value, slope, *_ = torch.func.jvp(function, (r,), (torch.ones_like(r),))
-    return value, slope
+        function(r[:1])  # what parts make once, they make of plain numbers
+    with torch.enable_grad():
+        r = r.detach().requires_grad_()
+        value = function(r)
+        u = torch.ones_like(value, requires_grad=True)
+        (along,) = torch.autograd.grad(value, r, u, create_graph=True)
+        (slope,) = torch.autograd.grad(along.sum(), u)
+    return value.detach(), slope
 
 
 def polynomials(function: Callable[[Tensor], Tensor], grid: Grid) -> Tensor:
