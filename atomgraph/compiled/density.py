@@ -28,7 +28,6 @@ class FusedDensity(PairSums):
         self._tables = PairTables(
             partial(density_of, interaction), grid, tolerance, lambda table: table[:, :, 0].contiguous()
         )
-        self._last: tuple[tuple[int, ...], Tensor, Grid] | None = None
 
     def __call__(self, frame: Frame) -> tuple[Tensor, Pullback]:
         """(n_atoms,) in the dtype of the edge vectors."""
@@ -37,9 +36,5 @@ class FusedDensity(PairSums):
 
     def constants(self, present: tuple[int, ...]) -> tuple[Any, ...]:
         """Tables of the pairs, their degree, how many pieces they have, and the cutoff."""
-        last = self._last  # read once: another thread may exchange it
-        if last is None or last[0] != present:
-            of_pairs, grid = self._tables.of(pairs_of(self._interaction, list(present)))
-            self._last = last = present, torch.stack(of_pairs), grid
-        _, tables, grid = last
-        return tables, grid.degree, grid.n_pieces, grid.cutoff
+        of_pairs, grid = self._tables.of(pairs_of(self._interaction, list(present)))
+        return torch.stack(of_pairs), grid.degree, grid.n_pieces, grid.cutoff

@@ -90,7 +90,7 @@ class FusedMACE:
 
     @property
     def radial_error(self) -> float:
-        """Largest error of the splines' slopes so far, by the largest slope."""
+        """Largest error of a radial weight's slope so far, by the largest slope there or farther."""
         return max(layer.radial_error for layer in self._layers)
 
     @property

@@ -12,7 +12,7 @@ from torch import Tensor
 from atomgraph.compiled.frame import Frame
 from atomgraph.compiled.pointers import DOUBLE, INT, LONG, POINTER, door
 from atomgraph.compiled.pullback import Pullback
-from atomgraph.nn.zbl import COULOMB, SCREENING, ZBL
+from atomgraph.nn.zbl import BOHR, COULOMB, SCREENING, ZBL
 
 PAIR_SOURCE = """
 #include "pair.h"
@@ -43,10 +43,14 @@ class PairSums(ABC):
     name: ClassVar[str]
     types: ClassVar[tuple[Any, ...]]
     is_pairwise = True  # False: one function for all pairs
+    _last: tuple[tuple[int, ...], tuple[Any, ...]] | None = None
 
     @abstractmethod
     def constants(self, present: tuple[int, ...]) -> tuple[Any, ...]:
-        """What the kernel takes for the pairs of the elements that are present; of tensors it takes the addresses."""
+        """What the kernel takes for the pairs of the elements that are present; of tensors it takes the addresses.
+
+        Asked for when other elements come than the last time.
+        """
 
     def bind(self, library: ctypes.CDLL) -> None:
         """Use the compiled kernels."""
@@ -59,7 +63,7 @@ class PairSums(ABC):
         threads, n_atoms, row, vector = torch.get_num_threads(), frame.n_atoms, frame.row, frame.vector
         kind, n_kinds = (frame.kind, len(frame.present)) if self.is_pairwise else (frame.alike, 1)
         sums, slopes = (torch.empty(n, dtype=torch.float64) for n in (n_atoms, frame.n_edges))
-        constants = self.constants(tuple(frame.present))
+        constants = self._constants_of(tuple(frame.present))
         given = (*(each.data_ptr() if isinstance(each, Tensor) else each for each in constants), sums.data_ptr())
         edges = row.data_ptr(), frame.neighbour.data_ptr(), vector.data_ptr(), kind.data_ptr(), n_kinds
         self._sums(threads, n_atoms, *edges, *given, slopes.data_ptr())
@@ -72,6 +76,12 @@ class PairSums(ABC):
 
         return sums, back
 
+    def _constants_of(self, present: tuple[int, ...]) -> tuple[Any, ...]:
+        last = self._last  # read once: another thread may exchange it
+        if last is None or last[0] != present:
+            self._last = last = present, self.constants(present)
+        return last[1]
+
 
 class FusedRepulsion(PairSums):
     """``nn.ZBL``, eV."""
@@ -83,18 +93,14 @@ class FusedRepulsion(PairSums):
         self._zbl = zbl
         rows = [[c, d] for c, (_, d) in zip(zbl.screening, SCREENING, strict=True)]
         self._terms = torch.tensor(rows, dtype=torch.float64)
-        self._last: tuple[tuple[int, ...], Tensor] | None = None
 
     def constants(self, present: tuple[int, ...]) -> tuple[Any, ...]:
         """k, 1/a and the reach of each pair; the terms of the screening; p."""
-        last = self._last  # read once: another thread may exchange it
-        if last is None or last[0] != present:
-            self._last = last = present, self._of_pairs(torch.tensor(present, dtype=torch.int64))
-        return last[1], self._terms, float(self._zbl.p)
+        return self._of_pairs(torch.tensor(present, dtype=torch.int64)), self._terms, float(self._zbl.p)
 
     def _of_pairs(self, present: Tensor) -> Tensor:
         """(n_kinds, n_kinds, 3)."""
         zbl = self._zbl
         z, radius = zbl.number[present], zbl.radius[present]
-        inverse = (z[:, None] ** zbl.exponent + z**zbl.exponent) / (zbl.prefactor * 0.529)
+        inverse = (z[:, None] ** zbl.exponent + z**zbl.exponent) / (zbl.prefactor * BOHR)
         return torch.stack([0.5 * COULOMB * z[:, None] * z, inverse, radius[:, None] + radius], dim=2).contiguous()

@@ -42,7 +42,7 @@ class CompiledPotential(Potential):
 
     @property
     def radial_error(self) -> float:
-        """Largest error of the splines' slopes so far, by the largest slope; 0 before the first structure."""
+        """Largest error of a radial weight's slope so far, by the largest there or farther; 0 before the first structure."""
         return 0.0 if self._fused is None else self._fused.radial_error
 
     def forward(self, graph: AtomicGraph, *, forces: bool = True, stress: bool = True) -> dict[str, Tensor]:

@@ -18,6 +18,7 @@ from atomgraph.ops.cutoff import polynomial_cutoff
 from atomgraph.ops.scatter import sum_to
 
 COULOMB = 14.3996  # e²/4πε0, eV·Å, as ZBL's users write it
+BOHR = 0.529  # Å, as they write it
 SCREENING = ((0.1818, 3.2), (0.5099, 0.9423), (0.2802, 0.4028), (0.02817, 0.2016))  # coefficient, exponent
 COEFFICIENTS = tuple(coefficient for coefficient, _ in SCREENING)
 _LAST_MEASURED = 96  # curium; beyond it ASE's table holds a placeholder
@@ -72,7 +73,7 @@ class ZBL(KeepsDouble, Part):
         length = edges.length.to(self.radius.dtype)
         z_i, z_j = self.number[edges.element_of_centre], self.number[edges.element_of_neighbour]
         reach = self.radius[edges.element_of_centre] + self.radius[edges.element_of_neighbour]
-        t = length * (z_i**self.exponent + z_j**self.exponent) / (self.prefactor * 0.529)
+        t = length * (z_i**self.exponent + z_j**self.exponent) / (self.prefactor * BOHR)
         terms = zip(self.screening, SCREENING, strict=True)
         screening = sum((c * torch.exp(-d * t) for c, (_, d) in terms), torch.zeros_like(t))
         pair = COULOMB * z_i * z_j / length * screening * polynomial_cutoff(length / reach, 1.0, self.p)
