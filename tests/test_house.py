@@ -25,7 +25,7 @@ FLOORS = [
     {"graph"},
     {"kernels"},
     {"ops"},
-    {"errors", "units", "writing", "progress"},
+    {"errors", "units", "writing", "checksums", "progress"},
 ]
 FLOOR = {room: len(FLOORS) - level for level, rooms in enumerate(FLOORS) for room in rooms}
 ALLOWED_ON_ONE_FLOOR = {("units", "errors"), ("writing", "errors")}

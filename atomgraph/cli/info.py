@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,7 +13,7 @@ from rich.console import Console
 from atomgraph.analysis.about import as_json, e0_table, errors, facts, flat
 from atomgraph.cli.opening import opened
 from atomgraph.cli.options import Device, Dtype, Elements, Head, Imports, Model, Units
-from atomgraph.formats import find
+from atomgraph.formats import find, first_bytes, native
 from atomgraph.loading import file_of
 from atomgraph.nn.part import specification
 
@@ -31,13 +32,14 @@ def info(
 ) -> None:
     """What a potential file says of itself: what it is for, how it is built, and where it comes from."""
     potential = opened(model, head=head, elements=elements, units=units, device=device, dtype=dtype, imports=imports)
-    if as_json_:
-        print(json.dumps(as_json(potential), indent=2, ensure_ascii=False))
-        return
     path = find(file_of(model)[0])
+    checksum = {"checksum": words} if (words := _checksum(path)) else {}
+    if as_json_:
+        print(json.dumps(as_json(potential) | checksum, indent=2, ensure_ascii=False))
+        return
     console = Console(highlight=False, soft_wrap=True)
     size = sum(file.stat().st_size for file in path.rglob("*")) if path.is_dir() else path.stat().st_size
-    _list(console, str(path), {"size": f"{size / 1024:,.1f} KiB".replace(",", " ")} | facts(potential))
+    _list(console, str(path), {"size": f"{size / 1024:,.1f} KiB".replace(",", " ")} | checksum | facts(potential))
     console.print(e0_table(potential).rich())
     told = {name: value for name, value in potential.metadata.items() if name not in LEFT_OUT}
     told["metrics"] = errors(told.get("metrics")) or told.get("metrics", {})
@@ -47,6 +49,11 @@ def info(
     console.print("[bold]built from[/bold]")
     text = yaml.safe_dump(specification(potential.model), sort_keys=False, allow_unicode=True, width=100)
     console.print("\n".join(f"  {line}" for line in text.splitlines()), markup=False)
+
+
+def _checksum(path: Path) -> str:
+    """Whether a file of ours carries a checksum, in words; nothing for foreign files, which are only read."""
+    return native.checksum_in_words(path) if native.recognises(path, first_bytes(path)) else ""
 
 
 def _list(console: Console, title: str, pairs: dict[str, str]) -> None:

@@ -36,6 +36,7 @@ from atomgraph.training import (
     fit,
     make_trainer,
 )
+from atomgraph.training.checkpoint_content import check_entries, check_weights
 from atomgraph.training.checkpoints import BEST, LAST, averaged_weights, read_checkpoint
 from atomgraph.training.device import device_of
 from atomgraph.training.dry_run import dry_run
@@ -185,8 +186,12 @@ class TrainingRun(NewPotentialRun, GradientRun):
 def take_best(trained: torch.nn.Module, folder: RunFolder) -> dict[str, Any]:
     """Give what was trained the best weights of the checkpoints (averaged where there is an average); of which epoch."""
     best = folder.checkpoints / BEST
-    checkpoint = read_checkpoint(best if best.is_file() else folder.checkpoints / LAST)
-    trained.load_state_dict(averaged_weights(checkpoint, "potential."))
+    path = best if best.is_file() else folder.checkpoints / LAST
+    checkpoint = read_checkpoint(path)
+    check_entries(path, checkpoint, ("state_dict", "callbacks", "epoch"))
+    weights = averaged_weights(checkpoint, "potential.")
+    check_weights(path, weights, trained.state_dict())
+    trained.load_state_dict(weights)
     trained.eval().cpu()
     rows = read_table(folder.path / TABLE)
     seconds = float(rows[-1]["seconds"]) if rows else 0.0

@@ -37,7 +37,7 @@ def build_graphs(
     configuration types that no frame has.
     """
     kept = cache_file(frames, cutoff, Path(cache)) if cache is not None else None
-    graphs = load_graphs(kept, len(frames)) if kept is not None else None
+    graphs = load_graphs(kept, frames, cutoff) if kept is not None else None
     if graphs is None:
         numbered = watched(enumerate(frames), "building graphs", len(frames), shown=progress)
         graphs = [_graph(atoms, number, cutoff) for number, atoms in numbered]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file, save_file
 
+from atomgraph import checksums
 from atomgraph.data import budget_batches
 from atomgraph.fitting.problem import LinearProblem
 from atomgraph.fitting.solvers.errors import FittingError
@@ -18,9 +19,10 @@ from atomgraph.fitting.solvers.gathered import GatheredQR
 from atomgraph.fitting.solvers.reduced import Reduced
 from atomgraph.fitting.solvers.streamed import Streamed, StreamedNormal
 from atomgraph.graph.structure import AtomicGraph
-from atomgraph.writing import write_bytes
+from atomgraph.writing import write_whole
 
 METHODS: dict[str, type[Streamed]] = {"qr": GatheredQR, "normal": StreamedNormal}
+VERSION = 2  # of saved blocks; since then they carry a checksum
 SAVE_EVERY = 20.0  # seconds from one saved block to the next
 
 
@@ -76,22 +78,39 @@ def stream(
 
 
 def _write(path: Path, factor: Streamed, done: int, block: int, total: int) -> None:
-    state = factor.state() | {"place": torch.tensor([done, block, total])}
-    write_bytes(path, save({name: tensor.cpu().contiguous() for name, tensor in state.items()}))
+    state = factor.state() | {"place": torch.tensor([done, block, total, VERSION])}
+    header = {"format": "block of a fit", "version": VERSION, checksums.KEY: checksums.BLANK}
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in state.items()}
+
+    def filled(scratch: Path) -> None:
+        save_file(tensors, scratch, metadata={"atomgraph": json.dumps(header)})
+        checksums.seal(scratch)
+
+    write_whole(path, filled)
 
 
 def _read(
     path: Path, kind: type[Streamed], n_unknowns: int, total: int, device: torch.device
 ) -> tuple[Streamed, int, int]:
+    """A block; those of version 1, whose place has three numbers, carry no checksum."""
     try:
         state = load_file(path)
-        done, block, of = state.pop("place").tolist()
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise FittingError(f"{path} is no block of a fit ({error}); begin the fit anew") from None
-    factor = kind.from_state(state, device)
-    if factor.n_unknowns != n_unknowns or of != total:
-        raise FittingError(
-            f"{path} is of a fit of {factor.n_unknowns} unknowns to {of} structures, but this one has {n_unknowns} and "
-            f"{total}; begin the fit anew"
-        )
+        done, block, of, *version = state.pop("place").tolist()
+        with path.open("rb") as file:
+            if version and not checksums.is_intact(file):
+                raise ValueError("its content does not fit its checksum")
+        fresh = kind(n_unknowns, device=device).state()["sizes"].tolist()
+        method, found, n_targets, n_rows, _ = state["sizes"].tolist()
+        if (method, found) == (fresh[0], n_unknowns) and (n_targets != fresh[2] or not 0 < n_rows <= 16 * fresh[3]):
+            raise ValueError(f"it announces {n_rows} rows and {n_targets} targets")
+        if found != n_unknowns or of != total or not 0 <= done <= total:
+            raise FittingError(
+                f"{path} is of a fit of {found} unknowns to {of} structures, but this one has {n_unknowns} and {total}; "
+                "begin the fit anew"
+            )
+        factor = kind.from_state(state, device)
+    except FittingError:
+        raise
+    except Exception as error:  # a state of any kind is given any tensors here
+        raise FittingError(f"{path} is no block of a fit, or damaged ({error}); begin the fit anew") from None
     return factor, done, block

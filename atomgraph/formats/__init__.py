@@ -11,6 +11,7 @@ from typing import Any
 
 from atomgraph.errors import FormatError
 from atomgraph.formats import ace_yaml, gap, mace, native, snap
+from atomgraph.formats.finite import check_finite
 from atomgraph.formats.foreign import description
 from atomgraph.formats.said import Said
 from atomgraph.models.energy import EnergyModel
@@ -28,7 +29,9 @@ def read(path: str | Path, said: Said | None = None) -> tuple[EnergyModel, dict[
     start = first_bytes(path)
     for reader in READERS:
         if reader.recognises(path, start):
-            return reader.read(path, said or Said())
+            model, metadata = reader.read(path, said or Said())
+            check_finite(str(path), model.state_dict())
+            return model, metadata
     raise FormatError(f"{path} {description(path, start)}")
 
 

@@ -2,11 +2,13 @@
 
 The header (key ``atomgraph`` of the safetensors metadata) says what the file is, how the model is built from parts,
 what it is for, and where it comes from; the tensors are the model's state dict in their own dtypes.
+Since version 2 the header holds a SHA-256 of the whole file (``atomgraph.checksums``), which is checked on reading.
 Equal potentials with equal metadata give equal files, byte by byte.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import struct
 from pathlib import Path
@@ -17,17 +19,22 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from atomgraph import checksums
 from atomgraph.errors import FormatError, WiringError
+from atomgraph.formats.allowance import allowance
+from atomgraph.formats.finite import check_finite
 from atomgraph.formats.said import Said
 from atomgraph.formats.versions import version_of
 from atomgraph.models.energy import EnergyModel
 from atomgraph.models.posterior import Posterior
 from atomgraph.nn.part import build, specification
-from atomgraph.writing import write_bytes
+from atomgraph.writing import write_whole
 
-VERSION = 1
+VERSION = 2
 READABLE_FROM = "0.1.0"  # the first atomgraph that reads VERSION
+CHECKED_FROM = 2  # the first version whose files carry a checksum
 KEY = "atomgraph"
+FORMAT = "atomgraph potential"
 UNITS = {"energy": "eV", "length": "Å"}
 
 
@@ -37,6 +44,7 @@ def write(path: str | Path, model: EnergyModel, metadata: dict[str, Any]) -> Pat
     metadata: JSON values; NaN and infinities become null.
     Raises FormatError where the file cannot be written, or could not be read again.
     """
+    check_finite(f"cannot write {path}: the model", model.state_dict())
     architecture = specification(model)
     posterior = None if model.posterior is None else list(model.posterior.factor.shape)
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
@@ -48,8 +56,9 @@ def write(path: str | Path, model: EnergyModel, metadata: dict[str, Any]) -> Pat
             "module, and a model holds what its constructor made"
         ) from error
     header = {
-        "format": "atomgraph potential",
+        "format": FORMAT,
         "version": VERSION,
+        checksums.KEY: checksums.BLANK,  # before anything that users say, so that its place is the first of its name
         "readable_from": READABLE_FROM,
         "architecture": architecture,
         "posterior": posterior,
@@ -62,7 +71,13 @@ def write(path: str | Path, model: EnergyModel, metadata: dict[str, Any]) -> Pat
         "metadata": _json(metadata, "metadata"),
     }
     text = json.dumps(header, ensure_ascii=False, allow_nan=False)
-    return write_bytes(path, safetensors.torch.save(tensors, metadata={KEY: text}))
+    content = safetensors.torch.save(tensors, metadata={KEY: text})
+
+    def filled(scratch: Path) -> None:
+        scratch.write_bytes(content)
+        checksums.seal(scratch)
+
+    return write_whole(path, filled)
 
 
 def e0_of(model: EnergyModel) -> dict[str, dict[str, float]]:
@@ -77,23 +92,19 @@ def recognises(path: Path, start: bytes) -> bool:
 
 def read(path: Path, said: Said) -> tuple[EnergyModel, dict[str, Any]]:
     """The model and its metadata; FormatError says what is wrong with the file and what to do."""
-    content = path.read_bytes()
+    content = content_of(path)
     header = read_header(path, content)
     try:
         tensors = safetensors.torch.load(content)
-    except (SafetensorError, ValueError, RuntimeError) as error:
+    except (SafetensorError, ValueError, TypeError, KeyError, RuntimeError) as error:
         raise FormatError(f"{path} is corrupt or cut short ({error}); copy or download it again") from None
-    try:
-        model = _built(header["architecture"], header.get("posterior"))
-    except WiringError as error:
-        raise FormatError(f"{path} cannot be built: {error}") from error
-    if model.dtype != (dtype := _dtype(header, path)):
-        model.to(dtype)
+    model = _model(path, header, tensors, len(content))
     try:
         _check_names(tensors, model.state_dict())
-    except FormatError as error:
+        _check_dtypes(tensors, model.state_dict())
+        model.load_state_dict(tensors, assign=True)
+    except (FormatError, RuntimeError) as error:
         raise FormatError(f"{path} does not hold what its header promises: {error}") from None
-    model.load_state_dict(tensors, assign=True)
     if header["elements"] != model.elements:
         raise FormatError(
             f"{path} says that it is for {header['elements']}, but its model is for {model.elements}; it is corrupt"
@@ -104,16 +115,16 @@ def read(path: Path, said: Said) -> tuple[EnergyModel, dict[str, Any]]:
 
 
 def read_header(path: Path, content: bytes | None = None) -> dict[str, Any]:
-    """What a file says of itself, without its tensors; the same errors as ``read``."""
-    content = path.read_bytes() if content is None else content
+    """What a file says of itself, without its tensors; the same errors as ``read``, its checksum included."""
+    content = content_of(path) if content is None else content
     try:
         length = struct.unpack("<Q", content[:8])[0]
         if len(content) < 8 + length:
             raise ValueError("it ends inside its header")
         outer = json.loads(content[8 : 8 + length])
         words = outer.get("__metadata__", {}).get(KEY)
-        header = None if words is None else json.loads(words)
-    except (struct.error, ValueError, AttributeError, RecursionError) as error:
+        header = None if words is None else json.loads(words, parse_constant=_refuse_constant)
+    except (struct.error, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise FormatError(f"{path} is corrupt or cut short ({error}); copy or download it again") from None
     if header is None:
         names = ", ".join(sorted(name for name in outer if name != "__metadata__")[:3])
@@ -121,8 +132,17 @@ def read_header(path: Path, content: bytes | None = None) -> dict[str, Any]:
             f"{path} is a safetensors file of another program (tensors {names or 'none'}); "
             "atomgraph reads those that potential.save wrote"
         )
-    if not isinstance(header, dict) or not isinstance(header.get("version"), int) or header["version"] < 1:
+    if not isinstance(header, dict) or type(header.get("version")) is not int or header["version"] < 1:
         raise FormatError(f"{path} has an atomgraph header without a version; it is corrupt")
+    if header.get("format") != FORMAT:
+        raise FormatError(f"{path} is a file of atomgraph's, but no potential: {str(header.get('format'))[:80]!r}")
+    if (checksums.KEY in header or header["version"] in range(CHECKED_FROM, VERSION + 1)) and not checksums.is_intact(
+        io.BytesIO(content)
+    ):
+        raise FormatError(
+            f"{path} is damaged: its content does not fit its checksum (SHA-256); copy or download it again. If another "
+            "program rewrote it, take the file that potential.save wrote"
+        )
     if header["version"] > VERSION:
         raise FormatError(
             f"{path} is of format version {header['version']} and needs atomgraph {header.get('readable_from', 'newer')} "
@@ -134,6 +154,35 @@ def read_header(path: Path, content: bytes | None = None) -> dict[str, Any]:
     return header
 
 
+def content_of(path: Path) -> bytes:
+    """The bytes of a file; FormatError where it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise FormatError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def checksum_in_words(path: Path) -> str:
+    """``SHA-256, right`` for a file that was read, ``no checksum`` for one of a version that had none."""
+    return "SHA-256, right" if checksums.KEY in read_header(path) else "no checksum"
+
+
+def _model(path: Path, header: dict[str, Any], tensors: dict[str, Tensor], n_bytes: int) -> EnergyModel:
+    """The model that a header describes, with numbers of its own, in no more work than the file's tensors ask for."""
+    try:
+        with allowance(n_bytes, len(tensors)):
+            model = _built(header["architecture"], header.get("posterior"))
+    except Exception as error:  # parts of any kind are given any values here
+        kind = "" if isinstance(error, WiringError) else f"{type(error).__name__}: "
+        raise FormatError(f"{path} cannot be built: {kind}{' '.join(str(error).split())[:300]}") from error
+    dtype = _dtype(header, path)
+    return model if model.dtype == dtype else model.to(dtype)
+
+
+def _refuse_constant(word: str) -> None:
+    raise ValueError(f"{word} is no number of JSON")
+
+
 def _built(architecture: dict[str, Any], posterior: list[int] | None = None) -> EnergyModel:
     """The model of a specification, with a posterior of this shape; the caller's random state is not touched."""
     with torch.random.fork_rng(devices=[]):
@@ -141,13 +190,15 @@ def _built(architecture: dict[str, Any], posterior: list[int] | None = None) -> 
     if not isinstance(model, EnergyModel):
         raise WiringError(f"a potential needs an EnergyModel, but {architecture.get('kind')!r} is none")
     if posterior is not None:
+        if not isinstance(posterior, list) or len(posterior) != 2 or any(type(n) is not int for n in posterior):
+            raise WiringError(f"a posterior has two sizes, but {str(posterior)[:80]} came")
         model.posterior = Posterior(*posterior)
     return model
 
 
 def _dtype(header: dict[str, Any], path: Path) -> torch.dtype:
     dtype = getattr(torch, header["dtype"], None)
-    if not isinstance(dtype, torch.dtype):
+    if not isinstance(dtype, torch.dtype) or dtype not in (torch.float32, torch.float64):
         raise FormatError(f"{path} has the unknown dtype {header['dtype']!r} in its header; it is corrupt")
     return dtype
 
@@ -164,6 +215,12 @@ def _check_names(given: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
     ][:3]
     if complaints:
         raise FormatError("; ".join(complaints))
+
+
+def _check_dtypes(given: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
+    for name, tensor in given.items():
+        if tensor.dtype != wanted[name].dtype:
+            raise FormatError(f"{name} is of {tensor.dtype}, the architecture wants {wanted[name].dtype}")
 
 
 def _some(names: set[str]) -> str:

@@ -14,9 +14,10 @@ from torch import Tensor
 
 from atomgraph.errors import WiringError
 from atomgraph.nn.part import Part
-from atomgraph.ops.coupling import Coupling, couplings
+from atomgraph.ops.coupling import Coupling, couplings, n_couplings
 from atomgraph.ops.symmetric import low_rank, monomial_rows, monomials, raised
 
+HIGHEST_ORDER = 10  # factors; with more, there are more couplings than can be counted
 _AT_ONCE = 20_000_000  # numbers that are held where no derivative needs them
 
 
@@ -50,9 +51,10 @@ class SymmetricProduct(Part):
         self.irreps_in, self.irreps_out = o3.Irreps(irreps_in), o3.Irreps(irreps_out)
         if any(n != 1 for n, _ in [*self.irreps_in, *self.irreps_out]):
             raise WiringError(f"a product takes irreps of one channel, but was given {irreps_in} and {irreps_out}")
-        if order < 1 or channels < 1 or n_elements < 1:
+        if not 1 <= order <= HIGHEST_ORDER or channels < 1 or n_elements < 1:
             raise WiringError(
-                f"order, channels, n_elements must be positive, but are {order}, {channels}, {n_elements}"
+                f"order (up to {HIGHEST_ORDER}), channels, n_elements must be positive, but are {order}, {channels}, "
+                f"{n_elements}"
             )
         self.order, self.channels, self.n_elements = order, channels, n_elements
         self._terms = [(irrep, nu) for _, irrep in self.irreps_out for nu in range(1, order + 1)]
@@ -195,7 +197,7 @@ class SymmetricProduct(Part):
         return csr_array((np.concatenate([chain.values for chain in entries]), (row, path)), shape)
 
     def _n_paths(self, irrep: o3.Irrep, nu: int) -> int:
-        return len(couplings(_text(self.irreps_in), str(irrep), nu))
+        return n_couplings(_text(self.irreps_in), str(irrep), nu)
 
 
 #: Factors of products that are in use, by what they are made from: layers of one model have them in common.

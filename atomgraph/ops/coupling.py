@@ -5,6 +5,7 @@ Signs are those of e3nn 0.4.4, in which every published MACE model was trained, 
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 
@@ -61,6 +62,21 @@ def couplings(irreps_in: str, irrep_out: str, order: int) -> tuple[Coupling, ...
         chains = [c for left in chains for c in _coupled(left, irreps, natural, only)]
         chains.sort(key=lambda chain: (chain.irrep.l, chain.irrep.p))
     return tuple(chain for chain in chains if chain.irrep == wanted)
+
+
+def n_couplings(irreps_in: str, irrep_out: str, order: int) -> int:
+    """How many ``couplings`` there are, counted without making them."""
+    wanted, irreps = o3.Irrep(irrep_out), o3.Irreps(irreps_in)
+    count = Counter(irrep for _, irrep in irreps)
+    for step in range(2, order + 1):
+        further: Counter[o3.Irrep] = Counter()
+        for left, n in count.items():
+            for _, irrep in irreps:
+                for out in left * irrep:
+                    if (step < order or out == wanted) and (order != 4 or _is_natural(out)):
+                        further[out] += n
+        count = further
+    return count[wanted]
 
 
 def coupling_tensor(irreps_in: str, irrep_out: str, order: int) -> Tensor:

@@ -29,6 +29,9 @@ class WeightAverage(pl.Callback):
         if not self.average:
             self.average = {name: parameter.detach().clone() for name, parameter in _trainable(task)}
         else:
+            for name, parameter in _trainable(task):
+                if self.average[name].shape != parameter.shape:
+                    raise ValueError(f"the average of {name} has the shape {tuple(self.average[name].shape)}")
             self.average = {name: self.average[name].to(p.device, p.dtype) for name, p in _trainable(task)}
 
     @torch.no_grad()
@@ -60,6 +63,8 @@ class WeightAverage(pl.Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.steps, self.average = state_dict["steps"], dict(state_dict["average"])
+        if self.steps and not self.average:
+            raise ValueError("the average of the weights is missing")
 
 
 def _trainable(task: pl.LightningModule) -> Iterator[tuple[str, torch.nn.Parameter]]:

@@ -2,50 +2,22 @@
 
 from __future__ import annotations
 
-import io
 import math
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-import torch
 from lightning.pytorch.callbacks import Checkpoint
-from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
-from atomgraph.errors import ConfigError, FormatError, TrainingError
+from atomgraph.errors import ConfigError, TrainingError
 from atomgraph.training.average import WeightAverage
+from atomgraph.training.checkpoint_content import check_moments
+from atomgraph.training.checkpoint_file import BEST, LAST, CheckpointFile, read_checkpoint
 from atomgraph.training.errors import validated
 from atomgraph.training.randomness import random_state, set_random_state
-from atomgraph.writing import write_bytes
 
-LAST, BEST = "last.ckpt", "best.ckpt"
-
-
-class CheckpointFile(TorchCheckpointIO):
-    """Writes beside the file and renames, so that a checkpoint is whole or not there; reads with ``weights_only``."""
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        content = io.BytesIO()  # torch, writing by itself, has no clear words for a full disk
-        torch.save(checkpoint, content)
-        write_bytes(path, content.getvalue())
-
-    def load_checkpoint(
-        self, path: Any, map_location: Any = lambda storage, _: storage, weights_only: bool | None = True
-    ) -> dict[str, Any]:
-        return read_checkpoint(Path(path), map_location)
-
-
-def read_checkpoint(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
-    """A checkpoint's contents: tensors and plain values, nothing is executed. FormatError where it cannot be read."""
-    try:
-        return torch.load(path, map_location=map_location, weights_only=True)
-    except FileNotFoundError:
-        raise FormatError(f"there is no checkpoint {path}") from None
-    except Exception as error:
-        first_line = (str(error).splitlines() or [type(error).__name__])[0]
-        raise FormatError(f"{path} is not a checkpoint of atomgraph: {first_line}") from error
+__all__ = ["BEST", "LAST", "CheckpointFile", "Checkpoints", "averaged_weights", "read_checkpoint"]
 
 
 class Checkpoints(Checkpoint):
@@ -69,6 +41,7 @@ class Checkpoints(Checkpoint):
         self.identity = dict(identity or {})
         self.best, self.best_epoch, self.waited = math.inf, 0, 0
         self._random: dict[str, Any] | None = None
+        self.has_begun = False  # all that a checkpoint holds was taken from it
 
     @property
     def last_path(self) -> Path:
@@ -82,7 +55,10 @@ class Checkpoints(Checkpoint):
         if self._random is None:
             trainer.save_checkpoint(self.last_path)  # all processes must come here together: it ends in a barrier
         else:
+            for optimizer in trainer.optimizers:
+                check_moments(self.last_path, optimizer, trainer.global_step)
             set_random_state(self._random)
+        self.has_begun = True
         self._stop_where_patience_ended(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, task: pl.LightningModule) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from atomgraph.errors import FormatError
 from atomgraph.writing import write_text
 
 
@@ -21,8 +22,30 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def read_table(path: Path) -> list[dict[str, Any]]:
-    """The rows of a metrics.csv, as text; none where there is no file."""
+    """The rows of a metrics.csv, as text; none where there is no file.
+
+    Raises:
+        FormatError: For a file that is no table of numbers.
+    """
     if not path.is_file():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file, strict=True)
+            rows = list(reader)
+            columns = list(reader.fieldnames or [])
+        if len(set(columns)) != len(columns):
+            raise ValueError("a column comes twice")
+        for row in rows:
+            if None in row or None in row.values():
+                raise ValueError(f"a row does not have {len(columns)} cells")
+            for cell in filter(None, row.values()):
+                float(cell)
+        if rows and {"epoch"} <= set(columns):
+            for row in rows:
+                int(row["epoch"]), float(row["seconds"])
+    except (csv.Error, ValueError, KeyError, OSError) as error:
+        raise FormatError(
+            f"{path} is damaged ({' '.join(str(error).split())[:120]}); move it away to go on without its rows"
+        ) from None
+    return rows

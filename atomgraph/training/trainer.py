@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from atomgraph.errors import ConfigError
-from atomgraph.training.checkpoints import CheckpointFile, Checkpoints
+from atomgraph.errors import AtomgraphError, ConfigError, FormatError
+from atomgraph.training.checkpoint_content import check_resumable
+from atomgraph.training.checkpoint_file import CheckpointFile, read_checkpoint, way_out
+from atomgraph.training.checkpoints import Checkpoints
 from atomgraph.training.quiet import quiet_lightning
 from atomgraph.training.task import PotentialTask
 
@@ -44,8 +47,11 @@ def fit(trainer: pl.Trainer, task: PotentialTask, data: pl.LightningDataModule, 
     """Train until the last epoch or until patience ends; the best weights are then in ``best.ckpt`` of the checkpoints.
 
     trainer: of ``make_trainer``.  resume: a checkpoint to go on from.
-    Raises KeyboardInterrupt after Ctrl-C or SIGTERM, once the trainer has shut down, TrainingError for a loss not finite.
+    Raises KeyboardInterrupt after Ctrl-C or SIGTERM, once the trainer has shut down, TrainingError for a loss not finite,
+    FormatError for a checkpoint with which the run cannot go on.
     """
+    if resume is not None:
+        check_resumable(resume, read_checkpoint(resume), trainer, task)
     before = signal.getsignal(signal.SIGINT)
     task.train()
     with quiet_lightning():
@@ -55,6 +61,19 @@ def fit(trainer: pl.Trainer, task: PotentialTask, data: pl.LightningDataModule, 
             if isinstance(exit_.__context__, KeyboardInterrupt) or isinstance(exit_, SIGTERMException):
                 raise KeyboardInterrupt from None
             raise
+        except Exception as error:
+            if resume is None or isinstance(error, AtomgraphError | torch.OutOfMemoryError) or _has_begun(trainer):
+                raise
+            reason = " ".join(str(error).split())[:200]
+            raise FormatError(
+                f"{resume} cannot be gone on with: {type(error).__name__}: {reason}{way_out(resume)}"
+            ) from error
         finally:
             if before is not None and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
                 signal.signal(signal.SIGINT, before)  # Lightning ignores Ctrl-C while it shuts down, and leaves it so
+
+
+def _has_begun(trainer: pl.Trainer) -> bool:
+    """Whether the first epoch began, so that what goes wrong is no fault of a checkpoint."""
+    callbacks: Any = trainer.callbacks  # type: ignore[attr-defined]
+    return any(callback.has_begun for callback in callbacks if isinstance(callback, Checkpoints))

@@ -3,9 +3,11 @@
 import json
 
 import pytest
+import safetensors.torch
 import tiny
 
 from atomgraph.cli import main
+from atomgraph.formats import native
 
 
 @pytest.fixture
@@ -55,3 +57,14 @@ def test_errors_are_summed_up_and_the_configuration_is_left_to_json(tmp_path, ca
     assert main(["info", str(tmp_path)]) == 0
     told = capsys.readouterr().out
     assert "energy MAE 3.87 meV/atom" in told and "271828" not in told
+
+
+def test_it_says_whether_the_file_has_a_checksum(saved, capsys, tmp_path):
+    assert main(["info", str(saved)]) == 0
+    assert "SHA-256, right" in capsys.readouterr().out
+    header = native.read_header(saved)
+    header["version"] = 1
+    del header["sha256"]
+    safetensors.torch.save_file(safetensors.torch.load_file(saved), saved, metadata={"atomgraph": json.dumps(header)})
+    assert main(["info", "--json", str(saved)]) == 0
+    assert json.loads(capsys.readouterr().out)["checksum"] == "no checksum"

@@ -1,9 +1,14 @@
+import json
+from random import Random
+
 import numpy as np
 import pytest
 import torch
 from ase.build import molecule
 from data.samples import SILICON, crystals, labelled, mixed
+from safetensors.torch import load_file, save_file
 
+from atomgraph import checksums
 from atomgraph.data import build_graphs, read
 from atomgraph.data.cache import cache_file
 from atomgraph.errors import DataError, GraphError
@@ -60,9 +65,43 @@ def test_a_corrupt_cache_is_built_again(tmp_path, spoil):
     assert only_file(tmp_path).read_bytes() == whole
 
 
-def test_a_cache_of_another_layout_is_built_again(tmp_path):
-    from safetensors.torch import save_file
+def test_a_flipped_bit_anywhere_in_a_cache_is_noticed_and_the_graphs_are_built_again(tmp_path):
+    frames = crystals(2)
+    built = build_graphs(frames, 3.0, cache=tmp_path)
+    path = only_file(tmp_path)
+    whole, random = path.read_bytes(), Random(0)
+    for position in [*range(10), *(random.randrange(len(whole)) for _ in range(60)), len(whole) - 1]:
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << random.randrange(8)
+        path.write_bytes(damaged)
+        with pytest.warns(UserWarning, match="built again"):
+            again = build_graphs(frames, 3.0, cache=tmp_path)
+        same(built[1], again[1])
 
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda table: table | {"n_atoms": table["n_atoms"] * 2},
+        lambda table: table | {"pos": table["pos"].float()},
+        lambda table: table | {"edge_index": table["edge_index"] + 1000},
+        lambda table: table | {"n_edges": -table["n_edges"]},
+        lambda table: {name: rows for name, rows in table.items() if name != "forces"},
+        lambda table: {},
+    ],
+)
+def test_a_cache_that_is_well_formed_and_wrong_is_built_again(tmp_path, change):
+    frames = crystals(2)
+    build_graphs(frames, 3.0, cache=tmp_path)
+    path = only_file(tmp_path)
+    header = {"format": "graphs", "version": 4, "sha256": checksums.BLANK}
+    save_file(change(load_file(path)), path, metadata={"atomgraph": json.dumps(header)})
+    checksums.seal(path)
+    with pytest.warns(UserWarning, match="built again"):
+        assert len(build_graphs(frames, 3.0, cache=tmp_path)) == 2
+
+
+def test_a_cache_of_another_layout_is_built_again(tmp_path):
     frames = crystals(2)
     save_file({"pos": torch.zeros(1)}, cache_file(frames, 4.0, tmp_path))
     with pytest.warns(UserWarning, match="built again"):

@@ -1,5 +1,7 @@
 """The linear problem of labelled structures: weights, targets, streaming, solutions."""
 
+from random import Random
+
 import pytest
 import torch
 from training.specimens import frames
@@ -17,7 +19,9 @@ from atomgraph.fitting import (
     solve_least_squares,
     solve_sparse_gp,
     stream,
+    streaming,
 )
+from atomgraph.fitting.solvers.gathered import GatheredQR
 from atomgraph.nn.zbl import ZBL
 
 CUTOFF = 4.0
@@ -181,3 +185,18 @@ def test_relevance_determination_drops_weights_and_smoothness_makes_rough_ones_s
     rough = potential.model.branches[0].featurizer.degrees()[0].double().norm(dim=1)
     share = [float((rough * s.fit.weights[:, 0]).norm() / s.fit.weights.norm()) for s in (smooth, flat)]
     assert share[0] < share[1] and every.facts["effective_parameters"] <= problem.unknowns.n
+
+
+def test_a_flipped_bit_in_a_saved_block_is_noticed(tmp_path):
+    file = tmp_path / "block.safetensors"
+    factor = GatheredQR(3)
+    factor.absorb(torch.arange(12.0, dtype=torch.float64).reshape(4, 3) ** 2, torch.ones(4, dtype=torch.float64))
+    streaming._write(file, factor, 2, 1, 5)
+    assert streaming._read(file, GatheredQR, 3, 5, torch.device("cpu"))[1:] == (2, 1)
+    good, random = file.read_bytes(), Random(0)
+    for _ in range(100):
+        damaged = bytearray(good)
+        damaged[random.randrange(len(good))] ^= 1 << random.randrange(8)
+        file.write_bytes(damaged)
+        with pytest.raises(FittingError, match="begin the fit anew"):
+            streaming._read(file, GatheredQR, 3, 5, torch.device("cpu"))

@@ -6,6 +6,7 @@ import struct
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
 
 import pytest
 import safetensors.torch
@@ -14,7 +15,7 @@ import torch
 from safetensors import safe_open
 
 import atomgraph
-from atomgraph import formats, writing
+from atomgraph import checksums, formats, writing
 from atomgraph.errors import FormatError
 from atomgraph.formats import native
 from atomgraph.formats.said import Said
@@ -36,8 +37,12 @@ def rewritten(path, change, tensors=None):
     """The same file with another header, or other tensors."""
     header, kept = header_of(path), safetensors.torch.load_file(path)
     change(header)
+    if "sha256" in header:
+        header["sha256"] = checksums.BLANK
     words = {"atomgraph": json.dumps(header)}
     safetensors.torch.save_file(kept if tensors is None else tensors(kept), path, metadata=words)
+    if "sha256" in header:
+        checksums.seal(path)
     return path
 
 
@@ -237,3 +242,105 @@ def test_what_the_user_says_is_taken_where_the_file_is_silent_and_refused_where_
     with pytest.raises(FormatError, match="does not say its units"):
         Said().settle_units(path, None)
     assert Said.of(units="kcal/mol/Å").units == Said.of(units="real").units
+
+
+def of_version_1(path):
+    """The same file as atomgraph wrote it before files had checksums."""
+
+    def older(header):
+        header["version"] = 1
+        header.pop("sha256")
+
+    return rewritten(path, older)
+
+
+def test_a_flipped_bit_anywhere_in_the_file_is_noticed(saved):
+    good, random = saved.read_bytes(), Random(0)
+    for position in [*range(12), *(random.randrange(len(good)) for _ in range(200)), len(good) - 1]:
+        damaged = bytearray(good)
+        damaged[position] ^= 1 << random.randrange(8)
+        saved.write_bytes(damaged)
+        with pytest.raises(FormatError):
+            atomgraph.load(saved)
+
+
+def test_a_block_of_zeros_and_a_longer_or_shorter_tail_are_noticed(saved):
+    good = saved.read_bytes()
+    for damaged in (good[:-300] + bytes(300), good[:400] + bytes(64) + good[464:], good + b"\0", good[:-1]):
+        saved.write_bytes(damaged)
+        with pytest.raises(FormatError, match=r"damaged|corrupt"):
+            atomgraph.load(saved)
+
+
+def test_a_file_of_a_version_with_checksums_that_carries_none_is_damaged(saved):
+    rewritten(saved, lambda header: header.pop("sha256"))
+    with pytest.raises(FormatError, match="does not fit its checksum"):
+        atomgraph.load(saved)
+
+
+def test_a_file_of_the_version_before_checksums_opens_and_says_so(saved, tmp_path):
+    assert native.checksum_in_words(saved) == "SHA-256, right"
+    before = atomgraph.load(saved).predict(tiny.structures())[0]["energy"]
+    assert native.checksum_in_words(of_version_1(saved)) == "no checksum"
+    assert atomgraph.load(saved).predict(tiny.structures())[0]["energy"] == before
+
+
+def test_a_file_with_a_checksum_is_plain_safetensors_for_other_programs(saved):
+    tensors = safetensors.torch.load_file(saved)
+    assert tensors.keys() == atomgraph.load(saved).model.state_dict().keys()
+
+
+def test_metadata_that_holds_a_checksum_of_its_own_is_not_taken_for_the_files(tmp_path):
+    path = tmp_path / "a.safetensors"
+    tiny.potential(metadata={"sha256": "0" * 64, "origin": {"sha256": "f" * 64}}).save(path)
+    assert atomgraph.load(path).metadata["sha256"] == "0" * 64
+    of_version_1(path)
+    assert atomgraph.load(path).metadata["sha256"] == "0" * 64
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_neither_written_nor_loaded(saved, tmp_path, value):
+    potential = atomgraph.load(saved)
+    with torch.no_grad():
+        potential.model.branches[0].readouts[0].weight[0] = value
+    with pytest.raises(FormatError, match=r"not finite \(branches.0.readouts.0.weight\)"):
+        potential.save(tmp_path / "b.safetensors")
+    weight = "branches.0.readouts.0.weight"
+    rewritten(saved, lambda h: None, lambda t: t | {weight: torch.full_like(t[weight], value)})
+    with pytest.raises(FormatError, match=r"not finite \(branches.0.readouts.0.weight\)"):
+        atomgraph.load(saved)
+
+
+def test_tensors_of_another_dtype_than_the_headers_are_refused(saved):
+    rewritten(saved, lambda h: None, lambda t: {name: tensor.half() for name, tensor in t.items()})
+    with pytest.raises(FormatError, match=r"is of torch\.float16, the architecture wants torch.float64"):
+        atomgraph.load(saved)
+
+
+WRONG = (None, True, -1, 0, 7, 10**9, 10**30, 1.5, -1e300, "", "abc", "10000000x0e", [], [1], {}, {"a": 1}, [[]] * 3)
+
+
+@pytest.mark.parametrize("family", ["MACE", "GCN", "ACE", "GAP", "SNAP", "BehlerParrinello"])
+def test_wrong_values_in_a_well_formed_header_are_refused_in_one_line(tmp_path, family):
+    path = tmp_path / "a.safetensors"
+    atomgraph.Potential(getattr(atomgraph.models, family)(["H", "O"], 4.0)).save(path)
+    random = Random(1)
+    tensors, whole = safetensors.torch.load_file(path), header_of(path)
+    for _ in range(40):
+        header = json.loads(json.dumps(whole))
+        place = header
+        while True:
+            key = random.choice(list(place) if isinstance(place, dict) else range(len(place)))
+            if not isinstance(place[key], dict | list) or not place[key] or random.random() < 0.1:
+                break
+            place = place[key]
+        place[key] = random.choice(WRONG)
+        if type(header.get("version")) is int and "sha256" in header:
+            header["sha256"] = checksums.BLANK
+        safetensors.torch.save_file(tensors, path, metadata={"atomgraph": json.dumps(header)})
+        if header.get("sha256") == checksums.BLANK:
+            checksums.seal(path)
+        try:
+            atomgraph.load(path)
+        except FormatError as error:
+            assert "\n" not in str(error)

@@ -1,0 +1,28 @@
+"""Numbers of a potential that are not finite: they give energies that are none, so files that hold them are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from atomgraph.errors import FormatError
+
+
+def check_finite(what: str, tensors: Mapping[str, Tensor]) -> None:
+    """Refuse tensors with NaN or infinity in them.
+
+    Args:
+        what: The beginning of the message, such as ``model.safetensors`` or ``cannot write x: the model``.
+        tensors: By name.
+
+    Raises:
+        FormatError: Names the tensors.
+    """
+    names = [name for name, tensor in tensors.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
+    if names:
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        raise FormatError(
+            f"{what} holds numbers that are not finite ({', '.join(names[:3])}{more}); its training diverged or the file is "
+            "damaged. Take an earlier checkpoint, train with a lower learning rate, or download it again"
+        )
