@@ -168,7 +168,7 @@ def commands() -> Iterator[str]:
 
 def help_of(name: str) -> str:
     """The help of a command, 100 columns wide and without colours."""
-    importlib.import_module(f"atomgraph.cli.{name}")
+    importlib.import_module(f"atomgraph.cli.{name.replace('-', '_')}")
     before = {key: os.environ.get(key) for key in ("COLUMNS", "TERMINAL_WIDTH", "NO_COLOR")}
     os.environ |= {"COLUMNS": "100", "TERMINAL_WIDTH": "100", "NO_COLOR": "1"}
     try:

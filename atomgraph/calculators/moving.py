@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from atomgraph.errors import GraphError
+from atomgraph.graph.checks import positions_of
 from atomgraph.graph.structure import AtomicGraph, states_of, without_labels
 
 FARTHEST = 1e6  # Å; nobody diffuses this far, atoms that fly apart do
@@ -36,7 +37,8 @@ class MovingGraph:
 
         Raises GraphError for positions or cells that are not finite, and structures that make no graph.
         """
-        reach = np.abs(atoms.positions).max(initial=0.0)
+        positions = positions_of(atoms)
+        reach = np.abs(positions).max(initial=0.0)
         if not (reach < FARTHEST and np.isfinite(atoms.cell.array).all()):
             raise GraphError(
                 f"positions reach {reach:.0e} Å, or the cell is not finite; in dynamics, a smaller time step or a relaxed "
@@ -44,8 +46,8 @@ class MovingGraph:
             )
         if self._graph is None or not self._holds(atoms):
             return self._make(atoms)
-        self._graph.pos = torch.from_numpy(atoms.positions.copy()).to(self.device)
-        self._graph.cell = torch.from_numpy(atoms.cell.array.copy()).to(self.device)[None]
+        self._graph.pos = torch.from_numpy(positions.copy()).to(self.device)
+        self._graph.cell = torch.from_numpy(np.array(atoms.cell.array, dtype=np.float64)).to(self.device)[None]
         return self._graph
 
     def _make(self, atoms: ase.Atoms) -> AtomicGraph:
@@ -62,7 +64,7 @@ class MovingGraph:
             return False
         if states_of(atoms) != states_of(old):
             return False
-        moved, least = atoms.positions - old.positions, 1.0
+        moved, least = positions_of(atoms) - old.positions, 1.0
         repeating, repeating_before = atoms.cell.array[atoms.pbc], old.cell.array[atoms.pbc]
         if not np.array_equal(repeating, repeating_before):
             change = np.linalg.pinv(repeating_before) @ (repeating - repeating_before)  # F - 1

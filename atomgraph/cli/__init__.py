@@ -17,6 +17,7 @@ COMMANDS = {  # name: one line of help; the function of the same name lives in t
     "evaluate": "Error table per configuration type, parity plots, metrics.json.",
     "predict": "Write energies, forces and stress into a copy of the structures.",
     "convert": "Any readable potential to atomgraph's file; a MACE to mace-torch's.",
+    "convert-data": "Structure files of other programs to extended XYZ, .traj or .db, in eV and Å.",
     "models": "Public models that can be given by name.",
     "info": "What a potential file says of itself.",
     "verify": "The laws of nature on a model: pass or fail, with figures.",
@@ -42,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     words = [word for word in words if word != "--debug"]
     try:
         if not words or words[0] in {"--help", "-h", "help"}:
-            print(USAGE.format(commands="\n".join(f"  {name:<10}{line}" for name, line in COMMANDS.items())))
+            print(USAGE.format(commands="\n".join(f"  {name:<14}{line}" for name, line in COMMANDS.items())))
             return 0 if words else 2
         with plain_warnings():
             return _run(words[0], words[1:])
@@ -53,7 +54,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(name: str, arguments: list[str]) -> int:
     if name not in COMMANDS:
         raise ConfigError(f"no command {name!r}{nearest(name, COMMANDS)}")
-    function = talking(getattr(importlib.import_module(f"atomgraph.cli.{name}"), name))
+    module = name.replace("-", "_")
+    function = talking(getattr(importlib.import_module(f"atomgraph.cli.{module}"), module))
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     app.command()(function)
     result = app(arguments, prog_name=f"atomgraph {name}", standalone_mode=False)

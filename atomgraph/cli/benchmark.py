@@ -15,7 +15,7 @@ from atomgraph.analysis.hardware import hardware
 from atomgraph.analysis.speed import Speed, force_errors, measured
 from atomgraph.analysis.tables import Column, Table
 from atomgraph.cli.opening import opened
-from atomgraph.cli.options import ComputeIn, Device, Elements, Head, Imports, Model, Units
+from atomgraph.cli.options import ComputeIn, Device, Elements, FormatName, Head, Imports, Model, Types, Units
 from atomgraph.cli.structure_files import Structure, read_one
 from atomgraph.compiled import MIXED, in_precision
 from atomgraph.errors import ConfigError
@@ -36,6 +36,8 @@ def benchmark(
     repeat: Repeat = "1",
     threads: Threads = None,
     seconds: Seconds = 2.0,
+    types: Types = None,
+    format: FormatName = None,
     head: Head = None,
     elements: Elements = None,
     units: Units = None,
@@ -47,7 +49,7 @@ def benchmark(
 
     Without --dtype the potential is measured in the file's dtype, its kernels in float64 and in mixed precision.
     """
-    atoms = _repeated(read_one(structure), repeat)
+    atoms = _repeated(read_one(structure, types, format), repeat)
     potential = opened(model, head=head, elements=elements, units=units, device=device, imports=imports)
     before = torch.get_num_threads()
     try:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
-from atomgraph.cli.options import LabelKeys, LabelUnits, Structures, entries
+from atomgraph.cli.options import FormatName, LabelKeys, LabelUnits, Structures, Types, entries
 from atomgraph.data import census, fingerprint, read
 from atomgraph.data.doctor import examine
 from atomgraph.data.doctor.connections import connections
-from atomgraph.data.doctor.findings import WRONG, Finding
+from atomgraph.data.doctor.findings import NOTE, WARNING, WRONG, Finding
+from atomgraph.data.doctor.reading import noticed
+from atomgraph.data.notes import ReadingNotes
 from atomgraph.writing import write_text
 
 SHOWN = 5  # findings of one kind on the terminal; all of them go into the JSON file
@@ -33,6 +35,8 @@ def check(
     tolerance: Tolerance = 0.003,
     key: LabelKeys = None,
     unit: LabelUnits = None,
+    types: Types = None,
+    format: FormatName = None,
     json_file: Json = None,
 ) -> int:
     """The data doctor: census, duplicates, short contacts, force sums, outliers, signs and units, leakage.
@@ -41,12 +45,15 @@ def check(
     different energies, impossible contacts, forces with a large sum, empty fields as labels, signs or units that contradict
     physics, energies more than 20 eV/atom off, frames on both sides (--against). Warnings and notes leave it 0.
     """
-    keys, units = entries(key), entries(unit)
+    how: dict[str, Any] = {"keys": entries(key), "units": entries(unit), "types": types, "format": format}
     faults: list[str] = []
-    frames = read([str(path) for path in data], keys=keys, units=units, faults=faults)
-    others = read(against, keys=keys, units=units) if against else None
-    counted = census(frames)
-    findings = [_fault(fault) for fault in faults] + examine(frames, against=others, cutoff=cutoff, tolerance=tolerance)
+    notes = ReadingNotes()
+    frames = read([str(path) for path in data], faults=faults, notes=notes, **how)
+    others = read(against, **how) if against else None
+    counted = census(frames, notes.lines())
+    findings = [_fault(fault) for fault in faults] + noticed(notes)
+    findings += examine(frames, against=others, cutoff=cutoff, tolerance=tolerance)
+    findings.sort(key=lambda finding: [WRONG, WARNING, NOTE].index(finding.severity))
     console = Console(highlight=False, soft_wrap=True)
     console.print(counted)
     if cutoff is not None:

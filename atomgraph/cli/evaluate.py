@@ -21,6 +21,7 @@ from atomgraph.cli.options import (
     ComputeIn,
     Device,
     Elements,
+    FormatName,
     Head,
     Imports,
     LabelKeys,
@@ -28,12 +29,14 @@ from atomgraph.cli.options import (
     Model,
     Overwrite,
     Structures,
+    Types,
     Units,
     entries,
 )
 from atomgraph.cli.strangers import warn_of_strangers
 from atomgraph.compiled import for_inference
 from atomgraph.data import read
+from atomgraph.data.notes import ReadingNotes
 from atomgraph.errors import AtomgraphError, ConfigError, DataError
 from atomgraph.writing import write_bytes, write_text
 
@@ -47,6 +50,8 @@ def evaluate(
     overwrite: Overwrite = False,
     key: LabelKeys = None,
     unit: LabelUnits = None,
+    types: Types = None,
+    format: FormatName = None,
     head: Head = None,
     elements: Elements = None,
     units: Units = None,
@@ -59,13 +64,18 @@ def evaluate(
     if out is not None and out.exists() and not overwrite and (out.is_file() or any(out.iterdir())):
         raise ConfigError(f"{out} exists and is not empty; give another --out, or --overwrite")
     potential = opened(model, head=head, elements=elements, units=units, device=device, imports=imports)
-    frames = read([str(path) for path in data], keys=entries(key), units=entries(unit))
+    notes = ReadingNotes()
+    frames = read(
+        [str(path) for path in data], keys=entries(key), units=entries(unit), types=types, format=format, notes=notes
+    )
     warn_of_strangers(potential, frames)
     potential = for_inference(potential, compile=compile, dtype=dtype, n_atoms=sum(map(len, frames)))
     comparison = compare(potential, frames, progress=True)
     if not comparison.samples:
+        there = ", ".join(sorted(map(str, notes.keys))) or "none"
         raise DataError(
-            "no structure carries an energy, forces or a stress; name them with --key energy=... --key forces=..."
+            f"no structure carries an energy, forces or a stress; name them with --key energy=... --key forces=...; keys "
+            f"there: {there}"
         )
     console = Console(highlight=False)
     names = ", ".join(str(path) for path in data)

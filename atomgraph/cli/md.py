@@ -22,7 +22,19 @@ from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from atomgraph.analysis.dynamics import Record, give_velocities
 from atomgraph.calculators import Calculator
 from atomgraph.cli.opening import opened
-from atomgraph.cli.options import Compile, ComputeIn, Device, Elements, Head, Imports, Model, Overwrite, Units
+from atomgraph.cli.options import (
+    Compile,
+    ComputeIn,
+    Device,
+    Elements,
+    FormatName,
+    Head,
+    Imports,
+    Model,
+    Overwrite,
+    Types,
+    Units,
+)
 from atomgraph.cli.structure_files import Structure, checked_target, read_one, with_results
 from atomgraph.compiled import for_inference
 from atomgraph.errors import ConfigError, FormatError
@@ -71,6 +83,8 @@ def md(
     friction: Friction = 10.0,
     seed: Seed = 0,
     overwrite: Overwrite = False,
+    types: Types = None,
+    format: FormatName = None,
     head: Head = None,
     elements: Elements = None,
     units: Units = None,
@@ -84,7 +98,7 @@ def md(
         raise ConfigError(f"--timestep and --friction should be positive, but are {timestep} fs and {friction} 1/ps")
     target = Path(f"{Path(structure.partition('@')[0]).name.partition('.')[0]}-md.traj") if out is None else out
     kind = checked_target(target, overwrite=overwrite)
-    atoms, rng = read_one(structure), np.random.default_rng(seed)
+    atoms, rng = read_one(structure, types, format), np.random.default_rng(seed)
     temperature = _start(atoms, temperature, rng)
     potential = opened(model, head=head, elements=elements, units=units, device=device, imports=imports)
     atoms.calc = Calculator(for_inference(potential, compile=compile, dtype=dtype, n_atoms=(steps + 1) * len(atoms)))

@@ -45,6 +45,16 @@ LabelUnits = Annotated[
     list[str] | None,
     typer.Option("--unit", metavar="LABEL=UNIT", help="A label's unit in the files, energy=Hartree; may be repeated."),
 ]
+Types = Annotated[
+    str | None,
+    typer.Option(
+        "--types", metavar="SYMBOLS", help='Elements of types, in order, for files that name none: --types "Cu Au".'
+    ),
+]
+FormatName = Annotated[
+    str | None,
+    typer.Option("--format", metavar="NAME", help="Format of the structure files, where their names do not tell it."),
+]
 
 
 def entries(words: list[str] | None) -> dict[str, str]:

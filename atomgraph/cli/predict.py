@@ -12,11 +12,24 @@ import typer
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from atomgraph.cli.opening import opened
-from atomgraph.cli.options import Compile, ComputeIn, Device, Elements, Head, Imports, Model, Overwrite, Units
+from atomgraph.cli.options import (
+    Compile,
+    ComputeIn,
+    Device,
+    Elements,
+    FormatName,
+    Head,
+    Imports,
+    Model,
+    Overwrite,
+    Types,
+    Units,
+)
 from atomgraph.cli.strangers import warn_of_strangers
 from atomgraph.cli.structure_files import drop_notes
 from atomgraph.compiled import for_inference
 from atomgraph.data import read
+from atomgraph.data.naming import number_of
 from atomgraph.errors import ConfigError, nearest
 from atomgraph.graph.structure import VOIGT
 from atomgraph.progress import watched
@@ -35,6 +48,8 @@ def predict(
     source: In,
     target: Out,
     overwrite: Overwrite = False,
+    types: Types = None,
+    format: FormatName = None,
     head: Head = None,
     elements: Elements = None,
     units: Units = None,
@@ -50,13 +65,14 @@ def predict(
     if target.exists() and not overwrite:
         raise ConfigError(f"{target} exists; give another name, or --overwrite")
     potential = opened(model, head=head, elements=elements, units=units, device=device, imports=imports)
-    frames = read(str(source))
+    frames = read(str(source), types=types, format=format, labels=False)
     warn_of_strangers(potential, frames)
     potential = for_inference(potential, compile=compile, dtype=dtype, n_atoms=sum(map(len, frames)))
     results = watched(potential.predictions(frames), "predicting", len(frames))
     copies = [_with(atoms, numbers) for atoms, numbers in zip(frames, results, strict=True)]
     write_whole(target, lambda scratch: ase.io.write(scratch, copies, format=kind))
-    print(f"{len(copies)} structures with energies, forces and stress are in {target}")
+    verb = "is" if len(copies) == 1 else "are"
+    print(f"{number_of(len(copies), 'structure')} with energies, forces and stress {verb} in {target}")
 
 
 def _kind(path: Path) -> str:

@@ -15,7 +15,19 @@ from rich.progress import SpinnerColumn, TextColumn
 
 from atomgraph.calculators import Calculator
 from atomgraph.cli.opening import opened
-from atomgraph.cli.options import Compile, ComputeIn, Device, Elements, Head, Imports, Model, Overwrite, Units
+from atomgraph.cli.options import (
+    Compile,
+    ComputeIn,
+    Device,
+    Elements,
+    FormatName,
+    Head,
+    Imports,
+    Model,
+    Overwrite,
+    Types,
+    Units,
+)
 from atomgraph.cli.structure_files import Structure, checked_target, read_one, with_results, write_structures
 from atomgraph.errors import ConfigError
 from atomgraph.progress import terminal_progress
@@ -38,6 +50,8 @@ def relax(
     fmax: Fmax = 0.01,
     steps: Steps = 500,
     overwrite: Overwrite = False,
+    types: Types = None,
+    format: FormatName = None,
     head: Head = None,
     elements: Elements = None,
     units: Units = None,
@@ -51,7 +65,7 @@ def relax(
         raise ConfigError(f"--fmax should be a positive number of eV/Å, but is {fmax}")
     target = Path(f"{Path(structure.partition('@')[0]).name.partition('.')[0]}-relaxed.xyz") if out is None else out
     checked_target(target, overwrite=overwrite)
-    atoms = read_one(structure)
+    atoms = read_one(structure, types, format)
     if cell and not (atoms.pbc.all() and atoms.cell.rank == 3):
         raise ConfigError(
             f"--cell needs a structure that repeats in three directions; {structure} has pbc {list(atoms.pbc)}"

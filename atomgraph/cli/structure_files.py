@@ -22,9 +22,15 @@ Structure = Annotated[
 ]
 
 
-def read_one(path: str) -> ase.Atoms:
-    """The last frame, without its labels; DataError for files that hold none."""
-    frames = read(path)
+def read_one(path: str, types: str | None = None, format: str | None = None) -> ase.Atoms:
+    """The last frame, without its labels; DataError for files that hold none.
+
+    Args:
+        path: The file, or FILE@INDEX.
+        types: Elements of types, where the file names none.
+        format: Of the file, where its name does not tell it.
+    """
+    frames = read(path, types=types, format=format, labels=False)
     if len(frames) > 1:
         print(f"{path} holds {len(frames)} structures; this is the last one ({path}@INDEX takes another)")
     atoms = frames[-1]

@@ -13,7 +13,7 @@ from rich.progress import SpinnerColumn, TextColumn
 from atomgraph.analysis.laws import Law, Trial, chosen_laws
 from atomgraph.analysis.tables import Column, Table
 from atomgraph.cli.opening import opened
-from atomgraph.cli.options import Device, Dtype, Elements, Head, Imports, Model, Units
+from atomgraph.cli.options import Device, Dtype, Elements, FormatName, Head, Imports, Model, Types, Units
 from atomgraph.data import read
 from atomgraph.progress import terminal_progress
 
@@ -33,6 +33,8 @@ def verify(
     model: Model,
     structures: Files = None,
     nve_steps: Steps = 400,
+    types: Types = None,
+    format: FormatName = None,
     head: Head = None,
     elements: Elements = None,
     units: Units = None,
@@ -42,7 +44,7 @@ def verify(
 ) -> None:
     """The laws of nature on a potential: pass or fail, with figures. Exit code 1 if one fails."""
     potential = opened(model, head=head, elements=elements, units=units, device=device, dtype=dtype, imports=imports)
-    trial = Trial(potential, _named(structures or []))
+    trial = Trial(potential, _named(structures or [], types, format))
     found = _tried(trial, nve_steps)
     failed = [law for law in found if not law.passed]
     console = Console(highlight=False)
@@ -83,8 +85,8 @@ def _allowed(law: Law) -> str:
     return f"{law.relation} {law.tolerance:.0e}" if 0 < law.tolerance < 0.1 else f"{law.relation} {law.tolerance:g}"
 
 
-def _named(paths: list[Path]) -> dict[str, ase.Atoms]:
+def _named(paths: list[Path], types: str | None, format: str | None) -> dict[str, ase.Atoms]:
     """Some structures of the files, by formula and place; none where no file is given."""
-    frames = read([str(path) for path in paths]) if paths else []
+    frames = read([str(path) for path in paths], types=types, format=format, labels=False) if paths else []
     step = max(1, -(-len(frames) // _AT_MOST))
     return {f"{i + 1}: {frames[i].get_chemical_formula()}": frames[i] for i in range(0, len(frames), step)}

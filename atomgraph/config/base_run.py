@@ -61,7 +61,7 @@ class Run(ABC):
         place = Path(data.cache) if isinstance(data.cache, str) else None
         if data.cache is True:
             place = self.folder.path.parent / ".graphs"
-        return dataset.split.take(dataset.graphs(cutoff, place, data.weights, heads, self.console.is_terminal))
+        return dataset.split.take(dataset.graphs(cutoff, place, data, heads, self.console.is_terminal))
 
     def _open(self, dataset: Dataset) -> None:
         """From here on the run folder is ours."""

@@ -12,10 +12,12 @@ import ase
 
 from atomgraph.config.closed_form_schema import ClosedForm
 from atomgraph.config.finetune_schema import FinetuneConfig, Solved
+from atomgraph.config.label_lines import label_lines
 from atomgraph.config.schema import Config, Data, Gradient
 from atomgraph.data import Split, build_graphs, read, split, split_by_file
 from atomgraph.data.census import Census, census, require_labels
 from atomgraph.data.naming import elements_in
+from atomgraph.data.notes import ReadingNotes
 from atomgraph.errors import DataError
 from atomgraph.graph.structure import AtomicGraph
 
@@ -39,11 +41,18 @@ class Dataset:
         return elements_in(self.parts["train"])
 
     def graphs(
-        self, cutoff: float, cache: Path | None, weights: dict[str, float], heads: Sequence[str], progress: bool
+        self, cutoff: float, cache: Path | None, data: Data, heads: Sequence[str], progress: bool
     ) -> list[AtomicGraph]:
         """The graphs of all frames, each with ``source``, what it is called in messages."""
-        heads = heads if len(heads) > 1 else []
-        graphs = build_graphs(self.frames, cutoff, cache=cache, weights=weights, heads=heads, progress=progress)
+        graphs = build_graphs(
+            self.frames,
+            cutoff,
+            cache=cache,
+            weights=data.weights,
+            weight_keys=data.weight_keys,
+            heads=heads if len(heads) > 1 else [],
+            progress=progress,
+        )
         return called(graphs, self.frames)
 
     def record(self, files: dict[str, Any]) -> dict[str, Any]:
@@ -58,12 +67,15 @@ def gather(config: Config | FinetuneConfig, known: Sequence[str] = ()) -> Datase
     Raises DataError where files cannot be read, nothing is left to train on, a weighted target has no label in the training
     part, the monitored figure has none in validation, or validation and test hold elements that training does not.
     """
-    frames, parts = _split(config.data, config.seed)
-    dataset = Dataset(frames, parts, census(frames))
+    notes = ReadingNotes()
+    frames, parts = _split(config.data, config.seed, notes)
     fit: Gradient | ClosedForm | Solved = config.fit
     if isinstance(config, FinetuneConfig) and isinstance(config.method, Solved):
         fit = config.method
-    require_labels(census(dataset.parts["train"]), _wanted(fit))
+    trained = census(parts.take(frames)["train"])
+    lines = [*label_lines(trained, fit), *notes.lines(config.data.weight_keys)]
+    dataset = Dataset(frames, parts, census(frames, lines))
+    require_labels(trained, _wanted(fit))
     if isinstance(fit, Gradient):
         _check_monitor(fit, dataset)
     elements = {*dataset.elements, *known}
@@ -84,11 +96,13 @@ def called(graphs: list[AtomicGraph], frames: Sequence[ase.Atoms]) -> list[Atomi
     return graphs
 
 
-def _split(data: Data, seed: int) -> tuple[list[ase.Atoms], Split]:
-    frames = _read(data, data.train)
+def _split(data: Data, seed: int, notes: ReadingNotes) -> tuple[list[ase.Atoms], Split]:
+    frames = _read(data, data.train, notes)
     shares = {part: share for part in ("valid", "test") if isinstance(share := getattr(data, part), int | float)}
     files = {
-        part: _read(data, named) for part in ("valid", "test") if isinstance(named := getattr(data, part), str | list)
+        part: _read(data, named, notes)
+        for part in ("valid", "test")
+        if isinstance(named := getattr(data, part), str | list)
     }
     if not any(shares.values()):
         return split_by_file(train=frames, **files)
@@ -109,8 +123,9 @@ def _split(data: Data, seed: int) -> tuple[list[ase.Atoms], Split]:
     )
 
 
-def _read(data: Data, files: str | Sequence[str]) -> list[ase.Atoms]:
-    return read(files, keys=data.keys, units=data.units)
+def _read(data: Data, files: str | Sequence[str], notes: ReadingNotes) -> list[ase.Atoms]:
+    how = {"keys": data.keys, "units": data.units, "types": data.types, "format": data.format}
+    return read(files, notes=notes, **how)  # type: ignore[arg-type]
 
 
 def _wanted(fit: Gradient | ClosedForm | Solved) -> dict[str, float]:

@@ -24,7 +24,11 @@ from atomgraph.potential import Potential
 
 def probe_of(card: CardSection) -> list[ase.Atoms]:
     """The structures that retention is measured on; none where the configuration names none."""
-    return [] if card.probe is None else read(card.probe, keys=card.keys, units=card.units)
+    return (
+        []
+        if card.probe is None
+        else read(card.probe, keys=card.keys, units=card.units, types=card.types, format=card.format)
+    )
 
 
 def check_probe(probe: Sequence[ase.Atoms], potential: Potential) -> None:

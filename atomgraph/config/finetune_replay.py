@@ -24,7 +24,14 @@ def replay_frames(replay: Replay, untouched: Potential, head: str, wanted: Seque
     wanted: the properties that are trained.
     Raises DataError for an empty set, or labels that are missing and not to be predicted: replay is never left out silently.
     """
-    frames = read(replay.data, keys=replay.keys, units=replay.units)
+    frames = read(
+        replay.data,
+        keys=replay.keys,
+        units=replay.units,
+        types=replay.types,
+        format=replay.format,
+        labels=replay.labels != "predicted",
+    )
     if not frames:
         raise DataError("replay.data holds no structure")
     if replay.labels == "predicted":

@@ -110,6 +110,10 @@ class Replay(Section):
     )
     keys: dict[str, str] = Field(default={}, description="Names of labels in the files: {energy: REF_energy, ...}.")
     units: dict[str, str] = Field(default={}, description="Units of the files: {energy: Ry, length: Bohr, ...}.")
+    types: list[str] | str | None = Field(
+        default=None, description="Elements of types, in order, for files that name none."
+    )
+    format: str | None = Field(default=None, description="Format of the files, where their names do not tell it.")
 
 
 class TuningOptimizer(BaseModel):
@@ -155,6 +159,10 @@ class Card(Section):
     )
     keys: dict[str, str] = Field(default={}, description="Names of labels in the files: {energy: REF_energy, ...}.")
     units: dict[str, str] = Field(default={}, description="Units of the files: {energy: Ry, length: Bohr, ...}.")
+    types: list[str] | str | None = Field(
+        default=None, description="Elements of types, in order, for files that name none."
+    )
+    format: str | None = Field(default=None, description="Format of the files, where their names do not tell it.")
     dimers: Literal["all", "data"] = Field(
         default="all",
         description="Curves of all pairs of elements that the potential knows, or of those in validation and test; of all 89 "

@@ -25,7 +25,15 @@ class Data(Section):
     stratify: bool = Field(default=False, description="Take the same fraction of every configuration type.")
     keys: dict[str, str] = Field(default={}, description="Names of labels in the files: {energy: REF_energy, ...}.")
     units: dict[str, str] = Field(default={}, description="Units of the files: {energy: Ry, length: Bohr, ...}.")
+    types: list[str] | str | None = Field(
+        default=None, description="Elements of types, in order, for files that name none (LAMMPS, MLIP): [Cu, Au]."
+    )
+    format: str | None = Field(default=None, description="Format of the files, where their names do not tell it.")
     weights: dict[str, float] = Field(default={}, description="Weight in the loss by configuration type.")
+    weight_keys: dict[Literal["all", "energy", "forces", "stress"], str] = Field(
+        default={},
+        description="Info keys of weights in the files, {all: config_weight, energy: energy_weight, ...}; they multiply weights.",
+    )
     edge_budget: int | None = Field(
         default=None, gt=0, description="Edges in a batch; null: about 50 batches an epoch."
     )

@@ -14,6 +14,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from atomgraph.data.naming import number_of
 from atomgraph.errors import DataError
 from atomgraph.graph.structure import labels_of
 
@@ -33,7 +34,7 @@ class Census:
     labels: how many frames carry ``energy``, ``forces``, ``stress``.  kinds: for each configuration type the numbers of frames
     and atoms, and of frames with each label.  ranges: smallest, median and largest of energy per atom (eV), largest force
     of a frame (eV/Å), mean diagonal of the stress (eV/Å³, positive in tension), volume per atom (Å³), atoms in a frame.
-    keys: names in ``info`` and ``arrays`` beside the labels, where more labels may hide.
+    keys: names in ``info`` and ``arrays`` beside the labels, where more labels may hide.  notes: further lines, printed last.
     """
 
     n_frames: int
@@ -44,13 +45,15 @@ class Census:
     ranges: dict[str, tuple[float, float, float]]
     n_isolated: int = 0
     keys: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """JSON values only."""
         return asdict(self)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield Group(self._headline(), _kinds_table(self), _ranges_table(self.ranges))
+        notes = [Text(f"note: {line}") for line in self.notes]
+        yield Group(self._headline(), _kinds_table(self), _ranges_table(self.ranges), *notes)
 
     def __str__(self) -> str:
         console = Console(width=110, no_color=True)
@@ -61,11 +64,16 @@ class Census:
     def _headline(self) -> Text:
         elements = ", ".join(f"{symbol} {count}" for symbol, count in self.elements.items())
         alone = f", {self.n_isolated} of one atom alone" if self.n_isolated else ""
-        return Text(f"{self.n_frames} frames{alone}, {self.n_atoms} atoms: {elements}")
+        return Text(f"{number_of(self.n_frames, 'frame')}{alone}, {number_of(self.n_atoms, 'atom')}: {elements}")
 
 
-def census(frames: Iterable[ase.Atoms]) -> Census:
-    """Count frames, atoms, elements, configuration types, labels, and say their ranges."""
+def census(frames: Iterable[ase.Atoms], notes: Sequence[str] = ()) -> Census:
+    """Count frames, atoms, elements, configuration types, labels, and say their ranges.
+
+    Args:
+        frames: Frames that were read.
+        notes: Further lines, of ``ReadingNotes.lines`` for example.
+    """
     elements: Counter[int] = Counter()
     kinds: dict[str, Counter[str]] = {}
     labels: Counter[str] = Counter()
@@ -95,6 +103,7 @@ def census(frames: Iterable[ase.Atoms]) -> Census:
         ranges={name: _range(numbers) for name, numbers in values.items() if numbers},
         n_isolated=isolated,
         keys=sorted(keys),
+        notes=list(notes),
     )
 
 

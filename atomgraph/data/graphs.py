@@ -10,6 +10,7 @@ import torch
 
 from atomgraph.data.cache import cache_file, load_graphs, save_graphs
 from atomgraph.data.naming import name_of
+from atomgraph.data.weights import weigh_by_keys
 from atomgraph.errors import DataError, GraphError, nearest
 from atomgraph.graph.geometry import volume
 from atomgraph.graph.structure import AtomicGraph
@@ -22,6 +23,7 @@ def build_graphs(
     *,
     cache: Path | str | None = None,
     weights: Mapping[str, float] | None = None,
+    weight_keys: Mapping[str, str] | None = None,
     heads: Sequence[str] | None = None,
     progress: bool = False,
 ) -> list[AtomicGraph]:
@@ -29,7 +31,9 @@ def build_graphs(
 
     cutoff: Å.  cache: a folder; graphs are built once for the same frames and cutoff and kept there (safetensors, written
     aside and renamed, so never half there; what cannot be read is built again; what cannot be written is said once).
-    weights: weight in the loss by ``info["config_type"]``, 1 for those not named.  heads: names of the model's heads;
+    weights: weight in the loss by ``info["config_type"]``, 1 for those not named.
+    weight_keys: names in ``info`` of weights, ``{all: config_weight, energy: energy_weight, forces: ..., stress: ...}``, which
+    multiply those by configuration type; frames without the key count once.  heads: names of the model's heads;
     ``info["head"]`` of a frame says which it belongs to, and must where there are several; without names heads stay open.
     progress: a bar on the terminal.
     A stress label of a structure without volume is no label.
@@ -44,6 +48,7 @@ def build_graphs(
         if kept is not None:
             save_graphs(graphs, kept)
     _weigh(graphs, frames, dict(weights or {}))
+    weigh_by_keys(graphs, frames, weight_keys or {})
     _assign_heads(graphs, frames, list(heads or []))
     return graphs
 

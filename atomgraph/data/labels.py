@@ -10,107 +10,165 @@ import ase
 import numpy as np
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from atomgraph.errors import DataError, nearest
+from atomgraph.data.conversion import Conversion, known_entries
+from atomgraph.data.notes import Contradiction, ReadingNotes
+from atomgraph.errors import DataError
 from atomgraph.graph.structure import VOIGT, checked_label
-from atomgraph.units import ENERGY, FORCE, LENGTH, PRESSURE, factor
 
 LABEL_KEYS = ("energy", "forces", "stress", "virial")
 KEYS = (*LABEL_KEYS, "config_type", "head", "charge", "spin")
-UNITS = ("energy", "length", "forces", "stress", "virial", "stress_sign", "virial_sign")
-SIGNS = {"tension": 1.0, "compression": -1.0}
+# Names that labels and what belongs to them have anyway; not worth a word where they are not read.
+COMMON = {"free_energy", "energies", "stresses", "config_type", "head", "source", "charge", "spin"}
+SAME = 1e-3  # of the larger: two labels of one quantity that differ by more contradict one another
 
 
 class Door:
     r"""Takes labels by configured names and units, and gives them in eV, eV/Å, eV/Å³.
 
     A virial becomes a stress, :math:`\sigma = -W/V`. Stresses are positive in tension unless ``stress_sign: compression`` says
-    otherwise; virials are positive in compression unless ``virial_sign: tension``.
-    A unit that is not named follows the others: forces are energy/length, stresses energy/length³, virials energies.
-    ``length`` is the unit of positions and cells.
+    otherwise; virials are positive in compression unless ``virial_sign: tension``. Six numbers of a stress or virial are
+    taken in the order that ``stress_order`` states, and refused without it, under whatever key; results on an ASE
+    calculator are in ASE's order.
+    A label that is NaN in all its entries counts as missing.
 
-    Raises DataError for unknown keys and units, with the nearest known one.
+    Args:
+        keys: Names of labels, see ``data.read``.
+        units: Units of labels, see ``Conversion``.
+        labels: Whether labels are wanted; without them nothing of a frame but its structure is looked at.
+        notes: Where to note what was seen beside the labels.
+
+    Raises:
+        DataError: For unknown keys and units, with the nearest known one.
     """
 
-    def __init__(self, keys: Mapping[str, str] | None = None, units: Mapping[str, str] | None = None):
-        self.keys = _known(keys, KEYS, "keys")
-        self._set_factors(_known(units, UNITS, "units"))
+    def __init__(
+        self,
+        keys: Mapping[str, str] | None = None,
+        units: Mapping[str, str] | None = None,
+        *,
+        labels: bool = True,
+        notes: ReadingNotes | None = None,
+    ):
+        self.keys = known_entries(keys, KEYS, "keys")
+        self.conversion = Conversion.of(units)
+        self.labels = labels
+        self.notes = ReadingNotes() if notes is None else notes
         self.seen: Counter[str] = Counter()
         self.offered: Counter[str] = Counter()
-        self.n_frames = 0
 
-    def _set_factors(self, units: dict[str, str]) -> None:
-        energy = factor(units.get("energy", "eV"), ENERGY, "energy")
-        self.length = factor(units.get("length", "Å"), LENGTH, "length")
-        forces = energy / self.length
-        stress = energy / self.length**3
-        if "forces" in units:
-            forces = factor(units["forces"], FORCE, "forces")
-        if "stress" in units:
-            stress = factor(units["stress"], PRESSURE, "stress")
-        virial = factor(units["virial"], ENERGY, "virial") if "virial" in units else energy
-        self.factors = {
-            "energy": energy,
-            "forces": forces,
-            "stress": stress * factor(units.get("stress_sign", "tension"), SIGNS, "stress_sign"),
-            "virial": virial * factor(units.get("virial_sign", "compression"), SIGNS, "virial_sign"),
-        }
+    def admit(self, raw: ase.Atoms, conversion: Conversion | None = None, source: str = "") -> ase.Atoms:
+        """The frame in Å with its labels in eV and Å on a calculator, and no second truth in ``info`` and ``arrays``.
 
-    def admit(self, raw: ase.Atoms) -> ase.Atoms:
-        """The frame in Å with its labels in eV and Å on a calculator, and no second truth in ``info`` and ``arrays``."""
+        Args:
+            raw: The frame as its file has it; left as it is.
+            conversion: Of the file, where it is not the door's own.
+            source: What the frame is called.
+        """
+        conversion = self.conversion if conversion is None else conversion
         places = _places(raw)
-        self.n_frames += 1
         self.offered.update({name for place in places for name in place})
-        found = {name: self._find(name, places) for name in LABEL_KEYS}
+        found = self._found(places, conversion) if self.labels else {}
         atoms = raw.copy()
         atoms.calc = None
-        for name in ("energy", "forces", "stress"):
+        for name in ("energy", "forces", "stress", *(() if self.labels else ("virial", "free_energy", "energies"))):
             atoms.info.pop(name, None)
             atoms.arrays.pop(name, None)
-        if self.length != 1.0:
-            atoms.set_cell(atoms.cell.array * self.length)
-            atoms.positions = atoms.positions * self.length
-        kind = self._find("config_type", places)
+        if conversion.length != 1.0:
+            atoms.set_cell(atoms.cell.array * conversion.length)
+            atoms.positions = atoms.positions * conversion.length
+        kind, _ = self._value("config_type", places)
         atoms.info["config_type"] = "default" if kind is None else str(kind)
-        head = self._find("head", places)
+        head, _ = self._value("head", places)
         if head is not None:
             atoms.info["head"] = str(head)
         for name in ("charge", "spin"):
-            if name in self.keys and (value := self._find(name, places)) is not None:
+            if name in self.keys and (value := self._value(name, places)[0]) is not None:
                 atoms.info[name] = value
-        labels = self._labels(found, atoms)
+        labels = self._labels(found, atoms, conversion, source)
         if labels:
             atoms.calc = SinglePointCalculator(atoms, **labels)
+        if self.labels:
+            used = {self.keys.get(name, name) for name in KEYS} | COMMON
+            self.notes.take_keys(places, used, len(atoms))
+            self.notes.without.update({"energy", "forces", "stress", "virial"} - found.keys())
+            self._compare_energies(found, places, conversion, source)
         return atoms
 
-    def _labels(self, found: dict[str, Any], atoms: ase.Atoms) -> dict[str, Any]:
+    def _found(self, places: list[Mapping[str, Any]], conversion: Conversion) -> dict[str, np.ndarray]:
+        """The labels as the file has them, six numbers as (3, 3); those that are NaN throughout are noted and left out."""
+        found = {}
+        for name in LABEL_KEYS:
+            value, place = self._value(name, places)
+            if value is None:
+                continue
+            numbers = _numbers(name, value)
+            if numbers.size and np.isnan(numbers).all():
+                self.notes.missing[name] += 1
+                continue
+            if name in ("stress", "virial") and place > 0:
+                numbers = conversion.full_tensor(self.keys.get(name, name), numbers)
+            found[name] = numbers
+        return found
+
+    def _labels(
+        self, found: dict[str, np.ndarray], atoms: ase.Atoms, conversion: Conversion, source: str
+    ) -> dict[str, Any]:
         labels: dict[str, Any] = {}
-        for name in ("energy", "forces"):
-            if found[name] is not None:
-                labels[name] = self.factors[name] * checked_label(name, _numbers(name, found[name]), len(atoms))
+        if "energy" in found:
+            labels["energy"] = conversion.energy * checked_label("energy", found["energy"], len(atoms))
+        if "forces" in found:
+            labels["forces"] = conversion.forces * checked_label("forces", found["forces"], len(atoms))
         volume = abs(np.linalg.det(atoms.cell.array)) if atoms.pbc.any() else 0.0
-        if found["stress"] is not None:
-            stress = self.factors["stress"] * _symmetric("stress", found["stress"], len(atoms))
-        elif found["virial"] is not None and volume > 0:
-            stress = self.factors["virial"] * _symmetric("virial", found["virial"], len(atoms)) / volume
-        else:
-            return labels
-        if volume > 0:  # without a volume there is no stress, whatever a program wrote
+        tensors = {}
+        if "stress" in found:
+            tensors["stress"] = conversion.stress * _symmetric("stress", found["stress"], len(atoms))
+        if "virial" in found and volume > 0:
+            tensors["virial"] = conversion.virial * _symmetric("virial", found["virial"], len(atoms)) / volume
+        if volume > 0 and tensors:  # without a volume there is no stress, whatever a program wrote
+            stress = next(iter(tensors.values()))
             labels["stress"] = stress.reshape(9)[list(VOIGT)]
+            if len(tensors) == 2:
+                self._compare_stresses(stress, tensors["virial"], source)
         return labels
 
-    def _find(self, name: str, places: list[Mapping[str, Any]]) -> Any:
+    def _value(self, name: str, places: list[Mapping[str, Any]]) -> tuple[Any, int]:
+        """What is found under the name's key, and in which place; None where there is nothing."""
         key = self.keys.get(name, name)
-        for place in places:
+        for number, place in enumerate(places):
             if key in place and place[key] is not None:
                 self.seen[name] += 1
-                return place[key]
-        return None
+                return place[key], number
+        return None, -1
+
+    def _compare_stresses(self, stress: np.ndarray, from_virial: np.ndarray, source: str) -> None:
+        scale = max(np.abs(stress).max(), np.abs(from_virial).max())
+        difference = np.abs(stress - from_virial).max()
+        if difference > SAME * scale + 1e-7:
+            opposite = np.abs(stress + from_virial).max() < SAME * scale
+            hint = "they are equal but for their sign" if opposite else ""
+            names = self.keys.get("stress", "stress"), self.keys.get("virial", "virial")
+            self.notes.contradictions.append(Contradiction(source, names, float(difference), "eV/Å³", hint))
+
+    def _compare_energies(
+        self, found: Mapping[str, np.ndarray], places: list[Mapping[str, Any]], conversion: Conversion, source: str
+    ) -> None:
+        """Energy against free energy, where a frame has both."""
+        key = self.keys.get("energy", "energy")
+        free = next((place["free_energy"] for place in places if place.get("free_energy") is not None), None)
+        if "energy" not in found or free is None or key == "free_energy":
+            return
+        try:
+            difference = conversion.energy * abs(float(free) - float(found["energy"]))
+        except (TypeError, ValueError):
+            return
+        if difference > 1e-6:
+            self.notes.contradictions.append(Contradiction(source, (key, "free_energy"), difference, "eV"))
 
     def check_seen(self, files: str) -> None:
         """DataError for a configured key that no frame carried, with the keys that are there."""
         for name, key in self.keys.items():
-            if not self.seen[name]:
-                there = ", ".join(sorted(self.offered)) or "none"
+            if not self.seen[name] and (self.labels or name not in LABEL_KEYS):
+                there = ", ".join(sorted(map(str, self.offered))) or "none"
                 raise DataError(
                     f"no frame of {files} carries the key {key!r} that is configured for {name}; keys there: {there}"
                 )
@@ -143,13 +201,3 @@ def _symmetric(name: str, value: Any, n_atoms: int) -> np.ndarray:
     if skew > 0.05 * np.abs(full).max() and skew > 1e-6:
         raise DataError(f"{name} is not symmetric: it differs from its transpose by {skew:.3g}")
     return 0.5 * (full + full.T)
-
-
-def _known(given: Mapping[str, str] | None, known: tuple[str, ...], what: str) -> dict[str, str]:
-    given = dict(given or {})
-    for name, value in given.items():
-        if name not in known:
-            raise DataError(f"unknown entry {name!r} in {what}{nearest(name, known)}")
-        if not isinstance(value, str):
-            raise DataError(f"{what}.{name} should be a word, but is {value!r}")
-    return given

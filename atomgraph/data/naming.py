@@ -21,3 +21,8 @@ def names_of(frames: Sequence[ase.Atoms], numbers: Iterable[int]) -> list[str]:
 def elements_in(frames: Iterable[ase.Atoms]) -> list[str]:
     """Chemical symbols that occur, by atomic number."""
     return [chemical_symbols[z] for z in sorted({int(z) for atoms in frames for z in atoms.numbers})]
+
+
+def number_of(number: int, noun: str) -> str:
+    """``1 frame``, ``2 frames``: a count with its noun."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

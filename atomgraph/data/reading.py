@@ -1,79 +1,127 @@
-"""From files to frames: one or many files, whatever ASE reads, with labels in eV and Å and no mistake passed over."""
+"""From files to frames: one or many files, in many formats, with labels in eV and Å and no mistake passed over."""
 
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import ase
-import ase.db
-import ase.io
 import numpy as np
 from ase.io.formats import string2index
 
+from atomgraph.data.conversion import Conversion
+from atomgraph.data.formats.deepmd import is_system
+from atomgraph.data.formats.elements import checked_types
+from atomgraph.data.formats.format import Frame, Options
+from atomgraph.data.formats.table import conversion_of, format_of
+from atomgraph.data.formats.text import check_regular
 from atomgraph.data.labels import Door
-from atomgraph.data.xyz import iread_xyz, is_xyz
-from atomgraph.errors import DataError, GraphError
+from atomgraph.data.notes import ReadingNotes
+from atomgraph.errors import AtomgraphError, DataError, GraphError
 from atomgraph.graph.neighbours import neighbours_within
 from atomgraph.progress import terminal_progress
 
-DATABASES = {".db", ".json"}
 LARGE = 20_000_000  # bytes from which a progress bar is shown, on a terminal
 REACH = 1.0  # Å: how far atoms on one spot are looked for
+Files = str | Path | ase.Atoms | Iterable[str | Path] | Iterable[ase.Atoms]
 
 
 def read(
-    files: str | Path | Sequence[str | Path],
+    files: Files,
     *,
     keys: Mapping[str, str] | None = None,
     units: Mapping[str, str] | None = None,
     faults: list[str] | None = None,
+    types: Sequence[str] | str | None = None,
+    format: str | None = None,
+    labels: bool = True,
+    notes: ReadingNotes | None = None,
 ) -> list[ase.Atoms]:
     """All frames of the files, in order, with labels in eV, eV/Å, eV/Å³ on a ``SinglePointCalculator``.
 
-    files: a path, a pattern (``data/*.xyz``, in alphabetical order), or several; ``path@:100`` takes a slice of the frames.
-    Extended XYZ (``.xyz``, ``.extxyz``, also ``.gz``, ``.bz2``, ``.xz``) and anything that ASE reads (``.db``, ``.traj``,
-    VASP's OUTCAR and vasprun.xml, ...).
-    keys: which names the labels have, ``{energy: REF_energy, forces: REF_forces, stress: ..., virial: ..., config_type: ...}``;
-    a named key is looked for on the calculator's results, in ``info`` and in ``arrays``, and no other is taken in its place.
-    Without keys the names are ``energy``, ``forces``, ``stress`` and, where no stress is, ``virial``.
-    units: ``{energy: eV, length: Å, forces: eV/Å, stress: eV/Å^3, virial: eV, stress_sign: tension | compression, virial_sign:
-    compression | tension}``; what is not named follows energy and length (see ``Door``).
     Each frame gets ``info["config_type"]`` (``"default"`` where it has none) and ``info["source"]``, ``file#index``.
-    A frame that lacks a label is kept without it.
-    faults: a list; frames that cannot be used are then left out and described in it, instead of ending the reading.
+    A frame that lacks a label is kept without it; a label that is NaN in all its entries counts as lacking.
 
-    Raises DataError, with file and frame, for files that are missing, empty, cut short or not to be understood, for positions
-    and labels that are not finite or of wrong shape, for atoms on one spot, periodic cells without volume, unknown units, and
-    for a key that no frame carries.
+    Args:
+        files: A path, a pattern (``data/*.xyz``, in alphabetical order), or several; ``path@:100`` takes a slice of the
+            frames. Extended XYZ (also ``.gz``, ``.bz2``, ``.xz``), the formats of ``data.formats.table``, and whatever else ASE
+            reads. Or structures: ASE atoms, in any iterable.
+        keys: Which names the labels have, ``{energy: REF_energy, forces: REF_forces, stress: ..., config_type: ...}``; a named
+            key is looked for on the calculator's results, in ``info`` and in ``arrays``, and no other is taken in its place.
+            Without keys the names are ``energy``, ``forces``, ``stress`` and, where no stress is, ``virial``.
+        units: ``{energy: eV, length: Å, forces: eV/Å, stress: eV/Å^3, virial: eV, stress_sign: tension | compression,
+            virial_sign: compression | tension, stress_order: ase | vasp | lammps}``; what is not named follows energy and
+            length. They win over what a format's reader assumes; where a format's units are fixed, others are refused.
+        faults: A list; frames that cannot be used are then left out and described in it, instead of ending the reading.
+        types: Elements of types 1, 2, ... (0, 1, ... where a format counts so), for files that do not name elements.
+        format: Of the files, where their names do not tell it.
+        labels: Whether labels are wanted. Without them nothing but structures is looked at.
+        notes: Filled with what was noticed beside the frames.
+
+    Raises:
+        DataError: With file and frame, for files that are missing, empty, cut short or not to be understood, for positions and
+            labels that are not finite or of wrong shape, for atoms on one spot, periodic cells without volume, unknown units,
+            and for a key that no frame carries.
     """
-    paths = find_files(files)
-    door = Door(keys, units)
-    frames: list[ase.Atoms] = []
+    arguments = {"keys": keys, "units": units, "types": types, "format": format, "labels": labels, "notes": notes}
+    return list(iread(files, faults=faults, **arguments))  # type: ignore[arg-type]
+
+
+def iread(
+    files: Files,
+    *,
+    keys: Mapping[str, str] | None = None,
+    units: Mapping[str, str] | None = None,
+    faults: list[str] | None = None,
+    types: Sequence[str] | str | None = None,
+    format: str | None = None,
+    labels: bool = True,
+    notes: ReadingNotes | None = None,
+) -> Iterator[ase.Atoms]:
+    """``read``, one frame after the other; text files are never in memory as a whole."""
+    notes = ReadingNotes() if notes is None else notes
+    door = Door(keys, units, labels=labels, notes=notes)
+    options = Options(checked_types(types), labels, notes)
+    structures, named = _taken_apart(files)
+    if structures is not None:
+        yield from _admitted(enumerate(structures), door, door.conversion, "structure ", faults)
+        door.check_seen("the structures")
+        return
+    paths = find_files(named)
     size = sum(path.stat().st_size for path, _ in paths)
     with terminal_progress(shown=size >= LARGE) as progress:
         task = progress.add_task("reading", total=len(paths))
         for path, index in paths:
-            for place, raw in _frames(path, index):
-                source = f"{path}#{place}"
-                try:
-                    atoms = door.admit(raw)
-                    _check(atoms)
-                except (DataError, GraphError) as error:
-                    fault = f"{path}, frame {place}: {error}"
-                    if faults is None:
-                        raise DataError(fault) from error
-                    faults.append(fault)
-                    continue
-                atoms.info["source"] = source
-                frames.append(atoms)
-                if not place % 500:
-                    progress.update(task, description=f"reading {path.name}: {len(frames)} frames")
+            found = format_of(path, format)
+            conversion = conversion_of(found, path, units)
+            frames = _frames(path, index, lambda found=found, path=path: found.read(path, options))  # type: ignore[misc]
+            for number, atoms in enumerate(_admitted(frames, door, conversion, f"{path}#", faults)):
+                if not number % 500:
+                    progress.update(task, description=f"reading {path.name}: {number} frames")
+                yield atoms
             progress.advance(task)
     door.check_seen(", ".join(str(path) for path, _ in paths))
-    return frames
+
+
+def _admitted(
+    frames: Iterable[tuple[int, ase.Atoms]], door: Door, conversion: Conversion, name: str, faults: list[str] | None
+) -> Iterator[ase.Atoms]:
+    for place, raw in frames:
+        source = f"{name}{place}"
+        try:
+            atoms = door.admit(raw, conversion, source)
+            _check(atoms)
+        except (DataError, GraphError) as error:
+            fault = f"{name.removesuffix('#')}, frame {place}: {error}" if name.endswith("#") else f"{source}: {error}"
+            if faults is None:
+                raise DataError(fault) from error
+            faults.append(fault)
+            continue
+        atoms.info["source"] = source
+        yield atoms
 
 
 def _check(atoms: ase.Atoms) -> None:
@@ -83,6 +131,24 @@ def _check(atoms: ase.Atoms) -> None:
     neighbours_within(atoms, REACH)
 
 
+def _taken_apart(files: Files) -> tuple[list[ase.Atoms] | None, list[str]]:
+    """Structures, or names of files; DataError for a mixture and for anything else."""
+    if isinstance(files, ase.Atoms):
+        return [files], []
+    if isinstance(files, str | Path):
+        return None, [str(files)]
+    try:
+        items: list[Any] = list(files)
+    except TypeError:
+        raise DataError(f"data should be files or structures, but is {type(files).__name__}") from None
+    if items and all(isinstance(item, ase.Atoms) for item in items):
+        return items, []
+    for item in items:
+        if not isinstance(item, str | Path):
+            raise DataError(f"data should be names of files, or ASE atoms throughout, but holds {type(item).__name__}")
+    return None, [str(item) for item in items]
+
+
 def find_files(files: str | Path | Sequence[str | Path]) -> list[tuple[Path, str]]:
     """Existing files (and which of their frames) that names and patterns stand for; DataError for one that stands for none."""
     names = [files] if isinstance(files, (str, Path)) else list(files)
@@ -90,18 +156,31 @@ def find_files(files: str | Path | Sequence[str | Path]) -> list[tuple[Path, str
         raise DataError("no data file is named")
     found: list[tuple[Path, str]] = []
     for name in map(str, names):
-        if Path(name).is_file():
+        if _is_data(Path(name)):
             found.append((Path(name), ":"))
             continue
         stem, _, index = name.rpartition("@")
-        if stem and Path(stem).is_file():
+        if stem and _is_data(Path(stem)):
             found.append((Path(stem), index))
             continue
-        matches = sorted(path for path in map(Path, glob.glob(name, recursive=True)) if path.is_file())  # noqa: PTH207
+        matches = sorted(path for path in map(Path, glob.glob(name, recursive=True)) if _is_data(path))  # noqa: PTH207
         if not matches:
             raise DataError(_missing(name))
         found += [(path, ":") for path in matches]
     return found
+
+
+def _is_data(path: Path) -> bool:
+    """A file, or a folder that is a data set; DataError for pipes and devices, which are not read."""
+    try:
+        if not path.exists():
+            return False
+    except (OSError, ValueError):
+        return False
+    if path.is_dir():
+        return is_system(path)
+    check_regular(path)
+    return True
 
 
 def _missing(name: str) -> str:
@@ -114,7 +193,7 @@ def _missing(name: str) -> str:
     return f"no file {name}" + (f"; in {path.parent} are {', '.join(beside[:8])}" if beside else "")
 
 
-def _frames(path: Path, index: str) -> Iterator[tuple[int, ase.Atoms]]:
+def _frames(path: Path, index: str, open_file: Any) -> Iterator[tuple[int, ase.Atoms]]:
     """(place in the file, frame) as the file has them; DataError where it cannot be understood."""
     try:
         chosen: Any = string2index(index)
@@ -122,28 +201,33 @@ def _frames(path: Path, index: str) -> Iterator[tuple[int, ase.Atoms]]:
         raise DataError(f"{path}@{index}: frames are chosen by a number or a slice such as 0:100") from error
     if not isinstance(chosen, slice):
         chosen = slice(chosen, chosen + 1 or None)
-    if path.stat().st_size == 0:
+    if path.is_file() and path.stat().st_size == 0:
         raise DataError(f"{path} is empty")
-    if is_xyz(path):
-        found = False
-        for place, atoms in iread_xyz(path, chosen):
-            found = True
-            yield place, atoms
-        if not found:
-            raise DataError(f"{path}@{index} holds no frame")
-        return
+    any_there = any_chosen = False
     try:
-        images = _rows(path) if path.suffix in DATABASES else ase.io.read(path, index=slice(None))
+        for place, frame in _chosen(open_file, chosen):
+            any_there = True
+            atoms = frame() if callable(frame) else frame
+            if atoms is not None:
+                any_chosen = True
+                yield place, atoms
+    except (AtomgraphError, GeneratorExit, MemoryError):
+        raise
     except Exception as error:  # ASE's readers raise whatever came to their authors' minds
         reason = str(error) or type(error).__name__
         raise DataError(f"{path} cannot be read: {reason}") from error
-    if not images:
-        raise DataError(f"{path} holds no frame")
-    for place in range(len(images))[chosen]:
-        yield place, images[place]
+    if not any_chosen:
+        left_out = " that converged" if any_there else ""
+        raise DataError(f"{path}{'' if index == ':' else f'@{index}'} holds no frame{left_out}")
 
 
-def _rows(path: Path) -> list[ase.Atoms]:
-    """An ASE data base, with the keys and data of its rows, which ``ase.io.read`` leaves behind."""
-    with ase.db.connect(path) as database:
-        return [row.toatoms(add_additional_information=True) for row in database.select()]
+def _chosen(open_file: Any, chosen: slice) -> Iterator[tuple[int, Frame]]:
+    """(place, frame) of a slice; counted from the end only after the file was gone through once."""
+    if any(number is not None and number < 0 for number in (chosen.start, chosen.stop, chosen.step)):
+        n_frames = sum(1 for _ in open_file())
+        places = range(n_frames)[chosen]
+        wanted = set(places)
+        frames = {place: frame for place, frame in enumerate(open_file()) if place in wanted}
+        yield from ((place, frames[place]) for place in places)
+        return
+    yield from islice(enumerate(open_file()), chosen.start, chosen.stop, chosen.step)

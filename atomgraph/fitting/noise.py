@@ -89,12 +89,16 @@ class Noise:
         sigmas = [self._of(first + i) for i in range(n)]
         n_atoms = sum_to(torch.ones_like(graph.graph_of_atom, dtype=graph.energy.dtype), graph.graph_of_atom, n)
         grown = torch.stack([s.of_structures(n_atoms[i]) for i, s in enumerate(sigmas)])
-        base = graph.weight.sqrt()
-        energy = base * _inverse([s.energy for s in sigmas], graph) / grown * graph.energy_mask
+        energy = (
+            graph.weight_of("energy").sqrt() * _inverse([s.energy for s in sigmas], graph) / grown * graph.energy_mask
+        )
         if self.energy_weights is not None:
             energy = energy * self.energy_weights[first : first + n].to(energy).sqrt()
-        virial = base * _inverse([s.virial for s in sigmas], graph) / grown * graph.stress_mask
-        forces = (base * _inverse([s.forces for s in sigmas], graph))[graph.graph_of_atom] * graph.forces_mask
+        virial = (
+            graph.weight_of("stress").sqrt() * _inverse([s.virial for s in sigmas], graph) / grown * graph.stress_mask
+        )
+        of_forces = graph.weight_of("forces").sqrt() * _inverse([s.forces for s in sigmas], graph)
+        forces = of_forces[graph.graph_of_atom] * graph.forces_mask
         return energy, forces, virial
 
     def _of(self, number: int) -> Sigma:

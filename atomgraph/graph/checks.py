@@ -12,7 +12,20 @@ _FARTHEST = (
     1e7  # periods; to wrap an atom back from further away takes forever, and leaves too few digits of a distance
 )
 FLATTEST = 1e-8  # volume of a cell over the product of its edges; below, it has none
-_MOST_EDGES = 1e9  # 40 GB of graph
+
+
+def positions_of(atoms: ase.Atoms) -> np.ndarray:
+    """Positions, (n_atoms, 3), Å, as float64 in this machine's byte order, whatever numbers the structure holds.
+
+    Raises:
+        GraphError: For positions that are no real numbers.
+    """
+    positions = atoms.arrays["positions"]
+    if positions.dtype == np.float64 and positions.dtype.isnative and positions.flags.c_contiguous:
+        return positions
+    if not (np.issubdtype(positions.dtype, np.number) and np.isrealobj(positions)):
+        raise GraphError(f"positions should be real numbers, but are {positions.dtype}")
+    return np.ascontiguousarray(positions, dtype=np.float64)
 
 
 def check_structure(atoms: ase.Atoms, cutoff: float) -> None:
@@ -21,8 +34,9 @@ def check_structure(atoms: ase.Atoms, cutoff: float) -> None:
         raise GraphError(f"cutoff must be positive, in Å, but is {cutoff}")
     if len(atoms) == 0:
         raise GraphError("the structure has no atoms")
-    if not np.isfinite(atoms.positions).all():
-        strange = np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))
+    positions = positions_of(atoms)
+    if not np.isfinite(positions).all():
+        strange = np.flatnonzero(~np.isfinite(positions).all(axis=1))
         raise GraphError(
             f"positions hold NaN or infinite numbers, first at {_name(atoms, strange[0])} "
             f"({len(strange)} of {len(atoms)} atoms); remove or mend the structure"
@@ -56,7 +70,7 @@ def _check_periods(atoms: ase.Atoms, cutoff: float) -> None:
             f"the structure is periodic along {direction}, but that cell vector has no length; "
             f"give the vector, or set pbc to False there"
         )
-    reach = np.abs(atoms.positions).max()
+    reach = np.abs(positions_of(atoms)).max()
     if reach > _FARTHEST * lengths.min():
         raise GraphError(
             f"positions reach {reach:.0e} Å, with a period of {lengths.min():.3g} Å; are they in Å? "
@@ -65,23 +79,6 @@ def _check_periods(atoms: ase.Atoms, cutoff: float) -> None:
     measure = np.sqrt(max(np.linalg.det(periods @ periods.T), 0.0))  # length, area or volume
     if measure < FLATTEST * lengths.prod():
         raise GraphError(f"the periodic cell has zero volume, its vectors are parallel: {periods.tolist()}")
-    if _neighbours_at_most(atoms, periods, measure, cutoff) > _MOST_EDGES:
-        raise GraphError(
-            f"{len(atoms)} atoms in so small a cell have more than {_MOST_EDGES:.0e} neighbours within {cutoff} Å; "
-            f"are positions and cell in Å? The cell is {atoms.cell.array.tolist()}"
-        )
-
-
-def _neighbours_at_most(atoms: ase.Atoms, periods: np.ndarray, measure: float, cutoff: float) -> float:
-    """About how many edges there will be: atoms × density × the part of the cutoff's ball that the atoms fill."""
-    balls = (2.0 * cutoff, np.pi * cutoff**2, 4.0 / 3.0 * np.pi * cutoff**3)  # in one, two and three dimensions
-    ball = balls[len(periods) - 1]
-    estimate = len(atoms) ** 2 * ball / measure  # as if all atoms lay on the line or in the plane of the periods
-    if estimate > _MOST_EDGES:
-        across = np.linalg.svd(periods)[2][len(periods) :]
-        thickness = (np.ptp(atoms.positions @ across.T, axis=0) + 1.0).prod()  # Å, or Å² across a wire
-        estimate *= min(1.0, balls[2] / ball / thickness)
-    return estimate
 
 
 def _name(atoms: ase.Atoms, row: int) -> str:

@@ -10,7 +10,8 @@ import torch
 from matscipy.neighbours import neighbour_list
 
 from atomgraph.errors import GraphError
-from atomgraph.graph.checks import check_contacts, check_structure
+from atomgraph.graph.checks import check_contacts, check_structure, positions_of
+from atomgraph.graph.crowding import check_crowding
 from atomgraph.kernels import neighbours as kernel
 
 _BINS, _BINS_PER_ATOM = 10_000, 4  # at most, in matscipy's cell list: empty bins, too, take memory and time
@@ -40,6 +41,7 @@ def edges_within(atoms: ase.Atoms, cutoff: float) -> tuple[np.ndarray, np.ndarra
 
 
 def _edges(atoms: ase.Atoms, cutoff: float, sign: int) -> tuple[np.ndarray, np.ndarray]:
+    check_crowding(atoms, float(cutoff))
     if not kernel.available():
         centre, neighbour, shift = matscipy_neighbours(atoms, cutoff)
         return np.stack([neighbour, centre]), sign * shift
@@ -50,7 +52,7 @@ def _edges(atoms: ase.Atoms, cutoff: float, sign: int) -> tuple[np.ndarray, np.n
         found = _from_kernel(atoms, cutoff, sign, checked=True)
     if found is None:
         raise GraphError(
-            f"positions are too far from the cell to be brought into it: {np.abs(atoms.positions).max():.0e} Å"
+            f"positions are too far from the cell to be brought into it: {np.abs(positions_of(atoms)).max():.0e} Å"
         )
     if found.close:
         neighbour, centre = found.edge_index
@@ -62,7 +64,7 @@ def _edges(atoms: ase.Atoms, cutoff: float, sign: int) -> tuple[np.ndarray, np.n
 
 def _from_kernel(atoms: ase.Atoms, cutoff: float, sign: int, *, checked: bool = False) -> kernel.Pairs | None:
     return kernel.pairs(
-        atoms.positions,
+        positions_of(atoms),
         atoms.cell.array,
         atoms.pbc,
         cutoff,
@@ -83,7 +85,7 @@ def matscipy_neighbours(atoms: ase.Atoms, cutoff: float) -> tuple[np.ndarray, np
     smallest_bin = abs(np.linalg.det(box)) / (_BINS + _BINS_PER_ATOM * len(atoms))
     reach = max(float(cutoff), smallest_bin ** (1.0 / 3.0))
     centre, neighbour, shift, length = neighbour_list(
-        "ijSd", positions=atoms.positions, cell=box, pbc=atoms.pbc, cutoff=reach, cell_origin=origin
+        "ijSd", positions=positions_of(atoms), cell=box, pbc=atoms.pbc, cutoff=reach, cell_origin=origin
     )
     if reach > cutoff:
         near = length < cutoff
@@ -97,7 +99,8 @@ def matscipy_neighbours(atoms: ase.Atoms, cutoff: float) -> tuple[np.ndarray, np
 
 def vectors_to_neighbours(atoms: ase.Atoms, centre: np.ndarray, neighbour: np.ndarray, shift: np.ndarray) -> np.ndarray:
     """(n_edges, 3) in Å, from each centre to its neighbour's image; the opposite of ``geometry.edge_vectors``."""
-    return atoms.positions[neighbour] - atoms.positions[centre] + shift @ atoms.cell.array
+    positions = positions_of(atoms)
+    return positions[neighbour] - positions[centre] + shift @ atoms.cell.array
 
 
 def _box(atoms: ase.Atoms) -> tuple[np.ndarray, np.ndarray]:
@@ -106,7 +109,7 @@ def _box(atoms: ase.Atoms) -> tuple[np.ndarray, np.ndarray]:
     if atoms.pbc.all():
         return box, origin
     across = np.linalg.svd(box[atoms.pbc])[2][atoms.pbc.sum() :] if atoms.pbc.any() else np.eye(3)
-    height = atoms.positions @ across.T  # (n_atoms, n_open)
+    height = positions_of(atoms) @ across.T  # (n_atoms, n_open)
     lowest, highest = height.min(axis=0), height.max(axis=0)
     margin = 1e-6 * (1.0 + np.abs(height).max())  # no atom on the box's face
     box[~atoms.pbc] = (highest - lowest + 1.0 + 2.0 * margin)[:, None] * across

@@ -13,9 +13,11 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from atomgraph.errors import GraphError
+from atomgraph.graph.checks import positions_of
 from atomgraph.graph.neighbours import NeighbourList, edges_within
 
 STATES = {"charge": (("charge", "total_charge"), 0.0), "spin": (("spin", "total_spin"), 1.0)}  # keys of info, default
+WEIGHED = ("energy", "forces", "stress")  # columns of label_weights
 VOIGT = (0, 4, 8, 5, 2, 1)  # xx, yy, zz, yz, xz, xy of a flattened 3×3
 
 
@@ -36,6 +38,7 @@ class AtomicGraph(Data):
     ``charge``           (n_graphs,)           total charge, e; 0 where the structure says none
     ``spin``             (n_graphs,)           spin multiplicity, 2S + 1; 1 where the structure says none
     ``weight``           (n_graphs,)           weight of the structure in a loss
+    ``label_weights``    (n_graphs, 3)         weights of energy, forces and stress, which multiply it
     ``energy``           (n_graphs,)           label, eV, total
     ``energy_mask``      (n_graphs,) bool      True where ``energy`` is a label, False where it is a zero
     ``forces``           (n_atoms, 3)          label, eV/Å
@@ -64,15 +67,16 @@ class AtomicGraph(Data):
             centre, neighbour, shift = neighbours(atoms, cutoff)
             edge_index, cell_shift = np.stack([neighbour, centre]), -shift.astype(np.int32)
         fields = {
-            "atomic_numbers": torch.tensor(atoms.numbers, dtype=torch.int64),
-            "pos": torch.tensor(atoms.positions, dtype=torch.float64),
+            "atomic_numbers": torch.from_numpy(np.array(atoms.numbers, dtype=np.int64)),
+            "pos": torch.from_numpy(positions_of(atoms).copy()),
             "edge_index": torch.from_numpy(edge_index),
             "cell_shift": torch.from_numpy(cell_shift),
-            "cell": torch.tensor(atoms.cell.array, dtype=torch.float64)[None],
-            "pbc": torch.tensor(atoms.pbc)[None],
+            "cell": torch.from_numpy(np.array(atoms.cell.array, dtype=np.float64))[None],
+            "pbc": torch.from_numpy(np.array(atoms.pbc, dtype=np.bool_))[None],
             "cutoff": torch.tensor([cutoff], dtype=torch.float64),
             "head": torch.full((1,), -1, dtype=torch.int64),
             "weight": torch.ones(1, dtype=torch.float64),
+            "label_weights": torch.ones((1, len(WEIGHED)), dtype=torch.float64),
         }
         fields |= {name: torch.tensor([value], dtype=torch.float64) for name, value in states_of(atoms).items()}
         return cls(**fields, **_label_fields(labels_of(atoms), len(atoms)))
@@ -94,6 +98,10 @@ class AtomicGraph(Data):
         """(n_atoms,) int64: the structure that each atom belongs to; zeros for a graph that is not a batch."""
         batch = self._store.get("batch")
         return batch if batch is not None else torch.zeros_like(self.atomic_numbers)
+
+    def weight_of(self, label: str) -> Tensor:
+        """(n_graphs,) weights of a label, ``energy``, ``forces`` or ``stress``: the structure's times the label's own."""
+        return self.weight * self.label_weights[:, WEIGHED.index(label)]
 
     def shallow_copy(self) -> Self:
         """Another graph with the same tensors; setting a field of the copy leaves this one as it is."""
@@ -136,16 +144,26 @@ def labels_of(atoms: ase.Atoms) -> dict[str, np.ndarray]:
     """Energy (), forces (n_atoms, 3), stress (3, 3) as far as the structure carries them, in its own units.
 
     Looked for on a calculator that holds results for this very structure, then in ``info`` and ``arrays``, where
-    older ASE and other programs leave them. Raises GraphError where a label has a wrong shape or is not finite.
+    older ASE and other programs leave them. A label that is NaN in all its entries counts as missing.
+    Raises GraphError where a label has a wrong shape or is not finite.
     """
     found: dict[str, np.ndarray] = {}
     for name in ("energy", "forces", "stress"):
         value = _from_calculator(atoms, name)
         if value is None:
             value = atoms.arrays.get(name) if name == "forces" else atoms.info.get(name)
-        if value is not None:
+        if value is not None and not _is_missing(value):
             found[name] = checked_label(name, value, len(atoms))
     return found
+
+
+def _is_missing(value: Any) -> bool:
+    """Whether all entries are NaN."""
+    try:
+        numbers = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        return False
+    return bool(numbers.size) and bool(np.isnan(numbers).all())
 
 
 def checked_label(name: str, value: Any, n_atoms: int) -> np.ndarray:

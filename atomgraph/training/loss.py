@@ -91,7 +91,7 @@ def difference(name: str, result: dict[str, Tensor], graph: AtomicGraph) -> tupl
     Energies are per atom. Returns also (n_rows,) bool, which rows are labelled, and (n_rows,) the structures' weights.
     A stress without a volume counts as not labelled.
     """
-    labelled, weight = graph[f"{name}_mask"], graph.weight
+    labelled, weight = graph[f"{name}_mask"], graph.weight_of(name)
     missing = result[name] - graph[name]
     if name == "energy":
         n_atoms = torch.bincount(graph.graph_of_atom, minlength=graph.n_graphs)

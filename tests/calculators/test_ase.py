@@ -268,3 +268,15 @@ def test_results_are_the_callers_to_change(potential):
     forces = atoms.get_forces()
     forces += 1.0
     assert np.abs(atoms.get_forces() - forces).min() > 0.5
+
+
+@pytest.mark.parametrize("dtype", ["float32", ">f8", "int64"])
+def test_positions_of_any_numeric_type_are_evaluated_again(potential, dtype):
+    """The second evaluation of positions in float32, or of the other byte order, ended in a traceback."""
+    atoms = with_calculator(bulk("Cu", a=4.0, cubic=True) if "Cu" in potential.elements else crystal(), potential)
+    atoms.get_potential_energy()
+    atoms.arrays["positions"] = (atoms.positions + 0.01).round().astype(dtype)
+    plain = with_calculator(atoms.copy(), potential)
+    plain.positions = atoms.positions.astype(float)
+    assert atoms.get_potential_energy() == pytest.approx(plain.get_potential_energy(), abs=1e-12)
+    np.testing.assert_allclose(atoms.get_forces(), plain.get_forces(), atol=1e-12)

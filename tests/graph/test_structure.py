@@ -169,15 +169,44 @@ def test_nothing_is_computed_for_a_label():
         ("forces", np.zeros(6), r"forces should have shape \(2, 3\)"),
         ("stress", np.zeros(5), r"stress should have shape \(3, 3\)"),
         ("energy", "low", "energy should be numbers, but is 'low'"),
-        ("energy", np.nan, "energy holds NaN or infinite numbers"),
+        ("energy", np.inf, "energy holds NaN or infinite numbers"),
+        ("forces", np.array([[0, 0, 0], [0, np.nan, 0]]), "forces holds NaN or infinite numbers"),
         ("forces", np.array([[0, 0, 0], [0, np.inf, 0]]), "forces holds NaN or infinite numbers"),
-        ("stress", np.full(6, np.nan), "stress holds NaN or infinite numbers"),
+        ("stress", np.full(6, np.inf), "stress holds NaN or infinite numbers"),
     ],
 )
 def test_labels_of_wrong_shape_or_not_finite_are_refused(name, value, match):
     atoms = bulk("Si")
     (atoms.arrays if name == "forces" else atoms.info)[name] = value
     with pytest.raises(GraphError, match=match):
+        AtomicGraph.from_ase(atoms, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("energy", np.nan), ("stress", np.full(6, np.nan)), ("forces", np.full((2, 3), np.nan))]
+)
+def test_a_label_that_is_nan_throughout_is_missing(name, value):
+    atoms = bulk("Si")
+    (atoms.arrays if name == "forces" else atoms.info)[name] = value
+    assert not AtomicGraph.from_ase(atoms, 4.0)[f"{name}_mask"].any()
+
+
+@pytest.mark.parametrize("dtype", ["float32", ">f8", ">f4", "float16", "int64", "longdouble"])
+def test_positions_of_any_numeric_type_make_the_same_graph(dtype):
+    """Positions of float32 or of the other byte order ended in a traceback."""
+    atoms = bulk("Si", a=8.0, cubic=True)
+    wanted = AtomicGraph.from_ase(atoms, 4.0)
+    atoms.arrays["positions"] = atoms.positions.astype(dtype)
+    atoms.arrays["numbers"] = atoms.numbers.astype(">i4")
+    graph = AtomicGraph.from_ase(atoms, 4.0)
+    assert graph.pos.equal(wanted.pos) and graph.pos.dtype == wanted.pos.dtype
+    assert graph.edge_index.equal(wanted.edge_index) and graph.atomic_numbers.equal(wanted.atomic_numbers)
+
+
+def test_complex_positions_are_refused():
+    atoms = bulk("Si")
+    atoms.arrays["positions"] = atoms.positions.astype(complex)
+    with pytest.raises(GraphError, match="positions should be real numbers, but are complex128"):
         AtomicGraph.from_ase(atoms, 4.0)
 
 

@@ -1,0 +1,95 @@
+"""atomgraph convert-data IN OUT"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import ase
+import ase.db
+import ase.io
+import typer
+from ase.io.trajectory import TrajectoryWriter
+
+from atomgraph.cli.options import FormatName, LabelKeys, LabelUnits, Overwrite, Types, entries
+from atomgraph.cli.structure_files import drop_notes
+from atomgraph.data.formats.text import OPENERS
+from atomgraph.data.naming import number_of
+from atomgraph.data.notes import ReadingNotes
+from atomgraph.data.reading import iread
+from atomgraph.errors import ConfigError, nearest
+from atomgraph.writing import write_whole
+
+KINDS = {".xyz": "extxyz", ".extxyz": "extxyz", ".traj": "traj", ".db": "db", ".json": "db"}
+
+Sources = Annotated[list[str], typer.Argument(metavar="IN...", help="Structure files, patterns, DeePMD folders.")]
+Target = Annotated[
+    Path, typer.Argument(metavar="OUT", help="A new file: .xyz, .extxyz (also .gz), .traj, .db or .json.")
+]
+
+
+def convert_data(
+    sources: Sources,
+    target: Target,
+    overwrite: Overwrite = False,
+    key: LabelKeys = None,
+    unit: LabelUnits = None,
+    types: Types = None,
+    format: FormatName = None,
+) -> None:
+    """Structures of any readable format to one file, with energies, forces and stresses in eV and Å."""
+    kind = _kind(target)
+    if target.exists() and not overwrite:
+        raise ConfigError(f"{target} exists; give another name, or --overwrite")
+    if not target.parent.is_dir():
+        raise ConfigError(f"there is no folder {target.parent} to write {target.name} into")
+    notes = ReadingNotes()
+    frames = iread(sources, keys=entries(key), units=entries(unit), types=types, format=format, notes=notes)
+    n_frames = 0
+
+    def write(scratch: Path) -> None:
+        nonlocal n_frames
+        with _writer(scratch, kind, target) as take:
+            for atoms in frames:
+                drop_notes(atoms)
+                take(atoms)
+                n_frames += 1
+
+    write_whole(target, write)
+    labels = ", ".join(name for name in ("energy", "forces", "stress") if notes.without[name] < notes.n_frames)
+    print(f"{number_of(n_frames, 'structure')} with {labels or 'no labels'} in {target}, in eV and Å")
+    for line in notes.lines():
+        print(f"note: {line}")
+
+
+def _kind(path: Path) -> str:
+    suffix = path.with_suffix("").suffix if path.suffix in OPENERS else path.suffix
+    if suffix not in KINDS:
+        word = suffix or "a name without an ending"
+        raise ConfigError(f"cannot tell the format of {path} by {word!r}{nearest(suffix, KINDS)}")
+    if path.suffix in OPENERS and KINDS[suffix] != "extxyz":
+        raise ConfigError(f"only extended XYZ is packed, but {path} is not; leave {path.suffix} out")
+    return KINDS[suffix]
+
+
+@contextmanager
+def _writer(scratch: Path, kind: str, target: Path) -> Iterator[Callable[[ase.Atoms], object]]:
+    """A function that writes one frame behind the others."""
+    if kind == "traj":
+        with TrajectoryWriter(scratch, "w") as trajectory:
+            yield trajectory.write
+    elif kind == "db":
+        scratch.unlink()
+        with ase.db.connect(scratch, type="json" if target.suffix == ".json" else "db") as database:
+            yield lambda atoms: database.write(atoms, **_words(atoms))
+    else:
+        with OPENERS.get(target.suffix, open)(scratch, "wt", encoding="utf-8") as file:
+            yield lambda atoms: ase.io.write(file, [atoms], format="extxyz")
+
+
+def _words(atoms: ase.Atoms) -> dict[str, str]:
+    """What a data base keeps beside the structure: the configuration type."""
+    kind = atoms.info.get("config_type")
+    return {} if kind is None else {"config_type": str(kind)}

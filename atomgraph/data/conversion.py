@@ -1,0 +1,83 @@
+"""Units, signs and component order of labels in a file: stated words to factors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from atomgraph.errors import DataError, nearest
+from atomgraph.units import ENERGY, FORCE, LENGTH, PRESSURE, factor
+
+UNITS = ("energy", "length", "forces", "stress", "virial", "stress_sign", "virial_sign", "stress_order")
+SIGNS = {"tension": 1.0, "compression": -1.0}
+# Where xx, xy, xz, yx, ... stand among six numbers.
+ORDERS = {
+    "ase": (0, 5, 4, 5, 1, 3, 4, 3, 2),  # xx yy zz yz xz xy
+    "vasp": (0, 3, 5, 3, 1, 4, 5, 4, 2),  # xx yy zz xy yz zx
+    "lammps": (0, 3, 4, 3, 1, 5, 4, 5, 2),  # xx yy zz xy xz yz
+}
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """Factors from the units of a file to eV and Å, with signs; the order of six stress components, None if not stated.
+
+    A unit that is not named follows the others: forces are energy/length, stresses energy/length³, virials energies.
+    """
+
+    length: float
+    energy: float
+    forces: float
+    stress: float
+    virial: float
+    order: str | None = None
+
+    @classmethod
+    def of(cls, units: Mapping[str, str] | None) -> Self:
+        """The conversion that words describe.
+
+        Raises:
+            DataError: For unknown entries and units, with the nearest known one.
+        """
+        given = known_entries(units, UNITS, "units")
+        energy = factor(given.get("energy", "eV"), ENERGY, "energy")
+        length = factor(given.get("length", "Å"), LENGTH, "length")
+        forces = factor(given["forces"], FORCE, "forces") if "forces" in given else energy / length
+        stress = factor(given["stress"], PRESSURE, "stress") if "stress" in given else energy / length**3
+        virial = factor(given["virial"], ENERGY, "virial") if "virial" in given else energy
+        stress *= factor(given.get("stress_sign", "tension"), SIGNS, "stress_sign")
+        virial *= factor(given.get("virial_sign", "compression"), SIGNS, "virial_sign")
+        order = given.get("stress_order")
+        if order is not None and order not in ORDERS:
+            raise DataError(f"unknown stress_order {order!r}{nearest(order, ORDERS)}; known are {', '.join(ORDERS)}")
+        return cls(length, energy, forces, stress, virial, order)
+
+    def full_tensor(self, name: str, value: np.ndarray) -> np.ndarray:
+        """Six numbers of a file as (3, 3), nine as they are.
+
+        Raises:
+            DataError: For six numbers without a stated order.
+        """
+        if value.shape != (6,):
+            return value
+        if self.order is None:
+            raise DataError(
+                f"{name} should be nine numbers (xx xy xz yx yy yz zx zy zz): it has six, and their order is open. Or state "
+                f"the order: data.units: {{stress_order: ase}} for xx yy zz yz xz xy, vasp for xx yy zz xy yz zx, lammps for "
+                f"xx yy zz xy xz yz; in a command, --unit stress_order=ase"
+            )
+        return value[list(ORDERS[self.order])].reshape(3, 3)
+
+
+def known_entries(given: Mapping[str, str] | None, known: tuple[str, ...], what: str) -> dict[str, str]:
+    """A copy of a mapping of words; DataError for entries that nobody knows and values that are no words."""
+    entries = dict(given or {})
+    for name, value in entries.items():
+        if name not in known:
+            raise DataError(f"unknown entry {name!r} in {what}{nearest(name, known)}")
+        if not isinstance(value, str):
+            raise DataError(f"{what}.{name} should be a word, but is {value!r}")
+    return entries

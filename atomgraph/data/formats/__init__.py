@@ -1,0 +1,1 @@
+"""Files that hold structures: one file a format, and a table of all of them."""

@@ -1,0 +1,92 @@
+"""The second line of an extended XYZ frame: keys, values and columns, without ASE's judgement of stresses."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+import numpy as np
+from ase.io.extxyz import key_val_str_to_dict
+
+from atomgraph.errors import DataError
+
+RAW = "atomgraph_raw_"  # before names whose values ASE would judge or turn: they are looked at later
+GUARDED = re.compile(r"(^|\s)(lattice|stress|virial)(?=\s*=)", re.IGNORECASE)
+FORTRAN = re.compile(r"[+-]?\d*\.\d*[dD][+-]?\d+")
+PLAIN = "species:S:1:pos:R:3"
+
+
+class Field(NamedTuple):
+    """Columns of a property: its name, kind (S, I, R, L) and their number."""
+
+    name: str
+    kind: str
+    width: int
+
+
+def comment_of(comment: str) -> dict[str, Any]:
+    """Keys and values as ASE's reader wants them; names of stresses and virials with ``RAW`` before them.
+
+    ``Lattice``, ``Properties`` and ``pbc`` are known in any case of letters.
+
+    Raises:
+        DataError: For a lattice that is not nine numbers.
+    """
+    guarded = GUARDED.sub(lambda match: f"{match[1]}{RAW}{match[2]}", comment)
+    values: dict[str, Any] = {}
+    for key, value in key_val_str_to_dict(guarded).items():
+        if isinstance(value, str):
+            value = _without_fortran(value.replace(RAW, ""))
+        plain = unguarded(key)
+        if plain.lower() == "lattice":
+            values["Lattice"] = _lattice(value)
+        elif plain.lower() in ("properties", "pbc"):
+            values[{"properties": "Properties", "pbc": "pbc"}[plain.lower()]] = value
+        else:
+            values[key] = value
+    return values
+
+
+def fields_of(comment: str) -> list[Field]:
+    """The columns of atoms' lines that a comment announces."""
+    text = PLAIN
+    if "properties" in comment.lower():
+        values = {key.lower(): value for key, value in key_val_str_to_dict(GUARDED.sub(rf"\1{RAW}\2", comment)).items()}
+        text = str(values.get("properties", PLAIN))
+    words = text.split(":")
+    if len(words) % 3:
+        raise DataError(f"Properties should be triples name:kind:columns, but is {text!r}")
+    return [Field(words[i], words[i + 1].upper(), int(words[i + 2])) for i in range(0, len(words), 3)]
+
+
+def unguarded(key: str) -> str:
+    """The name as the file has it."""
+    return key.removeprefix(RAW)
+
+
+def _lattice(value: Any) -> np.ndarray:
+    numbers = np.atleast_1d(np.asarray(value))
+    if numbers.dtype.kind not in "if":
+        raise DataError(f"Lattice should be nine numbers, but is {str(value)[:60]!r}")
+    if numbers.size == 9:
+        return numbers.astype(float).reshape((3, 3), order="F")  # ASE transposes it
+    hint = ""
+    if numbers.size in (3, 6):
+        a, b, c = numbers.ravel()[:3]
+        hint = f'; a box with these edges is Lattice="{a:g} 0 0 0 {b:g} 0 0 0 {c:g}"' if numbers.size == 3 else ""
+        hint = hint or "; lengths and angles are not understood"
+    raise DataError(
+        f"Lattice should be nine numbers, the three cell vectors one after another, but has {numbers.size}{hint}"
+    )
+
+
+def _without_fortran(value: str) -> Any:
+    """Numbers with D exponents as numbers; other words as they are."""
+    words = value.split()
+    if not any(FORTRAN.fullmatch(word) for word in words):
+        return value
+    try:
+        numbers = np.array([float(re.sub("[dD]", "e", word)) for word in words])
+    except ValueError:
+        return value
+    return float(numbers[0]) if len(numbers) == 1 else numbers

@@ -1,0 +1,71 @@
+"""Names of atoms in files to elements: symbols, atomic numbers, or numbers of types with what the user says they are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from ase.data import atomic_numbers, chemical_symbols
+
+from atomgraph.errors import DataError
+
+ISOTOPES = {"D": "H", "T": "H"}
+WAY_OUT = (
+    '; say which element each type is, in order: --types "Cu Au" in a command, data.types: [Cu, Au] in a configuration'
+)
+
+
+def checked_types(types: Sequence[str] | str | None) -> list[str] | None:
+    """Elements of types, in order, from a list or from words; DataError where one is no element."""
+    if types is None:
+        return None
+    words = re.split(r"[,\s]+", types.strip()) if isinstance(types, str) else list(types)
+    for word in words:
+        if not isinstance(word, str) or atomic_numbers.get(word, 0) <= 0:
+            raise DataError(f"types should be chemical symbols such as Cu Au, but one of them is {word!r}")
+    if not words:
+        raise DataError("types should name an element for each type, but is empty")
+    return words
+
+
+def numbers_of_types(rows: Sequence[int], types: Sequence[str] | None, first: int, what: str) -> list[int]:
+    """Atomic numbers of atoms that are known by the number of their type.
+
+    Args:
+        rows: Type of each atom.
+        types: Element of each type, in order; None: not stated.
+        first: Number of the first type.
+        what: What has only types, for messages.
+
+    Raises:
+        DataError: Without types, or for a type that has none.
+    """
+    if types is None:
+        there = ", ".join(map(str, sorted(set(rows))[:8]))
+        raise DataError(f"{what} names types {there}, and no elements{WAY_OUT}")
+    table = [atomic_numbers[symbol] for symbol in types]
+    strange = sorted({row for row in rows if not 0 <= row - first < len(table)})
+    if strange:
+        raise DataError(
+            f"{what} has type {strange[0]}, but only {len(table)} elements are given: {' '.join(types)}{WAY_OUT}"
+        )
+    return [table[row - first] for row in rows]
+
+
+def symbol_of(word: str) -> str:
+    """The chemical symbol that a word of a file stands for: a symbol, in any case, or an atomic number.
+
+    Raises:
+        DataError: For words that are no element; labels such as Cu1 and isotopes such as D are named.
+    """
+    symbol = word.capitalize()
+    if symbol in atomic_numbers:
+        return symbol
+    if word.isascii() and word.isdigit() and len(word) < 4 and 0 < int(word) < len(chemical_symbols):
+        return chemical_symbols[int(word)]
+    if symbol in ISOTOPES:
+        raise DataError(f"{word!r} is an isotope; write its element, {ISOTOPES[symbol]}")
+    letters = re.match(r"[A-Za-z]{1,2}", word)
+    if letters and (plain := letters.group().capitalize()) in atomic_numbers:
+        raise DataError(f"{word!r} is no element but the label of an atom; write its element, {plain}")
+    raise DataError(f"{word!r} is no element")

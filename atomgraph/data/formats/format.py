@@ -1,0 +1,52 @@
+"""What a format is: how a file of it is recognised and read, and which units its numbers have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import ase
+
+from atomgraph.data.notes import ReadingNotes
+
+# A frame, a function that makes it, or None for one that is left out but keeps its place in the file.
+Frame = ase.Atoms | Callable[[], ase.Atoms] | None
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a reader is told: elements of types, whether labels are wanted, and where to note what it leaves out."""
+
+    types: Sequence[str] | None = None
+    labels: bool = True
+    notes: ReadingNotes = field(default_factory=ReadingNotes)
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format of structure files.
+
+    Attributes:
+        name: What ``--format`` and ``data.format`` call it.
+        title: In words.
+        endings: Of names, for messages and documentation.
+        read: Gives the frames of a file, with ``energy``, ``forces``, ``stress`` or ``virial`` in the file's own units.
+        recognise: Whether a file is of this format, from its path and its first bytes (none for a folder).
+        units: Units of the numbers that ``read`` gives, where they are not eV and Å; see ``data.Conversion``.
+        fixed: Whether a unit that is stated and differs is refused; otherwise it wins over ``units``.
+        units_in: Units that a file states itself; they are fixed then.
+        types: Whether files may know atoms by the number of their type only.
+        compared: Which independent program the reader was compared with, on files which that program wrote.
+    """
+
+    name: str
+    title: str
+    endings: tuple[str, ...]
+    read: Callable[[Path, Options], Iterable[Frame]]
+    recognise: Callable[[Path, bytes], bool]
+    units: Mapping[str, str] = field(default_factory=dict)
+    fixed: bool = False
+    units_in: Callable[[Path], dict[str, str]] | None = None
+    types: bool = False
+    compared: str = ""

@@ -1,0 +1,121 @@
+"""LAMMPS's dumps and data files, through ASE, with elements that are there or stated, and the units that a dump states."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import ase
+import ase.io
+import numpy as np
+from ase.data import atomic_masses
+
+from atomgraph.data.formats.elements import numbers_of_types
+from atomgraph.data.formats.format import Format, Options
+from atomgraph.data.formats.text import beginning_of
+from atomgraph.errors import DataError
+
+STYLES = {
+    "metal": {"energy": "eV", "length": "Å"},
+    "real": {"energy": "kcal/mol", "length": "Å"},
+    "electron": {"energy": "Hartree", "length": "Bohr"},
+}
+NEAR, SHARE = 0.05, 0.005  # u, and of the mass: nearer than both to that of one element, a mass names it; 1.0 does not
+
+
+def _read_dump(path: Path, options: Options) -> Iterator[ase.Atoms]:
+    columns = _columns(path)
+    for atoms in ase.io.iread(path, index=":", format="lammps-dump-text"):
+        if "element" not in columns:
+            _name(atoms, options, f"{path} (a LAMMPS dump without a column of elements)")
+        if atoms.calc is not None:  # ASE puts an energy of zero beside forces
+            atoms.calc.results.pop("energy", None)
+        yield atoms
+
+
+def _columns(path: Path) -> list[str]:
+    found = re.search(rb"ITEM: ATOMS([^\n]*)", beginning_of(path, 100_000))
+    return found[1].decode(errors="replace").split() if found else []
+
+
+def _units_of_dump(path: Path) -> dict[str, str]:
+    """``ITEM: UNITS``, which newer dumps may have."""
+    found = re.search(rb"ITEM: UNITS\s+(\w+)", beginning_of(path, 100_000))
+    if not found:
+        return {}
+    style = found[1].decode()
+    if style not in STYLES:
+        raise DataError(f"{path} has LAMMPS's units {style!r}; known are {', '.join(STYLES)}")
+    return STYLES[style]
+
+
+def _read_data(path: Path, options: Options) -> Iterator[ase.Atoms]:
+    atoms = ase.io.read(path, format="lammps-data")
+    if not _has_labels(path):
+        masses = _masses(path)
+        if options.types is None and masses:
+            atoms.numbers = _numbers_of_masses(path, atoms.arrays["type"], masses)
+        else:
+            _name(atoms, options, f"{path} (a LAMMPS data file)")
+    elif options.types is not None:
+        _name(atoms, options, str(path))
+    yield atoms
+
+
+def _has_labels(path: Path) -> bool:
+    """Whether the file has a section of type labels; ASE takes those that are elements, and refuses others."""
+    return b"Atom Type Labels" in path.read_bytes()
+
+
+def _masses(path: Path) -> dict[int, float]:
+    section = re.search(
+        r"^\s*Masses[^\n]*\n((?:\s*(?:#[^\n]*)?\n)*(?:\s*\d+\s+\S+[^\n]*\n?)+)", path.read_text(), re.MULTILINE
+    )
+    rows = re.findall(r"^\s*(\d+)\s+([-+.\deE]+)", section[1], re.MULTILINE) if section else []
+    return {int(kind): float(mass) for kind, mass in rows}
+
+
+def _numbers_of_masses(path: Path, kinds: np.ndarray, masses: dict[int, float]) -> np.ndarray:
+    """Elements by masses, where each is that of one element."""
+    numbers = {}
+    for kind in sorted(set(kinds.tolist())):
+        mass = masses.get(kind, np.nan)
+        near = np.flatnonzero(np.abs(atomic_masses[1:] - mass) < min(NEAR, SHARE * mass)) + 1
+        if len(near) != 1:
+            numbers_of_types(
+                [kind], None, 1, f"{path} (a LAMMPS data file; mass {mass:g} of type {kind} is no element's)"
+            )
+        numbers[kind] = int(near[0])
+    return np.array([numbers[kind] for kind in kinds.tolist()])
+
+
+def _name(atoms: ase.Atoms, options: Options, what: str) -> None:
+    if "type" not in atoms.arrays:
+        raise DataError(f"{what} has no column of types")
+    kinds = [int(kind) for kind in atoms.arrays["type"]]
+    atoms.numbers = np.array(numbers_of_types(kinds, options.types, 1, what))
+    atoms.set_masses("defaults")
+
+
+LAMMPS_DUMP = Format(
+    name="lammps-dump-text",
+    title="LAMMPS dump (positions, forces)",
+    endings=(".lammpstrj", ".dump"),
+    read=_read_dump,
+    recognise=lambda path, head: head.startswith(b"ITEM:"),
+    units=STYLES["metal"],
+    units_in=_units_of_dump,
+    types=True,
+    compared="ASE (which reads it for us)",
+)
+LAMMPS_DATA = Format(
+    name="lammps-data",
+    title="LAMMPS data file (positions)",
+    endings=(".lmp", ".data"),
+    read=_read_data,
+    recognise=lambda path, head: re.search(rb"^\s*\d+\s+atom types\s*$", head, re.MULTILINE) is not None,
+    units=STYLES["metal"],
+    types=True,
+    compared="ASE (which reads it for us)",
+)

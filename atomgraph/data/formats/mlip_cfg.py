@@ -1,0 +1,115 @@
+"""MLIP's ``.cfg`` files (moment tensor potentials): BEGIN_CFG ... END_CFG."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import ase
+import numpy as np
+
+from atomgraph.data.formats.elements import numbers_of_types
+from atomgraph.data.formats.format import Format, Options
+from atomgraph.data.formats.text import lines_of
+from atomgraph.errors import DataError
+
+PLUS_STRESS = ("xx", "yy", "zz", "yz", "xz", "xy")
+
+LABELS = {"energy", "forces", "stress", "virial"}
+
+
+def _read(path: Path, options: Options) -> Iterator[ase.Atoms]:
+    block: list[str] | None = None
+    for number, line in enumerate(lines_of(path), 1):
+        word = line.strip()
+        if word == "BEGIN_CFG":
+            if block is not None:
+                raise DataError(f"{path}, line {number}: a configuration begins before the last one ended")
+            block = []
+        elif word == "END_CFG":
+            if block is None:
+                raise DataError(f"{path}, line {number}: END_CFG without BEGIN_CFG")
+            try:
+                yield _frame(block, options, path)
+            except (ValueError, IndexError, KeyError) as error:
+                if isinstance(error, DataError):
+                    raise
+                reason = f"{type(error).__name__} {error}".strip()
+                raise DataError(
+                    f"{path}: the configuration that ends in line {number} cannot be read ({reason})"
+                ) from error
+            block = None
+        elif block is not None:
+            block.append(line)
+    if block is not None:
+        raise DataError(f"{path} is cut short: its last configuration has no END_CFG")
+
+
+def _frame(block: list[str], options: Options, path: Path) -> ase.Atoms:
+    lines = iter([line for line in block if line.strip()])
+    size, cell, table, info = 0, None, {}, {}  # type: tuple[int, list[list[float]] | None, dict[str, list[str]], dict[str, object]]
+    for line in lines:
+        words = line.split()
+        match words[0].rstrip(":").lower():
+            case "size":
+                size = int(next(lines))
+            case "supercell":
+                cell = [[float(word) for word in next(lines).split()] for _ in range(3)]
+            case "atomdata" | "atomic_data":
+                rows = [next(lines).split() for _ in range(min(size, len(block)))]
+                if any(len(row) != len(words) - 1 for row in rows):
+                    raise DataError(f"{path}: an atom should have {len(words) - 1} columns: {' '.join(words[1:])}")
+                table = {name: [row[column] for row in rows] for column, name in enumerate(words[1:])}
+            case "energy":
+                info["energy"] = float(next(lines))
+            case "plusstress":
+                values = dict(zip(words[1:], map(float, next(lines).split()), strict=True))
+                xx, yy, zz, yz, xz, xy = (values[name] for name in PLUS_STRESS)
+                info["virial"] = np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
+            case "feature":
+                if len(words) > 2 and words[1] not in LABELS:
+                    info[words[1]] = " ".join(words[2:])
+    return _atoms(size, cell, table, info, options, path)
+
+
+def _atoms(
+    size: int,
+    cell: list[list[float]] | None,
+    table: dict[str, list[str]],
+    info: dict[str, object],
+    options: Options,
+    path: Path,
+) -> ase.Atoms:
+    if not table or len(table["type"]) != size:
+        raise DataError(f"{path}: a configuration of {size} atoms has {len(table.get('type', []))} rows of them")
+    kinds = [int(word) for word in table["type"]]
+    atoms = ase.Atoms(
+        numbers=numbers_of_types(kinds, options.types, 0, f"{path} (an MLIP file)"),
+        cell=cell,
+        pbc=cell is not None,
+    )
+    if "cartes_x" in table:
+        atoms.positions = _columns(table, "cartes_x", "cartes_y", "cartes_z")
+    else:
+        atoms.set_scaled_positions(_columns(table, "direct_x", "direct_y", "direct_z"))
+    if "fx" in table:
+        atoms.arrays["forces"] = _columns(table, "fx", "fy", "fz")
+    atoms.info.update(info)
+    return atoms
+
+
+def _columns(table: dict[str, list[str]], *names: str) -> np.ndarray:
+    return np.array([[float(word) for word in table[name]] for name in names]).T
+
+
+MLIP_CFG = Format(
+    name="mlip-cfg",
+    title="MLIP configurations (`BEGIN_CFG`)",
+    endings=(".cfg",),
+    read=_read,
+    recognise=lambda path, head: b"BEGIN_CFG" in head,
+    units={"virial": "eV", "virial_sign": "compression"},
+    fixed=True,
+    types=True,
+    compared="motep",
+)

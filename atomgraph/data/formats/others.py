@@ -1,0 +1,89 @@
+"""Extended XYZ, ASE's own files, and whatever else ASE reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import ase
+import ase.db
+import ase.io
+from ase.io.formats import UnknownFileTypeError, filetype, ioformats
+
+from atomgraph.data.formats.extxyz import iread_xyz, is_xyz
+from atomgraph.data.formats.format import Format, Options
+from atomgraph.errors import DataError
+
+DATABASES = {".db", ".json"}
+# Of ASE's formats, those whose numbers are whatever the writer put in: a stated unit counts. All others ASE converts itself.
+UNCONVERTED = {"traj", "bundletrajectory", "db", "json", "extxyz", "xyz", "netcdftrajectory"}
+
+
+def _read_xyz(path: Path, options: Options) -> Iterable[Callable[[], ase.Atoms]]:
+    return iread_xyz(path, options.types)
+
+
+def _read_traj(path: Path, options: Options) -> Iterator[ase.Atoms]:
+    yield from ase.io.iread(path, index=":", format="traj")
+
+
+def _read_database(path: Path, options: Options) -> Iterator[ase.Atoms]:
+    """Rows with their keys and data, which ``ase.io.read`` leaves behind."""
+    with ase.db.connect(path) as database:
+        for row in database.select():
+            yield row.toatoms(add_additional_information=True)
+
+
+def format_of_ase(path: Path, name: str | None) -> Format:
+    """What ASE makes of a file, by its name or as it is told.
+
+    Raises:
+        DataError: Where ASE does not know the ending, or has no reader of that name.
+    """
+    try:
+        name = filetype(str(path)) if name is None else name
+    except (UnknownFileTypeError, OSError) as error:
+        raise DataError(f"cannot tell the format of {path}: {error}") from error
+    if name not in ioformats or not ioformats[name].can_read:
+        raise DataError(f"cannot tell the format of {path} by its ending")
+
+    def read(path: Path, options: Options) -> Iterable[ase.Atoms]:
+        images = ase.io.read(path, index=slice(None), format=name)
+        return images if isinstance(images, list) else [images]
+
+    return Format(
+        name=name,
+        title=str(ioformats[name].description),
+        endings=(),
+        read=read,
+        recognise=lambda path, head: False,
+        fixed=name not in UNCONVERTED,
+        compared="ASE (which reads it for us)",
+    )
+
+
+EXTXYZ = Format(
+    name="extxyz",
+    title="Extended and plain XYZ",
+    endings=(".xyz", ".extxyz"),
+    read=_read_xyz,
+    recognise=lambda path, head: is_xyz(path),
+    types=True,
+    compared="ASE",
+)
+TRAJ = Format(
+    name="traj",
+    title="ASE trajectory",
+    endings=(".traj",),
+    read=_read_traj,
+    recognise=lambda path, head: path.suffix.lower() == ".traj",
+    compared="ASE (which reads it for us)",
+)
+DATABASE = Format(
+    name="db",
+    title="ASE data base",
+    endings=(".db", ".json"),
+    read=_read_database,
+    recognise=lambda path, head: path.suffix.lower() in DATABASES,
+    compared="ASE (which reads it for us)",
+)

@@ -1,0 +1,99 @@
+"""How many edges a structure would have, estimated before anything is allocated for them."""
+
+from __future__ import annotations
+
+import ase
+import numpy as np
+
+from atomgraph.errors import GraphError
+from atomgraph.graph.checks import positions_of
+
+MOST_EDGES = 1e9  # 40 GB of graph; row numbers of edges end at 2^31
+MANY_EDGES = 2e6  # from here on, a density that no matter has is refused
+DENSEST = 2.0  # atoms/Å³; diamond has 0.18, hydrogen at 500 GPa about 1
+
+
+def check_crowding(atoms: ase.Atoms, cutoff: float) -> None:
+    """Refuse structures whose number of edges would be absurd.
+
+    Raises:
+        GraphError: For more edges than 1e9, and for more than 2e6 in a structure of more than 2 atoms/Å³, as positions
+            in nm have them.
+    """
+    n_atoms = len(atoms)
+    if not (n_atoms and 0.0 < cutoff < np.inf):
+        return
+    n_edges = 0.0
+    if float(n_atoms) ** 2 > MANY_EDGES:
+        n_edges = edges_by_bins(positions_of(atoms), cutoff)
+    if atoms.pbc.any():
+        n_edges = max(n_edges, edges_by_density(atoms, cutoff))
+    if n_edges <= MANY_EDGES:
+        return
+    density = n_edges / n_atoms / (4.0 / 3.0 * np.pi * cutoff**3)
+    if n_edges > MOST_EDGES or density > DENSEST:
+        cell = f"; the cell is {np.asarray(atoms.cell.array, dtype=float).tolist()}" if atoms.pbc.any() else ""
+        raise GraphError(
+            f"{n_atoms} atoms would have about {n_edges:.0e} neighbours within {cutoff:g} Å, {n_edges / n_atoms:.0f} each; "
+            f"are positions and cell in Å?{cell}"
+        )
+
+
+def edges_by_bins(positions: np.ndarray, cutoff: float) -> float:
+    """About how many edges there are among the atoms themselves, without images: pairs in bins that touch.
+
+    Args:
+        positions: Å, (n_atoms, 3).
+        cutoff: Å, also the size of a bin.
+
+    Returns:
+        The larger of two numbers: pairs within bins whose diagonal is the cutoff, which are edges for certain; and pairs
+        of atoms in bins that touch, times the cutoff's share of their volume.
+    """
+    if not np.isfinite(positions).all():
+        return 0.0
+    certain = float((_occupation(positions, cutoff / np.sqrt(3.0))[1] ** 2).sum())
+    keys, counts = _occupation(positions, cutoff)
+    if not len(keys):
+        return 0.0
+    share = 4.0 / 3.0 * np.pi / 27.0
+    sides = keys.max(axis=0) + 3
+    place = np.ravel_multi_index(tuple((keys + 1).T), tuple(sides))
+    order = np.argsort(place)
+    place, counts = place[order], counts[order]
+    pairs = 0.0
+    for shift in np.ndindex(3, 3, 3):
+        step = int(np.ravel_multi_index(tuple(np.array(shift)), tuple(sides))) - int(
+            np.ravel_multi_index((1, 1, 1), tuple(sides))
+        )
+        row = np.searchsorted(place, place + step).clip(max=len(place) - 1)
+        pairs += float((counts * counts[row])[place[row] == place + step].sum())
+    return max(certain, share * pairs)
+
+
+def edges_by_density(atoms: ase.Atoms, cutoff: float) -> float:
+    """About how many edges a periodic structure has: atoms × density × the part of the cutoff's ball that they fill."""
+    periods = np.asarray(atoms.cell.array, dtype=float)[atoms.pbc]
+    measure = float(np.sqrt(max(np.linalg.det(periods @ periods.T), 0.0)))  # length, area or volume
+    if not measure > 0.0:
+        return 0.0
+    balls = (2.0 * cutoff, np.pi * cutoff**2, 4.0 / 3.0 * np.pi * cutoff**3)  # in one, two and three dimensions
+    ball = balls[len(periods) - 1]
+    estimate = len(atoms) ** 2 * ball / measure  # as if all atoms lay on the line or in the plane of the periods
+    if estimate > MANY_EDGES and len(periods) < 3:
+        across = np.linalg.svd(periods)[2][len(periods) :]
+        thickness = (np.ptp(positions_of(atoms) @ across.T, axis=0) + 1.0).prod()  # Å, or Å² across a wire
+        estimate *= min(1.0, balls[2] / ball / thickness)
+    return float(estimate)
+
+
+def _occupation(positions: np.ndarray, size: float) -> tuple[np.ndarray, np.ndarray]:
+    """Bins that hold atoms, (n_bins, 3) from 0 on, and their numbers of atoms as floats.
+
+    Beyond 100,000 bins along an axis positions are folded: far apart is not crowded, and row numbers stay small.
+    """
+    bins = np.floor((positions - positions.min(axis=0)) / size)
+    bins = np.mod(bins, 100_000).astype(np.int64)
+    flat = np.ravel_multi_index(tuple(bins.T), (100_002,) * 3)
+    places, counts = np.unique(flat, return_counts=True)
+    return np.stack(np.unravel_index(places, (100_002,) * 3), axis=1), counts.astype(float)
