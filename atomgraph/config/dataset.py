@@ -49,7 +49,7 @@ class Dataset:
             cutoff,
             cache=cache,
             weights=data.weights,
-            weight_keys=data.weight_keys,
+            weight_keys=dict(data.weight_keys),
             heads=heads if len(heads) > 1 else [],
             progress=progress,
         )
@@ -73,7 +73,7 @@ def gather(config: Config | FinetuneConfig, known: Sequence[str] = ()) -> Datase
     if isinstance(config, FinetuneConfig) and isinstance(config.method, Solved):
         fit = config.method
     trained = census(parts.take(frames)["train"])
-    lines = [*label_lines(trained, fit), *notes.lines(config.data.weight_keys)]
+    lines = [*label_lines(trained, fit), *notes.lines(dict(config.data.weight_keys))]
     dataset = Dataset(frames, parts, census(frames, lines))
     require_labels(trained, _wanted(fit))
     if isinstance(fit, Gradient):

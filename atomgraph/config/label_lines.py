@@ -42,7 +42,7 @@ def _lines(counted: Census, weights: dict[str, str], fit: Gradient | ClosedForm 
 
 
 def _weights_of_terms(fit: Gradient) -> dict[str, str]:
-    weights = {}
+    weights: dict[str, str] = {}
     for term in fit.terms:
         if isinstance(term.weight, Ramp):
             if term.weight.start or term.weight.end:

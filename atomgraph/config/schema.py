@@ -32,7 +32,7 @@ class Data(Section):
     weights: dict[str, float] = Field(default={}, description="Weight in the loss by configuration type.")
     weight_keys: dict[Literal["all", "energy", "forces", "stress"], str] = Field(
         default={},
-        description="Info keys of weights in the files, {all: config_weight, energy: energy_weight, ...}; they multiply weights.",
+        description="Info keys of weights in the files, {all: config_weight, energy: energy_weight}; they multiply weights.",
     )
     edge_budget: int | None = Field(
         default=None, gt=0, description="Edges in a batch; null: about 50 batches an epoch."

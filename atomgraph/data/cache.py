@@ -22,7 +22,7 @@ from atomgraph.errors import FormatError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.writing import write_whole
 
-FORMAT = 4
+FORMAT = 5
 # Fields with one row per edge, per atom, per graph; edge_index is stored as rows of (neighbour, centre).
 PER_EDGE = ("edge_index", "cell_shift")
 FIELDS: dict[str, tuple[torch.dtype, tuple[int, ...]]] = {  # that every graph has: dtype, shape of a row
@@ -30,7 +30,7 @@ FIELDS: dict[str, tuple[torch.dtype, tuple[int, ...]]] = {  # that every graph h
     **{"pos": (torch.float64, (3,)), "cell": (torch.float64, (3, 3)), "pbc": (torch.bool, (3,))},
     **{"cutoff": (torch.float64, ()), "energy": (torch.float64, ()), "energy_mask": (torch.bool, ())},
     **{"forces": (torch.float64, (3,)), "forces_mask": (torch.bool, ())},
-    **{"stress": (torch.float64, (3, 3)), "stress_mask": (torch.bool, ())},
+    **{"stress": (torch.float64, (3, 3)), "stress_mask": (torch.bool, ()), "label_weights": (torch.float64, (3,))},
 }
 PER_ATOM = ("atomic_numbers", "pos", "forces", "forces_mask")
 

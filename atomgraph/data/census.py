@@ -52,7 +52,7 @@ class Census:
         return asdict(self)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        notes = [Text(f"note: {line}") for line in self.notes]
+        notes = [Text(f"note: {line}", no_wrap=True, overflow="ignore") for line in self.notes]
         yield Group(self._headline(), _kinds_table(self), _ranges_table(self.ranges), *notes)
 
     def __str__(self) -> str:

@@ -18,7 +18,7 @@ from atomgraph.graph.structure import VOIGT, checked_label
 LABEL_KEYS = ("energy", "forces", "stress", "virial")
 KEYS = (*LABEL_KEYS, "config_type", "head", "charge", "spin")
 # Names that labels and what belongs to them have anyway; not worth a word where they are not read.
-COMMON = {"free_energy", "energies", "stresses", "config_type", "head", "source", "charge", "spin"}
+COMMON = {"energies", "stresses", "config_type", "head", "source", "charge", "spin"}
 SAME = 1e-3  # of the larger: two labels of one quantity that differ by more contradict one another
 
 

@@ -6,7 +6,7 @@ import glob
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import ase
 import numpy as np
@@ -26,7 +26,7 @@ from atomgraph.progress import terminal_progress
 
 LARGE = 20_000_000  # bytes from which a progress bar is shown, on a terminal
 REACH = 1.0  # Å: how far atoms on one spot are looked for
-Files = str | Path | ase.Atoms | Iterable[str | Path] | Iterable[ase.Atoms]
+Files: TypeAlias = str | Path | ase.Atoms | Iterable[str | Path] | Iterable[ase.Atoms]
 
 
 def read(
@@ -66,8 +66,15 @@ def read(
             labels that are not finite or of wrong shape, for atoms on one spot, periodic cells without volume, unknown units,
             and for a key that no frame carries.
     """
-    arguments = {"keys": keys, "units": units, "types": types, "format": format, "labels": labels, "notes": notes}
-    return list(iread(files, faults=faults, **arguments))  # type: ignore[arg-type]
+    arguments: dict[str, Any] = {
+        "keys": keys,
+        "units": units,
+        "types": types,
+        "format": format,
+        "labels": labels,
+        "notes": notes,
+    }
+    return list(iread(files, faults=faults, **arguments))
 
 
 def iread(

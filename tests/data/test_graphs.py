@@ -9,7 +9,7 @@ from data.samples import SILICON, crystals, labelled, mixed
 from safetensors.torch import load_file, save_file
 
 from atomgraph import checksums
-from atomgraph.data import build_graphs, read
+from atomgraph.data import build_graphs, collate, read
 from atomgraph.data.cache import cache_file
 from atomgraph.errors import DataError, GraphError
 from atomgraph.graph import AtomicGraph
@@ -172,3 +172,45 @@ def test_what_can_be_no_graph_is_named():
 def test_no_frames_are_no_graphs(tmp_path):
     assert build_graphs([], 4.0) == []
     assert build_graphs([], 4.0, cache=tmp_path) == []
+
+
+def test_weights_in_the_files_multiply_those_by_configuration_type():
+    frames = crystals(3)
+    frames[0].info.update(config_type="hot", config_weight=2.0, energy_weight=0.5)
+    frames[1].info.update(config_weight=np.float64(0.0), force_weight="3")
+    keys = {"all": "config_weight", "energy": "energy_weight", "forces": "force_weight"}
+    graphs = build_graphs(frames, 4.0, weights={"hot": 10.0}, weight_keys=keys)
+    assert [float(graph.weight[0]) for graph in graphs] == [20.0, 0.0, 1.0]
+    assert graphs[0].label_weights.tolist() == [[0.5, 1, 1]] and graphs[1].label_weights.tolist() == [[1, 3, 1]]
+    batch = collate(graphs)
+    assert batch.weight_of("energy").tolist() == [10.0, 0.0, 1.0] and batch.weight_of("stress").tolist() == [
+        20.0,
+        0.0,
+        1.0,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"all": "weigth"}, "no frame carries the key 'weigth'.*info keys are .*weight"),
+        ({"energies": "weight"}, "unknown entry 'energies' in weight_keys; did you mean energy"),
+        ({"all": "weight"}, "frame 1: weight should be a number from zero on, but is"),
+    ],
+)
+@pytest.mark.parametrize("bad", [-1.0, "heavy", np.nan, [1.0, 2.0]])
+def test_weights_that_are_none_are_refused(keys, said, bad):
+    frames = crystals(2)
+    frames[0].info["weight"], frames[1].info["weight"] = 1.0, bad
+    with pytest.raises(DataError, match=said):
+        build_graphs(frames, 4.0, weight_keys=keys)
+
+
+def test_weights_in_the_files_are_no_part_of_the_cache(tmp_path):
+    frames = crystals(2)
+    frames[0].info["w"] = 3.0
+    build_graphs(frames, 4.0, cache=tmp_path, weight_keys={"forces": "w"})
+    plain = build_graphs(frames, 4.0, cache=tmp_path)
+    assert all(graph.label_weights.tolist() == [[1, 1, 1]] for graph in plain)
+    again = build_graphs(frames, 4.0, cache=tmp_path, weight_keys={"forces": "w"})
+    assert again[0].label_weights.tolist() == [[1, 3, 1]]

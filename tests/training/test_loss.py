@@ -132,3 +132,13 @@ def test_each_head_is_divided_by_its_own_labels():
     first, second = loss(made[::2], [1.0, 1.0]), loss(made[1::2], [1.0, 1.0])
     assert both == pytest.approx(first + second, rel=1e-12)
     assert loss(made, [0.25, 3.0]) == pytest.approx(0.25 * first + 3.0 * second, rel=1e-12)
+
+
+def test_a_label_counts_by_its_own_weight_beside_that_of_its_structure():
+    some = graphs(2)
+    some[0].label_weights = torch.tensor([[2.0, 3.0, 0.0]], dtype=torch.float64)
+    some[0].weight = torch.tensor([5.0], dtype=torch.float64)
+    batch = collate(some)
+    for name, wanted in {"energy": 10.0, "forces": 15.0, "stress": 0.0}.items():
+        _, _, weight = difference(name, perfect(batch), batch)
+        assert weight[0] == wanted and weight[-1] == 1.0

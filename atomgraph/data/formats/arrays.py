@@ -60,8 +60,8 @@ def load_npz(path: Path) -> dict[str, np.ndarray]:
 def _header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
     version = np.lib.format.read_magic(file)
     if version == (1, 0):
-        return np.lib.format.read_array_header_1_0(file)  # type: ignore[return-value]
-    return np.lib.format.read_array_header_2_0(file)  # type: ignore[return-value]
+        return np.lib.format.read_array_header_1_0(file)
+    return np.lib.format.read_array_header_2_0(file)
 
 
 def numeric(array: np.ndarray, name: str, shape: tuple[int, ...], path: Path) -> np.ndarray:

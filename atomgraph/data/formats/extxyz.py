@@ -172,7 +172,8 @@ def _fields(path: Path, frame: _Frame):  # type: ignore[no-untyped-def]
 def _plain_rows(path: Path, frame: _Frame, types: Sequence[str] | None) -> list[str]:
     """The lines of atoms with chemical symbols and E exponents; those that have both already stay as they are."""
     fields = _fields(path, frame)
-    column, species, numeric = 0, None, []
+    column, species = 0, None
+    numeric: list[int] = []
     for field in fields:
         if field.name.lower() == "species":
             species = column

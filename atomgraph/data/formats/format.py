@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 import ase
 
 from atomgraph.data.notes import ReadingNotes
 
 # A frame, a function that makes it, or None for one that is left out but keeps its place in the file.
-Frame = ase.Atoms | Callable[[], ase.Atoms] | None
+Frame: TypeAlias = ase.Atoms | Callable[[], ase.Atoms] | None
 
 
 @dataclass(frozen=True)

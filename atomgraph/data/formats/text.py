@@ -69,7 +69,7 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
         return
     with opener(path, "rb") as unpacked:
         most = max(UNPACKED_FREELY, MOST_UNPACKED * path.stat().st_size)
-        yield io.BufferedReader(_Bounded(unpacked, path, most))  # type: ignore[arg-type]
+        yield io.BufferedReader(_Bounded(unpacked, path, most))
 
 
 @contextmanager

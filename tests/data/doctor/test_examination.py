@@ -5,6 +5,9 @@ from data.samples import SILICON, crystals, labelled, morse
 
 from atomgraph.data import read
 from atomgraph.data.doctor import examine
+from atomgraph.data.doctor.findings import WARNING, WRONG
+from atomgraph.data.doctor.reading import noticed
+from atomgraph.data.notes import ReadingNotes
 
 
 @pytest.fixture(scope="module")
@@ -176,3 +179,44 @@ def test_findings_are_sorted_and_json(silicon):
 
 def test_few_frames_and_bare_frames_are_examined_without_complaint():
     assert examine([]) == [] and examine([molecule("H2O")]) == []
+
+
+LATTICE = 'Lattice="5 0 0 0 5 0 0 0 5" Properties=species:S:1:pos:R:3'
+
+
+def notices(tmp_path, comment, columns="forces:R:3", **how):
+    path = tmp_path / "a.xyz"
+    path.write_text(f"2\n{LATTICE}:{columns} {comment}\nCu 0 0 0 0.1 0 0\nCu 0 0 2.5 -0.1 0 0\n")
+    notes = ReadingNotes()
+    read(path, notes=notes, **how)
+    return noticed(notes)
+
+
+def test_columns_that_look_like_labels_and_were_not_read_are_named(tmp_path):
+    force, energy = notices(tmp_path, "dft_energy=-1", "force:R:3")
+    assert force.severity == energy.severity == WARNING
+    assert "force in 1 frame looks like forces" in force.message and "--key forces=force" in force.advice
+    assert "dft_energy in 1 frame looks like energy" in energy.message and "--key energy=dft_energy" in energy.advice
+    assert not notices(tmp_path, "dft_energy=-1", "force:R:3", keys={"energy": "dft_energy", "forces": "force"})
+
+
+def test_a_stress_and_a_virial_that_contradict_one_another_are_wrong(tmp_path):
+    (finding,) = notices(tmp_path, 'energy=-1 stress="1 0 0 0 1 0 0 0 1" virial="1 0 0 0 1 0 0 0 1"')
+    assert finding.severity == WRONG and finding.figure == pytest.approx(1.008)
+    same = 'energy=-1 stress="1 0 0 0 1 0 0 0 1" virial="{0} 0 0 0 {0} 0 0 0 {0}"'
+    assert not notices(tmp_path, same.format(-125.0))
+    (finding,) = notices(tmp_path, same.format(125.0))
+    assert "equal but for their sign" in finding.message
+    assert not notices(tmp_path, same.format(125.0), units={"virial_sign": "tension"})
+
+
+def test_an_energy_that_is_not_the_free_energy_is_named(tmp_path):
+    (finding,) = notices(tmp_path, "energy=-1.0 free_energy=-1.5")
+    assert finding.severity == WARNING and finding.figure == 0.5 and "gradient of the free energy" in finding.advice
+    assert not notices(tmp_path, "energy=-1.0 free_energy=-1.0")
+    assert not notices(tmp_path, "energy=-1.0 free_energy=-1.5", keys={"energy": "free_energy"})
+
+
+def test_a_free_energy_alone_is_an_energy_that_was_not_read(tmp_path):
+    (finding,) = notices(tmp_path, "free_energy=-1.5")
+    assert "free_energy in 1 frame looks like energy" in finding.message
