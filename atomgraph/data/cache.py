@@ -82,7 +82,13 @@ def _check(graphs: Sequence[AtomicGraph], frames: Sequence[ase.Atoms], cutoff: f
             rows = graph[name]
             if rows.dtype != dtype or (rows.shape[1:] != shape and name != "edge_index"):
                 raise ValueError(f"{name} of graph {number} is of another kind")
-        if not np.array_equal(graph.pos, atoms.positions) or not np.array_equal(graph.atomic_numbers, atoms.numbers):
+        same = {
+            "pos": atoms.positions,
+            "atomic_numbers": atoms.numbers,
+            "cell": atoms.cell.array[None],
+            "pbc": [atoms.pbc],
+        }
+        if not all(np.array_equal(graph[name], value) for name, value in same.items()):
             raise ValueError(f"graph {number} has other atoms")
         edges = graph.edge_index
         if len(edges) != 2 or (edges.numel() and not 0 <= int(edges.min()) <= int(edges.max()) < len(atoms)):

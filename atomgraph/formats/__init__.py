@@ -29,10 +29,22 @@ def read(path: str | Path, said: Said | None = None) -> tuple[EnergyModel, dict[
     start = first_bytes(path)
     for reader in READERS:
         if reader.recognises(path, start):
-            model, metadata = reader.read(path, said or Said())
+            model, metadata = _understood(reader, path, said or Said())
             check_finite(str(path), model.state_dict())
             return model, metadata
     raise FormatError(f"{path} {description(path, start)}")
+
+
+def _understood(reader: Any, path: Path, said: Said) -> tuple[EnergyModel, dict[str, Any]]:
+    """What a reader gives; whatever else than a FormatError comes out of a damaged file becomes one."""
+    try:
+        model, metadata = reader.read(path, said)
+    except FormatError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise FormatError(f"{path} cannot be read, it may be damaged ({type(error).__name__}: {reason})") from error
+    return model, metadata
 
 
 def find(path: str | Path) -> Path:
@@ -47,6 +59,8 @@ def first_bytes(path: Path) -> bytes:
     """What a reader needs to see to know its own: the first 4096 bytes; none of a folder."""
     if path.is_dir():
         return b""
+    if not path.is_file():  # a pipe or a device may never end
+        raise FormatError(f"{path} is no regular file; copy its content into one")
     try:
         with path.open("rb") as file:
             return file.read(4096)

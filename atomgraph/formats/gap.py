@@ -13,7 +13,8 @@ from ase.data import chemical_symbols
 
 from atomgraph.errors import FormatError, WiringError
 from atomgraph.featurizers import SOAP, PairKernel, TripleKernel
-from atomgraph.formats.gap_terms import Term, number, term_of
+from atomgraph.formats.allowance import allowance
+from atomgraph.formats.gap_terms import Term, atomic_number, number, term_of
 from atomgraph.formats.said import Said
 from atomgraph.models.baseline import Baseline
 from atomgraph.models.branch import Branch
@@ -21,6 +22,7 @@ from atomgraph.models.energy import EnergyModel
 from atomgraph.readouts import Linear, SparseKernel
 
 UNITS = {"energy": "eV", "length": "Å"}
+_BYTES_A_NUMBER = 100  # in a sparse file; 24 are written
 _FIRST_VERSION = 1423143769  # of 2015: from here on the power spectrum is divided by √(2l + 1)
 
 
@@ -39,7 +41,8 @@ def read(path: Path, said: Said) -> tuple[EnergyModel, dict[str, Any]]:
         e0 = _e0(data)
         elements = said.settle_elements(path, _elements(terms, e0))
         said.settle_units(path, UNITS)
-        with torch.random.fork_rng(devices=[]):
+        numbers = sum(term.points.nbytes for term in terms)
+        with torch.random.fork_rng(devices=[]), allowance(path.stat().st_size + numbers, 10 * len(terms)):
             model = _model(elements, e0, terms).double()
     except FormatError as error:
         raise FormatError(str(error) if str(error).startswith(str(path)) else f"{path}: {error}") from None
@@ -50,8 +53,13 @@ def read(path: Path, said: Said) -> tuple[EnergyModel, dict[str, Any]]:
 
 def _parsed(path: Path) -> tuple[ElementTree.Element, list[Term]]:
     try:
-        root = ElementTree.parse(path).getroot()
-    except (ElementTree.ParseError, OSError, ValueError) as error:
+        content = path.read_bytes()
+        if b"<!" in content.replace(b"<!--", b"").replace(b"<![CDATA[", b""):
+            raise FormatError("it declares a document type or entities, which no GAP has")
+        root = ElementTree.fromstring(content)
+    except (ElementTree.ParseError, OSError, ValueError, LookupError) as error:
+        if isinstance(error, FormatError):
+            raise
         raise FormatError(f"it is no whole XML ({error}); copy it again") from None
     parameters = root if root.tag == "GAP_params" else root.find(".//GAP_params")
     if parameters is None:
@@ -85,7 +93,12 @@ def _term(path: Path, element: ElementTree.Element) -> Term:
     if name is None:
         raise FormatError("its sparse points stand in the xml itself; fit with sparse_separate_file=T")
     beside = path.parent / Path(name).name
+    if beside.exists() and not beside.is_file():  # a pipe or a device may never end
+        raise FormatError(f"its sparse file {beside.name} is no regular file; copy the file itself")
     try:
+        size = beside.stat().st_size
+        if size > (most := _BYTES_A_NUMBER * (len(term.alpha) * term.dimensions + 1)):
+            raise FormatError(f"its sparse file {beside.name} has {size} bytes, where up to {most} are expected")
         content = beside.read_bytes()
     except OSError:
         raise FormatError(
@@ -107,16 +120,18 @@ def _term(path: Path, element: ElementTree.Element) -> Term:
 
 
 def _e0(data: ElementTree.Element) -> dict[int, float]:
-    return {int(number(e.get("Z", ""), "Z of e0")): number(e.get("value", ""), "e0") for e in data.findall("e0")}
+    found: dict[int, float] = {}
+    for element in data.findall("e0"):
+        z, value = atomic_number(element.get("Z", ""), "Z of e0"), number(element.get("value", ""), "e0")
+        if found.setdefault(z, value) != value:
+            raise FormatError(f"it has two E0 of {chemical_symbols[z]}, {found[z]} and {value}")
+    return found
 
 
 def _elements(terms: list[Term], e0: dict[int, float]) -> list[str] | None:
     """Those that terms name; those with an E0 where no term names any; None where that says nothing."""
     named = {z for term in terms for z in term.elements}
     named |= {z for z, value in e0.items() if value != 0.0} if any(term.any_element for term in terms) else set()
-    for z in named:
-        if not 0 < z < len(chemical_symbols):
-            raise FormatError(f"it names an element of atomic number {z}")
     return [chemical_symbols[z] for z in sorted(named)] or None
 
 

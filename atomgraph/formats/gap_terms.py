@@ -32,6 +32,7 @@ _OF_KIND = {
         *("n_species", "species_Z", "n_Z", "Z", "basis_error_exponent", "covariance_sigma0"),
     },
 }
+MOST_RADIAL, HIGHEST_DEGREE, MOST_DIMENSIONS = 50, 12, 10**7  # more than any fit has
 _DEFAULTS = {"basis_error_exponent": 10.0, "covariance_sigma0": 0.0}
 
 
@@ -81,10 +82,10 @@ class Term:
             )
         words = self.words
         return {
-            "n_max": int(number(words.get("n_max", ""), "n_max")),
-            "l_max": int(number(words.get("l_max", ""), "l_max")),
-            "sigma": number(words.get("atom_sigma", ""), "atom_sigma"),
-            "central_weight": number(words.get("central_weight", "1.0"), "central_weight"),
+            "n_max": whole(words.get("n_max", ""), "n_max", 1, MOST_RADIAL),
+            "l_max": whole(words.get("l_max", ""), "l_max", 0, HIGHEST_DEGREE),
+            "sigma": within(words.get("atom_sigma", ""), "atom_sigma", 0.01, 10.0),
+            "central_weight": within(words.get("central_weight", "1.0"), "central_weight", -1e6, 1e6),
             "normalise": _truth(words.get("normalise", "T")),
             "channels": None if self.species else {symbol: [1.0] for symbol in elements},
         }
@@ -104,26 +105,26 @@ def term_of(element: Element) -> Term:
     if element.get("n_permutations", "1") != "1":
         raise FormatError(f"its {kind} has {element.get('n_permutations')} permutations; supported is 1")
     rows = element.findall("sparseX")
-    if not rows or len(rows) != int(number(element.get("n_sparseX", "0"), "n_sparseX")):
+    if not rows or len(rows) != number(element.get("n_sparseX", "0"), "n_sparseX"):
         raise FormatError(f"its {kind} announces {element.get('n_sparseX')} sparse points, but holds {len(rows)}")
-    dimensions = int(number(element.get("dimensions", ""), "dimensions"))
-    theta = [number(word, "theta") for word in (element.findtext("theta") or "").split()]
+    dimensions = whole(element.get("dimensions", ""), "dimensions", 1, MOST_DIMENSIONS)
+    theta = [within(word, "theta", 1e-6, 1e6) for word in (element.findtext("theta") or "").split()]
     if kind != "soap" and len(theta) != dimensions:
         raise FormatError(f"its {kind} should have {dimensions} theta, but has {len(theta)}")
     centre = {"distance_2b": ("Z1", "Z2"), "angle_3b": ("Z", "Z1", "Z2"), "soap": ("Z",)}[kind]
-    elements = [int(number(words[name], name)) for name in centre if name in words and words[name] != "0"]
+    elements = [atomic_number(words[name], name) for name in centre if name in words and words[name] != "0"]
     if kind != "soap" and len(elements) != len(centre):
         raise FormatError(f"its {kind} is for any element ({', '.join(centre)} are missing), which is not supported")
     return Term(
         kind=kind,
         words=words,
         elements=elements,
-        species=sorted(int(number(word, "species_Z")) for word in words.get("species_Z", "").split()),
-        cutoff=number(words.get("cutoff", ""), "cutoff"),
-        transition=number(words.get("cutoff_transition_width", "0.5"), "cutoff_transition_width"),
+        species=sorted(atomic_number(word, "species_Z") for word in words.get("species_Z", "").split()),
+        cutoff=(cutoff := within(words.get("cutoff", ""), "cutoff", 0.1, 100.0)),
+        transition=within(words.get("cutoff_transition_width", "0.5"), "cutoff_transition_width", 0.0, cutoff),
         dimensions=dimensions,
         delta=number(element.get("signal_variance", ""), "signal_variance"),
-        zeta=number(element.get("zeta", "1"), "zeta"),
+        zeta=within(element.get("zeta", "1"), "zeta", 0.0, 100.0),
         theta=theta,
         alpha=[number(row.get("alpha", ""), "alpha") for row in rows],
         sparse_cutoff=[number(row.get("sparseCutoff", "1"), "sparseCutoff") for row in rows],
@@ -142,12 +143,37 @@ def number(word: str, name: str) -> float:
     return value
 
 
+def whole(word: str, name: str, least: int, most: int) -> int:
+    """A whole number within bounds; FormatError names what should have been one."""
+    value = number(word, name)
+    if value != int(value) or not least <= value <= most:
+        raise FormatError(f"{name} should be a whole number from {least} to {most}, but is {word!r}")
+    return int(value)
+
+
+def within(word: str, name: str, least: float, most: float) -> float:
+    """A number within bounds; FormatError names what should have been one."""
+    value = number(word, name)
+    if not least <= value <= most:
+        raise FormatError(f"{name} should lie between {least:g} and {most:g}, but is {word!r}")
+    return value
+
+
+def atomic_number(word: str, name: str) -> int:
+    """1 to 118."""
+    return whole(word, name, 1, len(chemical_symbols) - 1)
+
+
 def _words(line: str) -> tuple[str, dict[str, str]]:
     """``kind key=value ...``; FormatError for a kind or a key that is not supported."""
     kind, _, rest = line.partition(" ")
     if kind not in _OF_KIND:
         raise FormatError(f"its descriptor {kind!r} is not supported; supported are {', '.join(_OF_KIND)}")
-    words = {key: value.strip("{} ") for key, value in re.findall(r"(\w+)\s*=\s*(\{[^}]*\}|\S+)", rest)}
+    pairs = [(key, value.strip("{} ")) for key, value in re.findall(r"(\w+)\s*=\s*(\{[^}]*\}|\S+)", rest)]
+    words = dict(pairs)
+    for key, value in pairs:
+        if words[key] != value:
+            raise FormatError(f"its {kind} says two values of {key}, {value} and {words[key]}")
     for key, value in words.items():
         if key not in _OF_KIND[kind] | _OF_THE_FIT:
             raise FormatError(f"its {kind} says {key}={value}, which is not supported")

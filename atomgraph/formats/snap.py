@@ -19,6 +19,7 @@ from torch import Tensor
 
 from atomgraph.errors import FormatError, WiringError
 from atomgraph.featurizers import Bispectrum
+from atomgraph.formats.allowance import allowance
 from atomgraph.formats.said import Said
 from atomgraph.formats.snap_text import LISTS, coefficients, n_coefficients, parameters_of
 from atomgraph.models.energy import EnergyModel
@@ -59,7 +60,8 @@ def read(path: Path, said: Said) -> tuple[SNAP, dict[str, Any]]:
             f"and {n_wanted - 1}) with its twojmax, quadraticflag and chemflag; take the two files of one fit"
         )
     try:
-        with torch.random.fork_rng(devices=[]):
+        n_bytes = of_coefficients.stat().st_size + of_parameters.stat().st_size
+        with torch.random.fork_rng(devices=[]), allowance(n_bytes, 10):
             model = SNAP(
                 elements,
                 parameters["rcutfac"],

@@ -388,3 +388,31 @@ def test_equal_to_python_ace_in_fine_steps():
         scale = [max(1.0, np.abs(numbers).max()) for numbers in (energies, forces)]
         np.testing.assert_allclose(found["node_energy"], energies, rtol=0, atol=1e-11 * scale[0], err_msg=case)
         np.testing.assert_allclose(found["forces"], forces, rtol=0, atol=1e-9 * scale[1], err_msg=case)
+
+
+def test_aliases_that_stand_for_a_flood_of_values_are_refused(tmp_path):
+    lines = ["a0: &a0 [ 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 ]"]
+    lines += [f"a{n}: &a{n} [ {', '.join([f'*a{n - 1}'] * 10)} ]" for n in range(1, 12)]
+    bomb = "\n".join(f"  {line}" for line in lines)
+    text = TEXT.replace("radcoefficients: [ [ [ 0.4, 0.3 ], [ 0.7, -0.2 ] ] ]", "radcoefficients: *a11")
+    with pytest.raises(FormatError, match="stand for more values than any potential has"):
+        load(written(tmp_path, text.replace("global:\n", f"global:\n{bomb}\n")))
+    with pytest.raises(FormatError, match="refers to itself"):
+        load(written(tmp_path, TEXT.replace("[ 0.4, 0.3 ]", "&x [ 0.4, *x ]")))
+    with pytest.raises(FormatError, match="merges mappings"):
+        load(written(tmp_path, TEXT.replace("DeltaSplineBins: 0.001", "a: &a {b: 1}\n  <<: *a")))
+
+
+def test_an_alias_that_stands_for_a_few_numbers_is_read(tmp_path):
+    text = TEXT.replace("[ [ [ 1.3 ], [ -0.4 ], [ 0.8 ] ] ]", "[ [ &x [ 1.3 ], [ -0.4 ], *x ] ]")
+    other = TEXT.replace("[ [ [ 1.3 ], [ -0.4 ], [ 0.8 ] ] ]", "[ [ [ 1.3 ], [ -0.4 ], [ 1.3 ] ] ]")
+    energies = [load(written(tmp_path, words)).predict([ALLOY])[0]["energy"] for words in (text, other)]
+    assert energies[0] == energies[1]
+
+
+@pytest.mark.parametrize(
+    "deep", ["[" * 100_000, "{a: " * 100_000, "\n" + "- " * 100_000 + "1", "\n" + "? " * 100_000 + "1"]
+)
+def test_nesting_without_end_is_refused_and_does_not_end_the_process(tmp_path, deep):
+    with pytest.raises(FormatError, match="nested deeper than any potential"):
+        load(written(tmp_path, TEXT.replace("[ 2.7 ]", deep)))

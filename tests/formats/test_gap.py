@@ -227,3 +227,55 @@ def test_a_copy_without_its_sparse_file_says_so(tmp_path):
     shutil.copy(folder() / "gap_models" / "Si_soap" / "Si_soap.xml", tmp_path)
     with pytest.raises(FormatError, match="is not beside it"):
         load(tmp_path / "Si_soap.xml")
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "message"),
+    [
+        ('e0 Z="42"', 'e0 Z="1e9"', "Z of e0 should be a whole number from 1 to 118"),
+        ('e0 Z="42"', 'e0 Z="42.5"', "Z of e0 should be a whole number"),
+        ('e0 Z="42"', 'e0 Z="74"', "two E0 of W, -1.5 and -1.7"),
+        ("l_max=2", "l_max=6.5", "l_max should be a whole number from 0 to 12"),
+        ("l_max=2", "l_max=2 l_max=3", "two values of l_max"),
+        ("n_max=2", "n_max=100000", "n_max should be a whole number"),
+        ("atom_sigma=0.5", "atom_sigma=1e-300", "atom_sigma should lie between"),
+        ("cutoff=4.0", "cutoff=-4.0", "cutoff should lie between"),
+        (
+            "cutoff_transition_width=0.6",
+            "cutoff_transition_width=9",
+            "cutoff_transition_width should lie between 0 and 3.6",
+        ),
+        ('dimensions="1"', 'dimensions="1e300"', "dimensions should be a whole number"),
+        ("<theta> 1.5 ", "<theta> 0.0 ", "theta should lie between"),
+        ('zeta="2.0"', 'zeta="-1"', "zeta should lie between"),
+        ("<GAP_small>", '<!DOCTYPE x [<!ENTITY a "aaaa">]><GAP_small>', "declares a document type"),
+    ],
+)
+def test_absurd_numbers_are_refused_by_their_name(tmp_path, was, becomes, message):
+    file = written(tmp_path)
+    text = file.read_text()
+    assert was in text
+    file.write_text(text.replace(was, becomes))
+    with pytest.raises(FormatError, match=message):
+        load(file)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_a_pipe_or_a_device_in_the_place_of_a_file_is_refused_and_not_waited_for(tmp_path, kind):
+    file = written(tmp_path)
+    for place in (tmp_path / "small.xml.sparseX.0", file):
+        place.unlink()
+        if kind == "pipe":
+            os.mkfifo(place)
+        else:
+            place.symlink_to("/dev/zero")
+        with pytest.raises(FormatError, match="no regular file"):
+            load(file)
+
+
+def test_a_sparse_file_that_is_much_too_large_is_not_read(tmp_path):
+    file = written(tmp_path)
+    with (tmp_path / "small.xml.sparseX.0").open("wb") as content:
+        content.truncate(10**12)
+    with pytest.raises(FormatError, match="has 1000000000000 bytes"):
+        load(file)

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from atomgraph.errors import FormatError, WiringError
+from atomgraph.formats.allowance import allowance
 from atomgraph.formats.mace.architecture import arguments_of, dtype_of, elements_of
 from atomgraph.formats.mace.archive import Archive
 from atomgraph.formats.mace.lora import merged
@@ -47,7 +48,8 @@ def read(path: Path, said: Said) -> tuple[MACE, dict[str, Any]]:
     """
     try:
         tree = open_tree(path)
-        model = model_of(tree)
+        with allowance(path.stat().st_size, sum(1 for _ in tree.walk())):
+            model = model_of(tree)
     except FormatError as error:
         raise FormatError(f"{path}: {error}") from None
     said.settle_elements(path, model.elements)
@@ -74,6 +76,10 @@ def open_tree(path: Path) -> Tree:
         check_classes(tree)
     except RecursionError:
         raise FormatError("its modules are nested deeper than any model's") from None
+    except FormatError:
+        raise
+    except Exception as error:
+        raise FormatError(f"it may be damaged ({_in_words(error)})") from None
     return tree
 
 
@@ -88,11 +94,13 @@ def model_of(tree: Tree) -> MACE:
         raise
     except WiringError as error:
         raise FormatError(f"it describes a model that cannot be built: {error}") from None
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
-        raise FormatError(
-            f"it is no model that can be built ({type(error).__name__}: {error}); it may be damaged"
-        ) from None
+    except Exception as error:
+        raise FormatError(f"it is no model that can be built ({_in_words(error)}); it may be damaged") from None
     return model.eval()
+
+
+def _in_words(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
 __all__ = ["dtype_of", "elements_of", "model_of", "open_tree", "read", "recognises"]

@@ -10,6 +10,7 @@ from e3nn import o3
 
 from atomgraph.errors import FormatError
 from atomgraph.formats.mace.distances import radial_arguments, repulsion
+from atomgraph.formats.mace.plain import irreps_text
 from atomgraph.formats.mace.tree import Tree
 from atomgraph.models.baseline import Baseline
 
@@ -74,7 +75,7 @@ def states_of(tree: Tree) -> dict[str, Any]:
 
 
 def _product_irreps(product: Tree) -> o3.Irreps:
-    return o3.Irreps(product["linear"].attributes["irreps_out"])
+    return o3.Irreps(irreps_text(product["linear"].attributes["irreps_out"]))
 
 
 def contractions(product: Tree) -> list[Tree]:
@@ -97,12 +98,12 @@ def _layer(tree: Tree, t: int) -> dict[str, Any]:
             f"its interactions.{t} is of the class {interaction.kind}, which atomgraph does not know; "
             f"it reads {', '.join(INTERACTIONS)}"
         )
-    known, harmonics = interaction.attributes, o3.Irreps(interaction.attributes["edge_attrs_irreps"])
+    known, harmonics = interaction.attributes, o3.Irreps(irreps_text(interaction.attributes["edge_attrs_irreps"]))
     float32 = dtype_of(tree) != torch.float64
     return {
         "interaction": INTERACTIONS[interaction.kind],
-        "irreps_message": str(known["target_irreps"]),
-        "irreps_up": str(interaction["conv_tp"].attributes["irreps_in1"]),
+        "irreps_message": irreps_text(known["target_irreps"]),
+        "irreps_up": irreps_text(interaction["conv_tp"].attributes["irreps_in1"]),
         "hidden": _hidden(interaction),
         "parity": "natural" if all(irrep.p == (-1) ** irrep.l for _, irrep in harmonics) else "even",
         "by_element": not product.attributes.get("use_agnostic_product", False),
@@ -141,7 +142,7 @@ def _last_readout(tree: Tree) -> dict[str, Any]:
         return {"hidden": None}
     if readout.kind not in ("NonLinearReadoutBlock", "NonLinearBiasReadoutBlock"):
         raise FormatError(f"its last readout is of the class {readout.kind}, which atomgraph does not know")
-    units = o3.Irreps(readout["linear_1"].attributes["irreps_out"]).dim // len(heads_of(tree))
+    units = o3.Irreps(irreps_text(readout["linear_1"].attributes["irreps_out"])).dim // len(heads_of(tree))
     found: dict[str, Any] = {"hidden": units, "bias": readout.kind == "NonLinearBiasReadoutBlock"}
     activation = readout.get("non_linearity.acts.0")
     name = "None" if activation is None else str(activation.attributes["f"]).rpartition(".")[2]

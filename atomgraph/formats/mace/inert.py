@@ -9,8 +9,9 @@ from __future__ import annotations
 import io
 import pickle
 import pickletools
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from atomgraph.errors import FormatError
 
@@ -27,7 +28,8 @@ _STEPS = frozenset(
     )
     for name in line.split()
 )
-_MOST_TUPLES = 20_000  # one inside another, as a key, are hashed one inside another, in C and without a check
+_MOST_TUPLES = 20_000  # in all
+_MOST_IN_TUPLE = 100_000  # values inside a tuple and the tuples in it; as a key it is hashed anew through all of them
 _TUPLES = frozenset({"TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"})
 _KEEPS = frozenset({"BINPUT", "LONG_BINPUT"})
 
@@ -112,10 +114,26 @@ def _check_steps(content: bytes) -> None:
         raise FormatError(f"its data.pkl is damaged ({type(error).__name__}: {_short(error)})") from None
 
 
-class _Reader(pickle.Unpickler):
+class _Reader(pickle._Unpickler):  # type: ignore[misc]
+    """Python's own machine as it is written in Python, so that tuples can be weighed as they are made."""
+
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]
+
     def __init__(self, file: io.BytesIO):
         super().__init__(file)
         self._made: dict[tuple[str, str], type[Inert]] = {}
+        self._weights: dict[int, tuple[int, Any]] = {}  # of tuples by id, which are kept so that no id comes twice
+
+    def _weigh(self) -> None:
+        """Refuse the tuple on top of the stack if it holds too much, counted as often as it is held."""
+        made = self.stack[-1]
+        weight = 1 + sum(
+            self._weights[id(item)][0] if type(item) is tuple and id(item) in self._weights else 1 for item in made
+        )
+        if weight > _MOST_IN_TUPLE:
+            raise FormatError("its data.pkl nests tuples that no saved module needs")
+        if made:
+            self._weights[id(made)] = weight, made
 
     def find_class(self, module: str, name: str) -> type[Inert]:
         """A stand-in for whatever is named; the same one for the same name. Nothing is imported."""
@@ -134,6 +152,33 @@ class _Reader(pickle.Unpickler):
             if named and isinstance(key, str) and type(size) is int and size >= 0:
                 return Stored(kind.name, key, size)
         raise FormatError("its data.pkl refers to something that is no tensor's storage")
+
+
+def _weighed(code: int) -> Callable[[Any], None]:
+    make = pickle._Unpickler.dispatch[code]  # type: ignore[attr-defined]
+
+    def step(reader: Any) -> None:
+        make(reader)
+        reader._weigh()
+
+    return step
+
+
+def _called(code: int) -> Callable[[Any], None]:
+    make = pickle._Unpickler.dispatch[code]  # type: ignore[attr-defined]
+
+    def step(reader: Any) -> None:
+        if type(reader.stack[-1]) is not tuple:
+            raise pickle.UnpicklingError("arguments are no tuple")
+        make(reader)
+
+    return step
+
+
+for _code in (pickle.TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3):
+    _Reader.dispatch[_code[0]] = _weighed(_code[0])
+for _code in (pickle.REDUCE, pickle.NEWOBJ):
+    _Reader.dispatch[_code[0]] = _called(_code[0])
 
 
 def _short(error: Exception) -> str:

@@ -12,6 +12,8 @@ from atomgraph.errors import FormatError
 from atomgraph.formats.mace.inert import Inert, Stored
 
 _DEEPEST, _MOST = 60, 500_000
+_MOST_TEXT = 20_000_000  # characters in all texts, each counted as often as it is come by
+_LONGEST = 50_000  # characters of the irreps of a part
 _TENSORS = {"torch._utils._rebuild_tensor_v2"}
 _PARAMETERS = {"torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state"}
 _DICTS, _SETS = {"collections.OrderedDict", "builtins.dict"}, {"builtins.set", "__builtin__.set"}
@@ -25,13 +27,15 @@ class Plain:
 
     def __init__(self, tensor: Callable[[Inert], Tensor]):
         self._tensor = tensor
-        self._count = 0
+        self._count = self._text = 0
 
     def __call__(self, value: Any, depth: int = 0) -> Any:
         """The plain value; an object without one becomes its dotted name in angle brackets."""
         self._count += 1
         if depth > _DEEPEST or self._count > _MOST:
             raise FormatError("it nests values deeper, or holds more of them, than any model does")
+        if isinstance(value, str | bytes):
+            return self._counted(value)
         if isinstance(value, type):
             return f"{value.module}.{value.name}" if issubclass(value, Inert) else str(value)
         if isinstance(value, dict):
@@ -53,9 +57,16 @@ class Plain:
             return None if found is None else (found[0], bool(value.args[1]))
         return (self._tensor(value), False) if value.path in _TENSORS else None
 
+    def _counted(self, text: Any) -> Any:
+        """A text, its length added to that of all."""
+        self._text += len(text)
+        if self._text > _MOST_TEXT:
+            raise FormatError("its texts are longer than those of any model")
+        return text
+
     def _key(self, key: Any, depth: int) -> Any:
         plain = self(key, depth + 1)
-        return plain if isinstance(plain, str | int | float | bool | bytes | None) else str(plain)
+        return plain if isinstance(plain, str | int | float | bool | bytes | None) else self._counted(str(plain))
 
     def _of(self, value: Inert, depth: int) -> Any:
         path, args = value.path, value.args
@@ -67,18 +78,18 @@ class Plain:
             inner = [*(args[0] if args and isinstance(args[0], list | tuple) else ()), *value.items]
             return tuple(self(item, depth + 1) for item in inner)
         if path in ("builtins.getattr", "__builtin__.getattr") and len(args) == 2:  # a C function, kept by its name
-            return f"{self(args[0], depth + 1)}.{args[1]}"
+            return self._counted(f"{self(args[0], depth + 1)}.{self(args[1], depth + 1)}")
         if path == "torch.device":
-            return ":".join(str(part) for part in args)
+            return ":".join(str(self(part, depth + 1)) for part in args)
         if path == "_codecs.encode" and args and isinstance(args[0], str):
-            return args[0].encode("latin1", errors="replace")
+            return self._counted(args[0]).encode("latin1", errors="replace")
         if path in _SCALARS and len(args) == 2:
             return _scalar(self(args[0], depth + 1), self(args[1], depth + 1))
         if path in _ARRAYS and isinstance(value.state, tuple) and len(value.state) == 5:
             return _array(*(self(part, depth + 1) for part in value.state[1:]))
         if path == "numpy.dtype" and args:
             order = value.state[1] if isinstance(value.state, tuple) and len(value.state) > 1 else "="
-            return f"{order if order in ('<', '>') else ''}{args[0]}"
+            return f"{order if order in ('<', '>') else ''}{self(args[0], depth + 1)}"
         if path.startswith("e3nn."):
             return self._of_e3nn(value, depth)
         return f"<{path}>"
@@ -91,8 +102,17 @@ class Plain:
                 return f"{inner[0]}{'e' if inner[1] == 1 else 'o'}"
             if value.name == "_MulIr" and len(inner) == 2:
                 return f"{inner[0]}x{inner[1]}"
-            return "+".join(str(part) for part in inner) if value.name == "Irreps" else inner
+            return irreps_text("+".join(str(part) for part in inner)) if value.name == "Irreps" else inner
         return f"<{value.path}>"
+
+
+def irreps_text(value: Any) -> str:
+    """The text of a part's irreps; FormatError for one that no model has."""
+    if not isinstance(value, str) or len(value) > _LONGEST:
+        raise FormatError(
+            f"irreps of a part should be a text of up to {_LONGEST} characters, but are {str(value)[:60]!r}"
+        )
+    return value
 
 
 def items_of(value: Any) -> list[tuple[Any, Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from atomgraph.errors import FormatError
 from atomgraph.formats.mace.archive import Archive
 from atomgraph.formats.mace.inert import Inert
@@ -29,7 +31,7 @@ def check_root(archive: Archive) -> None:
             "the model; give the original .model file it was made from"
         )
     root = archive.root
-    keys = {str(key) for key, _ in items_of(root)} | {str(key) for key, _ in items_of(getattr(root, "state", None))}
+    keys = {_name(key) for key, _ in items_of(root)} | {_name(key) for key, _ in items_of(getattr(root, "state", None))}
     if {"model", "optimizer"} & keys and not is_module(root):
         raise FormatError(
             "it is a checkpoint of mace-torch's training (weights, optimiser, schedule) without the architecture; give the "
@@ -38,7 +40,7 @@ def check_root(archive: Archive) -> None:
     if not is_module(root):
         what = f"a {root.path}" if isinstance(root, Inert) else f"a {type(root).__name__}"
         if items_of(root):
-            what = f"a dictionary ({', '.join(str(key) for key, _ in items_of(root)[:3])}, …), perhaps a state dict"
+            what = f"a dictionary ({', '.join(_name(key) for key, _ in items_of(root)[:3])}, …), perhaps a state dict"
         raise FormatError(
             f"it was saved by torch, but holds {what}, and no MACE model; give the .model file that holds the whole model"
         )
@@ -53,6 +55,11 @@ def check_root(archive: Archive) -> None:
         raise FormatError(
             f"it holds a {root.path} of another program, which is not read; atomgraph reads {' and '.join(READ)} of mace-torch"
         )
+
+
+def _name(key: Any) -> str:
+    """A key that is a text, cut short; its type in brackets for any other."""
+    return key[:60] if isinstance(key, str) else f"<{type(key).__name__}>"
 
 
 def check_classes(tree: Tree) -> None:

@@ -107,25 +107,32 @@ class _Growing:
         self._count += 1
         if depth > _DEEPEST or self._count > _MOST:
             raise FormatError("its modules are nested in a circle, or deeper than any model's")
-        fields = {str(key): value for key, value in items_of(_state(node))}
+        fields = {_name(key): value for key, value in items_of(_state(node))}
         tree = Tree(node.name, node.module)
         for name, value in items_of(fields.get("_parameters")):
             if (found := self._plain.parameter(value)) is not None:
-                tree.parameters[str(name)], tree.trained[str(name)] = found
+                tree.parameters[_name(name)], tree.trained[_name(name)] = found
         for name, value in items_of(fields.get("_buffers")):
             if (found := self._plain.parameter(value)) is not None:
-                tree.buffers[str(name)] = found[0]
+                tree.buffers[_name(name)] = found[0]
         for name, value in fields.items():
             if name not in _SKIPPED and not name.startswith(_HOOKS):
                 tree.attributes[name] = self._plain(value)
         for name, child in items_of(fields.get("_modules")):
             if is_module(child):
-                tree.children[str(name)] = self.grow(child, depth + 1)
+                tree.children[_name(name)] = self.grow(child, depth + 1)
             elif child is not None and not _is_graph(child):
                 raise FormatError(
-                    f"its {node.name} has a part {name} that is no module, but {self._plain(child)!s:.60}"
+                    f"its {node.name} has a part {_name(name)} that is no module, but {self._plain(child)!s:.60}"
                 )
         return tree
+
+
+def _name(key: Any) -> str:
+    """A name in the file, which is a text."""
+    if not isinstance(key, str):
+        raise FormatError(f"it names a part by a {type(key).__name__}")
+    return key
 
 
 def _state(node: Inert) -> Any:

@@ -12,6 +12,7 @@ from torch import Tensor
 from atomgraph.errors import FormatError
 from atomgraph.formats.mace.architecture import contractions, dtype_of, heads_of
 from atomgraph.formats.mace.pieces import Piece, element_linear, linear, to_ours, whole
+from atomgraph.formats.mace.plain import irreps_text
 from atomgraph.formats.mace.tree import Tree
 from atomgraph.layers.mace.attention import AttentionResidualInteraction
 from atomgraph.layers.mace.elements import AgnosticInteraction
@@ -168,7 +169,7 @@ def _grouped(readout: GroupedMLP, theirs: str, ours: str) -> Iterator[Piece]:
 def _check_paths(theirs: Tree, ours: Any) -> None:
     """The couplings of the file's convolution, one by one, against ours: weights go by their order."""
     known = theirs["conv_tp"].attributes
-    first, second, out = (o3.Irreps(known[name]) for name in ("irreps_in1", "irreps_in2", "irreps_out"))
+    first, second, out = (o3.Irreps(irreps_text(known[name])) for name in ("irreps_in1", "irreps_in2", "irreps_out"))
     paths = [(first[i].ir, second[j].ir, out[k].ir) for i, j, k, *_ in known["instructions"]]
     if paths != [tuple(path) for path in ours.interaction.convolution.paths]:
         raise FormatError("its convolution couples irreps in an order that atomgraph does not know")

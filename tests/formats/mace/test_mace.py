@@ -17,6 +17,8 @@ from structures import graph_of
 
 import atomgraph
 from atomgraph.errors import FormatError
+from atomgraph.formats.mace.inert import Inert
+from atomgraph.formats.mace.plain import Plain
 from atomgraph.models import MACE
 from atomgraph.potential import Potential
 
@@ -222,12 +224,23 @@ class TestRefusals:
         (b"(ios\nsystem\n.", "INST"),
         (b"\x80\x02})" + b"\x85" * 1_000_000 + b"Ns.", "steps that no saved module needs"),
         (b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b".", "no MACE model"),
+        (b"\x80\x02})" + b"2\x86" * 60 + b"Ns.", "nests tuples that no saved module needs"),
     ],
 )
 def test_a_pickle_of_odd_steps_is_refused(tmp_path, steps, words):
     parts = records(saved(small()))
     name = next(name for name in parts if name.endswith("data.pkl"))
     refused(tmp_path, archive(parts | {name: steps}), words)
+
+
+@pytest.mark.parametrize("name", ["Irreps", "Instruction", "getattr"])
+def test_text_that_grows_with_every_level_is_refused(name):
+    made = type("Inert", (Inert,), {"module": "builtins" if name == "getattr" else "e3nn.o3", "name": name})
+    value = "x" * 40_000
+    for _ in range(20):
+        value = made(value, value) if name == "getattr" else made((value,) * 4)
+    with pytest.raises(FormatError, match=r"texts are longer|irreps of a part|nests values deeper"):
+        Plain(lambda node: None)(value)
 
 
 def test_a_circle_of_modules_ends(tmp_path):

@@ -1,0 +1,237 @@
+"""Every kind of file that is read: how a small good one is made, how it is read, and in which ways it is damaged.
+
+A new reader is one more entry of ``KINDS``.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import ase
+import numpy as np
+import torch
+from damage import mutations
+from damage.mutations import BYTES, TEXT, header_changed, tensors_changed
+
+Way = Callable[[bytes, Random], bytes]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """make: writes a good example into a folder, and gives the file that is opened and all files that may be damaged.
+
+    read: opens it; its own errors and nothing else may come out.  ways: of damaging the content of a file.
+    """
+
+    make: Callable[[Path], tuple[Path, Sequence[Path]]]
+    read: Callable[[Path], object]
+    ways: Sequence[Way] = BYTES
+
+
+def _potential(path: Path) -> object:
+    """Open a potential; one that opens also predicts a pair of its atoms."""
+    import atomgraph
+
+    potential = atomgraph.load(path)
+    if potential.head is None:
+        potential.head = potential.heads[0]
+    symbols = [potential.elements[0], potential.elements[-1]]
+    return potential.predict([ase.Atoms(symbols, [[0, 0, 0], [0, 0.3, 2.1]])], stress=False)
+
+
+def _native(path: Path) -> tuple[Path, list[Path]]:
+    from atomgraph import Potential, models
+
+    file = path / "a.safetensors"
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = models.MACE(["H", "O"], 4.0, hidden="2x0e+2x1o", l_max=2, order=2, layer={"hidden": [4]})
+    Potential(model, {"data": {"files": ["a.xyz"]}}).save(file)
+    return file, [file]
+
+
+def _native_without_checksum(path: Path) -> tuple[Path, list[Path]]:
+    import json
+
+    import safetensors.torch
+
+    from atomgraph.formats import native
+
+    file, _ = _native(path)
+    header = native.read_header(file)
+    header["version"] = 1
+    del header["sha256"]
+    tensors = safetensors.torch.load_file(file)
+    safetensors.torch.save_file(tensors, file, metadata={"atomgraph": json.dumps(header)})
+    return file, [file]
+
+
+def _mace(path: Path) -> tuple[Path, list[Path]]:
+    from formats.mace import specimen
+
+    file = path / "a.model"
+    file.write_bytes(specimen.saved(specimen.small()))
+    return file, [file]
+
+
+def _mace_mutated(content: bytes, random: Random) -> bytes:
+    from formats.mace.mutations import mutated
+
+    try:
+        return mutated(content, random.randrange(10**9))
+    except StopIteration:  # a record was lost before
+        return content[:-1]
+
+
+def _ace(path: Path) -> tuple[Path, list[Path]]:
+    from formats.test_ace_yaml import TEXT as ALLOY
+
+    file = path / "a.yaml"
+    file.write_text(ALLOY)
+    return file, [file]
+
+
+def _gap(path: Path) -> tuple[Path, list[Path]]:
+    from formats.test_gap import written
+
+    file = written(path)
+    text = file.read_text()  # without the checksums of its sparse files, so that damage to them is read
+    file.write_text(mutations.re.sub(r'sparseX_md5sum="\w+"', "", text))
+    return file, [file, *sorted(path.glob("*.sparseX.*"))]
+
+
+def _snap(path: Path) -> tuple[Path, list[Path]]:
+    from formats.test_snap import COEFFICIENTS, PARAMETERS
+
+    files = path / "a.snapcoeff", path / "a.snapparam"
+    files[0].write_text(COEFFICIENTS)
+    files[1].write_text(PARAMETERS)
+    return files[0], list(files)
+
+
+def frames() -> list[ase.Atoms]:
+    from ase.build import bulk
+
+    return [bulk("Si", cubic=True), bulk("Cu")]
+
+
+def _cache(path: Path) -> tuple[Path, list[Path]]:
+    from atomgraph.data import build_graphs
+
+    build_graphs(frames(), 3.0, cache=path)
+    (file,) = path.iterdir()
+    return file, [file]
+
+
+def _read_cache(path: Path) -> object:
+    """Damaged or not, the graphs that come are the right ones."""
+    from atomgraph.data import build_graphs
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        graphs = build_graphs(frames(), 3.0, cache=path.parent)
+    for graph, right in zip(graphs, build_graphs(frames(), 3.0), strict=True):
+        if not all(torch.equal(graph[name], right[name]) for name in ("pos", "atomic_numbers", "cell")):
+            raise AssertionError("graphs of other atoms came out of the cache")
+    return graphs
+
+
+def _state() -> dict[str, Any]:
+    return {
+        "epoch": 3,
+        "global_step": 12,
+        "state_dict": {"potential.w": torch.arange(40.0).reshape(8, 5), "potential.b": torch.ones(3)},
+        "callbacks": {"Checkpoints": {"best": 0.1, "identity": {"data": "abc"}}},
+        "optimizer_states": [
+            {"state": {0: {"exp_avg": torch.zeros(8, 5)}}, "param_groups": [{"lr": 0.1, "params": [0]}]}
+        ],
+        "loops": {"fit_loop": {}},
+        "lr_schedulers": [],
+    }
+
+
+def _checkpoint(path: Path) -> tuple[Path, list[Path]]:
+    from atomgraph.training.checkpoint_file import CheckpointFile
+
+    file = path / "last.ckpt"
+    CheckpointFile().save_checkpoint(_state(), file)
+    return file, [file]
+
+
+def _checkpoint_without_checksum(path: Path) -> tuple[Path, list[Path]]:
+    torch.save(_state(), path / "last.ckpt")
+    return path / "last.ckpt", [path / "last.ckpt"]
+
+
+def _read_checkpoint(path: Path) -> object:
+    from atomgraph.training.checkpoint_content import check_entries, check_weights
+    from atomgraph.training.checkpoint_file import read_checkpoint
+
+    content = read_checkpoint(path)
+    check_entries(path, content)
+    check_weights(path, content["state_dict"], _state()["state_dict"])
+    return content
+
+
+def _checkpoint_changed(content: bytes, random: Random) -> bytes:
+    """Records of the archive damaged behind right checksums of the zip."""
+    from formats.mace.mutations import archive, records
+
+    parts = records(content)
+    for _ in range(random.choice((1, 2))):
+        name = random.choice(list(parts))
+        if random.random() < 0.15:
+            del parts[name]
+            break
+        parts[name] = random.choice(BYTES)(parts[name] or b"\0", random)
+    return archive(parts)
+
+
+def _table(path: Path) -> tuple[Path, list[Path]]:
+    (path / "metrics.csv").write_text("epoch,train_loss,seconds\n1,0.5,0.25\n2,0.25,0.5\n3,,0.75\n")
+    return path / "metrics.csv", [path / "metrics.csv"]
+
+
+def _read_table(path: Path) -> object:
+    from atomgraph.training.table import read_table
+
+    return [int(row["epoch"]) for row in read_table(path) if "epoch" in row]
+
+
+def _xyz(path: Path) -> tuple[Path, list[Path]]:
+    import ase.io
+    from ase.calculators.singlepoint import SinglePointCalculator
+
+    structures = frames()
+    for atoms in structures:
+        atoms.calc = SinglePointCalculator(atoms, energy=-1.5, forces=np.full((len(atoms), 3), 0.1), stress=np.ones(6))
+    ase.io.write(path / "a.xyz", structures, format="extxyz")
+    return path / "a.xyz", [path / "a.xyz"]
+
+
+def _read_structures(path: Path) -> object:
+    from atomgraph.data import read
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return read(path)
+
+
+KINDS: dict[str, Kind] = {
+    "native": Kind(_native, _potential, (*BYTES, header_changed, header_changed, tensors_changed)),
+    "native_version_1": Kind(_native_without_checksum, _potential, (*BYTES, header_changed, header_changed)),
+    "mace": Kind(_mace, _potential, (_mace_mutated,)),
+    "ace": Kind(_ace, _potential, TEXT),
+    "gap": Kind(_gap, _potential, TEXT),
+    "snap": Kind(_snap, _potential, TEXT),
+    "cache": Kind(_cache, _read_cache, (*BYTES, header_changed, tensors_changed)),
+    "checkpoint": Kind(_checkpoint, _read_checkpoint, (*BYTES, _checkpoint_changed)),
+    "checkpoint_version_1": Kind(_checkpoint_without_checksum, _read_checkpoint, (*BYTES, *[_checkpoint_changed] * 4)),
+    "metrics_csv": Kind(_table, _read_table, TEXT),
+    "xyz": Kind(_xyz, _read_structures, TEXT),
+}
