@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from atomgraph.cli.train import Overwrite, Resume, Words, taken_apart
+from atomgraph.cli.importing import import_modules
+from atomgraph.cli.train import Imports, Overwrite, Resume, Words, taken_apart
 from atomgraph.errors import ConfigError
 
 Compare = Annotated[
@@ -16,7 +17,11 @@ Compare = Annotated[
 
 
 def finetune(
-    words: Words = None, resume: Resume = None, overwrite: Overwrite = False, compare: Compare = False
+    words: Words = None,
+    resume: Resume = None,
+    overwrite: Overwrite = False,
+    compare: Compare = False,
+    imports: Imports = None,
 ) -> None:
     """A potential that is there already to one for your data: a run folder like that of train.
 
@@ -24,6 +29,7 @@ def finetune(
     """
     from atomgraph import config
 
+    import_modules(imports)
     file, overrides = taken_apart("finetune", words, resume, overwrite)
     if compare:
         if resume is not None or overwrite:

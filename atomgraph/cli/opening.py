@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 
+from atomgraph.cli.importing import import_modules
 from atomgraph.compiled import keep_memory
-from atomgraph.errors import ConfigError
 from atomgraph.loading import load
 from atomgraph.potential import Potential
 
@@ -31,14 +28,3 @@ def opened(
     keep_memory()
     symbols = None if elements is None else [word.strip() for word in elements.split(",") if word.strip()]
     return load(model, device=device, dtype=dtype, head=head, elements=symbols, units=units)
-
-
-def import_modules(names: Sequence[str] | None) -> None:
-    """Import what ``--import`` names, the working folder included; ConfigError for a module that is not there."""
-    for name in names or ():
-        if str(Path.cwd()) not in sys.path:  # the working folder is not on the path of a console script
-            sys.path.insert(0, str(Path.cwd()))
-        try:
-            importlib.import_module(name)
-        except ImportError as error:
-            raise ConfigError(f"--import {name}: {error}") from error

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from atomgraph.cli.importing import import_modules
 from atomgraph.errors import ConfigError
 
 Words = Annotated[
@@ -17,15 +18,24 @@ Words = Annotated[
 ]
 Resume = Annotated[Path | None, typer.Option("--resume", metavar="RUN", help="Go on with the run in this folder.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run in the same folder.")]
+Imports = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--import",
+        metavar="MODULE",
+        help="Import a module with parts of your own first; with --resume, only these and atomgraph's are used.",
+    ),
+]
 
 
-def train(words: Words = None, resume: Resume = None, overwrite: Overwrite = False) -> None:
+def train(words: Words = None, resume: Resume = None, overwrite: Overwrite = False, imports: Imports = None) -> None:
     """Data to trained potential: a run folder with the model, its metrics and a report.
 
     Ctrl-C stops in good order: whole epochs are saved, and --resume goes on exactly where they end.
     """
     from atomgraph import config
 
+    import_modules(imports)
     file, overrides = taken_apart("train", words, resume, overwrite)
     if resume is not None:
         config.resume(resume, overrides)

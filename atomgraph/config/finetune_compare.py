@@ -21,6 +21,7 @@ from atomgraph.config.finetune_scratch import scratch_potential
 from atomgraph.config.finetune_start import known_elements, opened
 from atomgraph.config.finetuning import finetune, finetune_config_of
 from atomgraph.config.folder import CARD, METRICS, MODEL
+from atomgraph.config.lock import is_free
 from atomgraph.config.resolve import absolute, as_yaml
 from atomgraph.config.run import resume
 from atomgraph.errors import ConfigError, DataError
@@ -111,7 +112,7 @@ def _checked(config: FinetuneConfig) -> tuple[Compare, dict[int, Dataset]]:
 def _claim(folder: Path, config: FinetuneConfig) -> None:
     """The folder is new, or holds this very comparison."""
     text, plan = as_yaml(absolute(config)), folder / PLAN
-    if folder.is_dir() and any(folder.iterdir()):
+    if folder.is_dir() and not is_free(folder):
         if not plan.is_file():
             raise ConfigError(f"{folder} holds something that is no comparison; choose another output.folder")
         if plan.read_text(encoding="utf-8") != text:

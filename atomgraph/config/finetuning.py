@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from atomgraph.config.base_run import Run
 from atomgraph.config.finetune_schema import FinetuneConfig, GaussNewton, LastLayer, Solved, sections_of_gradients
 from atomgraph.config.folder import RunFolder
+from atomgraph.config.lock import locked
 from atomgraph.config.resolve import check_gradient, content_of, validated
 from atomgraph.errors import ConfigError
 from atomgraph.potential import Potential
@@ -29,8 +30,9 @@ def finetune(
     KeyboardInterrupt after Ctrl-C, with the best weights so far in the run folder.
     """
     checked = finetune_config_of(config)
-    folder = RunFolder.new(checked.output.folder, overwrite=overwrite, command="finetune")
-    return run_of(checked, folder, quiet=quiet, overwrite=overwrite).carry_out()
+    with locked(checked.output.folder):
+        folder = RunFolder.new(checked.output.folder, overwrite=overwrite, command="finetune")
+        return run_of(checked, folder, quiet=quiet, overwrite=overwrite).carry_out()
 
 
 def compare(config: FinetuneConfig | Mapping[str, Any] | str | Path, *, quiet: bool = False) -> list[Cell]:
@@ -42,7 +44,9 @@ def compare(config: FinetuneConfig | Mapping[str, Any] | str | Path, *, quiet: b
     """
     from atomgraph.config.finetune_compare import compare_methods
 
-    return compare_methods(finetune_config_of(config), quiet=quiet)
+    checked = finetune_config_of(config)
+    with locked(checked.output.folder):
+        return compare_methods(checked, quiet=quiet)
 
 
 def finetune_config_of(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from atomgraph.config.lock import is_free
 from atomgraph.config.torchrun import is_first_process
 from atomgraph.errors import ConfigError, FormatError
 from atomgraph.writing import write_text
@@ -47,7 +48,7 @@ class RunFolder:
         """ConfigError where the folder holds something already; ``overwrite`` allows it to be an earlier run."""
         if self.path.exists() and not self.path.is_dir():
             raise ConfigError(f"output.folder: {self.path} is a file")
-        if not self.path.is_dir() or not any(self.path.iterdir()):
+        if not self.path.is_dir() or is_free(self.path):
             return
         if not overwrite:
             raise ConfigError(

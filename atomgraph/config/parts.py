@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -19,10 +21,23 @@ ROOMS = (models, featurizers, layers, readouts, nn)
 PASSED_ON = ("elements", "cutoff")
 
 
+_imports: ContextVar[bool] = ContextVar("imports", default=True)
+
+
+@contextmanager
+def only_imported() -> Iterator[None]:
+    """Inside, configurations name classes of atomgraph and of modules that are imported already; nothing else is imported."""
+    token = _imports.set(False)
+    try:
+        yield
+    finally:
+        _imports.reset(token)
+
+
 def build_model(spec: Mapping[str, Any]) -> EnergyModel:
     """The model of a specification that ``resolved`` gave. ConfigError, with the reason, where the parts make none."""
     try:
-        model = build(dict(spec), trust_imports=True)
+        model = build(dict(spec), trust_imports=_imports.get())
     except (AtomgraphError, ValueError, TypeError) as error:
         raise ConfigError(f"model: {error}") from error
     if not isinstance(model, EnergyModel):
@@ -70,10 +85,10 @@ def part_class(kind: str, place: str) -> type[Part]:
     """The class behind a short name or a dotted path; a user's own module is looked for beside the command, too."""
     if "." in kind:
         here = str(Path.cwd())
-        if here not in sys.path:
+        if _imports.get() and here not in sys.path:
             sys.path.append(here)
         try:
-            return find(kind, trust_imports=True)
+            return find(kind, trust_imports=_imports.get())
         except WiringError as error:
             raise ConfigError(f"{place}: {error}") from error
     for room in ROOMS:

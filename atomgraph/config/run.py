@@ -9,6 +9,8 @@ from typing import Any
 from atomgraph.config.base_run import Run
 from atomgraph.config.finetuning import finetune_config_of, run_of
 from atomgraph.config.folder import CONFIG, RunFolder, run_to_resume
+from atomgraph.config.lock import locked
+from atomgraph.config.parts import only_imported
 from atomgraph.config.reading import read_yaml
 from atomgraph.config.resolve import config_of
 from atomgraph.config.schema import Config, Gradient
@@ -30,8 +32,9 @@ def train(
     KeyboardInterrupt after Ctrl-C, with the best weights so far in the run folder.
     """
     checked = config_of(config)
-    folder = RunFolder.new(checked.output.folder, overwrite=overwrite)
-    return _run_of(checked, folder, quiet=quiet, overwrite=overwrite).carry_out()
+    with locked(checked.output.folder):
+        folder = RunFolder.new(checked.output.folder, overwrite=overwrite)
+        return _run_of(checked, folder, quiet=quiet, overwrite=overwrite).carry_out()
 
 
 def resume(
@@ -40,7 +43,9 @@ def resume(
     """Go on with a run that was stopped, exactly as if it had not been.
 
     overrides: ``fit.max_epochs=200`` and the like; what was fitted so far must stay what it is, so only keys of ``fit``.
-    Raises ConfigError where there is no run, or its data are other ones now.
+    A configuration is code: it names classes, whose modules are imported. That of a run folder, which somebody else may have
+    made, names only classes of atomgraph and of modules that the program has imported already.
+    Raises ConfigError where there is no run, its data are other ones now, or another process is at work in the folder.
     """
     run = run_to_resume(folder)
     words = list(overrides)
@@ -51,15 +56,16 @@ def resume(
         raise ConfigError(
             "fit.optimizer.kind: a run goes on with the optimiser that it has; start another run for another"
         )
-    if "start" in read_yaml(run.path / CONFIG):
-        tuning = finetune_config_of(run.path / CONFIG, words)
-        tuning.output.folder = str(run.path)
-        return run_of(tuning, run, quiet=quiet, going_on=True).carry_out()
-    config = config_of(run.path / CONFIG, words)
-    if not isinstance(config.fit, Gradient):
-        _check_solving_only(words)
-    config.output.folder = str(run.path)
-    return _run_of(config, run, quiet=quiet, going_on=True).carry_out()
+    with locked(run.path), only_imported():
+        if "start" in read_yaml(run.path / CONFIG):
+            tuning = finetune_config_of(run.path / CONFIG, words)
+            tuning.output.folder = str(run.path)
+            return run_of(tuning, run, quiet=quiet, going_on=True).carry_out()
+        config = config_of(run.path / CONFIG, words)
+        if not isinstance(config.fit, Gradient):
+            _check_solving_only(words)
+        config.output.folder = str(run.path)
+        return _run_of(config, run, quiet=quiet, going_on=True).carry_out()
 
 
 def _run_of(config: Config, folder: RunFolder, **words: bool) -> Run:

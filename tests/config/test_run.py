@@ -230,3 +230,23 @@ def test_a_monitored_figure_that_no_validation_label_can_give_is_refused_before_
     with pytest.raises(DataError, match=r"no validation structure has a label for forces"):
         atomgraph.train(config, quiet=True)
     assert not (tmp_path / "run").exists()
+
+
+def test_the_configuration_of_a_run_folder_imports_nothing_that_was_not_imported(tmp_path, monkeypatch, capsys):
+    from atomgraph.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "strange_parts.py").write_text(
+        "from pathlib import Path\nPath('executed').touch()\nfrom atomgraph.models import GCN\nclass Mine(GCN):\n    pass\n"
+    )
+    folder = tmp_path / "run"
+    folder.mkdir()
+    config = tiny(tmp_path)
+    config["model"]["kind"] = "strange_parts.Mine"
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    assert main(["train", "--resume", str(folder)]) == 2
+    assert "--import strange_parts" in capsys.readouterr().err and not (tmp_path / "executed").exists()
+    shutil.rmtree(folder)
+    atomgraph.train(config, quiet=True)  # one's own configuration is code, and may
+    assert (tmp_path / "executed").exists()
+    assert main(["train", "--resume", str(folder), "fit.max_epochs=3", "--import", "strange_parts"]) == 0

@@ -31,3 +31,34 @@ def test_the_processes_of_torchrun_are_those_of_the_run():
 def test_another_number_of_processes_than_torchrun_started_is_refused(fit):
     with pytest.raises(ConfigError, match=r"torchrun started 6 processes.*leave both out, or say fit\.devices=3"):
         following_torchrun({"fit": fit})
+
+
+@pytest.fixture
+def two_tasks(monkeypatch):
+    for name, value in {"SLURM_JOB_ID": "7", "SLURM_NTASKS": "2", "SLURM_PROCID": "1", "SLURM_JOB_NAME": "fit"}.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.usefixtures("two_tasks")
+def test_a_slurm_job_of_two_tasks_and_one_device_says_what_to_set():
+    for content in ({"fit": {"devices": 1}}, {}, {"fit": {"devices": [0]}}, {"fit": {"devices": 4}}):
+        with pytest.raises(ConfigError, match=r"2 tasks, .*say fit\.devices=2 fit\.num_nodes=1 .*--ntasks=1"):
+            following_torchrun(content)
+    for fit in ({"devices": 2}, {"devices": 1, "num_nodes": 2}, {"devices": "auto"}):
+        assert following_torchrun({"fit": fit}) == {"fit": fit}
+
+
+@pytest.mark.usefixtures("two_tasks")
+@pytest.mark.parametrize("content", [{"fit": {"kind": "least_squares"}}, {"method": {"kind": "gauss_newton"}}])
+def test_a_fit_of_one_process_is_refused_in_a_slurm_job_of_two_tasks(content):
+    with pytest.raises(ConfigError, match="is one process; start one task"):
+        following_torchrun(content)
+
+
+@pytest.mark.usefixtures("two_tasks")
+def test_a_shell_in_an_allocation_and_a_job_of_one_task_are_no_runs_of_several_processes(monkeypatch):
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "1")
+    assert following_torchrun({"seed": 1}) == {"seed": 1}
+    monkeypatch.delenv("SLURM_STEP_NUM_TASKS")
+    monkeypatch.setenv("SLURM_JOB_NAME", "interactive")
+    assert following_torchrun({"seed": 1}) == {"seed": 1}
