@@ -73,7 +73,8 @@ def _taken(folder: Path) -> int | None:
         try:
             file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            return _unlockable(folder, error.strerror)
+            _warn(folder, error)
+            return None
         try:
             if fcntl is None:
                 raise OSError(errno.ENOSYS, "this system has no flock")
@@ -82,7 +83,8 @@ def _taken(folder: Path) -> int | None:
             holder = os.pread(file, 200, 0).decode(errors="replace").strip() if error.errno not in _CANNOT else ""
             os.close(file)
             if error.errno in _CANNOT:
-                return _unlockable(folder, error.strerror)
+                _warn(folder, error)
+                return None
             raise ConfigError(
                 f"the run folder {folder} is in use by {holder or 'another process'}; wait for its end, or choose another "
                 "output.folder"
@@ -101,8 +103,8 @@ def _is_still_there(file: int, path: Path) -> bool:
         return False
 
 
-def _unlockable(folder: Path, reason: str) -> None:
+def _warn(folder: Path, error: OSError) -> None:
     warnings.warn(
-        f"{folder} cannot be locked ({reason}); take care that no other run uses this folder at the same time",
+        f"{folder} cannot be locked ({error.strerror}); take care that no other run uses this folder at the same time",
         stacklevel=4,
     )

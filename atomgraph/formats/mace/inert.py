@@ -114,10 +114,11 @@ def _check_steps(content: bytes) -> None:
         raise FormatError(f"its data.pkl is damaged ({type(error).__name__}: {_short(error)})") from None
 
 
-class _Reader(pickle._Unpickler):  # type: ignore[misc]
+class _Reader(pickle._Unpickler):
     """Python's own machine as it is written in Python, so that tuples can be weighed as they are made."""
 
-    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]
+    stack: list[Any]
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = dict(pickle._Unpickler.dispatch)
 
     def __init__(self, file: io.BytesIO):
         super().__init__(file)
@@ -155,7 +156,7 @@ class _Reader(pickle._Unpickler):  # type: ignore[misc]
 
 
 def _weighed(code: int) -> Callable[[Any], None]:
-    make = pickle._Unpickler.dispatch[code]  # type: ignore[attr-defined]
+    make = pickle._Unpickler.dispatch[code]
 
     def step(reader: Any) -> None:
         make(reader)
@@ -165,7 +166,7 @@ def _weighed(code: int) -> Callable[[Any], None]:
 
 
 def _called(code: int) -> Callable[[Any], None]:
-    make = pickle._Unpickler.dispatch[code]  # type: ignore[attr-defined]
+    make = pickle._Unpickler.dispatch[code]
 
     def step(reader: Any) -> None:
         if type(reader.stack[-1]) is not tuple:
