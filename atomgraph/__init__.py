@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from atomgraph import featurizers, layers, models, readouts
+    from atomgraph.analysis.evaluation import evaluate
     from atomgraph.calculators import Calculator
     from atomgraph.compiled import compile
     from atomgraph.config import finetune, train
@@ -22,6 +23,7 @@ __all__ = [
     "Calculator",
     "Potential",
     "compile",
+    "evaluate",
     "featurizers",
     "finetune",
     "layers",
@@ -36,6 +38,7 @@ _ROOMS = {
     "AtomicGraph": "graph",
     "Calculator": "calculators",
     "compile": "compiled",
+    "evaluate": "analysis.evaluation",
     "Potential": "potential",
     "finetune": "config",
     "load": "loading",

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from atomgraph.analysis.comparison import Comparison, compare
 from atomgraph.analysis.errors import error_json, error_table, errors_csv
+from atomgraph.analysis.evaluation import require_samples
 from atomgraph.analysis.plots import error_histogram, parity
 from atomgraph.analysis.report import speed
 from atomgraph.analysis.style import write_svg
@@ -37,7 +38,7 @@ from atomgraph.cli.strangers import warn_of_strangers
 from atomgraph.compiled import for_inference
 from atomgraph.data import read
 from atomgraph.data.notes import ReadingNotes
-from atomgraph.errors import AtomgraphError, ConfigError, DataError
+from atomgraph.errors import AtomgraphError, ConfigError
 from atomgraph.writing import write_bytes, write_text
 
 Out = Annotated[Path | None, typer.Option("--out", help="A new folder for metrics.json, errors.csv and plots.")]
@@ -71,12 +72,7 @@ def evaluate(
     warn_of_strangers(potential, frames)
     potential = for_inference(potential, compile=compile, dtype=dtype, n_atoms=sum(map(len, frames)))
     comparison = compare(potential, frames, progress=True)
-    if not comparison.samples:
-        there = ", ".join(sorted(map(str, notes.keys))) or "none"
-        raise DataError(
-            f"no structure carries an energy, forces or a stress; name them with --key energy=... --key forces=...; keys "
-            f"there: {there}"
-        )
+    require_samples(comparison, notes)
     console = Console(highlight=False)
     names = ", ".join(str(path) for path in data)
     console.print(error_table(comparison, f"{model} on {names}").rich())

@@ -12,6 +12,7 @@ from rich.console import Console
 from atomgraph.config.dataset import Dataset, gather
 from atomgraph.config.finetune_schema import FinetuneConfig
 from atomgraph.config.folder import RunFolder
+from atomgraph.config.in_memory import write_structures
 from atomgraph.config.loggers import check_loggers
 from atomgraph.config.parts import resolved
 from atomgraph.config.preparation import calibrate, describe, model_specification, new_potential, set_baseline
@@ -68,6 +69,7 @@ class Run(ABC):
         if self.is_first and not self.going_on:
             config, split = as_yaml(absolute(self.config)), dataset.split.to_json()
             self.folder.claim(config, split, overwrite=self.overwrite)
+            write_structures(self.config)
 
     def _say(self, line: str) -> None:
         self.console.print(line, markup=False, soft_wrap=True)

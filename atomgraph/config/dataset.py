@@ -12,6 +12,7 @@ import ase
 
 from atomgraph.config.closed_form_schema import ClosedForm
 from atomgraph.config.finetune_schema import FinetuneConfig, Solved
+from atomgraph.config.in_memory import files_or_structures
 from atomgraph.config.label_lines import label_lines
 from atomgraph.config.schema import Config, Data, Gradient
 from atomgraph.data import Split, build_graphs, read, split, split_by_file
@@ -49,7 +50,7 @@ class Dataset:
             cutoff,
             cache=cache,
             weights=data.weights,
-            weight_keys=dict(data.weight_keys),
+            weight_keys={str(name): key for name, key in data.weight_keys.items()},
             heads=heads if len(heads) > 1 else [],
             progress=progress,
         )
@@ -73,7 +74,8 @@ def gather(config: Config | FinetuneConfig, known: Sequence[str] = ()) -> Datase
     if isinstance(config, FinetuneConfig) and isinstance(config.method, Solved):
         fit = config.method
     trained = census(parts.take(frames)["train"])
-    lines = [*label_lines(trained, fit), *notes.lines(dict(config.data.weight_keys))]
+    used = {str(name): key for name, key in config.data.weight_keys.items()}
+    lines = [*label_lines(trained, fit), *notes.lines(used)]
     dataset = Dataset(frames, parts, census(frames, lines))
     require_labels(trained, _wanted(fit))
     if isinstance(fit, Gradient):
@@ -97,12 +99,10 @@ def called(graphs: list[AtomicGraph], frames: Sequence[ase.Atoms]) -> list[Atomi
 
 
 def _split(data: Data, seed: int, notes: ReadingNotes) -> tuple[list[ase.Atoms], Split]:
-    frames = _read(data, data.train, notes)
+    frames = _read(data, "train", notes)
     shares = {part: share for part in ("valid", "test") if isinstance(share := getattr(data, part), int | float)}
     files = {
-        part: _read(data, named, notes)
-        for part in ("valid", "test")
-        if isinstance(named := getattr(data, part), str | list)
+        part: _read(data, part, notes) for part in ("valid", "test") if isinstance(getattr(data, part), str | list)
     }
     if not any(shares.values()):
         return split_by_file(train=frames, **files)
@@ -123,9 +123,9 @@ def _split(data: Data, seed: int, notes: ReadingNotes) -> tuple[list[ase.Atoms],
     )
 
 
-def _read(data: Data, files: str | Sequence[str], notes: ReadingNotes) -> list[ase.Atoms]:
+def _read(data: Data, part: str, notes: ReadingNotes) -> list[ase.Atoms]:
     how = {"keys": data.keys, "units": data.units, "types": data.types, "format": data.format}
-    return read(files, notes=notes, **how)  # type: ignore[arg-type]
+    return read(files_or_structures(data, part), notes=notes, **how)  # type: ignore[arg-type]
 
 
 def _wanted(fit: Gradient | ClosedForm | Solved) -> dict[str, float]:

@@ -17,6 +17,7 @@ from atomgraph.config.finetune_schema import Card as CardSection
 from atomgraph.config.finetune_schema import FinetuneConfig, Frozen, LoRA
 from atomgraph.config.finetune_start import Beginning
 from atomgraph.config.folder import CARD, RunFolder
+from atomgraph.config.in_memory import files_or_structures
 from atomgraph.data import read
 from atomgraph.errors import DataError
 from atomgraph.potential import Potential
@@ -27,7 +28,9 @@ def probe_of(card: CardSection) -> list[ase.Atoms]:
     return (
         []
         if card.probe is None
-        else read(card.probe, keys=card.keys, units=card.units, types=card.types, format=card.format)
+        else read(
+            files_or_structures(card, "probe"), keys=card.keys, units=card.units, types=card.types, format=card.format
+        )
     )
 
 

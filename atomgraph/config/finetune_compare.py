@@ -22,6 +22,7 @@ from atomgraph.config.finetune_start import known_elements, opened
 from atomgraph.config.finetuning import finetune, finetune_config_of
 from atomgraph.config.folder import CARD, METRICS, MODEL
 from atomgraph.config.lock import is_free
+from atomgraph.config.in_memory import put_back
 from atomgraph.config.resolve import absolute, as_yaml
 from atomgraph.config.run import resume
 from atomgraph.errors import ConfigError, DataError
@@ -161,11 +162,11 @@ def _carry_out(config: FinetuneConfig, entry: Entry, files: Plain, run: Path) ->
 
 def _config(config: FinetuneConfig, entry: Entry, files: Plain, run: Path, start: Path | None) -> FinetuneConfig:
     """The configuration of one run."""
-    plain = config.model_dump(exclude={"compare"})
+    plain = put_back(config, config.model_dump(exclude={"compare"}))
     changes = {key: value for key, value in entry.changes.items() if key != SCRATCH}
     plain = _merged(plain, changes, WHOLE)
     plain["seed"] = entry.seed
-    plain["data"] |= {"keys": {}, "units": {}, "group": None, "stratify": False, **files}
+    plain["data"] |= {"keys": {}, "units": {}, "types": None, "format": None, "group": None, "stratify": False, **files}
     plain["output"] |= {"folder": str(run)}
     if entry.from_scratch:
         plain |= {"replay": None, "e0": "estimate"}

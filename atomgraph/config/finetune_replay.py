@@ -10,6 +10,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from numpy import isfinite
 
 from atomgraph.config.finetune_schema import Replay
+from atomgraph.config.in_memory import files_or_structures
 from atomgraph.data import read
 from atomgraph.data.naming import name_of
 from atomgraph.errors import DataError
@@ -25,7 +26,7 @@ def replay_frames(replay: Replay, untouched: Potential, head: str, wanted: Seque
     Raises DataError for an empty set, or labels that are missing and not to be predicted: replay is never left out silently.
     """
     frames = read(
-        replay.data,
+        files_or_structures(replay, "data"),
         keys=replay.keys,
         units=replay.units,
         types=replay.types,

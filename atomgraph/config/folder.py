@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from atomgraph.config.lock import is_free
+from atomgraph.config.in_memory import FOLDER as STRUCTURES
 from atomgraph.config.torchrun import is_first_process
 from atomgraph.errors import ConfigError, FormatError
 from atomgraph.writing import write_text
@@ -23,7 +24,7 @@ MODEL, CONFIG, TABLE, METRICS, SPLIT, REPORT, CARD = (
     "card.json",
 )
 CHECKPOINTS = "checkpoints"
-OURS = {MODEL, CONFIG, TABLE, METRICS, SPLIT, REPORT, CARD, CHECKPOINTS, "plots", "tensorboard", "wandb"}
+OURS = {MODEL, CONFIG, TABLE, METRICS, SPLIT, REPORT, CARD, CHECKPOINTS, STRUCTURES, "plots", "tensorboard", "wandb"}
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from atomgraph.config.complaints import complaint
+from atomgraph.config.in_memory import hold, put_back, taken_out
 from atomgraph.config.parts import resolved
 from atomgraph.config.reading import overridden, read_yaml
 from atomgraph.config.schema import Config, Gradient
@@ -40,7 +41,7 @@ def config_of(source: Config | Mapping[str, Any] | str | Path, overrides: Iterab
 def content_of(source: BaseModel | Mapping[str, Any] | str | Path, overrides: Iterable[str] = ()) -> dict[str, Any]:
     """The plain values of a configuration, with ``key.sub=value`` words put into them, and what torchrun says."""
     if isinstance(source, BaseModel):
-        source = source.model_dump()
+        source = put_back(source, source.model_dump())
     if not isinstance(source, str | Path | Mapping):
         raise ConfigError(f"a configuration is a mapping or a YAML file, but {source!r} came")
     content = read_yaml(Path(source)) if isinstance(source, str | Path) else dict(source)
@@ -54,8 +55,11 @@ def content_of(source: BaseModel | Mapping[str, Any] | str | Path, overrides: It
 
 def validated(content: dict[str, Any], schema: type[Schema]) -> Schema:
     """The content as a schema has it; ConfigError says in one line what to mend."""
+    content, held = taken_out(content)
     try:
-        return schema.model_validate(content)
+        config = schema.model_validate(content)
+        hold(config, held)
+        return config
     except ValidationError as error:
         raise complaint(error, schema, content) from None
 

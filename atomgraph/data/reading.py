@@ -66,15 +66,8 @@ def read(
             labels that are not finite or of wrong shape, for atoms on one spot, periodic cells without volume, unknown units,
             and for a key that no frame carries.
     """
-    arguments: dict[str, Any] = {
-        "keys": keys,
-        "units": units,
-        "types": types,
-        "format": format,
-        "labels": labels,
-        "notes": notes,
-    }
-    return list(iread(files, faults=faults, **arguments))
+    how: dict[str, Any] = {"keys": keys, "units": units, "types": types, "format": format, "labels": labels}
+    return list(iread(files, faults=faults, notes=notes, **how))
 
 
 def iread(
@@ -104,7 +97,7 @@ def iread(
         for path, index in paths:
             found = format_of(path, format)
             conversion = conversion_of(found, path, units)
-            frames = _frames(path, index, lambda found=found, path=path: found.read(path, options))  # type: ignore[misc]
+            frames = _frames(path, index, lambda found=found, path=path: found.read(path, options))
             for number, atoms in enumerate(_admitted(frames, door, conversion, f"{path}#", faults)):
                 if not number % 500:
                     progress.update(task, description=f"reading {path.name}: {number} frames")

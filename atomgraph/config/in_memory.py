@@ -1,0 +1,97 @@
+"""Structures that stand in a configuration where files may: taken out before it is checked, written into the run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import ase
+from pydantic import BaseModel
+
+from atomgraph.config.section import Section
+from atomgraph.data.formats.exact_xyz import write_exact
+from atomgraph.errors import DataError
+from atomgraph.writing import write_whole
+
+FOLDER = "structures"
+PLACES = {"data": ("train", "valid", "test"), "replay": ("data",), "card": ("probe",)}
+Held = dict[str, dict[str, list[ase.Atoms]]]
+
+
+def taken_out(content: Mapping[str, Any]) -> tuple[dict[str, Any], Held]:
+    """The configuration with the path of a file in the place of structures, and the structures.
+
+    Args:
+        content: Plain values, in which data may be ASE atoms, or a list, tuple or generator of them.
+
+    Returns:
+        The content, whose lists of files are lists, and structures by section and key.
+
+    Raises:
+        DataError: For a mixture of structures and files.
+    """
+    result, held = dict(content), {}  # type: tuple[dict[str, Any], Held]
+    output = content.get("output")
+    folder = Path(str(output.get("folder", "."))) if isinstance(output, Mapping) else Path()
+    for section, keys in PLACES.items():
+        if not isinstance(content.get(section), Mapping):
+            continue
+        result[section] = dict(content[section])
+        for key in keys:
+            items = _items(result[section].get(key))
+            if items is None:
+                continue
+            n_structures = sum(isinstance(item, ase.Atoms) for item in items)
+            if n_structures and n_structures < len(items):
+                raise DataError(f"{section}.{key} should be files, or ASE atoms throughout, but is a mixture of both")
+            if n_structures:
+                held.setdefault(section, {})[key] = items
+                result[section][key] = str(folder / FOLDER / f"{key if section == 'data' else section}.xyz")
+            else:
+                result[section][key] = [str(item) if isinstance(item, Path) else item for item in items]
+    return result, held
+
+
+def put_back(config: BaseModel, plain: dict[str, Any]) -> dict[str, Any]:
+    """The plain values of a configuration, with its structures where it was given them."""
+    result = dict(plain)
+    for section in PLACES:
+        part = getattr(config, section, None)
+        if isinstance(part, Section) and part._structures and isinstance(result.get(section), Mapping):
+            result[section] = {**result[section], **part._structures}
+    return result
+
+
+def hold(config: BaseModel, held: Held) -> None:
+    """Give the sections of a configuration the structures that were taken out of it."""
+    for section, structures in held.items():
+        getattr(config, section)._structures = structures
+
+
+def files_or_structures(section: Section, key: str) -> Any:
+    """What is to be read: the structures that were given, or the names of files."""
+    return section._structures.get(key, getattr(section, key))
+
+
+def write_structures(config: BaseModel) -> None:
+    """Write the structures that a configuration holds to the files that it names, with every digit.
+
+    Raises:
+        DataError: For structures that cannot be written.
+    """
+    for section in PLACES:
+        part = getattr(config, section, None)
+        for key, frames in part._structures.items() if isinstance(part, Section) else ():
+            path = Path(getattr(part, key))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, lambda scratch, frames=frames: write_exact(scratch, frames))  # type: ignore[misc]
+
+
+def _items(value: Any) -> list[Any] | None:
+    """The items of a collection of files or structures; None for what is none."""
+    if isinstance(value, ase.Atoms):
+        return [value]
+    if isinstance(value, str | bytes | Mapping | BaseModel) or not isinstance(value, Iterable):
+        return [value] if isinstance(value, Path) else None
+    return list(value)

@@ -1,0 +1,103 @@
+"""Extended XYZ with every digit of every number, as ``data.read`` reads it back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import ase
+import numpy as np
+from ase.stress import voigt_6_to_full_3x3_stress
+
+from atomgraph.errors import DataError
+
+KINDS = {"f": "R", "i": "I", "u": "I", "b": "L", "U": "S"}
+RESULTS = ("energy", "free_energy", "stress")  # of structures; forces of atoms
+
+
+def write_exact(path: Path, frames: Iterable[ase.Atoms]) -> None:
+    """Write frames with their labels, ``info`` and ``arrays``; what is neither numbers nor words is left out.
+
+    Raises:
+        DataError: For positions that are no real numbers.
+    """
+    with path.open("w", encoding="utf-8") as file:
+        for atoms in frames:
+            file.writelines(_lines(atoms))
+
+
+def _lines(atoms: ase.Atoms) -> Iterator[str]:
+    columns = {"species": np.array(atoms.get_chemical_symbols()), "pos": np.asarray(atoms.positions)}
+    if columns["pos"].dtype.kind not in "fiu":
+        raise DataError(f"positions should be real numbers, but are {columns['pos'].dtype}")
+    columns["pos"] = columns["pos"].astype(np.float64)
+    results = dict(getattr(atoms.calc, "results", None) or {})
+    arrays = {name: array for name, array in atoms.arrays.items() if name not in ("numbers", "positions")}
+    if results.get("forces") is not None:
+        arrays["forces"] = np.asarray(results["forces"])
+    for name, array in arrays.items():
+        if array.dtype.kind in KINDS and array.ndim < 3 and " " not in name and array.size and _plain(array):
+            columns[name] = array
+    yield f"{len(atoms)}\n"
+    yield _comment(atoms, results, columns) + "\n"
+    rows = [_words(array) for array in columns.values()]
+    for row in zip(*rows, strict=True):
+        yield " ".join(row) + "\n"
+
+
+def _comment(atoms: ase.Atoms, results: dict[str, Any], columns: dict[str, np.ndarray]) -> str:
+    properties = ":".join(f"{name}:{KINDS[array.dtype.kind]}:{_width(array)}" for name, array in columns.items())
+    words = [f"Properties={properties}", f'pbc="{" ".join("FT"[bool(flag)] for flag in atoms.pbc)}"']
+    if atoms.cell.array.any():
+        words.insert(0, f'Lattice="{_numbers(atoms.cell.array)}"')
+    info = dict(atoms.info)
+    for name in RESULTS:
+        if results.get(name) is not None:
+            value = np.asarray(results[name], dtype=float)
+            info[name] = voigt_6_to_full_3x3_stress(value) if value.shape == (6,) else value
+    for name, value in info.items():
+        text = _value(value) if isinstance(name, str) and name and not set(name) & set(" =\"'{}[]") else None
+        if text is not None:
+            words.append(f"{name}={text}")
+    return " ".join(words)
+
+
+def _value(value: Any) -> str | None:
+    """A value of ``info`` as a word; None for what has none."""
+    if isinstance(value, bool | np.bool_):
+        return "FT"[bool(value)]
+    if isinstance(value, str):
+        plain = value.strip() and "\n" not in value and "\r" not in value  # ASE's reader stumbles over an empty word
+        return json.dumps(value, ensure_ascii=False) if plain else None
+    try:
+        array = np.asarray(value, dtype=None)
+    except ValueError:
+        return None
+    if array.dtype.kind not in "fiu" or array.ndim > 2 or array.size == 0:
+        return None
+    return _numbers(array) if array.size == 1 else f'"{_numbers(array)}"'
+
+
+def _numbers(array: np.ndarray) -> str:
+    return " ".join(repr(number) for number in np.asarray(array).ravel().tolist())
+
+
+def _words(array: np.ndarray) -> list[str]:
+    """The columns of each atom."""
+    rows = np.asarray(array).reshape(len(array), -1).tolist()
+    if array.dtype.kind == "b":
+        return [" ".join("FT"[flag] for flag in row) for row in rows]
+    return [" ".join(word if isinstance(word, str) else repr(word) for word in row) for row in rows]
+
+
+def _plain(array: np.ndarray) -> bool:
+    """Whether words have no blanks, so that columns can be told apart."""
+    return array.dtype.kind != "U" or all(
+        word and not any(c.isspace() for c in word) for word in array.ravel().tolist()
+    )
+
+
+def _width(array: np.ndarray) -> int:
+    return int(array.size // len(array))

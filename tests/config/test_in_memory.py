@@ -1,0 +1,107 @@
+"""Structures in memory wherever files may be named: lists, tuples, generators, ase.io.iread."""
+
+import ase.io
+import numpy as np
+import pytest
+from config.runs import data_file, tiny
+from data.samples import crystals
+
+import atomgraph
+from atomgraph.config import config_of, resume
+from atomgraph.config.reading import read_yaml
+from atomgraph.data import read
+from atomgraph.data.fingerprint import fingerprint
+from atomgraph.data.formats.exact_xyz import write_exact
+from atomgraph.errors import DataError
+from atomgraph.graph.structure import labels_of
+
+
+def weights_of(potential):
+    return {name: value.clone() for name, value in potential.state_dict().items()}
+
+
+@pytest.fixture(scope="module")
+def from_file(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("file")
+    potential, metrics = atomgraph.train(tiny(folder), quiet=True)
+    return weights_of(potential), metrics
+
+
+@pytest.mark.parametrize("kind", ["list", "tuple", "generator", "iread"])
+def test_structures_in_memory_train_as_their_file_does(tmp_path, from_file, kind):
+    train, test = data_file(tmp_path), data_file(tmp_path, 4, seed=9)
+    frames = {
+        "list": lambda file: ase.io.read(file, ":"),
+        "tuple": lambda file: tuple(ase.io.read(file, ":")),
+        "generator": lambda file: (atoms for atoms in ase.io.read(file, ":")),
+        "iread": lambda file: ase.io.iread(file, ":"),
+    }[kind]
+    config = tiny(tmp_path, data={"train": frames(train), "test": frames(test)})
+    potential, metrics = atomgraph.train(config, quiet=True)
+    weights, wanted = from_file
+    assert all(weights[name].equal(value) for name, value in weights_of(potential).items())
+    assert metrics["test"] == wanted["test"]
+    written = read_yaml(tmp_path / "run" / "config.yaml")["data"]["train"]
+    assert written == str(tmp_path / "run" / "structures" / "train.xyz")
+    assert fingerprint(read(written)) == fingerprint(read(train))
+
+
+def test_a_run_of_structures_in_memory_goes_on_and_is_repeated_by_its_configuration(tmp_path):
+    frames = ase.io.read(data_file(tmp_path), ":")
+    atomgraph.train(tiny(tmp_path, data={"train": frames, "test": None}), quiet=True)
+    potential, _ = resume(tmp_path / "run", ["fit.max_epochs=3"], quiet=True)
+    again = config_of(tmp_path / "run" / "config.yaml", ["fit.max_epochs=3", f"output.folder={tmp_path / 'again'}"])
+    other, _ = atomgraph.train(again, quiet=True)
+    assert all(weights_of(potential)[name].equal(value) for name, value in weights_of(other).items())
+
+
+def test_structures_in_memory_have_keys_and_units_as_files_have(tmp_path):
+    frames = ase.io.read(data_file(tmp_path), ":")
+    for atoms in frames:
+        atoms.info["E"] = 1000 * atoms.get_potential_energy()
+        atoms.calc = None
+    data = {"train": frames, "test": None, "keys": {"energy": "E"}, "units": {"energy": "meV"}}
+    terms = {"terms": [{"property": "energy"}], "max_epochs": 1}
+    config = config_of(tiny(tmp_path, data=data, fit=terms, baseline={"scale": 1.0}))
+    atomgraph.train(config, quiet=True)
+    stored = read(tmp_path / "run" / "structures" / "train.xyz", keys={"energy": "E"}, units={"energy": "meV"})
+    assert labels_of(stored[3])["energy"] == pytest.approx(1e-3 * frames[3].info["E"], rel=1e-15)
+
+
+def test_a_mixture_of_files_and_structures_is_refused(tmp_path):
+    file = data_file(tmp_path)
+    with pytest.raises(DataError, match=r"data.train should be files, or ASE atoms throughout"):
+        config_of(tiny(tmp_path, data={"train": [file, ase.io.read(file)]}))
+    assert config_of(tiny(tmp_path, data={"train": (file, file)})).data.train == [file, file]
+
+
+@pytest.mark.parametrize("kind", [list, tuple, iter])
+def test_evaluate_takes_files_and_structures(tmp_path, from_file, kind):
+    atomgraph.train(tiny(tmp_path), quiet=True)
+    file = data_file(tmp_path, 4, seed=9)
+    wanted = atomgraph.evaluate(tmp_path / "run", file)
+    assert wanted["all"]["forces"]["mae"] > 0 and wanted["units"]["forces"] == "eV/Å"
+    potential = atomgraph.load(tmp_path / "run")
+    found = atomgraph.evaluate(potential, kind(ase.io.read(file, ":")))
+    assert found["all"] == wanted["all"]
+    bare = ase.io.read(file, ":")
+    for atoms in bare:
+        atoms.calc, atoms.info["dft_energy"] = None, 1.0
+    with pytest.raises(DataError, match=r"no structure carries an energy.*keys there: .*dft_energy"):
+        atomgraph.evaluate(potential, bare)
+
+
+def test_written_structures_keep_every_digit(tmp_path):
+    frames = crystals(3)
+    frames[0].info.update(note='he said "a b"', empty="", n=3, flag=True, vector=np.array([1.5, 2.5]), thing=object())
+    frames[0].arrays["momenta"] = np.full((4, 3), 1 / 3)
+    frames[0].arrays["tag"], frames[0].arrays["name"] = np.arange(4), np.array(["a", "b", "c", "d"])
+    frames[1].pbc = [True, False, True]
+    frames[2].set_cell(None)
+    frames[2].pbc = False
+    write_exact(tmp_path / "a.xyz", frames)
+    found = read(tmp_path / "a.xyz")
+    assert fingerprint(found) == fingerprint(read(frames))
+    info = found[0].info
+    assert info["note"] == 'he said "a b"' and info["n"] == 3 and info["flag"] is True and info["vector"][1] == 2.5
+    assert (found[0].arrays["momenta"] == 1 / 3).all() and found[0].arrays["name"][3] == "d"
