@@ -21,8 +21,8 @@ from atomgraph.config.finetune_scratch import scratch_potential
 from atomgraph.config.finetune_start import known_elements, opened
 from atomgraph.config.finetuning import finetune, finetune_config_of
 from atomgraph.config.folder import CARD, METRICS, MODEL
-from atomgraph.config.lock import is_free
 from atomgraph.config.in_memory import put_back
+from atomgraph.config.lock import is_free
 from atomgraph.config.resolve import absolute, as_yaml
 from atomgraph.config.run import resume
 from atomgraph.errors import ConfigError, DataError

@@ -4,6 +4,7 @@ import ase.io
 import numpy as np
 import pytest
 from config.runs import data_file, tiny
+from config.tunes import tune
 from data.samples import crystals
 
 import atomgraph
@@ -105,3 +106,13 @@ def test_written_structures_keep_every_digit(tmp_path):
     info = found[0].info
     assert info["note"] == 'he said "a b"' and info["n"] == 3 and info["flag"] is True and info["vector"][1] == 2.5
     assert (found[0].arrays["momenta"] == 1 / 3).all() and found[0].arrays["name"][3] == "d"
+
+
+def test_fine_tuning_takes_structures_for_data_replay_and_probe(tmp_path):
+    """Files of the run folder stand in the configuration for them."""
+    frames = {seed: ase.io.read(data_file(tmp_path, 8, seed=seed), ":") for seed in (1, 2)}
+    data = {"train": frames[1], "valid": (atoms for atoms in frames[2])}
+    config = tune(tmp_path, data=data, replay={"data": frames[2]}, card={"probe": tuple(frames[2]), "steps": 0})
+    atomgraph.finetune(config, quiet=True)
+    names = {path.name for path in (tmp_path / "tuned" / "structures").iterdir()}
+    assert names == {"train.xyz", "valid.xyz", "replay.xyz", "card.xyz"}
