@@ -26,6 +26,7 @@ from pydantic_core import PydanticUndefined
 from atomgraph import cli, featurizers, layers, models, nn, readouts
 from atomgraph.config.finetune_schema import FinetuneConfig
 from atomgraph.config.schema import Config
+from atomgraph.data.formats.table import FORMATS
 from atomgraph.errors import AtomgraphError
 from atomgraph.nn.part import Part, public_path
 
@@ -46,6 +47,7 @@ def write_pages(folder: Path = FOLDER) -> list[Path]:
         "finetune-keys.md": "\n".join(finetune_keys(faults)),
         "parts.md": "\n".join(parts(faults)),
         "commands.md": "\n".join(commands()),
+        "formats.md": "\n".join(formats()),
     }
     if faults:
         raise Undescribed(
@@ -155,6 +157,26 @@ def arguments_of(cls: type[Part]) -> dict[str, inspect.Parameter] | None:
 
 def _parameter_default(parameter: inspect.Parameter) -> str:
     return "*required*" if parameter.default is parameter.empty else default_text(parameter.default)
+
+
+# formats of structure files
+
+
+def formats() -> Iterator[str]:
+    """The table of formats: names, endings, units, and which program a reader was compared with."""
+    rows = []
+    for one in FORMATS:
+        units = ", ".join(
+            f"{name} {word}" for name, word in ({"energy": "eV", "length": "Å"} | dict(one.units)).items()
+        )
+        how = "fixed" if one.fixed else "assumed"
+        how += "; the file's own where it states them" if one.units_in is not None else ""
+        how += "; elements by ``--types``" if one.types and one.name != "extxyz" else ""
+        endings = ", ".join(f"``{ending}``" if ending != "a folder" else ending for ending in one.endings)
+        rows.append(
+            (f"``{one.name}``", one.title.replace("`", "``"), endings, f"{units} ({how})", one.compared or "not yet")
+        )
+    yield from table(("name", "format", "files", "units", "compared with"), rows, "14 22 18 28 18")
 
 
 # commands

@@ -45,9 +45,9 @@ def test_links_of_the_readme_lead_somewhere():
 
 
 def test_commands_of_the_readme_are_all_commands():
-    assert set(re.findall(r"atomgraph ([a-z]+)", re.sub(r"```.*?```", "", TEXT, flags=re.DOTALL))) >= set(COMMANDS)
+    assert set(re.findall(r"atomgraph ([a-z-]+)", re.sub(r"```.*?```", "", TEXT, flags=re.DOTALL))) >= set(COMMANDS)
     table = re.findall(r"^\| (.*?) \|", TEXT, re.MULTILINE)
-    named = {name for cell in table for name in re.findall(r"`atomgraph ([a-z]+)", cell)}
+    named = {name for cell in table for name in re.findall(r"`atomgraph ([a-z-]+)", cell)}
     assert named == set(COMMANDS)
 
 

@@ -211,8 +211,10 @@ def _frames(path: Path, index: str, open_file: Any) -> Iterator[tuple[int, ase.A
             if atoms is not None:
                 any_chosen = True
                 yield place, atoms
-    except (AtomgraphError, GeneratorExit, MemoryError):
+    except (AtomgraphError, GeneratorExit):
         raise
+    except MemoryError:
+        raise DataError(f"{path} cannot be read: it asks for more memory than there is") from None
     except Exception as error:  # ASE's readers raise whatever came to their authors' minds
         reason = str(error) or type(error).__name__
         raise DataError(f"{path} cannot be read: {reason}") from error

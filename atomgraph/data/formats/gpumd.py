@@ -46,5 +46,5 @@ GPUMD = Format(
     recognise=_recognise,
     units={"virial": "eV", "virial_sign": "compression"},
     fixed=True,
-    compared="calorine",
+    compared="calorine, gpumd-wizard",
 )

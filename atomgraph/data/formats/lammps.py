@@ -13,7 +13,7 @@ from ase.data import atomic_masses
 
 from atomgraph.data.formats.elements import numbers_of_types
 from atomgraph.data.formats.format import Format, Options
-from atomgraph.data.formats.text import beginning_of
+from atomgraph.data.formats.text import beginning_of, check_unpacked, lines_of
 from atomgraph.errors import DataError
 
 STYLES = {
@@ -25,6 +25,7 @@ NEAR, SHARE = 0.05, 0.005  # u, and of the mass: nearer than both to that of one
 
 
 def _read_dump(path: Path, options: Options) -> Iterator[ase.Atoms]:
+    check_unpacked(path)
     columns = _columns(path)
     for atoms in ase.io.iread(path, index=":", format="lammps-dump-text"):
         if "element" not in columns:
@@ -51,6 +52,7 @@ def _units_of_dump(path: Path) -> dict[str, str]:
 
 
 def _read_data(path: Path, options: Options) -> Iterator[ase.Atoms]:
+    check_unpacked(path)
     atoms = ase.io.read(path, format="lammps-data")
     if not _has_labels(path):
         masses = _masses(path)
@@ -65,15 +67,24 @@ def _read_data(path: Path, options: Options) -> Iterator[ase.Atoms]:
 
 def _has_labels(path: Path) -> bool:
     """Whether the file has a section of type labels; ASE takes those that are elements, and refuses others."""
-    return b"Atom Type Labels" in path.read_bytes()
+    return any(line.startswith("Atom Type Labels") for line in lines_of(path))
 
 
 def _masses(path: Path) -> dict[int, float]:
-    section = re.search(
-        r"^\s*Masses[^\n]*\n((?:\s*(?:#[^\n]*)?\n)*(?:\s*\d+\s+\S+[^\n]*\n?)+)", path.read_text(), re.MULTILINE
-    )
-    rows = re.findall(r"^\s*(\d+)\s+([-+.\deE]+)", section[1], re.MULTILINE) if section else []
-    return {int(kind): float(mass) for kind, mass in rows}
+    """Mass of each type, u, from the section of masses; empty where there is none."""
+    masses: dict[int, float] = {}
+    inside = False
+    for line in lines_of(path):
+        words = line.partition("#")[0].split()
+        if not words:
+            continue
+        if words == ["Masses"]:
+            inside = True
+        elif inside and words[0].isascii() and words[0].isdigit() and len(words) == 2:
+            masses[int(words[0])] = float(words[1])
+        elif inside:
+            break
+    return masses
 
 
 def _numbers_of_masses(path: Path, kinds: np.ndarray, masses: dict[int, float]) -> np.ndarray:
@@ -107,7 +118,7 @@ LAMMPS_DUMP = Format(
     units=STYLES["metal"],
     units_in=_units_of_dump,
     types=True,
-    compared="ASE (which reads it for us)",
+    compared="read through ASE",
 )
 LAMMPS_DATA = Format(
     name="lammps-data",
@@ -117,5 +128,5 @@ LAMMPS_DATA = Format(
     recognise=lambda path, head: re.search(rb"^\s*\d+\s+atom types\s*$", head, re.MULTILINE) is not None,
     units=STYLES["metal"],
     types=True,
-    compared="ASE (which reads it for us)",
+    compared="read through ASE",
 )

@@ -78,4 +78,5 @@ MD17 = Format(
     recognise=lambda path, head: path.suffix.lower() == ".npz",
     units={"energy": "kcal/mol", "length": "Å"},
     units_in=_units_in,
+    compared="sgdml (z, R, E, F); rMD17's names not yet",
 )

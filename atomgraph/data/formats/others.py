@@ -12,11 +12,13 @@ from ase.io.formats import UnknownFileTypeError, filetype, ioformats
 
 from atomgraph.data.formats.extxyz import iread_xyz, is_xyz
 from atomgraph.data.formats.format import Format, Options
+from atomgraph.data.formats.text import check_unpacked
 from atomgraph.errors import DataError
 
 DATABASES = {".db", ".json"}
 # Of ASE's formats, those whose numbers are whatever the writer put in: a stated unit counts. All others ASE converts itself.
 UNCONVERTED = {"traj", "bundletrajectory", "db", "json", "extxyz", "xyz", "netcdftrajectory"}
+SERVERS = {"mysql", "postgresql"}  # no files
 
 
 def _read_xyz(path: Path, options: Options) -> Iterable[Callable[[], ase.Atoms]]:
@@ -44,10 +46,13 @@ def format_of_ase(path: Path, name: str | None) -> Format:
         name = filetype(str(path)) if name is None else name
     except (UnknownFileTypeError, OSError) as error:
         raise DataError(f"cannot tell the format of {path}: {error}") from error
-    if name not in ioformats or not ioformats[name].can_read:
+    if name not in ioformats or not ioformats[name].can_read or name in SERVERS:
         raise DataError(f"cannot tell the format of {path} by its ending")
+    if name == "lammps-dump-binary":
+        raise DataError(f"{path} is a binary LAMMPS dump, which names no elements and no columns; dump text instead")
 
     def read(path: Path, options: Options) -> Iterable[ase.Atoms]:
+        check_unpacked(path)
         images = ase.io.read(path, index=slice(None), format=name)
         return images if isinstance(images, list) else [images]
 
@@ -58,7 +63,7 @@ def format_of_ase(path: Path, name: str | None) -> Format:
         read=read,
         recognise=lambda path, head: False,
         fixed=name not in UNCONVERTED,
-        compared="ASE (which reads it for us)",
+        compared="read through ASE",
     )
 
 
@@ -77,7 +82,7 @@ TRAJ = Format(
     endings=(".traj",),
     read=_read_traj,
     recognise=lambda path, head: path.suffix.lower() == ".traj",
-    compared="ASE (which reads it for us)",
+    compared="read through ASE",
 )
 DATABASE = Format(
     name="db",
@@ -85,5 +90,5 @@ DATABASE = Format(
     endings=(".db", ".json"),
     read=_read_database,
     recognise=lambda path, head: path.suffix.lower() in DATABASES,
-    compared="ASE (which reads it for us)",
+    compared="read through ASE",
 )

@@ -41,7 +41,7 @@ FORMATS = (
     VASPRUN,
     OUTCAR,
 )
-BY_NAME = {one.name: one for one in FORMATS} | {"xyz": EXTXYZ, "rmd17": MD17, "json": DATABASE}
+BY_NAME = {one.name: one for one in FORMATS} | {"xyz": EXTXYZ, "rmd17": MD17, "runnerdata": N2P2, "json": DATABASE}
 
 
 def format_of(path: Path, name: str | None = None) -> Format:

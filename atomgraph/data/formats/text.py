@@ -60,6 +60,15 @@ def beginning_of(path: Path, n_bytes: int = 4096) -> bytes:
         return b""
 
 
+def check_unpacked(path: Path) -> None:
+    """DataError for a packed file that is damaged or unpacks to far more than its size; for readers that unpack as a whole."""
+    check_regular(path)
+    if path.suffix.lower() in OPENERS:
+        with _explained(path), _opened(path) as file:
+            while file.read(1_000_000):
+                pass
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[IO[bytes]]:
     opener = OPENERS.get(path.suffix.lower())

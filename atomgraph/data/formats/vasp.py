@@ -11,16 +11,18 @@ import ase
 import ase.io
 
 from atomgraph.data.formats.format import Format, Frame, Options
-from atomgraph.data.formats.text import lines_of
+from atomgraph.data.formats.text import check_unpacked, lines_of
 from atomgraph.errors import DataError
 
 
 def _read_outcar(path: Path, options: Options) -> Iterator[Frame]:
+    check_unpacked(path)
     frames = ase.io.read(path, index=":", format="vasp-out")
     yield from _converged(frames, outcar_steps(path), path, options)
 
 
 def _read_xml(path: Path, options: Options) -> Iterator[Frame]:
+    check_unpacked(path)
     frames = ase.io.read(path, index=":", format="vasp-xml")
     yield from _converged(frames, xml_steps(path), path, options)
 
@@ -81,7 +83,7 @@ OUTCAR = Format(
     read=_read_outcar,
     recognise=lambda path, head: "OUTCAR" in path.name.upper(),
     fixed=True,
-    compared="dpdata (which steps are unconverged), ASE (which reads it for us)",
+    compared="dpdata; read through ASE",
 )
 VASPRUN = Format(
     name="vasp-xml",
@@ -90,5 +92,5 @@ VASPRUN = Format(
     read=_read_xml,
     recognise=lambda path, head: path.suffix.lower() == ".xml" and b"<modeling>" in head,
     fixed=True,
-    compared="ASE (which reads it for us)",
+    compared="read through ASE",
 )

@@ -5,6 +5,7 @@ A peer is the Python of an environment in ``.venv-peers`` (``make bench-peers``)
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -110,6 +111,16 @@ def test_cfg_by_motep(tmp_path):
 def test_train_xyz_by_calorine(tmp_path, name):
     frames = structures()
     compare(read(written("calorine", frames, tmp_path) / "train.xyz", format=name), frames)
+
+
+def test_train_xyz_with_a_virial_by_gpumd_wizard(tmp_path):
+    frames = structures()
+    path = written("gpumd_wizard", frames, tmp_path) / "train.xyz"
+    notes = ReadingNotes()
+    compare(read(path, notes=notes), frames)
+    assert not notes.contradictions  # between its virial and its stress
+    path.write_text(re.sub(r'stress="[^"]*"', "", path.read_text()))
+    compare(read(path), frames)
 
 
 def test_hdf5_by_torchani(tmp_path):

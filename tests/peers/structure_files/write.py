@@ -2,9 +2,8 @@
 
     python write.py PEER STRUCTURES.traj FOLDER
 
-in an environment with the peer (dpdata, motep, calorine, torchani, sgdml) and ASE. Structures carry energy, forces and
-stress in ASE's units and signs. ``dpdata-outcar`` reads the OUTCAR in FOLDER instead, and writes which
-steps it takes.
+in an environment with the peer (see ``PEERS``) and ASE. Structures carry energy, forces and stress in ASE's units and signs.
+``dpdata-outcar`` reads the OUTCAR in FOLDER instead, and writes which steps it takes.
 """
 
 import json
@@ -60,6 +59,15 @@ def calorine(frames, folder):
     write_structures(str(folder / "train.xyz"), frames)
 
 
+def gpumd_wizard(frames, folder):
+    """GPUMD's train.xyz with both virial and stress."""
+    from wizard.utils.io import dump_xyz
+
+    for atoms in frames:
+        atoms.info.update(atoms.calc.results)
+        dump_xyz(str(folder / "train.xyz"), atoms)
+
+
 def ase_files(frames, folder):
     """RuNNer's input.data, and LAMMPS's data file, by ASE."""
     ase.io.write(folder / "input.data", frames, format="runnerdata")
@@ -104,6 +112,7 @@ PEERS = {
     "dpdata-outcar": dpdata_outcar,
     "motep": motep,
     "calorine": calorine,
+    "gpumd_wizard": gpumd_wizard,
     "ase": ase_files,
     "torchani": torchani,
     "sgdml": sgdml,
