@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import sys
 import urllib.error
 import urllib.request
 from http.client import HTTPException
@@ -16,6 +17,7 @@ from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingCo
 
 from atomgraph.catalogue.table import PublicModel
 from atomgraph.errors import FormatError
+from atomgraph.kernels.cache import UnsafeFolder, checked
 from atomgraph.progress import terminal_progress
 from atomgraph.writing import write_text
 
@@ -42,8 +44,10 @@ def fetched(model: PublicModel) -> Path:
     """The model's file in the cache; fetched where it is not there, or is no longer the file that was fetched.
 
     The checksum is the table's; where that has none, the first download's, kept beside the file.
-    Raises FormatError where it cannot be fetched, saying how to put it there by hand, and where the checksum is another.
+    Raises FormatError where it cannot be fetched, saying how to put it there by hand, where the checksum or the size is
+    another, and where others can write the folder.
     """
+    _check_folder()
     place, pin = place_of(model), place_of(model).with_suffix(".sha256")
     wanted = model.sha256 or (pin.read_text().strip() if pin.is_file() else None)
     if place.is_file() and wanted is not None and _sha256(place) == wanted:
@@ -53,8 +57,25 @@ def fetched(model: PublicModel) -> Path:
         return place
     _fetch(model, place, wanted)
     if model.sha256 is None and not pin.is_file():
-        write_text(pin, _sha256(place))
+        write_text(pin, found := _sha256(place))
+        print(
+            f"{model.name}: not verified, its publishers give no checksum; this download (SHA-256 {found[:16]}…) is the "
+            "reference for later ones",
+            file=sys.stderr,
+        )
     return place
+
+
+def _check_folder() -> None:
+    """FormatError where others can write the folder of models, or exchange it."""
+    if os.name != "posix":
+        return
+    try:
+        checked(cache_folder(), emptied=False)
+    except UnsafeFolder as error:
+        raise FormatError(f"public models are not kept in {cache_folder()}: {error}") from None
+    except OSError as error:
+        raise FormatError(f"public models cannot be kept in {cache_folder()}: {error.strerror or error}") from None
 
 
 def _fetch(model: PublicModel, place: Path, wanted: str | None) -> None:
@@ -69,6 +90,10 @@ def _fetch(model: PublicModel, place: Path, wanted: str | None) -> None:
             raise FormatError(
                 f"{model.name}: what {model.address} gives has the SHA-256 {found}, but {wanted} was expected; it is "
                 "damaged or was exchanged. Try again, and if that persists do not use it"
+            )
+        if model.size is not None and (size := scratch.stat().st_size) != model.size:
+            raise FormatError(
+                f"{model.name}: what {model.address} gives has {size} bytes, but {model.size} were expected"
             )
         scratch.replace(place)
     except urllib.error.HTTPError as error:

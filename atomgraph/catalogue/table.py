@@ -39,9 +39,18 @@ class PublicModel(BaseModel):
     licence: str
     terms: str = ""
     sha256: str | None = None
+    size: int | None = None
+    date: str | None = None
     elements: Annotated[tuple[str, ...] | None, BeforeValidator(_spread)] = None
     theory: str = ""
     cite: str = ""
+
+    @property
+    def verified_by(self) -> str:
+        """What a download is compared with, in words."""
+        if self.sha256 is not None:
+            return "SHA-256"
+        return "not verified" if self.size is None else f"size only ({self.size} bytes, {self.date or 'no date'})"
 
     @property
     def notice(self) -> str:

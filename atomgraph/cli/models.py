@@ -11,9 +11,14 @@ from atomgraph.catalogue.download import cache_folder, place_of
 
 def models() -> None:
     """Public models that can be given by name wherever a MODEL is asked for."""
-    table = Table("name", "licence", "trained on", "here", box=None, pad_edge=False)
+    table = Table("name", "licence", "trained on", "verified by", "here", box=None, pad_edge=False)
     for model in public_models().values():
-        table.add_row(model.name, model.licence, model.theory, "yes" if place_of(model).is_file() else "")
+        table.add_row(
+            model.name, model.licence, model.theory, model.verified_by, "yes" if place_of(model).is_file() else ""
+        )
     console = Console(highlight=False, soft_wrap=True)
     console.print(table)
-    console.print(f"\nThey are fetched once, to {cache_folder()}. ASL: for non-commercial use.")
+    console.print(
+        "\nnot verified: the publishers give no checksum; the SHA-256 of the first download is kept, and later ones must have it"
+    )
+    console.print(f"They are fetched once, to {cache_folder()}. ASL: for non-commercial use.")

@@ -27,7 +27,9 @@ FLAGS = (
 )
 NATIVE = ("-march=native",)
 CANDIDATES = ("c++", "g++", "clang++")
-_TIMEOUT = 600  # s; a compiler that takes longer hangs
+_CPU_TIME = 600  # s that a compiler may compute; one that takes longer hangs
+_TIMEOUT = 36_000  # s of waiting, for one that does not even compute; a busy machine takes its time
+_LIMITED = ("/bin/sh", "-c", f'ulimit -t {_CPU_TIME} 2>/dev/null; exec "$@"', "sh")
 
 
 class CompilerError(Exception):
@@ -46,6 +48,8 @@ class Compiler:
         text = target.with_suffix(".cpp")
         text.write_text(source, encoding="utf-8")
         command = [*self.command, *FLAGS, *flags, f"-I{HEADERS}", str(text), "-o", str(target)]
+        if os.name == "posix":
+            command = [*_LIMITED, *command]
         try:
             done = subprocess.run(
                 command, capture_output=True, text=True, timeout=_TIMEOUT, check=False, cwd=target.parent
@@ -74,7 +78,7 @@ def _first() -> Compiler:
 def _found(words: str) -> Compiler:
     command = tuple(shlex.split(words))
     try:
-        asked = subprocess.run([*command, "--version"], capture_output=True, text=True, timeout=60, check=False)
+        asked = subprocess.run([*command, "--version"], capture_output=True, text=True, timeout=600, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise CompilerError(f"no C++ compiler: {words} does not run ({error})") from None
     if asked.returncode != 0:

@@ -181,3 +181,27 @@ def test_a_broken_table_is_said(tmp_path, monkeypatch):
     monkeypatch.setenv("ATOMGRAPH_MODELS", str(tmp_path / "t.toml"))
     with pytest.raises(ConfigError, match="is not one"):
         public_models()
+
+
+def test_a_folder_that_others_can_write_is_not_used_and_not_emptied(table):
+    model = table()
+    place = fetched(model)
+    place.parent.chmod(0o777)
+    with pytest.raises(FormatError, match=r"others can write .*; chmod go-w mends that"):
+        fetched(model)
+    place.parent.chmod(0o700)
+    assert fetched(model) == place
+
+
+def test_another_size_than_the_tables_is_refused(table, server):
+    with pytest.raises(FormatError, match=f"has {len(server.content)} bytes, but 17 were expected"):
+        fetched(table(size=17, date="2024-01-01"))
+    assert fetched(table(size=len(server.content))).is_file()
+
+
+def test_a_model_without_a_published_checksum_is_said_to_be_not_verified(table, capsys):
+    fetched(table())
+    assert "not verified" in capsys.readouterr().err
+    assert table(sha256="0" * 64).verified_by == "SHA-256" and table(size=5).verified_by.startswith("size only")
+    assert main(["models"]) == 0
+    assert "not verified" in capsys.readouterr().out
