@@ -18,6 +18,7 @@ from atomgraph.formats import native
 from atomgraph.formats.versions import now, versions
 from atomgraph.graph.geometry import strained, volume
 from atomgraph.graph.structure import AtomicGraph, without_labels
+from atomgraph.kernels.forked import keep_from_hanging
 from atomgraph.models.energy import EnergyModel
 from atomgraph.nn.scalars import scalar_columns
 from atomgraph.ops.scatter import sum_to
@@ -84,6 +85,7 @@ class Potential(torch.nn.Module):
         ``stress`` (n_graphs, 3, 3) eV/Å³, positive in tension, NaN where a structure has no volume.
         Raises GraphError for unknown elements or a graph whose cutoff is too small.
         """
+        keep_from_hanging()
         keeps = self.training and torch.is_grad_enabled()
         with torch.inference_mode(False), torch.set_grad_enabled(forces or stress or keeps):
             graph = _recordable(self._with_head(graph))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 import ase
@@ -14,7 +15,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 
 from atomgraph.calculators.moving import MovingGraph
 from atomgraph.compiled import for_inference, in_precision
-from atomgraph.errors import GraphError
+from atomgraph.errors import AtomgraphError, GraphError
 from atomgraph.graph import AtomicGraph
 from atomgraph.graph.geometry import volume
 from atomgraph.graph.structure import states_of
@@ -37,10 +38,13 @@ class Calculator(ase_calculator.Calculator):
     compile: whether energies come from compiled kernels, which frozen models of some families have (``atomgraph.compile``);
     None: from where they are kept already, or once evaluations have taken as long as compiling does.
     ``uncertainty``, the standard deviation of the energy in eV, is among the properties of a potential that has one.
+    A calculator is not for several threads at once: it keeps one structure and its results. Make one for each thread; they may
+    share a Potential.
     One evaluation gives all properties, and is kept until atoms, cell, periodicity, charge or spin (``info``) change.
     Raises GraphError for elements that the potential does not know, unknown heads, and positions that are not finite;
     ConfigError for an unknown device or dtype, and for ``mixed`` where there can be no kernels;
-    ASE's PropertyNotImplementedError for the stress of a structure without volume.
+    AtomgraphError where another thread is at work with it; ASE's PropertyNotImplementedError for the stress of a structure
+    without volume.
     """
 
     implemented_properties: list[str] = ["energy", "free_energy", "energies", "forces", "stress"]  # noqa: RUF012 (ASE's)
@@ -65,6 +69,7 @@ class Calculator(ase_calculator.Calculator):
             self.implemented_properties = [*self.implemented_properties, "uncertainty"]
         self._row = None if head is None else _row_of(self.potential, head)
         self._moving = MovingGraph(self.potential.cutoff, skin, self.potential.device)
+        self._at_work: dict[str, int] = {}  # the thread; a lock could not be copied
 
     @property
     def n_neighbour_lists(self) -> int:
@@ -92,6 +97,14 @@ class Calculator(ase_calculator.Calculator):
         system_changes: list[str] = ase_calculator.all_changes,
     ) -> None:
         """Everything about the structure, in one evaluation (called by ASE when something changed)."""
+        if self._at_work.setdefault("thread", get_ident()) != get_ident():
+            raise AtomgraphError("this calculator is at work in another thread; make one for each thread")
+        try:
+            self._calculate(atoms, properties, system_changes)
+        finally:
+            self._at_work.clear()
+
+    def _calculate(self, atoms: ase.Atoms | None, properties: list[str] | None, system_changes: list[str]) -> None:
         super().calculate(atoms, properties or ["energy"], system_changes)
         graph = self._graph(self.atoms)
         has_volume = bool(self.atoms.pbc.any()) and bool(torch.isfinite(volume(graph)))

@@ -19,6 +19,6 @@ def models() -> None:
     console = Console(highlight=False, soft_wrap=True)
     console.print(table)
     console.print(
-        "\nnot verified: the publishers give no checksum; the SHA-256 of the first download is kept, and later ones must have it"
+        "\nnot verified: the publishers give no checksum; the first download's SHA-256 is kept, and later ones must have it"
     )
     console.print(f"They are fetched once, to {cache_folder()}. ASL: for non-commercial use.")

@@ -144,7 +144,7 @@ def test_workers_of_a_data_loader_have_the_same_numbers():
             collate_fn=lambda one: of(one[0])["forces"],
             num_workers=2,
             multiprocessing_context="fork",
-            timeout=60,
+            timeout=1800,
         )
         for found, forces in zip(loader, wanted, strict=True):
             torch.testing.assert_close(found, forces, rtol=1e-12, atol=1e-13)

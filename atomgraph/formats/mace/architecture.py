@@ -30,6 +30,7 @@ def arguments_of(tree: Tree) -> dict[str, Any]:
     elements = elements_of(tree)
     n_layers = int(tree.tensor("num_interactions"))
     products = [_product_irreps(tree[f"products.{t}"]) for t in range(n_layers)]
+    _check_scalars(products)
     layers = [_layer(tree, t) for t in range(n_layers)]
     arguments = {
         "elements": elements,
@@ -49,6 +50,17 @@ def arguments_of(tree: Tree) -> dict[str, Any]:
     if "joint_embedding" in tree:
         arguments |= {"states": states_of(tree), "state_energy": "embedding_readout" in tree}
     return arguments
+
+
+def _check_scalars(products: list[o3.Irreps]) -> None:
+    """Refuse a model whose last layer gives other scalars than even ones: mace-torch takes the first of the hidden irreps."""
+    even = o3.Irrep("0e")
+    if any(even not in irreps for irreps in products):
+        raise FormatError(
+            f"its hidden irreps {products[0]} leave {products[-1]} in the last layer, which holds no even scalars (0e): "
+            "energies cannot be read from it, and atomgraph does not support it. Train it with even scalars first "
+            f"({o3.Irreps([*(one for one in products[0] if one.ir == even), *(one for one in products[0] if one.ir != even)])})"
+        )
 
 
 def elements_of(tree: Tree) -> list[str]:

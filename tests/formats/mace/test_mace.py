@@ -233,6 +233,21 @@ def test_a_pickle_of_odd_steps_is_refused(tmp_path, steps, words):
     refused(tmp_path, archive(parts | {name: steps}), words)
 
 
+def _irreps(root, t, text):
+    from e3nn import o3
+
+    root.products._modules[str(t)].linear.irreps_out = o3.Irreps(text)
+
+
+def test_odd_scalars_before_even_ones_are_named_as_not_supported(tmp_path):
+    def change(root, make):  # what mace-torch makes of 2x0o+2x0e+2x1o: the first irreps are kept in the last layer
+        _irreps(root, 0, "2x0o+2x0e+2x1o")
+        _irreps(root, 1, "2x0o")
+
+    content = saved(small(hidden="2x0e+2x0o+2x1o"), change)
+    refused(tmp_path, content, "2x0o+2x0e+2x1o leave 2x0o", "does not support it", "(2x0e+2x0o+2x1o)")
+
+
 @pytest.mark.parametrize("name", ["Irreps", "Instruction", "getattr"])
 def test_text_that_grows_with_every_level_is_refused(name):
     made = type("Inert", (Inert,), {"module": "builtins" if name == "getattr" else "e3nn.o3", "name": name})
@@ -318,7 +333,7 @@ def test_a_thousand_mutations_of_a_published_shape(tmp_path, name):
     for seed in range(-1, 1000):
         path.write_bytes(content if seed < 0 else mutated(content, seed))
         watched[0] = seed >= 0  # the first opening imports what opening needs
-        start = time.monotonic()
+        start = time.process_time()
         try:
             potential = atomgraph.load(path)
             potential.head = potential.heads[0]
@@ -328,6 +343,6 @@ def test_a_thousand_mutations_of_a_published_shape(tmp_path, name):
         except FormatError:
             ended["refused"] += 1
         watched[0] = False
-        assert time.monotonic() - start < 10, seed
+        assert time.process_time() - start < 10, seed
     print(ended)
     assert not events
