@@ -88,7 +88,7 @@ def _show(console: Console, findings: list[Finding]) -> None:
             frames = ", ".join(Path(frame).name for frame in finding.frames[:4]) + (
                 " ..." if len(finding.frames) > 4 else ""
             )
-            console.print(Text(f"  {frames}: {finding.message}"))
+            console.print(Text(f"  {frames}: {finding.message}" if frames else f"  {finding.message}"))
         if len(found) > SHOWN:
             console.print(Text(f"  and {len(found) - SHOWN} more (all with --json FILE)"))
         for advice in sorted({finding.advice for finding in found}):

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 import ase
 import numpy as np
+from ase.data import chemical_symbols
 from ase.io.formats import string2index
 
 from atomgraph.data.conversion import Conversion
@@ -128,6 +129,9 @@ def _check(atoms: ase.Atoms) -> None:
     """What no graph can be made of, and atoms without an element."""
     if (atoms.numbers <= 0).any():
         raise DataError(f"atom {int(np.argmin(atoms.numbers))} has no element: its symbol is 'X'")
+    if (atoms.numbers >= len(chemical_symbols)).any():
+        row = int(np.argmax(atoms.numbers))
+        raise DataError(f"atom {row} has the atomic number {atoms.numbers[row]}, which is no element's")
     neighbours_within(atoms, REACH)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import hypot
+
 import ase
 import numpy as np
 
@@ -10,6 +12,7 @@ from atomgraph.graph.checks import positions_of
 
 MOST_EDGES = 1e9  # 40 GB of graph; row numbers of edges end at 2^31
 MANY_EDGES = 2e6  # from here on, a density that no matter has is refused
+MOST_IMAGES = 2e7  # copies of atoms around a cell, 32 bytes each, that are searched; and 100 for each atom
 DENSEST = 2.0  # atoms/Å³; diamond has 0.18, hydrogen at 500 GPa about 1
 
 
@@ -17,8 +20,8 @@ def check_crowding(atoms: ase.Atoms, cutoff: float) -> None:
     """Refuse structures whose number of edges would be absurd.
 
     Raises:
-        GraphError: For more edges than 1e9, and for more than 2e6 in a structure of more than 2 atoms/Å³, as positions
-            in nm have them.
+        GraphError: For more edges than 1e9; for more than 2e6 in a structure of more than 2 atoms/Å³, as positions in nm
+            have them; and for cells so flat that 2e7 images of their atoms would be searched.
     """
     n_atoms = len(atoms)
     if not (n_atoms and 0.0 < cutoff < np.inf):
@@ -26,17 +29,56 @@ def check_crowding(atoms: ase.Atoms, cutoff: float) -> None:
     n_edges = 0.0
     if float(n_atoms) ** 2 > MANY_EDGES:
         n_edges = edges_by_bins(positions_of(atoms), cutoff)
-    if atoms.pbc.any():
+    periods = [row for row, repeats in zip(atoms.cell.array.tolist(), atoms.pbc.tolist(), strict=True) if repeats]
+    measure, dual = _measured(periods)
+    if not (periods and 0.0 < measure < np.inf):  # what is wrong with the cell is said elsewhere
+        measure, dual = np.inf, []
+    n_images = float(n_atoms)
+    for length in dual:
+        n_images *= 2.0 * cutoff * length + 1.0
+    if n_images > MOST_IMAGES and n_images > 100.0 * n_atoms:
+        raise GraphError(
+            f"{n_images:.0e} images of {n_atoms} atoms lie within {cutoff:g} Å of the cell, which is too small or flat; are "
+            f"positions and cell in Å? The cell is {np.asarray(atoms.cell.array, dtype=float).tolist()}"
+        )
+    if n_atoms**2 * _balls(cutoff)[len(periods) - 1] / measure > MANY_EDGES:
         n_edges = max(n_edges, edges_by_density(atoms, cutoff))
     if n_edges <= MANY_EDGES:
         return
-    density = n_edges / n_atoms / (4.0 / 3.0 * np.pi * cutoff**3)
+    density = n_edges / n_atoms / _balls(cutoff)[2]
     if n_edges > MOST_EDGES or density > DENSEST:
-        cell = f"; the cell is {np.asarray(atoms.cell.array, dtype=float).tolist()}" if atoms.pbc.any() else ""
+        cell = f"; the cell is {np.asarray(atoms.cell.array, dtype=float).tolist()}" if periods else ""
         raise GraphError(
             f"{n_atoms} atoms would have about {n_edges:.0e} neighbours within {cutoff:g} Å, {n_edges / n_atoms:.0f} each; "
             f"are positions and cell in Å?{cell}"
         )
+
+
+def _balls(cutoff: float) -> tuple[float, float, float]:
+    """What a cutoff reaches in one, two and three dimensions: Å, Å², Å³."""
+    return 2.0 * cutoff, np.pi * cutoff**2, 4.0 / 3.0 * np.pi * cutoff**3
+
+
+def _measured(periods: list[list[float]]) -> tuple[float, list[float]]:
+    """Length, area or volume of periods, and the inverse distances of their lattice planes, 1/Å.
+
+    In plain numbers: every neighbour list of every structure asks for it, and numpy takes ten times as long.
+    """
+    if len(periods) == 3:
+        a, b, c = periods
+        faces = [_cross(b, c), _cross(c, a), _cross(a, b)]
+        volume = abs(a[0] * faces[0][0] + a[1] * faces[0][1] + a[2] * faces[0][2])
+        return volume, [hypot(*face) / volume for face in faces] if volume > 0.0 else []
+    if len(periods) == 2:
+        a, b = periods
+        area = hypot(*_cross(a, b))
+        return area, [hypot(*b) / area, hypot(*a) / area] if area > 0.0 else []
+    length = hypot(*periods[0]) if periods else 0.0
+    return length, [1.0 / length] if length > 0.0 else []
+
+
+def _cross(a: list[float], b: list[float]) -> list[float]:
+    return [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
 
 
 def edges_by_bins(positions: np.ndarray, cutoff: float) -> float:
@@ -77,13 +119,12 @@ def edges_by_density(atoms: ase.Atoms, cutoff: float) -> float:
     measure = float(np.sqrt(max(np.linalg.det(periods @ periods.T), 0.0)))  # length, area or volume
     if not measure > 0.0:
         return 0.0
-    balls = (2.0 * cutoff, np.pi * cutoff**2, 4.0 / 3.0 * np.pi * cutoff**3)  # in one, two and three dimensions
-    ball = balls[len(periods) - 1]
+    ball = _balls(cutoff)[len(periods) - 1]
     estimate = len(atoms) ** 2 * ball / measure  # as if all atoms lay on the line or in the plane of the periods
     if estimate > MANY_EDGES and len(periods) < 3:
         across = np.linalg.svd(periods)[2][len(periods) :]
         thickness = (np.ptp(positions_of(atoms) @ across.T, axis=0) + 1.0).prod()  # Å, or Å² across a wire
-        estimate *= min(1.0, balls[2] / ball / thickness)
+        estimate *= min(1.0, _balls(cutoff)[2] / ball / thickness)
     return float(estimate)
 
 

@@ -46,10 +46,13 @@ def _edges(atoms: ase.Atoms, cutoff: float, sign: int) -> tuple[np.ndarray, np.n
         centre, neighbour, shift = matscipy_neighbours(atoms, cutoff)
         return np.stack([neighbour, centre]), sign * shift
     cutoff = float(cutoff)
-    found = _from_kernel(atoms, cutoff, sign) if 0.0 < cutoff < np.inf else None
-    if found is None:
-        check_structure(atoms, cutoff)
-        found = _from_kernel(atoms, cutoff, sign, checked=True)
+    try:
+        found = _from_kernel(atoms, cutoff, sign) if 0.0 < cutoff < np.inf else None
+        if found is None:
+            check_structure(atoms, cutoff)
+            found = _from_kernel(atoms, cutoff, sign, checked=True)
+    except MemoryError as error:
+        raise GraphError(f"{error}; are positions and cell in Å?") from error
     if found is None:
         raise GraphError(
             f"positions are too far from the cell to be brought into it: {np.abs(positions_of(atoms)).max():.0e} Å"

@@ -202,3 +202,26 @@ def test_molecules_have_no_stress(tmp_path):
     water = labelled(molecule("H2O"), energy=-14.0, stress=np.zeros(6))
     ase.io.write(tmp_path / "a.traj", water)
     assert labels_of(read(tmp_path / "a.traj")[0]).keys() == {"energy"}
+
+
+def test_an_atomic_number_beyond_the_elements_is_named(tmp_path):
+    atoms = crystals(1)[0]
+    atoms.numbers[2] = 217
+    ase.io.write(tmp_path / "a.traj", atoms)
+    with pytest.raises(DataError, match="atom 2 has the atomic number 217"):
+        read(tmp_path / "a.traj")
+
+
+def test_structures_are_read_from_any_iterable():
+    frames = crystals(3)
+    for given in (frames, tuple(frames), iter(frames), (atoms for atoms in frames)):
+        found = read(given)
+        assert len(found) == 3 and found[1].info["source"] == "structure 1"
+        equal(found[1], frames[1])
+    assert len(read(frames[0])) == 1
+    with pytest.raises(DataError, match="structure 0: positions hold NaN"):
+        frames[0].positions[0] = np.nan
+        read(frames)
+    for given in (3, [1, 2], [frames[1], "a.xyz"]):
+        with pytest.raises(DataError, match="data should be"):
+            read(given)

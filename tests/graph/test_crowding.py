@@ -61,3 +61,16 @@ def test_dense_matter_and_far_apart_atoms_are_not_refused():
     many = gas(2000, 10.0)
     many.positions *= 1e6
     assert AtomicGraph.from_ase(many, 5.0).n_edges == 0
+
+
+def test_a_cell_that_needs_millions_of_images_is_refused():
+    """It filled memory before it failed."""
+    cell = np.array([[4.0, 0.0, 0.0], [4e4, 1e-4, 0.0], [0.0, 0.0, 4e3]])
+    atoms = ase.Atoms("Cu2", positions=[[0, 0, 0], [2, 0, 2]], cell=cell, pbc=True)
+    with pytest.raises(GraphError):
+        AtomicGraph.from_ase(atoms, 5.0)
+    skewed = bulk("Cu", cubic=True)
+    wanted = AtomicGraph.from_ase(skewed, 3.0).n_edges
+    skewed.cell[1, 0] += 361.0  # the same crystal
+    skewed.cell[2, 1] += 36.1
+    assert AtomicGraph.from_ase(skewed, 3.0).n_edges == wanted

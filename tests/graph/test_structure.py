@@ -63,6 +63,7 @@ def test_fields_are_those_of_the_table():
         "charge": ((1,), torch.float64),
         "spin": ((1,), torch.float64),
         "weight": ((1,), torch.float64),
+        "label_weights": ((1, 3), torch.float64),
         "energy": ((1,), torch.float64),
         "energy_mask": ((1,), torch.bool),
         "forces": ((2, 3), torch.float64),

@@ -50,9 +50,9 @@ def load_npz(path: Path) -> dict[str, np.ndarray]:
                         arrays[member.filename.removesuffix(".npy")] = np.lib.format.read_array(
                             file, allow_pickle=False
                         )
-    except (zipfile.BadZipFile, ValueError, OSError, EOFError, TypeError, SyntaxError, OverflowError) as error:
-        if isinstance(error, DataError):
-            raise
+    except DataError:
+        raise
+    except Exception as error:  # of zipfile, of what unpacks, and of numpy's headers
         raise DataError(f"{path} cannot be read as arrays: {str(error) or type(error).__name__}") from error
     return arrays
 

@@ -12,7 +12,8 @@ from atomgraph.data.formats.ani import ANI
 from atomgraph.data.formats.deepmd import DEEPMD
 from atomgraph.data.formats.format import Format
 from atomgraph.data.formats.gpumd import GPUMD
-from atomgraph.data.formats.lammps import LAMMPS_DATA, LAMMPS_DUMP
+from atomgraph.data.formats.lammps_data import LAMMPS_DATA
+from atomgraph.data.formats.lammps_dump import LAMMPS_DUMP
 from atomgraph.data.formats.md17 import MD17
 from atomgraph.data.formats.ml_ab import ML_AB
 from atomgraph.data.formats.mlip_cfg import MLIP_CFG

@@ -1,5 +1,7 @@
 """LAMMPS's files know types, and types are no elements."""
 
+import ase.io
+import numpy as np
 import pytest
 from ase.units import kcal, mol
 
@@ -83,3 +85,48 @@ def test_a_dump_with_forces_has_no_energy_and_the_units_that_it_states(write):
     assert labels_of(read(write(stated), types="Cu Au")[0])["forces"][0, 0] == pytest.approx(kcal / mol)
     with pytest.raises(DataError, match="units of its own"):
         read(write(stated), types="Cu Au", units={"energy": "eV"})
+
+
+def test_a_triclinic_dump_is_the_cell_that_ase_finds(write, tmp_path):
+    """Scaled positions, tilts of both signs, atoms in any order, an origin beside zero."""
+    text = """ITEM: TIMESTEP
+7
+ITEM: NUMBER OF ATOMS
+3
+ITEM: BOX BOUNDS xy xz yz pp pp ff
+-1.5 6.5 1.0
+0.25 7.0 -0.5
+1 8 0.75
+ITEM: ATOMS id type xs ys zs fx fy fz vx vy vz c_pe
+3 1 0.1 0.2 0.3 1 2 3 1 0 0 -1
+1 2 0.5 0.5 0.5 4 5 6 0 2 0 -2
+2 1 0.9 0.1 0.6 7 8 9 0 0 3 -3
+"""
+    (atoms,) = read(write(text * 1), types="Cu Au")
+    wanted = ase.io.read(write(text, "b.lammpstrj"), format="lammps-dump-text")
+    np.testing.assert_allclose(atoms.cell.array, wanted.cell.array, atol=1e-12)
+    assert atoms.pbc.tolist() == [True, True, False] == wanted.pbc.tolist()
+    np.testing.assert_allclose(atoms.get_all_distances(mic=True), wanted.get_all_distances(mic=True), atol=1e-12)
+    assert str(atoms.symbols) == "AuCu2" and labels_of(atoms)["forces"].tolist() == [[4, 5, 6], [7, 8, 9], [1, 2, 3]]
+    np.testing.assert_allclose(atoms.get_velocities(), wanted.get_velocities(), rtol=1e-12)
+    assert atoms.arrays["c_pe"].tolist() == [-2, -3, -1]
+    assert len(read(write(text * 3, "c.lammpstrj"), types="Cu Au")) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            lambda t: t.replace("\n2\nITEM", "\n9999999999\nITEM"),
+            "cut short: 9999999999 atoms are announced, 2 are there",
+        ),
+        (lambda t: t.replace("\n2\nITEM", "\ntwo\nITEM"), "line 4: a number of atoms should be here, but is 'two'"),
+        (lambda t: t.replace("2 2 0 0 2.5", "2 2 0 0"), "line 11: an atom should have 5 columns, but here are 4"),
+        (lambda t: t.replace("2 2 0 0 2.5", "2 2 0 0 x"), "line 1, cannot be read"),
+        (lambda t: t.replace("x y z", "a b c"), "no positions"),
+        (lambda t: t + "rubbish\n", "line 12: a section should begin with ITEM:"),
+    ],
+)
+def test_a_damaged_dump_is_named_with_its_line(write, change, said):
+    with pytest.raises(DataError, match=said):
+        read(write(change(DUMP)), types="Cu Au")

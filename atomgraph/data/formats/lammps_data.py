@@ -1,4 +1,4 @@
-"""LAMMPS's dumps and data files, through ASE, with elements that are there or stated, and the units that a dump states."""
+"""LAMMPS's data files, through ASE, with elements that are named, stated, or told by masses."""
 
 from __future__ import annotations
 
@@ -13,42 +13,10 @@ from ase.data import atomic_masses
 
 from atomgraph.data.formats.elements import numbers_of_types
 from atomgraph.data.formats.format import Format, Options
-from atomgraph.data.formats.text import beginning_of, check_unpacked, lines_of
+from atomgraph.data.formats.text import check_unpacked, lines_of
 from atomgraph.errors import DataError
 
-STYLES = {
-    "metal": {"energy": "eV", "length": "Å"},
-    "real": {"energy": "kcal/mol", "length": "Å"},
-    "electron": {"energy": "Hartree", "length": "Bohr"},
-}
 NEAR, SHARE = 0.05, 0.005  # u, and of the mass: nearer than both to that of one element, a mass names it; 1.0 does not
-
-
-def _read_dump(path: Path, options: Options) -> Iterator[ase.Atoms]:
-    check_unpacked(path)
-    columns = _columns(path)
-    for atoms in ase.io.iread(path, index=":", format="lammps-dump-text"):
-        if "element" not in columns:
-            _name(atoms, options, f"{path} (a LAMMPS dump without a column of elements)")
-        if atoms.calc is not None:  # ASE puts an energy of zero beside forces
-            atoms.calc.results.pop("energy", None)
-        yield atoms
-
-
-def _columns(path: Path) -> list[str]:
-    found = re.search(rb"ITEM: ATOMS([^\n]*)", beginning_of(path, 100_000))
-    return found[1].decode(errors="replace").split() if found else []
-
-
-def _units_of_dump(path: Path) -> dict[str, str]:
-    """``ITEM: UNITS``, which newer dumps may have."""
-    found = re.search(rb"ITEM: UNITS\s+(\w+)", beginning_of(path, 100_000))
-    if not found:
-        return {}
-    style = found[1].decode()
-    if style not in STYLES:
-        raise DataError(f"{path} has LAMMPS's units {style!r}; known are {', '.join(STYLES)}")
-    return STYLES[style]
 
 
 def _read_data(path: Path, options: Options) -> Iterator[ase.Atoms]:
@@ -109,24 +77,13 @@ def _name(atoms: ase.Atoms, options: Options, what: str) -> None:
     atoms.set_masses("defaults")
 
 
-LAMMPS_DUMP = Format(
-    name="lammps-dump-text",
-    title="LAMMPS dump (positions, forces)",
-    endings=(".lammpstrj", ".dump"),
-    read=_read_dump,
-    recognise=lambda path, head: head.startswith(b"ITEM:"),
-    units=STYLES["metal"],
-    units_in=_units_of_dump,
-    types=True,
-    compared="read through ASE",
-)
 LAMMPS_DATA = Format(
     name="lammps-data",
     title="LAMMPS data file (positions)",
     endings=(".lmp", ".data"),
     read=_read_data,
     recognise=lambda path, head: re.search(rb"^\s*\d+\s+atom types\s*$", head, re.MULTILINE) is not None,
-    units=STYLES["metal"],
+    units={"energy": "eV", "length": "Å"},
     types=True,
     compared="read through ASE",
 )
