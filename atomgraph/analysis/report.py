@@ -16,6 +16,7 @@ from atomgraph.analysis.learning import learning_curves
 from atomgraph.analysis.page import Block, Code, Facts, Gallery, Highlights, Picture, Section, page
 from atomgraph.analysis.plots import capital, error_histogram, parity
 from atomgraph.analysis.tables import Column, Table, short
+from atomgraph.data.naming import number_of
 from atomgraph.formats.versions import now, versions
 from atomgraph.nn.part import specification
 from atomgraph.potential import Potential
@@ -69,7 +70,8 @@ def _summary(potential: Potential, parts: Mapping[str, Comparison]) -> Section:
     figures = {q: Figures.of(comparison.samples[q.name]) for q in QUANTITIES if q.name in comparison.samples}
     marks = [(f"{short(f.mae)} {q.unit}", f"{q.title}, MAE") for q, f in figures.items()]
     kind = type(potential.model).__name__
-    lead = f"{kind} for {', '.join(potential.elements)}, judged on {len(comparison.structures)} structures ({name})."
+    size = number_of(len(comparison.structures), "structure")
+    lead = f"{kind} for {', '.join(potential.elements)}, judged on {size} ({name})."
     return Section("In short", [Highlights(marks)] if marks else [], lead)
 
 
@@ -135,8 +137,8 @@ def speed(comparison: Comparison) -> str:
     """``12 300 atoms/s (2.1 s for 25 structures, graphs included) on AMD EPYC, 2 threads, torch 2.9.1``, in words."""
     seconds = comparison.seconds or float("nan")
     rate = f"{comparison.n_atoms / seconds:,.0f}".replace(",", " ")
-    n = len(comparison.structures)
-    return f"{rate} atoms/s ({seconds:.2f} s for {n} structures, graphs included) on {hardware(comparison.device)}"
+    n = number_of(len(comparison.structures), "structure")
+    return f"{rate} atoms/s ({seconds:.2f} s for {n}, graphs included) on {hardware(comparison.device)}"
 
 
 def _config(config: Mapping[str, Any] | str | None) -> Section:

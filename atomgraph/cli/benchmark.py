@@ -18,6 +18,7 @@ from atomgraph.cli.opening import opened
 from atomgraph.cli.options import ComputeIn, Device, Elements, FormatName, Head, Imports, Model, Types, Units
 from atomgraph.cli.structure_files import Structure, read_one
 from atomgraph.compiled import MIXED, in_precision
+from atomgraph.data.naming import number_of
 from atomgraph.errors import ConfigError
 from atomgraph.potential import Potential
 
@@ -92,7 +93,7 @@ def _table(found: dict[Form, Speed], errors: list[float], atoms: ase.Atoms, pote
     }
     rows = [[name, *(_three_digits(figure(speed)) for speed in found.values())] for name, figure in figures.items()]
     rows.append(["largest error of forces / their RMS", *(f"{error:.0e}" for error in errors)])
-    size = f"{len(atoms)} atoms, cutoff {potential.cutoff:g} Å"
+    size = f"{number_of(len(atoms), 'atom')}, cutoff {potential.cutoff:g} Å"
     return Table(
         [Column("", words=True), *(Column(name, group) for group, name in found)],
         rows,

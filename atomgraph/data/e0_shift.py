@@ -12,6 +12,8 @@ import numpy as np
 from ase.data import atomic_numbers
 from ase.formula import Formula
 
+from atomgraph.data.naming import number_of
+
 OPEN = 1e-6  # a share of a composition that lies outside what was determined counts from here
 SINGULAR = 1e-10  # of the largest singular value: smaller ones are zero
 
@@ -94,7 +96,7 @@ class EnergyShift:
     def describe(self) -> str:
         """Shift per element, rank and residual in a line."""
         shifts = ", ".join(f"{symbol} {value:+.4f}" for symbol, value in self.by_element.items())
-        words = f"{shifts} eV; rank {self.rank} of {len(self.elements)}, {self.n_structures} energies; "
+        words = f"{shifts} eV; rank {self.rank} of {len(self.elements)}, {number_of(self.n_structures, 'energy')}; "
         words += f"RMS of label − prediction {1e3 * self.before:.4g} meV/atom before, {1e3 * self.residual:.4g} after"
         return f"{words}; determined: {self.missing()}" if self.open else words
 

@@ -24,5 +24,6 @@ def elements_in(frames: Iterable[ase.Atoms]) -> list[str]:
 
 
 def number_of(number: int, noun: str) -> str:
-    """``1 frame``, ``2 frames``: a count with its noun."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    """``1 frame``, ``2 frames``, ``2 energies``: a count with its noun."""
+    many = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number} {noun if number == 1 else many}"

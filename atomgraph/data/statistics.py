@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from ase.data import chemical_symbols
 
+from atomgraph.data.naming import number_of
 from atomgraph.errors import DataError
 from atomgraph.graph.geometry import edge_vectors
 from atomgraph.graph.structure import AtomicGraph
@@ -50,7 +51,7 @@ def isolated_e0(graphs: Sequence[AtomicGraph]) -> Statistic[dict[str, float]]:
             )
     n_frames = sum(map(len, found.values()))
     value = {symbol: float(np.mean(found[symbol])) for symbol in elements_of(graphs)}
-    return Statistic(value, f"isolated atoms in the training part ({n_frames} frames)")
+    return Statistic(value, f"isolated atoms in the training part ({number_of(n_frames, 'frame')})")
 
 
 def least_squares_e0(graphs: Sequence[AtomicGraph]) -> Statistic[dict[str, float]]:
@@ -62,7 +63,9 @@ def least_squares_e0(graphs: Sequence[AtomicGraph]) -> Statistic[dict[str, float
     elements, table, energy = compositions(graphs)
     n_atoms = table.sum(1)
     solution, _, rank, _ = np.linalg.lstsq(table / n_atoms[:, None], energy / n_atoms, rcond=1e-10)
-    origin = f"least squares over {len(energy)} energies of the training part, rank {rank} of {len(elements)}"
+    origin = (
+        f"least squares over {number_of(len(energy), 'energy')} of the training part, rank {rank} of {len(elements)}"
+    )
     if rank < len(elements):
         origin += "; minimum norm, so single values have no meaning"
     return Statistic(dict(zip(elements, map(float, solution), strict=True)), origin)
@@ -106,7 +109,9 @@ def average_neighbours(graphs: Sequence[AtomicGraph], cutoff: float | None = Non
         reach = cutoff
     else:
         n_edges = sum(graph.n_edges for graph in graphs)
-    return Statistic(n_edges / n_atoms, f"mean over {n_atoms} atoms of the training part within {reach:g} Å")
+    return Statistic(
+        n_edges / n_atoms, f"mean over {number_of(n_atoms, 'atom')} of the training part within {reach:g} Å"
+    )
 
 
 def elements_of(graphs: Sequence[AtomicGraph]) -> list[str]:

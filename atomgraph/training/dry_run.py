@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
+from atomgraph.data.naming import number_of
 from atomgraph.errors import ConfigError, TrainingError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.training.task import PotentialTask, names_of
@@ -29,7 +30,8 @@ class DryRun:
     def __str__(self) -> str:
         where = "GPU memory" if self.on_gpu else "memory of the process"
         return (
-            f"largest batch: {self.n_structures} structures, {self.n_atoms} atoms, {self.n_edges} edges; "
+            f"largest batch: {number_of(self.n_structures, 'structure')}, {number_of(self.n_atoms, 'atom')}, "
+            f"{number_of(self.n_edges, 'edge')}; "
             f"{self.seconds * 1e3:.0f} ms a step, peak {where} {self.peak_bytes / 2**30:.2f} GiB"
         )
 

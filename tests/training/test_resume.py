@@ -73,7 +73,11 @@ def test_killed_in_an_epoch_and_resumed_is_bit_equal(tmp_path, straight):
         pytest.skip("once is enough: starting a process takes seconds")
     script = Path(__file__).parent / "long_run.py"
     done = subprocess.run(
-        [sys.executable, str(script), str(tmp_path), "2"], env=os.environ, capture_output=True, timeout=1800, check=False
+        [sys.executable, str(script), str(tmp_path), "2"],
+        env=os.environ,
+        capture_output=True,
+        timeout=1800,
+        check=False,
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert read_checkpoint(tmp_path / LAST)["epoch"] == 1

@@ -9,7 +9,7 @@ import ase
 import numpy as np
 
 from atomgraph.data.doctor.findings import WARNING, Finding
-from atomgraph.data.naming import name_of
+from atomgraph.data.naming import name_of, number_of
 from atomgraph.graph.neighbours import neighbours_within
 
 
@@ -27,7 +27,7 @@ class Connections:
         fewest, mean, most = self.neighbours
         return (
             f"within {self.cutoff:g} Å: {fewest} to {most} neighbours an atom, {mean:.1f} on average; "
-            f"{self.n_edges} edges in all, {self.most_edges} in the largest graph"
+            f"{number_of(self.n_edges, 'edge')} in all, {self.most_edges} in the largest graph"
         )
 
 

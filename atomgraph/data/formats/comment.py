@@ -13,6 +13,7 @@ from atomgraph.errors import DataError
 RAW = "atomgraph_raw_"  # before names whose values ASE would judge or turn: they are looked at later
 GUARDED = re.compile(r"(^|\s)(lattice|stress|virial)(?=\s*=)", re.IGNORECASE)
 FORTRAN = re.compile(r"[+-]?\d*\.\d*[dD][+-]?\d+")
+PROPERTIES = re.compile(r"""(?:^|\s)properties\s*=\s*["'{\[]?([^\s"'}\]]+)""", re.IGNORECASE)
 PLAIN = "species:S:1:pos:R:3"
 
 
@@ -49,10 +50,8 @@ def comment_of(comment: str) -> dict[str, Any]:
 
 def fields_of(comment: str) -> list[Field]:
     """The columns of atoms' lines that a comment announces."""
-    text = PLAIN
-    if "properties" in comment.lower():
-        values = {key.lower(): value for key, value in key_val_str_to_dict(GUARDED.sub(rf"\1{RAW}\2", comment)).items()}
-        text = str(values.get("properties", PLAIN))
+    found = PROPERTIES.search(comment)
+    text = found[1] if found else PLAIN
     words = text.split(":")
     if len(words) % 3:
         raise DataError(f"Properties should be triples name:kind:columns, but is {text!r}")

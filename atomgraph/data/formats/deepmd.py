@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import ase
@@ -21,7 +21,10 @@ def is_system(path: Path) -> bool:
 
 def _read(path: Path, options: Options) -> Iterator[ase.Atoms]:
     kinds = _integers(path / "type.raw")
-    names = options.types if options.types is not None else _type_map(path)
+    names: Sequence[str] | None = _type_map(path)
+    if names is not None and options.types is not None and list(options.types) != names:
+        raise DataError(f"{path / 'type_map.raw'} says {' '.join(names)}, but types says {' '.join(options.types)}")
+    names = options.types if names is None else names
     periodic = not (path / "nopbc").exists()
     what = f"{path} (a DeePMD folder without type_map.raw)"
     for folder in sorted(path.glob("set.*")):

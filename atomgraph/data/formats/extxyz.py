@@ -12,7 +12,7 @@ import ase
 from ase.data import chemical_symbols
 from ase.io.extxyz import read_xyz
 
-from atomgraph.data.formats.comment import RAW, comment_of, fields_of, unguarded
+from atomgraph.data.formats.comment import PROPERTIES, RAW, Field, comment_of, fields_of, unguarded
 from atomgraph.data.formats.elements import numbers_of_types, symbol_of
 from atomgraph.data.formats.text import OPENERS, lines_of
 from atomgraph.errors import DataError
@@ -152,7 +152,7 @@ def _check_columns(path: Path, frame: _Frame) -> None:
     """Each atom's line has the columns that are announced; a plain XYZ file may have more."""
     fields = _fields(path, frame)
     wanted = sum(field.width for field in fields)
-    exact = "properties" in frame.comment.lower()
+    exact = PROPERTIES.search(frame.comment) is not None
     for number, line in enumerate(frame.atoms):
         columns = len(line.split())
         if columns < wanted or (exact and columns != wanted):
@@ -162,7 +162,7 @@ def _check_columns(path: Path, frame: _Frame) -> None:
             )
 
 
-def _fields(path: Path, frame: _Frame):  # type: ignore[no-untyped-def]
+def _fields(path: Path, frame: _Frame) -> list[Field]:
     try:
         return fields_of(frame.comment)
     except Exception as error:
@@ -183,23 +183,21 @@ def _plain_rows(path: Path, frame: _Frame, types: Sequence[str] | None) -> list[
     by_type = types is not None or frame.comment.lstrip().startswith(LAMMPS_COMMENT)
     rows, known = [], {}  # type: tuple[list[str], dict[str, str]]
     for number, line in enumerate(frame.atoms):
+        word = "" if species is None else line.split(None, species + 1)[species]
+        if word and word not in known:
+            try:
+                known[word] = _symbol(word, types, by_type)
+            except DataError as error:
+                raise DataError(f"{path}, frame {frame.place}, line {frame.line + 2 + number}: {error}") from error
+        if (not word or known[word] == word) and "d" not in line and "D" not in line:
+            rows.append(line)
+            continue
         words = line.split()
-        changed = False
-        try:
-            if species is not None:
-                word = words[species]
-                if word not in known:
-                    known[word] = _symbol(word, types, by_type)
-                changed = known[word] != word
-                words[species] = known[word]
-            if "d" in line or "D" in line:
-                for place in numeric:
-                    if EXPONENT.search(words[place]):
-                        words[place] = EXPONENT.sub("e", words[place])
-                        changed = True
-        except DataError as error:
-            raise DataError(f"{path}, frame {frame.place}, line {frame.line + 2 + number}: {error}") from error
-        rows.append(" ".join(words) + "\n" if changed else line)
+        if species is not None:
+            words[species] = known[word]
+        for place in numeric:
+            words[place] = EXPONENT.sub("e", words[place])
+        rows.append(" ".join(words) + "\n")
     return rows
 
 

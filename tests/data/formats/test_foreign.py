@@ -249,6 +249,10 @@ def test_deepmd_folder_without_names_of_types_is_refused(tmp_path):
     with pytest.raises(DataError, match="names types 0, 1, and no elements"):
         read(folder)
     assert str(read(folder, types="O H")[0].symbols) == "OH2"
+    (folder / "type_map.raw").write_text("O\nH\n")
+    assert len(read(folder, types="O H")) == 2
+    with pytest.raises(DataError, match="says O H, but types says H O"):
+        read(folder, types="H O")
 
 
 def test_deepmd_arrays_that_do_not_fit_are_named(tmp_path):
