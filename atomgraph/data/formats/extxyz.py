@@ -19,6 +19,7 @@ from atomgraph.errors import DataError
 
 ENDINGS = {".xyz", ".extxyz"}
 LAMMPS_COMMENT = "Atoms. Timestep:"  # of `dump xyz`, whose first column is a type unless it was told elements
+MOST_PACKED = 2_000_000  # atoms of a frame in a packed file: lines take far more memory than the file
 EXPONENT = re.compile(r"(?<=[\d.])[dD](?=[+-]?\d)")
 
 
@@ -87,6 +88,11 @@ def _frames(lines: _Lines) -> Iterator[_Frame]:
         lines.take()
         first = lines.number
         n_atoms = _n_atoms(lines, line)
+        if n_atoms > MOST_PACKED and lines.path.suffix.lower() in OPENERS:
+            raise DataError(
+                f"{lines.path}, frame {lines.place} (line {first}): {n_atoms} atoms are too many for a packed file; unpack it "
+                f"and read the file itself"
+            )
         comment = lines.take()
         atoms: list[str] = []
         while len(atoms) < n_atoms and (line := lines.take()) is not None:

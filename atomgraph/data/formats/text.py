@@ -17,8 +17,8 @@ from atomgraph.errors import DataError
 
 OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 LONGEST_LINE = 16_000_000  # characters
-UNPACKED_FREELY = 20_000_000  # bytes that any packed file may unpack to
-MOST_UNPACKED = 100  # times its size, beyond that
+UNPACKED_FREELY = 10_000_000  # bytes that any packed file may unpack to
+MOST_UNPACKED = 30  # times its size, beyond that
 
 
 def check_regular(path: Path) -> None:
@@ -37,7 +37,7 @@ def lines_of(path: Path) -> Iterator[str]:
     Only ``\n``, ``\r\n`` and ``\r`` end a line: other separators of Unicode may stand in a comment.
 
     Raises:
-        DataError: For what is no text, cut short, damaged, no regular file, or unpacks to more than 100 times its size;
+        DataError: For what is no text, cut short, damaged, no regular file, or unpacks to more than 30 times its size;
             for lines of more than 16 million characters.
     """
     check_regular(path)

@@ -167,10 +167,13 @@ def test_keys_that_look_like_stress_inside_words_stay_as_they_are(write):
 def test_a_small_file_that_unpacks_to_a_large_one_is_refused(tmp_path, suffix, pack):
     path = tmp_path / f"bomb.xyz{suffix}"
     with pack(path, "wb") as file:
-        file.write(b"30000000\n\n")
-        for _ in range(3):
-            file.write(b"H 0 0 0\n" * 1_000_000)
-    with pytest.raises(DataError, match="unpacks to more than 100 times its size"):
+        file.write(b"1999999\n\n")
+        file.write(b"H 0 0 0\n" * 1_500_000)
+    with pytest.raises(DataError, match="unpacks to more than 30 times its size"):
+        read(path)
+    with pack(path, "wb") as file:
+        file.write(b"1000000000\n\nH 0 0 0\n")
+    with pytest.raises(DataError, match="1000000000 atoms are too many for a packed file"):
         read(path)
 
 
