@@ -114,7 +114,9 @@ def solve(
         weights = EnergyWeight(**fit.energy_weight.model_dump()).of(_cohesive(potential.cpu(), graphs))
     potential.to(device).eval()
     if isinstance(fit, SparseGP):
-        place_sparse_points(potential, graphs, Selection(fit.points.method, seed, fit.points.environments))
+        selection = Selection(fit.points.method, seed, fit.points.environments)
+        for line in place_sparse_points(potential, graphs, selection):
+            console.print(line, markup=False, soft_wrap=True)
     types = [str(atoms.info.get("config_type", "default")) for atoms in frames]
     by_type = {name: _sigma(one, fit) for name, one in fit.sigma_by_type.items()}
     if strange := set(by_type) - set(types):

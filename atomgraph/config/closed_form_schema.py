@@ -79,5 +79,7 @@ class SparseGP(ClosedForm):
     )
     points: SparsePoints = Field(default_factory=SparsePoints, description="How sparse points are chosen.")
     jitter: float = Field(
-        default=1e-10, gt=0, description="Added to the kernel of the points, in units of its diagonal."
+        default=1e-6,
+        gt=0,
+        description="Added to the kernel of the points, in units of its diagonal; the larger, the smaller the weights.",
     )

@@ -17,6 +17,8 @@ from atomgraph.nn.kernel_cutoff import inner_of, rows_of, spread
 from atomgraph.ops.cutoff import cosine_cutoff
 from atomgraph.ops.scatter import sum_to
 
+SPACINGS = 1.75  # θ in distances between points: 2.25 has the same errors and weights a hundred times as large
+
 
 class PairKernel(Expansion):
     r""":math:`h_{is} = \delta^2 u_s \sum_j f_c(r_{ij})\, e^{-(r_{ij} - r_s)^2 / 2\theta^2}` over bonds of one kind.
@@ -25,6 +27,7 @@ class PairKernel(Expansion):
 
     elements: chemical symbols.  cutoff: Å.  pair: the two elements that make the bond, in either order.
     n_points: lengths compared with.  transition: width in which :math:`f_c` falls from 1 to 0, Å.
+    theta: θ, Å; None: 1.75 times the mean distance between neighbouring points, wherever they are placed.
     Buffers, to be set: ``points`` (n_points,) :math:`r_s` in Å, spread over the cutoff at first; ``theta`` (1,) θ in Å;
     ``delta`` (1,) δ; ``point_weight`` (n_points,) :math:`u_s`.
     Raises WiringError for other elements than the model's, or a transition longer than the cutoff.
@@ -37,9 +40,17 @@ class PairKernel(Expansion):
     point_weight: Tensor
 
     def __init__(
-        self, elements: Sequence[str], cutoff: float, pair: Sequence[str], n_points: int = 20, transition: float = 1.0
+        self,
+        elements: Sequence[str],
+        cutoff: float,
+        pair: Sequence[str],
+        n_points: int = 20,
+        transition: float = 1.0,
+        theta: float | None = 1.0,
     ):
         super().__init__()
+        if theta is not None and not 0 < theta < float("inf"):
+            raise WiringError(f"theta of a kernel of pairs should be positive, in Å, or None, but is {theta}")
         self.elements, self.cutoff = checked_symbols(elements), float(cutoff)
         self.pair = rows_of(self.elements, pair, 2, "pair")
         self.inner = inner_of(cutoff, transition)
@@ -51,6 +62,8 @@ class PairKernel(Expansion):
         self.register_buffer("theta", torch.ones(1))
         self.register_buffer("delta", torch.ones(1))
         self.register_buffer("point_weight", torch.ones(n_points))
+        self._given_theta = theta
+        self._set_theta()
 
     def forward(self, graph: AtomicGraph, edges: Edges) -> Tensor:
         """(n_atoms, n_points), of δ²."""
@@ -77,6 +90,21 @@ class PairKernel(Expansion):
         r"""Compare with these lengths (n_points,), Å, each with the weight :math:`u_s = f_c(r_s)` that QUIP gives it."""
         self.points.copy_(points)
         self.point_weight.copy_(cosine_cutoff(points, self.cutoff, self.inner))
+        self._set_theta()
+
+    def _set_theta(self) -> None:
+        if self._given_theta is not None:
+            self.theta.fill_(self._given_theta)
+        elif len(self.points) > 1:
+            spacing = (self.points.max() - self.points.min()) / (len(self.points) - 1)
+            self.theta.copy_((SPACINGS * spacing).clamp_min(1e-3)[None])
+
+    @torch.no_grad()
+    def leave_out(self, kept: Tensor) -> None:
+        """Compare with the points of these indices only; the columns of the others are zero."""
+        weight = torch.zeros_like(self.point_weight)
+        weight[kept] = self.point_weight[kept]
+        self.point_weight.copy_(weight)
 
     def invariants(self, density: Tensor, element: Tensor) -> Tensor:
         return density[:, 0]

@@ -86,6 +86,13 @@ class TripleKernel(Featurizer):
         bonds = torch.stack([0.5 * (points[:, 0] + apart), 0.5 * (points[:, 0] - apart)])
         self.point_weight.copy_(cosine_cutoff(bonds, self.cutoff, self.inner).prod(dim=0))
 
+    @torch.no_grad()
+    def leave_out(self, kept: Tensor) -> None:
+        """Compare with the points of these indices only; the columns of the others are zero."""
+        weight = torch.zeros_like(self.point_weight)
+        weight[kept] = self.point_weight[kept]
+        self.point_weight.copy_(weight)
+
     def _triples(self, edges: Edges) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor, int]]:
         """Portions of triples: rows of their edges, coordinates, rows of their centres in the portion, its number of atoms."""
         neighbour = edges.element_of_neighbour

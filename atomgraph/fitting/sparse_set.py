@@ -22,6 +22,7 @@ from atomgraph.potential import Potential
 from atomgraph.readouts import SparseKernel
 
 _EDGES = 4_000  # in a batch
+DEPENDENT = 1e-8  # of a kernel's largest value: a point that others determine up to this variance is dropped
 _NOTHING = 1e-8  # the share of the largest singular value below which environments do not differ
 
 
@@ -38,14 +39,19 @@ class Selection:
     environments: int = 20_000
 
     def choose(
-        self, candidates: Tensor, n_points: int, of_what: str, kernel: Callable[[Tensor, Tensor], Tensor]
+        self, candidates: Tensor, n_points: int, kernel: Callable[[Tensor, Tensor], Tensor]
     ) -> Tensor:
-        """(n_points, n_features) of the candidates (n, n_features); FittingError where there are fewer."""
-        if len(candidates) < n_points:
-            raise FittingError(
-                f"{n_points} sparse points of {of_what} were asked for, but the training structures hold {len(candidates)} "
-                "environments; ask for fewer points, or give more structures"
-            )
+        """At most n_points of the candidates, all where there are fewer, less those that the others determine.
+
+        Args:
+            candidates: Environments, (n, n_features).
+            n_points: The largest number of points.
+            kernel: Of (n, n_features) and (m, n_features) to (n, m).
+
+        Returns:
+            Points, (n_kept, n_features).
+        """
+        n_points = min(n_points, len(candidates))
         if self.method == "greedy":
             rows = sparse_points.greedy(candidates, n_points, kernel)
         elif self.method == "random":
@@ -54,26 +60,32 @@ class Selection:
             rows = sparse_points.farthest_point(candidates, n_points)
         else:
             rows = sparse_points.cur(candidates, n_points, seed=self.seed)
-        return candidates[rows.to(candidates.device)]
+        points = candidates[rows.to(candidates.device)]
+        return points[sparse_points.independent(kernel(points, points), DEPENDENT).to(points.device)]
 
 
 @torch.no_grad()
-def place_sparse_points(potential: Potential, graphs: Sequence[AtomicGraph], selection: Selection) -> None:
+def place_sparse_points(potential: Potential, graphs: Sequence[AtomicGraph], selection: Selection) -> list[str]:
     """Choose the points of every kernel of the potential from the structures, and set them.
 
     Readouts of the kind ``SparseKernel`` get points of each element, less what they hold of directions in which environments
     do not differ, so that slopes cost what the other directions do; ``PairKernel`` gets lengths spread evenly over those
-    that occur, ``TripleKernel`` triples that occur.
-    Raises FittingError where a kernel wants more points than there are environments.
+    that occur, ``TripleKernel`` triples that occur. Points that others determine are dropped, and a kernel that asks for more
+    points than differ gets those that do; the places of the rest stay empty, with basis functions of zero.
+
+    Returns:
+        A line for each kernel that has fewer points than it asked for.
     """
+    fewer: list[str] = []
     for branch in potential.model.branches:
         if isinstance(branch.featurizer, PairKernel):
-            _place_lengths(branch.featurizer, potential, graphs)
+            fewer += _place_lengths(branch.featurizer, potential, graphs)
         if isinstance(branch.featurizer, TripleKernel):
-            _place_triples(branch.featurizer, potential, graphs, selection)
+            fewer += _place_triples(branch.featurizer, potential, graphs, selection)
         for depth, readout in enumerate(branch.readouts):
             if isinstance(readout, SparseKernel):
-                _place_environments(readout, branch, depth, potential, graphs, selection)
+                fewer += _place_environments(readout, branch, depth, potential, graphs, selection)
+    return fewer
 
 
 def _place_environments(
@@ -83,7 +95,7 @@ def _place_environments(
     potential: Potential,
     graphs: Sequence[AtomicGraph],
     selection: Selection,
-) -> None:
+) -> list[str]:
     model = potential.model
     numbers = np.concatenate([graph.atomic_numbers.numpy() for graph in graphs])
     rows = model.element_table(torch.from_numpy(numbers).to(potential.device)).cpu().numpy()
@@ -106,15 +118,19 @@ def _place_environments(
             found.setdefault(element, []).append(h[mine & (edges.element == element)])
     n_points = readout.points.shape[1]
     readout.points.zero_()
+    fewer: list[str] = []
     for element, parts in found.items():
-        what = f"{readout.elements[element]}"
         candidates = torch.cat(parts)
-        points = selection.choose(candidates, n_points, what, partial(readout.between, element=element))
+        points = selection.choose(candidates, n_points, partial(readout.between, element=element))
         dot_product = readout.kernel == "dot_product"
-        readout.points[element] = projected(points, candidates, _NOTHING) if dot_product else points
+        points = projected(points, candidates, _NOTHING) if dot_product else points
+        readout.points[element, : len(points)] = points
+        if len(points) < n_points:
+            fewer.append(_fewer(f"environments of {readout.elements[element]}", len(points), n_points, len(candidates)))
+    return fewer
 
 
-def _place_lengths(kernel: PairKernel, potential: Potential, graphs: Sequence[AtomicGraph]) -> None:
+def _place_lengths(kernel: PairKernel, potential: Potential, graphs: Sequence[AtomicGraph]) -> list[str]:
     shortest = float("inf")
     for batch in _batches(potential, graphs):
         edges = potential.model.edges(batch)
@@ -124,19 +140,34 @@ def _place_lengths(kernel: PairKernel, potential: Potential, graphs: Sequence[At
         n = len(kernel.points)
         steps = torch.arange(n, dtype=torch.float64, device=kernel.points.device) / n
         kernel.place(shortest + (kernel.cutoff - shortest) * steps)
+    n, kept = len(kernel.points), sparse_points.independent(kernel.prior(), DEPENDENT)
+    kernel.leave_out(kept)
+    pair = "-".join(kernel.elements[row] for row in kernel.pair)
+    return [_fewer(f"lengths of {pair}", len(kept), n)] if len(kept) < n else []
 
 
 def _place_triples(
     kernel: TripleKernel, potential: Potential, graphs: Sequence[AtomicGraph], selection: Selection
-) -> None:
+) -> list[str]:
     found = [kernel.triples_of(potential.model.edges(batch)) for batch in _batches(potential, graphs)]
     every = torch.cat(found)
     if len(every) > selection.environments:
         rows = np.random.default_rng(selection.seed).choice(len(every), selection.environments, replace=False)
         every = every[torch.from_numpy(rows).to(every.device)]
-    if len(every):
-        scaled = selection.choose(every / kernel.theta, len(kernel.points), "triples", _of_triples)
-        kernel.place(scaled * kernel.theta)
+    if not len(every):
+        return []
+    n, points = len(kernel.points), selection.choose(every / kernel.theta, len(kernel.points), _of_triples)
+    kept = torch.arange(len(points), device=points.device)
+    rest = points[-1:].expand(n - len(points), -1)
+    kernel.place(torch.cat([points, rest]) * kernel.theta)
+    kernel.leave_out(kept)
+    ends = "-".join(kernel.elements[row] for row in (kernel.ends[0], kernel.centre, kernel.ends[1]))
+    return [_fewer(f"triples {ends}", len(points), n, len(every))] if len(points) < n else []
+
+
+def _fewer(what: str, kept: int, asked: int, occurring: int | None = None) -> str:
+    among = "" if occurring is None else f" among {occurring}"
+    return f"{kept} sparse points for {what}{among}, not {asked}: the others would depend on them"
 
 
 def _of_triples(x: Tensor, y: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from atomgraph.models.branch import Branch
 from atomgraph.models.energy import EnergyModel
 from atomgraph.readouts import Linear, SparseKernel
 
-_PAIRS = {"cutoff": None, "n_points": 20, "theta": 1.0, "delta": 5.0, "transition": 1.0}
+_PAIRS = {"cutoff": None, "n_points": 30, "theta": None, "delta": 5.0, "transition": 1.0}
 _TRIPLES = {"cutoff": None, "n_points": 50, "theta": (1.0, 1.0, 1.0), "delta": 1.0, "transition": 0.6}
 
 
@@ -30,7 +30,8 @@ class GAP(EnergyModel):
     n_points: sparse points, of each element.  zeta: power of the kernel.  delta: its height, eV, as gap_fit's.
     n_max, l_max, sigma, basis, transition, central_weight, channels: as ``featurizers.SOAP`` takes them.
     pairs: kernels of all pairs of elements, ``{cutoff, n_points, theta, delta, transition}`` where they differ from SOAP's
-    cutoff, 20, 1 Å, 5 eV and 1 Å; None for none.
+    cutoff, 30, 1.75 times the distance between two points, 5 eV and 1 Å; None for none.  theta 1 Å is gap_fit's habit; it
+    makes neighbouring points nearly dependent, so that weights are large and cancel.
     triples: kernels of all triples, ``{cutoff, n_points, theta, delta, transition}`` where they differ from SOAP's cutoff, 50,
     [1 Å, 1 Å², 1 Å], 1 eV and 0.6 Å; None for none.
     baseline: E0, scale, heads, repulsion.
@@ -54,7 +55,7 @@ class GAP(EnergyModel):
         transition: float = 1.0,
         central_weight: float = 1.0,
         channels: Mapping[str, Sequence[float]] | None = None,
-        pairs: Mapping[str, float | int] | None = None,
+        pairs: Mapping[str, float | int | None] | None = None,
         triples: Mapping[str, float | int | Sequence[float]] | None = None,
         baseline: Baseline | None = None,
     ):
@@ -68,19 +69,20 @@ class GAP(EnergyModel):
             own = _settings("pairs", pairs, _PAIRS)
             reach = float(own["cutoff"] or cutoff)
             for pair in combinations_with_replacement(elements, 2):
-                of_pair = PairKernel(elements, reach, pair, int(own["n_points"]), float(own["transition"]))
+                theta = None if own["theta"] is None else _positive("theta", own["theta"])
+                of_pair = PairKernel(elements, reach, pair, int(own["n_points"]), float(own["transition"]), theta)
                 branches.append(_branch(of_pair, own, heads))
         if triples is not None:
             own = _settings("triples", triples, _TRIPLES)
             reach = float(own["cutoff"] or cutoff)
             for centre, ends in product(elements, combinations_with_replacement(elements, 2)):
                 of_triple = TripleKernel(elements, reach, centre, ends, int(own["n_points"]), float(own["transition"]))
+                of_triple.theta.copy_(torch.as_tensor(own["theta"]).to(of_triple.theta))
                 branches.append(_branch(of_triple, own, heads))
         super().__init__(elements, branches, baseline)
 
 
 def _branch(kernel: PairKernel | TripleKernel, own: Mapping[str, Any], heads: int) -> Branch:
-    kernel.theta.copy_(torch.as_tensor(own["theta"]).to(kernel.theta))
     kernel.delta.fill_(_positive("delta", own["delta"]))
     return Branch(kernel.cutoff, kernel, (), [Linear(kernel.irreps_out.dim, n_outputs=heads)])
 
@@ -94,5 +96,6 @@ def _settings(name: str, given: Mapping[str, Any], default: Mapping[str, Any]) -
 
 def _positive(name: str, value: object) -> float:
     if not isinstance(value, int | float) or not 0 < value < float("inf"):
-        raise WiringError(f"{name} of GAP should be positive, in eV, but is {value!r}")
+        unit = "Å" if name == "theta" else "eV"
+        raise WiringError(f"{name} of GAP should be positive, in {unit}, but is {value!r}")
     return float(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import comb
 
 import torch
 from torch import Tensor
@@ -30,6 +31,13 @@ class SparseKernel(Readout):
     n_features), zeros until they are chosen, ``delta`` (n_elements,) in eV, and ``theta`` (n_elements, n_features) of the
     squared exponential.
     Elements with fewer points have points and weights of zero behind them.
+    A dot product to a whole power :math:`\zeta \ge 2` is summed from its expansion about the mean point :math:`\bar h`, with
+    :math:`a_s = \bar h \cdot h_s` and :math:`x_s = (h - \bar h) \cdot h_s`,
+
+    .. math:: \sum_s w_s (a_s + x_s)^\zeta = c_0 + c_1 \cdot (h - \bar h) + \sum_s w_s \sum_{k \ge 2} \binom{\zeta}{k} a_s^{\zeta - k} x_s^k,
+
+    since weights are large and cancel, most of all in :math:`c_0` and :math:`c_1`, which depend on no atom. Points that differ
+    about as much as they are long, or are longer than normalised features, are summed as they are, :math:`\bar h = 0`.
     Raises WiringError for an unknown kernel, ζ not positive, or counts below one.
     Source: Bartók, Payne, Kondor and Csányi, Phys. Rev. Lett. 104, 136403 (2010).
     """
@@ -68,9 +76,25 @@ class SparseKernel(Readout):
         local = h.new_zeros(len(h), self.n_outputs)
         for element in range(len(self.elements)):
             rows = torch.nonzero(edges.element == element)[:, 0]
-            likeness = self.likeness(h[rows], element)
-            local = local.index_add(0, rows, likeness @ self.weight[element])
+            local = local.index_add(0, rows, self._energies(h[rows], element))
         return local
+
+    def _energies(self, h: Tensor, element: int) -> Tensor:
+        """(n_atoms, n_outputs) of atoms of one element, (n_atoms, n_features)."""
+        if self.kernel != "dot_product" or not isinstance(self.zeta, int) or self.zeta < 2:
+            return self.likeness(h, element) @ self.weight[element]
+        zeta, points = self.zeta, self.points[element].double()
+        weight = self.weight[element].double() * self.delta[element].double() ** 2
+        centre = _centre(points)
+        a = points @ centre
+        constant = a**zeta @ weight
+        gradient = zeta * points.T @ (a[:, None] ** (zeta - 1) * weight)
+        away, a = h - centre.to(h), a.to(h)
+        x = away @ self.points[element].T
+        series = torch.ones_like(x)
+        for k in range(zeta - 1, 1, -1):
+            series = comb(zeta, k) * a ** (zeta - k) + x * series
+        return constant.to(h) + away @ gradient.to(h) + (x.square() * series) @ weight.to(h)
 
     def likeness(self, h: Tensor, element: int) -> Tensor:
         """k(h, h_s) with the sparse points of one element: (n_atoms, n_features) to (n_atoms, n_points)."""
@@ -109,3 +133,13 @@ class SparseKernel(Readout):
         """K of all sparse points, (n_unknowns, n_unknowns): what the weights of a Gaussian process are held by."""
         each = [self.likeness(self.points[element], element) for element in range(len(self.elements))]
         return torch.block_diag(*each)
+
+
+def _centre(points: Tensor) -> Tensor:
+    """The mean of points (n_points, n_features), zeros left out; zero where an expansion about it would cancel more."""
+    used = (points != 0).any(1)
+    n = used.sum().clamp_min(1)
+    mean = points.sum(0) / n
+    spread = ((points - mean).square().sum(1) * used).sum() / n
+    length = mean.square().sum()
+    return torch.where((spread < 0.25 * length) & (length <= 1.0 + 1e-6), mean, 0.0)

@@ -91,8 +91,6 @@ def test_sparse_points_are_environments_that_there_are():
     points = potential.model.branches[0].readouts[0].points[0]
     assert float(torch.cdist(points, every).min(dim=1).values.max()) < 1e-12
     assert len(torch.unique(points.round(decimals=8), dim=0)) == len(points)
-    with pytest.raises(FittingError, match=r"1000 sparse points of Ar were asked for"):
-        place_sparse_points(gap(1000), graphs, Selection())
 
 
 def test_blocks_do_not_change_the_result_and_a_stopped_stream_goes_on(tmp_path, monkeypatch):

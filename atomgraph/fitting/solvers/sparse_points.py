@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import torch
+from scipy.linalg.lapack import dpstrf
 from torch import Tensor
 
 from atomgraph.fitting.solvers.errors import FittingError
@@ -69,7 +70,7 @@ def farthest_point(descriptors: Blocks, n_points: int, start: int = 0) -> Tensor
 
     descriptors: (N, D), or blocks (·, D) that can be gone through n_points times; distances are Euclidean. Memory holds one
     block, and one distance for each environment.
-    Raises FittingError where fewer environments than asked for are different. Source: Gonzalez, Theor. Comput. Sci. 38, 293.
+    Where fewer environments than asked for are different, each is returned once. Source: Gonzalez, Theor. Comput. Sci. 38, 293.
     """
     sizes = [len(block) for block in _blocks(descriptors)]
     _check_count(n_points, sum(sizes))
@@ -88,9 +89,7 @@ def farthest_point(descriptors: Blocks, n_points: int, start: int = 0) -> Tensor
                 farthest, distance, following = first + place, float(part[place]), block[place].clone()
             first += len(block)
         if farthest < 0:
-            raise FittingError(
-                f"{n_points} sparse points were asked for, but only {len(chosen)} environments differ; ask for fewer"
-            )
+            break
         chosen.append(farthest)
         latest = following
     return torch.tensor(chosen, dtype=torch.int64)
@@ -106,7 +105,7 @@ def greedy(descriptors: Tensor, n_points: int, kernel: Callable[[Tensor, Tensor]
     all environments, of which n_points rows are made and held, (n_points, N). The first is the environment most like the mean
     of all: where k(x, x) is the same for all, as for SOAP, nothing else tells it.
     kernel: (n, D) and (m, D) to (n, m).
-    Raises FittingError where fewer environments than asked for are different.
+    Where fewer environments than asked for differ, only as many are returned as explain the others.
     Source: De Marchi, Schaback and Wendland, Adv. Comput. Math. 23, 317 (2005).
     """
     _check_count(n_points, len(descriptors))
@@ -119,15 +118,34 @@ def greedy(descriptors: Tensor, n_points: int, kernel: Callable[[Tensor, Tensor]
     for m in range(n_points):
         pivot = left.argmax() if m else likeness.argmax()
         if float(left[pivot]) <= nothing:
-            raise FittingError(
-                f"{n_points} sparse points were asked for, but {m} explain all {len(left)} environments; ask for fewer"
-            )
+            return chosen[:m].cpu()
         row = kernel(every[pivot][None], every)[0] - rows[:m, pivot] @ rows[:m]
         rows[m] = row / left[pivot].sqrt()
         left = left - rows[m].square()
         left[pivot] = 0.0
         chosen[m] = pivot
     return chosen.cpu()
+
+
+@torch.no_grad()
+def independent(K: Tensor, tolerance: float) -> Tensor:
+    r"""Indices, rising, of sparse points none of which the others before it determine.
+
+    A pivoted Cholesky factor of K takes the point of largest remaining variance :math:`k_{ss} - k_s^T K^{-1} k_s`, again and
+    again, until none has more than the tolerance. The points that are left out are combinations of those that are kept.
+
+    Args:
+        K: Kernel of the points, (m, m), symmetric. Points with a variance of zero are left out.
+        tolerance: The least remaining variance, in units of the largest diagonal entry of K.
+
+    Source: Higham, Wiley Interdiscip. Rev. Comput. Stat. 1, 251 (2009); LAPACK's dpstrf.
+    """
+    matrix = np.asfortranarray(K.detach().cpu().double().numpy())
+    largest = float(matrix.diagonal().max(initial=0.0))
+    if not largest > 0:
+        return torch.zeros(0, dtype=torch.int64)
+    _, order, rank, _ = dpstrf(matrix, tol=tolerance * largest, overwrite_a=True)
+    return torch.from_numpy(np.sort(order[:rank] - 1).astype(np.int64))
 
 
 def _row(descriptors: Blocks, index: int) -> Tensor:

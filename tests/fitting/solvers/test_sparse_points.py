@@ -64,8 +64,7 @@ def test_greedy_points_are_where_a_process_that_saw_those_before_varies_most():
 def test_environments_that_are_the_same_are_not_taken_twice():
     X = torch.nn.functional.normalize(normal(4, 5)).repeat(3, 1)
     assert len(set((greedy(X, 4, cubed) % 4).tolist())) == 4
-    with pytest.raises(FittingError, match="5 sparse points were asked for, but 4 explain all 12 environments"):
-        greedy(X, 5, cubed)
+    assert len(greedy(X, 5, cubed)) == 4
 
 
 def test_farthest_points_are_those_of_the_whole_distance_matrix():
@@ -98,8 +97,7 @@ def test_what_cannot_be_chosen_is_refused():
     for choose in (lambda: random(3, 4), lambda: cur(X, 11), lambda: farthest_point(X, 0)):
         with pytest.raises(FittingError, match="cannot be chosen"):
             choose()
-    with pytest.raises(FittingError, match="only 2 environments differ"):
-        farthest_point(torch.tensor([[0.0], [1.0], [0.0]]), 3)
+    assert farthest_point(torch.tensor([[0.0], [1.0], [0.0]]), 3).tolist() == [0, 1]
     with pytest.raises(FittingError, match="more than once"):
         farthest_point(iter([X]), 3)
     with pytest.raises(FittingError, match="number 10"):
