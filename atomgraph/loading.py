@@ -35,7 +35,8 @@ def load(
     all are kept and evaluating a structure that does not choose one is an error.
     elements, units: chemical symbols, and ``"eV/Å"``; needed where the file does not say, refused where they contradict it.
     Parts of your own are found once their module is imported.
-    Raises FormatError for a file that cannot be read, ConfigError for a device, dtype or head that does not exist.
+    Raises FormatError for a file that cannot be read, ConfigError for a device, dtype or head that does not exist, and for
+    float32 where the potential's fit found that it is for float64 only.
     """
     path, public = file_of(path)
     model, metadata = formats.read(path, Said.of(elements, units))
@@ -49,6 +50,7 @@ def load(
     own = metadata.pop(FILE_DTYPE, None)
     dtype = own if dtype is None else dtype
     if dtype is not None:
+        potential.require_dtype(as_dtype(dtype))
         potential.to(as_dtype(dtype))
     move(potential, device)
     if head is not None and head not in potential.heads:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from atomgraph.data import budget_batches
-from atomgraph.errors import GraphError, WiringError
+from atomgraph.errors import ConfigError, GraphError, WiringError
 from atomgraph.formats import native
 from atomgraph.formats.versions import now, versions
 from atomgraph.graph.geometry import strained, volume
@@ -72,6 +72,23 @@ class Potential(torch.nn.Module):
         if name is not None:
             self._row_of(name)
         self._head = name
+
+    @property
+    def dtypes(self) -> tuple[str, ...]:
+        """Names of the dtypes that it may compute in: float64 and float32, unless its fit found float32 not good enough."""
+        precision = self.metadata.get("precision")
+        refused = isinstance(precision, Mapping) and precision.get("dtypes") == ["float64"]
+        return ("float64",) if refused else ("float64", "float32")
+
+    def require_dtype(self, dtype: torch.dtype) -> None:
+        """ConfigError where its fit found it not fit for the dtype."""
+        name = str(dtype).removeprefix("torch.")
+        if name == "float32" and name not in self.dtypes:
+            error = self.metadata["precision"].get("float32_error")
+            raise ConfigError(
+                f"this potential is for float64 only: its weights cancel, so that forces in float32 were off by {error} of the "
+                "largest when it was fitted; use float64 (its own dtype)"
+            )
 
     @property
     def device(self) -> torch.device:

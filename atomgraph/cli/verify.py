@@ -82,6 +82,8 @@ def _table(found: list[Law], model: str, trial: Trial, *, with_worst: bool) -> T
 
 
 def _allowed(law: Law) -> str:
+    if law.tolerance == float("inf"):
+        return "any"
     return f"{law.relation} {law.tolerance:.0e}" if 0 < law.tolerance < 0.1 else f"{law.relation} {law.tolerance:g}"
 
 

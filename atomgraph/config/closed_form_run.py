@@ -28,6 +28,7 @@ from atomgraph.fitting import (
     Selection,
     Sigma,
     Solution,
+    cancellation_of,
     place_sparse_points,
     solve_least_squares,
     solve_sparse_gp,
@@ -79,6 +80,7 @@ class ClosedFormRun(NewPotentialRun):
             seconds = time.perf_counter() - began
             self._say(f"fitted in {duration(seconds)}; {in_words(solution)}")
             potential.eval().cpu()
+            self._judge_precision(potential, solution, graphs["train"], dataset.parts["train"])
             comparisons = judge(potential, dataset, device)
             metrics = metrics_of(comparisons, solution.facts | {"seconds": round(seconds, 2)})
             how = (
@@ -86,6 +88,14 @@ class ClosedFormRun(NewPotentialRun):
             )
             write_down(potential, self.config, self.folder, comparisons, metrics, self.console, device, how)
             return potential, metrics
+
+    def _judge_precision(
+        self, potential: Potential, solution: Solution, graphs: Sequence[AtomicGraph], frames: Sequence[ase.Atoms]
+    ) -> None:
+        """How far terms cancel, and in which dtypes the potential may compute: said, and written into its metadata."""
+        cancellation = cancellation_of(potential, solution.fit.weights[:, 0].cpu(), graphs, frames)
+        potential.metadata["precision"] = solution.facts["precision"] = cancellation.to_json()
+        self._say(str(cancellation))
 
 
 def solve(

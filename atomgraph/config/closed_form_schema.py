@@ -79,7 +79,7 @@ class SparseGP(ClosedForm):
     )
     points: SparsePoints = Field(default_factory=SparsePoints, description="How sparse points are chosen.")
     jitter: float = Field(
-        default=1e-6,
+        default=1e-5,
         gt=0,
         description="Added to the kernel of the points, in units of its diagonal; the larger, the smaller the weights.",
     )

@@ -1,5 +1,6 @@
 """In closed form: weights of linear and kernel readouts, solved for at once; and all weights of any model, step by step."""
 
+from atomgraph.fitting.cancellation import Cancellation, cancellation_of
 from atomgraph.fitting.closed_form import Solution, solve_least_squares, solve_sparse_gp
 from atomgraph.fitting.descent import Descent, Step, gauss_newton, require_room
 from atomgraph.fitting.noise import EnergyWeight, Noise, Sigma
@@ -11,6 +12,7 @@ from atomgraph.fitting.uncertainty import add_uncertainty
 from atomgraph.fitting.unknowns import Unknowns
 
 __all__ = [
+    "Cancellation",
     "Descent",
     "EnergyWeight",
     "FittingError",
@@ -23,6 +25,7 @@ __all__ = [
     "Step",
     "Unknowns",
     "add_uncertainty",
+    "cancellation_of",
     "gauss_newton",
     "place_sparse_points",
     "require_room",

@@ -19,7 +19,7 @@ from atomgraph.fitting.solvers.smoothness import algebraic_roughness
 from atomgraph.fitting.solvers.sparse_gp import sparse_gp
 from atomgraph.fitting.unknowns import Block, Unknowns
 
-JITTER = 1e-6  # in units of a kernel's mean diagonal; 1e-10 to 1e-5 have the same errors on splits of Mo and Si
+JITTER = 1e-5  # in units of a kernel's mean diagonal; 1e-10 to 1e-5 have the same errors on splits of Mo and Si
 
 Solver = Literal["plain", "ridge", "evidence", "ard"]
 PriorKind = Literal["isotropic", "smoothness"]
@@ -107,17 +107,17 @@ def solve_sparse_gp(unknowns: Unknowns, reduced: Reduced, *, jitter: float = JIT
     jitter: in units of the mean diagonal of each part of :math:`K_{mm}`. It bounds the weights, :math:`|w|^2 \le P/j` with P
     the penalty: directions of the kernel with a smaller prior variance would be reached by large weights that cancel.
     """
-    parts, n_empty = [], 0
+    parts, used = [], torch.zeros(reduced.n_unknowns, dtype=torch.bool, device=reduced.R.device)
     for block in unknowns:
         part = _prior_of(block).to(reduced.R)
         empty = part.diagonal() == 0  # points that stand for none, of elements with fewer than others
-        n_empty += int(empty.sum())
+        used[block.columns] = ~empty
         size = part.diagonal()[~empty].mean() if bool((~empty).any()) else torch.ones((), dtype=part.dtype)
         parts.append(part + torch.diag(torch.where(empty, size, jitter * size)))
     fit = sparse_gp(reduced, torch.block_diag(*parts), jitter=0.0)
-    conditioning = conditioning_of(reduced.R)
+    conditioning = conditioning_of(reduced.R[:, used])
     unknowns.take(fit.weights[:, 0])
-    facts = {"log_evidence": fit.log_evidence, "jitter": jitter, "unknowns": reduced.n_unknowns - n_empty}
+    facts = {"log_evidence": fit.log_evidence, "jitter": jitter, "unknowns": int(used.sum())}
     return Solution(fit, conditioning, _facts(fit, conditioning, reduced) | facts)
 
 

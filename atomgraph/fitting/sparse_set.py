@@ -15,7 +15,6 @@ from atomgraph.data import budget_batches
 from atomgraph.featurizers import PairKernel, TripleKernel
 from atomgraph.fitting.few_directions import projected
 from atomgraph.fitting.solvers import sparse_points
-from atomgraph.fitting.solvers.errors import FittingError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.models.branch import Branch
 from atomgraph.potential import Potential
@@ -38,9 +37,7 @@ class Selection:
     seed: int = 0
     environments: int = 20_000
 
-    def choose(
-        self, candidates: Tensor, n_points: int, kernel: Callable[[Tensor, Tensor], Tensor]
-    ) -> Tensor:
+    def choose(self, candidates: Tensor, n_points: int, kernel: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
         """At most n_points of the candidates, all where there are fewer, less those that the others determine.
 
         Args:

@@ -15,7 +15,7 @@ from atomgraph.models.branch import Branch
 from atomgraph.models.energy import EnergyModel
 from atomgraph.readouts import Linear, SparseKernel
 
-_PAIRS = {"cutoff": None, "n_points": 30, "theta": None, "delta": 5.0, "transition": 1.0}
+_PAIRS = {"cutoff": None, "n_points": 40, "theta": None, "delta": 5.0, "transition": 1.0}
 _TRIPLES = {"cutoff": None, "n_points": 50, "theta": (1.0, 1.0, 1.0), "delta": 1.0, "transition": 0.6}
 
 
@@ -30,7 +30,7 @@ class GAP(EnergyModel):
     n_points: sparse points, of each element.  zeta: power of the kernel.  delta: its height, eV, as gap_fit's.
     n_max, l_max, sigma, basis, transition, central_weight, channels: as ``featurizers.SOAP`` takes them.
     pairs: kernels of all pairs of elements, ``{cutoff, n_points, theta, delta, transition}`` where they differ from SOAP's
-    cutoff, 30, 1.75 times the distance between two points, 5 eV and 1 Å; None for none.  theta 1 Å is gap_fit's habit; it
+    cutoff, 40, 1.75 times the distance between two points, 5 eV and 1 Å; None for none.  theta 1 Å is gap_fit's habit; it
     makes neighbouring points nearly dependent, so that weights are large and cancel.
     triples: kernels of all triples, ``{cutoff, n_points, theta, delta, transition}`` where they differ from SOAP's cutoff, 50,
     [1 Å, 1 Å², 1 Å], 1 eV and 0.6 Å; None for none.

@@ -34,7 +34,8 @@ class SparseKernel(Readout):
     A dot product to a whole power :math:`\zeta \ge 2` is summed from its expansion about the mean point :math:`\bar h`, with
     :math:`a_s = \bar h \cdot h_s` and :math:`x_s = (h - \bar h) \cdot h_s`,
 
-    .. math:: \sum_s w_s (a_s + x_s)^\zeta = c_0 + c_1 \cdot (h - \bar h) + \sum_s w_s \sum_{k \ge 2} \binom{\zeta}{k} a_s^{\zeta - k} x_s^k,
+    .. math:: \sum_s w_s (a_s + x_s)^\zeta
+        = c_0 + c_1 \cdot (h - \bar h) + \sum_s w_s \sum_{k \ge 2} \binom{\zeta}{k} a_s^{\zeta - k} x_s^k,
 
     since weights are large and cancel, most of all in :math:`c_0` and :math:`c_1`, which depend on no atom. Points that differ
     about as much as they are long, or are longer than normalised features, are summed as they are, :math:`\bar h = 0`.

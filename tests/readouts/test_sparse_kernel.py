@@ -64,3 +64,26 @@ def test_refuses_what_makes_no_kernel():
         SparseKernel(["H"], 4, 3, "gaussian")
     with pytest.raises(WiringError, match="should be positive"):
         SparseKernel(["H"], 4, 3, zeta=0)
+
+
+def test_weights_that_cancel_cost_few_digits_near_the_mean_point():
+    """Terms of 1e6 eV that add up to less than 1 eV: the sum over k(h, h_s) alone lost 1e-10 eV."""
+    draw = np.random.default_rng(0)
+    points = 1.0 + 0.02 * draw.standard_normal((60, 40))
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    h = 1.0 + 0.02 * draw.standard_normal((20, 40))
+    h /= np.linalg.norm(h, axis=1, keepdims=True)
+    kernel = SparseKernel(["Si"], 40, 60).double()
+    weights = draw.standard_normal(60) * 1e5
+    weights -= weights.mean()
+    with torch.no_grad():
+        kernel.points.copy_(torch.from_numpy(points)[None])
+        kernel.take(torch.from_numpy(weights))
+        found = kernel._energies(torch.from_numpy(h), 0)[:, 0].numpy()
+    exact = ((h.astype(np.longdouble) @ points.astype(np.longdouble).T) ** 4 @ weights.astype(np.longdouble)).astype(
+        float
+    )
+    plain = (h @ points.T) ** 4 @ weights
+    constant = (found - exact).mean()  # rounding of what is the same for all atoms moves no force
+    assert np.abs(found - exact - constant).max() < 0.1 * np.abs(plain - exact).max()
+    assert abs(constant) < 1e-8

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import deepcopy
 
+import ase
 import numpy as np
 import torch
 
 from atomgraph.analysis.laws.trial import Law, Trial, law, relative
+from atomgraph.potential import Potential
 
 
 def caller_keeps_the_graph(trial: Trial) -> Law:
@@ -31,15 +34,29 @@ def caller_keeps_the_graph(trial: Trial) -> Law:
 
 
 def float32_is_near(trial: Trial) -> Law:
-    """Forces of the potential in float32 against those in float64, relative to the largest (or to 1 eV/Å)."""
-    single, double = (
-        Trial(deepcopy(trial.potential).to(dtype), trial.structures) for dtype in (torch.float32, torch.float64)
-    )
-    figures = {
-        name: relative(single.result(atoms)["forces"], double.result(atoms)["forces"], floor=1.0)
-        for name, atoms in trial.structures.items()
-    }
+    """Forces of the potential in float32 against those in float64, relative to the largest (or to 1 eV/Å).
+
+    A potential that says in its metadata that it is not for float32 is not loaded in it, and passes.
+    """
+    figures = float32_errors(trial.potential, trial.structures)
+    if "float32" not in trial.potential.dtypes:
+        worst = max(figures, key=lambda name: figures[name])
+        return Law("float32 is refused, since it is not near", figures[worst], float("inf"), "relative", True, worst)
     return law("float32 is near float64", figures, 1e-3, "relative")
+
+
+def float32_errors(potential: Potential, structures: Mapping[str, ase.Atoms]) -> dict[str, float]:
+    """Largest differences of forces between float32 and float64, by structure, relative to the largest force or 1 eV/Å."""
+    single, double = (Trial(deepcopy(potential).to(dtype), structures) for dtype in (torch.float32, torch.float64))
+    return {
+        name: relative(single.result(atoms)["forces"], double.result(atoms)["forces"], floor=1.0)
+        for name, atoms in structures.items()
+    }
+
+
+def float32_error(potential: Potential, structures: Mapping[str, ase.Atoms]) -> float:
+    """The largest of ``float32_errors``."""
+    return float(np.max(list(float32_errors(potential, structures).values())))  # NaN stays NaN
 
 
 def local_energies_add_up(trial: Trial) -> Law:
