@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
+from atomgraph.config.automatic_radii import asks_for_radii, automatic_radii, with_radii
 from atomgraph.config.dataset import Dataset, gather
 from atomgraph.config.finetune_schema import FinetuneConfig
 from atomgraph.config.folder import RunFolder
@@ -22,6 +23,7 @@ from atomgraph.config.torchrun import is_first_process
 from atomgraph.errors import ConfigError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.potential import Potential
+from atomgraph.training.device import device_of
 
 
 class Run(ABC):
@@ -80,6 +82,10 @@ class NewPotentialRun(Run):
 
     config: Config
 
+    def _n_fitted(self, potential: Potential) -> int | None:
+        """How many of the potential's numbers are fitted; None for all."""
+        return None
+
     def _gather(self) -> Dataset:
         return gather(self.config)
 
@@ -91,6 +97,12 @@ class NewPotentialRun(Run):
             raise ConfigError(
                 f"model.elements lacks {', '.join(missing)}, which the training structures hold; add them, or say auto"
             )
+        radii = None
+        if asks_for_radii(spec):
+            device = device_of(config.fit.accelerator, 1)
+            radii = automatic_radii(config, spec, dataset.parts["train"], device)
+            spec, config.model = with_radii(spec, radii.values), with_radii(config.model, radii.values)
+            self._say(radii.said)
         potential = new_potential(config, spec)
         config.model = resolved(config.model, dataset.elements)
         parts = self._graphs(dataset, potential.cutoff, potential.heads)
@@ -103,6 +115,7 @@ class NewPotentialRun(Run):
             e0_origin=baseline["e0"]["origin"],
             baseline=baseline,
             config=config.model_dump(),
+            **({} if radii is None else {"radii": radii.said}),
         )
-        self._say(describe(potential))
+        self._say(describe(potential, self._n_fitted(potential)))
         return potential, parts

@@ -28,6 +28,7 @@ from atomgraph.fitting import (
     Selection,
     Sigma,
     Solution,
+    Unknowns,
     cancellation_of,
     place_sparse_points,
     solve_least_squares,
@@ -51,6 +52,9 @@ class ClosedFormRun(NewPotentialRun):
     def __init__(self, config: Config, fit: LeastSquares | SparseGP, folder: RunFolder, **words: bool):
         super().__init__(config, folder, **words)
         self.fit = fit
+
+    def _n_fitted(self, potential: Potential) -> int | None:
+        return Unknowns(potential.model).n
 
     def carry_out(self) -> tuple[Potential, dict[str, Any]]:
         began = time.perf_counter()

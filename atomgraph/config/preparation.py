@@ -95,11 +95,17 @@ class _Batches:
         return budget_batches(self.graphs, CALIBRATION_EDGES)
 
 
-def describe(potential: Potential) -> str:
-    """The model in a line: its kind, trained numbers, elements, cutoff."""
+def describe(potential: Potential, n_fitted: int | None = None) -> str:
+    """The model in a line: its kind, trained numbers, elements, cutoff.
+
+    Args:
+        potential: It.
+        n_fitted: How many of its numbers are solved for; None for all that have gradients.
+    """
     trained = sum(p.numel() for p in potential.parameters() if p.requires_grad)
+    count = f"{trained} parameters" if n_fitted in (None, trained) else f"{n_fitted} of {trained} parameters are fitted"
     kind = public_path(type(potential.model)).removeprefix("atomgraph.models.")
-    what = f"{kind} for {', '.join(potential.elements)}: {trained} parameters"
+    what = f"{kind} for {', '.join(potential.elements)}: {count}"
     return f"{what}, cutoff {potential.cutoff:g} Å, {potential.model.dtype_name}"
 
 

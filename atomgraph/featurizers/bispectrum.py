@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import isfinite, pi
+from typing import Literal
 
 import numpy as np
 import torch
@@ -43,7 +44,8 @@ class Bispectrum(Expansion):
     (a, b, c) of channels, c fastest, f_{j₁} from the neighbours of channel a, f_{j₂} of b, f_j of c.
 
     elements: chemical symbols.  cutoff: Å, LAMMPS's ``rcutfac``: where two atoms of radius 0.5 stop to see each other.
-    twojmax: 2J, from 0 to 12.  radii: R by element, 0.5 where it says nothing.  weights: w by element, 1 likewise.
+    twojmax: 2J, from 0 to 12.  radii: R of every element; None: 0.5 for all, so that the cutoff is the reach; ``auto``, in a
+    configuration, from the training structures.  weights: w of every element; None: 1 for all.
     rfac0: f₀, in (0, 1].  rmin0: r_min in Å; pairs nearer than that go on smoothly, where LAMMPS's components jump.
     switch: False leaves out f_c; then the components jump where a neighbour comes.
     inner: by element ``[S, D]`` in Å, LAMMPS's ``sinner`` and ``dinner``: a neighbour of i fades out between S + D and S − D
@@ -53,7 +55,7 @@ class Bispectrum(Expansion):
     wselfall: the atom itself is in every channel, not only in its own.  bnorm: divide by 2j + 1.
     quadratic: append the products ½ B₁², B₁B₂, … B₁B_k, ½ B₂², B₂B₃ …
     h is (n_atoms, n_features), invariant scalars without unit.  ``cutoff`` of the part is the largest R_ij.
-    Raises WiringError for numbers out of range and tables that name other elements.
+    Raises WiringError for numbers out of range, and for tables that lack an element; they may know more than the model.
     Source: Thompson et al., J. Comput. Phys. 285, 316 (2015); ``chem``: Cusentino et al., J. Phys. Chem. A 124, 5456 (2020).
     """
 
@@ -62,7 +64,7 @@ class Bispectrum(Expansion):
         elements: Sequence[str],
         cutoff: float,
         twojmax: int = 6,
-        radii: Mapping[str, float] | None = None,
+        radii: Mapping[str, float] | Literal["auto"] | None = None,
         weights: Mapping[str, float] | None = None,
         rfac0: float = 0.99363,
         rmin0: float = 0.0,
@@ -197,10 +199,23 @@ class Bispectrum(Expansion):
         """(n_elements, n_channels): 1 where an atom of the element itself counts, else 0."""
         return np.ones((len(channel), self.n_channels)) if self.wselfall else np.eye(self.n_channels)[channel]
 
-    def _by_element(self, name: str, given: Mapping[str, float] | None, default: float) -> np.ndarray:
-        given = given or {}
+    def _by_element(self, name: str, given: Mapping[str, float] | str | None, default: float) -> np.ndarray:
+        if given is None:
+            return np.full(len(self.elements), default)
+        if not isinstance(given, Mapping):
+            raise WiringError(
+                f"{name} of a bispectrum are numbers by element, {{Si: 2.6}} for example, but are {given!r}; auto stands for "
+                "numbers that a run takes from its training structures"
+            )
         checked_symbols(list(given) or self.elements)
-        values = np.array([given.get(symbol, default) for symbol in self.elements], dtype=np.float64)
+        missing = [symbol for symbol in self.elements if symbol not in given]
+        if missing:
+            way_out = ", or say radii: auto in the configuration" if name == "radii" else ""
+            raise WiringError(
+                f"{name} of a bispectrum should give a number for every element, but lack {', '.join(missing)}; add "
+                f"{missing[0]} to {name}{way_out}"
+            )
+        values = np.array([given[symbol] for symbol in self.elements], dtype=np.float64)
         if not np.isfinite(values).all():
             raise WiringError(f"{name} of a bispectrum should be finite numbers, but are {dict(given)}")
         return values

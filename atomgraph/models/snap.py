@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from atomgraph.featurizers import Bispectrum
 from atomgraph.models.baseline import Baseline
@@ -19,7 +20,8 @@ class SNAP(EnergyModel):
 
     elements: chemical symbols.  cutoff: Å, LAMMPS's ``rcutfac``: where two atoms of radius 0.5 stop to see each other.
     twojmax: 2J, the bispectrum's resolution: 6 gives 30 components, 8 gives 55.  quadratic: products of components, too.
-    radii, weights: by element, 0.5 and 1 where they say nothing; atoms i and j see each other up to cutoff · (R_i + R_j).
+    radii, weights: for every element, or None for 0.5 and 1; atoms i and j see each other up to cutoff · (R_i + R_j).
+    ``radii: auto`` in a configuration takes them from the training structures.
     rfac0, rmin0, switch, inner, bzero, chem, wselfall, bnorm: as ``Bispectrum`` takes them.
     baseline: E0, scale, heads, repulsion.
     Raises WiringError for arguments that make no part.
@@ -33,7 +35,7 @@ class SNAP(EnergyModel):
         *,
         twojmax: int = 6,
         quadratic: bool = False,
-        radii: Mapping[str, float] | None = None,
+        radii: Mapping[str, float] | Literal["auto"] | None = None,
         weights: Mapping[str, float] | None = None,
         rfac0: float = 0.99363,
         rmin0: float = 0.0,

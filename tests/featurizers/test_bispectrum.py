@@ -11,8 +11,8 @@ from atomgraph.featurizers import Bispectrum
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 
-RADII = {"H": 0.4, "C": 0.5, "O": 0.45}
-WEIGHTS = {"H": 0.4, "O": -0.7, "Si": 1.3}
+RADII = {"H": 0.4, "C": 0.5, "O": 0.45, "Si": 0.5}
+WEIGHTS = {"H": 0.4, "C": 1.0, "O": -0.7, "Si": 1.3}
 CHEM = {"H": 0, "C": 1, "O": 1, "Si": 0}
 INNER = {"H": [0.9, 0.3], "C": [1.4, 0.4], "O": [1.3, 0.2], "Si": [2.0, 0.3]}
 
@@ -100,7 +100,7 @@ LAMMPS = {  # compute sna/atom of 2025-07-22, rcutfac 4, rfac0 0.99, twojmax 2, 
 def test_three_atoms_have_lammps_components(option):
     settings, theirs = LAMMPS[option]
     atoms = ase.Atoms("SiCC", positions=[(10, 10, 10), (11.5, 10.4, 9.8), (9.3, 11.6, 10.7)])
-    usual = {"twojmax": 2, "radii": {"C": 0.42}, "weights": {"C": 0.65}, "rfac0": 0.99}
+    usual = {"twojmax": 2, "radii": {"Si": 0.5, "C": 0.42}, "weights": {"Si": 1.0, "C": 0.65}, "rfac0": 0.99}
     ours = components(atoms, ["Si", "C"], 4.0, **usual, **settings)
     ours = ours[:, ::9] if "chem" in settings else ours
     torch.testing.assert_close(ours, torch.tensor(theirs, dtype=torch.float64), rtol=1e-12, atol=1e-12)
@@ -161,10 +161,13 @@ def test_float32_is_float64_to_six_digits():
         ({"twojmax": 2.5}, "whole number"),
         ({"cutoff": 0.0}, "should be positive"),
         ({"cutoff": float("nan")}, "should be positive"),
-        ({"radii": {"Si": -1.0}}, "should be positive"),
+        ({"radii": {"Si": -1.0, "C": 0.5}}, "should be positive"),
+        ({"radii": {"Si": 1.0}}, "radii of a bispectrum .* lack C; add C to radii, or say radii: auto"),
+        ({"weights": {"C": 1.0}}, "weights of a bispectrum .* lack Si; add Si to weights"),
+        ({"radii": "auto"}, "numbers that a run takes from its training structures"),
         ({"radii": {"Gi": 1.0}}, "Gi"),
         ({"inner": {"Ge": [1.0, 0.1]}}, "inner speaks of Ge; the elements are Si, C"),
-        ({"weights": {"Si": float("inf")}}, "finite numbers"),
+        ({"weights": {"Si": float("inf"), "C": 1.0}}, "finite numbers"),
         ({"rfac0": 1.2}, "rfac0 should be in"),
         ({"rmin0": 4.0}, "rmin0 from 0 to below 4.0"),
         ({"chem": {"Si": 0}}, "every element a channel"),
@@ -179,7 +182,7 @@ def test_nonsense_is_refused(settings, complaint):
 
 
 def test_a_table_may_know_more_elements_than_the_model():
-    every = Bispectrum(["Si"], 4.0, radii={"Si": 0.6, "Cu": 0.4}, weights={"Cu": 2.0})
+    every = Bispectrum(["Si"], 4.0, radii={"Si": 0.6, "Cu": 0.4}, weights={"Si": 1.0, "Cu": 2.0})
     assert every.cutoff == pytest.approx(4.8, rel=1e-15)
     few = Bispectrum(["Si"], 4.0, radii={"Si": 0.6})
     graph = graph_of(ase.Atoms("Si3", [[0, 0, 0], [0, 0, 2.4], [0, 2.0, 1.0]]), 4.8)

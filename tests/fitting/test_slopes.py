@@ -39,7 +39,7 @@ EXPANSIONS = {
     "SOAP, raw": lambda: SOAP(ELEMENTS, 4.5, n_max=3, l_max=2, normalise=False),
     "SOAP, channels": lambda: SOAP(ELEMENTS, 4.5, n_max=3, l_max=2, channels={"Mo": [1.0, 0.3], "W": [0.1, 0.9]}),
     "SOAP, dscribe": lambda: SOAP(ELEMENTS, 4.5, n_max=3, l_max=2, style="dscribe", basis="gto", normalise=False),
-    "bispectrum": lambda: Bispectrum(ELEMENTS, 4.2, twojmax=4, radii={"Mo": 0.45}),
+    "bispectrum": lambda: Bispectrum(ELEMENTS, 4.2, twojmax=4, radii={"Mo": 0.45, "W": 0.5}),
     "bispectrum, products": lambda: Bispectrum(ELEMENTS, 4.2, twojmax=2, quadratic=True, bzero=True),
     "bispectrum, chemical": lambda: Bispectrum(ELEMENTS, 4.2, twojmax=2, chem={"Mo": 0, "W": 1}),
     "pairs": lambda: PairKernel(ELEMENTS, 4.2, ELEMENTS),

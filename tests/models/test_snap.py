@@ -10,8 +10,8 @@ from atomgraph.errors import WiringError
 from atomgraph.models import SNAP, Baseline
 from atomgraph.nn.part import specification
 
-RADII = {"H": 0.4, "C": 0.5, "O": 0.45}
-WEIGHTS = {"H": 0.4, "O": -0.7, "Si": 1.3}
+RADII = {"H": 0.4, "C": 0.5, "O": 0.45, "Si": 0.5}
+WEIGHTS = {"H": 0.4, "C": 1.0, "O": -0.7, "Si": 1.3}
 
 
 class TestSNAP(ModelLaws):
@@ -38,7 +38,7 @@ def test_elements_and_a_cutoff_make_a_model():
 
 
 def test_larger_atoms_see_further():
-    assert SNAP(["Mo", "W"], 4.6, radii={"W": 0.6}).cutoff == pytest.approx(4.6 * 1.2)
+    assert SNAP(["Mo", "W"], 4.6, radii={"Mo": 0.5, "W": 0.6}).cutoff == pytest.approx(4.6 * 1.2)
 
 
 def test_energy_is_a_constant_and_a_weighted_sum_of_components():
