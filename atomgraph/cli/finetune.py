@@ -35,7 +35,10 @@ def finetune(
         if resume is not None or overwrite:
             raise ConfigError("--compare goes on by itself where it was stopped; leave --resume and --overwrite out")
         config.compare(config.finetune_config_of(file, overrides))
-    elif resume is not None:
-        config.resume(resume, overrides)
+        return
+    if resume is not None:
+        metrics = config.resume(resume, overrides)[1]
     else:
-        config.finetune(config.finetune_config_of(file, overrides), overwrite=overwrite)
+        metrics = config.finetune(config.finetune_config_of(file, overrides), overwrite=overwrite)[1]
+    if metrics.get("warnings"):
+        raise typer.Exit(1)

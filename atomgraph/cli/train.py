@@ -31,16 +31,19 @@ Imports = Annotated[
 def train(words: Words = None, resume: Resume = None, overwrite: Overwrite = False, imports: Imports = None) -> None:
     """Data to trained potential: a run folder with the model, its metrics and a report.
 
-    Ctrl-C stops in good order: whole epochs are saved, and --resume goes on exactly where they end.
+    Ctrl-C stops in good order: whole epochs are saved, and --resume goes on exactly where they end. Exit code 1, with a
+    warning, where the errors are no better than those of predicting nothing, or the data determine few of the weights.
     """
     from atomgraph import config
 
     import_modules(imports)
     file, overrides = taken_apart("train", words, resume, overwrite)
     if resume is not None:
-        config.resume(resume, overrides)
+        _, metrics = config.resume(resume, overrides)
     else:
-        config.train(config.config_of(file, overrides), overwrite=overwrite)
+        _, metrics = config.train(config.config_of(file, overrides), overwrite=overwrite)
+    if metrics.get("warnings"):
+        raise typer.Exit(1)
 
 
 def taken_apart(command: str, words: list[str] | None, resume: Path | None, overwrite: bool) -> tuple[str, list[str]]:

@@ -16,6 +16,7 @@ from atomgraph.config.finetune_schema import FinetuneConfig
 from atomgraph.config.folder import METRICS, MODEL, REPORT, TABLE, RunFolder
 from atomgraph.config.resolve import as_yaml
 from atomgraph.config.schema import Config
+from atomgraph.config.verdict import warnings_of
 from atomgraph.potential import Potential
 from atomgraph.training.table import read_table
 
@@ -34,8 +35,10 @@ def judge(potential: Potential, dataset: Dataset, device: torch.device) -> dict[
 
 
 def metrics_of(comparisons: Mapping[str, Comparison], facts: Mapping[str, Any]) -> dict[str, Any]:
-    """What metrics.json holds: errors by part of the data, with units, and the facts of the run."""
-    return {part: error_json(comparison) for part, comparison in comparisons.items()} | {"training": dict(facts)}
+    """What metrics.json holds: errors by part of the data, with units, the facts of the run, and warnings if there are any."""
+    metrics = {part: error_json(comparison) for part, comparison in comparisons.items()} | {"training": dict(facts)}
+    warnings = warnings_of(comparisons, facts)
+    return metrics | ({"warnings": warnings} if warnings else {})
 
 
 def write_down(
@@ -75,3 +78,5 @@ def write_down(
         console.print(error_table(comparison, f"{part} errors").rich())
     last = f", {REPORT}" if config.output.report else ""
     console.print(f"{folder.path}/: {MODEL}, {METRICS}, {TABLE}{last}", markup=False, highlight=False, soft_wrap=True)
+    for warning in metrics.get("warnings", []):
+        console.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)

@@ -34,7 +34,7 @@ def test_a_mistyped_key_ends_in_one_line_and_exit_code_two(config, capsys):
 
 
 def test_every_line_says_something_and_errors_have_units(config, capfd):
-    assert main(["train", str(config), "fit.max_epochs=1"]) == 0
+    assert main(["train", str(config), "fit.max_epochs=1"]) == 1  # one epoch: no better than nothing, which it says
     said = capfd.readouterr()
     assert said.err == ""
     for words in ("16 frames", "GCN for Ar", "largest batch", "epoch 1/1", "meV/atom", "structures/s"):
@@ -44,7 +44,7 @@ def test_every_line_says_something_and_errors_have_units(config, capfd):
 
 
 def test_a_warning_is_one_line_without_code_and_said_once(config, capfd):
-    assert main(["train", str(config), "fit.max_epochs=1", "data.edge_budget=1"]) == 0
+    assert main(["train", str(config), "fit.max_epochs=1", "data.edge_budget=1"]) == 1
     lines = capfd.readouterr().err.splitlines()
     assert len(lines) == len(set(lines)) and all(line.startswith("warning: ") for line in lines)
     assert "exceed the budget" in lines[0]
@@ -71,7 +71,10 @@ def test_ctrl_c_says_how_to_go_on_and_the_run_goes_on_exactly(config, tmp_path):
     assert err == f"interrupted: all whole epochs are saved; go on with: atomgraph train --resume {folder}\n"
     done = len(table.read_text().splitlines()) - 1
     assert atomgraph.load(folder / "model.safetensors").elements == ["Ar"]
-    assert main(["train", "--resume", str(folder), f"fit.max_epochs={done + 2}"]) == 0
+    assert main(["train", "--resume", str(folder), f"fit.max_epochs={done + 2}"]) in (
+        0,
+        1,
+    )  # as many epochs as Ctrl-C left it
     straight = tiny(tmp_path, fit={"max_epochs": done + 2}, output={"folder": str(tmp_path / "straight")})
     potential, _ = atomgraph.train(straight, quiet=True)
     resumed = atomgraph.load(folder / "model.safetensors")

@@ -77,7 +77,12 @@ VARIANTS = {
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_written_and_read_again_gives_the_same_numbers(tmp_path, variant):
-    usual = {"twojmax": 3, "radii": {"H": 0.4, "C": 0.5, "O": 0.5, "Si": 0.5}, "weights": {"H": 1.0, "C": 1.0, "O": -0.3, "Si": 1.0}, "rmin0": 0.1}
+    usual = {
+        "twojmax": 3,
+        "radii": {"H": 0.4, "C": 0.5, "O": 0.5, "Si": 0.5},
+        "weights": {"H": 1.0, "C": 1.0, "O": -0.3, "Si": 1.0},
+        "rmin0": 0.1,
+    }
     model = SNAP(["H", "C", "O", "Si"], 3.3, **(usual | VARIANTS[variant])).double()
     torch.nn.init.normal_(model.branches[0].readouts[0].bias)
     paths = snap.write(model, tmp_path / "mine.v2")

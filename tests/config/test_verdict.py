@@ -1,0 +1,41 @@
+"""A fit that is worth nothing says so, and ends with exit code 1 after everything is written."""
+
+import json
+
+import pytest
+import yaml
+from config.runs import tiny
+
+from atomgraph.cli import main
+
+SNAP = {"kind": "SNAP", "elements": "auto", "cutoff": 1.0, "twojmax": 4}
+SQUARES = {"kind": "least_squares", "accelerator": "cpu"}
+
+
+def run(folder, **changes):
+    path = folder / "run.yaml"
+    path.write_text(yaml.safe_dump(tiny(folder, **changes)))
+    code = main(["train", str(path)])
+    return code, json.loads((folder / "run" / "metrics.json").read_text())
+
+
+def test_atoms_that_see_no_neighbour_are_fitted_with_a_warning(tmp_path, capsys):
+    """A reach of 1 Å: one constant is fitted of all weights, and the run said that it was."""
+    config = tiny(tmp_path) | {"model": SNAP, "fit": SQUARES}
+    config["data"].pop("edge_budget")
+    path = tmp_path / "run.yaml"
+    path.write_text(yaml.safe_dump(config))
+    assert main(["train", str(path)]) == 1
+    said = capsys.readouterr().out
+    assert "warning: the data determine only 1 of 15 weights" in said
+    assert "errors of forces (valid, test) are no better than those of predicting zero" in said
+    assert len(json.loads((tmp_path / "run" / "metrics.json").read_text())["warnings"]) == 2
+    assert (tmp_path / "run" / "model.safetensors").is_file()
+
+
+@pytest.mark.parametrize(("rate", "code"), [(1e-9, 1), (0.01, 0)])
+def test_a_network_that_has_learned_nothing_is_told_from_one_that_has(tmp_path, capsys, rate, code):
+    fit = {"max_epochs": 30 if code == 0 else 1, "optimizer": {"lr": rate}}
+    found, metrics = run(tmp_path, fit=fit)
+    assert found == code and ("warnings" in metrics) == bool(code)
+    assert ("warning: the errors of forces (valid, test)" in capsys.readouterr().out) == bool(code)
