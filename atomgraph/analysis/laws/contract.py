@@ -41,7 +41,7 @@ def float32_is_near(trial: Trial) -> Law:
     figures = float32_errors(trial.potential, trial.structures)
     if "float32" not in trial.potential.dtypes:
         worst = max(figures, key=lambda name: figures[name])
-        return Law("float32 is refused, since it is not near", figures[worst], float("inf"), "relative", True, worst)
+        return Law("float32 is refused", figures[worst], float("inf"), "relative", True, worst)
     return law("float32 is near float64", figures, 1e-3, "relative")
 
 
