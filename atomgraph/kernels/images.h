@@ -60,6 +60,7 @@ struct Image {
 class Images {
   public:
     enum Fault : int64_t { NOT_A_STRUCTURE = -1, NO_MEMORY = -2 };
+    static constexpr double FARTHEST = 1e12;  // Å from the origin; beyond, no distance is left in a double, and no grid ends
 
     const int64_t n_atoms;
     const double *const pos, *const cell, cutoff;
@@ -161,7 +162,7 @@ class Images {
             wrapped_[i] = to;
         }
         margin = 64.0 * std::numeric_limits<double>::epsilon() * cutoff * (farthest + cutoff);
-        return true;
+        return farthest < FARTHEST;
     }
 
     // Cells as wide as the cutoff, or half of it where there are many atoms; never many more cells than atoms.

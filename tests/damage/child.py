@@ -1,6 +1,6 @@
 """Reads damaged files, one after another, under limits of time and memory; a line of JSON for each that goes wrong.
 
-usage: child.py KIND FIRST COUNT [FOLDER]   damage number FIRST, FIRST + 1, …; FOLDER: keep the files that go wrong there
+usage: child.py KIND[,KIND...] FIRST COUNT [FOLDER]   damage number FIRST, FIRST + 1, …; FOLDER: keep the files that go wrong there
 """
 
 from __future__ import annotations
@@ -107,4 +107,5 @@ def main(kind_name: str, first: int, count: int, keep: Path | None) -> int:
 
 if __name__ == "__main__":
     words = sys.argv[1:]
-    sys.exit(main(words[0], int(words[1]), int(words[2]), Path(words[3]) if len(words) > 3 else None))
+    keep_in = Path(words[3]) if len(words) > 3 else None
+    sys.exit(max(main(kind, int(words[1]), int(words[2]), keep_in) for kind in words[0].split(",")))

@@ -8,6 +8,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -178,8 +180,8 @@ def _read_checkpoint(path: Path) -> object:
     return content
 
 
-def _checkpoint_changed(content: bytes, random: Random) -> bytes:
-    """Records of the archive damaged behind right checksums of the zip."""
+def _zip_changed(content: bytes, random: Random) -> bytes:
+    """Records of a zip archive damaged behind right checksums of the zip."""
     from formats.mace.mutations import archive, records
 
     parts = records(content)
@@ -214,14 +216,64 @@ def _xyz(path: Path) -> tuple[Path, list[Path]]:
     return path / "a.xyz", [path / "a.xyz"]
 
 
-def _read_structures(path: Path) -> object:
+def _read_structures(path: Path, types: str | None = None) -> object:
     from atomgraph.data import read
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return read(path)
+        return read(path, types=types)
 
 
+def _read_types(path: Path) -> object:
+    return _read_structures(path, "Cu Au")
+
+
+def _packed(path: Path) -> tuple[Path, list[Path]]:
+    import gzip
+
+    file, _ = _xyz(path)
+    packed = path / "a.xyz.gz"
+    packed.write_bytes(gzip.compress(file.read_bytes()))
+    file.unlink()
+    return packed, [packed]
+
+
+def _of_text(name: str, module: str, constant: str) -> Callable[[Path], tuple[Path, list[Path]]]:
+    """A file with the text that a module of the tests holds."""
+
+    def make(path: Path) -> tuple[Path, list[Path]]:
+        (path / name).write_text(getattr(import_module(module), constant))
+        return path / name, [path / name]
+
+    return make
+
+
+def _arrays(path: Path) -> tuple[Path, list[Path]]:
+    from data.formats.test_foreign import rmd17
+
+    file, _ = rmd17(path)
+    return file, [file]
+
+
+def _deepmd(path: Path) -> tuple[Path, list[Path]]:
+    from data.formats.test_foreign import deepmd
+
+    folder = deepmd(path)
+    return folder, sorted(file for file in folder.rglob("*") if file.is_file())
+
+
+def _hdf5(path: Path) -> tuple[Path, list[Path]]:
+    import h5py
+
+    with h5py.File(path / "ani.h5", "w") as file:
+        group = file.create_group("gdb11_s01/H2")
+        group["species"] = np.array([b"H", b"H"])
+        group["coordinates"] = np.array([[[0, 0, 0], [0, 0, 0.74]], [[0, 0, 0], [0, 0, 0.8]]])
+        group["energies"] = np.array([-1.0, -2.0])
+    return path / "ani.h5", [path / "ani.h5"]
+
+
+_FOREIGN = "data.formats.test_foreign"
 KINDS: dict[str, Kind] = {
     "native": Kind(_native, _potential, (*BYTES, header_changed, header_changed, tensors_changed)),
     "native_version_1": Kind(_native_without_checksum, _potential, (*BYTES, header_changed, header_changed)),
@@ -230,8 +282,20 @@ KINDS: dict[str, Kind] = {
     "gap": Kind(_gap, _potential, TEXT),
     "snap": Kind(_snap, _potential, TEXT),
     "cache": Kind(_cache, _read_cache, (*BYTES, header_changed, tensors_changed)),
-    "checkpoint": Kind(_checkpoint, _read_checkpoint, (*BYTES, _checkpoint_changed)),
-    "checkpoint_version_1": Kind(_checkpoint_without_checksum, _read_checkpoint, (*BYTES, *[_checkpoint_changed] * 4)),
+    "checkpoint": Kind(_checkpoint, _read_checkpoint, (*BYTES, _zip_changed)),
+    "checkpoint_version_1": Kind(_checkpoint_without_checksum, _read_checkpoint, (*BYTES, *[_zip_changed] * 4)),
     "metrics_csv": Kind(_table, _read_table, TEXT),
     "xyz": Kind(_xyz, _read_structures, TEXT),
+    "xyz_gz": Kind(_packed, _read_structures),
+    "n2p2": Kind(_of_text("input.data", _FOREIGN, "INPUT_DATA"), _read_structures, TEXT),
+    "mlip_cfg": Kind(_of_text("a.cfg", _FOREIGN, "CFG"), _read_types, TEXT),
+    "ml_ab": Kind(_of_text("ML_AB", _FOREIGN, "ML_AB"), _read_structures, TEXT),
+    "qm9": Kind(_of_text("q.xyz", _FOREIGN, "QM9"), _read_structures, TEXT),
+    "lammps_dump": Kind(_of_text("a.lammpstrj", "data.formats.test_lammps", "DUMP"), _read_types, TEXT),
+    "lammps_data": Kind(_of_text("a.data", "data.formats.test_lammps", "DATA"), _read_types, TEXT),
+    "rmd17_npz": Kind(_arrays, _read_structures, (*BYTES, _zip_changed)),
+    "deepmd_npy": Kind(_deepmd, _read_structures, (*BYTES, mutations.words_changed)),
+    "outcar": Kind(_of_text("OUTCAR", "data.formats.test_vasp", "OUTCAR"), _read_structures, TEXT),
 }
+if find_spec("h5py") is not None:
+    KINDS["ani_h5"] = Kind(_hdf5, _read_structures)

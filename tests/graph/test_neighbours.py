@@ -267,3 +267,10 @@ def test_who_wants_no_kernels_gets_the_list_of_matscipy(monkeypatch):
     monkeypatch.setattr(kernel, "available", lambda: False)
     monkeypatch.setattr(kernel, "pairs", lambda *_, **__: pytest.fail("the kernel was called"))
     assert pairs_of(neighbours_within, tilted(pbc=True), 4.0) == ases(tilted(pbc=True), 4.0)
+
+
+@pytest.mark.parametrize("far", [1e13, 1e100, 1e300])
+def test_a_molecule_with_an_absurd_position_is_refused_and_does_not_hang(far):
+    atoms = ase.Atoms("OH2", [[0, 0, 0], [0, 0, 0.9], [far, -far, far]])
+    with pytest.raises(GraphError, match="too far from the cell"):
+        neighbours_within(atoms, 1.0)

@@ -1,0 +1,80 @@
+"""Memory, open files and threads of a long process: 20,000 calculator calls, and 50 loads and compiles, after the first 1,000.
+
+usage: leaks.py [CALLS] [LOADS]
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+from ase.build import bulk
+
+import atomgraph
+from atomgraph import Calculator, Potential, models
+
+FIRST = 1000
+
+
+def state() -> tuple[float, int, int]:
+    """Resident memory in MB, open files, threads."""
+    gc.collect()
+    resident = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+    return resident, len(list(Path("/proc/self/fd").iterdir())), len(list(Path("/proc/self/task").iterdir()))
+
+
+def calls(potential: Potential | Path, n: int, compiled: bool) -> None:
+    """A crystal that is shaken, again and again."""
+    atoms = bulk("Si", cubic=True)
+    atoms.rattle(0.05, seed=1)
+    start = atoms.positions.copy()
+    atoms.calc = Calculator(potential, compile=compiled)
+    for k in range(n):
+        atoms.positions = start + 0.02 * ((k % 7) - 3)
+        atoms.positions[k % 8] += 0.01 * (k % 5)
+        atoms.get_forces()
+
+
+def told(name: str, before: tuple[float, int, int], after: tuple[float, int, int], n: int) -> bool:
+    growth = (after[0] - before[0]) / (n / 1000)
+    good = growth < 1.0 and before[1:] == after[1:]
+    print(
+        f"{name}: {before[0]:.1f} -> {after[0]:.1f} MB ({growth:+.3f} MB per 1,000), open files {before[1]} -> {after[1]}, "
+        f"threads {before[2]} -> {after[2]}{'' if good else '  TOO MUCH'}",
+        flush=True,
+    )
+    return good
+
+
+def main(n_calls: int, n_loads: int) -> int:
+    torch.manual_seed(0)
+    model = models.MACE(
+        ["Si"], 4.5, hidden="4x0e+4x1o", l_max=2, order=2, layer={"hidden": [8]}, radial={"n_radial": 4}
+    )
+    good = True
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.safetensors"
+        Potential(model).double().eval().save(path)
+        for compiled in (False, True):
+            potential = atomgraph.load(path)
+            calls(potential, FIRST, compiled)
+            before = state()
+            calls(potential, n_calls, compiled)
+            name = f"{n_calls} calls, {'compiled' if compiled else 'the model itself'}"
+            good &= told(name, before, state(), n_calls)
+        for _ in range(3):
+            atomgraph.compile(atomgraph.load(path)).predict([bulk("Si")])
+        before = state()
+        for _ in range(n_loads):
+            atomgraph.compile(atomgraph.load(path)).predict([bulk("Si")])
+        good &= told(f"{n_loads} loads and compiles (in thousands of calls: 1)", before, state(), 1000)
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    words = [int(word) for word in sys.argv[1:]]
+    sys.exit(main(words[0] if words else 20_000, words[1] if len(words) > 1 else 50))
