@@ -1,6 +1,6 @@
 """Reads damaged files, one after another, under limits of time and memory; a line of JSON for each that goes wrong.
 
-usage: child.py KIND[,KIND...] FIRST COUNT [FOLDER]   damage number FIRST, FIRST + 1, …; FOLDER: keep the files that go wrong there
+usage: child.py KIND[,KIND...] FIRST COUNT [FOLDER]   FOLDER: where files that go wrong are kept
 """
 
 from __future__ import annotations
