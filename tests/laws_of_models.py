@@ -1,15 +1,27 @@
 """The laws of whole models: those of ``atomgraph verify``, and what training and saving ask for."""
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import torch
 from measures import generic, made
 from structures import crystal, generator, graph_of, molecule, specimens
 
+from atomgraph import load
 from atomgraph.analysis.laws import LAWS
+from atomgraph.analysis.laws.reach import isolated_atoms_have_e0
 from atomgraph.analysis.laws.trial import Trial
+from atomgraph.editing import pin_isolated
 from atomgraph.nn.part import build, specification
 from atomgraph.potential import Potential
+
+
+def pinned(potential):
+    """The same potential and head with isolated atoms at exactly E0."""
+    head, potential = potential.head, pin_isolated(potential)
+    potential.head = head
+    return potential
 
 
 class ModelLaws:
@@ -62,6 +74,48 @@ class ModelLaws:
             torch.manual_seed(0)
             assert torch.autograd.gradcheck(energy, inputs, atol=1e-5, rtol=1e-4)
             assert torch.autograd.gradgradcheck(energy, inputs, atol=1e-5, rtol=1e-4)
+
+    def test_isolated_atoms_keep_exactly_e0_whatever_the_weights_become(self, potential, tmp_path):
+        potential = pinned(potential)
+        with torch.no_grad():
+            for name, weight in potential.model.named_parameters():
+                weight += 0.2 * torch.randn(weight.shape, generator=generator(len(name)), dtype=weight.dtype)
+        potential.save(tmp_path / "model.safetensors")
+        loaded = load(tmp_path / "model.safetensors", head=potential.head)
+        single = deepcopy(potential).to(torch.float32)
+        for each in (potential, loaded, single):
+            law = isolated_atoms_have_e0(Trial(each))
+            assert law.passed and law.detail != "nothing to try it on", law
+
+    def test_pinning_isolated_atoms_changes_no_prediction(self, potential):
+        structures = list(specimens().values())
+        before, after = potential.predict(structures), pinned(potential).predict(structures)
+        for old, new in zip(before, after, strict=True):
+            assert new["energy"] == pytest.approx(old["energy"], abs=1e-9)
+            assert np.array_equal(new["forces"], old["forces"])
+
+    def test_training_differentiates_the_energy_of_isolated_atoms(self, potential):
+        """The derivative with respect to the weights against central differences, in training mode."""
+        potential = pinned(potential).train()
+        graph = graph_of(molecule(n_atoms=3, seed=6), potential.cutoff)
+        graph.head = torch.tensor([len(potential.heads) - 1])
+        weights = list(potential.model.parameters())
+        steps = [torch.randn(w.shape, generator=generator(k), dtype=torch.float64) for k, w in enumerate(weights)]
+        energy = potential(graph, forces=False, stress=False)["energy"].sum()
+        gradients = torch.autograd.grad(energy, weights, materialize_grads=True, allow_unused=True)
+        along = sum(float((g * s).sum()) for g, s in zip(gradients, steps, strict=True))
+
+        def moved(length):
+            with torch.no_grad():
+                for weight, step in zip(weights, steps, strict=True):
+                    weight += length * step
+                value = float(potential(graph, forces=False, stress=False)["energy"].sum())
+                for weight, step in zip(weights, steps, strict=True):
+                    weight -= length * step
+            return value
+
+        numeric = (moved(1e-5) - moved(-1e-5)) / 2e-5
+        assert along == pytest.approx(numeric, rel=1e-5, abs=1e-6)
 
     def test_written_and_built_again_gives_the_same_numbers(self, potential):
         again = Potential(made(lambda: build(specification(potential.model)))).double().eval()

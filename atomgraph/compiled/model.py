@@ -136,7 +136,9 @@ class FusedMACE:
         read = forms[-len(readouts) :]
         if self._repulsion is not None:
             self._repulsion.bind(library)
-        self._readouts = FusedReadouts(library, readouts, self.model.baseline, read, sources, self.dtype)
+        self._readouts = FusedReadouts(
+            library, readouts, self.model.baseline, read, sources, self.dtype, self.model.isolated_energies()
+        )
 
     def frame(self, graph: AtomicGraph) -> Frame:
         """The graph in the kernels' order; GraphError names elements that the model does not know."""
@@ -161,6 +163,7 @@ class FusedMACE:
         sources: list[Tensor] = []
         backs = [layer(of, sources) for layer in self._layers]
         energy, of_readouts = self._readouts(of, sources, head)
+        self._set_isolated(energy, frame, head)
         of_repulsion = self._add_repulsion(energy, frame, head)
 
         n_sources = len(sources)
@@ -175,6 +178,13 @@ class FusedMACE:
             return parts[0] if parts else torch.zeros_like(frame.vector)
 
         return energy, slope
+
+    def _set_isolated(self, energy: Tensor, frame: Frame, head: Tensor | None) -> None:
+        """Exactly E0 for atoms without neighbours, whatever the kernels round."""
+        if self.model.baseline.exact_isolated:
+            alone = torch.nonzero(frame.row[1:] == frame.row[:-1])[:, 0]
+            row = torch.zeros_like(alone) if head is None else head[alone]
+            energy[alone] = self.model.baseline.e0[row, frame.element[alone]]
 
     def _add_repulsion(self, energy: Tensor, frame: Frame, head: Tensor | None) -> Pullback | None:
         """Added to the energies; from slopes by these to slopes by edge vectors. None where nothing repels."""

@@ -34,6 +34,7 @@ class FusedReadouts:
     head, and by element where the form is.
 
     library: of the kernels.  readouts, baseline: in float64.  forms: of the features that each reads.  sources: layouts.
+    isolated: energies of isolated atoms that are subtracted, (n_heads, n_elements) eV; None for none.
     """
 
     def __init__(
@@ -44,11 +45,14 @@ class FusedReadouts:
         forms: Sequence[Form],
         sources: Sequence[Layout],
         dtype: torch.dtype,
+        isolated: Tensor | None = None,
     ):
         self._sources, self._dtype = list(sources), dtype
         self._heads = len(baseline.heads)
         scale = baseline.scale[:, None]
         self._constant = baseline.e0 + baseline.shift[:, None]  # (n_heads, n_elements)
+        if isolated is not None:
+            self._constant = self._constant - isolated
         vectors: dict[int, Tensor] = {}
         self._hidden = []
         for readout, form in zip(readouts, forms, strict=True):

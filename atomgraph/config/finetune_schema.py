@@ -197,7 +197,7 @@ class FinetuneConfig(Section):
     e0: Literal["estimate", "foundation", "isolated"] | dict[str, float] = Field(
         default="estimate",
         description="E0 of the trained head, eV: the starting one shifted by what the labels say, as it is, from frames of one "
-        "atom, or given.",
+        "atom (isolated atoms then have exactly E0), or given.",
     )
     method: Method = Field(default_factory=Full, description="Which weights are trained, and how.")
     rates: dict[str, float] = Field(

@@ -9,7 +9,7 @@ from typing import Any
 
 from atomgraph import formats
 from atomgraph.config.finetune_schema import FinetuneConfig, Start
-from atomgraph.editing import add_elements, add_head, keep_elements, restart_elements
+from atomgraph.editing import add_elements, add_head, keep_elements, pin_isolated, restart_elements
 from atomgraph.errors import ConfigError, WiringError, nearest
 from atomgraph.loading import file_of, load
 from atomgraph.potential import Potential
@@ -74,10 +74,19 @@ def edited(config: FinetuneConfig, untouched: Potential, elements: Sequence[str]
             potential = add_head(potential, head, like=str(untouched.head))
     except WiringError as error:
         raise ConfigError(f"start: {error}") from error
+    if config.e0 == "isolated":
+        potential = _pinned(potential)
     if replay and head == source:
         raise ConfigError(f"start.new_head: {head!r} is the head that replays; give the target another name")
     potential.head = None
     return Beginning(potential, head, source, untouched)
+
+
+def _pinned(potential: Potential) -> Potential:
+    try:
+        return pin_isolated(potential)
+    except WiringError as error:
+        raise ConfigError(f"e0: isolated: {error}; give e0 by element, or set e0: estimate") from error
 
 
 def _with_elements(start: Start, potential: Potential, elements: Sequence[str]) -> Potential:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,6 @@ from atomgraph.analysis.comparison import Comparison
 from atomgraph.analysis.page import Section
 from atomgraph.config.base_run import NewPotentialRun, Run
 from atomgraph.config.closed_form_run import solve
-from atomgraph.config.closed_form_schema import LeastSquares
 from atomgraph.config.dataset import Dataset
 from atomgraph.config.ending import judge, metrics_of, write_down
 from atomgraph.config.finetune_schema import FinetuneConfig
@@ -22,6 +22,8 @@ from atomgraph.config.loggers import make_loggers
 from atomgraph.config.schema import Config, Gradient
 from atomgraph.config.schema import Ramp as RampConfig
 from atomgraph.data import GraphDataModule
+from atomgraph.fitting import FittingError
+from atomgraph.fitting.energy_start import start_at_mean_energy
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.potential import Potential
 from atomgraph.progress import duration
@@ -62,8 +64,8 @@ class GradientRun(Run):
             dataset = self._gather()
             self.console.print(dataset.census)
             potential, graphs = self._prepare(dataset)
-            if self.fit.start is not None and not self.going_on:
-                self._start(self.fit.start, potential, graphs["train"], dataset, device)
+            if not self.going_on:
+                self._set_first_weights(potential, graphs["train"], dataset, device)
             data, task = self._task(potential, graphs)
             checkpoints, trainer = self._trainer(data, potential)
             if self.is_first:  # the others would crowd into the memory of the same device
@@ -98,17 +100,15 @@ class GradientRun(Run):
         """Give the potential the best weights; facts of the training."""
         return take_best(task.potential, self.folder)
 
-    def _start(
-        self,
-        start: LeastSquares,
-        potential: Potential,
-        graphs: list[AtomicGraph],
-        dataset: Dataset,
-        device: torch.device,
+    def _set_first_weights(
+        self, potential: Potential, graphs: list[AtomicGraph], dataset: Dataset, device: torch.device
     ) -> None:
-        """The first weights of linear readouts, from a fit in closed form."""
+        """First weights of linear readouts from a fit in closed form, if the configuration has one (``fit.start``)."""
+        if self.fit.start is None:
+            return
         dtype = potential.model.dtype
-        solution = solve(potential.to(torch.float64), graphs, dataset.parts["train"], start, device, self.console)
+        potential.to(torch.float64)
+        solution = solve(potential, graphs, dataset.parts["train"], self.fit.start, device, self.console)
         potential.cpu().to(dtype)
         potential.metadata["start"] = solution.facts
 
@@ -181,6 +181,25 @@ class GradientRun(Run):
 
 class TrainingRun(NewPotentialRun, GradientRun):
     """Training by gradient of a potential that is made for it."""
+
+    def _set_first_weights(
+        self, potential: Potential, graphs: list[AtomicGraph], dataset: Dataset, device: torch.device
+    ) -> None:
+        """Also start at the mean energy of the data where E0 does not contain it, as energies of isolated atoms do not."""
+        super()._set_first_weights(potential, graphs, dataset, device)
+        if (
+            self.fit.start is not None
+            or self.config.baseline.e0 == "least_squares"
+            or self.config.baseline.shift != "none"
+        ):
+            return
+        try:
+            start = start_at_mean_energy(potential, graphs)
+        except FittingError as error:
+            self._say(f"first weights: random, so the first epochs learn the mean energy ({error})")
+            return
+        potential.metadata["energy_start"] = asdict(start)
+        self._say(start.describe())
 
 
 def take_best(trained: torch.nn.Module, folder: RunFolder) -> dict[str, Any]:

@@ -22,19 +22,39 @@ CALIBRATION_EDGES = 200_000  # a batch while constants are taken from the data
 
 
 def model_specification(config: Config, elements: Sequence[str]) -> dict[str, Any]:
-    """The model of a configuration with everything filled in: elements, cutoffs, the repulsion of the baseline."""
+    """The model of a configuration with everything filled in: elements, cutoffs, the baseline's arguments."""
     spec = resolved(config.model, elements)
     repulsion, heads = config.baseline.repulsion, config.baseline.heads
-    if repulsion != "none" or heads:
-        if "baseline" in spec:
-            name = "heads" if heads else "repulsion"
-            raise ConfigError(f"baseline.{name}: model.baseline is given, too; say it in one place")
-        baseline: dict[str, Any] = {"kind": "Baseline"} | ({"heads": heads} if heads else {})
-        if repulsion != "none":
-            baseline["repulsion"] = {"kind": "ZBL"} if repulsion == "zbl" else repulsion
+    given = spec.get("baseline")
+    if given is not None and (repulsion != "none" or heads):
+        name = "heads" if heads else "repulsion"
+        raise ConfigError(f"baseline.{name}: model.baseline is given, too; say it in one place")
+    baseline: dict[str, Any] = {"kind": "Baseline"} if given is None else dict(given)
+    if heads:
+        baseline["heads"] = heads
+    if repulsion != "none":
+        baseline["repulsion"] = {"kind": "ZBL"} if repulsion == "zbl" else repulsion
+    if config.baseline.e0 == "isolated":
+        _check_isolated(config, spec)
+        baseline["exact_isolated"] = True
+    if baseline != (given or {"kind": "Baseline"}):
         own = {"elements": spec.get("elements", list(elements)), "cutoff": spec.get("cutoff")}
         spec = resolved(spec | {"baseline": baseline}, elements, "model", own)
     return spec
+
+
+def _check_isolated(config: Config, spec: dict[str, Any]) -> None:
+    """ConfigError where free atoms cannot keep exactly the energies of isolated ones."""
+    if config.baseline.shift not in ("none", 0, 0.0):
+        raise ConfigError(
+            f"baseline.shift: {config.baseline.shift} moves free atoms away from E0, which e0: isolated keeps; leave shift "
+            f"out (training starts with the mean energy in any case), or set e0: least_squares"
+        )
+    if spec.get("state_energy"):
+        raise ConfigError(
+            "model.state_energy: an energy of charge and spin that belongs to no atom moves free atoms away from E0, which "
+            "e0: isolated keeps; set state_energy: false, or e0: least_squares"
+        )
 
 
 def new_potential(config: Config, spec: dict[str, Any]) -> Potential:

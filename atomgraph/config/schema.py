@@ -53,7 +53,8 @@ class Baseline(Section):
     )
     e0: Literal["isolated", "least_squares"] | dict[str, float | dict[str, float]] = Field(
         default="least_squares",
-        description="Energies of free atoms, eV: from frames of one atom, fitted, or given (by element; or by head).",
+        description="Energies of free atoms, eV: isolated, from frames of one atom, which atoms without neighbours then have "
+        "exactly; fitted; or given (by element; or by head).",
     )
     scale: Literal["force_rms", "energy_std", "none"] | float = Field(
         default="force_rms",

@@ -43,6 +43,7 @@ class NodeEmbedding(Featurizer):
         self.irreps_out = o3.Irreps(f"{channels}x0e")
         self.weight = torch.nn.Parameter(torch.randn(len(self.elements), channels))
         self.states = {name: _checked(name, state) for name, state in (states or {}).items()}
+        self.reads_states = bool(self.states)
         self.embedders = torch.nn.ModuleDict({name: _embedder(state) for name, state in self.states.items()})
         width = sum(state["emb_dim"] for state in self.states.values())
         self.project = torch.nn.Linear(width, channels, bias=False) if self.states else None

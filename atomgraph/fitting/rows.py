@@ -11,6 +11,7 @@ from atomgraph.fitting.edge_slopes import Portion, basis_sums, portions
 from atomgraph.fitting.unknowns import Unknowns
 from atomgraph.graph.geometry import volume
 from atomgraph.graph.structure import VOIGT, AtomicGraph
+from atomgraph.models.isolated import without_edges
 from atomgraph.nn.edges import Edges
 
 
@@ -50,11 +51,23 @@ def rows_of(unknowns: Unknowns, graph: AtomicGraph, *, forces: bool = True, stre
                 _add_forces(by_atom, portion, near)
             if by_strain is not None:
                 _add_strain(by_strain, portion, near, graph)
+    if model.baseline.exact_isolated:
+        energy -= _of_isolated(unknowns, graph)
     return Rows(
         energy * scale,
         None if by_atom is None else by_atom.mul_(scale),
         None if by_strain is None else _stress(by_strain, graph) * scale,
     )
+
+
+def _of_isolated(unknowns: Unknowns, graph: AtomicGraph) -> Tensor:
+    """(n_graphs, n): what the unknowns add to the energies of the same atoms without neighbours, before scaling."""
+    bare = without_edges(graph)
+    edges = unknowns.model.edges(bare)
+    energy = edges.vector.new_zeros(graph.n_graphs, unknowns.n)
+    for block in unknowns:
+        energy += basis_sums(block, bare, edges, unknowns.n)
+    return energy
 
 
 def _add_forces(by_atom: Tensor, portion: Portion, edges: Edges) -> None:

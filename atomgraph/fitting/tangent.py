@@ -21,7 +21,8 @@ class Tangent:
     :math:`J_{kp} = \partial f_k / \partial \theta_p / \sigma_k`.
 
     Rows k are energies (eV), components of forces (eV/Å) and of virials (eV); those without label or sigma are left out.
-    Unknowns p are the model's weights that take part in training, then E0 of one head by element, eV.
+    Unknowns p are the model's weights that take part in training, then E0 of one head by element, eV; E0 stays as it is
+    where isolated atoms have exactly E0.
 
     head: whose E0 it is.
     """
@@ -49,7 +50,8 @@ class Tangent:
         at_once = min(max(EDGES_AT_ONCE // max(graph.n_edges, 1), 1), MOST_AT_ONCE)
         of_weights = self._slopes(predicted * weight, at_once)
         of_e0 = of_weights.new_zeros(len(weight), self.n_elements)
-        if bool(self.noise.weights(graph, first)[0] > 0):  # the energy, then, is the first row
+        has_energy = bool(self.noise.weights(graph, first)[0] > 0)  # the energy, then, is the first row
+        if has_energy and not self.potential.model.baseline.exact_isolated:
             counts = torch.bincount(self.potential.model.element_table(graph.atomic_numbers), minlength=self.n_elements)
             of_e0[0] = counts * weight[0]
         return torch.cat([of_weights, of_e0], 1), ((label - predicted) * weight).detach()

@@ -68,6 +68,7 @@ def write(path: str | Path, model: EnergyModel, metadata: dict[str, Any]) -> Pat
         "dtype": model.dtype_name,
         "units": UNITS,
         "e0": e0_of(model),
+        "isolated": model.isolated.to_json(model),
         "metadata": _json(metadata, "metadata"),
     }
     text = json.dumps(header, ensure_ascii=False, allow_nan=False)
@@ -109,9 +110,27 @@ def read(path: Path, said: Said) -> tuple[EnergyModel, dict[str, Any]]:
         raise FormatError(
             f"{path} says that it is for {header['elements']}, but its model is for {model.elements}; it is corrupt"
         )
+    _take_isolated(path, model, header.get("isolated"))
     said.settle_elements(path, model.elements)
     said.settle_units(path, UNITS)
     return model.eval(), header["metadata"]
+
+
+def _take_isolated(path: Path, model: EnergyModel, rows: Any) -> None:
+    """Energies of isolated atoms that the file holds; FormatError for what is no table of this model's."""
+    if rows is None:
+        return
+    try:
+        shape = torch.tensor(rows, dtype=torch.float64).shape
+    except (TypeError, ValueError, RuntimeError):
+        shape = torch.Size()
+    n_outputs = model.branches[0].readouts[0].n_outputs
+    if shape != (len(model.elements), n_outputs):
+        raise FormatError(
+            f"{path} should hold {n_outputs} energies of isolated atoms for each of {len(model.elements)} elements; "
+            "it is corrupt"
+        )
+    model.isolated.from_json(model, rows)
 
 
 def read_header(path: Path, content: bytes | None = None) -> dict[str, Any]:

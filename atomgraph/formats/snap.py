@@ -112,7 +112,8 @@ def write(model: EnergyModel, path: str | Path) -> tuple[Path, Path]:
     weight, bias = readout.weight.detach().double().cpu()[:, :, 0], readout.bias
     constant = torch.zeros(len(elements), dtype=torch.float64) if bias is None else bias.detach().double().cpu()[:, 0]
     scale, shift = baseline.scale[0].item(), baseline.shift[0].item()
-    table = torch.cat([(scale * constant + shift + baseline.e0[0].cpu())[:, None], scale * weight], dim=1)
+    constant = scale * constant + shift + (baseline.e0 - model.isolated_energies())[0].detach().cpu()
+    table = torch.cat([constant[:, None], scale * weight], dim=1)
     if not bool(torch.isfinite(table).all()):
         raise FormatError(f"cannot write {path}: the model holds numbers that are not finite; train it again")
     if bispectrum.n_channels > 1:

@@ -23,6 +23,8 @@ class Baseline(KeepsDouble, Part):
     elements: chemical symbols, in the model's order.  heads: names of the heads.
     repulsion: a part ``(graph, edges) -> (n_atoms,)`` in eV, such as ``atomgraph.nn.ZBL``, or None.
     scales_repulsion: the scale is for the repulsion, too, :math:`s (\varepsilon_i + V_i)`, as in files of MACE.
+    exact_isolated: an atom without neighbours has exactly E0. The model subtracts what its branches give for an isolated
+    atom of the element (``models.isolated``), and shift stays 0.
     E0, scale and shift start at 0, 1 and 0 and are set from data (``set_e0``, ``set_scale``); they are not trained.
     They stay float64 whatever the model's dtype, since E0 of thousands of eV would drown the rest in float32.
     """
@@ -38,6 +40,7 @@ class Baseline(KeepsDouble, Part):
         heads: Sequence[str] = ("default",),
         repulsion: Part | None = None,
         scales_repulsion: bool = False,
+        exact_isolated: bool = False,
     ):
         super().__init__()
         self.elements = checked_symbols(elements)
@@ -46,6 +49,7 @@ class Baseline(KeepsDouble, Part):
         self.heads = list(heads)
         self.repulsion: Any = repulsion
         self.scales_repulsion = scales_repulsion
+        self.exact_isolated = exact_isolated
         self.register_buffer("e0", torch.zeros(len(self.heads), len(self.elements), dtype=torch.float64))
         self.register_buffer("scale", torch.ones(len(self.heads), dtype=torch.float64))
         self.register_buffer("shift", torch.zeros(len(self.heads), dtype=torch.float64))
@@ -94,9 +98,13 @@ class Baseline(KeepsDouble, Part):
         )
 
     def set_scale(self, scale: float, shift: float = 0.0, head: str | None = None) -> None:
-        """Set scale (eV, positive) and shift (eV) of what the branches give; WiringError for numbers that are neither."""
+        """Set scale (eV, positive) and shift (eV) of what the branches give; WiringError for other numbers."""
         if not (isfinite(scale) and scale > 0 and isfinite(shift)):
             raise WiringError(f"scale should be positive and shift finite, in eV, but they are {scale} and {shift}")
+        if self.exact_isolated and shift != 0:
+            raise WiringError(
+                f"a shift of {shift:g} eV moves isolated atoms away from E0, which exact_isolated keeps; leave it at 0"
+            )
         rows = slice(None) if head is None else self._row(head)
         self.scale[rows], self.shift[rows] = scale, shift
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
+from functools import partial, reduce
 from itertools import chain
 from typing import Any
 
@@ -15,6 +15,7 @@ from atomgraph.errors import GraphError, WiringError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.models.baseline import Baseline
 from atomgraph.models.branch import Branch
+from atomgraph.models.isolated import IsolatedEnergies
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.nn.part import Part
@@ -37,6 +38,7 @@ class EnergyModel(Part):
         self.branches = torch.nn.ModuleList([branches] if isinstance(branches, Branch) else branches)
         self.baseline = Baseline(elements) if baseline is None else baseline
         self.posterior = None
+        self.isolated = IsolatedEnergies()
         if not self.branches:
             raise WiringError("a model needs at least one branch")
         for name, part in self.named_modules():
@@ -61,7 +63,17 @@ class EnergyModel(Part):
     @property
     def cutoff(self) -> float:
         """The largest cutoff of any branch or of the repulsion, Å; graphs need edges up to here."""
-        return max(self.baseline.cutoff, *(branch.cutoff for branch in self.branches), 0.0)
+        return max(self.baseline.cutoff, self.reach)
+
+    @property
+    def reach(self) -> float:
+        """The largest cutoff of any branch, Å: an atom without neighbours inside it is isolated."""
+        return float(max(branch.cutoff for branch in self.branches))
+
+    @property
+    def reads_states(self) -> bool:
+        """Whether features depend on the charge or spin of a structure."""
+        return any(getattr(part, "reads_states", False) for part in self.branches.modules())
 
     @property
     def dtype(self) -> torch.dtype:
@@ -93,8 +105,27 @@ class EnergyModel(Part):
         """(n_atoms,) local energies in eV, float64; GraphError where a graph asks for no head of this model's."""
         self._check_heads(graph)
         edges = self.edges(graph)
-        local = sum(branch(graph, edges.within(branch.cutoff)) for branch in self.branches)
+        local = self.local_energies(graph, edges)
+        if self.baseline.exact_isolated:
+            local = self.isolated.subtract(self, local, graph, edges)
         return self.baseline(local, graph, edges)
+
+    def local_energies(self, graph: AtomicGraph, edges: Edges) -> Tensor:
+        """The sum of the branches, (n_atoms, n_outputs), eV before scale and shift, isolated atoms not yet subtracted."""
+        return reduce(torch.add, (branch(graph, edges.within(branch.cutoff)) for branch in self.branches))
+
+    def isolated_energies(self) -> Tensor:
+        """What is subtracted for each head and element, (n_heads, n_elements) in eV, float64; zeros where nothing is.
+
+        Energies are E0 − this + scale · local energy + shift.
+        Raises WiringError where features depend on the charge or spin of a structure, so that no constant exists.
+        """
+        if not self.baseline.exact_isolated:
+            return torch.zeros_like(self.baseline.e0)
+        if self.reads_states:
+            raise WiringError("energies of isolated atoms depend on charge and spin in this model and are no constants")
+        table = self.isolated.table(self).T.to(self.baseline.e0.dtype)  # (n_outputs, n_elements)
+        return table * self.baseline.scale[:, None]
 
     def structure_energy(self, graph: AtomicGraph) -> Tensor | None:
         """(n_graphs,) eV that belong to a whole structure and to no atom of it, without slope; None where there are none."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from atomgraph.graph.structure import AtomicGraph
+from atomgraph.models.isolated import without_edges
 from atomgraph.nn.doubles import KeepsDouble
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.sisters import Solvable
@@ -39,6 +40,14 @@ class Posterior(KeepsDouble):
 
 def energy_basis(model: EnergyModel, graph: AtomicGraph) -> Tensor:
     """(n_graphs, n_weights): Φ of each structure, in the order of branches and their readouts."""
+    sums = _basis_of_all(model, graph)
+    if model.baseline.exact_isolated:
+        sums = sums - _basis_of_all(model, without_edges(graph))
+    return sums * model.baseline.scale[0]
+
+
+def _basis_of_all(model: EnergyModel, graph: AtomicGraph) -> Tensor:
+    """(n_graphs, n_weights): the basis of all readouts summed over the atoms of each structure."""
     edges = model.edges(graph)
     parts = []
     for branch in model.branches:
@@ -46,7 +55,7 @@ def energy_basis(model: EnergyModel, graph: AtomicGraph) -> Tensor:
         for readout, h in zip(branch.readouts, branch.features(graph, near), strict=True):
             if isinstance(readout, Solvable) and readout.n_unknowns:
                 parts.append(basis_sums(readout, h, graph, near))
-    return torch.cat(parts, dim=1) * model.baseline.scale[0]
+    return torch.cat(parts, dim=1)
 
 
 def basis_sums(readout: Solvable, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:

@@ -18,9 +18,13 @@ from atomgraph.nn.part import Part
 
 
 class Featurizer(Part):
-    """Describes each atom: ``(graph, edges) -> h``, h of shape (n_atoms, irreps_out.dim)."""
+    """Describes each atom: ``(graph, edges) -> h``, h of shape (n_atoms, irreps_out.dim).
+
+    reads_states: whether h depends on the charge or spin of the structure (``graph.charge``, ``graph.spin``).
+    """
 
     irreps_out: o3.Irreps
+    reads_states: bool = False
 
     @abstractmethod
     def forward(self, graph: AtomicGraph, edges: Edges) -> Tensor: ...

@@ -12,6 +12,7 @@ from atomgraph.analysis.laws.contract import caller_keeps_the_graph, float32_is_
 from atomgraph.analysis.laws.reach import (
     atoms_alone_are_at_rest,
     crystals_of_one_element_are_seen,
+    isolated_atoms_have_e0,
     smooth_at_the_cutoff,
 )
 from atomgraph.analysis.laws.slopes import forces_are_slopes, stress_is_slope, stress_is_symmetric
@@ -44,6 +45,7 @@ LAWS: tuple[Callable[[Trial], Law], ...] = (
     local_energies_add_up,
     smooth_at_the_cutoff,
     atoms_alone_are_at_rest,
+    isolated_atoms_have_e0,
     crystals_of_one_element_are_seen,
     caller_keeps_the_graph,
     float32_is_near,

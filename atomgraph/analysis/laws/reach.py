@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ase
 import numpy as np
+import torch
 
 from atomgraph.analysis.laws.specimens import atom, crossing, crystal
 from atomgraph.analysis.laws.trial import Law, Trial, law, scale_of
@@ -37,6 +38,22 @@ def atoms_alone_are_at_rest(trial: Trial) -> Law:
         finite = np.isfinite(result["energy"])
         figures[name] = float(np.abs(result["forces"]).max()) if finite else float("nan")
     return law("an atom alone is at rest", figures, 0.0, "eV/Å")
+
+
+def isolated_atoms_have_e0(trial: Trial) -> Law:
+    """Energy of an isolated atom less E0, for each element and head, of models that promise it (``e0: isolated``)."""
+    baseline = trial.potential.model.baseline
+    if not baseline.exact_isolated:
+        return law("isolated atoms have E0", {}, trial.tolerances.isolated, "eV")
+    figures = {}
+    for head in trial.potential.heads:
+        e0 = baseline.e0_of(head)
+        for symbol in trial.elements:
+            graph = trial.graph(atom(symbol))
+            graph.head = torch.full_like(graph.head, trial.potential.heads.index(head))
+            energy = float(trial.of_graph(graph)["energy"])
+            figures[f"{symbol}, head {head}"] = abs(energy - e0[symbol])
+    return law("isolated atoms have E0", figures, trial.tolerances.isolated, "eV")
 
 
 def crystals_of_one_element_are_seen(trial: Trial) -> Law:

@@ -45,12 +45,13 @@ class Tolerances:
     displacement: float  # Å: step of the central differences
     strain: float  # step of the strains
     crossing: float  # Å: how near to the cutoff a crossing atom is taken
+    isolated: float  # eV: an isolated atom against E0
 
 
 #: float32 has seven digits: energies of some eV are known to 1e-6, their differences over 0.01 Å to 1e-3 eV/Å.
 TOLERANCES = {
-    torch.float64: Tolerances(1e-7, 1e-10, 1e-6, 1e-9, 1e-4, 5e-6, 1e-6),
-    torch.float32: Tolerances(2e-3, 1e-4, 1e-3, 1e-4, 1e-2, 5e-3, 1e-3),
+    torch.float64: Tolerances(1e-7, 1e-10, 1e-6, 1e-9, 1e-4, 5e-6, 1e-6, 1e-10),
+    torch.float32: Tolerances(2e-3, 1e-4, 1e-3, 1e-4, 1e-2, 5e-3, 1e-3, 1e-6),
 }
 
 
@@ -92,7 +93,11 @@ class Trial:
 
     def result(self, atoms: ase.Atoms) -> dict[str, np.ndarray]:
         """The same for one structure alone."""
-        return self._of(self.graph(atoms), True)[0]
+        return self.of_graph(self.graph(atoms))
+
+    def of_graph(self, graph: AtomicGraph) -> dict[str, np.ndarray]:
+        """The same for a graph."""
+        return self._of(graph, True)[0]
 
     def _of(self, graph: AtomicGraph, slopes: bool) -> list[dict[str, np.ndarray]]:
         graph = graph.to(self.potential.device)

@@ -45,7 +45,7 @@ def tensors_of(model: MACE) -> dict[str, Tensor]:
     state = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
     found = to_theirs(pieces_of(model), state)
     baseline, layers = model.baseline, model.branches[0].layers
-    found["atomic_energies_fn.atomic_energies"] = baseline.e0.detach().cpu().clone()
+    found["atomic_energies_fn.atomic_energies"] = (baseline.e0 - model.isolated_energies()).detach().cpu()
     for name in ("scale", "shift"):
         found[f"scale_shift.{name}"] = getattr(baseline, name).detach().cpu().clone()
     radial = layers[0].radial
