@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -137,9 +137,10 @@ class Potential(torch.nn.Module):
             features = [h[:, wanted] for h, wanted in zip(features, columns, strict=True)]
         return torch.cat(features, dim=1)
 
-    def predict(self, structures: Sequence[ase.Atoms], *, stress: bool = True) -> list[dict[str, Any]]:
+    def predict(self, structures: Iterable[ase.Atoms], *, stress: bool = True) -> list[dict[str, Any]]:
         """Energies, forces and stress of many structures, molecules and crystals mixed; one dict each, in order.
 
+        structures: any iterable: a list, a tuple, a generator, ``ase.io.iread(...)``.
         ``energy`` a float (eV), ``node_energy`` (n_atoms,), ``forces`` (n_atoms, 3) eV/Å, ``stress`` (3, 3) eV/Å³ (NaN
         without volume) as float64 arrays; ``uncertainty``, the standard deviation of the energy (eV), of a potential that has
         one. Labels that the structures carry are not looked at.
@@ -149,7 +150,7 @@ class Potential(torch.nn.Module):
 
     def predictions(
         self,
-        structures: Sequence[ase.Atoms],
+        structures: Iterable[ase.Atoms],
         *,
         forces: bool = True,
         stress: bool = True,
@@ -157,17 +158,19 @@ class Potential(torch.nn.Module):
     ) -> Iterator[dict[str, Any]]:
         """``predict`` as a generator: a result as soon as its batch is done, never more than one batch in memory.
 
+        structures: any iterable. Elements of a list or tuple are checked before anything is computed; of an iterator, which
+        can be gone through only once, when a structure's turn comes.
         forces: without them and without stress no derivative graph is made, which takes a fraction of the memory.
         edge_budget: edges in a batch, at most, by the device if None, and an eighth of it in atoms; one structure with more is
         a batch by itself.
         """
         if isinstance(structures, ase.Atoms):
-            raise GraphError("predict takes a list of structures, but one structure came; give it as [atoms]")
-        known = set(self.elements)
-        for index, atoms in enumerate(structures):  # before anything is computed
-            if not known.issuperset(atoms.symbols):
-                with _named(index, atoms):
-                    self.model.element_table(torch.as_tensor(atoms.numbers, device=self.device))
+            raise GraphError("predict takes structures in a list, but one structure came; give it as [atoms]")
+        if isinstance(structures, str | Path):
+            raise GraphError(f"predict takes structures, but a path came; give it as ase.io.iread({str(structures)!r})")
+        if not isinstance(structures, Iterator):
+            for index, atoms in enumerate(structures):
+                self._check_elements(index, atoms)
         graphs = (self._graph(index, atoms) for index, atoms in enumerate(structures))
         yield from self.predictions_of(graphs, forces=forces, stress=stress, edge_budget=edge_budget)
 
@@ -185,8 +188,16 @@ class Potential(torch.nn.Module):
             for found in by_structure(self.evaluated(batch.to(self.device), forces=forces, stress=stress), batch):
                 yield found | {name: float(found[name]) for name in ("energy", "uncertainty") if name in found}
 
+    def _check_elements(self, index: int, atoms: ase.Atoms) -> None:
+        if not isinstance(atoms, ase.Atoms):
+            raise GraphError(f"structure {index} should be ase.Atoms, but is a {type(atoms).__name__}")
+        if not set(self.elements).issuperset(atoms.symbols):
+            with _named(index, atoms):
+                self.model.element_table(torch.as_tensor(atoms.numbers, device=self.device))
+
     def _graph(self, index: int, atoms: ase.Atoms) -> AtomicGraph:
         """The graph of a structure, without its labels; where no head was chosen, with the one that its ``info`` names."""
+        self._check_elements(index, atoms)
         with _named(index, atoms):
             graph = AtomicGraph.from_ase(without_labels(atoms), self.cutoff)
             if self.head is None and (head := atoms.info.get("head")) is not None:

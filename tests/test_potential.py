@@ -1,5 +1,6 @@
 """Potential keeps its contract: slopes of the sum, in evaluation and training, without touching what is the caller's."""
 
+import ase.io
 import numpy as np
 import pytest
 import torch
@@ -236,3 +237,31 @@ def test_descriptors_are_what_the_readouts_read(potential):
 def test_a_module_that_is_no_energy_model_is_refused():
     with pytest.raises(WiringError, match="wraps an EnergyModel, but was given a Linear"):
         Potential(torch.nn.Linear(1, 1))
+
+
+@pytest.mark.parametrize("kind", ["list", "tuple", "generator", "iread"])
+def test_predict_on_any_iterable_gives_one_result_for_each_structure_in_order(potential, kind, tmp_path):
+    """A generator was used up by the check of the elements, and the result was an empty list."""
+    structures = [crystal(), molecule(), crystal()]
+    ase.io.write(tmp_path / "frames.traj", structures)
+    given = {
+        "list": lambda: structures,
+        "tuple": lambda: tuple(structures),
+        "generator": lambda: (atoms for atoms in structures),
+        "iread": lambda: ase.io.iread(tmp_path / "frames.traj"),
+    }[kind]()
+    results = potential.predict(given)
+    expected = potential.predict(structures)
+    assert [len(result["forces"]) for result in results] == [len(atoms) for atoms in structures]
+    assert [result["energy"] for result in results] == [result["energy"] for result in expected]
+
+
+@pytest.mark.parametrize("wrong", [["H2O"], [None], "frames.xyz"])
+def test_what_is_no_structure_is_named(potential, wrong):
+    with pytest.raises(GraphError, match=r"ase\.Atoms|ase\.io\.iread"):
+        potential.predict(wrong)
+
+
+def test_unknown_elements_in_a_generator_are_named_with_their_place(potential):
+    with pytest.raises(GraphError, match="structure 1"):
+        potential.predict(atoms for atoms in [crystal(), ase.Atoms("Au")])

@@ -8,6 +8,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from atomgraph.config.foreign_keys import elsewhere
 from atomgraph.errors import ConfigError, nearest
 
 WANTED = {
@@ -42,7 +43,8 @@ def _say(place: tuple[Any, ...], details: list[ErrorDetails], schema: type[BaseM
     kinds = {detail["type"] for detail in details}
     first = details[0]
     if "extra_forbidden" in kinds:
-        return f"{where}: unknown key{nearest(str(place[-1]), set(_keys(schema, place[:-1])))}"
+        word = str(place[-1])
+        return f"{where}: unknown key{elsewhere(word, schema, place) or nearest(word, set(_keys(schema, place[:-1])))}"
     if kinds == {"missing"}:
         return f"{where} is missing"
     value = first["input"]

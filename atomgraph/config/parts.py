@@ -13,6 +13,7 @@ from typing import Any, get_type_hints
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
 from atomgraph import featurizers, layers, models, nn, readouts
+from atomgraph.config.foreign_keys import elsewhere
 from atomgraph.errors import AtomgraphError, ConfigError, WiringError, nearest
 from atomgraph.models import EnergyModel
 from atomgraph.nn.part import Part, build, find, public_path
@@ -114,10 +115,15 @@ def _check_names(cls: type[Part], parameters: dict[str, inspect.Parameter], own:
     named = [n for n, p in parameters.items() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
     for name in own:
         if name not in (*named, "kind") and not takes_any:
-            raise ConfigError(f"{place}.{name}: unknown key{nearest(str(name), named)}")
+            raise ConfigError(f"{place}.{name}: unknown key{_advice(str(name), named)}")
     missing = [n for n in named if parameters[n].default is _REQUIRED and n not in own]
     if missing:
         raise ConfigError(f"{place}.{missing[0]} is missing; {cls.__name__} needs it")
+
+
+def _advice(name: str, named: Sequence[str]) -> str:
+    """Another program's word comes first: its nearest spelling here need not be the same thing."""
+    return elsewhere(name) or nearest(name, named)
 
 
 def _hints(cls: type[Part]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from atomgraph.config.in_memory import hold, put_back, taken_out
 from atomgraph.config.parts import resolved
 from atomgraph.config.reading import overridden, read_yaml
 from atomgraph.config.schema import Config, Gradient
+from atomgraph.config.symbols import with_symbols
 from atomgraph.config.torchrun import following_torchrun
 from atomgraph.errors import ConfigError, nearest
 from atomgraph.training.optimizer import check_optimizer
@@ -39,7 +40,10 @@ def config_of(source: Config | Mapping[str, Any] | str | Path, overrides: Iterab
 
 
 def content_of(source: BaseModel | Mapping[str, Any] | str | Path, overrides: Iterable[str] = ()) -> dict[str, Any]:
-    """The plain values of a configuration, with ``key.sub=value`` words put into them, and what torchrun says."""
+    """The plain values of a configuration, with ``key.sub=value`` words put into them, and what torchrun says.
+
+    Elements are chemical symbols in it, also where they were given as atomic numbers or as one text.
+    """
     if isinstance(source, BaseModel):
         source = put_back(source, source.model_dump())
     if not isinstance(source, str | Path | Mapping):
@@ -50,7 +54,7 @@ def content_of(source: BaseModel | Mapping[str, Any] | str | Path, overrides: It
         word.startswith("fit.terms.") for word in words
     ):  # they count into the default terms, if there are no others
         content["fit"] = {"terms": [term.model_dump() for term in Gradient().terms]} | (content.get("fit") or {})
-    return following_torchrun(overridden(content, words))
+    return with_symbols(following_torchrun(overridden(content, words)))
 
 
 def validated(content: dict[str, Any], schema: type[Schema]) -> Schema:

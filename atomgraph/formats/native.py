@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import json
 import struct
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,7 @@ def _take_isolated(path: Path, model: EnergyModel, rows: Any) -> None:
     except (TypeError, ValueError, RuntimeError):
         shape = torch.Size()
     n_outputs = model.branches[0].readouts[0].n_outputs
-    if shape != (len(model.elements), n_outputs):
+    if shape != (len(model.elements), n_outputs) or not all(isfinite(value) for row in rows for value in row):
         raise FormatError(
             f"{path} should hold {n_outputs} energies of isolated atoms for each of {len(model.elements)} elements; "
             "it is corrupt"
