@@ -72,5 +72,5 @@ def test_e0_may_be_given_by_atomic_number(tmp_path):
 def test_what_is_no_element_is_refused(tmp_path, elements):
     config = tiny(tmp_path)
     config["model"]["elements"] = elements
-    with pytest.raises(ConfigError, match="atomic number|chemical symbol"):
+    with pytest.raises(ConfigError, match=r"atomic number|chemical symbol"):
         config_of(config)
