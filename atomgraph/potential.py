@@ -196,13 +196,21 @@ class Potential(torch.nn.Module):
                 self.model.element_table(torch.as_tensor(atoms.numbers, device=self.device))
 
     def _graph(self, index: int, atoms: ase.Atoms) -> AtomicGraph:
-        """The graph of a structure, without its labels; where no head was chosen, with the one that its ``info`` names."""
         self._check_elements(index, atoms)
         with _named(index, atoms):
-            graph = AtomicGraph.from_ase(without_labels(atoms), self.cutoff)
-            if self.head is None and (head := atoms.info.get("head")) is not None:
-                graph.head = torch.full_like(graph.head, self._row_of(str(head)))
-            return graph
+            return self.graph_of(atoms)
+
+    def graph_of(self, atoms: ase.Atoms) -> AtomicGraph:
+        """The graph of a structure as this potential reads it, without labels.
+
+        Where no head was chosen, the graph has the head that ``info`` names.
+        Raises GraphError for unknown elements and for a structure that makes no graph.
+        """
+        graph = AtomicGraph.from_ase(without_labels(atoms), self.cutoff)
+        self.model.element_table(graph.atomic_numbers.to(self.device))
+        if self.head is None and (head := atoms.info.get("head")) is not None:
+            graph.head = torch.full_like(graph.head, self._row_of(str(head)))
+        return graph
 
     def _row_of(self, head: str) -> int:
         if head not in self.heads:

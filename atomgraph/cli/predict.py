@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,13 +28,17 @@ from atomgraph.cli.options import (
     Types,
     Units,
 )
+from atomgraph.cli.partial_results import PartialResults
 from atomgraph.cli.strangers import warn_of_strangers
 from atomgraph.cli.structure_files import drop_notes
 from atomgraph.compiled import for_inference
 from atomgraph.data import read
+from atomgraph.data.fingerprint import fingerprint
 from atomgraph.data.naming import number_of
-from atomgraph.errors import ConfigError, nearest
+from atomgraph.errors import ConfigError, DataError, GraphError, nearest
 from atomgraph.graph.structure import VOIGT
+from atomgraph.nn.part import specification
+from atomgraph.potential import Potential
 from atomgraph.progress import watched
 from atomgraph.writing import write_whole
 
@@ -41,6 +48,8 @@ LABELS = ("energy", "forces", "stress", "virial", "free_energy", "energies")
 
 In = Annotated[Path, typer.Argument(metavar="IN", help="Structures; their labels, if any, are not looked at.")]
 Out = Annotated[Path, typer.Argument(metavar="OUT", help="A new file: .xyz, .extxyz (also .gz), .traj, .db or .json.")]
+
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Report structures that cannot be used, and leave them out.")]
 
 
 def predict(
@@ -57,22 +66,99 @@ def predict(
     dtype: ComputeIn = None,
     compile: Compile = None,
     imports: Imports = None,
+    skip_bad: SkipBad = False,
 ) -> None:
-    """Write a copy of the structures with the potential's energies (eV), forces (eV/Å) and stress (eV/Å³)."""
+    """Write a copy of the structures with the potential's energies (eV), forces (eV/Å) and stress (eV/Å³).
+
+    Results are kept in OUT.partial as they come; after a kill the same command goes on from there. Exit code 1 if a result
+    is not finite.
+    """
     kind = _kind(target)
+    if not target.parent.is_dir():
+        raise ConfigError(f"there is no folder {target.parent} to write {target.name} into")
     if target.exists() and source.exists() and target.samefile(source):
         raise ConfigError(f"{target} is the input; give another name for the output")
     if target.exists() and not overwrite:
         raise ConfigError(f"{target} exists; give another name, or --overwrite")
     potential = opened(model, head=head, elements=elements, units=units, device=device, imports=imports)
-    frames = read(str(source), types=types, format=format, labels=False)
+    frames, faults = usable(potential, source, types=types, format=format)
+    if faults and not (skip_bad and frames):
+        raise DataError(_complaint(faults, len(frames) + len(faults), skip_bad))
+    for fault in faults:
+        print(f"skipped: {fault}", file=sys.stderr)
     warn_of_strangers(potential, frames)
+    identity = {"model": weights_digest(potential), "structures": fingerprint(frames), "head": head, "dtype": dtype}
+    partial = PartialResults(target, identity, frames)
     potential = for_inference(potential, compile=compile, dtype=dtype, n_atoms=sum(map(len, frames)))
-    results = watched(potential.predictions(frames), "predicting", len(frames))
+    results = _results(potential, frames, partial)
     copies = [_with(atoms, numbers) for atoms, numbers in zip(frames, results, strict=True)]
     write_whole(target, lambda scratch: ase.io.write(scratch, copies, format=kind))
+    partial.remove()
     verb = "is" if len(copies) == 1 else "are"
     print(f"{number_of(len(copies), 'structure')} with energies, forces and stress {verb} in {target}")
+    _check_finite(frames, results)
+
+
+def usable(
+    potential: Potential, source: Path, *, types: str | None, format: str | None
+) -> tuple[list[ase.Atoms], list[str]]:
+    """The structures of a file that the potential can be asked about, and what is wrong with the others."""
+    faults: list[str] = []
+    frames = []
+    for atoms in read(str(source), types=types, format=format, labels=False, faults=faults):
+        try:
+            potential.graph_of(atoms)
+        except GraphError as error:
+            faults.append(f"{atoms.info['source']} ({atoms.get_chemical_formula()}): {error}")
+        else:
+            frames.append(atoms)
+    return frames, faults
+
+
+def _complaint(faults: list[str], n_frames: int, skip_bad: bool) -> str:
+    if skip_bad:
+        return f"no structure can be used; the first: {faults[0]}"
+    if n_frames == 1:
+        return faults[0]
+    return f"{len(faults)} of {n_frames} structures cannot be used (--skip-bad leaves them out); the first: {faults[0]}"
+
+
+def _results(potential: Potential, frames: list[ase.Atoms], partial: PartialResults) -> list[dict[str, Any]]:
+    """The results of all structures, those of an earlier run that was ended among them."""
+    n_done = partial.resume()
+    if n_done:
+        print(f"going on after {n_done} of {number_of(len(frames), 'structure')}, from {partial.path}", file=sys.stderr)
+    rest = frames[n_done:]
+    try:
+        for result in watched(potential.predictions(rest), "predicting", len(rest)):
+            partial.add(result)
+    except KeyboardInterrupt:
+        partial.flush()
+        raise KeyboardInterrupt(
+            f"{len(partial.done)} of {number_of(len(frames), 'structure')} are kept in {partial.path}; the same command goes on"
+        ) from None
+    return partial.done
+
+
+def weights_digest(potential: Potential) -> str:
+    """SHA-256 of a potential's architecture and numbers."""
+    digest = hashlib.sha256(json.dumps(specification(potential.model), sort_keys=True).encode())
+    for name, tensor in potential.model.state_dict().items():
+        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _check_finite(frames: list[ase.Atoms], results: list[dict[str, Any]]) -> None:
+    """Exit code 1, after everything is written, where an energy or a force is not finite."""
+    bad = [
+        atoms.info["source"]
+        for atoms, result in zip(frames, results, strict=True)
+        if not (np.isfinite(result["energy"]) and np.isfinite(result["forces"]).all())
+    ]
+    if bad:
+        names = ", ".join(bad[:3]) + (", ..." if len(bad) > 3 else "")
+        print(f"{number_of(len(bad), 'structure')} without a finite result: {names}", file=sys.stderr)
+        raise typer.Exit(1)
 
 
 def _kind(path: Path) -> str:

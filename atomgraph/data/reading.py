@@ -98,7 +98,7 @@ def iread(
         for path, index in paths:
             found = format_of(path, format)
             conversion = conversion_of(found, path, units)
-            frames = _frames(path, index, lambda found=found, path=path: found.read(path, options))
+            frames = _frames(path, index, lambda found=found, path=path: found.read(path, options), faults)
             for number, atoms in enumerate(_admitted(frames, door, conversion, f"{path}#", faults)):
                 if not number % 500:
                     progress.update(task, description=f"reading {path.name}: {number} frames")
@@ -197,8 +197,12 @@ def _missing(name: str) -> str:
     return f"no file {name}" + (f"; in {path.parent} are {', '.join(beside[:8])}" if beside else "")
 
 
-def _frames(path: Path, index: str, open_file: Any) -> Iterator[tuple[int, ase.Atoms]]:
-    """(place in the file, frame) as the file has them; DataError where it cannot be understood."""
+def _frames(path: Path, index: str, open_file: Any, faults: list[str] | None = None) -> Iterator[tuple[int, ase.Atoms]]:
+    """(place in the file, frame) as the file has them; DataError where it cannot be understood.
+
+    With a list of faults, frames that cannot be understood are described in it and left out. What follows a place where the
+    file itself is not whole is lost, and the fault says so.
+    """
     try:
         chosen: Any = string2index(index)
     except ValueError as error:
@@ -211,18 +215,32 @@ def _frames(path: Path, index: str, open_file: Any) -> Iterator[tuple[int, ase.A
     try:
         for place, frame in _chosen(open_file, chosen):
             any_there = True
-            atoms = frame() if callable(frame) else frame
+            try:
+                atoms = frame() if callable(frame) else frame
+            except DataError as error:
+                if faults is None:
+                    raise
+                faults.append(str(error))
+                continue
             if atoms is not None:
                 any_chosen = True
                 yield place, atoms
+<<<<<<< HEAD
     except (AtomgraphError, GeneratorExit):
+=======
+    except DataError as error:
+        if faults is None or not any_there:
+            raise
+        faults.append(f"{error}; nothing behind it is read")
+    except (AtomgraphError, GeneratorExit, MemoryError):
+>>>>>>> 699ee0c (Keep predictions as they come; skip bad structures on request)
         raise
     except MemoryError:
         raise DataError(f"{path} cannot be read: it asks for more memory than there is") from None
     except Exception as error:  # ASE's readers raise whatever came to their authors' minds
         reason = str(error) or type(error).__name__
         raise DataError(f"{path} cannot be read: {reason}") from error
-    if not any_chosen:
+    if not any_chosen and not faults:
         left_out = " that converged" if any_there else ""
         raise DataError(f"{path}{'' if index == ':' else f'@{index}'} holds no frame{left_out}")
 

@@ -6,6 +6,7 @@ import pytest
 import tiny
 
 from atomgraph.cli import main
+from atomgraph.cli.partial_results import PartialResults
 
 
 @pytest.fixture
@@ -79,3 +80,110 @@ def test_an_unknown_element_leaves_no_file(model, tmp_path, capsys):
 def test_a_format_that_cannot_hold_predictions_is_refused_before_the_work(model, data, tmp_path, capsys):
     assert main(["predict", model, str(data), str(tmp_path / "out.cif")]) == 2
     assert "out.cif" in capsys.readouterr().err
+
+
+def frames_with_a_bad_one(path, n=6, bad=2):
+    frames = [tiny.structures()[0] for _ in range(n)]
+    frames[bad].symbols[0] = "Au"
+    ase.io.write(path, frames, format="extxyz")
+    return frames
+
+
+def test_a_bad_structure_among_many_stops_before_any_work(model, tmp_path, capsys, monkeypatch):
+    frames_with_a_bad_one(tmp_path / "many.xyz")
+    monkeypatch.setattr("atomgraph.potential.Potential.predictions", lambda *_, **__: pytest.fail("work was done"))
+    assert main(["predict", model, str(tmp_path / "many.xyz"), str(tmp_path / "out.xyz")]) == 2
+    error = capsys.readouterr().err
+    assert "1 of 6 structures cannot be used (--skip-bad leaves them out)" in error and "#2" in error and "Au" in error
+    assert not (tmp_path / "out.xyz").exists()
+
+
+def test_bad_structures_are_reported_and_skipped_on_request(model, tmp_path, capsys):
+    frames = frames_with_a_bad_one(tmp_path / "many.xyz")
+    text = (tmp_path / "many.xyz").read_text()
+    (tmp_path / "many.xyz").write_text(
+        text + text.replace("Au", "Au", 1).splitlines()[0] + "\nbroken comment\nnot an atom\n"
+    )
+    assert main(["predict", model, str(tmp_path / "many.xyz"), str(tmp_path / "out.xyz"), "--skip-bad"]) == 0
+    assert capsys.readouterr().err.count("skipped: ") == 2
+    written = ase.io.read(tmp_path / "out.xyz", ":")
+    assert len(written) == len(frames) - 1
+    again = tiny.potential().predict([frames[-1]])[0]
+    assert written[-1].get_potential_energy() == pytest.approx(again["energy"], abs=1e-6)
+
+
+def test_a_missing_folder_is_said_before_the_work(model, data, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("atomgraph.potential.Potential.predictions", lambda *_, **__: pytest.fail("work was done"))
+    assert main(["predict", model, str(data), str(tmp_path / "nofolder" / "out.xyz")]) == 2
+    assert "there is no folder" in capsys.readouterr().err
+
+
+def test_a_run_that_is_ended_keeps_its_results_and_goes_on(model, data, tmp_path, capsys, monkeypatch):
+    """Four structures in batches of one; the third is where the run ends."""
+    from atomgraph import Potential
+
+    whole, asked = Potential.predictions, []
+
+    def ending(self, structures, **options):
+        for number, result in enumerate(whole(self, structures, edge_budget=1, **options)):
+            if number == 2:
+                raise KeyboardInterrupt
+            yield result
+
+    def counting(self, structures, **options):
+        asked.extend(structures)
+        yield from whole(self, structures, **options)
+
+    monkeypatch.setattr(Potential, "predictions", ending)
+    out = tmp_path / "out.traj"
+    assert main(["predict", model, str(data), str(out)]) == 130
+    assert "2 of 4 structures are kept" in capsys.readouterr().err and not out.exists()
+    monkeypatch.setattr(Potential, "predictions", counting)
+    assert main(["predict", model, str(data), str(out)]) == 0
+    assert len(asked) == 2 and "going on after 2 of 4 structures" in capsys.readouterr().err
+    results = tiny.potential().predict(tiny.structures()[:4])
+    for atoms, numbers in zip(ase.io.read(out, ":"), results, strict=True):
+        assert atoms.get_potential_energy() == pytest.approx(numbers["energy"], abs=1e-6)
+        np.testing.assert_allclose(atoms.get_forces(), numbers["forces"], atol=1e-6)
+    assert not list(tmp_path.glob("*.partial"))
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda b: b[:-9], lambda b: b + b"\x93NUMPY", lambda b: b"other\n" + b, lambda b: b""]
+)
+def test_partial_results_that_are_cut_short_or_of_another_run_are_computed_again(tmp_path, damage):
+    frames = tiny.structures()[:4]
+    results = tiny.potential().predict(frames)
+    target = tmp_path / "out.xyz"
+    first = PartialResults(target, {"model": "a"}, frames)
+    assert first.resume() == 0
+    for result in results[:3]:
+        first.add(result)
+    first.flush()
+    first.path.write_bytes(damage(first.path.read_bytes()))
+    second = PartialResults(target, {"model": "a"}, frames)
+    n_done = second.resume()
+    assert n_done in (0, 2, 3)
+    for result in results[n_done:]:
+        second.add(result)
+    second.flush()
+    third = PartialResults(target, {"model": "a"}, frames)
+    assert third.resume() == 4
+    for one, other in zip(third.done, results, strict=True):
+        assert one["energy"] == other["energy"] and np.array_equal(one["forces"], other["forces"])
+    assert PartialResults(target, {"model": "b"}, frames).resume() == 0
+
+
+def test_a_result_that_is_not_finite_ends_with_exit_code_one(model, data, tmp_path, capsys, monkeypatch):
+    from atomgraph import Potential
+
+    whole = Potential.predictions
+
+    def with_nan(self, structures, **options):
+        for number, result in enumerate(whole(self, structures, **options)):
+            yield result | ({"energy": float("nan")} if number == 1 else {})
+
+    monkeypatch.setattr(Potential, "predictions", with_nan)
+    assert main(["predict", model, str(data), str(tmp_path / "out.traj")]) == 1
+    assert "1 structure without a finite result" in capsys.readouterr().err
+    assert len(ase.io.read(tmp_path / "out.traj", ":")) == 4

@@ -134,9 +134,8 @@ def _check_last_line(lines: _Lines, frame: _Frame) -> None:
 
 
 def _maker(path: Path, frame: _Frame, types: Sequence[str] | None) -> Callable[[], ase.Atoms]:
-    _check_columns(path, frame)
-
     def make() -> ase.Atoms:
+        _check_columns(path, frame)
         where = f"{path}, frame {frame.place} (line {frame.line})"
         rows = _plain_rows(path, frame, types)
         text = "".join([f"{len(rows)}\n", _plain_comment(frame.comment), *rows, *frame.vectors])
