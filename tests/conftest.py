@@ -5,7 +5,7 @@ import signal
 import pytest
 import refs
 
-pytest.register_assert_rewrite("laws_of_parts", "laws_of_models")
+pytest.register_assert_rewrite("atomgraph.testing.parts", "atomgraph.testing.models")
 
 
 def pytest_configure():

@@ -5,13 +5,13 @@ import pytest
 import torch
 from ase import Atoms
 from config.runs import tiny
-from measures import generic, made
-from structures import ELEMENTS, batch_of, crystal, graph_of, specimens
 
 import atomgraph
 from atomgraph.models import GCN, Baseline, BehlerParrinello
 from atomgraph.nn import ZBL
 from atomgraph.potential import Potential
+from atomgraph.testing.measures import generic, made
+from atomgraph.testing.structures import ELEMENTS, batch_of, crystal, graph_of, specimens
 
 pytestmark = [
     pytest.mark.gpu,

@@ -3,8 +3,6 @@
 import pytest
 import torch
 from e3nn import o3
-from laws import FeaturizerLaws, LayerLaws, ModelLaws
-from structures import ELEMENTS
 
 from atomgraph.analysis.laws import LAWS
 from atomgraph.analysis.laws.trial import Trial
@@ -13,6 +11,8 @@ from atomgraph.nn.sisters import Featurizer, MessageLayer
 from atomgraph.ops.scatter import sum_to
 from atomgraph.potential import Potential
 from atomgraph.readouts import Linear
+from atomgraph.testing import FeaturizerLaws, LayerLaws, ModelLaws
+from atomgraph.testing.structures import ELEMENTS
 
 
 class Sound(Featurizer):

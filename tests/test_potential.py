@@ -5,12 +5,22 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
-from measures import generic, made
-from structures import ELEMENTS, batch_of, crystal, generator, graph_of, molecule, slab, specimens, wire
 
 from atomgraph.errors import GraphError, WiringError
 from atomgraph.models import GCN, Baseline, EnergyModel
 from atomgraph.potential import Potential
+from atomgraph.testing.measures import generic, made
+from atomgraph.testing.structures import (
+    ELEMENTS,
+    batch_of,
+    crystal,
+    generator,
+    graph_of,
+    molecule,
+    slab,
+    specimens,
+    wire,
+)
 
 CUTOFF = 3.5
 

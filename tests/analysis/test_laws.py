@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 import torch
 from ase.build import bulk
-from measures import generic, made
 from morse import morse_potential
-from structures import ELEMENTS, crystal, molecule, wire
 
 from atomgraph.analysis.laws import LAWS, laws
 from atomgraph.analysis.laws.conservation import energy_is_conserved
@@ -16,6 +14,8 @@ from atomgraph.errors import GraphError
 from atomgraph.models import GCN, Baseline
 from atomgraph.nn.zbl import ZBL
 from atomgraph.potential import Potential
+from atomgraph.testing.measures import generic, made
+from atomgraph.testing.structures import ELEMENTS, crystal, molecule, wire
 
 
 def model():

@@ -12,15 +12,15 @@ from ase.md.nose_hoover_chain import NoseHooverChainNVT
 from ase.md.verlet import VelocityVerlet
 from ase.optimize import LBFGS
 from ase.stress import full_3x3_to_voigt_6_stress
-from measures import generic, made
 from morse import morse_potential
-from structures import ELEMENTS, crystal, molecule, slab, specimens, wire
 
 from atomgraph.analysis.dynamics import give_velocities
 from atomgraph.calculators import Calculator
 from atomgraph.errors import ConfigError, FormatError, GraphError
 from atomgraph.models import GCN, Baseline
 from atomgraph.potential import Potential
+from atomgraph.testing.measures import generic, made
+from atomgraph.testing.structures import ELEMENTS, crystal, molecule, slab, specimens, wire
 
 BY_SPECIMEN = pytest.mark.parametrize("name", ["molecule", "crystal", "slab", "wire"])
 

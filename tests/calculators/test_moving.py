@@ -5,12 +5,12 @@ import pytest
 import torch
 from ase import Atoms
 from ase.build import bulk
-from structures import crystal, molecule, slab, wire
 
 from atomgraph.calculators.moving import MovingGraph
 from atomgraph.errors import GraphError
 from atomgraph.graph import AtomicGraph
 from atomgraph.graph.geometry import edge_vectors
+from atomgraph.testing.structures import crystal, molecule, slab, wire
 
 CUTOFF = 3.5
 

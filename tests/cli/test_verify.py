@@ -5,12 +5,12 @@ import pytest
 import torch
 from e3nn import o3
 from morse import Morse, morse_potential
-from structures import crystal
 
 from atomgraph.cli import main
 from atomgraph.models import Branch, EnergyModel
 from atomgraph.potential import Potential
 from atomgraph.readouts import Linear
+from atomgraph.testing.structures import crystal
 
 
 class Edgy(Morse):

@@ -8,8 +8,6 @@ from ase import Atoms
 from ase.build import bulk
 from compiled.comparing import compiled, same, unoptimised
 from compilers import needs_compiler
-from measures import generic, made
-from structures import batch_of, graph_of
 
 from atomgraph import Potential
 from atomgraph.analysis.laws.specimens import crystal, molecule
@@ -19,6 +17,8 @@ from atomgraph.compiled.frame import Frame
 from atomgraph.kernels import KernelWarning
 from atomgraph.models import MACE
 from atomgraph.nn.distance_transform import Agnesi
+from atomgraph.testing.measures import generic, made
+from atomgraph.testing.structures import batch_of, graph_of
 
 CUTOFF = 3.5
 PAIR = ["C", "O"]

@@ -10,8 +10,6 @@ import torch
 from ase import Atoms
 from compiled.comparing import compiled, same
 from compilers import needs_compiler
-from measures import generic
-from structures import batch_of, graph_of
 from torch.utils.data import DataLoader
 
 import atomgraph
@@ -22,6 +20,8 @@ from atomgraph.kernels import KernelWarning
 from atomgraph.models import GCN, MACE, Baseline
 from atomgraph.nn import ZBL
 from atomgraph.nn.distance_transform import Agnesi, Soft
+from atomgraph.testing.measures import generic
+from atomgraph.testing.structures import batch_of, graph_of
 
 pytestmark = needs_compiler
 ELEMENTS = ["C", "O"]

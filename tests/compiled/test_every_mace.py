@@ -6,8 +6,6 @@ import torch
 from ase import Atoms
 from compiled.comparing import compiled, difference, same, unoptimised
 from compilers import needs_compiler
-from measures import generic, made
-from structures import batch_of, graph_of
 
 import atomgraph
 from atomgraph import Potential
@@ -17,6 +15,8 @@ from atomgraph.kernels import KernelWarning, product
 from atomgraph.models import MACE, Baseline
 from atomgraph.nn import ZBL
 from atomgraph.nn.distance_transform import Agnesi, Soft
+from atomgraph.testing.measures import generic, made
+from atomgraph.testing.structures import batch_of, graph_of
 
 pytestmark = needs_compiler
 PAIR = ["C", "O"]

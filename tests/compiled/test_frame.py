@@ -3,13 +3,13 @@
 import pytest
 import torch
 from compilers import needs_compiler
-from structures import ELEMENTS, batch_of, crystal, graph_of, molecule, slab
 
 from atomgraph.compiled import frame as frame_file
 from atomgraph.compiled.frame import FRAME_SOURCE, Frame, NoDirection, Order
 from atomgraph.graph.geometry import edge_vectors
 from atomgraph.kernels import compiled
 from atomgraph.nn.elements import ElementTable
+from atomgraph.testing.structures import ELEMENTS, batch_of, crystal, graph_of, molecule, slab
 
 pytestmark = needs_compiler
 CUTOFF, LISTED = 3.5, 4.2  # the graph's edges reach beyond

@@ -9,8 +9,6 @@ import pytest
 import torch
 from compiled.comparing import unoptimised
 from compilers import forget, needs_compiler
-from measures import generic
-from structures import ELEMENTS, crystal, graph_of, molecule
 
 import atomgraph
 from atomgraph import Calculator, Potential
@@ -20,6 +18,8 @@ from atomgraph.errors import ConfigError
 from atomgraph.kernels import KernelWarning, explanation
 from atomgraph.loading import as_dtype
 from atomgraph.models import GCN, MACE
+from atomgraph.testing.measures import generic
+from atomgraph.testing.structures import ELEMENTS, crystal, graph_of, molecule
 
 CUTOFF = 3.5
 

@@ -3,7 +3,6 @@
 import pytest
 import torch
 from compilers import needs_compiler
-from structures import graph_of
 
 from atomgraph.analysis.laws.specimens import crystal, molecule
 from atomgraph.compiled.frame import FRAME_SOURCE, Frame, Order
@@ -13,6 +12,7 @@ from atomgraph.kernels import compiled
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.zbl import ZBL
 from atomgraph.ops.pair import pair_sums
+from atomgraph.testing.structures import graph_of
 
 pytestmark = needs_compiler
 CUTOFF, N, DEGREE = 4.0, 33, 5

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from measures import generic, made
 
 from atomgraph.compiled import radial
 from atomgraph.compiled.model import PIECES
@@ -11,6 +10,7 @@ from atomgraph.kernels import KernelWarning
 from atomgraph.models import MACE
 from atomgraph.nn.distance_transform import Agnesi, Soft
 from atomgraph.ops.piecewise import piecewise
+from atomgraph.testing.measures import generic, made
 
 ELEMENTS = ["H", "O"]
 CUTOFF = 4.0

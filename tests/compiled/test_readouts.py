@@ -4,7 +4,6 @@ import pytest
 import torch
 from compilers import needs_compiler
 from e3nn import o3
-from measures import generic, made
 
 from atomgraph.compiled.evaluation import Evaluation
 from atomgraph.compiled.forms import EVEN, Form
@@ -17,6 +16,7 @@ from atomgraph.kernels import compiled
 from atomgraph.models import Baseline
 from atomgraph.nn.activation import ACTIVATIONS
 from atomgraph.readouts import GroupedMLP, ScaledLinear, Silent
+from atomgraph.testing.measures import generic, made
 
 pytestmark = needs_compiler
 ELEMENTS, HEADS, CHANNELS = ["H", "C", "O"], ["coarse", "fine"], 5

@@ -4,8 +4,8 @@ import importlib.util
 import sys
 from pathlib import Path
 
-from laws import LayerLaws, ModelLaws
-from structures import ELEMENTS
+from atomgraph.testing import LayerLaws, ModelLaws
+from atomgraph.testing.structures import ELEMENTS
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "03_a_layer_of_your_own.py"
 

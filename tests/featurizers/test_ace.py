@@ -4,8 +4,6 @@ import ase
 import numpy as np
 import pytest
 import torch
-from laws import FeaturizerLaws
-from structures import ELEMENTS, crystal, generator, graph_of
 
 from atomgraph.errors import WiringError
 from atomgraph.featurizers import ACE
@@ -13,6 +11,8 @@ from atomgraph.fitting.solvers.smoothness import algebraic_roughness
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.ops.ace_radial import Shape, ace_radial
+from atomgraph.testing import FeaturizerLaws
+from atomgraph.testing.structures import ELEMENTS, crystal, generator, graph_of
 
 FEW = [
     {"centre": "H", "neighbours": ["O"], "ns": [2], "ls": [0]},

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 import torch
 from refs import agree, reference
-from structures import graph_of
 
 from atomgraph.featurizers import Bispectrum
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
+from atomgraph.testing.structures import graph_of
 
 pytestmark = pytest.mark.refs
 

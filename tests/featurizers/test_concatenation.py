@@ -3,13 +3,13 @@
 import pytest
 import torch
 from e3nn import o3
-from laws import FeaturizerLaws
-from structures import ELEMENTS, crystal, graph_of
 
 from atomgraph.errors import WiringError
 from atomgraph.featurizers import Concatenation, ElementEmbedding, RadialDensity
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
+from atomgraph.testing import FeaturizerLaws
+from atomgraph.testing.structures import ELEMENTS, crystal, graph_of
 
 
 class TestConcatenation(FeaturizerLaws):

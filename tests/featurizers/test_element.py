@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from laws import FeaturizerLaws
-from structures import ELEMENTS, crystal, graph_of
 
 from atomgraph.errors import WiringError
 from atomgraph.featurizers import ElementEmbedding
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
+from atomgraph.testing import FeaturizerLaws
+from atomgraph.testing.structures import ELEMENTS, crystal, graph_of
 
 
 class TestElementEmbedding(FeaturizerLaws):

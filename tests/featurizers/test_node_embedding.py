@@ -1,12 +1,12 @@
 import pytest
 import torch
-from laws import FeaturizerLaws
-from structures import ELEMENTS, batch_of, graph_of, molecule
 
 from atomgraph.errors import GraphError
 from atomgraph.featurizers import NodeEmbedding
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
+from atomgraph.testing import FeaturizerLaws
+from atomgraph.testing.structures import ELEMENTS, batch_of, graph_of, molecule
 
 STATES = {
     "total_charge": {"type": "categorical", "num_classes": 5, "offset": 2, "emb_dim": 3, "per": "graph"},

@@ -4,8 +4,6 @@ import ase
 import numpy as np
 import pytest
 import torch
-from laws import FeaturizerLaws
-from structures import ELEMENTS, crystal, graph_of
 
 from atomgraph.errors import WiringError
 from atomgraph.featurizers import RadialDensity
@@ -13,6 +11,8 @@ from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.ops.cutoff import cosine_cutoff, polynomial_cutoff
 from atomgraph.ops.radial import bessel, gaussian
+from atomgraph.testing import FeaturizerLaws
+from atomgraph.testing.structures import ELEMENTS, crystal, graph_of
 
 
 class TestRadialDensity(FeaturizerLaws):

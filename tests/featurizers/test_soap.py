@@ -4,13 +4,13 @@ import ase
 import numpy as np
 import pytest
 import torch
-from laws import FeaturizerLaws
-from structures import ELEMENTS, crystal, graph_of
 
 from atomgraph.errors import WiringError
 from atomgraph.featurizers import SOAP
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
+from atomgraph.testing import FeaturizerLaws
+from atomgraph.testing.structures import ELEMENTS, crystal, graph_of
 
 SMALL = {"n_max": 3, "l_max": 2}
 

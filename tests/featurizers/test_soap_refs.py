@@ -8,11 +8,11 @@ import pytest
 import torch
 from ase.data import atomic_numbers, chemical_symbols
 from refs import agree, reference
-from structures import graph_of
 
 from atomgraph.featurizers import SOAP
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
+from atomgraph.testing.structures import graph_of
 
 pytestmark = pytest.mark.refs
 

@@ -5,14 +5,14 @@ from itertools import combinations
 import numpy as np
 import pytest
 import torch
-from laws import FeaturizerLaws
-from structures import ELEMENTS, crystal, graph_of, molecule, specimens
 
 from atomgraph.errors import WiringError
 from atomgraph.featurizers import SymmetryFunctions
 from atomgraph.featurizers import symmetry_function_sums as sums
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
+from atomgraph.testing import FeaturizerLaws
+from atomgraph.testing.structures import ELEMENTS, crystal, graph_of, molecule, specimens
 
 RADIAL = [{"eta": 0.3}, {"eta": 2.0, "shift": 1.2, "neighbour": "O"}]
 ANGULAR = [

@@ -6,12 +6,12 @@ import pytest
 import torch
 from ase.data import atomic_numbers
 from refs import folder, reference
-from structures import graph_of
 
 from atomgraph.featurizers import SymmetryFunctions
 from atomgraph.featurizers.symmetry_function_sums import CUTOFF_FUNCTIONS
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
+from atomgraph.testing.structures import graph_of
 
 pytestmark = pytest.mark.refs
 

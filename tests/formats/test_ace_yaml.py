@@ -9,12 +9,12 @@ import pytest
 import torch
 import yaml
 from refs import agree, folder, reference
-from structures import graph_of
 
 from atomgraph import Potential, load
 from atomgraph.errors import FormatError
 from atomgraph.formats import ace_yaml
 from atomgraph.formats.said import Said
+from atomgraph.testing.structures import graph_of
 
 TEXT = """global:
   DeltaSplineBins: 0.001

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import torch
 from ase.build import bulk, graphene
-from structures import batch_of, crystal, graph_of, molecule, specimens
 
 from atomgraph.graph.geometry import edge_vectors, strained, volume
+from atomgraph.testing.structures import batch_of, crystal, graph_of, molecule, specimens
 
 
 @pytest.mark.parametrize("name", ["molecule", "crystal", "slab", "wire"])

@@ -1,12 +1,12 @@
 import pytest
 import torch
-from laws import LayerLaws
-from structures import ELEMENTS, graph_of, molecule
 
 from atomgraph.errors import WiringError
 from atomgraph.layers import AtomWise
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
+from atomgraph.testing import LayerLaws
+from atomgraph.testing.structures import ELEMENTS, graph_of, molecule
 
 
 class TestAtomWise(LayerLaws):

@@ -1,9 +1,9 @@
 import pytest
 import torch
-from laws import LayerLaws
 
 from atomgraph.errors import WiringError
 from atomgraph.layers import LayerNorm
+from atomgraph.testing import LayerLaws
 
 
 class TestLayerNorm(LayerLaws):

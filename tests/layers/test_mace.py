@@ -2,8 +2,6 @@
 
 import pytest
 import torch
-from laws import LayerLaws
-from structures import ELEMENTS, crystal, graph_of
 
 from atomgraph.errors import WiringError
 from atomgraph.layers import MACELayer
@@ -11,6 +9,8 @@ from atomgraph.layers.mace import INTERACTIONS
 from atomgraph.nn import Agnesi, RadialEmbedding, Soft
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
+from atomgraph.testing import LayerLaws
+from atomgraph.testing.structures import ELEMENTS, crystal, graph_of
 
 
 def layer(irreps_in="2x0e+2x1o", irreps_out="2x0e+2x1o", **arguments):

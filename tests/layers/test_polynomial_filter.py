@@ -1,12 +1,12 @@
 import pytest
 import torch
-from laws import LayerLaws
-from structures import crystal, graph_of
 
 from atomgraph.errors import WiringError
 from atomgraph.layers import PolynomialFilter, Shells
 from atomgraph.layers.adjacency import Adjacency
 from atomgraph.nn.edges import Edges
+from atomgraph.testing import LayerLaws
+from atomgraph.testing.structures import crystal, graph_of
 
 # The labelled graph of the lecture: six nodes, seven bonds, both directions, sorted by centre.
 BONDS = [(0, 1), (0, 4), (1, 2), (1, 4), (2, 3), (3, 4), (3, 5)]

@@ -1,13 +1,13 @@
 import pytest
 import torch
-from laws import LayerLaws
-from structures import ELEMENTS, crystal, graph_of
 
 from atomgraph.errors import WiringError
 from atomgraph.layers import GraphConvolution, LaplacianConvolution, Residual, Standardize
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.readouts import Linear
+from atomgraph.testing import LayerLaws
+from atomgraph.testing.structures import ELEMENTS, crystal, graph_of
 
 
 class TestResidual(LayerLaws):

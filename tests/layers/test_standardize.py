@@ -1,11 +1,11 @@
 import torch
-from laws import LayerLaws
-from structures import ELEMENTS, crystal, graph_of, molecule
 
 from atomgraph.featurizers import RadialDensity
 from atomgraph.layers import Standardize
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
+from atomgraph.testing import LayerLaws
+from atomgraph.testing.structures import ELEMENTS, crystal, graph_of, molecule
 
 
 class TestStandardize(LayerLaws):

@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from laws import ModelLaws
-from structures import ELEMENTS, crystal, graph_of
 
 from atomgraph.errors import WiringError
 from atomgraph.models import ACE, Baseline
 from atomgraph.nn.part import specification
+from atomgraph.testing import ModelLaws
+from atomgraph.testing.structures import ELEMENTS, crystal, graph_of
 
 
 class TestACE(ModelLaws):

@@ -3,7 +3,6 @@
 import pytest
 import torch
 from ase import Atoms
-from structures import ELEMENTS, batch_of, crystal, generator, graph_of, molecule
 
 from atomgraph.errors import WiringError
 from atomgraph.models import Baseline
@@ -11,6 +10,7 @@ from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.nn.part import build, specification
 from atomgraph.nn.zbl import ZBL
+from atomgraph.testing.structures import ELEMENTS, batch_of, crystal, generator, graph_of, molecule
 
 E0 = {"H": -13.6, "C": -1029.5, "O": -2041.9, "Si": -7870.1}
 

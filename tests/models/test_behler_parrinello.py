@@ -2,8 +2,6 @@
 
 import pytest
 import torch
-from laws import ModelLaws
-from structures import ELEMENTS, crystal, graph_of, molecule
 
 from atomgraph.errors import WiringError
 from atomgraph.featurizers import SymmetryFunctions
@@ -12,6 +10,8 @@ from atomgraph.models import Baseline, BehlerParrinello, Branch, EnergyModel
 from atomgraph.nn.part import specification
 from atomgraph.potential import Potential
 from atomgraph.readouts import Linear, PerElementMLP
+from atomgraph.testing import ModelLaws
+from atomgraph.testing.structures import ELEMENTS, crystal, graph_of, molecule
 
 RADIAL = [{"eta": 1.0, "shift": 1.0}, {"eta": 1.0, "shift": 2.0}]
 ANGULAR = [{"eta": 0.2, "zeta": 2, "lambda": 1}, {"eta": 0.2, "zeta": 1, "lambda": -1, "form": "narrow"}]

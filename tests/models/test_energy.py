@@ -5,8 +5,6 @@ import weakref
 import pytest
 import torch
 from e3nn import o3
-from laws import ModelLaws
-from structures import ELEMENTS, crystal, graph_of
 
 from atomgraph.errors import GraphError, WiringError
 from atomgraph.featurizers import ElementEmbedding, RadialDensity, SymmetryFunctions
@@ -17,6 +15,8 @@ from atomgraph.nn.sisters import Featurizer, MessageLayer
 from atomgraph.ops.cutoff import polynomial_cutoff
 from atomgraph.ops.scatter import sum_to
 from atomgraph.readouts import Linear, PerElementMLP
+from atomgraph.testing import ModelLaws
+from atomgraph.testing.structures import ELEMENTS, crystal, graph_of
 
 
 class VectorDensity(Featurizer):

@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from laws import ModelLaws
-from structures import ELEMENTS
 
 from atomgraph import models
 from atomgraph.errors import WiringError
 from atomgraph.readouts import SparseKernel
+from atomgraph.testing import ModelLaws
+from atomgraph.testing.structures import ELEMENTS
 
 
 def filled(model):

@@ -3,14 +3,14 @@ import pytest
 import torch
 from ase import Atoms
 from ase.build import bulk
-from laws import ModelLaws
-from structures import ELEMENTS, crystal, graph_of
 
 from atomgraph.errors import WiringError
 from atomgraph.layers import LaplacianConvolution
 from atomgraph.models import GCN, Baseline
 from atomgraph.nn.part import build, specification
 from atomgraph.potential import Potential
+from atomgraph.testing import ModelLaws
+from atomgraph.testing.structures import ELEMENTS, crystal, graph_of
 
 
 class TestGCNPolynomial(ModelLaws):

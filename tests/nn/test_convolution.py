@@ -3,7 +3,6 @@
 import pytest
 import torch
 from e3nn import o3
-from structures import ELEMENTS, graph_of, molecule
 
 from atomgraph.errors import WiringError
 from atomgraph.nn.blocks import to_blocks
@@ -14,6 +13,7 @@ from atomgraph.nn.elements import ElementTable
 from atomgraph.ops.coupling import wigner_3j
 from atomgraph.ops.scatter import sum_to
 from atomgraph.ops.spherical import spherical_harmonics
+from atomgraph.testing.structures import ELEMENTS, graph_of, molecule
 
 NATURAL = o3.Irreps.spherical_harmonics(3)
 CASES = {

@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from structures import ELEMENTS, batch_of, crystal, graph_of, molecule
 
 from atomgraph.nn.edge_blocks import EdgeBlocks
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.ops.scatter import sum_to
+from atomgraph.testing.structures import ELEMENTS, batch_of, crystal, graph_of, molecule
 
 
 def edges_of(cutoff, in_order=True):

@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from structures import ELEMENTS, batch_of, crystal, graph_of, molecule
 
 from atomgraph.errors import GraphError
 from atomgraph.graph.geometry import edge_vectors
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
+from atomgraph.testing.structures import ELEMENTS, batch_of, crystal, graph_of, molecule
 
 TABLE = ElementTable(ELEMENTS)
 

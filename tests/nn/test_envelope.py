@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from structures import ELEMENTS, graph_of, molecule
 
 from atomgraph.errors import WiringError
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.nn.envelope import checked_envelope, envelope_of
 from atomgraph.ops.cutoff import ENVELOPES
+from atomgraph.testing.structures import ELEMENTS, graph_of, molecule
 
 
 @pytest.mark.parametrize("name", ENVELOPES)

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from e3nn import o3
-from structures import ELEMENTS, crystal, graph_of
 
 from atomgraph.errors import WiringError
 from atomgraph.featurizers import Concatenation, ElementEmbedding, RadialDensity
@@ -17,6 +16,7 @@ from atomgraph.models import Baseline, Branch, EnergyModel
 from atomgraph.nn import ZBL
 from atomgraph.nn.part import Part, build, find, public_path, specification
 from atomgraph.readouts import Linear
+from atomgraph.testing.structures import ELEMENTS, crystal, graph_of
 
 
 class Plain(Part):

@@ -5,13 +5,13 @@ import copy
 import pytest
 import torch
 from e3nn import o3
-from measures import wigner
 
 from atomgraph.analysis.laws.specimens import rotation
 from atomgraph.errors import WiringError
 from atomgraph.nn.part import build, specification
 from atomgraph.nn.product import SymmetricProduct
 from atomgraph.ops.coupling import coupling_tensor
+from atomgraph.testing.measures import wigner
 
 L2 = "0e+1o+2e"
 

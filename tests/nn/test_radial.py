@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 import torch
 from e3nn import nn
-from structures import ELEMENTS, crystal, graph_of
 
 from atomgraph.errors import WiringError
 from atomgraph.nn import Agnesi, RadialEmbedding, Soft
@@ -14,6 +13,7 @@ from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.nn.radial_network import NormalisedMLP, ScaledMLP
 from atomgraph.ops.cutoff import polynomial_cutoff
+from atomgraph.testing.structures import ELEMENTS, crystal, graph_of
 
 
 @pytest.fixture(scope="module")

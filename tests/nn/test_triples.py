@@ -4,11 +4,11 @@ from itertools import combinations
 
 import pytest
 import torch
-from structures import ELEMENTS, batch_of, graph_of, specimens
 
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.nn.triples import triples
+from atomgraph.testing.structures import ELEMENTS, batch_of, graph_of, specimens
 
 
 @pytest.mark.parametrize("at_once", [1, 50, 2**20])

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 from e3nn import o3
-from measures import wigner
 
 from atomgraph.analysis.laws.specimens import rotation
 from atomgraph.ops.coupling import OTHER_SIGN, coupling_tensor, couplings, wigner_3j
+from atomgraph.testing.measures import wigner
 
 L3 = "0e+1o+2e+3o"
 

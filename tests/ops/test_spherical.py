@@ -5,13 +5,13 @@ import math
 import pytest
 import torch
 from e3nn import o3
-from measures import turned
 from refs import reference
-from structures import generator
 from torch.autograd import gradcheck, gradgradcheck
 
 from atomgraph.errors import WiringError
 from atomgraph.ops.spherical import harmonic_polynomials, spherical_harmonics
+from atomgraph.testing.measures import turned
+from atomgraph.testing.structures import generator
 
 
 @pytest.fixture

@@ -4,14 +4,14 @@ import ase
 import numpy as np
 import pytest
 import torch
-from laws import ReadoutLaws
-from structures import ELEMENTS, crystal, graph_of
 
 from atomgraph.errors import WiringError
 from atomgraph.nn.core_repulsion import CoreRepulsion
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.readouts import Densities
+from atomgraph.testing import ReadoutLaws
+from atomgraph.testing.structures import ELEMENTS, crystal, graph_of
 
 PAIR = {"elements": ["O", "Si"], "prefactor": 20.0, "exponent": 0.5, "cutoff": 3.0}
 

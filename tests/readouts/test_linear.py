@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from laws import ReadoutLaws
 
 from atomgraph.errors import WiringError
 from atomgraph.nn.part import build, specification
 from atomgraph.readouts import Linear
+from atomgraph.testing import ReadoutLaws
 
 
 class TestLinear(ReadoutLaws):

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from laws import ReadoutLaws
 
 from atomgraph.errors import WiringError
 from atomgraph.readouts import GroupedMLP, Linear, ScaledLinear, Silent
+from atomgraph.testing import ReadoutLaws
 
 
 class TestScaledLinear(ReadoutLaws):

@@ -2,14 +2,14 @@
 
 import pytest
 import torch
-from laws import ReadoutLaws
-from structures import ELEMENTS, crystal, graph_of
 
 from atomgraph.errors import WiringError
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.nn.part import build, specification
 from atomgraph.readouts import PerElementLinear
+from atomgraph.testing import ReadoutLaws
+from atomgraph.testing.structures import ELEMENTS, crystal, graph_of
 
 
 class TestPerElementLinear(ReadoutLaws):

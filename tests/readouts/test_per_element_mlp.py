@@ -3,11 +3,11 @@
 from types import SimpleNamespace
 
 import torch
-from laws import ReadoutLaws
-from structures import ELEMENTS
 
 from atomgraph.nn.part import build, specification
 from atomgraph.readouts import MLP, PerElementMLP
+from atomgraph.testing import ReadoutLaws
+from atomgraph.testing.structures import ELEMENTS
 
 
 class TestPerElementMLP(ReadoutLaws):

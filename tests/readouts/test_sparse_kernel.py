@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from laws import ReadoutLaws
-from structures import ELEMENTS, crystal, graph_of
 
 from atomgraph.errors import WiringError
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.readouts import SparseKernel
+from atomgraph.testing import ReadoutLaws
+from atomgraph.testing.structures import ELEMENTS, crystal, graph_of
 
 
 def with_points(readout):

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 from ase.build import bulk
-from measures import made
 from morse import morse_potential
 
 from atomgraph import load
 from atomgraph.analysis.dynamics import nve
 from atomgraph.models import BehlerParrinello
 from atomgraph.potential import Potential
+from atomgraph.testing.measures import made
 
 pytestmark = pytest.mark.slow
 

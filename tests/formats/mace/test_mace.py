@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from structures import graph_of
 
 import atomgraph
 from atomgraph.errors import FormatError
@@ -21,6 +20,7 @@ from atomgraph.formats.mace.inert import Inert
 from atomgraph.formats.mace.plain import Plain
 from atomgraph.models import MACE
 from atomgraph.potential import Potential
+from atomgraph.testing.structures import graph_of
 
 from .mutations import archive, mutated, records
 from .specimen import saved, small

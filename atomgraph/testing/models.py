@@ -5,16 +5,16 @@ from copy import deepcopy
 import numpy as np
 import pytest
 import torch
-from measures import generic, made
-from structures import crystal, generator, graph_of, molecule, specimens
 
-from atomgraph import load
 from atomgraph.analysis.laws import LAWS
 from atomgraph.analysis.laws.reach import isolated_atoms_have_e0
 from atomgraph.analysis.laws.trial import Trial
 from atomgraph.editing import pin_isolated
+from atomgraph.loading import load
 from atomgraph.nn.part import build, specification
 from atomgraph.potential import Potential
+from atomgraph.testing.measures import generic, made
+from atomgraph.testing.structures import crystal, generator, graph_of, molecule, specimens
 
 
 def pinned(potential):

@@ -1,12 +1,10 @@
-"""The laws that featurizers, layers and readouts have in common (``laws.py`` gives each sister its door)."""
+"""The laws that featurizers, layers and readouts have in common."""
 
 from copy import deepcopy
 
 import numpy as np
 import pytest
 import torch
-from measures import BY_SPECIMEN, default_dtype, generic, irreps, made, reach_of, relative, turned
-from structures import ELEMENTS, batch_of, crossing, crystal, generator, graph_of, molecule, specimens
 
 from atomgraph.analysis.laws.reach import jump
 from atomgraph.analysis.laws.specimens import atom, rotated, rotation
@@ -14,6 +12,8 @@ from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.nn.part import build, specification
 from atomgraph.nn.sisters import Calibrated
+from atomgraph.testing.measures import BY_SPECIMEN, default_dtype, generic, irreps, made, reach_of, relative, turned
+from atomgraph.testing.structures import ELEMENTS, batch_of, crossing, crystal, generator, graph_of, molecule, specimens
 
 
 class PartLaws:
