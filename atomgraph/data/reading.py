@@ -225,15 +225,11 @@ def _frames(path: Path, index: str, open_file: Any, faults: list[str] | None = N
             if atoms is not None:
                 any_chosen = True
                 yield place, atoms
-<<<<<<< HEAD
-    except (AtomgraphError, GeneratorExit):
-=======
     except DataError as error:
         if faults is None or not any_there:
             raise
         faults.append(f"{error}; nothing behind it is read")
-    except (AtomgraphError, GeneratorExit, MemoryError):
->>>>>>> 699ee0c (Keep predictions as they come; skip bad structures on request)
+    except (AtomgraphError, GeneratorExit):
         raise
     except MemoryError:
         raise DataError(f"{path} cannot be read: it asks for more memory than there is") from None

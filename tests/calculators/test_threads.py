@@ -12,12 +12,12 @@ import pytest
 import torch
 from ase.build import bulk
 from compilers import needs_compiler
-from measures import generic
 
 from atomgraph import models
 from atomgraph.calculators import Calculator
 from atomgraph.errors import AtomgraphError
 from atomgraph.potential import Potential
+from atomgraph.testing.measures import generic
 
 
 def potential():
