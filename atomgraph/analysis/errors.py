@@ -131,9 +131,9 @@ def errors_csv(comparison: Comparison) -> str:
     return text.getvalue()
 
 
-def worst_table(comparison: Comparison, n: int = 10, title: str = "") -> Table:
-    """The n structures with the largest force RMSE, or energy error where no forces are labelled."""
-    key = "forces_rmse" if "forces" in comparison.samples else "energy_error"
+def worst_table(comparison: Comparison, n: int = 10, title: str = "", by: str = "forces") -> Table:
+    """The n structures with the largest force RMSE (``by="forces"``) or energy error per atom (``by="energy"``)."""
+    key = {"forces": "forces_rmse", "energy": "energy_error"}[by]
     rows = [row for row in structure_errors(comparison) if row[key] is not None]
     rows.sort(key=lambda row: -abs(row[key]) if np.isfinite(row[key]) else -np.inf)
     columns = [

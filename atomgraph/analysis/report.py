@@ -101,8 +101,13 @@ def _learning(history: list[Mapping[str, Any]]) -> Section:
 
 def _worst(parts: Mapping[str, Comparison]) -> Section:
     chosen = [name for name in parts if name in JUDGES[:2]] or list(parts)
-    blocks = [worst_table(parts[name], title=name.capitalize()) for name in chosen]
-    return Section("The worst ten", blocks, "By the RMSE of their forces, or by energy where no forces are labelled.")
+    blocks = [
+        worst_table(parts[name], title=f"{name.capitalize()}, by {quantity}", by=quantity)
+        for name in chosen
+        for quantity in ("energy", "forces")
+        if quantity in parts[name].samples
+    ]
+    return Section("The worst ten", blocks, "By the error of their energy per atom, and by the RMSE of their forces.")
 
 
 def _potential(potential: Potential) -> Section:

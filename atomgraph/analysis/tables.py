@@ -12,6 +12,8 @@ from rich import box
 from rich.table import Table as RichTable
 from rich.text import Text
 
+ROUNDING = 1e-12
+
 
 @dataclass(frozen=True)
 class Column:
@@ -97,11 +99,15 @@ class Table:
 
 
 def short(value: float | None, digits: int = 3) -> str:
-    """A number to three digits as people write it: 0.0123, 1.23, 123, 12 300; an empty cell for None."""
+    """A number to three digits as people write it: 0.0123, 1.23, 123, 12 300; an empty cell for None.
+
+    What is below 1e-12 is rounding of something that is zero, and is written so.
+    """
     if value is None:
         return ""
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else "∞" if value > 0 else "−∞"
+    value = 0.0 if abs(value) < ROUNDING else value
     if value != 0 and not 1e-4 <= abs(value) < 1e6:
         return f"{value:.{digits - 1}e}"
     if value == 0:

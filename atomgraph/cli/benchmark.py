@@ -8,7 +8,6 @@ import ase
 import numpy as np
 import torch
 import typer
-from rich.console import Console
 
 import atomgraph
 from atomgraph.analysis.hardware import hardware
@@ -21,6 +20,7 @@ from atomgraph.compiled import MIXED, in_precision
 from atomgraph.data.naming import number_of
 from atomgraph.errors import ConfigError
 from atomgraph.potential import Potential
+from atomgraph.progress import output_console
 
 Repeat = Annotated[
     str, typer.Option("--repeat", metavar="N,N,N", help="Make the structure larger first: N or N,N,N times as long.")
@@ -61,7 +61,7 @@ def benchmark(
         where = hardware(potential.device)
     finally:
         torch.set_num_threads(before)
-    console = Console(highlight=False, soft_wrap=True)
+    console = output_console(soft_wrap=True)
     console.print(_table(found, errors, atoms, potential, where).rich())
 
 

@@ -18,6 +18,7 @@ from atomgraph.data.doctor.connections import connections
 from atomgraph.data.doctor.findings import NOTE, WARNING, WRONG, Finding
 from atomgraph.data.doctor.reading import noticed
 from atomgraph.data.notes import ReadingNotes
+from atomgraph.progress import output_console
 from atomgraph.writing import write_text
 
 SHOWN = 5  # findings of one kind on the terminal; all of them go into the JSON file
@@ -54,7 +55,7 @@ def check(
     findings = [_fault(fault) for fault in faults] + noticed(notes)
     findings += examine(frames, against=others, cutoff=cutoff, tolerance=tolerance)
     findings.sort(key=lambda finding: [WRONG, WARNING, NOTE].index(finding.severity))
-    console = Console(highlight=False, soft_wrap=True)
+    console = output_console(soft_wrap=True)
     console.print(counted)
     if cutoff is not None:
         console.print(connections(frames, cutoff).describe())

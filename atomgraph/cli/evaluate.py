@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from atomgraph.analysis.comparison import Comparison, compare
 from atomgraph.analysis.errors import error_json, error_table, errors_csv
@@ -39,6 +38,7 @@ from atomgraph.compiled import for_inference
 from atomgraph.data import read
 from atomgraph.data.notes import ReadingNotes
 from atomgraph.errors import AtomgraphError, ConfigError
+from atomgraph.progress import output_console
 from atomgraph.writing import write_bytes, write_text
 
 Out = Annotated[Path | None, typer.Option("--out", help="A new folder for metrics.json, errors.csv and plots.")]
@@ -73,7 +73,7 @@ def evaluate(
     potential = for_inference(potential, compile=compile, dtype=dtype, n_atoms=sum(map(len, frames)))
     comparison = compare(potential, frames, progress=True)
     require_samples(comparison, notes)
-    console = Console(highlight=False)
+    console = output_console()
     names = ", ".join(str(path) for path in data)
     console.print(error_table(comparison, f"{model} on {names}").rich())
     console.print(speed(comparison), markup=False, soft_wrap=True)

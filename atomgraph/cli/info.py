@@ -16,6 +16,7 @@ from atomgraph.cli.options import Device, Dtype, Elements, Head, Imports, Model,
 from atomgraph.formats import find, first_bytes, native
 from atomgraph.loading import file_of
 from atomgraph.nn.part import specification
+from atomgraph.progress import output_console
 
 LEFT_OUT = {"e0_origin", "baseline", "config"}  # said by the table of E0, or too long for a screen: --json has them
 
@@ -37,7 +38,7 @@ def info(
     if as_json_:
         print(json.dumps(as_json(potential) | checksum, indent=2, ensure_ascii=False))
         return
-    console = Console(highlight=False, soft_wrap=True)
+    console = output_console(soft_wrap=True)
     size = sum(file.stat().st_size for file in path.rglob("*")) if path.is_dir() else path.stat().st_size
     _list(console, str(path), {"size": f"{size / 1024:,.1f} KiB".replace(",", " ")} | checksum | facts(potential))
     console.print(e0_table(potential).rich())

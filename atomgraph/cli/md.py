@@ -203,7 +203,8 @@ def _summary(record: Record, ensemble: Ensemble, timestep: float, calculator: Ca
     name = "constant energy" if ensemble is Ensemble.nve else "constant temperature"
     lines = [f"{n_steps} steps of {timestep:g} fs at {name}: {record.time[-1] / 1000:g} ps of {record.n_atoms} atoms"]
     if ensemble is Ensemble.nve:
-        lines.append(f"energy drift {record.drift:+.3g} meV/atom/ps, fluctuation {record.fluctuation:.2g} meV/atom")
+        drift = f"{record.drift:+.3g} meV/atom/ps" if np.isfinite(record.drift) else "unknown after so few steps"
+        lines.append(f"energy drift {drift}, fluctuation {record.fluctuation:.2g} meV/atom")
     lines.append(f"temperature {np.mean(half):.0f} ± {np.std(half):.0f} K in the second half")
     speed = f"{1000 * record.seconds_per_step:.2f} ms/step, {record.nanoseconds_per_day:.2g} ns/day"
     lines.append(f"{speed}, {calculator.n_neighbour_lists} neighbour lists")

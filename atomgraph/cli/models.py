@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.table import Table
 
 from atomgraph.catalogue import public_models
 from atomgraph.catalogue.download import cache_folder, place_of
+from atomgraph.progress import output_console
 
 
 def models() -> None:
@@ -16,7 +16,7 @@ def models() -> None:
         table.add_row(
             model.name, model.licence, model.theory, model.verified_by, "yes" if place_of(model).is_file() else ""
         )
-    console = Console(highlight=False, soft_wrap=True)
+    console = output_console(soft_wrap=True)
     console.print(table)
     console.print(
         "\nnot verified: the publishers give no checksum; the first download's SHA-256 is kept, and later ones must have it"

@@ -13,6 +13,7 @@ from ase.filters import FrechetCellFilter
 from ase.optimize import LBFGS
 from rich.progress import SpinnerColumn, TextColumn
 
+from atomgraph.analysis.tables import short
 from atomgraph.calculators import Calculator
 from atomgraph.cli.opening import opened
 from atomgraph.cli.options import (
@@ -68,7 +69,7 @@ def relax(
     atoms = read_one(structure, types, format)
     if cell and not (atoms.pbc.all() and atoms.cell.rank == 3):
         raise ConfigError(
-            f"--cell needs a structure that repeats in three directions; {structure} has pbc {list(atoms.pbc)}"
+            f"--cell needs a structure that repeats in three directions; {structure} has pbc {atoms.pbc.tolist()}"
         )
     potential = opened(model, head=head, elements=elements, units=units, device=device, imports=imports)
     atoms.calc = Calculator(potential, compile=compile, dtype=dtype)
@@ -99,9 +100,9 @@ def _downhill(atoms: ase.Atoms, cell: bool, fmax: float, steps: int) -> tuple[bo
 def _line(atoms: ase.Atoms, cell: bool) -> str:
     """Energy, largest force and, with a cell, largest stress, in a few words."""
     force = np.linalg.norm(atoms.get_forces(), axis=1).max()
-    words = f"{atoms.get_potential_energy():.4f} eV, largest force {force:.2g} eV/Å"
+    words = f"{atoms.get_potential_energy():.4f} eV, largest force {short(force, 2)} eV/Å"
     if cell:
-        words += f", largest stress {np.abs(atoms.get_stress()).max() / ase_units.GPa:.2g} GPa"
+        words += f", largest stress {short(np.abs(atoms.get_stress()).max() / ase_units.GPa, 2)} GPa"
     return words
 
 

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import ase
 import typer
-from rich.console import Console
 from rich.progress import SpinnerColumn, TextColumn
 
 from atomgraph.analysis.laws import Law, Trial, chosen_laws
@@ -15,7 +14,7 @@ from atomgraph.analysis.tables import Column, Table
 from atomgraph.cli.opening import opened
 from atomgraph.cli.options import Device, Dtype, Elements, FormatName, Head, Imports, Model, Types, Units
 from atomgraph.data import read
-from atomgraph.progress import terminal_progress
+from atomgraph.progress import output_console, terminal_progress
 
 _WIDE = 120  # columns that the table with its last column takes
 _AT_MOST = 8  # structures tried, evenly taken from those that are given
@@ -47,7 +46,7 @@ def verify(
     trial = Trial(potential, _named(structures or [], types, format))
     found = _tried(trial, nve_steps)
     failed = [law for law in found if not law.passed]
-    console = Console(highlight=False)
+    console = output_console()
     console.print(_table(found, model, trial, with_worst=console.width >= _WIDE).rich())
     for law in failed:
         console.print(f"FAIL {law.name}: {law.figure:.1e} {law.unit} on {law.detail}", markup=False, soft_wrap=True)

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from atomgraph.config.automatic_radii import asks_for_radii, automatic_radii, with_radii
 from atomgraph.config.dataset import Dataset, gather
 from atomgraph.config.finetune_schema import FinetuneConfig
@@ -23,6 +21,7 @@ from atomgraph.config.torchrun import is_first_process
 from atomgraph.errors import ConfigError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.potential import Potential
+from atomgraph.progress import output_console
 from atomgraph.training.device import device_of
 
 
@@ -43,7 +42,7 @@ class Run(ABC):
         self.config, self.folder = config, folder
         self.overwrite, self.going_on = overwrite, going_on
         self.is_first = is_first_process()
-        self.console = Console(highlight=False, quiet=quiet or not self.is_first)
+        self.console = output_console(quiet=quiet or not self.is_first)
         check_loggers(config.output.loggers)
 
     @abstractmethod

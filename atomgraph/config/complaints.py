@@ -70,7 +70,7 @@ def _wanted(detail: ErrorDetails) -> str:
         case "missing" | "extra_forbidden":
             return ""
         case kind:
-            return WANTED.get(kind, detail["msg"])
+            return WANTED.get(kind, detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, "))
 
 
 def _choices(detail: ErrorDetails) -> list[str]:

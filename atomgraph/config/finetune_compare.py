@@ -11,7 +11,6 @@ from typing import Any
 import ase
 import ase.io
 import numpy as np
-from rich.console import Console
 
 from atomgraph.analysis.methods import Cell, method_table, write_methods
 from atomgraph.config.dataset import Dataset, gather
@@ -27,6 +26,7 @@ from atomgraph.config.resolve import absolute, as_yaml
 from atomgraph.config.run import resume
 from atomgraph.errors import ConfigError, DataError
 from atomgraph.graph.structure import labels_of
+from atomgraph.progress import output_console
 from atomgraph.training.checkpoints import LAST
 from atomgraph.writing import write_text
 
@@ -62,7 +62,7 @@ def compare_methods(config: FinetuneConfig, *, quiet: bool = False) -> list[Cell
     comparison; DataError for a probe without labels.
     """
     plan, datasets = _checked(config)
-    folder, console = Path(config.output.folder), Console(highlight=False, quiet=quiet)
+    folder, console = Path(config.output.folder), output_console(quiet=quiet)
     _claim(folder, config)
     cells: list[Cell] = []
     start: Cell | None = None

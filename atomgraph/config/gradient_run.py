@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -67,6 +67,8 @@ class GradientRun(Run):
             if not self.going_on:
                 self._set_first_weights(potential, graphs["train"], dataset, device)
             data, task = self._task(potential, graphs)
+            for line in late_ramps(self.fit):
+                self._say(f"warning: {line}")
             checkpoints, trainer = self._trainer(data, potential)
             if self.is_first:  # the others would crowd into the memory of the same device
                 self._say(str(dry_run(task, data.dry_run(), device)))
@@ -196,7 +198,7 @@ class TrainingRun(NewPotentialRun, GradientRun):
         try:
             start = start_at_mean_energy(potential, graphs)
         except FittingError as error:
-            self._say(f"first weights: random, so the first epochs learn the mean energy ({error})")
+            self._say(f"first weights: random, the mean energy is left to training: {error}")
             return
         potential.metadata["energy_start"] = asdict(start)
         self._say(start.describe())
@@ -215,6 +217,20 @@ def take_best(trained: torch.nn.Module, folder: RunFolder) -> dict[str, Any]:
     rows = read_table(folder.path / TABLE)
     seconds = float(rows[-1]["seconds"]) if rows else 0.0
     return {"best_epoch": int(checkpoint["epoch"]) + 1, "epochs": len(rows), "seconds": seconds}
+
+
+def late_ramps(chosen: Gradient) -> Iterator[str]:
+    """A line for each weight that would begin to change after the last epoch, or end after it."""
+    epochs = chosen.max_epochs
+    for term in chosen.terms:
+        ramp = term.weight
+        if not isinstance(ramp, RampConfig) or ramp.start == ramp.end:
+            continue
+        weight, end = f"fit.terms: the weight of {term.property}", ramp.from_epoch + ramp.over
+        if ramp.from_epoch >= epochs:
+            yield f"{weight} begins to change at epoch {ramp.from_epoch}, but there are {epochs}; it stays {ramp.start:g}"
+        elif end > epochs:
+            yield f"{weight} ends at epoch {end}, after the last of {epochs}"
 
 
 def terms_of(chosen: Gradient) -> list[Term]:

@@ -252,3 +252,14 @@ def test_the_configuration_of_a_run_folder_imports_nothing_that_was_not_imported
     assert (
         main(["train", "--resume", str(folder), "fit.max_epochs=3", "--import", "strange_parts"]) == 1
     )  # three epochs: no better than nothing
+
+
+@pytest.mark.parametrize(
+    "ramp, said",
+    [({"from_epoch": 100}, "begins to change at epoch 100, but there are 2; it stays 1"), ({"over": 5}, "ends")],
+)
+def test_a_ramp_beyond_the_last_epoch_is_said(tmp_path, capsys, ramp, said):
+    weight = {"start": 1.0, "end": 50.0} | ramp
+    terms = [{"property": "energy", "weight": weight}, {"property": "forces"}]
+    atomgraph.train(tiny(tmp_path, fit={"terms": terms}))
+    assert f"warning: fit.terms: the weight of energy {said}" in capsys.readouterr().out
