@@ -37,6 +37,7 @@ from atomgraph.cli.options import (
 )
 from atomgraph.cli.structure_files import Structure, checked_target, read_one, with_results
 from atomgraph.compiled import for_inference
+from atomgraph.data.naming import number_of
 from atomgraph.errors import ConfigError, FormatError
 from atomgraph.progress import terminal_progress
 
@@ -112,7 +113,9 @@ def md(
             _run(dynamics, record, steps)
     except KeyboardInterrupt:
         print("\n".join(_summary(record, ensemble, timestep, atoms.calc)))
-        raise KeyboardInterrupt(f"after {len(record.time) - 1} steps; the frames so far are in {target}") from None
+        raise KeyboardInterrupt(
+            f"after {number_of(len(record.time) - 1, 'step')}; the frames so far are in {target}"
+        ) from None
     print("\n".join([*_summary(record, ensemble, timestep, atoms.calc), f"frames are in {target}"]))
 
 
@@ -181,7 +184,11 @@ def _frames(atoms: ase.Atoms, target: Path, kind: str) -> Iterator[object]:
         except OSError as error:
             if file is None:
                 os.truncate(scratch, size)  # whole frames only
-            kept = f"; the {n_frames} frames before are in it" if n_frames else ""
+            kept = (
+                f"; the {number_of(n_frames, 'frame')} before {'is' if n_frames == 1 else 'are'} in it"
+                if n_frames
+                else ""
+            )
             raise FormatError(f"cannot write {target}: {error.strerror or error}{kept}") from error
         n_frames, size = n_frames + 1, scratch.stat().st_size
 
@@ -201,7 +208,8 @@ def _summary(record: Record, ensemble: Ensemble, timestep: float, calculator: Ca
     """What a user of the trajectory wants to know of it."""
     n_steps, half = len(record.time) - 1, record.temperature[len(record.temperature) // 2 :]
     name = "constant energy" if ensemble is Ensemble.nve else "constant temperature"
-    lines = [f"{n_steps} steps of {timestep:g} fs at {name}: {record.time[-1] / 1000:g} ps of {record.n_atoms} atoms"]
+    n_atoms = number_of(record.n_atoms, "atom")
+    lines = [f"{number_of(n_steps, 'step')} of {timestep:g} fs at {name}: {record.time[-1] / 1000:g} ps of {n_atoms}"]
     if ensemble is Ensemble.nve:
         drift = f"{record.drift:+.3g} meV/atom/ps" if np.isfinite(record.drift) else "unknown after so few steps"
         lines.append(f"energy drift {drift}, fluctuation {record.fluctuation:.2g} meV/atom")

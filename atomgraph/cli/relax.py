@@ -30,6 +30,7 @@ from atomgraph.cli.options import (
     Units,
 )
 from atomgraph.cli.structure_files import Structure, checked_target, read_one, with_results, write_structures
+from atomgraph.data.naming import number_of
 from atomgraph.errors import ConfigError
 from atomgraph.progress import terminal_progress
 
@@ -80,7 +81,7 @@ def relax(
         write_structures(target, [with_results(atoms)])
         raise KeyboardInterrupt(f"the structure as it was by then is in {target}") from None
     write_structures(target, [with_results(atoms)])
-    print(f"{'converged' if converged else 'NOT converged'} after {n_steps} steps of LBFGS")
+    print(f"{'converged' if converged else 'NOT converged'} after {number_of(n_steps, 'step')} of LBFGS")
     print("\n".join([*_summary(atoms, energy, size, cell), f"written to {target}"]))
     if not converged:
         raise typer.Exit(1)

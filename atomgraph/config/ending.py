@@ -17,6 +17,7 @@ from atomgraph.config.folder import METRICS, MODEL, REPORT, TABLE, RunFolder
 from atomgraph.config.resolve import as_yaml
 from atomgraph.config.schema import Config
 from atomgraph.config.verdict import warnings_of
+from atomgraph.data.naming import number_of
 from atomgraph.potential import Potential
 from atomgraph.training.table import read_table
 
@@ -68,7 +69,7 @@ def write_down(
             potential=potential,
             comparisons=comparisons,
             title=folder.path.resolve().name,
-            subtitle=f"{potential.metadata['data']['structures']['train']} structures, {how}",
+            subtitle=f"{number_of(potential.metadata['data']['structures']['train'], 'structure')}, {how}",
             history=[row for row in read_table(folder.path / TABLE) if "epoch" in row],
             config=as_yaml(config),
             training=metrics["training"] | {"hardware": hardware(device)},

@@ -7,6 +7,7 @@ from typing import Any
 
 from atomgraph.config.finetune_schema import FinetuneConfig, Tuning
 from atomgraph.config.schema import Gradient
+from atomgraph.data.naming import number_of
 from atomgraph.errors import ConfigError, WiringError
 from atomgraph.models.energy import EnergyModel
 from atomgraph.models.groups import members, places
@@ -30,10 +31,10 @@ def resolved_fit(config: FinetuneConfig, n_steps: int, dtype: str) -> tuple[Grad
     if fit.schedule is None:
         warm = WARM_UP * fit.max_epochs
         plain["schedule"] = [{"kind": "warmup", "epochs": warm}, {"kind": "cosine"}]
-        chosen.append(f"{warm:g} epochs of warm-up, then cosine")
+        chosen.append(f"{warm:g} {'epoch' if warm == 1 else 'epochs'} of warm-up, then cosine")
     if fit.ema is None:
         plain["ema"] = average_for(n_steps)
-        chosen.append(f"average of weights with decay {plain['ema']:.4g} for {n_steps} steps")
+        chosen.append(f"average of weights with decay {plain['ema']:.4g} for {number_of(n_steps, 'step')}")
     plain["ema"] = plain["ema"] or None
     if fit.precision is None:
         plain["precision"] = "64-true" if dtype == "float64" else "32-true"

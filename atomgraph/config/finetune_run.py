@@ -17,6 +17,7 @@ from atomgraph.config.schema import Gradient
 from atomgraph.config.started_run import StartedRun, assign_head
 from atomgraph.data import GraphDataModule, build_graphs
 from atomgraph.data.fingerprint import fingerprint
+from atomgraph.data.naming import number_of
 from atomgraph.errors import ConfigError, WiringError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.models.groups import members
@@ -76,8 +77,8 @@ class FinetuneRun(StartedRun, GradientRun):
             "fingerprint": fingerprint(self.replay),
         }
         self._say(
-            f"replay: {len(graphs)} structures train the head {self.beginning.source}, {self.config.replay.ratio:.0%} of every "
-            f"batch, weight {self.config.replay.weight:g}"
+            f"replay: the head {self.beginning.source} is trained on {number_of(len(graphs), 'structure')}, "
+            f"{self.config.replay.ratio:.0%} of every batch, weight {self.config.replay.weight:g}"
         )
         return graphs
 

@@ -9,6 +9,7 @@ from atomgraph.config.finetune_schema import GaussNewton
 from atomgraph.config.folder import MODEL, TABLE
 from atomgraph.config.preparation import describe
 from atomgraph.config.solved_run import Parts, SolvedRun
+from atomgraph.data.naming import number_of
 from atomgraph.errors import ConfigError
 from atomgraph.fitting import FittingError, Noise, Sigma, Step, gauss_newton, require_room
 from atomgraph.fitting.tangent import Tangent
@@ -69,7 +70,7 @@ class GaussNewtonRun(SolvedRun):
         potential.head = head
         self.n_steps = len(descent.steps)
         self._say(
-            f"{len(descent.steps)} steps in {duration(perf_counter() - began)}; the weights after step {descent.best} are kept "
-            f"({descent.ended})"
+            f"{number_of(len(descent.steps), 'step')} in {duration(perf_counter() - began)}; the weights after step "
+            f"{descent.best} are kept ({descent.ended})"
         )
         return {"steps": len(descent.steps), "best_step": descent.best, "ended": descent.ended}

@@ -22,6 +22,7 @@ from atomgraph.config.loggers import make_loggers
 from atomgraph.config.schema import Config, Gradient
 from atomgraph.config.schema import Ramp as RampConfig
 from atomgraph.data import GraphDataModule
+from atomgraph.data.naming import number_of
 from atomgraph.fitting import FittingError
 from atomgraph.fitting.energy_start import start_at_mean_energy
 from atomgraph.graph.structure import AtomicGraph
@@ -83,7 +84,7 @@ class GradientRun(Run):
         """The best weights, what they are worth, and all of it written down."""
         facts = self._take_best(task, potential)
         self._say(
-            f"trained {facts['epochs']} epochs in {duration(facts['seconds'])}; the weights of epoch "
+            f"trained {number_of(facts['epochs'], 'epoch')} in {duration(facts['seconds'])}; the weights of epoch "
             f"{facts['best_epoch']} are kept"
         )
         comparisons = judge(potential, dataset, device)

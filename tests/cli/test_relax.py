@@ -45,7 +45,7 @@ def test_a_relaxed_cell_has_no_stress(here, capsys):
 
 def test_steps_that_do_not_suffice_are_a_failed_check_and_the_structure_is_kept(here, capsys):
     assert main(["relax", "model.safetensors", "copper.xyz", "--steps", "1"]) == 1
-    assert "NOT converged after 1 steps" in capsys.readouterr().out
+    assert "NOT converged after 1 step of" in capsys.readouterr().out
     assert "copper-relaxed.xyz" in files(here)
 
 

@@ -15,7 +15,7 @@ from pydantic import Field
 import atomgraph
 from atomgraph import Potential, models
 from atomgraph.cli import COMMANDS
-from atomgraph.config import config_of
+from atomgraph.config import config_of, finetune_config_of
 from atomgraph.config.schema import Config, Section
 
 ROOT = Path(__file__).parents[2]
@@ -88,6 +88,9 @@ def test_yaml_is_a_configuration_or_a_piece_of_one(page):
         config = {"data": {"train": "mine.xyz"}, "output": {"folder": "runs/mine"}}
         config["model"] = {"kind": "GCN", "elements": "auto", "cutoff": 5.0}
         own = yaml.safe_load(text)
+        if "start" in own:
+            assert finetune_config_of(own).start.model
+            continue
         if "my_parts" in text:
             text, own = "", yaml.safe_load(text.replace("my_parts.GatedConvolution, ", "LayerNorm, "))
         assert config_of(config | own).data.train
@@ -120,17 +123,62 @@ def test_python_of_the_first_steps_runs(tmp_path, monkeypatch, capsys):
     assert "['Si'] 5.0" in capsys.readouterr().out
 
 
-def test_python_of_the_layer_page_runs_with_the_layer_of_the_example(tmp_path, monkeypatch):
-    (tmp_path / "my_parts.py").write_text((ROOT / "examples" / "03_a_layer_of_your_own.py").read_text())
+def test_layer_page_works_as_it_is_written(tmp_path, monkeypatch):
+    layer, laws, using = snippets(DOCS / "write-a-layer.md", "python")
+    example = (ROOT / "examples" / "03_a_layer_of_your_own.py").read_text()
+    assert layer[layer.index("class ") :].strip() in example
+    (tmp_path / "my_parts.py").write_text(layer)
+    (tmp_path / "test_my_parts.py").write_text(laws)
     monkeypatch.syspath_prepend(tmp_path)
     names = {}
-    for text in snippets(DOCS / "write-a-layer.md", "python"):
-        exec(text, names)
+    exec(using, names)
     assert names["model"].cutoff == 4.5
     text = next(text for text in snippets(DOCS / "write-a-layer.md", "yaml") if "my_parts" in text)
-    config = yaml.safe_load(text) | {"data": {"train": "mine.xyz"}, "output": {"folder": "runs/mine"}}
-    assert config_of(config).model["kind"] == "EnergyModel"
+    assert config_of(yaml.safe_load(text)).model["kind"] == "EnergyModel"
     sys.modules.pop("my_parts")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_my_parts.py"]
+    environment = os.environ | {"PYTHONPATH": str(PACKAGE.parent)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_fine_tuning_page_begins_with_runs_on_bundled_data(tmp_path, monkeypatch):
+    """Both configurations as they are written, but for one epoch and fewer structures."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    source, tuning = map(yaml.safe_load, snippets(DOCS / "fine-tuning.md", "yaml")[:2])
+    assert tuning["start"]["model"] == source["output"]["folder"]
+    for config in (source, tuning):
+        config["fit"] |= {"max_epochs": 1, "accelerator": "cpu"}
+        config["output"]["report"] = False
+    source["data"]["train"] = source["data"]["train"].replace("@69::3", "@69::20")
+    tuning["data"] |= {"train": tuning["data"]["train"].replace("@:57:2", "@:57:12"), "valid": 1, "test": None}
+    atomgraph.train(source, quiet=True)
+    potential, _ = atomgraph.finetune(tuning, quiet=True)
+    assert potential.heads == ["default", "target"]
+
+
+def test_python_of_the_ase_page_imports_what_is_there():
+    for text in snippets(DOCS / "use-it-in-ase.md", "python"):
+        exec("\n".join(line for line in text.splitlines() if line.startswith(("from ", "import "))), {})
+
+
+@pytest.mark.slow
+def test_python_of_the_ase_page_gives_sane_silicon(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    pages = snippets(DOCS / "train-on-your-data.md", "yaml")
+    atomgraph.train(yaml.safe_load(next(text for text in pages if "silicon_ace" in text)), quiet=True)
+    names = {}
+    for text in snippets(DOCS / "use-it-in-ase.md", "python"):
+        exec(text, names)
+        if "EquationOfState(" in text:
+            assert (4 * names["volume"]) ** (1 / 3) == pytest.approx(5.46, abs=0.03)
+    assert names["a"] == pytest.approx(5.46, abs=0.03)
+    assert names["modulus"] / names["units"].GPa == pytest.approx(90, abs=10)
+    assert names["optical"] == pytest.approx(15, abs=2)
+    assert 200 < names["atoms"].get_temperature() < 500
+    assert 0 < names["path"].max() < 1
 
 
 # generated pages

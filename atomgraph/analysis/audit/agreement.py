@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from atomgraph.analysis.tables import short
+from atomgraph.data.naming import number_of
 
 FAR = 8.0  # times the typical size: structures beyond are left out, and numbers drawn in to there; outliers decide nothing
 FEWEST = 4  # structures that an interval takes
@@ -48,7 +49,8 @@ class Agreement:
         low, high = self.correlation_interval
         return (
             f"correlation {self.correlation:+.2f} ({low:+.2f} to {high:+.2f}), labels {short(self.ratio)} times as large as "
-            f"predictions ({short(self.ratio_interval[0])} to {short(self.ratio_interval[1])}), {self.n_structures} structures"
+            f"predictions ({short(self.ratio_interval[0])} to {short(self.ratio_interval[1])}), "
+            f"{number_of(self.n_structures, 'structure')}"
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from atomgraph.analysis.audit.evidence import Evidence
 from atomgraph.data.doctor.findings import WARNING, WRONG, Finding
-from atomgraph.data.naming import names_of
+from atomgraph.data.naming import names_of, number_of
 from atomgraph.units import PRESSURE
 
 LIMITS = {"energy": 50.0, "forces": 300.0, "stress": 2e4}  # eV/atom, eV/Å, GPa: what no set has as its typical size
@@ -55,7 +55,8 @@ def _single(evidence: Evidence) -> list[Finding]:
     if not rows:
         return []
     size, names = max(largest[i] for i in rows), names_of(evidence.frames, rows)
-    message = f"{len(rows)} structures have forces up to {size:.3g} eV/Å: {', '.join(names[:3])}"
+    subject = f"{number_of(len(rows), 'structure')} {'has' if len(rows) == 1 else 'have'}"
+    message = f"{subject} forces up to {size:.3g} eV/Å: {', '.join(names[:3])}"
     return [Finding("magnitude", WRONG, names, size, "eV/Å", message, "leave these structures out")]
 
 

@@ -21,7 +21,7 @@ from atomgraph.analysis.card.weights import Moved, moved, moved_table
 from atomgraph.analysis.comparison import QUANTITIES, Comparison, compare
 from atomgraph.analysis.page import Block, Gallery, Picture, Section, Text
 from atomgraph.analysis.tables import Column, Table, short
-from atomgraph.data.naming import elements_in
+from atomgraph.data.naming import elements_in, number_of
 from atomgraph.potential import Potential
 
 
@@ -58,7 +58,7 @@ class Card:
             worst = max(self.curves, key=lambda curve: curve.change)
             rows.append([f"dimers, change of {worst.name} (eV)", "", short(worst.change), ""])
             holes = [sum(curve.holes[k] for curve in self.curves) for k in (0, 1)]
-            rows.append([f"holes in the core, of {len(self.curves)} dimers", *map(str, holes), ""])
+            rows.append([f"holes in the core, of {number_of(len(self.curves), 'dimer')}", *map(str, holes), ""])
         if self.crystal is not None:
             found = (self.crystal.before, self.crystal.after)
             name = f"bulk modulus of {self.crystal.formula} (GPa)"
