@@ -40,7 +40,7 @@ def exit_code_of(error: BaseException, *, debug: bool = False) -> int:
         print(f"interrupted{': ' + str(error) if str(error) else ''}", file=sys.stderr)
         return 130
     if hasattr(error, "format_message"):  # typer's usage errors, whichever parser it carries
-        return _say(error.format_message())
+        return _say(error.format_message().replace("Value error, ", ""))  # pydantic adds it
     if isinstance(error, AtomgraphError):
         _say(str(error))
         return 1 if isinstance(error, TrainingError) else 2

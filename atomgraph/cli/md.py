@@ -211,9 +211,10 @@ def _summary(record: Record, ensemble: Ensemble, timestep: float, calculator: Ca
     n_atoms = number_of(record.n_atoms, "atom")
     lines = [f"{number_of(n_steps, 'step')} of {timestep:g} fs at {name}: {record.time[-1] / 1000:g} ps of {n_atoms}"]
     if ensemble is Ensemble.nve:
-        drift = f"{record.drift:+.3g} meV/atom/ps" if np.isfinite(record.drift) else "unknown after so few steps"
-        lines.append(f"energy drift {drift}, fluctuation {record.fluctuation:.2g} meV/atom")
+        known = np.isfinite(record.drift) and np.isfinite(record.fluctuation)
+        drift = f"{record.drift:+.3g} meV/atom/ps, fluctuation {record.fluctuation:.2g} meV/atom"
+        lines.append(f"energy drift {drift}" if known else "energy drift and fluctuation unknown after so few steps")
     lines.append(f"temperature {np.mean(half):.0f} ± {np.std(half):.0f} K in the second half")
     speed = f"{1000 * record.seconds_per_step:.2f} ms/step, {record.nanoseconds_per_day:.2g} ns/day"
-    lines.append(f"{speed}, {calculator.n_neighbour_lists} neighbour lists")
+    lines.append(f"{speed}, {number_of(calculator.n_neighbour_lists, 'neighbour list')}")
     return lines

@@ -55,7 +55,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         beside = sorted(p.name for p in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
-        raise ConfigError(f"no file {path}" + (f"; beside it are {', '.join(beside[:8])}" if beside else "")) from None
+        listed = f"; its folder has {', '.join(beside[:8])}" if beside else ""
+        raise ConfigError(f"no file {path}{listed}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}") from error
     try:

@@ -43,6 +43,19 @@ def test_constant_energy_says_its_drift_and_writes_frames(here, capsys):
     assert files(here) == {"model.safetensors", "copper.xyz", "copper-md.traj"}
 
 
+def test_one_step_has_no_nan_and_no_wrong_plural(here, capsys):
+    assert run("--temperature", "300", "--steps", "1") == 0
+    shown = capsys.readouterr().out
+    assert "nan" not in shown and "1 step of" in shown and re.search(r", 1 neighbour list$", shown, re.MULTILINE)
+    assert "energy drift and fluctuation unknown after so few steps" in shown
+
+
+def test_an_unknown_ensemble_is_refused_in_our_own_words(here, capsys):
+    assert run("--ensemble", "npt") == 2
+    error = capsys.readouterr().err
+    assert "'npt' is not one of 'nve', 'nvt'" in error and "Value error" not in error
+
+
 def test_a_thermostat_brings_the_temperature(here, capsys):
     options = ["--temperature", "500", "--timestep", "4", "--friction", "50", "--steps", "200"]
     assert run("--ensemble", "nvt", *options, "--out", "hot.xyz", "--every", "50") == 0

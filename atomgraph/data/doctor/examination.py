@@ -112,7 +112,7 @@ def duplicates(
                 float(len(members)),
                 "frames",
                 f"{len(members)} frames are the same structure, up to rotation, reflection and repetition",
-                "keep one, or keep all of them on one side of a split (data.split(group=...))",
+                "keep one, or keep all of them on one side of a split (data.group: KEY)",
             )
         )
     return findings
