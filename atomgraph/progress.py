@@ -23,7 +23,7 @@ class LineProgress(Progress):
         super().__init__(console=console, disable=True, auto_refresh=False)
         self._began = self._said = time.monotonic()
 
-    def update(self, task_id: TaskID, **changes: Any) -> None:  # type: ignore[override]
+    def update(self, task_id: TaskID, **changes: Any) -> None:
         super().update(task_id, **changes)
         self._say(task_id)
 

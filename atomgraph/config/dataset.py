@@ -131,7 +131,7 @@ def _read(data: Data, part: str, notes: ReadingNotes) -> list[ase.Atoms]:
 def _wanted(fit: Gradient | ClosedForm | Solved) -> dict[str, float]:
     """The labels without which a fit makes no sense, and their weights; defaults of a closed-form fit ask for none."""
     if isinstance(fit, Gradient):
-        return {term.property: _largest(term.weight) for term in fit.terms}
+        return {term.property: _largest(term.weight) for term in fit.terms if not term.if_labelled}
     said = {name: getattr(fit.sigma, name) for name in fit.sigma.model_fields_set}
     return {"stress" if name == "virial" else name: 1.0 for name, sigma in said.items() if sigma is not None}
 

@@ -61,7 +61,9 @@ class FinetuneRun(StartedRun, GradientRun):
         factors = factors_of(config.rates, potential.model)
         trained = self._trained(potential)
         optimizer = self.fit.optimizer.model_dump() | {"factors": _of_trained(factors, trained)}
-        return data, PotentialTask(trained, terms_of(self.fit), optimizer, self._head_weights(potential))
+        return data, PotentialTask(
+            trained, terms_of(self.fit, graphs["train"]), optimizer, self._head_weights(potential)
+        )
 
     def _replayed(self, potential: Potential) -> list[AtomicGraph]:
         if self.config.replay is None:

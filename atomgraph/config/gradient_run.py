@@ -118,7 +118,9 @@ class GradientRun(Run):
     def _task(
         self, potential: Potential, graphs: dict[str, list[AtomicGraph]]
     ) -> tuple[GraphDataModule, PotentialTask]:
-        return self._data(graphs), PotentialTask(potential, terms_of(self.fit), self.fit.optimizer.model_dump())
+        return self._data(graphs), PotentialTask(
+            potential, terms_of(self.fit, graphs["train"]), self.fit.optimizer.model_dump()
+        )
 
     def _data(self, graphs: dict[str, list[AtomicGraph]], **replay: Any) -> GraphDataModule:
         """The loaders of the parts.  replay: what ``GraphDataModule`` takes for structures that go along."""
@@ -234,10 +236,12 @@ def late_ramps(chosen: Gradient) -> Iterator[str]:
             yield f"{weight} ends at epoch {end}, after the last of {epochs}"
 
 
-def terms_of(chosen: Gradient) -> list[Term]:
-    """The terms of the loss that a configuration describes."""
+def terms_of(chosen: Gradient, graphs: Sequence[AtomicGraph]) -> list[Term]:
+    """The terms of the loss that a configuration describes, without those ``if_labelled`` whose label no graph has."""
     terms = []
     for term in chosen.terms:
+        if term.if_labelled and not any(bool(graph[f"{term.property}_mask"].any()) for graph in graphs):
+            continue
         weight = Ramp(**term.weight.model_dump()) if isinstance(term.weight, RampConfig) else term.weight
         terms.append(Term(term.property, term.loss, weight, term.metric, term.delta))
     return terms

@@ -87,6 +87,10 @@ class Term(Section):
     weight: float | Ramp = Field(default=1.0, description="A number, or {start, end, from_epoch, over}.")
     metric: Literal["mae", "rmse"] = Field(default="mae", description="The error shown while training.")
     delta: float = Field(default=0.01, gt=0, description="Where Huber's loss turns linear, in units of the property.")
+    if_labelled: bool = Field(
+        default=False,
+        description="Leave the term out where no training structure has the label; else that is an error.",
+    )
 
 
 class Optimizer(BaseModel):
@@ -116,8 +120,12 @@ class Phase(Section):
     )
 
 
+STRESS_WEIGHT = 100.0  # beside 1 for energies and 10 for forces; measured in docs/validation.md
+
+
 def _terms() -> list[Term]:
-    return [Term(property="energy"), Term(property="forces", weight=10.0)]
+    stress = Term(property="stress", weight=STRESS_WEIGHT, if_labelled=True)
+    return [Term(property="energy"), Term(property="forces", weight=10.0), stress]
 
 
 class Gradient(Section):

@@ -121,7 +121,7 @@ def _all_weights(potential: Potential, graphs: Sequence[AtomicGraph]) -> EnergyS
 
 @torch.no_grad()
 def _descended(
-    potential: Potential, graphs: Sequence[AtomicGraph], weights: list[Tensor], step: Tensor, residual: Tensor
+    potential: Potential, graphs: Sequence[AtomicGraph], weights: Sequence[Tensor], step: Tensor, residual: Tensor
 ) -> Tensor:
     """Take the step, halved until the errors of energies are smaller; the residuals after it."""
     old = [weight.clone() for weight in weights]
@@ -148,7 +148,7 @@ def _residual(potential: Potential, graphs: Sequence[AtomicGraph]) -> Tensor:
     return torch.cat(errors)
 
 
-def _gradient(potential: Potential, graph: AtomicGraph, weights: list[Tensor]) -> Tensor:
+def _gradient(potential: Potential, graph: AtomicGraph, weights: Sequence[Tensor]) -> Tensor:
     """(n_weights,) the derivative of the energy per atom with respect to all weights."""
     energy = potential(graph, forces=False, stress=False)["energy"].sum() / graph.n_atoms
     gradients = torch.autograd.grad(energy, weights, allow_unused=True, materialize_grads=True)
