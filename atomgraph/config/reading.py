@@ -76,6 +76,8 @@ def parse(text: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark else ""
         raise ConfigError(f"{where}not YAML: {getattr(error, 'problem', None) or error}") from None
+    except RecursionError:
+        raise ConfigError("not a configuration: it is nested too deeply") from None
 
 
 def overridden(content: dict[str, Any], words: Iterable[str]) -> dict[str, Any]:

@@ -133,3 +133,9 @@ def test_the_configurations_that_come_along_are_valid():
     for path in sorted((Path(__file__).parents[2] / "configs").glob("*.yaml")):
         is_tuning = "start" in yaml.safe_load(path.read_text())
         (finetune_config_of if is_tuning else config_of)(path)
+
+
+def test_a_configuration_that_is_nested_too_deeply_is_one_line(tmp_path):
+    (tmp_path / "deep.yaml").write_text("model: " + "[" * 5000 + "]" * 5000)
+    with pytest.raises(ConfigError, match="nested too deeply|not YAML"):
+        config_of(tmp_path / "deep.yaml")
