@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -131,11 +131,12 @@ class Comparison:
         return np.array([s.twin for s in self.structures], dtype=bool)
 
 
-def compare(potential: Potential, frames: Sequence[ase.Atoms], *, progress: bool = False) -> Comparison:
+def compare(potential: Potential, frames: Iterable[ase.Atoms], *, progress: bool = False) -> Comparison:
     """Predict for labelled structures, with the time that it takes, and set the results beside the labels.
 
     progress: a bar on the terminal.  Raises GraphError for structures that the potential cannot take.
     """
+    frames = list(frames)
     start = time.perf_counter()
     stress = any("stress" in labels_of(atoms) for atoms in frames)
     results = potential.predictions(frames, stress=stress)

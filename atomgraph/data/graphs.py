@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import ase
@@ -18,7 +18,7 @@ from atomgraph.progress import watched
 
 
 def build_graphs(
-    frames: Sequence[ase.Atoms],
+    frames: Iterable[ase.Atoms],
     cutoff: float,
     *,
     cache: Path | str | None = None,
@@ -40,6 +40,7 @@ def build_graphs(
     Raises GraphError with the frame's name where a structure cannot become a graph, DataError for unknown heads or weights of
     configuration types that no frame has.
     """
+    frames = list(frames)
     kept = cache_file(frames, cutoff, Path(cache)) if cache is not None else None
     graphs = load_graphs(kept, frames, cutoff) if kept is not None else None
     if graphs is None:

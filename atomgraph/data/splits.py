@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
@@ -52,7 +52,7 @@ class Split:
 
 
 def split(
-    frames: Sequence[ase.Atoms],
+    frames: Iterable[ase.Atoms],
     *,
     valid: float | int = 0.1,
     test: float | int = 0,
@@ -68,6 +68,7 @@ def split(
     Atoms alone are trained on, since E0 is taken from them, unless the others are too few for the other parts.
     Raises DataError when nothing is left to train on, or a part that was asked for stays empty.
     """
+    frames = list(frames)
     n_frames = len(frames)
     wanted = {"valid": _number(valid, n_frames, "valid"), "test": _number(test, n_frames, "test")}
     if sum(wanted.values()) >= n_frames:
@@ -108,14 +109,15 @@ def split(
     )
 
 
-def split_by_file(**parts: Sequence[ase.Atoms]) -> tuple[list[ase.Atoms], Split]:
+def split_by_file(**parts: Iterable[ase.Atoms]) -> tuple[list[ase.Atoms], Split]:
     """Frames that came in separate files, ``train=..., valid=..., test=...``: all of them in one list, and the split."""
-    if not parts.get("train"):
+    listed = {part: list(structures) for part, structures in parts.items()}
+    if not listed.get("train"):
         raise DataError("nothing is left to train on: the training files hold no frame")
     frames: list[ase.Atoms] = []
     indices: dict[str, list[int]] = {}
     for part in PARTS:
-        more = list(parts.get(part, ()))
+        more = listed.get(part, [])
         indices[part] = list(range(len(frames), len(frames) + len(more)))
         frames += more
     return frames, Split(indices["train"], indices["valid"], indices["test"], fingerprint=fingerprint(frames))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -31,7 +31,7 @@ class Evidence:
     def of(
         cls,
         potential: Potential,
-        frames: Sequence[ase.Atoms],
+        frames: Iterable[ase.Atoms],
         head: str | None = None,
         graphs: Sequence[AtomicGraph] | None = None,
     ) -> Evidence:
@@ -39,6 +39,7 @@ class Evidence:
 
         graphs: of the frames, where they are made already, of that head.
         """
+        frames = list(frames)
         before = potential.head if len(potential.heads) > 1 else None
         stress = any("stress" in labels_of(atoms) for atoms in frames)
         try:

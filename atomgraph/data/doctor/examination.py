@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import ase
 import numpy as np
@@ -21,9 +21,9 @@ DRIFT, BROKEN = 0.005, 0.05  # eV/Å per atom: net force that is untidy, and tha
 
 
 def examine(
-    frames: Sequence[ase.Atoms],
+    frames: Iterable[ase.Atoms],
     *,
-    against: Sequence[ase.Atoms] | None = None,
+    against: Iterable[ase.Atoms] | None = None,
     cutoff: float | None = None,
     tolerance: float = TOLERANCE,
 ) -> list[Finding]:
