@@ -24,6 +24,7 @@ from atomgraph import checksums
 from atomgraph.errors import FormatError, WiringError
 from atomgraph.formats.allowance import allowance
 from atomgraph.formats.finite import check_finite
+from atomgraph.formats.older import as_of_today
 from atomgraph.formats.said import Said
 from atomgraph.formats.versions import version_of
 from atomgraph.models.energy import EnergyModel
@@ -191,7 +192,7 @@ def _model(path: Path, header: dict[str, Any], tensors: dict[str, Tensor], n_byt
     """The model that a header describes, with numbers of its own, in no more work than the file's tensors ask for."""
     try:
         with allowance(n_bytes, len(tensors)):
-            model = _built(header["architecture"], header.get("posterior"))
+            model = _built(as_of_today(header["architecture"], header["version"]), header.get("posterior"))
     except Exception as error:  # parts of any kind are given any values here
         kind = "" if isinstance(error, WiringError) else f"{type(error).__name__}: "
         raise FormatError(f"{path} cannot be built: {kind}{' '.join(str(error).split())[:300]}") from error

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from random import Random
 
+import ase
 import pytest
 import safetensors.torch
 import tiny
@@ -15,7 +16,7 @@ import torch
 from safetensors import safe_open
 
 import atomgraph
-from atomgraph import checksums, formats, writing
+from atomgraph import Potential, checksums, formats, models, writing
 from atomgraph.errors import FormatError
 from atomgraph.formats import native
 from atomgraph.formats.said import Said
@@ -344,3 +345,21 @@ def test_wrong_values_in_a_well_formed_header_are_refused_in_one_line(tmp_path, 
             atomgraph.load(path)
         except FormatError as error:
             assert "\n" not in str(error)
+
+
+def test_an_older_snap_with_a_gap_in_its_table_opens_with_the_numbers_it_was_made_with(tmp_path):
+    """Elements that a table lacked had a radius of 0.5 and a weight of 1 in version 1."""
+    radii = {"Si": 0.6, "O": 0.5}
+    before = Potential(models.SNAP(["Si", "O"], 4.0, twojmax=2, radii=radii, weights={"Si": 0.8, "O": 1.0})).double()
+    path = before.save(tmp_path / "snap.safetensors") or tmp_path / "snap.safetensors"
+
+    def gaps(header):
+        header["version"] = 1
+        header.pop("sha256", None)
+        del header["architecture"]["radii"]["O"]
+        del header["architecture"]["weights"]["O"]
+
+    rewritten(path, gaps)
+    after = atomgraph.load(path)
+    atoms = ase.Atoms("SiO2", positions=[[0, 0, 0], [0, 0, 1.6], [0, 1.6, 0]])
+    assert after.predict([atoms])[0]["energy"] == before.eval().predict([atoms])[0]["energy"]
