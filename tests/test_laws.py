@@ -6,7 +6,7 @@ from e3nn import o3
 
 from atomgraph.analysis.laws import LAWS
 from atomgraph.analysis.laws.trial import Trial
-from atomgraph.models import Branch, EnergyModel
+from atomgraph.models import Baseline, Branch, EnergyModel
 from atomgraph.nn.sisters import Featurizer, MessageLayer
 from atomgraph.ops.scatter import sum_to
 from atomgraph.potential import Potential
@@ -220,7 +220,8 @@ def test_a_layer_that_mixes_components_breaks_rotation():
 
 
 def model(featurizer=Sound):
-    return EnergyModel(ELEMENTS, Branch(3.5, featurizer(), readouts=[Linear("2x0e+1o")]))
+    branch = Branch(3.5, featurizer(), readouts=[Linear("2x0e+1o")])
+    return EnergyModel(ELEMENTS, branch, Baseline(ELEMENTS, exact_isolated=True))
 
 
 class TestSoundModel(ModelLaws):
@@ -263,6 +264,7 @@ SPOILT = {
     "a fixed charge": ("energy", lambda e, graph: e + 1.0, "extensivity"),
     "a lost part": ("energy", lambda e, graph: 0.999 * e, "local_energies_add_up"),
     "no forces": ("forces", lambda f, graph: 0.0 * f, "crystals_of_one_element_are_seen"),
+    "an ion": ("energy", lambda e, graph: e + 1e-9, "isolated_atoms_have_e0"),
     "a wind": ("forces", lambda f, graph: f + 1e-12, "atoms_alone_are_at_rest"),
     "a label left behind": (
         "energy",

@@ -57,7 +57,8 @@ def error_of_isolated_atom(potential, energy=E0):
 def assert_isolated_atom_has_e0(potential, folder):
     assert error_of_isolated_atom(potential) <= 1e-10
     assert error_of_isolated_atom(load(folder)) <= 1e-10
-    assert error_of_isolated_atom(load(folder, dtype="float32")) <= 1e-6
+    if "float32" in potential.dtypes:  # the terms of some fits cancel too far
+        assert error_of_isolated_atom(load(folder, dtype="float32")) <= 1e-6
 
 
 @pytest.mark.parametrize("family", BY_GRADIENT)
