@@ -43,8 +43,7 @@ class StartedRun(Run):
         config, untouched = self.config, self.untouched
         self._say(described(untouched.metadata["origin"]))
         if config.replay is not None:
-            labelled = dataset.census.labels
-            wanted = [t.property for t in config.fit.terms if labelled.get(t.property) or not t.if_labelled]
+            wanted = [term.property for term in config.fit.terms if not term.if_labelled]
             self.replay = replay_frames(config.replay, untouched, config.replay.head or str(untouched.head), wanted)
         elements = elements_in([*dataset.frames, *self.replay])
         self.beginning = edited(config, untouched, elements, bool(self.replay))

@@ -11,6 +11,8 @@ from atomgraph import Potential
 
 TINY = {"kind": "GCN", "elements": ["Ar"], "cutoff": 4.0, "channels": 4, "n_layers": 1, "n_radial": 3, "hidden": [4]}
 
+TERMS = [{"property": "energy"}, {"property": "forces", "weight": 10.0}]
+
 
 def source(folder: Path) -> str:
     """The file of a potential that two epochs of training left."""
@@ -19,7 +21,13 @@ def source(folder: Path) -> str:
         config = {
             "data": {"train": data_file(folder, 12, seed=1), "valid": 0.25, "edge_budget": 60, "cache": False},
             "model": TINY,
-            "fit": {"max_epochs": 2, "accelerator": "cpu", "precision": "64-true", "optimizer": {"lr": 0.01}},
+            "fit": {
+                "max_epochs": 2,
+                "accelerator": "cpu",
+                "precision": "64-true",
+                "optimizer": {"lr": 0.01},
+                "terms": TERMS,
+            },
             "output": {"folder": str(folder / "source"), "report": False},
         }
         atomgraph.train(config, quiet=True)
@@ -32,7 +40,14 @@ def tune(folder: Path, name: str = "tuned", **changes) -> dict:
         "seed": 3,
         "start": {"model": source(folder)},
         "data": {"train": data_file(folder), "valid": 0.25, "edge_budget": 60, "cache": False},
-        "fit": {"max_epochs": 2, "accelerator": "cpu", "optimizer": {"lr": 0.01}, "ema": 0, "schedule": []},
+        "fit": {
+            "max_epochs": 2,
+            "accelerator": "cpu",
+            "optimizer": {"lr": 0.01},
+            "ema": 0,
+            "schedule": [],
+            "terms": TERMS,
+        },
         "card": {"steps": 0},
         "output": {"folder": str(folder / name), "report": False},
     }
