@@ -61,7 +61,7 @@ class ClosedFormRun(NewPotentialRun):
         device = device_of(self.fit.accelerator, 1)
         with seeded(self.config.seed):
             dataset = self._gather()
-            self.console.print(dataset.census)
+            self.console.print(dataset.census, crop=False)
             potential, graphs = self._prepare(dataset)
             self._open(dataset)
             try:

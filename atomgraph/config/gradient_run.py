@@ -63,7 +63,7 @@ class GradientRun(Run):
         device = device_of(self.fit.accelerator, self.fit.devices)
         with seeded(config.seed):
             dataset = self._gather()
-            self.console.print(dataset.census)
+            self.console.print(dataset.census, crop=False)
             potential, graphs = self._prepare(dataset)
             if not self.going_on:
                 self._set_first_weights(potential, graphs["train"], dataset, device)

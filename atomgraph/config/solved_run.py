@@ -43,7 +43,7 @@ class SolvedRun(StartedRun):
         device = device_of(self.solving.accelerator, 1)
         with seeded(self.config.seed):
             dataset = self._gather()
-            self.console.print(dataset.census)
+            self.console.print(dataset.census, crop=False)
             potential, graphs = self._prepare(dataset)
             dtype = potential.model.dtype
             potential = self._ready(potential, graphs).to(torch.float64).to(device).eval()
