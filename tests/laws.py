@@ -1,1 +1,0 @@
-from atomgraph.testing import *  # noqa: F403

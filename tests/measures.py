@@ -1,1 +1,0 @@
-from atomgraph.testing.measures import *  # noqa: F403

@@ -1,1 +1,0 @@
-from atomgraph.testing.structures import *  # noqa: F403
