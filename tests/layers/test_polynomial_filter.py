@@ -120,9 +120,8 @@ def test_monomial_and_chebyshev_filters_span_the_same_functions():
 
 
 def _table():
-    from structures import ELEMENTS
-
     from atomgraph.nn.elements import ElementTable
+    from atomgraph.testing.structures import ELEMENTS
 
     return ElementTable(ELEMENTS)
 
