@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import ase
 import numpy as np
@@ -82,13 +82,17 @@ class Potential(torch.nn.Module):
 
     def require_dtype(self, dtype: torch.dtype) -> None:
         """ConfigError where its fit found it not fit for the dtype."""
-        name = str(dtype).removeprefix("torch.")
-        if name == "float32" and name not in self.dtypes:
+        if dtype.is_floating_point and dtype != torch.float64 and "float32" not in self.dtypes:
             error = self.metadata["precision"].get("float32_error")
             raise ConfigError(
                 f"this potential is for float64 only: its weights cancel, so that forces in float32 were off by {error} of the "
                 "largest when it was fitted; use float64 (its own dtype)"
             )
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """What ``to``, ``float``, ``half`` and their like call: asks ``require_dtype`` before any number is changed."""
+        self.require_dtype(fn(torch.zeros((), dtype=torch.float64)).dtype)
+        return super()._apply(fn, recurse)
 
     @property
     def device(self) -> torch.device:

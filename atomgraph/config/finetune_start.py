@@ -14,7 +14,7 @@ from atomgraph.errors import ConfigError, WiringError, nearest
 from atomgraph.loading import file_of, load
 from atomgraph.potential import Potential
 
-CARRIED = ("licence", "cite", "public_model")
+CARRIED = ("licence", "cite", "public_model", "precision")
 TOLD = (*CARRIED, "origin", "edits", "data", "e0_origin", "metrics", "created", "versions")
 TARGET = "target"
 

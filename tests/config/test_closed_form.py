@@ -159,7 +159,12 @@ def test_a_fit_whose_terms_cancel_says_what_they_cost_and_refuses_float32(tmp_pa
         with pytest.raises(ConfigError, match="for float64 only: its weights cancel"):
             loading(run, dtype="float32")
     assert main(["evaluate", str(run), str(tmp_path / "argon-9.xyz"), "--dtype", "float32"]) == 2
-    assert atomgraph.load(run).dtypes == ("float64",)
+    potential = atomgraph.load(run)
+    assert potential.dtypes == ("float64",)
+    for narrow in (torch.float32, torch.float16):
+        with pytest.raises(ConfigError, match="for float64 only"):
+            potential.to(narrow)
+    assert potential.to("cpu").double().model.dtype == torch.float64
 
 
 def test_a_sparse_process_keeps_the_laws(tmp_path):

@@ -49,6 +49,7 @@ def moved(before, after):
 def test_full_fine_tuning_moves_every_weight_and_says_where_it_began_with_its_licence(folder):
     start, path = atomgraph.load(source(folder)), folder / "licensed.safetensors"
     start.metadata["licence"] = "for friends only"
+    start.metadata["precision"] = {"dtypes": ["float64"], "float32_error": 0.1}
     start.save(path)
     potential = run(folder, "full", start={"model": str(path)})
     assert moved(weights(start), weights(potential)) == set(weights(start))
@@ -56,6 +57,7 @@ def test_full_fine_tuning_moves_every_weight_and_says_where_it_began_with_its_li
     origin = potential.metadata["origin"]
     assert origin["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert origin["data"] == start.metadata["data"] and potential.metadata["licence"] == "for friends only"
+    assert potential.dtypes == ("float64",)
     again = atomgraph.load(folder / "full")
     one, other = (p.predict(frames(3, seed=5)) for p in (potential, again))
     assert all(
