@@ -19,7 +19,7 @@ class IsolatedEnergies:
     r"""Subtracts the energy of an empty environment, :math:`\varepsilon_i \to \varepsilon_i - \varepsilon^{free}_{z_i}`.
 
     In training the reference is computed at every step, so its gradient with respect to the weights counts. In
-    evaluation it is a constant per element and output, kept until a weight changes. Models whose features depend on the
+    evaluation it is a constant per element and output, kept until a number of the model changes. Models whose features depend on the
     charge or spin of a structure get the reference of the same charge and spin.
     """
 
@@ -44,7 +44,7 @@ class IsolatedEnergies:
 
     def table(self, model: EnergyModel) -> Tensor:
         """What the branches give for an isolated atom of each element: (n_elements, n_outputs), in the model's dtype."""
-        key = None if model.training else _weights_key(model)
+        key = None if model.training else _checksum(model)
         if key is None:
             return self._computed(model)
         if self._kept is None or self._kept[0] != key:
@@ -62,7 +62,7 @@ class IsolatedEnergies:
 
     def from_json(self, model: EnergyModel, rows: list[list[float]] | None) -> None:
         """Use the table of a file for the present weights, which are those that it was computed with."""
-        key = _weights_key(model)
+        key = _checksum(model)
         if rows is not None and key is not None:
             self._kept = key, torch.tensor(rows, dtype=torch.float64).to(model.baseline.e0.device, model.dtype)
 
@@ -99,12 +99,16 @@ def without_edges(graph: AtomicGraph) -> AtomicGraph:
     return bare
 
 
-def _weights_key(model: EnergyModel) -> tuple[Any, ...] | None:
-    """Changes whenever a weight is written or exchanged; None where weights are not the model's own parameters."""
+def _checksum(model: EnergyModel) -> tuple[Any, ...] | None:
+    """Changes whenever a number of the branches does, however it is written (``parameter.data``, too); one pass over them.
+
+    None where weights are not the model's own parameters, as in ``torch.func.functional_call``.
+    """
     parameters, buffers = list(model.branches.parameters()), list(model.branches.buffers())
     if any(not isinstance(weight, torch.nn.Parameter) for weight in parameters):
-        return None  # torch.func.functional_call: weights that depend on others
-    tensors = [*parameters, *buffers]
-    if any(tensor.is_inference() for tensor in tensors):
-        return None  # tensors of inference mode do not count changes
-    return tuple((tensor.data_ptr(), tensor._version, tensor.dtype, tensor.device) for tensor in tensors)
+        return None
+    real = [tensor.detach() for tensor in (*parameters, *buffers) if tensor.is_floating_point()]
+    float64 = {"dtype": torch.float64}
+    sums = [total for each in real for total in (each.sum(**float64), torch.linalg.vector_norm(each, **float64))]
+    dtypes = {tensor.dtype for tensor in real}
+    return len(real), dtypes, tuple(torch.stack(sums).tolist()) if sums else ()
