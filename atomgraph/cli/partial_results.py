@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-import io
 import json
+import os
+import struct
 import time
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import ase
 import numpy as np
 
-from atomgraph.errors import FormatError
+from atomgraph.errors import ConfigError, FormatError
+from atomgraph.file_lock import FileInUse, lock
 
 INTERVAL = 1.0  # seconds between writes to disk
+_HEADER = struct.Struct(
+    "<QQI"
+)  # of a record: index of the structure, bytes of numbers, checksum of both and the numbers
 
 
 class PartialResults:
-    """A file ``OUT.partial`` beside the output: one line of JSON that identifies the run, then an array for each structure.
+    """A file ``OUT.partial`` beside the output: one line of JSON that identifies the run, then a record for each structure.
+
+    Records have checksums. The file is locked until ``close`` or ``remove``, so that one process writes into it.
 
     Args:
         target: The output.
@@ -30,82 +39,122 @@ class PartialResults:
         self.path = target.with_name(f"{target.name}.partial")
         self._first_line = json.dumps(identity, sort_keys=True).encode() + b"\n"
         self._frames = frames
-        self._waiting: list[np.ndarray] = []
+        self._file: BinaryIO | None = None
+        self._waiting: list[bytes] = []
         self._written = time.monotonic()
         self.done: list[dict[str, Any]] = []
 
     def resume(self) -> int:
-        """Read the results of an earlier run on the same input; how many there are. Anything else at this path is removed."""
-        self.done, end = list(self._read()), 0
-        if self.done:
-            end = len(self._first_line) + sum(len(_bytes_of(_row_of(result))) for result in self.done)
+        """Lock the file and read the results of an earlier run on the same input; how many there are.
+
+        Whatever follows the last whole record is removed.
+
+        Raises:
+            ConfigError: If another process writes to the same output, or the path is a link or no regular file.
+            FormatError: If the file cannot be written.
+        """
         try:
-            with self.path.open("r+b" if end else "wb") as file:
-                file.truncate(end)
-                file.seek(end)
-                if not end:
-                    file.write(self._first_line)
+            self._file = self._open()
+            self.done, end = self._read(self._file)
+            self._file.truncate(end)
+            self._file.seek(end)
+            if not end:
+                self._file.write(self._first_line)
+                self._file.flush()
         except OSError as error:
             raise FormatError(f"cannot write {self.path}: {error.strerror or error}") from error
         return len(self.done)
 
     def add(self, result: dict[str, Any]) -> None:
         """Keep the result of the next structure; on disk a second later at most. FormatError where that is impossible."""
+        self._waiting.append(_record(len(self.done), result))
         self.done.append(result)
-        self._waiting.append(_row_of(result))
         if time.monotonic() - self._written > INTERVAL:
             self.flush()
 
     def flush(self) -> None:
         """Write what waits."""
+        if self._file is None:
+            raise RuntimeError("resume() opens the file")
         try:
-            with self.path.open("ab") as file:
-                file.write(b"".join(map(_bytes_of, self._waiting)))
+            self._file.write(b"".join(self._waiting))
+            self._file.flush()
         except OSError as error:
             raise FormatError(f"cannot write {self.path}: {error.strerror or error}") from error
         self._waiting, self._written = [], time.monotonic()
 
+    def close(self) -> None:
+        """Give the lock back; the results stay."""
+        if self._file is not None:
+            with suppress(OSError):
+                self._file.close()
+            self._file = None
+
     def remove(self) -> None:
         """The output is written: the file is not needed any longer."""
         self.path.unlink(missing_ok=True)
+        self.close()
 
-    def _read(self) -> Iterator[dict[str, Any]]:
-        """Whole results of the same run, up to the first that is cut short."""
-        if not self.path.is_file():
-            return
-        with self.path.open("rb") as file:
-            if file.readline() != self._first_line:
-                return
-            for atoms in self._frames:
-                try:
-                    row = np.load(file, allow_pickle=False)
-                except (ValueError, EOFError, OSError):
-                    return
-                result = _result_of(row, len(atoms))
-                if result is None:
-                    return
-                yield result
+    def _open(self) -> BinaryIO:
+        try:
+            number = lock(self.path, ConfigError, "take care that no other process predicts into this file")
+        except FileInUse:
+            raise ConfigError(f"{self.path} is in use: another process predicts into the same output") from None
+        return os.fdopen(number, "r+b") if number is not None else self.path.open("r+b")
+
+    def _read(self, file: BinaryIO) -> tuple[list[dict[str, Any]], int]:
+        """Whole results of the same run, up to the first that is cut short or damaged, and where they end."""
+        if file.readline(len(self._first_line)) != self._first_line:
+            file.seek(0)
+            return [], 0
+        results, end = [], file.tell()
+        for index, atoms in enumerate(self._frames):
+            result = _result(index, file.read(_HEADER.size + 8 * _n_numbers(atoms)), file, len(atoms))
+            if result is None:
+                break
+            results.append(result)
+            end = file.tell()
+        return results, end
 
 
-def _row_of(result: dict[str, Any]) -> np.ndarray:
-    """Energy, stress (9), energies of atoms (n), forces (3n) and, where there is one, the uncertainty, in one row."""
+def _n_numbers(atoms: ase.Atoms) -> int:
+    """Energy, stress, energies of atoms and forces of a structure."""
+    return 10 + 4 * len(atoms)
+
+
+def _record(index: int, result: dict[str, Any]) -> bytes:
+    """Energy, stress (9), energies of atoms (n), forces (3n) and, where there is one, the uncertainty."""
     parts = [[result["energy"]], result["stress"].ravel(), result["node_energy"], result["forces"].ravel()]
     if "uncertainty" in result:
         parts.append([result["uncertainty"]])
-    return np.concatenate(parts).astype(np.float64)
+    numbers = np.concatenate(parts).astype("<f8").tobytes()
+    return _HEADER.pack(index, len(numbers), _checksum(index, numbers)) + numbers
 
 
-def _result_of(row: np.ndarray, n_atoms: int) -> dict[str, Any] | None:
-    """The inverse of ``_row_of``; None for a row that is not of so many atoms."""
-    if row.dtype != np.float64 or row.ndim != 1 or len(row) - 10 - 4 * n_atoms not in (0, 1):
+def _result(index: int, start: bytes, file: BinaryIO, n_atoms: int) -> dict[str, Any] | None:
+    """The inverse of ``_record``; None for one that is cut short, damaged, or of another structure.
+
+    Args:
+        index: Of the structure.
+        start: Its record, without the uncertainty.
+        file: From where the uncertainty follows, if the record has one.
+        n_atoms: Of the structure.
+    """
+    if len(start) < _HEADER.size:
         return None
-    energy, stress, node_energy, forces, rest = np.split(row, np.cumsum([1, 9, n_atoms, 3 * n_atoms]))
+    number, size, checksum = _HEADER.unpack_from(start)
+    rest = size - (len(start) - _HEADER.size)
+    if number != index or rest not in (0, 8):
+        return None
+    numbers = start[_HEADER.size :] + file.read(rest)
+    if _checksum(index, numbers) != checksum:
+        return None
+    row = np.frombuffer(numbers, "<f8").astype(np.float64)
+    energy, stress, node_energy, forces, last = np.split(row, np.cumsum([1, 9, n_atoms, 3 * n_atoms]))
     result = {"energy": float(energy[0]), "stress": stress.reshape(3, 3), "node_energy": node_energy}
-    uncertainty = {"uncertainty": float(rest[0])} if len(rest) else {}
+    uncertainty = {"uncertainty": float(last[0])} if len(last) else {}
     return result | {"forces": forces.reshape(-1, 3)} | uncertainty
 
 
-def _bytes_of(row: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    np.save(file, row, allow_pickle=False)
-    return file.getvalue()
+def _checksum(index: int, numbers: bytes) -> int:
+    return zlib.crc32(numbers, zlib.crc32(index.to_bytes(8, "little")))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -90,10 +91,11 @@ def predict(
     identity = {"model": weights_digest(potential), "structures": fingerprint(frames), "head": head, "dtype": dtype}
     partial = PartialResults(target, identity, frames)
     potential = for_inference(potential, compile=compile, dtype=dtype, n_atoms=sum(map(len, frames)))
-    results = _results(potential, frames, partial)
-    copies = [_with(atoms, numbers) for atoms, numbers in zip(frames, results, strict=True)]
-    write_whole(target, lambda scratch: ase.io.write(scratch, copies, format=kind))
-    partial.remove()
+    with closing(partial):
+        results = _results(potential, frames, partial)
+        copies = [_with(atoms, numbers) for atoms, numbers in zip(frames, results, strict=True)]
+        write_whole(target, lambda scratch: ase.io.write(scratch, copies, format=kind))
+        partial.remove()
     verb = "is" if len(copies) == 1 else "are"
     print(f"{number_of(len(copies), 'structure')} with energies, forces and stress {verb} in {target}")
     _check_finite(frames, results)

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import socket
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from atomgraph.config.torchrun import is_first_process
 from atomgraph.errors import ConfigError
-
-try:
-    import fcntl
-except ImportError:  # not on this system
-    fcntl = None  # type: ignore[assignment]
+from atomgraph.file_lock import FileInUse, lock, sign
 
 LOCK = ".lock"
-_CANNOT = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EBADF, errno.EIO}
 
 
 @contextmanager
@@ -30,7 +22,8 @@ def locked(folder: str | Path) -> Iterator[None]:
     system cannot lock (some network file systems), a warning says so and the run goes on.
 
     Raises:
-        ConfigError: If another process holds it, naming that process, or if the folder cannot be made.
+        ConfigError: If another process holds it, naming that process, if the folder cannot be made, or if the file of the lock
+            is a link.
     """
     folder = Path(folder)
     if not is_first_process() or (folder.exists() and not folder.is_dir()):  # a file is refused by who reads the folder
@@ -67,44 +60,12 @@ def _made(folder: Path) -> list[Path]:
 
 
 def _taken(folder: Path) -> int | None:
-    """The open lock file, locked; None, with a warning, where that is not possible."""
-    path = folder / LOCK
-    while True:
-        try:
-            file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            _warn(folder, error)
-            return None
-        try:
-            if fcntl is None:
-                raise OSError(errno.ENOSYS, "this system has no flock")
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            holder = os.pread(file, 200, 0).decode(errors="replace").strip() if error.errno not in _CANNOT else ""
-            os.close(file)
-            if error.errno in _CANNOT:
-                _warn(folder, error)
-                return None
-            raise ConfigError(
-                f"the run folder {folder} is in use by {holder or 'another process'}; wait for its end, or choose another "
-                "output.folder"
-            ) from None
-        if _is_still_there(file, path):
-            os.ftruncate(file, 0)
-            os.pwrite(file, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
-            return file
-        os.close(file)  # whoever held it took the file away between opening and locking
-
-
-def _is_still_there(file: int, path: Path) -> bool:
     try:
-        return os.path.samestat(os.fstat(file), path.stat())
-    except OSError:
-        return False
-
-
-def _warn(folder: Path, error: OSError) -> None:
-    warnings.warn(
-        f"{folder} cannot be locked ({error.strerror}); take care that no other run uses this folder at the same time",
-        stacklevel=4,
-    )
+        file = lock(folder / LOCK, ConfigError, "take care that no other run uses this folder at the same time")
+    except FileInUse as holder:
+        raise ConfigError(
+            f"the run folder {folder} is in use by {holder}; wait for its end, or choose another output.folder"
+        ) from None
+    if file is not None:
+        sign(file)
+    return file

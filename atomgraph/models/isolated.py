@@ -19,8 +19,8 @@ class IsolatedEnergies:
     r"""Subtracts the energy of an empty environment, :math:`\varepsilon_i \to \varepsilon_i - \varepsilon^{free}_{z_i}`.
 
     In training the reference is computed at every step, so its gradient with respect to the weights counts. In
-    evaluation it is a constant per element and output, kept until a number of the model changes. Models whose features depend on the
-    charge or spin of a structure get the reference of the same charge and spin.
+    evaluation it is a constant per element and output, kept until a number of the model changes. Models whose features
+    depend on the charge or spin of a structure get the reference of the same charge and spin.
     """
 
     def __init__(self) -> None:

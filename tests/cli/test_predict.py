@@ -1,5 +1,8 @@
 """atomgraph predict: a copy with predictions; the input stays as it is, and nothing is written by halves."""
 
+import os
+from contextlib import closing
+
 import ase.io
 import numpy as np
 import pytest
@@ -148,30 +151,70 @@ def test_a_run_that_is_ended_keeps_its_results_and_goes_on(model, data, tmp_path
     assert not list(tmp_path.glob("*.partial"))
 
 
+def flipped(content: bytes) -> bytes:
+    """One bit of the second of three results is another."""
+    at = content.index(b"\n") + (len(content) - content.index(b"\n")) // 2
+    return content[:at] + bytes([content[at] ^ 4]) + content[at + 1 :]
+
+
 @pytest.mark.parametrize(
-    "damage", [lambda b: b[:-9], lambda b: b + b"\x93NUMPY", lambda b: b"other\n" + b, lambda b: b""]
+    "damage", [lambda b: b[:-9], lambda b: b + b"\x00\x01", lambda b: b"other\n" + b, lambda b: b"", flipped]
 )
-def test_partial_results_that_are_cut_short_or_of_another_run_are_computed_again(tmp_path, damage):
+def test_partial_results_that_are_damaged_or_of_another_run_are_computed_again(tmp_path, damage):
     frames = tiny.structures()[:4]
     results = tiny.potential().predict(frames)
     target = tmp_path / "out.xyz"
-    first = PartialResults(target, {"model": "a"}, frames)
-    assert first.resume() == 0
-    for result in results[:3]:
-        first.add(result)
-    first.flush()
+    with closing(PartialResults(target, {"model": "a"}, frames)) as first:
+        assert first.resume() == 0
+        for result in results[:3]:
+            first.add(result)
+        first.flush()
     first.path.write_bytes(damage(first.path.read_bytes()))
-    second = PartialResults(target, {"model": "a"}, frames)
-    n_done = second.resume()
-    assert n_done in (0, 2, 3)
-    for result in results[n_done:]:
-        second.add(result)
-    second.flush()
-    third = PartialResults(target, {"model": "a"}, frames)
-    assert third.resume() == 4
-    for one, other in zip(third.done, results, strict=True):
-        assert one["energy"] == other["energy"] and np.array_equal(one["forces"], other["forces"])
-    assert PartialResults(target, {"model": "b"}, frames).resume() == 0
+    with closing(PartialResults(target, {"model": "a"}, frames)) as second:
+        n_done = second.resume()
+        assert n_done < 4
+        for kept, result in zip(second.done, results, strict=False):
+            assert kept["energy"] == result["energy"] and np.array_equal(kept["forces"], result["forces"])
+        for result in results[n_done:]:
+            second.add(result)
+        second.flush()
+    with closing(PartialResults(target, {"model": "a"}, frames)) as third:
+        assert third.resume() == 4
+        for one, other in zip(third.done, results, strict=True):
+            assert one["energy"] == other["energy"] and np.array_equal(one["forces"], other["forces"])
+    with closing(PartialResults(target, {"model": "b"}, frames)) as other_run:
+        assert other_run.resume() == 0
+
+
+def test_results_with_an_uncertainty_are_kept_with_it(tmp_path):
+    frames = tiny.structures()[:2]
+    results = [result | {"uncertainty": 0.25} for result in tiny.potential().predict(frames)]
+    for n_done in (0, 2):
+        with closing(PartialResults(tmp_path / "out.xyz", {}, frames)) as partial:
+            assert partial.resume() == n_done
+            for result in results[n_done:]:
+                partial.add(result)
+            partial.flush()
+            assert [result["uncertainty"] for result in partial.done] == [0.25, 0.25]
+
+
+def test_two_predictions_into_one_output_are_refused(model, data, tmp_path, capsys):
+    """Their results would be rows of two runs, taken for those of one."""
+    target = tmp_path / "out.xyz"
+    with closing(PartialResults(target, {"model": "a"}, [])) as partial:
+        partial.resume()
+        assert main(["predict", model, str(data), str(target)]) == 2
+        assert "is in use: another process predicts into the same output" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_nothing_is_written_through_a_link_or_a_pipe(model, data, tmp_path, capsys, kind):
+    path, victim = tmp_path / "out.xyz.partial", tmp_path / "victim.txt"
+    victim.write_text("mine")
+    path.symlink_to(victim) if kind == "link" else os.mkfifo(path)
+    assert main(["predict", model, str(data), str(tmp_path / "out.xyz")]) == 2
+    assert "nothing is written through it; remove it" in capsys.readouterr().err
+    assert victim.read_text() == "mine"
 
 
 def test_a_result_that_is_not_finite_ends_with_exit_code_one(model, data, tmp_path, capsys, monkeypatch):

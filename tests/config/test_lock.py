@@ -12,8 +12,9 @@ from config.runs import tiny
 from config.tunes import tune
 
 import atomgraph
+from atomgraph import file_lock
 from atomgraph.cli import main
-from atomgraph.config import lock, resume
+from atomgraph.config import resume
 from atomgraph.config.lock import LOCK, locked
 from atomgraph.errors import ConfigError
 
@@ -75,7 +76,7 @@ def test_a_file_system_that_cannot_lock_is_said_and_the_run_goes_on(tmp_path, mo
     def refuse(file, how):
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(lock.fcntl, "flock", refuse)
+    monkeypatch.setattr(file_lock.fcntl, "flock", refuse)
     with pytest.warns(UserWarning, match=r"cannot be locked \(No locks available\); take care that no other run"):
         atomgraph.train(tiny(tmp_path), quiet=True)
 
@@ -101,3 +102,19 @@ def test_every_kind_of_run_takes_the_lock(tmp_path, kind):
             atomgraph.finetune(config, quiet=True) if kind == "fine-tuning" else atomgraph.config.compare(
                 config, quiet=True
             )
+
+
+@pytest.mark.parametrize("kind", ["link", "hard link", "pipe"])
+def test_a_lock_that_is_a_link_or_a_pipe_is_refused_and_nothing_is_written_through_it(tmp_path, kind):
+    folder, victim = tmp_path / "run", tmp_path / "victim.txt"
+    folder.mkdir()
+    victim.write_text("mine")
+    if kind == "link":
+        (folder / LOCK).symlink_to(victim)
+    elif kind == "hard link":
+        os.link(victim, folder / LOCK)
+    else:
+        os.mkfifo(folder / LOCK)
+    with pytest.raises(ConfigError, match="nothing is written through it; remove it"), locked(folder):
+        pass
+    assert victim.read_text() == "mine"
