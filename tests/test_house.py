@@ -25,7 +25,7 @@ FLOORS = [
     {"graph"},
     {"kernels"},
     {"ops"},
-    {"errors", "units", "writing", "file_lock", "checksums", "progress"},
+    {"errors", "units", "writing", "file_lock", "safe_yaml", "checksums", "progress"},
 ]
 FLOOR = {room: len(FLOORS) - level for level, rooms in enumerate(FLOORS) for room in rooms}
 ALLOWED_ON_ONE_FLOOR = {("units", "errors"), ("writing", "errors"), ("file_lock", "errors")}

@@ -9,7 +9,11 @@ from typing import Any
 
 import yaml
 
+from atomgraph import safe_yaml
 from atomgraph.errors import ConfigError
+from atomgraph.safe_yaml import YamlBoundError
+
+LARGEST = 10_000_000  # bytes of a configuration
 
 
 class _Loader(yaml.SafeLoader):
@@ -37,6 +41,10 @@ _Loader.add_implicit_resolver(
 def _mapping(loader: _Loader, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
     seen = set()
     for key_node, _ in node.value:
+        if key_node.tag == "tag:yaml.org,2002:merge":
+            raise ConfigError(
+                f"line {key_node.start_mark.line + 1}: mappings cannot be merged (<<); write the keys out"
+            )
         key = loader.construct_object(key_node, deep=True)
         if not isinstance(key, str | int | float | bool):
             raise ConfigError(f"line {key_node.start_mark.line + 1}: a key should be a word")
@@ -52,6 +60,10 @@ _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file; ConfigError names file and line of what cannot be read."""
     try:
+        if path.exists() and not path.is_file():
+            raise ConfigError(f"{path} is no regular file; a configuration is read from one")
+        if path.exists() and path.stat().st_size > LARGEST:
+            raise ConfigError(f"{path} has {path.stat().st_size / 1e6:.0f} MB, and no configuration has more than 10")
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         beside = sorted(p.name for p in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
@@ -71,7 +83,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def parse(text: str) -> Any:
     """YAML text to plain values; ConfigError names the line."""
     try:
-        return yaml.load(text, Loader=_Loader)  # a SafeLoader by descent
+        return safe_yaml.load(text.encode("utf-8", "surrogatepass"), _Loader)
+    except YamlBoundError as error:
+        raise ConfigError(f"not a configuration: it {error}") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark else ""

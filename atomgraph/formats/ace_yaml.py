@@ -11,7 +11,7 @@ import numpy as np
 import torch
 import yaml
 
-from atomgraph import featurizers
+from atomgraph import featurizers, safe_yaml
 from atomgraph.errors import FormatError, WiringError
 from atomgraph.formats.ace_yaml_blocks import Block, Function, blocks
 from atomgraph.formats.allowance import allowance
@@ -21,11 +21,9 @@ from atomgraph.models.branch import Branch
 from atomgraph.models.energy import EnergyModel
 from atomgraph.nn.core_repulsion import CoreRepulsion
 from atomgraph.readouts import Densities
+from atomgraph.safe_yaml import YamlBoundError
 
 UNITS = {"energy": "eV", "length": "Å"}
-_MOST_VALUES = 1_000_000  # beside one for each byte of the file
-_DEEPEST = 50
-_LEADING = re.compile(rb"^[ \t]*[-?][-? \t]+", re.MULTILINE)
 _KEY = re.compile(rb"^(global|species|metadata|auxdata):|^ *-? *speciesblock:", re.MULTILINE)
 
 
@@ -67,38 +65,13 @@ def read(path: Path, said: Said) -> tuple[EnergyModel, dict[str, Any]]:
 def _parsed(path: Path) -> Any:
     try:
         content = path.read_bytes()
-        if _depth(content) > _DEEPEST:  # libyaml would overflow the stack and end the process
-            raise FormatError("it is nested deeper than any potential; copy it again")
         if b"*" in content and (b"<<" in content or b"merge" in content):
-            raise FormatError("it merges mappings (<<), which is not supported; write them out")
-        data = yaml.load(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except FormatError:
-        raise
+            raise YamlBoundError("merges mappings (<<), which is not supported; write them out")
+        return safe_yaml.load(content, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except YamlBoundError as error:
+        raise FormatError(f"it {error}; copy it again, or write it anew") from None
     except Exception as error:  # PyYAML's own readers of numbers and dates let anything through
         raise FormatError(f"it is no whole YAML ({' '.join(str(error).split())}); copy it again") from None
-    if b"*" in content and _written_out(data, {}, 0) > len(content) + _MOST_VALUES:
-        raise FormatError("its aliases (*) stand for more values than any potential has; write them out")
-    return data
-
-
-def _depth(content: bytes) -> int:
-    """A bound on how deep a text nests: brackets that are open at once, and dashes at the beginning of a line."""
-    codes = np.frombuffer(content, dtype=np.uint8)
-    steps = np.isin(codes, list(b"[{")).astype(np.int64) - np.isin(codes, list(b"]}"))
-    dashes = max((line.count(b"-") + line.count(b"?") for line in _LEADING.findall(content)), default=0)
-    return max(int(np.cumsum(steps).max(initial=0)), dashes)
-
-
-def _written_out(value: Any, known: dict[int, int], depth: int) -> int:
-    """How many values there are if every alias is written out."""
-    if not isinstance(value, dict | list):
-        return 1
-    if depth > _DEEPEST:
-        raise FormatError("it is nested deeper than any potential, or refers to itself")
-    if id(value) not in known:
-        parts = [*value.keys(), *value.values()] if isinstance(value, dict) else value
-        known[id(value)] = 1 + sum(_written_out(part, known, depth + 1) for part in parts)
-    return known[id(value)]
 
 
 def _model(elements: list[str], found: list[Block]) -> EnergyModel:

@@ -10,6 +10,7 @@ import ase
 import numpy as np
 from ase.data import atomic_numbers
 
+from atomgraph.data.formats.arrays import require_atoms
 from atomgraph.data.formats.elements import symbol_of
 from atomgraph.data.formats.format import Format, Options
 from atomgraph.data.formats.text import check_regular
@@ -29,7 +30,7 @@ def _read(path: Path, options: Options) -> Iterator[ase.Atoms]:
     try:
         with h5py.File(path, "r") as file:
             found = False
-            for group in _groups(file):
+            for group in _groups(file, set()):
                 found = True
                 yield from _conformers(group, path, options)
     except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
@@ -40,13 +41,20 @@ def _read(path: Path, options: Options) -> Iterator[ase.Atoms]:
         raise DataError(f"{path} has no group with coordinates and species, as ANI's files have")
 
 
-def _groups(node: Any) -> Iterator[Any]:
+def _groups(node: Any, seen: set[int]) -> Iterator[Any]:
+    """Groups of conformers, each once, however many names lead to it.
+
+    seen: addresses in the file of the groups that were visited.
+    """
     if "coordinates" in node and any(name in node for name in SPECIES):
         yield node
         return
     for name in sorted(node.keys()):
-        if node.get(name, getlink=True).__class__.__name__ == "HardLink" and hasattr(node[name], "keys"):
-            yield from _groups(node[name])
+        if node.get(name, getlink=True).__class__.__name__ == "HardLink" and hasattr(child := node[name], "keys"):
+            address = hash(child.id)
+            if address not in seen:
+                seen.add(address)
+                yield from _groups(child, seen)
 
 
 def _conformers(group: Any, path: Path, options: Options) -> Iterator[ase.Atoms]:
@@ -55,7 +63,9 @@ def _conformers(group: Any, path: Path, options: Options) -> Iterator[ase.Atoms]
     if positions.ndim != 3 or positions.shape[2] != 3:
         raise DataError(f"{where}: coordinates should have shape (conformers, atoms, 3), but have {positions.shape}")
     n, n_atoms, _ = positions.shape
-    numbers = _numbers(group[next(name for name in SPECIES if name in group)][()], where)
+    require_atoms(n_atoms, where)
+    species = next(name for name in SPECIES if name in group)
+    numbers = _numbers(_bounded(group, species, path)[()], where)
     if numbers.shape not in ((n_atoms,), (n, n_atoms)):
         raise DataError(f"{where}: species of shape {numbers.shape} for coordinates of shape {positions.shape}")
     numbers = np.broadcast_to(numbers, (n, n_atoms))
@@ -92,10 +102,15 @@ def _properties(group: Any, n: int, n_atoms: int, path: Path) -> tuple[dict[str,
 
 
 def _array(group: Any, name: str, path: Path) -> np.ndarray:
+    return np.asarray(_bounded(group, name, path)[()], dtype=np.float64)
+
+
+def _bounded(group: Any, name: str, path: Path) -> Any:
+    """A data set; DataError where it would take far more memory than the file: parts that were never written take no room."""
     data = group[name]
-    if data.size * 8 > 200 * path.stat().st_size + 100_000_000:
+    if data.size * max(data.dtype.itemsize, 8) > 200 * path.stat().st_size + 100_000_000:
         raise DataError(f"{path}: {group.name}/{name} of shape {data.shape} is far larger than the file")
-    return np.asarray(data[()], dtype=np.float64)
+    return data
 
 
 def _numbers(species: np.ndarray, where: str) -> np.ndarray:

@@ -72,3 +72,9 @@ def numeric(array: np.ndarray, name: str, shape: tuple[int, ...], path: Path) ->
         return array.astype(np.float64).reshape(shape)
     except ValueError as error:
         raise DataError(f"{path}: {name} should have shape {shape}, but has {array.shape}") from error
+
+
+def require_atoms(n_atoms: int, where: object) -> None:
+    """DataError for structures without atoms: their number is bounded by nothing in a file."""
+    if not n_atoms:
+        raise DataError(f"{where} holds structures without atoms")

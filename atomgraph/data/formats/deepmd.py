@@ -8,7 +8,7 @@ from pathlib import Path
 import ase
 import numpy as np
 
-from atomgraph.data.formats.arrays import load_npy, numeric
+from atomgraph.data.formats.arrays import load_npy, numeric, require_atoms
 from atomgraph.data.formats.elements import checked_types, numbers_of_types
 from atomgraph.data.formats.format import Format, Options
 from atomgraph.errors import DataError
@@ -30,6 +30,7 @@ def _read(path: Path, options: Options) -> Iterator[ase.Atoms]:
     for folder in sorted(path.glob("set.*")):
         positions = load_npy(folder / "coord.npy")
         n_frames, n_atoms = len(positions), len(kinds)
+        require_atoms(n_atoms, folder)
         positions = numeric(positions, "coord.npy", (n_frames, n_atoms, 3), folder)
         cells = numeric(load_npy(folder / "box.npy"), "box.npy", (n_frames, 3, 3), folder) if periodic else None
         labels = _labels(folder, n_frames, n_atoms) if options.labels else {}

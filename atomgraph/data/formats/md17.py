@@ -8,7 +8,7 @@ from pathlib import Path
 import ase
 import numpy as np
 
-from atomgraph.data.formats.arrays import load_npz, numeric
+from atomgraph.data.formats.arrays import load_npz, numeric, require_atoms
 from atomgraph.data.formats.format import Format, Options
 from atomgraph.errors import DataError
 
@@ -35,6 +35,7 @@ def _read(path: Path, options: Options) -> Iterator[ase.Atoms]:
     if not ((numbers > 0) & (numbers < 119) & (numbers == numbers.round())).all():
         raise DataError(f"{path}: nuclear charges should be whole numbers from 1 to 118")
     n_frames, n_atoms = len(table["positions"]), len(numbers)
+    require_atoms(n_atoms, path)
     positions = numeric(table["positions"], "coordinates", (n_frames, n_atoms, 3), path)
     energy = forces = None
     if options.labels and table["energy"] is not None:

@@ -312,3 +312,43 @@ def test_files_that_are_cut_anywhere_are_refused_in_one_line(write, text, name, 
         else:
             assert len(frames) == 1  # nothing but a line that does not matter is missing
             assert end >= len(lines) - 4
+
+
+def test_structures_without_atoms_are_refused_however_many_there_are(tmp_path):
+    """Their number is bounded by nothing in the file."""
+    none = np.zeros((10**9, 0, 3))
+    np.savez(tmp_path / "none.npz", z=np.zeros(0, int), R=none)
+    folder = tmp_path / "system" / "set.000"
+    folder.mkdir(parents=True)
+    (tmp_path / "system" / "type.raw").write_text("")
+    (tmp_path / "system" / "type_map.raw").write_text("Cu")
+    np.save(folder / "coord.npy", none)
+    np.save(folder / "box.npy", np.zeros((0, 9)))
+    for path in (tmp_path / "none.npz", tmp_path / "system"):
+        with pytest.raises(DataError, match="structures without atoms"):
+            read(str(path))
+
+
+def test_an_hdf5_file_is_bounded_by_what_it_holds(tmp_path):
+    """Names that lead to one group many times, data sets that were never written, conformers without atoms."""
+    h5py = pytest.importorskip("h5py")
+
+    def conformers(group, n=1, n_atoms=1):
+        group["coordinates"] = np.zeros((n, n_atoms, 3))
+        group["species"] = np.ones(n_atoms, dtype=int)
+
+    with h5py.File(tmp_path / "names.h5", "w") as file:
+        conformers(file.create_group("g0").create_group("conformers"))
+        for i in range(1, 50):
+            group = file.create_group(f"g{i}")
+            group["a"] = group["b"] = file[f"g{i - 1}"]
+    assert len(read(str(tmp_path / "names.h5"))) == 1
+    with h5py.File(tmp_path / "unwritten.h5", "w") as file:
+        group = file.create_group("conformers")
+        group["coordinates"] = np.zeros((1, 1, 3))
+        group.create_dataset("species", shape=(10**9,), dtype="i8", chunks=(10**6,))
+    with h5py.File(tmp_path / "none.h5", "w") as file:
+        conformers(file.create_group("conformers"), 10**9, 0)
+    for name, message in (("unwritten.h5", "far larger than the file"), ("none.h5", "structures without atoms")):
+        with pytest.raises(DataError, match=message):
+            read(str(tmp_path / name))
