@@ -13,15 +13,17 @@ from atomgraph.graph.checks import positions_of
 MOST_EDGES = 1e9  # 40 GB of graph; row numbers of edges end at 2^31
 MANY_EDGES = 2e6  # from here on, a density that no matter has is refused
 MOST_IMAGES = 2e7  # copies of atoms around a cell, 32 bytes each, that are searched; and 100 for each atom
-DENSEST = 2.0  # atoms/Å³; diamond has 0.18, hydrogen at 500 GPa about 1
+DENSEST = 5.0  # atoms/Å³; diamond has 0.18, hydrogen at 500 GPa about 1; in nm for Å it is a thousand times as much
+FEW_ATOMS = 3  # that may lie on one spot, or in a cell of any size
 
 
 def check_crowding(atoms: ase.Atoms, cutoff: float) -> None:
     """Refuse structures whose number of edges would be absurd.
 
     Raises:
-        GraphError: For more edges than 1e9; for more than 2e6 in a structure of more than 2 atoms/Å³, as positions in nm
-            have them; and for cells so flat that 2e7 images of their atoms would be searched.
+        GraphError: For more than 5 atoms/Å³, as positions in nm have them, in the cell or, without one, in the box around the
+            atoms; for more than 2e6 edges of parts as dense; for more edges than 1e9; and for cells so flat that 2e7 images
+            of their atoms would be searched.
     """
     n_atoms = len(atoms)
     if not (n_atoms and 0.0 < cutoff < np.inf):
@@ -43,15 +45,33 @@ def check_crowding(atoms: ase.Atoms, cutoff: float) -> None:
         )
     if n_atoms**2 * _balls(cutoff)[len(periods) - 1] / measure > MANY_EDGES:
         n_edges = max(n_edges, edges_by_density(atoms, cutoff))
-    if n_edges <= MANY_EDGES:
-        return
-    density = n_edges / n_atoms / _balls(cutoff)[2]
-    if n_edges > MOST_EDGES or density > DENSEST:
-        cell = f"; the cell is {np.asarray(atoms.cell.array, dtype=float).tolist()}" if periods else ""
+    cell = f"; the cell is {np.asarray(atoms.cell.array, dtype=float).tolist()}" if periods else ""
+    if n_edges > MANY_EDGES and (n_edges > MOST_EDGES or n_edges / n_atoms / _balls(cutoff)[2] > DENSEST):
         raise GraphError(
-            f"{n_atoms} atoms would have about {n_edges:.0e} neighbours within {cutoff:g} Å, {n_edges / n_atoms:.0f} each; "
-            f"are positions and cell in Å?{cell}"
+            f"{n_atoms} atoms would have about {n_edges:.0e} neighbours within {cutoff:g} Å, {n_edges / n_atoms:.0f} each"
+            f"{cell}; are positions and cell in Å?"
         )
+    volume = measure if len(periods) == 3 else _box(atoms, measure)
+    if n_atoms > DENSEST * volume and n_atoms > FEW_ATOMS:
+        raise GraphError(
+            f"{n_atoms} atoms in {volume:.3g} Å³ are {n_atoms / volume:.3g} atoms/Å³, denser than any matter{cell}; "
+            f"are positions and cell in Å?"
+        )
+
+
+def _box(atoms: ase.Atoms, measure: float) -> float:
+    """Å³ that atoms fill which repeat in less than three directions, 1 Å wider than their positions.
+
+    measure: length or area of the periods; infinite where there is none.
+    """
+    positions = positions_of(atoms)
+    if not np.abs(positions).max() < 1e90:  # said elsewhere
+        return np.inf
+    if not np.isfinite(measure):
+        return float((np.ptp(positions, axis=0) + 1.0).prod())
+    periods = np.asarray(atoms.cell.array, dtype=float)[atoms.pbc]
+    across = np.linalg.svd(periods)[2][len(periods) :]
+    return measure * float((np.ptp(positions @ across.T, axis=0) + 1.0).prod())
 
 
 def _balls(cutoff: float) -> tuple[float, float, float]:

@@ -30,14 +30,14 @@ def test_the_estimate_is_near_the_number_of_edges():
 def test_nanometres_without_a_cell_are_refused(n_atoms):
     atoms = gas(n_atoms, 10.0)
     atoms.positions /= 10.0
-    with pytest.raises(GraphError, match=f"{n_atoms} atoms would have about .* are positions and cell in Å"):
+    with pytest.raises(GraphError, match=f"{n_atoms} atoms .* are positions and cell in Å"):
         AtomicGraph.from_ase(atoms, 5.0)
 
 
 def test_nanometres_in_a_cell_are_refused():
     atoms = gas(200, 10.0, pbc=True)
     atoms.set_cell(atoms.cell.array / 10.0, scale_atoms=True)
-    with pytest.raises(GraphError, match=r"are positions and cell in Å\?; the cell is"):
+    with pytest.raises(GraphError, match=r"the cell is .*; are positions and cell in Å"):
         AtomicGraph.from_ase(atoms, 5.0)
 
 
@@ -74,3 +74,18 @@ def test_a_cell_that_needs_millions_of_images_is_refused():
     skewed.cell[1, 0] += 361.0  # the same crystal
     skewed.cell[2, 1] += 36.1
     assert AtomicGraph.from_ase(skewed, 3.0).n_edges == wanted
+
+
+@pytest.mark.parametrize(
+    "atoms",
+    [
+        ase.Atoms(
+            "Cu4", 0.25 * np.array([(0, 0, 0), (0, 0.5, 0.5), (0.5, 0, 0.5), (0.5, 0.5, 0)]), cell=[0.36] * 3, pbc=True
+        ),
+        ase.Atoms("H2000", np.random.default_rng(0).random((2000, 3)) * 3.0),
+    ],
+)
+def test_small_structures_in_nanometres_are_refused_too(atoms):
+    """Their edges are few enough to be computed."""
+    with pytest.raises(GraphError, match="denser than any matter"):
+        AtomicGraph.from_ase(atoms, 5.0)
