@@ -46,6 +46,10 @@ class Run(ABC):
         check_loggers(config.output.loggers)
 
     @abstractmethod
+    def check_going_on(self) -> None:
+        """ConfigError where the run has made progress and has lost what it could go on from."""
+
+    @abstractmethod
     def carry_out(self) -> tuple[Potential, dict[str, Any]]:
         """The potential with its best weights, and its metrics."""
 

@@ -16,6 +16,7 @@ from atomgraph.config.base_run import NewPotentialRun
 from atomgraph.config.closed_form_schema import LeastSquares, Sigmas, SparseGP
 from atomgraph.config.ending import judge, metrics_of, write_down
 from atomgraph.config.folder import TABLE, RunFolder
+from atomgraph.config.resumption import check_blocks
 from atomgraph.config.schema import Config
 from atomgraph.data.doctor.twins import twins
 from atomgraph.data.naming import name_of
@@ -35,6 +36,7 @@ from atomgraph.fitting import (
     solve_sparse_gp,
     stream,
 )
+from atomgraph.fitting.streaming import SAVE_EVERY
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.potential import Potential
 from atomgraph.progress import duration, terminal_progress
@@ -55,6 +57,9 @@ class ClosedFormRun(NewPotentialRun):
 
     def _n_fitted(self, potential: Potential) -> int | None:
         return Unknowns(potential.model).n
+
+    def check_going_on(self) -> None:
+        check_blocks(self.folder, BLOCK, SAVE_EVERY)
 
     def carry_out(self) -> tuple[Potential, dict[str, Any]]:
         began = time.perf_counter()

@@ -19,6 +19,7 @@ from atomgraph.config.ending import judge, metrics_of, write_down
 from atomgraph.config.finetune_schema import FinetuneConfig
 from atomgraph.config.folder import MODEL, TABLE, RunFolder
 from atomgraph.config.loggers import make_loggers
+from atomgraph.config.resumption import check_epochs
 from atomgraph.config.schema import Config, Gradient
 from atomgraph.config.schema import Ramp as RampConfig
 from atomgraph.data import GraphDataModule
@@ -57,6 +58,9 @@ class GradientRun(Run):
     def __init__(self, config: Config | FinetuneConfig, fit: Gradient, folder: RunFolder, **words: bool):
         super().__init__(config, folder, **words)
         self.fit = fit
+
+    def check_going_on(self) -> None:
+        check_epochs(self.folder, LAST, BEST)
 
     def carry_out(self) -> tuple[Potential, dict[str, Any]]:
         config = self.config

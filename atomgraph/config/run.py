@@ -45,7 +45,8 @@ def resume(
     overrides: ``fit.max_epochs=200`` and the like; what was fitted so far must stay what it is, so only keys of ``fit``.
     A configuration is code: it names classes, whose modules are imported. That of a run folder, which somebody else may have
     made, names only classes of atomgraph and of modules that the program has imported already.
-    Raises ConfigError where there is no run, its data are other ones now, or another process is at work in the folder.
+    Raises ConfigError where there is no run, its data are other ones now, another process is at work in the folder, or it has
+    made progress and has lost the checkpoint to go on from.
     """
     run = run_to_resume(folder)
     words = list(overrides)
@@ -60,12 +61,17 @@ def resume(
         if "start" in read_yaml(run.path / CONFIG):
             tuning = finetune_config_of(run.path / CONFIG, words)
             tuning.output.folder = str(run.path)
-            return run_of(tuning, run, quiet=quiet, going_on=True).carry_out()
+            return _going_on(run_of(tuning, run, quiet=quiet, going_on=True))
         config = config_of(run.path / CONFIG, words)
         if not isinstance(config.fit, Gradient):
             _check_solving_only(words)
         config.output.folder = str(run.path)
-        return _run_of(config, run, quiet=quiet, going_on=True).carry_out()
+        return _going_on(_run_of(config, run, quiet=quiet, going_on=True))
+
+
+def _going_on(run: Run) -> tuple[Potential, dict[str, Any]]:
+    run.check_going_on()
+    return run.carry_out()
 
 
 def _run_of(config: Config, folder: RunFolder, **words: bool) -> Run:

@@ -12,6 +12,7 @@ import torch
 from atomgraph.config.ending import judge, metrics_of, write_down
 from atomgraph.config.finetune_schema import FinetuneConfig, Solved
 from atomgraph.config.folder import RunFolder
+from atomgraph.config.resumption import check_steps
 from atomgraph.config.started_run import StartedRun
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.potential import Potential
@@ -37,6 +38,9 @@ class SolvedRun(StartedRun):
     @abstractmethod
     def _solve(self, potential: Potential, graphs: Parts) -> dict[str, Any]:
         """Give the potential, which is on its device, its new weights; facts of the fit."""
+
+    def check_going_on(self) -> None:
+        check_steps(self.folder, self.config.method.kind)
 
     def carry_out(self) -> tuple[Potential, dict[str, Any]]:
         began = time.perf_counter()
