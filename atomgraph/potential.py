@@ -83,10 +83,11 @@ class Potential(torch.nn.Module):
     def require_dtype(self, dtype: torch.dtype) -> None:
         """ConfigError where its fit found it not fit for the dtype."""
         if dtype.is_floating_point and dtype != torch.float64 and "float32" not in self.dtypes:
-            error = self.metadata["precision"].get("float32_error")
+            precision = self.metadata["precision"]
+            digits = (precision.get("digits") or {}).get("float32")
             raise ConfigError(
-                f"this potential is for float64 only: its weights cancel, so that forces in float32 were off by {error} of the "
-                "largest when it was fitted; use float64 (its own dtype)"
+                f"this potential is for float64 only: its weights cancel. When it was fitted, float32 left {digits} digits of "
+                f"energies, and errors of {precision.get('float32_error')} of the largest force; use float64 (its own dtype)"
             )
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:

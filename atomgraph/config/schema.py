@@ -120,7 +120,7 @@ class Phase(Section):
     )
 
 
-STRESS_WEIGHT = 10.0  # beside 1 for energies and 10 for forces
+STRESS_WEIGHT = 100.0  # beside 1 for energies and 10 for forces; measured, see docs/validation.md
 
 
 def _terms() -> list[Term]:

@@ -20,6 +20,7 @@ from atomgraph.config import resume
 from atomgraph.config.folder import TABLE
 from atomgraph.errors import ConfigError, DataError
 from atomgraph.fitting import FittingError
+from atomgraph.fitting.cancellation import FLOAT32_DIGITS, FLOAT32_ERROR
 
 ACE = {"kind": "ACE", "elements": "auto", "cutoff": 4.0, "n_max": [4, 2], "l_max": [0, 1], "parameters": [[1.0, 1.0]]}
 GAP = {
@@ -173,6 +174,25 @@ def test_a_sparse_process_keeps_the_laws(tmp_path):
     broken_laws = [law for law in laws(potential) if not law.passed]
     assert not broken_laws
     assert metrics["training"]["precision"]["digits"]["float64"] > 8
+
+
+@pytest.mark.parametrize(
+    ("model", "fit"),
+    [
+        ({"kind": "SNAP", "elements": "auto", "cutoff": 4.0, "twojmax": 2, "radii": {"Ar": 0.5}}, SQUARES),
+        (ACE, SQUARES),
+        (GAP | {"n_points": 5}, PROCESS),
+        (GAP | {"n_points": 40, "pairs": {}}, PROCESS),
+    ],
+    ids=["SNAP", "ACE", "small GAP", "GAP with pairs"],
+)
+def test_a_fit_that_is_said_to_be_for_float32_keeps_its_laws_there(tmp_path, model, fit):
+    potential, _ = atomgraph.train(config(tmp_path, model, fit), quiet=True)
+    if "float32" in potential.dtypes:
+        assert not [law for law in laws(potential.to(torch.float32)) if not law.passed]
+    else:
+        precision = potential.metadata["precision"]
+        assert precision["digits"]["float32"] < FLOAT32_DIGITS or precision["float32_error"] > FLOAT32_ERROR
 
 
 def spoil(every):

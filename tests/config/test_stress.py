@@ -36,7 +36,7 @@ def run(folder, *, stress, terms=None):
 def test_stress_is_fitted_by_default_where_it_is_labelled(tmp_path, capsys):
     _, row = run(tmp_path, stress=True)
     assert any("stress" in name for name in row)
-    assert re.search(r"stress in \d+ of 9 training structures: fitted with weight 10", capsys.readouterr().out)
+    assert re.search(r"stress in \d+ of 9 training structures: fitted with weight 100", capsys.readouterr().out)
 
 
 def test_data_without_stress_train_as_before(tmp_path, capsys):
