@@ -15,7 +15,7 @@ from ase.io.formats import string2index
 
 from atomgraph.data.conversion import Conversion
 from atomgraph.data.formats.deepmd import is_system
-from atomgraph.data.formats.elements import checked_types
+from atomgraph.data.formats.elements import checked_types, refuse_types
 from atomgraph.data.formats.format import Frame, Options
 from atomgraph.data.formats.table import conversion_of, format_of
 from atomgraph.data.formats.text import check_regular
@@ -57,7 +57,8 @@ def read(
             virial_sign: compression | tension, stress_order: ase | vasp | lammps}``; what is not named follows energy and
             length. They win over what a format's reader assumes; where a format's units are fixed, others are refused.
         faults: A list; frames that cannot be used are then left out and described in it, instead of ending the reading.
-        types: Elements of types 1, 2, ... (0, 1, ... where a format counts so), for files that do not name elements.
+        types: Elements of types 1, 2, ... (0, 1, ... where a format counts so), for files that do not name elements; refused
+            by those that do.
         format: Of the files, where their names do not tell it.
         labels: Whether labels are wanted. Without them nothing but structures is looked at.
         notes: Filled with what was noticed beside the frames.
@@ -88,6 +89,8 @@ def iread(
     options = Options(checked_types(types), labels, notes)
     structures, named = _taken_apart(files)
     if structures is not None:
+        if options.types is not None:
+            refuse_types(options.types, "an ASE structure")
         yield from _admitted(enumerate(structures), door, door.conversion, "structure ", faults)
         door.check_seen("the structures")
         return
@@ -97,6 +100,8 @@ def iread(
         task = progress.add_task("reading", total=len(paths))
         for path, index in paths:
             found = format_of(path, format)
+            if options.types is not None and not found.types:
+                refuse_types(options.types, f"{path} ({found.title})")
             conversion = conversion_of(found, path, units)
             frames = _frames(path, index, lambda found=found, path=path: found.read(path, options), faults)
             for number, atoms in enumerate(_admitted(frames, door, conversion, f"{path}#", faults)):

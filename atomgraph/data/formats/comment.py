@@ -15,6 +15,7 @@ GUARDED = re.compile(r"(^|\s)(lattice|stress|virial)(?=\s*=)", re.IGNORECASE)
 FORTRAN = re.compile(r"[+-]?\d*\.\d*[dD][+-]?\d+")
 PROPERTIES = re.compile(r"""(?:^|\s)properties\s*=\s*["'{\[]?([^\s"'}\]]+)""", re.IGNORECASE)
 PLAIN = "species:S:1:pos:R:3"
+KNOWN_COLUMNS = {"species": "species", "pos": "pos", "z": "Z"}
 
 
 class Field(NamedTuple):
@@ -41,8 +42,11 @@ def comment_of(comment: str) -> dict[str, Any]:
         plain = unguarded(key)
         if plain.lower() == "lattice":
             values["Lattice"] = _lattice(value)
-        elif plain.lower() in ("properties", "pbc"):
-            values[{"properties": "Properties", "pbc": "pbc"}[plain.lower()]] = value
+        elif plain.lower() == "properties":
+            fields = fields_of(comment)
+            values["Properties"] = ":".join(f"{name}:{kind}:{width}" for name, kind, width in fields)
+        elif plain.lower() == "pbc":
+            values["pbc"] = value
         else:
             values[key] = value
     return values
@@ -55,7 +59,11 @@ def fields_of(comment: str) -> list[Field]:
     words = text.split(":")
     if len(words) % 3:
         raise DataError(f"Properties should be triples name:kind:columns, but is {text!r}")
-    return [Field(words[i], words[i + 1].upper(), int(words[i + 2])) for i in range(0, len(words), 3)]
+    fields = []
+    for name, kind, width in zip(words[0::3], words[1::3], words[2::3], strict=True):
+        name = KNOWN_COLUMNS.get(name.lower(), name)
+        fields.append(Field(name, "S" if name == "species" else kind.upper(), int(width)))
+    return fields
 
 
 def unguarded(key: str) -> str:

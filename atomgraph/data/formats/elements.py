@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import NoReturn
 
 from ase.data import atomic_numbers, chemical_symbols
 
@@ -50,6 +51,34 @@ def numbers_of_types(rows: Sequence[int], types: Sequence[str] | None, first: in
             f"{what} has type {strange[0]}, but only {len(table)} elements are given: {' '.join(types)}{WAY_OUT}"
         )
     return [table[row - first] for row in rows]
+
+
+def refuse_types(types: Sequence[str], what: str) -> NoReturn:
+    """DataError for elements of types where a file names its elements itself.
+
+    Args:
+        types: What the user stated.
+        what: What names elements, for messages.
+    """
+    raise DataError(
+        f"{what} names elements, but types ({' '.join(types)}) are stated: take them out (--types in a command, data.types in "
+        f"a configuration). Where other files of the run need them, convert those first: atomgraph convert-data --types"
+    )
+
+
+def whole_types(words: Iterable[object], what: str) -> list[int]:
+    """Numbers of types from the words of a file.
+
+    Raises:
+        DataError: For a word that is no whole number.
+    """
+    kinds = []
+    for word in words:
+        text = str(word)
+        if not (text.removeprefix("-").isdigit() and text.isascii() and len(text) < 12):
+            raise DataError(f"{what}: a type should be a whole number, but is {text[:40]!r}")
+        kinds.append(int(text))
+    return kinds
 
 
 def symbol_of(word: str) -> str:

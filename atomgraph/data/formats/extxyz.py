@@ -9,16 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import ase
-from ase.data import chemical_symbols
 from ase.io.extxyz import read_xyz
 
 from atomgraph.data.formats.comment import PROPERTIES, RAW, Field, comment_of, fields_of, unguarded
-from atomgraph.data.formats.elements import numbers_of_types, symbol_of
 from atomgraph.data.formats.text import OPENERS, lines_of
+from atomgraph.data.formats.xyz_elements import SPECIES, check_elements, name_elements, symbol
 from atomgraph.errors import DataError
 
 ENDINGS = {".xyz", ".extxyz"}
-LAMMPS_COMMENT = "Atoms. Timestep:"  # of `dump xyz`, whose first column is a type unless it was told elements
 MOST_PACKED = 2_000_000  # atoms of a frame in a packed file: lines take far more memory than the file
 EXPONENT = re.compile(r"(?<=[\d.])[dD](?=[+-]?\d)")
 
@@ -36,7 +34,7 @@ def iread_xyz(path: Path, types: Sequence[str] | None = None) -> Iterator[Callab
 
     Args:
         path: The file, packed or not.
-        types: Elements of types, for LAMMPS's ``dump xyz`` without elements.
+        types: Elements of types, for files that name none (LAMMPS's ``dump xyz``, a column ``type``); refused by others.
 
     Raises:
         DataError: With file, frame and line, where the text is not whole. (ASE alone stops silently at a blank line, and
@@ -138,14 +136,19 @@ def _maker(path: Path, frame: _Frame, types: Sequence[str] | None) -> Callable[[
         _check_columns(path, frame)
         where = f"{path}, frame {frame.place} (line {frame.line})"
         rows = _plain_rows(path, frame, types)
-        text = "".join([f"{len(rows)}\n", _plain_comment(frame.comment), *rows, *frame.vectors])
+        text = "".join([f"{len(rows)}\n", _whole(frame.comment), *rows, *frame.vectors])
         try:
+            check_elements(rows, _fields(path, frame))
             (atoms,) = read_xyz(io.StringIO(text), index=slice(None), properties_parser=comment_of)
         except DataError as error:
             raise DataError(f"{where}: {error}") from error
         except Exception as error:  # ASE's reader raises many kinds
             reason = _bad_number(path, frame) or f"{where}: {str(error) or type(error).__name__}"
             raise DataError(reason.replace("ase.io.extxyz: ", "")) from error
+        try:
+            name_elements(atoms, _fields(path, frame), types)
+        except DataError as error:
+            raise DataError(f"{where}: {error}") from error
         for name in [name for name in atoms.info if isinstance(name, str) and name.startswith(RAW)]:
             atoms.info[unguarded(name)] = atoms.info.pop(name)
         return atoms
@@ -180,18 +183,17 @@ def _plain_rows(path: Path, frame: _Frame, types: Sequence[str] | None) -> list[
     column, species = 0, None
     numeric: list[int] = []
     for field in fields:
-        if field.name.lower() == "species":
+        if field.name.lower() in SPECIES:
             species = column
         if field.kind == "R":
             numeric += range(column, column + field.width)
         column += field.width
-    by_type = types is not None or frame.comment.lstrip().startswith(LAMMPS_COMMENT)
     rows, known = [], {}  # type: tuple[list[str], dict[str, str]]
     for number, line in enumerate(frame.atoms):
         word = "" if species is None else line.split(None, species + 1)[species]
         if word and word not in known:
             try:
-                known[word] = _symbol(word, types, by_type)
+                known[word] = symbol(word, types, frame.comment)
             except DataError as error:
                 raise DataError(f"{path}, frame {frame.place}, line {frame.line + 2 + number}: {error}") from error
         if (not word or known[word] == word) and "d" not in line and "D" not in line:
@@ -219,12 +221,5 @@ def _bad_number(path: Path, frame: _Frame) -> str:
     return ""
 
 
-def _symbol(word: str, types: Sequence[str] | None, by_type: bool) -> str:
-    if by_type and word.isascii() and word.isdigit():
-        return str(chemical_symbols[numbers_of_types([int(word)], types, 1, "the file")[0]])
-    return symbol_of(word)
-
-
-def _plain_comment(comment: str) -> str:
-    comment = re.sub(r"(?i)species:I:1", "species:S:1", comment)
+def _whole(comment: str) -> str:
     return comment if comment.endswith("\n") else comment + "\n"

@@ -11,7 +11,7 @@ import ase.io
 import numpy as np
 from ase.data import atomic_masses
 
-from atomgraph.data.formats.elements import numbers_of_types
+from atomgraph.data.formats.elements import numbers_of_types, refuse_types
 from atomgraph.data.formats.format import Format, Options
 from atomgraph.data.formats.text import check_unpacked, lines_of
 from atomgraph.errors import DataError
@@ -29,7 +29,10 @@ def _read_data(path: Path, options: Options) -> Iterator[ase.Atoms]:
         else:
             _name(atoms, options, f"{path} (a LAMMPS data file)")
     elif options.types is not None:
+        named = atoms.numbers.copy()
         _name(atoms, options, str(path))
+        if not np.array_equal(named, atoms.numbers):
+            refuse_types(options.types, f"{path} (by its type labels)")
     yield atoms
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import ase
 import numpy as np
 from ase import units
-from ase.data import atomic_numbers
+from ase.data import atomic_numbers, chemical_symbols
 
-from atomgraph.data.formats.elements import numbers_of_types, symbol_of
+from atomgraph.data.formats.elements import WAY_OUT, numbers_of_types, refuse_types, symbol_of, whole_types
 from atomgraph.data.formats.format import Format, Options
 from atomgraph.data.formats.text import beginning_of, lines_of
 from atomgraph.errors import DataError
@@ -30,7 +30,8 @@ POSITIONS = (
     (("xs", "ys", "zs"), True),
     (("xsu", "ysu", "zsu"), True),
 )
-WORDS = {"element", "typelabel"}
+WORDS = {"element", "typelabel", "type"}
+UNTOLD = "C"  # LAMMPS's element of every type that was given none
 
 
 @dataclass
@@ -78,6 +79,7 @@ def _snapshots(path: Path) -> Iterator[_Snapshot]:
             snapshot.n_atoms = int(word)
         elif item.startswith("BOX BOUNDS"):
             snapshot.box, snapshot.bounds = item, [next(lines, (0, ""))[1] for _ in range(3)]
+            _check_bounds(snapshot.bounds, f"{path}, line {number}: ")
         elif item.startswith("ATOMS"):
             snapshot.columns = words[2:]
             _take_rows(snapshot, lines, path, number)
@@ -133,7 +135,7 @@ def _frame(snapshot: _Snapshot, options: Options, what: str) -> ase.Atoms:
 def _box(box: str, bounds: Sequence[str]) -> tuple[np.ndarray, np.ndarray, list[bool]]:
     """Cell vectors, origin, and which directions repeat, from a section of box bounds."""
     words = box.split()[2:]
-    numbers = np.array([[float(word) for word in line.split()] for line in bounds])
+    numbers = np.array(_check_bounds(bounds))
     flags = [word for word in words if re.fullmatch(r"[pfsm]{2}", word)]
     pbc = [word == "pp" for word in flags] if len(flags) == 3 else [False] * 3
     if words[:2] == ["abc", "origin"]:
@@ -146,15 +148,64 @@ def _box(box: str, bounds: Sequence[str]) -> tuple[np.ndarray, np.ndarray, list[
     return np.array([[a, 0, 0], [xy, b, 0], [xz, yz, c]]), low, pbc
 
 
+def _check_bounds(lines: Sequence[str], where: str = "") -> list[list[float]]:
+    """The numbers of a section of box bounds; DataError where it is not three lines of two, three or four."""
+    try:
+        numbers = [[float(word) for word in line.split()] for line in lines]
+    except ValueError:
+        numbers = []
+    if {len(row) for row in numbers} not in ({2}, {3}, {4}):
+        said = " / ".join(line.strip()[:40] for line in lines)
+        raise DataError(f"{where}box bounds should be three lines of two, three or four numbers each, but are {said!r}")
+    return numbers
+
+
 def _numbers(words: dict[str, tuple[str, ...]], types: Sequence[str] | None, what: str) -> list[int]:
-    if "element" in words:
-        return [atomic_numbers[symbol_of(word)] for word in words["element"]]
-    if "type" not in words:
-        raise DataError("there is no column of elements or types")
-    kinds = words["type"]
-    if all(kind in atomic_numbers for kind in kinds):  # type labels that are elements
-        return [atomic_numbers[kind] for kind in kinds]
-    return numbers_of_types([int(kind) for kind in kinds], types, 1, what)
+    """Elements by the columns ``element``, ``typelabel`` and ``type``, and by what is stated of types.
+
+    Raises:
+        DataError: For types without elements, for one symbol that stands for several types (LAMMPS writes C where it was told
+            no elements), and for stated types that the file contradicts.
+    """
+    names, words_of_types = _columns_of_elements(words)
+    named = None if names is None else [atomic_numbers[symbol_of(name)] for name in names]
+    if words_of_types is None:
+        if named is None:
+            raise DataError("there is no column of elements or types")
+        if types is not None:
+            refuse_types(types, "a dump with elements and no column of types")
+        return named
+    kinds = whole_types(words_of_types, what)
+    untold = names is not None and set(names) == {UNTOLD}
+    if types is None and named is not None:
+        if untold and len(set(kinds)) > 1:
+            there = ", ".join(map(str, sorted(set(kinds))[:8]))
+            raise DataError(
+                f"types {there} all have the element {UNTOLD}, which LAMMPS writes where dump_modify element was not "
+                f"given{WAY_OUT}"
+            )
+        return named
+    stated = numbers_of_types(kinds, types, 1, what)
+    if named is not None and not untold and named != stated:
+        row = next(row for row, pair in enumerate(zip(named, stated, strict=True)) if pair[0] != pair[1])
+        raise DataError(
+            f"its column of elements says {chemical_symbols[named[row]]} for type {kinds[row]}, but types says "
+            f"{chemical_symbols[stated[row]]}; correct types, or take them out"
+        )
+    return stated
+
+
+def _columns_of_elements(
+    words: dict[str, tuple[str, ...]],
+) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
+    """Names of elements, and numbers of types, of all atoms; None for what the columns do not hold."""
+    names, kinds = words.get("element"), words.get("type")
+    for column in ("typelabel", "type"):  # labels of types may be elements
+        if names is None and column in words and all(word in atomic_numbers for word in words[column]):
+            names, kinds = words[column], kinds if column != "type" else None
+    if names is not None and all(name.isdigit() for name in names):  # numbers of types in the place of elements
+        names, kinds = None, names if kinds is None else kinds
+    return names, kinds
 
 
 def _units_in(path: Path) -> dict[str, str]:

@@ -12,6 +12,7 @@ from ase.io.formats import UnknownFileTypeError, filetype, ioformats
 
 from atomgraph.data.formats.extxyz import iread_xyz, is_xyz
 from atomgraph.data.formats.format import Format, Options
+from atomgraph.data.formats.named_atoms import check_names_elements
 from atomgraph.data.formats.text import check_unpacked
 from atomgraph.errors import DataError
 
@@ -48,10 +49,9 @@ def format_of_ase(path: Path, name: str | None) -> Format:
         raise DataError(f"cannot tell the format of {path}: {error}") from error
     if name not in ioformats or not ioformats[name].can_read or name in SERVERS:
         raise DataError(f"cannot tell the format of {path} by its ending")
-    if name == "lammps-dump-binary":
-        raise DataError(f"{path} is a binary LAMMPS dump, which names no elements and no columns; dump text instead")
 
     def read(path: Path, options: Options) -> Iterable[ase.Atoms]:
+        check_names_elements(path, name)
         check_unpacked(path)
         images = ase.io.read(path, index=slice(None), format=name)
         return images if isinstance(images, list) else [images]

@@ -19,6 +19,7 @@ from atomgraph.data.formats.ml_ab import ML_AB
 from atomgraph.data.formats.mlip_cfg import MLIP_CFG
 from atomgraph.data.formats.n2p2 import N2P2
 from atomgraph.data.formats.others import DATABASE, EXTXYZ, TRAJ, format_of_ase
+from atomgraph.data.formats.poscar import POSCAR
 from atomgraph.data.formats.qm9 import QM9
 from atomgraph.data.formats.text import beginning_of
 from atomgraph.data.formats.vasp import OUTCAR, VASPRUN
@@ -41,6 +42,7 @@ FORMATS = (
     MD17,
     VASPRUN,
     OUTCAR,
+    POSCAR,
 )
 BY_NAME = {one.name: one for one in FORMATS} | {"xyz": EXTXYZ, "rmd17": MD17, "runnerdata": N2P2, "json": DATABASE}
 

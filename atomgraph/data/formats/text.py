@@ -69,6 +69,11 @@ def check_unpacked(path: Path) -> None:
                 pass
 
 
+def unpacked_name(path: Path) -> str:
+    """The name of a file without the ending of its compression."""
+    return path.stem if path.suffix.lower() in OPENERS else path.name
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[IO[bytes]]:
     opener = OPENERS.get(path.suffix.lower())
