@@ -22,7 +22,9 @@ _SAMPLE = 40  # structures looked at
 _EDGES = 4_000  # in a batch
 _FEW = 4  # structures evaluated in float32
 FLOAT32_ERROR = 5e-4  # of the largest force: half of what the laws allow
-FLOAT32_DIGITS = 4.0  # of energies that float32 must leave: with 3, its laws fail (forces as slopes, rotation), with 4.3 none
+FLOAT32_DIGITS = (
+    4.0  # of energies that float32 must leave: with 3, its laws fail (forces as slopes, rotation), with 4.3 none
+)
 LEAST_DIGITS = 6.0  # with fewer, float64 is not enough either
 
 
@@ -68,7 +70,9 @@ class Cancellation:
     def __str__(self) -> str:
         allowed = "float64 or float32" if len(self.dtypes) > 1 else "float64 only"
         if self.digits["float64"] < LEAST_DIGITS:
-            allowed += ", and energies and forces contradict each other even so; raise fit.jitter or the values of fit.sigma"
+            allowed += (
+                ", and energies and forces contradict each other even so; raise fit.jitter or the values of fit.sigma"
+            )
         return (
             f"energies of atoms are sums of up to {self.terms:.1e} eV of |terms|, {self.ratio:.1e} times the sums: of "
             f"float64's digits {self.digits['float64']:.0f} are left, of float32's {self.digits['float32']:.0f}; forces in "

@@ -2,13 +2,16 @@
 
 import json
 
+import ase.io
 import pytest
 import yaml
 from config.runs import tiny
+from training.specimens import frames
 
 from atomgraph.cli import main
 
 SNAP = {"kind": "SNAP", "elements": "auto", "cutoff": 1.0, "twojmax": 4}
+ACE = {"kind": "ACE", "elements": "auto", "cutoff": 4.0, "n_max": [4, 2], "l_max": [0, 1], "parameters": [[1.0, 1.0]]}
 SQUARES = {"kind": "least_squares", "accelerator": "cpu"}
 
 
@@ -29,7 +32,8 @@ def test_atoms_that_see_no_neighbour_are_fitted_with_a_warning(tmp_path, capsys)
     said = capsys.readouterr().out
     assert "warning: the data determine only 1 of 15 weights" in said
     assert "errors of forces (valid, test) are no better than those of predicting zero" in said
-    assert len(json.loads((tmp_path / "run" / "metrics.json").read_text())["warnings"]) == 2
+    assert len(json.loads((tmp_path / "run" / "metrics.json").read_text())["warnings"]) == 3
+    assert "errors of energy (valid, test) are no better than those of predicting E0" in said
     assert (tmp_path / "run" / "model.safetensors").is_file()
 
 
@@ -39,3 +43,22 @@ def test_a_network_that_has_learned_nothing_is_told_from_one_that_has(tmp_path, 
     found, metrics = run(tmp_path, fit=fit)
     assert found == code and ("warnings" in metrics) == bool(code)
     assert ("warning: the errors of forces (valid, test)" in capsys.readouterr().out) == bool(code)
+
+
+def test_energies_that_fit_nothing_are_told_where_forces_are_right(tmp_path, capsys):
+    """Energies of another structure, as a wrong key gives them."""
+    structures = frames(16, 0)
+    energies = [atoms.get_potential_energy() for atoms in structures]
+    for atoms, energy in zip(structures, [*energies[1:], energies[0]], strict=True):
+        atoms.calc.results["energy"] = 5.0 * energy
+    ase.io.write(tmp_path / "shifted.xyz", structures, format="extxyz")
+    config = tiny(tmp_path, data={"train": str(tmp_path / "shifted.xyz"), "valid": 0.25, "test": None})
+    config["data"].pop("edge_budget")
+    config |= {"model": ACE, "fit": SQUARES | {"sigma": {"energy": 10.0}, "contradictions": "keep"}}
+    path = tmp_path / "run.yaml"
+    path.write_text(yaml.safe_dump(config))
+    assert main(["train", str(path)]) == 1
+    said = capsys.readouterr().out
+    assert (
+        "errors of energy (valid) are no better than those of predicting E0" in said and "errors of forces" not in said
+    )
