@@ -45,7 +45,8 @@ def lock(path: Path, error: type[AtomgraphError], risk: str) -> int | None:
         except OSError as problem:
             if path.is_symlink() or (path.exists() and not path.is_file()):
                 raise _not_regular(path, error) from None
-            return _warn(path, problem, risk)
+            _warn(path, problem, risk)
+            return None
         facts = os.fstat(file)
         if not stat.S_ISREG(facts.st_mode) or facts.st_nlink > 1:
             os.close(file)
@@ -58,7 +59,8 @@ def lock(path: Path, error: type[AtomgraphError], risk: str) -> int | None:
             holder = os.pread(file, 200, 0).decode(errors="replace").strip() if problem.errno not in _CANNOT else ""
             os.close(file)
             if problem.errno in _CANNOT:
-                return _warn(path, problem, risk)
+                _warn(path, problem, risk)
+                return None
             raise FileInUse(holder or "another process") from None
         if _is_still_there(file, path):
             return file
