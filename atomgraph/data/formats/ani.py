@@ -131,5 +131,6 @@ ANI = Format(
     read=_read,
     recognise=lambda path, head: head.startswith(b"\x89HDF\r\n\x1a\n"),
     units={"energy": "Hartree", "length": "Å"},
+    packed=False,
     compared="torchani",
 )

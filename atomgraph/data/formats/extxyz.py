@@ -12,7 +12,7 @@ import ase
 from ase.io.extxyz import read_xyz
 
 from atomgraph.data.formats.comment import PROPERTIES, RAW, Field, comment_of, fields_of, unguarded
-from atomgraph.data.formats.text import OPENERS, lines_of
+from atomgraph.data.formats.text import OPENERS, is_packed, lines_of
 from atomgraph.data.formats.xyz_elements import SPECIES, check_elements, name_elements, symbol
 from atomgraph.errors import DataError
 
@@ -86,7 +86,7 @@ def _frames(lines: _Lines) -> Iterator[_Frame]:
         lines.take()
         first = lines.number
         n_atoms = _n_atoms(lines, line)
-        if n_atoms > MOST_PACKED and lines.path.suffix.lower() in OPENERS:
+        if n_atoms > MOST_PACKED and is_packed(lines.path):
             raise DataError(
                 f"{lines.path}, frame {lines.place} (line {first}): {n_atoms} atoms are too many for a packed file; unpack it "
                 f"and read the file itself"

@@ -37,6 +37,7 @@ class Format:
         units: Units of the numbers that ``read`` gives, where they are not eV and Å; see ``data.Conversion``.
         fixed: Whether a unit that is stated and differs is refused; otherwise it wins over ``units``.
         units_in: Units that a file states itself; they are fixed then.
+        packed: Whether packed files (.gz, .bz2, .xz) are read, too.
         types: Whether files may know atoms by the number of their type only.
         compared: Which independent program the reader was compared with, on files which that program wrote.
     """
@@ -49,5 +50,6 @@ class Format:
     units: Mapping[str, str] = field(default_factory=dict)
     fixed: bool = False
     units_in: Callable[[Path], dict[str, str]] | None = None
+    packed: bool = True
     types: bool = False
     compared: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,15 +14,15 @@ from ase.data import atomic_masses
 
 from atomgraph.data.formats.elements import numbers_of_types, refuse_types
 from atomgraph.data.formats.format import Format, Options
-from atomgraph.data.formats.text import check_unpacked, lines_of
+from atomgraph.data.formats.text import lines_of, open_unpacked
 from atomgraph.errors import DataError
 
 NEAR, SHARE = 0.05, 0.005  # u, and of the mass: nearer than both to that of one element, a mass names it; 1.0 does not
 
 
 def _read_data(path: Path, options: Options) -> Iterator[ase.Atoms]:
-    check_unpacked(path)
-    atoms = ase.io.read(path, format="lammps-data")
+    with open_unpacked(path) as file:
+        atoms = ase.io.read(io.TextIOWrapper(file, encoding="ascii"), format="lammps-data")
     if not _has_labels(path):
         masses = _masses(path)
         if options.types is None and masses:

@@ -10,6 +10,7 @@ import numpy as np
 
 from atomgraph.data.formats.arrays import load_npz, numeric, require_atoms
 from atomgraph.data.formats.format import Format, Options
+from atomgraph.data.formats.text import unpacked_name
 from atomgraph.errors import DataError
 
 # What the arrays are called in rMD17 and in MD17 and sGDML.
@@ -76,8 +77,9 @@ MD17 = Format(
     title="rMD17, MD17 and sGDML `.npz`",
     endings=(".npz",),
     read=_read,
-    recognise=lambda path, head: path.suffix.lower() == ".npz",
+    recognise=lambda path, head: unpacked_name(path).lower().endswith(".npz"),
     units={"energy": "kcal/mol", "length": "Å"},
     units_in=_units_in,
+    packed=False,
     compared="sgdml (z, R, E, F); rMD17's names not yet",
 )

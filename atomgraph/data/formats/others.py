@@ -32,7 +32,7 @@ def _read_traj(path: Path, options: Options) -> Iterator[ase.Atoms]:
 
 def _read_database(path: Path, options: Options) -> Iterator[ase.Atoms]:
     """Rows with their keys and data, which ``ase.io.read`` leaves behind."""
-    with ase.db.connect(path) as database:
+    with ase.db.connect(path, type="json" if path.suffix.lower() == ".json" else "db") as database:
         for row in database.select():
             yield row.toatoms(add_additional_information=True)
 
@@ -81,7 +81,8 @@ TRAJ = Format(
     title="ASE trajectory",
     endings=(".traj",),
     read=_read_traj,
-    recognise=lambda path, head: path.suffix.lower() == ".traj",
+    recognise=lambda path, head: path.suffix.lower() == ".traj" or b"- of UlmASE-Trajectory" in head[:40],
+    packed=False,
     compared="read through ASE",
 )
 DATABASE = Format(
@@ -89,6 +90,7 @@ DATABASE = Format(
     title="ASE data base",
     endings=(".db", ".json"),
     read=_read_database,
-    recognise=lambda path, head: path.suffix.lower() in DATABASES,
+    recognise=lambda path, head: path.suffix.lower() in DATABASES or head.startswith(b"SQLite format 3"),
+    packed=False,
     compared="read through ASE",
 )

@@ -21,7 +21,7 @@ from atomgraph.data.formats.n2p2 import N2P2
 from atomgraph.data.formats.others import DATABASE, EXTXYZ, TRAJ, format_of_ase
 from atomgraph.data.formats.poscar import POSCAR
 from atomgraph.data.formats.qm9 import QM9
-from atomgraph.data.formats.text import beginning_of
+from atomgraph.data.formats.text import beginning_of, check_encoding, is_packed
 from atomgraph.data.formats.vasp import OUTCAR, VASPRUN
 from atomgraph.errors import DataError, nearest
 
@@ -46,6 +46,8 @@ FORMATS = (
 )
 BY_NAME = {one.name: one for one in FORMATS} | {"xyz": EXTXYZ, "rmd17": MD17, "runnerdata": N2P2, "json": DATABASE}
 
+OF_ASE_ONLY = {"gpumd"}  # names that ASE has for another format
+
 
 def format_of(path: Path, name: str | None = None) -> Format:
     """The format of a file: the one that is named, or the one that recognises it, or what ASE makes of its name.
@@ -55,24 +57,33 @@ def format_of(path: Path, name: str | None = None) -> Format:
     """
     if name is not None:
         if name in BY_NAME:
-            return BY_NAME[name]
+            return _readable(BY_NAME[name], path)
         if name in ioformats and ioformats[name].can_read:
             return format_of_ase(path, name)
         raise DataError(
             f"unknown format {name!r}{nearest(name, {*BY_NAME, *ioformats})}; ours are {', '.join(BY_NAME)}"
         )
     head = b"" if path.is_dir() else beginning_of(path)
+    check_encoding(path, head)
     for one in FORMATS:
         if one.recognise(path, head):
-            return one
+            return _readable(one, path)
     try:
-        return format_of_ase(path, None)
+        found = format_of_ase(path, None)
+        return _readable(BY_NAME.get(found.name, found) if found.name not in OF_ASE_ONLY else found, path)
     except DataError as error:
         endings = ", ".join(dict.fromkeys(ending for one in FORMATS for ending in one.endings if ending != "a folder"))
         raise DataError(
             f"{error}; known are {endings} and what else ASE reads; or say the format: --format extxyz in a command, "
             f"data.format: extxyz in a configuration"
         ) from error
+
+
+def _readable(found: Format, path: Path) -> Format:
+    """The format; DataError for a packed file of a format that is read from the file itself."""
+    if not found.packed and is_packed(path):
+        raise DataError(f"{path} ({found.title}) is packed; unpack it (gunzip, bunzip2, unxz) and read the file itself")
+    return found
 
 
 def conversion_of(found: Format, path: Path, stated: Mapping[str, str] | None) -> Conversion:

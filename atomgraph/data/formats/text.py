@@ -16,6 +16,10 @@ from typing import IO, Any
 from atomgraph.errors import DataError
 
 OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+# What packed files begin with, whatever they are called.
+MAGIC: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+# Byte order marks; the longer ones before those that they begin with.
+ENCODINGS = {b"\xff\xfe\x00\x00": "UTF-32", b"\x00\x00\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 LONGEST_LINE = 16_000_000  # characters
 UNPACKED_FREELY = 10_000_000  # bytes that any packed file may unpack to
 MOST_UNPACKED = 30  # times its size, beyond that
@@ -41,7 +45,8 @@ def lines_of(path: Path) -> Iterator[str]:
             for lines of more than 16 million characters.
     """
     check_regular(path)
-    with _explained(path), _opened(path) as file:
+    with open_unpacked(path) as file:
+        check_encoding(path, file.peek(4))
         text = io.TextIOWrapper(file, encoding="utf-8-sig")
         number = 0
         while line := text.readline(LONGEST_LINE):
@@ -49,6 +54,30 @@ def lines_of(path: Path) -> Iterator[str]:
             if len(line) >= LONGEST_LINE:
                 raise DataError(f"{path}, line {number} has more than {LONGEST_LINE} characters")
             yield line
+
+
+@contextmanager
+def open_unpacked(path: Path) -> Iterator[io.BufferedReader]:
+    """The bytes of a file, unpacked on the way.
+
+    Raises:
+        DataError: For what is damaged, no regular file, or unpacks to more than 30 times its size.
+    """
+    check_regular(path)
+    with _explained(path), _opened(path) as file:
+        yield file
+
+
+def check_encoding(path: Path, head: bytes) -> None:
+    """DataError for text in an encoding that is not read, from its first bytes."""
+    for mark, name in ENCODINGS.items():
+        if head.startswith(mark):
+            raise DataError(f"{path} is not a text file in UTF-8, but in {name}: iconv -f {name} -t UTF-8 converts it")
+
+
+def is_packed(path: Path) -> bool:
+    """Whether a file is compressed, by its name or by its first bytes."""
+    return path.is_file() and _opener(path) is not None
 
 
 def beginning_of(path: Path, n_bytes: int = 4096) -> bytes:
@@ -63,8 +92,8 @@ def beginning_of(path: Path, n_bytes: int = 4096) -> bytes:
 def check_unpacked(path: Path) -> None:
     """DataError for a packed file that is damaged or unpacks to far more than its size; for readers that unpack as a whole."""
     check_regular(path)
-    if path.suffix.lower() in OPENERS:
-        with _explained(path), _opened(path) as file:
+    if is_packed(path):
+        with open_unpacked(path) as file:
             while file.read(1_000_000):
                 pass
 
@@ -74,9 +103,18 @@ def unpacked_name(path: Path) -> str:
     return path.stem if path.suffix.lower() in OPENERS else path.name
 
 
+def _opener(path: Path) -> Callable[..., Any] | None:
+    """What unpacks a file; None where it is not packed."""
+    if path.suffix.lower() in OPENERS:
+        return OPENERS[path.suffix.lower()]
+    with path.open("rb") as file:
+        head = file.read(max(map(len, MAGIC)))
+    return next((opener for mark, opener in MAGIC.items() if head.startswith(mark)), None)
+
+
 @contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
-    opener = OPENERS.get(path.suffix.lower())
+def _opened(path: Path) -> Iterator[io.BufferedReader]:
+    opener = _opener(path)
     if opener is None:
         with path.open("rb") as file:
             yield file
@@ -102,11 +140,12 @@ def _explained(path: Path) -> Iterator[None]:
 
 
 class _Bounded(io.RawIOBase):
-    """A stream that gives no more than ``most`` bytes."""
+    """A stream that gives no more than ``most`` bytes; ``name`` is that of its file, for readers that ask a stream for it."""
 
     def __init__(self, inner: IO[bytes], path: Path, most: int):
         super().__init__()
         self._inner, self._path, self._left = inner, path, most
+        self.name = str(path)
 
     def readable(self) -> bool:
         return True

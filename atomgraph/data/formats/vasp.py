@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,19 +12,19 @@ import ase
 import ase.io
 
 from atomgraph.data.formats.format import Format, Frame, Options
-from atomgraph.data.formats.text import check_unpacked, lines_of
+from atomgraph.data.formats.text import lines_of, open_unpacked
 from atomgraph.errors import DataError
 
 
 def _read_outcar(path: Path, options: Options) -> Iterator[Frame]:
-    check_unpacked(path)
-    frames = ase.io.read(path, index=":", format="vasp-out")
+    with open_unpacked(path) as file:
+        frames = ase.io.read(io.TextIOWrapper(file, encoding="utf-8"), index=":", format="vasp-out")
     yield from _converged(frames, outcar_steps(path), path, options)
 
 
 def _read_xml(path: Path, options: Options) -> Iterator[Frame]:
-    check_unpacked(path)
-    frames = ase.io.read(path, index=":", format="vasp-xml")
+    with open_unpacked(path) as file:
+        frames = ase.io.read(file, index=":", format="vasp-xml")
     yield from _converged(frames, xml_steps(path), path, options)
 
 
@@ -59,16 +60,17 @@ def xml_steps(path: Path) -> list[bool]:
     """Whether the electronic loop of each ionic step has fewer steps than NELM."""
     steps, n_loops, most = [], 0, None
     try:
-        for _, node in ElementTree.iterparse(path, events=("end",)):
-            if node.tag == "i" and node.get("name") == "NELM" and most is None:
-                most = int(node.text or 60)
-            elif node.tag == "scstep":
-                n_loops += 1
-                node.clear()
-            elif node.tag == "calculation":
-                steps.append(most is None or n_loops < most)
-                n_loops = 0
-                node.clear()
+        with open_unpacked(path) as file:
+            for _, node in ElementTree.iterparse(file, events=("end",)):
+                if node.tag == "i" and node.get("name") == "NELM" and most is None:
+                    most = int(node.text or 60)
+                elif node.tag == "scstep":
+                    n_loops += 1
+                    node.clear()
+                elif node.tag == "calculation":
+                    steps.append(most is None or n_loops < most)
+                    n_loops = 0
+                    node.clear()
     except ElementTree.ParseError:  # a run that was stopped; ASE has read what is whole
         pass
     except ValueError as error:
@@ -81,7 +83,7 @@ OUTCAR = Format(
     title="VASP OUTCAR",
     endings=("OUTCAR",),
     read=_read_outcar,
-    recognise=lambda path, head: "OUTCAR" in path.name.upper(),
+    recognise=lambda path, head: head.lstrip().startswith(b"vasp.") or "OUTCAR" in path.name.upper(),
     fixed=True,
     compared="dpdata; read through ASE",
 )
@@ -90,7 +92,7 @@ VASPRUN = Format(
     title="VASP vasprun.xml",
     endings=("vasprun.xml",),
     read=_read_xml,
-    recognise=lambda path, head: path.suffix.lower() == ".xml" and b"<modeling>" in head,
+    recognise=lambda path, head: b"<modeling>" in head,
     fixed=True,
     compared="read through ASE",
 )
