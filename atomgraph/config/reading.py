@@ -89,7 +89,8 @@ def parse(text: str) -> Any:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark else ""
-        raise ConfigError(f"{where}not YAML: {getattr(error, 'problem', None) or error}") from None
+        what = " ".join(str(getattr(error, "problem", None) or error).split())
+        raise ConfigError(f"{where}not YAML: {what}") from None
     except RecursionError:
         raise ConfigError("not a configuration: it is nested too deeply") from None
 

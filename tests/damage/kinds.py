@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -273,6 +274,42 @@ def _hdf5(path: Path) -> tuple[Path, list[Path]]:
     return path / "ani.h5", [path / "ani.h5"]
 
 
+def _config(path: Path) -> tuple[Path, list[Path]]:
+    file = path / "run.yaml"
+    file.write_text((Path(__file__).parents[2] / "configs" / "mace.yaml").read_text())
+    return file, [file]
+
+
+def _read_config(path: Path) -> object:
+    from atomgraph.config import config_of
+
+    return config_of(path, [])
+
+
+def _partial(path: Path) -> tuple[Path, list[Path]]:
+    import tiny
+
+    from atomgraph.cli.partial_results import PartialResults
+
+    target = path / "out.xyz"
+    with closing(PartialResults(target, {}, tiny.structures()[:4])) as partial:
+        partial.resume()
+        for result in tiny.potential().predict(tiny.structures()[:4]):
+            partial.add(result)
+        partial.flush()
+    return target, [partial.path]
+
+
+def _read_partial(path: Path) -> object:
+    import tiny
+
+    from atomgraph.cli.partial_results import PartialResults
+
+    with closing(PartialResults(path, {}, tiny.structures()[:4])) as partial:
+        partial.resume()
+        return partial.done
+
+
 _FOREIGN = "data.formats.test_foreign"
 KINDS: dict[str, Kind] = {
     "native": Kind(_native, _potential, (*BYTES, header_changed, header_changed, tensors_changed)),
@@ -285,6 +322,8 @@ KINDS: dict[str, Kind] = {
     "checkpoint": Kind(_checkpoint, _read_checkpoint, (*BYTES, _zip_changed)),
     "checkpoint_version_1": Kind(_checkpoint_without_checksum, _read_checkpoint, (*BYTES, *[_zip_changed] * 4)),
     "metrics_csv": Kind(_table, _read_table, TEXT),
+    "config": Kind(_config, _read_config, TEXT),
+    "partial": Kind(_partial, _read_partial),
     "xyz": Kind(_xyz, _read_structures, TEXT),
     "xyz_gz": Kind(_packed, _read_structures),
     "n2p2": Kind(_of_text("input.data", _FOREIGN, "INPUT_DATA"), _read_structures, TEXT),
