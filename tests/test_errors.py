@@ -25,3 +25,19 @@ def test_where_none_is_near_the_few_known_words_are_listed():
     assert errors.nearest("zzz", ["cutoff", "channels"]) == "; known are channels, cutoff"
     assert errors.nearest("zzz", []) == ""
     assert errors.nearest("zzz", [f"word{i}" for i in range(100)]) == ""
+
+
+@pytest.mark.parametrize(
+    ("word", "known"),
+    [("model", "order"), ("gate", "states"), ("n_max", "l_max"), ("n_sparse", "n_layers"), ("checkpoint", "points")],
+)
+def test_a_word_that_is_no_slip_was_once_offered(word, known):
+    assert errors.slip(word, [known]) == ""
+
+
+@pytest.mark.parametrize(
+    ("word", "known"),
+    [("modle", "model"), ("wieght", "weight"), ("nmax", "n_max"), ("maxEpochs", "max_epochs"), ("gaus", "gaussians")],
+)
+def test_slips_of_the_pen_are_corrected(word, known):
+    assert errors.slip(word, [known, "zzzz"]) == f"; did you mean {known}?"

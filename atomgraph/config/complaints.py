@@ -8,7 +8,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from atomgraph.config.foreign_keys import elsewhere
+from atomgraph.config.foreign_keys import elsewhere, only_kind
 from atomgraph.errors import ConfigError, nearest
 
 WANTED = {
@@ -35,16 +35,19 @@ def complaint(error: ValidationError, schema: type[BaseModel], content: Any) -> 
     order = sorted(by_place, key=lambda place: (by_place[place][0]["type"] != "extra_forbidden", -len(place)))
     place = order[0]
     rest = [other for other in order[1:] if other != place[: len(other)]]  # not the unions around it
-    return ConfigError(_say(place, by_place[place], schema) + (f" (and {len(rest)} more to mend)" if rest else ""))
+    return ConfigError(
+        _say(place, by_place[place], schema, content) + (f" (and {len(rest)} more to mend)" if rest else "")
+    )
 
 
-def _say(place: tuple[Any, ...], details: list[ErrorDetails], schema: type[BaseModel]) -> str:
+def _say(place: tuple[Any, ...], details: list[ErrorDetails], schema: type[BaseModel], content: Any) -> str:
     where = ".".join(str(key) for key in place) or "the configuration"
     kinds = {detail["type"] for detail in details}
     first = details[0]
     if "extra_forbidden" in kinds:
         word = str(place[-1])
-        return f"{where}: unknown key{elsewhere(word, schema, place) or nearest(word, set(_keys(schema, place[:-1])))}"
+        known = list(dict.fromkeys(_keys(schema, place[:-1], content)))
+        return f"{where}: unknown key{elsewhere(word, schema, place, content, known) or nearest(word, known)}"
     if kinds == {"missing"}:
         return f"{where} is missing"
     value = first["input"]
@@ -92,14 +95,20 @@ def _place(loc: tuple[Any, ...], content: Any, kind: str) -> tuple[Any, ...]:
     return tuple(place)
 
 
-def _keys(annotation: Any, place: tuple[Any, ...]) -> Iterator[str]:
-    """The keys that a schema knows at a place."""
+def _keys(annotation: Any, place: tuple[Any, ...], content: Any) -> Iterator[str]:
+    """The keys that a schema knows at a place, of the kind that the content says there."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        said = content.get("kind") if isinstance(content, dict) else None
+        if said and only_kind(annotation) not in ("", said):
+            return
         if not place:
             yield from annotation.model_fields
         elif place[0] in annotation.model_fields:
-            yield from _keys(annotation.model_fields[place[0]].annotation, place[1:])
+            inside = content.get(place[0]) if isinstance(content, dict) else None
+            yield from _keys(annotation.model_fields[place[0]].annotation, place[1:], inside)
         return
-    is_list = getattr(annotation, "__origin__", None) is list
+    if getattr(annotation, "__origin__", None) is list:
+        has_item = isinstance(content, list) and place and isinstance(place[0], int) and place[0] < len(content)
+        place, content = place[1:], content[place[0]] if has_item else None
     for argument in get_args(annotation):
-        yield from _keys(argument, place[1:] if is_list else place)
+        yield from _keys(argument, place, content)

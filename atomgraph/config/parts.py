@@ -20,6 +20,7 @@ from atomgraph.nn.part import Part, build, find, public_path
 
 ROOMS = (models, featurizers, layers, readouts, nn)
 PASSED_ON = ("elements", "cutoff")
+FOR_KIND = ("model", "type", "_target_", "class")  # other programs' words
 
 
 _imports: ContextVar[bool] = ContextVar("imports", default=True)
@@ -115,15 +116,24 @@ def _check_names(cls: type[Part], parameters: dict[str, inspect.Parameter], own:
     named = [n for n, p in parameters.items() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
     for name in own:
         if name not in (*named, "kind") and not takes_any:
-            raise ConfigError(f"{place}.{name}: unknown key{_advice(str(name), named)}")
+            raise ConfigError(f"{place}.{name}: unknown key{_advice(str(name), named, cls)}")
     missing = [n for n in named if parameters[n].default is _REQUIRED and n not in own]
     if missing:
         raise ConfigError(f"{place}.{missing[0]} is missing; {cls.__name__} needs it")
 
 
-def _advice(name: str, named: Sequence[str]) -> str:
-    """Another program's word comes first: its nearest spelling here need not be the same thing."""
-    return elsewhere(name) or nearest(name, named)
+def _advice(name: str, named: Sequence[str], cls: type[Part]) -> str:
+    """Another program's word comes before the nearest spelling here, which need not be the same thing."""
+    same = [known for known in named if known.replace("_", "") == name.lower().replace("_", "")]
+    if same:
+        return nearest(name, same)
+    if name.lower() in FOR_KIND:
+        return "; here that is kind"
+    foreign = elsewhere(name)
+    advice = foreign.removeprefix("; here that is ")
+    if advice.isidentifier() and advice not in named:
+        return f"{foreign}, which {cls.__name__} does not have; it has {', '.join(named)}"
+    return foreign or nearest(name, named)
 
 
 def _hints(cls: type[Part]) -> dict[str, Any]:

@@ -57,5 +57,11 @@ def check_optimizer(*, kind: str, lr: float = 1e-3, weight_decay: float = 0.0, *
     known = list(inspect.signature(OPTIMIZERS[kind]).parameters)[1:]
     for name in [*options, *(["weight_decay"] if weight_decay else [])]:
         if name not in known:
-            raise ConfigError(f"fit.optimizer.{name}: unknown key{nearest(name, known)}")
+            raise ConfigError(f"fit.optimizer.{name}: unknown key{_advice(name, known)}")
     return known
+
+
+def _advice(name: str, known: list[str]) -> str:
+    """Names of the learning rate and the decay in other programs, or the nearest name here."""
+    same = {"learning_rate": "lr", "max_lr": "lr", "wd": "weight_decay", "decay": "weight_decay"}.get(name.lower())
+    return f"; here that is {same}" if same in known else nearest(name, known)

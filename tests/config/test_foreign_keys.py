@@ -1,9 +1,15 @@
 """Words that users of other programs know lead to where the thing is here."""
 
+import re
+
 import pytest
 from config.runs import tiny
 
-from atomgraph.config.resolve import config_of
+from atomgraph.config.finetune_schema import FinetuneConfig
+from atomgraph.config.foreign_keys import _paths
+from atomgraph.config.foreign_words import ELSEWHERE, IN_FINETUNING, NOWHERE
+from atomgraph.config.resolve import config_of, validated
+from atomgraph.config.schema import Config
 from atomgraph.errors import ConfigError
 
 
@@ -34,6 +40,71 @@ def test_words_of_other_programs_lead_to_the_key(tmp_path, word, place):
         config_of(tiny(tmp_path), [word])
     message = str(error.value)
     assert "unknown key" in message and place in message and "\n" not in message
+
+
+@pytest.mark.parametrize(
+    "word, message",
+    [
+        ("fit.energy_weight=3", "here that is fit.terms: "),  # once: it is fit.start.energy_weight
+        ("energy_weight=3", "here that is fit.terms: "),
+        ("fit.epochs=3", "here that is fit.max_epochs"),
+        ("data.sigma=3", "it is fit.sigma or fit.start.sigma here"),  # once the same place twice
+        ("cutoff=5.0", "it is model.cutoff here"),
+        ("elements=[H]", "it is model.elements here"),
+        ("data.cutoff=5.0", "it is model.cutoff here"),
+        ("data.elements=[H]", "it is model.elements here"),
+        ("channels=3", "it is model.channels here"),
+        ("data.stress_sign=compression", "data.units: {stress_sign: "),
+        ("fit.solver=ridge", "it is a key of fit.kind: least_squares"),
+        ("data.weight=2", "did you mean weights?"),
+        ("output.dir=x", "here that is output.folder"),
+        ("output.overwrite=true", "--overwrite on the command line"),
+        ("heads=[a]", "here that is baseline.heads"),
+        ("fit.optimizer.learning_rate=1", "here that is lr"),
+    ],
+)
+def test_an_unknown_key_once_led_astray(tmp_path, word, message):
+    with pytest.raises(ConfigError) as error:
+        config_of(tiny(tmp_path), [word])
+    assert str(error.value).partition("unknown key; ")[2].startswith(message) or message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "word", ["model.model=x", "model.gate=x", "model.n_max=3", "model.n_sparse=3", "fit.checkpoint=3"]
+)
+def test_a_key_of_another_meaning_was_once_offered_as_a_slip(tmp_path, word):
+    with pytest.raises(ConfigError, match=r"unknown key; (here that is|known are|there is no key)"):
+        config_of(tiny(tmp_path), [word])
+
+
+@pytest.mark.parametrize("word", ["nmax=3", "n_maxx=3"])
+def test_a_spelling_of_an_argument_comes_before_another_programs_word(tmp_path, word):
+    config = tiny(tmp_path) | {"model": {"kind": "GAP", "elements": ["Ar"], "cutoff": 4.0}}
+    with pytest.raises(ConfigError, match=r"did you mean n_max\?"):
+        config_of(config, [f"model.{word}"])
+
+
+def test_an_argument_that_the_model_lacks_is_not_offered_without_a_word(tmp_path):
+    with pytest.raises(ConfigError, match="here that is order, which GCN does not have; it has elements, cutoff"):
+        config_of(tiny(tmp_path), ["model.correlation=3"])
+
+
+def test_every_key_that_a_foreign_word_leads_to_exists():
+    known = {".".join(path) for schema in (Config, FinetuneConfig) for path, _ in _paths(schema)}
+    advice = [*ELSEWHERE.values(), *IN_FINETUNING.values(), *NOWHERE.values()]
+    told = {
+        key
+        for text in advice
+        for key in re.findall(r"\b(?:data|fit|baseline|output|start)\.[a-z_0-9]+(?:\.[a-z_]+)?", text)
+    }
+    assert told <= known
+
+
+def test_words_lead_elsewhere_in_a_configuration_of_fine_tuning(tmp_path):
+    for word, place in (("heads", "start.head"), ("E0s", "e0 (estimate"), ("species", "start.keep_elements")):
+        with pytest.raises(ConfigError) as error:
+            validated({word: 1}, FinetuneConfig)
+        assert place in str(error.value)
 
 
 def test_a_slip_of_the_pen_is_still_corrected(tmp_path):
