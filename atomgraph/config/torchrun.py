@@ -4,11 +4,28 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any
 
 from atomgraph.errors import ConfigError
 
-_RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")  # the order in which Lightning looks
+SLURM, JSM = "the SLURM job", "the job step of jsrun (JSM)"
+LAUNCHERS = {  # in words: the variable with the number of its tasks
+    JSM: "JSM_NAMESPACE_SIZE",
+    "mpirun (Open MPI)": "OMPI_COMM_WORLD_SIZE",
+    "mpiexec (PMI: MPICH, Intel MPI)": "PMI_SIZE",
+    "mpiexec (PALS)": "PALS_LOCAL_SIZE",  # on this machine; the number on all is PMI_SIZE
+}
+# The first four in the order in which Lightning looks; then those of MPI.
+_RANKS = (
+    "RANK",
+    "LOCAL_RANK",
+    "SLURM_PROCID",
+    "JSM_NAMESPACE_RANK",
+    "OMPI_COMM_WORLD_RANK",
+    "PMI_RANK",
+    "PALS_RANKID",
+)
 
 ONE_PROCESS = ("least_squares", "sparse_gp", "last_layer", "gauss_newton")
 
@@ -22,8 +39,8 @@ def is_first_process() -> bool:
 def following_torchrun(content: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration with ``fit.devices`` and ``fit.num_nodes`` as torchrun started them, where it says neither.
 
-    Raises ConfigError where it says another number of processes, also than the tasks of a SLURM job: each would train alone,
-    and one result would be kept.
+    Raises ConfigError where it says another number of processes, also than the tasks of a SLURM job, of MPI or of jsrun: each
+    would train alone, and one result would be kept.
     """
     fit = content.get("fit") or {}
     n_processes = int(os.environ.get("WORLD_SIZE", "1"))
@@ -43,29 +60,54 @@ def following_torchrun(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_tasks(content: Mapping[str, Any], fit: Any) -> None:
-    """ConfigError where a SLURM job has other tasks than the run has processes."""
-    n_tasks = _n_tasks()
+    """ConfigError where SLURM, MPI or JSM started other tasks than the run has processes."""
+    launcher, n_tasks = _tasks()
     if n_tasks == 1 or not isinstance(fit, Mapping):
         return
+    in_slurm = launcher == SLURM
+    one_task = "one task (--ntasks=1" if in_slurm else "one process (without the launcher"
     method = content.get("method")
     kind = method.get("kind") if isinstance(method, Mapping) else fit.get("kind", "gradient")
     if kind in ONE_PROCESS:
+        threads = ", with --cpus-per-task for its threads" if in_slurm else ""
         raise ConfigError(
-            f"the SLURM job has {n_tasks} tasks, but a run with kind: {kind} is one process; start one task (--ntasks=1, with "
-            "--cpus-per-task for its threads)"
+            f"{launcher} has {n_tasks} tasks, but a run with kind: {kind} is one process; start {one_task}{threads})"
         )
     devices, n_nodes = fit.get("devices", 1), fit.get("num_nodes", 1)
     devices = len(devices) if isinstance(devices, list) else devices
     if isinstance(devices, str) and devices.isdigit():
         devices = int(devices)
-    if isinstance(devices, int) and isinstance(n_nodes, int) and devices * n_nodes != n_tasks:
-        nodes = os.environ.get("SLURM_STEP_NUM_NODES") or os.environ.get("SLURM_NNODES") or "1"
-        wanted = int(nodes) if nodes.isdigit() and int(nodes) > 0 and n_tasks % int(nodes) == 0 else 1
+    if not (isinstance(devices, int) and isinstance(n_nodes, int)):
+        return
+    if not _forms_a_group(launcher):
         raise ConfigError(
-            f"the SLURM job has {n_tasks} tasks, but fit.devices × fit.num_nodes is {devices} × {n_nodes}: each task would "
-            f"train alone; say fit.devices={n_tasks // wanted} fit.num_nodes={wanted} and start it with srun, or start "
-            "one task (--ntasks=1)"
+            f"{launcher} has {n_tasks} tasks, which Lightning does not join: each would train alone; start {one_task}) with "
+            f"fit.devices={n_tasks}, or `torchrun --nproc-per-node={n_tasks}` in the place of the launcher, or install mpi4py"
         )
+    if devices * n_nodes != n_tasks:
+        nodes = os.environ.get("SLURM_STEP_NUM_NODES") or os.environ.get("SLURM_NNODES") or "1" if in_slurm else "1"
+        wanted = int(nodes) if nodes.isdigit() and int(nodes) > 0 and n_tasks % int(nodes) == 0 else 1
+        with_srun = " and start it with srun" if in_slurm else ""
+        raise ConfigError(
+            f"{launcher} has {n_tasks} tasks, but fit.devices × fit.num_nodes is {devices} × {n_nodes}: each task would "
+            f"train alone; say fit.devices={n_tasks // wanted} fit.num_nodes={wanted}{with_srun}, or start {one_task})"
+        )
+
+
+def _forms_a_group(launcher: str) -> bool:
+    """Whether Lightning makes one group of the launcher's tasks: of those of MPI with mpi4py, or ranks in the environment."""
+    return launcher in (SLURM, JSM) or "LOCAL_RANK" in os.environ or find_spec("mpi4py") is not None
+
+
+def _tasks() -> tuple[str, int]:
+    """Who started this process, in words, and how many tasks there are; 1 where it was started alone."""
+    if (n_tasks := _n_tasks()) > 1:
+        return SLURM, n_tasks
+    for launcher, name in LAUNCHERS.items():
+        words = os.environ.get(name, "")
+        if words.isdigit() and int(words) > 1:
+            return launcher, int(words)
+    return "", 1
 
 
 def _n_tasks() -> int:

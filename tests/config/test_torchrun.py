@@ -2,7 +2,7 @@
 
 import pytest
 
-from atomgraph.config.torchrun import following_torchrun
+from atomgraph.config.torchrun import following_torchrun, is_first_process
 from atomgraph.errors import ConfigError
 
 
@@ -62,3 +62,35 @@ def test_a_shell_in_an_allocation_and_a_job_of_one_task_are_no_runs_of_several_p
     monkeypatch.delenv("SLURM_STEP_NUM_TASKS")
     monkeypatch.setenv("SLURM_JOB_NAME", "interactive")
     assert following_torchrun({"seed": 1}) == {"seed": 1}
+
+
+@pytest.mark.parametrize("size", ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PALS_LOCAL_SIZE"])
+def test_tasks_of_mpi_once_trained_alone_until_the_lock_ended_all_but_one(monkeypatch, size):
+    monkeypatch.setenv(size, "2")
+    monkeypatch.setattr("atomgraph.config.torchrun.find_spec", lambda name: None)
+    for content in ({}, {"fit": {"devices": 2}}):
+        with pytest.raises(ConfigError, match=r"2 tasks, .*each would train alone; .*fit\.devices=2, or `torchrun"):
+            following_torchrun(content)
+    with pytest.raises(ConfigError, match=r"is one process; start one process \(without the launcher\)"):
+        following_torchrun({"fit": {"kind": "least_squares"}})
+    monkeypatch.setattr("atomgraph.config.torchrun.find_spec", lambda name: name)  # Lightning joins them by mpi4py
+    with pytest.raises(ConfigError, match=r"say fit\.devices=2 fit\.num_nodes=1, or start one process"):
+        following_torchrun({})
+    assert following_torchrun({"fit": {"devices": 2}}) == {"fit": {"devices": 2}}
+
+
+def test_tasks_of_jsrun_are_those_of_the_run(monkeypatch):
+    monkeypatch.setenv("JSM_NAMESPACE_SIZE", "4")
+    with pytest.raises(ConfigError, match=r"jsrun \(JSM\) has 4 tasks, .*say fit\.devices=4"):
+        following_torchrun({"fit": {"devices": 2}})
+    assert following_torchrun({"fit": {"devices": 2, "num_nodes": 2}})
+
+
+def test_one_task_of_mpi_is_a_run_like_any_other(monkeypatch):
+    monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "1")
+    assert following_torchrun({"seed": 1}) == {"seed": 1}
+
+
+def test_only_the_first_rank_of_mpi_writes(monkeypatch):
+    monkeypatch.setenv("OMPI_COMM_WORLD_RANK", "1")
+    assert not is_first_process()
