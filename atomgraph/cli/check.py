@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from atomgraph.cli.options import FormatName, LabelKeys, LabelUnits, Structures, Types, entries
+from atomgraph.cli.targets import check_file
 from atomgraph.data import census, fingerprint, read
 from atomgraph.data.doctor import examine
 from atomgraph.data.doctor.connections import connections
@@ -46,6 +47,8 @@ def check(
     different energies, impossible contacts, forces with a large sum, empty fields as labels, signs or units that contradict
     physics, energies more than 20 eV/atom off, frames on both sides (--against). Warnings and notes leave it 0.
     """
+    if json_file is not None:
+        check_file(json_file, overwrite=True, inputs=[*data, *(against or [])])
     how: dict[str, Any] = {"keys": entries(key), "units": entries(unit), "types": types, "format": format}
     faults: list[str] = []
     notes = ReadingNotes()

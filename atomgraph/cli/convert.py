@@ -11,12 +11,14 @@ import typer
 
 from atomgraph.cli.opening import opened
 from atomgraph.cli.options import Device, Dtype, Elements, Head, Imports, Model, Overwrite, Units
+from atomgraph.cli.targets import check_file
 from atomgraph.editing import keep_elements, keep_heads
 from atomgraph.errors import ConfigError, FormatError
 from atomgraph.formats.mace.writing import SCRIPT, write_for_mace
 from atomgraph.models.mace import MACE
 from atomgraph.potential import Potential
 
+NAME = "model.safetensors"  # in a run folder
 KINDS = (".safetensors", ".npz", ".model")
 
 
@@ -39,8 +41,7 @@ def convert(
     """Any readable potential to atomgraph's file, or a MACE to mace-torch's."""
     if target.suffix not in KINDS:
         raise ConfigError(f"{target} should end in {', '.join(KINDS)}")
-    if target.exists() and not overwrite:
-        raise ConfigError(f"{target} exists; give another name, or --overwrite")
+    check_file(target, overwrite=overwrite, inputs=[model, Path(model) / NAME])
     if target.suffix == ".model" and not mace_python:
         raise ConfigError(
             "a .model is written by mace-torch itself; say --mace-python PYTHON, the Python of an environment where it is "

@@ -15,6 +15,7 @@ from ase.io.trajectory import TrajectoryWriter
 
 from atomgraph.cli.options import FormatName, LabelKeys, LabelUnits, Overwrite, Types, entries
 from atomgraph.cli.structure_files import drop_notes
+from atomgraph.cli.targets import check_file
 from atomgraph.data.formats.text import OPENERS
 from atomgraph.data.naming import number_of
 from atomgraph.data.notes import ReadingNotes
@@ -41,10 +42,7 @@ def convert_data(
 ) -> None:
     """Structures of any readable format to one file, with energies, forces and stresses in eV and Å."""
     kind = _kind(target)
-    if target.exists() and not overwrite:
-        raise ConfigError(f"{target} exists; give another name, or --overwrite")
-    if not target.parent.is_dir():
-        raise ConfigError(f"there is no folder {target.parent} to write {target.name} into")
+    check_file(target, overwrite=overwrite, inputs=sources)
     notes = ReadingNotes()
     frames = iread(sources, keys=entries(key), units=entries(unit), types=types, format=format, notes=notes)
     n_frames = 0

@@ -34,10 +34,11 @@ from atomgraph.cli.options import (
     entries,
 )
 from atomgraph.cli.strangers import warn_of_strangers
+from atomgraph.cli.targets import check_folder
 from atomgraph.compiled import for_inference
 from atomgraph.data import read
 from atomgraph.data.notes import ReadingNotes
-from atomgraph.errors import AtomgraphError, ConfigError
+from atomgraph.errors import AtomgraphError
 from atomgraph.progress import output_console
 from atomgraph.writing import write_bytes, write_text
 
@@ -62,8 +63,8 @@ def evaluate(
     imports: Imports = None,
 ) -> None:
     """Errors of a potential on labelled structures: MAE and RMSE per configuration type, with units."""
-    if out is not None and out.exists() and not overwrite and (out.is_file() or any(out.iterdir())):
-        raise ConfigError(f"{out} exists and is not empty; give another --out, or --overwrite")
+    if out is not None:
+        check_folder(out, overwrite=overwrite)
     potential = opened(model, head=head, elements=elements, units=units, device=device, imports=imports)
     notes = ReadingNotes()
     frames = read(

@@ -98,7 +98,7 @@ def md(
     if not (timestep > 0 and friction > 0):
         raise ConfigError(f"--timestep and --friction should be positive, but are {timestep} fs and {friction} 1/ps")
     target = Path(f"{Path(structure.partition('@')[0]).name.partition('.')[0]}-md.traj") if out is None else out
-    kind = checked_target(target, overwrite=overwrite)
+    kind = checked_target(target, overwrite=overwrite, inputs=[structure, model])
     atoms, rng = read_one(structure, types, format), np.random.default_rng(seed)
     temperature = _start(atoms, temperature, rng)
     potential = opened(model, head=head, elements=elements, units=units, device=device, imports=imports)

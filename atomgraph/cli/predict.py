@@ -32,6 +32,7 @@ from atomgraph.cli.options import (
 from atomgraph.cli.partial_results import PartialResults
 from atomgraph.cli.strangers import warn_of_strangers
 from atomgraph.cli.structure_files import drop_notes
+from atomgraph.cli.targets import check_file
 from atomgraph.compiled import for_inference
 from atomgraph.data import read
 from atomgraph.data.fingerprint import fingerprint
@@ -75,12 +76,7 @@ def predict(
     is not finite.
     """
     kind = _kind(target)
-    if not target.parent.is_dir():
-        raise ConfigError(f"there is no folder {target.parent} to write {target.name} into")
-    if target.exists() and source.exists() and target.samefile(source):
-        raise ConfigError(f"{target} is the input; give another name for the output")
-    if target.exists() and not overwrite:
-        raise ConfigError(f"{target} exists; give another name, or --overwrite")
+    check_file(target, overwrite=overwrite, inputs=[source, model])
     potential = opened(model, head=head, elements=elements, units=units, device=device, imports=imports)
     frames, faults = usable(potential, source, types=types, format=format)
     if faults and not (skip_bad and frames):

@@ -66,7 +66,7 @@ def relax(
     if not fmax > 0:
         raise ConfigError(f"--fmax should be a positive number of eV/Å, but is {fmax}")
     target = Path(f"{Path(structure.partition('@')[0]).name.partition('.')[0]}-relaxed.xyz") if out is None else out
-    checked_target(target, overwrite=overwrite)
+    checked_target(target, overwrite=overwrite, inputs=[structure, model])
     atoms = read_one(structure, types, format)
     if cell and not (atoms.pbc.all() and atoms.cell.rank == 3):
         raise ConfigError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +11,7 @@ import ase.io
 import typer
 from ase.calculators.singlepoint import SinglePointCalculator
 
+from atomgraph.cli.targets import check_file
 from atomgraph.data import read
 from atomgraph.errors import ConfigError, nearest
 from atomgraph.writing import write_whole
@@ -46,14 +47,12 @@ def drop_notes(atoms: ase.Atoms) -> None:
         del atoms.info["config_type"]
 
 
-def checked_target(path: Path, *, overwrite: bool) -> str:
-    """The format of a file that is going to be written, by its ending; ConfigError where it exists, or has no place."""
+def checked_target(path: Path, *, overwrite: bool, inputs: Iterable[str | Path]) -> str:
+    """The format of a file that is going to be written, by its ending; ConfigError where ``targets.check_file`` refuses it."""
     if path.suffix not in FORMATS:
         raise ConfigError(f"cannot tell the format of {path} by its ending{nearest(path.suffix, FORMATS)}")
-    if path.exists() and not overwrite:
-        raise ConfigError(f"{path} exists; give another name with --out, or --overwrite")
-    if not path.parent.is_dir():
-        raise ConfigError(f"there is no folder {path.parent} to write {path.name} into")
+    way_out = "give another name with --out, or --overwrite"
+    check_file(path, overwrite=overwrite, inputs=inputs, way_out=way_out)
     return FORMATS[path.suffix]
 
 

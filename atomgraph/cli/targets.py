@@ -1,0 +1,77 @@
+"""Where a command will write: checked before its work, so that hours do not end in a name that cannot be written."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from atomgraph.errors import ConfigError
+
+RUN = ("config.yaml", "metrics.json")  # files by which a run folder is known
+
+
+def check_file(path: Path, *, overwrite: bool, inputs: Iterable[str | Path] = (), way_out: str = "") -> None:
+    """Refuse a file that cannot be written, or should not be.
+
+    Args:
+        path: The file that will be written.
+        overwrite: Whether it may replace another one.
+        inputs: Files, patterns or ``FILE@INDEX`` that are read; none of them is ever replaced.
+        way_out: What else can be done where the file exists; --overwrite and another name by default.
+
+    Raises:
+        ConfigError: If the path is a folder, a device or an input, exists, or if its folder is absent, no folder or not to be
+            written into.
+    """
+    _check_folder(path.parent, f" to write {path.name} into")
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder; give the name of a file in it, {path / 'NAME'}")
+    if any(_is_same(path, one) for one in _files(inputs)):
+        raise ConfigError(f"{path} is the input; give another name for the output")
+    if path.exists() and not path.is_file():
+        raise ConfigError(f"{path} is no regular file; give another name")
+    if path.exists() and not overwrite:
+        raise ConfigError(f"{path} exists; {way_out or 'give another name, or --overwrite'}")
+
+
+def check_folder(path: Path, *, overwrite: bool) -> None:
+    """Refuse a folder that cannot be made or written into, or should not be.
+
+    Args:
+        path: The folder; it, and those around it, are made where they are absent.
+        overwrite: Whether it may hold something already.
+
+    Raises:
+        ConfigError: If the path or a part of it is a file, it holds something, or is a run folder, whose metrics.json would be
+            lost.
+    """
+    there = next((folder for folder in (path, *path.parents) if folder.exists()), Path())
+    _check_folder(there, f" to make {path} in" if there != path else " to write into")
+    if all((path / name).exists() for name in RUN):
+        raise ConfigError(f"{path} is a run folder, and its metrics.json would be replaced; give another folder")
+    if path.is_dir() and any(path.iterdir()) and not overwrite:
+        raise ConfigError(f"{path} exists and is not empty; give another --out, or --overwrite")
+
+
+def _check_folder(folder: Path, purpose: str) -> None:
+    is_file = next((part for part in (folder, *folder.parents) if part.exists() and not part.is_dir()), None)
+    if is_file is not None:
+        raise ConfigError(f"{is_file} is a file, no folder{purpose}")
+    if not folder.is_dir():
+        raise ConfigError(f"there is no folder {folder}{purpose}")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigError(f"the folder {folder} is not writable; give another one{purpose}")
+
+
+def _files(inputs: Iterable[str | Path]) -> Iterable[Path]:
+    for one in map(str, inputs):
+        yield from (Path(name) for name in (one, one.partition("@")[0], *glob.glob(one, recursive=True)))  # noqa: PTH207  (absolute patterns, too)
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except OSError:  # one of the two is not there
+        return False
