@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
@@ -11,8 +12,13 @@ import numpy as np
 from atomgraph.errors import DataError, nearest
 from atomgraph.units import ENERGY, FORCE, LENGTH, PRESSURE, factor
 
-UNITS = ("energy", "length", "forces", "stress", "virial", "stress_sign", "virial_sign", "stress_order")
+UNITS = (
+    *("energy", "length", "forces", "stress", "virial"),
+    *("forces_sign", "stress_sign", "virial_sign", "stress_order"),
+)
 SIGNS = {"tension": 1.0, "compression": -1.0}
+FORCE_SIGNS = {"force": 1.0, "gradient": -1.0}  # −dE/dx, dE/dx
+GRADIENT = re.compile(r"grad(?!e|ua)|(?<![a-z])d_?e_?d_?[rx](?![a-z])", re.IGNORECASE)  # dft_grad, dE_dx; not graded
 # Where xx, xy, xz, yx, ... stand among six numbers.
 ORDERS = {
     "ase": (0, 5, 4, 5, 1, 3, 4, 3, 2),  # xx yy zz yz xz xy
@@ -48,11 +54,12 @@ class Conversion:
         forces = factor(given["forces"], FORCE, "forces") if "forces" in given else energy / length
         stress = factor(given["stress"], PRESSURE, "stress") if "stress" in given else energy / length**3
         virial = factor(given["virial"], ENERGY, "virial") if "virial" in given else energy
+        forces *= factor(given.get("forces_sign", "force"), FORCE_SIGNS, "forces_sign")
         stress *= factor(given.get("stress_sign", "tension"), SIGNS, "stress_sign")
         virial *= factor(given.get("virial_sign", "compression"), SIGNS, "virial_sign")
         order = given.get("stress_order")
         if order is not None and order not in ORDERS:
-            raise DataError(f"unknown stress_order {order!r}{nearest(order, ORDERS)}; known are {', '.join(ORDERS)}")
+            raise DataError(f"unknown stress_order {order!r}{nearest(order, ORDERS)}")
         return cls(length, energy, forces, stress, virial, order)
 
     def full_tensor(self, name: str, value: np.ndarray) -> np.ndarray:
@@ -70,6 +77,25 @@ class Conversion:
                 f"xx yy zz xy xz yz; in a command, --unit stress_order=ase"
             )
         return value[list(ORDERS[self.order])].reshape(3, 3)
+
+
+def says_gradient(name: str) -> bool:
+    """Whether the name of a label says that it is dE/dx, the negative of forces."""
+    return GRADIENT.search(name) is not None
+
+
+def check_forces_sign(key: str, units: Mapping[str, str] | None) -> None:
+    """DataError where forces are taken from a key that says gradient, and the sign is not stated.
+
+    Args:
+        key: That is configured for forces.
+        units: As they are stated.
+    """
+    if says_gradient(key) and "forces_sign" not in (units or {}):
+        raise DataError(
+            f"the key {key!r} of forces says gradient: dE/dx is minus the forces. State what it holds: data.units: "
+            f"{{forces_sign: gradient}} for dE/dx, force for −dE/dx; in a command, --unit forces_sign=gradient"
+        )
 
 
 def known_entries(given: Mapping[str, str] | None, known: tuple[str, ...], what: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ import ase
 import numpy as np
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from atomgraph.data.conversion import Conversion, known_entries
+from atomgraph.data.conversion import Conversion, check_forces_sign, known_entries
 from atomgraph.data.notes import Contradiction, ReadingNotes
 from atomgraph.errors import DataError
 from atomgraph.graph.structure import VOIGT, checked_label
@@ -26,9 +26,9 @@ class Door:
     r"""Takes labels by configured names and units, and gives them in eV, eV/Å, eV/Å³.
 
     A virial becomes a stress, :math:`\sigma = -W/V`. Stresses are positive in tension unless ``stress_sign: compression`` says
-    otherwise; virials are positive in compression unless ``virial_sign: tension``. Six numbers of a stress or virial are
-    taken in the order that ``stress_order`` states, and refused without it, under whatever key; results on an ASE
-    calculator are in ASE's order.
+    otherwise; forces are −dE/dx unless ``forces_sign: gradient``; virials are positive in compression unless ``virial_sign:
+    tension``. Six numbers of a stress or virial are taken in the order that ``stress_order`` states, and refused without it,
+    under whatever key; results on an ASE calculator are in ASE's order.
     A label that is NaN in all its entries counts as missing.
 
     Args:
@@ -38,7 +38,8 @@ class Door:
         notes: Where to note what was seen beside the labels.
 
     Raises:
-        DataError: For unknown keys and units, with the nearest known one.
+        DataError: For unknown keys and units, with the nearest known one, and for forces under a key that says gradient without
+            a stated sign.
     """
 
     def __init__(
@@ -51,6 +52,8 @@ class Door:
     ):
         self.keys = known_entries(keys, KEYS, "keys")
         self.conversion = Conversion.of(units)
+        if "forces" in self.keys:
+            check_forces_sign(self.keys["forces"], units)
         self.labels = labels
         self.notes = ReadingNotes() if notes is None else notes
         self.seen: Counter[str] = Counter()
@@ -65,7 +68,7 @@ class Door:
             source: What the frame is called.
         """
         conversion = self.conversion if conversion is None else conversion
-        places = _places(raw)
+        places = places_of(raw)
         self.offered.update({name for place in places for name in place})
         found = self._found(places, conversion) if self.labels else {}
         atoms = raw.copy()
@@ -174,7 +177,7 @@ class Door:
                 )
 
 
-def _places(atoms: ase.Atoms) -> list[Mapping[str, Any]]:
+def places_of(atoms: ase.Atoms) -> list[Mapping[str, Any]]:
     """Where labels may be: results, info, arrays, and what ASE's data bases attach."""
     results = dict(getattr(atoms.calc, "results", None) or {})
     if "stresses" in results:

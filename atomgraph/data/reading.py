@@ -53,9 +53,10 @@ def read(
         keys: Which names the labels have, ``{energy: REF_energy, forces: REF_forces, stress: ..., config_type: ...}``; a named
             key is looked for on the calculator's results, in ``info`` and in ``arrays``, and no other is taken in its place.
             Without keys the names are ``energy``, ``forces``, ``stress`` and, where no stress is, ``virial``.
-        units: ``{energy: eV, length: Å, forces: eV/Å, stress: eV/Å^3, virial: eV, stress_sign: tension | compression,
-            virial_sign: compression | tension, stress_order: ase | vasp | lammps}``; what is not named follows energy and
-            length. They win over what a format's reader assumes; where a format's units are fixed, others are refused.
+        units: ``{energy: eV, length: Å, forces: eV/Å, stress: eV/Å^3, virial: eV, forces_sign: force | gradient,
+            stress_sign: tension | compression, virial_sign: compression | tension, stress_order: ase | vasp | lammps}``; what
+            is not named follows energy and length. They win over what a format's reader assumes; where a format's units are
+            fixed, others are refused.
         faults: A list; frames that cannot be used are then left out and described in it, instead of ending the reading.
         types: Elements of types 1, 2, ... (0, 1, ... where a format counts so), for files that do not name elements; refused
             by those that do.

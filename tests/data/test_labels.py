@@ -113,6 +113,19 @@ def test_moved_by_ase_or_left_in_info_and_arrays_labels_are_the_same():
         np.testing.assert_array_equal(one[name], other[name])
 
 
+@pytest.mark.parametrize("key", ["gradient", "dft_grad", "Gradients", "dE_dx", "dedr"])
+def test_a_gradient_was_read_as_forces_of_the_opposite_sign(key):
+    atoms = copper()
+    atoms.arrays[key] = -morse(copper()).get_forces()
+    with pytest.raises(DataError, match=rf"'{key}' of forces says gradient.*forces_sign: gradient.*--unit"):
+        door({"forces": key})
+    found = door({"forces": key}, forces_sign="gradient").admit(atoms)
+    np.testing.assert_allclose(labels_of(found)["forces"], morse(copper()).get_forces())
+    found = door({"forces": key}, forces_sign="force").admit(atoms)
+    np.testing.assert_allclose(labels_of(found)["forces"], -morse(copper()).get_forces())
+    door({"forces": "upgraded_forces"})
+
+
 def test_configuration_type_and_head_have_keys_too():
     atoms = copper()
     atoms.info.update(group=7, level="pbe")
@@ -128,6 +141,8 @@ def test_configuration_type_and_head_have_keys_too():
         ({}, {"energy": "ev"}, "unknown unit 'ev' for energy; did you mean eV"),
         ({}, {"stress": "gpa"}, "unknown unit 'gpa' for stress"),
         ({}, {"stress_sign": "pressure"}, "unknown unit 'pressure' for stress_sign"),
+        ({}, {"forces_sign": "minus"}, "unknown unit 'minus' for forces_sign; known are force, gradient"),
+        ({}, {"stress_order": "voigt"}, "unknown stress_order 'voigt'; known are ase, lammps, vasp$"),
         ({"energy": 3}, {}, "keys.energy should be a word"),
     ],
 )

@@ -11,7 +11,7 @@ HINT = 0.1  # energies that agree at all while forces are opposed: worth a warni
 ALONE = 0.9  # opposed so clearly that it is worth a word without any other label
 WAYS_OUT = {
     "energy": "energies must be lower where atoms are bound: negate those in the file",
-    "forces": "the file holds slopes dE/dx, and forces are −dE/dx: negate those in the file",
+    "forces": "the file holds slopes dE/dx, and forces are −dE/dx: set data.units.forces_sign: gradient",
     "stress": "set data.units.stress_sign: compression (where the file holds virials, virial_sign: tension)",
 }
 

@@ -104,7 +104,7 @@ def work_against_energy(frames: Sequence[ase.Atoms], labels: Sequence[dict[str, 
             slope,
             "",
             f"energy differences are {slope:.3g} times the work of the forces over {len(work)} small displacements",
-            "the forces have the wrong sign"
+            "the forces have the wrong sign: set data.units.forces_sign: gradient (--unit forces_sign=gradient)"
             if slope < 0
             else f"forces and energies have different units{named} (data.units)",
         )

@@ -6,12 +6,12 @@ from collections import defaultdict
 
 from atomgraph.data.doctor.findings import NOTE, WARNING, WRONG, Finding
 from atomgraph.data.naming import number_of
-from atomgraph.data.notes import Contradiction, ReadingNotes
+from atomgraph.data.notes import LACKS, Contradiction, ReadingNotes
 
 
 def noticed(notes: ReadingNotes) -> list[Finding]:
     """Findings of what reading noticed beside the frames."""
-    return [*_unread(notes), *_contradictions(notes.contradictions), *_left_out(notes)]
+    return [*_unread(notes), *_unnamed(notes), *_contradictions(notes.contradictions), *_left_out(notes)]
 
 
 def _unread(notes: ReadingNotes) -> list[Finding]:
@@ -21,12 +21,28 @@ def _unread(notes: ReadingNotes) -> list[Finding]:
             "unread label",
             WARNING,
             [],
-            float(number),
+            float(one.n_frames),
             "frames",
-            f"{key} in {number_of(number, 'frame')} looks like {label}, and is not read",
-            f"if it is the label, name it: --key {label}={key} (data.keys: {{{label}: {key}}})",
+            f"{one.key} in {number_of(one.n_frames, 'frame')} looks like {one.looks}, and is not read",
+            f"if it is the label: {one.way_out}",
         )
-        for label, key, number in notes.unread()
+        for one in notes.unread()
+    ]
+
+
+def _unnamed(notes: ReadingNotes) -> list[Finding]:
+    """Keys that have the size of a label which no frame has, and another name."""
+    return [
+        Finding(
+            "missing label",
+            NOTE,
+            [],
+            float(len(keys)),
+            "keys",
+            f"no frame has {LACKS[label]}; by their size these may be: {', '.join(keys)}",
+            f"if one is the label, name it: --key {label}=... (data.keys: {{{label}: ...}})",
+        )
+        for label, keys in notes.unnamed()
     ]
 
 
