@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from atomgraph.cli.opening import opened
+from atomgraph.cli.opening import opened, symbols_in
 from atomgraph.cli.options import Device, Dtype, Elements, Head, Imports, Model, Overwrite, Units
 from atomgraph.cli.targets import check_file
 from atomgraph.editing import keep_elements, keep_heads
@@ -49,7 +49,7 @@ def convert(
         )
     potential = opened(model, head=head, elements=elements, units=units, device=device, dtype=dtype, imports=imports)
     if only_elements is not None:
-        potential = keep_elements(potential, _words(only_elements))
+        potential = keep_elements(potential, symbols_in(only_elements))
     if only_heads is not None:
         potential = keep_heads(potential, _words(only_heads))
     _write(potential, target, mace_python)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from atomgraph.cli.importing import import_modules
 from atomgraph.compiled import keep_memory
+from atomgraph.data.formats.elements import symbol_of
 from atomgraph.loading import load
 from atomgraph.potential import Potential
 
@@ -26,5 +27,10 @@ def opened(
     """
     import_modules(imports)
     keep_memory()
-    symbols = None if elements is None else [word.strip() for word in elements.split(",") if word.strip()]
+    symbols = None if elements is None else symbols_in(elements)
     return load(model, device=device, dtype=dtype, head=head, elements=symbols, units=units)
+
+
+def symbols_in(text: str) -> list[str]:
+    """Chemical symbols of a list with commas, given as symbols in any case or atomic numbers; DataError for others."""
+    return [symbol_of(word.strip()) for word in text.split(",") if word.strip()]

@@ -14,6 +14,7 @@ from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
 from atomgraph import featurizers, layers, models, nn, readouts
 from atomgraph.config.foreign_keys import elsewhere
+from atomgraph.config.type_words import in_words
 from atomgraph.errors import AtomgraphError, ConfigError, WiringError, nearest
 from atomgraph.models import EnergyModel
 from atomgraph.nn.part import Part, build, find, public_path
@@ -147,10 +148,8 @@ def _check_type(value: Any, hint: Any, place: str) -> None:
     try:
         TypeAdapter(hint, config=_CONFIG).validate_python(value)
     except ValidationError as error:
-        wanted = str(hint).replace("typing.", "").replace("collections.abc.", "")
-        wanted = hint.__name__ if isinstance(hint, type) else wanted
         deeper = "".join(f"[{key}]" for key in error.errors()[0]["loc"] if isinstance(key, int))
-        raise ConfigError(f"{place}{deeper} should be {wanted}, but is {value!r}") from None
+        raise ConfigError(f"{place}{deeper} should be {in_words(hint)}, but is {value!r}") from None
     except PydanticUserError:  # a type that pydantic cannot judge: the constructor will
         return
 

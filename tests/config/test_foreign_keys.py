@@ -110,38 +110,3 @@ def test_words_lead_elsewhere_in_a_configuration_of_fine_tuning(tmp_path):
 def test_a_slip_of_the_pen_is_still_corrected(tmp_path):
     with pytest.raises(ConfigError, match="did you mean max_epochs"):
         config_of(tiny(tmp_path), ["fit.max_epoch=3"])
-
-
-@pytest.mark.parametrize("elements", [[14, 8], "Si O", "Si, O", ["Si", 8]])
-def test_elements_may_be_atomic_numbers_or_one_text(tmp_path, elements):
-    config = tiny(tmp_path)
-    config["model"]["elements"] = elements
-    assert config_of(config).model["elements"] == ["Si", "O"]
-
-
-def test_elements_of_parts_inside_a_model_may_be_numbers(tmp_path):
-    config = tiny(tmp_path)
-    config["model"] = {
-        "kind": "EnergyModel",
-        "elements": [18],
-        "branches": {
-            "kind": "Branch",
-            "cutoff": 4.0,
-            "featurizer": {"kind": "RadialDensity", "elements": "18"},
-            "readouts": [{"kind": "Linear", "irreps_in": 8}],
-        },
-    }
-    assert config_of(config).model["branches"]["featurizer"]["elements"] == ["Ar"]
-
-
-def test_e0_may_be_given_by_atomic_number(tmp_path):
-    config = config_of(tiny(tmp_path, baseline={"e0": {18: -1.5}}))
-    assert config.baseline.e0 == {"Ar": -1.5}
-
-
-@pytest.mark.parametrize("elements", [[0], [200], "SiO", "Qq"])
-def test_what_is_no_element_is_refused(tmp_path, elements):
-    config = tiny(tmp_path)
-    config["model"]["elements"] = elements
-    with pytest.raises(ConfigError, match=r"atomic number|chemical symbol"):
-        config_of(config)

@@ -24,7 +24,7 @@ def base():
     ("word", "said"),
     [
         ("model.chanels=3", "model.chanels: unknown key; did you mean channels?"),
-        ("model.channels=many", "model.channels should be int, but is 'many'"),
+        ("model.channels=many", "model.channels should be a whole number, but is 'many'"),
         ("model.cutoff=-1", "model.cutoff should be positive, in Å, but is -1"),
         ("model.kind=GNC", "model.kind: no part 'GNC'; did you mean GCN?"),
         ("model.kind=my_parts.Mine", "model.kind: no module 'my_parts'"),

@@ -17,16 +17,20 @@ WAY_OUT = (
 
 
 def checked_types(types: Sequence[str] | str | None) -> list[str] | None:
-    """Elements of types, in order, from a list or from words; DataError where one is no element."""
+    """Elements of types, in order, from a list or from words, as symbols in any case or atomic numbers.
+
+    Raises:
+        DataError: Where one is no element.
+    """
     if types is None:
         return None
     words = re.split(r"[,\s]+", types.strip()) if isinstance(types, str) else list(types)
-    for word in words:
-        if not isinstance(word, str) or atomic_numbers.get(word, 0) <= 0:
-            raise DataError(f"types should be chemical symbols such as Cu Au, but one of them is {word!r}")
     if not words:
         raise DataError("types should name an element for each type, but is empty")
-    return words
+    try:
+        return [symbol_of(str(word)) for word in words]
+    except DataError as error:
+        raise DataError(f"types should be chemical symbols such as Cu Au, or atomic numbers, but {error}") from None
 
 
 def numbers_of_types(rows: Sequence[int], types: Sequence[str] | None, first: int, what: str) -> list[int]:

@@ -58,7 +58,7 @@ class TestConvert:
         assert potential.predict([water])[0]["energy"] == pytest.approx(whole, abs=1e-12)
 
     @pytest.mark.parametrize(
-        "target, words", [("b.model", "--mace-python"), ("b.txt", "should end in"), ("a.model", "exists")]
+        "target, words", [("b.model", "--mace-python"), ("b.txt", "should end in"), ("a.model", "is the input")]
     )
     def test_what_cannot_be_written_is_said(self, tmp_path, capsys, target, words):
         (tmp_path / "a.model").write_bytes(saved(small()))
