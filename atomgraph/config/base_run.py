@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from atomgraph.config.automatic_radii import asks_for_radii, automatic_radii, with_radii
-from atomgraph.config.dataset import Dataset, gather
+from atomgraph.config.dataset import Dataset, fitted_labels, gather
 from atomgraph.config.finetune_schema import FinetuneConfig
 from atomgraph.config.folder import RunFolder
 from atomgraph.config.in_memory import write_structures
@@ -18,6 +18,7 @@ from atomgraph.config.preparation import calibrate, describe, model_specificatio
 from atomgraph.config.resolve import absolute, as_yaml
 from atomgraph.config.schema import Config
 from atomgraph.config.torchrun import is_first_process
+from atomgraph.data.weights import require_weight
 from atomgraph.errors import ConfigError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.potential import Potential
@@ -67,7 +68,9 @@ class Run(ABC):
         place = Path(data.cache) if isinstance(data.cache, str) else None
         if data.cache is True:
             place = self.folder.path.parent / ".graphs"
-        return dataset.split.take(dataset.graphs(cutoff, place, data, heads, self.console.is_terminal))
+        parts = dataset.split.take(dataset.graphs(cutoff, place, data, heads, self.console.is_terminal))
+        require_weight(parts["train"], fitted_labels(self.config.fit))
+        return parts
 
     def _open(self, dataset: Dataset) -> None:
         """From here on the run folder is ours."""

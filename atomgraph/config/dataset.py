@@ -20,7 +20,7 @@ from atomgraph.data.census import Census, census, require_labels
 from atomgraph.data.naming import elements_in
 from atomgraph.data.notes import ReadingNotes
 from atomgraph.errors import DataError
-from atomgraph.graph.structure import AtomicGraph
+from atomgraph.graph.structure import WEIGHED, AtomicGraph
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +134,13 @@ def _wanted(fit: Gradient | ClosedForm | Solved) -> dict[str, float]:
         return {term.property: _largest(term.weight) for term in fit.terms if not term.if_labelled}
     said = {name: getattr(fit.sigma, name) for name in fit.sigma.model_fields_set}
     return {"stress" if name == "virial" else name: 1.0 for name, sigma in said.items() if sigma is not None}
+
+
+def fitted_labels(fit: object) -> list[str]:
+    """The labels that a fit may use; each is left out by a weight of zero."""
+    if isinstance(fit, Gradient):
+        return [term.property for term in fit.terms if _largest(term.weight) > 0]
+    return list(WEIGHED)
 
 
 def _check_monitor(fit: Gradient, dataset: Dataset) -> None:

@@ -32,7 +32,7 @@ def build_graphs(
     cutoff: Å.  cache: a folder; graphs are built once for the same frames and cutoff and kept there (safetensors, written
     aside and renamed, so never half there; what cannot be read is built again; what cannot be written is said once).
     weights: weight in the loss by ``info["config_type"]``, 1 for those not named.
-    weight_keys: names in ``info`` of weights, ``{all: config_weight, energy: energy_weight, forces: ..., stress: ...}``, which
+    weight_keys: names of weights in frames, ``{all: config_weight, energy: energy_weight, forces: ..., stress: ...}``, which
     multiply those by configuration type; frames without the key count once.  heads: names of the model's heads;
     ``info["head"]`` of a frame says which it belongs to, and must where there are several; without names heads stay open.
     progress: a bar on the terminal.

@@ -72,6 +72,7 @@ class ReadingNotes:
         n_frames: Frames read.
         missing: Frames with NaN in a whole label, by label.
         unconverged: Electronic steps that did not converge and were left out, by file.
+        passed_over: Frames with a section that the reader does not know, by file and heading.
         keys: Frames that carry a name in results, ``info`` or ``arrays``.
         candidates: Frames that carry a key which looks like a label and was not read, by label and key.
         possible: Frames that carry a key which has the size of a label and another name, by label and key.
@@ -84,6 +85,7 @@ class ReadingNotes:
     n_frames: int = 0
     missing: Counter[str] = field(default_factory=Counter)
     unconverged: Counter[str] = field(default_factory=Counter)
+    passed_over: Counter[tuple[str, str]] = field(default_factory=Counter)
     keys: Counter[str] = field(default_factory=Counter)
     candidates: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     possible: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
@@ -163,7 +165,15 @@ class ReadingNotes:
             f"{{{label}: ...}} would read {'it' if len(keys) == 1 else 'one'}"
             for label, keys in self.unnamed()
         ]
+        lines += [
+            f"{path}: {heading} in {number_of(number, 'frame')} is not read"
+            for (path, heading), number in sorted(self.passed_over.items())
+        ]
         used = set((weight_keys or {}).values())
+        lines += [
+            f"{key} in {number_of(self.keys[key], 'frame')} weighs {'labels' if what == 'all' else what} (data.weight_keys)"
+            for what, key in (weight_keys or {}).items()
+        ]
         lines += [
             f"{key} in {number_of(number, 'frame')} looks like a weight, and is not used: data.weight_keys: "
             f"{{{_weighs(key)}: {key}}} would"

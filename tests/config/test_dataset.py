@@ -55,7 +55,9 @@ def test_weights_and_labels_that_are_not_used_are_named(data):
     )
     assert not any("dft_energy" in line for line in lines)  # an energy was read
     used = notes_of(data, {}, weight_keys={"all": "config_weight"})
-    assert not any("config_weight" in line for line in used)
+    assert [line for line in used if "config_weight" in line] == [
+        "config_weight in 4 frames weighs labels (data.weight_keys)"
+    ]
     with pytest.raises(DataError, match="energy"):
         notes_of(data, {}, keys={"energy": "no"})
 

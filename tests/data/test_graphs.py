@@ -1,6 +1,7 @@
 import json
 from random import Random
 
+import ase.db
 import numpy as np
 import pytest
 import torch
@@ -11,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from atomgraph import checksums
 from atomgraph.data import build_graphs, collate, read
 from atomgraph.data.cache import cache_file
+from atomgraph.data.weights import require_weight
 from atomgraph.errors import DataError, GraphError
 from atomgraph.graph import AtomicGraph
 
@@ -193,7 +195,7 @@ def test_weights_in_the_files_multiply_those_by_configuration_type():
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
-        ({"all": "weigth"}, "no frame carries the key 'weigth'.*info keys are .*weight"),
+        ({"all": "weigth"}, "no frame carries the key 'weigth'.*keys there are .*weight"),
         ({"energies": "weight"}, "unknown entry 'energies' in weight_keys; did you mean energy"),
         ({"all": "weight"}, "frame 1: weight should be a number from zero on, but is"),
     ],
@@ -204,6 +206,28 @@ def test_weights_that_are_none_are_refused(keys, said, bad):
     frames[0].info["weight"], frames[1].info["weight"] = 1.0, bad
     with pytest.raises(DataError, match=said):
         build_graphs(frames, 4.0, weight_keys=keys)
+
+
+def test_weights_of_an_ase_data_base_are_found_where_check_names_them(tmp_path):
+    with ase.db.connect(tmp_path / "a.db") as database:
+        for number, atoms in enumerate(crystals(2)):
+            database.write(atoms, config_weight=2.0 + number, data={"force_weight": 0.5})
+    frames = read(tmp_path / "a.db")
+    graphs = build_graphs(frames, 4.0, weight_keys={"all": "config_weight", "forces": "force_weight"})
+    assert [float(graph.weight[0]) for graph in graphs] == [2.0, 3.0]
+    assert graphs[1].label_weights.tolist() == [[1, 0.5, 1]]
+
+
+def test_weights_that_are_all_zero_are_refused():
+    frames = crystals(2)
+    for atoms in frames:
+        atoms.info.update(w=0.0)
+    with pytest.raises(DataError, match=r"all weights of energy, forces, stress are zero in all 2 training structures"):
+        require_weight(build_graphs(frames, 4.0, weight_keys={"all": "w"}))
+    graphs = build_graphs(frames, 4.0, weight_keys={"energy": "w"})
+    require_weight(graphs)
+    with pytest.raises(DataError, match="all weights of energy are zero"):
+        require_weight(graphs, ["energy"])
 
 
 def test_weights_in_the_files_are_no_part_of_the_cache(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +13,14 @@ from atomgraph.errors import DataError
 
 RAW = "atomgraph_raw_"  # before names whose values ASE would judge or turn: they are looked at later
 GUARDED = re.compile(r"(^|\s)(lattice|stress|virial)(?=\s*=)", re.IGNORECASE)
-FORTRAN = re.compile(r"[+-]?\d*\.\d*[dD][+-]?\d+")
+EXPONENT = re.compile(r"(?<=[\d.])[dD](?=[+-]?\d+$)")  # Fortran's, of double precision: 1.0D+00, -1d0
+WORDS = re.compile(r"(id|type|name|hash|tag|label|comment)$", re.IGNORECASE)  # keys of words, which may look like 12d4
+# Names of cells that are not the format's, in lower case and without anything between their words.
+CELLS = re.compile(
+    r"cells?|(unit|super|simulation)cell|cell(par|parameters|vectors)|(simulation)?box(vectors)?|primvec"
+    r"|lattice(vectors|parameters|constants|matrix)"
+)
+FLAGS = {"t": True, "true": True, "1": True, "f": False, "false": False, "0": False}
 PROPERTIES = re.compile(r"""(?:^|\s)properties\s*=\s*["'{\[]?([^\s"'}\]]+)""", re.IGNORECASE)
 PLAIN = "species:S:1:pos:R:3"
 KNOWN_COLUMNS = {"species": "species", "pos": "pos", "z": "Z"}
@@ -32,13 +40,15 @@ def comment_of(comment: str) -> dict[str, Any]:
     ``Lattice``, ``Properties`` and ``pbc`` are known in any case of letters.
 
     Raises:
-        DataError: For a lattice that is not nine numbers.
+        DataError: For a lattice that is not nine numbers, a cell under another name, and a ``pbc`` that is not one or three
+            flags.
     """
     guarded = GUARDED.sub(lambda match: f"{match[1]}{RAW}{match[2]}", comment)
     values: dict[str, Any] = {}
     for key, value in key_val_str_to_dict(guarded).items():
         if isinstance(value, str):
-            value = _without_fortran(value.replace(RAW, ""))
+            value = value.replace(RAW, "")
+            value = value if WORDS.search(key) else _without_fortran(value)
         plain = unguarded(key)
         if plain.lower() == "lattice":
             values["Lattice"] = _lattice(value)
@@ -46,9 +56,11 @@ def comment_of(comment: str) -> dict[str, Any]:
             fields = fields_of(comment)
             values["Properties"] = ":".join(f"{name}:{kind}:{width}" for name, kind, width in fields)
         elif plain.lower() == "pbc":
-            values["pbc"] = value
+            values["pbc"] = _flags(value)
         else:
             values[key] = value
+    if "Lattice" not in values and np.any(values.get("pbc", True)):
+        _check_no_cell(values)
     return values
 
 
@@ -75,6 +87,8 @@ def _lattice(value: Any) -> np.ndarray:
     numbers = np.atleast_1d(np.asarray(value))
     if numbers.dtype.kind not in "if":
         raise DataError(f"Lattice should be nine numbers, but is {str(value)[:60]!r}")
+    if not np.isfinite(numbers).all():
+        raise DataError(f"Lattice should be nine finite numbers, but is {' '.join(map(str, numbers.ravel()[:9]))}")
     if numbers.size == 9:
         return numbers.astype(float).reshape((3, 3), order="F")  # ASE transposes it
     hint = ""
@@ -87,13 +101,39 @@ def _lattice(value: Any) -> np.ndarray:
     )
 
 
+def _check_no_cell(values: Mapping[str, Any]) -> None:
+    """DataError for a cell that would be passed over because it is not called Lattice."""
+    for key, value in values.items():
+        if not CELLS.fullmatch(re.sub(r"[^a-z]", "", unguarded(key).lower())):
+            continue
+        words = re.split(r"[\s,;\[\](){}]+", value.strip()) if isinstance(value, str) else np.ravel(value).tolist()
+        try:
+            numbers = [float(word) for word in words if word != ""]
+        except (TypeError, ValueError):
+            continue
+        if len(numbers) in (3, 6, 9) and any(numbers):
+            raise DataError(
+                f"{unguarded(key)} has {len(numbers)} numbers and may be the cell, which is read from Lattice only: write "
+                f'Lattice="ax ay az bx by bz cx cy cz", or pbc="F F F" for a structure without one'
+            )
+
+
+def _flags(value: Any) -> list[bool]:
+    """One or three flags of periodic directions; DataError for anything else."""
+    words = value.split() if isinstance(value, str) else np.ravel(value).tolist()
+    flags = [FLAGS.get(str(word).lower()) for word in words]
+    if len(flags) not in (1, 3) or None in flags:
+        raise DataError(f"pbc should be one or three of T and F, but is {str(value)[:40]!r}")
+    return [bool(flag) for flag in flags] * (3 // len(flags))
+
+
 def _without_fortran(value: str) -> Any:
     """Numbers with D exponents as numbers; other words as they are."""
     words = value.split()
-    if not any(FORTRAN.fullmatch(word) for word in words):
+    if not any(EXPONENT.search(word) for word in words):
         return value
     try:
-        numbers = np.array([float(re.sub("[dD]", "e", word)) for word in words])
+        numbers = np.array([float(EXPONENT.sub("e", word)) for word in words])
     except ValueError:
         return value
     return float(numbers[0]) if len(numbers) == 1 else numbers

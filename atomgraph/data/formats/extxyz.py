@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +10,13 @@ from pathlib import Path
 import ase
 from ase.io.extxyz import read_xyz
 
-from atomgraph.data.formats.comment import PROPERTIES, RAW, Field, comment_of, fields_of, unguarded
+from atomgraph.data.formats.comment import EXPONENT, PROPERTIES, RAW, Field, comment_of, fields_of, unguarded
 from atomgraph.data.formats.text import OPENERS, is_packed, lines_of
 from atomgraph.data.formats.xyz_elements import SPECIES, check_elements, name_elements, symbol
 from atomgraph.errors import DataError
 
 ENDINGS = {".xyz", ".extxyz"}
 MOST_PACKED = 2_000_000  # atoms of a frame in a packed file: lines take far more memory than the file
-EXPONENT = re.compile(r"(?<=[\d.])[dD](?=[+-]?\d)")
 
 
 def is_xyz(path: Path) -> bool:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import ase
 import numpy as np
 
-from atomgraph.data.formats.elements import numbers_of_types
-from atomgraph.data.formats.format import Format, Options
+from atomgraph.data.formats.elements import numbers_of_types, whole_types
+from atomgraph.data.formats.format import Format, Frame, Options
 from atomgraph.data.formats.text import lines_of
 from atomgraph.errors import DataError
 
 PLUS_STRESS = ("xx", "yy", "zz", "yz", "xz", "xy")
 
+NUMBER = re.compile(r"[-+.\d]")
 LABELS = {"energy", "forces", "stress", "virial"}
 
 
-def _read(path: Path, options: Options) -> Iterator[ase.Atoms]:
+def _read(path: Path, options: Options) -> Iterator[Frame]:
     block: list[str] | None = None
     for number, line in enumerate(lines_of(path), 1):
         word = line.strip()
@@ -30,7 +32,7 @@ def _read(path: Path, options: Options) -> Iterator[ase.Atoms]:
             if block is None:
                 raise DataError(f"{path}, line {number}: END_CFG without BEGIN_CFG")
             try:
-                yield _frame(block, options, path)
+                atoms = _frame(block, options, path)
             except (ValueError, IndexError, KeyError) as error:
                 if isinstance(error, DataError):
                     raise
@@ -39,6 +41,7 @@ def _read(path: Path, options: Options) -> Iterator[ase.Atoms]:
                     f"{path}: the configuration that ends in line {number} cannot be read ({reason})"
                 ) from error
             block = None
+            yield _unless_unconverged(atoms, options, path)
         elif block is not None:
             block.append(line)
     if block is not None:
@@ -69,7 +72,19 @@ def _frame(block: list[str], options: Options, path: Path) -> ase.Atoms:
             case "feature":
                 if len(words) > 2 and words[1] not in LABELS:
                     info[words[1]] = " ".join(words[2:])
+            case heading if options.labels and not NUMBER.match(
+                heading
+            ):  # a line of numbers belongs to the heading before it
+                options.notes.passed_over[str(path), words[0].rstrip(":")] += 1
     return _atoms(size, cell, table, info, options, path)
+
+
+def _unless_unconverged(atoms: ase.Atoms, options: Options, path: Path) -> ase.Atoms | None:
+    """The frame; None for one whose electrons did not converge, as MLIP says of what it took from VASP."""
+    if options.labels and "not_converged" in str(atoms.info.get("EFS_by", "")):
+        options.notes.unconverged[str(path)] += 1
+        return None
+    return atoms
 
 
 def _atoms(
@@ -80,25 +95,30 @@ def _atoms(
     options: Options,
     path: Path,
 ) -> ase.Atoms:
+    if table and "type" not in table:
+        raise DataError(f"{path}: a configuration has no column type; its columns are {', '.join(table)}")
     if not table or len(table["type"]) != size:
         raise DataError(f"{path}: a configuration of {size} atoms has {len(table.get('type', []))} rows of them")
-    kinds = [int(word) for word in table["type"]]
+    kinds = whole_types(table["type"], str(path))
     atoms = ase.Atoms(
         numbers=numbers_of_types(kinds, options.types, 0, f"{path} (an MLIP file)"),
         cell=cell,
         pbc=cell is not None,
     )
-    if "cartes_x" in table:
-        atoms.positions = _columns(table, "cartes_x", "cartes_y", "cartes_z")
+    if {"direct_x", "direct_y", "direct_z"} & set(table):
+        atoms.set_scaled_positions(_columns(table, path, "direct_x", "direct_y", "direct_z"))
     else:
-        atoms.set_scaled_positions(_columns(table, "direct_x", "direct_y", "direct_z"))
-    if "fx" in table:
-        atoms.arrays["forces"] = _columns(table, "fx", "fy", "fz")
+        atoms.positions = _columns(table, path, "cartes_x", "cartes_y", "cartes_z")
+    if {"fx", "fy", "fz"} & set(table):
+        atoms.arrays["forces"] = _columns(table, path, "fx", "fy", "fz")
     atoms.info.update(info)
     return atoms
 
 
-def _columns(table: dict[str, list[str]], *names: str) -> np.ndarray:
+def _columns(table: dict[str, list[str]], path: Path, *names: str) -> np.ndarray:
+    lost = [name for name in names if name not in table]
+    if lost:
+        raise DataError(f"{path}: a configuration has no column {lost[0]}; its columns are {', '.join(table)}")
     return np.array([[float(word) for word in table[name]] for name in names]).T
 
 

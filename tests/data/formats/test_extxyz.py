@@ -77,6 +77,51 @@ def test_the_lattice_has_vectors_in_rows(write):
     assert atoms.cell.array.tolist() == [[5, 1, 0], [0, 6, 2], [3, 0, 7]]
 
 
+@pytest.mark.parametrize("key", ["cell", "Cell", "box", "unit_cell", "lattice_vectors", "CellVectors"])
+@pytest.mark.parametrize(
+    "numbers", ['"5 0 0 0 5 0 0 0 5"', '"5 5 5 90 90 90"', '"5.0 5.0 5.0"', '"[5,0,0,0,5,0,0,0,5]"']
+)
+def test_a_cell_under_another_name_was_passed_over(write, key, numbers):
+    text = f"2\n{key}={numbers} Properties=species:S:1:pos:R:3 energy=-1{{}}\nCu 0 0 0\nCu 0 0 2.5\n"
+    with pytest.raises(DataError, match=rf"frame 0 .*{key} has \d numbers and may be the cell.*Lattice=\"ax ay az"):
+        read(write(text.format("")))
+    for alone in (' pbc="F F F"', f" {LATTICE}"):  # no cell, and a second word for one
+        assert len(read(write(text.format(alone)))) == 1
+    assert len(read(write(text.replace("=" + numbers, '="0 0 0"').format("")))) == 1
+
+
+@pytest.mark.parametrize("word", ["maybe", '"T T"', '"T T maybe"', "2", '"1 1 2"'])
+def test_a_pbc_that_is_no_flags_is_refused(write, word):
+    with pytest.raises(DataError, match="pbc should be one or three of T and F"):
+        read(write(f"1\n{LATTICE} Properties=species:S:1:pos:R:3 pbc={word}\nCu 0 0 0\n"))
+
+
+@pytest.mark.parametrize("word", ["T", "true", '"1 1 1"', '"T True t"'])
+def test_flags_of_pbc_are_read_as_people_write_them(write, word):
+    assert read(write(f"1\n{LATTICE} Properties=species:S:1:pos:R:3 pbc={word}\nCu 0 0 0\n"))[0].pbc.all()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("word", ["nan", "inf"])
+def test_a_lattice_that_is_not_finite_is_named_without_a_warning(write, word):
+    with pytest.raises(DataError, match=r"Lattice should be nine finite numbers, but is 5.0 0.0 0.0 0.0 nan|inf"):
+        read(write(f'1\nLattice="5 0 0 0 {word} 0 0 0 5" Properties=species:S:1:pos:R:3\nCu 0 0 0\n'))
+
+
+def test_fortran_exponents_without_a_point_are_numbers_in_comments(write):
+    stress = " ".join(["1d-2", "0d0", "0"] + ["0d0"] * 5 + ["1D-2"])
+    lattice = "5d0 0 0 0 5D+00 0 0 0 50d-1"
+    comment = (
+        f'Lattice="{lattice}" Properties=species:S:1:pos:R:3 energy=-1d0 stress="{stress}" config_type=2d1 uid=12d4'
+    )
+    (atoms,) = read(write(f"2\n{comment}\nCu 0 0 0\nCu 0 0 25d-1\n"))
+    labels = labels_of(atoms)
+    assert (
+        labels["energy"] == -1.0 and atoms.cell.lengths() == pytest.approx([5, 5, 5]) and atoms.positions[1, 2] == 2.5
+    )
+    assert labels["stress"][2, 2] == 0.01 and atoms.info["config_type"] == "2d1" and atoms.info["uid"] == "12d4"
+
+
 def test_nine_numbers_of_a_stress_are_rows(write):
     stress = "1 0.4 0.5 0.4 2 0.6 0.5 0.6 3"
     (atoms,) = read(write(f'2\n{WITH_FORCES} stress="{stress}"\n{ATOMS}'))
