@@ -6,6 +6,7 @@ import pytest
 from ase.calculators.singlepoint import SinglePointCalculator
 from data.samples import crystals
 
+from atomgraph import train
 from atomgraph.config import config_of
 from atomgraph.config.dataset import gather
 from atomgraph.errors import DataError
@@ -60,6 +61,24 @@ def test_weights_and_labels_that_are_not_used_are_named(data):
     ]
     with pytest.raises(DataError, match="energy"):
         notes_of(data, {}, keys={"energy": "no"})
+
+
+@pytest.mark.parametrize("how", [{"weights": {"default": 0.0}}, {"weight_keys": {"all": "no_weight"}}])
+@pytest.mark.parametrize("kind", ["gradient", "least_squares", "sparse_gp"])
+def test_weights_that_are_all_zero_are_one_error_in_every_kind_of_fit(tmp_path, kind, how):
+    frames = crystals(4)
+    for atoms in frames:
+        atoms.info["no_weight"] = 0.0
+    model = {"gradient": "GCN", "least_squares": "SNAP", "sparse_gp": "GAP"}[kind]
+    config = {
+        "data": {"train": frames, "valid": None, "cache": False, **how},
+        "model": {"kind": model, "cutoff": 4.0},
+        "baseline": {} if kind == "gradient" else {"scale": "none"},
+        "fit": {"kind": kind},
+        "output": {"folder": str(tmp_path / "run"), "report": False},
+    }
+    with pytest.raises(DataError, match=r"all weights of energy, forces, stress are zero in all 4 training structures"):
+        train(config, quiet=True)
 
 
 def test_labels_of_nan_are_counted(tmp_path):

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from ase.units import Bohr, GPa, Hartree, kcal, mol
+from data.formats.test_mlip import CFG
 
 from atomgraph.data import read
-from atomgraph.data.notes import ReadingNotes
 from atomgraph.errors import DataError
 from atomgraph.graph.structure import labels_of
 
@@ -19,23 +19,6 @@ atom 0 0 4.7 Cu 0 0 -0.1 0 0
 energy -1.0
 charge 0
 end
-"""
-CFG = """BEGIN_CFG
- Size
-    2
- Supercell
-   5 0 0
-   0 5 0
-   0 0 5
- AtomData:  id type cartes_x cartes_y cartes_z fx fy fz
-   1 0 0 0 0 0.1 0 0
-   2 1 0 0 2.5 -0.1 0 0
- Energy
-   -1.0
- PlusStress:  xx yy zz yz xz xy
-   1 2 3 4 5 6
- Feature   EFS_by  VASP
-END_CFG
 """
 STARS, LINE, DASHES = "*" * 50, "=" * 50, "-" * 50
 ML_AB = f""" 1.0 Version
@@ -140,51 +123,6 @@ def test_input_data_may_state_its_columns(write):
     text = INPUT_DATA.replace("begin", "begin position(3) element forces(3)").replace("Cu 0 0", "Cu")
     (atoms,) = read(write(text, "input.data"), units={"energy": "eV", "length": "Å"})
     assert labels_of(atoms)["forces"].tolist() == [[0.1, 0, 0], [-0.1, 0, 0]]
-
-
-def test_mlip_cfg_has_a_virial_in_the_order_of_its_columns_and_types_from_zero(write):
-    path = write(CFG, "train.cfg")
-    with pytest.raises(DataError, match="types 0, 1, and no elements"):
-        read(path)
-    (atoms,) = read(path, types=["Cu", "Au"])
-    labels = labels_of(atoms)
-    assert str(atoms.symbols) == "CuAu" and labels["energy"] == -1.0 and labels["forces"][1, 0] == -0.1
-    wanted = -np.array([[1, 6, 5], [6, 2, 4], [5, 4, 3]]) / 125.0  # positive in tension
-    np.testing.assert_allclose(labels["stress"], wanted, atol=1e-12)
-    other = write(CFG.replace("xx yy zz yz xz xy", "xx xy xz yy yz zz"), "b.cfg")
-    np.testing.assert_allclose(labels_of(read(other, types="Cu Au")[0])["stress"][0], np.array([-1, -2, -3]) / 125)
-
-
-def test_configurations_of_mlip_that_did_not_converge_are_left_out_and_counted(write):
-    path = write(CFG + CFG.replace("EFS_by  VASP", "EFS_by  VASP_not_converged"), "train.cfg")
-    notes = ReadingNotes()
-    assert len(read(path, types="Cu Au", notes=notes)) == 1
-    assert notes.lines()[0] == f"{path}: 1 unconverged step left out"
-    assert len(read(path, types="Cu Au", labels=False)) == 2
-
-
-@pytest.mark.parametrize("heading", ["MinusStress:", "Stress:", "Virial:", "Unknown"])
-def test_sections_of_mlip_that_are_not_read_are_named(write, heading):
-    """Stresses under another heading were passed over without a word."""
-    path = write(CFG.replace("PlusStress:", heading), "train.cfg")
-    notes = ReadingNotes()
-    (atoms,) = read(path, types="Cu Au", notes=notes)
-    assert labels_of(atoms).keys() == {"energy", "forces"}
-    assert f"{path}: {heading.rstrip(':')} in 1 frame is not read" in notes.lines()
-    assert not any("is not read" in line for line in notes_of(write(CFG, "train.cfg")))
-
-
-def notes_of(path):
-    notes = ReadingNotes()
-    read(path, types="Cu Au", notes=notes)
-    return notes.lines()
-
-
-@pytest.mark.parametrize("column", ["type", "cartes_y", "cartes_z", "fx", "fz"])
-def test_a_column_that_an_mlip_file_lacks_is_named(write, column):
-    path = write(CFG.replace(f" {column}", " other"), "train.cfg")
-    with pytest.raises(DataError, match=f"has no column {column}; its columns are id, .*other"):
-        read(path, types="Cu Au")
 
 
 def test_ml_ab_is_in_kbar_positive_in_compression(write):

@@ -7,8 +7,9 @@ import lzma
 import ase.io
 import numpy as np
 import pytest
-from data.formats.test_foreign import CFG, INPUT_DATA, ML_AB, QM9
+from data.formats.test_foreign import INPUT_DATA, ML_AB, QM9
 from data.formats.test_lammps import DATA, DUMP
+from data.formats.test_mlip import CFG
 from data.formats.test_vasp import OUTCAR
 from data.samples import crystals
 
