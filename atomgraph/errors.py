@@ -38,6 +38,12 @@ class TrainingError(AtomgraphError, RuntimeError):
     """A training run that cannot start, go on or be resumed."""
 
 
+def a_kind(value: object) -> str:
+    """The type of a value with its article: ``an AtomicGraph``, ``a dict``."""
+    name = type(value).__name__
+    return f"{'an' if name[:1].lower() in 'aeio' else 'a'} {name}"
+
+
 LISTED = 40  # names that a message lists at most
 
 

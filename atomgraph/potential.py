@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from atomgraph.data import budget_batches
-from atomgraph.errors import ConfigError, GraphError, WiringError
+from atomgraph.errors import ConfigError, GraphError, WiringError, a_kind
 from atomgraph.formats import native
 from atomgraph.formats.versions import now, versions
 from atomgraph.graph.geometry import strained, volume
@@ -173,6 +173,8 @@ class Potential(torch.nn.Module):
             raise GraphError("predict takes structures in a list, but one structure came; give it as [atoms]")
         if isinstance(structures, str | Path):
             raise GraphError(f"predict takes structures, but a path came; give it as ase.io.iread({str(structures)!r})")
+        if not isinstance(structures, Iterable):
+            raise GraphError(f"predict takes structures (ase.Atoms) in a list, but {a_kind(structures)} came")
         if not isinstance(structures, Iterator):
             for index, atoms in enumerate(structures):
                 self._check_elements(index, atoms)
@@ -195,7 +197,7 @@ class Potential(torch.nn.Module):
 
     def _check_elements(self, index: int, atoms: ase.Atoms) -> None:
         if not isinstance(atoms, ase.Atoms):
-            raise GraphError(f"structure {index} should be ase.Atoms, but is a {type(atoms).__name__}")
+            raise GraphError(f"structure {index} should be ase.Atoms, but is {a_kind(atoms)}")
         if not set(self.elements).issuperset(atoms.symbols):
             with _named(index, atoms):
                 self.model.element_table(torch.as_tensor(atoms.numbers, device=self.device))
@@ -250,11 +252,12 @@ class Potential(torch.nn.Module):
 
 @contextmanager
 def _named(index: int, atoms: ase.Atoms) -> Iterator[None]:
-    """A GraphError that is raised inside says which structure it is about."""
+    """A GraphError that is raised inside says which structure it is about, by file and frame where it was read from one."""
     try:
         yield
     except GraphError as error:
-        raise GraphError(f"structure {index} ({atoms.get_chemical_formula()}): {error}") from error
+        name = atoms.info.get("source", f"structure {index}")
+        raise GraphError(f"{name} ({atoms.get_chemical_formula()}): {error}") from error
 
 
 def by_structure(result: Mapping[str, Tensor], batch: AtomicGraph) -> Iterator[dict[str, Any]]:

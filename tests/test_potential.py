@@ -275,3 +275,18 @@ def test_what_is_no_structure_is_named(potential, wrong):
 def test_unknown_elements_in_a_generator_are_named_with_their_place(potential):
     with pytest.raises(GraphError, match="structure 1"):
         potential.predict(atoms for atoms in [crystal(), ase.Atoms("Au")])
+
+
+def test_predicting_nothing_and_a_graph_say_what_came():
+    potential = Potential(GCN(["H", "O"], 3.0))
+    with pytest.raises(GraphError, match=r"predict takes structures .* but a NoneType came"):
+        potential.predict(None)
+    with pytest.raises(GraphError, match=r"structure 0 should be ase.Atoms, but is an int"):
+        potential.predict([1])
+
+
+def test_a_structure_of_a_file_was_once_named_by_its_number_only():
+    atoms = Atoms("GeH", positions=[[0, 0, 0], [1.5, 0, 0]])
+    atoms.info["source"] = "data/in.xyz#3"
+    with pytest.raises(GraphError, match=r"data/in\.xyz#3 \(.*\): unknown elements Ge"):
+        Potential(GCN(["H", "O"], 3.0)).predict([atoms])

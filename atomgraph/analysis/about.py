@@ -14,14 +14,29 @@ from atomgraph.potential import Potential
 def facts(potential: Potential) -> dict[str, str]:
     """The model in a few words: kind, elements, heads, cutoff, how many numbers were trained, dtype."""
     count = sum(p.numel() for p in potential.parameters())
+    n_fitted = _n_fitted(potential)
     return {
         "model": type(potential.model).__name__,
         "elements": ", ".join(potential.elements),
         "heads": ", ".join(potential.heads) if len(potential.heads) > 1 else "",
         "cutoff": f"{potential.cutoff:g} Å",
-        "trained numbers": f"{count:,}".replace(",", " "),
+        "trained numbers": _spaced(count)
+        if n_fitted in (None, count)
+        else f"{_spaced(n_fitted)} fitted of {_spaced(count)}",
         "computes in": potential.model.dtype_name,
     }
+
+
+def _spaced(count: int | None) -> str:
+    return f"{count:,}".replace(",", " ")
+
+
+def _n_fitted(potential: Potential) -> int | None:
+    """How many weights a fit in closed form solved for, by the metadata; None where it does not say."""
+    metrics = potential.metadata.get("metrics")
+    training = metrics.get("training") if isinstance(metrics, Mapping) else None
+    found = training.get("unknowns") if isinstance(training, Mapping) else None
+    return found if isinstance(found, int) else None
 
 
 def e0_table(potential: Potential) -> Table:

@@ -89,7 +89,7 @@ class NewPotentialRun(Run):
     config: Config
 
     def _n_fitted(self, potential: Potential) -> int | None:
-        """How many of the potential's numbers are fitted; None for all."""
+        """How many of the potential's numbers are fitted; None for all, 0 where that is not known yet."""
         return None
 
     def _gather(self) -> Dataset:

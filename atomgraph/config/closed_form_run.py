@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ class ClosedFormRun(NewPotentialRun):
         self.fit = fit
 
     def _n_fitted(self, potential: Potential) -> int | None:
-        return Unknowns(potential.model).n
+        return 0 if isinstance(self.fit, SparseGP) else Unknowns(potential.model).n
 
     def check_going_on(self) -> None:
         check_blocks(self.folder, BLOCK, SAVE_EVERY)
@@ -182,12 +183,18 @@ def refuse_contradictions(frames: Sequence[ase.Atoms]) -> None:
 def in_words(solution: Solution) -> str:
     """How well the data determine the weights, in a line."""
     facts = solution.facts
+    effective = f"{facts['effective_parameters']:.0f} of them rather than the prior"
     words = (
-        f"{facts['rows']} rows determine {facts['rank']} of {facts['unknowns']} weights "
-        f"({facts['effective_parameters']:.0f} of them rather than the prior), condition number "
-        f"{facts['condition_number']:.1e}, weighted residuals {facts['rms_of_weighted_residuals']:.2f}"
+        f"{facts['rows']} rows determine {facts['rank']} of {facts['unknowns']} weights ({effective}), "
+        f"{_condition(facts['condition_number'])}, weighted residuals {facts['rms_of_weighted_residuals']:.2f}"
     )
     return words + (f", {facts['kept']} kept" if "kept" in facts else "")
+
+
+def _condition(number: float) -> str:
+    if isfinite(number):
+        return f"condition number {number:.1e}"
+    return "the data alone do not determine all weights (condition number infinite)"
 
 
 def _sigma(sigma: Sigmas, fit: LeastSquares | SparseGP) -> Sigma:

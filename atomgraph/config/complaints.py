@@ -8,9 +8,10 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from atomgraph.config.foreign_keys import elsewhere, only_kind
-from atomgraph.errors import ConfigError, nearest
+from atomgraph.config.foreign_keys import elsewhere, kinds_at, only_kind
+from atomgraph.errors import ConfigError, a_kind, nearest, slip
 
+LONGEST = 200  # characters of a value that a message shows
 WANTED = {
     "float_type": "a number",
     "int_type": "a whole number",
@@ -50,11 +51,31 @@ def _say(place: tuple[Any, ...], details: list[ErrorDetails], schema: type[BaseM
         return f"{where}: unknown key{elsewhere(word, schema, place, content, known) or nearest(word, known)}"
     if kinds == {"missing"}:
         return f"{where} is missing"
+    if kinds & {"union_tag_invalid", "union_tag_not_found"}:
+        return _unknown_kind(where, first["input"], kinds_at(schema, place))
     value = first["input"]
     words = [word for word in dict.fromkeys(_wanted(detail) for detail in details) if word]
     choices = [c for d in details if d["type"] == "literal_error" for c in _choices(d)]
     hint = nearest(value, choices) if isinstance(value, str) and choices else ""
-    return f"{where} should be {' or '.join(words)}, but is {value!r}{hint if hint.startswith('; did') else ''}"
+    return f"{where} should be {' or '.join(words)}, but is {_shown(value)}{hint if hint.startswith('; did') else ''}"
+
+
+def _unknown_kind(where: str, value: Any, kinds: list[str]) -> str:
+    """Of a section that can be of several kinds, what it should say."""
+    kind = value.get("kind") if isinstance(value, dict) else value
+    if kind is None:
+        return f"{where}.kind is missing; known are {', '.join(kinds)}"
+    hint = slip(str(kind), kinds)
+    return f"{where}.kind should be {', '.join(kinds)}, but is {_shown(kind)}{hint}"
+
+
+def _shown(value: Any) -> str:
+    """A plain value, as far as it is short; of an object only its type."""
+    if not isinstance(value, str | int | float | list | tuple | dict | None):
+        way_out = "; give the path of its file (potential.save)" if type(value).__name__ == "Potential" else ""
+        return f"{a_kind(value)}{way_out}"
+    text = repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
 
 
 def _wanted(detail: ErrorDetails) -> str:

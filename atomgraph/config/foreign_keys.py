@@ -73,6 +73,12 @@ def _paths(annotation: Any, before: tuple[str, ...] = (), kind: str = "") -> Ite
         yield from _paths(argument, before, kind)
 
 
+def kinds_at(schema: type[BaseModel], place: tuple[Any, ...]) -> list[str]:
+    """The kinds that a section can be of, by its place; list items count for their list."""
+    wanted = (*(key for key in place if not isinstance(key, int)), "kind")
+    return list(dict.fromkeys(kind for path, kind in _paths(schema) if path == wanted and kind))
+
+
 def only_kind(section: type[BaseModel]) -> str:
     """The one value that ``kind`` can have in a section; empty where there is no such key, or a choice."""
     field = section.model_fields.get("kind")

@@ -18,6 +18,7 @@ from atomgraph.config.dataset import Dataset
 from atomgraph.config.ending import judge, metrics_of, write_down
 from atomgraph.config.finetune_schema import FinetuneConfig
 from atomgraph.config.folder import MODEL, TABLE, RunFolder
+from atomgraph.config.linear_hint import closed_form_hint
 from atomgraph.config.loggers import make_loggers
 from atomgraph.config.resumption import check_epochs
 from atomgraph.config.schema import Config, Gradient
@@ -190,6 +191,12 @@ class GradientRun(Run):
 
 class TrainingRun(NewPotentialRun, GradientRun):
     """Training by gradient of a potential that is made for it."""
+
+    def _prepare(self, dataset: Dataset) -> tuple[Potential, dict[str, list[AtomicGraph]]]:
+        potential, graphs = super()._prepare(dataset)
+        if self.fit.start is None and (hint := closed_form_hint(potential)):
+            self._say(hint)
+        return potential, graphs
 
     def _set_first_weights(
         self, potential: Potential, graphs: list[AtomicGraph], dataset: Dataset, device: torch.device

@@ -120,10 +120,12 @@ def describe(potential: Potential, n_fitted: int | None = None) -> str:
 
     Args:
         potential: It.
-        n_fitted: How many of its numbers are solved for; None for all that have gradients.
+        n_fitted: How many of its numbers are solved for; None for all that have gradients; 0 where that is not known yet.
     """
     trained = sum(p.numel() for p in potential.parameters() if p.requires_grad)
     count = f"{trained} parameters" if n_fitted in (None, trained) else f"{n_fitted} of {trained} parameters are fitted"
+    if n_fitted == 0:
+        count = "weights of sparse points, which are chosen next"
     kind = public_path(type(potential.model)).removeprefix("atomgraph.models.")
     what = f"{kind} for {', '.join(potential.elements)}: {count}"
     return f"{what}, cutoff {potential.cutoff:g} Å, {potential.model.dtype_name}"

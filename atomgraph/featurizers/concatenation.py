@@ -9,7 +9,7 @@ import torch
 from e3nn import o3
 from torch import Tensor
 
-from atomgraph.errors import WiringError
+from atomgraph.errors import WiringError, a_kind
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.sisters import Featurizer
@@ -30,7 +30,7 @@ class Concatenation(Featurizer):
             raise WiringError("a concatenation needs at least one featurizer")
         for i, featurizer in enumerate(featurizers):
             if not isinstance(featurizer, Featurizer):
-                raise WiringError(f"featurizers[{i}] should be a Featurizer, but is a {type(featurizer).__name__}")
+                raise WiringError(f"featurizers[{i}] should be a Featurizer, but is {a_kind(featurizer)}")
         self.featurizers = torch.nn.ModuleList(featurizers)
         self.irreps_out = sum((o3.Irreps(featurizer.irreps_out) for featurizer in featurizers), o3.Irreps())
         reaches: list[Any] = [featurizer.cutoff for featurizer in featurizers if hasattr(featurizer, "cutoff")]

@@ -10,7 +10,7 @@ import torch
 from e3nn import o3
 from torch import Tensor
 
-from atomgraph.errors import WiringError
+from atomgraph.errors import WiringError, a_kind
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.part import Part
@@ -110,7 +110,7 @@ class Branch(Part):
 
     def _check_joint(self, part: torch.nn.Module, name: str, sister: type[Part]) -> None:
         if not isinstance(part, sister):
-            raise WiringError(f"{name} should be a {sister.__name__}, but is a {type(part).__name__}")
+            raise WiringError(f"{name} should be a {sister.__name__}, but is {a_kind(part)}")
         reach = getattr(part, "cutoff", None)
         if isinstance(reach, int | float) and reach > self.cutoff + 1e-12:
             raise WiringError(f"{name} reaches {reach} Å, beyond the branch's cutoff of {self.cutoff} Å")

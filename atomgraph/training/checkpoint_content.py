@@ -10,7 +10,7 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
-from atomgraph.errors import FormatError
+from atomgraph.errors import FormatError, a_kind
 from atomgraph.formats.finite import check_finite
 from atomgraph.training.checkpoint_file import way_out
 
@@ -36,8 +36,8 @@ def check_entries(path: Path, checkpoint: Mapping[str, Any], names: tuple[str, .
         raise FormatError(f"{path} lacks {', '.join(missing)}; it is no whole checkpoint{way_out(path)}")
     for name in names:
         if not isinstance(checkpoint[name], ENTRIES[name]):
-            found = type(checkpoint[name]).__name__
-            raise FormatError(f"{path}: {name} should be a {ENTRIES[name].__name__}, but is a {found}{way_out(path)}")
+            found = a_kind(checkpoint[name])
+            raise FormatError(f"{path}: {name} should be {ENTRIES[name].__name__}, but is {found}{way_out(path)}")
 
 
 def check_weights(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Tensor]) -> None:

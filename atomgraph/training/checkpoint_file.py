@@ -10,12 +10,13 @@ import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from atomgraph.checksums import BLANK, digest
-from atomgraph.errors import FormatError
+from atomgraph.errors import FormatError, a_kind
 from atomgraph.writing import write_bytes
 
 LAST, BEST = "last.ckpt", "best.ckpt"
 MARK = b"atomgraph sha256 "  # and 64 digits: the comment of the archive, which other programs skip
 KEY, VERSION = "atomgraph", 2  # of the contents; version 1 said nothing and had no checksum
+ARCHIVE = b"PK\x03\x04"  # how such a file begins
 _END = b"PK\x05\x06"  # of a zip archive without a comment, 22 bytes
 
 
@@ -58,12 +59,10 @@ def read_checkpoint(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
         raise
     except Exception as error:  # torch's own words advise to let it run code
         raise FormatError(
-            f"{path} is not a checkpoint of atomgraph, or damaged: {_cause(error)}{way_out(path)}"
+            f"{path} is not a checkpoint of atomgraph, or damaged: {_cause(path, error)}{way_out(path)}"
         ) from None
     if not isinstance(content, dict):
-        raise FormatError(
-            f"{path} is not a checkpoint of atomgraph: it holds a {type(content).__name__}{way_out(path)}"
-        )
+        raise FormatError(f"{path} is not a checkpoint of atomgraph: it holds {a_kind(content)}{way_out(path)}")
     if content.pop(KEY, None) is not None and not has_checksum:
         raise FormatError(f"{path} is damaged: its checksum is missing{way_out(path)}")
     return content
@@ -86,8 +85,11 @@ def _checked(path: Path) -> bool:
     return True
 
 
-def _cause(error: Exception) -> str:
-    """The first line of an error, without torch's advice."""
+def _cause(path: Path, error: Exception) -> str:
+    """The first line of an error, without torch's advice; of what is no archive, that it is none."""
+    with path.open("rb") as file:
+        if file.read(4) != ARCHIVE:
+            return "it is no zip archive, as torch writes them"
     line = (str(error).splitlines() or [""])[0].partition(". ")[0][:160]
     if "weights only" in line.lower() or "weights_only" in line:
         return "it holds something else than tensors and plain values, which is not read because it could run code"

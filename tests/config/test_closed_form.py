@@ -18,9 +18,12 @@ from atomgraph.cli import main
 from atomgraph.config import closed_form_run as room
 from atomgraph.config import resume
 from atomgraph.config.folder import TABLE
+from atomgraph.config.linear_hint import closed_form_hint
+from atomgraph.config.parts import build_model, resolved
 from atomgraph.errors import ConfigError, DataError
-from atomgraph.fitting import FittingError
+from atomgraph.fitting import FittingError, Solution
 from atomgraph.fitting.cancellation import FLOAT32_DIGITS, FLOAT32_ERROR
+from atomgraph.potential import Potential
 
 ACE = {"kind": "ACE", "elements": "auto", "cutoff": 4.0, "n_max": [4, 2], "l_max": [0, 1], "parameters": [[1.0, 1.0]]}
 GAP = {
@@ -277,3 +280,35 @@ def test_a_fit_in_closed_form_waits_for_neither_lightning_nor_matplotlib():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(("model", "kind"), [(ACE, "least_squares"), (GAP, "sparse_gp")], ids=["ACE", "GAP"])
+def test_training_a_linear_model_by_gradient_names_the_fit_that_solves_it(model, kind):
+    potential = Potential(build_model(resolved(model, ["Ar"])))
+    assert f"fit: {{kind: {kind}}} solves for them in closed form" in closed_form_hint(potential)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"kind": "GCN", "elements": ["Ar"], "cutoff": 4.0},
+        {"kind": "MACE", "elements": ["Ar"], "cutoff": 4.0, "hidden": "4x0e+4x1o"},
+        {"kind": "BehlerParrinello", "elements": ["Ar"], "cutoff": 4.0},
+    ],
+    ids=["GCN", "MACE", "BehlerParrinello"],
+)
+def test_a_model_that_is_not_linear_has_no_such_note(model):
+    assert closed_form_hint(Potential(build_model(resolved(model, ["Ar"])))) == ""
+
+
+def test_a_fit_that_the_data_do_not_determine_once_printed_condition_number_inf(tmp_path):
+    facts = {"rows": 9, "rank": 3, "unknowns": 5, "effective_parameters": 2.0, "rms_of_weighted_residuals": 1.0}
+    line = room.in_words(Solution(None, None, facts | {"condition_number": float("inf")}))
+    assert "the data alone do not determine all weights" in line and "number inf," not in line
+
+
+def test_a_gap_once_counted_the_points_that_were_asked_for_as_fitted(tmp_path, capsys):
+    atomgraph.train(config(tmp_path, GAP | {"n_points": 100}, PROCESS))
+    assert "GAP for Ar: weights of sparse points, which are chosen next" in capsys.readouterr().out
+    assert main(["info", str(tmp_path / "run")]) == 0
+    assert re.search(r"trained numbers +1\d fitted of 105\n", capsys.readouterr().out)

@@ -170,3 +170,11 @@ def test_a_damaged_table_of_metrics_is_refused_and_can_be_moved_away(folder, tex
         run(folder, resume=True, epochs=5)
     (folder / "m.csv").unlink()
     run(folder, resume=True, epochs=5)
+
+
+def test_text_in_the_place_of_a_checkpoint_was_once_damaged_101(tmp_path):
+    (tmp_path / LAST).write_text("epoch 3")
+    with pytest.raises(
+        FormatError, match=r"or damaged: it is no zip archive, as torch writes them\. Start the run again"
+    ):
+        read_checkpoint(tmp_path / LAST)

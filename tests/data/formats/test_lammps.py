@@ -58,7 +58,7 @@ def test_types_without_elements_are_refused_with_the_way_out(write, text, name):
         assert str(atoms.symbols) == "CuAu" and atoms.get_masses()[1] > 190
     with pytest.raises(DataError, match="has type 2, but only 1 elements are given: Cu"):
         read(path, types="Cu")
-    with pytest.raises(DataError, match="types should be chemical symbols such as Cu Au, .*'Xx' is no element"):
+    with pytest.raises(DataError, match=r"types should be chemical symbols such as Cu Au, .*'Xx' is no element"):
         read(path, types="Cu Xx")
 
 

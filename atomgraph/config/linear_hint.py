@@ -1,0 +1,32 @@
+"""A word to those who train by gradient what a fit in closed form solves at once."""
+
+from __future__ import annotations
+
+from atomgraph.fitting import FittingError, Unknowns
+from atomgraph.nn.part import public_path
+from atomgraph.potential import Potential
+from atomgraph.readouts import SparseKernel
+
+
+def closed_form_hint(potential: Potential) -> str:
+    """Says which fit in closed form solves for the weights of a potential, in a line; empty for one that is not linear.
+
+    Linear is a model without trained layers, all of whose readouts are linear in all of their weights.
+
+    Args:
+        potential: The untrained potential.
+    """
+    model = potential.model
+    try:
+        unknowns = Unknowns(model)
+    except FittingError:
+        return ""
+    readouts = [readout for branch in model.branches for readout in branch.readouts]
+    layers = [layer for branch in model.branches for layer in branch.layers]
+    has_layers = any(p.requires_grad for layer in layers for p in layer.parameters())
+    n_trained = sum(p.numel() for readout in readouts for p in readout.parameters() if p.requires_grad)
+    if has_layers or len(unknowns.blocks) < len(readouts) or n_trained != unknowns.n:
+        return ""
+    kind = "sparse_gp" if any(isinstance(readout, SparseKernel) for readout in readouts) else "least_squares"
+    name = public_path(type(model)).rpartition(".")[2]
+    return f"note: this {name} is linear in the weights of its readouts: fit: {{kind: {kind}}} solves for them in closed form"
