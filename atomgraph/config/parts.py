@@ -79,6 +79,8 @@ def resolved(
         result[name] = _inside(value, elements, f"{place}.{name}", inner)
         if name in hints and not _holds_parts(value):
             _check_type(value, hints[name], f"{place}.{name}")
+        if name == "radii" and isinstance(value, Mapping) and (small := [key for key, r in value.items() if not r > 0]):
+            raise ConfigError(f"{place}.radii should be positive, but that of {small[0]} is {value[small[0]]}")
         if name == "cutoff" and isinstance(value, int | float) and not value > 0:
             raise ConfigError(f"{place}.cutoff should be positive, in Å, but is {value}")
     return result

@@ -10,6 +10,7 @@ from atomgraph.config.closed_form_schema import LeastSquares, SparseGP
 from atomgraph.config.section import Section as Section
 
 Files = str | list[str]
+Weight = Annotated[float, Field(ge=0)]
 Part = Files | float | int | None
 
 
@@ -29,7 +30,7 @@ class Data(Section):
         default=None, description="Elements of types, in order, for files that name none (LAMMPS, MLIP): [Cu, Au]."
     )
     format: str | None = Field(default=None, description="Format of the files, where their names do not tell it.")
-    weights: dict[str, float] = Field(default={}, description="Weight in the loss by configuration type.")
+    weights: dict[str, Weight] = Field(default={}, description="Weight in the loss by configuration type.")
     weight_keys: dict[Literal["all", "energy", "forces", "stress"], str] = Field(
         default={},
         description="Info keys of weights in the files, {all: config_weight, energy: energy_weight}; they multiply weights.",
@@ -56,7 +57,7 @@ class Baseline(Section):
         description="Energies of free atoms, eV: isolated, from frames of one atom, which atoms without neighbours then have "
         "exactly; fitted; or given (by element; or by head).",
     )
-    scale: Literal["force_rms", "energy_std", "none"] | float = Field(
+    scale: Literal["force_rms", "energy_std", "none"] | Annotated[float, Field(gt=0)] = Field(
         default="force_rms",
         description="Scale of learned energies, eV: from forces, from energies per atom, none (1; closed-form fits), a number.",
     )
@@ -84,7 +85,7 @@ class Term(Section):
     loss: Literal["mse", "mae", "huber"] = Field(
         default="mse", description="Of each entry's error: x², abs x, or Huber's."
     )
-    weight: float | Ramp = Field(default=1.0, description="A number, or {start, end, from_epoch, over}.")
+    weight: Weight | Ramp = Field(default=1.0, description="A number, or {start, end, from_epoch, over}.")
     metric: Literal["mae", "rmse"] = Field(default="mae", description="The error shown while training.")
     delta: float = Field(default=0.01, gt=0, description="Where Huber's loss turns linear, in units of the property.")
     if_labelled: bool = Field(

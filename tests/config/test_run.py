@@ -164,7 +164,7 @@ def test_a_run_goes_on_with_the_learning_rate_that_it_is_given(run, tmp_path):
             "stress is to be fitted with weight 1",
         ),
         ({"baseline": {"e0": {"Kr": 1.0}}}, AtomgraphError, "E0 is missing for Ar"),
-        ({"baseline": {"scale": -2.0}}, ConfigError, "baseline.scale should be positive"),
+        ({"baseline": {"scale": -2.0}}, ConfigError, "baseline.scale should be .*more than 0, but is -2"),
         ({"model": {"elements": ["Kr"]}}, ConfigError, "model.elements lacks Ar"),
         ({"fit": {"precision": "32-bit"}}, ConfigError, "fit: "),
         ({"fit": {"accelerator": "gpus"}}, ConfigError, "fit: "),
