@@ -157,3 +157,10 @@ def test_a_device_gives_the_processors_factor(stream):
     there, here = absorbed(stream, X.cuda(), y.cuda(), device="cuda").reduced(), absorbed(stream, X, y).reduced()
     assert there.R.is_cuda
     torch.testing.assert_close(least_squares(there).weights.cpu(), least_squares(here).weights, rtol=1e-10, atol=1e-12)
+
+
+def test_more_weights_than_memory_are_refused_before_anything_is_allocated():
+    """An expansion of three elements ended in a traceback of torch's allocator."""
+    for stream in (StreamedQR, StreamedNormal):
+        with pytest.raises(FittingError, match=r"a fit of 1000000 weights takes \d+ GB, but there are \d+ GB here"):
+            stream(1_000_000)
