@@ -20,14 +20,12 @@ def require_memory(n_unknowns: int, n_bytes: int, device: torch.device) -> None:
     Raises:
         FittingError: With the numbers and the way out.
     """
-    if device.type == "cuda":
-        total = torch.cuda.get_device_properties(device).total_memory
-    else:
-        total = _physical_memory()
+    on_gpu = device.type == "cuda"
+    total = torch.cuda.get_device_properties(device).total_memory if on_gpu else _physical_memory()
     if n_bytes > total:
         raise FittingError(
-            f"a fit of {n_unknowns} weights takes {n_bytes / 1e9:.0f} GB, but there are {total / 1e9:.0f} GB here; ask for fewer "
-            "functions (ACE: n_max, l_max; SNAP: twojmax, quadratic; GAP: n_points), whose number grows fast with the number "
+            f"a fit of {n_unknowns} weights takes {n_bytes / 1e9:.0f} GB, but there are {total / 1e9:.0f} GB here; ask for "
+            "fewer functions (ACE: n_max, l_max; SNAP: twojmax, quadratic; GAP: n_points), whose number grows fast with the number "
             "of elements, or fit with fit: {kind: gradient}"
         )
 

@@ -37,7 +37,9 @@ class Streamed(ABC):
                 "a linear problem has at least one unknown, one target and one row a block, "
                 f"but {n_unknowns}, {n_targets} and {block_rows} were asked for"
             )
-        n_bytes = 8 * (2 * n_unknowns + block_rows) * width  # the factor, its copy while rows are folded in, and the rows
+        n_bytes = (
+            8 * (2 * n_unknowns + block_rows) * width
+        )  # the factor, its copy while rows are folded in, and the rows
         require_memory(n_unknowns, n_bytes, torch.device("cpu" if device is None else device))
         self.n_unknowns, self.n_targets, self.n_rows = n_unknowns, n_targets, 0
         self._factor = torch.zeros(n_unknowns, width, dtype=torch.float64, device=device)
