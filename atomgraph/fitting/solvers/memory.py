@@ -25,7 +25,7 @@ def require_memory(n_unknowns: int, n_bytes: int, device: torch.device) -> None:
     if n_bytes > total:
         raise FittingError(
             f"a fit of {n_unknowns} weights takes {n_bytes / 1e9:.0f} GB, but there are {total / 1e9:.0f} GB here; ask for "
-            "fewer functions (ACE: n_max, l_max; SNAP: twojmax, quadratic; GAP: n_points), whose number grows fast with that of "
+            "fewer functions (ACE: n_max, l_max; SNAP: twojmax, quadratic; GAP: n_points), which grow fast with the number of "
             "elements, or fit with fit: {kind: gradient}"
         )
 
