@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from atomgraph.config.base_run import Run
 from atomgraph.config.finetune_schema import FinetuneConfig, GaussNewton, LastLayer, Solved, sections_of_gradients
 from atomgraph.config.folder import RunFolder
+from atomgraph.config.inputs import check_inputs_stay
 from atomgraph.config.lock import locked
 from atomgraph.config.resolve import check_gradient, content_of, validated
 from atomgraph.errors import ConfigError
@@ -32,6 +33,8 @@ def finetune(
     checked = finetune_config_of(config)
     with locked(checked.output.folder):
         folder = RunFolder.new(checked.output.folder, overwrite=overwrite, command="finetune")
+        if overwrite:
+            check_inputs_stay(checked, folder.path)
         return run_of(checked, folder, quiet=quiet, overwrite=overwrite).carry_out()
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from atomgraph.config.base_run import Run
 from atomgraph.config.finetuning import finetune_config_of, run_of
 from atomgraph.config.folder import CONFIG, RunFolder, run_to_resume
+from atomgraph.config.inputs import check_inputs_stay
 from atomgraph.config.lock import locked
 from atomgraph.config.parts import only_imported
 from atomgraph.config.reading import read_yaml
@@ -34,6 +35,8 @@ def train(
     checked = config_of(config)
     with locked(checked.output.folder):
         folder = RunFolder.new(checked.output.folder, overwrite=overwrite)
+        if overwrite:
+            check_inputs_stay(checked, folder.path)
         return _run_of(checked, folder, quiet=quiet, overwrite=overwrite).carry_out()
 
 

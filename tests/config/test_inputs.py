@@ -1,0 +1,32 @@
+"""Replacing an earlier run removes nothing that the new run reads."""
+
+import pytest
+from config.runs import tiny
+from config.tunes import source, tune
+from training.specimens import frames
+
+import atomgraph
+from atomgraph.errors import ConfigError
+
+
+def test_structures_that_a_run_was_given_are_not_removed_by_training_on_them_again(tmp_path):
+    config = tiny(tmp_path)
+    config["data"] |= {"train": frames(12), "valid": 0.25, "test": None}
+    atomgraph.train(config, quiet=True)
+    kept = tmp_path / "run" / "structures" / "train.xyz"
+    content = kept.read_bytes()
+    with pytest.raises(ConfigError, match=r"data.train: .* lies in the run folder .*, which --overwrite would empty"):
+        atomgraph.train(tmp_path / "run" / "config.yaml", overwrite=True, quiet=True)
+    assert kept.read_bytes() == content
+    atomgraph.train(config, overwrite=True, quiet=True)
+    assert kept.read_bytes() == content
+
+
+@pytest.mark.parametrize("name", ["", "/model.safetensors"])
+def test_a_potential_is_not_removed_by_fine_tuning_it_in_its_own_folder(tmp_path, name):
+    start = source(tmp_path)
+    folder = start.removesuffix("/model.safetensors")
+    config = tune(tmp_path, start={"model": folder + name}, output={"folder": folder})
+    with pytest.raises(ConfigError, match=r"start.model: .* lies in the run folder"):
+        atomgraph.finetune(config, overwrite=True, quiet=True)
+    atomgraph.load(start)
