@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from math import log10
 from typing import Any
@@ -13,6 +14,8 @@ from torch import Tensor
 
 from atomgraph.analysis.laws.contract import float32_error
 from atomgraph.analysis.laws.specimens import specimens
+from atomgraph.analysis.laws.symmetry import order_of_atoms
+from atomgraph.analysis.laws.trial import Trial
 from atomgraph.data import budget_batches
 from atomgraph.fitting.unknowns import Unknowns
 from atomgraph.graph.structure import AtomicGraph
@@ -22,6 +25,7 @@ _SAMPLE = 40  # structures looked at
 _EDGES = 4_000  # in a batch
 _FEW = 4  # structures evaluated in float32
 FLOAT32_ERROR = 5e-4  # of the largest force: half of what the laws allow
+FLOAT32_ORDER = 5e-5  # relative: half of what the law allows
 FLOAT32_DIGITS = (
     4.0  # of energies that float32 must leave: with 3, its laws fail (forces as slopes, rotation), with 4.3 none
 )
@@ -36,11 +40,13 @@ class Cancellation:
         terms: The largest sum of |terms| of an atom, eV.
         ratio: The same over the root mean square of the sums themselves.
         float32_error: The largest error of forces in float32, relative to the largest force.
+        float32_order: The largest relative change of a result in float32 when atoms come in another order.
     """
 
     terms: float
     ratio: float
     float32_error: float
+    float32_order: float = 0.0
 
     @property
     def digits(self) -> dict[str, float]:
@@ -54,7 +60,11 @@ class Cancellation:
     @property
     def dtypes(self) -> list[str]:
         """Names of the dtypes that the potential may compute in: both forces and energies are looked at."""
-        fit = self.float32_error <= FLOAT32_ERROR and self.digits["float32"] >= FLOAT32_DIGITS
+        fit = (
+            self.float32_error <= FLOAT32_ERROR
+            and self.float32_order <= FLOAT32_ORDER
+            and self.digits["float32"] >= FLOAT32_DIGITS
+        )
         return ["float64", "float32"] if fit else ["float64"]
 
     def to_json(self) -> dict[str, Any]:
@@ -64,6 +74,7 @@ class Cancellation:
             "cancellation": self.ratio,
             "digits": {name: round(value, 1) for name, value in self.digits.items()},
             "float32_error": self.float32_error,
+            "float32_order": self.float32_order,
             "dtypes": self.dtypes,
         }
 
@@ -99,7 +110,8 @@ def cancellation_of(
     structures: Mapping[str, ase.Atoms] = specimens(potential.elements)
     some = {f"training {i}": frames[i] for i in range(0, len(frames), max(1, -(-len(frames) // _FEW)))}
     error = float32_error(potential, {**structures, **some})
-    return Cancellation(terms, terms / usual if usual > 0 else 1.0, error)
+    order = order_of_atoms(Trial(deepcopy(potential).to(torch.float32), structures)).figure
+    return Cancellation(terms, terms / usual if usual > 0 else 1.0, error, order)
 
 
 def _terms(potential: Potential, weights: Tensor, batch: AtomicGraph) -> tuple[Tensor, Tensor]:
