@@ -11,6 +11,7 @@ CLOSEST = 1e-3  # Å; nearer than this two atoms are on one spot
 _FARTHEST = (
     1e7  # periods; to wrap an atom back from further away takes forever, and leaves too few digits of a distance
 )
+_LONGEST = 1e10  # Å; beyond, positions in the cell have too few digits
 FLATTEST = 1e-8  # volume of a cell over the product of its edges; below, it has none
 
 
@@ -70,6 +71,8 @@ def _check_periods(atoms: ase.Atoms, cutoff: float) -> None:
             f"the structure is periodic along {direction}, but that cell vector has no length; "
             f"give the vector, or set pbc to False there"
         )
+    if lengths.max() > _LONGEST:
+        raise GraphError(f"a cell vector is {lengths.max():.0e} Å long; is the cell in Å? It is {periods.tolist()}")
     reach = np.abs(positions_of(atoms)).max()
     if reach > _FARTHEST * lengths.min():
         raise GraphError(

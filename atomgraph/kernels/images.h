@@ -125,7 +125,7 @@ class Images {
         int n_periods = 0;
         for (int k = 0; k < 3; ++k) {
             const double length = std::sqrt(dot(cell + 3 * k, cell + 3 * k));
-            if (!std::isfinite(length)) return false;
+            if (!std::isfinite(length) || (pbc[k] && length > 1e9)) return false;
             if (pbc[k]) periods[n_periods++] = cell + 3 * k, lengths *= length, shortest = std::min(shortest, length);
         }
         if (n_periods == 0) return true;
@@ -160,6 +160,7 @@ class Images {
             }
             for (int k = 0; k < 3; ++k) lowest_[k] = std::min(lowest_[k], to[k]), highest_[k] = std::max(highest_[k], to[k]);
             wrapped_[i] = to;
+            farthest = std::max(farthest, std::abs(to[0]) + std::abs(to[1]) + std::abs(to[2]));
         }
         margin = 64.0 * std::numeric_limits<double>::epsilon() * cutoff * (farthest + cutoff);
         return farthest < FARTHEST;

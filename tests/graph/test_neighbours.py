@@ -274,3 +274,15 @@ def test_a_molecule_with_an_absurd_position_is_refused_and_does_not_hang(far):
     atoms = ase.Atoms("OH2", [[0, 0, 0], [0, 0, 0.9], [far, -far, far]])
     with pytest.raises(GraphError, match="too far from the cell"):
         neighbours_within(atoms, 1.0)
+
+
+@pytest.mark.parametrize("length", [1e11, -1e13, 1e100, -1e300])
+@pytest.mark.parametrize("pbc", [True, (True, True, False), (False, False, True)])
+def test_a_cell_of_absurd_length_is_refused_and_does_not_end_the_process(length, pbc):
+    """A LAMMPS data file with such a box ended in a segmentation fault."""
+    atoms = ase.Atoms("HHe", [(0, 0, 0), (0, 0, 2.5)], cell=np.diag([5.0, 5.0, length]), pbc=pbc)
+    if atoms.pbc[2]:
+        with pytest.raises(GraphError, match="is the cell in Å"):
+            neighbours_within(atoms, 1.0)
+    else:
+        assert len(neighbours_within(atoms, 3.0)[0]) == 2
