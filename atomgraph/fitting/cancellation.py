@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from math import log10
 from typing import Any
@@ -12,7 +11,7 @@ import ase
 import torch
 from torch import Tensor
 
-from atomgraph.analysis.laws.contract import float32_error
+from atomgraph.analysis.laws.contract import float32_error, in_dtype
 from atomgraph.analysis.laws.specimens import specimens
 from atomgraph.analysis.laws.symmetry import order_of_atoms
 from atomgraph.analysis.laws.trial import Trial
@@ -110,7 +109,7 @@ def cancellation_of(
     structures: Mapping[str, ase.Atoms] = specimens(potential.elements)
     some = {f"training {i}": frames[i] for i in range(0, len(frames), max(1, -(-len(frames) // _FEW)))}
     error = float32_error(potential, {**structures, **some})
-    order = order_of_atoms(Trial(deepcopy(potential).to(torch.float32), structures)).figure
+    order = order_of_atoms(Trial(in_dtype(potential, torch.float32), structures)).figure
     return Cancellation(terms, terms / usual if usual > 0 else 1.0, error, order)
 
 

@@ -316,3 +316,11 @@ def test_a_gap_once_counted_the_points_that_were_asked_for_as_fitted(tmp_path, c
     assert "GAP for Ar: weights of sparse points, which are chosen next" in capsys.readouterr().out
     assert main(["info", str(tmp_path / "run")]) == 0
     assert re.search(r"trained numbers +1\d fitted of 105\n", capsys.readouterr().out)
+
+
+def test_the_law_of_float32_tries_a_potential_that_refuses_it(tmp_path):
+    """The refusal also refused the copy that the law compares with."""
+    potential, _ = atomgraph.train(config(tmp_path, GAP | {"n_points": 5}, PROCESS), quiet=True)
+    potential.metadata["precision"]["dtypes"] = ["float64"]
+    by_name = {law.name: law for law in laws(potential)}
+    assert by_name["float32 is refused"].passed and 0 < by_name["float32 is refused"].figure < 1

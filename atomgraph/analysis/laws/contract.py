@@ -47,11 +47,18 @@ def float32_is_near(trial: Trial) -> Law:
 
 def float32_errors(potential: Potential, structures: Mapping[str, ase.Atoms]) -> dict[str, float]:
     """Largest differences of forces between float32 and float64, by structure, relative to the largest force or 1 eV/Å."""
-    single, double = (Trial(deepcopy(potential).to(dtype), structures) for dtype in (torch.float32, torch.float64))
+    single, double = (Trial(in_dtype(potential, dtype), structures) for dtype in (torch.float32, torch.float64))
     return {
         name: relative(single.result(atoms)["forces"], double.result(atoms)["forces"], floor=1.0)
         for name, atoms in structures.items()
     }
+
+
+def in_dtype(potential: Potential, dtype: torch.dtype) -> Potential:
+    """A copy in a dtype, also in one that the potential's own metadata refuse."""
+    copy = Potential(deepcopy(potential.model))
+    copy.head = potential.head
+    return copy.to(dtype).train(potential.training)
 
 
 def float32_error(potential: Potential, structures: Mapping[str, ase.Atoms]) -> float:
