@@ -50,6 +50,7 @@ docs: .venv/ready       ## build docs/_build/index.html
 	$(BIN)/python -m sphinx -b html -W --keep-going docs docs/_build
 
 .venv/ready: pyproject.toml constraints.txt
+	@echo "installing atomgraph and PyTorch into .venv: some minutes, 1.6 GB"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet -c constraints.txt "torch==$$(sed -n 's/^torch==//p' constraints.txt)"
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,docs,tensorboard]"

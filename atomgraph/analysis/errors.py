@@ -144,7 +144,7 @@ def worst_table(comparison: Comparison, n: int = 10, title: str = "", by: str = 
     ]
     columns += [
         Column("error", "energy (meV/atom)"),
-        *(Column(m, "forces (eV/Å)") for m in ("RMSE", "max error", "max |F|")),
+        *(Column(m, "forces (eV/Å)") for m in ("RMSE", "max |ΔF|", "max |F|")),
     ]
     columns += [Column("RMSE", "stress (GPa)")]
     names = ("energy_error", "forces_rmse", "forces_max_error", "max_force", "stress_rmse")
@@ -152,7 +152,12 @@ def worst_table(comparison: Comparison, n: int = 10, title: str = "", by: str = 
         [_place(row), row["formula"], row["config_type"], str(row["n_atoms"]), *(short(row[k]) for k in names)]
         for row in rows[:n]
     ]
-    return Table(columns, cells, title=title, note="max |F| is the largest labelled force of the structure.")
+    return Table(
+        columns,
+        cells,
+        title=title,
+        note="max |ΔF| and max |F| are the largest error of a force and the largest labelled force, as vectors.",
+    )
 
 
 def _row(comparison: Comparison, name: str, chosen: np.ndarray, *, total: bool = False) -> Row:

@@ -86,7 +86,7 @@ def _errors(parts: Mapping[str, Comparison]) -> Section:
     seen = [q.name for q in QUANTITIES if any(q.name in c.samples for c in parts.values())]
     blocks.append(Gallery([Picture(error_histogram(parts, q), f"histogram-{q}") for q in seen]))
     lead = (
-        "Forces count by component, stresses by their six components. Energies are per atom, less those of free atoms. "
+        "Forces count by component, stresses by their six components. Energies are per atom, less E0. "
         "The outermost bins of the histograms hold all errors beyond."
     )
     return Section("Errors", blocks if seen else [], lead)

@@ -10,6 +10,7 @@ import typer
 from rich.progress import SpinnerColumn, TextColumn
 
 from atomgraph.analysis.laws import Law, Trial, chosen_laws
+from atomgraph.analysis.laws.trial import NOT_TRIED
 from atomgraph.analysis.tables import Column, Table
 from atomgraph.cli.opening import opened
 from atomgraph.cli.options import Device, Dtype, Elements, FormatName, Head, Imports, Model, Types, Units
@@ -50,7 +51,9 @@ def verify(
     console.print(_table(found, model, trial, with_worst=console.width >= _WIDE).rich())
     for law in failed:
         console.print(f"FAIL {law.name}: {law.figure:.1e} {law.unit} on {law.detail}", markup=False, soft_wrap=True)
-    console.print(f"{len(found) - len(failed)} of {len(found)} laws hold", markup=False)
+    n_tried = sum(law.detail != NOT_TRIED for law in found)
+    others = f", {len(found) - n_tried} had nothing to be tried on" if n_tried < len(found) else ""
+    console.print(f"{n_tried - len(failed)} of {n_tried} laws hold{others}", markup=False)
     if failed:
         raise typer.Exit(1)
 
@@ -70,7 +73,8 @@ def _table(found: list[Law], model: str, trial: Trial, *, with_worst: bool) -> T
     columns += [Column("allowed"), *([Column("worst", words=True)] if with_worst else [])]
     rows = []
     for law in found:
-        row = ["pass" if law.passed else "FAIL", law.name, f"{law.figure:.1e}", law.unit]
+        verdict = "-" if law.detail == NOT_TRIED else "pass" if law.passed else "FAIL"
+        row = [verdict, law.name, f"{law.figure:.1e}", law.unit]
         rows.append([*row, _allowed(law), *([law.detail] if with_worst else [])])
     note = (
         f"Computed in {trial.potential.model.dtype_name}, which sets what is allowed; "

@@ -164,6 +164,6 @@ class EnergyModel(Part):
             )
         if len(self.heads) > 1 and bool((graph.head < 0).any()):
             raise GraphError(
-                f"this model has the heads {', '.join(self.heads)} and the graph chooses none; "
-                f"load the potential with head={self.heads[0]!r} (--head {self.heads[0]}), or set potential.head"
+                f"this model has the heads {', '.join(self.heads)} and none is chosen; "
+                f"load the potential with head={self.heads[-1]!r}, say (--head {self.heads[-1]}), or set potential.head"
             )

@@ -56,9 +56,9 @@ def float32_errors(potential: Potential, structures: Mapping[str, ase.Atoms]) ->
 
 def in_dtype(potential: Potential, dtype: torch.dtype) -> Potential:
     """A copy in a dtype, also in one that the potential's own metadata refuse."""
-    copy = Potential(deepcopy(potential.model))
-    copy.head = potential.head
-    return copy.to(dtype).train(potential.training)
+    copy = deepcopy(potential)
+    copy.metadata.pop("precision", None)
+    return copy.to(dtype)
 
 
 def float32_error(potential: Potential, structures: Mapping[str, ase.Atoms]) -> float:

@@ -104,10 +104,13 @@ class Trial:
         return list(by_structure(self.potential.evaluated(graph, forces=slopes, stress=slopes), graph))
 
 
+NOT_TRIED = "nothing to try it on"
+
+
 def law(name: str, figures: Mapping[str, float], tolerance: float, unit: str) -> Law:
     """The verdict over figures by structure: the worst of them must stay within the tolerance; NaN never does."""
     if not figures:
-        return Law(name, 0.0, tolerance, unit, True, "nothing to try it on")
+        return Law(name, 0.0, tolerance, unit, True, NOT_TRIED)
     worst = max(figures, key=lambda key: np.inf if np.isnan(figures[key]) else figures[key])
     return Law(name, figures[worst], tolerance, unit, bool(figures[worst] <= tolerance), worst)
 
