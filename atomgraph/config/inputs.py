@@ -16,7 +16,7 @@ from atomgraph.errors import ConfigError
 def check_inputs_stay(config: BaseModel, folder: Path) -> None:
     """Refuse to replace a run whose folder holds what the new run reads.
 
-    Structures that were given in the place of files are written anew and may stand there.
+    Structures that were given in the place of files are written again and may stand there.
 
     Raises:
         ConfigError: Naming the key and the file.

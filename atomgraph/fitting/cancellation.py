@@ -25,9 +25,8 @@ _EDGES = 4_000  # in a batch
 _FEW = 4  # structures evaluated in float32
 FLOAT32_ERROR = 5e-4  # of the largest force: half of what the laws allow
 FLOAT32_ORDER = 5e-5  # relative: half of what the law allows
-FLOAT32_DIGITS = (
-    4.0  # of energies that float32 must leave: with 3, its laws fail (forces as slopes, rotation), with 4.3 none
-)
+#: Of energies that float32 must leave: with 3 its laws fail (forces against differences, rotation), with 4.3 none.
+FLOAT32_DIGITS = 4.0
 LEAST_DIGITS = 6.0  # with fewer, float64 is not enough either
 
 

@@ -69,7 +69,7 @@ def _parsed(path: Path) -> Any:
             raise YamlBoundError("merges mappings (<<), which is not supported; write them out")
         return safe_yaml.load(content, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except YamlBoundError as error:
-        raise FormatError(f"it {error}; copy it again, or write it anew") from None
+        raise FormatError(f"it {error}; copy it again") from None
     except Exception as error:  # PyYAML's own readers of numbers and dates let anything through
         raise FormatError(f"it is no whole YAML ({' '.join(str(error).split())}); copy it again") from None
 

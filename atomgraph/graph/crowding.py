@@ -51,8 +51,10 @@ def check_crowding(atoms: ase.Atoms, cutoff: float) -> None:
             f"{n_atoms} atoms would have about {n_edges:.0e} neighbours within {cutoff:g} Å, {n_edges / n_atoms:.0f} each"
             f"{cell}; are positions and cell in Å?"
         )
+    if n_atoms <= FEW_ATOMS:
+        return
     volume = measure if len(periods) == 3 else _box(atoms, measure)
-    if n_atoms > DENSEST * volume and n_atoms > FEW_ATOMS:
+    if n_atoms > DENSEST * volume:
         raise GraphError(
             f"{n_atoms} atoms in {volume:.3g} Å³ are {n_atoms / volume:.3g} atoms/Å³, denser than any matter{cell}; "
             f"are positions and cell in Å?"
