@@ -8,7 +8,7 @@ from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_py import build_py
 
 sys.path.insert(0, str(Path(__file__).parent))
-from atomgraph.kernels import shipped  # only the standard library is behind it
+from atomgraph.kernels import prebuilt  # only the standard library is behind it
 
 
 class BuildWithKernels(build_py):
@@ -21,9 +21,9 @@ class BuildWithKernels(build_py):
             return
         try:
             self.kernels = [
-                str(path) for path in shipped.build(Path(self.build_lib) / "atomgraph" / "kernels" / "built")
+                str(path) for path in prebuilt.build(Path(self.build_lib) / "atomgraph" / "kernels" / "built")
             ]
-        except (shipped.CompilerError, OSError) as error:
+        except (prebuilt.CompilerError, OSError) as error:
             self.announce(f"kernels are left out, Python code stands in for them: {error}", level=3)
 
     def get_outputs(self, include_bytecode=1):

@@ -1,12 +1,14 @@
 """atomgraph: graph neural networks for atomistic graphs.
 
 Edges are encoded, a featurizer describes each atom, layers pass messages, readouts give energies, and forces are the
-slope of their sum.
+negative gradient of their sum.
 """
 
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
+
+from atomgraph.old_names import find_old_modules
 
 if TYPE_CHECKING:
     from atomgraph import featurizers, layers, models, readouts
@@ -34,7 +36,7 @@ __all__ = [
 ]
 __version__ = "0.1.0"
 
-_ROOMS = {
+_PACKAGES = {
     "AtomicGraph": "graph",
     "Calculator": "calculators",
     "compile": "compiled",
@@ -44,12 +46,13 @@ _ROOMS = {
     "load": "loading",
     "train": "config",
 }
+find_old_modules()
 
 
 def __getattr__(name: str) -> Any:
-    """What is asked for, imported then: torch and Lightning take seconds, and ``atomgraph --help`` needs neither."""
-    if name in _ROOMS:
-        return getattr(import_module(f"atomgraph.{_ROOMS[name]}"), name)
+    """Imports a public name when it is first used: torch and Lightning take seconds, and ``atomgraph --help`` needs neither."""
+    if name in _PACKAGES:
+        return getattr(import_module(f"atomgraph.{_PACKAGES[name]}"), name)
     if not name.startswith("_") and find_spec(f"atomgraph.{name}") is not None:
         return import_module(f"atomgraph.{name}")
     raise AttributeError(f"module 'atomgraph' has no attribute {name!r}")

@@ -12,7 +12,7 @@ import torch
 from atomgraph import formats
 from atomgraph.catalogue import PublicModel, fetched, public_models, public_name
 from atomgraph.errors import ConfigError, FormatError, nearest
-from atomgraph.formats.said import FILE_DTYPE, Said
+from atomgraph.formats.hints import FILE_DTYPE, Said
 from atomgraph.potential import Potential
 
 _TOLD: set[str] = set()  # public models whose licence was shown

@@ -18,9 +18,9 @@ from atomgraph.formats import native
 from atomgraph.formats.versions import now, versions
 from atomgraph.graph.geometry import strained, volume
 from atomgraph.graph.structure import AtomicGraph, without_labels
-from atomgraph.kernels.forked import keep_from_hanging
+from atomgraph.kernels.after_fork import keep_from_hanging
 from atomgraph.models.energy import EnergyModel
-from atomgraph.nn.scalars import scalar_columns
+from atomgraph.nn.irreps import scalar_columns
 from atomgraph.ops.scatter import sum_to
 
 EDGE_BUDGET = {"cuda": 100_000}  # edges in a batch of predictions, by device

@@ -12,7 +12,7 @@ from measuring.timing import interleaved, print_table
 
 from atomgraph import AtomicGraph, Potential
 from atomgraph.featurizers import SymmetryFunctions
-from atomgraph.featurizers import symmetry_function_sums as sums
+from atomgraph.featurizers.symmetry_functions import neighbour_sums as sums
 from atomgraph.models import BehlerParrinello
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable

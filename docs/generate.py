@@ -26,7 +26,7 @@ from pydantic_core import PydanticUndefined
 from atomgraph import cli, featurizers, layers, models, nn, readouts
 from atomgraph.config.finetune_schema import FinetuneConfig
 from atomgraph.config.schema import Config
-from atomgraph.data.formats.table import FORMATS
+from atomgraph.data.formats.format_table import FORMATS
 from atomgraph.errors import AtomgraphError
 from atomgraph.nn.part import Part, public_path
 

@@ -14,8 +14,8 @@ from atomgraph.data import budget_batches, build_graphs, read
 from atomgraph.featurizers import RadialDensity
 from atomgraph.layers import AtomWise, Standardize
 from atomgraph.models import Branch, EnergyModel
-from atomgraph.nn.scalars import as_irreps
-from atomgraph.nn.sisters import MessageLayer
+from atomgraph.nn.irreps import as_irreps
+from atomgraph.nn.protocols import MessageLayer
 from atomgraph.ops.cutoff import polynomial_cutoff
 from atomgraph.ops.scatter import sum_to
 from atomgraph.readouts import PerElementMLP

@@ -6,7 +6,7 @@ from rich.console import Console
 
 import atomgraph
 from atomgraph.analysis.comparison import compare
-from atomgraph.analysis.errors import error_table
+from atomgraph.analysis.error_tables import error_table
 from atomgraph.config import config_of
 from atomgraph.data import read
 from atomgraph.errors import ConfigError

@@ -10,7 +10,7 @@ from ase.build import bulk
 from ase.calculators.lj import LennardJones
 
 from atomgraph.data import census, read
-from atomgraph.data.doctor import examine
+from atomgraph.data.checks import examine
 from atomgraph.errors import DataError
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 
 from atomgraph import Potential
-from atomgraph.analysis.plots import lines
+from atomgraph.analysis.report.plots import lines
 from atomgraph.data import build_graphs, collate, least_squares_e0, read
 from atomgraph.fitting import LinearProblem, Noise, Sigma, stream
-from atomgraph.fitting.rows import rows_of
+from atomgraph.fitting.design_matrix import rows_of
 from atomgraph.fitting.solvers.evidence import evidence
 from atomgraph.models import ACE
 

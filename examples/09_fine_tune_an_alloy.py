@@ -5,7 +5,7 @@ from pathlib import Path
 from rich.console import Console
 
 import atomgraph
-from atomgraph.analysis.methods import standings
+from atomgraph.analysis.finetuning.method_comparison import standings
 from atomgraph.config import compare
 
 DATA = Path(__file__).parent / "data"

@@ -17,11 +17,11 @@ import atomgraph
 from atomgraph.analysis.comparison import FORCES, Comparison, compare
 from atomgraph.analysis.dynamics import nve
 from atomgraph.analysis.equation_of_state import equation_of_state, relaxed
-from atomgraph.analysis.errors import Figures
-from atomgraph.analysis.page import Facts, Gallery, Picture, Section
-from atomgraph.analysis.plots import lines
-from atomgraph.analysis.report import write_report
-from atomgraph.analysis.tables import Column, Table, short
+from atomgraph.analysis.error_tables import Figures
+from atomgraph.analysis.report.page import Facts, Gallery, Picture, Section
+from atomgraph.analysis.report.plots import lines
+from atomgraph.analysis.report.tables import Column, Table, short
+from atomgraph.analysis.report.training_report import write_report
 from atomgraph.config.resolve import config_of
 from atomgraph.data import read
 

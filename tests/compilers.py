@@ -4,7 +4,8 @@ import ctypes
 
 import pytest
 
-from atomgraph.kernels import explanation, toolchain
+from atomgraph.kernels import toolchain
+from atomgraph.kernels import warnings as explanation
 from atomgraph.kernels.compiler import CompilerError, local_compiler
 
 TWICE = 'extern "C" __attribute__((visibility("default"))) double twice(double x) { return 2 * x; }'

@@ -5,7 +5,7 @@ import signal
 import pytest
 import refs
 
-pytest.register_assert_rewrite("atomgraph.testing.parts", "atomgraph.testing.models")
+pytest.register_assert_rewrite("atomgraph.testing.shared_laws", "atomgraph.testing.model_laws")
 
 
 def pytest_configure():

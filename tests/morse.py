@@ -4,7 +4,7 @@ import torch
 from e3nn import o3
 
 from atomgraph.models import Branch, EnergyModel
-from atomgraph.nn.sisters import Featurizer
+from atomgraph.nn.protocols import Featurizer
 from atomgraph.ops.cutoff import polynomial_cutoff
 from atomgraph.ops.scatter import sum_to
 from atomgraph.potential import Potential

@@ -10,8 +10,8 @@ import atomgraph
 from atomgraph.models import GCN, Baseline, BehlerParrinello
 from atomgraph.nn import ZBL
 from atomgraph.potential import Potential
+from atomgraph.testing.graphs import ELEMENTS, batch_of, crystal, graph_of, specimens
 from atomgraph.testing.measures import generic, made
-from atomgraph.testing.structures import ELEMENTS, batch_of, crystal, graph_of, specimens
 
 pytestmark = [
     pytest.mark.gpu,

@@ -5,14 +5,14 @@ import torch
 from e3nn import o3
 
 from atomgraph.analysis.laws import LAWS
-from atomgraph.analysis.laws.trial import Trial
+from atomgraph.analysis.laws.context import Trial
 from atomgraph.models import Baseline, Branch, EnergyModel
-from atomgraph.nn.sisters import Featurizer, MessageLayer
+from atomgraph.nn.protocols import Featurizer, MessageLayer
 from atomgraph.ops.scatter import sum_to
 from atomgraph.potential import Potential
 from atomgraph.readouts import Linear
 from atomgraph.testing import FeaturizerLaws, LayerLaws, ModelLaws
-from atomgraph.testing.structures import ELEMENTS
+from atomgraph.testing.graphs import ELEMENTS
 
 
 class Sound(Featurizer):

@@ -9,8 +9,7 @@ from ase import Atoms
 from atomgraph.errors import GraphError, WiringError
 from atomgraph.models import GCN, Baseline, EnergyModel
 from atomgraph.potential import Potential
-from atomgraph.testing.measures import generic, made
-from atomgraph.testing.structures import (
+from atomgraph.testing.graphs import (
     ELEMENTS,
     batch_of,
     crystal,
@@ -21,6 +20,7 @@ from atomgraph.testing.structures import (
     specimens,
     wire,
 )
+from atomgraph.testing.measures import generic, made
 
 CUTOFF = 3.5
 

@@ -1,7 +1,7 @@
 """Progress in a file or a pipe: lines with the total and the time left; tables that are not cut at 80 columns."""
 
 import atomgraph.progress
-from atomgraph.analysis.tables import Column, Table, short
+from atomgraph.analysis.report.tables import Column, Table, short
 from atomgraph.progress import output_console, watched
 
 

@@ -8,7 +8,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from e3nn import o3
 
 from atomgraph.models import Baseline, Branch, EnergyModel
-from atomgraph.nn.sisters import Featurizer, Readout
+from atomgraph.nn.protocols import Featurizer, Readout
 from atomgraph.ops.scatter import sum_to
 from atomgraph.potential import Potential
 

@@ -11,7 +11,7 @@ from ase.filters import FrechetCellFilter
 from ase.optimize import BFGS
 from matplotlib.figure import Figure
 
-from atomgraph.analysis.plots import lines
+from atomgraph.analysis.report.plots import lines
 from atomgraph.calculators import Calculator
 from atomgraph.errors import GraphError
 from atomgraph.potential import Potential

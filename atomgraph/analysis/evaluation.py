@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from atomgraph.analysis.comparison import Comparison, compare
-from atomgraph.analysis.errors import error_json
+from atomgraph.analysis.error_tables import error_json
 from atomgraph.compiled import for_inference
 from atomgraph.data import read
-from atomgraph.data.notes import ReadingNotes
 from atomgraph.data.reading import Files
+from atomgraph.data.reading_notes import ReadingNotes
 from atomgraph.errors import DataError
 from atomgraph.loading import load
 from atomgraph.potential import Potential

@@ -13,7 +13,7 @@ import torch
 from ase.calculators import calculator as ase_calculator
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from atomgraph.calculators.moving import MovingGraph
+from atomgraph.calculators.verlet import MovingGraph
 from atomgraph.compiled import for_inference, in_precision
 from atomgraph.errors import AtomgraphError, GraphError
 from atomgraph.graph import AtomicGraph

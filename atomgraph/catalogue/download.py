@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 
 from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from atomgraph.catalogue.table import PublicModel
+from atomgraph.atomic_write import write_text
+from atomgraph.catalogue.model_table import PublicModel
 from atomgraph.errors import FormatError
 from atomgraph.kernels.cache import UnsafeFolder, checked
 from atomgraph.progress import terminal_progress
-from atomgraph.writing import write_text
 
 VARIABLE = "ATOMGRAPH_CACHE"
 TIMEOUT = 30.0  # s without a byte

@@ -7,8 +7,8 @@ import sys
 
 import typer
 
-from atomgraph.cli.errors import exit_code_of, talking
-from atomgraph.cli.warning import plain_warnings
+from atomgraph.cli.exit_codes import exit_code_of, talking
+from atomgraph.cli.warning_lines import plain_warnings
 from atomgraph.errors import ConfigError, nearest
 
 COMMANDS = {  # name: one line of help; the function of the same name lives in the file of the same name

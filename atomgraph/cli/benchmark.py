@@ -11,13 +11,13 @@ import typer
 
 import atomgraph
 from atomgraph.analysis.hardware import hardware
+from atomgraph.analysis.report.tables import Column, Table
 from atomgraph.analysis.speed import Speed, force_errors, measured
-from atomgraph.analysis.tables import Column, Table
-from atomgraph.cli.opening import opened
+from atomgraph.cli.model_argument import opened
 from atomgraph.cli.options import ComputeIn, Device, Elements, FormatName, Head, Imports, Model, Types, Units
 from atomgraph.cli.structure_files import Structure, read_one
 from atomgraph.compiled import MIXED, in_precision
-from atomgraph.data.naming import number_of
+from atomgraph.data.frame_names import number_of
 from atomgraph.errors import ConfigError
 from atomgraph.potential import Potential
 from atomgraph.progress import output_console

@@ -11,16 +11,16 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from atomgraph.atomic_write import write_text
 from atomgraph.cli.options import FormatName, LabelKeys, LabelUnits, Structures, Types, entries
-from atomgraph.cli.targets import check_file
+from atomgraph.cli.output_paths import check_file
 from atomgraph.data import census, fingerprint, read
-from atomgraph.data.doctor import examine
-from atomgraph.data.doctor.connections import connections
-from atomgraph.data.doctor.findings import NOTE, WARNING, WRONG, Finding
-from atomgraph.data.doctor.reading import noticed
-from atomgraph.data.notes import ReadingNotes
+from atomgraph.data.checks import examine
+from atomgraph.data.checks.connections import connections
+from atomgraph.data.checks.findings import NOTE, WARNING, WRONG, Finding
+from atomgraph.data.checks.label_findings import noticed
+from atomgraph.data.reading_notes import ReadingNotes
 from atomgraph.progress import output_console
-from atomgraph.writing import write_text
 
 SHOWN = 5  # findings of one kind on the terminal; all of them go into the JSON file
 

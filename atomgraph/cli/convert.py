@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from atomgraph.cli.opening import opened, symbols_in
+from atomgraph.cli.model_argument import opened, symbols_in
 from atomgraph.cli.options import Device, Dtype, Elements, Head, Imports, Model, Overwrite, Units
-from atomgraph.cli.targets import check_file
+from atomgraph.cli.output_paths import check_file
 from atomgraph.editing import keep_elements, keep_heads
 from atomgraph.errors import ConfigError, FormatError
 from atomgraph.formats.mace.writing import SCRIPT, write_for_mace

@@ -13,15 +13,15 @@ import ase.io
 import typer
 from ase.io.trajectory import TrajectoryWriter
 
+from atomgraph.atomic_write import write_whole
 from atomgraph.cli.options import FormatName, LabelKeys, LabelUnits, Overwrite, Types, entries
+from atomgraph.cli.output_paths import check_file
 from atomgraph.cli.structure_files import drop_notes
-from atomgraph.cli.targets import check_file
 from atomgraph.data.formats.text import OPENERS
-from atomgraph.data.naming import number_of
-from atomgraph.data.notes import ReadingNotes
+from atomgraph.data.frame_names import number_of
 from atomgraph.data.reading import iread
+from atomgraph.data.reading_notes import ReadingNotes
 from atomgraph.errors import ConfigError, nearest
-from atomgraph.writing import write_whole
 
 KINDS = {".xyz": "extxyz", ".extxyz": "extxyz", ".traj": "traj", ".db": "db", ".json": "db"}
 

@@ -10,12 +10,14 @@ from typing import Annotated, Any
 import typer
 
 from atomgraph.analysis.comparison import Comparison, compare
-from atomgraph.analysis.errors import error_json, error_table, errors_csv
+from atomgraph.analysis.error_tables import error_json, error_table, errors_csv
 from atomgraph.analysis.evaluation import require_samples
-from atomgraph.analysis.plots import error_histogram, parity
-from atomgraph.analysis.report import speed
-from atomgraph.analysis.style import write_svg
-from atomgraph.cli.opening import opened
+from atomgraph.analysis.report.plots import error_histogram, parity
+from atomgraph.analysis.report.style import write_svg
+from atomgraph.analysis.report.training_report import speed
+from atomgraph.atomic_write import write_bytes, write_text
+from atomgraph.cli.e0_warning import warn_of_strangers
+from atomgraph.cli.model_argument import opened
 from atomgraph.cli.options import (
     Compile,
     ComputeIn,
@@ -33,14 +35,12 @@ from atomgraph.cli.options import (
     Units,
     entries,
 )
-from atomgraph.cli.strangers import warn_of_strangers
-from atomgraph.cli.targets import check_folder
+from atomgraph.cli.output_paths import check_folder
 from atomgraph.compiled import for_inference
 from atomgraph.data import read
-from atomgraph.data.notes import ReadingNotes
+from atomgraph.data.reading_notes import ReadingNotes
 from atomgraph.errors import AtomgraphError
 from atomgraph.progress import output_console
-from atomgraph.writing import write_bytes, write_text
 
 Out = Annotated[Path | None, typer.Option("--out", help="A new folder for metrics.json, errors.csv and plots.")]
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from atomgraph.cli.importing import import_modules
+from atomgraph.cli.import_option import import_modules
 from atomgraph.cli.train import Imports, Overwrite, Resume, Words, taken_apart
 from atomgraph.errors import ConfigError
 

@@ -10,8 +10,8 @@ import typer
 import yaml
 from rich.console import Console
 
-from atomgraph.analysis.about import as_json, e0_table, errors, facts, flat
-from atomgraph.cli.opening import opened
+from atomgraph.analysis.report.model_summary import as_json, e0_table, errors, facts, flat
+from atomgraph.cli.model_argument import opened
 from atomgraph.cli.options import Device, Dtype, Elements, Head, Imports, Model, Units
 from atomgraph.formats import find, first_bytes, native
 from atomgraph.loading import file_of

@@ -21,7 +21,7 @@ from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
 from atomgraph.analysis.dynamics import Record, give_velocities
 from atomgraph.calculators import Calculator
-from atomgraph.cli.opening import opened
+from atomgraph.cli.model_argument import opened
 from atomgraph.cli.options import (
     Compile,
     ComputeIn,
@@ -37,7 +37,7 @@ from atomgraph.cli.options import (
 )
 from atomgraph.cli.structure_files import Structure, checked_target, read_one, with_results
 from atomgraph.compiled import for_inference
-from atomgraph.data.naming import number_of
+from atomgraph.data.frame_names import number_of
 from atomgraph.errors import ConfigError, FormatError
 from atomgraph.progress import terminal_progress
 

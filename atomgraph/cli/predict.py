@@ -15,7 +15,9 @@ import numpy as np
 import typer
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from atomgraph.cli.opening import opened
+from atomgraph.atomic_write import write_whole
+from atomgraph.cli.e0_warning import warn_of_strangers
+from atomgraph.cli.model_argument import opened
 from atomgraph.cli.options import (
     Compile,
     ComputeIn,
@@ -29,20 +31,18 @@ from atomgraph.cli.options import (
     Types,
     Units,
 )
+from atomgraph.cli.output_paths import check_file
 from atomgraph.cli.partial_results import PartialResults
-from atomgraph.cli.strangers import warn_of_strangers
 from atomgraph.cli.structure_files import drop_notes
-from atomgraph.cli.targets import check_file
 from atomgraph.compiled import for_inference
 from atomgraph.data import read
 from atomgraph.data.fingerprint import fingerprint
-from atomgraph.data.naming import number_of
+from atomgraph.data.frame_names import number_of
 from atomgraph.errors import ConfigError, DataError, GraphError, nearest
 from atomgraph.graph.structure import VOIGT
 from atomgraph.nn.part import specification
 from atomgraph.potential import Potential
 from atomgraph.progress import watched
-from atomgraph.writing import write_whole
 
 FORMATS = {".xyz": "extxyz", ".extxyz": "extxyz", ".traj": "traj", ".db": "db", ".json": "json"}
 COMPRESSED = {".gz", ".bz2", ".xz"}

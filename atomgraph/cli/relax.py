@@ -13,9 +13,9 @@ from ase.filters import FrechetCellFilter
 from ase.optimize import LBFGS
 from rich.progress import SpinnerColumn, TextColumn
 
-from atomgraph.analysis.tables import short
+from atomgraph.analysis.report.tables import short
 from atomgraph.calculators import Calculator
-from atomgraph.cli.opening import opened
+from atomgraph.cli.model_argument import opened
 from atomgraph.cli.options import (
     Compile,
     ComputeIn,
@@ -30,7 +30,7 @@ from atomgraph.cli.options import (
     Units,
 )
 from atomgraph.cli.structure_files import Structure, checked_target, read_one, with_results, write_structures
-from atomgraph.data.naming import number_of
+from atomgraph.data.frame_names import number_of
 from atomgraph.errors import ConfigError
 from atomgraph.progress import terminal_progress
 

@@ -11,10 +11,10 @@ import ase.io
 import typer
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from atomgraph.cli.targets import check_file
+from atomgraph.atomic_write import write_whole
+from atomgraph.cli.output_paths import check_file
 from atomgraph.data import read
 from atomgraph.errors import ConfigError, nearest
-from atomgraph.writing import write_whole
 
 FORMATS = {".xyz": "extxyz", ".extxyz": "extxyz", ".traj": "traj"}
 

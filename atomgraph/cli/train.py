@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from atomgraph.cli.importing import import_modules
+from atomgraph.cli.import_option import import_modules
 from atomgraph.errors import ConfigError
 
 Words = Annotated[

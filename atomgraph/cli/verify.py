@@ -10,9 +10,9 @@ import typer
 from rich.progress import SpinnerColumn, TextColumn
 
 from atomgraph.analysis.laws import Law, Trial, chosen_laws
-from atomgraph.analysis.laws.trial import NOT_TRIED
-from atomgraph.analysis.tables import Column, Table
-from atomgraph.cli.opening import opened
+from atomgraph.analysis.laws.context import NOT_TRIED
+from atomgraph.analysis.report.tables import Column, Table
+from atomgraph.cli.model_argument import opened
 from atomgraph.cli.options import Device, Dtype, Elements, FormatName, Head, Imports, Model, Types, Units
 from atomgraph.data import read
 from atomgraph.progress import output_console, terminal_progress

@@ -1,9 +1,9 @@
 """Frozen potentials: a model's plan read off its parts, weights folded, and evaluated by kernels that were compiled for it."""
 
+from atomgraph.compiled.compiled_potential import PRECISION, CompiledPotential
 from atomgraph.compiled.compiling import compile
+from atomgraph.compiled.lazy import OnDemand, for_inference
 from atomgraph.compiled.memory import keep_memory
-from atomgraph.compiled.on_demand import OnDemand, for_inference
-from atomgraph.compiled.potential import PRECISION, CompiledPotential
 from atomgraph.compiled.precision import MIXED, in_precision
 
 __all__ = [

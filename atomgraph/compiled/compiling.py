@@ -6,8 +6,8 @@ import warnings
 
 import torch
 
-from atomgraph.compiled.model import FusedMACE, not_fused
-from atomgraph.compiled.potential import CompiledPotential
+from atomgraph.compiled.compiled_potential import CompiledPotential
+from atomgraph.compiled.mace.fused_model import FusedMACE, not_fused
 from atomgraph.compiled.precision import OF_KERNELS, precision
 from atomgraph.kernels import KernelWarning
 from atomgraph.potential import Potential

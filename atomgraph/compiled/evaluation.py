@@ -9,8 +9,8 @@ from itertools import accumulate
 
 import torch
 
-from atomgraph.compiled.frame import Frame
-from atomgraph.compiled.pointers import integers
+from atomgraph.compiled.function_pointers import integers
+from atomgraph.compiled.kernel_graph import Frame
 
 MOST_KINDS = 256  # sets of elements whose tables of addresses are kept, the last that were met
 

@@ -9,7 +9,7 @@ import torch
 from e3nn import o3
 from torch import Tensor
 
-from atomgraph.nn.blocks import Blocks
+from atomgraph.nn.equivariant.irrep_blocks import Blocks
 
 
 class Layout:

@@ -11,9 +11,9 @@ from e3nn import o3
 from torch import Tensor
 
 from atomgraph.compiled.evaluation import MOST_KINDS, Runs
+from atomgraph.compiled.function_pointers import INT, POINTER, door, integers, pointers
 from atomgraph.compiled.layout import Layout
-from atomgraph.compiled.pointers import INT, POINTER, door, integers, pointers
-from atomgraph.compiled.weights import Weights
+from atomgraph.compiled.mace.folded_weights import Weights
 
 LINEAR_SOURCE = """
 #include "linear.h"

@@ -18,7 +18,7 @@ from atomgraph.config.preparation import calibrate, describe, model_specificatio
 from atomgraph.config.resolve import absolute, as_yaml
 from atomgraph.config.schema import Config
 from atomgraph.config.torchrun import is_first_process
-from atomgraph.data.weights import require_weight
+from atomgraph.data.label_weights import require_weight
 from atomgraph.errors import ConfigError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.potential import Potential

@@ -19,8 +19,8 @@ from atomgraph.config.ending import judge, metrics_of, write_down
 from atomgraph.config.folder import TABLE, RunFolder
 from atomgraph.config.resumption import check_blocks
 from atomgraph.config.schema import Config
-from atomgraph.data.doctor.twins import twins
-from atomgraph.data.naming import name_of
+from atomgraph.data.checks.duplicates import twins
+from atomgraph.data.frame_names import name_of
 from atomgraph.errors import DataError
 from atomgraph.fitting import (
     EnergyWeight,
@@ -41,9 +41,9 @@ from atomgraph.fitting.streaming import SAVE_EVERY
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.potential import Potential
 from atomgraph.progress import duration, terminal_progress
+from atomgraph.training.csv_table import write_table
 from atomgraph.training.device import device_of
 from atomgraph.training.randomness import seeded
-from atomgraph.training.table import write_table
 
 BLOCK = "block.safetensors"
 CONTRADICTION = 0.02  # eV/atom between two labels of one structure

@@ -17,8 +17,8 @@ from atomgraph.config.label_lines import label_lines
 from atomgraph.config.schema import Config, Data, Gradient
 from atomgraph.data import Split, build_graphs, read, split, split_by_file
 from atomgraph.data.census import Census, census, require_labels
-from atomgraph.data.naming import elements_in
-from atomgraph.data.notes import ReadingNotes
+from atomgraph.data.frame_names import elements_in
+from atomgraph.data.reading_notes import ReadingNotes
 from atomgraph.errors import DataError
 from atomgraph.graph.structure import WEIGHED, AtomicGraph
 

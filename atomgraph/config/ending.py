@@ -9,7 +9,7 @@ import torch
 from rich.console import Console
 
 from atomgraph.analysis.comparison import Comparison, compare
-from atomgraph.analysis.errors import error_json, error_table
+from atomgraph.analysis.error_tables import error_json, error_table
 from atomgraph.analysis.hardware import hardware
 from atomgraph.config.dataset import Dataset
 from atomgraph.config.finetune_schema import FinetuneConfig
@@ -17,12 +17,12 @@ from atomgraph.config.folder import METRICS, MODEL, REPORT, TABLE, RunFolder
 from atomgraph.config.resolve import as_yaml
 from atomgraph.config.schema import Config
 from atomgraph.config.verdict import warnings_of
-from atomgraph.data.naming import number_of
+from atomgraph.data.frame_names import number_of
 from atomgraph.potential import Potential
-from atomgraph.training.table import read_table
+from atomgraph.training.csv_table import read_table
 
 if TYPE_CHECKING:
-    from atomgraph.analysis.page import Section  # Matplotlib takes a while
+    from atomgraph.analysis.report.page import Section  # Matplotlib takes a while
 
 
 def judge(potential: Potential, dataset: Dataset, device: torch.device) -> dict[str, Comparison]:
@@ -62,7 +62,9 @@ def write_down(
     folder.write_json(METRICS, metrics)
     sections = more()
     if config.output.report:
-        from atomgraph.analysis.report import write_report  # Matplotlib takes a while, and is for reports only
+        from atomgraph.analysis.report.training_report import (
+            write_report,  # Matplotlib takes a while, and is for reports only
+        )
 
         write_report(
             folder.path / REPORT,

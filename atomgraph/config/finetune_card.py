@@ -8,10 +8,10 @@ import ase
 import torch
 from rich.console import Console
 
-from atomgraph.analysis.audit import Audit
-from atomgraph.analysis.card import Card, Switches, report_card
 from atomgraph.analysis.comparison import Comparison
-from atomgraph.analysis.page import Section
+from atomgraph.analysis.finetuning.audit import Audit
+from atomgraph.analysis.finetuning.report_card import Card, Switches, report_card
+from atomgraph.analysis.report.page import Section
 from atomgraph.config.dataset import Dataset
 from atomgraph.config.finetune_schema import Card as CardSection
 from atomgraph.config.finetune_schema import FinetuneConfig, Frozen, LoRA

@@ -12,7 +12,8 @@ import ase
 import ase.io
 import numpy as np
 
-from atomgraph.analysis.methods import Cell, method_table, write_methods
+from atomgraph.analysis.finetuning.method_comparison import Cell, method_table, write_methods
+from atomgraph.atomic_write import write_text
 from atomgraph.config.dataset import Dataset, gather
 from atomgraph.config.finetune_card import probe_of
 from atomgraph.config.finetune_schema import Compare, FinetuneConfig, Solved, sections_of_gradients
@@ -28,7 +29,6 @@ from atomgraph.errors import ConfigError, DataError
 from atomgraph.graph.structure import labels_of
 from atomgraph.progress import output_console
 from atomgraph.training.checkpoints import LAST
-from atomgraph.writing import write_text
 
 WHOLE = ("method", "replay", "rates", "e0")  # sections that a method says anew; of the others it changes what it names
 SCRATCH = "scratch"  # key of a method: the same architecture from random weights

@@ -7,10 +7,10 @@ from typing import Any
 
 from atomgraph.config.finetune_schema import FinetuneConfig, Tuning
 from atomgraph.config.schema import Gradient
-from atomgraph.data.naming import number_of
+from atomgraph.data.frame_names import number_of
 from atomgraph.errors import ConfigError, WiringError
 from atomgraph.models.energy import EnergyModel
-from atomgraph.models.groups import members, places
+from atomgraph.models.parameter_groups import members, places
 
 RATES = {"full": 1e-4, "frozen": 1e-4, "lora": 1e-3}
 WARM_UP = 0.05  # of the run

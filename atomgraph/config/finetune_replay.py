@@ -12,7 +12,7 @@ from numpy import isfinite
 from atomgraph.config.finetune_schema import Replay
 from atomgraph.config.in_memory import files_or_structures
 from atomgraph.data import read
-from atomgraph.data.naming import name_of
+from atomgraph.data.frame_names import name_of
 from atomgraph.errors import DataError
 from atomgraph.graph.structure import labels_of
 from atomgraph.potential import Potential

@@ -17,10 +17,10 @@ from atomgraph.config.schema import Gradient
 from atomgraph.config.started_run import StartedRun, assign_head
 from atomgraph.data import GraphDataModule, build_graphs
 from atomgraph.data.fingerprint import fingerprint
-from atomgraph.data.naming import number_of
+from atomgraph.data.frame_names import number_of
 from atomgraph.errors import ConfigError, WiringError
 from atomgraph.graph.structure import AtomicGraph
-from atomgraph.models.groups import members
+from atomgraph.models.parameter_groups import members
 from atomgraph.potential import Potential
 from atomgraph.training import PotentialTask
 from atomgraph.training.adapters import Adapted

@@ -10,7 +10,7 @@ from atomgraph.config.parts import build_model
 from atomgraph.config.preparation import calibrate
 from atomgraph.config.started_run import assign_head
 from atomgraph.data import build_graphs, energy_scale, read
-from atomgraph.data.naming import elements_in
+from atomgraph.data.frame_names import elements_in
 from atomgraph.nn.part import specification
 from atomgraph.potential import Potential
 from atomgraph.training.randomness import seeded

@@ -16,7 +16,7 @@ from atomgraph.errors import ConfigError
 from atomgraph.potential import Potential
 
 if TYPE_CHECKING:
-    from atomgraph.analysis.methods import Cell  # Matplotlib takes a while
+    from atomgraph.analysis.finetuning.method_comparison import Cell  # Matplotlib takes a while
 
 
 def finetune(

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from atomgraph.atomic_write import write_text
 from atomgraph.config.in_memory import FOLDER as STRUCTURES
 from atomgraph.config.lock import is_free
 from atomgraph.config.torchrun import is_first_process
 from atomgraph.errors import ConfigError, FormatError
-from atomgraph.writing import write_text
 
 MODEL, CONFIG, TABLE, METRICS, SPLIT, REPORT, CARD = (
     "model.safetensors",

@@ -9,13 +9,13 @@ from atomgraph.config.finetune_schema import GaussNewton
 from atomgraph.config.folder import MODEL, TABLE
 from atomgraph.config.preparation import describe
 from atomgraph.config.solved_run import Parts, SolvedRun
-from atomgraph.data.naming import number_of
+from atomgraph.data.frame_names import number_of
 from atomgraph.errors import ConfigError
 from atomgraph.fitting import FittingError, Noise, Sigma, Step, gauss_newton, require_room
-from atomgraph.fitting.tangent import Tangent
+from atomgraph.fitting.jacobian import Tangent
 from atomgraph.potential import Potential
 from atomgraph.progress import duration
-from atomgraph.training.table import write_table
+from atomgraph.training.csv_table import write_table
 
 
 class GaussNewtonRun(SolvedRun):

@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch import Callback, Trainer
 
 from atomgraph.analysis.comparison import Comparison
-from atomgraph.analysis.page import Section
+from atomgraph.analysis.report.page import Section
 from atomgraph.config.base_run import NewPotentialRun, Run
 from atomgraph.config.closed_form_run import solve
 from atomgraph.config.dataset import Dataset
@@ -24,7 +24,7 @@ from atomgraph.config.resumption import check_epochs
 from atomgraph.config.schema import Config, Gradient
 from atomgraph.config.schema import Ramp as RampConfig
 from atomgraph.data import GraphDataModule
-from atomgraph.data.naming import number_of
+from atomgraph.data.frame_names import number_of
 from atomgraph.fitting import FittingError
 from atomgraph.fitting.energy_start import start_at_mean_energy
 from atomgraph.graph.structure import AtomicGraph
@@ -43,12 +43,12 @@ from atomgraph.training import (
 )
 from atomgraph.training.checkpoint_content import check_entries, check_weights
 from atomgraph.training.checkpoints import BEST, LAST, averaged_weights, read_checkpoint
+from atomgraph.training.csv_table import read_table
 from atomgraph.training.device import device_of
 from atomgraph.training.dry_run import dry_run
+from atomgraph.training.epoch_progress import TrainingProgress
 from atomgraph.training.metrics_table import MetricsTable
-from atomgraph.training.progress import TrainingProgress
 from atomgraph.training.randomness import seeded
-from atomgraph.training.table import read_table
 
 
 class GradientRun(Run):

@@ -9,10 +9,10 @@ from typing import Any
 import ase
 from pydantic import BaseModel
 
+from atomgraph.atomic_write import write_whole
 from atomgraph.config.section import Section
 from atomgraph.data.formats.exact_xyz import write_exact
 from atomgraph.errors import DataError
-from atomgraph.writing import write_whole
 
 FOLDER = "structures"
 PLACES = {"data": ("train", "valid", "test"), "replay": ("data",), "card": ("probe",)}

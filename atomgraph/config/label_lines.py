@@ -8,7 +8,7 @@ from atomgraph.config.closed_form_schema import ClosedForm, Sigmas
 from atomgraph.config.finetune_schema import Solved
 from atomgraph.config.schema import Gradient, Ramp
 from atomgraph.data.census import Census
-from atomgraph.data.naming import number_of
+from atomgraph.data.frame_names import number_of
 
 LABELS = ("energy", "forces", "stress")
 UNITS = {"energy": "eV/atom", "forces": "eV/Å", "virial": "eV/atom"}

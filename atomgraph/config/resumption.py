@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from atomgraph.config.folder import MODEL, TABLE, RunFolder
-from atomgraph.data.naming import number_of
+from atomgraph.data.frame_names import number_of
 from atomgraph.errors import ConfigError
-from atomgraph.training.table import read_table
+from atomgraph.training.csv_table import read_table
 
 AGAIN = "start the run again (--overwrite in the place of --resume)"
 

@@ -8,16 +8,16 @@ from copy import deepcopy
 import ase
 import torch
 
-from atomgraph.analysis.audit import Audit, Evidence, check_names, judged
 from atomgraph.analysis.comparison import Comparison
-from atomgraph.analysis.page import Section
+from atomgraph.analysis.finetuning.audit import Audit, Evidence, check_names, judged
+from atomgraph.analysis.report.page import Section
 from atomgraph.config.base_run import Run
 from atomgraph.config.dataset import Dataset, gather
 from atomgraph.config.finetune_card import card_of, check_probe, probe_of, show_card, switches_of
 from atomgraph.config.finetune_replay import replay_frames
 from atomgraph.config.finetune_schema import FinetuneConfig
 from atomgraph.config.finetune_start import Beginning, described, edited, known_elements, opened
-from atomgraph.data.naming import elements_in
+from atomgraph.data.frame_names import elements_in
 from atomgraph.fitting.e0 import e0_change
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.potential import Potential

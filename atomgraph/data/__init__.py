@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING, Any
 
 from atomgraph.data.census import Census, census, require_labels
+from atomgraph.data.data_loaders import GraphDataset, GraphLoader, budget_batches, collate
 from atomgraph.data.fingerprint import fingerprint
 from atomgraph.data.graphs import build_graphs
-from atomgraph.data.loading import GraphDataset, GraphLoader, budget_batches, collate
 from atomgraph.data.reading import read
 from atomgraph.data.sampler import EdgeBudgetSampler
 from atomgraph.data.splits import Split, split, split_by_file

@@ -12,7 +12,7 @@ import numpy as np
 from ase.data import atomic_numbers
 from ase.formula import Formula
 
-from atomgraph.data.naming import number_of
+from atomgraph.data.frame_names import number_of
 
 OPEN = 1e-6  # a share of a composition that lies outside what was determined counts from here
 SINGULAR = 1e-10  # of the largest singular value: smaller ones are zero

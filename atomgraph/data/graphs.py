@@ -8,9 +8,9 @@ from pathlib import Path
 import ase
 import torch
 
-from atomgraph.data.cache import cache_file, load_graphs, save_graphs
-from atomgraph.data.naming import name_of
-from atomgraph.data.weights import weigh_by_keys
+from atomgraph.data.frame_names import name_of
+from atomgraph.data.graph_cache import cache_file, load_graphs, save_graphs
+from atomgraph.data.label_weights import weigh_by_keys
 from atomgraph.errors import DataError, GraphError, nearest
 from atomgraph.graph.geometry import volume
 from atomgraph.graph.structure import AtomicGraph

@@ -11,7 +11,7 @@ import numpy as np
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from atomgraph.data.conversion import Conversion, check_forces_sign, known_entries
-from atomgraph.data.notes import Contradiction, ReadingNotes
+from atomgraph.data.reading_notes import Contradiction, ReadingNotes
 from atomgraph.errors import DataError
 from atomgraph.graph.structure import VOIGT, checked_label
 

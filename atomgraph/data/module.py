@@ -7,7 +7,7 @@ from typing import Any
 
 import lightning
 
-from atomgraph.data.loading import GraphLoader, collate
+from atomgraph.data.data_loaders import GraphLoader, collate
 from atomgraph.data.replay import ReplaySampler
 from atomgraph.data.sampler import EdgeBudgetSampler
 from atomgraph.errors import DataError

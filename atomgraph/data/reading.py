@@ -15,12 +15,12 @@ from ase.io.formats import string2index
 
 from atomgraph.data.conversion import Conversion
 from atomgraph.data.formats.deepmd import is_system
-from atomgraph.data.formats.elements import checked_types, refuse_types
+from atomgraph.data.formats.element_names import checked_types, refuse_types
 from atomgraph.data.formats.format import Frame, Options
-from atomgraph.data.formats.table import conversion_of, format_of
+from atomgraph.data.formats.format_table import conversion_of, format_of
 from atomgraph.data.formats.text import check_regular
 from atomgraph.data.labels import Door
-from atomgraph.data.notes import ReadingNotes
+from atomgraph.data.reading_notes import ReadingNotes
 from atomgraph.errors import AtomgraphError, DataError, GraphError
 from atomgraph.graph.neighbours import neighbours_within
 from atomgraph.progress import terminal_progress

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from atomgraph.data.order import shuffled
 from atomgraph.data.packing import Sizes, assign, n_buckets
 from atomgraph.data.sampler import EdgeBudgetSampler, label_counts
+from atomgraph.data.shuffle import shuffled
 from atomgraph.errors import DataError
 from atomgraph.graph.structure import AtomicGraph
 

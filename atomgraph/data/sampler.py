@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch.utils.data import Sampler
 
-from atomgraph.data.order import shuffled
 from atomgraph.data.packing import Sizes, assign, n_buckets, runs
+from atomgraph.data.shuffle import shuffled
 from atomgraph.errors import DataError
 from atomgraph.graph.structure import AtomicGraph
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import ase
 
 from atomgraph.data.fingerprint import fingerprint
-from atomgraph.data.order import shuffled
+from atomgraph.data.shuffle import shuffled
 from atomgraph.errors import DataError
 
 PARTS = ("train", "valid", "test")

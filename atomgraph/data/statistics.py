@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from ase.data import chemical_symbols
 
-from atomgraph.data.naming import number_of
+from atomgraph.data.frame_names import number_of
 from atomgraph.errors import DataError
 from atomgraph.graph.geometry import edge_vectors
 from atomgraph.graph.structure import AtomicGraph

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor
 
-from atomgraph.editing.cluster_expansion import of_ace
-from atomgraph.editing.columns import of_behler_parrinello, of_gcn
-from atomgraph.editing.equivariant import of_mace
-from atomgraph.editing.filling import filled, places_of
+from atomgraph.editing.ace import of_ace
+from atomgraph.editing.feature_columns import of_behler_parrinello, of_gcn
+from atomgraph.editing.mace import of_mace
+from atomgraph.editing.transfer import filled, places_of
 from atomgraph.errors import WiringError, nearest
 from atomgraph.models import ACE, GCN, MACE, BehlerParrinello
 from atomgraph.models.energy import EnergyModel

@@ -7,13 +7,13 @@ from typing import Any
 
 from torch import Tensor
 
-from atomgraph.editing.filling import filled, places_of, unseeded
+from atomgraph.editing.transfer import filled, places_of, unseeded
 from atomgraph.errors import WiringError
 from atomgraph.models.baseline import Baseline
 from atomgraph.models.energy import EnergyModel
 from atomgraph.nn.mlp import LastLayer
 from atomgraph.nn.part import build, public_path, specification
-from atomgraph.nn.sisters import Readout
+from atomgraph.nn.protocols import Readout
 from atomgraph.potential import Potential
 from atomgraph.readouts import Densities, GroupedMLP, Linear, PerElementLinear, ScaledLinear, Silent, SparseKernel
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from atomgraph.editing.filling import filled, unseeded
+from atomgraph.editing.transfer import filled, unseeded
 from atomgraph.errors import WiringError
 from atomgraph.models.baseline import Baseline
 from atomgraph.models.energy import EnergyModel

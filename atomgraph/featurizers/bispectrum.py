@@ -14,9 +14,9 @@ from torch import Tensor
 from atomgraph.errors import WiringError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.constants import Constants
+from atomgraph.nn.density import Expansion, Terms
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import checked_symbols
-from atomgraph.nn.expansion import Expansion, Terms
 from atomgraph.ops.hyperspherical import columns_of_harmonics, hyperspherical_radial
 from atomgraph.ops.outer import outer_sum_to
 from atomgraph.ops.spherical import spherical_harmonics

@@ -12,7 +12,7 @@ from torch import Tensor
 from atomgraph.errors import WiringError, a_kind
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
-from atomgraph.nn.sisters import Featurizer
+from atomgraph.nn.protocols import Featurizer
 
 
 class Concatenation(Featurizer):

@@ -12,7 +12,7 @@ from atomgraph.errors import WiringError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import checked_symbols
-from atomgraph.nn.sisters import Featurizer
+from atomgraph.nn.protocols import Featurizer
 
 
 class ElementEmbedding(Featurizer):

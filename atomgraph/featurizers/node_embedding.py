@@ -13,7 +13,7 @@ from atomgraph.errors import GraphError, WiringError, nearest
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import checked_symbols
-from atomgraph.nn.sisters import Featurizer
+from atomgraph.nn.protocols import Featurizer
 
 FIELDS = {
     "total_charge": "charge",

@@ -13,7 +13,7 @@ from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.envelope import checked_envelope, envelope_of
-from atomgraph.nn.sisters import Featurizer
+from atomgraph.nn.protocols import Featurizer
 from atomgraph.ops.radial import BASES
 from atomgraph.ops.scatter import sum_to
 

@@ -11,12 +11,12 @@ import ase
 import torch
 from torch import Tensor
 
-from atomgraph.analysis.laws.contract import float32_error, in_dtype
-from atomgraph.analysis.laws.specimens import specimens
+from atomgraph.analysis.laws.context import Trial
+from atomgraph.analysis.laws.side_effects import float32_error, in_dtype
+from atomgraph.analysis.laws.structures import specimens
 from atomgraph.analysis.laws.symmetry import order_of_atoms
-from atomgraph.analysis.laws.trial import Trial
 from atomgraph.data import budget_batches
-from atomgraph.fitting.unknowns import Unknowns
+from atomgraph.fitting.linear_weights import Unknowns
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.potential import Potential
 

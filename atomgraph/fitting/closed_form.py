@@ -8,16 +8,16 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from atomgraph.fitting.linear_weights import Block, Unknowns
 from atomgraph.fitting.solvers.ard import ard
 from atomgraph.fitting.solvers.conditioning import Conditioning, conditioning_of
-from atomgraph.fitting.solvers.errors import FittingError
 from atomgraph.fitting.solvers.evidence import evidence
-from atomgraph.fitting.solvers.posterior import Fit
-from atomgraph.fitting.solvers.reduced import Reduced
+from atomgraph.fitting.solvers.fit_errors import FittingError
 from atomgraph.fitting.solvers.ridge import least_squares, ridge
 from atomgraph.fitting.solvers.smoothness import algebraic_roughness
+from atomgraph.fitting.solvers.solution import Fit
 from atomgraph.fitting.solvers.sparse_gp import sparse_gp
-from atomgraph.fitting.unknowns import Block, Unknowns
+from atomgraph.fitting.solvers.triangular import Reduced
 
 JITTER = 1e-5  # in units of a kernel's mean diagonal; 1e-10 to 1e-5 have the same errors on splits of Mo and Si
 

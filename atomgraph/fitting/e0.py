@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from atomgraph.analysis.audit.evidence import Evidence
+from atomgraph.analysis.finetuning.audit.labelled_predictions import Evidence
 from atomgraph.data.e0_shift import EnergyShift
 from atomgraph.errors import ConfigError, DataError
 from atomgraph.potential import Potential

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from atomgraph.data import budget_batches
-from atomgraph.fitting.rows import rows_of
-from atomgraph.fitting.solvers.errors import FittingError
-from atomgraph.fitting.unknowns import Unknowns
+from atomgraph.fitting.design_matrix import rows_of
+from atomgraph.fitting.linear_weights import Unknowns
+from atomgraph.fitting.solvers.fit_errors import FittingError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.potential import SMALL_BUDGET, Potential
 

@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from atomgraph.fitting.solvers.errors import FittingError
+from atomgraph.fitting.solvers.fit_errors import FittingError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.ops.scatter import sum_to
 

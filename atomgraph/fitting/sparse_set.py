@@ -13,7 +13,7 @@ from torch import Tensor
 
 from atomgraph.data import budget_batches
 from atomgraph.featurizers import PairKernel, TripleKernel
-from atomgraph.fitting.few_directions import projected
+from atomgraph.fitting.low_rank import projected
 from atomgraph.fitting.solvers import sparse_points
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.models.branch import Branch

@@ -12,14 +12,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from atomgraph import checksums
+from atomgraph.atomic_write import write_whole
 from atomgraph.data import budget_batches
-from atomgraph.fitting.problem import LinearProblem
-from atomgraph.fitting.solvers.errors import FittingError
-from atomgraph.fitting.solvers.gathered import GatheredQR
-from atomgraph.fitting.solvers.reduced import Reduced
-from atomgraph.fitting.solvers.streamed import Streamed, StreamedNormal
+from atomgraph.fitting.linear_problem import LinearProblem
+from atomgraph.fitting.solvers.block_qr import GatheredQR
+from atomgraph.fitting.solvers.fit_errors import FittingError
+from atomgraph.fitting.solvers.streaming_qr import Streamed, StreamedNormal
+from atomgraph.fitting.solvers.triangular import Reduced
 from atomgraph.graph.structure import AtomicGraph
-from atomgraph.writing import write_whole
 
 METHODS: dict[str, type[Streamed]] = {"qr": GatheredQR, "normal": StreamedNormal}
 VERSION = 2  # of saved blocks; since then they carry a checksum

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from atomgraph.data import budget_batches
-from atomgraph.fitting.solvers.posterior import Fit
+from atomgraph.fitting.solvers.solution import Fit
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.models.posterior import Posterior
 from atomgraph.potential import SMALL_BUDGET, Potential

@@ -11,9 +11,9 @@ from typing import Any
 
 from atomgraph.errors import FormatError
 from atomgraph.formats import ace_yaml, gap, mace, native, snap
-from atomgraph.formats.finite import check_finite
-from atomgraph.formats.foreign import description
-from atomgraph.formats.said import Said
+from atomgraph.formats.finite_check import check_finite
+from atomgraph.formats.hints import Said
+from atomgraph.formats.unrecognised import description
 from atomgraph.models.energy import EnergyModel
 
 READERS: tuple[Any, ...] = (native, mace, gap, snap, ace_yaml)

@@ -14,12 +14,12 @@ import yaml
 from atomgraph import featurizers, safe_yaml
 from atomgraph.errors import FormatError, WiringError
 from atomgraph.formats.ace_yaml_blocks import Block, Function, blocks
-from atomgraph.formats.allowance import allowance
-from atomgraph.formats.said import Said
+from atomgraph.formats.hints import Said
+from atomgraph.formats.work_limit import allowance
 from atomgraph.models.baseline import Baseline
 from atomgraph.models.branch import Branch
 from atomgraph.models.energy import EnergyModel
-from atomgraph.nn.core_repulsion import CoreRepulsion
+from atomgraph.nn.repulsion.core_repulsion import CoreRepulsion
 from atomgraph.readouts import Densities
 from atomgraph.safe_yaml import YamlBoundError
 

@@ -13,9 +13,9 @@ from ase.data import chemical_symbols
 
 from atomgraph.errors import FormatError, WiringError
 from atomgraph.featurizers import SOAP, PairKernel, TripleKernel
-from atomgraph.formats.allowance import allowance
 from atomgraph.formats.gap_terms import Term, atomic_number, number, term_of
-from atomgraph.formats.said import Said
+from atomgraph.formats.hints import Said
+from atomgraph.formats.work_limit import allowance
 from atomgraph.models.baseline import Baseline
 from atomgraph.models.branch import Branch
 from atomgraph.models.energy import EnergyModel

@@ -21,16 +21,17 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from atomgraph import checksums
+from atomgraph.atomic_write import write_whole
 from atomgraph.errors import FormatError, WiringError
-from atomgraph.formats.allowance import allowance
-from atomgraph.formats.finite import check_finite
-from atomgraph.formats.older import as_of_today
-from atomgraph.formats.said import Said
+from atomgraph.formats.earlier_versions import as_of_today
+from atomgraph.formats.finite_check import check_finite
+from atomgraph.formats.hints import Said
 from atomgraph.formats.versions import version_of
+from atomgraph.formats.work_limit import allowance
 from atomgraph.models.energy import EnergyModel
 from atomgraph.models.posterior import Posterior
 from atomgraph.nn.part import build, specification
-from atomgraph.writing import write_whole
+from atomgraph.old_names import reading_old_file
 
 VERSION = 2
 READABLE_FROM = "0.1.0"  # the first atomgraph that reads VERSION
@@ -206,7 +207,7 @@ def _refuse_constant(word: str) -> None:
 
 def _built(architecture: dict[str, Any], posterior: list[int] | None = None) -> EnergyModel:
     """The model of a specification, with a posterior of this shape; the caller's random state is not touched."""
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), reading_old_file():
         model = build(architecture)
     if not isinstance(model, EnergyModel):
         raise WiringError(f"a potential needs an EnergyModel, but {architecture.get('kind')!r} is none")

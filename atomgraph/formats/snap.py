@@ -17,16 +17,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from atomgraph.atomic_write import write_text
 from atomgraph.errors import FormatError, WiringError
 from atomgraph.featurizers import Bispectrum
-from atomgraph.formats.allowance import allowance
-from atomgraph.formats.said import Said
+from atomgraph.formats.hints import Said
 from atomgraph.formats.snap_text import LISTS, coefficients, n_coefficients, parameters_of
+from atomgraph.formats.work_limit import allowance
 from atomgraph.models.energy import EnergyModel
 from atomgraph.models.snap import SNAP
 from atomgraph.ops.triple_integrals import classes_of_equals
 from atomgraph.readouts import PerElementLinear
-from atomgraph.writing import write_text
 
 UNITS = {"energy": "eV", "length": "Å"}
 COEFFICIENTS, PARAMETERS = ".snapcoeff", ".snapparam"

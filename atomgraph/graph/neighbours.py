@@ -12,7 +12,7 @@ from matscipy.neighbours import neighbour_list
 from atomgraph.errors import GraphError
 from atomgraph.graph.checks import check_contacts, check_structure, positions_of
 from atomgraph.graph.crowding import check_crowding
-from atomgraph.kernels import neighbours as kernel
+from atomgraph.kernels import neighbour_kernel as kernel
 
 _BINS, _BINS_PER_ATOM = 10_000, 4  # at most, in matscipy's cell list: empty bins, too, take memory and time
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from atomgraph.kernels.cache import UnsafeFolder, checksum, keep, kept, safe_folder, workshop
 from atomgraph.kernels.compiler import FLAGS, HEADERS, NATIVE, Compiler, CompilerError, local_compiler
-from atomgraph.kernels.explanation import explain_once
 from atomgraph.kernels.processor import features, machine
+from atomgraph.kernels.warnings import explain_once
 
 SWITCH = "ATOMGRAPH_KERNELS"  # "off": none is used
 EXTRA_FLAGS = "ATOMGRAPH_KERNEL_FLAGS"  # for sanitizers and debuggers

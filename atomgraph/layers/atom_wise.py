@@ -10,9 +10,9 @@ from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.activation import activation_of
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import checked_symbols
+from atomgraph.nn.irreps import as_irreps
 from atomgraph.nn.mlp import MLP
-from atomgraph.nn.scalars import as_irreps
-from atomgraph.nn.sisters import MessageLayer
+from atomgraph.nn.protocols import MessageLayer
 
 
 class AtomWise(MessageLayer):

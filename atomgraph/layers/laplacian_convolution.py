@@ -9,8 +9,8 @@ from atomgraph.graph.structure import AtomicGraph
 from atomgraph.layers.adjacency import Adjacency, adjacency_for
 from atomgraph.nn.activation import activation_of
 from atomgraph.nn.edges import Edges
-from atomgraph.nn.scalars import as_irreps
-from atomgraph.nn.sisters import MessageLayer
+from atomgraph.nn.irreps import as_irreps
+from atomgraph.nn.protocols import MessageLayer
 from atomgraph.ops.laplacian import check_laplacian, laplacian
 
 

@@ -8,8 +8,8 @@ from torch import Tensor
 from atomgraph.errors import WiringError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
-from atomgraph.nn.scalars import as_irreps
-from atomgraph.nn.sisters import MessageLayer
+from atomgraph.nn.irreps import as_irreps
+from atomgraph.nn.protocols import MessageLayer
 
 
 class LayerNorm(MessageLayer):

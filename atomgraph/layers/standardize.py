@@ -10,8 +10,8 @@ from torch import Tensor
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import checked_symbols
-from atomgraph.nn.scalars import as_irreps
-from atomgraph.nn.sisters import MessageLayer
+from atomgraph.nn.irreps import as_irreps
+from atomgraph.nn.protocols import MessageLayer
 from atomgraph.ops.scatter import sum_to
 
 

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from atomgraph.errors import WiringError
 from atomgraph.graph.structure import AtomicGraph
-from atomgraph.nn.doubles import KeepsDouble
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import checked_symbols
+from atomgraph.nn.float64_buffers import KeepsDouble
 from atomgraph.nn.part import Part
 
 

@@ -14,7 +14,7 @@ from atomgraph.errors import WiringError, a_kind
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.part import Part
-from atomgraph.nn.sisters import Calibrated, Featurizer, MessageLayer, Readout
+from atomgraph.nn.protocols import Calibrated, Featurizer, MessageLayer, Readout
 
 
 class Branch(Part):

@@ -13,7 +13,7 @@ from atomgraph.models.branch import Branch
 from atomgraph.models.energy import EnergyModel
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.part import build, public_path
-from atomgraph.nn.sisters import MessageLayer
+from atomgraph.nn.protocols import MessageLayer
 from atomgraph.readouts import PerElementMLP
 
 CONVOLUTIONS: dict[str, type[MessageLayer]] = {

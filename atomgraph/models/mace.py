@@ -16,8 +16,8 @@ from atomgraph.models.baseline import Baseline
 from atomgraph.models.branch import Branch
 from atomgraph.models.energy import EnergyModel
 from atomgraph.nn.elements import checked_symbols
-from atomgraph.nn.radial_embedding import RadialEmbedding
-from atomgraph.nn.sisters import Readout
+from atomgraph.nn.equivariant.radial_embedding import RadialEmbedding
+from atomgraph.nn.protocols import Readout
 from atomgraph.ops.scatter import sum_to
 from atomgraph.readouts import GroupedMLP, ScaledLinear, Silent
 

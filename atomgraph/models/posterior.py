@@ -9,9 +9,9 @@ from torch import Tensor
 
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.models.isolated import without_edges
-from atomgraph.nn.doubles import KeepsDouble
 from atomgraph.nn.edges import Edges
-from atomgraph.nn.sisters import Solvable
+from atomgraph.nn.float64_buffers import KeepsDouble
+from atomgraph.nn.protocols import Solvable
 from atomgraph.ops.scatter import sum_to
 
 if TYPE_CHECKING:

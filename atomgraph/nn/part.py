@@ -12,9 +12,22 @@ from e3nn import o3
 from torch import Tensor
 
 from atomgraph.errors import WiringError, nearest
+from atomgraph.old_names import current_arguments, current_path, warn_old_name
 
 
-class Part(torch.nn.Module):
+class PartType(type):
+    """Class of parts: constructors accept arguments by their names of the last release."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        return super().__call__(*args, **current_arguments(cls, kwargs))
+
+    @property
+    def __signature__(cls) -> inspect.Signature:
+        """The constructor's, for ``inspect`` and ``help``."""
+        return inspect.Signature(list(inspect.signature(cls.__init__).parameters.values())[1:])
+
+
+class Part(torch.nn.Module, metaclass=PartType):
     """Base of every featurizer, layer, readout and model: a ``torch.nn.Module`` that keeps its constructor's arguments.
 
     Arguments are plain values (numbers, strings, booleans, None, lists, dicts), irreps, or other parts;
@@ -70,6 +83,7 @@ def build(spec: dict[str, Any], *, trust_imports: bool = False) -> Part:
         raise WiringError(f"a part is described by a mapping with a 'kind', but this came: {spec!r}")
     cls = find(spec["kind"], trust_imports=trust_imports)
     arguments = {name: _from_json(value, trust_imports) for name, value in spec.items() if name != "kind"}
+    arguments = current_arguments(cls, arguments)
     parameters = [] if cls.__init__ is torch.nn.Module.__init__ else _parameters(cls)
     known = {p.name: p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
     for name in arguments:
@@ -83,6 +97,9 @@ def build(spec: dict[str, Any], *, trust_imports: bool = False) -> Part:
 
 def find(path: str, *, trust_imports: bool = False) -> type[Part]:
     """The class of parts at a dotted path such as ``atomgraph.layers.PolynomialFilter``."""
+    if (current := current_path(path)) != path:
+        warn_old_name(path, current)
+        path = current
     module_name, _, name = path.rpartition(".")
     if module_name.split(".")[0] == "atomgraph" or trust_imports:
         try:

@@ -9,8 +9,8 @@ from torch import Tensor
 from atomgraph.errors import WiringError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
-from atomgraph.nn.scalars import as_irreps, scalar_columns
-from atomgraph.nn.sisters import Readout
+from atomgraph.nn.irreps import as_irreps, scalar_columns
+from atomgraph.nn.protocols import Readout
 
 
 class Linear(Readout):

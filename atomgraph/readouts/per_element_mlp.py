@@ -9,9 +9,9 @@ from torch import Tensor
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import checked_symbols
+from atomgraph.nn.irreps import as_irreps
 from atomgraph.nn.mlp import MLP, LastLayer
-from atomgraph.nn.scalars import as_irreps
-from atomgraph.nn.sisters import Readout
+from atomgraph.nn.protocols import Readout
 
 
 class PerElementMLP(LastLayer, Readout):

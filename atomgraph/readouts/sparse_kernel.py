@@ -12,8 +12,8 @@ from atomgraph.errors import WiringError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import checked_symbols
-from atomgraph.nn.scalars import as_irreps
-from atomgraph.nn.sisters import Readout
+from atomgraph.nn.irreps import as_irreps
+from atomgraph.nn.protocols import Readout
 
 KERNELS = ("dot_product", "squared_exponential")
 

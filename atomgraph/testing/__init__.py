@@ -21,10 +21,10 @@ try:
 except ImportError as error:
     raise ImportError('atomgraph.testing needs pytest: pip install "atomgraph[testing]"') from error
 
-pytest.register_assert_rewrite("atomgraph.testing.parts", "atomgraph.testing.models")
+pytest.register_assert_rewrite("atomgraph.testing.shared_laws", "atomgraph.testing.model_laws")
 
-from atomgraph.testing.kinds import FeaturizerLaws, LayerLaws, ReadoutLaws  # noqa: E402
-from atomgraph.testing.models import ModelLaws  # noqa: E402
-from atomgraph.testing.structures import ELEMENTS  # noqa: E402
+from atomgraph.testing.graphs import ELEMENTS  # noqa: E402
+from atomgraph.testing.model_laws import ModelLaws  # noqa: E402
+from atomgraph.testing.part_laws import FeaturizerLaws, LayerLaws, ReadoutLaws  # noqa: E402
 
 __all__ = ["ELEMENTS", "FeaturizerLaws", "LayerLaws", "ModelLaws", "ReadoutLaws"]

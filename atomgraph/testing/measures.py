@@ -6,7 +6,7 @@ import pytest
 import torch
 from e3nn import o3
 
-from atomgraph.testing.structures import generator
+from atomgraph.testing.graphs import generator
 
 BY_SPECIMEN = pytest.mark.parametrize("name", ["molecule", "crystal", "slab", "wire"])
 

@@ -16,10 +16,10 @@ from atomgraph.graph.structure import AtomicGraph
 from atomgraph.layers import GraphConvolution, LaplacianConvolution, PolynomialFilter
 from atomgraph.layers.mace.nonlinear import NonlinearResidualInteraction
 from atomgraph.models.energy import EnergyModel
-from atomgraph.nn.equivariant_linear import ElementLinear, EquivariantLinear
+from atomgraph.nn.equivariant.linear import ElementLinear, EquivariantLinear
+from atomgraph.nn.equivariant.radial_network import NormalisedMLP, ScaledMLP
+from atomgraph.nn.equivariant.symmetric_product import SymmetricProduct
 from atomgraph.nn.mlp import MLP
-from atomgraph.nn.product import SymmetricProduct
-from atomgraph.nn.radial_network import NormalisedMLP, ScaledMLP
 from atomgraph.potential import Potential
 from atomgraph.readouts import Densities, GroupedMLP, Linear, PerElementLinear, ScaledLinear
 

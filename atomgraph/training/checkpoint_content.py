@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from atomgraph.errors import FormatError, a_kind
-from atomgraph.formats.finite import check_finite
+from atomgraph.formats.finite_check import check_finite
 from atomgraph.training.checkpoint_file import way_out
 
 ENTRIES: dict[str, type] = {

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from atomgraph.atomic_write import write_bytes
 from atomgraph.checksums import BLANK, digest
 from atomgraph.errors import FormatError, a_kind
-from atomgraph.writing import write_bytes
 
 LAST, BEST = "last.ckpt", "best.ckpt"
 MARK = b"atomgraph sha256 "  # and 64 digits: the comment of the archive, which other programs skip

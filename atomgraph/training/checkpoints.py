@@ -14,7 +14,7 @@ from atomgraph.errors import ConfigError, TrainingError
 from atomgraph.training.average import WeightAverage
 from atomgraph.training.checkpoint_content import check_moments
 from atomgraph.training.checkpoint_file import BEST, LAST, CheckpointFile, read_checkpoint
-from atomgraph.training.errors import validated
+from atomgraph.training.error_sums import validated
 from atomgraph.training.randomness import random_state, set_random_state
 
 __all__ = ["BEST", "LAST", "CheckpointFile", "Checkpoints", "averaged_weights", "read_checkpoint"]

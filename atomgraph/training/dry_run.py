@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from atomgraph.data.naming import number_of
+from atomgraph.data.frame_names import number_of
 from atomgraph.errors import ConfigError, TrainingError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.training.task import PotentialTask, names_of

@@ -8,8 +8,8 @@ from typing import Any
 
 import lightning.pytorch as pl
 
-from atomgraph.training.errors import SHOWN_IN, column, validated
-from atomgraph.training.table import read_table, write_table
+from atomgraph.training.csv_table import read_table, write_table
+from atomgraph.training.error_sums import SHOWN_IN, column, validated
 
 
 class MetricsTable(pl.Callback):

@@ -14,7 +14,7 @@ from atomgraph.graph.structure import AtomicGraph
 from atomgraph.ops.scatter import sum_to
 from atomgraph.potential import Potential
 from atomgraph.training.adapters import Adapted
-from atomgraph.training.errors import ErrorSums
+from atomgraph.training.error_sums import ErrorSums
 from atomgraph.training.loss import PROPERTIES, Term, difference
 from atomgraph.training.optimizer import make_optimizer
 

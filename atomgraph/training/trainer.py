@@ -16,7 +16,7 @@ from atomgraph.errors import AtomgraphError, ConfigError, FormatError
 from atomgraph.training.checkpoint_content import check_resumable
 from atomgraph.training.checkpoint_file import CheckpointFile, read_checkpoint, way_out
 from atomgraph.training.checkpoints import Checkpoints
-from atomgraph.training.quiet import quiet_lightning
+from atomgraph.training.quiet_lightning import quiet_lightning
 from atomgraph.training.task import PotentialTask
 
 

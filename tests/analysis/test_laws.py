@@ -8,14 +8,14 @@ from morse import morse_potential
 
 from atomgraph.analysis.laws import LAWS, laws
 from atomgraph.analysis.laws.conservation import energy_is_conserved
-from atomgraph.analysis.laws.specimens import crossing, rotation, specimens
-from atomgraph.analysis.laws.trial import TOLERANCES, Trial, law
+from atomgraph.analysis.laws.context import TOLERANCES, Trial, law
+from atomgraph.analysis.laws.structures import crossing, rotation, specimens
 from atomgraph.errors import GraphError
 from atomgraph.models import GCN, Baseline
-from atomgraph.nn.zbl import ZBL
+from atomgraph.nn.repulsion.zbl import ZBL
 from atomgraph.potential import Potential
+from atomgraph.testing.graphs import ELEMENTS, crystal, molecule, wire
 from atomgraph.testing.measures import generic, made
-from atomgraph.testing.structures import ELEMENTS, crystal, molecule, wire
 
 
 def model():

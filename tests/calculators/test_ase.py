@@ -19,8 +19,8 @@ from atomgraph.calculators import Calculator
 from atomgraph.errors import ConfigError, FormatError, GraphError
 from atomgraph.models import GCN, Baseline
 from atomgraph.potential import Potential
+from atomgraph.testing.graphs import ELEMENTS, crystal, molecule, slab, specimens, wire
 from atomgraph.testing.measures import generic, made
-from atomgraph.testing.structures import ELEMENTS, crystal, molecule, slab, specimens, wire
 
 BY_SPECIMEN = pytest.mark.parametrize("name", ["molecule", "crystal", "slab", "wire"])
 

@@ -10,7 +10,7 @@ from atomgraph.cli import main
 from atomgraph.models import Branch, EnergyModel
 from atomgraph.potential import Potential
 from atomgraph.readouts import Linear
-from atomgraph.testing.structures import crystal
+from atomgraph.testing.graphs import crystal
 
 
 class Edgy(Morse):

@@ -14,14 +14,14 @@ from torch.utils.data import DataLoader
 
 import atomgraph
 from atomgraph import Potential
-from atomgraph.analysis.laws.specimens import molecule, specimens
+from atomgraph.analysis.laws.structures import molecule, specimens
 from atomgraph.errors import ConfigError, GraphError
 from atomgraph.kernels import KernelWarning
 from atomgraph.models import GCN, MACE, Baseline
 from atomgraph.nn import ZBL
-from atomgraph.nn.distance_transform import Agnesi, Soft
+from atomgraph.nn.equivariant.distance_transform import Agnesi, Soft
+from atomgraph.testing.graphs import batch_of, graph_of
 from atomgraph.testing.measures import generic
-from atomgraph.testing.structures import batch_of, graph_of
 
 pytestmark = needs_compiler
 ELEMENTS = ["C", "O"]

@@ -9,14 +9,14 @@ from compilers import needs_compiler
 
 import atomgraph
 from atomgraph import Potential
-from atomgraph.analysis.laws.specimens import crystal, molecule, specimens
-from atomgraph.compiled.model import FusedMACE
-from atomgraph.kernels import KernelWarning, product
+from atomgraph.analysis.laws.structures import crystal, molecule, specimens
+from atomgraph.compiled.mace.fused_model import FusedMACE
+from atomgraph.kernels import KernelWarning, product_source
 from atomgraph.models import MACE, Baseline
 from atomgraph.nn import ZBL
-from atomgraph.nn.distance_transform import Agnesi, Soft
+from atomgraph.nn.equivariant.distance_transform import Agnesi, Soft
+from atomgraph.testing.graphs import batch_of, graph_of
 from atomgraph.testing.measures import generic, made
-from atomgraph.testing.structures import batch_of, graph_of
 
 pytestmark = needs_compiler
 PAIR = ["C", "O"]
@@ -109,7 +109,7 @@ def test_mixed_precision_gives_what_float32_can(name):
 
 
 def test_products_whose_terms_are_data(monkeypatch):
-    monkeypatch.setattr(product, "MOST_STATEMENTS", 100)
+    monkeypatch.setattr(product_source, "MOST_STATEMENTS", 100)
     of = potential(SHAPES["products of four, l = 3"] | {"n_layers": 2, "hidden": "3x0e+3x1o"})
     fused, batch = compiled(of), batch_of(graphs(of))
     same(fused(batch), of(batch), 1e-8)

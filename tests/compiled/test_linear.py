@@ -7,10 +7,10 @@ from e3nn import o3
 
 from atomgraph.compiled import linear as linear_file
 from atomgraph.compiled.evaluation import Runs
-from atomgraph.compiled.frame import FRAME_SOURCE
+from atomgraph.compiled.kernel_graph import FRAME_SOURCE
 from atomgraph.compiled.layout import Layout
 from atomgraph.compiled.linear import LINEAR_SOURCE, LinearMap
-from atomgraph.compiled.weights import Weights
+from atomgraph.compiled.mace.folded_weights import Weights
 from atomgraph.kernels import compiled
 
 pytestmark = needs_compiler

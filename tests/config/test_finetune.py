@@ -18,7 +18,7 @@ from atomgraph.config import resume
 from atomgraph.editing import add_head
 from atomgraph.errors import ConfigError, DataError
 from atomgraph.models import GCN, BehlerParrinello
-from atomgraph.models.groups import members
+from atomgraph.models.parameter_groups import members
 from atomgraph.training.checkpoints import read_checkpoint
 
 
@@ -338,7 +338,7 @@ def test_gauss_newton_interrupted_leaves_the_best_weights(folder, monkeypatch):
     def interrupted(tangent, graphs, problem, first, loss):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("atomgraph.fitting.descent._take_best_step", interrupted)
+    monkeypatch.setattr("atomgraph.fitting.gauss_newton_fit._take_best_step", interrupted)
     config = tune(folder, "halted", method={"kind": "gauss_newton"})
     del config["fit"]
     with pytest.raises(KeyboardInterrupt, match="best weights so far"):

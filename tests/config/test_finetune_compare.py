@@ -7,7 +7,7 @@ from config.runs import data_file
 from config.tunes import source, tune
 
 import atomgraph
-from atomgraph.analysis.methods import Cell, method_table, standings
+from atomgraph.analysis.finetuning.method_comparison import Cell, method_table, standings
 from atomgraph.config import compare
 from atomgraph.data import read
 from atomgraph.errors import ConfigError

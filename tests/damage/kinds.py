@@ -201,7 +201,7 @@ def _table(path: Path) -> tuple[Path, list[Path]]:
 
 
 def _read_table(path: Path) -> object:
-    from atomgraph.training.table import read_table
+    from atomgraph.training.csv_table import read_table
 
     return [int(row["epoch"]) for row in read_table(path) if "epoch" in row]
 
@@ -328,7 +328,7 @@ KINDS: dict[str, Kind] = {
     "xyz_gz": Kind(_packed, _read_structures),
     "n2p2": Kind(_of_text("input.data", _FOREIGN, "INPUT_DATA"), _read_structures, TEXT),
     "mlip_cfg": Kind(_of_text("a.cfg", "data.formats.test_mlip", "CFG"), _read_types, TEXT),
-    "poscar": Kind(_of_text("POSCAR", "data.formats.test_elements", "POSCAR"), _read_types, TEXT),
+    "poscar": Kind(_of_text("POSCAR", "data.formats.test_element_names", "POSCAR"), _read_types, TEXT),
     "vasprun": Kind(_of_text("vasprun.xml", "data.formats.test_renamed", "VASPRUN"), _read_structures, TEXT),
     "ml_ab": Kind(_of_text("ML_AB", _FOREIGN, "ML_AB"), _read_structures, TEXT),
     "qm9": Kind(_of_text("q.xyz", _FOREIGN, "QM9"), _read_structures, TEXT),

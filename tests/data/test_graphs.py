@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 
 from atomgraph import checksums
 from atomgraph.data import build_graphs, collate, read
-from atomgraph.data.cache import cache_file
-from atomgraph.data.weights import require_weight
+from atomgraph.data.graph_cache import cache_file
+from atomgraph.data.label_weights import require_weight
 from atomgraph.errors import DataError, GraphError
 from atomgraph.graph import AtomicGraph
 
@@ -121,7 +121,7 @@ def test_a_write_that_fails_leaves_nothing_behind(tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("atomgraph.data.cache.save_file", full)
+    monkeypatch.setattr("atomgraph.data.graph_cache.save_file", full)
     with pytest.warns(UserWarning, match="No space left"):
         build_graphs(crystals(2), 4.0, cache=tmp_path)
     assert list(tmp_path.iterdir()) == []

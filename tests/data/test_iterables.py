@@ -4,10 +4,10 @@ import ase.io
 import pytest
 import tiny
 
-from atomgraph.analysis.audit import Evidence
 from atomgraph.analysis.comparison import compare
+from atomgraph.analysis.finetuning.audit import Evidence
 from atomgraph.data import build_graphs, census, fingerprint, read, split, split_by_file
-from atomgraph.data.doctor import examine
+from atomgraph.data.checks import examine
 
 CALLS = {
     "read": lambda structures: len(read(structures)),

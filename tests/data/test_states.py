@@ -4,7 +4,7 @@ import ase.io
 from ase.build import molecule
 
 from atomgraph.data import build_graphs, read
-from atomgraph.data.doctor.twins import twins
+from atomgraph.data.checks.duplicates import twins
 from atomgraph.data.fingerprint import fingerprint
 
 

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from atomgraph.testing import LayerLaws, ModelLaws
-from atomgraph.testing.structures import ELEMENTS
+from atomgraph.testing.graphs import ELEMENTS
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "03_a_layer_of_your_own.py"
 

@@ -9,7 +9,7 @@ from atomgraph.featurizers import Bispectrum
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.testing import FeaturizerLaws
-from atomgraph.testing.structures import ELEMENTS, crystal, graph_of, specimens
+from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of, specimens
 
 RADII = {"H": 0.4, "C": 0.5, "O": 0.45, "Si": 0.5}
 WEIGHTS = {"H": 0.4, "C": 1.0, "O": -0.7, "Si": 1.3}

@@ -9,7 +9,7 @@ from refs import agree, reference
 from atomgraph.featurizers import Bispectrum
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
-from atomgraph.testing.structures import graph_of
+from atomgraph.testing.graphs import graph_of
 
 pytestmark = pytest.mark.refs
 

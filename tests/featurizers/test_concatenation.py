@@ -9,7 +9,7 @@ from atomgraph.featurizers import Concatenation, ElementEmbedding, RadialDensity
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.testing import FeaturizerLaws
-from atomgraph.testing.structures import ELEMENTS, crystal, graph_of
+from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of
 
 
 class TestConcatenation(FeaturizerLaws):

@@ -10,7 +10,7 @@ from atomgraph.featurizers import PairKernel, TripleKernel
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.testing import FeaturizerLaws
-from atomgraph.testing.structures import ELEMENTS, crystal, graph_of
+from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of
 
 
 class TestPairKernel(FeaturizerLaws):

@@ -6,7 +6,7 @@ from atomgraph.featurizers import NodeEmbedding
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.testing import FeaturizerLaws
-from atomgraph.testing.structures import ELEMENTS, batch_of, graph_of, molecule
+from atomgraph.testing.graphs import ELEMENTS, batch_of, graph_of, molecule
 
 STATES = {
     "total_charge": {"type": "categorical", "num_classes": 5, "offset": 2, "emb_dim": 3, "per": "graph"},

@@ -12,7 +12,7 @@ from atomgraph.nn.elements import ElementTable
 from atomgraph.ops.cutoff import cosine_cutoff, polynomial_cutoff
 from atomgraph.ops.radial import bessel, gaussian
 from atomgraph.testing import FeaturizerLaws
-from atomgraph.testing.structures import ELEMENTS, crystal, graph_of
+from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of
 
 
 class TestRadialDensity(FeaturizerLaws):

@@ -7,7 +7,7 @@ import pytest
 import tiny
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from atomgraph.analysis.audit import Evidence
+from atomgraph.analysis.finetuning.audit import Evidence
 from atomgraph.errors import ConfigError, DataError
 from atomgraph.fitting.e0 import e0_change
 

@@ -7,12 +7,12 @@ import torch
 from atomgraph import AtomicGraph, Potential, models
 from atomgraph.data import collate
 from atomgraph.featurizers import ACE, SOAP, Bispectrum, PairKernel, TripleKernel
-from atomgraph.fitting.rows import rows_of
-from atomgraph.fitting.unknowns import Unknowns
+from atomgraph.fitting.design_matrix import rows_of
+from atomgraph.fitting.linear_weights import Unknowns
 from atomgraph.models import Branch, EnergyModel
+from atomgraph.nn.density import Expansion, term_slopes
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
-from atomgraph.nn.expansion import Expansion, term_slopes
 from atomgraph.ops.scatter import sum_to
 from atomgraph.readouts import Linear, SparseKernel
 

@@ -13,8 +13,8 @@ from refs import agree, folder, reference
 from atomgraph import Potential, load
 from atomgraph.errors import FormatError
 from atomgraph.formats import ace_yaml
-from atomgraph.formats.said import Said
-from atomgraph.testing.structures import graph_of
+from atomgraph.formats.hints import Said
+from atomgraph.testing.graphs import graph_of
 
 TEXT = """global:
   DeltaSplineBins: 0.001

@@ -13,7 +13,7 @@ from refs import agree, folder
 from atomgraph import AtomicGraph, Potential, load
 from atomgraph.errors import FormatError
 from atomgraph.formats import gap
-from atomgraph.formats.said import Said
+from atomgraph.formats.hints import Said
 
 DESCRIPTORS = {
     "pair": ("distance_2b cutoff=5.0 cutoff_transition_width=1.0 covariance_type=ard_se Z1=42 Z2=74", 1, "1"),

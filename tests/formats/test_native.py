@@ -16,10 +16,10 @@ import torch
 from safetensors import safe_open
 
 import atomgraph
-from atomgraph import Potential, checksums, formats, models, writing
+from atomgraph import Potential, atomic_write, checksums, formats, models
 from atomgraph.errors import FormatError
 from atomgraph.formats import native
-from atomgraph.formats.said import Said
+from atomgraph.formats.hints import Said
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(saved, monkeypatch):
     def full(number):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(writing.os, "fsync", full)
+    monkeypatch.setattr(atomic_write.os, "fsync", full)
     with pytest.raises(FormatError, match=r"cannot write .*model.safetensors: No space left on device"):
         tiny.potential(seed=9).save(saved)
     assert saved.read_bytes() == old and [p.name for p in saved.parent.iterdir()] == ["model.safetensors"]

@@ -11,12 +11,12 @@ from refs import agree, folder, reference
 from atomgraph.errors import FormatError
 from atomgraph.featurizers import RadialDensity
 from atomgraph.formats import snap
-from atomgraph.formats.said import Said
+from atomgraph.formats.hints import Said
 from atomgraph.models import SNAP, Baseline, Branch, EnergyModel
-from atomgraph.nn.zbl import ZBL
+from atomgraph.nn.repulsion.zbl import ZBL
 from atomgraph.potential import Potential
 from atomgraph.readouts import Linear
-from atomgraph.testing.structures import crystal, graph_of, molecule
+from atomgraph.testing.graphs import crystal, graph_of, molecule
 
 MLEARN = [f"Mo@{name}" for name in ("mo15_vac", "mo1_tri", "mo54", "one_Mo", "two_Mo")]
 MLEARN += [f"Si@{name}" for name in ("one_Si", "si2_tri", "si64", "si8", "two_Si", "two_far_Si")]

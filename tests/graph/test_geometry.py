@@ -7,7 +7,7 @@ import torch
 from ase.build import bulk, graphene
 
 from atomgraph.graph.geometry import edge_vectors, strained, volume
-from atomgraph.testing.structures import batch_of, crystal, graph_of, molecule, specimens
+from atomgraph.testing.graphs import batch_of, crystal, graph_of, molecule, specimens
 
 
 @pytest.mark.parametrize("name", ["molecule", "crystal", "slab", "wire"])

@@ -8,7 +8,7 @@ from ase.neighborlist import primitive_neighbor_list
 
 from atomgraph.errors import GraphError
 from atomgraph.graph.neighbours import edges_within, matscipy_neighbours, neighbours_within
-from atomgraph.kernels import neighbours as kernel
+from atomgraph.kernels import neighbour_kernel as kernel
 
 needs_kernel = pytest.mark.skipif(not kernel.available(), reason="no C++ compiler")
 LISTS = [

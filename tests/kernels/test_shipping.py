@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from compilers import TWICE, needs_compiler, twice
 
-from atomgraph.kernels import compiler, shipped
+from atomgraph.kernels import compiler
+from atomgraph.kernels import prebuilt as shipped
 
 ROOT = Path(__file__).parents[2]
 
@@ -64,7 +65,7 @@ def test_without_a_shipped_library_it_is_compiled_here(room, folder):
 
 
 def test_the_package_is_built_before_its_dependencies_are_there():
-    script = "import sys; sys.modules |= dict.fromkeys(['torch', 'numpy', 'ase']); import atomgraph.kernels.shipped"
+    script = "import sys; sys.modules |= dict.fromkeys(['torch', 'numpy', 'ase']); import atomgraph.kernels.prebuilt"
     subprocess.run([sys.executable, "-c", script], check=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
 
 

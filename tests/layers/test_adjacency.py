@@ -5,7 +5,7 @@ from atomgraph.errors import WiringError
 from atomgraph.layers import Envelope, Shells
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
-from atomgraph.testing.structures import ELEMENTS, crystal, graph_of
+from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of
 
 
 def edges_of(cutoff=4.0):

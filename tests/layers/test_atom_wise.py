@@ -6,7 +6,7 @@ from atomgraph.layers import AtomWise
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.testing import LayerLaws
-from atomgraph.testing.structures import ELEMENTS, graph_of, molecule
+from atomgraph.testing.graphs import ELEMENTS, graph_of, molecule
 
 
 class TestAtomWise(LayerLaws):

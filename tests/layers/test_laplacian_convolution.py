@@ -6,7 +6,7 @@ from atomgraph.layers import LaplacianConvolution, PolynomialFilter, Shells
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.testing import LayerLaws
-from atomgraph.testing.structures import ELEMENTS, crystal, graph_of
+from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of
 
 
 class TestLaplacianConvolution(LayerLaws):

@@ -10,7 +10,7 @@ from atomgraph.nn import Agnesi, RadialEmbedding, Soft
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.testing import LayerLaws
-from atomgraph.testing.structures import ELEMENTS, crystal, graph_of
+from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of
 
 
 def layer(irreps_in="2x0e+2x1o", irreps_out="2x0e+2x1o", **arguments):

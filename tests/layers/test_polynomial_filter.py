@@ -6,7 +6,7 @@ from atomgraph.layers import PolynomialFilter, Shells
 from atomgraph.layers.adjacency import Adjacency
 from atomgraph.nn.edges import Edges
 from atomgraph.testing import LayerLaws
-from atomgraph.testing.structures import crystal, graph_of
+from atomgraph.testing.graphs import crystal, graph_of
 
 # The labelled graph of the lecture: six nodes, seven bonds, both directions, sorted by centre.
 BONDS = [(0, 1), (0, 4), (1, 2), (1, 4), (2, 3), (3, 4), (3, 5)]
@@ -121,7 +121,7 @@ def test_monomial_and_chebyshev_filters_span_the_same_functions():
 
 def _table():
     from atomgraph.nn.elements import ElementTable
-    from atomgraph.testing.structures import ELEMENTS
+    from atomgraph.testing.graphs import ELEMENTS
 
     return ElementTable(ELEMENTS)
 

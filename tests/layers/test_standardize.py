@@ -5,7 +5,7 @@ from atomgraph.layers import Standardize
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.testing import LayerLaws
-from atomgraph.testing.structures import ELEMENTS, crystal, graph_of, molecule
+from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of, molecule
 
 
 class TestStandardize(LayerLaws):

@@ -7,7 +7,7 @@ from atomgraph.errors import WiringError
 from atomgraph.models import ACE, Baseline
 from atomgraph.nn.part import specification
 from atomgraph.testing import ModelLaws
-from atomgraph.testing.structures import ELEMENTS, crystal, graph_of
+from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of
 
 
 class TestACE(ModelLaws):

@@ -9,8 +9,8 @@ from atomgraph.models import Baseline
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.nn.part import build, specification
-from atomgraph.nn.zbl import ZBL
-from atomgraph.testing.structures import ELEMENTS, batch_of, crystal, generator, graph_of, molecule
+from atomgraph.nn.repulsion.zbl import ZBL
+from atomgraph.testing.graphs import ELEMENTS, batch_of, crystal, generator, graph_of, molecule
 
 E0 = {"H": -13.6, "C": -1029.5, "O": -2041.9, "Si": -7870.1}
 

@@ -11,7 +11,7 @@ from atomgraph.nn.part import specification
 from atomgraph.potential import Potential
 from atomgraph.readouts import Linear, PerElementMLP
 from atomgraph.testing import ModelLaws
-from atomgraph.testing.structures import ELEMENTS, crystal, graph_of, molecule
+from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of, molecule
 
 RADIAL = [{"eta": 1.0, "shift": 1.0}, {"eta": 1.0, "shift": 2.0}]
 ANGULAR = [{"eta": 0.2, "zeta": 2, "lambda": 1}, {"eta": 0.2, "zeta": 1, "lambda": -1, "form": "narrow"}]

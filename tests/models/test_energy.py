@@ -11,12 +11,12 @@ from atomgraph.featurizers import ElementEmbedding, RadialDensity, SymmetryFunct
 from atomgraph.layers import AtomWise, GraphConvolution, LaplacianConvolution, PolynomialFilter, Shells, Standardize
 from atomgraph.models import GCN, Baseline, BehlerParrinello, Branch, EnergyModel
 from atomgraph.nn.edges import Edges
-from atomgraph.nn.sisters import Featurizer, MessageLayer
+from atomgraph.nn.protocols import Featurizer, MessageLayer
 from atomgraph.ops.cutoff import polynomial_cutoff
 from atomgraph.ops.scatter import sum_to
 from atomgraph.readouts import Linear, PerElementMLP
 from atomgraph.testing import ModelLaws
-from atomgraph.testing.structures import ELEMENTS, crystal, graph_of
+from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of
 
 
 class VectorDensity(Featurizer):

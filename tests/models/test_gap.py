@@ -7,7 +7,7 @@ from atomgraph import models
 from atomgraph.errors import WiringError
 from atomgraph.readouts import SparseKernel
 from atomgraph.testing import ModelLaws
-from atomgraph.testing.structures import ELEMENTS
+from atomgraph.testing.graphs import ELEMENTS
 
 
 def filled(model):

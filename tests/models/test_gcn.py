@@ -10,7 +10,7 @@ from atomgraph.models import GCN, Baseline
 from atomgraph.nn.part import build, specification
 from atomgraph.potential import Potential
 from atomgraph.testing import ModelLaws
-from atomgraph.testing.structures import ELEMENTS, crystal, graph_of
+from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of
 
 
 class TestGCNPolynomial(ModelLaws):

@@ -10,7 +10,7 @@ from atomgraph.nn import ZBL
 from atomgraph.nn.part import build, specification
 from atomgraph.potential import Potential
 from atomgraph.testing import ModelLaws
-from atomgraph.testing.structures import ELEMENTS, graph_of, molecule
+from atomgraph.testing.graphs import ELEMENTS, graph_of, molecule
 
 SMALL = {"l_max": 2, "order": 2, "radial": {"n_radial": 4}, "layer": {"hidden": [4]}, "readout": {"hidden": 3}}
 

@@ -8,7 +8,7 @@ from atomgraph.errors import WiringError
 from atomgraph.models import SNAP, Baseline
 from atomgraph.nn.part import specification
 from atomgraph.testing import ModelLaws
-from atomgraph.testing.structures import ELEMENTS, crystal, graph_of
+from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of
 
 RADII = {"H": 0.4, "C": 0.5, "O": 0.45, "Si": 0.5}
 WEIGHTS = {"H": 0.4, "C": 1.0, "O": -0.7, "Si": 1.3}

@@ -7,7 +7,7 @@ from atomgraph.errors import GraphError
 from atomgraph.graph.geometry import edge_vectors
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
-from atomgraph.testing.structures import ELEMENTS, batch_of, crystal, graph_of, molecule
+from atomgraph.testing.graphs import ELEMENTS, batch_of, crystal, graph_of, molecule
 
 TABLE = ElementTable(ELEMENTS)
 

@@ -8,7 +8,7 @@ from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.nn.envelope import checked_envelope, envelope_of
 from atomgraph.ops.cutoff import ENVELOPES
-from atomgraph.testing.structures import ELEMENTS, graph_of, molecule
+from atomgraph.testing.graphs import ELEMENTS, graph_of, molecule
 
 
 @pytest.mark.parametrize("name", ENVELOPES)

@@ -16,7 +16,7 @@ from atomgraph.models import Baseline, Branch, EnergyModel
 from atomgraph.nn import ZBL
 from atomgraph.nn.part import Part, build, find, public_path, specification
 from atomgraph.readouts import Linear
-from atomgraph.testing.structures import ELEMENTS, crystal, graph_of
+from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of
 
 
 class Plain(Part):

@@ -11,9 +11,9 @@ from atomgraph.errors import WiringError
 from atomgraph.nn import Agnesi, RadialEmbedding, Soft
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
-from atomgraph.nn.radial_network import NormalisedMLP, ScaledMLP
+from atomgraph.nn.equivariant.radial_network import NormalisedMLP, ScaledMLP
 from atomgraph.ops.cutoff import polynomial_cutoff
-from atomgraph.testing.structures import ELEMENTS, crystal, graph_of
+from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import torch
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.nn.triples import triples
-from atomgraph.testing.structures import ELEMENTS, batch_of, graph_of, specimens
+from atomgraph.testing.graphs import ELEMENTS, batch_of, graph_of, specimens
 
 
 @pytest.mark.parametrize("at_once", [1, 50, 2**20])

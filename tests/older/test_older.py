@@ -17,7 +17,7 @@ from older.make import processor
 import atomgraph
 from atomgraph.config import config_of, finetune_config_of
 from atomgraph.data import read
-from atomgraph.data.cache import cache_file, load_graphs
+from atomgraph.data.graph_cache import cache_file, load_graphs
 from atomgraph.graph.structure import AtomicGraph
 
 HERE = Path(__file__).parent

@@ -5,7 +5,7 @@ import pytest
 import torch
 from e3nn import o3
 
-from atomgraph.analysis.laws.specimens import rotation
+from atomgraph.analysis.laws.structures import rotation
 from atomgraph.ops.coupling import OTHER_SIGN, coupling_tensor, couplings, wigner_3j
 from atomgraph.testing.measures import wigner
 

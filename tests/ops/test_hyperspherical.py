@@ -7,7 +7,7 @@ import torch
 from atomgraph.ops.hyperspherical import columns_of_harmonics, harmonics_on_grid, hyperspherical_radial
 from atomgraph.ops.spherical import spherical_harmonics
 from atomgraph.ops.triple_integrals import TripleIntegrals, classes_of_equals, triples
-from atomgraph.testing.structures import generator
+from atomgraph.testing.graphs import generator
 
 
 def points(n, seed=0):

@@ -10,8 +10,8 @@ from torch.autograd import gradcheck, gradgradcheck
 
 from atomgraph.errors import WiringError
 from atomgraph.ops.spherical import harmonic_polynomials, spherical_harmonics
+from atomgraph.testing.graphs import generator
 from atomgraph.testing.measures import turned
-from atomgraph.testing.structures import generator
 
 
 @pytest.fixture

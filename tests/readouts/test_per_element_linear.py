@@ -9,7 +9,7 @@ from atomgraph.nn.elements import ElementTable
 from atomgraph.nn.part import build, specification
 from atomgraph.readouts import PerElementLinear
 from atomgraph.testing import ReadoutLaws
-from atomgraph.testing.structures import ELEMENTS, crystal, graph_of
+from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of
 
 
 class TestPerElementLinear(ReadoutLaws):

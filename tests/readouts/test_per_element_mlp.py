@@ -7,7 +7,7 @@ import torch
 from atomgraph.nn.part import build, specification
 from atomgraph.readouts import MLP, PerElementMLP
 from atomgraph.testing import ReadoutLaws
-from atomgraph.testing.structures import ELEMENTS
+from atomgraph.testing.graphs import ELEMENTS
 
 
 class TestPerElementMLP(ReadoutLaws):

@@ -10,8 +10,8 @@ import torch
 from torch_geometric.data import Batch
 
 import atomgraph
-from atomgraph.formats.mace.pieces import to_theirs
-from atomgraph.formats.mace.weights import pieces_of
+from atomgraph.formats.mace.state_dict import pieces_of
+from atomgraph.formats.mace.weight_map import to_theirs
 from atomgraph.graph import AtomicGraph
 
 pytestmark = pytest.mark.refs

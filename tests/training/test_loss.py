@@ -9,7 +9,7 @@ from atomgraph.data import collate
 from atomgraph.editing import add_head
 from atomgraph.errors import ConfigError
 from atomgraph.training import PotentialTask, Ramp, Term
-from atomgraph.training.errors import ErrorSums
+from atomgraph.training.error_sums import ErrorSums
 from atomgraph.training.loss import difference
 from atomgraph.training.task import window_counts
 

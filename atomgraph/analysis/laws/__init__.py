@@ -8,14 +8,15 @@ from functools import partial
 import ase
 
 from atomgraph.analysis.laws.conservation import energy_is_conserved
-from atomgraph.analysis.laws.contract import caller_keeps_the_graph, float32_is_near, local_energies_add_up
-from atomgraph.analysis.laws.reach import (
+from atomgraph.analysis.laws.context import Law, Trial
+from atomgraph.analysis.laws.finite_differences import forces_are_slopes, stress_is_slope, stress_is_symmetric
+from atomgraph.analysis.laws.locality import (
     atoms_alone_are_at_rest,
     crystals_of_one_element_are_seen,
     isolated_atoms_have_e0,
     smooth_at_the_cutoff,
 )
-from atomgraph.analysis.laws.slopes import forces_are_slopes, stress_is_slope, stress_is_symmetric
+from atomgraph.analysis.laws.side_effects import caller_keeps_the_graph, float32_is_near, local_energies_add_up
 from atomgraph.analysis.laws.symmetry import (
     batching,
     extensivity,
@@ -25,7 +26,6 @@ from atomgraph.analysis.laws.symmetry import (
     rotation_and_reflection,
     translation,
 )
-from atomgraph.analysis.laws.trial import Law, Trial
 from atomgraph.potential import Potential
 
 __all__ = ["LAWS", "Law", "Trial", "chosen_laws", "laws"]
@@ -56,7 +56,7 @@ def laws(potential: Potential, structures: Mapping[str, ase.Atoms] | None = None
     """Try every law, one after the other, and the conservation of energy over ``nve_steps`` steps of dynamics.
 
     structures: by name; without any, a molecule, a crystal, a slab and a wire made of the potential's elements.
-    Tolerances follow from the dtype that the model computes in (``analysis/laws/trial.py``).
+    Tolerances follow from the dtype that the model computes in (``analysis/laws/context.py``).
     """
     trial = Trial(potential, structures)
     return (one(trial) for one in chosen_laws(nve_steps).values())

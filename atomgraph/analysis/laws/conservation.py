@@ -7,7 +7,7 @@ import numpy as np
 from ase.optimize import LBFGS
 
 from atomgraph.analysis.dynamics import nve
-from atomgraph.analysis.laws.trial import Law, Trial
+from atomgraph.analysis.laws.context import Law, Trial
 from atomgraph.calculators import Calculator
 from atomgraph.errors import GraphError
 

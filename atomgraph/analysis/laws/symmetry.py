@@ -5,8 +5,8 @@ from __future__ import annotations
 import ase
 import numpy as np
 
-from atomgraph.analysis.laws.specimens import rotated, rotation
-from atomgraph.analysis.laws.trial import Law, Trial, law, relative, scale_of
+from atomgraph.analysis.laws.context import Law, Trial, law, relative, scale_of
+from atomgraph.analysis.laws.structures import rotated, rotation
 
 Result = dict[str, np.ndarray]
 

@@ -11,7 +11,7 @@ import numpy as np
 from ase.data import atomic_numbers
 
 from atomgraph.data.formats.arrays import require_atoms
-from atomgraph.data.formats.elements import symbol_of
+from atomgraph.data.formats.element_names import symbol_of
 from atomgraph.data.formats.format import Format, Options
 from atomgraph.data.formats.text import check_regular
 from atomgraph.errors import DataError

@@ -9,7 +9,7 @@ import ase
 import numpy as np
 
 from atomgraph.data.formats.arrays import load_npy, numeric, require_atoms
-from atomgraph.data.formats.elements import checked_types, numbers_of_types
+from atomgraph.data.formats.element_names import checked_types, numbers_of_types
 from atomgraph.data.formats.format import Format, Options
 from atomgraph.errors import DataError
 

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import ase
 
-from atomgraph.data.notes import ReadingNotes
+from atomgraph.data.reading_notes import ReadingNotes
 
 # A frame, a function that makes it, or None for one that is left out but keeps its place in the file.
 Frame: TypeAlias = ase.Atoms | Callable[[], ase.Atoms] | None

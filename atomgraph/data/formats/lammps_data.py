@@ -12,7 +12,7 @@ import ase.io
 import numpy as np
 from ase.data import atomic_masses
 
-from atomgraph.data.formats.elements import numbers_of_types, refuse_types
+from atomgraph.data.formats.element_names import numbers_of_types, refuse_types
 from atomgraph.data.formats.format import Format, Options
 from atomgraph.data.formats.text import lines_of, open_unpacked
 from atomgraph.errors import DataError

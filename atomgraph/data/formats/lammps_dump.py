@@ -12,7 +12,7 @@ import numpy as np
 from ase import units
 from ase.data import atomic_numbers, chemical_symbols
 
-from atomgraph.data.formats.elements import WAY_OUT, numbers_of_types, refuse_types, symbol_of, whole_types
+from atomgraph.data.formats.element_names import WAY_OUT, numbers_of_types, refuse_types, symbol_of, whole_types
 from atomgraph.data.formats.format import Format, Options
 from atomgraph.data.formats.text import beginning_of, lines_of
 from atomgraph.errors import DataError

@@ -9,7 +9,7 @@ from pathlib import Path
 import ase
 import numpy as np
 
-from atomgraph.data.formats.elements import numbers_of_types, whole_types
+from atomgraph.data.formats.element_names import numbers_of_types, whole_types
 from atomgraph.data.formats.format import Format, Frame, Options
 from atomgraph.data.formats.text import lines_of
 from atomgraph.errors import DataError

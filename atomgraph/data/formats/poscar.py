@@ -9,7 +9,7 @@ from pathlib import Path
 import ase
 import ase.io
 
-from atomgraph.data.formats.elements import WAY_OUT, refuse_types
+from atomgraph.data.formats.element_names import WAY_OUT, refuse_types
 from atomgraph.data.formats.format import Format, Options
 from atomgraph.data.formats.text import lines_of, unpacked_name
 from atomgraph.errors import DataError

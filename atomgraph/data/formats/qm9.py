@@ -10,7 +10,7 @@ import ase
 import numpy as np
 from ase.data import atomic_numbers
 
-from atomgraph.data.formats.elements import symbol_of
+from atomgraph.data.formats.element_names import symbol_of
 from atomgraph.data.formats.format import Format, Options
 from atomgraph.data.formats.text import lines_of
 from atomgraph.errors import DataError

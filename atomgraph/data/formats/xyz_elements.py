@@ -10,7 +10,7 @@ import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
 
 from atomgraph.data.formats.comment import Field
-from atomgraph.data.formats.elements import numbers_of_types, refuse_types, symbol_of, whole_types
+from atomgraph.data.formats.element_names import numbers_of_types, refuse_types, symbol_of, whole_types
 from atomgraph.errors import DataError
 
 SPECIES = {"species", "symbols"}

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from atomgraph.fitting.solvers.errors import FittingError
-from atomgraph.fitting.solvers.posterior import Fit
-from atomgraph.fitting.solvers.reduced import Reduced, triangularise
+from atomgraph.fitting.solvers.fit_errors import FittingError
+from atomgraph.fitting.solvers.solution import Fit
+from atomgraph.fitting.solvers.triangular import Reduced, triangularise
 
 FADING = 10.0  # by how much an irrelevant column's precision grows in one step
 LOUD = 1.0  # the noise at first, as a share of the targets' mean square

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from atomgraph.fitting.solvers.errors import FittingError
+from atomgraph.fitting.solvers.fit_errors import FittingError
 
 
 @dataclass(frozen=True)

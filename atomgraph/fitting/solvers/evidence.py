@@ -9,10 +9,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from atomgraph.fitting.solvers.errors import FittingError
-from atomgraph.fitting.solvers.posterior import Fit
+from atomgraph.fitting.solvers.fit_errors import FittingError
 from atomgraph.fitting.solvers.prior import Prior, in_units_of
-from atomgraph.fitting.solvers.reduced import Reduced
+from atomgraph.fitting.solvers.solution import Fit
+from atomgraph.fitting.solvers.triangular import Reduced
 
 GRID, ROUNDS = 65, 12  # each round narrows log λ to two of 64 intervals: far below rounding in the end
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from atomgraph.fitting.solvers.errors import FittingError
-from atomgraph.fitting.solvers.reduced import Reduced
+from atomgraph.fitting.solvers.fit_errors import FittingError
+from atomgraph.fitting.solvers.triangular import Reduced
 
 Prior = float | Tensor
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from atomgraph.fitting.solvers.conditioning import Conditioning, conditioning_of, require_full_rank
-from atomgraph.fitting.solvers.posterior import Fit
 from atomgraph.fitting.solvers.prior import Prior, prior_rows
-from atomgraph.fitting.solvers.reduced import Reduced, triangularise
+from atomgraph.fitting.solvers.solution import Fit
+from atomgraph.fitting.solvers.triangular import Reduced, triangularise
 
 
 @dataclass(frozen=True)

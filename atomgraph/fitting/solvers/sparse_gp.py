@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from atomgraph.fitting.solvers.conditioning import Conditioning, conditioning_of, require_full_rank
-from atomgraph.fitting.solvers.errors import FittingError
-from atomgraph.fitting.solvers.posterior import Fit
-from atomgraph.fitting.solvers.reduced import Reduced
+from atomgraph.fitting.solvers.fit_errors import FittingError
 from atomgraph.fitting.solvers.ridge import stacked
+from atomgraph.fitting.solvers.solution import Fit
+from atomgraph.fitting.solvers.triangular import Reduced
 
 LARGEST_JITTER = 1e-4  # of the mean diagonal: more than that is another kernel
 

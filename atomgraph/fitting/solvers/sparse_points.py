@@ -9,8 +9,8 @@ import torch
 from scipy.linalg.lapack import dpstrf
 from torch import Tensor
 
-from atomgraph.fitting.solvers.errors import FittingError
-from atomgraph.fitting.solvers.reduced import triangularise
+from atomgraph.fitting.solvers.fit_errors import FittingError
+from atomgraph.fitting.solvers.triangular import triangularise
 
 BLOCK = 4096
 Blocks = Tensor | Iterable[Tensor]

@@ -10,14 +10,14 @@ from typing import Any
 import torch
 
 from atomgraph.errors import FormatError, WiringError
-from atomgraph.formats.allowance import allowance
+from atomgraph.formats.hints import FILE_DTYPE, Said
 from atomgraph.formats.mace.architecture import arguments_of, dtype_of, elements_of
 from atomgraph.formats.mace.archive import Archive
 from atomgraph.formats.mace.lora import merged
-from atomgraph.formats.mace.refusals import check_classes, check_root
-from atomgraph.formats.mace.tree import Tree, tree_of
-from atomgraph.formats.mace.weights import load_weights
-from atomgraph.formats.said import FILE_DTYPE, Said
+from atomgraph.formats.mace.module_tree import Tree, tree_of
+from atomgraph.formats.mace.state_dict import load_weights
+from atomgraph.formats.mace.unsupported import check_classes, check_root
+from atomgraph.formats.work_limit import allowance
 from atomgraph.models.mace import MACE
 
 UNITS = {"energy": "eV", "length": "Å"}

@@ -9,9 +9,9 @@ from ase.data import chemical_symbols
 from e3nn import o3
 
 from atomgraph.errors import FormatError
-from atomgraph.formats.mace.distances import radial_arguments, repulsion
-from atomgraph.formats.mace.plain import irreps_text
-from atomgraph.formats.mace.tree import Tree
+from atomgraph.formats.mace.decode import irreps_text
+from atomgraph.formats.mace.module_tree import Tree
+from atomgraph.formats.mace.radial import radial_arguments, repulsion
 from atomgraph.models.baseline import Baseline
 
 INTERACTIONS = {  # class in a file: its name here

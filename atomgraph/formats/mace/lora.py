@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from atomgraph.errors import FormatError
-from atomgraph.formats.mace.tree import Tree
+from atomgraph.formats.mace.module_tree import Tree
 
 
 def merged(tree: Tree) -> Tree:

@@ -15,15 +15,15 @@ import torch
 from ase.data import atomic_numbers
 from torch import Tensor
 
+from atomgraph.atomic_write import write_bytes
 from atomgraph.errors import FormatError
 from atomgraph.formats.mace.architecture import ACTIVATIONS, INTERACTIONS
-from atomgraph.formats.mace.pieces import to_theirs
-from atomgraph.formats.mace.weights import pieces_of
+from atomgraph.formats.mace.state_dict import pieces_of
+from atomgraph.formats.mace.weight_map import to_theirs
 from atomgraph.models.mace import MACE
 from atomgraph.nn import Agnesi, Soft
 from atomgraph.ops.coupling import coupling_tensor
 from atomgraph.readouts import GroupedMLP
-from atomgraph.writing import write_bytes
 
 SCRIPT = Path(__file__).with_name("to_mace_torch.py")
 CLASSES = {name: kind for kind, name in INTERACTIONS.items()}

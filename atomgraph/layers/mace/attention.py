@@ -8,10 +8,10 @@ from torch import Tensor
 
 from atomgraph.layers.mace.interaction import Interaction, invariants, over
 from atomgraph.layers.mace.normalisation import MeanNeighbours
-from atomgraph.nn.blocks import Blocks
 from atomgraph.nn.edges import Edges
-from atomgraph.nn.equivariant_linear import EquivariantLinear
-from atomgraph.nn.radial_network import ScaledMLP
+from atomgraph.nn.equivariant.irrep_blocks import Blocks
+from atomgraph.nn.equivariant.linear import EquivariantLinear
+from atomgraph.nn.equivariant.radial_network import ScaledMLP
 
 _WIDTH = 64  # scalars of each atom that the network sees
 

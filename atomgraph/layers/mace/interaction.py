@@ -9,13 +9,13 @@ import torch
 from e3nn import o3
 from torch import Tensor
 
-from atomgraph.nn.blocks import Blocks
-from atomgraph.nn.convolution import Convolution
-from atomgraph.nn.edge_blocks import EdgeBlocks
 from atomgraph.nn.edges import Edges
-from atomgraph.nn.equivariant_linear import EquivariantLinear
+from atomgraph.nn.equivariant.convolution import Convolution
+from atomgraph.nn.equivariant.irrep_blocks import Blocks
+from atomgraph.nn.equivariant.linear import EquivariantLinear
+from atomgraph.nn.equivariant.radial_embedding import RadialEmbedding
+from atomgraph.nn.padded_edges import EdgeBlocks
 from atomgraph.nn.part import Part
-from atomgraph.nn.radial_embedding import RadialEmbedding
 
 
 class Interaction(Part):

@@ -11,23 +11,23 @@ from torch import Tensor
 
 from atomgraph.errors import WiringError, nearest
 from atomgraph.graph.structure import AtomicGraph
-from atomgraph.layers.mace.attention import AttentionResidualInteraction
-from atomgraph.layers.mace.elements import (
+from atomgraph.layers.mace.agnostic import (
     AgnosticInteraction,
     DensityInteraction,
     DensityResidualInteraction,
     ResidualInteraction,
 )
+from atomgraph.layers.mace.attention import AttentionResidualInteraction
 from atomgraph.layers.mace.interaction import Interaction
 from atomgraph.layers.mace.nonlinear import NonlinearResidualInteraction
-from atomgraph.nn.blocks import channels_of, from_blocks, to_blocks
-from atomgraph.nn.edge_blocks import EdgeBlocks
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import checked_symbols
-from atomgraph.nn.equivariant_linear import EquivariantLinear
-from atomgraph.nn.product import SymmetricProduct
-from atomgraph.nn.radial_embedding import RadialEmbedding
-from atomgraph.nn.sisters import MessageLayer
+from atomgraph.nn.equivariant.irrep_blocks import channels_of, from_blocks, to_blocks
+from atomgraph.nn.equivariant.linear import EquivariantLinear
+from atomgraph.nn.equivariant.radial_embedding import RadialEmbedding
+from atomgraph.nn.equivariant.symmetric_product import SymmetricProduct
+from atomgraph.nn.padded_edges import EdgeBlocks
+from atomgraph.nn.protocols import MessageLayer
 from atomgraph.ops.spherical import spherical_harmonics
 
 INTERACTIONS: dict[str, type[Interaction]] = {

@@ -7,11 +7,11 @@ from torch import Tensor
 
 from atomgraph.layers.mace.interaction import Interaction, over, scalars
 from atomgraph.layers.mace.normalisation import edge_density
-from atomgraph.nn.blocks import Blocks
 from atomgraph.nn.edges import Edges
-from atomgraph.nn.equivariant_linear import EquivariantLinear
-from atomgraph.nn.gate import Gate
-from atomgraph.nn.radial_network import NormalisedMLP
+from atomgraph.nn.equivariant.gate import Gate
+from atomgraph.nn.equivariant.irrep_blocks import Blocks
+from atomgraph.nn.equivariant.linear import EquivariantLinear
+from atomgraph.nn.equivariant.radial_network import NormalisedMLP
 
 _DENSITY_WIDTH = 64
 

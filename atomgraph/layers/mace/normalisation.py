@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from atomgraph.nn.doubles import KeepsDouble
 from atomgraph.nn.edges import Edges
+from atomgraph.nn.float64_buffers import KeepsDouble
 from atomgraph.nn.part import Part
 from atomgraph.ops.scatter import sum_to
 

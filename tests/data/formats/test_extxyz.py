@@ -10,7 +10,7 @@ import pytest
 from data.samples import crystals
 
 from atomgraph.data import read
-from atomgraph.data.notes import ReadingNotes
+from atomgraph.data.reading_notes import ReadingNotes
 from atomgraph.errors import DataError
 from atomgraph.graph.structure import labels_of
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from atomgraph.data import read
-from atomgraph.data.notes import ReadingNotes
+from atomgraph.data.reading_notes import ReadingNotes
 from atomgraph.errors import DataError
 from atomgraph.graph.structure import labels_of
 

@@ -18,7 +18,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.units import GPa
 
 from atomgraph.data import read
-from atomgraph.data.notes import ReadingNotes
+from atomgraph.data.reading_notes import ReadingNotes
 from atomgraph.graph.structure import labels_of
 
 ROOT = Path(__file__).parents[3]

@@ -14,8 +14,8 @@ from data.formats.test_vasp import OUTCAR
 from data.samples import crystals
 
 from atomgraph.data import read
-from atomgraph.data.formats.table import format_of
-from atomgraph.data.notes import ReadingNotes
+from atomgraph.data.formats.format_table import format_of
+from atomgraph.data.reading_notes import ReadingNotes
 from atomgraph.errors import DataError
 from atomgraph.graph.structure import labels_of
 

@@ -6,7 +6,7 @@ from ase.units import GPa
 
 from atomgraph.data import read
 from atomgraph.data.formats.vasp import outcar_steps, xml_steps
-from atomgraph.data.notes import ReadingNotes
+from atomgraph.data.reading_notes import ReadingNotes
 from atomgraph.errors import DataError
 from atomgraph.graph.structure import labels_of
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from atomgraph.fitting.solvers.streamed import StreamedQR
+from atomgraph.fitting.solvers.streaming_qr import StreamedQR
 
 
 def normal(*shape, seed=0):

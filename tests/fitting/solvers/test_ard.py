@@ -6,8 +6,8 @@ from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
 
 from atomgraph.fitting.solvers.ard import ard
-from atomgraph.fitting.solvers.errors import FittingError
 from atomgraph.fitting.solvers.evidence import evidence
+from atomgraph.fitting.solvers.fit_errors import FittingError
 
 RELEVANT = [2, 7, 11, 30]
 

@@ -5,8 +5,8 @@ from fitting.solvers.linear import normal, planted, reduce
 from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
 
-from atomgraph.fitting.solvers.errors import FittingError
 from atomgraph.fitting.solvers.evidence import evidence
+from atomgraph.fitting.solvers.fit_errors import FittingError
 from atomgraph.fitting.solvers.ridge import ridge
 
 

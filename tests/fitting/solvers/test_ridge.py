@@ -3,7 +3,7 @@ import pytest
 import torch
 from fitting.solvers.linear import normal, planted, reduce
 
-from atomgraph.fitting.solvers.errors import FittingError
+from atomgraph.fitting.solvers.fit_errors import FittingError
 from atomgraph.fitting.solvers.ridge import least_squares, ridge
 
 W = normal(8, 2, seed=5)

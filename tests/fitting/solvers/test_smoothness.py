@@ -2,7 +2,7 @@ import pytest
 import torch
 from fitting.solvers.linear import planted, reduce
 
-from atomgraph.fitting.solvers.errors import FittingError
+from atomgraph.fitting.solvers.fit_errors import FittingError
 from atomgraph.fitting.solvers.ridge import ridge
 from atomgraph.fitting.solvers.smoothness import algebraic_roughness, smoothness_prior
 

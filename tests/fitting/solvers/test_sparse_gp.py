@@ -4,9 +4,9 @@ import torch
 from fitting.solvers.linear import normal, reduce
 from scipy.stats import multivariate_normal
 
-from atomgraph.fitting.solvers.errors import FittingError
+from atomgraph.fitting.solvers.fit_errors import FittingError
 from atomgraph.fitting.solvers.sparse_gp import cholesky, sparse_gp
-from atomgraph.fitting.solvers.streamed import StreamedQR
+from atomgraph.fitting.solvers.streaming_qr import StreamedQR
 
 NOISE = 0.05
 

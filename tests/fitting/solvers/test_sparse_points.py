@@ -3,7 +3,7 @@ import pytest
 import torch
 from fitting.solvers.linear import normal
 
-from atomgraph.fitting.solvers.errors import FittingError
+from atomgraph.fitting.solvers.fit_errors import FittingError
 from atomgraph.fitting.solvers.sparse_points import cur, farthest_point, greedy, leverage_scores, random
 
 

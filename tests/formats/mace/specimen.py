@@ -11,8 +11,8 @@ from io import BytesIO
 import torch
 
 from atomgraph.formats.mace.architecture import INTERACTIONS
-from atomgraph.formats.mace.pieces import to_theirs
-from atomgraph.formats.mace.weights import pieces_of
+from atomgraph.formats.mace.state_dict import pieces_of
+from atomgraph.formats.mace.weight_map import to_theirs
 from atomgraph.models import MACE
 from atomgraph.ops.coupling import coupling_tensor
 

@@ -11,8 +11,8 @@ from refs import folder
 
 import atomgraph
 from atomgraph.graph import AtomicGraph
-from atomgraph.nn.blocks import from_blocks
-from atomgraph.nn.edge_blocks import EdgeBlocks
+from atomgraph.nn.equivariant.irrep_blocks import from_blocks
+from atomgraph.nn.padded_edges import EdgeBlocks
 from atomgraph.ops.spherical import spherical_harmonics
 
 pytestmark = pytest.mark.refs

@@ -16,11 +16,11 @@ import torch
 
 import atomgraph
 from atomgraph.errors import FormatError
-from atomgraph.formats.mace.inert import Inert
-from atomgraph.formats.mace.plain import Plain
+from atomgraph.formats.mace.decode import Plain
+from atomgraph.formats.mace.safe_pickle import Inert
 from atomgraph.models import MACE
 from atomgraph.potential import Potential
-from atomgraph.testing.structures import graph_of
+from atomgraph.testing.graphs import graph_of
 
 from .mutations import archive, mutated, records
 from .specimen import saved, small

@@ -1,6 +1,0 @@
-"""The audit before fine-tuning: units, signs, E0, heads and elements, judged by what the starting model predicts."""
-
-from atomgraph.analysis.audit.evidence import Evidence
-from atomgraph.analysis.audit.examination import NAMES, Audit, audit, check_names, judged
-
-__all__ = ["NAMES", "Audit", "Evidence", "audit", "check_names", "judged"]

@@ -1,0 +1,71 @@
+"""Energies of free atoms: how far they are off, and what the compositions do not tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import ase
+
+from atomgraph.data.checks.findings import NOTE, WARNING, WRONG, Finding
+from atomgraph.data.e0_shift import EnergyShift
+
+VISIBLE, HOPELESS = 0.02, 0.3  # eV/atom off: worth a word; what training would mostly be about
+CLEARLY, PLAINLY = 3.0, 10.0  # times what the shift leaves
+MINOR = 0.1  # of the largest shift: less is not counted among what is off
+ALIKE = 0.02  # relative: a shift that is a multiple of E0
+FACTORS = {
+    1.0: "twice as large in the labels as in the model (counted twice in one, or halved in the other)",
+    -0.5: "twice as large in the model as in the labels (counted twice in one, or halved in the other)",
+    -1.0: "and the labels have none (they are energies of atomisation, or E0 was taken off)",
+}  # times the model's E0
+
+
+def e0_findings(shift: EnergyShift, e0: Mapping[str, float], *, estimated: bool) -> list[Finding]:
+    """``e0``: energies that a shift of each element would mend; a note where it is going to (``estimated``).
+
+    e0: of the model whose energies the labels were compared with, eV by chemical symbol.
+    """
+    if shift.before < max(VISIBLE, CLEARLY * shift.residual):
+        return []
+    message = f"{_what_is_off(shift, e0)}: {shift.describe()}"
+    if estimated:
+        return [Finding("e0", NOTE, [], shift.before, "eV/atom", message, "the shift is added to E0 (e0: estimate)")]
+    hopeless = shift.before > max(HOPELESS, PLAINLY * shift.residual)
+    severity = WRONG if hopeless else WARNING
+    return [Finding("e0", severity, [], shift.before, "eV/atom", message, "set e0: estimate")]
+
+
+def _what_is_off(shift: EnergyShift, e0: Mapping[str, float]) -> str:
+    """E0 as a whole, by a factor, or of some elements, with sizes where the compositions tell them."""
+    factor, left = shift.times(e0)
+    for wanted, words in FACTORS.items():
+        if abs(factor - wanted) < ALIKE * abs(wanted) and left < ALIKE:
+            return f"E0 is off, {words}"
+    largest = max(abs(value) for value in shift.shift)
+    guilty = {symbol: value for symbol, value in shift.by_element.items() if abs(value) > MINOR * largest}
+    if shift.open or len(guilty) == len(shift.elements):
+        return "E0 is off"
+    sizes = ", ".join(f"{symbol} by {value:+.4f} eV/atom" for symbol, value in guilty.items())
+    return f"E0 is off, of {sizes}, and hardly of the other elements"
+
+
+def rank_findings(
+    shift: EnergyShift, others: Mapping[str, Sequence[ase.Atoms]], *, estimated: bool = True
+) -> list[Finding]:
+    """``rank``: elements that the compositions cannot tell apart.
+
+    others: structures that the potential is going to be used or judged on, by what they are called. Those whose energy
+    depends on what is left open make it a warning, if E0 is estimated; else it is a note.
+    """
+    if not shift.open:
+        return []
+    message = f"rank {shift.rank} of {len(shift.elements)}: the training structures determine {shift.missing()}"
+    strangers = {name: shift.strangers(frames) for name, frames in others.items()} if estimated else {}
+    named = [f"{name} ({', '.join(formulas[:4])})" for name, formulas in strangers.items() if formulas]
+    if named:
+        message += f"; energies of {', '.join(named)} depend on what is left open"
+    advice = (
+        "add structures of other compositions or isolated atoms (e0: isolated), or give e0, before energies of other "
+    )
+    advice += "compositions are compared"
+    return [Finding("rank", WARNING if named else NOTE, [], float(shift.rank), "", message, advice)]

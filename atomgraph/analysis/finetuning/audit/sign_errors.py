@@ -1,0 +1,51 @@
+"""Labels with the wrong sign: the labels of one structure contradict one another, and a model shows which."""
+
+from __future__ import annotations
+
+from atomgraph.analysis.finetuning.audit.correlation import Agreement
+from atomgraph.analysis.finetuning.audit.labelled_predictions import Evidence
+from atomgraph.data.checks.findings import WARNING, WRONG, Finding
+
+SURE, FAIR = 0.7, 0.5  # correlations, by the cautious end of their interval
+HINT = 0.1  # energies that agree at all while forces are opposed: worth a warning
+ALONE = 0.9  # opposed so clearly that it is worth a word without any other label
+WAYS_OUT = {
+    "energy": "energies must be lower where atoms are bound: negate those in the file",
+    "forces": "the file holds slopes dE/dx, and forces are −dE/dx: set data.units.forces_sign: gradient",
+    "stress": "set data.units.stress_sign: compression (where the file holds virials, virial_sign: tension)",
+}
+
+
+def sign_findings(evidence: Evidence) -> list[Finding]:
+    """``energy sign``, ``forces sign``, ``stress sign``: labels that go against the predictions.
+
+    Whatever a model has learned, its forces and stresses are slopes of its energy. A model that is no good errs in all of
+    them; only where one quantity is opposed while another one agrees can the data be at fault. It is ``wrong`` where both
+    are clear and one of the two are forces, which models of random weights seldom meet by accident; else it is a warning.
+    """
+    agreements = evidence.agreements
+    findings = []
+    for name, mine in agreements.items():
+        others = [one for key, one in agreements.items() if key != name]
+        least = HINT if name == "forces" else FAIR
+        witnesses = [one for one in others if one.correlation > 0 and one.strength > least]
+        if mine.correlation > 0 or mine.strength < FAIR:
+            continue
+        if witnesses:
+            findings.append(_against(mine, max(witnesses, key=lambda one: (one.quantity == "forces", one.strength))))
+        elif name == "forces" and mine.strength > ALONE and not any(one.strength > FAIR for one in others):
+            doubt = "there is nothing else to compare, so the starting model may be at fault"
+            findings.append(_finding(mine, WARNING, doubt))
+    return findings
+
+
+def _against(mine: Agreement, witness: Agreement) -> Finding:
+    by_forces = "forces" in (mine.quantity, witness.quantity)
+    certain = by_forces and min(mine.strength, witness.strength) > SURE
+    reason = f"{witness.quantity} labels agree with them (correlation {witness.correlation:+.2f})"
+    return _finding(mine, WRONG if certain else WARNING, reason)
+
+
+def _finding(mine: Agreement, severity: str, reason: str) -> Finding:
+    message = f"{mine.quantity} labels go against the predictions: {mine.describe()}; {reason}"
+    return Finding(f"{mine.quantity} sign", severity, [], mine.correlation, "", message, WAYS_OUT[mine.quantity])

@@ -1,0 +1,149 @@
+"""Methods of fine-tuning against one another: what each gains on the target and loses on the source, by training-set size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from atomgraph.analysis.report.page import Gallery, Picture, Section, page
+from atomgraph.analysis.report.plots import lines
+from atomgraph.analysis.report.tables import Column, Table, short
+from atomgraph.atomic_write import write_text
+from atomgraph.formats.versions import now
+
+START = "the start"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run: a method, a number of training structures, a seed; MAE on the target (eV/Å, meV/atom) and on the source."""
+
+    method: str
+    size: int
+    seed: int
+    target_forces: float | None
+    target_energy: float | None
+    source_forces: float | None
+    source_energy: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Of one method and size: means over seeds; ``spread``, half the range of target force errors."""
+
+    method: str
+    size: int
+    seeds: int
+    target_forces: float | None
+    target_energy: float | None
+    source_forces: float | None
+    source_energy: float | None
+    spread: float
+
+
+def standings(cells: Iterable[Cell]) -> list[Standing]:
+    """Cells of one method and size together, in the order in which they came."""
+    groups: dict[tuple[str, int], list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault((cell.method, cell.size), []).append(cell)
+    return [_standing(mine) for mine in groups.values()]
+
+
+def method_table(cells: Sequence[Cell], start: Cell) -> Table:
+    """A row a method and size; errors on the source beside how many times those of the start they are."""
+    columns = [Column("method", words=True), Column("structures"), Column("seeds")]
+    columns += [
+        Column("energy (meV/atom)", "target, MAE"),
+        Column("forces (eV/Å)", "target, MAE"),
+        Column("±", "target, MAE"),
+    ]
+    columns += [
+        Column("energy (meV/atom)", "source, MAE"),
+        Column("forces (eV/Å)", "source, MAE"),
+        Column("/ start", "source, MAE"),
+    ]
+    rows = [[START, "", "", *_errors(start), "", short(start.source_energy), short(start.source_forces), "1"]]
+    for one in standings(cells):
+        ratio = _ratio(one.source_forces, start.source_forces)
+        spread = short(one.spread) if one.seeds > 1 else ""
+        on_source = [short(one.source_energy), short(one.source_forces), short(ratio)]
+        rows.append([one.method, str(one.size), str(one.seeds), *_errors(one), spread, *on_source])
+    note = "Means over seeds; ±: half the range. Source energies with the source's E0; the start's with E0 shifted."
+    return Table(columns, rows, title="Methods of fine-tuning", note=note)
+
+
+def trade_figure(cells: Sequence[Cell], start: Cell) -> Figure:
+    """Force error on the target against that on the source, a line a method through its sizes; down and left is better."""
+    curves: dict[str, tuple[list[float], list[float]]] = {}
+    for one in standings(cells):
+        if one.target_forces is not None and one.source_forces is not None:
+            x, y = curves.setdefault(one.method, ([], []))
+            x.append(one.target_forces)
+            y.append(one.source_forces)
+    if start.target_forces is not None and start.source_forces is not None:
+        curves[START] = ([start.target_forces], [start.source_forces])
+    drawing = lines(
+        curves,
+        xlabel="force MAE on the target (eV/Å)",
+        ylabel="force MAE on the source (eV/Å)",
+        title="Gained and lost",
+        log=True,
+        points=True,
+    )
+    drawing.axes[0].set_xscale("log")
+    return drawing
+
+
+def size_figure(cells: Sequence[Cell]) -> Figure:
+    """Force error on the target against the number of training structures."""
+    curves: dict[str, tuple[list[float], list[float]]] = {}
+    for one in standings(cells):
+        if one.target_forces is not None:
+            x, y = curves.setdefault(one.method, ([], []))
+            x.append(one.size)
+            y.append(one.target_forces)
+    drawing = lines(
+        curves, xlabel="training structures", ylabel="force MAE (eV/Å)", title="Target", log=True, points=True
+    )
+    drawing.axes[0].set_xscale("log")
+    return drawing
+
+
+def write_methods(path: Path, cells: Sequence[Cell], start: Cell, title: str) -> Path:
+    """``compare.html``: the table and the two figures, one file that needs no other."""
+    pictures = [
+        Picture(trade_figure(cells, start), "methods-trade", "A line a method, through its sizes."),
+        Picture(size_figure(cells), "methods-sizes", "Errors on structures that no run was trained on."),
+    ]
+    lead = "Each method on the same structures, split and seeds."
+    section = Section("Methods", [method_table(cells, start), Gallery(pictures)], lead)
+    return write_text(path, page(title, [section], footer=f"Written by atomgraph, {now()}."))
+
+
+def _standing(cells: Sequence[Cell]) -> Standing:
+    names = ("target_forces", "target_energy", "source_forces", "source_energy")
+    means = {name: _mean([getattr(cell, name) for cell in cells]) for name in names}
+    forces = [cell.target_forces for cell in cells if cell.target_forces is not None]
+    spread = 0.5 * float(np.ptp(forces)) if forces else 0.0
+    return Standing(cells[0].method, cells[0].size, len(cells), spread=spread, **means)
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
+
+
+def _errors(one: Cell | Standing) -> list[str]:
+    return [short(one.target_energy), short(one.target_forces)]
+
+
+def _ratio(value: float | None, start: float | None) -> float | None:
+    return None if value is None or not start else value / start

@@ -1,0 +1,70 @@
+"""What is left of what the starting model knew: structures of the source, before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ase
+import numpy as np
+
+from atomgraph.analysis.comparison import Comparison
+from atomgraph.analysis.finetuning.report_card.error_change import change_json, change_table
+from atomgraph.analysis.report.page import Block, Text
+from atomgraph.analysis.report.tables import short
+from atomgraph.graph.structure import labels_of
+from atomgraph.potential import Potential
+
+
+@dataclass(frozen=True, eq=False)
+class Retention:
+    """Errors on the probe before and after, where it has labels; and how far predictions went from the starting model's.
+
+    by_itself: MAE of the starting model's own predictions against those after, eV/atom and eV/Å.
+    """
+
+    source: str
+    n_structures: int
+    before: Comparison | None
+    after: Comparison | None
+    by_itself: dict[str, float]
+
+    @property
+    def force_ratio(self) -> float | None:
+        """Force MAE after, as a multiple of that before; None without labelled forces."""
+        ratios = self.to_json().get("ratio", {})
+        return ratios.get("forces")
+
+    def blocks(self) -> list[Block]:
+        """For the page."""
+        words = (
+            f"Predictions went {short(1e3 * self.by_itself['energy'])} meV/atom and {short(self.by_itself['forces'])} eV/Å "
+            f"(MAE) away from the starting model's; energies with the source's E0."
+        )
+        if self.before is None or self.after is None:
+            return [Text(f"Retention on {self.source}, which has no labels. {words}")]
+        return [change_table(self.before, self.after, f"Retention on {self.source}", words)]
+
+    def to_json(self) -> dict[str, Any]:
+        told: dict[str, Any] = {"source": self.source, "structures": self.n_structures, "by_itself": self.by_itself}
+        if self.before is not None and self.after is not None:
+            told |= change_json(self.before, self.after)
+        return told
+
+
+def retention(before: Potential, after: Potential, probe: Sequence[ase.Atoms], source: str) -> Retention:
+    """Predict the probe with both.
+
+    before: the starting model, with the head of the source.  after: with the head that is asked for the source now, and the
+    source's E0.  source: what the probe is called.
+    """
+    stress = any("stress" in labels_of(atoms) for atoms in probe)
+    old, new = (potential.predict(list(probe), stress=stress) for potential in (before, after))
+    energies = [abs(a["energy"] - b["energy"]) / len(atoms) for a, b, atoms in zip(old, new, probe, strict=True)]
+    forces = np.concatenate([np.abs(a["forces"] - b["forces"]).ravel() for a, b in zip(old, new, strict=True)])
+    by_itself = {"energy": float(np.mean(energies)), "forces": float(forces.mean())}
+    with_labels, with_labels_after = (Comparison.of(probe, found) for found in (old, new))
+    if not with_labels.samples:
+        return Retention(source, len(probe), None, None, by_itself)
+    return Retention(source, len(probe), with_labels, with_labels_after, by_itself)

@@ -1,0 +1,36 @@
+"""MODEL and its options on the command line to a Potential."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from atomgraph.cli.import_option import import_modules
+from atomgraph.compiled import keep_memory
+from atomgraph.data.formats.element_names import symbol_of
+from atomgraph.loading import load
+from atomgraph.potential import Potential
+
+
+def opened(
+    model: str,
+    *,
+    head: str | None = None,
+    elements: str | None = None,
+    units: str | None = None,
+    device: str = "cpu",
+    dtype: str | None = None,
+    imports: Sequence[str] | None = None,
+) -> Potential:
+    """The potential, with the user's own modules imported first; the errors are those of ``load``.
+
+    The process keeps its memory from here on, from one evaluation to the next.
+    """
+    import_modules(imports)
+    keep_memory()
+    symbols = None if elements is None else symbols_in(elements)
+    return load(model, device=device, dtype=dtype, head=head, elements=symbols, units=units)
+
+
+def symbols_in(text: str) -> list[str]:
+    """Chemical symbols of a list with commas, given as symbols in any case or atomic numbers; DataError for others."""
+    return [symbol_of(word.strip()) for word in text.split(",") if word.strip()]

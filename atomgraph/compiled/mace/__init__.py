@@ -1,0 +1,1 @@
+"""Fused forms of MACE: kernels and folded weights for each of its parts."""

@@ -1,0 +1,123 @@
+"""Graphs on disk: one safetensors file per data set and cutoff, never half written, rebuilt when it cannot be read.
+
+Its header holds a SHA-256 of the whole file, which is checked on reading.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import ase
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from atomgraph import checksums
+from atomgraph.atomic_write import write_whole
+from atomgraph.data.fingerprint import fingerprint
+from atomgraph.errors import FormatError
+from atomgraph.graph.structure import AtomicGraph
+
+FORMAT = 5
+# Fields with one row per edge, per atom, per graph; edge_index is stored as rows of (neighbour, centre).
+PER_EDGE = ("edge_index", "cell_shift")
+FIELDS: dict[str, tuple[torch.dtype, tuple[int, ...]]] = {  # that every graph has: dtype, shape of a row
+    **{"edge_index": (torch.int64, ()), "cell_shift": (torch.int32, (3,)), "atomic_numbers": (torch.int64, ())},
+    **{"pos": (torch.float64, (3,)), "cell": (torch.float64, (3, 3)), "pbc": (torch.bool, (3,))},
+    **{"cutoff": (torch.float64, ()), "energy": (torch.float64, ()), "energy_mask": (torch.bool, ())},
+    **{"forces": (torch.float64, (3,)), "forces_mask": (torch.bool, ())},
+    **{"stress": (torch.float64, (3, 3)), "stress_mask": (torch.bool, ()), "label_weights": (torch.float64, (3,))},
+}
+PER_ATOM = ("atomic_numbers", "pos", "forces", "forces_mask")
+
+
+def cache_file(frames: Sequence[ase.Atoms], cutoff: float, folder: Path) -> Path:
+    """Where the graphs of these frames are: named after what they are made of."""
+    return folder / f"graphs-{fingerprint(frames)[:32]}-{float(cutoff).hex()}-v{FORMAT}.safetensors"
+
+
+def load_graphs(path: Path, frames: Sequence[ase.Atoms], cutoff: float) -> list[AtomicGraph] | None:
+    """The graphs of these frames from a cache file; None where there is none, or, with a warning, where it is damaged."""
+    if not path.is_file():
+        return None
+    try:
+        with path.open("rb") as content:
+            if not checksums.is_intact(content):
+                raise ValueError("its content does not fit its checksum; it is damaged")
+        with safe_open(path, framework="pt") as file:
+            table = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        graphs = _separated(table)
+        _check(graphs, frames, cutoff)
+    except (SafetensorError, OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
+        warnings.warn(f"{path} cannot be read ({error}); the graphs are built again", stacklevel=3)
+        return None
+    return graphs
+
+
+def save_graphs(graphs: Sequence[AtomicGraph], path: Path) -> None:
+    """Keep the graphs; where the folder cannot be written, say so and go on without."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, lambda scratch: _write(graphs, scratch))
+    except (OSError, FormatError, SafetensorError) as error:
+        warnings.warn(f"the graphs cannot be kept in {path.parent} ({error}); going on without a cache", stacklevel=3)
+
+
+def _write(graphs: Sequence[AtomicGraph], path: Path) -> None:
+    header = {"format": "graphs", "version": FORMAT, checksums.KEY: checksums.BLANK}
+    save_file(_joined(graphs), path, metadata={"atomgraph": json.dumps(header)})
+    checksums.seal(path)
+
+
+def _check(graphs: Sequence[AtomicGraph], frames: Sequence[ase.Atoms], cutoff: float) -> None:
+    """ValueError unless these are graphs of the frames: with all fields, the same atoms in the same places."""
+    if len(graphs) != len(frames):
+        raise ValueError(f"it holds {len(graphs)} graphs for {len(frames)} structures")
+    for number, (graph, atoms) in enumerate(zip(graphs, frames, strict=True)):
+        for name, (dtype, shape) in FIELDS.items():
+            rows = graph[name]
+            if rows.dtype != dtype or (rows.shape[1:] != shape and name != "edge_index"):
+                raise ValueError(f"{name} of graph {number} is of another kind")
+        same = {
+            "pos": atoms.positions,
+            "atomic_numbers": atoms.numbers,
+            "cell": atoms.cell.array[None],
+            "pbc": [atoms.pbc],
+        }
+        if not all(np.array_equal(graph[name], value) for name, value in same.items()):
+            raise ValueError(f"graph {number} has other atoms")
+        edges = graph.edge_index
+        if len(edges) != 2 or (edges.numel() and not 0 <= int(edges.min()) <= int(edges.max()) < len(atoms)):
+            raise ValueError(f"graph {number} has edges to atoms that there are not")
+        if float(graph.cutoff) != cutoff:
+            raise ValueError(f"graph {number} has another cutoff")
+
+
+def _joined(graphs: Sequence[AtomicGraph]) -> dict[str, torch.Tensor]:
+    names = sorted(graphs[0].keys()) if graphs else []
+    table = {
+        name: torch.cat([graph[name].T if name == "edge_index" else graph[name] for graph in graphs]).contiguous()
+        for name in names
+    }
+    table["n_atoms"] = torch.tensor([graph.n_atoms for graph in graphs], dtype=torch.int64)
+    table["n_edges"] = torch.tensor([graph.n_edges for graph in graphs], dtype=torch.int64)
+    return table
+
+
+def _separated(table: dict[str, torch.Tensor]) -> list[AtomicGraph]:
+    n_atoms, n_edges = table.pop("n_atoms").tolist(), table.pop("n_edges").tolist()
+    n_graphs = len(n_atoms)
+    columns = {}
+    for name, rows in table.items():
+        lengths = n_edges if name in PER_EDGE else n_atoms if name in PER_ATOM else [1] * n_graphs
+        columns[name] = rows.split(lengths)
+    graphs = []
+    for number in range(n_graphs):
+        fields = {name: pieces[number] for name, pieces in columns.items()}
+        fields["edge_index"] = fields["edge_index"].T.contiguous()
+        graphs.append(AtomicGraph(**fields))
+    return graphs

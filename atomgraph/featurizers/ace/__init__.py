@@ -1,0 +1,5 @@
+"""The atomic cluster expansion: radial functions of bonds, products of densities, invariants."""
+
+from atomgraph.featurizers.ace.ace import ACE
+
+__all__ = ["ACE"]

@@ -1,0 +1,65 @@
+"""The linear problem of a batch of structures: rows of the unknowns, targets and weights."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from atomgraph.fitting.design_matrix import rows_of
+from atomgraph.fitting.linear_weights import Unknowns
+from atomgraph.fitting.noise import Noise
+from atomgraph.graph.geometry import volume
+from atomgraph.graph.structure import VOIGT, AtomicGraph
+from atomgraph.ops.scatter import sum_to
+from atomgraph.potential import Potential
+
+
+class LinearProblem:
+    """X, y and row weights of structures, for the weights of a potential that can be solved for.
+
+    Targets are labels less what the potential gives with these weights zero: E0, shift, repulsion, and readouts that are not
+    solved for. The potential's weights are zero from here on, until ``unknowns.take`` sets them.
+    around: keep the weights that are there, and solve for what is to be added to them.
+    """
+
+    def __init__(self, potential: Potential, noise: Noise, around: bool = False):
+        self.potential, self.noise = potential, noise
+        self.unknowns = Unknowns(potential.model, around)
+        self.unknowns.silence()
+
+    @torch.no_grad()
+    def of(self, batch: AtomicGraph, first: int) -> tuple[Tensor, Tensor, Tensor]:
+        """X (rows, n), y (rows,) and weights (rows,) of a batch, without the rows of weight zero.
+
+        first: the number of the batch's first structure in the fit. Rows: energies, then forces, then virials in eV.
+        """
+        energy, forces, virial = self.noise.weights(batch, first)
+        wants_forces, wants_virial = bool(forces.any()), bool(virial.any())
+        rows = rows_of(self.unknowns, batch, forces=wants_forces, stress=wants_virial)
+        constant = self._constant(batch, forces=wants_forces, stress=wants_virial)
+        chosen = energy > 0
+        parts = [(rows.energy[chosen], (batch.energy - constant["energy"])[chosen], energy[chosen])]
+        if rows.forces is not None:
+            chosen = forces > 0
+            target = (batch.forces - constant["forces"])[chosen].flatten()
+            parts.append((rows.forces[chosen].flatten(0, 1), target, forces[chosen].repeat_interleave(3)))
+        if rows.stress is not None:
+            chosen = virial > 0
+            size = volume(batch)[chosen, None]
+            label = (batch.stress - constant["stress"])[chosen].flatten(1)[:, list(VOIGT)] * size
+            of_unknowns = rows.stress[chosen] * size[:, :, None]
+            parts.append((of_unknowns.flatten(0, 1), label.flatten(), virial[chosen].repeat_interleave(6)))
+        X, y, weight = zip(*parts, strict=True)
+        return torch.cat(X), torch.cat(y), torch.cat(weight)
+
+    def _constant(self, batch: AtomicGraph, *, forces: bool, stress: bool) -> dict[str, Tensor]:
+        if not self.unknowns.everything:
+            return self.potential.evaluated(batch, forces=forces, stress=stress)
+        baseline = self.potential.model.baseline
+        element = self.potential.model.element_table(batch.atomic_numbers)
+        of_atom = baseline.e0[0, element] + baseline.shift[0]
+        return {
+            "energy": sum_to(of_atom, batch.graph_of_atom, batch.n_graphs),
+            "forces": torch.zeros_like(batch.forces),
+            "stress": torch.zeros_like(batch.stress),
+        }

@@ -1,0 +1,129 @@
+"""The weights of a model that can be solved for, in one row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from atomgraph.fitting.low_rank import FewDirections
+from atomgraph.fitting.solvers.fit_errors import FittingError
+from atomgraph.models.branch import Branch
+from atomgraph.models.energy import EnergyModel
+from atomgraph.nn.density import Expansion
+from atomgraph.nn.protocols import Readout, Solvable
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """A readout that is solved for: its branch, which of the branch's readouts it is, and the first of its unknowns."""
+
+    branch: Branch
+    depth: int
+    first: int
+    _few: dict[int, tuple[Tensor, FewDirections | None]] = field(default_factory=dict, init=False, repr=False)
+
+    @property
+    def readout(self) -> Readout:
+        found: Readout = self.branch.readouts[self.depth]
+        return found
+
+    @property
+    def solvable(self) -> Solvable:
+        found: Solvable = self.branch.readouts[self.depth]
+        return found
+
+    @property
+    def columns(self) -> slice:
+        return slice(self.first, self.first + self.solvable.n_unknowns)
+
+    @property
+    def expansion(self) -> Expansion | None:
+        """The featurizer, where it is all that stands before the readout and factors its derivatives."""
+        featurizer = self.branch.featurizer
+        return featurizer if isinstance(featurizer, Expansion) and not self.branch.layers else None
+
+    def columns_of(self, element: int) -> slice:
+        """The unknowns of the atoms of an element, by its row in the model's table."""
+        own = self.solvable.unknowns_of(element)
+        return slice(self.first + own.start, self.first + own.stop)
+
+    def few_directions(self, element: int) -> FewDirections | None:
+        """The directions that the slopes of an element's basis are along, where they span few dimensions."""
+        some = next(iter(self.readout.parameters()))
+        form = self.solvable.basis_slopes(some.new_zeros(1, self.readout.irreps_in.dim), element)
+        if form is None or form[0] is None:
+            return None
+        known = self._few.get(element)
+        if known is None or not torch.equal(known[0], form[0]):
+            known = self._few[element] = form[0].clone(), FewDirections.of(form[0])
+        return known[1]
+
+
+class Unknowns:
+    """All weights of a model that can be solved for: those of each readout that is linear in them, branch after branch.
+
+    Readouts that are not linear in any weight stay as they are, and count as a constant.
+    around: solve for changes of the weights that are there; ``take`` then adds.
+    Raises FittingError for a model with several heads, or without a readout that can be solved for.
+    """
+
+    def __init__(self, model: EnergyModel, around: bool = False):
+        if len(model.heads) > 1:
+            raise FittingError(
+                f"a closed-form fit has one head, but this model has {', '.join(model.heads)}; fit it by gradient, or one head"
+            )
+        self.model, self.around = model, around
+        self.blocks: list[Block] = []
+        self.n = 0
+        for branch in model.branches:
+            for depth, readout in enumerate(branch.readouts):
+                if isinstance(readout, Solvable) and readout.n_unknowns:
+                    self.blocks.append(Block(branch, depth, self.n))
+                    self.n += readout.n_unknowns
+        if not self.n:
+            kinds = sorted({type(readout).__name__ for branch in model.branches for readout in branch.readouts})
+            raise FittingError(
+                f"no readout of this model is linear in its weights ({', '.join(kinds)}); fit it by gradient"
+            )
+
+    def __iter__(self) -> Iterator[Block]:
+        return iter(self.blocks)
+
+    def take(self, weights: Tensor) -> None:
+        """Give the readouts their weights, (n,), before the baseline's scale; rows hold it already."""
+        for block in self.blocks:
+            if self.around:
+                self._add(block, weights[block.columns])
+            else:
+                block.solvable.take(weights[block.columns])
+
+    @torch.no_grad()
+    def _add(self, block: Block, weights: Tensor) -> None:
+        """What ``take`` writes is added to what was there; NaN marks what it leaves alone."""
+        before = [parameter.clone() for parameter in block.readout.parameters()]
+        for parameter in block.readout.parameters():
+            parameter.fill_(torch.nan)
+        block.solvable.take(weights)
+        for parameter, old in zip(block.readout.parameters(), before, strict=True):
+            parameter.copy_(torch.where(parameter.isnan(), old, old + parameter))
+
+    def silence(self) -> None:
+        """All weights zero: what is left of the model is what the fit need not explain. Around them nothing is changed."""
+        if self.around:
+            return
+        self.take(torch.zeros(self.n, dtype=self.model.dtype, device=self.model.baseline.e0.device))
+
+    @property
+    def everything(self) -> bool:
+        """Does the model, with these weights zero, hold nothing but its baseline's constants?"""
+        return (
+            not self.around
+            and len(self.blocks) == sum(len(branch.readouts) for branch in self.model.branches)
+            and (
+                self.model.baseline.repulsion is None
+                and not any(getattr(block.readout, "core", None) for block in self.blocks)
+            )
+        )

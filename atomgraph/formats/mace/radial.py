@@ -1,0 +1,75 @@
+"""How a MACE file encodes distances, and what it knows of nuclei that come too near."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ase.data import atomic_numbers
+
+from atomgraph.errors import FormatError
+from atomgraph.formats.mace.module_tree import Tree
+from atomgraph.nn import ZBL, Agnesi, Soft
+
+_BASES = {"BesselBasis": "bessel", "GaussianBasis": "gaussian", "ChebychevBasis": "chebyshev"}
+
+
+def radial_arguments(tree: Tree, elements: Sequence[str]) -> dict[str, Any]:
+    """The arguments of ``RadialEmbedding``, but for elements and cutoff."""
+    basis = tree["bessel_fn"]
+    if basis.kind not in _BASES:
+        raise FormatError(f"its radial basis is a {basis.kind}; atomgraph knows {', '.join(_BASES)}")
+    found: dict[str, Any] = {
+        "n_radial": tree.attribute("out_dim", int),
+        "basis": _BASES[basis.kind],
+        "p": _whole(float(tree.tensor("cutoff_fn.p"))),
+        "fades": "features" if tree.attributes.get("apply_cutoff", True) else "messages",
+        "trainable": bool(basis.parameters),
+        "transform": _transform(tree.get("distance_transform"), elements),
+    }
+    if basis.kind == "BesselBasis":
+        found["constant"] = float(basis.tensor("prefactor"))
+    if basis.kind == "ChebychevBasis":
+        found["sloped"] = False
+    if basis.kind == "GaussianBasis":
+        found["constant"] = float(basis.attribute("coeff", float, int))
+    return found
+
+
+def repulsion(tree: Tree, elements: Sequence[str]) -> dict[str, Any]:
+    """The arguments of ``Baseline`` for a repulsion; none where the file has none."""
+    zbl = tree.get("pair_repulsion_fn")
+    if zbl is None:
+        return {}
+    part = ZBL(
+        elements,
+        _whole(float(zbl.tensor("p"))),
+        _radii(zbl, elements),
+        zbl.tensor("c").tolist(),
+        float(zbl.tensor("a_exp")),
+        float(zbl.tensor("a_prefactor")),
+    )
+    return {"repulsion": part, "scales_repulsion": "scale_shift" in tree}
+
+
+def _transform(tree: Tree | None, elements: Sequence[str]) -> Agnesi | Soft | None:
+    if tree is None:
+        return None
+    radii = _radii(tree, elements)
+    if tree.kind == "AgnesiTransform":
+        a, q, p = (float(tree.tensor(name)) for name in ("a", "q", "p"))
+        return Agnesi(elements, a, q, p, radii)
+    if tree.kind == "SoftTransform":
+        return Soft(elements, float(tree.tensor("alpha")), radii)
+    raise FormatError(
+        f"its distances are transformed by a {tree.kind}; atomgraph knows AgnesiTransform and SoftTransform"
+    )
+
+
+def _radii(tree: Tree, elements: Sequence[str]) -> list[float]:
+    table = tree.tensor("covalent_radii")
+    return [float(table[atomic_numbers[symbol]]) for symbol in elements]
+
+
+def _whole(number: float) -> float:
+    return int(number) if number == int(number) else number

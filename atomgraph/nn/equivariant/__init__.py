@@ -1,0 +1,1 @@
+"""Modules of equivariant models: linear maps, gates, convolutions, symmetric products, radial embeddings."""

@@ -1,0 +1,119 @@
+"""Two-body convolution: neighbours' features times harmonics of the edge, weighted by distance and summed."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from e3nn import o3
+from torch import Tensor
+
+from atomgraph.errors import WiringError
+from atomgraph.nn.constants import Constants
+from atomgraph.nn.equivariant.irrep_blocks import Blocks, channels_of
+from atomgraph.nn.padded_edges import EdgeBlocks
+from atomgraph.nn.part import Part
+from atomgraph.ops.coupled_sum import coupled_sum
+from atomgraph.ops.coupling import wigner_3j
+
+
+class Path(NamedTuple):
+    """One way of coupling: a neighbour's irrep and an edge's harmonics to an irrep of the message."""
+
+    feature: o3.Irrep
+    harmonics: o3.Irrep
+    message: o3.Irrep
+
+
+def convolution_paths(features: o3.Irreps, harmonics: o3.Irreps, wanted: o3.Irreps) -> list[Path]:
+    """All paths to the irreps that are wanted, sorted by what they give, else in the order of what they take."""
+    targets = set(channels_of(wanted))
+    paths = [
+        Path(feature, edge, message)
+        for _, feature in features
+        for _, edge in harmonics
+        for message in feature * edge
+        if message in targets
+    ]
+    return sorted(paths, key=lambda path: (path.message.l, path.message.p))
+
+
+class Convolution(Part):
+    r"""Messages of neighbours, summed: features times harmonics times weights, coupled to irreps.
+
+    .. math:: A_{i, k c m_3} = \sum_j w_{k c}(r_{ij}) \sqrt{2 l_3 + 1} \sum_{m_1 m_2}
+              C^{l_1 l_2 l_3}_{m_1 m_2 m_3}\, h_{j c m_1} Y_{l_2 m_2}(\hat r_{ij})
+
+    k runs over the ``paths`` (l₁, l₂, l₃), C is the real Wigner 3j of unit norm.
+
+    irreps_in: of the features, equally many channels of each.  harmonics: irreps of Y, one channel each.
+    irreps_wanted: of the messages; only paths to these exist.
+    precision: ``float32`` rounds C to it where no l is zero, as programs did that computed in it; else C is exact.
+    Gives blocks of (n_atoms, 2l₃+1, n_paths_to_l₃ · channels). Nothing of size n_edges · channels · (2l₃+1) is written.
+    Raises WiringError for channels that differ.  Source: Batatia et al., NeurIPS 2022, Eq. 8.
+    """
+
+    def __init__(
+        self,
+        irreps_in: o3.Irreps | str,
+        harmonics: o3.Irreps | str,
+        irreps_wanted: o3.Irreps | str,
+        precision: str = "float64",
+    ):
+        super().__init__()
+        self.irreps_in, self.harmonics = o3.Irreps(irreps_in), o3.Irreps(harmonics)
+        widths = set(channels_of(self.irreps_in).values())
+        if len(widths) != 1 or len(channels_of(self.irreps_in)) != len(self.irreps_in):
+            raise WiringError(f"a convolution takes equally many channels of each irrep, but was given {irreps_in}")
+        self.channels = widths.pop()
+        self.paths = convolution_paths(self.irreps_in, self.harmonics, o3.Irreps(irreps_wanted))
+        if not self.paths:
+            raise WiringError(f"no path leads from {self.irreps_in} and {self.harmonics} to {irreps_wanted}")
+        self._columns = dict(zip((irrep for _, irrep in self.harmonics), self.harmonics.slices(), strict=True))
+        self._coupling = Constants(
+            **{f"path{k}": _coupling(path, precision) for k, path in enumerate(self.paths) if path.feature.l > 0}
+        )
+        self._precision = precision
+
+    @property
+    def n_weights(self) -> int:
+        """Numbers that the radial network gives an edge: paths outside, channels inside."""
+        return len(self.paths) * self.channels
+
+    @property
+    def irreps_out(self) -> o3.Irreps:
+        """Irreps of the messages, one entry a path, in the order of the paths."""
+        return o3.Irreps([(self.channels, path.message) for path in self.paths])
+
+    def coupling_of(self, path: Path) -> Tensor:
+        """(2l₂+1, 2l₁+1, 2l₃+1): what is summed with harmonics and features, √(2l₃+1) included."""
+        matrix = torch.from_numpy(_coupling(path, self._precision))
+        return matrix.unflatten(1, (path.feature.dim, path.message.dim))
+
+    def forward(self, h: Blocks, weights: Tensor, harmonics: Tensor, blocks: EdgeBlocks) -> Blocks:
+        """Messages by irrep.
+
+        h: features by irrep, (n_atoms, 2l+1, channels).  weights: (n_blocks, length, n_weights).
+        harmonics: (n_blocks, length, n_harmonics), zeros where a block holds no edge.
+        """
+        of_path = weights.unflatten(2, (len(self.paths), self.channels)).unbind(2)
+        neighbours = {irrep: blocks.of_neighbours(block) for irrep, block in h.items()}
+        coupling = self._coupling.like(harmonics)
+        messages: dict[o3.Irrep, list[Tensor]] = {}
+        for k, (path, weight) in enumerate(zip(self.paths, of_path, strict=True)):
+            h_j = neighbours[path.feature]  # (n_blocks, length, 2l₁+1, channels)
+            angular = harmonics[:, :, self._columns[path.harmonics]]
+            message = coupled_sum(h_j, weight, angular, coupling[f"path{k}"] if path.feature.l > 0 else None)
+            messages.setdefault(path.message, []).append(message)
+        return {irrep: blocks.sum(torch.cat(parts, dim=2)) for irrep, parts in messages.items()}
+
+
+def _coupling(path: Path, precision: str) -> np.ndarray:
+    """(2l₂+1, (2l₁+1)·(2l₃+1)): what makes harmonics a matrix between features and messages."""
+    l1, l2, l3 = path.feature.l, path.harmonics.l, path.message.l
+    three_j = wigner_3j(l1, l2, l3)
+    if precision == "float32" and 0 not in (l1, l2, l3):
+        three_j = three_j.float().double()
+    matrix: np.ndarray = (three_j * (2 * l3 + 1) ** 0.5).permute(1, 0, 2).flatten(1).numpy()
+    return matrix

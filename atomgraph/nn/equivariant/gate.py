@@ -1,0 +1,45 @@
+"""Gate: a nonlinearity that keeps rotations. Scalars pass an activation, every other channel is scaled by a scalar."""
+
+from __future__ import annotations
+
+import torch
+from e3nn import o3
+
+from atomgraph.errors import WiringError
+from atomgraph.nn.equivariant.irrep_blocks import Blocks, channels_of
+from atomgraph.nn.part import Part
+
+SILU_GAIN, SIGMOID_GAIN = 1.6791767923989418, 1.8467055342154763  # keep the mean square of normal inputs at one
+EVEN, ODD = o3.Irrep(0, 1), o3.Irrep(0, -1)
+
+
+class Gate(Part):
+    r""":math:`s \to c\,\mathrm{silu}(s)`, and :math:`v_m \to c'\,\mathrm{sigmoid}(g)\, v_m` for each channel with l > 0.
+
+    irreps_out: what goes out. What comes in, ``irreps_in``, has one more ``0e`` for each channel with l > 0: first the
+    scalars, then the gates in the order of the irreps.
+    scalar_gain, gate_gain: c, c'; e3nn's if None.  Raises WiringError for odd scalars, whose parity silu would break.
+    Takes and gives ``nn.blocks``. Source: Weiler et al., NeurIPS 2018 (gated nonlinearity); gains of e3nn 0.4.4.
+    """
+
+    def __init__(self, irreps_out: o3.Irreps | str, scalar_gain: float | None = None, gate_gain: float | None = None):
+        super().__init__()
+        self.irreps_out = o3.Irreps(irreps_out)
+        self.scalar_gain = SILU_GAIN if scalar_gain is None else scalar_gain
+        self.gate_gain = SIGMOID_GAIN if gate_gain is None else gate_gain
+        self._channels = channels_of(self.irreps_out)
+        if ODD in self._channels:
+            raise WiringError(f"a gate cannot pass odd scalars, but should give {self.irreps_out}")
+        self.gated = [(irrep, n) for irrep, n in self._channels.items() if irrep.l > 0]
+        n_gates = sum(n for _, n in self.gated)
+        counts = {EVEN: self._channels.get(EVEN, 0) + n_gates}
+        counts |= {irrep: n for irrep, n in self._channels.items() if irrep != EVEN}
+        self.irreps_in = o3.Irreps([(n, irrep) for irrep, n in counts.items()])
+
+    def forward(self, x: Blocks) -> Blocks:
+        """(n_atoms, 2l+1, channels) by irrep, before and after."""
+        scalars, *gates = x[EVEN].split([self._channels.get(EVEN, 0), *(n for _, n in self.gated)], dim=2)
+        y = {EVEN: torch.nn.functional.silu(scalars) * self.scalar_gain}
+        for (irrep, _), gate in zip(self.gated, gates, strict=True):
+            y[irrep] = x[irrep] * (torch.sigmoid(gate) * self.gate_gain)
+        return y

@@ -1,0 +1,1 @@
+"""Repulsion of atoms at short range: ZBL, and the core repulsion of the atomic cluster expansion."""

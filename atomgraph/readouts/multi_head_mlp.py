@@ -1,0 +1,95 @@
+"""A perceptron with hidden units of its own for each head."""
+
+from __future__ import annotations
+
+import torch
+from e3nn import o3
+from torch import Tensor
+
+from atomgraph.errors import WiringError
+from atomgraph.graph.structure import AtomicGraph
+from atomgraph.nn.activation import NORMALISED_GAINS, activation_of
+from atomgraph.nn.edges import Edges
+from atomgraph.nn.irreps import as_irreps, scalar_columns
+from atomgraph.nn.protocols import Readout
+
+
+class GroupedMLP(Readout):
+    r"""Hidden units that read all invariants, and a head that reads its own units.
+
+    .. math:: \varepsilon_{i h} = \frac{1}{\sqrt{n H}} \sum_k x_{i h k} W^2_{h k}, \qquad
+              x_{i h k} = c\,\sigma\Big(\frac{1}{\sqrt C} \sum_c h_{i c} W^1_{c h k}\Big)
+
+    With ``bias`` a second hidden layer stands in between, :math:`\frac{1}{\sqrt{n H}} x W + b`, and the result has a bias, too.
+
+    irreps_in: irreps of the features, or their number; c runs over ``0e`` only.  hidden: n, units of each head.
+    n_outputs: H, heads.  activation: σ.  gain: its c, the tabulated one if None.  bias: the second hidden layer.
+    ``first`` is (C, H, n), ``last`` (H, n); ``middle`` (H, n, n), ``middle_bias`` (H, n), ``last_bias`` (H,).
+    Raises WiringError where the features hold no ``0e``, or for an unknown activation.
+    Source: Batatia et al., NeurIPS 2022, Eq. 13; heads: mace-torch 0.3.16, ``NonLinearReadoutBlock``.
+    """
+
+    def __init__(
+        self,
+        irreps_in: o3.Irreps | str | int,
+        hidden: int = 16,
+        n_outputs: int = 1,
+        activation: str = "silu",
+        gain: float | None = None,
+        bias: bool = False,
+    ):
+        super().__init__()
+        self.irreps_in, self.n_outputs, self.hidden = as_irreps(irreps_in), n_outputs, hidden
+        self._columns = scalar_columns(self.irreps_in)
+        if not self._columns or n_outputs < 1 or hidden < 1:
+            raise WiringError(
+                f"a readout of {n_outputs} outputs and {hidden} units cannot read {self.irreps_in}: it needs 0e features"
+            )
+        self.activation = activation_of(activation)
+        self.gain = NORMALISED_GAINS[activation] if gain is None else gain
+        self.first = torch.nn.Parameter(torch.randn(len(self._columns), n_outputs, hidden))
+        self.last = torch.nn.Parameter(torch.randn(n_outputs, hidden))
+        self.middle = torch.nn.Parameter(torch.randn(n_outputs, hidden, hidden)) if bias else None
+        self.middle_bias = torch.nn.Parameter(torch.zeros(n_outputs, hidden)) if bias else None
+        self.last_bias = torch.nn.Parameter(torch.zeros(n_outputs)) if bias else None
+
+    def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
+        """(n_atoms, irreps_in.dim) to (n_atoms, n_outputs)."""
+        y = (self._hidden(h) * (self.last * self._norm)).sum(dim=2)
+        return y if self.last_bias is None else y + self.last_bias
+
+    @property
+    def _norm(self) -> float:
+        return float((self.hidden * self.n_outputs) ** -0.5)
+
+    def _hidden(self, h: Tensor) -> Tensor:
+        """(n_atoms, n_outputs, hidden): what the last layer reads."""
+        scalars = h if len(self._columns) == h.shape[1] else h[:, self._columns]
+        x = scalars @ (self.first.flatten(1) / len(self._columns) ** 0.5)
+        x = self._active(x).unflatten(1, (self.n_outputs, self.hidden))
+        if self.middle is not None and self.middle_bias is not None:
+            x = self._active(torch.einsum("ihk,hkj->ihj", x, self.middle * self._norm) + self.middle_bias)
+        return x
+
+    def _active(self, x: Tensor) -> Tensor:
+        return self.activation(x) * self.gain
+
+    @property
+    def n_unknowns(self) -> int:
+        return self.hidden + (self.last_bias is not None)
+
+    def unknowns_of(self, element: int) -> slice:
+        return slice(0, self.n_unknowns)
+
+    def basis(self, h: Tensor, element: int) -> Tensor:
+        x = self._hidden(h)[:, 0] * self._norm
+        return x if self.last_bias is None else torch.cat([x, torch.ones_like(x[:, :1])], dim=1)
+
+    def basis_slopes(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:
+        return None
+
+    @torch.no_grad()
+    def take(self, weights: Tensor) -> None:
+        self.last.copy_(weights[None, : self.hidden])
+        if self.last_bias is not None:
+            self.last_bias.copy_(weights[self.hidden :])

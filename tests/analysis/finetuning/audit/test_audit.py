@@ -1,0 +1,206 @@
+"""The audit names what is planted, and leaves what is right, or merely poor, alone."""
+
+import json
+
+import foundation
+import numpy as np
+import pytest
+import tiny
+import torch
+
+from atomgraph import models
+from atomgraph.analysis.finetuning.audit import Evidence, audit, check_names
+from atomgraph.analysis.report.page import page
+from atomgraph.data import build_graphs
+from atomgraph.data.checks.findings import NOTE, WARNING, WRONG
+from atomgraph.errors import ConfigError, DataError, GraphError
+from atomgraph.potential import Potential
+from atomgraph.training.randomness import seeded
+from atomgraph.units import ENERGY, FORCE, PRESSURE
+
+ELEMENTS = ("H", "O", "Si")
+TRUTH = tiny.potential(ELEMENTS)
+START = foundation.starting(TRUTH)
+
+
+@pytest.fixture(scope="module")
+def target():
+    return foundation.labelled(foundation.crystals(), TRUTH)
+
+
+def severities(found):
+    return {finding.check: finding.severity for finding in found.findings}
+
+
+def test_good_data_pass(target):
+    found = audit(START, target)
+    assert not [f for f in found.findings if f.severity in (WRONG, WARNING)]
+    assert min(one.strength for one in found.agreements.values()) > 0.99
+    found.stop()
+
+
+@pytest.mark.parametrize("name", foundation.FAULTS)
+def test_planted_faults_are_named_and_stop_the_run(target, name):
+    found = audit(START, foundation.changed(target, **foundation.FAULTS[name]))
+    assert severities(found)[name] == WRONG
+    others = {check for check, severity in severities(found).items() if severity == WRONG} - {name}
+    assert others <= {"stress"}  # the doctor's word for the same thing
+    with pytest.raises(DataError, match=rf"audit: {name}: .*audit\.insist: \[{name}"):
+        found.stop()
+    found.stop([name, "stress"])
+
+
+@pytest.mark.parametrize("unit", ["Hartree", "Ry", "kJ/mol", "meV"])
+def test_each_unit_of_energy_is_told_from_the_others(target, unit):
+    found = audit(START, foundation.changed(target, energy=lambda e, atoms: e / ENERGY[unit]))
+    (finding,) = (f for f in found.findings if f.check == "energy unit")
+    assert finding.advice == f"set data.units.energy: {unit}"
+
+
+@pytest.mark.parametrize("unit", ["Hartree/Bohr", "Ry/Bohr", "kcal/mol/Å"])
+def test_each_unit_of_forces_is_told_from_the_others(target, unit):
+    found = audit(START, foundation.changed(target, forces=lambda f: f / FORCE[unit]))
+    (finding,) = (f for f in found.findings if f.check == "forces unit")
+    assert (finding.severity, finding.advice) == (WRONG, f"set data.units.forces: {unit}")
+
+
+def test_a_file_that_is_wrong_throughout_is_named_throughout(target):
+    def in_kilocalories(e, atoms):
+        return e / ENERGY["kcal/mol"]
+
+    stress = {"stress": lambda s: -s / PRESSURE["kbar"]}  # as VASP writes it
+    bad = foundation.changed(target, energy=in_kilocalories, forces=lambda f: f / ENERGY["kcal/mol"], **stress)
+    assert {"energy unit", "forces unit", "stress unit", "stress sign"} <= severities(audit(START, bad)).keys()
+
+
+def test_energies_per_atom_are_named():
+    water = foundation.labelled(foundation.waters(), TRUTH)
+    found = audit(START, foundation.changed(water, energy=lambda e, atoms: e / len(atoms)))
+    (finding,) = (f for f in found.findings if f.check == "energy unit")
+    assert "eV per atom" in finding.message and "multiply the energies" in finding.advice
+
+
+@pytest.mark.parametrize("quantity", ["energy", "forces", "stress"])
+def test_labels_a_million_times_too_large_stop_the_run(target, quantity):
+    change = {
+        "energy": {"energy": lambda e, atoms: 1e6 * e},
+        "forces": {"forces": lambda f: 1e6 * f},
+        "stress": {"stress": lambda s: 1e7 * s},
+    }[quantity]
+    assert severities(audit(START, foundation.changed(target, **change)))["magnitude"] == WRONG
+
+
+def test_a_single_absurd_structure_is_named_and_does_not_decide_the_rest(target):
+    bad = [*foundation.changed(target[:1], forces=lambda f: 1e6 * f), *target[1:]]
+    found = audit(START, bad)
+    assert [f.check for f in found.findings if f.severity == WRONG] == ["magnitude"]
+    assert "frame 0" in found.findings[0].message and found.agreements["forces"].strength > 0.8
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("kind", ["tiny", "GCN", "BehlerParrinello"])
+def test_a_model_of_random_weights_raises_no_false_alarm(target, kind, seed):
+    with seeded(seed):
+        stranger = tiny.potential(ELEMENTS, seed=100 + seed) if kind == "tiny" else _random(kind)
+    found = audit(stranger, target)
+    assert WRONG not in severities(found).values()
+    assert set(severities(found)) <= {"start", "e0", "magnitude", "forces sign", "energy sign", "stress sign"}
+
+
+def _random(kind):
+    return Potential(getattr(models, kind)(list(ELEMENTS), cutoff=3.5)).eval()
+
+
+def test_a_model_that_knows_nothing_is_said_to():
+    random = np.random.default_rng(0)
+    noise = [
+        foundation.with_labels(atoms, -10 + random.standard_normal(), random.standard_normal((3, 3)))
+        for atoms in foundation.waters()
+    ]
+    assert severities(audit(START, noise))["start"] == WARNING
+
+
+def test_a_softer_model_is_no_fault(target):
+    soft = foundation.changed(target, forces=lambda f: 1.4 * f, stress=lambda s: 1.3 * s)
+    assert WRONG not in severities(audit(START, soft)).values()
+
+
+@pytest.mark.parametrize("name", foundation.FAULTS)
+def test_a_model_that_is_soft_throughout_still_names_what_is_planted(target, name):
+    hard = foundation.changed(target, energy=lambda e, atoms: 2 * e, forces=lambda f: 2 * f, stress=lambda s: 2 * s)
+    assert severities(audit(START, foundation.changed(hard, **foundation.FAULTS[name])))[name] == WRONG
+
+
+@pytest.mark.parametrize("name", foundation.WRONG_E0)
+def test_a_wrong_e0_is_named_with_its_size_stops_a_run_that_keeps_it_and_is_repaired(target, name):
+    plant, named = foundation.WRONG_E0[name]
+    more = plant(START.model.baseline.e0_of("default"))
+    bad = foundation.changed(target, energy=lambda e, atoms: e + foundation.sums(atoms, more))
+    (finding,) = (f for f in audit(START, bad, estimated=False).findings if f.check == "e0")
+    assert finding.severity == WRONG and named in finding.message
+    repaired = audit(START, bad, estimated=True)
+    assert repaired.shift.by_element == pytest.approx({s: more[s] for s in ("O", "Si")}, abs=0.1)
+    assert WRONG not in severities(repaired).values()
+    mended = audit(START, bad, e0=repaired.shift.by_element, estimated=False)
+    assert "e0" not in severities(mended)
+
+
+def test_a_doubled_e0_of_the_model_and_labels_without_any_are_told_apart(target):
+    e0 = TRUTH.model.baseline.e0_of("default")
+    without = foundation.changed(target, energy=lambda e, atoms: e - foundation.sums(atoms, e0))
+    doubled = foundation.changed(target, energy=lambda e, atoms: e + foundation.sums(atoms, e0))
+    found = [audit(TRUTH, target, e0=e0), audit(TRUTH, without), audit(TRUTH, doubled, e0=e0)]
+    said = ["; ".join(finding.message for finding in one.findings if finding.check == "e0") for one in found]
+    assert "twice as large in the model as in the labels" in said[0] and "the labels have none" in said[1]
+    assert said[2] == ""
+
+
+def test_one_composition_is_rank_one_and_warned_of_where_another_follows():
+    water = foundation.labelled(foundation.waters(), TRUTH)
+    alone, beside = audit(START, water), audit(START, water, others={"test": foundation.crystals(2)})
+    assert alone.shift.rank == beside.shift.rank == 1
+    assert (severities(alone)["rank"], severities(beside)["rank"]) == (NOTE, WARNING)
+    (finding,) = (f for f in beside.findings if f.check == "rank")
+    assert "H and O only as H2O as a whole" in finding.message and "O4Si4" in finding.message
+
+
+def test_a_head_that_fits_better_is_named(target):
+    two = tiny.potential(ELEMENTS, heads=("old", "new"))
+    with torch.no_grad():
+        two.model.branches[0].readouts[0].weight[:, 1] = TRUTH.model.branches[0].readouts[0].weight[:, 0]
+        two.model.branches[0].readouts[0].weight[:, 0] *= 0.4
+    assert severities(audit(two, target, head="old"))["head"] == WARNING
+    assert "head" not in severities(audit(two, target, head="new"))
+    assert two.head is None  # as it was
+
+
+def test_unknown_elements_are_named_before_anything_is_judged(target):
+    with pytest.raises(GraphError, match="unknown elements O"):
+        audit(tiny.potential(("H", "Si")), target)
+
+
+def test_a_shifted_e0_moves_the_evidence_as_it_moves_the_model(target):
+    moved = foundation.starting(TRUTH)
+    moved.model.baseline.set_e0({"H": -3.0, "O": -4.5, "Si": -5.25})
+    change = {"O": -0.5, "Si": -0.25}
+    mine, theirs = Evidence.of(START, target).shifted(change), Evidence.of(moved, target)
+    np.testing.assert_allclose(mine.energies[1], theirs.energies[1], atol=1e-10)
+
+
+def test_graphs_that_are_there_already_give_the_same_evidence(target):
+    graphs = build_graphs(target, START.cutoff)
+    mine, theirs = Evidence.of(START, target, graphs=graphs), Evidence.of(START, target)
+    np.testing.assert_allclose(mine.energies[1], theirs.energies[1], rtol=1e-13)
+    assert mine.agreements.keys() == theirs.agreements.keys()
+
+
+def test_names_that_no_finding_has_are_refused():
+    with pytest.raises(ConfigError, match="did you mean energy unit"):
+        check_names(["energy_unit"])
+
+
+def test_it_shows_itself_as_text_page_and_json(target):
+    found = audit(START, foundation.changed(target, stress=lambda s: -s))
+    assert "audit: wrong: stress sign" in found.describe()
+    assert "stress sign" in page("a", [found.section()])
+    json.dumps(found.to_json(), allow_nan=False)

@@ -1,0 +1,156 @@
+"""The report card says what changed, what was lost, and calls out what changed nothing."""
+
+import json
+from copy import deepcopy
+
+import ase
+import foundation
+import numpy as np
+import pytest
+import tiny
+import torch
+from ase.build import bulk
+from morse import morse_potential
+
+from atomgraph.analysis.finetuning.report_card import Switches, report_card
+from atomgraph.analysis.finetuning.report_card.before_after import with_head
+from atomgraph.analysis.finetuning.report_card.crystal import crystal_curves, crystal_of
+from atomgraph.analysis.finetuning.report_card.dimers import Dimer, dimers
+from atomgraph.analysis.finetuning.report_card.isolated_atoms import free_atoms
+from atomgraph.analysis.finetuning.report_card.remarks import about_outcome, about_switches, about_weights
+from atomgraph.analysis.finetuning.report_card.retention import retention
+from atomgraph.analysis.finetuning.report_card.weight_change import moved
+from atomgraph.analysis.report.page import page
+
+ELEMENTS = ("H", "O", "Si")
+TRUTH = tiny.potential(ELEMENTS)
+START = foundation.starting(TRUTH, off=0.2)
+TUNED = foundation.starting(TRUTH, off=0.02)
+
+
+@pytest.fixture(scope="module")
+def target():
+    return foundation.labelled(foundation.crystals(6), TRUTH)
+
+
+@pytest.fixture(scope="module")
+def card(target):
+    probe = foundation.labelled(foundation.waters(4), START)
+    return report_card(START, TUNED, {"test": target}, head="default", probe=probe, probe_name="waters", steps=10)
+
+
+def test_gains_are_those_of_the_labels(card, target):
+    forces = [
+        np.abs(p["forces"] - atoms.calc.results["forces"])
+        for atoms, p in zip(target, START.predict(target), strict=True)
+    ]
+    told = card.to_json()["target"]["test"]
+    assert told["before"]["all"]["forces"]["mae"] == pytest.approx(np.concatenate(forces).mean())
+    assert told["ratio"]["forces"] < 0.3
+    assert set(told["after"]["config_types"]) == {"oxide", "silicon"}
+
+
+def test_retention_of_a_probe_that_the_start_labelled_was_perfect(card):
+    told = card.to_json()["retention"]
+    assert told["before"]["all"]["forces"]["mae"] < 1e-12 < told["after"]["all"]["forces"]["mae"]
+    assert told["by_itself"]["forces"] == pytest.approx(told["after"]["all"]["forces"]["mae"])
+
+
+def test_retention_is_not_spoilt_by_another_e0():
+    moved_e0 = deepcopy(START)
+    moved_e0.model.baseline.e0 -= 7.0
+    with_source_s = with_head(moved_e0, "default", START.model.baseline.e0_of("default"))
+    assert retention(START, with_source_s, foundation.waters(3), "waters").by_itself == {"energy": 0.0, "forces": 0.0}
+
+
+def test_it_is_a_page_a_table_and_json(card):
+    assert "Report card" in page("a", [card.section()])
+    assert any("dimers" in row[0] for row in card.table().rows)
+    json.dumps(card.to_json(), allow_nan=False)
+
+
+def test_dimers_run_over_all_pairs_from_a_third_of_an_angstrom_to_the_cutoff():
+    curves = dimers(START, TUNED, ELEMENTS)
+    assert [c.pair for c in curves] == [("H", "H"), ("H", "O"), ("H", "Si"), ("O", "O"), ("O", "Si"), ("Si", "Si")]
+    assert (curves[0].distance[0], curves[0].distance[-1]) == (0.3, START.cutoff)
+    assert all(abs(c.before[-1]) < 1e-12 for c in curves)  # beyond the cutoff atoms are free
+    two = START.predict([ase.Atoms("HO", [[0, 0, 0], [0, 0, 0.3]]), ase.Atoms("H"), ase.Atoms("O")], stress=False)
+    assert curves[1].before[0] == pytest.approx(two[0]["energy"] - two[1]["energy"] - two[2]["energy"])
+
+
+def test_many_pairs_are_predicted_in_portions_without_slopes(monkeypatch):
+    seen = []
+    original = type(START).predictions
+    monkeypatch.setattr(
+        type(START),
+        "predictions",
+        lambda self, frames, **o: seen.append((len(frames), o)) or original(self, frames, **o),
+    )
+    whole = dimers(START, START, ELEMENTS)
+    monkeypatch.setattr("atomgraph.analysis.finetuning.report_card.dimers.TOGETHER", 2)
+    parts = dimers(START, START, ELEMENTS)
+    assert max(n for n, _ in seen[4:]) == 2 * len(whole[0].distance)
+    assert all(options == {"forces": False, "stress": False} for _, options in seen)
+    for one, other in zip(whole, parts, strict=True):
+        np.testing.assert_allclose(one.before, other.before, atol=1e-12)
+
+
+def test_a_fall_into_the_core_is_seen_and_called_out():
+    r = np.linspace(0.3, 5.0, 60)
+    wall, hole = 20 * np.exp(-2 * r), 20 * np.exp(-2 * r) - 40 * np.exp(-((r - 0.3) ** 2) / 0.05)
+    curve = Dimer(("Si", "Si"), r, wall, hole)
+    assert curve.holes == (False, True) and Dimer(("Si", "Si"), r, wall, wall).holes == (False, False)
+    assert any("Si–Si falls into the core" in remark for remark in about_outcome({}, None, [curve], {}))
+
+
+def test_free_atoms_tell_e0_from_weights():
+    other = deepcopy(START)
+    other.model.baseline.e0 += torch.tensor([[0.5, -0.25, 0.0]], dtype=torch.float64)
+    other.head = "default"
+    found = {a.element: (a.by_e0, a.by_weights) for a in free_atoms(START, other, ELEMENTS)}
+    assert found == {"H": (0.5, 0.0), "O": (-0.25, 0.0), "Si": (0.0, 0.0)}
+
+
+def test_a_crystal_has_its_equation_of_state():
+    morse = morse_potential()
+    copper = foundation.labelled([bulk("Cu", a=3.7), bulk("Cu", a=3.6)], morse)
+    chosen = crystal_of(copper)
+    assert chosen is copper[1 if copper[1].calc.results["energy"] < copper[0].calc.results["energy"] else 0]
+    found = crystal_curves(morse, morse, chosen)
+    assert found.failures == {} and found.before.bulk_modulus == pytest.approx(found.after.bulk_modulus)
+    assert 10 < found.before.bulk_modulus < 1000
+    assert crystal_of(foundation.labelled(foundation.waters(2), TRUTH)) is None
+
+
+def test_norms_of_change_are_per_group():
+    after = deepcopy(START)
+    with torch.no_grad():
+        after.model.branches[0].readouts[0].weight *= 1.1
+    changes = {change.name: change for change in moved(START, after)}
+    assert changes["readout"].relative == pytest.approx(0.1) and changes["embedding"].changed == 0
+
+
+def test_switches_that_changed_nothing_are_called_out():
+    after = deepcopy(START)
+    with torch.no_grad():
+        after.model.branches[0].readouts[0].weight *= 1.1
+    changes = moved(START, after)
+    assert about_weights(changes, Switches(frozen=["embedding"])) == []
+    assert "embedding was to be trained, but none" in about_weights(changes, Switches())[0]
+    assert "readout is frozen, but 4 of its 4" in about_weights(changes, Switches(frozen=["readout", "embedding"]))[0]
+    assert (
+        "rates.embedding changed nothing"
+        in about_weights(changes, Switches(frozen=["embedding"], rates={"embedding": 2.0}))[0]
+    )
+    assert "no weight changed" in about_weights(moved(START, START), Switches())[0]
+    (average,) = about_switches(Switches(ema=0.99999, n_steps=2000), None)
+    assert "partly those of the start" in average
+    assert about_switches(Switches(ema=0.99, n_steps=2000), None) == []
+    assert "e0: estimate changed nothing" in about_switches(Switches(e0=0.0), None)[0]
+    same = retention(START, START, foundation.waters(2), "waters")
+    assert "replay changed nothing" in about_switches(Switches(replay="source"), same)[0]
+
+
+def test_a_run_without_a_probe_says_that_nothing_is_known_of_the_source():
+    (remark,) = about_outcome({}, None, [], {})
+    assert "what was forgotten is not measured" in remark

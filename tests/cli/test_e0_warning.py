@@ -1,0 +1,25 @@
+"""A potential whose E0 was estimated from one composition says so where energies of another are asked for."""
+
+import ase.io
+import foundation
+import tiny
+from ase.build import molecule
+
+from atomgraph.analysis.finetuning.audit import Evidence
+from atomgraph.cli import main
+from atomgraph.fitting.e0 import e0_change
+
+
+def test_energies_of_other_compositions_are_warned_of_once(tmp_path, capsys):
+    truth = tiny.potential(("H", "O"))
+    water = foundation.labelled(foundation.waters(6), truth)
+    e0_change(truth, Evidence.of(truth, water), "default", "estimate").apply(truth)
+    model, same, other = (str(tmp_path / name) for name in ("model.safetensors", "water.xyz", "peroxide.xyz"))
+    truth.save(model)
+    ase.io.write(same, water, format="extxyz")
+    ase.io.write(other, [molecule("H2O2"), molecule("H2")], format="extxyz")
+    assert main(["predict", model, same, str(tmp_path / "a.xyz"), "--import", "tiny"]) == 0
+    assert "warning" not in capsys.readouterr().err
+    assert main(["predict", model, other, str(tmp_path / "b.xyz"), "--import", "tiny"]) == 0
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning:")]
+    assert "H and O only as H2O as a whole" in line and "H2O2, H2" in line

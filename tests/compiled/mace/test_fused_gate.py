@@ -1,0 +1,20 @@
+"""The fused gate: the model's numbers, and slopes that automatic differentiation gives."""
+
+import pytest
+import torch
+
+from atomgraph.compiled.mace.fused_gate import FusedGate
+from atomgraph.nn.equivariant.gate import Gate
+
+
+@pytest.mark.parametrize("irreps", ["3x0e", "3x0e+2x1o", "2x1o+2x2e", "4x1e+4x0e+4x1o"])
+def test_values_and_slopes_are_the_gates(irreps):
+    gate = Gate(irreps, scalar_gain=1.3)
+    fused, random = FusedGate(gate), torch.Generator().manual_seed(0)
+    x = torch.randn(5 * fused.before.width, dtype=torch.float64, generator=random).requires_grad_()
+    blocks = gate(fused.before.blocks(x))
+    wanted = torch.cat([blocks[irrep].flatten() for irrep in fused.after.channels])
+    slope = torch.randn(len(wanted), dtype=torch.float64, generator=random)
+    y, back = fused(x.detach())
+    torch.testing.assert_close(y, wanted.detach(), atol=1e-14, rtol=1e-14)
+    torch.testing.assert_close(back(slope), torch.autograd.grad(wanted, x, slope)[0], atol=1e-13, rtol=1e-13)

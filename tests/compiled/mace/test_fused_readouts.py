@@ -1,0 +1,85 @@
+"""Fused readouts: energies and slopes of the readouts and the baseline that they are made of, for every head and activation."""
+
+import pytest
+import torch
+from compilers import needs_compiler
+from e3nn import o3
+
+from atomgraph.compiled.evaluation import Evaluation
+from atomgraph.compiled.kernel_graph import FRAME_SOURCE, Frame, Order
+from atomgraph.compiled.layout import Layout
+from atomgraph.compiled.linear import LINEAR_SOURCE
+from atomgraph.compiled.linear_forms import EVEN, Form
+from atomgraph.compiled.mace.folded_weights import Weights
+from atomgraph.compiled.mace.fused_readouts import SLOPES, FusedReadouts
+from atomgraph.kernels import compiled
+from atomgraph.models import Baseline
+from atomgraph.nn.activation import ACTIVATIONS
+from atomgraph.readouts import GroupedMLP, ScaledLinear, Silent
+from atomgraph.testing.measures import generic, made
+
+pytestmark = needs_compiler
+ELEMENTS, HEADS, CHANNELS = ["H", "C", "O"], ["coarse", "fine"], 5
+MAKERS = {
+    "linear": lambda heads: ScaledLinear(CHANNELS, heads),
+    "silent": lambda heads: Silent(CHANNELS, heads),
+    "deep": lambda heads: GroupedMLP(CHANNELS, 3, heads, bias=True),
+    **{f"{name} units": lambda heads, name=name: GroupedMLP(CHANNELS, 4, heads, name) for name in ACTIVATIONS},
+}
+
+
+def baseline(heads):
+    found = Baseline(ELEMENTS, heads)
+    for k, head in enumerate(heads):
+        found.set_e0(dict(zip(ELEMENTS, (-1.0, 2.0 + k, 0.5), strict=True)), head)
+        found.set_scale(0.7 + k, 0.3 * k, head)
+    return found
+
+
+@pytest.mark.parametrize("heads", [HEADS, HEADS[:1]])
+@pytest.mark.parametrize("of_all", [True, False])
+@pytest.mark.parametrize("name", MAKERS)
+def test_energies_and_slopes_are_those_of_the_readouts(name, heads, of_all):
+    random = torch.Generator().manual_seed(1)
+    library = compiled("\n".join([FRAME_SOURCE, LINEAR_SOURCE]), "linear")
+    order = Order.by_element(torch.tensor([0, 2, 1, 0, 2, 2]))
+    readouts = [
+        generic(made(lambda each=each: MAKERS[each](1 if of_all else len(heads))).double()) for each in ("linear", name)
+    ]
+    base, n = baseline(heads), len(order.atom)
+    sources = [Layout({o3.Irrep("1o"): 2, EVEN: 8}), Layout({EVEN: CHANNELS})]
+    x = [torch.randn(n * layout.width, dtype=torch.float64, generator=random).requires_grad_() for layout in sources]
+    by_element = torch.randn(3, 8, CHANNELS, dtype=torch.float64, generator=random)
+    table = torch.randn(3, CHANNELS, dtype=torch.float64, generator=random)
+    first = Form(((0, Weights({EVEN: (8, CHANNELS)}, True, lambda _, z: by_element[z])),), table)
+    second = Form(((1, Weights.identity({EVEN: CHANNELS})),)).plus(first)
+    head = torch.arange(n) % len(heads)
+
+    scalars, whole = sources[0].block(x[0], EVEN)[:, 0], sources[1].block(x[1], EVEN)[:, 0]
+    features = torch.einsum("ic,icd->id", scalars, by_element[order.element]) + table[order.element]
+    local = [readout(h, None, None) for readout, h in zip(readouts, (features, features + whole), strict=True)]
+    epsilon = sum(base.of_head(each, head) for each in local)
+    wanted = base.total(epsilon, None, head, order.element)
+    expected = torch.autograd.grad(wanted.sum(), x, materialize_grads=True)
+
+    fused = FusedReadouts(library, readouts, base, [first, second], sources, torch.float64)
+    with torch.no_grad():
+        nothing = torch.empty(0)
+        frame = Frame(
+            **vars(order), **dict.fromkeys(("vector", "centre", "neighbour", "row", "column", "order"), nothing)
+        )
+        of = Evaluation.of(frame, torch.float64)
+        energy, back = fused(of, [each.detach() for each in x], head if len(heads) > 1 else None)
+        slopes = [None, None]
+        back(slopes)
+    torch.testing.assert_close(energy, wanted.detach(), atol=1e-12, rtol=1e-12)
+    for found, slope in zip(slopes, expected, strict=True):
+        found = torch.zeros_like(slope) if found is None else found
+        torch.testing.assert_close(found, slope, atol=1e-12, rtol=1e-12)
+
+
+def test_every_activation_has_a_slope():
+    x = torch.linspace(-2.0, 2.0, 8, dtype=torch.float64).requires_grad_()
+    for activation, _ in ACTIVATIONS.values():
+        wanted = torch.autograd.grad(activation(x).sum(), x)[0]
+        torch.testing.assert_close(SLOPES[activation](torch.ones_like(x), x.detach()), wanted, atol=1e-14, rtol=1e-14)

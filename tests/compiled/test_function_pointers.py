@@ -1,0 +1,36 @@
+"""Doors of libraries: what goes wrong in C++ is an error in Python, on one thread or several."""
+
+import pytest
+from compilers import needs_compiler
+
+from atomgraph.compiled.function_pointers import INT, LONG, door
+from atomgraph.kernels import compiled
+
+pytestmark = needs_compiler
+SOURCE = """
+#include "parallel.h"
+ATOMGRAPH_API int fill(int n_threads, int n_pieces, int too_much) {
+    return atomgraph::guarded([=] {
+        atomgraph::parallel_for(n_threads, n_pieces, 1, [&](std::int64_t k, std::int64_t, int) {
+            if (too_much && k == n_pieces - 1) throw std::bad_alloc();
+        });
+    });
+}
+ATOMGRAPH_API std::int64_t number() { return std::int64_t(1) << 40; }
+"""
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_memory_that_runs_out_in_a_kernel_is_an_error_and_the_next_call_is_none(n_threads):
+    fill = door(compiled(SOURCE, "fill"), "fill", INT, INT, INT)
+    for _ in range(3):
+        with pytest.raises(MemoryError, match="kernel"):
+            fill(n_threads, 20, 1)
+        assert fill(n_threads, 20, 0) == 0
+
+
+def test_a_door_that_another_opens_again_gives_what_it_gave():
+    number, _ = (
+        door(compiled(SOURCE, "fill"), "number", result=LONG, check=lambda found, *_: found // 2) for _ in range(2)
+    )
+    assert number() == 1 << 39

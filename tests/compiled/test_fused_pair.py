@@ -1,0 +1,112 @@
+"""Sums over neighbours by kernels: the numbers and slopes of plain operations, of any elements, on any number of threads."""
+
+import pytest
+import torch
+from compilers import needs_compiler
+
+from atomgraph.analysis.laws.structures import crystal, molecule
+from atomgraph.compiled.function_pointers import DOUBLE, INT, LONG, POINTER
+from atomgraph.compiled.fused_pair import PAIR_SOURCE, FusedRepulsion, PairSums
+from atomgraph.compiled.kernel_graph import FRAME_SOURCE, Frame, Order
+from atomgraph.kernels import compiled
+from atomgraph.nn.edges import Edges
+from atomgraph.nn.repulsion.zbl import ZBL
+from atomgraph.ops.pair import pair_sums
+from atomgraph.testing.graphs import graph_of
+
+pytestmark = needs_compiler
+CUTOFF, N, DEGREE = 4.0, 33, 5
+ELEMENTS = ["C", "O", "Au"]
+NUMBERS = [6, 8, 79]
+REAL = {torch.float32: ("float", 1e-6), torch.float64: ("double", 1e-12)}
+by_dtype = pytest.mark.parametrize("dtype", REAL)
+
+
+def library(dtype):
+    return compiled("\n".join([f"#define REAL {REAL[dtype][0]}", FRAME_SOURCE, PAIR_SOURCE]), "pair")
+
+
+def frames(dtype):
+    for atoms in (molecule(ELEMENTS, 12), crystal(ELEMENTS[1:])):
+        graph = graph_of(atoms, CUTOFF)
+        rows = torch.tensor([NUMBERS.index(z) for z in graph.atomic_numbers.tolist()])
+        yield Frame.of(library(dtype), graph, Order.by_element(rows), CUTOFF, dtype)
+
+
+class Tables(PairSums):
+    """One a pair of elements, of random numbers."""
+
+    name = "tabulated"
+    types = POINTER, INT, LONG, DOUBLE
+
+    def __init__(self):
+        self.tables = torch.randn(9, N, DEGREE + 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+    def constants(self, present):
+        rows = torch.tensor(present)
+        return self.tables[(3 * rows[:, None] + rows).flatten()], DEGREE, N, CUTOFF
+
+
+def compared(kernel, plain, frame, dtype):
+    """Values, and slopes of a sum of them that weighs every atom differently."""
+    value, back = kernel(frame)
+    vector = frame.vector.double().requires_grad_()
+    wanted = plain(vector)
+    weight = torch.linspace(-1.0, 2.0, frame.n_atoms, dtype=torch.float64)
+    slope = torch.autograd.grad((weight * wanted).sum(), vector)[0]
+    found, tolerance = back(weight), REAL[dtype][1]
+    assert found.dtype == dtype and value.dtype == torch.float64
+    torch.testing.assert_close(value, wanted.detach(), rtol=1e-12, atol=1e-12 * float(wanted.detach().abs().max()))
+    torch.testing.assert_close(found.double(), slope, rtol=0, atol=tolerance * float(slope.abs().max()))
+    return value, found
+
+
+@by_dtype
+def test_tabulated_functions_are_those_of_plain_operations(dtype):
+    kernel = Tables()
+    kernel.bind(library(dtype))
+    for frame in frames(dtype):
+        i, j = frame.element[frame.centre.long()], frame.element[frame.neighbour.long()]
+
+        def plain(vector, i=i, j=j, frame=frame):
+            length = torch.linalg.vector_norm(vector, dim=1)
+            return pair_sums(length, 3 * i + j, frame.centre.long(), kernel.tables, CUTOFF, frame.n_atoms)
+
+        compared(kernel, plain, frame, dtype)
+
+
+@by_dtype
+@pytest.mark.parametrize("p", [6, 5.5])
+def test_zbl_is_the_models(p, dtype):
+    zbl = ZBL(ELEMENTS, p=p, radii=[0.9, 1.3, 1.8], exponent=0.28)
+    kernel = FusedRepulsion(zbl)
+    kernel.bind(library(dtype))
+    for frame in frames(dtype):
+
+        def plain(vector, frame=frame):
+            length = torch.linalg.vector_norm(vector, dim=1)
+            ends = frame.centre.long(), frame.neighbour.long()
+            return zbl(None, Edges(vector, length, *ends, frame.element, frame.n_atoms, len(ELEMENTS)))
+
+        value, slope = compared(kernel, plain, frame, dtype)
+        length = torch.linalg.vector_norm(frame.vector, dim=1)
+        assert 0 < int((slope != 0).any(dim=1).sum()) < len(length)  # some are beyond their reach
+        assert float(value.min()) >= 0
+
+
+def test_threads_do_not_change_a_bit():
+    kernel, before = Tables(), torch.get_num_threads()
+    kernel.bind(library(torch.float64))
+    graph = graph_of(molecule(ELEMENTS, 300), CUTOFF)
+    rows = torch.tensor([NUMBERS.index(z) for z in graph.atomic_numbers.tolist()])
+    frame = Frame.of(library(torch.float64), graph, Order.by_element(rows), CUTOFF, torch.float64)
+    try:
+        results = []
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            value, back = kernel(frame)
+            results.append((value, back(torch.ones_like(value))))
+    finally:
+        torch.set_num_threads(before)
+    for one, two in zip(*results, strict=True):
+        assert torch.equal(one, two)

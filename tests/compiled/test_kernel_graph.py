@@ -1,0 +1,152 @@
+"""Edges in the kernels' order and what slopes by edges give, beside plain tensors; threads change no bit."""
+
+import pytest
+import torch
+from compilers import needs_compiler
+
+from atomgraph.compiled import kernel_graph as frame_file
+from atomgraph.compiled.kernel_graph import FRAME_SOURCE, Frame, NoDirection, Order
+from atomgraph.graph.geometry import edge_vectors
+from atomgraph.kernels import compiled
+from atomgraph.nn.elements import ElementTable
+from atomgraph.testing.graphs import ELEMENTS, batch_of, crystal, graph_of, molecule, slab
+
+pytestmark = needs_compiler
+CUTOFF, LISTED = 3.5, 4.2  # the graph's edges reach beyond
+FIELDS = ("vector", "centre", "neighbour", "row", "column", "order")
+
+
+@pytest.fixture(params=[torch.float32, torch.float64], ids=str)
+def dtype(request):
+    return request.param
+
+
+@pytest.fixture
+def library(dtype):
+    real = {torch.float32: "float", torch.float64: "double"}[dtype]
+    return compiled(f"#define WITH_OPENMP\n#define REAL {real}\n{FRAME_SOURCE}", "frame")
+
+
+@pytest.fixture(params=[1, 2, 3, 7])
+def on_threads(request, monkeypatch):
+    """Every graph is shared by threads, if there is more than one."""
+    monkeypatch.setattr(frame_file, "SHARED", 0)
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def batch():
+    return batch_of([graph_of(one, LISTED) for one in (crystal(), molecule(), slab())])
+
+
+def order_of(graph):
+    return Order.by_element(ElementTable(ELEMENTS)(graph.atomic_numbers))
+
+
+def frame_of(library, graph, dtype, cutoff=CUTOFF):
+    return Frame.of(library, graph, order_of(graph), cutoff, dtype)
+
+
+def plain(graph, dtype, cutoff=CUTOFF):
+    """The same by sorting."""
+    place = order_of(graph).place
+    vector = edge_vectors(graph)
+    kept = vector.norm(dim=1) < cutoff
+    neighbour, centre = place[graph.edge_index[:, kept]]
+    vector = vector[kept]
+    by_centre = torch.argsort(centre, stable=True)
+    vector, centre, neighbour = vector[by_centre].to(dtype), centre[by_centre], neighbour[by_centre]
+    rows = [
+        torch.cat([torch.zeros(1, dtype=torch.int64), torch.bincount(ends, minlength=graph.n_atoms).cumsum(0)])
+        for ends in (centre, neighbour)
+    ]
+    return dict(zip(FIELDS, (vector, centre, neighbour, *rows, torch.argsort(neighbour, stable=True)), strict=True))
+
+
+@pytest.mark.parametrize("cutoff", [CUTOFF, LISTED, 0.1], ids=["some", "all", "none"])
+def test_edges_are_those_that_sorting_gives(library, batch, dtype, cutoff, on_threads):
+    found, wanted = frame_of(library, batch, dtype, cutoff), plain(batch, dtype, cutoff)
+    for name in FIELDS:
+        ours = getattr(found, name)
+        if name == "vector":
+            torch.testing.assert_close(ours, wanted[name], rtol=0, atol=1e-14 if dtype == torch.float64 else 5e-7)
+        else:
+            assert torch.equal(ours.long(), wanted[name]), name
+    assert found.n_edges == (0 if cutoff == 0.1 else batch.n_edges if cutoff == LISTED else found.n_edges)
+
+
+def test_slopes_by_edges_give_forces_and_virials(library, batch, dtype, on_threads):
+    found = frame_of(library, batch, dtype)
+    slope = torch.randn(found.n_edges, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(dtype)
+    gradient, virial = found.collect(library, slope, batch)
+    centre, neighbour = (found.atom[ends.long()] for ends in (found.centre, found.neighbour))
+    g, r = slope.double(), found.vector.double()
+    wanted = torch.zeros_like(gradient).index_add(0, centre, g).index_add(0, neighbour, -g)
+    torch.testing.assert_close(gradient, wanted, rtol=0, atol=1e-12)
+    outer = r[:, :, None] * g[:, None, :]
+    by_graph = torch.zeros_like(virial).index_add(0, batch.graph_of_atom[centre], 0.5 * (outer + outer.transpose(1, 2)))
+    torch.testing.assert_close(virial, by_graph, rtol=0, atol=1e-11)
+
+
+def test_threads_change_no_bit(library, dtype, monkeypatch):
+    batch = batch_of([graph_of(one, LISTED) for one in [crystal(), slab()] * 5])
+    monkeypatch.setattr(frame_file, "SHARED", 0)
+    before, results = torch.get_num_threads(), []
+    try:
+        for n_threads in (1, 2, 5, 40):
+            torch.set_num_threads(n_threads)
+            found = frame_of(library, batch, dtype)
+            results.append(
+                [getattr(found, name) for name in FIELDS] + [*found.collect(library, found.vector.sin(), batch)]
+            )
+    finally:
+        torch.set_num_threads(before)
+    for other in results[1:]:
+        assert all(map(torch.equal, results[0], other))
+
+
+def test_edges_in_any_order_are_sorted_first(library, batch, dtype, on_threads):
+    wanted = frame_of(library, batch, dtype)
+    shuffled = batch.shallow_copy()
+    anyhow = torch.randperm(batch.n_edges, generator=torch.Generator().manual_seed(1))
+    shuffled.edge_index, shuffled.cell_shift = batch.edge_index[:, anyhow], batch.cell_shift[anyhow]
+    found = frame_of(library, shuffled, dtype)
+    assert torch.equal(found.row, wanted.row) and torch.equal(found.column, wanted.column)
+    results = [one.collect(library, one.vector.sin(), batch) for one in (found, wanted)]
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5 if dtype == torch.float32 else 1e-12)
+
+
+def not_finite(graph):
+    graph.pos[1, 2] = torch.nan
+
+
+def on_one_spot(graph):
+    graph.pos[graph.edge_index[0, 0]] = graph.pos[graph.edge_index[1, 0]]
+    graph.cell_shift[0] = 0
+
+
+def centre_not_there(graph):
+    graph.edge_index[1, -1] = graph.n_atoms
+
+
+def neighbour_not_there(graph):
+    graph.edge_index[0, 3] = -1
+
+
+@pytest.mark.parametrize("fault", [not_finite, on_one_spot, centre_not_there, neighbour_not_there])
+def test_edges_without_direction_go_to_the_model(library, dtype, fault, on_threads):
+    graph = graph_of(crystal(), LISTED)
+    fault(graph)
+    with pytest.raises(NoDirection):
+        frame_of(library, graph, dtype)
+
+
+def test_a_structure_without_edges_has_an_empty_frame(library, dtype, on_threads):
+    graph = graph_of(molecule(n_atoms=1), LISTED)
+    found = frame_of(library, graph, dtype)
+    gradient, virial = found.collect(library, found.vector, graph)
+    assert found.n_edges == 0 and not gradient.any() and not virial.any()

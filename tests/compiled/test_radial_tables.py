@@ -1,0 +1,101 @@
+"""Frozen radial weights keep the error that they state, for any weights, anywhere; tables are bounded, failures are told."""
+
+import pytest
+import torch
+
+from atomgraph.compiled import radial_tables as radial
+from atomgraph.compiled.mace.fused_model import PIECES
+from atomgraph.compiled.radial_tables import TOLERANCE, Grid, PairTables, converged, density_of, weights_of, with_slope
+from atomgraph.kernels import KernelWarning
+from atomgraph.models import MACE
+from atomgraph.nn.equivariant.distance_transform import Agnesi, Soft
+from atomgraph.ops.piecewise import piecewise
+from atomgraph.testing.measures import generic, made
+
+ELEMENTS = ["H", "O"]
+CUTOFF = 4.0
+KINDS = {
+    "plain": {},
+    "agnesi": {"transform": Agnesi(ELEMENTS)},
+    "soft": {"transform": Soft(ELEMENTS)},
+    "normalised": {"interaction": "nonlinear_residual"},
+}
+
+
+def interaction(kind, seed, gain):
+    """The second layer's, with random weights as large as ``gain`` times what they are at first."""
+    options = dict(KINDS[kind])
+    radial = {"n_radial": 8, "transform": options.pop("transform", None)}
+    interaction = options.pop("interaction", "density_residual")
+    arguments = {"hidden": "4x0e+4x1o", "l_max": 2, "order": 2, "radial": radial, "interaction": interaction}
+    model = made(lambda: MACE(ELEMENTS, CUTOFF, **arguments)).double()
+    found = generic(model, seed).branches[0].layers[1].interaction.eval().requires_grad_(False)
+    for parameter in found.network.parameters():
+        parameter *= gain
+    return found
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("gain", [0.3, 1.0, 2.0])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_stated_error_holds_anywhere_and_values_meet_at_joints(kind, gain, dtype):
+    of = interaction(kind, seed=int(10 * gain), gain=gain)
+    pairs, tolerance = [(0, 1), (0, 0)], TOLERANCE[dtype]
+    for function in (weights_of(of, pairs), density_of(of, pairs)):
+        table, grid, error = converged(function, Grid(CUTOFF, *PIECES[dtype]), tolerance)
+        assert error <= tolerance
+        start = torch.arange(grid.n_pieces, dtype=torch.float64)
+        start = start[grid.distance(start) > 0.5]
+        places = torch.linspace(-0.5, 0.5, 12, dtype=torch.float64)
+        r = grid.distance(start + 0.5 + places[:, None])  # (n_places, n_pieces)
+        exact = [each.unflatten(0, r.shape) for each in with_slope(function, r.flatten())]
+        for k in range(len(pairs)):
+            of_pair = function.of_pair(k, table)
+            whole, slopes = (each.chunk(len(pairs), dim=2)[k] for each in exact)
+            scale = slopes.abs().amax(dim=(0, 2)).flip(0).cummax(dim=0).values.flip(0)
+            scale = scale.clamp(min=0.02 * float(scale.max()))  # the largest from here on
+            ends = []
+            for s, value, slope, distance in zip(places, whole, slopes, r, strict=True):
+                found, by_place = piecewise(of_pair, start.long(), s.expand(len(start)))
+                by_r = by_place * grid.place(distance)[2][:, None]
+                assert ((by_r - slope).abs().amax(dim=1) <= 2.0 * tolerance * scale).all()
+                assert ((found - value).abs().amax(dim=1) <= 0.05 * tolerance * scale * grid.cutoff).all()
+                ends.append(found)
+            assert ((ends[0][1:] - ends[-1][:-1]).abs().amax(dim=1) <= 0.02 * tolerance * scale[:-1] * CUTOFF).all()
+
+
+def test_a_distance_is_in_the_piece_that_begins_before_it():
+    grid = Grid(CUTOFF, 97, 5)
+    r = torch.linspace(0.0, CUTOFF, 777, dtype=torch.float64)
+    piece, s, by_r = grid.place(r)
+    assert int(piece.min()) == 0 and int(piece.max()) == 96
+    assert float(s.abs().max()) <= 0.5 + 1e-12
+    torch.testing.assert_close(grid.distance(piece + s + 0.5), r)
+    torch.testing.assert_close(by_r[1:-1], torch.gradient((piece + s), spacing=(r,))[0][1:-1], rtol=1e-4, atol=0)
+
+
+def tables(tolerance=1e-6):
+    of = interaction("agnesi", 1, 1.0)
+    return PairTables(lambda pairs: weights_of(of, pairs), Grid(CUTOFF, 97, 5), tolerance, lambda table: table.clone())
+
+
+def test_weights_that_are_too_steep_are_told_once(monkeypatch):
+    monkeypatch.setattr(radial, "MOST_PIECES", 97)
+    found = tables(tolerance=1e-12)
+    with pytest.warns(KernelWarning, match=r"steeper than 97 polynomials .* off by \de-\d\d, more than 1e-12") as told:
+        found.of([(0, 1)])
+        found.of([(1, 1)])
+    assert len(told) == 1 and found.error > 1e-12
+
+
+def test_tables_that_are_not_asked_for_make_room(monkeypatch):
+    found = tables()
+    first = found.of([(0, 0), (0, 1)])
+    size = found.n_bytes
+    monkeypatch.setattr(radial, "MOST_KEPT", size)
+    second = found.of([(0, 1), (1, 1)])
+    assert found.n_bytes == size
+    assert second.tables[0] is first.tables[1]  # what is in use stays
+    again = found.of([(0, 0), (0, 1), (1, 1)])  # more than may be kept, but all are needed
+    assert found.n_bytes == 1.5 * size
+    torch.testing.assert_close(again.tables[0], first.tables[0], rtol=0, atol=1e-12)

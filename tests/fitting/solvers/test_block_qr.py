@@ -1,0 +1,75 @@
+"""Rows in runs that concern few unknowns: the factor of all rows, for less work, and nothing lost on the way."""
+
+import torch
+from fitting.solvers.linear import normal
+
+from atomgraph.fitting.solvers.block_qr import GatheredQR
+from atomgraph.fitting.solvers.streaming_qr import StreamedQR
+
+N = 12
+RUNS = [([0, 1, 2], 900), ([3, 4, 5, 6], 40), ([2, 3, 9], 700), (range(N), 30), ([0, 1, 2], 5), ([10, 11], 600)]
+
+
+def blocks(runs=RUNS):
+    """Rows of each run in two calls, with targets."""
+    for seed, (columns, n_rows) in enumerate(runs):
+        X = torch.zeros(n_rows, N, dtype=torch.float64)
+        X[:, list(columns)] = normal(n_rows, len(columns), seed=seed)
+        y = normal(n_rows, 2, seed=100 + seed)
+        yield X[: n_rows // 3], y[: n_rows // 3]
+        yield X[n_rows // 3 :], y[n_rows // 3 :]
+
+
+def reduced(kind, every, **settings):
+    stream = kind(N, 2, **settings)
+    for X, y in every:
+        stream.absorb(X, y)
+    return stream.reduced()
+
+
+def same(one, two):
+    for name in ("R", "Qty", "residual_square"):
+        torch.testing.assert_close(getattr(one, name), getattr(two, name), rtol=1e-12, atol=1e-12)
+    assert one.n_rows == two.n_rows
+
+
+def test_the_factor_is_that_of_all_rows():
+    same(reduced(GatheredQR, blocks()), reduced(StreamedQR, blocks()))
+
+
+def test_rows_of_everything_are_not_gathered():
+    """Bit for bit what it is without."""
+    full = [(normal(50, N, seed=seed), normal(50, 2, seed=seed + 50)) for seed in range(20)]
+    one, two = reduced(GatheredQR, full), reduced(StreamedQR, full)
+    assert torch.equal(one.R, two.R) and torch.equal(one.Qty, two.Qty)
+
+
+def test_of_a_long_run_few_rows_reach_the_factor_of_all():
+    stream = GatheredQR(N, 1)
+    X = torch.zeros(4000, N, dtype=torch.float64)
+    X[:, :4] = normal(4000, 4)
+    stream.absorb(X, normal(4000, 1))
+    stream.absorb(normal(1, N), normal(1, 1))
+    assert stream._filled <= 4 + 256 + 1
+
+
+def test_it_can_be_looked_at_between():
+    stream = GatheredQR(N, 2)
+    for X, y in blocks():
+        stream.absorb(X, y)
+        stream.reduced()
+    same(stream.reduced(), reduced(StreamedQR, blocks()))
+
+
+def test_resumed_is_never_stopped():
+    """Inside a run, after its first fold, to the last bit."""
+    every = list(blocks())
+    for stop in range(len(every)):
+        first = GatheredQR(N, 2)
+        for X, y in every[:stop]:
+            first.absorb(X, y)
+        second = GatheredQR.from_state(first.state())
+        for X, y in every[stop:]:
+            second.absorb(X, y)
+        one, two = second.reduced(), reduced(GatheredQR, every)
+        assert torch.equal(one.R, two.R) and torch.equal(one.residual_square, two.residual_square)

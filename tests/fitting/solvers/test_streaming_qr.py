@@ -1,0 +1,166 @@
+import numpy as np
+import pytest
+import torch
+
+from atomgraph.fitting.solvers.fit_errors import FittingError
+from atomgraph.fitting.solvers.ridge import least_squares
+from atomgraph.fitting.solvers.streaming_qr import StreamedNormal, StreamedQR
+
+BOTH = pytest.mark.parametrize("stream", [StreamedQR, StreamedNormal])
+
+
+def rows(n_rows=700, n=12, k=2, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    X = torch.randn(n_rows, n, dtype=torch.float64, generator=generator)
+    return X, torch.randn(n_rows, k, dtype=torch.float64, generator=generator)
+
+
+def absorbed(stream, X, y, cuts=(), **settings):
+    streamed = stream(X.shape[1], y.shape[1], **settings)
+    for part, target in zip(X.tensor_split(list(cuts)), y.tensor_split(list(cuts)), strict=True):
+        streamed.absorb(part, target)
+    return streamed
+
+
+def same(one, two, tolerance):
+    for name in ("R", "Qty", "residual_square"):
+        torch.testing.assert_close(getattr(one, name), getattr(two, name), rtol=tolerance, atol=tolerance)
+    assert one.n_rows == two.n_rows
+
+
+@BOTH
+def test_rows_in_blocks_are_rows_at_once(stream):
+    X, y = rows()
+    same(
+        absorbed(stream, X, y, (1, 3, 40, 333), block_rows=17).reduced(),
+        absorbed(stream, X, y, block_rows=10_000).reduced(),
+        1e-12 if stream is StreamedQR else 1e-11,
+    )
+
+
+@BOTH
+def test_how_rows_are_cut_does_not_change_the_last_bit(stream):
+    X, y = rows()
+    same(absorbed(stream, X, y, (1, 3, 40, 333)).reduced(), absorbed(stream, X, y, (350,)).reduced(), 0.0)
+
+
+@BOTH
+@pytest.mark.parametrize("n_rows", [5, 700])
+def test_the_factor_keeps_the_misfit_of_any_weights(stream, n_rows):
+    X, y = rows(n_rows)
+    w = rows(12, 2, 2, seed=1)[0]
+    expected = (X @ w - y).square().sum(0)
+    torch.testing.assert_close(absorbed(stream, X, y).reduced().misfit(w), expected, rtol=1e-11, atol=0)
+
+
+@BOTH
+def test_least_squares_is_numpys(stream):
+    X, y = rows()
+    expected, square, _, _ = np.linalg.lstsq(X.numpy(), y.numpy(), rcond=None)
+    reduced = absorbed(stream, X, y, (100, 200)).reduced()
+    np.testing.assert_allclose(least_squares(reduced).weights.numpy(), expected, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(reduced.residual_square.numpy(), square, rtol=1e-12)
+
+
+def test_a_weight_is_a_row_times_itself_and_weight_zero_is_no_row():
+    X, y = rows(50)
+    weight = torch.linspace(0, 2, 50, dtype=torch.float64)
+    streamed = StreamedQR(12, 2)
+    streamed.absorb(X, y, weight)
+    same(streamed.reduced(), absorbed(StreamedQR, X[1:] * weight[1:, None], y[1:] * weight[1:, None]).reduced(), 1e-13)
+    assert streamed.n_rows == 49
+
+
+@BOTH
+@pytest.mark.parametrize("stop", [10, 256, 300])
+def test_resumed_is_never_stopped(stream, stop):
+    X, y = rows()
+    first = absorbed(stream, X[:stop], y[:stop])
+    state = first.state()
+    assert all(isinstance(value, torch.Tensor) for value in state.values())
+    first.absorb(X, y)  # what happens to the first afterwards is nothing to the second
+    second = stream.from_state(state)
+    second.absorb(X[stop:], y[stop:])
+    same(second.reduced(), absorbed(stream, X, y).reduced(), 0.0)
+
+
+def test_looking_at_the_result_changes_nothing():
+    X, y = rows()
+    looked = StreamedQR(12, 2)
+    for i in range(0, 700, 50):
+        looked.absorb(X[i : i + 50], y[i : i + 50])
+        looked.reduced()
+    same(looked.reduced(), absorbed(StreamedQR, X, y).reduced(), 0.0)
+
+
+@BOTH
+def test_two_streams_merge_to_one(stream):
+    X, y = rows()
+    one, two = absorbed(stream, X[:300], y[:300]), absorbed(stream, X[300:], y[300:])
+    one.merge(two.reduced())
+    same(one.reduced(), absorbed(stream, X, y).reduced(), 1e-11)
+
+
+def test_columns_of_the_factor_are_the_factor_of_the_columns():
+    X, y = rows()
+    kept = torch.tensor([1, 4, 9])
+    same(absorbed(StreamedQR, X, y).reduced().columns(kept), absorbed(StreamedQR, X[:, kept], y).reduced(), 1e-12)
+
+
+def test_qr_keeps_the_digits_that_normal_equations_lose():
+    X, _ = rows(200, 6)
+    X[:, 5] = X[:, 4] + 1e-6 * X[:, 5]
+    w = torch.ones(6, 1, dtype=torch.float64)
+    errors = [
+        float((least_squares(absorbed(s, X, X @ w).reduced(), 0.0).weights - w).abs().max())
+        for s in (StreamedQR, StreamedNormal)
+    ]
+    assert errors[0] < 1e-8 < 1e-6 < errors[1]
+
+
+def test_memory_is_the_factor_and_the_buffer_whatever_came():
+    streamed = StreamedQR(12, 2)
+    for seed in range(5):
+        streamed.absorb(*rows(seed=seed))
+        assert sum(value.numel() for value in streamed.state().values()) < 12 * 14 + 256 * 14 + 10
+
+
+def test_what_is_no_row_is_refused():
+    X, y = rows(20)
+    streamed = StreamedQR(12, 2)
+    with pytest.raises(FittingError, match="no row"):
+        streamed.reduced()
+    with pytest.raises(FittingError, match="are wanted"):
+        streamed.absorb(X[:, :3], y)
+    with pytest.raises(FittingError, match="not negative"):
+        streamed.absorb(X, y, -torch.ones(20))
+    bad = X.clone()
+    bad[7, 3] = float("nan")
+    with pytest.raises(FittingError, match="first row 7"):
+        streamed.absorb(bad, y)
+    assert streamed.n_rows == 0
+    with pytest.raises(FittingError, match="not written by"):
+        StreamedNormal.from_state(streamed.state())
+    with pytest.raises(FittingError, match="factor"):
+        StreamedQR.from_state({})
+    with pytest.raises(FittingError, match="at least one"):
+        StreamedQR(0)
+    with pytest.raises(FittingError, match="cannot take"):
+        streamed.merge(absorbed(StreamedQR, X[:, :3], y).reduced())
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@BOTH
+def test_a_device_gives_the_processors_factor(stream):
+    X, y = rows()
+    there, here = absorbed(stream, X.cuda(), y.cuda(), device="cuda").reduced(), absorbed(stream, X, y).reduced()
+    assert there.R.is_cuda
+    torch.testing.assert_close(least_squares(there).weights.cpu(), least_squares(here).weights, rtol=1e-10, atol=1e-12)
+
+
+def test_more_weights_than_memory_are_refused_before_anything_is_allocated():
+    """An expansion of three elements ended in a traceback of torch's allocator."""
+    for stream in (StreamedQR, StreamedNormal):
+        with pytest.raises(FittingError, match=r"a fit of 1000000 weights takes \d+ GB, but there are \d+ GB here"):
+            stream(1_000_000)

@@ -1,0 +1,125 @@
+"""The tangent of each family: slopes of energies, forces and virials with respect to weights and E0, by central differences."""
+
+import pytest
+import torch
+from ase.build import bulk, molecule
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from atomgraph import Potential
+from atomgraph.fitting import FittingError, Noise, Sigma, gauss_newton
+from atomgraph.fitting import jacobian as tangents
+from atomgraph.fitting.jacobian import Tangent
+from atomgraph.graph.structure import AtomicGraph
+from atomgraph.models import ACE, GCN, MACE, SNAP, BehlerParrinello
+
+MODELS = {
+    "GCN": lambda: GCN(["H", "O"], 3.0, channels=4, n_layers=2, n_radial=3, hidden=[4]),
+    "BehlerParrinello": lambda: BehlerParrinello(["H", "O"], 3.0, hidden=[4]),
+    "ACE": lambda: ACE(["H", "O"], 3.0, n_max=[3, 2], l_max=[0, 1]),
+    "SNAP": lambda: SNAP(["H", "O"], 3.0, twojmax=2),
+    "MACE": lambda: MACE(["H", "O"], 3.0, hidden="3x0e+3x1o", l_max=2, order=2, radial={"n_radial": 3}),
+}
+
+
+def labelled(atoms, seed):
+    """Labels that no model knows."""
+    made = torch.Generator().manual_seed(seed)
+    draw = lambda *shape: torch.randn(*shape, generator=made, dtype=torch.float64).numpy()  # noqa: E731
+    stress = {"stress": draw(6)} if atoms.pbc.any() else {}
+    atoms.calc = SinglePointCalculator(atoms, energy=float(draw(1)[0]), forces=draw(len(atoms), 3), **stress)
+    return atoms
+
+
+def structures(potential):
+    ice = bulk("O", "sc", a=2.4) * (2, 1, 1)
+    ice.symbols[1] = "H"
+    ice.rattle(0.1, seed=1)
+    graphs = [
+        AtomicGraph.from_ase(labelled(atoms, i), potential.cutoff) for i, atoms in enumerate([molecule("H2O"), ice])
+    ]
+    for graph in graphs:
+        graph.head = torch.zeros_like(graph.head)
+    return graphs
+
+
+def potential_of(kind):
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        return Potential(MODELS[kind]()).double()
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_slopes_are_those_of_the_residuals(kind, monkeypatch):
+    monkeypatch.setattr(tangents, "MOST_AT_ONCE", 5)  # several sweeps, and rows left for the last
+    potential = potential_of(kind)
+    graphs = structures(potential)
+    tangent = Tangent(potential, Noise(Sigma()), "default")
+    assert tangent.n == sum(p.numel() for p in potential.model.parameters()) + 2
+    place, h = tangent.place, 1e-5
+    for number, graph in enumerate(graphs):
+        slopes, residuals = tangent.rows(graph, number)
+        assert slopes.shape == (tangent.n_rows([graph]), tangent.n) == (1 + 3 * graph.n_atoms + 6 * number, tangent.n)
+        torch.testing.assert_close(tangent.residuals(graph, number), residuals)
+        direction = torch.randn(tangent.n, generator=torch.Generator().manual_seed(number), dtype=torch.float64)
+        there = []
+        for sign in (1, -1):
+            tangent.go_to(place + sign * h * direction)
+            there.append(tangent.residuals(graph, number))
+        tangent.go_to(place)
+        along = (there[1] - there[0]) / (2 * h)
+        torch.testing.assert_close(along, slopes @ direction, rtol=1e-6, atol=1e-6 * float(along.abs().max()))
+    assert torch.equal(tangent.place, place)
+
+
+def test_a_linear_model_is_solved_in_one_step():
+    """Its residuals are linear, so a step with hardly any damping ends where no change of the weights is an improvement."""
+    potential = potential_of("SNAP")
+    waters = [labelled(molecule("H2O"), seed) for seed in range(40)]
+    for seed, atoms in enumerate(waters):
+        labels = atoms.calc.results
+        atoms.rattle(0.1, seed=seed)
+        atoms.calc = SinglePointCalculator(atoms, **labels)
+    graphs = [AtomicGraph.from_ase(atoms, potential.cutoff) for atoms in waters]
+    for graph in graphs:
+        graph.head = torch.zeros_like(graph.head)
+    tangent = Tangent(potential, Noise(), "default")
+
+    def gradient():
+        rows = [tangent.rows(graph, 0) for graph in graphs]
+        return sum(slopes.T @ residuals for slopes, residuals in rows)
+
+    before = gradient()
+    descent = gauss_newton(potential, graphs, Noise(), head="default", steps=1, damping=1e-13)
+    assert descent.best == 1
+    assert float(gradient().abs().max()) < 1e-6 * float(before.abs().max())
+
+
+def test_weights_of_the_best_step_in_validation_are_kept():
+    potential = potential_of("GCN")
+    graphs = structures(potential)
+    steps = []
+    before = Tangent(potential, Noise(), "default").place
+    descent = gauss_newton(
+        potential, graphs[:1], Noise(), head="default", valid=graphs[1:], steps=6, on_step=steps.append
+    )
+    assert steps == descent.steps
+    train = [step.train for step in steps]
+    assert train == sorted(train, reverse=True)
+    tangent = Tangent(potential, Noise(), "default")
+    found = float(tangent.residuals(graphs[1], 0).square().mean())
+    if descent.best:
+        assert found == pytest.approx(min(step.valid for step in steps))
+    else:
+        assert torch.equal(tangent.place, before) and found <= min(step.valid for step in steps)
+
+
+def test_what_cannot_be_fitted_is_refused():
+    potential = potential_of("GCN")
+    graphs = structures(potential)
+    with pytest.raises(FittingError, match=r"17 energies .* take fewer structures"):
+        gauss_newton(potential, graphs, Noise(Sigma(virial=None)), head="default", memory=1e-9)
+    with pytest.raises(FittingError, match="float64"):
+        gauss_newton(potential.float(), graphs, Noise(), head="default")
+    potential.double().requires_grad_(False)
+    with pytest.raises(FittingError, match="no weights to train"):
+        gauss_newton(potential, graphs, Noise(), head="default")

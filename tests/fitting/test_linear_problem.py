@@ -1,0 +1,200 @@
+"""The linear problem of labelled structures: weights, targets, streaming, solutions."""
+
+from random import Random
+
+import pytest
+import torch
+from training.specimens import frames
+
+from atomgraph import Potential, models
+from atomgraph.data import build_graphs, collate
+from atomgraph.fitting import (
+    EnergyWeight,
+    FittingError,
+    LinearProblem,
+    Noise,
+    Selection,
+    Sigma,
+    place_sparse_points,
+    solve_least_squares,
+    solve_sparse_gp,
+    stream,
+    streaming,
+)
+from atomgraph.fitting.solvers.block_qr import GatheredQR
+from atomgraph.nn.repulsion.zbl import ZBL
+
+CUTOFF = 4.0
+
+
+def ace(**keywords):
+    model = models.ACE(["Ar"], CUTOFF, n_max=(4, 2), l_max=(0, 2), parameters=[(1.0, 1.0)], **keywords)
+    return Potential(model).double().eval()
+
+
+def gap(n_points=6):
+    model = models.GAP(["Ar"], CUTOFF, n_points=n_points, n_max=3, l_max=2, pairs={"n_points": 4})
+    return Potential(model).double().eval()
+
+
+def labelled_by(potential, n=10):
+    """Graphs whose labels a potential gives."""
+    graphs = build_graphs(frames(n), potential.cutoff)
+    for graph in graphs:
+        found = potential(graph)
+        graph.energy, graph.forces = found["energy"], found["forces"]
+        graph.energy_mask[:], graph.forces_mask[:] = True, True
+        graph.stress, graph.stress_mask = found["stress"].nan_to_num(), found["stress"].isfinite().all(2).all(1)
+    return graphs
+
+
+def randomised(potential):
+    unknowns = LinearProblem(potential, Noise()).unknowns
+    unknowns.take(torch.linspace(-1.0, 1.3, unknowns.n, dtype=torch.float64).sin())
+    return potential
+
+
+def test_weights_that_made_the_labels_are_found_again():
+    """In predictions: functions of an expansion may be combinations of one another on few structures."""
+    truth = randomised(ace(baseline=models.Baseline(["Ar"], repulsion=ZBL(["Ar"]))))
+    truth.model.baseline.set_e0({"Ar": -2.0})
+    graphs = labelled_by(truth)
+    potential = ace(baseline=models.Baseline(["Ar"], repulsion=ZBL(["Ar"])))
+    potential.model.baseline.set_e0({"Ar": -2.0})
+    problem = LinearProblem(potential, Noise())
+    solution = solve_least_squares(problem.unknowns, stream(problem, graphs), solver="ridge", strength=1e-9)
+    assert solution.facts["rms_of_weighted_residuals"] < 1e-6
+    for graph in graphs:
+        for key, value in truth(graph).items():
+            torch.testing.assert_close(potential(graph)[key], value, rtol=1e-6, atol=1e-7, equal_nan=True)
+
+
+@pytest.mark.parametrize("method", ["greedy", "cur", "farthest", "random"])
+def test_a_process_that_made_the_labels_is_found_again(method):
+    truth = gap()
+    graphs = build_graphs(frames(10), CUTOFF)
+    place_sparse_points(truth, graphs, Selection(method))
+    graphs = labelled_by(randomised(truth))
+    potential = gap()
+    place_sparse_points(potential, graphs, Selection(method))
+    problem = LinearProblem(potential, Noise(Sigma(1e-5, 1e-4, 1e-4, "root")))
+    solve_sparse_gp(problem.unknowns, stream(problem, graphs))
+    for graph in graphs:
+        torch.testing.assert_close(potential(graph)["forces"], truth(graph)["forces"], rtol=0, atol=2e-4)
+
+
+def test_sparse_points_are_environments_that_there_are():
+    potential = gap()
+    graphs = build_graphs(frames(8), CUTOFF)
+    place_sparse_points(potential, graphs, Selection("farthest"))
+    every = torch.cat([potential.model.branches[0].features(g, potential.model.edges(g))[0] for g in graphs])
+    points = potential.model.branches[0].readouts[0].points[0]
+    assert float(torch.cdist(points, every).min(dim=1).values.max()) < 1e-12
+    assert len(torch.unique(points.round(decimals=8), dim=0)) == len(points)
+
+
+def test_blocks_do_not_change_the_result_and_a_stopped_stream_goes_on(tmp_path, monkeypatch):
+    potential, graphs = ace(), labelled_by(randomised(ace()))
+    whole = stream(LinearProblem(potential, Noise()), graphs, edge_budget=10**6)
+    small = stream(LinearProblem(potential, Noise()), graphs, edge_budget=30)
+    torch.testing.assert_close(small.R, whole.R, rtol=1e-9, atol=1e-9)
+    monkeypatch.setattr("atomgraph.fitting.streaming.SAVE_EVERY", 0.0)
+    file = tmp_path / "block.safetensors"
+
+    def stop(progress):
+        if progress.block == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stream(LinearProblem(potential, Noise()), graphs, edge_budget=30, checkpoint=file, on_block=stop)
+    seen = []
+    resumed = stream(
+        LinearProblem(potential, Noise()), graphs, edge_budget=30, checkpoint=file, resume=True, on_block=seen.append
+    )
+    assert torch.equal(resumed.R, small.R) and seen[0].block == 3
+    with pytest.raises(FittingError, match=r"is of a fit of .* unknowns to 10 structures, but this one has"):
+        stream(LinearProblem(potential, Noise()), graphs[:5], checkpoint=file, resume=True)
+    file.write_bytes(b"nothing")
+    with pytest.raises(FittingError, match="is no block of a fit"):
+        stream(LinearProblem(potential, Noise()), graphs, checkpoint=file, resume=True)
+
+
+def test_rows_that_have_no_label_or_no_sigma_are_left_out():
+    potential, graphs = ace(), build_graphs(frames(4), CUTOFF)  # the fourth is a molecule: no stress
+    n_atoms = sum(graph.n_atoms for graph in graphs)
+    batch = collate(graphs)
+    rows = {
+        name: len(LinearProblem(potential, Noise(sigma)).of(batch, 0)[1])
+        for name, sigma in {
+            "all": Sigma(),
+            "no virial": Sigma(virial=None),
+            "energies": Sigma(forces=None, virial=None),
+        }.items()
+    }
+    assert rows == {"all": 4 + 3 * n_atoms + 18, "no virial": 4 + 3 * n_atoms, "energies": 4}
+
+
+def test_weights_of_rows_are_one_over_sigma_by_type_and_by_number_of_atoms():
+    graphs = build_graphs(frames(3), CUTOFF)  # of 1, 2, 3 atoms
+    batch = collate(graphs)
+    batch.weight = torch.tensor([1.0, 4.0, 1.0], dtype=torch.float64)
+    noise = Noise(Sigma(0.1, 0.5, 0.2), {"special": Sigma(0.01, None, 0.2, "root")}, ["x", "x", "special"])
+    energy, forces, virial = noise.weights(batch, 0)
+    torch.testing.assert_close(energy, torch.tensor([10.0, 10.0, 100.0 / 3**0.5], dtype=torch.float64))
+    torch.testing.assert_close(forces, torch.tensor([2.0, 4.0, 4.0, 0.0, 0.0, 0.0], dtype=torch.float64))
+    torch.testing.assert_close(virial, torch.tensor([5.0, 5.0, 5.0 / 3**0.5], dtype=torch.float64))
+
+
+def test_the_energy_weight_is_the_lectures_and_guarded():
+    cohesive = torch.tensor([-4.0, -3.0, -1.0], dtype=torch.float64)
+    weights = EnergyWeight(delta=0.5, omega=2.0).of(cohesive)
+    torch.testing.assert_close(weights, 2.0 / (cohesive + 6.0) ** 2)
+    assert float(EnergyWeight(delta=0.5).of(cohesive).mean()) == pytest.approx(1.0)
+    vanishing = EnergyWeight(delta=0.0, omega=1.0, floor=0.1).of(cohesive)
+    assert vanishing.tolist() == pytest.approx([100.0, 1.0, 1.0 / 9.0])
+    unbound = EnergyWeight(delta=0.5, omega=1.0, floor=0.1).of(-cohesive)
+    assert bool(torch.isfinite(unbound).all()) and float(unbound.max()) == pytest.approx(100.0)
+    with pytest.raises(FittingError, match="an energy weight wants"):
+        EnergyWeight(delta=-0.1)
+
+
+def test_sigmas_that_make_no_sense_are_refused():
+    for wrong in ({"energy": 0.0}, {"forces": -1.0}, {"energy": None, "forces": None, "virial": None}):
+        with pytest.raises(FittingError, match="sigma"):
+            Sigma(**wrong)
+
+
+def test_models_that_cannot_be_solved_for_say_why():
+    two = models.GCN(["Ar"], CUTOFF, baseline=models.Baseline(["Ar"], heads=["a", "b"]))
+    with pytest.raises(FittingError, match="a closed-form fit has one head, but this model has a, b"):
+        LinearProblem(Potential(two), Noise())
+
+
+def test_relevance_determination_drops_weights_and_smoothness_makes_rough_ones_small():
+    potential, graphs = ace(), build_graphs(frames(12), CUTOFF)
+    problem = LinearProblem(potential, Noise())
+    reduced = stream(problem, graphs)
+    every = solve_least_squares(problem.unknowns, reduced, solver="evidence")
+    few = solve_least_squares(problem.unknowns, reduced, solver="ard")
+    assert few.facts["kept"] < problem.unknowns.n and int((few.fit.weights != 0).sum()) == few.facts["kept"]
+    setting = {"solver": "ridge", "strength": 1e-2, "scaled": False}
+    smooth = solve_least_squares(problem.unknowns, reduced, prior="smoothness", power=3.0, **setting)
+    flat = solve_least_squares(problem.unknowns, reduced, **setting)
+    rough = potential.model.branches[0].featurizer.degrees()[0].double().norm(dim=1)
+    share = [float((rough * s.fit.weights[:, 0]).norm() / s.fit.weights.norm()) for s in (smooth, flat)]
+    assert share[0] < share[1] and every.facts["effective_parameters"] <= problem.unknowns.n
+
+
+def test_a_flipped_bit_in_a_saved_block_is_noticed(tmp_path):
+    file = tmp_path / "block.safetensors"
+    factor = GatheredQR(3)
+    factor.absorb(torch.arange(12.0, dtype=torch.float64).reshape(4, 3) ** 2, torch.ones(4, dtype=torch.float64))
+    streaming._write(file, factor, 2, 1, 5)
+    assert streaming._read(file, GatheredQR, 3, 5, torch.device("cpu"))[1:] == (2, 1)
+    good, random = file.read_bytes(), Random(0)
+    for _ in range(100):
+        damaged = bytearray(good)
+        damaged[random.randrange(len(good))] ^= 1 << random.randrange(8)
+        file.write_bytes(damaged)
+        with pytest.raises(FittingError, match="begin the fit anew"):
+            streaming._read(file, GatheredQR, 3, 5, torch.device("cpu"))

@@ -1,0 +1,102 @@
+"""Core repulsion: its formula with an inner cutoff, the one that takes over, slopes, refusals."""
+
+import ase
+import numpy as np
+import pytest
+import torch
+
+from atomgraph.errors import WiringError
+from atomgraph.graph import AtomicGraph
+from atomgraph.nn.edges import Edges
+from atomgraph.nn.elements import ElementTable
+from atomgraph.nn.part import build, specification
+from atomgraph.nn.repulsion.core_repulsion import CoreRepulsion
+
+ELEMENTS = ["H", "O"]
+OH = {"elements": ["O", "H"], "prefactor": 30.0, "exponent": 0.7, "cutoff": 3.0}
+OO = {
+    "elements": ["O", "O"],
+    "prefactor": 1.0,
+    "form": "zbl",
+    "cutoff": 4.0,
+    "width": 1.0,
+    "inner": 2.0,
+    "inner_width": 0.8,
+}
+WATER = ase.Atoms("OHHO", [[0, 0, 0], [0.8, 0.5, 0], [-0.7, 0.6, 0.1], [0.3, -1.6, 0.4]])
+
+
+def edges_of(atoms, pos=None):
+    graph = AtomicGraph.from_ase(atoms, 4.0)
+    if pos is not None:
+        graph.pos = pos
+    return graph, Edges.of(graph, ElementTable(ELEMENTS), torch.float64)
+
+
+def test_a_pair_is_its_formula():
+    r = 1.3
+    core = CoreRepulsion(ELEMENTS, [OH | {"inner": 1.5, "inner_width": 0.5}])
+    x = (r - 1.0) / 0.5
+    expected = 30.0 / r * np.exp(-0.7 * r**2) * np.cos(np.pi * r / 6) ** 2 * (1 - x**3 * (10 - 15 * x + 6 * x**2))
+    found = core(*edges_of(ase.Atoms("OH", [[0, 0, 0], [0, 0, r]])))
+    np.testing.assert_allclose(found, [expected, expected], rtol=1e-13)
+
+
+def test_pairs_that_are_not_named_do_not_repel():
+    core = CoreRepulsion(ELEMENTS, [OH])
+    assert (core(*edges_of(ase.Atoms("H2", [[0, 0, 0], [0, 0, 0.5]]))) == 0).all()
+    assert (CoreRepulsion(ELEMENTS, []).forward(*edges_of(WATER)) == 0).all()
+
+
+def test_what_is_kept_is_the_nearest_neighbours():
+    """By its depth below the start of its own inner cutoff: O at 1.9 Å of 1.2 is nearer than H at 1.0 Å of 0.2."""
+    pairs = [OO, OH | {"inner": 1.2, "inner_width": 1.0}]
+    core = CoreRepulsion(ELEMENTS, pairs, takes_over=True)
+    _, edges = edges_of(ase.Atoms("OHO", [[0, 0, 0], [0, 0, 1.0], [1.9, 0, 0]]))
+    smooth = lambda x: x**3 * (10 - 15 * x + 6 * x**2)  # noqa: E731
+    np.testing.assert_allclose(core.kept(edges), [smooth(0.7 / 0.8), smooth(0.8), smooth(0.7 / 0.8)], rtol=1e-12)
+    assert (core.kept(edges_of(ase.Atoms("O"))[1]) == 1).all()
+
+
+def test_one_that_takes_over_does_not_fade_itself():
+    atoms = ase.Atoms("O2", [[0, 0, 0], [0, 0, 2.5]])
+    assert CoreRepulsion(ELEMENTS, [OO])(*edges_of(atoms)).sum() == 0
+    assert CoreRepulsion(ELEMENTS, [OO], takes_over=True)(*edges_of(atoms)).sum() > 0.1
+
+
+@pytest.mark.parametrize("takes_over", [False, True])
+def test_slopes(takes_over):
+    core = CoreRepulsion(ELEMENTS, [OH | {"inner": 1.5, "inner_width": 1.0}, OO], takes_over)
+    assert specification(build(specification(core))) == specification(core)
+
+    def of(pos):
+        graph, edges = edges_of(WATER, pos)
+        return core(graph, edges) + core.kept(edges)
+
+    pos = torch.tensor(WATER.positions, requires_grad=True)
+    assert torch.autograd.gradcheck(of, pos)
+    assert torch.autograd.gradgradcheck(of, pos)
+
+
+@pytest.mark.parametrize(
+    ("pair", "message"),
+    [
+        ({"elements": ["O", "N"]}, "between two of H, O"),
+        ({"elements": ["O"]}, "between two"),
+        ({"cutof": 3.0}, "did you mean cutoff"),
+        ({"form": "zpl"}, "did you mean zbl"),
+        ({"cutoff": 0.0}, "positive cutoff"),
+        ({"form": "zbl"}, "positive width"),
+        ({"prefactor": "much"}, "described by numbers"),
+        ({"exponent": float("nan")}, "finite"),
+        ({"inner": 1.0, "inner_width": -1.0}, "positive"),
+    ],
+)
+def test_refuses_what_does_not_repel(pair, message):
+    with pytest.raises(WiringError, match=message):
+        CoreRepulsion(ELEMENTS, [OH | pair])
+
+
+def test_refuses_one_pair_twice():
+    with pytest.raises(WiringError, match="twice"):
+        CoreRepulsion(ELEMENTS, [OH, OH | {"elements": ["H", "O"]}])

@@ -1,0 +1,40 @@
+"""Edges in blocks of one centre each: every edge has its place, and sums over blocks are sums over neighbours."""
+
+import pytest
+import torch
+
+from atomgraph.nn.edges import Edges
+from atomgraph.nn.elements import ElementTable
+from atomgraph.nn.padded_edges import EdgeBlocks
+from atomgraph.ops.scatter import sum_to
+from atomgraph.testing.graphs import ELEMENTS, batch_of, crystal, graph_of, molecule
+
+
+def edges_of(cutoff, in_order=True):
+    graph = batch_of([graph_of(molecule(), cutoff), graph_of(crystal(), cutoff)])
+    if not in_order:
+        anyhow = torch.randperm(graph.n_edges, generator=torch.Generator().manual_seed(0))
+        graph.edge_index, graph.cell_shift = graph.edge_index[:, anyhow], graph.cell_shift[anyhow]
+    return Edges.of(graph, ElementTable(ELEMENTS), torch.float64)
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+@pytest.mark.parametrize("cutoff", [0.3, 1.2, 3.0, 5.0])
+def test_sums_over_blocks_are_sums_over_neighbours(cutoff, in_order):
+    edges = edges_of(cutoff, in_order)
+    blocks = EdgeBlocks.of(edges)
+    atoms, rows = torch.randn(edges.n_atoms, 3).double(), torch.randn(edges.n_edges, 4).double()
+    left, right = blocks.of_neighbours(atoms), blocks.lay(rows)
+    wanted = sum_to(atoms[edges.neighbour][:, :, None] * rows[:, None, :], edges.centre, edges.n_atoms)
+    torch.testing.assert_close(blocks.sum(left.transpose(1, 2) @ right), wanted, rtol=1e-13, atol=1e-13)
+
+
+def test_blocks_are_made_once():
+    edges = edges_of(3.0)
+    assert EdgeBlocks.of(edges) is EdgeBlocks.of(edges)
+
+
+def test_few_rows_are_empty():
+    edges = edges_of(5.0)
+    blocks = EdgeBlocks.of(edges)
+    assert len(blocks.owner) * blocks.length < 1.4 * edges.n_edges

@@ -1,0 +1,51 @@
+"""Names of the last release work, with a warning that says the new ones; files with old names open without it."""
+
+import importlib
+import warnings
+
+import pytest
+
+from atomgraph.old_names import ARGUMENTS, MODULES, NAMES, OldNameWarning, current_path
+
+
+@pytest.mark.parametrize("old", sorted(MODULES))
+def test_old_modules_are_found(old):
+    new = importlib.import_module(f"atomgraph.{MODULES[old]}")
+    public = [
+        name
+        for name in vars(new)
+        if not name.startswith("_") and getattr(vars(new)[name], "__module__", "") == new.__name__
+    ]
+    module = importlib.import_module(f"atomgraph.{old}")
+    for name in public:
+        if f"{MODULES[old]}.{name}" in NAMES.values():
+            continue
+        with pytest.warns(OldNameWarning, match=name):
+            assert getattr(module, name) is getattr(new, name)
+
+
+@pytest.mark.parametrize("old", sorted(NAMES))
+def test_old_names_are_found(old):
+    path = f"atomgraph.{old}"
+    module, _, name = path.rpartition(".")
+    new_module, _, new_name = current_path(path).rpartition(".")
+    with pytest.warns(OldNameWarning, match=new_name):
+        given = getattr(importlib.import_module(module), name)
+    assert given is getattr(importlib.import_module(new_module), new_name)
+
+
+def test_unknown_names_are_still_errors():
+    with pytest.raises(ImportError):
+        importlib.import_module("atomgraph.nn.nothing_of_this_name")
+    with pytest.raises(AttributeError):
+        _ = importlib.import_module("atomgraph.nn.zbl").nothing_of_this_name
+
+
+def test_modules_of_today_give_no_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", OldNameWarning)
+        importlib.import_module("atomgraph.nn.repulsion.zbl").ZBL  # noqa: B018
+
+
+def test_old_arguments_are_arguments_of_no_class_of_today():
+    assert all(set(table).isdisjoint(table.values()) for table in ARGUMENTS.values())
