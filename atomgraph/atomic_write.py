@@ -10,7 +10,7 @@ from pathlib import Path
 from atomgraph.errors import FormatError
 
 
-def write_whole(path: str | Path, write: Callable[[Path], object]) -> Path:
+def write_atomic(path: str | Path, write: Callable[[Path], object]) -> Path:
     """Let ``write`` fill a temporary file in the same folder, then put it in the place of ``path`` in one step.
 
     Whatever goes wrong, an older file at ``path`` stays as it was and no temporary file is left.
@@ -34,10 +34,10 @@ def write_whole(path: str | Path, write: Callable[[Path], object]) -> Path:
 
 
 def write_bytes(path: str | Path, content: bytes) -> Path:
-    """``write_whole`` for content that is at hand."""
-    return write_whole(path, lambda scratch: scratch.write_bytes(content))
+    """``write_atomic`` for content that is at hand."""
+    return write_atomic(path, lambda scratch: scratch.write_bytes(content))
 
 
 def write_text(path: str | Path, content: str) -> Path:
-    """``write_whole`` for text, in UTF-8."""
+    """``write_atomic`` for text, in UTF-8."""
     return write_bytes(path, content.encode())

@@ -12,7 +12,7 @@ import torch
 from atomgraph import formats
 from atomgraph.catalogue import PublicModel, fetched, public_models, public_name
 from atomgraph.errors import ConfigError, FormatError, nearest
-from atomgraph.formats.hints import FILE_DTYPE, Said
+from atomgraph.formats.hints import FILE_DTYPE, FileHints
 from atomgraph.potential import Potential
 
 _TOLD: set[str] = set()  # public models whose licence was shown
@@ -39,7 +39,7 @@ def load(
     float32 where the potential's fit found that it is for float64 only.
     """
     path, public = file_of(path)
-    model, metadata = formats.read(path, Said.of(elements, units))
+    model, metadata = formats.read(path, FileHints.of(elements, units))
     if public is not None:
         metadata |= {"public_model": public.name, "licence": public.notice, "cite": public.cite}
         if public.elements is not None and set(public.elements) != set(model.elements):

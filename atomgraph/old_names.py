@@ -180,8 +180,69 @@ MODULES = {
 }
 """Module before: module now, both below ``atomgraph.``."""
 
-NAMES: dict[str, str] = {}
-"""Class or function before: the one now, each with its module of today, below ``atomgraph.``."""
+NAMES: dict[str, str] = {
+    "analysis.finetuning.audit.Evidence": "LabelledPredictions",
+    "analysis.finetuning.audit.labelled_predictions.Evidence": "LabelledPredictions",
+    "analysis.finetuning.method_comparison.Cell": "RunResult",
+    "analysis.finetuning.method_comparison.Standing": "MethodSummary",
+    "analysis.finetuning.method_comparison.standings": "summarise",
+    "analysis.laws.Trial": "LawContext",
+    "analysis.laws.context.Trial": "LawContext",
+    "atomic_write.write_whole": "write_atomic",
+    "calculators.verlet.MovingGraph": "VerletGraph",
+    "cli.e0_warning.warn_of_strangers": "warn_undetermined_e0",
+    "cli.exit_codes.talking": "with_interrupt_message",
+    "cli.model_argument.opened": "load_model",
+    "cli.talking": "with_interrupt_message",
+    "cli.train.taken_apart": "split_arguments",
+    "compiled.OnDemand": "LazyCompiled",
+    "compiled.kernel_graph.Frame": "KernelGraph",
+    "compiled.kernel_graph.NoDirection": "DegenerateEdge",
+    "compiled.kernel_graph.Order": "ElementOrder",
+    "compiled.lazy.OnDemand": "LazyCompiled",
+    "compiled.linear_forms.Form": "LinearForm",
+    "compiled.mace.fused_model.not_fused": "unsupported_reason",
+    "data.checks.duplicates.twins": "find_duplicates",
+    "data.labels.Door": "LabelReader",
+    "editing.transfer.filled": "load_weights",
+    "editing.transfer.unseeded": "without_rng",
+    "fitting.Descent": "GaussNewtonResult",
+    "fitting.Unknowns": "LinearWeights",
+    "fitting.design_matrix.rows_of": "design_matrix",
+    "fitting.edge_jacobian.portions": "chunks",
+    "fitting.gauss_newton_fit.Descent": "GaussNewtonResult",
+    "fitting.gauss_newton_fit.require_room": "check_memory",
+    "fitting.jacobian.Tangent": "ResidualJacobian",
+    "fitting.linear_weights.Unknowns": "LinearWeights",
+    "fitting.low_rank.FewDirections": "LowRankRows",
+    "fitting.padded_terms.LaidTerms": "PaddedTerms",
+    "fitting.require_room": "check_memory",
+    "fitting.stream": "accumulate",
+    "fitting.streaming.stream": "accumulate",
+    "formats.Said": "FileHints",
+    "formats.hints.Said": "FileHints",
+    "formats.mace.safe_pickle.Inert": "PickledObject",
+    "formats.mace.weight_map.Piece": "TensorSlice",
+    "kernels.explain_once": "warn_once",
+    "kernels.warnings.explain_once": "warn_once",
+    "layers.Shells": "GaussianShells",
+    "layers.adjacency.Shells": "GaussianShells",
+    "nn.density.Expansion": "DensityFeaturizer",
+    "nn.float64_buffers.KeepsDouble": "Float64Buffers",
+    "nn.padded_edges.EdgeBlocks": "PaddedEdges",
+    "nn.part.find": "resolve_class",
+    "nn.part.public_path": "public_name",
+    "nn.protocols.Solvable": "LinearReadout",
+    "progress.watched": "track",
+    "readouts.Densities": "DensityEmbedding",
+    "readouts.GroupedMLP": "MultiHeadMLP",
+    "readouts.Silent": "ZeroReadout",
+    "readouts.density_embedding.Densities": "DensityEmbedding",
+    "readouts.multi_head_mlp.GroupedMLP": "MultiHeadMLP",
+    "readouts.zero.Silent": "ZeroReadout",
+    "training.adapters.Adapted": "LoRAPotential",
+}
+"""Class or function before, with its module of today: its name now, with a module, below ``atomgraph.``, if that changed."""
 
 ARGUMENTS: dict[str, dict[str, str]] = {}
 """Class of atomgraph: its arguments before and now."""
@@ -220,8 +281,9 @@ def current_path(path: str) -> str:
     module, _, name = path.removeprefix("atomgraph.").rpartition(".")
     if f"{module}.{name}" in MODULES:
         return f"atomgraph.{MODULES[f'{module}.{name}']}"
-    path = f"{MODULES.get(module, module)}.{name}"
-    return f"atomgraph.{NAMES.get(path, path)}"
+    module = MODULES.get(module, module)
+    current = NAMES.get(f"{module}.{name}", name)
+    return f"atomgraph.{current}" if "." in current else f"atomgraph.{module}.{current}"
 
 
 def current_arguments(cls: type, arguments: Mapping[str, Any]) -> dict[str, Any]:

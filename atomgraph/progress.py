@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 from rich.console import Console
 from rich.progress import Progress, ProgressColumn, TaskID
 
+from atomgraph.old_names import old_names_of
+
 T = TypeVar("T")
 INTERVAL = 30.0  # seconds between lines where there is no terminal
 UNCUT = 300  # columns where there is no terminal
@@ -66,7 +68,7 @@ def output_console(**options: Any) -> Console:
     return Console(highlight=False, width=UNCUT, **options)
 
 
-def watched(items: Iterable[T], description: str, total: int, *, shown: bool = True) -> Iterator[T]:
+def track(items: Iterable[T], description: str, total: int, *, shown: bool = True) -> Iterator[T]:
     """The same items, with a bar while they come."""
     with terminal_progress(shown=shown) as progress:
         yield from progress.track(items, total=total, description=description)
@@ -80,3 +82,6 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+__getattr__ = old_names_of(__name__)

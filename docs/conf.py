@@ -12,7 +12,7 @@ from sphinx.errors import ExtensionError
 sys.path.insert(0, str(Path(__file__).parent))
 
 import generate
-from docstrings import taken_apart
+from docstrings import split_arguments
 
 import atomgraph
 from atomgraph.nn.part import Part
@@ -61,7 +61,7 @@ def sort_docstring(app: Sphinx, what: str, name: str, thing: Any, options: Any, 
         arguments = []
     if inspect.isclass(thing):
         arguments += [name for name in vars(thing).get("__annotations__", {}) if not name.startswith("_")]
-    lines[:] = taken_apart("\n".join(lines), arguments).lines()
+    lines[:] = split_arguments("\n".join(lines), arguments).lines()
 
 
 def sign_class(

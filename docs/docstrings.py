@@ -31,7 +31,7 @@ class Docstring:
         return [*lines, "", *fields, ""] if fields else [*lines, ""]
 
 
-def taken_apart(text: str | None, arguments: Iterable[str] = ()) -> Docstring:
+def split_arguments(text: str | None, arguments: Iterable[str] = ()) -> Docstring:
     """A docstring and the names that may stand before a colon in it."""
     result = Docstring()
     known = "|".join(sorted(map(re.escape, arguments), key=len, reverse=True))

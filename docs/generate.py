@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from docstrings import taken_apart
+from docstrings import split_arguments
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -28,7 +28,7 @@ from atomgraph.config.finetune_schema import FinetuneConfig
 from atomgraph.config.schema import Config
 from atomgraph.data.formats.format_table import FORMATS
 from atomgraph.errors import AtomgraphError
-from atomgraph.nn.part import Part, public_path
+from atomgraph.nn.part import Part, public_name
 
 FOLDER = Path(__file__).parent / "generated"
 ROOMS = {"Models": models, "Featurizers": featurizers, "Layers": layers, "Readouts": readouts, "Shared parts": nn}
@@ -132,10 +132,10 @@ def _part(cls: type[Part], faults: list[str]) -> Iterator[str]:
     parameters = arguments_of(cls)
     if parameters is None:
         return
-    words = taken_apart(cls.__doc__, parameters)
+    words = split_arguments(cls.__doc__, parameters)
     hints = get_type_hints(cls.__init__)
     missing = [name for name in parameters if name not in words.arguments]
-    faults += [f"{public_path(cls)}({name})" for name in missing] + ([] if words.blocks else [public_path(cls)])
+    faults += [f"{public_name(cls)}({name})" for name in missing] + ([] if words.blocks else [public_name(cls)])
     yield f"### {cls.__name__}\n"
     yield from rst(words.summary.splitlines())
     yield from table(

@@ -5,7 +5,7 @@ from pathlib import Path
 from rich.console import Console
 
 import atomgraph
-from atomgraph.analysis.finetuning.method_comparison import standings
+from atomgraph.analysis.finetuning.method_comparison import summarise
 from atomgraph.config import compare
 
 DATA = Path(__file__).parent / "data"
@@ -66,9 +66,9 @@ def main(source_epochs: int = 20, sizes: tuple[int, ...] = (10, 30), max_epochs:
     cells = compare(plan(list(sizes), max_epochs))
 
     console = Console(highlight=False)
-    for one in standings(cells):
+    for one in summarise(cells):
         if one.size == max(sizes) and one.method != "scratch":
-            rival = next(s for s in standings(cells) if (s.method, s.size) == ("scratch", one.size))
+            rival = next(s for s in summarise(cells) if (s.method, s.size) == ("scratch", one.size))
             gained = rival.target_forces / one.target_forces
             console.print(
                 f"{one.method}, {one.size} structures: forces on Mo {gained:.2f} times as good as from scratch"

@@ -3,7 +3,7 @@
 import signal
 
 import pytest
-import refs
+from helpers import references as refs
 
 pytest.register_assert_rewrite("atomgraph.testing.shared_laws", "atomgraph.testing.model_laws")
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-import tiny
 import torch
 from ase.build import molecule
-from formats.mace.specimen import small
+from helpers import tiny_structures as tiny
+from helpers.mace_files import small
 
 import atomgraph
 from atomgraph.editing import add_elements, add_head, keep_elements, keep_heads, restart_elements

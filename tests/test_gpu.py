@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
-from config.runs import tiny
+from helpers.run_configs import tiny
 
 import atomgraph
 from atomgraph.models import GCN, Baseline, BehlerParrinello

@@ -5,7 +5,7 @@ import torch
 from e3nn import o3
 
 from atomgraph.analysis.laws import LAWS
-from atomgraph.analysis.laws.context import Trial
+from atomgraph.analysis.laws.context import LawContext
 from atomgraph.models import Baseline, Branch, EnergyModel
 from atomgraph.nn.protocols import Featurizer, MessageLayer
 from atomgraph.ops.scatter import sum_to
@@ -279,20 +279,20 @@ SPOILT = {
 def test_a_spoilt_potential_breaks_its_law(name):
     spoilt, change, broken = SPOILT[name]
     law = {one.__name__: one for one in LAWS}[broken]
-    assert law(Trial(Potential(model().double()))).passed
-    assert not law(Trial(Twisted(model().double(), spoils(spoilt, change)))).passed
+    assert law(LawContext(Potential(model().double()))).passed
+    assert not law(LawContext(Twisted(model().double(), spoils(spoilt, change)))).passed
 
 
 @pytest.mark.parametrize("featurizer", [HardCutoff, KinkedCutoff])
 def test_a_rough_cutoff_is_seen_in_energy_or_forces(featurizer):
     law = {one.__name__: one for one in LAWS}["smooth_at_the_cutoff"]
-    assert not law(Trial(Potential(model(featurizer).double()))).passed
+    assert not law(LawContext(Potential(model(featurizer).double()))).passed
 
 
 def test_nan_is_never_a_pass():
     for one in LAWS:
         if one.__name__ != "caller_keeps_the_graph":
-            assert not one(Trial(Twisted(model().double(), all_nan))).passed, one.__name__
+            assert not one(LawContext(Twisted(model().double(), all_nan))).passed, one.__name__
 
 
 def all_nan(result, graph):

@@ -2,18 +2,18 @@
 
 import atomgraph.progress
 from atomgraph.analysis.report.tables import Column, Table, short
-from atomgraph.progress import output_console, watched
+from atomgraph.progress import output_console, track
 
 
 def test_piped_progress_says_total_and_time_left(monkeypatch, capsys):
     monkeypatch.setattr(atomgraph.progress, "INTERVAL", 0.0)
-    assert list(watched(range(4), "predicting", 4)) == [0, 1, 2, 3]
+    assert list(track(range(4), "predicting", 4)) == [0, 1, 2, 3]
     lines = capsys.readouterr().err.splitlines()
     assert "predicting, 2 of 4, 0 s left" in lines
 
 
 def test_progress_of_a_quick_task_prints_nothing_into_a_pipe(capsys):
-    list(watched(range(4), "predicting", 4))
+    list(track(range(4), "predicting", 4))
     assert capsys.readouterr().err == ""
 
 

@@ -3,8 +3,8 @@
 import ase
 import numpy as np
 import pytest
-import tiny
 import torch
+from helpers import tiny_structures as tiny
 
 import atomgraph
 from atomgraph.errors import ConfigError, FormatError, GraphError

@@ -12,7 +12,7 @@ import numpy as np
 
 from atomgraph.graph.structure import VOIGT, labels_of
 from atomgraph.potential import Potential
-from atomgraph.progress import watched
+from atomgraph.progress import track
 from atomgraph.units import PRESSURE
 
 TWIN = "twin_in_train"  # info key: the structure is a symmetry twin of one in the training set
@@ -140,7 +140,7 @@ def compare(potential: Potential, frames: Iterable[ase.Atoms], *, progress: bool
     start = time.perf_counter()
     stress = any("stress" in labels_of(atoms) for atoms in frames)
     results = potential.predictions(frames, stress=stress)
-    predictions = list(watched(results, "predicting", len(frames), shown=progress))
+    predictions = list(track(results, "predicting", len(frames), shown=progress))
     seconds = time.perf_counter() - start
     return Comparison.of(frames, predictions, e0=_e0(potential, frames), seconds=seconds, device=str(potential.device))
 

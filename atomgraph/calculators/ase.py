@@ -13,7 +13,7 @@ import torch
 from ase.calculators import calculator as ase_calculator
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from atomgraph.calculators.verlet import MovingGraph
+from atomgraph.calculators.verlet import VerletGraph
 from atomgraph.compiled import for_inference, in_precision
 from atomgraph.errors import AtomgraphError, GraphError
 from atomgraph.graph import AtomicGraph
@@ -68,7 +68,7 @@ class Calculator(ase_calculator.Calculator):
         if self.potential.model.posterior is not None:
             self.implemented_properties = [*self.implemented_properties, "uncertainty"]
         self._row = None if head is None else _row_of(self.potential, head)
-        self._moving = MovingGraph(self.potential.cutoff, skin, self.potential.device)
+        self._moving = VerletGraph(self.potential.cutoff, skin, self.potential.device)
         self._at_work: dict[str, int] = {}  # the thread; a lock could not be copied
 
     @property

@@ -13,7 +13,7 @@ from atomgraph.graph.structure import AtomicGraph, states_of, without_labels
 FARTHEST = 1e6  # Å; nobody diffuses this far, atoms that fly apart do
 
 
-class MovingGraph:
+class VerletGraph:
     r"""Verlet's list: edges up to cutoff + skin, made anew only when some pair might have come inside the cutoff unseen.
 
     A pair that was not listed stays outside the cutoff :math:`r_c` while

@@ -7,9 +7,10 @@ import sys
 
 import typer
 
-from atomgraph.cli.exit_codes import exit_code_of, talking
+from atomgraph.cli.exit_codes import exit_code_of, with_interrupt_message
 from atomgraph.cli.warning_lines import plain_warnings
 from atomgraph.errors import ConfigError, nearest
+from atomgraph.old_names import old_names_of
 
 COMMANDS = {  # name: one line of help; the function of the same name lives in the file of the same name
     "train": "Data to trained potential: a run folder with the model, its metrics and a report.",
@@ -55,7 +56,7 @@ def _run(name: str, arguments: list[str]) -> int:
     if name not in COMMANDS:
         raise ConfigError(f"no command {name!r}{nearest(name, COMMANDS)}")
     module = name.replace("-", "_")
-    function = talking(getattr(importlib.import_module(f"atomgraph.cli.{module}"), module))
+    function = with_interrupt_message(getattr(importlib.import_module(f"atomgraph.cli.{module}"), module))
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     app.command()(function)
     result = app(arguments, prog_name=f"atomgraph {name}", standalone_mode=False)
@@ -65,3 +66,6 @@ def _run(name: str, arguments: list[str]) -> int:
 def entry() -> None:
     """The console script."""
     sys.exit(main())
+
+
+__getattr__ = old_names_of(__name__)

@@ -13,7 +13,7 @@ import atomgraph
 from atomgraph.analysis.hardware import hardware
 from atomgraph.analysis.report.tables import Column, Table
 from atomgraph.analysis.speed import Speed, force_errors, measured
-from atomgraph.cli.model_argument import opened
+from atomgraph.cli.model_argument import load_model
 from atomgraph.cli.options import ComputeIn, Device, Elements, FormatName, Head, Imports, Model, Types, Units
 from atomgraph.cli.structure_files import Structure, read_one
 from atomgraph.compiled import MIXED, in_precision
@@ -51,7 +51,7 @@ def benchmark(
     Without --dtype the potential is measured in the file's dtype, its kernels in float64 and in mixed precision.
     """
     atoms = _repeated(read_one(structure, types, format), repeat)
-    potential = opened(model, head=head, elements=elements, units=units, device=device, imports=imports)
+    potential = load_model(model, head=head, elements=elements, units=units, device=device, imports=imports)
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(threads or before)

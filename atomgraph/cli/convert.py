@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from atomgraph.cli.model_argument import opened, symbols_in
+from atomgraph.cli.model_argument import load_model, symbols_in
 from atomgraph.cli.options import Device, Dtype, Elements, Head, Imports, Model, Overwrite, Units
 from atomgraph.cli.output_paths import check_file
 from atomgraph.editing import keep_elements, keep_heads
@@ -47,7 +47,9 @@ def convert(
             "a .model is written by mace-torch itself; say --mace-python PYTHON, the Python of an environment where it is "
             "installed, or write an .npz and run atomgraph/formats/mace/to_mace_torch.py on it there"
         )
-    potential = opened(model, head=head, elements=elements, units=units, device=device, dtype=dtype, imports=imports)
+    potential = load_model(
+        model, head=head, elements=elements, units=units, device=device, dtype=dtype, imports=imports
+    )
     if only_elements is not None:
         potential = keep_elements(potential, symbols_in(only_elements))
     if only_heads is not None:

@@ -13,7 +13,7 @@ import ase.io
 import typer
 from ase.io.trajectory import TrajectoryWriter
 
-from atomgraph.atomic_write import write_whole
+from atomgraph.atomic_write import write_atomic
 from atomgraph.cli.options import FormatName, LabelKeys, LabelUnits, Overwrite, Types, entries
 from atomgraph.cli.output_paths import check_file
 from atomgraph.cli.structure_files import drop_notes
@@ -55,7 +55,7 @@ def convert_data(
                 take(atoms)
                 n_frames += 1
 
-    write_whole(target, write)
+    write_atomic(target, write)
     labels = ", ".join(name for name in ("energy", "forces", "stress") if notes.without[name] < notes.n_frames)
     print(f"{number_of(n_frames, 'structure')} with {labels or 'no labels'} in {target}, in eV and Å")
     for line in notes.lines():

@@ -13,7 +13,7 @@ from atomgraph.potential import Potential
 SHOWN = 4  # formulas
 
 
-def warn_of_strangers(potential: Potential, frames: Sequence[ase.Atoms]) -> None:
+def warn_undetermined_e0(potential: Potential, frames: Sequence[ase.Atoms]) -> None:
     """Warn where E0 of the chosen head was estimated and leaves the energies of some of the structures open."""
     record = potential.metadata.get("e0_shift", {}).get(str(potential.head))
     if record is None:

@@ -16,8 +16,8 @@ from atomgraph.analysis.report.plots import error_histogram, parity
 from atomgraph.analysis.report.style import write_svg
 from atomgraph.analysis.report.training_report import speed
 from atomgraph.atomic_write import write_bytes, write_text
-from atomgraph.cli.e0_warning import warn_of_strangers
-from atomgraph.cli.model_argument import opened
+from atomgraph.cli.e0_warning import warn_undetermined_e0
+from atomgraph.cli.model_argument import load_model
 from atomgraph.cli.options import (
     Compile,
     ComputeIn,
@@ -65,12 +65,12 @@ def evaluate(
     """Errors of a potential on labelled structures: MAE and RMSE per configuration type, with units."""
     if out is not None:
         check_folder(out, overwrite=overwrite)
-    potential = opened(model, head=head, elements=elements, units=units, device=device, imports=imports)
+    potential = load_model(model, head=head, elements=elements, units=units, device=device, imports=imports)
     notes = ReadingNotes()
     frames = read(
         [str(path) for path in data], keys=entries(key), units=entries(unit), types=types, format=format, notes=notes
     )
-    warn_of_strangers(potential, frames)
+    warn_undetermined_e0(potential, frames)
     potential = for_inference(potential, compile=compile, dtype=dtype, n_atoms=sum(map(len, frames)))
     comparison = compare(potential, frames, progress=True)
     require_samples(comparison, notes)

@@ -15,7 +15,7 @@ class Interrupted(Exception):
     """Ctrl-C, with what the command has to say about it; typer would end a KeyboardInterrupt without a word."""
 
 
-def talking(command: Callable[..., Any]) -> Callable[..., Any]:
+def with_interrupt_message(command: Callable[..., Any]) -> Callable[..., Any]:
     """The command, whose KeyboardInterrupt reaches ``exit_code_of`` with its message."""
 
     @wraps(command)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from atomgraph.cli.import_option import import_modules
-from atomgraph.cli.train import Imports, Overwrite, Resume, Words, taken_apart
+from atomgraph.cli.train import Imports, Overwrite, Resume, Words, split_arguments
 from atomgraph.errors import ConfigError
 
 Compare = Annotated[
@@ -30,7 +30,7 @@ def finetune(
     from atomgraph import config
 
     import_modules(imports)
-    file, overrides = taken_apart("finetune", words, resume, overwrite)
+    file, overrides = split_arguments("finetune", words, resume, overwrite)
     if compare:
         if resume is not None or overwrite:
             raise ConfigError("--compare goes on by itself where it was stopped; leave --resume and --overwrite out")

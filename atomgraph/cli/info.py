@@ -11,7 +11,7 @@ import yaml
 from rich.console import Console
 
 from atomgraph.analysis.report.model_summary import as_json, e0_table, errors, facts, flat
-from atomgraph.cli.model_argument import opened
+from atomgraph.cli.model_argument import load_model
 from atomgraph.cli.options import Device, Dtype, Elements, Head, Imports, Model, Units
 from atomgraph.formats import find, first_bytes, native
 from atomgraph.loading import file_of
@@ -32,7 +32,9 @@ def info(
     imports: Imports = None,
 ) -> None:
     """What a potential file says of itself: what it is for, how it is built, and where it comes from."""
-    potential = opened(model, head=head, elements=elements, units=units, device=device, dtype=dtype, imports=imports)
+    potential = load_model(
+        model, head=head, elements=elements, units=units, device=device, dtype=dtype, imports=imports
+    )
     path = find(file_of(model)[0])
     checksum = {"checksum": words} if (words := _checksum(path)) else {}
     if as_json_:

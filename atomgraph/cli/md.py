@@ -21,7 +21,7 @@ from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
 from atomgraph.analysis.dynamics import Record, give_velocities
 from atomgraph.calculators import Calculator
-from atomgraph.cli.model_argument import opened
+from atomgraph.cli.model_argument import load_model
 from atomgraph.cli.options import (
     Compile,
     ComputeIn,
@@ -101,7 +101,7 @@ def md(
     kind = checked_target(target, overwrite=overwrite, inputs=[structure, model])
     atoms, rng = read_one(structure, types, format), np.random.default_rng(seed)
     temperature = _start(atoms, temperature, rng)
-    potential = opened(model, head=head, elements=elements, units=units, device=device, imports=imports)
+    potential = load_model(model, head=head, elements=elements, units=units, device=device, imports=imports)
     atoms.calc = Calculator(for_inference(potential, compile=compile, dtype=dtype, n_atoms=(steps + 1) * len(atoms)))
     atoms.get_potential_energy()  # what is wrong with the structure shows before anything is written
     dynamics = _dynamics(atoms, ensemble, temperature, timestep, friction, rng)

@@ -11,7 +11,7 @@ from atomgraph.loading import load
 from atomgraph.potential import Potential
 
 
-def opened(
+def load_model(
     model: str,
     *,
     head: str | None = None,

@@ -15,9 +15,9 @@ import numpy as np
 import typer
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from atomgraph.atomic_write import write_whole
-from atomgraph.cli.e0_warning import warn_of_strangers
-from atomgraph.cli.model_argument import opened
+from atomgraph.atomic_write import write_atomic
+from atomgraph.cli.e0_warning import warn_undetermined_e0
+from atomgraph.cli.model_argument import load_model
 from atomgraph.cli.options import (
     Compile,
     ComputeIn,
@@ -42,7 +42,7 @@ from atomgraph.errors import ConfigError, DataError, GraphError, nearest
 from atomgraph.graph.structure import VOIGT
 from atomgraph.nn.part import specification
 from atomgraph.potential import Potential
-from atomgraph.progress import watched
+from atomgraph.progress import track
 
 FORMATS = {".xyz": "extxyz", ".extxyz": "extxyz", ".traj": "traj", ".db": "db", ".json": "json"}
 COMPRESSED = {".gz", ".bz2", ".xz"}
@@ -77,20 +77,20 @@ def predict(
     """
     kind = _kind(target)
     check_file(target, overwrite=overwrite, inputs=[source, model])
-    potential = opened(model, head=head, elements=elements, units=units, device=device, imports=imports)
+    potential = load_model(model, head=head, elements=elements, units=units, device=device, imports=imports)
     frames, faults = usable(potential, source, types=types, format=format)
     if faults and not (skip_bad and frames):
         raise DataError(_complaint(faults, len(frames) + len(faults), skip_bad))
     for fault in faults:
         print(f"skipped: {fault}", file=sys.stderr)
-    warn_of_strangers(potential, frames)
+    warn_undetermined_e0(potential, frames)
     identity = {"model": weights_digest(potential), "structures": fingerprint(frames), "head": head, "dtype": dtype}
     partial = PartialResults(target, identity, frames)
     potential = for_inference(potential, compile=compile, dtype=dtype, n_atoms=sum(map(len, frames)))
     with closing(partial):
         results = _results(potential, frames, partial)
         copies = [_with(atoms, numbers) for atoms, numbers in zip(frames, results, strict=True)]
-        write_whole(target, lambda scratch: ase.io.write(scratch, copies, format=kind))
+        write_atomic(target, lambda scratch: ase.io.write(scratch, copies, format=kind))
         partial.remove()
     verb = "is" if len(copies) == 1 else "are"
     print(f"{number_of(len(copies), 'structure')} with energies, forces and stress {verb} in {target}")
@@ -128,7 +128,7 @@ def _results(potential: Potential, frames: list[ase.Atoms], partial: PartialResu
         print(f"going on after {n_done} of {number_of(len(frames), 'structure')}, from {partial.path}", file=sys.stderr)
     rest = frames[n_done:]
     try:
-        for result in watched(potential.predictions(rest), "predicting", len(rest)):
+        for result in track(potential.predictions(rest), "predicting", len(rest)):
             partial.add(result)
     except KeyboardInterrupt:
         partial.flush()

@@ -15,7 +15,7 @@ from rich.progress import SpinnerColumn, TextColumn
 
 from atomgraph.analysis.report.tables import short
 from atomgraph.calculators import Calculator
-from atomgraph.cli.model_argument import opened
+from atomgraph.cli.model_argument import load_model
 from atomgraph.cli.options import (
     Compile,
     ComputeIn,
@@ -72,7 +72,7 @@ def relax(
         raise ConfigError(
             f"--cell needs a structure that repeats in three directions; {structure} has pbc {atoms.pbc.tolist()}"
         )
-    potential = opened(model, head=head, elements=elements, units=units, device=device, imports=imports)
+    potential = load_model(model, head=head, elements=elements, units=units, device=device, imports=imports)
     atoms.calc = Calculator(potential, compile=compile, dtype=dtype)
     energy, size = float(atoms.get_potential_energy()), float(atoms.cell.volume)
     try:

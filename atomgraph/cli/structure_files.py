@@ -11,7 +11,7 @@ import ase.io
 import typer
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from atomgraph.atomic_write import write_whole
+from atomgraph.atomic_write import write_atomic
 from atomgraph.cli.output_paths import check_file
 from atomgraph.data import read
 from atomgraph.errors import ConfigError, nearest
@@ -68,4 +68,4 @@ def with_results(atoms: ase.Atoms) -> ase.Atoms:
 
 def write_structures(path: Path, frames: Sequence[ase.Atoms]) -> None:
     """All frames, there whole or not at all."""
-    write_whole(path, lambda scratch: ase.io.write(scratch, list(frames), format=FORMATS[path.suffix]))
+    write_atomic(path, lambda scratch: ase.io.write(scratch, list(frames), format=FORMATS[path.suffix]))

@@ -9,6 +9,7 @@ import typer
 
 from atomgraph.cli.import_option import import_modules
 from atomgraph.errors import ConfigError
+from atomgraph.old_names import old_names_of
 
 Words = Annotated[
     list[str] | None,
@@ -37,7 +38,7 @@ def train(words: Words = None, resume: Resume = None, overwrite: Overwrite = Fal
     from atomgraph import config
 
     import_modules(imports)
-    file, overrides = taken_apart("train", words, resume, overwrite)
+    file, overrides = split_arguments("train", words, resume, overwrite)
     if resume is not None:
         _, metrics = config.resume(resume, overrides)
     else:
@@ -46,7 +47,9 @@ def train(words: Words = None, resume: Resume = None, overwrite: Overwrite = Fal
         raise typer.Exit(1)
 
 
-def taken_apart(command: str, words: list[str] | None, resume: Path | None, overwrite: bool) -> tuple[str, list[str]]:
+def split_arguments(
+    command: str, words: list[str] | None, resume: Path | None, overwrite: bool
+) -> tuple[str, list[str]]:
     """The configuration's file, empty with --resume, and the values put in the place of its own."""
     files = [word for word in words or [] if "=" not in word]
     overrides = [word for word in words or [] if "=" in word]
@@ -61,3 +64,6 @@ def taken_apart(command: str, words: list[str] | None, resume: Path | None, over
             f"atomgraph {command} needs one CONFIG.yaml, but {', '.join(files) or 'none'} came; or --resume RUN"
         )
     return files[0], overrides
+
+
+__getattr__ = old_names_of(__name__)

@@ -9,10 +9,10 @@ import ase
 import typer
 from rich.progress import SpinnerColumn, TextColumn
 
-from atomgraph.analysis.laws import Law, Trial, chosen_laws
+from atomgraph.analysis.laws import Law, LawContext, chosen_laws
 from atomgraph.analysis.laws.context import NOT_TRIED
 from atomgraph.analysis.report.tables import Column, Table
-from atomgraph.cli.model_argument import opened
+from atomgraph.cli.model_argument import load_model
 from atomgraph.cli.options import Device, Dtype, Elements, FormatName, Head, Imports, Model, Types, Units
 from atomgraph.data import read
 from atomgraph.progress import output_console, terminal_progress
@@ -43,8 +43,10 @@ def verify(
     imports: Imports = None,
 ) -> None:
     """The laws of nature on a potential: pass or fail, with figures. Exit code 1 if one fails."""
-    potential = opened(model, head=head, elements=elements, units=units, device=device, dtype=dtype, imports=imports)
-    trial = Trial(potential, _named(structures or [], types, format))
+    potential = load_model(
+        model, head=head, elements=elements, units=units, device=device, dtype=dtype, imports=imports
+    )
+    trial = LawContext(potential, _named(structures or [], types, format))
     found = _tried(trial, nve_steps)
     failed = [law for law in found if not law.passed]
     console = output_console()
@@ -58,7 +60,7 @@ def verify(
         raise typer.Exit(1)
 
 
-def _tried(trial: Trial, nve_steps: int) -> list[Law]:
+def _tried(trial: LawContext, nve_steps: int) -> list[Law]:
     found = []
     with terminal_progress(SpinnerColumn(), TextColumn("{task.description}")) as progress:
         task = progress.add_task("")
@@ -68,7 +70,7 @@ def _tried(trial: Trial, nve_steps: int) -> list[Law]:
     return found
 
 
-def _table(found: list[Law], model: str, trial: Trial, *, with_worst: bool) -> Table:
+def _table(found: list[Law], model: str, trial: LawContext, *, with_worst: bool) -> Table:
     columns = [Column("", words=True), Column("law", words=True), Column("figure"), Column("unit", words=True)]
     columns += [Column("allowed"), *([Column("worst", words=True)] if with_worst else [])]
     rows = []

@@ -9,7 +9,7 @@ from ase.data import atomic_numbers
 from torch import Tensor
 
 from atomgraph.compiled.check import PRECISION, largest_difference
-from atomgraph.compiled.kernel_graph import NoDirection
+from atomgraph.compiled.kernel_graph import DegenerateEdge
 from atomgraph.compiled.mace.fused_model import FusedMACE
 from atomgraph.compiled.probe_structures import fragments_of
 from atomgraph.graph.geometry import volume
@@ -54,7 +54,7 @@ class CompiledPotential(Potential):
                 fused = self._believed(graph)
                 if fused is not None:
                     return evaluated(fused, graph, forces=forces, stress=stress)
-            except NoDirection:
+            except DegenerateEdge:
                 pass
         return super().forward(graph, forces=forces, stress=stress)
 
@@ -85,7 +85,7 @@ class CompiledPotential(Potential):
 
 
 def evaluated(fused: FusedMACE, graph: AtomicGraph, *, forces: bool = True, stress: bool = True) -> dict[str, Tensor]:
-    """What ``Potential.forward`` gives, by kernels; every atom's head is chosen.  Raises NoDirection."""
+    """What ``Potential.forward`` gives, by kernels; every atom's head is chosen.  Raises DegenerateEdge."""
     dtype = graph.pos.dtype
     with torch.inference_mode(False), torch.no_grad():
         frame = fused.frame(graph)

@@ -7,7 +7,7 @@ import warnings
 import torch
 
 from atomgraph.compiled.compiled_potential import CompiledPotential
-from atomgraph.compiled.mace.fused_model import FusedMACE, not_fused
+from atomgraph.compiled.mace.fused_model import FusedMACE, unsupported_reason
 from atomgraph.compiled.precision import OF_KERNELS, precision
 from atomgraph.kernels import KernelWarning
 from atomgraph.potential import Potential
@@ -30,7 +30,7 @@ def compile(potential: Potential, *, dtype: str | torch.dtype | None = None) -> 
         warnings.warn(f"nothing is compiled: {where}; it runs as it is", KernelWarning, stacklevel=2)
         return potential
     wanted = OF_KERNELS[precision(potential.model.dtype if dtype is None else dtype)]
-    lack = not_fused(potential.model)
+    lack = unsupported_reason(potential.model)
     if lack is not None:
         warnings.warn(f"nothing is compiled: {lack} has no fused form; it runs as it is", KernelWarning, stacklevel=2)
         return potential

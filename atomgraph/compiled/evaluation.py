@@ -10,7 +10,7 @@ from itertools import accumulate
 import torch
 
 from atomgraph.compiled.function_pointers import integers
-from atomgraph.compiled.kernel_graph import Frame
+from atomgraph.compiled.kernel_graph import KernelGraph
 
 MOST_KINDS = 256  # sets of elements whose tables of addresses are kept, the last that were met
 
@@ -32,12 +32,12 @@ class Runs:
 class Evaluation:
     """frame: the atoms and edges.  alike: all atoms in one run.  by_element: a run for each element.  dtype: of the kernels."""
 
-    frame: Frame
+    frame: KernelGraph
     alike: Runs
     by_element: Runs
     dtype: torch.dtype
 
     @classmethod
-    def of(cls, frame: Frame, dtype: torch.dtype) -> Evaluation:
+    def of(cls, frame: KernelGraph, dtype: torch.dtype) -> Evaluation:
         """Of a frame."""
         return cls(frame, Runs([0], [frame.n_atoms]), Runs(frame.present, frame.counts), dtype)

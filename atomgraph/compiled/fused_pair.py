@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from atomgraph.compiled.function_pointers import DOUBLE, INT, LONG, POINTER, door
-from atomgraph.compiled.kernel_graph import Frame
+from atomgraph.compiled.kernel_graph import KernelGraph
 from atomgraph.compiled.pullback import Pullback
 from atomgraph.nn.repulsion.zbl import BOHR, COULOMB, SCREENING, ZBL
 
@@ -58,7 +58,7 @@ class PairSums(ABC):
         self._sums = door(library, f"pairs_{self.name}", *structure, *self.types, POINTER, POINTER)
         self._slopes = door(library, "pairs_slopes", INT, LONG, *[POINTER] * 5)
 
-    def __call__(self, frame: Frame) -> tuple[Tensor, Pullback]:
+    def __call__(self, frame: KernelGraph) -> tuple[Tensor, Pullback]:
         """(n_atoms,) float64; from slopes by it to slopes by edge vectors, (n_edges, 3)."""
         threads, n_atoms, row, vector = torch.get_num_threads(), frame.n_atoms, frame.row, frame.vector
         kind, n_kinds = (frame.kind, len(frame.present)) if self.is_pairwise else (frame.alike, 1)

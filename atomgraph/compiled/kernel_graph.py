@@ -45,7 +45,7 @@ SHARED = 20_000  # edges; fewer are not worth waking a thread for
 MOST_RUNS = 16  # each of them counts every atom as neighbour
 
 
-class NoDirection(Exception):
+class DegenerateEdge(Exception):
     """An edge points nowhere: two atoms on one spot, a position that is not finite, or an atom that is not there.
 
     The model decides what that gives.
@@ -53,7 +53,7 @@ class NoDirection(Exception):
 
 
 @dataclass(frozen=True, eq=False)
-class Order:
+class ElementOrder:
     """Atoms of one element side by side: what elements alone decide, the same at every step of dynamics.
 
     atom: (n_atoms,) which atom of the graph each is, and place: where each atom of the graph is.
@@ -70,7 +70,7 @@ class Order:
     alike: Tensor
 
     @classmethod
-    def by_element(cls, element: Tensor) -> Order:
+    def by_element(cls, element: Tensor) -> ElementOrder:
         """element: (n_atoms,) rows of the model's table, in the graph's order."""
         atom = torch.argsort(element, stable=True)
         place = torch.empty_like(atom)
@@ -82,7 +82,7 @@ class Order:
 
 
 @dataclass(frozen=True, eq=False)
-class Frame(Order):
+class KernelGraph(ElementOrder):
     """One structure, or a batch, in the kernels' order.
 
     vector: (n_edges, 3).  centre, neighbour: (n_edges,) int32.  row, column: (n_atoms + 1,).  order: edges by neighbour.
@@ -104,15 +104,17 @@ class Frame(Order):
         return len(self.vector)
 
     @classmethod
-    def of(cls, library: ctypes.CDLL, graph: AtomicGraph, atoms: Order, cutoff: float, dtype: torch.dtype) -> Frame:
-        """The graph's edges inside the cutoff, its atoms in an order.  Raises NoDirection."""
+    def of(
+        cls, library: ctypes.CDLL, graph: AtomicGraph, atoms: ElementOrder, cutoff: float, dtype: torch.dtype
+    ) -> KernelGraph:
+        """The graph's edges inside the cutoff, its atoms in an order.  Raises DegenerateEdge."""
         found = cls._found(library, graph, graph.edge_index.long(), graph.cell_shift.int(), atoms, cutoff, dtype)
         if found is None:
             by_centre = torch.argsort(graph.edge_index[1], stable=True)
             edges, shift = graph.edge_index[:, by_centre].long(), graph.cell_shift[by_centre].int()
             found = cls._found(library, graph, edges, shift, atoms, cutoff, dtype)
         if found is None:
-            raise NoDirection
+            raise DegenerateEdge
         return found
 
     @classmethod
@@ -122,10 +124,10 @@ class Frame(Order):
         graph: AtomicGraph,
         edges: Tensor,
         shift: Tensor,
-        atoms: Order,
+        atoms: ElementOrder,
         cutoff: float,
         dtype: torch.dtype,
-    ) -> Frame | None:
+    ) -> KernelGraph | None:
         """``of``; None for edges that are not sorted by centre."""
         n, n_all = graph.n_atoms, edges.shape[1]
         n_runs = _n_threads(n_all, MOST_RUNS)
@@ -142,7 +144,7 @@ class Frame(Order):
         if n_edges == NOT_SORTED:
             return None
         if n_edges == NO_DIRECTION:
-            raise NoDirection
+            raise DegenerateEdge
         centre, order = (torch.empty(n_edges, dtype=torch.int32) for _ in range(2))
         whole = vector, neighbour
         if n_edges < n_all:

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from atomgraph.compiled.compiled_potential import CompiledPotential
 from atomgraph.compiled.compiling import compile as compiled
-from atomgraph.compiled.mace.fused_model import FusedMACE, not_fused
+from atomgraph.compiled.mace.fused_model import FusedMACE, unsupported_reason
 from atomgraph.compiled.precision import MIXED, OF_KERNELS, in_precision, precision
 from atomgraph.errors import ConfigError
 from atomgraph.graph.structure import AtomicGraph
-from atomgraph.kernels import can_compile, explain_once
+from atomgraph.kernels import can_compile, warn_once
 from atomgraph.layers.mace import MACELayer
 from atomgraph.potential import Potential
 
@@ -45,7 +45,7 @@ def for_inference(
         raise ConfigError(
             f"dtype mixed is kernels in float32 and sums in float64, on CPUs, but this is {where}; take float32 or float64"
         )
-    if isinstance(potential, CompiledPotential | OnDemand):
+    if isinstance(potential, CompiledPotential | LazyCompiled):
         return potential if name is None else compiled(exact or potential, dtype=name)
     exact, potential = exact or potential, in_precision(potential, name)
     if compile is False or potential.device.type != "cpu":
@@ -53,7 +53,7 @@ def for_inference(
     if compile:
         found = compiled(exact, dtype=name or potential.model.dtype)
         return potential if found is exact else found
-    return OnDemand(potential, n_atoms, name, exact)
+    return LazyCompiled(potential, n_atoms, name, exact)
 
 
 def seconds_to_compile(fused: FusedMACE) -> float:
@@ -61,7 +61,7 @@ def seconds_to_compile(fused: FusedMACE) -> float:
     return SECONDS + len(fused.source()) / CHARACTERS_A_SECOND
 
 
-class OnDemand(Potential):
+class LazyCompiled(Potential):
     """A potential that is evaluated as it is, and by its kernels as soon as they are there or worth compiling.
 
     Says in one line, once, that it compiles, or which part of a MACE has no fused form. Where weights have changed since, the
@@ -76,9 +76,9 @@ class OnDemand(Potential):
         self._n_atoms, self._dtype = n_atoms, OF_KERNELS[dtype or given.model.dtype_name]
         self._tensors = list(chain(given.model.parameters(), given.model.buffers()))
         self._begin(exact or given)
-        lack = not_fused(given.model) if dtype == MIXED else None
+        lack = unsupported_reason(given.model) if dtype == MIXED else None
         if lack is not None:
-            explain_once(f"dtype mixed is that of kernels, but {lack} has no fused form; it runs in float64")
+            warn_once(f"dtype mixed is that of kernels, but {lack} has no fused form; it runs in float64")
 
     @property
     def given(self) -> Potential:
@@ -133,7 +133,7 @@ class OnDemand(Potential):
         if self._is_settled:
             return self._compiled
         if not self._is_looked_for:
-            self._is_looked_for, self._lack = True, not_fused(self.model)
+            self._is_looked_for, self._lack = True, unsupported_reason(self.model)
             if self._lack is None:
                 fused = self._fused()
                 self._worth = seconds_to_compile(fused)
@@ -141,11 +141,11 @@ class OnDemand(Potential):
                     self._compile(fused)
         elif self._to_come() > self._worth:
             if self._lack is not None:
-                explain_once(f"this model is not compiled: {self._lack} has no fused form; it runs as it is")
+                warn_once(f"this model is not compiled: {self._lack} has no fused form; it runs as it is")
                 self._is_settled = True
             else:
                 if can_compile():
-                    explain_once(
+                    warn_once(
                         f"kernels are compiled for this model, once, which takes about {self._worth:.0f} s "
                         "(--no-compile or compile=False: never)"
                     )

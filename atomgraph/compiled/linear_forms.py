@@ -20,7 +20,7 @@ Slopes = list[Tensor | None]  # of the energy by each source; None where there a
 
 
 @dataclass(frozen=True, eq=False)
-class Form:
+class LinearForm:
     r""":math:`h_i = \sum_k x_{ki} W^{(k)}_{z_i} + T_{z_i}` of sources x; maps that follow one another are one matrix.
 
     terms: (k, W).  table: T, (n_elements, channels) float64, of the only irrep that elements alone decide, ``0e``; or None.
@@ -29,18 +29,18 @@ class Form:
     terms: tuple[tuple[int, Weights], ...] = ()
     table: Tensor | None = None
 
-    def then(self, weights: Weights) -> Form:
+    def then(self, weights: Weights) -> LinearForm:
         """The form of h times matrices."""
         terms = tuple((k, before.then(weights)) for k, before in self.terms)
         if self.table is None or EVEN not in weights.shapes:
-            return Form(terms)
+            return LinearForm(terms)
         rows = [row @ weights.of(EVEN, z) for z, row in enumerate(self.table)]
-        return Form(terms, torch.stack(rows))
+        return LinearForm(terms, torch.stack(rows))
 
-    def plus(self, other: Form) -> Form:
+    def plus(self, other: LinearForm) -> LinearForm:
         """The sum of two forms."""
         tables = [form.table for form in (self, other) if form.table is not None]
-        return Form(self.terms + other.terms, torch.stack(tables).sum(0) if tables else None)
+        return LinearForm(self.terms + other.terms, torch.stack(tables).sum(0) if tables else None)
 
 
 class FusedForm:
@@ -49,7 +49,9 @@ class FusedForm:
     library: of the kernels.  sources: their layouts.  after: the layout of what is written; what the form lacks is zeros.
     """
 
-    def __init__(self, library: ctypes.CDLL, form: Form, sources: Sequence[Layout], after: Layout, dtype: torch.dtype):
+    def __init__(
+        self, library: ctypes.CDLL, form: LinearForm, sources: Sequence[Layout], after: Layout, dtype: torch.dtype
+    ):
         self._maps = [(k, LinearMap(library, sources[k], after, weights, dtype)) for k, weights in form.terms]
         self._table = None if form.table is None else form.table.to(dtype)
         self._after = after

@@ -19,23 +19,23 @@ from atomgraph.config.ending import judge, metrics_of, write_down
 from atomgraph.config.folder import TABLE, RunFolder
 from atomgraph.config.resumption import check_blocks
 from atomgraph.config.schema import Config
-from atomgraph.data.checks.duplicates import twins
+from atomgraph.data.checks.duplicates import find_duplicates
 from atomgraph.data.frame_names import name_of
 from atomgraph.errors import DataError
 from atomgraph.fitting import (
     EnergyWeight,
     LinearProblem,
+    LinearWeights,
     Noise,
     Progress,
     Selection,
     Sigma,
     Solution,
-    Unknowns,
+    accumulate,
     cancellation_of,
     place_sparse_points,
     solve_least_squares,
     solve_sparse_gp,
-    stream,
 )
 from atomgraph.fitting.streaming import SAVE_EVERY
 from atomgraph.graph.structure import AtomicGraph
@@ -57,7 +57,7 @@ class ClosedFormRun(NewPotentialRun):
         self.fit = fit
 
     def _n_fitted(self, potential: Potential) -> int | None:
-        return 0 if isinstance(self.fit, SparseGP) else Unknowns(potential.model).n
+        return 0 if isinstance(self.fit, SparseGP) else LinearWeights(potential.model).n
 
     def check_going_on(self) -> None:
         check_blocks(self.folder, BLOCK, SAVE_EVERY)
@@ -123,7 +123,7 @@ def solve(
 ) -> Solution:
     """Solve for the weights of a potential as the configuration says; the potential is on ``device`` then.
 
-    graphs, frames: the training part, in one order.  checkpoint, resume: as ``fitting.stream`` takes them.
+    graphs, frames: the training part, in one order.  checkpoint, resume: as ``fitting.accumulate`` takes them.
     table: a file that gets a row for every block.
     """
     sigma = _sigma(fit.sigma, fit)
@@ -143,7 +143,7 @@ def solve(
         raise DataError(f"fit.sigma_by_type names {', '.join(sorted(strange))}, which no training structure is of")
     problem = LinearProblem(potential, Noise(sigma, by_type, types, weights))
     with watched_blocks(console, len(graphs), table) as watch:
-        reduced = stream(
+        reduced = accumulate(
             problem,
             graphs,
             method=fit.method,
@@ -168,7 +168,7 @@ def solve(
 
 def refuse_contradictions(frames: Sequence[ase.Atoms]) -> None:
     """DataError for two frames that are one structure and have energies per atom that cannot both be right."""
-    for pair in twins(frames):
+    for pair in find_duplicates(frames):
         one, other = frames[pair.first], frames[pair.second]
         if one.calc is None or other.calc is None or not {"energy"} <= set(one.calc.results) & set(other.calc.results):
             continue

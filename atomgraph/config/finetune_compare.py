@@ -12,7 +12,7 @@ import ase
 import ase.io
 import numpy as np
 
-from atomgraph.analysis.finetuning.method_comparison import Cell, method_table, write_methods
+from atomgraph.analysis.finetuning.method_comparison import RunResult, method_table, write_methods
 from atomgraph.atomic_write import write_text
 from atomgraph.config.dataset import Dataset, gather
 from atomgraph.config.finetune_card import probe_of
@@ -54,7 +54,7 @@ class Entry:
         return bool(self.changes.get(SCRATCH))
 
 
-def compare_methods(config: FinetuneConfig, *, quiet: bool = False) -> list[Cell]:
+def compare_methods(config: FinetuneConfig, *, quiet: bool = False) -> list[RunResult]:
     """Run every method at every size and seed that is not finished yet, and set the results side by side.
 
     Writes ``compare.json`` and ``compare.html`` in the output folder, anew after each run.
@@ -64,8 +64,8 @@ def compare_methods(config: FinetuneConfig, *, quiet: bool = False) -> list[Cell
     plan, datasets = _checked(config)
     folder, console = Path(config.output.folder), output_console(quiet=quiet)
     _claim(folder, config)
-    cells: list[Cell] = []
-    start: Cell | None = None
+    cells: list[RunResult] = []
+    start: RunResult | None = None
     for entry, files in _entries(plan, datasets, folder):
         run = folder / "runs" / entry.name
         is_new = not _is_finished(run)
@@ -191,7 +191,7 @@ def _is_finished(run: Path) -> bool:
     return all((run / name).is_file() for name in (MODEL, METRICS, CARD))
 
 
-def _cell(entry: Entry, run: Path) -> tuple[Cell, Cell]:
+def _cell(entry: Entry, run: Path) -> tuple[RunResult, RunResult]:
     """What a finished run says of itself after training, and before."""
     card = json.loads((run / CARD).read_text(encoding="utf-8"))
     part = "test" if "test" in card["target"] else "valid"
@@ -199,21 +199,21 @@ def _cell(entry: Entry, run: Path) -> tuple[Cell, Cell]:
     for when in ("after", "before"):
         target, source = card["target"][part][when]["all"], (card["retention"] or {}).get(when, {}).get("all", {})
         figures = [one.get(name, {}).get("mae") for one in (target, source) for name in ("forces", "energy")]
-        found.append(Cell(entry.method, entry.size, entry.seed, *figures))
+        found.append(RunResult(entry.method, entry.size, entry.seed, *figures))
     return found[0], found[1]
 
 
-def _write(folder: Path, cells: list[Cell], start: Cell) -> None:
+def _write(folder: Path, cells: list[RunResult], start: RunResult) -> None:
     write_text(folder / RESULT, json.dumps(_told(cells, start), indent=1) + "\n")
     write_methods(folder / PAGE, cells, start, folder.resolve().name)
 
 
-def _told(cells: list[Cell], start: Cell) -> Plain:
+def _told(cells: list[RunResult], start: RunResult) -> Plain:
     units = {"forces": "eV/Å", "energy": "meV/atom", "error": "MAE"}
     return {"units": units, "start": start.to_json(), "cells": [cell.to_json() for cell in cells]}
 
 
-def _line(cell: Cell) -> str:
+def _line(cell: RunResult) -> str:
     known = {"target": cell.target_forces, "source": cell.source_forces}
     errors = ", ".join(f"{name} forces {value:.4g} eV/Å" for name, value in known.items() if value is not None)
     return f"{cell.method}, {cell.size} structures, seed {cell.seed}: {errors}"

@@ -23,7 +23,7 @@ from atomgraph.graph.structure import AtomicGraph
 from atomgraph.models.parameter_groups import members
 from atomgraph.potential import Potential
 from atomgraph.training import PotentialTask
-from atomgraph.training.adapters import Adapted
+from atomgraph.training.adapters import LoRAPotential
 
 
 class FinetuneRun(StartedRun, GradientRun):
@@ -90,11 +90,11 @@ class FinetuneRun(StartedRun, GradientRun):
         weights = {self.beginning.source: self.config.replay.weight}
         return [weights.get(head, 1.0) for head in potential.heads]
 
-    def _trained(self, potential: Potential) -> Potential | Adapted:
+    def _trained(self, potential: Potential) -> Potential | LoRAPotential:
         """The potential with the method's weights ready to be trained, and no others."""
         method = self.config.method
         if isinstance(method, LoRA):
-            adapted = Adapted(potential, method.rank, method.alpha, skips=method.skips, products=method.products)
+            adapted = LoRAPotential(potential, method.rank, method.alpha, skips=method.skips, products=method.products)
             n = sum(p.numel() for p in adapted.parameters() if p.requires_grad)
             self._say(f"{describe(potential)}; {n} numbers of {len(adapted.first)} adapters are trained")
             return adapted
@@ -105,7 +105,7 @@ class FinetuneRun(StartedRun, GradientRun):
 
     def _take_best(self, task: PotentialTask, potential: Potential) -> dict[str, Any]:
         facts = take_best(task.potential, self.folder)
-        if isinstance(task.potential, Adapted):
+        if isinstance(task.potential, LoRAPotential):
             potential.load_state_dict(task.potential.merged().state_dict())
         potential.requires_grad_(True)
         potential.head = self.beginning.head
@@ -132,11 +132,11 @@ def _n_processes(fit: Gradient) -> int:
     return max(devices, 1) * fit.num_nodes if isinstance(devices, int) else 1
 
 
-def _of_trained(factors: dict[str, float], trained: Potential | Adapted) -> dict[str, float]:
+def _of_trained(factors: dict[str, float], trained: Potential | LoRAPotential) -> dict[str, float]:
     """Factors by the names that the trained module has for its parameters."""
     found = {}
     for name, parameter in trained.named_parameters():
-        of_model = trained.adapted(name) if isinstance(trained, Adapted) else name.removeprefix("model.")
+        of_model = trained.adapted(name) if isinstance(trained, LoRAPotential) else name.removeprefix("model.")
         if parameter.requires_grad and of_model in factors:
             found[name] = factors[of_model]
     return found

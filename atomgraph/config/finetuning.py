@@ -16,7 +16,7 @@ from atomgraph.errors import ConfigError
 from atomgraph.potential import Potential
 
 if TYPE_CHECKING:
-    from atomgraph.analysis.finetuning.method_comparison import Cell  # Matplotlib takes a while
+    from atomgraph.analysis.finetuning.method_comparison import RunResult  # Matplotlib takes a while
 
 
 def finetune(
@@ -38,11 +38,11 @@ def finetune(
         return run_of(checked, folder, quiet=quiet, overwrite=overwrite).carry_out()
 
 
-def compare(config: FinetuneConfig | Mapping[str, Any] | str | Path, *, quiet: bool = False) -> list[Cell]:
+def compare(config: FinetuneConfig | Mapping[str, Any] | str | Path, *, quiet: bool = False) -> list[RunResult]:
     """Run the methods and sizes of the section ``compare``, those that are not finished yet, and set them side by side.
 
     Each run has a folder of its own under ``runs/`` of the output folder; ``compare.json`` and ``compare.html`` stand beside
-    them. Returns a ``Cell`` a run: errors on the target and on the source.
+    them. Returns a ``RunResult`` a run: errors on the target and on the source.
     Raises ConfigError and DataError before the first run for what is wrong in any of them.
     """
     from atomgraph.config.finetune_compare import compare_methods

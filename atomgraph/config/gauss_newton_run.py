@@ -11,8 +11,8 @@ from atomgraph.config.preparation import describe
 from atomgraph.config.solved_run import Parts, SolvedRun
 from atomgraph.data.frame_names import number_of
 from atomgraph.errors import ConfigError
-from atomgraph.fitting import FittingError, Noise, Sigma, Step, gauss_newton, require_room
-from atomgraph.fitting.jacobian import Tangent
+from atomgraph.fitting import FittingError, Noise, Sigma, Step, check_memory, gauss_newton
+from atomgraph.fitting.jacobian import ResidualJacobian
 from atomgraph.potential import Potential
 from atomgraph.progress import duration
 from atomgraph.training.csv_table import write_table
@@ -30,9 +30,9 @@ class GaussNewtonRun(SolvedRun):
 
     def _ready(self, potential: Potential, graphs: Parts) -> Potential:
         self._say(describe(potential))
-        tangent = Tangent(potential, self._noise, self.beginning.head)
+        tangent = ResidualJacobian(potential, self._noise, self.beginning.head)
         try:
-            require_room(tangent, graphs["train"], self.solving.memory)
+            check_memory(tangent, graphs["train"], self.solving.memory)
         except FittingError as error:
             raise ConfigError(f"method.kind: gauss_newton: {error}") from error
         return potential

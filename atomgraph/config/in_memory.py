@@ -9,7 +9,7 @@ from typing import Any
 import ase
 from pydantic import BaseModel
 
-from atomgraph.atomic_write import write_whole
+from atomgraph.atomic_write import write_atomic
 from atomgraph.config.section import Section
 from atomgraph.data.formats.exact_xyz import write_exact
 from atomgraph.errors import DataError
@@ -85,7 +85,7 @@ def write_structures(config: BaseModel) -> None:
         for key, frames in part._structures.items() if isinstance(part, Section) else ():
             path = Path(getattr(part, key))
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, lambda scratch, frames=frames: write_exact(scratch, frames))  # type: ignore[misc]
+            write_atomic(path, lambda scratch, frames=frames: write_exact(scratch, frames))  # type: ignore[misc]
 
 
 def _items(value: Any) -> list[Any] | None:

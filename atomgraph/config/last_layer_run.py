@@ -16,12 +16,12 @@ from atomgraph.errors import AtomgraphError, ConfigError
 from atomgraph.fitting import (
     FittingError,
     LinearProblem,
+    LinearWeights,
     Noise,
     Sigma,
-    Unknowns,
+    accumulate,
     add_uncertainty,
     solve_least_squares,
-    stream,
 )
 from atomgraph.potential import Potential
 from atomgraph.progress import duration
@@ -38,7 +38,7 @@ class LastLayerRun(SolvedRun):
         for part in graphs.values():
             assign_head(part, 0)
         try:
-            Unknowns(potential.model, around=True)
+            LinearWeights(potential.model, around=True)
         except FittingError as error:
             raise ConfigError(f"method.kind: last_layer: {error}") from error
         return potential
@@ -47,7 +47,7 @@ class LastLayerRun(SolvedRun):
         began, method = perf_counter(), self.solving
         problem = LinearProblem(potential, Noise(Sigma(**method.sigma.model_dump())), around=True)
         with watched_blocks(self.console, len(graphs["train"]), self.folder.path / TABLE) as watch:
-            reduced = stream(problem, graphs["train"], edge_budget=method.block, on_block=watch)
+            reduced = accumulate(problem, graphs["train"], edge_budget=method.block, on_block=watch)
         solution = solve_least_squares(problem.unknowns, reduced, solver=method.solver, strength=method.strength)
         facts = solution.facts | add_uncertainty(potential, solution.fit, graphs["valid"])
         self._say(f"fitted in {duration(perf_counter() - began)}; {in_words(solution)}")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from atomgraph.fitting import FittingError, Unknowns
-from atomgraph.nn.part import public_path
+from atomgraph.fitting import FittingError, LinearWeights
+from atomgraph.nn.part import public_name
 from atomgraph.potential import Potential
 from atomgraph.readouts import SparseKernel
 
@@ -18,7 +18,7 @@ def closed_form_hint(potential: Potential) -> str:
     """
     model = potential.model
     try:
-        unknowns = Unknowns(model)
+        unknowns = LinearWeights(model)
     except FittingError:
         return ""
     readouts = [readout for branch in model.branches for readout in branch.readouts]
@@ -28,5 +28,5 @@ def closed_form_hint(potential: Potential) -> str:
     if has_layers or len(unknowns.blocks) < len(readouts) or n_trained != unknowns.n:
         return ""
     kind = "sparse_gp" if any(isinstance(readout, SparseKernel) for readout in readouts) else "least_squares"
-    name = public_path(type(model)).rpartition(".")[2]
+    name = public_name(type(model)).rpartition(".")[2]
     return f"note: this {name} is linear in the weights of its readouts: fit: {{kind: {kind}}} solves for them in closed form"

@@ -17,7 +17,7 @@ from atomgraph.config.foreign_keys import elsewhere
 from atomgraph.config.type_words import in_words
 from atomgraph.errors import AtomgraphError, ConfigError, WiringError, nearest
 from atomgraph.models import EnergyModel
-from atomgraph.nn.part import Part, build, find, public_path
+from atomgraph.nn.part import Part, build, public_name, resolve_class
 
 ROOMS = (models, featurizers, layers, readouts, nn)
 PASSED_ON = ("elements", "cutoff")
@@ -71,7 +71,7 @@ def resolved(
             own[name] = given[name]
     inner = given | {name: own[name] for name in PASSED_ON if name in own}
     _check_names(cls, parameters, own, place)
-    result: dict[str, Any] = {"kind": public_path(cls)}
+    result: dict[str, Any] = {"kind": public_name(cls)}
     hints = _hints(cls)
     for name, value in own.items():
         if name == "kind":
@@ -93,7 +93,7 @@ def part_class(kind: str, place: str) -> type[Part]:
         if _imports.get() and here not in sys.path:
             sys.path.append(here)
         try:
-            return find(kind, trust_imports=_imports.get())
+            return resolve_class(kind, trust_imports=_imports.get())
         except WiringError as error:
             raise ConfigError(f"{place}: {error}") from error
     for room in ROOMS:

@@ -14,7 +14,7 @@ from atomgraph.data import budget_batches, energy_scale, energy_spread, isolated
 from atomgraph.data.statistics import Statistic
 from atomgraph.errors import ConfigError, DataError, WiringError
 from atomgraph.graph.structure import AtomicGraph
-from atomgraph.nn.part import public_path
+from atomgraph.nn.part import public_name
 from atomgraph.potential import Potential
 from atomgraph.training.randomness import seeded
 
@@ -126,7 +126,7 @@ def describe(potential: Potential, n_fitted: int | None = None) -> str:
     count = f"{trained} parameters" if n_fitted in (None, trained) else f"{n_fitted} of {trained} parameters are fitted"
     if n_fitted == 0:
         count = "weights of sparse points, which are chosen next"
-    kind = public_path(type(potential.model)).removeprefix("atomgraph.models.")
+    kind = public_name(type(potential.model)).removeprefix("atomgraph.models.")
     what = f"{kind} for {', '.join(potential.elements)}: {count}"
     return f"{what}, cutoff {potential.cutoff:g} Å, {potential.model.dtype_name}"
 

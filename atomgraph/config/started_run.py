@@ -9,7 +9,7 @@ import ase
 import torch
 
 from atomgraph.analysis.comparison import Comparison
-from atomgraph.analysis.finetuning.audit import Audit, Evidence, check_names, judged
+from atomgraph.analysis.finetuning.audit import Audit, LabelledPredictions, check_names, judged
 from atomgraph.analysis.report.page import Section
 from atomgraph.config.base_run import Run
 from atomgraph.config.dataset import Dataset, gather
@@ -65,7 +65,7 @@ class StartedRun(Run):
     def _judge_data(self, dataset: Dataset, graphs: Sequence[AtomicGraph]) -> None:
         """The audit of the training part, E0 of the trained head set; DataError for what cannot be right."""
         config, potential, head = self.config, self.beginning.potential, self.beginning.head
-        evidence = Evidence.of(potential, dataset.parts["train"], head, graphs)
+        evidence = LabelledPredictions.of(potential, dataset.parts["train"], head, graphs)
         change = e0_change(potential, evidence, head, config.e0)
         estimated = config.e0 == "estimate"
         others = {part: dataset.parts[part] for part in ("valid", "test")}

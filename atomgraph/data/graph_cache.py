@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from atomgraph import checksums
-from atomgraph.atomic_write import write_whole
+from atomgraph.atomic_write import write_atomic
 from atomgraph.data.fingerprint import fingerprint
 from atomgraph.errors import FormatError
 from atomgraph.graph.structure import AtomicGraph
@@ -62,7 +62,7 @@ def save_graphs(graphs: Sequence[AtomicGraph], path: Path) -> None:
     """Keep the graphs; where the folder cannot be written, say so and go on without."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, lambda scratch: _write(graphs, scratch))
+        write_atomic(path, lambda scratch: _write(graphs, scratch))
     except (OSError, FormatError, SafetensorError) as error:
         warnings.warn(f"the graphs cannot be kept in {path.parent} ({error}); going on without a cache", stacklevel=3)
 

@@ -14,7 +14,7 @@ from atomgraph.data.label_weights import weigh_by_keys
 from atomgraph.errors import DataError, GraphError, nearest
 from atomgraph.graph.geometry import volume
 from atomgraph.graph.structure import AtomicGraph
-from atomgraph.progress import watched
+from atomgraph.progress import track
 
 
 def build_graphs(
@@ -44,7 +44,7 @@ def build_graphs(
     kept = cache_file(frames, cutoff, Path(cache)) if cache is not None else None
     graphs = load_graphs(kept, frames, cutoff) if kept is not None else None
     if graphs is None:
-        numbered = watched(enumerate(frames), "building graphs", len(frames), shown=progress)
+        numbered = track(enumerate(frames), "building graphs", len(frames), shown=progress)
         graphs = [_graph(atoms, number, cutoff) for number, atoms in numbered]
         if kept is not None:
             save_graphs(graphs, kept)

@@ -14,6 +14,7 @@ from atomgraph.data.conversion import Conversion, check_forces_sign, known_entri
 from atomgraph.data.reading_notes import Contradiction, ReadingNotes
 from atomgraph.errors import DataError
 from atomgraph.graph.structure import VOIGT, checked_label
+from atomgraph.old_names import old_names_of
 
 LABEL_KEYS = ("energy", "forces", "stress", "virial")
 KEYS = (*LABEL_KEYS, "config_type", "head", "charge", "spin")
@@ -22,7 +23,7 @@ COMMON = {"energies", "stresses", "config_type", "head", "source", "charge", "sp
 SAME = 1e-3  # of the larger: two labels of one quantity that differ by more contradict one another
 
 
-class Door:
+class LabelReader:
     r"""Takes labels by configured names and units, and gives them in eV, eV/Å, eV/Å³.
 
     A virial becomes a stress, :math:`\sigma = -W/V`. Stresses are positive in tension unless ``stress_sign: compression`` says
@@ -204,3 +205,6 @@ def _symmetric(name: str, value: Any, n_atoms: int) -> np.ndarray:
     if skew > 0.05 * np.abs(full).max() and skew > 1e-6:
         raise DataError(f"{name} is not symmetric: it differs from its transpose by {skew:.3g}")
     return 0.5 * (full + full.T)
+
+
+__getattr__ = old_names_of(__name__)

@@ -19,7 +19,7 @@ from atomgraph.data.formats.element_names import checked_types, refuse_types
 from atomgraph.data.formats.format import Frame, Options
 from atomgraph.data.formats.format_table import conversion_of, format_of
 from atomgraph.data.formats.text import check_regular
-from atomgraph.data.labels import Door
+from atomgraph.data.labels import LabelReader
 from atomgraph.data.reading_notes import ReadingNotes
 from atomgraph.errors import AtomgraphError, DataError, GraphError
 from atomgraph.graph.neighbours import neighbours_within
@@ -86,7 +86,7 @@ def iread(
 ) -> Iterator[ase.Atoms]:
     """``read``, one frame after the other; text files are never in memory as a whole."""
     notes = ReadingNotes() if notes is None else notes
-    door = Door(keys, units, labels=labels, notes=notes)
+    door = LabelReader(keys, units, labels=labels, notes=notes)
     options = Options(checked_types(types), labels, notes)
     structures, named = _taken_apart(files)
     if structures is not None:
@@ -114,7 +114,11 @@ def iread(
 
 
 def _admitted(
-    frames: Iterable[tuple[int, ase.Atoms]], door: Door, conversion: Conversion, name: str, faults: list[str] | None
+    frames: Iterable[tuple[int, ase.Atoms]],
+    door: LabelReader,
+    conversion: Conversion,
+    name: str,
+    faults: list[str] | None,
 ) -> Iterator[ase.Atoms]:
     for place, raw in frames:
         source = f"{name}{place}"

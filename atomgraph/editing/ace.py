@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from atomgraph.editing.element_data import baseline_for
-from atomgraph.editing.transfer import unseeded
+from atomgraph.editing.transfer import without_rng
 from atomgraph.featurizers.ace.functions import cluster_functions, pacemaker_functions
 from atomgraph.models.ace import ACE
 
@@ -44,7 +44,7 @@ def of_ace(model: ACE, names: list[str], rows: list[int]) -> tuple[ACE, dict[str
         "n_radial": old_bonds.n_radial,
         "baseline": baseline_for(model, names, rows),
     }
-    new = unseeded(ACE, **(arguments | changed))
+    new = without_rng(ACE, **(arguments | changed))
     new_bonds, readout = new.branches[0].featurizer.bonds, new.branches[0].readouts[0]
     coefficient = torch.empty_like(new_bonds.coefficient, dtype=old_bonds.coefficient.dtype)
     for a, b in product(range(len(names)), repeat=2):

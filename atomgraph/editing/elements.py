@@ -9,7 +9,7 @@ from torch import Tensor
 from atomgraph.editing.ace import of_ace
 from atomgraph.editing.feature_columns import of_behler_parrinello, of_gcn
 from atomgraph.editing.mace import of_mace
-from atomgraph.editing.transfer import filled, places_of
+from atomgraph.editing.transfer import load_weights, places_of
 from atomgraph.errors import WiringError, nearest
 from atomgraph.models import ACE, GCN, MACE, BehlerParrinello
 from atomgraph.models.energy import EnergyModel
@@ -81,6 +81,6 @@ def _with_elements(
     new, found = EDITS[type(model)](model, names, rows)
     state = model.state_dict()
     e0 = {"baseline.e0": state["baseline.e0"][:, list(rows if e0_rows is None else e0_rows)]}
-    return filled(
+    return load_weights(
         potential, new, {name: value for name, value in (state | found | e0).items() if name in new.state_dict()}, note
     )

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from atomgraph.editing.element_data import baseline_for
-from atomgraph.editing.transfer import unseeded
+from atomgraph.editing.transfer import without_rng
 from atomgraph.errors import WiringError
 from atomgraph.featurizers import SymmetryFunctions
 from atomgraph.featurizers.symmetry_functions.sets import AngularFunction, RadialFunction
@@ -52,7 +52,7 @@ def of_behler_parrinello(
 
 def _built(cls: Any, model: Any, names: list[str], rows: list[int], **changed: Any) -> Any:
     arguments = model.arguments | changed | {"elements": names, "baseline": baseline_for(model, names, rows)}
-    return unseeded(cls, **arguments)
+    return without_rng(cls, **arguments)
 
 
 def _relabelled(

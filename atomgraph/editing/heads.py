@@ -7,15 +7,23 @@ from typing import Any
 
 from torch import Tensor
 
-from atomgraph.editing.transfer import filled, places_of, unseeded
+from atomgraph.editing.transfer import load_weights, places_of, without_rng
 from atomgraph.errors import WiringError
 from atomgraph.models.baseline import Baseline
 from atomgraph.models.energy import EnergyModel
 from atomgraph.nn.mlp import LastLayer
-from atomgraph.nn.part import build, public_path, specification
+from atomgraph.nn.part import build, public_name, specification
 from atomgraph.nn.protocols import Readout
 from atomgraph.potential import Potential
-from atomgraph.readouts import Densities, GroupedMLP, Linear, PerElementLinear, ScaledLinear, Silent, SparseKernel
+from atomgraph.readouts import (
+    DensityEmbedding,
+    Linear,
+    MultiHeadMLP,
+    PerElementLinear,
+    ScaledLinear,
+    SparseKernel,
+    ZeroReadout,
+)
 
 BY_COLUMN = (Linear, PerElementLinear, ScaledLinear, SparseKernel)  # their weight's last axis is the head
 
@@ -54,13 +62,13 @@ def _with_heads(potential: Potential, names: list[str], rows: list[int], note: s
     for name, part in model.named_modules():
         if isinstance(part, Readout):
             found |= {f"{name}.{key}": value for key, value in _of_readout(part, rows).items()}
-    return filled(potential, _rebuilt(model, names), state | found, note)
+    return load_weights(potential, _rebuilt(model, names), state | found, note)
 
 
 def _of_readout(readout: Readout, rows: list[int]) -> Mapping[str, Tensor]:
     """The numbers of a readout with these heads."""
     factor = (len(rows) / readout.n_outputs) ** 0.5
-    if isinstance(readout, Silent):
+    if isinstance(readout, ZeroReadout):
         return {}
     if isinstance(readout, LastLayer):
         last = len(readout.mlp.weights) - 1
@@ -68,13 +76,13 @@ def _of_readout(readout: Readout, rows: list[int]) -> Mapping[str, Tensor]:
             f"mlp.weights.{last}": readout.mlp.weights[-1][..., rows],
             f"mlp.biases.{last}": readout.mlp.biases[-1][..., rows],
         }
-    if isinstance(readout, GroupedMLP):
+    if isinstance(readout, MultiHeadMLP):
         found: dict[str, Tensor] = {"first": readout.first[:, rows], "last": readout.last[rows] * factor}
         if readout.middle is not None and readout.middle_bias is not None and readout.last_bias is not None:
             found |= {"middle": readout.middle[rows] * factor}
             found |= {"middle_bias": readout.middle_bias[rows], "last_bias": readout.last_bias[rows]}
         return found
-    if isinstance(readout, Densities):
+    if isinstance(readout, DensityEmbedding):
         by_head = readout.weight.unflatten(2, (readout.n_outputs, readout.n_densities))
         return {"weight": by_head[:, :, rows].flatten(2)}
     if isinstance(readout, BY_COLUMN):
@@ -86,14 +94,14 @@ def _of_readout(readout: Readout, rows: list[int]) -> Mapping[str, Tensor]:
 def _rebuilt(model: EnergyModel, heads: list[str]) -> EnergyModel:
     """The model with other heads, its numbers new: a family by its baseline, a composition by its readouts, too."""
     spec = specification(model)
-    baseline: dict[str, Any] = spec.get("baseline") or {"kind": public_path(Baseline), "elements": model.elements}
+    baseline: dict[str, Any] = spec.get("baseline") or {"kind": public_name(Baseline), "elements": model.elements}
     spec["baseline"] = baseline | {"heads": heads}
     branches = spec.get("branches", [])
     for branch in [branches] if isinstance(branches, dict) else branches:
         for readout in branch["readouts"]:
             readout["n_outputs"] = len(heads)
     try:
-        new = unseeded(build, spec)
+        new = without_rng(build, spec)
     except (WiringError, TypeError) as error:
         raise WiringError(f"the heads of this {type(model).__name__} cannot be edited: {error}") from error
     if not isinstance(new, EnergyModel):

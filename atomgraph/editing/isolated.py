@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 
-from atomgraph.editing.transfer import filled, unseeded
+from atomgraph.editing.transfer import load_weights, without_rng
 from atomgraph.errors import WiringError
 from atomgraph.models.baseline import Baseline
 from atomgraph.models.energy import EnergyModel
-from atomgraph.nn.part import build, public_path, specification
+from atomgraph.nn.part import build, public_name, specification
 from atomgraph.potential import Potential
 
 
@@ -34,10 +34,10 @@ def pin_isolated(potential: Potential) -> Potential:
     if model.reads_states:
         raise WiringError("features depend on charge and spin, so an isolated atom has no single energy")
     spec: dict[str, Any] = specification(model)
-    baseline = spec.get("baseline") or {"kind": public_path(Baseline), "elements": model.elements}
+    baseline = spec.get("baseline") or {"kind": public_name(Baseline), "elements": model.elements}
     spec["baseline"] = baseline | {"exact_isolated": True}
     try:
-        new = unseeded(build, spec)
+        new = without_rng(build, spec)
     except (WiringError, TypeError) as error:
         raise WiringError(f"the baseline of this {type(model).__name__} cannot be exchanged: {error}") from error
     if not isinstance(new, EnergyModel):
@@ -49,4 +49,4 @@ def pin_isolated(potential: Potential) -> Potential:
         "baseline.e0": old.e0 + old.scale[:, None] * table + old.shift[:, None],
         "baseline.shift": torch.zeros_like(old.shift),
     }
-    return filled(potential, new, model.state_dict() | numbers, "isolated atoms keep exactly E0")
+    return load_weights(potential, new, model.state_dict() | numbers, "isolated atoms keep exactly E0")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from atomgraph.editing.element_data import baseline_for, part_for
-from atomgraph.editing.transfer import unseeded
+from atomgraph.editing.transfer import without_rng
 from atomgraph.layers.mace.nonlinear import NonlinearResidualInteraction
 from atomgraph.models.mace import MACE
 from atomgraph.nn.equivariant.linear import ElementLinear
@@ -21,7 +21,7 @@ def of_mace(model: MACE, names: list[str], rows: list[int]) -> tuple[MACE, dict[
     if radial.get("transform") is not None:
         radial["transform"] = part_for(radial["transform"], names, rows)
     changed = {"elements": names, "radial": radial, "baseline": baseline_for(model, names, rows)}
-    new = unseeded(MACE, **(model.arguments | changed))
+    new = without_rng(MACE, **(model.arguments | changed))
     factor = (len(names) / len(model.elements)) ** 0.5
     found: dict[str, Tensor] = {}
     for name, part in model.named_modules():

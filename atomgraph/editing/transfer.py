@@ -1,4 +1,4 @@
-"""What all edits share: names looked up, a model of another shape filled with numbers, a note of what was done."""
+"""What all edits share: names looked up, a model of another shape load_weights with numbers, a note of what was done."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def places_of(wanted: Sequence[str], known: Sequence[str], what: str) -> list[in
     return [list(known).index(name) for name in wanted]
 
 
-def unseeded(make: Callable[..., Made], *words: object, **arguments: object) -> Made:
+def without_rng(make: Callable[..., Made], *words: object, **arguments: object) -> Made:
     """What ``make`` gives. Its first numbers are going to be overwritten, so the caller's random state is not touched."""
     with torch.random.fork_rng(devices=[]):
         return make(*words, **arguments)
 
 
-def filled(potential: Potential, new: EnergyModel, state: dict[str, Tensor], note: str) -> Potential:
+def load_weights(potential: Potential, new: EnergyModel, state: dict[str, Tensor], note: str) -> Potential:
     """A potential of the new model with the numbers given, and the old one's metadata with a note of the edit.
 
     Raises WiringError where a number is missing or of another shape: some part cannot be edited.

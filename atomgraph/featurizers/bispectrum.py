@@ -14,7 +14,7 @@ from torch import Tensor
 from atomgraph.errors import WiringError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.constants import Constants
-from atomgraph.nn.density import Expansion, Terms
+from atomgraph.nn.density import DensityFeaturizer, Terms
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.ops.hyperspherical import columns_of_harmonics, hyperspherical_radial
@@ -25,7 +25,7 @@ from atomgraph.ops.triple_integrals import TripleIntegrals, triples
 HIGHEST_TWOJMAX = 12  # of the spherical harmonics
 
 
-class Bispectrum(Expansion):
+class Bispectrum(DensityFeaturizer):
     r"""The bispectrum components of LAMMPS's ``compute sna/atom``, in its order.
 
     .. math::
@@ -142,7 +142,7 @@ class Bispectrum(Expansion):
         return torch.cat([b, b.index_select(1, left) * b.index_select(1, right) * half], dim=1)
 
     def slopes(self, density: Tensor, element: Tensor, directions: Tensor | None = None) -> Tensor:
-        """As ``Expansion`` has it, by the rule for products instead of a backward pass a component."""
+        """As ``DensityFeaturizer`` has it, by the rule for products instead of a backward pass a component."""
         constants = self._constants.like(density)
         found = self._integrals.jacobian(density, constants).mul_(constants["factor"][:, None, None])
         if self.quadratic:

@@ -2,34 +2,37 @@
 
 from atomgraph.fitting.cancellation import Cancellation, cancellation_of
 from atomgraph.fitting.closed_form import Solution, solve_least_squares, solve_sparse_gp
-from atomgraph.fitting.gauss_newton_fit import Descent, Step, gauss_newton, require_room
+from atomgraph.fitting.gauss_newton_fit import GaussNewtonResult, Step, check_memory, gauss_newton
 from atomgraph.fitting.linear_problem import LinearProblem
-from atomgraph.fitting.linear_weights import Unknowns
+from atomgraph.fitting.linear_weights import LinearWeights
 from atomgraph.fitting.noise import EnergyWeight, Noise, Sigma
 from atomgraph.fitting.solvers.fit_errors import FittingError
 from atomgraph.fitting.sparse_set import Selection, place_sparse_points
-from atomgraph.fitting.streaming import Progress, stream
+from atomgraph.fitting.streaming import Progress, accumulate
 from atomgraph.fitting.uncertainty import add_uncertainty
+from atomgraph.old_names import old_names_of
 
 __all__ = [
     "Cancellation",
-    "Descent",
     "EnergyWeight",
     "FittingError",
+    "GaussNewtonResult",
     "LinearProblem",
+    "LinearWeights",
     "Noise",
     "Progress",
     "Selection",
     "Sigma",
     "Solution",
     "Step",
-    "Unknowns",
+    "accumulate",
     "add_uncertainty",
     "cancellation_of",
+    "check_memory",
     "gauss_newton",
     "place_sparse_points",
-    "require_room",
     "solve_least_squares",
     "solve_sparse_gp",
-    "stream",
 ]
+
+__getattr__ = old_names_of(__name__)

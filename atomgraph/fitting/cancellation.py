@@ -11,12 +11,12 @@ import ase
 import torch
 from torch import Tensor
 
-from atomgraph.analysis.laws.context import Trial
+from atomgraph.analysis.laws.context import LawContext
 from atomgraph.analysis.laws.side_effects import float32_error, in_dtype
 from atomgraph.analysis.laws.structures import specimens
 from atomgraph.analysis.laws.symmetry import order_of_atoms
 from atomgraph.data import budget_batches
-from atomgraph.fitting.linear_weights import Unknowns
+from atomgraph.fitting.linear_weights import LinearWeights
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.potential import Potential
 
@@ -108,7 +108,7 @@ def cancellation_of(
     structures: Mapping[str, ase.Atoms] = specimens(potential.elements)
     some = {f"training {i}": frames[i] for i in range(0, len(frames), max(1, -(-len(frames) // _FEW)))}
     error = float32_error(potential, {**structures, **some})
-    order = order_of_atoms(Trial(in_dtype(potential, torch.float32), structures)).figure
+    order = order_of_atoms(LawContext(in_dtype(potential, torch.float32), structures)).figure
     return Cancellation(terms, terms / usual if usual > 0 else 1.0, error, order)
 
 
@@ -117,7 +117,7 @@ def _terms(potential: Potential, weights: Tensor, batch: AtomicGraph) -> tuple[T
     model = potential.model
     edges = model.edges(batch)
     size, total = edges.length.new_zeros(edges.n_atoms), edges.length.new_zeros(edges.n_atoms)
-    for block in Unknowns(model):
+    for block in LinearWeights(model):
         h = block.branch.features(batch, edges.within(block.branch.cutoff))[block.depth]
         for element in torch.unique(edges.element).tolist():
             rows = torch.nonzero(edges.element == element)[:, 0]

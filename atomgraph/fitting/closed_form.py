@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from atomgraph.fitting.linear_weights import Block, Unknowns
+from atomgraph.fitting.linear_weights import Block, LinearWeights
 from atomgraph.fitting.solvers.ard import ard
 from atomgraph.fitting.solvers.conditioning import Conditioning, conditioning_of
 from atomgraph.fitting.solvers.evidence import evidence
@@ -49,7 +49,7 @@ class Solution:
 
 
 def solve_least_squares(
-    unknowns: Unknowns,
+    unknowns: LinearWeights,
     reduced: Reduced,
     *,
     solver: Solver = "evidence",
@@ -100,7 +100,7 @@ def solve_least_squares(
     return Solution(fit, conditioning, _facts(fit, conditioning, reduced) | facts)
 
 
-def solve_sparse_gp(unknowns: Unknowns, reduced: Reduced, *, jitter: float = JITTER) -> Solution:
+def solve_sparse_gp(unknowns: LinearWeights, reduced: Reduced, *, jitter: float = JITTER) -> Solution:
     r"""Weights of the sparse Gaussian process whose prior the kernels are, :math:`|\Sigma^{-1/2}(Kw - y)|^2 + w^T K_{mm} w`.
 
     Readouts or featurizers with a ``prior`` give their part of :math:`K_{mm}`; other readouts have weights of variance 1.
@@ -121,7 +121,7 @@ def solve_sparse_gp(unknowns: Unknowns, reduced: Reduced, *, jitter: float = JIT
     return Solution(fit, conditioning, _facts(fit, conditioning, reduced) | facts)
 
 
-def _gamma(unknowns: Unknowns, reduced: Reduced, prior: PriorKind, power: float, scaled: bool) -> Tensor:
+def _gamma(unknowns: LinearWeights, reduced: Reduced, prior: PriorKind, power: float, scaled: bool) -> Tensor:
     """The diagonal of Γ before its strength, (n,)."""
     gamma = torch.ones(unknowns.n, dtype=torch.float64, device=reduced.R.device)
     if prior == "smoothness":

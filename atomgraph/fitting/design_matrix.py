@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from atomgraph.fitting.edge_jacobian import Portion, basis_sums, portions
-from atomgraph.fitting.linear_weights import Unknowns
+from atomgraph.fitting.edge_jacobian import Portion, basis_sums, chunks
+from atomgraph.fitting.linear_weights import LinearWeights
 from atomgraph.graph.geometry import volume
 from atomgraph.graph.structure import VOIGT, AtomicGraph
 from atomgraph.models.isolated import without_edges
@@ -32,7 +32,7 @@ class Rows:
 
 
 @torch.no_grad()
-def rows_of(unknowns: Unknowns, graph: AtomicGraph, *, forces: bool = True, stress: bool = True) -> Rows:
+def design_matrix(unknowns: LinearWeights, graph: AtomicGraph, *, forces: bool = True, stress: bool = True) -> Rows:
     """Rows of a structure or a batch, in the model's dtype, times the baseline's scale."""
     model = unknowns.model
     edges = model.edges(graph)
@@ -46,7 +46,7 @@ def rows_of(unknowns: Unknowns, graph: AtomicGraph, *, forces: bool = True, stre
         energy += basis_sums(block, graph, near, unknowns.n)
         if by_atom is None and by_strain is None:
             continue
-        for portion in portions(block, graph, near):
+        for portion in chunks(block, graph, near):
             if by_atom is not None:
                 _add_forces(by_atom, portion, near)
             if by_strain is not None:
@@ -60,7 +60,7 @@ def rows_of(unknowns: Unknowns, graph: AtomicGraph, *, forces: bool = True, stre
     )
 
 
-def _of_isolated(unknowns: Unknowns, graph: AtomicGraph) -> Tensor:
+def _of_isolated(unknowns: LinearWeights, graph: AtomicGraph) -> Tensor:
     """(n_graphs, n): what the unknowns add to the energies of the same atoms without neighbours, before scaling."""
     bare = without_edges(graph)
     edges = unknowns.model.edges(bare)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from atomgraph.analysis.finetuning.audit.labelled_predictions import Evidence
+from atomgraph.analysis.finetuning.audit.labelled_predictions import LabelledPredictions
 from atomgraph.data.e0_shift import EnergyShift
 from atomgraph.errors import ConfigError, DataError
 from atomgraph.potential import Potential
@@ -37,7 +37,7 @@ class E0Change:
 
 
 def e0_change(
-    potential: Potential, evidence: Evidence, head: str, policy: str | Mapping[str, float] = "estimate"
+    potential: Potential, evidence: LabelledPredictions, head: str, policy: str | Mapping[str, float] = "estimate"
 ) -> E0Change:
     """What a policy adds to E0 of a head.
 
@@ -58,7 +58,7 @@ def e0_change(
     return _given(potential, evidence, head, policy)
 
 
-def _estimated(evidence: Evidence, head: str) -> E0Change:
+def _estimated(evidence: LabelledPredictions, head: str) -> E0Change:
     shift = evidence.shift
     if shift is None:
         raise DataError("the training part has no energy to estimate E0 from; set e0: foundation, or give energies")
@@ -66,7 +66,7 @@ def _estimated(evidence: Evidence, head: str) -> E0Change:
     return E0Change(head, shift.by_element, origin, shift)
 
 
-def _isolated(evidence: Evidence, head: str) -> E0Change:
+def _isolated(evidence: LabelledPredictions, head: str) -> E0Change:
     found: dict[str, list[float]] = {}
     for atoms, label, predicted in zip(evidence.frames, evidence.labels, evidence.predictions, strict=True):
         if len(atoms) == 1 and not atoms.pbc.any() and "energy" in label:
@@ -86,7 +86,7 @@ def _isolated(evidence: Evidence, head: str) -> E0Change:
     return E0Change(head, change, "isolated atoms of the training part: the model gives free atoms their labels")
 
 
-def _given(potential: Potential, evidence: Evidence, head: str, e0: Mapping[str, float]) -> E0Change:
+def _given(potential: Potential, evidence: LabelledPredictions, head: str, e0: Mapping[str, float]) -> E0Change:
     missing = [symbol for symbol in evidence.elements if symbol not in e0]
     if missing:
         raise ConfigError(f"e0 lacks {', '.join(missing)}, which the training structures hold")

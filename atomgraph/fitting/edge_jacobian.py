@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from atomgraph.fitting.linear_weights import Block
-from atomgraph.fitting.padded_terms import LaidTerms
+from atomgraph.fitting.padded_terms import PaddedTerms
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.models import posterior
-from atomgraph.nn.density import Expansion, TermSlopes, slopes_by_atom, term_slopes
+from atomgraph.nn.density import DensityFeaturizer, TermSlopes, slopes_by_atom, term_slopes
 from atomgraph.nn.edges import Edges
-from atomgraph.nn.protocols import Solvable
+from atomgraph.nn.protocols import LinearReadout
 from atomgraph.ops.outer import rank_in_target
 from atomgraph.ops.scatter import sum_to
 
@@ -46,14 +46,14 @@ def basis_sums(block: Block, graph: AtomicGraph, edges: Edges, n_unknowns: int) 
     return sums
 
 
-def portions(block: Block, graph: AtomicGraph, edges: Edges) -> Iterator[Portion]:
-    """The slopes of one readout's basis, in portions that memory allows; their edges and columns overlap: add them up."""
+def chunks(block: Block, graph: AtomicGraph, edges: Edges) -> Iterator[Portion]:
+    """The slopes of one readout's basis, in chunks that memory allows; their edges and columns overlap: add them up."""
     if block.expansion is not None:
         return _factored(block.expansion, block, edges)
     return _by_backward_passes(block, graph, edges)
 
 
-def _factored(expansion: Expansion, block: Block, edges: Edges) -> Iterator[Portion]:
+def _factored(expansion: DensityFeaturizer, block: Block, edges: Edges) -> Iterator[Portion]:
     """Through the density: ∂φ/∂c of each atom, then the product with ∂c/∂r of its own edges."""
     slopes = term_slopes(expansion, edges)
     centre = edges.centre[slopes.terms.rows]
@@ -90,7 +90,9 @@ def _factored(expansion: Expansion, block: Block, edges: Edges) -> Iterator[Port
                 yield Portion(columns, rows, made, chosen, sums)
 
 
-def _plain(readout: Solvable, expansion: Expansion, element: int, like: Tensor) -> tuple[bool, Tensor | None]:
+def _plain(
+    readout: LinearReadout, expansion: DensityFeaturizer, element: int, like: Tensor
+) -> tuple[bool, Tensor | None]:
     """Is φ the features themselves, and what are they multiplied by?"""
     form = readout.basis_slopes(like.new_zeros(0, expansion.irreps_out.dim), element)
     if form is None or form[0] is not None or (form[1] is not None and len(form[1]) != 1):
@@ -99,7 +101,7 @@ def _plain(readout: Solvable, expansion: Expansion, element: int, like: Tensor) 
 
 
 def _density(
-    expansion: Expansion, slopes: TermSlopes, mine: Tensor, centre: Tensor, element: int, n_atoms: int
+    expansion: DensityFeaturizer, slopes: TermSlopes, mine: Tensor, centre: Tensor, element: int, n_atoms: int
 ) -> Tensor:
     """(n_atoms, n_channels, n_functions) of some terms, whose centres are atoms 0 … n_atoms − 1, all of one element."""
     owner, size = centre * expansion.n_channels + slopes.terms.channel[mine], n_atoms * expansion.n_channels
@@ -108,19 +110,19 @@ def _density(
 
 
 def _in_blocks(
-    expansion: Expansion, slopes: TermSlopes, mine: Tensor, centre: Tensor, density: Tensor, element: int
+    expansion: DensityFeaturizer, slopes: TermSlopes, mine: Tensor, centre: Tensor, density: Tensor, element: int
 ) -> Iterator[Portion]:
     """Slopes of features, whose numbers stand in place of the unknowns'."""
     channel, known, laid = slopes.terms.channel[mine], -1, None
     for block in expansion.slope_blocks(density, element, torch.unique(channel).tolist()):
         if laid is None or block.channel != known:
             terms, known = torch.nonzero(channel == block.channel)[:, 0], block.channel
-            laid = LaidTerms.of(slopes, mine[terms], centre[terms], len(density))
+            laid = PaddedTerms.of(slopes, mine[terms], centre[terms], len(density))
         made = laid.slopes(block.functions) @ block.slopes
         yield Portion(block.features, slopes.terms.rows[laid.terms], made.view(-1, 3, made.shape[2]))
 
 
-def _basis_by_density(expansion: Expansion, readout: Solvable, density: Tensor, element: int) -> Tensor:
+def _basis_by_density(expansion: DensityFeaturizer, readout: LinearReadout, density: Tensor, element: int) -> Tensor:
     kind = _of(element, density)
     h = expansion.invariants(density, kind)
     form = readout.basis_slopes(h, element)
@@ -134,7 +136,7 @@ def _basis_by_density(expansion: Expansion, readout: Solvable, density: Tensor, 
     return torch.nn.functional.pad(slopes, (0, 0, 0, 0, 0, missing)) if missing else slopes
 
 
-def _factor(expansion: Expansion, readout: Solvable, density: Tensor, element: int) -> Tensor | None:
+def _factor(expansion: DensityFeaturizer, readout: LinearReadout, density: Tensor, element: int) -> Tensor | None:
     """(n_atoms, n) that the directions of the basis are multiplied by; None for 1."""
     form = readout.basis_slopes(expansion.invariants(density, _of(element, density)), element)
     return None if form is None else form[1]
@@ -182,6 +184,6 @@ def _by_element(edges: Edges) -> Iterator[tuple[int, Tensor]]:
 
 
 def _portioned(atoms: Tensor, cost: Tensor, at_once: int) -> Iterator[Tensor]:
-    """The atoms in portions of bounded cost, an atom at least."""
+    """The atoms in chunks of bounded cost, an atom at least."""
     portion = cost.cumsum(0) // at_once
     yield from atoms.split(torch.bincount(portion)[torch.unique(portion)].tolist())

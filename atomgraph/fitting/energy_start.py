@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from atomgraph.data import budget_batches
-from atomgraph.fitting.design_matrix import rows_of
-from atomgraph.fitting.linear_weights import Unknowns
+from atomgraph.fitting.design_matrix import design_matrix
+from atomgraph.fitting.linear_weights import LinearWeights
 from atomgraph.fitting.solvers.fit_errors import FittingError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.potential import SMALL_BUDGET, Potential
@@ -77,14 +77,14 @@ def _last_maps(potential: Potential, graphs: Sequence[AtomicGraph]) -> EnergySta
     """The closed form; None, with the weights as they were, where it makes forces worse or readouts have no such form."""
     potential.eval()
     try:
-        unknowns = Unknowns(potential.model, around=True)
+        unknowns = LinearWeights(potential.model, around=True)
     except FittingError:
         return None
     graphs = _some(graphs, MOST_STRUCTURES)
     rows, errors = [], []
     for batch in budget_batches(graphs, SMALL_BUDGET):
         n_atoms = torch.bincount(batch.graph_of_atom, minlength=batch.n_graphs).double()
-        rows.append(rows_of(unknowns, batch, forces=False, stress=False).energy.double() / n_atoms[:, None])
+        rows.append(design_matrix(unknowns, batch, forces=False, stress=False).energy.double() / n_atoms[:, None])
         predicted = potential.evaluated(batch, forces=False, stress=False)["energy"]
         errors.append((batch.energy - predicted).double() / n_atoms)
     design, error = torch.cat(rows), torch.cat(errors)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from atomgraph.data import budget_batches
-from atomgraph.fitting.jacobian import Tangent
+from atomgraph.fitting.jacobian import ResidualJacobian
 from atomgraph.fitting.noise import Noise
 from atomgraph.fitting.solvers.fit_errors import FittingError
 from atomgraph.graph.structure import AtomicGraph
@@ -33,7 +33,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Descent:
+class GaussNewtonResult:
     """The steps, which of them has the weights that were kept (0: none has), and why there was no further one."""
 
     steps: list[Step]
@@ -53,11 +53,11 @@ def gauss_newton(
     tolerance: float = 0.01,
     memory: float = 4.0,
     on_step: Callable[[Step], None] | None = None,
-) -> Descent:
+) -> GaussNewtonResult:
     r"""All weights of a potential, and E0 of a head, by the method of Levenberg and Marquardt.
 
     A step solves :math:`\min_\delta |r - J\delta|^2 + \mu|\delta|^2` around the weights that are there, r and J as in
-    ``Tangent``; with fewer rows than weights, from the kernel of the tangent,
+    ``ResidualJacobian``; with fewer rows than weights, from the kernel of the tangent,
     :math:`\delta = J^T (JJ^T + \mu)^{-1} r`. The damping μ is the best of those that are tried, each ten times another.
     The weights kept are the best in validation, or in training where there is none.
 
@@ -68,11 +68,11 @@ def gauss_newton(
     Raises FittingError for a potential that is not float64, without weights to train, or structures whose J is too large.
     Source: K. Levenberg, Q. Appl. Math. 2, 164 (1944); D. W. Marquardt, J. SIAM 11, 431 (1963).
     """
-    tangent = Tangent(potential, noise, head)
+    tangent = ResidualJacobian(potential, noise, head)
     if potential.model.dtype != torch.float64:
         raise FittingError("Gauss-Newton wants a potential in float64; call potential.double() first")
-    require_room(tangent, graphs, memory)
-    outside = Tangent(potential, Noise(noise.sigma), head) if valid else None
+    check_memory(tangent, graphs, memory)
+    outside = ResidualJacobian(potential, Noise(noise.sigma), head) if valid else None
     loss = _mean_square(tangent, graphs)
     best, best_place, best_number = _judged(outside, valid, loss), tangent.place, 0
     mu: float | None = None
@@ -99,7 +99,7 @@ def gauss_newton(
                 break
     finally:
         tangent.go_to(best_place)
-    return Descent(taken, best_number, ended)
+    return GaussNewtonResult(taken, best_number, ended)
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class _Linear:
     square: Tensor
 
     @classmethod
-    def of(cls, tangent: Tangent, graphs: Sequence[AtomicGraph]) -> _Linear:
+    def of(cls, tangent: ResidualJacobian, graphs: Sequence[AtomicGraph]) -> _Linear:
         made = [tangent.rows(graph, first) for first, graph in enumerate(graphs)]
         slopes, residuals = torch.cat([rows for rows, _ in made]), torch.cat([r for _, r in made])
         by_rows = slopes.shape[0] < slopes.shape[1]
@@ -134,7 +134,7 @@ class _Linear:
 
 
 def _take_best_step(
-    tangent: Tangent, graphs: Sequence[AtomicGraph], problem: _Linear, first: float, loss: float
+    tangent: ResidualJacobian, graphs: Sequence[AtomicGraph], problem: _Linear, first: float, loss: float
 ) -> tuple[float, float]:
     """The damping of the best step, and the loss after it; the weights are there then, or where they were if none is better.
 
@@ -161,7 +161,7 @@ def _take_best_step(
     return mu, reached
 
 
-def _mean_square(tangent: Tangent, graphs: Sequence[AtomicGraph]) -> float:
+def _mean_square(tangent: ResidualJacobian, graphs: Sequence[AtomicGraph]) -> float:
     total, rows, first = 0.0, 0, 0
     for batch in budget_batches(graphs, SMALL_BUDGET):
         found = tangent.residuals(batch, first)
@@ -169,11 +169,11 @@ def _mean_square(tangent: Tangent, graphs: Sequence[AtomicGraph]) -> float:
     return total / max(rows, 1)
 
 
-def _judged(outside: Tangent | None, valid: Sequence[AtomicGraph], loss: float) -> float:
+def _judged(outside: ResidualJacobian | None, valid: Sequence[AtomicGraph], loss: float) -> float:
     return loss if outside is None else _mean_square(outside, valid)
 
 
-def require_room(tangent: Tangent, graphs: Sequence[AtomicGraph], memory: float) -> None:
+def check_memory(tangent: ResidualJacobian, graphs: Sequence[AtomicGraph], memory: float) -> None:
     """FittingError where there is nothing to fit, or the slopes of all rows and their square are more than ``memory``, GB."""
     if not tangent.weights:
         raise FittingError("this potential has no weights to train")

@@ -16,12 +16,12 @@ EDGES_AT_ONCE = 12_000  # of all rows of one sweep backwards; beyond, more rows 
 MOST_AT_ONCE = 64
 
 
-class Tangent:
+class ResidualJacobian:
     r"""Weighted residuals and their slopes, :math:`r_k = (y_k - f_k(\theta)) / \sigma_k` and
     :math:`J_{kp} = \partial f_k / \partial \theta_p / \sigma_k`.
 
     Rows k are energies (eV), components of forces (eV/Å) and of virials (eV); those without label or sigma are left out.
-    Unknowns p are the model's weights that take part in training, then E0 of one head by element, eV; E0 stays as it is
+    LinearWeights p are the model's weights that take part in training, then E0 of one head by element, eV; E0 stays as it is
     where isolated atoms have exactly E0.
 
     head: whose E0 it is.
@@ -100,7 +100,7 @@ class Tangent:
         n_weights = self.n - self.n_elements
         if not values.requires_grad:  # atoms alone: no edge, and nothing learned
             return values.new_zeros(len(values), n_weights)
-        portions = []
+        chunks = []
         for portion in values.split(at_once):
             each = torch.eye(len(portion), dtype=values.dtype, device=values.device)
             found = torch.autograd.grad(
@@ -110,5 +110,5 @@ class Tangent:
                 values.new_zeros(len(portion), weight.numel()) if slope is None else slope.flatten(1)
                 for slope, weight in zip(found, self.weights, strict=True)
             ]
-            portions.append(torch.cat(flat, 1))
-        return torch.cat(portions) if portions else values.new_zeros(0, n_weights)
+            chunks.append(torch.cat(flat, 1))
+        return torch.cat(chunks) if chunks else values.new_zeros(0, n_weights)

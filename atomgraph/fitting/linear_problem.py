@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from atomgraph.fitting.design_matrix import rows_of
-from atomgraph.fitting.linear_weights import Unknowns
+from atomgraph.fitting.design_matrix import design_matrix
+from atomgraph.fitting.linear_weights import LinearWeights
 from atomgraph.fitting.noise import Noise
 from atomgraph.graph.geometry import volume
 from atomgraph.graph.structure import VOIGT, AtomicGraph
@@ -24,7 +24,7 @@ class LinearProblem:
 
     def __init__(self, potential: Potential, noise: Noise, around: bool = False):
         self.potential, self.noise = potential, noise
-        self.unknowns = Unknowns(potential.model, around)
+        self.unknowns = LinearWeights(potential.model, around)
         self.unknowns.silence()
 
     @torch.no_grad()
@@ -35,7 +35,7 @@ class LinearProblem:
         """
         energy, forces, virial = self.noise.weights(batch, first)
         wants_forces, wants_virial = bool(forces.any()), bool(virial.any())
-        rows = rows_of(self.unknowns, batch, forces=wants_forces, stress=wants_virial)
+        rows = design_matrix(self.unknowns, batch, forces=wants_forces, stress=wants_virial)
         constant = self._constant(batch, forces=wants_forces, stress=wants_virial)
         chosen = energy > 0
         parts = [(rows.energy[chosen], (batch.energy - constant["energy"])[chosen], energy[chosen])]

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from atomgraph.fitting.low_rank import FewDirections
+from atomgraph.fitting.low_rank import LowRankRows
 from atomgraph.fitting.solvers.fit_errors import FittingError
 from atomgraph.models.branch import Branch
 from atomgraph.models.energy import EnergyModel
-from atomgraph.nn.density import Expansion
-from atomgraph.nn.protocols import Readout, Solvable
+from atomgraph.nn.density import DensityFeaturizer
+from atomgraph.nn.protocols import LinearReadout, Readout
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +23,7 @@ class Block:
     branch: Branch
     depth: int
     first: int
-    _few: dict[int, tuple[Tensor, FewDirections | None]] = field(default_factory=dict, init=False, repr=False)
+    _few: dict[int, tuple[Tensor, LowRankRows | None]] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def readout(self) -> Readout:
@@ -31,8 +31,8 @@ class Block:
         return found
 
     @property
-    def solvable(self) -> Solvable:
-        found: Solvable = self.branch.readouts[self.depth]
+    def solvable(self) -> LinearReadout:
+        found: LinearReadout = self.branch.readouts[self.depth]
         return found
 
     @property
@@ -40,17 +40,17 @@ class Block:
         return slice(self.first, self.first + self.solvable.n_unknowns)
 
     @property
-    def expansion(self) -> Expansion | None:
+    def expansion(self) -> DensityFeaturizer | None:
         """The featurizer, where it is all that stands before the readout and factors its derivatives."""
         featurizer = self.branch.featurizer
-        return featurizer if isinstance(featurizer, Expansion) and not self.branch.layers else None
+        return featurizer if isinstance(featurizer, DensityFeaturizer) and not self.branch.layers else None
 
     def columns_of(self, element: int) -> slice:
         """The unknowns of the atoms of an element, by its row in the model's table."""
         own = self.solvable.unknowns_of(element)
         return slice(self.first + own.start, self.first + own.stop)
 
-    def few_directions(self, element: int) -> FewDirections | None:
+    def few_directions(self, element: int) -> LowRankRows | None:
         """The directions that the slopes of an element's basis are along, where they span few dimensions."""
         some = next(iter(self.readout.parameters()))
         form = self.solvable.basis_slopes(some.new_zeros(1, self.readout.irreps_in.dim), element)
@@ -58,11 +58,11 @@ class Block:
             return None
         known = self._few.get(element)
         if known is None or not torch.equal(known[0], form[0]):
-            known = self._few[element] = form[0].clone(), FewDirections.of(form[0])
+            known = self._few[element] = form[0].clone(), LowRankRows.of(form[0])
         return known[1]
 
 
-class Unknowns:
+class LinearWeights:
     """All weights of a model that can be solved for: those of each readout that is linear in them, branch after branch.
 
     Readouts that are not linear in any weight stay as they are, and count as a constant.
@@ -80,7 +80,7 @@ class Unknowns:
         self.n = 0
         for branch in model.branches:
             for depth, readout in enumerate(branch.readouts):
-                if isinstance(readout, Solvable) and readout.n_unknowns:
+                if isinstance(readout, LinearReadout) and readout.n_unknowns:
                     self.blocks.append(Block(branch, depth, self.n))
                     self.n += readout.n_unknowns
         if not self.n:

@@ -12,14 +12,14 @@ _WORTH_IT = 0.7  # of the number of directions
 
 
 @dataclass(frozen=True, eq=False)
-class FewDirections:
+class LowRankRows:
     """Directions d = ``mix`` @ ``base``. base: (r, n_features), orthonormal.  mix: (n, r)."""
 
     base: Tensor
     mix: Tensor
 
     @classmethod
-    def of(cls, directions: Tensor) -> FewDirections | None:
+    def of(cls, directions: Tensor) -> LowRankRows | None:
         """Of directions (n, n_features); None where they span nearly as many dimensions as there are directions."""
         U, s, Vh = torch.linalg.svd(directions, full_matrices=False)
         rank = int((s > _ROUNDING * s[0]).sum())

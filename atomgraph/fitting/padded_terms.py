@@ -12,7 +12,7 @@ from atomgraph.ops.outer import rank_in_target
 
 
 @dataclass(frozen=True, eq=False)
-class LaidTerms:
+class PaddedTerms:
     r"""Factors of :math:`\partial g_b/\partial r_{ij}` as a matrix (m, 3 · longest) for each centre, zeros behind its edges.
 
     terms: (n_centres · longest,) which term stands where; behind a centre's own any number, where slopes are zero.
@@ -24,7 +24,7 @@ class LaidTerms:
     product: tuple[Tensor, Tensor, Tensor, Tensor, Tensor] | None
 
     @classmethod
-    def of(cls, slopes: TermSlopes, chosen: Tensor, centre: Tensor, n_centres: int) -> LaidTerms:
+    def of(cls, slopes: TermSlopes, chosen: Tensor, centre: Tensor, n_centres: int) -> PaddedTerms:
         """chosen: (n,) rows of terms.  centre: (n,) of each, from 0 to n_centres − 1."""
         counts = torch.bincount(centre, minlength=n_centres)
         longest = int(counts.max())

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from atomgraph import checksums
-from atomgraph.atomic_write import write_whole
+from atomgraph.atomic_write import write_atomic
 from atomgraph.data import budget_batches
 from atomgraph.fitting.linear_problem import LinearProblem
 from atomgraph.fitting.solvers.block_qr import GatheredQR
@@ -20,6 +20,7 @@ from atomgraph.fitting.solvers.fit_errors import FittingError
 from atomgraph.fitting.solvers.streaming_qr import Streamed, StreamedNormal
 from atomgraph.fitting.solvers.triangular import Reduced
 from atomgraph.graph.structure import AtomicGraph
+from atomgraph.old_names import old_names_of
 
 METHODS: dict[str, type[Streamed]] = {"qr": GatheredQR, "normal": StreamedNormal}
 VERSION = 2  # of saved blocks; since then they carry a checksum
@@ -37,7 +38,7 @@ class Progress:
     seconds: float
 
 
-def stream(
+def accumulate(
     problem: LinearProblem,
     graphs: Sequence[AtomicGraph],
     *,
@@ -86,7 +87,7 @@ def _write(path: Path, factor: Streamed, done: int, block: int, total: int) -> N
         save_file(tensors, scratch, metadata={"atomgraph": json.dumps(header)})
         checksums.seal(scratch)
 
-    write_whole(path, filled)
+    write_atomic(path, filled)
 
 
 def _read(
@@ -114,3 +115,6 @@ def _read(
     except Exception as error:  # a state of any kind is given any tensors here
         raise FittingError(f"{path} is no block of a fit, or damaged ({error}); begin the fit anew") from None
     return factor, done, block
+
+
+__getattr__ = old_names_of(__name__)

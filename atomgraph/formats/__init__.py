@@ -12,15 +12,16 @@ from typing import Any
 from atomgraph.errors import FormatError
 from atomgraph.formats import ace_yaml, gap, mace, native, snap
 from atomgraph.formats.finite_check import check_finite
-from atomgraph.formats.hints import Said
+from atomgraph.formats.hints import FileHints
 from atomgraph.formats.unrecognised import description
 from atomgraph.models.energy import EnergyModel
+from atomgraph.old_names import old_names_of
 
 READERS: tuple[Any, ...] = (native, mace, gap, snap, ace_yaml)
 IN_RUN_FOLDER = "model.safetensors"
 
 
-def read(path: str | Path, said: Said | None = None) -> tuple[EnergyModel, dict[str, Any]]:
+def read(path: str | Path, said: FileHints | None = None) -> tuple[EnergyModel, dict[str, Any]]:
     """The model in a potential's file, or in a run folder, and what the file says of itself.
 
     Raises FormatError for what is absent, unreadable, corrupt, or of a format that is not read.
@@ -29,13 +30,13 @@ def read(path: str | Path, said: Said | None = None) -> tuple[EnergyModel, dict[
     start = first_bytes(path)
     for reader in READERS:
         if reader.recognises(path, start):
-            model, metadata = _understood(reader, path, said or Said())
+            model, metadata = _understood(reader, path, said or FileHints())
             check_finite(str(path), model.state_dict())
             return model, metadata
     raise FormatError(f"{path} {description(path, start)}")
 
 
-def _understood(reader: Any, path: Path, said: Said) -> tuple[EnergyModel, dict[str, Any]]:
+def _understood(reader: Any, path: Path, said: FileHints) -> tuple[EnergyModel, dict[str, Any]]:
     """What a reader gives; whatever else than a FormatError comes out of a damaged file becomes one."""
     try:
         model, metadata = reader.read(path, said)
@@ -66,3 +67,6 @@ def first_bytes(path: Path) -> bytes:
             return file.read(4096)
     except OSError as error:
         raise FormatError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+__getattr__ = old_names_of(__name__)

@@ -14,13 +14,13 @@ import yaml
 from atomgraph import featurizers, safe_yaml
 from atomgraph.errors import FormatError, WiringError
 from atomgraph.formats.ace_yaml_blocks import Block, Function, blocks
-from atomgraph.formats.hints import Said
+from atomgraph.formats.hints import FileHints
 from atomgraph.formats.work_limit import allowance
 from atomgraph.models.baseline import Baseline
 from atomgraph.models.branch import Branch
 from atomgraph.models.energy import EnergyModel
 from atomgraph.nn.repulsion.core_repulsion import CoreRepulsion
-from atomgraph.readouts import Densities
+from atomgraph.readouts import DensityEmbedding
 from atomgraph.safe_yaml import YamlBoundError
 
 UNITS = {"energy": "eV", "length": "Å"}
@@ -40,8 +40,8 @@ def recognises(path: Path, start: bytes) -> bool:
         return False
 
 
-def read(path: Path, said: Said) -> tuple[EnergyModel, dict[str, Any]]:
-    """The model of a python-ace file: ``featurizers.ACE`` read by ``readouts.Densities``; float64. E0 is 0, as in the file.
+def read(path: Path, said: FileHints) -> tuple[EnergyModel, dict[str, Any]]:
+    """The model of a python-ace file, ``featurizers.ACE`` and ``readouts.DensityEmbedding``, float64. E0 is 0, as in the file.
 
     Radial functions are computed, not tabulated in steps of DeltaSplineBins. Columns are in python-ace's order.
     Raises FormatError for what is missing, damaged, or no part of what is supported, by its name.
@@ -93,7 +93,7 @@ def _model(elements: list[str], found: list[Block]) -> EnergyModel:
     featurizer.bonds.coefficient = torch.nn.Parameter(table)
     embeddings = {symbol: _embedding(_single(found, symbol)) for symbol in elements}
     core = _core(elements, bases, embeddings)
-    readout = Densities(elements, featurizer.irreps_out.dim, core=core, per_element=embeddings).double()
+    readout = DensityEmbedding(elements, featurizer.irreps_out.dim, core=core, per_element=embeddings).double()
     weight = torch.zeros_like(readout.weight)
     for z, (symbol, of_one) in enumerate(zip(elements, functions, strict=True)):
         for column, function in enumerate(of_one):

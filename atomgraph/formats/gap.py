@@ -14,7 +14,7 @@ from ase.data import chemical_symbols
 from atomgraph.errors import FormatError, WiringError
 from atomgraph.featurizers import SOAP, PairKernel, TripleKernel
 from atomgraph.formats.gap_terms import Term, atomic_number, number, term_of
-from atomgraph.formats.hints import Said
+from atomgraph.formats.hints import FileHints
 from atomgraph.formats.work_limit import allowance
 from atomgraph.models.baseline import Baseline
 from atomgraph.models.branch import Branch
@@ -31,7 +31,7 @@ def recognises(path: Path, start: bytes) -> bool:
     return start.lstrip().startswith(b"<") and any(word in start for word in (b"<GAP_", b"IP GAP", b"<gpSparse"))
 
 
-def read(path: Path, said: Said) -> tuple[EnergyModel, dict[str, Any]]:
+def read(path: Path, said: FileHints) -> tuple[EnergyModel, dict[str, Any]]:
     """The model of a GAP file: a branch for each pair and triple, one for SOAP terms that differ in their centre only.
 
     Float64. Raises FormatError for what is missing, damaged, or no part of what is supported, by its name.

@@ -19,14 +19,14 @@ STYLES = {  # LAMMPS's names for pairs of units
 
 
 @dataclass(frozen=True)
-class Said:
+class FileHints:
     """Elements (chemical symbols) and units (``{"energy": "eV", "length": "Å"}``) as the user gives them, or None."""
 
     elements: list[str] | None = None
     units: dict[str, str] | None = None
 
     @classmethod
-    def of(cls, elements: Sequence[str] | None = None, units: Mapping[str, str] | str | None = None) -> Said:
+    def of(cls, elements: Sequence[str] | None = None, units: Mapping[str, str] | str | None = None) -> FileHints:
         """Checked; units also as ``"eV/Å"`` (energy/length) or a LAMMPS style. FormatError says what is not understood."""
         return cls(None if elements is None else checked_symbols(elements), None if units is None else _units(units))
 

@@ -21,11 +21,11 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from atomgraph import checksums
-from atomgraph.atomic_write import write_whole
+from atomgraph.atomic_write import write_atomic
 from atomgraph.errors import FormatError, WiringError
 from atomgraph.formats.earlier_versions import as_of_today
 from atomgraph.formats.finite_check import check_finite
-from atomgraph.formats.hints import Said
+from atomgraph.formats.hints import FileHints
 from atomgraph.formats.versions import version_of
 from atomgraph.formats.work_limit import allowance
 from atomgraph.models.energy import EnergyModel
@@ -81,7 +81,7 @@ def write(path: str | Path, model: EnergyModel, metadata: dict[str, Any]) -> Pat
         scratch.write_bytes(content)
         checksums.seal(scratch)
 
-    return write_whole(path, filled)
+    return write_atomic(path, filled)
 
 
 def e0_of(model: EnergyModel) -> dict[str, dict[str, float]]:
@@ -94,7 +94,7 @@ def recognises(path: Path, start: bytes) -> bool:
     return len(start) > 9 and start[8:9] == b"{" and b"\x00" in start[:8]
 
 
-def read(path: Path, said: Said) -> tuple[EnergyModel, dict[str, Any]]:
+def read(path: Path, said: FileHints) -> tuple[EnergyModel, dict[str, Any]]:
     """The model and its metadata; FormatError says what is wrong with the file and what to do."""
     content = content_of(path)
     header = read_header(path, content)

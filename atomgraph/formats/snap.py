@@ -20,7 +20,7 @@ from torch import Tensor
 from atomgraph.atomic_write import write_text
 from atomgraph.errors import FormatError, WiringError
 from atomgraph.featurizers import Bispectrum
-from atomgraph.formats.hints import Said
+from atomgraph.formats.hints import FileHints
 from atomgraph.formats.snap_text import LISTS, coefficients, n_coefficients, parameters_of
 from atomgraph.formats.work_limit import allowance
 from atomgraph.models.energy import EnergyModel
@@ -38,7 +38,7 @@ def recognises(path: Path, start: bytes) -> bool:
     return path.suffix in (COEFFICIENTS, PARAMETERS) or {b"rcutfac", b"twojmax"} <= words
 
 
-def read(path: Path, said: Said) -> tuple[SNAP, dict[str, Any]]:
+def read(path: Path, said: FileHints) -> tuple[SNAP, dict[str, Any]]:
     """The model of both files, in float64, and where it comes from; either file finds the other by its name.
 
     Raises FormatError for an absent partner, unknown keywords, counts that do not fit, and what is no number.

@@ -12,7 +12,7 @@ from pathlib import Path
 from atomgraph.kernels.cache import UnsafeFolder, checksum, keep, kept, safe_folder, workshop
 from atomgraph.kernels.compiler import FLAGS, HEADERS, NATIVE, Compiler, CompilerError, local_compiler
 from atomgraph.kernels.processor import features, machine
-from atomgraph.kernels.warnings import explain_once
+from atomgraph.kernels.warnings import warn_once
 
 SWITCH = "ATOMGRAPH_KERNELS"  # "off": none is used
 EXTRA_FLAGS = "ATOMGRAPH_KERNEL_FLAGS"  # for sanitizers and debuggers
@@ -99,12 +99,12 @@ def _from_cache_or_compiler(source: str, name: str, key: str, flags: Sequence[st
         if (library := loaded(path)) is not None:
             return library
     if compiler is None:
-        explain_once(f"compiled kernels are not used, slower code gives the same numbers: {lack}")
+        warn_once(f"compiled kernels are not used, slower code gives the same numbers: {lack}")
         return None
     try:
         return _built(compiler, folder, source, name, key, flags)
     except (CompilerError, OSError) as error:
-        explain_once(f"the kernel {name} is not used, slower code gives the same numbers: {error}")
+        warn_once(f"the kernel {name} is not used, slower code gives the same numbers: {error}")
         return None
 
 
@@ -131,5 +131,5 @@ def _folder() -> Path | None:
     try:
         return safe_folder()
     except (UnsafeFolder, OSError) as error:
-        explain_once(f"compiled kernels are not kept for the next run: {error}")
+        warn_once(f"compiled kernels are not kept for the next run: {error}")
         return None

@@ -11,7 +11,7 @@ class KernelWarning(UserWarning):
     """A kernel cannot be had here, or not be kept; results are the same, slower."""
 
 
-def explain_once(reason: str) -> None:
+def warn_once(reason: str) -> None:
     """A KernelWarning of one line; in one process each reason is given once."""
     line = " ".join(reason.split())
     if line not in _said:

@@ -1,6 +1,6 @@
 """Layers: (h, graph, edges) -> h, messages between atoms."""
 
-from atomgraph.layers.adjacency import Adjacency, Envelope, Shells
+from atomgraph.layers.adjacency import Adjacency, Envelope, GaussianShells
 from atomgraph.layers.atom_wise import AtomWise
 from atomgraph.layers.graph_convolution import GraphConvolution
 from atomgraph.layers.laplacian_convolution import LaplacianConvolution
@@ -9,17 +9,20 @@ from atomgraph.layers.mace import MACELayer
 from atomgraph.layers.polynomial_filter import PolynomialFilter
 from atomgraph.layers.residual import Residual
 from atomgraph.layers.standardize import Standardize
+from atomgraph.old_names import old_names_of
 
 __all__ = [
     "Adjacency",
     "AtomWise",
     "Envelope",
+    "GaussianShells",
     "GraphConvolution",
     "LaplacianConvolution",
     "LayerNorm",
     "MACELayer",
     "PolynomialFilter",
     "Residual",
-    "Shells",
     "Standardize",
 ]
+
+__getattr__ = old_names_of(__name__)

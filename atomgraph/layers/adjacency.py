@@ -11,6 +11,7 @@ from atomgraph.errors import WiringError
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.envelope import checked_envelope, envelope_of
 from atomgraph.nn.part import Part
+from atomgraph.old_names import old_names_of
 
 
 class Adjacency(Part):
@@ -44,7 +45,7 @@ class Envelope(Adjacency):
         return envelope_of(edges, self.envelope, self.cutoff)
 
 
-class Shells(Adjacency):
+class GaussianShells(Adjacency):
     r"""For each channel a shell of distances, :math:`w^c_{ij} = f(r_{ij})\, e^{-(r_{ij}-\mu_c)^2/2s_c^2}`, both learned.
 
     channels: how many.  cutoff: Å.  start: where the first shell lies, Å; the last lies at the cutoff.
@@ -80,3 +81,6 @@ def adjacency_for(channels: int, cutoff: float, adjacency: Adjacency | None) -> 
     if adjacency.cutoff > cutoff + 1e-12:
         raise WiringError(f"the adjacency reaches {adjacency.cutoff} Å, beyond the layer's cutoff of {cutoff} Å")
     return adjacency
+
+
+__getattr__ = old_names_of(__name__)

@@ -9,7 +9,7 @@ from atomgraph import featurizers
 from atomgraph.models.baseline import Baseline
 from atomgraph.models.branch import Branch
 from atomgraph.models.energy import EnergyModel
-from atomgraph.readouts import Densities
+from atomgraph.readouts import DensityEmbedding
 
 
 class ACE(EnergyModel):
@@ -20,7 +20,7 @@ class ACE(EnergyModel):
     ``lmax_by_orders``.
     radial, n_radial, width, exponent: of the radial basis, as ``featurizers.ACE`` takes them.
     functions, bonds: as ``featurizers.ACE`` takes them; None stands for all functions and for bonds that are alike.
-    function, parameters: of the embedding, as ``readouts.Densities`` takes them.
+    function, parameters: of the embedding, as ``readouts.DensityEmbedding`` takes them.
     baseline: E0, scale, heads, repulsion.
     Raises WiringError for arguments that make no part.
     Sources: Drautz, Phys. Rev. B 99, 014104 (2019); Bochkarev et al., Phys. Rev. Materials 6, 013804 (2022).
@@ -47,5 +47,7 @@ class ACE(EnergyModel):
         featurizer = featurizers.ACE(
             elements, cutoff, functions, n_max, l_max, radial, n_radial, width, exponent, bonds
         )
-        readout = Densities(elements, featurizer.irreps_out.dim, function, parameters, n_outputs=len(baseline.heads))
+        readout = DensityEmbedding(
+            elements, featurizer.irreps_out.dim, function, parameters, n_outputs=len(baseline.heads)
+        )
         super().__init__(elements, Branch(cutoff, featurizer, (), [readout]), baseline=baseline)

@@ -13,11 +13,11 @@ from atomgraph.errors import WiringError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import checked_symbols
-from atomgraph.nn.float64_buffers import KeepsDouble
+from atomgraph.nn.float64_buffers import Float64Buffers
 from atomgraph.nn.part import Part
 
 
-class Baseline(KeepsDouble, Part):
+class Baseline(Float64Buffers, Part):
     r""":math:`E_i = E0_{head, z_i} + s_{head}\,\varepsilon_i + t_{head} + V^{rep}_i`.
 
     elements: chemical symbols, in the model's order.  heads: names of the heads.

@@ -12,7 +12,7 @@ from atomgraph.models.baseline import Baseline
 from atomgraph.models.branch import Branch
 from atomgraph.models.energy import EnergyModel
 from atomgraph.nn.elements import checked_symbols
-from atomgraph.nn.part import build, public_path
+from atomgraph.nn.part import build, public_name
 from atomgraph.nn.protocols import MessageLayer
 from atomgraph.readouts import PerElementMLP
 
@@ -59,7 +59,7 @@ class GCN(EnergyModel):
         elements = checked_symbols(elements)
         density = RadialDensity(elements, cutoff, n_radial)
         n_features = density.irreps_out.dim
-        convolve = {**(layer or {}), "kind": public_path(CONVOLUTIONS[convolution]), "cutoff": cutoff}
+        convolve = {**(layer or {}), "kind": public_name(CONVOLUTIONS[convolution]), "cutoff": cutoff}
         convolve |= {"channels_in": channels, "channels_out": channels}
         layers: list[Any] = [
             Standardize(elements, n_features, narrowest=0.01),

@@ -19,7 +19,7 @@ from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.equivariant.radial_embedding import RadialEmbedding
 from atomgraph.nn.protocols import Readout
 from atomgraph.ops.scatter import sum_to
-from atomgraph.readouts import GroupedMLP, ScaledLinear, Silent
+from atomgraph.readouts import MultiHeadMLP, ScaledLinear, ZeroReadout
 
 SIZES = {  # the shapes of MACE-MP-0
     "small": "128x0e",
@@ -99,7 +99,7 @@ class MACE(EnergyModel):
             layers.append(MACELayer(elements, cutoff, given, wanted, **arguments))
             given = wanted
         readouts: list[Readout] = [
-            Silent(each.irreps_out, heads) if only_last else ScaledLinear(each.irreps_out, heads)
+            ZeroReadout(each.irreps_out, heads) if only_last else ScaledLinear(each.irreps_out, heads)
             for each in layers[:-1]
         ]
         readouts.append(_last_readout(given, heads, {"hidden": 16, **(readout or {})}))
@@ -148,4 +148,4 @@ def _last_readout(irreps: o3.Irreps, heads: int, arguments: dict[str, Any]) -> R
     hidden = arguments.pop("hidden")
     if hidden is None:
         return ScaledLinear(irreps, heads)
-    return GroupedMLP(irreps, hidden, n_outputs=heads, **arguments)
+    return MultiHeadMLP(irreps, hidden, n_outputs=heads, **arguments)

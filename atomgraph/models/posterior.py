@@ -10,15 +10,15 @@ from torch import Tensor
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.models.isolated import without_edges
 from atomgraph.nn.edges import Edges
-from atomgraph.nn.float64_buffers import KeepsDouble
-from atomgraph.nn.protocols import Solvable
+from atomgraph.nn.float64_buffers import Float64Buffers
+from atomgraph.nn.protocols import LinearReadout
 from atomgraph.ops.scatter import sum_to
 
 if TYPE_CHECKING:
     from atomgraph.models.energy import EnergyModel
 
 
-class Posterior(KeepsDouble):
+class Posterior(Float64Buffers):
     r"""A Gaussian of the weights w of all readouts that can be solved for: :math:`\sigma_E = |\Phi^T F|`, cov(w) = F Fᵀ.
 
     :math:`\Phi = s \sum_i \phi_i` of a structure is what its energy is linear in, s the baseline's scale.
@@ -53,12 +53,12 @@ def _basis_of_all(model: EnergyModel, graph: AtomicGraph) -> Tensor:
     for branch in model.branches:
         near = edges.within(branch.cutoff)
         for readout, h in zip(branch.readouts, branch.features(graph, near), strict=True):
-            if isinstance(readout, Solvable) and readout.n_unknowns:
+            if isinstance(readout, LinearReadout) and readout.n_unknowns:
                 parts.append(basis_sums(readout, h, graph, near))
     return torch.cat(parts, dim=1)
 
 
-def basis_sums(readout: Solvable, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
+def basis_sums(readout: LinearReadout, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
     """(n_graphs, n_unknowns): the basis of one readout summed over the atoms of each structure."""
     sums = h.new_zeros(graph.n_graphs, readout.n_unknowns)
     for element in torch.unique(edges.element).tolist():

@@ -56,7 +56,7 @@ class SlopeBlock:
     slopes: Tensor
 
 
-class Expansion(Featurizer):
+class DensityFeaturizer(Featurizer):
     r"""A featurizer :math:`h_i = \Phi_{z_i}(c_i)` of a density :math:`c_{iab} = c^0_{ab} + \sum_{j:\,a_j = a} g_b(r_{ij})`.
 
     That is the factor of a derivative, :math:`\partial h_i/\partial r_{ij} = \Phi'(c_i)\, \partial g/\partial r_{ij}`, with
@@ -146,7 +146,7 @@ class TermSlopes:
         return slopes.addcmul_(x.index_select(2, terms.of_left), right)
 
 
-def term_slopes(expansion: Expansion, edges: Edges) -> TermSlopes:
+def term_slopes(expansion: DensityFeaturizer, edges: Edges) -> TermSlopes:
     r"""The terms of the edges and the slopes of their factors.
 
     Three derivatives of a derivative each: :math:`u \mapsto u\, \partial x/\partial r` is linear in u, so that its own slope

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 
-class KeepsDouble(torch.nn.Module):
+class Float64Buffers(torch.nn.Module):
     """Mixin: the buffers named in ``_always_double`` move with the module, but keep their dtype."""
 
     _always_double: tuple[str, ...] = ()

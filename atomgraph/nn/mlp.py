@@ -70,7 +70,7 @@ class MLP(torch.nn.Module):
 
 
 class LastLayer:
-    """What a readout with an ``mlp`` needs to have its last layer, weights and bias, solved for (``nn.sisters.Solvable``)."""
+    """Lets the last layer of a readout with an ``mlp``, weights and bias, be solved for (``nn.protocols.LinearReadout``)."""
 
     mlp: MLP
 

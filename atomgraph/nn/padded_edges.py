@@ -15,7 +15,7 @@ _OVERHEAD = 3  # what a block costs by itself, in rows
 
 
 @dataclass(frozen=True, eq=False)
-class EdgeBlocks:
+class PaddedEdges:
     """Rows of edges, (n_edges, ...), in blocks, (n_blocks, length, ...), filled up with zeros.
 
     slot: (n_edges,) place of each edge among n_blocks · length.  owner: (n_blocks,) the centre of each block.
@@ -29,12 +29,12 @@ class EdgeBlocks:
     n_atoms: int
 
     @classmethod
-    def of(cls, edges: Edges) -> EdgeBlocks:
+    def of(cls, edges: Edges) -> PaddedEdges:
         """The blocks of a graph's edges, made once for a forward pass."""
         return edges.cached("edge blocks", lambda: cls._make(edges))
 
     @classmethod
-    def _make(cls, edges: Edges) -> EdgeBlocks:
+    def _make(cls, edges: Edges) -> PaddedEdges:
         counts = torch.bincount(edges.centre, minlength=edges.n_atoms)
         length = _best_length(counts)
         blocks_of = (counts + length - 1) // length  # (n_atoms,)

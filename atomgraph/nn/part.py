@@ -12,7 +12,7 @@ from e3nn import o3
 from torch import Tensor
 
 from atomgraph.errors import WiringError, nearest
-from atomgraph.old_names import current_arguments, current_path, warn_old_name
+from atomgraph.old_names import current_arguments, current_path, old_names_of, warn_old_name
 
 
 class PartType(type):
@@ -24,7 +24,8 @@ class PartType(type):
     @property
     def __signature__(cls) -> inspect.Signature:
         """The constructor's, for ``inspect`` and ``help``."""
-        return inspect.Signature(list(inspect.signature(cls.__init__).parameters.values())[1:])
+        constructor = inspect.signature(cls.__init__)  # type: ignore[misc]
+        return constructor.replace(parameters=list(constructor.parameters.values())[1:])
 
 
 class Part(torch.nn.Module, metaclass=PartType):
@@ -67,7 +68,7 @@ def specification(part: Part) -> dict[str, Any]:
         raise WiringError(f"{cls.__name__} takes arguments by position; take them as a list, so that they have a name")
     if "." in cls.__qualname__:
         raise WiringError(f"{cls.__qualname__} cannot be found again by name; define it at the top level of a module")
-    return {"kind": public_path(cls)} | {
+    return {"kind": public_name(cls)} | {
         name: _to_json(value, f"{cls.__name__}({name}=...)") for name, value in part.arguments.items()
     }
 
@@ -81,7 +82,7 @@ def build(spec: dict[str, Any], *, trust_imports: bool = False) -> Part:
     """
     if not isinstance(spec, dict) or not isinstance(spec.get("kind"), str):
         raise WiringError(f"a part is described by a mapping with a 'kind', but this came: {spec!r}")
-    cls = find(spec["kind"], trust_imports=trust_imports)
+    cls = resolve_class(spec["kind"], trust_imports=trust_imports)
     arguments = {name: _from_json(value, trust_imports) for name, value in spec.items() if name != "kind"}
     arguments = current_arguments(cls, arguments)
     parameters = [] if cls.__init__ is torch.nn.Module.__init__ else _parameters(cls)
@@ -95,7 +96,7 @@ def build(spec: dict[str, Any], *, trust_imports: bool = False) -> Part:
     return cls(**arguments)
 
 
-def find(path: str, *, trust_imports: bool = False) -> type[Part]:
+def resolve_class(path: str, *, trust_imports: bool = False) -> type[Part]:
     """The class of parts at a dotted path such as ``atomgraph.layers.PolynomialFilter``."""
     if (current := current_path(path)) != path:
         warn_old_name(path, current)
@@ -120,7 +121,7 @@ def find(path: str, *, trust_imports: bool = False) -> type[Part]:
     return cls
 
 
-def public_path(cls: type[Part]) -> str:
+def public_name(cls: type[Part]) -> str:
     """The shortest dotted path that leads to a class: the room's face where it shows the class, else its own file."""
     words = cls.__module__.split(".")
     face = ".".join(words[:2])
@@ -167,3 +168,6 @@ def _from_json(value: Any, trust_imports: bool) -> Any:
     if isinstance(value, list):
         return [_from_json(item, trust_imports) for item in value]
     return value
+
+
+__getattr__ = old_names_of(__name__)

@@ -63,7 +63,7 @@ class Calibrated(Protocol):
 
 
 @runtime_checkable
-class Solvable(Protocol):
+class LinearReadout(Protocol):
     r"""A readout that is linear in weights which can be solved for, :math:`\varepsilon_i = \phi(h_i, z_i) \cdot w_{z_i}`.
 
     Elements may have weights of their own or share them: ``unknowns_of`` says where an element's stand among all.

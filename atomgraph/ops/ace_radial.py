@@ -137,7 +137,7 @@ def _simplified_bessel(r: Tensor, n: int, shape: Shape) -> Tensor:
 
 
 def _bessel(r: Tensor, n: int, shape: Shape) -> Tensor:
-    """Standing waves (``ops.radial.bessel``) times the polynomial fade."""
+    """MethodSummary waves (``ops.radial.bessel``) times the polynomial fade."""
     return bessel(r, n, shape.cutoff) * polynomial_fade(r, shape.cutoff, shape.width)[:, None]
 
 

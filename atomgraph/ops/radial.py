@@ -12,7 +12,7 @@ from atomgraph.errors import WiringError
 
 
 def bessel(length: Tensor, n_radial: int, cutoff: float) -> Tensor:
-    r"""Standing waves in a sphere: :math:`R_n(r) = \sqrt{2/r_c}\, \sin(n \pi r / r_c) / r`, n = 1 … n_radial.
+    r"""MethodSummary waves in a sphere: :math:`R_n(r) = \sqrt{2/r_c}\, \sin(n \pi r / r_c) / r`, n = 1 … n_radial.
 
     Orthonormal under :math:`\int_0^{r_c} R_n R_m r^2 dr`, and zero at the cutoff.
     length: (n_edges,) in Å, positive.  cutoff: Å.  Returns (n_edges, n_radial) in Å^(−3/2).

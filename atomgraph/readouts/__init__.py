@@ -1,23 +1,26 @@
 """Readouts: h -> one number (or several) per atom."""
 
-from atomgraph.readouts.density_embedding import Densities
+from atomgraph.old_names import old_names_of
+from atomgraph.readouts.density_embedding import DensityEmbedding
 from atomgraph.readouts.linear import Linear
 from atomgraph.readouts.mlp import MLP
-from atomgraph.readouts.multi_head_mlp import GroupedMLP
+from atomgraph.readouts.multi_head_mlp import MultiHeadMLP
 from atomgraph.readouts.per_element_linear import PerElementLinear
 from atomgraph.readouts.per_element_mlp import PerElementMLP
 from atomgraph.readouts.scaled_linear import ScaledLinear
 from atomgraph.readouts.sparse_kernel import SparseKernel
-from atomgraph.readouts.zero import Silent
+from atomgraph.readouts.zero import ZeroReadout
 
 __all__ = [
     "MLP",
-    "Densities",
-    "GroupedMLP",
+    "DensityEmbedding",
     "Linear",
+    "MultiHeadMLP",
     "PerElementLinear",
     "PerElementMLP",
     "ScaledLinear",
-    "Silent",
     "SparseKernel",
+    "ZeroReadout",
 ]
+
+__getattr__ = old_names_of(__name__)

@@ -24,7 +24,7 @@ from atomgraph.ops.embedding import EMBEDDINGS, polynomial_switch
 _KEYS = ("function", "parameters", "core_cut", "core_width")
 
 
-class Densities(Readout):
+class DensityEmbedding(Readout):
     r""":math:`\varepsilon_i = f(\rho^{core}_i) \sum_p w_p\, F(\rho_{ip}; m_p) + \rho^{core}_i` over several densities p.
 
     Each is linear in the features, :math:`\rho_{ip} = \sum_k c_{z_i k p} h_{ik}`. f goes from 1 to 0 between
@@ -40,7 +40,7 @@ class Densities(Readout):
     n_outputs: columns of the result, one a head, each with densities of its own; all have the same ρ^core.
     ``weight`` is c, (n_elements, n_features, n_outputs · n_densities), head by head; where an element has fewer densities
     than another, its last ones count nothing. Where the first density of every element has exponent 1, its weights can
-    be solved for (``Solvable``).
+    be solved for (``LinearReadout``).
     Raises WiringError for features without ``0e``, or what makes no embedding.
     Sources: Drautz, Phys. Rev. B 99, 014104 (2019); Bochkarev et al., Phys. Rev. Materials 6, 013804 (2022).
     """

@@ -14,7 +14,7 @@ from atomgraph.nn.irreps import as_irreps, scalar_columns
 from atomgraph.nn.protocols import Readout
 
 
-class GroupedMLP(Readout):
+class MultiHeadMLP(Readout):
     r"""Hidden units that read all invariants, and a head that reads its own units.
 
     .. math:: \varepsilon_{i h} = \frac{1}{\sqrt{n H}} \sum_k x_{i h k} W^2_{h k}, \qquad

@@ -11,7 +11,7 @@ from atomgraph.nn.irreps import as_irreps
 from atomgraph.nn.protocols import Readout
 
 
-class Silent(Readout):
+class ZeroReadout(Readout):
     r""":math:`\varepsilon_i = 0`: for a layer whose features are descriptors, but whose energy is told by a later one.
 
     irreps_in: irreps of the features, or their number.  n_outputs: columns of the result, one a head.

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from atomgraph.analysis.laws import LAWS
-from atomgraph.analysis.laws.context import NOT_TRIED, Trial
+from atomgraph.analysis.laws.context import NOT_TRIED, LawContext
 from atomgraph.analysis.laws.locality import isolated_atoms_have_e0
 from atomgraph.editing import pin_isolated
 from atomgraph.loading import load
@@ -46,7 +46,7 @@ class ModelLaws:
 
     @pytest.mark.parametrize("one", LAWS, ids=lambda one: one.__name__)
     def test_law(self, potential, one):
-        law = one(Trial(potential))
+        law = one(LawContext(potential))
         assert law.passed, law
 
     def test_forces_have_a_size_that_the_bars_mean_something_for(self, potential):
@@ -84,7 +84,7 @@ class ModelLaws:
         loaded = load(tmp_path / "model.safetensors", head=potential.head)
         single = deepcopy(potential).to(torch.float32)
         for each in (potential, loaded, single):
-            law = isolated_atoms_have_e0(Trial(each))
+            law = isolated_atoms_have_e0(LawContext(each))
             assert law.passed and law.detail != NOT_TRIED, law
 
     def test_pinning_isolated_atoms_changes_no_prediction(self, potential):

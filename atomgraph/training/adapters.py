@@ -20,8 +20,9 @@ from atomgraph.nn.equivariant.linear import ElementLinear, EquivariantLinear
 from atomgraph.nn.equivariant.radial_network import NormalisedMLP, ScaledMLP
 from atomgraph.nn.equivariant.symmetric_product import SymmetricProduct
 from atomgraph.nn.mlp import MLP
+from atomgraph.old_names import old_names_of
 from atomgraph.potential import Potential
-from atomgraph.readouts import Densities, GroupedMLP, Linear, PerElementLinear, ScaledLinear
+from atomgraph.readouts import DensityEmbedding, Linear, MultiHeadMLP, PerElementLinear, ScaledLinear
 
 BETWEEN_FEATURES = (
     EquivariantLinear,
@@ -32,10 +33,10 @@ BETWEEN_FEATURES = (
     LaplacianConvolution,
 )
 TABLES = (NodeEmbedding, ElementEmbedding, NonlinearResidualInteraction)  # linear maps of which element an atom is
-OF_READOUTS = (Linear, ScaledLinear, PerElementLinear, Densities)
+OF_READOUTS = (Linear, ScaledLinear, PerElementLinear, DensityEmbedding)
 
 
-class Adapted(torch.nn.Module):
+class LoRAPotential(torch.nn.Module):
     r"""A potential whose matrices are :math:`W + \frac{\alpha}{r} A B`; A and B are trained, everything else is frozen.
 
     For each matrix W (n_in, n_out) of a linear map A is (n_in, r) and B (r, n_out), r at most the smaller side; where a map
@@ -124,7 +125,7 @@ def linear_maps(model: EnergyModel, *, skips: bool = False, products: bool = Fal
 
 def _matrices(part: torch.nn.Module, skips: bool, products: bool) -> Iterator[tuple[str, tuple[int, ...]]]:
     """The matrices that a part holds by itself, not those of the parts inside."""
-    if isinstance(part, GroupedMLP):
+    if isinstance(part, MultiHeadMLP):
         yield "first", (part.first.shape[0], part.first[0].numel())
         yield "last", (*part.last.shape, 1)
         if part.middle is not None:
@@ -152,3 +153,6 @@ def _matrices(part: torch.nn.Module, skips: bool, products: bool) -> Iterator[tu
 
 def _key(name: str) -> str:
     return name.replace(".", "/")
+
+
+__getattr__ = old_names_of(__name__)

@@ -13,7 +13,7 @@ from atomgraph.errors import ConfigError, TrainingError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.ops.scatter import sum_to
 from atomgraph.potential import Potential
-from atomgraph.training.adapters import Adapted
+from atomgraph.training.adapters import LoRAPotential
 from atomgraph.training.error_sums import ErrorSums
 from atomgraph.training.loss import PROPERTIES, Term, difference
 from atomgraph.training.optimizer import make_optimizer
@@ -26,7 +26,7 @@ class PotentialTask(pl.LightningModule):
     however it is cut. Batches bring these numbers along as ``window_counts`` (see ``data.GraphLoader``); Lightning divides by
     the number of accumulated batches and DDP by the number of processes, so each loss is multiplied by both.
 
-    potential: what is trained, a Potential or one that is ``Adapted``.  terms: its targets.
+    potential: what is trained, a Potential or one that is ``LoRAPotential``.  terms: its targets.
     optimizer: keywords of ``make_optimizer``.
     head_weights: for several heads, one positive weight each; then every head is divided by its own labels,
     :math:`L = \sum_h \omega_h \sum_t w_t \frac{1}{N_{ht}} \sum_{entries\ of\ h} \omega\,\ell_t`, so that a head's share in the
@@ -40,7 +40,7 @@ class PotentialTask(pl.LightningModule):
 
     def __init__(
         self,
-        potential: Potential | Adapted,
+        potential: Potential | LoRAPotential,
         terms: Sequence[Term],
         optimizer: Mapping[str, Any] | None = None,
         head_weights: Sequence[float] | None = None,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
-from morse import morse_potential
+from helpers.morse import morse_potential
 
 from atomgraph.analysis.dynamics import Record, drift, give_velocities, nve
 from atomgraph.errors import ConfigError

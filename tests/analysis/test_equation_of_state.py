@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from ase.build import bulk
-from morse import morse_potential
+from helpers.morse import morse_potential
 
 from atomgraph.analysis.equation_of_state import equation_of_state, relaxed
 from atomgraph.errors import GraphError

@@ -7,8 +7,8 @@ import json
 import ase
 import numpy as np
 import pytest
-import tiny
 from ase.calculators.singlepoint import SinglePointCalculator
+from helpers import tiny_structures as tiny
 from rich.console import Console
 
 from atomgraph.analysis.comparison import Comparison, compare

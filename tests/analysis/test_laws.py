@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 from ase.build import bulk
-from morse import morse_potential
+from helpers.morse import morse_potential
 
 from atomgraph.analysis.laws import LAWS, laws
 from atomgraph.analysis.laws.conservation import energy_is_conserved
-from atomgraph.analysis.laws.context import TOLERANCES, Trial, law
+from atomgraph.analysis.laws.context import TOLERANCES, LawContext, law
 from atomgraph.analysis.laws.structures import crossing, rotation, specimens
 from atomgraph.errors import GraphError
 from atomgraph.models import GCN, Baseline
@@ -73,7 +73,7 @@ def test_nve_of_a_potential_whose_forces_are_no_slopes_heats_up():
     atoms = bulk("Cu", "fcc", 3.7, cubic=True)
     atoms.rattle(0.05, rng=np.random.default_rng(0))
     sound = morse_potential()
-    good, bad = (energy_is_conserved(Trial(p, {"copper": atoms}), 100) for p in (sound, Bent(sound.model)))
+    good, bad = (energy_is_conserved(LawContext(p, {"copper": atoms}), 100) for p in (sound, Bent(sound.model)))
     assert good.passed and "4 atoms" in good.detail
     assert not bad.passed and bad.figure > 10 * good.figure
 
@@ -111,5 +111,5 @@ def test_rotations_are_rotations_and_reflections_reflections():
 
 
 def test_only_structures_that_move_are_taken_for_dynamics():
-    trial = Trial(potential(), {"atom": crystal()[:1], "molecule": molecule(), "wire": wire()})
+    trial = LawContext(potential(), {"atom": crystal()[:1], "molecule": molecule(), "wire": wire()})
     assert energy_is_conserved(trial, 3).detail.startswith("molecule")

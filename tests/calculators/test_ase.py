@@ -12,7 +12,7 @@ from ase.md.nose_hoover_chain import NoseHooverChainNVT
 from ase.md.verlet import VelocityVerlet
 from ase.optimize import LBFGS
 from ase.stress import full_3x3_to_voigt_6_stress
-from morse import morse_potential
+from helpers.morse import morse_potential
 
 from atomgraph.analysis.dynamics import give_velocities
 from atomgraph.calculators import Calculator

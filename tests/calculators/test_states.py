@@ -2,7 +2,7 @@
 
 import pytest
 from ase.build import molecule
-from formats.mace.specimen import small
+from helpers.mace_files import small
 
 from atomgraph import Calculator
 from atomgraph.potential import Potential

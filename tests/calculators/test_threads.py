@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from ase.build import bulk
-from compilers import needs_compiler
+from helpers.compilers import needs_compiler
 
 from atomgraph import models
 from atomgraph.calculators import Calculator

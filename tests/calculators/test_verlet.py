@@ -6,7 +6,7 @@ import torch
 from ase import Atoms
 from ase.build import bulk
 
-from atomgraph.calculators.verlet import MovingGraph
+from atomgraph.calculators.verlet import VerletGraph
 from atomgraph.errors import GraphError
 from atomgraph.graph import AtomicGraph
 from atomgraph.graph.geometry import edge_vectors
@@ -28,7 +28,7 @@ def assert_nothing_missed(moving, atoms):
 
 
 def moving(skin):
-    return MovingGraph(CUTOFF, skin, torch.device("cpu"))
+    return VerletGraph(CUTOFF, skin, torch.device("cpu"))
 
 
 @pytest.mark.parametrize("make", [molecule, crystal, slab, wire], ids=["molecule", "crystal", "slab", "wire"])

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-import tiny
+from helpers import tiny_structures as tiny
 
 import atomgraph
 from atomgraph import loading

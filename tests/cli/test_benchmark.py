@@ -3,10 +3,10 @@
 import ase.io
 import numpy as np
 import pytest
-import tiny
 import torch
 from ase import Atoms
 from ase.build import bulk, molecule
+from helpers import tiny_structures as tiny
 
 import atomgraph
 from atomgraph.analysis.speed import force_errors, measured

@@ -1,11 +1,11 @@
 """A potential whose E0 was estimated from one composition says so where energies of another are asked for."""
 
 import ase.io
-import foundation
-import tiny
 from ase.build import molecule
+from helpers import foundation_models as foundation
+from helpers import tiny_structures as tiny
 
-from atomgraph.analysis.finetuning.audit import Evidence
+from atomgraph.analysis.finetuning.audit import LabelledPredictions
 from atomgraph.cli import main
 from atomgraph.fitting.e0 import e0_change
 
@@ -13,7 +13,7 @@ from atomgraph.fitting.e0 import e0_change
 def test_energies_of_other_compositions_are_warned_of_once(tmp_path, capsys):
     truth = tiny.potential(("H", "O"))
     water = foundation.labelled(foundation.waters(6), truth)
-    e0_change(truth, Evidence.of(truth, water), "default", "estimate").apply(truth)
+    e0_change(truth, LabelledPredictions.of(truth, water), "default", "estimate").apply(truth)
     model, same, other = (str(tmp_path / name) for name in ("model.safetensors", "water.xyz", "peroxide.xyz"))
     truth.save(model)
     ase.io.write(same, water, format="extxyz")

@@ -7,7 +7,7 @@ import os
 
 import ase.io
 import pytest
-import tiny
+from helpers import tiny_structures as tiny
 
 from atomgraph.cli import main
 

@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from config.tunes import tune
+from helpers.finetune_configs import tune
 
 from atomgraph import load
 from atomgraph.cli import main

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import safetensors.torch
-import tiny
+from helpers import tiny_structures as tiny
 
 from atomgraph.cli import main
 from atomgraph.formats import native

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from ase.build import bulk
 from ase.md.verlet import VelocityVerlet
-from morse import morse_potential
+from helpers.morse import morse_potential
 
 from atomgraph.cli import main
 

@@ -2,7 +2,7 @@
 
 import ase.io
 import pytest
-import tiny
+from helpers import tiny_structures as tiny
 
 from atomgraph.cli import main
 

@@ -6,7 +6,7 @@ from contextlib import closing
 import ase.io
 import numpy as np
 import pytest
-import tiny
+from helpers import tiny_structures as tiny
 
 from atomgraph.cli import main
 from atomgraph.cli.partial_results import PartialResults

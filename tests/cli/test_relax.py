@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from ase.build import bulk, molecule
 from ase.optimize import LBFGS
-from morse import morse_potential
+from helpers.morse import morse_potential
 
 from atomgraph.cli import main
 

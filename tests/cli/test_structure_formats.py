@@ -3,7 +3,7 @@
 import ase.io
 import numpy as np
 import pytest
-import tiny
+from helpers import tiny_structures as tiny
 
 from atomgraph import train
 from atomgraph.cli import main

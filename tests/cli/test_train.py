@@ -9,7 +9,7 @@ import time
 import pytest
 import torch
 import yaml
-from config.runs import tiny
+from helpers.run_configs import tiny
 
 import atomgraph
 from atomgraph.cli import main

@@ -4,7 +4,7 @@ import ase.io
 import pytest
 import torch
 from e3nn import o3
-from morse import Morse, morse_potential
+from helpers.morse import Morse, morse_potential
 
 from atomgraph.cli import main
 from atomgraph.models import Branch, EnergyModel

@@ -6,13 +6,13 @@ import pytest
 import torch
 from ase import Atoms
 from ase.build import bulk
-from compiled.comparing import compiled, same, unoptimised
-from compilers import needs_compiler
+from helpers.compilers import needs_compiler
+from helpers.unoptimised import compiled, same, unoptimised
 
 from atomgraph import Potential
 from atomgraph.analysis.laws.structures import crystal, molecule
 from atomgraph.compiled import compiled_potential as potential_file
-from atomgraph.compiled.kernel_graph import Frame
+from atomgraph.compiled.kernel_graph import KernelGraph
 from atomgraph.compiled.probe_structures import fragments_of
 from atomgraph.kernels import KernelWarning
 from atomgraph.models import MACE
@@ -92,13 +92,13 @@ def test_an_error_of_one_element_is_found_when_the_element_is_met(falsify, what,
 
 @needs_compiler
 def test_a_wrong_stress_is_found_where_there_is_a_cell(monkeypatch):
-    right = Frame.collect
+    right = KernelGraph.collect
 
     def collect(*given):
         gradient, virial = right(*given)
         return gradient, 1.001 * virial
 
-    monkeypatch.setattr(Frame, "collect", collect)
+    monkeypatch.setattr(KernelGraph, "collect", collect)
     of = potential()
     fused = compiled(of)
     with warnings.catch_warnings():

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
-from compiled.comparing import compiled, same
-from compilers import needs_compiler
+from helpers.compilers import needs_compiler
+from helpers.unoptimised import compiled, same
 from torch.utils.data import DataLoader
 
 import atomgraph

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
-from compiled.comparing import compiled, difference, same, unoptimised
-from compilers import needs_compiler
+from helpers.compilers import needs_compiler
+from helpers.unoptimised import compiled, difference, same, unoptimised
 
 import atomgraph
 from atomgraph import Potential

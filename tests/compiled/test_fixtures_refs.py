@@ -4,7 +4,7 @@ import json
 
 import ase
 import pytest
-from refs import agree, folder
+from helpers.references import agree, folder
 
 import atomgraph
 from atomgraph.graph.structure import AtomicGraph

@@ -1,7 +1,7 @@
 """Doors of libraries: what goes wrong in C++ is an error in Python, on one thread or several."""
 
 import pytest
-from compilers import needs_compiler
+from helpers.compilers import needs_compiler
 
 from atomgraph.compiled.function_pointers import INT, LONG, door
 from atomgraph.kernels import compiled

@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from compilers import needs_compiler
+from helpers.compilers import needs_compiler
 
 from atomgraph.analysis.laws.structures import crystal, molecule
 from atomgraph.compiled.function_pointers import DOUBLE, INT, LONG, POINTER
 from atomgraph.compiled.fused_pair import PAIR_SOURCE, FusedRepulsion, PairSums
-from atomgraph.compiled.kernel_graph import FRAME_SOURCE, Frame, Order
+from atomgraph.compiled.kernel_graph import FRAME_SOURCE, ElementOrder, KernelGraph
 from atomgraph.kernels import compiled
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.repulsion.zbl import ZBL
@@ -30,7 +30,7 @@ def frames(dtype):
     for atoms in (molecule(ELEMENTS, 12), crystal(ELEMENTS[1:])):
         graph = graph_of(atoms, CUTOFF)
         rows = torch.tensor([NUMBERS.index(z) for z in graph.atomic_numbers.tolist()])
-        yield Frame.of(library(dtype), graph, Order.by_element(rows), CUTOFF, dtype)
+        yield KernelGraph.of(library(dtype), graph, ElementOrder.by_element(rows), CUTOFF, dtype)
 
 
 class Tables(PairSums):
@@ -99,7 +99,7 @@ def test_threads_do_not_change_a_bit():
     kernel.bind(library(torch.float64))
     graph = graph_of(molecule(ELEMENTS, 300), CUTOFF)
     rows = torch.tensor([NUMBERS.index(z) for z in graph.atomic_numbers.tolist()])
-    frame = Frame.of(library(torch.float64), graph, Order.by_element(rows), CUTOFF, torch.float64)
+    frame = KernelGraph.of(library(torch.float64), graph, ElementOrder.by_element(rows), CUTOFF, torch.float64)
     try:
         results = []
         for threads in (1, 2):

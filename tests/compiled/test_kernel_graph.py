@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from compilers import needs_compiler
+from helpers.compilers import needs_compiler
 
 from atomgraph.compiled import kernel_graph as frame_file
-from atomgraph.compiled.kernel_graph import FRAME_SOURCE, Frame, NoDirection, Order
+from atomgraph.compiled.kernel_graph import FRAME_SOURCE, DegenerateEdge, ElementOrder, KernelGraph
 from atomgraph.graph.geometry import edge_vectors
 from atomgraph.kernels import compiled
 from atomgraph.nn.elements import ElementTable
@@ -43,11 +43,11 @@ def batch():
 
 
 def order_of(graph):
-    return Order.by_element(ElementTable(ELEMENTS)(graph.atomic_numbers))
+    return ElementOrder.by_element(ElementTable(ELEMENTS)(graph.atomic_numbers))
 
 
 def frame_of(library, graph, dtype, cutoff=CUTOFF):
-    return Frame.of(library, graph, order_of(graph), cutoff, dtype)
+    return KernelGraph.of(library, graph, order_of(graph), cutoff, dtype)
 
 
 def plain(graph, dtype, cutoff=CUTOFF):
@@ -141,7 +141,7 @@ def neighbour_not_there(graph):
 def test_edges_without_direction_go_to_the_model(library, dtype, fault, on_threads):
     graph = graph_of(crystal(), LISTED)
     fault(graph)
-    with pytest.raises(NoDirection):
+    with pytest.raises(DegenerateEdge):
         frame_of(library, graph, dtype)
 
 

@@ -7,12 +7,12 @@ from copy import deepcopy
 import numpy as np
 import pytest
 import torch
-from compiled.comparing import unoptimised
-from compilers import forget, needs_compiler
+from helpers.compilers import forget, needs_compiler
+from helpers.unoptimised import unoptimised
 
 import atomgraph
 from atomgraph import Calculator, Potential
-from atomgraph.compiled import CompiledPotential, OnDemand, for_inference, lazy
+from atomgraph.compiled import CompiledPotential, LazyCompiled, for_inference, lazy
 from atomgraph.compiled.mace.fused_model import FusedMACE
 from atomgraph.errors import ConfigError
 from atomgraph.kernels import KernelWarning
@@ -140,7 +140,7 @@ def test_copies_give_the_same_numbers(potential, graph, copied, compile):
 def test_what_is_asked_of_a_potential_is_answered(potential):
     potential.head = potential.heads[0]
     one = for_inference(potential)
-    assert isinstance(one, OnDemand)
+    assert isinstance(one, LazyCompiled)
     assert (one.head, one.elements, one.cutoff) == (potential.head, potential.elements, potential.cutoff)
     (found,), (wanted,) = one.predict([molecule()]), potential.predict([molecule()])
     np.testing.assert_allclose(found["forces"], wanted["forces"], rtol=1e-8, atol=1e-9)

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from compilers import needs_compiler
 from e3nn import o3
+from helpers.compilers import needs_compiler
 
 from atomgraph.compiled import linear as linear_file
 from atomgraph.compiled.evaluation import Runs

@@ -3,8 +3,8 @@
 import ase
 import pytest
 import yaml
-from config.runs import tiny
-from training.specimens import frames
+from helpers.run_configs import tiny
+from helpers.training_data import frames
 
 import atomgraph
 from atomgraph.cli import main

@@ -9,8 +9,8 @@ import pytest
 import torch
 import yaml
 from ase.calculators.singlepoint import SinglePointCalculator
-from config.runs import tiny
-from training.specimens import frames
+from helpers.run_configs import tiny
+from helpers.training_data import frames
 
 import atomgraph
 from atomgraph.analysis.laws import laws

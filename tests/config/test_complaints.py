@@ -1,8 +1,8 @@
 """What a configuration's errors say where pydantic's own words would say nothing to its author."""
 
 import pytest
-from config.runs import tiny
-from config.tunes import tune
+from helpers.finetune_configs import tune
+from helpers.run_configs import tiny
 
 from atomgraph import Potential
 from atomgraph.config.finetuning import finetune_config_of

@@ -4,7 +4,7 @@ import ase.io
 import numpy as np
 import pytest
 from ase.calculators.singlepoint import SinglePointCalculator
-from data.samples import crystals
+from helpers.labelled_structures import crystals
 
 from atomgraph import train
 from atomgraph.config import config_of

@@ -8,9 +8,9 @@ import ase.io
 import numpy as np
 import pytest
 import torch
-from config.runs import data_file
-from config.tunes import source, tune, weights
-from training.specimens import frames
+from helpers.finetune_configs import source, tune, weights
+from helpers.run_configs import data_file
+from helpers.training_data import frames
 
 import atomgraph
 from atomgraph import Potential

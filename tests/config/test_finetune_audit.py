@@ -5,14 +5,14 @@ import json
 import re
 
 import ase.io
-import foundation
 import numpy as np
 import pytest
-import tiny
 from ase.calculators.singlepoint import SinglePointCalculator
-from config.runs import data_file
-from config.tunes import source, tune
-from training.specimens import frames
+from helpers import foundation_models as foundation
+from helpers import tiny_structures as tiny
+from helpers.finetune_configs import source, tune
+from helpers.run_configs import data_file
+from helpers.training_data import frames
 
 import atomgraph
 from atomgraph.cli import main

@@ -3,11 +3,11 @@
 import json
 
 import pytest
-from config.runs import data_file
-from config.tunes import source, tune
+from helpers.finetune_configs import source, tune
+from helpers.run_configs import data_file
 
 import atomgraph
-from atomgraph.analysis.finetuning.method_comparison import Cell, method_table, standings
+from atomgraph.analysis.finetuning.method_comparison import RunResult, method_table, summarise
 from atomgraph.config import compare
 from atomgraph.data import read
 from atomgraph.errors import ConfigError
@@ -51,7 +51,7 @@ def test_every_method_is_run_at_every_size_on_the_same_structures(folder, cells)
 def test_the_result_is_a_table_a_page_and_json(folder, cells):
     told = json.loads((folder / "methods" / "compare.json").read_text())
     assert [cell["method"] for cell in told["cells"]] == [cell.method for cell in cells]
-    start = Cell(**told["start"])
+    start = RunResult(**told["start"])
     assert start.method != "scratch" and len(method_table(cells, start).rows) == 1 + len(cells)
     assert "Gained and lost" in (folder / "methods" / "compare.html").read_text()
 
@@ -94,8 +94,8 @@ def test_what_is_wrong_is_said_before_the_first_run(folder, changes, message):
 
 
 def test_seeds_are_averaged_and_their_spread_is_told():
-    two = [Cell("naive", 20, seed, value, 1.0, 2.0, None) for seed, value in ((1, 0.1), (2, 0.3))]
-    (one,) = standings(two)
+    two = [RunResult("naive", 20, seed, value, 1.0, 2.0, None) for seed, value in ((1, 0.1), (2, 0.3))]
+    (one,) = summarise(two)
     assert (one.target_forces, one.spread, one.seeds, one.source_energy) == (
         pytest.approx(0.2),
         pytest.approx(0.1),

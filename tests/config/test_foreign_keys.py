@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from config.runs import tiny
+from helpers.run_configs import tiny
 
 from atomgraph.config.finetune_schema import FinetuneConfig
 from atomgraph.config.foreign_keys import _paths

@@ -2,8 +2,8 @@
 
 import ase.io
 import pytest
-from config.runs import tiny
-from training.specimens import frames
+from helpers.run_configs import tiny
+from helpers.training_data import frames
 
 from atomgraph import load, train
 from atomgraph.errors import ConfigError, DataError

@@ -3,9 +3,9 @@
 import ase.io
 import numpy as np
 import pytest
-from config.runs import data_file, tiny
-from config.tunes import tune
-from data.samples import crystals
+from helpers.finetune_configs import tune
+from helpers.labelled_structures import crystals
+from helpers.run_configs import data_file, tiny
 
 import atomgraph
 from atomgraph.config import config_of, resume

@@ -1,9 +1,9 @@
 """Replacing an earlier run removes nothing that the new run reads."""
 
 import pytest
-from config.runs import tiny
-from config.tunes import source, tune
-from training.specimens import frames
+from helpers.finetune_configs import source, tune
+from helpers.run_configs import tiny
+from helpers.training_data import frames
 
 import atomgraph
 from atomgraph.errors import ConfigError

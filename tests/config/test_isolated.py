@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
-from compilers import needs_compiler
-from config.runs import tiny
-from config.tunes import source, tune
-from training.specimens import frames
+from helpers.compilers import needs_compiler
+from helpers.finetune_configs import source, tune
+from helpers.run_configs import tiny
+from helpers.training_data import frames
 
 import atomgraph
 from atomgraph import finetune, load, train

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 import yaml
-from config.runs import tiny
-from config.tunes import tune
+from helpers.finetune_configs import tune
+from helpers.run_configs import tiny
 
 import atomgraph
 from atomgraph import file_lock

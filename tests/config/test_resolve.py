@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from config.runs import tiny
+from helpers.run_configs import tiny
 
 from atomgraph.config import config_of, finetune_config_of
 from atomgraph.config.parts import build_model, resolved

@@ -1,8 +1,8 @@
 """A run whose checkpoint is gone does not begin again without a word."""
 
 import pytest
-from config.runs import tiny
-from config.tunes import tune
+from helpers.finetune_configs import tune
+from helpers.run_configs import tiny
 
 import atomgraph
 from atomgraph.config import resume

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from config.runs import data_file, tiny
-from training.specimens import frames
+from helpers.run_configs import data_file, tiny
+from helpers.training_data import frames
 
 import atomgraph
 from atomgraph.config import resume

@@ -6,8 +6,8 @@ import re
 import ase.io
 import numpy as np
 import pytest
-from config.runs import tiny
-from training.specimens import frames
+from helpers.run_configs import tiny
+from helpers.training_data import frames
 
 import atomgraph
 from atomgraph.errors import DataError

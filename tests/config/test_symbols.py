@@ -1,8 +1,8 @@
 """Elements may be given as symbols in any case and as atomic numbers, wherever a configuration names them."""
 
 import pytest
-from config.runs import tiny
-from config.tunes import tune
+from helpers.finetune_configs import tune
+from helpers.run_configs import tiny
 
 from atomgraph.cli import main
 from atomgraph.config.finetuning import finetune_config_of

@@ -5,8 +5,8 @@ import json
 import ase.io
 import pytest
 import yaml
-from config.runs import tiny
-from training.specimens import frames
+from helpers.run_configs import tiny
+from helpers.training_data import frames
 
 from atomgraph.cli import main
 

@@ -75,7 +75,7 @@ def _native_without_checksum(path: Path) -> tuple[Path, list[Path]]:
 
 
 def _mace(path: Path) -> tuple[Path, list[Path]]:
-    from formats.mace import specimen
+    from helpers import mace_files as specimen
 
     file = path / "a.model"
     file.write_bytes(specimen.saved(specimen.small()))
@@ -83,7 +83,7 @@ def _mace(path: Path) -> tuple[Path, list[Path]]:
 
 
 def _mace_mutated(content: bytes, random: Random) -> bytes:
-    from formats.mace.mutations import mutated
+    from helpers.mace_mutations import mutated
 
     try:
         return mutated(content, random.randrange(10**9))
@@ -183,7 +183,7 @@ def _read_checkpoint(path: Path) -> object:
 
 def _zip_changed(content: bytes, random: Random) -> bytes:
     """Records of a zip archive damaged behind right checksums of the zip."""
-    from formats.mace.mutations import archive, records
+    from helpers.mace_mutations import archive, records
 
     parts = records(content)
     for _ in range(random.choice((1, 2))):
@@ -287,7 +287,7 @@ def _read_config(path: Path) -> object:
 
 
 def _partial(path: Path) -> tuple[Path, list[Path]]:
-    import tiny
+    from helpers import tiny_structures as tiny
 
     from atomgraph.cli.partial_results import PartialResults
 
@@ -301,7 +301,7 @@ def _partial(path: Path) -> tuple[Path, list[Path]]:
 
 
 def _read_partial(path: Path) -> object:
-    import tiny
+    from helpers import tiny_structures as tiny
 
     from atomgraph.cli.partial_results import PartialResults
 

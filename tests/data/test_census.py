@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from data.samples import SILICON, labelled, mixed
+from helpers.labelled_structures import SILICON, labelled, mixed
 
 from atomgraph.data import census, read, require_labels
 from atomgraph.errors import DataError

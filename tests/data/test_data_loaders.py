@@ -1,6 +1,6 @@
 import pytest
 import torch
-from data.samples import crystals, mixed
+from helpers.labelled_structures import crystals, mixed
 
 from atomgraph.data import EdgeBudgetSampler, GraphDataset, GraphLoader, budget_batches, build_graphs, collate
 from atomgraph.errors import DataError

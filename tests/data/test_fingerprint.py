@@ -1,7 +1,7 @@
 import ase
 import ase.io
 import numpy as np
-from data.samples import SILICON, crystals
+from helpers.labelled_structures import SILICON, crystals
 
 from atomgraph.data import fingerprint, read
 

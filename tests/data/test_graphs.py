@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from ase.build import molecule
-from data.samples import SILICON, crystals, labelled, mixed
+from helpers.labelled_structures import SILICON, crystals, labelled, mixed
 from safetensors.torch import load_file, save_file
 
 from atomgraph import checksums

@@ -2,10 +2,10 @@
 
 import ase.io
 import pytest
-import tiny
+from helpers import tiny_structures as tiny
 
 from atomgraph.analysis.comparison import compare
-from atomgraph.analysis.finetuning.audit import Evidence
+from atomgraph.analysis.finetuning.audit import LabelledPredictions
 from atomgraph.data import build_graphs, census, fingerprint, read, split, split_by_file
 from atomgraph.data.checks import examine
 
@@ -18,7 +18,7 @@ CALLS = {
     "split_by_file": lambda structures: split_by_file(train=structures)[1].train,
     "examine": lambda structures: [finding.message for finding in examine(structures)],
     "compare": lambda structures: compare(tiny.potential(), structures).samples["energy"].predicted.tolist(),
-    "evidence": lambda structures: len(Evidence.of(tiny.potential(), structures).predictions),
+    "evidence": lambda structures: len(LabelledPredictions.of(tiny.potential(), structures).predictions),
 }
 
 

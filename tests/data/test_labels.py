@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 from ase import units
 from ase.build import bulk
-from data.samples import labelled, morse
+from helpers.labelled_structures import labelled, morse
 
-from atomgraph.data.labels import Door
+from atomgraph.data.labels import LabelReader
 from atomgraph.errors import DataError
 from atomgraph.graph.structure import labels_of
 
@@ -19,7 +19,7 @@ def copper():
 
 
 def door(keys=None, **units):
-    return Door(keys, units)
+    return LabelReader(keys, units)
 
 
 def test_labels_of_one_solid_in_atomic_units_are_those_in_ev():
@@ -148,7 +148,7 @@ def test_configuration_type_and_head_have_keys_too():
 )
 def test_unknown_words_are_refused_with_the_nearest_known_one(keys, named, said):
     with pytest.raises(DataError, match=said):
-        Door(keys, named)
+        LabelReader(keys, named)
 
 
 def test_the_callers_frame_is_left_alone():

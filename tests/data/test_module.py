@@ -1,7 +1,7 @@
 import lightning
 import pytest
 import torch
-from data.samples import crystals, mixed
+from helpers.labelled_structures import crystals, mixed
 
 from atomgraph.data import GraphDataModule, build_graphs
 from atomgraph.errors import DataError

@@ -6,7 +6,7 @@ import ase.io
 import numpy as np
 import pytest
 from ase.build import molecule
-from data.samples import SILICON, crystals, labelled, mixed
+from helpers.labelled_structures import SILICON, crystals, labelled, mixed
 
 from atomgraph.data import read
 from atomgraph.errors import DataError

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from training.specimens import graphs
+from helpers.training_data import graphs
 
 from atomgraph.data import GraphDataModule
 from atomgraph.data.replay import ReplaySampler

@@ -2,7 +2,7 @@ import warnings
 
 import numpy as np
 import pytest
-from data.samples import SILICON, mixed
+from helpers.labelled_structures import SILICON, mixed
 
 from atomgraph.data import EdgeBudgetSampler, build_graphs, read
 from atomgraph.errors import DataError

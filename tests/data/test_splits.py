@@ -2,7 +2,7 @@ import json
 
 import pytest
 from ase import Atoms
-from data.samples import SILICON, crystals, mixed
+from helpers.labelled_structures import SILICON, crystals, mixed
 
 from atomgraph.data import Split, read, split, split_by_file
 from atomgraph.errors import DataError

@@ -4,7 +4,7 @@ import ase.io
 from ase.build import molecule
 
 from atomgraph.data import build_graphs, read
-from atomgraph.data.checks.duplicates import twins
+from atomgraph.data.checks.duplicates import find_duplicates
 from atomgraph.data.fingerprint import fingerprint
 
 
@@ -27,7 +27,7 @@ def test_graphs_in_the_cache_are_those_of_the_charge(tmp_path):
 
 
 def test_another_charge_makes_no_twin():
-    assert twins([water(), water()]) and not twins([water(), water(charge=1)])
+    assert find_duplicates([water(), water()]) and not twins([water(), water(charge=1)])
 
 
 def test_files_may_name_them_otherwise(tmp_path):

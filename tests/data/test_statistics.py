@@ -2,7 +2,7 @@ import ase
 import numpy as np
 import pytest
 from ase.build import bulk, molecule
-from data.samples import SILICON, labelled, mixed
+from helpers.labelled_structures import SILICON, labelled, mixed
 
 from atomgraph.data import (
     average_neighbours,

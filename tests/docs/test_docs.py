@@ -207,7 +207,7 @@ def test_a_key_without_a_description_ends_the_build(monkeypatch, tmp_path):
     class Untold(Section):
         """A section."""
 
-        told: int = Field(default=1, description="Said.")
+        told: int = Field(default=1, description="FileHints.")
         untold: int = 2
 
     monkeypatch.setattr(generate, "Config", Untold)
@@ -224,7 +224,7 @@ def test_docstrings_come_apart_into_prose_arguments_and_sources():
     Its curvature jumps. Raises WiringError unless 0 ≤ inner.
     Source: Behler and Parrinello, Phys. Rev. Lett. 98, 146401 (2007).
     """
-    found = docstrings.taken_apart(text, ["length", "cutoff", "inner"])
+    found = docstrings.split_arguments(text, ["length", "cutoff", "inner"])
     assert found.blocks == ["Half a wave: :math:`f(r)`.", "Its curvature jumps."]
     assert found.arguments["length"] == "(n_edges,) in Å."
     assert found.arguments["cutoff"] == found.arguments["inner"] == ":math:`r_c` in Å, positive."

@@ -4,7 +4,7 @@ import ase
 import numpy as np
 import pytest
 import torch
-from refs import agree, reference
+from helpers.references import agree, reference
 
 from atomgraph.featurizers import Bispectrum
 from atomgraph.nn.edges import Edges

@@ -1,13 +1,13 @@
 """E0 for new labels: what each policy adds, and that planted faults of the starting model's E0 are repaired."""
 
 import ase
-import foundation
 import numpy as np
 import pytest
-import tiny
 from ase.calculators.singlepoint import SinglePointCalculator
+from helpers import foundation_models as foundation
+from helpers import tiny_structures as tiny
 
-from atomgraph.analysis.finetuning.audit import Evidence
+from atomgraph.analysis.finetuning.audit import LabelledPredictions
 from atomgraph.errors import ConfigError, DataError
 from atomgraph.fitting.e0 import e0_change
 
@@ -27,7 +27,7 @@ def start_with(e0):
 
 
 def errors(potential, frames):
-    label, predicted = Evidence.of(potential, frames).energies
+    label, predicted = LabelledPredictions.of(potential, frames).energies
     sizes = np.array([len(atoms) for atoms in frames])
     return float(np.sqrt((((label - predicted) / sizes) ** 2).mean()))
 
@@ -42,7 +42,7 @@ WRONG_E0 = {
 @pytest.mark.parametrize("name", WRONG_E0)
 def test_an_estimate_repairs_what_was_planted(target, name):
     start = start_with(WRONG_E0[name])
-    evidence = Evidence.of(start, target)
+    evidence = LabelledPredictions.of(start, target)
     before = errors(start, target)
     change = e0_change(start, evidence, "default", "estimate")
     change.apply(start)
@@ -57,7 +57,7 @@ def test_an_estimate_repairs_what_was_planted(target, name):
 def test_an_estimate_of_one_composition_is_the_smallest_change():
     water = foundation.labelled(foundation.waters(), TRUTH)
     start = start_with({symbol: 2 * value for symbol, value in E0.items()})
-    change = e0_change(start, Evidence.of(start, water), "default", "estimate")
+    change = e0_change(start, LabelledPredictions.of(start, water), "default", "estimate")
     assert change.by_element["H"] == pytest.approx(2 * change.by_element["O"])
     change.apply(start)
     assert errors(start, water) == pytest.approx(change.shift.residual, rel=1e-6)
@@ -66,25 +66,25 @@ def test_an_estimate_of_one_composition_is_the_smallest_change():
 def test_only_the_chosen_head_moves(target):
     two = tiny.potential(("H", "O", "Si"), heads=("old", "new"))
     before = two.model.baseline.e0.clone()
-    e0_change(two, Evidence.of(two, target, "new"), "new", "estimate").apply(two)
+    e0_change(two, LabelledPredictions.of(two, target, "new"), "new", "estimate").apply(two)
     assert (two.model.baseline.e0[0] == before[0]).all() and not (two.model.baseline.e0[1] == before[1]).all()
 
 
 def test_isolated_atoms_get_their_labels(target):
     start = foundation.starting(TRUTH)
     atoms = [_atom("O", -20.0), _atom("Si", -30.0)]
-    change = e0_change(start, Evidence.of(start, [*target, *atoms]), "default", "isolated")
+    change = e0_change(start, LabelledPredictions.of(start, [*target, *atoms]), "default", "isolated")
     change.apply(start)
     assert [found["energy"] for found in start.predict(atoms)] == pytest.approx([-20.0, -30.0])
     with pytest.raises(DataError, match="no isolated atom with an energy for Si"):
-        e0_change(start, Evidence.of(start, [*target, atoms[0]]), "default", "isolated")
+        e0_change(start, LabelledPredictions.of(start, [*target, atoms[0]]), "default", "isolated")
     with pytest.raises(DataError, match=r"O have energies 0\.5"):
-        e0_change(start, Evidence.of(start, [*target, *atoms, _atom("O", -20.5)]), "default", "isolated")
+        e0_change(start, LabelledPredictions.of(start, [*target, *atoms, _atom("O", -20.5)]), "default", "isolated")
 
 
 def test_energies_that_are_given_become_e0(target):
     start = foundation.starting(TRUTH)
-    evidence = Evidence.of(start, target)
+    evidence = LabelledPredictions.of(start, target)
     e0_change(start, evidence, "default", {"O": -8.0, "Si": -9.0}).apply(start)
     assert start.model.baseline.e0[0].tolist() == pytest.approx([E0["H"], -8.0, -9.0])
     with pytest.raises(ConfigError, match="e0 lacks Si"):
@@ -95,7 +95,7 @@ def test_energies_that_are_given_become_e0(target):
 
 def test_the_foundation_s_own_stays_and_other_words_are_refused(target):
     start = foundation.starting(TRUTH)
-    evidence = Evidence.of(start, target)
+    evidence = LabelledPredictions.of(start, target)
     assert e0_change(start, evidence, "default", "foundation").by_element == {}
     with pytest.raises(ConfigError, match="but is 'average'"):
         e0_change(start, evidence, "default", "average")

@@ -8,7 +8,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from atomgraph import Potential
 from atomgraph.fitting import FittingError, Noise, Sigma, gauss_newton
 from atomgraph.fitting import jacobian as tangents
-from atomgraph.fitting.jacobian import Tangent
+from atomgraph.fitting.jacobian import ResidualJacobian
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.models import ACE, GCN, MACE, SNAP, BehlerParrinello
 
@@ -53,7 +53,7 @@ def test_slopes_are_those_of_the_residuals(kind, monkeypatch):
     monkeypatch.setattr(tangents, "MOST_AT_ONCE", 5)  # several sweeps, and rows left for the last
     potential = potential_of(kind)
     graphs = structures(potential)
-    tangent = Tangent(potential, Noise(Sigma()), "default")
+    tangent = ResidualJacobian(potential, Noise(Sigma()), "default")
     assert tangent.n == sum(p.numel() for p in potential.model.parameters()) + 2
     place, h = tangent.place, 1e-5
     for number, graph in enumerate(graphs):
@@ -82,7 +82,7 @@ def test_a_linear_model_is_solved_in_one_step():
     graphs = [AtomicGraph.from_ase(atoms, potential.cutoff) for atoms in waters]
     for graph in graphs:
         graph.head = torch.zeros_like(graph.head)
-    tangent = Tangent(potential, Noise(), "default")
+    tangent = ResidualJacobian(potential, Noise(), "default")
 
     def gradient():
         rows = [tangent.rows(graph, 0) for graph in graphs]
@@ -98,14 +98,14 @@ def test_weights_of_the_best_step_in_validation_are_kept():
     potential = potential_of("GCN")
     graphs = structures(potential)
     steps = []
-    before = Tangent(potential, Noise(), "default").place
+    before = ResidualJacobian(potential, Noise(), "default").place
     descent = gauss_newton(
         potential, graphs[:1], Noise(), head="default", valid=graphs[1:], steps=6, on_step=steps.append
     )
     assert steps == descent.steps
     train = [step.train for step in steps]
     assert train == sorted(train, reverse=True)
-    tangent = Tangent(potential, Noise(), "default")
+    tangent = ResidualJacobian(potential, Noise(), "default")
     found = float(tangent.residuals(graphs[1], 0).square().mean())
     if descent.best:
         assert found == pytest.approx(min(step.valid for step in steps))

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 import torch
-from training.specimens import frames
+from helpers.training_data import frames
 
 from atomgraph import Potential, models
 from atomgraph.data import build_graphs, collate
@@ -15,10 +15,10 @@ from atomgraph.fitting import (
     Noise,
     Selection,
     Sigma,
+    accumulate,
     place_sparse_points,
     solve_least_squares,
     solve_sparse_gp,
-    stream,
     streaming,
 )
 from atomgraph.fitting.solvers.block_qr import GatheredQR
@@ -62,7 +62,7 @@ def test_weights_that_made_the_labels_are_found_again():
     potential = ace(baseline=models.Baseline(["Ar"], repulsion=ZBL(["Ar"])))
     potential.model.baseline.set_e0({"Ar": -2.0})
     problem = LinearProblem(potential, Noise())
-    solution = solve_least_squares(problem.unknowns, stream(problem, graphs), solver="ridge", strength=1e-9)
+    solution = solve_least_squares(problem.unknowns, accumulate(problem, graphs), solver="ridge", strength=1e-9)
     assert solution.facts["rms_of_weighted_residuals"] < 1e-6
     for graph in graphs:
         for key, value in truth(graph).items():
@@ -78,7 +78,7 @@ def test_a_process_that_made_the_labels_is_found_again(method):
     potential = gap()
     place_sparse_points(potential, graphs, Selection(method))
     problem = LinearProblem(potential, Noise(Sigma(1e-5, 1e-4, 1e-4, "root")))
-    solve_sparse_gp(problem.unknowns, stream(problem, graphs))
+    solve_sparse_gp(problem.unknowns, accumulate(problem, graphs))
     for graph in graphs:
         torch.testing.assert_close(potential(graph)["forces"], truth(graph)["forces"], rtol=0, atol=2e-4)
 
@@ -95,8 +95,8 @@ def test_sparse_points_are_environments_that_there_are():
 
 def test_blocks_do_not_change_the_result_and_a_stopped_stream_goes_on(tmp_path, monkeypatch):
     potential, graphs = ace(), labelled_by(randomised(ace()))
-    whole = stream(LinearProblem(potential, Noise()), graphs, edge_budget=10**6)
-    small = stream(LinearProblem(potential, Noise()), graphs, edge_budget=30)
+    whole = accumulate(LinearProblem(potential, Noise()), graphs, edge_budget=10**6)
+    small = accumulate(LinearProblem(potential, Noise()), graphs, edge_budget=30)
     torch.testing.assert_close(small.R, whole.R, rtol=1e-9, atol=1e-9)
     monkeypatch.setattr("atomgraph.fitting.streaming.SAVE_EVERY", 0.0)
     file = tmp_path / "block.safetensors"
@@ -106,17 +106,17 @@ def test_blocks_do_not_change_the_result_and_a_stopped_stream_goes_on(tmp_path, 
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        stream(LinearProblem(potential, Noise()), graphs, edge_budget=30, checkpoint=file, on_block=stop)
+        accumulate(LinearProblem(potential, Noise()), graphs, edge_budget=30, checkpoint=file, on_block=stop)
     seen = []
-    resumed = stream(
+    resumed = accumulate(
         LinearProblem(potential, Noise()), graphs, edge_budget=30, checkpoint=file, resume=True, on_block=seen.append
     )
     assert torch.equal(resumed.R, small.R) and seen[0].block == 3
     with pytest.raises(FittingError, match=r"is of a fit of .* unknowns to 10 structures, but this one has"):
-        stream(LinearProblem(potential, Noise()), graphs[:5], checkpoint=file, resume=True)
+        accumulate(LinearProblem(potential, Noise()), graphs[:5], checkpoint=file, resume=True)
     file.write_bytes(b"nothing")
     with pytest.raises(FittingError, match="is no block of a fit"):
-        stream(LinearProblem(potential, Noise()), graphs, checkpoint=file, resume=True)
+        accumulate(LinearProblem(potential, Noise()), graphs, checkpoint=file, resume=True)
 
 
 def test_rows_that_have_no_label_or_no_sigma_are_left_out():
@@ -173,7 +173,7 @@ def test_models_that_cannot_be_solved_for_say_why():
 def test_relevance_determination_drops_weights_and_smoothness_makes_rough_ones_small():
     potential, graphs = ace(), build_graphs(frames(12), CUTOFF)
     problem = LinearProblem(potential, Noise())
-    reduced = stream(problem, graphs)
+    reduced = accumulate(problem, graphs)
     every = solve_least_squares(problem.unknowns, reduced, solver="evidence")
     few = solve_least_squares(problem.unknowns, reduced, solver="ard")
     assert few.facts["kept"] < problem.unknowns.n and int((few.fit.weights != 0).sum()) == few.facts["kept"]

@@ -1,6 +1,6 @@
 import torch
 
-from atomgraph.fitting.low_rank import FewDirections, projected
+from atomgraph.fitting.low_rank import LowRankRows, projected
 
 
 def rows(n, rank, features=12):
@@ -11,15 +11,15 @@ def rows(n, rank, features=12):
 
 def test_many_directions_are_combinations_of_the_few_that_they_span():
     directions = rows(40, 5)
-    few = FewDirections.of(directions)
+    few = LowRankRows.of(directions)
     assert few.base.shape == (5, 12)
     torch.testing.assert_close(few.mix @ few.base, directions, rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(few.base @ few.base.T, torch.eye(5, dtype=torch.float64), rtol=0, atol=1e-12)
 
 
 def test_directions_that_are_hardly_fewer_than_they_span_are_left_as_they_are():
-    assert FewDirections.of(rows(6, 6)) is None
-    assert FewDirections.of(torch.zeros(4, 3)) is None
+    assert LowRankRows.of(rows(6, 6)) is None
+    assert LowRankRows.of(torch.zeros(4, 3)) is None
 
 
 def test_projection_takes_away_what_the_candidates_do_not_hold_and_nothing_else():

@@ -7,10 +7,10 @@ import torch
 from atomgraph import AtomicGraph, Potential, models
 from atomgraph.data import collate
 from atomgraph.featurizers import ACE, SOAP, Bispectrum, PairKernel, TripleKernel
-from atomgraph.fitting.design_matrix import rows_of
-from atomgraph.fitting.linear_weights import Unknowns
+from atomgraph.fitting.design_matrix import design_matrix
+from atomgraph.fitting.linear_weights import LinearWeights
 from atomgraph.models import Branch, EnergyModel
-from atomgraph.nn.density import Expansion, term_slopes
+from atomgraph.nn.density import DensityFeaturizer, term_slopes
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.ops.scatter import sum_to
@@ -73,7 +73,7 @@ def test_slopes_by_the_density_are_those_of_backward_passes(case):
     directions = torch.linspace(-1.0, 1.0, 3 * n, dtype=torch.float64).view(3, n).sin()
     for chosen in (None, directions):
         found = expansion.slopes(density, edges.element, chosen)
-        wanted = Expansion.slopes(expansion, density, edges.element, chosen)
+        wanted = DensityFeaturizer.slopes(expansion, density, edges.element, chosen)
         torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-11 * float(wanted.abs().max()))
 
 
@@ -153,13 +153,13 @@ def test_rows_times_weights_are_what_the_potential_gives(name):
     potential.model.baseline.set_e0({"Mo": 1.0, "W": 2.0})
     potential.model.baseline.set_scale(1.7)
     batch = collate([AtomicGraph.from_ase(atoms, potential.cutoff) for atoms in (alloy(), molecule(), alloy())])
-    unknowns = Unknowns(potential.model)
+    unknowns = LinearWeights(potential.model)
     weights = torch.linspace(-1.0, 2.0, unknowns.n, dtype=torch.float64).sin()
     unknowns.silence()
     before = potential(batch)
     unknowns.take(weights)
     after = potential(batch)
-    rows = rows_of(unknowns, batch)
+    rows = design_matrix(unknowns, batch)
     change = {key: after[key] - before[key] for key in ("energy", "forces", "stress")}
     size = max(1.0, float(change["forces"].abs().max()))
     torch.testing.assert_close(rows.energy @ weights, change["energy"], rtol=1e-10, atol=1e-11 * size)

@@ -9,9 +9,9 @@ from ase.calculators.singlepoint import SinglePointCalculator
 import atomgraph
 from atomgraph import AtomicGraph, Calculator, Potential
 from atomgraph.featurizers import RadialDensity
-from atomgraph.fitting import LinearProblem, Noise, Sigma, add_uncertainty, solve_least_squares, stream
+from atomgraph.fitting import LinearProblem, Noise, Sigma, accumulate, add_uncertainty, solve_least_squares
 from atomgraph.models import Branch, EnergyModel
-from atomgraph.readouts import GroupedMLP, Linear
+from atomgraph.readouts import Linear, MultiHeadMLP
 
 NOISE = 0.02  # eV of each energy label
 
@@ -45,7 +45,7 @@ def fitted():
     truth, potential = linear(), linear()
     train, valid = (labelled(frames(n, seed), truth, seed) for n, seed in ((60, 1), (200, 2)))
     problem = LinearProblem(potential, Noise(Sigma(energy=NOISE, forces=None, virial=None, grows="root")), around=True)
-    solution = solve_least_squares(problem.unknowns, stream(problem, train), solver="ridge", strength=1e-6)
+    solution = solve_least_squares(problem.unknowns, accumulate(problem, train), solver="ridge", strength=1e-6)
     facts = add_uncertainty(potential, solution.fit, valid)
     return truth, potential, facts
 
@@ -95,14 +95,14 @@ def test_other_potentials_have_none():
 def test_around_means_that_changes_are_added_to_what_is_there():
     """A readout whose last layer is solved for keeps its hidden one; a target that fits already changes nothing."""
     density = RadialDensity(["Si", "O"], 4.0, n_radial=6)
-    branch = Branch(4.0, density, [], [GroupedMLP(density.irreps_out, hidden=3)])
+    branch = Branch(4.0, density, [], [MultiHeadMLP(density.irreps_out, hidden=3)])
     potential = Potential(EnergyModel(["Si", "O"], branch)).to(torch.float64).eval()
     graphs = labelled(frames(30, 1), potential, 1)
     for graph, found in zip(graphs, potential.predict(frames(30, 1)), strict=True):
         graph.energy[0] = found["energy"]
     before = {name: value.clone() for name, value in potential.state_dict().items()}
     problem = LinearProblem(potential, Noise(Sigma(energy=NOISE, forces=None, virial=None)), around=True)
-    reduced = stream(problem, graphs)
+    reduced = accumulate(problem, graphs)
     problem.unknowns.take(torch.zeros(problem.unknowns.n, dtype=torch.float64))
     torch.testing.assert_close(potential.state_dict(), before, rtol=0, atol=0)
     assert float(reduced.target_square) < 1e-16

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from refs import agree, folder, reference
+from helpers.references import agree, folder, reference
 
 from atomgraph import Potential, load
 from atomgraph.errors import FormatError
 from atomgraph.formats import ace_yaml
-from atomgraph.formats.hints import Said
+from atomgraph.formats.hints import FileHints
 from atomgraph.testing.graphs import graph_of
 
 TEXT = """global:
@@ -216,7 +216,7 @@ def test_nobelium_is_no_no(tmp_path):
 def test_refuses_what_it_would_not_get_right(tmp_path, was, becomes, message):
     assert was in TEXT
     with pytest.raises(FormatError, match=message) as refused:
-        ace_yaml.read(written(tmp_path, TEXT.replace(was, becomes, 1)), Said())
+        ace_yaml.read(written(tmp_path, TEXT.replace(was, becomes, 1)), FileHints())
     assert "alloy.yaml" in str(refused.value) and "\n" not in str(refused.value)
 
 
@@ -227,7 +227,7 @@ def test_refuses_a_file_without_one_of_its_blocks(tmp_path, symbol):
     with pytest.raises(
         FormatError, match=r"has no block|in the other order|no lmaxi|of a pair that no block describes"
     ):
-        ace_yaml.read(written(tmp_path, yaml.safe_dump(data)), Said())
+        ace_yaml.read(written(tmp_path, yaml.safe_dump(data)), FileHints())
 
 
 def test_blocks_that_contradict_each_other_are_refused(tmp_path):
@@ -235,7 +235,7 @@ def test_blocks_that_contradict_each_other_are_refused(tmp_path):
     own = {key: value for key, value in data["species"][1].items() if key not in ("speciesblock", "nbody")}
     data["species"][3] |= own | {"rcutij": 4.4}
     with pytest.raises(FormatError, match="'Al Ni' and 'Ni Al' differ in rcutij"):
-        ace_yaml.read(written(tmp_path, yaml.safe_dump(data)), Said())
+        ace_yaml.read(written(tmp_path, yaml.safe_dump(data)), FileHints())
 
 
 def test_elements_and_units_that_contradict_the_file_are_refused(tmp_path):
@@ -250,19 +250,19 @@ def test_elements_and_units_that_contradict_the_file_are_refused(tmp_path):
 )
 def test_what_is_no_yaml_is_refused(tmp_path, text):
     with pytest.raises(FormatError, match="copy it again"):
-        ace_yaml.read(written(tmp_path, f"global:\n  DeltaSplineBins: 1\n{text}"), Said())
+        ace_yaml.read(written(tmp_path, f"global:\n  DeltaSplineBins: 1\n{text}"), FileHints())
 
 
 def test_a_file_cut_short_is_refused_or_still_whole_yaml(tmp_path):
     with pytest.raises(FormatError, match="may be cut short"):
-        ace_yaml.read(written(tmp_path, TEXT[: TEXT.index("species:")]), Said())
+        ace_yaml.read(written(tmp_path, TEXT[: TEXT.index("species:")]), FileHints())
     with pytest.raises(FormatError, match="no whole YAML"):
-        ace_yaml.read(written(tmp_path, TEXT[: TEXT.index("[ 1, 1, 1, 0.5") + 4]), Said())
+        ace_yaml.read(written(tmp_path, TEXT[: TEXT.index("[ 1, 1, 1, 0.5") + 4]), FileHints())
     file, refused = written(tmp_path), 0
     for length in range(30, len(TEXT), 37):  # cut between two functions it is whole, with fewer of them
         file.write_text(TEXT[:length])
         try:
-            assert ace_yaml.read(file, Said())[0].elements in (["Al"], ["Al", "Ni"])
+            assert ace_yaml.read(file, FileHints())[0].elements in (["Al"], ["Al", "Ni"])
         except FormatError:
             refused += 1
     assert refused > 30
@@ -302,7 +302,7 @@ def test_damage_is_refused_by_name_or_read_never_a_traceback(tmp_path):
                 content[place : place + 1] = words[random.integers(len(words))]
         file.write_bytes(content)
         try:
-            ace_yaml.read(file, Said())
+            ace_yaml.read(file, FileHints())
         except FormatError as error:
             refused += 1
             assert "\n" not in str(error)
@@ -382,7 +382,7 @@ def test_equal_to_python_ace_in_fine_steps():
     for case in sorted({key.split("/")[0] for key in arrays}):
         model = case.split("@")[0]
         if model not in potentials:
-            potentials[model] = Potential(ace_yaml.read(Path(made) / f"{model}.yaml", Said())[0]).eval()
+            potentials[model] = Potential(ace_yaml.read(Path(made) / f"{model}.yaml", FileHints())[0]).eval()
         _, found = predicted(potentials[model], arrays, case)
         energies, forces = arrays[f"{case}/atomic_energy"], arrays[f"{case}/forces"]
         scale = [max(1.0, np.abs(numbers).max()) for numbers in (energies, forces)]

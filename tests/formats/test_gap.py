@@ -8,12 +8,12 @@ from pathlib import Path
 import ase
 import numpy as np
 import pytest
-from refs import agree, folder
+from helpers.references import agree, folder
 
 from atomgraph import AtomicGraph, Potential, load
 from atomgraph.errors import FormatError
 from atomgraph.formats import gap
-from atomgraph.formats.hints import Said
+from atomgraph.formats.hints import FileHints
 
 DESCRIPTORS = {
     "pair": ("distance_2b cutoff=5.0 cutoff_transition_width=1.0 covariance_type=ard_se Z1=42 Z2=74", 1, "1"),
@@ -108,7 +108,7 @@ def test_refuses_what_it_would_not_get_right(tmp_path, was, becomes, message):
     assert was in text
     file.write_text(text.replace(was, becomes))
     with pytest.raises(FormatError, match=message):
-        gap.read(file, Said())
+        gap.read(file, FileHints())
 
 
 def test_refuses_sparse_files_that_are_missing_short_or_changed(tmp_path):
@@ -117,16 +117,16 @@ def test_refuses_sparse_files_that_are_missing_short_or_changed(tmp_path):
     content = sparse.read_text()
     sparse.write_text(content.replace("1", "2", 1))
     with pytest.raises(FormatError, match="another checksum"):
-        gap.read(file, Said())
+        gap.read(file, FileHints())
     sparse.unlink()
     with pytest.raises(FormatError, match=r"small\.xml\.sparseX\.1 is not beside it"):
-        gap.read(file, Said())
+        gap.read(file, FileHints())
     short = "\n".join(content.split()[:-1])
     sparse.write_text(short)
     was = hashlib.md5(content.encode()).hexdigest()
     file.write_text(file.read_text().replace(was, hashlib.md5(short.encode()).hexdigest()))
     with pytest.raises(FormatError, match="4 x 3 finite numbers, but holds 11"):
-        gap.read(file, Said())
+        gap.read(file, FileHints())
 
 
 def test_elements_that_contradict_the_file_are_refused(tmp_path):
@@ -168,7 +168,7 @@ def test_equal_to_quip(file, model):
 def test_pairs_whose_weights_cancel_are_off_by_rounding_alone():
     """Terms of 2.8e9 eV in all add up to 340, alike in 64 atoms: QUIP's sum is 2.3e-8 eV off there, ours 3.5e-8."""
     path = folder() / "gap_models" / "Si_2b_only" / "Si_2b_only.xml"
-    potential = Potential(gap.read(path, Said())[0])
+    potential = Potential(gap.read(path, FileHints())[0])
     with np.load(folder() / "gap_Si_2b_only.npz") as arrays:
         for case in sorted({key.split("/")[0] for key in arrays}):
             atoms = ase.Atoms(**{key: arrays[f"{case}/{key}"] for key in ("numbers", "positions", "cell", "pbc")})
@@ -208,7 +208,7 @@ def test_two_elements_with_pairs_triples_and_soap_equal_to_quip():
 
 
 def compare(numbers, file, tolerance):
-    potential, name = Potential(gap.read(file, Said())[0]), numbers.stem
+    potential, name = Potential(gap.read(file, FileHints())[0]), numbers.stem
     with np.load(numbers) as arrays:
         for case in sorted({key.split("/")[0] for key in arrays}):
             atoms = ase.Atoms(**{key: arrays[f"{case}/{key}"] for key in ("numbers", "positions", "cell", "pbc")})

@@ -11,15 +11,15 @@ from random import Random
 import ase
 import pytest
 import safetensors.torch
-import tiny
 import torch
+from helpers import tiny_structures as tiny
 from safetensors import safe_open
 
 import atomgraph
 from atomgraph import Potential, atomic_write, checksums, formats, models
 from atomgraph.errors import FormatError
 from atomgraph.formats import native
-from atomgraph.formats.hints import Said
+from atomgraph.formats.hints import FileHints
 
 
 @pytest.fixture
@@ -231,7 +231,7 @@ def test_what_is_not_there_is_named():
 
 
 def test_what_the_user_says_is_taken_where_the_file_is_silent_and_refused_where_it_contradicts():
-    path, said = Path("a.xml"), Said.of(["O", "H"], "Hartree/Bohr")
+    path, said = Path("a.xml"), FileHints.of(["O", "H"], "Hartree/Bohr")
     assert said.settle_elements(path, None) == ["O", "H"] and said.settle_elements(path, ["H", "O"]) == ["H", "O"]
     assert said.settle_units(path, None) == {"energy": "Hartree", "length": "Bohr"}
     with pytest.raises(FormatError, match="is for Si, but O, H was asked for"):
@@ -239,10 +239,10 @@ def test_what_the_user_says_is_taken_where_the_file_is_silent_and_refused_where_
     with pytest.raises(FormatError, match="is in eV and Å, but Hartree and Bohr was asked for"):
         said.settle_units(path, native.UNITS)
     with pytest.raises(FormatError, match="does not say which elements"):
-        Said().settle_elements(path, None)
+        FileHints().settle_elements(path, None)
     with pytest.raises(FormatError, match="does not say its units"):
-        Said().settle_units(path, None)
-    assert Said.of(units="kcal/mol/Å").units == Said.of(units="real").units
+        FileHints().settle_units(path, None)
+    assert FileHints.of(units="kcal/mol/Å").units == FileHints.of(units="real").units
 
 
 def of_version_1(path):

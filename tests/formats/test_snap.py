@@ -6,12 +6,12 @@ import ase
 import numpy as np
 import pytest
 import torch
-from refs import agree, folder, reference
+from helpers.references import agree, folder, reference
 
 from atomgraph.errors import FormatError
 from atomgraph.featurizers import RadialDensity
 from atomgraph.formats import snap
-from atomgraph.formats.hints import Said
+from atomgraph.formats.hints import FileHints
 from atomgraph.models import SNAP, Baseline, Branch, EnergyModel
 from atomgraph.nn.repulsion.zbl import ZBL
 from atomgraph.potential import Potential
@@ -41,7 +41,7 @@ def files(tmp_path):
 
 
 def read(path):
-    return snap.read(path, Said())
+    return snap.read(path, FileHints())
 
 
 @pytest.mark.parametrize("suffix", [".snapcoeff", ".snapparam"])
@@ -224,9 +224,9 @@ def test_bytes_are_no_text(files):
 
 def test_other_elements_or_units_than_the_files_are_refused(files):
     with pytest.raises(FormatError, match="is for Si, C, but Si was asked for"):
-        snap.read(files(), Said.of(["Si"]))
+        snap.read(files(), FileHints.of(["Si"]))
     with pytest.raises(FormatError, match="is in eV"):
-        snap.read(files(), Said.of(units="real"))
+        snap.read(files(), FileHints.of(units="real"))
 
 
 @pytest.mark.refs

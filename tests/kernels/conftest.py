@@ -1,5 +1,5 @@
 import pytest
-from compilers import forget
+from helpers.compilers import forget
 
 
 @pytest.fixture

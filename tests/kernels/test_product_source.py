@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from compilers import needs_compiler
+from helpers.compilers import needs_compiler
 
 from atomgraph.compiled.function_pointers import INT, POINTER, door, integers, pointers
 from atomgraph.kernels import compiled

@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from compilers import TWICE, needs_compiler, twice
+from helpers.compilers import TWICE, needs_compiler, twice
 
 from atomgraph.kernels import compiler
 from atomgraph.kernels import prebuilt as shipped

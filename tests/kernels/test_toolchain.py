@@ -10,7 +10,7 @@ import warnings
 from pathlib import Path
 
 import pytest
-from compilers import TWICE, forget, needs_compiler, twice
+from helpers.compilers import TWICE, forget, needs_compiler, twice
 
 from atomgraph.kernels import KernelWarning, cache, compiled, toolchain
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from atomgraph.errors import WiringError
-from atomgraph.layers import Envelope, Shells
+from atomgraph.layers import Envelope, GaussianShells
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of
@@ -12,7 +12,7 @@ def edges_of(cutoff=4.0):
     return Edges.of(graph_of(crystal(), cutoff), ElementTable(ELEMENTS), torch.float64)
 
 
-@pytest.mark.parametrize("adjacency", [Envelope(3.0), Shells(5, 3.0)], ids=["envelope", "shells"])
+@pytest.mark.parametrize("adjacency", [Envelope(3.0), GaussianShells(5, 3.0)], ids=["envelope", "shells"])
 def test_weights_lie_between_zero_and_one_and_vanish_beyond_the_cutoff(adjacency):
     edges = edges_of(4.0)
     weight = adjacency.double()(edges)
@@ -22,7 +22,7 @@ def test_weights_lie_between_zero_and_one_and_vanish_beyond_the_cutoff(adjacency
 
 
 def test_shells_are_bells_of_the_distance_under_the_envelope():
-    edges, shells = edges_of(3.0), Shells(3, 3.0, start=1.0).double()
+    edges, shells = edges_of(3.0), GaussianShells(3, 3.0, start=1.0).double()
     width = 1.0 / 3.0
     for c, place in enumerate((1.0, 2.0, 3.0)):
         bell = torch.exp(-((edges.length - place) ** 2) / (2 * width**2))
@@ -41,4 +41,4 @@ def test_adjacencies_that_cannot_be_are_refused():
     with pytest.raises(WiringError, match="positive"):
         Envelope(0.0)
     with pytest.raises(WiringError, match="cannot be made"):
-        Shells(4, 0.5)
+        GaussianShells(4, 0.5)

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from atomgraph.errors import WiringError
-from atomgraph.layers import GraphConvolution, Shells
+from atomgraph.layers import GaussianShells, GraphConvolution
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.ops.cutoff import polynomial_cutoff
@@ -17,7 +17,7 @@ class TestGraphConvolution(LayerLaws):
 
 class TestGraphConvolutionWithShells(LayerLaws):
     def layer(self):
-        return GraphConvolution(3, 3, cutoff=3.0, activation="tanh", bias=False, adjacency=Shells(3, 3.0))
+        return GraphConvolution(3, 3, cutoff=3.0, activation="tanh", bias=False, adjacency=GaussianShells(3, 3.0))
 
 
 class TestGraphConvolutionOfAtomsThatCountThemselves(LayerLaws):

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from atomgraph.errors import WiringError
-from atomgraph.layers import LaplacianConvolution, PolynomialFilter, Shells
+from atomgraph.layers import GaussianShells, LaplacianConvolution, PolynomialFilter
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.testing import LayerLaws
@@ -21,7 +21,7 @@ class TestLaplacianConvolutionPlain(LayerLaws):
 
 class TestLaplacianConvolutionWithShells(LayerLaws):
     def layer(self):
-        return LaplacianConvolution(3, 2, cutoff=3.3, laplacian="random_walk", adjacency=Shells(3, 3.2))
+        return LaplacianConvolution(3, 2, cutoff=3.3, laplacian="random_walk", adjacency=GaussianShells(3, 3.2))
 
 
 def test_it_is_a_filter_of_degree_one():

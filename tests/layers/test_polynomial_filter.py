@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from atomgraph.errors import WiringError
-from atomgraph.layers import PolynomialFilter, Shells
+from atomgraph.layers import GaussianShells, PolynomialFilter
 from atomgraph.layers.adjacency import Adjacency
 from atomgraph.nn.edges import Edges
 from atomgraph.testing import LayerLaws
@@ -66,7 +66,9 @@ class TestPolynomialFilterOfThePlainLaplacian(LayerLaws):
 
 class TestPolynomialFilterWithShells(LayerLaws):
     def layer(self):
-        return PolynomialFilter(3, 4, cutoff=3.0, adjacency=Shells(3, 3.0), normalisation="self_loop", bias=False)
+        return PolynomialFilter(
+            3, 4, cutoff=3.0, adjacency=GaussianShells(3, 3.0), normalisation="self_loop", bias=False
+        )
 
 
 class TestPolynomialFilterBare(LayerLaws):
@@ -138,8 +140,8 @@ def _table():
         ({"lambda_max": -2.0}, "lambda_max"),
         ({"weights": "vector"}, "matrix or scalar"),
         ({"weights": "scalar", "channels_out": 5}, "4 should become 5"),
-        ({"adjacency": Shells(3, 3.0)}, "3 channels, the layer has 4"),
-        ({"adjacency": Shells(4, 3.5)}, "beyond the layer's cutoff"),
+        ({"adjacency": GaussianShells(3, 3.0)}, "3 channels, the layer has 4"),
+        ({"adjacency": GaussianShells(4, 3.5)}, "beyond the layer's cutoff"),
         ({"channels_in": 0}, "at least one feature"),
         ({"cutoff": -1.0}, "cutoff must be positive"),
     ],

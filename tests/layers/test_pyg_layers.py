@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from refs import reference
+from helpers.references import reference
 
 from atomgraph.layers import GraphConvolution, PolynomialFilter
 from atomgraph.layers.adjacency import Adjacency

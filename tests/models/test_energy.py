@@ -8,7 +8,14 @@ from e3nn import o3
 
 from atomgraph.errors import GraphError, WiringError
 from atomgraph.featurizers import ElementEmbedding, RadialDensity, SymmetryFunctions
-from atomgraph.layers import AtomWise, GraphConvolution, LaplacianConvolution, PolynomialFilter, Shells, Standardize
+from atomgraph.layers import (
+    AtomWise,
+    GaussianShells,
+    GraphConvolution,
+    LaplacianConvolution,
+    PolynomialFilter,
+    Standardize,
+)
 from atomgraph.models import GCN, Baseline, BehlerParrinello, Branch, EnergyModel
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.protocols import Featurizer, MessageLayer
@@ -75,7 +82,7 @@ class TestThreeConvolutionsInARowEachRead(ModelLaws):
         layers = [
             PolynomialFilter(density.irreps_out.dim, 5, 3.0, basis="chebyshev"),
             LaplacianConvolution(5, 4, 2.8),
-            GraphConvolution(4, 3, 3.0, adjacency=Shells(4, 3.0)),
+            GraphConvolution(4, 3, 3.0, adjacency=GaussianShells(4, 3.0)),
         ]
         readouts = [Linear(density.irreps_out.dim), Linear(5), Linear(4), PerElementMLP(ELEMENTS, 3, (4,))]
         return EnergyModel(ELEMENTS, Branch(3.0, density, layers, readouts))
@@ -93,7 +100,7 @@ def test_element_embeddings_become_physics_when_shells_weigh_the_messages():
     torch.manual_seed(0)
     graph = graph_of(crystal(), 3.0)
     graph.atomic_numbers = torch.full_like(graph.atomic_numbers, 14)
-    layers = [GraphConvolution(4, 4, 3.0, adjacency=Shells(4, 3.0))]
+    layers = [GraphConvolution(4, 4, 3.0, adjacency=GaussianShells(4, 3.0))]
     model = EnergyModel(ELEMENTS, Branch(3.0, ElementEmbedding(ELEMENTS, 4), layers, [Linear(4)]))
     graph.pos.requires_grad_(True)
     (slope,) = torch.autograd.grad(model(graph).sum(), graph.pos)
@@ -209,13 +216,13 @@ def test_calibration_holds_the_edges_of_one_graph_at_a_time_and_an_iterator_is_a
     alive, most = weakref.WeakSet(), []
     made = EnergyModel.edges
 
-    def watched(model, graph):
+    def track(model, graph):
         edges = made(model, graph)
         alive.add(edges)
         most.append(len(alive))
         return edges
 
-    monkeypatch.setattr(EnergyModel, "edges", watched)
+    monkeypatch.setattr(EnergyModel, "edges", track)
     widths = []
     for given in (graphs, iter(graphs)):
         density = RadialDensity(ELEMENTS, 3.0, 2)

@@ -75,7 +75,7 @@ def test_the_convolutions_own_arguments_reach_it():
 
 
 def test_an_adjacency_may_be_named_as_in_a_configuration():
-    shells = {"kind": "atomgraph.layers.Shells", "channels": 5, "cutoff": 4.0}
+    shells = {"kind": "atomgraph.layers.GaussianShells", "channels": 5, "cutoff": 4.0}
     model = GCN(["Si"], 4.0, convolution="graph", channels=5, layer={"adjacency": shells})
     places = [layer.layer.adjacency.place for layer in model.branches[0].layers[2:]]
     assert places[0] is not places[1] and len(places[0]) == 5

@@ -1,7 +1,7 @@
 """Every trainable number of every family belongs to a group, and groups can be chosen by words."""
 
 import pytest
-from formats.mace.specimen import small
+from helpers.mace_files import small
 
 from atomgraph.errors import WiringError
 from atomgraph.models import ACE, GAP, GCN, SNAP, BehlerParrinello

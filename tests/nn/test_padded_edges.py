@@ -5,7 +5,7 @@ import torch
 
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
-from atomgraph.nn.padded_edges import EdgeBlocks
+from atomgraph.nn.padded_edges import PaddedEdges
 from atomgraph.ops.scatter import sum_to
 from atomgraph.testing.graphs import ELEMENTS, batch_of, crystal, graph_of, molecule
 
@@ -22,7 +22,7 @@ def edges_of(cutoff, in_order=True):
 @pytest.mark.parametrize("cutoff", [0.3, 1.2, 3.0, 5.0])
 def test_sums_over_blocks_are_sums_over_neighbours(cutoff, in_order):
     edges = edges_of(cutoff, in_order)
-    blocks = EdgeBlocks.of(edges)
+    blocks = PaddedEdges.of(edges)
     atoms, rows = torch.randn(edges.n_atoms, 3).double(), torch.randn(edges.n_edges, 4).double()
     left, right = blocks.of_neighbours(atoms), blocks.lay(rows)
     wanted = sum_to(atoms[edges.neighbour][:, :, None] * rows[:, None, :], edges.centre, edges.n_atoms)
@@ -31,10 +31,10 @@ def test_sums_over_blocks_are_sums_over_neighbours(cutoff, in_order):
 
 def test_blocks_are_made_once():
     edges = edges_of(3.0)
-    assert EdgeBlocks.of(edges) is EdgeBlocks.of(edges)
+    assert PaddedEdges.of(edges) is PaddedEdges.of(edges)
 
 
 def test_few_rows_are_empty():
     edges = edges_of(5.0)
-    blocks = EdgeBlocks.of(edges)
+    blocks = PaddedEdges.of(edges)
     assert len(blocks.owner) * blocks.length < 1.4 * edges.n_edges

@@ -14,7 +14,7 @@ from atomgraph.errors import WiringError
 from atomgraph.featurizers import Concatenation, ElementEmbedding, RadialDensity
 from atomgraph.models import Baseline, Branch, EnergyModel
 from atomgraph.nn import ZBL
-from atomgraph.nn.part import Part, build, find, public_path, specification
+from atomgraph.nn.part import Part, build, public_name, resolve_class, specification
 from atomgraph.readouts import Linear
 from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of
 
@@ -118,14 +118,14 @@ def test_a_composition_is_written_to_json_and_built_again():
 
 
 def test_classes_of_the_house_are_named_by_their_room():
-    assert public_path(RadialDensity) == "atomgraph.featurizers.RadialDensity"
-    assert public_path(ZBL) == "atomgraph.nn.ZBL"
-    assert find("atomgraph.featurizers.radial_density.RadialDensity") is RadialDensity
+    assert public_name(RadialDensity) == "atomgraph.featurizers.RadialDensity"
+    assert public_name(ZBL) == "atomgraph.nn.ZBL"
+    assert resolve_class("atomgraph.featurizers.radial_density.RadialDensity") is RadialDensity
     assert specification(model())["branches"][0]["featurizer"]["kind"] == "atomgraph.featurizers.RadialDensity"
 
 
 def test_a_users_class_is_found_once_its_module_is_imported():
-    assert find(public_path(Plain)) is Plain
+    assert resolve_class(public_name(Plain)) is Plain
     assert again(Plain(4)).arguments["n"] == 4
 
 
@@ -160,7 +160,7 @@ def test_what_is_no_part_is_not_called(path):
 
 def test_inner_parts_are_held_to_the_same_rule(not_imported):
     with pytest.raises(WiringError, match="not of atomgraph"):
-        build({"kind": public_path(Plain), "n": 1, "table": {"deep": [{"kind": "somebodys_module.Mine"}]}})
+        build({"kind": public_name(Plain), "n": 1, "table": {"deep": [{"kind": "somebodys_module.Mine"}]}})
     assert not not_imported.exists()
 
 

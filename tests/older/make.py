@@ -16,7 +16,7 @@ import ase.io
 import numpy as np
 import torch
 import yaml
-from training.specimens import frames
+from helpers.training_data import frames
 
 import atomgraph
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from e3nn import o3
-from refs import reference
+from helpers.references import reference
 from torch.autograd import gradcheck, gradgradcheck
 
 from atomgraph.errors import WiringError

@@ -1,4 +1,4 @@
-"""Densities: laws, the embedding written out, cores that take densities out, what can be solved for, refusals."""
+"""DensityEmbedding: laws, the embedding written out, cores that take densities out, what can be solved for, refusals."""
 
 import ase
 import numpy as np
@@ -9,7 +9,7 @@ from atomgraph.errors import WiringError
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.nn.repulsion.core_repulsion import CoreRepulsion
-from atomgraph.readouts import Densities
+from atomgraph.readouts import DensityEmbedding
 from atomgraph.testing import ReadoutLaws
 from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of
 
@@ -18,17 +18,19 @@ PAIR = {"elements": ["O", "Si"], "prefactor": 20.0, "exponent": 0.5, "cutoff": 3
 
 class TestDensities(ReadoutLaws):
     def readout(self):
-        return Densities(ELEMENTS, 5, n_outputs=2)
+        return DensityEmbedding(ELEMENTS, 5, n_outputs=2)
 
 
 class TestDensitiesUnderACore(ReadoutLaws):
-    """Densities that differ by element, some of them taken out by a core of tens of eV."""
+    """DensityEmbedding that differ by element, some of them taken out by a core of tens of eV."""
 
     def readout(self):
         own = {"O": {"parameters": [[1.0, 1.0]]}, "H": {"function": "FinnisSinclairShiftedScaled"}}
         pairs = [PAIR, {"elements": ["Si", "Si"], "prefactor": 9.0, "exponent": 0.2, "cutoff": 3.2}]
         core = CoreRepulsion(ELEMENTS, pairs)
-        return Densities(ELEMENTS, "2x0e+1x1o+3x0e", "FinnisSinclair", [[1.0, 1.0], [-0.5, 2.0]], core, 6.0, 5.5, own)
+        return DensityEmbedding(
+            ELEMENTS, "2x0e+1x1o+3x0e", "FinnisSinclair", [[1.0, 1.0], [-0.5, 2.0]], core, 6.0, 5.5, own
+        )
 
 
 @pytest.fixture
@@ -44,7 +46,7 @@ def features(n_atoms, n, seed=0):
 def test_written_out(atoms):
     graph, edges = atoms
     own = {"O": {"function": "FinnisSinclair", "parameters": [[2.0, 0.7]]}}
-    readout = Densities(ELEMENTS, 3, "FinnisSinclair", [[1.0, 1.0], [-0.3, 0.5]], per_element=own).double()
+    readout = DensityEmbedding(ELEMENTS, 3, "FinnisSinclair", [[1.0, 1.0], [-0.3, 0.5]], per_element=own).double()
     h = features(graph.n_atoms, 3)
     found = readout(h, graph, edges)[:, 0].detach()
     for row, element, value in zip(h.numpy(), edges.element.tolist(), found.tolist(), strict=True):
@@ -61,7 +63,7 @@ def test_a_core_takes_the_densities_out(takes_over):
     graph = graph_of(ase.Atoms("SiO", [[0, 0, 0], [0, 0, 1.3]]), 3.0)
     edges = Edges.of(graph, ElementTable(ELEMENTS), torch.float64)
     core = CoreRepulsion(ELEMENTS, [PAIR | {"inner": 1.6, "inner_width": 0.6}], takes_over)
-    readout = Densities(ELEMENTS, 2, parameters=[[1.0, 1.0]], core=core, core_cut=5.0, core_width=4.0).double()
+    readout = DensityEmbedding(ELEMENTS, 2, parameters=[[1.0, 1.0]], core=core, core_cut=5.0, core_width=4.0).double()
     h = features(2, 2)
     rho, repulsion = readout.densities(h, edges)[:, 0].detach(), core(graph, edges)
     x = 0.5 if takes_over else float((repulsion[0] - 1.0) / 4.0)
@@ -73,14 +75,14 @@ def test_a_core_takes_the_densities_out(takes_over):
 
 def test_without_neighbours_there_is_no_energy():
     graph = graph_of(ase.Atoms("Si"), 3.0)
-    readout = Densities(ELEMENTS, 2, core=CoreRepulsion(ELEMENTS, [PAIR]))
+    readout = DensityEmbedding(ELEMENTS, 2, core=CoreRepulsion(ELEMENTS, [PAIR]))
     edges = Edges.of(graph, ElementTable(ELEMENTS), torch.float32)
     assert readout(torch.zeros(1, 2), graph, edges) == 0
 
 
 def test_second_derivatives(atoms):
     graph, edges = atoms
-    readout = Densities(ELEMENTS, 2, parameters=[[1.0, 1.0], [0.4, 0.5], [0.1, 2.0]]).double()
+    readout = DensityEmbedding(ELEMENTS, 2, parameters=[[1.0, 1.0], [0.4, 0.5], [0.1, 2.0]]).double()
     h = features(graph.n_atoms, 2).requires_grad_(True)
     assert torch.autograd.gradcheck(lambda x: readout(x, graph, edges), h)
     assert torch.autograd.gradgradcheck(lambda x: readout(x, graph, edges), h)
@@ -88,7 +90,7 @@ def test_second_derivatives(atoms):
 
 def test_what_is_linear_can_be_solved_for(atoms):
     graph, edges = atoms
-    readout = Densities(ELEMENTS, 3, parameters=[[2.0, 1.0]]).double()
+    readout = DensityEmbedding(ELEMENTS, 3, parameters=[[2.0, 1.0]]).double()
     weights = features(1, 12)[0]
     readout.take(weights)
     h = features(graph.n_atoms, 3)
@@ -102,9 +104,9 @@ def test_what_is_linear_can_be_solved_for(atoms):
 
 def test_what_is_not_linear_cannot():
     core = CoreRepulsion(ELEMENTS, [PAIR], takes_over=True)
-    assert Densities(ELEMENTS, 3, parameters=[[1.0, 0.5]]).n_unknowns == 0
-    assert Densities(ELEMENTS, 3, parameters=[[1.0, 1.0]], core=core).n_unknowns == 0
-    assert Densities(ELEMENTS, 3, parameters=[[1.0, 1.0]], n_outputs=2).n_unknowns == 0
+    assert DensityEmbedding(ELEMENTS, 3, parameters=[[1.0, 0.5]]).n_unknowns == 0
+    assert DensityEmbedding(ELEMENTS, 3, parameters=[[1.0, 1.0]], core=core).n_unknowns == 0
+    assert DensityEmbedding(ELEMENTS, 3, parameters=[[1.0, 1.0]], n_outputs=2).n_unknowns == 0
 
 
 @pytest.mark.parametrize(
@@ -125,4 +127,4 @@ def test_what_is_not_linear_cannot():
 )
 def test_refuses_what_embeds_nothing(arguments, message):
     with pytest.raises(WiringError, match=message):
-        Densities(**({"elements": ELEMENTS, "irreps_in": 4} | arguments))
+        DensityEmbedding(**({"elements": ELEMENTS, "irreps_in": 4} | arguments))

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from atomgraph.errors import WiringError
-from atomgraph.readouts import GroupedMLP, Linear, ScaledLinear, Silent
+from atomgraph.readouts import Linear, MultiHeadMLP, ScaledLinear, ZeroReadout
 from atomgraph.testing import ReadoutLaws
 
 
@@ -15,12 +15,12 @@ class TestScaledLinear(ReadoutLaws):
 
 class TestGroupedMLP(ReadoutLaws):
     def readout(self):
-        return GroupedMLP("3x0e+2x1o", 4)
+        return MultiHeadMLP("3x0e+2x1o", 4)
 
 
 class TestGroupedMLPOfThreeHeadsWithBiases(ReadoutLaws):
     def readout(self):
-        return GroupedMLP(3, 4, n_outputs=3, activation="tanh", bias=True)
+        return MultiHeadMLP(3, 4, n_outputs=3, activation="tanh", bias=True)
 
 
 def test_the_scaled_readout_is_the_linear_one_with_smaller_weights():
@@ -34,7 +34,7 @@ def test_the_scaled_readout_is_the_linear_one_with_smaller_weights():
 @pytest.mark.parametrize("bias", [False, True])
 def test_a_head_hears_its_own_units_only(bias):
     """The masks of mace-torch, written out: all units of other heads are zero before each map."""
-    readout = GroupedMLP(3, 4, n_outputs=2, bias=bias).double()
+    readout = MultiHeadMLP(3, 4, n_outputs=2, bias=bias).double()
     h, n, heads = torch.randn(5, 3, dtype=torch.float64), 4, 2
     act = lambda x: torch.nn.functional.silu(x) * readout.gain  # noqa: E731
     for head in range(heads):
@@ -49,10 +49,10 @@ def test_a_head_hears_its_own_units_only(bias):
 
 
 def test_a_silent_readout_adds_nothing():
-    assert not Silent("2x0e+1x1o", 3)(torch.randn(4, 5), None, None).any()
+    assert not ZeroReadout("2x0e+1x1o", 3)(torch.randn(4, 5), None, None).any()
 
 
-@pytest.mark.parametrize("make", [ScaledLinear, GroupedMLP])
+@pytest.mark.parametrize("make", [ScaledLinear, MultiHeadMLP])
 def test_features_without_invariants_are_refused(make):
     with pytest.raises(WiringError, match="needs 0e features"):
         make("3x1o")

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase.build import bulk
-from compilers import needs_compiler
+from helpers.compilers import needs_compiler
 
 import atomgraph
 from atomgraph.analysis.dynamics import Record, nve

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from ase.build import bulk
-from morse import morse_potential
+from helpers.morse import morse_potential
 
 from atomgraph import load
 from atomgraph.analysis.dynamics import nve

@@ -3,11 +3,11 @@
 import pytest
 import torch
 from ase.build import molecule
-from formats.mace.specimen import small
+from helpers.mace_files import small
 
 from atomgraph import AtomicGraph, Potential
 from atomgraph.models import GCN
-from atomgraph.training.adapters import Adapted, linear_maps
+from atomgraph.training.adapters import LoRAPotential, linear_maps
 
 MODELS = {
     "mace": lambda: small(
@@ -32,13 +32,13 @@ def potential(request):
 
 def test_nothing_is_changed_at_first(potential):
     before = potential(graph(potential.cutoff), stress=False)
-    adapted = Adapted(potential, 2)
+    adapted = LoRAPotential(potential, 2)
     torch.testing.assert_close(adapted.eval()(graph(potential.cutoff), stress=False), before, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("words", [{}, {"skips": True, "products": True}])
 def test_merged_predicts_what_unmerged_does(potential, words):
-    adapted = Adapted(potential, 2, alpha=3.0, **words).eval()
+    adapted = LoRAPotential(potential, 2, alpha=3.0, **words).eval()
     with torch.no_grad():
         for parameter in adapted.second.values():
             parameter.normal_(std=0.1)
@@ -50,7 +50,7 @@ def test_merged_predicts_what_unmerged_does(potential, words):
 
 
 def test_only_adapters_have_gradients_and_all_of_them_do(potential):
-    adapted = Adapted(potential, 2, skips=True, products=True).train()
+    adapted = LoRAPotential(potential, 2, skips=True, products=True).train()
     with torch.no_grad():
         for parameter in adapted.second.values():
             parameter.normal_(std=0.1)
@@ -64,7 +64,7 @@ def test_only_adapters_have_gradients_and_all_of_them_do(potential):
 
 def test_the_rank_says_how_many_numbers_are_trained():
     model = MODELS["mace"]()
-    adapted = Adapted(Potential(model), 2)
+    adapted = LoRAPotential(Potential(model), 2)
     for name, (*many, n_in, n_out) in linear_maps(model).items():
         key = name.replace(".", "/")
         rank = min(2, n_in, n_out)

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 import torch
-from training.long_run import run
+from helpers.long_run import run
 
 from atomgraph.errors import FormatError
 from atomgraph.training.checkpoint_file import BEST, LAST, CheckpointFile, read_checkpoint

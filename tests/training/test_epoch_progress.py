@@ -1,7 +1,7 @@
 import io
 
+from helpers.training_data import graphs, potential
 from rich.console import Console
-from training.specimens import graphs, potential
 
 from atomgraph.data import GraphDataModule
 from atomgraph.progress import duration

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from training.gradients import data_of, gradients_of_a_step
+from helpers.gradients import data_of, gradients_of_a_step
 
 ALL = 10_000
 
@@ -41,7 +41,7 @@ def test_heads_that_are_replayed_are_cut_into_batches_without_a_trace(tmp_path, 
 
 
 def test_two_processes_give_the_gradients_of_the_joint_batch(tmp_path, joint, joint_with_replay):
-    script = Path(__file__).parent / "gradients.py"
+    script = Path(__file__).parents[1] / "helpers" / "gradients.py"
     cases = ["100x1", "36x3", "replay-150x2"]  # edge budget, batches accumulated
     environment = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]

@@ -3,7 +3,7 @@ import math
 
 import pytest
 import torch
-from training.specimens import graphs, potential
+from helpers.training_data import graphs, potential
 
 from atomgraph.data import collate
 from atomgraph.editing import add_head

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from training.long_run import Kill, run
+from helpers.long_run import Kill, run
 
 from atomgraph.errors import ConfigError, FormatError
 from atomgraph.training.checkpoints import BEST, LAST, CheckpointFile, Checkpoints, averaged_weights, read_checkpoint
@@ -71,7 +71,7 @@ def test_killed_in_an_epoch_and_resumed_is_bit_equal(tmp_path, straight):
     dtype, folder, _ = straight
     if dtype is torch.float32:
         pytest.skip("once is enough: starting a process takes seconds")
-    script = Path(__file__).parent / "long_run.py"
+    script = Path(__file__).parents[1] / "helpers" / "long_run.py"
     done = subprocess.run(
         [sys.executable, str(script), str(tmp_path), "2"],
         env=os.environ,

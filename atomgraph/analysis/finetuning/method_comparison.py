@@ -20,7 +20,7 @@ START = "the start"
 
 
 @dataclass(frozen=True)
-class Cell:
+class RunResult:
     """One run: a method, a number of training structures, a seed; MAE on the target (eV/Å, meV/atom) and on the source."""
 
     method: str
@@ -36,7 +36,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Standing:
+class MethodSummary:
     """Of one method and size: means over seeds; ``spread``, half the range of target force errors."""
 
     method: str
@@ -49,15 +49,15 @@ class Standing:
     spread: float
 
 
-def standings(cells: Iterable[Cell]) -> list[Standing]:
+def summarise(cells: Iterable[RunResult]) -> list[MethodSummary]:
     """Cells of one method and size together, in the order in which they came."""
-    groups: dict[tuple[str, int], list[Cell]] = {}
+    groups: dict[tuple[str, int], list[RunResult]] = {}
     for cell in cells:
         groups.setdefault((cell.method, cell.size), []).append(cell)
     return [_standing(mine) for mine in groups.values()]
 
 
-def method_table(cells: Sequence[Cell], start: Cell) -> Table:
+def method_table(cells: Sequence[RunResult], start: RunResult) -> Table:
     """A row a method and size; errors on the source beside how many times those of the start they are."""
     columns = [Column("method", words=True), Column("structures"), Column("seeds")]
     columns += [
@@ -71,7 +71,7 @@ def method_table(cells: Sequence[Cell], start: Cell) -> Table:
         Column("/ start", "source, MAE"),
     ]
     rows = [[START, "", "", *_errors(start), "", short(start.source_energy), short(start.source_forces), "1"]]
-    for one in standings(cells):
+    for one in summarise(cells):
         ratio = _ratio(one.source_forces, start.source_forces)
         spread = short(one.spread) if one.seeds > 1 else ""
         on_source = [short(one.source_energy), short(one.source_forces), short(ratio)]
@@ -80,10 +80,10 @@ def method_table(cells: Sequence[Cell], start: Cell) -> Table:
     return Table(columns, rows, title="Methods of fine-tuning", note=note)
 
 
-def trade_figure(cells: Sequence[Cell], start: Cell) -> Figure:
+def trade_figure(cells: Sequence[RunResult], start: RunResult) -> Figure:
     """Force error on the target against that on the source, a line a method through its sizes; down and left is better."""
     curves: dict[str, tuple[list[float], list[float]]] = {}
-    for one in standings(cells):
+    for one in summarise(cells):
         if one.target_forces is not None and one.source_forces is not None:
             x, y = curves.setdefault(one.method, ([], []))
             x.append(one.target_forces)
@@ -102,10 +102,10 @@ def trade_figure(cells: Sequence[Cell], start: Cell) -> Figure:
     return drawing
 
 
-def size_figure(cells: Sequence[Cell]) -> Figure:
+def size_figure(cells: Sequence[RunResult]) -> Figure:
     """Force error on the target against the number of training structures."""
     curves: dict[str, tuple[list[float], list[float]]] = {}
-    for one in standings(cells):
+    for one in summarise(cells):
         if one.target_forces is not None:
             x, y = curves.setdefault(one.method, ([], []))
             x.append(one.size)
@@ -117,7 +117,7 @@ def size_figure(cells: Sequence[Cell]) -> Figure:
     return drawing
 
 
-def write_methods(path: Path, cells: Sequence[Cell], start: Cell, title: str) -> Path:
+def write_methods(path: Path, cells: Sequence[RunResult], start: RunResult, title: str) -> Path:
     """``compare.html``: the table and the two figures, one file that needs no other."""
     pictures = [
         Picture(trade_figure(cells, start), "methods-trade", "A line a method, through its sizes."),
@@ -128,12 +128,12 @@ def write_methods(path: Path, cells: Sequence[Cell], start: Cell, title: str) ->
     return write_text(path, page(title, [section], footer=f"Written by atomgraph, {now()}."))
 
 
-def _standing(cells: Sequence[Cell]) -> Standing:
+def _standing(cells: Sequence[RunResult]) -> MethodSummary:
     names = ("target_forces", "target_energy", "source_forces", "source_energy")
     means = {name: _mean([getattr(cell, name) for cell in cells]) for name in names}
     forces = [cell.target_forces for cell in cells if cell.target_forces is not None]
     spread = 0.5 * float(np.ptp(forces)) if forces else 0.0
-    return Standing(cells[0].method, cells[0].size, len(cells), spread=spread, **means)
+    return MethodSummary(cells[0].method, cells[0].size, len(cells), spread=spread, **means)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
@@ -141,7 +141,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
-def _errors(one: Cell | Standing) -> list[str]:
+def _errors(one: RunResult | MethodSummary) -> list[str]:
     return [short(one.target_energy), short(one.target_forces)]
 
 

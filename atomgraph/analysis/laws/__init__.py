@@ -8,7 +8,7 @@ from functools import partial
 import ase
 
 from atomgraph.analysis.laws.conservation import energy_is_conserved
-from atomgraph.analysis.laws.context import Law, Trial
+from atomgraph.analysis.laws.context import Law, LawContext
 from atomgraph.analysis.laws.finite_differences import forces_are_slopes, stress_is_slope, stress_is_symmetric
 from atomgraph.analysis.laws.locality import (
     atoms_alone_are_at_rest,
@@ -26,12 +26,13 @@ from atomgraph.analysis.laws.symmetry import (
     rotation_and_reflection,
     translation,
 )
+from atomgraph.old_names import old_names_of
 from atomgraph.potential import Potential
 
-__all__ = ["LAWS", "Law", "Trial", "chosen_laws", "laws"]
+__all__ = ["LAWS", "Law", "LawContext", "chosen_laws", "laws"]
 
 #: Every law that needs no dynamics, in the order in which a table shows them.
-LAWS: tuple[Callable[[Trial], Law], ...] = (
+LAWS: tuple[Callable[[LawContext], Law], ...] = (
     forces_are_slopes,
     stress_is_slope,
     stress_is_symmetric,
@@ -58,13 +59,16 @@ def laws(potential: Potential, structures: Mapping[str, ase.Atoms] | None = None
     structures: by name; without any, a molecule, a crystal, a slab and a wire made of the potential's elements.
     Tolerances follow from the dtype that the model computes in (``analysis/laws/context.py``).
     """
-    trial = Trial(potential, structures)
+    trial = LawContext(potential, structures)
     return (one(trial) for one in chosen_laws(nve_steps).values())
 
 
-def chosen_laws(nve_steps: int) -> dict[str, Callable[[Trial], Law]]:
+def chosen_laws(nve_steps: int) -> dict[str, Callable[[LawContext], Law]]:
     """Every law by its name, with the conservation of energy over so many steps of dynamics last; without it for 0."""
     chosen = {one.__name__: one for one in LAWS}
     if nve_steps > 0:
         chosen[energy_is_conserved.__name__] = partial(energy_is_conserved, steps=nve_steps)
     return chosen
+
+
+__getattr__ = old_names_of(__name__)

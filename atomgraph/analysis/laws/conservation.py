@@ -7,7 +7,7 @@ import numpy as np
 from ase.optimize import LBFGS
 
 from atomgraph.analysis.dynamics import nve
-from atomgraph.analysis.laws.context import Law, Trial
+from atomgraph.analysis.laws.context import Law, LawContext
 from atomgraph.calculators import Calculator
 from atomgraph.errors import GraphError
 
@@ -16,7 +16,7 @@ DRIFT = 1.0  # meV/atom/ps, beside what the run cannot resolve
 _MOST_ATOMS = 500
 
 
-def energy_is_conserved(trial: Trial, steps: int) -> Law:
+def energy_is_conserved(trial: LawContext, steps: int) -> Law:
     """Drift of the total energy over ``steps`` of velocity Verlet at 300 K, on one structure relaxed a little first.
 
     A slope is not resolved below some times the fluctuation over the length of the run; that much is allowed besides.
@@ -35,7 +35,7 @@ def energy_is_conserved(trial: Trial, steps: int) -> Law:
     return Law(title, figure, round(allowed, 2), "meV/atom/ps", bool(figure <= allowed), detail)
 
 
-def _subject(trial: Trial) -> tuple[str, ase.Atoms]:
+def _subject(trial: LawContext) -> tuple[str, ase.Atoms]:
     """The first periodic structure that is not too large, else the first that is not, else the smallest."""
     small = {name: atoms for name, atoms in trial.structures.items() if 2 <= len(atoms) <= _MOST_ATOMS}
     periodic = {name: atoms for name, atoms in small.items() if atoms.pbc.all()}
@@ -45,7 +45,7 @@ def _subject(trial: Trial) -> tuple[str, ase.Atoms]:
     return min(trial.structures.items(), key=lambda item: len(item[1]))
 
 
-def _relaxed(trial: Trial, atoms: ase.Atoms) -> ase.Atoms:
+def _relaxed(trial: LawContext, atoms: ase.Atoms) -> ase.Atoms:
     """Some steps downhill, so that a structure made of touching spheres does not start as an explosion."""
     moving = atoms.copy()
     moving.set_constraint()

@@ -1,4 +1,4 @@
-"""Trial: a potential before the laws, the structures it is tried on, and what may be asked of its precision."""
+"""LawContext: a potential before the laws, the structures it is tried on, and what may be asked of its precision."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ TOLERANCES = {
 }
 
 
-class Trial:
+class LawContext:
     """A potential in evaluation, the structures, and one way to ask for results.
 
     structures: by name; without any, small specimens of the potential's own elements.

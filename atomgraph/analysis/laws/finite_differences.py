@@ -5,7 +5,7 @@ from __future__ import annotations
 import ase
 import numpy as np
 
-from atomgraph.analysis.laws.context import Law, Trial, law, scale_of
+from atomgraph.analysis.laws.context import Law, LawContext, law, scale_of
 from atomgraph.graph import AtomicGraph
 from atomgraph.graph.geometry import edge_vectors
 from atomgraph.graph.structure import VOIGT
@@ -16,7 +16,7 @@ _WEIGHTS = np.array([1.0, -8.0, 8.0, -1.0]) / 12.0  # f' = sum w f(x + k h) / h 
 _VOIGT = [divmod(place, 3) for place in VOIGT]
 
 
-def forces_are_slopes(trial: Trial) -> Law:
+def forces_are_slopes(trial: LawContext) -> Law:
     r""":math:`F_i = -\partial E / \partial x_i`, for some atoms of each structure and all axes."""
     figures, step = {}, trial.tolerances.displacement
     for name, atoms in trial.structures.items():
@@ -34,7 +34,7 @@ def forces_are_slopes(trial: Trial) -> Law:
     return law("forces are slopes of the energy", figures, trial.tolerances.slope, "eV/Å")
 
 
-def stress_is_slope(trial: Trial) -> Law:
+def stress_is_slope(trial: LawContext) -> Law:
     r""":math:`\sigma = V^{-1}\,\partial E / \partial \varepsilon`, all six components, where there is a volume."""
     figures, step = {}, trial.tolerances.strain
     for name, atoms in trial.structures.items():
@@ -55,7 +55,7 @@ def stress_is_slope(trial: Trial) -> Law:
     return law("stress is the slope of the energy", figures, trial.tolerances.slope, "eV/Å³")
 
 
-def stress_is_symmetric(trial: Trial) -> Law:
+def stress_is_symmetric(trial: LawContext) -> Law:
     r""":math:`\sigma = \sigma^T`."""
     figures = {}
     for name, atoms in trial.structures.items():
@@ -65,14 +65,14 @@ def stress_is_symmetric(trial: Trial) -> Law:
     return law("stress is symmetric", figures, trial.tolerances.sum, "eV/Å³")
 
 
-def _slopes(trial: Trial, moved: list[ase.Atoms], step: float) -> np.ndarray:
+def _slopes(trial: LawContext, moved: list[ase.Atoms], step: float) -> np.ndarray:
     """Slopes from runs of four displaced structures; atom by atom first, so that large E0 cancel before they round."""
     node = np.array([result["node_energy"] for result in trial.results(moved, slopes=False)])
     node = node.reshape(-1, 4, node.shape[1])  # (n_slopes, 4, n_atoms)
     return np.einsum("skn,k->sn", node - node[:, :1], _WEIGHTS).sum(axis=1) / step
 
 
-def _clear_atoms(trial: Trial, atoms: ase.Atoms, margin: float) -> list[int]:
+def _clear_atoms(trial: LawContext, atoms: ase.Atoms, margin: float) -> list[int]:
     """Atoms none of whose pairs crosses a cutoff when they move: there, a second derivative may jump (all atoms if none is)."""
     wider = AtomicGraph.from_ase(atoms, trial.potential.cutoff + margin)
     length = edge_vectors(wider).norm(dim=1).numpy()

@@ -6,13 +6,13 @@ import ase
 import numpy as np
 import torch
 
-from atomgraph.analysis.laws.context import Law, Trial, law, scale_of
+from atomgraph.analysis.laws.context import Law, LawContext, law, scale_of
 from atomgraph.analysis.laws.structures import atom, crossing, crystal
 
 JUST_INSIDE = 1e-6  # Å: envelopes are at most 1e-12 so close to their ends
 
 
-def smooth_at_the_cutoff(trial: Trial) -> Law:
+def smooth_at_the_cutoff(trial: LawContext) -> Law:
     """Energy and forces just inside and just outside each cutoff: an atom beside others, a last neighbour, an own image.
 
     From four equally spaced points, so that what changes smoothly cancels up to its square and only a jump is left.
@@ -29,7 +29,7 @@ def smooth_at_the_cutoff(trial: Trial) -> Law:
     return law("smooth at the cutoff", figures, trial.tolerances.jump, "eV, eV/Å")
 
 
-def atoms_alone_are_at_rest(trial: Trial) -> Law:
+def atoms_alone_are_at_rest(trial: LawContext) -> Law:
     """Finite energy and no force on an atom alone, for each element, and for two beyond the cutoff."""
     alone = {symbol: atom(symbol) for symbol in trial.elements}
     pair = atom(trial.elements[0]) + atom(trial.elements[-1])
@@ -42,7 +42,7 @@ def atoms_alone_are_at_rest(trial: Trial) -> Law:
     return law("an atom alone is at rest", figures, 0.0, "eV/Å")
 
 
-def isolated_atoms_have_e0(trial: Trial) -> Law:
+def isolated_atoms_have_e0(trial: LawContext) -> Law:
     """Energy of an isolated atom less E0, for each element and head, of models that promise it (``e0: isolated``).
 
     The same of two atoms whose distance is just inside the reach, where nothing but continuity makes them isolated; in
@@ -67,7 +67,7 @@ def isolated_atoms_have_e0(trial: Trial) -> Law:
     return law("isolated atoms have E0", figures, trial.tolerances.isolated, "eV")
 
 
-def crystals_of_one_element_are_seen(trial: Trial) -> Law:
+def crystals_of_one_element_are_seen(trial: LawContext) -> Law:
     """A rattled crystal of one element has forces: features that are the same on all atoms would give none."""
     figures = {symbol: float(np.abs(trial.result(crystal([symbol]))["forces"]).max()) for symbol in trial.elements}
     blind = min(figures, key=lambda symbol: np.nan_to_num(figures[symbol], nan=-1.0))
@@ -82,7 +82,7 @@ def jump(values: list[np.ndarray]) -> np.ndarray:
     return (3 * (third - second) - (fourth - first)) / 2
 
 
-def _at(trial: Trial, kind: str, distance: float) -> ase.Atoms:
+def _at(trial: LawContext, kind: str, distance: float) -> ase.Atoms:
     if kind == "own image":
         return ase.Atoms(trial.elements[:1], cell=[distance, 0, 0], pbc=[True, False, False])
     return crossing(trial.elements, distance, outward=kind == "last neighbour")

@@ -9,11 +9,11 @@ import ase
 import numpy as np
 import torch
 
-from atomgraph.analysis.laws.context import Law, Trial, law, relative
+from atomgraph.analysis.laws.context import Law, LawContext, law, relative
 from atomgraph.potential import Potential
 
 
-def caller_keeps_the_graph(trial: Trial) -> Law:
+def caller_keeps_the_graph(trial: LawContext) -> Law:
     """The caller's graph keeps its tensors, dtypes and gradients; results are float64 and hold on to nothing."""
     figures = {}
     for name, atoms in trial.structures.items():
@@ -33,7 +33,7 @@ def caller_keeps_the_graph(trial: Trial) -> Law:
     return law("the caller's graph is left alone", figures, 0.0, "fields")
 
 
-def float32_is_near(trial: Trial) -> Law:
+def float32_is_near(trial: LawContext) -> Law:
     """Forces of the potential in float32 against those in float64, relative to the largest (or to 1 eV/Å).
 
     A potential that says in its metadata that it is not for float32 is not loaded in it, and passes.
@@ -47,7 +47,7 @@ def float32_is_near(trial: Trial) -> Law:
 
 def float32_errors(potential: Potential, structures: Mapping[str, ase.Atoms]) -> dict[str, float]:
     """Largest differences of forces between float32 and float64, by structure, relative to the largest force or 1 eV/Å."""
-    single, double = (Trial(in_dtype(potential, dtype), structures) for dtype in (torch.float32, torch.float64))
+    single, double = (LawContext(in_dtype(potential, dtype), structures) for dtype in (torch.float32, torch.float64))
     return {
         name: relative(single.result(atoms)["forces"], double.result(atoms)["forces"], floor=1.0)
         for name, atoms in structures.items()
@@ -66,7 +66,7 @@ def float32_error(potential: Potential, structures: Mapping[str, ase.Atoms]) -> 
     return float(np.max(list(float32_errors(potential, structures).values())))  # NaN stays NaN
 
 
-def local_energies_add_up(trial: Trial) -> Law:
+def local_energies_add_up(trial: LawContext) -> Law:
     r""":math:`E = \sum_i E_i`."""
     figures = {}
     for name, atoms in trial.structures.items():

@@ -5,13 +5,13 @@ from __future__ import annotations
 import ase
 import numpy as np
 
-from atomgraph.analysis.laws.context import Law, Trial, law, relative, scale_of
+from atomgraph.analysis.laws.context import Law, LawContext, law, relative, scale_of
 from atomgraph.analysis.laws.structures import rotated, rotation
 
 Result = dict[str, np.ndarray]
 
 
-def rotation_and_reflection(trial: Trial) -> Law:
+def rotation_and_reflection(trial: LawContext) -> Law:
     r""":math:`E(Rx) = E(x)`, :math:`F(Rx) = R F(x)`, :math:`\sigma(Rx) = R \sigma(x) R^T`, R proper and improper."""
     figures = {}
     for name, atoms in trial.structures.items():
@@ -30,7 +30,7 @@ def rotation_and_reflection(trial: Trial) -> Law:
     return law("rotation and reflection", figures, trial.tolerances.symmetry, "relative")
 
 
-def translation(trial: Trial) -> Law:
+def translation(trial: LawContext) -> Law:
     """Moving everything, and wrapping atoms into other cells, changes nothing."""
     figures = {}
     for name, atoms in trial.structures.items():
@@ -42,7 +42,7 @@ def translation(trial: Trial) -> Law:
     return law("translation and choice of images", figures, trial.tolerances.symmetry, "relative")
 
 
-def order_of_atoms(trial: Trial) -> Law:
+def order_of_atoms(trial: LawContext) -> Law:
     """Forces and local energies follow their atoms."""
     figures = {}
     for name, atoms in trial.structures.items():
@@ -53,7 +53,7 @@ def order_of_atoms(trial: Trial) -> Law:
     return law("order of atoms", figures, trial.tolerances.symmetry, "relative")
 
 
-def batching(trial: Trial) -> Law:
+def batching(trial: LawContext) -> Law:
     """A batch gives what its structures give one by one."""
     together = trial.results(list(trial.structures.values()))
     figures = {
@@ -63,7 +63,7 @@ def batching(trial: Trial) -> Law:
     return law("batch as one by one", figures, trial.tolerances.symmetry, "relative")
 
 
-def extensivity(trial: Trial) -> Law:
+def extensivity(trial: LawContext) -> Law:
     """A supercell of two has twice the energy, the same local energies and forces, the same stress."""
     figures = {}
     for name, atoms in trial.structures.items():
@@ -78,7 +78,7 @@ def extensivity(trial: Trial) -> Law:
     return law("supercells are extensive", figures, trial.tolerances.symmetry, "relative")
 
 
-def net_force(trial: Trial) -> Law:
+def net_force(trial: LawContext) -> Law:
     r""":math:`\sum_i F_i = 0`."""
     figures = {}
     for name, atoms in trial.structures.items():
@@ -87,7 +87,7 @@ def net_force(trial: Trial) -> Law:
     return law("no net force", figures, trial.tolerances.sum, "eV/Å")
 
 
-def net_torque(trial: Trial) -> Law:
+def net_torque(trial: LawContext) -> Law:
     r""":math:`\sum_i (x_i - \bar x) \times F_i = 0` for what does not repeat."""
     figures = {}
     for name, atoms in trial.structures.items():

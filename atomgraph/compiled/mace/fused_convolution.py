@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from atomgraph.compiled.function_pointers import DOUBLE, INT, LONG, POINTER, door, pointers
-from atomgraph.compiled.kernel_graph import Frame
+from atomgraph.compiled.kernel_graph import KernelGraph
 from atomgraph.compiled.layout import Layout
 from atomgraph.compiled.radial_tables import TOLERANCE, Grid, PairTables, Splines, is_pairwise, pairs_of, weights_of
 from atomgraph.kernels.cache import checksum
@@ -82,7 +82,7 @@ class FusedConvolution:
         self._forward = door(library, f"{self.name}_forward", *structure, POINTER)
         self._backward = door(library, f"{self.name}_backward", *structure, POINTER, POINTER, POINTER)
 
-    def __call__(self, frame: Frame, features: Tensor, sloped: bool) -> tuple[Tensor, EdgePullback]:
+    def __call__(self, frame: KernelGraph, features: Tensor, sloped: bool) -> tuple[Tensor, EdgePullback]:
         """Sums, in the layout ``after`` (paths to an irrep side by side), of features in the layout ``before``.
 
         sloped: whether features have a slope. The pullback gives it, or None, and slopes by the edge vectors, (n_edges, 3).
@@ -99,7 +99,7 @@ class FusedConvolution:
 
         return sums, back
 
-    def _splines_of(self, frame: Frame) -> _Bound:
+    def _splines_of(self, frame: KernelGraph) -> _Bound:
         """Of all pairs of elements that are present; kept until other elements come."""
         present, last = tuple(frame.present), self._last  # read once: another thread may exchange it
         if last is None or last.present != present:
@@ -107,7 +107,7 @@ class FusedConvolution:
             self._last = last = _Bound(present, splines, pointers(splines.tables))
         return last
 
-    def _arguments(self, frame: Frame, features: Tensor, bound: _Bound, backward: bool) -> tuple[Any, ...]:
+    def _arguments(self, frame: KernelGraph, features: Tensor, bound: _Bound, backward: bool) -> tuple[Any, ...]:
         """What both kernels take first."""
         row, order = (frame.column, frame.order.data_ptr()) if backward else (frame.row, None)
         return (

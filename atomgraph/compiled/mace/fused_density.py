@@ -10,7 +10,7 @@ from torch import Tensor
 
 from atomgraph.compiled.function_pointers import DOUBLE, INT, LONG, POINTER
 from atomgraph.compiled.fused_pair import PairSums
-from atomgraph.compiled.kernel_graph import Frame
+from atomgraph.compiled.kernel_graph import KernelGraph
 from atomgraph.compiled.pullback import Pullback
 from atomgraph.compiled.radial_tables import TOLERANCE, Grid, PairTables, density_of, is_pairwise, pairs_of
 from atomgraph.layers.mace.interaction import Interaction
@@ -29,7 +29,7 @@ class FusedDensity(PairSums):
             partial(density_of, interaction), grid, tolerance, lambda table: table[:, :, 0].contiguous()
         )
 
-    def __call__(self, frame: Frame) -> tuple[Tensor, Pullback]:
+    def __call__(self, frame: KernelGraph) -> tuple[Tensor, Pullback]:
         """(n_atoms,) in the dtype of the edge vectors."""
         density, back = super().__call__(frame)
         return density.to(frame.vector.dtype), back

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from atomgraph.compiled.evaluation import Evaluation
 from atomgraph.compiled.layout import Layout
-from atomgraph.compiled.linear_forms import Form, FusedForm, Slopes
+from atomgraph.compiled.linear_forms import FusedForm, LinearForm, Slopes
 from atomgraph.compiled.mace.folded_weights import Weights
 from atomgraph.compiled.mace.fused_convolution import FusedConvolution
 from atomgraph.compiled.mace.fused_density import FusedDensity
@@ -54,7 +54,7 @@ class FusedLayer:
         """C++ of the kernels, by name; equal layers have the same."""
         return {part.name: part.source() for part in (self._convolution, self._product)}
 
-    def bind(self, library: ctypes.CDLL, h: Form, sources: list[Layout], is_last: bool) -> Form:
+    def bind(self, library: ctypes.CDLL, h: LinearForm, sources: list[Layout], is_last: bool) -> LinearForm:
         """Use the compiled kernels; the maps between them are folded, and laid out for their width.
 
         h: the form of the features that come.  sources: layouts of all sources before, to which this layer's is added.
@@ -71,14 +71,14 @@ class FusedLayer:
         sums = convolution.after, (convolution.channels, convolution.padded)
         self._message = message_of(library, layer.interaction, dtype, sums, product.before, (up, tuple(sources)))
         out = Weights.of_linear(layer.mix).padded((product.channels, product.padded))
-        found = Form(((len(sources), out),)).plus(h.then(self._skip()))
+        found = LinearForm(((len(sources), out),)).plus(h.then(self._skip()))
         sources.append(product.after)
         self._features: FusedForm | None = None
         if len(found.terms) > 1 and not is_last:
             channels = channels_of(layer.irreps_out)
             self._features = FusedForm(library, found, tuple(sources), Layout(channels), dtype)
             sources[-1] = Layout(channels)
-            found = Form(((len(sources) - 1, Weights.identity(channels)),))
+            found = LinearForm(((len(sources) - 1, Weights.identity(channels)),))
         return found
 
     def __call__(self, of: Evaluation, sources: list[Tensor]) -> LayerPullback:

@@ -11,7 +11,7 @@ from torch import Tensor
 from atomgraph.compiled.evaluation import Evaluation
 from atomgraph.compiled.layout import Layout
 from atomgraph.compiled.linear import LinearMap
-from atomgraph.compiled.linear_forms import Form, FusedForm, Slopes
+from atomgraph.compiled.linear_forms import FusedForm, LinearForm, Slopes
 from atomgraph.compiled.mace.folded_weights import Padding, Weights
 from atomgraph.compiled.mace.fused_gate import FusedGate
 from atomgraph.layers.mace.agnostic import AgnosticInteraction
@@ -75,7 +75,7 @@ class GatedMessage:
         dtype: torch.dtype,
         sums: tuple[Layout, Padding],
         message: Layout,
-        up: tuple[Form, Sequence[Layout]],
+        up: tuple[LinearForm, Sequence[Layout]],
     ):
         form, sources = up
         self._gate = FusedGate(interaction.gate)
@@ -111,7 +111,7 @@ def message_of(
     dtype: torch.dtype,
     sums: tuple[Layout, Padding],
     message: Layout,
-    up: tuple[Form, Sequence[Layout]],
+    up: tuple[LinearForm, Sequence[Layout]],
 ) -> LinearMessage | GatedMessage:
     """The message of an interaction that has a fused form."""
     if isinstance(interaction, NonlinearResidualInteraction):

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from atomgraph.compiled.evaluation import Evaluation
 from atomgraph.compiled.fused_pair import PAIR_SOURCE, FusedRepulsion
-from atomgraph.compiled.kernel_graph import FRAME_SOURCE, Frame, Order
+from atomgraph.compiled.kernel_graph import FRAME_SOURCE, ElementOrder, KernelGraph
 from atomgraph.compiled.layout import Layout
 from atomgraph.compiled.linear import LINEAR_SOURCE
-from atomgraph.compiled.linear_forms import Form, Slopes
+from atomgraph.compiled.linear_forms import LinearForm, Slopes
 from atomgraph.compiled.mace.fused_layer import FusedLayer
 from atomgraph.compiled.mace.fused_readouts import FusedReadouts
 from atomgraph.compiled.pullback import Pullback
@@ -27,13 +27,13 @@ from atomgraph.layers.mace import MACELayer
 from atomgraph.layers.mace.attention import AttentionResidualInteraction
 from atomgraph.models.energy import EnergyModel
 from atomgraph.nn.repulsion.zbl import ZBL
-from atomgraph.readouts import GroupedMLP, ScaledLinear, Silent
+from atomgraph.readouts import MultiHeadMLP, ScaledLinear, ZeroReadout
 
 LIBRARY = "mace"  # how entries of the cache begin
 PIECES = {torch.float32: (97, 5), torch.float64: (153, 7)}  # of radial weights at first, and their polynomials' degree
 
 
-def not_fused(model: EnergyModel) -> str | None:
+def unsupported_reason(model: EnergyModel) -> str | None:
     """What of a model has no fused form, in a few words; None where all has."""
     if len(model.branches) != 1:
         return "a sum of several branches"
@@ -45,7 +45,7 @@ def not_fused(model: EnergyModel) -> str | None:
     if len(branch.readouts) > len(branch.layers):
         return "a readout of the featurizer"
     for part in (*branch.layers, *branch.readouts):
-        if not isinstance(part, MACELayer | ScaledLinear | GroupedMLP | Silent):
+        if not isinstance(part, MACELayer | ScaledLinear | MultiHeadMLP | ZeroReadout):
             return f"the part {type(part).__name__}"
     for layer in branch.layers:
         if isinstance(layer.interaction, AttentionResidualInteraction):
@@ -73,7 +73,7 @@ class FusedMACE:
         repulsion = self.model.baseline.repulsion
         self._repulsion = FusedRepulsion(repulsion) if isinstance(repulsion, ZBL) else None
         self._library: ctypes.CDLL | None = None
-        self._last: tuple[Tensor, int, Order] | None = None
+        self._last: tuple[Tensor, int, ElementOrder] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _again, (
@@ -127,7 +127,7 @@ class FusedMACE:
     def _bind(self, library: ctypes.CDLL) -> None:
         """Fold the linear maps between the kernels."""
         embedding, readouts = self._branch.featurizer, self._branch.readouts
-        h = Form(table=embedding.weight.detach() / len(embedding.elements) ** 0.5)
+        h = LinearForm(table=embedding.weight.detach() / len(embedding.elements) ** 0.5)
         sources: list[Layout] = []
         forms = []
         for t, layer in enumerate(self._layers):
@@ -140,23 +140,23 @@ class FusedMACE:
             library, readouts, self.model.baseline, read, sources, self.dtype, self.model.isolated_energies()
         )
 
-    def frame(self, graph: AtomicGraph) -> Frame:
+    def frame(self, graph: AtomicGraph) -> KernelGraph:
         """The graph in the kernels' order; GraphError names elements that the model does not know."""
-        return Frame.of(self.library, graph, self._order(graph.atomic_numbers), self._branch.cutoff, self.dtype)
+        return KernelGraph.of(self.library, graph, self._order(graph.atomic_numbers), self._branch.cutoff, self.dtype)
 
     def present(self, graph: AtomicGraph) -> list[int]:
         """The elements of the graph, as rows of the model's table."""
         return self._order(graph.atomic_numbers).present
 
-    def _order(self, numbers: Tensor) -> Order:
+    def _order(self, numbers: Tensor) -> ElementOrder:
         """The atoms' order, kept for as long as the same tensor of atomic numbers comes and nobody writes into it."""
         written = -1 if numbers.is_inference() else int(numbers._version)  # tensors of inference mode do not count that
         last = self._last  # read once: another thread may exchange it
         if last is None or last[0] is not numbers or last[1] != written or written < 0:
-            self._last = last = numbers, written, Order.by_element(self.model.element_table(numbers))
+            self._last = last = numbers, written, ElementOrder.by_element(self.model.element_table(numbers))
         return last[2]
 
-    def energies(self, graph: AtomicGraph, frame: Frame) -> tuple[Tensor, Callable[[], Tensor]]:
+    def energies(self, graph: AtomicGraph, frame: KernelGraph) -> tuple[Tensor, Callable[[], Tensor]]:
         """(n_atoms,) eV, float64, in the frame's order; and what gives the slopes of their sum by edge vectors."""
         of = Evaluation.of(frame, self.dtype)
         head = None if len(self.model.heads) == 1 else graph.head[graph.graph_of_atom][frame.atom]
@@ -179,14 +179,14 @@ class FusedMACE:
 
         return energy, slope
 
-    def _set_isolated(self, energy: Tensor, frame: Frame, head: Tensor | None) -> None:
+    def _set_isolated(self, energy: Tensor, frame: KernelGraph, head: Tensor | None) -> None:
         """Exactly E0 for atoms without neighbours, whatever the kernels round."""
         if self.model.baseline.exact_isolated:
             alone = torch.nonzero(frame.row[1:] == frame.row[:-1])[:, 0]
             row = torch.zeros_like(alone) if head is None else head[alone]
             energy[alone] = self.model.baseline.e0[row, frame.element[alone]]
 
-    def _add_repulsion(self, energy: Tensor, frame: Frame, head: Tensor | None) -> Pullback | None:
+    def _add_repulsion(self, energy: Tensor, frame: KernelGraph, head: Tensor | None) -> Pullback | None:
         """Added to the energies; from slopes by these to slopes by edge vectors. None where nothing repels."""
         base = self.model.baseline
         if self._repulsion is None:

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from atomgraph.compiled.evaluation import Evaluation
 from atomgraph.compiled.layout import Layout
-from atomgraph.compiled.linear_forms import EVEN, Form, FusedForm, Slopes
+from atomgraph.compiled.linear_forms import EVEN, FusedForm, LinearForm, Slopes
 from atomgraph.compiled.mace.folded_weights import Weights
 from atomgraph.models.baseline import Baseline
 from atomgraph.nn.activation import identity
 from atomgraph.nn.protocols import Readout
-from atomgraph.readouts import GroupedMLP, ScaledLinear, Silent
+from atomgraph.readouts import MultiHeadMLP, ScaledLinear, ZeroReadout
 
 #: Of each activation: from a slope by its value and the argument to the slope by the argument.
 SLOPES: dict[Callable[[Tensor], Tensor], Callable[[Tensor, Tensor], Tensor]] = {
@@ -42,7 +42,7 @@ class FusedReadouts:
         library: ctypes.CDLL,
         readouts: Sequence[Readout],
         baseline: Baseline,
-        forms: Sequence[Form],
+        forms: Sequence[LinearForm],
         sources: Sequence[Layout],
         dtype: torch.dtype,
         isolated: Tensor | None = None,
@@ -67,9 +67,9 @@ class FusedReadouts:
                         [weights.of(EVEN, z).T for z in elements]
                     )  # (n_elements or 1, n_heads, channels)
                     vectors[k] = vectors[k] + vector if k in vectors else vector
-            elif isinstance(readout, GroupedMLP):
+            elif isinstance(readout, MultiHeadMLP):
                 self._hidden.append(FusedHidden(library, readout, scale, form, sources, dtype))
-            elif not isinstance(readout, Silent):
+            elif not isinstance(readout, ZeroReadout):
                 raise TypeError(f"{type(readout).__name__} has no fused form")
         self._vectors = {k: vector.to(dtype).contiguous() for k, vector in vectors.items()}
 
@@ -112,7 +112,7 @@ class FusedReadouts:
 
 
 class FusedHidden:
-    """A ``GroupedMLP``, times the scale of each head; its first layer is a form.
+    """A ``MultiHeadMLP``, times the scale of each head; its first layer is a form.
 
     scale: (n_heads, 1) eV.  The rest as for ``FusedReadouts``.
     """
@@ -120,9 +120,9 @@ class FusedHidden:
     def __init__(
         self,
         library: ctypes.CDLL,
-        readout: GroupedMLP,
+        readout: MultiHeadMLP,
         scale: Tensor,
-        form: Form,
+        form: LinearForm,
         sources: Sequence[Layout],
         dtype: torch.dtype,
     ):

@@ -31,10 +31,10 @@ class Pair:
     distance: float
 
 
-def twins(frames: Sequence[ase.Atoms], tolerance: float = TOLERANCE) -> list[Pair]:
+def find_duplicates(frames: Sequence[ase.Atoms], tolerance: float = TOLERANCE) -> list[Pair]:
     """Pairs of frames of one composition and head that are one structure up to the tolerance, Å (RMS displacement).
 
-    A supercell and its cell are twins. Of a structure with many twins only the eight nearest are paired with it. Structures
+    A supercell and its cell are duplicates. Only the eight nearest duplicates of a structure are paired with it. Structures
     whose atoms all see the same distances and directions within 5 Å cannot be told apart.
     """
     pairs: dict[tuple[int, int], Pair] = {}
@@ -114,7 +114,7 @@ def invariants(atoms: ase.Atoms, cutoff: float = CUTOFF) -> np.ndarray:
 
 
 def kind_of(atoms: ase.Atoms) -> tuple[str, str]:
-    """What twins share for certain: composition, as a formula unit; head, charge and spin, which have other energies."""
+    """What duplicates share for certain: composition, as a formula unit; head, charge and spin, which have other energies."""
     states = {name: value for name, value in states_of(atoms).items() if value != STATES[name][1]}
     return atoms.symbols.formula.reduce()[0].format("hill"), f"{atoms.info.get('head', '')}{states or ''}"
 

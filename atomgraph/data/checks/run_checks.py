@@ -10,7 +10,7 @@ import numpy as np
 from atomgraph.data.checks.connections import lonely_atoms
 from atomgraph.data.checks.consistency import placeholders, stress_against_volume, work_against_energy
 from atomgraph.data.checks.contacts import short_contacts
-from atomgraph.data.checks.duplicates import TOLERANCE, groups, shared, twins
+from atomgraph.data.checks.duplicates import TOLERANCE, find_duplicates, groups, shared
 from atomgraph.data.checks.findings import NOTE, WARNING, WRONG, Finding
 from atomgraph.data.checks.outliers import energy_outliers, force_outliers
 from atomgraph.data.frame_names import name_of, names_of
@@ -83,7 +83,7 @@ def duplicates(
     frames: Sequence[ase.Atoms], labels: Sequence[dict[str, np.ndarray]], tolerance: float = TOLERANCE
 ) -> list[Finding]:
     """Structures that occur several times, and those among them whose labels contradict one another."""
-    pairs = twins(frames, tolerance)
+    pairs = find_duplicates(frames, tolerance)
     findings = []
     for pair in pairs:
         first, second = labels[pair.first], labels[pair.second]

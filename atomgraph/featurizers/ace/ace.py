@@ -18,7 +18,7 @@ from atomgraph.featurizers.ace.jacobian import ClusterSlopes
 from atomgraph.featurizers.ace.products import ClusterProducts
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.constants import Constants
-from atomgraph.nn.density import Expansion, SlopeBlock, Terms
+from atomgraph.nn.density import DensityFeaturizer, SlopeBlock, Terms
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.ops.outer import outer_sum_to
@@ -26,7 +26,7 @@ from atomgraph.ops.scatter import sum_to
 from atomgraph.ops.spherical import spherical_harmonics
 
 
-class ACE(Expansion):
+class ACE(DensityFeaturizer):
     r"""Invariants :math:`B_{if}` of the atomic cluster expansion, as pacemaker has them; the cost is linear in neighbours.
 
     .. math::
@@ -128,7 +128,7 @@ class ACE(Expansion):
         return self._products(density.flatten(1), element)
 
     def slopes(self, density: Tensor, element: Tensor, directions: Tensor | None = None) -> Tensor:
-        """As ``Expansion`` has it; the rule for products instead of a backward pass a function."""
+        """As ``DensityFeaturizer`` has it; the rule for products instead of a backward pass a function."""
         found = density.new_zeros(len(density), self.n_channels, self.n_functions, self._products.width)
         for row in torch.unique(element).tolist():
             mine = torch.nonzero(element == row)[:, 0]

@@ -11,7 +11,7 @@ from torch import Tensor
 from atomgraph.errors import WiringError
 from atomgraph.featurizers.gap.kernel_cutoff import inner_of, rows_of, spread
 from atomgraph.graph.structure import AtomicGraph
-from atomgraph.nn.density import Expansion, Terms
+from atomgraph.nn.density import DensityFeaturizer, Terms
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.ops.cutoff import cosine_cutoff
@@ -20,7 +20,7 @@ from atomgraph.ops.scatter import sum_to
 SPACINGS = 1.75  # θ in distances between points: 2.25 has the same errors and weights a hundred times as large
 
 
-class PairKernel(Expansion):
+class PairKernel(DensityFeaturizer):
     r""":math:`h_{is} = \delta^2 u_s \sum_j f_c(r_{ij})\, e^{-(r_{ij} - r_s)^2 / 2\theta^2}` over bonds of one kind.
 
     Each bond is seen from both its ends. With a linear readout this is QUIP's ``distance_2b`` with its kernel ``ard_se``.

@@ -14,7 +14,7 @@ from atomgraph.errors import WiringError
 from atomgraph.featurizers.soap.radial import soap_radial
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.constants import Constants
-from atomgraph.nn.density import Expansion, Terms
+from atomgraph.nn.density import DensityFeaturizer, Terms
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.ops.chebyshev_series import chebyshev_series, fitted_series, series_slope
@@ -25,7 +25,7 @@ from atomgraph.ops.spherical import spherical_harmonics
 _SLOPES = 4  # derivatives of the radial functions that can be taken
 
 
-class SOAP(Expansion):
+class SOAP(DensityFeaturizer):
     r"""The power spectrum of an atom's neighbourhood, for each pair of channels (element, n) and each l.
 
     .. math::
@@ -148,7 +148,7 @@ class SOAP(Expansion):
         return self._spectrum(self._by_order(density))
 
     def slopes(self, density: Tensor, element: Tensor, directions: Tensor | None = None) -> Tensor:
-        """As ``Expansion`` has it; a direction d is a symmetric matrix for each l, d · p being the sum of tr cᵀDc over l."""
+        """See ``DensityFeaturizer``. A direction d is a symmetric matrix D for each l: d · p is the sum of tr cᵀDc over l."""
         if directions is None:
             return super().slopes(density, element)
         c = self._by_order(density)

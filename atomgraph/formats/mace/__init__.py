@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from atomgraph.errors import FormatError, WiringError
-from atomgraph.formats.hints import FILE_DTYPE, Said
+from atomgraph.formats.hints import FILE_DTYPE, FileHints
 from atomgraph.formats.mace.architecture import arguments_of, dtype_of, elements_of
 from atomgraph.formats.mace.archive import Archive
 from atomgraph.formats.mace.lora import merged
@@ -39,7 +39,7 @@ def recognises(path: Path, start: bytes) -> bool:
         return False
 
 
-def read(path: Path, said: Said) -> tuple[MACE, dict[str, Any]]:
+def read(path: Path, said: FileHints) -> tuple[MACE, dict[str, Any]]:
     """The model of a MACE file, and what is known of where it comes from.
 
     In the file's dtype; in float64 where adapters were merged, ``FILE_DTYPE`` of the metadata then being the file's.

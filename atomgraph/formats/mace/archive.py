@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from atomgraph.errors import FormatError
-from atomgraph.formats.mace.safe_pickle import Inert, Stored, read_pickle
+from atomgraph.formats.mace.safe_pickle import PickledObject, Stored, read_pickle
 
 _DTYPES = {
     "FloatStorage": torch.float32,
@@ -66,7 +66,7 @@ class Archive:
             self._root, self._read = read_pickle(self._record(f"{self._prefix}data.pkl", _LARGEST_PICKLE)), True
         return self._root
 
-    def tensor(self, node: Inert) -> Tensor:
+    def tensor(self, node: PickledObject) -> Tensor:
         """The tensor that a node stands for, a view of its record; FormatError where it reaches outside."""
         if len(node.args) < 4 or not isinstance(node.args[0], Stored):
             raise FormatError("it holds a tensor without a storage")

@@ -1,4 +1,4 @@
-"""Inert objects as plain Python values: irreps as text, functions by name, numpy's numbers as numbers."""
+"""PickledObject objects as plain Python values: irreps as text, functions by name, numpy's numbers as numbers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from atomgraph.errors import FormatError
-from atomgraph.formats.mace.safe_pickle import Inert, Stored
+from atomgraph.formats.mace.safe_pickle import PickledObject, Stored
 
 _DEEPEST, _MOST = 60, 500_000
 _MOST_TEXT = 20_000_000  # characters in all texts, each counted as often as it is come by
@@ -25,7 +25,7 @@ _ARRAYS = {"numpy.core.multiarray._reconstruct", "numpy._core.multiarray._recons
 class Plain:
     """Turns inert objects into plain values, each once. tensor: how a tensor's node is read."""
 
-    def __init__(self, tensor: Callable[[Inert], Tensor]):
+    def __init__(self, tensor: Callable[[PickledObject], Tensor]):
         self._tensor = tensor
         self._count = self._text = 0
 
@@ -37,7 +37,7 @@ class Plain:
         if isinstance(value, str | bytes):
             return self._counted(value)
         if isinstance(value, type):
-            return f"{value.module}.{value.name}" if issubclass(value, Inert) else str(value)
+            return f"{value.module}.{value.name}" if issubclass(value, PickledObject) else str(value)
         if isinstance(value, dict):
             return {self._key(key, depth): self(item, depth + 1) for key, item in value.items()}
         if isinstance(value, list | tuple):
@@ -46,13 +46,13 @@ class Plain:
             return [self(item, depth + 1) for item in value]
         if isinstance(value, Stored):
             return f"<storage {value.key}>"
-        return self._of(value, depth) if isinstance(value, Inert) else value
+        return self._of(value, depth) if isinstance(value, PickledObject) else value
 
     def parameter(self, value: Any) -> tuple[Tensor, bool] | None:
         """A tensor and whether it was trained; None for what is no tensor."""
-        if not isinstance(value, Inert):
+        if not isinstance(value, PickledObject):
             return None
-        if value.path in _PARAMETERS and len(value.args) >= 2 and isinstance(value.args[0], Inert):
+        if value.path in _PARAMETERS and len(value.args) >= 2 and isinstance(value.args[0], PickledObject):
             found = self.parameter(value.args[0])
             return None if found is None else (found[0], bool(value.args[1]))
         return (self._tensor(value), False) if value.path in _TENSORS else None
@@ -68,7 +68,7 @@ class Plain:
         plain = self(key, depth + 1)
         return plain if isinstance(plain, str | int | float | bool | bytes | None) else self._counted(str(plain))
 
-    def _of(self, value: Inert, depth: int) -> Any:
+    def _of(self, value: PickledObject, depth: int) -> Any:
         path, args = value.path, value.args
         if (parameter := self.parameter(value)) is not None:
             return parameter[0]
@@ -94,7 +94,7 @@ class Plain:
             return self._of_e3nn(value, depth)
         return f"<{path}>"
 
-    def _of_e3nn(self, value: Inert, depth: int) -> Any:
+    def _of_e3nn(self, value: PickledObject, depth: int) -> Any:
         inner = value.args[0] if len(value.args) == 1 and isinstance(value.args[0], tuple | list) else value.args
         if value.name in ("Irrep", "_MulIr", "Irreps", "Instruction"):
             inner = tuple(self(part, depth + 1) for part in inner)
@@ -119,7 +119,7 @@ def items_of(value: Any) -> list[tuple[Any, Any]]:
     """The items of a dict of the file, whichever way it was made; none for what is no dict."""
     if isinstance(value, dict):
         return list(value.items())
-    if isinstance(value, Inert) and value.path in _DICTS:
+    if isinstance(value, PickledObject) and value.path in _DICTS:
         given = value.args[0] if value.args else ()
         pairs = (
             list(given.items()) if isinstance(given, dict) else list(given) if isinstance(given, list | tuple) else []

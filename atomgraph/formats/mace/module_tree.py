@@ -11,7 +11,7 @@ from torch import Tensor
 from atomgraph.errors import FormatError
 from atomgraph.formats.mace.archive import Archive
 from atomgraph.formats.mace.decode import Plain, items_of
-from atomgraph.formats.mace.safe_pickle import Inert
+from atomgraph.formats.mace.safe_pickle import PickledObject
 
 _DEEPEST, _MOST = 40, 100_000
 _HOOKS = ("_backward", "_forward", "_state_dict", "_load_state", "_non_persistent", "_is_full", "_full_backward")
@@ -86,12 +86,12 @@ class Tree:
 
 def is_module(value: Any) -> bool:
     """Is this a stand-in for a torch module?"""
-    return isinstance(value, Inert) and any(key == "_modules" for key, _ in items_of(_state(value)))
+    return isinstance(value, PickledObject) and any(key == "_modules" for key, _ in items_of(_state(value)))
 
 
 def _is_graph(value: Any) -> bool:
     """Is this traced code, which repeats what the modules around it hold?"""
-    return isinstance(value, Inert) and value.module == "torch.fx.graph_module"
+    return isinstance(value, PickledObject) and value.module == "torch.fx.graph_module"
 
 
 def tree_of(archive: Archive) -> Tree:
@@ -103,7 +103,7 @@ class _Growing:
     def __init__(self, plain: Plain):
         self._plain, self._count = plain, 0
 
-    def grow(self, node: Inert, depth: int) -> Tree:
+    def grow(self, node: PickledObject, depth: int) -> Tree:
         self._count += 1
         if depth > _DEEPEST or self._count > _MOST:
             raise FormatError("its modules are nested in a circle, or deeper than any model's")
@@ -135,7 +135,7 @@ def _name(key: Any) -> str:
     return key
 
 
-def _state(node: Inert) -> Any:
+def _state(node: PickledObject) -> Any:
     """The attributes of an object: its state, or the pair of dict and slots that some classes give."""
     if isinstance(node.state, tuple) and len(node.state) == 2:
         return dict([*items_of(node.state[0]), *items_of(node.state[1])])

@@ -34,7 +34,7 @@ _TUPLES = frozenset({"TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"})
 _KEEPS = frozenset({"BINPUT", "LONG_BINPUT"})
 
 
-class Inert:
+class PickledObject:
     """Stands for an object of a file: what it was made from, the state it was given, what was put into it."""
 
     module: str = ""
@@ -43,7 +43,7 @@ class Inert:
     state: Any
     items: list[Any]  # values appended, or (key, value)
 
-    def __new__(cls, *args: Any, **_: Any) -> Inert:
+    def __new__(cls, *args: Any, **_: Any) -> PickledObject:
         self = object.__new__(cls)
         self.args, self.state, self.items = args, None, []
         return self
@@ -85,7 +85,7 @@ class Stored:
 
 
 def read_pickle(content: bytes) -> Any:
-    """The root of a pickle: plain values, ``Inert`` and ``Stored`` objects, and classes made from ``Inert``.
+    """The root of a pickle: plain values, ``PickledObject`` and ``Stored`` objects, and classes made from ``PickledObject``.
 
     Raises FormatError for steps that no saved module needs, and for a pickle that is damaged.
     """
@@ -122,7 +122,7 @@ class _Reader(pickle._Unpickler):
 
     def __init__(self, file: io.BytesIO):
         super().__init__(file)
-        self._made: dict[tuple[str, str], type[Inert]] = {}
+        self._made: dict[tuple[str, str], type[PickledObject]] = {}
         self._weights: dict[int, tuple[int, Any]] = {}  # of tuples by id, which are kept so that no id comes twice
 
     def _weigh(self) -> None:
@@ -136,20 +136,22 @@ class _Reader(pickle._Unpickler):
         if made:
             self._weights[id(made)] = weight, made
 
-    def find_class(self, module: str, name: str) -> type[Inert]:
+    def find_class(self, module: str, name: str) -> type[PickledObject]:
         """A stand-in for whatever is named; the same one for the same name. Nothing is imported."""
         key = str(module), str(name)
         if key not in self._made:
             if len(self._made) >= _MOST_NAMES:
                 raise FormatError("its data.pkl names more classes than any model has")
-            self._made[key] = type("Inert", (Inert,), {"module": key[0], "name": key[1]})
+            self._made[key] = type("PickledObject", (PickledObject,), {"module": key[0], "name": key[1]})
         return self._made[key]
 
     def persistent_load(self, pid: Any) -> Stored:
         """Where a tensor's numbers are; the device that they were on does not matter."""
         if isinstance(pid, tuple) and len(pid) == 5 and pid[0] == "storage":
             _, kind, key, _, size = pid
-            named = isinstance(kind, type) and issubclass(kind, Inert) and kind.module in ("torch", "torch.storage")
+            named = (
+                isinstance(kind, type) and issubclass(kind, PickledObject) and kind.module in ("torch", "torch.storage")
+            )
             if named and isinstance(key, str) and type(size) is int and size >= 0:
                 return Stored(kind.name, key, size)
         raise FormatError("its data.pkl refers to something that is no tensor's storage")

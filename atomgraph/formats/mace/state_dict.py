@@ -13,18 +13,18 @@ from atomgraph.errors import FormatError
 from atomgraph.formats.mace.architecture import contractions, dtype_of, heads_of
 from atomgraph.formats.mace.decode import irreps_text
 from atomgraph.formats.mace.module_tree import Tree
-from atomgraph.formats.mace.weight_map import Piece, element_linear, linear, to_ours, whole
+from atomgraph.formats.mace.weight_map import TensorSlice, element_linear, linear, to_ours, whole
 from atomgraph.layers.mace.agnostic import AgnosticInteraction
 from atomgraph.layers.mace.attention import AttentionResidualInteraction
 from atomgraph.layers.mace.nonlinear import NonlinearResidualInteraction
 from atomgraph.models.mace import MACE
 from atomgraph.nn.equivariant.radial_network import NormalisedMLP
-from atomgraph.readouts import GroupedMLP, ScaledLinear
+from atomgraph.readouts import MultiHeadMLP, ScaledLinear
 
 BRANCH = "branches.0"
 
 
-def pieces_of(model: MACE) -> list[Piece]:
+def pieces_of(model: MACE) -> list[TensorSlice]:
     """Where every learned number of the model lies in a file of mace-torch."""
     return [*_embedding(model), *_layers(model), *_readouts(model)]
 
@@ -58,7 +58,7 @@ def load_weights(model: MACE, tree: Tree) -> None:
 _BASELINE = ("baseline.e0", "baseline.scale", "baseline.shift", "neighbours.number")
 
 
-def _embedding(model: MACE) -> Iterator[Piece]:
+def _embedding(model: MACE) -> Iterator[TensorSlice]:
     embedding, place = model.branches[0].featurizer, f"{BRANCH}.featurizer"
     yield whole("node_embedding.linear.weight", f"{place}.weight", embedding.weight.shape)
     for name, module in embedding.embedders.items():
@@ -71,7 +71,7 @@ def _embedding(model: MACE) -> Iterator[Piece]:
         yield whole("embedding_readout.linear.weight", "state_readout.weight", shape)
 
 
-def _layers(model: MACE) -> Iterator[Piece]:
+def _layers(model: MACE) -> Iterator[TensorSlice]:
     radial = model.branches[0].layers[0].radial
     if radial.basis != "chebyshev":
         name = {"bessel": "bessel_weights", "gaussian": "gaussian_weights"}[radial.basis]
@@ -93,7 +93,7 @@ def _layers(model: MACE) -> Iterator[Piece]:
         yield from linear(f"{theirs}.linear", f"{ours}.mix", layer.irreps_out, layer.irreps_out)
 
 
-def _interaction(part: Any, theirs: str, ours: str) -> Iterator[Piece]:
+def _interaction(part: Any, theirs: str, ours: str) -> Iterator[TensorSlice]:
     conv = o3.Irreps(part.convolution.irreps_out)
     message, n_elements = part.irreps_message, len(part.elements)
     yield from linear(f"{theirs}.linear_up", f"{ours}.up", part.irreps_in, part.irreps_up)
@@ -124,7 +124,7 @@ def _interaction(part: Any, theirs: str, ours: str) -> Iterator[Piece]:
             yield from _network(part.density, f"{theirs}.density_fn", f"{ours}.density")
 
 
-def _network(network: Any, theirs: str, ours: str) -> Iterator[Piece]:
+def _network(network: Any, theirs: str, ours: str) -> Iterator[TensorSlice]:
     if isinstance(network, NormalisedMLP):
         for k, part in enumerate(network.maps):
             for name in ("weight", "bias"):
@@ -137,30 +137,32 @@ def _network(network: Any, theirs: str, ours: str) -> Iterator[Piece]:
             yield whole(f"{theirs}.layer{k}.weight", f"{ours}.weights.{k}", weight.shape)
 
 
-def _readouts(model: MACE) -> Iterator[Piece]:
+def _readouts(model: MACE) -> Iterator[TensorSlice]:
     place = 0
     for t, readout in enumerate(model.branches[0].readouts):
         ours = f"{BRANCH}.readouts.{t}"
         if isinstance(readout, ScaledLinear):
             yield whole(f"readouts.{place}.linear.weight", f"{ours}.weight", readout.weight.shape)
-        elif isinstance(readout, GroupedMLP):
+        elif isinstance(readout, MultiHeadMLP):
             yield from _grouped(readout, f"readouts.{place}", ours)
         else:
             continue
         place += 1
 
 
-def _grouped(readout: GroupedMLP, theirs: str, ours: str) -> Iterator[Piece]:
+def _grouped(readout: MultiHeadMLP, theirs: str, ours: str) -> Iterator[TensorSlice]:
     """Their maps between hidden units of different heads are masked out; only the blocks of one head count."""
     heads, n = readout.n_outputs, readout.hidden
     yield whole(f"{theirs}.linear_1.weight", f"{ours}.first", readout.first.shape)
     for head in range(heads):
         first = head * n
-        yield Piece(f"{theirs}.linear_2.weight", f"{ours}.last", (n,), first * heads + head, place=(head,), step=heads)
+        yield TensorSlice(
+            f"{theirs}.linear_2.weight", f"{ours}.last", (n,), first * heads + head, place=(head,), step=heads
+        )
         if readout.middle is not None:
             for k in range(n):
                 start = (first + k) * heads * n + first
-                yield Piece(f"{theirs}.linear_mid.weight", f"{ours}.middle", (n,), start, place=(head, k))
+                yield TensorSlice(f"{theirs}.linear_mid.weight", f"{ours}.middle", (n,), start, place=(head, k))
     if readout.middle_bias is not None:
         yield whole(f"{theirs}.linear_mid.bias", f"{ours}.middle_bias", (heads, n))
         yield whole(f"{theirs}.linear_2.bias", f"{ours}.last_bias", (heads,))

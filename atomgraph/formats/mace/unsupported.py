@@ -8,7 +8,7 @@ from atomgraph.errors import FormatError
 from atomgraph.formats.mace.archive import Archive
 from atomgraph.formats.mace.decode import items_of
 from atomgraph.formats.mace.module_tree import Tree, is_module
-from atomgraph.formats.mace.safe_pickle import Inert
+from atomgraph.formats.mace.safe_pickle import PickledObject
 
 READ = ("ScaleShiftMACE", "MACE")
 OTHER_CLASSES = {
@@ -38,7 +38,7 @@ def check_root(archive: Archive) -> None:
             ".model file that the run wrote at its end, or train anew with a configuration"
         )
     if not is_module(root):
-        what = f"a {root.path}" if isinstance(root, Inert) else f"a {type(root).__name__}"
+        what = f"a {root.path}" if isinstance(root, PickledObject) else f"a {type(root).__name__}"
         if items_of(root):
             what = f"a dictionary ({', '.join(_name(key) for key, _ in items_of(root)[:3])}, …), perhaps a state dict"
         raise FormatError(

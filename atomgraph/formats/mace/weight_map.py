@@ -15,7 +15,7 @@ from atomgraph.errors import FormatError
 
 
 @dataclass(frozen=True)
-class Piece:
+class TensorSlice:
     """``ours[place] = theirs.flatten()[start : end : step].reshape(shape).permute(order)``.
 
     theirs, ours: names in the two state dicts.  place: where in our tensor, () for all of it.
@@ -47,12 +47,12 @@ class Piece:
         theirs.view(-1)[self.start : self.end : self.step] = part.reshape(-1)
 
 
-def whole(theirs: str, ours: str, shape: Sequence[int], order: tuple[int, ...] | None = None) -> Piece:
+def whole(theirs: str, ours: str, shape: Sequence[int], order: tuple[int, ...] | None = None) -> TensorSlice:
     """All of a tensor, in another shape or with other axes."""
-    return Piece(theirs, ours, tuple(shape), order=order)
+    return TensorSlice(theirs, ours, tuple(shape), order=order)
 
 
-def linear(theirs: str, ours: str, irreps_in: o3.Irreps, irreps_out: o3.Irreps) -> Iterator[Piece]:
+def linear(theirs: str, ours: str, irreps_in: o3.Irreps, irreps_out: o3.Irreps) -> Iterator[TensorSlice]:
     """``o3.Linear``: flat weights, path after path, input outside; ours: one matrix an irrep, its inputs concatenated."""
     start = 0
     rows: dict[o3.Irrep, int] = {}
@@ -62,25 +62,25 @@ def linear(theirs: str, ours: str, irreps_in: o3.Irreps, irreps_out: o3.Irreps) 
         for n_out, out in irreps_out:
             if out == irrep:
                 place = (slice(first, first + n_in),)
-                yield Piece(f"{theirs}.weight", f"{ours}.weights.{irrep}", (n_in, n_out), start, place=place)
+                yield TensorSlice(f"{theirs}.weight", f"{ours}.weights.{irrep}", (n_in, n_out), start, place=place)
                 start += n_in * n_out
 
 
 def element_linear(
     theirs: str, ours: str, n_elements: int, irreps_in: o3.Irreps, irreps_out: o3.Irreps
-) -> Iterator[Piece]:
+) -> Iterator[TensorSlice]:
     """``o3.FullyConnectedTensorProduct`` with one-hot scalars: flat, each path (n_in, n_elements, n_out)."""
     start = 0
     for n_in, irrep in irreps_in:
         for n_out, out in irreps_out:
             if out == irrep:
                 shape = (n_in, n_elements, n_out)
-                yield Piece(f"{theirs}.weight", f"{ours}.weights.{irrep}", shape, start, (1, 0, 2))
+                yield TensorSlice(f"{theirs}.weight", f"{ours}.weights.{irrep}", shape, start, (1, 0, 2))
                 start += prod(shape)
 
 
 def to_ours(
-    pieces: Sequence[Piece], theirs: Callable[[str], Tensor], like: Mapping[str, Tensor], dtype: torch.dtype
+    pieces: Sequence[TensorSlice], theirs: Callable[[str], Tensor], like: Mapping[str, Tensor], dtype: torch.dtype
 ) -> dict[str, Tensor]:
     """Our tensors by name, from theirs.
 
@@ -100,7 +100,7 @@ def to_ours(
     return found
 
 
-def to_theirs(pieces: Sequence[Piece], ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def to_theirs(pieces: Sequence[TensorSlice], ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Their tensors by name, flat, from ours."""
     found: dict[str, Tensor] = {}
     for name, size in sizes(pieces).items():
@@ -111,7 +111,7 @@ def to_theirs(pieces: Sequence[Piece], ours: Mapping[str, Tensor]) -> dict[str, 
     return found
 
 
-def sizes(pieces: Sequence[Piece]) -> dict[str, int]:
+def sizes(pieces: Sequence[TensorSlice]) -> dict[str, int]:
     """How many numbers each of their tensors holds."""
     found: dict[str, int] = {}
     for piece in pieces:

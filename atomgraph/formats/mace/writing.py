@@ -23,7 +23,7 @@ from atomgraph.formats.mace.weight_map import to_theirs
 from atomgraph.models.mace import MACE
 from atomgraph.nn import Agnesi, Soft
 from atomgraph.ops.coupling import coupling_tensor
-from atomgraph.readouts import GroupedMLP
+from atomgraph.readouts import MultiHeadMLP
 
 SCRIPT = Path(__file__).with_name("to_mace_torch.py")
 CLASSES = {name: kind for kind, name in INTERACTIONS.items()}
@@ -84,7 +84,7 @@ def arguments_for_mace(model: MACE) -> dict[str, Any]:
     if baseline.repulsion is not None and not baseline.scales_repulsion and not bool((baseline.scale == 1).all()):
         raise FormatError("mace-torch scales the repulsion with the rest; this model does not, and its scale is not 1")
     readout = model.branches[0].readouts[-1]
-    grouped = isinstance(readout, GroupedMLP)
+    grouped = isinstance(readout, MultiHeadMLP)
     if grouped == (len(layers) == 1):
         raise FormatError("mace-torch reads a single layer linearly, and the last of several with hidden units")
     up = [layer.interaction.irreps_up for layer in layers]

@@ -14,7 +14,7 @@ from atomgraph.nn.equivariant.convolution import Convolution
 from atomgraph.nn.equivariant.irrep_blocks import Blocks
 from atomgraph.nn.equivariant.linear import EquivariantLinear
 from atomgraph.nn.equivariant.radial_embedding import RadialEmbedding
-from atomgraph.nn.padded_edges import EdgeBlocks
+from atomgraph.nn.padded_edges import PaddedEdges
 from atomgraph.nn.part import Part
 
 
@@ -67,7 +67,7 @@ class Interaction(Part):
         self, network: Part, inputs: Tensor, envelope: Tensor | None, up: Blocks, harmonics: Tensor, edges: Edges
     ) -> Blocks:
         """The convolution, its weights given by a network of what each edge knows, (n_edges, width)."""
-        blocks = EdgeBlocks.of(edges)
+        blocks = PaddedEdges.of(edges)
         weights: Tensor = network(blocks.lay(inputs))
         if envelope is not None:
             weights = weights * blocks.lay(envelope)[:, :, None]

@@ -26,7 +26,7 @@ from atomgraph.nn.equivariant.irrep_blocks import channels_of, from_blocks, to_b
 from atomgraph.nn.equivariant.linear import EquivariantLinear
 from atomgraph.nn.equivariant.radial_embedding import RadialEmbedding
 from atomgraph.nn.equivariant.symmetric_product import SymmetricProduct
-from atomgraph.nn.padded_edges import EdgeBlocks
+from atomgraph.nn.padded_edges import PaddedEdges
 from atomgraph.nn.protocols import MessageLayer
 from atomgraph.ops.spherical import spherical_harmonics
 
@@ -133,7 +133,7 @@ class MACELayer(MessageLayer):
 
         def make() -> Tensor:
             harmonics = spherical_harmonics(self.l_max, edges.exact.vector).to(edges.vector.dtype)
-            return EdgeBlocks.of(edges).lay(harmonics)
+            return PaddedEdges.of(edges).lay(harmonics)
 
         return edges.cached(("harmonics in blocks", self.l_max), make)
 

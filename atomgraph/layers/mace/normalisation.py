@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from atomgraph.nn.edges import Edges
-from atomgraph.nn.float64_buffers import KeepsDouble
+from atomgraph.nn.float64_buffers import Float64Buffers
 from atomgraph.nn.part import Part
 from atomgraph.ops.scatter import sum_to
 
 
-class MeanNeighbours(KeepsDouble, Part):
+class MeanNeighbours(Float64Buffers, Part):
     r""":math:`\bar n`, the mean number of neighbours of the atoms that have any; 1 until the training data were seen.
 
     It stays float64 whatever the model computes in.

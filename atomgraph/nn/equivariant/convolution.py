@@ -12,7 +12,7 @@ from torch import Tensor
 from atomgraph.errors import WiringError
 from atomgraph.nn.constants import Constants
 from atomgraph.nn.equivariant.irrep_blocks import Blocks, channels_of
-from atomgraph.nn.padded_edges import EdgeBlocks
+from atomgraph.nn.padded_edges import PaddedEdges
 from atomgraph.nn.part import Part
 from atomgraph.ops.coupled_sum import coupled_sum
 from atomgraph.ops.coupling import wigner_3j
@@ -91,7 +91,7 @@ class Convolution(Part):
         matrix = torch.from_numpy(_coupling(path, self._precision))
         return matrix.unflatten(1, (path.feature.dim, path.message.dim))
 
-    def forward(self, h: Blocks, weights: Tensor, harmonics: Tensor, blocks: EdgeBlocks) -> Blocks:
+    def forward(self, h: Blocks, weights: Tensor, harmonics: Tensor, blocks: PaddedEdges) -> Blocks:
         """Messages by irrep.
 
         h: features by irrep, (n_atoms, 2l+1, channels).  weights: (n_blocks, length, n_weights).

@@ -12,14 +12,14 @@ from torch import Tensor
 from atomgraph.errors import WiringError, nearest
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import checked_symbols
-from atomgraph.nn.float64_buffers import KeepsDouble
+from atomgraph.nn.float64_buffers import Float64Buffers
 from atomgraph.nn.part import Part
 from atomgraph.ops.cutoff import polynomial_cutoff
 
 BASES = ("bessel", "gaussian", "chebyshev")
 
 
-class RadialEmbedding(KeepsDouble, Part):
+class RadialEmbedding(Float64Buffers, Part):
     r""":math:`e_k(r) = R_k(T(r)) f_p(r)`, with R of a basis, T a transform of distances, f the polynomial envelope.
 
     .. math:: R_k(x) = \sqrt{2 / r_c}\, \frac{\sin w_k x}{x}, \qquad R_k(x) = e^{c (x - g_k)^2}, \qquad R_k(x) = T_k(x)

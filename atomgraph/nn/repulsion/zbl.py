@@ -12,7 +12,7 @@ from atomgraph.errors import WiringError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import checked_symbols
-from atomgraph.nn.float64_buffers import KeepsDouble
+from atomgraph.nn.float64_buffers import Float64Buffers
 from atomgraph.nn.part import Part
 from atomgraph.ops.cutoff import polynomial_cutoff
 from atomgraph.ops.scatter import sum_to
@@ -24,7 +24,7 @@ COEFFICIENTS = tuple(coefficient for coefficient, _ in SCREENING)
 _LAST_MEASURED = 96  # curium; beyond it ASE's table holds a placeholder
 
 
-class ZBL(KeepsDouble, Part):
+class ZBL(Float64Buffers, Part):
     r"""The universal screened repulsion of nuclei, faded out where bonds begin.
 
     .. math:: V_i = \tfrac12 \sum_j 14.3996\, \frac{Z_i Z_j}{r}\, \phi(r / a_{ij})\, f_p(r / (R_i + R_j)), \quad

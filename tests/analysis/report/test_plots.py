@@ -3,9 +3,9 @@
 import matplotlib
 import numpy as np
 import pytest
-import tiny
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
+from helpers import tiny_structures as tiny
 
 from atomgraph.analysis.comparison import Comparison, compare
 from atomgraph.analysis.report import plots

@@ -4,7 +4,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-import tiny
+from helpers import tiny_structures as tiny
 
 from atomgraph.analysis.comparison import compare
 from atomgraph.analysis.report.page import Code, Facts, Picture, Section, Text, page

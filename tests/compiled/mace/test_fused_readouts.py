@@ -2,29 +2,29 @@
 
 import pytest
 import torch
-from compilers import needs_compiler
 from e3nn import o3
+from helpers.compilers import needs_compiler
 
 from atomgraph.compiled.evaluation import Evaluation
-from atomgraph.compiled.kernel_graph import FRAME_SOURCE, Frame, Order
+from atomgraph.compiled.kernel_graph import FRAME_SOURCE, ElementOrder, KernelGraph
 from atomgraph.compiled.layout import Layout
 from atomgraph.compiled.linear import LINEAR_SOURCE
-from atomgraph.compiled.linear_forms import EVEN, Form
+from atomgraph.compiled.linear_forms import EVEN, LinearForm
 from atomgraph.compiled.mace.folded_weights import Weights
 from atomgraph.compiled.mace.fused_readouts import SLOPES, FusedReadouts
 from atomgraph.kernels import compiled
 from atomgraph.models import Baseline
 from atomgraph.nn.activation import ACTIVATIONS
-from atomgraph.readouts import GroupedMLP, ScaledLinear, Silent
+from atomgraph.readouts import MultiHeadMLP, ScaledLinear, ZeroReadout
 from atomgraph.testing.measures import generic, made
 
 pytestmark = needs_compiler
 ELEMENTS, HEADS, CHANNELS = ["H", "C", "O"], ["coarse", "fine"], 5
 MAKERS = {
     "linear": lambda heads: ScaledLinear(CHANNELS, heads),
-    "silent": lambda heads: Silent(CHANNELS, heads),
-    "deep": lambda heads: GroupedMLP(CHANNELS, 3, heads, bias=True),
-    **{f"{name} units": lambda heads, name=name: GroupedMLP(CHANNELS, 4, heads, name) for name in ACTIVATIONS},
+    "silent": lambda heads: ZeroReadout(CHANNELS, heads),
+    "deep": lambda heads: MultiHeadMLP(CHANNELS, 3, heads, bias=True),
+    **{f"{name} units": lambda heads, name=name: MultiHeadMLP(CHANNELS, 4, heads, name) for name in ACTIVATIONS},
 }
 
 
@@ -42,7 +42,7 @@ def baseline(heads):
 def test_energies_and_slopes_are_those_of_the_readouts(name, heads, of_all):
     random = torch.Generator().manual_seed(1)
     library = compiled("\n".join([FRAME_SOURCE, LINEAR_SOURCE]), "linear")
-    order = Order.by_element(torch.tensor([0, 2, 1, 0, 2, 2]))
+    order = ElementOrder.by_element(torch.tensor([0, 2, 1, 0, 2, 2]))
     readouts = [
         generic(made(lambda each=each: MAKERS[each](1 if of_all else len(heads))).double()) for each in ("linear", name)
     ]
@@ -51,8 +51,8 @@ def test_energies_and_slopes_are_those_of_the_readouts(name, heads, of_all):
     x = [torch.randn(n * layout.width, dtype=torch.float64, generator=random).requires_grad_() for layout in sources]
     by_element = torch.randn(3, 8, CHANNELS, dtype=torch.float64, generator=random)
     table = torch.randn(3, CHANNELS, dtype=torch.float64, generator=random)
-    first = Form(((0, Weights({EVEN: (8, CHANNELS)}, True, lambda _, z: by_element[z])),), table)
-    second = Form(((1, Weights.identity({EVEN: CHANNELS})),)).plus(first)
+    first = LinearForm(((0, Weights({EVEN: (8, CHANNELS)}, True, lambda _, z: by_element[z])),), table)
+    second = LinearForm(((1, Weights.identity({EVEN: CHANNELS})),)).plus(first)
     head = torch.arange(n) % len(heads)
 
     scalars, whole = sources[0].block(x[0], EVEN)[:, 0], sources[1].block(x[1], EVEN)[:, 0]
@@ -65,7 +65,7 @@ def test_energies_and_slopes_are_those_of_the_readouts(name, heads, of_all):
     fused = FusedReadouts(library, readouts, base, [first, second], sources, torch.float64)
     with torch.no_grad():
         nothing = torch.empty(0)
-        frame = Frame(
+        frame = KernelGraph(
             **vars(order), **dict.fromkeys(("vector", "centre", "neighbour", "row", "column", "order"), nothing)
         )
         of = Evaluation.of(frame, torch.float64)

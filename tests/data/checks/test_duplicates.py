@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from ase.build import bulk, molecule
 from ase.neighborlist import neighbor_list
-from data.samples import SILICON, crystals
+from helpers.labelled_structures import SILICON, crystals
 from scipy.spatial.transform import Rotation
 
 from atomgraph.data import read
-from atomgraph.data.checks.duplicates import groups, invariants, shared, twins
+from atomgraph.data.checks.duplicates import find_duplicates, groups, invariants, shared
 
 
 def turned(atoms, seed=0, mirror=False):
@@ -55,11 +55,11 @@ def test_the_distance_of_a_pair_is_about_its_displacement():
     atoms = read(f"{SILICON}/train.xyz.gz@100")[0]
     near = atoms.copy()
     near.rattle(1e-3 / np.sqrt(3), seed=5)
-    (pair,) = twins([atoms, near])
+    (pair,) = find_duplicates([atoms, near])
     assert 3e-4 < pair.distance < 3e-3
     far = atoms.copy()
     far.rattle(0.02, seed=5)
-    assert twins([atoms, far]) == []
+    assert find_duplicates([atoms, far]) == []
 
 
 def test_the_known_twins_of_silicon_are_found_and_no_others():
@@ -79,10 +79,10 @@ def test_twins_share_composition_and_head():
     heavy.symbols[0] = "S"
     other = water.copy()
     other.info["head"] = "scan"
-    assert twins([water, heavy, other]) == []
-    assert [(p.first, p.second) for p in twins([water, heavy, other, turned(water)])] == [(0, 3)]
+    assert find_duplicates([water, heavy, other]) == []
+    assert [(p.first, p.second) for p in find_duplicates([water, heavy, other, turned(water)])] == [(0, 3)]
 
 
 def test_linked_pairs_are_one_group():
     frames = [*crystals(2), *(turned(crystals(1)[0], seed) for seed in range(4)), crystals(3)[2]]
-    assert groups(twins(frames)) == [[0, 2, 3, 4, 5]]
+    assert groups(find_duplicates(frames)) == [[0, 2, 3, 4, 5]]

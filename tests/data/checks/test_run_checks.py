@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from ase.build import molecule
-from data.samples import SILICON, crystals, labelled, morse
+from helpers.labelled_structures import SILICON, crystals, labelled, morse
 
 from atomgraph.data import read
 from atomgraph.data.checks import examine

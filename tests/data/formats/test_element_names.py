@@ -3,7 +3,7 @@
 import ase.io
 import numpy as np
 import pytest
-from data.samples import crystals
+from helpers.labelled_structures import crystals
 
 from atomgraph.data import read
 from atomgraph.errors import DataError

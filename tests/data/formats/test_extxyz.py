@@ -7,7 +7,7 @@ import lzma
 import ase.io
 import numpy as np
 import pytest
-from data.samples import crystals
+from helpers.labelled_structures import crystals
 
 from atomgraph.data import read
 from atomgraph.data.reading_notes import ReadingNotes

@@ -2,7 +2,7 @@
 
 import ase.io
 import pytest
-from data.samples import crystals
+from helpers.labelled_structures import crystals
 
 from atomgraph.data import read
 from atomgraph.data.formats.format_table import BY_NAME, FORMATS, format_of

@@ -11,7 +11,7 @@ from data.formats.test_foreign import INPUT_DATA, ML_AB, QM9
 from data.formats.test_lammps import DATA, DUMP
 from data.formats.test_mlip import CFG
 from data.formats.test_vasp import OUTCAR
-from data.samples import crystals
+from helpers.labelled_structures import crystals
 
 from atomgraph.data import read
 from atomgraph.data.formats.format_table import format_of

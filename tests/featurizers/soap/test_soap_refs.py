@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from ase.data import atomic_numbers, chemical_symbols
-from refs import agree, reference
+from helpers.references import agree, reference
 
 from atomgraph.featurizers import SOAP
 from atomgraph.nn.edges import Edges

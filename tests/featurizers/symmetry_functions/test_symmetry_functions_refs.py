@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 from ase.data import atomic_numbers
-from refs import folder, reference
+from helpers.references import folder, reference
 
 from atomgraph.featurizers import SymmetryFunctions
 from atomgraph.featurizers.symmetry_functions.neighbour_sums import CUTOFF_FUNCTIONS

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from fitting.solvers.linear import normal, planted, reduce
+from helpers.linear_problems import normal, planted, reduce
 from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
 

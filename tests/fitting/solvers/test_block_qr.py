@@ -1,7 +1,7 @@
 """Rows in runs that concern few unknowns: the factor of all rows, for less work, and nothing lost on the way."""
 
 import torch
-from fitting.solvers.linear import normal
+from helpers.linear_problems import normal
 
 from atomgraph.fitting.solvers.block_qr import GatheredQR
 from atomgraph.fitting.solvers.streaming_qr import StreamedQR

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from fitting.solvers.linear import normal, planted, reduce
+from helpers.linear_problems import normal, planted, reduce
 
 from atomgraph.fitting.solvers.fit_errors import FittingError
 from atomgraph.fitting.solvers.ridge import least_squares, ridge

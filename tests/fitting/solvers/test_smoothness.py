@@ -1,6 +1,6 @@
 import pytest
 import torch
-from fitting.solvers.linear import planted, reduce
+from helpers.linear_problems import planted, reduce
 
 from atomgraph.fitting.solvers.fit_errors import FittingError
 from atomgraph.fitting.solvers.ridge import ridge

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from fitting.solvers.linear import normal, reduce
+from helpers.linear_problems import normal, reduce
 from scipy.stats import multivariate_normal
 
 from atomgraph.fitting.solvers.fit_errors import FittingError

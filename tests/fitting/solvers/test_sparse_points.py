@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from fitting.solvers.linear import normal
+from helpers.linear_problems import normal
 
 from atomgraph.fitting.solvers.fit_errors import FittingError
 from atomgraph.fitting.solvers.sparse_points import cur, farthest_point, greedy, leverage_scores, random

@@ -8,10 +8,10 @@ from pathlib import Path
 import ase
 import numpy as np
 import pytest
+from helpers.references import folder
 
 import atomgraph
 from atomgraph.graph.structure import AtomicGraph
-from tests.refs import folder
 
 pytestmark = pytest.mark.refs
 FURTHER = "ATOMGRAPH_MACE_CHECKPOINTS"

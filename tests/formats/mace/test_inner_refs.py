@@ -7,12 +7,12 @@ import ase
 import numpy as np
 import pytest
 import torch
-from refs import folder
+from helpers.references import folder
 
 import atomgraph
 from atomgraph.graph import AtomicGraph
 from atomgraph.nn.equivariant.irrep_blocks import from_blocks
-from atomgraph.nn.padded_edges import EdgeBlocks
+from atomgraph.nn.padded_edges import PaddedEdges
 from atomgraph.ops.spherical import spherical_harmonics
 
 pytestmark = pytest.mark.refs
@@ -69,14 +69,14 @@ class TestLayer:
     def test_weights_of_edges(self, seen, t):
         _, found, wanted, order, edges = seen
         laid = found[f"layers.{t}.interaction.network"][1].flatten(0, 1)
-        same(laid[EdgeBlocks.of(edges).slot][order], wanted[f"interactions.{t}.conv_tp_weights"])
+        same(laid[PaddedEdges.of(edges).slot][order], wanted[f"interactions.{t}.conv_tp_weights"])
 
     def test_tensor_product_of_each_edge(self, seen, t):
         """Each edge as a centre of its own: what the sum over neighbours is made of."""
         branch, found, wanted, order, edges = seen
         part = branch.layers[t].interaction
         alone = replace(edges, centre=torch.arange(edges.n_edges), n_atoms=edges.n_edges, _cache={})
-        blocks, shared = EdgeBlocks.of(alone), EdgeBlocks.of(edges)
+        blocks, shared = PaddedEdges.of(alone), PaddedEdges.of(edges)
         weights = found[f"layers.{t}.interaction.network"][1].flatten(0, 1)[shared.slot]
         harmonics = blocks.lay(spherical_harmonics(2, edges.vector))
         up = found[f"layers.{t}.interaction.up"][1]

@@ -13,17 +13,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.mace_files import saved, small
+from helpers.mace_mutations import archive, mutated, records
 
 import atomgraph
 from atomgraph.errors import FormatError
 from atomgraph.formats.mace.decode import Plain
-from atomgraph.formats.mace.safe_pickle import Inert
+from atomgraph.formats.mace.safe_pickle import PickledObject
 from atomgraph.models import MACE
 from atomgraph.potential import Potential
 from atomgraph.testing.graphs import graph_of
-
-from .mutations import archive, mutated, records
-from .specimen import saved, small
 
 
 def water():
@@ -250,7 +249,9 @@ def test_odd_scalars_before_even_ones_are_named_as_not_supported(tmp_path):
 
 @pytest.mark.parametrize("name", ["Irreps", "Instruction", "getattr"])
 def test_text_that_grows_with_every_level_is_refused(name):
-    made = type("Inert", (Inert,), {"module": "builtins" if name == "getattr" else "e3nn.o3", "name": name})
+    made = type(
+        "PickledObject", (PickledObject,), {"module": "builtins" if name == "getattr" else "e3nn.o3", "name": name}
+    )
     value = "x" * 40_000
     for _ in range(20):
         value = made(value, value) if name == "getattr" else made((value,) * 4)
@@ -317,13 +318,13 @@ def test_graphs_are_built_with_the_files_cutoff(tmp_path):
 @pytest.mark.parametrize("name", ["mp0-medium", "mh1"])
 def test_a_thousand_mutations_of_a_published_shape(tmp_path, name):
     """Nothing is imported, compiled, executed or started by any of them; each is refused with a message or evaluated."""
-    from refs import folder
+    from helpers.references import folder
 
     content, path = (folder() / "mace" / f"{name}.model").read_bytes(), tmp_path / "some.model"
-    watched, events = [False], []
+    track, events = [False], []
 
     def watch(event, arguments):
-        if watched[0] and event in {"import", "exec", "compile", "os.system", "subprocess.Popen", "socket.connect"}:
+        if track[0] and event in {"import", "exec", "compile", "os.system", "subprocess.Popen", "socket.connect"}:
             events.append(f"{event} {arguments[0]!s:.80}")
 
     for codec in ("cp437", "raw_unicode_escape"):  # what zipfile and pickletools read texts with
@@ -332,7 +333,7 @@ def test_a_thousand_mutations_of_a_published_shape(tmp_path, name):
     ended = {"refused": 0, "evaluated": 0}
     for seed in range(-1, 1000):
         path.write_bytes(content if seed < 0 else mutated(content, seed))
-        watched[0] = seed >= 0  # the first opening imports what opening needs
+        track[0] = seed >= 0  # the first opening imports what opening needs
         start = time.process_time()
         try:
             potential = atomgraph.load(path)
@@ -342,7 +343,7 @@ def test_a_thousand_mutations_of_a_published_shape(tmp_path, name):
             ended["evaluated"] += 1
         except FormatError:
             ended["refused"] += 1
-        watched[0] = False
+        track[0] = False
         assert time.process_time() - start < 10, seed
     print(ended)
     assert not events

@@ -7,6 +7,7 @@ import subprocess
 import numpy as np
 import pytest
 from ase.build import molecule
+from helpers.mace_files import saved, small
 
 import atomgraph
 from atomgraph.cli import main
@@ -15,8 +16,6 @@ from atomgraph.formats.mace import open_tree
 from atomgraph.formats.mace.writing import arguments_for_mace, tensors_of, write_for_mace
 from atomgraph.models import GCN
 from atomgraph.potential import Potential
-
-from .specimen import saved, small
 
 
 def test_the_tensors_are_those_of_the_file(tmp_path):
@@ -82,7 +81,7 @@ class TestConvert:
 @pytest.mark.refs
 @pytest.mark.parametrize("name", ["mp0-medium", "mp0b3-medium", "mh1"])
 def test_mace_torch_writes_a_file_of_the_same_numbers(tmp_path, name):
-    from refs import folder
+    from helpers.references import folder
 
     python = os.environ.get("ATOMGRAPH_MACE_PYTHON", "")
     if not python:

@@ -9,7 +9,7 @@ from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.nn.equivariant.convolution import Convolution, convolution_paths
 from atomgraph.nn.equivariant.irrep_blocks import to_blocks
-from atomgraph.nn.padded_edges import EdgeBlocks
+from atomgraph.nn.padded_edges import PaddedEdges
 from atomgraph.ops.coupling import wigner_3j
 from atomgraph.ops.scatter import sum_to
 from atomgraph.ops.spherical import spherical_harmonics
@@ -52,7 +52,7 @@ def test_the_messages_are_the_sums_written_out(case):
     y = spherical_harmonics(3, edges.vector)
     h = torch.randn(edges.n_atoms, o3.Irreps(irreps).dim, dtype=torch.float64)
     weights = torch.randn(edges.n_edges, convolution.n_weights, dtype=torch.float64)
-    blocks = EdgeBlocks.of(edges)
+    blocks = PaddedEdges.of(edges)
     found = convolution(to_blocks(h, convolution.irreps_in), blocks.lay(weights), blocks.lay(y), blocks)
     expected = by_hand(convolution, h, weights, y, edges)
     assert list(found) == list(expected)
@@ -62,7 +62,7 @@ def test_the_messages_are_the_sums_written_out(case):
 
 def test_slopes_of_slopes_are_right():
     edges, convolution = edges_of(), Convolution("1x0e+1x1o", o3.Irreps.spherical_harmonics(1), "0e+1o")
-    blocks = EdgeBlocks.of(edges)
+    blocks = PaddedEdges.of(edges)
     h = torch.randn(edges.n_atoms, 4, dtype=torch.float64, requires_grad=True)
     weights = torch.randn(edges.n_edges, convolution.n_weights, dtype=torch.float64, requires_grad=True)
     vector = edges.vector.detach().requires_grad_()

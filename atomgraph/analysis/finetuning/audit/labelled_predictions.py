@@ -21,7 +21,7 @@ FAR = 8.0  # robust standard deviations: such energies do not decide what a comp
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
+class LabelledPredictions:
     """Frames, their labels, and what one head of a potential predicts for them (``Potential.predict``), in one order."""
 
     frames: list[ase.Atoms]
@@ -34,7 +34,7 @@ class Evidence:
         frames: Iterable[ase.Atoms],
         head: str | None = None,
         graphs: Sequence[AtomicGraph] | None = None,
-    ) -> Evidence:
+    ) -> LabelledPredictions:
         """Predictions of the head (of the potential's own if None); GraphError for structures that it cannot take.
 
         graphs: of the frames, where they are made already, of that head.
@@ -51,12 +51,12 @@ class Evidence:
         finally:
             potential.head = before
 
-    def shifted(self, e0: Mapping[str, float]) -> Evidence:
+    def shifted(self, e0: Mapping[str, float]) -> LabelledPredictions:
         """The evidence for the same model with so much (eV, by chemical symbol) added to its E0."""
         by_number = {atomic_numbers[symbol]: value for symbol, value in e0.items()}
         change = [sum(by_number.get(int(z), 0.0) for z in atoms.numbers) for atoms in self.frames]
         moved = zip(self.predictions, change, strict=True)
-        return Evidence(self.frames, [found | {"energy": found["energy"] + more} for found, more in moved])
+        return LabelledPredictions(self.frames, [found | {"energy": found["energy"] + more} for found, more in moved])
 
     @cached_property
     def labels(self) -> list[dict[str, np.ndarray]]:

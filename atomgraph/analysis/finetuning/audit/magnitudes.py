@@ -6,7 +6,7 @@ from math import log
 
 import numpy as np
 
-from atomgraph.analysis.finetuning.audit.labelled_predictions import Evidence
+from atomgraph.analysis.finetuning.audit.labelled_predictions import LabelledPredictions
 from atomgraph.data.checks.findings import WARNING, WRONG, Finding
 from atomgraph.data.frame_names import names_of, number_of
 from atomgraph.units import PRESSURE
@@ -18,7 +18,7 @@ SURE, STRANGE = 0.7, log(5)  # a correlation from which scales can be compared, 
 ADVICE = "look at the units of the file (data.units) and at the numbers in it"
 
 
-def magnitude_findings(evidence: Evidence, explained: set[str]) -> list[Finding]:
+def magnitude_findings(evidence: LabelledPredictions, explained: set[str]) -> list[Finding]:
     """``magnitude``: absurd numbers (``wrong``), and scales far from the predictions' that are not among ``explained``.
 
     explained: quantities for which a unit was found.
@@ -31,7 +31,7 @@ def magnitude_findings(evidence: Evidence, explained: set[str]) -> list[Finding]
     return findings + _unexplained(evidence, explained | set(absurd))
 
 
-def _typical(evidence: Evidence) -> dict[str, float]:
+def _typical(evidence: LabelledPredictions) -> dict[str, float]:
     """Typical sizes: energies beyond composition, eV/atom; forces, eV/Å; stresses, GPa."""
     found = {}
     if len(evidence.energies[0]) > 1:
@@ -48,7 +48,7 @@ def _absurd(name: str, size: float, unit: str) -> Finding:
     return Finding("magnitude", WRONG, [], size, unit, message, ADVICE)
 
 
-def _single(evidence: Evidence) -> list[Finding]:
+def _single(evidence: LabelledPredictions) -> list[Finding]:
     """Single structures with an impossible force."""
     largest = {i: float(np.abs(one["forces"]).max()) for i, one in enumerate(evidence.labels) if "forces" in one}
     rows = [i for i, size in largest.items() if size > ANY_FORCE]
@@ -60,7 +60,7 @@ def _single(evidence: Evidence) -> list[Finding]:
     return [Finding("magnitude", WRONG, names, size, "eV/Å", message, "leave these structures out")]
 
 
-def _unexplained(evidence: Evidence, explained: set[str]) -> list[Finding]:
+def _unexplained(evidence: LabelledPredictions, explained: set[str]) -> list[Finding]:
     findings = []
     for name, one in evidence.agreements.items():
         if name not in explained and one.correlation > 0 and one.strength > SURE and abs(log(one.ratio)) > STRANGE:

@@ -10,7 +10,7 @@ import ase
 
 from atomgraph.analysis.finetuning.audit.correlation import Agreement
 from atomgraph.analysis.finetuning.audit.isolated_energies import e0_findings, rank_findings
-from atomgraph.analysis.finetuning.audit.labelled_predictions import Evidence
+from atomgraph.analysis.finetuning.audit.labelled_predictions import LabelledPredictions
 from atomgraph.analysis.finetuning.audit.magnitudes import magnitude_findings
 from atomgraph.analysis.finetuning.audit.sign_errors import sign_findings
 from atomgraph.analysis.finetuning.audit.starting_model import head_findings, start_findings
@@ -135,14 +135,14 @@ def audit(
     Raises GraphError for elements that the potential does not know.
     """
     chosen = head or potential.head or potential.heads[0]
-    evidence = Evidence.of(potential, frames, chosen)
+    evidence = LabelledPredictions.of(potential, frames, chosen)
     moved = evidence.shifted(e0 or {})
     return judged(potential, moved, head=chosen, added=e0 or {}, estimated=estimated, others=others or {})
 
 
 def judged(
     potential: Potential,
-    evidence: Evidence,
+    evidence: LabelledPredictions,
     *,
     head: str,
     added: Mapping[str, float],

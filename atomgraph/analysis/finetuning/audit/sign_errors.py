@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from atomgraph.analysis.finetuning.audit.correlation import Agreement
-from atomgraph.analysis.finetuning.audit.labelled_predictions import Evidence
+from atomgraph.analysis.finetuning.audit.labelled_predictions import LabelledPredictions
 from atomgraph.data.checks.findings import WARNING, WRONG, Finding
 
 SURE, FAIR = 0.7, 0.5  # correlations, by the cautious end of their interval
@@ -16,7 +16,7 @@ WAYS_OUT = {
 }
 
 
-def sign_findings(evidence: Evidence) -> list[Finding]:
+def sign_findings(evidence: LabelledPredictions) -> list[Finding]:
     """``energy sign``, ``forces sign``, ``stress sign``: labels that go against the predictions.
 
     Whatever a model has learned, its forces and stresses are slopes of its energy. A model that is no good errs in all of

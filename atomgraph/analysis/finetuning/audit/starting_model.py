@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import ase
 import numpy as np
 
-from atomgraph.analysis.finetuning.audit.labelled_predictions import Evidence
+from atomgraph.analysis.finetuning.audit.labelled_predictions import LabelledPredictions
 from atomgraph.data.checks.findings import WARNING, Finding
 from atomgraph.graph.structure import labels_of
 from atomgraph.potential import Potential
@@ -17,7 +17,7 @@ BETTER, MOSTLY = 0.5, 0.9  # another head's error against this one's, and in wha
 LOOKED_AT = 40  # structures that other heads are tried on
 
 
-def start_findings(evidence: Evidence) -> list[Finding]:
+def start_findings(evidence: LabelledPredictions) -> list[Finding]:
     """``start``: a model that has nothing to say about the structures, so that nothing can be judged by it either."""
     agreements = evidence.agreements
     if any(one.correlation > 0 and one.strength > SAYS_SOMETHING for one in agreements.values()):
@@ -38,7 +38,7 @@ def head_findings(potential: Potential, frames: Sequence[ase.Atoms], head: str) 
     looked_at = with_forces[:: max(1, len(with_forces) // LOOKED_AT)]
     if len(potential.heads) < 2 or len(looked_at) < 4:
         return []
-    errors = {name: _force_errors(Evidence.of(potential, looked_at, name)) for name in potential.heads}
+    errors = {name: _force_errors(LabelledPredictions.of(potential, looked_at, name)) for name in potential.heads}
     mine = errors.pop(head)
     best = min(errors, key=lambda name: float(np.median(errors[name])))
     better = float(np.mean(errors[best] < BETTER * mine))
@@ -51,7 +51,7 @@ def head_findings(potential: Potential, frames: Sequence[ase.Atoms], head: str) 
     return [Finding("head", WARNING, [], better, "", message, f"set start.head: {best}")]
 
 
-def _force_errors(evidence: Evidence) -> np.ndarray:
+def _force_errors(evidence: LabelledPredictions) -> np.ndarray:
     """(n_structures,) RMS, eV/Å."""
     return np.array(
         [

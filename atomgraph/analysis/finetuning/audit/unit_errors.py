@@ -7,7 +7,7 @@ from math import log
 import numpy as np
 
 from atomgraph.analysis.finetuning.audit.correlation import Agreement
-from atomgraph.analysis.finetuning.audit.labelled_predictions import Evidence
+from atomgraph.analysis.finetuning.audit.labelled_predictions import LabelledPredictions
 from atomgraph.data.checks.findings import WARNING, WRONG, Finding
 from atomgraph.units import ENERGY, FORCE, PRESSURE
 
@@ -42,7 +42,7 @@ CLEAR = 2 * SAME  # a unit that is not farther from ours than this is a suspicio
 SUM = 0.03  # of a unit's ratio: how far sums of E0 may lie off it
 
 
-def unit_findings(evidence: Evidence) -> list[Finding]:
+def unit_findings(evidence: LabelledPredictions) -> list[Finding]:
     """Suspected units of each quantity, ``energy unit``, ``forces unit``, ``stress unit``; energies per atom, too.
 
     A scale is judged only where labels and predictions go together, and against that of the forces (of forces, against that
@@ -80,25 +80,25 @@ def unit_findings(evidence: Evidence) -> list[Finding]:
     return found
 
 
-def _witness(name: str, evidence: Evidence) -> bool:
+def _witness(name: str, evidence: LabelledPredictions) -> bool:
     """Whether another quantity goes with its predictions."""
     others = (one for key, one in evidence.agreements.items() if key != name)
     return any(one.correlation > 0 and one.strength > FAIR for one in others)
 
 
-def _reference(name: str, evidence: Evidence) -> Agreement | None:
+def _reference(name: str, evidence: LabelledPredictions) -> Agreement | None:
     """The quantity whose scale tells how soft the model is: forces, or energies for the forces; None where it is no judge."""
     judge = evidence.agreements.get("energy" if name == "forces" else "forces")
     sound = judge is not None and judge.strength > SURE and abs(log(judge.ratio)) < SOFT
     return judge if sound else None
 
 
-def _is_trained(evidence: Evidence) -> bool:
+def _is_trained(evidence: LabelledPredictions) -> bool:
     forces = evidence.agreements.get("forces")
     return forces is not None and forces.strength > TRAINED
 
 
-def _per_atom(name: str, evidence: Evidence) -> dict[str, float]:
+def _per_atom(name: str, evidence: LabelledPredictions) -> dict[str, float]:
     """Energies divided by the number of atoms, where that number does not vary much."""
     if name != "energy":
         return {}
@@ -107,7 +107,7 @@ def _per_atom(name: str, evidence: Evidence) -> dict[str, float]:
     return {"eV per atom": -log(typical)} if typical > 1 and np.ptp(sizes) < 0.2 * typical else {}
 
 
-def _by_sums(evidence: Evidence) -> list[Finding]:
+def _by_sums(evidence: LabelledPredictions) -> list[Finding]:
     """A unit that only sums of E0 point to: total energies off by a unit's ratio in all structures."""
     label, predicted = evidence.energies
     n_atoms = evidence.counts.sum(1)

@@ -2,14 +2,14 @@
 
 import json
 
-import foundation
 import numpy as np
 import pytest
-import tiny
 import torch
+from helpers import foundation_models as foundation
+from helpers import tiny_structures as tiny
 
 from atomgraph import models
-from atomgraph.analysis.finetuning.audit import Evidence, audit, check_names
+from atomgraph.analysis.finetuning.audit import LabelledPredictions, audit, check_names
 from atomgraph.analysis.report.page import page
 from atomgraph.data import build_graphs
 from atomgraph.data.checks.findings import NOTE, WARNING, WRONG
@@ -183,13 +183,13 @@ def test_a_shifted_e0_moves_the_evidence_as_it_moves_the_model(target):
     moved = foundation.starting(TRUTH)
     moved.model.baseline.set_e0({"H": -3.0, "O": -4.5, "Si": -5.25})
     change = {"O": -0.5, "Si": -0.25}
-    mine, theirs = Evidence.of(START, target).shifted(change), Evidence.of(moved, target)
+    mine, theirs = LabelledPredictions.of(START, target).shifted(change), LabelledPredictions.of(moved, target)
     np.testing.assert_allclose(mine.energies[1], theirs.energies[1], atol=1e-10)
 
 
 def test_graphs_that_are_there_already_give_the_same_evidence(target):
     graphs = build_graphs(target, START.cutoff)
-    mine, theirs = Evidence.of(START, target, graphs=graphs), Evidence.of(START, target)
+    mine, theirs = LabelledPredictions.of(START, target, graphs=graphs), LabelledPredictions.of(START, target)
     np.testing.assert_allclose(mine.energies[1], theirs.energies[1], rtol=1e-13)
     assert mine.agreements.keys() == theirs.agreements.keys()
 

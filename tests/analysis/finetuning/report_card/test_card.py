@@ -4,13 +4,13 @@ import json
 from copy import deepcopy
 
 import ase
-import foundation
 import numpy as np
 import pytest
-import tiny
 import torch
 from ase.build import bulk
-from morse import morse_potential
+from helpers import foundation_models as foundation
+from helpers import tiny_structures as tiny
+from helpers.morse import morse_potential
 
 from atomgraph.analysis.finetuning.report_card import Switches, report_card
 from atomgraph.analysis.finetuning.report_card.before_after import with_head

@@ -11,8 +11,6 @@ import lightning.pytorch as pl
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from training.specimens import graphs, potential
-
 from atomgraph.data import GraphDataModule
 from atomgraph.training import (
     Checkpoints,
@@ -27,6 +25,7 @@ from atomgraph.training import (
 )
 from atomgraph.training.metrics_table import MetricsTable
 from atomgraph.training.randomness import seeded
+from helpers.training_data import graphs, potential
 
 PHASES = [Phase("warmup", epochs=1), Phase("plateau", factor=0.5, patience=0, threshold=0.5)]
 

@@ -9,11 +9,10 @@ import lightning.pytorch as pl
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from training.specimens import graphs, potential
-
 from atomgraph.data import GraphDataModule
 from atomgraph.editing import add_head
 from atomgraph.training import Checkpoints, PotentialTask, Term, fit, make_trainer
+from helpers.training_data import graphs, potential
 
 TERMS = [
     Term("energy", weight=2.0),

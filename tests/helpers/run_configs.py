@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import ase.io
-from training.specimens import frames
+
+from helpers.training_data import frames
 
 
 def data_file(folder: Path, n: int = 12, seed: int = 0) -> str:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from config.runs import data_file
-
 import atomgraph
 from atomgraph import Potential
+from helpers.run_configs import data_file
 
 TINY = {"kind": "GCN", "elements": ["Ar"], "cutoff": 4.0, "channels": 4, "n_layers": 1, "n_radial": 3, "hidden": [4]}
 

@@ -2,13 +2,13 @@
 
 import ase
 import numpy as np
-import tiny
 import torch
 from ase.build import bulk, molecule
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from atomgraph.graph.structure import VOIGT, labels_of
 from atomgraph.units import ENERGY, PRESSURE
+from helpers import tiny_structures as tiny
 
 
 def starting(like, *, off=0.03, seed=3):

@@ -1,0 +1,1 @@
+"""What several tests use: small data sets, configurations, reference numbers, compilers."""
