@@ -5,7 +5,8 @@ import warnings
 
 import pytest
 
-from atomgraph.old_names import ARGUMENTS, MODULES, NAMES, OldNameWarning, current_path
+from atomgraph.old_name_table import ARGUMENTS, MODULES, NAMES
+from atomgraph.old_names import OldNameWarning, current_path
 
 
 @pytest.mark.parametrize("old", sorted(MODULES))

@@ -18,8 +18,8 @@ def test_energies_of_other_compositions_are_warned_of_once(tmp_path, capsys):
     truth.save(model)
     ase.io.write(same, water, format="extxyz")
     ase.io.write(other, [molecule("H2O2"), molecule("H2")], format="extxyz")
-    assert main(["predict", model, same, str(tmp_path / "a.xyz"), "--import", "tiny"]) == 0
+    assert main(["predict", model, same, str(tmp_path / "a.xyz"), "--import", "helpers.tiny_structures"]) == 0
     assert "warning" not in capsys.readouterr().err
-    assert main(["predict", model, other, str(tmp_path / "b.xyz"), "--import", "tiny"]) == 0
+    assert main(["predict", model, other, str(tmp_path / "b.xyz"), "--import", "helpers.tiny_structures"]) == 0
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning:")]
     assert "H and O only as H2O as a whole" in line and "H2O2, H2" in line

@@ -25,7 +25,15 @@ def saved(tmp_path):
 def test_it_says_what_the_potential_is_for_and_where_it_comes_from(saved, capsys):
     assert main(["info", str(saved)]) == 0
     told = capsys.readouterr().out
-    for words in ("H, O, Si", "3.5 Å", "float64", "-3.000000", "isolated atoms in train.xyz", "abc123", "tiny.Humps"):
+    for words in (
+        "H, O, Si",
+        "3.5 Å",
+        "float64",
+        "-3.000000",
+        "isolated atoms in train.xyz",
+        "abc123",
+        "helpers.tiny_structures.Humps",
+    ):
         assert words in told
     assert "[bold]x[/nothing]" in told
 

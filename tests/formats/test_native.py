@@ -75,7 +75,7 @@ def test_the_header_says_what_the_file_is_for_in_plain_json(saved):
     assert header["format"] == "atomgraph potential" and header["version"] == native.VERSION
     assert header["elements"] == ["H", "O", "Si"] and header["units"] == {"energy": "eV", "length": "Å"}
     assert header["e0"] == {"default": {"H": -3.0, "O": -4.0, "Si": -5.0}}
-    assert header["architecture"]["branches"]["featurizer"]["kind"] == "tiny.Humps"
+    assert header["architecture"]["branches"]["featurizer"]["kind"] == "helpers.tiny_structures.Humps"
 
 
 def test_not_a_number_in_metadata_becomes_null_and_numpy_becomes_plain(tmp_path):
@@ -179,7 +179,7 @@ def test_tensors_that_are_missing_extra_or_misshapen_are_named(saved):
 def test_a_part_that_nobody_imported_is_not_imported_by_the_file(saved):
     script = f"import atomgraph; atomgraph.load({str(saved)!r})"
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd="/")
-    assert "tiny.Humps" in ended.stderr and "import tiny first" in ended.stderr
+    assert "helpers.tiny_structures.Humps" in ended.stderr and "import tiny first" in ended.stderr
 
 
 @pytest.mark.parametrize(
