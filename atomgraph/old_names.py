@@ -1,7 +1,7 @@
 """Old names: import paths, arguments and configuration keys of the last release, and what they are called now.
 
-``old_name_table.py`` lists everything that was renamed. Old names work for one release, with a warning that says the new one; files that
-were written under old names open without it.
+``old_name_table.py`` lists everything that was renamed. Old names work for one release, with a warning that says the new
+one. Files that were written under old names open without a warning.
 """
 
 from __future__ import annotations
