@@ -34,7 +34,9 @@ class Difference(NamedTuple):
 def largest_difference(found: dict[str, Tensor], model: Potential, graph: AtomicGraph) -> Difference:
     """The worst of energies, forces and, where there is a volume, virials.
 
-    found: of the graph, one structure, with stress.  model: in float64.
+    Args:
+        found: Of the graph, one structure, with stress.
+        model: In float64.
     """
     numbers, kind = graph.atomic_numbers.unique(return_inverse=True)
     beside, n = graph.clone(), graph.n_atoms

@@ -25,12 +25,14 @@ PRODUCTS = 2**24  # of all its atoms; where the model has more for ``LEAST``, it
 class CompiledPotential(Potential):
     """The numbers of a potential from kernels that were compiled for it: frozen, for inference, on CPUs.
 
-    potential: whose model is kept as it is, for saving, for descriptors, and for what the kernels do not do: in training mode,
-    on another device, or where atoms sit on one spot or nowhere, it is evaluated as ever.  fused: its kernels.
-
     When elements are first met, pieces of the structure that hold them are evaluated by the model in float64, too. Where
     energies, forces or virials differ by more than ``PRECISION``, a KernelWarning says by how much, and all is evaluated by the
     model from then on.
+
+    Args:
+        potential: Whose model is kept as it is, for saving, for descriptors, and for what the kernels do not do: in
+            training mode, on another device, or where atoms sit on one spot or nowhere, it is evaluated as ever.
+        fused: Its kernels.
     """
 
     def __init__(self, potential: Potential, fused: FusedMACE):
@@ -85,7 +87,11 @@ class CompiledPotential(Potential):
 
 
 def evaluated(fused: FusedMACE, graph: AtomicGraph, *, forces: bool = True, stress: bool = True) -> dict[str, Tensor]:
-    """What ``Potential.forward`` gives, by kernels; every atom's head is chosen.  Raises DegenerateEdge."""
+    """What ``Potential.forward`` gives, by kernels; every atom's head is chosen.
+
+    Raises:
+        DegenerateEdge: .
+    """
     dtype = graph.pos.dtype
     with torch.inference_mode(False), torch.no_grad():
         frame = fused.frame(graph)

@@ -16,14 +16,18 @@ from atomgraph.potential import Potential
 def compile(potential: Potential, *, dtype: str | torch.dtype | None = None) -> Potential:
     """The same numbers and the same interface, frozen and fused, for inference on CPUs.
 
-    potential: is left as it is; what is learned later, the compiled one does not see.
-    dtype: of the kernels, ``float32`` or ``float64``; the potential's own if None. Energies, forces and stresses are summed in
-    float64 either way, so that ``float32`` is what others call mixed precision (and ``mixed`` is another name for it).
-
     The kernels are compiled once for a model's shape, in seconds, by the local C++ compiler, and kept for later processes.
     Without a compiler, on another device, or where a part has no fused form, the potential itself comes back, and a
     KernelWarning says why.
-    Raises ConfigError for an unknown dtype.
+
+    Args:
+        potential: Is left as it is; what is learned later, the compiled one does not see.
+        dtype: Of the kernels, ``float32`` or ``float64``; the potential's own if None. Energies, forces and stresses
+            are summed in float64 either way, so that ``float32`` is what others call mixed precision (and ``mixed`` is
+            another name for it).
+
+    Raises:
+        ConfigError: For an unknown dtype.
     """
     if potential.device.type != "cpu":
         where = f"kernels are for CPUs, but the potential is on {potential.device}"

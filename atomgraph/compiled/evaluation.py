@@ -18,7 +18,9 @@ MOST_KINDS = 256  # sets of elements whose tables of addresses are kept, the las
 class Runs:
     """Atoms of one kind side by side.
 
-    kinds: which kind each run is of.  counts: how many atoms it has.
+    Args:
+        kinds: Which kind each run is of.
+        counts: How many atoms it has.
     """
 
     def __init__(self, kinds: Sequence[int], counts: Sequence[int]):
@@ -30,7 +32,13 @@ class Runs:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """frame: the atoms and edges.  alike: all atoms in one run.  by_element: a run for each element.  dtype: of the kernels."""
+    """frame: the atoms and edges.
+
+    Args:
+        alike: All atoms in one run.
+        by_element: A run for each element.
+        dtype: Of the kernels.
+    """
 
     frame: KernelGraph
     alike: Runs

@@ -23,8 +23,9 @@ def door(
 ) -> Any:
     """A kernel that takes arguments of these types, addresses as numbers; it raises MemoryError where memory ran out.
 
-    result, check: what it gives, and what raises for that, where it is no code. All who open a kernel share one function of
-    ctypes, perhaps while another calls it, so that each asks for the same.
+    Args:
+        result, check: What it gives, and what raises for that, where it is no code. All who open a kernel share one
+            function of ctypes, perhaps while another calls it, so that each asks for the same.
     """
     function = getattr(library, name)
     function.argtypes, function.restype, function.errcheck = types, result, check

@@ -56,9 +56,12 @@ class DegenerateEdge(Exception):
 class ElementOrder:
     """Atoms of one element side by side: what elements alone decide, the same at every step of dynamics.
 
-    atom: (n_atoms,) which atom of the graph each is, and place: where each atom of the graph is.
-    element: (n_atoms,) rows of the model's table, sorted.  present: the elements that occur, and counts: how many atoms each
-    has.  kind: (n_atoms,) int32 place in ``present``.  alike: (n_atoms,) int32 zeros, where elements are not told apart.
+    Args:
+        atom: (n_atoms,) which atom of the graph each is, and place: where each atom of the graph is.
+        element: (n_atoms,) rows of the model's table, sorted.
+        present: The elements that occur, and counts: how many atoms each has.
+        kind: (n_atoms,) int32 place in ``present``.
+        alike: (n_atoms,) int32 zeros, where elements are not told apart.
     """
 
     atom: Tensor
@@ -85,7 +88,11 @@ class ElementOrder:
 class KernelGraph(ElementOrder):
     """One structure, or a batch, in the kernels' order.
 
-    vector: (n_edges, 3).  centre, neighbour: (n_edges,) int32.  row, column: (n_atoms + 1,).  order: edges by neighbour.
+    Args:
+        vector: (n_edges, 3).
+        centre, neighbour: (n_edges,) int32.
+        row, column: (n_atoms + 1,).
+        order: Edges by neighbour.
     """
 
     vector: Tensor
@@ -107,7 +114,11 @@ class KernelGraph(ElementOrder):
     def of(
         cls, library: ctypes.CDLL, graph: AtomicGraph, atoms: ElementOrder, cutoff: float, dtype: torch.dtype
     ) -> KernelGraph:
-        """The graph's edges inside the cutoff, its atoms in an order.  Raises DegenerateEdge."""
+        """The graph's edges inside the cutoff, its atoms in an order.
+
+        Raises:
+            DegenerateEdge: .
+        """
         found = cls._found(library, graph, graph.edge_index.long(), graph.cell_shift.int(), atoms, cutoff, dtype)
         if found is None:
             by_centre = torch.argsort(graph.edge_index[1], stable=True)

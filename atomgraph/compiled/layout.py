@@ -15,7 +15,8 @@ from atomgraph.nn.equivariant.irrep_blocks import Blocks
 class Layout:
     """Blocks (n_atoms, 2l+1, channels), one after the other.
 
-    channels: how many of each irrep, in the order of the blocks.
+    Args:
+        channels: How many of each irrep, in the order of the blocks.
     """
 
     def __init__(self, channels: Mapping[o3.Irrep, int]):

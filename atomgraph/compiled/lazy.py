@@ -33,11 +33,16 @@ def for_inference(
 ) -> Potential:
     """The potential as calculators and commands evaluate it: by compiled kernels where there are any and they pay.
 
-    compile: True compiles at once (``atomgraph.compile``), False never.
-    n_atoms: that will be evaluated, over all structures and steps; 0 if unknown.
-    dtype: ``float32``, ``float64``, or ``mixed`` (kernels in float32, sums and the model in float64); None: as it is.
-    exact: the same potential before it was converted, if it was; it is not changed later. Kernels are made of its weights.
-    Raises ConfigError for an unknown dtype, and for ``mixed`` where no kernels can be.
+    Args:
+        compile: True compiles at once (``atomgraph.compile``), False never.
+        n_atoms: That will be evaluated, over all structures and steps; 0 if unknown.
+        dtype: ``float32``, ``float64``, or ``mixed`` (kernels in float32, sums and the model in float64); None: as it
+            is.
+        exact: The same potential before it was converted, if it was; it is not changed later. Kernels are made of its
+            weights.
+
+    Raises:
+        ConfigError: For an unknown dtype, and for ``mixed`` where no kernels can be.
     """
     name = None if dtype is None else precision(dtype)
     if name == MIXED and (compile is False or potential.device.type != "cpu"):
@@ -66,7 +71,9 @@ class LazyCompiled(Potential):
 
     Says in one line, once, that it compiles, or which part of a MACE has no fused form. Where weights have changed since, the
     kernels are left. The potential itself is ``given``; its head and its model are this one's.
-    n_atoms, dtype, exact: as ``for_inference`` has them.
+
+    Args:
+        n_atoms, dtype, exact: As ``for_inference`` has them.
     """
 
     def __init__(self, given: Potential, n_atoms: int = 0, dtype: str | None = None, exact: Potential | None = None):

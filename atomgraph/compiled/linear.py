@@ -35,7 +35,10 @@ ATOMGRAPH_API int linear_rows(int n_threads, int n_kinds, const std::int64_t *fi
 class LinearMap:
     """:math:`y = x W`, block by block, for features in one run of numbers.
 
-    library: of the kernels.  before, after: layouts of x and y.  weights: of irreps that both have; others are left alone.
+    Args:
+        library: Of the kernels.
+        before, after: Layouts of x and y.
+        weights: Of irreps that both have; others are left alone.
     """
 
     def __init__(self, library: ctypes.CDLL, before: Layout, after: Layout, weights: Weights, dtype: torch.dtype):
@@ -47,7 +50,11 @@ class LinearMap:
         self._plan_of = lru_cache(MOST_KINDS)(self._plan)
 
     def __call__(self, runs: Runs, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """x W, added to y if that is given.  runs: atoms by element, or all alike."""
+        """x W, added to y if that is given.
+
+        Args:
+            runs: Atoms by element, or all alike.
+        """
         return self._times(runs, x, y, back=False)
 
     def back(self, runs: Runs, slope: Tensor, total: Tensor | None = None) -> Tensor:

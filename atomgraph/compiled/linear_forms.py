@@ -23,7 +23,9 @@ Slopes = list[Tensor | None]  # of the energy by each source; None where there a
 class LinearForm:
     r""":math:`h_i = \sum_k x_{ki} W^{(k)}_{z_i} + T_{z_i}` of sources x; maps that follow one another are one matrix.
 
-    terms: (k, W).  table: T, (n_elements, channels) float64, of the only irrep that elements alone decide, ``0e``; or None.
+    Args:
+        terms: (k, W).
+        table: T, (n_elements, channels) float64, of the only irrep that elements alone decide, ``0e``; or None.
     """
 
     terms: tuple[tuple[int, Weights], ...] = ()
@@ -46,7 +48,10 @@ class LinearForm:
 class FusedForm:
     """A form's values, and slopes by its sources.
 
-    library: of the kernels.  sources: their layouts.  after: the layout of what is written; what the form lacks is zeros.
+    Args:
+        library: Of the kernels.
+        sources: Their layouts.
+        after: The layout of what is written; what the form lacks is zeros.
     """
 
     def __init__(

@@ -25,7 +25,8 @@ def precision(dtype: str | torch.dtype) -> str:
 def in_precision(potential: Potential, dtype: str | torch.dtype | None) -> Potential:
     """The potential whose model computes in a dtype (for ``mixed`` in float64): itself where it does, or else a copy.
 
-    Raises ConfigError for an unknown dtype, and for float32 where the potential is for float64 only.
+    Raises:
+        ConfigError: For an unknown dtype, and for float32 where the potential is for float64 only.
     """
     wanted = potential.model.dtype if dtype is None else OF_MODELS[precision(dtype)]
     potential.require_dtype(wanted)

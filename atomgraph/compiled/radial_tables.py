@@ -34,7 +34,10 @@ class Radial:
     r"""Functions of a distance that are linear in fewer, :math:`w_p(r) = h_p(r) W` for pairs p of elements.
 
     What is expensive is done to h, for all pairs at once.
-    hidden: (n,) Å to (n, n_pairs · n_hidden).  last: W, (n_hidden, n_values).
+
+    Args:
+        hidden: (n,) Å to (n, n_pairs · n_hidden).
+        last: W, (n_hidden, n_values).
     """
 
     hidden: Callable[[Tensor], Tensor]
@@ -58,7 +61,11 @@ class Grid:
     r"""Pieces between 0 and the cutoff, ``graded``: :math:`t(r) = 2n\, r / (r + r_c)` counts them.
 
     The first is a quarter as long as the last.
-    cutoff: :math:`r_c`, Å.  n_pieces: n.  degree: of the polynomials in t.
+
+    Args:
+        cutoff: :math:`r_c`, Å.
+        n_pieces: n.
+        degree: Of the polynomials in t.
     """
 
     cutoff: float
@@ -145,9 +152,11 @@ def polynomials(function: Callable[[Tensor], Tensor], grid: Grid) -> Tensor:
 def slope_error(function: Radial, table: Tensor, grid: Grid) -> float:
     """The largest error of a pair's slope, by its largest slope there or farther; errors of values are smaller by far.
 
-    table: the polynomials of ``function.hidden``.
     Looked for at both ends of every piece, where it is largest, from ``NEAREST`` on. By the largest slope of all near atoms'
     steep weights would hide what is wrong farther out; what is less than ``LEAST`` of that does not count as small.
+
+    Args:
+        table: The polynomials of ``function.hidden``.
     """
     last = torch.arange(1, grid.n_pieces + 1, dtype=torch.float64)  # where pieces end
     last = last[grid.distance(last) > min(NEAREST, 0.2 * grid.cutoff)]
@@ -184,8 +193,11 @@ class Splines(NamedTuple):
 class PairTables:
     """Polynomials of each pair of elements, made when it is first met, all on one grid: that of the pair that wants the finest.
 
-    function_of: of pairs of elements.  laid_out: what is kept of a pair's table (n_pieces, powers, n_values).
     A KernelWarning says, once, where ``MOST_PIECES`` are too few for the tolerance.
+
+    Args:
+        function_of: Of pairs of elements.
+        laid_out: What is kept of a pair's table (n_pieces, powers, n_values).
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What all edits share: names looked up, a model of another shape load_weights with numbers, a note of what was done."""
+"""What all edits share: names looked up, a model of another shape filled with numbers, a note of what was done."""
 
 from __future__ import annotations
 

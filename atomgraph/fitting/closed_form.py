@@ -61,12 +61,17 @@ def solve_least_squares(
 ) -> Solution:
     r"""Weights of least :math:`|\Sigma^{-1/2}(Xw - y)|^2 + |\Gamma w|^2`, set in the model.
 
-    solver: ``plain`` has no prior; ``ridge`` takes Γ of the strength given; ``evidence`` finds noise and strength;
-    ``ard`` finds a strength for each weight and drops those that the data do not need.
-    prior: ``isotropic``, or ``smoothness``, larger for rougher functions: :math:`1 + \sum d^{p}` over the degrees d of an
-    expansion's features, p the ``power``.  strength: of ``ridge``.  scaled: Γ in units of each column's root mean square.
-    significance: of ``ard``, the square of standard errors that a weight must be from zero.
-    Raises FittingError where weights stay undetermined, or for a smoothness prior of features without degrees.
+    Args:
+        solver: ``plain`` has no prior; ``ridge`` takes Γ of the strength given; ``evidence`` finds noise and strength;
+            ``ard`` finds a strength for each weight and drops those that the data do not need.
+        prior: ``isotropic``, or ``smoothness``, larger for rougher functions: :math:`1 + \sum d^{p}` over the degrees d
+            of an expansion's features, p the ``power``.
+        strength: Of ``ridge``.
+        scaled: Γ in units of each column's root mean square.
+        significance: Of ``ard``, the square of standard errors that a weight must be from zero.
+
+    Raises:
+        FittingError: Where weights stay undetermined, or for a smoothness prior of features without degrees.
     """
     gamma = _gamma(unknowns, reduced, prior, power, scaled)
     conditioning = conditioning_of(reduced.R)
@@ -104,8 +109,11 @@ def solve_sparse_gp(unknowns: LinearWeights, reduced: Reduced, *, jitter: float 
     r"""Weights of the sparse Gaussian process whose prior the kernels are, :math:`|\Sigma^{-1/2}(Kw - y)|^2 + w^T K_{mm} w`.
 
     Readouts or featurizers with a ``prior`` give their part of :math:`K_{mm}`; other readouts have weights of variance 1.
-    jitter: in units of the mean diagonal of each part of :math:`K_{mm}`. It bounds the weights, :math:`|w|^2 \le P/j` with P
-    the penalty: directions of the kernel with a smaller prior variance would be reached by large weights that cancel.
+
+    Args:
+        jitter: In units of the mean diagonal of each part of :math:`K_{mm}`. It bounds the weights, :math:`|w|^2 \le
+            P/j` with P the penalty: directions of the kernel with a smaller prior variance would be reached by large
+            weights that cancel.
     """
     parts, used = [], torch.zeros(reduced.n_unknowns, dtype=torch.bool, device=reduced.R.device)
     for block in unknowns:

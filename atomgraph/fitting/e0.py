@@ -41,11 +41,14 @@ def e0_change(
 ) -> E0Change:
     """What a policy adds to E0 of a head.
 
-    evidence: of the structures to be trained on, from this head.
-    policy: ``estimate``, the least-squares shift of label − prediction, of minimum norm; ``isolated``, so that free atoms get
-    the labels of the frames of one atom; ``foundation``, nothing; or E0 by chemical symbol, eV.
-    Raises DataError where there is no energy to estimate from, or no isolated atom of an element; ConfigError for an element
-    without E0, or one that the potential does not know, and for an unknown policy.
+    Args:
+        evidence: Of the structures to be trained on, from this head.
+        policy: ``estimate``, the least-squares shift of label − prediction, of minimum norm; ``isolated``, so that free
+            atoms get the labels of the frames of one atom; ``foundation``, nothing; or E0 by chemical symbol, eV.
+
+    Raises:
+        DataError: Where there is no energy to estimate from, or no isolated atom of an element
+        ConfigError: For an element without E0, or one that the potential does not know, and for an unknown policy.
     """
     if policy == "foundation":
         return E0Change(head, {}, "that of the starting model")

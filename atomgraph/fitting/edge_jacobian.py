@@ -26,9 +26,12 @@ _OF_KERNELS = 2**20  # the same where it is a product of two others as large
 class Portion:
     r"""A part of :math:`\partial \Phi_u/\partial r_e`, :math:`\Phi_u = \sum_i \phi_{iu}`.
 
-    columns: which unknowns u, a slice or a list of numbers.  edges: (n,) rows of the edges e, which may come more than once.
-    slopes: (n, 3, n_columns).  centres, sums: atoms (m,), each once, and what the slopes of their edges add up to, (m, 3,
-    n_columns), where that is known already.
+    Args:
+        columns: Which unknowns u, a slice or a list of numbers.
+        edges: (n,) rows of the edges e, which may come more than once.
+        slopes: (n, 3, n_columns).
+        centres, sums: Atoms (m,), each once, and what the slopes of their edges add up to, (m, 3, n_columns), where
+            that is known already.
     """
 
     columns: slice | Tensor
@@ -149,7 +152,8 @@ def _of(element: int, density: Tensor) -> Tensor:
 def _products(slopes: TermSlopes, mine: Tensor, owner: Tensor, by_density: Tensor) -> Tensor:
     """Slopes of the terms ``mine`` times ∂φ/∂c of their owners, an atom's channels: (n, 3, k). An owner's are one product.
 
-    by_density: (n_atoms, k, n_channels, n_functions).
+    Args:
+        by_density: (n_atoms, k, n_channels, n_functions).
     """
     factors = by_density.permute(0, 2, 3, 1).flatten(0, 1)  # as SOAP has them in memory
     counts = torch.bincount(owner, minlength=len(factors))

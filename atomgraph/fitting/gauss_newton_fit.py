@@ -61,11 +61,17 @@ def gauss_newton(
     :math:`\delta = J^T (JJ^T + \mu)^{-1} r`. The damping μ is the best of those that are tried, each ten times another.
     The weights kept are the best in validation, or in training where there is none.
 
-    potential: float64.  noise: of the training structures; validation is weighed by its ``sigma``.
-    damping: the first μ, in units of the largest eigenvalue of :math:`JJ^T`.
-    tolerance: the relative gain in training below which there is no further step.
-    memory: for J and its square, GB.  on_step: called after every step.
-    Raises FittingError for a potential that is not float64, without weights to train, or structures whose J is too large.
+    Args:
+        potential: float64.
+        noise: Of the training structures; validation is weighed by its ``sigma``.
+        damping: The first μ, in units of the largest eigenvalue of :math:`JJ^T`.
+        tolerance: The relative gain in training below which there is no further step.
+        memory: For J and its square, GB.
+        on_step: Called after every step.
+
+    Raises:
+        FittingError: For a potential that is not float64, without weights to train, or structures whose J is too large.
+
     Source: K. Levenberg, Q. Appl. Math. 2, 164 (1944); D. W. Marquardt, J. SIAM 11, 431 (1963).
     """
     tangent = ResidualJacobian(potential, noise, head)

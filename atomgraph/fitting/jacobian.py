@@ -24,7 +24,8 @@ class ResidualJacobian:
     LinearWeights p are the model's weights that take part in training, then E0 of one head by element, eV; E0 stays as it is
     where isolated atoms have exactly E0.
 
-    head: whose E0 it is.
+    Args:
+        head: Whose E0 it is.
     """
 
     def __init__(self, potential: Potential, noise: Noise, head: str):
@@ -39,7 +40,11 @@ class ResidualJacobian:
         return sum(self._n_rows(graph, first) for first, graph in enumerate(graphs))
 
     def rows(self, graph: AtomicGraph, first: int) -> tuple[Tensor, Tensor]:
-        """J (rows, n) and r (rows,) of one structure.  first: its number in the fit."""
+        """J (rows, n) and r (rows,) of one structure.
+
+        Args:
+            first: Its number in the fit.
+        """
         graph = graph.to(self.potential.device)
         was_training = self.potential.training
         self.potential.train()  # so that forces keep the graph of what they came from
@@ -57,7 +62,11 @@ class ResidualJacobian:
         return torch.cat([of_weights, of_e0], 1), ((label - predicted) * weight).detach()
 
     def residuals(self, batch: AtomicGraph, first: int) -> Tensor:
-        """r (rows,) of a batch.  first: the number of its first structure in the fit."""
+        """r (rows,) of a batch.
+
+        Args:
+            first: The number of its first structure in the fit.
+        """
         predicted, label, weight = self._predicted(batch.to(self.potential.device), first)
         return ((label - predicted) * weight).detach()
 

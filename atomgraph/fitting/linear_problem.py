@@ -19,7 +19,9 @@ class LinearProblem:
 
     Targets are labels less what the potential gives with these weights zero: E0, shift, repulsion, and readouts that are not
     solved for. The potential's weights are zero from here on, until ``unknowns.take`` sets them.
-    around: keep the weights that are there, and solve for what is to be added to them.
+
+    Args:
+        around: Keep the weights that are there, and solve for what is to be added to them.
     """
 
     def __init__(self, potential: Potential, noise: Noise, around: bool = False):
@@ -31,7 +33,9 @@ class LinearProblem:
     def of(self, batch: AtomicGraph, first: int) -> tuple[Tensor, Tensor, Tensor]:
         """X (rows, n), y (rows,) and weights (rows,) of a batch, without the rows of weight zero.
 
-        first: the number of the batch's first structure in the fit. Rows: energies, then forces, then virials in eV.
+        Args:
+            first: The number of the batch's first structure in the fit. Rows: energies, then forces, then virials in
+                eV.
         """
         energy, forces, virial = self.noise.weights(batch, first)
         wants_forces, wants_virial = bool(forces.any()), bool(virial.any())

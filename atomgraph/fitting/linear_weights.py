@@ -66,8 +66,12 @@ class LinearWeights:
     """All weights of a model that can be solved for: those of each readout that is linear in them, branch after branch.
 
     Readouts that are not linear in any weight stay as they are, and count as a constant.
-    around: solve for changes of the weights that are there; ``take`` then adds.
-    Raises FittingError for a model with several heads, or without a readout that can be solved for.
+
+    Args:
+        around: Solve for changes of the weights that are there; ``take`` then adds.
+
+    Raises:
+        FittingError: For a model with several heads, or without a readout that can be solved for.
     """
 
     def __init__(self, model: EnergyModel, around: bool = False):

@@ -13,7 +13,11 @@ _WORTH_IT = 0.7  # of the number of directions
 
 @dataclass(frozen=True, eq=False)
 class LowRankRows:
-    """Directions d = ``mix`` @ ``base``. base: (r, n_features), orthonormal.  mix: (n, r)."""
+    """Directions d = ``mix`` @ ``base``. base: (r, n_features), orthonormal.
+
+    Args:
+        mix: (n, r).
+    """
 
     base: Tensor
     mix: Tensor
@@ -31,7 +35,8 @@ class LowRankRows:
 def projected(rows: Tensor, candidates: Tensor, tolerance: float) -> Tensor:
     """Rows without what they hold of directions in which the candidates (n, n_features) all but vanish.
 
-    tolerance: the share of the candidates' largest singular value that counts as nothing.
+    Args:
+        tolerance: The share of the candidates' largest singular value that counts as nothing.
     """
     _, s, Vh = torch.linalg.svd(torch.linalg.qr(candidates, mode="r").R, full_matrices=False)
     base = Vh[s > tolerance * s[0]]

@@ -18,8 +18,10 @@ from atomgraph.ops.scatter import sum_to
 class Sigma:
     """Expected errors of labels, 1/weight of their rows: energy and virial in eV per atom, forces in eV/Å; None: not fitted.
 
-    grows: how the error of a structure's energy and virial grows with its number of atoms N: ``atoms``, with N, so that
-    errors per atom count equally; ``root``, with √N, as of errors that are independent atom by atom (gap_fit).
+    Args:
+        grows: How the error of a structure's energy and virial grows with its number of atoms N: ``atoms``, with N, so
+            that errors per atom count equally; ``root``, with √N, as of errors that are independent atom by atom
+            (gap_fit).
     """
 
     energy: float | None = 0.002
@@ -44,8 +46,13 @@ class EnergyWeight:
     r"""Weights of energies by how stable a structure is, :math:`w_n = \omega / [E_n - E_{min}(1 + \Delta)]^2`.
 
     E is the cohesive energy per atom, eV; :math:`E_{min}` the lowest of the training structures.
-    delta: Δ.  omega: ω, None for weights of mean 1.  floor: the least that the bracket may be, eV: it vanishes for
-    :math:`E_{min} \ge 0`, or where Δ = 0, and a single structure would then have all the weight.
+
+    Args:
+        delta: Δ.
+        omega: ω, None for weights of mean 1.
+        floor: The least that the bracket may be, eV: it vanishes for :math:`E_{min} \ge 0`, or where Δ = 0, and a
+            single structure would then have all the weight.
+
     Source: Pacemaker, Bochkarev et al., Phys. Rev. Materials 6, 013804 (2022), and the lecture behind this project.
     """
 
@@ -71,8 +78,10 @@ class EnergyWeight:
 class Noise:
     """Sigmas for all structures, for those of some configuration types, and the energy weight.
 
-    of_type: sigmas by ``config_type``.  types: the type of each structure of the fit, in order.  energy_weights: of each
-    structure (n_structures,), or None.
+    Args:
+        of_type: Sigmas by ``config_type``.
+        types: The type of each structure of the fit, in order.
+        energy_weights: Of each structure (n_structures,), or None.
     """
 
     sigma: Sigma = field(default_factory=Sigma)
@@ -83,7 +92,8 @@ class Noise:
     def weights(self, graph: AtomicGraph, first: int) -> tuple[Tensor, Tensor, Tensor]:
         """Row weights of energies (n_graphs,), forces (n_atoms,) and virials (n_graphs,), zero where there is no label.
 
-        first: the number of the batch's first structure in the fit.
+        Args:
+            first: The number of the batch's first structure in the fit.
         """
         n = graph.n_graphs
         sigmas = [self._of(first + i) for i in range(n)]

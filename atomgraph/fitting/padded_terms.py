@@ -15,8 +15,10 @@ from atomgraph.ops.outer import rank_in_target
 class PaddedTerms:
     r"""Factors of :math:`\partial g_b/\partial r_{ij}` as a matrix (m, 3 · longest) for each centre, zeros behind its edges.
 
-    terms: (n_centres · longest,) which term stands where; behind a centre's own any number, where slopes are zero.
-    by_left: x', (n_centres, n_left, 3 · longest).  product: y, x, y', p and q, or None where g is x.
+    Args:
+        terms: (n_centres · longest,) which term stands where; behind a centre's own any number, where slopes are zero.
+        by_left: x', (n_centres, n_left, 3 · longest).
+        product: y, x, y', p and q, or None where g is x.
     """
 
     terms: Tensor
@@ -25,7 +27,11 @@ class PaddedTerms:
 
     @classmethod
     def of(cls, slopes: TermSlopes, chosen: Tensor, centre: Tensor, n_centres: int) -> PaddedTerms:
-        """chosen: (n,) rows of terms.  centre: (n,) of each, from 0 to n_centres − 1."""
+        """chosen: (n,) rows of terms.
+
+        Args:
+            centre: (n,) of each, from 0 to n_centres − 1.
+        """
         counts = torch.bincount(centre, minlength=n_centres)
         longest = int(counts.max())
         slot = centre * longest + rank_in_target(centre, counts)

@@ -30,7 +30,9 @@ class Selection:
     """How sparse points are chosen: ``greedy`` by what the kernel leaves unexplained, ``cur`` by leverage, ``farthest`` by
     distance, ``random``.
 
-    seed: of random numbers.  environments: at most so many of each element are looked at, drawn evenly.
+    Args:
+        seed: Of random numbers.
+        environments: At most so many of each element are looked at, drawn evenly.
     """
 
     method: Literal["greedy", "cur", "farthest", "random"] = "greedy"

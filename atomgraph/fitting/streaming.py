@@ -50,10 +50,14 @@ def accumulate(
 ) -> Reduced:
     """The triangular factor of all rows of the structures.
 
-    method: ``qr``, or ``normal`` for normal equations, which are faster and have half the digits.
-    edge_budget: edges in a block.  checkpoint: a file in which the factor so far is kept, and from which ``resume`` goes on.
-    on_block: called after every block.
-    Raises FittingError for a checkpoint of another problem.
+    Args:
+        method: ``qr``, or ``normal`` for normal equations, which are faster and have half the digits.
+        edge_budget: Edges in a block.
+        checkpoint: A file in which the factor so far is kept, and from which ``resume`` goes on.
+        on_block: Called after every block.
+
+    Raises:
+        FittingError: For a checkpoint of another problem.
     """
     device = problem.potential.device
     factor = METHODS[method](problem.unknowns.n, device=device)

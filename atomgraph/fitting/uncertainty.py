@@ -22,8 +22,11 @@ def add_uncertainty(potential: Potential, fit: Fit, held_out: Sequence[AtomicGra
     large errors are: of :math:`e_s \sim N(0, (a\,\sigma_s)^2)` the most likely :math:`a^2` is the mean of
     :math:`e_s^2/\sigma_s^2`.
 
-    held_out: graphs with energies, on the potential's device or the CPU.
-    Returns facts: the factor a, 1 without held-out energies, and how many there were.
+    Args:
+        held_out: Graphs with energies, on the potential's device or the CPU.
+
+    Returns:
+        Facts: the factor a, 1 without held-out energies, and how many there were.
     """
     factor = fit.covariance_factor * fit.noise_square[0].sqrt()
     posterior = Posterior(*factor.shape).to(potential.device)

@@ -24,7 +24,8 @@ IN_RUN_FOLDER = "model.safetensors"
 def read(path: str | Path, said: FileHints | None = None) -> tuple[EnergyModel, dict[str, Any]]:
     """The model in a potential's file, or in a run folder, and what the file says of itself.
 
-    Raises FormatError for what is absent, unreadable, corrupt, or of a format that is not read.
+    Raises:
+        FormatError: For what is absent, unreadable, corrupt, or of a format that is not read.
     """
     path = find(path)
     start = first_bytes(path)

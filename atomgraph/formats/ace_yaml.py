@@ -44,7 +44,9 @@ def read(path: Path, said: FileHints) -> tuple[EnergyModel, dict[str, Any]]:
     """The model of a python-ace file, ``featurizers.ACE`` and ``readouts.DensityEmbedding``, float64. E0 is 0, as in the file.
 
     Radial functions are computed, not tabulated in steps of DeltaSplineBins. Columns are in python-ace's order.
-    Raises FormatError for what is missing, damaged, or no part of what is supported, by its name.
+
+    Raises:
+        FormatError: For what is missing, damaged, or no part of what is supported, by its name.
     """
     try:
         data = _parsed(path)

@@ -34,7 +34,10 @@ def recognises(path: Path, start: bytes) -> bool:
 def read(path: Path, said: FileHints) -> tuple[EnergyModel, dict[str, Any]]:
     """The model of a GAP file: a branch for each pair and triple, one for SOAP terms that differ in their centre only.
 
-    Float64. Raises FormatError for what is missing, damaged, or no part of what is supported, by its name.
+    Float64.
+
+    Raises:
+        FormatError: For what is missing, damaged, or no part of what is supported, by its name.
     """
     try:
         data, terms = _parsed(path)

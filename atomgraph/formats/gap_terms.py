@@ -38,10 +38,14 @@ _DEFAULTS = {"basis_error_exponent": 10.0, "covariance_sigma0": 0.0}
 
 @dataclass(frozen=True, eq=False)
 class Term:
-    """kind: of the descriptor.  elements: atomic numbers: of a pair; centre and ends; SOAP's centre, or none for any.
+    """kind: of the descriptor.
 
-    species: of SOAP's channels, or none for one channel of all.  alpha, sparse_cutoff: (n_points,).
-    points: (n_points, dimensions), once they are read.  theta: (dimensions,) of the squared exponential.
+    Args:
+        elements: Atomic numbers: of a pair; centre and ends; SOAP's centre, or none for any.
+        species: Of SOAP's channels, or none for one channel of all.
+        alpha, sparse_cutoff: (n_points,).
+        points: (n_points, dimensions), once they are read.
+        theta: (dimensions,) of the squared exponential.
     """
 
     kind: str

@@ -44,8 +44,11 @@ UNITS = {"energy": "eV", "length": "Å"}
 def write(path: str | Path, model: EnergyModel, metadata: dict[str, Any]) -> Path:
     """Write a model and what is known about it, whole or not at all.
 
-    metadata: JSON values; NaN and infinities become null.
-    Raises FormatError where the file cannot be written, or could not be read again.
+    Args:
+        metadata: JSON values; NaN and infinities become null.
+
+    Raises:
+        FormatError: Where the file cannot be written, or could not be read again.
     """
     check_finite(f"cannot write {path}: the model", model.state_dict())
     architecture = specification(model)

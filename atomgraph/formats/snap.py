@@ -41,7 +41,8 @@ def recognises(path: Path, start: bytes) -> bool:
 def read(path: Path, said: FileHints) -> tuple[SNAP, dict[str, Any]]:
     """The model of both files, in float64, and where it comes from; either file finds the other by its name.
 
-    Raises FormatError for an absent partner, unknown keywords, counts that do not fit, and what is no number.
+    Raises:
+        FormatError: For an absent partner, unknown keywords, counts that do not fit, and what is no number.
     """
     if path.suffix not in (COEFFICIENTS, PARAMETERS):
         raise FormatError(
@@ -103,7 +104,8 @@ def read(path: Path, said: FileHints) -> tuple[SNAP, dict[str, Any]]:
 def write(model: EnergyModel, path: str | Path) -> tuple[Path, Path]:
     """Write NAME.snapcoeff and NAME.snapparam, NAME being the path without such an ending; scale, shift and E0 go into them.
 
-    Raises FormatError for a model that LAMMPS's ``pair_style snap`` cannot express, and where files cannot be written.
+    Raises:
+        FormatError: For a model that LAMMPS's ``pair_style snap`` cannot express, and where files cannot be written.
     """
     path = Path(path)
     path = path.with_suffix("") if path.suffix in (COEFFICIENTS, PARAMETERS) else path

@@ -18,7 +18,10 @@ _MOST_SUMS = 16  # vectors of them, of the 32 registers that some processors hav
 class CoupledPath:
     """Features of a block times harmonics to sums of a block, in the order in which paths have their weights.
 
-    feature, message: which blocks.  coupling: (2l₂+1, 2l₁+1, 2l₃+1).  first_harmonic: where those of l₂ begin.
+    Args:
+        feature, message: Which blocks.
+        coupling: (2l₂+1, 2l₁+1, 2l₃+1).
+        first_harmonic: Where those of l₂ begin.
     """
 
     feature: int
@@ -38,9 +41,11 @@ def convolution_source(
 ) -> str:
     """C++ of ``NAME_forward`` and ``NAME_backward``.
 
-    channels: of features and messages alike, rounded up to whole vectors by the compiler.
-    features, messages: how many components each block has.
-    harmonics: coefficients of (harmonic, monomial of x, y, z).  degree: of the polynomials that weights are.
+    Args:
+        channels: Of features and messages alike, rounded up to whole vectors by the compiler.
+        features, messages: How many components each block has.
+        harmonics: Coefficients of (harmonic, monomial of x, y, z).
+        degree: Of the polynomials that weights are.
     """
     types, couplings = [], []
     n_matrix = 0

@@ -17,8 +17,10 @@ _SHARED = 2000  # atoms; fewer are not worth waking a thread for
 class Pairs(NamedTuple):
     """Pairs in the order of a graph's edges.
 
-    edge_index: (2, n_edges) int64, neighbours and centres, sorted by centre.  shift: (n_edges, 3) int32.
-    close: two atoms may be on one spot.
+    Args:
+        edge_index: (2, n_edges) int64, neighbours and centres, sorted by centre.
+        shift: (n_edges, 3) int32.
+        close: Two atoms may be on one spot.
     """
 
     edge_index: np.ndarray
@@ -43,9 +45,17 @@ def pairs(
 ) -> Pairs | None:
     """All pairs nearer than the cutoff, an atom's own images too; each shift times ``sign``.
 
-    positions: (n_atoms, 3).  cell: (3, 3); vectors of open directions may be anything.  pbc: (3,) bool.  cutoff: positive.
     None where the structure should be checked first (numbers that are not finite, cells without volume, more neighbours than
-    memory); with ``checked`` only where it cannot be done. Raises MemoryError.
+    memory); with ``checked`` only where it cannot be done.
+
+    Args:
+        positions: (n_atoms, 3).
+        cell: (3, 3); vectors of open directions may be anything.
+        pbc: (3,) bool.
+        cutoff: Positive.
+
+    Raises:
+        MemoryError: .
     """
     functions = _functions()
     if functions is None:

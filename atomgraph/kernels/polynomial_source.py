@@ -16,8 +16,10 @@ class Polynomial:
     One multiplication and addition for each term, and one more for each node of the tree. The gradient of
     :math:`\sum_m g_m o_m` first adds up the coefficients over m on the way down, then takes one sweep of the same tree.
 
-    terms: to the C++ expression of each term's coefficient, such as ``load(c + 8)`` or ``0.5``.
     Constant terms have an empty monomial. In the code x, o, g, d are arrays of ``Vector``; d is added to.
+
+    Args:
+        terms: To the C++ expression of each term's coefficient, such as ``load(c + 8)`` or ``0.5``.
     """
 
     def __init__(self, terms: Mapping[Term, str]):

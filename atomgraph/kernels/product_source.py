@@ -16,8 +16,9 @@ _AT_ONCE = 4  # atoms that share a coefficient where terms are data
 class ProductSource:
     """C++ of ``NAME_forward`` and ``NAME_backward``.
 
-    inputs, outputs: how many components each block has.
-    coefficients: places among the terms, in the order in which the kernels want their coefficients; some come twice.
+    Args:
+        inputs, outputs: How many components each block has. coefficients: places among the terms, in the order in which
+            the kernels want their coefficients; some come twice.
     """
 
     def __init__(self, channels: int, inputs: Sequence[int], outputs: Sequence[int], terms: Sequence[Term]):

@@ -12,8 +12,10 @@ Tree = Mapping[Monomial, Sequence[int]]  # which variables a monomial goes on wi
 class Walk:
     """The same tree as ``polynomial.Polynomial``'s: each node after all that it is the beginning of.
 
-    terms: which output, which monomial.  n_outputs: also those without a term.
-    values, slopes: places among the terms, in the order in which each of both walks reads their coefficients.
+    Args:
+        terms: Which output, which monomial.
+        n_outputs: Also those without a term. values, slopes: places among the terms, in the order in which each of both
+            walks reads their coefficients.
     """
 
     def __init__(self, terms: Sequence[Term], n_outputs: int):

@@ -23,11 +23,14 @@ _loaded: dict[tuple[str, str], ctypes.CDLL | None] = {}
 def compiled(source: str, name: str, *, flags: Sequence[str] = ()) -> ctypes.CDLL | None:
     """The library of a C++17 source, for this very processor; None, explained once, where there can be none.
 
-    source: functions marked ``extern "C" __attribute__((visibility("default")))``, over pointers and numbers; it may include
-    the headers of this room (``parallel.h``). Equal sources are compiled once, for all processes of this user.
-    name: letters, digits and underscores, to tell files in the cache apart.
-    flags: for the compiler, beside ``compiler.FLAGS`` and ``-march=native``.
     With ATOMGRAPH_KERNELS=off nothing is loaded and nothing is said.
+
+    Args:
+        source: Functions marked ``extern "C" __attribute__((visibility("default")))``, over pointers and numbers; it
+            may include the headers of this room (``parallel.h``). Equal sources are compiled once, for all processes of
+            this user.
+        name: Letters, digits and underscores, to tell files in the cache apart.
+        flags: For the compiler, beside ``compiler.FLAGS`` and ``-march=native``.
     """
     if switched_off():
         return None

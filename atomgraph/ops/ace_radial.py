@@ -35,8 +35,13 @@ class Shape:
 def ace_radial(name: str, length: Tensor, n_radial: int, shape: Shape) -> Tensor:
     """(n_edges, n_radial): the radial basis of that name, zero from the cutoff on.
 
-    name: a key of ``ACE_RADIALS``.  length: (n_edges,) in Å, positive.  n_radial: number of functions.
-    Raises WiringError for an unknown name, or numbers that make no basis.
+    Args:
+        name: A key of ``ACE_RADIALS``.
+        length: (n_edges,) in Å, positive.
+        n_radial: Number of functions.
+
+    Raises:
+        WiringError: For an unknown name, or numbers that make no basis.
     """
     if name not in ACE_RADIALS:
         raise WiringError(f"unknown radial basis {name!r}{nearest(name, ACE_RADIALS)}")
@@ -51,14 +56,23 @@ def ace_radial(name: str, length: Tensor, n_radial: int, shape: Shape) -> Tensor
 
 
 def cosine_fade(length: Tensor, cutoff: float, width: float) -> Tensor:
-    r"""1, then :math:`\tfrac12(1 + \cos\pi x)`, :math:`x = (r - r_c + d) / d`, then 0.  length: (n,).  cutoff, width d: Å."""
+    r"""1, then :math:`\tfrac12(1 + \cos\pi x)`, :math:`x = (r - r_c + d) / d`, then 0.
+
+    Args:
+        length: (n,).
+        cutoff, width: d, Å.
+    """
     return 0.5 * (1.0 + torch.cos(math.pi * _fraction(length, cutoff, width)))
 
 
 def polynomial_fade(length: Tensor, cutoff: float, width: float) -> Tensor:
-    r"""1, then :math:`1 - x^3(10 - 15x + 6x^2)`, :math:`x = (r - r_c + d) / d`, then 0.  length: (n,).  cutoff, width d: Å.
+    r"""1, then :math:`1 - x^3(10 - 15x + 6x^2)`, :math:`x = (r - r_c + d) / d`, then 0.
 
     The same polynomial ends the core repulsion at the inner cutoff, and takes the basis in there.
+
+    Args:
+        length: (n,).
+        cutoff, width: d, Å.
     """
     x = _fraction(length, cutoff, width)
     return 1.0 - x * x * x * (10.0 - x * (15.0 - 6.0 * x))
@@ -67,7 +81,14 @@ def polynomial_fade(length: Tensor, cutoff: float, width: float) -> Tensor:
 def core_repulsion(length: Tensor, prefactor: float, exponent: float, cutoff: float) -> Tensor:
     r""":math:`\frac{|A|}{r} e^{-|\lambda| r^2}\, \tfrac12(1 + \cos\pi r/r_c)` in eV, 0 from the cutoff on.
 
-    length: (n,) in Å.  prefactor A: eV·Å.  exponent λ: 1/Å².  cutoff: Å.  Returns (n,).
+    Args:
+        length: (n,) in Å.
+        prefactor: A, eV·Å.
+        exponent: λ, 1/Å².
+        cutoff: Å.
+
+    Returns:
+        (n,).
     """
     square = abs(exponent) * length * length
     felt = (length < cutoff) & (square < _FARTHEST_GAUSSIAN)
@@ -79,7 +100,16 @@ def screened_coulomb(length: Tensor, numbers: tuple[int, int], prefactor: float,
     r""":math:`A\, \tfrac12 K Z_1 Z_2\, [\phi(r/a)/r + S(r)]`: ZBL's repulsion, switched off as in LAMMPS, and faded.
 
     S makes value, slope and curvature 0 at the cutoff; it is constant up to cutoff − width. The polynomial fade is on top.
-    length: (n,) in Å.  numbers: Z of the two elements.  prefactor A: no unit.  cutoff, width: Å.  Returns (n,) in eV.
+
+    Args:
+        length: (n,) in Å.
+        numbers: Z of the two elements.
+        prefactor: A, no unit.
+        cutoff, width: Å.
+
+    Returns:
+        (n,) in eV.
+
     Source: LAMMPS, ``pair_style zbl``, and the program python-ace.
     """
     a = 0.46850 / (numbers[0] ** 0.23 + numbers[1] ** 0.23)
@@ -137,7 +167,7 @@ def _simplified_bessel(r: Tensor, n: int, shape: Shape) -> Tensor:
 
 
 def _bessel(r: Tensor, n: int, shape: Shape) -> Tensor:
-    """MethodSummary waves (``ops.radial.bessel``) times the polynomial fade."""
+    """Standing waves (``ops.radial.bessel``) times the polynomial fade."""
     return bessel(r, n, shape.cutoff) * polynomial_fade(r, shape.cutoff, shape.width)[:, None]
 
 

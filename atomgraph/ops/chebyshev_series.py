@@ -17,9 +17,17 @@ _ROUNDING = 1e-9  # of functions that are sums of large terms
 def fitted_series(function: Callable[[np.ndarray], np.ndarray], upper: float) -> np.ndarray:
     r"""Coefficients c of :math:`f(r) = \sum_k c_k\, T_k(2r/r_{max} - 1)` on [0, r_max], as many as rounding leaves room for.
 
-    function: (n,) float64 to (n, n_functions), smooth on [0, upper].  upper: r_max.
     The series ends where its coefficients no longer fall, which is where rounding in the function hides them.
-    Returns (n_terms, n_functions). Raises ValueError for functions that 1024 terms do not reach, which are not smooth.
+
+    Args:
+        function: (n,) float64 to (n, n_functions), smooth on [0, upper].
+        upper: r_max.
+
+    Returns:
+        (n_terms, n_functions).
+
+    Raises:
+        ValueError: For functions that 1024 terms do not reach, which are not smooth.
     """
     n, before = 32, np.inf
     while n <= _LONGEST:
@@ -44,8 +52,10 @@ def series_slope(coefficients: np.ndarray, upper: float) -> np.ndarray:
 def chebyshev_series(r: Tensor, coefficients: tuple[Tensor, ...], upper: float) -> Tensor:
     r"""The functions of ``fitted_series`` at r: (n_edges,) to (n_edges, n_functions).
 
-    coefficients: of the functions and of as many derivatives as are to be taken (``series_slope``), (n_terms, n_functions)
-    each, constants. Beyond r_max the value is that at r_max and slopes are those there; envelopes are zero there.
+    Args:
+        coefficients: Of the functions and of as many derivatives as are to be taken (``series_slope``), (n_terms,
+            n_functions) each, constants. Beyond r_max the value is that at r_max and slopes are those there; envelopes
+            are zero there.
     """
     value: Tensor = _Series.apply(r, _polynomials(r.detach(), len(coefficients[0]), upper), 0, upper, *coefficients)
     return value

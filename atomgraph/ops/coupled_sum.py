@@ -8,11 +8,15 @@ from torch import Tensor
 def coupled_sum(h: Tensor, weight: Tensor, harmonics: Tensor, coupling: Tensor | None = None) -> Tensor:
     r""":math:`A_{c m_3} = \sum_e w_{ec} \sum_{m_1 m_2} C_{m_2 m_1 m_3}\, h_{e c m_1} Y_{e m_2}` over the edges of each block.
 
-    h: (n_blocks, length, 2l₁+1, channels), of the neighbours.  weight: (n_blocks, length, channels).
-    harmonics: (n_blocks, length, 2l₂+1), zeros where a block holds no edge.
-    coupling: C, (2l₂+1, (2l₁+1)·(2l₃+1)); None where l₁ = 0 and C is the unit matrix.
-    Returns (n_blocks, 2l₃+1, channels). C and Y make a small matrix of each edge, and a block is one matrix product: nothing of
-    size edges · channels · (2l₃+1) is written.
+    Args:
+        h: (n_blocks, length, 2l₁+1, channels), of the neighbours.
+        weight: (n_blocks, length, channels).
+        harmonics: (n_blocks, length, 2l₂+1), zeros where a block holds no edge.
+        coupling: C, (2l₂+1, (2l₁+1)·(2l₃+1)); None where l₁ = 0 and C is the unit matrix.
+
+    Returns:
+        (n_blocks, 2l₃+1, channels). C and Y make a small matrix of each edge, and a block is one matrix product:
+        nothing of size edges · channels · (2l₃+1) is written.
     """
     if coupling is None:
         return harmonics.transpose(1, 2) @ (h[:, :, 0] * weight)

@@ -37,7 +37,10 @@ def wigner_3j(l1: int, l2: int, l3: int) -> Tensor:
 class Coupling:
     """One way of coupling ν factors to an irrep: entries (M; i₁ … i_ν) that are not zero, some of them in several parts.
 
-    m: (n_entries,) row M of the irrep.  factors: (n_entries, ν) components of the factors.  values: (n_entries,).
+    Args:
+        m: (n_entries,) row M of the irrep.
+        factors: (n_entries, ν) components of the factors.
+        values: (n_entries,).
     """
 
     irrep: o3.Irrep
@@ -52,7 +55,11 @@ def couplings(irreps_in: str, irrep_out: str, order: int) -> tuple[Coupling, ...
 
     From the left, :math:`\sqrt{2l+1}\,C^{l\, l'\, l''}` at each step; all irreps in between are kept, except that with four
     factors only those of natural parity are. The chains depend on one another: the product of equal factors is symmetric.
-    irreps_in: of one factor, multiplicities one.  Source: Batatia et al., NeurIPS 2022, Eq. 10.
+
+    Args:
+        irreps_in: Of one factor, multiplicities one.
+
+    Source: Batatia et al., NeurIPS 2022, Eq. 10.
     """
     wanted, irreps = o3.Irrep(irrep_out), o3.Irreps(irreps_in)
     natural = order == 4

@@ -21,8 +21,18 @@ _TANH_OF_ONE_CUBED = math.tanh(1.0) ** 3
 def cosine_cutoff(length: Tensor, cutoff: float, inner: float = 0.0) -> Tensor:
     r"""Half a wave: :math:`f(r) = \tfrac12 (1 + \cos \pi x)`, :math:`x = (r - r_{in}) / (r_c - r_{in})`, and 1 inside.
 
-    length: (n_edges,) in Å.  cutoff, inner: :math:`r_c, r_{in}` in Å.  Returns (n_edges,) in [0, 1].
-    Its curvature jumps at the cutoff. Raises WiringError unless 0 ≤ inner < cutoff.
+    Its curvature jumps at the cutoff.
+
+    Args:
+        length: (n_edges,) in Å.
+        cutoff, inner: :math:`r_c, r_{in}` in Å.
+
+    Returns:
+        (n_edges,) in [0, 1].
+
+    Raises:
+        WiringError: Unless 0 ≤ inner < cutoff.
+
     Source: Behler and Parrinello, Phys. Rev. Lett. 98, 146401 (2007).
     """
     return 0.5 * (1.0 + torch.cos(math.pi * _fraction(length, cutoff, inner)))
@@ -33,8 +43,17 @@ def polynomial_cutoff(length: Tensor, cutoff: float, p: float = 6) -> Tensor:
 
     .. math:: f_p(u) = 1 - \tfrac{(p+1)(p+2)}2 u^p + p(p+2)\, u^{p+1} - \tfrac{p(p+1)}2 u^{p+2}, \quad u = r / r_c
 
-    length: (n_edges,) in Å.  cutoff: Å.  p: at least 2; the larger, the later it falls.  Returns (n_edges,) in [0, 1].
-    Raises WiringError if the cutoff is not positive or p < 2.
+    Args:
+        length: (n_edges,) in Å.
+        cutoff: Å.
+        p: At least 2; the larger, the later it falls.
+
+    Returns:
+        (n_edges,) in [0, 1].
+
+    Raises:
+        WiringError: If the cutoff is not positive or p < 2.
+
     Source: Gasteiger, Groß and Günnemann, ICLR 2020 (DimeNet).
     """
     if not p >= 2:
@@ -47,8 +66,17 @@ def polynomial_cutoff(length: Tensor, cutoff: float, p: float = 6) -> Tensor:
 def tanh_cubed_cutoff(length: Tensor, cutoff: float, *, normalised: bool = False) -> Tensor:
     r""":math:`f(r) = \tanh^3(1 - r/r_c)`, with two vanishing derivatives at the cutoff; f(0) = 0.4418.
 
-    length: (n_edges,) in Å.  cutoff: Å.  normalised: divide by :math:`\tanh^3 1`, so that f(0) = 1.
-    Returns (n_edges,). Raises WiringError if the cutoff is not positive.
+    Args:
+        length: (n_edges,) in Å.
+        cutoff: Å.
+        normalised: Divide by :math:`\tanh^3 1`, so that f(0) = 1.
+
+    Returns:
+        (n_edges,).
+
+    Raises:
+        WiringError: If the cutoff is not positive.
+
     Source: Behler, J. Chem. Phys. 134, 074106 (2011).
     """
     wave = torch.tanh(1.0 - _fraction(length, cutoff, 0.0))
@@ -59,8 +87,17 @@ def tanh_cubed_cutoff(length: Tensor, cutoff: float, *, normalised: bool = False
 def exponential_cutoff(length: Tensor, cutoff: float, inner: float = 0.0) -> Tensor:
     r"""Smooth to every order: :math:`f(r) = \exp(1 - 1/(1 - x^2))`, :math:`x = (r - r_{in}) / (r_c - r_{in})`.
 
-    length: (n_edges,) in Å.  cutoff, inner: Å.  Returns (n_edges,) in [0, 1].
-    Raises WiringError unless 0 ≤ inner < cutoff.  Source: n2p2, ``CutoffFunction::CT_EXP``.
+    Args:
+        length: (n_edges,) in Å.
+        cutoff, inner: Å.
+
+    Returns:
+        (n_edges,) in [0, 1].
+
+    Raises:
+        WiringError: Unless 0 ≤ inner < cutoff.
+
+    Source: n2p2, ``CutoffFunction::CT_EXP``.
     """
     x = _fraction(length, cutoff, inner).clamp(max=_FARTHEST)
     return torch.exp(1.0 - 1.0 / (1.0 - x * x))
@@ -73,8 +110,19 @@ def smoothstep_cutoff(length: Tensor, cutoff: float, order: int = 2, inner: floa
               1 - 126x^5 + 420x^6 - 540x^7 + 315x^8 - 70x^9
 
     with :math:`x = (r - r_{in}) / (r_c - r_{in})`.
-    length: (n_edges,) in Å.  cutoff, inner: Å.  order: 1, 2, 3 or 4.  Returns (n_edges,) in [0, 1].
-    Raises WiringError for another order, or unless 0 ≤ inner < cutoff.  Source: n2p2, ``CutoffFunction::CT_POLY1`` to ``4``.
+
+    Args:
+        length: (n_edges,) in Å.
+        cutoff, inner: Å.
+        order: 1, 2, 3 or 4.
+
+    Returns:
+        (n_edges,) in [0, 1].
+
+    Raises:
+        WiringError: For another order, or unless 0 ≤ inner < cutoff.
+
+    Source: n2p2, ``CutoffFunction::CT_POLY1`` to ``4``.
     """
     x = _fraction(length, cutoff, inner)
     if order == 1:
@@ -93,7 +141,17 @@ def n2p2_cutoff(kind: int, length: Tensor, cutoff: float, inner: float = 0.0) ->
 
     0 hard, 1 cosine, 2 tanh³, 3 tanh³ normalised, 4 exponential, 5 to 8 polynomials of order 1 to 4.
     The tanh forms have no inner part and ignore it. The hard one has no slope and breaks forces at the cutoff.
-    length: (n_edges,) in Å.  cutoff, inner: Å.  Returns (n_edges,).  Raises WiringError for another number.
+
+    Args:
+        length: (n_edges,) in Å.
+        cutoff, inner: Å.
+
+    Returns:
+        (n_edges,).
+
+    Raises:
+        WiringError: For another number.
+
     Source: n2p2, ``CutoffFunction``.
     """
     if kind == 0:

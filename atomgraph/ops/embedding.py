@@ -13,7 +13,14 @@ def finnis_sinclair(rho: Tensor, exponent: Tensor) -> Tensor:
     r""":math:`F = \pm\big[(1 - e^{-(wa)^3})\, a^m + w^{1-m} e^{-(wa)^3} a\big]`, :math:`a = |\rho|`, :math:`w = 10^6`.
 
     A power that is a straight line at 0, so that it has slopes there.
-    rho: (...,).  exponent m: positive, broadcast against rho.  Returns (...,).
+
+    Args:
+        rho: (...,).
+        exponent: m, positive, broadcast against rho.
+
+    Returns:
+        (...,).
+
     Source: Lysogorskiy et al., npj Comput. Mater. 7, 97 (2021), and the program python-ace.
     """
     sign, a = _sign_and_size(rho)
@@ -29,7 +36,14 @@ def finnis_sinclair_shifted_scaled(rho: Tensor, exponent: Tensor) -> Tensor:
     r""":math:`F = \pm\big[(x e^{-a} + a)^m - y e^{-a}\big]`, :math:`a = |\rho|`, :math:`y = x^m`, :math:`x = m^{-1/(m-1)}`.
 
     x is where :math:`a^m` has slope 1, so that F is smooth but at 0, where its curvature changes sign; for m = 1 it is ρ.
-    rho: (...,).  exponent m: positive, broadcast against rho.  Returns (...,).
+
+    Args:
+        rho: (...,).
+        exponent: m, positive, broadcast against rho.
+
+    Returns:
+        (...,).
+
     Source: Bochkarev et al., Phys. Rev. Materials 6, 013804 (2022), and the program python-ace.
     """
     sign, a = _sign_and_size(rho)

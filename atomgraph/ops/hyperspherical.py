@@ -29,7 +29,12 @@ def hyperspherical_columns(n_max: int) -> list[tuple[int, int]]:
 def hyperspherical_radial(angle: Tensor, n_max: int) -> Tensor:
     r""":math:`\psi_{nl}(\theta)` for 0 ≤ l ≤ n ≤ n_max, by the recurrence of the Gegenbauer polynomials in n − l.
 
-    angle: (n_edges,) θ in radians.  Returns (n_edges, (n_max + 1)(n_max + 2)/2), columns as ``hyperspherical_columns`` says.
+    Args:
+        angle: (n_edges,) θ in radians.
+
+    Returns:
+        (n_edges, (n_max + 1)(n_max + 2)/2), columns as ``hyperspherical_columns`` says.
+
     Source: DLMF 18.9.1, scaled.
     """
     x, sine = torch.cos(angle)[:, None], torch.sin(angle)

@@ -20,6 +20,7 @@ def clebsch_gordan(l1: int, l2: int, l3: int) -> np.ndarray:
     r""":math:`\langle l_1 m_1 l_2 m_2 | l_3 m_3 \rangle` in the Condon-Shortley convention, (2l₁+1, 2l₂+1, 2l₃+1), float64.
 
     Zero where the triangle is not closed. Do not write into it.
+
     Source: Varshalovich et al., Quantum Theory of Angular Momentum (1988), 8.2.1 (3).
     """
     found = np.zeros((2 * l1 + 1, 2 * l2 + 1, 2 * l3 + 1))
@@ -86,9 +87,15 @@ def invariant(ls: tuple[int, ...], inner: tuple[int, ...]) -> np.ndarray:
     .. math:: B = \sum_{m_1 m_2 \dots} C_{m_1 m_2 \dots} A_{l_1 m_1} A_{l_2 m_2} \dots
 
     is, for :math:`A_{lm} = \sum_j Y_{lm}(\hat r_j)`, what ``complex_invariant`` gives with complex harmonics.
-    ls: degrees, of even sum.  inner: degrees in between, in the order of the tree. Do not write into it.
-    Raises WiringError where their sum is odd, and as ``complex_invariant`` does.
-    Sources: Drautz, Phys. Rev. B 99, 014104 (2019); Bochkarev et al., Phys. Rev. Materials 6, 013804 (2022).
+
+    Args:
+        ls: Degrees, of even sum.
+        inner: Degrees in between, in the order of the tree. Do not write into it.
+
+    Raises:
+        WiringError: Where their sum is odd, and as ``complex_invariant`` does.
+
+    Source: Drautz, Phys. Rev. B 99, 014104 (2019); Bochkarev et al., Phys. Rev. Materials 6, 013804 (2022).
     """
     if sum(ls) % 2:
         raise WiringError(f"the degrees {list(ls)} have an odd sum: their product changes sign under reflection")
@@ -102,8 +109,12 @@ def invariant(ls: tuple[int, ...], inner: tuple[int, ...]) -> np.ndarray:
 def complex_invariant(ls: tuple[int, ...], inner: tuple[int, ...]) -> np.ndarray:
     """Generalised Clebsch-Gordan coefficients along the tree, (2l₁+1, 2l₂+1, …), float64. Do not write into it.
 
-    ls, inner: degrees of the factors, and in between.
-    Raises WiringError where they do not couple to 0, above degree 12, or for more than four million coefficients.
+    Args:
+        ls, inner: Degrees of the factors, and in between.
+
+    Raises:
+        WiringError: Where they do not couple to 0, above degree 12, or for more than four million coefficients.
+
     Source: Bochkarev et al., Phys. Rev. Materials 6, 013804 (2022).
     """
     if math.prod(2 * l + 1 for l in ls) > _LARGEST or max(ls) > _HIGHEST:

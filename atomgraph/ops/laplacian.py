@@ -40,8 +40,13 @@ NORMALISATIONS = ("smooth", "self_loop", "bare")
 def sum_of_neighbours(h: Tensor, weight: Tensor, centre: Tensor, neighbour: Tensor) -> Tensor:
     r""":math:`(A h)_i = \sum_{j \to i} w_{ij} h_j`.
 
-    h: (n_atoms, n_channels).  weight: (n_edges,), or (n_edges, n_channels) for an adjacency of each channel's own.
-    centre, neighbour: (n_edges,) atom rows.  Returns (n_atoms, n_channels).
+    Args:
+        h: (n_atoms, n_channels).
+        weight: (n_edges,), or (n_edges, n_channels) for an adjacency of each channel's own.
+        centre, neighbour: (n_edges,) atom rows.
+
+    Returns:
+        (n_atoms, n_channels).
     """
     message = h.index_select(0, neighbour) * (weight[:, None] if weight.ndim == 1 else weight)
     return sum_to(message, centre, len(h))
@@ -78,8 +83,13 @@ def laplacian(
 ) -> Laplacian:
     r"""The Laplacian of a weighted graph, by kind and normalisation as in the tables above.
 
-    weight: (n_edges,) not negative, or (n_edges, n_channels).  centre, neighbour: (n_edges,) atom rows.
-    Raises WiringError for an unknown kind or normalisation.
+    Args:
+        weight: (n_edges,) not negative, or (n_edges, n_channels).
+        centre, neighbour: (n_edges,) atom rows.
+
+    Raises:
+        WiringError: For an unknown kind or normalisation.
+
     Source: Chung, Spectral Graph Theory (1997); Kipf and Welling, ICLR 2017 (``self_loop``).
     """
     check_laplacian(kind, normalisation)
@@ -103,7 +113,10 @@ def mean_of_neighbours(
 ) -> Tensor:
     r""":math:`\bar h_i = \sum_{j \to i} w_{ij} h_j / d_i`: what the random walk takes away, :math:`L h = h - \bar h`.
 
-    With ``self_loop`` the atom itself is in the mean. Arguments as for ``laplacian``. Returns (n_atoms, n_channels).
+    With ``self_loop`` the atom itself is in the mean. Arguments as for ``laplacian``.
+
+    Returns:
+        (n_atoms, n_channels).
     """
     check_laplacian("random_walk", normalisation)
     total = sum_to(weight[:, None] if weight.ndim == 1 else weight, centre, len(h))

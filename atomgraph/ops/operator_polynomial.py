@@ -25,8 +25,10 @@ def chebyshev_polynomials(operator: Operator, h: Tensor, degree: int, lambda_max
 
     .. math:: T_0 = 1,\quad T_1 = x,\quad T_{k+1} = 2x\,T_k - T_{k-1}
 
-    lambda_max: an upper bound of the eigenvalues of L, a constant: 2 for the normalised Laplacians. Taken from a batch, it
-    would make an atom's energy depend on what else is in the batch. Each term has the shape of h.
+    Args:
+        lambda_max: An upper bound of the eigenvalues of L, a constant: 2 for the normalised Laplacians. Taken from a
+            batch, it would make an atom's energy depend on what else is in the batch. Each term has the shape of h.
+
     Source: Defferrard, Bresson and Vandergheynst, NeurIPS 2016.
     """
 

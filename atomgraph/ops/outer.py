@@ -13,9 +13,14 @@ _LARGEST_BLOCK = 64
 def outer_sum_to(left: Tensor, right: Tensor, index: Tensor, size: int) -> Tensor:
     r"""Sum outer products of rows that share a target: :math:`y_{tab} = \sum_{e:\, index_e = t} x_{ea}\, w_{eb}`.
 
-    left: (n_rows, a).  right: (n_rows, b).  index: (n_rows,) int64 in [0, size), in any order.
-    Returns (size, a, b), zeros where no row points. Nothing of size (n_rows, a, b) is ever written: the rows of a target are
-    laid in blocks of equal length, filled up with zeros, and each block is one matrix product.
+    Args:
+        left: (n_rows, a).
+        right: (n_rows, b).
+        index: (n_rows,) int64 in [0, size), in any order.
+
+    Returns:
+        (size, a, b), zeros where no row points. Nothing of size (n_rows, a, b) is ever written: the rows of a target
+        are laid in blocks of equal length, filled up with zeros, and each block is one matrix product.
     """
     counts = torch.bincount(index, minlength=size)
     n_targets = max(int((counts > 0).sum()), 1)

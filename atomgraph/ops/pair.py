@@ -11,8 +11,15 @@ from atomgraph.ops.scatter import sum_to
 def pair_sums(length: Tensor, pair: Tensor, centre: Tensor, tables: Tensor, cutoff: float, n_atoms: int) -> Tensor:
     r""":math:`S_i = \sum_j \varphi_{z_i z_j}(r_{ij})`, each function piece by piece a polynomial (``piecewise.graded``).
 
-    length: (n_edges,) Å.  pair: (n_edges,) which function, of a centre's and a neighbour's kind.  centre: (n_edges,).
-    tables: (n_pairs, n_pieces, n_powers).  cutoff: Å.  Returns (n_atoms,).
+    Args:
+        length: (n_edges,) Å.
+        pair: (n_edges,) which function, of a centre's and a neighbour's kind.
+        centre: (n_edges,).
+        tables: (n_pairs, n_pieces, n_powers).
+        cutoff: Å.
+
+    Returns:
+        (n_atoms,).
     """
     n_pieces = tables.shape[1]
     piece, s, _ = graded(length, cutoff, n_pieces)

@@ -13,7 +13,10 @@ def nodes(degree: int) -> Tensor:
 
     .. math:: s_k = -\tfrac12 \cos\frac{(2k + 1)\pi}{2n}
 
-    The one in the middle is s = 0, where the value is taken, too.  Raises ValueError for an even degree.
+    The one in the middle is s = 0, where the value is taken, too.
+
+    Raises:
+        ValueError: For an even degree.
     """
     if degree % 2 == 0:
         raise ValueError(f"pieces have an odd degree, so that their middle is a node, but it is {degree}")
@@ -29,8 +32,14 @@ def pieces(slopes: Tensor, middle: Tensor) -> Tensor:
               |p' - f'| \lesssim \frac{2}{n!} \Big(\frac{1}{4}\Big)^n \max |f^{(n+1)}|
 
     with Lagrange's polynomials :math:`L_k`, n of them. Values are off by the integral of that error, which changes sign n times
-    in a piece: far less.  slopes: (n_pieces, n, n_values), by s.  middle: (n_pieces, n_values).
-    Returns (n_pieces, n + 1, n_values), the coefficient of :math:`s^0` first.
+    in a piece: far less.
+
+    Args:
+        slopes: (n_pieces, n, n_values), by s.
+        middle: (n_pieces, n_values).
+
+    Returns:
+        (n_pieces, n + 1, n_values), the coefficient of :math:`s^0` first.
     """
     integrated = torch.einsum("ck,nkv->ncv", _powers(slopes.shape[1]).to(slopes), slopes)
     return torch.cat([middle[:, None], integrated], dim=1)
@@ -39,7 +48,10 @@ def pieces(slopes: Tensor, middle: Tensor) -> Tensor:
 def piecewise(table: Tensor, piece: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
     """Value and slope by s of each column, (n, n_values) both, by Horner's rule.
 
-    table: (n_pieces, n_powers, n_values), as ``pieces`` makes it.  piece: (n,) which.  s: (n,) in [-1/2, 1/2].
+    Args:
+        table: (n_pieces, n_powers, n_values), as ``pieces`` makes it.
+        piece: (n,) which.
+        s: (n,) in [-1/2, 1/2].
     """
     coefficients = table[piece].unbind(1)
     value, slope = coefficients[-1], torch.zeros_like(coefficients[-1])
@@ -55,7 +67,11 @@ def graded(r: Tensor, cutoff: float, n_pieces: int) -> tuple[Tensor, Tensor, Ten
     .. math:: t(r) = \frac{2 n r}{r + r_c} \in [0, n]
 
     counts pieces: its whole part is the piece, the rest the place, from −1/2 to 1/2.
-    r: (...) Å.  cutoff: :math:`r_c`, Å.  n_pieces: n.  Each result has the shape of r; ds/dr is in 1/Å.
+
+    Args:
+        r: (...) Å.
+        cutoff: :math:`r_c`, Å.
+        n_pieces: n. Each result has the shape of r; ds/dr is in 1/Å.
     """
     inverse = 1.0 / (r + cutoff)
     t = 2 * n_pieces * r * inverse

@@ -12,11 +12,20 @@ from atomgraph.errors import WiringError
 
 
 def bessel(length: Tensor, n_radial: int, cutoff: float) -> Tensor:
-    r"""MethodSummary waves in a sphere: :math:`R_n(r) = \sqrt{2/r_c}\, \sin(n \pi r / r_c) / r`, n = 1 … n_radial.
+    r"""Standing waves in a sphere: :math:`R_n(r) = \sqrt{2/r_c}\, \sin(n \pi r / r_c) / r`, n = 1 … n_radial.
 
     Orthonormal under :math:`\int_0^{r_c} R_n R_m r^2 dr`, and zero at the cutoff.
-    length: (n_edges,) in Å, positive.  cutoff: Å.  Returns (n_edges, n_radial) in Å^(−3/2).
-    Raises WiringError for a cutoff or n_radial that is not positive.
+
+    Args:
+        length: (n_edges,) in Å, positive.
+        cutoff: Å.
+
+    Returns:
+        (n_edges, n_radial) in Å^(−3/2).
+
+    Raises:
+        WiringError: For a cutoff or n_radial that is not positive.
+
     Source: Gasteiger, Groß and Günnemann, ICLR 2020 (DimeNet).
     """
     _check(n_radial, cutoff)
@@ -27,8 +36,17 @@ def bessel(length: Tensor, n_radial: int, cutoff: float) -> Tensor:
 def gaussian(length: Tensor, n_radial: int, cutoff: float, *, start: float = 0.0, width: float | None = None) -> Tensor:
     r"""Bells side by side: :math:`R_n(r) = \exp(-(r - r_n)^2 / 2w^2)`, :math:`r_n` evenly from ``start`` to the cutoff.
 
-    length: (n_edges,) in Å.  cutoff, start: Å.  width: w in Å, by default the distance between two centres.
-    Returns (n_edges, n_radial). Raises WiringError for n_radial, cutoff or width that are not positive, or start ≥ cutoff.
+    Args:
+        length: (n_edges,) in Å.
+        cutoff, start: Å.
+        width: W in Å, by default the distance between two centres.
+
+    Returns:
+        (n_edges, n_radial).
+
+    Raises:
+        WiringError: For n_radial, cutoff or width that are not positive, or start ≥ cutoff.
+
     Source: Schütt et al., J. Chem. Phys. 148, 241722 (2018) (SchNet).
     """
     _check(n_radial, cutoff, start)
@@ -44,9 +62,17 @@ def chebyshev(length: Tensor, n_radial: int, cutoff: float, *, start: float = 0.
 
     .. math:: x = \frac{2 (r - r_0)}{r_c - r_0} - 1, \qquad T_0 = 1,\; T_1 = x,\; T_{n+1} = 2x\,T_n - T_{n-1}
 
-    length: (n_edges,) in Å.  cutoff, start: :math:`r_c, r_0` in Å.  Returns (n_edges, n_radial).
     By recurrence, since cos(n arccos x) has no slope at the ends.
-    Raises WiringError for n_radial or cutoff that are not positive, or start ≥ cutoff.
+
+    Args:
+        length: (n_edges,) in Å.
+        cutoff, start: :math:`r_c, r_0` in Å.
+
+    Returns:
+        (n_edges, n_radial).
+
+    Raises:
+        WiringError: For n_radial or cutoff that are not positive, or start ≥ cutoff.
     """
     _check(n_radial, cutoff, start)
     x = (length - start) * (2.0 / (cutoff - start)) - 1.0

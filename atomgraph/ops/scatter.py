@@ -13,6 +13,11 @@ from torch import Tensor
 def sum_to(values: Tensor, index: Tensor, size: int) -> Tensor:
     r"""Sum rows that share a target: :math:`y_t = \sum_{e:\, index_e = t} x_e`.
 
-    values: (n_rows, ...).  index: (n_rows,) int64 in [0, size).  Returns (size, ...), zeros where no row points.
+    Args:
+        values: (n_rows, ...).
+        index: (n_rows,) int64 in [0, size).
+
+    Returns:
+        (size, ...), zeros where no row points.
     """
     return values.new_zeros((size, *values.shape[1:])).index_add(0, index, values)

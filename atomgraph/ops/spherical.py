@@ -23,11 +23,19 @@ def spherical_harmonics(l_max: int, vector: Tensor, normalization: str = "compon
     :math:`Y_{1m} \propto (x, y, z)`, and :math:`Y(x, y, z) = Y^{std}(z, x, y)` for the usual real harmonics about z.
     No Condon-Shortley sign. Parity :math:`(-1)^l`; together they are ``o3.Irreps.spherical_harmonics(l_max)``.
 
-    normalization: ``component``: :math:`\sum_m Y_{lm}^2 = 2l+1` (the house's, and MACE's);
-    ``integral``: :math:`\int Y_{lm}^2\, d\Omega = 1`;  ``norm``: :math:`\sum_m Y_{lm}^2 = 1`.
-    vector: (n_edges, 3), any length.  Returns (n_edges, (l_max + 1)²).
     A zero vector has no direction: its :math:`l > 0` columns, and all its slopes, are 0.
-    Raises WiringError unless 0 ≤ l_max ≤ 12 and the normalization is one of the three.
+
+    Args:
+        normalization: ``component``: :math:`\sum_m Y_{lm}^2 = 2l+1` (the house's, and MACE's); ``integral``:
+            :math:`\int Y_{lm}^2\, d\Omega = 1`; ``norm``: :math:`\sum_m Y_{lm}^2 = 1`.
+        vector: (n_edges, 3), any length.
+
+    Returns:
+        (n_edges, (l_max + 1)²).
+
+    Raises:
+        WiringError: Unless 0 ≤ l_max ≤ 12 and the normalization is one of the three.
+
     Source: Geiger and Smidt, arXiv:2207.09453 (e3nn).
     """
     harmonics = _harmonics(l_max, normalization)

@@ -12,7 +12,9 @@ def scaled_spherical_bessel(x: np.ndarray, l_max: int) -> np.ndarray:
 
     .. math:: i_0 = \frac{\sinh x}{x},\qquad i_{l+1} = i_{l-1} - \frac{2l+1}{x}\, i_l
 
-    Downward from far above l_max by ratios where x is small, upward where it is large. Source: DLMF 10.49, 10.51.
+    Downward from far above l_max by ratios where x is small, upward where it is large.
+
+    Source: DLMF 10.49, 10.51.
     """
     x = np.asarray(x, dtype=np.float64)
     found = np.empty((l_max + 1, *x.shape))

@@ -29,7 +29,11 @@ def raised(n: int, order: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def monomial_rows(factors: np.ndarray, n: int) -> np.ndarray:
-    """Which monomial a product of components is, whatever their order.  factors: (n_entries, order)."""
+    """Which monomial a product of components is, whatever their order.
+
+    Args:
+        factors: (n_entries, order).
+    """
     ordered = np.sort(factors, axis=1)
     powers = n ** np.arange(factors.shape[1])
     keys = monomials(n, factors.shape[1]) @ powers

@@ -42,8 +42,11 @@ class TripleIntegrals:
     is matrix products: of pairs of functions with the functions of the same parity. Atoms go through in small groups, and
     only the coefficients are kept for the derivatives.
 
-    n_max: highest degree.  n_channels: how many a, b, c there are.
     ``constants``: numbers for the call, by name.
+
+    Args:
+        n_max: Highest degree.
+        n_channels: How many a, b, c there are.
     """
 
     def __init__(self, n_max: int, n_channels: int = 1):
@@ -75,8 +78,9 @@ class TripleIntegrals:
     def __call__(self, coefficients: Tensor, constants: dict[str, Tensor]) -> Tensor:
         """(n_atoms, n_channels³ · n_triples): channels a, b, c outside, triples inside.
 
-        coefficients: (n_atoms, n_channels, (n_max + 1)(n_max + 2)(2 n_max + 3)/6), degree by degree.
-        constants: ``self.constants`` as tensors on the coefficients' device, real ones in their dtype.
+        Args:
+            coefficients: (n_atoms, n_channels, (n_max + 1)(n_max + 2)(2 n_max + 3)/6), degree by degree.
+            constants: ``self.constants`` as tensors on the coefficients' device, real ones in their dtype.
         """
         integrals: Tensor = _Apply.apply(coefficients, self, constants)
         return integrals

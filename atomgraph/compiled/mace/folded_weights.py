@@ -18,7 +18,9 @@ Padding = tuple[int, int]  # channels that there are, and that there shall be; t
 class Weights:
     """A float64 matrix (n_in, n_out) for each irrep, alike for all elements or one for each; made when it is asked for.
 
-    shapes: (n_in, n_out).  of: the matrix of an irrep, and of an element as a row of the model's table.
+    Args:
+        shapes: (n_in, n_out).
+        of: The matrix of an irrep, and of an element as a row of the model's table.
     """
 
     shapes: Mapping[o3.Irrep, tuple[int, int]]

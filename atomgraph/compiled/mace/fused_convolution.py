@@ -31,8 +31,11 @@ class _Bound(NamedTuple):
 class FusedConvolution:
     """``nn.Convolution`` with tables of weights: features and edge vectors to sums over neighbours.
 
-    interaction: in float64; its networks are evaluated when a pair of elements is first met.
-    l_max: of the harmonics.  grid: of their pieces.  dtype: of the kernel.
+    Args:
+        interaction: In float64; its networks are evaluated when a pair of elements is first met.
+        l_max: Of the harmonics.
+        grid: Of their pieces.
+        dtype: Of the kernel.
     """
 
     def __init__(self, interaction: Interaction, l_max: int, grid: Grid, dtype: torch.dtype):
@@ -85,7 +88,9 @@ class FusedConvolution:
     def __call__(self, frame: KernelGraph, features: Tensor, sloped: bool) -> tuple[Tensor, EdgePullback]:
         """Sums, in the layout ``after`` (paths to an irrep side by side), of features in the layout ``before``.
 
-        sloped: whether features have a slope. The pullback gives it, or None, and slopes by the edge vectors, (n_edges, 3).
+        Args:
+            sloped: Whether features have a slope. The pullback gives it, or None, and slopes by the edge vectors,
+                (n_edges, 3).
         """
         splines = self._splines_of(frame)
         sums = self.after.empty(frame.n_atoms, self.dtype)

@@ -31,7 +31,9 @@ class FusedLayer:
 
     Its source is its products, or its features where these are a form in more than the products and a further layer
     reads them: what reads a source, reads it through one folded matrix.
-    layer: in float64.
+
+    Args:
+        layer: In float64.
     """
 
     def __init__(self, layer: MACELayer, grid: Grid, dtype: torch.dtype):
@@ -57,8 +59,12 @@ class FusedLayer:
     def bind(self, library: ctypes.CDLL, h: LinearForm, sources: list[Layout], is_last: bool) -> LinearForm:
         """Use the compiled kernels; the maps between them are folded, and laid out for their width.
 
-        h: the form of the features that come.  sources: layouts of all sources before, to which this layer's is added.
-        Returns the form of the features that go.
+        Args:
+            h: The form of the features that come.
+            sources: Layouts of all sources before, to which this layer's is added.
+
+        Returns:
+            The form of the features that go.
         """
         self._convolution.bind(library)
         self._product.bind(library)

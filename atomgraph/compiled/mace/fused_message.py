@@ -25,8 +25,11 @@ MessagePullback = Callable[[Tensor, Slopes], tuple[Tensor, Tensor | None]]
 class LinearMessage:
     """A linear map, over a mean number of neighbours (folded) or 1 + ρ, and for some interactions a map by element (folded).
 
-    library: of the kernels.  interaction: in float64.  sums: layout of what comes in, and channels of each path that there are
-    and that the kernel has.  message: layout of what goes out.
+    Args:
+        library: Of the kernels.
+        interaction: In float64.
+        sums: Layout of what comes in, and channels of each path that there are and that the kernel has.
+        message: Layout of what goes out.
     """
 
     def __init__(
@@ -65,7 +68,8 @@ class LinearMessage:
 class GatedMessage:
     """A gate of the linear map, over α + βρ, plus what goes past the convolution; and one more linear map.
 
-    up: the form of the neighbours' features, and layouts of its sources.
+    Args:
+        up: The form of the neighbours' features, and layouts of its sources.
     """
 
     def __init__(

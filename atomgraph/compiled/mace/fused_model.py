@@ -62,7 +62,9 @@ def unsupported_reason(model: EnergyModel) -> str | None:
 class FusedMACE:
     """Energies of atoms, and their slopes by edge vectors, by compiled kernels.
 
-    model: is copied, in float64.  dtype: of the kernels.
+    Args:
+        model: Is copied, in float64.
+        dtype: Of the kernels.
     """
 
     def __init__(self, model: EnergyModel, dtype: torch.dtype):

@@ -27,7 +27,10 @@ _NOTHING = 1e-12  # couplings below this, relative to the largest, are rounding
 class FusedProduct:
     """``nn.SymmetricProduct`` as straight-line code: an atom's message to its products, channel by channel.
 
-    product: in float64.  by_element: whether its weights differ by element.  dtype: of the kernel.
+    Args:
+        product: In float64.
+        by_element: Whether its weights differ by element.
+        dtype: Of the kernel.
     """
 
     def __init__(self, product: SymmetricProduct, by_element: bool, dtype: torch.dtype):

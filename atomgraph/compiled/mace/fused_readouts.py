@@ -33,8 +33,12 @@ class FusedReadouts:
     Linear readouts of all layers are one vector a source, :math:`s\,\varepsilon_i = \sum_k x_{ki} \cdot v^{(k)} + \dots`, by
     head, and by element where the form is.
 
-    library: of the kernels.  readouts, baseline: in float64.  forms: of the features that each reads.  sources: layouts.
-    isolated: energies of isolated atoms that are subtracted, (n_heads, n_elements) eV; None for none.
+    Args:
+        library: Of the kernels.
+        readouts, baseline: In float64.
+        forms: Of the features that each reads.
+        sources: Layouts.
+        isolated: Energies of isolated atoms that are subtracted, (n_heads, n_elements) eV; None for none.
     """
 
     def __init__(
@@ -76,7 +80,11 @@ class FusedReadouts:
     def __call__(
         self, of: Evaluation, sources: Sequence[Tensor], head: Tensor | None
     ) -> tuple[Tensor, Callable[[Slopes], None]]:
-        """(n_atoms,) eV, and what adds the slopes of their sum by the sources.  head: (n_atoms,), None if there is only one."""
+        """(n_atoms,) eV, and what adds the slopes of their sum by the sources.
+
+        Args:
+            head: (n_atoms,), None if there is only one.
+        """
         element = of.frame.element
         row = element if head is None else head * self._constant.shape[1] + element
         energy = self._constant.flatten().index_select(0, row)
@@ -114,7 +122,8 @@ class FusedReadouts:
 class FusedHidden:
     """A ``MultiHeadMLP``, times the scale of each head; its first layer is a form.
 
-    scale: (n_heads, 1) eV.  The rest as for ``FusedReadouts``.
+    Args:
+        scale: (n_heads, 1) eV. The rest as for ``FusedReadouts``.
     """
 
     def __init__(

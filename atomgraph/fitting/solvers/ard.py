@@ -22,7 +22,8 @@ GONE = 1e-3  # an irrelevant column stops fading, and is dropped once β is sett
 class ArdFit(Fit):
     """A fit with few weights. kept: indices (m,), rising, of the columns whose weights are not zero.
 
-    alpha: precisions (n,), inf for the dropped. beta: 1/σ². converged: False where ``max_steps`` ended the search.
+    Args:
+        alpha: Precisions (n,), inf for the dropped. beta: 1/σ². converged: False where ``max_steps`` ended the search.
     """
 
     kept: Tensor
@@ -58,7 +59,10 @@ def ard(reduced: Reduced, significance: float = 4.0, tolerance: float = 1e-5, ma
     4, two standard errors, does neither. The search starts from loud noise; its end is a maximum, perhaps of several.
     The search ends when no column is on its way out and log α and log β change by less than ``tolerance``.
     Columns are scaled to length one inside, so their units do not matter. k targets share precisions and noise.
-    Raises FittingError for targets that are all zero and settings out of range.
+
+    Raises:
+        FittingError: For targets that are all zero and settings out of range.
+
     Source: Tipping, J. Mach. Learn. Res. 1, 211 (2001); the criterion: Faul and Tipping, NIPS 2001.
     """
     if not (significance > 0 and tolerance > 0 and max_steps >= 1):

@@ -14,8 +14,10 @@ from atomgraph.fitting.solvers.fit_errors import FittingError
 class Conditioning:
     """Singular values of a triangular factor whose columns were scaled to length one, falling, (n,), and what follows.
 
-    rank: how many of them are above ``tolerance`` times the largest. undetermined: indices of the columns that take part in
-    what is not determined, most first; empty at full rank. unseen: how many columns are zero in every row.
+    Args:
+        rank: How many of them are above ``tolerance`` times the largest. undetermined: indices of the columns that take
+            part in what is not determined, most first; empty at full rank. unseen: how many columns are zero in every
+            row.
     """
 
     singular_values: Tensor

@@ -21,7 +21,9 @@ GRID, ROUNDS = 65, 12  # each round narrows log λ to two of 64 intervals: far b
 class EvidenceFit(Fit):
     """A fit and its hyperparameters: alpha, the precision of Γw; beta = 1/σ² of a row of weight 1; the log evidence.
 
-    at_bound: ``no noise`` where the evidence grows as the noise vanishes, ``no signal`` where it grows as the weights do.
+    Args:
+        at_bound: ``no noise`` where the evidence grows as the noise vanishes, ``no signal`` where it grows as the
+            weights do.
     """
 
     alpha: float
@@ -39,8 +41,13 @@ def evidence(reduced: Reduced, prior: Prior = 1.0) -> EvidenceFit:
     For each ratio λ = α/β the best σ² = 1/β is known in closed form, so one search over log λ remains: a grid over all that
     the SVD can tell apart, then finer grids. It cannot end in a worse maximum, as fixed points may. k targets share α and β.
     The evidence is that of the weighted rows; add Σ log weight for that of the observations.
-    prior: Γ, a number, a diagonal (n,) or an upper triangle (n, n), invertible.
-    Raises FittingError for targets that are all zero and a Γ that is singular.
+
+    Args:
+        prior: Γ, a number, a diagonal (n,) or an upper triangle (n, n), invertible.
+
+    Raises:
+        FittingError: For targets that are all zero and a Γ that is singular.
+
     Source: MacKay, Neural Comput. 4, 415 (1992); Bishop, Pattern Recognition and Machine Learning, § 3.5.
     """
     if not bool((reduced.target_square.sum() > 0) & (reduced.R.abs().sum() > 0)):

@@ -14,7 +14,8 @@ Prior = float | Tensor
 def prior_rows(prior: Prior, reduced: Reduced) -> Tensor:
     """Γ as rows (m, n) in the penalty |Γw|²: a number γ is γ·1, a vector (n,) is a diagonal, a matrix (m, n) is itself.
 
-    Raises FittingError for another shape and for numbers that are negative (of a diagonal) or not finite.
+    Raises:
+        FittingError: For another shape and for numbers that are negative (of a diagonal) or not finite.
     """
     n = reduced.n_unknowns
     given = torch.as_tensor(prior, dtype=reduced.R.dtype, device=reduced.R.device)
@@ -30,7 +31,8 @@ def prior_rows(prior: Prior, reduced: Reduced) -> Tensor:
 def in_units_of(prior: Prior, reduced: Reduced) -> tuple[Reduced, Tensor]:
     """The problem in v = Γw, whose prior is isotropic, and Γ⁻¹ (n, n) to come back by.
 
-    Raises FittingError unless Γ is a diagonal or upper triangle without zeros on its diagonal.
+    Raises:
+        FittingError: Unless Γ is a diagonal or upper triangle without zeros on its diagonal.
     """
     gamma = prior_rows(prior, reduced)
     n = reduced.n_unknowns

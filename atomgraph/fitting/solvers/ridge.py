@@ -22,7 +22,11 @@ class RidgeFit(Fit):
 
 @torch.no_grad()
 def least_squares(reduced: Reduced, tolerance: float | None = None) -> RidgeFit:
-    """The w of least |Xw − y|². Raises FittingError, with the rank and the ways out, where the data do not determine it."""
+    """The w of least |Xw − y|².
+
+    Raises:
+        FittingError: With the rank and the ways out, where the data do not determine it.
+    """
     return _solve(reduced, reduced.R.new_zeros(0, reduced.n_unknowns), tolerance)
 
 
@@ -34,8 +38,13 @@ def ridge(reduced: Reduced, prior: Prior, tolerance: float | None = None) -> Rid
               \begin{pmatrix} R & Q^Ty \\ \Gamma & 0 \end{pmatrix} = Q' \begin{pmatrix} S & z \\ 0 & e \end{pmatrix},
               \qquad Sw = z,\quad C = S^{-1}
 
-    prior: Γ, a number γ (for γ²|w|²), a diagonal (n,) or a matrix (m, n). tolerance: of the rank, 10 n ε unless given.
-    σ² is |Xw − y|²/(N − n_effective). Raises FittingError where data and prior together leave a weight undetermined.
+    Args:
+        prior: Γ, a number γ (for γ²|w|²), a diagonal (n,) or a matrix (m, n). tolerance: of the rank, 10 n ε unless
+            given. σ² is |Xw − y|²/(N − n_effective).
+
+    Raises:
+        FittingError: Where data and prior together leave a weight undetermined.
+
     Source: Golub and Van Loan, Matrix Computations, § 6.1.
     """
     return _solve(reduced, prior_rows(prior, reduced), tolerance)

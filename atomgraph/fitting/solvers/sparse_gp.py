@@ -21,7 +21,8 @@ LARGEST_JITTER = 1e-4  # of the mean diagonal: more than that is another kernel
 class SparseGP(Fit):
     """Sparse coefficients c as weights (m, k). L: (m, m), lower, LLᵀ = K_mm + jitter; jitter: what was added, absolute.
 
-    log_evidence: log N(y | 0, K_nm K_mm⁻¹ K_mn + 1) of the weighted rows, all targets together.
+    Args:
+        log_evidence: Log N(y | 0, K_nm K_mm⁻¹ K_mn + 1) of the weighted rows, all targets together.
     """
 
     L: Tensor
@@ -48,11 +49,17 @@ def sparse_gp(reduced: Reduced, K_mm: Tensor, jitter: float = 1e-10) -> SparseGP
 
     In v the prior is the identity, so that neighbouring points, which are nearly one, do no harm.
 
-    reduced: of the rows :math:`\Sigma^{-1/2}[K_{nm}, y]`; rows of energies and forces are sums of kernels and their
-    derivatives. K_mm: (m, m), symmetric. jitter: what is added to its diagonal first, in units of the mean diagonal; ten
-    times more, up to 10⁻⁴, until the Cholesky factor exists.
-    Raises FittingError for a K_mm which is not symmetric, of another size or not positive, and for a problem left singular.
-    Source: Foster et al., J. Mach. Learn. Res. 10, 857 (2009); Bartók and Csányi, Int. J. Quantum Chem. 115, 1051 (2015).
+    Args:
+        reduced: Of the rows :math:`\Sigma^{-1/2}[K_{nm}, y]`; rows of energies and forces are sums of kernels and their
+            derivatives. K_mm: (m, m), symmetric. jitter: what is added to its diagonal first, in units of the mean
+            diagonal; ten times more, up to 10⁻⁴, until the Cholesky factor exists.
+
+    Raises:
+        FittingError: For a K_mm which is not symmetric, of another size or not positive, and for a problem left
+            singular.
+
+    Source: Foster et al., J. Mach. Learn. Res. 10, 857 (2009); Bartók and Csányi, Int. J. Quantum Chem. 115, 1051
+    (2015).
     """
     K_mm = K_mm.to(reduced.R)
     if K_mm.shape != reduced.R.shape:
@@ -91,7 +98,10 @@ def sparse_gp(reduced: Reduced, K_mm: Tensor, jitter: float = 1e-10) -> SparseGP
 
 def cholesky(K: Tensor, jitter: float = 1e-10) -> tuple[Tensor, float]:
     """L, lower, with LLᵀ = K + added · 1, and ``added``: the jitter, in units of K's mean diagonal, or the least of 10, 100, …
-    times it (10⁻¹², 10⁻¹¹, … where it is zero) that makes K positive. Raises FittingError where 10⁻⁴ does not.
+    times it (10⁻¹², 10⁻¹¹, … where it is zero) that makes K positive.
+
+    Raises:
+        FittingError: Where 10⁻⁴ does not.
     """
     unit = float(K.diagonal().mean())
     if not bool(torch.isfinite(K).all()) or not unit > 0:

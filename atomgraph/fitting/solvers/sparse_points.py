@@ -29,8 +29,10 @@ def leverage_scores(descriptors: Blocks, rank: int | None = None) -> Tensor:
 
     .. math:: \ell_i = \sum_{j \le rank} U_{ij}^2 = \sum_{j \le rank} (x_i \cdot v_j / s_j)^2, \qquad X = U s V^T
 
-    descriptors: (N, D), or blocks (·, D) that can be gone through twice; V and s come from the streamed triangular factor,
-    so that memory holds D² numbers, a block, and one score for each environment. rank: all above rounding unless given.
+    Args:
+        descriptors: (N, D), or blocks (·, D) that can be gone through twice; V and s come from the streamed triangular
+            factor, so that memory holds D² numbers, a block, and one score for each environment. rank: all above
+            rounding unless given.
     """
     factor: Tensor | None = None
     for block in _blocks(descriptors):
@@ -54,7 +56,11 @@ def cur(descriptors: Blocks, n_points: int, rank: int | None = None, seed: int |
     """Indices (n_points,) of the environments of highest leverage, highest first; with a seed, drawn in proportion to it.
 
     Drawing is without replacement, and spreads the choice where many environments are nearly the same.
-    rank: of the leverage scores, n_points unless given. Source: Mahoney and Drineas, PNAS 106, 697 (2009).
+
+    Args:
+        rank: Of the leverage scores, n_points unless given.
+
+    Source: Mahoney and Drineas, PNAS 106, 697 (2009).
     """
     scores = leverage_scores(descriptors, n_points if rank is None else rank)
     _check_count(n_points, len(scores))
@@ -68,9 +74,13 @@ def cur(descriptors: Blocks, n_points: int, rank: int | None = None, seed: int |
 def farthest_point(descriptors: Blocks, n_points: int, start: int = 0) -> Tensor:
     """Indices (n_points,), each the environment farthest from all before it, in the order they were taken.
 
-    descriptors: (N, D), or blocks (·, D) that can be gone through n_points times; distances are Euclidean. Memory holds one
-    block, and one distance for each environment.
-    Where fewer environments than asked for are different, each is returned once. Source: Gonzalez, Theor. Comput. Sci. 38, 293.
+    Where fewer environments than asked for are different, each is returned once.
+
+    Args:
+        descriptors: (N, D), or blocks (·, D) that can be gone through n_points times; distances are Euclidean. Memory
+            holds one block, and one distance for each environment.
+
+    Source: Gonzalez, Theor. Comput. Sci. 38, 293.
     """
     sizes = [len(block) for block in _blocks(descriptors)]
     _check_count(n_points, sum(sizes))
@@ -104,8 +114,11 @@ def greedy(descriptors: Tensor, n_points: int, kernel: Callable[[Tensor, Tensor]
     what is left being the variance of a Gaussian process that has seen the first m: a pivoted Cholesky factor of the kernel of
     all environments, of which n_points rows are made and held, (n_points, N). The first is the environment most like the mean
     of all: where k(x, x) is the same for all, as for SOAP, nothing else tells it.
-    kernel: (n, D) and (m, D) to (n, m).
     Where fewer environments than asked for differ, only as many are returned as explain the others.
+
+    Args:
+        kernel: (n, D) and (m, D) to (n, m).
+
     Source: De Marchi, Schaback and Wendland, Adv. Comput. Math. 23, 317 (2005).
     """
     _check_count(n_points, len(descriptors))

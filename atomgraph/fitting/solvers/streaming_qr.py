@@ -60,7 +60,9 @@ class Streamed(ABC):
         """Take rows X (rows, n) and targets y (rows,) or (rows, k), each row times its weight (rows,) if given.
 
         The weight is 1/σ of the row, not its square; rows of weight zero are left out and not counted.
-        Raises FittingError for shapes that do not fit, negative weights and numbers that are not finite.
+
+        Raises:
+            FittingError: For shapes that do not fit, negative weights and numbers that are not finite.
         """
         y = y[:, None] if y.dim() == 1 else y
         if X.dim() != 2 or X.shape[1] != self.n_unknowns or y.shape != (len(X), self.n_targets):
@@ -126,7 +128,11 @@ class Streamed(ABC):
 
     @classmethod
     def from_state(cls, state: dict[str, Tensor], device: torch.device | str | None = None) -> Self:
-        """The stream whose ``state`` this was. Raises FittingError for a state of another kind or with parts missing."""
+        """The stream whose ``state`` this was.
+
+        Raises:
+            FittingError: For a state of another kind or with parts missing.
+        """
         missing = {"sizes", "factor", "square", "waiting"} - set(state)
         if missing:
             raise FittingError(f"this is no state of {cls.__name__}: {', '.join(sorted(missing))} missing")
@@ -149,8 +155,10 @@ class StreamedQR(Streamed):
 
     .. math:: \begin{pmatrix} R & Q^Ty \\ X_b & y_b \end{pmatrix} = Q'\begin{pmatrix} R' & Q'^Ty \\ 0 & e \end{pmatrix}
 
-    Memory: (n + block_rows)(n + k) numbers, twice. Source: Golub and Van Loan, Matrix Computations, § 6.5;
-    Demmel, Grigori, Hoemmen and Langou, SIAM J. Sci. Comput. 34, A206 (2012).
+    Memory: (n + block_rows)(n + k) numbers, twice.
+
+    Source: Golub and Van Loan, Matrix Computations, § 6.5; Demmel, Grigori, Hoemmen and Langou, SIAM J. Sci. Comput.
+    34, A206 (2012).
     """
 
     method = 0

@@ -44,7 +44,8 @@ def read(path: Path, said: FileHints) -> tuple[MACE, dict[str, Any]]:
 
     In the file's dtype; in float64 where adapters were merged, ``FILE_DTYPE`` of the metadata then being the file's.
 
-    Raises FormatError, with advice, for everything else that torch saves, and for what is damaged.
+    Raises:
+        FormatError: With advice, for everything else that torch saves, and for what is damaged.
     """
     try:
         tree = open_tree(path)

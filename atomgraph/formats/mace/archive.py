@@ -32,7 +32,8 @@ _DAMAGED = (zipfile.BadZipFile, OSError, EOFError, ValueError, KeyError, NotImpl
 class Archive:
     """The records of a file. ``root``: what its pickle holds; ``tensor(node)``: numbers, read when they are asked for.
 
-    Raises FormatError where the container is damaged, and where tensors reach outside their records.
+    Raises:
+        FormatError: Where the container is damaged, and where tensors reach outside their records.
     """
 
     def __init__(self, path: Path):

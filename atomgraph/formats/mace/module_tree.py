@@ -22,8 +22,11 @@ _SKIPPED = {"_parameters", "_buffers", "_modules", "training", "__codegen__", "_
 class Tree:
     """One module of a file. kind, module: name of its class, and where that lives.
 
-    parameters, buffers: own tensors by name.  attributes: everything else, as plain values.  trained: which parameters.
-    adapters: how many low-rank adapters were merged, on the root.
+    Args:
+        parameters, buffers: Own tensors by name.
+        attributes: Everything else, as plain values.
+        trained: Which parameters.
+        adapters: How many low-rank adapters were merged, on the root.
     """
 
     kind: str

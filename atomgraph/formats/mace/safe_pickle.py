@@ -87,7 +87,8 @@ class Stored:
 def read_pickle(content: bytes) -> Any:
     """The root of a pickle: plain values, ``PickledObject`` and ``Stored`` objects, and classes made from ``PickledObject``.
 
-    Raises FormatError for steps that no saved module needs, and for a pickle that is damaged.
+    Raises:
+        FormatError: For steps that no saved module needs, and for a pickle that is damaged.
     """
     _check_steps(content)
     try:

@@ -32,7 +32,8 @@ def pieces_of(model: MACE) -> list[TensorSlice]:
 def load_weights(model: MACE, tree: Tree) -> None:
     """Fill the model with a file's numbers, in the file's dtype; in float64 where adapters were merged.
 
-    Raises FormatError where paths or numbers are other than the model's, or a learned number has no place in it.
+    Raises:
+        FormatError: Where paths or numbers are other than the model's, or a learned number has no place in it.
     """
     dtype = torch.float64 if tree.adapters else dtype_of(tree)
     for t in range(int(tree.tensor("num_interactions"))):

@@ -18,7 +18,9 @@ from atomgraph.errors import FormatError
 class TensorSlice:
     """``ours[place] = theirs.flatten()[start : end : step].reshape(shape).permute(order)``.
 
-    theirs, ours: names in the two state dicts.  place: where in our tensor, () for all of it.
+    Args:
+        theirs, ours: Names in the two state dicts.
+        place: Where in our tensor, () for all of it.
     """
 
     theirs: str
@@ -84,8 +86,11 @@ def to_ours(
 ) -> dict[str, Tensor]:
     """Our tensors by name, from theirs.
 
-    like: tensors of the shapes wanted.  dtype: of real numbers.
     FormatError where their tensor holds more or fewer numbers than the pieces of it.
+
+    Args:
+        like: Tensors of the shapes wanted.
+        dtype: Of real numbers.
     """
     found: dict[str, Tensor] = {}
     for name, size in sizes(pieces).items():
