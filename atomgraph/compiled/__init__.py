@@ -1,4 +1,8 @@
-"""Frozen potentials: a model's plan read off its parts, weights folded, and evaluated by kernels that were compiled for it."""
+"""Compiled: a frozen model made of kernels, for inference on CPUs.
+
+ops = mathematics on tensors, nn = modules, kernels = C++ and the Python that binds it, compiled = a frozen model made of
+kernels. Kernels are generated for the shape of a model, its weights are folded, and radial functions are tabulated.
+"""
 
 from atomgraph.compiled.compiled_potential import PRECISION, CompiledPotential
 from atomgraph.compiled.compiling import compile

@@ -1,4 +1,4 @@
-"""How far results of kernels are from the model's, each by a size of its own kind."""
+"""Compares results of kernels with those of the model."""
 
 from __future__ import annotations
 
@@ -12,49 +12,57 @@ from atomgraph.graph.geometry import volume
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.potential import Potential
 
-#: Largest difference of forces from the model in float64, by their root mean square or 0.1 eV/Å, whichever is larger; of the
-#: atoms' energies of interaction and of virials by theirs, or by that force over 1 Å and over the cutoff. What is met in
-#: practice is at most a fifth of it.
+#: Tolerances, relative to max(RMS of the quantity, floor). Floors: forces 0.1 eV/Å, interaction energies of atoms 0.1 eV,
+#: virials 0.1 eV/Å × cutoff. Differences seen in practice are at most a fifth of them.
 PRECISION = {torch.float64: 1e-8, torch.float32: 5e-5}
-FORCE = 0.1  # eV/Å
+FORCE_FLOOR = 0.1  # eV/Å
 
 
 class Difference(NamedTuple):
-    """Of what the kernels are off most, by how much, as a part of a size (in the unit that is named)."""
+    """The quantity with the largest relative difference between kernels and model.
 
-    what: str
-    part: float
-    size: float
+    Attributes:
+        quantity: Its name.
+        relative: The largest difference, in units of ``scale``.
+        scale: max(RMS of the quantity, floor).
+        unit: Of ``scale``.
+    """
+
+    quantity: str
+    relative: float
+    scale: float
     unit: str
 
     def __str__(self) -> str:
-        return f"{self.what} differ from the model's by {self.part:.0e} of {self.size:.2g} {self.unit}"
+        return f"{self.quantity} differ from the model's by {self.relative:.0e} of {self.scale:.2g} {self.unit}"
 
 
-def largest_difference(found: dict[str, Tensor], model: Potential, graph: AtomicGraph) -> Difference:
-    """The worst of energies, forces and, where there is a volume, virials.
+def largest_difference(result: dict[str, Tensor], model: Potential, graph: AtomicGraph) -> Difference:
+    """The largest relative difference in energies, forces and, for structures with a volume, virials.
 
     Args:
-        found: Of the graph, one structure, with stress.
-        model: In float64.
+        result: Results of the kernels for the graph, one structure, with stress.
+        model: The model, in float64.
+        graph: The structure.
     """
     numbers, kind = graph.atomic_numbers.unique(return_inverse=True)
-    beside, n = graph.clone(), graph.n_atoms
-    beside.atomic_numbers = torch.cat([graph.atomic_numbers, numbers])  # and each element alone, without edges
-    beside.pos = torch.cat([graph.pos, graph.pos.new_zeros(len(numbers), 3)])
-    wanted, size = model(beside), volume(graph)
-    alone = wanted["node_energy"][n:][kind]
-    wanted |= {name: wanted[name][:n] for name in ("node_energy", "forces")}
-    virial, wanted_virial = ((each["stress"] * size[:, None, None])[size > 0] for each in (found, wanted))
+    extended, n = graph.clone(), graph.n_atoms
+    extended.atomic_numbers = torch.cat([graph.atomic_numbers, numbers])  # with an isolated atom of each element
+    extended.pos = torch.cat([graph.pos, graph.pos.new_zeros(len(numbers), 3)])
+    expected, volumes = model(extended), volume(graph)
+    isolated = expected["node_energy"][n:][kind]
+    expected |= {name: expected[name][:n] for name in ("node_energy", "forces")}
+    virial, expected_virial = ((r["stress"] * volumes[:, None, None])[volumes > 0] for r in (result, expected))
+    interaction, expected_interaction = (r["node_energy"] - isolated for r in (result, expected))
     differences = [
-        _difference("energies", found["node_energy"] - alone, wanted["node_energy"] - alone, FORCE, "eV"),
-        _difference("forces", found["forces"], wanted["forces"], FORCE, "eV/Å"),
+        _difference("energies", interaction, expected_interaction, FORCE_FLOOR, "eV"),
+        _difference("forces", result["forces"], expected["forces"], FORCE_FLOOR, "eV/Å"),
     ]
     if len(virial):
-        differences.append(_difference("virials", virial, wanted_virial, FORCE * model.cutoff, "eV"))
-    return max(differences, key=lambda each: math.inf if math.isnan(each.part) else each.part)
+        differences.append(_difference("virials", virial, expected_virial, FORCE_FLOOR * model.cutoff, "eV"))
+    return max(differences, key=lambda d: math.inf if math.isnan(d.relative) else d.relative)
 
 
-def _difference(what: str, found: Tensor, wanted: Tensor, least: float, unit: str) -> Difference:
-    size = max(float(wanted.square().mean().sqrt()), least)
-    return Difference(f"compiled {what}", float((found - wanted).abs().max()) / size, size, unit)
+def _difference(quantity: str, given: Tensor, expected: Tensor, floor: float, unit: str) -> Difference:
+    scale = max(float(expected.square().mean().sqrt()), floor)
+    return Difference(f"compiled {quantity}", float((given - expected).abs().max()) / scale, scale, unit)

@@ -1,4 +1,4 @@
-"""compile: the same potential, frozen and fused; or itself, with a word why, where it has no such form."""
+"""Compile a potential for CPU inference."""
 
 from __future__ import annotations
 
@@ -14,17 +14,20 @@ from atomgraph.potential import Potential
 
 
 def compile(potential: Potential, *, dtype: str | torch.dtype | None = None) -> Potential:
-    """The same numbers and the same interface, frozen and fused, for inference on CPUs.
+    """Compile a potential for CPU inference. Returns it unchanged, with a warning, if it is not supported.
 
-    The kernels are compiled once for a model's shape, in seconds, by the local C++ compiler, and kept for later processes.
-    Without a compiler, on another device, or where a part has no fused form, the potential itself comes back, and a
-    KernelWarning says why.
+    The compiled potential has the same interface and gives the same numbers. The local C++ compiler compiles the kernels
+    once for each shape of a model, in seconds; later processes take them from the cache.
 
     Args:
-        potential: Is left as it is; what is learned later, the compiled one does not see.
-        dtype: Of the kernels, ``float32`` or ``float64``; the potential's own if None. Energies, forces and stresses
-            are summed in float64 either way, so that ``float32`` is what others call mixed precision (and ``mixed`` is
-            another name for it).
+        potential: The potential to compile. It is not changed; weights that change later do not reach the compiled one.
+        dtype: Of the kernels, ``float32`` or ``float64``; None: that of the potential. Energies, forces and stresses are
+            summed in float64 in either case, so ``float32`` is what other programs call mixed precision (``mixed`` is
+            accepted as a second name for it).
+
+    Returns:
+        The compiled potential. The potential itself, with a KernelWarning that gives the reason, if there is no compiler,
+        if it is not on a CPU, or if a part of the model has no fused form.
 
     Raises:
         ConfigError: For an unknown dtype.
@@ -33,12 +36,12 @@ def compile(potential: Potential, *, dtype: str | torch.dtype | None = None) -> 
         where = f"kernels are for CPUs, but the potential is on {potential.device}"
         warnings.warn(f"nothing is compiled: {where}; it runs as it is", KernelWarning, stacklevel=2)
         return potential
-    wanted = OF_KERNELS[precision(potential.model.dtype if dtype is None else dtype)]
-    lack = unsupported_reason(potential.model)
-    if lack is not None:
-        warnings.warn(f"nothing is compiled: {lack} has no fused form; it runs as it is", KernelWarning, stacklevel=2)
+    kernel_dtype = OF_KERNELS[precision(potential.model.dtype if dtype is None else dtype)]
+    reason = unsupported_reason(potential.model)
+    if reason is not None:
+        warnings.warn(f"nothing is compiled: {reason} has no fused form; it runs as it is", KernelWarning, stacklevel=2)
         return potential
-    fused = FusedMACE(potential.model, wanted)
-    if not fused.compile():  # the kernels' room has said why
+    fused = FusedMACE(potential.model, kernel_dtype)
+    if not fused.compile():  # a warning has given the reason
         return potential
     return CompiledPotential(potential, fused)

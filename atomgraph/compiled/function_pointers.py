@@ -1,4 +1,4 @@
-"""Tensors and functions as ctypes sees them: addresses, and doors of a library that take them."""
+"""Tensors and functions for ctypes: addresses of tensors, and functions of a library that take them."""
 
 from __future__ import annotations
 
@@ -18,14 +18,19 @@ def _succeeded(code: int, function: Any, arguments: Any) -> int:
     return code
 
 
-def door(
+def bind_function(
     library: ctypes.CDLL, name: str, *types: Any, result: Any = INT, check: Callable[[int, Any, Any], int] = _succeeded
 ) -> Any:
-    """A kernel that takes arguments of these types, addresses as numbers; it raises MemoryError where memory ran out.
+    """A function of a library, with its types; it raises MemoryError if the kernel has found no memory.
+
+    All callers of one name share one function object of ctypes, also in other threads, so all must give the same types.
 
     Args:
-        result, check: What it gives, and what raises for that, where it is no code. All who open a kernel share one
-            function of ctypes, perhaps while another calls it, so that each asks for the same.
+        library: The loaded library.
+        name: Of the function.
+        types: Of its arguments; addresses are passed as numbers.
+        result: Type of the returned value; an error code by default.
+        check: Called with the returned value; raises for an error.
     """
     function = getattr(library, name)
     function.argtypes, function.restype, function.errcheck = types, result, check
@@ -33,12 +38,12 @@ def door(
 
 
 def pointer(tensor: Tensor | None) -> ctypes.c_void_p:
-    """Where a tensor's numbers begin; the null pointer for None. The tensor is contiguous, and has to be kept."""
+    """The address of a tensor's data; the null pointer for None. The caller keeps the tensor, which must be contiguous."""
     return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())
 
 
 def pointers(tensors: Sequence[Tensor]) -> ctypes.Array[ctypes.c_void_p]:
-    """An array of pointers, one a tensor."""
+    """An array of addresses, one for each tensor."""
     return _array(ctypes.c_void_p, len(tensors))(*(tensor.data_ptr() for tensor in tensors))
 
 
@@ -49,5 +54,5 @@ def integers(numbers: Sequence[int]) -> ctypes.Array[ctypes.c_int64]:
 
 @cache
 def _array(kind: Any, n: int) -> Any:
-    """The type of arrays of n, kept: ctypes makes it anew, at the cost of a class, whenever none of its arrays is left."""
+    """The type of an array of n, cached: ctypes would create a new class when no array of this type is left."""
     return kind * n

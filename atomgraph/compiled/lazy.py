@@ -1,4 +1,4 @@
-"""When kernels are worth compiling: at once where they are kept, else when the model would take longer than the compiler."""
+"""Compile kernels when it pays: at once if they are cached, else when the model would take longer than the compiler."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from atomgraph.kernels import can_compile, warn_once
 from atomgraph.layers.mace import MACELayer
 from atomgraph.potential import Potential
 
-#: What the compiler takes, in seconds on a quiet machine, is this and a second for so many characters of source (measured for
-#: models from 4 scalars to 24,000 terms; what it takes in the end is between two thirds and one and a half of it).
+#: Estimated seconds of the compiler: a constant, and one second for this many characters of source. Measured on a quiet
+#: machine for models from 4 scalars to 24,000 terms; actual times are between two thirds and one and a half of it.
 SECONDS, CHARACTERS_A_SECOND = 2.0, 150_000
 
 
@@ -31,18 +31,17 @@ def for_inference(
     dtype: str | torch.dtype | None = None,
     exact: Potential | None = None,
 ) -> Potential:
-    """The potential as calculators and commands evaluate it: by compiled kernels where there are any and they pay.
+    """The potential as calculators and commands evaluate it: compiled if that is possible and saves time.
 
     Args:
-        compile: True compiles at once (``atomgraph.compile``), False never.
-        n_atoms: That will be evaluated, over all structures and steps; 0 if unknown.
-        dtype: ``float32``, ``float64``, or ``mixed`` (kernels in float32, sums and the model in float64); None: as it
-            is.
-        exact: The same potential before it was converted, if it was; it is not changed later. Kernels are made of its
-            weights.
+        compile: True compiles at once (``atomgraph.compile``), False never; None when it pays.
+        n_atoms: Expected number of atoms, summed over all structures and steps; 0 if unknown.
+        dtype: ``float32``, ``float64``, or ``mixed`` (kernels in float32, sums and the model in float64); None: the
+            potential's.
+        exact: The same potential before a conversion of its dtype. Kernels are made of its weights.
 
     Raises:
-        ConfigError: For an unknown dtype, and for ``mixed`` where no kernels can be.
+        ConfigError: For an unknown dtype, and for ``mixed`` if kernels cannot be used.
     """
     name = None if dtype is None else precision(dtype)
     if name == MIXED and (compile is False or potential.device.type != "cpu"):
@@ -56,24 +55,24 @@ def for_inference(
     if compile is False or potential.device.type != "cpu":
         return potential
     if compile:
-        found = compiled(exact, dtype=name or potential.model.dtype)
-        return potential if found is exact else found
+        result = compiled(exact, dtype=name or potential.model.dtype)
+        return potential if result is exact else result
     return LazyCompiled(potential, n_atoms, name, exact)
 
 
 def seconds_to_compile(fused: FusedMACE) -> float:
-    """About how long the compiler will take for a model's kernels."""
+    """Estimated time of the compiler for the kernels of a model, s."""
     return SECONDS + len(fused.source()) / CHARACTERS_A_SECOND
 
 
 class LazyCompiled(Potential):
-    """A potential that is evaluated as it is, and by its kernels as soon as they are there or worth compiling.
+    """A potential that switches to compiled kernels as soon as they are cached or worth compiling.
 
-    Says in one line, once, that it compiles, or which part of a MACE has no fused form. Where weights have changed since, the
-    kernels are left. The potential itself is ``given``; its head and its model are this one's.
+    One warning says that it compiles, or which part of a MACE has no fused form. If weights change afterwards, the kernels
+    are no longer used. ``given`` is the potential itself; both have the same model and the same head.
 
     Args:
-        n_atoms, dtype, exact: As ``for_inference`` has them.
+        n_atoms, dtype, exact: See ``for_inference``.
     """
 
     def __init__(self, given: Potential, n_atoms: int = 0, dtype: str | None = None, exact: Potential | None = None):
@@ -83,9 +82,9 @@ class LazyCompiled(Potential):
         self._n_atoms, self._dtype = n_atoms, OF_KERNELS[dtype or given.model.dtype_name]
         self._tensors = list(chain(given.model.parameters(), given.model.buffers()))
         self._begin(exact or given)
-        lack = unsupported_reason(given.model) if dtype == MIXED else None
-        if lack is not None:
-            warn_once(f"dtype mixed is that of kernels, but {lack} has no fused form; it runs in float64")
+        reason = unsupported_reason(given.model) if dtype == MIXED else None
+        if reason is not None:
+            warn_once(f"dtype mixed is that of kernels, but {reason} has no fused form; it runs in float64")
 
     @property
     def given(self) -> Potential:
@@ -94,7 +93,7 @@ class LazyCompiled(Potential):
 
     @property
     def head(self) -> str | None:
-        """Of the given potential."""
+        """The head of the given potential."""
         return self.given.head
 
     @head.setter
@@ -102,12 +101,12 @@ class LazyCompiled(Potential):
         self.given.head = name
 
     def forward(self, graph: AtomicGraph, *, forces: bool = True, stress: bool = True) -> dict[str, Tensor]:
-        """``Potential.forward``, detached."""
+        """As ``Potential.forward``; results are detached."""
         result = self.evaluated(graph, forces=forces, stress=stress)
         return {name: value for name, value in result.items() if name != "uncertainty"}
 
     def evaluated(self, graph: AtomicGraph, *, forces: bool = True, stress: bool = True) -> dict[str, Tensor]:
-        """``Potential.evaluated``."""
+        """As ``Potential.evaluated``."""
         kernels = self._kernels()
         if kernels is not None:
             kernels.head = self.head
@@ -119,48 +118,47 @@ class LazyCompiled(Potential):
         return result
 
     def _begin(self, exact: Potential) -> None:
-        """exact: whose weights kernels are made of."""
+        """Start to count; kernels will be made of the weights of ``exact``."""
         self._state, self._exact = self._weights(), (exact,)
         self._compiled: CompiledPotential | None = None
-        self._is_settled = not any(
-            isinstance(part, MACELayer) for part in self.model.modules()
-        )  # all that is fused so far
-        self._is_looked_for, self._worth = False, SECONDS
-        self._lack: str | None = None
+        is_mace = any(isinstance(part, MACELayer) for part in self.model.modules())
+        self._is_settled = not is_mace  # only MACE has fused forms so far
+        self._is_looked_for, self._compile_seconds = False, SECONDS
+        self._reason: str | None = None
         self._done, self._seconds = 0, 0.0
 
     def _weights(self) -> list[tuple[int, int]]:
-        """What changes when weights do."""
+        """Addresses and versions of the weights: they change when weights change."""
         return [(t.data_ptr(), 0 if t.is_inference() else t._version) for t in self._tensors]
 
     def _kernels(self) -> CompiledPotential | None:
-        """The kernels, if it is time for them."""
+        """The compiled potential, if it exists or is worth compiling now."""
         if self._weights() != self._state:
             self._begin(self.given)
         if self._is_settled:
             return self._compiled
         if not self._is_looked_for:
-            self._is_looked_for, self._lack = True, unsupported_reason(self.model)
-            if self._lack is None:
+            self._is_looked_for, self._reason = True, unsupported_reason(self.model)
+            if self._reason is None:
                 fused = self._fused()
-                self._worth = seconds_to_compile(fused)
+                self._compile_seconds = seconds_to_compile(fused)
                 if fused.is_kept():
                     self._compile(fused)
-        elif self._to_come() > self._worth:
-            if self._lack is not None:
-                warn_once(f"this model is not compiled: {self._lack} has no fused form; it runs as it is")
+        elif self._remaining_seconds() > self._compile_seconds:
+            if self._reason is not None:
+                warn_once(f"this model is not compiled: {self._reason} has no fused form; it runs as it is")
                 self._is_settled = True
             else:
                 if can_compile():
                     warn_once(
-                        f"kernels are compiled for this model, once, which takes about {self._worth:.0f} s "
+                        f"kernels are compiled for this model, once, which takes about {self._compile_seconds:.0f} s "
                         "(--no-compile or compile=False: never)"
                     )
                 self._compile(self._fused())
         return self._compiled
 
-    def _to_come(self) -> float:
-        """Seconds of evaluations that are to come, as far as anybody knows."""
+    def _remaining_seconds(self) -> float:
+        """Estimated time of the evaluations that remain, s; without a number of atoms, the time spent so far."""
         if not self._n_atoms:
             return self._seconds
         return self._seconds * max(self._n_atoms - self._done, 0) / max(self._done, 1)

@@ -1,4 +1,4 @@
-"""Features that are not written out: a linear form in what kernels have given, and a table by element."""
+"""Linear forms: features as linear functions of the outputs of kernels, without writing them to memory."""
 
 from __future__ import annotations
 
@@ -16,42 +16,44 @@ from atomgraph.compiled.linear import LinearMap
 from atomgraph.compiled.mace.folded_weights import Weights
 
 EVEN = o3.Irrep(0, 1)
-Slopes = list[Tensor | None]  # of the energy by each source; None where there are none so far
+Gradients = list[Tensor | None]  # of the energy with respect to each source; None: none so far
 
 
 @dataclass(frozen=True, eq=False)
 class LinearForm:
-    r""":math:`h_i = \sum_k x_{ki} W^{(k)}_{z_i} + T_{z_i}` of sources x; maps that follow one another are one matrix.
+    r""":math:`h_i = \sum_k x_{ki} W^{(k)}_{z_i} + T_{z_i}` of sources x. Consecutive maps are multiplied to one matrix.
 
     Args:
-        terms: (k, W).
-        table: T, (n_elements, channels) float64, of the only irrep that elements alone decide, ``0e``; or None.
+        terms: Pairs (k, W).
+        table: T, (n_elements, channels) float64, for the irrep ``0e``; or None.
     """
 
     terms: tuple[tuple[int, Weights], ...] = ()
     table: Tensor | None = None
 
     def then(self, weights: Weights) -> LinearForm:
-        """The form of h times matrices."""
-        terms = tuple((k, before.then(weights)) for k, before in self.terms)
+        """The form of h W."""
+        terms = tuple((k, first.then(weights)) for k, first in self.terms)
         if self.table is None or EVEN not in weights.shapes:
             return LinearForm(terms)
         rows = [row @ weights.of(EVEN, z) for z, row in enumerate(self.table)]
         return LinearForm(terms, torch.stack(rows))
 
-    def plus(self, other: LinearForm) -> LinearForm:
+    def plus(self, addend: LinearForm) -> LinearForm:
         """The sum of two forms."""
-        tables = [form.table for form in (self, other) if form.table is not None]
-        return LinearForm(self.terms + other.terms, torch.stack(tables).sum(0) if tables else None)
+        tables = [form.table for form in (self, addend) if form.table is not None]
+        return LinearForm(self.terms + addend.terms, torch.stack(tables).sum(0) if tables else None)
 
 
 class FusedForm:
-    """A form's values, and slopes by its sources.
+    """Evaluates a linear form, and gradients with respect to its sources.
 
     Args:
-        library: Of the kernels.
-        sources: Their layouts.
-        after: The layout of what is written; what the form lacks is zeros.
+        library: The kernels.
+        form: The form.
+        sources: Layouts of the sources.
+        after: Layout of the values; irreps that the form lacks are zero.
+        dtype: Of the kernels.
     """
 
     def __init__(
@@ -63,21 +65,21 @@ class FusedForm:
 
     @property
     def is_constant(self) -> bool:
-        """Whether elements alone decide it."""
+        """Whether the values depend on elements only."""
         return not self._maps
 
-    def __call__(self, of: Evaluation, sources: Sequence[Tensor]) -> Tensor:
-        """Values, in the layout."""
+    def __call__(self, run: Evaluation, sources: Sequence[Tensor]) -> Tensor:
+        """The values, in the layout ``after``."""
         y = None
         if self._table is not None or self.is_constant:
-            y = self._after.zeros(of.frame.n_atoms, of.dtype)
+            y = self._after.zeros(run.kernel_graph.n_atoms, run.dtype)
         if self._table is not None and y is not None:
-            self._after.block(y, EVEN)[:, 0] = self._table.index_select(0, of.frame.element)
+            self._after.block(y, EVEN)[:, 0] = self._table.index_select(0, run.kernel_graph.element)
         for k, linear in self._maps:
-            y = linear(of.by_element if linear.by_element else of.alike, sources[k], y)
+            y = linear(run.by_element if linear.by_element else run.alike, sources[k], y)
         return y  # type: ignore[return-value]
 
-    def back(self, of: Evaluation, slope: Tensor, slopes: Slopes) -> None:
-        """Add the slopes by the sources, from those by the values."""
+    def vjp(self, run: Evaluation, grad: Tensor, grads: Gradients) -> None:
+        """Add the gradients with respect to the sources to ``grads``, from the gradient with respect to the values."""
         for k, linear in self._maps:
-            slopes[k] = linear.back(of.by_element if linear.by_element else of.alike, slope, slopes[k])
+            grads[k] = linear.vjp(run.by_element if linear.by_element else run.alike, grad, grads[k])

@@ -1,4 +1,4 @@
-"""Memory that an evaluation has used stays with the process for the next one."""
+"""Keeps freed memory in the process, for the next evaluation."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # mallopt(3) of glibc
 
 
 def keep_memory() -> bool:
-    """Have the C library keep what is freed, for the rest of the process; False where it cannot be told (it is not glibc).
+    """Tell glibc to keep freed memory for the rest of the process. Returns False for other C libraries.
 
-    It gives large arrays back to the system, which clears their pages when they come again: of silicon with 10,000 atoms that
-    is a quarter of an evaluation's CPU time, and threads wait for one another there. The process holds its peak of memory then.
+    By default, glibc returns large arrays to the system, which clears their pages before it hands them out again. For 10,000
+    atoms of silicon this takes a quarter of the CPU time of an evaluation, and threads wait for one another. The process
+    then keeps its peak of memory.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     return mallopt is not None and bool(mallopt(_TRIM_THRESHOLD, -1)) and bool(mallopt(_MMAP_MAX, 0))

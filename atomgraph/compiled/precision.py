@@ -1,4 +1,4 @@
-"""What a potential may be asked to compute in, and what that means for its model and for its kernels."""
+"""Precisions of a potential, and the dtypes of its model and its kernels for each."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import torch
 from atomgraph.errors import ConfigError, nearest
 from atomgraph.potential import Potential
 
-MIXED = "mixed"  # kernels in float32; sums, and whatever the model itself does, in float64
+MIXED = "mixed"  # kernels in float32; sums and the model itself in float64
 OF_KERNELS = {"float32": torch.float32, "float64": torch.float64, MIXED: torch.float32}
 OF_MODELS = {"float32": torch.float32, "float64": torch.float64, MIXED: torch.float64}
 
 
 def precision(dtype: str | torch.dtype) -> str:
-    """The name of what to compute in, ``float32``, ``float64`` or ``mixed``; ConfigError for anything else."""
+    """The name of a precision, ``float32``, ``float64`` or ``mixed``; ConfigError for anything else."""
     name = str(dtype).removeprefix("torch.")
     if name not in OF_KERNELS:
         raise ConfigError(f"unknown dtype {name!r}{nearest(name, OF_KERNELS)}")
@@ -23,11 +23,11 @@ def precision(dtype: str | torch.dtype) -> str:
 
 
 def in_precision(potential: Potential, dtype: str | torch.dtype | None) -> Potential:
-    """The potential whose model computes in a dtype (for ``mixed`` in float64): itself where it does, or else a copy.
+    """The potential with its model in a dtype (float64 for ``mixed``): itself if it has that dtype, else a copy.
 
     Raises:
         ConfigError: For an unknown dtype, and for float32 where the potential is for float64 only.
     """
-    wanted = potential.model.dtype if dtype is None else OF_MODELS[precision(dtype)]
-    potential.require_dtype(wanted)
-    return potential if wanted == potential.model.dtype else deepcopy(potential).to(wanted)
+    model_dtype = potential.model.dtype if dtype is None else OF_MODELS[precision(dtype)]
+    potential.require_dtype(model_dtype)
+    return potential if model_dtype == potential.model.dtype else deepcopy(potential).to(model_dtype)

@@ -1,4 +1,4 @@
-"""Pullbacks: from slopes of the energy by what a part gives to slopes by what it was given."""
+"""Pullback: the vector-Jacobian product of a part, from the gradient by its outputs to the gradient by its inputs."""
 
 from __future__ import annotations
 

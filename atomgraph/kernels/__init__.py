@@ -1,6 +1,8 @@
-"""Fused forms of what is written plainly elsewhere: C++ behind a plain C interface, compiled once, cached, optional.
+"""Kernels: C++ behind a plain C interface, and the Python that compiles, caches and binds it. All kernels are optional.
 
-Nothing in here imports torch, and no kernel knows it: kernels see pointers and numbers.
+ops = mathematics on tensors, nn = modules, kernels = C++ and the Python that binds it, compiled = a frozen model made of
+kernels. Each kernel has a reference implementation in PyTorch or another library. Kernels take pointers and numbers and do
+not depend on torch.
 """
 
 from atomgraph.kernels.toolchain import can_compile, compiled, is_kept

@@ -1,4 +1,4 @@
-"""Torch's threads do not live in a forked process: a loop that asks for several of them would wait for ever."""
+"""Torch's threads do not survive a fork: in a forked process, a loop over several threads would never end."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import warnings
 
 import torch
 
-_most = 1  # threads that evaluations of this process had
-_inherited = 1  # threads that the parent had when this process was forked
+_most = 1  # largest number of threads of evaluations in this process
+_inherited = 1  # number of threads of the parent when this process was forked
 
 
 def keep_from_hanging() -> None:
-    """Before an evaluation: in a process that was forked from one with several of torch's threads, go on with one.
+    """Use one thread of torch in a process that was forked from one with several. Call before an evaluation.
 
-    Says so, once. Kernels of atomgraph make threads of their own and are not concerned.
+    Gives one warning. Kernels of atomgraph start their own threads and are not affected.
     """
     global _most, _inherited
     if _inherited == 1:
@@ -24,8 +24,8 @@ def keep_from_hanging() -> None:
         if _inherited > 0:
             _inherited = 0
             warnings.warn(
-                "this process was forked from one that computed with several threads, which torch's do not survive; it goes "
-                "on with one thread. Start processes with 'spawn' to give each of them several",
+                "this process was forked from one that computed with several threads; torch's threads do not survive a "
+                "fork, so it continues with one thread. Start processes with 'spawn' to use several threads in each",
                 stacklevel=3,
             )
 

@@ -1,4 +1,4 @@
-"""The local C++ compiler, if there is one: which, and how it is called."""
+"""The local C++ compiler: how it is found and called."""
 
 from __future__ import annotations
 
@@ -19,32 +19,36 @@ FLAGS = (
     "-fPIC",
     "-pthread",
     "-fvisibility=hidden",
-    # Not -ffast-math: NaN must come out where NaN goes in, and a library linked with it switches off subnormal numbers
-    # for the whole process. Sums are not reordered; code that wants that writes its accumulators out.
+    # Not -ffast-math: it breaks NaN, and a library linked with it disables subnormal numbers for the whole process.
+    # Sums are not reordered; code for which this is too slow has several accumulators.
     "-fno-math-errno",
     "-fno-trapping-math",
     "-ffp-contract=fast",
 )
 NATIVE = ("-march=native",)
 CANDIDATES = ("c++", "g++", "clang++")
-_CPU_TIME = 600  # s that a compiler may compute; one that takes longer hangs
-_TIMEOUT = 36_000  # s of waiting, for one that does not even compute; a busy machine takes its time
+_CPU_TIME = 600  # s of CPU time that a compiler may take
+_TIMEOUT = 36_000  # s of waiting; long, because the machine may be busy
 _LIMITED = ("/bin/sh", "-c", f'ulimit -t {_CPU_TIME} 2>/dev/null; exec "$@"', "sh")
 
 
 class CompilerError(Exception):
-    """What a compiler said, in one line; caught where a plain twin can stand in."""
+    """An error message of the compiler, in one line. Callers then use the reference implementation."""
 
 
 @dataclass(frozen=True)
 class Compiler:
-    """A command, its own flags included, and what it says of its version."""
+    """The command of a compiler, with its own flags, and its version."""
 
     command: tuple[str, ...]
     version: str
 
     def build(self, source: str, target: Path, flags: Sequence[str]) -> None:
-        """Compile a source text to a shared library at ``target``; CompilerError with the compiler's first complaint."""
+        """Compile C++ text to a shared library at ``target``.
+
+        Raises:
+            CompilerError: With the first error message of the compiler.
+        """
         text = target.with_suffix(".cpp")
         text.write_text(source, encoding="utf-8")
         command = [*self.command, *FLAGS, *flags, f"-I{HEADERS}", str(text), "-o", str(target)]
@@ -57,25 +61,25 @@ class Compiler:
         except (OSError, subprocess.TimeoutExpired) as error:
             raise CompilerError(f"{self.command[0]}: {error}") from None
         if done.returncode != 0 or not target.is_file():
-            raise CompilerError(f"{shlex.join(self.command)} failed: {_complaint(done.stderr or done.stdout)}")
+            raise CompilerError(f"{shlex.join(self.command)} failed: {_first_error(done.stderr or done.stdout)}")
 
 
 def local_compiler() -> Compiler:
-    """What ``CXX`` names, or else the first of c++, g++ and clang++ that is there; CompilerError without one."""
+    """The compiler in the variable ``CXX``, or the first of c++, g++ and clang++; CompilerError if there is none."""
     chosen = os.environ.get("CXX")
-    return _found(chosen) if chosen else _first()
+    return _compiler(chosen) if chosen else _first()
 
 
 @cache
 def _first() -> Compiler:
     for name in CANDIDATES:
         if shutil.which(name):
-            return _found(name)
+            return _compiler(name)
     raise CompilerError(f"no C++ compiler ({', '.join(CANDIDATES)}; the variable CXX may name another)")
 
 
 @cache
-def _found(words: str) -> Compiler:
+def _compiler(words: str) -> Compiler:
     command = tuple(shlex.split(words))
     try:
         asked = subprocess.run([*command, "--version"], capture_output=True, text=True, timeout=600, check=False)
@@ -86,8 +90,8 @@ def _found(words: str) -> Compiler:
     return Compiler(command, asked.stdout.partition("\n")[0].strip())
 
 
-def _complaint(output: str) -> str:
-    """The first line that says what is wrong."""
+def _first_error(output: str) -> str:
+    """The first line of an output with an error."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    wrong = [line for line in lines if "error" in line.lower()]
-    return (wrong or lines or ["it said nothing"])[0][:300]
+    errors = [line for line in lines if "error" in line.lower()]
+    return (errors or lines or ["it said nothing"])[0][:300]

@@ -1,76 +1,26 @@
-// Two-body convolution of frozen weights, and its slopes: A_i = sum_j w(r_ij) h_j C Y(r_ij), path by path, for any list of paths.
-// Forward by centre, backward by neighbour: every sum has one owner, so threads share nothing, and no number is kept that is as
-// large as edges times channels. Weights are piecewise polynomials; couplings are folded with the harmonics into a small matrix
-// an edge. Backward, a few neighbours' edges are gone through by the piece that they are in, and paths from the same scalars
-// together: what is read of tables, features and slopes is read from the nearest cache, or once.
+// Two-body convolution with frozen weights, A_i = sum_j w(r_ij) h_j C Y(r_ij), and its vector-Jacobian product, for any paths.
+// The forward pass runs over centres and the backward pass over neighbours, so each sum is written by one thread only. No array
+// of size edges x channels is stored. Weights are piecewise polynomials. The coupling C and the harmonics Y give a small matrix
+// for each edge. The backward pass sorts the edges of a few neighbours by the piece of the polynomial, and computes paths with
+// the same input scalars together, so that tables, features and gradients are read from the nearest cache, or once.
 #pragma once
+#include "convolution_paths.h"
 #include "parallel.h"
-#include "splines.h"
-#include "vectors.h"
 
 namespace atomgraph {
 
-struct Weights {
-    const Real *const *tables;  // by kind of centre, kind of neighbour: [path][block of channels][piece][power][WIDTH]
-    const std::int32_t *kind;   // of each atom
-    std::int32_t n_kinds;
-    Knots knots;
-
-    std::int32_t pair(std::int32_t centre, std::int32_t neighbour) const { return kind[centre] * n_kinds + kind[neighbour]; }
-    const Real *of(std::int32_t centre, std::int32_t neighbour) const { return tables[pair(centre, neighbour)]; }
-};
-
-// One path. IN, OUT: blocks of features and of sums, with D1 and D3 components; PLACE among the N_SAME paths into OUT;
-// M: where its matrix (D3, D1) stands among an edge's couplings, or -1 where it is a constant times the unit matrix.
-template <int INDEX_, int IN_, int D1_, int OUT_, int D3_, int PLACE_, int N_SAME_, int M_>
-struct Path {
-    static constexpr int INDEX = INDEX_, IN = IN_, D1 = D1_, OUT = OUT_, D3 = D3_, PLACE = PLACE_, N_SAME = N_SAME_, M = M_;
-    static constexpr int SIZE = M < 0 ? 0 : D1 * D3;
-};
-
-// Paths that are gone along together, because they take the same features. M: where their matrices begin, N numbers in all.
-template <class Q, class... Rest>
-struct Together {
-    static constexpr int IN = Q::IN, D1 = Q::D1, N = (Q::SIZE + ... + Rest::SIZE);
-    static constexpr int M = [] {
-        int found = Q::M;
-        ((found = found < 0 ? Rest::M : found), ...);
-        return found;
-    }();
-};
-
-// Memory of one thread that grows and is kept.
-template <class T>
-class ThreadMemory {
-  public:
-    ~ThreadMemory() { ::operator delete[](data_, std::align_val_t(64)); }
-    T *of(std::int64_t n) {
-        if (n > size_) {
-            ::operator delete[](data_, std::align_val_t(64));
-            data_ = nullptr, size_ = 0;
-            data_ = static_cast<T *>(::operator new[](n * sizeof(T), std::align_val_t(64)));
-            size_ = n;
-        }
-        return data_;
-    }
-
-  private:
-    T *data_ = nullptr;
-    std::int64_t size_ = 0;
-};
-
-// L: CHANNELS (a multiple of WIDTH), N_IN, N_OUT (blocks), N_M, N_Y, DEGREE (of weights), unit[path], and the functions
-// harmonics(xyz, Y), harmonics_slope(xyz, gY, gxyz), couple(Y, M), uncouple(gM, gY).  T: all paths, some Together.
+// L: CHANNELS (a multiple of WIDTH), N_IN, N_OUT (blocks), N_M, N_Y, DEGREE (of the polynomials), unit[path], and the functions
+// harmonics(xyz, Y), harmonics_vjp(xyz, gY, gxyz), couple(Y, M), uncouple(gM, gY).  T: all paths, as PathGroups.
 template <class L, class... T>
 class Convolution {
     static constexpr int C = L::CHANNELS, NB = C / WIDTH, DEGREE = L::DEGREE;
-    static constexpr int ROW = (DEGREE + 1) * WIDTH, PLACE = 5, N_SUMS = (L::N_M + 1 + WIDTH - 1) / WIDTH * WIDTH;
+    static constexpr int ROW = (DEGREE + 1) * WIDTH, GEOMETRY = 5, N_SUMS = (L::N_M + 1 + WIDTH - 1) / WIDTH * WIDTH;
 
     struct Edges {
         const std::int32_t *centre, *neighbour;
         const Real *vector;
 
-        // Distances of WIDTH edges or less, those that are lacking 1 Å long.
+        // Distances of up to WIDTH edges; missing ones are set to 1 Å.
         void distances(const std::int32_t *edge, std::int64_t n, double *r) const {
             for (int q = 0; q < WIDTH; ++q) {
                 const Real *v = vector + 3 * std::int64_t(edge[q < n ? q : 0]);
@@ -80,32 +30,32 @@ class Convolution {
         }
     };
 
-    // What is known of some edges, WIDTH of them side by side.
+    // Geometry, matrices and tables of some edges, WIDTH edges in one vector.
     struct Chunk {
-        Vector *matrix, *place;  // [block][N_M], [block][x, y, z of the direction, 1 / r, slope of the place in a piece by r]
-        const Real **table;      // the piece that the edge is in, of the first path and block of channels
-        Real *at;                // its place there
+        Vector *matrix, *geometry;  // [block][N_M], [block][x, y, z of the direction, 1 / r, ds/dr]
+        const Real **table;         // polynomial of each edge, for the first path and block of channels
+        Real *offset;               // position s of each edge in its piece
 
         Chunk(const Edges &edges, const std::int32_t *edge, std::int64_t n, const Weights &weights) {
-            static thread_local ThreadMemory<Vector> matrices, places;
-            static thread_local ThreadMemory<Real> in_pieces;
+            static thread_local ThreadMemory<Vector> matrices, geometries;
+            static thread_local ThreadMemory<Real> offsets;
             static thread_local ThreadMemory<const Real *> tables;
             const std::int64_t n_blocks = (n + WIDTH - 1) / WIDTH;
-            matrix = matrices.of(n_blocks * (L::N_M + 1)), place = places.of(n_blocks * PLACE);
-            table = tables.of(n), at = in_pieces.of(n_blocks * WIDTH);
+            matrix = matrices.of(n_blocks * (L::N_M + 1)), geometry = geometries.of(n_blocks * GEOMETRY);
+            table = tables.of(n), offset = offsets.of(n_blocks * WIDTH);
             for (std::int64_t b = 0; b < n_blocks; ++b) {
                 const std::int64_t first = b * WIDTH, some = std::min<std::int64_t>(WIDTH, n - first);
-                Vector xyz[3] = {all(1), Vector{}, Vector{}}, inverse, s, by_r, Y[L::N_Y];
+                Vector xyz[3] = {all(1), Vector{}, Vector{}}, inverse, s, ds_dr, Y[L::N_Y];
                 double r[WIDTH];
                 std::int32_t piece[WIDTH];
                 edges.distances(edge + first, some, r);
-                weights.knots.place(r, piece, s, by_r);
+                weights.knots.place(r, piece, s, ds_dr);
                 for (int q = 0; q < WIDTH; ++q) inverse[q] = Real(1 / r[q]);
                 for (int q = 0; q < some; ++q)
                     for (int k = 0; k < 3; ++k) xyz[k][q] = edges.vector[3 * std::int64_t(edge[first + q]) + k];
-                for (int k = 0; k < 3; ++k) place[PLACE * b + k] = xyz[k] *= inverse;
-                place[PLACE * b + 3] = inverse, place[PLACE * b + 4] = by_r;
-                store(at + first, s);
+                for (int k = 0; k < 3; ++k) geometry[GEOMETRY * b + k] = xyz[k] *= inverse;
+                geometry[GEOMETRY * b + 3] = inverse, geometry[GEOMETRY * b + 4] = ds_dr;
+                store(offset + first, s);
                 L::harmonics(xyz, Y);
                 L::couple(Y, matrix + b * (L::N_M + 1));
                 for (int q = 0; q < some; ++q) {
@@ -119,13 +69,12 @@ class Convolution {
         }
     };
 
-    // The same edges sorted by the piece that they are in, and there by kinds: what one has read of a table the next ones find
-    // in the nearest cache.
+    // The same edges sorted by piece, and inside a piece by pair of kinds: consecutive edges find their table in the nearest cache.
     static const std::int32_t *by_piece(const Edges &edges, const std::int32_t *edge, std::int64_t n, const Weights &weights) {
-        static thread_local ThreadMemory<std::int32_t> keys, orders, others;
+        static thread_local ThreadMemory<std::int32_t> keys, orders, sorted;
         static thread_local ThreadMemory<std::int64_t> begins;
-        std::int32_t *key = keys.of(n + WIDTH), *from = orders.of(n), *to = others.of(n);
-        auto sort = [&](std::int64_t n_keys) {  // by keys of edges in the order `from`
+        std::int32_t *key = keys.of(n + WIDTH), *from = orders.of(n), *to = sorted.of(n);
+        auto sort = [&](std::int64_t n_keys) {  // stable, by the keys of edges in the order `from`
             std::int64_t *begin = begins.of(n_keys + 1);
             std::fill(begin, begin + n_keys + 1, 0);
             for (std::int64_t k = 0; k < n; ++k) ++begin[key[k] + 1];
@@ -140,9 +89,9 @@ class Convolution {
         }
         for (std::int64_t k = 0; k < n; k += WIDTH) {
             double r[WIDTH];
-            Vector s, by_r;
+            Vector s, ds_dr;
             edges.distances(from + k, std::min<std::int64_t>(WIDTH, n - k), r);
-            weights.knots.place(r, key + k, s, by_r);
+            weights.knots.place(r, key + k, s, ds_dr);
         }
         sort(weights.knots.n_pieces);
         return from;
@@ -156,7 +105,7 @@ class Convolution {
         const Real *x_block = h[Q::IN] + block * WIDTH;
         for (std::int64_t e = begin; e < end; ++e) {
             const Real *table = chunk.table[e] + (Q::INDEX * NB + block) * stride;
-            const Vector at = all(chunk.at[e]);
+            const Vector at = all(chunk.offset[e]);
             Vector w[U];
 #pragma GCC unroll 4
             for (int u = 0; u < U; ++u) w[u] = horner<DEGREE>(table + u * stride, at);
@@ -199,23 +148,24 @@ class Convolution {
         if (pair) forward<Q, 1>(chunk, neighbour, begin, end, block + 1, stride, h, A, i);
     }
 
-    // Paths of scalars of one edge, backward: adds to the slopes by h_j and of the distance, and gives those by the matrices.
+    // VJP of a group of paths with scalar inputs, for one edge: adds to the gradients with respect to h_j and the distance, and
+    // writes those with respect to the matrices.
     template <bool H, class... Q>
-    static inline void backward(Together<Q...>, const Chunk &chunk, std::int64_t e, std::int64_t stride, const Real *h,
-                                const Real *const *G, std::int64_t i, Real *gh, Vector *found) {
-        using All = Together<Q...>;
+    static inline void backward(PathGroup<Q...>, const Chunk &chunk, std::int64_t e, std::int64_t stride, const Real *h,
+                                const Real *const *G, std::int64_t i, Real *gh, Vector *grad_M) {
+        using All = PathGroup<Q...>;
         const Real *table = chunk.table[e], *M = chunk.matrix_of(e), *g[] = {G[Q::OUT] + (i * Q::D3 * Q::N_SAME + Q::PLACE) * C...};
-        const Vector at = all(chunk.at[e]);
+        const Vector at = all(chunk.offset[e]);
         Vector sum[All::N + 1] = {};
         for (int b = 0; b < NB; ++b) {
             const Vector x = load(h + b * WIDTH);
-            Vector gx = Vector{}, by_length = Vector{};
+            Vector gx = Vector{}, grad_length = Vector{};
             int k = 0;
             (
                 [&] {
                     const Real *g_block = g[k++] + b * WIDTH;
-                    Vector slope, u = Vector{};
-                    const Vector w = horner<DEGREE>(table + (Q::INDEX * NB + b) * stride, at, slope), wx = w * x;
+                    Vector derivative, u = Vector{};
+                    const Vector w = horner<DEGREE>(table + (Q::INDEX * NB + b) * stride, at, derivative), wx = w * x;
                     if constexpr (Q::M < 0) u = L::unit[Q::INDEX] * load(g_block);
                     else {
 #pragma GCC unroll 16
@@ -225,28 +175,28 @@ class Convolution {
                             sum[Q::M - All::M + m] += gm * wx;
                         }
                     }
-                    gx += w * u, by_length += slope * u;
+                    gx += w * u, grad_length += derivative * u;
                 }(),
                 ...);
             if constexpr (H) store(gh + b * WIDTH, load(gh + b * WIDTH) + gx);
-            sum[All::N] += by_length * x;
+            sum[All::N] += grad_length * x;
         }
 #pragma GCC unroll 64
-        for (int k = 0; k <= All::N; ++k) found[k] = sum[k];
+        for (int k = 0; k <= All::N; ++k) grad_M[k] = sum[k];
     }
 
-    // The same of one path of vectors or higher tensors.
+    // The same for one path with vectors or higher tensors as input.
     template <bool H, class Q>
-    static inline void backward(Together<Q>, const Chunk &chunk, std::int64_t e, std::int64_t stride, const Real *h,
-                                const Real *const *G, std::int64_t i, Real *gh, Vector *found) {
+    static inline void backward(PathGroup<Q>, const Chunk &chunk, std::int64_t e, std::int64_t stride, const Real *h,
+                                const Real *const *G, std::int64_t i, Real *gh, Vector *grad_M) {
         const Real *g = G[Q::OUT] + (i * Q::D3 * Q::N_SAME + Q::PLACE) * C, *table = chunk.table[e] + Q::INDEX * NB * stride;
-        const Vector at = all(chunk.at[e]);
+        const Vector at = all(chunk.offset[e]);
         Vector length = Vector{}, w[NB * 2];
         for (int b = 0; b < NB; ++b) w[2 * b] = horner<DEGREE>(table + b * stride, at, w[2 * b + 1]);
         constexpr int STEP = Q::N_SAME * C;
         if constexpr (Q::M < 0) {
             for (int b = 0; b < NB; ++b) {
-                const Vector value = L::unit[Q::INDEX] * w[2 * b], slope = L::unit[Q::INDEX] * w[2 * b + 1];
+                const Vector value = L::unit[Q::INDEX] * w[2 * b], derivative = L::unit[Q::INDEX] * w[2 * b + 1];
                 Vector u = Vector{};
 #pragma GCC unroll 16
                 for (int m = 0; m < Q::D3; ++m) {
@@ -255,7 +205,7 @@ class Convolution {
                     if constexpr (H) store(to, load(to) + value * gm);
                     u += gm * load(h + m * C + b * WIDTH);
                 }
-                length += slope * u;
+                length += derivative * u;
             }
         } else {
             const Real *M = chunk.matrix_of(e) + Q::M * WIDTH;
@@ -277,26 +227,26 @@ class Convolution {
                     length += w[2 * b + 1] * xa * u;
                 }
 #pragma GCC unroll 16
-                for (int m = 0; m < Q::D3; ++m) found[m * Q::D1 + a] = sum[m];
+                for (int m = 0; m < Q::D3; ++m) grad_M[m * Q::D1 + a] = sum[m];
             }
         }
-        found[Q::SIZE] = length;
+        grad_M[Q::SIZE] = length;
     }
 
-    // One after the other where the processor has too few registers for their sums.
+    // The paths of a group, one by one if the processor has too few registers for all their sums.
     template <class Step, class... Q>
-    static void each(Together<Q...> paths, const Step &step) {
-        if constexpr (REGISTERS < 32 && sizeof...(Q) > 1) (step(Together<Q>{}), ...);
+    static void each(PathGroup<Q...> paths, const Step &step) {
+        if constexpr (REGISTERS < 32 && sizeof...(Q) > 1) (step(PathGroup<Q>{}), ...);
         else step(paths);
     }
     template <class Step, class... Q>
-    static void each_alone(Together<Q...>, const Step &step) {
+    static void each_alone(PathGroup<Q...>, const Step &step) {
         (step(Q{}), ...);
     }
 
   public:
-    // h: blocks of features, (n_atoms, D1, C).  A: blocks of sums, (n_atoms, D3, N_SAME, C).  edges sorted by centre; row: where
-    // each centre's begin.
+    // h: blocks of features, (n_atoms, D1, C).  A: blocks of sums, (n_atoms, D3, N_SAME, C).  Edges are sorted by
+    // centre; row: first edge of each centre.
     static void forward(int n_threads, std::int64_t n_atoms, const std::int64_t *row, const std::int32_t *centre,
                         const std::int32_t *neighbour, const Real *vector, const Weights &weights, const Real *const *h,
                         Real *const *A) {
@@ -308,7 +258,7 @@ class Convolution {
             std::int32_t *edge = numbers.of(n);
             for (std::int64_t e = 0; e < n; ++e) edge[e] = std::int32_t(first + e);
             const Chunk chunk(edges, edge, n, weights);
-            // One path's weights at a time, so that their tables stay in a near cache.
+            // One path at a time, so that its tables stay in a near cache.
             auto path = [&](auto q, int block) {
                 for (std::int64_t i = i0; i < i1; ++i)
                     forward_pair<decltype(q)>(chunk, neighbour + first, row[i] - first, row[i + 1] - first, block, block + 1 < NB,
@@ -318,43 +268,43 @@ class Convolution {
         });
     }
 
-    // G: slopes by A.  column, order: where each neighbour's edges begin, and which they are.  gh: slopes by h, or null pointers.
-    // gvector: slopes by each edge's vector, (n_edges, 3).
+    // G: gradients with respect to A.  column, order: first entry of each neighbour in the list of edges sorted by neighbour, and
+    // that list.  gh: gradients with respect to h, or null pointers.  gvector: with respect to edge vectors, (n_edges, 3).
     template <bool H>
     static void backward(int n_threads, std::int64_t n_atoms, const std::int64_t *column, const std::int32_t *order,
                          const std::int32_t *centre, const std::int32_t *neighbour, const Real *vector, const Weights &weights,
                          const Real *const *h, const Real *const *G, Real *const *gh, Real *gvector) {
         const Edges edges{centre, neighbour, vector};
         const std::int64_t stride = weights.knots.n_pieces * ROW;
-        parallel_for(n_threads, n_atoms, piece(BACK, n_threads, n_atoms), [&](std::int64_t j0, std::int64_t j1, int) {
+        parallel_for(n_threads, n_atoms, piece(BACKWARD_PIECE, n_threads, n_atoms), [&](std::int64_t j0, std::int64_t j1, int) {
             const std::int64_t n = column[j1] - column[j0];
             const std::int32_t *edge = by_piece(edges, order + column[j0], n, weights);
             const Chunk chunk(edges, edge, n, weights);
-            static thread_local ThreadMemory<Vector> slopes;
-            Vector *slope = slopes.of((n + WIDTH - 1) / WIDTH * N_SUMS);
-            for (std::int64_t k = 0; k < (n + WIDTH - 1) / WIDTH * N_SUMS; ++k) slope[k] = Vector{};
+            static thread_local ThreadMemory<Vector> gradients;
+            Vector *gradient = gradients.of((n + WIDTH - 1) / WIDTH * N_SUMS);
+            for (std::int64_t k = 0; k < (n + WIDTH - 1) / WIDTH * N_SUMS; ++k) gradient[k] = Vector{};
             for (int k = 0; H && k < L::N_IN; ++k) {
                 const std::int64_t size = (L::offset[k + 1] - L::offset[k]) * C;
                 std::fill(gh[k] + j0 * size, gh[k] + j1 * size, Real(0));
             }
-            auto paths = [&](auto together) {
-                using Q = decltype(together);
+            auto paths = [&](auto group) {
+                using Q = decltype(group);
                 Vector sum[Q::N + 1];
                 for (std::int64_t e = 0; e < n; ++e) {
                     const std::int64_t i = centre[edge[e]], at = std::int64_t(neighbour[edge[e]]) * Q::D1 * C;
-                    backward<H>(together, chunk, e, stride, h[Q::IN] + at, G, i, H ? gh[Q::IN] + at : nullptr, sum);
-                    write<Q::N, Q::M>(sum, reinterpret_cast<Real *>(slope + e / WIDTH * N_SUMS) + e % WIDTH);
+                    backward<H>(group, chunk, e, stride, h[Q::IN] + at, G, i, H ? gh[Q::IN] + at : nullptr, sum);
+                    write<Q::N, Q::M>(sum, reinterpret_cast<Real *>(gradient + e / WIDTH * N_SUMS) + e % WIDTH);
                 }
             };
             (each(T{}, paths), ...);
             for (std::int64_t b = 0; b < (n + WIDTH - 1) / WIDTH; ++b) {
                 Vector gY[L::N_Y] = {}, g[3] = {};
-                const Vector *u = chunk.place + PLACE * b, *found = slope + b * N_SUMS;
-                L::uncouple(found, gY);
-                L::harmonics_slope(u, gY, g);
+                const Vector *u = chunk.geometry + GEOMETRY * b, *grad_M = gradient + b * N_SUMS;
+                L::uncouple(grad_M, gY);
+                L::harmonics_vjp(u, gY, g);
                 const Vector along = g[0] * u[0] + g[1] * u[1] + g[2] * u[2];
-                const Vector by_length = found[L::N_M] * u[4];
-                for (int k = 0; k < 3; ++k) g[k] = (g[k] - along * u[k]) * u[3] + by_length * u[k];
+                const Vector grad_length = grad_M[L::N_M] * u[4];
+                for (int k = 0; k < 3; ++k) g[k] = (g[k] - along * u[k]) * u[3] + grad_length * u[k];
                 for (int q = 0; q < WIDTH && b * WIDTH + q < n; ++q)
                     for (int k = 0; k < 3; ++k) gvector[3 * std::int64_t(edge[b * WIDTH + q]) + k] = g[k][q];
             }
@@ -362,22 +312,23 @@ class Convolution {
     }
 
   private:
-    static constexpr std::int64_t BACK = 32;
+    static constexpr std::int64_t BACKWARD_PIECE = 32;
 
     static std::int64_t piece(std::int64_t most, int n_threads, std::int64_t n_atoms) {
         return n_threads <= 1 ? most : std::min<std::int64_t>(most, std::max<std::int64_t>(4, n_atoms / (4 * n_threads)));
     }
 
-    // Of N slopes by matrices, from the M-th on, and one by the distance the sums over channels, side by side with other edges'.
+    // Writes sums over channels of N gradients with respect to matrices (from the M-th on) and of one with respect to the distance,
+    // interleaved with those of other edges.
     template <int N, int M>
     static inline void write(const Vector *sum, Real *to) {
         const auto run = [&](auto first) {
             constexpr int FIRST = decltype(first)::value, SOME = std::min(WIDTH, N + 1 - FIRST);
-            const Vector found = sums<SOME>(sum + FIRST);
+            const Vector totals = sums<SOME>(sum + FIRST);
 #pragma GCC unroll 16
             for (int p = 0; p < SOME; ++p) {
-                if (FIRST + p < N) to[(M + FIRST + p) * WIDTH] = found[p];
-                else to[L::N_M * WIDTH] += found[p];
+                if (FIRST + p < N) to[(M + FIRST + p) * WIDTH] = totals[p];
+                else to[L::N_M * WIDTH] += totals[p];
             }
         };
         runs(run, std::make_integer_sequence<int, N / WIDTH + 1>{});

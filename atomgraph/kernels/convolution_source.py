@@ -1,4 +1,4 @@
-"""The source of a two-body convolution: paths and couplings as straight-line code around the loops of ``convolution.h``."""
+"""Generates the C++ of a two-body convolution: its paths and couplings, for the loops of ``convolution.h``."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy as np
 
 from atomgraph.kernels.polynomial_source import Monomial, Polynomial
 
-_NOTHING = 1e-12  # couplings below this are rounding
-_MOST_SUMS = 16  # vectors of them, of the 32 registers that some processors have
+_ROUNDING = 1e-12  # smaller couplings are rounding errors
+_MOST_SUMS = 16  # vectors of sums, of the 32 registers of some processors
 
 
 @dataclass(frozen=True, eq=False)
 class CoupledPath:
-    """Features of a block times harmonics to sums of a block, in the order in which paths have their weights.
+    """A path: features of one block times harmonics give sums in one block. Weights are in the order of the paths.
 
-    Args:
-        feature, message: Which blocks.
+    Attributes:
+        feature, message: Numbers of the two blocks.
         coupling: (2l₂+1, 2l₁+1, 2l₃+1).
-        first_harmonic: Where those of l₂ begin.
+        first_harmonic: Column of the first harmonic of l₂.
     """
 
     feature: int
@@ -42,26 +42,28 @@ def convolution_source(
     """C++ of ``NAME_forward`` and ``NAME_backward``.
 
     Args:
-        channels: Of features and messages alike, rounded up to whole vectors by the compiler.
-        features, messages: How many components each block has.
+        name: Prefix of the two functions.
+        channels: Of features and messages; the C++ code rounds up to whole vectors.
+        paths: All paths.
+        features, messages: Number of components of each block.
         harmonics: Coefficients of (harmonic, monomial of x, y, z).
-        degree: Of the polynomials that weights are.
+        degree: Of the piecewise polynomials of the weights.
     """
     types, couplings = [], []
     n_matrix = 0
-    for group in _together(paths, features, messages):
+    for group in _groups(paths, features, messages):
         members = []
         for index in group:
             path = paths[index]
-            same = [k for k, other in enumerate(paths) if other.message == path.message]
-            place = -1 if _unit(path) is not None else n_matrix
-            if place >= 0:
+            same = [k for k, p in enumerate(paths) if p.message == path.message]
+            offset = -1 if _unit(path) is not None else n_matrix
+            if offset >= 0:
                 couplings.append((n_matrix, path))
                 n_matrix += features[path.feature] * messages[path.message]
-            ends = path.feature, features[path.feature], path.message, messages[path.message]
-            numbers = (index, *ends, same.index(index), len(same), place)
+            blocks = path.feature, features[path.feature], path.message, messages[path.message]
+            numbers = (index, *blocks, same.index(index), len(same), offset)
             members.append(f"Path<{', '.join(map(str, numbers))}>")
-        types.append(f"Together<{', '.join(members)}>")
+        types.append(f"PathGroup<{', '.join(members)}>")
     units = [_unit(path) or 0.0 for path in paths]
     n_y = 1 + max(m for m, _ in harmonics)
     to_matrix, from_matrix = _couplings(couplings)
@@ -77,7 +79,7 @@ struct Layer {{
     static inline void harmonics(const Vector *x, Vector *o) {{
 {polynomial.value()}
     }}
-    static inline void harmonics_slope(const Vector *x, const Vector *g, Vector *d) {{
+    static inline void harmonics_vjp(const Vector *x, const Vector *g, Vector *d) {{
 {polynomial.gradient()}
     }}
     static inline void couple(const Vector *Y, Vector *M) {{
@@ -89,17 +91,17 @@ struct Layer {{
 }};
 using Kernel = Convolution<Layer, {", ".join(types)}>;
 }}
-{_doors(name, features, [dim * sum(path.message == k for path in paths) for k, dim in enumerate(messages)])}"""
+{_interface(name, features, [dim * sum(path.message == k for path in paths) for k, dim in enumerate(messages)])}"""
 
 
-def _doors(name: str, features: Sequence[int], sums: Sequence[int]) -> str:
-    """Features and sums come as blocks one after the other, so many components an atom each."""
+def _interface(name: str, features: Sequence[int], sums: Sequence[int]) -> str:
+    """The exported C functions. Features and sums are consecutive blocks with these numbers of components."""
     structure = (
         "int n_threads, std::int64_t n_atoms, const std::int64_t *begin, const std::int32_t *order, "
         "const std::int32_t *centre, const std::int32_t *neighbour, const Real *vector, const Real *const *tables, "
         "const std::int32_t *kind, int n_kinds, std::int64_t n_pieces, double cutoff, const Real *h"
     )
-    prepared = f"""const Weights weights{{tables, kind, n_kinds, {{cutoff, n_pieces}}}};
+    setup = f"""const Weights weights{{tables, kind, n_kinds, {{cutoff, n_pieces}}}};
     const std::int64_t step = n_atoms * {name}::Layer::CHANNELS;
     const Real *const blocks_of_h[] = {{{_blocks("h", features)}}};"""
     backward = (
@@ -107,14 +109,14 @@ def _doors(name: str, features: Sequence[int], sums: Sequence[int]) -> str:
     )
     return f"""
 ATOMGRAPH_API int {name}_forward({structure}, Real *A) {{
-    {prepared}
+    {setup}
     Real *const blocks_of_A[] = {{{_blocks("A", sums)}}};
     return guarded([&] {{
         {name}::Kernel::forward(n_threads, n_atoms, begin, centre, neighbour, vector, weights, blocks_of_h, blocks_of_A);
     }});
 }}
 ATOMGRAPH_API int {name}_backward({structure}, const Real *G, Real *gh, Real *gvector) {{
-    {prepared}
+    {setup}
     const Real *const blocks_of_G[] = {{{_blocks("G", sums)}}};
     return guarded([&] {{
         if (gh == nullptr) return {name}::Kernel::backward<false>({backward.format(gh="nullptr")});
@@ -129,8 +131,8 @@ def _blocks(name: str, dims: Sequence[int]) -> str:
     return ", ".join(f"{name} + {before} * step" for before in accumulate(dims[:-1], initial=0))
 
 
-def _together(paths: Sequence[CoupledPath], features: Sequence[int], messages: Sequence[int]) -> list[list[int]]:
-    """Which paths the kernel goes along together: from the same scalars, as long as their sums fit the registers."""
+def _groups(paths: Sequence[CoupledPath], features: Sequence[int], messages: Sequence[int]) -> list[list[int]]:
+    """Groups of paths that the kernel computes together: the same scalar input, and sums that fit the registers."""
     groups: list[list[int]] = []
     for index, path in enumerate(paths):
         for group in groups:
@@ -145,21 +147,21 @@ def _together(paths: Sequence[CoupledPath], features: Sequence[int], messages: S
 
 
 def _unit(path: CoupledPath) -> float | None:
-    """c where the coupling with the only harmonic, which is 1, is c times the unit matrix."""
+    """c, if the coupling is with l₂ = 0 only and is c times the unit matrix; else None."""
     if len(path.coupling) != 1 or path.coupling.shape[1] != path.coupling.shape[2]:
         return None
     c = float(path.coupling[0, 0, 0])
-    return c if np.allclose(path.coupling[0], c * np.eye(path.coupling.shape[1]), atol=_NOTHING) else None
+    return c if np.allclose(path.coupling[0], c * np.eye(path.coupling.shape[1]), atol=_ROUNDING) else None
 
 
 def _couplings(couplings: Sequence[tuple[int, CoupledPath]]) -> tuple[str, str]:
-    """Statements from harmonics to matrices, (2l₃+1, 2l₁+1) each, and from slopes by these to slopes by harmonics."""
+    """C++ statements that compute the matrices (2l₃+1, 2l₁+1) from harmonics, and those of the vector-Jacobian product."""
     forward, backward = [], []
     for first, path in couplings:
         for row, matrix in enumerate(path.coupling.transpose(2, 1, 0).reshape(-1, len(path.coupling))):
-            found = [(float(c), path.first_harmonic + k) for k, c in enumerate(matrix) if abs(c) > _NOTHING]
-            forward.append(f"        M[{first + row}] = {_sum(f'Real({c!r}) * Y[{k}]' for c, k in found)};")
-            backward += [f"        gY[{k}] += Real({c!r}) * g[{first + row}];" for c, k in found]
+            terms = [(float(c), path.first_harmonic + k) for k, c in enumerate(matrix) if abs(c) > _ROUNDING]
+            forward.append(f"        M[{first + row}] = {_sum(f'Real({c!r}) * Y[{k}]' for c, k in terms)};")
+            backward += [f"        gY[{k}] += Real({c!r}) * g[{first + row}];" for c, k in terms]
     return "\n".join(forward), "\n".join(backward)
 
 

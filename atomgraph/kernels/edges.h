@@ -1,6 +1,6 @@
-// The edges inside a cutoff in the order of a model's atoms, by centre and by neighbour; and from slopes by edges to forces and
-// virials. Positions and sums are float64 whatever the kernels between compute in. Threads share the atoms in a few runs side by
-// side; what comes out does not depend on how many there are.
+// Edges inside a cutoff, in the model's order of atoms, sorted by centre and by neighbour; forces and virials from gradients with
+// respect to edge vectors. Positions and sums are float64 for kernels of either precision. Each thread has a run of consecutive
+// atoms; results do not depend on the number of threads.
 #pragma once
 #include <memory>
 
@@ -9,14 +9,14 @@
 
 namespace atomgraph {
 
-enum Fault : std::int64_t { NO_DIRECTION = -1, NOT_SORTED = -2, NO_MEMORY = -3 };
+enum Fault : std::int64_t { DEGENERATE = -1, NOT_SORTED = -2, NO_MEMORY = -3 };
 
 struct Structure {
     const double *position, *cell;           // (n_atoms, 3), (n_graphs, 3, 3)
     const std::int64_t *graph;               // (n_atoms,)
     const std::int64_t *neighbour, *centre;  // (n_edges,), sorted by centre
     const std::int32_t *shift;               // (n_edges, 3)
-    const std::int64_t *place, *atom;        // (n_atoms,) where the model keeps each atom, and which is where
+    const std::int64_t *place, *atom;        // (n_atoms,) row of each atom in the model's order, and its inverse
     std::int64_t n_atoms, n_edges;
 
     bool is_there(std::int64_t atom) const { return atom >= 0 && atom < n_atoms; }
@@ -37,7 +37,7 @@ struct Structure {
     }
 };
 
-// Atoms in runs of about equal size, one after the other.
+// Consecutive runs of atoms, of about equal size.
 struct Runs {
     std::int64_t n, n_atoms;
 
@@ -50,44 +50,44 @@ struct Runs {
     }
 };
 
-// What is found of a structure, by runs of atoms.
-struct Found {
-    std::int64_t *from;   // (n_runs,) where each run's edges begin in `vector` and `neighbour`
-    std::int64_t *row;    // (n_atoms + 1,) where each centre's edges begin, all runs side by side
-    std::int32_t *heard;  // (n_runs, n_atoms) how often each atom is a neighbour in each run
+// Edges of a structure, found by runs of atoms.
+struct EdgeLists {
+    std::int64_t *from;   // (n_runs,) first edge of each run in `vector` and `neighbour`
+    std::int64_t *row;    // (n_atoms + 1,) first edge of each centre, over all runs
+    std::int32_t *count;  // (n_runs, n_atoms) number of edges of each neighbour in each run
     Real *vector;         // (n_edges, 3)
     std::int32_t *neighbour;  // (n_edges,)
 };
 
-// begin: (n_atoms + 1,) where each atom's edges begin in the structure. Returns a fault, or 0.
+// begin: (n_atoms + 1,) first edge of each atom in the structure. Returns a fault, or 0.
 static inline std::int64_t find_centres(int n_threads, const Structure &s, std::int64_t *begin) {
-    std::atomic<bool> nowhere{false}, back{false};
+    std::atomic<bool> degenerate{false}, back{false};
     parallel_for(n_threads, s.n_edges + 1, 1 << 14, [&](std::int64_t first, std::int64_t last, int) {
         for (std::int64_t e = first; e < last; ++e) {
             const std::int64_t before = e > 0 ? s.centre[e - 1] : -1, here = e < s.n_edges ? s.centre[e] : s.n_atoms;
-            if (e < s.n_edges && !(s.is_there(here) && s.is_there(s.neighbour[e]))) nowhere = true;
-            else if (e > 0 && !s.is_there(before)) nowhere = true;
+            if (e < s.n_edges && !(s.is_there(here) && s.is_there(s.neighbour[e]))) degenerate = true;
+            else if (e > 0 && !s.is_there(before)) degenerate = true;
             else if (here < before) back = true;
             else
                 for (std::int64_t i = before + 1; i <= here; ++i) begin[i] = e;
         }
     });
-    return nowhere ? NO_DIRECTION : back ? NOT_SORTED : 0;
+    return degenerate ? DEGENERATE : back ? NOT_SORTED : 0;
 }
 
-// Finds the edges inside the cutoff and returns how many; or NO_DIRECTION where atoms are on one spot, a position is not finite or
-// an atom is not there, NOT_SORTED where centres are not.
-static inline std::int64_t count_edges(std::int64_t n_runs, const Structure &s, double cutoff, const Found &found) {
+// Finds the edges inside the cutoff and returns their number; DEGENERATE for coincident atoms, positions that are not finite or
+// rows out of range; NOT_SORTED for edges that are not sorted by centre.
+static inline std::int64_t count_edges(std::int64_t n_runs, const Structure &s, double cutoff, const EdgeLists &lists) {
     const Runs runs{n_runs, s.n_atoms};
     std::unique_ptr<std::int64_t[]> begin(new std::int64_t[s.n_atoms + 1]);
     if (const std::int64_t fault = find_centres(int(n_runs), s, begin.get())) return fault;
     for (std::int64_t run = 0, i = 0, at = 0; run < n_runs; ++run)
-        for (found.from[run] = at; i < runs.begin(run + 1); ++i) at += begin[s.atom[i] + 1] - begin[s.atom[i]];
-    std::atomic<bool> nowhere{false};
+        for (lists.from[run] = at; i < runs.begin(run + 1); ++i) at += begin[s.atom[i] + 1] - begin[s.atom[i]];
+    std::atomic<bool> degenerate{false};
     runs.each([&](std::int64_t run, std::int64_t first, std::int64_t last) {
-        std::int32_t *heard = found.heard + run * s.n_atoms;
-        std::fill(heard, heard + s.n_atoms, 0);
-        std::int64_t at = found.from[run];
+        std::int32_t *count = lists.count + run * s.n_atoms;
+        std::fill(count, count + s.n_atoms, 0);
+        std::int64_t at = lists.from[run];
         double v[3][Structure::STEP], length[Structure::STEP];
         bool all_directed = true;
         for (std::int64_t i = first; i < last; ++i) {
@@ -97,59 +97,59 @@ static inline std::int64_t count_edges(std::int64_t n_runs, const Structure &s, 
                 for (std::int64_t t = 0; t < n; ++t) {
                     all_directed &= length[t] > 0 && std::isfinite(length[t]);
                     if (!(length[t] < cutoff)) continue;
-                    for (int k = 0; k < 3; ++k) found.vector[3 * at + k] = Real(v[k][t]);
+                    for (int k = 0; k < 3; ++k) lists.vector[3 * at + k] = Real(v[k][t]);
                     const std::int64_t neighbour = s.place[s.neighbour[e + t]];
-                    found.neighbour[at++] = std::int32_t(neighbour), ++heard[neighbour];
+                    lists.neighbour[at++] = std::int32_t(neighbour), ++count[neighbour];
                 }
             }
-            found.row[i + 1] = at - before;
+            lists.row[i + 1] = at - before;
         }
-        if (!all_directed) nowhere = true;
+        if (!all_directed) degenerate = true;
     });
-    if (nowhere) return NO_DIRECTION;
-    found.row[0] = 0;
-    for (std::int64_t i = 0; i < s.n_atoms; ++i) found.row[i + 1] += found.row[i];
-    return found.row[s.n_atoms];
+    if (degenerate) return DEGENERATE;
+    lists.row[0] = 0;
+    for (std::int64_t i = 0; i < s.n_atoms; ++i) lists.row[i + 1] += lists.row[i];
+    return lists.row[s.n_atoms];
 }
 
 // Lays what was found side by side. vector: (n, 3) and neighbour: (n,), which may be those of `found` if all edges were inside the
 // cutoff.  centre: (n,) of each edge.  column: (n_atoms + 1,) where each neighbour's edges begin in order: (n,) edges by neighbour.
-static inline void fill_edges(std::int64_t n_runs, std::int64_t n_atoms, const Found &found, Real *vector, std::int32_t *neighbour,
+static inline void fill_edges(std::int64_t n_runs, std::int64_t n_atoms, const EdgeLists &lists, Real *vector, std::int32_t *neighbour,
                               std::int32_t *centre, std::int64_t *column, std::int32_t *order) {
     std::int64_t at = 0;
     for (std::int64_t j = 0; j < n_atoms; ++j) {
         column[j] = at;
         for (std::int64_t run = 0; run < n_runs; ++run) {
-            std::int32_t &heard = found.heard[run * n_atoms + j];
-            const std::int32_t n = heard;
-            heard = std::int32_t(at), at += n;
+            std::int32_t &count = lists.count[run * n_atoms + j];
+            const std::int32_t n = count;
+            count = std::int32_t(at), at += n;
         }
     }
     column[n_atoms] = at;
     Runs{n_runs, n_atoms}.each([&](std::int64_t run, std::int64_t first, std::int64_t last) {
-        const std::int64_t to = found.row[first], n = found.row[last] - to, from = found.from[run];
-        if (vector != found.vector) {
-            std::copy(found.vector + 3 * from, found.vector + 3 * (from + n), vector + 3 * to);
-            std::copy(found.neighbour + from, found.neighbour + from + n, neighbour + to);
+        const std::int64_t to = lists.row[first], n = lists.row[last] - to, from = lists.from[run];
+        if (vector != lists.vector) {
+            std::copy(lists.vector + 3 * from, lists.vector + 3 * (from + n), vector + 3 * to);
+            std::copy(lists.neighbour + from, lists.neighbour + from + n, neighbour + to);
         }
-        std::int32_t *next = found.heard + run * n_atoms;
+        std::int32_t *next = lists.count + run * n_atoms;
         for (std::int64_t i = first; i < last; ++i)
-            for (std::int64_t e = found.row[i]; e < found.row[i + 1]; ++e)
+            for (std::int64_t e = lists.row[i]; e < lists.row[i + 1]; ++e)
                 centre[e] = std::int32_t(i), order[next[neighbour[e]]++] = std::int32_t(e);
     });
 }
 
 // gradient: dE/dx, (n_atoms, 3) in the graph's order of atoms; virial: sum of r (x) dE/dr, (n_graphs, 3, 3), symmetric, added to.
-// slope: dE/dr of each edge, (n, 3).  atom: which atom of the graph each of the model's is.
+// edge_gradient: dE/dr of each edge, (n, 3).  atom: which atom of the graph each of the model's is.
 static inline void collect(int n_threads, std::int64_t n_atoms, const std::int64_t *row, const std::int64_t *column,
-                           const std::int32_t *order, const Real *vector, const Real *slope, const std::int64_t *atom,
+                           const std::int32_t *order, const Real *vector, const Real *edge_gradient, const std::int64_t *atom,
                            const std::int64_t *graph, double *gradient, double *virial) {
     std::unique_ptr<double[]> of_atom(new double[6 * n_atoms]);  // xx, xy, xz, yy, yz, zz
     parallel_for(n_threads, n_atoms, 64, [&](std::int64_t first, std::int64_t last, int) {
         for (std::int64_t i = first; i < last; ++i) {
             double f[3] = {}, w[6] = {};
             for (std::int64_t e = row[i]; e < row[i + 1]; ++e) {
-                const double g[3] = {slope[3 * e], slope[3 * e + 1], slope[3 * e + 2]};
+                const double g[3] = {edge_gradient[3 * e], edge_gradient[3 * e + 1], edge_gradient[3 * e + 2]};
                 const double r[3] = {vector[3 * e], vector[3 * e + 1], vector[3 * e + 2]};
                 for (int k = 0; k < 3; ++k) f[k] += g[k];
                 w[0] += g[0] * r[0], w[3] += g[1] * r[1], w[5] += g[2] * r[2];
@@ -157,7 +157,7 @@ static inline void collect(int n_threads, std::int64_t n_atoms, const std::int64
                 w[4] += 0.5 * (g[1] * r[2] + g[2] * r[1]);
             }
             for (std::int64_t t = column[i]; t < column[i + 1]; ++t)
-                for (int k = 0; k < 3; ++k) f[k] -= double(slope[3 * std::int64_t(order[t]) + k]);
+                for (int k = 0; k < 3; ++k) f[k] -= double(edge_gradient[3 * std::int64_t(order[t]) + k]);
             std::copy(f, f + 3, gradient + 3 * atom[i]), std::copy(w, w + 6, of_atom.get() + 6 * i);
         }
     });

@@ -1,4 +1,4 @@
-"""The neighbour list's kernel, called with numpy arrays."""
+"""The kernel of the neighbour list, for numpy arrays."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import numpy as np
 
 from atomgraph.kernels.prebuilt import library
 
-NOT_A_STRUCTURE = -1  # the kernel wants the structure to be looked at first
-_SHARED = 2000  # atoms; fewer are not worth waking a thread for
+NOT_A_STRUCTURE = -1  # the structure must be checked first
+_PARALLEL_FROM = 2000  # atoms; for fewer, starting threads takes longer than the work
 
 
 class Pairs(NamedTuple):
     """Pairs in the order of a graph's edges.
 
-    Args:
+    Attributes:
         edge_index: (2, n_edges) int64, neighbours and centres, sorted by centre.
         shift: (n_edges, 3) int32.
-        close: Two atoms may be on one spot.
+        close: Whether two atoms may coincide.
     """
 
     edge_index: np.ndarray
@@ -29,7 +29,7 @@ class Pairs(NamedTuple):
 
 
 def available() -> bool:
-    """Whether the kernel can be had here; where not, that is explained once."""
+    """Whether the kernel can be used; one warning gives the reason if not."""
     return _functions() is not None
 
 
@@ -43,30 +43,33 @@ def pairs(
     checked: bool = False,
     n_threads: int = 1,
 ) -> Pairs | None:
-    """All pairs nearer than the cutoff, an atom's own images too; each shift times ``sign``.
+    """All pairs nearer than the cutoff, with periodic images, and shifts times ``sign``.
 
-    None where the structure should be checked first (numbers that are not finite, cells without volume, more neighbours than
-    memory); with ``checked`` only where it cannot be done.
+    Returns None if the structure must be checked first: numbers that are not finite, cells without volume, more neighbours
+    than fit into memory. With ``checked``, only if there is no kernel.
 
     Args:
         positions: (n_atoms, 3).
-        cell: (3, 3); vectors of open directions may be anything.
+        cell: (3, 3) Å; vectors of directions that are not periodic are ignored.
         pbc: (3,) bool.
-        cutoff: Positive.
+        cutoff: Å, positive.
+        sign: Factor of the shifts.
+        checked: Whether the structure was checked.
+        n_threads: Number of threads.
 
     Raises:
-        MemoryError: .
+        MemoryError: If there are more edges than fit into memory.
     """
     functions = _functions()
     if functions is None:
         return None
     make, write = functions
     n_atoms = len(positions)
-    n_threads = n_threads if n_atoms > _SHARED else 1
-    here = np.asarray(positions, dtype=np.float64).tobytes()  # bytes are handed over in no time, arrays in microseconds
+    n_threads = n_threads if n_atoms > _PARALLEL_FROM else 1
+    points = np.asarray(positions, dtype=np.float64).tobytes()  # ctypes takes bytes faster than arrays
     box, repeats = np.asarray(cell, dtype=np.float64).tobytes(), np.asarray(pbc, dtype=np.bool_).tobytes()
     n_edges, close = ctypes.c_int64(), ctypes.c_int32()
-    handle = make(n_threads, n_atoms, here, box, repeats, cutoff, checked, ctypes.byref(n_edges), ctypes.byref(close))
+    handle = make(n_threads, n_atoms, points, box, repeats, cutoff, checked, ctypes.byref(n_edges), ctypes.byref(close))
     if handle is None:
         if n_edges.value == NOT_A_STRUCTURE:
             return None
@@ -81,7 +84,7 @@ def pairs(
 
 
 def _at(array: np.ndarray) -> int | None:
-    """Where an array of our own begins, in a third of the time that ``array.ctypes.data`` takes."""
+    """The address of a writable array, in a third of the time of ``array.ctypes.data``."""
     return ctypes.addressof(ctypes.c_char.from_buffer(array.data)) if array.size else None
 
 
@@ -92,11 +95,11 @@ class _Functions(NamedTuple):
 
 @cache
 def _functions() -> _Functions | None:
-    found = library("neighbours")
-    if found is None:
+    kernel = library("neighbours")
+    if kernel is None:
         return None
     number, pointer, count = ctypes.c_int, ctypes.c_void_p, ctypes.c_int64
-    functions = _Functions(found.neighbours_make, found.neighbours_write)
+    functions = _Functions(kernel.neighbours_make, kernel.neighbours_write)
     functions.make.argtypes = [number, count, pointer, pointer, pointer, ctypes.c_double, number, pointer, pointer]
     functions.make.restype = pointer
     functions.write.argtypes = [number, pointer, pointer, pointer, ctypes.c_int32]

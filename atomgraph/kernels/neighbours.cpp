@@ -48,7 +48,7 @@ struct Candidates {
                 const int64_t line = (p * size[1] + q) * size[2];
                 const int32_t begin = from.first[line + w0], end = from.first[line + w1 + 1];
                 if (p == u && q == v) own = n + from.first[cell] - begin;
-                make_room(n + end - begin + WIDTH);
+                reserve(n + end - begin + WIDTH);
                 for (int32_t t = begin; t < end; t += WIDTH) {  // a vector's width at a time; what is too much is written over
                     const int64_t to = n + t - begin;
                     std::memcpy(&x[to], &from.x[t], WIDTH * sizeof(float)), std::memcpy(&y[to], &from.y[t], WIDTH * sizeof(float));
@@ -63,28 +63,28 @@ struct Candidates {
     }
 
   private:
-    void make_room(int64_t wanted) {
-        if (static_cast<int64_t>(x.size()) >= wanted) return;
-        for (auto *axis : {&x, &y, &z}) axis->resize(2 * wanted);
-        row.resize(2 * wanted);
+    void reserve(int64_t size) {
+        if (static_cast<int64_t>(x.size()) >= size) return;
+        for (auto *axis : {&x, &y, &z}) axis->resize(2 * size);
+        row.resize(2 * size);
     }
 };
 
 #if defined(__AVX2__)
 // For each pattern of eight bits, where the set ones are.
-struct Places {
+struct SetBits {
     alignas(64) uint8_t of[256][8]{};
-    constexpr Places() {
+    constexpr SetBits() {
         for (int bits = 0; bits < 256; ++bits)
             for (int k = 0, n = 0; k < 8; ++k)
                 if (bits >> k & 1) of[bits][n++] = static_cast<uint8_t>(k);
     }
 };
-constexpr Places places;
+constexpr SetBits set_bits;
 #endif
 
-// Rows of the candidates whose distance from candidate `self`, which is no candidate itself, may be below the cutoff; `to` has room
-// for all and one vector more. `rim`: some are within rounding of it; `close`: some may be on one spot.
+// Rows of the candidates whose distance from candidate `self`, which is no candidate itself, may be below the cutoff; `to` has space
+// for all of them and one vector more. `rim`: some are within rounding of it; `close`: some may be on one spot.
 int32_t *in_reach(Candidates &all, int64_t self, float square, float margin, int32_t *to, bool &rim, bool &close) {
     const float at_x = all.x[self], at_y = all.y[self], at_z = all.z[self];
     const float *x = all.x.data(), *y = all.y.data(), *z = all.z.data();
@@ -102,7 +102,7 @@ int32_t *in_reach(Candidates &all, int64_t self, float square, float margin, int
         const int bits = _mm256_movemask_ps(_mm256_cmp_ps(beyond, allowed, _CMP_LE_OQ));
         unsure = _mm256_or_ps(unsure, _mm256_cmp_ps(_mm256_andnot_ps(sign, beyond), allowed, _CMP_LE_OQ));
         least = _mm256_min_ps(d2, least);
-        const __m256i where = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i *>(places.of[bits])));
+        const __m256i where = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i *>(set_bits.of[bits])));
         const __m256i rows = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(row + t));
         _mm256_storeu_si256(reinterpret_cast<__m256i *>(to), _mm256_permutevar8x32_epi32(rows, where));
         to += __builtin_popcount(bits);
@@ -133,7 +133,7 @@ void search(List &list, Candidates &near, Scratch &scratch, int64_t begin, int64
         near.gather(images, cell);
         for (int32_t own = 0; own < images.n_own[cell]; ++own) {
             const int64_t centre = images.all[images.first[cell] + own].atom;
-            int32_t *to = scratch.room(near.n + WIDTH);
+            int32_t *to = scratch.reserve(near.n + WIDTH);
             bool rim, close;
             int32_t *last = in_reach(near, near.own + own, square, margin, to, rim, close);
             if (rim) last = std::remove_if(to, last, [&](int32_t row) { return !images.is_near(centre, images.all[row]); });

@@ -1,12 +1,12 @@
-// Sums over neighbours of a function of the distance by pair of kinds, S_i = sum_j phi_{z_i z_j}(r_ij), and their slopes by edge
-// vectors. All in double; each sum has one owner.
+// Sums over neighbours of pair functions of the distance, S_i = sum_j phi_{z_i z_j}(r_ij), and their vector-Jacobian product.
+// All in double precision; each sum is written by one thread.
 #pragma once
 #include "parallel.h"
 #include "splines.h"
 
 namespace atomgraph {
 
-// Edges sorted by centre, row: where each centre's begin.
+// Edges sorted by centre; row: first edge of each centre.
 struct Neighbours {
     const std::int64_t *row;
     const std::int32_t *neighbour;
@@ -15,73 +15,73 @@ struct Neighbours {
     std::int32_t n_kinds;
 };
 
-// Piece by piece a polynomial; tables: [kind of centre][kind of neighbour][piece][power].
+// Piecewise polynomials; tables: [kind of centre][kind of neighbour][piece][power].
 struct Tabulated {
     const double *tables;
     int degree;
     Knots knots;
 
-    double operator()(std::int32_t pair, double r, double &slope) const {
-        double s, by_r;
-        const double *c = tables + (pair * knots.n_pieces + knots.place(r, s, by_r)) * (degree + 1);
-        double value = c[degree], by_s = 0;
-        for (int k = degree - 1; k >= 0; --k) by_s = by_s * s + value, value = value * s + c[k];
-        slope = by_s * by_r;
+    double operator()(std::int32_t pair, double r, double &derivative) const {
+        double s, ds_dr;
+        const double *c = tables + (pair * knots.n_pieces + knots.place(r, s, ds_dr)) * (degree + 1);
+        double value = c[degree], df_ds = 0;
+        for (int k = degree - 1; k >= 0; --k) df_ds = df_ds * s + value, value = value * s + c[k];
+        derivative = df_ds * ds_dr;
         return value;
     }
 };
 
 // ZBL: k / r sum_t c_t exp(-d_t r / a) f_p(r / reach), f_p the polynomial envelope.
 struct Screened {
-    const double *pairs;  // by kinds: k, 1 / a, reach
+    const double *pairs;  // for each pair of kinds: k, 1 / a, reach
     const double *terms;  // (4, 2): c, d
     double p;
 
-    double operator()(std::int32_t pair, double r, double &slope) const {
+    double operator()(std::int32_t pair, double r, double &derivative) const {
         const double k = pairs[3 * pair], inverse = pairs[3 * pair + 1], reach = pairs[3 * pair + 2], u = r / reach;
-        slope = 0;
+        derivative = 0;
         if (u >= 1) return 0;
-        double screening = 0, by_r = 0;
+        double screening = 0, dscreening_dr = 0;
         for (int t = 0; t < 4; ++t) {
             const double d = terms[2 * t + 1] * inverse, term = terms[2 * t] * std::exp(-d * r);
-            screening += term, by_r -= d * term;
+            screening += term, dscreening_dr -= d * term;
         }
         const double before = std::pow(u, p - 1);
         const double envelope = 1 - before * u * (0.5 * (p + 1) * (p + 2) - u * (p * (p + 2) - u * (0.5 * p * (p + 1))));
-        const double by_u = -0.5 * p * (p + 1) * (p + 2) * before * (1 - u) * (1 - u);
+        const double denvelope_du = -0.5 * p * (p + 1) * (p + 2) * before * (1 - u) * (1 - u);
         const double value = k / r * screening * envelope;
-        slope = k / r * (by_r * envelope + screening * by_u / reach) - value / r;
+        derivative = k / r * (dscreening_dr * envelope + screening * denvelope_du / reach) - value / r;
         return value;
     }
 };
 
 constexpr std::int64_t ATOMS_AT_ONCE = 64;
 
-// sum: (n_atoms,).  slope: (n_edges,) phi'(r) / r.
+// sum: (n_atoms,).  derivative: (n_edges,) phi'(r) / r.
 template <class Phi>
 static inline void pair_sums(int n_threads, std::int64_t n_atoms, const Neighbours &of, const Phi &phi, double *sum,
-                             double *slope) {
+                             double *derivative) {
     parallel_for(n_threads, n_atoms, ATOMS_AT_ONCE, [&](std::int64_t i0, std::int64_t i1, int) {
         for (std::int64_t i = i0; i < i1; ++i) {
             double total = 0;
             for (std::int64_t e = of.row[i]; e < of.row[i + 1]; ++e) {
                 const Real *v = of.vector + 3 * e;
                 const double x = v[0], y = v[1], z = v[2], r = std::sqrt(x * x + y * y + z * z);
-                total += phi(of.kind[i] * of.n_kinds + of.kind[of.neighbour[e]], r, slope[e]);
-                slope[e] /= r;
+                total += phi(of.kind[i] * of.n_kinds + of.kind[of.neighbour[e]], r, derivative[e]);
+                derivative[e] /= r;
             }
             sum[i] = total;
         }
     });
 }
 
-// by_vector: (n_edges, 3) slopes by edge vectors, of slopes by sums, (n_atoms,).
-static inline void pair_slopes(int n_threads, std::int64_t n_atoms, const std::int64_t *row, const Real *vector,
-                               const double *slope, const double *by_sum, Real *by_vector) {
+// grad_vector: (n_edges, 3) gradient with respect to edge vectors, from that with respect to the sums, grad_sum (n_atoms,).
+static inline void pair_vjp(int n_threads, std::int64_t n_atoms, const std::int64_t *row, const Real *vector,
+                               const double *derivative, const double *grad_sum, Real *grad_vector) {
     parallel_for(n_threads, n_atoms, ATOMS_AT_ONCE, [&](std::int64_t i0, std::int64_t i1, int) {
         for (std::int64_t i = i0; i < i1; ++i)
             for (std::int64_t e = row[i]; e < row[i + 1]; ++e)
-                for (int k = 0; k < 3; ++k) by_vector[3 * e + k] = Real(by_sum[i] * slope[e] * double(vector[3 * e + k]));
+                for (int k = 0; k < 3; ++k) grad_vector[3 * e + k] = Real(grad_sum[i] * derivative[e] * double(vector[3 * e + k]));
     });
 }
 

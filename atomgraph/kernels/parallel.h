@@ -162,7 +162,7 @@ void parallel_for(int n_threads, std::int64_t n, std::int64_t piece, const Work 
     if (task.failed) throw std::bad_alloc();
 }
 
-// What a door of a library gives back: 0 when the work is done, 1 where memory ran out; no exception leaves C++.
+// The return code of an exported function: 0 on success, 1 if memory ran out; no exception leaves C++.
 template <class Work>
 int guarded(const Work &work) noexcept {
     try {

@@ -1,11 +1,11 @@
-"""Straight-line C++ of a sparse polynomial in several variables, and of its gradient, for vectors of numbers at once."""
+"""Generates straight-line C++ of a sparse polynomial in several variables, and of its gradient."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-Monomial = tuple[int, ...]  # the variables that are multiplied, sorted; one that comes twice is squared
-Term = tuple[int, Monomial]  # which output, which monomial
+Monomial = tuple[int, ...]  # variables that are multiplied, sorted; a variable that occurs twice is squared
+Term = tuple[int, Monomial]  # output and monomial
 
 
 class Polynomial:
@@ -13,13 +13,13 @@ class Polynomial:
 
     .. math:: o_m = \sum_i x_i \Big(c_{mi} + \sum_{j \ge i} x_j \big(c_{mij} + \sum_{k \ge j} c_{mijk} x_k\big)\Big)
 
-    One multiplication and addition for each term, and one more for each node of the tree. The gradient of
-    :math:`\sum_m g_m o_m` first adds up the coefficients over m on the way down, then takes one sweep of the same tree.
+    This takes one multiplication and addition for each term, and one more for each node of the tree. The gradient of
+    :math:`\sum_m g_m o_m` sums coefficients over m, then takes one sweep of the same tree.
 
-    Constant terms have an empty monomial. In the code x, o, g, d are arrays of ``Vector``; d is added to.
+    A constant term has an empty monomial. In the code x, o, g, d are arrays of ``Vector``; gradients are added to d.
 
     Args:
-        terms: To the C++ expression of each term's coefficient, such as ``load(c + 8)`` or ``0.5``.
+        terms: The C++ expression of the coefficient of each term, such as ``load(c + 8)`` or ``0.5``.
     """
 
     def __init__(self, terms: Mapping[Term, str]):
@@ -33,7 +33,7 @@ class Polynomial:
         self._holds = {(m, t[:k]) for m, t in self._terms for k in range(len(t) + 1)}
 
     def value(self) -> str:
-        """Statements that set ``o[m]`` of every output that has a term."""
+        """Statements that set ``o[m]`` for every output with a term."""
         lines = []
         for m in self._outputs:
             lines += ["    {", *self._value_of(m, (), "    "), f"    o[{m}] = s{m}_;", "    }"]
@@ -47,10 +47,10 @@ class Polynomial:
         return "\n".join(lines)
 
     def _value_of(self, m: int, node: Monomial, indent: str) -> list[str]:
-        """``s{m}_{node}``: the sum of what stands below a node, for one output."""
+        """Statements for ``s{m}_{node}``: the sum over the subtree of a node, for one output."""
         name = f"s{m}_{_name(node)}"
-        lines, begun = [], (m, node) in self._terms
-        if begun:
+        lines, is_declared = [], (m, node) in self._terms
+        if is_declared:
             lines.append(f"{indent}Vector {name} = {self._terms[m, node]} + Vector{{}};")
         for k in self._children.get(node, []):
             child = (*node, k)
@@ -62,16 +62,18 @@ class Polynomial:
                 lines += self._value_of(m, child, indent)
                 factor = f"s{m}_{_name(child)}"
             lines.append(
-                f"{indent}{name} += {factor} * x[{k}];" if begun else f"{indent}Vector {name} = {factor} * x[{k}];"
+                f"{indent}{name} += {factor} * x[{k}];"
+                if is_declared
+                else f"{indent}Vector {name} = {factor} * x[{k}];"
             )
-            begun = True
+            is_declared = True
         return lines
 
     def _gradient_of(self, node: Monomial, product: str, indent: str) -> list[str]:
-        """``s{node}``: the sum below a node with coefficients summed over outputs; adds to d of what is below."""
-        own = [f"g[{m}] * {self._terms[m, node]}" for m in self._outputs if (m, node) in self._terms]
+        """Statements for ``s{node}``: the sum over a subtree, with coefficients summed over outputs; they add to d."""
+        constant = [f"g[{m}] * {self._terms[m, node]}" for m in self._outputs if (m, node) in self._terms]
         name, lines = f"s{_name(node)}", []
-        lines.append(f"{indent}Vector {name} = {' + '.join(own) or 'Vector{}'};")
+        lines.append(f"{indent}Vector {name} = {' + '.join(constant) or 'Vector{}'};")
         children = self._children.get(node, [])
         if children:
             lines.append(f"{indent}const Vector p{_name(node)} = {product};")

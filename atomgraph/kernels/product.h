@@ -1,19 +1,19 @@
-// Products of an atom's sums, channel by channel: a sparse polynomial with coefficients of its element, value and slopes.
+// Symmetric products of the sums of an atom, for each channel: a sparse polynomial with coefficients of its element, and its VJP.
 #pragma once
 #include <type_traits>
 
 #include "parallel.h"
 #include "vectors.h"
-#include "walk.h"
+#include "term_table.h"
 
 namespace atomgraph {
 
 // L: CHANNELS, N_IN, N_OUT (components), N_COEFFICIENTS, AT_ONCE (atoms), Places in, out, and the functions
-// value<A>(x, c, o) and slope<A>(x, c, g, d) for A atoms, x, o, g, d being [component][A]; slopes are added.
-// Atoms are sorted by kind; first[k] is where kind k begins. coefficients[k]: [block of channels][coefficient][WIDTH].
-// x, o and their slopes d, g: blocks (n_atoms, 2l+1, CHANNELS), one after the other.
+// value<A>(x, c, o) and vjp<A>(x, c, g, d) for A atoms, x, o, g, d being [component][A]; gradients are added to d.
+// Atoms are sorted by kind; first[k] is the first atom of kind k. coefficients[k]: [block of channels][coefficient][WIDTH].
+// x, o and their gradients d, g: blocks (n_atoms, 2l+1, CHANNELS), one after another.
 struct Place {
-    int before, dim, m;  // components in the blocks before, in a component's own block, and its number there
+    int before, dim, m;  // components in earlier blocks, in the component's block, and its number in this block
 };
 
 template <class L>
@@ -35,11 +35,11 @@ struct Product {
         const std::int64_t n_atoms = first[n_kinds];
         each(n_threads, n_kinds, first, coefficients, [=](auto atoms, std::int64_t i, int channel, const Real *c) {
             constexpr int A = decltype(atoms)::value;
-            Vector in[L::N_IN * A], by[L::N_OUT * A], slope[L::N_IN * A] = {};
+            Vector in[L::N_IN * A], by[L::N_OUT * A], gradient[L::N_IN * A] = {};
             read<A>(L::in, n_atoms, x, i, channel, in);
             read<A>(L::out, n_atoms, g, i, channel, by);
-            L::template slope<A>(in, c, by, slope);
-            write<A>(L::in, n_atoms, d, i, channel, slope);
+            L::template vjp<A>(in, c, by, gradient);
+            write<A>(L::in, n_atoms, d, i, channel, gradient);
         });
     }
 

@@ -1,5 +1,4 @@
-// Memory for results whose size is not known before: pieces, a few of which are kept from one call to the next, because fresh memory
-// costs more than what is written to it here.
+// Memory for results of unknown size, in pieces. Some pieces are kept between calls, because new memory takes longer than the work.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -20,8 +19,8 @@ class Scratch {
         for (Piece &piece : pieces_) give_back(std::move(piece));
     }
 
-    // Room for n numbers in one run, after those that were used.
-    std::int32_t *room(std::int64_t n) {
+    // Memory for n consecutive numbers, after those in use.
+    std::int32_t *reserve(std::int64_t n) {
         if (end_ - next_ >= n) return next_;
         if (n > SIZE) {
             large_.emplace_back(new std::int32_t[n]);
@@ -57,7 +56,7 @@ class Scratch {
     }
     static void give_back(Piece piece) {
         Kept &all = kept();
-        if (all.busy.exchange(true)) return;  // another thread is at it, or was when this process was forked
+        if (all.busy.exchange(true)) return;  // in use by another thread, or when this process was forked
         if (all.pieces.capacity() == 0) all.pieces.reserve(MOST_KEPT);
         if (all.pieces.size() < MOST_KEPT) all.pieces.push_back(std::move(piece));
         all.busy = false;

@@ -1,4 +1,4 @@
-// Functions of a distance, piece by piece a polynomial in the place there, s from -1/2 to 1/2, by Horner's rule.
+// Piecewise polynomials of the distance, in the position s in a piece, -1/2 to 1/2, by Horner's rule.
 #pragma once
 #include "vectors.h"
 
@@ -8,22 +8,22 @@ struct Knots {
     double cutoff;  // Å
     std::int64_t n_pieces;
 
-    // t = 2 n r / (r + cutoff) counts pieces, which are shorter where r is small: its whole part is the piece, s the place in that
-    // piece, by_r is ds/dr. Beyond the ends the first and the last piece go on; NaN stays NaN in s.
-    // In double: t is large beside s, and what is rounded off here is an error of the distance.
-    std::int32_t place(double r, double &s, double &by_r) const {
+    // t = 2 n r / (r + cutoff) counts pieces, which are shorter at small r: its integer part is the piece, s the position in it.
+    // The first and the last piece continue beyond the ends; NaN stays NaN in s. In double precision, because t is much larger than
+    // s and its rounding is an error of the distance.
+    std::int32_t place(double r, double &s, double &ds_dr) const {
         const double twice = double(2 * n_pieces), last = double(n_pieces - 1);
         const double inverse = 1 / (r + cutoff), left = twice * cutoff * inverse, t = twice - left, inside = t > 0 ? t : 0;
         const std::int32_t piece = std::int32_t(inside < last ? inside : last);
-        s = twice - (piece + 0.5) - left, by_r = left * inverse;
+        s = twice - (piece + 0.5) - left, ds_dr = left * inverse;
         return piece;
     }
-    // Of WIDTH distances.
-    void place(const double *r, std::int32_t *piece, Vector &s, Vector &by_r) const {
+    // For WIDTH distances.
+    void place(const double *r, std::int32_t *piece, Vector &s, Vector &ds_dr) const {
         for (int q = 0; q < WIDTH; ++q) {
-            double at, slope;
-            piece[q] = place(r[q], at, slope);
-            s[q] = Real(at), by_r[q] = Real(slope);
+            double offset, derivative;
+            piece[q] = place(r[q], offset, derivative);
+            s[q] = Real(offset), ds_dr[q] = Real(derivative);
         }
     }
 };
@@ -37,14 +37,14 @@ static inline Vector horner(const Real *coefficients, Vector s) {
     return value;
 }
 
-// The same with the slope by s.
+// Value and derivative with respect to s.
 template <int DEGREE>
-static inline Vector horner(const Real *coefficients, Vector s, Vector &slope) {
+static inline Vector horner(const Real *coefficients, Vector s, Vector &derivative) {
     Vector value = load(coefficients + DEGREE * WIDTH);
-    slope = Vector{};
+    derivative = Vector{};
 #pragma GCC unroll 16
     for (int k = DEGREE - 1; k >= 0; --k) {
-        slope = k == DEGREE - 1 ? value : slope * s + value;
+        derivative = k == DEGREE - 1 ? value : derivative * s + value;
         value = value * s + load(coefficients + k * WIDTH);
     }
     return value;

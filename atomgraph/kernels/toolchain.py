@@ -1,4 +1,4 @@
-"""Source text to a loaded library: found in the cache, or compiled by the local compiler and kept there."""
+"""From C++ text to a loaded library, taken from the cache or compiled and stored there."""
 
 from __future__ import annotations
 
@@ -9,40 +9,39 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from atomgraph.kernels.cache import UnsafeFolder, checksum, keep, kept, safe_folder, workshop
+from atomgraph.kernels.cache import UnsafeFolder, build_dir, checksum, lookup, safe_folder, store
 from atomgraph.kernels.compiler import FLAGS, HEADERS, NATIVE, Compiler, CompilerError, local_compiler
 from atomgraph.kernels.processor import features, machine
 from atomgraph.kernels.warnings import warn_once
 
-SWITCH = "ATOMGRAPH_KERNELS"  # "off": none is used
+SWITCH = "ATOMGRAPH_KERNELS"  # "off": no kernels
 EXTRA_FLAGS = "ATOMGRAPH_KERNEL_FLAGS"  # for sanitizers and debuggers
 _INCLUDED = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
 _loaded: dict[tuple[str, str], ctypes.CDLL | None] = {}
 
 
 def compiled(source: str, name: str, *, flags: Sequence[str] = ()) -> ctypes.CDLL | None:
-    """The library of a C++17 source, for this very processor; None, explained once, where there can be none.
+    """The library of a C++17 source, compiled for this processor.
 
-    With ATOMGRAPH_KERNELS=off nothing is loaded and nothing is said.
+    Returns None, after one warning, if it cannot be compiled; without a warning if ATOMGRAPH_KERNELS=off.
 
     Args:
         source: Functions marked ``extern "C" __attribute__((visibility("default")))``, over pointers and numbers; it
-            may include the headers of this room (``parallel.h``). Equal sources are compiled once, for all processes of
-            this user.
-        name: Letters, digits and underscores, to tell files in the cache apart.
-        flags: For the compiler, beside ``compiler.FLAGS`` and ``-march=native``.
+            may include the headers of this package (``parallel.h``). Equal sources are compiled once for a user.
+        name: Letters, digits and underscores, a prefix of files in the cache.
+        flags: For the compiler, in addition to ``compiler.FLAGS`` and ``-march=native``.
     """
     if switched_off():
         return None
-    flags, key = _circumstances(source, flags)
+    flags, key = _flags_and_key(source, flags)
     if (name, key) not in _loaded:
         _loaded[name, key] = _from_cache_or_compiler(source, name, key, flags)
     return _loaded[name, key]
 
 
 def is_kept(source: str, name: str) -> bool:
-    """Whether ``compiled`` would give this library without the compiler's work; nothing is loaded and nothing is said."""
-    _, key = _circumstances(source, ())
+    """Whether the library is loaded or in the cache. Nothing is loaded and no warning is given."""
+    _, key = _flags_and_key(source, ())
     if switched_off():
         return False
     if (name, key) in _loaded:
@@ -52,57 +51,57 @@ def is_kept(source: str, name: str) -> bool:
     except (UnsafeFolder, OSError):
         return False
     compiler, _ = _compiler()
-    return any(kept(folder, name, key, checksum(compiler.version) if compiler else None))
+    return any(lookup(folder, name, key, checksum(compiler.version) if compiler else None))
 
 
 def can_compile() -> bool:
-    """Whether there is a compiler, and the user wants kernels."""
+    """Whether kernels are switched on and there is a compiler."""
     return not switched_off() and _compiler()[0] is not None
 
 
 def switched_off() -> bool:
-    """Whether the user wants no kernels."""
+    """Whether the user has switched kernels off."""
     return os.environ.get(SWITCH, "").lower() in {"off", "0", "no"}
 
 
 def extra_flags() -> tuple[str, ...]:
-    """The compiler flags that the user adds."""
+    """Additional compiler flags of the user."""
     return tuple(shlex.split(os.environ.get(EXTRA_FLAGS, "")))
 
 
-def key_of(source: str, circumstances: Sequence[str]) -> str:
-    """What a library's content depends on besides its compiler: source, the headers that it includes, flags, processor."""
+def key_of(source: str, target: Sequence[str]) -> str:
+    """A checksum of all inputs of a library but the compiler: source, included headers, flags, processor."""
     texts = [source]
     names = _INCLUDED.findall(source)
-    for name in names:  # grows while it is gone through
+    for name in names:  # grows during the loop
         if (HEADERS / name).is_file():
             texts.append((HEADERS / name).read_text(encoding="utf-8"))
-            names += [other for other in _INCLUDED.findall(texts[-1]) if other not in names]
-    return checksum("\0".join([*texts, *FLAGS, *circumstances]))
+            names += [header for header in _INCLUDED.findall(texts[-1]) if header not in names]
+    return checksum("\0".join([*texts, *FLAGS, *target]))
 
 
 def loaded(path: Path) -> ctypes.CDLL | None:
-    """The library of a file, or None where the system refuses it."""
+    """The library of a file; None if the system cannot load it."""
     try:
         return ctypes.CDLL(str(path))
     except OSError:
         return None
 
 
-def _circumstances(source: str, flags: Sequence[str]) -> tuple[tuple[str, ...], str]:
-    """All flags, and the key of a library that is compiled with them here."""
+def _flags_and_key(source: str, flags: Sequence[str]) -> tuple[tuple[str, ...], str]:
+    """All flags, and the key of a library compiled with them on this machine."""
     flags = (*NATIVE, *flags, *extra_flags())
     return flags, key_of(source, (*flags, machine(), *sorted(features())))
 
 
 def _from_cache_or_compiler(source: str, name: str, key: str, flags: Sequence[str]) -> ctypes.CDLL | None:
-    compiler, lack = _compiler()
+    compiler, reason = _compiler()
     folder = _folder()
-    for path in kept(folder, name, key, checksum(compiler.version) if compiler else None) if folder else ():
+    for path in lookup(folder, name, key, checksum(compiler.version) if compiler else None) if folder else ():
         if (library := loaded(path)) is not None:
             return library
     if compiler is None:
-        warn_once(f"compiled kernels are not used, slower code gives the same numbers: {lack}")
+        warn_once(f"compiled kernels are not used, slower code gives the same numbers: {reason}")
         return None
     try:
         return _built(compiler, folder, source, name, key, flags)
@@ -114,12 +113,12 @@ def _from_cache_or_compiler(source: str, name: str, key: str, flags: Sequence[st
 def _built(
     compiler: Compiler, folder: Path | None, source: str, name: str, key: str, flags: Sequence[str]
 ) -> ctypes.CDLL | None:
-    with workshop(folder) as place:
-        path = place / f"{name}.so"
+    with build_dir(folder) as scratch:
+        path = scratch / f"{name}.so"
         compiler.build(source, path, flags)
         if folder is not None:
-            path = keep(folder, path, name, key, checksum(compiler.version))
-        return ctypes.CDLL(str(path))  # a library stays loaded when its file is gone
+            path = store(folder, path, name, key, checksum(compiler.version))
+        return ctypes.CDLL(str(path))  # a library stays loaded after its file is deleted
 
 
 def _compiler() -> tuple[Compiler | None, str]:
@@ -130,7 +129,7 @@ def _compiler() -> tuple[Compiler | None, str]:
 
 
 def _folder() -> Path | None:
-    """The cache, or None, explained once, where there is none that is safe."""
+    """The folder of the cache; None, after one warning, if no safe folder is possible."""
     try:
         return safe_folder()
     except (UnsafeFolder, OSError) as error:

@@ -1,19 +1,19 @@
-"""Why a kernel is not used: said in one line, once; the plain twin then does its work."""
+"""Warnings that a kernel is not used; the reference implementation is used in its place."""
 
 from __future__ import annotations
 
 import warnings
 
-_said: set[str] = set()
+_given: set[str] = set()
 
 
 class KernelWarning(UserWarning):
-    """A kernel cannot be had here, or not be kept; results are the same, slower."""
+    """A kernel cannot be compiled or cached. Results are the same, evaluation is slower."""
 
 
 def warn_once(reason: str) -> None:
-    """A KernelWarning of one line; in one process each reason is given once."""
+    """Give a KernelWarning of one line; each reason is given once in a process."""
     line = " ".join(reason.split())
-    if line not in _said:
-        _said.add(line)
+    if line not in _given:
+        _given.add(line)
         warnings.warn(line, KernelWarning, stacklevel=2)

@@ -13,7 +13,7 @@ from atomgraph import Potential
 from atomgraph.analysis.laws.structures import crystal, molecule
 from atomgraph.compiled import compiled_potential as potential_file
 from atomgraph.compiled.kernel_graph import KernelGraph
-from atomgraph.compiled.probe_structures import fragments_of
+from atomgraph.compiled.probe_structures import probe_structures
 from atomgraph.kernels import KernelWarning
 from atomgraph.models import MACE
 from atomgraph.nn.equivariant.distance_transform import Agnesi
@@ -60,9 +60,9 @@ def falsify_energies(fused):
     """Not their slopes."""
     right = fused._fused.energies
 
-    def energies(graph, frame):
-        energy, slope = right(graph, frame)
-        return 1.001 * energy, slope
+    def energies(graph, kernel_graph):
+        energy, grad = right(graph, kernel_graph)
+        return 1.001 * energy, grad
 
     fused._fused.energies = energies
 
@@ -126,9 +126,9 @@ def test_a_model_with_many_products_is_compared_on_fewer_atoms(monkeypatch):
 
     def pieces(graph, new, n_atoms):
         numbers.append(n_atoms)
-        return fragments_of(graph, new, n_atoms)
+        return probe_structures(graph, new, n_atoms)
 
-    monkeypatch.setattr(potential_file, "fragments_of", pieces)
+    monkeypatch.setattr(potential_file, "probe_structures", pieces)
     for times in (1000, 20, 9, 1):
         monkeypatch.setattr(potential_file, "PRODUCTS", times * fused.n_products)
         compiled(potential())(graph_of(molecule(PAIR, 40), CUTOFF))
@@ -172,7 +172,7 @@ def test_pieces_are_small_and_hold_what_is_asked_for(n_atoms):
     batch = batch_of([graph_of(molecule(["C"], 40, seed=2), CUTOFF), graph_of(crystal(many), 5.0 * CUTOFF)])
     wanted = set(batch.atomic_numbers.tolist())
     for numbers in (wanted, {6}, wanted - {6}, {79}):
-        pieces, held = list(fragments_of(batch, numbers, n_atoms)), set()
+        pieces, held = list(probe_structures(batch, numbers, n_atoms)), set()
         for piece in pieces:
             assert 2 <= piece.n_atoms <= n_atoms and piece.n_edges
             here = set(piece.atomic_numbers[piece.edge_index[1]].tolist())
@@ -180,5 +180,5 @@ def test_pieces_are_small_and_hold_what_is_asked_for(n_atoms):
             held |= here
         assert held >= numbers & wanted
         assert bool(pieces) == bool(numbers & wanted)
-    one, other = (next(fragments_of(batch, {6}, n_atoms)).pos for _ in range(2))
+    one, other = (next(probe_structures(batch, {6}, n_atoms)).pos for _ in range(2))
     assert torch.equal(one, other)

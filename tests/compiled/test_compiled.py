@@ -29,7 +29,7 @@ CUTOFF = 3.5
 SMALL = {"radial": {"n_radial": 4, "transform": None}, "layer": {"hidden": [6]}, "readout": {"hidden": 3}}
 
 
-def by_density():
+def grad_density():
     """Two heads, repulsion that is scaled, distances by pairs of elements, l up to 3."""
     baseline = Baseline(ELEMENTS, ["coarse", "fine"], ZBL(ELEMENTS), scales_repulsion=True)
     baseline.set_scale(0.7, 0.2)
@@ -61,7 +61,7 @@ def graphs():
     return [graph_of(atoms, CUTOFF + 0.3) for atoms in specimens(ELEMENTS).values()]  # a skin, as in dynamics
 
 
-@pytest.mark.parametrize("make", [by_density, of_second_rank, gated])
+@pytest.mark.parametrize("make", [grad_density, of_second_rank, gated])
 def test_numbers_are_the_models_own(make):
     of = potential(make)
     fused = compiled(of)
@@ -167,8 +167,8 @@ def test_wrong_kernels_are_found_out_and_left_alone(monkeypatch):
     right = fused._fused.energies
 
     def wrong(*given):
-        energy, slope = right(*given)
-        return energy, lambda: 1.001 * slope()
+        energy, grad = right(*given)
+        return energy, lambda: 1.001 * grad()
 
     monkeypatch.setattr(fused._fused, "energies", wrong)
     with pytest.warns(KernelWarning, match="differ from the model's"):

@@ -116,10 +116,10 @@ def test_products_whose_terms_are_data(monkeypatch):
 
 
 def test_equal_layers_have_the_same_kernels():
-    def doors(n_layers):
+    def functions(n_layers):
         return FusedMACE(potential({"n_layers": n_layers}).model, torch.float64).source().count("_forward(")
 
-    assert doors(5) == doors(4) == doors(3) > doors(1)
+    assert functions(5) == functions(4) == functions(3) > functions(1)
 
 
 def test_many_elements():
@@ -157,7 +157,7 @@ def test_a_repulsion_that_reaches_beyond_the_layers_is_left_to_the_model():
     [
         ({"interaction": "attention_residual"}, "attention_residual"),
         ({"states": {"charge": {"type": "continuous", "emb_dim": 2}}}, "charge and spin"),
-        ({"radial": radial(sloped=False)}, "radial functions without slope"),
+        ({"radial": radial(sloped=False)}, "radial functions without gradient"),
     ],
 )
 def test_what_has_no_fused_form_is_named_and_runs_as_it_is(arguments, named):

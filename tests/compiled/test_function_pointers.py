@@ -3,7 +3,7 @@
 import pytest
 from helpers.compilers import needs_compiler
 
-from atomgraph.compiled.function_pointers import INT, LONG, door
+from atomgraph.compiled.function_pointers import INT, LONG, bind_function
 from atomgraph.kernels import compiled
 
 pytestmark = needs_compiler
@@ -22,7 +22,7 @@ ATOMGRAPH_API std::int64_t number() { return std::int64_t(1) << 40; }
 
 @pytest.mark.parametrize("n_threads", [1, 3])
 def test_memory_that_runs_out_in_a_kernel_is_an_error_and_the_next_call_is_none(n_threads):
-    fill = door(compiled(SOURCE, "fill"), "fill", INT, INT, INT)
+    fill = bind_function(compiled(SOURCE, "fill"), "fill", INT, INT, INT)
     for _ in range(3):
         with pytest.raises(MemoryError, match="kernel"):
             fill(n_threads, 20, 1)
@@ -31,6 +31,7 @@ def test_memory_that_runs_out_in_a_kernel_is_an_error_and_the_next_call_is_none(
 
 def test_a_door_that_another_opens_again_gives_what_it_gave():
     number, _ = (
-        door(compiled(SOURCE, "fill"), "number", result=LONG, check=lambda found, *_: found // 2) for _ in range(2)
+        bind_function(compiled(SOURCE, "fill"), "number", result=LONG, check=lambda found, *_: found // 2)
+        for _ in range(2)
     )
     assert number() == 1 << 39

@@ -7,7 +7,7 @@ from helpers.compilers import needs_compiler
 from atomgraph.analysis.laws.structures import crystal, molecule
 from atomgraph.compiled.function_pointers import DOUBLE, INT, LONG, POINTER
 from atomgraph.compiled.fused_pair import PAIR_SOURCE, FusedRepulsion, PairSums
-from atomgraph.compiled.kernel_graph import FRAME_SOURCE, ElementOrder, KernelGraph
+from atomgraph.compiled.kernel_graph import GRAPH_SOURCE, ElementOrder, KernelGraph
 from atomgraph.kernels import compiled
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.repulsion.zbl import ZBL
@@ -23,7 +23,7 @@ by_dtype = pytest.mark.parametrize("dtype", REAL)
 
 
 def library(dtype):
-    return compiled("\n".join([f"#define REAL {REAL[dtype][0]}", FRAME_SOURCE, PAIR_SOURCE]), "pair")
+    return compiled("\n".join([f"#define REAL {REAL[dtype][0]}", GRAPH_SOURCE, PAIR_SOURCE]), "pair")
 
 
 def frames(dtype):
@@ -47,17 +47,17 @@ class Tables(PairSums):
         return self.tables[(3 * rows[:, None] + rows).flatten()], DEGREE, N, CUTOFF
 
 
-def compared(kernel, plain, frame, dtype):
+def compared(kernel, plain, kernel_graph, dtype):
     """Values, and slopes of a sum of them that weighs every atom differently."""
-    value, back = kernel(frame)
-    vector = frame.vector.double().requires_grad_()
+    value, vjp = kernel(kernel_graph)
+    vector = kernel_graph.vector.double().requires_grad_()
     wanted = plain(vector)
-    weight = torch.linspace(-1.0, 2.0, frame.n_atoms, dtype=torch.float64)
-    slope = torch.autograd.grad((weight * wanted).sum(), vector)[0]
-    found, tolerance = back(weight), REAL[dtype][1]
+    weight = torch.linspace(-1.0, 2.0, kernel_graph.n_atoms, dtype=torch.float64)
+    grad = torch.autograd.grad((weight * wanted).sum(), vector)[0]
+    found, tolerance = vjp(weight), REAL[dtype][1]
     assert found.dtype == dtype and value.dtype == torch.float64
     torch.testing.assert_close(value, wanted.detach(), rtol=1e-12, atol=1e-12 * float(wanted.detach().abs().max()))
-    torch.testing.assert_close(found.double(), slope, rtol=0, atol=tolerance * float(slope.abs().max()))
+    torch.testing.assert_close(found.double(), grad, rtol=0, atol=tolerance * float(grad.abs().max()))
     return value, found
 
 
@@ -65,14 +65,14 @@ def compared(kernel, plain, frame, dtype):
 def test_tabulated_functions_are_those_of_plain_operations(dtype):
     kernel = Tables()
     kernel.bind(library(dtype))
-    for frame in frames(dtype):
-        i, j = frame.element[frame.centre.long()], frame.element[frame.neighbour.long()]
+    for kernel_graph in frames(dtype):
+        i, j = kernel_graph.element[kernel_graph.centre.long()], kernel_graph.element[kernel_graph.neighbour.long()]
 
-        def plain(vector, i=i, j=j, frame=frame):
+        def plain(vector, i=i, j=j, kernel_graph=kernel_graph):
             length = torch.linalg.vector_norm(vector, dim=1)
-            return pair_sums(length, 3 * i + j, frame.centre.long(), kernel.tables, CUTOFF, frame.n_atoms)
+            return pair_sums(length, 3 * i + j, kernel_graph.centre.long(), kernel.tables, CUTOFF, kernel_graph.n_atoms)
 
-        compared(kernel, plain, frame, dtype)
+        compared(kernel, plain, kernel_graph, dtype)
 
 
 @by_dtype
@@ -81,16 +81,16 @@ def test_zbl_is_the_models(p, dtype):
     zbl = ZBL(ELEMENTS, p=p, radii=[0.9, 1.3, 1.8], exponent=0.28)
     kernel = FusedRepulsion(zbl)
     kernel.bind(library(dtype))
-    for frame in frames(dtype):
+    for kernel_graph in frames(dtype):
 
-        def plain(vector, frame=frame):
+        def plain(vector, kernel_graph=kernel_graph):
             length = torch.linalg.vector_norm(vector, dim=1)
-            ends = frame.centre.long(), frame.neighbour.long()
-            return zbl(None, Edges(vector, length, *ends, frame.element, frame.n_atoms, len(ELEMENTS)))
+            ends = kernel_graph.centre.long(), kernel_graph.neighbour.long()
+            return zbl(None, Edges(vector, length, *ends, kernel_graph.element, kernel_graph.n_atoms, len(ELEMENTS)))
 
-        value, slope = compared(kernel, plain, frame, dtype)
-        length = torch.linalg.vector_norm(frame.vector, dim=1)
-        assert 0 < int((slope != 0).any(dim=1).sum()) < len(length)  # some are beyond their reach
+        value, grad = compared(kernel, plain, kernel_graph, dtype)
+        length = torch.linalg.vector_norm(kernel_graph.vector, dim=1)
+        assert 0 < int((grad != 0).any(dim=1).sum()) < len(length)  # some are beyond their reach
         assert float(value.min()) >= 0
 
 
@@ -99,13 +99,13 @@ def test_threads_do_not_change_a_bit():
     kernel.bind(library(torch.float64))
     graph = graph_of(molecule(ELEMENTS, 300), CUTOFF)
     rows = torch.tensor([NUMBERS.index(z) for z in graph.atomic_numbers.tolist()])
-    frame = KernelGraph.of(library(torch.float64), graph, ElementOrder.by_element(rows), CUTOFF, torch.float64)
+    kernel_graph = KernelGraph.of(library(torch.float64), graph, ElementOrder.by_element(rows), CUTOFF, torch.float64)
     try:
         results = []
         for threads in (1, 2):
             torch.set_num_threads(threads)
-            value, back = kernel(frame)
-            results.append((value, back(torch.ones_like(value))))
+            value, vjp = kernel(kernel_graph)
+            results.append((value, vjp(torch.ones_like(value))))
     finally:
         torch.set_num_threads(before)
     for one, two in zip(*results, strict=True):

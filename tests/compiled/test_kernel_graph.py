@@ -5,7 +5,7 @@ import torch
 from helpers.compilers import needs_compiler
 
 from atomgraph.compiled import kernel_graph as frame_file
-from atomgraph.compiled.kernel_graph import FRAME_SOURCE, DegenerateEdge, ElementOrder, KernelGraph
+from atomgraph.compiled.kernel_graph import GRAPH_SOURCE, DegenerateEdge, ElementOrder, KernelGraph
 from atomgraph.graph.geometry import edge_vectors
 from atomgraph.kernels import compiled
 from atomgraph.nn.elements import ElementTable
@@ -24,13 +24,13 @@ def dtype(request):
 @pytest.fixture
 def library(dtype):
     real = {torch.float32: "float", torch.float64: "double"}[dtype]
-    return compiled(f"#define WITH_OPENMP\n#define REAL {real}\n{FRAME_SOURCE}", "frame")
+    return compiled(f"#define WITH_OPENMP\n#define REAL {real}\n{GRAPH_SOURCE}", "frame")
 
 
 @pytest.fixture(params=[1, 2, 3, 7])
 def on_threads(request, monkeypatch):
     """Every graph is shared by threads, if there is more than one."""
-    monkeypatch.setattr(frame_file, "SHARED", 0)
+    monkeypatch.setattr(frame_file, "PARALLEL_FROM", 0)
     before = torch.get_num_threads()
     torch.set_num_threads(request.param)
     yield
@@ -80,10 +80,10 @@ def test_edges_are_those_that_sorting_gives(library, batch, dtype, cutoff, on_th
 
 def test_slopes_by_edges_give_forces_and_virials(library, batch, dtype, on_threads):
     found = frame_of(library, batch, dtype)
-    slope = torch.randn(found.n_edges, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(dtype)
-    gradient, virial = found.collect(library, slope, batch)
+    grad = torch.randn(found.n_edges, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(dtype)
+    gradient, virial = found.collect(library, grad, batch)
     centre, neighbour = (found.atom[ends.long()] for ends in (found.centre, found.neighbour))
-    g, r = slope.double(), found.vector.double()
+    g, r = grad.double(), found.vector.double()
     wanted = torch.zeros_like(gradient).index_add(0, centre, g).index_add(0, neighbour, -g)
     torch.testing.assert_close(gradient, wanted, rtol=0, atol=1e-12)
     outer = r[:, :, None] * g[:, None, :]
@@ -93,7 +93,7 @@ def test_slopes_by_edges_give_forces_and_virials(library, batch, dtype, on_threa
 
 def test_threads_change_no_bit(library, dtype, monkeypatch):
     batch = batch_of([graph_of(one, LISTED) for one in [crystal(), slab()] * 5])
-    monkeypatch.setattr(frame_file, "SHARED", 0)
+    monkeypatch.setattr(frame_file, "PARALLEL_FROM", 0)
     before, results = torch.get_num_threads(), []
     try:
         for n_threads in (1, 2, 5, 40):

@@ -49,7 +49,7 @@ def graph():
 
 @pytest.fixture
 def nothing_said(monkeypatch):
-    monkeypatch.setattr(kernel_warnings, "_said", set())
+    monkeypatch.setattr(kernel_warnings, "_given", set())
 
 
 @pytest.fixture

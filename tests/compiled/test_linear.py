@@ -7,7 +7,7 @@ from helpers.compilers import needs_compiler
 
 from atomgraph.compiled import linear as linear_file
 from atomgraph.compiled.evaluation import Runs
-from atomgraph.compiled.kernel_graph import FRAME_SOURCE
+from atomgraph.compiled.kernel_graph import GRAPH_SOURCE
 from atomgraph.compiled.layout import Layout
 from atomgraph.compiled.linear import LINEAR_SOURCE, LinearMap
 from atomgraph.compiled.mace.folded_weights import Weights
@@ -20,7 +20,7 @@ REAL = {torch.float32: "float", torch.float64: "double"}
 
 
 def library(dtype):
-    return compiled("\n".join([f"#define REAL {REAL[dtype]}", FRAME_SOURCE, LINEAR_SOURCE]), "linear")
+    return compiled("\n".join([f"#define REAL {REAL[dtype]}", GRAPH_SOURCE, LINEAR_SOURCE]), "linear")
 
 
 def random(*shape, dtype=torch.float64):
@@ -41,10 +41,10 @@ def test_numbers_and_slopes_are_torchs(shape, counts, dtype):
     by_irrep = {irrep: random(len(counts), *shape) for irrep in (SCALAR, VECTOR)}
     before, after = (Layout(dict.fromkeys(by_irrep, n)) for n in shape)
     linear, runs = LinearMap(library(dtype), before, after, of_kinds(by_irrep), dtype), Runs(kinds, counts)
-    x, slope = (random(sum(counts) * layout.width, dtype=dtype) for layout in (before, after))
+    x, grad = (random(sum(counts) * layout.width, dtype=dtype) for layout in (before, after))
     for times, given, start, end, turned in (
         (linear, x, before, after, lambda matrix: matrix),
-        (linear.back, slope, after, before, lambda matrix: matrix.T),
+        (linear.vjp, grad, after, before, lambda matrix: matrix.T),
     ):
         found, there = times(runs, given), random(sum(counts) * end.width, dtype=dtype)
         added = times(runs, given, there.clone())
@@ -60,10 +60,10 @@ def test_an_irrep_that_does_not_come_in_goes_out_as_zeros():
     before, after = Layout({SCALAR: 4, OTHER: 4}), Layout({VECTOR: 4, SCALAR: 4})
     weights = Weights.of_matrices({irrep: random(4, 4) for irrep in (SCALAR, VECTOR, OTHER)})
     linear, runs = LinearMap(library(torch.float64), before, after, weights, torch.float64), Runs([0], [5])
-    y, slope = linear(runs, random(5 * before.width)), linear.back(runs, random(5 * after.width))
+    y, grad = linear(runs, random(5 * before.width)), linear.vjp(runs, random(5 * after.width))
     assert not after.block(y, VECTOR).any()
     assert after.block(y, SCALAR).all()
-    assert not before.block(slope, OTHER).any()
+    assert not before.block(grad, OTHER).any()
 
 
 def test_threads_change_nothing():

@@ -24,7 +24,7 @@ needs_compiler = pytest.mark.skipif(not has_compiler(), reason="no C++ compiler"
 def forget(monkeypatch):
     """As if this process had loaded and said nothing yet."""
     monkeypatch.setattr(toolchain, "_loaded", {})
-    monkeypatch.setattr(explanation, "_said", set())
+    monkeypatch.setattr(explanation, "_given", set())
 
 
 def twice(library, x=21.0):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from helpers.compilers import needs_compiler
 
-from atomgraph.compiled.function_pointers import INT, POINTER, door, integers, pointers
+from atomgraph.compiled.function_pointers import INT, POINTER, bind_function, integers, pointers
 from atomgraph.kernels import compiled
 from atomgraph.kernels import product_source as product
 from atomgraph.kernels.product_source import ProductSource
@@ -64,7 +64,7 @@ def test_values_and_slopes_are_those_of_the_plain_sum(terms, dtype, most, monkey
     head = f'#define REAL {REAL[dtype]}\n#include "product.h"\nusing namespace atomgraph;\n'
     library = compiled(f"{head}ATOMGRAPH_API int width() {{ return WIDTH; }}{source.named('p')}", "product")
     forward, backward = (
-        door(library, f"p_{name}", INT, INT, *(POINTER,) * n) for name, n in (("forward", 4), ("backward", 5))
+        bind_function(library, f"p_{name}", INT, INT, *(POINTER,) * n) for name, n in (("forward", 4), ("backward", 5))
     )
     width = -(-CHANNELS // library.width()) * library.width()
     counts = [0, 1, 7, 4]

@@ -20,13 +20,13 @@ ROOT = Path(__file__).parents[2]
 def room(folder, tmp_path, monkeypatch):
     """A room with one small kernel, nothing built."""
     monkeypatch.delenv("ATOMGRAPH_KERNEL_FLAGS", raising=False)
-    monkeypatch.setattr(shipped, "ROOM", tmp_path / "room")
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path / "room")
     monkeypatch.setattr(shipped, "KERNELS", {"twice": ()})
-    shipped._found.cache_clear()
+    shipped._library.cache_clear()
     (tmp_path / "room").mkdir()
     (tmp_path / "room" / "twice.cpp").write_text(TWICE)
     yield tmp_path / "room"
-    shipped._found.cache_clear()
+    shipped._library.cache_clear()
 
 
 def without_compiler(monkeypatch):

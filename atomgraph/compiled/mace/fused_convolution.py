@@ -1,4 +1,4 @@
-"""The fused convolution of a frozen interaction: tables of its radial weights, and its kernel as a function with a slope."""
+"""The fused convolution of a frozen interaction: its kernel, with tables of its radial weights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from atomgraph.compiled.function_pointers import DOUBLE, INT, LONG, POINTER, door, pointers
+from atomgraph.compiled.function_pointers import DOUBLE, INT, LONG, POINTER, bind_function, pointers
 from atomgraph.compiled.kernel_graph import KernelGraph
 from atomgraph.compiled.layout import Layout
 from atomgraph.compiled.radial_tables import TOLERANCE, Grid, PairTables, Splines, is_pairwise, pairs_of, weights_of
@@ -29,12 +29,12 @@ class _Bound(NamedTuple):
 
 
 class FusedConvolution:
-    """``nn.Convolution`` with tables of weights: features and edge vectors to sums over neighbours.
+    """``nn.equivariant.Convolution`` with tables of weights: sums over neighbours from features and edge vectors.
 
     Args:
-        interaction: In float64; its networks are evaluated when a pair of elements is first met.
+        interaction: In float64; its network is evaluated when a pair of elements first occurs.
         l_max: Of the harmonics.
-        grid: Of their pieces.
+        grid: First grid of the tables.
         dtype: Of the kernel.
     """
 
@@ -52,11 +52,11 @@ class FusedConvolution:
 
     @property
     def error(self) -> float:
-        """Largest error of a weight's slope so far, by the largest slope there or farther."""
+        """Largest relative error of a weight's derivative so far."""
         return self._tables.error
 
     def source(self) -> str:
-        """C++ of the kernel."""
+        """The C++ of the kernel."""
         return self._source(self.name)
 
     def _source(self, name: str) -> str:
@@ -75,64 +75,69 @@ class FusedConvolution:
         return convolution_source(name, self.channels, paths, *dims, polynomials, self._tables.grid.degree)
 
     def bind(self, library: ctypes.CDLL) -> None:
-        """Use the compiled kernel."""
+        """Look up the functions in the compiled library."""
         self._width = library.width()
         self.padded = -(-self.channels // self._width) * self._width
         self.before = Layout(dict.fromkeys(self.features, self.padded))
         self.after = Layout({irrep: n * self.padded for irrep, n in zip(self.messages, self.n_same, strict=True)})
         edges = POINTER, POINTER, POINTER, POINTER, POINTER
         structure = INT, LONG, *edges, POINTER, POINTER, INT, LONG, DOUBLE, POINTER
-        self._forward = door(library, f"{self.name}_forward", *structure, POINTER)
-        self._backward = door(library, f"{self.name}_backward", *structure, POINTER, POINTER, POINTER)
+        self._forward = bind_function(library, f"{self.name}_forward", *structure, POINTER)
+        self._backward = bind_function(library, f"{self.name}_backward", *structure, POINTER, POINTER, POINTER)
 
-    def __call__(self, frame: KernelGraph, features: Tensor, sloped: bool) -> tuple[Tensor, EdgePullback]:
-        """Sums, in the layout ``after`` (paths to an irrep side by side), of features in the layout ``before``.
+    def __call__(
+        self, kernel_graph: KernelGraph, features: Tensor, needs_gradient: bool
+    ) -> tuple[Tensor, EdgePullback]:
+        """Sums over neighbours, in the layout ``after`` with the paths to an irrep side by side.
 
         Args:
             sloped: Whether features have a slope. The pullback gives it, or None, and slopes by the edge vectors,
                 (n_edges, 3).
         """
-        splines = self._splines_of(frame)
-        sums = self.after.empty(frame.n_atoms, self.dtype)
-        self._forward(*self._arguments(frame, features, splines, backward=False), sums.data_ptr())
+        splines = self._splines_of(kernel_graph)
+        sums = self.after.empty(kernel_graph.n_atoms, self.dtype)
+        self._forward(*self._arguments(kernel_graph, features, splines, backward=False), sums.data_ptr())
 
-        def back(slope: Tensor) -> tuple[Tensor | None, Tensor]:
-            by_vector, by_features = torch.empty_like(frame.vector), torch.empty_like(features) if sloped else None
-            to = None if by_features is None else by_features.data_ptr(), by_vector.data_ptr()
-            self._backward(*self._arguments(frame, features, splines, backward=True), slope.data_ptr(), *to)
-            return by_features, by_vector
+        def vjp(grad: Tensor) -> tuple[Tensor | None, Tensor]:
+            grad_vector, grad_features = (
+                torch.empty_like(kernel_graph.vector),
+                torch.empty_like(features) if needs_gradient else None,
+            )
+            to = None if grad_features is None else grad_features.data_ptr(), grad_vector.data_ptr()
+            self._backward(*self._arguments(kernel_graph, features, splines, backward=True), grad.data_ptr(), *to)
+            return grad_features, grad_vector
 
-        return sums, back
+        return sums, vjp
 
-    def _splines_of(self, frame: KernelGraph) -> _Bound:
-        """Of all pairs of elements that are present; kept until other elements come."""
-        present, last = tuple(frame.present), self._last  # read once: another thread may exchange it
+    def _splines_of(self, kernel_graph: KernelGraph) -> _Bound:
+        """Tables of all pairs of elements in the graph; cached until the elements change."""
+        present, last = tuple(kernel_graph.present), self._last  # read once, because another thread may replace it
         if last is None or last.present != present:
-            splines = self._tables.of(pairs_of(self._interaction, frame.present))
+            splines = self._tables.of(pairs_of(self._interaction, kernel_graph.present))
             self._last = last = _Bound(present, splines, pointers(splines.tables))
         return last
 
-    def _arguments(self, frame: KernelGraph, features: Tensor, bound: _Bound, backward: bool) -> tuple[Any, ...]:
-        """What both kernels take first."""
-        row, order = (frame.column, frame.order.data_ptr()) if backward else (frame.row, None)
+    def _arguments(self, kernel_graph: KernelGraph, features: Tensor, bound: _Bound, backward: bool) -> tuple[Any, ...]:
+        """The first arguments of both kernels."""
+        row, order = (kernel_graph.column, kernel_graph.order.data_ptr()) if backward else (kernel_graph.row, None)
         return (
             torch.get_num_threads(),
-            frame.n_atoms,
+            kernel_graph.n_atoms,
             row.data_ptr(),
             order,
-            frame.centre.data_ptr(),
-            frame.neighbour.data_ptr(),
-            frame.vector.data_ptr(),
+            kernel_graph.centre.data_ptr(),
+            kernel_graph.neighbour.data_ptr(),
+            kernel_graph.vector.data_ptr(),
             ctypes.addressof(bound.pointers),
-            (frame.kind if self._pairwise else frame.alike).data_ptr(),
-            len(frame.present) if self._pairwise else 1,
+            (kernel_graph.kind if self._pairwise else kernel_graph.alike).data_ptr(),
+            len(kernel_graph.present) if self._pairwise else 1,
             bound.splines.grid.n_pieces,
             bound.splines.grid.cutoff,
             features.data_ptr(),
         )
 
     def _laid_out(self, table: Tensor) -> Tensor:
-        """(n_pieces, powers, n_weights) as the kernel wants it: [path][block of channels][piece][power][width]."""
+        """A table (n_pieces, powers, n_weights) in the order of the kernel: [path][block of channels][piece][power][width]."""
         table = table.unflatten(2, (self._n_paths, self.channels))
         if self.padded > self.channels:
             table = torch.nn.functional.pad(table, (0, self.padded - self.channels))

@@ -1,4 +1,4 @@
-"""The density of neighbours that a frozen interaction divides by, tabulated."""
+"""The density of neighbours by which a frozen interaction divides, from tables."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from atomgraph.layers.mace.interaction import Interaction
 
 
 class FusedDensity(PairSums):
-    r""":math:`\rho_i = \sum_j q(r_{ij})`."""
+    r""":math:`\rho_i = \sum_j q(r_{ij})`, from tables of q."""
 
     name = "tabulated"
     types = POINTER, INT, LONG, DOUBLE
@@ -29,12 +29,12 @@ class FusedDensity(PairSums):
             partial(density_of, interaction), grid, tolerance, lambda table: table[:, :, 0].contiguous()
         )
 
-    def __call__(self, frame: KernelGraph) -> tuple[Tensor, Pullback]:
-        """(n_atoms,) in the dtype of the edge vectors."""
-        density, back = super().__call__(frame)
-        return density.to(frame.vector.dtype), back
+    def __call__(self, kernel_graph: KernelGraph) -> tuple[Tensor, Pullback]:
+        """The density, (n_atoms,), in the dtype of the edge vectors, and its VJP."""
+        density, vjp = super().__call__(kernel_graph)
+        return density.to(kernel_graph.vector.dtype), vjp
 
     def constants(self, present: tuple[int, ...]) -> tuple[Any, ...]:
-        """Tables of the pairs, their degree, how many pieces they have, and the cutoff."""
+        """Tables of the pairs, their degree and number of pieces, and the cutoff."""
         of_pairs, grid = self._tables.of(pairs_of(self._interaction, list(present)))
         return torch.stack(of_pairs), grid.degree, grid.n_pieces, grid.cutoff

@@ -1,4 +1,4 @@
-"""A gate with its pullback, for features in one run of numbers."""
+"""A gate with its vector-Jacobian product, for features in a flat layout."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from atomgraph.nn.equivariant.irrep_blocks import channels_of
 class FusedGate:
     r"""``nn.Gate``: :math:`s \to c\,\mathrm{silu}(s)`, :math:`v_m \to c'\,\mathrm{sigmoid}(g)\, v_m`.
 
-    before, after: layouts of what comes in, scalars and gates in one block, and of what goes out.
+    Attributes:
+        before: Layout of the input, with scalars and gates in one block.
+        after: Layout of the output.
     """
 
     def __init__(self, gate: Gate):
@@ -24,26 +26,26 @@ class FusedGate:
         self._parts = [self.after.channels.get(EVEN, 0), *(n for _, n in gate.gated)]
 
     def __call__(self, x: Tensor) -> tuple[Tensor, Pullback]:
-        """Gated features."""
+        """Gated features, and their VJP."""
         y = self.after.empty(len(x) // self.before.width, x.dtype)
         scalars, *gates = self.before.block(x, EVEN).split(self._parts, dim=2)
-        open_by = [torch.sigmoid(gate) for gate in gates]
+        gate_values = [torch.sigmoid(gate) for gate in gates]
         if EVEN in self.after.channels:
             self.after.block(y, EVEN)[:] = torch.nn.functional.silu(scalars) * self._gate.scalar_gain
-        for (irrep, _), factor in zip(self._gate.gated, open_by, strict=True):
+        for (irrep, _), factor in zip(self._gate.gated, gate_values, strict=True):
             torch.mul(self.before.block(x, irrep), factor * self._gate.gate_gain, out=self.after.block(y, irrep))
 
-        def back(slope: Tensor) -> Tensor:
-            found = torch.empty_like(x)
-            by_scalars, *by_gates = self.before.block(found, EVEN).split(self._parts, dim=2)
+        def vjp(grad: Tensor) -> Tensor:
+            grad_x = torch.empty_like(x)
+            grad_scalars, *grad_gates = self.before.block(grad_x, EVEN).split(self._parts, dim=2)
             if EVEN in self.after.channels:
-                by_silu = self.after.block(slope, EVEN) * self._gate.scalar_gain
-                by_scalars[:] = torch.ops.aten.silu_backward(by_silu, scalars)
-            for (irrep, _), factor, by_gate in zip(self._gate.gated, open_by, by_gates, strict=True):
-                given = self.after.block(slope, irrep)
-                torch.mul(given, factor * self._gate.gate_gain, out=self.before.block(found, irrep))
-                by_factor = (given * self.before.block(x, irrep)).sum(1, keepdim=True) * self._gate.gate_gain
-                by_gate[:] = by_factor * factor * (1.0 - factor)
-            return found
+                grad_silu = self.after.block(grad, EVEN) * self._gate.scalar_gain
+                grad_scalars[:] = torch.ops.aten.silu_backward(grad_silu, scalars)
+            for (irrep, _), factor, grad_gate in zip(self._gate.gated, gate_values, grad_gates, strict=True):
+                grad_block = self.after.block(grad, irrep)
+                torch.mul(grad_block, factor * self._gate.gate_gain, out=self.before.block(grad_x, irrep))
+                grad_factor = (grad_block * self.before.block(x, irrep)).sum(1, keepdim=True) * self._gate.gate_gain
+                grad_gate[:] = grad_factor * factor * (1.0 - factor)
+            return grad_x
 
-        return y, back
+        return y, vjp

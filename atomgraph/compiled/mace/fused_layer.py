@@ -10,7 +10,7 @@ from torch import Tensor
 
 from atomgraph.compiled.evaluation import Evaluation
 from atomgraph.compiled.layout import Layout
-from atomgraph.compiled.linear_forms import FusedForm, LinearForm, Slopes
+from atomgraph.compiled.linear_forms import FusedForm, Gradients, LinearForm
 from atomgraph.compiled.mace.folded_weights import Weights
 from atomgraph.compiled.mace.fused_convolution import FusedConvolution
 from atomgraph.compiled.mace.fused_density import FusedDensity
@@ -22,18 +22,20 @@ from atomgraph.layers.mace.agnostic import AgnosticInteraction
 from atomgraph.layers.mace.nonlinear import NonlinearResidualInteraction
 from atomgraph.nn.equivariant.irrep_blocks import channels_of
 
-#: From slopes by all sources up to the layer's own, which is taken off, to slopes by edge vectors; None where there are none.
-LayerPullback = Callable[[Slopes], Tensor | None]
+#: Removes the gradient by the layer's own source from the list, and returns that by edge vectors; None without gradient.
+LayerPullback = Callable[[Gradients], Tensor | None]
 
 
 class FusedLayer:
     r"""``layers.MACELayer`` with frozen weights.
 
-    Its source is its products, or its features where these are a form in more than the products and a further layer
-    reads them: what reads a source, reads it through one folded matrix.
+    The source of a layer is what later parts read, each through one folded matrix: its products, or its features if they
+    depend on more than the products and a later layer reads them.
 
     Args:
-        layer: In float64.
+        layer: The layer, in float64.
+        grid: First grid of the radial tables.
+        dtype: Of the kernels.
     """
 
     def __init__(self, layer: MACELayer, grid: Grid, dtype: torch.dtype):
@@ -44,27 +46,29 @@ class FusedLayer:
 
     @property
     def radial_error(self) -> float:
-        """Largest error of a spline's slope so far, by the largest slope."""
+        """Largest relative error of a radial weight's derivative so far."""
         return self._convolution.error
 
     @property
     def n_products(self) -> int:
-        """Terms of an atom's products, of all channels."""
+        """Number of terms of the products of an atom, over channels."""
         return self._product.channels * len(self._product.terms)
 
     def sources(self) -> dict[str, str]:
-        """C++ of the kernels, by name; equal layers have the same."""
+        """The C++ of the kernels, by name; equal layers share them."""
         return {part.name: part.source() for part in (self._convolution, self._product)}
 
     def bind(self, library: ctypes.CDLL, h: LinearForm, sources: list[Layout], is_last: bool) -> LinearForm:
-        """Use the compiled kernels; the maps between them are folded, and laid out for their width.
+        """Look up the compiled kernels; fold the maps between them, padded to the width of the kernels.
 
         Args:
-            h: The form of the features that come.
-            sources: Layouts of all sources before, to which this layer's is added.
+            library: The kernels.
+            h: The form of the input features.
+            sources: Layouts of all earlier sources; that of this layer is appended.
+            is_last: Whether no later layer reads the features.
 
         Returns:
-            The form of the features that go.
+            The form of the output features.
         """
         self._convolution.bind(library)
         self._product.bind(library)
@@ -77,47 +81,47 @@ class FusedLayer:
         sums = convolution.after, (convolution.channels, convolution.padded)
         self._message = message_of(library, layer.interaction, dtype, sums, product.before, (up, tuple(sources)))
         out = Weights.of_linear(layer.mix).padded((product.channels, product.padded))
-        found = LinearForm(((len(sources), out),)).plus(h.then(self._skip()))
+        features = LinearForm(((len(sources), out),)).plus(h.then(self._skip()))
         sources.append(product.after)
         self._features: FusedForm | None = None
-        if len(found.terms) > 1 and not is_last:
+        if len(features.terms) > 1 and not is_last:
             channels = channels_of(layer.irreps_out)
-            self._features = FusedForm(library, found, tuple(sources), Layout(channels), dtype)
+            self._features = FusedForm(library, features, tuple(sources), Layout(channels), dtype)
             sources[-1] = Layout(channels)
-            found = LinearForm(((len(sources) - 1, Weights.identity(channels)),))
-        return found
+            features = LinearForm(((len(sources) - 1, Weights.identity(channels)),))
+        return features
 
-    def __call__(self, of: Evaluation, sources: list[Tensor]) -> LayerPullback:
-        """Appends the layer's source to those before."""
-        up = self._up(of, sources)
-        sums, of_sums = self._convolution(of.frame, up, sloped=not self._up.is_constant)
-        density, of_density = (None, None) if self._density is None else self._density(of.frame)
-        message, of_message = self._message(of, sources, sums, density)
-        products, of_products = self._product(of, message)
+    def __call__(self, run: Evaluation, sources: list[Tensor]) -> LayerPullback:
+        """Append the source of the layer. Returns its vector-Jacobian product."""
+        up = self._up(run, sources)
+        sums, sums_vjp = self._convolution(run.kernel_graph, up, needs_gradient=not self._up.is_constant)
+        density, density_vjp = (None, None) if self._density is None else self._density(run.kernel_graph)
+        message, message_vjp = self._message(run, sources, sums, density)
+        products, products_vjp = self._product(run, message)
         sources.append(products)
         if self._features is not None:
-            sources[-1] = self._features(of, sources)
+            sources[-1] = self._features(run, sources)
 
-        def back(slopes: Slopes) -> Tensor | None:
-            slope = slopes.pop()
-            if slope is not None and self._features is not None:
-                slopes.append(None)
-                self._features.back(of, slope, slopes)
-                slope = slopes.pop()
-            if slope is None:
+        def vjp(grads: Gradients) -> Tensor | None:
+            grad = grads.pop()
+            if grad is not None and self._features is not None:
+                grads.append(None)
+                self._features.vjp(run, grad, grads)
+                grad = grads.pop()
+            if grad is None:
                 return None
-            by_sums, by_density = of_message(of_products(slope), slopes)
-            by_up, by_vector = of_sums(by_sums)
-            if by_up is not None:
-                self._up.back(of, by_up, slopes)
-            if of_density is not None and by_density is not None:
-                by_vector += of_density(by_density)
-            return by_vector
+            grad_sums, grad_density = message_vjp(products_vjp(grad), grads)
+            grad_up, grad_vector = sums_vjp(grad_sums)
+            if grad_up is not None:
+                self._up.vjp(run, grad_up, grads)
+            if density_vjp is not None and grad_density is not None:
+                grad_vector += density_vjp(grad_density)
+            return grad_vector
 
-        return back
+        return vjp
 
     def _skip(self) -> Weights:
-        """Of what goes past the products."""
+        """The residual map, which bypasses the products."""
         interaction = self._layer.interaction
         if self._layer.keeps_residual and isinstance(interaction, NonlinearResidualInteraction):
             return Weights.of_linear(interaction.skip)

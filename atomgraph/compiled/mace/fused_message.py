@@ -1,4 +1,4 @@
-"""From an interaction's sums over neighbours to the message that products are taken of, weights folded."""
+"""The message of an interaction from its sums over neighbours, with folded weights."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ from torch import Tensor
 from atomgraph.compiled.evaluation import Evaluation
 from atomgraph.compiled.layout import Layout
 from atomgraph.compiled.linear import LinearMap
-from atomgraph.compiled.linear_forms import FusedForm, LinearForm, Slopes
+from atomgraph.compiled.linear_forms import FusedForm, Gradients, LinearForm
 from atomgraph.compiled.mace.folded_weights import Padding, Weights
 from atomgraph.compiled.mace.fused_gate import FusedGate
 from atomgraph.layers.mace.agnostic import AgnosticInteraction
 from atomgraph.layers.mace.interaction import Interaction
 from atomgraph.layers.mace.nonlinear import NonlinearResidualInteraction
 
-#: From slopes by a message to those by sums and by the density, (n_atoms,) or None; what sources get is added to theirs.
-MessagePullback = Callable[[Tensor, Slopes], tuple[Tensor, Tensor | None]]
+#: Gradients with respect to sums and density, (n_atoms,) or None, from that by a message; those by sources are added in place.
+MessagePullback = Callable[[Tensor, Gradients], tuple[Tensor, Tensor | None]]
 
 
 class LinearMessage:
-    """A linear map, over a mean number of neighbours (folded) or 1 + ρ, and for some interactions a map by element (folded).
+    """A linear map, divided by the mean number of neighbours or 1 + ρ; some interactions add a map by element. All are folded.
 
     Args:
-        library: Of the kernels.
+        library: The kernels.
         interaction: In float64.
-        sums: Layout of what comes in, and channels of each path that there are and that the kernel has.
-        message: Layout of what goes out.
+        dtype: Of the kernels.
+        sums: Layout of the sums, and their channels without and with padding.
+        message: Layout of the message.
     """
 
     def __init__(
@@ -49,27 +50,27 @@ class LinearMessage:
         self._map = LinearMap(library, layout, message, weights.padded(padding, _width(message)), dtype)
 
     def __call__(
-        self, of: Evaluation, sources: Sequence[Tensor], sums: Tensor, density: Tensor | None
+        self, run: Evaluation, sources: Sequence[Tensor], sums: Tensor, density: Tensor | None
     ) -> tuple[Tensor, MessagePullback]:
-        """density: ρ, (n_atoms,)."""
-        runs = of.by_element if self._map.by_element else of.alike
+        """The message, and its VJP, from sums and density ρ, (n_atoms,)."""
+        runs = run.by_element if self._map.by_element else run.alike
         message = self._map(runs, sums)
         if density is None:
-            return message, lambda slope, slopes: (self._map.back(runs, slope), None)
-        message, over = _over(self._map.after, message, density + 1.0)
+            return message, lambda grad, grads: (self._map.vjp(runs, grad), None)
+        message, division_vjp = _divided(self._map.after, message, density + 1.0)
 
-        def back(slope: Tensor, slopes: Slopes) -> tuple[Tensor, Tensor]:
-            slope, by_density = over(slope)
-            return self._map.back(runs, slope), by_density
+        def vjp(grad: Tensor, grads: Gradients) -> tuple[Tensor, Tensor]:
+            grad, grad_density = division_vjp(grad)
+            return self._map.vjp(runs, grad), grad_density
 
-        return message, back
+        return message, vjp
 
 
 class GatedMessage:
-    """A gate of the linear map, over α + βρ, plus what goes past the convolution; and one more linear map.
+    """A gate between two linear maps, with division by α + βρ and a residual map of the neighbours' features.
 
     Args:
-        up: The form of the neighbours' features, and layouts of its sources.
+        up: The form of the neighbours' features, and layouts of its sources. The others as for ``LinearMessage``.
     """
 
     def __init__(
@@ -92,21 +93,21 @@ class GatedMessage:
         self._alpha, self._beta = float(interaction.alpha), float(interaction.beta)
 
     def __call__(
-        self, of: Evaluation, sources: Sequence[Tensor], sums: Tensor, density: Tensor | None
+        self, run: Evaluation, sources: Sequence[Tensor], sums: Tensor, density: Tensor | None
     ) -> tuple[Tensor, MessagePullback]:
-        """density: ρ, (n_atoms,)."""
+        """The message, and its VJP, from sums and density ρ, (n_atoms,)."""
         if density is None:
-            raise TypeError("a gated message is over a density")
-        mixed, over = _over(self._map.after, self._map(of.alike, sums), density * self._beta + self._alpha)
-        gated, of_gate = self._gate(mixed + self._past(of, sources))
+            raise TypeError("a gated message needs a density")
+        mixed, division_vjp = _divided(self._map.after, self._map(run.alike, sums), density * self._beta + self._alpha)
+        gated, gate_vjp = self._gate(mixed + self._past(run, sources))
 
-        def back(slope: Tensor, slopes: Slopes) -> tuple[Tensor, Tensor]:
-            by_gated = of_gate(self._last.back(of.alike, slope))
-            self._past.back(of, by_gated, slopes)
-            by_mixed, by_divisor = over(by_gated)
-            return self._map.back(of.alike, by_mixed), by_divisor * self._beta
+        def vjp(grad: Tensor, grads: Gradients) -> tuple[Tensor, Tensor]:
+            grad_gated = gate_vjp(self._last.vjp(run.alike, grad))
+            self._past.vjp(run, grad_gated, grads)
+            grad_mixed, grad_divisor = division_vjp(grad_gated)
+            return self._map.vjp(run.alike, grad_mixed), grad_divisor * self._beta
 
-        return self._last(of.alike, gated), back
+        return self._last(run.alike, gated), vjp
 
 
 def message_of(
@@ -117,7 +118,7 @@ def message_of(
     message: Layout,
     up: tuple[LinearForm, Sequence[Layout]],
 ) -> LinearMessage | GatedMessage:
-    """The message of an interaction that has a fused form."""
+    """The fused message of an interaction."""
     if isinstance(interaction, NonlinearResidualInteraction):
         return GatedMessage(library, interaction, dtype, sums, message, up)
     if isinstance(interaction, AgnosticInteraction):
@@ -125,13 +126,13 @@ def message_of(
     raise TypeError(f"{type(interaction).__name__} has no fused form")
 
 
-def _over(layout: Layout, x: Tensor, divisor: Tensor) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor, Tensor]]]:
-    """Each atom's features over its divisor, (n_atoms,), and from slopes by that to slopes by both."""
+def _divided(layout: Layout, x: Tensor, divisor: Tensor) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor, Tensor]]]:
+    """The features of each atom divided by a number, (n_atoms,), and the VJP with respect to both."""
     inverse = divisor.reciprocal()
     y = layout.scaled(x, inverse)
-    return y, lambda slope: (layout.scaled(slope, inverse), -layout.product(slope, y) * inverse)
+    return y, lambda grad: (layout.scaled(grad, inverse), -layout.product(grad, y) * inverse)
 
 
 def _width(layout: Layout) -> int:
-    """Channels of every irrep, which are equally many."""
+    """The number of channels, which is equal for all irreps."""
     return next(iter(layout.channels.values()))

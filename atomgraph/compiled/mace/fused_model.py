@@ -1,4 +1,4 @@
-"""A frozen MACE: what of a model has a fused form, the library of its kernels, and its energies."""
+"""A frozen MACE: the source and library of its kernels, its energies and their gradients."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from torch import Tensor
 
 from atomgraph.compiled.evaluation import Evaluation
 from atomgraph.compiled.fused_pair import PAIR_SOURCE, FusedRepulsion
-from atomgraph.compiled.kernel_graph import FRAME_SOURCE, ElementOrder, KernelGraph
+from atomgraph.compiled.kernel_graph import GRAPH_SOURCE, ElementOrder, KernelGraph
 from atomgraph.compiled.layout import Layout
 from atomgraph.compiled.linear import LINEAR_SOURCE
-from atomgraph.compiled.linear_forms import LinearForm, Slopes
+from atomgraph.compiled.linear_forms import Gradients, LinearForm
 from atomgraph.compiled.mace.fused_layer import FusedLayer
 from atomgraph.compiled.mace.fused_readouts import FusedReadouts
 from atomgraph.compiled.pullback import Pullback
@@ -29,12 +29,12 @@ from atomgraph.models.energy import EnergyModel
 from atomgraph.nn.repulsion.zbl import ZBL
 from atomgraph.readouts import MultiHeadMLP, ScaledLinear, ZeroReadout
 
-LIBRARY = "mace"  # how entries of the cache begin
-PIECES = {torch.float32: (97, 5), torch.float64: (153, 7)}  # of radial weights at first, and their polynomials' degree
+LIBRARY = "mace"  # prefix of entries of the cache
+PIECES = {torch.float32: (97, 5), torch.float64: (153, 7)}  # of radial weights: first number of pieces, and degree
 
 
 def unsupported_reason(model: EnergyModel) -> str | None:
-    """What of a model has no fused form, in a few words; None where all has."""
+    """The part of a model that has no fused form, in a few words; None if all parts have one."""
     if len(model.branches) != 1:
         return "a sum of several branches"
     branch = model.branches[0]
@@ -51,7 +51,7 @@ def unsupported_reason(model: EnergyModel) -> str | None:
         if isinstance(layer.interaction, AttentionResidualInteraction):
             return "an interaction whose weights look at features (attention_residual)"
         if not layer.radial.sloped:
-            return "radial functions without slope"
+            return "radial functions without gradient"
     if model.baseline.repulsion is not None and not isinstance(model.baseline.repulsion, ZBL):
         return f"the repulsion {type(model.baseline.repulsion).__name__}"
     if model.baseline.cutoff > branch.cutoff:
@@ -60,10 +60,10 @@ def unsupported_reason(model: EnergyModel) -> str | None:
 
 
 class FusedMACE:
-    """Energies of atoms, and their slopes by edge vectors, by compiled kernels.
+    """Energies of atoms, and gradients with respect to edge vectors, by compiled kernels.
 
     Args:
-        model: Is copied, in float64.
+        model: The model, which is copied in float64.
         dtype: Of the kernels.
     """
 
@@ -78,37 +78,34 @@ class FusedMACE:
         self._last: tuple[Tensor, int, ElementOrder] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _again, (
-            self.model,
-            self.dtype,
-        )  # kernels do not travel; where it is copied to, they are compiled or found
+        return _rebuild, (self.model, self.dtype)  # a loaded library cannot be pickled
 
     @property
     def library(self) -> ctypes.CDLL:
-        """The kernels, which have been compiled."""
+        """The compiled kernels."""
         if self._library is None:
             raise RuntimeError("the kernels of this model are not compiled yet")
         return self._library
 
     @property
     def radial_error(self) -> float:
-        """Largest error of a radial weight's slope so far, by the largest slope there or farther."""
+        """Largest relative error of a radial weight's derivative so far."""
         return max(layer.radial_error for layer in self._layers)
 
     @property
     def n_products(self) -> int:
-        """Terms of an atom's products, of all channels and layers: what most of a large model's time goes into."""
+        """Number of terms of the products of an atom, over channels and layers: most of the time of a large model."""
         return sum(layer.n_products for layer in self._layers)
 
     def source(self) -> str:
-        """C++ of all kernels."""
+        """The C++ of all kernels."""
         real = {torch.float32: "float", torch.float64: "double"}[self.dtype]
         parts = [
             "#define WITH_OPENMP",
             f"#define REAL {real}",
             '#include "convolution.h"',
             '#include "product.h"',
-            FRAME_SOURCE,
+            GRAPH_SOURCE,
             LINEAR_SOURCE,
             PAIR_SOURCE,
         ]
@@ -120,14 +117,14 @@ class FusedMACE:
         return is_kept(self.source(), LIBRARY)
 
     def compile(self) -> bool:
-        """Have the kernels compiled, or found in the cache; False where there can be none, which was said, then."""
+        """Compile the kernels or load them from the cache. Returns False, after a warning, if that is not possible."""
         self._library = compiled(self.source(), LIBRARY)
         if self._library is not None:
             self._bind(self._library)
         return self._library is not None
 
     def _bind(self, library: ctypes.CDLL) -> None:
-        """Fold the linear maps between the kernels."""
+        """Look up the kernels, and fold the linear maps between them."""
         embedding, readouts = self._branch.featurizer, self._branch.readouts
         h = LinearForm(table=embedding.weight.detach() / len(embedding.elements) ** 0.5)
         sources: list[Layout] = []
@@ -142,67 +139,71 @@ class FusedMACE:
             library, readouts, self.model.baseline, read, sources, self.dtype, self.model.isolated_energies()
         )
 
-    def frame(self, graph: AtomicGraph) -> KernelGraph:
-        """The graph in the kernels' order; GraphError names elements that the model does not know."""
+    def kernel_graph(self, graph: AtomicGraph) -> KernelGraph:
+        """The graph in the order of the kernels; GraphError for elements that the model does not know."""
         return KernelGraph.of(self.library, graph, self._order(graph.atomic_numbers), self._branch.cutoff, self.dtype)
 
     def present(self, graph: AtomicGraph) -> list[int]:
-        """The elements of the graph, as rows of the model's table."""
+        """Elements of the graph, as rows of the model's table."""
         return self._order(graph.atomic_numbers).present
 
     def _order(self, numbers: Tensor) -> ElementOrder:
-        """The atoms' order, kept for as long as the same tensor of atomic numbers comes and nobody writes into it."""
-        written = -1 if numbers.is_inference() else int(numbers._version)  # tensors of inference mode do not count that
+        """The order of atoms, cached while the same tensor of atomic numbers is given and not written to."""
+        written = -1 if numbers.is_inference() else int(numbers._version)  # tensors of inference mode have no version
         last = self._last  # read once: another thread may exchange it
         if last is None or last[0] is not numbers or last[1] != written or written < 0:
             self._last = last = numbers, written, ElementOrder.by_element(self.model.element_table(numbers))
         return last[2]
 
-    def energies(self, graph: AtomicGraph, frame: KernelGraph) -> tuple[Tensor, Callable[[], Tensor]]:
-        """(n_atoms,) eV, float64, in the frame's order; and what gives the slopes of their sum by edge vectors."""
-        of = Evaluation.of(frame, self.dtype)
-        head = None if len(self.model.heads) == 1 else graph.head[graph.graph_of_atom][frame.atom]
+    def energies(self, graph: AtomicGraph, kernel_graph: KernelGraph) -> tuple[Tensor, Callable[[], Tensor]]:
+        """Energies of atoms, (n_atoms,) eV, float64, in the order of the kernels, and the gradient of their sum.
+
+        Returns:
+            The energies, and a function that gives the gradient with respect to edge vectors, (n_edges, 3) eV/Å.
+        """
+        run = Evaluation.of(kernel_graph, self.dtype)
+        head = None if len(self.model.heads) == 1 else graph.head[graph.graph_of_atom][kernel_graph.atom]
         sources: list[Tensor] = []
-        backs = [layer(of, sources) for layer in self._layers]
-        energy, of_readouts = self._readouts(of, sources, head)
-        self._set_isolated(energy, frame, head)
-        of_repulsion = self._add_repulsion(energy, frame, head)
+        vjps = [layer(run, sources) for layer in self._layers]
+        energy, readouts_vjp = self._readouts(run, sources, head)
+        self._set_isolated(energy, kernel_graph, head)
+        repulsion_vjp = self._add_repulsion(energy, kernel_graph, head)
 
         n_sources = len(sources)
 
-        def slope() -> Tensor:
-            slopes: Slopes = [None] * n_sources
-            of_readouts(slopes)
-            parts = [] if of_repulsion is None else [of_repulsion(torch.ones_like(energy))]
-            while backs:  # what a layer has kept is not kept any longer
-                part = backs.pop()(slopes)
+        def edge_gradient() -> Tensor:
+            grads: Gradients = [None] * n_sources
+            readouts_vjp(grads)
+            parts = [] if repulsion_vjp is None else [repulsion_vjp(torch.ones_like(energy))]
+            while vjps:  # frees the intermediate results of each layer
+                part = vjps.pop()(grads)
                 parts = parts if part is None else [part if not parts else parts[0].add_(part)]
-            return parts[0] if parts else torch.zeros_like(frame.vector)
+            return parts[0] if parts else torch.zeros_like(kernel_graph.vector)
 
-        return energy, slope
+        return energy, edge_gradient
 
-    def _set_isolated(self, energy: Tensor, frame: KernelGraph, head: Tensor | None) -> None:
-        """Exactly E0 for atoms without neighbours, whatever the kernels round."""
+    def _set_isolated(self, energy: Tensor, kernel_graph: KernelGraph, head: Tensor | None) -> None:
+        """Set atoms without neighbours to exactly E0, without rounding errors of the kernels."""
         if self.model.baseline.exact_isolated:
-            alone = torch.nonzero(frame.row[1:] == frame.row[:-1])[:, 0]
-            row = torch.zeros_like(alone) if head is None else head[alone]
-            energy[alone] = self.model.baseline.e0[row, frame.element[alone]]
+            isolated = torch.nonzero(kernel_graph.row[1:] == kernel_graph.row[:-1])[:, 0]
+            row = torch.zeros_like(isolated) if head is None else head[isolated]
+            energy[isolated] = self.model.baseline.e0[row, kernel_graph.element[isolated]]
 
-    def _add_repulsion(self, energy: Tensor, frame: KernelGraph, head: Tensor | None) -> Pullback | None:
-        """Added to the energies; from slopes by these to slopes by edge vectors. None where nothing repels."""
+    def _add_repulsion(self, energy: Tensor, kernel_graph: KernelGraph, head: Tensor | None) -> Pullback | None:
+        """Add the repulsion to the energies. Returns its vector-Jacobian product; None for models without repulsion."""
         base = self.model.baseline
         if self._repulsion is None:
             return None
-        value, back = self._repulsion(frame)
+        value, vjp = self._repulsion(kernel_graph)
         if not base.scales_repulsion:
             energy += value
-            return back
+            return vjp
         scale = base.scale if head is None else base.scale.index_select(0, head)
         energy += scale * value
-        return lambda slope: back(scale * slope)
+        return lambda grad: vjp(scale * grad)
 
 
-def _again(model: EnergyModel, dtype: torch.dtype) -> FusedMACE | None:
-    """A copy of a frozen model; None where it cannot be compiled, and a CompiledPotential then does without."""
+def _rebuild(model: EnergyModel, dtype: torch.dtype) -> FusedMACE | None:
+    """The unpickled model; None if it cannot be compiled, and a CompiledPotential then uses the model."""
     fused = FusedMACE(model, dtype)
     return fused if fused.compile() else None

@@ -1,4 +1,4 @@
-"""The fused symmetric product: one sparse polynomial, whose coefficients are the couplings times an element's weights."""
+"""The fused symmetric product: a sparse polynomial with couplings times the weights of an element as coefficients."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from atomgraph.compiled.evaluation import MOST_KINDS, Evaluation, Runs
-from atomgraph.compiled.function_pointers import INT, POINTER, door, pointers
+from atomgraph.compiled.function_pointers import INT, POINTER, bind_function, pointers
 from atomgraph.compiled.layout import Layout
 from atomgraph.compiled.pullback import Pullback
 from atomgraph.kernels.cache import checksum
@@ -21,11 +21,11 @@ from atomgraph.kernels.product_source import ProductSource
 from atomgraph.nn.equivariant.symmetric_product import SymmetricProduct
 from atomgraph.ops.symmetric import monomials
 
-_NOTHING = 1e-12  # couplings below this, relative to the largest, are rounding
+_ROUNDING = 1e-12  # relative size of couplings that are rounding errors
 
 
 class FusedProduct:
-    """``nn.SymmetricProduct`` as straight-line code: an atom's message to its products, channel by channel.
+    """``nn.equivariant.SymmetricProduct`` by a kernel, for each channel of an atom's message.
 
     Args:
         product: In float64.
@@ -47,44 +47,44 @@ class FusedProduct:
         self._tables_of = lru_cache(MOST_KINDS)(self._tables)
 
     def _add_terms(self, irrep: o3.Irrep, nu: int) -> tuple[str, csr_array]:
-        """The key of the weights, and the couplings of each new term to them, (n_terms, n_paths)."""
+        """Add the terms of one irrep and order. Returns the key of their weights, and couplings (n_terms, n_paths)."""
         rows = self._product.sparse_coupling(irrep, nu)
         size = abs(rows).max(axis=1).toarray() if rows.shape[1] else np.zeros(rows.shape[0])
-        first = sum(other.dim for other in self.outputs[: self.outputs.index(irrep)])
+        first = sum(output.dim for output in self.outputs[: self.outputs.index(irrep)])
         names = [tuple(sorted(name)) for name in monomials(self._product.irreps_in.dim, nu).tolist()]
-        kept = np.nonzero(size > _NOTHING * size.max(initial=0.0))[0]
+        kept = np.nonzero(size > _ROUNDING * size.max(initial=0.0))[0]
         self.terms += [(first + row % irrep.dim, names[row // irrep.dim]) for row in kept.tolist()]
         return f"{irrep}_{nu}", rows[kept]
 
     def source(self) -> str:
-        """C++ of the kernel."""
+        """The C++ of the kernel."""
         return self._source.named(self.name)
 
     def bind(self, library: ctypes.CDLL) -> None:
-        """Use the compiled kernel."""
+        """Look up the functions in the compiled library."""
         self._width = library.width()
         self.padded = -(-self.channels // self._width) * self._width
         self.before = Layout(dict.fromkeys(self.inputs, self.padded))
         self.after = Layout(dict.fromkeys(self.outputs, self.padded))
         structure = INT, INT, POINTER, POINTER, POINTER
-        self._forward = door(library, f"{self.name}_forward", *structure, POINTER)
-        self._backward = door(library, f"{self.name}_backward", *structure, POINTER, POINTER)
+        self._forward = bind_function(library, f"{self.name}_forward", *structure, POINTER)
+        self._backward = bind_function(library, f"{self.name}_backward", *structure, POINTER, POINTER)
 
-    def __call__(self, of: Evaluation, x: Tensor) -> tuple[Tensor, Pullback]:
-        """Products, in the layout ``after``, of what is in the layout ``before``."""
-        runs = of.by_element if self._by_element else of.alike
+    def __call__(self, run: Evaluation, x: Tensor) -> tuple[Tensor, Pullback]:
+        """Products, in the layout ``after``, of x in the layout ``before``, and their VJP."""
+        runs = run.by_element if self._by_element else run.alike
         tables, y = self._tables_of(runs.kinds), self.after.empty(runs.n_atoms, self.dtype)
         self._forward(*_structure(runs, tables, x), y.data_ptr())
 
-        def back(slope: Tensor) -> Tensor:
-            found = torch.empty_like(x)
-            self._backward(*_structure(runs, tables, x), slope.data_ptr(), found.data_ptr())
-            return found
+        def vjp(grad: Tensor) -> Tensor:
+            grad_x = torch.empty_like(x)
+            self._backward(*_structure(runs, tables, x), grad.data_ptr(), grad_x.data_ptr())
+            return grad_x
 
-        return y, back
+        return y, vjp
 
     def _tables(self, kinds: tuple[int, ...]) -> ctypes.Array[ctypes.c_void_p]:
-        """Pointers to the elements' coefficients, the same with the same elements."""
+        """Pointers to the coefficients of these elements."""
         return pointers([self._of_element(z) for z in kinds])
 
     def _of_element(self, z: int) -> Tensor:
@@ -95,10 +95,10 @@ class FusedProduct:
             padded = np.zeros((len(self._source.coefficients), self.padded))
             padded[:, : self.channels] = of_terms[self._source.coefficients]
             table = torch.from_numpy(padded).unflatten(1, (-1, self._width)).transpose(0, 1)
-            self._coefficients.setdefault(z, table.to(self.dtype).contiguous())  # another thread's stays
+            self._coefficients.setdefault(z, table.to(self.dtype).contiguous())  # the first of two threads wins
         return self._coefficients[z]
 
 
 def _structure(runs: Runs, tables: ctypes.Array[ctypes.c_void_p], x: Tensor) -> tuple[int, ...]:
-    """What both kernels take first."""
+    """The first arguments of both kernels."""
     return torch.get_num_threads(), len(runs.kinds), runs.first, ctypes.addressof(tables), x.data_ptr()

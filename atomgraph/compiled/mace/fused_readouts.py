@@ -1,4 +1,4 @@
-"""Frozen readouts over a baseline: vectors by head and element where they are linear, hidden units where they are not."""
+"""Frozen readouts and baseline: vectors by head and element for linear readouts, hidden units for the others."""
 
 from __future__ import annotations
 
@@ -10,35 +10,37 @@ from torch import Tensor
 
 from atomgraph.compiled.evaluation import Evaluation
 from atomgraph.compiled.layout import Layout
-from atomgraph.compiled.linear_forms import EVEN, FusedForm, LinearForm, Slopes
+from atomgraph.compiled.linear_forms import EVEN, FusedForm, Gradients, LinearForm
 from atomgraph.compiled.mace.folded_weights import Weights
 from atomgraph.models.baseline import Baseline
 from atomgraph.nn.activation import identity
 from atomgraph.nn.protocols import Readout
 from atomgraph.readouts import MultiHeadMLP, ScaledLinear, ZeroReadout
 
-#: Of each activation: from a slope by its value and the argument to the slope by the argument.
-SLOPES: dict[Callable[[Tensor], Tensor], Callable[[Tensor, Tensor], Tensor]] = {
+#: VJP of each activation: the gradient with respect to its argument x, from that with respect to its value, and x.
+ACTIVATION_VJPS: dict[Callable[[Tensor], Tensor], Callable[[Tensor, Tensor], Tensor]] = {
     torch.nn.functional.silu: torch.ops.aten.silu_backward,
-    torch.nn.functional.softplus: lambda slope, x: torch.ops.aten.softplus_backward(slope, x, 1, 20),
-    torch.tanh: lambda slope, x: slope * (1.0 - torch.tanh(x).square()),
-    torch.abs: lambda slope, x: slope * torch.sign(x),
-    identity: lambda slope, x: slope,
+    torch.nn.functional.softplus: lambda grad, x: torch.ops.aten.softplus_backward(grad, x, 1, 20),
+    torch.tanh: lambda grad, x: grad * (1.0 - torch.tanh(x).square()),
+    torch.abs: lambda grad, x: grad * torch.sign(x),
+    identity: lambda grad, x: grad,
 }
 
 
 class FusedReadouts:
     r""":math:`E_i = E0_{z_i} + t + s\,\varepsilon_i` of the head of each atom, float64, without the repulsion.
 
-    Linear readouts of all layers are one vector a source, :math:`s\,\varepsilon_i = \sum_k x_{ki} \cdot v^{(k)} + \dots`, by
-    head, and by element where the form is.
+    The linear readouts of all layers are one vector for each source,
+    :math:`s\,\varepsilon_i = \sum_k x_{ki} \cdot v^{(k)} + \dots`, for each head, and for each element if the form
+    depends on elements.
 
     Args:
-        library: Of the kernels.
+        library: The kernels.
         readouts, baseline: In float64.
-        forms: Of the features that each reads.
-        sources: Layouts.
-        isolated: Energies of isolated atoms that are subtracted, (n_heads, n_elements) eV; None for none.
+        forms: The form of the features of each readout.
+        sources: Layouts of the sources.
+        dtype: Of the kernels.
+        isolated: Energies of isolated atoms to subtract, (n_heads, n_elements) eV, or None.
     """
 
     def __init__(
@@ -78,40 +80,42 @@ class FusedReadouts:
         self._vectors = {k: vector.to(dtype).contiguous() for k, vector in vectors.items()}
 
     def __call__(
-        self, of: Evaluation, sources: Sequence[Tensor], head: Tensor | None
-    ) -> tuple[Tensor, Callable[[Slopes], None]]:
-        """(n_atoms,) eV, and what adds the slopes of their sum by the sources.
+        self, run: Evaluation, sources: Sequence[Tensor], head: Tensor | None
+    ) -> tuple[Tensor, Callable[[Gradients], None]]:
+        """Energies, (n_atoms,) eV, and a function that adds gradients of their sum with respect to the sources.
 
         Args:
-            head: (n_atoms,), None if there is only one.
+            run: The evaluation.
+            sources: Values of the sources.
+            head: (n_atoms,) head of each atom; None for models with one head.
         """
-        element = of.frame.element
+        element = run.kernel_graph.element
         row = element if head is None else head * self._constant.shape[1] + element
         energy = self._constant.flatten().index_select(0, row)
-        slopes_of_linear = {}
+        linear_grads = {}
         for k, vector in self._vectors.items():
-            slope = self._of_atoms(vector, element, head)
-            slopes_of_linear[k] = slope
+            grad = self._of_atoms(vector, element, head)
+            linear_grads[k] = grad
             scalars = self._sources[k].block(sources[k], EVEN)[:, 0]
-            energy += (scalars * slope).sum(1, dtype=torch.float64)
-        backs = []
+            energy += (scalars * grad).sum(1, dtype=torch.float64)
+        vjps = []
         for hidden in self._hidden:
-            value, of_hidden = hidden(of, sources, head)
+            value, hidden_vjp = hidden(run, sources, head)
             energy += value
-            backs.append(of_hidden)
+            vjps.append(hidden_vjp)
 
-        def back(slopes: Slopes) -> None:
-            for k, slope in slopes_of_linear.items():
-                total = self._sources[k].zeros(of.frame.n_atoms, self._dtype)
-                self._sources[k].block(total, EVEN)[:, 0] = slope
-                slopes[k] = total
-            for each in backs:
-                each(slopes)
+        def vjp(grads: Gradients) -> None:
+            for k, grad in linear_grads.items():
+                total = self._sources[k].zeros(run.kernel_graph.n_atoms, self._dtype)
+                self._sources[k].block(total, EVEN)[:, 0] = grad
+                grads[k] = total
+            for hidden_vjp in vjps:
+                hidden_vjp(grads)
 
-        return energy, back
+        return energy, vjp
 
     def _of_atoms(self, vector: Tensor, element: Tensor, head: Tensor | None) -> Tensor:
-        """(n_atoms, channels)."""
+        """The vector of each atom, (n_atoms, channels)."""
         n_elements, n_heads, _ = vector.shape
         if n_elements == n_heads == 1:
             return vector[0].expand(len(element), -1)
@@ -120,10 +124,10 @@ class FusedReadouts:
 
 
 class FusedHidden:
-    """A ``MultiHeadMLP``, times the scale of each head; its first layer is a form.
+    """A ``MultiHeadMLP``, times the scale of each head. Its first layer is a linear form.
 
     Args:
-        scale: (n_heads, 1) eV. The rest as for ``FusedReadouts``.
+        scale: (n_heads, 1) eV. The others as for ``FusedReadouts``.
     """
 
     def __init__(
@@ -138,13 +142,11 @@ class FusedHidden:
         first = readout.first.detach().flatten(1) / len(readout.first) ** 0.5
         units = Layout({EVEN: first.shape[1]})
         self._first = FusedForm(library, form.then(Weights.of_matrices({EVEN: first})), sources, units, dtype)
-        self._activation, self._slope = readout.activation, SLOPES[readout.activation]
+        self._activation, self._activation_vjp = readout.activation, ACTIVATION_VJPS[readout.activation]
         self._gain, self._shape = readout.gain, readout.last.shape  # (heads, units)
         norm, n_heads = readout.last.numel() ** -0.5, len(scale)
-        own = (
-            torch.eye(n_heads).to(scale) if len(readout.last) > 1 else torch.ones_like(scale)
-        )  # which units a head reads
-        self._last = (own[:, :, None] * readout.last.detach() * norm * scale[:, :, None]).flatten(
+        reads = torch.eye(n_heads).to(scale) if len(readout.last) > 1 else torch.ones_like(scale)  # units of each head
+        self._last = (reads[:, :, None] * readout.last.detach() * norm * scale[:, :, None]).flatten(
             1
         )  # (n_heads, all units)
         self._middle: tuple[Tensor, Tensor] | None = None  # (heads, units, units), (heads, 1, units)
@@ -154,24 +156,24 @@ class FusedHidden:
             self._middle, self._bias = (matrix.to(dtype), bias.to(dtype)), readout.last_bias.detach() * scale[:, 0]
 
     def __call__(
-        self, of: Evaluation, sources: Sequence[Tensor], head: Tensor | None
-    ) -> tuple[Tensor, Callable[[Slopes], None]]:
-        """As ``FusedReadouts``."""
+        self, run: Evaluation, sources: Sequence[Tensor], head: Tensor | None
+    ) -> tuple[Tensor, Callable[[Gradients], None]]:
+        """As for ``FusedReadouts``."""
         last = self._last if head is None else self._last.index_select(0, head)  # (1 or n_atoms, all units)
-        first = self._first(of, sources).view(of.frame.n_atoms, -1)
+        first = self._first(run, sources).view(run.kernel_graph.n_atoms, -1)
         units = first if self._middle is None else self._through_middle(first, *self._middle)
         energy = (self._active(units).double() * last).sum(1)
         if self._bias is not None:
             energy += self._bias if head is None else self._bias.index_select(0, head)
 
-        def back(slopes: Slopes) -> None:
-            slope = self._slope((last * self._gain).to(of.dtype).expand_as(units), units)
+        def vjp(grads: Gradients) -> None:
+            grad = self._activation_vjp((last * self._gain).to(run.dtype).expand_as(units), units)
             if self._middle is not None:
-                by_active = torch.bmm(self._of_heads(slope), self._middle[0].transpose(1, 2)) * self._gain
-                slope = self._slope(self._of_atoms(by_active), first)
-            self._first.back(of, slope.contiguous().view(-1), slopes)
+                grad_active = torch.bmm(self._of_heads(grad), self._middle[0].transpose(1, 2)) * self._gain
+                grad = self._activation_vjp(self._of_atoms(grad_active), first)
+            self._first.vjp(run, grad.contiguous().view(-1), grads)
 
-        return energy, back
+        return energy, vjp
 
     def _through_middle(self, first: Tensor, matrix: Tensor, bias: Tensor) -> Tensor:
         """The argument of the second activation, (n_atoms, all units)."""

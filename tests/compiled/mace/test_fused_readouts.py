@@ -6,12 +6,12 @@ from e3nn import o3
 from helpers.compilers import needs_compiler
 
 from atomgraph.compiled.evaluation import Evaluation
-from atomgraph.compiled.kernel_graph import FRAME_SOURCE, ElementOrder, KernelGraph
+from atomgraph.compiled.kernel_graph import GRAPH_SOURCE, ElementOrder, KernelGraph
 from atomgraph.compiled.layout import Layout
 from atomgraph.compiled.linear import LINEAR_SOURCE
 from atomgraph.compiled.linear_forms import EVEN, LinearForm
 from atomgraph.compiled.mace.folded_weights import Weights
-from atomgraph.compiled.mace.fused_readouts import SLOPES, FusedReadouts
+from atomgraph.compiled.mace.fused_readouts import ACTIVATION_VJPS, FusedReadouts
 from atomgraph.kernels import compiled
 from atomgraph.models import Baseline
 from atomgraph.nn.activation import ACTIVATIONS
@@ -41,7 +41,7 @@ def baseline(heads):
 @pytest.mark.parametrize("name", MAKERS)
 def test_energies_and_slopes_are_those_of_the_readouts(name, heads, of_all):
     random = torch.Generator().manual_seed(1)
-    library = compiled("\n".join([FRAME_SOURCE, LINEAR_SOURCE]), "linear")
+    library = compiled("\n".join([GRAPH_SOURCE, LINEAR_SOURCE]), "linear")
     order = ElementOrder.by_element(torch.tensor([0, 2, 1, 0, 2, 2]))
     readouts = [
         generic(made(lambda each=each: MAKERS[each](1 if of_all else len(heads))).double()) for each in ("linear", name)
@@ -65,21 +65,23 @@ def test_energies_and_slopes_are_those_of_the_readouts(name, heads, of_all):
     fused = FusedReadouts(library, readouts, base, [first, second], sources, torch.float64)
     with torch.no_grad():
         nothing = torch.empty(0)
-        frame = KernelGraph(
+        kernel_graph = KernelGraph(
             **vars(order), **dict.fromkeys(("vector", "centre", "neighbour", "row", "column", "order"), nothing)
         )
-        of = Evaluation.of(frame, torch.float64)
-        energy, back = fused(of, [each.detach() for each in x], head if len(heads) > 1 else None)
-        slopes = [None, None]
-        back(slopes)
+        of = Evaluation.of(kernel_graph, torch.float64)
+        energy, vjp = fused(of, [each.detach() for each in x], head if len(heads) > 1 else None)
+        grads = [None, None]
+        vjp(grads)
     torch.testing.assert_close(energy, wanted.detach(), atol=1e-12, rtol=1e-12)
-    for found, slope in zip(slopes, expected, strict=True):
-        found = torch.zeros_like(slope) if found is None else found
-        torch.testing.assert_close(found, slope, atol=1e-12, rtol=1e-12)
+    for found, grad in zip(grads, expected, strict=True):
+        found = torch.zeros_like(grad) if found is None else found
+        torch.testing.assert_close(found, grad, atol=1e-12, rtol=1e-12)
 
 
 def test_every_activation_has_a_slope():
     x = torch.linspace(-2.0, 2.0, 8, dtype=torch.float64).requires_grad_()
     for activation, _ in ACTIVATIONS.values():
         wanted = torch.autograd.grad(activation(x).sum(), x)[0]
-        torch.testing.assert_close(SLOPES[activation](torch.ones_like(x), x.detach()), wanted, atol=1e-14, rtol=1e-14)
+        torch.testing.assert_close(
+            ACTIVATION_VJPS[activation](torch.ones_like(x), x.detach()), wanted, atol=1e-14, rtol=1e-14
+        )

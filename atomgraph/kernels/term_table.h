@@ -1,12 +1,12 @@
-// A sparse polynomial whose terms are data: a loop walks the tree of its monomials, for a few atoms at once, and reads each
-// coefficient once for all of them. For polynomials of so many terms that code for each would outgrow the caches.
+// A sparse polynomial with its terms in tables: a loop over the tree of monomials evaluates a few atoms at once and reads each
+// coefficient once for all of them. Used for polynomials with so many terms that generated code would not fit the caches.
 #pragma once
 #include "vectors.h"
 
 namespace atomgraph {
 
-// A monomial that others begin with, after all of these. depth: of how many variables it is; variable: the last of them.
-// terms: that it has itself, leaves: how many monomials it is the beginning of that are the beginning of no other.
+// A monomial that is a prefix of others; nodes follow all their children. depth: number of its variables; variable: the last one.
+// terms: number of its own terms. leaves: number of its children that are prefixes of no other monomial.
 struct Node {
     unsigned char depth, variable, terms, leaves;
 };
@@ -14,10 +14,10 @@ struct Leaf {
     unsigned char variable, terms;
 };
 
-// T: DEPTH (of the deepest node, and 1). nodes, leaves: of one output's tree after the other, each ending with its root.
-// Coefficients come in that order, a node's own before its leaves'. x, o: [component][A].
+// T: DEPTH (of the deepest node, at least 1). nodes, leaves: the trees of all outputs, one after another, each ending with its root.
+// Coefficients are in the same order, those of a node before those of its leaves. x, o: [component][A].
 template <class T, int A>
-static inline void walk_value(const Vector *x, const Real *c, Vector *o) {
+static inline void terms_value(const Vector *x, const Real *c, Vector *o) {
     Vector carried[T::DEPTH][A] = {};
     const unsigned char *leaf = T::leaves;
     for (const Node &node : T::nodes) {
@@ -42,20 +42,20 @@ static inline void walk_value(const Vector *x, const Real *c, Vector *o) {
     }
 }
 
-// The slopes of sum_m g_m o_m are added to d. slope_nodes, slope_leaves: of the tree of all outputs' monomials; each has one
-// coefficient for each output that it is in, which `outputs` names. paths: the variables of each node.
+// Adds the gradient of sum_m g_m o_m to d. vjp_nodes, vjp_leaves: the tree of the monomials of all outputs; each monomial has one
+// coefficient for each output in `outputs` that contains it. paths: the variables of each node.
 template <class T, int A>
-static inline void walk_slope(const Vector *x, const Real *c, const Vector *g, Vector *d) {
+static inline void terms_vjp(const Vector *x, const Real *c, const Vector *g, Vector *d) {
     Vector carried[T::DEPTH][A] = {};
     const unsigned char *path = T::paths, *output = T::outputs;
-    const Leaf *leaf = T::slope_leaves;
+    const Leaf *leaf = T::vjp_leaves;
     auto coefficient = [&](int n, Vector *sum) {
         for (int k = 0; k < n; ++k, c += WIDTH) {
             const Vector factor = load(c), *by = g + *output++ * A;
             for (int a = 0; a < A; ++a) sum[a] += factor * by[a];
         }
     };
-    for (const Node &node : T::slope_nodes) {
+    for (const Node &node : T::vjp_nodes) {
         Vector sum[A], before[A], product[A], *from = carried[node.depth];
         for (int a = 0; a < A; ++a) sum[a] = from[a], from[a] = Vector{}, before[a] = product[a] = all(1);
         for (int k = 0; k < node.depth; ++k) {
