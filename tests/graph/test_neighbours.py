@@ -234,7 +234,7 @@ def test_many_atoms_have_the_pairs_of_matscipy(cutoff):
 
 @needs_kernel
 def test_the_list_does_not_depend_on_the_number_of_threads(monkeypatch):
-    monkeypatch.setattr(kernel, "_SHARED", 0)
+    monkeypatch.setattr(kernel, "_PARALLEL_FROM", 0)
     atoms = crowd(1000)
     one, three = (kernel.pairs(atoms.positions, atoms.cell.array, atoms.pbc, 4.0, n_threads=n) for n in (1, 3))
     assert (one.edge_index == three.edge_index).all() and (one.shift == three.shift).all()
