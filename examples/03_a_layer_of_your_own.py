@@ -12,10 +12,10 @@ from atomgraph import Potential
 from atomgraph.analysis.laws import laws
 from atomgraph.data import budget_batches, build_graphs, read
 from atomgraph.featurizers import RadialDensity
-from atomgraph.layers import AtomWise, Standardize
+from atomgraph.layers import AtomWise, MessageLayer, Standardize
 from atomgraph.models import Branch, EnergyModel
 from atomgraph.nn.irreps import as_irreps
-from atomgraph.nn.protocols import MessageLayer
+from atomgraph.nn.linear_map import matrices
 from atomgraph.ops.cutoff import polynomial_cutoff
 from atomgraph.ops.scatter import sum_to
 from atomgraph.readouts import PerElementMLP
@@ -33,6 +33,9 @@ class GatedConvolution(MessageLayer):
         self.cutoff = float(cutoff)
         self.gate = torch.nn.Parameter(torch.randn(channels, channels) / channels**0.5)
         self.message = torch.nn.Parameter(torch.randn(channels, channels) / channels**0.5)
+
+    def linear_maps(self):
+        return matrices(self, "gate", "message")
 
     def forward(self, h, graph, edges):
         f = polynomial_cutoff(edges.length, self.cutoff)[:, None]

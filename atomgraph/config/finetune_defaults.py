@@ -10,7 +10,7 @@ from atomgraph.config.schema import Gradient
 from atomgraph.data.frame_names import number_of
 from atomgraph.errors import ConfigError, WiringError
 from atomgraph.models.energy import EnergyModel
-from atomgraph.models.parameter_groups import members, places
+from atomgraph.models.parameter_groups import parameter_groups, parameters_in
 
 RATES = {"full": 1e-4, "frozen": 1e-4, "lora": 1e-3}
 WARM_UP = 0.05  # of the run
@@ -67,12 +67,12 @@ def factors_of(rates: Mapping[str, float], model: EnergyModel) -> dict[str, floa
     if "decay" in rates:
         if len(rates) > 1:
             raise ConfigError(f"rates: decay stands alone, but {', '.join(set(rates) - {'decay'})} are there, too")
-        every = places(model)
-        top = max(place.depth for place in every.values())
-        return {name: rates["decay"] ** (top - place.depth) for name, place in every.items()}
+        weights = parameter_groups(model)
+        top = max(weight.depth for weight in weights.values())
+        return {name: rates["decay"] ** (top - weight.depth) for name, weight in weights.items()}
     factors: dict[str, float] = {}
     try:
-        for word, names in members(model, rates).items():
+        for word, names in parameters_in(model, rates).items():
             for name in names:
                 factors[name] = factors.get(name, 1.0) * rates[word]
     except WiringError as error:

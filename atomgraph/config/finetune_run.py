@@ -20,7 +20,7 @@ from atomgraph.data.fingerprint import fingerprint
 from atomgraph.data.frame_names import number_of
 from atomgraph.errors import ConfigError, WiringError
 from atomgraph.graph.structure import AtomicGraph
-from atomgraph.models.parameter_groups import members
+from atomgraph.models.parameter_groups import parameters_in
 from atomgraph.potential import Potential
 from atomgraph.training import PotentialTask
 from atomgraph.training.adapters import LoRAPotential
@@ -115,7 +115,7 @@ class FinetuneRun(StartedRun, GradientRun):
 def freeze(potential: Potential, groups: Sequence[str]) -> None:
     """Take groups of weights out of training; ConfigError for unknown ones, or where nothing is left to train."""
     try:
-        chosen = members(potential.model, groups)
+        chosen = parameters_in(potential.model, groups)
     except WiringError as error:
         raise ConfigError(f"method.groups: {error}") from error
     weights = dict(potential.model.named_parameters())

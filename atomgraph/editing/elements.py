@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from torch import Tensor
-
-from atomgraph.editing.ace import of_ace
-from atomgraph.editing.feature_columns import of_behler_parrinello, of_gcn
-from atomgraph.editing.mace import of_mace
-from atomgraph.editing.transfer import load_weights, places_of
+from atomgraph.editing.transfer import load_weights, places_of, without_rng
 from atomgraph.errors import WiringError, nearest
-from atomgraph.models import ACE, GCN, MACE, BehlerParrinello
-from atomgraph.models.energy import EnergyModel
+from atomgraph.nn.element_edit import ElementEdit, rebuilt
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.potential import Potential
-
-Edit = Callable[..., tuple[EnergyModel, dict[str, Tensor]]]
-EDITS: dict[type[EnergyModel], Edit] = {MACE: of_mace, GCN: of_gcn, BehlerParrinello: of_behler_parrinello, ACE: of_ace}
 
 
 def keep_elements(potential: Potential, elements: Sequence[str]) -> Potential:
@@ -73,14 +64,15 @@ def _with_elements(
     potential: Potential, names: list[str], rows: list[int], note: str, e0_rows: Sequence[int] | None = None
 ) -> Potential:
     model = potential.model
-    if type(model) not in EDITS:
-        raise WiringError(
-            f"elements can be edited in {', '.join(cls.__name__ for cls in EDITS)}, but this is a {type(model).__name__}; "
-            "train it anew"
-        )
-    new, found = EDITS[type(model)](model, names, rows)
+    edit = ElementEdit(list(model.elements), names, rows)
+    try:
+        new = without_rng(rebuilt, model, edit)
+        weights = model.weights_for(new, edit)
+    except WiringError as error:
+        raise WiringError(f"{error}; this is a {type(model).__name__}, whose elements cannot be changed") from error
     state = model.state_dict()
-    e0 = {"baseline.e0": state["baseline.e0"][:, list(rows if e0_rows is None else e0_rows)]}
+    weights |= {"baseline.e0": state["baseline.e0"][:, list(rows if e0_rows is None else e0_rows)]}
+    expected = new.state_dict()
     return load_weights(
-        potential, new, {name: value for name, value in (state | found | e0).items() if name in new.state_dict()}, note
+        potential, new, {name: value for name, value in (state | weights).items() if name in expected}, note
     )

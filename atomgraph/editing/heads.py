@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
-
-from torch import Tensor
 
 from atomgraph.editing.transfer import load_weights, places_of, without_rng
 from atomgraph.errors import WiringError
 from atomgraph.models.baseline import Baseline
 from atomgraph.models.energy import EnergyModel
-from atomgraph.nn.mlp import LastLayer
 from atomgraph.nn.part import build, public_name, specification
 from atomgraph.nn.protocols import Readout
 from atomgraph.potential import Potential
-from atomgraph.readouts import (
-    DensityEmbedding,
-    Linear,
-    MultiHeadMLP,
-    PerElementLinear,
-    ScaledLinear,
-    SparseKernel,
-    ZeroReadout,
-)
-
-BY_COLUMN = (Linear, PerElementLinear, ScaledLinear, SparseKernel)  # their weight's last axis is the head
 
 
 def keep_heads(potential: Potential, heads: Sequence[str]) -> Potential:
@@ -61,34 +47,8 @@ def _with_heads(potential: Potential, names: list[str], rows: list[int], note: s
     found = {f"baseline.{name}": state[f"baseline.{name}"][rows] for name in ("e0", "scale", "shift")}
     for name, part in model.named_modules():
         if isinstance(part, Readout):
-            found |= {f"{name}.{key}": value for key, value in _of_readout(part, rows).items()}
+            found |= {f"{name}.{key}": value for key, value in part.head_weights(rows).items()}
     return load_weights(potential, _rebuilt(model, names), state | found, note)
-
-
-def _of_readout(readout: Readout, rows: list[int]) -> Mapping[str, Tensor]:
-    """The numbers of a readout with these heads."""
-    factor = (len(rows) / readout.n_outputs) ** 0.5
-    if isinstance(readout, ZeroReadout):
-        return {}
-    if isinstance(readout, LastLayer):
-        last = len(readout.mlp.weights) - 1
-        return {
-            f"mlp.weights.{last}": readout.mlp.weights[-1][..., rows],
-            f"mlp.biases.{last}": readout.mlp.biases[-1][..., rows],
-        }
-    if isinstance(readout, MultiHeadMLP):
-        found: dict[str, Tensor] = {"first": readout.first[:, rows], "last": readout.last[rows] * factor}
-        if readout.middle is not None and readout.middle_bias is not None and readout.last_bias is not None:
-            found |= {"middle": readout.middle[rows] * factor}
-            found |= {"middle_bias": readout.middle_bias[rows], "last_bias": readout.last_bias[rows]}
-        return found
-    if isinstance(readout, DensityEmbedding):
-        by_head = readout.weight.unflatten(2, (readout.n_outputs, readout.n_densities))
-        return {"weight": by_head[:, :, rows].flatten(2)}
-    if isinstance(readout, BY_COLUMN):
-        bias = getattr(readout, "bias", None)
-        return {"weight": readout.weight[..., rows]} | ({} if bias is None else {"bias": bias[..., rows]})
-    raise WiringError(f"the heads of a {type(readout).__name__} cannot be edited; it is a part of your own")
 
 
 def _rebuilt(model: EnergyModel, heads: list[str]) -> EnergyModel:

@@ -10,6 +10,7 @@ from atomgraph.featurizers.node_embedding import NodeEmbedding
 from atomgraph.featurizers.radial_density import RadialDensity
 from atomgraph.featurizers.soap.soap import SOAP
 from atomgraph.featurizers.symmetry_functions.symmetry_functions import SymmetryFunctions
+from atomgraph.nn.protocols import Featurizer
 
 __all__ = [
     "ACE",
@@ -17,6 +18,7 @@ __all__ = [
     "Bispectrum",
     "Concatenation",
     "ElementEmbedding",
+    "Featurizer",
     "NodeEmbedding",
     "PairKernel",
     "RadialDensity",

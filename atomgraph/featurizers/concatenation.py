@@ -12,6 +12,7 @@ from torch import Tensor
 from atomgraph.errors import WiringError, a_kind
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
+from atomgraph.nn.element_edit import ElementEdit, FeatureColumns
 from atomgraph.nn.protocols import Featurizer
 
 
@@ -36,6 +37,24 @@ class Concatenation(Featurizer):
         reaches: list[Any] = [featurizer.cutoff for featurizer in featurizers if hasattr(featurizer, "cutoff")]
         if reaches:
             self.cutoff = float(max(reaches))
+
+    def element_columns(self, new: Any, edit: ElementEdit) -> FeatureColumns | None:
+        """The columns of all featurizers, side by side."""
+        pairs = list(zip(self.featurizers, new.featurizers, strict=True))
+        parts = [old.element_columns(built, edit) for old, built in pairs]
+        if all(part is None for part in parts):
+            return None
+        origins: list[list[tuple[int, float]]] = [[] for _ in edit.rows]
+        constants, before = [], 0
+        for (old, _), part in zip(pairs, parts, strict=True):
+            width = old.irreps_out.dim
+            for z, row in enumerate(origins):
+                columns = [(column, 1.0) for column in range(width)] if part is None else part.origins[z]
+                row += [(column + before if column >= 0 else -1, count) for column, count in columns]
+            zeros = torch.zeros(len(origins), width, dtype=torch.float64)
+            constants.append(zeros if part is None else part.constants)
+            before += width
+        return FeatureColumns(origins, torch.cat(constants, dim=1))
 
     def forward(self, graph: AtomicGraph, edges: Edges) -> Tensor:
         """(n_atoms, irreps_out.dim)."""

@@ -11,7 +11,9 @@ from torch import Tensor
 from atomgraph.errors import WiringError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
+from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.nn.elements import checked_symbols
+from atomgraph.nn.linear_map import LinearMap, matrices
 from atomgraph.nn.protocols import Featurizer
 
 
@@ -32,6 +34,14 @@ class ElementEmbedding(Featurizer):
         self.elements = checked_symbols(elements)
         self.irreps_out = o3.Irreps(f"{channels}x0e")
         self.weight = torch.nn.Parameter(torch.randn(len(self.elements), channels))
+
+    def linear_maps(self) -> dict[str, LinearMap]:
+        """The vectors of each element: a linear map of which element an atom is."""
+        return matrices(self, "weight")
+
+    def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
+        """The vectors of each element."""
+        return {"weight": self.weight[edit.rows]}
 
     def forward(self, graph: AtomicGraph, edges: Edges) -> Tensor:
         """(n_atoms, channels)."""

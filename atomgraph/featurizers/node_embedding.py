@@ -12,7 +12,9 @@ from torch import Tensor
 from atomgraph.errors import GraphError, WiringError, nearest
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
+from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.nn.elements import checked_symbols
+from atomgraph.nn.linear_map import LinearMap, matrices
 from atomgraph.nn.protocols import Featurizer
 
 FIELDS = {
@@ -47,6 +49,14 @@ class NodeEmbedding(Featurizer):
         self.embedders = torch.nn.ModuleDict({name: _embedder(state) for name, state in self.states.items()})
         width = sum(state["emb_dim"] for state in self.states.values())
         self.project = torch.nn.Linear(width, channels, bias=False) if self.states else None
+
+    def linear_maps(self) -> dict[str, LinearMap]:
+        """The vectors of each element: a linear map of which element an atom is."""
+        return matrices(self, "weight")
+
+    def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
+        """The vectors of each element, which are divided by the square root of the number of elements."""
+        return {"weight": self.weight[edit.rows] * edit.factor}
 
     def forward(self, graph: AtomicGraph, edges: Edges) -> Tensor:
         """(n_atoms, channels)."""

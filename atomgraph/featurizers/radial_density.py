@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from e3nn import o3
@@ -11,6 +12,7 @@ from torch import Tensor
 from atomgraph.errors import WiringError, nearest
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
+from atomgraph.nn.element_edit import ElementEdit, FeatureColumns
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.envelope import checked_envelope, envelope_of
 from atomgraph.nn.protocols import Featurizer
@@ -53,6 +55,17 @@ class RadialDensity(Featurizer):
             checked_envelope(envelope),
         )
         self.irreps_out = o3.Irreps(f"{len(self.elements) * (n_radial + 1)}x0e")
+
+    def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
+        """None: the functions are equal for all elements."""
+        return {}
+
+    def element_columns(self, new: Any, edit: ElementEdit) -> FeatureColumns | None:
+        """Columns of elements are dropped or repeated, those of neighbours and those of the atom itself."""
+        n, n_old = self.n_radial, len(edit.old)
+        columns = [row * n + k for row in edit.rows for k in range(n)] + [n_old * n + row for row in edit.rows]
+        constants = torch.zeros(len(edit.rows), n_old * (n + 1), dtype=torch.float64)
+        return FeatureColumns([[(column, 1.0) for column in columns]] * len(edit.rows), constants)
 
     def forward(self, graph: AtomicGraph, edges: Edges) -> Tensor:
         """(n_atoms, n_elements · (n_radial + 1))."""

@@ -9,6 +9,7 @@ from atomgraph.layers.mace import MACELayer
 from atomgraph.layers.polynomial_filter import PolynomialFilter
 from atomgraph.layers.residual import Residual
 from atomgraph.layers.standardize import Standardize
+from atomgraph.nn.protocols import Layer, MessageLayer
 from atomgraph.old_names import old_names_of
 
 __all__ = [
@@ -18,8 +19,10 @@ __all__ = [
     "GaussianShells",
     "GraphConvolution",
     "LaplacianConvolution",
+    "Layer",
     "LayerNorm",
     "MACELayer",
+    "MessageLayer",
     "PolynomialFilter",
     "Residual",
     "Standardize",

@@ -22,6 +22,7 @@ class Adjacency(Part):
 
     cutoff: float
     channels: int | None
+    group = "radial"
 
     @abstractmethod
     def forward(self, edges: Edges) -> Tensor: ...

@@ -10,6 +10,7 @@ from atomgraph.layers.adjacency import Adjacency, adjacency_for
 from atomgraph.nn.activation import activation_of
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.irreps import as_irreps
+from atomgraph.nn.linear_map import LinearMap, matrices
 from atomgraph.nn.protocols import MessageLayer
 from atomgraph.ops.laplacian import check_laplacian, laplacian
 
@@ -44,6 +45,10 @@ class LaplacianConvolution(MessageLayer):
         self.own = torch.nn.Parameter(torch.randn(channels_in, channels_out) / (2 * channels_in) ** 0.5)
         self.spread = torch.nn.Parameter(torch.randn(channels_in, channels_out) / (2 * channels_in) ** 0.5)
         self.bias = torch.nn.Parameter(torch.zeros(channels_out)) if bias else None
+
+    def linear_maps(self) -> dict[str, LinearMap]:
+        """The matrices of the atom and of the differences."""
+        return matrices(self, "own", "spread")
 
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
         """(n_atoms, channels_in) to (n_atoms, channels_out)."""

@@ -9,10 +9,10 @@ from atomgraph.errors import WiringError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.irreps import as_irreps
-from atomgraph.nn.protocols import MessageLayer
+from atomgraph.nn.protocols import Layer
 
 
-class LayerNorm(MessageLayer):
+class LayerNorm(Layer):
     r""":math:`h'_{ic} = g_c (h_{ic} - \bar h_i) / \sqrt{\mathrm{var}_c h_{ic} + \epsilon} + b_c` over an atom's channels.
 
     channels: scalars per atom, two or more.  epsilon: positive; not as small as usual (10^-5), since an atom whose features

@@ -11,6 +11,7 @@ from atomgraph.layers.adjacency import Adjacency, adjacency_for
 from atomgraph.nn.activation import activation_of
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.irreps import as_irreps
+from atomgraph.nn.linear_map import LinearMap, matrices
 from atomgraph.nn.protocols import MessageLayer
 from atomgraph.ops.laplacian import check_laplacian, laplacian
 from atomgraph.ops.operator_polynomial import check_polynomial, polynomials
@@ -63,6 +64,10 @@ class PolynomialFilter(MessageLayer):
         fan_in = degree + 1 if weights == "scalar" else (degree + 1) * channels_in
         self.weight = torch.nn.Parameter(torch.randn(shape) / fan_in**0.5)
         self.bias = torch.nn.Parameter(torch.zeros(channels_out)) if bias else None
+
+    def linear_maps(self) -> dict[str, LinearMap]:
+        """A matrix for each power; none where powers have one number each."""
+        return matrices(self, "weight")
 
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
         """(n_atoms, channels_in) to (n_atoms, channels_out)."""

@@ -10,19 +10,19 @@ from atomgraph.errors import WiringError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.irreps import as_irreps
-from atomgraph.nn.protocols import Calibrated, MessageLayer
+from atomgraph.nn.protocols import Calibrated, Layer
 
 
-class Residual(MessageLayer):
+class Residual(Layer):
     r""":math:`h' = h + \mathrm{layer}(h)`, for any layer that gives what it takes.
 
     layer: the layer inside.  Raises WiringError where its irreps change.
     """
 
-    def __init__(self, layer: MessageLayer):
+    def __init__(self, layer: Layer):
         super().__init__()
-        if not isinstance(layer, MessageLayer):
-            raise WiringError(f"a residual wraps a MessageLayer, but was given a {type(layer).__name__}")
+        if not isinstance(layer, Layer):
+            raise WiringError(f"a residual wraps a Layer, but was given a {type(layer).__name__}")
         self.layer: Any = layer
         self.irreps_in, self.irreps_out = as_irreps(layer.irreps_in), as_irreps(layer.irreps_out)
         if self.irreps_in != self.irreps_out:

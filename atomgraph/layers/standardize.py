@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
+from atomgraph.nn.element_edit import ElementEdit, FeatureColumns
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.irreps import as_irreps
-from atomgraph.nn.protocols import MessageLayer
+from atomgraph.nn.protocols import Layer
 from atomgraph.ops.scatter import sum_to
 
 
-class Standardize(MessageLayer):
+class Standardize(Layer):
     r""":math:`h'_{ic} = (h_{ic} - \mu_{zc}) / s_{zc}`, z the element of atom i; the identity until it is calibrated.
 
     elements: chemical symbols, in the model's order.  channels: scalars per atom.
@@ -28,6 +30,7 @@ class Standardize(MessageLayer):
     numbers of all elements together.
     """
 
+    follows_columns = True
     mean: Tensor
     width: Tensor
 
@@ -46,6 +49,26 @@ class Standardize(MessageLayer):
         if len(self.elements) == 1:
             return (h - mean) / width
         return (h - mean.index_select(0, edges.element)) / width.index_select(0, edges.element)
+
+    def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
+        """Mean and width of each element; the first column of several that belong to an old one gets its mean."""
+        mean, width = self.mean[edit.rows], self.width[edit.rows]
+        if edit.columns is not None:
+            columns, counts = edit.columns.tables()
+            taken = columns.clamp(min=0).to(mean.device)
+            first = torch.tensor([[row.index(entry) == t for t, entry in enumerate(row)] for row in columns.tolist()])
+            shares = torch.where(first & (columns >= 0), 1.0 / counts.clamp(min=1.0), 0.0).to(mean)
+            mean = mean.gather(1, taken) * shares
+            width = torch.where((columns >= 0).to(mean.device), width.gather(1, taken), 1.0)
+        return {"mean": mean, "width": width}
+
+    def element_columns(self, new: Any, edit: ElementEdit) -> FeatureColumns | None:
+        r"""The columns that come in; an old column without a new one becomes constant, :math:`(h^0 - \mu) / s`."""
+        if edit.columns is None:
+            return None
+        mean, width = (table[edit.rows].detach().double().cpu() for table in (self.mean, self.width))
+        constants = torch.where(edit.columns.lost(), (edit.columns.constants - mean) / width, 0.0)
+        return FeatureColumns(edit.columns.origins, constants)
 
     def observe(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> None:
         """Take a batch of the training data into the statistics: counts, means, and squares about the means."""

@@ -9,6 +9,7 @@ from atomgraph import featurizers
 from atomgraph.models.baseline import Baseline
 from atomgraph.models.branch import Branch
 from atomgraph.models.energy import EnergyModel
+from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.readouts import DensityEmbedding
 
 
@@ -51,3 +52,9 @@ class ACE(EnergyModel):
             elements, featurizer.irreps_out.dim, function, parameters, n_outputs=len(baseline.heads)
         )
         super().__init__(elements, Branch(cutoff, featurizer, (), [readout]), baseline=baseline)
+
+    def element_arguments(self, edit: ElementEdit) -> dict[str, Any]:
+        """With the functions and bonds of the new elements."""
+        of_featurizer = self.branches[0].featurizer.element_arguments(edit)
+        changed = {key: of_featurizer[key] for key in ("functions", "bonds", "n_radial")}
+        return super().element_arguments(edit) | changed

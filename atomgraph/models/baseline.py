@@ -12,6 +12,7 @@ from torch import Tensor
 from atomgraph.errors import WiringError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
+from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.float64_buffers import Float64Buffers
 from atomgraph.nn.part import Part
@@ -58,6 +59,10 @@ class Baseline(Float64Buffers, Part):
     def cutoff(self) -> float:
         """Reach of the repulsion in Å; 0 without one."""
         return 0.0 if self.repulsion is None else float(self.repulsion.cutoff)
+
+    def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
+        """The energies of free atoms of each element."""
+        return {"e0": self.e0[:, edit.rows]}
 
     def forward(self, local: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
         """(n_atoms,) eV in float64 from local energies: (n_atoms, 1) for all heads, or (n_atoms, n_heads)."""

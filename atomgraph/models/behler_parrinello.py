@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from atomgraph.featurizers import SymmetryFunctions
+from atomgraph.featurizers.symmetry_functions.element_edit import entries_for
 from atomgraph.layers import Standardize
 from atomgraph.models.baseline import Baseline
 from atomgraph.models.branch import Branch
 from atomgraph.models.energy import EnergyModel
+from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.readouts import PerElementMLP
 
 
@@ -45,3 +47,8 @@ class BehlerParrinello(EnergyModel):
             Branch(cutoff, featurizer, [Standardize(elements, width, narrowest=0.01)], [readout]),
             baseline=baseline,
         )
+
+    def element_arguments(self, edit: ElementEdit) -> dict[str, Any]:
+        """With the symmetry functions of the new elements."""
+        arguments = super().element_arguments(edit)
+        return arguments | {key: entries_for(arguments[key], edit) for key in ("radial", "angular")}

@@ -13,8 +13,9 @@ from torch import Tensor
 from atomgraph.errors import WiringError, a_kind
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
+from atomgraph.nn.element_edit import ElementEdit, part_edits, rebuilt, weights_for
 from atomgraph.nn.part import Part
-from atomgraph.nn.protocols import Calibrated, Featurizer, MessageLayer, Readout
+from atomgraph.nn.protocols import Calibrated, Featurizer, Layer, Readout
 
 
 class Branch(Part):
@@ -28,14 +29,14 @@ class Branch(Part):
     Raises WiringError where features and parts do not fit, or a part reaches beyond the cutoff.
     """
 
-    layers: Any  # ModuleList of MessageLayer
+    layers: Any  # ModuleList of Layer
     readouts: Any  # ModuleList of Readout
 
     def __init__(
         self,
         cutoff: float,
         featurizer: Featurizer,
-        layers: Sequence[MessageLayer] = (),
+        layers: Sequence[Layer] = (),
         readouts: Sequence[Readout] = (),
     ):
         super().__init__()
@@ -71,6 +72,21 @@ class Branch(Part):
         terms = [readout(h, graph, edges) for readout, h in zip(self.readouts, features, strict=True)]
         return torch.stack(terms).sum(dim=0)
 
+    def element_arguments(self, edit: ElementEdit) -> dict[str, Any]:
+        """With the parts for other elements, each for the columns of features that it reads."""
+        featurizer = rebuilt(self.featurizer, edit)
+        parts: dict[str, list[Any]] = {"layers": [], "readouts": []}
+        for name, part, part_edit in part_edits(self, featurizer, edit):
+            parts[name.partition(".")[0]].append(rebuilt(part, part_edit))
+        return self.arguments | {"cutoff": self.cutoff, "featurizer": featurizer} | parts
+
+    def weights_for(self, new: Branch, edit: ElementEdit) -> dict[str, Tensor]:
+        """Entries of the state dict that change in all parts; new: this branch for the new elements."""
+        weights = weights_for(self.featurizer, edit, "featurizer.")
+        for name, part, part_edit in part_edits(self, new.featurizer, edit):
+            weights |= weights_for(part, part_edit, f"{name}.")
+        return weights
+
     @torch.no_grad()
     def calibrate(self, batches: Callable[[], Iterable[tuple[AtomicGraph, Edges]]]) -> None:
         """Show each part that wants it (``nn.Calibrated``) the features of the training data, first part first.
@@ -97,7 +113,7 @@ class Branch(Part):
         before, given = "featurizer", o3.Irreps(self.featurizer.irreps_out)
         for i, layer in enumerate(self.layers):
             name = f"layers[{i}]"
-            self._check_joint(layer, name, MessageLayer)
+            self._check_joint(layer, name, Layer)
             _check_irreps(name, layer.irreps_in, before, given)
             before, given = name, o3.Irreps(layer.irreps_out)
         names = ["featurizer", *(f"layers[{i}]" for i in range(len(self.layers)))][-len(self.readouts) :]

@@ -17,6 +17,7 @@ from atomgraph.models.baseline import Baseline
 from atomgraph.models.branch import Branch
 from atomgraph.models.isolated import IsolatedEnergies
 from atomgraph.nn.edges import Edges
+from atomgraph.nn.element_edit import ElementEdit, no_answer, rebuilt, weights_for
 from atomgraph.nn.elements import ElementTable
 from atomgraph.nn.part import Part
 
@@ -90,6 +91,32 @@ class EnergyModel(Part):
     def irreps_read(self) -> list[o3.Irreps]:
         """Irreps of ``features``."""
         return [irreps for branch in self.branches for irreps in branch.irreps_read]
+
+    def element_arguments(self, edit: ElementEdit) -> dict[str, Any]:
+        """Constructor arguments of this model for other elements: of a composition, or of a family with ``elements``.
+
+        A family whose further arguments depend on elements defines this.
+
+        Raises:
+            WiringError: If a part depends on elements and cannot be edited, or a family takes no baseline.
+        """
+        baseline = rebuilt(self.baseline, edit)
+        if type(self) is EnergyModel:
+            return {"elements": edit.names, "branches": rebuilt(self.branches, edit), "baseline": baseline}
+        if not {"elements", "baseline"} <= self.arguments.keys():
+            raise no_answer(self)
+        return self.arguments | {"elements": edit.names, "baseline": baseline}
+
+    def weights_for(self, new: EnergyModel, edit: ElementEdit) -> dict[str, Tensor]:
+        """Entries of the state dict that change in all parts; new: this model for the new elements.
+
+        Raises:
+            WiringError: If a part depends on elements and cannot be edited.
+        """
+        weights = weights_for(self.baseline, edit, "baseline.")
+        for i, (old, branch) in enumerate(zip(self.branches, new.branches, strict=True)):
+            weights |= {f"branches.{i}.{name}": value for name, value in old.weights_for(branch, edit).items()}
+        return weights
 
     def edges(self, graph: AtomicGraph) -> Edges:
         """The graph's edges as the branches read them; GraphError where the graph does not reach far enough."""

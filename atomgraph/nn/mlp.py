@@ -9,6 +9,8 @@ from torch import Tensor
 
 from atomgraph.errors import WiringError
 from atomgraph.nn.activation import ACTIVATIONS, activation_of
+from atomgraph.nn.element_edit import ElementEdit
+from atomgraph.nn.linear_map import LinearMap, matrices
 
 
 class MLP(torch.nn.Module):
@@ -35,6 +37,29 @@ class MLP(torch.nn.Module):
             for gain, n_before, n_after in zip(gains, widths, widths[1:], strict=False)
         )
         self.biases = torch.nn.ParameterList(torch.zeros(n_elements, n_after) for n_after in widths[1:])
+
+    def element_tables(self, edit: ElementEdit, name: str) -> dict[str, Tensor]:
+        """Weights and biases of other elements, by the names of a state dict in which this perceptron is called ``name``.
+
+        Where the columns of the features changed, the first layer follows: a new column gets the weights of its old one, and
+        the bias takes what old columns without a new one were, :math:`b + h^0 W`.
+        """
+        parts = {"weights": self.weights, "biases": self.biases}
+        tables = {
+            f"{name}.{kind}.{t}": table[edit.rows] for kind, tables in parts.items() for t, table in enumerate(tables)
+        }
+        if edit.columns is not None:
+            old, bias = self.weights[0].detach().double(), self.biases[0].detach().double()
+            columns, times = edit.columns.tables()
+            rows = zip(edit.rows, columns, times, edit.columns.constants.to(old), strict=True)
+            new = [(old[row][column] * time[:, None], bias[row] + h @ old[row]) for row, column, time, h in rows]
+            tables[f"{name}.weights.0"] = torch.stack([weight for weight, _ in new]).to(self.weights[0])
+            tables[f"{name}.biases.0"] = torch.stack([value for _, value in new]).to(self.biases[0])
+        return tables
+
+    def linear_maps(self) -> dict[str, LinearMap]:
+        """The matrix of each layer and element."""
+        return matrices(self, "weights.")
 
     def forward(self, x: Tensor, element: Tensor | None = None) -> Tensor:
         """(n_atoms, n_in) to (n_atoms, n_out).  element: (n_atoms,) rows of the weights; needed if there are several."""
@@ -81,6 +106,14 @@ class LastLayer:
     @property
     def _n_each(self) -> int:
         return int(self.mlp.weights[-1].shape[1]) + 1
+
+    def head_weights(self, rows: list[int]) -> dict[str, Tensor]:
+        """The columns of the last layer."""
+        last = len(self.mlp.weights) - 1
+        return {
+            f"mlp.weights.{last}": self.mlp.weights[-1][..., rows],
+            f"mlp.biases.{last}": self.mlp.biases[-1][..., rows],
+        }
 
     def unknowns_of(self, element: int) -> slice:
         row = self._row(element)

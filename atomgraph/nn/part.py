@@ -5,13 +5,16 @@ from __future__ import annotations
 import importlib
 import inspect
 import sys
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 import torch
 from e3nn import o3
 from torch import Tensor
 
 from atomgraph.errors import WiringError, nearest
+from atomgraph.nn.element_edit import ElementEdit, FeatureColumns, no_answer, reads_columns, rebuilt
+from atomgraph.nn.linear_map import LinearMap, no_linear_maps
 from atomgraph.old_names import current_arguments, current_path, old_names_of, warn_old_name
 
 
@@ -36,6 +39,12 @@ class Part(torch.nn.Module, metaclass=PartType):
     """
 
     _arguments: dict[str, Any]
+    group: str | None = None
+    """Parameter group of the weights (``models.parameter_groups``); None: the group of the part around this one."""
+    follows_columns: bool = False
+    """Whether ``element_weights`` follows features whose columns change with the elements (``edit.columns``)."""
+    inner_groups: ClassVar[Mapping[str, str]] = {}
+    """Weights and modules inside this part that belong to another group, by name."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         part = super().__new__(cls)
@@ -54,6 +63,64 @@ class Part(torch.nn.Module, metaclass=PartType):
     def arguments(self) -> dict[str, Any]:
         """What the constructor was called with, by name, defaults included."""
         return dict(self._arguments)
+
+    def linear_maps(self) -> dict[str, LinearMap]:
+        """Weights of this part that are linear maps, by name; parts inside are asked for theirs.
+
+        Weights that are left out keep their values under low-rank adaptation.
+
+        Raises:
+            WiringError: If the part has weights with two axes or more and does not define this method.
+        """
+        return no_linear_maps(self)
+
+    def element_arguments(self, edit: ElementEdit) -> dict[str, Any]:
+        """Constructor arguments of this part for other elements.
+
+        Args:
+            edit: The new elements, and the columns of features that this part reads, if those changed.
+
+        Raises:
+            WiringError: If the part depends on elements and does not define ``element_weights``, or reads columns that changed
+                and cannot follow (``follows_columns``).
+        """
+        arguments = {name: rebuilt(value, edit.reading(None)) for name, value in self.arguments.items()}
+        if "elements" in arguments:
+            if type(self).element_weights is Part.element_weights:
+                raise no_answer(self)
+            arguments["elements"] = edit.names
+        if edit.columns is not None:
+            if not self.follows_columns:
+                raise reads_columns(self)
+            width = next(key for key in ("irreps_in", "channels_in", "n_features", "channels") if key in arguments)
+            arguments[width] = edit.columns.width
+        return arguments
+
+    def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
+        """Entries of the state dict for other elements, those of this part that change; parts inside are asked for theirs.
+
+        A part with the argument ``elements`` defines this: a table with a row for each element becomes ``table[edit.rows]``.
+
+        Raises:
+            WiringError: If the part depends on elements and does not define this method.
+        """
+        if "elements" in self._arguments:
+            raise no_answer(self)
+        return {}
+
+    def element_columns(self, new: Any, edit: ElementEdit) -> FeatureColumns | None:
+        """How the features that this part gives change with the elements; None where they do not.
+
+        Args:
+            new: This part for the new elements; for a layer the layer itself.
+            edit: The new elements.
+        """
+        if any(
+            isinstance(part, Part) and type(part).element_columns is not Part.element_columns
+            for part in self.children()
+        ):
+            raise no_answer(self)
+        return None
 
 
 def specification(part: Part) -> dict[str, Any]:

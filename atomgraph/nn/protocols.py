@@ -12,6 +12,7 @@ from typing import Protocol, runtime_checkable
 from e3nn import o3
 from torch import Tensor
 
+from atomgraph.errors import WiringError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.part import Part
@@ -25,19 +26,25 @@ class Featurizer(Part):
 
     irreps_out: o3.Irreps
     reads_states: bool = False
+    group = "embedding"
 
     @abstractmethod
     def forward(self, graph: AtomicGraph, edges: Edges) -> Tensor: ...
 
 
-class MessageLayer(Part):
-    """Passes messages: ``(h, graph, edges) -> h``, from (n_atoms, irreps_in.dim) to (n_atoms, irreps_out.dim)."""
+class Layer(Part):
+    """Maps features of atoms: ``(h, graph, edges) -> h``, from (n_atoms, irreps_in.dim) to (n_atoms, irreps_out.dim)."""
 
     irreps_in: o3.Irreps
     irreps_out: o3.Irreps
+    group = "convolution"
 
     @abstractmethod
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor: ...
+
+
+class MessageLayer(Layer):
+    """A layer in which features of an atom depend on those of its neighbours."""
 
 
 class Readout(Part):
@@ -45,6 +52,19 @@ class Readout(Part):
 
     irreps_in: o3.Irreps
     n_outputs: int
+    group = "readout"
+
+    def head_weights(self, rows: list[int]) -> dict[str, Tensor]:
+        """Entries of the state dict for other heads.
+
+        Args:
+            rows: The old head that each new one starts from.
+
+        Raises:
+            WiringError: If the readout does not define this method.
+        """
+        kind = type(self).__name__
+        raise WiringError(f"the heads of a {kind} cannot be edited; define head_weights() in it")
 
     @abstractmethod
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor: ...

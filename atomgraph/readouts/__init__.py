@@ -1,5 +1,6 @@
 """Readouts: h -> one number (or several) per atom."""
 
+from atomgraph.nn.protocols import Readout
 from atomgraph.old_names import old_names_of
 from atomgraph.readouts.density_embedding import DensityEmbedding
 from atomgraph.readouts.linear import Linear
@@ -18,6 +19,7 @@ __all__ = [
     "MultiHeadMLP",
     "PerElementLinear",
     "PerElementMLP",
+    "Readout",
     "ScaledLinear",
     "SparseKernel",
     "ZeroReadout",

@@ -15,8 +15,10 @@ from atomgraph.errors import WiringError, nearest
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.constants import Constants
 from atomgraph.nn.edges import Edges
+from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.irreps import as_irreps, scalar_columns
+from atomgraph.nn.linear_map import LinearMap, matrices
 from atomgraph.nn.protocols import Readout
 from atomgraph.nn.repulsion.core_repulsion import CoreRepulsion
 from atomgraph.ops.embedding import EMBEDDINGS, polynomial_switch
@@ -44,6 +46,8 @@ class DensityEmbedding(Readout):
     Raises WiringError for features without ``0e``, or what makes no embedding.
     Sources: Drautz, Phys. Rev. B 99, 014104 (2019); Bochkarev et al., Phys. Rev. Materials 6, 013804 (2022).
     """
+
+    follows_columns = True
 
     def __init__(
         self,
@@ -82,6 +86,33 @@ class DensityEmbedding(Readout):
         n = len(self._columns)
         shape = (len(self.elements), n, n_outputs * self.n_densities)
         self.weight = torch.nn.Parameter(torch.randn(shape) * (0.1 / n**0.5))
+
+    def linear_maps(self) -> dict[str, LinearMap]:
+        """The matrix of each element."""
+        return matrices(self, "weight")
+
+    def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
+        """The weights of each element; a new function counts as often as it occurs in its old one."""
+        weight = self.weight.detach()[edit.rows]
+        if edit.columns is None:
+            return {"weight": weight}
+        columns, counts = edit.columns.tables()
+        rows = columns.clamp(min=0).to(weight.device)[:, :, None].expand(-1, -1, weight.shape[2])
+        return {"weight": weight.gather(1, rows) * counts.to(weight)[:, :, None]}
+
+    def element_arguments(self, edit: ElementEdit) -> dict[str, Any]:
+        """With the embedding of each element."""
+        arguments = super().element_arguments(edit)
+        if arguments["per_element"]:
+            given = arguments["per_element"]
+            pairs = [(name, edit.old[row]) for name, row in zip(edit.names, edit.rows, strict=True)]
+            arguments["per_element"] = {name: given[old] for name, old in pairs if old in given}
+        return arguments
+
+    def head_weights(self, rows: list[int]) -> dict[str, Tensor]:
+        """The densities of the heads."""
+        by_head = self.weight.unflatten(2, (self.n_outputs, self.n_densities))
+        return {"weight": by_head[:, :, rows].flatten(2)}
 
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
         """(n_atoms, irreps_in.dim) to (n_atoms, n_outputs), eV."""

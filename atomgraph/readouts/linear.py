@@ -10,6 +10,7 @@ from atomgraph.errors import WiringError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.irreps import as_irreps, scalar_columns
+from atomgraph.nn.linear_map import LinearMap, matrices
 from atomgraph.nn.protocols import Readout
 
 
@@ -33,6 +34,15 @@ class Linear(Readout):
             )
         self.weight = torch.nn.Parameter(torch.randn(len(self._columns), n_outputs) / len(self._columns) ** 0.5)
         self.bias = torch.nn.Parameter(torch.zeros(n_outputs)) if bias else None
+
+    def linear_maps(self) -> dict[str, LinearMap]:
+        """The matrix of the features."""
+        return matrices(self, "weight")
+
+    def head_weights(self, rows: list[int]) -> dict[str, Tensor]:
+        """The columns of the heads."""
+        weights = {"weight": self.weight[..., rows]}
+        return weights if self.bias is None else weights | {"bias": self.bias[..., rows]}
 
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
         """(n_atoms, irreps_in.dim) to (n_atoms, n_outputs)."""

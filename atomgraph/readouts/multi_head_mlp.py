@@ -11,6 +11,7 @@ from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.activation import NORMALISED_GAINS, activation_of
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.irreps import as_irreps, scalar_columns
+from atomgraph.nn.linear_map import LinearMap
 from atomgraph.nn.protocols import Readout
 
 
@@ -52,6 +53,23 @@ class MultiHeadMLP(Readout):
         self.middle = torch.nn.Parameter(torch.randn(n_outputs, hidden, hidden)) if bias else None
         self.middle_bias = torch.nn.Parameter(torch.zeros(n_outputs, hidden)) if bias else None
         self.last_bias = torch.nn.Parameter(torch.zeros(n_outputs)) if bias else None
+
+    def linear_maps(self) -> dict[str, LinearMap]:
+        """The matrices of the hidden layers and of the result; the hidden units of all heads are one axis of the first."""
+        maps = {
+            "first": LinearMap((self.first.shape[0], self.first[0].numel())),
+            "last": LinearMap((*self.last.shape, 1)),
+        }
+        return maps if self.middle is None else maps | {"middle": LinearMap(tuple(self.middle.shape))}
+
+    def head_weights(self, rows: list[int]) -> dict[str, Tensor]:
+        """The hidden units of the heads, which are divided by the square root of the number of heads."""
+        factor = (len(rows) / self.n_outputs) ** 0.5
+        weights: dict[str, Tensor] = {"first": self.first[:, rows], "last": self.last[rows] * factor}
+        if self.middle is None or self.middle_bias is None or self.last_bias is None:
+            return weights
+        weights |= {"middle": self.middle[rows] * factor}
+        return weights | {"middle_bias": self.middle_bias[rows], "last_bias": self.last_bias[rows]}
 
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
         """(n_atoms, irreps_in.dim) to (n_atoms, n_outputs)."""

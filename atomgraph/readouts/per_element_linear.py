@@ -10,8 +10,10 @@ from torch import Tensor
 from atomgraph.errors import WiringError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
+from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.irreps import as_irreps
+from atomgraph.nn.linear_map import LinearMap, matrices
 from atomgraph.nn.protocols import Readout
 
 
@@ -34,6 +36,20 @@ class PerElementLinear(Readout):
         shape = (len(self.elements), n_features, n_outputs)
         self.weight = torch.nn.Parameter(torch.randn(shape) / n_features**0.5)
         self.bias = torch.nn.Parameter(torch.zeros(len(self.elements), n_outputs)) if bias else None
+
+    def linear_maps(self) -> dict[str, LinearMap]:
+        """The matrix of each element."""
+        return matrices(self, "weight")
+
+    def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
+        """The weights of each element."""
+        weights = {"weight": self.weight[edit.rows]}
+        return weights if self.bias is None else weights | {"bias": self.bias[edit.rows]}
+
+    def head_weights(self, rows: list[int]) -> dict[str, Tensor]:
+        """The columns of the heads."""
+        weights = {"weight": self.weight[..., rows]}
+        return weights if self.bias is None else weights | {"bias": self.bias[..., rows]}
 
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
         """(n_atoms, n_features) to (n_atoms, n_outputs)."""

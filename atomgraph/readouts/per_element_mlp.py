@@ -8,6 +8,7 @@ from torch import Tensor
 
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
+from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.irreps import as_irreps
 from atomgraph.nn.mlp import MLP, LastLayer
@@ -24,6 +25,8 @@ class PerElementMLP(LastLayer, Readout):
     Source: Behler and Parrinello, Phys. Rev. Lett. 98, 146401 (2007).
     """
 
+    follows_columns = True
+
     def __init__(
         self,
         elements: Sequence[str],
@@ -37,6 +40,10 @@ class PerElementMLP(LastLayer, Readout):
         self.irreps_in = as_irreps(n_features)
         self.n_outputs = n_outputs
         self.mlp = MLP(n_features, hidden, n_outputs, activation, n_elements=len(self.elements))
+
+    def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
+        """The perceptron of each element."""
+        return self.mlp.element_tables(edit, "mlp")
 
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
         """(n_atoms, n_features) to (n_atoms, n_outputs)."""

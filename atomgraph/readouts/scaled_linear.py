@@ -10,6 +10,7 @@ from atomgraph.errors import WiringError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.irreps import as_irreps, scalar_columns
+from atomgraph.nn.linear_map import LinearMap, matrices
 from atomgraph.nn.protocols import Readout
 
 
@@ -29,6 +30,14 @@ class ScaledLinear(Readout):
         if not self._columns or n_outputs < 1:
             raise WiringError(f"a readout of {n_outputs} outputs cannot read {self.irreps_in}: it needs 0e features")
         self.weight = torch.nn.Parameter(torch.randn(len(self._columns), n_outputs))
+
+    def linear_maps(self) -> dict[str, LinearMap]:
+        """The matrix of the features."""
+        return matrices(self, "weight")
+
+    def head_weights(self, rows: list[int]) -> dict[str, Tensor]:
+        """The columns of the heads."""
+        return {"weight": self.weight[..., rows]}
 
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
         """(n_atoms, irreps_in.dim) to (n_atoms, n_outputs)."""

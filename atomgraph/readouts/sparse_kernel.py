@@ -13,6 +13,7 @@ from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.irreps import as_irreps
+from atomgraph.nn.linear_map import LinearMap
 from atomgraph.nn.protocols import Readout
 
 KERNELS = ("dot_product", "squared_exponential")
@@ -71,6 +72,14 @@ class SparseKernel(Readout):
         if kernel == "squared_exponential":
             self.register_buffer("theta", torch.ones(n, n_features))
         self.weight = torch.nn.Parameter(torch.randn(n, n_points, n_outputs) / n_points**0.5)
+
+    def linear_maps(self) -> dict[str, LinearMap]:
+        """None is adapted: the weights belong to sparse points."""
+        return {}
+
+    def head_weights(self, rows: list[int]) -> dict[str, Tensor]:
+        """The columns of the heads."""
+        return {"weight": self.weight[..., rows]}
 
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
         """(n_atoms, n_features) to (n_atoms, n_outputs)."""

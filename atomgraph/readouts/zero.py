@@ -21,6 +21,10 @@ class ZeroReadout(Readout):
         super().__init__()
         self.irreps_in, self.n_outputs = as_irreps(irreps_in), n_outputs
 
+    def head_weights(self, rows: list[int]) -> dict[str, Tensor]:
+        """None."""
+        return {}
+
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
         """(n_atoms, irreps_in.dim) to zeros, (n_atoms, n_outputs)."""
         return h.new_zeros(len(h), self.n_outputs)

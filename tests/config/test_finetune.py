@@ -18,7 +18,7 @@ from atomgraph.config import resume
 from atomgraph.editing import add_head
 from atomgraph.errors import ConfigError, DataError
 from atomgraph.models import GCN, BehlerParrinello
-from atomgraph.models.parameter_groups import members
+from atomgraph.models.parameter_groups import parameters_in
 from atomgraph.training.checkpoints import read_checkpoint
 
 
@@ -72,7 +72,7 @@ def test_frozen_groups_stay_to_the_last_bit_and_out_of_optimiser_and_average(fol
         folder, "frozen", method={"kind": "frozen", "groups": ["embedding", "layers.2"]}, fit=fit, data=data
     )
     start = atomgraph.load(source(folder))
-    frozen = {name for names in members(start.model, ["embedding", "layers.2"]).values() for name in names}
+    frozen = {name for names in parameters_in(start.model, ["embedding", "layers.2"]).values() for name in names}
     assert moved(weights(start), weights(potential)) == set(weights(start)) - frozen != set()
     checkpoint = read_checkpoint(folder / "frozen/checkpoints/last.ckpt")
     assert checkpoint["global_step"] >= 100
@@ -115,7 +115,7 @@ def test_rates_move_groups_in_proportion(folder):
         }.items()
     }
     model = atomgraph.load(source(folder)).model
-    of = members(model, ["embedding", "convolution", "readout"])
+    of = parameters_in(model, ["embedding", "convolution", "readout"])
     for group, by_group, by_depth in (("embedding", 0.1, 0.25), ("convolution", 1.0, 0.5), ("readout", 2.0, 1.0)):
         for name in of[group]:
             torch.testing.assert_close(step["by_group"][name], by_group * step["even"][name], rtol=1e-8, atol=1e-15)

@@ -163,7 +163,7 @@ def test_a_branch_is_blind_beyond_its_own_cutoff():
         (lambda: Branch(3.0, Linear(3), [], [Linear(3)]), "featurizer should be a Featurizer, but is a Linear"),
         (
             lambda: Branch(3.0, VectorDensity(3.0), [Linear("8x0e+8x1o")], [Linear(8)]),
-            r"layers\[0\] should be a MessageLayer, but is a Linear",
+            r"layers\[0\] should be a Layer, but is a Linear",
         ),
         (lambda: Branch(0.0, VectorDensity(3.0), [], [Linear("8x0e+8x1o")]), "cutoff must be positive"),
         (lambda: EnergyModel(ELEMENTS, []), "at least one branch"),

@@ -5,7 +5,7 @@ from helpers.mace_files import small
 
 from atomgraph.errors import WiringError
 from atomgraph.models import ACE, GAP, GCN, SNAP, BehlerParrinello
-from atomgraph.models.parameter_groups import GROUPS, members, places, words_of
+from atomgraph.models.parameter_groups import GROUPS, group_names, parameter_groups, parameters_in
 
 HO = ["H", "O"]
 MODELS = {
@@ -33,13 +33,15 @@ GROUPS_OF = {
 @pytest.mark.parametrize("name", MODELS)
 def test_the_groups_of_a_model_hold_each_of_its_weights_once(name):
     model = MODELS[name]()
-    chosen = members(model, [word for word in words_of(model) if word in GROUPS])
+    chosen = parameters_in(model, [group for group in group_names(model) if group in GROUPS])
     assert set(chosen) == GROUPS_OF[name]
     assert sorted(weight for names in chosen.values() for weight in names) == sorted(dict(model.named_parameters()))
 
 
 def test_weights_of_mace_are_where_the_equations_have_them():
-    found = {name: (place.group, place.layer, place.depth) for name, place in places(MODELS["MACE"]()).items()}
+    found = {
+        name: (weight.group, weight.layer, weight.depth) for name, weight in parameter_groups(MODELS["MACE"]()).items()
+    }
     before = "branches.0.layers.1"
     assert found["branches.0.featurizer.weight"] == ("embedding", None, 0)
     assert found["branches.0.layers.0.radial.places"] == ("radial", None, 0)
@@ -53,15 +55,15 @@ def test_weights_of_mace_are_where_the_equations_have_them():
 
 
 def test_a_layer_and_a_group_of_a_layer_can_be_chosen():
-    chosen = members(MODELS["MACE"](), ["layers.0", "layers.0.product"])
+    chosen = parameters_in(MODELS["MACE"](), ["layers.0", "layers.0.product"])
     assert set(chosen["layers.0.product"]) < set(chosen["layers.0"])
     assert all(".layers.0." in name for name in chosen["layers.0"])
 
 
 def test_a_group_that_is_not_there_is_named_with_those_that_are():
     with pytest.raises(WiringError, match=r"no group of weights 'raddial'; did you mean radial\?"):
-        members(MODELS["MACE"](), ["raddial"])
+        parameters_in(MODELS["MACE"](), ["raddial"])
     with pytest.raises(
         WiringError, match=r"this BehlerParrinello has no group of weights 'product'; known are readout"
     ):
-        members(MODELS["BP"](), ["product"])
+        parameters_in(MODELS["BP"](), ["product"])

@@ -7,7 +7,7 @@ from helpers.mace_files import small
 
 from atomgraph import AtomicGraph, Potential
 from atomgraph.models import GCN
-from atomgraph.training.adapters import LoRAPotential, linear_maps
+from atomgraph.training.adapters import LoRAPotential, adapted_shapes
 
 MODELS = {
     "mace": lambda: small(
@@ -27,6 +27,7 @@ def graph(cutoff):
 
 @pytest.fixture(params=MODELS)
 def potential(request):
+    torch.manual_seed(0)
     return Potential(MODELS[request.param]()).to(torch.float64).eval()
 
 
@@ -65,16 +66,22 @@ def test_only_adapters_have_gradients_and_all_of_them_do(potential):
 def test_the_rank_says_how_many_numbers_are_trained():
     model = MODELS["mace"]()
     adapted = LoRAPotential(Potential(model), 2)
-    for name, (*many, n_in, n_out) in linear_maps(model).items():
+    for name, (*leading, n_in, n_out) in adapted_shapes(model).items():
         key = name.replace(".", "/")
         rank = min(2, n_in, n_out)
-        assert adapted.first[key].shape == (*many, n_in, rank) and adapted.second[key].shape == (*many, rank, n_out)
+        assert adapted.first[key].shape == (*leading, n_in, rank) and adapted.second[key].shape == (
+            *leading,
+            rank,
+            n_out,
+        )
         assert adapted.adapted(f"first.{key}") == name
 
 
 def test_skips_and_products_are_adapted_on_request():
     model = MODELS["mace"]()
-    plain, skips, products = (set(linear_maps(model, **words)) for words in ({}, {"skips": True}, {"products": True}))
+    plain, skips, products = (
+        set(adapted_shapes(model, **words)) for words in ({}, {"skips": True}, {"products": True})
+    )
     assert len(skips) > len(plain) and all(".skip." in name for name in skips - plain)
     assert len(products) > len(plain) and all(".product." in name for name in products - plain)
     assert any(".network." in name for name in plain) and any("featurizer" in name for name in plain)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from atomgraph.errors import WiringError
 from atomgraph.featurizers.ace.bonds import Bonds
+from atomgraph.featurizers.ace.element_edit import Expanded, bonds_for, functions_for
 from atomgraph.featurizers.ace.functions import Factor, cluster_functions, pacemaker_functions
 from atomgraph.featurizers.ace.jacobian import ClusterSlopes
 from atomgraph.featurizers.ace.products import ClusterProducts
@@ -20,6 +21,7 @@ from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.constants import Constants
 from atomgraph.nn.density import DensityFeaturizer, SlopeBlock, Terms
 from atomgraph.nn.edges import Edges
+from atomgraph.nn.element_edit import ElementEdit, FeatureColumns
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.ops.outer import outer_sum_to
 from atomgraph.ops.scatter import sum_to
@@ -101,6 +103,36 @@ class ACE(DensityFeaturizer):
             of_left=np.concatenate([alone, n_radial + places.ravel()]),
             of_right=np.concatenate([0 * alone, np.tile(np.arange(len(of_column)), highest[1])]),
         )
+
+    def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
+        """The coefficients of each bond, as many as the new functions need."""
+        functions, _ = self._functions_for(edit)
+        n_max = max((max(f["ns"]) for f in functions if len(f["ns"]) > 1), default=0)
+        l_max = max(max(f["ls"]) for f in functions)
+        known, pairs = self.bonds.coefficient.detach(), self.bonds.pairs
+        bonds = bonds_for(self.arguments["bonds"], edit)
+        if bonds is None:
+            names = list(combinations_with_replacement(edit.names, 2))
+        else:
+            names = [tuple(bond["elements"]) for bond in bonds]
+        old = [[edit.rows[edit.names.index(symbol)] for symbol in pair] for pair in names]
+        return {"bonds.coefficient": torch.stack([known[pairs[a, b], :n_max, : l_max + 1] for a, b in old])}
+
+    def element_arguments(self, edit: ElementEdit) -> dict[str, Any]:
+        """With the functions and bonds of the new elements."""
+        arguments = super().element_arguments(edit) | {"n_radial": self.bonds.n_radial}
+        return arguments | {"functions": self._functions_for(edit)[0], "bonds": bonds_for(arguments["bonds"], edit)}
+
+    def element_columns(self, new: Any, edit: ElementEdit) -> FeatureColumns | None:
+        """Columns follow their functions, each as often as the function occurs."""
+        width, n_old = new.irreps_out.dim, self.irreps_out.dim
+        origins = [row + [(-1, 0.0)] * (width - len(row)) for row in self._functions_for(edit)[1]]
+        return FeatureColumns(origins, torch.zeros(len(origins), n_old, dtype=torch.float64))
+
+    def _functions_for(self, edit: ElementEdit) -> Expanded:
+        arguments = self.arguments
+        entries = arguments["functions"] or pacemaker_functions(edit.old, arguments["n_max"], arguments["l_max"])
+        return edit.cached((id(self), "functions"), lambda: functions_for(entries, edit))
 
     def forward(self, graph: AtomicGraph, edges: Edges) -> Tensor:
         """(n_atoms, n_features). The sign of the edge vectors does not matter: the degrees of a function add up to even."""

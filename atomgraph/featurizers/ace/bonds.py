@@ -10,6 +10,7 @@ from torch import Tensor
 
 from atomgraph.errors import WiringError, nearest
 from atomgraph.nn.edges import Edges
+from atomgraph.nn.linear_map import LinearMap
 from atomgraph.ops.ace_radial import ACE_RADIALS, Shape, ace_radial, polynomial_fade
 
 BOND_KEYS = ("elements", "radial", "cutoff", "width", "exponent", "inner", "inner_width")
@@ -29,6 +30,7 @@ class Bonds(torch.nn.Module):
     """
 
     coefficient: Tensor
+    group = "radial"
     _of_pair: Tensor
 
     def __init__(
@@ -58,6 +60,15 @@ class Bonds(torch.nn.Module):
             self.coefficient = torch.nn.Parameter(start)
         else:
             self.register_buffer("coefficient", start)
+
+    def linear_maps(self) -> dict[str, LinearMap]:
+        """None is adapted: the coefficients combine radial functions."""
+        return {}
+
+    @property
+    def pairs(self) -> Tensor:
+        """(n_elements, n_elements): the row of ``coefficient`` of each pair of elements, −1 where there is no bond."""
+        return self._of_pair
 
     def forward(self, edges: Edges) -> tuple[Tensor, Tensor, Tensor]:
         """Edges bond by bond: (n,) their rows, (n, n_radial) g, (n, n_max, l_max + 1) R, in Å^(−3/2) or without unit."""

@@ -10,6 +10,7 @@ from e3nn import o3
 from torch import Tensor
 
 from atomgraph.errors import WiringError, nearest
+from atomgraph.featurizers.symmetry_functions.element_edit import entries_for, function_columns
 from atomgraph.featurizers.symmetry_functions.neighbour_sums import CUTOFF_FUNCTIONS, NeighbourSums, by_moments
 from atomgraph.featurizers.symmetry_functions.sets import (
     AngularFunction,
@@ -23,6 +24,7 @@ from atomgraph.featurizers.symmetry_functions.sets import (
 from atomgraph.featurizers.symmetry_functions.triple_sums import TripleSums
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
+from atomgraph.nn.element_edit import ElementEdit, FeatureColumns
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.protocols import Featurizer
 
@@ -87,6 +89,20 @@ class SymmetryFunctions(Featurizer):
         self._columns: Tensor
         self.register_buffer("_columns", torch.tensor(self._places(width)), persistent=False)
         self._one_set = all(torch.equal(row, self._columns[0]) for row in self._columns)
+
+    def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
+        """None: functions have no weights."""
+        return {}
+
+    def element_arguments(self, edit: ElementEdit) -> dict[str, Any]:
+        """With the entries of the new elements."""
+        arguments = super().element_arguments(edit)
+        return arguments | {key: entries_for(arguments[key], edit) for key in ("radial", "angular")}
+
+    def element_columns(self, new: Any, edit: ElementEdit) -> FeatureColumns | None:
+        """Columns follow their functions."""
+        functions = new.functions
+        return function_columns(self.functions, functions, new.irreps_out.dim, self.irreps_out.dim, edit)
 
     def forward(self, graph: AtomicGraph, edges: Edges) -> Tensor:
         """(n_atoms, n_functions), without unit."""

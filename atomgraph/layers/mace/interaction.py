@@ -10,6 +10,7 @@ from e3nn import o3
 from torch import Tensor
 
 from atomgraph.nn.edges import Edges
+from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.nn.equivariant.convolution import Convolution
 from atomgraph.nn.equivariant.irrep_blocks import Blocks
 from atomgraph.nn.equivariant.linear import EquivariantLinear
@@ -58,6 +59,10 @@ class Interaction(Part):
     @abstractmethod
     def _make(self) -> None:
         """Make the parts that this kind of interaction has besides."""
+
+    def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
+        """None by itself: the linear maps inside have them."""
+        return {}
 
     @abstractmethod
     def forward(self, h: Blocks, harmonics: Tensor, edges: Edges) -> tuple[Blocks, Blocks | None]:

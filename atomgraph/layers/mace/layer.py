@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from e3nn import o3
@@ -21,6 +21,7 @@ from atomgraph.layers.mace.attention import AttentionResidualInteraction
 from atomgraph.layers.mace.interaction import Interaction
 from atomgraph.layers.mace.nonlinear import NonlinearResidualInteraction
 from atomgraph.nn.edges import Edges
+from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.equivariant.irrep_blocks import channels_of, from_blocks, to_blocks
 from atomgraph.nn.equivariant.linear import EquivariantLinear
@@ -57,6 +58,8 @@ class MACELayer(MessageLayer):
     Raises WiringError for unknown names and irreps that do not fit.
     Source: Batatia et al., NeurIPS 2022, Eqs. 8 to 11.
     """
+
+    inner_groups: ClassVar = {"mix": "product"}  # it mixes the products
 
     def __init__(
         self,
@@ -115,6 +118,10 @@ class MACELayer(MessageLayer):
         )
         self.mix = EquivariantLinear(self.irreps_out, self.irreps_out)
         self.by_element = by_element
+
+    def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
+        """None by itself: its interaction and its product have them."""
+        return {}
 
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
         """(n_atoms, irreps_in.dim) to (n_atoms, irreps_out.dim)."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
 from atomgraph.layers.mace.interaction import Interaction, over, scalars
 from atomgraph.layers.mace.normalisation import edge_density
 from atomgraph.nn.edges import Edges
+from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.nn.equivariant.gate import Gate
 from atomgraph.nn.equivariant.irrep_blocks import Blocks
 from atomgraph.nn.equivariant.linear import EquivariantLinear
 from atomgraph.nn.equivariant.radial_network import NormalisedMLP
+from atomgraph.nn.linear_map import LinearMap, matrices
 
 _DENSITY_WIDTH = 64
 
@@ -25,6 +29,8 @@ class NonlinearResidualInteraction(Interaction):
     with learned :math:`\alpha, \beta` and vectors s, t for each element; :math:`W h_i` goes past the products.
     Source: mace-torch 0.3.16, ``RealAgnosticResidualNonLinearInteractionBlock`` (MACE-MH-1).
     """
+
+    inner_groups: ClassVar = {"source": "embedding", "target": "embedding"}
 
     def _make(self) -> None:
         width, n_elements = scalars(self.irreps_in), len(self.elements)
@@ -40,6 +46,14 @@ class NonlinearResidualInteraction(Interaction):
         self.mix = EquivariantLinear(self.convolution.irreps_out, self.gate.irreps_in)
         self.last = EquivariantLinear(self.irreps_message, self.irreps_message)
         self.skip = EquivariantLinear(self.irreps_in, self.irreps_residual)
+
+    def linear_maps(self) -> dict[str, LinearMap]:
+        """The vectors of each element: linear maps of which element an atom is."""
+        return matrices(self, "source", "target")
+
+    def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
+        """The vectors of each element, which are divided by the square root of the number of elements."""
+        return {name: getattr(self, name)[edit.rows] * edit.factor for name in ("source", "target")}
 
     def forward(self, h: Blocks, harmonics: Tensor, edges: Edges) -> tuple[Blocks, Blocks | None]:
         """Message and residual by irrep.  harmonics: (n_blocks, length, n_harmonics) in edge blocks."""

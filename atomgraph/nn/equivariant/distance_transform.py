@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,9 +11,10 @@ from torch import Tensor
 from atomgraph.errors import WiringError
 from atomgraph.nn.constants import Constants
 from atomgraph.nn.edges import Edges
+from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.part import Part
-from atomgraph.nn.repulsion.zbl import covalent_radii_of
+from atomgraph.nn.repulsion.zbl import covalent_radii_of, radii_for
 
 
 class DistanceTransform(Part):
@@ -27,6 +29,14 @@ class DistanceTransform(Part):
         self.elements = checked_symbols(elements)
         self.radii = covalent_radii_of(self.elements, radii)
         self._constants = Constants(radius=self.radii)
+
+    def element_arguments(self, edit: ElementEdit) -> dict[str, Any]:
+        """With the given radius of each known element and the tabulated one of each new element."""
+        return radii_for(super().element_arguments(edit), edit)
+
+    def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
+        """None: radii are no weights."""
+        return {}
 
     def radii_of(self, edges: Edges) -> Tensor:
         """(n_edges,) Å: the sum of both radii."""

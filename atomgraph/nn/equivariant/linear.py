@@ -7,7 +7,9 @@ from e3nn import o3
 from torch import Tensor
 
 from atomgraph.errors import WiringError
+from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.nn.equivariant.irrep_blocks import Blocks, channels_of
+from atomgraph.nn.linear_map import LinearMap, matrices
 from atomgraph.nn.part import Part
 
 
@@ -25,6 +27,10 @@ class EquivariantLinear(Part):
         self._shapes = shared_channels(self.irreps_in, self.irreps_out)
         self._all_out = channels_of(self.irreps_out)
         self.weights = torch.nn.ParameterDict({str(irrep): torch.randn(shape) for irrep, shape in self._shapes.items()})
+
+    def linear_maps(self) -> dict[str, LinearMap]:
+        """A matrix for each irrep."""
+        return matrices(self, "weights.")
 
     def forward(self, x: Blocks) -> Blocks:
         """(n_rows, 2l+1, n_in) to (n_rows, 2l+1, n_out), by irrep."""
@@ -51,6 +57,14 @@ class ElementLinear(Part):
         self.weights = torch.nn.ParameterDict(
             {str(irrep): torch.randn(n_elements, *shape) for irrep, shape in self._shapes.items()}
         )
+
+    def linear_maps(self) -> dict[str, LinearMap]:
+        """A matrix for each irrep and element, adapted on request."""
+        return matrices(self, "weights.", option="skips")
+
+    def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
+        """The matrices of each element, which are divided by the square root of the number of elements."""
+        return {f"weights.{key}": weight[edit.rows] * edit.factor for key, weight in self.weights.items()}
 
     def forward(self, x: Blocks, element: Tensor) -> Blocks:
         """(n_rows, 2l+1, n_in) to (n_rows, 2l+1, n_out), by irrep.  element: (n_rows,) rows of the weights."""

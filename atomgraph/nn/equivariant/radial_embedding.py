@@ -11,6 +11,7 @@ from torch import Tensor
 
 from atomgraph.errors import WiringError, nearest
 from atomgraph.nn.edges import Edges
+from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.float64_buffers import Float64Buffers
 from atomgraph.nn.part import Part
@@ -39,6 +40,8 @@ class RadialEmbedding(Float64Buffers, Part):
     """
 
     places: Tensor
+    group = "radial"
+    shared_by_layers = True
 
     def __init__(
         self,
@@ -80,6 +83,10 @@ class RadialEmbedding(Float64Buffers, Part):
         elif basis != "chebyshev":
             self.register_buffer("places", places)
             self._always_double = ("places",)
+
+    def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
+        """None: radial functions are equal for all elements."""
+        return {}
 
     def forward(self, edges: Edges) -> tuple[Tensor, Tensor | None]:
         """(n_edges, n_radial) features; and f, (n_edges,), where it is for the messages. Made once for all layers.

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from atomgraph.errors import WiringError
 from atomgraph.nn.activation import NORMALISED_GAINS, activation_of
+from atomgraph.nn.linear_map import LinearMap, matrices
 from atomgraph.nn.part import Part
 
 
@@ -23,12 +24,18 @@ class ScaledMLP(Part):
     Source: Geiger and Smidt, arXiv:2207.09453 (``nn.FullyConnectedNet``).
     """
 
+    group = "radial"
+
     def __init__(self, widths: Sequence[int], activation: str = "silu", gain: float | None = None):
         super().__init__()
         _check(widths)
         self.activation = activation_of(activation)
         self.gain = NORMALISED_GAINS[activation] if gain is None else gain
         self.weights = torch.nn.ParameterList(torch.randn(n_in, n_out) for n_in, n_out in pairwise(widths))
+
+    def linear_maps(self) -> dict[str, LinearMap]:
+        """The matrix of each layer."""
+        return matrices(self, "weights.")
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., widths[0]) to (..., widths[-1])."""
@@ -56,6 +63,8 @@ class NormalisedMLP(Part):
     widths: of what comes in, of hidden layers, of what goes out.  norm: layer normalisation, ε = 10⁻⁵.
     Raises WiringError for fewer than two widths.  Source: mace-torch 0.3.16, ``RadialMLP``.
     """
+
+    group = "radial"
 
     def __init__(self, widths: Sequence[int]):
         super().__init__()

@@ -13,6 +13,8 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from atomgraph.errors import WiringError
+from atomgraph.nn.element_edit import ElementEdit
+from atomgraph.nn.linear_map import LinearMap, matrices
 from atomgraph.nn.part import Part
 from atomgraph.ops.coupling import Coupling, couplings, n_couplings
 from atomgraph.ops.symmetric import low_rank, monomial_rows, monomials, raised
@@ -37,6 +39,8 @@ class SymmetricProduct(Part):
     ``weights[irrep_ν]`` is (n_elements, n_paths, C).  Raises WiringError for irreps with multiplicities, or order < 1.
     Source: Batatia et al., NeurIPS 2022, Eqs. 10 and 11; Drautz, Phys. Rev. B 99, 014104 (2019).
     """
+
+    group = "product"
 
     def __init__(
         self,
@@ -69,6 +73,16 @@ class SymmetricProduct(Part):
                     self.register_buffer(f"coupling_{irrep}_{nu}", torch.zeros(shape, dtype=torch.float64))
         self._terms = [(irrep, nu) for irrep, nu in self._terms if f"{irrep}_{nu}" in self.weights]
         self._factored: dict[object, _Factors] = {}
+
+    def linear_maps(self) -> dict[str, LinearMap]:
+        """A matrix of paths by channels for each term and element, adapted on request."""
+        return matrices(self, "weights.", option="products")
+
+    def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
+        """The weights of each element, where elements do not share them."""
+        if self.n_elements == 1:
+            return {}
+        return {f"weights.{key}": weight[edit.rows] for key, weight in self.weights.items()}
 
     def forward(self, A: Tensor, element: Tensor) -> Tensor:
         """Products of each channel.

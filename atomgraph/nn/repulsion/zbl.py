@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from ase.data import atomic_numbers, covalent_radii
@@ -11,6 +12,7 @@ from torch import Tensor
 from atomgraph.errors import WiringError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
+from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.float64_buffers import Float64Buffers
 from atomgraph.nn.part import Part
@@ -68,6 +70,14 @@ class ZBL(Float64Buffers, Part):
         self.register_buffer("number", torch.tensor(numbers, dtype=torch.float64), persistent=False)
         self.register_buffer("radius", torch.tensor(known, dtype=torch.float64), persistent=False)
 
+    def element_arguments(self, edit: ElementEdit) -> dict[str, Any]:
+        """With the given radius of each known element and the tabulated one of each new element."""
+        return radii_for(super().element_arguments(edit), edit)
+
+    def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
+        """None: numbers and radii are no weights."""
+        return {}
+
     def forward(self, graph: AtomicGraph, edges: Edges) -> Tensor:
         """(n_atoms,) eV."""
         length = edges.length.to(self.radius.dtype)
@@ -93,3 +103,14 @@ def covalent_radii_of(elements: Sequence[str], radii: Sequence[float] | None = N
     if unknown:
         raise WiringError(f"no covalent radius is tabulated for {', '.join(unknown)}; give radii=[...] in Å")
     return known
+
+
+def radii_for(arguments: dict[str, Any], edit: ElementEdit) -> dict[str, Any]:
+    """Arguments of a part with covalent radii: the given one of each known element, the tabulated one of each new element."""
+    given = arguments.get("radii")
+    if given is not None:
+        arguments["radii"] = [
+            given[row] if name == edit.old[row] else covalent_radii_of([name])[0]
+            for name, row in zip(edit.names, edit.rows, strict=True)
+        ]
+    return arguments

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from atomgraph.analysis.report.tables import Column, Table, short
-from atomgraph.models.parameter_groups import places
+from atomgraph.models.parameter_groups import parameter_groups
 from atomgraph.potential import Potential
 
 
@@ -35,8 +35,8 @@ def moved(before: Potential, after: Potential) -> list[Moved]:
     """Every group of every layer of two potentials of one architecture, in the order of the model."""
     old, new = (dict(potential.model.named_parameters()) for potential in (before, after))
     groups: dict[tuple[str, str | None], list[str]] = {}
-    for name, place in places(after.model).items():
-        groups.setdefault((place.group, place.layer), []).append(name)
+    for name, weight in parameter_groups(after.model).items():
+        groups.setdefault((weight.group, weight.layer), []).append(name)
     return [_moved(*key, [(old[name], new[name]) for name in names]) for key, names in groups.items()]
 
 
