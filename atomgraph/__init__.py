@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from atomgraph.analysis.evaluation import evaluate
     from atomgraph.calculators import Calculator
     from atomgraph.compiled import compile
-    from atomgraph.config import finetune, train
     from atomgraph.graph import AtomicGraph
     from atomgraph.loading import load
     from atomgraph.potential import Potential
+    from atomgraph.runs import finetune, train
 
 __all__ = [
     "AtomicGraph",
@@ -42,9 +42,9 @@ _PACKAGES = {
     "compile": "compiled",
     "evaluate": "analysis.evaluation",
     "Potential": "potential",
-    "finetune": "config",
+    "finetune": "runs",
     "load": "loading",
-    "train": "config",
+    "train": "runs",
 }
 find_old_modules()
 

@@ -12,7 +12,7 @@ import time
 
 from measuring.timing import print_table
 
-from atomgraph.config import train
+from atomgraph.runs import train
 
 N_MAX, L_MAX = [8, 4, 2, 1], [0, 3, 1, 0]
 

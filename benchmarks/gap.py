@@ -55,7 +55,7 @@ print(json.dumps({"seconds": times[1:], "found": found[1:]}))
 FIT = """
 import json, sys, torch, atomgraph
 torch.set_num_threads(1)
-from atomgraph.config import train
+from atomgraph.runs import train
 train(json.loads(sys.argv[1]), quiet=True)
 """
 

@@ -6,7 +6,7 @@ from rich.console import Console
 
 import atomgraph
 from atomgraph.analysis.finetuning.method_comparison import summarise
-from atomgraph.config import compare
+from atomgraph.runs import compare
 
 DATA = Path(__file__).parent / "data"
 FOLDER = Path("runs/example_09")

@@ -12,6 +12,7 @@ PACKAGE = Path(atomgraph.__file__).parent
 # Highest floor first; rooms on one floor do not import one another unless a pair is allowed below.
 FLOORS = [
     {"cli"},
+    {"runs"},
     {"config"},
     {"training", "fitting", "testing"},
     {"analysis"},

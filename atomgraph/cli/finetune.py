@@ -27,18 +27,19 @@ def finetune(
 
     Ctrl-C stops in good order: whole epochs are saved, and --resume goes on exactly where they end.
     """
-    from atomgraph import config
+    from atomgraph import runs
+    from atomgraph.config import finetune_config_of
 
     import_modules(imports)
     file, overrides = split_arguments("finetune", words, resume, overwrite)
     if compare:
         if resume is not None or overwrite:
             raise ConfigError("--compare goes on by itself where it was stopped; leave --resume and --overwrite out")
-        config.compare(config.finetune_config_of(file, overrides))
+        runs.compare(finetune_config_of(file, overrides))
         return
     if resume is not None:
-        metrics = config.resume(resume, overrides)[1]
+        metrics = runs.resume(resume, overrides)[1]
     else:
-        metrics = config.finetune(config.finetune_config_of(file, overrides), overwrite=overwrite)[1]
+        metrics = runs.finetune(finetune_config_of(file, overrides), overwrite=overwrite)[1]
     if metrics.get("warnings"):
         raise typer.Exit(1)

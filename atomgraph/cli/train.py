@@ -35,14 +35,15 @@ def train(words: Words = None, resume: Resume = None, overwrite: Overwrite = Fal
     Ctrl-C stops in good order: whole epochs are saved, and --resume goes on exactly where they end. Exit code 1, with a
     warning, where the errors are no better than those of predicting nothing, or the data determine few of the weights.
     """
-    from atomgraph import config
+    from atomgraph import runs
+    from atomgraph.config import config_of
 
     import_modules(imports)
     file, overrides = split_arguments("train", words, resume, overwrite)
     if resume is not None:
-        _, metrics = config.resume(resume, overrides)
+        _, metrics = runs.resume(resume, overrides)
     else:
-        _, metrics = config.train(config.config_of(file, overrides), overwrite=overwrite)
+        _, metrics = runs.train(config_of(file, overrides), overwrite=overwrite)
     if metrics.get("warnings"):
         raise typer.Exit(1)
 

@@ -1,9 +1,10 @@
-"""One YAML, one run: validated, resolved, carried out."""
+"""Configurations: schemas, reading, validation and resolving. Nothing runs here; ``runs`` carries a configuration out."""
 
 from atomgraph.config.finetune_schema import FinetuneConfig
-from atomgraph.config.finetuning import compare, finetune, finetune_config_of
-from atomgraph.config.resolve import config_of
-from atomgraph.config.run import resume, train
+from atomgraph.config.resolve import config_of, finetune_config_of
 from atomgraph.config.schema import Config
+from atomgraph.old_names import old_names_of
 
-__all__ = ["Config", "FinetuneConfig", "compare", "config_of", "finetune", "finetune_config_of", "resume", "train"]
+__all__ = ["Config", "FinetuneConfig", "config_of", "finetune_config_of"]
+
+__getattr__ = old_names_of(__name__)

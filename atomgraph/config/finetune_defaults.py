@@ -11,6 +11,7 @@ from atomgraph.data.frame_names import number_of
 from atomgraph.errors import ConfigError, WiringError
 from atomgraph.models.energy import EnergyModel
 from atomgraph.models.parameter_groups import parameter_groups, parameters_in
+from atomgraph.old_names import old_names_of
 
 RATES = {"full": 1e-4, "frozen": 1e-4, "lora": 1e-3}
 WARM_UP = 0.05  # of the run
@@ -46,7 +47,7 @@ def average_for(n_steps: int) -> float:
     return round(min(max(1.0 - 1.0 / max(HORIZON * n_steps, 1.0), LEAST), MOST), 6)
 
 
-def written(fit: Gradient) -> Tuning:
+def to_schema(fit: Gradient) -> Tuning:
     """The resolved fit as the configuration of the run folder has it."""
     plain = fit.model_dump()
     plain["ema"] = plain["ema"] or 0.0
@@ -83,3 +84,6 @@ def factors_of(rates: Mapping[str, float], model: EnergyModel) -> dict[str, floa
 def facts_of(fit: Gradient) -> dict[str, Any]:
     """What of the fit the metadata keep."""
     return {"lr": fit.optimizer.lr, "ema": fit.ema, "max_epochs": fit.max_epochs}
+
+
+__getattr__ = old_names_of(__name__)

@@ -9,10 +9,9 @@ from typing import Any
 import ase
 from pydantic import BaseModel
 
-from atomgraph.atomic_write import write_atomic
 from atomgraph.config.section import Section
-from atomgraph.data.formats.exact_xyz import write_exact
 from atomgraph.errors import DataError
+from atomgraph.old_names import old_names_of
 
 FOLDER = "structures"
 PLACES = {"data": ("train", "valid", "test"), "replay": ("data",), "card": ("probe",)}
@@ -74,20 +73,6 @@ def files_or_structures(section: Section, key: str) -> Any:
     return section._structures.get(key, getattr(section, key))
 
 
-def write_structures(config: BaseModel) -> None:
-    """Write the structures that a configuration holds to the files that it names, with every digit.
-
-    Raises:
-        DataError: For structures that cannot be written.
-    """
-    for section in PLACES:
-        part = getattr(config, section, None)
-        for key, frames in part._structures.items() if isinstance(part, Section) else ():
-            path = Path(getattr(part, key))
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(path, lambda scratch, frames=frames: write_exact(scratch, frames))  # type: ignore[misc]
-
-
 def _items(value: Any) -> list[Any] | None:
     """The items of a collection of files or structures; None for what is none."""
     if isinstance(value, ase.Atoms):
@@ -95,3 +80,6 @@ def _items(value: Any) -> list[Any] | None:
     if isinstance(value, str | bytes | Mapping | BaseModel) or not isinstance(value, Iterable):
         return [value] if isinstance(value, Path) else None
     return list(value)
+
+
+__getattr__ = old_names_of(__name__)

@@ -9,13 +9,14 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from atomgraph.config.complaints import complaint
+from atomgraph.config.distributed import apply_torchrun
+from atomgraph.config.error_messages import config_error
+from atomgraph.config.finetune_schema import FinetuneConfig
 from atomgraph.config.in_memory import hold, put_back, taken_out
-from atomgraph.config.parts import resolved
+from atomgraph.config.model_spec import resolve_spec
 from atomgraph.config.reading import overridden, read_yaml
 from atomgraph.config.schema import Config, Gradient
 from atomgraph.config.symbols import with_symbols
-from atomgraph.config.torchrun import following_torchrun
 from atomgraph.errors import ConfigError, nearest
 from atomgraph.training.optimizer import check_optimizer
 
@@ -28,14 +29,30 @@ def config_of(source: Config | Mapping[str, Any] | str | Path, overrides: Iterab
 
     source: a mapping, a YAML file, or a Config.  overrides: ``key.sub=value`` words.
     """
-    config = validated(_with_kind_of_fit(content_of(source, overrides)), Config)
-    resolved(config.model, elements=["H"])  # names and types, before any data are read
+    content = _with_unscaled_closed_form(_with_kind_of_fit(content_of(source, overrides)))
+    config = validated(content, Config)
+    resolve_spec(config.model, elements=["H"])  # names and types, before any data are read
     if isinstance(config.baseline.repulsion, dict):
-        resolved(config.baseline.repulsion, ["H"], "baseline.repulsion", {"elements": ["H"]})
+        resolve_spec(config.baseline.repulsion, ["H"], "baseline.repulsion", {"elements": ["H"]})
     if isinstance(config.fit, Gradient):
         check_gradient(config.fit)
-    elif "scale" not in config.baseline.model_fields_set:  # it would only hide the units of the weights
-        config.baseline.scale = "none"
+    return config
+
+
+def finetune_config_of(
+    source: FinetuneConfig | Mapping[str, Any] | str | Path, overrides: Iterable[str] = ()
+) -> FinetuneConfig:
+    """A validated configuration of fine-tuning; ConfigError says in one line what to mend.
+
+    source: a mapping, a YAML file, or a FinetuneConfig.  overrides: ``key.sub=value`` words.
+    """
+    content = content_of(source, overrides)
+    if "model" in content and "start" not in content:
+        raise ConfigError(
+            "a configuration of fine-tuning has start: {model: FILE} in the place of model; `atomgraph train` makes new ones"
+        )
+    config = validated(content, FinetuneConfig)
+    check_gradient(config.fit)
     return config
 
 
@@ -54,7 +71,7 @@ def content_of(source: BaseModel | Mapping[str, Any] | str | Path, overrides: It
         word.startswith("fit.terms.") for word in words
     ):  # they count into the default terms, if there are no others
         content["fit"] = {"terms": [term.model_dump() for term in Gradient().terms]} | (content.get("fit") or {})
-    return with_symbols(following_torchrun(overridden(content, words)))
+    return with_symbols(apply_torchrun(overridden(content, words)))
 
 
 def validated(content: dict[str, Any], schema: type[Schema]) -> Schema:
@@ -65,7 +82,7 @@ def validated(content: dict[str, Any], schema: type[Schema]) -> Schema:
         hold(config, held)
         return config
     except ValidationError as error:
-        raise complaint(error, schema, content) from None
+        raise config_error(error, schema, content) from None
 
 
 def as_yaml(config: BaseModel) -> str:
@@ -109,3 +126,11 @@ def _with_kind_of_fit(content: Mapping[str, Any]) -> dict[str, Any]:
     if kind not in WAYS:
         raise ConfigError(f"fit.kind: no way to fit {kind!r}{nearest(str(kind), WAYS)}")
     return dict(content) | {"fit": dict(fit) | {"kind": kind}}
+
+
+def _with_unscaled_closed_form(content: dict[str, Any]) -> dict[str, Any]:
+    """The content with ``baseline.scale: none`` for fits in closed form: a scale would only hide the units of the weights."""
+    fit, baseline = content.get("fit"), content.get("baseline", {})
+    if not isinstance(fit, Mapping) or fit["kind"] == "gradient" or not isinstance(baseline, Mapping):
+        return content
+    return content | {"baseline": {"scale": "none"} | dict(baseline)}

@@ -8,13 +8,14 @@ from helpers.labelled_structures import crystals
 from helpers.run_configs import data_file, tiny
 
 import atomgraph
-from atomgraph.config import config_of, resume
+from atomgraph.config import config_of
 from atomgraph.config.reading import read_yaml
 from atomgraph.data import read
 from atomgraph.data.fingerprint import fingerprint
 from atomgraph.data.formats.exact_xyz import write_exact
 from atomgraph.errors import DataError
 from atomgraph.graph.structure import labels_of
+from atomgraph.runs import resume
 
 
 def weights_of(potential):

@@ -5,7 +5,7 @@ import yaml
 from helpers.run_configs import tiny
 
 from atomgraph.config import config_of, finetune_config_of
-from atomgraph.config.parts import build_model, resolved
+from atomgraph.config.model_spec import build_model, resolve_spec
 from atomgraph.config.reading import parse
 from atomgraph.config.resolve import as_yaml
 from atomgraph.errors import ConfigError
@@ -91,7 +91,7 @@ def test_elements_and_cutoff_given_once_reach_the_parts_that_want_them():
             }
         ],
     }
-    model = build_model(resolved(spec, ["H", "O"]))
+    model = build_model(resolve_spec(spec, ["H", "O"]))
     assert model.elements == ["H", "O"]
     assert model.cutoff == 4.0
     assert model.branches[0].featurizer.cutoff == 4.0
@@ -108,7 +108,7 @@ def test_joints_that_do_not_fit_are_said_in_one_line():
         },
     }
     with pytest.raises(ConfigError, match=r"model: readouts\[0\] expects features 5x0e"):
-        build_model(resolved(spec, ["H"]))
+        build_model(resolve_spec(spec, ["H"]))
 
 
 def test_a_part_of_the_users_own_is_found_by_its_dotted_path(tmp_path, monkeypatch):
@@ -117,7 +117,7 @@ def test_a_part_of_the_users_own_is_found_by_its_dotted_path(tmp_path, monkeypat
         "        super().__init__(elements, cutoff, channels=2)\n"
     )
     monkeypatch.chdir(tmp_path)
-    model = build_model(resolved({"kind": "argon_parts.Narrow", "cutoff": 3.0}, ["Ar"]))
+    model = build_model(resolve_spec({"kind": "argon_parts.Narrow", "cutoff": 3.0}, ["Ar"]))
     assert type(model).__name__ == "Narrow"
 
 

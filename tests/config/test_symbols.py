@@ -5,9 +5,9 @@ from helpers.finetune_configs import tune
 from helpers.run_configs import tiny
 
 from atomgraph.cli import main
-from atomgraph.config.finetuning import finetune_config_of
 from atomgraph.config.resolve import config_of
 from atomgraph.errors import ConfigError
+from atomgraph.runs.launch import finetune_config_of
 
 
 @pytest.mark.parametrize("elements", [[14, 8], "Si O", "Si, O", ["Si", 8], "si o", ["SI", "o"]])

@@ -58,7 +58,7 @@ def test_a_stopped_run_goes_on_to_the_same_end(tmp_path, monkeypatch):
         shutil.copy(HERE / name, tmp_path)
     shutil.copytree(HERE / "stopped", tmp_path / "stopped")
     monkeypatch.chdir(tmp_path)
-    potential, _ = atomgraph.config.resume("stopped", ["fit.max_epochs=4"], quiet=True)
+    potential, _ = atomgraph.runs.resume("stopped", ["fit.max_epochs=4"], quiet=True)
     end = np.load(HERE / "end_of_resumed.npz")
     state = potential.state_dict()
     assert set(state) == set(end.files)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import ase.io
 
-from atomgraph.config.dataset import gather
 from atomgraph.config.resolve import config_of
+from atomgraph.runs.dataset import gather
 
 
 def main(folder: Path) -> None:

@@ -1,0 +1,1 @@
+"""Parts of fine-tuning: the starting potential, replay structures, the report card, comparisons of methods."""

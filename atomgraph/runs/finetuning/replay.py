@@ -1,0 +1,63 @@
+"""The replay set: read, labelled by its files or by the starting potential, and refused where it has nothing to say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import ase
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.stress import full_3x3_to_voigt_6_stress
+from numpy import isfinite
+
+from atomgraph.config.finetune_schema import Replay
+from atomgraph.config.in_memory import files_or_structures
+from atomgraph.data import read
+from atomgraph.data.frame_names import name_of
+from atomgraph.errors import DataError
+from atomgraph.graph.structure import labels_of
+from atomgraph.potential import Potential
+
+
+def replay_frames(replay: Replay, foundation: Potential, head: str, wanted: Sequence[str]) -> list[ase.Atoms]:
+    """The structures of a replay set with their labels.
+
+    foundation: the starting potential, which labels them where ``labels: predicted``.  head: theirs.
+    wanted: the properties that are trained.
+    Raises DataError for an empty set, or labels that are missing and not to be predicted: replay is never left out silently.
+    """
+    frames = read(
+        files_or_structures(replay, "data"),
+        keys=replay.keys,
+        units=replay.units,
+        types=replay.types,
+        format=replay.format,
+        labels=replay.labels != "predicted",
+    )
+    if not frames:
+        raise DataError("replay.data holds no structure")
+    if replay.labels == "predicted":
+        return _predicted(frames, foundation, head)
+    for number, atoms in enumerate(frames):
+        if not set(wanted) & set(labels_of(atoms)):
+            raise DataError(
+                f"replay.data: {name_of(atoms, number)} has no label of {', '.join(wanted)}; name their keys (replay.keys), or "
+                f"let the starting potential predict them (replay.labels: predicted)"
+            )
+    return frames
+
+
+def _predicted(frames: Sequence[ase.Atoms], foundation: Potential, head: str) -> list[ase.Atoms]:
+    before, foundation.head = foundation.head, head
+    try:
+        numbers = foundation.predict(frames)
+    finally:
+        foundation.head = before
+    labelled = []
+    for atoms, found in zip(frames, numbers, strict=True):
+        atoms = atoms.copy()
+        labels = {"energy": found["energy"], "forces": found["forces"]}
+        if isfinite(found["stress"]).all():
+            labels["stress"] = full_3x3_to_voigt_6_stress(found["stress"])
+        atoms.calc = SinglePointCalculator(atoms, **labels)
+        labelled.append(atoms)
+    return labelled

@@ -1,0 +1,39 @@
+"""The rival of fine-tuning: the same architecture from random weights, told what the training part says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from atomgraph.config.finetune_schema import FinetuneConfig
+from atomgraph.config.model_spec import build_model
+from atomgraph.data import build_graphs, energy_scale, read
+from atomgraph.data.frame_names import elements_in
+from atomgraph.nn.part import specification
+from atomgraph.potential import Potential
+from atomgraph.runs.dataset import assign_head
+from atomgraph.runs.finetuning.starting_potential import load_start, prepare_start
+from atomgraph.runs.sources.build import calibrate
+from atomgraph.training.randomness import seeded
+
+
+def scratch_potential(config: FinetuneConfig, train: str, seed: int, folder: Path) -> Path:
+    """Write an untrained potential of the architecture that the starting one has; the path of its file.
+
+    train: the file of the training structures, from which the scale of energies and constants of parts are taken. E0 is the
+    starting one's, to be shifted by ``e0: estimate`` as for every other method.
+    """
+    frames = read(train)
+    foundation = load_start(config.start)
+    starting = prepare_start(config.model_copy(update={"replay": None}), foundation, elements_in(frames), False)
+    old = starting.potential
+    with seeded(seed):
+        potential = Potential(build_model(specification(old.model))).to(old.model.dtype)
+    for head in potential.heads:
+        potential.model.baseline.set_e0(old.model.baseline.e0_of(head), head)
+    graphs = build_graphs(frames, potential.cutoff)
+    assign_head(graphs, potential.heads.index(starting.head))
+    potential.model.baseline.set_scale(energy_scale(graphs).value)
+    calibrate(potential, graphs)
+    path = folder / f"scratch-{Path(train).stem}.safetensors"
+    potential.save(path)
+    return path

@@ -1,0 +1,82 @@
+"""Fine-tuning by Gauss-Newton: all weights, one linear problem a step."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import Any
+
+from atomgraph.config.finetune_schema import GaussNewton
+from atomgraph.data.frame_names import number_of
+from atomgraph.errors import ConfigError
+from atomgraph.fitting import FittingError, Noise, Sigma, Step, check_memory, gauss_newton
+from atomgraph.fitting.jacobian import ResidualJacobian
+from atomgraph.potential import Potential
+from atomgraph.progress import duration
+from atomgraph.runs.context import RunContext
+from atomgraph.runs.fits.linear import LinearFit
+from atomgraph.runs.folder import MODEL, TABLE
+from atomgraph.runs.prepared import Prepared
+from atomgraph.runs.sources.build import describe
+from atomgraph.runs.sources.existing import ExistingPotential
+from atomgraph.training.csv_table import write_table
+
+
+class GaussNewtonFit(LinearFit):
+    """``method.kind: gauss_newton``: all weights, for tens of structures."""
+
+    kind = "gauss_newton"
+    description = "fine-tuned by Gauss-Newton"
+
+    def __init__(self, context: RunContext, settings: GaussNewton, source: ExistingPotential):
+        super().__init__(context, settings, source)
+        self.settings = settings
+        self._noise = Noise(Sigma(**settings.sigma.model_dump()))
+        self._rows: list[dict[str, Any]] = []
+
+    def _check(self, prepared: Prepared) -> Prepared:
+        self.context.say(describe(prepared.potential))
+        jacobian = ResidualJacobian(prepared.potential, self._noise, self.source.starting.head)
+        try:
+            check_memory(jacobian, prepared.graphs["train"], self.settings.memory)
+        except FittingError as error:
+            raise ConfigError(f"method.kind: gauss_newton: {error}") from error
+        return prepared
+
+    def _solve(self, prepared: Prepared) -> dict[str, Any]:
+        began, settings, head = perf_counter(), self.settings, self.source.starting.head
+        potential, graphs = prepared.potential, prepared.graphs
+        result = gauss_newton(
+            potential,
+            graphs["train"],
+            self._noise,
+            head=head,
+            valid=graphs["valid"],
+            steps=settings.steps,
+            damping=settings.damping,
+            tolerance=settings.tolerance,
+            memory=settings.memory,
+            on_step=self._report_step,
+        )
+        potential.head = head
+        self.n_steps = len(result.steps)
+        self.context.say(
+            f"{number_of(len(result.steps), 'step')} in {duration(perf_counter() - began)}; the weights after step "
+            f"{result.best} are kept ({result.ended})"
+        )
+        return {"steps": len(result.steps), "best_step": result.best, "ended": result.ended}
+
+    def _report_step(self, step: Step) -> None:
+        row = {"step": step.number, "damping": step.damping, "train": step.train, "valid": step.valid}
+        self._rows.append(row)
+        write_table(self.context.folder.path / TABLE, self._rows)
+        validation = "" if step.valid is None else f", validation {step.valid**0.5:.4g}"
+        self.context.say(
+            f"step {step.number:3d}/{self.settings.steps}  errors in units of sigma: training "
+            f"{step.train**0.5:.4g}{validation}; damping {step.damping:.1e}, {duration(step.seconds)}"
+        )
+
+    def save_interrupted(self, potential: Potential) -> str:
+        path = self.context.folder.path / MODEL
+        potential.head = self.source.starting.head
+        potential.save(path)
+        return f"the best weights so far are in {path}"

@@ -1,0 +1,139 @@
+"""The linear problem of a fit in closed form: set up as the section ``fit`` says, and solved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isfinite
+from pathlib import Path
+
+import ase
+import torch
+from rich.console import Console
+
+from atomgraph.config.closed_form_schema import LeastSquares, Sigmas, SparseGP
+from atomgraph.data.checks.duplicates import find_duplicates
+from atomgraph.data.frame_names import name_of
+from atomgraph.errors import DataError
+from atomgraph.fitting import (
+    EnergyWeight,
+    LinearProblem,
+    Noise,
+    Selection,
+    Sigma,
+    Solution,
+    accumulate,
+    place_sparse_points,
+    solve_least_squares,
+    solve_sparse_gp,
+)
+from atomgraph.graph.structure import AtomicGraph
+from atomgraph.potential import Potential
+from atomgraph.runs.fits.block_progress import BlockProgress
+
+CONTRADICTION = 0.02  # eV/atom between two labels of one structure
+
+
+def solve(
+    potential: Potential,
+    graphs: Sequence[AtomicGraph],
+    frames: Sequence[ase.Atoms],
+    fit: LeastSquares | SparseGP,
+    device: torch.device,
+    console: Console,
+    *,
+    seed: int = 0,
+    checkpoint: Path | None = None,
+    resume: bool = False,
+    table: Path | None = None,
+) -> Solution:
+    """Solve for the weights of a potential as the configuration says; the potential is on ``device`` then.
+
+    graphs, frames: the training part, in one order.  checkpoint, resume: as ``fitting.accumulate`` takes them.
+    table: a file that gets a row for every block.
+    """
+    sigma = _sigma(fit.sigma, fit)
+    if fit.contradictions == "refuse":
+        refuse_contradictions(frames)
+    weights = None
+    if fit.energy_weight is not None:
+        weights = EnergyWeight(**fit.energy_weight.model_dump()).of(_cohesive(potential.cpu(), graphs))
+    potential.to(device).eval()
+    if isinstance(fit, SparseGP):
+        selection = Selection(fit.points.method, seed, fit.points.environments)
+        for line in place_sparse_points(potential, graphs, selection):
+            console.print(line, markup=False, soft_wrap=True)
+    types = [str(atoms.info.get("config_type", "default")) for atoms in frames]
+    by_type = {name: _sigma(one, fit) for name, one in fit.sigma_by_type.items()}
+    if strange := set(by_type) - set(types):
+        raise DataError(f"fit.sigma_by_type names {', '.join(sorted(strange))}, which no training structure is of")
+    problem = LinearProblem(potential, Noise(sigma, by_type, types, weights))
+    with BlockProgress(console, len(graphs), table) as watch:
+        reduced = accumulate(
+            problem,
+            graphs,
+            method=fit.method,
+            edge_budget=fit.block,
+            checkpoint=checkpoint,
+            resume=resume,
+            on_block=watch,
+        )
+    if isinstance(fit, SparseGP):
+        return solve_sparse_gp(problem.unknowns, reduced, jitter=fit.jitter)
+    return solve_least_squares(
+        problem.unknowns,
+        reduced,
+        solver=fit.solver,
+        prior=fit.prior,
+        strength=fit.strength,
+        power=fit.power,
+        scaled=fit.scaled,
+        significance=fit.significance,
+    )
+
+
+def refuse_contradictions(frames: Sequence[ase.Atoms]) -> None:
+    """DataError for two frames that are one structure and have energies per atom that cannot both be right."""
+    for pair in find_duplicates(frames):
+        one, other = frames[pair.first], frames[pair.second]
+        if one.calc is None or other.calc is None or not {"energy"} <= set(one.calc.results) & set(other.calc.results):
+            continue
+        apart = one.get_potential_energy() / len(one) - other.get_potential_energy() / len(other)
+        if abs(apart) > CONTRADICTION:
+            raise DataError(
+                f"{name_of(one, pair.first)} and {name_of(other, pair.second)} are one structure, but their energies differ by "
+                f"{abs(apart):.3g} eV/atom; take the wrong one out, or say fit.contradictions: keep"
+            )
+
+
+def describe_solution(solution: Solution) -> str:
+    """How well the data determine the weights, in a line."""
+    facts = solution.facts
+    effective = f"{facts['effective_parameters']:.0f} of them rather than the prior"
+    words = (
+        f"{facts['rows']} rows determine {facts['rank']} of {facts['unknowns']} weights ({effective}), "
+        f"{_condition(facts['condition_number'])}, weighted residuals {facts['rms_of_weighted_residuals']:.2f}"
+    )
+    return words + (f", {facts['kept']} kept" if "kept" in facts else "")
+
+
+def _condition(number: float) -> str:
+    if isfinite(number):
+        return f"condition number {number:.1e}"
+    return "the data alone do not determine all weights (condition number infinite)"
+
+
+def _sigma(sigma: Sigmas, fit: LeastSquares | SparseGP) -> Sigma:
+    return Sigma(**sigma.model_dump(), grows=fit.grows)
+
+
+def _cohesive(potential: Potential, graphs: Sequence[AtomicGraph]) -> torch.Tensor:
+    """(n_structures,) eV/atom above free atoms; zero where there is no label."""
+    e0 = potential.model.baseline.e0[0].cpu()
+    table = potential.model.element_table.cpu()
+    found = [
+        (graph.energy[0] - e0[table(graph.atomic_numbers)].sum()) / graph.n_atoms
+        if bool(graph.energy_mask[0])
+        else None
+        for graph in graphs
+    ]
+    return torch.tensor([0.0 if value is None else float(value) for value in found], dtype=torch.float64)

@@ -1,0 +1,98 @@
+"""The last steps of a run: errors of the fitted potential, files, and the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from atomgraph.analysis.comparison import Comparison, compare
+from atomgraph.analysis.error_tables import error_json, error_table
+from atomgraph.analysis.hardware import hardware
+from atomgraph.config.resolve import as_yaml
+from atomgraph.data.frame_names import number_of
+from atomgraph.potential import Potential
+from atomgraph.runs.context import RunContext
+from atomgraph.runs.dataset import Dataset
+from atomgraph.runs.fit_warnings import fit_warnings
+from atomgraph.runs.folder import METRICS, MODEL, REPORT, TABLE, RunFolder
+from atomgraph.runs.prepared import Prepared
+from atomgraph.training.csv_table import read_table
+
+if TYPE_CHECKING:
+    from atomgraph.analysis.report.page import Section  # imports matplotlib
+
+
+def evaluate(potential: Potential, dataset: Dataset, device: torch.device) -> dict[str, Comparison]:
+    """Predictions and labels of the validation and test parts; of the training part if there is neither.
+
+    Args:
+        potential: The fitted potential; it is on the CPU afterwards.
+        dataset: The structures of the run.
+        device: Where to evaluate.
+    """
+    parts = {part: frames for part, frames in dataset.parts.items() if frames and part != "train"} or dataset.parts
+    potential.to(device)
+    try:
+        return {part: compare(potential, frames) for part, frames in parts.items() if frames}
+    finally:
+        potential.cpu()
+
+
+def collect_metrics(comparisons: Mapping[str, Comparison], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of ``metrics.json``: errors by part of the data with units, facts of the fit, warnings if there are any."""
+    metrics = {part: error_json(comparison) for part, comparison in comparisons.items()} | {"training": dict(facts)}
+    warnings = fit_warnings(comparisons, facts)
+    return metrics | ({"warnings": warnings} if warnings else {})
+
+
+def save(potential: Potential, metrics: dict[str, Any], folder: RunFolder) -> None:
+    """Write the potential and its metrics into the run folder."""
+    potential.metadata["metrics"] = metrics
+    potential.save(folder.path / MODEL)
+    folder.write_json(METRICS, metrics)
+
+
+def report(
+    context: RunContext,
+    prepared: Prepared,
+    comparisons: Mapping[str, Comparison],
+    metrics: Mapping[str, Any],
+    device: torch.device,
+    description: str,
+    sections: Sequence[Section],
+) -> None:
+    """Write ``report.html`` if the configuration asks for it, and print errors, files and warnings.
+
+    Args:
+        context: Of the run.
+        prepared: With the fitted potential.
+        comparisons: Predictions and labels, by part of the data.
+        metrics: From ``collect_metrics``.
+        device: The device of the fit.
+        description: How the potential was fitted.
+        sections: Further sections of the report.
+    """
+    folder, console, has_report = context.folder, context.console, prepared.config.output.report
+    if has_report:
+        from atomgraph.analysis.report.training_report import write_report  # imports matplotlib
+
+        n_structures = prepared.potential.metadata["data"]["structures"]["train"]
+        write_report(
+            folder.path / REPORT,
+            potential=prepared.potential,
+            comparisons=comparisons,
+            title=folder.path.resolve().name,
+            subtitle=f"{number_of(n_structures, 'structure')}, {description}",
+            history=[row for row in read_table(folder.path / TABLE) if "epoch" in row],
+            config=as_yaml(prepared.config),
+            training=metrics["training"] | {"hardware": hardware(device)},
+            sections=sections,
+        )
+    for part, comparison in comparisons.items():
+        console.print(error_table(comparison, f"{part} errors").rich())
+    last = f", {REPORT}" if has_report else ""
+    console.print(f"{folder.path}/: {MODEL}, {METRICS}, {TABLE}{last}", markup=False, highlight=False, soft_wrap=True)
+    for warning in metrics.get("warnings", []):
+        console.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,1 @@
+"""Sources of the potential of a run: a new one, or an existing one that is edited."""

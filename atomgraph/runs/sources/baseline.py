@@ -1,0 +1,117 @@
+"""The baseline of a new potential: its part in the model's specification, and E0, scale and shift from the training part."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from atomgraph.config.model_spec import check_argument, resolve_spec
+from atomgraph.config.schema import Baseline
+from atomgraph.data import energy_scale, energy_spread, isolated_e0, least_squares_e0, mean_energy
+from atomgraph.data.statistics import Statistic
+from atomgraph.errors import ConfigError, DataError, WiringError
+from atomgraph.graph.structure import AtomicGraph
+from atomgraph.potential import Potential
+
+
+def with_baseline(spec: dict[str, Any], section: Baseline, elements: Sequence[str]) -> dict[str, Any]:
+    """The resolved specification of a model with the baseline that the section ``baseline`` asks for.
+
+    Args:
+        spec: From ``resolve_spec``.
+        section: The section ``baseline`` of the configuration.
+        elements: Chemical symbols of the training part.
+
+    Raises:
+        ConfigError: If repulsion or heads are given in the model, too, or ``e0: isolated`` cannot be kept.
+    """
+    repulsion, heads = section.repulsion, section.heads
+    given = spec.get("baseline")
+    if given is not None and (repulsion != "none" or heads):
+        name = "heads" if heads else "repulsion"
+        raise ConfigError(f"baseline.{name}: model.baseline is given, too; say it in one place")
+    baseline: dict[str, Any] = {"kind": "Baseline"} if given is None else dict(given)
+    if heads:
+        baseline["heads"] = heads
+    if repulsion != "none":
+        baseline["repulsion"] = {"kind": "ZBL"} if repulsion == "zbl" else repulsion
+    if section.e0 == "isolated":
+        _check_isolated(section, spec)
+        baseline["exact_isolated"] = True
+    if baseline == (given or {"kind": "Baseline"}):
+        return spec
+    check_argument(spec["kind"], "baseline")
+    inherited = {"elements": spec.get("elements", list(elements)), "cutoff": spec.get("cutoff")}
+    return spec | {"baseline": resolve_spec(baseline, elements, "model.baseline", inherited)}
+
+
+def _check_isolated(section: Baseline, spec: dict[str, Any]) -> None:
+    """ConfigError where free atoms cannot keep exactly the energies of isolated ones."""
+    if section.shift not in ("none", 0, 0.0):
+        raise ConfigError(
+            f"baseline.shift: {section.shift} moves free atoms away from E0, which e0: isolated keeps; leave shift "
+            f"out (training starts with the mean energy in any case), or set e0: least_squares"
+        )
+    if spec.get("state_energy"):
+        raise ConfigError(
+            "model.state_energy: an energy of charge and spin that belongs to no atom moves free atoms away from E0, which "
+            "e0: isolated keeps; set state_energy: false, or e0: least_squares"
+        )
+
+
+def set_baseline(potential: Potential, baseline: Baseline, train: Sequence[AtomicGraph]) -> dict[str, Any]:
+    """Set E0, scale and shift from the training part; returns values and origins, for the potential's metadata.
+
+    With several heads each takes them from its own structures. Raises DataError for a head that has none.
+    """
+    if len(potential.heads) == 1:
+        return _set_head(potential, baseline, train, potential.heads[0])
+    told = {}
+    for row, head in enumerate(potential.heads):
+        own = [graph for graph in train if int(graph.head) == row]
+        if not own:
+            raise DataError(f"no training structure has the head {head!r}; leave it out of baseline.heads, or add some")
+        told[head] = _set_head(potential, baseline, own, head)
+    facts = {name: {head: of_head[name] for head, of_head in told.items()} for name in ("e0", "scale", "shift")}
+    facts["e0"]["origin"] = "; ".join(f"{head}: {of_head['e0']['origin']}" for head, of_head in told.items())
+    return facts
+
+
+def _set_head(potential: Potential, baseline: Baseline, train: Sequence[AtomicGraph], head: str) -> dict[str, Any]:
+    e0 = _e0(baseline, train, head)
+    scale = _scale(baseline, train, e0.value)
+    shift = _number(
+        baseline.shift, {"none": lambda: Statistic(0.0, "none"), "mean": lambda: mean_energy(train, e0.value)}
+    )
+    if not scale.value > 0:
+        raise ConfigError(f"baseline.scale should be positive, in eV, but is {scale.value}")
+    try:
+        potential.model.baseline.set_e0(e0.value, head)
+    except WiringError as error:
+        place = "" if len(potential.heads) == 1 else f"baseline.e0 of head {head!r}: "
+        raise ConfigError(f"{place}{error}") from None
+    potential.model.baseline.set_scale(scale.value, shift.value, head)
+    return {"e0": e0.to_json(), "scale": scale.to_json(), "shift": shift.to_json()}
+
+
+def _e0(baseline: Baseline, train: Sequence[AtomicGraph], head: str) -> Statistic[dict[str, float]]:
+    if isinstance(baseline.e0, dict):
+        own = baseline.e0.get(head, baseline.e0)
+        values = {symbol: value for symbol, value in own.items() if isinstance(value, float | int)}  # type: ignore[union-attr]
+        return Statistic(values, "given in the configuration")
+    return isolated_e0(train) if baseline.e0 == "isolated" else least_squares_e0(train)
+
+
+def _scale(baseline: Baseline, train: Sequence[AtomicGraph], e0: dict[str, float]) -> Statistic[float]:
+    return _number(
+        baseline.scale,
+        {
+            "none": lambda: Statistic(1.0, "none"),
+            "force_rms": lambda: energy_scale(train),
+            "energy_std": lambda: energy_spread(train, e0),
+        },
+    )
+
+
+def _number(choice: str | float, ways: dict[str, Any]) -> Statistic[float]:
+    return ways[choice]() if isinstance(choice, str) else Statistic(float(choice), "given in the configuration")

@@ -1,0 +1,48 @@
+"""What a configuration's errors say where pydantic's own words would say nothing to its author."""
+
+import pytest
+from helpers.finetune_configs import tune
+from helpers.run_configs import tiny
+
+from atomgraph import Potential
+from atomgraph.config.resolve import config_of
+from atomgraph.errors import ConfigError
+from atomgraph.models import GCN
+from atomgraph.runs.launch import finetune_config_of
+
+
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [
+        ({"kind": "naive"}, "method.kind should be full, frozen, lora, last_layer, gauss_newton, but is 'naive'"),
+        ({"kind": "gaus_newton"}, "but is 'gaus_newton'; did you mean gauss_newton?"),
+        ({}, "method.kind is missing; known are full, frozen, lora, last_layer, gauss_newton"),
+    ],
+)
+def test_an_unknown_kind_was_once_told_in_pydantics_words(tmp_path, method, said):
+    with pytest.raises(ConfigError) as error:
+        finetune_config_of(tune(tmp_path) | {"method": method})
+    assert said in str(error.value)
+
+
+def test_a_potential_in_the_place_of_its_file_was_once_printed_whole(tmp_path):
+    start = {"model": Potential(GCN(["Ar"], 4.0))}
+    with pytest.raises(ConfigError) as error:
+        finetune_config_of(tune(tmp_path) | {"start": start})
+    message = str(error.value)
+    assert "start.model should be text, but is a Potential; give the path of its file" in message and len(message) < 200
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("data.weights.bulk=-1", "data.weights.bulk should be at least 0, but is -1"),
+        ("fit.terms.0.weight=-1", "fit.terms.0.weight should be at least 0 or"),
+        ("baseline.scale=-2.0", "more than 0, but is -2.0"),
+        ("model={kind: SNAP, elements: [Ar], cutoff: 4.0, radii: {Ar: -0.5}}", "model.radii should be positive"),
+    ],
+)
+def test_numbers_that_cannot_be_were_once_refused_only_after_the_data_were_read(tmp_path, word, said):
+    with pytest.raises(ConfigError) as error:
+        config_of(tiny(tmp_path), [word])
+    assert said in str(error.value)

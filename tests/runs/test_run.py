@@ -1,0 +1,265 @@
+"""From one mapping to a trained potential in its folder, and what is refused before anything is written."""
+
+import csv
+import errno
+import importlib.util
+import json
+import os
+import random
+import shutil
+
+import ase.io
+import numpy as np
+import pytest
+import torch
+import yaml
+from helpers.run_configs import data_file, tiny
+from helpers.training_data import frames
+
+import atomgraph
+from atomgraph.errors import AtomgraphError, ConfigError, DataError, FormatError, TrainingError
+from atomgraph.runs import resume
+from atomgraph.training.checkpoints import LAST, read_checkpoint
+
+
+def weights(potential):
+    return torch.cat([p.detach().flatten() for p in potential.parameters()])
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    config = tiny(folder, baseline={"repulsion": "zbl"})
+    state = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].copy()  # noqa: NPY002
+    potential, metrics = atomgraph.train(config)
+    after = torch.get_rng_state(), random.getstate(), np.random.get_state()[1]  # noqa: NPY002
+    assert torch.equal(state[0], after[0])
+    assert state[1] == after[1]
+    assert (state[2] == after[2]).all()
+    return folder, config, potential, metrics
+
+
+def test_the_run_folder_holds_what_was_promised(run):
+    folder, _, potential, metrics = run
+    held = {p.name for p in (folder / "run").iterdir()}
+    assert held == {"model.safetensors", "config.yaml", "metrics.csv", "metrics.json", "split.json", "checkpoints"}
+    rows = list(csv.DictReader((folder / "run/metrics.csv").open()))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert {"train_loss", "valid_energy_mae (meV/atom)", "valid_forces_rmse (eV/Å)"} <= rows[0].keys()
+    assert json.loads((folder / "run/metrics.json").read_text()) == metrics
+    assert metrics["test"]["units"]["forces"] == "eV/Å"
+    assert potential.metadata["e0_origin"].startswith("least squares")
+
+
+def test_the_file_gives_the_potential_that_was_returned(run):
+    folder, _, potential, metrics = run
+    loaded = atomgraph.load(folder / "run/model.safetensors")
+    atoms = frames(2, seed=5)
+    for one, other in zip(loaded.predict(atoms), potential.predict(atoms), strict=True):
+        np.testing.assert_array_equal(one["forces"], other["forces"])
+    test = ase.io.read(data_file(folder, 4, seed=9), ":")
+    error = np.concatenate(
+        [(p["forces"] - a.get_forces()).ravel() for p, a in zip(potential.predict(test), test, strict=True)]
+    )
+    assert metrics["test"]["all"]["forces"]["mae"] == pytest.approx(np.abs(error).mean(), rel=1e-9)
+
+
+def test_the_resolved_configuration_repeats_the_run_from_anywhere(run, monkeypatch, tmp_path):
+    folder, _, potential, _ = run
+    config = yaml.safe_load((folder / "run/config.yaml").read_text())
+    assert config["model"]["elements"] == ["Ar"]
+    monkeypatch.chdir(tmp_path)
+    config["output"]["folder"] = "again"
+    torch.rand(7)
+    again, _ = atomgraph.train(config, quiet=True)
+    assert torch.equal(weights(again), weights(potential))
+
+
+def test_constants_come_from_the_training_part_only(run):
+    folder, config, potential, _ = run
+    split = json.loads((folder / "run/split.json").read_text())
+    everything = ase.io.read(config["data"]["train"], ":")
+    train = [everything[i] for i in split["train"]]
+    rms = np.sqrt(np.mean(np.concatenate([a.get_forces().ravel() for a in train]) ** 2))
+    assert float(potential.model.baseline.scale[0]) == pytest.approx(rms, rel=1e-9)
+    assert len(train) == 9
+    assert not set(split["train"]) & set(split["valid"])
+
+
+def test_a_folder_that_holds_a_run_is_not_overwritten_unless_asked(run):
+    folder, config, _, _ = run
+    before = (folder / "run/model.safetensors").read_bytes()
+    with pytest.raises(ConfigError, match=r"exists already; choose another output.folder, go on with .*--resume"):
+        atomgraph.train(config)
+    (folder / "run/thesis.tex").write_text("ten years of work")
+    with pytest.raises(ConfigError, match=r"thesis.tex.*left alone"):
+        atomgraph.train(config, overwrite=True)
+    (folder / "run/thesis.tex").unlink()
+    assert (folder / "run/model.safetensors").read_bytes() == before
+
+
+def test_a_full_disk_leaves_no_folder_that_is_in_the_way_of_the_next_attempt(tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    config = tiny(tmp_path, data={"cache": False})
+    with monkeypatch.context() as patch, pytest.raises(FormatError, match=r"cannot write .*: No space left on device"):
+        patch.setattr(os, "fsync", full)
+        atomgraph.train(config, quiet=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_ctrl_c_while_the_results_are_judged_loses_nothing_and_says_how_to_go_on(tmp_path, monkeypatch):
+    def impatient(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt, match="go on with: atomgraph train --resume"):
+        patch.setattr("atomgraph.runs.run.evaluate", impatient)
+        atomgraph.train(tiny(tmp_path), quiet=True)
+    kept = atomgraph.load(tmp_path / "run")
+    finished, metrics = resume(tmp_path / "run", quiet=True)
+    assert torch.equal(weights(kept), weights(finished)) and metrics["training"]["epochs"] == 2
+
+
+def test_what_is_no_configuration_is_refused():
+    with pytest.raises(ConfigError, match="a configuration is a mapping or a YAML file, but None came"):
+        atomgraph.train(None)
+
+
+def test_a_finished_run_can_be_given_more_epochs(run, tmp_path):
+    folder, config, _, _ = run
+    config = config | {"output": {"folder": str(tmp_path / "long"), "report": False}}
+    config["fit"] = config["fit"] | {"max_epochs": 3}
+    straight, _ = atomgraph.train(config, quiet=True)
+    shutil.copytree(folder / "run", tmp_path / "run")
+    resumed, metrics = resume(tmp_path / "run", ["fit.max_epochs=3"], quiet=True)
+    assert torch.equal(weights(resumed), weights(straight))
+    assert metrics["training"]["epochs"] == 3
+    with pytest.raises(ConfigError, match=r"can change keys of fit only, not model\.channels"):
+        resume(folder / "run", ["model.channels=3"])
+    with pytest.raises(ConfigError, match=r"fit\.optimizer\.kind: a run goes on with the optimiser that it has"):
+        resume(folder / "run", ["fit.optimizer.kind=SGD"])
+
+
+def test_a_run_goes_on_with_the_learning_rate_that_it_is_given(run, tmp_path):
+    folder, _, _, _ = run
+    shutil.copytree(folder / "run", tmp_path / "run")
+    last = tmp_path / "run/checkpoints/last.ckpt"
+    before = read_checkpoint(last)["state_dict"]
+    resume(tmp_path / "run", ["fit.max_epochs=3", "fit.optimizer.lr=1e-14"], quiet=True)
+    after = read_checkpoint(last)
+    assert after["epoch"] == 2
+    for name, value in before.items():
+        torch.testing.assert_close(after["state_dict"][name], value, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "said"),
+    [
+        ({"data": {"train": "nowhere.xyz"}}, DataError, "no file nowhere.xyz"),
+        ({"data": {"valid": 12}}, DataError, "nothing is left to train on"),
+        (
+            {"fit": {"terms": [{"property": "stress"}]}, "data": {"train": "molecules.xyz"}},
+            DataError,
+            "stress is to be fitted with weight 1",
+        ),
+        ({"baseline": {"e0": {"Kr": 1.0}}}, AtomgraphError, "E0 is missing for Ar"),
+        ({"baseline": {"scale": -2.0}}, ConfigError, "baseline.scale should be .*more than 0, but is -2"),
+        ({"model": {"elements": ["Kr"]}}, ConfigError, "model.elements lacks Ar"),
+        ({"fit": {"precision": "32-bit"}}, ConfigError, "fit: "),
+        ({"fit": {"accelerator": "gpus"}}, ConfigError, "fit: "),
+    ],
+)
+def test_an_impossible_run_is_refused_and_nothing_is_written(tmp_path, monkeypatch, changes, error, said):
+    monkeypatch.chdir(tmp_path)
+    ase.io.write("molecules.xyz", [a for a in frames(16) if not a.pbc.any()], format="extxyz")
+    with pytest.raises(error, match=said):
+        atomgraph.train(tiny(tmp_path, **changes), quiet=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_test_structures_of_a_strange_element_are_refused_before_training(tmp_path):
+    strange = frames(1)[0]
+    strange.symbols[0] = "Kr"
+    ase.io.write(tmp_path / "strange.xyz", strange, format="extxyz")
+    with pytest.raises(DataError, match=r"data.test holds Kr, which no training structure has"):
+        atomgraph.train(tiny(tmp_path, data={"test": str(tmp_path / "strange.xyz")}), quiet=True)
+
+
+def test_a_loss_that_is_not_finite_stops_names_the_batch_and_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
+    from atomgraph.training.task import PotentialTask
+
+    config = tiny(tmp_path, fit={"max_epochs": 4})
+    whole = PotentialTask.loss
+
+    def breaks(self, graph, epoch, window_counts, n_batches=1):
+        loss = whole(self, graph, epoch, window_counts, n_batches)
+        return loss * float("nan") if epoch == 2 else loss
+
+    monkeypatch.setattr(PotentialTask, "loss", breaks)
+    with pytest.raises(
+        TrainingError, match=r"became nan in epoch 3, batch 1, with the structures .*argon-0.xyz#\d+ \(crystal\)"
+    ):
+        atomgraph.train(config, quiet=True)
+    kept = read_checkpoint(tmp_path / "run/checkpoints" / LAST)
+    assert kept["epoch"] == 1
+    assert all(value.isfinite().all() for value in kept["state_dict"].values())
+
+
+def test_patience_ends_a_run_that_does_not_get_better(tmp_path):
+    fit = {"max_epochs": 50, "patience": 2, "optimizer": {"lr": 1e-30}, "ema": None}
+    _, metrics = atomgraph.train(tiny(tmp_path, fit=fit), quiet=True)
+    assert (metrics["training"]["epochs"], metrics["training"]["best_epoch"]) == (3, 1)
+    _, again = resume(tmp_path / "run", quiet=True)  # killed after its last epoch, say: it is not trained on
+    assert again["training"] == metrics["training"]
+
+
+def test_loggers_that_are_not_installed_are_refused_with_what_installs_them(tmp_path):
+    if importlib.util.find_spec("wandb") is not None:
+        pytest.skip("wandb is installed")
+    with pytest.raises(ConfigError, match=r"wandb is not installed; pip install 'atomgraph\[wandb\]'"):
+        atomgraph.train(tiny(tmp_path, output={"loggers": ["wandb"]}), quiet=True)
+
+
+def test_a_monitored_figure_that_no_validation_label_can_give_is_refused_before_anything_is_written(tmp_path):
+    frames_without = ase.io.read(data_file(tmp_path, 4, seed=9), ":")
+    for atoms in frames_without:
+        atoms.calc.results.pop("forces")
+    ase.io.write(tmp_path / "valid.xyz", frames_without, format="extxyz")
+    config = tiny(tmp_path, data={"valid": str(tmp_path / "valid.xyz")}, fit={"monitor": "forces_mae"})
+    with pytest.raises(DataError, match=r"no validation structure has a label for forces"):
+        atomgraph.train(config, quiet=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_configuration_of_a_run_folder_imports_nothing_that_was_not_imported(tmp_path, monkeypatch, capsys):
+    from atomgraph.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "strange_parts.py").write_text(
+        "from pathlib import Path\nPath('executed').touch()\nfrom atomgraph.models import GCN\nclass Mine(GCN):\n    pass\n"
+    )
+    folder = tmp_path / "run"
+    folder.mkdir()
+    config = tiny(tmp_path)
+    config["model"]["kind"] = "strange_parts.Mine"
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    assert main(["train", "--resume", str(folder)]) == 2
+    assert "--import strange_parts" in capsys.readouterr().err and not (tmp_path / "executed").exists()
+    shutil.rmtree(folder)
+    atomgraph.train(config, quiet=True)  # one's own configuration is code, and may
+    assert (tmp_path / "executed").exists()
+    assert (
+        main(["train", "--resume", str(folder), "fit.max_epochs=3", "--import", "strange_parts"]) == 1
+    )  # three epochs: no better than nothing
+
+
+@pytest.mark.parametrize(
+    "ramp, said",
+    [({"from_epoch": 100}, "begins to change at epoch 100, but there are 2; it stays 1"), ({"over": 5}, "ends")],
+)
+def test_a_ramp_beyond_the_last_epoch_is_said(tmp_path, capsys, ramp, said):
+    weight = {"start": 1.0, "end": 50.0} | ramp
+    terms = [{"property": "energy", "weight": weight}, {"property": "forces"}]
+    atomgraph.train(tiny(tmp_path, fit={"terms": terms}))
+    assert f"warning: fit.terms: the weight of energy {said}" in capsys.readouterr().out
