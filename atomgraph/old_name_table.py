@@ -297,5 +297,23 @@ NAMES: dict[str, str] = {
 ARGUMENTS: dict[str, dict[str, str]] = {}
 """Class of atomgraph: its arguments before and now."""
 
-KEYS: dict[str, str] = {}
+KEYS: dict[str, str] = {
+    "audit.insist": "ignore",
+    "fit.accumulate": "accumulate_grad_batches",
+    "fit.gradient_clip": "gradient_clip_val",
+    "fit.grows": "energy_error_scaling",
+    "fit.scaled": "scale_columns",
+    "fit.start.grows": "energy_error_scaling",
+    "fit.start.scaled": "scale_columns",
+    "fit.terms.weight.over": "n_epochs",
+    "fit.valid_every": "check_val_every_n_epoch",
+    "method.skips": "skip_connections",
+    "rates": "lr_factors",
+}
 """Key of a configuration before, with its sections: the key now, in the same section."""
+
+VALUES: dict[str, dict[str, str]] = {
+    "fit.energy_error_scaling": {"root": "sqrt"},
+    "fit.start.energy_error_scaling": {"root": "sqrt"},
+}
+"""Key of a configuration, as it is called now: its values before and now."""

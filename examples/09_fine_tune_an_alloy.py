@@ -43,7 +43,7 @@ def plan(sizes: list[int], max_epochs: int) -> dict:
             "edge_budget": 6000,
             "cache": False,
         },
-        "fit": {"terms": TERMS, "optimizer": {"lr": 0.01}, "max_epochs": max_epochs, "valid_every": 5},
+        "fit": {"terms": TERMS, "optimizer": {"lr": 0.01}, "max_epochs": max_epochs, "check_val_every_n_epoch": 5},
         "card": {"probe": f"{DATA / 'nbmotaw' / 'held_out.xyz.gz'}@::4", "steps": 0},
         "compare": {
             "sizes": sizes,

@@ -25,6 +25,7 @@ COMMANDS = {  # name: one line of help; the function of the same name lives in t
     "check": "The data doctor: census, duplicates, short contacts, force sums, outliers.",
     "relax": "Relax positions, or positions and cell.",
     "md": "Molecular dynamics: NVE or NVT.",
+    "migrate": "Rewrite a configuration of the last release with the keys and names of today.",
     "benchmark": "Speed and memory of a potential on a structure, with the hardware named.",
 }
 USAGE = """usage: atomgraph COMMAND [ARGUMENTS] [--debug]

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from atomgraph.old_names import OldNameWarning
+
 PACKAGE = str(Path(__file__).parent.parent)
 
 
@@ -20,7 +22,8 @@ def plain_warnings() -> Iterator[None]:
         others = warnings.showwarning
 
         def show(message: Any, category: type[Warning], filename: str, *where: Any, **more: Any) -> None:
-            if not issubclass(category, UserWarning) or not filename.startswith(PACKAGE):
+            is_ours = issubclass(category, UserWarning) and filename.startswith(PACKAGE)
+            if not (is_ours or issubclass(category, OldNameWarning)):
                 others(message, category, filename, *where, **more)
             elif str(message) not in said:
                 said.add(str(message))

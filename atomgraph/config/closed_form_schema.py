@@ -54,8 +54,9 @@ class LeastSquares(ClosedForm):
     """Weights of linear readouts, under a prior."""
 
     kind: Literal["least_squares"] = Field(default="least_squares", description="How the potential is fitted.")
-    grows: Literal["atoms", "root"] = Field(
-        default="atoms", description="How energy and virial errors grow with the number of atoms: N, or √N."
+    energy_error_scaling: Literal["atoms", "sqrt"] = Field(
+        default="atoms",
+        description="Growth of the expected errors of energy and virial with the number of atoms N: N, or √N.",
     )
     solver: Literal["plain", "ridge", "evidence", "ard"] = Field(
         default="evidence",
@@ -66,7 +67,7 @@ class LeastSquares(ClosedForm):
     )
     strength: float = Field(default=1e-4, gt=0, description="Of ridge, for columns and targets of size one.")
     power: float = Field(default=2.0, gt=0, description="Of a smoothness prior: n and l to this power.")
-    scaled: bool = Field(default=True, description="Prior in units of each function's size in the data.")
+    scale_columns: bool = Field(default=True, description="Prior in units of each function's size in the data.")
     significance: float = Field(default=4.0, gt=0, description="Of ard: squared standard errors that keep a weight.")
 
 
@@ -74,8 +75,9 @@ class SparseGP(ClosedForm):
     """Weights of sparse kernels, the kernel being the prior, as gap_fit finds them."""
 
     kind: Literal["sparse_gp"] = Field(default="sparse_gp", description="How the potential is fitted.")
-    grows: Literal["atoms", "root"] = Field(
-        default="root", description="How energy and virial errors grow with the number of atoms: N, or √N."
+    energy_error_scaling: Literal["atoms", "sqrt"] = Field(
+        default="sqrt",
+        description="Growth of the expected errors of energy and virial with the number of atoms N: N, or √N.",
     )
     points: SparsePoints = Field(default_factory=SparsePoints, description="How sparse points are chosen.")
     jitter: float = Field(

@@ -54,30 +54,32 @@ def to_schema(fit: Gradient) -> Tuning:
     return Tuning.model_validate(plain)
 
 
-def factors_of(rates: Mapping[str, float], model: EnergyModel) -> dict[str, float]:
-    """The factor on the rate of each parameter that has one.  rates: by group or layer; or decay a layer.
+def factors_of(lr_factors: Mapping[str, float], model: EnergyModel) -> dict[str, float]:
+    """The factor on the rate of each parameter that has one.  lr_factors: by group or layer; or decay a layer.
 
     Where a weight is in two groups that are named, the factors multiply. Raises ConfigError for unknown names, factors that are
     not positive, or a decay beside others.
     """
-    for word, factor in rates.items():
+    for word, factor in lr_factors.items():
         if not factor > 0:
             raise ConfigError(
-                f"rates.{word} should be more than 0, but is {factor}; method: {{kind: frozen}} stops a group"
+                f"lr_factors.{word} should be more than 0, but is {factor}; method: {{kind: frozen}} stops a group"
             )
-    if "decay" in rates:
-        if len(rates) > 1:
-            raise ConfigError(f"rates: decay stands alone, but {', '.join(set(rates) - {'decay'})} are there, too")
+    if "decay" in lr_factors:
+        if len(lr_factors) > 1:
+            raise ConfigError(
+                f"lr_factors: decay stands alone, but {', '.join(set(lr_factors) - {'decay'})} are there, too"
+            )
         weights = parameter_groups(model)
         top = max(weight.depth for weight in weights.values())
-        return {name: rates["decay"] ** (top - weight.depth) for name, weight in weights.items()}
+        return {name: lr_factors["decay"] ** (top - weight.depth) for name, weight in weights.items()}
     factors: dict[str, float] = {}
     try:
-        for word, names in parameters_in(model, rates).items():
+        for word, names in parameters_in(model, lr_factors).items():
             for name in names:
-                factors[name] = factors.get(name, 1.0) * rates[word]
+                factors[name] = factors.get(name, 1.0) * lr_factors[word]
     except WiringError as error:
-        raise ConfigError(f"rates: {error}") from error
+        raise ConfigError(f"lr_factors: {error}") from error
     return factors
 
 

@@ -56,7 +56,9 @@ class LoRA(Section):
     kind: Literal["lora"] = Field(description="Which weights are trained, and how.")
     rank: int = Field(default=8, ge=0, description="Of each change; 0 trains nothing.")
     alpha: float | None = Field(default=None, gt=0, description="Changes count alpha/rank times; null: the rank.")
-    skips: bool = Field(default=False, description="Also the maps past the products, one for each element.")
+    skip_connections: bool = Field(
+        default=False, description="Also the linear maps of skip connections, one for each element."
+    )
     products: bool = Field(default=False, description="Also the weights of products, paths by channels.")
 
 
@@ -148,7 +150,7 @@ class Tuning(Gradient):
 class Audit(Section):
     """What is looked at before training."""
 
-    insist: list[str] = Field(default=[], description="Findings in spite of which the run goes on, by their names.")
+    ignore: list[str] = Field(default=[], description="Names of findings that do not stop the run.")
 
 
 class Card(Section):
@@ -200,7 +202,7 @@ class FinetuneConfig(Section):
         "atom (isolated atoms then have exactly E0), or given.",
     )
     method: Method = Field(default_factory=Full, description="Which weights are trained, and how.")
-    rates: dict[str, float] = Field(
+    lr_factors: dict[str, float] = Field(
         default={},
         description="Factors on the learning rate by group or layer, {embedding: 0.1, layers.0: 0.5}; or {decay: 0.8}: times "
         "0.8 for each layer down from the readouts.",
@@ -216,4 +218,4 @@ class FinetuneConfig(Section):
 def sections_of_gradients() -> dict[str, Any]:
     """The sections of which only training by gradient makes use, as they are where nothing is said."""
     fields = FinetuneConfig.model_fields
-    return {name: fields[name].get_default(call_default_factory=True) for name in ("rates", "replay", "fit")}
+    return {name: fields[name].get_default(call_default_factory=True) for name in ("lr_factors", "replay", "fit")}

@@ -9,14 +9,14 @@ ELSEWHERE: dict[str, str] = {
     **dict.fromkeys(("weight_decay", "amsgrad", "betas"), "an argument of fit.optimizer"),
     **dict.fromkeys(
         ("batch_size", "valid_batch_size", "val_batch_size", "train_batch_size"),
-        "data.edge_budget, the edges of a batch (fit.accumulate adds batches to one step)",
+        "data.edge_budget, the edges of a batch (fit.accumulate_grad_batches adds batches to one step)",
     ),
     **dict.fromkeys(("max_num_epochs", "epochs", "n_epochs", "num_epochs", "epoch"), "fit.max_epochs"),
     **dict.fromkeys(("ema_decay", "use_ema", "ema_use_num_updates"), "fit.ema, the decay (null for none)"),
-    **dict.fromkeys(("eval_interval", "check_val_every_n_epoch", "val_check_interval"), "fit.valid_every, in epochs"),
-    **dict.fromkeys(("accumulate_grad_batches", "gradient_accumulation"), "fit.accumulate"),
+    **dict.fromkeys(("eval_interval", "val_check_interval"), "fit.check_val_every_n_epoch, in epochs"),
+    **dict.fromkeys(("gradient_accumulation", "accumulate_grad_batches"), "fit.accumulate_grad_batches"),
     "training_module": "fit (kind: gradient)",
-    **dict.fromkeys(("clip_grad", "max_grad_norm", "gradient_clip_val"), "fit.gradient_clip"),
+    **dict.fromkeys(("clip_grad", "max_grad_norm", "gradient_clip_val"), "fit.gradient_clip_val"),
     **dict.fromkeys(("early_stopping", "early_stopping_patience"), "fit.patience"),
     **dict.fromkeys(
         ("scheduler", "lr_scheduler", "scheduler_patience", "lr_factor"),
@@ -24,7 +24,7 @@ ELSEWHERE: dict[str, str] = {
     ),
     **dict.fromkeys(
         ("swa", "stage_two", "start_swa", "swa_lr", "swa_energy_weight", "start_stage_two"),
-        "a ramp, fit.terms: [{property: energy, weight: {start: 1, end: 50, from_epoch: 100, over: 35}}, ...]",
+        "a ramp, fit.terms: [{property: energy, weight: {start: 1, end: 50, from_epoch: 100, n_epochs: 35}}, ...]",
     ),
     **dict.fromkeys(
         ("loss", "loss_coeffs", "loss_weights", "energy_weight", "forces_weight", "force_weight", "stress_weight"),

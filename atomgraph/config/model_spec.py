@@ -12,14 +12,15 @@ from typing import Any, get_type_hints
 
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
-from atomgraph import featurizers, layers, models, nn, readouts
+from atomgraph import models
 from atomgraph.config.foreign_keys import elsewhere
+from atomgraph.config.old_keys import PART_MODULES
 from atomgraph.config.type_words import in_words
 from atomgraph.errors import AtomgraphError, ConfigError, WiringError, nearest
 from atomgraph.models import EnergyModel
 from atomgraph.nn.part import Part, build, public_name, resolve_class
+from atomgraph.old_names import current_arguments
 
-PART_MODULES = (models, featurizers, layers, readouts, nn)
 INHERITED = ("elements", "cutoff")
 FOR_KIND = ("model", "type", "_target_", "class")  # other programs' words
 
@@ -62,6 +63,10 @@ def resolve_spec(
         )
     cls = part_class(spec["kind"], f"{place}.kind")
     own = dict(spec) | ({"elements": list(elements)} if spec.get("elements") == "auto" else {})
+    try:
+        own = current_arguments(cls, own)
+    except TypeError as error:
+        raise ConfigError(f"{place}: {error}") from error
     parameters = _parameters(cls)
     if given is None and "elements" in parameters:
         own.setdefault("elements", list(elements))

@@ -16,20 +16,20 @@ from atomgraph.safe_yaml import YamlBoundError
 LARGEST = 10_000_000  # bytes of a configuration
 
 
-class _Loader(yaml.SafeLoader):
+class Loader(yaml.SafeLoader):
     """YAML as people mean it: 1e-3 is a number, No is nobelium, and a key that is given twice is refused."""
 
 
-_Loader.yaml_implicit_resolvers = {
+Loader.yaml_implicit_resolvers = {
     first: [
         (tag, pattern) for tag, pattern in resolvers if tag not in ("tag:yaml.org,2002:float", "tag:yaml.org,2002:bool")
     ]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_Loader.add_implicit_resolver(
+Loader.add_implicit_resolver(
     "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
 )
-_Loader.add_implicit_resolver(
+Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(
         r"^[-+]?(?:(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)?|\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
@@ -38,7 +38,7 @@ _Loader.add_implicit_resolver(
 )
 
 
-def _mapping(loader: _Loader, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+def _mapping(loader: Loader, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
     seen = set()
     for key_node, _ in node.value:
         if key_node.tag == "tag:yaml.org,2002:merge":
@@ -54,23 +54,32 @@ def _mapping(loader: _Loader, node: yaml.MappingNode, deep: bool = False) -> dic
     return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
 
 
-_Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
+Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file; ConfigError names file and line of what cannot be read."""
+def read_text(path: Path) -> str:
+    """The text of a YAML file.
+
+    Raises:
+        ConfigError: If there is no such file, or it is no text.
+    """
     try:
         if path.exists() and not path.is_file():
             raise ConfigError(f"{path} is no regular file; a configuration is read from one")
         if path.exists() and path.stat().st_size > LARGEST:
             raise ConfigError(f"{path} has {path.stat().st_size / 1e6:.0f} MB, and no configuration has more than 10")
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         beside = sorted(p.name for p in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
         listed = f"; its folder has {', '.join(beside[:8])}" if beside else ""
         raise ConfigError(f"no file {path}{listed}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}") from error
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file; ConfigError names file and line of what cannot be read."""
+    text = read_text(path)
     try:
         content = parse(text)
     except ConfigError as error:
@@ -83,7 +92,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def parse(text: str) -> Any:
     """YAML text to plain values; ConfigError names the line."""
     try:
-        return safe_yaml.load(text.encode("utf-8", "surrogatepass"), _Loader)
+        return safe_yaml.load(text.encode("utf-8", "surrogatepass"), Loader)
     except YamlBoundError as error:
         raise ConfigError(f"not a configuration: it {error}") from None
     except yaml.YAMLError as error:

@@ -14,6 +14,7 @@ from atomgraph.config.error_messages import config_error
 from atomgraph.config.finetune_schema import FinetuneConfig
 from atomgraph.config.in_memory import hold, put_back, taken_out
 from atomgraph.config.model_spec import resolve_spec
+from atomgraph.config.old_keys import current_option, with_current_names
 from atomgraph.config.reading import overridden, read_yaml
 from atomgraph.config.schema import Config, Gradient
 from atomgraph.config.symbols import with_symbols
@@ -66,12 +67,13 @@ def content_of(source: BaseModel | Mapping[str, Any] | str | Path, overrides: It
     if not isinstance(source, str | Path | Mapping):
         raise ConfigError(f"a configuration is a mapping or a YAML file, but {source!r} came")
     content = read_yaml(Path(source)) if isinstance(source, str | Path) else dict(source)
-    words = list(overrides)
+    content = with_current_names(content)
+    words = [current_option(option, content) for option in overrides]
     if any(
         word.startswith("fit.terms.") for word in words
     ):  # they count into the default terms, if there are no others
         content["fit"] = {"terms": [term.model_dump() for term in Gradient().terms]} | (content.get("fit") or {})
-    return with_symbols(apply_torchrun(overridden(content, words)))
+    return with_symbols(apply_torchrun(with_current_names(overridden(content, words))))
 
 
 def validated(content: dict[str, Any], schema: type[Schema]) -> Schema:

@@ -75,7 +75,7 @@ class Ramp(Section):
     start: float = Field(ge=0, description="The weight in the beginning.")
     end: float = Field(ge=0, description="The weight from then on.")
     from_epoch: int = Field(default=0, ge=0, description="When it begins to change; the first epoch is 0.")
-    over: int = Field(default=1, gt=0, description="Epochs.")
+    n_epochs: int = Field(default=1, gt=0, description="Epochs from start to end.")
 
 
 class Term(Section):
@@ -85,7 +85,7 @@ class Term(Section):
     loss: Literal["mse", "mae", "huber"] = Field(
         default="mse", description="Of each entry's error: x², abs x, or Huber's."
     )
-    weight: Weight | Ramp = Field(default=1.0, description="A number, or {start, end, from_epoch, over}.")
+    weight: Weight | Ramp = Field(default=1.0, description="A number, or {start, end, from_epoch, n_epochs}.")
     metric: Literal["mae", "rmse"] = Field(default="mae", description="The error shown while training.")
     delta: float = Field(default=0.01, gt=0, description="Where Huber's loss turns linear, in units of the property.")
     if_labelled: bool = Field(
@@ -154,9 +154,15 @@ class Gradient(Section):
     monitor: str = Field(
         default="loss", description="The validation figure that decides: loss, forces_mae, energy_rmse, ..."
     )
-    valid_every: int = Field(default=1, gt=0, description="Epochs from one validation to the next.")
-    gradient_clip: float | None = Field(default=10.0, gt=0, description="Largest norm of the gradient; null: any.")
-    accumulate: int = Field(default=1, gt=0, description="Batches to an optimiser step, on each process.")
+    check_val_every_n_epoch: int = Field(
+        default=1, gt=0, description="Epochs from one validation to the next (Lightning's)."
+    )
+    gradient_clip_val: float | None = Field(
+        default=10.0, gt=0, description="Largest norm of the gradient; null: any (Lightning's)."
+    )
+    accumulate_grad_batches: int = Field(
+        default=1, gt=0, description="Batches to an optimiser step, on each process (Lightning's)."
+    )
     accelerator: str = Field(default="auto", description="auto, cpu, gpu, ... (Lightning's).")
     devices: int | str | list[int] = Field(default=1, description="How many, or which (Lightning's).")
     num_nodes: int = Field(default=1, gt=0, description="Machines (Lightning's).")

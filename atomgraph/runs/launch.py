@@ -8,17 +8,19 @@ from typing import Any
 
 from atomgraph.config.finetune_schema import FinetuneConfig
 from atomgraph.config.model_spec import only_imported
+from atomgraph.config.old_keys import current_option
 from atomgraph.config.reading import read_yaml
 from atomgraph.config.resolve import config_of, finetune_config_of
 from atomgraph.config.schema import Config, Gradient
 from atomgraph.errors import ConfigError
+from atomgraph.old_names import reading_old_file
 from atomgraph.potential import Potential
 from atomgraph.runs.folder import CONFIG, RunFolder, run_to_resume
 from atomgraph.runs.folder_lock import locked
 from atomgraph.runs.input_check import check_inputs_stay
 from atomgraph.runs.make_run import make_run
 
-SOLVING = ("solver", "prior", "strength", "power", "scaled", "significance", "jitter", "accelerator")
+SOLVING = ("solver", "prior", "strength", "power", "scale_columns", "significance", "jitter", "accelerator")
 
 
 def train(
@@ -96,7 +98,7 @@ def resume(
             made progress and its checkpoint is missing.
     """
     run = run_to_resume(folder)
-    options = list(overrides)
+    options = [current_option(option) for option in overrides]
     others = [option for option in options if not option.startswith("fit.")]
     if others:
         raise ConfigError(f"a run that goes on can change keys of fit only, not {others[0].partition('=')[0]}")
@@ -104,7 +106,7 @@ def resume(
         raise ConfigError(
             "fit.optimizer.kind: a run goes on with the optimiser that it has; start another run for another"
         )
-    with locked(run.path), only_imported():
+    with locked(run.path), only_imported(), reading_old_file():
         config: Config | FinetuneConfig
         if "start" in read_yaml(run.path / CONFIG):
             config = finetune_config_of(run.path / CONFIG, options)

@@ -256,7 +256,7 @@ def test_the_configuration_of_a_run_folder_imports_nothing_that_was_not_imported
 
 @pytest.mark.parametrize(
     "ramp, said",
-    [({"from_epoch": 100}, "begins to change at epoch 100, but there are 2; it stays 1"), ({"over": 5}, "ends")],
+    [({"from_epoch": 100}, "begins to change at epoch 100, but there are 2; it stays 1"), ({"n_epochs": 5}, "ends")],
 )
 def test_a_ramp_beyond_the_last_epoch_is_said(tmp_path, capsys, ramp, said):
     weight = {"start": 1.0, "end": 50.0} | ramp

@@ -83,7 +83,7 @@ def effective_switches(
     shift = audit.shift if config.e0 == "estimate" else None
     return Switches(
         frozen=config.method.groups if isinstance(config.method, Frozen) else (),
-        rates={} if "decay" in config.rates else config.rates,
+        rates={} if "decay" in config.lr_factors else config.lr_factors,
         ema=ema,
         n_steps=n_steps,
         e0=None if shift is None else float(abs(shift.shift).max()),

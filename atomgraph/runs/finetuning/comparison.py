@@ -16,6 +16,8 @@ from atomgraph.analysis.finetuning.method_comparison import RunResult, method_ta
 from atomgraph.atomic_write import write_text
 from atomgraph.config.finetune_schema import Compare, FinetuneConfig, Solved, sections_of_gradients
 from atomgraph.config.in_memory import put_back
+from atomgraph.config.old_keys import replace_old_names
+from atomgraph.config.reading import parse
 from atomgraph.config.resolve import absolute, as_yaml, finetune_config_of
 from atomgraph.errors import ConfigError, DataError
 from atomgraph.graph.structure import labels_of
@@ -29,7 +31,12 @@ from atomgraph.runs.folder_lock import is_free
 from atomgraph.runs.launch import finetune, resume
 from atomgraph.training.checkpoints import LAST
 
-WHOLE = ("method", "replay", "rates", "e0")  # sections that a method says anew; of the others it changes what it names
+WHOLE = (
+    "method",
+    "replay",
+    "lr_factors",
+    "e0",
+)  # sections that a method says anew; of the others it changes what it names
 SCRATCH = "scratch"  # key of a method: the same architecture from random weights
 RESULT, PAGE, PLAN = "compare.json", "compare.html", "compare.yaml"
 Plain = dict[str, Any]
@@ -115,12 +122,20 @@ def _claim(folder: Path, config: FinetuneConfig) -> None:
     if folder.is_dir() and not is_free(folder):
         if not plan.is_file():
             raise ConfigError(f"{folder} holds something that is no comparison; choose another output.folder")
-        if plan.read_text(encoding="utf-8") != text:
+        if not _is_same_plan(plan.read_text(encoding="utf-8"), text):
             raise ConfigError(f"{folder} holds another comparison ({PLAN} differs); choose another output.folder")
         return
     (folder / "runs").mkdir(parents=True, exist_ok=True)
     (folder / "data").mkdir(exist_ok=True)
     write_text(plan, text)
+
+
+def _is_same_plan(before: str, now: str) -> bool:
+    """Whether two configurations are equal but for names of the last release."""
+    if before == now:
+        return True
+    content = parse(before)
+    return isinstance(content, dict) and replace_old_names(content)[0] == parse(now)
 
 
 def _entries(plan: Compare, datasets: Mapping[int, Dataset], folder: Path) -> Iterator[tuple[Entry, Plain]]:

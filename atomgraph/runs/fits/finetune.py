@@ -55,14 +55,16 @@ class FinetuneFit(Fit):
             potential.to(torch.float64 if in_double else torch.float32)
         data = self._data(potential, graphs)
         n_batches = data.sampler("train").n_batches
-        self.n_steps = config.fit.max_epochs * -(-n_batches // (config.fit.accumulate * _n_processes(config.fit)))
+        self.n_steps = config.fit.max_epochs * -(
+            -n_batches // (config.fit.accumulate_grad_batches * _n_processes(config.fit))
+        )
         settings, choices = resolved_fit(config, self.n_steps, potential.model.dtype_name)
         for line in choices:
             self.context.say(f"chosen: {line}")
         section = to_schema(settings)
         self.ema = section.ema
         potential.metadata["fit"] = facts_of(settings)
-        factors = factors_of(config.rates, potential.model)
+        factors = factors_of(config.lr_factors, potential.model)
         trained = self._trained(potential)
         optimizer = settings.optimizer.model_dump() | {"factors": _of_trained(factors, trained)}
         terms = terms_of(settings, graphs["train"])
@@ -130,7 +132,9 @@ class FinetuneFit(Fit):
         """The potential with the method's weights ready to be trained, and no others."""
         method = self.config.method
         if isinstance(method, LoRA):
-            adapted = LoRAPotential(potential, method.rank, method.alpha, skips=method.skips, products=method.products)
+            adapted = LoRAPotential(
+                potential, method.rank, method.alpha, skips=method.skip_connections, products=method.products
+            )
             n = sum(p.numel() for p in adapted.parameters() if p.requires_grad)
             self.context.say(f"{describe(potential)}; {n} numbers of {len(adapted.first)} adapters are trained")
             return adapted

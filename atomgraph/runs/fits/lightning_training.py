@@ -121,10 +121,10 @@ def _trainer(
         checkpoints,
         callbacks,
         max_epochs=settings.max_epochs,
-        check_val_every_n_epoch=settings.valid_every,
+        check_val_every_n_epoch=settings.check_val_every_n_epoch,
         limit_val_batches=1.0 if has_validation else 0,
-        gradient_clip_val=settings.gradient_clip,
-        accumulate_grad_batches=settings.accumulate,
+        gradient_clip_val=settings.gradient_clip_val,
+        accumulate_grad_batches=settings.accumulate_grad_batches,
         accelerator=settings.accelerator,
         devices=settings.devices,
         num_nodes=settings.num_nodes,
@@ -182,7 +182,7 @@ def late_ramps(settings: Gradient) -> Iterator[str]:
         ramp = term.weight
         if not isinstance(ramp, RampSection) or ramp.start == ramp.end:
             continue
-        weight, end = f"fit.terms: the weight of {term.property}", ramp.from_epoch + ramp.over
+        weight, end = f"fit.terms: the weight of {term.property}", ramp.from_epoch + ramp.n_epochs
         if ramp.from_epoch >= epochs:
             yield f"{weight} begins to change at epoch {ramp.from_epoch}, but there are {epochs}; it stays {ramp.start:g}"
         elif end > epochs:
@@ -195,6 +195,10 @@ def terms_of(settings: Gradient, graphs: Sequence[AtomicGraph]) -> list[Term]:
     for term in settings.terms:
         if term.if_labelled and not any(bool(graph[f"{term.property}_mask"].any()) for graph in graphs):
             continue
-        weight = Ramp(**term.weight.model_dump()) if isinstance(term.weight, RampSection) else term.weight
+        weight = _ramp(term.weight) if isinstance(term.weight, RampSection) else term.weight
         terms.append(Term(term.property, term.loss, weight, term.metric, term.delta))
     return terms
+
+
+def _ramp(section: RampSection) -> Ramp:
+    return Ramp(section.start, section.end, from_epoch=section.from_epoch, over=section.n_epochs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import isfinite
 from pathlib import Path
+from typing import Literal
 
 import ase
 import torch
@@ -86,7 +87,7 @@ def solve(
         prior=fit.prior,
         strength=fit.strength,
         power=fit.power,
-        scaled=fit.scaled,
+        scaled=fit.scale_columns,
         significance=fit.significance,
     )
 
@@ -123,7 +124,8 @@ def _condition(number: float) -> str:
 
 
 def _sigma(sigma: Sigmas, fit: LeastSquares | SparseGP) -> Sigma:
-    return Sigma(**sigma.model_dump(), grows=fit.grows)
+    grows: Literal["atoms", "root"] = "root" if fit.energy_error_scaling == "sqrt" else "atoms"
+    return Sigma(**sigma.model_dump(), grows=grows)
 
 
 def _cohesive(potential: Potential, graphs: Sequence[AtomicGraph]) -> torch.Tensor:

@@ -50,7 +50,7 @@ class ExistingPotential(Source):
         self.context, self.config = context, config
 
     def read(self) -> Dataset:
-        check_names(self.config.audit.insist)
+        check_names(self.config.audit.ignore)
         self._foundation, self._probe = load_start(self.config.start), read_probe(self.config.card)
         return gather(self.config, known_elements(self.config.start, self._foundation))
 
@@ -85,7 +85,7 @@ class ExistingPotential(Source):
         shifted = predictions.shifted(added)
         self._audit = judged(potential, shifted, head=head, added=added, estimated=estimated, others=others)
         self.context.say(self._audit.describe())
-        self._audit.stop(config.audit.insist)
+        self._audit.stop(config.audit.ignore)
         change.apply(potential)
         potential.metadata["audit"] = self._audit.to_json()
         self.context.say(f"head {head}: E0 is {change.origin}")

@@ -88,16 +88,16 @@ def test_what_cannot_be_right_ends_in_one_line_and_can_be_insisted_on(folder, ca
     path.write_text(json.dumps(config))
     assert main(["finetune", str(path)]) == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
-    assert "audit: magnitude" in line and "audit.insist: [magnitude]" in line
+    assert "audit: magnitude" in line and "audit.ignore: [magnitude]" in line
     assert not (folder / "absurd").exists()
     assert (
-        main(["finetune", str(path), "audit.insist=[magnitude]", "fit.max_epochs=1"]) == 1
+        main(["finetune", str(path), "audit.ignore=[magnitude]", "fit.max_epochs=1"]) == 1
     )  # trained, and no better than zero
 
 
 def test_bad_words_and_probes_are_refused_before_training(folder):
-    with pytest.raises(ConfigError, match=r"audit\.insist: no finding is called 'sgin'"):
-        atomgraph.finetune(tune(folder, "bad", audit={"insist": ["sgin"]}), quiet=True)
+    with pytest.raises(ConfigError, match=r"audit\.ignore: no finding is called 'sgin'"):
+        atomgraph.finetune(tune(folder, "bad", audit={"ignore": ["sgin"]}), quiet=True)
     ase.io.write(folder / "gold.xyz", ase.Atoms("Au2", [[0, 0, 0], [0, 0, 2.5]]), format="extxyz")
     with pytest.raises(DataError, match=r"card\.probe holds Au"):
         atomgraph.finetune(tune(folder, "bad", card={"probe": str(folder / "gold.xyz")}), quiet=True)

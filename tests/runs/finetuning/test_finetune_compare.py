@@ -60,8 +60,8 @@ def test_methods_that_solve_make_no_use_of_what_the_others_say_of_training(folde
     newton = {"method": {"kind": "gauss_newton", "sigma": {"virial": None}, "steps": 1}}
     (cell,) = compare(plan(folder, "solving", methods={"newton": newton}, sizes=[4]), quiet=True)
     assert (cell.method, cell.size) == ("newton", 4) and cell.target_forces > 0
-    odd = {"newton": newton | {"rates": {"readout": 2.0}}}
-    with pytest.raises(ConfigError, match="rates would have no effect"):
+    odd = {"newton": newton | {"lr_factors": {"readout": 2.0}}}
+    with pytest.raises(ConfigError, match="lr_factors would have no effect"):
         compare(plan(folder, "odd", methods=odd, sizes=[4]), quiet=True)
 
 

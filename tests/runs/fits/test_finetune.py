@@ -104,11 +104,11 @@ def test_adapters_change_matrices_and_leave_biases(folder):
 
 def test_rates_move_groups_in_proportion(folder):
     data = {"valid": None, "edge_budget": 10_000}
-    fit = {"max_epochs": 1, "optimizer": {"kind": "SGD", "lr": 1e-4}, "gradient_clip": None}
+    fit = {"max_epochs": 1, "optimizer": {"kind": "SGD", "lr": 1e-4}, "gradient_clip_val": None}
     start = weights(atomgraph.load(source(folder)))
     step = {
-        name: {k: v - start[k] for k, v in weights(run(folder, name, data=data, fit=fit, rates=rates)).items()}
-        for name, rates in {
+        name: {k: v - start[k] for k, v in weights(run(folder, name, data=data, fit=fit, lr_factors=factors)).items()}
+        for name, factors in {
             "even": {},
             "by_group": {"embedding": 0.1, "readout": 2.0},
             "by_depth": {"decay": 0.5},
@@ -128,7 +128,7 @@ def test_the_more_the_replay_weighs_the_less_is_forgotten(folder):
 
     data = {"train": files(folder, inverted, "inverted"), "valid": None, "edge_budget": 150}
     replay = {"data": data_file(folder, 12, seed=1), "labels": "predicted", "ratio": 0.5}
-    audit = {"insist": ["forces sign", "stress sign", "energy sign", "stress"]}
+    audit = {"ignore": ["forces sign", "stress sign", "energy sign", "stress"]}
     probe = frames(6, seed=7)
     truth = np.concatenate([found["forces"].ravel() for found in atomgraph.load(source(folder)).predict(probe)])
     errors = []
@@ -249,9 +249,9 @@ def golden(atoms):
             ConfigError,
             "nothing left to train",
         ),
-        ({"rates": {"readuot": 2.0}}, ConfigError, r"rates: .*did you mean readout\?"),
-        ({"rates": {"readout": 0.0}}, ConfigError, r"rates.readout should be more than 0.*frozen"),
-        ({"rates": {"decay": 0.5, "readout": 1.0}}, ConfigError, "decay stands alone"),
+        ({"lr_factors": {"readuot": 2.0}}, ConfigError, r"lr_factors: .*did you mean readout\?"),
+        ({"lr_factors": {"readout": 0.0}}, ConfigError, r"lr_factors.readout should be more than 0.*frozen"),
+        ({"lr_factors": {"decay": 0.5, "readout": 1.0}}, ConfigError, "decay stands alone"),
         ({"start": {"head": "fien"}}, ConfigError, r"start.head: .*no head 'fien'; known are default"),
         ({"replay": {"data": "unlabelled"}}, DataError, r"has no label of energy, forces;.*replay.labels: predicted"),
         ({"data": {"train": "golden"}}, ConfigError, r"the data hold Au, which .* knows Ar\).*new_elements: {Au: Ar}"),
@@ -303,8 +303,8 @@ def test_the_last_layer_is_solved_for_and_knows_how_sure_it_is(folder):
 
 
 def test_what_has_no_effect_on_a_solved_layer_is_refused(folder):
-    with pytest.raises(ConfigError, match=r"rates, fit would have no effect on method: \{kind: last_layer\}"):
-        run(folder, "refused", method={"kind": "last_layer"}, rates={"readout": 2.0})
+    with pytest.raises(ConfigError, match=r"lr_factors, fit would have no effect on method: \{kind: last_layer\}"):
+        run(folder, "refused", method={"kind": "last_layer"}, lr_factors={"readout": 2.0})
 
 
 def test_gauss_newton_moves_every_weight_and_keeps_the_best_step(folder):

@@ -29,7 +29,7 @@ NAMES = (
     "energy unit", "forces unit", "stress unit", "energy sign", "forces sign", "stress sign",
     "placeholder", "stress", "forces", "energy outlier",
 )  # fmt: skip
-"""Findings that an audit can have; ``audit.insist`` takes these names."""
+"""Findings that an audit can have; ``audit.ignore`` takes these names."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +106,7 @@ class Audit:
         names = ", ".join(dict.fromkeys(f.check for f in wrong))
         raise DataError(
             f"audit: {first.check}: {first.message}. {_capital(first.advice)}; or go on in spite of it with "
-            f"audit.insist: [{names}]" + (f" ({more} more finding{'s' * (more > 1)} of this kind)" if more else "")
+            f"audit.ignore: [{names}]" + (f" ({more} more finding{'s' * (more > 1)} of this kind)" if more else "")
         )
 
 
@@ -114,7 +114,7 @@ def check_names(insist: Sequence[str]) -> None:
     """ConfigError for a name that no finding has."""
     for name in insist:
         if name not in NAMES:
-            raise ConfigError(f"audit.insist: no finding is called {name!r}{nearest(name, NAMES)}")
+            raise ConfigError(f"audit.ignore: no finding is called {name!r}{nearest(name, NAMES)}")
 
 
 def audit(

@@ -51,7 +51,7 @@ def about_weights(changes: Sequence[Moved], switches: Switches) -> list[str]:
     known = {word for change in changes for word in (change.group, change.layer, change.name) if word}
     moved = {w for c in changes if c.changed for w in (c.group, c.layer, c.name) if w}
     remarks += [
-        f"rates.{word} changed nothing: no weight of {word} moved"
+        f"lr_factors.{word} changed nothing: no weight of {word} moved"
         for word in switches.rates
         if word in known and word not in moved
     ]

@@ -45,7 +45,7 @@ def test_planted_faults_are_named_and_stop_the_run(target, name):
     assert severities(found)[name] == WRONG
     others = {check for check, severity in severities(found).items() if severity == WRONG} - {name}
     assert others <= {"stress"}  # the doctor's word for the same thing
-    with pytest.raises(DataError, match=rf"audit: {name}: .*audit\.insist: \[{name}"):
+    with pytest.raises(DataError, match=rf"audit: {name}: .*audit\.ignore: \[{name}"):
         found.stop()
     found.stop([name, "stress"])
 

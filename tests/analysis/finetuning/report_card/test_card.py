@@ -139,7 +139,7 @@ def test_switches_that_changed_nothing_are_called_out():
     assert "embedding was to be trained, but none" in about_weights(changes, Switches())[0]
     assert "readout is frozen, but 4 of its 4" in about_weights(changes, Switches(frozen=["readout", "embedding"]))[0]
     assert (
-        "rates.embedding changed nothing"
+        "lr_factors.embedding changed nothing"
         in about_weights(changes, Switches(frozen=["embedding"], rates={"embedding": 2.0}))[0]
     )
     assert "no weight changed" in about_weights(moved(START, START), Switches())[0]
