@@ -23,7 +23,7 @@ Gradients = list[Tensor | None]  # of the energy with respect to each source; No
 class LinearForm:
     r""":math:`h_i = \sum_k x_{ki} W^{(k)}_{z_i} + T_{z_i}` of sources x. Consecutive maps are multiplied to one matrix.
 
-    Args:
+    Attributes:
         terms: Pairs (k, W).
         table: T, (n_elements, channels) float64, for the irrep ``0e``; or None.
     """

@@ -1,4 +1,4 @@
-"""In closed form: weights of linear and kernel readouts, solved for at once; and all weights of any model, step by step."""
+"""Fits by linear algebra: linear and kernel readouts in closed form, and all weights of any model by Gauss-Newton."""
 
 from atomgraph.fitting.cancellation import Cancellation, cancellation_of
 from atomgraph.fitting.closed_form import Solution, solve_least_squares, solve_sparse_gp

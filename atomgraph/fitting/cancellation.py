@@ -1,4 +1,4 @@
-"""How far the terms of a linear fit cancel, how many digits that leaves, and in which dtypes the potential may compute."""
+"""Cancellation of terms in a linear fit, the digits that remain, and the dtypes that are accurate enough."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the triangular factor of a fit to the weights: least squares under a prior, or a sparse Gaussian process."""
+"""Weights from the triangular factor of a fit: least squares with a prior, or a sparse Gaussian process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from atomgraph.fitting.solvers.solution import Fit
 from atomgraph.fitting.solvers.sparse_gp import sparse_gp
 from atomgraph.fitting.solvers.triangular import Reduced
 
-JITTER = 1e-5  # in units of a kernel's mean diagonal; 1e-10 to 1e-5 have the same errors on splits of Mo and Si
+JITTER = 1e-5  # relative to the mean diagonal of a kernel; 1e-10 to 1e-5 have equal errors on splits of Mo and Si
 
 Solver = Literal["plain", "ridge", "evidence", "ard"]
 PriorKind = Literal["isotropic", "smoothness"]
@@ -27,21 +27,21 @@ PriorKind = Literal["isotropic", "smoothness"]
 
 @runtime_checkable
 class HasDegrees(Protocol):
-    """A featurizer that knows how rough each of its features is."""
+    """A featurizer with a degree, which measures roughness, for each feature."""
 
     def degrees(self) -> Tensor: ...
 
 
 @runtime_checkable
 class HasPrior(Protocol):
-    """A part that knows the covariance which a Gaussian process expects of its weights' inverse."""
+    """A part with the inverse covariance of its weights in a Gaussian process."""
 
     def prior(self) -> Tensor: ...
 
 
 @dataclass(frozen=True)
 class Solution:
-    """What was found: the fit, the conditioning of the rows alone, and words and numbers for the report."""
+    """The fit, the conditioning of the rows, and facts for the report."""
 
     fit: Fit
     conditioning: Conditioning
@@ -59,19 +59,21 @@ def solve_least_squares(
     scaled: bool = True,
     significance: float = 4.0,
 ) -> Solution:
-    r"""Weights of least :math:`|\Sigma^{-1/2}(Xw - y)|^2 + |\Gamma w|^2`, set in the model.
+    r"""Weights that minimise :math:`|\Sigma^{-1/2}(Xw - y)|^2 + |\Gamma w|^2`, set in the model.
 
     Args:
-        solver: ``plain`` has no prior; ``ridge`` takes Γ of the strength given; ``evidence`` finds noise and strength;
-            ``ard`` finds a strength for each weight and drops those that the data do not need.
+        unknowns: The weights.
+        reduced: The triangular factor of the rows.
+        solver: ``plain`` has no prior; ``ridge`` takes Γ with the given strength; ``evidence`` determines noise and
+            strength; ``ard`` determines a strength for each weight and removes weights that the data do not need.
         prior: ``isotropic``, or ``smoothness``, larger for rougher functions: :math:`1 + \sum d^{p}` over the degrees d
-            of an expansion's features, p the ``power``.
+            of features, with p the ``power``.
         strength: Of ``ridge``.
         scaled: Γ in units of each column's root mean square.
-        significance: Of ``ard``, the square of standard errors that a weight must be from zero.
+        significance: Of ``ard``: smallest square of a weight over that of its standard error.
 
     Raises:
-        FittingError: Where weights stay undetermined, or for a smoothness prior of features without degrees.
+        FittingError: If weights are undetermined, or for a smoothness prior with features without degrees.
     """
     gamma = _gamma(unknowns, reduced, prior, power, scaled)
     conditioning = conditioning_of(reduced.R)
@@ -83,12 +85,12 @@ def solve_least_squares(
         fit = ridge(reduced, strength * reduced.n_rows**0.5 * gamma)
         facts["strength"] = strength
     elif solver == "evidence":
-        found = evidence(reduced, gamma)
-        facts = {"alpha": found.alpha, "beta": found.beta, "log_evidence": found.log_evidence}
-        facts["strength"] = (found.alpha / found.beta / reduced.n_rows) ** 0.5
-        if found.at_bound is not None:
-            facts["at_bound"] = found.at_bound
-        fit = found
+        result = evidence(reduced, gamma)
+        facts = {"alpha": result.alpha, "beta": result.beta, "log_evidence": result.log_evidence}
+        facts["strength"] = (result.alpha / result.beta / reduced.n_rows) ** 0.5
+        if result.at_bound is not None:
+            facts["at_bound"] = result.at_bound
+        fit = result
     else:
         relevant = ard(_in_units(reduced, gamma), significance=significance)
         kept = relevant.kept
@@ -101,30 +103,32 @@ def solve_least_squares(
             relevant.n_effective,
             relevant.n_rows,
         )
-    unknowns.take(fit.weights[:, 0])
+    unknowns.assign(fit.weights[:, 0])
     return Solution(fit, conditioning, _facts(fit, conditioning, reduced) | facts)
 
 
 def solve_sparse_gp(unknowns: LinearWeights, reduced: Reduced, *, jitter: float = JITTER) -> Solution:
-    r"""Weights of the sparse Gaussian process whose prior the kernels are, :math:`|\Sigma^{-1/2}(Kw - y)|^2 + w^T K_{mm} w`.
+    r"""Weights of a sparse Gaussian process, :math:`|\Sigma^{-1/2}(Kw - y)|^2 + w^T K_{mm} w`.
 
     Readouts or featurizers with a ``prior`` give their part of :math:`K_{mm}`; other readouts have weights of variance 1.
 
     Args:
-        jitter: In units of the mean diagonal of each part of :math:`K_{mm}`. It bounds the weights, :math:`|w|^2 \le
-            P/j` with P the penalty: directions of the kernel with a smaller prior variance would be reached by large
-            weights that cancel.
+        unknowns: The weights.
+        reduced: The triangular factor of the rows.
+        jitter: Added to the diagonal of each part of :math:`K_{mm}`, relative to its mean. It bounds the weights,
+            :math:`|w|^2 \le P/j` with P the penalty: otherwise, directions of small prior variance have large weights
+            that cancel.
     """
     parts, used = [], torch.zeros(reduced.n_unknowns, dtype=torch.bool, device=reduced.R.device)
     for block in unknowns:
         part = _prior_of(block).to(reduced.R)
-        empty = part.diagonal() == 0  # points that stand for none, of elements with fewer than others
+        empty = part.diagonal() == 0  # unused points, of elements with fewer points
         used[block.columns] = ~empty
         size = part.diagonal()[~empty].mean() if bool((~empty).any()) else torch.ones((), dtype=part.dtype)
         parts.append(part + torch.diag(torch.where(empty, size, jitter * size)))
     fit = sparse_gp(reduced, torch.block_diag(*parts), jitter=0.0)
     conditioning = conditioning_of(reduced.R[:, used])
-    unknowns.take(fit.weights[:, 0])
+    unknowns.assign(fit.weights[:, 0])
     facts = {"log_evidence": fit.log_evidence, "jitter": jitter, "unknowns": int(used.sum())}
     return Solution(fit, conditioning, _facts(fit, conditioning, reduced) | facts)
 
@@ -159,8 +163,8 @@ def _in_units(reduced: Reduced, gamma: Tensor) -> Reduced:
 def _prior_of(block: Block) -> Tensor:
     for part in (block.readout, block.branch.featurizer):
         if isinstance(part, HasPrior):
-            found: Tensor = part.prior()
-            return found
+            result: Tensor = part.prior()
+            return result
     return torch.eye(block.solvable.n_unknowns, dtype=torch.float64)
 
 

@@ -70,22 +70,22 @@ def _estimated(evidence: LabelledPredictions, head: str) -> E0Change:
 
 
 def _isolated(evidence: LabelledPredictions, head: str) -> E0Change:
-    found: dict[str, list[float]] = {}
+    result: dict[str, list[float]] = {}
     for atoms, label, predicted in zip(evidence.frames, evidence.labels, evidence.predictions, strict=True):
         if len(atoms) == 1 and not atoms.pbc.any() and "energy" in label:
-            found.setdefault(atoms.symbols[0], []).append(float(label["energy"]) - predicted["energy"])
-    missing = [symbol for symbol in evidence.elements if symbol not in found]
+            result.setdefault(atoms.symbols[0], []).append(float(label["energy"]) - predicted["energy"])
+    missing = [symbol for symbol in evidence.elements if symbol not in result]
     if missing:
         raise DataError(
             f"e0: isolated: no isolated atom with an energy for {', '.join(missing)} in the training part; add such frames, "
             "give e0 by hand, or set e0: estimate"
         )
-    for symbol, values in found.items():
+    for symbol, values in result.items():
         if np.ptp(values) > ALIKE:
             raise DataError(
                 f"e0: isolated: atoms of {symbol} have energies {np.ptp(values):.6f} eV apart; keep one of them"
             )
-    change = {symbol: float(np.mean(values)) for symbol, values in found.items()}
+    change = {symbol: float(np.mean(values)) for symbol, values in result.items()}
     return E0Change(head, change, "isolated atoms of the training part: the model gives free atoms their labels")
 
 

@@ -1,4 +1,4 @@
-"""Slopes of a readout's basis by the vectors of the edges, all columns at once."""
+"""Jacobian of the basis of a readout with respect to edge vectors, all columns at once."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from atomgraph.nn.protocols import LinearReadout
 from atomgraph.ops.outer import rank_in_target
 from atomgraph.ops.scatter import sum_to
 
-_AT_ONCE = 2**22  # numbers in a portion of slopes
-_OF_KERNELS = 2**20  # the same where it is a product of two others as large
+_AT_ONCE = 2**22  # numbers in a portion of the Jacobian
+_OF_KERNELS = 2**20  # the same for portions that are products of two arrays as large
 
 
 @dataclass(frozen=True, eq=False)
 class Portion:
     r"""A part of :math:`\partial \Phi_u/\partial r_e`, :math:`\Phi_u = \sum_i \phi_{iu}`.
 
-    Args:
-        columns: Which unknowns u, a slice or a list of numbers.
-        edges: (n,) rows of the edges e, which may come more than once.
-        slopes: (n, 3, n_columns).
-        centres, sums: Atoms (m,), each once, and what the slopes of their edges add up to, (m, 3, n_columns), where
-            that is known already.
+    Attributes:
+        columns: The weights u, a slice or a list of numbers.
+        edges: (n,) rows of the edges e; an edge may occur more than once.
+        gradients: (n, 3, n_columns).
+        centres, sums: Different atoms (m,), and the sums of the gradients of their edges, (m, 3, n_columns); None if not
+            known.
     """
 
     columns: slice | Tensor
     edges: Tensor
-    slopes: Tensor
+    gradients: Tensor
     centres: Tensor | None = None
     sums: Tensor | None = None
 
@@ -50,14 +50,14 @@ def basis_sums(block: Block, graph: AtomicGraph, edges: Edges, n_unknowns: int) 
 
 
 def chunks(block: Block, graph: AtomicGraph, edges: Edges) -> Iterator[Portion]:
-    """The slopes of one readout's basis, in chunks that memory allows; their edges and columns overlap: add them up."""
+    """The Jacobian of the basis of one readout, in chunks of bounded memory. Chunks may overlap and are summed."""
     if block.expansion is not None:
         return _factored(block.expansion, block, edges)
     return _by_backward_passes(block, graph, edges)
 
 
 def _factored(expansion: DensityFeaturizer, block: Block, edges: Edges) -> Iterator[Portion]:
-    """Through the density: ∂φ/∂c of each atom, then the product with ∂c/∂r of its own edges."""
+    """By the chain rule: ∂φ/∂c of each atom, times ∂c/∂r of its edges."""
     slopes = term_slopes(expansion, edges)
     centre = edges.centre[slopes.terms.rows]
     n_terms = torch.bincount(centre, minlength=edges.n_atoms)
@@ -77,8 +77,8 @@ def _factored(expansion: DensityFeaturizer, block: Block, edges: Edges) -> Itera
             density = _density(expansion, slopes, mine, owner, element, len(chosen))
             if plain:
                 for portion in _in_blocks(expansion, slopes, mine, owner, density, element):
-                    made = portion.slopes if factor is None else portion.slopes.mul_(factor)
-                    yield Portion(portion.columns + columns.start, portion.edges, made)
+                    built = portion.gradients if factor is None else portion.gradients.mul_(factor)
+                    yield Portion(portion.columns + columns.start, portion.edges, built)
                 continue
             channel = owner * expansion.n_channels + slopes.terms.channel[mine]
             if few is None:
@@ -86,17 +86,17 @@ def _factored(expansion: DensityFeaturizer, block: Block, edges: Edges) -> Itera
                 yield Portion(columns, rows, _products(slopes, mine, channel, by_density))
             else:
                 along = _products(slopes, mine, channel, expansion.slopes(density, _of(element, density), few.base))
-                made, sums = along @ few.mix.T, sum_to(along, owner, len(chosen)) @ few.mix.T
+                built, sums = along @ few.mix.T, sum_to(along, owner, len(chosen)) @ few.mix.T
                 each = _factor(expansion, block.solvable, density, element)
                 if each is not None:
-                    made, sums = made.mul_(each.index_select(0, owner)[:, None]), sums.mul_(each[:, None])
-                yield Portion(columns, rows, made, chosen, sums)
+                    built, sums = built.mul_(each.index_select(0, owner)[:, None]), sums.mul_(each[:, None])
+                yield Portion(columns, rows, built, chosen, sums)
 
 
 def _plain(
     readout: LinearReadout, expansion: DensityFeaturizer, element: int, like: Tensor
 ) -> tuple[bool, Tensor | None]:
-    """Is φ the features themselves, and what are they multiplied by?"""
+    """Whether φ are the features themselves, up to a constant factor, and this factor or None."""
     form = readout.basis_slopes(like.new_zeros(0, expansion.irreps_out.dim), element)
     if form is None or form[0] is not None or (form[1] is not None and len(form[1]) != 1):
         return False, None
@@ -106,7 +106,7 @@ def _plain(
 def _density(
     expansion: DensityFeaturizer, slopes: TermSlopes, mine: Tensor, centre: Tensor, element: int, n_atoms: int
 ) -> Tensor:
-    """(n_atoms, n_channels, n_functions) of some terms, whose centres are atoms 0 … n_atoms − 1, all of one element."""
+    """Density (n_atoms, n_channels, n_functions) of some terms; centres are atoms 0 … n_atoms − 1 of one element."""
     owner, size = centre * expansion.n_channels + slopes.terms.channel[mine], n_atoms * expansion.n_channels
     density = sum_to(slopes.terms.some(mine), owner, size).view(n_atoms, expansion.n_channels, -1)
     return density + expansion.alone(torch.full((n_atoms,), element, device=owner.device)).to(density)
@@ -115,14 +115,14 @@ def _density(
 def _in_blocks(
     expansion: DensityFeaturizer, slopes: TermSlopes, mine: Tensor, centre: Tensor, density: Tensor, element: int
 ) -> Iterator[Portion]:
-    """Slopes of features, whose numbers stand in place of the unknowns'."""
-    channel, known, laid = slopes.terms.channel[mine], -1, None
+    """Jacobian of features; columns are numbers of features."""
+    channel, known, padded = slopes.terms.channel[mine], -1, None
     for block in expansion.slope_blocks(density, element, torch.unique(channel).tolist()):
-        if laid is None or block.channel != known:
+        if padded is None or block.channel != known:
             terms, known = torch.nonzero(channel == block.channel)[:, 0], block.channel
-            laid = PaddedTerms.of(slopes, mine[terms], centre[terms], len(density))
-        made = laid.slopes(block.functions) @ block.slopes
-        yield Portion(block.features, slopes.terms.rows[laid.terms], made.view(-1, 3, made.shape[2]))
+            padded = PaddedTerms.of(slopes, mine[terms], centre[terms], len(density))
+        built = padded.derivatives(block.functions) @ block.slopes
+        yield Portion(block.features, slopes.terms.rows[padded.terms], built.view(-1, 3, built.shape[2]))
 
 
 def _basis_by_density(expansion: DensityFeaturizer, readout: LinearReadout, density: Tensor, element: int) -> Tensor:
@@ -140,7 +140,7 @@ def _basis_by_density(expansion: DensityFeaturizer, readout: LinearReadout, dens
 
 
 def _factor(expansion: DensityFeaturizer, readout: LinearReadout, density: Tensor, element: int) -> Tensor | None:
-    """(n_atoms, n) that the directions of the basis are multiplied by; None for 1."""
+    """Factors of the directions of the basis, (n_atoms, n); None for 1."""
     form = readout.basis_slopes(expansion.invariants(density, _of(element, density)), element)
     return None if form is None else form[1]
 
@@ -150,7 +150,7 @@ def _of(element: int, density: Tensor) -> Tensor:
 
 
 def _products(slopes: TermSlopes, mine: Tensor, owner: Tensor, by_density: Tensor) -> Tensor:
-    """Slopes of the terms ``mine`` times ∂φ/∂c of their owners, an atom's channels: (n, 3, k). An owner's are one product.
+    """Derivatives of the terms ``mine`` times ∂φ/∂c of their owners (channels of atoms), (n, 3, k); one product an owner.
 
     Args:
         by_density: (n_atoms, k, n_channels, n_functions).
@@ -159,13 +159,13 @@ def _products(slopes: TermSlopes, mine: Tensor, owner: Tensor, by_density: Tenso
     counts = torch.bincount(owner, minlength=len(factors))
     longest = int(counts.max())
     slot = owner * longest + rank_in_target(owner, counts)
-    laid = mine.new_zeros(len(factors) * longest).index_copy(0, slot, mine)  # where an owner has fewer terms, any
-    made = slopes.of(laid).view(len(factors), 3 * longest, -1) @ factors
-    return made.view(len(laid), 3, -1).index_select(0, slot)
+    laid = mine.new_zeros(len(factors) * longest).index_copy(0, slot, mine)  # padded with arbitrary terms
+    built = slopes.of(laid).view(len(factors), 3 * longest, -1) @ factors
+    return built.view(len(laid), 3, -1).index_select(0, slot)
 
 
 def _by_backward_passes(block: Block, graph: AtomicGraph, edges: Edges) -> Iterator[Portion]:
-    """One backward pass a column, which is right for every featurizer and layer."""
+    """One backward pass for each column; works for every featurizer and layer."""
     with torch.enable_grad():
         vector = edges.vector.detach().requires_grad_()
         columns = block.columns
@@ -182,12 +182,12 @@ def _by_backward_passes(block: Block, graph: AtomicGraph, edges: Edges) -> Itera
 
 
 def _by_element(edges: Edges) -> Iterator[tuple[int, Tensor]]:
-    """Each element that is there, and the rows of its atoms."""
+    """Each element of the graph, and the rows of its atoms."""
     for element in torch.unique(edges.element).tolist():
         yield element, torch.nonzero(edges.element == element)[:, 0]
 
 
 def _portioned(atoms: Tensor, cost: Tensor, at_once: int) -> Iterator[Tensor]:
-    """The atoms in chunks of bounded cost, an atom at least."""
+    """The atoms in chunks of bounded cost, with at least one atom."""
     portion = cost.cumsum(0) // at_once
     yield from atoms.split(torch.bincount(portion)[torch.unique(portion)].tolist())

@@ -92,7 +92,7 @@ def _last_maps(potential: Potential, graphs: Sequence[AtomicGraph]) -> EnergySta
     few = _some(graphs, FEW_STRUCTURES)
     weights = {name: weight.clone() for name, weight in potential.named_parameters()}
     before = _force_error(potential, few)
-    unknowns.take(change.to(potential.model.dtype))
+    unknowns.assign(change.to(potential.model.dtype))
     after = _force_error(potential, few)
     if not after <= WORSE * before:
         potential.load_state_dict(weights, strict=False)

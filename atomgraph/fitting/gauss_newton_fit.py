@@ -1,4 +1,4 @@
-"""Gauss-Newton: one linear problem after the other, each solved in closed form around the weights that the last one gave."""
+"""Gauss-Newton: a sequence of linear problems, each solved in closed form around the weights of the last step."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from atomgraph.fitting.solvers.fit_errors import FittingError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.potential import SMALL_BUDGET, Potential
 
-FACTOR = 10.0  # from one damping to the next that is tried
+FACTOR = 10.0  # between dampings that are tried
 MOST_TRIES = 8
 
 
 @dataclass(frozen=True)
 class Step:
-    """A step that was taken: its damping; mean squares of weighted residuals after it, in training and validation."""
+    """A step: its damping, and the mean squares of weighted residuals after it, in training and validation."""
 
     number: int
     damping: float
@@ -34,7 +34,7 @@ class Step:
 
 @dataclass(frozen=True)
 class GaussNewtonResult:
-    """The steps, which of them has the weights that were kept (0: none has), and why there was no further one."""
+    """The steps, the number of the step whose weights were kept (0: the first weights), and the reason of the end."""
 
     steps: list[Step]
     best: int
@@ -56,17 +56,21 @@ def gauss_newton(
 ) -> GaussNewtonResult:
     r"""All weights of a potential, and E0 of a head, by the method of Levenberg and Marquardt.
 
-    A step solves :math:`\min_\delta |r - J\delta|^2 + \mu|\delta|^2` around the weights that are there, r and J as in
-    ``ResidualJacobian``; with fewer rows than weights, from the kernel of the tangent,
-    :math:`\delta = J^T (JJ^T + \mu)^{-1} r`. The damping μ is the best of those that are tried, each ten times another.
-    The weights kept are the best in validation, or in training where there is none.
+    A step solves :math:`\min_\delta |r - J\delta|^2 + \mu|\delta|^2` around the current weights, with r and J of
+    ``ResidualJacobian``. With fewer rows than weights it uses
+    :math:`\delta = J^T (JJ^T + \mu)^{-1} r`. The damping μ is the best of a series with a factor of ten.
+    The best weights in validation, or in training without validation, are kept.
 
     Args:
-        potential: float64.
-        noise: Of the training structures; validation is weighed by its ``sigma``.
+        potential: The potential, float64.
+        graphs: Training structures.
+        noise: Expected errors of training structures; validation uses its ``sigma``.
+        head: The head to fit.
+        valid: Validation structures.
+        steps: Largest number of steps.
         damping: The first μ, in units of the largest eigenvalue of :math:`JJ^T`.
-        tolerance: The relative gain in training below which there is no further step.
-        memory: For J and its square, GB.
+        tolerance: Relative gain in training below which the fit ends.
+        memory: Largest size of J and its square, GB.
         on_step: Called after every step.
 
     Raises:
@@ -74,122 +78,122 @@ def gauss_newton(
 
     Source: K. Levenberg, Q. Appl. Math. 2, 164 (1944); D. W. Marquardt, J. SIAM 11, 431 (1963).
     """
-    tangent = ResidualJacobian(potential, noise, head)
+    jacobian = ResidualJacobian(potential, noise, head)
     if potential.model.dtype != torch.float64:
-        raise FittingError("Gauss-Newton wants a potential in float64; call potential.double() first")
-    check_memory(tangent, graphs, memory)
-    outside = ResidualJacobian(potential, Noise(noise.sigma), head) if valid else None
-    loss = _mean_square(tangent, graphs)
-    best, best_place, best_number = _judged(outside, valid, loss), tangent.place, 0
+        raise FittingError("Gauss-Newton needs a potential in float64; call potential.double() first")
+    check_memory(jacobian, graphs, memory)
+    validation = ResidualJacobian(potential, Noise(noise.sigma), head) if valid else None
+    loss = _mean_square(jacobian, graphs)
+    best, best_weights, best_number = _validated(validation, valid, loss), jacobian.parameters, 0
     mu: float | None = None
     taken: list[Step] = []
     ended = f"all {steps} steps were taken"
     try:
         for number in range(1, steps + 1):
             began = time.perf_counter()
-            problem = _Linear.of(tangent, graphs)
+            problem = _Linear.of(jacobian, graphs)
             first = damping * problem.largest() if mu is None else mu
-            mu, reached = _take_best_step(tangent, graphs, problem, first, loss)
+            mu, reached = _take_best_step(jacobian, graphs, problem, first, loss)
             if reached >= loss:
                 ended = "no step was better"
                 break
             gain, loss = 1.0 - reached / loss, reached
-            judged = _judged(outside, valid, loss)
-            if judged < best:
-                best, best_place, best_number = judged, tangent.place, number
-            taken.append(Step(number, mu, loss, judged if valid else None, time.perf_counter() - began))
+            error = _validated(validation, valid, loss)
+            if error < best:
+                best, best_weights, best_number = error, jacobian.parameters, number
+            taken.append(Step(number, mu, loss, error if valid else None, time.perf_counter() - began))
             if on_step is not None:
                 on_step(taken[-1])
             if gain < tolerance:
                 ended = f"the last step gained {gain:.1%}"
                 break
     finally:
-        tangent.go_to(best_place)
+        jacobian.set_parameters(best_weights)
     return GaussNewtonResult(taken, best_number, ended)
 
 
 @dataclass(frozen=True)
 class _Linear:
-    """J, r, and the smaller of the two squares of J: of its rows, where there are fewer of them than of columns."""
+    """J, r, and the smaller of JJᵀ and JᵀJ."""
 
-    slopes: Tensor
+    matrix: Tensor
     residuals: Tensor
     by_rows: bool
     square: Tensor
 
     @classmethod
-    def of(cls, tangent: ResidualJacobian, graphs: Sequence[AtomicGraph]) -> _Linear:
-        made = [tangent.rows(graph, first) for first, graph in enumerate(graphs)]
-        slopes, residuals = torch.cat([rows for rows, _ in made]), torch.cat([r for _, r in made])
-        by_rows = slopes.shape[0] < slopes.shape[1]
-        return cls(slopes, residuals, by_rows, slopes @ slopes.T if by_rows else slopes.T @ slopes)
+    def of(cls, jacobian: ResidualJacobian, graphs: Sequence[AtomicGraph]) -> _Linear:
+        built = [jacobian.rows(graph, first) for first, graph in enumerate(graphs)]
+        matrix, residuals = torch.cat([rows for rows, _ in built]), torch.cat([r for _, r in built])
+        by_rows = matrix.shape[0] < matrix.shape[1]
+        return cls(matrix, residuals, by_rows, matrix @ matrix.T if by_rows else matrix.T @ matrix)
 
     def largest(self) -> float:
-        """The largest eigenvalue of the square."""
+        """The largest eigenvalue of JJᵀ."""
         return float(torch.linalg.matrix_norm(self.square, 2))
 
     def step(self, mu: float) -> Tensor | None:
-        """δ (n,); None where rounding leaves the damped square indefinite."""
+        """δ (n,); None if the damped square is indefinite because of rounding."""
         damped = self.square + mu * torch.eye(len(self.square), dtype=self.square.dtype, device=self.square.device)
         factor, failed = torch.linalg.cholesky_ex(damped)
         if bool(failed):
             return None
-        right = self.residuals if self.by_rows else self.slopes.T @ self.residuals
-        found = torch.cholesky_solve(right[:, None], factor)[:, 0]
-        return self.slopes.T @ found if self.by_rows else found
+        right = self.residuals if self.by_rows else self.matrix.T @ self.residuals
+        result = torch.cholesky_solve(right[:, None], factor)[:, 0]
+        return self.matrix.T @ result if self.by_rows else result
 
 
 def _take_best_step(
-    tangent: ResidualJacobian, graphs: Sequence[AtomicGraph], problem: _Linear, first: float, loss: float
+    jacobian: ResidualJacobian, graphs: Sequence[AtomicGraph], problem: _Linear, first: float, loss: float
 ) -> tuple[float, float]:
-    """The damping of the best step, and the loss after it; the weights are there then, or where they were if none is better.
+    """Take the best step, or none if no step is better. Returns its damping, and the loss after it.
 
-    Less damping is tried as long as it is better; more, where the first is worse than no step at all.
+    The damping is decreased while the loss improves; it is increased if the first step is worse than none.
     """
-    start = tangent.place
+    start = jacobian.parameters
 
     def after(mu: float) -> tuple[float, Tensor]:
         step = problem.step(mu)
         if step is None:
             return inf, start
-        tangent.go_to(start + step)
-        reached = _mean_square(tangent, graphs)
-        return (reached if isfinite(reached) else inf), tangent.place
+        jacobian.set_parameters(start + step)
+        reached = _mean_square(jacobian, graphs)
+        return (reached if isfinite(reached) else inf), jacobian.parameters
 
-    mu, (reached, place) = first, after(first)
+    mu, (reached, weights) = first, after(first)
     factor = 1.0 / FACTOR if reached < loss else FACTOR
     for _ in range(MOST_TRIES):
-        tried, there = after(mu * factor)
+        tried, tried_weights = after(mu * factor)
         if tried >= reached and reached < loss:
             break
-        mu, reached, place = mu * factor, tried, there
-    tangent.go_to(place if reached < loss else start)
+        mu, reached, weights = mu * factor, tried, tried_weights
+    jacobian.set_parameters(weights if reached < loss else start)
     return mu, reached
 
 
-def _mean_square(tangent: ResidualJacobian, graphs: Sequence[AtomicGraph]) -> float:
+def _mean_square(jacobian: ResidualJacobian, graphs: Sequence[AtomicGraph]) -> float:
     total, rows, first = 0.0, 0, 0
     for batch in budget_batches(graphs, SMALL_BUDGET):
-        found = tangent.residuals(batch, first)
-        total, rows, first = total + float(found.square().sum()), rows + len(found), first + batch.n_graphs
+        result = jacobian.residuals(batch, first)
+        total, rows, first = total + float(result.square().sum()), rows + len(result), first + batch.n_graphs
     return total / max(rows, 1)
 
 
-def _judged(outside: ResidualJacobian | None, valid: Sequence[AtomicGraph], loss: float) -> float:
-    return loss if outside is None else _mean_square(outside, valid)
+def _validated(validation: ResidualJacobian | None, valid: Sequence[AtomicGraph], loss: float) -> float:
+    return loss if validation is None else _mean_square(validation, valid)
 
 
-def check_memory(tangent: ResidualJacobian, graphs: Sequence[AtomicGraph], memory: float) -> None:
-    """FittingError where there is nothing to fit, or the slopes of all rows and their square are more than ``memory``, GB."""
-    if not tangent.weights:
+def check_memory(jacobian: ResidualJacobian, graphs: Sequence[AtomicGraph], memory: float) -> None:
+    """FittingError if there is nothing to fit, or if J and its square are larger than ``memory``, GB."""
+    if not jacobian.weights:
         raise FittingError("this potential has no weights to train")
-    rows = tangent.n_rows(graphs)
+    rows = jacobian.n_rows(graphs)
     if not rows:
-        raise FittingError("no structure has a label that is to be fitted")
-    smaller = min(rows, tangent.n)
-    wanted = 8e-9 * (rows * tangent.n + 2 * smaller * smaller)  # J; its square, and that with damping
-    if wanted > memory:
+        raise FittingError("no structure has a label to fit")
+    smaller = min(rows, jacobian.n)
+    expected = 8e-9 * (rows * jacobian.n + 2 * smaller * smaller)  # J; its square, and that with damping
+    if expected > memory:
         raise FittingError(
-            f"{rows} energies and components of forces by {tangent.n} weights are {wanted:.2g} GB, but memory is {memory:g}; "
-            f"take fewer structures, allow more, or train by gradient"
+            f"{rows} energies and components of forces by {jacobian.n} weights are {expected:.2g} GB, but "
+            f"memory is {memory:g}; take fewer structures, allow more, or train by gradient"
         )

@@ -1,4 +1,4 @@
-"""The linear problem of a batch of structures: rows of the unknowns, targets and weights."""
+"""The linear problem of a batch of structures: design matrix, targets and row weights."""
 
 from __future__ import annotations
 
@@ -15,27 +15,31 @@ from atomgraph.potential import Potential
 
 
 class LinearProblem:
-    """X, y and row weights of structures, for the weights of a potential that can be solved for.
+    """X, y and row weights of structures, for the linear weights of a potential.
 
-    Targets are labels less what the potential gives with these weights zero: E0, shift, repulsion, and readouts that are not
-    solved for. The potential's weights are zero from here on, until ``unknowns.take`` sets them.
+    Targets are labels minus predictions with these weights zero: E0, shift, repulsion, and readouts that are not solved for.
+    The constructor sets the weights to zero; ``unknowns.assign`` sets the solution.
 
     Args:
-        around: Keep the weights that are there, and solve for what is to be added to them.
+        potential: The potential.
+        noise: Expected errors of labels.
+        around: Keep the current weights, and solve for their change.
     """
 
     def __init__(self, potential: Potential, noise: Noise, around: bool = False):
         self.potential, self.noise = potential, noise
         self.unknowns = LinearWeights(potential.model, around)
-        self.unknowns.silence()
+        self.unknowns.zero_()
 
     @torch.no_grad()
     def of(self, batch: AtomicGraph, first: int) -> tuple[Tensor, Tensor, Tensor]:
         """X (rows, n), y (rows,) and weights (rows,) of a batch, without the rows of weight zero.
 
         Args:
-            first: The number of the batch's first structure in the fit. Rows: energies, then forces, then virials in
-                eV.
+            batch: Structures.
+            first: The number of the first structure of the batch in the fit.
+
+        Rows are energies, then forces, then virials, in eV and Å.
         """
         energy, forces, virial = self.noise.weights(batch, first)
         wants_forces, wants_virial = bool(forces.any()), bool(virial.any())
@@ -51,13 +55,13 @@ class LinearProblem:
             chosen = virial > 0
             size = volume(batch)[chosen, None]
             label = (batch.stress - constant["stress"])[chosen].flatten(1)[:, list(VOIGT)] * size
-            of_unknowns = rows.stress[chosen] * size[:, :, None]
-            parts.append((of_unknowns.flatten(0, 1), label.flatten(), virial[chosen].repeat_interleave(6)))
+            columns = rows.stress[chosen] * size[:, :, None]
+            parts.append((columns.flatten(0, 1), label.flatten(), virial[chosen].repeat_interleave(6)))
         X, y, weight = zip(*parts, strict=True)
         return torch.cat(X), torch.cat(y), torch.cat(weight)
 
     def _constant(self, batch: AtomicGraph, *, forces: bool, stress: bool) -> dict[str, Tensor]:
-        if not self.unknowns.everything:
+        if not self.unknowns.is_complete:
             return self.potential.evaluated(batch, forces=forces, stress=stress)
         baseline = self.potential.model.baseline
         element = self.potential.model.element_table(batch.atomic_numbers)

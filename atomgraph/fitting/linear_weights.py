@@ -1,4 +1,4 @@
-"""The weights of a model that can be solved for, in one row."""
+"""The weights of a model in which it is linear, as one vector."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from atomgraph.nn.protocols import LinearReadout, Readout
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """A readout that is solved for: its branch, which of the branch's readouts it is, and the first of its unknowns."""
+    """A readout that is solved for: its branch, its number in the branch, and the number of its first weight."""
 
     branch: Branch
     depth: int
@@ -27,13 +27,13 @@ class Block:
 
     @property
     def readout(self) -> Readout:
-        found: Readout = self.branch.readouts[self.depth]
-        return found
+        result: Readout = self.branch.readouts[self.depth]
+        return result
 
     @property
     def solvable(self) -> LinearReadout:
-        found: LinearReadout = self.branch.readouts[self.depth]
-        return found
+        result: LinearReadout = self.branch.readouts[self.depth]
+        return result
 
     @property
     def columns(self) -> slice:
@@ -41,19 +41,19 @@ class Block:
 
     @property
     def expansion(self) -> DensityFeaturizer | None:
-        """The featurizer, where it is all that stands before the readout and factors its derivatives."""
+        """The featurizer, if it is a ``DensityFeaturizer`` and there are no layers; else None."""
         featurizer = self.branch.featurizer
         return featurizer if isinstance(featurizer, DensityFeaturizer) and not self.branch.layers else None
 
     def columns_of(self, element: int) -> slice:
-        """The unknowns of the atoms of an element, by its row in the model's table."""
+        """The weights that act on atoms of an element, by its row in the model's table."""
         own = self.solvable.unknowns_of(element)
         return slice(self.first + own.start, self.first + own.stop)
 
     def few_directions(self, element: int) -> LowRankRows | None:
-        """The directions that the slopes of an element's basis are along, where they span few dimensions."""
-        some = next(iter(self.readout.parameters()))
-        form = self.solvable.basis_slopes(some.new_zeros(1, self.readout.irreps_in.dim), element)
+        """The directions of derivatives of an element's basis, if they span few dimensions; else None."""
+        parameter = next(iter(self.readout.parameters()))
+        form = self.solvable.basis_slopes(parameter.new_zeros(1, self.readout.irreps_in.dim), element)
         if form is None or form[0] is None:
             return None
         known = self._few.get(element)
@@ -63,12 +63,13 @@ class Block:
 
 
 class LinearWeights:
-    """All weights of a model that can be solved for: those of each readout that is linear in them, branch after branch.
+    """All weights of a model in which it is linear: those of each linear readout, branch after branch.
 
-    Readouts that are not linear in any weight stay as they are, and count as a constant.
+    Readouts that are not linear in any weight are constants.
 
     Args:
-        around: Solve for changes of the weights that are there; ``take`` then adds.
+        model: The model.
+        around: Solve for changes of the current weights; ``assign`` then adds.
 
     Raises:
         FittingError: For a model with several heads, or without a readout that can be solved for.
@@ -96,8 +97,8 @@ class LinearWeights:
     def __iter__(self) -> Iterator[Block]:
         return iter(self.blocks)
 
-    def take(self, weights: Tensor) -> None:
-        """Give the readouts their weights, (n,), before the baseline's scale; rows hold it already."""
+    def assign(self, weights: Tensor) -> None:
+        """Set the weights of the readouts, (n,). The design matrix includes the scale of the baseline."""
         for block in self.blocks:
             if self.around:
                 self._add(block, weights[block.columns])
@@ -106,7 +107,7 @@ class LinearWeights:
 
     @torch.no_grad()
     def _add(self, block: Block, weights: Tensor) -> None:
-        """What ``take`` writes is added to what was there; NaN marks what it leaves alone."""
+        """Add to the weights; NaN marks parameters that a readout does not set."""
         before = [parameter.clone() for parameter in block.readout.parameters()]
         for parameter in block.readout.parameters():
             parameter.fill_(torch.nan)
@@ -114,15 +115,15 @@ class LinearWeights:
         for parameter, old in zip(block.readout.parameters(), before, strict=True):
             parameter.copy_(torch.where(parameter.isnan(), old, old + parameter))
 
-    def silence(self) -> None:
-        """All weights zero: what is left of the model is what the fit need not explain. Around them nothing is changed."""
+    def zero_(self) -> None:
+        """Set all weights to zero, so that the model gives the constant part of the fit; nothing if ``around``."""
         if self.around:
             return
-        self.take(torch.zeros(self.n, dtype=self.model.dtype, device=self.model.baseline.e0.device))
+        self.assign(torch.zeros(self.n, dtype=self.model.dtype, device=self.model.baseline.e0.device))
 
     @property
-    def everything(self) -> bool:
-        """Does the model, with these weights zero, hold nothing but its baseline's constants?"""
+    def is_complete(self) -> bool:
+        """Whether the model consists of these weights and constants of the baseline only."""
         return (
             not self.around
             and len(self.blocks) == sum(len(branch.readouts) for branch in self.model.branches)

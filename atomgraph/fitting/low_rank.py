@@ -1,4 +1,4 @@
-"""Many directions in few dimensions: sparse points are hundreds or thousands, the space that they span is small."""
+"""Low-rank factors of many directions, such as those of sparse points, which span few dimensions."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import torch
 from torch import Tensor
 
 _ROUNDING = 1e-13  # of the largest singular value
-_WORTH_IT = 0.7  # of the number of directions
+_WORTH_IT = 0.7  # largest rank, relative to the number of directions
 
 
 @dataclass(frozen=True, eq=False)
 class LowRankRows:
-    """Directions d = ``mix`` @ ``base``. base: (r, n_features), orthonormal.
+    """Directions d = ``mix`` @ ``base``.
 
-    Args:
+    Attributes:
+        base: (r, n_features), orthonormal.
         mix: (n, r).
     """
 
@@ -24,7 +25,7 @@ class LowRankRows:
 
     @classmethod
     def of(cls, directions: Tensor) -> LowRankRows | None:
-        """Of directions (n, n_features); None where they span nearly as many dimensions as there are directions."""
+        """The factors of directions (n, n_features); None if their rank is not small."""
         U, s, Vh = torch.linalg.svd(directions, full_matrices=False)
         rank = int((s > _ROUNDING * s[0]).sum())
         if not 0 < rank < _WORTH_IT * len(directions):
@@ -33,10 +34,10 @@ class LowRankRows:
 
 
 def projected(rows: Tensor, candidates: Tensor, tolerance: float) -> Tensor:
-    """Rows without what they hold of directions in which the candidates (n, n_features) all but vanish.
+    """Rows, projected on the directions in which the candidates (n, n_features) do not vanish.
 
     Args:
-        tolerance: The share of the candidates' largest singular value that counts as nothing.
+        tolerance: Singular values below this fraction of the largest one count as zero.
     """
     _, s, Vh = torch.linalg.svd(torch.linalg.qr(candidates, mode="r").R, full_matrices=False)
     base = Vh[s > tolerance * s[0]]

@@ -18,7 +18,7 @@ from atomgraph.ops.scatter import sum_to
 class Sigma:
     """Expected errors of labels, 1/weight of their rows: energy and virial in eV per atom, forces in eV/Å; None: not fitted.
 
-    Args:
+    Attributes:
         grows: How the error of a structure's energy and virial grows with its number of atoms N: ``atoms``, with N, so
             that errors per atom count equally; ``root``, with √N, as of errors that are independent atom by atom
             (gap_fit).
@@ -47,7 +47,7 @@ class EnergyWeight:
 
     E is the cohesive energy per atom, eV; :math:`E_{min}` the lowest of the training structures.
 
-    Args:
+    Attributes:
         delta: Δ.
         omega: ω, None for weights of mean 1.
         floor: The least that the bracket may be, eV: it vanishes for :math:`E_{min} \ge 0`, or where Δ = 0, and a
@@ -78,7 +78,7 @@ class EnergyWeight:
 class Noise:
     """Sigmas for all structures, for those of some configuration types, and the energy weight.
 
-    Args:
+    Attributes:
         of_type: Sigmas by ``config_type``.
         types: The type of each structure of the fit, in order.
         energy_weights: Of each structure (n_structures,), or None.

@@ -30,7 +30,7 @@ class Selection:
     """How sparse points are chosen: ``greedy`` by what the kernel leaves unexplained, ``cur`` by leverage, ``farthest`` by
     distance, ``random``.
 
-    Args:
+    Attributes:
         seed: Of random numbers.
         environments: At most so many of each element are looked at, drawn evenly.
     """
@@ -106,7 +106,7 @@ def _place_environments(
             every if len(every) <= selection.environments else draw.choice(every, selection.environments, replace=False)
         )
         drawn[few] = True
-    found: dict[int, list[Tensor]] = {}
+    result: dict[int, list[Tensor]] = {}
     first = 0
     for batch in _batches(potential, graphs):
         edges = model.edges(batch).within(branch.cutoff)
@@ -114,11 +114,11 @@ def _place_environments(
         mine = torch.from_numpy(drawn[first : first + batch.n_atoms]).to(h.device)
         first += batch.n_atoms
         for element in torch.unique(edges.element).tolist():
-            found.setdefault(element, []).append(h[mine & (edges.element == element)])
+            result.setdefault(element, []).append(h[mine & (edges.element == element)])
     n_points = readout.points.shape[1]
     readout.points.zero_()
     fewer: list[str] = []
-    for element, parts in found.items():
+    for element, parts in result.items():
         candidates = torch.cat(parts)
         points = selection.choose(candidates, n_points, partial(readout.between, element=element))
         dot_product = readout.kernel == "dot_product"
@@ -148,8 +148,8 @@ def _place_lengths(kernel: PairKernel, potential: Potential, graphs: Sequence[At
 def _place_triples(
     kernel: TripleKernel, potential: Potential, graphs: Sequence[AtomicGraph], selection: Selection
 ) -> list[str]:
-    found = [kernel.triples_of(potential.model.edges(batch)) for batch in _batches(potential, graphs)]
-    every = torch.cat(found)
+    result = [kernel.triples_of(potential.model.edges(batch)) for batch in _batches(potential, graphs)]
+    every = torch.cat(result)
     if len(every) > selection.environments:
         rows = np.random.default_rng(selection.seed).choice(len(every), selection.environments, replace=False)
         every = every[torch.from_numpy(rows).to(every.device)]

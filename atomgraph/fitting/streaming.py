@@ -105,12 +105,12 @@ def _read(
             if version and not checksums.is_intact(file):
                 raise ValueError("its content does not fit its checksum")
         fresh = kind(n_unknowns, device=device).state()["sizes"].tolist()
-        method, found, n_targets, n_rows, _ = state["sizes"].tolist()
-        if (method, found) == (fresh[0], n_unknowns) and (n_targets != fresh[2] or not 0 < n_rows <= 16 * fresh[3]):
+        method, result, n_targets, n_rows, _ = state["sizes"].tolist()
+        if (method, result) == (fresh[0], n_unknowns) and (n_targets != fresh[2] or not 0 < n_rows <= 16 * fresh[3]):
             raise ValueError(f"it announces {n_rows} rows and {n_targets} targets")
-        if found != n_unknowns or of != total or not 0 <= done <= total:
+        if result != n_unknowns or of != total or not 0 <= done <= total:
             raise FittingError(
-                f"{path} is of a fit of {found} unknowns to {of} structures, but this one has {n_unknowns} and {total}; "
+                f"{path} is of a fit of {result} unknowns to {of} structures, but this one has {n_unknowns} and {total}; "
                 "begin the fit anew"
             )
         factor = kind.from_state(state, device)

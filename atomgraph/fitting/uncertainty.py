@@ -34,8 +34,8 @@ def add_uncertainty(potential: Potential, fit: Fit, held_out: Sequence[AtomicGra
     potential.model.posterior = posterior
     squares = []
     for batch in budget_batches([graph for graph in held_out if bool(graph.energy_mask[0])], SMALL_BUDGET):
-        found = potential.evaluated(batch.to(potential.device), forces=False, stress=False)
-        squares.append(((batch.energy - found["energy"]) / found["uncertainty"]).square().double().cpu())
+        result = potential.evaluated(batch.to(potential.device), forces=False, stress=False)
+        squares.append(((batch.energy - result["energy"]) / result["uncertainty"]).square().double().cpu())
     n = sum(len(square) for square in squares)
     scale = float(torch.cat(squares).mean().sqrt()) if n else 1.0
     posterior.factor.mul_(scale)

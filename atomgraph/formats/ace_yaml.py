@@ -50,11 +50,11 @@ def read(path: Path, said: FileHints) -> tuple[EnergyModel, dict[str, Any]]:
     """
     try:
         data = _parsed(path)
-        found = blocks(data)
-        elements = said.settle_elements(path, sorted({symbol for block in found for symbol in block.elements}))
+        result = blocks(data)
+        elements = said.settle_elements(path, sorted({symbol for block in result for symbol in block.elements}))
         said.settle_units(path, UNITS)
         with torch.random.fork_rng(devices=[]), allowance(path.stat().st_size, 100):
-            model = _model(elements, found)
+            model = _model(elements, result)
     except FormatError as error:
         raise FormatError(str(error) if str(error).startswith(str(path)) else f"{path}: {error}") from None
     except WiringError as error:
@@ -76,9 +76,9 @@ def _parsed(path: Path) -> Any:
         raise FormatError(f"it is no whole YAML ({' '.join(str(error).split())}); copy it again") from None
 
 
-def _model(elements: list[str], found: list[Block]) -> EnergyModel:
-    functions = [sorted(_of(found, symbol), key=lambda function: function.place) for symbol in elements]
-    bases = _bases(elements, found)
+def _model(elements: list[str], result: list[Block]) -> EnergyModel:
+    functions = [sorted(_of(result, symbol), key=lambda function: function.place) for symbol in elements]
+    bases = _bases(elements, result)
     _check_functions([function for of_one in functions for function in of_one], bases)
     cutoff = max(basis["rcutij"] for basis in bases.values())
     featurizer = featurizers.ACE(
@@ -93,7 +93,7 @@ def _model(elements: list[str], found: list[Block]) -> EnergyModel:
         given = torch.tensor(basis["radcoefficients"][: table.shape[1], : table.shape[2]].copy())
         table[i, : given.shape[0], : given.shape[1], : given.shape[2]] = given
     featurizer.bonds.coefficient = torch.nn.Parameter(table)
-    embeddings = {symbol: _embedding(_single(found, symbol)) for symbol in elements}
+    embeddings = {symbol: _embedding(_single(result, symbol)) for symbol in elements}
     core = _core(elements, bases, embeddings)
     readout = DensityEmbedding(elements, featurizer.irreps_out.dim, core=core, per_element=embeddings).double()
     weight = torch.zeros_like(readout.weight)
@@ -108,8 +108,8 @@ def _model(elements: list[str], found: list[Block]) -> EnergyModel:
     return EnergyModel(elements, Branch(cutoff, featurizer, (), [readout]), Baseline(elements)).double()
 
 
-def _of(found: list[Block], symbol: str) -> list[Function]:
-    return [function for block in found if block.elements[0] == symbol for function in block.functions]
+def _of(result: list[Block], symbol: str) -> list[Function]:
+    return [function for block in result if block.elements[0] == symbol for function in block.functions]
 
 
 def _entry(function: Function) -> dict[str, Any]:
@@ -123,16 +123,16 @@ def _entry(function: Function) -> dict[str, Any]:
     }
 
 
-def _single(found: list[Block], symbol: str) -> Block:
-    for block in found:
+def _single(result: list[Block], symbol: str) -> Block:
+    for block in result:
         if block.elements == [symbol]:
             return block
     raise FormatError(f"it has no block {symbol!r}, which would say how {symbol} is embedded")
 
 
-def _bases(elements: list[str], found: list[Block]) -> dict[tuple[str, str], dict[str, Any]]:
+def _bases(elements: list[str], result: list[Block]) -> dict[tuple[str, str], dict[str, Any]]:
     """The radial basis of each pair that has one. A pair may say it in either order; if in both, the same."""
-    of_name = {tuple(block.elements): block for block in found if len(block.elements) <= 2}
+    of_name = {tuple(block.elements): block for block in result if len(block.elements) <= 2}
     bases = {}
     for pair in combinations_with_replacement(elements, 2):
         names = [pair[:1]] if pair[0] == pair[1] else [pair, pair[::-1]]
@@ -199,13 +199,13 @@ def _core(elements: list[str], bases: dict[Any, dict[str, Any]], embeddings: dic
     pairs, zbl = [], False
     for pair, basis in bases.items():
         prefactor, exponent = basis["core-repulsion"]
-        one = {"elements": list(pair), "prefactor": prefactor, "exponent": exponent, "cutoff": basis["rcutij"]}
+        first = {"elements": list(pair), "prefactor": prefactor, "exponent": exponent, "cutoff": basis["rcutij"]}
         if basis["inner_cutoff_type"] != "density":
-            one |= {"inner": basis["r_in"], "inner_width": basis["delta_in"]}
+            first |= {"inner": basis["r_in"], "inner_width": basis["delta_in"]}
         if basis["inner_cutoff_type"] == "zbl":
             zbl = True
-            one |= {"form": "zbl", "width": basis["dcutij"]}
+            first |= {"form": "zbl", "width": basis["dcutij"]}
         if prefactor != 0.0 or zbl:
-            pairs.append(one)
+            pairs.append(first)
     cut = any(entry["core_cut"] < entry["core_width"] for entry in embeddings.values())
     return CoreRepulsion(elements, pairs, takes_over=zbl) if pairs or cut else None

@@ -57,18 +57,18 @@ class Block:
         return as_numbers(value, f"{key} of its block {self.name!r}")
 
     def number(self, key: str, default: float | None = None) -> float:
-        found = self.numbers(key, default)
-        if found.shape != ():
+        result = self.numbers(key, default)
+        if result.shape != ():
             raise FormatError(f"{key} of its block {self.name!r} should be a number, but is {str(self.keys[key])[:80]}")
-        return float(found)
+        return float(result)
 
     def whole(self, key: str) -> int:
-        found = self.number(key)
-        if not 0 <= found <= _LARGEST or found != int(found):
+        result = self.number(key)
+        if not 0 <= result <= _LARGEST or result != int(result):
             raise FormatError(
-                f"{key} of its block {self.name!r} should be a whole number up to {_LARGEST}, but is {found}"
+                f"{key} of its block {self.name!r} should be a whole number up to {_LARGEST}, but is {result}"
             )
-        return int(found)
+        return int(result)
 
     def basis(self) -> dict[str, Any]:
         """Radial basis and inner cutoff, to be compared and built; ``radcoefficients`` (n, l + 1, k)."""
@@ -106,12 +106,12 @@ class Block:
         shape = (n, degrees, k)
         if 0 in shape:
             return np.zeros(shape)
-        found = self.numbers("radcoefficients")
-        if found.ndim == 1 and found.size == n * degrees * k:
-            return found.reshape(k, n, degrees).transpose(1, 2, 0)
-        if found.ndim != 3 or any(has < needed for has, needed in zip(found.shape, shape, strict=True)):
-            raise FormatError(f"radcoefficients of its block {self.name!r} should be {shape}, but are {found.shape}")
-        return found[:n, :degrees, :k]
+        result = self.numbers("radcoefficients")
+        if result.ndim == 1 and result.size == n * degrees * k:
+            return result.reshape(k, n, degrees).transpose(1, 2, 0)
+        if result.ndim != 3 or any(has < needed for has, needed in zip(result.shape, shape, strict=True)):
+            raise FormatError(f"radcoefficients of its block {self.name!r} should be {shape}, but are {result.shape}")
+        return result[:n, :degrees, :k]
 
 
 def blocks(data: Any) -> list[Block]:
@@ -120,23 +120,23 @@ def blocks(data: Any) -> list[Block]:
     _known(data.get("global", {}), {"DeltaSplineBins"}, "its global")
     if not isinstance(data.get("species"), list) or not data["species"]:
         raise FormatError("it has no species; it may be cut short")
-    found = [_block(entry) for entry in data["species"]]
-    names = [tuple(block.elements) for block in found]
+    result = [_block(entry) for entry in data["species"]]
+    names = [tuple(block.elements) for block in result]
     for name in names:
         if names.count(name) > 1:
             raise FormatError(f"its block {' '.join(name)!r} comes twice")
-    return found
+    return result
 
 
 def as_numbers(value: Any, what: str) -> np.ndarray:
     """Finite numbers as float64 (YAML 1.1 takes 1e-05 for a word); FormatError for anything else."""
     try:
-        found = np.array(value, dtype=np.float64)
+        result = np.array(value, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
         raise FormatError(f"{what} should be numbers in rows of equal length, but is {str(value)[:80]}") from None
-    if not np.isfinite(found).all() or isinstance(value, bool):
+    if not np.isfinite(result).all() or isinstance(value, bool):
         raise FormatError(f"{what} should be finite numbers, but is {str(value)[:80]}")
-    return found
+    return result
 
 
 def _block(entry: Any) -> Block:
@@ -158,8 +158,8 @@ def _block(entry: Any) -> Block:
     functions = entry.get("nbody") or []
     if not isinstance(functions, list):
         raise FormatError(f"nbody of its block {block.name!r} should be a list")
-    made = [_function(one, block) for one in functions]
-    block.functions = [one for one in made if one is not None]
+    built = [_function(first, block) for first in functions]
+    block.functions = [first for first in built if first is not None]
     return block
 
 
@@ -190,10 +190,10 @@ def _function(entry: Any, block: Block) -> Function | None:
 
 
 def _whole(value: Any, what: str) -> list[int]:
-    found = np.atleast_1d(as_numbers(value, what))
-    if found.ndim != 1 or not ((found >= 0) & (found <= _LARGEST)).all() or (found % 1 != 0).any():
+    result = np.atleast_1d(as_numbers(value, what))
+    if result.ndim != 1 or not ((result >= 0) & (result <= _LARGEST)).all() or (result % 1 != 0).any():
         raise FormatError(f"{what} should be whole numbers up to {_LARGEST}, but is {str(value)[:80]}")
-    return [int(n) for n in found]
+    return [int(n) for n in result]
 
 
 def _words(value: Any) -> list[str]:

@@ -107,8 +107,8 @@ def _term(path: Path, element: ElementTree.Element) -> Term:
         raise FormatError(
             f"its sparse file {beside.name} is not beside it; copy the xml with all its sparseX files"
         ) from None
-    wanted = element.get("sparseX_md5sum")
-    if wanted is not None and hashlib.md5(content, usedforsecurity=False).hexdigest() != wanted:
+    expected = element.get("sparseX_md5sum")
+    if expected is not None and hashlib.md5(content, usedforsecurity=False).hexdigest() != expected:
         raise FormatError(f"its sparse file {beside.name} has another checksum than the xml says; copy both again")
     try:
         points = np.array(content.split(), dtype=np.float64)
@@ -123,12 +123,12 @@ def _term(path: Path, element: ElementTree.Element) -> Term:
 
 
 def _e0(data: ElementTree.Element) -> dict[int, float]:
-    found: dict[int, float] = {}
+    result: dict[int, float] = {}
     for element in data.findall("e0"):
         z, value = atomic_number(element.get("Z", ""), "Z of e0"), number(element.get("value", ""), "e0")
-        if found.setdefault(z, value) != value:
-            raise FormatError(f"it has two E0 of {chemical_symbols[z]}, {found[z]} and {value}")
-    return found
+        if result.setdefault(z, value) != value:
+            raise FormatError(f"it has two E0 of {chemical_symbols[z]}, {result[z]} and {value}")
+    return result
 
 
 def _elements(terms: list[Term], e0: dict[int, float]) -> list[str] | None:

@@ -40,7 +40,7 @@ _DEFAULTS = {"basis_error_exponent": 10.0, "covariance_sigma0": 0.0}
 class Term:
     """kind: of the descriptor.
 
-    Args:
+    Attributes:
         elements: Atomic numbers: of a pair; centre and ends; SOAP's centre, or none for any.
         species: Of SOAP's channels, or none for one channel of all.
         alpha, sparse_cutoff: (n_points,).
@@ -98,10 +98,10 @@ class Term:
 def term_of(element: Element) -> Term:
     """The kernel of a ``gpCoordinates``, without its points."""
     kind, words = _words((element.findtext("descriptor") or "").strip())
-    wanted = "2" if kind == "soap" else "1"
-    if element.get("covariance_type") != wanted:
+    expected = "2" if kind == "soap" else "1"
+    if element.get("covariance_type") != expected:
         raise FormatError(
-            f"its {kind} has covariance_type {element.get('covariance_type')}; supported is {wanted} "
+            f"its {kind} has covariance_type {element.get('covariance_type')}; supported is {expected} "
             f"({'dot_product' if kind == 'soap' else 'ard_se'})"
         )
     if number(element.get("signal_mean", "0"), "signal_mean") != 0.0:

@@ -228,24 +228,24 @@ def _dtype(header: dict[str, Any], path: Path) -> torch.dtype:
     return dtype
 
 
-def _check_names(given: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
+def _check_names(given: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
     complaints = []
-    for verb, names in (("lacks", wanted.keys() - given.keys()), ("should not hold", given.keys() - wanted.keys())):
+    for verb, names in (("lacks", expected.keys() - given.keys()), ("should not hold", given.keys() - expected.keys())):
         if names:
             complaints.append(f"it {verb} {_some(names)}")
     complaints += [
-        f"{name} has shape {tuple(given[name].shape)}, the architecture gives {tuple(wanted[name].shape)}"
-        for name in sorted(given.keys() & wanted.keys())
-        if given[name].shape != wanted[name].shape
+        f"{name} has shape {tuple(given[name].shape)}, the architecture gives {tuple(expected[name].shape)}"
+        for name in sorted(given.keys() & expected.keys())
+        if given[name].shape != expected[name].shape
     ][:3]
     if complaints:
         raise FormatError("; ".join(complaints))
 
 
-def _check_dtypes(given: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
+def _check_dtypes(given: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
     for name, tensor in given.items():
-        if tensor.dtype != wanted[name].dtype:
-            raise FormatError(f"{name} is of {tensor.dtype}, the architecture wants {wanted[name].dtype}")
+        if tensor.dtype != expected[name].dtype:
+            raise FormatError(f"{name} is of {tensor.dtype}, the architecture wants {expected[name].dtype}")
 
 
 def _some(names: set[str]) -> str:

@@ -27,14 +27,14 @@ def coefficients(path: Path) -> tuple[list[str], list[float], list[float], list[
         came = f"line {lines[0][0]} is {' '.join(lines[0][1])!r}" if lines else "there is no line at all"
         raise FormatError(f"{path} should begin with two numbers, of elements and of coefficients, but {came}")
     n_elements, n_coefficients = (_whole(path, lines[0][0], word, 1) for word in lines[0][1])
-    if len(lines) != (wanted := 1 + n_elements * (n_coefficients + 1)):
+    if len(lines) != (expected := 1 + n_elements * (n_coefficients + 1)):
         raise FormatError(
-            f"{path} should have {wanted} lines for {n_elements} elements of {n_coefficients} coefficients, but has "
+            f"{path} should have {expected} lines for {n_elements} elements of {n_coefficients} coefficients, but has "
             f"{len(lines)}; it is cut short or damaged, so copy it again"
         )
     symbols: list[str] = []
     radii, weights, table = [], [], []
-    for first in range(1, wanted, n_coefficients + 1):
+    for first in range(1, expected, n_coefficients + 1):
         number, words = lines[first]
         if len(words) != 3:
             raise FormatError(
@@ -56,41 +56,41 @@ def coefficients(path: Path) -> tuple[list[str], list[float], list[float], list[
 
 def parameters_of(path: Path, n_elements: int) -> dict[str, Any]:
     """Every keyword's value, defaults included."""
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for line, (keyword, *words) in _lines(path):
         if keyword not in _KEYWORDS:
             raise FormatError(
                 f"{path}, line {line}: pair_style snap has no keyword {keyword!r}{nearest(keyword, _KEYWORDS)}"
             )
-        if keyword in found:
+        if keyword in result:
             raise FormatError(f"{path}, line {line}: {keyword} was said before; leave only one of them")
-        wanted = n_elements if keyword in LISTS else 1
-        if len(words) != wanted:
-            raise FormatError(f"{path}, line {line}: {keyword} wants {wanted} values, but has {len(words)}")
+        expected = n_elements if keyword in LISTS else 1
+        if len(words) != expected:
+            raise FormatError(f"{path}, line {line}: {keyword} wants {expected} values, but has {len(words)}")
         if keyword in LISTS:
-            found[keyword] = [_number(path, line, word) for word in words]
+            result[keyword] = [_number(path, line, word) for word in words]
         elif keyword in _NUMBERS:
-            found[keyword] = _number(path, line, words[0])
+            result[keyword] = _number(path, line, words[0])
         else:
-            found[keyword] = _whole(path, line, words[0], 0)
-        if keyword in _FLAGS and found[keyword] not in (0, 1):
+            result[keyword] = _whole(path, line, words[0], 0)
+        if keyword in _FLAGS and result[keyword] not in (0, 1):
             raise FormatError(f"{path}, line {line}: {keyword} should be 0 or 1, but is {words[0]}")
-    if found.get("diagonalstyle", 3) != 3:
+    if result.get("diagonalstyle", 3) != 3:
         raise FormatError(
-            f"{path} has diagonalstyle {found['diagonalstyle']}, components that LAMMPS gave up in 2019; only 3 is read"
+            f"{path} has diagonalstyle {result['diagonalstyle']}, components that LAMMPS gave up in 2019; only 3 is read"
         )
-    missing = [keyword for keyword in ("rcutfac", "twojmax") if keyword not in found]
+    missing = [keyword for keyword in ("rcutfac", "twojmax") if keyword not in result]
     if missing:
         raise FormatError(f"{path} lacks {' and '.join(missing)}, without which there is no SNAP potential; add it")
-    if found["twojmax"] > HIGHEST_TWOJMAX:
-        raise FormatError(f"{path} has twojmax {found['twojmax']}; components are computed up to {HIGHEST_TWOJMAX}")
-    given = [name for name in LISTS if name in found]
-    if len(given) != (2 if found.get("switchinnerflag") else 0):
+    if result["twojmax"] > HIGHEST_TWOJMAX:
+        raise FormatError(f"{path} has twojmax {result['twojmax']}; components are computed up to {HIGHEST_TWOJMAX}")
+    given = [name for name in LISTS if name in result]
+    if len(given) != (2 if result.get("switchinnerflag") else 0):
         raise FormatError(
-            f"{path}: switchinnerflag 1 goes with sinner and dinner, but it is {found.get('switchinnerflag', 0)} and there "
+            f"{path}: switchinnerflag 1 goes with sinner and dinner, but it is {result.get('switchinnerflag', 0)} and there "
             f"{'are' if len(given) == 2 else 'is'} {' and '.join(given) or 'neither'}; say all three, or none"
         )
-    return {**_NUMBERS, **_FLAGS, **found}
+    return {**_NUMBERS, **_FLAGS, **result}
 
 
 def n_coefficients(parameters: dict[str, Any], n_elements: int) -> int:

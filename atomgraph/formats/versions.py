@@ -12,7 +12,7 @@ LIBRARIES = ("atomgraph", "torch", "torch-geometric", "e3nn", "lightning", "ase"
 
 def versions() -> dict[str, str]:
     """Version by name of Python and the libraries that numbers depend on; those that are not installed are left out."""
-    return {"python": platform.python_version()} | {name: found for name in LIBRARIES if (found := version_of(name))}
+    return {"python": platform.python_version()} | {name: result for name in LIBRARIES if (result := version_of(name))}
 
 
 def version_of(name: str) -> str:

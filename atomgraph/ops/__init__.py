@@ -1,1 +1,5 @@
-"""Tensors in, tensors out: the equations of the house, without atoms or modules."""
+"""Operations: mathematics on tensors, without atoms or modules.
+
+ops = mathematics on tensors, nn = modules, kernels = C++ and the Python that binds it, compiled = a frozen model made of
+kernels.
+"""

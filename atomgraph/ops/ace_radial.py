@@ -151,7 +151,7 @@ def _chebyshev_linear(r: Tensor, n: int, shape: Shape) -> Tensor:
 
 def _simplified_bessel(r: Tensor, n: int, shape: Shape) -> Tensor:
     r"""Sums of two neighbouring :math:`\mathrm{sinc}(k\pi r/r_c)` that end with two flat derivatives, orthonormal."""
-    found: list[Tensor] = []
+    result: list[Tensor] = []
     before = 1.0
     for k in range(n):
         a, b = k + 1, k + 2
@@ -160,10 +160,10 @@ def _simplified_bessel(r: Tensor, n: int, shape: Shape) -> Tensor:
         if k:
             e = k**2 * (k + 2) ** 2 / (4.0 * (k + 1) ** 4 + 1.0)
             d = 1.0 - e / before
-            wave = (wave + math.sqrt(e / before) * found[-1]) / math.sqrt(d)
+            wave = (wave + math.sqrt(e / before) * result[-1]) / math.sqrt(d)
             before = d
-        found.append(wave)
-    return torch.stack(found, dim=1)
+        result.append(wave)
+    return torch.stack(result, dim=1)
 
 
 def _bessel(r: Tensor, n: int, shape: Shape) -> Tensor:

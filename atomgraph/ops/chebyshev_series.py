@@ -1,4 +1,4 @@
-"""Functions of one variable as Chebyshev series: many at once are one matrix product, to rounding and to every derivative."""
+"""Chebyshev series of functions of one variable: many functions are one matrix product, exact to rounding, with derivatives."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from numpy.polynomial import chebyshev
 from torch import Tensor
 
 _LONGEST = 1024
-_ROUNDING = 1e-9  # of functions that are sums of large terms
+_ROUNDING = 1e-9  # relative rounding error of functions that are sums of large terms
 
 
 def fitted_series(function: Callable[[np.ndarray], np.ndarray], upper: float) -> np.ndarray:
-    r"""Coefficients c of :math:`f(r) = \sum_k c_k\, T_k(2r/r_{max} - 1)` on [0, r_max], as many as rounding leaves room for.
+    r"""Coefficients c of :math:`f(r) = \sum_k c_k\, T_k(2r/r_{max} - 1)` on [0, r_max], down to rounding.
 
-    The series ends where its coefficients no longer fall, which is where rounding in the function hides them.
+    The series ends where its coefficients stop decreasing, because they are smaller than the rounding errors of the function.
 
     Args:
-        function: (n,) float64 to (n, n_functions), smooth on [0, upper].
-        upper: r_max.
+        function: Takes distances (n,) float64 and gives values (n, n_functions), smooth on [0, upper].
+        upper: r_max, Å.
 
     Returns:
-        (n_terms, n_functions).
+        Coefficients, (n_terms, n_functions).
 
     Raises:
-        ValueError: For functions that 1024 terms do not reach, which are not smooth.
+        ValueError: If 1024 terms are too few, because the function is not smooth.
     """
     n, before = 32, np.inf
     while n <= _LONGEST:
@@ -35,7 +35,7 @@ def fitted_series(function: Callable[[np.ndarray], np.ndarray], upper: float) ->
         coefficients = chebyshev.chebvander(nodes, n - 1).T @ function(0.5 * upper * (nodes + 1.0)) * (2.0 / n)
         coefficients[0] *= 0.5
         sizes = (np.abs(coefficients) / np.maximum(np.abs(coefficients).max(axis=0), 1e-300)).max(axis=1)
-        floor = sizes[-n // 4 :].max()  # of a series that has ended, what rounding in the function itself leaves
+        floor = sizes[-n // 4 :].max()  # rounding errors, if the series has converged
         if floor < _ROUNDING and (floor > 0.1 * before or floor < 8 * np.finfo(float).eps):
             needed = int(np.nonzero(sizes > 2.0 * floor)[0].max(initial=0)) + 1
             return coefficients[: max(needed, 2)]
@@ -43,26 +43,27 @@ def fitted_series(function: Callable[[np.ndarray], np.ndarray], upper: float) ->
     raise ValueError(f"no Chebyshev series of {_LONGEST} terms holds this function on [0, {upper}]: it is not smooth")
 
 
-def series_slope(coefficients: np.ndarray, upper: float) -> np.ndarray:
-    """Coefficients of the derivative by r, as many terms (the last one zero)."""
-    slope = chebyshev.chebder(coefficients, axis=0) * (2.0 / upper)
-    return np.concatenate([slope, np.zeros_like(coefficients[: len(coefficients) - len(slope)])])
+def series_derivative(coefficients: np.ndarray, upper: float) -> np.ndarray:
+    """Coefficients of the derivative with respect to r, with as many terms; the last one is zero."""
+    derivative = chebyshev.chebder(coefficients, axis=0) * (2.0 / upper)
+    return np.concatenate([derivative, np.zeros_like(coefficients[: len(coefficients) - len(derivative)])])
 
 
 def chebyshev_series(r: Tensor, coefficients: tuple[Tensor, ...], upper: float) -> Tensor:
     r"""The functions of ``fitted_series`` at r: (n_edges,) to (n_edges, n_functions).
 
     Args:
-        coefficients: Of the functions and of as many derivatives as are to be taken (``series_slope``), (n_terms,
-            n_functions) each, constants. Beyond r_max the value is that at r_max and slopes are those there; envelopes
-            are zero there.
+        r: Distances, (n_edges,) Å. Beyond r_max, values and derivatives are those at r_max.
+        coefficients: Constants of the functions and of all derivatives that are needed (``series_derivative``),
+            (n_terms, n_functions) each.
+        upper: r_max, Å.
     """
     value: Tensor = _Series.apply(r, _polynomials(r.detach(), len(coefficients[0]), upper), 0, upper, *coefficients)
     return value
 
 
 def _polynomials(r: Tensor, n_terms: int, upper: float) -> Tensor:
-    """:math:`T_k`, (n_terms, n_edges): made once for the functions and all of their derivatives."""
+    """:math:`T_k`, (n_terms, n_edges): shared by the functions and all their derivatives."""
     x = (r * (2.0 / upper) - 1.0).clamp(max=1.0)
     double = 2.0 * x
     terms = [torch.ones_like(x), x]
@@ -77,7 +78,7 @@ class _Series(torch.autograd.Function):
     @staticmethod
     def forward(r: Tensor, polynomials: Tensor, order: int, upper: float, *coefficients: Tensor) -> Tensor:
         if order == len(coefficients):
-            raise RuntimeError(f"this Chebyshev series was given {order - 1} derivatives, and one more is asked for")
+            raise RuntimeError(f"this Chebyshev series has {order - 1} derivatives, and one more was requested")
         return polynomials.mT @ coefficients[order]
 
     @staticmethod
@@ -88,5 +89,5 @@ class _Series(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         r, polynomials, *coefficients = ctx.saved_tensors
-        slope = _Series.apply(r, polynomials, ctx.order + 1, ctx.upper, *coefficients)
-        return (gradients[0] * slope).sum(dim=-1), None, None, None, *([None] * len(coefficients))
+        derivative = _Series.apply(r, polynomials, ctx.order + 1, ctx.upper, *coefficients)
+        return (gradients[0] * derivative).sum(dim=-1), None, None, None, *([None] * len(coefficients))

@@ -1,4 +1,4 @@
-"""Two-body convolution of one path: features times weights times harmonics, coupled, summed over blocks of edges."""
+"""Coupled sum: the two-body convolution of one path, features times weights times harmonics, summed over blocks of edges."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ def coupled_sum(h: Tensor, weight: Tensor, harmonics: Tensor, coupling: Tensor |
     r""":math:`A_{c m_3} = \sum_e w_{ec} \sum_{m_1 m_2} C_{m_2 m_1 m_3}\, h_{e c m_1} Y_{e m_2}` over the edges of each block.
 
     Args:
-        h: (n_blocks, length, 2l₁+1, channels), of the neighbours.
+        h: Features of the neighbours, (n_blocks, length, 2l₁+1, channels).
         weight: (n_blocks, length, channels).
-        harmonics: (n_blocks, length, 2l₂+1), zeros where a block holds no edge.
+        harmonics: (n_blocks, length, 2l₂+1), zeros for missing edges of a block.
         coupling: C, (2l₂+1, (2l₁+1)·(2l₃+1)); None where l₁ = 0 and C is the unit matrix.
 
     Returns:
-        (n_blocks, 2l₃+1, channels). C and Y make a small matrix of each edge, and a block is one matrix product:
-        nothing of size edges · channels · (2l₃+1) is written.
+        A, (n_blocks, 2l₃+1, channels). C and Y give a small matrix for each edge, and a block is one matrix product, so no
+        array of size edges · channels · (2l₃+1) is written.
     """
     if coupling is None:
         return harmonics.transpose(1, 2) @ (h[:, :, 0] * weight)

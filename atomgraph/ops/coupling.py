@@ -1,6 +1,6 @@
-"""Coupling of angular momenta: Wigner's 3j symbols for real harmonics, and chains of them that couple ν factors to one.
+"""Coupling of angular momenta: Wigner's 3j symbols for real harmonics, and chains that couple ν factors to one irrep.
 
-Signs are those of e3nn 0.4.4, in which every published MACE model was trained, so that weights can be exchanged.
+Signs are those of e3nn 0.4.4, with which all published MACE models were trained, so weights can be exchanged.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ OTHER_SIGN = {  # sorted (l1, l2, l3) up to l = 8 whose sign e3nn changed after 
     *((3, 4, 6), (3, 5, 7), (3, 6, 8), (4, 4, 5), (4, 5, 6), (4, 6, 7), (4, 7, 8)),
     *((5, 5, 5), (5, 6, 6), (5, 7, 7), (5, 8, 8)),
 }  # fmt: skip
-_NATURAL_UP_TO = 11  # of the irreps in between, where four factors are coupled
+_NATURAL_UP_TO = 11  # largest degree of intermediate irreps with four factors
 
 
 @cache
 def wigner_3j(l1: int, l2: int, l3: int) -> Tensor:
     r"""Wigner's 3j symbol for real spherical harmonics, (2l₁+1, 2l₂+1, 2l₃+1), of unit Frobenius norm, float64.
 
-    :math:`\sum_{m_1 m_2} C^{l_1 l_2 l_3}_{m_1 m_2 m_3} x_{m_1} y_{m_2}` turns like :math:`Y_{l_3}`. Do not write into it.
-    Sign: e3nn 0.4.4's up to l = 8, that of the e3nn in use beyond.
+    :math:`\sum_{m_1 m_2} C^{l_1 l_2 l_3}_{m_1 m_2 m_3} x_{m_1} y_{m_2}` transforms like :math:`Y_{l_3}`.
+    The result is cached; do not modify it. Signs are those of e3nn 0.4.4 up to l = 8, and those of the installed e3nn beyond.
     """
     symbol: Tensor = o3.wigner_3j(l1, l2, l3, dtype=torch.float64)
     return -symbol if tuple(sorted((l1, l2, l3))) in OTHER_SIGN else symbol
@@ -35,10 +35,11 @@ def wigner_3j(l1: int, l2: int, l3: int) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Coupling:
-    """One way of coupling ν factors to an irrep: entries (M; i₁ … i_ν) that are not zero, some of them in several parts.
+    """One coupling of ν factors to an irrep: its nonzero entries (M; i₁ … i_ν). An entry may be a sum of several.
 
-    Args:
-        m: (n_entries,) row M of the irrep.
+    Attributes:
+        irrep: The irrep.
+        m: (n_entries,) component M of the irrep.
         factors: (n_entries, ν) components of the factors.
         values: (n_entries,).
     """
@@ -53,41 +54,43 @@ class Coupling:
 def couplings(irreps_in: str, irrep_out: str, order: int) -> tuple[Coupling, ...]:
     r"""All chains of couplings of ``order`` factors, each of ``irreps_in``, to one irrep; in the order of MACE's paths.
 
-    From the left, :math:`\sqrt{2l+1}\,C^{l\, l'\, l''}` at each step; all irreps in between are kept, except that with four
-    factors only those of natural parity are. The chains depend on one another: the product of equal factors is symmetric.
+    Each step from the left is :math:`\sqrt{2l+1}\,C^{l\, l'\, l''}`. All intermediate irreps are kept; with four factors, only
+    those of natural parity. The chains are linearly dependent, because the product of equal factors is symmetric.
 
     Args:
-        irreps_in: Of one factor, multiplicities one.
+        irreps_in: Irreps of one factor, with multiplicity one.
+        irrep_out: The irrep to couple to.
+        order: Number of factors.
 
     Source: Batatia et al., NeurIPS 2022, Eq. 10.
     """
-    wanted, irreps = o3.Irrep(irrep_out), o3.Irreps(irreps_in)
+    target, irreps = o3.Irrep(irrep_out), o3.Irreps(irreps_in)
     natural = order == 4
     chains = _single(irreps)
     for step in range(2, order + 1):
-        only = wanted if step == order else None
+        only = target if step == order else None
         chains = [c for left in chains for c in _coupled(left, irreps, natural, only)]
         chains.sort(key=lambda chain: (chain.irrep.l, chain.irrep.p))
-    return tuple(chain for chain in chains if chain.irrep == wanted)
+    return tuple(chain for chain in chains if chain.irrep == target)
 
 
 def n_couplings(irreps_in: str, irrep_out: str, order: int) -> int:
-    """How many ``couplings`` there are, counted without making them."""
-    wanted, irreps = o3.Irrep(irrep_out), o3.Irreps(irreps_in)
+    """The number of ``couplings``, without computing them."""
+    target, irreps = o3.Irrep(irrep_out), o3.Irreps(irreps_in)
     count = Counter(irrep for _, irrep in irreps)
     for step in range(2, order + 1):
-        further: Counter[o3.Irrep] = Counter()
+        next_count: Counter[o3.Irrep] = Counter()
         for left, n in count.items():
             for _, irrep in irreps:
                 for out in left * irrep:
-                    if (step < order or out == wanted) and (order != 4 or _is_natural(out)):
-                        further[out] += n
-        count = further
-    return count[wanted]
+                    if (step < order or out == target) and (order != 4 or _is_natural(out)):
+                        next_count[out] += n
+        count = next_count
+    return count[target]
 
 
 def coupling_tensor(irreps_in: str, irrep_out: str, order: int) -> Tensor:
-    """MACE's U: ([2L+1,] n, … n, n_paths), the leading axis for L > 0 only, float64; n_paths may be 0."""
+    """MACE's U: ([2L+1,] n, … n, n_paths), with the leading axis for L > 0 only; float64; n_paths may be 0."""
     chains, n = couplings(irreps_in, irrep_out, order), o3.Irreps(irreps_in).dim
     rows = o3.Irrep(irrep_out).dim
     dense = np.zeros((rows, *[n] * order, len(chains)))
@@ -105,8 +108,8 @@ def _single(irreps: o3.Irreps) -> list[Coupling]:
 
 
 def _coupled(left: Coupling, irreps: o3.Irreps, natural: bool, only: o3.Irrep | None) -> list[Coupling]:
-    """One factor more, in every way that leads on."""
-    found = []
+    """All couplings with one more factor, to ``only`` if it is given."""
+    chains = []
     for (_, irrep), columns in zip(irreps, irreps.slices(), strict=True):
         for out in left.irrep * irrep:
             if (only is not None and out != only) or (natural and not _is_natural(out)):
@@ -116,8 +119,8 @@ def _coupled(left: Coupling, irreps: o3.Irreps, natural: bool, only: o3.Irrep | 
             weight = symbol[to, of_left, of_right]
             entry, pick = np.nonzero(left.m[:, None] == of_left[None, :])
             factors = np.concatenate([left.factors[entry], columns.start + of_right[pick][:, None]], axis=1)
-            found.append(Coupling(out, to[pick], factors, left.values[entry] * weight[pick]))
-    return found
+            chains.append(Coupling(out, to[pick], factors, left.values[entry] * weight[pick]))
+    return chains
 
 
 def _is_natural(irrep: o3.Irrep) -> bool:

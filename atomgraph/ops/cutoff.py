@@ -1,7 +1,7 @@
-"""Envelopes that fade a neighbour out at the cutoff: 1 at the centre, 0 at the cutoff and beyond.
+"""Cutoff envelopes: smooth functions of the distance, 1 at the centre, 0 at the cutoff and beyond.
 
-All are written on a clamped distance, so value, slope and curvature are finite at every length, r = 0 and beyond the
-cutoff included, and exactly zero outside. (A ``torch.where`` around a singular branch would give NaN slopes.)
+All use a clamped distance. Value and first two derivatives are finite at every distance, with r = 0 and beyond the cutoff,
+and exactly zero outside. (``torch.where`` around a singular branch would give NaN gradients.)
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from atomgraph.errors import WiringError
 
-_FARTHEST = 1.0 - 5e-4  # exp(1 − 1/(1 − x²)) is 0 in float64 from here on, and so are its slopes
+_FARTHEST = 1.0 - 5e-4  # exp(1 − 1/(1 − x²)) is 0 in float64 from here on, and so are its derivatives
 _TANH_OF_ONE_CUBED = math.tanh(1.0) ** 3
 
 
@@ -24,11 +24,11 @@ def cosine_cutoff(length: Tensor, cutoff: float, inner: float = 0.0) -> Tensor:
     Its curvature jumps at the cutoff.
 
     Args:
-        length: (n_edges,) in Å.
+        length: Distances, (n_edges,), Å.
         cutoff, inner: :math:`r_c, r_{in}` in Å.
 
     Returns:
-        (n_edges,) in [0, 1].
+        Values in [0, 1], (n_edges,).
 
     Raises:
         WiringError: Unless 0 ≤ inner < cutoff.
@@ -44,12 +44,12 @@ def polynomial_cutoff(length: Tensor, cutoff: float, p: float = 6) -> Tensor:
     .. math:: f_p(u) = 1 - \tfrac{(p+1)(p+2)}2 u^p + p(p+2)\, u^{p+1} - \tfrac{p(p+1)}2 u^{p+2}, \quad u = r / r_c
 
     Args:
-        length: (n_edges,) in Å.
+        length: Distances, (n_edges,), Å.
         cutoff: Å.
-        p: At least 2; the larger, the later it falls.
+        p: At least 2; a larger p lets the envelope decrease later.
 
     Returns:
-        (n_edges,) in [0, 1].
+        Values in [0, 1], (n_edges,).
 
     Raises:
         WiringError: If the cutoff is not positive or p < 2.
@@ -67,7 +67,7 @@ def tanh_cubed_cutoff(length: Tensor, cutoff: float, *, normalised: bool = False
     r""":math:`f(r) = \tanh^3(1 - r/r_c)`, with two vanishing derivatives at the cutoff; f(0) = 0.4418.
 
     Args:
-        length: (n_edges,) in Å.
+        length: Distances, (n_edges,), Å.
         cutoff: Å.
         normalised: Divide by :math:`\tanh^3 1`, so that f(0) = 1.
 
@@ -88,11 +88,11 @@ def exponential_cutoff(length: Tensor, cutoff: float, inner: float = 0.0) -> Ten
     r"""Smooth to every order: :math:`f(r) = \exp(1 - 1/(1 - x^2))`, :math:`x = (r - r_{in}) / (r_c - r_{in})`.
 
     Args:
-        length: (n_edges,) in Å.
+        length: Distances, (n_edges,), Å.
         cutoff, inner: Å.
 
     Returns:
-        (n_edges,) in [0, 1].
+        Values in [0, 1], (n_edges,).
 
     Raises:
         WiringError: Unless 0 ≤ inner < cutoff.
@@ -104,7 +104,7 @@ def exponential_cutoff(length: Tensor, cutoff: float, inner: float = 0.0) -> Ten
 
 
 def smoothstep_cutoff(length: Tensor, cutoff: float, order: int = 2, inner: float = 0.0) -> Tensor:
-    r"""The lowest polynomial from 1 to 0 with ``order`` flat derivatives at both ends.
+    r"""The lowest polynomial from 1 to 0 with ``order`` vanishing derivatives at both ends.
 
     .. math:: 1 - 3x^2 + 2x^3;\quad 1 - 10x^3 + 15x^4 - 6x^5;\quad 1 - 35x^4 + 84x^5 - 70x^6 + 20x^7;\quad
               1 - 126x^5 + 420x^6 - 540x^7 + 315x^8 - 70x^9
@@ -112,12 +112,12 @@ def smoothstep_cutoff(length: Tensor, cutoff: float, order: int = 2, inner: floa
     with :math:`x = (r - r_{in}) / (r_c - r_{in})`.
 
     Args:
-        length: (n_edges,) in Å.
+        length: Distances, (n_edges,), Å.
         cutoff, inner: Å.
         order: 1, 2, 3 or 4.
 
     Returns:
-        (n_edges,) in [0, 1].
+        Values in [0, 1], (n_edges,).
 
     Raises:
         WiringError: For another order, or unless 0 ≤ inner < cutoff.
@@ -133,17 +133,17 @@ def smoothstep_cutoff(length: Tensor, cutoff: float, order: int = 2, inner: floa
         return 1.0 - x**4 * (35.0 - x * (84.0 - x * (70.0 - 20.0 * x)))
     if order == 4:
         return 1.0 - x**5 * (126.0 - x * (420.0 - x * (540.0 - x * (315.0 - 70.0 * x))))
-    raise WiringError(f"the smoothstep cutoff has the orders 1, 2, 3 and 4, but {order!r} was asked for")
+    raise WiringError(f"the smoothstep cutoff has the orders 1, 2, 3 and 4, but {order!r} was given")
 
 
 def n2p2_cutoff(kind: int, length: Tensor, cutoff: float, inner: float = 0.0) -> Tensor:
     r"""The cutoff functions of n2p2 by their number (``cutoff_type KIND ALPHA``, inner = ALPHA · cutoff).
 
     0 hard, 1 cosine, 2 tanh³, 3 tanh³ normalised, 4 exponential, 5 to 8 polynomials of order 1 to 4.
-    The tanh forms have no inner part and ignore it. The hard one has no slope and breaks forces at the cutoff.
+    The tanh forms have no inner part and ignore ``inner``. The hard one has no derivative, so forces jump at the cutoff.
 
     Args:
-        length: (n_edges,) in Å.
+        length: Distances, (n_edges,), Å.
         cutoff, inner: Å.
 
     Returns:
@@ -164,7 +164,7 @@ def n2p2_cutoff(kind: int, length: Tensor, cutoff: float, inner: float = 0.0) ->
         return exponential_cutoff(length, cutoff, inner)
     if kind in (5, 6, 7, 8):
         return smoothstep_cutoff(length, cutoff, kind - 4, inner)
-    raise WiringError(f"n2p2 numbers its cutoff functions 0 to 8, but {kind!r} was asked for")
+    raise WiringError(f"n2p2 numbers its cutoff functions 0 to 8, but {kind!r} was given")
 
 
 ENVELOPES: dict[str, Callable[[Tensor, float], Tensor]] = {  # (length, cutoff) -> (n_edges,), by the names of arguments

@@ -1,21 +1,21 @@
-"""Embedding functions F(ρ) of the atomic cluster expansion: odd, and nearly a power of the density."""
+"""Embedding functions F(ρ) of the atomic cluster expansion: odd functions, close to a power of the density."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-_STEEP = 1e6  # where the power takes over from the straight line, 1/w
+_STEEP = 1e6  # w: F is linear below a density of 1/w
 _TINY = 1e-10
 
 
 def finnis_sinclair(rho: Tensor, exponent: Tensor) -> Tensor:
     r""":math:`F = \pm\big[(1 - e^{-(wa)^3})\, a^m + w^{1-m} e^{-(wa)^3} a\big]`, :math:`a = |\rho|`, :math:`w = 10^6`.
 
-    A power that is a straight line at 0, so that it has slopes there.
+    A power that is linear near 0, so that its derivatives are finite there.
 
     Args:
-        rho: (...,).
+        rho: ρ, (...,).
         exponent: m, positive, broadcast against rho.
 
     Returns:
@@ -35,10 +35,10 @@ def finnis_sinclair(rho: Tensor, exponent: Tensor) -> Tensor:
 def finnis_sinclair_shifted_scaled(rho: Tensor, exponent: Tensor) -> Tensor:
     r""":math:`F = \pm\big[(x e^{-a} + a)^m - y e^{-a}\big]`, :math:`a = |\rho|`, :math:`y = x^m`, :math:`x = m^{-1/(m-1)}`.
 
-    x is where :math:`a^m` has slope 1, so that F is smooth but at 0, where its curvature changes sign; for m = 1 it is ρ.
+    At x the derivative of :math:`a^m` is 1, so F is smooth except at 0, where its second derivative jumps. F = ρ for m = 1.
 
     Args:
-        rho: (...,).
+        rho: ρ, (...,).
         exponent: m, positive, broadcast against rho.
 
     Returns:
@@ -62,7 +62,7 @@ EMBEDDINGS = {
 
 
 def polynomial_switch(rho: Tensor, end: Tensor, width: Tensor) -> Tensor:
-    """1 up to end − width, 0 from end on, with two flat derivatives at either end; all broadcast against one another."""
+    """1 up to end − width, 0 from end on, with two vanishing derivatives at both ends. All arguments are broadcast."""
     x = ((rho - (end - width)) / width).clamp(0.0, 1.0)
     return 1.0 - x * x * x * (10.0 - x * (15.0 - 6.0 * x))
 

@@ -58,11 +58,11 @@ def _recurrence(k: int, n_max: int, like: Tensor) -> tuple[Tensor, Tensor]:
 
 @cache
 def columns_of_harmonics(n_max: int) -> np.ndarray:
-    """Where ψ ⊗ Y, flattened, holds :math:`Z_{nlm}`: one entry for each harmonic, by n, then l, then m."""
-    of_radial, n_angular = hyperspherical_columns(n_max), (n_max + 1) ** 2
+    """The column of each harmonic :math:`Z_{nlm}` in ψ ⊗ Y, flattened; sorted by n, then l, then m."""
+    radial_columns, n_angular = hyperspherical_columns(n_max), (n_max + 1) ** 2
     return np.array(
         [
-            of_radial.index((n, l)) * n_angular + l * l + m
+            radial_columns.index((n, l)) * n_angular + l * l + m
             for n in range(n_max + 1)
             for l in range(n + 1)
             for m in range(2 * l + 1)
@@ -88,6 +88,8 @@ def harmonics_on_grid(n_max: int) -> np.ndarray:
     direction = np.stack([ring * np.cos(azimuth), ring * np.sin(azimuth), polar[:, None] * across], axis=-1)
     radial = hyperspherical_radial(torch.from_numpy(steps), n_max)
     angular = spherical_harmonics(n_max, torch.from_numpy(direction.reshape(-1, 3)))
-    every = torch.einsum("ta,pb->abtp", radial, angular).flatten(0, 1)[torch.from_numpy(columns_of_harmonics(n_max))]
+    harmonics = torch.einsum("ta,pb->abtp", radial, angular).flatten(0, 1)[
+        torch.from_numpy(columns_of_harmonics(n_max))
+    ]
     weight = of_angle[:, None] * (of_polar[:, None] * across / (2 * (degree + 1))).ravel()
-    return np.asarray((every.numpy() * np.cbrt(weight)).reshape(len(every), -1))
+    return np.asarray((harmonics.numpy() * np.cbrt(weight)).reshape(len(harmonics), -1))

@@ -1,4 +1,4 @@
-"""Generalised Clebsch-Gordan coefficients: products of real spherical harmonics coupled to invariants along a tree."""
+"""Generalised Clebsch-Gordan coefficients, which couple products of real spherical harmonics to invariants."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import numpy as np
 
 from atomgraph.errors import WiringError
 
-_DUST = 1e-13
+_ROUNDING = 1e-13
 _LARGEST = 2**22  # coefficients of one invariant
-_HIGHEST = 12  # degree; what there are harmonics for
+_HIGHEST = 12  # degree of the harmonics that exist
 
 
 @cache
 def clebsch_gordan(l1: int, l2: int, l3: int) -> np.ndarray:
     r""":math:`\langle l_1 m_1 l_2 m_2 | l_3 m_3 \rangle` in the Condon-Shortley convention, (2l₁+1, 2l₂+1, 2l₃+1), float64.
 
-    Zero where the triangle is not closed. Do not write into it.
+    Zero if the triangle inequality is violated. The result is cached; do not modify it.
 
     Source: Varshalovich et al., Quantum Theory of Angular Momentum (1988), 8.2.1 (3).
     """
-    found = np.zeros((2 * l1 + 1, 2 * l2 + 1, 2 * l3 + 1))
+    table = np.zeros((2 * l1 + 1, 2 * l2 + 1, 2 * l3 + 1))
     if not abs(l1 - l2) <= l3 <= l1 + l2:
-        return found
+        return table
     f = [math.factorial(k) for k in range(l1 + l2 + l3 + 2)]
     size = (2 * l3 + 1) * f[l3 + l1 - l2] * f[l3 - l1 + l2] * f[l1 + l2 - l3] / f[l1 + l2 + l3 + 1]
     for m1 in range(-l1, l1 + 1):
@@ -38,46 +38,46 @@ def clebsch_gordan(l1: int, l2: int, l3: int) -> np.ndarray:
             for k in range(first, last + 1):
                 below = f[k] * f[l1 + l2 - l3 - k] * f[l1 - m1 - k] * f[l2 + m2 - k]
                 total += (-1) ** k / (below * f[l3 - l2 + m1 + k] * f[l3 - l1 - m2 + k])
-            found[m1 + l1, m2 + l2, m3 + l3] = math.sqrt(size * root) * total
-    return found
+            table[m1 + l1, m2 + l2, m3 + l3] = math.sqrt(size * root) * total
+    return table
 
 
 @cache
 def coupling_tree(rank: int) -> tuple[tuple[int, int], ...]:
     """The pairs that are coupled, in order, to couple ``rank`` factors to one.
 
-    Factors are 0 … rank − 1; what the pairs give is rank, rank + 1, …: first (0, 1), (2, 3) …, then those with one another
-    in the same way, an odd last factor at the very end. This is the tree of pacemaker's ``lint``.
+    Factors have the numbers 0 … rank − 1, and results of pairs rank, rank + 1, …. First come (0, 1), (2, 3) …, then pairs of
+    their results in the same way; an odd last factor comes at the end. This is the tree of pacemaker's ``lint``.
     """
-    waiting = [(2 * i, 2 * i + 1) for i in range(rank // 2)]
-    pairs = list(waiting)
-    made = list(range(rank, rank + len(pairs)))
-    while len(made) > 1:
-        pairs.append((made[0], made[1]))
-        made = [*made[2:], rank + len(pairs) - 1]
+    first_pairs = [(2 * i, 2 * i + 1) for i in range(rank // 2)]
+    pairs = list(first_pairs)
+    results = list(range(rank, rank + len(pairs)))
+    while len(results) > 1:
+        pairs.append((results[0], results[1]))
+        results = [*results[2:], rank + len(pairs) - 1]
     if rank % 2 and rank > 1:
-        pairs.append((made[0], rank - 1))
+        pairs.append((results[0], rank - 1))
     return tuple(pairs)
 
 
 def inner_couplings(ls: Sequence[int]) -> Iterator[tuple[int, ...]]:
-    """Every way of coupling degrees ``ls`` to 0: the degrees in between, as many as factors less two, in rising order."""
+    """All couplings of degrees ``ls`` to 0: tuples of the intermediate degrees, len(ls) − 2 each, in increasing order."""
     tree, rank = coupling_tree(len(ls)), len(ls)
     if rank == 1:
         if ls[0] == 0:
             yield ()
         return
 
-    def further(known: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    def extended(known: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
         left, right = (known[i] for i in tree[len(known) - rank])
         if len(known) == 2 * rank - 2:
             if left == right:
                 yield known[rank:]
             return
         for l in range(abs(left - right), left + right + 1):
-            yield from further((*known, l))
+            yield from extended((*known, l))
 
-    yield from further(tuple(ls))
+    yield from extended(tuple(ls))
 
 
 @cache
@@ -86,34 +86,38 @@ def invariant(ls: tuple[int, ...], inner: tuple[int, ...]) -> np.ndarray:
 
     .. math:: B = \sum_{m_1 m_2 \dots} C_{m_1 m_2 \dots} A_{l_1 m_1} A_{l_2 m_2} \dots
 
-    is, for :math:`A_{lm} = \sum_j Y_{lm}(\hat r_j)`, what ``complex_invariant`` gives with complex harmonics.
+    For :math:`A_{lm} = \sum_j Y_{lm}(\hat r_j)`, B equals the invariant of ``complex_invariant`` with complex harmonics. The
+    result is cached; do not modify it.
 
     Args:
         ls: Degrees, of even sum.
-        inner: Degrees in between, in the order of the tree. Do not write into it.
+        inner: Intermediate degrees, in the order of the tree.
 
     Raises:
-        WiringError: Where their sum is odd, and as ``complex_invariant`` does.
+        WiringError: If the sum of degrees is odd, and as in ``complex_invariant``.
 
     Source: Drautz, Phys. Rev. B 99, 014104 (2019); Bochkarev et al., Phys. Rev. Materials 6, 013804 (2022).
     """
     if sum(ls) % 2:
         raise WiringError(f"the degrees {list(ls)} have an odd sum: their product changes sign under reflection")
     tensor = complex_invariant(ls, inner)
-    for l in ls:  # the first axis becomes the last, and so on round
+    for l in ls:  # tensordot moves the first axis to the end; after the loop the order is restored
         tensor = np.tensordot(tensor, _real_from_complex(l), axes=(0, 0))
-    return np.where(np.abs(tensor.real) > _DUST, tensor.real, 0.0)
+    return np.where(np.abs(tensor.real) > _ROUNDING, tensor.real, 0.0)
 
 
 @cache
 def complex_invariant(ls: tuple[int, ...], inner: tuple[int, ...]) -> np.ndarray:
-    """Generalised Clebsch-Gordan coefficients along the tree, (2l₁+1, 2l₂+1, …), float64. Do not write into it.
+    """Generalised Clebsch-Gordan coefficients along the tree, (2l₁+1, 2l₂+1, …), float64.
+
+    The result is cached; do not modify it.
 
     Args:
-        ls, inner: Degrees of the factors, and in between.
+        ls: Degrees of the factors.
+        inner: Intermediate degrees.
 
     Raises:
-        WiringError: Where they do not couple to 0, above degree 12, or for more than four million coefficients.
+        WiringError: If they do not couple to 0, above degree 12, or for more than four million coefficients.
 
     Source: Bochkarev et al., Phys. Rev. Materials 6, 013804 (2022).
     """
@@ -126,17 +130,17 @@ def complex_invariant(ls: tuple[int, ...], inner: tuple[int, ...]) -> np.ndarray
     if len(ls) == 1:
         return np.ones(1)
     degree = [*ls, *inner, 0]
-    grown = {i: np.eye(2 * l + 1) for i, l in enumerate(ls)}  # m of some factors, then M of what they make
+    tensors = {i: np.eye(2 * l + 1) for i, l in enumerate(ls)}  # axes: m of some factors, then M of their coupling
     order: dict[int, tuple[int, ...]] = {i: (i,) for i in range(len(ls))}
     for step, (left, right) in enumerate(coupling_tree(len(ls))):
         new = len(ls) + step
-        half = np.tensordot(grown.pop(left), clebsch_gordan(degree[left], degree[right], degree[new]), axes=(-1, 0))
-        both = np.tensordot(half, grown.pop(right), axes=(-2, -1))
-        grown[new] = np.moveaxis(both, len(order[left]), -1)
+        half = np.tensordot(tensors.pop(left), clebsch_gordan(degree[left], degree[right], degree[new]), axes=(-1, 0))
+        both = np.tensordot(half, tensors.pop(right), axes=(-2, -1))
+        tensors[new] = np.moveaxis(both, len(order[left]), -1)
         order[new] = order.pop(left) + order.pop(right)
-    ((last, tensor),) = grown.items()
+    ((last, tensor),) = tensors.items()
     tensor = np.transpose(tensor[..., 0], np.argsort(order[last]))
-    return np.where(np.abs(tensor) > _DUST, tensor, 0.0)
+    return np.where(np.abs(tensor) > _ROUNDING, tensor, 0.0)
 
 
 @cache

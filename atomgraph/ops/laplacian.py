@@ -1,26 +1,26 @@
-r"""The weighted graph Laplacian as an operator: a function h → L h over the edges, never a dense matrix.
+r"""The weighted graph Laplacian as an operator h → L h over the edges, without a dense matrix.
 
 With weights :math:`w_{ij}` on the edges, :math:`(A h)_i = \sum_{j \to i} w_{ij} h_j` and degrees :math:`d_i`:
 
 =================  =======================================  ==========================================================
-kind               L                                        what it does
+kind               L                                        meaning
 =================  =======================================  ==========================================================
-``plain``          D − A                                    differences to the neighbours, summed
-``symmetric``      I − D^(−½) A D^(−½)                      the symmetric one, eigenvalues in [0, 2]
+``plain``          D − A                                    sum of differences to the neighbours
+``symmetric``      I − D^(−½) A D^(−½)                      symmetric, with eigenvalues in [0, 2]
 ``random_walk``    I − D^(−1) A                             the difference to the mean of the neighbours
-``diffusion``      I − A D^(−1)                             its transpose: an atom's share spreads over its neighbours
+``diffusion``      I − A D^(−1)                             the transpose of the random walk
 =================  =======================================  ==========================================================
 
 =================  ====================================================================================================
 normalisation
 =================  ====================================================================================================
-``smooth``         d = 1 + Σ w. A last neighbour that leaves changes nothing abruptly: the one for energies
-``self_loop``      d = 1 + Σ w, and each atom is its own neighbour (A + I): smooth too, and the form of Kipf and Welling
-``bare``           d = Σ w, and 1/d = 0 for an atom without neighbours; jumps when the last one leaves: for reference
+``smooth``         d = 1 + Σ w. Smooth when the last neighbour leaves the cutoff; use it for energies
+``self_loop``      d = 1 + Σ w, and each atom is its own neighbour (A + I). Smooth, the form of Kipf and Welling
+``bare``           d = Σ w, and 1/d = 0 without neighbours. Jumps when the last neighbour leaves; for reference
 =================  ====================================================================================================
 
-The plain Laplacian divides by nothing; its degree is Σ w in every case.
-Image edges and an atom's edges to its own images are edges like others.
+The plain Laplacian has no division; its degree is Σ w for all normalisations.
+Edges to periodic images count, also those of an atom to its own images.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def sum_of_neighbours(h: Tensor, weight: Tensor, centre: Tensor, neighbour: Tens
 
     Args:
         h: (n_atoms, n_channels).
-        weight: (n_edges,), or (n_edges, n_channels) for an adjacency of each channel's own.
+        weight: (n_edges,), or (n_edges, n_channels) with an adjacency for each channel.
         centre, neighbour: (n_edges,) atom rows.
 
     Returns:
@@ -56,7 +56,7 @@ def sum_of_neighbours(h: Tensor, weight: Tensor, centre: Tensor, neighbour: Tens
 class Laplacian:
     r"""L as an operator: ``L(h)`` is (n_atoms, n_channels), and :math:`L h = a h - l\, A (r h)` with a, l, r per atom.
 
-    Made by ``laplacian``. diagonal, left, right: (n_atoms, 1 or n_channels), or None for one.
+    Made by ``laplacian``. ``diagonal`` a, ``left`` l and ``right`` r are (n_atoms, 1 or n_channels), or None for 1.
     """
 
     weight: Tensor
@@ -111,9 +111,9 @@ def laplacian(
 def mean_of_neighbours(
     h: Tensor, weight: Tensor, centre: Tensor, neighbour: Tensor, normalisation: str = "smooth"
 ) -> Tensor:
-    r""":math:`\bar h_i = \sum_{j \to i} w_{ij} h_j / d_i`: what the random walk takes away, :math:`L h = h - \bar h`.
+    r""":math:`\bar h_i = \sum_{j \to i} w_{ij} h_j / d_i`: the mean in the random-walk Laplacian, :math:`L h = h - \bar h`.
 
-    With ``self_loop`` the atom itself is in the mean. Arguments as for ``laplacian``.
+    With ``self_loop`` the mean includes the atom itself. Arguments as for ``laplacian``.
 
     Returns:
         (n_atoms, n_channels).
@@ -127,7 +127,7 @@ def mean_of_neighbours(
 
 
 def check_laplacian(kind: str, normalisation: str) -> None:
-    """WiringError with the nearest right word, unless kind and normalisation are of the tables above."""
+    """WiringError with the nearest known word for an unknown kind or normalisation."""
     if kind not in KINDS:
         raise WiringError(f"unknown Laplacian {kind!r}{nearest(str(kind), KINDS)}")
     if normalisation not in NORMALISATIONS:
@@ -135,13 +135,13 @@ def check_laplacian(kind: str, normalisation: str) -> None:
 
 
 def _inverse_degree(total: Tensor, normalisation: str) -> Tensor:
-    """1/d, and 0 where the bare degree is 0; its slopes are finite in both cases."""
+    """1/d, and 0 if the bare degree is 0; derivatives are finite in both cases."""
     if normalisation != "bare":
         return 1.0 / (1.0 + total)
-    alone = total == 0
-    return torch.where(alone, 0.0, 1.0 / torch.where(alone, 1.0, total))
+    isolated = total == 0
+    return torch.where(isolated, 0.0, 1.0 / torch.where(isolated, 1.0, total))
 
 
 def _root(inverse: Tensor) -> Tensor:
-    alone = inverse == 0
-    return torch.where(alone, 0.0, torch.where(alone, 1.0, inverse).sqrt())
+    isolated = inverse == 0
+    return torch.where(isolated, 0.0, torch.where(isolated, 1.0, inverse).sqrt())

@@ -1,4 +1,4 @@
-"""Polynomials of a linear operator by recurrence: each term costs one more application of the operator."""
+"""Polynomials of a linear operator by recurrence; each term takes one application of the operator."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BASES = ("monomial", "chebyshev")
 
 
 def monomials(operator: Operator, h: Tensor, degree: int) -> Iterator[Tensor]:
-    """:math:`h, Lh, L^2h, …, L^K h`, one after the other; K = ``degree`` ≥ 0. Each has the shape of h."""
+    """:math:`h, Lh, L^2h, …, L^K h`, one after another; K = ``degree`` ≥ 0. Each has the shape of h."""
     yield h
     for _ in range(degree):
         h = operator(h)
@@ -60,6 +60,6 @@ def check_polynomial(degree: int, basis: str, lambda_max: float) -> None:
     if basis not in BASES:
         raise WiringError(f"unknown polynomial basis {basis!r}{nearest(str(basis), BASES)}")
     if degree < 0:
-        raise WiringError(f"the degree of a polynomial is at least 0, but {degree} was asked for")
+        raise WiringError(f"the degree of a polynomial is at least 0, but is {degree}")
     if not lambda_max > 0:
         raise WiringError(f"lambda_max bounds the eigenvalues of the Laplacian and is positive, but is {lambda_max}")

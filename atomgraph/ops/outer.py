@@ -1,4 +1,4 @@
-"""Sums of outer products, as small matrix products: neighbours on a radial times an angular basis, and the like."""
+"""Sums of outer products as small matrix products, such as those of radial and angular functions of neighbours."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ def outer_sum_to(left: Tensor, right: Tensor, index: Tensor, size: int) -> Tenso
     counts = torch.bincount(index, minlength=size)
     n_targets = max(int((counts > 0).sum()), 1)
     block = min(max(len(index) // n_targets, 4), _LARGEST_BLOCK)
-    blocks_of = (counts + block - 1) // block  # (size,)
-    slot = rank_in_target(index, counts) + block * (blocks_of.cumsum(0) - blocks_of)[index]
-    owner = torch.repeat_interleave(torch.arange(size, device=index.device), blocks_of)
+    n_blocks = (counts + block - 1) // block  # (size,)
+    slot = rank_in_target(index, counts) + block * (n_blocks.cumsum(0) - n_blocks)[index]
+    owner = torch.repeat_interleave(torch.arange(size, device=index.device), n_blocks)
 
     def in_blocks(rows: Tensor) -> Tensor:
-        laid = rows.new_zeros(len(owner) * block, rows.shape[1]).index_copy(0, slot, rows)
-        return laid.view(len(owner), block, rows.shape[1])
+        padded = rows.new_zeros(len(owner) * block, rows.shape[1]).index_copy(0, slot, rows)
+        return padded.view(len(owner), block, rows.shape[1])
 
     return sum_to(in_blocks(left).transpose(1, 2) @ in_blocks(right), owner, size)
 
 
 def rank_in_target(index: Tensor, counts: Tensor) -> Tensor:
-    """(n_rows,): how many rows of the same target come before each row."""
+    """(n_rows,): number of earlier rows with the same target, for each row."""
     position = torch.arange(len(index), device=index.device)
     start = counts.cumsum(0) - counts
     if bool((index[1:] >= index[:-1]).all()):

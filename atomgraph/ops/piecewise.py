@@ -1,4 +1,4 @@
-"""Piecewise polynomials that interpolate a function's slope, and whose value is the integral of that."""
+"""Piecewise polynomials that interpolate the derivative of a function; their value is its integral."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from torch import Tensor
 
 
 def nodes(degree: int) -> Tensor:
-    r"""Where slopes are taken: zeros of the Chebyshev polynomial :math:`T_n(2s)`, n the (odd) degree; (degree,) float64.
+    r"""Nodes of the derivative: zeros of the Chebyshev polynomial :math:`T_n(2s)`, n the (odd) degree; (degree,) float64.
 
     .. math:: s_k = -\tfrac12 \cos\frac{(2k + 1)\pi}{2n}
 
-    The one in the middle is s = 0, where the value is taken, too.
+    The middle node is s = 0, where the value is interpolated, too.
 
     Raises:
         ValueError: For an even degree.
@@ -25,8 +25,8 @@ def nodes(degree: int) -> Tensor:
     return s
 
 
-def pieces(slopes: Tensor, middle: Tensor) -> Tensor:
-    r"""Each piece's polynomial in powers of its place :math:`s \in [-1/2, 1/2]`, slopes exact at the ``nodes``.
+def pieces(derivative: Tensor, middle: Tensor) -> Tensor:
+    r"""Polynomial of each piece in powers of the position :math:`s \in [-1/2, 1/2]`, with exact derivatives at the ``nodes``.
 
     .. math:: p(s) = f(0) + \int_0^s \sum_k f'(s_k) L_k(u)\, du, \qquad
               |p' - f'| \lesssim \frac{2}{n!} \Big(\frac{1}{4}\Big)^n \max |f^{(n+1)}|
@@ -41,12 +41,12 @@ def pieces(slopes: Tensor, middle: Tensor) -> Tensor:
     Returns:
         (n_pieces, n + 1, n_values), the coefficient of :math:`s^0` first.
     """
-    integrated = torch.einsum("ck,nkv->ncv", _powers(slopes.shape[1]).to(slopes), slopes)
+    integrated = torch.einsum("ck,nkv->ncv", _powers(derivative.shape[1]).to(derivative), derivative)
     return torch.cat([middle[:, None], integrated], dim=1)
 
 
 def piecewise(table: Tensor, piece: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
-    """Value and slope by s of each column, (n, n_values) both, by Horner's rule.
+    """Value and derivative with respect to s of each column, (n, n_values) both, by Horner's rule.
 
     Args:
         table: (n_pieces, n_powers, n_values), as ``pieces`` makes it.
@@ -54,19 +54,19 @@ def piecewise(table: Tensor, piece: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
         s: (n,) in [-1/2, 1/2].
     """
     coefficients = table[piece].unbind(1)
-    value, slope = coefficients[-1], torch.zeros_like(coefficients[-1])
+    value, derivative = coefficients[-1], torch.zeros_like(coefficients[-1])
     for coefficient in reversed(coefficients[:-1]):
-        slope = slope * s[:, None] + value
+        derivative = derivative * s[:, None] + value
         value = value * s[:, None] + coefficient
-    return value, slope
+    return value, derivative
 
 
 def graded(r: Tensor, cutoff: float, n_pieces: int) -> tuple[Tensor, Tensor, Tensor]:
-    r"""Piece, place s in it and ds/dr where pieces between 0 and the cutoff are closer the closer atoms are.
+    r"""Piece, position s in it and ds/dr, for pieces between 0 and the cutoff that are shorter at small distances.
 
     .. math:: t(r) = \frac{2 n r}{r + r_c} \in [0, n]
 
-    counts pieces: its whole part is the piece, the rest the place, from −1/2 to 1/2.
+    counts pieces: its integer part is the piece, the rest gives the position s, from −1/2 to 1/2.
 
     Args:
         r: (...) Å.

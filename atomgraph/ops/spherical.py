@@ -12,7 +12,7 @@ from torch import Tensor
 
 from atomgraph.errors import WiringError, nearest
 
-_HIGHEST = 12  # what e3nn has formulas for
+_HIGHEST = 12  # largest degree for which e3nn has formulas
 _NORMALIZATIONS = ("component", "integral", "norm")
 
 
@@ -23,10 +23,10 @@ def spherical_harmonics(l_max: int, vector: Tensor, normalization: str = "compon
     :math:`Y_{1m} \propto (x, y, z)`, and :math:`Y(x, y, z) = Y^{std}(z, x, y)` for the usual real harmonics about z.
     No Condon-Shortley sign. Parity :math:`(-1)^l`; together they are ``o3.Irreps.spherical_harmonics(l_max)``.
 
-    A zero vector has no direction: its :math:`l > 0` columns, and all its slopes, are 0.
+    For a zero vector, columns with :math:`l > 0` and all derivatives are 0.
 
     Args:
-        normalization: ``component``: :math:`\sum_m Y_{lm}^2 = 2l+1` (the house's, and MACE's); ``integral``:
+        normalization: ``component``: :math:`\sum_m Y_{lm}^2 = 2l+1` (used here and in MACE); ``integral``:
             :math:`\int Y_{lm}^2\, d\Omega = 1`; ``norm``: :math:`\sum_m Y_{lm}^2 = 1`.
         vector: (n_edges, 3), any length.
 
@@ -40,9 +40,9 @@ def spherical_harmonics(l_max: int, vector: Tensor, normalization: str = "compon
     """
     harmonics = _harmonics(l_max, normalization)
     square = vector.square().sum(dim=1, keepdim=True)
-    nowhere = square == 0
-    length = torch.where(nowhere, 1.0, square).sqrt()
-    return harmonics(torch.where(nowhere, 0.0, vector / length))
+    is_zero = square == 0
+    length = torch.where(is_zero, 1.0, square).sqrt()
+    return harmonics(torch.where(is_zero, 0.0, vector / length))
 
 
 @cache
@@ -60,16 +60,16 @@ def _harmonics(l_max: int, normalization: str) -> o3.SphericalHarmonics:
 def harmonic_polynomials(l_max: int) -> dict[tuple[int, tuple[int, ...]], float]:
     """The harmonics as polynomials of a unit vector's components, homogeneous of degree l.
 
-    Coefficients by (column, monomial), a monomial being its factors, 0, 1, 2 for x, y, z, sorted: (0, 0, 2) is x²z.
+    Returns coefficients by (column, monomial). A monomial is its sorted factors, 0, 1, 2 for x, y, z: (0, 0, 2) is x²z.
     """
     points = np.random.default_rng(0).normal(size=(20 * (l_max + 1) ** 2, 3))
     points /= np.linalg.norm(points, axis=1, keepdims=True)
     values = spherical_harmonics(l_max, torch.from_numpy(points)).numpy()
-    found: dict[tuple[int, tuple[int, ...]], float] = {}
+    coefficients: dict[tuple[int, tuple[int, ...]], float] = {}
     for l in range(l_max + 1):
         monomials = list(combinations_with_replacement(range(3), l))
         table = np.stack([points[:, list(monomial)].prod(axis=1) for monomial in monomials], axis=1)
         fitted = np.linalg.lstsq(table, values[:, l * l : (l + 1) ** 2])[0]
         for row, m in np.argwhere(np.abs(fitted) > 1e-10):
-            found[l * l + int(m), monomials[row]] = float(fitted[row, m])
-    return found
+            coefficients[l * l + int(m), monomials[row]] = float(fitted[row, m])
+    return coefficients

@@ -12,22 +12,22 @@ def scaled_spherical_bessel(x: np.ndarray, l_max: int) -> np.ndarray:
 
     .. math:: i_0 = \frac{\sinh x}{x},\qquad i_{l+1} = i_{l-1} - \frac{2l+1}{x}\, i_l
 
-    Downward from far above l_max by ratios where x is small, upward where it is large.
+    The recurrence runs downward, by ratios from a degree far above l_max, for small x, and upward for large x.
 
     Source: DLMF 10.49, 10.51.
     """
     x = np.asarray(x, dtype=np.float64)
-    found = np.empty((l_max + 1, *x.shape))
+    values = np.empty((l_max + 1, *x.shape))
     small, safe = x < _UPWARD_FROM, np.maximum(x, 1e-300)
-    found[0] = np.where(x < 1e-3, np.exp(-x) * (1 + x**2 / 6 + x**4 / 120), -np.expm1(-2 * x) / (2 * safe))
+    values[0] = np.where(x < 1e-3, np.exp(-x) * (1 + x**2 / 6 + x**4 / 120), -np.expm1(-2 * x) / (2 * safe))
     ratio = np.zeros_like(x)
     ratios = []
     for order in range(l_max + 80, 0, -1):  # i_order / i_{order - 1}
         ratio = x / (2 * order + 1 + x * ratio)
         ratios.append(ratio)
     for order in range(1, l_max + 1):
-        upward = (1 + np.exp(-2 * x)) / (2 * safe) - found[0] / safe if order == 1 else None
+        upward = (1 + np.exp(-2 * x)) / (2 * safe) - values[0] / safe if order == 1 else None
         if upward is None:
-            upward = found[order - 2] - (2 * order - 1) / safe * found[order - 1]
-        found[order] = np.where(small, found[order - 1] * ratios[-order], upward)
-    return found
+            upward = values[order - 2] - (2 * order - 1) / safe * values[order - 1]
+        values[order] = np.where(small, values[order - 1] * ratios[-order], upward)
+    return values

@@ -60,8 +60,8 @@ class TripleIntegrals:
             places |= {key: len(places) + i for i, key in enumerate(product(with_pairs, with_functions))}
         self.shapes = [(len(p), len(f)) for p, f in zip(pairs_of_parity, of_parity, strict=True)]
         channels = product(range(n_channels), repeat=3)
-        wanted = [tuple(zip(t, c, strict=True)) for c in channels for t in triples(n_max)]
-        three = [[(x, _pair(y, z)) for x, y, z in ((c, a, b), (a, b, c), (b, c, a))] for a, b, c in wanted]
+        expected = [tuple(zip(t, c, strict=True)) for c in channels for t in triples(n_max)]
+        three = [[(x, _pair(y, z)) for x, y, z in ((c, a, b), (a, b, c), (b, c, a))] for a, b, c in expected]
         numbers = {f: i for i, f in enumerate(functions)}
         degree = np.repeat(np.arange(n_max + 1), _sizes(n_max))
         self._of_parity = [np.flatnonzero(degree % 2 == parity) for parity in (0, 1)]  # harmonics
@@ -120,14 +120,14 @@ class TripleIntegrals:
         """
         grid, n_atoms = constants["grid"], len(coefficients)
         harmonics = [grid[constants[parity]].T.contiguous() for parity in ("even", "odd")]
-        found = coefficients.new_zeros(n_atoms, len(constants["places"][0]) * self.n_channels * len(grid))
+        result = coefficients.new_zeros(n_atoms, len(constants["places"][0]) * self.n_channels * len(grid))
         at_once = self.groups(coefficients, grid)
         for first in range(0, n_atoms, at_once):
             pairs = self._pairs(self._functions(coefficients[first : first + at_once], grid), constants)
             every = torch.cat([(p @ z).flatten(1) for p, z in zip(pairs, harmonics, strict=True)], dim=1)
             slopes = every.index_select(1, constants["slope_from"]).mul_(constants["slope_times"])
-            found[first : first + at_once].index_copy_(1, constants["slope_to"], slopes)
-        return found.view(n_atoms, -1, self.n_channels, len(grid))
+            result[first : first + at_once].index_copy_(1, constants["slope_to"], slopes)
+        return result.view(n_atoms, -1, self.n_channels, len(grid))
 
     def _table_of_slopes(self, three: list[Any], pairs_of_parity: list[Any]) -> dict[str, np.ndarray]:
         """Where ``jacobian`` takes each slope that is not zero from, how often it counts, and where it stands."""
@@ -179,8 +179,8 @@ class _Apply(torch.autograd.Function):
         return torch.cat([integrals.slopes(c, w, ctx.constants) for c, w in groups]), None, None
 
 
-def _pair(one: tuple[int, int], other: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
-    return (one, other) if one <= other else (other, one)
+def _pair(first: tuple[int, int], second: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
+    return (first, second) if first <= second else (second, first)
 
 
 def _sizes(n_max: int) -> list[int]:

@@ -86,8 +86,8 @@ def test_an_error_of_one_element_is_found_when_the_element_is_met(falsify, what,
     falsify(fused)
     graph = graph_of(two_islands(), CUTOFF)
     with pytest.warns(KernelWarning, match=f"{what} differ from the model's by .* the model itself is used"):
-        found = fused(graph)
-    same(found, of(graph), 1e-13)
+        result = fused(graph)
+    same(result, of(graph), 1e-13)
 
 
 @needs_compiler
@@ -104,9 +104,9 @@ def test_a_wrong_stress_is_found_where_there_is_a_cell(monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("error", KernelWarning)
         fused(graph_of(molecule(PAIR), CUTOFF))
-    other, graph = compiled(of), graph_of(crystal(PAIR), CUTOFF)
+    second, graph = compiled(of), graph_of(crystal(PAIR), CUTOFF)
     with pytest.warns(KernelWarning, match="compiled virials differ"):
-        other(graph)
+        second(graph)
 
 
 @needs_compiler
@@ -170,15 +170,15 @@ def test_pieces_are_small_and_hold_what_is_asked_for(n_atoms):
         "V",
     ]
     batch = batch_of([graph_of(molecule(["C"], 40, seed=2), CUTOFF), graph_of(crystal(many), 5.0 * CUTOFF)])
-    wanted = set(batch.atomic_numbers.tolist())
-    for numbers in (wanted, {6}, wanted - {6}, {79}):
+    expected = set(batch.atomic_numbers.tolist())
+    for numbers in (expected, {6}, expected - {6}, {79}):
         pieces, held = list(probe_structures(batch, numbers, n_atoms)), set()
         for piece in pieces:
             assert 2 <= piece.n_atoms <= n_atoms and piece.n_edges
             here = set(piece.atomic_numbers[piece.edge_index[1]].tolist())
             assert (here - held) & numbers  # no piece for what another holds
             held |= here
-        assert held >= numbers & wanted
-        assert bool(pieces) == bool(numbers & wanted)
-    one, other = (next(probe_structures(batch, {6}, n_atoms)).pos for _ in range(2))
-    assert torch.equal(one, other)
+        assert held >= numbers & expected
+        assert bool(pieces) == bool(numbers & expected)
+    first, second = (next(probe_structures(batch, {6}, n_atoms)).pos for _ in range(2))
+    assert torch.equal(first, second)

@@ -52,9 +52,9 @@ def gated():
 
 
 def potential(make, dtype=torch.float64):
-    found = Potential(generic(make().double())).eval().to(dtype)
-    found.head = found.heads[-1]
-    return found
+    result = Potential(generic(make().double())).eval().to(dtype)
+    result.head = result.heads[-1]
+    return result
 
 
 def graphs():
@@ -75,10 +75,10 @@ def test_numbers_are_the_models_own(make):
 def test_float32_is_as_near_as_float32_can_be():
     of = potential(of_second_rank)
     single, graph = compiled(of, dtype="float32"), batch_of(graphs())
-    wanted, found = of(graph), single(graph)
+    expected, result = of(graph), single(graph)
     eager = potential(of_second_rank, torch.float32)(graph)
-    rms = wanted["forces"].square().mean().sqrt()
-    ours, theirs = ((each["forces"] - wanted["forces"]).abs().max() / rms for each in (found, eager))
+    rms = expected["forces"].square().mean().sqrt()
+    ours, theirs = ((each["forces"] - expected["forces"]).abs().max() / rms for each in (result, eager))
     assert ours < 2 * theirs
 
 
@@ -96,9 +96,9 @@ def test_it_is_a_potential_in_every_respect(tmp_path):
     of = potential(of_second_rank)
     fused = compiled(of)
     structures = list(specimens(ELEMENTS).values())
-    for one, other in zip(fused.predict(structures), of.predict(structures), strict=True):
-        assert one["energy"] == pytest.approx(other["energy"], rel=1e-12)
-        np.testing.assert_allclose(one["forces"], other["forces"], atol=1e-9 * np.abs(other["forces"]).max())
+    for first, second in zip(fused.predict(structures), of.predict(structures), strict=True):
+        assert first["energy"] == pytest.approx(second["energy"], rel=1e-12)
+        np.testing.assert_allclose(first["forces"], second["forces"], atol=1e-9 * np.abs(second["forces"]).max())
     assert (fused.cutoff, fused.elements, fused.heads, fused.head) == (of.cutoff, of.elements, of.heads, of.head)
     fused.save(tmp_path / "same.safetensors")
     assert atomgraph.load(tmp_path / "same.safetensors").elements == of.elements
@@ -125,12 +125,12 @@ def test_threads_do_not_change_numbers():
     graph = batch_of(graphs())
     try:
         torch.set_num_threads(1)
-        one = of(graph)
+        first = of(graph)
         torch.set_num_threads(2)
         two = of(graph)
     finally:
         torch.set_num_threads(before)
-    same(two, one, 1e-13)
+    same(two, first, 1e-13)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
@@ -138,16 +138,18 @@ def test_workers_of_a_data_loader_have_the_same_numbers():
     of, before = compiled(potential(of_second_rank)), torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        wanted = [of(graph)["forces"] for graph in graphs()]  # kernels and threads are there when the workers are born
+        expected = [
+            of(graph)["forces"] for graph in graphs()
+        ]  # kernels and threads are there when the workers are born
         loader = DataLoader(
             graphs(),
-            collate_fn=lambda one: of(one[0])["forces"],
+            collate_fn=lambda first: of(first[0])["forces"],
             num_workers=2,
             multiprocessing_context="fork",
             timeout=1800,
         )
-        for found, forces in zip(loader, wanted, strict=True):
-            torch.testing.assert_close(found, forces, rtol=1e-12, atol=1e-13)
+        for result, forces in zip(loader, expected, strict=True):
+            torch.testing.assert_close(result, forces, rtol=1e-12, atol=1e-13)
     finally:
         torch.set_num_threads(before)
 
@@ -155,10 +157,10 @@ def test_workers_of_a_data_loader_have_the_same_numbers():
 def test_threads_of_python_may_share_it():
     of = compiled(potential(of_second_rank))
     many = [graph_of(molecule(ELEMENTS, 3 + k % 7, seed=k), CUTOFF) for k in range(60)]
-    wanted = [of(graph)["forces"] for graph in many]
+    expected = [of(graph)["forces"] for graph in many]
     with ThreadPoolExecutor(4) as pool:
-        for found, forces in zip(pool.map(lambda graph: of(graph)["forces"], many), wanted, strict=True):
-            assert torch.equal(found, forces)
+        for result, forces in zip(pool.map(lambda graph: of(graph)["forces"], many), expected, strict=True):
+            assert torch.equal(result, forces)
 
 
 def test_wrong_kernels_are_found_out_and_left_alone(monkeypatch):
@@ -172,8 +174,8 @@ def test_wrong_kernels_are_found_out_and_left_alone(monkeypatch):
 
     monkeypatch.setattr(fused._fused, "energies", wrong)
     with pytest.warns(KernelWarning, match="differ from the model's"):
-        found = fused(graph)
-    same(found, of(graph), 1e-13)
+        result = fused(graph)
+    same(result, of(graph), 1e-13)
 
 
 def test_another_family_is_named_and_runs_as_it_is():

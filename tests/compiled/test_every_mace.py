@@ -86,10 +86,10 @@ def potential(arguments, elements=PAIR):
 
 def graphs(of):
     """One of each specimen, each of another head."""
-    found = [graph_of(atoms, CUTOFF + 0.3) for atoms in specimens(PAIR).values()]  # a skin, as in dynamics
-    for k, graph in enumerate(found):
+    result = [graph_of(atoms, CUTOFF + 0.3) for atoms in specimens(PAIR).values()]  # a skin, as in dynamics
+    for k, graph in enumerate(result):
         graph.head = torch.tensor([k % len(of.heads)])
-    return found
+    return result
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -103,9 +103,9 @@ def test_numbers_are_the_models_own(name):
 def test_mixed_precision_gives_what_float32_can(name):
     of = potential(CASES[name])
     fused, batch = compiled(of, dtype="mixed"), batch_of(graphs(of))
-    found, wanted = fused(batch), of(batch)
+    result, expected = fused(batch), of(batch)
     for what, tolerance in (("energy", 2e-6), ("forces", 1e-5), ("stress", 1e-5)):
-        assert 1e-12 < difference(found, wanted, what) < tolerance, what
+        assert 1e-12 < difference(result, expected, what) < tolerance, what
 
 
 def test_products_whose_terms_are_data(monkeypatch):
@@ -174,11 +174,11 @@ def test_atoms_on_one_spot_or_nowhere_are_as_in_the_model(transform, place):
     whole = fused(graph)
     graph.pos = graph.pos.clone()
     graph.pos[1] = graph.pos[0] if place == "on another" else place
-    found, wanted = fused(graph), of(graph)
+    result, expected = fused(graph), of(graph)
     for name in ("energy", "node_energy", "forces"):
-        torch.testing.assert_close(found[name], wanted[name], rtol=0, atol=0, equal_nan=True)
-    assert found["forces"].isnan().any() or transform is Soft
-    assert not torch.equal(found["forces"], whole["forces"])
+        torch.testing.assert_close(result[name], expected[name], rtol=0, atol=0, equal_nan=True)
+    assert result["forces"].isnan().any() or transform is Soft
+    assert not torch.equal(result["forces"], whole["forces"])
     graph = graph_of(molecule(PAIR), CUTOFF)
     assert torch.equal(fused(graph)["forces"], whole["forces"])  # and kernels go on
 
@@ -210,8 +210,8 @@ def test_a_strange_first_structure_does_not_discredit_kernels():
 def test_one_atom_has_its_own_energy():
     of = potential({"baseline": heads()})
     of.head = "fine"
-    one = graph_of(Atoms("C", positions=[[0, 0, 0]]), CUTOFF)
-    same(compiled(of)(one), of(one), 1e-13)
+    first = graph_of(Atoms("C", positions=[[0, 0, 0]]), CUTOFF)
+    same(compiled(of)(first), of(first), 1e-13)
 
 
 def test_atoms_that_become_others_in_place_are_noticed():

@@ -21,8 +21,8 @@ def test_compiled_checkpoints_agree_with_the_model(name):
     for entry in json.loads((place / f"structures-{name}.json").read_text()).values():
         atoms = ase.Atoms(entry["numbers"], positions=entry["positions"], cell=entry["cell"], pbc=entry["pbc"])
         graph = AtomicGraph.from_ase(atoms, potential.cutoff)
-        wanted, found = potential(graph), compiled(graph)
-        scale = max(float(wanted["forces"].square().mean().sqrt()), 1e-2)  # eV/Å; two atoms may pull at nothing
-        agree(f"mace/{name}.model compiled", "forces", found["forces"] / scale, wanted["forces"] / scale, atol=1e-8)
-        for quantity in ("energy", "node_energy", *(["stress"] if wanted["stress"].isfinite().all() else [])):
-            agree(f"mace/{name}.model compiled", quantity, found[quantity], wanted[quantity], atol=1e-10)
+        expected, result = potential(graph), compiled(graph)
+        scale = max(float(expected["forces"].square().mean().sqrt()), 1e-2)  # eV/Å; two atoms may pull at nothing
+        agree(f"mace/{name}.model compiled", "forces", result["forces"] / scale, expected["forces"] / scale, atol=1e-8)
+        for quantity in ("energy", "node_energy", *(["stress"] if expected["stress"].isfinite().all() else [])):
+            agree(f"mace/{name}.model compiled", quantity, result[quantity], expected[quantity], atol=1e-10)

@@ -31,7 +31,7 @@ def test_memory_that_runs_out_in_a_kernel_is_an_error_and_the_next_call_is_none(
 
 def test_a_door_that_another_opens_again_gives_what_it_gave():
     number, _ = (
-        bind_function(compiled(SOURCE, "fill"), "number", result=LONG, check=lambda found, *_: found // 2)
+        bind_function(compiled(SOURCE, "fill"), "number", result=LONG, check=lambda result, *_: result // 2)
         for _ in range(2)
     )
     assert number() == 1 << 39

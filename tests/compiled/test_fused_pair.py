@@ -3,6 +3,7 @@
 import pytest
 import torch
 from helpers.compilers import needs_compiler
+from helpers.pair_sums import pair_sums
 
 from atomgraph.analysis.laws.structures import crystal, molecule
 from atomgraph.compiled.function_pointers import DOUBLE, INT, LONG, POINTER
@@ -11,7 +12,6 @@ from atomgraph.compiled.kernel_graph import GRAPH_SOURCE, ElementOrder, KernelGr
 from atomgraph.kernels import compiled
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.repulsion.zbl import ZBL
-from atomgraph.ops.pair import pair_sums
 from atomgraph.testing.graphs import graph_of
 
 pytestmark = needs_compiler
@@ -51,14 +51,14 @@ def compared(kernel, plain, kernel_graph, dtype):
     """Values, and slopes of a sum of them that weighs every atom differently."""
     value, vjp = kernel(kernel_graph)
     vector = kernel_graph.vector.double().requires_grad_()
-    wanted = plain(vector)
+    expected = plain(vector)
     weight = torch.linspace(-1.0, 2.0, kernel_graph.n_atoms, dtype=torch.float64)
-    grad = torch.autograd.grad((weight * wanted).sum(), vector)[0]
-    found, tolerance = vjp(weight), REAL[dtype][1]
-    assert found.dtype == dtype and value.dtype == torch.float64
-    torch.testing.assert_close(value, wanted.detach(), rtol=1e-12, atol=1e-12 * float(wanted.detach().abs().max()))
-    torch.testing.assert_close(found.double(), grad, rtol=0, atol=tolerance * float(grad.abs().max()))
-    return value, found
+    grad = torch.autograd.grad((weight * expected).sum(), vector)[0]
+    result, tolerance = vjp(weight), REAL[dtype][1]
+    assert result.dtype == dtype and value.dtype == torch.float64
+    torch.testing.assert_close(value, expected.detach(), rtol=1e-12, atol=1e-12 * float(expected.detach().abs().max()))
+    torch.testing.assert_close(result.double(), grad, rtol=0, atol=tolerance * float(grad.abs().max()))
+    return value, result
 
 
 @by_dtype
@@ -108,5 +108,5 @@ def test_threads_do_not_change_a_bit():
             results.append((value, vjp(torch.ones_like(value))))
     finally:
         torch.set_num_threads(before)
-    for one, two in zip(*results, strict=True):
-        assert torch.equal(one, two)
+    for first, two in zip(*results, strict=True):
+        assert torch.equal(first, two)

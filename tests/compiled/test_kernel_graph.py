@@ -39,7 +39,7 @@ def on_threads(request, monkeypatch):
 
 @pytest.fixture
 def batch():
-    return batch_of([graph_of(one, LISTED) for one in (crystal(), molecule(), slab())])
+    return batch_of([graph_of(first, LISTED) for first in (crystal(), molecule(), slab())])
 
 
 def order_of(graph):
@@ -68,54 +68,54 @@ def plain(graph, dtype, cutoff=CUTOFF):
 
 @pytest.mark.parametrize("cutoff", [CUTOFF, LISTED, 0.1], ids=["some", "all", "none"])
 def test_edges_are_those_that_sorting_gives(library, batch, dtype, cutoff, on_threads):
-    found, wanted = frame_of(library, batch, dtype, cutoff), plain(batch, dtype, cutoff)
+    result, expected = frame_of(library, batch, dtype, cutoff), plain(batch, dtype, cutoff)
     for name in FIELDS:
-        ours = getattr(found, name)
+        ours = getattr(result, name)
         if name == "vector":
-            torch.testing.assert_close(ours, wanted[name], rtol=0, atol=1e-14 if dtype == torch.float64 else 5e-7)
+            torch.testing.assert_close(ours, expected[name], rtol=0, atol=1e-14 if dtype == torch.float64 else 5e-7)
         else:
-            assert torch.equal(ours.long(), wanted[name]), name
-    assert found.n_edges == (0 if cutoff == 0.1 else batch.n_edges if cutoff == LISTED else found.n_edges)
+            assert torch.equal(ours.long(), expected[name]), name
+    assert result.n_edges == (0 if cutoff == 0.1 else batch.n_edges if cutoff == LISTED else result.n_edges)
 
 
 def test_slopes_by_edges_give_forces_and_virials(library, batch, dtype, on_threads):
-    found = frame_of(library, batch, dtype)
-    grad = torch.randn(found.n_edges, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(dtype)
-    gradient, virial = found.collect(library, grad, batch)
-    centre, neighbour = (found.atom[ends.long()] for ends in (found.centre, found.neighbour))
-    g, r = grad.double(), found.vector.double()
-    wanted = torch.zeros_like(gradient).index_add(0, centre, g).index_add(0, neighbour, -g)
-    torch.testing.assert_close(gradient, wanted, rtol=0, atol=1e-12)
+    result = frame_of(library, batch, dtype)
+    grad = torch.randn(result.n_edges, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(dtype)
+    gradient, virial = result.collect(library, grad, batch)
+    centre, neighbour = (result.atom[ends.long()] for ends in (result.centre, result.neighbour))
+    g, r = grad.double(), result.vector.double()
+    expected = torch.zeros_like(gradient).index_add(0, centre, g).index_add(0, neighbour, -g)
+    torch.testing.assert_close(gradient, expected, rtol=0, atol=1e-12)
     outer = r[:, :, None] * g[:, None, :]
     by_graph = torch.zeros_like(virial).index_add(0, batch.graph_of_atom[centre], 0.5 * (outer + outer.transpose(1, 2)))
     torch.testing.assert_close(virial, by_graph, rtol=0, atol=1e-11)
 
 
 def test_threads_change_no_bit(library, dtype, monkeypatch):
-    batch = batch_of([graph_of(one, LISTED) for one in [crystal(), slab()] * 5])
+    batch = batch_of([graph_of(first, LISTED) for first in [crystal(), slab()] * 5])
     monkeypatch.setattr(frame_file, "PARALLEL_FROM", 0)
     before, results = torch.get_num_threads(), []
     try:
         for n_threads in (1, 2, 5, 40):
             torch.set_num_threads(n_threads)
-            found = frame_of(library, batch, dtype)
+            result = frame_of(library, batch, dtype)
             results.append(
-                [getattr(found, name) for name in FIELDS] + [*found.collect(library, found.vector.sin(), batch)]
+                [getattr(result, name) for name in FIELDS] + [*result.collect(library, result.vector.sin(), batch)]
             )
     finally:
         torch.set_num_threads(before)
-    for other in results[1:]:
-        assert all(map(torch.equal, results[0], other))
+    for second in results[1:]:
+        assert all(map(torch.equal, results[0], second))
 
 
 def test_edges_in_any_order_are_sorted_first(library, batch, dtype, on_threads):
-    wanted = frame_of(library, batch, dtype)
+    expected = frame_of(library, batch, dtype)
     shuffled = batch.shallow_copy()
     anyhow = torch.randperm(batch.n_edges, generator=torch.Generator().manual_seed(1))
     shuffled.edge_index, shuffled.cell_shift = batch.edge_index[:, anyhow], batch.cell_shift[anyhow]
-    found = frame_of(library, shuffled, dtype)
-    assert torch.equal(found.row, wanted.row) and torch.equal(found.column, wanted.column)
-    results = [one.collect(library, one.vector.sin(), batch) for one in (found, wanted)]
+    result = frame_of(library, shuffled, dtype)
+    assert torch.equal(result.row, expected.row) and torch.equal(result.column, expected.column)
+    results = [first.collect(library, first.vector.sin(), batch) for first in (result, expected)]
     for ours, theirs in zip(*results, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5 if dtype == torch.float32 else 1e-12)
 
@@ -147,6 +147,6 @@ def test_edges_without_direction_go_to_the_model(library, dtype, fault, on_threa
 
 def test_a_structure_without_edges_has_an_empty_frame(library, dtype, on_threads):
     graph = graph_of(molecule(n_atoms=1), LISTED)
-    found = frame_of(library, graph, dtype)
-    gradient, virial = found.collect(library, found.vector, graph)
-    assert found.n_edges == 0 and not gradient.any() and not virial.any()
+    result = frame_of(library, graph, dtype)
+    gradient, virial = result.collect(library, result.vector, graph)
+    assert result.n_edges == 0 and not gradient.any() and not virial.any()

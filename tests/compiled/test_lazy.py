@@ -60,49 +60,49 @@ def always_worth_it(monkeypatch, nothing_said):
     monkeypatch.setattr(FusedMACE, "is_kept", lambda self: False)
 
 
-def same(found, wanted):
+def same(result, expected):
     for name in ("energy", "node_energy", "forces", "stress"):
-        torch.testing.assert_close(found[name], wanted[name], rtol=1e-8, atol=1e-9)
+        torch.testing.assert_close(result[name], expected[name], rtol=1e-8, atol=1e-9)
 
 
 @needs_compiler
 def test_a_long_use_compiles_says_so_once_and_keeps_the_numbers(potential, graph, always_worth_it):
-    one = for_inference(potential)
-    same(one(graph), potential(graph))
-    assert one._compiled is None
+    first = for_inference(potential)
+    same(first(graph), potential(graph))
+    assert first._compiled is None
     with pytest.warns(KernelWarning, match="once") as said:
-        same(one(graph), potential(graph))
-        same(one(graph), potential(graph))
+        same(first(graph), potential(graph))
+        same(first(graph), potential(graph))
     assert sum(issubclass(each.category, KernelWarning) for each in said) == 1
-    assert isinstance(one._compiled, CompiledPotential)
+    assert isinstance(first._compiled, CompiledPotential)
 
 
 @needs_compiler
 def test_kernels_that_are_kept_are_used_from_the_first_call_on(potential, graph):
     atomgraph.compile(potential)
-    one = for_inference(potential)
-    same(one(graph), potential(graph))
-    assert isinstance(one._compiled, CompiledPotential)
+    first = for_inference(potential)
+    same(first(graph), potential(graph))
+    assert isinstance(first._compiled, CompiledPotential)
 
 
 @pytest.mark.parametrize(("n_atoms", "worth"), [(0, 1e9), (1, -1.0 + 1e-9)])
 def test_little_work_is_done_by_the_model(potential, graph, monkeypatch, n_atoms, worth, always_worth_it):
     monkeypatch.setattr(lazy, "seconds_to_compile", lambda fused: max(worth, 0.0))
-    one = for_inference(potential, n_atoms=n_atoms)
+    first = for_inference(potential, n_atoms=n_atoms)
     for _ in range(3):
-        same(one(graph), potential(graph))
-    assert one._compiled is None
+        same(first(graph), potential(graph))
+    assert first._compiled is None
 
 
 @needs_compiler
 def test_weights_that_have_changed_are_not_answered_by_old_kernels(potential, graph, always_worth_it):
-    one = for_inference(potential)
+    first = for_inference(potential)
     with pytest.warns(KernelWarning):
-        before = [one(graph), one(graph)][1]
+        before = [first(graph), first(graph)][1]
     with torch.no_grad():
         for parameter in potential.parameters():
             parameter.mul_(1.1)
-    now = one(graph)
+    now = first(graph)
     same(now, potential(graph))
     assert not torch.allclose(now["energy"], before["energy"], rtol=1e-6)
 
@@ -112,12 +112,12 @@ def test_a_mace_without_fused_form_is_named_and_other_families_are_not(graph, al
     with pytest.warns(KernelWarning, match="attention_residual") as said:
         for _ in range(3):
             attention(graph)
-    assert sum(issubclass(one.category, KernelWarning) for one in said) == 1
-    other = for_inference(Potential(GCN(ELEMENTS, CUTOFF)).eval())
+    assert sum(issubclass(first.category, KernelWarning) for first in said) == 1
+    second = for_inference(Potential(GCN(ELEMENTS, CUTOFF)).eval())
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for _ in range(3):
-            other(graph)
+            second(graph)
 
 
 @needs_compiler
@@ -132,18 +132,18 @@ def test_the_user_can_force_and_forbid(potential):
 @pytest.mark.parametrize("copied", [deepcopy, lambda x: pickle.loads(pickle.dumps(x))], ids=["copy", "pickle"])
 @pytest.mark.parametrize("compile", [True, None], ids=["compiled", "on demand"])
 def test_copies_give_the_same_numbers(potential, graph, copied, compile):
-    one = for_inference(potential, compile=compile)
-    wanted = one(graph)
-    same(copied(one)(graph), wanted)
+    first = for_inference(potential, compile=compile)
+    expected = first(graph)
+    same(copied(first)(graph), expected)
 
 
 def test_what_is_asked_of_a_potential_is_answered(potential):
     potential.head = potential.heads[0]
-    one = for_inference(potential)
-    assert isinstance(one, LazyCompiled)
-    assert (one.head, one.elements, one.cutoff) == (potential.head, potential.elements, potential.cutoff)
-    (found,), (wanted,) = one.predict([molecule()]), potential.predict([molecule()])
-    np.testing.assert_allclose(found["forces"], wanted["forces"], rtol=1e-8, atol=1e-9)
+    first = for_inference(potential)
+    assert isinstance(first, LazyCompiled)
+    assert (first.head, first.elements, first.cutoff) == (potential.head, potential.elements, potential.cutoff)
+    (result,), (expected,) = first.predict([molecule()]), potential.predict([molecule()])
+    np.testing.assert_allclose(result["forces"], expected["forces"], rtol=1e-8, atol=1e-9)
 
 
 @needs_compiler
@@ -155,18 +155,18 @@ def test_the_calculator_uses_kernels_and_gives_back_the_potential(potential):
         atoms.calc = calculator
         results.append((atoms.get_potential_energy(), atoms.get_forces(), atoms.get_stress()))
         assert calculator.potential is potential
-    for ours, wanted in zip(*results, strict=True):
-        np.testing.assert_allclose(ours, wanted, rtol=1e-8, atol=1e-9)
+    for ours, expected in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, expected, rtol=1e-8, atol=1e-9)
 
 
 def test_without_a_compiler_the_model_goes_on(potential, graph, monkeypatch, always_worth_it):
     monkeypatch.setenv("ATOMGRAPH_CACHE", "/nowhere")
     monkeypatch.setenv("CXX", "no-such-compiler")
     forget(monkeypatch)
-    one = for_inference(potential)
+    first = for_inference(potential)
     with pytest.warns(KernelWarning, match="slower code gives the same numbers"):
         for _ in range(3):
-            same(one(graph), potential(graph))
+            same(first(graph), potential(graph))
 
 
 def forces_of(*arguments, **options):
@@ -180,15 +180,17 @@ def forces_of(*arguments, **options):
 def test_kernels_in_float32_are_made_of_the_weights_as_they_are_stored(potential, graph, dtype, compile):
     single = atomgraph.compile(potential, dtype="float32")
     of_rounded = atomgraph.compile(deepcopy(potential).float(), dtype="float32")
-    rounded, wanted = (one(graph_of(crystal(), one.cutoff + 0.5))["forces"].numpy() for one in (of_rounded, single))
+    rounded, expected = (
+        first(graph_of(crystal(), first.cutoff + 0.5))["forces"].numpy() for first in (of_rounded, single)
+    )
     calculator = Calculator(potential, dtype=dtype, compile=compile)
     with torch.no_grad():
         if compile is None and dtype == "float32":  # the calculator has a copy, which it reads later
             for parameter in potential.parameters():
                 parameter.mul_(1.1)
-    found = calculator.get_property("forces", crystal())
-    np.testing.assert_array_equal(found, wanted)
-    assert not np.array_equal(found, rounded)
+    result = calculator.get_property("forces", crystal())
+    np.testing.assert_array_equal(result, expected)
+    assert not np.array_equal(result, rounded)
     assert calculator.potential.model.dtype == (torch.float64 if dtype == "mixed" else torch.float32)
 
 
@@ -196,16 +198,16 @@ def test_kernels_in_float32_are_made_of_the_weights_as_they_are_stored(potential
 def test_a_file_gives_the_same_as_the_potential(potential, tmp_path):
     potential.save(tmp_path / "one.safetensors")
     for dtype in ("float32", "mixed", "float64"):
-        found = forces_of(tmp_path / "one.safetensors", dtype=dtype, compile=True)
-        np.testing.assert_array_equal(found, forces_of(potential, dtype=dtype, compile=True))
+        result = forces_of(tmp_path / "one.safetensors", dtype=dtype, compile=True)
+        np.testing.assert_array_equal(result, forces_of(potential, dtype=dtype, compile=True))
 
 
 @needs_compiler
 def test_a_compiled_potential_in_another_dtype_has_other_kernels(potential):
-    compiled, wanted = atomgraph.compile(potential), forces_of(potential, dtype="mixed", compile=True)
-    np.testing.assert_array_equal(forces_of(compiled, dtype="mixed"), wanted)
-    np.testing.assert_array_equal(forces_of(compiled, dtype="float32"), wanted)
-    assert not np.array_equal(forces_of(compiled), wanted)
+    compiled, expected = atomgraph.compile(potential), forces_of(potential, dtype="mixed", compile=True)
+    np.testing.assert_array_equal(forces_of(compiled, dtype="mixed"), expected)
+    np.testing.assert_array_equal(forces_of(compiled, dtype="float32"), expected)
+    assert not np.array_equal(forces_of(compiled), expected)
 
 
 def test_mixed_without_kernels_is_refused_or_said(potential, nothing_said):
@@ -215,9 +217,9 @@ def test_mixed_without_kernels_is_refused_or_said(potential, nothing_said):
         Calculator(potential, dtype="float46")
     with pytest.raises(ConfigError, match="a model's numbers are float32 or float64"):
         as_dtype("mixed")
-    other = Potential(GCN(ELEMENTS, CUTOFF)).eval()
+    second = Potential(GCN(ELEMENTS, CUTOFF)).eval()
     with pytest.warns(KernelWarning, match=r"mixed.*float64"):
-        calculator = Calculator(other, dtype="mixed")
+        calculator = Calculator(second, dtype="mixed")
     assert calculator.potential.model.dtype == torch.float64
     calculator.get_property("forces", crystal())
 

@@ -46,14 +46,14 @@ def test_numbers_and_slopes_are_torchs(shape, counts, dtype):
         (linear, x, before, after, lambda matrix: matrix),
         (linear.vjp, grad, after, before, lambda matrix: matrix.T),
     ):
-        found, there = times(runs, given), random(sum(counts) * end.width, dtype=dtype)
+        result, there = times(runs, given), random(sum(counts) * end.width, dtype=dtype)
         added = times(runs, given, there.clone())
         for irrep, matrices in by_irrep.items():
             parts = start.block(given, irrep).split(counts)
-            wanted = torch.cat([part @ turned(matrices[k].to(dtype)) for part, k in zip(parts, kinds, strict=True)])
+            expected = torch.cat([part @ turned(matrices[k].to(dtype)) for part, k in zip(parts, kinds, strict=True)])
             tolerance = {"atol": 100 * torch.finfo(dtype).eps, "rtol": 1e3 * torch.finfo(dtype).eps}
-            torch.testing.assert_close(end.block(found, irrep), wanted, **tolerance)
-            torch.testing.assert_close(end.block(added, irrep), end.block(there, irrep) + wanted, **tolerance)
+            torch.testing.assert_close(end.block(result, irrep), expected, **tolerance)
+            torch.testing.assert_close(end.block(added, irrep), end.block(there, irrep) + expected, **tolerance)
 
 
 def test_an_irrep_that_does_not_come_in_goes_out_as_zeros():
@@ -67,16 +67,16 @@ def test_an_irrep_that_does_not_come_in_goes_out_as_zeros():
 
 
 def test_threads_change_nothing():
-    layout, before, found = Layout({SCALAR: 24, VECTOR: 24}), torch.get_num_threads(), []
+    layout, before, result = Layout({SCALAR: 24, VECTOR: 24}), torch.get_num_threads(), []
     weights = Weights.of_matrices({irrep: random(24, 24) for irrep in (SCALAR, VECTOR)})
     linear, x = LinearMap(library(torch.float64), layout, layout, weights, torch.float64), random(500 * layout.width)
     try:
         for threads in (1, 3):
             torch.set_num_threads(threads)
-            found.append(linear(Runs([0], [500]), x))
+            result.append(linear(Runs([0], [500]), x))
     finally:
         torch.set_num_threads(before)
-    torch.testing.assert_close(found[0], found[1], atol=0, rtol=0)
+    torch.testing.assert_close(result[0], result[1], atol=0, rtol=0)
 
 
 def test_maps_that_follow_one_another_are_one_map_by_element():
@@ -95,9 +95,9 @@ def test_tables_of_few_sets_of_elements_are_kept_and_those_in_use_stay(monkeypat
     by_irrep = {SCALAR: random(5, 4, 4)}
     layout = Layout({SCALAR: 4})
     monkeypatch.setattr(linear_file, "MOST_KINDS", 2)
-    one, x = LinearMap(library(torch.float64), layout, layout, of_kinds(by_irrep), torch.float64), random(6 * 4)
+    first, x = LinearMap(library(torch.float64), layout, layout, of_kinds(by_irrep), torch.float64), random(6 * 4)
     for _ in range(2):
         for k in range(4):
-            wanted = torch.cat([x.view(6, 4)[:2] @ by_irrep[SCALAR][k], x.view(6, 4)[2:] @ by_irrep[SCALAR][k + 1]])
-            torch.testing.assert_close(one(Runs([k, k + 1], [2, 4]), x).view(6, 4), wanted)
-    assert one._plan_of.cache_info().currsize == 2
+            expected = torch.cat([x.view(6, 4)[:2] @ by_irrep[SCALAR][k], x.view(6, 4)[2:] @ by_irrep[SCALAR][k + 1]])
+            torch.testing.assert_close(first(Runs([k, k + 1], [2, 4]), x).view(6, 4), expected)
+    assert first._plan_of.cache_info().currsize == 2

@@ -37,10 +37,10 @@ def interaction(kind, seed, gain):
     interaction = options.pop("interaction", "density_residual")
     arguments = {"hidden": "4x0e+4x1o", "l_max": 2, "order": 2, "radial": radial, "interaction": interaction}
     model = made(lambda: MACE(ELEMENTS, CUTOFF, **arguments)).double()
-    found = generic(model, seed).branches[0].layers[1].interaction.eval().requires_grad_(False)
-    for parameter in found.network.parameters():
+    result = generic(model, seed).branches[0].layers[1].interaction.eval().requires_grad_(False)
+    for parameter in result.network.parameters():
         parameter *= gain
-    return found
+    return result
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -64,11 +64,11 @@ def test_the_stated_error_holds_anywhere_and_values_meet_at_joints(kind, gain, d
             scale = scale.clamp(min=0.02 * float(scale.max()))  # the largest from here on
             ends = []
             for s, value, grad, distance in zip(places, whole, grads, r, strict=True):
-                found, by_place = piecewise(of_pair, start.long(), s.expand(len(start)))
+                result, by_place = piecewise(of_pair, start.long(), s.expand(len(start)))
                 by_r = by_place * grid.place(distance)[2][:, None]
                 assert ((by_r - grad).abs().amax(dim=1) <= 2.0 * tolerance * scale).all()
-                assert ((found - value).abs().amax(dim=1) <= 0.05 * tolerance * scale * grid.cutoff).all()
-                ends.append(found)
+                assert ((result - value).abs().amax(dim=1) <= 0.05 * tolerance * scale * grid.cutoff).all()
+                ends.append(result)
             assert ((ends[0][1:] - ends[-1][:-1]).abs().amax(dim=1) <= 0.02 * tolerance * scale[:-1] * CUTOFF).all()
 
 
@@ -89,21 +89,21 @@ def tables(tolerance=1e-6):
 
 def test_weights_that_are_too_steep_are_told_once(monkeypatch):
     monkeypatch.setattr(radial, "MOST_PIECES", 97)
-    found = tables(tolerance=1e-12)
+    result = tables(tolerance=1e-12)
     with pytest.warns(KernelWarning, match=r"97 polynomials are too few .* error of \de-\d\d, more than 1e-12") as told:
-        found.of([(0, 1)])
-        found.of([(1, 1)])
-    assert len(told) == 1 and found.error > 1e-12
+        result.of([(0, 1)])
+        result.of([(1, 1)])
+    assert len(told) == 1 and result.error > 1e-12
 
 
 def test_tables_that_are_not_asked_for_make_room(monkeypatch):
-    found = tables()
-    first = found.of([(0, 0), (0, 1)])
-    size = found.n_bytes
+    result = tables()
+    first = result.of([(0, 0), (0, 1)])
+    size = result.n_bytes
     monkeypatch.setattr(radial, "MOST_KEPT", size)
-    second = found.of([(0, 1), (1, 1)])
-    assert found.n_bytes == size
+    second = result.of([(0, 1), (1, 1)])
+    assert result.n_bytes == size
     assert second.tables[0] is first.tables[1]  # what is in use stays
-    again = found.of([(0, 0), (0, 1), (1, 1)])  # more than may be kept, but all are needed
-    assert found.n_bytes == 1.5 * size
+    again = result.of([(0, 0), (0, 1), (1, 1)])  # more than may be kept, but all are needed
+    assert result.n_bytes == 1.5 * size
     torch.testing.assert_close(again.tables[0], first.tables[0], rtol=0, atol=1e-12)

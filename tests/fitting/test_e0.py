@@ -48,9 +48,9 @@ def test_an_estimate_repairs_what_was_planted(target, name):
     change.apply(start)
     assert before > 0.2 and errors(start, target) == pytest.approx(change.shift.residual, rel=1e-6)
     assert change.shift.residual < 0.02
-    found = dict(zip(start.elements, start.model.baseline.e0[0].tolist(), strict=True))
-    assert found["O"] == pytest.approx(E0["O"], abs=0.1) and found["Si"] == pytest.approx(E0["Si"], abs=0.1)
-    assert found["H"] == WRONG_E0[name]["H"]  # no structure holds it
+    result = dict(zip(start.elements, start.model.baseline.e0[0].tolist(), strict=True))
+    assert result["O"] == pytest.approx(E0["O"], abs=0.1) and result["Si"] == pytest.approx(E0["Si"], abs=0.1)
+    assert result["H"] == WRONG_E0[name]["H"]  # no structure holds it
     assert start.metadata["e0_shift"]["default"]["n_structures"] == len(target)
 
 
@@ -75,7 +75,7 @@ def test_isolated_atoms_get_their_labels(target):
     atoms = [_atom("O", -20.0), _atom("Si", -30.0)]
     change = e0_change(start, LabelledPredictions.of(start, [*target, *atoms]), "default", "isolated")
     change.apply(start)
-    assert [found["energy"] for found in start.predict(atoms)] == pytest.approx([-20.0, -30.0])
+    assert [result["energy"] for result in start.predict(atoms)] == pytest.approx([-20.0, -30.0])
     with pytest.raises(DataError, match="no isolated atom with an energy for Si"):
         e0_change(start, LabelledPredictions.of(start, [*target, atoms[0]]), "default", "isolated")
     with pytest.raises(DataError, match=r"O have energies 0\.5"):

@@ -23,8 +23,8 @@ MODELS = {
 
 def labelled(atoms, seed):
     """Labels that no model knows."""
-    made = torch.Generator().manual_seed(seed)
-    draw = lambda *shape: torch.randn(*shape, generator=made, dtype=torch.float64).numpy()  # noqa: E731
+    built = torch.Generator().manual_seed(seed)
+    draw = lambda *shape: torch.randn(*shape, generator=built, dtype=torch.float64).numpy()  # noqa: E731
     stress = {"stress": draw(6)} if atoms.pbc.any() else {}
     atoms.calc = SinglePointCalculator(atoms, energy=float(draw(1)[0]), forces=draw(len(atoms), 3), **stress)
     return atoms
@@ -55,7 +55,7 @@ def test_slopes_are_those_of_the_residuals(kind, monkeypatch):
     graphs = structures(potential)
     tangent = ResidualJacobian(potential, Noise(Sigma()), "default")
     assert tangent.n == sum(p.numel() for p in potential.model.parameters()) + 2
-    place, h = tangent.place, 1e-5
+    place, h = tangent.parameters, 1e-5
     for number, graph in enumerate(graphs):
         slopes, residuals = tangent.rows(graph, number)
         assert slopes.shape == (tangent.n_rows([graph]), tangent.n) == (1 + 3 * graph.n_atoms + 6 * number, tangent.n)
@@ -63,12 +63,12 @@ def test_slopes_are_those_of_the_residuals(kind, monkeypatch):
         direction = torch.randn(tangent.n, generator=torch.Generator().manual_seed(number), dtype=torch.float64)
         there = []
         for sign in (1, -1):
-            tangent.go_to(place + sign * h * direction)
+            tangent.set_parameters(place + sign * h * direction)
             there.append(tangent.residuals(graph, number))
-        tangent.go_to(place)
+        tangent.set_parameters(place)
         along = (there[1] - there[0]) / (2 * h)
         torch.testing.assert_close(along, slopes @ direction, rtol=1e-6, atol=1e-6 * float(along.abs().max()))
-    assert torch.equal(tangent.place, place)
+    assert torch.equal(tangent.parameters, place)
 
 
 def test_a_linear_model_is_solved_in_one_step():
@@ -98,7 +98,7 @@ def test_weights_of_the_best_step_in_validation_are_kept():
     potential = potential_of("GCN")
     graphs = structures(potential)
     steps = []
-    before = ResidualJacobian(potential, Noise(), "default").place
+    before = ResidualJacobian(potential, Noise(), "default").parameters
     descent = gauss_newton(
         potential, graphs[:1], Noise(), head="default", valid=graphs[1:], steps=6, on_step=steps.append
     )
@@ -106,11 +106,11 @@ def test_weights_of_the_best_step_in_validation_are_kept():
     train = [step.train for step in steps]
     assert train == sorted(train, reverse=True)
     tangent = ResidualJacobian(potential, Noise(), "default")
-    found = float(tangent.residuals(graphs[1], 0).square().mean())
+    result = float(tangent.residuals(graphs[1], 0).square().mean())
     if descent.best:
-        assert found == pytest.approx(min(step.valid for step in steps))
+        assert result == pytest.approx(min(step.valid for step in steps))
     else:
-        assert torch.equal(tangent.place, before) and found <= min(step.valid for step in steps)
+        assert torch.equal(tangent.parameters, before) and result <= min(step.valid for step in steps)
 
 
 def test_what_cannot_be_fitted_is_refused():

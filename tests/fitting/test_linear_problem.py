@@ -41,16 +41,16 @@ def labelled_by(potential, n=10):
     """Graphs whose labels a potential gives."""
     graphs = build_graphs(frames(n), potential.cutoff)
     for graph in graphs:
-        found = potential(graph)
-        graph.energy, graph.forces = found["energy"], found["forces"]
+        result = potential(graph)
+        graph.energy, graph.forces = result["energy"], result["forces"]
         graph.energy_mask[:], graph.forces_mask[:] = True, True
-        graph.stress, graph.stress_mask = found["stress"].nan_to_num(), found["stress"].isfinite().all(2).all(1)
+        graph.stress, graph.stress_mask = result["stress"].nan_to_num(), result["stress"].isfinite().all(2).all(1)
     return graphs
 
 
 def randomised(potential):
     unknowns = LinearProblem(potential, Noise()).unknowns
-    unknowns.take(torch.linspace(-1.0, 1.3, unknowns.n, dtype=torch.float64).sin())
+    unknowns.assign(torch.linspace(-1.0, 1.3, unknowns.n, dtype=torch.float64).sin())
     return potential
 
 

@@ -72,15 +72,15 @@ def test_slopes_by_the_density_are_those_of_backward_passes(case):
     n = expansion.irreps_out.dim
     directions = torch.linspace(-1.0, 1.0, 3 * n, dtype=torch.float64).view(3, n).sin()
     for chosen in (None, directions):
-        found = expansion.slopes(density, edges.element, chosen)
-        wanted = DensityFeaturizer.slopes(expansion, density, edges.element, chosen)
-        torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-11 * float(wanted.abs().max()))
+        result = expansion.slopes(density, edges.element, chosen)
+        expected = DensityFeaturizer.slopes(expansion, density, edges.element, chosen)
+        torch.testing.assert_close(result, expected, rtol=1e-10, atol=1e-11 * float(expected.abs().max()))
 
 
 def test_slopes_of_terms_are_finite_differences(case):
     expansion, _, edges, _ = case
     slopes = term_slopes(expansion, edges)
-    found = slopes.of(torch.arange(len(slopes.terms.rows)))
+    result = slopes.of(torch.arange(len(slopes.terms.rows)))
     step = 1e-5
     for axis in range(3):
         values = []
@@ -97,8 +97,8 @@ def test_slopes_of_terms_are_finite_differences(case):
                 edges.n_elements,
             )
             values.append(expansion.terms(near).values)
-        size = float(found.abs().max())
-        torch.testing.assert_close(found[:, axis], (values[0] - values[1]) / (2 * step), rtol=1e-6, atol=1e-7 * size)
+        size = float(result.abs().max())
+        torch.testing.assert_close(result[:, axis], (values[0] - values[1]) / (2 * step), rtol=1e-6, atol=1e-7 * size)
 
 
 def gap():
@@ -155,9 +155,9 @@ def test_rows_times_weights_are_what_the_potential_gives(name):
     batch = collate([AtomicGraph.from_ase(atoms, potential.cutoff) for atoms in (alloy(), molecule(), alloy())])
     unknowns = LinearWeights(potential.model)
     weights = torch.linspace(-1.0, 2.0, unknowns.n, dtype=torch.float64).sin()
-    unknowns.silence()
+    unknowns.zero_()
     before = potential(batch)
-    unknowns.take(weights)
+    unknowns.assign(weights)
     after = potential(batch)
     rows = design_matrix(unknowns, batch)
     change = {key: after[key] - before[key] for key in ("energy", "forces", "stress")}

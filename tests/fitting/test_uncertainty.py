@@ -23,18 +23,18 @@ def linear():
 
 
 def frames(n, seed, amplitude=0.15):
-    random, found = np.random.default_rng(seed), []
+    random, result = np.random.default_rng(seed), []
     for number in range(n):
         atoms = bulk("SiO", "zincblende", a=4.6) * (1, 1, 1 + number % 2)
         atoms.positions += amplitude * random.standard_normal((len(atoms), 3))
-        found.append(atoms)
-    return found
+        result.append(atoms)
+    return result
 
 
 def labelled(structures, truth, seed):
     random, graphs = np.random.default_rng(seed), []
-    for atoms, found in zip(structures, truth.predict(structures), strict=True):
-        energy = found["energy"] + NOISE * random.standard_normal()
+    for atoms, result in zip(structures, truth.predict(structures), strict=True):
+        energy = result["energy"] + NOISE * random.standard_normal()
         atoms.calc = SinglePointCalculator(atoms, energy=energy)
         graphs.append(AtomicGraph.from_ase(atoms, 4.0))
     return graphs
@@ -53,8 +53,8 @@ def fitted():
 def test_errors_of_new_structures_are_as_large_as_it_says(fitted):
     truth, potential, facts = fitted
     new = frames(200, 3)
-    known, found = truth.predict(new), potential.predict(new)
-    z = np.array([(a["energy"] - b["energy"]) / b["uncertainty"] for a, b in zip(known, found, strict=True)])
+    known, result = truth.predict(new), potential.predict(new)
+    z = np.array([(a["energy"] - b["energy"]) / b["uncertainty"] for a, b in zip(known, result, strict=True)])
     assert facts["calibrated_on"] == 200
     uncalibrated = np.sqrt((z**2).mean()) * facts["calibration"]  # the factor holds the noise of labels, too
     assert uncalibrated == pytest.approx(1.0, abs=0.4)
@@ -64,14 +64,14 @@ def test_calibration_makes_held_out_errors_of_unit_size(fitted):
     truth, potential, _ = fitted
     again = labelled(frames(200, 2), truth, 2)
     errors = [(float(g.energy[0]), potential.evaluated(g, forces=False, stress=False)) for g in again]
-    z = np.array([(label - float(found["energy"])) / float(found["uncertainty"]) for label, found in errors])
+    z = np.array([(label - float(result["energy"])) / float(result["uncertainty"]) for label, result in errors])
     assert np.sqrt((z**2).mean()) == pytest.approx(1.0, rel=1e-9)
 
 
 def test_it_grows_away_from_the_data(fitted):
     _, potential, _ = fitted
-    near = np.mean([found["uncertainty"] for found in potential.predict(frames(10, 4))])
-    far = np.mean([found["uncertainty"] for found in potential.predict(frames(10, 4, amplitude=0.6))])
+    near = np.mean([result["uncertainty"] for result in potential.predict(frames(10, 4))])
+    far = np.mean([result["uncertainty"] for result in potential.predict(frames(10, 4, amplitude=0.6))])
     assert far > 2 * near
 
 
@@ -80,10 +80,10 @@ def test_file_and_calculator_have_it(fitted, tmp_path):
     potential.save(tmp_path / "sure.safetensors")
     again = atomgraph.load(tmp_path / "sure.safetensors")
     atoms = frames(1, 5)[0]
-    wanted = potential.predict([atoms])[0]["uncertainty"]
-    assert again.predict([atoms])[0]["uncertainty"] == wanted > 0
+    expected = potential.predict([atoms])[0]["uncertainty"]
+    assert again.predict([atoms])[0]["uncertainty"] == expected > 0
     atoms.calc = Calculator(again)
-    assert atoms.calc.get_property("uncertainty", atoms) == pytest.approx(wanted, rel=1e-12)
+    assert atoms.calc.get_property("uncertainty", atoms) == pytest.approx(expected, rel=1e-12)
 
 
 def test_other_potentials_have_none():
@@ -98,15 +98,15 @@ def test_around_means_that_changes_are_added_to_what_is_there():
     branch = Branch(4.0, density, [], [MultiHeadMLP(density.irreps_out, hidden=3)])
     potential = Potential(EnergyModel(["Si", "O"], branch)).to(torch.float64).eval()
     graphs = labelled(frames(30, 1), potential, 1)
-    for graph, found in zip(graphs, potential.predict(frames(30, 1)), strict=True):
-        graph.energy[0] = found["energy"]
+    for graph, result in zip(graphs, potential.predict(frames(30, 1)), strict=True):
+        graph.energy[0] = result["energy"]
     before = {name: value.clone() for name, value in potential.state_dict().items()}
     problem = LinearProblem(potential, Noise(Sigma(energy=NOISE, forces=None, virial=None)), around=True)
     reduced = accumulate(problem, graphs)
-    problem.unknowns.take(torch.zeros(problem.unknowns.n, dtype=torch.float64))
+    problem.unknowns.assign(torch.zeros(problem.unknowns.n, dtype=torch.float64))
     torch.testing.assert_close(potential.state_dict(), before, rtol=0, atol=0)
     assert float(reduced.target_square) < 1e-16
-    problem.unknowns.take(torch.ones(problem.unknowns.n, dtype=torch.float64))
+    problem.unknowns.assign(torch.ones(problem.unknowns.n, dtype=torch.float64))
     readout = potential.model.branches[0].readouts[0]
     torch.testing.assert_close(readout.last, before["model.branches.0.readouts.0.last"] + 1.0)
     torch.testing.assert_close(readout.first, before["model.branches.0.readouts.0.first"], rtol=0, atol=0)

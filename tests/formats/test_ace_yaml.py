@@ -94,7 +94,7 @@ def test_opens_like_any_potential_and_its_forces_are_slopes(tmp_path):
         moved = [ALLOY.copy(), ALLOY.copy()]
         moved[0].positions[atom, axis] += 1e-4
         moved[1].positions[atom, axis] -= 1e-4
-        high, low = (found["energy"] for found in potential.predict(moved))
+        high, low = (result["energy"] for result in potential.predict(moved))
         assert forces[atom, axis] == pytest.approx(-(high - low) / 2e-4, abs=1e-6)
 
 
@@ -107,10 +107,10 @@ def test_survives_saving(tmp_path):
 
 def test_neither_default_dtype_nor_seed_matters(tmp_path):
     file, before = written(tmp_path), torch.get_rng_state()
-    found = load(file).predict([ALLOY])[0]["energy"]
+    result = load(file).predict([ALLOY])[0]["energy"]
     torch.set_default_dtype(torch.float64)
     try:
-        assert load(file).predict([ALLOY])[0]["energy"] == found
+        assert load(file).predict([ALLOY])[0]["energy"] == result
     finally:
         torch.set_default_dtype(torch.float32)
     assert torch.equal(torch.get_rng_state(), before)
@@ -123,8 +123,8 @@ def test_a_pair_is_its_formula(tmp_path):
     g = np.array([(1 - x) / 2, (1 - (2 * x * x - 1)) / 2])
     rho = 2.7 * g[1] - 1.5 * g[0] + 9.0 * np.sqrt(3.0) * (g @ [0.7, -0.2]) ** 2
     core = 12 / r * np.exp(-0.9 * r * r) * np.cos(np.pi * r / 10) ** 2
-    found = load(written(tmp_path)).predict([ase.Atoms("Al2", [[0, 0, 0], [0, 0, r]])])[0]["energy"]
-    assert found == pytest.approx(2 * (rho + core), abs=1e-12)
+    result = load(written(tmp_path)).predict([ase.Atoms("Al2", [[0, 0, 0], [0, 0, r]])])[0]["energy"]
+    assert result == pytest.approx(2 * (rho + core), abs=1e-12)
 
 
 def test_columns_are_in_python_aces_order_and_skipped_ones_are_left_out(tmp_path):
@@ -341,18 +341,18 @@ def test_equal_to_python_ace(name):
         if model not in potentials:
             potentials[model] = load(folder() / "ace_models" / f"{model}.yaml")
         potential = potentials[model]
-        atoms, found = predicted(potential, arrays, case)
+        atoms, result = predicted(potential, arrays, case)
         energies, forces = arrays[f"{case}/atomic_energy"], arrays[f"{case}/forces"]
         largest = np.abs(forces).max()
-        agree(name, "atomic energy", found["node_energy"], energies, atol=1e-9, case=case)
+        agree(name, "atomic energy", result["node_energy"], energies, atol=1e-9, case=case)
         assert case not in INTERPOLATED or INTERPOLATED[case] * largest > 1e-8
         tolerance = INTERPOLATED[case] * largest if case in INTERPOLATED else 1e-8
         interpolated = ", where python-ace interpolates" if case in INTERPOLATED else ""
-        agree(name, f"forces{interpolated}", found["forces"], forces, atol=tolerance, case=case)
+        agree(name, f"forces{interpolated}", result["forces"], forces, atol=tolerance, case=case)
         if f"{case}/stress" in arrays:
             stress = arrays[f"{case}/stress"]
             tolerance = max(tolerance, 1e-10 * np.abs(stress).max())
-            agree(name, "stress", found["stress"], stress, atol=tolerance, case=case)
+            agree(name, "stress", result["stress"], stress, atol=tolerance, case=case)
         h = potential.descriptors(graph_of(atoms, potential.cutoff)).detach().numpy()
         compare_projections(h, arrays[f"{case}/B_projections"], case)
 
@@ -373,21 +373,21 @@ def predicted(potential, arrays, case):
 @pytest.mark.refs
 def test_equal_to_python_ace_in_fine_steps():
     """Every radial basis, embedding, core and inner cutoff, made by tests/peers/python_ace/variants.py."""
-    made = os.environ.get("ATOMGRAPH_ACE_VARIANTS", "")
-    if not made:
+    built = os.environ.get("ATOMGRAPH_ACE_VARIANTS", "")
+    if not built:
         pytest.skip("ATOMGRAPH_ACE_VARIANTS does not name the folder that tests/peers/python_ace/variants.py made")
-    with np.load(Path(made) / "variants.npz") as stored:
+    with np.load(Path(built) / "variants.npz") as stored:
         arrays = dict(stored)
     potentials = {}
     for case in sorted({key.split("/")[0] for key in arrays}):
         model = case.split("@")[0]
         if model not in potentials:
-            potentials[model] = Potential(ace_yaml.read(Path(made) / f"{model}.yaml", FileHints())[0]).eval()
-        _, found = predicted(potentials[model], arrays, case)
+            potentials[model] = Potential(ace_yaml.read(Path(built) / f"{model}.yaml", FileHints())[0]).eval()
+        _, result = predicted(potentials[model], arrays, case)
         energies, forces = arrays[f"{case}/atomic_energy"], arrays[f"{case}/forces"]
         scale = [max(1.0, np.abs(numbers).max()) for numbers in (energies, forces)]
-        np.testing.assert_allclose(found["node_energy"], energies, rtol=0, atol=1e-11 * scale[0], err_msg=case)
-        np.testing.assert_allclose(found["forces"], forces, rtol=0, atol=1e-9 * scale[1], err_msg=case)
+        np.testing.assert_allclose(result["node_energy"], energies, rtol=0, atol=1e-11 * scale[0], err_msg=case)
+        np.testing.assert_allclose(result["forces"], forces, rtol=0, atol=1e-9 * scale[1], err_msg=case)
 
 
 def test_aliases_that_stand_for_a_flood_of_values_are_refused(tmp_path):
@@ -405,8 +405,8 @@ def test_aliases_that_stand_for_a_flood_of_values_are_refused(tmp_path):
 
 def test_an_alias_that_stands_for_a_few_numbers_is_read(tmp_path):
     text = TEXT.replace("[ [ [ 1.3 ], [ -0.4 ], [ 0.8 ] ] ]", "[ [ &x [ 1.3 ], [ -0.4 ], *x ] ]")
-    other = TEXT.replace("[ [ [ 1.3 ], [ -0.4 ], [ 0.8 ] ] ]", "[ [ [ 1.3 ], [ -0.4 ], [ 1.3 ] ] ]")
-    energies = [load(written(tmp_path, words)).predict([ALLOY])[0]["energy"] for words in (text, other)]
+    second = TEXT.replace("[ [ [ 1.3 ], [ -0.4 ], [ 0.8 ] ] ]", "[ [ [ 1.3 ], [ -0.4 ], [ 1.3 ] ] ]")
+    energies = [load(written(tmp_path, words)).predict([ALLOY])[0]["energy"] for words in (text, second)]
     assert energies[0] == energies[1]
 
 

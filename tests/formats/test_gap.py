@@ -61,7 +61,7 @@ def test_opens_like_any_potential_and_its_forces_are_slopes(tmp_path):
         moved = [alloy(), alloy()]
         moved[0].positions[atom, axis] += 1e-4
         moved[1].positions[atom, axis] -= 1e-4
-        high, low = (found["energy"] for found in potential.predict(moved))
+        high, low = (result["energy"] for result in potential.predict(moved))
         assert forces[atom, axis] == pytest.approx(-(high - low) / 2e-4, abs=1e-7)
 
 
@@ -78,8 +78,8 @@ def test_a_pair_is_its_formula(tmp_path):
     r = 4.3
     kernel = 0.25 * 0.9 * np.exp(-0.5 * ((r - points) / 1.5) ** 2) @ (0.1 * np.arange(4) - 0.2)
     fade = 0.5 * (np.cos(np.pi * (r - 4.0)) + 1.0)
-    found = potential.predict([ase.Atoms("MoW", [[0, 0, 0], [0, 0, r]])])[0]["energy"]
-    assert found == pytest.approx(2 * fade * kernel - 3.2, abs=1e-12)
+    result = potential.predict([ase.Atoms("MoW", [[0, 0, 0], [0, 0, r]])])[0]["energy"]
+    assert result == pytest.approx(2 * fade * kernel - 3.2, abs=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -146,8 +146,8 @@ def test_old_files_without_elements_are_for_those_with_an_energy(tmp_path):
     file.write_text(text.replace(was, hashlib.md5(content.encode()).hexdigest()))
     potential = load(file)
     same = [
-        found["energy"]
-        for found in potential.predict([ase.Atoms("Mo2", [[0] * 3, [0, 0, 2]]), ase.Atoms("W2", [[0] * 3, [0, 0, 2]])])
+        result["energy"]
+        for result in potential.predict([ase.Atoms("Mo2", [[0] * 3, [0, 0, 2]]), ase.Atoms("W2", [[0] * 3, [0, 0, 2]])])
     ]
     assert same[0] + 3.0 == pytest.approx(same[1] + 3.4, abs=1e-12)
 
@@ -173,9 +173,9 @@ def test_pairs_whose_weights_cancel_are_off_by_rounding_alone():
         for case in sorted({key.split("/")[0] for key in arrays}):
             atoms = ase.Atoms(**{key: arrays[f"{case}/{key}"] for key in ("numbers", "positions", "cell", "pbc")})
             exact, size = in_extended_precision(potential, atoms)
-            found = potential.predict([atoms])[0]["energy"]
-            assert abs(found - exact) <= max(1e-8, 2e-17 * size), case
-            agree("gap_Si_2b_only", "energy in 80 bits", found, exact, atol=5e-8, case=case)
+            result = potential.predict([atoms])[0]["energy"]
+            assert abs(result - exact) <= max(1e-8, 2e-17 * size), case
+            agree("gap_Si_2b_only", "energy in 80 bits", result, exact, atol=5e-8, case=case)
             agree("gap_Si_2b_only", "QUIP's in 80 bits", arrays[f"{case}/energy"], exact, atol=5e-8, case=case)
 
 
@@ -201,10 +201,10 @@ def in_extended_precision(potential, atoms):
 @pytest.mark.refs
 def test_two_elements_with_pairs_triples_and_soap_equal_to_quip():
     """Made by tests/peers/quip/two_species.py."""
-    made = os.environ.get("ATOMGRAPH_GAP_TWO_SPECIES", "")
-    if not made:
+    built = os.environ.get("ATOMGRAPH_GAP_TWO_SPECIES", "")
+    if not built:
         pytest.skip("ATOMGRAPH_GAP_TWO_SPECIES does not name the folder that tests/peers/quip/two_species.py made")
-    compare(Path(made) / "mow.npz", Path(made) / "mow.xml", 1e-8)
+    compare(Path(built) / "mow.npz", Path(built) / "mow.xml", 1e-8)
 
 
 def compare(numbers, file, tolerance):
@@ -212,14 +212,14 @@ def compare(numbers, file, tolerance):
     with np.load(numbers) as arrays:
         for case in sorted({key.split("/")[0] for key in arrays}):
             atoms = ase.Atoms(**{key: arrays[f"{case}/{key}"] for key in ("numbers", "positions", "cell", "pbc")})
-            found = potential.predict([atoms])[0]
-            agree(name, "energy", found["energy"], arrays[f"{case}/energy"], atol=tolerance, case=case)
+            result = potential.predict([atoms])[0]
+            agree(name, "energy", result["energy"], arrays[f"{case}/energy"], atol=tolerance, case=case)
             agree(
-                name, "atomic energy", found["node_energy"], arrays[f"{case}/atomic_energy"], atol=tolerance, case=case
+                name, "atomic energy", result["node_energy"], arrays[f"{case}/atomic_energy"], atol=tolerance, case=case
             )
-            agree(name, "forces", found["forces"], arrays[f"{case}/forces"], atol=1e-7, case=case)
+            agree(name, "forces", result["forces"], arrays[f"{case}/forces"], atol=1e-7, case=case)
             if atoms.pbc.all():
-                agree(name, "stress", found["stress"], arrays[f"{case}/stress"], atol=1e-9, case=case)
+                agree(name, "stress", result["stress"], arrays[f"{case}/stress"], atol=1e-9, case=case)
 
 
 @pytest.mark.refs

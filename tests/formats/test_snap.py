@@ -89,9 +89,9 @@ def test_written_and_read_again_gives_the_same_numbers(tmp_path, variant):
     assert [path.name for path in paths] == ["mine.v2.snapcoeff", "mine.v2.snapparam"]
     again, _ = read(paths[0])
     for atoms in (crystal(), molecule()):
-        one, other = (Potential(m).predict([atoms])[0] for m in (model, again))
+        first, second = (Potential(m).predict([atoms])[0] for m in (model, again))
         for quantity in ("energy", "forces", "stress"):
-            np.testing.assert_allclose(one[quantity], other[quantity], rtol=1e-11, atol=1e-11)
+            np.testing.assert_allclose(first[quantity], second[quantity], rtol=1e-11, atol=1e-11)
     contents = [path.read_text() for path in paths]
     snap.write(again, tmp_path / "mine.v2.snapparam")
     assert "channels" in variant or [path.read_text() for path in paths] == contents
@@ -203,9 +203,9 @@ def test_wrong_coefficients_are_refused(files, what):
 def test_a_missing_partner_is_named(files, suffix):
     path = files()
     path.with_suffix(suffix).unlink()
-    other = ".snapparam" if suffix == ".snapcoeff" else ".snapcoeff"
+    second = ".snapparam" if suffix == ".snapcoeff" else ".snapcoeff"
     with pytest.raises(FormatError, match=f"needs its partner .*SiC{suffix}"):
-        read(path.with_suffix(other))
+        read(path.with_suffix(second))
 
 
 def test_parameters_under_another_name_are_told_to_take_theirs(files):
@@ -236,11 +236,11 @@ def test_equal_to_lammps_on_mlearns_models(kind, case):
     arrays, _ = reference(f"lammps_mlearn_{kind}")
     model, _ = read(folder() / "snap_models" / f"{case.split('@')[0]}_{kind}" / "SNAPotential.snapcoeff")
     atoms = ase.Atoms(**{key: arrays[f"{case}/{key}"] for key in ("numbers", "positions", "cell", "pbc")})
-    (found,) = Potential(model).predict([atoms])
-    assert found["energy"] == pytest.approx(float(arrays[f"{case}/energy"]), rel=0, abs=1e-9 * len(atoms))
+    (result,) = Potential(model).predict([atoms])
+    assert result["energy"] == pytest.approx(float(arrays[f"{case}/energy"]), rel=0, abs=1e-9 * len(atoms))
     file, local = f"lammps_mlearn_{kind}", model(graph_of(atoms, model.cutoff)).detach()
     agree(file, "atomic energy", local, arrays[f"{case}/atomic_energy"], atol=1e-9, case=case)
-    agree(file, "forces", found["forces"], arrays[f"{case}/forces"], atol=1e-9, case=case)
+    agree(file, "forces", result["forces"], arrays[f"{case}/forces"], atol=1e-9, case=case)
     if atoms.pbc.all():
         stress = arrays[f"{case}/stress"] * (LAMMPS_BAR / BAR)
-        agree(file, "stress", found["stress"], stress, atol=1e-9, case=case)
+        agree(file, "stress", result["stress"], stress, atol=1e-9, case=case)

@@ -49,8 +49,8 @@ def waters(n=12, *, seed=0):
 def labelled(frames, truth):
     """Frames with the numbers of a potential as labels, stress where there is a volume."""
     result = []
-    for atoms, found in zip(frames, truth.predict(frames), strict=True):
-        result.append(with_labels(atoms, found["energy"], found["forces"], found["stress"]))
+    for atoms, given in zip(frames, truth.predict(frames), strict=True):
+        result.append(with_labels(atoms, given["energy"], given["forces"], given["stress"]))
     return result
 
 

@@ -31,11 +31,11 @@ class Catch(pl.Callback):
 
 def structures():
     """Of different sizes, some without stress, one without forces, with unequal weights."""
-    found = graphs(7)
-    found[1].forces_mask = torch.zeros_like(found[1].forces_mask)
-    for i, graph in enumerate(found):
+    result = graphs(7)
+    result[1].forces_mask = torch.zeros_like(result[1].forces_mask)
+    for i, graph in enumerate(result):
         graph.weight = torch.tensor([1.0 + 0.5 * i], dtype=torch.float64)
-    return found
+    return result
 
 
 def data_of(edge_budget: int, replay: bool = False) -> GraphDataModule:
@@ -73,9 +73,9 @@ def main(folder: Path, cases: list[str]) -> None:
     for case in cases:
         edge_budget, accumulate = map(int, case.removeprefix("replay-").split("x"))
         is_replay = case.startswith("replay-")
-        found = gradients_of_a_step(folder / case, edge_budget, accumulate, replay=is_replay, devices=2)
+        result = gradients_of_a_step(folder / case, edge_budget, accumulate, replay=is_replay, devices=2)
         if torch.distributed.get_rank() == 0:
-            torch.save(found, folder / f"{case}.pt")
+            torch.save(result, folder / f"{case}.pt")
 
 
 if __name__ == "__main__":

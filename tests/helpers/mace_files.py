@@ -47,13 +47,13 @@ def saved(model: MACE, change=None, dtype=torch.float64, **options) -> bytes:
 @contextmanager
 def _mace():
     """Gives make(path, name): an empty module of a class that exists for now."""
-    made = {}
+    built = {}
 
     def make(path, name, base=torch.nn.Module):
         words = path.split(".")
         for place in (".".join(words[:n]) for n in range(1, len(words) + 1)):
             if place not in sys.modules:
-                made[place] = sys.modules[place] = types.ModuleType(place)
+                built[place] = sys.modules[place] = types.ModuleType(place)
         module = sys.modules[path]
         if not hasattr(module, name):
             setattr(module, name, type(name, (base,), {"__module__": path}))
@@ -62,7 +62,7 @@ def _mace():
     try:
         yield make
     finally:
-        for path in made:
+        for path in built:
             del sys.modules[path]
 
 
@@ -142,7 +142,7 @@ def _layer(layer, t, put, dtype, interaction):
             f"products.{t}.symmetric_contractions.contractions.{k}", kind="Contraction", correlation=layer.product.order
         )
         for nu in range(1, layer.product.order + 1):
-            irreps_in = "+".join(str(one) for _, one in layer.product.irreps_in)
+            irreps_in = "+".join(str(left) for _, left in layer.product.irreps_in)
             place.register_buffer(f"U_matrix_{nu}", coupling_tensor(irreps_in, str(irrep), nu).to(dtype))
 
 

@@ -51,8 +51,8 @@ def _flip_in_pickle(content: bytes, random_: random.Random) -> bytes:
 def _swap_records(content: bytes, random_: random.Random) -> bytes:
     parts = records(content)
     for _ in range(random_.choice((1, 3))):
-        one, other = random_.sample(list(parts), 2)
-        parts[one], parts[other] = parts[other], parts[one]
+        first, second = random_.sample(list(parts), 2)
+        parts[first], parts[second] = parts[second], parts[first]
     if random_.random() < 0.3:
         del parts[random_.choice(list(parts))]
     return archive(parts)

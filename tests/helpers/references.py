@@ -36,6 +36,6 @@ def agree(file: str, quantity: str, ours: Any, theirs: Any, *, atol: float, rtol
 def table() -> list[str]:
     """Lines: file, quantity, cases, worst difference."""
     rows = [("file", "quantity", "cases", "worst difference")]
-    rows += [(*key, str(len(found)), f"{max(found):.1e}") for key, found in sorted(TABLE.items())]
+    rows += [(*key, str(len(result)), f"{max(result):.1e}") for key, result in sorted(TABLE.items())]
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
     return ["  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip() for row in rows]

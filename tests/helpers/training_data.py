@@ -19,7 +19,7 @@ CUTOFF = 4.0
 def frames(n: int = 8, seed: int = 0) -> list[ase.Atoms]:
     """Rattled argon crystals and molecules of other sizes, with Lennard-Jones labels."""
     random = np.random.default_rng(seed)
-    found = []
+    result = []
     for i in range(n):
         atoms = bulk("Ar", "fcc", a=5.2) * (1, 1, 1 + i % 3)
         if i % 4 == 3:
@@ -31,8 +31,8 @@ def frames(n: int = 8, seed: int = 0) -> list[ase.Atoms]:
             labels["stress"] = atoms.get_stress()
         atoms.calc = SinglePointCalculator(atoms, **labels)
         atoms.info["config_type"] = "crystal" if atoms.pbc.all() else "molecule"
-        found.append(atoms)
-    return found
+        result.append(atoms)
+    return result
 
 
 def graphs(n: int = 8, seed: int = 0) -> list[AtomicGraph]:

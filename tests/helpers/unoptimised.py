@@ -19,19 +19,19 @@ def compiled(of, **arguments):
     """The compiled potential; nothing is said, nothing is left to the model."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", KernelWarning)
-        found = atomgraph.compile(of, **arguments)
-    assert isinstance(found, CompiledPotential)
-    return found
+        result = atomgraph.compile(of, **arguments)
+    assert isinstance(result, CompiledPotential)
+    return result
 
 
-def difference(found, wanted, name):
+def difference(result, expected, name):
     """The largest, by the root mean square of what is wanted; NaN is NaN in both."""
-    assert torch.equal(found[name].isnan(), wanted[name].isnan()), name
-    scale = max(float(wanted[name].nan_to_num().square().mean().sqrt()), 1e-3)
-    return float((found[name] - wanted[name]).nan_to_num().abs().max()) / scale
+    assert torch.equal(result[name].isnan(), expected[name].isnan()), name
+    scale = max(float(expected[name].nan_to_num().square().mean().sqrt()), 1e-3)
+    return float((result[name] - expected[name]).nan_to_num().abs().max()) / scale
 
 
-def same(found, wanted, tolerance):
+def same(result, expected, tolerance):
     """Energies, forces and stresses agree."""
     for name in ("energy", "node_energy", "forces", "stress"):
-        assert difference(found, wanted, name) <= tolerance, name
+        assert difference(result, expected, name) <= tolerance, name

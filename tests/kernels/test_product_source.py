@@ -71,8 +71,8 @@ def test_values_and_slopes_are_those_of_the_plain_sum(terms, dtype, most, monkey
     coefficients = random(len(counts), len(terms), CHANNELS, seed=1)
     x = random(sum(counts), sum(INPUTS), CHANNELS, seed=2).requires_grad_()
     slope = random(sum(counts), sum(OUTPUTS), CHANNELS, seed=3)
-    wanted = torch.cat([plain(terms, c, part) for c, part in zip(coefficients, x.split(counts), strict=True)])
-    expected = torch.autograd.grad(wanted, x, slope, materialize_grads=True)[0]
+    reference = torch.cat([plain(terms, c, part) for c, part in zip(coefficients, x.split(counts), strict=True)])
+    expected = torch.autograd.grad(reference, x, slope, materialize_grads=True)[0]
 
     padded = torch.nn.functional.pad(coefficients[:, source.coefficients], (0, width - CHANNELS))
     tables = [each.unflatten(1, (-1, library.width())).transpose(0, 1).contiguous().to(dtype) for each in padded]
@@ -83,6 +83,6 @@ def test_values_and_slopes_are_those_of_the_plain_sum(terms, dtype, most, monkey
         structure = n_threads, len(counts), first, of_kinds, given.data_ptr()
         forward(*structure, y.data_ptr())
         backward(*structure, by.data_ptr(), d.data_ptr())
-        for found, dims, right in ((y, OUTPUTS, wanted), (d, INPUTS, expected)):
-            found = from_blocks(found, dims, sum(counts), width)
-            torch.testing.assert_close(found, right.detach().to(dtype), atol=1e3 * torch.finfo(dtype).eps, rtol=1e-5)
+        for result, dims, right in ((y, OUTPUTS, reference), (d, INPUTS, expected)):
+            result = from_blocks(result, dims, sum(counts), width)
+            torch.testing.assert_close(result, right.detach().to(dtype), atol=1e3 * torch.finfo(dtype).eps, rtol=1e-5)

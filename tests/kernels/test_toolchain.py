@@ -244,14 +244,14 @@ WITH_OPENMP = "#define WITH_OPENMP" + PARALLEL
 @pytest.mark.parametrize("source", [PARALLEL, WITH_OPENMP], ids=["own threads", "OpenMP's"])
 def test_loops_are_shared_by_threads_nested_ones_too_and_their_errors_come_out(source):
     library = compiled(source, "parallel_test")
-    wanted = sum(i * (1 + i % 2) for i in range(500))
+    expected = sum(i * (1 + i % 2) for i in range(500))
     for n_threads in (1, 2, 3, 2):
         for _ in range(50):
             code, total, used = sum_with(library, n_threads, 500)
-            assert (code, total) == (0, wanted) and used < 1 << n_threads
+            assert (code, total) == (0, expected) and used < 1 << n_threads
     assert sum_with(library, 3, 0)[:2] == (0, 0)
     assert sum_with(library, 2, 1000)[0] == -1
-    assert sum_with(library, 2, 500)[:2] == (0, wanted)
+    assert sum_with(library, 2, 500)[:2] == (0, expected)
 
 
 def run(script):

@@ -33,7 +33,9 @@ def found(name, r=R, n=6, shape=SHAPE):
 
 def smoothstep(x):
     """1 to 0 with two flat derivatives at either end, as an integral: 1 − 30 ∫ t²(1 − t)² dt."""
-    return np.array([1.0 - 30.0 * quad(lambda t: t**2 * (1 - t) ** 2, 0.0, min(max(one, 0.0), 1.0))[0] for one in x])
+    return np.array(
+        [1.0 - 30.0 * quad(lambda t: t**2 * (1 - t) ** 2, 0.0, min(max(first, 0.0), 1.0))[0] for first in x]
+    )
 
 
 def test_chebyshev_functions_of_an_exponential():
@@ -145,7 +147,7 @@ def test_screened_coulomb_is_zbl_with_lammps_switch():
     np.testing.assert_allclose(np.diff(value[:3].detach()), np.diff(bare), rtol=1e-6)
     (slope,) = torch.autograd.grad(value.sum(), r, create_graph=True)
     (bend,) = torch.autograd.grad(slope.sum(), r)
-    assert max(float(one[4].detach().abs()) for one in (value, slope, bend)) < 1e-6
+    assert max(float(first[4].detach().abs()) for first in (value, slope, bend)) < 1e-6
     assert screened_coulomb(torch.tensor([4.0]), numbers, 1.0, cutoff, width) == 0
 
 

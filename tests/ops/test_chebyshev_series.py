@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from atomgraph.ops.chebyshev_series import chebyshev_series, fitted_series, series_slope
+from atomgraph.ops.chebyshev_series import chebyshev_series, fitted_series, series_derivative
 from atomgraph.ops.spherical_bessel import scaled_spherical_bessel
 
 UPPER = 5.0
@@ -22,10 +22,10 @@ def slopes(r):
 
 @pytest.fixture
 def series():
-    found = [fitted_series(functions, UPPER)]
+    result = [fitted_series(functions, UPPER)]
     for _ in range(3):
-        found.append(series_slope(found[-1], UPPER))
-    return tuple(torch.tensor(c) for c in found)
+        result.append(series_derivative(result[-1], UPPER))
+    return tuple(torch.tensor(c) for c in result)
 
 
 def test_values_and_slopes_are_those_of_the_functions(series):
@@ -54,14 +54,14 @@ def test_what_is_not_smooth_has_no_series():
 
 def test_one_derivative_too_many_is_told():
     r = torch.tensor([1.0], dtype=torch.float64, requires_grad=True)
-    with pytest.raises(RuntimeError, match="was given 0 derivatives"):
+    with pytest.raises(RuntimeError, match="has 0 derivatives"):
         chebyshev_series(r, (torch.ones(3, 1, dtype=torch.float64),), UPPER).sum().backward()
 
 
 @pytest.mark.parametrize("x", [1e-9, 1e-2, 0.7, 5.0, 30.0, 59.9, 60.1, 100.0, 500.0])
 def test_bessel_functions_are_their_power_series(x):
     """i_l(x) = x^l Σ_k (x²/2)^k / (k! (2l + 2k + 1)!!), all terms positive, so that no digit is lost."""
-    found = scaled_spherical_bessel(np.array([x]), 12)[:, 0]
+    result = scaled_spherical_bessel(np.array([x]), 12)[:, 0]
     k = np.arange(1000)
     for order in range(13):
         logarithms = np.array(
@@ -70,7 +70,7 @@ def test_bessel_functions_are_their_power_series(x):
                 for n in k
             ]
         )
-        assert found[order] == pytest.approx(np.exp(logarithms - x).sum(), rel=1e-11, abs=1e-300)
+        assert result[order] == pytest.approx(np.exp(logarithms - x).sum(), rel=1e-11, abs=1e-300)
 
 
 def log_double_factorial(n):

@@ -21,8 +21,8 @@ def coupling(l1, l2, l3):
 def test_it_is_the_sum_written_out(l1, l2, l3):
     h, weight, harmonics = inputs(l1, l2)
     three_j = wigner_3j(l1, l2, l3)  # (2l₁+1, 2l₂+1, 2l₃+1)
-    wanted = torch.einsum("nam,benc,bec,bea->bmc", three_j, h, weight, harmonics)
-    torch.testing.assert_close(coupled_sum(h, weight, harmonics, coupling(l1, l2, l3)), wanted)
+    expected = torch.einsum("nam,benc,bec,bea->bmc", three_j, h, weight, harmonics)
+    torch.testing.assert_close(coupled_sum(h, weight, harmonics, coupling(l1, l2, l3)), expected)
 
 
 def test_of_scalars_the_coupling_is_the_unit_matrix():

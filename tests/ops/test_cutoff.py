@@ -124,8 +124,8 @@ def test_the_numbers_of_n2p2_name_its_functions():
         8: (x * (x * ((315 - 70 * x) * x - 540) + 420) - 126) * x**5 + 1,
     }
     for kind, value in expected.items():
-        found = n2p2_cutoff(kind, torch.tensor([r], dtype=torch.float64), CUTOFF, inner)
-        assert found.item() == pytest.approx(value, rel=1e-14)
+        result = n2p2_cutoff(kind, torch.tensor([r], dtype=torch.float64), CUTOFF, inner)
+        assert result.item() == pytest.approx(value, rel=1e-14)
 
 
 def test_the_hard_cutoff_steps_from_one_to_zero():

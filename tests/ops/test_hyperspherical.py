@@ -32,9 +32,9 @@ def test_addition_theorem_gives_the_character_of_a_rotation(n_max):
     offset, products = 0, harmonics(q, n_max) * harmonics(g, n_max)
     half_angle = torch.acos((q * g).sum(dim=1))
     for n in range(n_max + 1):
-        found = products[:, offset : offset + (n + 1) ** 2].sum(dim=1)
+        result = products[:, offset : offset + (n + 1) ** 2].sum(dim=1)
         expected = torch.sin((n + 1) * half_angle) / torch.sin(half_angle)
-        torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-11)
+        torch.testing.assert_close(result, expected, rtol=1e-11, atol=1e-11)
         offset += (n + 1) ** 2
 
 
@@ -95,9 +95,9 @@ def test_mean_products_are_bispectra_by_clebsch_and_gordan():
     weights = torch.randn(5, generator=generator(2), dtype=torch.float64)
     integrals = TripleIntegrals(n_max)
     coefficients = (weights[:, None] * harmonics(q, n_max)).sum(dim=0)
-    found = integrals(coefficients[None, None], constants_of(integrals))[0]
+    result = integrals(coefficients[None, None], constants_of(integrals))[0]
     u = [sum(w * wigner(p, n) for w, p in zip(weights.tolist(), q.tolist(), strict=True)) for n in range(n_max + 1)]
-    for value, (n1, n2, n) in zip(found.tolist(), triples(n_max), strict=True):
+    for value, (n1, n2, n) in zip(result.tolist(), triples(n_max), strict=True):
         c = np.array(
             [
                 [[clebsch_gordan(n1, k1, n2, k2, n, k) for k2 in range(n2 + 1)] for k1 in range(n1 + 1)]
@@ -127,14 +127,14 @@ def test_all_slopes_at_once_are_central_differences(n_max, n_channels, monkeypat
     integrals = TripleIntegrals(n_max, n_channels)
     constants = constants_of(integrals)
     c = torch.randn(2, n_channels, len(constants["grid"]), generator=generator(), dtype=torch.float64)
-    found = integrals.jacobian(c, constants)
-    assert found.shape == (2, len(triples(n_max)) * n_channels**3, *c.shape[1:])
+    result = integrals.jacobian(c, constants)
+    assert result.shape == (2, len(triples(n_max)) * n_channels**3, *c.shape[1:])
     for channel, harmonic in np.ndindex(*c.shape[1:]):
         step = torch.zeros_like(c)
         step[:, channel, harmonic] = 0.5
-        one, two = (integrals(c + k * step, constants) - integrals(c - k * step, constants) for k in (1, 2))
-        wanted = (8 * one - two) / (12 * 0.5)
-        torch.testing.assert_close(found[:, :, channel, harmonic], wanted, rtol=1e-11, atol=1e-12)
+        first, two = (integrals(c + k * step, constants) - integrals(c - k * step, constants) for k in (1, 2))
+        expected = (8 * first - two) / (12 * 0.5)
+        torch.testing.assert_close(result[:, :, channel, harmonic], expected, rtol=1e-11, atol=1e-12)
 
 
 def test_groups_of_atoms_change_no_atom(monkeypatch):
@@ -146,8 +146,8 @@ def test_groups_of_atoms_change_no_atom(monkeypatch):
         monkeypatch.setattr("atomgraph.ops.triple_integrals._NUMBERS_AT_A_TIME", {"cpu": numbers})
         values = integrals(c, constants)
         seen.append((values, *torch.autograd.grad(values.square().sum(), c)))
-    for one, other in zip(*seen, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-13)
+    for first, second in zip(*seen, strict=True):
+        torch.testing.assert_close(first, second, rtol=1e-12, atol=1e-13)
 
 
 def test_integrals_of_the_same_three_functions_are_equal():
@@ -156,7 +156,7 @@ def test_integrals_of_the_same_three_functions_are_equal():
     c = torch.randn(1, 2, len(constants["grid"]), generator=generator(), dtype=torch.float64)
     values, classes = integrals(c, constants)[0], torch.from_numpy(classes_of_equals(2, 2))
     assert len(classes.unique()) < len(classes) == len(values)
-    for one in classes.unique():
-        mine = values[classes == one]
+    for first in classes.unique():
+        mine = values[classes == first]
         torch.testing.assert_close(mine, mine[:1].expand_as(mine), rtol=1e-12, atol=1e-13)
     assert len(values.round(decimals=9).unique()) == len(classes.unique())

@@ -104,14 +104,14 @@ def test_real_harmonics_give_what_complex_ones_give(ls, inner):
 def test_couplings_of_all_kinds_are_orthonormal(ls, inner):
     if len(ls) < 3:
         return
-    rows = np.stack([invariant(ls, one).ravel() for one in inner_couplings(ls)])
+    rows = np.stack([invariant(ls, first).ravel() for first in inner_couplings(ls)])
     np.testing.assert_allclose(rows @ rows.T, np.eye(len(rows)), atol=1e-12)
     dims = np.zeros(60)
     dims[0] = 1
     for l in ls:  # how many invariants there are, by coupling one after another
         after = np.zeros(60)
-        for one in range(30):
-            after[abs(one - l) : one + l + 1] += dims[one]
+        for first in range(30):
+            after[abs(first - l) : first + l + 1] += dims[first]
         dims = after
     assert len(rows) == dims[0]
     assert list(inner_couplings(ls)) == sorted(inner_couplings(ls))

@@ -15,8 +15,8 @@ def test_equals_the_outer_products_added_one_by_one(n_rows, size, in_order):
     right = torch.randn(n_rows, 5, generator=random, dtype=torch.float64)
     index = torch.randint(size, (n_rows,), generator=random)
     index = index.sort().values if in_order else index
-    wanted = sum_to(left[:, :, None] * right[:, None, :], index, size)
-    torch.testing.assert_close(outer_sum_to(left, right, index, size), wanted, rtol=1e-13, atol=1e-13)
+    expected = sum_to(left[:, :, None] * right[:, None, :], index, size)
+    torch.testing.assert_close(outer_sum_to(left, right, index, size), expected, rtol=1e-13, atol=1e-13)
 
 
 def test_first_and_second_derivatives_agree_with_finite_differences():

@@ -8,8 +8,8 @@ from atomgraph.ops.scatter import sum_to
 
 def test_rows_are_added_where_they_point():
     values = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
-    found = sum_to(values, torch.tensor([2, 0, 2]), 4)
-    torch.testing.assert_close(found, torch.tensor([[3.0, 4.0], [0.0, 0.0], [6.0, 8.0], [0.0, 0.0]]))
+    result = sum_to(values, torch.tensor([2, 0, 2]), 4)
+    torch.testing.assert_close(result, torch.tensor([[3.0, 4.0], [0.0, 0.0], [6.0, 8.0], [0.0, 0.0]]))
 
 
 def test_nothing_sums_to_zero():

@@ -21,18 +21,18 @@ def vectors():
 
 def test_first_columns_are_one_and_the_direction(vectors):
     direction = vectors / vectors.norm(dim=1, keepdim=True)
-    found = spherical_harmonics(1, vectors)
-    torch.testing.assert_close(found[:, 0], torch.ones(6, dtype=torch.float64))
-    torch.testing.assert_close(found[:, 1:], math.sqrt(3) * direction)
+    result = spherical_harmonics(1, vectors)
+    torch.testing.assert_close(result[:, 0], torch.ones(6, dtype=torch.float64))
+    torch.testing.assert_close(result[:, 1:], math.sqrt(3) * direction)
 
 
 @pytest.mark.parametrize("normalization", ["component", "integral", "norm"])
 def test_squares_of_one_degree_sum_to_the_same_in_every_direction(vectors, normalization):
-    found = spherical_harmonics(5, vectors, normalization)
+    result = spherical_harmonics(5, vectors, normalization)
     for l in range(6):
-        square = found[:, l**2 : (l + 1) ** 2].square().sum(dim=1)
-        wanted = {"component": 2 * l + 1, "integral": (2 * l + 1) / (4 * math.pi), "norm": 1.0}[normalization]
-        torch.testing.assert_close(square, torch.full_like(square, wanted))
+        square = result[:, l**2 : (l + 1) ** 2].square().sum(dim=1)
+        expected = {"component": 2 * l + 1, "integral": (2 * l + 1) / (4 * math.pi), "norm": 1.0}[normalization]
+        torch.testing.assert_close(square, torch.full_like(square, expected))
 
 
 def test_length_of_the_vector_is_not_seen(vectors):
@@ -55,9 +55,9 @@ def test_slopes_are_those_of_the_value(vectors):
 
 def test_zero_vector_has_no_direction_and_no_slope():
     vector = torch.zeros(1, 3, dtype=torch.float64, requires_grad=True)
-    found = spherical_harmonics(3, vector)
-    assert found[0, 0] == 1 and (found[0, 1:] == 0).all()
-    (first,) = torch.autograd.grad(found.sum(), vector, create_graph=True)
+    result = spherical_harmonics(3, vector)
+    assert result[0, 0] == 1 and (result[0, 1:] == 0).all()
+    (first,) = torch.autograd.grad(result.sum(), vector, create_graph=True)
     (second,) = torch.autograd.grad(first.sum(), vector)
     assert (first == 0).all() and (second == 0).all()
 
@@ -87,13 +87,13 @@ def test_equals_the_usual_harmonics_about_z_after_turning_the_axes():
     arrays, _ = reference("spherical")
     vectors = torch.from_numpy(arrays["e3nn/xyz"])
     expected = torch.from_numpy(arrays["sphericart/Y"])  # about z: Y_e3nn(y, z, x) = Y_std(x, y, z)
-    found = spherical_harmonics(8, vectors[:, [1, 2, 0]], "integral")
-    torch.testing.assert_close(found, expected, atol=1e-13, rtol=0)
+    result = spherical_harmonics(8, vectors[:, [1, 2, 0]], "integral")
+    torch.testing.assert_close(result, expected, atol=1e-13, rtol=0)
 
 
 def test_polynomials_are_the_harmonics():
     vector = torch.nn.functional.normalize(torch.randn(20, 3, dtype=torch.float64, generator=generator()), dim=1)
-    found = torch.zeros(20, 25, dtype=torch.float64)
+    result = torch.zeros(20, 25, dtype=torch.float64)
     for (column, monomial), coefficient in harmonic_polynomials(4).items():
-        found[:, column] += coefficient * vector[:, list(monomial)].prod(dim=1)
-    torch.testing.assert_close(found, spherical_harmonics(4, vector), atol=1e-13, rtol=0)
+        result[:, column] += coefficient * vector[:, list(monomial)].prod(dim=1)
+    torch.testing.assert_close(result, spherical_harmonics(4, vector), atol=1e-13, rtol=0)

@@ -17,7 +17,7 @@ from atomgraph.nn.constants import Constants
 from atomgraph.nn.density import DensityFeaturizer, Terms
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import checked_symbols
-from atomgraph.ops.chebyshev_series import chebyshev_series, fitted_series, series_slope
+from atomgraph.ops.chebyshev_series import chebyshev_series, fitted_series, series_derivative
 from atomgraph.ops.cutoff import cosine_cutoff
 from atomgraph.ops.outer import outer_sum_to
 from atomgraph.ops.spherical import spherical_harmonics
@@ -81,7 +81,7 @@ class SOAP(DensityFeaturizer):
         series = fitted_series(lambda r: radial(r).reshape(len(r), -1), self.cutoff)
         slopes = [series]
         for _ in range(_SLOPES):
-            slopes.append(series_slope(slopes[-1], self.cutoff))
+            slopes.append(series_derivative(slopes[-1], self.cutoff))
         columns, factors = _STYLES[style](self.n_channels, self.n_max, self.l_max)
         self._constants = Constants(
             table=table,

@@ -22,8 +22,10 @@ GONE = 1e-3  # an irrelevant column stops fading, and is dropped once β is sett
 class ArdFit(Fit):
     """A fit with few weights. kept: indices (m,), rising, of the columns whose weights are not zero.
 
-    Args:
-        alpha: Precisions (n,), inf for the dropped. beta: 1/σ². converged: False where ``max_steps`` ended the search.
+    Attributes:
+        alpha: Precisions (n,), inf for the dropped.
+        beta: 1/σ².
+        converged: False where ``max_steps`` ended the search.
     """
 
     kept: Tensor

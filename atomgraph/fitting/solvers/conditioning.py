@@ -14,10 +14,10 @@ from atomgraph.fitting.solvers.fit_errors import FittingError
 class Conditioning:
     """Singular values of a triangular factor whose columns were scaled to length one, falling, (n,), and what follows.
 
-    Args:
-        rank: How many of them are above ``tolerance`` times the largest. undetermined: indices of the columns that take
-            part in what is not determined, most first; empty at full rank. unseen: how many columns are zero in every
-            row.
+    Attributes:
+        rank: How many of them are above ``tolerance`` times the largest.
+        undetermined: Indices of the columns that take part in what is not determined, most first; empty at full rank.
+        unseen: How many columns are zero in every row.
     """
 
     singular_values: Tensor

@@ -21,7 +21,7 @@ GRID, ROUNDS = 65, 12  # each round narrows log λ to two of 64 intervals: far b
 class EvidenceFit(Fit):
     """A fit and its hyperparameters: alpha, the precision of Γw; beta = 1/σ² of a row of weight 1; the log evidence.
 
-    Args:
+    Attributes:
         at_bound: ``no noise`` where the evidence grows as the noise vanishes, ``no signal`` where it grows as the
             weights do.
     """

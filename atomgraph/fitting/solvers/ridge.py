@@ -39,8 +39,8 @@ def ridge(reduced: Reduced, prior: Prior, tolerance: float | None = None) -> Rid
               \qquad Sw = z,\quad C = S^{-1}
 
     Args:
-        prior: Γ, a number γ (for γ²|w|²), a diagonal (n,) or a matrix (m, n). tolerance: of the rank, 10 n ε unless
-            given. σ² is |Xw − y|²/(N − n_effective).
+        prior: Γ, a number γ (for γ²|w|²), a diagonal (n,) or a matrix (m, n).
+        tolerance: Of the rank, 10 n ε unless given. σ² is |Xw − y|²/(N − n_effective).
 
     Raises:
         FittingError: Where data and prior together leave a weight undetermined.

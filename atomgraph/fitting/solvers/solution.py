@@ -13,10 +13,13 @@ class Fit:
 
     .. math:: w \sim N(\bar w, \sigma^2 CC^T)
 
-    Args:
-        weights: (n, k). covariance_factor: C, (n, m). noise_square: σ², (k,), the variance of a row of weight 1, nan
-            without more rows than parameters. residual_square: |Xw − y|² of the weighted rows, (k,). n_effective: the
-            number of weights which the data rather than the prior determine, tr(X CCᵀ Xᵀ). n_rows: rows seen.
+    Attributes:
+        weights: (n, k).
+        covariance_factor: C, (n, m).
+        noise_square: σ², (k,), the variance of a row of weight 1, nan without more rows than parameters.
+        residual_square: |Xw − y|² of the weighted rows, (k,).
+        n_effective: The number of weights which the data rather than the prior determine, tr(X CCᵀ Xᵀ).
+        n_rows: Rows seen.
     """
 
     weights: Tensor

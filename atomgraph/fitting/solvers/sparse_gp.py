@@ -21,7 +21,7 @@ LARGEST_JITTER = 1e-4  # of the mean diagonal: more than that is another kernel
 class SparseGP(Fit):
     """Sparse coefficients c as weights (m, k). L: (m, m), lower, LLᵀ = K_mm + jitter; jitter: what was added, absolute.
 
-    Args:
+    Attributes:
         log_evidence: Log N(y | 0, K_nm K_mm⁻¹ K_mn + 1) of the weighted rows, all targets together.
     """
 
@@ -51,8 +51,10 @@ def sparse_gp(reduced: Reduced, K_mm: Tensor, jitter: float = 1e-10) -> SparseGP
 
     Args:
         reduced: Of the rows :math:`\Sigma^{-1/2}[K_{nm}, y]`; rows of energies and forces are sums of kernels and their
-            derivatives. K_mm: (m, m), symmetric. jitter: what is added to its diagonal first, in units of the mean
-            diagonal; ten times more, up to 10⁻⁴, until the Cholesky factor exists.
+            derivatives.
+        K_mm: (m, m), symmetric.
+        jitter: What is added to its diagonal first, in units of the mean diagonal; ten times more, up to 10⁻⁴, until
+            the Cholesky factor exists.
 
     Raises:
         FittingError: For a K_mm which is not symmetric, of another size or not positive, and for a problem left

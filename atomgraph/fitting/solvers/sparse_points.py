@@ -31,8 +31,8 @@ def leverage_scores(descriptors: Blocks, rank: int | None = None) -> Tensor:
 
     Args:
         descriptors: (N, D), or blocks (·, D) that can be gone through twice; V and s come from the streamed triangular
-            factor, so that memory holds D² numbers, a block, and one score for each environment. rank: all above
-            rounding unless given.
+            factor, so that memory holds D² numbers, a block, and one score for each environment.
+        rank: All above rounding unless given.
     """
     factor: Tensor | None = None
     for block in _blocks(descriptors):

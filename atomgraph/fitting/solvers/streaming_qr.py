@@ -96,16 +96,16 @@ class Streamed(ABC):
                 self._filled = 0
 
     @torch.no_grad()
-    def merge(self, other: Reduced) -> None:
+    def merge(self, second: Reduced) -> None:
         """Take what another stream, of other rows of the same problem, was reduced to."""
-        if (other.n_unknowns, other.n_targets) != (self.n_unknowns, self.n_targets):
+        if (second.n_unknowns, second.n_targets) != (self.n_unknowns, self.n_targets):
             raise FittingError(
                 f"a problem of {self.n_unknowns} unknowns and {self.n_targets} targets cannot take one of "
-                f"{other.n_unknowns} and {other.n_targets}"
+                f"{second.n_unknowns} and {second.n_targets}"
             )
-        self._take(torch.cat([other.R, other.Qty], dim=1).to(self._buffer))
-        self._square = self._square + other.residual_square.to(self._square)
-        self.n_rows += other.n_rows
+        self._take(torch.cat([second.R, second.Qty], dim=1).to(self._buffer))
+        self._square = self._square + second.residual_square.to(self._square)
+        self.n_rows += second.n_rows
 
     @torch.no_grad()
     def reduced(self) -> Reduced:

@@ -16,9 +16,11 @@ class Reduced:
 
     .. math:: |Xw - y|^2 = |Rw - Q^Ty|^2 + \rho \quad\text{for every } w
 
-    Args:
-        R: (n, n), upper triangular. Qty: (n, k). residual_square: (k,), the ρ that no w removes. n_rows: N. All
-            float64.
+    Attributes:
+        R: (n, n), upper triangular.
+        Qty: (n, k).
+        residual_square: (k,), the ρ that no w removes.
+        n_rows: N. All float64.
     """
 
     R: Tensor

@@ -59,7 +59,7 @@ def _check_scalars(products: list[o3.Irreps]) -> None:
         raise FormatError(
             f"its hidden irreps {products[0]} leave {products[-1]} in the last layer, which holds no even scalars (0e): "
             "energies cannot be read from it, and atomgraph does not support it. Train it with even scalars first "
-            f"({o3.Irreps([*(one for one in products[0] if one.ir == even), *(one for one in products[0] if one.ir != even)])})"
+            f"({o3.Irreps(sorted(products[0], key=lambda block: block.ir != even))})"
         )
 
 
@@ -155,12 +155,12 @@ def _last_readout(tree: Tree) -> dict[str, Any]:
     if readout.kind not in ("NonLinearReadoutBlock", "NonLinearBiasReadoutBlock"):
         raise FormatError(f"its last readout is of the class {readout.kind}, which atomgraph does not know")
     units = o3.Irreps(irreps_text(readout["linear_1"].attributes["irreps_out"])).dim // len(heads_of(tree))
-    found: dict[str, Any] = {"hidden": units, "bias": readout.kind == "NonLinearBiasReadoutBlock"}
+    result: dict[str, Any] = {"hidden": units, "bias": readout.kind == "NonLinearBiasReadoutBlock"}
     activation = readout.get("non_linearity.acts.0")
     name = "None" if activation is None else str(activation.attributes["f"]).rpartition(".")[2]
     if name not in ACTIVATIONS:
         raise FormatError(f"its last readout has the activation {name}; atomgraph knows {', '.join(ACTIVATIONS)}")
-    found["activation"] = ACTIVATIONS[name]
+    result["activation"] = ACTIVATIONS[name]
     if activation is not None:
-        found["gain"] = float(activation.attributes["cst"])
-    return found
+        result["gain"] = float(activation.attributes["cst"])
+    return result

@@ -86,17 +86,17 @@ class Archive:
     def _storage(self, stored: Stored) -> Tensor:
         if stored.key not in self._storages:
             dtype = self._dtype(stored)
-            wanted = stored.size * dtype.itemsize
-            content = bytearray(self._record(f"{self._prefix}data/{stored.key}", None, wanted))
+            expected = stored.size * dtype.itemsize
+            content = bytearray(self._record(f"{self._prefix}data/{stored.key}", None, expected))
             numbers = torch.frombuffer(content, dtype=dtype, count=stored.size)
             if self._swapped and dtype.itemsize > 1:
-                raw = torch.frombuffer(content, dtype=torch.uint8, count=wanted)
+                raw = torch.frombuffer(content, dtype=torch.uint8, count=expected)
                 numbers = raw.view(-1, dtype.itemsize).flip(1).contiguous().view(dtype).flatten()
             self._storages[stored.key] = numbers
-        found = self._storages[stored.key]
-        if found.dtype != self._dtype(stored) or len(found) < stored.size:
+        result = self._storages[stored.key]
+        if result.dtype != self._dtype(stored) or len(result) < stored.size:
             raise FormatError(f"it tells two things of its record data/{stored.key}")
-        return found
+        return result
 
     def _dtype(self, stored: Stored) -> torch.dtype:
         if stored.kind not in _DTYPES:

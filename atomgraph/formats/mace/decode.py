@@ -53,8 +53,8 @@ class Plain:
         if not isinstance(value, PickledObject):
             return None
         if value.path in _PARAMETERS and len(value.args) >= 2 and isinstance(value.args[0], PickledObject):
-            found = self.parameter(value.args[0])
-            return None if found is None else (found[0], bool(value.args[1]))
+            result = self.parameter(value.args[0])
+            return None if result is None else (result[0], bool(value.args[1]))
         return (self._tensor(value), False) if value.path in _TENSORS else None
 
     def _counted(self, text: Any) -> Any:

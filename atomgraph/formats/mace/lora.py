@@ -55,13 +55,13 @@ def _of_e3nn(tree: Tree) -> Tensor:
 
 def _paths(linear: Tree) -> list[tuple[int, int, Tensor, float]]:
     """(in, out, weight (n_in, n_out), path weight) of an ``o3.Linear`` without bias."""
-    found, start, flat = [], 0, linear.tensor("weight").reshape(-1)
+    result, start, flat = [], 0, linear.tensor("weight").reshape(-1)
     for source, target, shape, factor in linear.attribute("instructions", list, tuple):
         if source < 0:
             continue
-        found.append((source, target, flat[start : start + prod(shape)].reshape(shape), float(factor)))
+        result.append((source, target, flat[start : start + prod(shape)].reshape(shape), float(factor)))
         start += prod(shape)
-    return found
+    return result
 
 
 def _of_network(tree: Tree) -> Tensor:

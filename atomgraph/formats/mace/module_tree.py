@@ -22,7 +22,7 @@ _SKIPPED = {"_parameters", "_buffers", "_modules", "training", "__codegen__", "_
 class Tree:
     """One module of a file. kind, module: name of its class, and where that lives.
 
-    Args:
+    Attributes:
         parameters, buffers: Own tensors by name.
         attributes: Everything else, as plain values.
         trained: Which parameters.
@@ -61,23 +61,25 @@ class Tree:
         if owner is None:
             return None
         for place in (owner.parameters, owner.buffers, owner.attributes):
-            if isinstance(found := place.get(name), Tensor):
-                return found
+            if isinstance(result := place.get(name), Tensor):
+                return result
         return None
 
     def tensor(self, path: str) -> Tensor:
         """The same; FormatError where it is missing."""
-        found = self.find_tensor(path)
-        if found is None:
+        result = self.find_tensor(path)
+        if result is None:
             raise FormatError(f"its {self.kind} lacks the tensor {path}")
-        return found
+        return result
 
     def attribute(self, name: str, *kinds: type) -> Any:
         """An attribute that must be there and of one of these kinds; FormatError otherwise."""
         value = self.attributes.get(name)
         if not isinstance(value, kinds):
-            wanted = " or ".join(kind.__name__ for kind in kinds)
-            raise FormatError(f"its {self.kind} should have an attribute {name}, {wanted}, but has {str(value)[:60]!r}")
+            expected = " or ".join(kind.__name__ for kind in kinds)
+            raise FormatError(
+                f"its {self.kind} should have an attribute {name}, {expected}, but has {str(value)[:60]!r}"
+            )
         return value
 
     def walk(self, name: str = "") -> Iterator[tuple[str, Tree]]:
@@ -113,11 +115,11 @@ class _Growing:
         fields = {_name(key): value for key, value in items_of(_state(node))}
         tree = Tree(node.name, node.module)
         for name, value in items_of(fields.get("_parameters")):
-            if (found := self._plain.parameter(value)) is not None:
-                tree.parameters[_name(name)], tree.trained[_name(name)] = found
+            if (result := self._plain.parameter(value)) is not None:
+                tree.parameters[_name(name)], tree.trained[_name(name)] = result
         for name, value in items_of(fields.get("_buffers")):
-            if (found := self._plain.parameter(value)) is not None:
-                tree.buffers[_name(name)] = found[0]
+            if (result := self._plain.parameter(value)) is not None:
+                tree.buffers[_name(name)] = result[0]
         for name, value in fields.items():
             if name not in _SKIPPED and not name.startswith(_HOOKS):
                 tree.attributes[name] = self._plain(value)

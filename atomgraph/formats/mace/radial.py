@@ -19,7 +19,7 @@ def radial_arguments(tree: Tree, elements: Sequence[str]) -> dict[str, Any]:
     basis = tree["bessel_fn"]
     if basis.kind not in _BASES:
         raise FormatError(f"its radial basis is a {basis.kind}; atomgraph knows {', '.join(_BASES)}")
-    found: dict[str, Any] = {
+    result: dict[str, Any] = {
         "n_radial": tree.attribute("out_dim", int),
         "basis": _BASES[basis.kind],
         "p": _whole(float(tree.tensor("cutoff_fn.p"))),
@@ -28,12 +28,12 @@ def radial_arguments(tree: Tree, elements: Sequence[str]) -> dict[str, Any]:
         "transform": _transform(tree.get("distance_transform"), elements),
     }
     if basis.kind == "BesselBasis":
-        found["constant"] = float(basis.tensor("prefactor"))
+        result["constant"] = float(basis.tensor("prefactor"))
     if basis.kind == "ChebychevBasis":
-        found["sloped"] = False
+        result["sloped"] = False
     if basis.kind == "GaussianBasis":
-        found["constant"] = float(basis.attribute("coeff", float, int))
-    return found
+        result["constant"] = float(basis.attribute("coeff", float, int))
+    return result
 
 
 def repulsion(tree: Tree, elements: Sequence[str]) -> dict[str, Any]:

@@ -128,14 +128,14 @@ class _Reader(pickle._Unpickler):
 
     def _weigh(self) -> None:
         """Refuse the tuple on top of the stack if it holds too much, counted as often as it is held."""
-        made = self.stack[-1]
+        built = self.stack[-1]
         weight = 1 + sum(
-            self._weights[id(item)][0] if type(item) is tuple and id(item) in self._weights else 1 for item in made
+            self._weights[id(item)][0] if type(item) is tuple and id(item) in self._weights else 1 for item in built
         )
         if weight > _MOST_IN_TUPLE:
             raise FormatError("its data.pkl nests tuples that no saved module needs")
-        if made:
-            self._weights[id(made)] = weight, made
+        if built:
+            self._weights[id(built)] = weight, built
 
     def find_class(self, module: str, name: str) -> type[PickledObject]:
         """A stand-in for whatever is named; the same one for the same name. Nothing is imported."""

@@ -41,13 +41,13 @@ def load_weights(model: MACE, tree: Tree) -> None:
     pieces = pieces_of(model)
     _check_all_are_used(tree, {piece.theirs for piece in pieces})
     state = model.state_dict()
-    found = to_ours(pieces, tree.tensor, state, dtype)
+    result = to_ours(pieces, tree.tensor, state, dtype)
     model.to(dtype)
-    for name, tensor in found.items():
+    for name, tensor in result.items():
         if state[name].shape != tensor.shape:
             raise FormatError(f"its numbers for {name} have the shape {tuple(tensor.shape)}")
-    found |= _couplings(model, tree)
-    missing = model.load_state_dict(found, strict=False).missing_keys
+    result |= _couplings(model, tree)
+    missing = model.load_state_dict(result, strict=False).missing_keys
     left = [name for name in missing if not name.endswith(("places", *_BASELINE))]
     if left:
         raise FormatError(f"it has no numbers for {', '.join(left[:3])}")
@@ -190,14 +190,14 @@ def _check_all_are_used(tree: Tree, used: set[str]) -> None:
 
 def _couplings(model: MACE, tree: Tree) -> dict[str, Tensor]:
     """U tensors of products whose couplings came with the file."""
-    found = {}
+    result = {}
     for t, layer in enumerate(model.branches[0].layers):
         for (_, irrep), theirs in zip(layer.irreps_out, contractions(tree[f"products.{t}"]), strict=True):
             for nu in range(1, layer.product.order + 1):
                 name = f"coupling_{irrep}_{nu}"
                 if name in dict(layer.product.named_buffers()):
-                    found[f"{BRANCH}.layers.{t}.product.{name}"] = theirs.tensor(f"U_matrix_{nu}")
-    return found
+                    result[f"{BRANCH}.layers.{t}.product.{name}"] = theirs.tensor(f"U_matrix_{nu}")
+    return result
 
 
 def _set_baseline(model: MACE, tree: Tree) -> None:

@@ -18,7 +18,7 @@ from atomgraph.errors import FormatError
 class TensorSlice:
     """``ours[place] = theirs.flatten()[start : end : step].reshape(shape).permute(order)``.
 
-    Args:
+    Attributes:
         theirs, ours: Names in the two state dicts.
         place: Where in our tensor, () for all of it.
     """
@@ -92,33 +92,33 @@ def to_ours(
         like: Tensors of the shapes wanted.
         dtype: Of real numbers.
     """
-    found: dict[str, Tensor] = {}
+    result: dict[str, Tensor] = {}
     for name, size in sizes(pieces).items():
         if theirs(name).numel() != size:
             raise FormatError(f"the tensor {name} has {theirs(name).numel()} numbers where {size} were expected")
     for piece in pieces:
         source = theirs(piece.theirs)
-        if piece.ours not in found:
+        if piece.ours not in result:
             shape = like[piece.ours].shape
-            found[piece.ours] = torch.zeros(shape, dtype=dtype if source.is_floating_point() else source.dtype)
-        piece.to_ours(source, found[piece.ours])
-    return found
+            result[piece.ours] = torch.zeros(shape, dtype=dtype if source.is_floating_point() else source.dtype)
+        piece.to_ours(source, result[piece.ours])
+    return result
 
 
 def to_theirs(pieces: Sequence[TensorSlice], ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Their tensors by name, flat, from ours."""
-    found: dict[str, Tensor] = {}
+    result: dict[str, Tensor] = {}
     for name, size in sizes(pieces).items():
         source = next(piece.ours for piece in pieces if piece.theirs == name)
-        found[name] = torch.zeros(size, dtype=ours[source].dtype)
+        result[name] = torch.zeros(size, dtype=ours[source].dtype)
     for piece in pieces:
-        piece.to_theirs(ours[piece.ours].detach().cpu(), found[piece.theirs])
-    return found
+        piece.to_theirs(ours[piece.ours].detach().cpu(), result[piece.theirs])
+    return result
 
 
 def sizes(pieces: Sequence[TensorSlice]) -> dict[str, int]:
     """How many numbers each of their tensors holds."""
-    found: dict[str, int] = {}
+    result: dict[str, int] = {}
     for piece in pieces:
-        found[piece.theirs] = max(found.get(piece.theirs, 0), piece.end)
-    return found
+        result[piece.theirs] = max(result.get(piece.theirs, 0), piece.end)
+    return result

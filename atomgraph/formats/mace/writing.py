@@ -43,32 +43,32 @@ def write_for_mace(path: Path, model: MACE) -> Path:
 def tensors_of(model: MACE) -> dict[str, Tensor]:
     """All numbers by mace-torch's names, flat or in its shapes."""
     state = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
-    found = to_theirs(pieces_of(model), state)
+    result = to_theirs(pieces_of(model), state)
     baseline, layers = model.baseline, model.branches[0].layers
-    found["atomic_energies_fn.atomic_energies"] = (baseline.e0 - model.isolated_energies()).detach().cpu()
+    result["atomic_energies_fn.atomic_energies"] = (baseline.e0 - model.isolated_energies()).detach().cpu()
     for name in ("scale", "shift"):
-        found[f"scale_shift.{name}"] = getattr(baseline, name).detach().cpu().clone()
+        result[f"scale_shift.{name}"] = getattr(baseline, name).detach().cpu().clone()
     radial = layers[0].radial
     if radial.basis == "bessel":
-        found["radial_embedding.bessel_fn.prefactor"] = torch.tensor(radial.constant, dtype=torch.float64)
+        result["radial_embedding.bessel_fn.prefactor"] = torch.tensor(radial.constant, dtype=torch.float64)
     if (transform := radial.transform) is not None:
         place = "radial_embedding.distance_transform"
         names = ("a", "q", "p") if isinstance(transform, Agnesi) else ("alpha",)
-        found |= {f"{place}.{name}": torch.tensor(getattr(transform, name), dtype=torch.float64) for name in names}
-        found[f"{place}.covalent_radii"] = _table(model, transform.radii)
+        result |= {f"{place}.{name}": torch.tensor(getattr(transform, name), dtype=torch.float64) for name in names}
+        result[f"{place}.covalent_radii"] = _table(model, transform.radii)
     if (zbl := baseline.repulsion) is not None:
         constants = {"c": zbl.screening, "a_exp": zbl.exponent, "a_prefactor": zbl.prefactor}
-        found |= {f"pair_repulsion_fn.{k}": torch.tensor(v, dtype=torch.float64) for k, v in constants.items()}
-        found["pair_repulsion_fn.covalent_radii"] = _table(model, zbl.radius.tolist())
+        result |= {f"pair_repulsion_fn.{k}": torch.tensor(v, dtype=torch.float64) for k, v in constants.items()}
+        result["pair_repulsion_fn.covalent_radii"] = _table(model, zbl.radius.tolist())
     for t, layer in enumerate(layers):
         for k, (_, irrep) in enumerate(layer.irreps_out):
             for nu in range(1, layer.product.order + 1):
                 own = dict(layer.product.named_buffers()).get(f"coupling_{irrep}_{nu}")
-                text = "+".join(str(one) for _, one in layer.product.irreps_in)
+                text = "+".join(str(first) for _, first in layer.product.irreps_in)
                 coupling = coupling_tensor(text, str(irrep), nu) if own is None else own.detach().cpu()
                 if coupling.shape[-1]:
-                    found[f"products.{t}.symmetric_contractions.contractions.{k}.U_matrix_{nu}"] = coupling
-    return found
+                    result[f"products.{t}.symmetric_contractions.contractions.{k}.U_matrix_{nu}"] = coupling
+    return result
 
 
 def arguments_for_mace(model: MACE) -> dict[str, Any]:

@@ -29,11 +29,11 @@ MAKERS = {
 
 
 def baseline(heads):
-    found = Baseline(ELEMENTS, heads)
+    result = Baseline(ELEMENTS, heads)
     for k, head in enumerate(heads):
-        found.set_e0(dict(zip(ELEMENTS, (-1.0, 2.0 + k, 0.5), strict=True)), head)
-        found.set_scale(0.7 + k, 0.3 * k, head)
-    return found
+        result.set_e0(dict(zip(ELEMENTS, (-1.0, 2.0 + k, 0.5), strict=True)), head)
+        result.set_scale(0.7 + k, 0.3 * k, head)
+    return result
 
 
 @pytest.mark.parametrize("heads", [HEADS, HEADS[:1]])
@@ -59,8 +59,8 @@ def test_energies_and_slopes_are_those_of_the_readouts(name, heads, of_all):
     features = torch.einsum("ic,icd->id", scalars, by_element[order.element]) + table[order.element]
     local = [readout(h, None, None) for readout, h in zip(readouts, (features, features + whole), strict=True)]
     epsilon = sum(base.of_head(each, head) for each in local)
-    wanted = base.total(epsilon, None, head, order.element)
-    expected = torch.autograd.grad(wanted.sum(), x, materialize_grads=True)
+    reference = base.total(epsilon, None, head, order.element)
+    expected = torch.autograd.grad(reference.sum(), x, materialize_grads=True)
 
     fused = FusedReadouts(library, readouts, base, [first, second], sources, torch.float64)
     with torch.no_grad():
@@ -72,16 +72,16 @@ def test_energies_and_slopes_are_those_of_the_readouts(name, heads, of_all):
         energy, vjp = fused(of, [each.detach() for each in x], head if len(heads) > 1 else None)
         grads = [None, None]
         vjp(grads)
-    torch.testing.assert_close(energy, wanted.detach(), atol=1e-12, rtol=1e-12)
-    for found, grad in zip(grads, expected, strict=True):
-        found = torch.zeros_like(grad) if found is None else found
-        torch.testing.assert_close(found, grad, atol=1e-12, rtol=1e-12)
+    torch.testing.assert_close(energy, reference.detach(), atol=1e-12, rtol=1e-12)
+    for result, grad in zip(grads, expected, strict=True):
+        result = torch.zeros_like(grad) if result is None else result
+        torch.testing.assert_close(result, grad, atol=1e-12, rtol=1e-12)
 
 
 def test_every_activation_has_a_slope():
     x = torch.linspace(-2.0, 2.0, 8, dtype=torch.float64).requires_grad_()
     for activation, _ in ACTIVATIONS.values():
-        wanted = torch.autograd.grad(activation(x).sum(), x)[0]
+        expected = torch.autograd.grad(activation(x).sum(), x)[0]
         torch.testing.assert_close(
-            ACTIVATION_VJPS[activation](torch.ones_like(x), x.detach()), wanted, atol=1e-14, rtol=1e-14
+            ACTIVATION_VJPS[activation](torch.ones_like(x), x.detach()), expected, atol=1e-14, rtol=1e-14
         )

@@ -67,9 +67,9 @@ def test_the_kept_weights_are_ridge_with_their_own_precisions():
 def test_units_of_columns_do_not_matter():
     X, y = planted(150, sparse_weights(), 0.1)
     units = torch.logspace(-5, 5, 40, dtype=torch.float64)
-    one, two = ard(reduce(X, y)), ard(reduce(X * units, y))
-    assert one.kept.tolist() == two.kept.tolist()
-    torch.testing.assert_close(one.weights, two.weights * units[:, None], rtol=1e-4, atol=1e-7)
+    first, two = ard(reduce(X, y)), ard(reduce(X * units, y))
+    assert first.kept.tolist() == two.kept.tolist()
+    torch.testing.assert_close(first.weights, two.weights * units[:, None], rtol=1e-4, atol=1e-7)
 
 
 def test_one_of_two_repeated_columns_or_both_carry_the_signal():

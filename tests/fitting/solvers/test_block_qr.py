@@ -27,10 +27,10 @@ def reduced(kind, every, **settings):
     return stream.reduced()
 
 
-def same(one, two):
+def same(first, two):
     for name in ("R", "Qty", "residual_square"):
-        torch.testing.assert_close(getattr(one, name), getattr(two, name), rtol=1e-12, atol=1e-12)
-    assert one.n_rows == two.n_rows
+        torch.testing.assert_close(getattr(first, name), getattr(two, name), rtol=1e-12, atol=1e-12)
+    assert first.n_rows == two.n_rows
 
 
 def test_the_factor_is_that_of_all_rows():
@@ -40,8 +40,8 @@ def test_the_factor_is_that_of_all_rows():
 def test_rows_of_everything_are_not_gathered():
     """Bit for bit what it is without."""
     full = [(normal(50, N, seed=seed), normal(50, 2, seed=seed + 50)) for seed in range(20)]
-    one, two = reduced(GatheredQR, full), reduced(StreamedQR, full)
-    assert torch.equal(one.R, two.R) and torch.equal(one.Qty, two.Qty)
+    first, two = reduced(GatheredQR, full), reduced(StreamedQR, full)
+    assert torch.equal(first.R, two.R) and torch.equal(first.Qty, two.Qty)
 
 
 def test_of_a_long_run_few_rows_reach_the_factor_of_all():
@@ -71,5 +71,5 @@ def test_resumed_is_never_stopped():
         second = GatheredQR.from_state(first.state())
         for X, y in every[stop:]:
             second.absorb(X, y)
-        one, two = second.reduced(), reduced(GatheredQR, every)
-        assert torch.equal(one.R, two.R) and torch.equal(one.residual_square, two.residual_square)
+        left, two = second.reduced(), reduced(GatheredQR, every)
+        assert torch.equal(left.R, two.R) and torch.equal(left.residual_square, two.residual_square)

@@ -32,8 +32,8 @@ def test_with_every_point_a_sparse_point_it_is_the_full_process():
     mean = kernel(new, x) @ torch.linalg.solve(full, y)
     torch.testing.assert_close(fit.predict(kernel(new, x)), mean, rtol=0, atol=1e-8)
     variance = 1 - (kernel(new, x) * torch.linalg.solve(full, kernel(x, new)).T).sum(1)
-    found = fit.latent_variance(kernel(new, x), torch.ones(15))
-    torch.testing.assert_close(found, variance, rtol=0, atol=1e-7)
+    result = fit.latent_variance(kernel(new, x), torch.ones(15))
+    torch.testing.assert_close(result, variance, rtol=0, atol=1e-7)
     marginal = multivariate_normal(np.zeros(40), full.numpy()).logpdf(y[:, 0].numpy()) + 40 * np.log(NOISE)
     assert fit.log_evidence == pytest.approx(marginal, abs=1e-5)
 

@@ -86,8 +86,8 @@ def test_farthest_points_visit_every_cluster_where_chance_does_not():
 
 def test_chance_has_its_own_seed_and_leaves_torchs_alone():
     before = torch.random.get_rng_state()
-    one, again, two = random(100, 10, seed=1), random(100, 10, seed=1), random(100, 10, seed=2)
-    assert torch.equal(one, again) and not torch.equal(one, two) and len(set(one.tolist())) == 10
+    first, again, two = random(100, 10, seed=1), random(100, 10, seed=1), random(100, 10, seed=2)
+    assert torch.equal(first, again) and not torch.equal(first, two) and len(set(first.tolist())) == 10
     assert torch.equal(before, torch.random.get_rng_state())
     assert random(5, 5).tolist() == [0, 1, 2, 3, 4]
 

@@ -22,10 +22,10 @@ def absorbed(stream, X, y, cuts=(), **settings):
     return streamed
 
 
-def same(one, two, tolerance):
+def same(first, two, tolerance):
     for name in ("R", "Qty", "residual_square"):
-        torch.testing.assert_close(getattr(one, name), getattr(two, name), rtol=tolerance, atol=tolerance)
-    assert one.n_rows == two.n_rows
+        torch.testing.assert_close(getattr(first, name), getattr(two, name), rtol=tolerance, atol=tolerance)
+    assert first.n_rows == two.n_rows
 
 
 @BOTH
@@ -96,9 +96,9 @@ def test_looking_at_the_result_changes_nothing():
 @BOTH
 def test_two_streams_merge_to_one(stream):
     X, y = rows()
-    one, two = absorbed(stream, X[:300], y[:300]), absorbed(stream, X[300:], y[300:])
-    one.merge(two.reduced())
-    same(one.reduced(), absorbed(stream, X, y).reduced(), 1e-11)
+    first, two = absorbed(stream, X[:300], y[:300]), absorbed(stream, X[300:], y[300:])
+    first.merge(two.reduced())
+    same(first.reduced(), absorbed(stream, X, y).reduced(), 1e-11)
 
 
 def test_columns_of_the_factor_are_the_factor_of_the_columns():

@@ -20,11 +20,11 @@ TIGHT = 1e-12
 
 def _files() -> list[Path]:
     """NAME.model with NAME.npz beside it, in both folders; none where no folder is named."""
-    found = []
+    result = []
     for place in (Path(os.environ.get("ATOMGRAPH_REFS", "")) / "mace", Path(os.environ.get(FURTHER, ""))):
         if os.environ.get("ATOMGRAPH_REFS" if place.name == "mace" else FURTHER):
-            found += sorted(path for path in place.glob("*.model") if path.with_suffix(".npz").exists())
-    return found
+            result += sorted(path for path in place.glob("*.model") if path.with_suffix(".npz").exists())
+    return result
 
 
 FILES = _files()
@@ -49,11 +49,11 @@ def _frames(path: Path) -> Iterator[tuple[str, ase.Atoms, bool]]:
         yield name, atoms, all(entry["pbc"])
 
 
-def _error(found: np.ndarray, wanted: np.ndarray) -> float:
+def _error(result: np.ndarray, expected: np.ndarray) -> float:
     """max|Δ| / max(max|wanted|, 1 unit)."""
-    assert found.size == wanted.size
-    assert np.isfinite(found).all()
-    return float(np.abs(found.reshape(wanted.shape) - wanted).max() / max(1.0, np.abs(wanted).max()))
+    assert result.size == expected.size
+    assert np.isfinite(result).all()
+    return float(np.abs(result.reshape(expected.shape) - expected).max() / max(1.0, np.abs(expected).max()))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -62,15 +62,15 @@ def test_checkpoint_gives_its_own_numbers(path: Path) -> None:
     errors: dict[str, float] = {}
     compared = 0
     with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:
-        wanted = {name: arrays[name] for name in arrays.files if name.startswith("float64/")}
+        expected = {name: arrays[name] for name in arrays.files if name.startswith("float64/")}
     for name, atoms, periodic in _frames(path):
         graph = AtomicGraph.from_ase(atoms, potential.cutoff)
         for head in potential.heads:
             potential.head = head
-            found = {key: value.detach().numpy() for key, value in potential(graph).items()}
-            found["node_feats"] = potential.descriptors(graph).detach().numpy()
+            result = {key: value.detach().numpy() for key, value in potential(graph).items()}
+            result["node_feats"] = potential.descriptors(graph).detach().numpy()
             for key in ("energy", "node_energy", "forces", "node_feats", *(["stress"] if periodic else [])):
-                errors[f"{name}/{head}/{key}"] = _error(found[key], wanted[f"float64/{name}/{head}/{key}"])
+                errors[f"{name}/{head}/{key}"] = _error(result[key], expected[f"float64/{name}/{head}/{key}"])
                 compared += 1
     assert compared >= 4
     bad = {key: error for key, error in errors.items() if error > TIGHT}

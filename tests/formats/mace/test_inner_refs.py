@@ -23,23 +23,23 @@ def seen():
     """What each part of ours gave on the molecule, beside the reference's arrays by name."""
     place = folder() / "mace"
     with np.load(place / "mp0-medium.npz") as arrays:
-        wanted = {k.removeprefix("inner/molecule/"): arrays[k] for k in arrays.files if k.startswith("inner/")}
+        expected = {k.removeprefix("inner/molecule/"): arrays[k] for k in arrays.files if k.startswith("inner/")}
         pairs = arrays["graph/molecule/edge_index"]
     told = json.loads((place / "structures-mp0-medium.json").read_text())["molecule"]
     potential = atomgraph.load(place / "mp0-medium.model")
     graph = AtomicGraph.from_ase(ase.Atoms(told["numbers"], positions=told["positions"]), potential.cutoff)
-    branch, found = potential.model.branches[0], {}
+    branch, result = potential.model.branches[0], {}
     for name, part in branch.named_modules():
-        part.register_forward_hook(lambda part, inputs, output, name=name: found.update({name: (inputs, output)}))
+        part.register_forward_hook(lambda part, inputs, output, name=name: result.update({name: (inputs, output)}))
     potential.model(graph)
     ours = {pair: e for e, pair in enumerate(zip(*graph.edge_index.tolist(), strict=True))}
     order = torch.tensor([ours[pair] for pair in zip(*pairs.tolist(), strict=True)])  # our edge for each of theirs
-    return branch, found, wanted, order, potential.model.edges(graph)
+    return branch, result, expected, order, potential.model.edges(graph)
 
 
-def same(ours, wanted):
+def same(ours, expected):
     np.testing.assert_allclose(
-        ours.detach().reshape(wanted.shape), wanted, rtol=0, atol=1e-12 * max(1.0, abs(wanted).max())
+        ours.detach().reshape(expected.shape), expected, rtol=0, atol=1e-12 * max(1.0, abs(expected).max())
     )
 
 
@@ -48,38 +48,38 @@ def test_node_embedding(seen):
 
 
 def test_harmonics_and_radial_functions(seen):
-    _, found, wanted, order, edges = seen
-    same(spherical_harmonics(2, edges.vector)[order], wanted["spherical_harmonics"])
-    same(found["layers.0.radial"][1][0][order], wanted["radial_embedding"])
+    _, result, expected, order, edges = seen
+    same(spherical_harmonics(2, edges.vector)[order], expected["spherical_harmonics"])
+    same(result["layers.0.radial"][1][0][order], expected["radial_embedding"])
 
 
 @pytest.mark.parametrize("t", [0, 1])
 class TestLayer:
     def test_linear_maps(self, seen, t):
-        branch, found, wanted, _, _ = seen
+        branch, result, expected, _, _ = seen
         part = branch.layers[t].interaction
         for ours, theirs, irreps in (
             ("up", "linear_up", part.irreps_up),
             ("mix", "linear", part.irreps_message),
             ("skip", "skip_tp", part.irreps_residual),
         ):
-            blocks = found[f"layers.{t}.interaction.{ours}"][1]
-            same(from_blocks(blocks, irreps), wanted[f"interactions.{t}.{theirs}"])
+            blocks = result[f"layers.{t}.interaction.{ours}"][1]
+            same(from_blocks(blocks, irreps), expected[f"interactions.{t}.{theirs}"])
 
     def test_weights_of_edges(self, seen, t):
-        _, found, wanted, order, edges = seen
-        laid = found[f"layers.{t}.interaction.network"][1].flatten(0, 1)
-        same(laid[PaddedEdges.of(edges).slot][order], wanted[f"interactions.{t}.conv_tp_weights"])
+        _, result, expected, order, edges = seen
+        laid = result[f"layers.{t}.interaction.network"][1].flatten(0, 1)
+        same(laid[PaddedEdges.of(edges).slot][order], expected[f"interactions.{t}.conv_tp_weights"])
 
     def test_tensor_product_of_each_edge(self, seen, t):
         """Each edge as a centre of its own: what the sum over neighbours is made of."""
-        branch, found, wanted, order, edges = seen
+        branch, result, expected, order, edges = seen
         part = branch.layers[t].interaction
         alone = replace(edges, centre=torch.arange(edges.n_edges), n_atoms=edges.n_edges, _cache={})
         blocks, shared = PaddedEdges.of(alone), PaddedEdges.of(edges)
-        weights = found[f"layers.{t}.interaction.network"][1].flatten(0, 1)[shared.slot]
+        weights = result[f"layers.{t}.interaction.network"][1].flatten(0, 1)[shared.slot]
         harmonics = blocks.lay(spherical_harmonics(2, edges.vector))
-        up = found[f"layers.{t}.interaction.up"][1]
+        up = result[f"layers.{t}.interaction.up"][1]
         messages = part.convolution(up, blocks.lay(weights), harmonics, blocks)
         theirs = torch.cat(
             [
@@ -89,22 +89,22 @@ class TestLayer:
             ],
             dim=1,
         )
-        same(theirs[order], wanted[f"interactions.{t}.conv_tp"])
+        same(theirs[order], expected[f"interactions.{t}.conv_tp"])
 
     def test_message(self, seen, t):
-        branch, found, wanted, _, _ = seen
-        message, _ = found[f"layers.{t}.interaction"][1]
+        branch, result, expected, _, _ = seen
+        message, _ = result[f"layers.{t}.interaction"][1]
         irreps = branch.layers[t].irreps_message
         together = torch.cat([message[irrep] for _, irrep in irreps], dim=1).transpose(1, 2)
-        same(together, wanted[f"interactions.{t}"])
+        same(together, expected[f"interactions.{t}"])
 
     def test_products(self, seen, t):
-        branch, found, wanted, _, _ = seen
+        branch, result, expected, _, _ = seen
         layer = branch.layers[t]
-        parts = found[f"layers.{t}.product"][1].split([irrep.dim for _, irrep in layer.irreps_out], dim=1)
+        parts = result[f"layers.{t}.product"][1].split([irrep.dim for _, irrep in layer.irreps_out], dim=1)
         blocks = {irrep: part for (_, irrep), part in zip(layer.irreps_out, parts, strict=True)}
-        same(from_blocks(blocks, layer.irreps_out), wanted[f"products.{t}.symmetric_contractions"])
-        same(found[f"layers.{t}"][1], wanted[f"products.{t}"])
+        same(from_blocks(blocks, layer.irreps_out), expected[f"products.{t}.symmetric_contractions"])
+        same(result[f"layers.{t}"][1], expected[f"products.{t}"])
 
     def test_readout(self, seen, t):
         same(seen[1][f"readouts.{t}"][1], seen[2][f"readouts.{t}"])

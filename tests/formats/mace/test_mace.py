@@ -39,17 +39,17 @@ def written(folder, content, name="some.model") -> Path:
     return path
 
 
-def same(one, other, atoms, tolerance=1e-12):
-    for name, value in one.predict([atoms])[0].items():
-        np.testing.assert_allclose(value, other.predict([atoms])[0][name], rtol=tolerance, atol=tolerance)
+def same(first, second, atoms, tolerance=1e-12):
+    for name, value in first.predict([atoms])[0].items():
+        np.testing.assert_allclose(value, second.predict([atoms])[0][name], rtol=tolerance, atol=tolerance)
 
 
 def test_a_file_gives_the_model_that_it_was_made_of(tmp_path):
     model = small()
-    found = atomgraph.load(written(tmp_path, saved(model)))
-    assert isinstance(found.model, MACE) and found.elements == ["H", "O", "Si"] and found.cutoff == 3.5
-    assert found.model.dtype == torch.float64
-    same(found, Potential(model).eval(), water())
+    result = atomgraph.load(written(tmp_path, saved(model)))
+    assert isinstance(result.model, MACE) and result.elements == ["H", "O", "Si"] and result.cutoff == 3.5
+    assert result.model.dtype == torch.float64
+    same(result, Potential(model).eval(), water())
 
 
 def test_a_file_of_float32_opens_in_float32_and_evaluates_in_float64(tmp_path):
@@ -249,12 +249,12 @@ def test_odd_scalars_before_even_ones_are_named_as_not_supported(tmp_path):
 
 @pytest.mark.parametrize("name", ["Irreps", "Instruction", "getattr"])
 def test_text_that_grows_with_every_level_is_refused(name):
-    made = type(
+    built = type(
         "PickledObject", (PickledObject,), {"module": "builtins" if name == "getattr" else "e3nn.o3", "name": name}
     )
     value = "x" * 40_000
     for _ in range(20):
-        value = made(value, value) if name == "getattr" else made((value,) * 4)
+        value = built(value, value) if name == "getattr" else built((value,) * 4)
     with pytest.raises(FormatError, match=r"texts are longer|irreps of a part|nests values deeper"):
         Plain(lambda node: None)(value)
 

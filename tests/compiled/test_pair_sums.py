@@ -1,8 +1,8 @@
 """Sums over neighbours of tabulated functions: the right function for each pair, and slopes that are slopes."""
 
 import torch
+from helpers.pair_sums import pair_sums
 
-from atomgraph.ops.pair import pair_sums
 from atomgraph.ops.piecewise import graded, nodes, pieces
 
 CUTOFF, N = 3.0, 21
@@ -14,8 +14,8 @@ def tables():
     r = CUTOFF * t / (2 * N - t)
     by_r = graded(r, CUTOFF, N)[2]
     functions = [(r**2, 2 * r), (r**3, 3 * r**2), ((CUTOFF - r) ** 4, -4 * (CUTOFF - r) ** 3)]
-    made = [pieces((slope / by_r)[:, :, None], value[:, 3, None]) for value, slope in functions]
-    return torch.stack(made)[:, :, :, 0]
+    built = [pieces((slope / by_r)[:, :, None], value[:, 3, None]) for value, slope in functions]
+    return torch.stack(built)[:, :, :, 0]
 
 
 def edges():
@@ -25,15 +25,15 @@ def edges():
 
 def test_every_pair_has_its_own_function():
     length, pair, centre = edges()
-    found = pair_sums(length, pair, centre, tables(), CUTOFF, 4)
+    result = pair_sums(length, pair, centre, tables(), CUTOFF, 4)
     a, b, c, d, e, f = length
-    wanted = torch.stack([(CUTOFF - a) ** 4 + b**2, c**3 + d**3, torch.zeros_like(a), (CUTOFF - e) ** 4 + f**2])
-    torch.testing.assert_close(found, wanted, atol=1e-9, rtol=0)
+    expected = torch.stack([(CUTOFF - a) ** 4 + b**2, c**3 + d**3, torch.zeros_like(a), (CUTOFF - e) ** 4 + f**2])
+    torch.testing.assert_close(result, expected, atol=1e-9, rtol=0)
 
 
 def test_slopes_are_slopes():
     length, pair, centre = edges()
-    made = tables()
+    built = tables()
     assert torch.autograd.gradcheck(
-        lambda r: pair_sums(r, pair, centre, made, CUTOFF, 4), (length.requires_grad_(),), eps=1e-5, atol=1e-7
+        lambda r: pair_sums(r, pair, centre, built, CUTOFF, 4), (length.requires_grad_(),), eps=1e-5, atol=1e-7
     )
