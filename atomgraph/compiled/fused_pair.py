@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from atomgraph.compiled.function_pointers import DOUBLE, INT, LONG, POINTER, bind_function
+from atomgraph.compiled.fused_forms import missing_form
 from atomgraph.compiled.kernel_graph import KernelGraph
 from atomgraph.compiled.pullback import Pullback
 from atomgraph.nn.repulsion.zbl import BOHR, COULOMB, SCREENING, ZBL
@@ -87,6 +88,11 @@ class PairSums(ABC):
         if last is None or last[0] != present:
             self._last = last = present, self.constants(present)
         return last[1]
+
+
+@missing_form.register
+def _(repulsion: ZBL) -> str | None:
+    return None
 
 
 class FusedRepulsion(PairSums):

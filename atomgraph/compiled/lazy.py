@@ -10,12 +10,12 @@ from torch import Tensor
 
 from atomgraph.compiled.compiled_potential import CompiledPotential
 from atomgraph.compiled.compiling import compile as compiled
+from atomgraph.compiled.fused_forms import is_registered
 from atomgraph.compiled.mace.fused_model import FusedMACE, unsupported_reason
 from atomgraph.compiled.precision import MIXED, OF_KERNELS, in_precision, precision
 from atomgraph.errors import ConfigError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.kernels import can_compile, warn_once
-from atomgraph.layers.mace import MACELayer
 from atomgraph.potential import Potential
 
 #: Estimated seconds of the compiler: a constant, and one second for this many characters of source. Measured on a quiet
@@ -121,8 +121,7 @@ class LazyCompiled(Potential):
         """Start to count; kernels will be made of the weights of ``exact``."""
         self._state, self._exact = self._weights(), (exact,)
         self._compiled: CompiledPotential | None = None
-        is_mace = any(isinstance(part, MACELayer) for part in self.model.modules())
-        self._is_settled = not is_mace  # only MACE has fused forms so far
+        self._is_settled = not any(is_registered(layer) for branch in self.model.branches for layer in branch.layers)
         self._is_looked_for, self._compile_seconds = False, SECONDS
         self._reason: str | None = None
         self._done, self._seconds = 0, 0.0

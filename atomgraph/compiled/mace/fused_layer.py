@@ -9,21 +9,30 @@ import torch
 from torch import Tensor
 
 from atomgraph.compiled.evaluation import Evaluation
+from atomgraph.compiled.fused_forms import missing_form
 from atomgraph.compiled.layout import Layout
 from atomgraph.compiled.linear_forms import FusedForm, Gradients, LinearForm
 from atomgraph.compiled.mace.folded_weights import Weights
 from atomgraph.compiled.mace.fused_convolution import FusedConvolution
 from atomgraph.compiled.mace.fused_density import FusedDensity
-from atomgraph.compiled.mace.fused_message import message_of
+from atomgraph.compiled.mace.fused_message import fused_message
 from atomgraph.compiled.mace.fused_product import FusedProduct
 from atomgraph.compiled.radial_tables import Grid, has_density
 from atomgraph.layers.mace import MACELayer
 from atomgraph.layers.mace.agnostic import AgnosticInteraction
+from atomgraph.layers.mace.attention import AttentionResidualInteraction
 from atomgraph.layers.mace.nonlinear import NonlinearResidualInteraction
 from atomgraph.nn.equivariant.irrep_blocks import channels_of
 
 #: Removes the gradient by the layer's own source from the list, and returns that by edge vectors; None without gradient.
 LayerPullback = Callable[[Gradients], Tensor | None]
+
+
+@missing_form.register
+def _(layer: MACELayer) -> str | None:
+    if isinstance(layer.interaction, AttentionResidualInteraction):
+        return "an interaction whose weights look at features (attention_residual)"
+    return None if layer.radial.sloped else "radial functions without gradient"
 
 
 class FusedLayer:
@@ -79,7 +88,7 @@ class FusedLayer:
         padded_up = h.then(Weights.of_linear(layer.interaction.up).padded(after=convolution.padded))
         self._up = FusedForm(library, padded_up, sources, convolution.before, dtype)
         sums = convolution.after, (convolution.channels, convolution.padded)
-        self._message = message_of(library, layer.interaction, dtype, sums, product.before, (up, tuple(sources)))
+        self._message = fused_message(layer.interaction, library, dtype, sums, product.before, (up, tuple(sources)))
         out = Weights.of_linear(layer.mix).padded((product.channels, product.padded))
         features = LinearForm(((len(sources), out),)).plus(h.then(self._skip()))
         sources.append(product.after)

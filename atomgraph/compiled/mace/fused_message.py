@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Sequence
+from functools import singledispatch
 
 import torch
 from torch import Tensor
@@ -110,20 +111,41 @@ class GatedMessage:
         return self._last(run.alike, gated), vjp
 
 
-def message_of(
-    library: ctypes.CDLL,
+@singledispatch
+def fused_message(
     interaction: Interaction,
+    library: ctypes.CDLL,
     dtype: torch.dtype,
     sums: tuple[Layout, Padding],
     message: Layout,
     up: tuple[LinearForm, Sequence[Layout]],
 ) -> LinearMessage | GatedMessage:
     """The fused message of an interaction."""
-    if isinstance(interaction, NonlinearResidualInteraction):
-        return GatedMessage(library, interaction, dtype, sums, message, up)
-    if isinstance(interaction, AgnosticInteraction):
-        return LinearMessage(library, interaction, dtype, sums, message)
     raise TypeError(f"{type(interaction).__name__} has no fused form")
+
+
+@fused_message.register
+def _(
+    interaction: NonlinearResidualInteraction,
+    library: ctypes.CDLL,
+    dtype: torch.dtype,
+    sums: tuple[Layout, Padding],
+    message: Layout,
+    up: tuple[LinearForm, Sequence[Layout]],
+) -> GatedMessage:
+    return GatedMessage(library, interaction, dtype, sums, message, up)
+
+
+@fused_message.register
+def _(
+    interaction: AgnosticInteraction,
+    library: ctypes.CDLL,
+    dtype: torch.dtype,
+    sums: tuple[Layout, Padding],
+    message: Layout,
+    up: tuple[LinearForm, Sequence[Layout]],
+) -> LinearMessage:
+    return LinearMessage(library, interaction, dtype, sums, message)
 
 
 def _divided(layout: Layout, x: Tensor, divisor: Tensor) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor, Tensor]]]:

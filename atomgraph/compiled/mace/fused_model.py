@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from atomgraph.compiled.evaluation import Evaluation
+from atomgraph.compiled.fused_forms import is_registered, missing_form
 from atomgraph.compiled.fused_pair import PAIR_SOURCE, FusedRepulsion
 from atomgraph.compiled.kernel_graph import GRAPH_SOURCE, ElementOrder, KernelGraph
 from atomgraph.compiled.layout import Layout
@@ -23,11 +24,8 @@ from atomgraph.compiled.radial_tables import Grid
 from atomgraph.featurizers.node_embedding import NodeEmbedding
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.kernels import compiled, is_kept
-from atomgraph.layers.mace import MACELayer
-from atomgraph.layers.mace.attention import AttentionResidualInteraction
 from atomgraph.models.energy import EnergyModel
 from atomgraph.nn.repulsion.zbl import ZBL
-from atomgraph.readouts import MultiHeadMLP, ScaledLinear, ZeroReadout
 
 LIBRARY = "mace"  # prefix of entries of the cache
 PIECES = {torch.float32: (97, 5), torch.float64: (153, 7)}  # of radial weights: first number of pieces, and degree
@@ -37,26 +35,27 @@ def unsupported_reason(model: EnergyModel) -> str | None:
     """The part of a model that has no fused form, in a few words; None if all parts have one."""
     if len(model.branches) != 1:
         return "a sum of several branches"
-    branch = model.branches[0]
-    if not isinstance(branch.featurizer, NodeEmbedding):
+    branch, repulsion = model.branches[0], model.baseline.repulsion
+    if not is_registered(branch.featurizer):
         return f"features that begin with {type(branch.featurizer).__name__}"
-    if branch.featurizer.states:
-        return "an embedding of charge and spin"
+    if (reason := missing_form(branch.featurizer)) is not None:
+        return reason
     if len(branch.readouts) > len(branch.layers):
         return "a readout of the featurizer"
-    for part in (*branch.layers, *branch.readouts):
-        if not isinstance(part, MACELayer | ScaledLinear | MultiHeadMLP | ZeroReadout):
-            return f"the part {type(part).__name__}"
-    for layer in branch.layers:
-        if isinstance(layer.interaction, AttentionResidualInteraction):
-            return "an interaction whose weights look at features (attention_residual)"
-        if not layer.radial.sloped:
-            return "radial functions without gradient"
-    if model.baseline.repulsion is not None and not isinstance(model.baseline.repulsion, ZBL):
-        return f"the repulsion {type(model.baseline.repulsion).__name__}"
+    parts = (*branch.layers, *branch.readouts)
+    reasons = [missing_form(part) for part in sorted(parts, key=is_registered)]  # unknown parts first
+    if (reason := next(filter(None, reasons), None)) is not None:
+        return reason
+    if repulsion is not None and missing_form(repulsion) is not None:
+        return f"the repulsion {type(repulsion).__name__}"
     if model.baseline.cutoff > branch.cutoff:
         return "a repulsion that reaches beyond the layers"
     return None
+
+
+@missing_form.register
+def _(featurizer: NodeEmbedding) -> str | None:
+    return "an embedding of charge and spin" if featurizer.states else None
 
 
 class FusedMACE:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from atomgraph.compiled.evaluation import Evaluation
+from atomgraph.compiled.fused_forms import missing_form
 from atomgraph.compiled.layout import Layout
 from atomgraph.compiled.linear_forms import EVEN, FusedForm, Gradients, LinearForm
 from atomgraph.compiled.mace.folded_weights import Weights
@@ -25,6 +26,13 @@ ACTIVATION_VJPS: dict[Callable[[Tensor], Tensor], Callable[[Tensor, Tensor], Ten
     torch.abs: lambda grad, x: grad * torch.sign(x),
     identity: lambda grad, x: grad,
 }
+
+
+@missing_form.register(ScaledLinear)
+@missing_form.register(MultiHeadMLP)
+@missing_form.register(ZeroReadout)
+def _(readout: Readout) -> str | None:
+    return None
 
 
 class FusedReadouts:
@@ -59,25 +67,25 @@ class FusedReadouts:
         self._constant = baseline.e0 + baseline.shift[:, None]  # (n_heads, n_elements)
         if isolated is not None:
             self._constant = self._constant - isolated
-        vectors: dict[int, Tensor] = {}
-        self._hidden = []
+        self._vectors: dict[int, Tensor] = {}  # (n_elements or 1, n_heads, channels)
+        self._hidden: list[FusedHidden] = []
         for readout, form in zip(readouts, forms, strict=True):
             if isinstance(readout, ScaledLinear):
-                weight = (readout.weight.detach() / len(readout.weight) ** 0.5).expand(-1, self._heads)
-                read = form.then(Weights.of_matrices({EVEN: weight * scale.T}))
-                if read.table is not None:
-                    self._constant = self._constant + read.table.T
-                for k, weights in read.terms:
-                    elements = range(self._constant.shape[1] if weights.by_element else 1)
-                    vector = torch.stack(
-                        [weights.of(EVEN, z).T for z in elements]
-                    )  # (n_elements or 1, n_heads, channels)
-                    vectors[k] = vectors[k] + vector if k in vectors else vector
+                self._add_linear(readout, form, scale)
             elif isinstance(readout, MultiHeadMLP):
                 self._hidden.append(FusedHidden(library, readout, scale, form, sources, dtype))
-            elif not isinstance(readout, ZeroReadout):
-                raise TypeError(f"{type(readout).__name__} has no fused form")
-        self._vectors = {k: vector.to(dtype).contiguous() for k, vector in vectors.items()}
+        self._vectors = {k: vector.to(dtype).contiguous() for k, vector in self._vectors.items()}
+
+    def _add_linear(self, readout: ScaledLinear, form: LinearForm, scale: Tensor) -> None:
+        """Add a linear readout of a form to the vectors and the constant."""
+        weight = (readout.weight.detach() / len(readout.weight) ** 0.5).expand(-1, self._heads)
+        energy = form.then(Weights.of_matrices({EVEN: weight * scale.T}))
+        if energy.table is not None:
+            self._constant = self._constant + energy.table.T
+        for k, weights in energy.terms:
+            elements = range(self._constant.shape[1] if weights.by_element else 1)
+            vector = torch.stack([weights.of(EVEN, z).T for z in elements])
+            self._vectors[k] = self._vectors[k] + vector if k in self._vectors else vector
 
     def __call__(
         self, run: Evaluation, sources: Sequence[Tensor], head: Tensor | None
