@@ -1,7 +1,7 @@
-"""Files of potentials, recognised by what is in them. A new format is one file here and one line in ``READERS``.
+"""Files of potentials, recognised by their content. A new format is one file here and one line in ``READERS``.
 
 A reader is a module with ``recognises(path, start) -> bool`` (start: the first 4096 bytes, empty for a folder) and
-``read(path, said) -> (model, metadata)``, said being what the user says of the file (``formats.said``).
+``read(path, hints) -> (model, metadata)``, with what the user knows of the file in ``hints`` (``formats.hints``).
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ READERS: tuple[Any, ...] = (native, mace, gap, snap, ace_yaml)
 IN_RUN_FOLDER = "model.safetensors"
 
 
-def read(path: str | Path, said: FileHints | None = None) -> tuple[EnergyModel, dict[str, Any]]:
-    """The model in a potential's file, or in a run folder, and what the file says of itself.
+def read(path: str | Path, hints: FileHints | None = None) -> tuple[EnergyModel, dict[str, Any]]:
+    """The model of a potential's file, or of a run folder, and the metadata of the file.
 
     Raises:
-        FormatError: For what is absent, unreadable, corrupt, or of a format that is not read.
+        FormatError: If the file is missing, unreadable, corrupt, or of an unsupported format.
     """
     path = find(path)
     start = first_bytes(path)
     for reader in READERS:
         if reader.recognises(path, start):
-            model, metadata = _understood(reader, path, said or FileHints())
+            model, metadata = _read_by(reader, path, hints or FileHints())
             check_finite(str(path), model.state_dict())
             return model, metadata
     raise FormatError(f"{path} {description(path, start)}")
 
 
-def _understood(reader: Any, path: Path, said: FileHints) -> tuple[EnergyModel, dict[str, Any]]:
-    """What a reader gives; whatever else than a FormatError comes out of a damaged file becomes one."""
+def _read_by(reader: Any, path: Path, hints: FileHints) -> tuple[EnergyModel, dict[str, Any]]:
+    """Call a reader; any other exception, as from a damaged file, becomes a FormatError."""
     try:
-        model, metadata = reader.read(path, said)
+        model, metadata = reader.read(path, hints)
     except FormatError:
         raise
     except Exception as error:
@@ -50,7 +50,7 @@ def _understood(reader: Any, path: Path, said: FileHints) -> tuple[EnergyModel, 
 
 
 def find(path: str | Path) -> Path:
-    """The file that a path means: itself, or the potential of a run folder. FormatError if there is none."""
+    """The file of a path, or the potential in a run folder. FormatError if there is none."""
     path = Path(path).expanduser()
     if not path.exists():
         raise FormatError(f"no potential at {path}")

@@ -1,4 +1,4 @@
-"""Potentials of the atomic cluster expansion as python-ace and pacemaker write them: ``.yaml``, read as data."""
+"""Reads ACE potentials of python-ace and pacemaker (``.yaml``)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def recognises(path: Path, start: bytes) -> bool:
         return False
 
 
-def read(path: Path, said: FileHints) -> tuple[EnergyModel, dict[str, Any]]:
+def read(path: Path, hints: FileHints) -> tuple[EnergyModel, dict[str, Any]]:
     """The model of a python-ace file, ``featurizers.ACE`` and ``readouts.DensityEmbedding``, float64. E0 is 0, as in the file.
 
     Radial functions are computed, not tabulated in steps of DeltaSplineBins. Columns are in python-ace's order.
@@ -51,8 +51,8 @@ def read(path: Path, said: FileHints) -> tuple[EnergyModel, dict[str, Any]]:
     try:
         data = _parsed(path)
         result = blocks(data)
-        elements = said.settle_elements(path, sorted({symbol for block in result for symbol in block.elements}))
-        said.settle_units(path, UNITS)
+        elements = hints.settle_elements(path, sorted({symbol for block in result for symbol in block.elements}))
+        hints.settle_units(path, UNITS)
         with torch.random.fork_rng(devices=[]), allowance(path.stat().st_size, 100):
             model = _model(elements, result)
     except FormatError as error:

@@ -1,4 +1,4 @@
-"""The blocks of python-ace's ``.yaml``: elements, bonds and cluster functions, checked and in the program's own order."""
+"""Blocks of python-ace's ``.yaml``: elements, bonds and cluster functions, checked, in the order of python-ace."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from atomgraph.ops.invariant_coupling import complex_invariant
 EMBEDDING_KEYS = {"ndensityi", "npoti", "parameters", "rho_core_cut", "drho_core_cut"}
 BASIS_KEYS = {"nradmaxi", "lmaxi", "nradbaseij", "radbase", "radparameters", "radcoefficients", "rcutij", "dcutij"}
 CORE_KEYS = {"core-repulsion", "inner_cutoff_type", "r_in", "delta_in"}
-_LARGEST = 1000  # count, n or l that is believed
+_LARGEST = 1000  # largest accepted count, n or l
 FUNCTION_KEYS = {"type", "nr", "nl", "lint", "c", "skip"}
 
 

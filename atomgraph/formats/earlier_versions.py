@@ -1,11 +1,11 @@
-"""Specifications of potentials as older versions of the file wrote them, brought to what constructors ask for today."""
+"""Converts specifications in files of earlier versions to those of today."""
 
 from __future__ import annotations
 
 from typing import Any
 
-COMPLETE_TABLES = 2  # from this version on, tables by element are complete
-USUAL = {"radii": 0.5, "weights": 1.0}  # what a bispectrum gave an element that its table lacked
+COMPLETE_TABLES = 2  # since this version, tables by element are complete
+USUAL = {"radii": 0.5, "weights": 1.0}  # values for elements that the table of a bispectrum lacked
 KINDS = ("SNAP", "Bispectrum")
 
 

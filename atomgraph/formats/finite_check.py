@@ -1,4 +1,4 @@
-"""Numbers of a potential that are not finite: they give energies that are none, so files that hold them are refused."""
+"""Refuses potentials with numbers that are not finite."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from atomgraph.errors import FormatError
 
 
 def check_finite(what: str, tensors: Mapping[str, Tensor]) -> None:
-    """Refuse tensors with NaN or infinity in them.
+    """Refuse tensors with NaN or infinity.
 
     Args:
         what: The beginning of the message, such as ``model.safetensors`` or ``cannot write x: the model``.

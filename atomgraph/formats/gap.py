@@ -1,4 +1,4 @@
-"""QUIP's GAP potentials: the ``.xml`` with its sparse files, read as data."""
+"""Reads GAP potentials of QUIP: the ``.xml`` and its sparse files."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def recognises(path: Path, start: bytes) -> bool:
     return start.lstrip().startswith(b"<") and any(word in start for word in (b"<GAP_", b"IP GAP", b"<gpSparse"))
 
 
-def read(path: Path, said: FileHints) -> tuple[EnergyModel, dict[str, Any]]:
+def read(path: Path, hints: FileHints) -> tuple[EnergyModel, dict[str, Any]]:
     """The model of a GAP file: a branch for each pair and triple, one for SOAP terms that differ in their centre only.
 
     Float64.
@@ -42,8 +42,8 @@ def read(path: Path, said: FileHints) -> tuple[EnergyModel, dict[str, Any]]:
     try:
         data, terms = _parsed(path)
         e0 = _e0(data)
-        elements = said.settle_elements(path, _elements(terms, e0))
-        said.settle_units(path, UNITS)
+        elements = hints.settle_elements(path, _elements(terms, e0))
+        hints.settle_units(path, UNITS)
         numbers = sum(term.points.nbytes for term in terms)
         with torch.random.fork_rng(devices=[]), allowance(path.stat().st_size + numbers, 10 * len(terms)):
             model = _model(elements, e0, terms).double()

@@ -1,4 +1,4 @@
-"""A kernel of a GAP file: its descriptor line and its numbers, each word of it understood or refused."""
+"""Reads one kernel of a GAP file: its descriptor line, with every word known or refused, and its numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user says of a potential's file: needed where the file is silent, refused where it says otherwise."""
+"""Hints of the user about a potential's file: used if the file lacks them, refused if it contradicts them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from atomgraph.errors import FormatError
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.units import ENERGY, LENGTH, factor
 
-FILE_DTYPE = "file dtype"  # key of a reader's metadata: the dtype of a file whose model it gives in a wider one
+FILE_DTYPE = "file dtype"  # key of a reader's metadata: the dtype of the file, if the model is given in a wider one
 STYLES = {  # LAMMPS's names for pairs of units
     "metal": {"energy": "eV", "length": "Å"},
     "real": {"energy": "kcal/mol", "length": "Å"},
@@ -20,18 +20,18 @@ STYLES = {  # LAMMPS's names for pairs of units
 
 @dataclass(frozen=True)
 class FileHints:
-    """Elements (chemical symbols) and units (``{"energy": "eV", "length": "Å"}``) as the user gives them, or None."""
+    """Elements (chemical symbols) and units (``{"energy": "eV", "length": "Å"}``) given by the user, or None."""
 
     elements: list[str] | None = None
     units: dict[str, str] | None = None
 
     @classmethod
     def of(cls, elements: Sequence[str] | None = None, units: Mapping[str, str] | str | None = None) -> FileHints:
-        """Checked; units also as ``"eV/Å"`` (energy/length) or a LAMMPS style. FormatError says what is not understood."""
+        """Checked hints; units also as ``"eV/Å"`` (energy/length) or a LAMMPS style. FormatError for unknown words."""
         return cls(None if elements is None else checked_symbols(elements), None if units is None else _units(units))
 
     def settle_elements(self, path: Path, in_file: Sequence[str] | None) -> list[str]:
-        """The file's elements where it names them, else the user's; FormatError if none or if they contradict."""
+        """Elements of the file, or else those of the user. FormatError if there are none, or if they differ."""
         if in_file is None:
             if self.elements is None:
                 raise FormatError(
@@ -43,7 +43,7 @@ class FileHints:
         return list(in_file)
 
     def settle_units(self, path: Path, in_file: Mapping[str, str] | None) -> dict[str, str]:
-        """The file's units where it names them, else the user's; FormatError if none or if they contradict."""
+        """Units of the file, or else those of the user. FormatError if there are none, or if they differ."""
         if in_file is None:
             if self.units is None:
                 raise FormatError(f"{path} does not say its units; say units='eV/Å' or --units eV/Å (energy/length)")

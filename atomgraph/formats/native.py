@@ -1,7 +1,7 @@
-"""atomgraph's own file: safetensors with one JSON header. Numbers and words only; nothing in it can be executed.
+"""atomgraph's file: safetensors with one JSON header. It holds only numbers and text; nothing in it can be executed.
 
-The header (key ``atomgraph`` of the safetensors metadata) says what the file is, how the model is built from parts,
-what it is for, and where it comes from; the tensors are the model's state dict in their own dtypes.
+The header (key ``atomgraph`` of the safetensors metadata) holds the format, the specification of the model, its elements,
+units and metadata. The tensors are the state dict of the model, in their dtypes.
 Since version 2 the header holds a SHA-256 of the whole file (``atomgraph.checksums``), which is checked on reading.
 Equal potentials with equal metadata give equal files, byte by byte.
 """
@@ -42,13 +42,13 @@ UNITS = {"energy": "eV", "length": "Å"}
 
 
 def write(path: str | Path, model: EnergyModel, metadata: dict[str, Any]) -> Path:
-    """Write a model and what is known about it, whole or not at all.
+    """Write a model and its metadata, atomically.
 
     Args:
         metadata: JSON values; NaN and infinities become null.
 
     Raises:
-        FormatError: Where the file cannot be written, or could not be read again.
+        FormatError: If the file cannot be written, or could not be read again.
     """
     check_finite(f"cannot write {path}: the model", model.state_dict())
     architecture = specification(model)
@@ -64,7 +64,7 @@ def write(path: str | Path, model: EnergyModel, metadata: dict[str, Any]) -> Pat
     header = {
         "format": FORMAT,
         "version": VERSION,
-        checksums.KEY: checksums.BLANK,  # before anything that users say, so that its place is the first of its name
+        checksums.KEY: checksums.BLANK,  # before metadata of users, so that it is the first key of its name
         "readable_from": READABLE_FROM,
         "architecture": architecture,
         "posterior": posterior,
@@ -88,17 +88,17 @@ def write(path: str | Path, model: EnergyModel, metadata: dict[str, Any]) -> Pat
 
 
 def e0_of(model: EnergyModel) -> dict[str, dict[str, float]]:
-    """E0 in eV by head and chemical symbol, for the eye; the tensors hold the ones that count."""
+    """E0 in eV by head and chemical symbol, for readers of the header; the model takes them from the tensors."""
     return {head: model.baseline.e0_of(head) for head in model.heads}
 
 
 def recognises(path: Path, start: bytes) -> bool:
-    """Does a file start like safetensors? Eight bytes of length, then JSON."""
+    """Whether a file starts like safetensors: eight bytes of length, then JSON."""
     return len(start) > 9 and start[8:9] == b"{" and b"\x00" in start[:8]
 
 
-def read(path: Path, said: FileHints) -> tuple[EnergyModel, dict[str, Any]]:
-    """The model and its metadata; FormatError says what is wrong with the file and what to do."""
+def read(path: Path, hints: FileHints) -> tuple[EnergyModel, dict[str, Any]]:
+    """The model and its metadata; FormatError for a damaged file, with the way out."""
     content = content_of(path)
     header = read_header(path, content)
     try:
@@ -117,8 +117,8 @@ def read(path: Path, said: FileHints) -> tuple[EnergyModel, dict[str, Any]]:
             f"{path} says that it is for {header['elements']}, but its model is for {model.elements}; it is corrupt"
         )
     _take_isolated(path, model, header.get("isolated"))
-    said.settle_elements(path, model.elements)
-    said.settle_units(path, UNITS)
+    hints.settle_elements(path, model.elements)
+    hints.settle_units(path, UNITS)
     return model.eval(), header["metadata"]
 
 

@@ -1,10 +1,10 @@
-"""SNAP's two files, as LAMMPS and FitSNAP write them: ``NAME.snapcoeff`` and ``NAME.snapparam``.
+"""Reads SNAP potentials of LAMMPS and FitSNAP: ``NAME.snapcoeff`` and ``NAME.snapparam``.
 
 Units are LAMMPS's ``metal``, eV and Å. Energies are LAMMPS's to the last digits; what an input script adds beside the files
 (``pair_style hybrid/overlay``, often a ZBL repulsion) is in neither of them, nor in the model.
 Elements stand in the order of the coefficient file. Where they have channels of their own (``chemflag 1``, ``sinner``), LAMMPS
 counts elements as ``pair_coeff`` lists them, and the files say nothing of it: list them there in the order of the file.
-LAMMPS's forces with ``chemflag 1`` are the slope of its energy only if components that are always equal (of the same three
+LAMMPS's forces with ``chemflag 1`` are the gradient of its energy only if components that are always equal (of the same three
 functions in another order) have equal coefficients. Ours always are; files written here have them equal, at the same energy.
 """
 
@@ -38,7 +38,7 @@ def recognises(path: Path, start: bytes) -> bool:
     return path.suffix in (COEFFICIENTS, PARAMETERS) or {b"rcutfac", b"twojmax"} <= words
 
 
-def read(path: Path, said: FileHints) -> tuple[SNAP, dict[str, Any]]:
+def read(path: Path, hints: FileHints) -> tuple[SNAP, dict[str, Any]]:
     """The model of both files, in float64, and where it comes from; either file finds the other by its name.
 
     Raises:
@@ -86,8 +86,8 @@ def read(path: Path, said: FileHints) -> tuple[SNAP, dict[str, Any]]:
     with torch.no_grad():
         readout.bias.copy_(numbers[:, :1])
         readout.weight.copy_(numbers[:, 1:, None])
-    said.settle_elements(of_coefficients, elements)
-    said.settle_units(of_coefficients, UNITS)
+    hints.settle_elements(of_coefficients, elements)
+    hints.settle_units(of_coefficients, UNITS)
     origin: dict[str, Any] = {
         "format": "SNAP",
         "files": [of_coefficients.name, of_parameters.name],
@@ -95,7 +95,7 @@ def read(path: Path, said: FileHints) -> tuple[SNAP, dict[str, Any]]:
     }
     if len(elements) > 1 and parameters["chemflag"] and not torch.allclose(_evened(model, numbers), numbers, rtol=1e-6):
         origin["forces"] = (
-            "slopes of the energy; LAMMPS's own are not, since coefficients of equal components differ (chemflag 1)"
+            "gradients of the energy; LAMMPS's own are not, since coefficients of equal components differ (chemflag 1)"
         )
         warnings.warn(f"{of_coefficients}: forces are {origin['forces']}", stacklevel=2)
     return model.eval(), {"origin": origin}

@@ -1,4 +1,4 @@
-"""The words and numbers in SNAP's two files, checked line by line."""
+"""Reads the text of SNAP's two files, line by line, with checks."""
 
 from __future__ import annotations
 

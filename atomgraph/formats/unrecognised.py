@@ -1,10 +1,10 @@
-"""What a file that no reader takes looks like, in words for the person who gave it."""
+"""Describes a file that no reader recognises."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-LOOKS = (  # (what the first bytes hold, what that is)
+LOOKS = (  # (first bytes, description)
     (b"PK\x03\x04", "is a zip archive, but not one that torch.save wrote"),
     (b"\x80\x02", "looks like a Python pickle"),
     (b"\x89HDF", "looks like HDF5"),
@@ -26,7 +26,7 @@ OWN = (
 
 
 def description(path: Path, start: bytes) -> str:
-    """The end of the sentence ``<path> ...``: what it seems to be, and what would be read instead."""
+    """The end of a sentence ``<path> ...``: what the file seems to be, and which formats are read."""
     if path.is_dir():
         if (path / "checkpoints").is_dir() or (path / "config.yaml").is_file():
             return "is a run folder without model.safetensors: its training has not ended; go on with --resume"

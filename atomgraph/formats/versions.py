@@ -1,4 +1,4 @@
-"""Which libraries made a file, and when."""
+"""Versions of libraries and the time, as written into files."""
 
 from __future__ import annotations
 

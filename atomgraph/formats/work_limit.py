@@ -1,4 +1,4 @@
-"""A bound on the work of building a model from a file's words, so that a small file cannot fill memory or run for hours."""
+"""Limits memory and operations while a model is built from a file, so that a small file cannot fill memory or run for hours."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from atomgraph.errors import WiringError
 
-_BYTES = 128 * 2**20  # that any model may take while it is built, beside what its file's size allows
-_TIMES = 4  # times the file's size
-_OPERATIONS = 200_000  # of torch, that any model may need: coupling constants of high degrees take many
-_PER_TENSOR = 300  # more for each tensor of the file
-_CHEAP = 2**20  # numbers that an operation makes without being asked before how many they are
+_BYTES = 128 * 2**20  # for every model, in addition to a multiple of the file size
+_TIMES = 4  # multiple of the file size
+_OPERATIONS = 200_000  # of torch, for every model; coupling constants of high degrees need many
+_PER_TENSOR = 300  # additional operations for each tensor of the file
+_CHEAP = 2**20  # operations with fewer numbers are not checked before
 
 
 @contextmanager
 def allowance(n_bytes: int, n_tensors: int) -> Iterator[None]:
-    """Inside, torch makes no more than a model of this file can need.
+    """Within this context, torch is limited to the memory and operations that a model of this file can need.
 
     Args:
         n_bytes: Size of the file.
-        n_tensors: How many tensors it holds.
+        n_tensors: Number of its tensors.
 
     Raises:
-        WiringError: Inside, from the operation that would exceed it, before memory is taken.
+        WiringError: In the context, before an operation that would exceed the limit.
     """
     with _Counting(_BYTES + _TIMES * n_bytes, _OPERATIONS + _PER_TENSOR * n_tensors):
         yield
 
 
 class _Counting(TorchDispatchMode):
-    """Counts operations, and the bytes of tensors made from nothing; large results are tried on the meta device first."""
+    """Counts operations, and bytes of tensors made without tensor inputs; large results are tried on the meta device first."""
 
     def __init__(self, n_bytes: int, n_operations: int):
         super().__init__()
@@ -48,20 +48,20 @@ class _Counting(TorchDispatchMode):
         if self.operations_left < 0:
             raise WiringError("building it takes more steps than any model with as many numbers as the file holds")
         if func._schema.name.startswith("aten::") and _bound(args, kwargs) > _CHEAP:
-            self._ask(func, args, kwargs)
+            self._try_on_meta(func, args, kwargs)
         result = func(*args, **kwargs)
-        if not _tensors(args) and not _tensors(tuple(kwargs.values())):  # made from nothing: it will be kept
+        if not _tensors(args) and not _tensors(tuple(kwargs.values())):  # made without tensor inputs: it will be kept
             self.bytes_left -= _size(result)
             self._check(0)
         return result
 
-    def _ask(self, func: Any, args: Any, kwargs: Any) -> None:
+    def _try_on_meta(self, func: Any, args: Any, kwargs: Any) -> None:
         """Refuse an operation whose result would be too large."""
         try:
             result = func(*_on_meta(args), **_on_meta(kwargs))
         except WiringError:
             raise
-        except Exception:  # not known there (or wrong): it is tried in earnest
+        except Exception:  # unknown on the meta device, or invalid: it is run as it is
             return
         self._check(_size(result))
 
@@ -76,13 +76,13 @@ def _tensors(values: Any) -> list[Tensor]:
 
 
 def _size(result: Any) -> int:
-    """Bytes of what an operation gave."""
+    """Bytes of the result of an operation."""
     results = result if isinstance(result, list | tuple) else (result,)
     return sum(tensor.numel() * tensor.element_size() for tensor in results if isinstance(tensor, Tensor))
 
 
 def _bound(args: Any, kwargs: Any) -> float:
-    """A bound on how many numbers an operation makes: the product of all sizes that it is given."""
+    """An upper bound of the numbers that an operation makes: the product of all sizes among its arguments."""
     bound = 1.0
     for value in (*args, *kwargs.values()):
         if isinstance(value, Tensor):

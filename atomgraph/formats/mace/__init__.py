@@ -1,4 +1,4 @@
-"""MACE's ``.model`` files: read as data, with nothing executed and no other program installed."""
+"""Reads MACE's ``.model`` files, without executing anything in them and without mace-torch."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def recognises(path: Path, start: bytes) -> bool:
         return False
 
 
-def read(path: Path, said: FileHints) -> tuple[MACE, dict[str, Any]]:
+def read(path: Path, hints: FileHints) -> tuple[MACE, dict[str, Any]]:
     """The model of a MACE file, and what is known of where it comes from.
 
     In the file's dtype; in float64 where adapters were merged, ``FILE_DTYPE`` of the metadata then being the file's.
@@ -53,8 +53,8 @@ def read(path: Path, said: FileHints) -> tuple[MACE, dict[str, Any]]:
             model = model_of(tree)
     except FormatError as error:
         raise FormatError(f"{path}: {error}") from None
-    said.settle_elements(path, model.elements)
-    said.settle_units(path, UNITS)
+    hints.settle_elements(path, model.elements)
+    hints.settle_units(path, UNITS)
     origin: dict[str, Any] = {"format": "MACE", "file": path.name, "class": tree.kind}
     metadata: dict[str, Any] = {"origin": origin}
     if tree.adapters:
@@ -62,7 +62,7 @@ def read(path: Path, said: FileHints) -> tuple[MACE, dict[str, Any]]:
         metadata[FILE_DTYPE] = str(dtype_of(tree)).removeprefix("torch.")
     if not model.branches[0].layers[0].radial.sloped:
         origin["forces"] = (
-            "without the slopes of the Chebyshev functions, as in mace-torch; not the slope of the energy"
+            "without the derivatives of the Chebyshev functions, as in mace-torch; not the gradient of the energy"
         )
         warnings.warn(f"{path}: its forces are {origin['forces']}", stacklevel=2)
     return model, metadata

@@ -1,4 +1,4 @@
-"""From the parts of a MACE file to the arguments of our ``MACE``: nothing is guessed, what is unknown is refused."""
+"""Arguments of ``MACE`` from the parts of a MACE file. Nothing is guessed; unknown parts are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The container that ``torch.save`` writes: an uncompressed zip of one pickle and a raw record for each storage."""
+"""Reads the container of ``torch.save``: an uncompressed zip with one pickle and a raw record for each storage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Low-rank adapters merged into the maps that they adapt: W + s·A·B, in float64, which no rounding follows."""
+"""Merges low-rank adapters into their linear maps, W + s·A·B, in float64."""
 
 from __future__ import annotations
 

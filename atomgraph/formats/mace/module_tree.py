@@ -1,4 +1,4 @@
-"""A saved module as a tree: parameters, buffers, attributes and children of each part, by the names in the file."""
+"""A saved module as a tree of parameters, buffers, attributes and children, by their names in the file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a MACE file encodes distances, and what it knows of nuclei that come too near."""
+"""Radial functions, distance transforms and repulsion of a MACE file."""
 
 from __future__ import annotations
 

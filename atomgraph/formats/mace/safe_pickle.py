@@ -1,7 +1,7 @@
-"""A pickle read as data: every class and function that it names becomes an inert stand-in, and nothing is looked up.
+"""Reads a pickle as data: every class and function in it becomes a ``PickledObject``; nothing is imported or called.
 
-A pickle is a small program that may call anything. Here its steps are checked against a short list first, then run by
-Python's own machine with one twist: a name gives a class made on the spot, which only remembers what it was given.
+A pickle is a small program that may call anything. Its steps are first checked against a short list of allowed ones. Then
+Python's unpickler runs them, with one change: each name gives a new class that only stores its arguments.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ _STEPS = frozenset(
     for name in line.split()
 )
 _MOST_TUPLES = 20_000  # in all
-_MOST_IN_TUPLE = 100_000  # values inside a tuple and the tuples in it; as a key it is hashed anew through all of them
+_MOST_IN_TUPLE = (
+    100_000  # values inside a tuple and the tuples in it; a tuple used as a key is hashed through all of them
+)
 _TUPLES = frozenset({"TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"})
 _KEEPS = frozenset({"BINPUT", "LONG_BINPUT"})
 

@@ -1,4 +1,4 @@
-"""The learned numbers of a MACE file, piece by piece, in our model's state dict."""
+"""Copies the weights of a MACE file into the state dict of our model."""
 
 from __future__ import annotations
 

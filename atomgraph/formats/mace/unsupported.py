@@ -1,4 +1,4 @@
-"""What a file is that looks like a MACE model and is none, or is one of a kind that is not read; and what to do instead."""
+"""Describes files that resemble MACE models but cannot be read, with the way out."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def check_root(archive: Archive) -> None:
     if {"model", "optimizer"} & keys and not is_module(root):
         raise FormatError(
             "it is a checkpoint of mace-torch's training (weights, optimiser, schedule) without the architecture; give the "
-            ".model file that the run wrote at its end, or train anew with a configuration"
+            ".model file that the run wrote at its end, or train again with a configuration"
         )
     if not is_module(root):
         what = f"a {root.path}" if isinstance(root, PickledObject) else f"a {type(root).__name__}"
@@ -74,5 +74,5 @@ def check_classes(tree: Tree) -> None:
         if part.kind == "SoftTransform" and "alpha" not in {*part.buffers, *part.parameters}:
             raise FormatError(
                 f"its part {name} is the Soft transform of mace-torch before 0.3.11, which was another function; it is not "
-                "read. Train it anew with a later mace-torch, or with Agnesi"
+                "read. Train it again with a later mace-torch, or with Agnesi"
             )

@@ -1,4 +1,4 @@
-"""Where numbers lie in a MACE file and where here: one table for reading, writing back, and telling gradients apart."""
+"""The table of tensors in a MACE file and in ours, for reading, writing and comparing gradients."""
 
 from __future__ import annotations
 

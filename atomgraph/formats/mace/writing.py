@@ -1,4 +1,4 @@
-"""A MACE of ours for mace-torch: its constructor's arguments and its tensors, in a plain archive of arrays.
+"""Writes a MACE for mace-torch: the arguments of its constructor and its tensors, in an archive of arrays.
 
 ``to_mace_torch.py`` makes a ``.model`` of it, in an environment where mace-torch is installed.
 """
