@@ -68,7 +68,7 @@ def place_sparse_points(potential: Potential, graphs: Sequence[AtomicGraph], sel
     """Choose the points of every kernel of the potential from the structures, and set them.
 
     Readouts of the kind ``SparseKernel`` get points of each element, less what they hold of directions in which environments
-    do not differ, so that slopes cost what the other directions do; ``PairKernel`` gets lengths spread evenly over those
+    do not differ, so that derivatives need the other directions only; ``PairKernel`` gets lengths spread evenly over those
     that occur, ``TripleKernel`` triples that occur. Points that others determine are dropped, and a kernel that asks for more
     points than differ gets those that do; the places of the rest stay empty, with basis functions of zero.
 

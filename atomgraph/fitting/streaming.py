@@ -111,13 +111,13 @@ def _read(
         if result != n_unknowns or of != total or not 0 <= done <= total:
             raise FittingError(
                 f"{path} is of a fit of {result} unknowns to {of} structures, but this one has {n_unknowns} and {total}; "
-                "begin the fit anew"
+                "start the fit again"
             )
         factor = kind.from_state(state, device)
     except FittingError:
         raise
     except Exception as error:  # a state of any kind is given any tensors here
-        raise FittingError(f"{path} is no block of a fit, or damaged ({error}); begin the fit anew") from None
+        raise FittingError(f"{path} is no block of a fit, or damaged ({error}); start the fit again") from None
     return factor, done, block
 
 

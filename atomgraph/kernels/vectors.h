@@ -60,7 +60,7 @@ static inline Vector sums(const Vector *v) {
     else {
         constexpr int HALF = SIZE / 2;
         const Vector a = sums<(N < HALF ? N : HALF), HALF>(v);
-        Vector b = a;  // whose numbers nobody looks at
+        Vector b = a;  // its numbers are not used
         if constexpr (N > HALF) b = sums<N - HALF, HALF>(v + HALF);
         if constexpr (SIZE <= LANE) return fold(a, b, Numbers{});
         else return fold_lanes(a, b, Numbers{});

@@ -35,7 +35,7 @@ def pieces(derivative: Tensor, middle: Tensor) -> Tensor:
     in a piece: far less.
 
     Args:
-        slopes: (n_pieces, n, n_values), by s.
+        derivative: df/ds at the nodes, (n_pieces, n, n_values).
         middle: (n_pieces, n_values).
 
     Returns:

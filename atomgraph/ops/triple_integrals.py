@@ -1,4 +1,4 @@
-"""Integrals of products of three functions on the sphere in four dimensions, with little memory and to every derivative."""
+"""Integrals of products of three functions on the sphere in four dimensions, with little memory and all derivatives."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from atomgraph.ops.hyperspherical import harmonics_on_grid
 
-_NUMBERS_AT_A_TIME = {"cpu": 1 << 17, "cuda": 1 << 26}  # of the functions on the grid: what fits a cache, a device
+_NUMBERS_AT_A_TIME = {"cpu": 1 << 17, "cuda": 1 << 26}  # function values on the grid that fit the cache or the device
 
 
 def triples(n_max: int) -> list[tuple[int, int, int]]:
@@ -26,7 +26,7 @@ def triples(n_max: int) -> list[tuple[int, int, int]]:
 
 
 def classes_of_equals(n_max: int, n_channels: int) -> np.ndarray:
-    """(n_channels³ · n_triples,): one number for all integrals that are of the same three functions in another order."""
+    """(n_channels³ · n_triples,): equal numbers for integrals of the same three functions in another order."""
     channels = product(range(n_channels), repeat=3)
     keys = [tuple(sorted(zip(t, c, strict=True))) for c in channels for t in triples(n_max)]
     numbers = {key: i for i, key in enumerate(dict.fromkeys(keys))}
@@ -34,13 +34,13 @@ def classes_of_equals(n_max: int, n_channels: int) -> np.ndarray:
 
 
 class TripleIntegrals:
-    r"""Mean products of three functions that are given by their harmonics.
+    r"""Means of products of three functions, which are given by coefficients of harmonics.
 
     .. math:: I^{abc}_{n_1 n_2 n} = \langle f^a_{n_1} f^b_{n_2} f^c_n \rangle, \qquad f^a_n(g) = \sum_{lm} c_{anlm} Z_{nlm}(g)
 
-    The mean over the sphere is a sum over a grid that is exact for these degrees (``harmonics_on_grid``), so that all the work
-    is matrix products: of pairs of functions with the functions of the same parity. Atoms go through in small groups, and
-    only the coefficients are kept for the derivatives.
+    The mean over the sphere is a sum over a grid, exact for these degrees (``harmonics_on_grid``). It is computed as matrix
+    products of pairs of functions with functions of the same parity, for small groups of atoms. Only the coefficients are
+    stored for the derivatives.
 
     ``constants``: numbers for the call, by name.
 
@@ -72,7 +72,7 @@ class TripleIntegrals:
             "places": np.array([[places[pair, function] for function, pair in ways] for ways in three]).T,
             "even": self._of_parity[0],
             "odd": self._of_parity[1],
-            **self._table_of_slopes(three, pairs_of_parity),
+            **self._jacobian_table(three, pairs_of_parity),
         }
 
     def __call__(self, coefficients: Tensor, constants: dict[str, Tensor]) -> Tensor:
@@ -86,7 +86,7 @@ class TripleIntegrals:
         return integrals
 
     def groups(self, coefficients: Tensor, grid: Tensor) -> int:
-        """How many atoms go through at a time."""
+        """Number of atoms in a group."""
         numbers = _NUMBERS_AT_A_TIME["cuda" if coefficients.is_cuda else "cpu"]
         return max(1, numbers // (grid.shape[1] * (self.n_max + 1) * self.n_channels))
 
@@ -97,8 +97,8 @@ class TripleIntegrals:
         parts = [(p @ f_of.mT).flatten(1) for p, f_of in zip(pairs, self._by_parity(f), strict=True)]
         return torch.cat(parts, dim=1).index_select(1, constants["places"][0])
 
-    def slopes(self, coefficients: Tensor, weights: Tensor, constants: dict[str, Tensor]) -> Tensor:
-        """Slopes of the weighted sum of one group's integrals with respect to its coefficients."""
+    def vjp(self, coefficients: Tensor, weights: Tensor, constants: dict[str, Tensor]) -> Tensor:
+        """Gradient of the weighted sum of the integrals of one group with respect to its coefficients."""
         grid, k, n = constants["grid"], self.n_channels, self.n_max
         sizes = [pairs * functions for pairs, functions in self.shapes]
         every = weights.new_zeros(len(weights), sum(sizes))
@@ -113,10 +113,10 @@ class TripleIntegrals:
 
     @torch.no_grad()
     def jacobian(self, coefficients: Tensor, constants: dict[str, Tensor]) -> Tensor:
-        r"""Slopes of every integral by the coefficients, (n_atoms, n_channels³ · n_triples, n_channels, n_harmonics).
+        r"""Jacobian of the integrals, (n_atoms, n_channels³ · n_triples, n_channels, n_harmonics).
 
-        By the rule for products, :math:`\partial I/\partial c_{anlm} = \langle Z_{nlm} f^b_{n_2} f^c_{n_3} \rangle`, twice or
-        three times that where functions are equal: one matrix product of all pairs with all harmonics of their parity.
+        By the product rule, :math:`\partial I/\partial c_{anlm} = \langle Z_{nlm} f^b_{n_2} f^c_{n_3} \rangle`, times two
+        or three for equal functions: one matrix product of all pairs with all harmonics of their parity.
         """
         grid, n_atoms = constants["grid"], len(coefficients)
         harmonics = [grid[constants[parity]].T.contiguous() for parity in ("even", "odd")]
@@ -125,12 +125,12 @@ class TripleIntegrals:
         for first in range(0, n_atoms, at_once):
             pairs = self._pairs(self._functions(coefficients[first : first + at_once], grid), constants)
             every = torch.cat([(p @ z).flatten(1) for p, z in zip(pairs, harmonics, strict=True)], dim=1)
-            slopes = every.index_select(1, constants["slope_from"]).mul_(constants["slope_times"])
-            result[first : first + at_once].index_copy_(1, constants["slope_to"], slopes)
+            derivatives = every.index_select(1, constants["jacobian_from"]).mul_(constants["jacobian_times"])
+            result[first : first + at_once].index_copy_(1, constants["jacobian_to"], derivatives)
         return result.view(n_atoms, -1, self.n_channels, len(grid))
 
-    def _table_of_slopes(self, three: list[Any], pairs_of_parity: list[Any]) -> dict[str, np.ndarray]:
-        """Where ``jacobian`` takes each slope that is not zero from, how often it counts, and where it stands."""
+    def _jacobian_table(self, three: list[Any], pairs_of_parity: list[Any]) -> dict[str, np.ndarray]:
+        """Source, factor and target of each nonzero entry of ``jacobian``."""
         n_harmonics, sizes = sum(map(len, self._of_parity)), np.array(_sizes(self.n_max))
         starts = np.concatenate([[0], np.cumsum(sizes)])
         rows = [{pair: i for i, pair in enumerate(pairs)} for pairs in pairs_of_parity]
@@ -142,7 +142,7 @@ class TripleIntegrals:
                 source.append(first + np.searchsorted(of_parity, mine))
                 times.append(np.full(len(mine), float(sum(f == (n, channel) for f, _ in ways))))
                 target.append((integral * self.n_channels + channel) * n_harmonics + mine)
-        columns = {"slope_from": source, "slope_times": times, "slope_to": target}
+        columns = {"jacobian_from": source, "jacobian_times": times, "jacobian_to": target}
         return {name: np.concatenate(parts) for name, parts in columns.items()}
 
     def _functions(self, coefficients: Tensor, grid: Tensor) -> Tensor:
@@ -162,7 +162,7 @@ class TripleIntegrals:
 
 
 class _Apply(torch.autograd.Function):
-    """The integrals, keeping nothing but the coefficients; the slopes are plain operations, so theirs are right, too."""
+    """The integrals, with only the coefficients stored; the gradient consists of torch operations, so it has derivatives."""
 
     @staticmethod
     def forward(ctx: Any, coefficients: Tensor, integrals: TripleIntegrals, constants: dict[str, Tensor]) -> Tensor:
@@ -176,7 +176,7 @@ class _Apply(torch.autograd.Function):
         (weights,), (coefficients,), integrals = upstream, ctx.saved_tensors, ctx.integrals
         n = integrals.groups(coefficients, ctx.constants["grid"])
         groups = zip(coefficients.split(n), weights.split(n), strict=True)
-        return torch.cat([integrals.slopes(c, w, ctx.constants) for c, w in groups]), None, None
+        return torch.cat([integrals.vjp(c, w, ctx.constants) for c, w in groups]), None, None
 
 
 def _pair(first: tuple[int, int], second: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:

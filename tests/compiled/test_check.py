@@ -57,7 +57,7 @@ def falsify_weights(fused):
 
 
 def falsify_energies(fused):
-    """Not their slopes."""
+    """Not their gradients."""
     right = fused._fused.energies
 
     def energies(graph, kernel_graph):

@@ -1,4 +1,4 @@
-"""Sums over neighbours by kernels: the numbers and slopes of plain operations, of any elements, on any number of threads."""
+"""Sums over neighbours by kernels: the numbers and gradients of plain operations, of any elements, on any number of threads."""
 
 import pytest
 import torch
@@ -48,7 +48,7 @@ class Tables(PairSums):
 
 
 def compared(kernel, plain, kernel_graph, dtype):
-    """Values, and slopes of a sum of them that weighs every atom differently."""
+    """Values, and gradients of a sum of them that weighs every atom differently."""
     value, vjp = kernel(kernel_graph)
     vector = kernel_graph.vector.double().requires_grad_()
     expected = plain(vector)

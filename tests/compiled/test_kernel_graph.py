@@ -1,4 +1,4 @@
-"""Edges in the kernels' order and what slopes by edges give, beside plain tensors; threads change no bit."""
+"""Edges in the kernels' order and what gradients by edges give, beside plain tensors; threads change no bit."""
 
 import pytest
 import torch
@@ -78,7 +78,7 @@ def test_edges_are_those_that_sorting_gives(library, batch, dtype, cutoff, on_th
     assert result.n_edges == (0 if cutoff == 0.1 else batch.n_edges if cutoff == LISTED else result.n_edges)
 
 
-def test_slopes_by_edges_give_forces_and_virials(library, batch, dtype, on_threads):
+def test_gradients_by_edges_give_forces_and_virials(library, batch, dtype, on_threads):
     result = frame_of(library, batch, dtype)
     grad = torch.randn(result.n_edges, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(dtype)
     gradient, virial = result.collect(library, grad, batch)

@@ -1,4 +1,4 @@
-"""Features times frozen matrices: torch's numbers and slopes for every shape, however many rows each kind has."""
+"""Features times frozen matrices: torch's numbers and gradients for every shape, however many rows each kind has."""
 
 import pytest
 import torch
@@ -36,7 +36,7 @@ def of_kinds(by_irrep):
 @pytest.mark.parametrize("dtype", REAL)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("counts", [[1], [6], [0, 13, 1], [40, 0, 7]])
-def test_numbers_and_slopes_are_torchs(shape, counts, dtype):
+def test_numbers_and_gradients_are_torchs(shape, counts, dtype):
     kinds = list(range(len(counts)))[::-1]
     by_irrep = {irrep: random(len(counts), *shape) for irrep in (SCALAR, VECTOR)}
     before, after = (Layout(dict.fromkeys(by_irrep, n)) for n in shape)

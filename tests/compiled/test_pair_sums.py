@@ -1,4 +1,4 @@
-"""Sums over neighbours of tabulated functions: the right function for each pair, and slopes that are slopes."""
+"""Sums over neighbours of tabulated functions: the right function for each pair, and gradients that are gradients."""
 
 import torch
 from helpers.pair_sums import pair_sums
@@ -14,7 +14,7 @@ def tables():
     r = CUTOFF * t / (2 * N - t)
     by_r = graded(r, CUTOFF, N)[2]
     functions = [(r**2, 2 * r), (r**3, 3 * r**2), ((CUTOFF - r) ** 4, -4 * (CUTOFF - r) ** 3)]
-    built = [pieces((slope / by_r)[:, :, None], value[:, 3, None]) for value, slope in functions]
+    built = [pieces((gradient / by_r)[:, :, None], value[:, 3, None]) for value, gradient in functions]
     return torch.stack(built)[:, :, :, 0]
 
 
@@ -31,7 +31,7 @@ def test_every_pair_has_its_own_function():
     torch.testing.assert_close(result, expected, atol=1e-9, rtol=0)
 
 
-def test_slopes_are_slopes():
+def test_gradients_are_gradients():
     length, pair, centre = edges()
     built = tables()
     assert torch.autograd.gradcheck(

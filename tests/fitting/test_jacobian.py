@@ -1,4 +1,4 @@
-"""The tangent of each family: slopes of energies, forces and virials with respect to weights and E0, by central differences."""
+"""The Jacobian of each family by central differences: energies, forces and virials with respect to weights and E0."""
 
 import pytest
 import torch
@@ -49,7 +49,7 @@ def potential_of(kind):
 
 
 @pytest.mark.parametrize("kind", MODELS)
-def test_slopes_are_those_of_the_residuals(kind, monkeypatch):
+def test_gradients_are_those_of_the_residuals(kind, monkeypatch):
     monkeypatch.setattr(tangents, "MOST_AT_ONCE", 5)  # several sweeps, and rows left for the last
     potential = potential_of(kind)
     graphs = structures(potential)
@@ -57,8 +57,10 @@ def test_slopes_are_those_of_the_residuals(kind, monkeypatch):
     assert tangent.n == sum(p.numel() for p in potential.model.parameters()) + 2
     place, h = tangent.parameters, 1e-5
     for number, graph in enumerate(graphs):
-        slopes, residuals = tangent.rows(graph, number)
-        assert slopes.shape == (tangent.n_rows([graph]), tangent.n) == (1 + 3 * graph.n_atoms + 6 * number, tangent.n)
+        gradients, residuals = tangent.rows(graph, number)
+        assert (
+            gradients.shape == (tangent.n_rows([graph]), tangent.n) == (1 + 3 * graph.n_atoms + 6 * number, tangent.n)
+        )
         torch.testing.assert_close(tangent.residuals(graph, number), residuals)
         direction = torch.randn(tangent.n, generator=torch.Generator().manual_seed(number), dtype=torch.float64)
         there = []
@@ -67,7 +69,7 @@ def test_slopes_are_those_of_the_residuals(kind, monkeypatch):
             there.append(tangent.residuals(graph, number))
         tangent.set_parameters(place)
         along = (there[1] - there[0]) / (2 * h)
-        torch.testing.assert_close(along, slopes @ direction, rtol=1e-6, atol=1e-6 * float(along.abs().max()))
+        torch.testing.assert_close(along, gradients @ direction, rtol=1e-6, atol=1e-6 * float(along.abs().max()))
     assert torch.equal(tangent.parameters, place)
 
 
@@ -86,7 +88,7 @@ def test_a_linear_model_is_solved_in_one_step():
 
     def gradient():
         rows = [tangent.rows(graph, 0) for graph in graphs]
-        return sum(slopes.T @ residuals for slopes, residuals in rows)
+        return sum(gradients.T @ residuals for gradients, residuals in rows)
 
     before = gradient()
     descent = gauss_newton(potential, graphs, Noise(), head="default", steps=1, damping=1e-13)

@@ -52,7 +52,7 @@ def alloy():
     return ase.Atoms("Mo2W2", [[0, 0, 0], [2.5, 0.2, 0], [0.1, 2.6, 0.3], [1.0, 1.2, 2.4]], cell=[7, 7.5, 8], pbc=True)
 
 
-def test_opens_like_any_potential_and_its_forces_are_slopes(tmp_path):
+def test_opens_like_any_potential_and_its_forces_are_gradients(tmp_path):
     potential = load(written(tmp_path))
     assert potential.elements == ["Mo", "W"] and potential.cutoff == 5.0
     assert potential.metadata["origin"]["format"] == "GAP"

@@ -97,7 +97,7 @@ def test_written_and_read_again_gives_the_same_numbers(tmp_path, variant):
     assert "channels" in variant or [path.read_text() for path in paths] == contents
 
 
-def test_coefficients_for_which_lammps_forces_are_no_slopes_are_told(files):
+def test_coefficients_for_which_lammps_forces_are_no_gradients_are_told(files):
     rng = np.random.default_rng(0)
     rows = [symbol + "\n" + "\n".join(map(repr, rng.random(41).tolist())) for symbol in ("Si 0.5 1", "C 0.5 1")]
     path = files("\n".join(["2 41", *rows]), PARAMETERS + "chemflag 1\n")

@@ -1,4 +1,4 @@
-"""Sparse polynomials of an atom's numbers, a statement for each term or terms as data: sums of products, and their slopes."""
+"""Sparse polynomials, with a statement for each term or with tables of terms: values and gradients."""
 
 import numpy as np
 import pytest
@@ -58,7 +58,7 @@ def from_blocks(x, dims, n_atoms, width):
 @pytest.mark.parametrize("most", [0, 1000], ids=["data", "statements"])
 @pytest.mark.parametrize("dtype", REAL)
 @pytest.mark.parametrize("terms", SOME.values(), ids=SOME)
-def test_values_and_slopes_are_those_of_the_plain_sum(terms, dtype, most, monkeypatch):
+def test_values_and_gradients_are_those_of_the_plain_sum(terms, dtype, most, monkeypatch):
     monkeypatch.setattr(product, "MOST_STATEMENTS", most)
     source = ProductSource(CHANNELS, INPUTS, OUTPUTS, terms)
     head = f'#define REAL {REAL[dtype]}\n#include "product.h"\nusing namespace atomgraph;\n'
@@ -70,14 +70,14 @@ def test_values_and_slopes_are_those_of_the_plain_sum(terms, dtype, most, monkey
     counts = [0, 1, 7, 4]
     coefficients = random(len(counts), len(terms), CHANNELS, seed=1)
     x = random(sum(counts), sum(INPUTS), CHANNELS, seed=2).requires_grad_()
-    slope = random(sum(counts), sum(OUTPUTS), CHANNELS, seed=3)
+    gradient = random(sum(counts), sum(OUTPUTS), CHANNELS, seed=3)
     reference = torch.cat([plain(terms, c, part) for c, part in zip(coefficients, x.split(counts), strict=True)])
-    expected = torch.autograd.grad(reference, x, slope, materialize_grads=True)[0]
+    expected = torch.autograd.grad(reference, x, gradient, materialize_grads=True)[0]
 
     padded = torch.nn.functional.pad(coefficients[:, source.coefficients], (0, width - CHANNELS))
     tables = [each.unflatten(1, (-1, library.width())).transpose(0, 1).contiguous().to(dtype) for each in padded]
     first, of_kinds = integers(np.cumsum([0, *counts]).tolist()), pointers(tables)
-    given, by = in_blocks(x.detach(), INPUTS, width).to(dtype), in_blocks(slope, OUTPUTS, width).to(dtype)
+    given, by = in_blocks(x.detach(), INPUTS, width).to(dtype), in_blocks(gradient, OUTPUTS, width).to(dtype)
     for n_threads in (1, 3):
         y, d = torch.full_like(by, torch.nan), torch.full_like(given, torch.nan)
         structure = n_threads, len(counts), first, of_kinds, given.data_ptr()

@@ -17,15 +17,15 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def room(folder, tmp_path, monkeypatch):
-    """A room with one small kernel, nothing built."""
+def kernels_folder(folder, tmp_path, monkeypatch):
+    """A kernels_folder with one small kernel, nothing built."""
     monkeypatch.delenv("ATOMGRAPH_KERNEL_FLAGS", raising=False)
-    monkeypatch.setattr(shipped, "FOLDER", tmp_path / "room")
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path / "kernels_folder")
     monkeypatch.setattr(shipped, "KERNELS", {"twice": ()})
     shipped._library.cache_clear()
-    (tmp_path / "room").mkdir()
-    (tmp_path / "room" / "twice.cpp").write_text(TWICE)
-    yield tmp_path / "room"
+    (tmp_path / "kernels_folder").mkdir()
+    (tmp_path / "kernels_folder" / "twice.cpp").write_text(TWICE)
+    yield tmp_path / "kernels_folder"
     shipped._library.cache_clear()
 
 
@@ -34,16 +34,16 @@ def without_compiler(monkeypatch):
 
 
 @needs_compiler
-def test_what_is_shipped_is_used_and_nothing_is_compiled(room, folder, monkeypatch):
-    assert len(shipped.build(room / "built")) == len(shipped.LEVELS[shipped.machine()])
+def test_what_is_shipped_is_used_and_nothing_is_compiled(kernels_folder, folder, monkeypatch):
+    assert len(shipped.build(kernels_folder / "built")) == len(shipped.LEVELS[shipped.machine()])
     without_compiler(monkeypatch)
     assert twice(shipped.library("twice")) == 42.0
     assert not folder.exists()
 
 
 @needs_compiler
-def test_an_instruction_set_that_this_processor_lacks_is_not_tried(room, monkeypatch):
-    shipped.build(room / "built")
+def test_an_instruction_set_that_this_processor_lacks_is_not_tried(kernels_folder, monkeypatch):
+    shipped.build(kernels_folder / "built")
     monkeypatch.setattr(shipped, "usable_levels", list)
     loaded = []
     monkeypatch.setattr(shipped, "loaded", lambda path: loaded.append(path))
@@ -52,14 +52,14 @@ def test_an_instruction_set_that_this_processor_lacks_is_not_tried(room, monkeyp
 
 
 @needs_compiler
-def test_what_was_built_of_an_older_source_is_not_used(room):
-    shipped.build(room / "built")
-    (room / "twice.cpp").write_text(TWICE.replace("2 *", "3 *"))
+def test_what_was_built_of_an_older_source_is_not_used(kernels_folder):
+    shipped.build(kernels_folder / "built")
+    (kernels_folder / "twice.cpp").write_text(TWICE.replace("2 *", "3 *"))
     assert twice(shipped.library("twice")) == 63.0
 
 
 @needs_compiler
-def test_without_a_shipped_library_it_is_compiled_here(room, folder):
+def test_without_a_shipped_library_it_is_compiled_here(kernels_folder, folder):
     assert twice(shipped.library("twice")) == 42.0
     assert len(list(folder.iterdir())) == 1
 

@@ -1,4 +1,4 @@
-"""Radial functions of the atomic cluster expansion: formulas typed differently, slopes, smoothness, refusals."""
+"""Radial functions of the atomic cluster expansion: formulas typed differently, gradients, smoothness, refusals."""
 
 import math
 
@@ -79,22 +79,22 @@ def test_bessel_and_legendre_functions_are_faded_by_a_polynomial():
 
 
 @BY_NAME
-def test_slopes_are_those_of_the_value(name):
+def test_gradients_are_those_of_the_value(name):
     r = torch.tensor(R, requires_grad=True)
     assert gradcheck(lambda r: ace_radial(name, r, 5, SHAPE), r)
     assert gradgradcheck(lambda r: ace_radial(name, r, 5, SHAPE), r)
 
 
 @BY_NAME
-def test_nothing_from_the_cutoff_on_and_slopes_are_finite(name):
+def test_nothing_from_the_cutoff_on_and_gradients_are_finite(name):
     r = torch.tensor([1e-4, CUTOFF * (1 - 1e-12), CUTOFF, 9.0], dtype=torch.float64, requires_grad=True)
     value = ace_radial(name, r, 4, SHAPE)
-    (slope,) = torch.autograd.grad(value.square().sum(), r, create_graph=True)
-    (bend,) = torch.autograd.grad(slope.sum(), r)
-    assert value.isfinite().all() and slope.isfinite().all() and bend.isfinite().all()
-    assert (value[2:] == 0).all() and (slope[2:] == 0).all()
+    (gradient,) = torch.autograd.grad(value.square().sum(), r, create_graph=True)
+    (bend,) = torch.autograd.grad(gradient.sum(), r)
+    assert value.isfinite().all() and gradient.isfinite().all() and bend.isfinite().all()
+    assert (value[2:] == 0).all() and (gradient[2:] == 0).all()
     if name != "ChebLinear":
-        assert value[1].abs().max() < 1e-10 and slope[1].abs() < 1e-9
+        assert value[1].abs().max() < 1e-10 and gradient[1].abs() < 1e-9
 
 
 @BY_NAME
@@ -135,7 +135,7 @@ def test_core_repulsion_is_its_formula():
 
 
 def test_screened_coulomb_is_zbl_with_lammps_switch():
-    """Value, slope and curvature are 0 at the cutoff; before the switch it is ZBL's formula less a constant."""
+    """Value, gradient and curvature are 0 at the cutoff; before the switch it is ZBL's formula less a constant."""
     numbers, cutoff, width = (13, 28), 4.0, 1.0
     r = torch.tensor([0.5, 1.0, 2.0, 3.5, 4.0 - 1e-4], dtype=torch.float64, requires_grad=True)
     value = screened_coulomb(r, numbers, 1.5, cutoff, width)
@@ -145,13 +145,13 @@ def test_screened_coulomb_is_zbl_with_lammps_switch():
         sum(c * math.exp(-e * x / length) for c, e in phi) * 14.399645 * 13 * 28 / x * 0.75 for x in (0.5, 1.0, 2.0)
     ]
     np.testing.assert_allclose(np.diff(value[:3].detach()), np.diff(bare), rtol=1e-6)
-    (slope,) = torch.autograd.grad(value.sum(), r, create_graph=True)
-    (bend,) = torch.autograd.grad(slope.sum(), r)
-    assert max(float(first[4].detach().abs()) for first in (value, slope, bend)) < 1e-6
+    (gradient,) = torch.autograd.grad(value.sum(), r, create_graph=True)
+    (bend,) = torch.autograd.grad(gradient.sum(), r)
+    assert max(float(first[4].detach().abs()) for first in (value, gradient, bend)) < 1e-6
     assert screened_coulomb(torch.tensor([4.0]), numbers, 1.0, cutoff, width) == 0
 
 
-def test_repulsions_have_slopes():
+def test_repulsions_have_gradients():
     r = torch.tensor([0.5, 1.1, 1.9, 2.3], dtype=torch.float64, requires_grad=True)
     for function in (lambda r: core_repulsion(r, 3.0, 0.5, 2.5), lambda r: screened_coulomb(r, (3, 5), 0.1, 2.5, 0.9)):
         assert gradcheck(function, r)

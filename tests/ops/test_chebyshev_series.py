@@ -1,4 +1,4 @@
-"""Chebyshev series equal the functions they were made from, with their slopes."""
+"""Chebyshev series equal the functions they were made from, with their gradients."""
 
 import math
 
@@ -16,7 +16,7 @@ def functions(r):
     return np.stack([np.exp(-2 * (r - 1.3) ** 2), np.cos(3 * r), np.ones_like(r)], axis=1)
 
 
-def slopes(r):
+def gradients(r):
     return np.stack([-4 * (r - 1.3) * np.exp(-2 * (r - 1.3) ** 2), -3 * np.sin(3 * r), np.zeros_like(r)], axis=1)
 
 
@@ -28,13 +28,13 @@ def series():
     return tuple(torch.tensor(c) for c in result)
 
 
-def test_values_and_slopes_are_those_of_the_functions(series):
+def test_values_and_gradients_are_those_of_the_functions(series):
     r = torch.linspace(0, UPPER, 301, dtype=torch.float64, requires_grad=True)
     values = chebyshev_series(r, series, UPPER)
     np.testing.assert_allclose(values.detach(), functions(r.detach().numpy()), atol=2e-14)
     for column in range(3):
-        slope = torch.autograd.grad(values[:, column].sum(), r, retain_graph=True)[0]
-        np.testing.assert_allclose(slope, slopes(r.detach().numpy())[:, column], atol=1e-11)
+        gradient = torch.autograd.grad(values[:, column].sum(), r, retain_graph=True)[0]
+        np.testing.assert_allclose(gradient, gradients(r.detach().numpy())[:, column], atol=1e-11)
 
 
 def test_every_derivative_is_right(series):

@@ -1,4 +1,4 @@
-"""Envelopes: 1 at the centre, 0 at the cutoff and beyond, with slopes that exist everywhere."""
+"""Envelopes: 1 at the centre, 0 at the cutoff and beyond, with gradients that exist everywhere."""
 
 import math
 
@@ -36,7 +36,7 @@ def lengths(*values):
     return torch.tensor(values, dtype=torch.float64, requires_grad=True)
 
 
-def slopes(envelope, r):
+def gradients(envelope, r):
     (first,) = torch.autograd.grad(envelope(r).sum(), r, create_graph=True)
     (second,) = torch.autograd.grad(first.sum(), r)
     return first.detach(), second
@@ -46,20 +46,20 @@ def slopes(envelope, r):
 def test_nothing_is_felt_at_the_cutoff_and_beyond(envelope):
     r = lengths(CUTOFF, CUTOFF + 1e-9, 5.1, 1e6)
     assert (envelope(r) == 0).all()
-    assert (slopes(envelope, r)[0].abs() < 1e-15).all()
+    assert (gradients(envelope, r)[0].abs() < 1e-15).all()
 
 
 @EVERY
-def test_value_and_slope_do_not_jump_at_the_cutoff(envelope):
+def test_value_and_gradient_do_not_jump_at_the_cutoff(envelope):
     r = lengths(CUTOFF - 1e-6)
     assert abs(envelope(r).item()) < 1e-11
-    assert slopes(envelope, r)[0].abs().item() < 2e-6
+    assert gradients(envelope, r)[0].abs().item() < 2e-6
 
 
 @EVERY
-def test_slope_and_curvature_are_finite_everywhere(envelope):
+def test_gradient_and_curvature_are_finite_everywhere(envelope):
     r = lengths(0.0, 1e-12, 1e-3, 1.0, 1.5, 2.0, 4.9, 4.9999, CUTOFF - 1e-12, CUTOFF, CUTOFF + 1e-12, 7.0, 1e9)
-    assert all(slope.isfinite().all() for slope in slopes(envelope, r))
+    assert all(gradient.isfinite().all() for gradient in gradients(envelope, r))
 
 
 @EVERY
@@ -70,7 +70,7 @@ def test_falls_from_the_centre_to_the_cutoff(envelope):
 
 
 @EVERY
-def test_slopes_are_those_of_the_value(envelope):
+def test_gradients_are_those_of_the_value(envelope):
     r = lengths(0.3, 1.2, 2.7, 3.9, 4.6)
     assert gradcheck(envelope, r)
     assert gradgradcheck(envelope, r)

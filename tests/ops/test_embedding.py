@@ -25,22 +25,22 @@ def test_finnis_sinclair_is_a_power(exponent):
 def test_finnis_sinclair_is_a_straight_line_at_zero():
     rho = torch.tensor([0.0, 1e-12, -1e-9, 4e-7], dtype=torch.float64, requires_grad=True)
     value = finnis_sinclair(rho, power(0.5))
-    (slope,) = torch.autograd.grad(value.sum(), rho)
-    np.testing.assert_allclose(slope[:3], 1e3, rtol=1e-6)
+    (gradient,) = torch.autograd.grad(value.sum(), rho)
+    np.testing.assert_allclose(gradient[:3], 1e3, rtol=1e-6)
     gauss = np.exp(-(0.4**3))
     assert float(value[3].detach()) == pytest.approx((1 - gauss) * 4e-7**0.5 + gauss * 1e3 * 4e-7, rel=1e-12)
 
 
 @pytest.mark.parametrize("exponent", [0.5, 0.8, 2.0])
-def test_shifted_and_scaled_has_slope_one_at_zero_and_is_a_power_far_out(exponent):
+def test_shifted_and_scaled_has_gradient_one_at_zero_and_is_a_power_far_out(exponent):
     m = power(exponent)
     rho = torch.tensor([1e-7, -1e-7, 40.0], dtype=torch.float64, requires_grad=True)
     value = finnis_sinclair_shifted_scaled(rho, m)
-    (slope,) = torch.autograd.grad(value.sum(), rho)
+    (gradient,) = torch.autograd.grad(value.sum(), rho)
     x = exponent ** (1 / (1 - exponent))
     assert exponent * x ** (exponent - 1) == pytest.approx(1.0)
     expected = exponent * x ** (exponent - 1) * (1 - x) + x**exponent
-    np.testing.assert_allclose(slope[:2], expected, rtol=1e-5)
+    np.testing.assert_allclose(gradient[:2], expected, rtol=1e-5)
     assert float(value[2].detach()) == pytest.approx(40.0**exponent, rel=1e-12)
 
 
@@ -60,20 +60,20 @@ def test_odd_and_nothing_of_nothing(function, exponent):
 
 @BOTH
 @EXPONENTS
-def test_slopes(function, exponent):
+def test_gradients(function, exponent):
     rho = torch.tensor([-3.0, -0.4, 0.2, 6.0], dtype=torch.float64, requires_grad=True)
     m = power(exponent)
     assert gradcheck(lambda x: function(x, m), rho)
     assert gradgradcheck(lambda x: function(x, m), rho)
 
 
-def test_slopes_are_finite_at_zero():
+def test_gradients_are_finite_at_zero():
     for function in EMBEDDINGS.values():
         rho = torch.zeros(2, dtype=torch.float64, requires_grad=True)
         value = function(rho, torch.tensor([0.5, 1.0], dtype=torch.float64))
-        (slope,) = torch.autograd.grad(value.sum(), rho, create_graph=True)
-        (bend,) = torch.autograd.grad(slope.sum(), rho)
-        assert slope.isfinite().all() and bend.isfinite().all()
+        (gradient,) = torch.autograd.grad(value.sum(), rho, create_graph=True)
+        (bend,) = torch.autograd.grad(gradient.sum(), rho)
+        assert gradient.isfinite().all() and bend.isfinite().all()
 
 
 def test_the_switch_falls_from_one_to_zero():

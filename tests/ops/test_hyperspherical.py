@@ -121,7 +121,7 @@ def test_mean_products_have_right_derivatives_twice(n_max, n_channels):
 
 
 @pytest.mark.parametrize("n_max, n_channels", [(0, 1), (4, 1), (2, 2), (1, 3)])
-def test_all_slopes_at_once_are_central_differences(n_max, n_channels, monkeypatch):
+def test_all_gradients_at_once_are_central_differences(n_max, n_channels, monkeypatch):
     """Integrals are cubic in the coefficients, so differences of 1 and 2 steps leave nothing but rounding."""
     monkeypatch.setattr("atomgraph.ops.triple_integrals._NUMBERS_AT_A_TIME", {"cpu": 1})
     integrals = TripleIntegrals(n_max, n_channels)

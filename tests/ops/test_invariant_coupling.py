@@ -117,7 +117,7 @@ def test_couplings_of_all_kinds_are_orthonormal(ls, inner):
     assert list(inner_couplings(ls)) == sorted(inner_couplings(ls))
 
 
-def test_products_have_slopes():
+def test_products_have_gradients():
     ls, inner = CASES[3]
     densities = sums(4).requires_grad_(True)
     assert gradcheck(lambda x: value(ls, inner, x), densities)

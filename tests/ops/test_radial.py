@@ -1,4 +1,4 @@
-"""Radial functions: their formulas, orthogonality, and slopes that exist at any distance."""
+"""Radial functions: their formulas, orthogonality, and gradients that exist at any distance."""
 
 import math
 
@@ -24,14 +24,14 @@ def test_gives_n_radial_columns_in_the_dtype_of_the_lengths(basis):
 
 
 @BASES
-def test_slopes_are_those_of_the_value(basis):
+def test_gradients_are_those_of_the_value(basis):
     r = torch.tensor([0.5, 1.7, 3.3, 4.9], dtype=torch.float64, requires_grad=True)
     assert gradcheck(lambda r: basis(r, 5, CUTOFF), r)
     assert gradgradcheck(lambda r: basis(r, 5, CUTOFF), r)
 
 
 @BASES
-def test_slope_and_curvature_are_finite_at_any_positive_length(basis):
+def test_gradient_and_curvature_are_finite_at_any_positive_length(basis):
     r = torch.tensor([1e-6, 1e-2, 2.5, 5.0, 50.0], dtype=torch.float64, requires_grad=True)
     value = basis(r, 8, CUTOFF)
     (first,) = torch.autograd.grad(value.sum(), r, create_graph=True)

@@ -23,7 +23,7 @@ def test_sum_over_all_targets_is_the_sum_of_all_rows():
     torch.testing.assert_close(sum_to(values, index, 7).sum(dim=0), values.sum(dim=0))
 
 
-def test_slopes_are_those_of_the_sum():
+def test_gradients_are_those_of_the_sum():
     values = torch.randn(5, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64, requires_grad=True)
     index = torch.tensor([0, 2, 2, 1, 0])
     assert gradcheck(lambda v: sum_to(v**3, index, 4), values)

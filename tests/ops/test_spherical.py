@@ -47,13 +47,13 @@ def test_rotation_and_reflection_act_as_their_irreps_say(vectors):
         torch.testing.assert_close(spherical_harmonics(4, vectors @ matrix.T), expected, atol=1e-12, rtol=0)
 
 
-def test_slopes_are_those_of_the_value(vectors):
+def test_gradients_are_those_of_the_value(vectors):
     vectors.requires_grad_()
     assert gradcheck(lambda v: spherical_harmonics(4, v), vectors)
     assert gradgradcheck(lambda v: spherical_harmonics(4, v), vectors)
 
 
-def test_zero_vector_has_no_direction_and_no_slope():
+def test_zero_vector_has_no_direction_and_no_gradient():
     vector = torch.zeros(1, 3, dtype=torch.float64, requires_grad=True)
     result = spherical_harmonics(3, vector)
     assert result[0, 0] == 1 and (result[0, 1:] == 0).all()

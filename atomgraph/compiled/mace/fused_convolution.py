@@ -91,8 +91,12 @@ class FusedConvolution:
         """Sums over neighbours, in the layout ``after`` with the paths to an irrep side by side.
 
         Args:
-            sloped: Whether features have a slope. The pullback gives it, or None, and slopes by the edge vectors,
-                (n_edges, 3).
+            kernel_graph: Atoms and edges.
+            features: In the layout ``before``.
+            needs_gradient: Whether the VJP gives the gradient with respect to features, too.
+
+        Returns:
+            The sums, and their VJP: gradients with respect to features (or None) and edge vectors, (n_edges, 3).
         """
         splines = self._splines_of(kernel_graph)
         sums = self.after.empty(kernel_graph.n_atoms, self.dtype)

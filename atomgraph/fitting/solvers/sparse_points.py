@@ -174,7 +174,7 @@ def _blocks(descriptors: Blocks) -> Iterator[Tensor]:
         descriptors = (descriptors,)
     elif isinstance(descriptors, Iterator):
         raise FittingError(
-            "blocks of descriptors are gone through more than once; give a list or an object that starts anew"
+            "blocks of descriptors are read more than once; give a list, or an object that can be iterated again"
         )
     for block in descriptors:
         for first in range(0, len(block), BLOCK):

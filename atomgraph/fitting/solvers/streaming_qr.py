@@ -87,8 +87,8 @@ class Streamed(ABC):
 
     def _take(self, rows: Tensor) -> None:
         while len(rows):
-            room = len(self._buffer) - self._filled
-            part, rows = rows[:room], rows[room:]
+            n_free = len(self._buffer) - self._filled
+            part, rows = rows[:n_free], rows[n_free:]
             self._buffer[self._filled : self._filled + len(part)] = part
             self._filled += len(part)
             if self._filled == len(self._buffer):

@@ -1,4 +1,4 @@
-"""The fused gate: the model's numbers, and slopes that automatic differentiation gives."""
+"""The fused gate: the model's numbers, and gradients that automatic differentiation gives."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from atomgraph.nn.equivariant.gate import Gate
 
 
 @pytest.mark.parametrize("irreps", ["3x0e", "3x0e+2x1o", "2x1o+2x2e", "4x1e+4x0e+4x1o"])
-def test_values_and_slopes_are_the_gates(irreps):
+def test_values_and_gradients_are_the_gates(irreps):
     gate = Gate(irreps, scalar_gain=1.3)
     fused, random = FusedGate(gate), torch.Generator().manual_seed(0)
     x = torch.randn(5 * fused.before.width, dtype=torch.float64, generator=random).requires_grad_()

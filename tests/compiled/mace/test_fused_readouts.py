@@ -1,4 +1,4 @@
-"""Fused readouts: energies and slopes of the readouts and the baseline that they are made of, for every head and activation."""
+"""Fused readouts have the energies and gradients of their readouts and baseline, for every head and activation."""
 
 import pytest
 import torch
@@ -39,7 +39,7 @@ def baseline(heads):
 @pytest.mark.parametrize("heads", [HEADS, HEADS[:1]])
 @pytest.mark.parametrize("of_all", [True, False])
 @pytest.mark.parametrize("name", MAKERS)
-def test_energies_and_slopes_are_those_of_the_readouts(name, heads, of_all):
+def test_energies_and_gradients_are_those_of_the_readouts(name, heads, of_all):
     random = torch.Generator().manual_seed(1)
     library = compiled("\n".join([GRAPH_SOURCE, LINEAR_SOURCE]), "linear")
     order = ElementOrder.by_element(torch.tensor([0, 2, 1, 0, 2, 2]))
@@ -78,7 +78,7 @@ def test_energies_and_slopes_are_those_of_the_readouts(name, heads, of_all):
         torch.testing.assert_close(result, grad, atol=1e-12, rtol=1e-12)
 
 
-def test_every_activation_has_a_slope():
+def test_every_activation_has_a_gradient():
     x = torch.linspace(-2.0, 2.0, 8, dtype=torch.float64).requires_grad_()
     for activation, _ in ACTIVATIONS.values():
         expected = torch.autograd.grad(activation(x).sum(), x)[0]

@@ -8,7 +8,7 @@ from atomgraph.fitting.solvers.sparse_points import cur, farthest_point, greedy,
 
 
 class Blocks:
-    """Blocks which are made anew in each pass and never lie in memory together."""
+    """Blocks which are made again in each pass and never lie in memory together."""
 
     def __init__(self, X, size):
         self.X, self.size, self.longest = X, size, 0

@@ -1,4 +1,4 @@
-"""Slopes of features by densities, and rows of the linear problem, against the potential itself."""
+"""Gradients of features by densities, and rows of the linear problem, against the potential itself."""
 
 import ase.build
 import pytest
@@ -10,7 +10,7 @@ from atomgraph.featurizers import ACE, SOAP, Bispectrum, PairKernel, TripleKerne
 from atomgraph.fitting.design_matrix import design_matrix
 from atomgraph.fitting.linear_weights import LinearWeights
 from atomgraph.models import Branch, EnergyModel
-from atomgraph.nn.density import DensityFeaturizer, term_slopes
+from atomgraph.nn.density import DensityFeaturizer, term_gradients
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.ops.scatter import sum_to
@@ -67,7 +67,7 @@ def test_invariants_of_the_density_are_the_features(case):
     torch.testing.assert_close(expansion.invariants(density, edges.element), h, rtol=1e-11, atol=1e-11)
 
 
-def test_slopes_by_the_density_are_those_of_backward_passes(case):
+def test_gradients_by_the_density_are_those_of_backward_passes(case):
     expansion, _, edges, density = case
     n = expansion.irreps_out.dim
     directions = torch.linspace(-1.0, 1.0, 3 * n, dtype=torch.float64).view(3, n).sin()
@@ -77,10 +77,10 @@ def test_slopes_by_the_density_are_those_of_backward_passes(case):
         torch.testing.assert_close(result, expected, rtol=1e-10, atol=1e-11 * float(expected.abs().max()))
 
 
-def test_slopes_of_terms_are_finite_differences(case):
+def test_gradients_of_terms_are_finite_differences(case):
     expansion, _, edges, _ = case
-    slopes = term_slopes(expansion, edges)
-    result = slopes.of(torch.arange(len(slopes.terms.rows)))
+    gradients = term_gradients(expansion, edges)
+    result = gradients.of(torch.arange(len(gradients.terms.rows)))
     step = 1e-5
     for axis in range(3):
         values = []
