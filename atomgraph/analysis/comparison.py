@@ -10,29 +10,13 @@ from typing import Any
 import ase
 import numpy as np
 
-from atomgraph.graph.structure import VOIGT, labels_of
+from atomgraph.graph.quantities import FORCES as FORCES
+from atomgraph.graph.quantities import QUANTITIES, Quantity
+from atomgraph.graph.structure import labels_of
 from atomgraph.potential import Potential
 from atomgraph.progress import track
-from atomgraph.units import PRESSURE
 
 TWIN = "twin_in_train"  # info key: the structure is a symmetry twin of one in the training set
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """What is compared: ``factor`` turns inner units (eV, Å) into ``unit``, ``axis`` that into the unit of a plot's axes."""
-
-    name: str
-    title: str
-    unit: str
-    factor: float
-    axis: tuple[str, float]
-
-
-ENERGY = Quantity("energy", "energy per atom", "meV/atom", 1e3, ("eV/atom", 1e-3))
-FORCES = Quantity("forces", "forces", "eV/Å", 1.0, ("eV/Å", 1.0))
-STRESS = Quantity("stress", "stress", "GPa", 1.0 / PRESSURE["GPa"], ("GPa", 1.0))
-QUANTITIES = (ENERGY, FORCES, STRESS)
 
 
 @dataclass(frozen=True)
@@ -98,18 +82,22 @@ class Comparison:
 
         e0: eV by chemical symbol, taken off both energies, so that they are not dominated by composition.
         """
-        rows: dict[str, list[tuple[np.ndarray, np.ndarray, int]]] = {q.name: [] for q in QUANTITIES}
+        rows: dict[str, list[tuple[np.ndarray, np.ndarray, int]]] = {name: [] for name in QUANTITIES}
         structures = []
         for i, (atoms, predicted) in enumerate(zip(frames, predictions, strict=True)):
             labels = labels_of(atoms)
             structures.append(_describe(i, atoms, labels))
             offset = sum((e0 or {}).get(symbol, 0.0) for symbol in atoms.symbols)
             for name, label in labels.items():
-                if name not in predicted or (not np.isfinite(predicted[name]).any() and name == "stress"):
+                quantity = QUANTITIES[name]
+                if name not in predicted or (quantity.needs_volume and not np.isfinite(predicted[name]).any()):
                     continue  # a structure without volume has no stress, whatever its label says
-                pair = [_flat(name, np.asarray(value), offset, len(atoms)) for value in (label, predicted[name])]
-                rows[name].append((pair[0], pair[1], i))
-        samples = {q.name: _sample(q, rows[q.name]) for q in QUANTITIES if rows[q.name]}
+                both = (np.asarray(label), np.asarray(predicted[name]))
+                if name == "energy":
+                    both = (both[0] - offset, both[1] - offset)
+                reference, prediction = (quantity.shown(value, len(atoms)) for value in both)
+                rows[name].append((reference, prediction, i))
+        samples = {name: _sample(quantity, rows[name]) for name, quantity in QUANTITIES.items() if rows[name]}
         return cls(structures, samples, seconds, device)
 
     @property
@@ -163,12 +151,6 @@ def _describe(index: int, atoms: ase.Atoms, labels: Mapping[str, np.ndarray]) ->
         twin=TWIN in info and info[TWIN] is not None and info[TWIN] is not False,
         max_force=None if forces is None else float(np.linalg.norm(forces, axis=1).max()),
     )
-
-
-def _flat(name: str, value: np.ndarray, offset: float, n_atoms: int) -> np.ndarray:
-    if name == "energy":
-        return (value.reshape(1) - offset) / n_atoms
-    return value.ravel()[list(VOIGT)] if name == "stress" else value.ravel()
 
 
 def _sample(quantity: Quantity, rows: list[tuple[np.ndarray, np.ndarray, int]]) -> Sample:

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from atomgraph.analysis.comparison import QUANTITIES, Comparison, Described, Sample
+from atomgraph.analysis.comparison import Comparison, Described, Sample
 from atomgraph.analysis.report.tables import Column, Table, short
+from atomgraph.graph.quantities import QUANTITIES, Quantity
 
 ALL = "all"
 ALL_BUT_TWINS = "all but twins"
@@ -68,7 +69,7 @@ def error_rows(comparison: Comparison) -> list[Row]:
 def error_table(comparison: Comparison, title: str = "", *, full: bool = False) -> Table:
     """MAE and RMSE (``full``: the largest error too) of what is labelled, units in the head."""
     measures = ["MAE", "RMSE", "max"] if full else ["MAE", "RMSE"]
-    quantities = [q for q in QUANTITIES if q.name in comparison.samples]
+    quantities = [q for q in QUANTITIES.values() if q.name in comparison.samples]
     columns = [Column("configurations", words=True), Column("n")]
     columns += [Column(m, f"{q.name} ({q.unit})") for q in quantities for m in measures]
     rows = error_rows(comparison)
@@ -88,7 +89,7 @@ def error_table(comparison: Comparison, title: str = "", *, full: bool = False) 
 
 def error_json(comparison: Comparison) -> dict[str, Any]:
     """The same with every figure: units, totals, and by configuration type; JSON values, None for what is not finite."""
-    result: dict[str, Any] = {"units": {q.name: q.unit for q in QUANTITIES if q.name in comparison.samples}}
+    result: dict[str, Any] = {"units": {name: q.unit for name, q in QUANTITIES.items() if name in comparison.samples}}
     by_type: dict[str, Any] = {}
     for row in error_rows(comparison):
         entry: dict[str, Any] = {"structures": row.n_structures, "atoms": row.n_atoms}
@@ -104,24 +105,29 @@ def structure_errors(comparison: Comparison) -> list[dict[str, Any]]:
     """One mapping a structure: what it is, energy error (meV/atom, signed), force and stress RMSE, largest force error."""
     result: list[dict[str, Any]] = [asdict(s) for s in comparison.structures]
     for entry in result:
-        entry.update(energy_error=None, forces_rmse=None, forces_max_error=None, stress_rmse=None)
-    for name, sample in comparison.samples.items():
+        entry.update(dict.fromkeys(column for q in QUANTITIES.values() for column in _columns(q)))
+    for sample in comparison.samples.values():
         starts = np.flatnonzero(np.r_[True, np.diff(sample.structure) > 0])
         for owner, error in zip(sample.structure[starts], np.split(sample.error, starts[1:]), strict=True):
-            if name == "energy":
-                result[owner]["energy_error"] = float(error[0])
-            else:
-                result[owner][f"{name}_rmse"] = float(np.sqrt(np.mean(error**2)))
-            if name == "forces":
-                result[owner]["forces_max_error"] = float(np.linalg.norm(error.reshape(-1, 3), axis=1).max())
+            first, *rest = _columns(sample.quantity)
+            is_number = sample.quantity.full_shape(1) == ()
+            result[owner][first] = float(error[0]) if is_number else float(np.sqrt(np.mean(error**2)))
+            if rest:
+                rows = error.reshape(-1, sample.quantity.n_shown)
+                result[owner][rest[0]] = float(np.linalg.norm(rows, axis=1).max())
     return result
+
+
+def _columns(quantity: Quantity) -> list[str]:
+    """Columns of a quantity in ``structure_errors``: signed error or RMSE; for quantities of atoms the largest error too."""
+    if quantity.full_shape(1) == ():
+        return [f"{quantity.name}_error"]
+    return [f"{quantity.name}_rmse"] + ([f"{quantity.name}_max_error"] if quantity.per == "atom" else [])
 
 
 def errors_csv(comparison: Comparison) -> str:
     """``structure_errors`` as CSV text, units in the heads."""
-    units = {"energy_error": "meV/atom", "stress_rmse": "GPa"} | dict.fromkeys(
-        ["max_force", "forces_rmse", "forces_max_error"], "eV/Å"
-    )
+    units = {column: q.unit for q in QUANTITIES.values() for column in _columns(q)} | {"max_force": "eV/Å"}
     rows = structure_errors(comparison)
     names = list(rows[0]) if rows else list(Described.__dataclass_fields__)
     text = io.StringIO()

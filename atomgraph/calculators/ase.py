@@ -18,6 +18,7 @@ from atomgraph.compiled import for_inference, in_precision
 from atomgraph.errors import AtomgraphError, GraphError
 from atomgraph.graph import AtomicGraph
 from atomgraph.graph.geometry import volume
+from atomgraph.graph.quantities import QUANTITIES
 from atomgraph.graph.structure import states_of
 from atomgraph.loading import load, move
 from atomgraph.potential import Potential
@@ -121,6 +122,9 @@ class Calculator(ase_calculator.Calculator):
         }
         if "uncertainty" in result:
             self.results["uncertainty"] = float(result["uncertainty"])
+        for name in QUANTITIES.keys() & result.keys() - {"energy", "forces", "stress"}:
+            rows = result[name].cpu().double().numpy()
+            self.results[name] = rows if QUANTITIES[name].per == "atom" else rows[0]
         if has_volume:
             self.results["stress"] = full_3x3_to_voigt_6_stress(result["stress"][0].cpu().double().numpy())
 

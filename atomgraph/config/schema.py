@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from atomgraph.config.closed_form_schema import LeastSquares, SparseGP
 from atomgraph.config.section import Section as Section
+from atomgraph.graph.quantities import QuantityName, WeightedName
 
 Files = str | list[str]
 Weight = Annotated[float, Field(ge=0)]
@@ -31,7 +32,7 @@ class Data(Section):
     )
     format: str | None = Field(default=None, description="Format of the files, where their names do not tell it.")
     weights: dict[str, Weight] = Field(default={}, description="Weight in the loss by configuration type.")
-    weight_keys: dict[Literal["all", "energy", "forces", "stress"], str] = Field(
+    weight_keys: dict[WeightedName, str] = Field(
         default={},
         description="Info keys of weights in the files, {all: config_weight, energy: energy_weight}; they multiply weights.",
     )
@@ -81,7 +82,7 @@ class Ramp(Section):
 class Term(Section):
     """One target of training (``atomgraph.training.Term``)."""
 
-    property: Literal["energy", "forces", "stress"] = Field(description="energy is per atom, eV; eV/Å; eV/Å³.")
+    property: QuantityName = Field(description="energy is per atom, eV; eV/Å; eV/Å³.")
     loss: Literal["mse", "mae", "huber"] = Field(
         default="mse", description="Of each entry's error: x², abs x, or Huber's."
     )

@@ -16,15 +16,14 @@ from rich.text import Text
 
 from atomgraph.data.frame_names import number_of
 from atomgraph.errors import DataError
+from atomgraph.graph.quantities import QUANTITIES
 from atomgraph.graph.structure import labels_of
 
-UNITS = {
-    "energy": ("energy per atom", "eV"),
-    "force": ("largest force", "eV/Å"),
-    "stress": ("stress, mean of diagonal", "eV/Å³"),
-    "volume": ("volume per atom", "Å³"),
-    "atoms": ("atoms in a frame", ""),
-}
+
+def _ranges() -> dict[str, tuple[str, str]]:
+    """Title and unit of each range, by its key."""
+    labels = {q.census[0]: q.census[1:] for q in QUANTITIES.values() if q.census is not None}
+    return {**labels, "volume": ("volume per atom", "Å³"), "atoms": ("atoms in a frame", "")}
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ def census(frames: Iterable[ase.Atoms], notes: Sequence[str] = ()) -> Census:
     elements: Counter[int] = Counter()
     kinds: dict[str, Counter[str]] = {}
     labels: Counter[str] = Counter()
-    values: dict[str, list[float]] = {name: [] for name in UNITS}
+    values: dict[str, list[float]] = {name: [] for name in _ranges()}
     keys: set[str] = set()
     isolated = 0
     for atoms in frames:
@@ -96,10 +95,9 @@ def census(frames: Iterable[ase.Atoms], notes: Sequence[str] = ()) -> Census:
         n_atoms=sum(elements.values()),
         elements={chemical_symbols[number]: elements[number] for number in sorted(elements)},
         kinds={
-            name: {column: kinds[name][column] for column in ("frames", "atoms", "energy", "forces", "stress")}
-            for name in sorted(kinds)
+            name: {column: kinds[name][column] for column in ("frames", "atoms", *QUANTITIES)} for name in sorted(kinds)
         },
-        labels={name: labels[name] for name in ("energy", "forces", "stress")},
+        labels={name: labels[name] for name in QUANTITIES},
         ranges={name: _range(numbers) for name, numbers in values.items() if numbers},
         n_isolated=isolated,
         keys=sorted(keys),
@@ -124,12 +122,10 @@ def require_labels(counted: Census, targets: Mapping[str, float] | Sequence[str]
 
 def _figures(atoms: ase.Atoms, labels: Mapping[str, np.ndarray]) -> dict[str, float]:
     figures = {"atoms": float(len(atoms))}
-    if "energy" in labels:
-        figures["energy"] = float(labels["energy"]) / len(atoms)
-    if "forces" in labels:
-        figures["force"] = float(np.linalg.norm(labels["forces"], axis=1).max())
-    if "stress" in labels:
-        figures["stress"] = float(np.trace(labels["stress"]) / 3)
+    for name, label in labels.items():
+        quantity = QUANTITIES[name]
+        if quantity.census is not None:
+            figures[quantity.census[0]] = quantity.summary(label, len(atoms))
     if atoms.pbc.all():
         figures["volume"] = atoms.cell.volume / len(atoms)
     return figures
@@ -142,13 +138,13 @@ def _range(numbers: list[float]) -> tuple[float, float, float]:
 def _kinds_table(counted: Census) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("configuration type")
-    for column in ("frames", "atoms", "with energy", "with forces", "with stress"):
+    for column in ("frames", "atoms", *(f"with {name}" for name in QUANTITIES)):
         table.add_column(column, justify="right")
     rows = dict(counted.kinds)
     if len(rows) > 1:
         rows["all"] = {"frames": counted.n_frames, "atoms": counted.n_atoms, **counted.labels}
     for name, row in rows.items():
-        table.add_row(Text(name), *(str(row[key]) for key in ("frames", "atoms", "energy", "forces", "stress")))
+        table.add_row(Text(name), *(str(row[key]) for key in ("frames", "atoms", *QUANTITIES)))
     return table
 
 
@@ -157,8 +153,9 @@ def _ranges_table(ranges: Mapping[str, tuple[float, float, float]]) -> Table:
     table.add_column("range")
     for column in ("least", "median", "most"):
         table.add_column(column, justify="right")
+    titles = _ranges()
     for name, numbers in ranges.items():
-        title, unit = UNITS[name]
+        title, unit = titles[name]
         digits = "{:.0f}" if name == "atoms" else "{:.4f}"
         table.add_row(f"{title}, {unit}" if unit else title, *(digits.format(number) for number in numbers))
     return table

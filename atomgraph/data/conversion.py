@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
 
 from atomgraph.errors import DataError, nearest
+from atomgraph.graph.quantities import QUANTITIES
 from atomgraph.units import ENERGY, FORCE, LENGTH, PRESSURE, factor
 
-UNITS = (
-    *("energy", "length", "forces", "stress", "virial"),
-    *("forces_sign", "stress_sign", "virial_sign", "stress_order"),
-)
+_WITH_RULES = ("energy", "length", "forces", "stress", "virial")
+_SIGNS = ("forces_sign", "stress_sign", "virial_sign", "stress_order")
 SIGNS = {"tension": 1.0, "compression": -1.0}
 FORCE_SIGNS = {"force": 1.0, "gradient": -1.0}  # −dE/dx, dE/dx
 GRADIENT = re.compile(r"grad(?!e|ua)|(?<![a-z])d_?e_?d_?[rx](?![a-z])", re.IGNORECASE)  # dft_grad, dE_dx; not graded
@@ -40,6 +39,7 @@ class Conversion:
     stress: float
     virial: float
     order: str | None = None
+    others: Mapping[str, float] = field(default_factory=dict)  # of further quantities, by name
 
     @classmethod
     def of(cls, units: Mapping[str, str] | None) -> Self:
@@ -48,7 +48,7 @@ class Conversion:
         Raises:
             DataError: For unknown entries and units, with the nearest known one.
         """
-        given = known_entries(units, UNITS, "units")
+        given = known_entries(units, unit_names(), "units")
         energy = factor(given.get("energy", "eV"), ENERGY, "energy")
         length = factor(given.get("length", "Å"), LENGTH, "length")
         forces = factor(given["forces"], FORCE, "forces") if "forces" in given else energy / length
@@ -60,7 +60,22 @@ class Conversion:
         order = given.get("stress_order")
         if order is not None and order not in ORDERS:
             raise DataError(f"unknown stress_order {order!r}{nearest(order, ORDERS)}")
-        return cls(length, energy, forces, stress, virial, order)
+        others = {
+            name: factor(given.get(name, quantity.inner_unit), {quantity.inner_unit: 1.0, **quantity.units}, name)
+            for name, quantity in QUANTITIES.items()
+            if name not in _WITH_RULES
+        }
+        return cls(length, energy, forces, stress, virial, order, others)
+
+    def factor(self, name: str) -> float:
+        """What turns a label of a file into eV and Å.
+
+        Args:
+            name: Of the label.
+        """
+        if name in self.others:
+            return self.others[name]
+        return {"energy": self.energy, "forces": self.forces, "stress": self.stress, "virial": self.virial}[name]
 
     def full_tensor(self, name: str, value: np.ndarray) -> np.ndarray:
         """Six numbers of a file as (3, 3), nine as they are.
@@ -77,6 +92,11 @@ class Conversion:
                 f"xx yy zz xy xz yz; in a command, --unit stress_order=ase"
             )
         return value[list(ORDERS[self.order])].reshape(3, 3)
+
+
+def unit_names() -> tuple[str, ...]:
+    """Entries that ``data.units`` may have."""
+    return (*_WITH_RULES, *(name for name in QUANTITIES if name not in _WITH_RULES), *_SIGNS)
 
 
 def says_gradient(name: str) -> bool:

@@ -10,8 +10,9 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 from torch_geometric.data import Batch
 
-from atomgraph.data.sampler import LABELS, EdgeBudgetSampler
+from atomgraph.data.sampler import EdgeBudgetSampler
 from atomgraph.errors import DataError
+from atomgraph.graph.quantities import QUANTITIES
 from atomgraph.graph.structure import AtomicGraph
 
 
@@ -59,8 +60,8 @@ def ghost(graph: AtomicGraph) -> AtomicGraph:
     """The same structure without weight and without labels; it goes through a model and changes no loss."""
     copy = graph.shallow_copy()
     copy.weight = torch.zeros_like(graph.weight)
-    for name in LABELS:
-        copy[f"{name}_mask"] = torch.zeros_like(graph[f"{name}_mask"])
+    for quantity in QUANTITIES.values():
+        copy[quantity.mask] = torch.zeros_like(graph[quantity.mask])
     return copy
 
 

@@ -20,6 +20,7 @@ from atomgraph import checksums
 from atomgraph.atomic_write import write_atomic
 from atomgraph.data.fingerprint import fingerprint
 from atomgraph.errors import FormatError
+from atomgraph.graph.quantities import QUANTITIES
 from atomgraph.graph.structure import AtomicGraph
 
 FORMAT = 5
@@ -28,11 +29,23 @@ PER_EDGE = ("edge_index", "cell_shift")
 FIELDS: dict[str, tuple[torch.dtype, tuple[int, ...]]] = {  # that every graph has: dtype, shape of a row
     **{"edge_index": (torch.int64, ()), "cell_shift": (torch.int32, (3,)), "atomic_numbers": (torch.int64, ())},
     **{"pos": (torch.float64, (3,)), "cell": (torch.float64, (3, 3)), "pbc": (torch.bool, (3,))},
-    **{"cutoff": (torch.float64, ()), "energy": (torch.float64, ()), "energy_mask": (torch.bool, ())},
-    **{"forces": (torch.float64, (3,)), "forces_mask": (torch.bool, ())},
-    **{"stress": (torch.float64, (3, 3)), "stress_mask": (torch.bool, ()), "label_weights": (torch.float64, (3,))},
+    "cutoff": (torch.float64, ()),
 }
-PER_ATOM = ("atomic_numbers", "pos", "forces", "forces_mask")
+PER_ATOM = ("atomic_numbers", "pos")  # and the labels of atoms
+
+
+def _fields() -> dict[str, tuple[torch.dtype, tuple[int, ...]]]:
+    """Dtype and shape of a row of each field, labels included."""
+    fields = FIELDS | {"label_weights": (torch.float64, (len(QUANTITIES),))}
+    for quantity in QUANTITIES.values():
+        fields |= {quantity.name: (torch.float64, quantity.shape), quantity.mask: (torch.bool, ())}
+    return fields
+
+
+def _per_atom() -> set[str]:
+    """Names of the fields with a row for each atom."""
+    labels = (name for q in QUANTITIES.values() if q.per == "atom" for name in (q.name, q.mask))
+    return {*PER_ATOM, *labels}
 
 
 def cache_file(frames: Sequence[ase.Atoms], cutoff: float, folder: Path) -> Path:
@@ -77,8 +90,9 @@ def _check(graphs: Sequence[AtomicGraph], frames: Sequence[ase.Atoms], cutoff: f
     """ValueError unless these are graphs of the frames: with all fields, the same atoms in the same places."""
     if len(graphs) != len(frames):
         raise ValueError(f"it holds {len(graphs)} graphs for {len(frames)} structures")
+    fields = _fields()
     for number, (graph, atoms) in enumerate(zip(graphs, frames, strict=True)):
-        for name, (dtype, shape) in FIELDS.items():
+        for name, (dtype, shape) in fields.items():
             rows = graph[name]
             if rows.dtype != dtype or (rows.shape[1:] != shape and name != "edge_index"):
                 raise ValueError(f"{name} of graph {number} is of another kind")
@@ -111,9 +125,9 @@ def _joined(graphs: Sequence[AtomicGraph]) -> dict[str, torch.Tensor]:
 def _separated(table: dict[str, torch.Tensor]) -> list[AtomicGraph]:
     n_atoms, n_edges = table.pop("n_atoms").tolist(), table.pop("n_edges").tolist()
     n_graphs = len(n_atoms)
-    columns = {}
+    columns, per_atom = {}, _per_atom()
     for name, rows in table.items():
-        lengths = n_edges if name in PER_EDGE else n_atoms if name in PER_ATOM else [1] * n_graphs
+        lengths = n_edges if name in PER_EDGE else n_atoms if name in per_atom else [1] * n_graphs
         columns[name] = rows.split(lengths)
     graphs = []
     for number in range(n_graphs):

@@ -13,6 +13,7 @@ from atomgraph.data.graph_cache import cache_file, load_graphs, save_graphs
 from atomgraph.data.label_weights import weigh_by_keys
 from atomgraph.errors import DataError, GraphError, nearest
 from atomgraph.graph.geometry import volume
+from atomgraph.graph.quantities import QUANTITIES
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.progress import track
 
@@ -59,7 +60,9 @@ def _graph(atoms: ase.Atoms, number: int, cutoff: float) -> AtomicGraph:
         graph = AtomicGraph.from_ase(atoms, cutoff)
     except GraphError as error:
         raise GraphError(f"{name_of(atoms, number)}: {error}") from error
-    graph.stress_mask = graph.stress_mask & volume(graph).isfinite()
+    for quantity in QUANTITIES.values():
+        if quantity.needs_volume:
+            graph[quantity.mask] = graph[quantity.mask] & volume(graph).isfinite()
     return graph
 
 

@@ -11,9 +11,8 @@ import numpy as np
 from atomgraph.data.frame_names import name_of
 from atomgraph.data.labels import places_of
 from atomgraph.errors import DataError, nearest
-from atomgraph.graph.structure import WEIGHED, AtomicGraph
-
-WHAT = ("all", *WEIGHED)
+from atomgraph.graph.quantities import QUANTITIES, column_index
+from atomgraph.graph.structure import AtomicGraph
 
 
 def weigh_by_keys(graphs: Sequence[AtomicGraph], frames: Sequence[ase.Atoms], keys: Mapping[str, str]) -> None:
@@ -28,14 +27,15 @@ def weigh_by_keys(graphs: Sequence[AtomicGraph], frames: Sequence[ase.Atoms], ke
         DataError: For a key that no frame carries, and for weights that are not numbers from zero on.
     """
     for what, key in keys.items():
-        if what not in WHAT:
-            raise DataError(f"unknown entry {what!r} in weight_keys{nearest(what, WHAT)}")
+        known = ("all", *QUANTITIES)
+        if what not in known:
+            raise DataError(f"unknown entry {what!r} in weight_keys{nearest(what, known)}")
         found = [_found(atoms, key) for atoms in frames]
         if all(value is None for value in found):
-            known = sorted({str(name) for atoms in frames for place in places_of(atoms) for name in place})
+            present = sorted({str(name) for atoms in frames for place in places_of(atoms) for name in place})
             raise DataError(
                 f"no frame carries the key {key!r} that is configured for weights of {what}; keys there are "
-                f"{', '.join(known) or 'none'}"
+                f"{', '.join(present) or 'none'}"
             )
         for number, (graph, value) in enumerate(zip(graphs, found, strict=True)):
             if value is None:
@@ -49,18 +49,18 @@ def weigh_by_keys(graphs: Sequence[AtomicGraph], frames: Sequence[ase.Atoms], ke
                 graph.weight = graph.weight * weight
             else:
                 factors = graph.label_weights.clone()
-                factors[:, WEIGHED.index(what)] *= weight
+                factors[:, column_index(what)] *= weight
                 graph.label_weights = factors
 
 
-def require_weight(graphs: Sequence[AtomicGraph], labels: Iterable[str] = WEIGHED) -> None:
+def require_weight(graphs: Sequence[AtomicGraph], labels: Iterable[str] | None = None) -> None:
     """DataError where no label that is fitted weighs anything in any structure.
 
     Args:
         graphs: The training part.
-        labels: What is fitted, among ``energy``, ``forces``, ``stress``.
+        labels: Quantities that are fitted; all of them if None.
     """
-    labels, labelled = list(labels), False
+    labels, labelled = list(QUANTITIES if labels is None else labels), False
     for graph in graphs:
         for label in labels:
             if bool(getattr(graph, f"{label}_mask").any()):

@@ -13,11 +13,11 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from atomgraph.data.conversion import Conversion, check_forces_sign, known_entries
 from atomgraph.data.reading_notes import Contradiction, ReadingNotes
 from atomgraph.errors import DataError
+from atomgraph.graph.quantities import QUANTITIES, label_names
 from atomgraph.graph.structure import VOIGT, checked_label
 from atomgraph.old_names import old_names_of
 
-LABEL_KEYS = ("energy", "forces", "stress", "virial")
-KEYS = (*LABEL_KEYS, "config_type", "head", "charge", "spin")
+OTHER_KEYS = ("config_type", "head", "charge", "spin")
 # Names that labels and what belongs to them have anyway; not worth a word where they are not read.
 COMMON = {"energies", "stresses", "config_type", "head", "source", "charge", "spin"}
 SAME = 1e-3  # of the larger: two labels of one quantity that differ by more contradict one another
@@ -51,7 +51,7 @@ class LabelReader:
         labels: bool = True,
         notes: ReadingNotes | None = None,
     ):
-        self.keys = known_entries(keys, KEYS, "keys")
+        self.keys = known_entries(keys, (*label_names(), *OTHER_KEYS), "keys")
         self.conversion = Conversion.of(units)
         if "forces" in self.keys:
             check_forces_sign(self.keys["forces"], units)
@@ -74,7 +74,7 @@ class LabelReader:
         found = self._found(places, conversion) if self.labels else {}
         atoms = raw.copy()
         atoms.calc = None
-        for name in ("energy", "forces", "stress", *(() if self.labels else ("virial", "free_energy", "energies"))):
+        for name in (*QUANTITIES, *(() if self.labels else (*label_names(), "free_energy", "energies"))):
             atoms.info.pop(name, None)
             atoms.arrays.pop(name, None)
         if conversion.length != 1.0:
@@ -90,18 +90,19 @@ class LabelReader:
                 atoms.info[name] = value
         labels = self._labels(found, atoms, conversion, source)
         if labels:
-            atoms.calc = SinglePointCalculator(atoms, **labels)
+            atoms.calc = SinglePointCalculator(atoms)
+            atoms.calc.results.update(labels)  # names that ASE does not know, too
         if self.labels:
-            used = {self.keys.get(name, name) for name in KEYS} | COMMON
+            used = {self.keys.get(name, name) for name in (*label_names(), *OTHER_KEYS)} | COMMON
             self.notes.take_keys(places, used, len(atoms))
-            self.notes.without.update({"energy", "forces", "stress", "virial"} - found.keys())
+            self.notes.without.update(set(label_names()) - found.keys())
             self._compare_energies(found, places, conversion, source)
         return atoms
 
     def _found(self, places: list[Mapping[str, Any]], conversion: Conversion) -> dict[str, np.ndarray]:
         """The labels as the file has them, six numbers as (3, 3); those that are NaN throughout are noted and left out."""
         found = {}
-        for name in LABEL_KEYS:
+        for name in label_names():
             value, place = self._value(name, places)
             if value is None:
                 continue
@@ -118,10 +119,8 @@ class LabelReader:
         self, found: dict[str, np.ndarray], atoms: ase.Atoms, conversion: Conversion, source: str
     ) -> dict[str, Any]:
         labels: dict[str, Any] = {}
-        if "energy" in found:
-            labels["energy"] = conversion.energy * checked_label("energy", found["energy"], len(atoms))
-        if "forces" in found:
-            labels["forces"] = conversion.forces * checked_label("forces", found["forces"], len(atoms))
+        for name in (name for name in QUANTITIES if name in found and name != "stress"):
+            labels[name] = conversion.factor(name) * checked_label(name, found[name], len(atoms))
         volume = abs(np.linalg.det(atoms.cell.array)) if atoms.pbc.any() else 0.0
         tensors = {}
         if "stress" in found:
@@ -171,7 +170,7 @@ class LabelReader:
     def check_seen(self, files: str) -> None:
         """DataError for a configured key that no frame carried, with the keys that are there."""
         for name, key in self.keys.items():
-            if not self.seen[name] and (self.labels or name not in LABEL_KEYS):
+            if not self.seen[name] and (self.labels or name not in label_names()):
                 there = ", ".join(sorted(map(str, self.offered))) or "none"
                 raise DataError(
                     f"no frame of {files} carries the key {key!r} that is configured for {name}; keys there: {there}"

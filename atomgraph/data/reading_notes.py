@@ -11,8 +11,8 @@ from typing import Any
 from atomgraph.data.conversion import says_gradient
 from atomgraph.data.frame_names import number_of
 from atomgraph.data.label_hints import axis_of, is_per_atom, looks_like, may_be, numbers_of, words_of
+from atomgraph.graph.quantities import QUANTITIES
 
-LACKS = {"energy": "an energy", "forces": "forces", "stress": "a stress"}
 WEIGHT = re.compile(r"weight", re.I)
 
 
@@ -119,8 +119,10 @@ class ReadingNotes:
 
     def lacking(self, label: str) -> int:
         """Frames without a label; a stress or a virial is enough."""
-        if label in ("stress", "virial"):
-            return min(self.without["stress"], self.without["virial"])
+        for quantity in QUANTITIES.values():
+            names = {quantity.name, *quantity.other_labels}
+            if label in names:
+                return min(self.without[name] for name in names)
         return self.without[label]
 
     def unread(self) -> Iterator[Unread]:
@@ -136,9 +138,9 @@ class ReadingNotes:
     def unnamed(self) -> Iterator[tuple[str, list[str]]]:
         """(label, keys) of what may be a label by its size alone, where no frame has the label and no key looks like it."""
         looking = {one.label for one in self.unread()}
-        for label in LACKS:
+        for label, quantity in QUANTITIES.items():
             keys = self.possible[label]
-            alike = {label, "virial"} if label == "stress" else {label}
+            alike = {label, *quantity.other_labels}
             if keys and self.n_frames and self.lacking(label) == self.n_frames and not alike & looking:
                 yield label, sorted(keys)
 
@@ -161,7 +163,8 @@ class ReadingNotes:
             for one in self.unread()
         ]
         lines += [
-            f"no frame has {LACKS[label]}; by {'its' if len(keys) == 1 else 'their'} size {', '.join(keys)} may be: data.keys: "
+            f"no frame has {QUANTITIES[label].phrase}; "
+            f"by {'its' if len(keys) == 1 else 'their'} size {', '.join(keys)} may be: data.keys: "
             f"{{{label}: ...}} would read {'it' if len(keys) == 1 else 'one'}"
             for label, keys in self.unnamed()
         ]

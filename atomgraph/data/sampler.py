@@ -12,9 +12,8 @@ from torch.utils.data import Sampler
 from atomgraph.data.packing import Sizes, assign, n_buckets, runs
 from atomgraph.data.shuffle import shuffled
 from atomgraph.errors import DataError
+from atomgraph.graph.quantities import QUANTITIES
 from atomgraph.graph.structure import AtomicGraph
-
-LABELS = ("energy", "forces", "stress")
 
 
 class EdgeBudgetSampler(Sampler[list[int]]):
@@ -180,11 +179,11 @@ def label_counts(graphs: Sequence[AtomicGraph], n_heads: int | None = None) -> n
 
     n_heads: counted by head, (n_structures, n_heads, 3), zero but for the structure's own.
     """
-    components = np.array([1, 3, 9])
-    masks = [[graph[f"{name}_mask"].sum() for name in LABELS] for graph in graphs]
-    numbers = torch.tensor(masks, dtype=torch.int64).reshape(-1, 3).numpy() * components
+    components = np.array([quantity.n_components for quantity in QUANTITIES.values()])
+    masks = [[graph[quantity.mask].sum() for quantity in QUANTITIES.values()] for graph in graphs]
+    numbers = torch.tensor(masks, dtype=torch.int64).reshape(-1, len(QUANTITIES)).numpy() * components
     if n_heads is None:
         return numbers
-    by_head = np.zeros((len(numbers), n_heads, 3), dtype=numbers.dtype)
+    by_head = np.zeros((len(numbers), n_heads, len(QUANTITIES)), dtype=numbers.dtype)
     by_head[np.arange(len(numbers)), [int(graph.head) for graph in graphs]] = numbers
     return by_head

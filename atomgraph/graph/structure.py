@@ -15,10 +15,10 @@ from torch_geometric.data import Data
 from atomgraph.errors import GraphError
 from atomgraph.graph.checks import positions_of
 from atomgraph.graph.neighbours import NeighbourList, edges_within
+from atomgraph.graph.quantities import QUANTITIES, column_index
+from atomgraph.graph.quantities import VOIGT as VOIGT
 
 STATES = {"charge": (("charge", "total_charge"), 0.0), "spin": (("spin", "total_spin"), 1.0)}  # keys of info, default
-WEIGHED = ("energy", "forces", "stress")  # columns of label_weights
-VOIGT = (0, 4, 8, 5, 2, 1)  # xx, yy, zz, yz, xz, xy of a flattened 3×3
 
 
 class AtomicGraph(Data):
@@ -76,7 +76,7 @@ class AtomicGraph(Data):
             "cutoff": torch.tensor([cutoff], dtype=torch.float64),
             "head": torch.full((1,), -1, dtype=torch.int64),
             "weight": torch.ones(1, dtype=torch.float64),
-            "label_weights": torch.ones((1, len(WEIGHED)), dtype=torch.float64),
+            "label_weights": torch.ones((1, len(QUANTITIES)), dtype=torch.float64),
         }
         fields |= {name: torch.tensor([value], dtype=torch.float64) for name, value in states_of(atoms).items()}
         return cls(**fields, **_label_fields(labels_of(atoms), len(atoms)))
@@ -101,7 +101,7 @@ class AtomicGraph(Data):
 
     def weight_of(self, label: str) -> Tensor:
         """(n_graphs,) weights of a label, ``energy``, ``forces`` or ``stress``: the structure's times the label's own."""
-        return self.weight * self.label_weights[:, WEIGHED.index(label)]
+        return self.weight * self.label_weights[:, column_index(label)]
 
     def shallow_copy(self) -> Self:
         """Another graph with the same tensors; setting a field of the copy leaves this one as it is."""
@@ -148,10 +148,10 @@ def labels_of(atoms: ase.Atoms) -> dict[str, np.ndarray]:
     Raises GraphError where a label has a wrong shape or is not finite.
     """
     found: dict[str, np.ndarray] = {}
-    for name in ("energy", "forces", "stress"):
+    for name, quantity in QUANTITIES.items():
         value = _from_calculator(atoms, name)
         if value is None:
-            value = atoms.arrays.get(name) if name == "forces" else atoms.info.get(name)
+            value = atoms.arrays.get(name) if quantity.per == "atom" else atoms.info.get(name)
         if value is not None and not _is_missing(value):
             found[name] = checked_label(name, value, len(atoms))
     return found
@@ -172,28 +172,28 @@ def checked_label(name: str, value: Any, n_atoms: int) -> np.ndarray:
         value = np.asarray(value, dtype=float)
     except (TypeError, ValueError):
         raise GraphError(f"{name} should be numbers, but is {value!r}") from None
-    if name == "stress":
-        if value.shape == (6,):  # Voigt order xx, yy, zz, yz, xz, xy
-            value = value[[0, 5, 4, 5, 1, 3, 4, 3, 2]]
-        if value.size == 9:
-            value = value.reshape(3, 3)
-    wanted = {"energy": (), "forces": (n_atoms, 3), "stress": (3, 3)}[name]
-    if name == "energy" and value.size == 1:
-        value = value.reshape(())
-    if value.shape != wanted:
-        raise GraphError(f"{name} should have shape {wanted} for {n_atoms} atoms, but has {value.shape}")
+    quantity = QUANTITIES[name]
+    shape = quantity.full_shape(n_atoms)
+    if quantity.symmetric and value.shape == (6,):  # Voigt order xx, yy, zz, yz, xz, xy
+        value = value[[0, 5, 4, 5, 1, 3, 4, 3, 2]]
+    if (shape == (3, 3) and value.size == 9) or (shape == () and value.size == 1):
+        value = value.reshape(shape)
+    if value.shape != shape:
+        raise GraphError(f"{name} should have shape {shape} for {n_atoms} atoms, but has {value.shape}")
     if not np.isfinite(value).all():
         raise GraphError(f"{name} holds NaN or infinite numbers; remove the label or the structure")
     return value
 
 
 def _label_fields(labels: dict[str, np.ndarray], n_atoms: int) -> dict[str, Tensor]:
-    """The six label fields of a graph: numbers where there are labels, zeros where there are none, and which is which."""
+    """A label and a mask for each quantity: numbers and True where there is a label, zeros and False where there is none."""
     fields = {}
-    for name, shape, mask in (("energy", (1,), 1), ("forces", (n_atoms, 3), n_atoms), ("stress", (1, 3, 3), 1)):
-        found = name in labels
-        value = torch.tensor(labels[name]).reshape(shape) if found else torch.zeros(shape, dtype=torch.float64)
-        fields[name], fields[f"{name}_mask"] = value, torch.full((mask,), found)
+    for name, quantity in QUANTITIES.items():
+        labelled = name in labels
+        n_rows = n_atoms if quantity.per == "atom" else 1
+        shape = (n_rows, *quantity.shape)
+        value = torch.tensor(labels[name]).reshape(shape) if labelled else torch.zeros(shape, dtype=torch.float64)
+        fields[name], fields[quantity.mask] = value, torch.full((n_rows,), labelled)
     return fields
 
 

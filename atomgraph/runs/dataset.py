@@ -21,7 +21,8 @@ from atomgraph.data.frame_names import elements_in
 from atomgraph.data.label_weights import require_weight
 from atomgraph.data.reading_notes import ReadingNotes
 from atomgraph.errors import DataError
-from atomgraph.graph.structure import WEIGHED, AtomicGraph
+from atomgraph.graph.quantities import QUANTITIES
+from atomgraph.graph.structure import AtomicGraph
 from atomgraph.runs.context import RunContext
 from atomgraph.runs.label_lines import label_lines
 
@@ -172,7 +173,7 @@ def fitted_labels(fit: object) -> list[str]:
     """The labels that a fit may use; each is left out by a weight of zero."""
     if isinstance(fit, Gradient):
         return [term.property for term in fit.terms if _largest(term.weight) > 0]
-    return list(WEIGHED)
+    return list(QUANTITIES)
 
 
 def _check_monitor(fit: Gradient, dataset: Dataset) -> None:

@@ -9,8 +9,8 @@ from atomgraph.config.finetune_schema import Solved
 from atomgraph.config.schema import Gradient, Ramp
 from atomgraph.data.census import Census
 from atomgraph.data.frame_names import number_of
+from atomgraph.graph.quantities import QUANTITIES
 
-LABELS = ("energy", "forces", "stress")
 UNITS = {"energy": "eV/atom", "forces": "eV/Å", "virial": "eV/atom"}
 
 
@@ -26,7 +26,7 @@ def label_lines(counted: Census, fit: Gradient | ClosedForm | Solved) -> list[st
 
 
 def _lines(counted: Census, weights: dict[str, str], fit: Gradient | ClosedForm | Solved) -> Iterator[str]:
-    for name in LABELS:
+    for name in QUANTITIES:
         n_frames = counted.labels.get(name, 0)
         if not n_frames:
             continue

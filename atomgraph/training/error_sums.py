@@ -9,23 +9,22 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
-from atomgraph.analysis.comparison import QUANTITIES
-from atomgraph.graph.structure import VOIGT, AtomicGraph
+from atomgraph.graph.quantities import QUANTITIES, VOIGT
+from atomgraph.graph.structure import AtomicGraph
 from atomgraph.training.loss import Term, difference
-
-SHOWN_IN = {quantity.name: quantity for quantity in QUANTITIES}  # the units of the error tables
 
 
 def in_words(metric: str, value: float) -> str:
     """``energy_mae`` and 0.0123 as ``energy MAE 12.3 meV/atom``."""
-    name, _, kind = metric.partition("_")
-    shown = SHOWN_IN[name]
-    return f"{name} {kind.upper()} {value * shown.factor:.3g} {shown.unit}"
+    name, _, kind = metric.rpartition("_")
+    quantity = QUANTITIES[name]
+    return f"{name} {kind.upper()} {value * quantity.factor:.3g} {quantity.unit}"
 
 
 def column(metric: str) -> str:
     """The header of a metric's column: ``valid_energy_mae`` becomes ``valid_energy_mae (meV/atom)``."""
-    return f"{metric} ({SHOWN_IN[metric.split('_')[-2]].unit})"
+    name = metric.removeprefix("valid_").rpartition("_")[0]
+    return f"{metric} ({QUANTITIES[name].unit})"
 
 
 def validated(trainer: pl.Trainer) -> bool:
@@ -48,7 +47,7 @@ class ErrorSums:
         rows = []
         for term in self.terms:
             entries, labelled, weight = difference(term.property, result, graph)
-            shown = entries[:, VOIGT] if term.property == "stress" else entries  # what error tables count
+            shown = entries[:, VOIGT] if QUANTITIES[term.property].symmetric else entries  # as in error tables
             addend = term.total(entries, weight)
             rows.append(torch.stack([shown.abs().sum(), shown.square().sum(), addend, labelled.sum().to(addend)]))
         self.put(torch.stack(rows).detach())
@@ -77,8 +76,8 @@ class ErrorSums:
             self.terms, [] if self.sums is None else self.sums.tolist(), strict=False
         ):
             if rows > 0:
-                shown, entries = {"energy": (1, 1), "forces": (3, 3), "stress": (6, 9)}[term.property]
-                found[f"{term.property}_mae"] = absolute / (shown * rows)
-                found[f"{term.property}_rmse"] = (square / (shown * rows)) ** 0.5
-                loss += term.weight_in(math.inf) * total / (entries * rows)
+                quantity = QUANTITIES[term.property]
+                found[f"{term.property}_mae"] = absolute / (quantity.n_shown * rows)
+                found[f"{term.property}_rmse"] = (square / (quantity.n_shown * rows)) ** 0.5
+                loss += term.weight_in(math.inf) * total / (quantity.n_components * rows)
         return found | {"loss": loss} if found else {}

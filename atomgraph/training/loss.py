@@ -10,9 +10,9 @@ from torch import Tensor
 
 from atomgraph.errors import ConfigError, nearest
 from atomgraph.graph.geometry import volume
+from atomgraph.graph.quantities import ENERGY, QUANTITIES
 from atomgraph.graph.structure import AtomicGraph
 
-PROPERTIES = ("energy", "forces", "stress")  # also the order of window_counts
 LOSSES = ("mse", "mae", "huber")
 METRICS = ("mae", "rmse")
 
@@ -42,20 +42,25 @@ class Term:
 
     The sum runs over the labelled entries, :math:`\omega_s` is the weight of structure s, and N the number of entries.
 
-    property: ``energy`` (per atom, eV), ``forces`` (components, eV/Å) or ``stress`` (components, eV/Å³).
+    property: A name in ``QUANTITIES``: ``energy`` (per atom, eV), ``forces`` (components, eV/Å), ``stress`` (components,
+    eV/Å³).
     loss: ``mse`` (x²), ``mae`` (:math:`|x|`) or ``huber`` (x²/2 up to ``delta``, beyond it :math:`\delta(|x| - \delta/2)`).
     weight: a number, or a ``Ramp`` over epochs.  metric: the error shown while training, ``mae`` or ``rmse``.
+    Without loss or metric, the quantity's own are taken.
     delta: where Huber's loss turns from square to linear, in units of the property.
     """
 
     property: str
-    loss: str = "mse"
+    loss: str = ""
     weight: float | Ramp = 1.0
-    metric: str = "mae"
+    metric: str = ""
     delta: float = 0.01
 
     def __post_init__(self) -> None:
-        for name, known in {"property": PROPERTIES, "loss": LOSSES, "metric": METRICS}.items():
+        quantity = QUANTITIES.get(self.property, ENERGY)  # an unknown property is refused below
+        object.__setattr__(self, "loss", self.loss or quantity.loss)
+        object.__setattr__(self, "metric", self.metric or quantity.metric)
+        for name, known in {"property": tuple(QUANTITIES), "loss": LOSSES, "metric": METRICS}.items():
             value = getattr(self, name)
             if value not in known:
                 raise ConfigError(f"a term's {name} cannot be {value!r}{nearest(str(value), known)}")
@@ -91,14 +96,14 @@ def difference(name: str, result: dict[str, Tensor], graph: AtomicGraph) -> tupl
     Energies are per atom. Returns also (n_rows,) bool, which rows are labelled, and (n_rows,) the structures' weights.
     A stress without a volume counts as not labelled.
     """
-    labelled, weight = graph[f"{name}_mask"], graph.weight_of(name)
-    missing = result[name] - graph[name]
-    if name == "energy":
-        n_atoms = torch.bincount(graph.graph_of_atom, minlength=graph.n_graphs)
-        missing = missing / n_atoms
-    elif name == "forces":
+    quantity = QUANTITIES[name]
+    labelled, weight = graph[quantity.mask], graph.weight_of(name)
+    error = result[name] - graph[name]
+    if quantity.per == "atom":
         weight = weight[graph.graph_of_atom]
-    else:
+    if quantity.needs_volume:
         labelled = labelled & volume(graph).isfinite()
-    missing = missing.reshape(len(labelled), -1)
-    return torch.where(labelled[:, None], missing, 0.0), labelled, weight
+    error = error.reshape(len(labelled), -1)
+    if quantity.extensive:
+        error = error / torch.bincount(graph.graph_of_atom, minlength=graph.n_graphs)[:, None]
+    return torch.where(labelled[:, None], error, 0.0), labelled, weight

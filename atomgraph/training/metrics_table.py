@@ -8,8 +8,9 @@ from typing import Any
 
 import lightning.pytorch as pl
 
+from atomgraph.graph.quantities import QUANTITIES
 from atomgraph.training.csv_table import read_table, write_table
-from atomgraph.training.error_sums import SHOWN_IN, column, validated
+from atomgraph.training.error_sums import column, validated
 
 
 class MetricsTable(pl.Callback):
@@ -40,7 +41,7 @@ class MetricsTable(pl.Callback):
                     name = f"{term.property}_{kind}"
                     value = errors.get(name)
                     row[column(f"valid_{name}")] = (
-                        "" if value is None else _short(value * SHOWN_IN[term.property].factor)
+                        "" if value is None else _short(value * QUANTITIES[term.property].factor)
                     )
         row["learning_rate"] = _short(trainer.optimizers[0].param_groups[0]["lr"])
         row["seconds"] = f"{self._seconds + time.perf_counter() - self._began:.2f}"

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from atomgraph.errors import ConfigError, TrainingError
+from atomgraph.graph.quantities import QUANTITIES, column_index
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.ops.scatter import sum_to
 from atomgraph.potential import Potential
 from atomgraph.training.adapters import LoRAPotential
 from atomgraph.training.error_sums import ErrorSums
-from atomgraph.training.loss import PROPERTIES, Term, difference
+from atomgraph.training.loss import Term, difference
 from atomgraph.training.optimizer import make_optimizer
 
 
@@ -75,10 +76,11 @@ class PotentialTask(pl.LightningModule):
         total = graph.pos.new_zeros(())
         for term in self.terms:
             entries, _, weight = difference(term.property, result, graph)
-            count = window_counts[..., PROPERTIES.index(term.property)].clamp(min=1)
+            count = window_counts[..., column_index(term.property)].clamp(min=1)
             if self.head_weights is not None:
                 share = (self.head_weights / count)[graph.head]  # (n_graphs,)
-                weight = weight * (share[graph.graph_of_atom] if term.property == "forces" else share)
+                per_atom = QUANTITIES[term.property].per == "atom"
+                weight = weight * (share[graph.graph_of_atom] if per_atom else share)
                 count = torch.ones_like(count[0])
             total = total + term.weight_in(epoch) * term.total(entries, weight) / count
         return total * n_batches
@@ -141,15 +143,15 @@ class PotentialTask(pl.LightningModule):
 
 def window_counts(graph: AtomicGraph, n_heads: int | None = None) -> Tensor:
     """(3,) float64: labels of a batch, in energies, force components, stress components; (n_heads, 3) of each head."""
-    found = []
-    for name, components in zip(PROPERTIES, (1, 3, 9), strict=True):
-        labelled = graph[f"{name}_mask"].double() * components
+    counts = []
+    for quantity in QUANTITIES.values():
+        labelled = graph[quantity.mask].double() * quantity.n_components
         if n_heads is None:
-            found.append(labelled.sum())
+            counts.append(labelled.sum())
         else:
-            head = graph.head[graph.graph_of_atom] if name == "forces" else graph.head
-            found.append(sum_to(labelled, head, n_heads))
-    return torch.stack(found, dim=-1)
+            head = graph.head[graph.graph_of_atom] if quantity.per == "atom" else graph.head
+            counts.append(sum_to(labelled, head, n_heads))
+    return torch.stack(counts, dim=-1)
 
 
 def names_of(batch: AtomicGraph, most: int = 8) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from atomgraph.analysis.comparison import QUANTITIES, Comparison
+from atomgraph.analysis.comparison import Comparison
 from atomgraph.analysis.error_tables import Figures, error_table, worst_table
 from atomgraph.analysis.hardware import hardware
 from atomgraph.analysis.report.learning_curves import learning_curves
@@ -19,6 +19,7 @@ from atomgraph.analysis.report.tables import Column, Table, short
 from atomgraph.atomic_write import write_text
 from atomgraph.data.frame_names import number_of
 from atomgraph.formats.versions import now, versions
+from atomgraph.graph.quantities import QUANTITIES
 from atomgraph.nn.part import specification
 from atomgraph.potential import Potential
 
@@ -67,7 +68,7 @@ def _summary(potential: Potential, parts: Mapping[str, Comparison]) -> Section:
     if not parts:  # nothing is labelled
         return Section("In short")
     name, comparison = next(iter(parts.items()))
-    figures = {q: Figures.of(comparison.samples[q.name]) for q in QUANTITIES if q.name in comparison.samples}
+    figures = {q: Figures.of(comparison.samples[q.name]) for q in QUANTITIES.values() if q.name in comparison.samples}
     marks = [(f"{short(f.mae)} {q.unit}", f"{q.title}, MAE") for q, f in figures.items()]
     kind = type(potential.model).__name__
     size = number_of(len(comparison.structures), "structure")
@@ -83,7 +84,7 @@ def _errors(parts: Mapping[str, Comparison]) -> Section:
             for q, sample in comparison.samples.items()
         ]
         blocks.append(Gallery(pictures))
-    seen = [q.name for q in QUANTITIES if any(q.name in c.samples for c in parts.values())]
+    seen = [name for name in QUANTITIES if any(name in c.samples for c in parts.values())]
     blocks.append(Gallery([Picture(error_histogram(parts, q), f"histogram-{q}") for q in seen]))
     lead = (
         "Forces count by component, stresses by their six components. Energies are per atom, less E0. "
@@ -117,9 +118,9 @@ def _potential(potential: Potential) -> Section:
 
 def _data(potential: Potential, parts: Mapping[str, Comparison]) -> Section:
     columns = [Column("part", words=True), Column("structures"), Column("atoms")]
-    columns += [Column(q.name, "labels") for q in QUANTITIES]
+    columns += [Column(name, "labels") for name in QUANTITIES]
     rows = [
-        [name, str(len(c.structures)), str(c.n_atoms), *(str(_count(c, q.name)) for q in QUANTITIES)]
+        [name, str(len(c.structures)), str(c.n_atoms), *(str(_count(c, q)) for q in QUANTITIES)]
         for name, c in parts.items()
     ]
     about = flat({key: potential.metadata[key] for key in ("data", "split") if key in potential.metadata})

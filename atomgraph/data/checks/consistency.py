@@ -12,6 +12,7 @@ from atomgraph.data.checks.duplicates import kind_of
 from atomgraph.data.checks.findings import WARNING, WRONG, Finding
 from atomgraph.data.frame_names import names_of
 from atomgraph.graph.neighbours import neighbours_within, vectors_to_neighbours
+from atomgraph.graph.quantities import QUANTITIES
 from atomgraph.units import FORCE, PRESSURE
 
 SOFT, STIFF = 0.5, 2000.0  # GPa: bulk moduli beyond these are of no material
@@ -22,7 +23,7 @@ SMALL_STEP = 0.1  # Å: displacements over which energy is a straight line along
 def placeholders(frames: Sequence[ase.Atoms], labels: Sequence[dict[str, np.ndarray]]) -> list[Finding]:
     """Labels that are exactly zero in most frames: written by a program that had none."""
     findings = []
-    for name in ("energy", "forces", "stress"):
+    for name in QUANTITIES:
         found = [number for number, label in enumerate(labels) if name in label and len(frames[number]) > 1]
         zero = [number for number in found if not labels[number][name].any()]
         if name == "forces":  # where every atom sits in the middle of its neighbours, forces are zero by symmetry

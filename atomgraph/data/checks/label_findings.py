@@ -6,7 +6,8 @@ from collections import defaultdict
 
 from atomgraph.data.checks.findings import NOTE, WARNING, WRONG, Finding
 from atomgraph.data.frame_names import number_of
-from atomgraph.data.reading_notes import LACKS, Contradiction, ReadingNotes
+from atomgraph.data.reading_notes import Contradiction, ReadingNotes
+from atomgraph.graph.quantities import QUANTITIES
 
 
 def noticed(notes: ReadingNotes) -> list[Finding]:
@@ -39,7 +40,7 @@ def _unnamed(notes: ReadingNotes) -> list[Finding]:
             [],
             float(len(keys)),
             "keys",
-            f"no frame has {LACKS[label]}; by their size these may be: {', '.join(keys)}",
+            f"no frame has {QUANTITIES[label].phrase}; by their size these may be: {', '.join(keys)}",
             f"if one is the label, name it: --key {label}=... (data.keys: {{{label}: ...}})",
         )
         for label, keys in notes.unnamed()

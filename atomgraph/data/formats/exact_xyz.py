@@ -12,9 +12,9 @@ import numpy as np
 from ase.stress import voigt_6_to_full_3x3_stress
 
 from atomgraph.errors import DataError
+from atomgraph.graph.quantities import QUANTITIES
 
 KINDS = {"f": "R", "i": "I", "u": "I", "b": "L", "U": "S"}
-RESULTS = ("energy", "free_energy", "stress")  # of structures; forces of atoms
 
 
 def write_exact(path: Path, frames: Iterable[ase.Atoms]) -> None:
@@ -35,8 +35,9 @@ def _lines(atoms: ase.Atoms) -> Iterator[str]:
     columns["pos"] = columns["pos"].astype(np.float64)
     results = dict(getattr(atoms.calc, "results", None) or {})
     arrays = {name: array for name, array in atoms.arrays.items() if name not in ("numbers", "positions")}
-    if results.get("forces") is not None:
-        arrays["forces"] = np.asarray(results["forces"])
+    for quantity in QUANTITIES.values():
+        if quantity.per == "atom" and results.get(quantity.name) is not None:
+            arrays[quantity.name] = np.asarray(results[quantity.name])
     for name, array in arrays.items():
         if array.dtype.kind in KINDS and array.ndim < 3 and " " not in name and array.size and _plain(array):
             columns[name] = array
@@ -53,10 +54,12 @@ def _comment(atoms: ase.Atoms, results: dict[str, Any], columns: dict[str, np.nd
     if atoms.cell.array.any():
         words.insert(0, f'Lattice="{_numbers(atoms.cell.array)}"')
     info = dict(atoms.info)
-    for name in RESULTS:
-        if results.get(name) is not None:
+    for name in dict.fromkeys(("energy", "free_energy", *QUANTITIES)):
+        quantity = QUANTITIES.get(name)
+        if results.get(name) is not None and (quantity is None or quantity.per == "graph"):
             value = np.asarray(results[name], dtype=float)
-            info[name] = voigt_6_to_full_3x3_stress(value) if value.shape == (6,) else value
+            has_six = quantity is not None and quantity.symmetric and value.shape == (6,)
+            info[name] = voigt_6_to_full_3x3_stress(value) if has_six else value
     for name, value in info.items():
         text = _value(value) if isinstance(name, str) and name and not set(name) & set(" =\"'{}[]") else None
         if text is not None:

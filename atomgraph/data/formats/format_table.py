@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ase.io.formats import ioformats
 
-from atomgraph.data.conversion import UNITS, Conversion, known_entries
+from atomgraph.data.conversion import Conversion, known_entries, unit_names
 from atomgraph.data.formats.ani import ANI
 from atomgraph.data.formats.ase_formats import DATABASE, EXTXYZ, TRAJ, format_of_ase
 from atomgraph.data.formats.deepmd import DEEPMD
@@ -92,7 +92,7 @@ def conversion_of(found: Format, path: Path, stated: Mapping[str, str] | None) -
     Raises:
         DataError: For a stated unit that differs from one which the format, or the file itself, fixes.
     """
-    stated = known_entries(stated, UNITS, "units")
+    stated = known_entries(stated, unit_names(), "units")
     own = found.units_in(path) if found.units_in is not None else {}
     assumed = {**found.units, **own}
     together = Conversion.of({**assumed, **stated})

@@ -9,7 +9,7 @@ from typing import Any
 import ase
 import torch
 
-from atomgraph.analysis.comparison import QUANTITIES, Comparison, compare
+from atomgraph.analysis.comparison import Comparison, compare
 from atomgraph.analysis.finetuning.report_card.before_after import with_head
 from atomgraph.analysis.finetuning.report_card.crystal import CrystalCurves, crystal_curves, crystal_of
 from atomgraph.analysis.finetuning.report_card.dimers import Dimer, dimer_pictures, dimer_table, dimers
@@ -22,6 +22,7 @@ from atomgraph.analysis.finetuning.report_card.weight_change import Moved, moved
 from atomgraph.analysis.report.page import Block, Gallery, Picture, Section, Text
 from atomgraph.analysis.report.tables import Column, Table, short
 from atomgraph.data.frame_names import elements_in, number_of
+from atomgraph.graph.quantities import QUANTITIES
 from atomgraph.potential import Potential
 
 
@@ -48,7 +49,7 @@ class Card:
         if self.retained is not None and self.retained.before is not None and self.retained.after is not None:
             pairs["source"] = (self.retained.before, self.retained.after)
         for part, (before, after) in pairs.items():
-            for q in QUANTITIES:
+            for q in QUANTITIES.values():
                 old, new = mae(before, q.name), mae(after, q.name)
                 if old is not None and new is not None:
                     rows.append(

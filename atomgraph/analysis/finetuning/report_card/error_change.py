@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from atomgraph.analysis.comparison import QUANTITIES, Comparison
+from atomgraph.analysis.comparison import Comparison
 from atomgraph.analysis.error_tables import ALL, Row, error_json, error_rows
 from atomgraph.analysis.report.tables import Column, Table, short
+from atomgraph.graph.quantities import QUANTITIES
 
 
 def change_table(before: Comparison, after: Comparison, title: str, note: str = "") -> Table:
     """MAE before and after, and their quotient, per configuration type and in total; the two are of the same structures."""
-    quantities = [q for q in QUANTITIES if q.name in before.samples and q.name in after.samples]
+    quantities = [q for q in QUANTITIES.values() if q.name in before.samples and q.name in after.samples]
     columns = [Column("configurations", words=True), Column("n")]
     columns += [Column(m, f"{q.name} MAE ({q.unit})") for q in quantities for m in ("before", "after", "after/before")]
     rows = list(zip(error_rows(before), error_rows(after), strict=True))
