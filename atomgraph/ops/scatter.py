@@ -1,8 +1,8 @@
-"""Sums over the edges of an atom and the atoms of a structure. The one file that may know torch-scatter.
+"""Sums over the edges of an atom and the atoms of a structure.
 
-``index_add`` is right to every derivative. torch-scatter's ``segment_csr`` and ``segment_coo`` (and PyG's ``segment``)
-give silently wrong second derivatives and are not used; its ``scatter`` is right, but took 0.9 to 2.9 times as long as
-``index_add`` on a CPU (docs/performance.md).
+``index_add`` is right to every derivative. torch-scatter is not used: its ``segment_csr`` and ``segment_coo`` (and PyG's
+``segment``) give wrong second derivatives without an error. Its ``scatter`` is right, but takes 0.9 to 2.9 times as long as
+``index_add`` on a CPU (docs/measurements/performance.md).
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from atomgraph.config.schema import Config, Section
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PACKAGE = Path(atomgraph.__file__).parent
-PAGES = sorted([*DOCS.glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
+PAGES = sorted([*DOCS.glob("*.md"), *DOCS.glob("measurements/*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
 BY_PAGE = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 SHOWN_IN_THEORY = ("ops", "featurizers", "layers", "readouts", "models")
 
@@ -55,8 +55,10 @@ def test_files_that_are_named_exist(page):
 @BY_PAGE
 def test_pages_that_are_linked_exist(page):
     text = page.read_text()
-    linked = re.findall(r"\{doc\}`(?:[^`<]*<)?([\w-]+)>?`", text)
-    assert [name for name in linked if not (DOCS / f"{name}.md").is_file()] == []
+    linked = re.findall(r"\{doc\}`(?:[^`<]*<)?([\w/-]+)>?`", text)
+    folders = {True: DOCS, False: page.parent if page.is_relative_to(DOCS) else DOCS}
+    files = [folders[name.startswith("/")] / f"{name.strip('/')}.md" for name in linked]
+    assert [path.name for path in files if not path.is_file()] == []
 
 
 @pytest.mark.parametrize("room", SHOWN_IN_THEORY)
