@@ -8,7 +8,7 @@ import ase
 import numpy as np
 
 from atomgraph.errors import GraphError
-from atomgraph.graph.checks import positions_of
+from atomgraph.graph.arrays import StructureArrays, as_arrays
 
 MOST_EDGES = 1e9  # 40 GB of graph; row numbers of edges end at 2^31
 MANY_EDGES = 2e6  # from here on, a density that no matter has is refused
@@ -17,7 +17,7 @@ DENSEST = 5.0  # atoms/Å³; diamond has 0.18, hydrogen at 500 GPa about 1; in n
 FEW_ATOMS = 3  # that may lie on one spot, or in a cell of any size
 
 
-def check_crowding(atoms: ase.Atoms, cutoff: float) -> None:
+def check_crowding(structure: ase.Atoms | StructureArrays, cutoff: float) -> None:
     """Refuse structures whose number of edges would be absurd.
 
     Raises:
@@ -25,13 +25,14 @@ def check_crowding(atoms: ase.Atoms, cutoff: float) -> None:
             atoms; for more than 2e6 edges of parts as dense; for more edges than 1e9; and for cells so flat that 2e7 images
             of their atoms would be searched.
     """
-    n_atoms = len(atoms)
+    structure = as_arrays(structure)
+    n_atoms = len(structure)
     if not (n_atoms and 0.0 < cutoff < np.inf):
         return
     n_edges = 0.0
     if float(n_atoms) ** 2 > MANY_EDGES:
-        n_edges = edges_by_bins(positions_of(atoms), cutoff)
-    periods = [row for row, repeats in zip(atoms.cell.array.tolist(), atoms.pbc.tolist(), strict=True) if repeats]
+        n_edges = edges_by_bins(structure.positions, cutoff)
+    periods = [row for row, repeats in zip(structure.cell.tolist(), structure.pbc.tolist(), strict=True) if repeats]
     measure, dual = _measured(periods)
     if not (periods and 0.0 < measure < np.inf):  # what is wrong with the cell is said elsewhere
         measure, dual = np.inf, []
@@ -41,11 +42,11 @@ def check_crowding(atoms: ase.Atoms, cutoff: float) -> None:
     if n_images > MOST_IMAGES and n_images > 100.0 * n_atoms:
         raise GraphError(
             f"{n_images:.0e} images of {n_atoms} atoms lie within {cutoff:g} Å of the cell, which is too small or flat; are "
-            f"positions and cell in Å? The cell is {np.asarray(atoms.cell.array, dtype=float).tolist()}"
+            f"positions and cell in Å? The cell is {np.asarray(structure.cell, dtype=float).tolist()}"
         )
     if n_atoms**2 * _balls(cutoff)[len(periods) - 1] / measure > MANY_EDGES:
-        n_edges = max(n_edges, edges_by_density(atoms, cutoff))
-    cell = f"; the cell is {np.asarray(atoms.cell.array, dtype=float).tolist()}" if periods else ""
+        n_edges = max(n_edges, edges_by_density(structure, cutoff))
+    cell = f"; the cell is {np.asarray(structure.cell, dtype=float).tolist()}" if periods else ""
     if n_edges > MANY_EDGES and (n_edges > MOST_EDGES or n_edges / n_atoms / _balls(cutoff)[2] > DENSEST):
         raise GraphError(
             f"{n_atoms} atoms would have about {n_edges:.0e} neighbours within {cutoff:g} Å, {n_edges / n_atoms:.0f} each"
@@ -53,7 +54,7 @@ def check_crowding(atoms: ase.Atoms, cutoff: float) -> None:
         )
     if n_atoms <= FEW_ATOMS:
         return
-    volume = measure if len(periods) == 3 else _box(atoms, measure)
+    volume = measure if len(periods) == 3 else _box(structure, measure)
     if n_atoms > DENSEST * volume:
         raise GraphError(
             f"{n_atoms} atoms in {volume:.3g} Å³ are {n_atoms / volume:.3g} atoms/Å³, denser than any matter{cell}; "
@@ -61,17 +62,17 @@ def check_crowding(atoms: ase.Atoms, cutoff: float) -> None:
         )
 
 
-def _box(atoms: ase.Atoms, measure: float) -> float:
+def _box(structure: StructureArrays, measure: float) -> float:
     """Å³ that atoms fill which repeat in less than three directions, 1 Å wider than their positions.
 
     measure: length or area of the periods; infinite where there is none.
     """
-    positions = positions_of(atoms)
+    positions = structure.positions
     if not np.abs(positions).max() < 1e90:  # said elsewhere
         return np.inf
     if not np.isfinite(measure):
         return float((np.ptp(positions, axis=0) + 1.0).prod())
-    periods = np.asarray(atoms.cell.array, dtype=float)[atoms.pbc]
+    periods = np.asarray(structure.cell, dtype=float)[structure.pbc]
     across = np.linalg.svd(periods)[2][len(periods) :]
     return measure * float((np.ptp(positions @ across.T, axis=0) + 1.0).prod())
 
@@ -135,17 +136,18 @@ def edges_by_bins(positions: np.ndarray, cutoff: float) -> float:
     return max(certain, share * pairs)
 
 
-def edges_by_density(atoms: ase.Atoms, cutoff: float) -> float:
+def edges_by_density(structure: ase.Atoms | StructureArrays, cutoff: float) -> float:
     """About how many edges a periodic structure has: atoms × density × the part of the cutoff's ball that they fill."""
-    periods = np.asarray(atoms.cell.array, dtype=float)[atoms.pbc]
+    structure = as_arrays(structure)
+    periods = np.asarray(structure.cell, dtype=float)[structure.pbc]
     measure = float(np.sqrt(max(np.linalg.det(periods @ periods.T), 0.0)))  # length, area or volume
     if not measure > 0.0:
         return 0.0
     ball = _balls(cutoff)[len(periods) - 1]
-    estimate = len(atoms) ** 2 * ball / measure  # as if all atoms lay on the line or in the plane of the periods
+    estimate = len(structure) ** 2 * ball / measure  # as if all atoms lay on the line or in the plane of the periods
     if estimate > MANY_EDGES and len(periods) < 3:
         across = np.linalg.svd(periods)[2][len(periods) :]
-        thickness = (np.ptp(positions_of(atoms) @ across.T, axis=0) + 1.0).prod()  # Å, or Å² across a wire
+        thickness = (np.ptp(structure.positions @ across.T, axis=0) + 1.0).prod()  # Å, or Å² across a wire
         estimate *= min(1.0, _balls(cutoff)[2] / ball / thickness)
     return float(estimate)
 

@@ -10,7 +10,8 @@ import torch
 from matscipy.neighbours import neighbour_list
 
 from atomgraph.errors import GraphError
-from atomgraph.graph.checks import check_contacts, check_structure, positions_of
+from atomgraph.graph.arrays import StructureArrays, as_arrays
+from atomgraph.graph.checks import check_contacts, check_structure
 from atomgraph.graph.crowding import check_crowding
 from atomgraph.kernels import neighbour_kernel as kernel
 
@@ -29,47 +30,49 @@ class NeighbourList(Protocol):
     def __call__(self, atoms: ase.Atoms, cutoff: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]: ...
 
 
-def neighbours_within(atoms: ase.Atoms, cutoff: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def neighbours_within(
+    structure: ase.Atoms | StructureArrays, cutoff: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The neighbour list that is used where no other is asked for: our kernel's, matscipy's where that cannot be had."""
-    (neighbour, centre), shift = _edges(atoms, cutoff, 1)
+    (neighbour, centre), shift = _edges(as_arrays(structure), cutoff, 1)
     return centre, neighbour, shift
 
 
-def edges_within(atoms: ase.Atoms, cutoff: float) -> tuple[np.ndarray, np.ndarray]:
+def edges_within(structure: ase.Atoms | StructureArrays, cutoff: float) -> tuple[np.ndarray, np.ndarray]:
     """The same as a graph has it: ``edge_index`` (2, n_edges) and ``cell_shift`` (n_edges, 3) int32, of the opposite sign."""
-    return _edges(atoms, cutoff, -1)
+    return _edges(as_arrays(structure), cutoff, -1)
 
 
-def _edges(atoms: ase.Atoms, cutoff: float, sign: int) -> tuple[np.ndarray, np.ndarray]:
-    check_crowding(atoms, float(cutoff))
+def _edges(structure: StructureArrays, cutoff: float, sign: int) -> tuple[np.ndarray, np.ndarray]:
+    check_crowding(structure, float(cutoff))
     if not kernel.available():
-        centre, neighbour, shift = matscipy_neighbours(atoms, cutoff)
+        centre, neighbour, shift = matscipy_neighbours(structure, cutoff)
         return np.stack([neighbour, centre]), sign * shift
     cutoff = float(cutoff)
     try:
-        found = _from_kernel(atoms, cutoff, sign) if 0.0 < cutoff < np.inf else None
+        found = _from_kernel(structure, cutoff, sign) if 0.0 < cutoff < np.inf else None
         if found is None:
-            check_structure(atoms, cutoff)
-            found = _from_kernel(atoms, cutoff, sign, checked=True)
+            check_structure(structure, cutoff)
+            found = _from_kernel(structure, cutoff, sign, checked=True)
     except MemoryError as error:
         raise GraphError(f"{error}; are positions and cell in Å?") from error
     if found is None:
         raise GraphError(
-            f"positions are too far from the cell to be brought into it: {np.abs(positions_of(atoms)).max():.0e} Å"
+            f"positions are too far from the cell to be brought into it: {np.abs(structure.positions).max():.0e} Å"
         )
     if found.close:
         neighbour, centre = found.edge_index
         shift = sign * found.shift
-        length = np.linalg.norm(vectors_to_neighbours(atoms, centre, neighbour, shift), axis=1)
-        check_contacts(atoms, centre, neighbour, shift, length)
+        length = np.linalg.norm(vectors_to_neighbours(structure, centre, neighbour, shift), axis=1)
+        check_contacts(structure, centre, neighbour, shift, length)
     return found.edge_index, found.shift
 
 
-def _from_kernel(atoms: ase.Atoms, cutoff: float, sign: int, *, checked: bool = False) -> kernel.Pairs | None:
+def _from_kernel(structure: StructureArrays, cutoff: float, sign: int, *, checked: bool = False) -> kernel.Pairs | None:
     return kernel.pairs(
-        positions_of(atoms),
-        atoms.cell.array,
-        atoms.pbc,
+        structure.positions,
+        structure.cell,
+        structure.pbc,
         cutoff,
         sign=sign,
         checked=checked,
@@ -77,43 +80,49 @@ def _from_kernel(atoms: ase.Atoms, cutoff: float, sign: int, *, checked: bool = 
     )
 
 
-def matscipy_neighbours(atoms: ase.Atoms, cutoff: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def matscipy_neighbours(
+    structure: ase.Atoms | StructureArrays, cutoff: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """matscipy's cell list behind the door, given a box that holds all atoms and not much more.
 
     matscipy needs three cell vectors, and a bin for every piece of the box: open directions get a vector that is as long as
     the atoms reach, and in a large and empty box the bins are made larger than the cutoff.
     """
-    check_structure(atoms, cutoff)
-    box, origin = _box(atoms)
-    smallest_bin = abs(np.linalg.det(box)) / (_BINS + _BINS_PER_ATOM * len(atoms))
+    structure = as_arrays(structure)
+    check_structure(structure, cutoff)
+    box, origin = _box(structure)
+    smallest_bin = abs(np.linalg.det(box)) / (_BINS + _BINS_PER_ATOM * len(structure))
     reach = max(float(cutoff), smallest_bin ** (1.0 / 3.0))
     centre, neighbour, shift, length = neighbour_list(
-        "ijSd", positions=positions_of(atoms), cell=box, pbc=atoms.pbc, cutoff=reach, cell_origin=origin
+        "ijSd", positions=structure.positions, cell=box, pbc=structure.pbc, cutoff=reach, cell_origin=origin
     )
     if reach > cutoff:
         near = length < cutoff
         centre, neighbour, shift, length = centre[near], neighbour[near], shift[near], length[near]
-    check_contacts(atoms, centre, neighbour, shift, length)
+    check_contacts(structure, centre, neighbour, shift, length)
     if (centre[1:] < centre[:-1]).any():
         order = np.argsort(centre, kind="stable")
         centre, neighbour, shift = centre[order], neighbour[order], shift[order]
     return centre.astype(np.int64), neighbour.astype(np.int64), shift.astype(np.int32)
 
 
-def vectors_to_neighbours(atoms: ase.Atoms, centre: np.ndarray, neighbour: np.ndarray, shift: np.ndarray) -> np.ndarray:
+def vectors_to_neighbours(
+    structure: ase.Atoms | StructureArrays, centre: np.ndarray, neighbour: np.ndarray, shift: np.ndarray
+) -> np.ndarray:
     """(n_edges, 3) in Å, from each centre to its neighbour's image; the opposite of ``geometry.edge_vectors``."""
-    positions = positions_of(atoms)
-    return positions[neighbour] - positions[centre] + shift @ atoms.cell.array
+    structure = as_arrays(structure)
+    positions = structure.positions
+    return positions[neighbour] - positions[centre] + shift @ structure.cell
 
 
-def _box(atoms: ase.Atoms) -> tuple[np.ndarray, np.ndarray]:
+def _box(structure: StructureArrays) -> tuple[np.ndarray, np.ndarray]:
     """Three cell vectors and an origin: the periodic vectors, and across them vectors as long as the atoms reach."""
-    box, origin = atoms.cell.array.copy(), np.zeros(3)
-    if atoms.pbc.all():
+    box, origin = structure.cell.copy(), np.zeros(3)
+    if structure.pbc.all():
         return box, origin
-    across = np.linalg.svd(box[atoms.pbc])[2][atoms.pbc.sum() :] if atoms.pbc.any() else np.eye(3)
-    height = positions_of(atoms) @ across.T  # (n_atoms, n_open)
+    across = np.linalg.svd(box[structure.pbc])[2][structure.pbc.sum() :] if structure.pbc.any() else np.eye(3)
+    height = structure.positions @ across.T  # (n_atoms, n_open)
     lowest, highest = height.min(axis=0), height.max(axis=0)
     margin = 1e-6 * (1.0 + np.abs(height).max())  # no atom on the box's face
-    box[~atoms.pbc] = (highest - lowest + 1.0 + 2.0 * margin)[:, None] * across
+    box[~structure.pbc] = (highest - lowest + 1.0 + 2.0 * margin)[:, None] * across
     return box, (lowest - margin) @ across

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Any, Self
 
 import ase
@@ -13,8 +14,9 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from atomgraph.errors import GraphError
-from atomgraph.graph.checks import positions_of
-from atomgraph.graph.neighbours import NeighbourList, edges_within
+from atomgraph.graph.arrays import StructureArrays
+from atomgraph.graph.checks import check_contacts, check_structure
+from atomgraph.graph.neighbours import NeighbourList, edges_within, vectors_to_neighbours
 from atomgraph.graph.quantities import QUANTITIES, column_index
 from atomgraph.graph.quantities import VOIGT as VOIGT
 
@@ -61,25 +63,77 @@ class AtomicGraph(Data):
         Raises GraphError for an empty structure, a cutoff that is not positive, positions, cells or labels that are not
         finite or of a wrong shape, a periodic cell without volume, or two atoms on one spot.
         """
-        if neighbours is None:
-            edge_index, cell_shift = edges_within(atoms, cutoff)
-        else:
+        structure = StructureArrays.from_ase(atoms)
+        if neighbours is not None:
             centre, neighbour, shift = neighbours(atoms, cutoff)
-            edge_index, cell_shift = np.stack([neighbour, centre]), -shift.astype(np.int32)
+            edges = np.stack([neighbour, centre]), -shift.astype(np.int32)
+        else:
+            edges = edges_within(structure, cutoff)
+        return cls._assembled(structure, cutoff, edges, labels_of(atoms), states_of(atoms))
+
+    @classmethod
+    def from_arrays(
+        cls,
+        positions: Any,
+        numbers: Any,
+        cell: Any = None,
+        pbc: Any = False,
+        edges: tuple[Any, Any] | None = None,
+        *,
+        cutoff: float,
+        labels: Mapping[str, Any] | None = None,
+        charge: float = 0.0,
+        spin: float = 1.0,
+    ) -> Self:
+        """The graph of one structure from arrays, for simulation engines.
+
+        Args:
+            positions: (n_atoms, 3), Å.
+            numbers: (n_atoms,), atomic numbers.
+            cell: (3, 3), cell vectors as rows, Å; None for no cell.
+            pbc: (3,) bool, which directions are periodic, or one bool for all.
+            edges: ``edge_index`` (2, n_edges), neighbours and centres, and ``cell_shift`` (n_edges, 3), as in the table
+                above; every pair within the cutoff, in both directions. A neighbour list is made where they are None.
+            cutoff: Å, positive.
+            labels: Labels by name, in eV and Å.
+            charge: Total charge, e.
+            spin: Spin multiplicity, 2S + 1.
+
+        Returns:
+            The graph. Its tensors share no memory with the arrays.
+
+        Raises:
+            GraphError: As ``from_ase``, and for arrays or edges of a wrong shape.
+        """
+        structure = StructureArrays.checked(positions, numbers, cell, pbc)
+        edges = edges_within(structure, cutoff) if edges is None else _checked_edges(structure, cutoff, *edges)
+        checked = {name: checked_label(name, value, len(structure)) for name, value in (labels or {}).items()}
+        return cls._assembled(structure, cutoff, edges, checked, {"charge": charge, "spin": spin})
+
+    @classmethod
+    def _assembled(
+        cls,
+        structure: StructureArrays,
+        cutoff: float,
+        edges: tuple[np.ndarray, np.ndarray],
+        labels: Mapping[str, np.ndarray],
+        states: Mapping[str, float],
+    ) -> Self:
+        edge_index, cell_shift = edges
         fields = {
-            "atomic_numbers": torch.from_numpy(np.array(atoms.numbers, dtype=np.int64)),
-            "pos": torch.from_numpy(positions_of(atoms).copy()),
+            "atomic_numbers": torch.from_numpy(np.array(structure.numbers, dtype=np.int64)),
+            "pos": torch.from_numpy(structure.positions.copy()),
             "edge_index": torch.from_numpy(edge_index),
             "cell_shift": torch.from_numpy(cell_shift),
-            "cell": torch.from_numpy(np.array(atoms.cell.array, dtype=np.float64))[None],
-            "pbc": torch.from_numpy(np.array(atoms.pbc, dtype=np.bool_))[None],
+            "cell": torch.from_numpy(np.array(structure.cell, dtype=np.float64))[None],
+            "pbc": torch.from_numpy(np.array(structure.pbc, dtype=np.bool_))[None],
             "cutoff": torch.tensor([cutoff], dtype=torch.float64),
             "head": torch.full((1,), -1, dtype=torch.int64),
             "weight": torch.ones(1, dtype=torch.float64),
             "label_weights": torch.ones((1, len(QUANTITIES)), dtype=torch.float64),
         }
-        fields |= {name: torch.tensor([value], dtype=torch.float64) for name, value in states_of(atoms).items()}
-        return cls(**fields, **_label_fields(labels_of(atoms), len(atoms)))
+        fields |= {name: torch.tensor([value], dtype=torch.float64) for name, value in states.items()}
+        return cls(**fields, **_label_fields(labels, len(structure)))
 
     @property
     def n_atoms(self) -> int:
@@ -185,7 +239,7 @@ def checked_label(name: str, value: Any, n_atoms: int) -> np.ndarray:
     return value
 
 
-def _label_fields(labels: dict[str, np.ndarray], n_atoms: int) -> dict[str, Tensor]:
+def _label_fields(labels: Mapping[str, np.ndarray], n_atoms: int) -> dict[str, Tensor]:
     """A label and a mask for each quantity: numbers and True where there is a label, zeros and False where there is none."""
     fields = {}
     for name, quantity in QUANTITIES.items():
@@ -195,6 +249,26 @@ def _label_fields(labels: dict[str, np.ndarray], n_atoms: int) -> dict[str, Tens
         value = torch.tensor(labels[name]).reshape(shape) if labelled else torch.zeros(shape, dtype=torch.float64)
         fields[name], fields[quantity.mask] = value, torch.full((n_rows,), labelled)
     return fields
+
+
+def _checked_edges(
+    structure: StructureArrays, cutoff: float, edge_index: Any, cell_shift: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """Edges of an engine's neighbour list as int64 and int32, sorted by centre; GraphError where they cannot be edges."""
+    check_structure(structure, cutoff)
+    index, shift = np.array(edge_index, dtype=np.int64), np.array(cell_shift, dtype=np.int32)
+    n_edges, n_atoms = index.shape[-1] if index.ndim else 0, len(structure)
+    for name, value, shape in (("edge_index", index, (2, n_edges)), ("cell_shift", shift, (n_edges, 3))):
+        if value.shape != shape:
+            raise GraphError(f"{name} should have shape {shape}, but has {value.shape}")
+    if n_edges and not 0 <= index.min() <= index.max() < n_atoms:
+        raise GraphError(f"edge_index should hold rows of {n_atoms} atoms, but reaches {index.min()} ... {index.max()}")
+    if (np.diff(index[1]) < 0).any():
+        order = np.argsort(index[1], kind="stable")
+        index, shift = np.ascontiguousarray(index[:, order]), shift[order]
+    vector = vectors_to_neighbours(structure, index[1], index[0], -shift)
+    check_contacts(structure, index[1], index[0], -shift, np.linalg.norm(vector, axis=1))
+    return index, shift
 
 
 def _from_calculator(atoms: ase.Atoms, name: str) -> np.ndarray | None:

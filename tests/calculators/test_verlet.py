@@ -24,7 +24,9 @@ def pairs(graph):
 
 
 def assert_nothing_missed(moving, atoms):
-    np.testing.assert_allclose(pairs(moving.of(atoms)), pairs(AtomicGraph.from_ase(atoms, CUTOFF)), atol=1e-9)
+    np.testing.assert_allclose(
+        pairs(moving.graph_from_ase(atoms)), pairs(AtomicGraph.from_ase(atoms, CUTOFF)), atol=1e-9
+    )
 
 
 def moving(skin):
@@ -65,7 +67,7 @@ def test_a_cell_that_changes_under_resting_atoms_counts():
 
 def test_a_uniform_strain_smaller_than_the_skin_needs_no_new_list():
     graph, atoms = moving(0.5), bulk("Cu", "fcc", 3.6).repeat(3)
-    graph.of(atoms)
+    graph.graph_from_ase(atoms)
     for _ in range(5):
         atoms.set_cell(atoms.cell.array * 1.01, scale_atoms=True)
         assert_nothing_missed(graph, atoms)
@@ -75,7 +77,7 @@ def test_a_uniform_strain_smaller_than_the_skin_needs_no_new_list():
 def test_moving_everything_together_needs_a_new_list_only_because_it_is_not_looked_for():
     """Rigid motion is not discounted; a wrapped atom, far from where it was, is a reason for a new list, not for an error."""
     graph, atoms = moving(0.5), crystal()
-    graph.of(atoms)
+    graph.graph_from_ase(atoms)
     atoms.positions += 3.0
     atoms.wrap()
     assert_nothing_missed(graph, atoms)
@@ -84,17 +86,17 @@ def test_moving_everything_together_needs_a_new_list_only_because_it_is_not_look
 
 def test_the_same_graph_serves_again_with_new_positions_only():
     graph, atoms = moving(0.5), molecule()
-    before = graph.of(atoms)
+    before = graph.graph_from_ase(atoms)
     edges = before.edge_index
     atoms.positions[0] += 0.01
-    after = graph.of(atoms)
+    after = graph.graph_from_ase(atoms)
     assert after is before and after.edge_index is edges
     np.testing.assert_array_equal(after.pos.numpy(), atoms.positions)
 
 
 def test_the_graph_does_not_follow_the_atoms_behind_ones_back():
     graph, atoms = moving(0.5), molecule()
-    pos = graph.of(atoms).pos.clone()
+    pos = graph.graph_from_ase(atoms).pos.clone()
     atoms.positions += 1.0
     assert torch.equal(graph._graph.pos, pos)
 
@@ -111,12 +113,12 @@ def test_the_graph_does_not_follow_the_atoms_behind_ones_back():
 )
 def test_another_structure_gets_another_list(change):
     graph, atoms = moving(0.5), crystal()
-    graph.of(atoms)
+    graph.graph_from_ase(atoms)
     change(atoms)
     if len(atoms) > 4:
         atoms.positions[-1] = atoms.positions[:4].mean(axis=0)
     assert_nothing_missed(graph, atoms)
-    np.testing.assert_array_equal(graph.of(atoms).atomic_numbers, atoms.numbers)
+    np.testing.assert_array_equal(graph.graph_from_ase(atoms).atomic_numbers, atoms.numbers)
     assert graph.n_lists == 2
 
 
@@ -124,17 +126,17 @@ def test_another_structure_gets_another_list(change):
 def test_atoms_that_flew_apart_are_refused_with_advice(value):
     """1e150 Å is finite, but a cell list would wrap it back for ever."""
     graph, atoms = moving(0.5), crystal()
-    graph.of(atoms)
+    graph.graph_from_ase(atoms)
     atoms.positions[0, 0] = value
     with pytest.raises(GraphError, match=r"in dynamics, a smaller time step"):
-        graph.of(atoms)
+        graph.graph_from_ase(atoms)
 
 
 def test_a_structure_that_makes_no_graph_leaves_none_behind():
     graph = moving(0.5)
-    graph.of(molecule())
+    graph.graph_from_ase(molecule())
     with pytest.raises(GraphError):
-        graph.of(Atoms())
+        graph.graph_from_ase(Atoms())
     assert_nothing_missed(graph, molecule())
 
 
@@ -142,3 +144,20 @@ def test_a_structure_that_makes_no_graph_leaves_none_behind():
 def test_a_skin_is_a_length(skin):
     with pytest.raises(GraphError, match="skin"):
         moving(skin)
+
+
+def test_a_list_on_arrays_is_that_of_the_ase_structure():
+    from_arrays, from_ase, atoms = moving(0.3), moving(0.3), crystal()
+    for _ in range(5):
+        atoms.positions += 0.05 * np.random.default_rng(1).standard_normal(atoms.positions.shape)
+        graph = from_arrays.graph(atoms.positions.tolist(), atoms.numbers, atoms.cell.array, atoms.pbc)
+        np.testing.assert_array_equal(pairs(graph), pairs(from_ase.graph_from_ase(atoms)))
+    assert from_arrays.n_lists == from_ase.n_lists
+
+
+def test_another_charge_makes_another_list():
+    verlet, atoms = moving(0.3), molecule()
+    arrays = atoms.positions, atoms.numbers, None, False
+    assert verlet.graph(*arrays, charge=1.0).charge.item() == 1.0
+    assert verlet.graph(*arrays, charge=2.0).charge.item() == 2.0
+    assert verlet.n_lists == 2
