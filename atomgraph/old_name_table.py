@@ -264,6 +264,7 @@ NAMES: dict[str, str] = {
     "nn.part.find": "resolve_class",
     "nn.part.public_path": "public_name",
     "nn.protocols.Solvable": "LinearReadout",
+    "potential.by_structure": "evaluator.split_batch",
     "progress.watched": "track",
     "readouts.Densities": "DensityEmbedding",
     "readouts.GroupedMLP": "MultiHeadMLP",

@@ -8,24 +8,21 @@ from pathlib import Path
 from typing import Any, Self
 
 import ase
-import numpy as np
 import torch
 from torch import Tensor
 
-from atomgraph.data import budget_batches
 from atomgraph.errors import ConfigError, GraphError, WiringError, a_kind
+from atomgraph.evaluator import UncertaintyEstimator, iter_predict_graphs
 from atomgraph.formats import native
 from atomgraph.formats.versions import now, versions
 from atomgraph.graph.geometry import strained, volume
 from atomgraph.graph.structure import AtomicGraph, without_labels
 from atomgraph.kernels.after_fork import keep_from_hanging
 from atomgraph.models.energy import EnergyModel
+from atomgraph.models.posterior import PosteriorUncertainty
 from atomgraph.nn.irreps import scalar_columns
+from atomgraph.old_names import old_names_of, warn_old_name
 from atomgraph.ops.scatter import sum_to
-
-EDGE_BUDGET = {"cuda": 100_000}  # edges in a batch of predictions, by device
-SMALL_BUDGET = 8_000  # elsewhere, where larger batches take memory and save at most a few percent of the time
-FEW_EDGES = 8  # an atom in a batch of predictions: atoms cost memory, too, and where they have fewer, they decide
 
 
 class Potential(torch.nn.Module):
@@ -46,6 +43,7 @@ class Potential(torch.nn.Module):
         self.model = model
         self.metadata: dict[str, Any] = dict(metadata or {})
         self._head: str | None = None
+        self._estimator: UncertaintyEstimator | None = None
 
     @property
     def cutoff(self) -> float:
@@ -72,6 +70,26 @@ class Potential(torch.nn.Module):
         if name is not None:
             self._row_of(name)
         self._head = name
+
+    @property
+    def uncertainty(self) -> UncertaintyEstimator | None:
+        """The estimator of standard deviations: that which was set, else the posterior of the model's weights, else None."""
+        if self._estimator is None and self.model.posterior is not None:
+            return PosteriorUncertainty(self.model)
+        return self._estimator
+
+    @uncertainty.setter
+    def uncertainty(self, estimator: UncertaintyEstimator | None) -> None:
+        if estimator is None:
+            self.model.posterior = None
+        self._estimator = estimator
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """An estimator may be a module, and is not one of the potential's own."""
+        if name in ("uncertainty", "_estimator"):
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
 
     @property
     def dtypes(self) -> tuple[str, ...]:
@@ -151,9 +169,9 @@ class Potential(torch.nn.Module):
         one. Labels that the structures carry are not looked at.
         Raises GraphError, with the structure's index, for unknown elements and structures that make no graph.
         """
-        return list(self.predictions(structures, stress=stress))
+        return list(self.iter_predict(structures, stress=stress))
 
-    def predictions(
+    def iter_predict(
         self,
         structures: Iterable[ase.Atoms],
         *,
@@ -179,9 +197,9 @@ class Potential(torch.nn.Module):
             for index, atoms in enumerate(structures):
                 self._check_elements(index, atoms)
         graphs = (self._graph(index, atoms) for index, atoms in enumerate(structures))
-        yield from self.predictions_of(graphs, forces=forces, stress=stress, edge_budget=edge_budget)
+        yield from self.iter_predict_graphs(graphs, forces=forces, stress=stress, edge_budget=edge_budget)
 
-    def predictions_of(
+    def iter_predict_graphs(
         self,
         graphs: Iterable[AtomicGraph],
         *,
@@ -189,11 +207,8 @@ class Potential(torch.nn.Module):
         stress: bool = True,
         edge_budget: int | None = None,
     ) -> Iterator[dict[str, Any]]:
-        """``predictions`` of graphs that are made already, each of the head that it chooses."""
-        budget = EDGE_BUDGET.get(self.device.type, SMALL_BUDGET) if edge_budget is None else edge_budget
-        for batch in budget_batches(graphs, budget, max(budget // FEW_EDGES, 1)):
-            for found in by_structure(self.evaluated(batch.to(self.device), forces=forces, stress=stress), batch):
-                yield found | {name: float(found[name]) for name in ("energy", "uncertainty") if name in found}
+        """``iter_predict`` of graphs, each of the head that it chooses."""
+        yield from iter_predict_graphs(self, graphs, forces=forces, stress=stress, edge_budget=edge_budget)
 
     def _check_elements(self, index: int, atoms: ase.Atoms) -> None:
         if not isinstance(atoms, ase.Atoms):
@@ -224,20 +239,35 @@ class Potential(torch.nn.Module):
             raise GraphError(f"unknown head {head!r}; this potential has {', '.join(self.heads)}")
         return self.heads.index(head)
 
-    def evaluated(self, graph: AtomicGraph, *, forces: bool = True, stress: bool = True) -> dict[str, Tensor]:
-        """``forward`` in evaluation mode, whatever the mode is: results that hold on to no derivative graph.
+    def evaluate(self, graph: AtomicGraph, *, forces: bool = True, stress: bool = True) -> dict[str, Tensor]:
+        """``forward`` in evaluation mode, whatever the mode is: detached results.
 
-        Where the model knows how sure it is of its weights, with ``uncertainty`` (n_graphs,): standard deviations of energies.
+        With an estimator in ``uncertainty``, the results have ``uncertainty`` (n_graphs,), standard deviations of energies, eV.
         """
         if self.training:
             try:
-                return self.eval().evaluated(graph, forces=forces, stress=stress)
+                return self.eval().evaluate(graph, forces=forces, stress=stress)
             finally:
                 self.train()
         result = self(graph, forces=forces, stress=stress)
-        if self.model.posterior is not None:
-            result["uncertainty"] = self.model.posterior(self.model, self._with_head(graph)).to(result["energy"])
+        if (estimator := self.uncertainty) is not None:
+            result["uncertainty"] = estimator.energy_uncertainty(self._with_head(graph)).to(result["energy"])
         return result
+
+    def predictions(self, *arguments: Any, **options: Any) -> Iterator[dict[str, Any]]:
+        """Old name of ``iter_predict``."""
+        warn_old_name("Potential.predictions", "Potential.iter_predict")
+        return self.iter_predict(*arguments, **options)
+
+    def predictions_of(self, *arguments: Any, **options: Any) -> Iterator[dict[str, Any]]:
+        """Old name of ``iter_predict_graphs``."""
+        warn_old_name("Potential.predictions_of", "Potential.iter_predict_graphs")
+        return self.iter_predict_graphs(*arguments, **options)
+
+    def evaluated(self, *arguments: Any, **options: Any) -> dict[str, Tensor]:
+        """Old name of ``evaluate``."""
+        warn_old_name("Potential.evaluated", "Potential.evaluate")
+        return self.evaluate(*arguments, **options)
 
     def save(self, path: str | Path) -> None:
         """Write one ``.safetensors`` file with everything that ``atomgraph.load`` needs; there whole or not at all.
@@ -258,16 +288,6 @@ def _named(index: int, atoms: ase.Atoms) -> Iterator[None]:
     except GraphError as error:
         name = atoms.info.get("source", f"structure {index}")
         raise GraphError(f"{name} ({atoms.get_chemical_formula()}): {error}") from error
-
-
-def by_structure(result: Mapping[str, Tensor], batch: AtomicGraph) -> Iterator[dict[str, Any]]:
-    """What a batch gave, structure by structure, in order: float64 arrays without the axis of structures."""
-    arrays: dict[str, Any] = {name: value.to("cpu", torch.float64).numpy() for name, value in result.items()}
-    ends = np.cumsum(np.bincount(batch.graph_of_atom.cpu(), minlength=batch.n_graphs))[:-1]
-    for name in arrays.keys() & {"node_energy", "forces"}:
-        arrays[name] = np.split(arrays[name], ends)
-    for i in range(batch.n_graphs):
-        yield {name: rows[i] for name, rows in arrays.items()}
 
 
 def _slopes(energy: Tensor, variables: list[Tensor], keeps: bool) -> list[Tensor]:
@@ -292,3 +312,6 @@ def _recordable(graph: AtomicGraph) -> AtomicGraph:
     for key in made_there:
         copied[key] = graph[key].clone()
     return copied
+
+
+__getattr__ = old_names_of(__name__)

@@ -19,6 +19,7 @@ FLOORS = [
     {"calculators"},
     {"loading", "editing", "compiled"},
     {"potential"},
+    {"evaluator"},
     {"formats", "data", "catalogue"},
     {"models"},
     {"featurizers", "layers", "readouts"},

@@ -67,7 +67,7 @@ def test_dtype_and_device_that_do_not_exist_are_refused(two_heads):
 @pytest.mark.parametrize("edge_budget", [1, 150, 100_000])
 def test_predictions_do_not_depend_on_how_structures_are_batched(edge_budget):
     potential, frames = tiny.potential(), tiny.structures()
-    for atoms, got in zip(frames, potential.predictions(frames, edge_budget=edge_budget), strict=True):
+    for atoms, got in zip(frames, potential.iter_predict(frames, edge_budget=edge_budget), strict=True):
         alone = potential(AtomicGraph.from_ase(atoms, potential.cutoff))
         assert isinstance(got["energy"], float) and got["forces"].dtype == np.float64
         assert got["energy"] == pytest.approx(alone["energy"].item(), abs=1e-12)
@@ -94,7 +94,7 @@ def test_no_structures_give_no_predictions():
 def test_an_unknown_element_is_refused_before_anything_is_computed_and_says_where():
     frames = [*tiny.structures(), ase.Atoms("AuCl", [[0, 0, 0], [0, 0, 2]])]
     with pytest.raises(GraphError, match=r"structure 5 \(AuCl\): unknown elements Cl, Au; this model knows H, O, Si"):
-        next(tiny.potential().predictions(frames))
+        next(tiny.potential().iter_predict(frames))
 
 
 def test_labels_of_the_structures_are_not_looked_at():
@@ -113,9 +113,9 @@ def test_predicting_leaves_a_potential_in_training_mode_as_it_was():
 def test_energies_alone_are_the_same_and_batches_are_bounded_in_atoms_too(monkeypatch):
     potential, sizes = tiny.potential(), []
     frames = [ase.Atoms("O", [[0, 0, 0]])] * 40 + tiny.structures()
-    original = potential.evaluated
-    monkeypatch.setattr(potential, "evaluated", lambda batch, **o: sizes.append(batch.n_atoms) or original(batch, **o))
-    alone = list(potential.predictions(frames, forces=False, stress=False, edge_budget=80))
+    original = potential.evaluate
+    monkeypatch.setattr(potential, "evaluate", lambda batch, **o: sizes.append(batch.n_atoms) or original(batch, **o))
+    alone = list(potential.iter_predict(frames, forces=False, stress=False, edge_budget=80))
     assert sizes[:4] == [10] * 4  # atoms without an edge cost memory, too
     assert "forces" not in alone[0] and "stress" not in alone[0]
     with_slopes = potential.predict(frames)
@@ -127,5 +127,5 @@ def test_results_come_as_their_batches_are_done(monkeypatch):
     potential, frames = tiny.potential(), tiny.structures() * 20
     original = potential._graph
     monkeypatch.setattr(potential, "_graph", lambda *a: built.append(a) or original(*a))
-    next(potential.predictions(frames, edge_budget=300))
+    next(potential.iter_predict(frames, edge_budget=300))
     assert len(built) < 20  # of a hundred: the rest is not in memory yet

@@ -127,7 +127,7 @@ def compare(potential: Potential, frames: Iterable[ase.Atoms], *, progress: bool
     frames = list(frames)
     start = time.perf_counter()
     stress = any("stress" in labels_of(atoms) for atoms in frames)
-    results = potential.predictions(frames, stress=stress)
+    results = potential.iter_predict(frames, stress=stress)
     predictions = list(track(results, "predicting", len(frames), shown=progress))
     seconds = time.perf_counter() - start
     return Comparison.of(frames, predictions, e0=_e0(potential, frames), seconds=seconds, device=str(potential.device))

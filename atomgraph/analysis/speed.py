@@ -42,8 +42,8 @@ def measured(potential: Potential, atoms: ase.Atoms, seconds: float = 2.0) -> Sp
         return AtomicGraph.from_ase(bare, potential.cutoff).to(potential.device)
 
     made = graph()
-    potential.evaluated(made)  # whatever is made once is made now
-    memory = memory_of(lambda: potential.evaluated(made), potential.device)
+    potential.evaluate(made)  # whatever is made once is made now
+    memory = memory_of(lambda: potential.evaluate(made), potential.device)
 
     def timed(call: Callable[[], object]) -> tuple[float, float]:
         call()
@@ -58,8 +58,8 @@ def measured(potential: Potential, atoms: ase.Atoms, seconds: float = 2.0) -> Sp
             cpus.append(time.process_time() - cpu)
         return median(walls), median(cpus)
 
-    forces, forces_cpu = timed(lambda: potential.evaluated(made, stress=False))
-    stress, _ = timed(lambda: potential.evaluated(made))
+    forces, forces_cpu = timed(lambda: potential.evaluate(made, stress=False))
+    stress, _ = timed(lambda: potential.evaluate(made))
     return Speed(timed(graph)[0], forces, forces_cpu, stress, memory)
 
 
@@ -69,9 +69,9 @@ def force_errors(exact: Potential, others: Sequence[Potential], atoms: ase.Atoms
     NaN where all forces are zero.
     """
     graph = AtomicGraph.from_ase(without_labels(atoms), exact.cutoff).to(exact.device)
-    wanted = exact.evaluated(graph, stress=False)["forces"]
+    wanted = exact.evaluate(graph, stress=False)["forces"]
     scale = float(wanted.square().mean().sqrt()) or math.nan
-    found = [one.evaluated(graph, stress=False)["forces"] for one in others]
+    found = [one.evaluate(graph, stress=False)["forces"] for one in others]
     return [float((forces - wanted).abs().max()) / scale for forces in found]
 
 

@@ -65,17 +65,17 @@ class Calculator(ase_calculator.Calculator):
         self.potential = in_precision(exact, dtype)
         if exact is potential and exact is not self.potential:
             exact = deepcopy(exact)  # the caller's may change
-        self._evaluated = for_inference(self.potential, compile=compile, dtype=dtype, exact=exact)
-        if self.potential.model.posterior is not None:
+        self._evaluator = for_inference(self.potential, compile=compile, dtype=dtype, exact=exact)
+        if self.potential.uncertainty is not None:
             self.implemented_properties = [*self.implemented_properties, "uncertainty"]
         self._row = None if head is None else _row_of(self.potential, head)
-        self._moving = VerletGraph(self.potential.cutoff, skin, self.potential.device)
+        self._verlet = VerletGraph(self.potential.cutoff, skin, self.potential.device)
         self._at_work: dict[str, int] = {}  # the thread; a lock could not be copied
 
     @property
     def n_neighbour_lists(self) -> int:
         """How many neighbour lists were made so far."""
-        return self._moving.n_lists
+        return self._verlet.n_lists
 
     def check_state(self, atoms: ase.Atoms, tol: float = 0.0) -> list[str]:
         """What changed since the last evaluation, of that which the potential sees; bit by bit, and quick."""
@@ -113,7 +113,7 @@ class Calculator(ase_calculator.Calculator):
             raise ase_calculator.PropertyNotImplementedError(
                 "stress needs a volume: a periodic structure with three cell vectors"
             )
-        result = self._evaluated.evaluated(graph, stress=has_volume)
+        result = self._evaluator.evaluate(graph, stress=has_volume)
         self.results: dict[str, Any] = {
             "energy": float(result["energy"]),
             "free_energy": float(result["energy"]),
@@ -129,7 +129,7 @@ class Calculator(ase_calculator.Calculator):
             self.results["stress"] = full_3x3_to_voigt_6_stress(result["stress"][0].cpu().double().numpy())
 
     def _graph(self, atoms: ase.Atoms) -> AtomicGraph:
-        graph, head = self._moving.of(atoms), self.potential.head
+        graph, head = self._verlet.graph_from_ase(atoms), self.potential.head
         row = -1 if head is None else self.potential.heads.index(head)
         row = row if self._row is None else self._row
         if int(graph.head) != row:  # else it was chosen when the graph was made

@@ -128,7 +128,7 @@ def _results(potential: Potential, frames: list[ase.Atoms], partial: PartialResu
         print(f"going on after {n_done} of {number_of(len(frames), 'structure')}, from {partial.path}", file=sys.stderr)
     rest = frames[n_done:]
     try:
-        for result in track(potential.predictions(rest), "predicting", len(rest)):
+        for result in track(potential.iter_predict(rest), "predicting", len(rest)):
             partial.add(result)
     except KeyboardInterrupt:
         partial.flush()

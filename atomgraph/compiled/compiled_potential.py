@@ -38,7 +38,7 @@ class CompiledPotential(Potential):
 
     def __init__(self, potential: Potential, fused: FusedMACE):
         super().__init__(potential.model, potential.metadata)
-        self.head = potential.head
+        self.head, self._estimator = potential.head, potential._estimator
         self._fused: FusedMACE | None = fused
         self._checked: frozenset[int] = frozenset()  # elements, as rows of the model's table
         self.training = False  # the model's own mode stays as it is

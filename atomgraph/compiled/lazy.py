@@ -102,17 +102,17 @@ class LazyCompiled(Potential):
 
     def forward(self, graph: AtomicGraph, *, forces: bool = True, stress: bool = True) -> dict[str, Tensor]:
         """As ``Potential.forward``; results are detached."""
-        result = self.evaluated(graph, forces=forces, stress=stress)
+        result = self.evaluate(graph, forces=forces, stress=stress)
         return {name: value for name, value in result.items() if name != "uncertainty"}
 
-    def evaluated(self, graph: AtomicGraph, *, forces: bool = True, stress: bool = True) -> dict[str, Tensor]:
-        """As ``Potential.evaluated``."""
+    def evaluate(self, graph: AtomicGraph, *, forces: bool = True, stress: bool = True) -> dict[str, Tensor]:
+        """As ``Potential.evaluate``."""
         kernels = self._kernels()
         if kernels is not None:
             kernels.head = self.head
-            return kernels.evaluated(graph, forces=forces, stress=stress)
+            return kernels.evaluate(graph, forces=forces, stress=stress)
         start = time.perf_counter()
-        result = self.given.evaluated(graph, forces=forces, stress=stress)
+        result = self.given.evaluate(graph, forces=forces, stress=stress)
         self._seconds += time.perf_counter() - start
         self._done += graph.n_atoms
         return result

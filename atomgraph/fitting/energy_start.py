@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from atomgraph.data import budget_batches
+from atomgraph.evaluator import SMALL_BUDGET
 from atomgraph.fitting.design_matrix import design_matrix
 from atomgraph.fitting.linear_weights import LinearWeights
 from atomgraph.fitting.solvers.fit_errors import FittingError
 from atomgraph.graph.structure import AtomicGraph
-from atomgraph.potential import SMALL_BUDGET, Potential
+from atomgraph.potential import Potential
 
 MOST_STRUCTURES = 500  # for the last linear maps
 FEW_STRUCTURES = 32  # for all weights: a mean needs no more
@@ -85,7 +86,7 @@ def _last_maps(potential: Potential, graphs: Sequence[AtomicGraph]) -> EnergySta
     for batch in budget_batches(graphs, SMALL_BUDGET):
         n_atoms = torch.bincount(batch.graph_of_atom, minlength=batch.n_graphs).double()
         rows.append(design_matrix(unknowns, batch, forces=False, stress=False).energy.double() / n_atoms[:, None])
-        predicted = potential.evaluated(batch, forces=False, stress=False)["energy"]
+        predicted = potential.evaluate(batch, forces=False, stress=False)["energy"]
         errors.append((batch.energy - predicted).double() / n_atoms)
     design, error = torch.cat(rows), torch.cat(errors)
     change = _ridge(design, error)
@@ -160,7 +161,7 @@ def _force_error(potential: Potential, graphs: Sequence[AtomicGraph]) -> float:
     """RMS error of the labelled force components, eV/Å; 0 where there are none."""
     errors = [torch.zeros(0)]
     for batch in budget_batches([graph for graph in graphs if bool(graph.forces_mask.any())], SMALL_BUDGET):
-        forces = potential.evaluated(batch, forces=True, stress=False)["forces"]
+        forces = potential.evaluate(batch, forces=True, stress=False)["forces"]
         errors.append((forces - batch.forces)[batch.forces_mask].flatten())
     error = torch.cat(errors)
     return _rms(error) if len(error) else 0.0

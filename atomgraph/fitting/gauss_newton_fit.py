@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from atomgraph.data import budget_batches
+from atomgraph.evaluator import SMALL_BUDGET
 from atomgraph.fitting.jacobian import ResidualJacobian
 from atomgraph.fitting.noise import Noise
 from atomgraph.fitting.solvers.fit_errors import FittingError
 from atomgraph.graph.structure import AtomicGraph
-from atomgraph.potential import SMALL_BUDGET, Potential
+from atomgraph.potential import Potential
 
 FACTOR = 10.0  # between dampings that are tried
 MOST_TRIES = 8

@@ -62,7 +62,7 @@ class LinearProblem:
 
     def _constant(self, batch: AtomicGraph, *, forces: bool, stress: bool) -> dict[str, Tensor]:
         if not self.unknowns.is_complete:
-            return self.potential.evaluated(batch, forces=forces, stress=stress)
+            return self.potential.evaluate(batch, forces=forces, stress=stress)
         baseline = self.potential.model.baseline
         element = self.potential.model.element_table(batch.atomic_numbers)
         of_atom = baseline.e0[0, element] + baseline.shift[0]

@@ -8,10 +8,11 @@ from typing import Any
 import torch
 
 from atomgraph.data import budget_batches
+from atomgraph.evaluator import SMALL_BUDGET
 from atomgraph.fitting.solvers.solution import Fit
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.models.posterior import Posterior
-from atomgraph.potential import SMALL_BUDGET, Potential
+from atomgraph.potential import Potential
 
 
 @torch.no_grad()
@@ -34,7 +35,7 @@ def add_uncertainty(potential: Potential, fit: Fit, held_out: Sequence[AtomicGra
     potential.model.posterior = posterior
     squares = []
     for batch in budget_batches([graph for graph in held_out if bool(graph.energy_mask[0])], SMALL_BUDGET):
-        result = potential.evaluated(batch.to(potential.device), forces=False, stress=False)
+        result = potential.evaluate(batch.to(potential.device), forces=False, stress=False)
         squares.append(((batch.energy - result["energy"]) / result["uncertainty"]).square().double().cpu())
     n = sum(len(square) for square in squares)
     scale = float(torch.cat(squares).mean().sqrt()) if n else 1.0

@@ -38,6 +38,26 @@ class Posterior(Float64Buffers):
         return torch.linalg.vector_norm(energy_basis(model, graph).double() @ self.factor, dim=1)
 
 
+class PosteriorUncertainty:
+    """The estimator of a model's own posterior (``Potential.uncertainty``).
+
+    Args:
+        model: With a posterior.
+    """
+
+    def __init__(self, model: EnergyModel):
+        self.model = model
+
+    def energy_uncertainty(self, graph: AtomicGraph) -> Tensor:
+        """Standard deviations of energies, (n_graphs,), eV.
+
+        Args:
+            graph: One structure, or a batch; its heads are chosen.
+        """
+        deviations: Tensor = self.model.posterior(self.model, graph)
+        return deviations
+
+
 def energy_basis(model: EnergyModel, graph: AtomicGraph) -> Tensor:
     """(n_graphs, n_weights): Φ of each structure, in the order of branches and their readouts."""
     sums = _basis_of_all(model, graph)

@@ -56,7 +56,7 @@ def test_a_calculator_in_each_thread_gives_the_numbers_of_one_thread(compile_, s
 def test_a_calculator_that_is_at_work_in_another_thread_says_so(monkeypatch):
     calculator, frames = Calculator(potential(), compile=False), structures(2)
     inside, go_on = Event(), Event()
-    evaluated = calculator._evaluated.evaluated
+    evaluated = calculator._evaluator.evaluate
 
     def slow(*arguments, **options):
         inside.set()
@@ -64,7 +64,7 @@ def test_a_calculator_that_is_at_work_in_another_thread_says_so(monkeypatch):
         return evaluated(*arguments, **options)
 
     with ThreadPoolExecutor(1) as pool:
-        monkeypatch.setattr(calculator._evaluated, "evaluated", slow)
+        monkeypatch.setattr(calculator._evaluator, "evaluate", slow)
         first = pool.submit(calculator.get_forces, frames[0])
         assert inside.wait(300)
         with pytest.raises(AtomgraphError, match="at work in another thread; make one for each thread"):

@@ -74,7 +74,7 @@ class Hungry(torch.nn.Module):
 
     cutoff, device = 3.5, torch.device("cpu")
 
-    def evaluated(self, graph, **_):
+    def evaluate(self, graph, **_):
         taken = torch.ones(25_000_000, dtype=torch.float64)
         return float(taken.sum())
 

@@ -63,7 +63,7 @@ def test_errors_of_new_structures_are_as_large_as_it_says(fitted):
 def test_calibration_makes_held_out_errors_of_unit_size(fitted):
     truth, potential, _ = fitted
     again = labelled(frames(200, 2), truth, 2)
-    errors = [(float(g.energy[0]), potential.evaluated(g, forces=False, stress=False)) for g in again]
+    errors = [(float(g.energy[0]), potential.evaluate(g, forces=False, stress=False)) for g in again]
     z = np.array([(label - float(result["energy"])) / float(result["uncertainty"]) for label, result in errors])
     assert np.sqrt((z**2).mean()) == pytest.approx(1.0, rel=1e-9)
 

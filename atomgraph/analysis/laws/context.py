@@ -11,9 +11,10 @@ import torch
 
 from atomgraph.analysis.laws.structures import specimens
 from atomgraph.data import budget_batches
+from atomgraph.evaluator import split_batch
 from atomgraph.graph import AtomicGraph
 from atomgraph.graph.geometry import volume
-from atomgraph.potential import Potential, by_structure
+from atomgraph.potential import Potential
 
 _EDGES_AT_ONCE = 50_000
 
@@ -101,7 +102,7 @@ class LawContext:
 
     def _of(self, graph: AtomicGraph, slopes: bool) -> list[dict[str, np.ndarray]]:
         graph = graph.to(self.potential.device)
-        return list(by_structure(self.potential.evaluated(graph, forces=slopes, stress=slopes), graph))
+        return list(split_batch(self.potential.evaluate(graph, forces=slopes, stress=slopes), graph))
 
 
 NOT_TRIED = "nothing to try it on"

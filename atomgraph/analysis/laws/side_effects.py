@@ -19,7 +19,7 @@ def caller_keeps_the_graph(trial: LawContext) -> Law:
     for name, atoms in trial.structures.items():
         graph = trial.graph(atoms).to(trial.potential.device)
         before = {key: value.clone() for key, value in graph.to_dict().items()}
-        results = trial.potential.evaluated(graph)
+        results = trial.potential.evaluate(graph)
         changed = [
             key
             for key, value in before.items()

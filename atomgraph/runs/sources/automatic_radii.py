@@ -166,7 +166,7 @@ def _error(config: Config, spec: dict[str, Any], sample: Sequence[ase.Atoms], de
     solve(potential, graphs, train[: len(graphs)], fit, device, Console(quiet=True))
     energies, forces = [], []
     for graph in held:
-        found = potential.evaluated(graph.to(device), stress=False)
+        found = potential.evaluate(graph.to(device), stress=False)
         if bool(graph.energy_mask[0]):
             energies.append(abs(float(found["energy"][0] - graph.energy[0])) / graph.n_atoms)
         forces.append((found["forces"].cpu() - graph.forces)[graph.forces_mask].flatten())

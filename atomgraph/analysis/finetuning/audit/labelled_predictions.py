@@ -46,7 +46,7 @@ class LabelledPredictions:
             if head is not None:
                 potential.head = head
             if graphs is not None:
-                return cls(list(frames), list(potential.predictions_of(graphs, stress=stress)))
+                return cls(list(frames), list(potential.iter_predict_graphs(graphs, stress=stress)))
             return cls(list(frames), potential.predict([_headless(atoms) for atoms in frames], stress=stress))
         finally:
             potential.head = before

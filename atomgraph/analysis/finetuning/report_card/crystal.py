@@ -83,5 +83,5 @@ def _at_rest(potential: Potential, crystal: ase.Atoms) -> ase.Atoms:
         copy = crystal.copy()
         copy.set_cell(crystal.cell * scale ** (1 / 3), scale_atoms=True)
         copies.append(copy)
-    energy = [result["energy"] for result in potential.predictions(copies, forces=False, stress=False)]
+    energy = [result["energy"] for result in potential.iter_predict(copies, forces=False, stress=False)]
     return copies[int(np.argmin(energy))]

@@ -111,7 +111,7 @@ def _above_free(
 
 def _energies(potential: Potential, frames: Sequence[ase.Atoms]) -> np.ndarray:
     """(n_frames,) eV; slopes would be memory and time for nothing."""
-    return np.array([found["energy"] for found in potential.predictions(frames, forces=False, stress=False)])
+    return np.array([found["energy"] for found in potential.iter_predict(frames, forces=False, stress=False)])
 
 
 def _falls(energy: np.ndarray) -> bool:

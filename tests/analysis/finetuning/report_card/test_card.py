@@ -80,10 +80,10 @@ def test_dimers_run_over_all_pairs_from_a_third_of_an_angstrom_to_the_cutoff():
 
 def test_many_pairs_are_predicted_in_portions_without_slopes(monkeypatch):
     seen = []
-    original = type(START).predictions
+    original = type(START).iter_predict
     monkeypatch.setattr(
         type(START),
-        "predictions",
+        "iter_predict",
         lambda self, frames, **o: seen.append((len(frames), o)) or original(self, frames, **o),
     )
     whole = dimers(START, START, ELEMENTS)
