@@ -67,6 +67,6 @@ def place_in_header(file: BinaryIO) -> int | None:
     start = file.read(8)
     length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
     header = file.read(min(length, _LARGEST_HEADER))
-    found = header.find(_MARK)
-    place = found + len(_MARK)
-    return None if found < 0 or len(header) < place + len(BLANK) else 8 + place
+    offset = header.find(_MARK)
+    place = offset + len(_MARK)
+    return None if offset < 0 or len(header) < place + len(BLANK) else 8 + place

@@ -90,15 +90,15 @@ def _bare(word: str) -> str:
     return f"{bare[:-3]}y" if bare.endswith("ies") else bare
 
 
-def _slips(one: str, other: str) -> int:
+def _slips(left: str, right: str) -> int:
     """Slips that lead from one word to another (Damerau-Levenshtein distance, optimal string alignment)."""
     before: list[int] = []
-    above = list(range(len(other) + 1))
-    for i, a in enumerate(one, 1):
+    above = list(range(len(right) + 1))
+    for i, a in enumerate(left, 1):
         row = [i]
-        for j, b in enumerate(other, 1):
+        for j, b in enumerate(right, 1):
             cost = min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (a != b))
-            if i > 1 and j > 1 and a == other[j - 2] and one[i - 2] == b:
+            if i > 1 and j > 1 and a == right[j - 2] and left[i - 2] == b:
                 cost = min(cost, before[j - 2] + 1)
             row.append(cost)
         before, above = above, row

@@ -157,7 +157,7 @@ class Potential(torch.nn.Module):
             features = self.model.features(self._with_head(graph))
         if invariants_only:
             columns = [scalar_columns(irreps) for irreps in self.model.irreps_read]
-            features = [h[:, wanted] for h, wanted in zip(features, columns, strict=True)]
+            features = [h[:, scalars] for h, scalars in zip(features, columns, strict=True)]
         return torch.cat(features, dim=1)
 
     def predict(self, structures: Iterable[ase.Atoms], *, stress: bool = True) -> list[dict[str, Any]]:

@@ -41,9 +41,9 @@ def measured(potential: Potential, atoms: ase.Atoms, seconds: float = 2.0) -> Sp
     def graph() -> AtomicGraph:
         return AtomicGraph.from_ase(bare, potential.cutoff).to(potential.device)
 
-    made = graph()
-    potential.evaluate(made)  # whatever is made once is made now
-    memory = memory_of(lambda: potential.evaluate(made), potential.device)
+    sample = graph()
+    potential.evaluate(sample)  # whatever is made once is made now
+    memory = memory_of(lambda: potential.evaluate(sample), potential.device)
 
     def timed(call: Callable[[], object]) -> tuple[float, float]:
         call()
@@ -58,8 +58,8 @@ def measured(potential: Potential, atoms: ase.Atoms, seconds: float = 2.0) -> Sp
             cpus.append(time.process_time() - cpu)
         return median(walls), median(cpus)
 
-    forces, forces_cpu = timed(lambda: potential.evaluate(made, stress=False))
-    stress, _ = timed(lambda: potential.evaluate(made))
+    forces, forces_cpu = timed(lambda: potential.evaluate(sample, stress=False))
+    stress, _ = timed(lambda: potential.evaluate(sample))
     return Speed(timed(graph)[0], forces, forces_cpu, stress, memory)
 
 
@@ -69,10 +69,10 @@ def force_errors(exact: Potential, others: Sequence[Potential], atoms: ase.Atoms
     NaN where all forces are zero.
     """
     graph = AtomicGraph.from_ase(without_labels(atoms), exact.cutoff).to(exact.device)
-    wanted = exact.evaluate(graph, stress=False)["forces"]
-    scale = float(wanted.square().mean().sqrt()) or math.nan
-    found = [one.evaluate(graph, stress=False)["forces"] for one in others]
-    return [float((forces - wanted).abs().max()) / scale for forces in found]
+    expected = exact.evaluate(graph, stress=False)["forces"]
+    scale = float(expected.square().mean().sqrt()) or math.nan
+    predictions = [potential.evaluate(graph, stress=False)["forces"] for potential in others]
+    return [float((forces - expected).abs().max()) / scale for forces in predictions]
 
 
 def memory_of(call: Callable[[], object], device: torch.device) -> int:

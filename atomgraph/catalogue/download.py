@@ -49,17 +49,17 @@ def fetched(model: PublicModel) -> Path:
     """
     _check_folder()
     place, pin = place_of(model), place_of(model).with_suffix(".sha256")
-    wanted = model.sha256 or (pin.read_text().strip() if pin.is_file() else None)
-    if place.is_file() and wanted is not None and _sha256(place) == wanted:
+    expected = model.sha256 or (pin.read_text().strip() if pin.is_file() else None)
+    if place.is_file() and expected is not None and _sha256(place) == expected:
         return place
-    if place.is_file() and wanted is None:  # put there by hand
+    if place.is_file() and expected is None:  # put there by hand
         write_text(pin, _sha256(place))
         return place
-    _fetch(model, place, wanted)
+    _fetch(model, place, expected)
     if model.sha256 is None and not pin.is_file():
-        write_text(pin, found := _sha256(place))
+        write_text(pin, checksum := _sha256(place))
         print(
-            f"{model.name}: not verified, its publishers give no checksum; this download (SHA-256 {found[:16]}…) is the "
+            f"{model.name}: not verified, its publishers give no checksum; this download (SHA-256 {checksum[:16]}…) is the "
             "reference for later ones",
             file=sys.stderr,
         )
@@ -78,17 +78,17 @@ def _check_folder() -> None:
         raise FormatError(f"public models cannot be kept in {cache_folder()}: {error.strerror or error}") from None
 
 
-def _fetch(model: PublicModel, place: Path, wanted: str | None) -> None:
+def _fetch(model: PublicModel, place: Path, expected: str | None) -> None:
     _check_address(model.address)
     by_hand = f"Fetch {model.address} elsewhere and put it at {place}"
     scratch = place.with_name(f".{secrets.token_hex(4)}-{place.name}")
     try:
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with _OPENER.open(model.address, timeout=TIMEOUT) as answer, scratch.open("xb") as file:
-            found = _copied(answer, file, model.name)
-        if wanted is not None and found != wanted:
+            checksum = _copied(answer, file, model.name)
+        if expected is not None and checksum != expected:
             raise FormatError(
-                f"{model.name}: what {model.address} gives has the SHA-256 {found}, but {wanted} was expected; it is "
+                f"{model.name}: what {model.address} gives has the SHA-256 {checksum}, but {expected} was expected; it is "
                 "damaged or was exchanged. Try again, and if that persists do not use it"
             )
         if model.size is not None and (size := scratch.stat().st_size) != model.size:

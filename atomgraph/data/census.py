@@ -80,15 +80,15 @@ def census(frames: Iterable[ase.Atoms], notes: Sequence[str] = ()) -> Census:
     keys: set[str] = set()
     isolated = 0
     for atoms in frames:
-        found = labels_of(atoms)
+        present = labels_of(atoms)
         kind = kinds.setdefault(str(atoms.info.get("config_type", "default")), Counter())
-        kind.update(["frames", *found])
+        kind.update(["frames", *present])
         kind["atoms"] += len(atoms)
-        labels.update(found.keys())
+        labels.update(present.keys())
         elements.update(atoms.numbers.tolist())
         keys |= (set(atoms.info) - {"config_type", "source", "head"}) | (set(atoms.arrays) - {"numbers", "positions"})
         isolated += len(atoms) == 1 and not atoms.pbc.any()
-        for name, value in _figures(atoms, found).items():
+        for name, value in _figures(atoms, present).items():
             values[name].append(value)
     return Census(
         n_frames=sum(kind["frames"] for kind in kinds.values()),

@@ -164,11 +164,11 @@ def _together(counts: np.ndarray, alone: np.ndarray, elements: list[str]) -> lis
 
 def _independent(rows: np.ndarray) -> Iterator[np.ndarray]:
     """Rows, small ones first, that are no combination of those before."""
-    found = np.zeros((0, rows.shape[1]))
+    basis = np.zeros((0, rows.shape[1]))
     for row in sorted(rows, key=lambda r: (r.sum(), *(-r))):
-        candidate = np.vstack([found, row / np.linalg.norm(row)])
+        candidate = np.vstack([basis, row / np.linalg.norm(row)])
         if np.linalg.matrix_rank(candidate, tol=OPEN) == len(candidate):
-            found = candidate
+            basis = candidate
             yield row
 
 

@@ -78,8 +78,8 @@ def is_per_atom(name: str) -> bool:
 
 def axis_of(name: str) -> tuple[str, str] | None:
     """What stands before ``fx``, ``fy`` or ``fz``, and which of x, y, z; None for other names."""
-    found = AXES.fullmatch(name)
-    return (found[1], found[2].lower()) if found and (not found[1] or found[1].endswith("_")) else None
+    match = AXES.fullmatch(name)
+    return (match[1], match[2].lower()) if match and (not match[1] or match[1].endswith("_")) else None
 
 
 def numbers_of(value: Any) -> np.ndarray | None:

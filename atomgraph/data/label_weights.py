@@ -30,14 +30,14 @@ def weigh_by_keys(graphs: Sequence[AtomicGraph], frames: Sequence[ase.Atoms], ke
         known = ("all", *QUANTITIES)
         if what not in known:
             raise DataError(f"unknown entry {what!r} in weight_keys{nearest(what, known)}")
-        found = [_found(atoms, key) for atoms in frames]
-        if all(value is None for value in found):
+        values = [_found(atoms, key) for atoms in frames]
+        if all(value is None for value in values):
             present = sorted({str(name) for atoms in frames for place in places_of(atoms) for name in place})
             raise DataError(
                 f"no frame carries the key {key!r} that is configured for weights of {what}; keys there are "
                 f"{', '.join(present) or 'none'}"
             )
-        for number, (graph, value) in enumerate(zip(graphs, found, strict=True)):
+        for number, (graph, value) in enumerate(zip(graphs, values, strict=True)):
             if value is None:
                 continue
             weight = _weight(value)

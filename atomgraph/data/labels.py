@@ -71,7 +71,7 @@ class LabelReader:
         conversion = self.conversion if conversion is None else conversion
         places = places_of(raw)
         self.offered.update({name for place in places for name in place})
-        found = self._found(places, conversion) if self.labels else {}
+        values = self._found(places, conversion) if self.labels else {}
         atoms = raw.copy()
         atoms.calc = None
         for name in (*QUANTITIES, *(() if self.labels else (*label_names(), "free_energy", "energies"))):
@@ -88,20 +88,20 @@ class LabelReader:
         for name in ("charge", "spin"):
             if name in self.keys and (value := self._value(name, places)[0]) is not None:
                 atoms.info[name] = value
-        labels = self._labels(found, atoms, conversion, source)
+        labels = self._labels(values, atoms, conversion, source)
         if labels:
             atoms.calc = SinglePointCalculator(atoms)
             atoms.calc.results.update(labels)  # names that ASE does not know, too
         if self.labels:
             used = {self.keys.get(name, name) for name in (*label_names(), *OTHER_KEYS)} | COMMON
             self.notes.take_keys(places, used, len(atoms))
-            self.notes.without.update(set(label_names()) - found.keys())
-            self._compare_energies(found, places, conversion, source)
+            self.notes.without.update(set(label_names()) - values.keys())
+            self._compare_energies(values, places, conversion, source)
         return atoms
 
     def _found(self, places: list[Mapping[str, Any]], conversion: Conversion) -> dict[str, np.ndarray]:
         """The labels as the file has them, six numbers as (3, 3); those that are NaN throughout are noted and left out."""
-        found = {}
+        values = {}
         for name in label_names():
             value, place = self._value(name, places)
             if value is None:
@@ -112,21 +112,21 @@ class LabelReader:
                 continue
             if name in ("stress", "virial") and place > 0:
                 numbers = conversion.full_tensor(self.keys.get(name, name), numbers)
-            found[name] = numbers
-        return found
+            values[name] = numbers
+        return values
 
     def _labels(
-        self, found: dict[str, np.ndarray], atoms: ase.Atoms, conversion: Conversion, source: str
+        self, values: dict[str, np.ndarray], atoms: ase.Atoms, conversion: Conversion, source: str
     ) -> dict[str, Any]:
         labels: dict[str, Any] = {}
-        for name in (name for name in QUANTITIES if name in found and name != "stress"):
-            labels[name] = conversion.factor(name) * checked_label(name, found[name], len(atoms))
+        for name in (name for name in QUANTITIES if name in values and name != "stress"):
+            labels[name] = conversion.factor(name) * checked_label(name, values[name], len(atoms))
         volume = abs(np.linalg.det(atoms.cell.array)) if atoms.pbc.any() else 0.0
         tensors = {}
-        if "stress" in found:
-            tensors["stress"] = conversion.stress * _symmetric("stress", found["stress"], len(atoms))
-        if "virial" in found and volume > 0:
-            tensors["virial"] = conversion.virial * _symmetric("virial", found["virial"], len(atoms)) / volume
+        if "stress" in values:
+            tensors["stress"] = conversion.stress * _symmetric("stress", values["stress"], len(atoms))
+        if "virial" in values and volume > 0:
+            tensors["virial"] = conversion.virial * _symmetric("virial", values["virial"], len(atoms)) / volume
         if volume > 0 and tensors:  # without a volume there is no stress, whatever a program wrote
             stress = next(iter(tensors.values()))
             labels["stress"] = stress.reshape(9)[list(VOIGT)]
@@ -153,15 +153,15 @@ class LabelReader:
             self.notes.contradictions.append(Contradiction(source, names, float(difference), "eV/Å³", hint))
 
     def _compare_energies(
-        self, found: Mapping[str, np.ndarray], places: list[Mapping[str, Any]], conversion: Conversion, source: str
+        self, values: Mapping[str, np.ndarray], places: list[Mapping[str, Any]], conversion: Conversion, source: str
     ) -> None:
         """Energy against free energy, where a frame has both."""
         key = self.keys.get("energy", "energy")
         free = next((place["free_energy"] for place in places if place.get("free_energy") is not None), None)
-        if "energy" not in found or free is None or key == "free_energy":
+        if "energy" not in values or free is None or key == "free_energy":
             return
         try:
-            difference = conversion.energy * abs(float(free) - float(found["energy"]))
+            difference = conversion.energy * abs(float(free) - float(values["energy"]))
         except (TypeError, ValueError):
             return
         if difference > 1e-6:

@@ -33,8 +33,8 @@ def n_buckets(sizes: Sizes) -> int:
         sizes.n_edges[ordinary].sum() / (FULL * sizes.edge_budget),
         sizes.n_atoms[ordinary].sum() / (FULL * sizes.atom_budget),
     )
-    wanted = int(np.ceil(least)) + int(sizes.giants.sum())
-    return max(len(fill(_largest_first(np.arange(len(ordinary)), sizes), sizes)), min(wanted, len(ordinary)))
+    n_expected = int(np.ceil(least)) + int(sizes.giants.sum())
+    return max(len(fill(_largest_first(np.arange(len(ordinary)), sizes), sizes)), min(n_expected, len(ordinary)))
 
 
 def assign(order: np.ndarray, sizes: Sizes, n_wanted: int) -> list[list[int]]:
@@ -105,16 +105,16 @@ def level(order: np.ndarray, sizes: Sizes, n_buckets: int) -> list[list[int]] | 
 
 def runs(sizes: Sizes) -> list[list[int]]:
     """Structures in their own order, cut where the next one finds no room."""
-    found: list[list[int]] = []
+    buckets: list[list[int]] = []
     edges_left = atoms_left = -1
     for index in range(len(sizes.n_edges)):
         edges_left, atoms_left = edges_left - int(sizes.n_edges[index]), atoms_left - int(sizes.n_atoms[index])
-        if not found or edges_left < 0 or atoms_left < 0:
-            found.append([])
+        if not buckets or edges_left < 0 or atoms_left < 0:
+            buckets.append([])
             edges_left = sizes.edge_budget - int(sizes.n_edges[index])
             atoms_left = sizes.atom_budget - int(sizes.n_atoms[index])
-        found[-1].append(index)
-    return found
+        buckets[-1].append(index)
+    return buckets
 
 
 def _largest_first(order: np.ndarray, sizes: Sizes) -> np.ndarray:

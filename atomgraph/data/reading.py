@@ -100,11 +100,13 @@ def iread(
     with terminal_progress(shown=size >= LARGE) as progress:
         task = progress.add_task("reading", total=len(paths))
         for path, index in paths:
-            found = format_of(path, format)
-            if options.types is not None and not found.types:
-                refuse_types(options.types, f"{path} ({found.title})")
-            conversion = conversion_of(found, path, units)
-            frames = _frames(path, index, lambda found=found, path=path: found.read(path, options), faults)
+            file_format = format_of(path, format)
+            if options.types is not None and not file_format.types:
+                refuse_types(options.types, f"{path} ({file_format.title})")
+            conversion = conversion_of(file_format, path, units)
+            frames = _frames(
+                path, index, lambda file_format=file_format, path=path: file_format.read(path, options), faults
+            )
             for number, atoms in enumerate(_admitted(frames, door, conversion, f"{path}#", faults)):
                 if not number % 500:
                     progress.update(task, description=f"reading {path.name}: {number} frames")
@@ -168,20 +170,20 @@ def find_files(files: str | Path | Sequence[str | Path]) -> list[tuple[Path, str
     names = [files] if isinstance(files, (str, Path)) else list(files)
     if not names:
         raise DataError("no data file is named")
-    found: list[tuple[Path, str]] = []
+    selected: list[tuple[Path, str]] = []
     for name in map(str, names):
         if _is_data(Path(name)):
-            found.append((Path(name), ":"))
+            selected.append((Path(name), ":"))
             continue
         stem, _, index = name.rpartition("@")
         if stem and _is_data(Path(stem)):
-            found.append((Path(stem), index))
+            selected.append((Path(stem), index))
             continue
         matches = sorted(path for path in map(Path, glob.glob(name, recursive=True)) if _is_data(path))  # noqa: PTH207
         if not matches:
             raise DataError(_missing(name))
-        found += [(path, ":") for path in matches]
-    return found
+        selected += [(path, ":") for path in matches]
+    return selected
 
 
 def _is_data(path: Path) -> bool:
@@ -203,7 +205,8 @@ def _missing(name: str) -> str:
         return f"{name} is a folder; name the files in it, for example '{name.rstrip('/')}/*.xyz'"
     if glob.has_magic(name):
         return f"no file matches {name}"
-    beside = sorted(other.name for other in path.parent.iterdir() if other.is_file()) if path.parent.is_dir() else []
+    folder = path.parent
+    beside = sorted(file.name for file in folder.iterdir() if file.is_file()) if folder.is_dir() else []
     return f"no file {name}" + (f"; in {path.parent} are {', '.join(beside[:8])}" if beside else "")
 
 
@@ -256,8 +259,8 @@ def _chosen(open_file: Any, chosen: slice) -> Iterator[tuple[int, Frame]]:
     if any(number is not None and number < 0 for number in (chosen.start, chosen.stop, chosen.step)):
         n_frames = sum(1 for _ in open_file())
         places = range(n_frames)[chosen]
-        wanted = set(places)
-        frames = {place: frame for place, frame in enumerate(open_file()) if place in wanted}
+        rows = set(places)
+        frames = {place: frame for place, frame in enumerate(open_file()) if place in rows}
         yield from ((place, frames[place]) for place in places)
         return
     yield from islice(enumerate(open_file()), chosen.start, chosen.stop, chosen.step)

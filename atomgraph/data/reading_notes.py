@@ -114,8 +114,8 @@ class ReadingNotes:
                 axes[axis[0]].add(axis[1])
             elif label := may_be(name, numbers, n_atoms):
                 self.possible[label][name] += 1
-        for before, found in axes.items():
-            self.split_forces[f"{before}fx {before}fy {before}fz"] += found == {"x", "y", "z"}
+        for before, letters in axes.items():
+            self.split_forces[f"{before}fx {before}fy {before}fz"] += letters == {"x", "y", "z"}
 
     def lacking(self, label: str) -> int:
         """Frames without a label; a stress or a virial is enough."""
@@ -137,7 +137,7 @@ class ReadingNotes:
 
     def unnamed(self) -> Iterator[tuple[str, list[str]]]:
         """(label, keys) of what may be a label by its size alone, where no frame has the label and no key looks like it."""
-        looking = {one.label for one in self.unread()}
+        looking = {unread.label for unread in self.unread()}
         for label, quantity in QUANTITIES.items():
             keys = self.possible[label]
             alike = {label, *quantity.other_labels}
@@ -159,8 +159,9 @@ class ReadingNotes:
             for path, number in sorted(self.unconverged.items())
         ]
         lines += [
-            f"{one.key} in {number_of(one.n_frames, 'frame')} looks like {one.looks}, and is not read: {one.way_out}"
-            for one in self.unread()
+            f"{unread.key} in {number_of(unread.n_frames, 'frame')} looks like {unread.looks}, "
+            f"and is not read: {unread.way_out}"
+            for unread in self.unread()
         ]
         lines += [
             f"no frame has {QUANTITIES[label].phrase}; "

@@ -70,15 +70,15 @@ def split(
     """
     frames = list(frames)
     n_frames = len(frames)
-    wanted = {"valid": _number(valid, n_frames, "valid"), "test": _number(test, n_frames, "test")}
-    if sum(wanted.values()) >= n_frames:
+    sizes = {"valid": _number(valid, n_frames, "valid"), "test": _number(test, n_frames, "test")}
+    if sum(sizes.values()) >= n_frames:
         raise DataError(
-            f"nothing is left to train on: of {n_frames} frames, {wanted['valid']} go to valid and {wanted['test']} to test"
+            f"nothing is left to train on: of {n_frames} frames, {sizes['valid']} go to valid and {sizes['test']} to test"
         )
     groups = _groups(frames, group)
     alone = [members for members in groups if all(_is_alone(frames[index]) for index in members)]
     n_others = n_frames - sum(map(len, alone))
-    if n_others > sum(wanted.values()):
+    if n_others > sum(sizes.values()):
         groups = [members for members in groups if members not in alone]
     else:
         alone, n_others = [], n_frames
@@ -87,16 +87,16 @@ def split(
         kind = str(frames[members[0]].info.get("config_type", "default")) if stratify else ""
         strata[kind].append(members)
     parts: dict[str, list[int]] = {"train": [index for members in alone for index in members], "valid": [], "test": []}
-    shares = _shares({kind: sum(map(len, pool)) for kind, pool in sorted(strata.items())}, wanted, n_others)
+    shares = _shares({kind: sum(map(len, pool)) for kind, pool in sorted(strata.items())}, sizes, n_others)
     for place, (kind, pool) in enumerate(sorted(strata.items())):
         for members in (pool[number] for number in shuffled(len(pool), seed, place)):
             parts[_where(shares[kind], len(members))].extend(members)
-    for part, number in wanted.items():
+    for part, number in sizes.items():
         if number and not parts[part]:
             raise DataError(f"{part} stays empty: no group of {group!r} fits into {number} frames; ask for more")
     if not parts["train"]:
         raise DataError(
-            f"nothing is left to train on: every frame belongs to a group that went to {' or '.join(wanted)}"
+            f"nothing is left to train on: every frame belongs to a group that went to {' or '.join(sizes)}"
         )
     return Split(
         train=sorted(parts["train"]),
@@ -139,19 +139,19 @@ def _is_alone(atoms: ase.Atoms) -> bool:
 def _groups(frames: Sequence[ase.Atoms], key: str | None) -> list[list[int]]:
     if key is None:
         return [[index] for index in range(len(frames))]
-    found: dict[Any, list[int]] = defaultdict(list)
+    members: dict[Any, list[int]] = defaultdict(list)
     for index, atoms in enumerate(frames):
-        found[("of", str(atoms.info[key])) if key in atoms.info else ("alone", index)].append(index)
-    if all(kind == "alone" for kind, _ in found):
+        members[("of", str(atoms.info[key])) if key in atoms.info else ("alone", index)].append(index)
+    if all(kind == "alone" for kind, _ in members):
         known = sorted({name for atoms in frames for name in atoms.info})
         raise DataError(f"no frame carries the group key {key!r}; the info keys are {', '.join(known) or 'none'}")
-    return list(found.values())
+    return list(members.values())
 
 
-def _shares(sizes: dict[str, int], wanted: dict[str, int], n_frames: int) -> dict[str, dict[str, int]]:
+def _shares(sizes: dict[str, int], requested: dict[str, int], n_frames: int) -> dict[str, dict[str, int]]:
     """How many frames of each stratum go to each part: proportional, rounded by largest remainder to the wanted sums."""
     shares: dict[str, dict[str, int]] = {kind: {} for kind in sizes}
-    for part, total in wanted.items():
+    for part, total in requested.items():
         exact = {kind: total * size / n_frames for kind, size in sizes.items()}
         for kind, number in exact.items():
             shares[kind][part] = int(number)

@@ -34,23 +34,23 @@ def isolated_e0(graphs: Sequence[AtomicGraph]) -> Statistic[dict[str, float]]:
 
     Several frames of one element must agree to 1 meV; DataError otherwise, and where an element has none.
     """
-    found: dict[str, list[float]] = {}
+    labels: dict[str, list[float]] = {}
     for graph in graphs:
         if graph.n_atoms == 1 and graph.n_edges == 0 and bool(graph.energy_mask[0]):
-            found.setdefault(chemical_symbols[int(graph.atomic_numbers[0])], []).append(float(graph.energy[0]))
-    missing = [symbol for symbol in elements_of(graphs) if symbol not in found]
+            labels.setdefault(chemical_symbols[int(graph.atomic_numbers[0])], []).append(float(graph.energy[0]))
+    missing = [symbol for symbol in elements_of(graphs) if symbol not in labels]
     if missing:
         raise DataError(
             f"no isolated atom with an energy for {', '.join(missing)} in the training part; add such frames, give e0 by hand, "
             "or use e0: least_squares"
         )
-    for symbol, energies in found.items():
+    for symbol, energies in labels.items():
         if max(energies) - min(energies) > 1e-3:
             raise DataError(
                 f"isolated atoms of {symbol} have energies from {min(energies):.6f} to {max(energies):.6f} eV; keep one of them"
             )
-    n_frames = sum(map(len, found.values()))
-    value = {symbol: float(np.mean(found[symbol])) for symbol in elements_of(graphs)}
+    n_frames = sum(map(len, labels.values()))
+    value = {symbol: float(np.mean(labels[symbol])) for symbol in elements_of(graphs)}
     return Statistic(value, f"isolated atoms in the training part ({number_of(n_frames, 'frame')})")
 
 

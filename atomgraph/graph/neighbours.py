@@ -50,22 +50,22 @@ def _edges(structure: StructureArrays, cutoff: float, sign: int) -> tuple[np.nda
         return np.stack([neighbour, centre]), sign * shift
     cutoff = float(cutoff)
     try:
-        found = _from_kernel(structure, cutoff, sign) if 0.0 < cutoff < np.inf else None
-        if found is None:
+        pairs = _from_kernel(structure, cutoff, sign) if 0.0 < cutoff < np.inf else None
+        if pairs is None:
             check_structure(structure, cutoff)
-            found = _from_kernel(structure, cutoff, sign, checked=True)
+            pairs = _from_kernel(structure, cutoff, sign, checked=True)
     except MemoryError as error:
         raise GraphError(f"{error}; are positions and cell in Å?") from error
-    if found is None:
+    if pairs is None:
         raise GraphError(
             f"positions are too far from the cell to be brought into it: {np.abs(structure.positions).max():.0e} Å"
         )
-    if found.close:
-        neighbour, centre = found.edge_index
-        shift = sign * found.shift
+    if pairs.close:
+        neighbour, centre = pairs.edge_index
+        shift = sign * pairs.shift
         length = np.linalg.norm(vectors_to_neighbours(structure, centre, neighbour, shift), axis=1)
         check_contacts(structure, centre, neighbour, shift, length)
-    return found.edge_index, found.shift
+    return pairs.edge_index, pairs.shift
 
 
 def _from_kernel(structure: StructureArrays, cutoff: float, sign: int, *, checked: bool = False) -> kernel.Pairs | None:

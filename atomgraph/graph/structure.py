@@ -175,13 +175,13 @@ def states_of(atoms: ase.Atoms) -> dict[str, float]:
     """
     if not atoms.info:  # in dynamics this is asked for several times a step
         return {name: default for name, (_, default) in STATES.items()}
-    found = {}
+    states = {}
     for name, (keys, default) in STATES.items():
         values = {key: _number(key, atoms.info[key]) for key in keys if atoms.info.get(key) is not None}
         if len(set(values.values())) > 1:
             raise GraphError(f"info tells two values of the {name}: {values}; keep one")
-        found[name] = next(iter(values.values()), default)
-    return found
+        states[name] = next(iter(values.values()), default)
+    return states
 
 
 def _number(key: str, value: Any) -> float:
@@ -201,14 +201,14 @@ def labels_of(atoms: ase.Atoms) -> dict[str, np.ndarray]:
     older ASE and other programs leave them. A label that is NaN in all its entries counts as missing.
     Raises GraphError where a label has a wrong shape or is not finite.
     """
-    found: dict[str, np.ndarray] = {}
+    labels: dict[str, np.ndarray] = {}
     for name, quantity in QUANTITIES.items():
         value = _from_calculator(atoms, name)
         if value is None:
             value = atoms.arrays.get(name) if quantity.per == "atom" else atoms.info.get(name)
         if value is not None and not _is_missing(value):
-            found[name] = checked_label(name, value, len(atoms))
-    return found
+            labels[name] = checked_label(name, value, len(atoms))
+    return labels
 
 
 def _is_missing(value: Any) -> bool:

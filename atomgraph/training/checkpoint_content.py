@@ -36,28 +36,28 @@ def check_entries(path: Path, checkpoint: Mapping[str, Any], names: tuple[str, .
         raise FormatError(f"{path} lacks {', '.join(missing)}; it is no whole checkpoint{way_out(path)}")
     for name in names:
         if not isinstance(checkpoint[name], ENTRIES[name]):
-            found = a_kind(checkpoint[name])
-            raise FormatError(f"{path}: {name} should be {ENTRIES[name].__name__}, but is {found}{way_out(path)}")
+            kind = a_kind(checkpoint[name])
+            raise FormatError(f"{path}: {name} should be {ENTRIES[name].__name__}, but is {kind}{way_out(path)}")
 
 
-def check_weights(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Tensor]) -> None:
+def check_weights(path: Path, loaded: Mapping[str, Any], expected: Mapping[str, Tensor]) -> None:
     """Refuse weights that are not those of the run's model: other names, shapes, or numbers that are not finite.
 
     Raises:
         FormatError: Names the tensors, with the way out.
     """
-    odd = sorted(str(name) for name in found.keys() ^ wanted.keys())
+    odd = sorted(str(name) for name in loaded.keys() ^ expected.keys())
     odd += [
         name
-        for name in sorted(found.keys() & wanted.keys())
-        if not isinstance(found[name], Tensor) or found[name].shape != wanted[name].shape
+        for name in sorted(loaded.keys() & expected.keys())
+        if not isinstance(loaded[name], Tensor) or loaded[name].shape != expected[name].shape
     ]
     if odd:
         more = f" and {len(odd) - 3} more" if len(odd) > 3 else ""
         raise FormatError(
             f"{path} does not hold the weights of this run's model ({', '.join(odd[:3])}{more} differ){way_out(path)}"
         )
-    check_finite(str(path), found)
+    check_finite(str(path), loaded)
 
 
 def check_resumable(path: Path, checkpoint: Mapping[str, Any], trainer: pl.Trainer, task: pl.LightningModule) -> None:
@@ -80,22 +80,22 @@ def check_resumable(path: Path, checkpoint: Mapping[str, Any], trainer: pl.Train
             raise FormatError(f"{path} lacks {place}, or holds something else there{way_out(path)}")
 
 
-def difference(form: Any, found: Any, name: str) -> str:
+def difference(form: Any, saved: Any, name: str) -> str:
     """The dotted name of the first thing that ``found`` lacks, or that is of another type than in ``form``; else empty.
 
     Mappings may hold more than the form's, numbers and tensors any value; lists of mappings are compared one by one.
     """
     if isinstance(form, dict):
-        if not isinstance(found, dict):
+        if not isinstance(saved, dict):
             return name
-        parts = ((value, found.get(key), f"{name}.{key}") for key, value in form.items() if value is not None)
+        parts = ((value, saved.get(key), f"{name}.{key}") for key, value in form.items() if value is not None)
     elif isinstance(form, list) and form and isinstance(form[0], dict):
-        if not isinstance(found, list) or len(found) != len(form):
+        if not isinstance(saved, list) or len(saved) != len(form):
             return name
-        parts = ((value, found[i], f"{name}[{i}]") for i, value in enumerate(form))
+        parts = ((value, saved[i], f"{name}[{i}]") for i, value in enumerate(form))
     else:
         kinds = (int, float) if isinstance(form, float) else (type(form),)
-        return "" if isinstance(found, kinds) else name
+        return "" if isinstance(saved, kinds) else name
     return next((place for part in parts if (place := difference(*part))), "")
 
 

@@ -70,14 +70,14 @@ class ErrorSums:
 
         The loss weighs terms with their final weights.
         """
-        found: dict[str, float] = {}
+        means: dict[str, float] = {}
         loss = 0.0
         for term, (absolute, square, total, rows) in zip(
             self.terms, [] if self.sums is None else self.sums.tolist(), strict=False
         ):
             if rows > 0:
                 quantity = QUANTITIES[term.property]
-                found[f"{term.property}_mae"] = absolute / (quantity.n_shown * rows)
-                found[f"{term.property}_rmse"] = (square / (quantity.n_shown * rows)) ** 0.5
+                means[f"{term.property}_mae"] = absolute / (quantity.n_shown * rows)
+                means[f"{term.property}_rmse"] = (square / (quantity.n_shown * rows)) ** 0.5
                 loss += term.weight_in(math.inf) * total / (quantity.n_components * rows)
-        return found | {"loss": loss} if found else {}
+        return means | {"loss": loss} if means else {}

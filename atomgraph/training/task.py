@@ -64,8 +64,8 @@ class PotentialTask(pl.LightningModule):
 
     def forward(self, graph: AtomicGraph) -> dict[str, Tensor]:
         """The potential's results, as far as the terms ask for them."""
-        wanted = {term.property for term in self.terms}
-        return self.potential(graph, forces="forces" in wanted, stress="stress" in wanted)
+        properties = {term.property for term in self.terms}
+        return self.potential(graph, forces="forces" in properties, stress="stress" in properties)
 
     def loss(self, graph: AtomicGraph, epoch: int, window_counts: Tensor, n_batches: int = 1) -> Tensor:
         """This batch's part of an optimiser step's loss, times the number of batches in the step.
@@ -115,9 +115,9 @@ class PotentialTask(pl.LightningModule):
     def on_train_start(self) -> None:
         """A run that goes on has the moments of its checkpoint, but rates and decays as they are configured now."""
         optimizer: Any = self.optimizers(use_pl_optimizer=False)
-        for group, wanted in zip(optimizer.param_groups, self.configure_optimizers().param_groups, strict=True):
+        for group, configured in zip(optimizer.param_groups, self.configure_optimizers().param_groups, strict=True):
             group.pop("initial_lr", None)  # what a schedule multiplies
-            group.update({name: value for name, value in wanted.items() if name != "params"})
+            group.update({name: value for name, value in configured.items() if name != "params"})
 
     def on_train_epoch_start(self) -> None:
         self._losses = []

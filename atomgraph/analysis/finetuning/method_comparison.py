@@ -71,11 +71,11 @@ def method_table(cells: Sequence[RunResult], start: RunResult) -> Table:
         Column("/ start", "source, MAE"),
     ]
     rows = [[START, "", "", *_errors(start), "", short(start.source_energy), short(start.source_forces), "1"]]
-    for one in summarise(cells):
-        ratio = _ratio(one.source_forces, start.source_forces)
-        spread = short(one.spread) if one.seeds > 1 else ""
-        on_source = [short(one.source_energy), short(one.source_forces), short(ratio)]
-        rows.append([one.method, str(one.size), str(one.seeds), *_errors(one), spread, *on_source])
+    for summary in summarise(cells):
+        ratio = _ratio(summary.source_forces, start.source_forces)
+        spread = short(summary.spread) if summary.seeds > 1 else ""
+        on_source = [short(summary.source_energy), short(summary.source_forces), short(ratio)]
+        rows.append([summary.method, str(summary.size), str(summary.seeds), *_errors(summary), spread, *on_source])
     note = "Means over seeds; ±: half the range. Source energies with the source's E0; the start's with E0 shifted."
     return Table(columns, rows, title="Methods of fine-tuning", note=note)
 
@@ -83,11 +83,11 @@ def method_table(cells: Sequence[RunResult], start: RunResult) -> Table:
 def trade_figure(cells: Sequence[RunResult], start: RunResult) -> Figure:
     """Force error on the target against that on the source, a line a method through its sizes; down and left is better."""
     curves: dict[str, tuple[list[float], list[float]]] = {}
-    for one in summarise(cells):
-        if one.target_forces is not None and one.source_forces is not None:
-            x, y = curves.setdefault(one.method, ([], []))
-            x.append(one.target_forces)
-            y.append(one.source_forces)
+    for summary in summarise(cells):
+        if summary.target_forces is not None and summary.source_forces is not None:
+            x, y = curves.setdefault(summary.method, ([], []))
+            x.append(summary.target_forces)
+            y.append(summary.source_forces)
     if start.target_forces is not None and start.source_forces is not None:
         curves[START] = ([start.target_forces], [start.source_forces])
     drawing = lines(
@@ -105,11 +105,11 @@ def trade_figure(cells: Sequence[RunResult], start: RunResult) -> Figure:
 def size_figure(cells: Sequence[RunResult]) -> Figure:
     """Force error on the target against the number of training structures."""
     curves: dict[str, tuple[list[float], list[float]]] = {}
-    for one in summarise(cells):
-        if one.target_forces is not None:
-            x, y = curves.setdefault(one.method, ([], []))
-            x.append(one.size)
-            y.append(one.target_forces)
+    for summary in summarise(cells):
+        if summary.target_forces is not None:
+            x, y = curves.setdefault(summary.method, ([], []))
+            x.append(summary.size)
+            y.append(summary.target_forces)
     drawing = lines(
         curves, xlabel="training structures", ylabel="force MAE (eV/Å)", title="Target", log=True, points=True
     )
@@ -141,8 +141,8 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
-def _errors(one: RunResult | MethodSummary) -> list[str]:
-    return [short(one.target_energy), short(one.target_forces)]
+def _errors(result: RunResult | MethodSummary) -> list[str]:
+    return [short(result.target_energy), short(result.target_forces)]
 
 
 def _ratio(value: float | None, start: float | None) -> float | None:

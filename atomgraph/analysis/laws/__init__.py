@@ -60,12 +60,12 @@ def laws(potential: Potential, structures: Mapping[str, ase.Atoms] | None = None
     Tolerances follow from the dtype that the model computes in (``analysis/laws/context.py``).
     """
     trial = LawContext(potential, structures)
-    return (one(trial) for one in chosen_laws(nve_steps).values())
+    return (law(trial) for law in chosen_laws(nve_steps).values())
 
 
 def chosen_laws(nve_steps: int) -> dict[str, Callable[[LawContext], Law]]:
     """Every law by its name, with the conservation of energy over so many steps of dynamics last; without it for 0."""
-    chosen = {one.__name__: one for one in LAWS}
+    chosen = {law.__name__: law for law in LAWS}
     if nve_steps > 0:
         chosen[energy_is_conserved.__name__] = partial(energy_is_conserved, steps=nve_steps)
     return chosen

@@ -74,8 +74,8 @@ class LawContext:
     @property
     def cutoffs(self) -> list[float]:
         """Every distance (Å) at which some part of the model stops to see."""
-        found = [getattr(module, "cutoff", None) for module in self.potential.model.modules()]
-        return sorted({float(cutoff) for cutoff in found if isinstance(cutoff, int | float) and cutoff > 0})
+        cutoffs = [getattr(module, "cutoff", None) for module in self.potential.model.modules()]
+        return sorted({float(cutoff) for cutoff in cutoffs if isinstance(cutoff, int | float) and cutoff > 0})
 
     def graph(self, atoms: ase.Atoms) -> AtomicGraph:
         """The structure as this potential reads it."""
@@ -116,9 +116,9 @@ def law(name: str, figures: Mapping[str, float], tolerance: float, unit: str) ->
     return Law(name, figures[worst], tolerance, unit, bool(figures[worst] <= tolerance), worst)
 
 
-def relative(value: np.ndarray, wanted: np.ndarray, floor: float = 1e-3) -> float:
+def relative(value: np.ndarray, expected: np.ndarray, floor: float = 1e-3) -> float:
     """Largest difference over the largest wanted number (or over a floor, where all are small)."""
-    return float(np.abs(value - wanted).max(initial=0.0) / np.abs(wanted).max(initial=floor))
+    return float(np.abs(value - expected).max(initial=0.0) / np.abs(expected).max(initial=floor))
 
 
 def scale_of(result: Mapping[str, np.ndarray]) -> float:

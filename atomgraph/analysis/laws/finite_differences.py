@@ -50,8 +50,8 @@ def stress_is_slope(trial: LawContext) -> Law:
                 moved[-1].set_cell(atoms.cell.array @ (np.eye(3) + strain), scale_atoms=False)
                 moved[-1].positions = atoms.positions @ (np.eye(3) + strain)
         slopes = _slopes(trial, moved, step) / atoms.get_volume()
-        wanted = np.array([result["stress"][a, b] for a, b in _VOIGT])
-        figures[name] = float(np.abs(wanted - slopes).max() / max(1.0, np.abs(wanted).max()))
+        expected = np.array([result["stress"][a, b] for a, b in _VOIGT])
+        figures[name] = float(np.abs(expected - slopes).max() / max(1.0, np.abs(expected).max()))
     return law("stress is the slope of the energy", figures, trial.tolerances.slope, "eV/Å³")
 
 

@@ -18,14 +18,14 @@ def rotation_and_reflection(trial: LawContext) -> Law:
         before = trial.result(atoms)
         for improper in (False, True):
             matrix = rotation(11, improper=improper)
-            wanted = {
+            expected = {
                 "energy": before["energy"],
                 "node_energy": before["node_energy"],
                 "forces": before["forces"] @ matrix.T,
                 "stress": matrix @ before["stress"] @ matrix.T,
             }
             figures[f"{name}{', reflected' if improper else ''}"] = difference(
-                trial.result(rotated(atoms, matrix)), wanted
+                trial.result(rotated(atoms, matrix)), expected
             )
     return law("rotation and reflection", figures, trial.tolerances.symmetry, "relative")
 
@@ -48,8 +48,8 @@ def order_of_atoms(trial: LawContext) -> Law:
     for name, atoms in trial.structures.items():
         order = np.random.default_rng(1).permutation(len(atoms))
         before = trial.result(atoms)
-        wanted = before | {key: before[key][order] for key in ("forces", "node_energy")}
-        figures[name] = difference(trial.result(atoms[order]), wanted)
+        expected = before | {key: before[key][order] for key in ("forces", "node_energy")}
+        figures[name] = difference(trial.result(atoms[order]), expected)
     return law("order of atoms", figures, trial.tolerances.symmetry, "relative")
 
 
@@ -69,12 +69,12 @@ def extensivity(trial: LawContext) -> Law:
     for name, atoms in trial.structures.items():
         for axis in np.flatnonzero(atoms.pbc)[:1]:
             before, after = trial.result(atoms), trial.result(_repeated(atoms, axis))
-            wanted = before | {
+            expected = before | {
                 "energy": 2 * before["energy"],
                 "forces": np.tile(before["forces"], (2, 1)),
                 "node_energy": np.tile(before["node_energy"], 2),
             }
-            figures[name] = difference(after, wanted)
+            figures[name] = difference(after, expected)
     return law("supercells are extensive", figures, trial.tolerances.symmetry, "relative")
 
 
@@ -99,12 +99,12 @@ def net_torque(trial: LawContext) -> Law:
     return law("no net torque", figures, trial.tolerances.sum, "eV")
 
 
-def difference(result: Result, wanted: Result) -> float:
+def difference(result: Result, expected: Result) -> float:
     """Largest relative difference of energies, forces and stress; NaN matches NaN in stresses (no volume) and nowhere else."""
     names = ["energy", "node_energy", "forces"]
-    if not (np.isnan(result["stress"]).all() and np.isnan(wanted["stress"]).all()):
+    if not (np.isnan(result["stress"]).all() and np.isnan(expected["stress"]).all()):
         names.append("stress")
-    return float(np.max([relative(result[name], wanted[name]) for name in names]))
+    return float(np.max([relative(result[name], expected[name]) for name in names]))
 
 
 def _repeated(atoms: ase.Atoms, axis: int) -> ase.Atoms:

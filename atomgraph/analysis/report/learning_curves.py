@@ -44,10 +44,10 @@ def learning_curves(history: Sequence[Mapping[str, Any]]) -> dict[str, Figure]:
 
 def _place(column: str) -> tuple[str, str, str] | None:
     """Panel, curve and label of the y-axis of a column; None for columns that are no curve."""
-    if found := LOSS.fullmatch(column):
-        return "loss", found["curve"], "loss"
-    if found := ERROR.fullmatch(column):
-        return found["panel"], f"{found['curve']} {found['kind'].upper()}", f"error ({found['unit']})"
+    if match := LOSS.fullmatch(column):
+        return "loss", match["curve"], "loss"
+    if match := ERROR.fullmatch(column):
+        return match["panel"], f"{match['curve']} {match['kind'].upper()}", f"error ({match['unit']})"
     return (ALONE[column], column, ALONE[column]) if column in ALONE else None
 
 

@@ -35,8 +35,8 @@ def _n_fitted(potential: Potential) -> int | None:
     """How many weights a fit in closed form solved for, by the metadata; None where it does not say."""
     metrics = potential.metadata.get("metrics")
     training = metrics.get("training") if isinstance(metrics, Mapping) else None
-    found = training.get("unknowns") if isinstance(training, Mapping) else None
-    return found if isinstance(found, int) else None
+    count = training.get("unknowns") if isinstance(training, Mapping) else None
+    return count if isinstance(count, int) else None
 
 
 def e0_table(potential: Potential) -> Table:
@@ -55,9 +55,9 @@ def errors(metrics: Any) -> dict[str, str]:
     for part, entry in metrics.items() if isinstance(metrics, Mapping) else ():
         if not isinstance(entry, Mapping) or not isinstance(entry.get("units"), Mapping):
             continue
-        found = {name: (entry.get("all") or {}).get(name) for name in entry["units"]}
+        entries = {name: (entry.get("all") or {}).get(name) for name in entry["units"]}
         words = [
-            f"{n} MAE {short(f.get('mae'))} {entry['units'][n]}" for n, f in found.items() if isinstance(f, Mapping)
+            f"{n} MAE {short(f.get('mae'))} {entry['units'][n]}" for n, f in entries.items() if isinstance(f, Mapping)
         ]
         result[str(part)] = ", ".join(words)
     return result

@@ -24,11 +24,11 @@ def placeholders(frames: Sequence[ase.Atoms], labels: Sequence[dict[str, np.ndar
     """Labels that are exactly zero in most frames: written by a program that had none."""
     findings = []
     for name in QUANTITIES:
-        found = [number for number, label in enumerate(labels) if name in label and len(frames[number]) > 1]
-        zero = [number for number in found if not labels[number][name].any()]
+        labelled = [number for number, label in enumerate(labels) if name in label and len(frames[number]) > 1]
+        zero = [number for number in labelled if not labels[number][name].any()]
         if name == "forces":  # where every atom sits in the middle of its neighbours, forces are zero by symmetry
             zero = [number for number in zero if _lopsided(frames[number])]
-        if len(found) >= 4 and len(zero) > 0.5 * len(found):
+        if len(labelled) >= 4 and len(zero) > 0.5 * len(labelled):
             findings.append(
                 Finding(
                     "placeholder",
@@ -36,7 +36,7 @@ def placeholders(frames: Sequence[ase.Atoms], labels: Sequence[dict[str, np.ndar
                     names_of(frames, zero),
                     float(len(zero)),
                     "frames",
-                    f"{name} is exactly zero in {len(zero)} of {len(found)} frames that have it",
+                    f"{name} is exactly zero in {len(zero)} of {len(labelled)} frames that have it",
                     f"it is no label but an empty field: take the key of {name} out, or name the right one (data.keys)",
                 )
             )

@@ -43,16 +43,16 @@ def find_duplicates(frames: Sequence[ase.Atoms], tolerance: float = TOLERANCE) -
             continue
         points, scale = _points([frames[number] for number in members])
         distances, rows = cKDTree(points).query(points, k=min(9, len(points)), distance_upper_bound=tolerance * scale)
-        for one, other in np.argwhere(np.isfinite(distances)):
-            first, second = sorted((members[one], members[rows[one, other]]))
+        for row, column in np.argwhere(np.isfinite(distances)):
+            first, second = sorted((members[row], members[rows[row, column]]))
             if first != second:
-                pairs[first, second] = Pair(first, second, float(distances[one, other] / scale))
+                pairs[first, second] = Pair(first, second, float(distances[row, column] / scale))
     return [pairs[key] for key in sorted(pairs)]
 
 
 def shared(frames: Sequence[ase.Atoms], others: Sequence[ase.Atoms], tolerance: float = TOLERANCE) -> list[Pair]:
     """Frames that have a twin among the others, with the nearest one: ``first`` counts in frames, ``second`` in others."""
-    found = []
+    pairs = []
     theirs = _by_kind(others)
     for kind, members in _by_kind(frames).items():
         if kind not in theirs:
@@ -62,17 +62,17 @@ def shared(frames: Sequence[ase.Atoms], others: Sequence[ase.Atoms], tolerance: 
         distances, rows = cKDTree(other_points).query(points, distance_upper_bound=tolerance * scale)
         for member, distance, row in zip(members, distances, rows, strict=True):
             if np.isfinite(distance):
-                found.append(Pair(member, theirs[kind][row], float(distance / scale)))
-    return sorted(found, key=lambda pair: pair.first)
+                pairs.append(Pair(member, theirs[kind][row], float(distance / scale)))
+    return sorted(pairs, key=lambda pair: pair.first)
 
 
 def groups(pairs: Iterable[Pair]) -> list[list[int]]:
     """Frames that are linked by pairs, each group sorted."""
     group_of: dict[int, list[int]] = {}
     for pair in pairs:
-        one, other = group_of.get(pair.first, [pair.first]), group_of.get(pair.second, [pair.second])
-        if one is not other:
-            joined = sorted({*one, *other})
+        left, right = group_of.get(pair.first, [pair.first]), group_of.get(pair.second, [pair.second])
+        if left is not right:
+            joined = sorted({*left, *right})
             group_of.update(dict.fromkeys(joined, joined))
     return sorted({id(group): group for group in group_of.values()}.values())
 
@@ -93,7 +93,7 @@ def invariants(atoms: ase.Atoms, cutoff: float = CUTOFF) -> np.ndarray:
     unit = torch.from_numpy(vector) / length[:, None]
     square = (unit[:, :, None] * unit[:, None, :] - torch.eye(3, dtype=torch.float64) / 3).reshape(-1, 9)
     numbers, rows = torch.from_numpy(atoms.numbers), torch.from_numpy(centre)
-    found = []
+    vectors = []
     for neighbour_kind in numbers.unique():
         here = numbers[torch.from_numpy(neighbour)] == neighbour_kind
         density = sum_to(radial[here], rows[here], len(atoms))  # (n_atoms, n_radial)
@@ -104,13 +104,13 @@ def invariants(atoms: ase.Atoms, cutoff: float = CUTOFF) -> np.ndarray:
         for centre_kind in numbers.unique():
             mine = numbers == centre_kind
             share = mine.double().mean().sqrt()
-            found += [
+            vectors += [
                 share * density[mine].mean(0),
                 share * density[mine].std(0, correction=0),
                 share * lean[mine].mean(0),
                 share * shape[mine].mean(0),
             ]
-    return torch.cat(found).numpy()
+    return torch.cat(vectors).numpy()
 
 
 def kind_of(atoms: ase.Atoms) -> tuple[str, str]:

@@ -22,12 +22,12 @@ def _unread(notes: ReadingNotes) -> list[Finding]:
             "unread label",
             WARNING,
             [],
-            float(one.n_frames),
+            float(unread.n_frames),
             "frames",
-            f"{one.key} in {number_of(one.n_frames, 'frame')} looks like {one.looks}, and is not read",
-            f"if it is the label: {one.way_out}",
+            f"{unread.key} in {number_of(unread.n_frames, 'frame')} looks like {unread.looks}, and is not read",
+            f"if it is the label: {unread.way_out}",
         )
-        for one in notes.unread()
+        for unread in notes.unread()
     ]
 
 
@@ -50,13 +50,13 @@ def _unnamed(notes: ReadingNotes) -> list[Finding]:
 def _contradictions(contradictions: list[Contradiction]) -> list[Finding]:
     """Stress against virial is wrong; energy against free energy is a choice to make."""
     by_names: dict[tuple[str, str], list[Contradiction]] = defaultdict(list)
-    for one in contradictions:
-        by_names[one.names].append(one)
+    for contradiction in contradictions:
+        by_names[contradiction.names].append(contradiction)
     findings = []
-    for (first, second), found in by_names.items():
-        largest = max(found, key=lambda one: one.difference)
+    for (first, second), members in by_names.items():
+        largest = max(members, key=lambda contradiction: contradiction.difference)
         about = f"{first} and {second} differ by up to {largest.difference:.3g} {largest.unit} in "
-        about += number_of(len(found), "frame")
+        about += number_of(len(members), "frame")
         if largest.unit == "eV":
             severity = WARNING
             advice = (
@@ -70,7 +70,7 @@ def _contradictions(contradictions: list[Contradiction]) -> list[Finding]:
                 f"{first} is read, and should be -{second}/volume: state the signs and units (data.units: stress_sign, "
                 f"virial_sign, stress, virial), or take one of them out"
             )
-        frames = [one.frame for one in found]
+        frames = [contradiction.frame for contradiction in members]
         findings.append(Finding("contradiction", severity, frames, largest.difference, largest.unit, about, advice))
     return findings
 

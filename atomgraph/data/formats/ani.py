@@ -29,15 +29,15 @@ def _read(path: Path, options: Options) -> Iterator[ase.Atoms]:
     check_regular(path)
     try:
         with h5py.File(path, "r") as file:
-            found = False
+            has_frames = False
             for group in _groups(file, set()):
-                found = True
+                has_frames = True
                 yield from _conformers(group, path, options)
     except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, DataError):
             raise
         raise DataError(f"{path} cannot be read as HDF5: {str(error) or type(error).__name__}") from error
-    if not found:
+    if not has_frames:
         raise DataError(f"{path} has no group with coordinates and species, as ANI's files have")
 
 

@@ -66,8 +66,8 @@ def comment_of(comment: str) -> dict[str, Any]:
 
 def fields_of(comment: str) -> list[Field]:
     """The columns of atoms' lines that a comment announces."""
-    found = PROPERTIES.search(comment)
-    text = found[1] if found else PLAIN
+    match = PROPERTIES.search(comment)
+    text = match[1] if match else PLAIN
     words = text.split(":")
     if len(words) % 3:
         raise DataError(f"Properties should be triples name:kind:columns, but is {text!r}")

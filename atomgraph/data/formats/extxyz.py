@@ -157,14 +157,14 @@ def _maker(path: Path, frame: _Frame, types: Sequence[str] | None) -> Callable[[
 def _check_columns(path: Path, frame: _Frame) -> None:
     """Each atom's line has the columns that are announced; a plain XYZ file may have more."""
     fields = _fields(path, frame)
-    wanted = sum(field.width for field in fields)
+    width = sum(field.width for field in fields)
     exact = PROPERTIES.search(frame.comment) is not None
     for number, line in enumerate(frame.atoms):
         columns = len(line.split())
-        if columns < wanted or (exact and columns != wanted):
+        if columns < width or (exact and columns != width):
             raise DataError(
                 f"{path}, frame {frame.place}, line {frame.line + 2 + number}: each of {len(frame.atoms)} atoms should have "
-                f"{wanted} columns, but here are {columns}: {line.strip()[:40]!r}"
+                f"{width} columns, but here are {columns}: {line.strip()[:40]!r}"
             )
 
 

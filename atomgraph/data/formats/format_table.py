@@ -44,7 +44,12 @@ FORMATS = (
     OUTCAR,
     POSCAR,
 )
-BY_NAME = {one.name: one for one in FORMATS} | {"xyz": EXTXYZ, "rmd17": MD17, "runnerdata": N2P2, "json": DATABASE}
+BY_NAME = {file_format.name: file_format for file_format in FORMATS} | {
+    "xyz": EXTXYZ,
+    "rmd17": MD17,
+    "runnerdata": N2P2,
+    "json": DATABASE,
+}
 
 OF_ASE_ONLY = {"gpumd"}  # names that ASE has for another format
 
@@ -65,43 +70,47 @@ def format_of(path: Path, name: str | None = None) -> Format:
         )
     head = b"" if path.is_dir() else beginning_of(path)
     check_encoding(path, head)
-    for one in FORMATS:
-        if one.recognise(path, head):
-            return _readable(one, path)
+    for file_format in FORMATS:
+        if file_format.recognise(path, head):
+            return _readable(file_format, path)
     try:
-        found = format_of_ase(path, None)
-        return _readable(BY_NAME.get(found.name, found) if found.name not in OF_ASE_ONLY else found, path)
+        of_ase = format_of_ase(path, None)
+        return _readable(BY_NAME.get(of_ase.name, of_ase) if of_ase.name not in OF_ASE_ONLY else of_ase, path)
     except DataError as error:
-        endings = ", ".join(dict.fromkeys(ending for one in FORMATS for ending in one.endings if ending != "a folder"))
+        endings = ", ".join(
+            dict.fromkeys(ending for file_format in FORMATS for ending in file_format.endings if ending != "a folder")
+        )
         raise DataError(
             f"{error}; known are {endings} and what else ASE reads; or say the format: --format extxyz in a command, "
             f"data.format: extxyz in a configuration"
         ) from error
 
 
-def _readable(found: Format, path: Path) -> Format:
+def _readable(file_format: Format, path: Path) -> Format:
     """The format; DataError for a packed file of a format that is read from the file itself."""
-    if not found.packed and is_packed(path):
-        raise DataError(f"{path} ({found.title}) is packed; unpack it (gunzip, bunzip2, unxz) and read the file itself")
-    return found
+    if not file_format.packed and is_packed(path):
+        raise DataError(
+            f"{path} ({file_format.title}) is packed; unpack it (gunzip, bunzip2, unxz) and read the file itself"
+        )
+    return file_format
 
 
-def conversion_of(found: Format, path: Path, stated: Mapping[str, str] | None) -> Conversion:
+def conversion_of(file_format: Format, path: Path, stated: Mapping[str, str] | None) -> Conversion:
     """From the units of a file to eV and Å: stated units win over those that a reader assumes.
 
     Raises:
         DataError: For a stated unit that differs from one which the format, or the file itself, fixes.
     """
     stated = known_entries(stated, unit_names(), "units")
-    own = found.units_in(path) if found.units_in is not None else {}
-    assumed = {**found.units, **own}
+    own = file_format.units_in(path) if file_format.units_in is not None else {}
+    assumed = {**file_format.units, **own}
     together = Conversion.of({**assumed, **stated})
     fixed = Conversion.of({**assumed, **{name: word for name, word in stated.items() if name == "stress_order"}})
-    if (found.fixed or own) and together != fixed:
+    if (file_format.fixed or own) and together != fixed:
         said = ", ".join(f"{name}: {word}" for name, word in stated.items() if name != "stress_order")
         units = ", ".join(f"{name} {word}" for name, word in assumed.items()) or "eV and Å"
         raise DataError(
-            f"{path} ({found.title}) has units of its own ({units}), which are converted; take the units ({said}) out, or "
+            f"{path} ({file_format.title}) has units of its own ({units}), which are converted; take the units ({said}) out, or "
             f"convert the file first (atomgraph convert-data) where other files need them"
         )
     return together

@@ -91,8 +91,8 @@ def _snapshots(path: Path) -> Iterator[_Snapshot]:
 
 
 def _take_rows(snapshot: _Snapshot, lines: Iterator[tuple[int, str]], path: Path, number: int) -> None:
-    while len(snapshot.rows) < snapshot.n_atoms and (found := next(lines, None)) is not None:
-        number, line = found
+    while len(snapshot.rows) < snapshot.n_atoms and (text := next(lines, None)) is not None:
+        number, line = text
         row = line.split()
         if len(row) != len(snapshot.columns):
             raise DataError(
@@ -210,10 +210,10 @@ def _columns_of_elements(
 
 def _units_in(path: Path) -> dict[str, str]:
     """``ITEM: UNITS``, which newer dumps may have."""
-    found = re.search(rb"ITEM: UNITS\s+(\w+)", beginning_of(path, 4096))
-    if not found:
+    match = re.search(rb"ITEM: UNITS\s+(\w+)", beginning_of(path, 4096))
+    if not match:
         return {}
-    style = found[1].decode(errors="replace")
+    style = match[1].decode(errors="replace")
     if style not in STYLES:
         raise DataError(f"{path} has LAMMPS's units {style!r}; known are {', '.join(STYLES)}")
     return STYLES[style]

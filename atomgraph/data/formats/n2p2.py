@@ -89,15 +89,15 @@ def _layout(fields: list[str]) -> list[tuple[str, int]]:
     """What stands behind position and element, from the words behind ``begin``."""
     if not fields:
         return list(LAYOUT)
-    found = []
+    columns = []
     for field in fields:
         match = FIELD.fullmatch(field)
         if match is None:
             raise DataError(f"behind begin should be fields such as forces(3), but one is {field[:40]!r}")
-        found.append((match[1], int(match[2] or 1)))
-    if found[:2] != [("position", 3), ("element", 1)]:
+        columns.append((match[1], int(match[2] or 1)))
+    if columns[:2] != [("position", 3), ("element", 1)]:
         raise DataError(f"the first fields behind begin should be position(3) element, but are {' '.join(fields[:2])}")
-    return found[2:]
+    return columns[2:]
 
 
 N2P2 = Format(

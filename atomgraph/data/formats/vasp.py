@@ -44,10 +44,10 @@ def outcar_steps(path: Path) -> list[bool]:
     """
     steps, said, n_loops, most = [], None, 0, 60
     for line in lines_of(path):
-        if "NELM " in line and (found := re.search(r"NELM\s*=\s*(\d+)", line)):
-            most = int(found[1])
-        elif "Iteration" in line and (found := re.search(r"Iteration\s+\d+\(\s*(\d+)\s*\)", line)):
-            n_loops = int(found[1])
+        if "NELM " in line and (match := re.search(r"NELM\s*=\s*(\d+)", line)):
+            most = int(match[1])
+        elif "Iteration" in line and (match := re.search(r"Iteration\s+\d+\(\s*(\d+)\s*\)", line)):
+            n_loops = int(match[1])
         elif "aborting loop" in line:
             said = "not reached" not in line and "unconverged" not in line
         elif "TOTAL-FORCE (eV/Angst)" in line:

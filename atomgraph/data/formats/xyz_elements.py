@@ -33,10 +33,10 @@ def symbol(word: str, types: Sequence[str] | None, comment: str) -> str:
     """
     if word.isascii() and word.isdigit() and (types is not None or LAMMPS.search(comment)):
         return str(chemical_symbols[numbers_of_types(whole_types([word], "species"), types, 1, "the file")[0]])
-    found = symbol_of(word)
+    element = symbol_of(word)
     if types is not None:
         refuse_types(types, "the file")
-    return found
+    return element
 
 
 def check_elements(rows: Sequence[str], fields: Sequence[Field]) -> None:

@@ -38,8 +38,8 @@ def e0_findings(shift: EnergyShift, e0: Mapping[str, float], *, estimated: bool)
 def _what_is_off(shift: EnergyShift, e0: Mapping[str, float]) -> str:
     """E0 as a whole, by a factor, or of some elements, with sizes where the compositions tell them."""
     factor, left = shift.times(e0)
-    for wanted, words in FACTORS.items():
-        if abs(factor - wanted) < ALIKE * abs(wanted) and left < ALIKE:
+    for multiple, words in FACTORS.items():
+        if abs(factor - multiple) < ALIKE * abs(multiple) and left < ALIKE:
             return f"E0 is off, {words}"
     largest = max(abs(value) for value in shift.shift)
     guilty = {symbol: value for symbol, value in shift.by_element.items() if abs(value) > MINOR * largest}

@@ -56,7 +56,9 @@ class LabelledPredictions:
         by_number = {atomic_numbers[symbol]: value for symbol, value in e0.items()}
         change = [sum(by_number.get(int(z), 0.0) for z in atoms.numbers) for atoms in self.frames]
         moved = zip(self.predictions, change, strict=True)
-        return LabelledPredictions(self.frames, [found | {"energy": found["energy"] + more} for found, more in moved])
+        return LabelledPredictions(
+            self.frames, [result | {"energy": result["energy"] + more} for result, more in moved]
+        )
 
     @cached_property
     def labels(self) -> list[dict[str, np.ndarray]]:
@@ -97,16 +99,16 @@ class LabelledPredictions:
     @cached_property
     def agreements(self) -> dict[str, Agreement]:
         """By quantity (``energy``, ``forces``, ``stress``), where labels are enough to say something."""
-        found: dict[str, Agreement | None] = {}
+        agreements: dict[str, Agreement | None] = {}
         if self.shift is not None and len(self.counts) >= self.shift.rank + 4:
-            found["energy"] = agreement("energy", *(list(column[:, None]) for column in self.beyond_composition))
+            agreements["energy"] = agreement("energy", *(list(column[:, None]) for column in self.beyond_composition))
         forces = [i for i in self._with("forces") if len(self.frames[i]) > 1]
-        found["forces"] = agreement("forces", *(self._rows("forces", forces, source) for source in self._sources))
+        agreements["forces"] = agreement("forces", *(self._rows("forces", forces, source) for source in self._sources))
         rows = [i for i in self._with("stress") if np.isfinite(self.predictions[i]["stress"]).all()]
         if len(rows) > 1:
             stresses = (np.array(self._rows("stress", rows, source))[:, VOIGT] for source in self._sources)
-            found["stress"] = agreement("stress", *(list(s - np.median(s, axis=0)) for s in stresses))
-        return {name: one for name, one in found.items() if one is not None}
+            agreements["stress"] = agreement("stress", *(list(s - np.median(s, axis=0)) for s in stresses))
+        return {name: value for name, value in agreements.items() if value is not None}
 
     @property
     def _sources(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -33,14 +33,14 @@ def magnitude_findings(evidence: LabelledPredictions, explained: set[str]) -> li
 
 def _typical(evidence: LabelledPredictions) -> dict[str, float]:
     """Typical sizes: energies beyond composition, eV/atom; forces, eV/Å; stresses, GPa."""
-    found = {}
+    typical = {}
     if len(evidence.energies[0]) > 1:
-        found["energy"] = float(np.median(np.abs(evidence.beyond_composition[0])))
+        typical["energy"] = float(np.median(np.abs(evidence.beyond_composition[0])))
     for name, unit in (("forces", 1.0), ("stress", PRESSURE["GPa"])):
         sizes = [np.sqrt((label[name] ** 2).mean()) for label in evidence.labels if name in label]
         if sizes:
-            found[name] = float(np.median(sizes)) / unit
-    return found
+            typical[name] = float(np.median(sizes)) / unit
+    return typical
 
 
 def _absurd(name: str, size: float, unit: str) -> Finding:
@@ -50,7 +50,7 @@ def _absurd(name: str, size: float, unit: str) -> Finding:
 
 def _single(evidence: LabelledPredictions) -> list[Finding]:
     """Single structures with an impossible force."""
-    largest = {i: float(np.abs(one["forces"]).max()) for i, one in enumerate(evidence.labels) if "forces" in one}
+    largest = {i: float(np.abs(label["forces"]).max()) for i, label in enumerate(evidence.labels) if "forces" in label}
     rows = [i for i, size in largest.items() if size > ANY_FORCE]
     if not rows:
         return []
@@ -62,9 +62,16 @@ def _single(evidence: LabelledPredictions) -> list[Finding]:
 
 def _unexplained(evidence: LabelledPredictions, explained: set[str]) -> list[Finding]:
     findings = []
-    for name, one in evidence.agreements.items():
-        if name not in explained and one.correlation > 0 and one.strength > SURE and abs(log(one.ratio)) > STRANGE:
-            message = f"{name} labels have another scale than predictions, which no unit explains: {one.describe()}"
+    for name, agreement in evidence.agreements.items():
+        if (
+            name not in explained
+            and agreement.correlation > 0
+            and agreement.strength > SURE
+            and abs(log(agreement.ratio)) > STRANGE
+        ):
+            message = (
+                f"{name} labels have another scale than predictions, which no unit explains: {agreement.describe()}"
+            )
             advice = f"{ADVICE}; or the starting model is not trained"
-            findings.append(Finding("magnitude", WARNING, [], one.ratio, "", message, advice))
+            findings.append(Finding("magnitude", WARNING, [], agreement.ratio, "", message, advice))
     return findings

@@ -50,7 +50,7 @@ class Audit:
     def describe(self) -> str:
         """The same as lines of text, for a terminal."""
         lines = [f"audit: E0 shift: {self.shift.describe()}"] if self.shift is not None else []
-        lines += [f"audit: {name}: {one.describe()}" for name, one in self.agreements.items()]
+        lines += [f"audit: {name}: {agreement.describe()}" for name, agreement in self.agreements.items()]
         return "\n".join(
             [*lines, *(f"audit: {f.severity}: {f.check}: {f.message} → {f.advice}" for f in self.findings)]
         )
@@ -63,12 +63,12 @@ class Audit:
         rows = [
             [
                 name,
-                str(one.n_structures),
-                _range(one.correlation, one.correlation_interval),
-                _range(one.ratio, one.ratio_interval),
-                short(one.slope),
+                str(agreement.n_structures),
+                _range(agreement.correlation, agreement.correlation_interval),
+                _range(agreement.ratio, agreement.ratio_interval),
+                short(agreement.slope),
             ]
-            for name, one in self.agreements.items()
+            for name, agreement in self.agreements.items()
         ]
         blocks: list[Block] = [
             Table(columns, rows, note="Outliers drawn in; in brackets what 95 % of resampled sets give.")
@@ -92,7 +92,7 @@ class Audit:
         return {
             "head": self.head,
             "e0_shift": None if self.shift is None else self.shift.to_json(),
-            "agreements": {name: one.to_json() for name, one in self.agreements.items()},
+            "agreements": {name: agreement.to_json() for name, agreement in self.agreements.items()},
             "findings": [finding.to_json() for finding in self.findings],
         }
 

@@ -26,14 +26,18 @@ def sign_findings(evidence: LabelledPredictions) -> list[Finding]:
     agreements = evidence.agreements
     findings = []
     for name, mine in agreements.items():
-        others = [one for key, one in agreements.items() if key != name]
+        others = [agreement for key, agreement in agreements.items() if key != name]
         least = HINT if name == "forces" else FAIR
-        witnesses = [one for one in others if one.correlation > 0 and one.strength > least]
+        witnesses = [agreement for agreement in others if agreement.correlation > 0 and agreement.strength > least]
         if mine.correlation > 0 or mine.strength < FAIR:
             continue
         if witnesses:
-            findings.append(_against(mine, max(witnesses, key=lambda one: (one.quantity == "forces", one.strength))))
-        elif name == "forces" and mine.strength > ALONE and not any(one.strength > FAIR for one in others):
+            findings.append(
+                _against(
+                    mine, max(witnesses, key=lambda agreement: (agreement.quantity == "forces", agreement.strength))
+                )
+            )
+        elif name == "forces" and mine.strength > ALONE and not any(agreement.strength > FAIR for agreement in others):
             doubt = "there is nothing else to compare, so the starting model may be at fault"
             findings.append(_finding(mine, WARNING, doubt))
     return findings

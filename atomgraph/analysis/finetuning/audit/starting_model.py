@@ -20,13 +20,13 @@ LOOKED_AT = 40  # structures that other heads are tried on
 def start_findings(evidence: LabelledPredictions) -> list[Finding]:
     """``start``: a model that has nothing to say about the structures, so that nothing can be judged by it either."""
     agreements = evidence.agreements
-    if any(one.correlation > 0 and one.strength > SAYS_SOMETHING for one in agreements.values()):
+    if any(agreement.correlation > 0 and agreement.strength > SAYS_SOMETHING for agreement in agreements.values()):
         return []
     if not agreements:
         message = "too few labels to say whether the starting model knows anything of these structures"
         return [Finding("start", WARNING, [], 0.0, "", message, "judge by the report card")]
-    best = max(agreements.values(), key=lambda one: one.correlation)
-    words = "; ".join(f"{name}: {one.describe()}" for name, one in agreements.items())
+    best = max(agreements.values(), key=lambda agreement: agreement.correlation)
+    words = "; ".join(f"{name}: {agreement.describe()}" for name, agreement in agreements.items())
     message = f"labels do not go with what the starting model predicts, so that units and signs cannot be judged by it: {words}"
     advice = "training from scratch may do as well; if the model ought to know such structures, look at the data"
     return [Finding("start", WARNING, [], best.correlation, "", message, advice)]
@@ -55,7 +55,7 @@ def _force_errors(evidence: LabelledPredictions) -> np.ndarray:
     """(n_structures,) RMS, eV/Å."""
     return np.array(
         [
-            np.sqrt(((label["forces"] - found["forces"]) ** 2).mean())
-            for label, found in zip(evidence.labels, evidence.predictions, strict=True)
+            np.sqrt(((label["forces"] - result["forces"]) ** 2).mean())
+            for label, result in zip(evidence.labels, evidence.predictions, strict=True)
         ]
     )

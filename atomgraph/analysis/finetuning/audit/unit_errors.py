@@ -50,7 +50,7 @@ def unit_findings(evidence: LabelledPredictions) -> list[Finding]:
     where there was such a judge, or forces go with predictions too well for accident; else it is a warning: energies, above
     all of crystals, go with those of a model of random weights, too.
     """
-    found = []
+    findings = []
     for name, mine in evidence.agreements.items():
         reference = _reference(name, evidence)
         softness = log(reference.ratio) if reference is not None else 0.0
@@ -74,16 +74,16 @@ def unit_findings(evidence: LabelledPredictions) -> list[Finding]:
             and abs(scale) > CLEAR
             and (reference is not None or _is_trained(evidence))
         )
-        found.append(_finding(name, mine, units, certain=certain))
-    if not any(finding.check == "energy unit" for finding in found):
-        found += _by_sums(evidence)
-    return found
+        findings.append(_finding(name, mine, units, certain=certain))
+    if not any(finding.check == "energy unit" for finding in findings):
+        findings += _by_sums(evidence)
+    return findings
 
 
 def _witness(name: str, evidence: LabelledPredictions) -> bool:
     """Whether another quantity goes with its predictions."""
-    others = (one for key, one in evidence.agreements.items() if key != name)
-    return any(one.correlation > 0 and one.strength > FAIR for one in others)
+    others = (agreement for key, agreement in evidence.agreements.items() if key != name)
+    return any(agreement.correlation > 0 and agreement.strength > FAIR for agreement in others)
 
 
 def _reference(name: str, evidence: LabelledPredictions) -> Agreement | None:

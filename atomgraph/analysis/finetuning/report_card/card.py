@@ -61,9 +61,9 @@ class Card:
             holes = [sum(curve.holes[k] for curve in self.curves) for k in (0, 1)]
             rows.append([f"holes in the core, of {number_of(len(self.curves), 'dimer')}", *map(str, holes), ""])
         if self.crystal is not None:
-            found = (self.crystal.before, self.crystal.after)
+            curves = (self.crystal.before, self.crystal.after)
             name = f"bulk modulus of {self.crystal.formula} (GPa)"
-            rows.append([name, *(short(one.bulk_modulus) if one else "no minimum" for one in found), ""])
+            rows.append([name, *(short(fit.bulk_modulus) if fit else "no minimum" for fit in curves), ""])
         if self.motion:
             drifts = [short(self.motion[name].drift) for name in ("before", "after")]
             rows.append(["NVE drift (meV/atom/ps)", *drifts, ""])
@@ -92,7 +92,7 @@ class Card:
             "dimers": [curve.to_json() for curve in self.curves],
             "equation_of_state": None if self.crystal is None else self.crystal.to_json(),
             "weights": [change.to_json() for change in self.weights],
-            "motion": {name: one.to_json() for name, one in self.motion.items()},
+            "motion": {name: motion.to_json() for name, motion in self.motion.items()},
             "remarks": self.remarks,
         }
 

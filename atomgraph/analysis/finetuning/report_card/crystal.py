@@ -33,23 +33,23 @@ class CrystalCurves:
     def table(self) -> Table:
         columns = [Column("", words=True), Column("V0", "volume (Å³/atom)"), Column("B", "modulus (GPa)")]
         rows = [
-            [name, short(found.volume_0, 5), short(found.bulk_modulus, 4)] if found else [name, "no minimum", ""]
-            for name, found in (("before", self.before), ("after", self.after))
+            [name, short(curve.volume_0, 5), short(curve.bulk_modulus, 4)] if curve else [name, "no minimum", ""]
+            for name, curve in (("before", self.before), ("after", self.after))
         ]
         return Table(columns, rows, title=f"Equation of state of {self.formula}, cell shape as labelled")
 
     def figure(self) -> Figure:
         curves = {
-            name: (found.volume.tolist(), (1e3 * (found.energy - found.energy_0)).tolist())
-            for name, found in (("before", self.before), ("after", self.after))
-            if found
+            name: (curve.volume.tolist(), (1e3 * (curve.energy - curve.energy_0)).tolist())
+            for name, curve in (("before", self.before), ("after", self.after))
+            if curve
         }
         return lines(curves, xlabel="volume (Å³/atom)", ylabel="meV/atom above the minimum", title=self.formula)
 
     def to_json(self) -> dict[str, Any]:
         told: dict[str, Any] = {"formula": self.formula, "failures": self.failures}
-        for name, found in (("before", self.before), ("after", self.after)):
-            told[name] = found and {"volume_0": found.volume_0, "bulk_modulus": found.bulk_modulus}
+        for name, curve in (("before", self.before), ("after", self.after)):
+            told[name] = curve and {"volume_0": curve.volume_0, "bulk_modulus": curve.bulk_modulus}
         return told
 
 
@@ -66,14 +66,14 @@ def crystal_of(frames: Sequence[ase.Atoms]) -> ase.Atoms | None:
 
 def crystal_curves(before: Potential, after: Potential, crystal: ase.Atoms) -> CrystalCurves:
     """Each potential's curve about its own minimum, atoms where they are labelled."""
-    found: dict[str, EquationOfState | None] = {}
+    curves: dict[str, EquationOfState | None] = {}
     failures = {}
     for name, potential in (("before", before), ("after", after)):
         try:
-            found[name] = equation_of_state(potential, _at_rest(potential, crystal))
+            curves[name] = equation_of_state(potential, _at_rest(potential, crystal))
         except GraphError as error:
-            found[name], failures[name] = None, str(error)
-    return CrystalCurves(crystal.get_chemical_formula(), found["before"], found["after"], failures)
+            curves[name], failures[name] = None, str(error)
+    return CrystalCurves(crystal.get_chemical_formula(), curves["before"], curves["after"], failures)
 
 
 def _at_rest(potential: Potential, crystal: ase.Atoms) -> ase.Atoms:

@@ -104,14 +104,14 @@ def _above_free(
     for begin in range(0, len(pairs), TOGETHER):
         some = pairs[begin : begin + TOGETHER]
         frames = [ase.Atoms(pair, [[0, 0, 0], [0, 0, r]]) for pair in some for r in distance]
-        of_atoms = np.array([[free[one] + free[other]] for one, other in some])
+        of_atoms = np.array([[free[first] + free[second]] for first, second in some])
         rows.append(_energies(potential, frames).reshape(len(some), len(distance)) - of_atoms)
     return np.concatenate(rows)
 
 
 def _energies(potential: Potential, frames: Sequence[ase.Atoms]) -> np.ndarray:
     """(n_frames,) eV; slopes would be memory and time for nothing."""
-    return np.array([found["energy"] for found in potential.iter_predict(frames, forces=False, stress=False)])
+    return np.array([result["energy"] for result in potential.iter_predict(frames, forces=False, stress=False)])
 
 
 def _falls(energy: np.ndarray) -> bool:

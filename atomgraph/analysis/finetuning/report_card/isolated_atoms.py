@@ -33,7 +33,7 @@ def free_atoms(before: Potential, after: Potential, elements: Sequence[str]) -> 
     """Each element alone, with the heads that the two have chosen."""
     frames = [ase.Atoms(symbol) for symbol in elements]
     old, new = (
-        [found["energy"] for found in potential.iter_predict(frames, forces=False, stress=False)]
+        [result["energy"] for result in potential.iter_predict(frames, forces=False, stress=False)]
         for potential in (before, after)
     )
     e0 = [potential.model.baseline.e0_of(str(potential.head)) for potential in (before, after)]

@@ -41,10 +41,10 @@ def mover_of(frames: Sequence[ase.Atoms]) -> ase.Atoms | None:
     return next((atoms for atoms in frames if 1 < len(atoms) <= LARGEST), None)
 
 
-def motion_table(found: dict[str, Motion], atoms: ase.Atoms) -> Table:
+def motion_table(motions: dict[str, Motion], atoms: ase.Atoms) -> Table:
     """Before and after."""
     columns = [Column("", words=True), Column("drift", "meV/atom/ps"), Column("fluctuation", "meV/atom"), Column("K")]
-    rows = [[name, short(m.drift), short(m.fluctuation), short(m.temperature)] for name, m in found.items()]
+    rows = [[name, short(m.drift), short(m.fluctuation), short(m.temperature)] for name, m in motions.items()]
     title = (
         f"Short run at constant energy from {KELVIN:g} K, steps of {_step(atoms):g} fs, {atoms.get_chemical_formula()}"
     )

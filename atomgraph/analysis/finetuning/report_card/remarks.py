@@ -96,7 +96,7 @@ def about_outcome(
         remarks.append(
             f"{', '.join(new)} {'falls' if len(new) == 1 else 'fall'} into the core since training: add close pairs"
         )
-    lost = {name: one.drift != one.drift for name, one in motion.items()}
+    lost = {name: run.drift != run.drift for name, run in motion.items()}
     if lost.get("after") and not lost.get("before"):
         remarks.append("atoms fly apart in a short run at constant energy, and did not before")
     return remarks

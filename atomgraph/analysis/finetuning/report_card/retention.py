@@ -64,7 +64,7 @@ def retention(before: Potential, after: Potential, probe: Sequence[ase.Atoms], s
     energies = [abs(a["energy"] - b["energy"]) / len(atoms) for a, b, atoms in zip(old, new, probe, strict=True)]
     forces = np.concatenate([np.abs(a["forces"] - b["forces"]).ravel() for a, b in zip(old, new, strict=True)])
     by_itself = {"energy": float(np.mean(energies)), "forces": float(forces.mean())}
-    with_labels, with_labels_after = (Comparison.of(probe, found) for found in (old, new))
+    with_labels, with_labels_after = (Comparison.of(probe, results) for results in (old, new))
     if not with_labels.samples:
         return Retention(source, len(probe), None, None, by_itself)
     return Retention(source, len(probe), with_labels, with_labels_after, by_itself)
