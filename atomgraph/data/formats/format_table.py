@@ -110,7 +110,7 @@ def conversion_of(file_format: Format, path: Path, stated: Mapping[str, str] | N
         said = ", ".join(f"{name}: {word}" for name, word in stated.items() if name != "stress_order")
         units = ", ".join(f"{name} {word}" for name, word in assumed.items()) or "eV and Å"
         raise DataError(
-            f"{path} ({file_format.title}) has units of its own ({units}), which are converted; take the units ({said}) out, or "
-            f"convert the file first (atomgraph convert-data) where other files need them"
+            f"{path} ({file_format.title}) has units of its own ({units}), which are converted; take the units ({said}) out, "
+            f"or convert the file first (atomgraph convert-data) where other files need them"
         )
     return together
