@@ -10,7 +10,7 @@ from atomgraph.featurizers import ACE, SOAP, Bispectrum, PairKernel, TripleKerne
 from atomgraph.fitting.design_matrix import design_matrix
 from atomgraph.fitting.linear_weights import LinearWeights
 from atomgraph.models import Branch, EnergyModel
-from atomgraph.nn.density import DensityFeaturizer, term_gradients
+from atomgraph.nn.density import DensityFeaturizer, term_slopes
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.ops.scatter import sum_to
@@ -79,7 +79,7 @@ def test_gradients_by_the_density_are_those_of_backward_passes(case):
 
 def test_gradients_of_terms_are_finite_differences(case):
     expansion, _, edges, _ = case
-    gradients = term_gradients(expansion, edges)
+    gradients = term_slopes(expansion, edges)
     result = gradients.of(torch.arange(len(gradients.terms.rows)))
     step = 1e-5
     for axis in range(3):

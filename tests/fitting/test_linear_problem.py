@@ -196,5 +196,5 @@ def test_a_flipped_bit_in_a_saved_block_is_noticed(tmp_path):
         damaged = bytearray(good)
         damaged[random.randrange(len(good))] ^= 1 << random.randrange(8)
         file.write_bytes(damaged)
-        with pytest.raises(FittingError, match="begin the fit again"):
+        with pytest.raises(FittingError, match="start the fit again"):
             streaming._read(file, GatheredQR, 3, 5, torch.device("cpu"))

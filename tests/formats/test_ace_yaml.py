@@ -318,10 +318,11 @@ def test_other_files_are_not_taken_for_it(tmp_path):
         load(written(tmp_path, "elements: [Al]\ndeltaSplineBins: 0.001\n"))
 
 
-# Forces of these are farther from python-ace's than 1e-8 eV/Å, since python-ace interpolates its radial functions between
-# tables in steps h of 0.001 Å: the derivative of a cubic has an error of h³ times a fourth derivative. Against the same
-# files with steps of 0.0001 Å the differences are 40 to 1000 times smaller, 7e-10 eV/Å and, for Al.pbe.13.2, 4e-8 of 1.1e3, which is rounding
-# (`test_equal_to_python_ace_in_fine_steps`). Here each has a bound of its own, relative to the largest force.
+# Forces of these are farther from python-ace's than 1e-8 eV/Å, since python-ace interpolates its radial functions
+# between tables in steps h of 0.001 Å: the derivative of a cubic has an error of h³ times a fourth derivative.
+# Against the same files with steps of 0.0001 Å the differences are 40 to 1000 times smaller, 7e-10 eV/Å and, for
+# Al.pbe.13.2, 4e-8 of 1.1e3, which is rounding (`test_equal_to_python_ace_in_fine_steps`). Here each has a bound of
+# its own, relative to the largest force.
 INTERPOLATED = {
     "Al.pbe.13.2@alloy4": 2e-9,
     "ethanol@ethanol": 1e-8,
