@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from atomgraph.old_argument_table import ARGUMENTS as ARGUMENTS
+
 MODULES = {
     "analysis.about": "analysis.report.model_summary",
     "analysis.audit": "analysis.finetuning.audit",
@@ -294,9 +296,6 @@ NAMES: dict[str, str] = {
     "training.adapters.Adapted": "LoRAPotential",
 }
 """Class or function before, with its module of today: its name now, with a module, below ``atomgraph.``, if that changed."""
-
-ARGUMENTS: dict[str, dict[str, str]] = {}
-"""Class of atomgraph: its arguments before and now."""
 
 KEYS: dict[str, str] = {
     "audit.insist": "ignore",

@@ -63,13 +63,26 @@ def current_arguments(cls: type, arguments: Mapping[str, Any]) -> dict[str, Any]
     """
     table = ARGUMENTS.get(cls.__name__, {}) if cls.__module__.startswith("atomgraph.") else {}
     result = dict(arguments)
-    for old in table.keys() & arguments.keys():
-        new = table[old]
-        if new in arguments:
-            raise TypeError(f"{cls.__name__} got {new} and {old}, its name of the last release; give {new} only")
-        warn_old_name(f"{cls.__name__}({old}=...)", f"{new}=...")
-        result[new] = result.pop(old)
+    for old, new in table.items():
+        outer, _, key = old.rpartition(".")
+        if outer:
+            if outer in result:
+                result[outer] = _current_keys(result[outer], key, new, f"{outer} of {cls.__name__}")
+        else:
+            result = _current_keys(result, old, new, cls.__name__)
     return result
+
+
+def _current_keys(value: Any, old: str, new: str, owner: str) -> Any:
+    """A mapping, or each of several mappings, with a key by its name of today."""
+    if isinstance(value, list | tuple):
+        return type(value)(_current_keys(item, old, new, owner) for item in value)
+    if not isinstance(value, Mapping) or old not in value:
+        return value
+    if new in value:
+        raise TypeError(f"{owner} got {new} and {old}, its name of the last release; give {new} only")
+    warn_old_name(f"{owner}({old}=...)", f"{new}=...")
+    return {new if key == old else key: item for key, item in value.items()}
 
 
 def old_names_of(module: str) -> Callable[[str], Any]:

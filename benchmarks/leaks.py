@@ -53,7 +53,7 @@ def told(name: str, before: tuple[float, int, int], after: tuple[float, int, int
 def main(n_calls: int, n_loads: int) -> int:
     torch.manual_seed(0)
     model = models.MACE(
-        ["Si"], 4.5, hidden="4x0e+4x1o", l_max=2, order=2, layer={"hidden": [8]}, radial={"n_radial": 4}
+        ["Si"], 4.5, hidden_irreps="4x0e+4x1o", l_max=2, order=2, layer={"radial_hidden": [8]}, radial={"n_radial": 4}
     )
     good = True
     with tempfile.TemporaryDirectory() as folder:

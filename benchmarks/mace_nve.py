@@ -26,11 +26,11 @@ def trained() -> Potential:
     config = {
         "seed": 1,
         "data": {"train": str(DATA / "train.xyz.gz"), "valid": 0.1, "edge_budget": 2000},
-        "model": {"kind": "MACE", "elements": "auto", "cutoff": 5.0, "hidden": "16x0e+16x1o", "l_max": 2},
+        "model": {"kind": "MACE", "elements": "auto", "cutoff": 5.0, "hidden_irreps": "16x0e+16x1o", "l_max": 2},
         "baseline": {"e0": "least_squares", "scale": "force_rms"},
         "fit": {"kind": "gradient", "max_epochs": EPOCHS, "accelerator": "cpu"},
     }
-    config["model"] |= {"radial": {"n_radial": 8}, "layer": {"hidden": [32, 32]}}
+    config["model"] |= {"radial": {"n_radial": 8}, "layer": {"radial_hidden": [32, 32]}}
     with tempfile.TemporaryDirectory() as folder:
         potential, _ = atomgraph.train(config | {"output": {"folder": f"{folder}/run", "report": False}})
     return potential

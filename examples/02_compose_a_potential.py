@@ -15,7 +15,9 @@ ELEMENTS = ["Si", "O"]
 def symmetry_branch() -> Branch:
     """Behler and Parrinello's road: symmetry functions into one perceptron an element, 5 Å far."""
     described = featurizers.SymmetryFunctions(ELEMENTS, cutoff=5.0)
-    return Branch(5.0, described, readouts=[readouts.PerElementMLP(ELEMENTS, described.irreps_out.dim, hidden=[16])])
+    return Branch(
+        5.0, described, readouts=[readouts.PerElementMLP(ELEMENTS, described.irreps_out.dim, readout_hidden=[16])]
+    )
 
 
 def convolution_branch() -> Branch:

@@ -24,12 +24,13 @@ from atomgraph.readouts import PerElementMLP
 class GatedConvolution(MessageLayer):
     r""":math:`h'_i = h_i + (h_i U) \odot \tfrac14 \sum_j f(r_{ij})\, h_j V`: an atom decides which messages it lets in.
 
-    channels: scalars per atom, before and after.  cutoff: Å, where the envelope f ends.
+    irreps_in: scalars per atom, before and after.  cutoff: Å, where the envelope f ends.
     """
 
-    def __init__(self, channels: int, cutoff: float):
+    def __init__(self, irreps_in: int, cutoff: float):
         super().__init__()
-        self.irreps_in = self.irreps_out = as_irreps(channels)
+        self.irreps_in = self.irreps_out = as_irreps(irreps_in)
+        channels = self.irreps_in.dim
         self.cutoff = float(cutoff)
         self.gate = torch.nn.Parameter(torch.randn(channels, channels) / channels**0.5)
         self.message = torch.nn.Parameter(torch.randn(channels, channels) / channels**0.5)
@@ -48,7 +49,7 @@ def model(elements: list[str], cutoff: float, channels: int = 16) -> EnergyModel
     density = RadialDensity(elements, cutoff, n_radial=8)
     n_features = density.irreps_out.dim
     layers = [
-        Standardize(elements, n_features, narrowest=0.01),
+        Standardize(elements, n_features, min_width=0.01),
         AtomWise(elements, n_features, channels, activation="tanh"),
         GatedConvolution(channels, cutoff),
         GatedConvolution(channels, cutoff),

@@ -25,7 +25,7 @@ def configuration(max_epochs: int) -> dict:
             "stratify": True,  # of every configuration type
             "weights": {"Surface": 2.0},
         },
-        "model": {"kind": "BehlerParrinello", "elements": "auto", "cutoff": 4.5, "hidden": [16, 16]},
+        "model": {"kind": "BehlerParrinello", "elements": "auto", "cutoff": 4.5, "readout_hidden": [16, 16]},
         "baseline": {"e0": "least_squares", "scale": "force_rms", "repulsion": "zbl"},
         "fit": {
             "terms": [{"property": "energy", "weight": 10.0}, {"property": "forces", "weight": 1.0}],

@@ -23,7 +23,7 @@ def a_potential(max_epochs: int) -> atomgraph.Potential:
         return atomgraph.load(FOLDER)
     config = {
         "data": {"train": f"{DATA}@::4", "valid": 0.1, "stratify": True},
-        "model": {"kind": "BehlerParrinello", "elements": "auto", "cutoff": 4.5, "hidden": [16, 16]},
+        "model": {"kind": "BehlerParrinello", "elements": "auto", "cutoff": 4.5, "readout_hidden": [16, 16]},
         "fit": {
             "optimizer": {"kind": "Adam", "lr": 0.01},
             "schedule": [{"kind": "cosine"}],

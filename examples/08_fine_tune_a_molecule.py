@@ -22,7 +22,7 @@ def source(max_epochs: int) -> None:
             "edge_budget": 1500,
             "cache": False,
         },
-        "model": {"kind": "MACE", "elements": "auto", "cutoff": 4.0, "hidden": "8x0e", "l_max": 2, "order": 2},
+        "model": {"kind": "MACE", "elements": "auto", "cutoff": 4.0, "hidden_irreps": "8x0e", "l_max": 2, "order": 2},
         "baseline": {"e0": "isolated", "scale": "force_rms"},
         "fit": {"terms": TERMS, "optimizer": {"kind": "AdamW", "lr": 0.02}, "max_epochs": max_epochs},
         "output": {"folder": str(FOLDER / "source"), "report": False},

@@ -32,7 +32,7 @@ FAMILIES = {  # name: its config, and what makes it short enough for a demonstra
     "Behler-Parrinello": ("configs/behler_parrinello.yaml", ["fit.max_epochs=30"]),
     "GAP": ("configs/gap.yaml", ["model.n_points=300", "model.n_max=8", "model.l_max=5"]),
     "ACE": ("configs/ace.yaml", ["model.n_max=[16,8,4,2]", "model.l_max=[0,5,3,1]"]),
-    "MACE": ("configs/mace.yaml", ["model.hidden=16x0e", "fit.max_epochs=9", "fit.terms.0.weight=10"]),
+    "MACE": ("configs/mace.yaml", ["model.hidden_irreps=16x0e", "fit.max_epochs=9", "fit.terms.0.weight=10"]),
 }
 DIFFERENCES = (
     "The same test structures. Networks hold a tenth of the training part out for validation, which closed forms fit, too; "

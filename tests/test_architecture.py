@@ -30,6 +30,7 @@ FLOORS = [
     {"errors", "units", "atomic_write", "file_lock", "safe_yaml", "checksums", "progress"},
     {"old_names"},
     {"old_name_table"},
+    {"old_argument_table"},
 ]
 FLOOR = {room: len(FLOORS) - level for level, rooms in enumerate(FLOORS) for room in rooms}
 ALLOWED_ON_ONE_FLOOR = {("units", "errors"), ("atomic_write", "errors"), ("file_lock", "errors")}

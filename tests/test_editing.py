@@ -24,7 +24,7 @@ HEADS = ["coarse", "middle", "fine"]
 def models():
     """Every kind of part that knows elements or heads, in three models."""
     baseline = Baseline(ELEMENTS, HEADS, ZBL(ELEMENTS), scales_repulsion=True)
-    layer = {"hidden": [4], "by_element": False}
+    layer = {"radial_hidden": [4], "by_element": False}
     return {
         "residual": small(ELEMENTS, baseline=baseline, interaction=["agnostic", "residual"]),
         "density": small(
@@ -38,8 +38,8 @@ def models():
             baseline=Baseline(ELEMENTS, HEADS),
             interaction="nonlinear_residual",
             layer=layer,
-            readout={"hidden": 3, "bias": True},
-            states={"total_charge": {"type": "continuous", "emb_dim": 3}},
+            readout={"readout_hidden": 3, "bias": True},
+            global_state={"total_charge": {"type": "continuous", "emb_dim": 3}},
             state_energy=True,
         ),
     }
@@ -148,7 +148,7 @@ class TestOtherFamilies:
         ]
         made = {
             "gcn": lambda: GCN(ELEMENTS, 4.0, channels=5, n_layers=1, n_radial=4, baseline=baseline),
-            "bp": lambda: BehlerParrinello(ELEMENTS, 4.0, hidden=[6, 5], baseline=baseline),
+            "bp": lambda: BehlerParrinello(ELEMENTS, 4.0, readout_hidden=[6, 5], baseline=baseline),
             "bp sets": lambda: BehlerParrinello(ELEMENTS, 4.0, radial=radial, angular=angular, baseline=baseline),
             "ace": lambda: ACE(ELEMENTS, 4.0, n_max=(3, 2, 1), l_max=(0, 1, 1), baseline=baseline),
             "ace bonds": lambda: ACE(ELEMENTS, 4.0, n_max=(3, 2), l_max=(0, 1), bonds=bonds, baseline=baseline),

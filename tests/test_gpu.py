@@ -21,7 +21,7 @@ MODELS = {
     "polynomial": lambda: GCN(ELEMENTS, 4.0, channels=8, n_radial=4),
     "laplacian": lambda: GCN(ELEMENTS, 4.0, convolution="laplacian", channels=8, n_radial=4),
     "graph": lambda: GCN(ELEMENTS, 4.0, convolution="graph", channels=8, n_radial=4),
-    "behler_parrinello": lambda: BehlerParrinello(ELEMENTS, 4.0, hidden=(8,)),
+    "behler_parrinello": lambda: BehlerParrinello(ELEMENTS, 4.0, readout_hidden=(8,)),
     "repulsion": lambda: GCN(ELEMENTS, 4.0, channels=8, baseline=Baseline(ELEMENTS, repulsion=ZBL(ELEMENTS))),
 }
 

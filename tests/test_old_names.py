@@ -49,3 +49,21 @@ def test_modules_of_today_give_no_warning():
 
 def test_old_arguments_are_arguments_of_no_class_of_today():
     assert all(set(table).isdisjoint(table.values()) for table in ARGUMENTS.values())
+
+
+def test_old_arguments_are_accepted_also_inside_other_arguments():
+    from atomgraph.models import MACE
+
+    shape = {"l_max": 1, "order": 1, "n_layers": 1}
+    with pytest.warns(OldNameWarning) as warned:
+        old = MACE(["H"], 3.0, hidden="2x0e", layer=[{"hidden": [3]}], radial={"fades": "messages"}, **shape)
+    assert len(warned) == 3
+    new = MACE(
+        ["H"],
+        3.0,
+        hidden_irreps="2x0e",
+        layer=[{"radial_hidden": [3]}],
+        radial={"envelope_on": "messages"},
+        **shape,
+    )
+    assert old.arguments == new.arguments | {"baseline": None}

@@ -26,7 +26,7 @@ CUTOFF = 3.5
 
 
 def model(**options) -> EnergyModel:
-    return GCN(ELEMENTS, cutoff=CUTOFF, channels=4, n_layers=1, n_radial=4, hidden=(4,), **options)
+    return GCN(ELEMENTS, cutoff=CUTOFF, channels=4, n_layers=1, n_radial=4, readout_hidden=(4,), **options)
 
 
 @pytest.fixture

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from atomgraph import featurizers, layers, models, nn, readouts
 from atomgraph.errors import ConfigError, WiringError
 from atomgraph.nn.part import Part, resolve_class
-from atomgraph.old_name_table import KEYS, VALUES
+from atomgraph.old_name_table import ARGUMENTS, KEYS, VALUES
 from atomgraph.old_names import current_arguments, current_path, reading_old_file, warn_old_name
 
 PART_MODULES = (models, featurizers, layers, readouts, nn)
@@ -64,7 +65,7 @@ def replace_old_names(content: dict[str, Any]) -> tuple[dict[str, Any], list[Rep
     """
     replacements: list[Replacement] = []
     with reading_old_file():
-        return _mapping(content, (), (), replacements), replacements
+        return _mapping(content, (), (), replacements, {}), replacements
 
 
 def current_option(option: str, content: Mapping[str, Any] | None = None) -> str:
@@ -106,27 +107,38 @@ def _inside(sections: tuple[str, ...], key: str) -> tuple[str, ...]:
 
 
 def _mapping(
-    content: Mapping[Any, Any], sections: tuple[str, ...], place: tuple[Any, ...], replacements: list[Replacement]
+    content: Mapping[Any, Any],
+    sections: tuple[str, ...],
+    place: tuple[Any, ...],
+    replacements: list[Replacement],
+    nested: Mapping[str, str],
 ) -> dict[Any, Any]:
     result: dict[Any, Any] = {}
     for key, value in content.items():
         current, here = key, (*place, key)
         if isinstance(key, str) and sections != METHODS:
-            current = _current_key(sections, content, key)
+            current = nested.get(key) or _current_key(sections, content, key)
         if current != key:
             if current in content:
                 old, new = (".".join(map(str, (*place, name))) for name in (key, current))
                 raise ConfigError(f"{new} and {old}, its name of the last release, are both given; give {new} only")
             replacements.append(Replacement(here, key, current))
-        result[current] = _value(value, _inside(sections, str(current)), here, replacements)
+        inner = _inside(sections, str(current))
+        result[current] = _value(value, inner, here, replacements, _nested_keys(sections, content, str(current)))
     return result
 
 
-def _value(value: Any, sections: tuple[str, ...], place: tuple[Any, ...], replacements: list[Replacement]) -> Any:
+def _value(
+    value: Any,
+    sections: tuple[str, ...],
+    place: tuple[Any, ...],
+    replacements: list[Replacement],
+    nested: Mapping[str, str] = MappingProxyType({}),
+) -> Any:
     if isinstance(value, Mapping):
-        return _mapping(value, sections, place, replacements)
+        return _mapping(value, sections, place, replacements, nested)
     if isinstance(value, list | tuple):
-        return [_value(item, sections, (*place, i), replacements) for i, item in enumerate(value)]
+        return [_value(item, sections, (*place, i), replacements, nested) for i, item in enumerate(value)]
     if not isinstance(value, str):
         return value
     current = VALUES.get(".".join(sections), {}).get(value, value)
@@ -147,6 +159,14 @@ def _current_key(sections: tuple[str, ...], parent: Any, key: str) -> str:
         return key
     with reading_old_file():
         return next(iter(current_arguments(cls, {key: None})))
+
+
+def _nested_keys(sections: tuple[str, ...], parent: Any, argument: str) -> dict[str, str]:
+    """Old and new keys inside an argument of the part around it, such as ``hidden`` in ``layer`` of MACE."""
+    kind = parent.get("kind") if isinstance(parent, Mapping) else None
+    cls = _known_class(kind) if isinstance(kind, str) and sections and sections[0] in PART_SECTIONS else None
+    table = {} if cls is None else ARGUMENTS.get(cls.__name__, {})
+    return {old.rpartition(".")[2]: new for old, new in table.items() if old.startswith(f"{argument}.")}
 
 
 def _current_kind(kind: str) -> str:

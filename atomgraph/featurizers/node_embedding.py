@@ -30,21 +30,21 @@ class NodeEmbedding(Featurizer):
     r""":math:`h_i = W_{z_i} / \sqrt Z + \mathrm{silu}(P\,[\,s_1, s_2, \dots])`, a vector s for each state of the structure.
 
     elements: Z chemical symbols.  channels: width; h is (n_atoms, channels), ``{channels}x0e``.
-    states: for each of ``total_charge`` (e) and ``total_spin`` (multiplicity) a mapping: ``type: categorical`` with
+    global_state: for each of ``total_charge`` (e) and ``total_spin`` (multiplicity) a mapping: ``type: categorical`` with
     ``num_classes`` rows of a table, the row being the value plus ``offset``, or ``type: continuous``, a small network with
     biases (``use_bias``); ``emb_dim``, the width of s.  Raises WiringError for what it does not know; forward: GraphError
     for a charge or spin that has no row.
     Source: Batatia et al., NeurIPS 2022; states: mace-torch 0.3.16, ``GenericJointEmbedding``.
     """
 
-    def __init__(self, elements: Sequence[str], channels: int, states: Mapping[str, Any] | None = None):
+    def __init__(self, elements: Sequence[str], channels: int, global_state: Mapping[str, Any] | None = None):
         super().__init__()
         if channels < 1:
             raise WiringError(f"channels must be at least 1, but is {channels}")
         self.elements = checked_symbols(elements)
         self.irreps_out = o3.Irreps(f"{channels}x0e")
         self.weight = torch.nn.Parameter(torch.randn(len(self.elements), channels))
-        self.states = {name: _checked(name, state) for name, state in (states or {}).items()}
+        self.states = {name: _checked(name, state) for name, state in (global_state or {}).items()}
         self.reads_states = bool(self.states)
         self.embedders = torch.nn.ModuleDict({name: _embedder(state) for name, state in self.states.items()})
         width = sum(state["emb_dim"] for state in self.states.values())
@@ -88,14 +88,14 @@ def _checked(name: str, state: Mapping[str, Any]) -> dict[str, Any]:
         raise WiringError(f"unknown state {name!r}{nearest(name, FIELDS)}; a structure has a charge and a spin")
     for key in state:
         if key not in KEYS:
-            raise WiringError(f"states.{name}.{key}: unknown key{nearest(str(key), KEYS)}")
+            raise WiringError(f"global_state.{name}.{key}: unknown key{nearest(str(key), KEYS)}")
     if state.get("per", "graph") != "graph" or state.get("in_dim", 1) != 1:
-        raise WiringError(f"states.{name} should be one number for a structure, but is {dict(state)}")
+        raise WiringError(f"global_state.{name} should be one number for a structure, but is {dict(state)}")
     needed = {"categorical": ("emb_dim", "num_classes"), "continuous": ("emb_dim",)}.get(state.get("type", ""))
     if needed is None or any(not isinstance(state.get(key), int) or state[key] < 1 for key in needed):
         raise WiringError(
-            f"states.{name} should be {{type: categorical, num_classes: n, emb_dim: n}} or {{type: continuous, emb_dim: n}}, "
-            f"but is {dict(state)}"
+            f"global_state.{name} should be {{type: categorical, num_classes: n, emb_dim: n}} or "
+            f"{{type: continuous, emb_dim: n}}, but is {dict(state)}"
         )
     return dict(state)
 

@@ -160,7 +160,7 @@ def _place_triples(
     rest = points[-1:].expand(n - len(points), -1)
     kernel.place(torch.cat([points, rest]) * kernel.theta)
     kernel.leave_out(kept)
-    ends = "-".join(kernel.elements[row] for row in (kernel.ends[0], kernel.centre, kernel.ends[1]))
+    ends = "-".join(kernel.elements[row] for row in (kernel.neighbours[0], kernel.centre, kernel.neighbours[1]))
     return [_fewer(f"triples {ends}", len(points), n, len(every))] if len(points) < n else []
 
 

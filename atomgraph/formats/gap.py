@@ -172,7 +172,7 @@ def _local(elements: list[str], term: Term) -> Branch:
 def _soap(elements: list[str], terms: list[Term]) -> Branch:
     """SOAP terms that differ in their centre, weights and points."""
     first = terms[0]
-    featurizer = SOAP(elements, first.cutoff, transition=first.transition, **first.soap(elements))
+    featurizer = SOAP(elements, first.cutoff, envelope_width=first.transition, **first.soap(elements))
     width, n = featurizer.irreps_out.dim, max(len(term.alpha) for term in terms)
     if first.dimensions != width + 1:
         raise FormatError(f"a soap of these settings has {width + 1} dimensions, the file says {first.dimensions}")

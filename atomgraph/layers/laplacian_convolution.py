@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import torch
+from e3nn import o3
 from torch import Tensor
 
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.layers.adjacency import Adjacency, adjacency_for
 from atomgraph.nn.activation import activation_of
 from atomgraph.nn.edges import Edges
-from atomgraph.nn.irreps import as_irreps
+from atomgraph.nn.irreps import as_scalars
 from atomgraph.nn.linear_map import LinearMap, matrices
 from atomgraph.nn.protocols import MessageLayer
 from atomgraph.ops.laplacian import check_laplacian, laplacian
@@ -18,7 +19,7 @@ from atomgraph.ops.laplacian import check_laplacian, laplacian
 class LaplacianConvolution(MessageLayer):
     r""":math:`h' = \sigma(h W - L h\, V + b)`, one step of diffusion with learned channel matrices.
 
-    channels_in, channels_out: scalars per atom before and after.  cutoff: Å.
+    irreps_in, irreps_out: scalars per atom before and after, their number or irreps (``0e``).  cutoff: Å.
     laplacian, normalisation: which Laplacian of the weighted graph (``ops/laplacian.py``); ``smooth`` is the one for energies.
     activation: σ, one of ``silu``, ``tanh``, ``softplus``, ``identity``.  bias: b, zero at first.
     adjacency: weights of the edges; by default the envelope f(r).
@@ -27,8 +28,8 @@ class LaplacianConvolution(MessageLayer):
 
     def __init__(
         self,
-        channels_in: int,
-        channels_out: int,
+        irreps_in: o3.Irreps | str | int,
+        irreps_out: o3.Irreps | str | int,
         cutoff: float,
         laplacian: str = "symmetric",
         normalisation: str = "smooth",
@@ -37,7 +38,9 @@ class LaplacianConvolution(MessageLayer):
         adjacency: Adjacency | None = None,
     ):
         super().__init__()
-        self.irreps_in, self.irreps_out, self.cutoff = as_irreps(channels_in), as_irreps(channels_out), float(cutoff)
+        kind = type(self).__name__
+        self.irreps_in, self.irreps_out = as_scalars(irreps_in, kind), as_scalars(irreps_out, kind)
+        channels_in, channels_out, self.cutoff = self.irreps_in.dim, self.irreps_out.dim, float(cutoff)
         check_laplacian(laplacian, normalisation)
         self.laplacian, self.normalisation = laplacian, normalisation
         self.activation = activation_of(activation)
@@ -51,7 +54,7 @@ class LaplacianConvolution(MessageLayer):
         return matrices(self, "own", "spread")
 
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
-        """(n_atoms, channels_in) to (n_atoms, channels_out)."""
+        """(n_atoms, irreps_in.dim) to (n_atoms, irreps_out.dim)."""
         operator = laplacian(
             self.adjacency(edges), edges.centre, edges.neighbour, edges.n_atoms, self.laplacian, self.normalisation
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from e3nn import o3
 from torch import Tensor
 
 from atomgraph.errors import WiringError
@@ -10,7 +11,7 @@ from atomgraph.graph.structure import AtomicGraph
 from atomgraph.layers.adjacency import Adjacency, adjacency_for
 from atomgraph.nn.activation import activation_of
 from atomgraph.nn.edges import Edges
-from atomgraph.nn.irreps import as_irreps
+from atomgraph.nn.irreps import as_scalars
 from atomgraph.nn.linear_map import LinearMap, matrices
 from atomgraph.nn.protocols import MessageLayer
 from atomgraph.ops.laplacian import check_laplacian, laplacian
@@ -20,7 +21,8 @@ from atomgraph.ops.operator_polynomial import check_polynomial, polynomials
 class PolynomialFilter(MessageLayer):
     r""":math:`h' = \sigma\big(\sum_{k=0}^K L^k h\, W_k + b\big)`: what an atom learns from atoms at most K hops away.
 
-    channels_in, channels_out: scalars per atom before and after.  cutoff: Å.  degree: K, the highest power.
+    irreps_in, irreps_out: scalars per atom before and after, their number or irreps (``0e``).  cutoff: Å.
+    degree: K, the highest power.
     basis: ``monomial``, or ``chebyshev``, which puts :math:`T_k(2L/\lambda_{max} - I)` for :math:`L^k`.
     laplacian, normalisation: which Laplacian of the weighted graph (``ops/laplacian.py``); ``smooth`` is the one for energies.
     weights: ``matrix``, a channel matrix for each k, or ``scalar``, the lecture's :math:`p_w(L) = \sum_k w_k L^k`.
@@ -33,8 +35,8 @@ class PolynomialFilter(MessageLayer):
 
     def __init__(
         self,
-        channels_in: int,
-        channels_out: int,
+        irreps_in: o3.Irreps | str | int,
+        irreps_out: o3.Irreps | str | int,
         cutoff: float,
         degree: int = 2,
         basis: str = "monomial",
@@ -47,7 +49,9 @@ class PolynomialFilter(MessageLayer):
         adjacency: Adjacency | None = None,
     ):
         super().__init__()
-        self.irreps_in, self.irreps_out, self.cutoff = as_irreps(channels_in), as_irreps(channels_out), float(cutoff)
+        kind = type(self).__name__
+        self.irreps_in, self.irreps_out = as_scalars(irreps_in, kind), as_scalars(irreps_out, kind)
+        channels_in, channels_out, self.cutoff = self.irreps_in.dim, self.irreps_out.dim, float(cutoff)
         if laplacian == "plain" and basis == "chebyshev" and lambda_max is None:
             raise WiringError("the plain Laplacian has no bound of its own: a Chebyshev filter of it needs lambda_max")
         if weights not in ("matrix", "scalar"):
@@ -70,7 +74,7 @@ class PolynomialFilter(MessageLayer):
         return matrices(self, "weight")
 
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
-        """(n_atoms, channels_in) to (n_atoms, channels_out)."""
+        """(n_atoms, irreps_in.dim) to (n_atoms, irreps_out.dim)."""
         operator = laplacian(
             self.adjacency(edges), edges.centre, edges.neighbour, edges.n_atoms, self.laplacian, self.normalisation
         )

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from e3nn import o3
 from torch import Tensor
 
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.element_edit import ElementEdit, FeatureColumns
 from atomgraph.nn.elements import checked_symbols
-from atomgraph.nn.irreps import as_irreps
+from atomgraph.nn.irreps import as_scalars
 from atomgraph.nn.protocols import Layer
 from atomgraph.ops.scatter import sum_to
 
@@ -20,9 +21,9 @@ from atomgraph.ops.scatter import sum_to
 class Standardize(Layer):
     r""":math:`h'_{ic} = (h_{ic} - \mu_{zc}) / s_{zc}`, z the element of atom i; the identity until it is calibrated.
 
-    elements: chemical symbols, in the model's order.  channels: scalars per atom.
-    narrowest: no width is below this, in the feature's own measure: so that one that hardly shows in the training data is
-    not blown up when it shows.
+    elements: chemical symbols, in the model's order.  irreps_in: scalars per atom, their number or irreps (``0e``).
+    min_width: the smallest width, in the unit of the feature: a feature that is nearly zero in the training data is not
+    scaled up.
     ``mean`` and ``width`` (n_elements, channels) come from the training data once (``nn.sisters.Calibrated``) and are not
     trained. A width is never below a tenth of the feature's width over all elements, nor below a hundredth of its
     root mean square, so that a feature that hardly varies in training is not blown up. A feature that is constant on each
@@ -34,11 +35,12 @@ class Standardize(Layer):
     mean: Tensor
     width: Tensor
 
-    def __init__(self, elements: Sequence[str], channels: int, narrowest: float = 0.0):
+    def __init__(self, elements: Sequence[str], irreps_in: o3.Irreps | str | int, min_width: float = 0.0):
         super().__init__()
-        self.narrowest = narrowest
+        self.min_width = min_width
         self.elements = checked_symbols(elements)
-        self.irreps_in = self.irreps_out = as_irreps(channels)
+        self.irreps_in = self.irreps_out = as_scalars(irreps_in, "Standardize")
+        channels = self.irreps_in.dim
         self.register_buffer("mean", torch.zeros(len(self.elements), channels))
         self.register_buffer("width", torch.ones(len(self.elements), channels))
         self._seen: tuple[Tensor, Tensor, Tensor] | None = None
@@ -93,7 +95,7 @@ class Standardize(Layer):
         mean = torch.where(known, mean, of_all_mean)
         width = torch.where(known, (squares / count.clamp(min=1)).sqrt(), of_all_width)
         width = torch.maximum(width, 0.1 * of_all_width)
-        width = torch.maximum(width, 0.01 * (mean.square() + width.square()).sqrt()).clamp(min=self.narrowest)
+        width = torch.maximum(width, 0.01 * (mean.square() + width.square()).sqrt()).clamp(min=self.min_width)
         size = (mean.square() + width.square()).sqrt().amax(dim=0)
         varies = squares.sum(dim=0).sqrt() > 1e-6 * size * of_all_count[0].sqrt()
         self.mean.copy_(torch.where(varies, mean, 0.0))

@@ -19,8 +19,8 @@ class BehlerParrinello(EnergyModel):
     r""":math:`E_i = \mathrm{MLP}_{z_i}\big((G_i - \mu_{z_i}) / s_{z_i}\big)` over the baseline.
 
     elements: chemical symbols.  cutoff: Å.
-    radial, angular, cutoff_function: as ``SymmetryFunctions`` takes them; None stands for the usual sets.
-    hidden: hidden widths of the perceptrons.  activation: ``silu``, ``tanh`` or ``softplus``.
+    radial, angular, envelope: as ``SymmetryFunctions`` takes them; None stands for the usual sets.
+    readout_hidden: hidden widths of the perceptrons.  activation: ``silu``, ``tanh`` or ``softplus``.
     baseline: E0, scale, heads, repulsion.
     Raises WiringError for arguments that make no part.
     Source: Behler and Parrinello, Phys. Rev. Lett. 98, 146401 (2007).
@@ -33,18 +33,18 @@ class BehlerParrinello(EnergyModel):
         *,
         radial: Sequence[dict[str, Any]] | None = None,
         angular: Sequence[dict[str, Any]] | None = None,
-        cutoff_function: str = "quintic",
-        hidden: Sequence[int] = (32, 32),
+        envelope: str = "quintic",
+        readout_hidden: Sequence[int] = (32, 32),
         activation: str = "silu",
         baseline: Baseline | None = None,
     ):
         baseline = Baseline(elements) if baseline is None else baseline
-        featurizer = SymmetryFunctions(elements, cutoff, radial, angular, cutoff_function)
+        featurizer = SymmetryFunctions(elements, cutoff, radial, angular, envelope)
         width = featurizer.irreps_out.dim
-        readout = PerElementMLP(elements, width, hidden, activation, n_outputs=len(baseline.heads))
+        readout = PerElementMLP(elements, width, readout_hidden, activation, n_outputs=len(baseline.heads))
         super().__init__(
             elements,
-            Branch(cutoff, featurizer, [Standardize(elements, width, narrowest=0.01)], [readout]),
+            Branch(cutoff, featurizer, [Standardize(elements, width, min_width=0.01)], [readout]),
             baseline=baseline,
         )
 

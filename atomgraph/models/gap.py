@@ -15,8 +15,8 @@ from atomgraph.models.branch import Branch
 from atomgraph.models.energy import EnergyModel
 from atomgraph.readouts import Linear, SparseKernel
 
-_PAIRS = {"cutoff": None, "n_points": 40, "theta": None, "delta": 5.0, "transition": 1.0}
-_TRIPLES = {"cutoff": None, "n_points": 50, "theta": (1.0, 1.0, 1.0), "delta": 1.0, "transition": 0.6}
+_PAIRS = {"cutoff": None, "n_points": 40, "theta": None, "delta": 5.0, "envelope_width": 1.0}
+_TRIPLES = {"cutoff": None, "n_points": 50, "theta": (1.0, 1.0, 1.0), "delta": 1.0, "envelope_width": 0.6}
 
 
 class GAP(EnergyModel):
@@ -28,11 +28,12 @@ class GAP(EnergyModel):
 
     elements: chemical symbols.  cutoff: of SOAP, Å.
     n_points: sparse points, of each element.  zeta: power of the kernel.  delta: its height, eV, as gap_fit's.
-    n_max, l_max, sigma, basis, transition, central_weight, channels: as ``featurizers.SOAP`` takes them.
-    pairs: kernels of all pairs of elements, ``{cutoff, n_points, theta, delta, transition}`` where they differ from SOAP's
+    n_max, l_max, sigma, basis, envelope_width, central_weight, channels: as ``featurizers.SOAP`` takes them.
+    pairs: kernels of all pairs of elements, ``{cutoff, n_points, theta, delta, envelope_width}`` where they differ from SOAP's
     cutoff, 40, 1.75 times the distance between two points, 5 eV and 1 Å; None for none.  theta 1 Å is gap_fit's habit; it
     makes neighbouring points nearly dependent, so that weights are large and cancel.
-    triples: kernels of all triples, ``{cutoff, n_points, theta, delta, transition}`` where they differ from SOAP's cutoff, 50,
+    triples: kernels of all triples, ``{cutoff, n_points, theta, delta, envelope_width}`` where they differ from SOAP's
+    cutoff, 50,
     [1 Å, 1 Å², 1 Å], 1 eV and 0.6 Å; None for none.
     baseline: E0, scale, heads, repulsion.
     Raises WiringError for arguments that make no part.
@@ -52,7 +53,7 @@ class GAP(EnergyModel):
         l_max: int = 6,
         sigma: float = 0.5,
         basis: str = "gaussians",
-        transition: float = 1.0,
+        envelope_width: float = 1.0,
         central_weight: float = 1.0,
         channels: Mapping[str, Sequence[float]] | None = None,
         pairs: Mapping[str, float | int | None] | None = None,
@@ -60,7 +61,7 @@ class GAP(EnergyModel):
         baseline: Baseline | None = None,
     ):
         baseline = Baseline(elements) if baseline is None else baseline
-        soap = SOAP(elements, cutoff, n_max, l_max, sigma, basis, transition, central_weight, channels=channels)
+        soap = SOAP(elements, cutoff, n_max, l_max, sigma, basis, envelope_width, central_weight, channels=channels)
         heads = len(baseline.heads)
         kernel = SparseKernel(elements, soap.irreps_out.dim, n_points, zeta=zeta, n_outputs=heads)
         kernel.delta.fill_(_positive("delta", delta))
@@ -70,13 +71,15 @@ class GAP(EnergyModel):
             reach = float(own["cutoff"] or cutoff)
             for pair in combinations_with_replacement(elements, 2):
                 theta = None if own["theta"] is None else _positive("theta", own["theta"])
-                of_pair = PairKernel(elements, reach, pair, int(own["n_points"]), float(own["transition"]), theta)
+                of_pair = PairKernel(elements, reach, pair, int(own["n_points"]), float(own["envelope_width"]), theta)
                 branches.append(_branch(of_pair, own, heads))
         if triples is not None:
             own = _settings("triples", triples, _TRIPLES)
             reach = float(own["cutoff"] or cutoff)
             for centre, ends in product(elements, combinations_with_replacement(elements, 2)):
-                of_triple = TripleKernel(elements, reach, centre, ends, int(own["n_points"]), float(own["transition"]))
+                of_triple = TripleKernel(
+                    elements, reach, centre, ends, int(own["n_points"]), float(own["envelope_width"])
+                )
                 of_triple.theta.copy_(torch.as_tensor(own["theta"]).to(of_triple.theta))
                 branches.append(_branch(of_triple, own, heads))
         super().__init__(elements, branches, baseline)

@@ -33,7 +33,7 @@ class GCN(EnergyModel):
 
     elements: chemical symbols.  cutoff: Å, of density and convolutions; with T layers an atom feels others (1 + T K) cutoffs
     away, K hops a layer.  convolution: ``polynomial``, ``laplacian`` or ``graph``.  channels: scalars per atom.
-    n_layers: T, how many convolutions.  n_radial: radial functions per element.  hidden: hidden widths of the readout.
+    n_layers: T, how many convolutions.  n_radial: radial functions per element.  readout_hidden: hidden widths of the readout.
     layer: further arguments of the convolution, such as ``{"degree": 3, "basis": "chebyshev"}``.
     baseline: E0, scale, heads, repulsion.
     Raises WiringError for what makes no model.
@@ -48,7 +48,7 @@ class GCN(EnergyModel):
         channels: int = 32,
         n_layers: int = 2,
         n_radial: int = 12,
-        hidden: Sequence[int] = (32,),
+        readout_hidden: Sequence[int] = (32,),
         layer: Mapping[str, Any] | None = None,
         baseline: Baseline | None = None,
     ):
@@ -60,14 +60,14 @@ class GCN(EnergyModel):
         density = RadialDensity(elements, cutoff, n_radial)
         n_features = density.irreps_out.dim
         convolve = {**(layer or {}), "kind": public_name(CONVOLUTIONS[convolution]), "cutoff": cutoff}
-        convolve |= {"channels_in": channels, "channels_out": channels}
+        convolve |= {"irreps_in": channels, "irreps_out": channels}
         layers: list[Any] = [
-            Standardize(elements, n_features, narrowest=0.01),
+            Standardize(elements, n_features, min_width=0.01),
             AtomWise(elements, n_features, channels),
         ]
         for _ in range(n_layers):
             layer_of_depth: Any = build(convolve)
             layers.append(Residual(layer_of_depth))
         n_heads = 1 if baseline is None else len(baseline.heads)
-        readout = PerElementMLP(elements, channels, hidden, n_outputs=n_heads)
+        readout = PerElementMLP(elements, channels, readout_hidden, n_outputs=n_heads)
         super().__init__(elements, Branch(cutoff, density, layers, [readout]), baseline)

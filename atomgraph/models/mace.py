@@ -39,14 +39,14 @@ class MACE(EnergyModel):
 
     elements: chemical symbols.  cutoff: Å, of one layer; an atom feels others n_layers cutoffs away.
     size: ``small``, ``medium`` or ``large``, the published shapes (128 channels, ten Bessel functions); or
-    hidden: irreps of the features, equally many channels of each; the last layer gives their ``0e`` only.
+    hidden_irreps: irreps of the features, equally many channels of each; the last layer gives their ``0e`` only.
     n_layers: T.  l_max: of the harmonics.  order: of the products (ν; body order ν + 1), one for all layers or a list.
     interaction: a name in ``layers.mace.INTERACTIONS``, one for all layers or a list.
     radial: arguments of ``nn.RadialEmbedding``, such as ``{"n_radial": 8}``; all layers share it.
     layer: further arguments of ``layers.MACELayer``, one mapping for all layers or a list.
-    readout: arguments of the last readout, ``{"hidden": 16}``; ``{"hidden": None}`` makes it linear.
-    only_last: only the last layer tells an energy.  scalars_last: False lets the last layer keep all irreps.
-    states: charge and spin that the features know (``featurizers.NodeEmbedding``).  state_energy: they tell an energy of
+    readout: arguments of the last readout, ``{"readout_hidden": 16}``; ``{"readout_hidden": None}`` makes it linear.
+    readout_last_only: only the last layer has a readout.  last_layer_scalars: False lets the last layer keep all irreps.
+    global_state: charge and spin that the features know (``featurizers.NodeEmbedding``).  state_energy: they tell an energy of
     the whole structure, too, which belongs to no atom.
     baseline: E0, scale, heads, repulsion.
     Raises WiringError for what makes no model.
@@ -59,7 +59,7 @@ class MACE(EnergyModel):
         cutoff: float,
         *,
         size: str | None = None,
-        hidden: o3.Irreps | str | None = None,
+        hidden_irreps: o3.Irreps | str | None = None,
         n_layers: int = 2,
         l_max: int = 3,
         order: int | Sequence[int] = 3,
@@ -67,22 +67,22 @@ class MACE(EnergyModel):
         radial: Mapping[str, Any] | None = None,
         layer: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
         readout: Mapping[str, Any] | None = None,
-        only_last: bool = False,
-        scalars_last: bool = True,
-        states: Mapping[str, Any] | None = None,
+        readout_last_only: bool = False,
+        last_layer_scalars: bool = True,
+        global_state: Mapping[str, Any] | None = None,
         state_energy: bool = False,
         baseline: Baseline | None = None,
     ):
         elements = checked_symbols(elements)
-        irreps = _hidden(size, hidden)
+        irreps = _hidden(size, hidden_irreps)
         channels = irreps.count(EVEN)
         if n_layers < 1 or not channels:
             raise WiringError(f"MACE needs at least one layer and 0e features, but has {n_layers} and {irreps}")
         heads = 1 if baseline is None else len(baseline.heads)
         kinds = _of_layers("interaction", interaction, n_layers)
-        usual = {"fades": fades(*kinds)} | ({"n_radial": 10} if size else {})
+        usual = {"envelope_on": fades(*kinds)} | ({"n_radial": 10} if size else {})
         shared = RadialEmbedding(elements, cutoff, **{**usual, **(radial or {})})
-        embedding = NodeEmbedding(elements, channels, states)
+        embedding = NodeEmbedding(elements, channels, global_state)
         layers: list[MACELayer] = []
         given = embedding.irreps_out
         for t, (further, kind, nu) in enumerate(
@@ -96,16 +96,16 @@ class MACE(EnergyModel):
             last = t == n_layers - 1
             arguments = {"irreps_message": _message(irreps, l_max, further)} if t > 0 else {}
             arguments |= {"interaction": kind, "order": nu, "l_max": l_max, "radial": shared, **further}
-            wanted = o3.Irreps([(channels, EVEN)]) if last and scalars_last else irreps
+            wanted = o3.Irreps([(channels, EVEN)]) if last and last_layer_scalars else irreps
             layers.append(MACELayer(elements, cutoff, given, wanted, **arguments))
             given = wanted
         readouts: list[Readout] = [
-            ZeroReadout(each.irreps_out, heads) if only_last else ScaledLinear(each.irreps_out, heads)
+            ZeroReadout(each.irreps_out, heads) if readout_last_only else ScaledLinear(each.irreps_out, heads)
             for each in layers[:-1]
         ]
-        readouts.append(_last_readout(given, heads, {"hidden": 16, **(readout or {})}))
+        readouts.append(_last_readout(given, heads, {"readout_hidden": 16, **(readout or {})}))
         super().__init__(elements, Branch(cutoff, embedding, layers, readouts), baseline)
-        self.state_readout = ScaledLinear(embedding.irreps_out, heads) if states and state_energy else None
+        self.state_readout = ScaledLinear(embedding.irreps_out, heads) if global_state and state_energy else None
 
     def element_arguments(self, edit: ElementEdit) -> dict[str, Any]:
         """With a transform of distances for the new elements."""
@@ -126,7 +126,9 @@ def _hidden(size: str | None, hidden: o3.Irreps | str | None) -> o3.Irreps:
     if size is None:
         return o3.Irreps(HIDDEN if hidden is None else hidden)
     if hidden is not None:
-        raise WiringError(f"size {size!r} is a set of hidden features; give size or hidden={str(hidden)!r}, not both")
+        raise WiringError(
+            f"size {size!r} is a set of hidden features; give size or hidden_irreps={str(hidden)!r}, not both"
+        )
     if size not in SIZES:
         raise WiringError(f"unknown size {size!r}{nearest(str(size), SIZES)}")
     return o3.Irreps(SIZES[size])
@@ -151,7 +153,7 @@ def _message(hidden: o3.Irreps, l_max: int, further: Mapping[str, Any]) -> o3.Ir
 
 
 def _last_readout(irreps: o3.Irreps, heads: int, arguments: dict[str, Any]) -> Readout:
-    hidden = arguments.pop("hidden")
+    hidden = arguments.pop("readout_hidden")
     if hidden is None:
         return ScaledLinear(irreps, heads)
     return MultiHeadMLP(irreps, hidden, n_outputs=heads, **arguments)

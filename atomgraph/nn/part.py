@@ -92,8 +92,7 @@ class Part(torch.nn.Module, metaclass=PartType):
         if edit.columns is not None:
             if not self.follows_columns:
                 raise reads_columns(self)
-            width = next(key for key in ("irreps_in", "channels_in", "n_features", "channels") if key in arguments)
-            arguments[width] = edit.columns.width
+            arguments["irreps_in"] = edit.columns.width
         return arguments
 
     def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:

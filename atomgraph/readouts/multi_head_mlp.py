@@ -23,8 +23,8 @@ class MultiHeadMLP(Readout):
 
     With ``bias`` a second hidden layer stands in between, :math:`\frac{1}{\sqrt{n H}} x W + b`, and the result has a bias, too.
 
-    irreps_in: irreps of the features, or their number; c runs over ``0e`` only.  hidden: n, units of each head.
-    n_outputs: H, heads.  activation: σ.  gain: its c, the tabulated one if None.  bias: the second hidden layer.
+    irreps_in: irreps of the features, or their number; c runs over ``0e`` only.  readout_hidden: n, units of each head.
+    n_outputs: H, heads.  activation: σ.  activation_gain: its c, the tabulated one if None.  bias: the second hidden layer.
     ``first`` is (C, H, n), ``last`` (H, n); ``middle`` (H, n, n), ``middle_bias`` (H, n), ``last_bias`` (H,).
     Raises WiringError where the features hold no ``0e``, or for an unknown activation.
     Source: Batatia et al., NeurIPS 2022, Eq. 13; heads: mace-torch 0.3.16, ``NonLinearReadoutBlock``.
@@ -33,21 +33,22 @@ class MultiHeadMLP(Readout):
     def __init__(
         self,
         irreps_in: o3.Irreps | str | int,
-        hidden: int = 16,
+        readout_hidden: int = 16,
         n_outputs: int = 1,
         activation: str = "silu",
-        gain: float | None = None,
+        activation_gain: float | None = None,
         bias: bool = False,
     ):
         super().__init__()
-        self.irreps_in, self.n_outputs, self.hidden = as_irreps(irreps_in), n_outputs, hidden
+        self.irreps_in, self.n_outputs, self.hidden = as_irreps(irreps_in), n_outputs, readout_hidden
+        hidden = readout_hidden
         self._columns = scalar_columns(self.irreps_in)
         if not self._columns or n_outputs < 1 or hidden < 1:
             raise WiringError(
                 f"a readout of {n_outputs} outputs and {hidden} units cannot read {self.irreps_in}: it needs 0e features"
             )
         self.activation = activation_of(activation)
-        self.gain = NORMALISED_GAINS[activation] if gain is None else gain
+        self.gain = NORMALISED_GAINS[activation] if activation_gain is None else activation_gain
         self.first = torch.nn.Parameter(torch.randn(len(self._columns), n_outputs, hidden))
         self.last = torch.nn.Parameter(torch.randn(n_outputs, hidden))
         self.middle = torch.nn.Parameter(torch.randn(n_outputs, hidden, hidden)) if bias else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from e3nn import o3
 from torch import Tensor
 
 from atomgraph.errors import WiringError
@@ -12,7 +13,7 @@ from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.nn.elements import checked_symbols
-from atomgraph.nn.irreps import as_irreps
+from atomgraph.nn.irreps import as_scalars
 from atomgraph.nn.linear_map import LinearMap, matrices
 from atomgraph.nn.protocols import Readout
 
@@ -20,19 +21,22 @@ from atomgraph.nn.protocols import Readout
 class PerElementLinear(Readout):
     r""":math:`\varepsilon_i = \sum_k w_{z_i k} h_{ik} (+ b_{z_i})`: linear in the features, atoms of one element share weights.
 
-    elements: chemical symbols, in the model's order.  n_features: scalar features per atom.
+    elements: chemical symbols, in the model's order.  irreps_in: scalars per atom, their number or irreps (``0e``).
     n_outputs: columns of the result, one a head.  bias: adds b, an energy that an atom of the element has without features.
     ``weight`` is (n_elements, n_features, n_outputs), ``bias`` (n_elements, n_outputs) or None.
     Raises WiringError for no features, no outputs, or what are no elements.
     """
 
-    def __init__(self, elements: Sequence[str], n_features: int, n_outputs: int = 1, bias: bool = False):
+    def __init__(
+        self, elements: Sequence[str], irreps_in: o3.Irreps | str | int, n_outputs: int = 1, bias: bool = False
+    ):
         super().__init__()
         self.elements = checked_symbols(elements)
-        self.irreps_in = as_irreps(n_features)
+        self.irreps_in = as_scalars(irreps_in, "PerElementLinear")
         self.n_outputs = n_outputs
         if n_outputs < 1:
             raise WiringError(f"a linear readout needs at least one output, but was given {n_outputs}")
+        n_features = self.irreps_in.dim
         shape = (len(self.elements), n_features, n_outputs)
         self.weight = torch.nn.Parameter(torch.randn(shape) / n_features**0.5)
         self.bias = torch.nn.Parameter(torch.zeros(len(self.elements), n_outputs)) if bias else None

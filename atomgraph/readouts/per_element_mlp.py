@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from e3nn import o3
 from torch import Tensor
 
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.nn.elements import checked_symbols
-from atomgraph.nn.irreps import as_irreps
+from atomgraph.nn.irreps import as_scalars
 from atomgraph.nn.mlp import MLP, LastLayer
 from atomgraph.nn.protocols import Readout
 
@@ -18,8 +19,8 @@ from atomgraph.nn.protocols import Readout
 class PerElementMLP(LastLayer, Readout):
     r""":math:`\varepsilon_i = \mathrm{MLP}_{z_i}(h_i)`: atoms of one element share weights, elements share none.
 
-    elements: chemical symbols, in the model's order.  n_features: scalar features per atom.
-    hidden: widths of the hidden layers.  activation: ``silu``, ``tanh`` or ``softplus``.
+    elements: chemical symbols, in the model's order.  irreps_in: scalars per atom, their number or irreps (``0e``).
+    readout_hidden: widths of the hidden layers.  activation: ``silu``, ``tanh`` or ``softplus``.
     n_outputs: columns of the result, one a head.
     Raises WiringError for an unknown activation or a width below one.
     Source: Behler and Parrinello, Phys. Rev. Lett. 98, 146401 (2007).
@@ -30,21 +31,21 @@ class PerElementMLP(LastLayer, Readout):
     def __init__(
         self,
         elements: Sequence[str],
-        n_features: int,
-        hidden: Sequence[int] = (32, 32),
+        irreps_in: o3.Irreps | str | int,
+        readout_hidden: Sequence[int] = (32, 32),
         activation: str = "silu",
         n_outputs: int = 1,
     ):
         super().__init__()
         self.elements = checked_symbols(elements)
-        self.irreps_in = as_irreps(n_features)
+        self.irreps_in = as_scalars(irreps_in, "PerElementMLP")
         self.n_outputs = n_outputs
-        self.mlp = MLP(n_features, hidden, n_outputs, activation, n_elements=len(self.elements))
+        self.mlp = MLP(self.irreps_in.dim, readout_hidden, n_outputs, activation, n_elements=len(self.elements))
 
     def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
         """The perceptron of each element."""
         return self.mlp.element_tables(edit, "mlp")
 
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
-        """(n_atoms, n_features) to (n_atoms, n_outputs)."""
+        """(n_atoms, irreps_in.dim) to (n_atoms, n_outputs)."""
         return self.mlp(h, edges.element)

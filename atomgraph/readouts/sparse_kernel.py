@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from math import comb
 
 import torch
+from e3nn import o3
 from torch import Tensor
 
 from atomgraph.errors import WiringError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import checked_symbols
-from atomgraph.nn.irreps import as_irreps
+from atomgraph.nn.irreps import as_scalars
 from atomgraph.nn.linear_map import LinearMap
 from atomgraph.nn.protocols import Readout
 
@@ -25,7 +26,8 @@ class SparseKernel(Readout):
     .. math:: k = \delta^2 \Big(\sum_d h_{id} h_{sd}\Big)^\zeta \quad\text{or}\quad
               k = \delta^2 e^{-\frac12 \sum_d (h_{id} - h_{sd})^2/\theta_d^2}
 
-    elements: chemical symbols.  n_features: scalar features per atom.  n_points: sparse points, of each element.
+    elements: chemical symbols.  irreps_in: scalars per atom, their number or irreps (``0e``).
+    n_points: sparse points, of each element.
     kernel: ``dot_product`` or ``squared_exponential``.  zeta: power of the dot product.
     n_outputs: columns of the result, one a head.
     ``weight`` (n_elements, n_points, n_outputs) can be solved for in closed form; buffers: ``points`` (n_elements, n_points,
@@ -51,14 +53,18 @@ class SparseKernel(Readout):
     def __init__(
         self,
         elements: Sequence[str],
-        n_features: int,
+        irreps_in: o3.Irreps | str | int,
         n_points: int,
         kernel: str = "dot_product",
         zeta: float = 4.0,
         n_outputs: int = 1,
     ):
         super().__init__()
-        self.elements, self.irreps_in, self.n_outputs = checked_symbols(elements), as_irreps(n_features), n_outputs
+        self.elements, self.irreps_in, self.n_outputs = (
+            checked_symbols(elements),
+            as_scalars(irreps_in, "SparseKernel"),
+            n_outputs,
+        )
         if kernel not in KERNELS:
             raise WiringError(f"the kernel should be {' or '.join(KERNELS)}, but is {kernel!r}")
         if not zeta > 0 or n_points < 1 or n_outputs < 1:
@@ -66,7 +72,7 @@ class SparseKernel(Readout):
                 f"zeta, n_points and n_outputs should be positive, but are {zeta}, {n_points}, {n_outputs}"
             )
         self.kernel, self.zeta = kernel, int(zeta) if float(zeta).is_integer() else float(zeta)
-        n = len(self.elements)
+        n, n_features = len(self.elements), self.irreps_in.dim
         self.register_buffer("points", torch.zeros(n, n_points, n_features))
         self.register_buffer("delta", torch.ones(n))
         if kernel == "squared_exponential":

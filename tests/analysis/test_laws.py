@@ -20,7 +20,7 @@ from atomgraph.testing.measures import generic, made
 
 def model():
     baseline = Baseline(ELEMENTS, repulsion=ZBL(ELEMENTS))
-    return GCN(ELEMENTS, cutoff=3.5, channels=4, n_layers=1, n_radial=4, hidden=(4,), baseline=baseline)
+    return GCN(ELEMENTS, cutoff=3.5, channels=4, n_layers=1, n_radial=4, readout_hidden=(4,), baseline=baseline)
 
 
 def potential(dtype=torch.float64):

@@ -26,7 +26,7 @@ BY_SPECIMEN = pytest.mark.parametrize("name", ["molecule", "crystal", "slab", "w
 
 
 def model(**options):
-    return GCN(ELEMENTS, cutoff=3.5, channels=4, n_layers=1, n_radial=4, hidden=(4,), **options)
+    return GCN(ELEMENTS, cutoff=3.5, channels=4, n_layers=1, n_radial=4, readout_hidden=(4,), **options)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ STATES = {"total_charge": {"type": "continuous", "emb_dim": 3}, "total_spin": {"
 
 @pytest.fixture
 def potential():
-    return Potential(small(states=STATES)).eval()
+    return Potential(small(global_state=STATES)).eval()
 
 
 @pytest.mark.parametrize("key, value", [("charge", 1), ("spin", 3)])

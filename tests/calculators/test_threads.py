@@ -24,7 +24,13 @@ def potential():
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = models.MACE(
-            ["Si"], 4.0, hidden="2x0e+2x1o", l_max=2, order=2, layer={"hidden": [4]}, radial={"n_radial": 4}
+            ["Si"],
+            4.0,
+            hidden_irreps="2x0e+2x1o",
+            l_max=2,
+            order=2,
+            layer={"radial_hidden": [4]},
+            radial={"n_radial": 4},
         )
     return Potential(generic(model).double()).eval()
 

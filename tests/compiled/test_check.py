@@ -31,7 +31,13 @@ def quickly(monkeypatch):
 
 
 def potential():
-    arguments = {"hidden": "2x0e+2x1o", "l_max": 2, "order": 2, "radial": RADIAL, "readout": {"hidden": 2}}
+    arguments = {
+        "hidden_irreps": "2x0e+2x1o",
+        "l_max": 2,
+        "order": 2,
+        "radial": RADIAL,
+        "readout": {"readout_hidden": 2},
+    }
     return Potential(generic(made(lambda: MACE(PAIR, CUTOFF, **arguments)).double())).eval()
 
 

@@ -26,7 +26,11 @@ from atomgraph.testing.measures import generic
 pytestmark = needs_compiler
 ELEMENTS = ["C", "O"]
 CUTOFF = 3.5
-SMALL = {"radial": {"n_radial": 4, "transform": None}, "layer": {"hidden": [6]}, "readout": {"hidden": 3}}
+SMALL = {
+    "radial": {"n_radial": 4, "transform": None},
+    "layer": {"radial_hidden": [6]},
+    "readout": {"readout_hidden": 3},
+}
 
 
 def grad_density():
@@ -36,19 +40,19 @@ def grad_density():
     radial = {"n_radial": 4, "transform": Agnesi(ELEMENTS)}
     kinds = ["density", "density_residual"]
     arguments = SMALL | {"radial": radial, "interaction": kinds, "baseline": baseline}
-    return MACE(ELEMENTS, CUTOFF, hidden="3x0e+3x1o", l_max=3, order=2, **arguments)
+    return MACE(ELEMENTS, CUTOFF, hidden_irreps="3x0e+3x1o", l_max=3, order=2, **arguments)
 
 
 def of_second_rank():
     """Features up to l = 2, products of three, in a channel number that fills no vector."""
-    return MACE(ELEMENTS, CUTOFF, hidden="5x0e+5x1o+5x2e", l_max=2, order=3, interaction="residual", **SMALL)
+    return MACE(ELEMENTS, CUTOFF, hidden_irreps="5x0e+5x1o+5x2e", l_max=2, order=3, interaction="residual", **SMALL)
 
 
 def gated():
     """Weights that know both elements, gates, a first layer without residual, and a repulsion that is not scaled."""
     radial = {"n_radial": 4, "transform": Soft(ELEMENTS)}
     kinds = {"interaction": ["agnostic", "nonlinear_residual"], "baseline": Baseline(ELEMENTS, repulsion=ZBL(ELEMENTS))}
-    return MACE(ELEMENTS, CUTOFF, hidden="9x0e+9x1o", l_max=1, order=4, **SMALL | kinds | {"radial": radial})
+    return MACE(ELEMENTS, CUTOFF, hidden_irreps="9x0e+9x1o", l_max=1, order=4, **SMALL | kinds | {"radial": radial})
 
 
 def potential(make, dtype=torch.float64):

@@ -24,12 +24,12 @@ MANY = ["H", "Li", "C", "N", "O", "F", "Si", "P", "S", "Cl", "Fe", "Cu", "Au"]
 CUTOFF = 3.5
 EVERYTHING = "2x0e+2x0o+2x1o+2x1e+2x2e+2x2o"
 SMALL = {
-    "hidden": "2x0e+2x1o",
+    "hidden_irreps": "2x0e+2x1o",
     "l_max": 2,
     "order": 2,
     "radial": {"n_radial": 3},
-    "layer": {"hidden": [4]},
-    "readout": {"hidden": 2},
+    "layer": {"radial_hidden": [4]},
+    "readout": {"readout_hidden": 2},
 }
 
 
@@ -46,27 +46,29 @@ def radial(transform=None, **arguments):
 
 
 SHAPES = {
-    "scalars alone, one layer": {"hidden": "1x0e", "l_max": 1, "order": 1, "n_layers": 1},
-    "products of four": {"hidden": "9x0e+9x1o", "l_max": 1, "order": [2, 4]},
-    "harmonics up to l = 4": {"hidden": "3x0e+3x1o", "l_max": 4},
-    "products of four, l = 3": {"hidden": "2x0e", "l_max": 3, "order": 4, "n_layers": 1},
-    "three layers up to l = 2": {"hidden": "1x0e+1x1o+1x2e", "n_layers": 3},
-    "every parity": {"hidden": EVERYTHING, "l_max": 1, "scalars_last": False},
-    "no parity": {"hidden": "2x0e+2x1e", "layer": {"hidden": [4], "parity": "even"}},
+    "scalars alone, one layer": {"hidden_irreps": "1x0e", "l_max": 1, "order": 1, "n_layers": 1},
+    "products of four": {"hidden_irreps": "9x0e+9x1o", "l_max": 1, "order": [2, 4]},
+    "harmonics up to l = 4": {"hidden_irreps": "3x0e+3x1o", "l_max": 4},
+    "products of four, l = 3": {"hidden_irreps": "2x0e", "l_max": 3, "order": 4, "n_layers": 1},
+    "three layers up to l = 2": {"hidden_irreps": "1x0e+1x1o+1x2e", "n_layers": 3},
+    "every parity": {"hidden_irreps": EVERYTHING, "l_max": 1, "last_layer_scalars": False},
+    "no parity": {"hidden_irreps": "2x0e+2x1e", "layer": {"radial_hidden": [4], "parity": "even"}},
 }
 RADIAL = {
-    "gaussian": {"radial": radial(basis="gaussian", fades="messages", p=6)},
+    "gaussian": {"radial": radial(basis="gaussian", envelope_on="messages", p=6)},
     "chebyshev": {"radial": radial(basis="chebyshev", trainable=True)},
     "agnesi": {"radial": radial(Agnesi), "interaction": ["agnostic", "residual"]},
     "soft, by density": {"radial": radial(Soft), "interaction": ["density", "density_residual"]},
-    "nonlinear": {"radial": radial(Agnesi, fades="messages"), "interaction": ["agnostic", "nonlinear_residual"]},
+    "nonlinear": {"radial": radial(Agnesi, envelope_on="messages"), "interaction": ["agnostic", "nonlinear_residual"]},
 }
 REST = {
     "heads": {"baseline": heads()},
-    "heads, repulsion scaled": {"baseline": heads(scales_repulsion=True), "only_last": True},
-    "one matrix for all elements": {"layer": {"hidden": [4], "by_element": False, "residual": "none"}},
-    "narrower neighbours": {"layer": [{"irreps_up": "1x0e", "hidden": [4]}, {"irreps_up": "1x0e+1x1o", "gain": 1.3}]},
-    "linear readout": {"readout": {"hidden": None}},
+    "heads, repulsion scaled": {"baseline": heads(scales_repulsion=True), "readout_last_only": True},
+    "one matrix for all elements": {"layer": {"radial_hidden": [4], "by_element": False, "residual": "none"}},
+    "narrower neighbours": {
+        "layer": [{"irreps_up": "1x0e", "radial_hidden": [4]}, {"irreps_up": "1x0e+1x1o", "activation_gain": 1.3}]
+    },
+    "linear readout": {"readout": {"readout_hidden": None}},
 }
 CASES = SHAPES | RADIAL | REST
 
@@ -110,7 +112,7 @@ def test_mixed_precision_gives_what_float32_can(name):
 
 def test_products_whose_terms_are_data(monkeypatch):
     monkeypatch.setattr(product_source, "MOST_STATEMENTS", 100)
-    of = potential(SHAPES["products of four, l = 3"] | {"n_layers": 2, "hidden": "3x0e+3x1o"})
+    of = potential(SHAPES["products of four, l = 3"] | {"n_layers": 2, "hidden_irreps": "3x0e+3x1o"})
     fused, batch = compiled(of), batch_of(graphs(of))
     same(fused(batch), of(batch), 1e-8)
 
@@ -123,7 +125,7 @@ def test_equal_layers_have_the_same_kernels():
 
 
 def test_many_elements():
-    of = potential({"radial": {"n_radial": 3, "transform": Agnesi(MANY)}, "hidden": "2x0e"}, MANY)
+    of = potential({"radial": {"n_radial": 3, "transform": Agnesi(MANY)}, "hidden_irreps": "2x0e"}, MANY)
     fused = compiled(of)
     for some in (["Au", "H"], ["Cl", "Li", "Fe"]):  # tables are made of pairs that are met
         batch = batch_of([graph_of(make(some), CUTOFF) for make in (molecule, crystal)])
@@ -156,8 +158,8 @@ def test_a_repulsion_that_reaches_beyond_the_layers_is_left_to_the_model():
     ("arguments", "named"),
     [
         ({"interaction": "attention_residual"}, "attention_residual"),
-        ({"states": {"charge": {"type": "continuous", "emb_dim": 2}}}, "charge and spin"),
-        ({"radial": radial(sloped=False)}, "radial functions without gradient"),
+        ({"global_state": {"charge": {"type": "continuous", "emb_dim": 2}}}, "charge and spin"),
+        ({"radial": radial(differentiable=False)}, "radial functions without gradient"),
     ],
 )
 def test_what_has_no_fused_form_is_named_and_runs_as_it_is(arguments, named):
@@ -169,7 +171,7 @@ def test_what_has_no_fused_form_is_named_and_runs_as_it_is(arguments, named):
 @pytest.mark.parametrize("transform", [None, Soft])  # a soft distance of no length is a number
 @pytest.mark.parametrize("place", ["on another", np.nan, np.inf])
 def test_atoms_on_one_spot_or_nowhere_are_as_in_the_model(transform, place):
-    of = potential({"radial": radial(transform), "hidden": "2x0e"})
+    of = potential({"radial": radial(transform), "hidden_irreps": "2x0e"})
     fused, graph = compiled(of), graph_of(molecule(PAIR), CUTOFF)
     whole = fused(graph)
     graph.pos = graph.pos.clone()
@@ -198,7 +200,7 @@ def test_edges_of_atoms_that_are_not_there_are_refused_as_by_the_model(atom, end
 
 
 def test_a_strange_first_structure_does_not_discredit_kernels():
-    of = potential({"hidden": "2x0e"})
+    of = potential({"hidden_irreps": "2x0e"})
     fused, graph = compiled(of), graph_of(molecule(PAIR), CUTOFF)
     graph.pos[1] = np.nan
     assert fused(graph)["forces"].isnan().any()
@@ -215,7 +217,7 @@ def test_one_atom_has_its_own_energy():
 
 
 def test_atoms_that_become_others_in_place_are_noticed():
-    of = potential({"hidden": "2x0e"})
+    of = potential({"hidden_irreps": "2x0e"})
     fused, graph = compiled(of), graph_of(molecule(PAIR), CUTOFF)
     before = fused(graph)
     graph.atomic_numbers[0] = 8 if graph.atomic_numbers[0] == 6 else 6

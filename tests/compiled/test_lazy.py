@@ -33,7 +33,15 @@ def quickly(monkeypatch):
 def tiny(**options):
     radial = {"n_radial": 3, "transform": None}
     return MACE(
-        ELEMENTS, CUTOFF, hidden="2x0e", l_max=1, order=2, n_layers=1, radial=radial, readout={"hidden": 2}, **options
+        ELEMENTS,
+        CUTOFF,
+        hidden_irreps="2x0e",
+        l_max=1,
+        order=2,
+        n_layers=1,
+        radial=radial,
+        readout={"readout_hidden": 2},
+        **options,
     )
 
 
@@ -225,5 +233,7 @@ def test_mixed_without_kernels_is_refused_or_said(potential, nothing_said):
 
 
 def test_a_larger_model_has_to_be_worth_more():
-    small, large = (FusedMACE(MACE(ELEMENTS, CUTOFF, hidden=hidden), torch.float32) for hidden in ("2x0e", "2x0e+2x1o"))
+    small, large = (
+        FusedMACE(MACE(ELEMENTS, CUTOFF, hidden_irreps=hidden), torch.float32) for hidden in ("2x0e", "2x0e+2x1o")
+    )
     assert 2.0 < lazy.seconds_to_compile(small) < lazy.seconds_to_compile(large) < 5.0

@@ -35,7 +35,7 @@ def interaction(kind, seed, gain):
     options = dict(KINDS[kind])
     radial = {"n_radial": 8, "transform": options.pop("transform", None)}
     interaction = options.pop("interaction", "density_residual")
-    arguments = {"hidden": "4x0e+4x1o", "l_max": 2, "order": 2, "radial": radial, "interaction": interaction}
+    arguments = {"hidden_irreps": "4x0e+4x1o", "l_max": 2, "order": 2, "radial": radial, "interaction": interaction}
     model = made(lambda: MACE(ELEMENTS, CUTOFF, **arguments)).double()
     result = generic(model, seed).branches[0].layers[1].interaction.eval().requires_grad_(False)
     for parameter in result.network.parameters():
@@ -47,7 +47,7 @@ def interaction(kind, seed, gain):
 @pytest.mark.parametrize("gain", [0.3, 1.0, 2.0])
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_stated_error_holds_anywhere_and_values_meet_at_joints(kind, gain, dtype):
-    of = interaction(kind, seed=int(10 * gain), gain=gain)
+    of = interaction(kind, seed=int(10 * gain), activation_gain=gain)
     pairs, tolerance = [(0, 1), (0, 0)], TOLERANCE[dtype]
     for function in (weights_of(of, pairs), density_of(of, pairs)):
         table, grid, error = converged(function, Grid(CUTOFF, *PIECES[dtype]), tolerance)

@@ -29,7 +29,7 @@ from atomgraph.errors import ConfigError
         ("train_file=x.xyz", "data.train"),
         ("model.max_ell=3", "l_max"),
         ("model.num_interactions=2", "n_layers"),
-        ("model.hidden_irreps=64x0e", "model.hidden"),
+        ("model.num_features=64x0e", "model.hidden_irreps"),
         ("fit.seed=3", "it is seed here"),
         ("valid_fraction=0.1", "data.valid"),
         ("fit.forces_weight=10", "fit.terms"),

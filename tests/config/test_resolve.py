@@ -28,7 +28,7 @@ def base():
         ("model.cutoff=-1", "model.cutoff should be positive, in Å, but is -1"),
         ("model.kind=GNC", "model.kind: no part 'GNC'; did you mean GCN?"),
         ("model.kind=my_parts.Mine", "model.kind: no module 'my_parts'"),
-        ("model.hidden=[3, x]", "model.hidden[1] should be"),
+        ("model.readout_hidden=[3, x]", "model.readout_hidden[1] should be"),
         ("model={kind: GCN}", "model.cutoff is missing; GCN needs it"),
         ("modle={}", "modle: unknown key; did you mean model?"),
         ("data.valid={}", "data.valid should be text or a list or a number"),
@@ -87,7 +87,7 @@ def test_elements_and_cutoff_given_once_reach_the_parts_that_want_them():
                 "kind": "Branch",
                 "cutoff": 4.0,
                 "featurizer": {"kind": "RadialDensity", "n_radial": 3},
-                "readouts": [{"kind": "PerElementMLP", "n_features": 8, "hidden": [4]}],
+                "readouts": [{"kind": "PerElementMLP", "irreps_in": 8, "readout_hidden": [4]}],
             }
         ],
     }

@@ -53,7 +53,7 @@ def _native(path: Path) -> tuple[Path, list[Path]]:
     file = path / "a.safetensors"
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = models.MACE(["H", "O"], 4.0, hidden="2x0e+2x1o", l_max=2, order=2, layer={"hidden": [4]})
+        model = models.MACE(["H", "O"], 4.0, hidden_irreps="2x0e+2x1o", l_max=2, order=2, layer={"radial_hidden": [4]})
     Potential(model, {"data": {"files": ["a.xyz"]}}).save(file)
     return file, [file]
 

@@ -100,9 +100,9 @@ def test_second_derivatives(featurizer):
 def test_refuses_what_makes_no_kernel():
     with pytest.raises(WiringError, match="pair should name 2 of H, O"):
         PairKernel(["H", "O"], 4.0, ["H", "C"])
-    with pytest.raises(WiringError, match="ends should name 2 of H, O"):
+    with pytest.raises(WiringError, match="neighbours should name 2 of H, O"):
         TripleKernel(["H", "O"], 4.0, "H", ["O"])
-    with pytest.raises(WiringError, match="transition"):
-        PairKernel(["H"], 4.0, ["H", "H"], transition=5.0)
+    with pytest.raises(WiringError, match="envelope_width"):
+        PairKernel(["H"], 4.0, ["H", "H"], envelope_width=5.0)
     with pytest.raises(WiringError, match="at least one point"):
         TripleKernel(["H"], 4.0, "H", ["H", "H"], n_points=0)

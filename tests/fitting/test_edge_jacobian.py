@@ -38,7 +38,7 @@ EXPANSIONS = {
     "SOAP": lambda: SOAP(ELEMENTS, 4.5, n_max=4, l_max=3),
     "SOAP, raw": lambda: SOAP(ELEMENTS, 4.5, n_max=3, l_max=2, normalise=False),
     "SOAP, channels": lambda: SOAP(ELEMENTS, 4.5, n_max=3, l_max=2, channels={"Mo": [1.0, 0.3], "W": [0.1, 0.9]}),
-    "SOAP, dscribe": lambda: SOAP(ELEMENTS, 4.5, n_max=3, l_max=2, style="dscribe", basis="gto", normalise=False),
+    "SOAP, dscribe": lambda: SOAP(ELEMENTS, 4.5, n_max=3, l_max=2, convention="dscribe", basis="gto", normalise=False),
     "bispectrum": lambda: Bispectrum(ELEMENTS, 4.2, twojmax=4, radii={"Mo": 0.45, "W": 0.5}),
     "bispectrum, products": lambda: Bispectrum(ELEMENTS, 4.2, twojmax=2, quadratic=True, bzero=True),
     "bispectrum, chemical": lambda: Bispectrum(ELEMENTS, 4.2, twojmax=2, chem={"Mo": 0, "W": 1}),
@@ -140,9 +140,9 @@ MODELS = {
     "SNAP": lambda: models.SNAP(ELEMENTS, 4.5, twojmax=3),
     "qSNAP": lambda: models.SNAP(ELEMENTS, 4.5, twojmax=2, quadratic=True),
     "ACE": lambda: models.ACE(ELEMENTS, 4.5, n_max=(4, 2, 1), l_max=(0, 2, 1)),
-    "Behler-Parrinello": lambda: models.BehlerParrinello(ELEMENTS, 4.5, hidden=[8]),
+    "Behler-Parrinello": lambda: models.BehlerParrinello(ELEMENTS, 4.5, readout_hidden=[8]),
     "GCN": lambda: models.GCN(ELEMENTS, 4.5),
-    "MACE": lambda: models.MACE(ELEMENTS, 4.0, hidden="4x0e", l_max=1, radial={"n_radial": 4}),
+    "MACE": lambda: models.MACE(ELEMENTS, 4.0, hidden_irreps="4x0e", l_max=1, radial={"n_radial": 4}),
 }
 
 

@@ -13,11 +13,11 @@ from atomgraph.graph.structure import AtomicGraph
 from atomgraph.models import ACE, GCN, MACE, SNAP, BehlerParrinello
 
 MODELS = {
-    "GCN": lambda: GCN(["H", "O"], 3.0, channels=4, n_layers=2, n_radial=3, hidden=[4]),
-    "BehlerParrinello": lambda: BehlerParrinello(["H", "O"], 3.0, hidden=[4]),
+    "GCN": lambda: GCN(["H", "O"], 3.0, channels=4, n_layers=2, n_radial=3, readout_hidden=[4]),
+    "BehlerParrinello": lambda: BehlerParrinello(["H", "O"], 3.0, readout_hidden=[4]),
     "ACE": lambda: ACE(["H", "O"], 3.0, n_max=[3, 2], l_max=[0, 1]),
     "SNAP": lambda: SNAP(["H", "O"], 3.0, twojmax=2),
-    "MACE": lambda: MACE(["H", "O"], 3.0, hidden="3x0e+3x1o", l_max=2, order=2, radial={"n_radial": 3}),
+    "MACE": lambda: MACE(["H", "O"], 3.0, hidden_irreps="3x0e+3x1o", l_max=2, order=2, radial={"n_radial": 3}),
 }
 
 

@@ -95,7 +95,7 @@ def test_other_potentials_have_none():
 def test_around_means_that_changes_are_added_to_what_is_there():
     """A readout whose last layer is solved for keeps its hidden one; a target that fits already changes nothing."""
     density = RadialDensity(["Si", "O"], 4.0, n_radial=6)
-    branch = Branch(4.0, density, [], [MultiHeadMLP(density.irreps_out, hidden=3)])
+    branch = Branch(4.0, density, [], [MultiHeadMLP(density.irreps_out, readout_hidden=3)])
     potential = Potential(EnergyModel(["Si", "O"], branch)).to(torch.float64).eval()
     graphs = labelled(frames(30, 1), potential, 1)
     for graph, result in zip(graphs, potential.predict(frames(30, 1)), strict=True):

@@ -8,7 +8,15 @@ import atomgraph
 from atomgraph import Potential
 from helpers.run_configs import data_file
 
-TINY = {"kind": "GCN", "elements": ["Ar"], "cutoff": 4.0, "channels": 4, "n_layers": 1, "n_radial": 3, "hidden": [4]}
+TINY = {
+    "kind": "GCN",
+    "elements": ["Ar"],
+    "cutoff": 4.0,
+    "channels": 4,
+    "n_layers": 1,
+    "n_radial": 3,
+    "readout_hidden": [4],
+}
 
 TERMS = [{"property": "energy"}, {"property": "forces", "weight": 10.0}]
 

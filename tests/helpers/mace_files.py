@@ -23,7 +23,13 @@ def small(elements=("H", "O", "Si"), cutoff=3.5, **arguments):
     """A small model of ours in float64, its weights drawn from one seed."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        usual = {"hidden": "2x0e+2x1o", "l_max": 2, "order": 2, "layer": {"hidden": [4]}, "radial": {"n_radial": 4}}
+        usual = {
+            "hidden_irreps": "2x0e+2x1o",
+            "l_max": 2,
+            "order": 2,
+            "layer": {"radial_hidden": [4]},
+            "radial": {"n_radial": 4},
+        }
         model = MACE(list(elements), cutoff, **{**usual, **arguments}).double().eval()
     model.baseline.set_e0({symbol: -3.0 - i for i, symbol in enumerate(elements)})
     model.baseline.set_scale(0.8, 0.1)

@@ -28,7 +28,7 @@ def tiny(folder: Path, **changes) -> dict:
             "channels": 4,
             "n_layers": 1,
             "n_radial": 3,
-            "hidden": [4],
+            "readout_hidden": [4],
         },
         "fit": {"max_epochs": 2, "accelerator": "cpu", "precision": "64-true", "optimizer": {"lr": 0.01}},
         "output": {"folder": str(folder / "run"), "report": False},

@@ -43,7 +43,7 @@ def potential(seed: int = 0, dtype: torch.dtype = torch.float64) -> Potential:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         featurizer = RadialDensity(["Ar"], cutoff=CUTOFF, n_radial=4)
-        readout = readouts.PerElementMLP(["Ar"], featurizer.irreps_out.dim, hidden=[4])
+        readout = readouts.PerElementMLP(["Ar"], featurizer.irreps_out.dim, readout_hidden=[4])
         model = models.EnergyModel(["Ar"], models.Branch(CUTOFF, featurizer, [], [readout]))
     return Potential(model).to(dtype)
 

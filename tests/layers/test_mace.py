@@ -14,7 +14,7 @@ from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of
 
 
 def layer(irreps_in="2x0e+2x1o", irreps_out="2x0e+2x1o", **arguments):
-    arguments = {"l_max": 2, "order": 2, "hidden": (4,), **arguments}
+    arguments = {"l_max": 2, "order": 2, "radial_hidden": (4,), **arguments}
     return MACELayer(ELEMENTS, 3.0, irreps_in, irreps_out, **arguments)
 
 
@@ -35,7 +35,7 @@ class TestDensity(LayerLaws):
 
 class TestDensityResidualThatFadesMessages(LayerLaws):
     def layer(self):
-        radial = RadialEmbedding(ELEMENTS, 3.0, 4, transform=Agnesi(ELEMENTS), fades="messages")
+        radial = RadialEmbedding(ELEMENTS, 3.0, 4, transform=Agnesi(ELEMENTS), envelope_on="messages")
         return layer(interaction="density_residual", radial=radial)
 
 
@@ -46,7 +46,7 @@ class TestAttentionResidual(LayerLaws):
 
 class TestNonlinearResidual(LayerLaws):
     def layer(self):
-        radial = RadialEmbedding(ELEMENTS, 3.0, 4, transform=Soft(ELEMENTS), fades="messages")
+        radial = RadialEmbedding(ELEMENTS, 3.0, 4, transform=Soft(ELEMENTS), envelope_on="messages")
         return layer(interaction="nonlinear_residual", radial=radial, by_element=False)
 
 
@@ -80,7 +80,7 @@ class TestGaussians(LayerLaws):
 
 class TestChebyshevOfOneLayerNetworks(LayerLaws):
     def layer(self):
-        return layer(radial=RadialEmbedding(ELEMENTS, 3.0, 4, "chebyshev", p=6), hidden=())
+        return layer(radial=RadialEmbedding(ELEMENTS, 3.0, 4, "chebyshev", p=6), radial_hidden=())
 
 
 @pytest.mark.parametrize("interaction", INTERACTIONS)
@@ -107,8 +107,8 @@ def test_the_mean_number_of_neighbours_is_that_of_atoms_that_have_any():
 
 @pytest.mark.parametrize("interaction", ["attention_residual", "nonlinear_residual"])
 def test_networks_that_know_more_than_distances_fade_their_messages(interaction):
-    assert layer(interaction=interaction).radial.fades == "messages"
-    assert layer().radial.fades == "features"
+    assert layer(interaction=interaction).radial.envelope_on == "messages"
+    assert layer().radial.envelope_on == "features"
 
 
 def test_unknown_interaction_is_refused_with_the_nearest():

@@ -139,13 +139,13 @@ def _table():
         ({"laplacian": "plain", "basis": "chebyshev"}, "needs lambda_max"),
         ({"lambda_max": -2.0}, "lambda_max"),
         ({"weights": "vector"}, "matrix or scalar"),
-        ({"weights": "scalar", "channels_out": 5}, "4 should become 5"),
+        ({"weights": "scalar", "irreps_out": 5}, "4 should become 5"),
         ({"adjacency": GaussianShells(3, 3.0)}, "3 channels, the layer has 4"),
         ({"adjacency": GaussianShells(4, 3.5)}, "beyond the layer's cutoff"),
-        ({"channels_in": 0}, "at least one feature"),
+        ({"irreps_in": 0}, "at least one feature"),
         ({"cutoff": -1.0}, "cutoff must be positive"),
     ],
 )
 def test_what_makes_no_filter_is_refused(arguments, message):
     with pytest.raises(WiringError, match=message):
-        PolynomialFilter(**({"channels_in": 4, "channels_out": 4, "cutoff": 3.0} | arguments))
+        PolynomialFilter(**({"irreps_in": 4, "irreps_out": 4, "cutoff": 3.0} | arguments))

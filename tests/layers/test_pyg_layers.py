@@ -46,8 +46,8 @@ def test_chebyshev_filter_is_chebconv(structure, case, laplacian, lambda_max):
     prefix = f"{structure}@{case}/W__"
     matrices = [v.T for k, v in sorted(tensors.items()) if k.startswith(prefix + "lins.")]
     layer = PolynomialFilter(
-        channels_in=5,
-        channels_out=4,
+        irreps_in=5,
+        irreps_out=4,
         cutoff=9.0,
         degree=len(matrices) - 1,
         basis="chebyshev",

@@ -19,12 +19,12 @@ ANGULAR = [{"eta": 0.2, "zeta": 2, "lambda": 1}, {"eta": 0.2, "zeta": 1, "lambda
 
 class TestBehlerParrinello(ModelLaws):
     def model(self):
-        return BehlerParrinello(ELEMENTS, 3.0, radial=RADIAL, angular=ANGULAR, hidden=(6,))
+        return BehlerParrinello(ELEMENTS, 3.0, radial=RADIAL, angular=ANGULAR, readout_hidden=(6,))
 
 
 class TestUsualSets(ModelLaws):
     def model(self):
-        return BehlerParrinello(ELEMENTS, 3.0, hidden=(4,))
+        return BehlerParrinello(ELEMENTS, 3.0, readout_hidden=(4,))
 
 
 class TestSymmetryFunctionsThroughAFilterAndBesideAnotherBranch(ModelLaws):

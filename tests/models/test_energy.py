@@ -61,7 +61,7 @@ class TestSymmetryFunctionsIntoAFilter(ModelLaws):
     def model(self):
         functions = SymmetryFunctions(ELEMENTS, 3.0)
         channels = functions.irreps_out.dim
-        layers = [Standardize(ELEMENTS, channels, narrowest=0.05), PolynomialFilter(channels, 5, 3.0)]
+        layers = [Standardize(ELEMENTS, channels, min_width=0.05), PolynomialFilter(channels, 5, 3.0)]
         return EnergyModel(ELEMENTS, Branch(3.0, functions, layers, [PerElementMLP(ELEMENTS, 5, (4,))]))
 
 
@@ -70,7 +70,7 @@ class TestSumOfBehlerParrinelloAndGCN(ModelLaws):
 
     def model(self):
         (classical,) = BehlerParrinello(ELEMENTS, 2.6).branches
-        (convolutional,) = GCN(ELEMENTS, 3.2, channels=4, n_layers=1, n_radial=3, hidden=(4,)).branches
+        (convolutional,) = GCN(ELEMENTS, 3.2, channels=4, n_layers=1, n_radial=3, readout_hidden=(4,)).branches
         return EnergyModel(ELEMENTS, [classical, convolutional])
 
 

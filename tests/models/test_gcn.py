@@ -15,23 +15,23 @@ from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of
 
 class TestGCNPolynomial(ModelLaws):
     def model(self):
-        return GCN(ELEMENTS, cutoff=3.0, channels=6, n_radial=4, hidden=(5,))
+        return GCN(ELEMENTS, cutoff=3.0, channels=6, n_radial=4, readout_hidden=(5,))
 
 
 class TestGCNLaplacian(ModelLaws):
     def model(self):
-        return GCN(ELEMENTS, cutoff=3.0, convolution="laplacian", channels=6, n_radial=4, hidden=(5,))
+        return GCN(ELEMENTS, cutoff=3.0, convolution="laplacian", channels=6, n_radial=4, readout_hidden=(5,))
 
 
 class TestGCNGraph(ModelLaws):
     def model(self):
-        return GCN(ELEMENTS, cutoff=3.0, convolution="graph", channels=6, n_radial=4, hidden=(5,))
+        return GCN(ELEMENTS, cutoff=3.0, convolution="graph", channels=6, n_radial=4, readout_hidden=(5,))
 
 
 class TestGCNWithTwoHeads(ModelLaws):
     def model(self):
         baseline = Baseline(ELEMENTS, heads=["coarse", "fine"])
-        return GCN(ELEMENTS, cutoff=3.0, channels=4, n_layers=1, n_radial=3, hidden=(), baseline=baseline)
+        return GCN(ELEMENTS, cutoff=3.0, channels=4, n_layers=1, n_radial=3, readout_hidden=(), baseline=baseline)
 
 
 def test_elements_and_cutoff_are_enough():

@@ -12,43 +12,49 @@ from atomgraph.potential import Potential
 from atomgraph.testing import ModelLaws
 from atomgraph.testing.graphs import ELEMENTS, graph_of, molecule
 
-SMALL = {"l_max": 2, "order": 2, "radial": {"n_radial": 4}, "layer": {"hidden": [4]}, "readout": {"hidden": 3}}
+SMALL = {
+    "l_max": 2,
+    "order": 2,
+    "radial": {"n_radial": 4},
+    "layer": {"radial_hidden": [4]},
+    "readout": {"readout_hidden": 3},
+}
 
 
 class TestMACE(ModelLaws):
     def model(self):
-        return MACE(ELEMENTS, 3.0, hidden="3x0e+3x1o", **SMALL)
+        return MACE(ELEMENTS, 3.0, hidden_irreps="3x0e+3x1o", **SMALL)
 
 
 class TestMACEOfScalars(ModelLaws):
     def model(self):
-        return MACE(ELEMENTS, 3.0, hidden="4x0e", **{**SMALL, "order": 3})
+        return MACE(ELEMENTS, 3.0, hidden_irreps="4x0e", **{**SMALL, "order": 3})
 
 
 class TestMACEOfSecondRank(ModelLaws):
     def model(self):
-        return MACE(ELEMENTS, 3.0, hidden="2x0e+2x1o+2x2e", **SMALL)
+        return MACE(ELEMENTS, 3.0, hidden_irreps="2x0e+2x1o+2x2e", **SMALL)
 
 
 class TestMACEOfOddParities(ModelLaws):
     def model(self):
-        return MACE(ELEMENTS, 3.0, hidden="2x0e+2x0o+2x1o+2x1e", **SMALL)
+        return MACE(ELEMENTS, 3.0, hidden_irreps="2x0e+2x0o+2x1o+2x1e", **SMALL)
 
 
 class TestMACEWithTwoHeadsAndRepulsion(ModelLaws):
     def model(self):
         baseline = Baseline(ELEMENTS, ["coarse", "fine"], ZBL(ELEMENTS), scales_repulsion=True)
         interaction = ["density", "density_residual"]
-        return MACE(ELEMENTS, 3.0, hidden="2x0e+2x1o", interaction=interaction, baseline=baseline, **SMALL)
+        return MACE(ELEMENTS, 3.0, hidden_irreps="2x0e+2x1o", interaction=interaction, baseline=baseline, **SMALL)
 
 
 class TestNonlinearMACE(ModelLaws):
     def model(self):
-        layer = {"hidden": [4], "by_element": False, "irreps_up": "2x0e"}
+        layer = {"radial_hidden": [4], "by_element": False, "irreps_up": "2x0e"}
         layers = [layer, {**layer, "irreps_up": "2x0e+2x1o"}]
         arguments = {**SMALL, "layer": layers}
-        arguments["readout"] = {"hidden": 3, "bias": True}
-        return MACE(ELEMENTS, 3.0, hidden="3x0e+3x1o", interaction="nonlinear_residual", **arguments)
+        arguments["readout"] = {"readout_hidden": 3, "bias": True}
+        return MACE(ELEMENTS, 3.0, hidden_irreps="3x0e+3x1o", interaction="nonlinear_residual", **arguments)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +88,7 @@ def test_elements_and_cutoff_are_enough():
 
 
 def test_layers_share_one_radial_embedding_after_loading_too():
-    model = MACE(["Si"], 4.0, hidden="2x0e", radial={"trainable": True})
+    model = MACE(["Si"], 4.0, hidden_irreps="2x0e", radial={"trainable": True})
     again = build(specification(model))
     again.load_state_dict(model.state_dict(), assign=True)
     first, second = again.branches[0].layers
@@ -96,7 +102,7 @@ def test_a_structures_charge_and_spin_are_felt():
         "total_spin": {"type": "continuous", "emb_dim": 2},
     }
     torch.manual_seed(0)
-    model = MACE(ELEMENTS, 3.0, hidden="3x0e", states=states, state_energy=True, **SMALL).double()
+    model = MACE(ELEMENTS, 3.0, hidden_irreps="3x0e", global_state=states, state_energy=True, **SMALL).double()
     potential = Potential(build(specification(model)).double()).eval()
     potential.model.load_state_dict(model.state_dict())
     atoms = molecule()
@@ -113,12 +119,12 @@ def test_a_structures_charge_and_spin_are_felt():
 
 
 def test_descriptors_hold_every_layer_though_only_the_last_tells_an_energy():
-    model = MACE(["Si"], 4.0, hidden="2x0e+2x1o", only_last=True)
+    model = MACE(["Si"], 4.0, hidden_irreps="2x0e+2x1o", readout_last_only=True)
     assert [irreps.dim for irreps in model.irreps_read] == [8, 2]
 
 
 def test_an_atom_alone_has_its_e0_where_no_layer_is_residual_at_first():
-    model = MACE(["Si"], 4.0, hidden="2x0e", interaction=["agnostic", "residual"]).double()
+    model = MACE(["Si"], 4.0, hidden_irreps="2x0e", interaction=["agnostic", "residual"]).double()
     model.baseline.set_e0({"Si": -5.0})
     energy = Potential(model).eval()(graph_of(Atoms("Si"), 4.0))["energy"]
     assert float(energy) == pytest.approx(-5.0, abs=1e-12)
@@ -128,11 +134,11 @@ def test_an_atom_alone_has_its_e0_where_no_layer_is_residual_at_first():
     "arguments, message",
     [
         ({"size": "huge"}, "unknown size 'huge'"),
-        ({"size": "small", "hidden": "4x0e"}, "not both"),
-        ({"hidden": "4x1o"}, "needs at least one layer and 0e features"),
+        ({"size": "small", "hidden_irreps": "4x0e"}, "not both"),
+        ({"hidden_irreps": "4x1o"}, "needs at least one layer and 0e features"),
         ({"order": [3]}, "one for each of 2 layers"),
-        ({"states": {"colour": {}}}, "unknown state 'colour'"),
-        ({"states": {"charge": {"type": "categorical"}}}, "num_classes"),
+        ({"global_state": {"colour": {}}}, "unknown state 'colour'"),
+        ({"global_state": {"charge": {"type": "categorical"}}}, "num_classes"),
     ],
 )
 def test_what_makes_no_model_is_refused(arguments, message):

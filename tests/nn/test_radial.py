@@ -35,25 +35,27 @@ def test_bessel_functions_are_standing_waves(edges):
 
 def test_gaussians_are_as_wide_as_they_lie_apart(edges):
     wanted = torch.exp(-0.5 * (edges.length[:, None] - torch.arange(5)) ** 2)
-    features, envelope = RadialEmbedding(ELEMENTS, 4.0, 5, "gaussian", fades="messages")(edges)
+    features, envelope = RadialEmbedding(ELEMENTS, 4.0, 5, "gaussian", envelope_on="messages")(edges)
     torch.testing.assert_close(features, wanted, rtol=1e-13, atol=1e-13)
     torch.testing.assert_close(envelope, polynomial_cutoff(edges.length, 4.0, 5), rtol=1e-13, atol=1e-13)
 
 
 def test_chebyshev_polynomials_are_of_the_bare_distance(edges):
-    features, _ = RadialEmbedding(ELEMENTS, 4.0, 3, "chebyshev", fades="messages")(edges)
+    features, _ = RadialEmbedding(ELEMENTS, 4.0, 3, "chebyshev", envelope_on="messages")(edges)
     x = edges.length
     wanted = torch.stack([x, 2 * x**2 - 1, 4 * x**3 - 3 * x], dim=1)
     torch.testing.assert_close(features, wanted, rtol=1e-13, atol=1e-13)
 
 
-@pytest.mark.parametrize("sloped", [True, False])
-def test_functions_without_slope_are_constants(sloped):
+@pytest.mark.parametrize("differentiable", [True, False])
+def test_functions_without_slope_are_constants(differentiable):
     graph = graph_of(crystal(), 4.0)
     graph.pos.requires_grad_()
     edges = Edges.of(graph, ElementTable(ELEMENTS), torch.float64)
-    features, _ = RadialEmbedding(ELEMENTS, 4.0, 3, "chebyshev", fades="messages", sloped=sloped)(edges)
-    assert features.requires_grad is sloped
+    features, _ = RadialEmbedding(ELEMENTS, 4.0, 3, "chebyshev", envelope_on="messages", differentiable=differentiable)(
+        edges
+    )
+    assert features.requires_grad is differentiable
 
 
 def test_agnesis_transform_is_its_formula_and_starts_at_one(edges):
@@ -91,7 +93,7 @@ def test_places_can_be_learned_and_stay_exact_otherwise():
 
 
 def test_the_scaled_perceptron_is_e3nns():
-    ours = ScaledMLP([4, 6, 5, 3], gain=None).double()
+    ours = ScaledMLP([4, 6, 5, 3], activation_gain=None).double()
     theirs = nn.FullyConnectedNet([4, 6, 5, 3], torch.nn.functional.silu).double()
     with torch.no_grad():
         for weight, layer in zip(ours.weights, theirs, strict=True):
@@ -118,7 +120,7 @@ def test_slopes_of_slopes_are_right(part):
     "arguments, message",
     [
         ({"basis": "besel"}, "did you mean bessel"),
-        ({"fades": "all"}, "unknown fades"),
+        ({"envelope_on": "all"}, "unknown envelope_on"),
         ({"n_radial": 0}, "must be positive"),
         ({"basis": "gaussian", "n_radial": 1}, "at least two functions"),
         ({"p": 1}, "p ≥ 2"),

@@ -12,16 +12,16 @@ from atomgraph.testing.graphs import ELEMENTS
 
 class TestPerElementMLP(ReadoutLaws):
     def readout(self):
-        return PerElementMLP(ELEMENTS, n_features=3, hidden=(4,), n_outputs=2)
+        return PerElementMLP(ELEMENTS, irreps_in=3, readout_hidden=(4,), n_outputs=2)
 
 
 class TestMLP(ReadoutLaws):
     def readout(self):
-        return MLP(n_features=3, hidden=(4,), activation="softplus")
+        return MLP(irreps_in=3, readout_hidden=(4,), activation="softplus")
 
 
 def test_weights_of_one_element_do_not_move_atoms_of_another():
-    readout = PerElementMLP(["H", "O"], n_features=3, hidden=(4,), n_outputs=2).double()
+    readout = PerElementMLP(["H", "O"], irreps_in=3, readout_hidden=(4,), n_outputs=2).double()
     h, edges = torch.randn(4, 3, dtype=torch.float64), SimpleNamespace(element=torch.tensor([0, 1, 1, 0]))
     before = readout(h, None, edges)
     assert before.shape == (4, 2)
@@ -33,11 +33,14 @@ def test_weights_of_one_element_do_not_move_atoms_of_another():
 
 
 def test_one_network_for_all_does_not_ask_for_elements():
-    assert MLP(3, hidden=(4,), n_outputs=2)(torch.randn(5, 3), None, None).shape == (5, 2)
+    assert MLP(3, readout_hidden=(4,), n_outputs=2)(torch.randn(5, 3), None, None).shape == (5, 2)
 
 
 def test_are_built_again_from_their_specifications():
-    for readout in (PerElementMLP(["H", "O"], 3, hidden=(4,), activation="tanh"), MLP(3, hidden=(4, 5))):
+    for readout in (
+        PerElementMLP(["H", "O"], 3, readout_hidden=(4,), activation="tanh"),
+        MLP(3, readout_hidden=(4, 5)),
+    ):
         spec = specification(readout)
         again = build(spec)
         assert specification(again) == spec

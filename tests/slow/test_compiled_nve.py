@@ -25,12 +25,12 @@ def potential(tmp_path_factory):
     config = {
         "seed": 1,
         "data": {"train": str(DATA / "train.xyz.gz"), "valid": 0.1, "edge_budget": 2000},
-        "model": {"kind": "MACE", "elements": "auto", "cutoff": 4.0, "hidden": "8x0e", "l_max": 1, "order": 2},
+        "model": {"kind": "MACE", "elements": "auto", "cutoff": 4.0, "hidden_irreps": "8x0e", "l_max": 1, "order": 2},
         "baseline": {"e0": "least_squares", "scale": "force_rms"},
         "fit": {"kind": "gradient", "max_epochs": 6, "accelerator": "cpu"},
         "output": {"folder": str(tmp_path_factory.mktemp("nve") / "run"), "report": False},
     }
-    config["model"] |= {"radial": {"n_radial": 6}, "layer": {"hidden": [16]}}
+    config["model"] |= {"radial": {"n_radial": 6}, "layer": {"radial_hidden": [16]}}
     found, _ = atomgraph.train(config, quiet=True)
     return found.double().eval()
 

@@ -11,7 +11,7 @@ from atomgraph.training.adapters import LoRAPotential, adapted_shapes
 
 MODELS = {
     "mace": lambda: small(
-        ["H", "C", "O"], interaction=["residual", "nonlinear_residual"], readout={"hidden": 3, "bias": True}
+        ["H", "C", "O"], interaction=["residual", "nonlinear_residual"], readout={"readout_hidden": 3, "bias": True}
     ),
     "gcn": lambda: GCN(["H", "C", "O"], 4.0, channels=4),
     "laplacian": lambda: GCN(["H", "C", "O"], 4.0, channels=4, convolution="laplacian"),

@@ -32,7 +32,7 @@ LayerPullback = Callable[[Gradients], Tensor | None]
 def _(layer: MACELayer) -> str | None:
     if isinstance(layer.interaction, AttentionResidualInteraction):
         return "an interaction whose weights look at features (attention_residual)"
-    return None if layer.radial.sloped else "radial functions without gradient"
+    return None if layer.radial.differentiable else "radial functions without gradient"
 
 
 class FusedLayer:

@@ -17,11 +17,11 @@ def rows_of(elements: Sequence[str], given: Sequence[str], n: int, name: str) ->
     return [list(elements).index(symbol) for symbol in given]
 
 
-def inner_of(cutoff: float, transition: float) -> float:
+def inner_of(cutoff: float, envelope_width: float) -> float:
     """Where the fall of the cutoff function begins; WiringError unless both lengths make sense."""
-    if not 0 < transition <= cutoff < float("inf"):
-        raise WiringError(f"the transition should be in 0 … cutoff = {cutoff} Å, but is {transition} Å")
-    return float(cutoff - transition)
+    if not 0 < envelope_width <= cutoff < float("inf"):
+        raise WiringError(f"envelope_width should be in 0 … cutoff = {cutoff} Å, but is {envelope_width} Å")
+    return float(cutoff - envelope_width)
 
 
 def spread(start: float, end: float, n: int) -> Tensor:

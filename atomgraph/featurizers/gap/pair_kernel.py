@@ -26,11 +26,11 @@ class PairKernel(DensityFeaturizer):
     Each bond is seen from both its ends. With a linear readout this is QUIP's ``distance_2b`` with its kernel ``ard_se``.
 
     elements: chemical symbols.  cutoff: Å.  pair: the two elements that make the bond, in either order.
-    n_points: lengths compared with.  transition: width in which :math:`f_c` falls from 1 to 0, Å.
+    n_points: lengths compared with.  envelope_width: width in which :math:`f_c` falls from 1 to 0, Å.
     theta: θ, Å; None: 1.75 times the mean distance between neighbouring points, wherever they are placed.
     Buffers, to be set: ``points`` (n_points,) :math:`r_s` in Å, spread over the cutoff at first; ``theta`` (1,) θ in Å;
     ``delta`` (1,) δ; ``point_weight`` (n_points,) :math:`u_s`.
-    Raises WiringError for other elements than the model's, or a transition longer than the cutoff.
+    Raises WiringError for other elements than the model's, or an envelope_width longer than the cutoff.
     Source: Bartók and Csányi, Int. J. Quantum Chem. 115, 1051 (2015), and the program QUIP.
     """
 
@@ -45,7 +45,7 @@ class PairKernel(DensityFeaturizer):
         cutoff: float,
         pair: Sequence[str],
         n_points: int = 20,
-        transition: float = 1.0,
+        envelope_width: float = 1.0,
         theta: float | None = 1.0,
     ):
         super().__init__()
@@ -53,7 +53,7 @@ class PairKernel(DensityFeaturizer):
             raise WiringError(f"theta of a kernel of pairs should be positive, in Å, or None, but is {theta}")
         self.elements, self.cutoff = checked_symbols(elements), float(cutoff)
         self.pair = rows_of(self.elements, pair, 2, "pair")
-        self.inner = inner_of(cutoff, transition)
+        self.inner = inner_of(cutoff, envelope_width)
         if n_points < 1:
             raise WiringError(f"a kernel needs at least one point, but n_points is {n_points}")
         self.n_channels, self.n_functions = 1, n_points

@@ -29,11 +29,11 @@ class TripleKernel(Featurizer):
     The 2 counts each pair of bonds in both orders. With a linear readout this is QUIP's ``angle_3b`` with ``ard_se``.
 
     elements: chemical symbols.  cutoff: Å, of both bonds.  centre: the element in the middle.
-    ends: the two elements at the ends, in either order.  n_points: triples compared with.
-    transition: width in which :math:`f_c` falls from 1 to 0, Å.
+    neighbours: the two neighbouring elements, in either order.  n_points: triples compared with.
+    envelope_width: width in which :math:`f_c` falls from 1 to 0, Å.
     Buffers, to be set: ``points`` (n_points, 3) :math:`x_s`; ``theta`` (3,) θ; ``delta`` (1,) δ; ``point_weight`` (n_points,)
     :math:`u_s`.
-    Raises WiringError for other elements than the model's, or a transition longer than the cutoff.
+    Raises WiringError for other elements than the model's, or an envelope_width longer than the cutoff.
     Source: Bartók and Csányi, Int. J. Quantum Chem. 115, 1051 (2015), and the program QUIP.
     """
 
@@ -47,14 +47,17 @@ class TripleKernel(Featurizer):
         elements: Sequence[str],
         cutoff: float,
         centre: str,
-        ends: Sequence[str],
+        neighbours: Sequence[str],
         n_points: int = 50,
-        transition: float = 0.6,
+        envelope_width: float = 0.6,
     ):
         super().__init__()
         self.elements, self.cutoff = checked_symbols(elements), float(cutoff)
-        (self.centre,), self.ends = rows_of(self.elements, [centre], 1, "centre"), rows_of(elements, ends, 2, "ends")
-        self.inner = inner_of(cutoff, transition)
+        (self.centre,), self.neighbours = (
+            rows_of(self.elements, [centre], 1, "centre"),
+            rows_of(elements, neighbours, 2, "neighbours"),
+        )
+        self.inner = inner_of(cutoff, envelope_width)
         if n_points < 1:
             raise WiringError(f"a kernel needs at least one point, but n_points is {n_points}")
         self.irreps_out = o3.Irreps(f"{n_points}x0e")
@@ -96,7 +99,7 @@ class TripleKernel(Featurizer):
     def _triples(self, edges: Edges) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor, int]]:
         """Portions of triples: rows of their edges, coordinates, rows of their centres in the portion, its number of atoms."""
         neighbour = edges.element_of_neighbour
-        first, second = self.ends
+        first, second = self.neighbours
         for portion in triples(edges, at_once=2**18):
             one, other = portion.one, portion.other
             a, b = neighbour[one], neighbour[other]

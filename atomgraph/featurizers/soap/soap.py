@@ -33,17 +33,17 @@ class SOAP(DensityFeaturizer):
         p^i_{a b l} &= \sqrt{2 - \delta_{ab}}\, \frac{1}{\sqrt{2l + 1}} \sum_m c^i_{a l m} c^i_{b l m}, \qquad a \ge b
 
     Columns: a = (element, n) outermost, elements in the order of ``elements``; then b ≤ a; l runs fastest. They and the
-    numbers are QUIP's for the basis ``gaussians``; with ``gto`` or ``polynomials`` the weights are dscribe's (see ``style``).
+    numbers are QUIP's for the basis ``gaussians``; for ``gto`` and ``polynomials`` see ``convention``.
 
     elements: chemical symbols.  cutoff: Å.  n_max: radial functions.  l_max: highest angular momentum, at most 12.
     sigma: width of the Gaussians, Å.  basis: ``gaussians``, ``gto`` or ``polynomials`` (``nn.soap_radial``).
-    transition: width in which :math:`f_c` falls from 1 to 0, Å; 0 for no cutoff function (not smooth at the cutoff).
+    envelope_width: width in which :math:`f_c` falls from 1 to 0, Å; 0 for no cutoff function (not smooth at the cutoff).
     central_weight: of the centre's own Gaussian, which counts in its own element's channel.
     normalise: p of unit length, so that a kernel of two atoms is at most 1.
     radial_cutoff: where the radial functions end, Å, if not at the cutoff (dscribe counts neighbours beyond it).
     channels: None, or for each element its weights on a few channels that all elements share, such as
     ``{"Mo": [1.0, 0.0], "W": [0.7, 0.7]}``: the compression of many elements; None keeps each element apart.
-    style: ``quip`` for the weights above; ``dscribe`` for :math:`\pi \sqrt{8/(2l+1)}` and its order, pairs of elements
+    convention: ``quip`` for the weights above; ``dscribe`` for :math:`\pi \sqrt{8/(2l+1)}` and its order, pairs of elements
     outermost, then l, then n ≤ n' of one element or all n, n' of two.
     Raises WiringError for what makes no descriptor.
     Source: Bartók, Kondor and Csányi, Phys. Rev. B 87, 184115 (2013); Darby et al., npj Comput. Mater. 8, 166 (2022).
@@ -57,21 +57,23 @@ class SOAP(DensityFeaturizer):
         l_max: int = 6,
         sigma: float = 0.5,
         basis: str = "gaussians",
-        transition: float = 1.0,
+        envelope_width: float = 1.0,
         central_weight: float = 1.0,
         normalise: bool = True,
         radial_cutoff: float | None = None,
         channels: Mapping[str, Sequence[float]] | None = None,
-        style: str = "quip",
+        convention: str = "quip",
     ):
         super().__init__()
         self.elements, self.cutoff = checked_symbols(elements), float(cutoff)
-        self.n_max, self.l_max, self.transition = int(n_max), int(l_max), float(transition)
+        self.n_max, self.l_max, self.envelope_width = int(n_max), int(l_max), float(envelope_width)
         self.normalise = normalise
-        if not 0 <= transition <= cutoff:
-            raise WiringError(f"the transition should be between 0 and the cutoff of {cutoff} Å, but is {transition} Å")
-        if style not in _STYLES:
-            raise WiringError(f"the style of SOAP should be quip or dscribe, but is {style!r}")
+        if not 0 <= envelope_width <= cutoff:
+            raise WiringError(
+                f"envelope_width should be between 0 and the cutoff of {cutoff} Å, but is {envelope_width} Å"
+            )
+        if convention not in _CONVENTIONS:
+            raise WiringError(f"the convention of SOAP should be quip or dscribe, but is {convention!r}")
         table = _channel_table(self.elements, channels)
         self.n_channels = table.shape[1]
         self.n_functions = self.n_max * (self.l_max + 1) ** 2
@@ -82,7 +84,7 @@ class SOAP(DensityFeaturizer):
         slopes = [series]
         for _ in range(_SLOPES):
             slopes.append(series_derivative(slopes[-1], self.cutoff))
-        columns, factors = _STYLES[style](self.n_channels, self.n_max, self.l_max)
+        columns, factors = _CONVENTIONS[convention](self.n_channels, self.n_max, self.l_max)
         self._constants = Constants(
             table=table,
             own=own * central_weight / np.sqrt(4.0 * np.pi),
@@ -171,8 +173,8 @@ class SOAP(DensityFeaturizer):
         constants = self._constants.like(edges.length)
         series = tuple(constants[f"series{k}"] for k in range(_SLOPES + 1))
         radial = chebyshev_series(edges.length, series, self.cutoff)
-        if self.transition:
-            inner = max(self.cutoff - self.transition, 0.0)
+        if self.envelope_width:
+            inner = max(self.cutoff - self.envelope_width, 0.0)
             radial = radial * cosine_cutoff(edges.length, self.cutoff, inner)[:, None]
         return radial.view(-1, self.l_max + 1, self.n_max), spherical_harmonics(self.l_max, edges.vector, "integral")
 
@@ -266,4 +268,4 @@ def _dscribe_columns(n_channels: int, n_max: int, l_max: int) -> tuple[np.ndarra
     return np.array(columns), np.array(factors)
 
 
-_STYLES = {"quip": _quip_columns, "dscribe": _dscribe_columns}
+_CONVENTIONS = {"quip": _quip_columns, "dscribe": _dscribe_columns}

@@ -33,9 +33,10 @@ CUTOFF_FUNCTIONS = (
 HIGHEST_ZETA_BY_MOMENTS = 8
 
 
-def envelope(name: str, length: Tensor, cutoff: float, flat: float) -> Tensor:
-    """The cutoff function of a name in ``CUTOFF_FUNCTIONS``; ``flat`` is the inner fraction of the cutoff where it is 1."""
-    return n2p2_cutoff(CUTOFF_FUNCTIONS.index(name), length, cutoff, flat * cutoff)
+def envelope(name: str, length: Tensor, cutoff: float, inner_fraction: float) -> Tensor:
+    """The cutoff function of a name in ``CUTOFF_FUNCTIONS``; ``inner_fraction`` is the inner fraction of the cutoff
+    where it is 1."""
+    return n2p2_cutoff(CUTOFF_FUNCTIONS.index(name), length, cutoff, inner_fraction * cutoff)
 
 
 def by_moments(function: AngularFunction) -> bool:
@@ -62,9 +63,9 @@ class NeighbourSums:
         radial: Sequence[Sequence[RadialFunction]],
         wide: Sequence[Sequence[AngularFunction]],
         cutoff_function: str,
-        flat: float,
+        inner_fraction: float,
     ):
-        self.cutoff_function, self.flat, self.n_elements = cutoff_function, flat, len(radial)
+        self.cutoff_function, self.inner_fraction, self.n_elements = cutoff_function, inner_fraction, len(radial)
         in_radial = distinct(f.gaussian for functions in radial for f in functions)
         in_wide = distinct(f.gaussian for functions in wide for f in functions)
         shared = [g for g in in_radial if g in in_wide]
@@ -121,7 +122,10 @@ class NeighbourSums:
 
     def _factors(self, length: Tensor) -> Tensor:
         constants = self._constants.like(length)
-        fade = {c: envelope(self.cutoff_function, length, c, self.flat) for c in {g.cutoff for g in self._gaussians}}
+        fade = {
+            c: envelope(self.cutoff_function, length, c, self.inner_fraction)
+            for c in {g.cutoff for g in self._gaussians}
+        }
         away = length[:, None] - constants["shift"]
         return torch.exp(-constants["eta"] * away.square()) * by_column(fade, [g.cutoff for g in self._gaussians])
 

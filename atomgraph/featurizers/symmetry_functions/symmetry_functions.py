@@ -47,7 +47,7 @@ class SymmetryFunctions(Featurizer):
     radial: ``{eta, shift, centre, neighbour, cutoff}`` each, η in 1/Å²; only ``eta`` must be given (shift 0, every element).
     angular: ``{eta, zeta, lambda, shift, form, centre, neighbours, cutoff}`` each; ``eta``, ``zeta`` and ``lambda`` must be
     given, ``form`` is ``wide`` (G9) or ``narrow`` (G3). None stands for the usual set of the kind.
-    cutoff_function: a name in ``CUTOFF_FUNCTIONS``.  flat: the inner fraction of the cutoff where it stays 1 (n2p2's α).
+    envelope: a name in ``CUTOFF_FUNCTIONS``.  inner_fraction: the inner fraction of the cutoff where it stays 1 (n2p2's α).
     Raises WiringError for an entry that makes no function.
     Sources: Behler and Parrinello, Phys. Rev. Lett. 98, 146401 (2007); Behler, J. Chem. Phys. 134, 074106 (2011).
     """
@@ -58,17 +58,15 @@ class SymmetryFunctions(Featurizer):
         cutoff: float,
         radial: Sequence[Entry] | None = None,
         angular: Sequence[Entry] | None = None,
-        cutoff_function: str = "quintic",
-        flat: float = 0.0,
+        envelope: str = "quintic",
+        inner_fraction: float = 0.0,
     ):
         super().__init__()
         self.elements, self.cutoff = checked_symbols(elements), float(cutoff)
         if not 0 < self.cutoff < float("inf"):
             raise WiringError(f"the cutoff of symmetry functions should be positive, in Å, but is {cutoff}")
-        if cutoff_function not in CUTOFF_FUNCTIONS:
-            raise WiringError(
-                f"unknown cutoff function {cutoff_function!r}{nearest(cutoff_function, CUTOFF_FUNCTIONS)}"
-            )
+        if envelope not in CUTOFF_FUNCTIONS:
+            raise WiringError(f"unknown cutoff function {envelope!r}{nearest(envelope, CUTOFF_FUNCTIONS)}")
         if radial is None:
             radial = shifted_gaussians(cutoff, 16)
         if angular is None:
@@ -77,8 +75,8 @@ class SymmetryFunctions(Featurizer):
         bent = angular_functions(angular, self.elements, self.cutoff)
         wide = [[f for f in functions if by_moments(f)] for functions in bent]
         rest = [[f for f in functions if not by_moments(f)] for functions in bent]
-        self._neighbour_sums = NeighbourSums(around, wide, cutoff_function, flat)
-        self._triple_sums = TripleSums(rest, cutoff_function, flat) if any(rest) else None
+        self._neighbour_sums = NeighbourSums(around, wide, envelope, inner_fraction)
+        self._triple_sums = TripleSums(rest, envelope, inner_fraction) if any(rest) else None
         self.functions: list[list[RadialFunction | AngularFunction]] = [
             [*of_radius, *of_angle] for of_radius, of_angle in zip(around, bent, strict=True)
         ]

@@ -28,7 +28,11 @@ class TripleSums:
     """
 
     def __init__(
-        self, functions: Sequence[Sequence[AngularFunction]], cutoff_function: str, flat: float, at_once: int = 2**20
+        self,
+        functions: Sequence[Sequence[AngularFunction]],
+        cutoff_function: str,
+        inner_fraction: float,
+        at_once: int = 2**20,
     ):
         self.at_once = at_once
         asked: dict[tuple[int, Pair], list[AngularFunction]] = {}
@@ -39,7 +43,8 @@ class TripleSums:
         for place, of_place in asked.items():
             families.setdefault(frozenset(_parameters(f) for f in of_place), []).append(place)
         self.families = [
-            Family(asked[places[0]], places, len(functions), cutoff_function, flat) for places in families.values()
+            Family(asked[places[0]], places, len(functions), cutoff_function, inner_fraction)
+            for places in families.values()
         ]
         self.columns: dict[tuple[int, AngularFunction], int] = {}
         self.width = 0
@@ -82,9 +87,9 @@ class Family:
         places: Sequence[tuple[int, Pair]],
         n_elements: int,
         cutoff_function: str,
-        flat: float,
+        inner_fraction: float,
     ):
-        self.cutoff_function, self.flat = cutoff_function, flat
+        self.cutoff_function, self.inner_fraction = cutoff_function, inner_fraction
         self.factors = distinct((f.gaussian, f.narrow) for f in functions)
         self.waves = distinct((f.zeta, f.sign) for f in functions)
         self.pairs = distinct(pair for _, pair in places)
@@ -141,10 +146,12 @@ class Family:
         """(n_triples, n_factors), or one column for all."""
         fades = {}
         for cutoff, narrow in distinct((g.cutoff, narrow) for g, narrow in self.factors):
-            of_edge = envelope(self.cutoff_function, length, cutoff, self.flat)
+            of_edge = envelope(self.cutoff_function, length, cutoff, self.inner_fraction)
             fades[cutoff, narrow] = of_edge.index_select(0, one) * of_edge.index_select(0, other)
             if narrow:
-                fades[cutoff, narrow] = fades[cutoff, narrow] * envelope(self.cutoff_function, r_jk, cutoff, self.flat)
+                fades[cutoff, narrow] = fades[cutoff, narrow] * envelope(
+                    self.cutoff_function, r_jk, cutoff, self.inner_fraction
+                )
         return by_column(fades, [(g.cutoff, narrow) for g, narrow in self.factors])
 
     def _waves(self, cosine: Tensor) -> Tensor:

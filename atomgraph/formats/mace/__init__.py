@@ -60,7 +60,7 @@ def read(path: Path, hints: FileHints) -> tuple[MACE, dict[str, Any]]:
     if tree.adapters:
         origin["merged"] = f"{tree.adapters} low-rank adapters"
         metadata[FILE_DTYPE] = str(dtype_of(tree)).removeprefix("torch.")
-    if not model.branches[0].layers[0].radial.sloped:
+    if not model.branches[0].layers[0].radial.differentiable:
         origin["forces"] = (
             "without the derivatives of the Chebyshev functions, as in mace-torch; not the gradient of the energy"
         )

@@ -35,7 +35,7 @@ def arguments_of(tree: Tree) -> dict[str, Any]:
     arguments = {
         "elements": elements,
         "cutoff": float(tree.tensor("r_max")),
-        "hidden": str(o3.Irreps([(n, irrep) for n, irrep in products[0]])),
+        "hidden_irreps": str(o3.Irreps([(n, irrep) for n, irrep in products[0]])),
         "n_layers": n_layers,
         "l_max": max(tree["spherical_harmonics"].attributes["_ls_list"]),
         "order": [_order(tree[f"products.{t}"]) for t in range(n_layers)],
@@ -43,12 +43,12 @@ def arguments_of(tree: Tree) -> dict[str, Any]:
         "layer": layers,
         "radial": radial_arguments(tree["radial_embedding"], elements),
         "readout": _last_readout(tree),
-        "only_last": n_layers > 1 and len(tree["readouts"].children) == 1,
-        "scalars_last": n_layers > 1 and products[-1] != products[0],
+        "readout_last_only": n_layers > 1 and len(tree["readouts"].children) == 1,
+        "last_layer_scalars": n_layers > 1 and products[-1] != products[0],
         "baseline": Baseline(elements, heads_of(tree), **repulsion(tree, elements)),
     }
     if "joint_embedding" in tree:
-        arguments |= {"states": states_of(tree), "state_energy": "embedding_readout" in tree}
+        arguments |= {"global_state": states_of(tree), "state_energy": "embedding_readout" in tree}
     return arguments
 
 
@@ -116,7 +116,7 @@ def _layer(tree: Tree, t: int) -> dict[str, Any]:
         "interaction": INTERACTIONS[interaction.kind],
         "irreps_message": irreps_text(known["target_irreps"]),
         "irreps_up": irreps_text(interaction["conv_tp"].attributes["irreps_in1"]),
-        "hidden": _hidden(interaction),
+        "radial_hidden": _hidden(interaction),
         "parity": "natural" if all(irrep.p == (-1) ** irrep.l for _, irrep in harmonics) else "even",
         "by_element": not product.attributes.get("use_agnostic_product", False),
         "residual": "auto" if product.attributes.get("use_sc", True) or "Residual" not in interaction.kind else "none",
@@ -124,8 +124,8 @@ def _layer(tree: Tree, t: int) -> dict[str, Any]:
             str(irrep): [each.tensor(f"U_matrix_{nu}").shape[-1] for nu in range(1, _order(product) + 1)]
             for (_, irrep), each in zip(_product_irreps(product), contractions(product), strict=True)
         },
-        "precision": "float32" if float32 else "float64",
-        "gain": _gain(interaction),
+        "coupling_dtype": "float32" if float32 else "float64",
+        "activation_gain": _gain(interaction),
     }
 
 
@@ -151,16 +151,16 @@ def _last_readout(tree: Tree) -> dict[str, Any]:
     """The arguments of the last readout: linear, or with hidden units for each head."""
     readout = list(tree["readouts"].children.values())[-1]
     if readout.kind == "LinearReadoutBlock":
-        return {"hidden": None}
+        return {"readout_hidden": None}
     if readout.kind not in ("NonLinearReadoutBlock", "NonLinearBiasReadoutBlock"):
         raise FormatError(f"its last readout is of the class {readout.kind}, which atomgraph does not know")
     units = o3.Irreps(irreps_text(readout["linear_1"].attributes["irreps_out"])).dim // len(heads_of(tree))
-    result: dict[str, Any] = {"hidden": units, "bias": readout.kind == "NonLinearBiasReadoutBlock"}
+    result: dict[str, Any] = {"readout_hidden": units, "bias": readout.kind == "NonLinearBiasReadoutBlock"}
     activation = readout.get("non_linearity.acts.0")
     name = "None" if activation is None else str(activation.attributes["f"]).rpartition(".")[2]
     if name not in ACTIVATIONS:
         raise FormatError(f"its last readout has the activation {name}; atomgraph knows {', '.join(ACTIVATIONS)}")
     result["activation"] = ACTIVATIONS[name]
     if activation is not None:
-        result["gain"] = float(activation.attributes["cst"])
+        result["activation_gain"] = float(activation.attributes["cst"])
     return result

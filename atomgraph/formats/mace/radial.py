@@ -23,16 +23,16 @@ def radial_arguments(tree: Tree, elements: Sequence[str]) -> dict[str, Any]:
         "n_radial": tree.attribute("out_dim", int),
         "basis": _BASES[basis.kind],
         "p": _whole(float(tree.tensor("cutoff_fn.p"))),
-        "fades": "features" if tree.attributes.get("apply_cutoff", True) else "messages",
+        "envelope_on": "features" if tree.attributes.get("apply_cutoff", True) else "messages",
         "trainable": bool(basis.parameters),
         "transform": _transform(tree.get("distance_transform"), elements),
     }
     if basis.kind == "BesselBasis":
-        result["constant"] = float(basis.tensor("prefactor"))
+        result["prefactor"] = float(basis.tensor("prefactor"))
     if basis.kind == "ChebychevBasis":
-        result["sloped"] = False
+        result["differentiable"] = False
     if basis.kind == "GaussianBasis":
-        result["constant"] = float(basis.attribute("coeff", float, int))
+        result["prefactor"] = float(basis.attribute("coeff", float, int))
     return result
 
 

@@ -50,7 +50,7 @@ def tensors_of(model: MACE) -> dict[str, Tensor]:
         result[f"scale_shift.{name}"] = getattr(baseline, name).detach().cpu().clone()
     radial = layers[0].radial
     if radial.basis == "bessel":
-        result["radial_embedding.bessel_fn.prefactor"] = torch.tensor(radial.constant, dtype=torch.float64)
+        result["radial_embedding.bessel_fn.prefactor"] = torch.tensor(radial.prefactor, dtype=torch.float64)
     if (transform := radial.transform) is not None:
         place = "radial_embedding.distance_transform"
         names = ("a", "q", "p") if isinstance(transform, Agnesi) else ("alpha",)
@@ -75,7 +75,7 @@ def arguments_for_mace(model: MACE) -> dict[str, Any]:
     """What mace-torch's constructor is called with, as JSON; FormatError for what it has no argument for."""
     layers, radial, baseline = model.branches[0].layers, model.branches[0].layers[0].radial, model.baseline
     interactions = _of_all(model, "interaction", lambda layer: layer.arguments["interaction"], first=True)
-    for name in ("hidden", "by_element", "parity", "precision", "gain"):
+    for name in ("radial_hidden", "by_element", "parity", "coupling_dtype", "activation_gain"):
         _of_all(model, name, lambda layer, name=name: layer.arguments[name])
     if any(layer.arguments["residual"] != "auto" for layer in layers):
         raise FormatError("mace-torch always adds what goes past the products; this model drops it")
@@ -89,7 +89,7 @@ def arguments_for_mace(model: MACE) -> dict[str, Any]:
         raise FormatError("mace-torch reads a single layer linearly, and the last of several with hidden units")
     up = [layer.interaction.irreps_up for layer in layers]
     narrow = any(layer.interaction.irreps_up != layer.interaction.irreps_in for layer in layers)
-    float32 = layers[0].arguments["precision"] == "float32" or model.dtype == torch.float32
+    float32 = layers[0].arguments["coupling_dtype"] == "float32" or model.dtype == torch.float32
     return {
         "dtype": "float32" if float32 else "float64",
         "heads": model.heads,
@@ -101,7 +101,7 @@ def arguments_for_mace(model: MACE) -> dict[str, Any]:
         "distance_transform": {None: "None", Agnesi: "Agnesi", Soft: "Soft"}[
             None if radial.transform is None else type(radial.transform)
         ],
-        "apply_cutoff": radial.fades == "features",
+        "apply_cutoff": radial.envelope_on == "features",
         "trainable_bessel": radial.trainable,
         "max_ell": layers[0].l_max,
         "use_so3": layers[0].arguments["parity"] == "even",
@@ -111,17 +111,17 @@ def arguments_for_mace(model: MACE) -> dict[str, Any]:
         "hidden_irreps": str(layers[0].irreps_out),
         "keep_last_layer_irreps": len(layers) > 1 and layers[-1].irreps_out == layers[0].irreps_out,
         "correlation": [layer.product.order for layer in layers],
-        "radial_MLP": list(layers[0].arguments["hidden"]),
+        "radial_MLP": list(layers[0].arguments["radial_hidden"]),
         "use_agnostic_product": not layers[0].arguments["by_element"],
         "edge_irreps": str(up[-1]) if narrow else None,
         "use_edge_irreps_first": narrow and up[0] != layers[0].interaction.irreps_in,
         "avg_num_neighbors": [_neighbours(layer) for layer in layers],
         "pair_repulsion": baseline.repulsion is not None,
-        "use_last_readout_only": len(layers) > 1 and model.arguments["only_last"],
+        "use_last_readout_only": len(layers) > 1 and model.arguments["readout_last_only"],
         "MLP_irreps": f"{readout.hidden}x0e" if grouped else "16x0e",
         "gate": GATES[readout.arguments["activation"]] if grouped else "silu",
         "biased_readout": grouped and readout.middle is not None,
-        "embedding_specs": model.arguments["states"],
+        "embedding_specs": model.arguments["global_state"],
         "use_embedding_readout": model.state_readout is not None,
     }
 

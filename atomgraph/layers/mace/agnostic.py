@@ -23,7 +23,7 @@ class AgnosticInteraction(Interaction):
 
     def _make(self) -> None:
         n_radial = self.radial.n_radial
-        self.network = ScaledMLP([n_radial, *self.hidden, self.convolution.n_weights], gain=self.gain)
+        self.network = ScaledMLP([n_radial, *self.hidden, self.convolution.n_weights], activation_gain=self.gain)
         self.mix = EquivariantLinear(self.convolution.irreps_out, self.irreps_message)
         if self.residual:
             self.skip = ElementLinear(len(self.elements), self.irreps_in, self.irreps_residual)

@@ -25,7 +25,7 @@ class AttentionResidualInteraction(Interaction):
     def _make(self) -> None:
         self.down = EquivariantLinear(self.irreps_in, o3.Irreps(f"{_WIDTH}x0e"))
         widths = [self.radial.n_radial + 2 * _WIDTH, *self.hidden, self.convolution.n_weights]
-        self.network = ScaledMLP(widths, gain=self.gain)
+        self.network = ScaledMLP(widths, activation_gain=self.gain)
         self.mix = EquivariantLinear(self.convolution.irreps_out, self.irreps_message)
         self.neighbours = MeanNeighbours()
         self.skip = EquivariantLinear(self.irreps_in, self.irreps_residual)

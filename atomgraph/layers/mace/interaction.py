@@ -26,8 +26,8 @@ class Interaction(Part):
 
     elements: chemical symbols.  irreps_in: of h.  irreps_up: of W^up h.  irreps_message: of A.
     irreps_residual: of what goes past the products.  harmonics: irreps of Y.  radial: embedding of distances.
-    hidden: widths of the network that gives w.  precision: of the coupling constants (``nn.Convolution``).
-    gain: of the network's activation; its own if None.
+    radial_hidden: widths of the network that gives w.  coupling_dtype: of the coupling constants (``nn.Convolution``).
+    activation_gain: of the network's activation; its own if None.
     """
 
     up: EquivariantLinear
@@ -43,17 +43,17 @@ class Interaction(Part):
         irreps_residual: o3.Irreps | str,
         harmonics: o3.Irreps | str,
         radial: RadialEmbedding,
-        hidden: Sequence[int] = (64, 64, 64),
-        precision: str = "float64",
-        gain: float | None = None,
+        radial_hidden: Sequence[int] = (64, 64, 64),
+        coupling_dtype: str = "float64",
+        activation_gain: float | None = None,
     ):
         super().__init__()
         self.elements = list(elements)
         self.irreps_in, self.irreps_up = o3.Irreps(irreps_in), o3.Irreps(irreps_up)
         self.irreps_message, self.irreps_residual = o3.Irreps(irreps_message), o3.Irreps(irreps_residual)
-        self.radial, self.hidden, self.gain = radial, list(hidden), gain
+        self.radial, self.hidden, self.gain = radial, list(radial_hidden), activation_gain
         self.up = EquivariantLinear(self.irreps_in, self.irreps_up)
-        self.convolution = Convolution(self.irreps_up, harmonics, self.irreps_message, precision)
+        self.convolution = Convolution(self.irreps_up, harmonics, self.irreps_message, coupling_dtype)
         self._make()
 
     @abstractmethod

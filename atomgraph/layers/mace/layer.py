@@ -50,11 +50,12 @@ class MACELayer(MessageLayer):
     interaction: a name in ``INTERACTIONS``.  l_max: of the harmonics.  order: of the products; body order less one.
     irreps_message: of :math:`A_i`; by default the harmonics', as many channels as ``irreps_out`` has.
     irreps_up: of the neighbours' features in the convolution, by default ``irreps_in``; narrower is faster.
-    radial: how distances are encoded; by default Bessel functions.  hidden: widths of the radial network.
+    radial: how distances are encoded; by default Bessel functions.  radial_hidden: widths of the radial network.
     parity: ``natural``, or ``even`` for a model that knows no reflections (harmonics of even parity).
     by_element: products weigh each element by itself, or all alike.
     residual: ``"auto"`` adds what the interaction gives past the products; ``"none"`` drops it.
-    n_paths, precision, gain: how a file of another program was coupled, see ``nn.SymmetricProduct``, ``nn.Convolution``.
+    n_paths, coupling_dtype, activation_gain: how a file of another program was coupled, see ``nn.SymmetricProduct``,
+    ``nn.Convolution``.
     Raises WiringError for unknown names and irreps that do not fit.
     Source: Batatia et al., NeurIPS 2022, Eqs. 8 to 11.
     """
@@ -74,13 +75,13 @@ class MACELayer(MessageLayer):
         irreps_message: o3.Irreps | str | None = None,
         irreps_up: o3.Irreps | str | None = None,
         radial: RadialEmbedding | None = None,
-        hidden: Sequence[int] = (64, 64, 64),
+        radial_hidden: Sequence[int] = (64, 64, 64),
         parity: str = "natural",
         by_element: bool = True,
         residual: str = "auto",
         n_paths: Mapping[str, Any] | None = None,
-        precision: str = "float64",
-        gain: float | None = None,
+        coupling_dtype: str = "float64",
+        activation_gain: float | None = None,
     ):
         super().__init__()
         self.elements, self.cutoff = checked_symbols(elements), float(cutoff)
@@ -93,7 +94,9 @@ class MACELayer(MessageLayer):
             self.irreps_message = o3.Irreps([(channels, irrep) for _, irrep in harmonics])
         else:
             self.irreps_message = o3.Irreps(irreps_message)
-        self.radial = RadialEmbedding(self.elements, cutoff, fades=fades(interaction)) if radial is None else radial
+        self.radial = (
+            RadialEmbedding(self.elements, cutoff, envelope_on=fades(interaction)) if radial is None else radial
+        )
         self.interaction = INTERACTIONS[interaction](
             self.elements,
             self.irreps_in,
@@ -102,9 +105,9 @@ class MACELayer(MessageLayer):
             self.irreps_out,
             harmonics,
             self.radial,
-            hidden,
-            precision,
-            gain,
+            radial_hidden,
+            coupling_dtype,
+            activation_gain,
         )
         self.keeps_residual = residual == "auto"
         of_one_channel = o3.Irreps([(1, irrep) for _, irrep in self.irreps_message])

@@ -49,7 +49,7 @@ class Convolution(Part):
 
     irreps_in: of the features, equally many channels of each.  harmonics: irreps of Y, one channel each.
     irreps_wanted: of the messages; only paths to these exist.
-    precision: ``float32`` rounds C to it where no l is zero, as programs did that computed in it; else C is exact.
+    coupling_dtype: ``float32`` rounds C to it where no l is zero, as programs did that computed in it; else C is exact.
     Gives blocks of (n_atoms, 2l₃+1, n_paths_to_l₃ · channels). Nothing of size n_edges · channels · (2l₃+1) is written.
     Raises WiringError for channels that differ.  Source: Batatia et al., NeurIPS 2022, Eq. 8.
     """
@@ -59,7 +59,7 @@ class Convolution(Part):
         irreps_in: o3.Irreps | str,
         harmonics: o3.Irreps | str,
         irreps_wanted: o3.Irreps | str,
-        precision: str = "float64",
+        coupling_dtype: str = "float64",
     ):
         super().__init__()
         self.irreps_in, self.harmonics = o3.Irreps(irreps_in), o3.Irreps(harmonics)
@@ -72,9 +72,9 @@ class Convolution(Part):
             raise WiringError(f"no path leads from {self.irreps_in} and {self.harmonics} to {irreps_wanted}")
         self._columns = dict(zip((irrep for _, irrep in self.harmonics), self.harmonics.slices(), strict=True))
         self._coupling = Constants(
-            **{f"path{k}": _coupling(path, precision) for k, path in enumerate(self.paths) if path.feature.l > 0}
+            **{f"path{k}": _coupling(path, coupling_dtype) for k, path in enumerate(self.paths) if path.feature.l > 0}
         )
-        self._precision = precision
+        self._precision = coupling_dtype
 
     @property
     def n_weights(self) -> int:
@@ -109,11 +109,11 @@ class Convolution(Part):
         return {irrep: blocks.sum(torch.cat(parts, dim=2)) for irrep, parts in messages.items()}
 
 
-def _coupling(path: Path, precision: str) -> np.ndarray:
+def _coupling(path: Path, coupling_dtype: str) -> np.ndarray:
     """(2l₂+1, (2l₁+1)·(2l₃+1)): what makes harmonics a matrix between features and messages."""
     l1, l2, l3 = path.feature.l, path.harmonics.l, path.message.l
     three_j = wigner_3j(l1, l2, l3)
-    if precision == "float32" and 0 not in (l1, l2, l3):
+    if coupling_dtype == "float32" and 0 not in (l1, l2, l3):
         three_j = three_j.float().double()
     matrix: np.ndarray = (three_j * (2 * l3 + 1) ** 0.5).permute(1, 0, 2).flatten(1).numpy()
     return matrix

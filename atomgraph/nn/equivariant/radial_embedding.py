@@ -31,10 +31,11 @@ class RadialEmbedding(Float64Buffers, Part):
     elements: chemical symbols.  cutoff: Å.  n_radial: how many functions.  basis: ``bessel``, ``gaussian`` or ``chebyshev``.
     transform: ``nn.Agnesi``, ``nn.Soft``, or None.
     p: of the envelope, which always sees the bare distance.
-    fades: what f multiplies, the ``features`` or later the ``messages`` (and densities of edges).
-    sloped: False takes the functions for constants when slopes are taken, as mace-torch does with its Chebyshev functions;
+    envelope_on: what f multiplies, the ``features`` or later the ``messages`` (and densities of edges).
+    differentiable: False takes the functions for constants when slopes are taken, as mace-torch does with its
+    Chebyshev functions;
     forces are then what that program calls so, and not the slope of the energy.
-    trainable: the places are learned.  constant: :math:`\sqrt{2/r_c}` or c, where a file holds it rounded.
+    trainable: the places are learned.  prefactor: :math:`\sqrt{2/r_c}` or c, where a file holds it rounded.
     Raises WiringError for what it does not know.
     Source: Batatia et al., NeurIPS 2022, Eq. 7; Gasteiger, Groß and Günnemann, ICLR 2020.
     """
@@ -51,29 +52,29 @@ class RadialEmbedding(Float64Buffers, Part):
         basis: str = "bessel",
         transform: Part | None = None,
         p: float = 5,
-        fades: str = "features",
+        envelope_on: str = "features",
         trainable: bool = False,
-        constant: float | None = None,
-        sloped: bool = True,
+        prefactor: float | None = None,
+        differentiable: bool = True,
     ):
         super().__init__()
         if not cutoff > 0 or n_radial < 1 or not p >= 2:
             raise WiringError(f"cutoff, n_radial, p must be positive (p ≥ 2), but are {cutoff}, {n_radial}, {p}")
-        for name, value, known in (("basis", basis, BASES), ("fades", fades, ("features", "messages"))):
+        for name, value, known in (("basis", basis, BASES), ("envelope_on", envelope_on, ("features", "messages"))):
             if value not in known:
                 raise WiringError(f"unknown {name} {value!r} of distances{nearest(str(value), known)}")
         self.elements, self.cutoff = checked_symbols(elements), float(cutoff)
-        self.n_radial, self.basis, self.p, self.fades = n_radial, basis, p, fades
-        self.trainable, self.sloped = trainable, sloped
+        self.n_radial, self.basis, self.p, self.envelope_on = n_radial, basis, p, envelope_on
+        self.trainable, self.differentiable = trainable, differentiable
         self.transform: Any = transform
         if basis == "gaussian" and n_radial < 2:
             raise WiringError("a Gaussian basis needs at least two functions, whose distance is their width")
-        known_constant = {
+        usual_prefactor = {
             "bessel": math.sqrt(2.0 / self.cutoff),
             "gaussian": -0.5 * (max(n_radial - 1, 1) / self.cutoff) ** 2,
             "chebyshev": 1.0,
         }
-        self.constant = known_constant[basis] if constant is None else float(constant)
+        self.prefactor = usual_prefactor[basis] if prefactor is None else float(prefactor)
         if basis == "bessel":
             places = torch.arange(1, n_radial + 1, dtype=torch.float64) * (math.pi / self.cutoff)
         else:
@@ -102,16 +103,16 @@ class RadialEmbedding(Float64Buffers, Part):
     def _of(self, edges: Edges) -> tuple[Tensor, Tensor | None]:
         envelope = polynomial_cutoff(edges.length, self.cutoff, self.p)
         x = edges.length if self.transform is None else self.transform(edges)
-        features = self._functions(x[:, None] if self.sloped else x[:, None].detach())
-        if self.fades == "messages":
+        features = self._functions(x[:, None] if self.differentiable else x[:, None].detach())
+        if self.envelope_on == "messages":
             return features, envelope
         return features * envelope[:, None], None
 
     def _functions(self, x: Tensor) -> Tensor:
         if self.basis == "bessel":
-            return torch.sin(x * self.places.to(x.dtype)) * (self.constant / x)
+            return torch.sin(x * self.places.to(x.dtype)) * (self.prefactor / x)
         if self.basis == "gaussian":
-            return torch.exp(self.constant * (x - self.places.to(x.dtype)).square())
+            return torch.exp(self.prefactor * (x - self.places.to(x.dtype)).square())
         functions = [torch.ones_like(x), x]
         while len(functions) <= self.n_radial:
             functions.append(2.0 * x * functions[-1] - functions[-2])

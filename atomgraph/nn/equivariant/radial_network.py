@@ -18,7 +18,7 @@ class ScaledMLP(Part):
     r""":math:`x \to c\,\sigma(x W / \sqrt{n_{in}})`, the last layer without :math:`\sigma`; no biases.
 
     widths: of what comes in, of hidden layers, of what goes out.  activation: σ.
-    gain: c, which keeps the mean square of normal inputs at one; the tabulated one if None.
+    activation_gain: c, which keeps the mean square of normal inputs at one; the tabulated one if None.
     ``weights[t]`` is (n_in, n_out), normally distributed at first.
     Raises WiringError for fewer than two widths, or an unknown activation.
     Source: Geiger and Smidt, arXiv:2207.09453 (``nn.FullyConnectedNet``).
@@ -26,11 +26,11 @@ class ScaledMLP(Part):
 
     group = "radial"
 
-    def __init__(self, widths: Sequence[int], activation: str = "silu", gain: float | None = None):
+    def __init__(self, widths: Sequence[int], activation: str = "silu", activation_gain: float | None = None):
         super().__init__()
         _check(widths)
         self.activation = activation_of(activation)
-        self.gain = NORMALISED_GAINS[activation] if gain is None else gain
+        self.gain = NORMALISED_GAINS[activation] if activation_gain is None else activation_gain
         self.weights = torch.nn.ParameterList(torch.randn(n_in, n_out) for n_in, n_out in pairwise(widths))
 
     def linear_maps(self) -> dict[str, LinearMap]:

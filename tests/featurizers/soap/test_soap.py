@@ -27,7 +27,7 @@ class TestRawSOAP(FeaturizerLaws):
 
 class TestSOAPOfOrbitals(FeaturizerLaws):
     def featurizer(self):
-        return SOAP(ELEMENTS, 3.5, **SMALL, basis="gto", style="dscribe")
+        return SOAP(ELEMENTS, 3.5, **SMALL, basis="gto", convention="dscribe")
 
 
 class TestCompressedSOAP(FeaturizerLaws):
@@ -84,8 +84,8 @@ def test_second_derivatives():
         ({"basis": "gaussian"}, "did you mean gaussians"),
         ({"l_max": 13}, "between 0 and 12"),
         ({"sigma": 0.0}, "positive"),
-        ({"transition": 9.0}, "transition"),
-        ({"style": "mine"}, "quip or dscribe"),
+        ({"envelope_width": 9.0}, "envelope_width"),
+        ({"convention": "mine"}, "quip or dscribe"),
         ({"channels": {"H": [1.0]}}, "equally many"),
     ],
 )

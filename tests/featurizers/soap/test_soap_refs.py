@@ -37,7 +37,7 @@ def test_equal_to_quip():
             int(said["n_max"]),
             int(said["l_max"]),
             float(said["atom_sigma"]),
-            transition=float(said["cutoff_transition_width"]),
+            envelope_width=float(said["cutoff_transition_width"]),
             central_weight=float(said["central_weight"]),
             normalise=said["normalise"] == "T",
         )
@@ -60,10 +60,10 @@ def test_equal_to_dscribe(file, basis):
             said["l_max"],
             said["sigma"],
             basis,
-            transition=0.0,
+            envelope_width=0.0,
             normalise=False,
             radial_cutoff=said["r_cut"],
-            style="dscribe",
+            convention="dscribe",
         )
         h, pos = described(featurizer, arrays, case)
         agree(file, "descriptor", h.detach(), arrays[f"{case}/descriptor"], atol=1e-9, case=case)

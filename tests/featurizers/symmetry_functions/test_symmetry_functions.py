@@ -45,7 +45,7 @@ class TestSymmetryFunctionsOfEachElement(FeaturizerLaws):
             {"eta": 0.1, "zeta": 1.7, "lambda": 1, "centre": "C"},
             {"eta": 0.1, "zeta": 4, "lambda": -1, "centre": "C", "neighbours": ["Si", "O"], "form": "narrow"},
         ]
-        return SymmetryFunctions(ELEMENTS, 3.0, radial, angular, cutoff_function="tanh_cubed")
+        return SymmetryFunctions(ELEMENTS, 3.0, radial, angular, envelope="tanh_cubed")
 
 
 def edges_of(atoms, cutoff, elements=ELEMENTS):
@@ -79,19 +79,19 @@ def by_hand(functions, edges, i, fade):
 
 
 @pytest.mark.parametrize("name", ["molecule", "crystal", "slab"])
-@pytest.mark.parametrize("cutoff_function", sorted(FADE))
-def test_values_are_those_of_the_formulas(name, cutoff_function):
-    featurizer = SymmetryFunctions(ELEMENTS, 3.0, RADIAL, ANGULAR, cutoff_function)
+@pytest.mark.parametrize("envelope", sorted(FADE))
+def test_values_are_those_of_the_formulas(name, envelope):
+    featurizer = SymmetryFunctions(ELEMENTS, 3.0, RADIAL, ANGULAR, envelope)
     graph, edges = edges_of(specimens()[name], 3.0)
     h = featurizer(graph, edges).numpy()
     for i in range(min(graph.n_atoms, 4)):
-        wanted = by_hand(featurizer.functions[int(edges.element[i])], edges, i, FADE[cutoff_function])
+        wanted = by_hand(featurizer.functions[int(edges.element[i])], edges, i, FADE[envelope])
         np.testing.assert_allclose(h[i], wanted, rtol=1e-12, atol=1e-15 + 1e-14 * np.abs(wanted).max())
 
 
 def test_a_flat_inner_part_leaves_near_neighbours_whole():
     graph, edges = edges_of(molecule(), 3.0)
-    featurizer = SymmetryFunctions(ELEMENTS, 3.0, [{"eta": 0.0}], [], "cosine", flat=0.999)
+    featurizer = SymmetryFunctions(ELEMENTS, 3.0, [{"eta": 0.0}], [], "cosine", inner_fraction=0.999)
     whole = torch.zeros(graph.n_atoms, len(ELEMENTS), dtype=torch.float64)
     whole.index_put_((edges.centre, edges.element_of_neighbour), torch.ones_like(edges.length), accumulate=True)
     torch.testing.assert_close(featurizer(graph, edges), whole, rtol=0, atol=0)
@@ -178,7 +178,7 @@ def _water():
         {"angular": [{"eta": 1.0, "zeta": 1, "lambda": 1, "form": "broad"}]},
         {"angular": [{"eta": 1.0, "zeta": 1, "lambda": 1, "neighbours": ["H"]}]},
         {"radial": [], "angular": []},
-        {"cutoff_function": "cosinus"},
+        {"envelope": "cosinus"},
     ],
 )
 def test_entries_that_make_no_function_are_refused(change):

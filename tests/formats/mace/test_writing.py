@@ -39,8 +39,8 @@ def test_the_archive_holds_arrays_and_words_only(tmp_path):
 
 
 def test_what_the_constructor_has_no_argument_for_is_refused():
-    model = small(layer=[{"hidden": [4]}, {"hidden": [5]}])
-    with pytest.raises(FormatError, match="one hidden for all layers"):
+    model = small(layer=[{"radial_hidden": [4]}, {"radial_hidden": [5]}])
+    with pytest.raises(FormatError, match="one radial_hidden for all layers"):
         arguments_for_mace(model)
 
 

@@ -102,7 +102,7 @@ def test_training_by_gradient_can_start_from_a_closed_form_fit(tmp_path):
 def test_the_last_layer_of_a_frozen_network_is_solved_for(tmp_path):
     gcn = tiny(tmp_path)["model"]
     before = atomgraph.config.config_of(tiny(tmp_path))
-    potential, metrics = atomgraph.train(config(tmp_path, gcn | {"hidden": [16]}, SQUARES), quiet=True)
+    potential, metrics = atomgraph.train(config(tmp_path, gcn | {"readout_hidden": [16]}, SQUARES), quiet=True)
     assert before.fit.kind == "gradient" and metrics["training"]["unknowns"] == 17
     assert potential.heads == ["default"]
 
@@ -297,7 +297,7 @@ def test_training_a_linear_model_by_gradient_names_the_fit_that_solves_it(model,
     "model",
     [
         {"kind": "GCN", "elements": ["Ar"], "cutoff": 4.0},
-        {"kind": "MACE", "elements": ["Ar"], "cutoff": 4.0, "hidden": "4x0e+4x1o"},
+        {"kind": "MACE", "elements": ["Ar"], "cutoff": 4.0, "hidden_irreps": "4x0e+4x1o"},
         {"kind": "BehlerParrinello", "elements": ["Ar"], "cutoff": 4.0},
     ],
     ids=["GCN", "MACE", "BehlerParrinello"],

@@ -188,7 +188,9 @@ def test_a_stopped_run_goes_on_as_if_it_had_not(folder):
 
 
 def test_elements_and_heads_come_and_go_and_the_file_predicts_the_same(folder):
-    start = Potential(GCN(["H", "Ar", "O"], 4.0, channels=4, n_layers=1, n_radial=3, hidden=[4])).to(torch.float64)
+    start = Potential(GCN(["H", "Ar", "O"], 4.0, channels=4, n_layers=1, n_radial=3, readout_hidden=[4])).to(
+        torch.float64
+    )
     start.save(folder / "three.safetensors")
 
     def krypton(atoms):

@@ -17,10 +17,10 @@ from atomgraph import finetune, load, train
 from atomgraph.errors import ConfigError
 
 E0, BINDING = 1.2345678901, -3.2  # eV; eV/atom that the crystal lies below free atoms
-SMALL_MACE = {"kind": "MACE", "hidden": "4x0e", "l_max": 1, "order": 1, "n_layers": 1, "radial": {"n_radial": 3}}
+SMALL_MACE = {"kind": "MACE", "hidden_irreps": "4x0e", "l_max": 1, "order": 1, "n_layers": 1, "radial": {"n_radial": 3}}
 BY_GRADIENT = {
-    "GCN": {"kind": "GCN", "channels": 4, "n_layers": 1, "n_radial": 3, "hidden": [4]},
-    "BehlerParrinello": {"kind": "BehlerParrinello", "hidden": [4]},
+    "GCN": {"kind": "GCN", "channels": 4, "n_layers": 1, "n_radial": 3, "readout_hidden": [4]},
+    "BehlerParrinello": {"kind": "BehlerParrinello", "readout_hidden": [4]},
     "MACE": SMALL_MACE,
 }
 IN_CLOSED_FORM = {

@@ -1,0 +1,63 @@
+"""The table of old arguments: constructor arguments of the last release, by class, and their names of today."""
+
+from __future__ import annotations
+
+ARGUMENTS: dict[str, dict[str, str]] = {
+    "AgnosticInteraction": {"hidden": "radial_hidden", "precision": "coupling_dtype", "gain": "activation_gain"},
+    "AtomWise": {"channels_in": "irreps_in", "channels_out": "irreps_out"},
+    "AttentionResidualInteraction": {
+        "hidden": "radial_hidden",
+        "precision": "coupling_dtype",
+        "gain": "activation_gain",
+    },
+    "BehlerParrinello": {"cutoff_function": "envelope", "hidden": "readout_hidden"},
+    "Convolution": {"precision": "coupling_dtype"},
+    "DensityInteraction": {"hidden": "radial_hidden", "precision": "coupling_dtype", "gain": "activation_gain"},
+    "DensityResidualInteraction": {"hidden": "radial_hidden", "precision": "coupling_dtype", "gain": "activation_gain"},
+    "GAP": {
+        "transition": "envelope_width",
+        "pairs.transition": "envelope_width",
+        "triples.transition": "envelope_width",
+    },
+    "GCN": {"hidden": "readout_hidden"},
+    "GraphConvolution": {"channels_in": "irreps_in", "channels_out": "irreps_out"},
+    "Interaction": {"hidden": "radial_hidden", "precision": "coupling_dtype", "gain": "activation_gain"},
+    "LaplacianConvolution": {"channels_in": "irreps_in", "channels_out": "irreps_out"},
+    "LayerNorm": {"channels": "irreps_in"},
+    "MACE": {
+        "hidden": "hidden_irreps",
+        "only_last": "readout_last_only",
+        "scalars_last": "last_layer_scalars",
+        "states": "global_state",
+        "radial.fades": "envelope_on",
+        "radial.sloped": "differentiable",
+        "radial.constant": "prefactor",
+        "layer.hidden": "radial_hidden",
+        "layer.precision": "coupling_dtype",
+        "layer.gain": "activation_gain",
+        "readout.hidden": "readout_hidden",
+        "readout.gain": "activation_gain",
+    },
+    "MACELayer": {"hidden": "radial_hidden", "precision": "coupling_dtype", "gain": "activation_gain"},
+    "MLP": {"n_features": "irreps_in", "hidden": "readout_hidden"},
+    "MultiHeadMLP": {"hidden": "readout_hidden", "gain": "activation_gain"},
+    "NodeEmbedding": {"states": "global_state"},
+    "NonlinearResidualInteraction": {
+        "hidden": "radial_hidden",
+        "precision": "coupling_dtype",
+        "gain": "activation_gain",
+    },
+    "PairKernel": {"transition": "envelope_width"},
+    "PerElementLinear": {"n_features": "irreps_in"},
+    "PerElementMLP": {"n_features": "irreps_in", "hidden": "readout_hidden"},
+    "PolynomialFilter": {"channels_in": "irreps_in", "channels_out": "irreps_out"},
+    "RadialEmbedding": {"fades": "envelope_on", "sloped": "differentiable", "constant": "prefactor"},
+    "ResidualInteraction": {"hidden": "radial_hidden", "precision": "coupling_dtype", "gain": "activation_gain"},
+    "SOAP": {"transition": "envelope_width", "style": "convention"},
+    "ScaledMLP": {"gain": "activation_gain"},
+    "SparseKernel": {"n_features": "irreps_in"},
+    "Standardize": {"channels": "irreps_in", "narrowest": "min_width"},
+    "SymmetryFunctions": {"cutoff_function": "envelope", "flat": "inner_fraction"},
+    "TripleKernel": {"transition": "envelope_width", "ends": "neighbours"},
+}
+"""Class of atomgraph: its arguments before and now; ``layer.hidden`` is the key ``hidden`` inside the argument ``layer``."""
