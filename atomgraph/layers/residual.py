@@ -23,6 +23,8 @@ class Residual(Layer):
         super().__init__()
         if not isinstance(layer, Layer):
             raise WiringError(f"a residual wraps a Layer, but was given a {type(layer).__name__}")
+        if layer.edge_irreps_in is not None or layer.edge_irreps_out is not None:
+            raise WiringError(f"a residual cannot wrap a {type(layer).__name__}, which has features of edges")
         self.layer: Any = layer
         self.irreps_in, self.irreps_out = as_irreps(layer.irreps_in), as_irreps(layer.irreps_out)
         if self.irreps_in != self.irreps_out:

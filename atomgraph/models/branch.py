@@ -60,10 +60,14 @@ class Branch(Part):
 
     def _all_features(self, graph: AtomicGraph, edges: Edges) -> Iterator[Tensor]:
         """h after the featurizer, then after each layer; a layer is called when its features are asked for."""
-        h = self.featurizer(graph, edges)
+        h, edge_features = self.featurizer(graph, edges), None
         yield h
         for layer in self.layers:
-            h = layer(h, graph, edges)
+            given = () if layer.edge_irreps_in is None else (edge_features,)
+            if layer.edge_irreps_out is None:
+                h = layer(h, graph, edges, *given)
+            else:
+                h, edge_features = layer(h, graph, edges, *given)
             yield h
 
     def forward(self, graph: AtomicGraph, edges: Edges) -> Tensor:
@@ -116,6 +120,7 @@ class Branch(Part):
             self._check_joint(layer, name, Layer)
             _check_irreps(name, layer.irreps_in, before, given)
             before, given = name, o3.Irreps(layer.irreps_out)
+        self._check_edge_features()
         names = ["featurizer", *(f"layers[{i}]" for i in range(len(self.layers)))][-len(self.readouts) :]
         for i, (readout, read_from, irreps) in enumerate(zip(self.readouts, names, self.irreps_read, strict=True)):
             self._check_joint(readout, f"readouts[{i}]", Readout)
@@ -123,6 +128,19 @@ class Branch(Part):
         widths = {readout.n_outputs for readout in self.readouts}
         if len(widths) > 1:
             raise WiringError(f"readouts of one branch should give equally many numbers, but give {sorted(widths)}")
+
+    def _check_edge_features(self) -> None:
+        before, given = "", None
+        for i, layer in enumerate(self.layers):
+            name = f"layers[{i}]"
+            if layer.edge_irreps_in is not None:
+                if given is None:
+                    raise WiringError(
+                        f"{name} expects features of edges {o3.Irreps(layer.edge_irreps_in)}, but no layer before it gives any"
+                    )
+                _check_irreps(name, layer.edge_irreps_in, before, given, "features of edges")
+            if layer.edge_irreps_out is not None:
+                before, given = name, o3.Irreps(layer.edge_irreps_out)
 
     def _check_joint(self, part: torch.nn.Module, name: str, sister: type[Part]) -> None:
         if not isinstance(part, sister):
@@ -132,8 +150,7 @@ class Branch(Part):
             raise WiringError(f"{name} reaches {reach} Å, beyond the branch's cutoff of {self.cutoff} Å")
 
 
-def _check_irreps(name: str, wanted: o3.Irreps, giver: str, given: o3.Irreps) -> None:
-    if o3.Irreps(wanted).simplify() != o3.Irreps(given).simplify():
-        raise WiringError(
-            f"{name} expects features {o3.Irreps(wanted).simplify()}, but {giver} gives {o3.Irreps(given).simplify()}"
-        )
+def _check_irreps(name: str, expected: o3.Irreps, giver: str, given: o3.Irreps, features: str = "features") -> None:
+    expected, given = o3.Irreps(expected).simplify(), o3.Irreps(given).simplify()
+    if expected != given:
+        raise WiringError(f"{name} expects {features} {expected}, but {giver} gives {given}")

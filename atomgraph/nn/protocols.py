@@ -7,7 +7,7 @@ A part that has a ``cutoff`` or ``elements`` keeps them as attributes under thes
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from e3nn import o3
 from torch import Tensor
@@ -33,14 +33,27 @@ class Featurizer(Part):
 
 
 class Layer(Part):
-    """Maps features of atoms: ``(h, graph, edges) -> h``, from (n_atoms, irreps_in.dim) to (n_atoms, irreps_out.dim)."""
+    """Maps features of atoms: ``(h, graph, edges) -> h``, from (n_atoms, irreps_in.dim) to (n_atoms, irreps_out.dim).
+
+    A layer may read and give features of edges, too. With ``edge_irreps_in`` it is called with a fourth argument,
+    (n_edges, edge_irreps_in.dim), in the order of ``edges``; with ``edge_irreps_out`` it returns ``(h, edge_features)``.
+    Layers in between that have neither leave features of edges as they are.
+
+    Attributes:
+        irreps_in: Irreps of the features of atoms before.
+        irreps_out: Irreps of the features of atoms after.
+        edge_irreps_in: Irreps of the features of edges that the layer reads; None for a layer that reads none.
+        edge_irreps_out: Irreps of the features of edges that the layer gives; None for a layer that gives none.
+    """
 
     irreps_in: o3.Irreps
     irreps_out: o3.Irreps
+    edge_irreps_in: o3.Irreps | None = None
+    edge_irreps_out: o3.Irreps | None = None
     group = "convolution"
 
     @abstractmethod
-    def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor: ...
+    def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Any: ...
 
 
 class MessageLayer(Layer):
