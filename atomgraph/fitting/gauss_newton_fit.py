@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
 
@@ -58,17 +58,15 @@ def gauss_newton(
     r"""All weights of a potential, and E0 of a head, by the method of Levenberg and Marquardt.
 
     A step solves :math:`\min_\delta |r - J\delta|^2 + \mu|\delta|^2` around the current weights, with r and J of
-    ``ResidualJacobian``. With fewer rows than weights it uses
-    :math:`\delta = J^T (JJ^T + \mu)^{-1} r`. The damping μ is the best of a series with a factor of ten.
-    The best weights in validation, or in training without validation, are kept.
+    ``ResidualJacobian``. With fewer rows than weights, :math:`\delta = J^T (JJ^T + \mu)^{-1} r`. The damping μ is the best of
+    a series with a factor of ten. The best weights in validation (or in training) are kept.
 
     Args:
         potential: The potential, float64.
         graphs: Training structures.
         noise: Expected errors of training structures; validation uses its ``sigma``.
         head: The head to fit.
-        valid: Validation structures.
-        steps: Largest number of steps.
+        valid, steps: Validation structures; largest number of steps.
         damping: The first μ, in units of the largest eigenvalue of :math:`JJ^T`.
         tolerance: Relative gain in training below which the fit ends.
         memory: Largest size of J and its square, GB.
@@ -86,31 +84,46 @@ def gauss_newton(
     validation = ResidualJacobian(potential, Noise(noise.sigma), head) if valid else None
     loss = _mean_square(jacobian, graphs)
     best, best_weights, best_number = _validated(validation, valid, loss), jacobian.parameters, 0
-    mu: float | None = None
     taken: list[Step] = []
-    ended = f"all {steps} steps were taken"
+    began, gain = time.perf_counter(), inf
     try:
-        for number in range(1, steps + 1):
-            began = time.perf_counter()
-            problem = _Linear.of(jacobian, graphs)
-            first = damping * problem.largest() if mu is None else mu
-            mu, reached = _take_best_step(jacobian, graphs, problem, first, loss)
-            if reached >= loss:
-                ended = "no step was better"
-                break
+        for mu, reached in _improving_steps(jacobian, graphs, loss, steps, damping):
             gain, loss = 1.0 - reached / loss, reached
             error = _validated(validation, valid, loss)
             if error < best:
-                best, best_weights, best_number = error, jacobian.parameters, number
-            taken.append(Step(number, mu, loss, error if valid else None, time.perf_counter() - began))
+                best, best_weights, best_number = error, jacobian.parameters, len(taken) + 1
+            now = time.perf_counter()
+            taken.append(Step(len(taken) + 1, mu, loss, error if valid else None, now - began))
+            began = now
             if on_step is not None:
                 on_step(taken[-1])
             if gain < tolerance:
-                ended = f"the last step gained {gain:.1%}"
                 break
     finally:
         jacobian.set_parameters(best_weights)
-    return GaussNewtonResult(taken, best_number, ended)
+    return GaussNewtonResult(taken, best_number, _reason(len(taken), steps, gain, tolerance))
+
+
+def _improving_steps(
+    jacobian: ResidualJacobian, graphs: Sequence[AtomicGraph], loss: float, steps: int, damping: float
+) -> Iterator[tuple[float, float]]:
+    """Take steps while the loss decreases; the damping and the loss of each."""
+    mu: float | None = None
+    for _ in range(steps):
+        problem = _Linear.of(jacobian, graphs)
+        first = damping * problem.largest() if mu is None else mu
+        mu, reached = _take_best_step(jacobian, graphs, problem, first, loss)
+        if reached >= loss:
+            return
+        loss = reached
+        yield mu, loss
+
+
+def _reason(n_taken: int, steps: int, gain: float, tolerance: float) -> str:
+    """Why a fit ended."""
+    if gain < tolerance:
+        return f"the last step gained {gain:.1%}"
+    return f"all {steps} steps were taken" if n_taken == steps else "no step was better"
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ functions in another order) have equal coefficients. Ours always are; files writ
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +40,10 @@ def recognises(path: Path, start: bytes) -> bool:
 
 
 def read(path: Path, hints: FileHints) -> tuple[SNAP, dict[str, Any]]:
-    """The model of both files, in float64, and where it comes from; either file finds the other by its name.
+    """The model of both files, in float64, and its origin. Either file gives the name of the other.
 
     Raises:
-        FormatError: For an absent partner, unknown keywords, counts that do not fit, and what is no number.
+        FormatError: For a missing file, unknown keywords, wrong counts, and values that are not numbers.
     """
     if path.suffix not in (COEFFICIENTS, PARAMETERS):
         raise FormatError(
@@ -63,22 +64,7 @@ def read(path: Path, hints: FileHints) -> tuple[SNAP, dict[str, Any]]:
     try:
         n_bytes = of_coefficients.stat().st_size + of_parameters.stat().st_size
         with torch.random.fork_rng(devices=[]), allowance(n_bytes, 10):
-            model = SNAP(
-                elements,
-                parameters["rcutfac"],
-                twojmax=parameters["twojmax"],
-                quadratic=parameters["quadraticflag"] == 1,
-                radii=dict(zip(elements, radii, strict=True)),
-                weights=dict(zip(elements, weights, strict=True)),
-                rfac0=parameters["rfac0"],
-                rmin0=parameters["rmin0"],
-                switch=parameters["switchflag"] == 1,
-                inner=_inner(parameters, elements),
-                bzero=parameters["bzeroflag"] == 1,
-                chem={symbol: i for i, symbol in enumerate(elements)} if parameters["chemflag"] else None,
-                wselfall=parameters["wselfallflag"] == 1,
-                bnorm=parameters["bnormflag"] == 1,
-            ).double()
+            model = _model(elements, radii, weights, parameters)
     except WiringError as error:
         raise FormatError(f"{of_parameters} and {of_coefficients} describe no potential: {error}") from None
     readout = model.branches[0].readouts[0]
@@ -99,6 +85,28 @@ def read(path: Path, hints: FileHints) -> tuple[SNAP, dict[str, Any]]:
         )
         warnings.warn(f"{of_coefficients}: forces are {origin['forces']}", stacklevel=2)
     return model.eval(), {"origin": origin}
+
+
+def _model(
+    elements: Sequence[str], radii: Sequence[float], weights: Sequence[float], parameters: Mapping[str, Any]
+) -> SNAP:
+    """The model of these parameters, with weights of the readout still to be set."""
+    return SNAP(
+        elements,
+        parameters["rcutfac"],
+        twojmax=parameters["twojmax"],
+        quadratic=parameters["quadraticflag"] == 1,
+        radii=dict(zip(elements, radii, strict=True)),
+        weights=dict(zip(elements, weights, strict=True)),
+        rfac0=parameters["rfac0"],
+        rmin0=parameters["rmin0"],
+        switch=parameters["switchflag"] == 1,
+        inner=_inner(parameters, elements),
+        bzero=parameters["bzeroflag"] == 1,
+        chem={symbol: i for i, symbol in enumerate(elements)} if parameters["chemflag"] else None,
+        wselfall=parameters["wselfallflag"] == 1,
+        bnorm=parameters["bnormflag"] == 1,
+    ).double()
 
 
 def write(model: EnergyModel, path: str | Path) -> tuple[Path, Path]:
@@ -167,7 +175,7 @@ def _expressible(model: EnergyModel, path: Path) -> tuple[Bispectrum, PerElement
     return bispectrum, readout
 
 
-def _inner(parameters: dict[str, Any], elements: list[str]) -> dict[str, list[float]] | None:
+def _inner(parameters: Mapping[str, Any], elements: Sequence[str]) -> dict[str, list[float]] | None:
     if not parameters["switchinnerflag"]:
         return None
     rows = zip(*(parameters[name] for name in LISTS), strict=True)

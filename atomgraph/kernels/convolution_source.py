@@ -49,21 +49,7 @@ def convolution_source(
         harmonics: Coefficients of (harmonic, monomial of x, y, z).
         degree: Of the piecewise polynomials of the weights.
     """
-    types, couplings = [], []
-    n_matrix = 0
-    for group in _groups(paths, features, messages):
-        members = []
-        for index in group:
-            path = paths[index]
-            same = [k for k, p in enumerate(paths) if p.message == path.message]
-            offset = -1 if _unit(path) is not None else n_matrix
-            if offset >= 0:
-                couplings.append((n_matrix, path))
-                n_matrix += features[path.feature] * messages[path.message]
-            blocks = path.feature, features[path.feature], path.message, messages[path.message]
-            numbers = (index, *blocks, same.index(index), len(same), offset)
-            members.append(f"Path<{', '.join(map(str, numbers))}>")
-        types.append(f"PathGroup<{', '.join(members)}>")
+    types, couplings, n_matrix = _path_types(paths, features, messages)
     units = [_unit(path) or 0.0 for path in paths]
     n_y = 1 + max(m for m, _ in harmonics)
     to_matrix, from_matrix = _couplings(couplings)
@@ -92,6 +78,28 @@ struct Layer {{
 using Kernel = Convolution<Layer, {", ".join(types)}>;
 }}
 {_interface(name, features, [dim * sum(path.message == k for path in paths) for k, dim in enumerate(messages)])}"""
+
+
+def _path_types(
+    paths: Sequence[CoupledPath], features: Sequence[int], messages: Sequence[int]
+) -> tuple[list[str], list[tuple[int, CoupledPath]], int]:
+    """C++ types of the groups of paths, offsets of the paths with matrices, and the size of all matrices of an edge."""
+    types, couplings = [], []
+    n_matrix = 0
+    for group in _groups(paths, features, messages):
+        members = []
+        for index in group:
+            path = paths[index]
+            same = [k for k, p in enumerate(paths) if p.message == path.message]
+            offset = -1 if _unit(path) is not None else n_matrix
+            if offset >= 0:
+                couplings.append((n_matrix, path))
+                n_matrix += features[path.feature] * messages[path.message]
+            blocks = path.feature, features[path.feature], path.message, messages[path.message]
+            numbers = (index, *blocks, same.index(index), len(same), offset)
+            members.append(f"Path<{', '.join(map(str, numbers))}>")
+        types.append(f"PathGroup<{', '.join(members)}>")
+    return types, couplings, n_matrix
 
 
 def _interface(name: str, features: Sequence[int], sums: Sequence[int]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from ase.data import atomic_numbers
@@ -11,8 +11,32 @@ from torch import Tensor
 from atomgraph.graph.structure import STATES, AtomicGraph
 from atomgraph.nn.edges import Edges
 
-if TYPE_CHECKING:
-    from atomgraph.models.energy import EnergyModel
+
+class HasLocalEnergies(Protocol):
+    """The part of an ``EnergyModel`` that energies of isolated atoms need."""
+
+    training: bool
+    branches: Any
+    baseline: Any
+
+    @property
+    def elements(self) -> list[str]: ...
+
+    @property
+    def cutoff(self) -> float: ...
+
+    @property
+    def reach(self) -> float: ...
+
+    @property
+    def dtype(self) -> torch.dtype: ...
+
+    @property
+    def reads_states(self) -> bool: ...
+
+    def edges(self, graph: AtomicGraph) -> Edges: ...
+
+    def local_energies(self, graph: AtomicGraph, edges: Edges) -> Tensor: ...
 
 
 class IsolatedEnergies:
@@ -32,7 +56,7 @@ class IsolatedEnergies:
     def __reduce__(self) -> tuple[Any, ...]:
         return IsolatedEnergies, ()
 
-    def subtract(self, model: EnergyModel, local: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
+    def subtract(self, model: HasLocalEnergies, local: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
         """Local energies relative to isolated atoms, (n_atoms, n_outputs) in eV before scaling; zero without neighbours."""
         if model.reads_states:
             reference = model.local_energies(bare := without_edges(graph), model.edges(bare))
@@ -42,7 +66,7 @@ class IsolatedEnergies:
         has_neighbours = torch.bincount(near.centre, minlength=edges.n_atoms) > 0
         return torch.where(has_neighbours[:, None], local - reference, 0.0)
 
-    def table(self, model: EnergyModel) -> Tensor:
+    def table(self, model: HasLocalEnergies) -> Tensor:
         """What the branches give for an isolated atom of each element: (n_elements, n_outputs), in the model's dtype."""
         key = None if model.training else _checksum(model)
         if key is None:
@@ -52,7 +76,7 @@ class IsolatedEnergies:
                 self._kept = key, self._computed(model)
         return self._kept[1]
 
-    def to_json(self, model: EnergyModel) -> list[list[float]] | None:
+    def to_json(self, model: HasLocalEnergies) -> list[list[float]] | None:
         """The table of the present weights, for a file; None where the model subtracts nothing, or no constants."""
         if not model.baseline.exact_isolated or model.reads_states:
             return None
@@ -60,19 +84,19 @@ class IsolatedEnergies:
         rows: list[list[float]] | None = table.tolist() if bool(torch.isfinite(table).all()) else None
         return rows
 
-    def from_json(self, model: EnergyModel, rows: list[list[float]] | None) -> None:
+    def from_json(self, model: HasLocalEnergies, rows: list[list[float]] | None) -> None:
         """Use the table of a file for the present weights, which are those that it was computed with."""
         key = _checksum(model)
         if rows is not None and key is not None:
             self._kept = key, torch.tensor(rows, dtype=torch.float64).to(model.baseline.e0.device, model.dtype)
 
     @staticmethod
-    def _computed(model: EnergyModel) -> Tensor:
+    def _computed(model: HasLocalEnergies) -> Tensor:
         graph = isolated_atoms(model)
         return model.local_energies(graph, model.edges(graph))
 
 
-def isolated_atoms(model: EnergyModel) -> AtomicGraph:
+def isolated_atoms(model: HasLocalEnergies) -> AtomicGraph:
     """One isolated atom of each element as a batch, in the order of the model's table, neutral and without spin."""
     device = model.baseline.e0.device
     numbers = torch.tensor([atomic_numbers[symbol] for symbol in model.elements], device=device)
@@ -99,7 +123,7 @@ def without_edges(graph: AtomicGraph) -> AtomicGraph:
     return bare
 
 
-def _checksum(model: EnergyModel) -> tuple[Any, ...] | None:
+def _checksum(model: HasLocalEnergies) -> tuple[Any, ...] | None:
     """Changes whenever a number of the branches does, however it is written (``parameter.data``, too); one pass over them.
 
     None where weights are not the model's own parameters, as in ``torch.func.functional_call``.

@@ -126,16 +126,12 @@ def report_card(
     switches = switches or Switches()
     source_head = source_head or head
     before, after = (with_head(potential, head).to(device) for potential in (start, tuned))
-    pairs = {
-        part: (compare(before, frames), (comparisons or {}).get(part) or compare(after, frames))
-        for part, frames in target.items()
-        if frames
-    }
+    pairs = _target_comparisons(before, after, target, comparisons or {})
     retained = None
     if probe:
         e0 = source_e0 or start.model.baseline.e0_of(source_head)
-        knew, knows = (with_head(potential, source_head, e0).to(device) for potential in (start, tuned))
-        retained = retention(knew, knows, probe, probe_name)
+        on_source = [with_head(potential, source_head, e0).to(device) for potential in (start, tuned)]
+        retained = retention(*on_source, probe, probe_name)
     frames = [atoms for part in target.values() for atoms in part]
     of_target = elements_in(frames)
     curves = dimers(before, after, after.elements if all_dimers else of_target)
@@ -159,3 +155,17 @@ def report_card(
         mover=mover,
         remarks=remarks,
     )
+
+
+def _target_comparisons(
+    before: Potential,
+    after: Potential,
+    target: Mapping[str, Sequence[ase.Atoms]],
+    known: Mapping[str, Comparison],
+) -> dict[str, tuple[Comparison, Comparison]]:
+    """Comparisons with the target by part, before and after fine-tuning; those of ``known`` are not computed again."""
+    return {
+        part: (compare(before, frames), known.get(part) or compare(after, frames))
+        for part, frames in target.items()
+        if frames
+    }
