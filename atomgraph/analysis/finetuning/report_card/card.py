@@ -130,8 +130,8 @@ def report_card(
     retained = None
     if probe:
         e0 = source_e0 or start.model.baseline.e0_of(source_head)
-        on_source = [with_head(potential, source_head, e0).to(device) for potential in (start, tuned)]
-        retained = retention(*on_source, probe, probe_name)
+        old, new = (with_head(potential, source_head, e0).to(device) for potential in (start, tuned))
+        retained = retention(old, new, probe, probe_name)
     frames = [atoms for part in target.values() for atoms in part]
     of_target = elements_in(frames)
     curves = dimers(before, after, after.elements if all_dimers else of_target)
