@@ -128,9 +128,9 @@ def evaluated(python, code, model, folder):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def errors(found, frames):
-    energy = np.mean([abs(e - a.info["energy"]) / len(a) for (e, _), a in zip(found, frames, strict=True)])
-    forces = [np.abs(np.array(f) - a.arrays["forces"]).ravel() for (_, f), a in zip(found, frames, strict=True)]
+def errors(result, frames):
+    energy = np.mean([abs(e - a.info["energy"]) / len(a) for (e, _), a in zip(result, frames, strict=True)])
+    forces = [np.abs(np.array(f) - a.arrays["forces"]).ravel() for (_, f), a in zip(result, frames, strict=True)]
     return f"{1000 * energy:.2f}", f"{np.concatenate(forces).mean():.4f}"
 
 
@@ -177,8 +177,8 @@ def main(train, test):
     ]
     print_table("energies and forces of gap_fit's potential, with neighbours, float64", columns, [row])
     rows = [
-        [who, f"{seconds:.1f}", f"{megabytes:.0f}", *errors(found["found"], frames)]
-        for (who, (seconds, megabytes)), found in zip(fits.items(), (of_quip, own), strict=True)
+        [who, f"{seconds:.1f}", f"{megabytes:.0f}", *errors(result["found"], frames)]
+        for (who, (seconds, megabytes)), result in zip(fits.items(), (of_quip, own), strict=True)
     ]
     print_table(f"fit of 60 structures with {POINTS} sparse points", ["", "CPU s", "peak MB", "meV/atom", "eV/Å"], rows)
 

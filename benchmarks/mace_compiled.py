@@ -40,7 +40,7 @@ def measured(peer: Peer, potential: Potential, name: str, atoms: ase.Atoms, dtyp
     first, rows = time.perf_counter() - start, []
     exact = peer.forces(name, "float64")
     scale = np.sqrt(np.mean(exact**2))
-    errors = [np.abs(found - exact).max() / scale for found in (forces, peer.forces(name, dtype))]
+    errors = [np.abs(result - exact).max() / scale for result in (forces, peer.forces(name, dtype))]
     work = operations(potential, len(atoms), graph.n_edges)
     for stress in (False, True):
         mine, theirs, roof = [], [], Roof(dtype)

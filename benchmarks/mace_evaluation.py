@@ -58,7 +58,9 @@ def measured(potential: Potential, peer: Peer | None, name: str, atoms: ase.Atom
     if peer is None:
         return [*row, "", "", "", ""]
     beside, exact = median(theirs), peer.forces(name, "float64")
-    errors = [np.abs(found - exact).max() / np.sqrt(np.mean(exact**2)) for found in (forces, peer.forces(name, dtype))]
+    errors = [
+        np.abs(result - exact).max() / np.sqrt(np.mean(exact**2)) for result in (forces, peer.forces(name, dtype))
+    ]
     return [*row, f"{1e6 * beside / len(atoms):.0f}", f"{beside / own:.1f}", *(f"{error:.1e}" for error in errors)]
 
 

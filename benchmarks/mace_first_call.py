@@ -32,7 +32,7 @@ def first_call(path: str, dtype: str) -> None:
 
 def _worked() -> float:
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in used)
+    return sum(first.ru_utime + first.ru_stime for first in used)
 
 
 def measured(path: str, dtype: str, cache: str) -> list[str]:

@@ -52,19 +52,19 @@ def of_mace_torch(shape: str, dtype: str, repeat: int) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder:
         ase.io.write(f"{folder}/silicon.xyz", silicon(repeat), format="extxyz")
         peer = Peer(MACE_TORCH, Path(folder), shape)
-        found = [peer.spent("silicon", dtype, False) for _ in range(2)][1]
+        result = [peer.spent("silicon", dtype, False) for _ in range(2)][1]
         peer.close()
-    return found
+    return result
 
 
 def main(shape: str, repeats: list[int]) -> None:
     rows: list[list[object]] = []
     for dtype in ("float32", "float64"):
-        found = {("compiled", repeat): of_ours("compiled", shape, dtype, repeat) for repeat in repeats}
-        found["as it is", FEW] = of_ours("as it is", shape, dtype, FEW)
+        result = {("compiled", repeat): of_ours("compiled", shape, dtype, repeat) for repeat in repeats}
+        result["as it is", FEW] = of_ours("as it is", shape, dtype, FEW)
         if MACE_TORCH.python.is_file():
-            found["mace-torch", FEW] = of_mace_torch(shape, dtype, FEW)
-        for (form, repeat), (seconds, memory) in found.items():
+            result["mace-torch", FEW] = of_mace_torch(shape, dtype, FEW)
+        for (form, repeat), (seconds, memory) in result.items():
             n_atoms = 8 * repeat**3
             cells = [f"{memory:.0f}", f"{memory / n_atoms:.3f}", f"{1e6 * seconds / n_atoms:.0f}"]
             rows.append([form, dtype, n_atoms, *cells])

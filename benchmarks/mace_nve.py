@@ -46,8 +46,8 @@ def main(path: str | None, picoseconds: float) -> None:
         "compiled, mixed": atomgraph.compile(potential, dtype="mixed"),
     }
     atoms, rows = bulk("Si", "diamond", 5.43, cubic=True).repeat(2), []
-    for name, one in cases.items():
-        record = nve(one, atoms, kelvin=600.0, timestep=1.0, steps=round(1000 * picoseconds))
+    for name, first in cases.items():
+        record = nve(first, atoms, kelvin=600.0, timestep=1.0, steps=round(1000 * picoseconds))
         late = record.temperature[len(record.temperature) // 2 :]
         cells = [f"{record.drift:+.5f}", f"{record.fluctuation:.5f}", f"{sum(late) / len(late):.0f}"]
         rows.append([name, *cells, f"{1e3 * record.seconds_per_step:.1f}"])

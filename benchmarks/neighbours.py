@@ -35,20 +35,20 @@ def silicon(repeat: int) -> ase.Atoms:
 
 def peers(atoms: ase.Atoms, cutoff: float) -> dict[str, Callable[[], tuple[np.ndarray, ...]]]:
     """Calls that give centres, neighbours, shifts."""
-    found = {
+    result = {
         "matscipy": partial(matscipy_list, "ijS", atoms, cutoff),
         "ASE": partial(ase_list, "ijS", atoms, cutoff),
     }
-    found = {name: call for name, call in found.items() if len(atoms) <= MOST[name]}
+    result = {name: call for name, call in result.items() if len(atoms) <= MOST[name]}
     try:
         from vesin import NeighborList
     except ImportError:
-        return found
+        return result
     for name, in_order in (("vesin", False), ("vesin, sorted", True)):
         compute = NeighborList(cutoff=cutoff, full_list=True, sorted=in_order).compute
         points, box = atoms.positions.copy(), atoms.cell.array.copy()
-        found[name] = partial(compute, points=points, box=box, periodic=True, quantities="ijS", copy=True)
-    return found
+        result[name] = partial(compute, points=points, box=box, periodic=True, quantities="ijS", copy=True)
+    return result
 
 
 def in_one_order(pairs: tuple[np.ndarray, ...]) -> np.ndarray:
@@ -73,9 +73,9 @@ def main() -> None:
         atoms = silicon(repeat)
         times = max(1, TURN // len(atoms))
         for cutoff in CUTOFFS:
-            wanted = in_one_order(neighbours_within(atoms, cutoff))
+            expected = in_one_order(neighbours_within(atoms, cutoff))
             lists = peers(atoms, cutoff)
-            same = all(np.array_equal(wanted, in_one_order(call())) for call in lists.values())
+            same = all(np.array_equal(expected, in_one_order(call())) for call in lists.values())
             cases = {
                 "graph": partial(AtomicGraph.from_ase, atoms, cutoff),
                 "ours": partial(edges_within, atoms, cutoff),
@@ -86,7 +86,7 @@ def main() -> None:
                 seconds |= interleaved({"ASE": again(lists["ASE"], times)}, seconds=0.15)
             per_atom = {name: 1e6 * spent / len(atoms) / times for name, spent in seconds.items()}
             names = ("ASE", "matscipy", "vesin", "vesin, sorted")
-            rows.append([len(atoms), cutoff, f"{len(wanted) / len(atoms):.0f}", "same" if same else "DIFFERENT"])
+            rows.append([len(atoms), cutoff, f"{len(expected) / len(atoms):.0f}", "same" if same else "DIFFERENT"])
             rows[-1] += [f"{per_atom[name]:.2f}" for name in ("graph", "ours")]
             rows[-1] += [f"{per_atom[name]:.2f}" if name in per_atom else "" for name in names]
             rows[-1] += [f"{per_atom[name] / per_atom['ours']:.1f}" if name in per_atom else "" for name in names]

@@ -96,7 +96,7 @@ def main() -> None:
         cases[f"{PEER}, values, 5 radial + 4 narrow, with its neighbour list"] = lambda: acsf.create(atoms)
     except ImportError:
         print("dscribe is not installed; its published figure is 90 µs/atom for values alone")
-    exact, rounded = (one(graph, stress=False)["forces"].double() for one in (usual, half))
+    exact, rounded = (first(graph, stress=False)["forces"].double() for first in (usual, half))
     error = float((rounded - exact).abs().max() / exact.square().mean().sqrt())
     seconds = interleaved(cases)
     peer = next((spent for name, spent in seconds.items() if name.startswith(PEER)), None)

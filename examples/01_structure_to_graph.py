@@ -1,4 +1,4 @@
-"""You will learn what an atomistic graph holds: edges with images, labels with masks, and forces as slopes through both."""
+"""You will learn what an atomistic graph holds: edges with images, labels with masks, and forces as gradients through both."""
 
 from ase import Atoms
 from ase.build import bulk, molecule
@@ -20,7 +20,7 @@ def main() -> None:
         shift = graph.cell_shift[edge].tolist()
         print(f"  {neighbour[edge]} -> {centre[edge]}, cell shift {shift}, {vector[edge].norm():.3f} Å")
 
-    # The shifts are whole numbers: the same edges serve the structure under strain, so stress is a slope, too.
+    # The shifts are whole numbers: the same edges serve the structure under strain, so stress is a derivative, too.
     graph.cell = graph.cell * 1.01
     graph.pos = graph.pos * 1.01
     print(f"  the first edge in a crystal 1 % larger: {edge_vectors(graph)[0].norm():.3f} Å")
@@ -39,7 +39,7 @@ def main() -> None:
     print(f"a batch: {batch.n_graphs} structures, {batch.n_atoms} atoms, {batch.n_edges} edges")
     print(f"  whose atom is it: {batch.graph_of_atom.tolist()}")
 
-    # A potential is a function of such a graph. This one has learned nothing yet, and its forces are slopes all the same.
+    # A potential is a function of such a graph. This one has learned nothing yet, and its forces are gradients all the same.
     potential = Potential(GCN(["H", "C", "O"], cutoff=4.0)).double().eval()
     result = potential(batch)
     for name, value in result.items():
@@ -53,8 +53,8 @@ def main() -> None:
         moved = water.copy()
         moved.positions[0, 2] += sign * step
         energies.append(potential(AtomicGraph.from_ase(moved, cutoff=4.0))["energy"].item())
-    slope = -(energies[0] - energies[1]) / (2 * step)
-    print(f"  force on the oxygen: {result['forces'][0, 2]:+.9f} eV/Å; by moving it a little: {slope:+.9f} eV/Å")
+    difference = -(energies[0] - energies[1]) / (2 * step)
+    print(f"  force on the oxygen: {result['forces'][0, 2]:+.9f} eV/Å; by moving it a little: {difference:+.9f} eV/Å")
 
 
 if __name__ == "__main__":

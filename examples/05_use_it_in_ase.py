@@ -57,7 +57,7 @@ def main(max_epochs: int = 10) -> None:
         stress.append(stretched.get_stress()[0])
     print(f"C11 = {(stress[0] - stress[1]) / (2 * strain) / units.GPa:.0f} GPa (experiment 166 GPa)")
 
-    # Dynamics: neighbour lists reach a skin beyond the cutoff, and are made anew only when an atom has left it.
+    # Dynamics: neighbour lists reach a skin beyond the cutoff, and are rebuilt only when an atom has left it.
     moving = crystal * (2, 2, 2)
     moving.calc = atomgraph.Calculator(potential, dtype="float64", skin=0.5)
     give_velocities(moving, 600, np.random.default_rng(0))
@@ -70,10 +70,10 @@ def main(max_epochs: int = 10) -> None:
     print(f"  {moving.calc.n_neighbour_lists} neighbour list(s) for {len(energies)} steps")
 
     # What it does not know, it refuses.
-    stranger = bulk("Ge")
-    stranger.calc = moving.calc
+    germanium = bulk("Ge")
+    germanium.calc = moving.calc
     try:
-        stranger.get_potential_energy()
+        germanium.get_potential_energy()
     except GraphError as error:
         print(f"germanium: {error}")
 

@@ -1,4 +1,4 @@
-"""You will learn to read labels under other names, in other units and with other signs, and to let the doctor look at them."""
+"""You will learn to read labels under other names, in other units and with other signs, and to run data checks on them."""
 
 import tempfile
 from pathlib import Path
@@ -57,12 +57,12 @@ def main() -> None:
         pressure = -first.get_stress()[:3].mean() / units.GPa
         print(f"cell {first.cell.lengths()[0]:.4f} Å; pressure {pressure:.3f} GPa: squeezed, it wants to grow")
 
-        # A wrong sign is no error that a reader could see, but physics can: the doctor compares stress with energy and volume.
+        # A wrong sign is no error that a reader could see, but physics can: the checks compare stress with energy and volume.
         wrong = read(path, keys=keys, units={"energy": "Hartree", "length": "Bohr", "virial_sign": "tension"})
         for name, data in (("right sign", frames), ("wrong sign", wrong)):
-            found = examine(data)
-            print(f"\nthe doctor, {name}: {len(found)} finding(s)")
-            for finding in found:
+            result = examine(data)
+            print(f"\ndata checks, {name}: {len(result)} finding(s)")
+            for finding in result:
                 print(f"  {finding.severity}: {finding.message}\n    → {finding.advice}")
 
 

@@ -31,7 +31,7 @@ def source(max_epochs: int) -> None:
 
 
 def tuning(name: str, max_epochs: int, **changes: object) -> dict:
-    """Twenty structures of acetylacetone (PBE); forces are judged on 24 others, and on 3BPA."""
+    """Twenty structures of acetylacetone (PBE); forces are tested on 24 others, and on 3BPA."""
     return {
         "seed": 1,
         "start": {"model": str(FOLDER / "source")},

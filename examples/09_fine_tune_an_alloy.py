@@ -73,12 +73,12 @@ def main(source_epochs: int = 20, sizes: tuple[int, ...] = (10, 30), max_epochs:
     cells = compare(plan(list(sizes), max_epochs))
 
     console = Console(highlight=False)
-    for one in summarise(cells):
-        if one.size == max(sizes) and one.method != "scratch":
-            rival = next(s for s in summarise(cells) if (s.method, s.size) == ("scratch", one.size))
-            gained = rival.target_forces / one.target_forces
+    for first in summarise(cells):
+        if first.size == max(sizes) and first.method != "scratch":
+            rival = next(s for s in summarise(cells) if (s.method, s.size) == ("scratch", first.size))
+            gained = rival.target_forces / first.target_forces
             console.print(
-                f"{one.method}, {one.size} structures: forces on Mo {gained:.2f} times as good as from scratch"
+                f"{first.method}, {first.size} structures: forces on Mo {gained:.2f} times as good as from scratch"
             )
 
 

@@ -1,4 +1,4 @@
-"""The main job from start to end: train on real silicon data, judge on an untouched test set, simulate with the better one.
+"""The main job from start to end: train on real silicon data, evaluate on an untouched test set, simulate with the better one.
 
 Run by `make demo` in the project's root; everything it makes lies in runs/demo.
 """

@@ -84,11 +84,13 @@ class Peer:
         self._process.stdin.close()
         self._process.wait()
 
-    def _answer(self, wanted: str) -> list[str]:
+    def _answer(self, expected: str) -> list[str]:
         for line in self._process.stdout:
             words = line.split()
             first = words[0] if words else ""
-            if (wanted and first == wanted) or (not wanted and first.replace(".", "").replace("e-", "").isdigit()):
+            if (expected and first == expected) or (
+                not expected and first.replace(".", "").replace("e-", "").isdigit()
+            ):
                 return words
         raise SystemExit(
             f"{self._program.python} ended without an answer; has it {self._program.name}? (make bench-peers)"

@@ -35,10 +35,10 @@ def water_box() -> ase.Atoms:
     """64 water molecules on a lattice, turned and shaken."""
     random, atoms = np.random.default_rng(0), ase.Atoms(cell=[12.42] * 3, pbc=True)
     for place in np.ndindex(4, 4, 4):
-        one = molecule("H2O")
-        one.rotate(random.uniform(0, 360), random.normal(size=3))
-        one.positions += 3.105 * np.array(place) - one.positions.mean(axis=0)
-        atoms += one
+        first = molecule("H2O")
+        first.rotate(random.uniform(0, 360), random.normal(size=3))
+        first.positions += 3.105 * np.array(place) - first.positions.mean(axis=0)
+        atoms += first
     atoms.rattle(0.02, seed=0)
     return atoms
 

@@ -75,9 +75,9 @@ def main(folder: Path, shape: str) -> None:
         torch.set_default_dtype(getattr(torch, dtype))
         Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here
         held, start = in_status("VmRSS"), time.process_time()
-        found = calculator(dtype).models[0](given, compute_stress=stress == "1")
+        result = calculator(dtype).models[0](given, compute_stress=stress == "1")
         seconds = time.process_time() - start
-        np.save(folder / "forces.npy", found["forces"].detach().double().numpy())
+        np.save(folder / "forces.npy", result["forces"].detach().double().numpy())
         print(seconds, in_status("VmHWM") - held, flush=True)
 
 

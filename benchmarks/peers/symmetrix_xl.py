@@ -40,12 +40,12 @@ def main(folder: Path, shape: str) -> None:
 
     for line in sys.stdin:
         structure, dtype, _ = line.split()
-        one, of = calculator(dtype), atoms(structure)
+        first, of = calculator(dtype), atoms(structure)
         Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here
         held, start = in_status("VmRSS"), time.process_time()
-        one.calculate(of, ["energy", "forces"], all_changes)
+        first.calculate(of, ["energy", "forces"], all_changes)
         seconds = time.process_time() - start
-        np.save(folder / "forces.npy", one.results["forces"])
+        np.save(folder / "forces.npy", first.results["forces"])
         print(seconds, in_status("VmHWM") - held, flush=True)
 
 

@@ -31,13 +31,13 @@ def potential(tmp_path_factory):
         "output": {"folder": str(tmp_path_factory.mktemp("nve") / "run"), "report": False},
     }
     config["model"] |= {"radial": {"n_radial": 6}, "layer": {"radial_hidden": [16]}}
-    found, _ = atomgraph.train(config, quiet=True)
-    return found.double().eval()
+    result, _ = atomgraph.train(config, quiet=True)
+    return result.double().eval()
 
 
-def dynamics(one, picoseconds) -> Record:
+def dynamics(first, picoseconds) -> Record:
     silicon = bulk("Si", "diamond", 5.43, cubic=True).repeat(2)
-    return nve(one, silicon, kelvin=600.0, timestep=0.5, steps=round(2000 * picoseconds))
+    return nve(first, silicon, kelvin=600.0, timestep=0.5, steps=round(2000 * picoseconds))
 
 
 def lost(record) -> float:
@@ -65,8 +65,8 @@ class Stronger(CompiledPotential):
     """Forces a thousandth too large: a fault that the bar has to notice."""
 
     def forward(self, graph, **options):
-        found = super().forward(graph, **options)
-        return found | {"forces": 1.001 * found["forces"]}
+        result = super().forward(graph, **options)
+        return result | {"forces": 1.001 * result["forces"]}
 
 
 def test_forces_that_are_a_thousandth_too_large_do_not(potential):

@@ -76,10 +76,10 @@ def build(name, options):
     if kwargs.get("readout_cls"):
         kwargs["readout_cls"] = getattr(modules.blocks, kwargs["readout_cls"])
     if o["cls"] == "ScaleShiftMACE":
-        one = n_heads == 1
+        first = n_heads == 1
         kwargs |= {
-            "atomic_inter_scale": float(scale[0]) if one else scale.tolist(),
-            "atomic_inter_shift": float(shift[0]) if one else shift.tolist(),
+            "atomic_inter_scale": float(scale[0]) if first else scale.tolist(),
+            "atomic_inter_shift": float(shift[0]) if first else shift.tolist(),
         }
     model = getattr(modules, o["cls"])(**kwargs)
     stir(model)

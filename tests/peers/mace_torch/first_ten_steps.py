@@ -86,19 +86,19 @@ def optimizer_of(model, kind):
 
 def steps(model, kind, graphs):
     """Loss and gradients of ten steps, two structures each."""
-    optimizer, loss_of, found = optimizer_of(model, kind), WeightedEnergyForcesLoss(1.0, 100.0), {}
+    optimizer, loss_of, result = optimizer_of(model, kind), WeightedEnergyForcesLoss(1.0, 100.0), {}
     for step in range(STEPS):
         pair = [graphs[step % len(graphs)], graphs[(step + 1) % len(graphs)]]
         batch = torch_geometric.batch.Batch.from_data_list(pair)
         optimizer.zero_grad(set_to_none=True)
         loss = loss_of(pred=model(batch.to_dict(), training=True, compute_force=True), ref=batch)
         loss.backward()
-        found[f"{step}/loss"] = loss.detach().numpy()
+        result[f"{step}/loss"] = loss.detach().numpy()
         for name, parameter in model.named_parameters():
             if parameter.grad is not None:
-                found[f"{step}/grad/{name}"] = parameter.grad.numpy().copy()
+                result[f"{step}/grad/{name}"] = parameter.grad.numpy().copy()
         optimizer.step()
-    return found
+    return result
 
 
 if __name__ == "__main__":

@@ -19,11 +19,11 @@ def structures(elements, states=False, few=False):
     """By name: an atom, dimers near and far, a molecule, crystals smaller than the cutoff and left-handed, open ones."""
     zs = sorted(atomic_numbers[symbol] for symbol in elements)
     rng = np.random.default_rng(11)
-    made = {}
+    built = {}
 
     def add(name, count, positions, cell=None, pbc=(False, False, False), start=0):
         cell = np.zeros((3, 3)) if cell is None else cell
-        made[name] = {
+        built[name] = {
             "numbers": [zs[(start + k) % len(zs)] for k in range(count)],
             "positions": np.asarray(positions, float).reshape(count, 3).tolist(),
             "cell": np.asarray(cell, float).tolist(),
@@ -44,7 +44,7 @@ def structures(elements, states=False, few=False):
     full = (True, True, True)
     add("triclinic", 5, spread(5, SKEW), SKEW, full, start=1)
     if few:
-        return made
+        return built
     add("atom", 1, [[0.3, -0.2, 0.1]])
     add("dimer_short", 2, [[0.0, 0.0, 0.0], [0.35, 0.4, 0.21]])
     add("dimer_far", 2, [[0.0, 0.0, 0.0], [5.0, 5.2, 1.0]])
@@ -56,10 +56,10 @@ def structures(elements, states=False, few=False):
     add("wire", 4, spread(4, WIRE, (1.0, 0.2, 0.2)), WIRE, (True, False, False))
     if states:
         pairs = [(0, 1), (1, 2), (-1, 2), None, (2, 3), (-2, 1), (0, 3), (1, 4), (-1, 2), None]
-        for entry, pair in zip(made.values(), pairs, strict=True):
+        for entry, pair in zip(built.values(), pairs, strict=True):
             if pair is not None:
                 entry["info"] = {"charge": pair[0], "spin": pair[1]}
-    return made
+    return built
 
 
 def differentiable_chebyshev(x, n):
@@ -87,7 +87,7 @@ def evaluate(model, entry, head):
     graph = data.AtomicData.from_config(config, z_table=table, cutoff=float(model.r_max), heads=heads)
     batch = next(iter(torch_geometric.dataloader.DataLoader([graph], batch_size=1, shuffle=False)))
     out = model(batch.to_dict(), compute_stress=True, compute_virials=True)
-    found = {key: out[key].detach().numpy() for key in KEPT if out.get(key) is not None}
+    result = {key: out[key].detach().numpy() for key in KEPT if out.get(key) is not None}
     if type(model.radial_embedding.bessel_fn).__name__ == "ChebychevBasis":
         special = torch.special.chebyshev_polynomial_t
         torch.special.chebyshev_polynomial_t = differentiable_chebyshev
@@ -96,9 +96,9 @@ def evaluate(model, entry, head):
         finally:
             torch.special.chebyshev_polynomial_t = special
         for key in ("forces", "stress", "virials"):
-            found[f"slope_{key}"] = right[key].detach().numpy()
-    found["energy"] = found["energy"].astype(float)
-    return found
+            result[f"slope_{key}"] = right[key].detach().numpy()
+    result["energy"] = result["energy"].astype(float)
+    return result
 
 
 def all_numbers(path, entries, single=False):

@@ -96,9 +96,9 @@ def inner(text, kind, inners):
     """An inner cutoff of that kind, (r_in, delta_in) for Al, Al Ni, Ni, Ni Al."""
     said = iter(inners)
 
-    def lines(found):
+    def lines(result):
         r, delta = next(said)
-        return f"    inner_cutoff_type: {kind}\n    r_in: {r}\n    delta_in: {delta}\n{found[0]}"
+        return f"    inner_cutoff_type: {kind}\n    r_in: {r}\n    delta_in: {delta}\n{result[0]}"
 
     return re.sub("    core-repulsion:", lines, text)
 

@@ -27,11 +27,11 @@ def dpdata_folder(frames, folder):
     system = dpdata.MultiSystems()
     for atoms in frames:
         system.append(dpdata.LabeledSystem(atoms, fmt="ase/structure"))
-    for name, one in system.systems.items():
-        one.to("deepmd/npy", str(folder / f"deepmd-{name}"), prec=np.float64)
+    for name, first in system.systems.items():
+        first.to("deepmd/npy", str(folder / f"deepmd-{name}"), prec=np.float64)
     system.to("deepmd/npy/mixed", str(folder / "mixed"))
-    one = dpdata.LabeledSystem(frames[0], fmt="ase/structure")
-    one.to("n2p2", str(folder / "input.data"))
+    first = dpdata.LabeledSystem(frames[0], fmt="ase/structure")
+    first.to("n2p2", str(folder / "input.data"))
 
 
 def dpdata_outcar(frames, folder):
