@@ -120,12 +120,42 @@ def test_runs_do_not_inherit_deeply():
     assert {name: depth(name) for name in bases if depth(name) > 3} == {}
 
 
+def test_nn_holds_what_several_packages_use():
+    """Modules of ``nn``, and each package in it as a whole, serve two or more of featurizers, layers, readouts, models."""
+    users: dict[str, set[str]] = {}
+    for path in FILES:
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("atomgraph.nn"):
+                names = [f"{node.module}.{alias.name}" for alias in node.names]
+                modules = {name.split(".")[2] for name in names}
+                user = ".".join(parts[:2]) if parts[0] == "nn" else parts[0]
+                for module in modules:
+                    users.setdefault(module, set()).add(user)
+    for _ in users:  # users of users in nn, until nothing is added
+        for module, names in users.items():
+            inner = {name.removeprefix("nn.") for name in names if name.startswith("nn.")}
+            users[module] = names.union(*(users.get(name, set()) for name in inner))
+    nn = {
+        path.relative_to(PACKAGE / "nn").parts[0].removesuffix(".py")
+        for path in FILES
+        if PACKAGE / "nn" in path.parents
+    }
+    for module in nn - {"__init__"}:
+        used = users.get(module, set()) & {"featurizers", "layers", "readouts", "models"}
+        assert len(used) >= 2, f"nn/{module} serves {', '.join(used) or 'none'} only; move it there"
+
+
 def test_only_the_potential_differentiates_energies():
     below = {"models", "featurizers", "layers", "readouts", "nn", "graph", "ops"}
     by_density = PACKAGE / "nn" / "density.py"  # factors of gradients, for closed-form fits; it has no energies
     assert not [
         str(p) for p in FILES if "autograd.grad(" in p.read_text() and package_of(p) in below and p != by_density
     ]
+    by_density = (
+        PACKAGE / "featurizers" / "density.py"
+    )  # factors of slopes, for closed-form fits: no energy is known there
+    assert not [str(p) for p in FILES if "autograd.grad(" in p.read_text() and room_of(p) in below and p != by_density]
 
 
 @pytest.mark.parametrize(

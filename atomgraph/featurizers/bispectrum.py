@@ -12,9 +12,9 @@ from e3nn import o3
 from torch import Tensor
 
 from atomgraph.errors import WiringError
+from atomgraph.featurizers.density import DensityFeaturizer, Terms
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.constants import Constants
-from atomgraph.nn.density import DensityFeaturizer, Terms
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.ops.hyperspherical import columns_of_harmonics, hyperspherical_radial

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from atomgraph.featurizers.density import DensityFeaturizer, TermSlopes, slopes_by_atom, term_slopes
 from atomgraph.fitting.linear_weights import Block
 from atomgraph.fitting.padded_terms import PaddedTerms
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.models import posterior
-from atomgraph.nn.density import DensityFeaturizer, TermSlopes, slopes_by_atom, term_slopes
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.protocols import LinearReadout
 from atomgraph.ops.outer import rank_in_target

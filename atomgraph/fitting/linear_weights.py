@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from atomgraph.featurizers.density import DensityFeaturizer
 from atomgraph.fitting.low_rank import LowRankRows
 from atomgraph.fitting.solvers.fit_errors import FittingError
 from atomgraph.models.branch import Branch
 from atomgraph.models.energy import EnergyModel
-from atomgraph.nn.density import DensityFeaturizer
 from atomgraph.nn.protocols import LinearReadout, Readout
 
 

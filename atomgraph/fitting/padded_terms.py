@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from atomgraph.nn.density import TermSlopes
+from atomgraph.featurizers.density import TermSlopes
 from atomgraph.ops.outer import rank_in_target
 
 

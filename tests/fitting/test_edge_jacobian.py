@@ -7,10 +7,10 @@ import torch
 from atomgraph import AtomicGraph, Potential, models
 from atomgraph.data import collate
 from atomgraph.featurizers import ACE, SOAP, Bispectrum, PairKernel, TripleKernel
+from atomgraph.featurizers.density import DensityFeaturizer, term_slopes
 from atomgraph.fitting.design_matrix import design_matrix
 from atomgraph.fitting.linear_weights import LinearWeights
 from atomgraph.models import Branch, EnergyModel
-from atomgraph.nn.density import DensityFeaturizer, term_slopes
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.ops.scatter import sum_to

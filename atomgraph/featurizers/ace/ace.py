@@ -17,9 +17,9 @@ from atomgraph.featurizers.ace.element_edit import Expanded, bonds_for, function
 from atomgraph.featurizers.ace.functions import Factor, cluster_functions, pacemaker_functions
 from atomgraph.featurizers.ace.jacobian import ClusterSlopes
 from atomgraph.featurizers.ace.products import ClusterProducts
+from atomgraph.featurizers.density import DensityFeaturizer, SlopeBlock, Terms
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.constants import Constants
-from atomgraph.nn.density import DensityFeaturizer, SlopeBlock, Terms
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.element_edit import ElementEdit, FeatureColumns
 from atomgraph.nn.elements import checked_symbols

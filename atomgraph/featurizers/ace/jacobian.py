@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from atomgraph.featurizers.ace.functions import ClusterFunction, Factor
+from atomgraph.featurizers.density import SlopeBlock
 from atomgraph.nn.constants import Constants
-from atomgraph.nn.density import SlopeBlock
 
 
 class ClusterSlopes:

@@ -9,9 +9,9 @@ from e3nn import o3
 from torch import Tensor
 
 from atomgraph.errors import WiringError
+from atomgraph.featurizers.density import DensityFeaturizer, Terms
 from atomgraph.featurizers.gap.kernel_cutoff import inner_of, rows_of, spread
 from atomgraph.graph.structure import AtomicGraph
-from atomgraph.nn.density import DensityFeaturizer, Terms
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.ops.cutoff import cosine_cutoff

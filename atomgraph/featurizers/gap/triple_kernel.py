@@ -10,11 +10,11 @@ from torch import Tensor
 
 from atomgraph.errors import WiringError
 from atomgraph.featurizers.gap.kernel_cutoff import inner_of, rows_of, spread
+from atomgraph.featurizers.triples import triples
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.protocols import Featurizer
-from atomgraph.nn.triples import triples
 from atomgraph.ops.cutoff import cosine_cutoff
 from atomgraph.ops.scatter import sum_to
 

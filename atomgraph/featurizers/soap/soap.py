@@ -11,10 +11,10 @@ from e3nn import o3
 from torch import Tensor
 
 from atomgraph.errors import WiringError
+from atomgraph.featurizers.density import DensityFeaturizer, Terms
 from atomgraph.featurizers.soap.radial import soap_radial
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.constants import Constants
-from atomgraph.nn.density import DensityFeaturizer, Terms
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.ops.chebyshev_series import chebyshev_series, fitted_series, series_derivative

@@ -11,9 +11,9 @@ from torch.utils.checkpoint import checkpoint
 
 from atomgraph.featurizers.symmetry_functions.neighbour_sums import by_column, distinct, envelope
 from atomgraph.featurizers.symmetry_functions.sets import AngularFunction
+from atomgraph.featurizers.triples import Triples, triples
 from atomgraph.nn.constants import Constants
 from atomgraph.nn.edges import Edges
-from atomgraph.nn.triples import Triples, triples
 from atomgraph.ops.outer import outer_sum_to
 
 Pair = tuple[int, int]

@@ -5,9 +5,9 @@ from itertools import combinations
 import pytest
 import torch
 
+from atomgraph.featurizers.triples import triples
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
-from atomgraph.nn.triples import triples
 from atomgraph.testing.graphs import ELEMENTS, batch_of, graph_of, specimens
 
 
