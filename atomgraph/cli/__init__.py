@@ -1,4 +1,4 @@
-"""The command line: one short file a command, imported when it is asked for, so that ``--help`` is quick."""
+"""The command line: one file for each command, imported when the command runs, so that ``--help`` is quick."""
 
 from __future__ import annotations
 
@@ -12,43 +12,43 @@ from atomgraph.cli.warning_lines import plain_warnings
 from atomgraph.errors import ConfigError, nearest
 from atomgraph.old_names import old_names_of
 
-COMMANDS = {  # name: one line of help; the function of the same name lives in the file of the same name
-    "train": "Data to trained potential: a run folder with the model, its metrics and a report.",
-    "finetune": "A potential that is there already to one for your data, with a run folder like that of train.",
-    "evaluate": "Error table per configuration type, parity plots, metrics.json.",
-    "predict": "Write energies, forces and stress into a copy of the structures.",
-    "convert": "Any readable potential to atomgraph's file; a MACE to mace-torch's.",
-    "convert-data": "Structure files of other programs to extended XYZ, .traj or .db, in eV and Å.",
-    "models": "Public models that can be given by name.",
-    "info": "What a potential file says of itself.",
-    "verify": "The laws of nature on a model: pass or fail, with figures.",
-    "check": "The data doctor: census, duplicates, short contacts, force sums, outliers.",
-    "relax": "Relax positions, or positions and cell.",
-    "md": "Molecular dynamics: NVE or NVT.",
+COMMANDS = {  # name: one line of help; function and file have the name of the command
+    "train": "Train a potential on your data; model, metrics and report are written to a run folder.",
+    "finetune": "Fine-tune an existing potential on your data.",
+    "evaluate": "Errors of a potential on labelled structures: tables, parity plots, metrics.json.",
+    "predict": "Write energies, forces and stresses into a copy of the structures.",
+    "convert": "Convert a potential of any readable format to atomgraph's file, or a MACE to mace-torch's.",
+    "convert-data": "Convert structure files of other programs to extended XYZ, .traj or .db, in eV and Å.",
+    "models": "List the public models that can be given by name.",
+    "info": "Print architecture, origin and metadata of a potential.",
+    "verify": "Test physical laws on a potential: pass or fail, with numbers.",
+    "check": "Check data: duplicates, short contacts, force sums, outliers, signs and units.",
+    "relax": "Relax atomic positions, or positions and cell.",
+    "md": "Run molecular dynamics, NVE or NVT.",
     "migrate": "Rewrite a configuration of the last release with the keys and names of today.",
-    "benchmark": "Speed and memory of a potential on a structure, with the hardware named.",
+    "benchmark": "Measure speed and memory of a potential on a structure.",
 }
 USAGE = """usage: atomgraph COMMAND [ARGUMENTS] [--debug]
 
-Graph neural networks for atomistic graphs: train, judge and use interatomic potentials.
+Graph neural networks for atomistic graphs: train, evaluate and use interatomic potentials.
 
 {commands}
 
-`atomgraph COMMAND --help` says more. Exit code 0: done; 1: done, and a check failed; 2: something to mend in the input.
+`atomgraph COMMAND --help` shows the options. Exit code 0: done; 1: done, but a check failed; 2: an error in the input.
 """
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit code: 0 done, 1 a check failed, 2 a user's error, 130 interrupted."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in words
-    words = [word for word in words if word != "--debug"]
+    command_line = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in command_line
+    command_line = [word for word in command_line if word != "--debug"]
     try:
-        if not words or words[0] in {"--help", "-h", "help"}:
+        if not command_line or command_line[0] in {"--help", "-h", "help"}:
             print(USAGE.format(commands="\n".join(f"  {name:<14}{line}" for name, line in COMMANDS.items())))
-            return 0 if words else 2
+            return 0 if command_line else 2
         with plain_warnings():
-            return _run(words[0], words[1:])
+            return _run(command_line[0], command_line[1:])
     except BaseException as error:
         return exit_code_of(error, debug=debug)
 

@@ -14,7 +14,7 @@ from atomgraph.analysis.hardware import hardware
 from atomgraph.analysis.report.tables import Column, Table
 from atomgraph.analysis.speed import Speed, force_errors, measured
 from atomgraph.cli.model_argument import load_model
-from atomgraph.cli.options import ComputeIn, Device, Elements, FormatName, Head, Imports, Model, Types, Units
+from atomgraph.cli.options import Device, Elements, FormatName, Head, Imports, KernelDtype, Model, Types, Units
 from atomgraph.cli.structure_files import Structure, read_one
 from atomgraph.compiled import MIXED, in_precision
 from atomgraph.data.frame_names import number_of
@@ -23,12 +23,11 @@ from atomgraph.potential import Potential
 from atomgraph.progress import output_console
 
 Repeat = Annotated[
-    str, typer.Option("--repeat", metavar="N,N,N", help="Make the structure larger first: N or N,N,N times as long.")
+    str,
+    typer.Option("--repeat", metavar="N,N,N", help="Repeat the structure N times in each direction, or N,N,N times."),
 ]
-Threads = Annotated[
-    int | None, typer.Option("--threads", min=1, help="Threads of the CPU; all that torch takes if not given.")
-]
-Seconds = Annotated[float, typer.Option("--seconds", min=0.0, help="Time spent on each figure.")]
+Threads = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads; torch's default if not given.")]
+Seconds = Annotated[float, typer.Option("--seconds", min=0.0, help="Measuring time of each number.")]
 
 
 def benchmark(
@@ -43,12 +42,12 @@ def benchmark(
     elements: Elements = None,
     units: Units = None,
     device: Device = "cpu",
-    dtype: ComputeIn = None,
+    dtype: KernelDtype = None,
     imports: Imports = None,
 ) -> None:
-    """Speed, memory and error of a potential on a structure, as it is and compiled where that exists, with the hardware named.
+    """Measure speed, memory and error of a potential on a structure, plain and compiled, and name the hardware.
 
-    Without --dtype the potential is measured in the file's dtype, its kernels in float64 and in mixed precision.
+    Without --dtype the potential is measured in the dtype of its file, and compiled in float64 and in mixed precision.
     """
     atoms = _repeated(read_one(structure, types, format), repeat)
     potential = load_model(model, head=head, elements=elements, units=units, device=device, imports=imports)
@@ -56,20 +55,20 @@ def benchmark(
     try:
         torch.set_num_threads(threads or before)
         forms = _forms(potential, dtype)
-        found = {name: measured(one, atoms, seconds) for name, one in forms.items()}
+        speeds = {name: measured(form, atoms, seconds) for name, form in forms.items()}
         errors = force_errors(in_precision(potential, "float64"), list(forms.values()), atoms)
         where = hardware(potential.device)
     finally:
         torch.set_num_threads(before)
     console = output_console(soft_wrap=True)
-    console.print(_table(found, errors, atoms, potential, where).rich())
+    console.print(_table(speeds, errors, atoms, potential, where).rich())
 
 
-Form = tuple[str, str]  # compiled or not, and what it computes in
+Form = tuple[str, str]  # compiled or not, and the dtype
 
 
 def _forms(potential: Potential, dtype: str | None) -> dict[Form, Potential]:
-    """The potential as it is, and its kernels if there can be any."""
+    """The plain potential, and the compiled ones if it can be compiled."""
     given = in_precision(potential, dtype)
     forms = {("as it is", given.model.dtype_name): given}
     for name in [dtype] if dtype else ["float64", MIXED]:
@@ -80,8 +79,8 @@ def _forms(potential: Potential, dtype: str | None) -> dict[Form, Potential]:
     return forms
 
 
-def _table(found: dict[Form, Speed], errors: list[float], atoms: ase.Atoms, potential: Potential, where: str) -> Table:
-    """One column a form, one row a figure."""
+def _table(speeds: dict[Form, Speed], errors: list[float], atoms: ase.Atoms, potential: Potential, where: str) -> Table:
+    """A table with a column for each form and a row for each number."""
     figures = {
         "energy and forces, µs/atom": lambda speed: 1e6 * speed.forces / len(atoms),
         "energy and forces, atoms/s": lambda speed: len(atoms) / speed.forces,
@@ -91,11 +90,11 @@ def _table(found: dict[Form, Speed], errors: list[float], atoms: ase.Atoms, pote
         "neighbours and graph, ms": lambda speed: 1e3 * speed.graph,
         "memory of an evaluation, MB": lambda speed: 1e-6 * speed.memory,
     }
-    rows = [[name, *(_three_digits(figure(speed)) for speed in found.values())] for name, figure in figures.items()]
+    rows = [[name, *(_three_digits(figure(speed)) for speed in speeds.values())] for name, figure in figures.items()]
     rows.append(["largest error of forces / their RMS", *(f"{error:.0e}" for error in errors)])
     size = f"{number_of(len(atoms), 'atom')}, cutoff {potential.cutoff:g} Å"
     return Table(
-        [Column("", words=True), *(Column(name, group) for group, name in found)],
+        [Column("", words=True), *(Column(name, group) for group, name in speeds)],
         rows,
         f"{atoms.get_chemical_formula()}, {size}",
         f"{where}. Medians; errors from the model in float64.",
@@ -106,16 +105,16 @@ def _three_digits(figure: float) -> str:
     return f"{figure:.0f}" if figure >= 100 else f"{figure:.3g}"
 
 
-def _repeated(atoms: ase.Atoms, words: str) -> ase.Atoms:
+def _repeated(atoms: ase.Atoms, text: str) -> ase.Atoms:
     try:
-        times = [int(word) for word in words.split(",")]
+        times = [int(word) for word in text.split(",")]
     except ValueError:
         times = []
     times = times * 3 if len(times) == 1 else times
     if len(times) != 3 or min(times) < 1:
-        raise ConfigError(f"--repeat takes N or N,N,N, whole numbers from 1 on, but here is {words!r}")
+        raise ConfigError(f"--repeat takes N or N,N,N, whole numbers from 1 on, but here is {text!r}")
     if np.any((np.array(times) > 1) & ~atoms.pbc):
         raise ConfigError(
-            f"--repeat {words}: the structure does not repeat in every such direction, pbc is {atoms.pbc.tolist()}"
+            f"--repeat {text}: the structure does not repeat in every such direction, pbc is {atoms.pbc.tolist()}"
         )
     return atoms.repeat(times)

@@ -24,10 +24,12 @@ from atomgraph.progress import output_console
 
 SHOWN = 5  # findings of one kind on the terminal; all of them go into the JSON file
 
-Against = Annotated[list[str] | None, typer.Option(help="Files of the other side of a split: no frame may be in both.")]
-Tolerance = Annotated[float, typer.Option(help="RMS displacement in Å below which two structures are one.", min=0.0)]
-Cutoff = Annotated[float | None, typer.Option(help="Å: say what graphs with this cutoff are like, too.")]
-Json = Annotated[Path | None, typer.Option("--json", help="Write census and findings to this file, too.")]
+Against = Annotated[list[str] | None, typer.Option(help="Files of another part; a frame in both parts is an error.")]
+Tolerance = Annotated[
+    float, typer.Option(help="RMS displacement in Å below which two structures are duplicates.", min=0.0)
+]
+Cutoff = Annotated[float | None, typer.Option(help="Cutoff in Å for statistics of graphs.")]
+Json = Annotated[Path | None, typer.Option("--json", help="Also write census and findings to this JSON file.")]
 
 
 def check(
@@ -41,11 +43,11 @@ def check(
     format: FormatName = None,
     json_file: Json = None,
 ) -> int:
-    """The data doctor: census, duplicates, short contacts, force sums, outliers, signs and units, leakage.
+    """Check data: census, duplicates, short contacts, force sums, outliers, signs and units, leakage.
 
-    Exit code 1 when something is wrong that training must not ignore: frames that cannot be used, the same structure with
-    different energies, impossible contacts, forces with a large sum, empty fields as labels, signs or units that contradict
-    physics, energies more than 20 eV/atom off, frames on both sides (--against). Warnings and notes leave it 0.
+    Exit code 1 for errors that must be corrected before training: unusable frames, duplicates with different energies,
+    impossible contacts, a large sum of forces, placeholders as labels, wrong signs or units, energies that are off by more
+    than 20 eV/atom, and frames in both parts (--against). Exit code 0 for warnings and notes.
     """
     if json_file is not None:
         check_file(json_file, overwrite=True, inputs=[*data, *(against or [])])
@@ -86,14 +88,14 @@ def _show(console: Console, findings: list[Finding]) -> None:
     by_check: dict[tuple[str, str], list[Finding]] = defaultdict(list)
     for finding in findings:
         by_check[finding.severity, finding.check].append(finding)
-    for (severity, name), found in by_check.items():
-        console.print(Text(f"{severity}: {name}, {len(found)} found", style="bold"))
-        for finding in sorted(found, key=lambda one: -abs(one.figure))[:SHOWN]:
+    for (severity, name), group in by_check.items():
+        console.print(Text(f"{severity}: {name}, {len(group)} found", style="bold"))
+        for finding in sorted(group, key=lambda entry: -abs(entry.figure))[:SHOWN]:
             frames = ", ".join(Path(frame).name for frame in finding.frames[:4]) + (
                 " ..." if len(finding.frames) > 4 else ""
             )
             console.print(Text(f"  {frames}: {finding.message}" if frames else f"  {finding.message}"))
-        if len(found) > SHOWN:
-            console.print(Text(f"  and {len(found) - SHOWN} more (all with --json FILE)"))
-        for advice in sorted({finding.advice for finding in found}):
+        if len(group) > SHOWN:
+            console.print(Text(f"  and {len(group) - SHOWN} more (all with --json FILE)"))
+        for advice in sorted({finding.advice for finding in group}):
             console.print(Text(f"  → {advice}"))

@@ -27,9 +27,7 @@ def convert(
     target: Annotated[Path, typer.Argument(metavar="OUT", help=".safetensors; .npz or .model for mace-torch.")],
     only_elements: Annotated[str | None, typer.Option(help="Keep these elements only, comma separated.")] = None,
     only_heads: Annotated[str | None, typer.Option(help="Keep these heads only, comma separated.")] = None,
-    mace_python: Annotated[
-        str, typer.Option(help="For .model: the Python of an environment where mace-torch is installed.")
-    ] = "",
+    mace_python: Annotated[str, typer.Option(help="For .model: the Python of an environment with mace-torch.")] = "",
     overwrite: Overwrite = False,
     head: Head = None,
     elements: Elements = None,
@@ -38,7 +36,7 @@ def convert(
     dtype: Dtype = None,
     imports: Imports = None,
 ) -> None:
-    """Any readable potential to atomgraph's file, or a MACE to mace-torch's."""
+    """Convert a potential of any readable format to atomgraph's file, or a MACE to mace-torch's."""
     if target.suffix not in KINDS:
         raise ConfigError(f"{target} should end in {', '.join(KINDS)}")
     check_file(target, overwrite=overwrite, inputs=[model, Path(model) / NAME])
@@ -69,18 +67,18 @@ def _write(potential: Potential, target: Path, mace_python: str) -> None:
         write_for_mace(target, potential.model)
         return
     with tempfile.TemporaryDirectory() as folder:
-        source, made = Path(folder) / "model.npz", target.with_name(f".{target.name}.part")
+        source, converted = Path(folder) / "model.npz", target.with_name(f".{target.name}.part")
         write_for_mace(source, potential.model)
-        command = [mace_python, str(SCRIPT), str(source), str(made)]
+        command = [mace_python, str(SCRIPT), str(source), str(converted)]
         try:
             done = subprocess.run(command, capture_output=True, text=True, check=False)
         except OSError as error:
             raise ConfigError(f"--mace-python {mace_python} cannot be run: {error.strerror or error}") from None
-        if done.returncode != 0 or not made.exists():
-            made.unlink(missing_ok=True)
+        if done.returncode != 0 or not converted.exists():
+            converted.unlink(missing_ok=True)
             last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
             raise FormatError(f"mace-torch did not write {target}: {last}")
-        made.replace(target)
+        converted.replace(target)
 
 
 def _words(text: str) -> list[str]:

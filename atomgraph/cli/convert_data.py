@@ -40,7 +40,7 @@ def convert_data(
     types: Types = None,
     format: FormatName = None,
 ) -> None:
-    """Structures of any readable format to one file, with energies, forces and stresses in eV and Å."""
+    """Convert structures of any readable format to one file, with energies, forces and stresses in eV and Å."""
     kind = _kind(target)
     check_file(target, overwrite=overwrite, inputs=sources)
     notes = ReadingNotes()
@@ -74,7 +74,7 @@ def _kind(path: Path) -> str:
 
 @contextmanager
 def _writer(scratch: Path, kind: str, target: Path) -> Iterator[Callable[[ase.Atoms], object]]:
-    """A function that writes one frame behind the others."""
+    """A function that appends a frame."""
     if kind == "traj":
         with TrajectoryWriter(scratch, "w") as trajectory:
             yield trajectory.write
@@ -88,6 +88,6 @@ def _writer(scratch: Path, kind: str, target: Path) -> Iterator[Callable[[ase.At
 
 
 def _words(atoms: ase.Atoms) -> dict[str, str]:
-    """What a data base keeps beside the structure: the configuration type."""
+    """The entry of a data base beside the structure: the configuration type."""
     kind = atoms.info.get("config_type")
     return {} if kind is None else {"config_type": str(kind)}

@@ -1,4 +1,4 @@
-"""A word about energies of compositions that a fine-tuned potential's E0 was never determined for."""
+"""A warning for compositions whose E0 was not determined in fine-tuning."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SHOWN = 4  # formulas
 
 
 def warn_undetermined_e0(potential: Potential, frames: Sequence[ase.Atoms]) -> None:
-    """Warn where E0 of the chosen head was estimated and leaves the energies of some of the structures open."""
+    """Warn if E0 of the chosen head was estimated and is undetermined for some of the structures."""
     record = potential.metadata.get("e0_shift", {}).get(str(potential.head))
     if record is None:
         return

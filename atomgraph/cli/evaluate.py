@@ -20,12 +20,12 @@ from atomgraph.cli.e0_warning import warn_undetermined_e0
 from atomgraph.cli.model_argument import load_model
 from atomgraph.cli.options import (
     Compile,
-    ComputeIn,
     Device,
     Elements,
     FormatName,
     Head,
     Imports,
+    KernelDtype,
     LabelKeys,
     LabelUnits,
     Model,
@@ -58,7 +58,7 @@ def evaluate(
     elements: Elements = None,
     units: Units = None,
     device: Device = "cpu",
-    dtype: ComputeIn = None,
+    dtype: KernelDtype = None,
     compile: Compile = None,
     imports: Imports = None,
 ) -> None:

@@ -1,4 +1,4 @@
-"""What a user got wrong ends in one line on stderr and an exit code, not in a traceback."""
+"""Errors of the user end in one line on stderr and an exit code, without a traceback."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from atomgraph.errors import AtomgraphError, TrainingError
 
 
 class Interrupted(Exception):
-    """Ctrl-C, with what the command has to say about it; typer would end a KeyboardInterrupt without a word."""
+    """Ctrl-C with a message; typer would drop the message of a KeyboardInterrupt."""
 
 
 def with_interrupt_message(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -29,17 +29,17 @@ def with_interrupt_message(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def exit_code_of(error: BaseException, *, debug: bool = False) -> int:
-    """Say what went wrong, in one line (with the traceback under ``--debug``), and give the exit code."""
+    """Print an error in one line, with the traceback under ``--debug``, and return the exit code."""
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else int(error.code is not None)
-    if type(error).__name__ == "Exit":  # typer's way to end a command
+    if type(error).__name__ == "Exit":  # typer ends a command so
         return int(getattr(error, "exit_code", 0))
     if debug:
         traceback.print_exception(error)
     if isinstance(error, KeyboardInterrupt | Interrupted) or type(error).__name__ == "Abort":
         print(f"interrupted{': ' + str(error) if str(error) else ''}", file=sys.stderr)
         return 130
-    if hasattr(error, "format_message"):  # typer's usage errors, whichever parser it carries
+    if hasattr(error, "format_message"):  # usage errors of typer
         return _say(error.format_message().replace("Value error, ", ""))  # pydantic adds it
     if isinstance(error, AtomgraphError):
         _say(str(error))

@@ -12,29 +12,29 @@ from atomgraph.errors import ConfigError
 
 Compare = Annotated[
     bool,
-    typer.Option("--compare", help="Run the methods and sizes of the section compare; finished runs are not repeated."),
+    typer.Option("--compare", help="Run all methods and sizes of the section compare; finished runs are not repeated."),
 ]
 
 
 def finetune(
-    words: Words = None,
+    arguments: Words = None,
     resume: Resume = None,
     overwrite: Overwrite = False,
     compare: Compare = False,
     imports: Imports = None,
 ) -> None:
-    """A potential that is there already to one for your data: a run folder like that of train.
+    """Fine-tune an existing potential on your data. The run folder is like that of train.
 
-    Ctrl-C stops in good order: whole epochs are saved, and --resume goes on exactly where they end.
+    After Ctrl-C all whole epochs are saved, and --resume continues after the last one.
     """
     from atomgraph import runs
     from atomgraph.config import finetune_config_of
 
     import_modules(imports)
-    file, overrides = split_arguments("finetune", words, resume, overwrite)
+    file, overrides = split_arguments("finetune", arguments, resume, overwrite)
     if compare:
         if resume is not None or overwrite:
-            raise ConfigError("--compare goes on by itself where it was stopped; leave --resume and --overwrite out")
+            raise ConfigError("--compare resumes by itself; leave --resume and --overwrite out")
         runs.compare(finetune_config_of(file, overrides))
         return
     if resume is not None:

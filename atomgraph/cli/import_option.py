@@ -1,4 +1,4 @@
-"""--import MODULE: modules with the user's own parts."""
+"""--import MODULE: modules with parts of the user."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from atomgraph.errors import ConfigError
 
 
 def import_modules(names: Sequence[str] | None) -> None:
-    """Import what ``--import`` names, the working folder included; ConfigError for a module that is not there."""
+    """Import the modules of ``--import``, also from the working folder; ConfigError if one does not exist."""
     for name in names or ():
         if str(Path.cwd()) not in sys.path:  # the working folder is not on the path of a console script
             sys.path.insert(0, str(Path.cwd()))

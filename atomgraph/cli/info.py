@@ -18,12 +18,12 @@ from atomgraph.loading import file_of
 from atomgraph.nn.part import specification
 from atomgraph.progress import output_console
 
-LEFT_OUT = {"e0_origin", "baseline", "config"}  # said by the table of E0, or too long for a screen: --json has them
+LEFT_OUT = {"e0_origin", "baseline", "config"}  # in the table of E0, or too long for a screen; --json prints them
 
 
 def info(
     model: Model,
-    as_json_: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
+    as_json_: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
     head: Head = None,
     elements: Elements = None,
     units: Units = None,
@@ -31,12 +31,12 @@ def info(
     dtype: Dtype = None,
     imports: Imports = None,
 ) -> None:
-    """What a potential file says of itself: what it is for, how it is built, and where it comes from."""
+    """Print elements, architecture, origin and metadata of a potential."""
     potential = load_model(
         model, head=head, elements=elements, units=units, device=device, dtype=dtype, imports=imports
     )
     path = find(file_of(model)[0])
-    checksum = {"checksum": words} if (words := _checksum(path)) else {}
+    checksum = {"checksum": state} if (state := _checksum(path)) else {}
     if as_json_:
         print(json.dumps(as_json(potential) | checksum, indent=2, ensure_ascii=False))
         return
@@ -44,9 +44,9 @@ def info(
     size = sum(file.stat().st_size for file in path.rglob("*")) if path.is_dir() else path.stat().st_size
     _list(console, str(path), {"size": f"{size / 1024:,.1f} KiB".replace(",", " ")} | checksum | facts(potential))
     console.print(e0_table(potential).rich())
-    told = {name: value for name, value in potential.metadata.items() if name not in LEFT_OUT}
-    told["metrics"] = errors(told.get("metrics")) or told.get("metrics", {})
-    for name, value in told.items():
+    metadata = {name: value for name, value in potential.metadata.items() if name not in LEFT_OUT}
+    metadata["metrics"] = errors(metadata.get("metrics")) or metadata.get("metrics", {})
+    for name, value in metadata.items():
         if value:
             _list(console, name.replace("_", " "), flat(value) if isinstance(value, dict) else {"": str(value)})
     console.print("[bold]built from[/bold]")
@@ -55,7 +55,7 @@ def info(
 
 
 def _checksum(path: Path) -> str:
-    """Whether a file of ours carries a checksum, in words; nothing for foreign files, which are only read."""
+    """Whether a file of atomgraph has a checksum; empty for files of other programs."""
     return native.checksum_in_words(path) if native.recognises(path, first_bytes(path)) else ""
 
 

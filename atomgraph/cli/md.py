@@ -24,12 +24,12 @@ from atomgraph.calculators import Calculator
 from atomgraph.cli.model_argument import load_model
 from atomgraph.cli.options import (
     Compile,
-    ComputeIn,
     Device,
     Elements,
     FormatName,
     Head,
     Imports,
+    KernelDtype,
     Model,
     Overwrite,
     Types,
@@ -45,7 +45,7 @@ USUAL_TEMPERATURE = 300.0  # K
 
 
 class Ensemble(StrEnum):
-    """What is held constant beside the number of atoms and the cell."""
+    """Ensembles; the number of atoms and the cell are constant in both."""
 
     nve = "nve"
     nvt = "nvt"
@@ -55,32 +55,33 @@ Out = Annotated[
     Path | None,
     typer.Option("--out", help="A new file for the frames (.traj, .xyz, .extxyz); STRUCTURE-md.traj if not given."),
 ]
-Held = Annotated[
-    Ensemble, typer.Option("--ensemble", help="nve: the energy; nvt: the temperature, by Langevin's thermostat.")
+EnsembleOption = Annotated[
+    Ensemble,
+    typer.Option("--ensemble", help="nve: constant energy; nvt: constant temperature, with a Langevin thermostat."),
 ]
 Temperature = Annotated[
     float | None,
     typer.Option(
         "--temperature",
-        help="K; velocities are drawn at it. Without it, those of the structure go on, or, without any, at 300 K.",
+        help="Temperature of the initial velocities, K. If not given: velocities of the structure, or 300 K if it has none.",
     ),
 ]
-Timestep = Annotated[float, typer.Option("--timestep", help="fs.")]
-Steps = Annotated[int, typer.Option("--steps", min=1, help="How many.")]
-Every = Annotated[int, typer.Option("--every", min=1, help="Steps from one frame that is written to the next.")]
-Friction = Annotated[float, typer.Option("--friction", help="Of the thermostat, 1/ps.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Of velocities and thermostat.")]
+Timestep = Annotated[float, typer.Option("--timestep", help="Timestep, fs.")]
+Steps = Annotated[int, typer.Option("--steps", min=1, help="Number of steps.")]
+Every = Annotated[int, typer.Option("--every", min=1, help="Steps between written frames.")]
+Friction = Annotated[float, typer.Option("--friction", help="Friction of the thermostat, 1/ps.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of velocities and thermostat.")]
 
 
 def md(
     model: Model,
     structure: Structure,
-    ensemble: Held = Ensemble.nve,
+    ensemble: EnsembleOption = Ensemble.nve,
     temperature: Temperature = None,
     timestep: Timestep = 1.0,
     steps: Steps = 1000,
     out: Out = None,
-    every: Every = 10,
+    interval: Every = 10,
     friction: Friction = 10.0,
     seed: Seed = 0,
     overwrite: Overwrite = False,
@@ -90,11 +91,11 @@ def md(
     elements: Elements = None,
     units: Units = None,
     device: Device = "cpu",
-    dtype: ComputeIn = None,
+    dtype: KernelDtype = None,
     compile: Compile = None,
     imports: Imports = None,
 ) -> None:
-    """Molecular dynamics at constant energy or temperature; frames to a file, drift, temperature and speed to the terminal."""
+    """Run molecular dynamics at constant energy or temperature; write frames, print drift, temperature and speed."""
     if not (timestep > 0 and friction > 0):
         raise ConfigError(f"--timestep and --friction should be positive, but are {timestep} fs and {friction} 1/ps")
     target = Path(f"{Path(structure.partition('@')[0]).name.partition('.')[0]}-md.traj") if out is None else out
@@ -103,13 +104,13 @@ def md(
     temperature = _start(atoms, temperature, rng)
     potential = load_model(model, head=head, elements=elements, units=units, device=device, imports=imports)
     atoms.calc = Calculator(for_inference(potential, compile=compile, dtype=dtype, n_atoms=(steps + 1) * len(atoms)))
-    atoms.get_potential_energy()  # what is wrong with the structure shows before anything is written
+    atoms.get_potential_energy()  # errors of the structure appear before anything is written
     dynamics = _dynamics(atoms, ensemble, temperature, timestep, friction, rng)
     record = Record(len(atoms))
     try:
         with _frames(atoms, target, kind) as write:
             dynamics.attach(lambda: record.note(atoms, dynamics.get_time() / ase_units.fs))
-            dynamics.attach(write, interval=every)
+            dynamics.attach(write, interval=interval)
             _run(dynamics, record, steps)
     except KeyboardInterrupt:
         print("\n".join(_summary(record, ensemble, timestep, atoms.calc)))
@@ -120,7 +121,7 @@ def md(
 
 
 def _start(atoms: ase.Atoms, temperature: float | None, rng: np.random.Generator) -> float:
-    """Velocities at the temperature, or the structure's own where none was asked for; the temperature, for a thermostat."""
+    """Set velocities at the temperature, or keep those of the structure; returns the temperature for the thermostat."""
     if temperature is None and np.any(atoms.get_momenta()):
         return USUAL_TEMPERATURE
     if temperature is None:
@@ -158,8 +159,8 @@ def _run(dynamics: MolecularDynamics, record: Record, steps: int) -> None:
         task = bar.add_task("", total=steps)
 
         def show() -> None:
-            words = f"{record.time[-1] / 1000:.2f} ps, {record.temperature[-1]:.0f} K, {record.total[-1]:.4f} eV"
-            bar.update(task, completed=len(record.time) - 1, description=words)
+            description = f"{record.time[-1] / 1000:.2f} ps, {record.temperature[-1]:.0f} K, {record.total[-1]:.4f} eV"
+            bar.update(task, completed=len(record.time) - 1, description=description)
 
         dynamics.attach(show, interval=max(1, steps // 1000))
         dynamics.run(steps)
@@ -167,7 +168,7 @@ def _run(dynamics: MolecularDynamics, record: Record, steps: int) -> None:
 
 @contextmanager
 def _frames(atoms: ase.Atoms, target: Path, kind: str) -> Iterator[object]:
-    """A function that writes the atoms as they are now. Frames go to a file beside the target, which then takes its place."""
+    """A function that writes the current frame. Frames go to a temporary file, which replaces the target at the end."""
     scratch = target.with_name(f".{target.name}.part")
     scratch.unlink(missing_ok=True)
     file = ase.io.Trajectory(str(scratch), "w") if kind == "traj" else None
@@ -205,7 +206,7 @@ def _frames(atoms: ase.Atoms, target: Path, kind: str) -> Iterator[object]:
 
 
 def _summary(record: Record, ensemble: Ensemble, timestep: float, calculator: Calculator) -> list[str]:
-    """What a user of the trajectory wants to know of it."""
+    """Drift, temperature and speed of the trajectory, as text."""
     n_steps, half = len(record.time) - 1, record.temperature[len(record.temperature) // 2 :]
     name = "constant energy" if ensemble is Ensemble.nve else "constant temperature"
     n_atoms = number_of(record.n_atoms, "atom")

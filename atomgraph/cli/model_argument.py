@@ -1,4 +1,4 @@
-"""MODEL and its options on the command line to a Potential."""
+"""The argument MODEL and its options, loaded as a Potential."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def load_model(
     dtype: str | None = None,
     imports: Sequence[str] | None = None,
 ) -> Potential:
-    """The potential, with the user's own modules imported first; the errors are those of ``load``.
+    """Load the potential after importing modules of the user; errors are those of ``load``.
 
-    The process keeps its memory from here on, from one evaluation to the next.
+    The process keeps freed memory from here on, for the next evaluations.
     """
     import_modules(imports)
     keep_memory()

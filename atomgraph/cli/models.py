@@ -10,7 +10,7 @@ from atomgraph.progress import output_console
 
 
 def models() -> None:
-    """Public models that can be given by name wherever a MODEL is asked for."""
+    """List the public models that can be given by name as MODEL."""
     table = Table("name", "licence", "trained on", "verified by", "here", box=None, pad_edge=False)
     for model in public_models().values():
         table.add_row(

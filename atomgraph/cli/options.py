@@ -1,4 +1,4 @@
-"""Options that several commands share, said once."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -9,62 +9,70 @@ import typer
 
 from atomgraph.errors import ConfigError
 
-Model = Annotated[str, typer.Argument(metavar="MODEL", help="A potential file, a run folder, or a foreign potential.")]
-Structures = Annotated[list[Path], typer.Argument(metavar="DATA...", help="Structure files that ASE reads.")]
-Head = Annotated[str | None, typer.Option("--head", help="Which head to use, where the potential has several.")]
-Elements = Annotated[
-    str | None, typer.Option("--elements", help="Chemical symbols, comma separated, where the file does not say.")
+Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="A potential file of any readable format, a run folder or a public model.",
+    ),
 ]
-Units = Annotated[str | None, typer.Option("--units", help="Units of the file, where it does not say.")]
+Structures = Annotated[list[Path], typer.Argument(metavar="DATA...", help="Structure files.")]
+Head = Annotated[str | None, typer.Option("--head", help="Head to use, if the potential has several.")]
+Elements = Annotated[
+    str | None, typer.Option("--elements", help="Chemical symbols, comma separated, if the file does not name them.")
+]
+Units = Annotated[str | None, typer.Option("--units", help="Units of the file, if it does not state them.")]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, ...")]
-Dtype = Annotated[str | None, typer.Option("--dtype", help="float32 or float64; the file's own if not given.")]
-ComputeIn = Annotated[
+Dtype = Annotated[str | None, typer.Option("--dtype", help="float32 or float64; the dtype of the file if not given.")]
+KernelDtype = Annotated[
     str | None,
     typer.Option(
         "--dtype",
-        help="float32, float64, or mixed: compiled kernels in float32, sums in float64; the file's own if not given.",
+        help="float32, float64, or mixed (kernels in float32, sums in float64); the dtype of the file if not given.",
     ),
 ]
 Compile = Annotated[
     bool | None,
     typer.Option(
         "--compile/--no-compile",
-        help="Compile the model's kernels at once, or use none; by default they are used if kept, and compiled if that pays.",
+        help="Compile the potential now, or never. Default: use kernels of the cache, compile others if it saves time.",
         show_default=False,
     ),
 ]
 Imports = Annotated[
-    list[str] | None, typer.Option("--import", metavar="MODULE", help="Import a module with parts of your own first.")
+    list[str] | None, typer.Option("--import", metavar="MODULE", help="Import a module with your parts first.")
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Write over what is there.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing output.")]
 LabelKeys = Annotated[
     list[str] | None,
-    typer.Option("--key", metavar="LABEL=KEY", help="A label's key in the files, energy=REF_energy; may be repeated."),
+    typer.Option("--key", metavar="LABEL=KEY", help="Key of a label in the files, energy=REF_energy; can be repeated."),
 ]
 LabelUnits = Annotated[
     list[str] | None,
-    typer.Option("--unit", metavar="LABEL=UNIT", help="A label's unit in the files, energy=Hartree; may be repeated."),
+    typer.Option("--unit", metavar="LABEL=UNIT", help="Unit of a label in the files, energy=Hartree; can be repeated."),
 ]
 Types = Annotated[
     str | None,
     typer.Option(
-        "--types", metavar="SYMBOLS", help='Elements of types, in order, for files that name none: --types "Cu Au".'
+        "--types",
+        metavar="SYMBOLS",
+        help='Elements of atom types, in order, for files without element names: --types "Cu Au".',
     ),
 ]
 FormatName = Annotated[
     str | None,
-    typer.Option("--format", metavar="NAME", help="Format of the structure files, where their names do not tell it."),
+    typer.Option("--format", metavar="NAME", help="Format of the structure files, if their names do not tell."),
 ]
 
 
-def entries(words: list[str] | None) -> dict[str, str]:
-    """``["energy=REF_energy", ...]`` as a mapping; ConfigError where a word is no pair."""
-    found = {}
-    for word in words or []:
+def entries(pairs: list[str] | None) -> dict[str, str]:
+    """``["energy=REF_energy", ...]`` as a mapping; ConfigError if an item is no pair."""
+    entries = {}
+    for word in pairs or []:
         name, equals, value = (part.strip() for part in word.partition("="))
         if not (name and equals and value):
             raise ConfigError(
                 f"a key or unit is given as LABEL=VALUE, energy=REF_energy for example, but here is {word!r}"
             )
-        found[name] = value
-    return found
+        entries[name] = value
+    return entries

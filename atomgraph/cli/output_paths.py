@@ -1,4 +1,4 @@
-"""Where a command will write: checked before its work, so that hours do not end in a name that cannot be written."""
+"""Checks of output paths, before hours of work."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ RUN = ("config.yaml", "metrics.json")  # files by which a run folder is known
 
 
 def check_file(path: Path, *, overwrite: bool, inputs: Iterable[str | Path] = (), way_out: str = "") -> None:
-    """Refuse a file that cannot be written, or should not be.
+    """Check that a file can be written and replaces nothing by accident.
 
     Args:
         path: The file that will be written.
         overwrite: Whether it may replace another one.
-        inputs: Files, patterns or ``FILE@INDEX`` that are read; none of them is ever replaced.
-        way_out: What else can be done where the file exists; --overwrite and another name by default.
+        inputs: Input files, patterns or ``FILE@INDEX``; they are never replaced.
+        way_out: Advice for an existing file; by default --overwrite or another name.
 
     Raises:
         ConfigError: If the path is a folder, a device or an input, exists, or if its folder is absent, no folder or not to be
@@ -28,7 +28,7 @@ def check_file(path: Path, *, overwrite: bool, inputs: Iterable[str | Path] = ()
     _check_folder(path.parent, f" to write {path.name} into")
     if path.is_dir():
         raise ConfigError(f"{path} is a folder; give the name of a file in it, {path / 'NAME'}")
-    if any(_is_same(path, one) for one in _files(inputs)):
+    if any(_is_same(path, source) for source in _files(inputs)):
         raise ConfigError(f"{path} is the input; give another name for the output")
     if path.exists() and not path.is_file():
         raise ConfigError(f"{path} is no regular file; give another name")
@@ -37,18 +37,18 @@ def check_file(path: Path, *, overwrite: bool, inputs: Iterable[str | Path] = ()
 
 
 def check_folder(path: Path, *, overwrite: bool) -> None:
-    """Refuse a folder that cannot be made or written into, or should not be.
+    """Check that a folder can be created and written.
 
     Args:
-        path: The folder; it, and those around it, are made where they are absent.
-        overwrite: Whether it may hold something already.
+        path: The folder; it and its parents are created later if they do not exist.
+        overwrite: Whether it may have content.
 
     Raises:
         ConfigError: If the path or a part of it is a file, it holds something, or is a run folder, whose metrics.json would be
             lost.
     """
-    there = next((folder for folder in (path, *path.parents) if folder.exists()), Path())
-    _check_folder(there, f" to make {path} in" if there != path else " to write into")
+    parent = next((folder for folder in (path, *path.parents) if folder.exists()), Path())
+    _check_folder(parent, f" to make {path} in" if parent != path else " to write into")
     if all((path / name).exists() for name in RUN):
         raise ConfigError(f"{path} is a run folder, and its metrics.json would be replaced; give another folder")
     if path.is_dir() and any(path.iterdir()) and not overwrite:
@@ -66,12 +66,12 @@ def _check_folder(folder: Path, purpose: str) -> None:
 
 
 def _files(inputs: Iterable[str | Path]) -> Iterable[Path]:
-    for one in map(str, inputs):
-        yield from (Path(name) for name in (one, one.partition("@")[0], *glob.glob(one, recursive=True)))  # noqa: PTH207  (absolute patterns, too)
+    for pattern in map(str, inputs):
+        yield from (Path(name) for name in (pattern, pattern.partition("@")[0], *glob.glob(pattern, recursive=True)))  # noqa: PTH207  (absolute patterns, too)
 
 
-def _is_same(path: Path, other: Path) -> bool:
+def _is_same(path: Path, second: Path) -> bool:
     try:
-        return path.samefile(other)
-    except OSError:  # one of the two is not there
+        return path.samefile(second)
+    except OSError:  # one of the two does not exist
         return False

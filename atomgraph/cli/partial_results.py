@@ -1,4 +1,4 @@
-"""Results of a long prediction, kept on disk as they come, so that a run that is killed loses a second of work at most."""
+"""Partial results of a long prediction on disk, so that a killed run loses at most a second of work."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class PartialResults:
 
     Args:
         target: The output.
-        identity: JSON values that must be equal for results to be kept: fingerprints of model and structures, options.
+        identity: JSON values that must be equal for results to be reused: fingerprints of model and structures, options.
         frames: The structures, in order.
     """
 
@@ -66,14 +66,14 @@ class PartialResults:
         return len(self.done)
 
     def add(self, result: dict[str, Any]) -> None:
-        """Keep the result of the next structure; on disk a second later at most. FormatError where that is impossible."""
+        """Add the result of the next structure; it is on disk within a second. FormatError if it cannot be written."""
         self._waiting.append(_record(len(self.done), result))
         self.done.append(result)
         if time.monotonic() - self._written > INTERVAL:
             self.flush()
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Write buffered results."""
         if self._file is None:
             raise RuntimeError("resume() opens the file")
         try:
@@ -84,14 +84,14 @@ class PartialResults:
         self._waiting, self._written = [], time.monotonic()
 
     def close(self) -> None:
-        """Give the lock back; the results stay."""
+        """Release the lock; the results stay."""
         if self._file is not None:
             with suppress(OSError):
                 self._file.close()
             self._file = None
 
     def remove(self) -> None:
-        """The output is written: the file is not needed any longer."""
+        """Remove the file after the output is written."""
         self.path.unlink(missing_ok=True)
         self.close()
 

@@ -20,12 +20,12 @@ from atomgraph.cli.e0_warning import warn_undetermined_e0
 from atomgraph.cli.model_argument import load_model
 from atomgraph.cli.options import (
     Compile,
-    ComputeIn,
     Device,
     Elements,
     FormatName,
     Head,
     Imports,
+    KernelDtype,
     Model,
     Overwrite,
     Types,
@@ -48,10 +48,10 @@ FORMATS = {".xyz": "extxyz", ".extxyz": "extxyz", ".traj": "traj", ".db": "db", 
 COMPRESSED = {".gz", ".bz2", ".xz"}
 LABELS = ("energy", "forces", "stress", "virial", "free_energy", "energies")
 
-In = Annotated[Path, typer.Argument(metavar="IN", help="Structures; their labels, if any, are not looked at.")]
+In = Annotated[Path, typer.Argument(metavar="IN", help="Structures; labels are ignored.")]
 Out = Annotated[Path, typer.Argument(metavar="OUT", help="A new file: .xyz, .extxyz (also .gz), .traj, .db or .json.")]
 
-SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Report structures that cannot be used, and leave them out.")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Report unusable structures and leave them out.")]
 
 
 def predict(
@@ -65,15 +65,15 @@ def predict(
     elements: Elements = None,
     units: Units = None,
     device: Device = "cpu",
-    dtype: ComputeIn = None,
+    dtype: KernelDtype = None,
     compile: Compile = None,
     imports: Imports = None,
     skip_bad: SkipBad = False,
 ) -> None:
-    """Write a copy of the structures with the potential's energies (eV), forces (eV/Å) and stress (eV/Å³).
+    """Write a copy of the structures with predicted energies (eV), forces (eV/Å) and stresses (eV/Å³).
 
-    Results are kept in OUT.partial as they come; after a kill the same command goes on from there. Exit code 1 if a result
-    is not finite.
+    Results are saved in OUT.partial; after an interruption the same command resumes from it. Exit code 1 if a result is
+    not finite.
     """
     kind = _kind(target)
     check_file(target, overwrite=overwrite, inputs=[source, model])
@@ -100,7 +100,7 @@ def predict(
 def usable(
     potential: Potential, source: Path, *, types: str | None, format: str | None
 ) -> tuple[list[ase.Atoms], list[str]]:
-    """The structures of a file that the potential can be asked about, and what is wrong with the others."""
+    """Usable structures of a file, and reasons against the others."""
     faults: list[str] = []
     frames = []
     for atoms in read(str(source), types=types, format=format, labels=False, faults=faults):
@@ -122,7 +122,7 @@ def _complaint(faults: list[str], n_frames: int, skip_bad: bool) -> str:
 
 
 def _results(potential: Potential, frames: list[ase.Atoms], partial: PartialResults) -> list[dict[str, Any]]:
-    """The results of all structures, those of an earlier run that was ended among them."""
+    """The results of all structures, including those of an interrupted run."""
     n_done = partial.resume()
     if n_done:
         print(f"going on after {n_done} of {number_of(len(frames), 'structure')}, from {partial.path}", file=sys.stderr)
@@ -147,7 +147,7 @@ def weights_digest(potential: Potential) -> str:
 
 
 def _check_finite(frames: list[ase.Atoms], results: list[dict[str, Any]]) -> None:
-    """Exit code 1, after everything is written, where an energy or a force is not finite."""
+    """Exit code 1, after everything is written, if an energy or a force is not finite."""
     bad = [
         atoms.info["source"]
         for atoms, result in zip(frames, results, strict=True)
@@ -169,7 +169,7 @@ def _kind(path: Path) -> str:
 
 
 def _with(atoms: ase.Atoms, numbers: dict[str, Any]) -> ase.Atoms:
-    """A copy with the predictions in the place of labels; stress only where there is a volume."""
+    """A copy with predictions as labels; stress only for structures with a volume."""
     copy = atoms.copy()
     for name in LABELS:
         copy.info.pop(name, None)

@@ -18,12 +18,12 @@ from atomgraph.calculators import Calculator
 from atomgraph.cli.model_argument import load_model
 from atomgraph.cli.options import (
     Compile,
-    ComputeIn,
     Device,
     Elements,
     FormatName,
     Head,
     Imports,
+    KernelDtype,
     Model,
     Overwrite,
     Types,
@@ -37,11 +37,12 @@ from atomgraph.progress import terminal_progress
 Out = Annotated[
     Path | None, typer.Option("--out", help="A new file (.xyz, .extxyz, .traj); STRUCTURE-relaxed.xyz if not given.")
 ]
-Cell = Annotated[bool, typer.Option("--cell/--fix-cell", help="Relax the cell, too, to zero stress.")]
+Cell = Annotated[bool, typer.Option("--cell/--fix-cell", help="Also relax the cell, to zero stress.")]
 Fmax = Annotated[
-    float, typer.Option("--fmax", help="Stop when no force (with --cell, no slope along a strain) is larger, eV/Å.")
+    float,
+    typer.Option("--fmax", help="Stop when all forces (with --cell also strain derivatives) are smaller, eV/Å."),
 ]
-Steps = Annotated[int, typer.Option("--steps", min=0, help="Steps at most.")]
+Steps = Annotated[int, typer.Option("--steps", min=0, help="Largest number of steps.")]
 
 
 def relax(
@@ -58,11 +59,11 @@ def relax(
     elements: Elements = None,
     units: Units = None,
     device: Device = "cpu",
-    dtype: ComputeIn = None,
+    dtype: KernelDtype = None,
     compile: Compile = None,
     imports: Imports = None,
 ) -> None:
-    """Move atoms (and with --cell the cell) downhill until the forces are gone. Exit code 1 if they are not in time."""
+    """Relax positions, with --cell also the cell, until forces vanish. Exit code 1 if they do not within --steps."""
     if not fmax > 0:
         raise ConfigError(f"--fmax should be a positive number of eV/Å, but is {fmax}")
     target = Path(f"{Path(structure.partition('@')[0]).name.partition('.')[0]}-relaxed.xyz") if out is None else out
@@ -101,14 +102,14 @@ def _downhill(atoms: ase.Atoms, cell: bool, fmax: float, steps: int) -> tuple[bo
 def _line(atoms: ase.Atoms, cell: bool) -> str:
     """Energy, largest force and, with a cell, largest stress, in a few words."""
     force = np.linalg.norm(atoms.get_forces(), axis=1).max()
-    words = f"{atoms.get_potential_energy():.4f} eV, largest force {short(force, 2)} eV/Å"
+    text = f"{atoms.get_potential_energy():.4f} eV, largest force {short(force, 2)} eV/Å"
     if cell:
-        words += f", largest stress {short(np.abs(atoms.get_stress()).max() / ase_units.GPa, 2)} GPa"
-    return words
+        text += f", largest stress {short(np.abs(atoms.get_stress()).max() / ase_units.GPa, 2)} GPa"
+    return text
 
 
 def _summary(atoms: ase.Atoms, energy: float, size: float, cell: bool) -> list[str]:
-    """What the relaxation has brought."""
+    """The result of the relaxation, as text."""
     gain = atoms.get_potential_energy() - energy
     lines = [_line(atoms, cell), f"energy {gain:+.4f} eV ({1000 * gain / len(atoms):+.2f} meV/atom) against the start"]
     if cell:

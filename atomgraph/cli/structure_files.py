@@ -1,4 +1,4 @@
-"""Structures in, structures out: what `relax`, `md` and `predict` read and write."""
+"""Reading and writing of structures for `relax`, `md` and `predict`."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from atomgraph.errors import ConfigError, nearest
 FORMATS = {".xyz": "extxyz", ".extxyz": "extxyz", ".traj": "traj"}
 
 Structure = Annotated[
-    str, typer.Argument(metavar="STRUCTURE", help="A file that ASE reads; its last frame, or FILE@INDEX for another.")
+    str, typer.Argument(metavar="STRUCTURE", help="A structure file; its last frame, or FILE@INDEX for another.")
 ]
 
 
 def read_one(path: str, types: str | None = None, format: str | None = None) -> ase.Atoms:
-    """The last frame, without its labels; DataError for files that hold none.
+    """The last frame, without its labels; DataError for files without frames.
 
     Args:
         path: The file, or FILE@INDEX.
-        types: Elements of types, where the file names none.
-        format: Of the file, where its name does not tell it.
+        types: Elements of atom types, if the file names none.
+        format: Format of the file, if its name does not tell.
     """
     frames = read(path, types=types, format=format, labels=False)
     if len(frames) > 1:
@@ -57,7 +57,7 @@ def checked_target(path: Path, *, overwrite: bool, inputs: Iterable[str | Path])
 
 
 def with_results(atoms: ase.Atoms) -> ase.Atoms:
-    """A copy that holds what its calculator has found, and no calculator."""
+    """A copy with the results of the calculator, without the calculator."""
     copy = atoms.copy()
     results = {} if atoms.calc is None else atoms.calc.results
     copy.calc = SinglePointCalculator(
@@ -67,5 +67,5 @@ def with_results(atoms: ase.Atoms) -> ase.Atoms:
 
 
 def write_structures(path: Path, frames: Sequence[ase.Atoms]) -> None:
-    """All frames, there whole or not at all."""
+    """Write all frames; after an error there is no file."""
     write_atomic(path, lambda scratch: ase.io.write(scratch, list(frames), format=FORMATS[path.suffix]))

@@ -14,32 +14,34 @@ from atomgraph.old_names import old_names_of
 Words = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="CONFIG.yaml [key.sub=value]...", help="The configuration, and values put in the place of its own."
+        metavar="CONFIG.yaml [key.sub=value]...", help="The configuration, and values that replace its own."
     ),
 ]
-Resume = Annotated[Path | None, typer.Option("--resume", metavar="RUN", help="Go on with the run in this folder.")]
+Resume = Annotated[Path | None, typer.Option("--resume", metavar="RUN", help="Resume the run in this folder.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run in the same folder.")]
 Imports = Annotated[
     list[str] | None,
     typer.Option(
         "--import",
         metavar="MODULE",
-        help="Import a module with parts of your own first; with --resume, only these and atomgraph's are used.",
+        help="Import a module with your parts first; with --resume only these and atomgraph's are used.",
     ),
 ]
 
 
-def train(words: Words = None, resume: Resume = None, overwrite: Overwrite = False, imports: Imports = None) -> None:
-    """Data to trained potential: a run folder with the model, its metrics and a report.
+def train(
+    arguments: Words = None, resume: Resume = None, overwrite: Overwrite = False, imports: Imports = None
+) -> None:
+    """Train a potential on your data; model, metrics and report are written to a run folder.
 
-    Ctrl-C stops in good order: whole epochs are saved, and --resume goes on exactly where they end. Exit code 1, with a
-    warning, where the errors are no better than those of predicting nothing, or the data determine few of the weights.
+    After Ctrl-C all whole epochs are saved, and --resume continues after the last one. Exit code 1, with a warning, if the
+    errors are no better than those of predicting nothing, or if the data determine few of the weights.
     """
     from atomgraph import runs
     from atomgraph.config import config_of
 
     import_modules(imports)
-    file, overrides = split_arguments("train", words, resume, overwrite)
+    file, overrides = split_arguments("train", arguments, resume, overwrite)
     if resume is not None:
         _, metrics = runs.resume(resume, overrides)
     else:
@@ -49,11 +51,11 @@ def train(words: Words = None, resume: Resume = None, overwrite: Overwrite = Fal
 
 
 def split_arguments(
-    command: str, words: list[str] | None, resume: Path | None, overwrite: bool
+    command: str, arguments: list[str] | None, resume: Path | None, overwrite: bool
 ) -> tuple[str, list[str]]:
-    """The configuration's file, empty with --resume, and the values put in the place of its own."""
-    files = [word for word in words or [] if "=" not in word]
-    overrides = [word for word in words or [] if "=" in word]
+    """The file of the configuration, empty with --resume, and the values that replace its own."""
+    files = [word for word in arguments or [] if "=" not in word]
+    overrides = [word for word in arguments or [] if "=" in word]
     if resume is not None:
         if files or overwrite:
             raise ConfigError(

@@ -23,7 +23,7 @@ _AT_MOST = 8  # structures tried, evenly taken from those that are given
 Files = Annotated[
     list[Path] | None,
     typer.Argument(
-        metavar="[STRUCTURES...]", help="Structures to try; small ones of the model's elements if not given."
+        metavar="[STRUCTURES...]", help="Structures to test; small ones of the model's elements if not given."
     ),
 ]
 Steps = Annotated[int, typer.Option("--nve-steps", min=0, help="Steps of dynamics for the energy drift; 0: none.")]
@@ -42,39 +42,39 @@ def verify(
     dtype: Dtype = None,
     imports: Imports = None,
 ) -> None:
-    """The laws of nature on a potential: pass or fail, with figures. Exit code 1 if one fails."""
+    """Test physical laws on a potential: pass or fail, with numbers. Exit code 1 if one fails."""
     potential = load_model(
         model, head=head, elements=elements, units=units, device=device, dtype=dtype, imports=imports
     )
     trial = LawContext(potential, _named(structures or [], types, format))
-    found = _tried(trial, nve_steps)
-    failed = [law for law in found if not law.passed]
+    results = _tried(trial, nve_steps)
+    failed = [law for law in results if not law.passed]
     console = output_console()
-    console.print(_table(found, model, trial, with_worst=console.width >= _WIDE).rich())
+    console.print(_table(results, model, trial, with_worst=console.width >= _WIDE).rich())
     for law in failed:
         console.print(f"FAIL {law.name}: {law.figure:.1e} {law.unit} on {law.detail}", markup=False, soft_wrap=True)
-    n_tried = sum(law.detail != NOT_TRIED for law in found)
-    others = f", {len(found) - n_tried} had nothing to be tried on" if n_tried < len(found) else ""
+    n_tried = sum(law.detail != NOT_TRIED for law in results)
+    others = f", {len(results) - n_tried} had nothing to be tried on" if n_tried < len(results) else ""
     console.print(f"{n_tried - len(failed)} of {n_tried} laws hold{others}", markup=False)
     if failed:
         raise typer.Exit(1)
 
 
 def _tried(trial: LawContext, nve_steps: int) -> list[Law]:
-    found = []
+    results = []
     with terminal_progress(SpinnerColumn(), TextColumn("{task.description}")) as progress:
         task = progress.add_task("")
         for name, law in chosen_laws(nve_steps).items():
             progress.update(task, description=name.replace("_", " "))
-            found.append(law(trial))
-    return found
+            results.append(law(trial))
+    return results
 
 
-def _table(found: list[Law], model: str, trial: LawContext, *, with_worst: bool) -> Table:
+def _table(results: list[Law], model: str, trial: LawContext, *, with_worst: bool) -> Table:
     columns = [Column("", words=True), Column("law", words=True), Column("figure"), Column("unit", words=True)]
     columns += [Column("allowed"), *([Column("worst", words=True)] if with_worst else [])]
     rows = []
-    for law in found:
+    for law in results:
         verdict = "-" if law.detail == NOT_TRIED else "pass" if law.passed else "FAIL"
         row = [verdict, law.name, f"{law.figure:.1e}", law.unit]
         rows.append([*row, _allowed(law), *([law.detail] if with_worst else [])])
@@ -93,7 +93,7 @@ def _allowed(law: Law) -> str:
 
 
 def _named(paths: list[Path], types: str | None, format: str | None) -> dict[str, ase.Atoms]:
-    """Some structures of the files, by formula and place; none where no file is given."""
+    """Some structures of the files, by formula and frame; none without files."""
     frames = read([str(path) for path in paths], types=types, format=format, labels=False) if paths else []
     step = max(1, -(-len(frames) // _AT_MOST))
     return {f"{i + 1}: {frames[i].get_chemical_formula()}": frames[i] for i in range(0, len(frames), step)}

@@ -1,4 +1,4 @@
-"""A warning of atomgraph is one line that a user can act on, said once; where in the code it arose is no business of his."""
+"""Warnings of atomgraph in one line, each once, without the line of code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PACKAGE = str(Path(__file__).parent.parent)
 
 @contextmanager
 def plain_warnings() -> Iterator[None]:
-    """Inside, atomgraph's own warnings are shown as ``warning: ...`` on stderr; those of others as Python shows them."""
+    """Within this context, warnings of atomgraph are printed as ``warning: ...`` on stderr, others as Python does."""
     said: set[str] = set()
     with warnings.catch_warnings():
         others = warnings.showwarning

@@ -1,4 +1,4 @@
-"""Several processes of one run: what whoever started them says in the environment, the configuration follows."""
+"""Several processes of one run: devices and nodes as the launcher (torchrun, SLURM, MPI, jsrun) started them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 from atomgraph.errors import ConfigError
 
 SLURM, JSM = "the SLURM job", "the job step of jsrun (JSM)"
-LAUNCHERS = {  # in words: the variable with the number of its tasks
+LAUNCHERS = {  # name: the variable with the number of tasks
     JSM: "JSM_NAMESPACE_SIZE",
     "mpirun (Open MPI)": "OMPI_COMM_WORLD_SIZE",
     "mpiexec (PMI: MPICH, Intel MPI)": "PMI_SIZE",
     "mpiexec (PALS)": "PALS_LOCAL_SIZE",  # on this machine; the number on all is PMI_SIZE
 }
-# The first four in the order in which Lightning looks; then those of MPI.
+# The first four in Lightning's order; then those of MPI.
 _RANKS = (
     "RANK",
     "LOCAL_RANK",
@@ -31,16 +31,17 @@ ONE_PROCESS = ("least_squares", "sparse_gp", "last_layer", "gauss_newton")
 
 
 def is_first_process() -> bool:
-    """Whether this process is the one that speaks and writes: the only one, or the one that is numbered 0."""
+    """Whether this process prints and writes: the only one, or the one of rank 0."""
     ranks = [os.environ[name] for name in _RANKS if name in os.environ]
     return not ranks or int(ranks[0]) == 0
 
 
 def apply_torchrun(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration with ``fit.devices`` and ``fit.num_nodes`` as torchrun started them, where it says neither.
+    """The configuration with ``fit.devices`` and ``fit.num_nodes`` of torchrun, if it gives neither.
 
-    Raises ConfigError where it says another number of processes, also than the tasks of a SLURM job, of MPI or of jsrun: each
-    would train alone, and one result would be kept.
+    Raises:
+        ConfigError: If the number of processes differs from that of torchrun, or from the tasks of SLURM, MPI or jsrun: each
+            task would train alone, and only one result would be kept.
     """
     fit = content.get("fit") or {}
     n_processes = int(os.environ.get("WORLD_SIZE", "1"))
@@ -60,7 +61,7 @@ def apply_torchrun(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_tasks(content: Mapping[str, Any], fit: Any) -> None:
-    """ConfigError where SLURM, MPI or JSM started other tasks than the run has processes."""
+    """ConfigError if the number of tasks of SLURM, MPI or JSM differs from the processes of the run."""
     launcher, n_tasks = _tasks()
     if n_tasks == 1 or not isinstance(fit, Mapping):
         return
@@ -86,33 +87,34 @@ def _check_tasks(content: Mapping[str, Any], fit: Any) -> None:
         )
     if devices * n_nodes != n_tasks:
         nodes = os.environ.get("SLURM_STEP_NUM_NODES") or os.environ.get("SLURM_NNODES") or "1" if in_slurm else "1"
-        wanted = int(nodes) if nodes.isdigit() and int(nodes) > 0 and n_tasks % int(nodes) == 0 else 1
+        n_slurm_nodes = int(nodes) if nodes.isdigit() and int(nodes) > 0 and n_tasks % int(nodes) == 0 else 1
         with_srun = " and start it with srun" if in_slurm else ""
         raise ConfigError(
             f"{launcher} has {n_tasks} tasks, but fit.devices × fit.num_nodes is {devices} × {n_nodes}: each task would "
-            f"train alone; say fit.devices={n_tasks // wanted} fit.num_nodes={wanted}{with_srun}, or start {one_task})"
+            f"train alone; say fit.devices={n_tasks // n_slurm_nodes} fit.num_nodes={n_slurm_nodes}{with_srun}, "
+            f"or start {one_task})"
         )
 
 
 def _forms_a_group(launcher: str) -> bool:
-    """Whether Lightning makes one group of the launcher's tasks: of those of MPI with mpi4py, or ranks in the environment."""
+    """Whether Lightning joins the tasks of the launcher; those of MPI with mpi4py, or with ranks in the environment."""
     return launcher in (SLURM, JSM) or "LOCAL_RANK" in os.environ or find_spec("mpi4py") is not None
 
 
 def _tasks() -> tuple[str, int]:
-    """Who started this process, in words, and how many tasks there are; 1 where it was started alone."""
+    """Name of the launcher and the number of its tasks; 1 for a process without a launcher."""
     if (n_tasks := _n_tasks()) > 1:
         return SLURM, n_tasks
     for launcher, name in LAUNCHERS.items():
-        words = os.environ.get(name, "")
-        if words.isdigit() and int(words) > 1:
-            return launcher, int(words)
+        text = os.environ.get(name, "")
+        if text.isdigit() and int(text) > 1:
+            return launcher, int(text)
     return "", 1
 
 
 def _n_tasks() -> int:
-    """Tasks of the SLURM job that this process is one of; 1 outside of SLURM, and in a shell of an allocation."""
-    of_step = os.environ.get("SLURM_STEP_NUM_TASKS", "")
-    in_shell = os.environ.get("SLURM_JOB_NAME") in ("bash", "interactive") and not of_step
-    words = of_step or os.environ.get("SLURM_NTASKS", "")
-    return int(words) if words.isdigit() and int(words) > 0 and not in_shell else 1
+    """Number of tasks of the SLURM job of this process; 1 outside of SLURM and in a shell of an allocation."""
+    step_tasks = os.environ.get("SLURM_STEP_NUM_TASKS", "")
+    in_shell = os.environ.get("SLURM_JOB_NAME") in ("bash", "interactive") and not step_tasks
+    text = step_tasks or os.environ.get("SLURM_NTASKS", "")
+    return int(text) if text.isdigit() and int(text) > 0 and not in_shell else 1

@@ -1,4 +1,4 @@
-"""What pydantic finds wrong with a configuration, in one line: the place, what was wanted, what came, the nearest key."""
+"""Messages for errors that pydantic reports: the key, the expected and the given value, the nearest key, in one line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from atomgraph.config.foreign_keys import elsewhere, kinds_at, only_kind
 from atomgraph.errors import ConfigError, a_kind, nearest, slip
 
 LONGEST = 200  # characters of a value that a message shows
-WANTED = {
+EXPECTED = {
     "float_type": "a number",
     "int_type": "a whole number",
     "int_from_float": "a whole number",
@@ -29,39 +29,42 @@ WANTED = {
 
 
 def config_error(error: ValidationError, schema: type[BaseModel], content: Any) -> ConfigError:
-    """The first thing to mend: unknown keys before missing ones, since the one often is the other."""
-    by_place: dict[tuple[Any, ...], list[ErrorDetails]] = {}
+    """The first error to correct. Unknown keys come before missing ones, which are often the same key misspelt."""
+    by_location: dict[tuple[Any, ...], list[ErrorDetails]] = {}
     for detail in error.errors():
-        by_place.setdefault(_place(detail["loc"], content, detail["type"]), []).append(detail)
-    order = sorted(by_place, key=lambda place: (by_place[place][0]["type"] != "extra_forbidden", -len(place)))
-    place = order[0]
-    rest = [other for other in order[1:] if other != place[: len(other)]]  # not the unions around it
+        by_location.setdefault(_location(detail["loc"], content, detail["type"]), []).append(detail)
+    order = sorted(
+        by_location, key=lambda location: (by_location[location][0]["type"] != "extra_forbidden", -len(location))
+    )
+    location = order[0]
+    rest = [outer for outer in order[1:] if outer != location[: len(outer)]]  # without the unions around it
     return ConfigError(
-        _say(place, by_place[place], schema, content) + (f" (and {len(rest)} more to mend)" if rest else "")
+        _message(location, by_location[location], schema, content)
+        + (f" (and {len(rest)} more to mend)" if rest else "")
     )
 
 
-def _say(place: tuple[Any, ...], details: list[ErrorDetails], schema: type[BaseModel], content: Any) -> str:
-    where = ".".join(str(key) for key in place) or "the configuration"
+def _message(location: tuple[Any, ...], details: list[ErrorDetails], schema: type[BaseModel], content: Any) -> str:
+    where = ".".join(str(key) for key in location) or "the configuration"
     kinds = {detail["type"] for detail in details}
     first = details[0]
     if "extra_forbidden" in kinds:
-        word = str(place[-1])
-        known = list(dict.fromkeys(_keys(schema, place[:-1], content)))
-        return f"{where}: unknown key{elsewhere(word, schema, place, content, known) or nearest(word, known)}"
+        word = str(location[-1])
+        known = list(dict.fromkeys(_keys(schema, location[:-1], content)))
+        return f"{where}: unknown key{elsewhere(word, schema, location, content, known) or nearest(word, known)}"
     if kinds == {"missing"}:
         return f"{where} is missing"
     if kinds & {"union_tag_invalid", "union_tag_not_found"}:
-        return _unknown_kind(where, first["input"], kinds_at(schema, place))
+        return _unknown_kind(where, first["input"], kinds_at(schema, location))
     value = first["input"]
-    words = [word for word in dict.fromkeys(_wanted(detail) for detail in details) if word]
+    expectations = [word for word in dict.fromkeys(_expected(detail) for detail in details) if word]
     choices = [c for d in details if d["type"] == "literal_error" for c in _choices(d)]
     hint = nearest(value, choices) if isinstance(value, str) and choices else ""
-    return f"{where} should be {' or '.join(words)}, but is {_shown(value)}{hint if hint.startswith('; did') else ''}"
+    return f"{where} should be {' or '.join(expectations)}, but is {_shown(value)}{hint if hint.startswith('; did') else ''}"
 
 
 def _unknown_kind(where: str, value: Any, kinds: list[str]) -> str:
-    """Of a section that can be of several kinds, what it should say."""
+    """The message for an unknown or missing kind of a section."""
     kind = value.get("kind") if isinstance(value, dict) else value
     if kind is None:
         return f"{where}.kind is missing; known are {', '.join(kinds)}"
@@ -70,7 +73,7 @@ def _unknown_kind(where: str, value: Any, kinds: list[str]) -> str:
 
 
 def _shown(value: Any) -> str:
-    """A plain value, as far as it is short; of an object only its type."""
+    """The text of a plain value, shortened; the type of any other object."""
     if not isinstance(value, str | int | float | list | tuple | dict | None):
         way_out = "; give the path of its file (potential.save)" if type(value).__name__ == "Potential" else ""
         return f"{a_kind(value)}{way_out}"
@@ -78,7 +81,7 @@ def _shown(value: Any) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
 
 
-def _wanted(detail: ErrorDetails) -> str:
+def _expected(detail: ErrorDetails) -> str:
     context = detail.get("ctx", {})
     match detail["type"]:
         case "literal_error":
@@ -94,7 +97,7 @@ def _wanted(detail: ErrorDetails) -> str:
         case "missing" | "extra_forbidden":
             return ""
         case kind:
-            return WANTED.get(kind, detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, "))
+            return EXPECTED.get(kind, detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, "))
 
 
 def _choices(detail: ErrorDetails) -> list[str]:
@@ -102,34 +105,36 @@ def _choices(detail: ErrorDetails) -> list[str]:
     return [word.strip(" '") for word in expected.replace(" or ", ",").split(",") if word.strip(" '")]
 
 
-def _place(loc: tuple[Any, ...], content: Any, kind: str) -> tuple[Any, ...]:
-    """The part of pydantic's location that is in the file; the rest names branches of unions."""
-    place: list[Any] = []
+def _location(loc: tuple[Any, ...], content: Any, kind: str) -> tuple[Any, ...]:
+    """The keys of pydantic's location that are in the file, without the branches of unions."""
+    location: list[Any] = []
     for key in loc:
         if (isinstance(content, dict) and key in content) or (
             isinstance(content, list) and isinstance(key, int) and key < len(content)
         ):
-            place.append(key)
+            location.append(key)
             content = content[key]
         elif kind == "missing" and key == loc[-1]:
-            place.append(key)
-    return tuple(place)
+            location.append(key)
+    return tuple(location)
 
 
-def _keys(annotation: Any, place: tuple[Any, ...], content: Any) -> Iterator[str]:
-    """The keys that a schema knows at a place, of the kind that the content says there."""
+def _keys(annotation: Any, location: tuple[Any, ...], content: Any) -> Iterator[str]:
+    """The keys of a schema at a location, for the kind that the content gives."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         said = content.get("kind") if isinstance(content, dict) else None
         if said and only_kind(annotation) not in ("", said):
             return
-        if not place:
+        if not location:
             yield from annotation.model_fields
-        elif place[0] in annotation.model_fields:
-            inside = content.get(place[0]) if isinstance(content, dict) else None
-            yield from _keys(annotation.model_fields[place[0]].annotation, place[1:], inside)
+        elif location[0] in annotation.model_fields:
+            inside = content.get(location[0]) if isinstance(content, dict) else None
+            yield from _keys(annotation.model_fields[location[0]].annotation, location[1:], inside)
         return
     if getattr(annotation, "__origin__", None) is list:
-        has_item = isinstance(content, list) and place and isinstance(place[0], int) and place[0] < len(content)
-        place, content = place[1:], content[place[0]] if has_item else None
+        has_item = (
+            isinstance(content, list) and location and isinstance(location[0], int) and location[0] < len(content)
+        )
+        location, content = location[1:], content[location[0]] if has_item else None
     for argument in get_args(annotation):
-        yield from _keys(argument, place, content)
+        yield from _keys(argument, location, content)

@@ -1,4 +1,4 @@
-"""What a run of fine-tuning takes where its configuration is silent: rate, average and schedule, by method and length."""
+"""Defaults of fine-tuning that depend on method and length of the run: learning rate, average of weights, schedule."""
 
 from __future__ import annotations
 
@@ -20,9 +20,12 @@ LEAST, MOST = 0.9, 0.9999
 
 
 def resolved_fit(config: FinetuneConfig, n_steps: int, dtype: str) -> tuple[Gradient, list[str]]:
-    """The fit with everything said, and a line for each thing that was chosen here.
+    """The section ``fit`` without nulls, and a line for each value that was chosen.
 
-    n_steps: optimiser steps of the whole run.  dtype: of the starting potential, ``float32`` or ``float64``.
+    Args:
+        config: The configuration.
+        n_steps: Optimiser steps of the whole run.
+        dtype: Dtype of the starting potential, ``float32`` or ``float64``.
     """
     fit, chosen = config.fit, []
     plain = fit.model_dump()
@@ -43,22 +46,26 @@ def resolved_fit(config: FinetuneConfig, n_steps: int, dtype: str) -> tuple[Grad
 
 
 def average_for(n_steps: int) -> float:
-    """The decay of an average over a twentieth of the run: one that forgets the start, and still averages something."""
+    """The decay of an exponential average of weights over 5 % of the run, between 0.9 and 0.9999."""
     return round(min(max(1.0 - 1.0 / max(HORIZON * n_steps, 1.0), LEAST), MOST), 6)
 
 
 def to_schema(fit: Gradient) -> Tuning:
-    """The resolved fit as the configuration of the run folder has it."""
+    """The resolved fit in the form of the section ``fit`` of a fine-tuning configuration."""
     plain = fit.model_dump()
     plain["ema"] = plain["ema"] or 0.0
     return Tuning.model_validate(plain)
 
 
 def factors_of(lr_factors: Mapping[str, float], model: EnergyModel) -> dict[str, float]:
-    """The factor on the rate of each parameter that has one.  lr_factors: by group or layer; or decay a layer.
+    """The factor on the learning rate of each parameter that has one.
 
-    Where a weight is in two groups that are named, the factors multiply. Raises ConfigError for unknown names, factors that are
-    not positive, or a decay beside others.
+    Args:
+        lr_factors: By group or layer, or ``decay`` for each layer. Factors of a weight in two groups are multiplied.
+        model: The model.
+
+    Raises:
+        ConfigError: For unknown names, factors that are not positive, or ``decay`` together with others.
     """
     for word, factor in lr_factors.items():
         if not factor > 0:
@@ -84,7 +91,7 @@ def factors_of(lr_factors: Mapping[str, float], model: EnergyModel) -> dict[str,
 
 
 def facts_of(fit: Gradient) -> dict[str, Any]:
-    """What of the fit the metadata keep."""
+    """The entries of the fit in the metadata of the potential."""
     return {"lr": fit.optimizer.lr, "ema": fit.ema, "max_epochs": fit.max_epochs}
 
 

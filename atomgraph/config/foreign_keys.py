@@ -1,4 +1,4 @@
-"""Where an unknown key leads: another program's word, a key that stands elsewhere, or a slip of the pen."""
+"""Hints for unknown keys: words of other programs, keys of other sections, spelling errors."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from atomgraph import models
 from atomgraph.config.foreign_words import ELSEWHERE, IN_FINETUNING, NOWHERE
 from atomgraph.errors import slip
 
-OF_MODELS = ("cutoff", "elements")  # arguments that all models take
+OF_MODELS = ("cutoff", "elements")  # arguments of all models
 
 
 def elsewhere(
     word: str,
     schema: type[BaseModel] | None = None,
-    place: tuple[Any, ...] = (),
+    location: tuple[Any, ...] = (),
     content: Any = None,
     known: Iterable[str] = (),
 ) -> str:
-    """``'; it is X here'`` for a key that stands elsewhere or is another program's word; empty for an unknown one.
+    """A hint such as ``'; it is X here'`` for a key of another section or program; empty if there is none.
 
-    Another program's word comes first; a slip of the pen in one of the keys around it comes before keys of the same name in
-    other sections, which may mean something else.
+    Words of other programs come first. Spelling errors come before equal keys of other sections, which can have another
+    meaning.
 
     Args:
         word: The unknown key.
-        schema: Of the whole configuration: keys of the same name elsewhere in it count, too.
-        place: Where the unknown key was given, the key last.
+        schema: Schema of the whole configuration, to look for equal keys in other sections.
+        location: Location of the unknown key, with the key at the end.
         content: The whole configuration.
-        known: The keys that there are at this place.
+        known: The keys of this section.
     """
     sections = {} if schema is None else schema.model_fields
     foreign = word.lower()
@@ -45,49 +45,49 @@ def elsewhere(
     if schema is None:
         return ""
     paths = [(path, kind) for path, kind in _paths(schema) if path[-1] == word]
-    kinds = dict.fromkeys(kind for path, kind in paths if path == place and kind)
+    kinds = dict.fromkeys(kind for path, kind in paths if path == location and kind)
     if kinds:
-        return f"; it is a key of {'.'.join((*place[:-1], 'kind'))}: {' or '.join(kinds)}"
+        return f"; it is a key of {'.'.join((*location[:-1], 'kind'))}: {' or '.join(kinds)}"
     if correction := slip(word, known):
         return correction
     homes = sorted(
-        dict.fromkeys(".".join(path) for path, _ in paths if path != place), key=lambda home: home.count(".")
+        dict.fromkeys(".".join(path) for path, _ in paths if path != location), key=lambda home: home.count(".")
     )
-    if "model" in sections and word in _arguments(content) and place[:-1] != ("model",):
+    if "model" in sections and word in _arguments(content) and location[:-1] != ("model",):
         homes.insert(0, f"model.{word}")
     return f"; it is {' or '.join(homes[:3])} here" if homes else ""
 
 
 def _paths(annotation: Any, before: tuple[str, ...] = (), kind: str = "") -> Iterator[tuple[tuple[str, ...], str]]:
-    """The keys of a schema with the way to each, and the ``kind`` of the section that has it, if it has one.
+    """The path of each key of a schema, and the ``kind`` of its section, if any.
 
-    Lists and choices are gone through, not counted.
+    Lists and unions do not appear in paths.
     """
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        own = only_kind(annotation)
+        section_kind = only_kind(annotation)
         for name, field in annotation.model_fields.items():
-            yield (*before, name), own
-            yield from _paths(field.annotation, (*before, name), own)
+            yield (*before, name), section_kind
+            yield from _paths(field.annotation, (*before, name), section_kind)
         return
     for argument in get_args(annotation):
         yield from _paths(argument, before, kind)
 
 
-def kinds_at(schema: type[BaseModel], place: tuple[Any, ...]) -> list[str]:
-    """The kinds that a section can be of, by its place; list items count for their list."""
-    wanted = (*(key for key in place if not isinstance(key, int)), "kind")
-    return list(dict.fromkeys(kind for path, kind in _paths(schema) if path == wanted and kind))
+def kinds_at(schema: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
+    """The possible kinds of a section at a location."""
+    key_path = (*(key for key in location if not isinstance(key, int)), "kind")
+    return list(dict.fromkeys(kind for path, kind in _paths(schema) if path == key_path and kind))
 
 
 def only_kind(section: type[BaseModel]) -> str:
-    """The one value that ``kind`` can have in a section; empty where there is no such key, or a choice."""
+    """The only value of ``kind`` in a section; empty if it has no such key, or several values."""
     field = section.model_fields.get("kind")
     choices = get_args(field.annotation) if field is not None and get_origin(field.annotation) is Literal else ()
     return str(choices[0]) if len(choices) == 1 else ""
 
 
 def _arguments(content: Any) -> set[str]:
-    """What the model of a configuration takes, as far as its kind is one of atomgraph's."""
+    """Arguments of the model of a configuration, if its kind is one of atomgraph."""
     model = content.get("model") if isinstance(content, Mapping) else None
     kind = model.get("kind") if isinstance(model, Mapping) else None
     cls = getattr(models, kind, None) if isinstance(kind, str) else None

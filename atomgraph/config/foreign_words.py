@@ -1,8 +1,8 @@
-"""Words of other programs' configurations, and what to write here in their place."""
+"""Words of other programs' configurations, and the keys of atomgraph for them."""
 
 from __future__ import annotations
 
-#: Lower-case word → what to write here. Words of MACE, NequIP, Allegro, graph-pes, SchNetPack and of earlier habits.
+#: Word in lower case → key of atomgraph. Words of MACE, NequIP, Allegro, graph-pes, SchNetPack and others.
 ELSEWHERE: dict[str, str] = {
     # optimisation
     **dict.fromkeys(("lr", "learning_rate"), "fit.optimizer.lr, as in fit.optimizer: {kind: AdamW, lr: 0.01}"),
@@ -112,7 +112,7 @@ ELSEWHERE: dict[str, str] = {
     "seed_everything": "seed",
 }
 
-#: Lower-case word → why there is no key for it, and what to do. Sentences, as the end of a message.
+#: Word in lower case → the reason why there is no such key, as the end of a message.
 NOWHERE: dict[str, str] = {
     "avg_num_neighbors": "there is no key for it: it is taken from the training structures; leave it out",
     "error_table": "there is no key for it: MAE and RMSE are both in metrics.json; leave it out",
@@ -141,7 +141,7 @@ NOWHERE: dict[str, str] = {
     "overwrite": "there is no key for it: --overwrite on the command line replaces an earlier run",
 }
 
-#: The same for a configuration of fine-tuning, where it differs.
+#: Words with another meaning in a configuration of fine-tuning.
 IN_FINETUNING: dict[str, str] = {
     "heads": "start.head (which is trained) and start.new_head (one to be added)",
     **dict.fromkeys(

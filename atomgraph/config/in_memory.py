@@ -1,4 +1,4 @@
-"""Structures that stand in a configuration where files may: taken out before it is checked, written into the run folder."""
+"""Structures in a configuration in place of files: removed before validation, kept beside the validated sections."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ Held = dict[str, dict[str, list[ase.Atoms]]]
 
 
 def taken_out(content: Mapping[str, Any]) -> tuple[dict[str, Any], Held]:
-    """The configuration with the path of a file in the place of structures, and the structures.
+    """The configuration with file paths in place of structures, and the structures.
 
     Args:
-        content: Plain values, in which data may be ASE atoms, or a list, tuple or generator of them.
+        content: Plain values; data may be ASE atoms, or a list, tuple or generator of them.
 
     Returns:
-        The content, whose lists of files are lists, and structures by section and key.
+        The content with file names only, and the structures by section and key.
 
     Raises:
         DataError: For a mixture of structures and files.
@@ -53,7 +53,7 @@ def taken_out(content: Mapping[str, Any]) -> tuple[dict[str, Any], Held]:
 
 
 def put_back(config: BaseModel, plain: dict[str, Any]) -> dict[str, Any]:
-    """The plain values of a configuration, with its structures where it was given them."""
+    """The plain values of a configuration, with its structures in place of their files."""
     result = dict(plain)
     for section in PLACES:
         part = getattr(config, section, None)
@@ -63,18 +63,18 @@ def put_back(config: BaseModel, plain: dict[str, Any]) -> dict[str, Any]:
 
 
 def hold(config: BaseModel, held: Held) -> None:
-    """Give the sections of a configuration the structures that were taken out of it."""
+    """Attach the removed structures to the sections of a validated configuration."""
     for section, structures in held.items():
         getattr(config, section)._structures = structures
 
 
 def files_or_structures(section: Section, key: str) -> Any:
-    """What is to be read: the structures that were given, or the names of files."""
+    """The given structures of a key, or the names of its files."""
     return section._structures.get(key, getattr(section, key))
 
 
 def _items(value: Any) -> list[Any] | None:
-    """The items of a collection of files or structures; None for what is none."""
+    """The items of a collection of files or structures; None for any other value."""
     if isinstance(value, ase.Atoms):
         return [value]
     if isinstance(value, str | bytes | Mapping | BaseModel) or not isinstance(value, Iterable):

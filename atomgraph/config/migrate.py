@@ -53,24 +53,24 @@ def _means(text: str, content: Mapping[str, Any]) -> bool:
 def _replaced(text: str, replacements: Sequence[Replacement]) -> str:
     """The text with the new names in the places of the old ones, from the last place to the first."""
     keys, values = {}, {}
-    for place, key, value in _spans(yaml.compose(text, Loader), ()):
-        keys[place], values[place] = key, value
-    spans = {(values if r.is_value else keys).get(r.place): r.new for r in replacements}
+    for location, key, value in _spans(yaml.compose(text, Loader), ()):
+        keys[location], values[location] = key, value
+    spans = {(values if r.is_value else keys).get(r.location): r.new for r in replacements}
     for span, new in sorted(((span, new) for span, new in spans.items() if span is not None), reverse=True):
         text = text[: span[0]] + new + text[span[1] :]
     return text
 
 
-def _spans(node: yaml.Node | None, place: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Span | None, Span]]:
+def _spans(node: yaml.Node | None, location: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Span | None, Span]]:
     """Place, span of the key (None in a list) and span of the value of every entry."""
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
-            yield (*place, key.value), _span(key), _span(value)
-            yield from _spans(value, (*place, key.value))
+            yield (*location, key.value), _span(key), _span(value)
+            yield from _spans(value, (*location, key.value))
     elif isinstance(node, yaml.SequenceNode):
         for i, item in enumerate(node.value):
-            yield (*place, i), None, _span(item)
-            yield from _spans(item, (*place, i))
+            yield (*location, i), None, _span(item)
+            yield from _spans(item, (*location, i))
 
 
 def _span(node: yaml.Node) -> Span:

@@ -1,4 +1,4 @@
-"""From ``{kind: GCN, cutoff: 5.0, ...}`` to a model: names are looked up, elements and cutoff passed on, types checked."""
+"""Resolves model specifications such as ``{kind: GCN, cutoff: 5.0, ...}``: kinds, inherited arguments, types."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _imports: ContextVar[bool] = ContextVar("imports", default=True)
 
 @contextmanager
 def only_imported() -> Iterator[None]:
-    """Inside, configurations name classes of atomgraph and of modules that are imported already; nothing else is imported."""
+    """Within this context, kinds are classes of atomgraph or of imported modules; no other module is imported."""
     token = _imports.set(False)
     try:
         yield
@@ -39,7 +39,7 @@ def only_imported() -> Iterator[None]:
 
 
 def build_model(spec: Mapping[str, Any]) -> EnergyModel:
-    """The model of a specification that ``resolve_spec`` gave. ConfigError, with the reason, where the parts make none."""
+    """Build the model of a resolved specification; ConfigError if its parts do not fit together."""
     try:
         model = build(dict(spec), trust_imports=_imports.get())
     except (AtomgraphError, ValueError, TypeError) as error:
@@ -50,77 +50,94 @@ def build_model(spec: Mapping[str, Any]) -> EnergyModel:
 
 
 def resolve_spec(
-    spec: Any, elements: Sequence[str], place: str = "model", given: Mapping[str, Any] | None = None
+    spec: Any, elements: Sequence[str], location: str = "model", given: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """The specification with dotted kinds, ``elements: auto`` replaced, elements and cutoff passed on to parts that want them.
+    """Resolve a specification: dotted kinds, elements in place of ``auto``, inherited elements and cutoff.
 
-    elements: what ``auto`` stands for.  given: what the part around has.
-    Raises ConfigError for an unknown kind or argument (with the nearest), a missing one, or one of a wrong type.
+    Args:
+        spec: A mapping with ``kind`` and arguments.
+        elements: Chemical symbols for ``auto``.
+        location: Of the specification in the configuration, for messages.
+        given: Elements and cutoff of the part around this one; None for a model.
+
+    Returns:
+        The specification, nested, for ``build_model``.
+
+    Raises:
+        ConfigError: For an unknown kind or argument, a missing argument, or one of a wrong type.
     """
     if not isinstance(spec, Mapping) or not isinstance(spec.get("kind"), str):
         raise ConfigError(
-            f"{place} should be a mapping with a kind, such as {{kind: GCN, cutoff: 5.0}}, but is {spec!r}"
+            f"{location} should be a mapping with a kind, such as {{kind: GCN, cutoff: 5.0}}, but is {spec!r}"
         )
-    cls = part_class(spec["kind"], f"{place}.kind")
-    own = dict(spec) | ({"elements": list(elements)} if spec.get("elements") == "auto" else {})
+    cls = part_class(spec["kind"], f"{location}.kind")
+    arguments = dict(spec) | ({"elements": list(elements)} if spec.get("elements") == "auto" else {})
     try:
-        own = current_arguments(cls, own)
+        arguments = current_arguments(cls, arguments)
     except TypeError as error:
-        raise ConfigError(f"{place}: {error}") from error
+        raise ConfigError(f"{location}: {error}") from error
     parameters = _parameters(cls)
     if given is None and "elements" in parameters:
-        own.setdefault("elements", list(elements))
+        arguments.setdefault("elements", list(elements))
     given = dict(given or {})
     for name in INHERITED:
-        if name in parameters and name not in own and name in given and parameters[name].default in (_REQUIRED, None):
-            own[name] = given[name]
-    inner = given | {name: own[name] for name in INHERITED if name in own}
-    _check_names(cls, parameters, own, place)
+        if (
+            name in parameters
+            and name not in arguments
+            and name in given
+            and parameters[name].default in (_REQUIRED, None)
+        ):
+            arguments[name] = given[name]
+    inner = given | {name: arguments[name] for name in INHERITED if name in arguments}
+    _check_names(cls, parameters, arguments, location)
     result: dict[str, Any] = {"kind": public_name(cls)}
     hints = _hints(cls)
-    for name, value in own.items():
+    for name, value in arguments.items():
         if name == "kind":
             continue
-        result[name] = _inside(value, elements, f"{place}.{name}", inner)
+        result[name] = _inside(value, elements, f"{location}.{name}", inner)
         if name in hints and not _holds_parts(value):
-            _check_type(value, hints[name], f"{place}.{name}")
+            _check_type(value, hints[name], f"{location}.{name}")
         if name == "radii" and isinstance(value, Mapping) and (small := [key for key, r in value.items() if not r > 0]):
-            raise ConfigError(f"{place}.radii should be positive, but that of {small[0]} is {value[small[0]]}")
+            raise ConfigError(f"{location}.radii should be positive, but that of {small[0]} is {value[small[0]]}")
         if name == "cutoff" and isinstance(value, int | float) and not value > 0:
-            raise ConfigError(f"{place}.cutoff should be positive, in Å, but is {value}")
+            raise ConfigError(f"{location}.cutoff should be positive, in Å, but is {value}")
     return result
 
 
-def part_class(kind: str, place: str) -> type[Part]:
-    """The class behind a short name or a dotted path; a user's own module is looked for beside the command, too."""
+def part_class(kind: str, location: str) -> type[Part]:
+    """The class of a short name or a dotted path; modules of the user are also found in the working folder."""
     if "." in kind:
-        here = str(Path.cwd())
-        if _imports.get() and here not in sys.path:
-            sys.path.append(here)
+        folder = str(Path.cwd())
+        if _imports.get() and folder not in sys.path:
+            sys.path.append(folder)
         try:
             return resolve_class(kind, trust_imports=_imports.get())
         except WiringError as error:
-            raise ConfigError(f"{place}: {error}") from error
+            raise ConfigError(f"{location}: {error}") from error
     for room in PART_MODULES:
         cls = getattr(room, kind, None)
         if isinstance(cls, type) and issubclass(cls, Part):
             return cls
-    names = _energy_models() if place == "model.kind" else _parts()
-    raise ConfigError(f"{place}: no part {kind!r}{nearest(kind, names)}")
+    names = _energy_models() if location == "model.kind" else _parts()
+    raise ConfigError(f"{location}: no part {kind!r}{nearest(kind, names)}")
 
 
-def check_argument(kind: str, name: str, place: str = "model") -> None:
-    """ConfigError where the class of a resolved specification has no such argument.
+def check_argument(kind: str, name: str, location: str = "model") -> None:
+    """Check that the class of a resolved specification has an argument.
 
     Args:
         kind: The dotted path of a class.
-        name: Of the argument.
-        place: Of the specification in the configuration.
+        name: Name of the argument.
+        location: Of the specification in the configuration.
+
+    Raises:
+        ConfigError: If it has none.
     """
-    cls = part_class(kind, f"{place}.kind")
+    cls = part_class(kind, f"{location}.kind")
     parameters = _parameters(cls)
     if name not in parameters and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        raise ConfigError(f"{place}.{name}: unknown key{_advice(name, list(parameters), cls)}")
+        raise ConfigError(f"{location}.{name}: unknown key{_advice(name, list(parameters), cls)}")
 
 
 _REQUIRED = inspect.Parameter.empty
@@ -133,19 +150,21 @@ def _parameters(cls: type[Part]) -> dict[str, inspect.Parameter]:
     return dict(list(inspect.signature(cls.__init__).parameters.items())[1:])
 
 
-def _check_names(cls: type[Part], parameters: dict[str, inspect.Parameter], own: dict[str, Any], place: str) -> None:
+def _check_names(
+    cls: type[Part], parameters: dict[str, inspect.Parameter], arguments: dict[str, Any], location: str
+) -> None:
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     named = [n for n, p in parameters.items() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
-    for name in own:
+    for name in arguments:
         if name not in (*named, "kind") and not takes_any:
-            raise ConfigError(f"{place}.{name}: unknown key{_advice(str(name), named, cls)}")
-    missing = [n for n in named if parameters[n].default is _REQUIRED and n not in own]
+            raise ConfigError(f"{location}.{name}: unknown key{_advice(str(name), named, cls)}")
+    missing = [n for n in named if parameters[n].default is _REQUIRED and n not in arguments]
     if missing:
-        raise ConfigError(f"{place}.{missing[0]} is missing; {cls.__name__} needs it")
+        raise ConfigError(f"{location}.{missing[0]} is missing; {cls.__name__} needs it")
 
 
 def _advice(name: str, named: Sequence[str], cls: type[Part]) -> str:
-    """Another program's word comes before the nearest spelling here, which need not be the same thing."""
+    """Words of other programs come before similar spellings, which can have another meaning."""
     same = [known for known in named if known.replace("_", "") == name.lower().replace("_", "")]
     if same:
         return nearest(name, same)
@@ -165,23 +184,23 @@ def _hints(cls: type[Part]) -> dict[str, Any]:
         return {}
 
 
-def _check_type(value: Any, hint: Any, place: str) -> None:
+def _check_type(value: Any, hint: Any, location: str) -> None:
     try:
         TypeAdapter(hint, config=_CONFIG).validate_python(value)
     except ValidationError as error:
         deeper = "".join(f"[{key}]" for key in error.errors()[0]["loc"] if isinstance(key, int))
-        raise ConfigError(f"{place}{deeper} should be {in_words(hint)}, but is {value!r}") from None
-    except PydanticUserError:  # a type that pydantic cannot judge: the constructor will
+        raise ConfigError(f"{location}{deeper} should be {in_words(hint)}, but is {value!r}") from None
+    except PydanticUserError:  # a type that pydantic cannot check; the constructor will
         return
 
 
-def _inside(value: Any, elements: Sequence[str], place: str, given: Mapping[str, Any]) -> Any:
+def _inside(value: Any, elements: Sequence[str], location: str, given: Mapping[str, Any]) -> Any:
     if isinstance(value, Mapping):
         if "kind" in value:
-            return resolve_spec(value, elements, place, given)
-        return {key: _inside(item, elements, f"{place}.{key}", given) for key, item in value.items()}
+            return resolve_spec(value, elements, location, given)
+        return {key: _inside(item, elements, f"{location}.{key}", given) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_inside(item, elements, f"{place}.{i}", given) for i, item in enumerate(value)]
+        return [_inside(item, elements, f"{location}.{i}", given) for i, item in enumerate(value)]
     return value
 
 

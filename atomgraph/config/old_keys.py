@@ -23,25 +23,25 @@ class Replacement:
     """A name that was replaced.
 
     Args:
-        place: Keys and indices that lead to the entry, by their names before.
+        location: Keys and indices that lead to the entry, by their names before.
         old: The key or value before.
         new: The key or value now.
         is_value: Whether a value was replaced, not a key.
     """
 
-    place: tuple[Any, ...]
+    location: tuple[Any, ...]
     old: str
     new: str
     is_value: bool = False
 
     def __str__(self) -> str:
-        *sections, key = (str(name) for name in self.place)
+        *sections, key = (str(name) for name in self.location)
         return f"{'.'.join((*sections, key))}: {self.old}" if self.is_value else ".".join((*sections, key))
 
     @property
     def current(self) -> str:
         """The entry by its name of today."""
-        *sections, key = (str(name) for name in self.place)
+        *sections, key = (str(name) for name in self.location)
         return f"{'.'.join((*sections, key))}: {self.new}" if self.is_value else ".".join((*sections, self.new))
 
 
@@ -109,43 +109,43 @@ def _inside(sections: tuple[str, ...], key: str) -> tuple[str, ...]:
 def _mapping(
     content: Mapping[Any, Any],
     sections: tuple[str, ...],
-    place: tuple[Any, ...],
+    location: tuple[Any, ...],
     replacements: list[Replacement],
     nested: Mapping[str, str],
 ) -> dict[Any, Any]:
     result: dict[Any, Any] = {}
     for key, value in content.items():
-        current, here = key, (*place, key)
+        current, entry = key, (*location, key)
         if isinstance(key, str) and sections != METHODS:
             current = nested.get(key) or _current_key(sections, content, key)
         if current != key:
             if current in content:
-                old, new = (".".join(map(str, (*place, name))) for name in (key, current))
+                old, new = (".".join(map(str, (*location, name))) for name in (key, current))
                 raise ConfigError(f"{new} and {old}, its name of the last release, are both given; give {new} only")
-            replacements.append(Replacement(here, key, current))
+            replacements.append(Replacement(entry, key, current))
         inner = _inside(sections, str(current))
-        result[current] = _value(value, inner, here, replacements, _nested_keys(sections, content, str(current)))
+        result[current] = _value(value, inner, entry, replacements, _nested_keys(sections, content, str(current)))
     return result
 
 
 def _value(
     value: Any,
     sections: tuple[str, ...],
-    place: tuple[Any, ...],
+    location: tuple[Any, ...],
     replacements: list[Replacement],
     nested: Mapping[str, str] = MappingProxyType({}),
 ) -> Any:
     if isinstance(value, Mapping):
-        return _mapping(value, sections, place, replacements, nested)
+        return _mapping(value, sections, location, replacements, nested)
     if isinstance(value, list | tuple):
-        return [_value(item, sections, (*place, i), replacements, nested) for i, item in enumerate(value)]
+        return [_value(item, sections, (*location, i), replacements, nested) for i, item in enumerate(value)]
     if not isinstance(value, str):
         return value
     current = VALUES.get(".".join(sections), {}).get(value, value)
     if sections and sections[0] in PART_SECTIONS and sections[-1] == "kind":
         current = _current_kind(value)
     if current != value:
-        replacements.append(Replacement(place, value, current, is_value=True))
+        replacements.append(Replacement(location, value, current, is_value=True))
     return current
 
 

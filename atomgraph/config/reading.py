@@ -1,4 +1,4 @@
-"""From YAML and ``key.sub=value`` words to plain values, without YAML's old traps."""
+"""Reads YAML and ``key.sub=value`` options into plain values, without the surprises of YAML 1.1."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LARGEST = 10_000_000  # bytes of a configuration
 
 
 class Loader(yaml.SafeLoader):
-    """YAML as people mean it: 1e-3 is a number, No is nobelium, and a key that is given twice is refused."""
+    """A YAML loader for which 1e-3 is a number and No is text; a repeated key is an error."""
 
 
 Loader.yaml_implicit_resolvers = {
@@ -104,26 +104,27 @@ def parse(text: str) -> Any:
         raise ConfigError("not a configuration: it is nested too deeply") from None
 
 
-def overridden(content: dict[str, Any], words: Iterable[str]) -> dict[str, Any]:
-    """A copy of the mapping with ``key.sub=value`` words put into it; numbers count into lists (``fit.terms.0.weight=2``).
+def overridden(content: dict[str, Any], options: Iterable[str]) -> dict[str, Any]:
+    """A copy of the mapping with ``key.sub=value`` options applied; numbers are indices of lists (``fit.terms.0.weight=2``).
 
-    Raises ConfigError for a word without ``=`` or a path through something that is no mapping.
+    Raises:
+        ConfigError: For an option without ``=``, or a path through a value that is no mapping.
     """
     result = _copy(content)
-    for word in words:
-        path, equals, value = word.partition("=")
+    for option in options:
+        path, equals, value = option.partition("=")
         keys = path.split(".")
         if not equals or not all(keys):
-            raise ConfigError(f"{word!r} should look like key.sub=value")
+            raise ConfigError(f"{option!r} should look like key.sub=value")
         try:
             parsed = parse(value)
         except ConfigError as error:
-            raise ConfigError(f"{word}: {error}") from error
-        _put(result, keys, parsed, word)
+            raise ConfigError(f"{option}: {error}") from error
+        _put(result, keys, parsed, option)
     return result
 
 
-def _put(content: Any, keys: list[str], value: Any, word: str) -> None:
+def _put(content: Any, keys: list[str], value: Any, option: str) -> None:
     *way, last = keys
     for depth, key in enumerate(way):
         if isinstance(content, dict):
@@ -133,13 +134,13 @@ def _put(content: Any, keys: list[str], value: Any, word: str) -> None:
         elif isinstance(content, list) and _in_list(key, content):
             content = content[int(key)]
         else:
-            raise ConfigError(f"{word}: {'.'.join(way[:depth]) or 'the configuration'} has no {key!r} to go into")
+            raise ConfigError(f"{option}: {'.'.join(way[:depth]) or 'the configuration'} has no {key!r} to go into")
     if isinstance(content, dict):
         content[last] = value
     elif isinstance(content, list) and _in_list(last, content):
         content[int(last)] = value
     else:
-        raise ConfigError(f"{word}: {'.'.join(way)} has no {last!r} to set")
+        raise ConfigError(f"{option}: {'.'.join(way)} has no {last!r} to set")
 
 
 def _in_list(key: str, content: list[Any]) -> bool:

@@ -1,4 +1,4 @@
-"""From a dict, a file or words on the command line to a Config, and back to YAML that repeats the run."""
+"""From a mapping, a file and options to a validated configuration, and back to YAML."""
 
 from __future__ import annotations
 
@@ -26,9 +26,14 @@ Schema = TypeVar("Schema", bound=BaseModel)
 
 
 def config_of(source: Config | Mapping[str, Any] | str | Path, overrides: Iterable[str] = ()) -> Config:
-    """A validated configuration; ConfigError says in one line what to mend.
+    """A validated configuration of training.
 
-    source: a mapping, a YAML file, or a Config.  overrides: ``key.sub=value`` words.
+    Args:
+        source: A mapping, a YAML file, or a ``Config``.
+        overrides: ``key.sub=value`` options.
+
+    Raises:
+        ConfigError: For the first error in it, in one line.
     """
     content = _with_unscaled_closed_form(_with_kind_of_fit(content_of(source, overrides)))
     config = validated(content, Config)
@@ -43,9 +48,14 @@ def config_of(source: Config | Mapping[str, Any] | str | Path, overrides: Iterab
 def finetune_config_of(
     source: FinetuneConfig | Mapping[str, Any] | str | Path, overrides: Iterable[str] = ()
 ) -> FinetuneConfig:
-    """A validated configuration of fine-tuning; ConfigError says in one line what to mend.
+    """A validated configuration of fine-tuning.
 
-    source: a mapping, a YAML file, or a FinetuneConfig.  overrides: ``key.sub=value`` words.
+    Args:
+        source: A mapping, a YAML file, or a ``FinetuneConfig``.
+        overrides: ``key.sub=value`` options.
+
+    Raises:
+        ConfigError: For the first error in it, in one line.
     """
     content = content_of(source, overrides)
     if "model" in content and "start" not in content:
@@ -58,9 +68,9 @@ def finetune_config_of(
 
 
 def content_of(source: BaseModel | Mapping[str, Any] | str | Path, overrides: Iterable[str] = ()) -> dict[str, Any]:
-    """The plain values of a configuration, with ``key.sub=value`` words put into them, and what torchrun says.
+    """The plain values of a configuration, with ``key.sub=value`` options and devices of torchrun applied.
 
-    Elements are chemical symbols in it, also where they were given as atomic numbers or as one text.
+    Names are those of today. Elements are chemical symbols, even if given as atomic numbers or as one text.
     """
     if isinstance(source, BaseModel):
         source = put_back(source, source.model_dump())
@@ -68,16 +78,16 @@ def content_of(source: BaseModel | Mapping[str, Any] | str | Path, overrides: It
         raise ConfigError(f"a configuration is a mapping or a YAML file, but {source!r} came")
     content = read_yaml(Path(source)) if isinstance(source, str | Path) else dict(source)
     content = with_current_names(content)
-    words = [current_option(option, content) for option in overrides]
+    options = [current_option(option, content) for option in overrides]
     if any(
-        word.startswith("fit.terms.") for word in words
-    ):  # they count into the default terms, if there are no others
+        option.startswith("fit.terms.") for option in options
+    ):  # indices of the default terms, if no others are given
         content["fit"] = {"terms": [term.model_dump() for term in Gradient().terms]} | (content.get("fit") or {})
-    return with_symbols(apply_torchrun(with_current_names(overridden(content, words))))
+    return with_symbols(apply_torchrun(with_current_names(overridden(content, options))))
 
 
 def validated(content: dict[str, Any], schema: type[Schema]) -> Schema:
-    """The content as a schema has it; ConfigError says in one line what to mend."""
+    """The content, validated by a schema; ConfigError for the first error in it."""
     content, held = taken_out(content)
     try:
         config = schema.model_validate(content)
@@ -96,7 +106,7 @@ PATHS = {"data": ("train", "valid", "test", "cache"), "output": ("folder",), "re
 
 
 def absolute(config: Schema) -> Schema:
-    """The configuration with absolute paths, so that it means the same wherever it is read."""
+    """The configuration with absolute paths, so that it is valid in every working folder."""
     plain = config.model_dump()
     for section, keys in PATHS.items():
         for key in keys if plain.get(section) else ():
@@ -111,7 +121,7 @@ def absolute(config: Schema) -> Schema:
 
 
 def check_gradient(fit: Gradient) -> None:
-    """ConfigError for an optimiser, an argument of it, or a monitored figure that there is not."""
+    """ConfigError for an unknown optimiser, an unknown argument of it, or an unknown monitored error."""
     optimizer = {key: value for key, value in fit.optimizer.model_dump().items() if value is not None}
     check_optimizer(**optimizer)
     known = [f"{term.property}_{kind}" for term in fit.terms for kind in ("mae", "rmse")]
@@ -120,7 +130,7 @@ def check_gradient(fit: Gradient) -> None:
 
 
 def _with_kind_of_fit(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The content with ``fit.kind`` said; ConfigError for a kind that there is not."""
+    """The content with ``fit.kind``; ConfigError for an unknown kind."""
     fit = content.get("fit")
     if not isinstance(fit, Mapping):
         return dict(content)
@@ -131,7 +141,7 @@ def _with_kind_of_fit(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _with_unscaled_closed_form(content: dict[str, Any]) -> dict[str, Any]:
-    """The content with ``baseline.scale: none`` for fits in closed form: a scale would only hide the units of the weights."""
+    """The content with ``baseline.scale: none`` for fits in closed form, whose weights then have units of eV."""
     fit, baseline = content.get("fit"), content.get("baseline", {})
     if not isinstance(fit, Mapping) or fit["kind"] == "gradient" or not isinstance(baseline, Mapping):
         return content

@@ -1,4 +1,4 @@
-"""What every section of a configuration has in common."""
+"""Base class of the sections of a configuration."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 
 class Section(BaseModel):
-    """Unknown keys and wrong types are refused; a whole number is a number, and nothing else is converted."""
+    """Refuses unknown keys and wrong types; only whole numbers are converted, to numbers."""
 
     model_config = ConfigDict(extra="forbid", strict=True, validate_default=True, allow_inf_nan=False)
-    # ASE atoms that were given where files may be named, by key; see ``in_memory``.
+    # ASE atoms in place of files, by key; see ``in_memory``.
     _structures: dict[str, list[Any]] = PrivateAttr(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Annotations of constructor arguments in words, for those who write YAML and no Python."""
+"""Descriptions of annotations of constructor arguments, for users of YAML."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PLAIN: dict[Any, str] = {
 
 
 def in_words(hint: Any) -> str:
-    """What an annotation allows: ``a number or null`` for ``float | None``.
+    """The description of an annotation: ``a number or null`` for ``float | None``.
 
     Args:
         hint: A resolved annotation.
@@ -42,12 +42,12 @@ def in_words(hint: Any) -> str:
 
 
 def _many(hint: Any) -> str:
-    """The plural of what an annotation allows."""
+    """The description of an annotation, in plural."""
     plural = {float: "numbers", int: "whole numbers", str: "texts", Any: "values"}
     if hint in plural:
         return plural[hint]
-    words = in_words(hint)
-    for one, many in (("a list of ", "lists of "), ("a mapping of ", "mappings of "), ("a part, ", "parts, ")):
-        if words.startswith(one):
-            return many + words.removeprefix(one)
-    return words
+    text = in_words(hint)
+    for start, replacement in (("a list of ", "lists of "), ("a mapping of ", "mappings of "), ("a part, ", "parts, ")):
+        if text.startswith(start):
+            return replacement + text.removeprefix(start)
+    return text

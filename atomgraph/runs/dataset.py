@@ -90,10 +90,10 @@ def gather(config: Config | FinetuneConfig, known: Sequence[str] = ()) -> Datase
         _check_monitor(fit, dataset)
     elements = {*dataset.elements, *known}
     for part in ("valid", "test"):
-        strange = {symbol for atoms in dataset.parts[part] for symbol in atoms.symbols} - elements
-        if strange:
+        unknown = {symbol for atoms in dataset.parts[part] for symbol in atoms.symbols} - elements
+        if unknown:
             raise DataError(
-                f"data.{part} holds {', '.join(sorted(strange))}, which no training structure has; the potential could not "
+                f"data.{part} holds {', '.join(sorted(unknown))}, which no training structure has; the potential could not "
                 f"know them. Move such structures into training, or leave them out"
             )
     return dataset

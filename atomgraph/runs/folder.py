@@ -82,8 +82,8 @@ class RunFolder:
 
     def _clear(self) -> None:
         for name in OURS:
-            there = self.path / name
-            shutil.rmtree(there) if there.is_dir() else there.unlink(missing_ok=True)
+            path = self.path / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Write a JSON file, whole or not at all."""

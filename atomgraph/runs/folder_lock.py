@@ -29,7 +29,7 @@ def locked(folder: str | Path) -> Iterator[None]:
     if not is_first_process() or (folder.exists() and not folder.is_dir()):  # a file is refused by who reads the folder
         yield
         return
-    made = _made(folder)
+    created = _make(folder)
     file = None
     try:
         file = _taken(folder)
@@ -39,7 +39,7 @@ def locked(folder: str | Path) -> Iterator[None]:
             with suppress(OSError):
                 (folder / LOCK).unlink()
             os.close(file)
-        for path in made:
+        for path in created:
             with suppress(OSError):  # it is not empty: the run is in it
                 path.rmdir()
 
@@ -49,7 +49,7 @@ def is_free(folder: Path) -> bool:
     return all(path.name == LOCK for path in folder.iterdir())
 
 
-def _made(folder: Path) -> list[Path]:
+def _make(folder: Path) -> list[Path]:
     """Make a folder; those that were not there, the innermost first."""
     absent = [path for path in (folder, *folder.parents) if not path.exists()]
     try:

@@ -27,9 +27,9 @@ def make_loggers(names: Sequence[str], folder: Path, config: dict[str, Any]) -> 
     from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 
     check_loggers(names)
-    made: list[Logger] = []
+    loggers: list[Logger] = []
     if "tensorboard" in names:
-        made.append(TensorBoardLogger(save_dir=folder, name="tensorboard", version=""))
+        loggers.append(TensorBoardLogger(save_dir=folder, name="tensorboard", version=""))
     if "wandb" in names:
-        made.append(WandbLogger(save_dir=folder, name=folder.name, config=config))
-    return made
+        loggers.append(WandbLogger(save_dir=folder, name=folder.name, config=config))
+    return loggers

@@ -21,11 +21,11 @@ def check_epochs(run: RunFolder, last: str, best: str) -> None:
     Raises:
         ConfigError: If there are rows in metrics.csv, a best epoch or a model, but no last epoch; with the ways out.
     """
-    made = _made(run, best)
-    if made and not (run.checkpoints / last).is_file():
+    progress = _progress(run, best)
+    if progress and not (run.checkpoints / last).is_file():
         path = run.checkpoints / best
         copied = f"copy {path} to {last} to go on from the best epoch, or " if path.is_file() else ""
-        raise ConfigError(f"{run.checkpoints / last} is missing, but the run has begun ({made}); {copied}{AGAIN}")
+        raise ConfigError(f"{run.checkpoints / last} is missing, but the run has begun ({progress}); {copied}{AGAIN}")
 
 
 def check_blocks(run: RunFolder, block: str, save_every: float) -> None:
@@ -44,7 +44,7 @@ def check_blocks(run: RunFolder, block: str, save_every: float) -> None:
     rows = read_table(run.path / TABLE)
     seconds = float(rows[-1].get("seconds") or 0.0) if rows else 0.0
     if seconds > save_every or (run.path / MODEL).is_file():
-        raise ConfigError(f"{run.checkpoints / block} is missing, but the fit has begun ({_made(run)}); {AGAIN}")
+        raise ConfigError(f"{run.checkpoints / block} is missing, but the fit has begun ({_progress(run)}); {AGAIN}")
 
 
 def check_steps(run: RunFolder, kind: str) -> None:
@@ -57,16 +57,16 @@ def check_steps(run: RunFolder, kind: str) -> None:
     Raises:
         ConfigError: If there are rows in metrics.csv, or a model; with the ways out.
     """
-    if made := _made(run):
+    if progress := _progress(run):
         model = run.path / MODEL
         from_model = f", or another run from its weights (start.model={model})" if model.is_file() else ""
         raise ConfigError(
-            f"{run.path}: method: {{kind: {kind}}} keeps no checkpoints to go on from, and the run has begun ({made}); "
+            f"{run.path}: method: {{kind: {kind}}} keeps no checkpoints to go on from, and the run has begun ({progress}); "
             f"{AGAIN}{from_model}"
         )
 
 
-def _made(run: RunFolder, *checkpoints: str) -> str:
+def _progress(run: RunFolder, *checkpoints: str) -> str:
     """What a run has made so far, in words; empty for nothing."""
     rows = len(read_table(run.path / TABLE))
     signs = [f"{TABLE} has {number_of(rows, 'row')}"] if rows else []

@@ -36,10 +36,10 @@ def read_probe(card: CardSection) -> list[ase.Atoms]:
 
 def check_probe(probe: Sequence[ase.Atoms], potential: Potential) -> None:
     """DataError for elements that the fine-tuned potential will not know: found before training, not after it."""
-    strange = sorted({symbol for atoms in probe for symbol in atoms.symbols} - set(potential.elements))
-    if strange:
+    unknown = sorted({symbol for atoms in probe for symbol in atoms.symbols} - set(potential.elements))
+    if unknown:
         raise DataError(
-            f"card.probe holds {', '.join(strange)}, which the fine-tuned potential does not know; keep these elements "
+            f"card.probe holds {', '.join(unknown)}, which the fine-tuned potential does not know; keep these elements "
             f"(start.keep_elements: all), or take such structures out of the probe"
         )
 

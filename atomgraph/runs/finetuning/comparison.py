@@ -105,9 +105,9 @@ def _checked(config: FinetuneConfig) -> tuple[Compare, dict[int, Dataset]]:
         raise ConfigError("compare.methods: beside scratch there should be a method that starts from the potential")
     known = known_elements(config.start, load_start(config.start))
     datasets = {seed: gather(config.model_copy(update={"seed": seed}), known) for seed in plan.seeds}
-    there = min(len(dataset.parts["train"]) for dataset in datasets.values())
-    if max(plan.sizes) > there:
-        raise ConfigError(f"compare.sizes: {max(plan.sizes)} structures are wanted, and there are {there}")
+    n_available = min(len(dataset.parts["train"]) for dataset in datasets.values())
+    if max(plan.sizes) > n_available:
+        raise ConfigError(f"compare.sizes: {max(plan.sizes)} structures are wanted, and there are {n_available}")
     for name, changes in plan.methods.items():
         try:
             _config(config, Entry(name, plan.sizes[0], plan.seeds[0], changes), {}, Path(config.output.folder), None)
@@ -209,12 +209,12 @@ def _cell(entry: Entry, run: Path) -> tuple[RunResult, RunResult]:
     """What a finished run says of itself after training, and before."""
     card = json.loads((run / CARD).read_text(encoding="utf-8"))
     part = "test" if "test" in card["target"] else "valid"
-    found = []
+    results = []
     for when in ("after", "before"):
         target, source = card["target"][part][when]["all"], (card["retention"] or {}).get(when, {}).get("all", {})
-        figures = [one.get(name, {}).get("mae") for one in (target, source) for name in ("forces", "energy")]
-        found.append(RunResult(entry.method, entry.size, entry.seed, *figures))
-    return found[0], found[1]
+        figures = [errors.get(name, {}).get("mae") for errors in (target, source) for name in ("forces", "energy")]
+        results.append(RunResult(entry.method, entry.size, entry.seed, *figures))
+    return results[0], results[1]
 
 
 def _write(folder: Path, cells: list[RunResult], start: RunResult) -> None:

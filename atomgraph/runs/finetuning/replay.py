@@ -18,7 +18,7 @@ from atomgraph.graph.structure import labels_of
 from atomgraph.potential import Potential
 
 
-def replay_frames(replay: Replay, foundation: Potential, head: str, wanted: Sequence[str]) -> list[ase.Atoms]:
+def replay_frames(replay: Replay, foundation: Potential, head: str, required: Sequence[str]) -> list[ase.Atoms]:
     """The structures of a replay set with their labels.
 
     foundation: the starting potential, which labels them where ``labels: predicted``.  head: theirs.
@@ -38,10 +38,10 @@ def replay_frames(replay: Replay, foundation: Potential, head: str, wanted: Sequ
     if replay.labels == "predicted":
         return _predicted(frames, foundation, head)
     for number, atoms in enumerate(frames):
-        if not set(wanted) & set(labels_of(atoms)):
+        if not set(required) & set(labels_of(atoms)):
             raise DataError(
-                f"replay.data: {name_of(atoms, number)} has no label of {', '.join(wanted)}; name their keys (replay.keys), or "
-                f"let the starting potential predict them (replay.labels: predicted)"
+                f"replay.data: {name_of(atoms, number)} has no label of {', '.join(required)}; name their keys "
+                f"(replay.keys), or let the starting potential predict them (replay.labels: predicted)"
             )
     return frames
 
@@ -53,11 +53,11 @@ def _predicted(frames: Sequence[ase.Atoms], foundation: Potential, head: str) ->
     finally:
         foundation.head = before
     labelled = []
-    for atoms, found in zip(frames, numbers, strict=True):
+    for atoms, prediction in zip(frames, numbers, strict=True):
         atoms = atoms.copy()
-        labels = {"energy": found["energy"], "forces": found["forces"]}
-        if isfinite(found["stress"]).all():
-            labels["stress"] = full_3x3_to_voigt_6_stress(found["stress"])
+        labels = {"energy": prediction["energy"], "forces": prediction["forces"]}
+        if isfinite(prediction["stress"]).all():
+            labels["stress"] = full_3x3_to_voigt_6_stress(prediction["stress"])
         atoms.calc = SinglePointCalculator(atoms, **labels)
         labelled.append(atoms)
     return labelled

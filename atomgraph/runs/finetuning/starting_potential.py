@@ -38,9 +38,9 @@ def load_start(start: Start) -> Potential:
     path = formats.find(path)
     potential = load(start.model, elements=start.elements, units=start.units)
     potential.head = _chosen(start.head, potential.heads, "start.head")
-    told = {name: potential.metadata[name] for name in TOLD if name in potential.metadata}
+    record = {name: potential.metadata[name] for name in TOLD if name in potential.metadata}
     digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
-    origin = told | {"file": path.name, "sha256": digest, "head": potential.head}
+    origin = record | {"file": path.name, "sha256": digest, "head": potential.head}
     carried = {name: potential.metadata[name] for name in CARRIED if name in potential.metadata}
     potential.metadata = {"origin": origin, **carried}
     potential.model.posterior = None  # of weights that are about to change
@@ -122,15 +122,15 @@ def _with_elements(start: Start, potential: Potential, elements: Sequence[str]) 
     return potential if kept == potential.elements else keep_elements(potential, kept)
 
 
-def _chosen(head: str | None, heads: Sequence[str], place: str) -> str:
+def _chosen(head: str | None, heads: Sequence[str], key: str) -> str:
     if head is None and len(heads) == 1:
         return heads[0]
     if head is None:
-        raise ConfigError(f"{place}: the starting potential has the heads {', '.join(heads)}; say which one is trained")
+        raise ConfigError(f"{key}: the starting potential has the heads {', '.join(heads)}; say which one is trained")
     if head not in heads:
         hint = nearest(head, heads)
         rest = "" if "known are" in hint else f"; it has {', '.join(heads)}"
-        raise ConfigError(f"{place}: the starting potential has no head {head!r}{hint}{rest}")
+        raise ConfigError(f"{key}: the starting potential has no head {head!r}{hint}{rest}")
     return head
 
 

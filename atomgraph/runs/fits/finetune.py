@@ -20,7 +20,7 @@ from atomgraph.models.parameter_groups import parameters_in
 from atomgraph.potential import Potential
 from atomgraph.runs.context import RunContext
 from atomgraph.runs.dataset import assign_head, attach_sources
-from atomgraph.runs.fits.lightning_training import LightningTraining, data_module, terms_of
+from atomgraph.runs.fits.lightning_training import LightningTraining, data_module, loss_terms
 from atomgraph.runs.folder import MODEL
 from atomgraph.runs.prepared import Prepared
 from atomgraph.runs.resume_check import check_epochs
@@ -66,8 +66,8 @@ class FinetuneFit(Fit):
         potential.metadata["fit"] = facts_of(settings)
         factors = factors_of(config.lr_factors, potential.model)
         trained = self._trained(potential)
-        optimizer = settings.optimizer.model_dump() | {"factors": _of_trained(factors, trained)}
-        terms = terms_of(settings, graphs["train"])
+        optimizer = settings.optimizer.model_dump() | {"factors": _trained_factors(factors, trained)}
+        terms = loss_terms(settings, graphs["train"])
         task = PotentialTask(trained, terms, optimizer, self._head_weights(potential))
         resolved = config.model_copy(update={"fit": section})
         identity = _identity(potential)
@@ -171,11 +171,11 @@ def _n_processes(fit: Gradient) -> int:
     return max(devices, 1) * fit.num_nodes if isinstance(devices, int) else 1
 
 
-def _of_trained(factors: dict[str, float], trained: Potential | LoRAPotential) -> dict[str, float]:
+def _trained_factors(factors: dict[str, float], trained: Potential | LoRAPotential) -> dict[str, float]:
     """Factors by the names that the trained module has for its parameters."""
-    found = {}
+    selected = {}
     for name, parameter in trained.named_parameters():
-        of_model = trained.adapted(name) if isinstance(trained, LoRAPotential) else name.removeprefix("model.")
-        if parameter.requires_grad and of_model in factors:
-            found[name] = factors[of_model]
-    return found
+        model_name = trained.adapted(name) if isinstance(trained, LoRAPotential) else name.removeprefix("model.")
+        if parameter.requires_grad and model_name in factors:
+            selected[name] = factors[model_name]
+    return selected

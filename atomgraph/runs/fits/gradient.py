@@ -15,7 +15,7 @@ from atomgraph.graph.structure import AtomicGraph
 from atomgraph.potential import Potential
 from atomgraph.runs.context import RunContext
 from atomgraph.runs.fits.closed_form_hint import closed_form_hint
-from atomgraph.runs.fits.lightning_training import LightningTraining, data_module, terms_of
+from atomgraph.runs.fits.lightning_training import LightningTraining, data_module, loss_terms
 from atomgraph.runs.fits.solve import solve
 from atomgraph.runs.folder import MODEL
 from atomgraph.runs.prepared import Prepared
@@ -50,7 +50,7 @@ class GradientFit(Fit):
         if not self.context.resuming:
             self._set_first_weights(prepared)
         data = data_module(prepared.config, settings, graphs)
-        task = PotentialTask(potential, terms_of(settings, graphs["train"]), settings.optimizer.model_dump())
+        task = PotentialTask(potential, loss_terms(settings, graphs["train"]), settings.optimizer.model_dump())
         identity = {"data": potential.metadata["data"]["fingerprint"]}
         self.training = LightningTraining(self.context, prepared.config, settings, data, task, identity)
         return prepared

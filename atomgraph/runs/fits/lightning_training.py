@@ -189,7 +189,7 @@ def late_ramps(settings: Gradient) -> Iterator[str]:
             yield f"{weight} ends at epoch {end}, after the last of {epochs}"
 
 
-def terms_of(settings: Gradient, graphs: Sequence[AtomicGraph]) -> list[Term]:
+def loss_terms(settings: Gradient, graphs: Sequence[AtomicGraph]) -> list[Term]:
     """The terms of the loss that a configuration describes, without those ``if_labelled`` whose label no graph has."""
     terms = []
     for term in settings.terms:

@@ -64,9 +64,9 @@ def solve(
         for line in place_sparse_points(potential, graphs, selection):
             console.print(line, markup=False, soft_wrap=True)
     types = [str(atoms.info.get("config_type", "default")) for atoms in frames]
-    by_type = {name: _sigma(one, fit) for name, one in fit.sigma_by_type.items()}
-    if strange := set(by_type) - set(types):
-        raise DataError(f"fit.sigma_by_type names {', '.join(sorted(strange))}, which no training structure is of")
+    by_type = {name: _sigma(section, fit) for name, section in fit.sigma_by_type.items()}
+    if unknown := set(by_type) - set(types):
+        raise DataError(f"fit.sigma_by_type names {', '.join(sorted(unknown))}, which no training structure is of")
     problem = LinearProblem(potential, Noise(sigma, by_type, types, weights))
     with BlockProgress(console, len(graphs), table) as watch:
         reduced = accumulate(
@@ -95,14 +95,18 @@ def solve(
 def refuse_contradictions(frames: Sequence[ase.Atoms]) -> None:
     """DataError for two frames that are one structure and have energies per atom that cannot both be right."""
     for pair in find_duplicates(frames):
-        one, other = frames[pair.first], frames[pair.second]
-        if one.calc is None or other.calc is None or not {"energy"} <= set(one.calc.results) & set(other.calc.results):
+        first, second = frames[pair.first], frames[pair.second]
+        if (
+            first.calc is None
+            or second.calc is None
+            or not {"energy"} <= set(first.calc.results) & set(second.calc.results)
+        ):
             continue
-        apart = one.get_potential_energy() / len(one) - other.get_potential_energy() / len(other)
+        apart = first.get_potential_energy() / len(first) - second.get_potential_energy() / len(second)
         if abs(apart) > CONTRADICTION:
             raise DataError(
-                f"{name_of(one, pair.first)} and {name_of(other, pair.second)} are one structure, but their energies differ by "
-                f"{abs(apart):.3g} eV/atom; take the wrong one out, or say fit.contradictions: keep"
+                f"{name_of(first, pair.first)} and {name_of(second, pair.second)} are one structure, but their energies "
+                f"differ by {abs(apart):.3g} eV/atom; take the wrong one out, or say fit.contradictions: keep"
             )
 
 
@@ -110,11 +114,11 @@ def describe_solution(solution: Solution) -> str:
     """How well the data determine the weights, in a line."""
     facts = solution.facts
     effective = f"{facts['effective_parameters']:.0f} of them rather than the prior"
-    words = (
+    line = (
         f"{facts['rows']} rows determine {facts['rank']} of {facts['unknowns']} weights ({effective}), "
         f"{_condition(facts['condition_number'])}, weighted residuals {facts['rms_of_weighted_residuals']:.2f}"
     )
-    return words + (f", {facts['kept']} kept" if "kept" in facts else "")
+    return line + (f", {facts['kept']} kept" if "kept" in facts else "")
 
 
 def _condition(number: float) -> str:
@@ -132,10 +136,10 @@ def _cohesive(potential: Potential, graphs: Sequence[AtomicGraph]) -> torch.Tens
     """(n_structures,) eV/atom above free atoms; zero where there is no label."""
     e0 = potential.model.baseline.e0[0].cpu()
     table = potential.model.element_table.cpu()
-    found = [
+    energies = [
         (graph.energy[0] - e0[table(graph.atomic_numbers)].sum()) / graph.n_atoms
         if bool(graph.energy_mask[0])
         else None
         for graph in graphs
     ]
-    return torch.tensor([0.0 if value is None else float(value) for value in found], dtype=torch.float64)
+    return torch.tensor([0.0 if value is None else float(value) for value in energies], dtype=torch.float64)

@@ -89,9 +89,9 @@ def automatic_radii(
         return errors[factor]
 
     best = min(FACTORS, key=tried)
-    place = FACTORS.index(best)
-    for other in (*FACTORS[max(place - 1, 0) : place], *FACTORS[place + 1 : place + 2]):
-        tried(round(0.5 * (best + other), 3))
+    index = FACTORS.index(best)
+    for neighbour in (*FACTORS[max(index - 1, 0) : index], *FACTORS[index + 1 : index + 2]):
+        tried(round(0.5 * (best + neighbour), 3))
     best = min(errors, key=lambda factor: errors[factor])
     values = {symbol: round(best * r, 4) for symbol, r in unit.items()}
     reach = ", ".join(f"{symbol} {2 * cutoff * value:.2f} Å" for symbol, value in values.items())
@@ -105,28 +105,30 @@ def automatic_radii(
 
 def nearest_neighbours(frames: Sequence[ase.Atoms]) -> dict[str, float]:
     """The median distance of each element's atoms to their nearest neighbour, Å; DataError for one without neighbours."""
-    found: dict[str, list[float]] = {symbol: [] for symbol in sorted({s for atoms in frames for s in atoms.symbols})}
+    lengths_by_element: dict[str, list[float]] = {
+        symbol: [] for symbol in sorted({s for atoms in frames for s in atoms.symbols})
+    }
     for atoms in frames[:: max(1, len(frames) // 100)]:
-        _collect(atoms, found)
-    if not all(found.values()):  # rare elements
+        _collect(atoms, lengths_by_element)
+    if not all(lengths_by_element.values()):  # rare elements
         for atoms in frames:
-            _collect(atoms, found)
-    alone = [symbol for symbol, lengths in found.items() if not lengths]
+            _collect(atoms, lengths_by_element)
+    alone = [symbol for symbol, lengths in lengths_by_element.items() if not lengths]
     if alone:
         raise DataError(
             f"radii: auto takes distances of nearest neighbours, but no atom of {', '.join(alone)} has one within {_LOOK} Å; "
             f"give radii for every element"
         )
-    return {symbol: float(np.median(lengths)) for symbol, lengths in found.items()}
+    return {symbol: float(np.median(lengths)) for symbol, lengths in lengths_by_element.items()}
 
 
-def _collect(atoms: ase.Atoms, found: dict[str, list[float]]) -> None:
+def _collect(atoms: ase.Atoms, lengths_by_element: dict[str, list[float]]) -> None:
     graph = AtomicGraph.from_ase(atoms, _LOOK)
     shortest = np.full(len(atoms), np.inf)
     np.minimum.at(shortest, graph.edge_index[1].numpy(), edge_vectors(graph).norm(dim=1).numpy())
     for symbol, length in zip(atoms.symbols, shortest, strict=True):
         if np.isfinite(length):
-            found[symbol].append(float(length))
+            lengths_by_element[symbol].append(float(length))
 
 
 def _sample(frames: Sequence[ase.Atoms]) -> list[ase.Atoms]:
@@ -166,12 +168,12 @@ def _error(config: Config, spec: dict[str, Any], sample: Sequence[ase.Atoms], de
     solve(potential, graphs, train[: len(graphs)], fit, device, Console(quiet=True))
     energies, forces = [], []
     for graph in held:
-        found = potential.evaluate(graph.to(device), stress=False)
+        prediction = potential.evaluate(graph.to(device), stress=False)
         if bool(graph.energy_mask[0]):
-            energies.append(abs(float(found["energy"][0] - graph.energy[0])) / graph.n_atoms)
-        forces.append((found["forces"].cpu() - graph.forces)[graph.forces_mask].flatten())
-    of_forces = torch.cat(forces)
-    rmse = float(of_forces.square().mean().sqrt()) if len(of_forces) else 1.0
+            energies.append(abs(float(prediction["energy"][0] - graph.energy[0])) / graph.n_atoms)
+        forces.append((prediction["forces"].cpu() - graph.forces)[graph.forces_mask].flatten())
+    force_errors = torch.cat(forces)
+    rmse = float(force_errors.square().mean().sqrt()) if len(force_errors) else 1.0
     return rmse * (float(np.median(energies)) ** 0.25 if energies else 1.0)
 
 

@@ -66,14 +66,14 @@ def set_baseline(potential: Potential, baseline: Baseline, train: Sequence[Atomi
     """
     if len(potential.heads) == 1:
         return _set_head(potential, baseline, train, potential.heads[0])
-    told = {}
+    records = {}
     for row, head in enumerate(potential.heads):
-        own = [graph for graph in train if int(graph.head) == row]
-        if not own:
+        head_graphs = [graph for graph in train if int(graph.head) == row]
+        if not head_graphs:
             raise DataError(f"no training structure has the head {head!r}; leave it out of baseline.heads, or add some")
-        told[head] = _set_head(potential, baseline, own, head)
-    facts = {name: {head: of_head[name] for head, of_head in told.items()} for name in ("e0", "scale", "shift")}
-    facts["e0"]["origin"] = "; ".join(f"{head}: {of_head['e0']['origin']}" for head, of_head in told.items())
+        records[head] = _set_head(potential, baseline, head_graphs, head)
+    facts = {name: {head: record[name] for head, record in records.items()} for name in ("e0", "scale", "shift")}
+    facts["e0"]["origin"] = "; ".join(f"{head}: {record['e0']['origin']}" for head, record in records.items())
     return facts
 
 
@@ -88,16 +88,16 @@ def _set_head(potential: Potential, baseline: Baseline, train: Sequence[AtomicGr
     try:
         potential.model.baseline.set_e0(e0.value, head)
     except WiringError as error:
-        place = "" if len(potential.heads) == 1 else f"baseline.e0 of head {head!r}: "
-        raise ConfigError(f"{place}{error}") from None
+        prefix = "" if len(potential.heads) == 1 else f"baseline.e0 of head {head!r}: "
+        raise ConfigError(f"{prefix}{error}") from None
     potential.model.baseline.set_scale(scale.value, shift.value, head)
     return {"e0": e0.to_json(), "scale": scale.to_json(), "shift": shift.to_json()}
 
 
 def _e0(baseline: Baseline, train: Sequence[AtomicGraph], head: str) -> Statistic[dict[str, float]]:
     if isinstance(baseline.e0, dict):
-        own = baseline.e0.get(head, baseline.e0)
-        values = {symbol: value for symbol, value in own.items() if isinstance(value, float | int)}  # type: ignore[union-attr]
+        by_element = baseline.e0.get(head, baseline.e0)
+        values = {symbol: value for symbol, value in by_element.items() if isinstance(value, float | int)}  # type: ignore[union-attr]
         return Statistic(values, "given in the configuration")
     return isolated_e0(train) if baseline.e0 == "isolated" else least_squares_e0(train)
 
