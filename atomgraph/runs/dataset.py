@@ -1,4 +1,4 @@
-"""The structures of a run: read, split, counted, and refused where nothing could be learned from them."""
+"""The structures of a run: reading, splitting, counting, and checks before training."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from atomgraph.runs.label_lines import label_lines
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """All frames, which part each belongs to, and what was counted in the training part and in all of them."""
+    """All frames, their split into parts, and their census."""
 
     frames: list[ase.Atoms]
     split: Split
@@ -48,7 +48,7 @@ class Dataset:
     def graphs(
         self, cutoff: float, cache: Path | None, data: Data, heads: Sequence[str], progress: bool
     ) -> list[AtomicGraph]:
-        """The graphs of all frames, each with ``source``, what it is called in messages."""
+        """The graphs of all frames, each with ``source``, its name in messages."""
         graphs = build_graphs(
             self.frames,
             cutoff,
@@ -71,10 +71,15 @@ class Dataset:
 
 
 def gather(config: Config | FinetuneConfig, known: Sequence[str] = ()) -> Dataset:
-    """Read and split what the configuration names.  known: elements that the potential knows beside the training part's.
+    """Read and split the structures of a configuration.
 
-    Raises DataError where files cannot be read, nothing is left to train on, a weighted target has no label in the training
-    part, the monitored figure has none in validation, or validation and test hold elements that training does not.
+    Args:
+        config: The configuration.
+        known: Elements of the starting potential, allowed beside those of the training part.
+
+    Raises:
+        DataError: If files cannot be read, no training structure is left, a weighted property has no label in the training
+            part, the monitored error has none in validation, or validation and test have elements that training has not.
     """
     notes = ReadingNotes()
     frames, parts = _split(config.data, config.seed, notes)
@@ -85,7 +90,7 @@ def gather(config: Config | FinetuneConfig, known: Sequence[str] = ()) -> Datase
     used = {str(name): key for name, key in config.data.weight_keys.items()}
     lines = [*label_lines(trained, fit), *notes.lines(used)]
     dataset = Dataset(frames, parts, census(frames, lines))
-    require_labels(trained, _wanted(fit))
+    require_labels(trained, _required(fit))
     if isinstance(fit, Gradient):
         _check_monitor(fit, dataset)
     elements = {*dataset.elements, *known}
@@ -125,7 +130,7 @@ def graphs_by_part(
 
 
 def attach_sources(graphs: list[AtomicGraph], frames: Sequence[ase.Atoms]) -> list[AtomicGraph]:
-    """The graphs, each with ``source``: what its frame is called in messages."""
+    """Give each graph ``source``, the name of its frame in messages."""
     for graph, atoms in zip(graphs, frames, strict=True):
         graph.source = f"{atoms.info.get('source', '?')} ({atoms.info.get('config_type', 'default')})"
     return graphs
@@ -149,9 +154,9 @@ def _split(data: Data, seed: int, notes: ReadingNotes) -> tuple[list[ase.Atoms],
     )
     if not files:
         return frames, cut
-    together, by_file = split_by_file(train=frames, **files)
+    all_frames, by_file = split_by_file(train=frames, **files)
     rest = {part: getattr(cut, part) or getattr(by_file, part) for part in ("valid", "test")}
-    return together, Split(
+    return all_frames, Split(
         cut.train, **rest, method=f"{cut.method} and file", seed=seed, key=data.group, fingerprint=by_file.fingerprint
     )
 
@@ -161,8 +166,8 @@ def _read(data: Data, part: str, notes: ReadingNotes) -> list[ase.Atoms]:
     return read(files_or_structures(data, part), notes=notes, **how)  # type: ignore[arg-type]
 
 
-def _wanted(fit: Gradient | ClosedForm | Solved) -> dict[str, float]:
-    """The labels without which a fit makes no sense, and their weights; defaults of a closed-form fit ask for none."""
+def _required(fit: Gradient | ClosedForm | Solved) -> dict[str, float]:
+    """Required labels and their weights; the defaults of a fit in closed form require none."""
     if isinstance(fit, Gradient):
         return {term.property: _largest(term.weight) for term in fit.terms if not term.if_labelled}
     said = {name: getattr(fit.sigma, name) for name in fit.sigma.model_fields_set}
@@ -170,7 +175,7 @@ def _wanted(fit: Gradient | ClosedForm | Solved) -> dict[str, float]:
 
 
 def fitted_labels(fit: object) -> list[str]:
-    """The labels that a fit may use; each is left out by a weight of zero."""
+    """The labels that a fit can use, those with a weight above zero."""
     if isinstance(fit, Gradient):
         return [term.property for term in fit.terms if _largest(term.weight) > 0]
     return list(QUANTITIES)

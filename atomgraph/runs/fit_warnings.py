@@ -1,4 +1,4 @@
-"""Whether a fit is worth anything: warnings for weights that the data do not determine, and for errors as of no fit."""
+"""Warnings for useless fits: weights that the data do not determine, errors as large as without a fit."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy as np
 from atomgraph.analysis.comparison import Comparison, Sample
 
 SMALL_PART = 1 / 3  # of the unknowns
-NOTHING = 0.95  # of the labels' root mean square: errors above are no better than those of predicting nothing
-_LEAST = {"energy": 0.01, "forces": 1e-4}  # meV/atom, eV/Å: labels that are all smaller say nothing
+NOTHING = 0.95  # of the RMS of the labels; larger errors are no better than those of predicting nothing
+_LEAST = {"energy": 0.01, "forces": 1e-4}  # meV/atom, eV/Å; smaller labels are not judged
 
 
 def fit_warnings(comparisons: Mapping[str, Comparison], facts: Mapping[str, Any]) -> list[str]:
-    """What is wrong with a fit as a whole, in words; nothing for a usual one.
+    """Warnings about a fit as a whole; empty for a usual one.
 
     Args:
-        comparisons: Predictions beside labels, by part of the data.
-        facts: Of the training; a fit in closed form says its ``rank`` and ``unknowns``.
+        comparisons: Predictions and labels, by part of the data.
+        facts: Facts of the fit; those of a fit in closed form have ``rank`` and ``unknowns``.
     """
     warnings = []
     rank, unknowns = facts.get("rank"), facts.get("unknowns")

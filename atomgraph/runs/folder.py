@@ -1,4 +1,4 @@
-"""The run folder: where everything of a run lies, and under which name."""
+"""The run folder: its files and their names."""
 
 from __future__ import annotations
 
@@ -24,7 +24,20 @@ MODEL, CONFIG, TABLE, METRICS, SPLIT, REPORT, CARD = (
     "card.json",
 )
 CHECKPOINTS = "checkpoints"
-OURS = {MODEL, CONFIG, TABLE, METRICS, SPLIT, REPORT, CARD, CHECKPOINTS, STRUCTURES, "plots", "tensorboard", "wandb"}
+RUN_FILES = {
+    MODEL,
+    CONFIG,
+    TABLE,
+    METRICS,
+    SPLIT,
+    REPORT,
+    CARD,
+    CHECKPOINTS,
+    STRUCTURES,
+    "plots",
+    "tensorboard",
+    "wandb",
+}
 
 
 @dataclass(frozen=True)
@@ -39,14 +52,14 @@ class RunFolder:
 
     @classmethod
     def new(cls, path: str | Path, *, overwrite: bool, command: str = "train") -> Self:
-        """The folder of a run that begins; ConfigError, of the process that writes, where it is not free."""
+        """The folder of a new run; ConfigError in the first process if it has content."""
         folder = cls(Path(path))
         if is_first_process():
             folder.check_free(overwrite=overwrite, command=command)
         return folder
 
     def check_free(self, *, overwrite: bool, command: str = "train") -> None:
-        """ConfigError where the folder holds something already; ``overwrite`` allows it to be an earlier run."""
+        """ConfigError if the folder has content; with ``overwrite`` an earlier run is allowed."""
         if self.path.exists() and not self.path.is_dir():
             raise ConfigError(f"output.folder: {self.path} is a file")
         if not self.path.is_dir() or is_free(self.path):
@@ -56,14 +69,14 @@ class RunFolder:
                 f"the run folder {self.path} exists already; choose another output.folder, go on with "
                 f"`atomgraph {command} --resume {self.path}`, or replace it with --overwrite"
             )
-        strangers = sorted(p.name for p in self.path.iterdir() if p.name not in OURS and not p.name.startswith("."))
-        if not (self.path / CONFIG).is_file() or strangers:
+        others = sorted(p.name for p in self.path.iterdir() if p.name not in RUN_FILES and not p.name.startswith("."))
+        if not (self.path / CONFIG).is_file() or others:
             raise ConfigError(
-                f"{self.path} is more than a run folder ({', '.join(strangers[:3]) or 'it has no config.yaml'}); left alone"
+                f"{self.path} is more than a run folder ({', '.join(others[:3]) or 'it has no config.yaml'}); left alone"
             )
 
     def claim(self, config: str, split: dict[str, Any], *, overwrite: bool) -> None:
-        """Make the folder, empty of an earlier run if that may be overwritten, with configuration and split in it."""
+        """Create the folder with configuration and split; files of an earlier run are removed if ``overwrite``."""
         if overwrite and (self.path / CONFIG).is_file():
             self._clear()
         is_new = not self.path.exists()
@@ -74,24 +87,24 @@ class RunFolder:
         try:
             self.write_json(SPLIT, split)
             write_text(self.path / CONFIG, config)
-        except FormatError:  # what is there would only be in the way of the next attempt
+        except FormatError:  # partial content would block the next attempt
             self._clear()
             if is_new:
                 self.path.rmdir()
             raise
 
     def _clear(self) -> None:
-        for name in OURS:
+        for name in RUN_FILES:
             path = self.path / name
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
-        """Write a JSON file, whole or not at all."""
+        """Write a JSON file; after an error there is no partial file."""
         write_text(self.path / name, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
 def run_to_resume(folder: str | Path) -> RunFolder:
-    """The run folder that a run can go on in; ConfigError where it is none."""
+    """The folder of a run to resume; ConfigError if it is no run folder."""
     run = RunFolder(Path(folder))
     if not run.path.is_dir():
         raise ConfigError(f"there is no run folder {run.path}")

@@ -1,4 +1,4 @@
-"""A lock on a run folder for the length of a run, so that no two runs write into one folder."""
+"""A lock on a run folder during a run, so that no two runs write into one folder."""
 
 from __future__ import annotations
 
@@ -16,17 +16,16 @@ LOCK = ".lock"
 
 @contextmanager
 def locked(folder: str | Path) -> Iterator[None]:
-    """Hold the folder's lock (``flock`` on a file in it, which is taken away at the end); the folder is made if need be.
+    """Hold the lock of a folder (``flock`` on a file in it, removed at the end); the folder is created if necessary.
 
-    The lock ends with the process, however it ends. Of several processes of one run the first one holds it. Where the file
-    system cannot lock (some network file systems), a warning says so and the run goes on.
+    The lock ends with the process. Of several processes of one run the first one holds it. On file systems without locks
+    (some network file systems) there is a warning, and the run goes on.
 
     Raises:
-        ConfigError: If another process holds it, naming that process, if the folder cannot be made, or if the file of the lock
-            is a link.
+        ConfigError: If another process holds the lock, if the folder cannot be created, or if the lock file is a link.
     """
     folder = Path(folder)
-    if not is_first_process() or (folder.exists() and not folder.is_dir()):  # a file is refused by who reads the folder
+    if not is_first_process() or (folder.exists() and not folder.is_dir()):  # a file is refused later
         yield
         return
     created = _make(folder)
@@ -40,17 +39,17 @@ def locked(folder: str | Path) -> Iterator[None]:
                 (folder / LOCK).unlink()
             os.close(file)
         for path in created:
-            with suppress(OSError):  # it is not empty: the run is in it
+            with suppress(OSError):  # it is not empty: it has the run
                 path.rmdir()
 
 
 def is_free(folder: Path) -> bool:
-    """Whether there is nothing in a folder but its lock."""
+    """Whether a folder is empty except for its lock."""
     return all(path.name == LOCK for path in folder.iterdir())
 
 
 def _make(folder: Path) -> list[Path]:
-    """Make a folder; those that were not there, the innermost first."""
+    """Create a folder; returns all created folders, the innermost first."""
     absent = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)

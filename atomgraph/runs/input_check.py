@@ -1,4 +1,4 @@
-"""Files that a configuration reads, which replacing an earlier run must not remove."""
+"""Check that --overwrite does not remove inputs of the new run."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from pydantic import BaseModel
 from atomgraph.config.in_memory import PLACES
 from atomgraph.config.section import Section
 from atomgraph.errors import ConfigError
-from atomgraph.runs.folder import OURS
+from atomgraph.runs.folder import RUN_FILES
 
 
 def check_inputs_stay(config: BaseModel, folder: Path) -> None:
-    """Refuse to replace a run whose folder holds what the new run reads.
+    """Check that the folder of a replaced run has no inputs of the new run.
 
-    Structures that were given in the place of files are written again and may stand there.
+    Structures given in place of files are written again, so their files are allowed.
 
     Raises:
-        ConfigError: Naming the key and the file.
+        ConfigError: If it has one; the message names key and file.
     """
     home = folder.expanduser().resolve()
     for key, name in _files(config):
         path = Path(name).expanduser().resolve()
         inside = path.relative_to(home).parts if path.is_relative_to(home) else ()
-        if path == home or (inside and inside[0] in OURS):
+        if path == home or (inside and inside[0] in RUN_FILES):
             raise ConfigError(
                 f"{key}: {name} lies in the run folder {folder}, which --overwrite would empty; choose another "
                 "output.folder, or copy the file elsewhere first"

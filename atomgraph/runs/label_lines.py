@@ -1,4 +1,4 @@
-"""What becomes of each label in a fit, as lines of the census."""
+"""Lines of the census: which labels are fitted, with which weight."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ UNITS = {"energy": "eV/atom", "forces": "eV/Å", "virial": "eV/atom"}
 
 
 def label_lines(counted: Census, fit: Gradient | ClosedForm | Solved) -> list[str]:
-    """For each label of the data, "fitted with weight w" or "present, not fitted" and what to add.
+    """For each label of the data "fitted with weight w", or "present, not fitted" and the key to set.
 
     Args:
         counted: The census of the training part.
@@ -53,7 +53,7 @@ def _weights_of_terms(fit: Gradient) -> dict[str, str]:
 
 
 def _weights_of_sigmas(fit: ClosedForm | Solved) -> dict[str, str]:
-    """Squares of residuals count 1/sigma² times."""
+    """Weights 1/σ² of squared residuals."""
     weights = {}
     sigmas: Sigmas = fit.sigma
     for name in ("energy", "forces", "virial"):

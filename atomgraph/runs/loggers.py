@@ -1,4 +1,4 @@
-"""Loggers beside metrics.csv, when they are installed and asked for."""
+"""Loggers beside metrics.csv: TensorBoard, Weights & Biases."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def check_loggers(names: Sequence[str]) -> None:
-    """ConfigError for a logger that is not installed, with what installs it."""
+    """ConfigError for a logger that is not installed, with the command that installs it."""
     for name in names:
         if name != "csv" and find_spec(name) is None:
             raise ConfigError(

@@ -1,4 +1,4 @@
-"""Whether a run that goes on has what it goes on from: progress without a checkpoint would be lost without a word."""
+"""Checks before a run is resumed: progress without its checkpoint would be lost silently."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ AGAIN = "start the run again (--overwrite in the place of --resume)"
 
 
 def check_epochs(run: RunFolder, last: str, best: str) -> None:
-    """Refuse a training by gradient that has begun and has lost the checkpoint of its last epoch.
+    """Check that training by gradient has the checkpoint of its last epoch, if there are epochs.
 
     Args:
         run: The run folder.
@@ -19,7 +19,7 @@ def check_epochs(run: RunFolder, last: str, best: str) -> None:
         best: Name of the checkpoint of the best epoch.
 
     Raises:
-        ConfigError: If there are rows in metrics.csv, a best epoch or a model, but no last epoch; with the ways out.
+        ConfigError: If there are rows in metrics.csv, a best epoch or a model, but no last epoch.
     """
     progress = _progress(run, best)
     if progress and not (run.checkpoints / last).is_file():
@@ -29,15 +29,15 @@ def check_epochs(run: RunFolder, last: str, best: str) -> None:
 
 
 def check_blocks(run: RunFolder, block: str, save_every: float) -> None:
-    """Refuse a fit in closed form that must have saved a block, and has lost it.
+    """Check that a fit in closed form has its saved block, if it was long enough to save one.
 
     Args:
         run: The run folder.
         block: Name of the file of the saved block.
-        save_every: Seconds from one saved block to the next; a fit that was stopped earlier has none.
+        save_every: Seconds between saved blocks; a shorter fit has none.
 
     Raises:
-        ConfigError: If metrics.csv or a model tell of a block that is missing; with the way out.
+        ConfigError: If metrics.csv or a model show that a block is missing.
     """
     if (run.checkpoints / block).is_file():
         return
@@ -48,14 +48,14 @@ def check_blocks(run: RunFolder, block: str, save_every: float) -> None:
 
 
 def check_steps(run: RunFolder, kind: str) -> None:
-    """Refuse a method that keeps nothing to go on from, once it has begun.
+    """Check that a method without checkpoints has not begun.
 
     Args:
         run: The run folder.
-        kind: Of the method.
+        kind: Kind of the method.
 
     Raises:
-        ConfigError: If there are rows in metrics.csv, or a model; with the ways out.
+        ConfigError: If there are rows in metrics.csv, or a model.
     """
     if progress := _progress(run):
         model = run.path / MODEL
@@ -67,7 +67,7 @@ def check_steps(run: RunFolder, kind: str) -> None:
 
 
 def _progress(run: RunFolder, *checkpoints: str) -> str:
-    """What a run has made so far, in words; empty for nothing."""
+    """A description of the progress of a run; empty for a run that has not begun."""
     rows = len(read_table(run.path / TABLE))
     signs = [f"{TABLE} has {number_of(rows, 'row')}"] if rows else []
     files = [*(run.checkpoints / name for name in checkpoints), run.path / MODEL]

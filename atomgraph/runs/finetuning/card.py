@@ -1,4 +1,4 @@
-"""The report card of a run: its probe read before anything is trained, measured when the potential is safe on disk."""
+"""The report card of a run: its probe is read before training, its values are measured after the potential is saved."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from atomgraph.runs.folder import CARD, RunFolder
 
 
 def read_probe(card: CardSection) -> list[ase.Atoms]:
-    """The structures that retention is measured on; none where the configuration names none."""
+    """The structures on which retention is measured; empty if the configuration names none."""
     return (
         []
         if card.probe is None
@@ -35,7 +35,7 @@ def read_probe(card: CardSection) -> list[ase.Atoms]:
 
 
 def check_probe(probe: Sequence[ase.Atoms], potential: Potential) -> None:
-    """DataError for elements that the fine-tuned potential will not know: found before training, not after it."""
+    """DataError for elements that the fine-tuned potential will not know; checked before training."""
     unknown = sorted({symbol for atoms in probe for symbol in atoms.symbols} - set(potential.elements))
     if unknown:
         raise DataError(
@@ -57,7 +57,19 @@ def measure_card(
     switches: Switches,
     device: torch.device,
 ) -> Card:
-    """The card.  start: the starting's potential before its first step, E0 set.  replay: the probe where there is no other."""
+    """Measure the report card.
+
+    Args:
+        config: The configuration.
+        starting: The starting potential and its heads.
+        start: The potential before the fit, with E0 set.
+        tuned: The fitted potential.
+        dataset: The structures of the run.
+        comparisons: Predictions and labels, by part of the data.
+        probe: Structures for retention.
+        replay: Replayed structures, the probe if there is no other.
+        switches: Settings that should have had an effect.
+        device: Where to evaluate."""
     name = "the probe" if probe else "the replay set, which was trained on"
     return report_card(
         start,
@@ -79,7 +91,7 @@ def measure_card(
 def effective_switches(
     config: FinetuneConfig, starting: StartingPotential, audit: Audit, *, ema: float | None, n_steps: int
 ) -> Switches:
-    """What of the configuration should have had an effect."""
+    """The settings of the configuration that should have had an effect."""
     shift = audit.shift if config.e0 == "estimate" else None
     return Switches(
         frozen=config.method.groups if isinstance(config.method, Frozen) else (),
@@ -93,7 +105,7 @@ def effective_switches(
 
 
 def show_card(card: Card, audit: Audit, folder: RunFolder, console: Console) -> list[Section]:
-    """Write ``card.json``, print the card in short; the sections of the report."""
+    """Write ``card.json`` and print a short card; returns the sections of the report."""
     folder.write_json(CARD, card.to_json())
     console.print(card.table().rich())
     return [card.section(), audit.section()]

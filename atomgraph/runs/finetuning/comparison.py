@@ -1,4 +1,4 @@
-"""finetune --compare: methods against training-set sizes on the same split and seeds, a run folder for each, resumable."""
+"""finetune --compare: methods at several sizes of the training set, on the same splits and seeds, resumable."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ WHOLE = (
     "replay",
     "lr_factors",
     "e0",
-)  # sections that a method says anew; of the others it changes what it names
+)  # sections that a method replaces; in the others it changes single keys
 SCRATCH = "scratch"  # key of a method: the same architecture from random weights
 RESULT, PAGE, PLAN = "compare.json", "compare.html", "compare.yaml"
 Plain = dict[str, Any]
@@ -44,7 +44,7 @@ Plain = dict[str, Any]
 
 @dataclass(frozen=True)
 class Entry:
-    """A run to be made: method, size and seed, and the configuration's changes for it."""
+    """A planned run: method, size, seed, and changes of the configuration."""
 
     method: str
     size: int
@@ -61,11 +61,18 @@ class Entry:
 
 
 def compare_methods(config: FinetuneConfig, *, quiet: bool = False) -> list[RunResult]:
-    """Run every method at every size and seed that is not finished yet, and set the results side by side.
+    """Run every method at every size and seed that is not finished yet, and compare the errors.
 
-    Writes ``compare.json`` and ``compare.html`` in the output folder, anew after each run.
-    Raises ConfigError without ``compare`` or a probe, for sizes beyond the training part, and where the folder holds another
-    comparison; DataError for a probe without labels.
+    Writes ``compare.json`` and ``compare.html`` in the output folder after each run.
+
+    Args:
+        config: With the section ``compare``.
+        quiet: Whether nothing is printed.
+
+    Raises:
+        ConfigError: Without ``compare`` or a probe, for sizes beyond the training part, or if the folder has another
+            comparison.
+        DataError: For a probe without labels.
     """
     plan, datasets = _checked(config)
     folder, console = Path(config.output.folder), output_console(quiet=quiet)
@@ -91,7 +98,7 @@ def compare_methods(config: FinetuneConfig, *, quiet: bool = False) -> list[RunR
 
 
 def _checked(config: FinetuneConfig) -> tuple[Compare, dict[int, Dataset]]:
-    """The plan, and the structures of each seed, read and split; mistakes are found before the first run."""
+    """The plan and the structures of each seed; errors appear before the first run."""
     plan = config.compare
     if plan is None:
         raise ConfigError(
@@ -117,7 +124,7 @@ def _checked(config: FinetuneConfig) -> tuple[Compare, dict[int, Dataset]]:
 
 
 def _claim(folder: Path, config: FinetuneConfig) -> None:
-    """The folder is new, or holds this very comparison."""
+    """Create the folder; ConfigError if it has other content than this comparison."""
     text, plan = as_yaml(absolute(config)), folder / PLAN
     if folder.is_dir() and not is_free(folder):
         if not plan.is_file():
@@ -139,7 +146,7 @@ def _is_same_plan(before: str, now: str) -> bool:
 
 
 def _entries(plan: Compare, datasets: Mapping[int, Dataset], folder: Path) -> Iterator[tuple[Entry, Plain]]:
-    """Every run and its files: of one seed all share validation and test structures, and larger sets hold the smaller."""
+    """Every run and its files. Runs of a seed share validation and test structures; larger sets include the smaller."""
     for seed, dataset in datasets.items():
         train = dataset.parts["train"]
         order = np.random.default_rng(seed).permutation(len(train))
@@ -152,7 +159,7 @@ def _entries(plan: Compare, datasets: Mapping[int, Dataset], folder: Path) -> It
 
 
 def _written(folder: Path, name: str, frames: list[ase.Atoms]) -> str | None:
-    """The frames in a file of their own, eV and Å; None for none."""
+    """Write frames to a file, in eV and Å; None if there are none."""
     if not frames:
         return None
     path = folder / "data" / f"{name}.xyz"
@@ -206,7 +213,7 @@ def _is_finished(run: Path) -> bool:
 
 
 def _cell(entry: Entry, run: Path) -> tuple[RunResult, RunResult]:
-    """What a finished run says of itself after training, and before."""
+    """Errors of a finished run, after training and before."""
     card = json.loads((run / CARD).read_text(encoding="utf-8"))
     part = "test" if "test" in card["target"] else "valid"
     results = []

@@ -1,4 +1,4 @@
-"""The replay set: read, labelled by its files or by the starting potential, and refused where it has nothing to say."""
+"""Replayed structures, with labels of their files or predictions of the starting potential."""
 
 from __future__ import annotations
 
@@ -21,9 +21,14 @@ from atomgraph.potential import Potential
 def replay_frames(replay: Replay, foundation: Potential, head: str, required: Sequence[str]) -> list[ase.Atoms]:
     """The structures of a replay set with their labels.
 
-    foundation: the starting potential, which labels them where ``labels: predicted``.  head: theirs.
-    wanted: the properties that are trained.
-    Raises DataError for an empty set, or labels that are missing and not to be predicted: replay is never left out silently.
+    Args:
+        replay: The section ``replay``.
+        foundation: The starting potential, for ``labels: predicted``.
+        head: The head of the structures.
+        required: The properties that are trained.
+
+    Raises:
+        DataError: For an empty set, or for missing labels that are not predicted.
     """
     frames = read(
         files_or_structures(replay, "data"),

@@ -1,4 +1,4 @@
-"""The rival of fine-tuning: the same architecture from random weights, told what the training part says."""
+"""Training from scratch, for comparison: the architecture of the starting potential with random weights."""
 
 from __future__ import annotations
 
@@ -17,10 +17,17 @@ from atomgraph.training.randomness import seeded
 
 
 def scratch_potential(config: FinetuneConfig, train: str, seed: int, folder: Path) -> Path:
-    """Write an untrained potential of the architecture that the starting one has; the path of its file.
+    """Write an untrained potential with the architecture of the starting potential.
 
-    train: the file of the training structures, from which the scale of energies and constants of parts are taken. E0 is the
-    starting one's, to be shifted by ``e0: estimate`` as for every other method.
+    Args:
+        config: The configuration.
+        train: File of the training structures, for the scale of energies and constants of parts. E0 is that of the starting
+            potential; ``e0: estimate`` shifts it as for every other method.
+        seed: Of the random weights.
+        folder: Where to write.
+
+    Returns:
+        The path of its file.
     """
     frames = read(train)
     foundation = load_start(config.start)

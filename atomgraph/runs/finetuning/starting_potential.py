@@ -1,4 +1,4 @@
-"""The potential that fine-tuning starts from: opened, its head chosen, elements and heads edited, its origin written down."""
+"""The starting potential of fine-tuning: loading, choice of the head, editing of elements and heads, record of origin."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from atomgraph.errors import ConfigError, WiringError, nearest
 from atomgraph.loading import file_of, load
 from atomgraph.potential import Potential
 
-CARRIED = ("licence", "cite", "public_model", "precision")
-TOLD = (*CARRIED, "origin", "edits", "data", "e0_origin", "metrics", "created", "versions")
+COPIED = ("licence", "cite", "public_model", "precision")
+RECORDED = (*COPIED, "origin", "edits", "data", "e0_origin", "metrics", "created", "versions")
 TARGET = "target"
 
 
 @dataclass(frozen=True, eq=False)
 class StartingPotential:
-    """The edited potential; the head that is trained, and the one that replays; what the foundation potential was."""
+    """The edited potential, its trained head, the head of replayed data, and the potential before editing."""
 
     potential: Potential
     head: str
@@ -30,34 +30,42 @@ class StartingPotential:
 
 
 def load_start(start: Start) -> Potential:
-    """The starting potential as its file has it, with ``origin`` (file, SHA-256, licence) in its metadata, head chosen.
+    """Load the starting potential, choose its head and record ``origin`` (file, SHA-256, licence) in its metadata.
 
-    Raises ConfigError where the head must be said, or is unknown.
+    Raises:
+        ConfigError: If the head is missing or unknown.
     """
     path, _ = file_of(start.model)
     path = formats.find(path)
     potential = load(start.model, elements=start.elements, units=start.units)
     potential.head = _chosen(start.head, potential.heads, "start.head")
-    record = {name: potential.metadata[name] for name in TOLD if name in potential.metadata}
+    record = {name: potential.metadata[name] for name in RECORDED if name in potential.metadata}
     digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
     origin = record | {"file": path.name, "sha256": digest, "head": potential.head}
-    carried = {name: potential.metadata[name] for name in CARRIED if name in potential.metadata}
-    potential.metadata = {"origin": origin, **carried}
-    potential.model.posterior = None  # of weights that are about to change
+    copied = {name: potential.metadata[name] for name in COPIED if name in potential.metadata}
+    potential.metadata = {"origin": origin, **copied}
+    potential.model.posterior = None  # its weights will change
     return potential
 
 
 def known_elements(start: Start, foundation: Potential) -> list[str]:
-    """Elements that the starting potential knows, or will."""
+    """Elements of the starting potential, and those that are added."""
     return list(dict.fromkeys([*foundation.elements, *start.new_elements]))
 
 
 def prepare_start(
     config: FinetuneConfig, foundation: Potential, elements: Sequence[str], replay: bool
 ) -> StartingPotential:
-    """The potential with the elements and heads that the run needs; what it predicts is unchanged but for elements begun anew.
+    """Give the starting potential the elements and heads of the run. Predictions change for restarted elements only.
 
-    elements: of target and replay.  Raises ConfigError for elements that are unknown and not to be begun from a known one.
+    Args:
+        config: The configuration.
+        foundation: The loaded potential.
+        elements: Elements of target and replay.
+        replay: Whether there are replayed structures.
+
+    Raises:
+        ConfigError: For unknown elements that do not start from a known one.
     """
     start, potential = config.start, foundation
     source = str(foundation.head)
@@ -77,14 +85,14 @@ def prepare_start(
     except WiringError as error:
         raise ConfigError(f"start: {error}") from error
     if config.e0 == "isolated":
-        potential = _pinned(potential)
+        potential = _with_pinned_e0(potential)
     if replay and head == source:
         raise ConfigError(f"start.new_head: {head!r} is the head that replays; give the target another name")
     potential.head = None
     return StartingPotential(potential, head, source, foundation)
 
 
-def _pinned(potential: Potential) -> Potential:
+def _with_pinned_e0(potential: Potential) -> Potential:
     try:
         return pin_isolated(potential)
     except WiringError as error:
@@ -135,6 +143,6 @@ def _chosen(head: str | None, heads: Sequence[str], key: str) -> str:
 
 
 def describe_origin(origin: dict[str, Any]) -> str:
-    """Where the potential comes from, in a line."""
+    """The origin of the potential, in a line."""
     digest = str(origin.get("sha256") or "")[:12]
     return f"starting from {origin['file']}" + (f" (SHA-256 {digest}…)" if digest else "")

@@ -1,4 +1,4 @@
-"""A word to those who train by gradient what a fit in closed form solves at once."""
+"""A hint that a model trained by gradient can be fitted in closed form."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from atomgraph.readouts import SparseKernel
 
 
 def closed_form_hint(potential: Potential) -> str:
-    """Says which fit in closed form solves for the weights of a potential, in a line; empty for one that is not linear.
+    """The fit in closed form that solves for the weights of a potential, in a line; empty if it is not linear.
 
-    Linear is a model without trained layers, all of whose readouts are linear in all of their weights.
+    A model is linear if it has no trained layers and all readouts are linear in all of their weights.
 
     Args:
         potential: The untrained potential.

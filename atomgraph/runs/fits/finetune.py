@@ -129,7 +129,7 @@ class FinetuneFit(Fit):
         return [weights.get(head, 1.0) for head in potential.heads]
 
     def _trained(self, potential: Potential) -> Potential | LoRAPotential:
-        """The potential with the method's weights ready to be trained, and no others."""
+        """The potential in which only the weights of the method require gradients."""
         method = self.config.method
         if isinstance(method, LoRA):
             adapted = LoRAPotential(
@@ -152,7 +152,7 @@ def _identity(potential: Potential) -> dict[str, Any]:
 
 
 def freeze(potential: Potential, groups: Sequence[str]) -> None:
-    """Take groups of weights out of training; ConfigError for unknown ones, or where nothing is left to train."""
+    """Freeze groups of weights; ConfigError for unknown groups, or if no weight is left to train."""
     try:
         chosen = parameters_in(potential.model, groups)
     except WiringError as error:
@@ -166,13 +166,13 @@ def freeze(potential: Potential, groups: Sequence[str]) -> None:
 
 
 def _n_processes(fit: Gradient) -> int:
-    """How many processes share an optimiser step, as far as the configuration says it."""
+    """Number of processes that share an optimiser step, if the configuration gives it; else 1."""
     devices = len(fit.devices) if isinstance(fit.devices, list) else fit.devices
     return max(devices, 1) * fit.num_nodes if isinstance(devices, int) else 1
 
 
 def _trained_factors(factors: dict[str, float], trained: Potential | LoRAPotential) -> dict[str, float]:
-    """Factors by the names that the trained module has for its parameters."""
+    """Factors on the learning rate, by parameter names of the trained module."""
     selected = {}
     for name, parameter in trained.named_parameters():
         model_name = trained.adapted(name) if isinstance(trained, LoRAPotential) else name.removeprefix("model.")

@@ -161,7 +161,7 @@ def data_module(
 
 
 def take_best(trained: torch.nn.Module, folder: RunFolder) -> dict[str, Any]:
-    """Give what was trained the best weights of the checkpoints (averaged where there is an average); of which epoch."""
+    """Load the best weights of the checkpoints, averaged if there is an average; returns facts of the training."""
     best = folder.checkpoints / BEST
     path = best if best.is_file() else folder.checkpoints / LAST
     checkpoint = read_checkpoint(path)
@@ -176,7 +176,7 @@ def take_best(trained: torch.nn.Module, folder: RunFolder) -> dict[str, Any]:
 
 
 def late_ramps(settings: Gradient) -> Iterator[str]:
-    """A line for each weight that would begin to change after the last epoch, or end after it."""
+    """A warning for each ramp that starts or ends after the last epoch."""
     epochs = settings.max_epochs
     for term in settings.terms:
         ramp = term.weight
@@ -190,7 +190,7 @@ def late_ramps(settings: Gradient) -> Iterator[str]:
 
 
 def loss_terms(settings: Gradient, graphs: Sequence[AtomicGraph]) -> list[Term]:
-    """The terms of the loss that a configuration describes, without those ``if_labelled`` whose label no graph has."""
+    """The terms of the loss, without those ``if_labelled`` for which no graph has a label."""
     terms = []
     for term in settings.terms:
         if term.if_labelled and not any(bool(graph[f"{term.property}_mask"].any()) for graph in graphs):

@@ -47,10 +47,22 @@ def solve(
     resume: bool = False,
     table: Path | None = None,
 ) -> Solution:
-    """Solve for the weights of a potential as the configuration says; the potential is on ``device`` then.
+    """Solve for the weights of a potential as the configuration says; afterwards it is on ``device``.
 
-    graphs, frames: the training part, in one order.  checkpoint, resume: as ``fitting.accumulate`` takes them.
-    table: a file that gets a row for every block.
+    Args:
+        potential: The potential, in float64.
+        graphs: Graphs of the training part.
+        frames: Its frames, in the same order.
+        fit: The section ``fit``.
+        device: Where to solve.
+        console: For progress.
+        seed: Of the choice of sparse points.
+        checkpoint: File of the saved block, see ``fitting.accumulate``.
+        resume: Whether to start from the saved block.
+        table: File for a row for every block.
+
+    Raises:
+        DataError: For contradictory labels, or unknown configuration types in ``fit.sigma_by_type``.
     """
     sigma = _sigma(fit.sigma, fit)
     if fit.contradictions == "refuse":
@@ -93,7 +105,7 @@ def solve(
 
 
 def refuse_contradictions(frames: Sequence[ase.Atoms]) -> None:
-    """DataError for two frames that are one structure and have energies per atom that cannot both be right."""
+    """DataError for duplicate structures with different energies per atom."""
     for pair in find_duplicates(frames):
         first, second = frames[pair.first], frames[pair.second]
         if (
@@ -111,7 +123,7 @@ def refuse_contradictions(frames: Sequence[ase.Atoms]) -> None:
 
 
 def describe_solution(solution: Solution) -> str:
-    """How well the data determine the weights, in a line."""
+    """A line about how well the data determine the weights."""
     facts = solution.facts
     effective = f"{facts['effective_parameters']:.0f} of them rather than the prior"
     line = (

@@ -1,4 +1,4 @@
-"""``radii: auto``: the reach of each element's atoms, from the training structures' nearest neighbours and a few trial fits."""
+"""``radii: auto``: radii by element, from distances of nearest neighbours and a few trial fits."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ from atomgraph.graph.structure import AtomicGraph
 from atomgraph.potential import Potential
 
 AUTO = "auto"
-FACTORS = (1.4, 1.55, 1.7, 1.9, 2.1, 2.35, 2.7, 3.1)  # reach in distances of nearest neighbours
-_LOOK = 6.0  # Å, as far as nearest neighbours are looked for
-_SAMPLE = 36  # structures in the trial fits, a third of them to judge by
-_EDGES = 300_000  # in all structures of a trial, at most
-_TWOJMAX = 6  # of the trials
+FACTORS = (1.4, 1.55, 1.7, 1.9, 2.1, 2.35, 2.7, 3.1)  # interaction range in distances of nearest neighbours
+_LOOK = 6.0  # Å, largest distance of a nearest neighbour
+_SAMPLE = 36  # structures in the trial fits, a third of them for testing
+_EDGES = 300_000  # largest number in all structures of a trial
+_TWOJMAX = 6  # largest value in trials
 
 
 @dataclass(frozen=True)
 class Radii:
-    """Radii by element, for a model's unit of cutoff; and where they come from, in words."""
+    """Radii by element, in units of the cutoff, and a description of their origin."""
 
     values: dict[str, float]
     said: str
 
 
 def asks_for_radii(spec: Any) -> bool:
-    """Does a part of the model say ``radii: auto``?"""
+    """Whether a part of the model has ``radii: auto``."""
     return any(part.get("radii") == AUTO for part in _parts(spec))
 
 
 def with_radii(spec: Mapping[str, Any], values: Mapping[str, float]) -> dict[str, Any]:
-    """The specification with these radii in the place of ``auto``."""
+    """The specification with radii in place of ``auto``."""
     filled = deepcopy(dict(spec))
     for part in _parts(filled):
         if part.get("radii") == AUTO:
@@ -56,20 +56,20 @@ def with_radii(spec: Mapping[str, Any], values: Mapping[str, float]) -> dict[str
 def automatic_radii(
     config: Config, spec: Mapping[str, Any], frames: Sequence[ase.Atoms], device: torch.device
 ) -> Radii:
-    r"""Radii :math:`R_z = f\, d_z / 2c` with :math:`d_z` the median distance of an element's atoms to their nearest neighbour.
+    r"""Radii :math:`R_z = f\, d_z / 2c` with :math:`d_z` the median distance of an element to its nearest neighbour.
 
-    c is the model's cutoff, so that two atoms of an element see each other up to :math:`f d_z`. The factor f is the one of
-    ``FACTORS`` and the points between the best and its neighbours with the least force RMSE times the fourth root of the
-    median energy error, of fits to two thirds of a sample of the training structures, judged on the last third.
+    c is the cutoff of the model, so that two atoms of an element interact up to :math:`f d_z`. The factor f is taken from
+    ``FACTORS`` and from points between the best factor and its neighbours. It has the smallest product of force RMSE and fourth
+    root of the median energy error, for fits to two thirds of a sample of the training structures, tested on the rest.
 
     Args:
-        config: Its ``fit`` is what the trials are fitted with, where that is in closed form.
-        spec: The model, with ``radii: auto`` somewhere in it.
+        config: Its section ``fit`` is used for the trials, if it is in closed form.
+        spec: The model, with ``radii: auto`` in a part of it.
         frames: The training structures.
         device: Where to fit.
 
     Raises:
-        DataError: For an element none of whose atoms has a neighbour, or too few structures for a trial.
+        DataError: For an element without neighbours, or too few structures for a trial.
     """
     distance = nearest_neighbours(frames)
     cutoff = float(next(part["cutoff"] for part in _parts(spec) if part.get("radii") == AUTO and "cutoff" in part))
@@ -104,7 +104,7 @@ def automatic_radii(
 
 
 def nearest_neighbours(frames: Sequence[ase.Atoms]) -> dict[str, float]:
-    """The median distance of each element's atoms to their nearest neighbour, Å; DataError for one without neighbours."""
+    """Median distance of each element to its nearest neighbour, Å; DataError for an element without neighbours."""
     lengths_by_element: dict[str, list[float]] = {
         symbol: [] for symbol in sorted({s for atoms in frames for s in atoms.symbols})
     }
@@ -132,7 +132,7 @@ def _collect(atoms: ase.Atoms, lengths_by_element: dict[str, list[float]]) -> No
 
 
 def _sample(frames: Sequence[ase.Atoms]) -> list[ase.Atoms]:
-    """Some structures of every configuration type and composition, in turn, of which every third judges."""
+    """Some structures of every configuration type and composition, in turn; every third is for testing."""
     groups: dict[Any, list[ase.Atoms]] = defaultdict(list)
     for atoms in frames:
         if len(atoms) > 1 and atoms.calc is not None and {"energy", "forces"} & set(atoms.calc.results):
@@ -156,11 +156,11 @@ def _coarse(spec: dict[str, Any]) -> dict[str, Any]:
 def _error(config: Config, spec: dict[str, Any], sample: Sequence[ase.Atoms], device: torch.device) -> float:
     from atomgraph.runs.fits.closed_form import solve  # it makes runs, which ask for radii
 
-    train, judges = [a for i, a in enumerate(sample) if i % 3 != 2], [a for i, a in enumerate(sample) if i % 3 == 2]
+    train, test = [a for i, a in enumerate(sample) if i % 3 != 2], [a for i, a in enumerate(sample) if i % 3 == 2]
     fit = config.fit if isinstance(config.fit, LeastSquares) else LeastSquares()
     fit = fit.model_copy(update={"contradictions": "keep", "sigma_by_type": {}})
     potential = Potential(build_model(spec)).to(torch.float64)
-    graphs, held = ([AtomicGraph.from_ase(a, potential.cutoff) for a in part] for part in (train, judges))
+    graphs, held = ([AtomicGraph.from_ase(a, potential.cutoff) for a in part] for part in (train, test))
     total = np.cumsum([graph.n_edges for graph in graphs])
     graphs = graphs[: max(2, int((total <= _EDGES).sum()))]
     e0 = least_squares_e0(graphs).value

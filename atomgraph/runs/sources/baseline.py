@@ -1,4 +1,4 @@
-"""The baseline of a new potential: its part in the model's specification, and E0, scale and shift from the training part."""
+"""The baseline of a new potential: its specification, and E0, scale and shift from the training part."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from atomgraph.potential import Potential
 
 
 def with_baseline(spec: dict[str, Any], section: Baseline, elements: Sequence[str]) -> dict[str, Any]:
-    """The resolved specification of a model with the baseline that the section ``baseline`` asks for.
+    """The resolved specification of a model with the part for the section ``baseline``.
 
     Args:
         spec: From ``resolve_spec``.
@@ -46,7 +46,7 @@ def with_baseline(spec: dict[str, Any], section: Baseline, elements: Sequence[st
 
 
 def _check_isolated(section: Baseline, spec: dict[str, Any]) -> None:
-    """ConfigError where free atoms cannot keep exactly the energies of isolated ones."""
+    """ConfigError if the model gives free atoms other energies than E0."""
     if section.shift not in ("none", 0, 0.0):
         raise ConfigError(
             f"baseline.shift: {section.shift} moves free atoms away from E0, which e0: isolated keeps; leave shift "
@@ -60,9 +60,18 @@ def _check_isolated(section: Baseline, spec: dict[str, Any]) -> None:
 
 
 def set_baseline(potential: Potential, baseline: Baseline, train: Sequence[AtomicGraph]) -> dict[str, Any]:
-    """Set E0, scale and shift from the training part; returns values and origins, for the potential's metadata.
+    """Set E0, scale and shift from the training part; with several heads, each from the structures of the head.
 
-    With several heads each takes them from its own structures. Raises DataError for a head that has none.
+    Args:
+        potential: The new potential.
+        baseline: The section ``baseline``.
+        train: Graphs of the training part.
+
+    Returns:
+        Values and their origins, for the metadata of the potential.
+
+    Raises:
+        DataError: For a head without structures.
     """
     if len(potential.heads) == 1:
         return _set_head(potential, baseline, train, potential.heads[0])

@@ -16,11 +16,11 @@ from atomgraph.nn.part import public_name
 from atomgraph.potential import Potential
 from atomgraph.training.randomness import seeded
 
-CALIBRATION_EDGES = 200_000  # a batch while constants are taken from the data
+CALIBRATION_EDGES = 200_000  # in a batch, while constants are taken from the data
 
 
 def new_potential(config: Config, spec: dict[str, Any]) -> Potential:
-    """The untrained potential; its weights depend on the seed and nothing else."""
+    """The untrained potential; its weights depend only on the seed."""
     with seeded(config.seed):
         potential = Potential(build_model(spec))
     in_double = not isinstance(config.fit, Gradient) or str(config.fit.precision) in ("64", "64-true", "double")
@@ -28,13 +28,13 @@ def new_potential(config: Config, spec: dict[str, Any]) -> Potential:
 
 
 def calibrate(potential: Potential, train: Sequence[AtomicGraph]) -> None:
-    """Let parts take their constants from the training part."""
+    """Set constants of parts from the training part."""
     potential.model.calibrate(_Batches(train))
 
 
 @dataclass(frozen=True)
 class _Batches:
-    """Batches made anew whenever they are gone through: never more than one is in memory."""
+    """Batches that are built in each iteration; only one is in memory."""
 
     graphs: Sequence[AtomicGraph]
 
@@ -43,11 +43,11 @@ class _Batches:
 
 
 def describe(potential: Potential, n_fitted: int | None = None) -> str:
-    """The model in a line: its kind, trained numbers, elements, cutoff.
+    """A line about the model: kind, number of parameters, elements, cutoff.
 
     Args:
-        potential: It.
-        n_fitted: How many of its numbers are solved for; None for all that have gradients; 0 where that is not known yet.
+        potential: The potential.
+        n_fitted: Number of parameters that are solved for; None for all with gradients; 0 if it is not known yet.
     """
     trained = sum(p.numel() for p in potential.parameters() if p.requires_grad)
     count = f"{trained} parameters" if n_fitted in (None, trained) else f"{n_fitted} of {trained} parameters are fitted"
