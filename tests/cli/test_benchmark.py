@@ -21,9 +21,9 @@ def saved(tmp_path):
     return tmp_path
 
 
-def told(saved, capsys, *words, structure="crystal"):
+def told(saved, capsys, *arguments, structure="crystal"):
     code = main(
-        ["benchmark", str(saved / "model.safetensors"), str(saved / f"{structure}.xyz"), "--seconds", "0", *words]
+        ["benchmark", str(saved / "model.safetensors"), str(saved / f"{structure}.xyz"), "--seconds", "0", *arguments]
     )
     return code, capsys.readouterr()
 
@@ -32,15 +32,15 @@ def test_it_names_the_structure_the_threads_and_the_hardware(saved, capsys):
     n_threads = torch.get_num_threads()
     code, said = told(saved, capsys, "--repeat", "2", "--threads", "1")
     assert code == 0 and torch.get_num_threads() == n_threads
-    for words in ("Si16, 16 atoms", "float64", "1 thread", torch.__version__, "as it is", "µs/atom"):
-        assert words in said.out
+    for arguments in ("Si16, 16 atoms", "float64", "1 thread", torch.__version__, "as it is", "µs/atom"):
+        assert arguments in said.out
 
 
-def test_what_is_compiled_gets_a_row_of_its_own(saved, capsys, monkeypatch):
+def test_compiled_forms_get_their_columns(saved, capsys, monkeypatch):
     monkeypatch.setattr(atomgraph, "compile", lambda potential, dtype: tiny.potential(), raising=False)
     out = told(saved, capsys)[1].out
-    for words in ("as it is", "compiled", "float64", "mixed", "largest error of forces"):
-        assert words in out
+    for arguments in ("as it is", "compiled", "float64", "mixed", "largest error of forces"):
+        assert arguments in out
     out = told(saved, capsys, "--dtype", "float32")[1].out
     assert out.count("float32") == 2 and "mixed" not in out
     monkeypatch.setattr(atomgraph, "compile", lambda potential, dtype: potential, raising=False)
@@ -48,10 +48,10 @@ def test_what_is_compiled_gets_a_row_of_its_own(saved, capsys, monkeypatch):
 
 
 def test_errors_are_those_of_forces_by_their_root_mean_square():
-    exact, other, atoms = tiny.potential(), tiny.potential(seed=3), molecule("H2O")
-    wanted, found = (one.predict([atoms])[0]["forces"] for one in (exact, other))
-    errors = force_errors(exact, [exact, other], atoms)
-    assert errors == [0.0, pytest.approx(np.abs(found - wanted).max() / np.sqrt(np.mean(wanted**2)))]
+    exact, second, atoms = tiny.potential(), tiny.potential(seed=3), molecule("H2O")
+    expected, measured_error = (first.predict([atoms])[0]["forces"] for first in (exact, second))
+    errors = force_errors(exact, [exact, second], atoms)
+    assert errors == [0.0, pytest.approx(np.abs(measured_error - expected).max() / np.sqrt(np.mean(expected**2)))]
     assert np.isnan(force_errors(exact, [exact], Atoms("H")))
 
 
@@ -64,8 +64,8 @@ def test_errors_are_those_of_forces_by_their_root_mean_square():
         ([], "nowhere"),
     ],
 )
-def test_what_the_user_got_wrong_is_one_line_and_exit_code_two(saved, capsys, words, structure):
-    code, said = told(saved, capsys, *words, structure=structure)
+def test_errors_of_the_user_are_one_line_and_exit_code_two(saved, capsys, arguments, structure):
+    code, said = told(saved, capsys, *arguments, structure=structure)
     assert code == 2 and said.err.startswith("error: ") and said.err.count("\n") == 1
 
 

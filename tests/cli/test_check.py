@@ -17,7 +17,7 @@ def elastic(tmp_path):
     return path
 
 
-def test_healthy_data_end_with_0_and_a_census(capsys, elastic):
+def test_correct_data_give_exit_code_0_and_a_census(capsys, elastic):
     assert main(["check", str(elastic)]) == 0
     said = capsys.readouterr().out
     assert "10 frames, 640 atoms: Si 640" in said and "energy per atom, eV" in said and "wrong" not in said
@@ -25,8 +25,8 @@ def test_healthy_data_end_with_0_and_a_census(capsys, elastic):
 
 def test_leakage_ends_with_1_and_names_the_frames(capsys, tmp_path):
     record = tmp_path / "check.json"
-    words = ["check", f"{SILICON}/test.xyz.gz", "--against", f"{SILICON}/train.xyz.gz", "--json", str(record)]
-    assert main(words) == 1
+    arguments = ["check", f"{SILICON}/test.xyz.gz", "--against", f"{SILICON}/train.xyz.gz", "--json", str(record)]
+    assert main(arguments) == 1
     said = capsys.readouterr().out
     assert "wrong: leakage, 3 found" in said and "test.xyz.gz#22" in said
     written = json.loads(record.read_text())
@@ -34,7 +34,7 @@ def test_leakage_ends_with_1_and_names_the_frames(capsys, tmp_path):
     assert [f["check"] for f in written["findings"]].count("leakage") == 3
 
 
-def test_a_frame_that_cannot_be_used_is_a_finding_not_an_end(capsys, elastic):
+def test_unusable_frame_is_a_finding(capsys, elastic):
     frames = ase.io.read(elastic, ":")
     frames[3].positions[1] = frames[3].positions[0]
     ase.io.write(elastic, frames)
@@ -53,7 +53,7 @@ def test_keys_and_units_are_taken(capsys, tmp_path):
 
 
 @pytest.mark.parametrize(("content", "said"), [(None, "no file"), ("", "is empty"), ("3\n\nH 0 0 0\n", "cut short")])
-def test_what_cannot_be_read_is_one_line_and_2(capsys, tmp_path, content, said):
+def test_unreadable_files_are_one_line_and_exit_code_2(capsys, tmp_path, content, said):
     path = tmp_path / "a.xyz"
     if content is not None:
         path.write_text(content)

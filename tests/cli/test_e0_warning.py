@@ -14,12 +14,12 @@ def test_energies_of_other_compositions_are_warned_of_once(tmp_path, capsys):
     truth = tiny.potential(("H", "O"))
     water = foundation.labelled(foundation.waters(6), truth)
     e0_change(truth, LabelledPredictions.of(truth, water), "default", "estimate").apply(truth)
-    model, same, other = (str(tmp_path / name) for name in ("model.safetensors", "water.xyz", "peroxide.xyz"))
+    model, same, mixed = (str(tmp_path / name) for name in ("model.safetensors", "water.xyz", "peroxide.xyz"))
     truth.save(model)
     ase.io.write(same, water, format="extxyz")
-    ase.io.write(other, [molecule("H2O2"), molecule("H2")], format="extxyz")
+    ase.io.write(mixed, [molecule("H2O2"), molecule("H2")], format="extxyz")
     assert main(["predict", model, same, str(tmp_path / "a.xyz"), "--import", "helpers.tiny_structures"]) == 0
     assert "warning" not in capsys.readouterr().err
-    assert main(["predict", model, other, str(tmp_path / "b.xyz"), "--import", "helpers.tiny_structures"]) == 0
+    assert main(["predict", model, mixed, str(tmp_path / "b.xyz"), "--import", "helpers.tiny_structures"]) == 0
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning:")]
     assert "H and O only as H2O as a whole" in line and "H2O2, H2" in line

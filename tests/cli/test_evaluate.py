@@ -27,9 +27,9 @@ def data(tmp_path):
 
 def test_the_table_has_a_row_a_type_units_and_the_hardware(model, data, capsys):
     assert main(["evaluate", model, data]) == 0
-    told = capsys.readouterr().out
-    for words in ("crystal", "molecule", "all", "meV/atom", "eV/Å", "GPa", "MAE", "RMSE", "atoms/s", "torch"):
-        assert words in told
+    printed = capsys.readouterr().out
+    for arguments in ("crystal", "molecule", "all", "meV/atom", "eV/Å", "GPa", "MAE", "RMSE", "atoms/s", "torch"):
+        assert arguments in printed
 
 
 def test_out_holds_the_same_numbers(model, data, tmp_path, capsys):
@@ -45,7 +45,7 @@ def test_out_holds_the_same_numbers(model, data, tmp_path, capsys):
     }
 
 
-def test_a_folder_with_something_in_it_is_not_written_into(model, data, tmp_path, capsys):
+def test_existing_folder_is_not_written_into(model, data, tmp_path, capsys):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.tex").write_text("mine")
     assert main(["evaluate", model, data, "--out", str(tmp_path / "out")]) == 2
@@ -53,7 +53,7 @@ def test_a_folder_with_something_in_it_is_not_written_into(model, data, tmp_path
     assert capsys.readouterr().err.startswith("error: ")
 
 
-def test_a_full_disk_leaves_no_half_of_a_folder(model, data, tmp_path, capsys, monkeypatch):
+def test_full_disk_leaves_no_partial_folder(model, data, tmp_path, capsys, monkeypatch):
     def full(descriptor):
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -62,7 +62,7 @@ def test_a_full_disk_leaves_no_half_of_a_folder(model, data, tmp_path, capsys, m
     assert "No space left on device" in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
-def test_structures_without_labels_cannot_be_judged(model, tmp_path, capsys):
+def test_structures_without_labels_are_an_error(model, tmp_path, capsys):
     ase.io.write(tmp_path / "bare.xyz", tiny.structures()[:2], format="extxyz")
     assert main(["evaluate", model, str(tmp_path / "bare.xyz"), "--out", str(tmp_path / "out")]) == 2
     assert "--key" in capsys.readouterr().err and not (tmp_path / "out").exists()

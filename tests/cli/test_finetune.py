@@ -33,15 +33,15 @@ def test_from_a_file_to_a_run_folder_and_on(folder, capsys):
         (["start.model=nowhere.model"], "error: no potential at nowhere.model"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(folder, capsys, words, message):
+def test_errors_are_one_line(folder, capsys, arguments, message):
     (folder / "wrong.yaml").write_text(yaml.safe_dump(tune(folder, "wrong")))
-    assert main(["finetune", str(folder / "wrong.yaml"), *words]) == 2
+    assert main(["finetune", str(folder / "wrong.yaml"), *arguments]) == 2
     error = capsys.readouterr().err.strip()
     assert error.startswith(message) and "\n" not in error
     assert not (folder / "wrong").exists()
 
 
-def test_a_configuration_of_training_is_told_from_one_of_fine_tuning(folder, capsys):
+def test_configuration_of_training_is_refused_by_finetune(folder, capsys):
     content = tune(folder, "wrong")
     content["model"] = content.pop("start")
     (folder / "train.yaml").write_text(yaml.safe_dump(content))

@@ -7,7 +7,7 @@ import atomgraph
 from atomgraph.cli import COMMANDS, main
 
 
-def test_help_and_a_mistyped_command_wait_for_no_torch():
+def test_help_and_unknown_commands_do_not_import_torch():
     script = """
 import sys
 from atomgraph.cli import main
@@ -18,12 +18,12 @@ print(main(["--help"]), main(["trian"]), "torch" in sys.modules)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_says_what_it_takes(name, capsys):
+def test_every_command_has_help(name, capsys):
     assert main([name, "--help"]) == 0
     assert f"atomgraph {name}" in capsys.readouterr().out
 
 
-def test_the_face_gives_what_it_names_and_every_room():
+def test_public_names_and_packages_are_importable():
     for name in atomgraph.__all__:
         assert getattr(atomgraph, name) is not None and name in dir(atomgraph)
     assert atomgraph.data.read and atomgraph.nn.ZBL

@@ -24,8 +24,8 @@ def saved(tmp_path):
 
 def test_it_says_what_the_potential_is_for_and_where_it_comes_from(saved, capsys):
     assert main(["info", str(saved)]) == 0
-    told = capsys.readouterr().out
-    for words in (
+    printed = capsys.readouterr().out
+    for arguments in (
         "H, O, Si",
         "3.5 Å",
         "float64",
@@ -34,15 +34,15 @@ def test_it_says_what_the_potential_is_for_and_where_it_comes_from(saved, capsys
         "abc123",
         "helpers.tiny_structures.Humps",
     ):
-        assert words in told
-    assert "[bold]x[/nothing]" in told
+        assert arguments in printed
+    assert "[bold]x[/nothing]" in printed
 
 
 def test_json_is_json_and_whole(saved, capsys):
     assert main(["info", "--json", str(saved)]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["elements"] == ["H", "O", "Si"] and told["metadata"]["data"]["fingerprint"] == "abc123"
-    assert told["architecture"]["branches"]["cutoff"] == 3.5 and told["units"] == {"energy": "eV", "length": "Å"}
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["elements"] == ["H", "O", "Si"] and printed["metadata"]["data"]["fingerprint"] == "abc123"
+    assert printed["architecture"]["branches"]["cutoff"] == 3.5 and printed["units"] == {"energy": "eV", "length": "Å"}
 
 
 def test_a_run_folder_is_as_good_as_its_file(saved, capsys):
@@ -52,10 +52,10 @@ def test_a_run_folder_is_as_good_as_its_file(saved, capsys):
 @pytest.mark.parametrize(
     "words", [["nowhere"], ["{}", "--elements", "Cu"], ["{}", "--head", "x"], ["{}", "--import", "nomod"]]
 )
-def test_what_the_user_got_wrong_is_one_line_and_exit_code_two(saved, capsys, words):
-    assert main(["info", *(w.format(saved) for w in words)]) == 2
-    told = capsys.readouterr()
-    assert told.out == "" and told.err.startswith("error: ") and told.err.count("\n") == 1
+def test_errors_of_the_user_are_one_line_and_exit_code_two(saved, capsys, arguments):
+    assert main(["info", *(w.format(saved) for w in arguments)]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == "" and printed.err.startswith("error: ") and printed.err.count("\n") == 1
 
 
 def test_errors_are_summed_up_and_the_configuration_is_left_to_json(tmp_path, capsys):
@@ -63,8 +63,8 @@ def test_errors_are_summed_up_and_the_configuration_is_left_to_json(tmp_path, ca
     metadata = {"metrics": {"test": entry, "training": {"epochs": 3}}, "config": {"seed": 271828}}
     tiny.potential(metadata=metadata).save(tmp_path / "model.safetensors")
     assert main(["info", str(tmp_path)]) == 0
-    told = capsys.readouterr().out
-    assert "energy MAE 3.87 meV/atom" in told and "271828" not in told
+    printed = capsys.readouterr().out
+    assert "energy MAE 3.87 meV/atom" in printed and "271828" not in printed
 
 
 def test_it_says_whether_the_file_has_a_checksum(saved, capsys, tmp_path):

@@ -15,7 +15,7 @@ from atomgraph.cli import main
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch):
+def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     morse_potential().save("model.safetensors")
     ase.io.write("copper.xyz", bulk("Cu", "fcc", 3.63, cubic=True).repeat((2, 1, 1)))
@@ -30,7 +30,7 @@ def run(*arguments):
     return main(["md", "model.safetensors", "copper.xyz", *arguments])
 
 
-def test_constant_energy_says_its_drift_and_writes_frames(here, capsys):
+def test_constant_energy_says_its_drift_and_writes_frames(folder, capsys):
     assert run("--temperature", "300", "--timestep", "2", "--steps", "50") == 0
     shown = capsys.readouterr().out
     assert "50 steps of 2 fs at constant energy: 0.1 ps of 8 atoms" in shown
@@ -40,23 +40,23 @@ def test_constant_energy_says_its_drift_and_writes_frames(here, capsys):
     totals = [atoms.get_total_energy() / 8 for atoms in frames]
     assert len(frames) == 6 and np.ptp(totals) < 1e-3 and abs(drift) < 5.0
     assert frames[0].get_temperature() == pytest.approx(300.0)
-    assert files(here) == {"model.safetensors", "copper.xyz", "copper-md.traj"}
+    assert files(folder) == {"model.safetensors", "copper.xyz", "copper-md.traj"}
 
 
-def test_one_step_has_no_nan_and_no_wrong_plural(here, capsys):
+def test_one_step_has_no_nan_and_no_wrong_plural(folder, capsys):
     assert run("--temperature", "300", "--steps", "1") == 0
     shown = capsys.readouterr().out
     assert "nan" not in shown and "1 step of" in shown and re.search(r", 1 neighbour list$", shown, re.MULTILINE)
     assert "energy drift and fluctuation unknown after so few steps" in shown
 
 
-def test_an_unknown_ensemble_is_refused_in_our_own_words(here, capsys):
+def test_unknown_ensemble_is_refused(folder, capsys):
     assert run("--ensemble", "npt") == 2
     error = capsys.readouterr().err
     assert "'npt' is not one of 'nve', 'nvt'" in error and "Value error" not in error
 
 
-def test_a_thermostat_brings_the_temperature(here, capsys):
+def test_a_thermostat_brings_the_temperature(folder, capsys):
     options = ["--temperature", "500", "--timestep", "4", "--friction", "50", "--steps", "200"]
     assert run("--ensemble", "nvt", *options, "--out", "hot.xyz", "--every", "50") == 0
     temperature = float(re.search(r"temperature (\d+) ±", capsys.readouterr().out)[1])
@@ -65,7 +65,7 @@ def test_a_thermostat_brings_the_temperature(here, capsys):
 
 
 @pytest.mark.parametrize("ensemble", ["nve", "nvt"])
-def test_the_same_seed_gives_the_same_path_and_another_another(here, ensemble):
+def test_seed_determines_the_trajectory(folder, ensemble):
     for name, seed in (("a", "3"), ("b", "3"), ("c", "4")):
         options = ["--ensemble", ensemble, "--temperature", "300", "--steps", "10", "--seed", seed]
         assert run(*options, "--out", f"{name}.traj") == 0
@@ -74,13 +74,13 @@ def test_the_same_seed_gives_the_same_path_and_another_another(here, ensemble):
     assert np.abs(a - c).max() > 1e-3
 
 
-def test_without_a_temperature_velocities_are_drawn_at_300_kelvin_and_it_says_so(here, capsys):
+def test_without_a_temperature_velocities_are_drawn_at_300_kelvin_and_it_says_so(folder, capsys):
     assert run("--steps", "1") == 0
     assert "they are drawn at 300 K" in capsys.readouterr().out
     assert ase.io.read("copper-md.traj", 0).get_temperature() == pytest.approx(300.0)
 
 
-def test_a_run_goes_on_with_the_velocities_that_are_there(here, capsys):
+def test_velocities_of_the_structure_are_used(folder, capsys):
     assert run("--temperature", "300", "--steps", "20") == 0
     whole = ase.io.read("copper-md.traj")
     assert run("--temperature", "300", "--steps", "10", "--out", "half.traj") == 0
@@ -89,7 +89,7 @@ def test_a_run_goes_on_with_the_velocities_that_are_there(here, capsys):
     assert "half.traj holds 2 structures" in capsys.readouterr().out
 
 
-def test_ctrl_c_keeps_the_frames_so_far(here, capsys, monkeypatch):
+def test_ctrl_c_keeps_the_frames_so_far(folder, capsys, monkeypatch):
     step = VelocityVerlet.step
 
     def interrupted(self, *arguments, **options):
@@ -102,12 +102,12 @@ def test_ctrl_c_keeps_the_frames_so_far(here, capsys, monkeypatch):
     shown = capsys.readouterr()
     assert len(ase.io.read("copper-md.traj", ":")) == 3
     assert "25 steps" in shown.out and "copper-md.traj" in shown.err
-    assert files(here) == {"model.safetensors", "copper.xyz", "copper-md.traj"}
+    assert files(folder) == {"model.safetensors", "copper.xyz", "copper-md.traj"}
 
 
 @pytest.mark.parametrize("n_whole", [0, 3])
-def test_a_full_disk_keeps_whole_frames_or_no_file(here, capsys, monkeypatch, n_whole):
-    write, before, calls = ase.io.write, files(here), []
+def test_a_full_disk_keeps_whole_frames_or_no_file(folder, capsys, monkeypatch, n_whole):
+    write, before, calls = ase.io.write, files(folder), []
 
     def full(path, *arguments, **options):
         write(path, *arguments, **options)
@@ -121,21 +121,21 @@ def test_a_full_disk_keeps_whole_frames_or_no_file(here, capsys, monkeypatch, n_
     error = capsys.readouterr().err
     assert "error: cannot write path.xyz: No space left on device" in error
     assert ("the 3 frames before are in it" in error) == (n_whole == 3)
-    assert files(here) == before | ({"path.xyz"} if n_whole else set())
+    assert files(folder) == before | ({"path.xyz"} if n_whole else set())
     assert n_whole == 0 or len(ase.io.read("path.xyz", ":")) == 3
 
 
-def test_atoms_that_fly_apart_end_in_advice_and_the_frames_so_far(here, capsys):
+def test_exploding_structure_ends_with_advice(folder, capsys):
     assert run("--temperature", "1e12", "--timestep", "1e150", "--steps", "50", "--every", "1") == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ") and "smaller time step" in error
     assert len(ase.io.read("copper-md.traj", ":")) >= 1
 
 
-def test_an_older_file_is_overwritten_only_when_asked(here, capsys):
-    (here / "copper-md.traj").write_text("mine")
+def test_an_older_file_is_overwritten_only_when_asked(folder, capsys):
+    (folder / "copper-md.traj").write_text("mine")
     assert run("--temperature", "300", "--steps", "1") == 2
-    assert (here / "copper-md.traj").read_text() == "mine" and "--overwrite" in capsys.readouterr().err
+    assert (folder / "copper-md.traj").read_text() == "mine" and "--overwrite" in capsys.readouterr().err
     assert run("--temperature", "300", "--steps", "1", "--overwrite") == 0
     assert len(ase.io.read("copper-md.traj", ":")) == 1
 
@@ -150,9 +150,9 @@ def test_an_older_file_is_overwritten_only_when_asked(here, capsys):
         (["--temperature", "300", "--out", "path.pdb"], "cannot tell the format of path.pdb"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_one_line_and_nothing_is_written(here, capsys, arguments, message):
-    before = files(here)
+def test_invalid_requests_are_one_line_and_write_nothing(folder, capsys, arguments, message):
+    before = files(folder)
     assert run(*arguments) == 2
     error = capsys.readouterr().err
     assert error.startswith("error:") and message in error and error.count("\n") == 1
-    assert files(here) == before
+    assert files(folder) == before

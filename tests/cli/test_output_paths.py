@@ -8,7 +8,7 @@ from atomgraph.cli import main
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch):
+def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     tiny.potential().save("model.safetensors")
     ase.io.write("in.xyz", tiny.labelled(tiny.structures()[:2], tiny.potential(seed=3)), format="extxyz")
@@ -45,22 +45,22 @@ def contents(folder):
         ("predict model.safetensors in.xyz in.xyz --overwrite", "in.xyz is the input"),
     ],
 )
-def test_a_target_that_cannot_be_is_refused_before_the_work(here, capsys, words, said):
-    before = contents(here)
-    assert main(words.split()) == 2
+def test_invalid_targets_are_refused_before_the_work(folder, capsys, arguments, said):
+    before = contents(folder)
+    assert main(arguments.split()) == 2
     shown = capsys.readouterr()
     assert said in shown.err and shown.err.count("\n") == 1 and shown.out == ""
-    assert contents(here) == before
+    assert contents(folder) == before
 
 
-def test_a_link_to_the_input_is_the_input(here, capsys):
-    (here / "link.xyz").symlink_to(here / "in.xyz")
+def test_a_link_to_the_input_is_the_input(folder, capsys):
+    (folder / "link.xyz").symlink_to(folder / "in.xyz")
     assert main(["convert-data", "in.xyz", "link.xyz", "--overwrite"]) == 2
     assert "is the input" in capsys.readouterr().err
 
 
-def test_evaluate_does_not_replace_the_metrics_of_a_run(here, capsys):
-    run = here / "run"
+def test_evaluate_does_not_replace_the_metrics_of_a_run(folder, capsys):
+    run = folder / "run"
     run.mkdir()
     for name in ("config.yaml", "metrics.json"):
         (run / name).write_text("{}")

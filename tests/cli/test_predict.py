@@ -28,7 +28,7 @@ def data(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["out.xyz", "out.extxyz.gz", "out.traj", "out.db", "out.json"])
-def test_what_is_read_back_is_what_the_potential_says(model, data, tmp_path, name):
+def test_written_predictions_are_read_back(model, data, tmp_path, name):
     before = data.read_bytes()
     assert main(["predict", model, str(data), str(tmp_path / name)]) == 0
     written = ase.io.read(tmp_path / name, ":")
@@ -46,14 +46,14 @@ def test_what_is_read_back_is_what_the_potential_says(model, data, tmp_path, nam
     ("words", "said"),
     [(["--dtype", "float46"], "float64"), (["--dtype", "mixed", "--no-compile"], "float32 or float64")],
 )
-def test_a_dtype_that_cannot_be_is_one_line_and_exit_code_two(model, data, tmp_path, capsys, words, said):
-    assert main(["predict", model, str(data), str(tmp_path / "out.xyz"), *words]) == 2
+def test_invalid_dtype_is_one_line_and_exit_code_two(model, data, tmp_path, capsys, arguments, said):
+    assert main(["predict", model, str(data), str(tmp_path / "out.xyz"), *arguments]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ") and error.count("\n") == 1 and said in error
     assert not (tmp_path / "out.xyz").exists()
 
 
-def test_what_else_is_known_of_a_structure_stays(model, data, tmp_path):
+def test_other_entries_of_a_structure_are_kept(model, data, tmp_path):
     main(["predict", model, str(data), str(tmp_path / "out.xyz")])
     info = ase.io.read(tmp_path / "out.xyz", 0).info
     assert info["temperature"] == 300.0 and info["config_type"] == "crystal" and "source" not in info
@@ -80,7 +80,7 @@ def test_an_unknown_element_leaves_no_file(model, tmp_path, capsys):
     assert "unknown elements Au" in capsys.readouterr().err and not (tmp_path / "out.xyz").exists()
 
 
-def test_a_format_that_cannot_hold_predictions_is_refused_before_the_work(model, data, tmp_path, capsys):
+def test_formats_without_predictions_are_refused(model, data, tmp_path, capsys):
     assert main(["predict", model, str(data), str(tmp_path / "out.cif")]) == 2
     assert "out.cif" in capsys.readouterr().err
 
@@ -92,7 +92,7 @@ def frames_with_a_bad_one(path, n=6, bad=2):
     return frames
 
 
-def test_a_bad_structure_among_many_stops_before_any_work(model, tmp_path, capsys, monkeypatch):
+def test_bad_structure_stops_before_any_work(model, tmp_path, capsys, monkeypatch):
     frames_with_a_bad_one(tmp_path / "many.xyz")
     monkeypatch.setattr("atomgraph.potential.Potential.iter_predict", lambda *_, **__: pytest.fail("work was done"))
     assert main(["predict", model, str(tmp_path / "many.xyz"), str(tmp_path / "out.xyz")]) == 2
@@ -115,13 +115,13 @@ def test_bad_structures_are_reported_and_skipped_on_request(model, tmp_path, cap
     assert written[-1].get_potential_energy() == pytest.approx(again["energy"], abs=1e-6)
 
 
-def test_a_missing_folder_is_said_before_the_work(model, data, tmp_path, capsys, monkeypatch):
+def test_missing_folder_is_an_error_before_the_work(model, data, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("atomgraph.potential.Potential.iter_predict", lambda *_, **__: pytest.fail("work was done"))
     assert main(["predict", model, str(data), str(tmp_path / "nofolder" / "out.xyz")]) == 2
     assert "there is no folder" in capsys.readouterr().err
 
 
-def test_a_run_that_is_ended_keeps_its_results_and_goes_on(model, data, tmp_path, capsys, monkeypatch):
+def test_interrupted_prediction_resumes(model, data, tmp_path, capsys, monkeypatch):
     """Four structures in batches of one; the third is where the run ends."""
     from atomgraph import Potential
 
@@ -180,13 +180,13 @@ def test_partial_results_that_are_damaged_or_of_another_run_are_computed_again(t
         second.flush()
     with closing(PartialResults(target, {"model": "a"}, frames)) as third:
         assert third.resume() == 4
-        for one, other in zip(third.done, results, strict=True):
-            assert one["energy"] == other["energy"] and np.array_equal(one["forces"], other["forces"])
+        for resumed, expected in zip(third.done, results, strict=True):
+            assert resumed["energy"] == expected["energy"] and np.array_equal(resumed["forces"], expected["forces"])
     with closing(PartialResults(target, {"model": "b"}, frames)) as other_run:
         assert other_run.resume() == 0
 
 
-def test_results_with_an_uncertainty_are_kept_with_it(tmp_path):
+def test_uncertainty_is_kept_in_partial_results(tmp_path):
     frames = tiny.structures()[:2]
     results = [result | {"uncertainty": 0.25} for result in tiny.potential().predict(frames)]
     for n_done in (0, 2):

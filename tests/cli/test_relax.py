@@ -11,7 +11,7 @@ from atomgraph.cli import main
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch):
+def folder(tmp_path, monkeypatch):
     """A folder with a model and a rattled, strained copper crystal."""
     monkeypatch.chdir(tmp_path)
     morse_potential().save("model.safetensors")
@@ -25,17 +25,17 @@ def files(folder):
     return {path.name for path in folder.iterdir()}
 
 
-def test_atoms_relax_in_a_cell_that_stays(here, capsys):
+def test_positions_relax_in_a_fixed_cell(folder, capsys):
     assert main(["relax", "model.safetensors", "copper.xyz"]) == 0
     relaxed = ase.io.read("copper-relaxed.xyz")
     assert np.abs(relaxed.get_forces()).max() < 0.01
     np.testing.assert_allclose(relaxed.cell.array, np.eye(3) * 3.7)
     shown = capsys.readouterr().out
     assert "converged after" in shown and "eV/Å" in shown and "meV/atom" in shown
-    assert files(here) == {"model.safetensors", "copper.xyz", "copper-relaxed.xyz"}
+    assert files(folder) == {"model.safetensors", "copper.xyz", "copper-relaxed.xyz"}
 
 
-def test_a_relaxed_cell_has_no_stress(here, capsys):
+def test_a_relaxed_cell_has_no_stress(folder, capsys):
     assert main(["relax", "model.safetensors", "copper.xyz", "--cell", "--fmax", "0.001", "--out", "out.traj"]) == 0
     relaxed = ase.io.read("out.traj")
     assert np.abs(relaxed.get_stress()).max() < 1e-3
@@ -43,13 +43,13 @@ def test_a_relaxed_cell_has_no_stress(here, capsys):
     assert "Å³/atom" in capsys.readouterr().out
 
 
-def test_steps_that_do_not_suffice_are_a_failed_check_and_the_structure_is_kept(here, capsys):
+def test_too_few_steps_give_exit_code_1_and_the_structure(folder, capsys):
     assert main(["relax", "model.safetensors", "copper.xyz", "--steps", "1"]) == 1
     assert "NOT converged after 1 step of" in capsys.readouterr().out
-    assert "copper-relaxed.xyz" in files(here)
+    assert "copper-relaxed.xyz" in files(folder)
 
 
-def test_ctrl_c_keeps_what_was_reached(here, capsys, monkeypatch):
+def test_ctrl_c_keeps_what_was_reached(folder, capsys, monkeypatch):
     step = LBFGS.step
 
     def interrupted(self, *arguments):
@@ -64,10 +64,10 @@ def test_ctrl_c_keeps_what_was_reached(here, capsys, monkeypatch):
     assert "copper-relaxed.xyz" in capsys.readouterr().err
 
 
-def test_an_older_file_is_overwritten_only_when_asked(here, capsys):
-    (here / "copper-relaxed.xyz").write_text("mine")
+def test_an_older_file_is_overwritten_only_when_asked(folder, capsys):
+    (folder / "copper-relaxed.xyz").write_text("mine")
     assert main(["relax", "model.safetensors", "copper.xyz"]) == 2
-    assert (here / "copper-relaxed.xyz").read_text() == "mine" and "--overwrite" in capsys.readouterr().err
+    assert (folder / "copper-relaxed.xyz").read_text() == "mine" and "--overwrite" in capsys.readouterr().err
     assert main(["relax", "model.safetensors", "copper.xyz", "--overwrite"]) == 0
     assert len(ase.io.read("copper-relaxed.xyz")) == 4
 
@@ -85,11 +85,11 @@ def test_an_older_file_is_overwritten_only_when_asked(here, capsys):
         (["copper.xyz", "--head", "PBE"], "no head 'PBE'"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_one_line_and_nothing_is_written(here, capsys, arguments, message):
+def test_invalid_requests_are_one_line_and_write_nothing(folder, capsys, arguments, message):
     ase.io.write("water.xyz", molecule("H2O"))
-    (here / "empty.xyz").write_text("")
-    before = files(here)
+    (folder / "empty.xyz").write_text("")
+    before = files(folder)
     assert main(["relax", "model.safetensors", *arguments]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error:") and message in error and error.count("\n") == 1
-    assert files(here) == before
+    assert files(folder) == before

@@ -51,11 +51,11 @@ def words_of(name, data):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_types_without_elements_are_refused_and_named_in_every_command(folder, capsys, name):
     """Types 1 and 2 became hydrogen and helium."""
-    words = words_of(name, "a.lammpstrj")
-    assert main(words) == 2
+    arguments = words_of(name, "a.lammpstrj")
+    assert main(arguments) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ") and '--types "Cu Au"' in error
-    assert main([*words, "--types", "O H"]) in ((0, 1) if name == "verify" else (0,)), capsys.readouterr().err
+    assert main([*arguments, "--types", "O H"]) in ((0, 1) if name == "verify" else (0,)), capsys.readouterr().err
 
 
 def test_types_are_a_key_of_training(folder):
@@ -75,18 +75,18 @@ def test_types_are_a_key_of_training(folder):
 
 
 @pytest.mark.parametrize("name", ["predict", "relax", "md", "verify", "benchmark"])
-def test_bad_labels_do_not_matter_where_labels_are_not_used(folder, name):
+def test_bad_labels_are_ignored_where_unused(folder, name):
     text = "3\nProperties=species:S:1:pos:R:3:forces:R:3 energy=inf stress=none\n"
     (folder / "a.xyz").write_text(text + "O 0 0 0 nan 0 0\nH 0 0 1 0 0 0\nH 0 1.1 0 0 0 0\n")
     assert main(words_of(name, "a.xyz")) in ((0, 1) if name == "verify" else (0,))
 
 
 @pytest.mark.parametrize("name", ["predict", "evaluate", "check", "relax", "md", "verify", "benchmark", "convert-data"])
-def test_the_format_can_be_said_in_every_command(folder, name, capsys):
+def test_every_command_takes_a_format(folder, name, capsys):
     ase.io.write(folder / "a.exyz", tiny.labelled(tiny.structures()[1:2], tiny.potential()), format="extxyz")
-    words = words_of(name, "a.exyz")
-    assert main(words) == 2 and "--format extxyz" in capsys.readouterr().err
-    assert main([*words, "--format", "extxyz"]) in ((0, 1) if name == "verify" else (0,))
+    arguments = words_of(name, "a.exyz")
+    assert main(arguments) == 2 and "--format extxyz" in capsys.readouterr().err
+    assert main([*arguments, "--format", "extxyz"]) in ((0, 1) if name == "verify" else (0,))
 
 
 @pytest.mark.parametrize("name", ["out.xyz", "out.extxyz.gz", "out.traj", "out.db", "out.json"])
@@ -95,9 +95,9 @@ def test_what_predict_wrote_can_be_read_back(folder, name):
     frames.append(ase.Atoms("O", positions=[[0, 0, 0]]))
     ase.io.write(folder / "in.xyz", frames, format="extxyz")
     assert main(["predict", "model.safetensors", "in.xyz", name]) == 0
-    found = read(name)
-    assert len(found) == len(frames)
-    for atoms, numbers in zip(found, tiny.potential().predict(frames), strict=True):
+    frame = read(name)
+    assert len(frame) == len(frames)
+    for atoms, numbers in zip(frame, tiny.potential().predict(frames), strict=True):
         labels = labels_of(atoms)
         assert labels["energy"] == pytest.approx(numbers["energy"], abs=1e-6)
         np.testing.assert_allclose(labels["forces"], numbers["forces"], atol=1e-6)
@@ -106,7 +106,7 @@ def test_what_predict_wrote_can_be_read_back(folder, name):
     assert main(["predict", "model.safetensors", name, "again.xyz"]) == 0
 
 
-def test_one_structure_is_no_plural(folder, capsys):
+def test_one_structure_is_singular(folder, capsys):
     ase.io.write(folder / "in.xyz", tiny.structures()[1], format="extxyz")
     assert main(["predict", "model.safetensors", "in.xyz", "out.xyz"]) == 0
     assert "1 structure with" in capsys.readouterr().out
@@ -114,7 +114,7 @@ def test_one_structure_is_no_plural(folder, capsys):
     assert capsys.readouterr().out.startswith("1 frame, 3 atoms")
 
 
-def test_evaluate_lists_the_keys_that_are_there(folder, capsys):
+def test_evaluate_lists_existing_keys(folder, capsys):
     (folder / "a.xyz").write_text("1\nProperties=species:S:1:pos:R:3:force:R:3 dft_energy=-1\nO 0 0 0 0 0 0\n")
     assert main(["evaluate", "model.safetensors", "a.xyz"]) == 2
     assert "keys there: dft_energy, force" in capsys.readouterr().err
@@ -125,16 +125,16 @@ def test_converted_data_are_in_ev_and_angstrom(folder, capsys, target):
     atom = "atom {} 0 0 {} 0 0 0.1 0 0\n"
     text = "begin\n" + atom.format(0, "O") + atom.format(2, "H") + "energy -1.0\ncharge 0\nend\n"
     (folder / "input.data").write_text(text * 2)
-    words = ["convert-data", "input.data", target, "--unit", "energy=eV", "--unit", "length=Å"]
-    assert main(words) == 0
+    arguments = ["convert-data", "input.data", target, "--unit", "energy=eV", "--unit", "length=Å"]
+    assert main(arguments) == 0
     assert f"2 structures with energy, forces in {target}" in capsys.readouterr().out
     frames = read(target)
     assert len(frames) == 2 and labels_of(frames[0])["energy"] == -1.0
     assert frames[0].get_distance(0, 1) == pytest.approx(2.0)
-    assert main(words) == 2 and "exists" in capsys.readouterr().err
+    assert main(arguments) == 2 and "exists" in capsys.readouterr().err
 
 
-def test_converting_says_what_it_cannot_write(folder, capsys):
+def test_unwritable_entries_are_named_in_conversion(folder, capsys):
     for target, said in {
         "out.cif": "cannot tell",
         "nofolder/out.xyz": "no folder nofolder",

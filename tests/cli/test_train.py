@@ -33,17 +33,17 @@ def test_a_mistyped_key_ends_in_one_line_and_exit_code_two(config, capsys):
     assert "is no run folder of atomgraph" in capsys.readouterr().err
 
 
-def test_every_line_says_something_and_errors_have_units(config, capfd):
+def test_output_has_no_empty_lines_and_errors_have_units(config, capfd):
     assert main(["train", str(config), "fit.max_epochs=1"]) == 1  # one epoch: no better than nothing, which it says
     said = capfd.readouterr()
     assert said.err == ""
-    for words in ("16 frames", "GCN for Ar", "largest batch", "epoch 1/1", "meV/atom", "structures/s"):
-        assert words in said.out
+    for arguments in ("16 frames", "GCN for Ar", "largest batch", "epoch 1/1", "meV/atom", "structures/s"):
+        assert arguments in said.out
     for chatter in ("GPU available", "Tip", "num_workers", "`Trainer.fit`", "Warning"):
         assert chatter not in said.out
 
 
-def test_a_warning_is_one_line_without_code_and_said_once(config, capfd):
+def test_warning_is_one_line_and_printed_once(config, capfd):
     assert main(["train", str(config), "fit.max_epochs=1", "data.edge_budget=1"]) == 1
     lines = capfd.readouterr().err.splitlines()
     assert len(lines) == len(set(lines)) and all(line.startswith("warning: ") for line in lines)
@@ -57,9 +57,9 @@ def test_a_weight_for_a_configuration_type_that_no_frame_has_is_refused(config, 
     assert not (tmp_path / "run").exists()
 
 
-def test_ctrl_c_says_how_to_go_on_and_the_run_goes_on_exactly(config, tmp_path):
-    words = [sys.executable, "-m", "atomgraph", "train", str(config), "fit.max_epochs=400"]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
+def test_ctrl_c_says_how_to_resume(config, tmp_path):
+    arguments = [sys.executable, "-m", "atomgraph", "train", str(config), "fit.max_epochs=400"]
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
     table = tmp_path / "run/metrics.csv"
     deadline = time.monotonic() + 1800
     while not table.exists() and time.monotonic() < deadline and process.poll() is None:

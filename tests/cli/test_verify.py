@@ -39,7 +39,7 @@ def wide(monkeypatch):
     monkeypatch.setenv("COLUMNS", "160")
 
 
-def test_a_sound_model_passes_with_figures(sound, capsys):
+def test_correct_model_passes(sound, capsys):
     assert main(["verify", sound, "--nve-steps", "20"]) == 0
     shown = capsys.readouterr().out
     assert "17 of 17 laws hold, 1 had nothing to be tried on" in shown and "FAIL" not in shown
@@ -66,7 +66,7 @@ def test_verdict_and_figures_are_seen_on_a_narrow_terminal(broken, capsys, monke
     assert "FAIL smooth at the cutoff:" in shown and "at 4 Å" in shown
 
 
-def test_own_structures_are_tried_in_float32_with_its_own_tolerances(sound, tmp_path, capsys):
+def test_given_structures_are_tested_in_float32(sound, tmp_path, capsys):
     atoms = crystal()
     atoms.symbols[:] = ["Cu", "Cu", "O", "Cu"]
     ase.io.write(tmp_path / "mine.xyz", [atoms, atoms])
@@ -75,7 +75,7 @@ def test_own_structures_are_tried_in_float32_with_its_own_tolerances(sound, tmp_
     assert "float32" in shown and "1: Cu3O, 2: Cu3O" in shown and "≤ 2e-03" in shown
 
 
-def test_structures_with_elements_that_the_model_does_not_know_are_an_error(sound, tmp_path, capsys):
+def test_unknown_elements_are_an_error(sound, tmp_path, capsys):
     ase.io.write(tmp_path / "other.xyz", crystal())
     assert main(["verify", sound, str(tmp_path / "other.xyz")]) == 2
     error = capsys.readouterr().err
@@ -84,6 +84,6 @@ def test_structures_with_elements_that_the_model_does_not_know_are_an_error(soun
 
 
 @pytest.mark.parametrize("arguments", [["nothing.safetensors"], []])
-def test_what_is_missing_is_said_in_one_line(arguments, capsys):
+def test_missing_files_are_one_line(arguments, capsys):
     assert main(["verify", *arguments]) == 2
     assert capsys.readouterr().err.splitlines()[-1].startswith("error:")

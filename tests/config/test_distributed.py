@@ -28,7 +28,7 @@ def test_the_processes_of_torchrun_are_those_of_the_run():
 
 @pytest.mark.usefixtures("two_by_three")
 @pytest.mark.parametrize("fit", [{"devices": 1}, {"devices": [0, 1]}, {"num_nodes": 1}])
-def test_another_number_of_processes_than_torchrun_started_is_refused(fit):
+def test_processes_that_differ_from_torchrun_are_refused(fit):
     with pytest.raises(ConfigError, match=r"torchrun started 6 processes.*leave both out, or say fit\.devices=3"):
         apply_torchrun({"fit": fit})
 
@@ -56,7 +56,7 @@ def test_a_fit_of_one_process_is_refused_in_a_slurm_job_of_two_tasks(content):
 
 
 @pytest.mark.usefixtures("two_tasks")
-def test_a_shell_in_an_allocation_and_a_job_of_one_task_are_no_runs_of_several_processes(monkeypatch):
+def test_shells_and_jobs_of_one_task_are_one_process(monkeypatch):
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "1")
     assert apply_torchrun({"seed": 1}) == {"seed": 1}
     monkeypatch.delenv("SLURM_STEP_NUM_TASKS")
@@ -65,7 +65,7 @@ def test_a_shell_in_an_allocation_and_a_job_of_one_task_are_no_runs_of_several_p
 
 
 @pytest.mark.parametrize("size", ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PALS_LOCAL_SIZE"])
-def test_tasks_of_mpi_once_trained_alone_until_the_lock_ended_all_but_one(monkeypatch, size):
+def test_mpi_tasks_once_trained_separately(monkeypatch, size):
     monkeypatch.setenv(size, "2")
     monkeypatch.setattr("atomgraph.config.distributed.find_spec", lambda name: None)
     for content in ({}, {"fit": {"devices": 2}}):
@@ -86,7 +86,7 @@ def test_tasks_of_jsrun_are_those_of_the_run(monkeypatch):
     assert apply_torchrun({"fit": {"devices": 2, "num_nodes": 2}})
 
 
-def test_one_task_of_mpi_is_a_run_like_any_other(monkeypatch):
+def test_one_mpi_task_trains_as_usual(monkeypatch):
     monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "1")
     assert apply_torchrun({"seed": 1}) == {"seed": 1}
 

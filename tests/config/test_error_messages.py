@@ -19,13 +19,13 @@ from atomgraph.runs.launch import finetune_config_of
         ({}, "method.kind is missing; known are full, frozen, lora, last_layer, gauss_newton"),
     ],
 )
-def test_an_unknown_kind_was_once_told_in_pydantics_words(tmp_path, method, said):
+def test_unknown_kind_once_gave_a_message_of_pydantic(tmp_path, method, said):
     with pytest.raises(ConfigError) as error:
         finetune_config_of(tune(tmp_path) | {"method": method})
     assert said in str(error.value)
 
 
-def test_a_potential_in_the_place_of_its_file_was_once_printed_whole(tmp_path):
+def test_potential_in_place_of_its_file_was_once_printed_whole(tmp_path):
     start = {"model": Potential(GCN(["Ar"], 4.0))}
     with pytest.raises(ConfigError) as error:
         finetune_config_of(tune(tmp_path) | {"start": start})
@@ -42,7 +42,7 @@ def test_a_potential_in_the_place_of_its_file_was_once_printed_whole(tmp_path):
         ("model={kind: SNAP, elements: [Ar], cutoff: 4.0, radii: {Ar: -0.5}}", "model.radii should be positive"),
     ],
 )
-def test_numbers_that_cannot_be_were_once_refused_only_after_the_data_were_read(tmp_path, word, said):
+def test_invalid_numbers_were_once_refused_after_reading_data(tmp_path, word, said):
     with pytest.raises(ConfigError) as error:
         config_of(tiny(tmp_path), [word])
     assert said in str(error.value)

@@ -35,11 +35,11 @@ from atomgraph.errors import ConfigError
         ("fit.forces_weight=10", "fit.terms"),
     ],
 )
-def test_words_of_other_programs_lead_to_the_key(tmp_path, word, place):
+def test_words_of_other_programs_lead_to_the_key(tmp_path, word, key):
     with pytest.raises(ConfigError) as error:
         config_of(tiny(tmp_path), [word])
     message = str(error.value)
-    assert "unknown key" in message and place in message and "\n" not in message
+    assert "unknown key" in message and key in message and "\n" not in message
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_words_of_other_programs_lead_to_the_key(tmp_path, word, place):
         ("fit.optimizer.learning_rate=1", "here that is lr"),
     ],
 )
-def test_an_unknown_key_once_led_astray(tmp_path, word, message):
+def test_unknown_key_once_had_a_wrong_hint(tmp_path, word, message):
     with pytest.raises(ConfigError) as error:
         config_of(tiny(tmp_path), [word])
     assert str(error.value).partition("unknown key; ")[2].startswith(message) or message in str(error.value)
@@ -72,7 +72,7 @@ def test_an_unknown_key_once_led_astray(tmp_path, word, message):
 @pytest.mark.parametrize(
     "word", ["model.model=x", "model.gate=x", "model.n_max=3", "model.n_sparse=3", "fit.checkpoint=3"]
 )
-def test_a_key_of_another_meaning_was_once_offered_as_a_slip(tmp_path, word):
+def test_key_of_another_meaning_was_once_offered_as_spelling(tmp_path, word):
     with pytest.raises(ConfigError, match=r"unknown key; (here that is|known are|there is no key)"):
         config_of(tiny(tmp_path), [word])
 
@@ -84,29 +84,29 @@ def test_a_spelling_of_an_argument_comes_before_another_programs_word(tmp_path, 
         config_of(config, [f"model.{word}"])
 
 
-def test_an_argument_that_the_model_lacks_is_not_offered_without_a_word(tmp_path):
+def test_missing_argument_of_the_model_is_named_in_the_hint(tmp_path):
     with pytest.raises(ConfigError, match="here that is order, which GCN does not have; it has elements, cutoff"):
         config_of(tiny(tmp_path), ["model.correlation=3"])
 
 
-def test_every_key_that_a_foreign_word_leads_to_exists():
+def test_keys_in_hints_exist():
     known = {".".join(path) for schema in (Config, FinetuneConfig) for path, _ in _paths(schema)}
     advice = [*ELSEWHERE.values(), *IN_FINETUNING.values(), *NOWHERE.values()]
-    told = {
+    keys = {
         key
         for text in advice
         for key in re.findall(r"\b(?:data|fit|baseline|output|start)\.[a-z_0-9]+(?:\.[a-z_]+)?", text)
     }
-    assert told <= known
+    assert keys <= known
 
 
-def test_words_lead_elsewhere_in_a_configuration_of_fine_tuning(tmp_path):
-    for word, place in (("heads", "start.head"), ("E0s", "e0 (estimate"), ("species", "start.keep_elements")):
+def test_hints_differ_for_fine_tuning(tmp_path):
+    for word, key in (("heads", "start.head"), ("E0s", "e0 (estimate"), ("species", "start.keep_elements")):
         with pytest.raises(ConfigError) as error:
             validated({word: 1}, FinetuneConfig)
-        assert place in str(error.value)
+        assert key in str(error.value)
 
 
-def test_a_slip_of_the_pen_is_still_corrected(tmp_path):
+def test_spelling_errors_are_corrected(tmp_path):
     with pytest.raises(ConfigError, match="did you mean max_epochs"):
         config_of(tiny(tmp_path), ["fit.max_epoch=3"])

@@ -40,21 +40,21 @@ def test_structures_in_memory_train_as_their_file_does(tmp_path, from_file, kind
     }[kind]
     config = tiny(tmp_path, data={"train": frames(train), "test": frames(test)})
     potential, metrics = atomgraph.train(config, quiet=True)
-    weights, wanted = from_file
+    weights, expected = from_file
     assert all(weights[name].equal(value) for name, value in weights_of(potential).items())
-    assert metrics["test"] == wanted["test"]
+    assert metrics["test"] == expected["test"]
     written = read_yaml(tmp_path / "run" / "config.yaml")["data"]["train"]
     assert written == str(tmp_path / "run" / "structures" / "train.xyz")
     assert fingerprint(read(written)) == fingerprint(read(train))
 
 
-def test_a_run_of_structures_in_memory_goes_on_and_is_repeated_by_its_configuration(tmp_path):
+def test_run_of_structures_in_memory_resumes_and_repeats(tmp_path):
     frames = ase.io.read(data_file(tmp_path), ":")
     atomgraph.train(tiny(tmp_path, data={"train": frames, "test": None}), quiet=True)
     potential, _ = resume(tmp_path / "run", ["fit.max_epochs=3"], quiet=True)
     again = config_of(tmp_path / "run" / "config.yaml", ["fit.max_epochs=3", f"output.folder={tmp_path / 'again'}"])
-    other, _ = atomgraph.train(again, quiet=True)
-    assert all(weights_of(potential)[name].equal(value) for name, value in weights_of(other).items())
+    second, _ = atomgraph.train(again, quiet=True)
+    assert all(weights_of(potential)[name].equal(value) for name, value in weights_of(second).items())
 
 
 def test_structures_in_memory_have_keys_and_units_as_files_have(tmp_path):
@@ -81,11 +81,11 @@ def test_a_mixture_of_files_and_structures_is_refused(tmp_path):
 def test_evaluate_takes_files_and_structures(tmp_path, from_file, kind):
     atomgraph.train(tiny(tmp_path), quiet=True)
     file = data_file(tmp_path, 4, seed=9)
-    wanted = atomgraph.evaluate(tmp_path / "run", file)
-    assert wanted["all"]["forces"]["mae"] > 0 and wanted["units"]["forces"] == "eV/Å"
+    expected = atomgraph.evaluate(tmp_path / "run", file)
+    assert expected["all"]["forces"]["mae"] > 0 and expected["units"]["forces"] == "eV/Å"
     potential = atomgraph.load(tmp_path / "run")
-    found = atomgraph.evaluate(potential, kind(ase.io.read(file, ":")))
-    assert found["all"] == wanted["all"]
+    errors = atomgraph.evaluate(potential, kind(ase.io.read(file, ":")))
+    assert errors["all"] == expected["all"]
     bare = ase.io.read(file, ":")
     for atoms in bare:
         atoms.calc, atoms.info["dft_energy"] = None, 1.0
@@ -102,11 +102,11 @@ def test_written_structures_keep_every_digit(tmp_path):
     frames[2].set_cell(None)
     frames[2].pbc = False
     write_exact(tmp_path / "a.xyz", frames)
-    found = read(tmp_path / "a.xyz")
-    assert fingerprint(found) == fingerprint(read(frames))
-    info = found[0].info
+    frames_read = read(tmp_path / "a.xyz")
+    assert fingerprint(frames_read) == fingerprint(read(frames))
+    info = frames_read[0].info
     assert info["note"] == 'he said "a b"' and info["n"] == 3 and info["flag"] is True and info["vector"][1] == 2.5
-    assert (found[0].arrays["momenta"] == 1 / 3).all() and found[0].arrays["name"][3] == "d"
+    assert (frames_read[0].arrays["momenta"] == 1 / 3).all() and frames_read[0].arrays["name"][3] == "d"
 
 
 def test_fine_tuning_takes_structures_for_data_replay_and_probe(tmp_path):

@@ -55,21 +55,21 @@ def base():
         ("fit.max_epochs", "should look like key.sub=value"),
     ],
 )
-def test_what_is_mistyped_is_named_with_the_nearest_right_word(base, word, said):
+def test_typing_errors_are_named_with_the_nearest_key(base, word, said):
     with pytest.raises(ConfigError) as caught:
         config_of(base, [word])
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_overrides_are_read_as_yaml_and_count_into_lists(base):
+def test_overrides_are_yaml_and_index_lists(base):
     config = config_of(base, ["fit.terms.1.weight=1e-1", "data.valid=[a.xyz, b.xyz]", "fit.ema=null"])
     assert config.fit.terms[1].weight == 0.1
     assert config.data.valid == ["a.xyz", "b.xyz"]
     assert config.fit.ema is None
 
 
-def test_numbers_and_symbols_mean_what_people_mean():
+def test_numbers_and_symbols_are_read_as_usual():
     assert parse("[1e-3, 5, .5, 1.e2, No, N, y]") == [1e-3, 5, 0.5, 100.0, "No", "N", "y"]
     assert isinstance(parse("7"), int)
     with pytest.raises(ConfigError, match="line 2: the key 'a' is given twice"):
@@ -78,7 +78,7 @@ def test_numbers_and_symbols_mean_what_people_mean():
         parse("a: 1\nb: [")
 
 
-def test_elements_and_cutoff_given_once_reach_the_parts_that_want_them():
+def test_parts_inherit_elements_and_cutoff():
     spec = {
         "kind": "EnergyModel",
         "elements": "auto",
@@ -97,7 +97,7 @@ def test_elements_and_cutoff_given_once_reach_the_parts_that_want_them():
     assert model.branches[0].featurizer.cutoff == 4.0
 
 
-def test_joints_that_do_not_fit_are_said_in_one_line():
+def test_parts_that_do_not_fit_are_one_line():
     spec = {
         "kind": "EnergyModel",
         "branches": {
@@ -111,7 +111,7 @@ def test_joints_that_do_not_fit_are_said_in_one_line():
         build_model(resolve_spec(spec, ["H"]))
 
 
-def test_a_part_of_the_users_own_is_found_by_its_dotted_path(tmp_path, monkeypatch):
+def test_parts_of_the_user_are_found_by_dotted_path(tmp_path, monkeypatch):
     (tmp_path / "argon_parts.py").write_text(
         "from atomgraph.models import GCN\n\n\nclass Narrow(GCN):\n    def __init__(self, elements, cutoff: float):\n"
         "        super().__init__(elements, cutoff, channels=2)\n"
@@ -127,7 +127,7 @@ def test_the_yaml_of_a_configuration_is_that_configuration(tmp_path):
     assert again == config
 
 
-def test_the_configurations_that_come_along_are_valid():
+def test_shipped_configurations_are_valid():
     from pathlib import Path
 
     for path in sorted((Path(__file__).parents[2] / "configs").glob("*.yaml")):

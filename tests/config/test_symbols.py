@@ -47,7 +47,7 @@ def test_what_is_no_element_is_refused(tmp_path, elements):
 
 @pytest.mark.parametrize("key", [29, "29", "cu", "CU", "Cu"])
 @pytest.mark.parametrize(("name", "value"), [("radii", 0.5), ("weights", 1.0), ("chem", 0), ("inner", [1.0, 0.5])])
-def test_what_is_given_by_element_was_once_refused_for_atomic_numbers(tmp_path, key, name, value):
+def test_atomic_numbers_as_keys_were_once_refused(tmp_path, key, name, value):
     model = {"kind": "SNAP", "elements": ["Cu"], "cutoff": 4.0, "twojmax": 2, name: {key: value}}
     assert config_of(tiny(tmp_path) | {"model": model}).model[name] == {"Cu": value}
 
@@ -56,7 +56,7 @@ def test_e0_of_a_symbol_in_lower_case_was_once_missing(tmp_path):
     assert config_of(tiny(tmp_path, baseline={"e0": {"ar": -1.5}})).baseline.e0 == {"Ar": -1.5}
 
 
-def test_a_head_that_is_called_like_an_element_keeps_its_name(tmp_path):
+def test_head_with_the_name_of_an_element_keeps_it(tmp_path):
     given = {"mo": {"ar": -1.5}, "29": {18: -1.0}}
     assert config_of(tiny(tmp_path, baseline={"e0": given})).baseline.e0 == {"mo": {"Ar": -1.5}, "29": {"Ar": -1.0}}
 
@@ -99,7 +99,7 @@ def test_elements_of_a_starting_potential_may_be_numbers(tmp_path):
         ({"chem": {"Ar": "x"}}, "a mapping of names to whole numbers or null"),
     ],
 )
-def test_a_wrong_type_was_once_told_in_the_words_of_python(tmp_path, argument, words):
+def test_wrong_type_once_gave_a_message_of_python(tmp_path, argument, options):
     model = {"kind": "SNAP", "elements": ["Ar"], "cutoff": 4.0, **argument}
-    with pytest.raises(ConfigError, match=words):
+    with pytest.raises(ConfigError, match=options):
         config_of(tiny(tmp_path) | {"model": model})

@@ -22,7 +22,7 @@ def run(folder, **changes):
     return code, json.loads((folder / "run" / "metrics.json").read_text())
 
 
-def test_atoms_that_see_no_neighbour_are_fitted_with_a_warning(tmp_path, capsys):
+def test_atoms_without_neighbours_are_fitted_with_a_warning(tmp_path, capsys):
     """A reach of 1 Å: one constant is fitted of all weights, and the run said that it was."""
     config = tiny(tmp_path) | {"model": SNAP, "fit": SQUARES}
     config["data"].pop("edge_budget")
@@ -38,14 +38,14 @@ def test_atoms_that_see_no_neighbour_are_fitted_with_a_warning(tmp_path, capsys)
 
 
 @pytest.mark.parametrize(("rate", "code"), [(1e-9, 1), (0.01, 0)])
-def test_a_network_that_has_learned_nothing_is_told_from_one_that_has(tmp_path, capsys, rate, code):
+def test_untrained_network_gets_a_warning(tmp_path, capsys, rate, code):
     fit = {"max_epochs": 30 if code == 0 else 1, "optimizer": {"lr": rate}}
-    found, metrics = run(tmp_path, fit=fit)
-    assert found == code and ("warnings" in metrics) == bool(code)
+    messages, metrics = run(tmp_path, fit=fit)
+    assert messages == code and ("warnings" in metrics) == bool(code)
     assert ("warning: the errors of forces (valid, test)" in capsys.readouterr().out) == bool(code)
 
 
-def test_energies_that_fit_nothing_are_told_where_forces_are_right(tmp_path, capsys):
+def test_useless_energies_get_a_warning_beside_good_forces(tmp_path, capsys):
     """Energies of another structure, as a wrong key gives them."""
     structures = frames(16, 0)
     energies = [atoms.get_potential_energy() for atoms in structures]

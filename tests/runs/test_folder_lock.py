@@ -46,13 +46,13 @@ def test_a_folder_in_use_is_refused_with_the_process_and_exit_code_two(held, tmp
     config = tmp_path / "c.yaml"
     config.write_text(yaml.safe_dump(tiny(tmp_path)))
     (folder / "config.yaml").write_text(config.read_text())
-    for words in ([str(config)], [str(config), "--overwrite"], ["--resume", str(folder)]):
-        assert main(["train", *words]) == 2
+    for arguments in ([str(config)], [str(config), "--overwrite"], ["--resume", str(folder)]):
+        assert main(["train", *arguments]) == 2
         assert f"is in use by process {process.pid} on here" in capsys.readouterr().err
     assert sorted(path.name for path in folder.iterdir()) == [LOCK, "config.yaml"]
 
 
-def test_the_lock_of_a_process_that_was_killed_is_gone(held, tmp_path):
+def test_lock_of_a_killed_process_is_released(held, tmp_path):
     folder, process = held
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
@@ -61,7 +61,7 @@ def test_the_lock_of_a_process_that_was_killed_is_gone(held, tmp_path):
     resume(folder, ["fit.max_epochs=3"], quiet=True)
 
 
-def test_one_process_holds_a_lock_once_and_gives_it_back(tmp_path):
+def test_lock_is_exclusive_and_released(tmp_path):
     with locked(tmp_path / "a" / "b"):
         with pytest.raises(ConfigError, match=rf"in use by process {os.getpid()} on"), locked(tmp_path / "a" / "b"):
             pass
@@ -72,7 +72,7 @@ def test_one_process_holds_a_lock_once_and_gives_it_back(tmp_path):
     assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == ["config.yaml"]
 
 
-def test_a_file_system_that_cannot_lock_is_said_and_the_run_goes_on(tmp_path, monkeypatch):
+def test_file_system_without_locks_gives_a_warning(tmp_path, monkeypatch):
     def refuse(file, how):
         raise OSError(errno.ENOLCK, "No locks available")
 
@@ -81,7 +81,7 @@ def test_a_file_system_that_cannot_lock_is_said_and_the_run_goes_on(tmp_path, mo
         atomgraph.train(tiny(tmp_path), quiet=True)
 
 
-def test_what_is_refused_before_the_run_leaves_no_folder(tmp_path):
+def test_refused_runs_leave_no_folder(tmp_path):
     config = tiny(tmp_path)
     config["data"]["train"] = str(tmp_path / "nowhere.xyz")
     with pytest.raises(atomgraph.errors.AtomgraphError):
@@ -105,7 +105,7 @@ def test_every_kind_of_run_takes_the_lock(tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", ["link", "hard link", "pipe"])
-def test_a_lock_that_is_a_link_or_a_pipe_is_refused_and_nothing_is_written_through_it(tmp_path, kind):
+def test_lock_files_that_are_links_or_pipes_are_refused(tmp_path, kind):
     folder, victim = tmp_path / "run", tmp_path / "victim.txt"
     folder.mkdir()
     victim.write_text("mine")

@@ -11,14 +11,14 @@ from atomgraph.errors import ConfigError, DataError
 
 def two_headed(folder, shift=5.0, named=("a", "b")):
     """Frames twice: once as they are, once with another zero of energy; under two names."""
-    path, made = folder / "two.xyz", []
+    path, structures = folder / "two.xyz", []
     for head, offset in zip(named, (0.0, shift), strict=True):
         for atoms in frames(12, 0):
             energy = atoms.get_potential_energy() + offset * len(atoms)
             atoms.calc.results["energy"] = energy
             atoms.info["head"] = head
-            made.append(atoms)
-    ase.io.write(path, made, format="extxyz")
+            structures.append(atoms)
+    ase.io.write(path, structures, format="extxyz")
     return str(path)
 
 
@@ -31,11 +31,11 @@ def test_each_head_learns_its_own_energies(tmp_path):
     assert float(e0[1] - e0[0]) == pytest.approx(5.0, abs=0.2)  # the two heads train on other halves of the frames
     again = load(tmp_path / "run")
     structure = frames(1, 0)[0]
-    found = {}
+    predictions = {}
     for head in ("a", "b"):
         structure.info["head"] = head
-        found[head] = again.predict([structure], stress=False)[0]["energy"] / len(structure)
-    assert found["b"] - found["a"] == pytest.approx(5.0, abs=0.5)
+        predictions[head] = again.predict([structure], stress=False)[0]["energy"] / len(structure)
+    assert predictions["b"] - predictions["a"] == pytest.approx(5.0, abs=0.5)
     assert potential.metadata["e0_origin"].startswith("a: ")
 
 
@@ -59,7 +59,7 @@ def test_a_frame_without_a_head_is_refused(tmp_path):
         train(config, quiet=True)
 
 
-def test_heads_are_said_in_one_place(tmp_path):
+def test_heads_in_two_sections_are_refused(tmp_path):
     model = tiny(tmp_path)["model"] | {"baseline": {"kind": "Baseline", "heads": ["a"]}}
     with pytest.raises(ConfigError, match=r"baseline\.heads"):
         train(tiny(tmp_path, model=model, baseline={"heads": ["a", "b"]}), quiet=True)

@@ -9,7 +9,7 @@ import atomgraph
 from atomgraph.errors import ConfigError
 
 
-def test_structures_that_a_run_was_given_are_not_removed_by_training_on_them_again(tmp_path):
+def test_overwrite_keeps_structures_of_the_new_run(tmp_path):
     config = tiny(tmp_path)
     config["data"] |= {"train": frames(12), "valid": 0.25, "test": None}
     atomgraph.train(config, quiet=True)
@@ -23,7 +23,7 @@ def test_structures_that_a_run_was_given_are_not_removed_by_training_on_them_aga
 
 
 @pytest.mark.parametrize("name", ["", "/model.safetensors"])
-def test_a_potential_is_not_removed_by_fine_tuning_it_in_its_own_folder(tmp_path, name):
+def test_overwrite_keeps_the_starting_potential(tmp_path, name):
     start = source(tmp_path)
     folder = start.removesuffix("/model.safetensors")
     config = tune(tmp_path, start={"model": folder + name}, output={"folder": folder})

@@ -39,7 +39,7 @@ def run(tmp_path_factory):
     return folder, config, potential, metrics
 
 
-def test_the_run_folder_holds_what_was_promised(run):
+def test_run_folder_has_all_files(run):
     folder, _, potential, metrics = run
     held = {p.name for p in (folder / "run").iterdir()}
     assert held == {"model.safetensors", "config.yaml", "metrics.csv", "metrics.json", "split.json", "checkpoints"}
@@ -51,12 +51,12 @@ def test_the_run_folder_holds_what_was_promised(run):
     assert potential.metadata["e0_origin"].startswith("least squares")
 
 
-def test_the_file_gives_the_potential_that_was_returned(run):
+def test_saved_potential_equals_the_returned_one(run):
     folder, _, potential, metrics = run
     loaded = atomgraph.load(folder / "run/model.safetensors")
     atoms = frames(2, seed=5)
-    for one, other in zip(loaded.predict(atoms), potential.predict(atoms), strict=True):
-        np.testing.assert_array_equal(one["forces"], other["forces"])
+    for first, second in zip(loaded.predict(atoms), potential.predict(atoms), strict=True):
+        np.testing.assert_array_equal(first["forces"], second["forces"])
     test = ase.io.read(data_file(folder, 4, seed=9), ":")
     error = np.concatenate(
         [(p["forces"] - a.get_forces()).ravel() for p, a in zip(potential.predict(test), test, strict=True)]
@@ -86,7 +86,7 @@ def test_constants_come_from_the_training_part_only(run):
     assert not set(split["train"]) & set(split["valid"])
 
 
-def test_a_folder_that_holds_a_run_is_not_overwritten_unless_asked(run):
+def test_run_folder_is_overwritten_only_on_request(run):
     folder, config, _, _ = run
     before = (folder / "run/model.safetensors").read_bytes()
     with pytest.raises(ConfigError, match=r"exists already; choose another output.folder, go on with .*--resume"):
@@ -98,7 +98,7 @@ def test_a_folder_that_holds_a_run_is_not_overwritten_unless_asked(run):
     assert (folder / "run/model.safetensors").read_bytes() == before
 
 
-def test_a_full_disk_leaves_no_folder_that_is_in_the_way_of_the_next_attempt(tmp_path, monkeypatch):
+def test_full_disk_leaves_no_folder(tmp_path, monkeypatch):
     def full(descriptor):
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -109,7 +109,7 @@ def test_a_full_disk_leaves_no_folder_that_is_in_the_way_of_the_next_attempt(tmp
     assert not (tmp_path / "run").exists()
 
 
-def test_ctrl_c_while_the_results_are_judged_loses_nothing_and_says_how_to_go_on(tmp_path, monkeypatch):
+def test_ctrl_c_during_evaluation_keeps_the_run_resumable(tmp_path, monkeypatch):
     def impatient(*arguments):
         raise KeyboardInterrupt
 
@@ -121,7 +121,7 @@ def test_ctrl_c_while_the_results_are_judged_loses_nothing_and_says_how_to_go_on
     assert torch.equal(weights(kept), weights(finished)) and metrics["training"]["epochs"] == 2
 
 
-def test_what_is_no_configuration_is_refused():
+def test_values_that_are_no_configuration_are_refused():
     with pytest.raises(ConfigError, match="a configuration is a mapping or a YAML file, but None came"):
         atomgraph.train(None)
 
@@ -141,7 +141,7 @@ def test_a_finished_run_can_be_given_more_epochs(run, tmp_path):
         resume(folder / "run", ["fit.optimizer.kind=SGD"])
 
 
-def test_a_run_goes_on_with_the_learning_rate_that_it_is_given(run, tmp_path):
+def test_resumed_run_takes_a_new_learning_rate(run, tmp_path):
     folder, _, _, _ = run
     shutil.copytree(folder / "run", tmp_path / "run")
     last = tmp_path / "run/checkpoints/last.ckpt"
@@ -170,7 +170,7 @@ def test_a_run_goes_on_with_the_learning_rate_that_it_is_given(run, tmp_path):
         ({"fit": {"accelerator": "gpus"}}, ConfigError, "fit: "),
     ],
 )
-def test_an_impossible_run_is_refused_and_nothing_is_written(tmp_path, monkeypatch, changes, error, said):
+def test_impossible_runs_are_refused_and_write_nothing(tmp_path, monkeypatch, changes, error, said):
     monkeypatch.chdir(tmp_path)
     ase.io.write("molecules.xyz", [a for a in frames(16) if not a.pbc.any()], format="extxyz")
     with pytest.raises(error, match=said):
@@ -178,15 +178,15 @@ def test_an_impossible_run_is_refused_and_nothing_is_written(tmp_path, monkeypat
     assert not (tmp_path / "run").exists()
 
 
-def test_test_structures_of_a_strange_element_are_refused_before_training(tmp_path):
-    strange = frames(1)[0]
-    strange.symbols[0] = "Kr"
-    ase.io.write(tmp_path / "strange.xyz", strange, format="extxyz")
+def test_unknown_elements_in_the_test_part_are_refused(tmp_path):
+    krypton = frames(1)[0]
+    krypton.symbols[0] = "Kr"
+    ase.io.write(tmp_path / "strange.xyz", krypton, format="extxyz")
     with pytest.raises(DataError, match=r"data.test holds Kr, which no training structure has"):
         atomgraph.train(tiny(tmp_path, data={"test": str(tmp_path / "strange.xyz")}), quiet=True)
 
 
-def test_a_loss_that_is_not_finite_stops_names_the_batch_and_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
+def test_infinite_loss_stops_and_keeps_the_last_checkpoint(tmp_path, monkeypatch):
     from atomgraph.training.task import PotentialTask
 
     config = tiny(tmp_path, fit={"max_epochs": 4})
@@ -206,7 +206,7 @@ def test_a_loss_that_is_not_finite_stops_names_the_batch_and_keeps_the_last_good
     assert all(value.isfinite().all() for value in kept["state_dict"].values())
 
 
-def test_patience_ends_a_run_that_does_not_get_better(tmp_path):
+def test_patience_stops_a_run_without_improvement(tmp_path):
     fit = {"max_epochs": 50, "patience": 2, "optimizer": {"lr": 1e-30}, "ema": None}
     _, metrics = atomgraph.train(tiny(tmp_path, fit=fit), quiet=True)
     assert (metrics["training"]["epochs"], metrics["training"]["best_epoch"]) == (3, 1)
@@ -221,7 +221,7 @@ def test_loggers_that_are_not_installed_are_refused_with_what_installs_them(tmp_
         atomgraph.train(tiny(tmp_path, output={"loggers": ["wandb"]}), quiet=True)
 
 
-def test_a_monitored_figure_that_no_validation_label_can_give_is_refused_before_anything_is_written(tmp_path):
+def test_monitored_error_without_labels_is_refused(tmp_path):
     frames_without = ase.io.read(data_file(tmp_path, 4, seed=9), ":")
     for atoms in frames_without:
         atoms.calc.results.pop("forces")
@@ -232,7 +232,7 @@ def test_a_monitored_figure_that_no_validation_label_can_give_is_refused_before_
     assert not (tmp_path / "run").exists()
 
 
-def test_the_configuration_of_a_run_folder_imports_nothing_that_was_not_imported(tmp_path, monkeypatch, capsys):
+def test_configuration_of_a_run_folder_imports_no_module(tmp_path, monkeypatch, capsys):
     from atomgraph.cli import main
 
     monkeypatch.chdir(tmp_path)
@@ -258,7 +258,7 @@ def test_the_configuration_of_a_run_folder_imports_nothing_that_was_not_imported
     "ramp, said",
     [({"from_epoch": 100}, "begins to change at epoch 100, but there are 2; it stays 1"), ({"n_epochs": 5}, "ends")],
 )
-def test_a_ramp_beyond_the_last_epoch_is_said(tmp_path, capsys, ramp, said):
+def test_ramp_beyond_the_last_epoch_gives_a_warning(tmp_path, capsys, ramp, said):
     weight = {"start": 1.0, "end": 50.0} | ramp
     terms = [{"property": "energy", "weight": weight}, {"property": "forces"}]
     atomgraph.train(tiny(tmp_path, fit={"terms": terms}))

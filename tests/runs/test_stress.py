@@ -45,12 +45,12 @@ def test_data_without_stress_train_as_before(tmp_path, capsys):
     assert "stress" not in capsys.readouterr().out.split("epoch 1/")[0].split("GCN for")[1]
 
 
-def test_a_term_that_was_asked_for_and_has_no_label_is_still_an_error(tmp_path):
+def test_explicit_term_without_label_is_an_error(tmp_path):
     with pytest.raises(DataError, match="stress"):
         run(tmp_path, stress=False, terms=[{"property": "energy"}, {"property": "stress", "weight": 1.0}])
 
 
-def test_terms_without_stress_leave_it_out_and_the_census_says_so(tmp_path, capsys):
+def test_terms_without_stress_are_shown_in_the_census(tmp_path, capsys):
     run(tmp_path, stress=True, terms=[{"property": "energy"}, {"property": "forces"}])
     assert "present, not fitted: add {property: stress, weight: ...} to fit.terms" in capsys.readouterr().out
 

@@ -21,18 +21,18 @@ from atomgraph.errors import ConfigError, DataError
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    made = tmp_path_factory.mktemp("audit")
-    source(made)
-    return made
+    frames_made = tmp_path_factory.mktemp("audit")
+    source(frames_made)
+    return frames_made
 
 
 def relabelled(folder, name, *, energy=lambda e, atoms: e, forces=lambda f: f, n=24):
     """What the starting potential says of new structures, with the labels changed."""
-    start, made = atomgraph.load(source(folder)), frames(n, seed=7)
-    for atoms, found in zip(made, start.predict(made), strict=True):
-        labels = {"energy": energy(found["energy"], atoms), "forces": forces(found["forces"])}
+    start, frames_made = atomgraph.load(source(folder)), frames(n, seed=7)
+    for atoms, findings in zip(frames_made, start.predict(frames_made), strict=True):
+        labels = {"energy": energy(findings["energy"], atoms), "forces": forces(findings["forces"])}
         atoms.calc = SinglePointCalculator(atoms, **labels)
-    ase.io.write(folder / f"{name}.xyz", made, format="extxyz")
+    ase.io.write(folder / f"{name}.xyz", frames_made, format="extxyz")
     return str(folder / f"{name}.xyz")
 
 
@@ -44,17 +44,17 @@ def run(folder):
 
 
 def test_a_run_ends_with_its_report_card(folder, run):
-    told = json.loads((folder / "run" / "card.json").read_text())
-    assert told["retention"]["structures"] == 6 and told["target"]["valid"]["ratio"]["forces"] > 0
-    assert [curve["pair"] for curve in told["dimers"]] == [["Ar", "Ar"]]
-    assert {change["group"] for change in told["weights"]} >= {"embedding", "readout"}
+    record = json.loads((folder / "run" / "card.json").read_text())
+    assert record["retention"]["structures"] == 6 and record["target"]["valid"]["ratio"]["forces"] > 0
+    assert [curve["pair"] for curve in record["dimers"]] == [["Ar", "Ar"]]
+    assert {change["group"] for change in record["weights"]} >= {"embedding", "readout"}
     page = (folder / "run" / "report.html").read_text()
     assert "Report card" in page and "Audit before training" in page
     assert run.metadata["audit"]["head"] == "default" and "e0_shift" in run.metadata
 
 
 @pytest.mark.parametrize("name", foundation.WRONG_E0)
-def test_a_wrong_e0_is_found_and_after_the_estimate_the_first_epoch_is_as_good_as_the_fit(tmp_path, name):
+def test_wrong_e0_is_found_and_estimated(tmp_path, name):
     truth = tiny.potential(("H", "O", "Si"))
     start = foundation.starting(truth)
     start.save(tmp_path / "start.safetensors")
@@ -81,7 +81,7 @@ def test_a_wrong_e0_is_found_and_after_the_estimate_the_first_epoch_is_as_good_a
     assert 0 < float(first["valid_energy_rmse (meV/atom)"]) < 2 * 1e3 * residual
 
 
-def test_what_cannot_be_right_ends_in_one_line_and_can_be_insisted_on(folder, capsys):
+def test_wrong_labels_end_in_one_line_and_can_be_ignored(folder, capsys):
     data = relabelled(folder, "gradients", forces=lambda f: 1e6 * f)
     config = tune(folder, "absurd", data={"train": data}, e0="foundation")
     path = folder / "absurd.yaml"
@@ -95,7 +95,7 @@ def test_what_cannot_be_right_ends_in_one_line_and_can_be_insisted_on(folder, ca
     )  # trained, and no better than zero
 
 
-def test_bad_words_and_probes_are_refused_before_training(folder):
+def test_unknown_findings_and_probes_are_refused_before_training(folder):
     with pytest.raises(ConfigError, match=r"audit\.ignore: no finding is called 'sgin'"):
         atomgraph.finetune(tune(folder, "bad", audit={"ignore": ["sgin"]}), quiet=True)
     ase.io.write(folder / "gold.xyz", ase.Atoms("Au2", [[0, 0, 0], [0, 0, 2.5]]), format="extxyz")
@@ -109,8 +109,8 @@ def test_an_unlabelled_probe_is_compared_with_the_starting_model(folder):
     ase.io.write(folder / "bare.xyz", bare, format="extxyz")
     card = {"probe": str(folder / "bare.xyz"), "steps": 0}
     potential, _ = atomgraph.finetune(tune(folder, "unlabelled", card=card), quiet=True)
-    told = json.loads((folder / "unlabelled" / "card.json").read_text())["retention"]
+    record = json.loads((folder / "unlabelled" / "card.json").read_text())["retention"]
     start = atomgraph.load(source(folder))
-    both = [np.concatenate([found["forces"].ravel() for found in p.predict(bare)]) for p in (start, potential)]
-    assert told["by_itself"]["forces"] == pytest.approx(np.abs(both[0] - both[1]).mean())
-    assert "before" not in told
+    both = [np.concatenate([findings["forces"].ravel() for findings in p.predict(bare)]) for p in (start, potential)]
+    assert record["by_itself"]["forces"] == pytest.approx(np.abs(both[0] - both[1]).mean())
+    assert "before" not in record

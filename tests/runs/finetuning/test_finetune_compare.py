@@ -20,9 +20,9 @@ METHODS = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    made = tmp_path_factory.mktemp("compare")
-    source(made)
-    return made
+    path = tmp_path_factory.mktemp("compare")
+    source(path)
+    return path
 
 
 def plan(folder, name="methods", **changes):
@@ -42,21 +42,21 @@ def test_every_method_is_run_at_every_size_on_the_same_structures(folder, cells)
     small, large = (read(str(folder / "methods" / "data" / f"train-{n}-1.xyz")) for n in (4, 8))
     assert all((a.positions == b.positions).all() for a, b in zip(small, large, strict=False))
     potential = atomgraph.load(folder / "methods" / "runs" / "naive-4-1")
-    told = json.loads((folder / "methods" / "runs" / "naive-4-1" / "card.json").read_text())
+    record = json.loads((folder / "methods" / "runs" / "naive-4-1" / "card.json").read_text())
     (cell,) = (c for c in cells if (c.method, c.size) == ("naive", 4))
     assert potential.metadata["data"]["structures"]["train"] == 4
-    assert cell.source_forces == told["retention"]["after"]["all"]["forces"]["mae"]
+    assert cell.source_forces == record["retention"]["after"]["all"]["forces"]["mae"]
 
 
 def test_the_result_is_a_table_a_page_and_json(folder, cells):
-    told = json.loads((folder / "methods" / "compare.json").read_text())
-    assert [cell["method"] for cell in told["cells"]] == [cell.method for cell in cells]
-    start = RunResult(**told["start"])
+    record = json.loads((folder / "methods" / "compare.json").read_text())
+    assert [cell["method"] for cell in record["cells"]] == [cell.method for cell in cells]
+    start = RunResult(**record["start"])
     assert start.method != "scratch" and len(method_table(cells, start).rows) == 1 + len(cells)
     assert "Gained and lost" in (folder / "methods" / "compare.html").read_text()
 
 
-def test_methods_that_solve_make_no_use_of_what_the_others_say_of_training(folder):
+def test_linear_methods_ignore_sections_of_gradients(folder):
     newton = {"method": {"kind": "gauss_newton", "sigma": {"virial": None}, "steps": 1}}
     (cell,) = compare(plan(folder, "solving", methods={"newton": newton}, sizes=[4]), quiet=True)
     assert (cell.method, cell.size) == ("newton", 4) and cell.target_forces > 0
@@ -87,16 +87,16 @@ def test_finished_runs_are_not_repeated_and_broken_ones_are(folder, cells):
         ({"methods": {"scratch": {"scratch": True}}}, "beside scratch"),
     ],
 )
-def test_what_is_wrong_is_said_before_the_first_run(folder, changes, message):
+def test_errors_appear_before_the_first_run(folder, changes, message):
     with pytest.raises(ConfigError, match=message):
         compare(plan(folder, "wrong", **changes), quiet=True)
     assert not (folder / "wrong").exists()
 
 
-def test_seeds_are_averaged_and_their_spread_is_told():
+def test_seeds_are_averaged_with_their_spread():
     two = [RunResult("naive", 20, seed, value, 1.0, 2.0, None) for seed, value in ((1, 0.1), (2, 0.3))]
-    (one,) = summarise(two)
-    assert (one.target_forces, one.spread, one.seeds, one.source_energy) == (
+    (summary,) = summarise(two)
+    assert (summary.target_forces, summary.spread, summary.seeds, summary.source_energy) == (
         pytest.approx(0.2),
         pytest.approx(0.1),
         2,

@@ -41,9 +41,9 @@ PROCESS = {"kind": "sparse_gp", "accelerator": "cpu"}
 
 
 def config(folder, model, fit, **changes):
-    found = tiny(folder, **changes)
-    found["data"].pop("edge_budget")
-    return found | {"model": model, "fit": fit}
+    settings = tiny(folder, **changes)
+    settings["data"].pop("edge_budget")
+    return settings | {"model": model, "fit": fit}
 
 
 def weights(potential):
@@ -54,8 +54,8 @@ def weights(potential):
 def test_a_run_leaves_a_potential_that_predicts_the_test_part(tmp_path, model, fit):
     potential, metrics = atomgraph.train(config(tmp_path, model, fit), quiet=True)
     loaded = atomgraph.load(tmp_path / "run")
-    (found,) = loaded.predict(frames(1, seed=9))
-    assert found["energy"] == pytest.approx(potential.predict(frames(1, seed=9))[0]["energy"], abs=1e-12)
+    (prediction,) = loaded.predict(frames(1, seed=9))
+    assert prediction["energy"] == pytest.approx(potential.predict(frames(1, seed=9))[0]["energy"], abs=1e-12)
     assert loaded.model.dtype == torch.float64
     labels = torch.cat([torch.tensor(atoms.get_forces()).flatten() for atoms in frames(4, seed=9)])
     assert metrics["test"]["all"]["forces"]["rmse"] < 0.5 * float(labels.square().mean().sqrt())
@@ -64,7 +64,7 @@ def test_a_run_leaves_a_potential_that_predicts_the_test_part(tmp_path, model, f
     assert (tmp_path / "run" / TABLE).read_text().startswith("block,structures,rows,seconds\n")
 
 
-def test_a_stopped_fit_goes_on_at_its_last_block_to_the_same_weights(tmp_path, monkeypatch):
+def test_stopped_fit_resumes_to_the_same_weights(tmp_path, monkeypatch):
     fit = SQUARES | {"block": 60}
     (tmp_path / "a").mkdir()
     straight, _ = atomgraph.train(config(tmp_path / "a", ACE, fit), quiet=True)
@@ -82,8 +82,8 @@ def test_a_stopped_fit_goes_on_at_its_last_block_to_the_same_weights(tmp_path, m
         atomgraph.train(config(tmp_path / "b", ACE, fit), quiet=True)
     resumed, _ = resume(tmp_path / "b" / "run", quiet=True)
     torch.testing.assert_close(weights(resumed), weights(straight), rtol=1e-9, atol=1e-12)
-    other, metrics = resume(tmp_path / "b" / "run", ["fit.solver=ridge", "fit.strength=0.1"], quiet=True)
-    assert metrics["training"]["strength"] == 0.1 and not torch.equal(weights(other), weights(straight))
+    ridge, metrics = resume(tmp_path / "b" / "run", ["fit.solver=ridge", "fit.strength=0.1"], quiet=True)
+    assert metrics["training"]["strength"] == 0.1 and not torch.equal(weights(ridge), weights(straight))
     with pytest.raises(ConfigError, match=r"fit\.block: rows of this fit are made already"):
         resume(tmp_path / "b" / "run", ["fit.block=7"])
 
@@ -109,22 +109,22 @@ def test_the_last_layer_of_a_frozen_network_is_solved_for(tmp_path):
 
 def broken(folder, change):
     """A training file in which something is wrong."""
-    every = frames(8)
-    change(every)
+    structures = frames(8)
+    change(structures)
     path = folder / "broken.xyz"
-    ase.io.write(path, every, format="extxyz")
+    ase.io.write(path, structures, format="extxyz")
     return {"train": str(path), "valid": None, "test": None}
 
 
-def contradict(every):
+def contradict(structures):
     """The first frame again, with another energy."""
-    again = every[0].copy()
-    labels = dict(every[0].calc.results) | {"energy": every[0].get_potential_energy() + 3.0}
+    again = structures[0].copy()
+    labels = dict(structures[0].calc.results) | {"energy": structures[0].get_potential_energy() + 3.0}
     again.calc = SinglePointCalculator(again, **labels)
-    every.append(again)
+    structures.append(again)
 
 
-def test_two_frames_that_contradict_each_other_are_named(tmp_path):
+def test_contradicting_frames_are_named(tmp_path):
     data = broken(tmp_path, contradict)
     with pytest.raises(
         DataError, match=r"are one structure, but their energies differ by 3 eV/atom.*contradictions: keep"
@@ -157,8 +157,10 @@ def test_a_fit_whose_terms_cancel_says_what_they_cost_and_refuses_float32(tmp_pa
     monkeypatch.setattr("atomgraph.fitting.sparse_set.DEPENDENT", 1e-13)
     dependent = GAP | {"pairs": {"n_points": 20, "theta": 3.0}}
     _, metrics = atomgraph.train(config(tmp_path, dependent, PROCESS | {"jitter": 1e-13}), quiet=True)
-    told = metrics["training"]["precision"]
-    assert told["cancellation"] > 1e4 and told["digits"]["float64"] < 12 and told["dtypes"] == ["float64"]
+    precision = metrics["training"]["precision"]
+    assert (
+        precision["cancellation"] > 1e4 and precision["digits"]["float64"] < 12 and precision["dtypes"] == ["float64"]
+    )
     run = tmp_path / "run"
     for loading in (atomgraph.load, atomgraph.Calculator):
         with pytest.raises(ConfigError, match="for float64 only: its weights cancel"):
@@ -190,7 +192,7 @@ def test_a_sparse_process_keeps_the_laws(tmp_path):
     ],
     ids=["SNAP", "ACE", "small GAP", "GAP with pairs"],
 )
-def test_a_fit_that_is_said_to_be_for_float32_keeps_its_laws_there(tmp_path, model, fit):
+def test_fits_allowed_in_float32_keep_the_laws(tmp_path, model, fit):
     potential, _ = atomgraph.train(config(tmp_path, model, fit), quiet=True)
     if "float32" in potential.dtypes:
         assert not [law for law in laws(potential.to(torch.float32)) if not law.passed]
@@ -203,9 +205,9 @@ def test_a_fit_that_is_said_to_be_for_float32_keeps_its_laws_there(tmp_path, mod
         )
 
 
-def spoil(every):
+def spoil(structures):
     """One energy that is no number."""
-    every[3].calc.results["energy"] = float("inf")
+    structures[3].calc.results["energy"] = float("inf")
 
 
 @pytest.mark.parametrize(
@@ -238,9 +240,9 @@ def spoil(every):
         ),
     ],
 )
-def test_what_a_user_gets_wrong_ends_in_one_line(tmp_path, capsys, model, fit, change, said):
+def test_errors_of_the_user_end_in_one_line(tmp_path, capsys, model, fit, change, said):
     path = tmp_path / "run.yaml"
-    data = broken(tmp_path, change or (lambda every: None))
+    data = broken(tmp_path, change or (lambda structures: None))
     path.write_text(yaml.safe_dump(config(tmp_path, model, fit, data=data)))
     assert main(["train", str(path)]) == 2
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
@@ -256,21 +258,21 @@ def test_what_a_user_gets_wrong_ends_in_one_line(tmp_path, capsys, model, fit, c
         ({"kind": "sparse_gp", "max_epochs": 3}, "fit.max_epochs: unknown key"),
     ],
 )
-def test_what_is_mistyped_is_named(tmp_path, fit, said):
+def test_typing_errors_are_named(tmp_path, fit, said):
     with pytest.raises(ConfigError) as caught:
         atomgraph.train(config(tmp_path, ACE, fit), quiet=True)
     assert said in str(caught.value)
 
 
-def test_a_smoothness_prior_wants_degrees(tmp_path):
+def test_smoothness_prior_requires_degrees(tmp_path):
     snap = {"kind": "SNAP", "elements": "auto", "cutoff": 4.0, "twojmax": 2}
     with pytest.raises(FittingError, match=r"a smoothness prior needs features with degrees.*prior: isotropic"):
         atomgraph.train(config(tmp_path, snap, SQUARES | {"prior": "smoothness"}), quiet=True)
 
 
-def test_a_label_that_is_asked_for_and_nowhere_there_ends_the_run(tmp_path):
-    def unstressed(every):
-        for atoms in every:
+def test_required_label_that_is_missing_ends_the_run(tmp_path):
+    def unstressed(structures):
+        for atoms in structures:
             atoms.calc.results.pop("stress", None)
 
     data = broken(tmp_path, unstressed)
@@ -278,7 +280,7 @@ def test_a_label_that_is_asked_for_and_nowhere_there_ends_the_run(tmp_path):
         atomgraph.train(config(tmp_path, ACE, SQUARES | {"sigma": {"virial": 0.02}}, data=data), quiet=True)
 
 
-def test_a_fit_in_closed_form_waits_for_neither_lightning_nor_matplotlib():
+def test_closed_form_imports_neither_lightning_nor_matplotlib():
     code = (
         "import sys, atomgraph.runs, atomgraph.runs.fits.closed_form\n"
         "print(sorted({'lightning', 'matplotlib', 'torchmetrics'} & set(sys.modules)))"
@@ -288,7 +290,7 @@ def test_a_fit_in_closed_form_waits_for_neither_lightning_nor_matplotlib():
 
 
 @pytest.mark.parametrize(("model", "kind"), [(ACE, "least_squares"), (GAP, "sparse_gp")], ids=["ACE", "GAP"])
-def test_training_a_linear_model_by_gradient_names_the_fit_that_solves_it(model, kind):
+def test_linear_models_get_a_hint_of_the_closed_form(model, kind):
     potential = Potential(build_model(resolve_spec(model, ["Ar"])))
     assert f"fit: {{kind: {kind}}} solves for them in closed form" in closed_form_hint(potential)
 
@@ -302,7 +304,7 @@ def test_training_a_linear_model_by_gradient_names_the_fit_that_solves_it(model,
     ],
     ids=["GCN", "MACE", "BehlerParrinello"],
 )
-def test_a_model_that_is_not_linear_has_no_such_note(model):
+def test_nonlinear_models_get_no_hint(model):
     assert closed_form_hint(Potential(build_model(resolve_spec(model, ["Ar"])))) == ""
 
 
@@ -312,7 +314,7 @@ def test_a_fit_that_the_data_do_not_determine_once_printed_condition_number_inf(
     assert "the data alone do not determine all weights" in line and "number inf," not in line
 
 
-def test_a_gap_once_counted_the_points_that_were_asked_for_as_fitted(tmp_path, capsys):
+def test_gap_once_counted_requested_points_as_fitted(tmp_path, capsys):
     atomgraph.train(config(tmp_path, GAP | {"n_points": 100}, PROCESS))
     assert "GAP for Ar: weights of sparse points, which are chosen next" in capsys.readouterr().out
     assert main(["info", str(tmp_path / "run")]) == 0

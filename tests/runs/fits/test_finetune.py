@@ -24,9 +24,9 @@ from atomgraph.training.checkpoints import read_checkpoint
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    made = tmp_path_factory.mktemp("tune")
-    source(made)
-    return made
+    path = tmp_path_factory.mktemp("tune")
+    source(path)
+    return path
 
 
 def run(folder, name, **changes):
@@ -35,10 +35,10 @@ def run(folder, name, **changes):
 
 def files(folder: Path, change, name: str, n: int = 8) -> str:
     """Frames with changed labels."""
-    made = frames(n, seed=4)
-    for atoms in made:
+    structures = frames(n, seed=4)
+    for atoms in structures:
         change(atoms)
-    ase.io.write(folder / f"{name}.xyz", made, format="extxyz")
+    ase.io.write(folder / f"{name}.xyz", structures, format="extxyz")
     return str(folder / f"{name}.xyz")
 
 
@@ -46,7 +46,7 @@ def moved(before, after):
     return {name for name in before if not torch.equal(before[name], after[name])}
 
 
-def test_full_fine_tuning_moves_every_weight_and_says_where_it_began_with_its_licence(folder):
+def test_full_fine_tuning_changes_all_weights_and_records_origin(folder):
     start, path = atomgraph.load(source(folder)), folder / "licensed.safetensors"
     start.metadata["licence"] = "for friends only"
     start.metadata["precision"] = {"dtypes": ["float64"], "float32_error": 0.1}
@@ -59,13 +59,13 @@ def test_full_fine_tuning_moves_every_weight_and_says_where_it_began_with_its_li
     assert origin["data"] == start.metadata["data"] and potential.metadata["licence"] == "for friends only"
     assert potential.dtypes == ("float64",)
     again = atomgraph.load(folder / "full")
-    one, other = (p.predict(frames(3, seed=5)) for p in (potential, again))
+    first, second = (p.predict(frames(3, seed=5)) for p in (potential, again))
     assert all(
-        (a["forces"] == b["forces"]).all() and a["energy"] == b["energy"] for a, b in zip(one, other, strict=True)
+        (a["forces"] == b["forces"]).all() and a["energy"] == b["energy"] for a, b in zip(first, second, strict=True)
     )
 
 
-def test_frozen_groups_stay_to_the_last_bit_and_out_of_optimiser_and_average(folder):
+def test_frozen_groups_are_unchanged_and_not_optimised(folder):
     fit = {"max_epochs": 10, "ema": 0.9, "optimizer": {"lr": 0.01, "weight_decay": 0.1}}
     data = {"valid": None, "atom_budget": 3}  # 10 batches an epoch
     potential = run(
@@ -88,9 +88,9 @@ def test_frozen_groups_stay_to_the_last_bit_and_out_of_optimiser_and_average(fol
 def test_adapters_of_rank_zero_train_nothing(folder):
     potential = run(folder, "rank0", method={"kind": "lora", "rank": 0}, e0="foundation", fit={"max_epochs": 1})
     start = atomgraph.load(source(folder))
-    for one, other in zip(potential.predict(frames(4)), start.predict(frames(4)), strict=True):
-        np.testing.assert_array_equal(one["forces"], other["forces"])
-        assert one["energy"] == other["energy"]
+    for first, second in zip(potential.predict(frames(4)), start.predict(frames(4)), strict=True):
+        np.testing.assert_array_equal(first["forces"], second["forces"])
+        assert first["energy"] == second["energy"]
 
 
 def test_adapters_change_matrices_and_leave_biases(folder):
@@ -122,7 +122,7 @@ def test_rates_move_groups_in_proportion(folder):
             torch.testing.assert_close(step["by_depth"][name], by_depth * step["even"][name], rtol=1e-8, atol=1e-15)
 
 
-def test_the_more_the_replay_weighs_the_less_is_forgotten(folder):
+def test_larger_replay_weight_forgets_less(folder):
     def inverted(atoms):
         atoms.calc.results = {name: -2.0 * value for name, value in atoms.calc.results.items()}
 
@@ -130,7 +130,7 @@ def test_the_more_the_replay_weighs_the_less_is_forgotten(folder):
     replay = {"data": data_file(folder, 12, seed=1), "labels": "predicted", "ratio": 0.5}
     audit = {"ignore": ["forces sign", "stress sign", "energy sign", "stress"]}
     probe = frames(6, seed=7)
-    truth = np.concatenate([found["forces"].ravel() for found in atomgraph.load(source(folder)).predict(probe)])
+    truth = np.concatenate([predicted["forces"].ravel() for predicted in atomgraph.load(source(folder)).predict(probe)])
     errors = []
     for weight in (0.01, 1, 100):
         fit = {"max_epochs": 5, "optimizer": {"lr": 2e-2}}
@@ -138,12 +138,12 @@ def test_the_more_the_replay_weighs_the_less_is_forgotten(folder):
             folder, f"replay-{weight}", data=data, replay=replay | {"weight": float(weight)}, fit=fit, audit=audit
         )
         potential.head = "default"
-        found = np.concatenate([prediction["forces"].ravel() for prediction in potential.predict(probe)])
-        errors.append(float(np.abs(found - truth).mean()))
+        predicted = np.concatenate([prediction["forces"].ravel() for prediction in potential.predict(probe)])
+        errors.append(float(np.abs(predicted - truth).mean()))
     assert errors[0] > 1.2 * errors[1] > 1.44 * errors[2]
 
 
-def test_a_replaying_head_keeps_its_e0_and_the_target_gets_its_own(folder):
+def test_replayed_head_keeps_its_e0(folder):
     def shifted(atoms):
         atoms.calc.results["energy"] = atoms.get_potential_energy() + 5.0 * len(atoms)
 
@@ -162,7 +162,7 @@ def two_headed(folder) -> str:
     return str(folder / "two.safetensors")
 
 
-def test_head_h_trains_head_h(folder):
+def test_only_the_chosen_head_is_trained(folder):
     start = atomgraph.load(two_headed(folder))
     potential = run(folder, "head", start={"model": two_headed(folder), "head": "fine"}, fit={"max_epochs": 1})
     assert potential.heads == ["default", "fine"] and potential.head == "fine"
@@ -174,7 +174,7 @@ def test_head_h_trains_head_h(folder):
     assert torch.equal(start.model.baseline.scale, potential.model.baseline.scale)
 
 
-def test_a_stopped_run_goes_on_as_if_it_had_not(folder):
+def test_stopped_run_resumes_to_the_same_weights(folder):
     changes = {
         "method": {"kind": "lora", "rank": 2},
         "replay": {"data": data_file(folder, 12, seed=1), "ratio": 0.4},
@@ -187,7 +187,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not(folder):
     assert not moved(weights(straight), weights(resumed))
 
 
-def test_elements_and_heads_come_and_go_and_the_file_predicts_the_same(folder):
+def test_edited_elements_and_heads_are_saved(folder):
     start = Potential(GCN(["H", "Ar", "O"], 4.0, channels=4, n_layers=1, n_radial=3, readout_hidden=[4])).to(
         torch.float64
     )
@@ -213,9 +213,9 @@ def test_elements_and_heads_come_and_go_and_the_file_predicts_the_same(folder):
     assert len(potential.metadata["edits"]) == 3
     again = atomgraph.load(folder / "edited", head="mine")
     probe = ase.io.read(folder / "krypton.xyz", ":")
-    for one, other in zip(potential.predict(probe), again.predict(probe), strict=True):
-        np.testing.assert_allclose(one["energy"], other["energy"], rtol=1e-12)
-        np.testing.assert_allclose(one["forces"], other["forces"], rtol=1e-12, atol=1e-12)
+    for first, second in zip(potential.predict(probe), again.predict(probe), strict=True):
+        np.testing.assert_allclose(first["energy"], second["energy"], rtol=1e-12)
+        np.testing.assert_allclose(first["forces"], second["forces"], rtol=1e-12, atol=1e-12)
     anew = run(
         folder,
         "anew",
@@ -225,7 +225,7 @@ def test_elements_and_heads_come_and_go_and_the_file_predicts_the_same(folder):
     assert anew.metadata["edits"] == ["began anew the elements Kr like Ar"]
 
 
-def test_what_is_null_is_chosen_by_method_and_length_and_said(folder, capsys):
+def test_null_values_are_chosen_and_printed(folder, capsys):
     config = tune(folder, "chosen", fit={"ema": None, "schedule": None})
     del config["fit"]["optimizer"]
     potential, _ = atomgraph.finetune(config)
@@ -267,7 +267,7 @@ def golden(atoms):
         ({"method": {"kind": "lora", "rnak": 2}}, ConfigError, r"method.rnak: unknown key; did you mean rank\?"),
     ],
 )
-def test_what_makes_no_sense_is_refused_before_anything_is_written(folder, changes, error, message):
+def test_invalid_settings_are_refused_and_write_nothing(folder, changes, error, message):
     for section, key, change in (("replay", "data", unlabelled), ("data", "train", golden)):
         if changes.get(section, {}).get(key) == change.__name__:
             changes = changes | {section: {key: files(folder, change, change.__name__)}}
@@ -276,12 +276,12 @@ def test_what_makes_no_sense_is_refused_before_anything_is_written(folder, chang
     assert not (folder / "refused").exists()
 
 
-def test_several_heads_ask_for_a_choice(folder):
+def test_several_heads_require_a_choice(folder):
     with pytest.raises(ConfigError, match=r"start.head: .*has the heads default, fine; say which one is trained"):
         run(folder, "refused", start={"model": two_headed(folder)})
 
 
-def test_low_rank_is_refused_where_there_is_nothing_to_adapt(folder):
+def test_lora_without_linear_maps_is_refused(folder):
     Potential(BehlerParrinello(["Ar"], 4.0)).save(folder / "bp.safetensors")
     with pytest.raises(
         ConfigError, match=r"this BehlerParrinello has none; MACE and GCN have.*full, frozen or last_layer"
@@ -289,7 +289,7 @@ def test_low_rank_is_refused_where_there_is_nothing_to_adapt(folder):
         run(folder, "refused", start={"model": str(folder / "bp.safetensors")}, method={"kind": "lora"})
 
 
-def test_the_last_layer_is_solved_for_and_knows_how_sure_it_is(folder):
+def test_last_layer_is_solved_with_uncertainty(folder):
     start = atomgraph.load(source(folder))
     config = tune(folder, "last", method={"kind": "last_layer"})
     del config["fit"]
@@ -298,13 +298,13 @@ def test_the_last_layer_is_solved_for_and_knows_how_sure_it_is(folder):
     assert moved(weights(start), weights(potential)) == last
     assert metrics["training"]["calibrated_on"] == 3
     again = atomgraph.load(folder / "last")
-    for one, other in zip(potential.predict(frames(3, 5)), again.predict(frames(3, 5)), strict=True):
-        assert one["uncertainty"] == other["uncertainty"] > 0 and one["energy"] == other["energy"]
+    for first, second in zip(potential.predict(frames(3, 5)), again.predict(frames(3, 5)), strict=True):
+        assert first["uncertainty"] == second["uncertainty"] > 0 and first["energy"] == second["energy"]
     later = run(folder, "after", start={"model": str(folder / "last")}, fit={"max_epochs": 1})
     assert "uncertainty" not in later.predict(frames(1, 5))[0]  # its weights are others now
 
 
-def test_what_has_no_effect_on_a_solved_layer_is_refused(folder):
+def test_sections_without_effect_are_refused(folder):
     with pytest.raises(ConfigError, match=r"lr_factors, fit would have no effect on method: \{kind: last_layer\}"):
         run(folder, "refused", method={"kind": "last_layer"}, lr_factors={"readout": 2.0})
 
@@ -322,11 +322,11 @@ def test_gauss_newton_moves_every_weight_and_keeps_the_best_step(folder):
     valid = [float(line.split(",")[3]) for line in lines[1:]]
     assert metrics["training"]["best_step"] == 1 + valid.index(min(valid))
     again = atomgraph.load(folder / "newton")
-    for one, other in zip(potential.predict(frames(3, 5)), again.predict(frames(3, 5)), strict=True):
-        assert one["energy"] == other["energy"]
+    for first, second in zip(potential.predict(frames(3, 5)), again.predict(frames(3, 5)), strict=True):
+        assert first["energy"] == second["energy"]
 
 
-def test_gauss_newton_of_too_many_labels_says_how_much_it_would_need(folder):
+def test_gauss_newton_states_required_memory(folder):
     config = tune(folder, "big", method={"kind": "gauss_newton", "memory": 1e-7})
     del config["fit"]
     with pytest.raises(

@@ -23,14 +23,14 @@ def test_nearest_neighbours_are_medians_over_the_atoms_of_an_element():
         nearest_neighbours([water, ase.Atoms("He")])
 
 
-def test_parts_inside_parts_are_given_their_radii():
+def test_nested_parts_get_their_radii():
     spec = {"kind": "EnergyModel", "branches": [{"featurizer": {"kind": "Bispectrum", "radii": "auto"}}]}
     assert asks_for_radii(spec)
     filled = with_radii(spec, {"Si": 2.6})
     assert filled["branches"][0]["featurizer"]["radii"] == {"Si": 2.6} and not asks_for_radii(filled)
 
 
-def test_an_element_without_radius_gets_one_from_the_data(tmp_path, capsys):
+def test_missing_radii_come_from_the_data(tmp_path, capsys):
     """A radius of 0.5 in its place let atoms see 1 Å: one of 56 weights was fitted, and nothing said so."""
     config = tiny(tmp_path) | {"model": SNAP, "fit": SQUARES}
     config["data"].pop("edge_budget")

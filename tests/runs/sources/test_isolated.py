@@ -87,8 +87,8 @@ def test_compiled_kernels_keep_the_energy_of_isolated_atoms(tmp_path, dtype, all
         warnings.simplefilter("error")  # a kernel that is not used would say so
         batch = compiled.predict([crystal, Atoms("Ar"), crystal])
     assert abs(batch[1]["energy"] - E0) <= allowed
-    wanted = potential.predict([crystal])[0]
-    assert batch[0]["energy"] == pytest.approx(wanted["energy"], abs=1e-4 if dtype == "float32" else 1e-8)
+    expected = potential.predict([crystal])[0]
+    assert batch[0]["energy"] == pytest.approx(expected["energy"], abs=1e-4 if dtype == "float32" else 1e-8)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_a_shift_and_exact_isolated_atoms_contradict(tmp_path):
         train(run(tmp_path, BY_GRADIENT["GCN"], shift="mean"), quiet=True)
 
 
-def test_weights_of_the_average_are_those_that_isolated_atoms_are_computed_with(tmp_path):
+def test_isolated_energies_use_averaged_weights(tmp_path):
     """Validation exchanges weights and their average; a kept constant must not outlive the exchange."""
     config = run(tmp_path, BY_GRADIENT["GCN"])
     config["data"] = config["data"] | {"valid": 0.25}
