@@ -8,9 +8,11 @@ from typing import Any
 from ase.data import chemical_symbols
 
 from atomgraph.errors import ConfigError
+from atomgraph.old_name_table import ARGUMENTS
 
 #: Arguments of parts that are numbers, lists or mappings by element, where they are mappings.
-BY_ELEMENT = ("radii", "weights", "chem", "inner", "channels", "per_element")
+_BY_ELEMENT = ("radii", "weights", "chem", "inner", "channels", "per_element")
+BY_ELEMENT = {*_BY_ELEMENT, *(table[name] for table in ARGUMENTS.values() for name in _BY_ELEMENT if name in table)}
 
 
 def with_symbols(content: dict[str, Any]) -> dict[str, Any]:
