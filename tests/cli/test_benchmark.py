@@ -56,7 +56,7 @@ def test_errors_are_those_of_forces_by_their_root_mean_square():
 
 
 @pytest.mark.parametrize(
-    ("words", "structure"),
+    ("arguments", "structure"),
     [
         (["--repeat", "2"], "molecule"),
         (["--repeat", "0"], "crystal"),

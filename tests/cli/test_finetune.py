@@ -26,7 +26,7 @@ def test_from_a_file_to_a_run_folder_and_on(folder, capsys):
 
 
 @pytest.mark.parametrize(
-    "words, message",
+    "arguments, message",
     [
         (["start.head=fine"], "error: start.head: the starting potential has no head 'fine'"),
         (["methd.kind=full"], "error: methd: unknown key; did you mean method?"),

@@ -50,7 +50,7 @@ def test_a_run_folder_is_as_good_as_its_file(saved, capsys):
 
 
 @pytest.mark.parametrize(
-    "words", [["nowhere"], ["{}", "--elements", "Cu"], ["{}", "--head", "x"], ["{}", "--import", "nomod"]]
+    "arguments", [["nowhere"], ["{}", "--elements", "Cu"], ["{}", "--head", "x"], ["{}", "--import", "nomod"]]
 )
 def test_errors_of_the_user_are_one_line_and_exit_code_two(saved, capsys, arguments):
     assert main(["info", *(w.format(saved) for w in arguments)]) == 2

@@ -23,7 +23,7 @@ def contents(folder):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("arguments", "said"),
     [
         ("evaluate model.safetensors in.xyz --out afile/x", "afile is a file, no folder"),
         ("evaluate model.safetensors in.xyz --out afile", "afile is a file, no folder"),

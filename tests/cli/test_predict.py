@@ -43,7 +43,7 @@ def test_written_predictions_are_read_back(model, data, tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("arguments", "said"),
     [(["--dtype", "float46"], "float64"), (["--dtype", "mixed", "--no-compile"], "float32 or float64")],
 )
 def test_invalid_dtype_is_one_line_and_exit_code_two(model, data, tmp_path, capsys, arguments, said):

@@ -14,7 +14,7 @@ from atomgraph.errors import ConfigError
 
 
 @pytest.mark.parametrize(
-    "word, place",
+    "word, key",
     [
         ("fit.lr=0.1", "fit.optimizer.lr"),
         ("fit.learning_rate=0.1", "fit.optimizer"),

@@ -92,7 +92,7 @@ def test_elements_of_a_starting_potential_may_be_numbers(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("argument", "words"),
+    ("argument", "options"),
     [
         ({"radii": 3}, "a mapping of names to numbers or auto or null, but is 3"),
         ({"twojmax": "six"}, "a whole number"),
