@@ -27,6 +27,7 @@ from atomgraph.fitting import (
     solve_least_squares,
     solve_sparse_gp,
 )
+from atomgraph.fitting.solvers.triangular import Reduced
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.potential import Potential
 from atomgraph.runs.fits.block_progress import BlockProgress
@@ -75,11 +76,7 @@ def solve(
         selection = Selection(fit.points.method, seed, fit.points.environments)
         for line in place_sparse_points(potential, graphs, selection):
             console.print(line, markup=False, soft_wrap=True)
-    types = [str(atoms.info.get("config_type", "default")) for atoms in frames]
-    by_type = {name: _sigma(section, fit) for name, section in fit.sigma_by_type.items()}
-    if unknown := set(by_type) - set(types):
-        raise DataError(f"fit.sigma_by_type names {', '.join(sorted(unknown))}, which no training structure is of")
-    problem = LinearProblem(potential, Noise(sigma, by_type, types, weights))
+    problem = LinearProblem(potential, _noise(fit, frames, sigma, weights))
     with BlockProgress(console, len(graphs), table) as watch:
         reduced = accumulate(
             problem,
@@ -90,6 +87,10 @@ def solve(
             resume=resume,
             on_block=watch,
         )
+    return _solution(fit, problem, reduced)
+
+
+def _solution(fit: LeastSquares | SparseGP, problem: LinearProblem, reduced: Reduced) -> Solution:
     if isinstance(fit, SparseGP):
         return solve_sparse_gp(problem.unknowns, reduced, jitter=fit.jitter)
     return solve_least_squares(
@@ -102,6 +103,17 @@ def solve(
         scaled=fit.scale_columns,
         significance=fit.significance,
     )
+
+
+def _noise(
+    fit: LeastSquares | SparseGP, frames: Sequence[ase.Atoms], sigma: Sigma, weights: torch.Tensor | None
+) -> Noise:
+    """Expected errors by configuration type; DataError for a type that no training structure has."""
+    types = [str(atoms.info.get("config_type", "default")) for atoms in frames]
+    by_type = {name: _sigma(section, fit) for name, section in fit.sigma_by_type.items()}
+    if unknown := set(by_type) - set(types):
+        raise DataError(f"fit.sigma_by_type names {', '.join(sorted(unknown))}, which no training structure is of")
+    return Noise(sigma, by_type, types, weights)
 
 
 def refuse_contradictions(frames: Sequence[ase.Atoms]) -> None:
