@@ -67,3 +67,23 @@ def test_old_arguments_are_accepted_also_inside_other_arguments():
         **shape,
     )
     assert old.arguments == new.arguments | {"baseline": None}
+
+
+def test_a_layer_with_the_old_names_of_calibration_is_calibrated():
+    from atomgraph.nn.protocols import as_calibrated
+
+    class Old:
+        batches, done = 0, False
+
+        def observe(self, h, graph, edges):
+            self.batches += 1
+
+        def settle(self):
+            self.done = True
+
+    part = Old()
+    with pytest.warns(OldNameWarning, match="update_statistics and finalize"):
+        calibrated = as_calibrated(part)
+    calibrated.update_statistics(None, None, None)
+    calibrated.finalize()
+    assert part.batches == 1 and part.done

@@ -10,7 +10,7 @@ from atomgraph.errors import WiringError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.irreps import as_irreps
-from atomgraph.nn.protocols import Calibrated, Layer
+from atomgraph.nn.protocols import Layer, as_calibrated
 
 
 class Residual(Layer):
@@ -41,12 +41,12 @@ class Residual(Layer):
         """(n_atoms, irreps_in.dim), before and after."""
         return h + self.layer(h, graph, edges)
 
-    def observe(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> None:
-        """Pass on to the layer inside what it wants to see of the training data."""
-        if isinstance(self.layer, Calibrated):
-            self.layer.observe(h, graph, edges)
+    def update_statistics(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> None:
+        """Pass a batch of the training data on to the layer inside, if that is calibrated."""
+        if (layer := as_calibrated(self.layer)) is not None:
+            layer.update_statistics(h, graph, edges)
 
-    def settle(self) -> None:
-        """Tell the layer inside that this was all."""
-        if isinstance(self.layer, Calibrated):
-            self.layer.settle()
+    def finalize(self) -> None:
+        """Set the constants of the layer inside, if that is calibrated."""
+        if (layer := as_calibrated(self.layer)) is not None:
+            layer.finalize()

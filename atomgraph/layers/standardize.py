@@ -24,7 +24,7 @@ class Standardize(Layer):
     elements: chemical symbols, in the model's order.  irreps_in: scalars per atom, their number or irreps (``0e``).
     min_width: the smallest width, in the unit of the feature: a feature that is nearly zero in the training data is not
     scaled up.
-    ``mean`` and ``width`` (n_elements, channels) come from the training data once (``nn.sisters.Calibrated``) and are not
+    ``mean`` and ``width`` (n_elements, channels) come from the training data once (``nn.protocols.Calibrated``) and are not
     trained. A width is never below a tenth of the feature's width over all elements, nor below a hundredth of its
     root mean square, so that a feature that hardly varies in training is not blown up. A feature that is constant on each
     element (the column that says which element an atom is) is left alone. An element with fewer than two atoms takes the
@@ -72,7 +72,7 @@ class Standardize(Layer):
         constants = torch.where(edit.columns.lost(), (edit.columns.constants - mean) / width, 0.0)
         return FeatureColumns(edit.columns.origins, constants)
 
-    def observe(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> None:
+    def update_statistics(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> None:
         """Take a batch of the training data into the statistics: counts, means, and squares about the means."""
         h = h.detach().double()
         count = torch.bincount(edges.element, minlength=len(self.elements)).to(h)[:, None]
@@ -80,7 +80,7 @@ class Standardize(Layer):
         squares = sum_to((h - mean[edges.element]).square(), edges.element, len(self.elements))
         self._seen = (count, mean, squares) if self._seen is None else _merged(self._seen, (count, mean, squares))
 
-    def settle(self) -> None:
+    def finalize(self) -> None:
         """Set mean and width from what was observed; nothing observed leaves them as they are."""
         if self._seen is None:
             return

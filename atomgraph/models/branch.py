@@ -15,7 +15,7 @@ from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.element_edit import ElementEdit, part_edits, rebuilt, weights_for
 from atomgraph.nn.part import Part
-from atomgraph.nn.protocols import Calibrated, Featurizer, Layer, Readout
+from atomgraph.nn.protocols import Featurizer, Layer, Readout, as_calibrated
 
 
 class Branch(Part):
@@ -93,18 +93,18 @@ class Branch(Part):
 
     @torch.no_grad()
     def calibrate(self, batches: Callable[[], Iterable[tuple[AtomicGraph, Edges]]]) -> None:
-        """Show each part that wants it (``nn.Calibrated``) the features of the training data, first part first.
+        """Calibrate each part that takes constants from the training data (``nn.protocols.Calibrated``), in order.
 
         batches: gives the training data from the beginning, called once for each such part.
         """
         for depth, part in enumerate([*self.layers, *self.readouts]):
-            if not isinstance(part, Calibrated):
+            if (calibrated := as_calibrated(part)) is None:
                 continue
             reads_layer = depth if depth < len(self.layers) else depth - len(self.readouts) + 1
             for graph, edges in batches():
                 h = next(islice(self._all_features(graph, edges), reads_layer, None))
-                part.observe(h, graph, edges)
-            part.settle()
+                calibrated.update_statistics(h, graph, edges)
+            calibrated.finalize()
 
     def _check_wiring(self) -> None:
         if not self.readouts:

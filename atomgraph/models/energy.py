@@ -160,7 +160,7 @@ class EnergyModel(Part):
 
     @torch.no_grad()
     def calibrate(self, graphs: Iterable[AtomicGraph]) -> None:
-        """Set the constants that parts take from the training data (see ``nn.sisters.Calibrated``).
+        """Set the constants that parts take from the training data (see ``nn.protocols.Calibrated``).
 
         graphs: gone through once for each such part, so edges and features are in memory for one graph (or batch) at a time;
         an iterator, which can be gone through only once, is made a list.

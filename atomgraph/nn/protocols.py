@@ -16,6 +16,7 @@ from atomgraph.errors import WiringError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.part import Part
+from atomgraph.old_names import warn_old_name
 
 
 class Featurizer(Part):
@@ -85,14 +86,42 @@ class Readout(Part):
 
 @runtime_checkable
 class Calibrated(Protocol):
-    """A part whose constants come from the training data once, before training (means, widths, neighbour counts).
+    """A part with constants from the training data, set once before training (means, widths, neighbour counts)."""
 
-    It is shown the features that reach it, batch after batch, then told that this was all.
+    def update_statistics(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> None:
+        """Include the features of one batch; called for each batch of the training data."""
+
+    def finalize(self) -> None:
+        """Set the constants; called after the last batch."""
+
+
+class _OldCalibrated:
+    """A part of a user with the method names of the last release."""
+
+    def __init__(self, part: Any):
+        self.part = part
+
+    def update_statistics(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> None:
+        """Include the features of one batch."""
+        self.part.observe(h, graph, edges)
+
+    def finalize(self) -> None:
+        """Set the constants."""
+        self.part.settle()
+
+
+def as_calibrated(part: Any) -> Calibrated | None:
+    """The part, if it has constants from the training data; None for other parts.
+
+    The method names of the last release, ``observe`` and ``settle``, are accepted with a warning.
     """
-
-    def observe(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> None: ...
-
-    def settle(self) -> None: ...
+    if isinstance(part, Calibrated):
+        return part
+    if callable(getattr(part, "observe", None)) and callable(getattr(part, "settle", None)):
+        kind = type(part).__name__
+        warn_old_name(f"{kind}.observe and settle", "update_statistics and finalize")
+        return _OldCalibrated(part)
+    return None
 
 
 @runtime_checkable

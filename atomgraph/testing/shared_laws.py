@@ -46,8 +46,8 @@ class PartLaws:
         if isinstance(part, Calibrated):
             graph = self.graph(crystal(), part)
             with torch.no_grad():
-                part.observe(self.features(part, graph.n_atoms), graph, self.edges(part, graph))
-            part.settle()
+                part.update_statistics(self.features(part, graph.n_atoms), graph, self.edges(part, graph))
+            part.finalize()
         return part
 
     def graph(self, atoms, part):

@@ -98,8 +98,8 @@ def test_a_layer_of_float32_agrees_with_float64(interaction):
 def test_the_mean_number_of_neighbours_is_that_of_atoms_that_have_any():
     part, graph = layer(), graph_of(crystal(), 3.0)
     edges = Edges.of(graph, ElementTable(ELEMENTS), torch.float32)
-    part.observe(torch.zeros(graph.n_atoms, 8), graph, edges)
-    part.settle()
+    part.update_statistics(torch.zeros(graph.n_atoms, 8), graph, edges)
+    part.finalize()
     has_any = len(edges.centre.unique())
     assert float(part.interaction.neighbours.number) == pytest.approx(edges.n_edges / has_any, abs=1e-12)
     assert part.float().interaction.neighbours.number.dtype == torch.float64

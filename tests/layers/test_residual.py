@@ -31,8 +31,8 @@ def test_the_layer_inside_is_calibrated():
     h = 3.0 + torch.randn(graph.n_atoms, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     alone, inside = Standardize(ELEMENTS, 2).double(), Residual(Standardize(ELEMENTS, 2)).double()
     for layer in (alone, inside):
-        layer.observe(h, graph, edges)
-        layer.settle()
+        layer.update_statistics(h, graph, edges)
+        layer.finalize()
     assert torch.equal(inside(h, graph, edges), h + alone(h, graph, edges))
 
 

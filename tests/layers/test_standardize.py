@@ -25,8 +25,8 @@ def random_features(n_atoms, channels=2, seed=0):
 def calibrated(features_of, pairs, channels=2):
     layer = Standardize(ELEMENTS, channels).double()
     for i, (graph, edges) in enumerate(pairs):
-        layer.observe(features_of(i, graph, edges), graph, edges)
-    layer.settle()
+        layer.update_statistics(features_of(i, graph, edges), graph, edges)
+    layer.finalize()
     return layer
 
 
@@ -103,5 +103,5 @@ def test_an_element_without_atoms_takes_the_numbers_of_all():
 
 def test_nothing_observed_leaves_the_identity():
     layer = Standardize(ELEMENTS, 2)
-    layer.settle()
+    layer.finalize()
     assert torch.equal(layer.width, torch.ones(4, 2)) and torch.equal(layer.mean, torch.zeros(4, 2))

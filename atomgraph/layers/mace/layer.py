@@ -147,17 +147,17 @@ class MACELayer(MessageLayer):
 
         return edges.cached(("harmonics in blocks", self.l_max), make)
 
-    def observe(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> None:
+    def update_statistics(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> None:
         """Let the interaction count neighbours, where it divides by their mean number."""
         neighbours = getattr(self.interaction, "neighbours", None)
         if neighbours is not None:
-            neighbours.observe(edges)
+            neighbours.update_statistics(edges)
 
-    def settle(self) -> None:
+    def finalize(self) -> None:
         """All training data were seen."""
         neighbours = getattr(self.interaction, "neighbours", None)
         if neighbours is not None:
-            neighbours.settle()
+            neighbours.finalize()
 
 
 def fades(*interactions: str) -> str:

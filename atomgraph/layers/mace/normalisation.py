@@ -29,12 +29,12 @@ class MeanNeighbours(Float64Buffers, Part):
         """The number, without dimensions."""
         return self.number
 
-    def observe(self, edges: Edges) -> None:
+    def update_statistics(self, edges: Edges) -> None:
         """Count the edges of one more batch."""
         self._edges += edges.n_edges
         self._atoms += int((torch.bincount(edges.centre, minlength=edges.n_atoms) > 0).sum())
 
-    def settle(self) -> None:
+    def finalize(self) -> None:
         """All were seen."""
         if self._edges:
             self.number.fill_(self._edges / self._atoms)
