@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all: written beside their place, flushed to disk, then renamed onto it."""
+"""Files that are complete or absent: written to a second file, flushed to disk, then renamed."""
 
 from __future__ import annotations
 

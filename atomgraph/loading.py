@@ -60,7 +60,7 @@ def load(
 
 
 def file_of(path: str | Path) -> tuple[Path, PublicModel | None]:
-    """The file that a path means; or a public model by its name, fetched if need be, its licence told once."""
+    """The file that a path means; or a public model by its name, downloaded if need be; its licence is shown once."""
     if not isinstance(path, str) or Path(path).expanduser().exists() or (name := public_name(path)) is None:
         return Path(path), None
     public = public_models()[name]

@@ -26,7 +26,7 @@ from atomgraph.ops.scatter import sum_to
 
 
 class Potential(torch.nn.Module):
-    r"""Wraps an energy model and gives the slopes of its sum.
+    r"""Energies of an energy model, and their derivatives: forces and stress.
 
     :math:`E = \sum_i E_i`, :math:`F_i = -\partial E/\partial x_i`, :math:`\sigma = V^{-1}\,\partial E/\partial\varepsilon`.
 
@@ -119,7 +119,7 @@ class Potential(torch.nn.Module):
         return self.model.baseline.e0.device
 
     def forward(self, graph: AtomicGraph, *, forces: bool = True, stress: bool = True) -> dict[str, Tensor]:
-        """Energies and their slopes, in the dtype of the graph's positions.
+        """Energies and their derivatives, in the dtype of the graph's positions.
 
         Returns ``energy`` (n_graphs,) eV, ``node_energy`` (n_atoms,) eV, and unless refused ``forces`` (n_atoms, 3) eV/Å and
         ``stress`` (n_graphs, 3, 3) eV/Å³, positive in tension, NaN where a structure has no volume.
@@ -133,14 +133,14 @@ class Potential(torch.nn.Module):
             strain = pos.new_zeros(graph.n_graphs, 3, 3).requires_grad_(stress)
             node_energy = self.model(strained(graph, pos, strain)).to(pos.dtype)
             energy = sum_to(node_energy, graph.graph_of_atom, graph.n_graphs)
-            of_structure = self.model.structure_energy(graph)
-            energy = energy if of_structure is None else energy + of_structure.to(energy.dtype)
+            structure_energy = self.model.structure_energy(graph)
+            energy = energy if structure_energy is None else energy + structure_energy.to(energy.dtype)
             result = {"energy": energy, "node_energy": node_energy}
-            slopes = _slopes(energy, ([pos] if forces else []) + ([strain] if stress else []), keeps)
+            gradients = _gradients(energy, ([pos] if forces else []) + ([strain] if stress else []), keeps)
             if stress:
-                result["stress"] = per_volume(slopes.pop(), volume(graph))
+                result["stress"] = per_volume(gradients.pop(), volume(graph))
             if forces:
-                result["forces"] = -slopes.pop()
+                result["forces"] = -gradients.pop()
         return result if keeps else {name: value.detach() for name, value in result.items()}
 
     def _with_head(self, graph: AtomicGraph) -> AtomicGraph:
@@ -290,15 +290,15 @@ def _named(index: int, atoms: ase.Atoms) -> Iterator[None]:
         raise GraphError(f"{name} ({atoms.get_chemical_formula()}): {error}") from error
 
 
-def _slopes(energy: Tensor, variables: list[Tensor], keeps: bool) -> list[Tensor]:
-    """Slopes of the summed energies with respect to each variable, with a derivative graph of their own if it is kept."""
+def _gradients(energy: Tensor, variables: list[Tensor], keeps: bool) -> list[Tensor]:
+    """Gradients of the summed energies with respect to each variable, with a derivative graph if it is kept."""
     if not variables or not energy.requires_grad:  # no edge, and nothing learned
         return [torch.zeros_like(variable) for variable in variables]
     return list(torch.autograd.grad(energy.sum(), variables, create_graph=keeps, materialize_grads=True))
 
 
 def per_volume(by_strain: Tensor, size: Tensor) -> Tensor:
-    """Slopes over volumes; NaN without volume, which no derivative then passes through."""
+    """Derivatives with respect to strain, divided by volumes; NaN without volume, with zero gradient there."""
     bounded = torch.isfinite(size)[:, None, None]
     return torch.where(bounded, by_strain / size.nan_to_num(nan=1.0)[:, None, None], torch.nan)
 

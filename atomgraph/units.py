@@ -1,4 +1,4 @@
-"""Conversions for the doors of the house. Inside, lengths are Å, energies eV, stresses eV/Å³.
+"""Conversions of units. Inside atomgraph, lengths are in Å, energies in eV, stresses in eV/Å³.
 
 A factor turns a number in the named unit into the inner unit: ``value * ENERGY["kcal/mol"]`` is in eV.
 Values follow ASE's (CODATA 2014), so that structures which passed through ASE agree to the last digit.

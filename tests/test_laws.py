@@ -251,9 +251,9 @@ def spoils(name, change):
 
 
 SPOILT = {
-    "forces turned round": ("forces", lambda f, graph: -f, "forces_are_slopes"),
-    "stress turned round": ("stress", lambda s, graph: -s, "stress_is_slope"),
-    "virial for stress": ("stress", lambda s, graph: s * 40, "stress_is_slope"),
+    "forces turned round": ("forces", lambda f, graph: -f, "forces_are_gradients"),
+    "stress turned round": ("stress", lambda s, graph: -s, "stress_is_gradient"),
+    "virial for stress": ("stress", lambda s, graph: s * 40, "stress_is_gradient"),
     "sheared stress": ("stress", lambda s, graph: s + torch.tensor([0.0, 1, 0]), "stress_is_symmetric"),
     "a push": ("forces", lambda f, graph: f + 1e-6, "net_force"),
     "a spin": ("forces", lambda f, graph: f + 1e-6 * torch.linalg.cross(graph.pos, torch.ones_like(f)), "net_torque"),

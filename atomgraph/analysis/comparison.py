@@ -1,4 +1,4 @@
-"""Comparison: what a potential says beside what the labels say, structure by structure."""
+"""Comparison: predictions and labels, structure by structure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from atomgraph.graph.structure import labels_of
 from atomgraph.potential import Potential
 from atomgraph.progress import track
 
-TWIN = "twin_in_train"  # info key: the structure is a symmetry twin of one in the training set
+TWIN = "twin_in_train"  # info key: the structure is a symmetry-equivalent duplicate of one in the training set
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Comparison:
         seconds: float | None = None,
         device: str = "cpu",
     ) -> Comparison:
-        """Labels of the frames beside what ``Potential.predict`` gave for them.
+        """Labels of the frames, and the predictions for them.
 
         e0: eV by chemical symbol, taken off both energies, so that they are not dominated by composition.
         """
@@ -115,12 +115,12 @@ class Comparison:
 
     @property
     def twins(self) -> np.ndarray:
-        """(n_structures,) True for structures whose symmetry twin is in the training set."""
+        """(n_structures,) True for structures that are symmetry-equivalent to one in the training set."""
         return np.array([s.twin for s in self.structures], dtype=bool)
 
 
 def compare(potential: Potential, frames: Iterable[ase.Atoms], *, progress: bool = False) -> Comparison:
-    """Predict for labelled structures, with the time that it takes, and set the results beside the labels.
+    """Predict labelled structures, measure the time, and compare the results with the labels.
 
     progress: a bar on the terminal.  Raises GraphError for structures that the potential cannot take.
     """

@@ -55,7 +55,7 @@ class Row:
 
 
 def error_rows(comparison: Comparison) -> list[Row]:
-    """A row per configuration type, a row for all, and one without the twins of training structures where there are any."""
+    """A row per configuration type, a row for all, and one without duplicates of training structures where there are any."""
     everything = np.ones(len(comparison.structures), dtype=bool)
     types = comparison.config_types
     rows = [_row(comparison, name, comparison.among(name)) for name in types if len(types) > 1]

@@ -1,4 +1,4 @@
-"""Doors to simulation engines."""
+"""Interfaces to simulation engines."""
 
 from atomgraph.calculators.ase import Calculator
 

@@ -1,4 +1,4 @@
-"""ASE's door: a potential as a calculator, for relaxations, dynamics, phonons and whatever else ASE does."""
+"""A potential as an ASE calculator, for relaxations, dynamics, phonons and other methods of ASE."""
 
 from __future__ import annotations
 

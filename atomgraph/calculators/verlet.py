@@ -12,7 +12,7 @@ from atomgraph.errors import GraphError
 from atomgraph.graph.arrays import StructureArrays
 from atomgraph.graph.structure import AtomicGraph, states_of
 
-FARTHEST = 1e6  # Å; nobody diffuses this far, atoms that fly apart do
+FARTHEST = 1e6  # Å; farther than any diffusion
 
 
 class VerletGraph:

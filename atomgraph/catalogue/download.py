@@ -43,7 +43,7 @@ def place_of(model: PublicModel) -> Path:
 def fetched(model: PublicModel) -> Path:
     """The model's file in the cache; fetched where it is not there, or is no longer the file that was fetched.
 
-    The checksum is the table's; where that has none, the first download's, kept beside the file.
+    The checksum is the table's; where that has none, the first download's, kept in a second file.
     Raises FormatError where it cannot be fetched, saying how to put it there by hand, where the checksum or the size is
     another, and where others can write the folder.
     """

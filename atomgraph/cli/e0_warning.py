@@ -19,7 +19,7 @@ def warn_undetermined_e0(potential: Potential, frames: Sequence[ase.Atoms]) -> N
     if record is None:
         return
     shift = EnergyShift.from_json(record)
-    formulas = shift.strangers(frames)
+    formulas = shift.undetermined_formulas(frames)
     if formulas:
         more = f" and {len(formulas) - SHOWN} more" if len(formulas) > SHOWN else ""
         warnings.warn(

@@ -1,4 +1,4 @@
-"""What is in the data, counted before anything is done with it."""
+"""Counts and ranges of a data set."""
 
 from __future__ import annotations
 

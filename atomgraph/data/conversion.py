@@ -119,7 +119,7 @@ def check_forces_sign(key: str, units: Mapping[str, str] | None) -> None:
 
 
 def known_entries(given: Mapping[str, str] | None, known: tuple[str, ...], what: str) -> dict[str, str]:
-    """A copy of a mapping of words; DataError for entries that nobody knows and values that are no words."""
+    """A copy of a mapping of strings; DataError for unknown entries and other values."""
     entries = dict(given or {})
     for name, value in entries.items():
         if name not in known:

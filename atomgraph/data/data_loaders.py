@@ -44,7 +44,7 @@ def budget_batches(
 
 
 class GraphDataset(Dataset[AtomicGraph]):
-    """A list of graphs; ``dataset[~i]`` is the ghost of structure ``i``: its atoms, with weight zero and no labels."""
+    """A list of graphs; ``dataset[~i]`` is structure ``i`` as padding: with weight zero and no labels."""
 
     def __init__(self, graphs: Sequence[AtomicGraph]):
         self.graphs = list(graphs)
@@ -53,10 +53,10 @@ class GraphDataset(Dataset[AtomicGraph]):
         return len(self.graphs)
 
     def __getitem__(self, index: int) -> AtomicGraph:
-        return self.graphs[index] if index >= 0 else ghost(self.graphs[~index])
+        return self.graphs[index] if index >= 0 else padding_structure(self.graphs[~index])
 
 
-def ghost(graph: AtomicGraph) -> AtomicGraph:
+def padding_structure(graph: AtomicGraph) -> AtomicGraph:
     """The same structure without weight and without labels; it goes through a model and changes no loss."""
     copy = graph.shallow_copy()
     copy.weight = torch.zeros_like(graph.weight)

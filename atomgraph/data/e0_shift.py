@@ -1,4 +1,4 @@
-"""By how much each element's energy differs between labels and a model, and what the compositions leave open."""
+"""The shift of each element's energy between labels and a model, as far as compositions determine it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class EnergyShift:
 
     elements: chemical symbols.  shift: (n_elements,) eV.  error: (n_elements,) its standard error, eV; NaN for an element that
     is not determined by itself.  basis: (rank, n_elements), orthonormal: the directions of composition that are determined.
-    together: what is determined only as a whole, as formulas.
+    determined_formulas: what is determined only as a whole, as formulas.
     before, residual: RMS of label − prediction per atom without the shift and with it, eV/atom.
     """
 
@@ -32,7 +32,7 @@ class EnergyShift:
     shift: np.ndarray
     error: np.ndarray
     basis: np.ndarray
-    together: list[str]
+    determined_formulas: list[str]
     before: float
     residual: float
     n_structures: int
@@ -48,15 +48,15 @@ class EnergyShift:
         return dict(zip(self.elements, self.shift.tolist(), strict=True))
 
     @property
-    def alone(self) -> list[str]:
+    def determined(self) -> list[str]:
         """Elements whose shift is determined by itself."""
         share = (self.basis**2).sum(0)  # (n_elements,) of each unit vector's length inside the determined space
         return [symbol for symbol, inside in zip(self.elements, share, strict=True) if inside > 1 - OPEN]
 
     @property
-    def open(self) -> list[str]:
+    def undetermined(self) -> list[str]:
         """Elements whose shift has no meaning by itself."""
-        return [symbol for symbol in self.elements if symbol not in self.alone]
+        return [symbol for symbol in self.elements if symbol not in self.determined]
 
     def determines(self, atoms: ase.Atoms) -> bool:
         """Whether a structure's energy has the same shift whatever solution is taken; elements without a shift have none."""
@@ -64,12 +64,12 @@ class EnergyShift:
         outside = counts - self.basis.T @ (self.basis @ counts)
         return bool(np.linalg.norm(outside) <= OPEN * max(float(np.linalg.norm(counts)), 1.0))
 
-    def strangers(self, frames: Sequence[ase.Atoms]) -> list[str]:
+    def undetermined_formulas(self, frames: Sequence[ase.Atoms]) -> list[str]:
         """Formulas of the structures whose energy depends on what was not determined, each once."""
-        seen = {atoms.get_chemical_formula("hill"): atoms for atoms in frames} if self.open else {}
+        seen = {atoms.get_chemical_formula("hill"): atoms for atoms in frames} if self.undetermined else {}
         return [formula for formula, atoms in seen.items() if not self.determines(atoms)]
 
-    def times(self, energies: Mapping[str, float]) -> tuple[float, float]:
+    def ratio_to(self, energies: Mapping[str, float]) -> tuple[float, float]:
         """How many times these energies (eV by chemical symbol) the shift is, and what share of it is left over.
 
         Both as far as compositions determine them; (0, 1) where they say nothing of the energies.
@@ -84,12 +84,16 @@ class EnergyShift:
 
     def missing(self) -> str:
         """What is not determined, in words; empty where everything is."""
-        if not self.open:
+        if not self.undetermined:
             return ""
         n = len(self.elements) - self.rank
-        known = f"; {_listed(self.alone)} by {'itself' if len(self.alone) == 1 else 'themselves'}" if self.alone else ""
+        known = (
+            f"; {_listed(self.determined)} by {'itself' if len(self.determined) == 1 else 'themselves'}"
+            if self.determined
+            else ""
+        )
         return (
-            f"{_listed(self.open)} only as {_listed(self.together)} as a whole{known} "
+            f"{_listed(self.undetermined)} only as {_listed(self.determined_formulas)} as a whole{known} "
             f"({n} direction{'s' * (n > 1)} of composition left open)"
         )
 
@@ -98,7 +102,7 @@ class EnergyShift:
         shifts = ", ".join(f"{symbol} {value:+.4f}" for symbol, value in self.by_element.items())
         words = f"{shifts} eV; rank {self.rank} of {len(self.elements)}, {number_of(self.n_structures, 'energy')}; "
         words += f"RMS of label − prediction {1e3 * self.before:.4g} meV/atom before, {1e3 * self.residual:.4g} after"
-        return f"{words}; determined: {self.missing()}" if self.open else words
+        return f"{words}; determined: {self.missing()}" if self.undetermined else words
 
     def to_json(self) -> dict[str, Any]:
         """JSON values, for the potential's metadata."""
@@ -107,7 +111,7 @@ class EnergyShift:
             "shift": self.shift.tolist(),
             "error": [value if np.isfinite(value) else None for value in self.error.tolist()],
             "basis": self.basis.tolist(),
-            "together": self.together,
+            "together": self.determined_formulas,
             "before": self.before,
             "residual": self.residual,
             "n_structures": self.n_structures,
@@ -118,7 +122,8 @@ class EnergyShift:
         """What ``to_json`` gave."""
         numbers = {name: np.array(record[name], dtype=float) for name in ("shift", "error", "basis")}
         numbers["basis"] = numbers["basis"].reshape(-1, len(record["elements"]))
-        return cls(**(dict(record) | numbers))
+        named = {"determined_formulas" if name == "together" else name: value for name, value in record.items()}
+        return cls(**(named | numbers))
 
 
 def energy_shift(counts: np.ndarray, difference: np.ndarray, elements: Sequence[str]) -> EnergyShift:
@@ -142,7 +147,7 @@ def energy_shift(counts: np.ndarray, difference: np.ndarray, elements: Sequence[
         shift=shift,
         error=np.where(alone, np.sqrt(variance), np.nan),
         basis=basis,
-        together=_together(counts, alone, list(elements)),
+        determined_formulas=_determined_formulas(counts, alone, list(elements)),
         before=_rms(per_atom),
         residual=_rms(rest),
         n_structures=len(difference),
@@ -155,7 +160,7 @@ def counts_of(frames: Sequence[ase.Atoms], elements: Sequence[str]) -> np.ndarra
     return np.array([np.bincount(atoms.numbers, minlength=119)[numbers] for atoms in frames]).reshape(-1, len(numbers))
 
 
-def _together(counts: np.ndarray, alone: np.ndarray, elements: list[str]) -> list[str]:
+def _determined_formulas(counts: np.ndarray, alone: np.ndarray, elements: list[str]) -> list[str]:
     """Formulas that span what is determined of the elements that are not determined alone."""
     left = np.unique(counts[:, ~alone].astype(int), axis=0)
     names = [symbol for symbol, known in zip(elements, alone, strict=True) if not known]

@@ -1,4 +1,4 @@
-"""The door for labels: found under their names, converted to eV and Å, signs set right."""
+"""Reading labels: by their names, converted to eV and Å, with signs corrected."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class LabelReader:
         keys: Names of labels, see ``data.read``.
         units: Units of labels, see ``Conversion``.
         labels: Whether labels are wanted; without them nothing of a frame but its structure is looked at.
-        notes: Where to note what was seen beside the labels.
+        notes: Filled with notes of reading.
 
     Raises:
         DataError: For unknown keys and units, with the nearest known one, and for forces under a key that says gradient without
@@ -60,12 +60,12 @@ class LabelReader:
         self.seen: Counter[str] = Counter()
         self.offered: Counter[str] = Counter()
 
-    def admit(self, raw: ase.Atoms, conversion: Conversion | None = None, source: str = "") -> ase.Atoms:
-        """The frame in Å with its labels in eV and Å on a calculator, and no second truth in ``info`` and ``arrays``.
+    def read(self, raw: ase.Atoms, conversion: Conversion | None = None, source: str = "") -> ase.Atoms:
+        """The frame in Å with its labels in eV and Å on a calculator, and without labels in ``info`` and ``arrays``.
 
         Args:
             raw: The frame as its file has it; left as it is.
-            conversion: Of the file, where it is not the door's own.
+            conversion: Of the file, where it is not the reader's own.
             source: What the frame is called.
         """
         conversion = self.conversion if conversion is None else conversion

@@ -1,4 +1,4 @@
-"""Packing: structures of known size into buckets of known room."""
+"""Packing structures of known size into buckets of limited size."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ class Sizes:
     atom_budget: int
 
     @property
-    def giants(self) -> np.ndarray:
+    def oversized(self) -> np.ndarray:
         """(n_structures,) bool: larger than a bucket."""
         return (self.n_edges > self.edge_budget) | (self.n_atoms > self.atom_budget)
 
 
 def n_buckets(sizes: Sizes) -> int:
     """Buckets that are enough in every epoch: those of best fit, largest first, or as many as leave a tenth of them empty."""
-    ordinary = ~sizes.giants
+    ordinary = ~sizes.oversized
     least = max(
         sizes.n_edges[ordinary].sum() / (FULL * sizes.edge_budget),
         sizes.n_atoms[ordinary].sum() / (FULL * sizes.atom_budget),
     )
-    n_expected = int(np.ceil(least)) + int(sizes.giants.sum())
+    n_expected = int(np.ceil(least)) + int(sizes.oversized.sum())
     return max(len(fill(_largest_first(np.arange(len(ordinary)), sizes), sizes)), min(n_expected, len(ordinary)))
 
 
@@ -85,9 +85,9 @@ def level(order: np.ndarray, sizes: Sizes, n_buckets: int) -> list[list[int]] | 
 
     None where that overfills a bucket. A structure larger than a bucket gets one of its own.
     """
-    giant = sizes.giants
-    buckets = [[index] for index in order.tolist() if giant[index]]
-    rest = [index for index in order.tolist() if not giant[index]]
+    is_oversized = sizes.oversized
+    buckets = [[index] for index in order.tolist() if is_oversized[index]]
+    rest = [index for index in order.tolist() if not is_oversized[index]]
     n_left = n_buckets - len(buckets)
     if n_left < 1:
         return buckets if n_left == 0 and not rest else None

@@ -62,7 +62,7 @@ def read(
             by those that do.
         format: Of the files, where their names do not tell it.
         labels: Whether labels are wanted. Without them nothing but structures is looked at.
-        notes: Filled with what was noticed beside the frames.
+        notes: Filled with notes of reading.
 
     Raises:
         DataError: With file and frame, for files that are missing, empty, cut short or not to be understood, for positions and
@@ -86,14 +86,14 @@ def iread(
 ) -> Iterator[ase.Atoms]:
     """``read``, one frame after the other; text files are never in memory as a whole."""
     notes = ReadingNotes() if notes is None else notes
-    door = LabelReader(keys, units, labels=labels, notes=notes)
+    reader = LabelReader(keys, units, labels=labels, notes=notes)
     options = Options(checked_types(types), labels, notes)
     structures, named = _taken_apart(files)
     if structures is not None:
         if options.types is not None:
             refuse_types(options.types, "an ASE structure")
-        yield from _admitted(enumerate(structures), door, door.conversion, "structure ", faults)
-        door.check_seen("the structures")
+        yield from _read_frames(enumerate(structures), reader, reader.conversion, "structure ", faults)
+        reader.check_seen("the structures")
         return
     paths = find_files(named)
     size = sum(path.stat().st_size for path, _ in paths)
@@ -107,17 +107,17 @@ def iread(
             frames = _frames(
                 path, index, lambda file_format=file_format, path=path: file_format.read(path, options), faults
             )
-            for number, atoms in enumerate(_admitted(frames, door, conversion, f"{path}#", faults)):
+            for number, atoms in enumerate(_read_frames(frames, reader, conversion, f"{path}#", faults)):
                 if not number % 500:
                     progress.update(task, description=f"reading {path.name}: {number} frames")
                 yield atoms
             progress.advance(task)
-    door.check_seen(", ".join(str(path) for path, _ in paths))
+    reader.check_seen(", ".join(str(path) for path, _ in paths))
 
 
-def _admitted(
+def _read_frames(
     frames: Iterable[tuple[int, ase.Atoms]],
-    door: LabelReader,
+    reader: LabelReader,
     conversion: Conversion,
     name: str,
     faults: list[str] | None,
@@ -125,7 +125,7 @@ def _admitted(
     for place, raw in frames:
         source = f"{name}{place}"
         try:
-            atoms = door.admit(raw, conversion, source)
+            atoms = reader.read(raw, conversion, source)
             _check(atoms)
         except (DataError, GraphError) as error:
             fault = f"{name.removesuffix('#')}, frame {place}: {error}" if name.endswith("#") else f"{source}: {error}"

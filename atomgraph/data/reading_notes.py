@@ -1,4 +1,4 @@
-"""What reading noticed beside the frames: missing labels, columns nobody read, labels that contradict one another."""
+"""Notes of reading: missing labels, columns that were not read, labels that contradict one another."""
 
 from __future__ import annotations
 

@@ -23,9 +23,9 @@ class EdgeBudgetSampler(Sampler[list[int]]):
     list and takes its share. An optimiser step (a *window*) is ``world_size × accumulate`` consecutive batches; inside it,
     micro-batch ``a`` of process ``r`` is the batch number ``a × world_size + r``. Each structure occurs once an epoch.
 
-    The last window is filled up with ghosts, so that all processes take equally many steps and Lightning never steps on
-    a window that is not full: a ghost is the smallest structure without weight and labels, and is yielded as ``~index``
-    (a negative number), which ``GraphDataset`` understands. Ghosts change no gradient and count as nothing.
+    The last window is filled up with padding structures, so that all processes take equally many steps and Lightning never
+    steps on a window that is not full. Padding is the smallest structure without weight and labels. It is yielded as
+    ``~index`` (a negative number), which ``GraphDataset`` understands. They change no gradient and are not counted.
 
     Because all of this is known without communication, so are the numbers that a loss is divided by: ``window(step)``
     gives the structures of one optimiser step over all processes and micro-batches, ``counts(step)`` its label counts.
@@ -75,7 +75,7 @@ class EdgeBudgetSampler(Sampler[list[int]]):
         self.n_labels = label_counts(graphs)
         self.epoch, self._start = 0, 0
         self._plans: dict[int, list[list[int]]] = {}
-        self._warn_of_giants()
+        self._warn_oversized()
         self.n_batches = n_buckets(self.sizes) if shuffle else len(runs(self.sizes))
 
     @property
@@ -98,12 +98,12 @@ class EdgeBudgetSampler(Sampler[list[int]]):
         return self.n_steps * self.accumulate
 
     def __iter__(self) -> Iterator[list[int]]:
-        """This process' batches of the current epoch, from where a resumed epoch stopped; ghosts are negative."""
+        """This process' batches of the current epoch, from where a resumed epoch stopped: padding structures are negative."""
         start, self._start = self._start, 0
         plan = self.plan(self.epoch)
         for micro in range(start, len(self)):
             number = micro * self.world_size + self.rank
-            yield list(plan[number]) if number < len(plan) else [~self.ghost]
+            yield list(plan[number]) if number < len(plan) else [~self.padding_structure]
 
     def plan(self, epoch: int) -> list[list[int]]:
         """All batches of an epoch, of all processes; each structure once."""
@@ -112,7 +112,7 @@ class EdgeBudgetSampler(Sampler[list[int]]):
         return self._plans[epoch]
 
     def window(self, step: int, epoch: int | None = None) -> list[int]:
-        """The structures of one optimiser step of an epoch (the current one if None), over all processes; no ghosts."""
+        """The structures of one optimiser step of an epoch (the current one if None), over all processes, without padding."""
         if not 0 <= step < self.n_steps:
             raise DataError(f"step should lie in 0 ... {self.n_steps - 1}, but is {step}")
         plan = self.plan(self.epoch if epoch is None else epoch)
@@ -127,7 +127,7 @@ class EdgeBudgetSampler(Sampler[list[int]]):
         return self.n_labels[self.window(step, epoch)].sum(0)
 
     @property
-    def ghost(self) -> int:
+    def padding_structure(self) -> int:
         """The smallest structure, which fills up the last window."""
         return int(np.lexsort((self.sizes.n_atoms, self.sizes.n_edges))[0])
 
@@ -162,12 +162,12 @@ class EdgeBudgetSampler(Sampler[list[int]]):
         batches = assign(order, self.sizes, self.n_batches)
         return [batches[number] for number in shuffled(len(batches), self.seed, epoch, 1)]
 
-    def _warn_of_giants(self) -> None:
-        giants = np.flatnonzero(self.sizes.giants)
-        if len(giants):
-            worst = giants[np.argmax(self.sizes.n_edges[giants])]
+    def _warn_oversized(self) -> None:
+        oversized = np.flatnonzero(self.sizes.oversized)
+        if len(oversized):
+            worst = oversized[np.argmax(self.sizes.n_edges[oversized])]
             warnings.warn(
-                f"{len(giants)} of {len(self.sizes.n_edges)} structures exceed the budget of {self.sizes.edge_budget} edges "
+                f"{len(oversized)} of {len(self.sizes.n_edges)} structures exceed the budget of {self.sizes.edge_budget} edges "
                 f"and {self.sizes.atom_budget} atoms a batch and make batches of their own; the largest (number {worst}) has "
                 f"{self.sizes.n_edges[worst]} edges and {self.sizes.n_atoms[worst]} atoms",
                 stacklevel=3,

@@ -1,4 +1,4 @@
-"""What an atomistic graph is: its fields, its neighbours, its geometry."""
+"""Atomistic graphs: fields, neighbours, geometry, labels."""
 
 from atomgraph.graph.structure import AtomicGraph
 

@@ -1,4 +1,4 @@
-"""What may become a graph: structures with finite numbers, real cells, and atoms that do not sit on one another."""
+"""Checks of structures before a graph is made: finite numbers, valid cells, atoms at different positions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many edges a structure would have, estimated before anything is allocated for them."""
+"""Estimates the number of edges of a structure before memory is allocated."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ def edge_vectors(graph: AtomicGraph) -> Tensor:
     Returns (n_edges, 3) in Å, in the dtype of ``graph.pos``.
     """
     neighbour, centre = graph.edge_index
-    # index_select: the slope of an indexing [ ] sorts the edges before it adds them up
+    # index_select: the gradient of an indexing [ ] sorts the edges before it adds them up
     vector = graph.pos.index_select(0, centre) - graph.pos.index_select(0, neighbour)
     if graph.n_graphs == 1:
         return vector + graph.cell_shift.to(vector.dtype) @ graph.cell[0]

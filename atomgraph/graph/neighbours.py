@@ -1,4 +1,4 @@
-"""Who is near whom: the one door to neighbour lists. Another list stands in by having the same signature."""
+"""Neighbour lists. Another list can be used if it has the same signature."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BINS, _BINS_PER_ATOM = 10_000, 4  # at most, in matscipy's cell list: empty bin
 
 
 class NeighbourList(Protocol):
-    """What every neighbour list is: a full directed list, each pair in both directions, sorted by centre.
+    """A full directed neighbour list, each pair in both directions, sorted by centre.
 
     Returns ``centre`` (n_edges,), ``neighbour`` (n_edges,) int64 and ``shift`` (n_edges, 3) int32, with the neighbour's image
     at ``positions[neighbour] + shift @ cell``. Pairs at a distance below the cutoff are listed, an atom's own images too.
@@ -33,13 +33,13 @@ class NeighbourList(Protocol):
 def neighbours_within(
     structure: ase.Atoms | StructureArrays, cutoff: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The neighbour list that is used where no other is asked for: our kernel's, matscipy's where that cannot be had."""
+    """The default neighbour list: of the compiled kernel, or of matscipy where there is no kernel."""
     (neighbour, centre), shift = _edges(as_arrays(structure), cutoff, 1)
     return centre, neighbour, shift
 
 
 def edges_within(structure: ase.Atoms | StructureArrays, cutoff: float) -> tuple[np.ndarray, np.ndarray]:
-    """The same as a graph has it: ``edge_index`` (2, n_edges) and ``cell_shift`` (n_edges, 3) int32, of the opposite sign."""
+    """The same list in the form of a graph: ``edge_index`` (2, n_edges), ``cell_shift`` (n_edges, 3) of opposite sign."""
     return _edges(as_arrays(structure), cutoff, -1)
 
 
@@ -83,7 +83,7 @@ def _from_kernel(structure: StructureArrays, cutoff: float, sign: int, *, checke
 def matscipy_neighbours(
     structure: ase.Atoms | StructureArrays, cutoff: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """matscipy's cell list behind the door, given a box that holds all atoms and not much more.
+    """matscipy's cell list, in a box that is little larger than the structure.
 
     matscipy needs three cell vectors, and a bin for every piece of the box: open directions get a vector that is as long as
     the atoms reach, and in a large and empty box the bins are made larger than the cutoff.

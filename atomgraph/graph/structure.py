@@ -1,4 +1,4 @@
-"""AtomicGraph: a structure as a PyG graph, with its labels and with masks that say which labels are real."""
+"""AtomicGraph: a structure as a PyG graph, with labels and their masks."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class AtomicGraph(Data):
     ``stress_mask``      (n_graphs,) bool      the same
     ===================  ====================  =======================================================================
 
-    A head that is not chosen is the model's only one, or the one that the potential was told to use (``Potential.head``).
+    A head that is not chosen is the model's only one, or the head of the potential (``Potential.head``).
     Every field is always present, so structures with different labels batch together (``Batch.from_data_list``).
     An atom's own images are edges; the atom itself is not.
     """

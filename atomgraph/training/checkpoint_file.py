@@ -21,7 +21,7 @@ _END = b"PK\x05\x06"  # of a zip archive without a comment, 22 bytes
 
 
 class CheckpointFile(TorchCheckpointIO):
-    """Writes beside the file and renames, so that a checkpoint is whole or not there; reads with ``weights_only``."""
+    """Writes to a second file and renames it, so that a checkpoint is complete or absent; reads with ``weights_only``."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)

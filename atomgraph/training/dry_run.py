@@ -43,7 +43,7 @@ def dry_run(task: PotentialTask, batch: AtomicGraph, device: torch.device | str 
     """
     device = torch.device(device)
     on_gpu = device.type == "cuda"
-    twin = copy.deepcopy(task).to(device).train()
+    copied = copy.deepcopy(task).to(device).train()
     batch = batch.clone().to(device)
     seconds = 0.0
     if on_gpu:
@@ -51,8 +51,8 @@ def dry_run(task: PotentialTask, batch: AtomicGraph, device: torch.device | str 
     try:
         for _ in range(2):  # the first is for warming up
             start = time.perf_counter()
-            loss = twin.loss(batch, 0, twin.counts(batch))
-            twin.backward(loss)
+            loss = copied.loss(batch, 0, copied.counts(batch))
+            copied.backward(loss)
             if on_gpu:
                 torch.cuda.synchronize(device)
             seconds = time.perf_counter() - start

@@ -109,7 +109,7 @@ class PotentialTask(pl.LightningModule):
         return window_counts(batch, None if self.head_weights is None else len(self.head_weights))
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
-        """Slopes of the weights alone: forces bring positions into the derivative graph, and theirs would double the time."""
+        """Gradients of the weights only: those of positions, which forces bring in, would double the time."""
         torch.autograd.backward(loss, inputs=[p for p in self.parameters() if p.requires_grad])
 
     def on_train_start(self) -> None:

@@ -34,8 +34,8 @@ def test_sound_potentials_keep_every_law_in_both_dtypes(make, dtype):
     assert len(found) == len(LAWS)
     assert not [law for law in found if not law.passed]
     assert all(np.isfinite(law.figure) and law.unit and law.name for law in found)
-    slopes = {law.name: law for law in found}["forces are slopes of the energy"]
-    assert slopes.tolerance == TOLERANCES[dtype].slope
+    slopes = {law.name: law for law in found}["forces are gradients of the energy"]
+    assert slopes.tolerance == TOLERANCES[dtype].gradient
 
 
 def test_the_users_own_structures_are_tried():

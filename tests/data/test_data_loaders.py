@@ -46,9 +46,14 @@ def test_budget_batches_keep_order_and_budget_and_take_graphs_one_by_one(graphs)
 
 def test_a_ghost_has_the_atoms_and_none_of_the_labels(graphs):
     data = GraphDataset(graphs)
-    ghost = data[~8]
-    assert torch.equal(ghost.pos, graphs[8].pos)
-    assert not (ghost.energy_mask.any() or ghost.forces_mask.any() or ghost.stress_mask.any() or ghost.weight.any())
+    padding_structure = data[~8]
+    assert torch.equal(padding_structure.pos, graphs[8].pos)
+    assert not (
+        padding_structure.energy_mask.any()
+        or padding_structure.forces_mask.any()
+        or padding_structure.stress_mask.any()
+        or padding_structure.weight.any()
+    )
     assert graphs[8].energy_mask.all() and graphs[8].weight.all()
 
 

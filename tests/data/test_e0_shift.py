@@ -20,9 +20,9 @@ def shift_of(*names, noise=0.0):
 def test_enough_compositions_give_the_shift_of_each_element():
     found = shift_of("H2O", "CH4", "CO2", "C2H6")
     np.testing.assert_allclose(found.shift, TRUE, atol=1e-12)
-    assert (found.rank, found.open, found.missing()) == (3, [], "")
+    assert (found.rank, found.undetermined, found.missing()) == (3, [], "")
     assert found.residual < 1e-12 < found.before
-    assert found.strangers([molecule("C6H6"), ase.Atoms("O")]) == []
+    assert found.undetermined_formulas([molecule("C6H6"), ase.Atoms("O")]) == []
 
 
 def test_the_standard_error_is_how_far_shifts_scatter():
@@ -38,24 +38,29 @@ def test_the_standard_error_is_how_far_shifts_scatter():
 def test_one_composition_has_rank_one_and_is_named_as_a_whole():
     found = shift_of("CH3OH", "CH3OH", "CH3OH", noise=1e-3)
     counts = counts_of([molecule("CH3OH")], ELEMENTS)[0]
-    assert (found.rank, found.open, found.together) == (1, ELEMENTS, ["CH4O"])
+    assert (found.rank, found.undetermined, found.determined_formulas) == (1, ELEMENTS, ["CH4O"])
     assert "only as CH4O as a whole (2 directions" in found.missing()
     np.testing.assert_allclose(
         found.shift, counts * (found.shift @ counts) / (counts @ counts)
     )  # along the composition
     assert np.isnan(found.error).all()
-    assert found.strangers([molecule("CH3OH"), molecule("H2O")]) == ["H2O"]
+    assert found.undetermined_formulas([molecule("CH3OH"), molecule("H2O")]) == ["H2O"]
 
 
 def test_elements_that_are_determined_are_told_from_those_that_are_not():
     found = shift_of("H2", "CO", "H2CO")
-    assert (found.rank, found.alone, found.open, found.together) == (2, ["H"], ["C", "O"], ["CO"])
+    assert (found.rank, found.determined, found.undetermined, found.determined_formulas) == (
+        2,
+        ["H"],
+        ["C", "O"],
+        ["CO"],
+    )
     assert found.by_element["H"] == pytest.approx(1.0)
-    assert found.strangers([molecule("H2CO"), molecule("CO2")]) == ["CO2"]
+    assert found.undetermined_formulas([molecule("H2CO"), molecule("CO2")]) == ["CO2"]
 
 
 def test_what_is_written_down_is_read_back():
     found = shift_of("CH3OH", "H2")
     again = EnergyShift.from_json(found.to_json())
     assert again.to_json() == found.to_json()
-    assert again.strangers([molecule("CO2"), molecule("CH3OH")]) == ["CO2"]
+    assert again.undetermined_formulas([molecule("CO2"), molecule("CH3OH")]) == ["CO2"]

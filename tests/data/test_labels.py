@@ -18,7 +18,7 @@ def copper():
     return atoms
 
 
-def door(keys=None, **units):
+def label_reader(keys=None, **units):
     return LabelReader(keys, units)
 
 
@@ -32,7 +32,7 @@ def test_labels_of_one_solid_in_atomic_units_are_those_in_ev():
     foreign.info["S"] = labels["stress"] / (units.Hartree / units.Bohr**3)
     keys = {"energy": "E", "forces": "F", "stress": "S"}
     for named in ({}, {"forces": "Hartree/Bohr", "stress": "Hartree/Bohr^3"}):
-        found = door(keys, energy="Hartree", length="Bohr", **named).admit(foreign)
+        found = label_reader(keys, energy="Hartree", length="Bohr", **named).read(foreign)
         np.testing.assert_allclose(found.positions, wanted.positions, atol=1e-12)
         for name, label in labels_of(found).items():
             np.testing.assert_allclose(label, labels[name], atol=1e-12)
@@ -45,7 +45,7 @@ def test_labels_of_one_solid_in_atomic_units_are_those_in_ev():
 def test_stress_is_ev_per_cubic_angstrom_positive_in_tension(unit, sign, factor):
     atoms = copper()
     atoms.info["stress"] = STRESS
-    found = door(stress=unit, stress_sign=sign).admit(atoms)
+    found = label_reader(stress=unit, stress_sign=sign).read(atoms)
     np.testing.assert_allclose(labels_of(found)["stress"], factor * STRESS, rtol=1e-13)
 
 
@@ -54,9 +54,9 @@ def test_virial_is_minus_volume_times_stress():
     stress = labels_of(wanted)["stress"]
     atoms = copper()
     atoms.info["virial"] = -atoms.cell.volume * stress
-    np.testing.assert_allclose(labels_of(door().admit(atoms))["stress"], stress, rtol=1e-12)
+    np.testing.assert_allclose(labels_of(label_reader().read(atoms))["stress"], stress, rtol=1e-12)
     atoms.info["virial"] = atoms.cell.volume * stress * 1e3
-    found = door(virial="meV", virial_sign="tension").admit(atoms)
+    found = label_reader(virial="meV", virial_sign="tension").read(atoms)
     np.testing.assert_allclose(labels_of(found)["stress"], stress, rtol=1e-12)
 
 
@@ -65,41 +65,41 @@ def test_virial_uses_the_converted_volume():
     cubic_bohr = atoms.cell.volume / units.Bohr**3
     atoms.set_cell(atoms.cell.array / units.Bohr, scale_atoms=True)
     atoms.info["virial"] = -cubic_bohr * STRESS  # Hartree
-    found = labels_of(door(energy="Hartree", length="Bohr").admit(atoms))
+    found = labels_of(label_reader(energy="Hartree", length="Bohr").read(atoms))
     np.testing.assert_allclose(found["stress"], STRESS * units.Hartree / units.Bohr**3, rtol=1e-12)
 
 
 def test_a_stress_goes_before_a_virial():
     atoms = copper()
     atoms.info.update(stress=STRESS, virial=np.eye(3))
-    np.testing.assert_allclose(labels_of(door().admit(atoms))["stress"], STRESS)
+    np.testing.assert_allclose(labels_of(label_reader().read(atoms))["stress"], STRESS)
 
 
 def test_nine_numbers_in_a_row_are_a_stress():
     atoms = copper()
     atoms.info["dft_stress"] = STRESS.reshape(9)
-    np.testing.assert_allclose(labels_of(door({"stress": "dft_stress"}).admit(atoms))["stress"], STRESS)
+    np.testing.assert_allclose(labels_of(label_reader({"stress": "dft_stress"}).read(atoms))["stress"], STRESS)
 
 
 def test_a_configured_key_is_the_only_one_looked_for():
     both = labelled(copper(), energy=-1.0)
     both.info["REF_energy"] = -2.0
     only_default = labelled(copper(), energy=-1.0)
-    entrance = door({"energy": "REF_energy"})
-    assert labels_of(entrance.admit(both))["energy"] == -2.0
-    assert "energy" not in labels_of(entrance.admit(only_default))
+    reader = label_reader({"energy": "REF_energy"})
+    assert labels_of(reader.read(both))["energy"] == -2.0
+    assert "energy" not in labels_of(reader.read(only_default))
     stale = copper()
     stale.info["energy"] = -1.0  # not what was asked for, and not to be found by anybody later
-    assert "energy" not in labels_of(entrance.admit(stale))
+    assert "energy" not in labels_of(reader.read(stale))
 
 
 def test_a_key_that_no_frame_has_is_refused_with_the_keys_that_are_there():
-    entrance = door({"energy": "REF_enrgy"})
+    reader = label_reader({"energy": "REF_enrgy"})
     atoms = copper()
     atoms.info["REF_energy"] = -2.0
-    entrance.admit(atoms)
+    reader.read(atoms)
     with pytest.raises(DataError, match=r"'REF_enrgy'.*configured for energy; keys there: REF_energy"):
-        entrance.check_seen("a.xyz")
+        reader.check_seen("a.xyz")
 
 
 def test_moved_by_ase_or_left_in_info_and_arrays_labels_are_the_same():
@@ -107,7 +107,7 @@ def test_moved_by_ase_or_left_in_info_and_arrays_labels_are_the_same():
     old = copper()
     old.info.update({name: labels_of(new)[name] for name in ("energy", "stress")})
     old.arrays["forces"] = labels_of(new)["forces"]
-    one, other = (labels_of(door().admit(atoms)) for atoms in (old, new))
+    one, other = (labels_of(label_reader().read(atoms)) for atoms in (old, new))
     assert one.keys() == other.keys() == {"energy", "forces", "stress"}
     for name in one:
         np.testing.assert_array_equal(one[name], other[name])
@@ -118,18 +118,18 @@ def test_a_gradient_was_read_as_forces_of_the_opposite_sign(key):
     atoms = copper()
     atoms.arrays[key] = -morse(copper()).get_forces()
     with pytest.raises(DataError, match=rf"'{key}' of forces says gradient.*forces_sign: gradient.*--unit"):
-        door({"forces": key})
-    found = door({"forces": key}, forces_sign="gradient").admit(atoms)
+        label_reader({"forces": key})
+    found = label_reader({"forces": key}, forces_sign="gradient").read(atoms)
     np.testing.assert_allclose(labels_of(found)["forces"], morse(copper()).get_forces())
-    found = door({"forces": key}, forces_sign="force").admit(atoms)
+    found = label_reader({"forces": key}, forces_sign="force").read(atoms)
     np.testing.assert_allclose(labels_of(found)["forces"], -morse(copper()).get_forces())
-    door({"forces": "upgraded_forces"})
+    label_reader({"forces": "upgraded_forces"})
 
 
 def test_configuration_type_and_head_have_keys_too():
     atoms = copper()
     atoms.info.update(group=7, level="pbe")
-    found = door({"config_type": "group", "head": "level"}).admit(atoms)
+    found = label_reader({"config_type": "group", "head": "level"}).read(atoms)
     assert found.info["config_type"] == "7" and found.info["head"] == "pbe"
 
 
@@ -154,5 +154,5 @@ def test_unknown_words_are_refused_with_the_nearest_known_one(keys, named, said)
 def test_the_callers_frame_is_left_alone():
     atoms = labelled(copper(), energy=-1.0)
     before = atoms.copy()
-    door(length="Bohr").admit(atoms)
+    label_reader(length="Bohr").read(atoms)
     assert atoms == before and atoms.calc.results == {"energy": -1.0} and isinstance(atoms, ase.Atoms)

@@ -58,7 +58,7 @@ def summarise(cells: Iterable[RunResult]) -> list[MethodSummary]:
 
 
 def method_table(cells: Sequence[RunResult], start: RunResult) -> Table:
-    """A row a method and size; errors on the source beside how many times those of the start they are."""
+    """A row a method and size; errors on the source, and their ratio to the errors of the start."""
     columns = [Column("method", words=True), Column("structures"), Column("seeds")]
     columns += [
         Column("energy (meV/atom)", "target, MAE"),

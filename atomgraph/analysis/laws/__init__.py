@@ -9,7 +9,7 @@ import ase
 
 from atomgraph.analysis.laws.conservation import energy_is_conserved
 from atomgraph.analysis.laws.context import Law, LawContext
-from atomgraph.analysis.laws.finite_differences import forces_are_slopes, stress_is_slope, stress_is_symmetric
+from atomgraph.analysis.laws.finite_differences import forces_are_gradients, stress_is_gradient, stress_is_symmetric
 from atomgraph.analysis.laws.locality import (
     atoms_alone_are_at_rest,
     crystals_of_one_element_are_seen,
@@ -33,8 +33,8 @@ __all__ = ["LAWS", "Law", "LawContext", "chosen_laws", "laws"]
 
 #: Every law that needs no dynamics, in the order in which a table shows them.
 LAWS: tuple[Callable[[LawContext], Law], ...] = (
-    forces_are_slopes,
-    stress_is_slope,
+    forces_are_gradients,
+    stress_is_gradient,
     stress_is_symmetric,
     net_force,
     net_torque,

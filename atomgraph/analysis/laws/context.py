@@ -37,9 +37,9 @@ class Law:
 
 @dataclass(frozen=True)
 class Tolerances:
-    """What the arithmetic of a dtype allows. Slopes, jumps and sums scale with the largest force, if that is above 1 eV/Å."""
+    """Tolerances of a dtype. Those of gradients, jumps and sums scale with the largest force, if that is above 1 eV/Å."""
 
-    slope: float  # eV/Å (or eV/Å³): forces and stress against central differences
+    gradient: float  # eV/Å (or eV/Å³): forces and stress against central differences
     symmetry: float  # relative: rotation, translation, order, batching, supercells
     jump: float  # eV, eV/Å: between just inside and just outside the cutoff
     sum: float  # eV/Å: net force; eV: net torque
@@ -85,11 +85,11 @@ class LawContext:
         """Whether a stress is defined."""
         return bool(torch.isfinite(volume(self.graph(atoms))).all())
 
-    def results(self, structures: Sequence[ase.Atoms], *, slopes: bool = True) -> list[dict[str, np.ndarray]]:
-        """``energy``, ``node_energy`` and, with slopes, ``forces`` and ``stress`` of each structure, in order."""
+    def results(self, structures: Sequence[ase.Atoms], *, derivatives: bool = True) -> list[dict[str, np.ndarray]]:
+        """``energy``, ``node_energy`` and, with derivatives, ``forces`` and ``stress`` of each structure, in order."""
         results: list[dict[str, np.ndarray]] = []
         for batch in budget_batches((self.graph(atoms) for atoms in structures), _EDGES_AT_ONCE):
-            results += self._of(batch, slopes)
+            results += self._of(batch, derivatives)
         return results
 
     def result(self, atoms: ase.Atoms) -> dict[str, np.ndarray]:
@@ -100,9 +100,9 @@ class LawContext:
         """The same for a graph."""
         return self._of(graph, True)[0]
 
-    def _of(self, graph: AtomicGraph, slopes: bool) -> list[dict[str, np.ndarray]]:
+    def _of(self, graph: AtomicGraph, derivatives: bool) -> list[dict[str, np.ndarray]]:
         graph = graph.to(self.potential.device)
-        return list(split_batch(self.potential.evaluate(graph, forces=slopes, stress=slopes), graph))
+        return list(split_batch(self.potential.evaluate(graph, forces=derivatives, stress=derivatives), graph))
 
 
 NOT_TRIED = "nothing to try it on"

@@ -1,4 +1,4 @@
-"""Forces and stress are slopes of the energy: against central differences of fourth order."""
+"""Forces and stress are derivatives of the energy: compared with central differences of fourth order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _WEIGHTS = np.array([1.0, -8.0, 8.0, -1.0]) / 12.0  # f' = sum w f(x + k h) / h 
 _VOIGT = [divmod(place, 3) for place in VOIGT]
 
 
-def forces_are_slopes(trial: LawContext) -> Law:
+def forces_are_gradients(trial: LawContext) -> Law:
     r""":math:`F_i = -\partial E / \partial x_i`, for some atoms of each structure and all axes."""
     figures, step = {}, trial.tolerances.displacement
     for name, atoms in trial.structures.items():
@@ -28,13 +28,13 @@ def forces_are_slopes(trial: LawContext) -> Law:
                 for k in _STEPS:
                     moved.append(atoms.copy())
                     moved[-1].positions[i, axis] += k * step
-            slopes = _slopes(trial, moved, step)
-            worst = float(np.max([worst, *np.abs(result["forces"][i] + slopes)]))  # NaN stays NaN
+            derivatives = _derivatives(trial, moved, step)
+            worst = float(np.max([worst, *np.abs(result["forces"][i] + derivatives)]))  # NaN stays NaN
         figures[name] = worst / scale_of(result)
-    return law("forces are slopes of the energy", figures, trial.tolerances.slope, "eV/Å")
+    return law("forces are gradients of the energy", figures, trial.tolerances.gradient, "eV/Å")
 
 
-def stress_is_slope(trial: LawContext) -> Law:
+def stress_is_gradient(trial: LawContext) -> Law:
     r""":math:`\sigma = V^{-1}\,\partial E / \partial \varepsilon`, all six components, where there is a volume."""
     figures, step = {}, trial.tolerances.strain
     for name, atoms in trial.structures.items():
@@ -49,10 +49,10 @@ def stress_is_slope(trial: LawContext) -> Law:
                 moved.append(atoms.copy())
                 moved[-1].set_cell(atoms.cell.array @ (np.eye(3) + strain), scale_atoms=False)
                 moved[-1].positions = atoms.positions @ (np.eye(3) + strain)
-        slopes = _slopes(trial, moved, step) / atoms.get_volume()
+        derivatives = _derivatives(trial, moved, step) / atoms.get_volume()
         expected = np.array([result["stress"][a, b] for a, b in _VOIGT])
-        figures[name] = float(np.abs(expected - slopes).max() / max(1.0, np.abs(expected).max()))
-    return law("stress is the slope of the energy", figures, trial.tolerances.slope, "eV/Å³")
+        figures[name] = float(np.abs(expected - derivatives).max() / max(1.0, np.abs(expected).max()))
+    return law("stress is the gradient of the energy", figures, trial.tolerances.gradient, "eV/Å³")
 
 
 def stress_is_symmetric(trial: LawContext) -> Law:
@@ -65,9 +65,9 @@ def stress_is_symmetric(trial: LawContext) -> Law:
     return law("stress is symmetric", figures, trial.tolerances.sum, "eV/Å³")
 
 
-def _slopes(trial: LawContext, moved: list[ase.Atoms], step: float) -> np.ndarray:
-    """Slopes from runs of four displaced structures; atom by atom first, so that large E0 cancel before they round."""
-    node = np.array([result["node_energy"] for result in trial.results(moved, slopes=False)])
+def _derivatives(trial: LawContext, moved: list[ase.Atoms], step: float) -> np.ndarray:
+    """Derivatives from runs of four displaced structures; by atoms first, so that large E0 cancel before rounding."""
+    node = np.array([result["node_energy"] for result in trial.results(moved, derivatives=False)])
     node = node.reshape(-1, 4, node.shape[1])  # (n_slopes, 4, n_atoms)
     return np.einsum("skn,k->sn", node - node[:, :1], _WEIGHTS).sum(axis=1) / step
 

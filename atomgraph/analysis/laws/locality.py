@@ -13,7 +13,7 @@ JUST_INSIDE = 1e-6  # Å: envelopes are at most 1e-12 so close to their ends
 
 
 def smooth_at_the_cutoff(trial: LawContext) -> Law:
-    """Energy and forces just inside and just outside each cutoff: an atom beside others, a last neighbour, an own image.
+    """Energy and forces just inside and just outside each cutoff: an atom next to others, a last neighbour, an own image.
 
     From four equally spaced points, so that what changes smoothly cancels up to its square and only a jump is left.
     """

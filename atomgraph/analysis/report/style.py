@@ -1,4 +1,4 @@
-"""How figures look: calm, told apart without colour vision, at home on light and dark pages; no global state of pyplot."""
+"""Style of figures: readable without colour vision, on light and dark pages; the global state of pyplot is not changed."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ SETTINGS: dict[str, Any] = {
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """The house's settings while figures are drawn, and the caller's again afterwards."""
+    """The settings of atomgraph's figures within this context; the caller's are restored afterwards."""
     with matplotlib.rc_context(SETTINGS):
         yield
 

@@ -21,9 +21,10 @@ from atomgraph.data.frame_names import number_of
 from atomgraph.formats.versions import now, versions
 from atomgraph.graph.quantities import QUANTITIES
 from atomgraph.nn.part import specification
+from atomgraph.old_names import old_names_of
 from atomgraph.potential import Potential
 
-JUDGES = ("test", "valid", "train")  # parts of the data, the fairest first
+PARTS_BY_FAIRNESS = ("test", "valid", "train")  # parts of the data, the fairest first
 
 
 def write_report(
@@ -45,15 +46,15 @@ def write_report(
     sections: further ones, such as physical checks, shown after the errors (``analysis.page.Section``).
     Raises FormatError where the file cannot be written.
     """
-    parts = {name: comparisons[name] for name in JUDGES if name in comparisons} | dict(comparisons)
+    parts = {name: comparisons[name] for name in PARTS_BY_FAIRNESS if name in comparisons} | dict(comparisons)
     parts = {name: comparison for name, comparison in parts.items() if comparison.structures}
-    judged = {name: comparison for name, comparison in parts.items() if comparison.samples}
+    labelled = {name: comparison for name, comparison in parts.items() if comparison.samples}
     content = [
-        _summary(potential, judged),
-        _errors(judged),
+        _summary(potential, labelled),
+        _errors(labelled),
         *sections,
         _learning(list(history)),
-        _worst(judged),
+        _worst(labelled),
         _potential(potential),
         _data(potential, parts),
         _speed(parts, training or {}),
@@ -101,7 +102,7 @@ def _learning(history: list[Mapping[str, Any]]) -> Section:
 
 
 def _worst(parts: Mapping[str, Comparison]) -> Section:
-    chosen = [name for name in parts if name in JUDGES[:2]] or list(parts)
+    chosen = [name for name in parts if name in PARTS_BY_FAIRNESS[:2]] or list(parts)
     blocks = [
         worst_table(parts[name], title=f"{name.capitalize()}, by {quantity}", by=quantity)
         for name in chosen
@@ -152,3 +153,6 @@ def _config(config: Mapping[str, Any] | str | None) -> Section:
         return Section("Configuration")
     words = config if isinstance(config, str) else yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
     return Section("Configuration", [Code(words, "The whole run in one file")])
+
+
+__getattr__ = old_names_of(__name__)

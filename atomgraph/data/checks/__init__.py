@@ -1,4 +1,4 @@
-"""The data doctor: what in a data set would spoil a potential, found before it does."""
+"""Data checks: errors in a data set that would spoil a potential."""
 
 from atomgraph.data.checks.findings import NOTE, WARNING, WRONG, Finding
 from atomgraph.data.checks.run_checks import examine

@@ -46,8 +46,8 @@ def placeholders(frames: Sequence[ase.Atoms], labels: Sequence[dict[str, np.ndar
 def stress_against_volume(frames: Sequence[ase.Atoms], labels: Sequence[dict[str, np.ndarray]]) -> list[Finding]:
     r"""Sign and unit of stresses, from :math:`K = V\,\partial\sigma/\partial V` between frames of one composition.
 
-    A crystal that is pressed together pushes back: its stress (positive in tension) grows with volume, and the slope is a
-    bulk modulus of 0.5 to 2000 GPa. Judged where volumes differ by 2 % at least and the correlation is clear.
+    The stress of a crystal (positive in tension) grows with volume, and the derivative is a bulk modulus of 0.5 to 2000 GPa.
+    Checked where volumes differ by 2 % at least and the correlation is clear.
     """
     kinds: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for number, (atoms, label) in enumerate(zip(frames, labels, strict=True)):
@@ -78,7 +78,7 @@ def work_against_energy(frames: Sequence[ase.Atoms], labels: Sequence[dict[str, 
     r"""Sign and unit of forces, from :math:`E_2 - E_1 = -\tfrac12 (F_1 + F_2) \cdot (x_2 - x_1)` between neighbouring frames.
 
     Taken between frames that follow one another with the same atoms in the same cell and small displacements (molecular
-    dynamics, relaxations, finite displacements); judged where four pairs at least agree with one another.
+    dynamics, relaxations, finite displacements); checked where four pairs at least agree with one another.
     """
     work, gain, members = [], [], []
     for number in range(1, len(frames)):
@@ -91,22 +91,22 @@ def work_against_energy(frames: Sequence[ase.Atoms], labels: Sequence[dict[str, 
         members.append(number)
     if len(work) < 4 or not np.any(work) or not np.any(gain):
         return []
-    slope = float(np.dot(work, gain) / np.dot(work, work))
+    ratio = float(np.dot(work, gain) / np.dot(work, work))
     agreement = float(np.dot(work, gain) ** 2 / (np.dot(work, work) * np.dot(gain, gain)))
-    if agreement < 0.8 or 0.8 < slope < 1.25:
+    if agreement < 0.8 or 0.8 < ratio < 1.25:
         return []
-    unit = min(FORCE, key=lambda name: abs(np.log(FORCE[name] / abs(slope))))
-    named = f"; they may be in {unit}" if abs(np.log(FORCE[unit] / abs(slope))) < 0.1 and abs(slope - 1) > 0.25 else ""
+    unit = min(FORCE, key=lambda name: abs(np.log(FORCE[name] / abs(ratio))))
+    named = f"; they may be in {unit}" if abs(np.log(FORCE[unit] / abs(ratio))) < 0.1 and abs(ratio - 1) > 0.25 else ""
     return [
         Finding(
             "forces",
-            WRONG if slope < 0 or named else WARNING,
+            WRONG if ratio < 0 or named else WARNING,
             names_of(frames, members),
-            slope,
+            ratio,
             "",
-            f"energy differences are {slope:.3g} times the work of the forces over {len(work)} small displacements",
+            f"energy differences are {ratio:.3g} times the work of the forces over {len(work)} small displacements",
             "the forces have the wrong sign: set data.units.forces_sign: gradient (--unit forces_sign=gradient)"
-            if slope < 0
+            if ratio < 0
             else f"forces and energies have different units{named} (data.units)",
         )
     ]

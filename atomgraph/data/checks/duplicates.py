@@ -35,7 +35,7 @@ def find_duplicates(frames: Sequence[ase.Atoms], tolerance: float = TOLERANCE) -
     """Pairs of frames of one composition and head that are one structure up to the tolerance, Å (RMS displacement).
 
     A supercell and its cell are duplicates. Only the eight nearest duplicates of a structure are paired with it. Structures
-    whose atoms all see the same distances and directions within 5 Å cannot be told apart.
+    whose atoms all see the same distances and directions within 5 Å are taken for the same.
     """
     pairs: dict[tuple[int, int], Pair] = {}
     for members in _by_kind(frames).values():
@@ -51,7 +51,7 @@ def find_duplicates(frames: Sequence[ase.Atoms], tolerance: float = TOLERANCE) -
 
 
 def shared(frames: Sequence[ase.Atoms], others: Sequence[ase.Atoms], tolerance: float = TOLERANCE) -> list[Pair]:
-    """Frames that have a twin among the others, with the nearest one: ``first`` counts in frames, ``second`` in others."""
+    """Frames that have a duplicate among the others, with the nearest one: ``first`` counts in frames, ``second`` in others."""
     pairs = []
     theirs = _by_kind(others)
     for kind, members in _by_kind(frames).items():

@@ -1,4 +1,4 @@
-"""Findings of the data doctor: what, how bad, where, and what to do about it."""
+"""Findings of the data checks: what, how serious, where, and what to do."""
 
 from __future__ import annotations
 

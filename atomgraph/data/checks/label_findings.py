@@ -1,4 +1,4 @@
-"""What reading noticed, as findings: labels that nobody read, and labels that contradict one another."""
+"""Findings from reading: labels that were not read, and labels that contradict one another."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from atomgraph.graph.quantities import QUANTITIES
 
 
 def noticed(notes: ReadingNotes) -> list[Finding]:
-    """Findings of what reading noticed beside the frames."""
+    """Findings from the notes of reading."""
     return [*_unread(notes), *_unnamed(notes), *_contradictions(notes.contradictions), *_left_out(notes)]
 
 

@@ -1,4 +1,4 @@
-"""The examination: every check of the doctor, one after the other, the worst findings first."""
+"""Runs all data checks; the most serious findings come first."""
 
 from __future__ import annotations
 

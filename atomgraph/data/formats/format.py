@@ -17,7 +17,7 @@ Frame: TypeAlias = ase.Atoms | Callable[[], ase.Atoms] | None
 
 @dataclass(frozen=True)
 class Options:
-    """What a reader is told: elements of types, whether labels are wanted, and where to note what it leaves out."""
+    """Options of a reader: elements of types, whether labels are read, and where omissions are noted."""
 
     types: Sequence[str] | None = None
     labels: bool = True

@@ -58,7 +58,7 @@ def format_of(path: Path, name: str | None = None) -> Format:
     """The format of a file: the one that is named, or the one that recognises it, or what ASE makes of its name.
 
     Raises:
-        DataError: For a name that nobody knows, and for a file that nobody recognises, with the endings that are known.
+        DataError: For an unknown name, and for a file of no known format, with the endings that are known.
     """
     if name is not None:
         if name in BY_NAME:

@@ -1,4 +1,4 @@
-"""LAMMPS's data files, through ASE, with elements that are named, stated, or told by masses."""
+"""LAMMPS's data files, through ASE, with elements that are named, stated, or derived from masses."""
 
 from __future__ import annotations
 

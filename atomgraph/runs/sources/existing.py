@@ -10,7 +10,7 @@ import ase
 import torch
 
 from atomgraph.analysis.comparison import Comparison
-from atomgraph.analysis.finetuning.audit import Audit, LabelledPredictions, check_names, judged
+from atomgraph.analysis.finetuning.audit import Audit, LabelledPredictions, audit_predictions, check_names
 from atomgraph.config.finetune_schema import FinetuneConfig
 from atomgraph.data.frame_names import elements_in
 from atomgraph.fitting.e0 import e0_change
@@ -83,7 +83,7 @@ class ExistingPotential(Source):
         others = {part: dataset.parts[part] for part in ("valid", "test")}
         added = {} if estimated else change.by_element
         shifted = predictions.shifted(added)
-        self._audit = judged(potential, shifted, head=head, added=added, estimated=estimated, others=others)
+        self._audit = audit_predictions(potential, shifted, head=head, added=added, estimated=estimated, others=others)
         self.context.say(self._audit.describe())
         self._audit.stop(config.audit.ignore)
         change.apply(potential)

@@ -1,9 +1,9 @@
-"""The audit before fine-tuning: units, signs, E0, heads and elements, judged by what the starting model predicts."""
+"""The audit before fine-tuning: units, signs, E0, heads and elements, compared with predictions of the starting model."""
 
 from atomgraph.analysis.finetuning.audit.labelled_predictions import LabelledPredictions
-from atomgraph.analysis.finetuning.audit.run_audit import NAMES, Audit, audit, check_names, judged
+from atomgraph.analysis.finetuning.audit.run_audit import NAMES, Audit, audit, audit_predictions, check_names
 from atomgraph.old_names import old_names_of
 
-__all__ = ["NAMES", "Audit", "LabelledPredictions", "audit", "check_names", "judged"]
+__all__ = ["NAMES", "Audit", "LabelledPredictions", "audit", "audit_predictions", "check_names"]
 
 __getattr__ = old_names_of(__name__)

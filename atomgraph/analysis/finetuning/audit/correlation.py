@@ -18,7 +18,7 @@ RESAMPLES = 400
 
 @dataclass(frozen=True)
 class Agreement:
-    r"""Labels y beside predictions x of one quantity, outliers left out or drawn in.
+    r"""Labels y and predictions x of one quantity, outliers left out or drawn in.
 
     correlation: :math:`\sum xy / \sqrt{\sum x^2 \sum y^2}` of what is left after means were taken off where they say nothing
     (energies, stresses; not forces).  ratio: :math:`\sqrt{\sum y^2 / \sum x^2}`, how much larger labels are; with a sign, and

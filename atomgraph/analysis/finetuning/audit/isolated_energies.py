@@ -1,4 +1,4 @@
-"""Energies of free atoms: how far they are off, and what the compositions do not tell."""
+"""Energies of free atoms: how large their errors are, and what the compositions leave undetermined."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def e0_findings(shift: EnergyShift, e0: Mapping[str, float], *, estimated: bool)
 
 def _what_is_off(shift: EnergyShift, e0: Mapping[str, float]) -> str:
     """E0 as a whole, by a factor, or of some elements, with sizes where the compositions tell them."""
-    factor, left = shift.times(e0)
+    factor, left = shift.ratio_to(e0)
     for multiple, words in FACTORS.items():
         if abs(factor - multiple) < ALIKE * abs(multiple) and left < ALIKE:
             return f"E0 is off, {words}"
     largest = max(abs(value) for value in shift.shift)
     guilty = {symbol: value for symbol, value in shift.by_element.items() if abs(value) > MINOR * largest}
-    if shift.open or len(guilty) == len(shift.elements):
+    if shift.undetermined or len(guilty) == len(shift.elements):
         return "E0 is off"
     sizes = ", ".join(f"{symbol} by {value:+.4f} eV/atom" for symbol, value in guilty.items())
     return f"E0 is off, of {sizes}, and hardly of the other elements"
@@ -52,16 +52,18 @@ def _what_is_off(shift: EnergyShift, e0: Mapping[str, float]) -> str:
 def rank_findings(
     shift: EnergyShift, others: Mapping[str, Sequence[ase.Atoms]], *, estimated: bool = True
 ) -> list[Finding]:
-    """``rank``: elements that the compositions cannot tell apart.
+    """``rank``: elements whose energies the compositions do not determine one by one.
 
-    others: structures that the potential is going to be used or judged on, by what they are called. Those whose energy
+    others: structures that the potential will be used or evaluated on, by name. Those whose energy
     depends on what is left open make it a warning, if E0 is estimated; else it is a note.
     """
-    if not shift.open:
+    if not shift.undetermined:
         return []
     message = f"rank {shift.rank} of {len(shift.elements)}: the training structures determine {shift.missing()}"
-    strangers = {name: shift.strangers(frames) for name, frames in others.items()} if estimated else {}
-    named = [f"{name} ({', '.join(formulas[:4])})" for name, formulas in strangers.items() if formulas]
+    formulas_by_set = (
+        {name: shift.undetermined_formulas(frames) for name, frames in others.items()} if estimated else {}
+    )
+    named = [f"{name} ({', '.join(formulas[:4])})" for name, formulas in formulas_by_set.items() if formulas]
     if named:
         message += f"; energies of {', '.join(named)} depend on what is left open"
     advice = (

@@ -1,4 +1,4 @@
-"""What an audit judges by: labels beside the predictions of the starting model, and what they have in common."""
+"""Labels and predictions of the starting model, and their agreement: the data of an audit."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class Audit:
         if shift is not None:
             errors = dict(zip(shift.elements, shift.error.tolist(), strict=True))
             cells = [
-                [s, f"{v:+.6f}", short(errors[s]) if s in shift.alone else "left open"]
+                [s, f"{v:+.6f}", short(errors[s]) if s in shift.determined else "left open"]
                 for s, v in shift.by_element.items()
             ]
             blocks += [Table([Column("element", words=True), Column("shift (eV)"), Column("standard error")], cells)]
@@ -126,21 +126,21 @@ def audit(
     estimated: bool = True,
     others: Mapping[str, Sequence[ase.Atoms]] | None = None,
 ) -> Audit:
-    """Judge training structures by what a potential predicts for them.
+    """Compare labels of training structures with the predictions of a potential.
 
     frames: read (``data.read``), with labels.  head: the one to be trained; may be None where there is one only.
     e0: energies to be added to each element before judging, eV (those that the run adds by itself: given, isolated).
     estimated: the shift that is found is going to be added to E0.
-    others: structures that the potential will be judged or used on, by name.
+    others: structures that the potential will be evaluated or used on, by name.
     Raises GraphError for elements that the potential does not know.
     """
     chosen = head or potential.head or potential.heads[0]
     evidence = LabelledPredictions.of(potential, frames, chosen)
     moved = evidence.shifted(e0 or {})
-    return judged(potential, moved, head=chosen, added=e0 or {}, estimated=estimated, others=others or {})
+    return audit_predictions(potential, moved, head=chosen, added=e0 or {}, estimated=estimated, others=others or {})
 
 
-def judged(
+def audit_predictions(
     potential: Potential,
     evidence: LabelledPredictions,
     *,

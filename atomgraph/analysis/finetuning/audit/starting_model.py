@@ -18,7 +18,7 @@ LOOKED_AT = 40  # structures that other heads are tried on
 
 
 def start_findings(evidence: LabelledPredictions) -> list[Finding]:
-    """``start``: a model that has nothing to say about the structures, so that nothing can be judged by it either."""
+    """``start``: a model without information on the structures, so that no label can be checked with it."""
     agreements = evidence.agreements
     if any(agreement.correlation > 0 and agreement.strength > SAYS_SOMETHING for agreement in agreements.values()):
         return []

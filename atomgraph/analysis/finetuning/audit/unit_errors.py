@@ -36,8 +36,8 @@ SURE, FAIR = (
 )  # correlations, by the cautious end of their interval, with which scales can and might be compared
 TRAINED = 0.95  # forces that go with predictions so well are no accident, and what was trained has the right scale
 CLOSE, NEAR = log(1.2), log(1.45)  # how far a scale may be from a unit's
-SAME = log(1.6)  # scales this near to 1 are nobody's fault: models are soft, functionals differ
-SOFT = log(3)  # a model that is not softer or harder than that can be a judge, once this is divided out
+SAME = log(1.6)  # scales this near to 1 are no error: models are soft, functionals differ
+SOFT = log(3)  # a model that is not softer or harder than that can be a reference, once this is divided out
 CLEAR = 2 * SAME  # a unit that is not farther from ours than this is a suspicion, not more
 SUM = 0.03  # of a unit's ratio: how far sums of E0 may lie off it
 
@@ -45,9 +45,9 @@ SUM = 0.03  # of a unit's ratio: how far sums of E0 may lie off it
 def unit_findings(evidence: LabelledPredictions) -> list[Finding]:
     """Suspected units of each quantity, ``energy unit``, ``forces unit``, ``stress unit``; energies per atom, too.
 
-    A scale is judged only where labels and predictions go together, and against that of the forces (of forces, against that
-    of energies) where these do, so that a model that is soft throughout judges as well as one that is not. It is ``wrong``
-    where there was such a judge, or forces go with predictions too well for accident; else it is a warning: energies, above
+    A scale is compared only where labels and predictions go together, and against that of the forces (of forces, against that
+    of energies) where these do, so that a model which is soft throughout can be used as well. It is ``wrong``
+    where there was such a reference, or forces go with predictions too well for accident; else it is a warning: energies, above
     all of crystals, go with those of a model of random weights, too.
     """
     findings = []
@@ -58,7 +58,7 @@ def unit_findings(evidence: LabelledPredictions) -> list[Finding]:
         if (
             mine.strength < FAIR
             or (low < SAME and high > -SAME)
-            or not (mine.correlation > 0 or _witness(name, evidence))
+            or not (mine.correlation > 0 or _others_agree(name, evidence))
         ):
             continue
         scale = log(mine.ratio) - softness
@@ -80,17 +80,17 @@ def unit_findings(evidence: LabelledPredictions) -> list[Finding]:
     return findings
 
 
-def _witness(name: str, evidence: LabelledPredictions) -> bool:
+def _others_agree(name: str, evidence: LabelledPredictions) -> bool:
     """Whether another quantity goes with its predictions."""
     others = (agreement for key, agreement in evidence.agreements.items() if key != name)
     return any(agreement.correlation > 0 and agreement.strength > FAIR for agreement in others)
 
 
 def _reference(name: str, evidence: LabelledPredictions) -> Agreement | None:
-    """The quantity whose scale tells how soft the model is: forces, or energies for the forces; None where it is no judge."""
-    judge = evidence.agreements.get("energy" if name == "forces" else "forces")
-    sound = judge is not None and judge.strength > SURE and abs(log(judge.ratio)) < SOFT
-    return judge if sound else None
+    """The agreement that measures how soft the model is: of forces, or of energies for the forces; None if unclear."""
+    reference = evidence.agreements.get("energy" if name == "forces" else "forces")
+    sound = reference is not None and reference.strength > SURE and abs(log(reference.ratio)) < SOFT
+    return reference if sound else None
 
 
 def _is_trained(evidence: LabelledPredictions) -> bool:

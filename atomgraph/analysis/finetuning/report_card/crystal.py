@@ -47,10 +47,10 @@ class CrystalCurves:
         return lines(curves, xlabel="volume (Å³/atom)", ylabel="meV/atom above the minimum", title=self.formula)
 
     def to_json(self) -> dict[str, Any]:
-        told: dict[str, Any] = {"formula": self.formula, "failures": self.failures}
+        record: dict[str, Any] = {"formula": self.formula, "failures": self.failures}
         for name, curve in (("before", self.before), ("after", self.after)):
-            told[name] = curve and {"volume_0": curve.volume_0, "bulk_modulus": curve.bulk_modulus}
-        return told
+            record[name] = curve and {"volume_0": curve.volume_0, "bulk_modulus": curve.bulk_modulus}
+        return record
 
 
 def crystal_of(frames: Sequence[ase.Atoms]) -> ase.Atoms | None:

@@ -110,7 +110,7 @@ def _above_free(
 
 
 def _energies(potential: Potential, frames: Sequence[ase.Atoms]) -> np.ndarray:
-    """(n_frames,) eV; slopes would be memory and time for nothing."""
+    """Energies, (n_frames,), eV; forces are not computed."""
     return np.array([result["energy"] for result in potential.iter_predict(frames, forces=False, stress=False)])
 
 

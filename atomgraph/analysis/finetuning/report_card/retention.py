@@ -47,10 +47,10 @@ class Retention:
         return [change_table(self.before, self.after, f"Retention on {self.source}", words)]
 
     def to_json(self) -> dict[str, Any]:
-        told: dict[str, Any] = {"source": self.source, "structures": self.n_structures, "by_itself": self.by_itself}
+        record: dict[str, Any] = {"source": self.source, "structures": self.n_structures, "by_itself": self.by_itself}
         if self.before is not None and self.after is not None:
-            told |= change_json(self.before, self.after)
-        return told
+            record |= change_json(self.before, self.after)
+        return record
 
 
 def retention(before: Potential, after: Potential, probe: Sequence[ase.Atoms], source: str) -> Retention:
