@@ -129,7 +129,7 @@ def test_only_what_is_wanted_is_computed(potential):
     assert potential.train()(graph, forces=False, stress=False)["energy"].requires_grad
 
 
-def test_slopes_of_forces_with_respect_to_parameters_are_slopes(potential):
+def test_gradients_of_forces_with_respect_to_parameters_match_differences(potential):
     """What training on forces and stress lives on, against central differences along one direction of parameters."""
     graph = graph_of(crystal(), CUTOFF)
     parameters = [p for p in potential.parameters() if p.requires_grad]
@@ -239,8 +239,8 @@ def test_descriptors_are_what_the_readouts_read(potential):
     assert h.shape == (4, sum(irreps.dim for irreps in potential.model.irreps_read))
     assert not h.requires_grad
     order = np.array([2, 0, 3, 1])
-    other = potential.descriptors(graph_of(crystal()[order], CUTOFF))
-    torch.testing.assert_close(other, h[order], rtol=1e-11, atol=1e-12)
+    second = potential.descriptors(graph_of(crystal()[order], CUTOFF))
+    torch.testing.assert_close(second, h[order], rtol=1e-11, atol=1e-12)
     assert torch.equal(potential.descriptors(graph, invariants_only=True), h)
 
 

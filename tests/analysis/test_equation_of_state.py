@@ -31,7 +31,7 @@ def test_a_relaxed_crystal_is_free_of_stress(potential, copper):
     assert abs(potential.predict([copper])[0]["stress"]).max() < 1e-4
 
 
-def test_bulk_modulus_is_the_slope_of_the_pressure(potential, copper):
+def test_bulk_modulus_is_the_derivative_of_the_pressure(potential, copper):
     fit = equation_of_state(potential, copper, span=0.02)
     step = 1e-3
     slope = -(pressure(potential, copper, 1 + step) - pressure(potential, copper, 1 - step)) / (2 * step)

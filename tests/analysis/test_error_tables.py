@@ -62,12 +62,12 @@ def test_only_what_is_labelled_counts():
     assert unlabelled.samples == {} and error_rows(unlabelled)[-1].figures == {}
 
 
-def test_twins_of_training_structures_are_left_out_in_a_row_of_their_own_even_twins_of_number_zero():
+def test_duplicates_of_training_structures_are_left_out_in_a_further_row_even_of_number_zero():
     rows = {row.name: row for row in error_rows(by_hand())}
     assert rows["all but twins"].n_structures == 2 and rows["all but twins"].figures["forces"].max == pytest.approx(0.1)
 
 
-def test_without_twins_there_is_no_such_row():
+def test_without_duplicates_there_is_no_such_row():
     rows = error_rows(Comparison.of([frame(1, "a", energy=0.0)], [zeros(1)]))
     assert [row.name for row in rows] == ["all"]
 
@@ -86,7 +86,7 @@ def test_e0_shifts_both_energies_and_no_error():
     assert with_e0.reference[0] == pytest.approx(1e3 * (-27.0 + 27.2) / 2) and with_e0.error[0] == pytest.approx(50.0)
 
 
-def test_a_structure_without_volume_has_no_stress_to_be_judged():
+def test_a_structure_without_volume_has_no_stress_to_compare():
     result = zeros(1) | {"stress": np.full((3, 3), np.nan)}
     assert "stress" not in Comparison.of([frame(1, "a", stress=np.zeros(6))], [result]).samples
 

@@ -30,18 +30,18 @@ def potential(dtype=torch.float64):
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("make", [potential, lambda dtype: morse_potential(dtype=dtype)], ids=["GCN and ZBL", "Morse"])
 def test_sound_potentials_keep_every_law_in_both_dtypes(make, dtype):
-    found = list(laws(make(dtype)))
-    assert len(found) == len(LAWS)
-    assert not [law for law in found if not law.passed]
-    assert all(np.isfinite(law.figure) and law.unit and law.name for law in found)
-    slopes = {law.name: law for law in found}["forces are gradients of the energy"]
+    result = list(laws(make(dtype)))
+    assert len(result) == len(LAWS)
+    assert not [law for law in result if not law.passed]
+    assert all(np.isfinite(law.figure) and law.unit and law.name for law in result)
+    slopes = {law.name: law for law in result}["forces are gradients of the energy"]
     assert slopes.tolerance == TOLERANCES[dtype].gradient
 
 
 def test_the_users_own_structures_are_tried():
-    found = {law.name: law for law in laws(potential(), {"mine": crystal(seed=7)})}
-    assert found["batch as one by one"].detail == "mine"
-    assert found["no net torque"].detail == "nothing to try it on"
+    result = {law.name: law for law in laws(potential(), {"mine": crystal(seed=7)})}
+    assert result["batch as one by one"].detail == "mine"
+    assert result["no net torque"].detail == "nothing to try it on"
 
 
 def test_large_free_atom_energies_do_not_spoil_the_differences():
@@ -62,7 +62,7 @@ def test_a_potential_in_training_stays_in_training():
     assert training.training
 
 
-def test_nve_of_a_potential_whose_forces_are_no_slopes_heats_up():
+def test_nve_of_a_potential_whose_forces_are_no_gradients_heats_up():
     class Bent(Potential):
         def forward(self, graph, **options):
             result = super().forward(graph, **options)
@@ -86,14 +86,14 @@ def test_the_worst_figure_counts_and_nan_is_the_worst():
 
 @pytest.mark.parametrize("elements", [["H"], ["Si"], ["H", "O"], ["Cs", "H", "O"], ELEMENTS])
 def test_specimens_are_what_they_say(elements):
-    found = specimens(elements)
-    assert [int(atoms.pbc.sum()) for atoms in found.values()] == [0, 3, 2, 1]
-    for atoms in found.values():
+    result = specimens(elements)
+    assert [int(atoms.pbc.sum()) for atoms in result.values()] == [0, 3, 2, 1]
+    for atoms in result.values():
         distances = atoms.get_all_distances(mic=bool(atoms.pbc.all()))[np.triu_indices(len(atoms), 1)]
         assert distances.min() > 0.6
         assert set(atoms.symbols) <= set(elements)
-    assert found["crystal"].cell.angles() != pytest.approx([90, 90, 90], abs=1)
-    assert specimens(elements)["molecule"] == found["molecule"]
+    assert result["crystal"].cell.angles() != pytest.approx([90, 90, 90], abs=1)
+    assert specimens(elements)["molecule"] == result["molecule"]
 
 
 @pytest.mark.parametrize("outward", [True, False])

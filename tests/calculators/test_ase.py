@@ -57,13 +57,13 @@ def with_calculator(atoms, *arguments, **options):
 @BY_SPECIMEN
 def test_the_calculator_gives_the_potentials_numbers(potential, name):
     atoms = with_calculator(specimens()[name], potential)
-    (wanted,) = potential.predict([atoms])
-    assert atoms.get_potential_energy() == pytest.approx(wanted["energy"], rel=1e-12)
+    (expected,) = potential.predict([atoms])
+    assert atoms.get_potential_energy() == pytest.approx(expected["energy"], rel=1e-12)
     assert atoms.get_potential_energy(force_consistent=True) == atoms.get_potential_energy()
-    np.testing.assert_allclose(atoms.get_potential_energies(), wanted["node_energy"], rtol=1e-11, atol=1e-12)
-    np.testing.assert_allclose(atoms.get_forces(), wanted["forces"], rtol=1e-10, atol=1e-11)
+    np.testing.assert_allclose(atoms.get_potential_energies(), expected["node_energy"], rtol=1e-11, atol=1e-12)
+    np.testing.assert_allclose(atoms.get_forces(), expected["forces"], rtol=1e-10, atol=1e-11)
     if name in {"crystal", "slab"}:
-        np.testing.assert_allclose(atoms.get_stress(), full_3x3_to_voigt_6_stress(wanted["stress"]), atol=1e-11)
+        np.testing.assert_allclose(atoms.get_stress(), full_3x3_to_voigt_6_stress(expected["stress"]), atol=1e-11)
 
 
 @pytest.mark.parametrize("make", [molecule, wire], ids=["molecule", "wire"])
@@ -116,11 +116,11 @@ def test_a_path_with_a_kept_list_is_the_path_with_a_fresh_one(potential, name, s
         atoms.positions += 0.03 * rng.standard_normal(atoms.positions.shape)
         if atoms.pbc.all() and step % 3 == 0:
             atoms.set_cell(atoms.cell.array @ (np.eye(3) + 0.01 * rng.standard_normal((3, 3))), scale_atoms=True)
-        (wanted,) = potential.predict([atoms])
-        assert atoms.get_potential_energy() == pytest.approx(wanted["energy"], abs=1e-10)
-        np.testing.assert_allclose(atoms.get_forces(), wanted["forces"], atol=1e-10)
+        (expected,) = potential.predict([atoms])
+        assert atoms.get_potential_energy() == pytest.approx(expected["energy"], abs=1e-10)
+        np.testing.assert_allclose(atoms.get_forces(), expected["forces"], atol=1e-10)
         if name in {"crystal", "slab"}:
-            np.testing.assert_allclose(atoms.get_stress(voigt=False), wanted["stress"], atol=1e-10)
+            np.testing.assert_allclose(atoms.get_stress(voigt=False), expected["stress"], atol=1e-10)
     assert atoms.calc.n_neighbour_lists == 15 if skin == 0 else atoms.calc.n_neighbour_lists < 10
 
 

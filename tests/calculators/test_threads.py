@@ -53,9 +53,9 @@ def test_a_calculator_in_each_thread_gives_the_numbers_of_one_thread(compile_, s
         return [calculator.get_forces(atoms) for atoms in part for _ in range(3)]
 
     with ThreadPoolExecutor(3) as pool:
-        found = list(pool.map(forces, [frames[i::3] for i in range(3)], potentials))
+        result = list(pool.map(forces, [frames[i::3] for i in range(3)], potentials))
     for i in range(3):
-        for there, here in zip(found[i], forces(frames[i::3], potential()), strict=True):
+        for there, here in zip(result[i], forces(frames[i::3], potential()), strict=True):
             np.testing.assert_allclose(there, here, rtol=0, atol=1e-12)
 
 

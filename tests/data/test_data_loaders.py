@@ -21,8 +21,8 @@ def test_a_batch_has_the_edge_vectors_of_its_graphs_and_gives_them_back(graphs):
     batch = collate(graphs)
     torch.testing.assert_close(edge_vectors(batch), torch.cat([edge_vectors(graph) for graph in graphs]))
     assert batch.n_graphs == len(graphs) and batch.n_atoms == sum(graph.n_atoms for graph in graphs)
-    for one, other in zip(batch.to_data_list(), graphs, strict=True):
-        same(one, other)
+    for first, second in zip(batch.to_data_list(), graphs, strict=True):
+        same(first, second)
 
 
 def test_budget_batches_keep_order_and_budget_and_take_graphs_one_by_one(graphs):
@@ -44,7 +44,7 @@ def test_budget_batches_keep_order_and_budget_and_take_graphs_one_by_one(graphs)
     assert list(budget_batches([], 10)) == []
 
 
-def test_a_ghost_has_the_atoms_and_none_of_the_labels(graphs):
+def test_padding_has_the_atoms_and_none_of_the_labels(graphs):
     data = GraphDataset(graphs)
     padding_structure = data[~8]
     assert torch.equal(padding_structure.pos, graphs[8].pos)
@@ -77,8 +77,8 @@ def test_batches_carry_the_counts_of_their_whole_step_for_any_number_of_workers(
             torch.testing.assert_close(batch.window_counts, counts)
     alone = [list(GraphLoader(graphs, loader.batch_sampler)) for loader in loaders]
     for mine, theirs in zip(batches, alone, strict=True):
-        for one, other in zip(mine, theirs, strict=True):
-            same(one, other)
+        for first, second in zip(mine, theirs, strict=True):
+            same(first, second)
 
 
 @pytest.mark.parametrize("num_workers", [0, 1])
@@ -119,8 +119,8 @@ def test_a_loader_goes_on_where_another_stopped(graphs):
     second.batch_sampler.set_epoch(3)
     rest, resumed = list(stream), list(second)
     assert len(rest) == len(resumed) == len(first) - 2
-    for one, other in zip(rest, resumed, strict=True):
-        same(one, other)
+    for left, right in zip(rest, resumed, strict=True):
+        same(left, right)
 
 
 def test_nothing_to_batch_and_foreign_samplers_are_refused(graphs):

@@ -32,8 +32,8 @@ def test_any_change_of_what_is_learned_from_changes_it():
         lambda atoms, results: results.update(energy=results["energy"] + 1e-10),
         lambda atoms, results: results.pop("forces"),
     ]
-    found = [changed(change) for change in changes]
-    assert original not in found and len(set(found)) == len(changes)
+    result = [changed(change) for change in changes]
+    assert original not in result and len(set(result)) == len(changes)
     assert changed(lambda atoms, results: None) == original
     assert fingerprint(crystals(2)[::-1]) != original
 

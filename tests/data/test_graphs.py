@@ -31,10 +31,10 @@ def only_file(folder):
 def test_cached_graphs_are_the_built_ones_bit_by_bit(tmp_path):
     frames = [*read(SILICON / "test.xyz.gz"), *mixed()]
     built, kept, cached = (build_graphs(frames, 4.5, cache=folder) for folder in (None, tmp_path, tmp_path))
-    for atoms, one, two, three in zip(frames, built, kept, cached, strict=True):
-        same(one, two)
-        same(one, three)
-        same(one, AtomicGraph.from_ase(atoms, 4.5))
+    for atoms, first, two, three in zip(frames, built, kept, cached, strict=True):
+        same(first, two)
+        same(first, three)
+        same(first, AtomicGraph.from_ase(atoms, 4.5))
 
 
 def test_the_cache_is_read_and_not_built_again(tmp_path, monkeypatch):
@@ -62,8 +62,8 @@ def test_a_corrupt_cache_is_built_again(tmp_path, spoil):
     path.write_bytes(spoil(whole))
     with pytest.warns(UserWarning, match="cannot be read .* built again"):
         again = build_graphs(frames, 4.0, cache=tmp_path)
-    for one, other in zip(built, again, strict=True):
-        same(one, other)
+    for first, second in zip(built, again, strict=True):
+        same(first, second)
     assert only_file(tmp_path).read_bytes() == whole
 
 

@@ -23,8 +23,8 @@ def label_reader(keys=None, **units):
 
 
 def test_labels_of_one_solid_in_atomic_units_are_those_in_ev():
-    wanted = morse(copper())
-    labels = labels_of(wanted)
+    expected = morse(copper())
+    labels = labels_of(expected)
     foreign = copper()
     foreign.set_cell(foreign.cell.array / units.Bohr, scale_atoms=True)
     foreign.info["E"] = labels["energy"] / units.Hartree
@@ -32,9 +32,9 @@ def test_labels_of_one_solid_in_atomic_units_are_those_in_ev():
     foreign.info["S"] = labels["stress"] / (units.Hartree / units.Bohr**3)
     keys = {"energy": "E", "forces": "F", "stress": "S"}
     for named in ({}, {"forces": "Hartree/Bohr", "stress": "Hartree/Bohr^3"}):
-        found = label_reader(keys, energy="Hartree", length="Bohr", **named).read(foreign)
-        np.testing.assert_allclose(found.positions, wanted.positions, atol=1e-12)
-        for name, label in labels_of(found).items():
+        result = label_reader(keys, energy="Hartree", length="Bohr", **named).read(foreign)
+        np.testing.assert_allclose(result.positions, expected.positions, atol=1e-12)
+        for name, label in labels_of(result).items():
             np.testing.assert_allclose(label, labels[name], atol=1e-12)
 
 
@@ -45,19 +45,19 @@ def test_labels_of_one_solid_in_atomic_units_are_those_in_ev():
 def test_stress_is_ev_per_cubic_angstrom_positive_in_tension(unit, sign, factor):
     atoms = copper()
     atoms.info["stress"] = STRESS
-    found = label_reader(stress=unit, stress_sign=sign).read(atoms)
-    np.testing.assert_allclose(labels_of(found)["stress"], factor * STRESS, rtol=1e-13)
+    result = label_reader(stress=unit, stress_sign=sign).read(atoms)
+    np.testing.assert_allclose(labels_of(result)["stress"], factor * STRESS, rtol=1e-13)
 
 
 def test_virial_is_minus_volume_times_stress():
-    wanted = morse(copper())
-    stress = labels_of(wanted)["stress"]
+    expected = morse(copper())
+    stress = labels_of(expected)["stress"]
     atoms = copper()
     atoms.info["virial"] = -atoms.cell.volume * stress
     np.testing.assert_allclose(labels_of(label_reader().read(atoms))["stress"], stress, rtol=1e-12)
     atoms.info["virial"] = atoms.cell.volume * stress * 1e3
-    found = label_reader(virial="meV", virial_sign="tension").read(atoms)
-    np.testing.assert_allclose(labels_of(found)["stress"], stress, rtol=1e-12)
+    result = label_reader(virial="meV", virial_sign="tension").read(atoms)
+    np.testing.assert_allclose(labels_of(result)["stress"], stress, rtol=1e-12)
 
 
 def test_virial_uses_the_converted_volume():
@@ -65,8 +65,8 @@ def test_virial_uses_the_converted_volume():
     cubic_bohr = atoms.cell.volume / units.Bohr**3
     atoms.set_cell(atoms.cell.array / units.Bohr, scale_atoms=True)
     atoms.info["virial"] = -cubic_bohr * STRESS  # Hartree
-    found = labels_of(label_reader(energy="Hartree", length="Bohr").read(atoms))
-    np.testing.assert_allclose(found["stress"], STRESS * units.Hartree / units.Bohr**3, rtol=1e-12)
+    result = labels_of(label_reader(energy="Hartree", length="Bohr").read(atoms))
+    np.testing.assert_allclose(result["stress"], STRESS * units.Hartree / units.Bohr**3, rtol=1e-12)
 
 
 def test_a_stress_goes_before_a_virial():
@@ -107,10 +107,10 @@ def test_moved_by_ase_or_left_in_info_and_arrays_labels_are_the_same():
     old = copper()
     old.info.update({name: labels_of(new)[name] for name in ("energy", "stress")})
     old.arrays["forces"] = labels_of(new)["forces"]
-    one, other = (labels_of(label_reader().read(atoms)) for atoms in (old, new))
-    assert one.keys() == other.keys() == {"energy", "forces", "stress"}
-    for name in one:
-        np.testing.assert_array_equal(one[name], other[name])
+    first, second = (labels_of(label_reader().read(atoms)) for atoms in (old, new))
+    assert first.keys() == second.keys() == {"energy", "forces", "stress"}
+    for name in first:
+        np.testing.assert_array_equal(first[name], second[name])
 
 
 @pytest.mark.parametrize("key", ["gradient", "dft_grad", "Gradients", "dE_dx", "dedr"])
@@ -119,18 +119,18 @@ def test_a_gradient_was_read_as_forces_of_the_opposite_sign(key):
     atoms.arrays[key] = -morse(copper()).get_forces()
     with pytest.raises(DataError, match=rf"'{key}' of forces says gradient.*forces_sign: gradient.*--unit"):
         label_reader({"forces": key})
-    found = label_reader({"forces": key}, forces_sign="gradient").read(atoms)
-    np.testing.assert_allclose(labels_of(found)["forces"], morse(copper()).get_forces())
-    found = label_reader({"forces": key}, forces_sign="force").read(atoms)
-    np.testing.assert_allclose(labels_of(found)["forces"], -morse(copper()).get_forces())
+    result = label_reader({"forces": key}, forces_sign="gradient").read(atoms)
+    np.testing.assert_allclose(labels_of(result)["forces"], morse(copper()).get_forces())
+    result = label_reader({"forces": key}, forces_sign="force").read(atoms)
+    np.testing.assert_allclose(labels_of(result)["forces"], -morse(copper()).get_forces())
     label_reader({"forces": "upgraded_forces"})
 
 
 def test_configuration_type_and_head_have_keys_too():
     atoms = copper()
     atoms.info.update(group=7, level="pbe")
-    found = label_reader({"config_type": "group", "head": "level"}).read(atoms)
-    assert found.info["config_type"] == "7" and found.info["head"] == "pbe"
+    result = label_reader({"config_type": "group", "head": "level"}).read(atoms)
+    assert result.info["config_type"] == "7" and result.info["head"] == "pbe"
 
 
 @pytest.mark.parametrize(

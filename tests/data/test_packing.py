@@ -63,10 +63,10 @@ def test_atoms_without_edges_are_bounded_by_atoms():
 def test_the_number_of_buckets_depends_on_sizes_alone_and_always_suffices(seed, edge_budget):
     random = np.random.default_rng(seed)
     sizes = some_sizes(seed, edge_budget=edge_budget, atom_budget=int(random.integers(12, 200)))
-    wanted = n_buckets(sizes)
+    expected = n_buckets(sizes)
     for _ in range(5):
-        buckets = assign(random.permutation(60), sizes, wanted)
-        assert len(buckets) == wanted and all(buckets)
+        buckets = assign(random.permutation(60), sizes, expected)
+        assert len(buckets) == expected and all(buckets)
         assert sorted(index for bucket in buckets for index in bucket) == list(range(60))
         assert all(e <= edge_budget and a <= sizes.atom_budget for e, a in loads(buckets, sizes))
 

@@ -36,10 +36,10 @@ def equal(first, second):
     np.testing.assert_allclose(first.positions, second.positions, atol=1e-8)
     np.testing.assert_allclose(first.cell.array, second.cell.array, atol=1e-8)
     assert (first.numbers == second.numbers).all() and (first.pbc == second.pbc).all()
-    one, other = labels_of(first), labels_of(second)
-    assert one.keys() == other.keys()
-    for name in one:
-        np.testing.assert_allclose(one[name], other[name], atol=2e-8)
+    left, right = labels_of(first), labels_of(second)
+    assert left.keys() == right.keys()
+    for name in left:
+        np.testing.assert_allclose(left[name], right[name], atol=2e-8)
 
 
 def test_bundled_silicon_is_what_its_readme_says():
@@ -61,10 +61,10 @@ def test_every_format_gives_the_same_frames(tmp_path, suffix):
                 database.write(atoms, config_type=atoms.info["config_type"])
     else:
         ase.io.write(path, frames)
-    found = read(path)
-    assert [atoms.info["config_type"] for atoms in found] == [atoms.info["config_type"] for atoms in frames]
-    for one, other in zip(found, frames, strict=True):
-        equal(one, other)
+    result = read(path)
+    assert [atoms.info["config_type"] for atoms in result] == [atoms.info["config_type"] for atoms in frames]
+    for first, second in zip(result, frames, strict=True):
+        equal(first, second)
 
 
 def test_vasp_run_gives_energy_forces_and_stress(tmp_path):
@@ -101,9 +101,9 @@ def test_patterns_lists_and_slices_keep_their_order(tmp_path):
 
 
 def test_frames_without_labels_are_kept(write):
-    found = read(write(TWO_FRAMES))
-    assert [sorted(labels_of(atoms)) for atoms in found] == [["energy", "forces"], ["energy"]]
-    assert [atoms.info["config_type"] for atoms in found] == ["default", "atom"]
+    result = read(write(TWO_FRAMES))
+    assert [sorted(labels_of(atoms)) for atoms in result] == [["energy", "forces"], ["energy"]]
+    assert [atoms.info["config_type"] for atoms in result] == ["default", "atom"]
 
 
 def test_plain_xyz_is_read(write):
@@ -215,9 +215,9 @@ def test_an_atomic_number_beyond_the_elements_is_named(tmp_path):
 def test_structures_are_read_from_any_iterable():
     frames = crystals(3)
     for given in (frames, tuple(frames), iter(frames), (atoms for atoms in frames)):
-        found = read(given)
-        assert len(found) == 3 and found[1].info["source"] == "structure 1"
-        equal(found[1], frames[1])
+        result = read(given)
+        assert len(result) == 3 and result[1].info["source"] == "structure 1"
+        equal(result[1], frames[1])
     assert len(read(frames[0])) == 1
     with pytest.raises(DataError, match="structure 0: positions hold NaN"):
         frames[0].positions[0] = np.nan

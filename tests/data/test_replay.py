@@ -11,10 +11,10 @@ from atomgraph.errors import DataError
 
 
 def of_head(n, seed, head):
-    found = graphs(n, seed)
-    for graph in found:
+    result = graphs(n, seed)
+    for graph in result:
         graph.head = torch.tensor([head])
-    return found
+    return result
 
 
 def sampler(n_target=20, n_replay=30, ratio=0.5, **words):
@@ -25,36 +25,36 @@ def sampler(n_target=20, n_replay=30, ratio=0.5, **words):
 
 @pytest.mark.parametrize("ratio", [0.2, 0.5, 0.8])
 def test_every_batch_has_its_share(ratio):
-    made = sampler(ratio=ratio)
+    sample = sampler(ratio=ratio)
     for epoch in range(3):
-        for batch in made.plan(epoch):
-            wanted = sum(index < 20 for index in batch) * ratio / (1 - ratio)
-            assert abs(sum(index >= 20 for index in batch) - wanted) <= 1
+        for batch in sample.plan(epoch):
+            expected = sum(index < 20 for index in batch) * ratio / (1 - ratio)
+            assert abs(sum(index >= 20 for index in batch) - expected) <= 1
 
 
 def test_an_epoch_is_one_pass_over_the_target_whatever_the_replay_holds():
     for n_replay in (3, 30, 100):
-        made = sampler(n_replay=n_replay)
+        sample = sampler(n_replay=n_replay)
         for epoch in range(3):
-            plan = [index for batch in made.plan(epoch) for index in batch]
+            plan = [index for batch in sample.plan(epoch) for index in batch]
             assert sorted(index for index in plan if index < 20) == list(range(20))
             assert len(plan) == 40
 
 
 def test_a_large_replay_set_is_gone_through_before_it_begins_again():
-    made = sampler(n_target=20, n_replay=30, ratio=0.5)
-    row = np.concatenate([made.replayed(epoch) for epoch in range(6)])  # 120 are four passes of 30
+    sample = sampler(n_target=20, n_replay=30, ratio=0.5)
+    row = np.concatenate([sample.replayed(epoch) for epoch in range(6)])  # 120 are four passes of 30
     for number in range(4):
         assert sorted(row[30 * number : 30 * (number + 1)]) == list(range(20, 50))
 
 
 def test_labels_are_counted_by_head_and_windows_add_up():
     whole, parts = sampler(), [sampler(rank=rank, world_size=2, accumulate=2) for rank in range(2)]
-    for made in (whole, *parts):
-        counts = sum(made.counts(step, 0) for step in range(made.n_steps))
+    for sample in (whole, *parts):
+        counts = sum(sample.counts(step, 0) for step in range(sample.n_steps))
         assert counts.shape == (2, 3)
         assert counts[1, 0] == 20 == counts[0, 0]
-    dealt = [index for made in parts for batch in made for index in batch if index >= 0]
+    dealt = [index for sample in parts for batch in sample for index in batch if index >= 0]
     assert sorted(dealt) == sorted(index for batch in whole.plan(0) for index in batch)
 
 

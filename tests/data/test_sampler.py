@@ -51,8 +51,8 @@ def test_the_epoch_is_the_same_list_of_batches_for_any_number_of_processes(graph
 
 
 def test_steps_of_two_processes_are_steps_of_one_that_accumulates_two(graphs):
-    (one,), (two, _) = processes(graphs, 1, accumulate=2), processes(graphs, 2)
-    assert [one.window(step) for step in range(one.n_steps)] == [two.window(step) for step in range(two.n_steps)]
+    (first,), (two, _) = processes(graphs, 1, accumulate=2), processes(graphs, 2)
+    assert [first.window(step) for step in range(first.n_steps)] == [two.window(step) for step in range(two.n_steps)]
 
 
 def test_epochs_differ_seeds_differ_and_both_can_be_repeated(graphs):

@@ -101,7 +101,7 @@ def test_wrong_shares_and_keys_are_refused(silicon):
 
 
 def test_files_keep_their_parts():
-    one, other = crystals(3), mixed()
-    frames, cut = split_by_file(train=one, test=other)
-    assert frames == [*one, *other] and cut.train == [0, 1, 2] and len(cut.test) == 9 and not cut.valid
-    assert cut.take(frames)["test"] == other
+    first, second = crystals(3), mixed()
+    frames, cut = split_by_file(train=first, test=second)
+    assert frames == [*first, *second] and cut.train == [0, 1, 2] and len(cut.test) == 9 and not cut.valid
+    assert cut.take(frames)["test"] == second

@@ -26,7 +26,7 @@ def test_graphs_in_the_cache_are_those_of_the_charge(tmp_path):
         assert graph.charge.tolist() == [charge]
 
 
-def test_another_charge_makes_no_twin():
+def test_another_charge_makes_no_duplicate():
     assert find_duplicates([water(), water()]) and not find_duplicates([water(), water(charge=1)])
 
 

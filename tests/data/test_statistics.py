@@ -27,19 +27,19 @@ def additive(*names):
 
 def test_least_squares_recovers_additive_energies():
     graphs = build_graphs(additive("H2O", "CH4", "CO2", "C2H6", "H2"), 3.0)
-    found = least_squares_e0(graphs)
-    assert found.value == pytest.approx(TRUE, abs=1e-10)
-    assert "5 energies" in found.origin and "rank 3 of 3" in found.origin and "norm" not in found.origin
-    assert mean_energy(graphs, found.value).value == pytest.approx(0.0, abs=1e-10)
+    result = least_squares_e0(graphs)
+    assert result.value == pytest.approx(TRUE, abs=1e-10)
+    assert "5 energies" in result.origin and "rank 3 of 3" in result.origin and "norm" not in result.origin
+    assert mean_energy(graphs, result.value).value == pytest.approx(0.0, abs=1e-10)
     assert energy_spread([*graphs, *build_graphs([labelled(molecule("H2"), energy=-4.5)], 3.0)], TRUE).value > 0.3
 
 
 def test_least_squares_of_one_composition_is_the_smallest_solution_and_says_so():
-    found = least_squares_e0(build_graphs(additive("H2O", "H2O"), 3.0))
-    assert "rank 1 of 2" in found.origin and "minimum norm" in found.origin
-    assert 2 * found.value["H"] + found.value["O"] == pytest.approx(2 * TRUE["H"] + TRUE["O"])
-    assert found.value["H"] == pytest.approx(
-        2 * found.value["O"]
+    result = least_squares_e0(build_graphs(additive("H2O", "H2O"), 3.0))
+    assert "rank 1 of 2" in result.origin and "minimum norm" in result.origin
+    assert 2 * result.value["H"] + result.value["O"] == pytest.approx(2 * TRUE["H"] + TRUE["O"])
+    assert result.value["H"] == pytest.approx(
+        2 * result.value["O"]
     )  # along the composition (2, 1): no longer vector needed
 
 
@@ -51,8 +51,8 @@ def test_least_squares_does_not_depend_on_structure_size():
 
 def test_isolated_atoms_give_e0_and_a_missing_element_is_named():
     atoms = [labelled(ase.Atoms(symbol), energy=energy) for symbol, energy in TRUE.items()]
-    found = isolated_e0(build_graphs([*additive("H2O", "CH4"), *atoms, atoms[0]], 3.0))
-    assert found.value == TRUE and "4 frames" in found.origin
+    result = isolated_e0(build_graphs([*additive("H2O", "CH4"), *atoms, atoms[0]], 3.0))
+    assert result.value == TRUE and "4 frames" in result.origin
     with pytest.raises(DataError, match="no isolated atom with an energy for C, N, Cu in"):
         isolated_e0(build_graphs(mixed(), 3.0))
 

@@ -70,10 +70,10 @@ def test_a_cell_that_needs_millions_of_images_is_refused():
     with pytest.raises(GraphError):
         AtomicGraph.from_ase(atoms, 5.0)
     skewed = bulk("Cu", cubic=True)
-    wanted = AtomicGraph.from_ase(skewed, 3.0).n_edges
+    expected = AtomicGraph.from_ase(skewed, 3.0).n_edges
     skewed.cell[1, 0] += 361.0  # the same crystal
     skewed.cell[2, 1] += 36.1
-    assert AtomicGraph.from_ase(skewed, 3.0).n_edges == wanted
+    assert AtomicGraph.from_ase(skewed, 3.0).n_edges == expected
 
 
 @pytest.mark.parametrize(

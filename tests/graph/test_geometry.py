@@ -87,6 +87,6 @@ def test_what_has_no_volume_says_so():
     assert np.linalg.det(flat.cell.array) != 0  # not quite, to a computer
     wire = ase.Atoms("Au", cell=[3, 0, 0], pbc=[True, False, False])
     without = [molecule(), in_a_box, graphene(vacuum=None), wire, flat]
-    found = volume(batch_of([graph_of(atoms, 3.0) for atoms in [*without, graphene(vacuum=5.0)]]))
-    assert found[:5].isnan().all()
-    assert found[5].item() == pytest.approx(graphene(vacuum=5.0).get_volume())
+    result = volume(batch_of([graph_of(atoms, 3.0) for atoms in [*without, graphene(vacuum=5.0)]]))
+    assert result[:5].isnan().all()
+    assert result[5].item() == pytest.approx(graphene(vacuum=5.0).get_volume())

@@ -153,11 +153,11 @@ def test_pairs_are_those_of_ase_in_twenty_five_random_cells(ours, seed):
     rng, n_pairs = np.random.default_rng(seed), 0
     for _ in range(25):
         atoms, cutoff = random_structure(rng), rng.uniform(1.5, 5.0)
-        found = ours(atoms, cutoff)
-        assert found == ases(atoms, cutoff), (
+        result = ours(atoms, cutoff)
+        assert result == ases(atoms, cutoff), (
             f"{atoms!r} {atoms.cell.array.tolist()} {atoms.positions.tolist()} {cutoff}"
         )
-        n_pairs += len(found)
+        n_pairs += len(result)
     assert n_pairs > 300
 
 
@@ -213,8 +213,8 @@ def test_refuses_what_is_no_cutoff(listed):
 def test_edges_of_a_graph_are_the_same_pairs_with_shifts_of_the_other_sign(listed):
     atoms = tilted(pbc=True)
     (neighbour, centre), cell_shift = edges_within(atoms, 4.0)
-    found = zip(centre.tolist(), neighbour.tolist(), map(tuple, (-cell_shift).tolist()), strict=True)
-    assert set(found) == pairs_of(listed, atoms, 4.0)
+    result = zip(centre.tolist(), neighbour.tolist(), map(tuple, (-cell_shift).tolist()), strict=True)
+    assert set(result) == pairs_of(listed, atoms, 4.0)
 
 
 def crowd(n_atoms, seed=0):
@@ -236,8 +236,8 @@ def test_many_atoms_have_the_pairs_of_matscipy(cutoff):
 def test_the_list_does_not_depend_on_the_number_of_threads(monkeypatch):
     monkeypatch.setattr(kernel, "_PARALLEL_FROM", 0)
     atoms = crowd(1000)
-    one, three = (kernel.pairs(atoms.positions, atoms.cell.array, atoms.pbc, 4.0, n_threads=n) for n in (1, 3))
-    assert (one.edge_index == three.edge_index).all() and (one.shift == three.shift).all()
+    first, three = (kernel.pairs(atoms.positions, atoms.cell.array, atoms.pbc, 4.0, n_threads=n) for n in (1, 3))
+    assert (first.edge_index == three.edge_index).all() and (first.shift == three.shift).all()
 
 
 @needs_kernel

@@ -40,8 +40,8 @@ def labelled(place="calculator", voigt=True, names=LABELS):
     return atoms
 
 
-def same(one, other):
-    return set(one.keys()) == set(other.keys()) and all(torch.equal(one[key], other[key]) for key in one.keys())  # noqa: SIM118
+def same(first, second):
+    return set(first.keys()) == set(second.keys()) and all(torch.equal(first[key], second[key]) for key in first.keys())  # noqa: SIM118
 
 
 # fields
@@ -125,9 +125,9 @@ def test_labels_are_found_where_they_are(place, voigt):
 @pytest.mark.parametrize("name", LABELS)
 def test_each_label_may_be_alone_and_the_others_are_masked_zeros(name):
     graph = AtomicGraph.from_ase(labelled(names=(name,)), 4.0)
-    for other in LABELS:
-        assert graph[f"{other}_mask"].all().item() == (other == name)
-        assert graph[other].any().item() == (other == name)
+    for second in LABELS:
+        assert graph[f"{second}_mask"].all().item() == (second == name)
+        assert graph[second].any().item() == (second == name)
 
 
 def test_what_a_file_kept_is_found_after_reading_it(tmp_path):
@@ -196,12 +196,12 @@ def test_a_label_that_is_nan_throughout_is_missing(name, value):
 def test_positions_of_any_numeric_type_make_the_same_graph(dtype):
     """Positions of float32 or of the other byte order ended in a traceback."""
     atoms = bulk("Si", a=8.0, cubic=True)
-    wanted = AtomicGraph.from_ase(atoms, 4.0)
+    expected = AtomicGraph.from_ase(atoms, 4.0)
     atoms.arrays["positions"] = atoms.positions.astype(dtype)
     atoms.arrays["numbers"] = atoms.numbers.astype(">i4")
     graph = AtomicGraph.from_ase(atoms, 4.0)
-    assert graph.pos.equal(wanted.pos) and graph.pos.dtype == wanted.pos.dtype
-    assert graph.edge_index.equal(wanted.edge_index) and graph.atomic_numbers.equal(wanted.atomic_numbers)
+    assert graph.pos.equal(expected.pos) and graph.pos.dtype == expected.pos.dtype
+    assert graph.edge_index.equal(expected.edge_index) and graph.atomic_numbers.equal(expected.atomic_numbers)
 
 
 def test_complex_positions_are_refused():

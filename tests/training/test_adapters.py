@@ -44,10 +44,10 @@ def test_merged_predicts_what_unmerged_does(potential, words):
         for parameter in adapted.second.values():
             parameter.normal_(std=0.1)
     unmerged, merged = adapted(graph(potential.cutoff)), adapted.merged()
-    found, before = merged(graph(potential.cutoff)), potential(graph(potential.cutoff))
+    result, before = merged(graph(potential.cutoff)), potential(graph(potential.cutoff))
     for name in ("energy", "forces"):
-        torch.testing.assert_close(found[name], unmerged[name], rtol=1e-12, atol=1e-12)
-        assert not torch.allclose(found[name], before[name], rtol=1e-3)
+        torch.testing.assert_close(result[name], unmerged[name], rtol=1e-12, atol=1e-12)
+        assert not torch.allclose(result[name], before[name], rtol=1e-3)
 
 
 def test_only_adapters_have_gradients_and_all_of_them_do(potential):
@@ -55,8 +55,8 @@ def test_only_adapters_have_gradients_and_all_of_them_do(potential):
     with torch.no_grad():
         for parameter in adapted.second.values():
             parameter.normal_(std=0.1)
-    found = adapted(graph(potential.cutoff), stress=False)
-    (found["energy"].sum() + found["forces"].square().sum()).backward()
+    result = adapted(graph(potential.cutoff), stress=False)
+    (result["energy"].sum() + result["forces"].square().sum()).backward()
     trained = {name: p for name, p in adapted.named_parameters() if p.requires_grad}
     assert all(name.startswith(("first.", "second.")) for name in trained)
     assert all(p.grad is not None for p in trained.values())

@@ -12,7 +12,7 @@ def test_the_average_is_the_geometric_sum_of_the_weights_it_saw():
     task = pl.LightningModule()
     task.weight = torch.nn.Parameter(torch.zeros(1, dtype=torch.float64))
     task.frozen = torch.nn.Parameter(torch.ones(1), requires_grad=False)
-    average, trainer, wanted = WeightAverage(0.9), Step(), 0.0
+    average, trainer, expected = WeightAverage(0.9), Step(), 0.0
     average.on_train_start(trainer, task)
     for step in range(1, 200):
         trainer.global_step = step
@@ -20,10 +20,10 @@ def test_the_average_is_the_geometric_sum_of_the_weights_it_saw():
         for _ in range(2):  # the second batch is accumulated: no step was taken
             average.on_train_batch_end(trainer, task, None, None, 0)
         decay = min(0.9, (1 + step) / (10 + step))
-        wanted = decay * wanted + (1 - decay) * step
+        expected = decay * expected + (1 - decay) * step
     assert list(average.average) == ["weight"]
     torch.testing.assert_close(
-        average.average["weight"], torch.tensor([wanted], dtype=torch.float64), rtol=1e-12, atol=0
+        average.average["weight"], torch.tensor([expected], dtype=torch.float64), rtol=1e-12, atol=0
     )
 
 

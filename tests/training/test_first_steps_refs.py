@@ -51,18 +51,18 @@ def test_loss_and_gradients_of_ten_steps(folder, name, kind):
     optimizer = optimizer_of(parameters, theirs_of, kind)
     graphs = [AtomicGraph.from_ase(atoms, potential.cutoff) for atoms in ase.io.read(folder / "batches.extxyz", ":")]
     with np.load(folder / f"{name}-{kind}.npz") as archive:
-        wanted = {key: archive[key] for key in archive.files}
+        expected = {key: archive[key] for key in archive.files}
     for step in range(10):
         batch = Batch.from_data_list([graphs[step % len(graphs)], graphs[(step + 1) % len(graphs)]])
         optimizer.zero_grad(set_to_none=True)
-        found = potential(batch, stress=False)
-        per_atom = (found["energy"] - batch.energy) / torch.bincount(batch.graph_of_atom)
-        loss = per_atom.square().mean() + 100.0 * (found["forces"] - batch.forces).square().mean()
+        result = potential(batch, stress=False)
+        per_atom = (result["energy"] - batch.energy) / torch.bincount(batch.graph_of_atom)
+        loss = per_atom.square().mean() + 100.0 * (result["forces"] - batch.forces).square().mean()
         loss.backward()
-        assert loss.item() == pytest.approx(float(wanted[f"{step}/loss"]), rel=1e-8)
+        assert loss.item() == pytest.approx(float(expected[f"{step}/loss"]), rel=1e-8)
         slopes = {n: torch.zeros_like(p) if p.grad is None else p.grad for n, p in parameters.items()}
         ours = to_theirs([piece for piece in pieces if piece.ours in slopes], slopes)
-        theirs = {k.removeprefix(f"{step}/grad/"): v for k, v in wanted.items() if k.startswith(f"{step}/grad/")}
+        theirs = {k.removeprefix(f"{step}/grad/"): v for k, v in expected.items() if k.startswith(f"{step}/grad/")}
         assert theirs.keys() <= ours.keys()
         for key, value in theirs.items():
             scale = max(abs(value).max(), 1e-3)

@@ -22,10 +22,10 @@ def joint_with_replay(tmp_path_factory):
     return gradients_of_a_step(tmp_path_factory.mktemp("joint"), ALL, replay=True)
 
 
-def assert_same(found, joint):
-    assert found.keys() == joint.keys()
+def assert_same(result, joint):
+    assert result.keys() == joint.keys()
     for name, gradient in joint.items():
-        torch.testing.assert_close(found[name], gradient, rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(result[name], gradient, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize(("edge_budget", "accumulate"), [(90, 2), (36, 8)])
@@ -50,5 +50,5 @@ def test_two_processes_give_the_gradients_of_the_joint_batch(tmp_path, joint, jo
     )
     assert done.returncode == 0, done.stderr[-2000:]
     for case in cases:
-        wanted = joint_with_replay if case.startswith("replay") else joint
-        assert_same(torch.load(tmp_path / f"{case}.pt", weights_only=True), wanted)
+        expected = joint_with_replay if case.startswith("replay") else joint
+        assert_same(torch.load(tmp_path / f"{case}.pt", weights_only=True), expected)

@@ -65,13 +65,13 @@ def test_a_molecule_beside_a_crystal_leaves_the_gradient_of_the_stress_finite():
 
 
 def test_a_structure_of_weight_three_counts_like_three_of_it():
-    one, other = graphs(2)
+    first, second = graphs(2)
     thrice = dataclasses.replace(Term("forces"), weight=1.0)
-    heavy = one.clone()
+    heavy = first.clone()
     heavy.weight = 3.0 * heavy.weight
     counts = torch.ones(3, dtype=torch.float64)
     losses = []
-    for batch in (collate([heavy, other]), collate([one, one, one, other])):
+    for batch in (collate([heavy, second]), collate([first, first, first, second])):
         losses.append(PotentialTask(potential(), [thrice]).train().loss(batch, 0, counts).item())
     assert losses[0] == pytest.approx(losses[1], rel=1e-12)
 
@@ -114,8 +114,8 @@ def test_mean_errors_are_exact_over_unequal_batches():
 
 def test_each_head_is_divided_by_its_own_labels():
     """Twice the structures of a head, or a batch cut in two, change nothing; a head's weight multiplies its part."""
-    made = graphs(6)
-    for number, graph in enumerate(made):
+    sample = graphs(6)
+    for number, graph in enumerate(sample):
         graph.head = torch.tensor([number % 2])
     terms = [Term("energy"), Term("forces", weight=10.0)]
     trained = add_head(potential(), "other")
@@ -126,12 +126,12 @@ def test_each_head_is_divided_by_its_own_labels():
         batches = [chosen] if cut is None else [chosen[:cut], chosen[cut:]]
         return sum(float(task.loss(collate(batch), 0, counts).detach()) for batch in batches)
 
-    both = loss(made, [1.0, 1.0])
-    assert loss([*made, *made[1::2]], [1.0, 1.0]) == pytest.approx(both, rel=1e-12)
-    assert loss(made, [1.0, 1.0], cut=2) == pytest.approx(both, rel=1e-12)
-    first, second = loss(made[::2], [1.0, 1.0]), loss(made[1::2], [1.0, 1.0])
+    both = loss(sample, [1.0, 1.0])
+    assert loss([*sample, *sample[1::2]], [1.0, 1.0]) == pytest.approx(both, rel=1e-12)
+    assert loss(sample, [1.0, 1.0], cut=2) == pytest.approx(both, rel=1e-12)
+    first, second = loss(sample[::2], [1.0, 1.0]), loss(sample[1::2], [1.0, 1.0])
     assert both == pytest.approx(first + second, rel=1e-12)
-    assert loss(made, [0.25, 3.0]) == pytest.approx(0.25 * first + 3.0 * second, rel=1e-12)
+    assert loss(sample, [0.25, 3.0]) == pytest.approx(0.25 * first + 3.0 * second, rel=1e-12)
 
 
 def test_a_label_counts_by_its_own_weight_beside_that_of_its_structure():
@@ -139,6 +139,6 @@ def test_a_label_counts_by_its_own_weight_beside_that_of_its_structure():
     some[0].label_weights = torch.tensor([[2.0, 3.0, 0.0]], dtype=torch.float64)
     some[0].weight = torch.tensor([5.0], dtype=torch.float64)
     batch = collate(some)
-    for name, wanted in {"energy": 10.0, "forces": 15.0, "stress": 0.0}.items():
+    for name, expected in {"energy": 10.0, "forces": 15.0, "stress": 0.0}.items():
         _, _, weight = difference(name, perfect(batch), batch)
-        assert weight[0] == wanted and weight[-1] == 1.0
+        assert weight[0] == expected and weight[-1] == 1.0

@@ -15,14 +15,14 @@ def draw():
 def test_inside_all_generators_follow_the_seed_and_outside_they_go_on_as_before():
     environment = dict(os.environ)
     state = random_state()
-    wanted = draw()
+    expected = draw()
     set_random_state(state)
     with seeded(4):
-        one = draw()
+        first = draw()
     with seeded(4):
-        assert draw() == one
+        assert draw() == first
     with pytest.raises(RuntimeError), seeded(5):
         draw()
         raise RuntimeError
-    assert draw() == wanted
+    assert draw() == expected
     assert dict(os.environ) == environment

@@ -25,26 +25,26 @@ def straight(request, tmp_path_factory):
 def assert_same_run(folder, straight):
     """Weights, averages, optimiser, schedule, best epoch, random numbers and the table, bit by bit."""
     for name in (LAST, BEST):
-        found, wanted = read_checkpoint(folder / name), read_checkpoint(straight / name)
+        result, expected = read_checkpoint(folder / name), read_checkpoint(straight / name)
         for part in ("state_dict", "optimizer_states", "callbacks", "epoch", "global_step"):
-            assert_equal(found[part], wanted[part], part)
+            assert_equal(result[part], expected[part], part)
     tables = [[row | {"seconds": ""} for row in csv.DictReader((f / "m.csv").open())] for f in (folder, straight)]
     assert tables[0] == tables[1]
 
 
-def assert_equal(found, wanted, where):
-    if isinstance(wanted, torch.Tensor):
-        assert torch.equal(found, wanted), where
-    elif isinstance(wanted, dict):
-        assert found.keys() == wanted.keys(), where
-        for key in wanted:
-            assert_equal(found[key], wanted[key], f"{where}.{key}")
-    elif isinstance(wanted, list | tuple):
-        assert len(found) == len(wanted)
-        for i, (a, b) in enumerate(zip(found, wanted, strict=True)):
+def assert_equal(result, expected, where):
+    if isinstance(expected, torch.Tensor):
+        assert torch.equal(result, expected), where
+    elif isinstance(expected, dict):
+        assert result.keys() == expected.keys(), where
+        for key in expected:
+            assert_equal(result[key], expected[key], f"{where}.{key}")
+    elif isinstance(expected, list | tuple):
+        assert len(result) == len(expected)
+        for i, (a, b) in enumerate(zip(result, expected, strict=True)):
             assert_equal(a, b, f"{where}[{i}]")
     else:
-        assert found == wanted, where
+        assert result == expected, where
 
 
 def test_interrupted_in_an_epoch_and_resumed_is_bit_equal(tmp_path, straight):

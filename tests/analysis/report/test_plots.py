@@ -65,10 +65,10 @@ def test_types_differ_by_marker_as_well_as_by_colour():
 
 
 def test_no_error_at_all_and_one_point_only_can_be_drawn():
-    one = many(1, n=1)
+    first = many(1, n=1)
     exact = Comparison.of([Atoms("H")], [{}])
     assert exact.samples == {}
-    for figure in (parity(one, "energy"), error_histogram({"test": one}, "energy")):
+    for figure in (parity(first, "energy"), error_histogram({"test": first}, "energy")):
         assert write_svg(figure, "one").startswith(b"<?xml")
 
 

@@ -8,8 +8,8 @@ from atomgraph.errors import GraphError
 def test_neighbours_of_fcc_are_12_then_18():
     crystal = bulk("Cu", a=3.6).repeat(2)
     assert connections([crystal], 2.7).neighbours == (12, 12.0, 12)
-    found = connections([crystal, molecule("H2")], 3.7)
-    assert found.neighbours == (1, (8 * 18 + 2) / 10, 18) and (found.n_edges, found.most_edges) == (146, 144)
+    result = connections([crystal, molecule("H2")], 3.7)
+    assert result.neighbours == (1, (8 * 18 + 2) / 10, 18) and (result.n_edges, result.most_edges) == (146, 144)
 
 
 def test_atoms_that_a_cutoff_leaves_alone_are_found():

@@ -62,25 +62,25 @@ def test_the_distance_of_a_pair_is_about_its_displacement():
     assert find_duplicates([atoms, far]) == []
 
 
-def test_the_known_twins_of_silicon_are_found_and_no_others():
+def test_the_known_duplicates_of_silicon_are_found_and_no_others():
     test, train = read(SILICON / "test.xyz.gz"), read(SILICON / "train.xyz.gz")
-    found = {pair.first: pair.second for pair in shared(test, train)}
+    result = {pair.first: pair.second for pair in shared(test, train)}
     known = {number for number, atoms in enumerate(test) if "twin_in_train" in atoms.info}
-    assert set(found) == known and len(known) == 3
-    for first, second in found.items():
+    assert set(result) == known and len(known) == 3
+    for first, second in result.items():
         energies = test[first].get_potential_energy(), train[second].get_potential_energy()
         assert energies[0] == pytest.approx(energies[1], abs=1e-3)
         assert train[second].info["description"].endswith("strain 0.06")
 
 
-def test_twins_share_composition_and_head():
+def test_duplicates_share_composition_and_head():
     water = molecule("H2O")
     heavy = water.copy()
     heavy.symbols[0] = "S"
-    other = water.copy()
-    other.info["head"] = "scan"
-    assert find_duplicates([water, heavy, other]) == []
-    assert [(p.first, p.second) for p in find_duplicates([water, heavy, other, turned(water)])] == [(0, 3)]
+    second = water.copy()
+    second.info["head"] = "scan"
+    assert find_duplicates([water, heavy, second]) == []
+    assert [(p.first, p.second) for p in find_duplicates([water, heavy, second, turned(water)])] == [(0, 3)]
 
 
 def test_linked_pairs_are_one_group():

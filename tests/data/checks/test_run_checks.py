@@ -40,11 +40,11 @@ def test_the_test_set_leaks_three_frames(silicon):
 
 def test_the_same_structure_with_another_energy_is_a_contradiction():
     atoms = crystals(1)[0]
-    other = atoms[[3, 0, 2, 1]]
-    frames = [atoms, labelled(other, energy=atoms.get_potential_energy() + 0.1), *crystals(4, seed=3)]
+    second = atoms[[3, 0, 2, 1]]
+    frames = [atoms, labelled(second, energy=atoms.get_potential_energy() + 0.1), *crystals(4, seed=3)]
     (finding,) = found(frames, "contradiction")
     assert finding.severity == "wrong" and finding.figure == pytest.approx(0.025) and len(finding.frames) == 2
-    same = labelled(other, energy=atoms.get_potential_energy())
+    same = labelled(second, energy=atoms.get_potential_energy())
     assert not found([atoms, same], "contradiction") and found([atoms, same], "duplicates")
 
 
@@ -159,7 +159,7 @@ def path_of_copper(n_frames=12):
     ("factor", "severity", "said"),
     [(-1.0, "wrong", "wrong sign"), (1 / 51.422067, "wrong", "Hartree/Bohr"), (1000.0, "wrong", "meV/")],
 )
-def test_forces_that_are_no_slope_of_the_energy_are_caught(factor, severity, said):
+def test_forces_that_are_no_gradient_of_the_energy_are_caught(factor, severity, said):
     frames = path_of_copper()
     assert not found(frames, "forces")
     (finding,) = found([relabelled(a, forces=factor * a.get_forces()) for a in frames], "forces")

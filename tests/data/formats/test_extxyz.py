@@ -130,23 +130,23 @@ def test_nine_numbers_of_a_stress_are_rows(write):
 
 @pytest.mark.parametrize("key", ["stress", "REF_stress"])
 @pytest.mark.parametrize(
-    ("order", "wanted"),
+    ("order", "expected"),
     [("ase", [1, 6, 5, 2, 4, 3]), ("vasp", [1, 4, 6, 2, 5, 3]), ("lammps", [1, 4, 5, 2, 6, 3])],
 )
-def test_six_numbers_are_taken_in_a_stated_order_and_refused_without(write, key, order, wanted):
+def test_six_numbers_are_taken_in_a_stated_order_and_refused_without(write, key, order, expected):
     path = write(f'2\n{WITH_FORCES} energy=-1 {key}="1 2 3 4 5 6"\n{ATOMS}')
     with pytest.raises(DataError, match=f"{key} should be nine numbers.*six.*stress_order: ase"):
         read(path, keys={"stress": key})
     stress = labels_of(read(path, keys={"stress": key}, units={"stress_order": order})[0])["stress"]
-    assert stress[np.triu_indices(3)].tolist() == wanted
+    assert stress[np.triu_indices(3)].tolist() == expected
 
 
 def test_six_numbers_of_a_virial_have_the_same_rule(write):
     path = write(f'2\n{WITH_FORCES} virial="1 2 3 4 5 6"\n{ATOMS}')
     with pytest.raises(DataError, match="virial should be nine numbers"):
         read(path)
-    found = labels_of(read(path, units={"stress_order": "vasp"})[0])["stress"]
-    assert found[0, 1] == pytest.approx(-4 / 125) and found[0, 2] == pytest.approx(-6 / 125)
+    result = labels_of(read(path, units={"stress_order": "vasp"})[0])["stress"]
+    assert result[0, 1] == pytest.approx(-4 / 125) and result[0, 2] == pytest.approx(-6 / 125)
 
 
 def test_atomic_numbers_in_the_column_of_species_are_elements(write):
@@ -224,6 +224,6 @@ def test_a_small_file_that_unpacks_to_a_large_one_is_refused(tmp_path, suffix, p
 
 def test_frames_are_chosen_from_the_end_and_backwards(tmp_path):
     ase.io.write(tmp_path / "a.xyz", crystals(5))
-    for index, wanted in {"-2:": [3, 4], "::-2": [4, 2, 0], "1:4:2": [1, 3], "-1": [4], ":-3": [0, 1]}.items():
-        found = read(f"{tmp_path}/a.xyz@{index}")
-        assert [int(atoms.info["source"].rpartition("#")[2]) for atoms in found] == wanted
+    for index, expected in {"-2:": [3, 4], "::-2": [4, 2, 0], "1:4:2": [1, 3], "-1": [4], ":-3": [0, 1]}.items():
+        result = read(f"{tmp_path}/a.xyz@{index}")
+        assert [int(atoms.info["source"].rpartition("#")[2]) for atoms in result] == expected

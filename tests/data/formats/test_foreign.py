@@ -243,9 +243,9 @@ def test_ani_h5_is_in_hartree_and_nan_counts_as_missing(tmp_path):
         group = file.create_group("gdb11_s01/H2")
         group["species"] = np.array([b"H", b"H"])
         group["coordinates"], group["energies"] = positions, np.array([-1.0, np.nan])
-        other = file.create_group("HF")
-        other["atomic_numbers"], other["coordinates"] = np.array([1, 9]), positions
-        other["wb97x_dz.energy"], other["wb97x_dz.forces"] = np.array([-2.0, -3.0]), positions
+        second = file.create_group("HF")
+        second["atomic_numbers"], second["coordinates"] = np.array([1, 9]), positions
+        second["wb97x_dz.energy"], second["wb97x_dz.forces"] = np.array([-2.0, -3.0]), positions
     frames = read(tmp_path / "ani.h5")
     assert [str(atoms.symbols) for atoms in frames] == ["HF", "HF", "H2", "H2"]
     assert labels_of(frames[1])["energy"] == pytest.approx(-3 * Hartree)

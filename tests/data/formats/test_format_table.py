@@ -37,7 +37,7 @@ def test_a_trajectory_holds_what_was_put_into_it_and_takes_units(tmp_path):
 
 
 def test_names_of_formats_are_all_different():
-    assert len({one.name for one in FORMATS}) == len(FORMATS) <= len(BY_NAME)
+    assert len({file_format.name for file_format in FORMATS}) == len(FORMATS) <= len(BY_NAME)
 
 
 def test_the_content_decides_before_the_name(tmp_path):
@@ -45,5 +45,5 @@ def test_the_content_decides_before_the_name(tmp_path):
     (tmp_path / "b.data").write_text("begin\n")
     (tmp_path / "c.data").write_text("LAMMPS\n\n2 atoms\n1 atom types\n")
     (tmp_path / "d.dat").write_text("ITEM: TIMESTEP\n")
-    found = [format_of(tmp_path / name).name for name in ("a.cfg", "b.data", "c.data", "d.dat")]
-    assert found == ["mlip-cfg", "n2p2", "lammps-data", "lammps-dump-text"]
+    result = [format_of(tmp_path / name).name for name in ("a.cfg", "b.data", "c.data", "d.dat")]
+    assert result == ["mlip-cfg", "n2p2", "lammps-data", "lammps-dump-text"]

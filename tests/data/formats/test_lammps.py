@@ -103,12 +103,12 @@ ITEM: ATOMS id type xs ys zs fx fy fz vx vy vz c_pe
 2 1 0.9 0.1 0.6 7 8 9 0 0 3 -3
 """
     (atoms,) = read(write(text * 1), types="Cu Au")
-    wanted = ase.io.read(write(text, "b.lammpstrj"), format="lammps-dump-text")
-    np.testing.assert_allclose(atoms.cell.array, wanted.cell.array, atol=1e-12)
-    assert atoms.pbc.tolist() == [True, True, False] == wanted.pbc.tolist()
-    np.testing.assert_allclose(atoms.get_all_distances(mic=True), wanted.get_all_distances(mic=True), atol=1e-12)
+    expected = ase.io.read(write(text, "b.lammpstrj"), format="lammps-dump-text")
+    np.testing.assert_allclose(atoms.cell.array, expected.cell.array, atol=1e-12)
+    assert atoms.pbc.tolist() == [True, True, False] == expected.pbc.tolist()
+    np.testing.assert_allclose(atoms.get_all_distances(mic=True), expected.get_all_distances(mic=True), atol=1e-12)
     assert str(atoms.symbols) == "AuCu2" and labels_of(atoms)["forces"].tolist() == [[4, 5, 6], [7, 8, 9], [1, 2, 3]]
-    np.testing.assert_allclose(atoms.get_velocities(), wanted.get_velocities(), rtol=1e-12)
+    np.testing.assert_allclose(atoms.get_velocities(), expected.get_velocities(), rtol=1e-12)
     assert atoms.arrays["c_pe"].tolist() == [-2, -3, -1]
     assert len(read(write(text * 3, "c.lammpstrj"), types="Cu Au")) == 3
 

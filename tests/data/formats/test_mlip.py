@@ -44,10 +44,10 @@ def test_mlip_cfg_has_a_virial_in_the_order_of_its_columns_and_types_from_zero(w
     (atoms,) = read(path, types=["Cu", "Au"])
     labels = labels_of(atoms)
     assert str(atoms.symbols) == "CuAu" and labels["energy"] == -1.0 and labels["forces"][1, 0] == -0.1
-    wanted = -np.array([[1, 6, 5], [6, 2, 4], [5, 4, 3]]) / 125.0  # positive in tension
-    np.testing.assert_allclose(labels["stress"], wanted, atol=1e-12)
-    other = write(CFG.replace("xx yy zz yz xz xy", "xx xy xz yy yz zz"), "b.cfg")
-    np.testing.assert_allclose(labels_of(read(other, types="Cu Au")[0])["stress"][0], np.array([-1, -2, -3]) / 125)
+    expected = -np.array([[1, 6, 5], [6, 2, 4], [5, 4, 3]]) / 125.0  # positive in tension
+    np.testing.assert_allclose(labels["stress"], expected, atol=1e-12)
+    second = write(CFG.replace("xx yy zz yz xz xy", "xx xy xz yy yz zz"), "b.cfg")
+    np.testing.assert_allclose(labels_of(read(second, types="Cu Au")[0])["stress"][0], np.array([-1, -2, -3]) / 125)
 
 
 def test_configurations_of_mlip_that_did_not_converge_are_left_out_and_counted(write):

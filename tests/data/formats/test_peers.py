@@ -55,17 +55,17 @@ def written(peer: str, frames: list[ase.Atoms], folder: Path) -> Path:
     return folder
 
 
-def compare(found: list[ase.Atoms], wanted: list[ase.Atoms], tolerance: float = 1e-6, stress: bool = True) -> None:
+def compare(result: list[ase.Atoms], target: list[ase.Atoms], tolerance: float = 1e-6, stress: bool = True) -> None:
     """Elements, distances and labels agree, whatever the order of atoms and frames."""
-    found = sorted(found, key=lambda atoms: -atoms.get_potential_energy())
-    assert len(found) == len(wanted)
-    for atoms, other in zip(found, wanted, strict=True):
-        assert sorted(atoms.numbers) == sorted(other.numbers)
-        order = [int(np.argmin(np.linalg.norm(other.positions - row, axis=1))) for row in atoms.positions]
-        assert sorted(order) == [0, 1, 2] and (atoms.numbers == other.numbers[order]).all()
-        np.testing.assert_allclose(atoms.positions, other.positions[order], atol=tolerance)
-        np.testing.assert_allclose(atoms.cell.array, other.cell.array, atol=tolerance)
-        labels, expected = labels_of(atoms), labels_of(other)
+    result = sorted(result, key=lambda atoms: -atoms.get_potential_energy())
+    assert len(result) == len(target)
+    for atoms, second in zip(result, target, strict=True):
+        assert sorted(atoms.numbers) == sorted(second.numbers)
+        order = [int(np.argmin(np.linalg.norm(second.positions - row, axis=1))) for row in atoms.positions]
+        assert sorted(order) == [0, 1, 2] and (atoms.numbers == second.numbers[order]).all()
+        np.testing.assert_allclose(atoms.positions, second.positions[order], atol=tolerance)
+        np.testing.assert_allclose(atoms.cell.array, second.cell.array, atol=tolerance)
+        labels, expected = labels_of(atoms), labels_of(second)
         np.testing.assert_allclose(labels["energy"], expected["energy"], atol=tolerance)
         np.testing.assert_allclose(labels["forces"], expected["forces"][order], atol=tolerance)
         assert ("stress" in labels) == (stress and "stress" in expected)

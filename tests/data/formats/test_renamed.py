@@ -71,13 +71,13 @@ def test_the_same_frames_are_read_from_packed_and_renamed_files(tmp_path, name, 
     text, usual, types = SAMPLES[name]
     (tmp_path / "plain").mkdir()
     (tmp_path / "plain" / usual).write_text(text)
-    wanted = read(tmp_path / "plain" / usual, types=types)
+    expected = read(tmp_path / "plain" / usual, types=types)
     path = tmp_path / rename(usual)
     path.write_bytes(pack(text.encode()))
     assert format_of(path).name == name
-    for atoms, other in zip(read(path, types=types), wanted, strict=True):
-        assert atoms.positions.tolist() == other.positions.tolist() and str(atoms.symbols) == str(other.symbols)
-        for label, numbers in labels_of(other).items():
+    for atoms, second in zip(read(path, types=types), expected, strict=True):
+        assert atoms.positions.tolist() == second.positions.tolist() and str(atoms.symbols) == str(second.symbols)
+        for label, numbers in labels_of(second).items():
             np.testing.assert_array_equal(labels_of(atoms)[label], numbers)
 
 

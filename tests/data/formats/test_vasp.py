@@ -74,8 +74,8 @@ def test_unconverged_steps_of_an_outcar_are_left_out_and_counted(tmp_path):
     assert [atoms.info["source"] for atoms in frames] == [f"{path}#0", f"{path}#2"]
     assert notes.lines()[0] == f"{path}: 1 unconverged step left out"
     stress = labels_of(frames[1])["stress"]
-    wanted = -0.1 * GPa * np.array([[30, 4, 6], [4, 20, 5], [6, 5, 30]])
-    np.testing.assert_allclose(stress, wanted, rtol=1e-6)
+    expected = -0.1 * GPa * np.array([[30, 4, 6], [4, 20, 5], [6, 5, 30]])
+    np.testing.assert_allclose(stress, expected, rtol=1e-6)
     assert len(read(path, labels=False)) == 3  # positions are positions
 
 

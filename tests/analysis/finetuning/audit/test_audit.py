@@ -28,39 +28,39 @@ def target():
     return foundation.labelled(foundation.crystals(), TRUTH)
 
 
-def severities(found):
-    return {finding.check: finding.severity for finding in found.findings}
+def severities(result):
+    return {finding.check: finding.severity for finding in result.findings}
 
 
 def test_good_data_pass(target):
-    found = audit(START, target)
-    assert not [f for f in found.findings if f.severity in (WRONG, WARNING)]
-    assert min(one.strength for one in found.agreements.values()) > 0.99
-    found.stop()
+    result = audit(START, target)
+    assert not [f for f in result.findings if f.severity in (WRONG, WARNING)]
+    assert min(agreement.strength for agreement in result.agreements.values()) > 0.99
+    result.stop()
 
 
 @pytest.mark.parametrize("name", foundation.FAULTS)
 def test_planted_faults_are_named_and_stop_the_run(target, name):
-    found = audit(START, foundation.changed(target, **foundation.FAULTS[name]))
-    assert severities(found)[name] == WRONG
-    others = {check for check, severity in severities(found).items() if severity == WRONG} - {name}
+    result = audit(START, foundation.changed(target, **foundation.FAULTS[name]))
+    assert severities(result)[name] == WRONG
+    others = {check for check, severity in severities(result).items() if severity == WRONG} - {name}
     assert others <= {"stress"}  # the doctor's word for the same thing
     with pytest.raises(DataError, match=rf"audit: {name}: .*audit\.ignore: \[{name}"):
-        found.stop()
-    found.stop([name, "stress"])
+        result.stop()
+    result.stop([name, "stress"])
 
 
 @pytest.mark.parametrize("unit", ["Hartree", "Ry", "kJ/mol", "meV"])
 def test_each_unit_of_energy_is_told_from_the_others(target, unit):
-    found = audit(START, foundation.changed(target, energy=lambda e, atoms: e / ENERGY[unit]))
-    (finding,) = (f for f in found.findings if f.check == "energy unit")
+    result = audit(START, foundation.changed(target, energy=lambda e, atoms: e / ENERGY[unit]))
+    (finding,) = (f for f in result.findings if f.check == "energy unit")
     assert finding.advice == f"set data.units.energy: {unit}"
 
 
 @pytest.mark.parametrize("unit", ["Hartree/Bohr", "Ry/Bohr", "kcal/mol/Å"])
 def test_each_unit_of_forces_is_told_from_the_others(target, unit):
-    found = audit(START, foundation.changed(target, forces=lambda f: f / FORCE[unit]))
-    (finding,) = (f for f in found.findings if f.check == "forces unit")
+    result = audit(START, foundation.changed(target, forces=lambda f: f / FORCE[unit]))
+    (finding,) = (f for f in result.findings if f.check == "forces unit")
     assert (finding.severity, finding.advice) == (WRONG, f"set data.units.forces: {unit}")
 
 
@@ -75,8 +75,8 @@ def test_a_file_that_is_wrong_throughout_is_named_throughout(target):
 
 def test_energies_per_atom_are_named():
     water = foundation.labelled(foundation.waters(), TRUTH)
-    found = audit(START, foundation.changed(water, energy=lambda e, atoms: e / len(atoms)))
-    (finding,) = (f for f in found.findings if f.check == "energy unit")
+    result = audit(START, foundation.changed(water, energy=lambda e, atoms: e / len(atoms)))
+    (finding,) = (f for f in result.findings if f.check == "energy unit")
     assert "eV per atom" in finding.message and "multiply the energies" in finding.advice
 
 
@@ -92,9 +92,9 @@ def test_labels_a_million_times_too_large_stop_the_run(target, quantity):
 
 def test_a_single_absurd_structure_is_named_and_does_not_decide_the_rest(target):
     bad = [*foundation.changed(target[:1], forces=lambda f: 1e6 * f), *target[1:]]
-    found = audit(START, bad)
-    assert [f.check for f in found.findings if f.severity == WRONG] == ["magnitude"]
-    assert "frame 0" in found.findings[0].message and found.agreements["forces"].strength > 0.8
+    result = audit(START, bad)
+    assert [f.check for f in result.findings if f.severity == WRONG] == ["magnitude"]
+    assert "frame 0" in result.findings[0].message and result.agreements["forces"].strength > 0.8
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -102,9 +102,9 @@ def test_a_single_absurd_structure_is_named_and_does_not_decide_the_rest(target)
 def test_a_model_of_random_weights_raises_no_false_alarm(target, kind, seed):
     with seeded(seed):
         stranger = tiny.potential(ELEMENTS, seed=100 + seed) if kind == "tiny" else _random(kind)
-    found = audit(stranger, target)
-    assert WRONG not in severities(found).values()
-    assert set(severities(found)) <= {"start", "e0", "magnitude", "forces sign", "energy sign", "stress sign"}
+    result = audit(stranger, target)
+    assert WRONG not in severities(result).values()
+    assert set(severities(result)) <= {"start", "e0", "magnitude", "forces sign", "energy sign", "stress sign"}
 
 
 def _random(kind):
@@ -149,8 +149,8 @@ def test_a_doubled_e0_of_the_model_and_labels_without_any_are_told_apart(target)
     e0 = TRUTH.model.baseline.e0_of("default")
     without = foundation.changed(target, energy=lambda e, atoms: e - foundation.sums(atoms, e0))
     doubled = foundation.changed(target, energy=lambda e, atoms: e + foundation.sums(atoms, e0))
-    found = [audit(TRUTH, target, e0=e0), audit(TRUTH, without), audit(TRUTH, doubled, e0=e0)]
-    said = ["; ".join(finding.message for finding in one.findings if finding.check == "e0") for one in found]
+    result = [audit(TRUTH, target, e0=e0), audit(TRUTH, without), audit(TRUTH, doubled, e0=e0)]
+    said = ["; ".join(finding.message for finding in case.findings if finding.check == "e0") for case in result]
     assert "twice as large in the model as in the labels" in said[0] and "the labels have none" in said[1]
     assert said[2] == ""
 
@@ -174,7 +174,7 @@ def test_a_head_that_fits_better_is_named(target):
     assert two.head is None  # as it was
 
 
-def test_unknown_elements_are_named_before_anything_is_judged(target):
+def test_unknown_elements_are_named_before_any_comparison(target):
     with pytest.raises(GraphError, match="unknown elements O"):
         audit(tiny.potential(("H", "Si")), target)
 
@@ -200,7 +200,7 @@ def test_names_that_no_finding_has_are_refused():
 
 
 def test_it_shows_itself_as_text_page_and_json(target):
-    found = audit(START, foundation.changed(target, stress=lambda s: -s))
-    assert "audit: wrong: stress sign" in found.describe()
-    assert "stress sign" in page("a", [found.section()])
-    json.dumps(found.to_json(), allow_nan=False)
+    result = audit(START, foundation.changed(target, stress=lambda s: -s))
+    assert "audit: wrong: stress sign" in result.describe()
+    assert "stress sign" in page("a", [result.section()])
+    json.dumps(result.to_json(), allow_nan=False)

@@ -78,7 +78,7 @@ def test_dimers_run_over_all_pairs_from_a_third_of_an_angstrom_to_the_cutoff():
     assert curves[1].before[0] == pytest.approx(two[0]["energy"] - two[1]["energy"] - two[2]["energy"])
 
 
-def test_many_pairs_are_predicted_in_portions_without_slopes(monkeypatch):
+def test_many_pairs_are_predicted_in_portions_without_forces(monkeypatch):
     seen = []
     original = type(START).iter_predict
     monkeypatch.setattr(
@@ -91,8 +91,8 @@ def test_many_pairs_are_predicted_in_portions_without_slopes(monkeypatch):
     parts = dimers(START, START, ELEMENTS)
     assert max(n for n, _ in seen[4:]) == 2 * len(whole[0].distance)
     assert all(options == {"forces": False, "stress": False} for _, options in seen)
-    for one, other in zip(whole, parts, strict=True):
-        np.testing.assert_allclose(one.before, other.before, atol=1e-12)
+    for first, second in zip(whole, parts, strict=True):
+        np.testing.assert_allclose(first.before, second.before, atol=1e-12)
 
 
 def test_a_fall_into_the_core_is_seen_and_called_out():
@@ -104,11 +104,11 @@ def test_a_fall_into_the_core_is_seen_and_called_out():
 
 
 def test_free_atoms_tell_e0_from_weights():
-    other = deepcopy(START)
-    other.model.baseline.e0 += torch.tensor([[0.5, -0.25, 0.0]], dtype=torch.float64)
-    other.head = "default"
-    found = {a.element: (a.by_e0, a.by_weights) for a in free_atoms(START, other, ELEMENTS)}
-    assert found == {"H": (0.5, 0.0), "O": (-0.25, 0.0), "Si": (0.0, 0.0)}
+    second = deepcopy(START)
+    second.model.baseline.e0 += torch.tensor([[0.5, -0.25, 0.0]], dtype=torch.float64)
+    second.head = "default"
+    result = {a.element: (a.by_e0, a.by_weights) for a in free_atoms(START, second, ELEMENTS)}
+    assert result == {"H": (0.5, 0.0), "O": (-0.25, 0.0), "Si": (0.0, 0.0)}
 
 
 def test_a_crystal_has_its_equation_of_state():
@@ -116,9 +116,9 @@ def test_a_crystal_has_its_equation_of_state():
     copper = foundation.labelled([bulk("Cu", a=3.7), bulk("Cu", a=3.6)], morse)
     chosen = crystal_of(copper)
     assert chosen is copper[1 if copper[1].calc.results["energy"] < copper[0].calc.results["energy"] else 0]
-    found = crystal_curves(morse, morse, chosen)
-    assert found.failures == {} and found.before.bulk_modulus == pytest.approx(found.after.bulk_modulus)
-    assert 10 < found.before.bulk_modulus < 1000
+    result = crystal_curves(morse, morse, chosen)
+    assert result.failures == {} and result.before.bulk_modulus == pytest.approx(result.after.bulk_modulus)
+    assert 10 < result.before.bulk_modulus < 1000
     assert crystal_of(foundation.labelled(foundation.waters(2), TRUTH)) is None
 
 
