@@ -14,7 +14,9 @@ def write_atomic(path: str | Path, write: Callable[[Path], object]) -> Path:
     """Let ``write`` fill a temporary file in the same folder, then put it in the place of ``path`` in one step.
 
     Whatever goes wrong, an older file at ``path`` stays as it was and no temporary file is left.
-    Raises FormatError, in one line, where the folder is absent or unwritable or the disk is full.
+
+    Raises:
+        FormatError: In one line, where the folder is absent or unwritable or the disk is full.
     """
     path = Path(path)
     if path.is_dir():

@@ -30,13 +30,21 @@ def load(
 ) -> Potential:
     """The potential in a file or a run folder, recognised by content; nothing in it is executed.
 
-    path: also the name of a public model, ``mace-mp-0-small`` (``atomgraph models`` lists them), which is fetched once.
-    dtype: of the model's numbers; the file's own if None.  head: which one to use where there are several; with None
-    all are kept and evaluating a structure that does not choose one is an error.
-    elements, units: chemical symbols, and ``"eV/Å"``; needed where the file does not say, refused where they contradict it.
     Parts of your own are found once their module is imported.
-    Raises FormatError for a file that cannot be read, ConfigError for a device, dtype or head that does not exist, and for
-    float32 where the potential's fit found that it is for float64 only.
+
+    Args:
+        path: Also the name of a public model, ``mace-mp-0-small`` (``atomgraph models`` lists them), which is fetched
+            once.
+        dtype: Of the model's numbers; the file's own if None.
+        head: Which one to use where there are several; with None all are kept and evaluating a structure that does
+            not choose one is an error.
+        elements, units: Chemical symbols, and ``"eV/Å"``; needed where the file does not say, refused where they
+            contradict it.
+
+    Raises:
+        FormatError: For a file that cannot be read.
+        ConfigError: For a device, dtype or head that does not exist, and for float32 where the potential's fit found
+            that it is for float64 only.
     """
     path, public = file_of(path)
     model, metadata = formats.read(path, FileHints.of(elements, units))

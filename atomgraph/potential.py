@@ -30,10 +30,14 @@ class Potential(torch.nn.Module):
 
     :math:`E = \sum_i E_i`, :math:`F_i = -\partial E/\partial x_i`, :math:`\sigma = V^{-1}\,\partial E/\partial\varepsilon`.
 
-    metadata: what is known about where the potential comes from (data, splits, metrics, versions); JSON values.
     In training mode the results keep their derivative graph, so that a loss on forces can be minimised; in evaluation
     mode, under ``torch.no_grad`` and in ``torch.inference_mode`` they are detached. The caller's graph is never changed.
-    Raises WiringError for a model that is no EnergyModel.
+
+    Args:
+        metadata: What is known about where the potential comes from (data, splits, metrics, versions); JSON values.
+
+    Raises:
+        WiringError: For a model that is no EnergyModel.
     """
 
     def __init__(self, model: EnergyModel, metadata: dict[str, Any] | None = None):
@@ -121,9 +125,12 @@ class Potential(torch.nn.Module):
     def forward(self, graph: AtomicGraph, *, forces: bool = True, stress: bool = True) -> dict[str, Tensor]:
         """Energies and their derivatives, in the dtype of the graph's positions.
 
-        Returns ``energy`` (n_graphs,) eV, ``node_energy`` (n_atoms,) eV, and unless refused ``forces`` (n_atoms, 3) eV/Å and
-        ``stress`` (n_graphs, 3, 3) eV/Å³, positive in tension, NaN where a structure has no volume.
-        Raises GraphError for unknown elements or a graph whose cutoff is too small.
+        Returns:
+            ``energy`` (n_graphs,) eV, ``node_energy`` (n_atoms,) eV, and unless refused ``forces`` (n_atoms, 3) eV/Å
+            and ``stress`` (n_graphs, 3, 3) eV/Å³, positive in tension, NaN where a structure has no volume.
+
+        Raises:
+            GraphError: For unknown elements or a graph whose cutoff is too small.
         """
         keep_from_hanging()
         keeps = self.training and torch.is_grad_enabled()
@@ -163,11 +170,15 @@ class Potential(torch.nn.Module):
     def predict(self, structures: Iterable[ase.Atoms], *, stress: bool = True) -> list[dict[str, Any]]:
         """Energies, forces and stress of many structures, molecules and crystals mixed; one dict each, in order.
 
-        structures: any iterable: a list, a tuple, a generator, ``ase.io.iread(...)``.
         ``energy`` a float (eV), ``node_energy`` (n_atoms,), ``forces`` (n_atoms, 3) eV/Å, ``stress`` (3, 3) eV/Å³ (NaN
         without volume) as float64 arrays; ``uncertainty``, the standard deviation of the energy (eV), of a potential that has
         one. Labels that the structures carry are not looked at.
-        Raises GraphError, with the structure's index, for unknown elements and structures that make no graph.
+
+        Args:
+            structures: Any iterable: a list, a tuple, a generator, ``ase.io.iread(...)``.
+
+        Raises:
+            GraphError: With the structure's index, for unknown elements and structures that make no graph.
         """
         return list(self.iter_predict(structures, stress=stress))
 
@@ -181,11 +192,12 @@ class Potential(torch.nn.Module):
     ) -> Iterator[dict[str, Any]]:
         """``predict`` as a generator: a result as soon as its batch is done, never more than one batch in memory.
 
-        structures: any iterable. Elements of a list or tuple are checked before anything is computed; of an iterator, which
-        can be gone through only once, when a structure's turn comes.
-        forces: without them and without stress no derivative graph is made, which takes a fraction of the memory.
-        edge_budget: edges in a batch, at most, by the device if None, and an eighth of it in atoms; one structure with more is
-        a batch by itself.
+        Args:
+            structures: Any iterable. Elements of a list or tuple are checked before anything is computed; of an
+                iterator, which can be gone through only once, when a structure's turn comes.
+            forces: Without them and without stress no derivative graph is made, which takes a fraction of the memory.
+            edge_budget: Edges in a batch, at most, by the device if None, and an eighth of it in atoms; one structure
+                with more is a batch by itself.
         """
         if isinstance(structures, ase.Atoms):
             raise GraphError("predict takes structures in a list, but one structure came; give it as [atoms]")
@@ -226,7 +238,9 @@ class Potential(torch.nn.Module):
         """The graph of a structure as this potential reads it, without labels.
 
         Where no head was chosen, the graph has the head that ``info`` names.
-        Raises GraphError for unknown elements and for a structure that makes no graph.
+
+        Raises:
+            GraphError: For unknown elements and for a structure that makes no graph.
         """
         graph = AtomicGraph.from_ase(without_labels(atoms), self.cutoff)
         self.model.element_table(graph.atomic_numbers.to(self.device))
@@ -273,7 +287,9 @@ class Potential(torch.nn.Module):
         """Write one ``.safetensors`` file with everything that ``atomgraph.load`` needs; there whole or not at all.
 
         The metadata gets the time and the versions of the libraries where it does not say them yet.
-        Raises FormatError where the file cannot be written, or a part is of a class that could not be found again.
+
+        Raises:
+            FormatError: Where the file cannot be written, or a part is of a class that could not be found again.
         """
         stamp = {"created": now(), "versions": versions()}
         stamp = {name: value for name, value in stamp.items() if name not in self.metadata}

@@ -56,7 +56,8 @@ class Sample:
 class Comparison:
     """Only labelled quantities are in ``samples``, by name: energy per atom, force components, six stress components.
 
-    seconds: what the predictions took, graphs included; None where that was not measured.
+    Attributes:
+        seconds: What the predictions took, graphs included; None where that was not measured.
     """
 
     structures: list[Described]
@@ -80,7 +81,8 @@ class Comparison:
     ) -> Comparison:
         """Labels of the frames, and the predictions for them.
 
-        e0: eV by chemical symbol, taken off both energies, so that they are not dominated by composition.
+        Args:
+            e0: eV by chemical symbol, taken off both energies, so that they are not dominated by composition.
         """
         rows: dict[str, list[tuple[np.ndarray, np.ndarray, int]]] = {name: [] for name in QUANTITIES}
         structures = []
@@ -122,7 +124,11 @@ class Comparison:
 def compare(potential: Potential, frames: Iterable[ase.Atoms], *, progress: bool = False) -> Comparison:
     """Predict labelled structures, measure the time, and compare the results with the labels.
 
-    progress: a bar on the terminal.  Raises GraphError for structures that the potential cannot take.
+    Args:
+        progress: A bar on the terminal.
+
+    Raises:
+        GraphError: For structures that the potential cannot take.
     """
     frames = list(frames)
     start = time.perf_counter()

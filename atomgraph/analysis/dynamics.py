@@ -19,7 +19,11 @@ from atomgraph.potential import Potential
 class Record:
     """What a run of dynamics went through, one entry a step, the start included.
 
-    time: fs.  total: potential and kinetic energy, eV.  temperature: K.  seconds: wall time since the run began.
+    Attributes:
+        time: fs.
+        total: Potential and kinetic energy, eV.
+        temperature: K.
+        seconds: Wall time since the run began.
     """
 
     n_atoms: int
@@ -94,7 +98,11 @@ def nve(
 ) -> Record:
     """A run at constant energy with velocity Verlet, from velocities of a temperature; the caller's atoms stay as they are.
 
-    timestep: fs.  Raises GraphError where atoms fly apart so far that positions are not finite.
+    Args:
+        timestep: fs.
+
+    Raises:
+        GraphError: Where atoms fly apart so far that positions are not finite.
     """
     moving = atoms.copy()
     moving.calc = Calculator(potential, compile=False)

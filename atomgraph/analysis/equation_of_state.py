@@ -22,8 +22,12 @@ from atomgraph.units import PRESSURE
 class EquationOfState:
     r"""Energies of a crystal at several volumes, and Birch and Murnaghan's fit to them.
 
-    volume, energy: (n_points,), Å³/atom and eV/atom.  volume_0: of the minimum, Å³/atom.  energy_0: eV/atom.
-    bulk_modulus: :math:`B = V\, d^2E/dV^2` at the minimum, GPa.
+    Attributes:
+        volume, energy: (n_points,), Å³/atom and eV/atom.
+        volume_0: Of the minimum, Å³/atom.
+        energy_0: eV/atom.
+        bulk_modulus: :math:`B = V\, d^2E/dV^2` at the minimum, GPa.
+
     Source: Birch, Phys. Rev. 71, 809 (1947).
     """
 
@@ -42,7 +46,8 @@ class EquationOfState:
 def relaxed(potential: Potential, atoms: ase.Atoms, *, fmax: float = 1e-3, steps: int = 300) -> ase.Atoms:
     """A copy of the crystal with positions and cell at rest: no force above ``fmax`` (eV/Å), no stress.
 
-    Raises GraphError where it has not come to rest after so many steps.
+    Raises:
+        GraphError: Where it has not come to rest after so many steps.
     """
     resting = atoms.copy()
     resting.calc = Calculator(potential, compile=False)
@@ -58,7 +63,8 @@ def equation_of_state(
 ) -> EquationOfState:
     """Scale the volume of a relaxed crystal by up to ± ``span`` and fit what comes out.
 
-    Raises GraphError where the energies have no minimum inside.
+    Raises:
+        GraphError: Where the energies have no minimum inside.
     """
     base = atoms.get_volume()
     copies = []

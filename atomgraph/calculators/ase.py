@@ -29,23 +29,29 @@ DEFAULT_SKIN = 0.5  # Å
 class Calculator(ase_calculator.Calculator):
     """Energy, free energy, energies, forces and stress of a potential, in ASE's units and signs.
 
-    potential: a Potential, or the path of its file (anything that ``atomgraph.load`` reads).
-    device, dtype: where and in what to compute, ``float32``, ``float64``, or ``mixed`` on CPUs: compiled kernels in float32,
-    everything that is summed over atoms or edges, and the model where it stands in for kernels, in float64. The potential's own
-    if None. A Potential that has to be converted for it is copied, the caller's stays as it is; kernels are made of its weights
-    as they were before.  head: which head to use where there are several.
-    skin: Å by which neighbour lists reach beyond the cutoff, so that they need not be made at every step; results do not
-    depend on it.
-    compile: whether energies come from compiled kernels, which frozen models of some families have (``atomgraph.compile``);
-    None: from where they are kept already, or once evaluations have taken as long as compiling does.
     ``uncertainty``, the standard deviation of the energy in eV, is among the properties of a potential that has one.
     A calculator is not for several threads at once: it keeps one structure and its results. Make one for each thread; they may
     share a Potential.
     One evaluation gives all properties, and is kept until atoms, cell, periodicity, charge or spin (``info``) change.
-    Raises GraphError for elements that the potential does not know, unknown heads, and positions that are not finite;
-    ConfigError for an unknown device or dtype, and for ``mixed`` where there can be no kernels;
-    AtomgraphError where another thread is at work with it; ASE's PropertyNotImplementedError for the stress of a structure
-    without volume.
+
+    Args:
+        potential: A Potential, or the path of its file (anything that ``atomgraph.load`` reads).
+        device, dtype: Where and in what to compute, ``float32``, ``float64``, or ``mixed`` on CPUs: compiled kernels
+            in float32, everything that is summed over atoms or edges, and the model where it stands in for kernels,
+            in float64. The potential's own if None. A Potential that has to be converted for it is copied, the
+            caller's stays as it is; kernels are made of its weights as they were before.
+        head: Which head to use where there are several.
+        skin: Å by which neighbour lists reach beyond the cutoff, so that they need not be made at every step; results
+            do not depend on it.
+        compile: Whether energies come from compiled kernels, which frozen models of some families have
+            (``atomgraph.compile``); None: from where they are kept already, or once evaluations have taken as long as
+            compiling does.
+
+    Raises:
+        GraphError: For elements that the potential does not know, unknown heads, and positions that are not finite.
+        ConfigError: For an unknown device or dtype, and for ``mixed`` where there can be no kernels.
+        AtomgraphError: Where another thread is at work with it.
+        PropertyNotImplementedError: For the stress of a structure without volume (ASE's error).
     """
 
     implemented_properties: list[str] = ["energy", "free_energy", "energies", "forces", "stress"]  # noqa: RUF012 (ASE's)

@@ -44,8 +44,10 @@ def fetched(model: PublicModel) -> Path:
     """The model's file in the cache; fetched where it is not there, or is no longer the file that was fetched.
 
     The checksum is the table's; where that has none, the first download's, kept in a second file.
-    Raises FormatError where it cannot be fetched, saying how to put it there by hand, where the checksum or the size is
-    another, and where others can write the folder.
+
+    Raises:
+        FormatError: Where it cannot be fetched, saying how to put it there by hand, where the checksum or the size is
+            another, and where others can write the folder.
     """
     _check_folder()
     place, pin = place_of(model), place_of(model).with_suffix(".sha256")

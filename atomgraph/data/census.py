@@ -30,10 +30,13 @@ def _ranges() -> dict[str, tuple[str, str]]:
 class Census:
     """Counts and ranges of a list of frames; prints as a table (``rich``), and as JSON by ``to_json``.
 
-    labels: how many frames carry ``energy``, ``forces``, ``stress``.  kinds: for each configuration type the numbers of frames
-    and atoms, and of frames with each label.  ranges: smallest, median and largest of energy per atom (eV), largest force
-    of a frame (eV/Å), mean diagonal of the stress (eV/Å³, positive in tension), volume per atom (Å³), atoms in a frame.
-    keys: names in ``info`` and ``arrays`` beside the labels, where more labels may hide.  notes: further lines, printed last.
+    Attributes:
+        labels: How many frames carry ``energy``, ``forces``, ``stress``.
+        kinds: For each configuration type the numbers of frames and atoms, and of frames with each label.
+        ranges: Smallest, median and largest of energy per atom (eV), largest force of a frame (eV/Å), mean diagonal
+            of the stress (eV/Å³, positive in tension), volume per atom (Å³), atoms in a frame.
+        keys: Names in ``info`` and ``arrays`` beside the labels, where more labels may hide.
+        notes: Further lines, printed last.
     """
 
     n_frames: int
@@ -108,7 +111,8 @@ def census(frames: Iterable[ase.Atoms], notes: Sequence[str] = ()) -> Census:
 def require_labels(counted: Census, targets: Mapping[str, float] | Sequence[str]) -> None:
     """DataError when a target that weighs anything has no label in any frame.
 
-    targets: names among ``energy``, ``forces``, ``stress``, with their weights in the loss (or a plain list).
+    Args:
+        targets: Names among ``energy``, ``forces``, ``stress``, with their weights in the loss (or a plain list).
     """
     weights = targets if isinstance(targets, Mapping) else dict.fromkeys(targets, 1.0)
     for name, weight in weights.items():

@@ -22,10 +22,13 @@ SINGULAR = 1e-10  # of the largest singular value: smaller ones are zero
 class EnergyShift:
     r"""The shift :math:`\Delta_z` of each element that takes a model's energies nearest to the labels.
 
-    elements: chemical symbols.  shift: (n_elements,) eV.  error: (n_elements,) its standard error, eV; NaN for an element that
-    is not determined by itself.  basis: (rank, n_elements), orthonormal: the directions of composition that are determined.
-    determined_formulas: what is determined only as a whole, as formulas.
-    before, residual: RMS of label − prediction per atom without the shift and with it, eV/atom.
+    Attributes:
+        elements: Chemical symbols.
+        shift: (n_elements,) eV.
+        error: (n_elements,) its standard error, eV; NaN for an element that is not determined by itself.
+        basis: (rank, n_elements), orthonormal: the directions of composition that are determined.
+        determined_formulas: What is determined only as a whole, as formulas.
+        before, residual: RMS of label − prediction per atom without the shift and with it, eV/atom.
     """
 
     elements: list[str]
@@ -130,7 +133,10 @@ def energy_shift(counts: np.ndarray, difference: np.ndarray, elements: Sequence[
     r"""Least squares of label − prediction on atom counts, :math:`\min_\Delta \sum_s (d_s - \sum_z n_{sz}\Delta_z)^2 / N_s^2`.
 
     Of all solutions the one of minimum norm: the smallest change of a model's E0.
-    counts: (n_structures, n_elements) atoms.  difference: (n_structures,) label − prediction of whole structures, eV.
+
+    Args:
+        counts: (n_structures, n_elements) atoms.
+        difference: (n_structures,) label − prediction of whole structures, eV.
     """
     n_atoms = counts.sum(1)
     share, per_atom = counts / n_atoms[:, None], difference / n_atoms

@@ -30,16 +30,23 @@ def build_graphs(
 ) -> list[AtomicGraph]:
     """The graphs of the frames, in order, with labels, weights and heads.
 
-    cutoff: Å.  cache: a folder; graphs are built once for the same frames and cutoff and kept there (safetensors, written
-    aside and renamed, so never half there; what cannot be read is built again; what cannot be written is said once).
-    weights: weight in the loss by ``info["config_type"]``, 1 for those not named.
-    weight_keys: names of weights in frames, ``{all: config_weight, energy: energy_weight, forces: ..., stress: ...}``, which
-    multiply those by configuration type; frames without the key count once.  heads: names of the model's heads;
-    ``info["head"]`` of a frame says which it belongs to, and must where there are several; without names heads stay open.
-    progress: a bar on the terminal.
     A stress label of a structure without volume is no label.
-    Raises GraphError with the frame's name where a structure cannot become a graph, DataError for unknown heads or weights of
-    configuration types that no frame has.
+
+    Args:
+        cutoff: Å.
+        cache: A folder; graphs are built once for the same frames and cutoff and kept there (safetensors, written
+            aside and renamed, so never half there; what cannot be read is built again; what cannot be written is said
+            once).
+        weights: Weight in the loss by ``info["config_type"]``, 1 for those not named.
+        weight_keys: Names of weights in frames, ``{all: config_weight, energy: energy_weight, forces: ..., stress:
+            ...}``, which multiply those by configuration type; frames without the key count once.
+        heads: Names of the model's heads; ``info["head"]`` of a frame says which it belongs to, and must where there
+            are several; without names heads stay open.
+        progress: A bar on the terminal.
+
+    Raises:
+        GraphError: With the frame's name where a structure cannot become a graph.
+        DataError: For unknown heads or weights of configuration types that no frame has.
     """
     frames = list(frames)
     kept = cache_file(frames, cutoff, Path(cache)) if cache is not None else None

@@ -17,12 +17,17 @@ from atomgraph.graph.structure import AtomicGraph
 class GraphDataModule(lightning.LightningDataModule):
     """Training, validation and test structures as loaders of edge-budget batches.
 
-    train, valid, test: graphs.  edge_budget, atom_budget: a training batch's room; ``auto_budget`` of the training part if
-    None.  seed: of the shuffling.  num_workers: processes that collate.  pin_memory: for copies to a GPU.
-    replay: graphs that are trained beside the training part, ``ratio`` of every batch (``ReplaySampler``).  n_heads: of the
-    potential, needed with replay.
     Rank, number of processes and accumulation steps are taken from the trainer. The sampler deals the batches to
     processes itself, so the trainer needs ``use_distributed_sampler=False``.
+
+    Args:
+        train, valid, test: Graphs.
+        edge_budget, atom_budget: A training batch's room; ``auto_budget`` of the training part if None.
+        seed: Of the shuffling.
+        num_workers: Processes that collate.
+        pin_memory: For copies to a GPU.
+        replay: Graphs that are trained beside the training part, ``ratio`` of every batch (``ReplaySampler``).
+        n_heads: Of the potential, needed with replay.
     """
 
     def __init__(

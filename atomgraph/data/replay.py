@@ -23,9 +23,15 @@ class ReplaySampler(EdgeBudgetSampler):
     Indices count the target first, then the replay. ``counts`` are (n_heads, 3), since heads are normalised one by one. The
     budget of edges is held on average: a batch of large replayed structures may exceed it.
 
-    target, replay: the structures.  ratio: ρ.  n_heads: of the potential; every structure says which it belongs to.
     Other arguments as ``EdgeBudgetSampler`` takes them.
-    Raises DataError without structures on either side, or for a ratio outside 0 … 1.
+
+    Args:
+        target, replay: The structures.
+        ratio: ρ.
+        n_heads: Of the potential; every structure says which it belongs to.
+
+    Raises:
+        DataError: Without structures on either side, or for a ratio outside 0 … 1.
     """
 
     def __init__(

@@ -38,11 +38,18 @@ class EdgeBudgetSampler(Sampler[list[int]]):
     step, and random in what they hold; batches of structures of one size would often be of one kind, and their gradients
     noisier. Only where budgets are tight, large structures go first (see ``packing.assign``).
 
-    graphs: the structures, for their sizes and masks; they are not kept.  edge_budget: edges a batch.  atom_budget: atoms a
-    batch; the edge budget if None.  shuffle: False keeps the order of the structures, in runs filled to the budget.
-    seed: of the shuffling.  rank, world_size: this process and how many there are.  accumulate: micro-batches a step.
-    Raises DataError without structures, or for budgets and ranks that make no sense. A structure above the budget makes a
-    batch of its own, which is warned of once.
+    Args:
+        graphs: The structures, for their sizes and masks; they are not kept.
+        edge_budget: Edges a batch.
+        atom_budget: Atoms a batch; the edge budget if None.
+        shuffle: False keeps the order of the structures, in runs filled to the budget.
+        seed: Of the shuffling.
+        rank, world_size: This process and how many there are.
+        accumulate: Micro-batches a step.
+
+    Raises:
+        DataError: Without structures, or for budgets and ranks that make no sense. A structure above the budget makes
+            a batch of its own, which is warned of once.
     """
 
     def __init__(
@@ -177,7 +184,8 @@ class EdgeBudgetSampler(Sampler[list[int]]):
 def label_counts(graphs: Sequence[AtomicGraph], n_heads: int | None = None) -> np.ndarray:
     """(n_structures, 3) numbers of labels that each structure carries: energies, force components, stress components.
 
-    n_heads: counted by head, (n_structures, n_heads, 3), zero but for the structure's own.
+    Args:
+        n_heads: Counted by head, (n_structures, n_heads, 3), zero but for the structure's own.
     """
     components = np.array([quantity.n_components for quantity in QUANTITIES.values()])
     masks = [[graph[quantity.mask].sum() for quantity in QUANTITIES.values()] for graph in graphs]

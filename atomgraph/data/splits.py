@@ -22,8 +22,10 @@ Item = TypeVar("Item")
 class Split:
     """Indices of the frames in each part, and how they came about.
 
-    method: ``fraction``, ``group`` or ``file``.  seed, key: of the shuffling, of the group; None where there is none.
-    fingerprint: SHA-256 of the frames that were split, so that a split is not used on other data.
+    Attributes:
+        method: ``fraction``, ``group`` or ``file``.
+        seed, key: Of the shuffling, of the group; None where there is none.
+        fingerprint: SHA-256 of the frames that were split, so that a split is not used on other data.
     """
 
     train: list[int]
@@ -62,11 +64,16 @@ def split(
 ) -> Split:
     """Frames at random into train, valid and test: the same on every machine for the same frames, fractions and seed.
 
-    valid, test: a fraction (below 1) or a number of frames.  group: an info key; frames that share its value (snapshots of
-    one trajectory, say) stay on one side, so the parts' sizes are only near what was asked for; a frame without the key is a
-    group of its own.  stratify: take the same fraction of every configuration type.
     Atoms alone are trained on, since E0 is taken from them, unless the others are too few for the other parts.
-    Raises DataError when nothing is left to train on, or a part that was asked for stays empty.
+
+    Args:
+        valid, test: A fraction (below 1) or a number of frames.
+        group: An info key; frames that share its value (snapshots of one trajectory, say) stay on one side, so the
+            parts' sizes are only near what was asked for; a frame without the key is a group of its own.
+        stratify: Take the same fraction of every configuration type.
+
+    Raises:
+        DataError: When nothing is left to train on, or a part that was asked for stays empty.
     """
     frames = list(frames)
     n_frames = len(frames)

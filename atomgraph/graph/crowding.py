@@ -65,7 +65,8 @@ def check_crowding(structure: ase.Atoms | StructureArrays, cutoff: float) -> Non
 def _box(structure: StructureArrays, measure: float) -> float:
     """Å³ that atoms fill which repeat in less than three directions, 1 Å wider than their positions.
 
-    measure: length or area of the periods; infinite where there is none.
+    Args:
+        measure: Length or area of the periods; infinite where there is none.
     """
     positions = structure.positions
     if not np.abs(positions).max() < 1e90:  # said elsewhere

@@ -13,7 +13,9 @@ def edge_vectors(graph: AtomicGraph) -> Tensor:
     r"""Vectors from neighbour to centre, :math:`r_e = x_{centre} - x_{neighbour} + S_e L`.
 
     :math:`S_e` are the integer cell shifts, :math:`L` the rows of the edge's own cell.
-    Returns (n_edges, 3) in Å, in the dtype of ``graph.pos``.
+
+    Returns:
+        (n_edges, 3) in Å, in the dtype of ``graph.pos``.
     """
     neighbour, centre = graph.edge_index
     # index_select: the gradient of an indexing [ ] sorts the edges before it adds them up
@@ -28,7 +30,10 @@ def strained(graph: AtomicGraph, pos: Tensor, strain: Tensor) -> AtomicGraph:
     r"""A copy of the graph at other positions under a strain, :math:`x \to x(1+\varepsilon)`, :math:`L \to L(1+\varepsilon)`.
 
     Only the symmetric part of the strain acts, so a rotation of the frame leaves no stress behind.
-    pos: (n_atoms, 3) in Å.  strain: (n_graphs, 3, 3).  The caller's graph keeps its tensors.
+
+    Args:
+        pos: (n_atoms, 3) in Å.
+        strain: (n_graphs, 3, 3). The caller's graph keeps its tensors.
     """
     symmetric = 0.5 * (strain + strain.transpose(1, 2))
     moved = graph.shallow_copy()

@@ -21,10 +21,13 @@ _BINS, _BINS_PER_ATOM = 10_000, 4  # at most, in matscipy's cell list: empty bin
 class NeighbourList(Protocol):
     """A full directed neighbour list, each pair in both directions, sorted by centre.
 
-    Returns ``centre`` (n_edges,), ``neighbour`` (n_edges,) int64 and ``shift`` (n_edges, 3) int32, with the neighbour's image
-    at ``positions[neighbour] + shift @ cell``. Pairs at a distance below the cutoff are listed, an atom's own images too.
-    The shift is 0 along open directions, whose cell vectors may be anything. Raises GraphError for structures that can be
-    no graph (``graph/checks.py``).
+    Returns:
+        ``centre`` (n_edges,), ``neighbour`` (n_edges,) int64 and ``shift`` (n_edges, 3) int32, with the neighbour's
+        image at ``positions[neighbour] + shift @ cell``. Pairs at a distance below the cutoff are listed, an atom's
+        own images too. The shift is 0 along open directions, whose cell vectors may be anything.
+
+    Raises:
+        GraphError: For structures that can be no graph (``graph/checks.py``).
     """
 
     def __call__(self, atoms: ase.Atoms, cutoff: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]: ...

@@ -58,10 +58,15 @@ class AtomicGraph(Data):
     def from_ase(cls, atoms: ase.Atoms, cutoff: float, *, neighbours: NeighbourList | None = None) -> Self:
         """The graph of one structure, with the labels found on its calculator, in ``info`` and in ``arrays``.
 
-        cutoff: Å, positive.  neighbours: another neighbour list may stand in (see ``graph/neighbours.py``).
         The graph's tensors are its own; moving the atoms later leaves it alone.
-        Raises GraphError for an empty structure, a cutoff that is not positive, positions, cells or labels that are not
-        finite or of a wrong shape, a periodic cell without volume, or two atoms on one spot.
+
+        Args:
+            cutoff: Å, positive.
+            neighbours: Another neighbour list may stand in (see ``graph/neighbours.py``).
+
+        Raises:
+            GraphError: For an empty structure, a cutoff that is not positive, positions, cells or labels that are not
+                finite or of a wrong shape, a periodic cell without volume, or two atoms on one spot.
         """
         structure = StructureArrays.from_ase(atoms)
         if neighbours is not None:
@@ -171,7 +176,8 @@ def without_labels(atoms: ase.Atoms) -> ase.Atoms:
 def states_of(atoms: ase.Atoms) -> dict[str, float]:
     """Total charge (e) and spin multiplicity, from ``info``: ``charge`` or ``total_charge``, ``spin`` or ``total_spin``.
 
-    Raises GraphError for what is no finite number, or where two entries contradict.
+    Raises:
+        GraphError: For what is no finite number, or where two entries contradict.
     """
     if not atoms.info:  # in dynamics this is asked for several times a step
         return {name: default for name, (_, default) in STATES.items()}
@@ -199,7 +205,9 @@ def labels_of(atoms: ase.Atoms) -> dict[str, np.ndarray]:
 
     Looked for on a calculator that holds results for this very structure, then in ``info`` and ``arrays``, where
     older ASE and other programs leave them. A label that is NaN in all its entries counts as missing.
-    Raises GraphError where a label has a wrong shape or is not finite.
+
+    Raises:
+        GraphError: Where a label has a wrong shape or is not finite.
     """
     labels: dict[str, np.ndarray] = {}
     for name, quantity in QUANTITIES.items():

@@ -15,8 +15,10 @@ from atomgraph.errors import ConfigError
 class WeightAverage(pl.Callback):
     r"""After optimiser step n the average becomes :math:`\bar\theta \leftarrow d\,\bar\theta + (1-d)\,\theta`.
 
-    decay: the final d, in 0 … 1. Early on :math:`d = \min(decay, (1+n)/(10+n))`, so the start is soon forgotten.
     Validation runs with the average; training goes on with the weights. Checkpoints hold both.
+
+    Args:
+        decay: The final d, in 0 … 1. Early on :math:`d = \min(decay, (1+n)/(10+n))`, so the start is soon forgotten.
     """
 
     def __init__(self, decay: float = 0.999):

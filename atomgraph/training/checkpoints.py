@@ -23,10 +23,15 @@ __all__ = ["BEST", "LAST", "CheckpointFile", "Checkpoints", "averaged_weights", 
 class Checkpoints(Checkpoint):
     """Keeps ``last.ckpt`` after every epoch and ``best.ckpt`` whenever the monitored figure falls; stops where it stays.
 
-    folder: where.  monitor: ``loss`` or an error such as ``forces_mae``; of the validation, or, without one, ``loss`` of the
-    training.  patience: validations without a better figure after which training stops (None: never).
-    identity: plain values that a resumed run must share (fingerprint of the data, say).
-    Raises TrainingError rather than keep weights that are not finite.
+    Args:
+        folder: Where.
+        monitor: ``loss`` or an error such as ``forces_mae``; of the validation, or, without one, ``loss`` of the
+            training.
+        patience: Validations without a better figure after which training stops (None: never).
+        identity: Plain values that a resumed run must share (fingerprint of the data, say).
+
+    Raises:
+        TrainingError: Rather than keep weights that are not finite.
     """
 
     def __init__(
@@ -115,7 +120,8 @@ class Checkpoints(Checkpoint):
 def averaged_weights(checkpoint: dict[str, Any], prefix: str = "") -> dict[str, Tensor]:
     """The state dict that a checkpoint stands for, with averaged weights where there is an average.
 
-    prefix: take what is below it (``potential.``), and leave it off.
+    Args:
+        prefix: Take what is below it (``potential.``), and leave it off.
     """
     state: dict[str, Tensor] = dict(checkpoint["state_dict"])
     for key, callback_state in checkpoint["callbacks"].items():

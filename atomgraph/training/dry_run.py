@@ -39,7 +39,9 @@ class DryRun:
 def dry_run(task: PotentialTask, batch: AtomicGraph, device: torch.device | str = "cpu") -> DryRun:
     """Loss and gradients of a batch on a copy of the potential; the task is left as it was.
 
-    Raises ConfigError where the batch does not fit into memory, TrainingError where its loss is not finite.
+    Raises:
+        ConfigError: Where the batch does not fit into memory.
+        TrainingError: Where its loss is not finite.
     """
     device = torch.device(device)
     on_gpu = device.type == "cuda"

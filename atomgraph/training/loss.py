@@ -42,12 +42,16 @@ class Term:
 
     The sum runs over the labelled entries, :math:`\omega_s` is the weight of structure s, and N the number of entries.
 
-    property: A name in ``QUANTITIES``: ``energy`` (per atom, eV), ``forces`` (components, eV/Å), ``stress`` (components,
-    eV/Å³).
-    loss: ``mse`` (x²), ``mae`` (:math:`|x|`) or ``huber`` (x²/2 up to ``delta``, beyond it :math:`\delta(|x| - \delta/2)`).
-    weight: a number, or a ``Ramp`` over epochs.  metric: the error shown while training, ``mae`` or ``rmse``.
     Without loss or metric, the quantity's own are taken.
-    delta: where Huber's loss turns from square to linear, in units of the property.
+
+    Attributes:
+        property: A name in ``QUANTITIES``: ``energy`` (per atom, eV), ``forces`` (components, eV/Å), ``stress``
+            (components, eV/Å³).
+        loss: ``mse`` (x²), ``mae`` (:math:`|x|`) or ``huber`` (x²/2 up to ``delta``, beyond it :math:`\delta(|x| -
+            \delta/2)`).
+        weight: A number, or a ``Ramp`` over epochs.
+        metric: The error shown while training, ``mae`` or ``rmse``.
+        delta: Where Huber's loss turns from square to linear, in units of the property.
     """
 
     property: str

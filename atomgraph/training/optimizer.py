@@ -28,10 +28,15 @@ def make_optimizer(
 ) -> torch.optim.Optimizer:
     """An optimiser of ``torch.optim`` over the trainable parameters of a module.
 
-    kind: ``Adam``, ``AdamW``, ...  lr: the peak learning rate.  weight_decay: on matrices; biases, single numbers and frozen
-    parameters have none.  factors: on the rate, by the names of parameters; 1 for those not named.
-    options: further arguments of that optimiser.
-    Raises ConfigError for an unknown kind or option, or if nothing can be trained.
+    Args:
+        kind: ``Adam``, ``AdamW``, ...
+        lr: The peak learning rate.
+        weight_decay: On matrices; biases, single numbers and frozen parameters have none.
+        factors: On the rate, by the names of parameters; 1 for those not named.
+        options: Further arguments of that optimiser.
+
+    Raises:
+        ConfigError: For an unknown kind or option, or if nothing can be trained.
     """
     known = check_optimizer(kind=kind, lr=lr, weight_decay=weight_decay, **options)
     alike: dict[tuple[float, bool], list[torch.nn.Parameter]] = {}

@@ -27,14 +27,21 @@ class PotentialTask(pl.LightningModule):
     however it is cut. Batches bring these numbers along as ``window_counts`` (see ``data.GraphLoader``); Lightning divides by
     the number of accumulated batches and DDP by the number of processes, so each loss is multiplied by both.
 
-    potential: what is trained, a Potential or one that is ``LoRAPotential``.  terms: its targets.
-    optimizer: keywords of ``make_optimizer``.
-    head_weights: for several heads, one positive weight each; then every head is divided by its own labels,
-    :math:`L = \sum_h \omega_h \sum_t w_t \frac{1}{N_{ht}} \sum_{entries\ of\ h} \omega\,\ell_t`, so that a head's share in the
-    loss does not depend on how many structures the others have; ``window_counts`` are then (n_heads, 3).
     After each validation, ``validation`` holds mean errors in eV and Å and the loss; after each epoch ``training_loss``
     that of the epoch's batches, as the weights went along.
-    Raises ConfigError for no terms or two of one property, and TrainingError, while training, for a loss that is not finite.
+
+    Args:
+        potential: What is trained, a Potential or one that is ``LoRAPotential``.
+        terms: Its targets.
+        optimizer: Keywords of ``make_optimizer``.
+        head_weights: For several heads, one positive weight each; then every head is divided by its own labels,
+            :math:`L = \sum_h \omega_h \sum_t w_t \frac{1}{N_{ht}} \sum_{entries\ of\ h} \omega\,\ell_t`, so that a
+            head's share in the loss does not depend on how many structures the others have; ``window_counts`` are
+            then (n_heads, 3).
+
+    Raises:
+        ConfigError: For no terms or two of one property.
+        TrainingError: While training, for a loss that is not finite.
     """
 
     head_weights: Tensor | None
@@ -70,7 +77,8 @@ class PotentialTask(pl.LightningModule):
     def loss(self, graph: AtomicGraph, epoch: int, window_counts: Tensor, n_batches: int = 1) -> Tensor:
         """This batch's part of an optimiser step's loss, times the number of batches in the step.
 
-        window_counts: (3,) labels in the whole step: energies, force components, stress components.
+        Args:
+            window_counts: (3,) labels in the whole step: energies, force components, stress components.
         """
         result = self(graph)
         total = graph.pos.new_zeros(())

@@ -23,7 +23,8 @@ from atomgraph.training.task import PotentialTask
 def make_trainer(checkpoints: Checkpoints, callbacks: Sequence[pl.Callback] = (), **options: Any) -> pl.Trainer:
     """A Lightning trainer for potentials; options are the trainer's own (accelerator, devices, precision, max_epochs, ...).
 
-    Raises ConfigError where Lightning cannot serve the options on this machine; nothing is written.
+    Raises:
+        ConfigError: Where Lightning cannot serve the options on this machine; nothing is written.
     """
     options.setdefault("logger", False)
     try:
@@ -46,9 +47,14 @@ def make_trainer(checkpoints: Checkpoints, callbacks: Sequence[pl.Callback] = ()
 def fit(trainer: pl.Trainer, task: PotentialTask, data: pl.LightningDataModule, *, resume: Path | None = None) -> None:
     """Train until the last epoch or until patience ends; the best weights are then in ``best.ckpt`` of the checkpoints.
 
-    trainer: of ``make_trainer``.  resume: a checkpoint to go on from.
-    Raises KeyboardInterrupt after Ctrl-C or SIGTERM, once the trainer has shut down, TrainingError for a loss not finite,
-    FormatError for a checkpoint with which the run cannot go on.
+    Args:
+        trainer: Of ``make_trainer``.
+        resume: A checkpoint to go on from.
+
+    Raises:
+        KeyboardInterrupt: After Ctrl-C or SIGTERM, once the trainer has shut down.
+        TrainingError: For a loss that is not finite.
+        FormatError: For a checkpoint with which the run cannot go on.
     """
     if resume is not None:
         check_resumable(resume, read_checkpoint(resume), trainer, task)

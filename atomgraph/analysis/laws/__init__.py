@@ -56,8 +56,10 @@ LAWS: tuple[Callable[[LawContext], Law], ...] = (
 def laws(potential: Potential, structures: Mapping[str, ase.Atoms] | None = None, nve_steps: int = 0) -> Iterator[Law]:
     """Try every law, one after the other, and the conservation of energy over ``nve_steps`` steps of dynamics.
 
-    structures: by name; without any, a molecule, a crystal, a slab and a wire made of the potential's elements.
     Tolerances follow from the dtype that the model computes in (``analysis/laws/context.py``).
+
+    Args:
+        structures: By name; without any, a molecule, a crystal, a slab and a wire made of the potential's elements.
     """
     trial = LawContext(potential, structures)
     return (law(trial) for law in chosen_laws(nve_steps).values())

@@ -59,7 +59,8 @@ TOLERANCES = {
 class LawContext:
     """A potential in evaluation, the structures, and one way to ask for results.
 
-    structures: by name; without any, small specimens of the potential's own elements.
+    Args:
+        structures: By name; without any, small specimens of the potential's own elements.
     """
 
     def __init__(self, potential: Potential, structures: Mapping[str, ase.Atoms] | None = None):

@@ -74,7 +74,9 @@ def specimens(elements: Sequence[str]) -> dict[str, ase.Atoms]:
 def crossing(elements: Sequence[str], distance: float, *, outward: bool, seed: int = 4) -> ase.Atoms:
     """A small molecule whose last atom stands at ``distance`` (Å) from atom 0.
 
-    outward: on the far side of everything, so that at the cutoff it loses its last neighbour; otherwise beside the others.
+    Args:
+        outward: On the far side of everything, so that at the cutoff it loses its last neighbour; otherwise beside
+            the others.
     """
     rng = np.random.default_rng(seed)
     atoms = molecule(elements, 5, seed)

@@ -41,10 +41,15 @@ def write_report(
 ) -> Path:
     """Write ``report.html``: one file, no network; readable on a phone and in print.
 
-    comparisons: by part of the data (``train``, ``valid``, ``test``), from ``analysis.comparison.compare``.
-    history: the rows of metrics.csv.  config: as it was resolved.  training: facts of the run (time, epochs, hardware).
-    sections: further ones, such as physical checks, shown after the errors (``analysis.page.Section``).
-    Raises FormatError where the file cannot be written.
+    Args:
+        comparisons: By part of the data (``train``, ``valid``, ``test``), from ``analysis.comparison.compare``.
+        history: The rows of metrics.csv.
+        config: As it was resolved.
+        training: Facts of the run (time, epochs, hardware).
+        sections: Further ones, such as physical checks, shown after the errors (``analysis.page.Section``).
+
+    Raises:
+        FormatError: Where the file cannot be written.
     """
     parts = {name: comparisons[name] for name in PARTS_BY_FAIRNESS if name in comparisons} | dict(comparisons)
     parts = {name: comparison for name, comparison in parts.items() if comparison.structures}

@@ -12,8 +12,13 @@ WRONG, WARNING, NOTE = "wrong", "warning", "note"
 class Finding:
     """One thing that a check found.
 
-    check: name of the check.  severity: ``wrong`` (training must not ignore it), ``warning`` (look at it) or ``note``.
-    frames: the frames concerned, as ``file#index``.  figure, unit: how much.  message: what was found.  advice: the way out.
+    Attributes:
+        check: Name of the check.
+        severity: ``wrong`` (training must not ignore it), ``warning`` (look at it) or ``note``.
+        frames: The frames concerned, as ``file#index``.
+        figure, unit: How much.
+        message: What was found.
+        advice: The way out.
     """
 
     check: str

@@ -29,9 +29,10 @@ def examine(
 ) -> list[Finding]:
     """All checks on frames that were read (``data.read``), the worst findings first.
 
-    against: frames of another part of the data (the training part, say): frames that are in both are ``wrong``.
-    cutoff: Å; atoms that have no neighbour so far are found.
-    tolerance: RMS displacement, Å, below which two structures are one and the same.
+    Args:
+        against: Frames of another part of the data (the training part, say): frames that are in both are ``wrong``.
+        cutoff: Å; atoms that have no neighbour so far are found.
+        tolerance: RMS displacement, Å, below which two structures are one and the same.
     """
     frames = list(frames)
     labels = [labels_of(atoms) for atoms in frames]

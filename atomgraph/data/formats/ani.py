@@ -44,7 +44,8 @@ def _read(path: Path, options: Options) -> Iterator[ase.Atoms]:
 def _groups(node: Any, seen: set[int]) -> Iterator[Any]:
     """Groups of conformers, each once, however many names lead to it.
 
-    seen: addresses in the file of the groups that were visited.
+    Args:
+        seen: Addresses in the file of the groups that were visited.
     """
     if "coordinates" in node and any(name in node for name in SPECIES):
         yield node

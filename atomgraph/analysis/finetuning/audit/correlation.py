@@ -20,10 +20,13 @@ RESAMPLES = 400
 class Agreement:
     r"""Labels y and predictions x of one quantity, outliers left out or drawn in.
 
-    correlation: :math:`\sum xy / \sqrt{\sum x^2 \sum y^2}` of what is left after means were taken off where they say nothing
-    (energies, stresses; not forces).  ratio: :math:`\sqrt{\sum y^2 / \sum x^2}`, how much larger labels are; with a sign, and
-    less what is noise, it is the slope :math:`\sum xy / \sum x^2`.
     Intervals hold 95 % of what resampled structures give.
+
+    Attributes:
+        correlation: :math:`\sum xy / \sqrt{\sum x^2 \sum y^2}` of what is left after means were taken off where they
+            say nothing (energies, stresses; not forces).
+        ratio: :math:`\sqrt{\sum y^2 / \sum x^2}`, how much larger labels are; with a sign, and less what is noise, it
+            is the slope :math:`\sum xy / \sum x^2`.
     """
 
     quantity: str

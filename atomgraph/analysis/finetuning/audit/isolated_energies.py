@@ -23,7 +23,8 @@ FACTORS = {
 def e0_findings(shift: EnergyShift, e0: Mapping[str, float], *, estimated: bool) -> list[Finding]:
     """``e0``: energies that a shift of each element would mend; a note where it is going to (``estimated``).
 
-    e0: of the model whose energies the labels were compared with, eV by chemical symbol.
+    Args:
+        e0: Of the model whose energies the labels were compared with, eV by chemical symbol.
     """
     if shift.before < max(VISIBLE, CLEARLY * shift.residual):
         return []
@@ -54,8 +55,9 @@ def rank_findings(
 ) -> list[Finding]:
     """``rank``: elements whose energies the compositions do not determine one by one.
 
-    others: structures that the potential will be used or evaluated on, by name. Those whose energy
-    depends on what is left open make it a warning, if E0 is estimated; else it is a note.
+    Args:
+        others: Structures that the potential will be used or evaluated on, by name. Those whose energy depends on
+            what is left open make it a warning, if E0 is estimated; else it is a note.
     """
     if not shift.undetermined:
         return []

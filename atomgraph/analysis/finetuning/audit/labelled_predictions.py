@@ -37,7 +37,8 @@ class LabelledPredictions:
     ) -> LabelledPredictions:
         """Predictions of the head (of the potential's own if None); GraphError for structures that it cannot take.
 
-        graphs: of the frames, where they are made already, of that head.
+        Args:
+            graphs: Of the frames, where they are made already, of that head.
         """
         frames = list(frames)
         before = potential.head if len(potential.heads) > 1 else None

@@ -21,7 +21,8 @@ ADVICE = "look at the units of the file (data.units) and at the numbers in it"
 def magnitude_findings(evidence: LabelledPredictions, explained: set[str]) -> list[Finding]:
     """``magnitude``: absurd numbers (``wrong``), and scales far from the predictions' that are not among ``explained``.
 
-    explained: quantities for which a unit was found.
+    Args:
+        explained: Quantities for which a unit was found.
     """
     typical, known = _typical(evidence), {"energy": "eV/atom", "forces": "eV/Å", "stress": "GPa"}
     absurd = [name for name, size in typical.items() if size > LIMITS[name]]

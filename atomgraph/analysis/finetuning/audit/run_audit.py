@@ -128,11 +128,16 @@ def audit(
 ) -> Audit:
     """Compare labels of training structures with the predictions of a potential.
 
-    frames: read (``data.read``), with labels.  head: the one to be trained; may be None where there is one only.
-    e0: energies to be added to each element before judging, eV (those that the run adds by itself: given, isolated).
-    estimated: the shift that is found is going to be added to E0.
-    others: structures that the potential will be evaluated or used on, by name.
-    Raises GraphError for elements that the potential does not know.
+    Args:
+        frames: Read (``data.read``), with labels.
+        head: The one to be trained; may be None where there is one only.
+        e0: Energies to be added to each element before judging, eV (those that the run adds by itself: given,
+            isolated).
+        estimated: The shift that is found is going to be added to E0.
+        others: Structures that the potential will be evaluated or used on, by name.
+
+    Raises:
+        GraphError: For elements that the potential does not know.
     """
     chosen = head or potential.head or potential.heads[0]
     evidence = LabelledPredictions.of(potential, frames, chosen)

@@ -115,13 +115,16 @@ def report_card(
 ) -> Card:
     """Compare a potential after fine-tuning with what it was when that began.
 
-    start, tuned: of one architecture; start as it was before the first step, with its E0 set.
-    target: labelled structures by part (``valid``, ``test``).  head: the one that was trained on them.
-    source_head: the one that is asked for the source (the trained one where there is no other).
-    source_e0: E0 that the source's labels have, eV: that of the untouched starting model.
-    probe: structures of the source, labelled or not.  comparisons: of ``tuned`` with the target, where they are made already.
-    all_dimers: curves of all elements that the potentials know, else of the target's.
-    steps: of the run at constant energy, before and after; 0: none.
+    Args:
+        start, tuned: Of one architecture; start as it was before the first step, with its E0 set.
+        target: Labelled structures by part (``valid``, ``test``).
+        head: The one that was trained on them.
+        source_head: The one that is asked for the source (the trained one where there is no other).
+        source_e0: E0 that the source's labels have, eV: that of the untouched starting model.
+        probe: Structures of the source, labelled or not.
+        comparisons: Of ``tuned`` with the target, where they are made already.
+        all_dimers: Curves of all elements that the potentials know, else of the target's.
+        steps: Of the run at constant energy, before and after; 0: none.
     """
     switches = switches or Switches()
     source_head = source_head or head

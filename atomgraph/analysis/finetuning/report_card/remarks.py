@@ -23,7 +23,10 @@ class Switches:
     """What was switched on: words for groups that stay frozen, factors of rates, the decay of the average, and so on.
 
     trained: whether weights are trained by gradient over ``n_steps``.  e0: largest shift that was made, eV; None: none wanted.
-    replay: head that replays; None: no replay.  partial: a method that trains some weights of a group and leaves others.
+
+    Attributes:
+        replay: Head that replays; None: no replay.
+        partial: A method that trains some weights of a group and leaves others.
     """
 
     frozen: Sequence[str] = ()

@@ -21,7 +21,8 @@ from atomgraph.potential import Potential
 class Retention:
     """Errors on the probe before and after, where it has labels; and how far predictions went from the starting model's.
 
-    by_itself: MAE of the starting model's own predictions against those after, eV/atom and eV/Å.
+    Attributes:
+        by_itself: MAE of the starting model's own predictions against those after, eV/atom and eV/Å.
     """
 
     source: str
@@ -56,8 +57,10 @@ class Retention:
 def retention(before: Potential, after: Potential, probe: Sequence[ase.Atoms], source: str) -> Retention:
     """Predict the probe with both.
 
-    before: the starting model, with the head of the source.  after: with the head that is asked for the source now, and the
-    source's E0.  source: what the probe is called.
+    Args:
+        before: The starting model, with the head of the source.
+        after: With the head that is asked for the source now, and the source's E0.
+        source: What the probe is called.
     """
     stress = any("stress" in labels_of(atoms) for atoms in probe)
     old, new = (potential.predict(list(probe), stress=stress) for potential in (before, after))
