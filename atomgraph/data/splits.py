@@ -68,8 +68,7 @@ def split(
 
     Args:
         valid, test: A fraction (below 1) or a number of frames.
-        group: An info key; frames that share its value (snapshots of one trajectory, say) stay on one side, so the
-            parts' sizes are only near what was asked for; a frame without the key is a group of its own.
+        group: An info key; frames that share its value stay on one side. A frame without it is a group by itself.
         stratify: Take the same fraction of every configuration type.
 
     Raises:

@@ -118,8 +118,7 @@ def report_card(
     Args:
         start, tuned: Of one architecture; start as it was before the first step, with its E0 set.
         target: Labelled structures by part (``valid``, ``test``).
-        head: The one that was trained on them.
-        source_head: The one that is asked for the source (the trained one where there is no other).
+        head, source_head: Trained on the target; used for the source (the trained head if None).
         source_e0: E0 that the source's labels have, eV: that of the untouched starting model.
         probe: Structures of the source, labelled or not.
         comparisons: Of ``tuned`` with the target, where they are made already.
