@@ -31,7 +31,7 @@ def forces_are_gradients(trial: LawContext) -> Law:
             derivatives = _derivatives(trial, moved, step)
             worst = float(np.max([worst, *np.abs(result["forces"][i] + derivatives)]))  # NaN stays NaN
         figures[name] = worst / scale_of(result)
-    return law("forces are negative gradients of the energy", figures, trial.tolerances.gradient, "eV/Å")
+    return law("forces are energy gradients", figures, trial.tolerances.gradient, "eV/Å")
 
 
 def stress_is_gradient(trial: LawContext) -> Law:
@@ -52,7 +52,7 @@ def stress_is_gradient(trial: LawContext) -> Law:
         derivatives = _derivatives(trial, moved, step) / atoms.get_volume()
         expected = np.array([result["stress"][a, b] for a, b in _VOIGT])
         figures[name] = float(np.abs(expected - derivatives).max() / max(1.0, np.abs(expected).max()))
-    return law("stress is the strain derivative of the energy", figures, trial.tolerances.gradient, "eV/Å³")
+    return law("stress is the strain derivative", figures, trial.tolerances.gradient, "eV/Å³")
 
 
 def stress_is_symmetric(trial: LawContext) -> Law:
