@@ -274,6 +274,7 @@ NAMES: dict[str, str] = {
     "nn.padded_edges.EdgeBlocks": "PaddedEdges",
     "nn.part.find": "resolve_class",
     "nn.part.public_path": "public_name",
+    "nn.part.specification": "to_spec",
     "nn.protocols.Solvable": "LinearReadout",
     "potential.by_structure": "evaluator.split_batch",
     "progress.watched": "track",

@@ -7,7 +7,7 @@ from atomgraph import AtomicGraph, Potential, featurizers, layers, readouts
 from atomgraph.errors import WiringError
 from atomgraph.models import Baseline, Branch, EnergyModel
 from atomgraph.nn import ZBL
-from atomgraph.nn.part import specification
+from atomgraph.nn.part import to_spec
 
 ELEMENTS = ["Si", "O"]
 
@@ -74,7 +74,7 @@ def main() -> None:
 
     # What was composed can be written down, and built again from what is written.
     print("the second branch, as its file would say it:")
-    for key, value in specification(model.branches[1]).items():
+    for key, value in to_spec(model.branches[1]).items():
         print(f"  {key}: {value if not isinstance(value, list) else [part['kind'] for part in value]}")
 
 

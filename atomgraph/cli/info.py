@@ -15,7 +15,7 @@ from atomgraph.cli.model_argument import load_model
 from atomgraph.cli.options import Device, Dtype, Elements, Head, Imports, Model, Units
 from atomgraph.formats import find, first_bytes, native
 from atomgraph.loading import file_of
-from atomgraph.nn.part import specification
+from atomgraph.nn.part import to_spec
 from atomgraph.progress import output_console
 
 LEFT_OUT = {"e0_origin", "baseline", "config"}  # in the table of E0, or too long for a screen; --json prints them
@@ -50,7 +50,7 @@ def info(
         if value:
             _list(console, name.replace("_", " "), flat(value) if isinstance(value, dict) else {"": str(value)})
     console.print("[bold]built from[/bold]")
-    text = yaml.safe_dump(specification(potential.model), sort_keys=False, allow_unicode=True, width=100)
+    text = yaml.safe_dump(to_spec(potential.model), sort_keys=False, allow_unicode=True, width=100)
     console.print("\n".join(f"  {line}" for line in text.splitlines()), markup=False)
 
 

@@ -40,7 +40,7 @@ from atomgraph.data.fingerprint import fingerprint
 from atomgraph.data.frame_names import number_of
 from atomgraph.errors import ConfigError, DataError, GraphError, nearest
 from atomgraph.graph.structure import VOIGT
-from atomgraph.nn.part import specification
+from atomgraph.nn.part import to_spec
 from atomgraph.potential import Potential
 from atomgraph.progress import track
 
@@ -140,7 +140,7 @@ def _results(potential: Potential, frames: list[ase.Atoms], partial: PartialResu
 
 def weights_digest(potential: Potential) -> str:
     """SHA-256 of a potential's architecture and numbers."""
-    digest = hashlib.sha256(json.dumps(specification(potential.model), sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps(to_spec(potential.model), sort_keys=True).encode())
     for name, tensor in potential.model.state_dict().items():
         digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

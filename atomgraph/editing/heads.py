@@ -9,7 +9,7 @@ from atomgraph.editing.transfer import load_weights, places_of, without_rng
 from atomgraph.errors import WiringError
 from atomgraph.models.baseline import Baseline
 from atomgraph.models.energy import EnergyModel
-from atomgraph.nn.part import build, public_name, specification
+from atomgraph.nn.part import build, public_name, to_spec
 from atomgraph.nn.protocols import Readout
 from atomgraph.potential import Potential
 
@@ -53,7 +53,7 @@ def _with_heads(potential: Potential, names: list[str], rows: list[int], note: s
 
 def _rebuilt(model: EnergyModel, heads: list[str]) -> EnergyModel:
     """The model with other heads, its numbers new: a family by its baseline, a composition by its readouts, too."""
-    spec = specification(model)
+    spec = to_spec(model)
     baseline: dict[str, Any] = spec.get("baseline") or {"kind": public_name(Baseline), "elements": model.elements}
     spec["baseline"] = baseline | {"heads": heads}
     branches = spec.get("branches", [])

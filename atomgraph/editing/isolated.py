@@ -10,7 +10,7 @@ from atomgraph.editing.transfer import load_weights, without_rng
 from atomgraph.errors import WiringError
 from atomgraph.models.baseline import Baseline
 from atomgraph.models.energy import EnergyModel
-from atomgraph.nn.part import build, public_name, specification
+from atomgraph.nn.part import build, public_name, to_spec
 from atomgraph.potential import Potential
 
 
@@ -33,7 +33,7 @@ def pin_isolated(potential: Potential) -> Potential:
         return potential
     if model.reads_states:
         raise WiringError("features depend on charge and spin, so an isolated atom has no single energy")
-    spec: dict[str, Any] = specification(model)
+    spec: dict[str, Any] = to_spec(model)
     baseline = spec.get("baseline") or {"kind": public_name(Baseline), "elements": model.elements}
     spec["baseline"] = baseline | {"exact_isolated": True}
     try:

@@ -13,7 +13,7 @@ def as_of_today(architecture: Any, version: int) -> Any:
     """The specification with tables of SNAP completed by the numbers that the potential was made with.
 
     Args:
-        architecture: As ``nn.part.specification`` gives it; stays as it is.
+        architecture: As ``nn.part.to_spec`` gives it; stays as it is.
         version: Of the file.
     """
     return _completed(architecture) if version < COMPLETE_TABLES else architecture

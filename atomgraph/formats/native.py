@@ -30,7 +30,7 @@ from atomgraph.formats.versions import version_of
 from atomgraph.formats.work_limit import allowance
 from atomgraph.models.energy import EnergyModel
 from atomgraph.models.posterior import Posterior
-from atomgraph.nn.part import build, specification
+from atomgraph.nn.part import build, to_spec
 from atomgraph.old_names import reading_old_file
 
 VERSION = 2
@@ -51,7 +51,7 @@ def write(path: str | Path, model: EnergyModel, metadata: dict[str, Any]) -> Pat
         FormatError: If the file cannot be written, or could not be read again.
     """
     check_finite(f"cannot write {path}: the model", model.state_dict())
-    architecture = specification(model)
+    architecture = to_spec(model)
     posterior = None if model.posterior is None else list(model.posterior.factor.shape)
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
     try:

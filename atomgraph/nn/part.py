@@ -35,7 +35,7 @@ class Part(torch.nn.Module, metaclass=PartType):
     """Base of every featurizer, layer, readout and model: a ``torch.nn.Module`` that keeps its constructor's arguments.
 
     Arguments are plain values (numbers, strings, booleans, None, lists, dicts), irreps, or other parts;
-    ``specification`` turns them into JSON, ``build`` turns JSON into the part. Learned numbers live in the state dict.
+    ``to_spec`` turns them into JSON, ``build`` turns JSON into the part. Learned numbers live in the state dict.
     """
 
     _arguments: dict[str, Any]
@@ -122,7 +122,7 @@ class Part(torch.nn.Module, metaclass=PartType):
         return None
 
 
-def specification(part: Part) -> dict[str, Any]:
+def to_spec(part: Part) -> dict[str, Any]:
     """``{"kind": dotted path, argument: value, ...}``, nested, of JSON values only.
 
     Raises WiringError for an argument that no JSON can hold, one named ``kind``, or a class that no path leads to.
@@ -208,7 +208,7 @@ def _own(value: Any) -> Any:
 
 def _to_json(value: Any, where: str) -> Any:
     if isinstance(value, Part):
-        return specification(value)
+        return to_spec(value)
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, o3.Irreps):

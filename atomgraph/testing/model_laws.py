@@ -11,7 +11,7 @@ from atomgraph.analysis.laws.context import NOT_TRIED, LawContext
 from atomgraph.analysis.laws.locality import isolated_atoms_have_e0
 from atomgraph.editing import pin_isolated
 from atomgraph.loading import load
-from atomgraph.nn.part import build, specification
+from atomgraph.nn.part import build, to_spec
 from atomgraph.potential import Potential
 from atomgraph.testing.graphs import crystal, generator, graph_of, molecule, specimens
 from atomgraph.testing.measures import generic, made
@@ -118,7 +118,7 @@ class ModelLaws:
         assert along == pytest.approx(numeric, rel=1e-5, abs=1e-6)
 
     def test_written_and_built_again_gives_the_same_numbers(self, potential):
-        again = Potential(made(lambda: build(specification(potential.model)))).double().eval()
+        again = Potential(made(lambda: build(to_spec(potential.model)))).double().eval()
         again.load_state_dict(potential.state_dict())
         again.head = potential.head
         for one, other in zip(again.predict([crystal()]), potential.predict([crystal()]), strict=True):

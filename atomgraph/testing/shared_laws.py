@@ -10,7 +10,7 @@ from atomgraph.analysis.laws.locality import jump
 from atomgraph.analysis.laws.structures import atom, rotated, rotation
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
-from atomgraph.nn.part import build, specification
+from atomgraph.nn.part import build, to_spec
 from atomgraph.nn.protocols import Calibrated
 from atomgraph.testing.graphs import ELEMENTS, batch_of, crossing, crystal, generator, graph_of, molecule, specimens
 from atomgraph.testing.measures import BY_SPECIMEN, default_dtype, generic, irreps, made, reach_of, relative, turned
@@ -231,11 +231,11 @@ class PartLaws:
             torch.testing.assert_close(value, constants[1][name], rtol=1e-14, atol=1e-14, msg=f"constant {name}")
 
     def test_written_and_built_again_gives_the_same_numbers(self, subject):
-        again = made(lambda: build(specification(subject))).double()
+        again = made(lambda: build(to_spec(subject))).double()
         again.load_state_dict(subject.state_dict())
         graph = self.graph(crystal(), subject)
         assert torch.equal(self.values(again, graph), self.values(subject, graph))
-        assert specification(again) == specification(subject)
+        assert to_spec(again) == to_spec(subject)
 
 
 class _Called(torch.nn.Module):

@@ -5,7 +5,7 @@ import torch
 
 from atomgraph.errors import WiringError
 from atomgraph.models import ACE, Baseline
-from atomgraph.nn.part import specification
+from atomgraph.nn.part import to_spec
 from atomgraph.testing import ModelLaws
 from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of
 
@@ -35,7 +35,7 @@ class TestLinearACEOfTwoHeads(ModelLaws):
 def test_elements_and_a_cutoff_make_a_model():
     model = ACE(["Mo", "W"], cutoff=4.6)
     assert model.elements == ["Mo", "W"] and model.cutoff == 4.6
-    assert specification(model)["kind"] == "atomgraph.models.ACE"
+    assert to_spec(model)["kind"] == "atomgraph.models.ACE"
     assert model.branches[0].featurizer.irreps_out.dim == model.branches[0].readouts[0].weight.shape[1]
 
 

@@ -8,7 +8,7 @@ from atomgraph.errors import WiringError
 from atomgraph.models import Baseline
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
-from atomgraph.nn.part import build, specification
+from atomgraph.nn.part import build, to_spec
 from atomgraph.nn.repulsion.zbl import ZBL
 from atomgraph.testing.graphs import ELEMENTS, batch_of, crystal, generator, graph_of, molecule
 
@@ -86,7 +86,7 @@ def test_constants_are_not_trained_but_saved():
     baseline = Baseline(ELEMENTS, heads=["a", "b"])
     baseline.set_e0(E0, "b")
     assert not list(baseline.parameters())
-    again = build(specification(baseline))
+    again = build(to_spec(baseline))
     again.load_state_dict(baseline.state_dict())
     assert torch.equal(again.e0, baseline.e0) and again.heads == ["a", "b"]
 

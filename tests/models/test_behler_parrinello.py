@@ -7,7 +7,7 @@ from atomgraph.errors import WiringError
 from atomgraph.featurizers import SymmetryFunctions
 from atomgraph.layers import PolynomialFilter
 from atomgraph.models import Baseline, BehlerParrinello, Branch, EnergyModel
-from atomgraph.nn.part import specification
+from atomgraph.nn.part import to_spec
 from atomgraph.potential import Potential
 from atomgraph.readouts import Linear, PerElementMLP
 from atomgraph.testing import ModelLaws
@@ -41,7 +41,7 @@ class TestSymmetryFunctionsThroughAFilterAndBesideAnotherBranch(ModelLaws):
 def test_elements_and_a_cutoff_make_a_model():
     model = BehlerParrinello(["H", "O"], cutoff=4.0)
     assert model.elements == ["H", "O"] and model.cutoff == 4.0
-    assert specification(model)["kind"] == "atomgraph.models.BehlerParrinello"
+    assert to_spec(model)["kind"] == "atomgraph.models.BehlerParrinello"
 
 
 def test_each_head_has_an_energy_of_its_own():

@@ -7,7 +7,7 @@ from ase.build import bulk
 from atomgraph.errors import WiringError
 from atomgraph.layers import LaplacianConvolution
 from atomgraph.models import GCN, Baseline
-from atomgraph.nn.part import build, specification
+from atomgraph.nn.part import build, to_spec
 from atomgraph.potential import Potential
 from atomgraph.testing import ModelLaws
 from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of
@@ -70,8 +70,8 @@ def test_the_convolutions_own_arguments_reach_it():
     model = GCN(["Si"], 4.0, channels=5, layer={"degree": 3, "basis": "chebyshev", "laplacian": "random_walk"})
     filters = [layer.layer for layer in model.branches[0].layers[2:]]
     assert [(f.degree, f.basis, f.laplacian) for f in filters] == [(3, "chebyshev", "random_walk")] * 2
-    again = build(specification(model))
-    assert specification(again) == specification(model)
+    again = build(to_spec(model))
+    assert to_spec(again) == to_spec(model)
 
 
 def test_an_adjacency_may_be_named_as_in_a_configuration():

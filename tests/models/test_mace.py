@@ -7,7 +7,7 @@ from ase import Atoms
 from atomgraph.errors import GraphError, WiringError
 from atomgraph.models import MACE, Baseline
 from atomgraph.nn import ZBL
-from atomgraph.nn.part import build, specification
+from atomgraph.nn.part import build, to_spec
 from atomgraph.potential import Potential
 from atomgraph.testing import ModelLaws
 from atomgraph.testing.graphs import ELEMENTS, graph_of, molecule
@@ -89,7 +89,7 @@ def test_elements_and_cutoff_are_enough():
 
 def test_layers_share_one_radial_embedding_after_loading_too():
     model = MACE(["Si"], 4.0, hidden_irreps="2x0e", radial={"trainable": True})
-    again = build(specification(model))
+    again = build(to_spec(model))
     again.load_state_dict(model.state_dict(), assign=True)
     first, second = again.branches[0].layers
     assert first.radial is second.radial is second.interaction.radial
@@ -103,7 +103,7 @@ def test_a_structures_charge_and_spin_are_felt():
     }
     torch.manual_seed(0)
     model = MACE(ELEMENTS, 3.0, hidden_irreps="3x0e", global_state=states, state_energy=True, **SMALL).double()
-    potential = Potential(build(specification(model)).double()).eval()
+    potential = Potential(build(to_spec(model)).double()).eval()
     potential.model.load_state_dict(model.state_dict())
     atoms = molecule()
     energies = []

@@ -6,7 +6,7 @@ import torch
 
 from atomgraph.errors import WiringError
 from atomgraph.models import SNAP, Baseline
-from atomgraph.nn.part import specification
+from atomgraph.nn.part import to_spec
 from atomgraph.testing import ModelLaws
 from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of
 
@@ -34,7 +34,7 @@ def test_elements_and_a_cutoff_make_a_model():
     model = SNAP(["Mo", "W"], cutoff=4.6)
     assert model.elements == ["Mo", "W"] and model.cutoff == 4.6
     assert model.branches[0].readouts[0].weight.shape == (2, 30, 1)
-    assert specification(model)["kind"] == "atomgraph.models.SNAP"
+    assert to_spec(model)["kind"] == "atomgraph.models.SNAP"
 
 
 def test_larger_atoms_see_further():

@@ -14,7 +14,7 @@ from atomgraph.errors import WiringError
 from atomgraph.featurizers import Concatenation, ElementEmbedding, RadialDensity
 from atomgraph.models import Baseline, Branch, EnergyModel
 from atomgraph.nn import ZBL
-from atomgraph.nn.part import Part, build, public_name, resolve_class, specification
+from atomgraph.nn.part import Part, build, public_name, resolve_class, to_spec
 from atomgraph.readouts import Linear
 from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of
 
@@ -43,7 +43,7 @@ class Bare(Part):
 
 def again(part):
     """Through JSON and back."""
-    return build(json.loads(json.dumps(specification(part))))
+    return build(json.loads(json.dumps(to_spec(part))))
 
 
 def model():
@@ -72,14 +72,14 @@ def test_arguments_stay_what_they_were():
 
 
 def test_open_ended_constructors_are_remembered_by_name():
-    assert Bare().arguments == {} and specification(again(Bare())) == {"kind": f"{__name__}.Bare"}
+    assert Bare().arguments == {} and to_spec(again(Bare())) == {"kind": f"{__name__}.Bare"}
     part = Open(1, colour="red")
     assert part.arguments == {"first": 1, "colour": "red"}
     assert again(part).arguments == part.arguments
     with pytest.raises(WiringError, match="Bare has no argument 'colour'"):
         build({"kind": f"{__name__}.Bare", "colour": "red"})
     with pytest.raises(WiringError, match="by position"):
-        specification(Open(1, 2, 3))
+        to_spec(Open(1, 2, 3))
 
 
 def test_arguments_add_nothing_to_the_state():
@@ -90,7 +90,7 @@ def test_arguments_add_nothing_to_the_state():
 
 def test_a_copy_remembers_too():
     copy = deepcopy(model())
-    assert specification(copy) == specification(model())
+    assert to_spec(copy) == to_spec(model())
     assert copy.branches[0].arguments["featurizer"] is copy.branches[0].featurizer
 
 
@@ -103,7 +103,7 @@ def test_specification_holds_json_values_only():
         irreps=o3.Irreps("1x1o"),
     )
     expected = {"n": 3, "factor": 0.5, "names": ["a", "b"], "table": {"1": [0, 1]}, "irreps": "1x1o", "inner": None}
-    found = specification(part)
+    found = to_spec(part)
     assert found.pop("kind") == f"{__name__}.Plain"
     assert json.loads(json.dumps(found)) == expected
 
@@ -111,7 +111,7 @@ def test_specification_holds_json_values_only():
 def test_a_composition_is_written_to_json_and_built_again():
     part = model()
     rebuilt = again(part)
-    assert specification(rebuilt) == specification(part)
+    assert to_spec(rebuilt) == to_spec(part)
     rebuilt.load_state_dict(part.state_dict())
     graph = graph_of(crystal(), 4.0)
     assert torch.equal(rebuilt(graph), part(graph))
@@ -121,7 +121,7 @@ def test_classes_of_the_house_are_named_by_their_room():
     assert public_name(RadialDensity) == "atomgraph.featurizers.RadialDensity"
     assert public_name(ZBL) == "atomgraph.nn.ZBL"
     assert resolve_class("atomgraph.featurizers.radial_density.RadialDensity") is RadialDensity
-    assert specification(model())["branches"][0]["featurizer"]["kind"] == "atomgraph.featurizers.RadialDensity"
+    assert to_spec(model())["branches"][0]["featurizer"]["kind"] == "atomgraph.featurizers.RadialDensity"
 
 
 def test_a_users_class_is_found_once_its_module_is_imported():
@@ -184,17 +184,17 @@ def test_a_wrong_specification_says_what_is_wrong(spec, match):
 
 def test_what_could_not_be_read_again_is_not_written():
     with pytest.raises(WiringError, match=r"Plain\(table=...\) cannot be written to a file: function"):
-        specification(Plain(1, table=lambda: 1))
+        to_spec(Plain(1, table=lambda: 1))
     with pytest.raises(WiringError, match=r"Plain\(inner=...\) cannot be written to a file: Linear"):
-        specification(Plain(1, inner=torch.nn.Linear(1, 1)))
+        to_spec(Plain(1, inner=torch.nn.Linear(1, 1)))
     with pytest.raises(WiringError, match="give it another name"):
-        specification(Kindly("a"))
+        to_spec(Kindly("a"))
 
     class Local(Part):
         pass
 
     with pytest.raises(WiringError, match="define it at the top level of a module"):
-        specification(Local())
+        to_spec(Local())
 
 
 def test_a_module_that_only_looks_like_the_house_is_not_trusted(monkeypatch):

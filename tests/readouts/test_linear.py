@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from atomgraph.errors import WiringError
-from atomgraph.nn.part import build, specification
+from atomgraph.nn.part import build, to_spec
 from atomgraph.readouts import Linear
 from atomgraph.testing import ReadoutLaws
 
@@ -37,6 +37,6 @@ def test_features_without_scalars_are_refused(irreps):
 
 
 def test_is_built_again_from_its_specification():
-    spec = specification(Linear("2x0e+2x1o", n_outputs=2))
+    spec = to_spec(Linear("2x0e+2x1o", n_outputs=2))
     assert spec["kind"] == "atomgraph.readouts.Linear"
-    assert specification(build(spec)) == spec
+    assert to_spec(build(spec)) == spec

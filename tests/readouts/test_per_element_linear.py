@@ -6,7 +6,7 @@ import torch
 from atomgraph.errors import WiringError
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
-from atomgraph.nn.part import build, specification
+from atomgraph.nn.part import build, to_spec
 from atomgraph.readouts import PerElementLinear
 from atomgraph.testing import ReadoutLaws
 from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of
@@ -49,6 +49,6 @@ def test_what_makes_no_readout_is_refused(arguments):
 
 
 def test_is_built_again_from_its_specification():
-    spec = specification(PerElementLinear(["H", "O"], 4, bias=True))
+    spec = to_spec(PerElementLinear(["H", "O"], 4, bias=True))
     assert spec["kind"] == "atomgraph.readouts.PerElementLinear"
-    assert specification(build(spec)) == spec
+    assert to_spec(build(spec)) == spec

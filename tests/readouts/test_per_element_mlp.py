@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import torch
 
-from atomgraph.nn.part import build, specification
+from atomgraph.nn.part import build, to_spec
 from atomgraph.readouts import MLP, PerElementMLP
 from atomgraph.testing import ReadoutLaws
 from atomgraph.testing.graphs import ELEMENTS
@@ -41,7 +41,7 @@ def test_are_built_again_from_their_specifications():
         PerElementMLP(["H", "O"], 3, readout_hidden=(4,), activation="tanh"),
         MLP(3, readout_hidden=(4, 5)),
     ):
-        spec = specification(readout)
+        spec = to_spec(readout)
         again = build(spec)
-        assert specification(again) == spec
+        assert to_spec(again) == spec
         again.load_state_dict(readout.state_dict())

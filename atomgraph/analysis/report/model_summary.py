@@ -7,7 +7,7 @@ from typing import Any
 
 from atomgraph.analysis.report.tables import Column, Table, short
 from atomgraph.formats import native
-from atomgraph.nn.part import specification
+from atomgraph.nn.part import to_spec
 from atomgraph.potential import Potential
 
 
@@ -74,7 +74,7 @@ def as_json(potential: Potential) -> dict[str, Any]:
         "dtype": potential.model.dtype_name,
         "n_parameters": sum(p.numel() for p in potential.parameters()),
         "e0": native.e0_of(potential.model),
-        "architecture": specification(potential.model),
+        "architecture": to_spec(potential.model),
         "metadata": potential.metadata,
     }
 

@@ -20,7 +20,7 @@ from atomgraph.atomic_write import write_text
 from atomgraph.data.frame_names import number_of
 from atomgraph.formats.versions import now, versions
 from atomgraph.graph.quantities import QUANTITIES
-from atomgraph.nn.part import specification
+from atomgraph.nn.part import to_spec
 from atomgraph.old_names import old_names_of
 from atomgraph.potential import Potential
 
@@ -118,7 +118,7 @@ def _worst(parts: Mapping[str, Comparison]) -> Section:
 
 
 def _potential(potential: Potential) -> Section:
-    model = yaml.safe_dump(specification(potential.model), sort_keys=False, allow_unicode=True, width=100)
+    model = yaml.safe_dump(to_spec(potential.model), sort_keys=False, allow_unicode=True, width=100)
     return Section("Potential", [Facts(facts(potential)), e0_table(potential), Code(model, "How it is built")])
 
 

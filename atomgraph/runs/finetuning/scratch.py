@@ -8,7 +8,7 @@ from atomgraph.config.finetune_schema import FinetuneConfig
 from atomgraph.config.model_spec import build_model
 from atomgraph.data import build_graphs, energy_scale, read
 from atomgraph.data.frame_names import elements_in
-from atomgraph.nn.part import specification
+from atomgraph.nn.part import to_spec
 from atomgraph.potential import Potential
 from atomgraph.runs.dataset import assign_head
 from atomgraph.runs.finetuning.starting_potential import load_start, prepare_start
@@ -34,7 +34,7 @@ def scratch_potential(config: FinetuneConfig, train: str, seed: int, folder: Pat
     starting = prepare_start(config.model_copy(update={"replay": None}), foundation, elements_in(frames), False)
     old = starting.potential
     with seeded(seed):
-        potential = Potential(build_model(specification(old.model))).to(old.model.dtype)
+        potential = Potential(build_model(to_spec(old.model))).to(old.model.dtype)
     for head in potential.heads:
         potential.model.baseline.set_e0(old.model.baseline.e0_of(head), head)
     graphs = build_graphs(frames, potential.cutoff)

@@ -9,7 +9,7 @@ from e3nn import o3
 from atomgraph.analysis.laws.structures import rotation
 from atomgraph.errors import WiringError
 from atomgraph.nn.equivariant.symmetric_product import SymmetricProduct
-from atomgraph.nn.part import build, specification
+from atomgraph.nn.part import build, to_spec
 from atomgraph.ops.coupling import coupling_tensor
 from atomgraph.testing.measures import wigner
 
@@ -150,7 +150,7 @@ def test_no_atom_gives_no_rows():
 
 def test_it_is_built_again_from_its_arguments():
     product = of_a_file(SymmetricProduct("0e+1o", "0e+1o", 2, 2).double())
-    again = build(specification(product))
+    again = build(to_spec(product))
     assert {k: v.shape for k, v in again.state_dict().items()} == {k: v.shape for k, v in product.state_dict().items()}
 
 

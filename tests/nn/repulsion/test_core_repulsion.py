@@ -9,7 +9,7 @@ from atomgraph.errors import WiringError
 from atomgraph.graph import AtomicGraph
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
-from atomgraph.nn.part import build, specification
+from atomgraph.nn.part import build, to_spec
 from atomgraph.nn.repulsion.core_repulsion import CoreRepulsion
 
 ELEMENTS = ["H", "O"]
@@ -67,7 +67,7 @@ def test_one_that_takes_over_does_not_fade_itself():
 @pytest.mark.parametrize("takes_over", [False, True])
 def test_slopes(takes_over):
     core = CoreRepulsion(ELEMENTS, [OH | {"inner": 1.5, "inner_width": 1.0}, OO], takes_over)
-    assert specification(build(specification(core))) == specification(core)
+    assert to_spec(build(to_spec(core))) == to_spec(core)
 
     def of(pos):
         graph, edges = edges_of(WATER, pos)

@@ -15,7 +15,7 @@ from atomgraph.graph import AtomicGraph
 from atomgraph.models import Baseline
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
-from atomgraph.nn.part import build, specification
+from atomgraph.nn.part import build, to_spec
 from atomgraph.nn.repulsion.zbl import ZBL
 
 ELEMENTS = ["O", "Si", "H"]
@@ -122,7 +122,7 @@ def test_constants_stay_double_in_a_model_of_single_precision():
 
 def test_written_to_json_and_built_again_with_its_radii():
     zbl = ZBL(["O", "Si"], p=5, radii=[0.7, 1.2])
-    again = build(json.loads(json.dumps(specification(zbl))))
+    again = build(json.loads(json.dumps(to_spec(zbl))))
     assert torch.equal(energies(again, pair(1.2)), energies(zbl, pair(1.2)))
     assert not torch.equal(energies(again, pair(1.2)), energies(ZBL(["O", "Si"]), pair(1.2)))
 
