@@ -215,6 +215,7 @@ NAMES: dict[str, str] = {
     "analysis.laws.finite_differences.stress_is_slope": "stress_is_gradient",
     "analysis.laws.forces_are_slopes": "forces_are_gradients",
     "analysis.laws.stress_is_slope": "stress_is_gradient",
+    "analysis.laws.structures.specimens": "sample_structures",
     "analysis.report.training_report.JUDGES": "PARTS_BY_FAIRNESS",
     "atomic_write.write_whole": "write_atomic",
     "calculators.verlet.MovingGraph": "VerletGraph",
@@ -244,7 +245,12 @@ NAMES: dict[str, str] = {
     "data.labels.Door": "LabelReader",
     "editing.transfer.filled": "load_weights",
     "editing.transfer.unseeded": "without_rng",
+    "featurizers.ace.jacobian.ClusterSlopes": "ClusterJacobian",
     "featurizers.density.Expansion": "DensityFeaturizer",
+    "featurizers.density.SlopeBlock": "JacobianBlock",
+    "featurizers.density.TermSlopes": "TermDerivatives",
+    "featurizers.density.slopes_by_atom": "jacobian_by_atom",
+    "featurizers.density.term_slopes": "term_derivatives",
     "fitting.Descent": "GaussNewtonResult",
     "fitting.Unknowns": "LinearWeights",
     "fitting.design_matrix.rows_of": "design_matrix",
@@ -303,6 +309,7 @@ NAMES: dict[str, str] = {
     "runs.results.judge": "evaluate",
     "runs.results.metrics_of": "collect_metrics",
     "runs.sources.build.set_baseline": "runs.sources.baseline.set_baseline",
+    "testing.graphs.specimens": "sample_structures",
     "training.adapters.Adapted": "LoRAPotential",
 }
 """Class or function before, with its module of today: its name now, with a module, below ``atomgraph.``, if that changed."""

@@ -47,11 +47,11 @@ def models():
 
 @pytest.fixture(params=["residual", "density", "nonlinear"])
 def potential(request):
-    made = Potential(models()[request.param], {"created": "then"}).eval()
-    made.model.baseline.scale[:] = made.model.baseline.scale.new_tensor([0.7, 0.8, 0.9])
-    made.model.baseline.shift[:] = made.model.baseline.shift.new_tensor([0.0, 0.1, 0.2])
-    made.model.baseline.e0[1] += 5.0
-    return made
+    built = Potential(models()[request.param], {"created": "then"}).eval()
+    built.model.baseline.scale[:] = built.model.baseline.scale.new_tensor([0.7, 0.8, 0.9])
+    built.model.baseline.shift[:] = built.model.baseline.shift.new_tensor([0.0, 0.1, 0.2])
+    built.model.baseline.e0[1] += 5.0
+    return built
 
 
 def prediction(potential, head):
@@ -62,9 +62,9 @@ def prediction(potential, head):
     return potential.predict([atoms])[0]
 
 
-def same(one, other):
+def same(first, second):
     for name in ("energy", "node_energy", "forces"):
-        np.testing.assert_allclose(one[name], other[name], rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(first[name], second[name], rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -79,8 +79,8 @@ def test_a_kept_element_is_all_there_is(potential):
     kept = keep_elements(potential, ["C"])
     assert kept.elements == ["C"]
     atoms = molecule("C2H2")[:2]
-    for one in (kept, potential):
-        one.head = "fine"
+    for first in (kept, potential):
+        first.head = "fine"
     same(kept.predict([atoms])[0], potential.predict([atoms])[0])
 
 
@@ -146,18 +146,18 @@ class TestOtherFamilies:
         bonds = [
             {"elements": pair, "cutoff": 3.0 + 0.1 * i} for i, pair in enumerate((["C", "H"], ["H", "H"], ["O", "C"]))
         ]
-        made = {
+        built = {
             "gcn": lambda: GCN(ELEMENTS, 4.0, channels=5, n_layers=1, n_radial=4, baseline=baseline),
             "bp": lambda: BehlerParrinello(ELEMENTS, 4.0, readout_hidden=[6, 5], baseline=baseline),
             "bp sets": lambda: BehlerParrinello(ELEMENTS, 4.0, radial=radial, angular=angular, baseline=baseline),
             "ace": lambda: ACE(ELEMENTS, 4.0, n_max=(3, 2, 1), l_max=(0, 1, 1), baseline=baseline),
             "ace bonds": lambda: ACE(ELEMENTS, 4.0, n_max=(3, 2), l_max=(0, 1), bonds=bonds, baseline=baseline),
         }[request.param]()
-        potential = Potential(made).to(torch.float64).eval()
+        potential = Potential(built).to(torch.float64).eval()
         with torch.no_grad():
             for parameter in potential.parameters():
                 parameter.add_(0.1 * torch.randn_like(parameter))
-        for part in made.modules():
+        for part in built.modules():
             if isinstance(part, Standardize):
                 part.mean.normal_()
                 part.width.uniform_(0.5, 2.0)
@@ -200,8 +200,8 @@ def assert_new_element_acts_like_carbon(potential):
     atoms.rattle(0.05, seed=1)
     renamed = atoms.copy()
     renamed.numbers[0] = 7
-    for one in (potential, wider):
-        one.head = "fine"
+    for first in (potential, wider):
+        first.head = "fine"
     same(wider.predict([renamed])[0], potential.predict([atoms])[0])
     same(wider.predict([atoms])[0], potential.predict([atoms])[0])
 
@@ -223,11 +223,11 @@ def test_a_restarted_element_acts_as_its_relative_with_its_own_e0(potential):
     methanol.rattle(0.05, seed=1)
     ethane_like = methanol.copy()
     ethane_like.symbols[ethane_like.symbols == "O"] = "C"
-    for one in (potential, restarted):
-        one.head = "fine"
-    found, wanted = restarted.predict([methanol])[0], potential.predict([ethane_like])[0]
-    np.testing.assert_allclose(found["forces"], wanted["forces"], rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(found["energy"], wanted["energy"] - 28.0, rtol=1e-12)
+    for first in (potential, restarted):
+        first.head = "fine"
+    result, expected = restarted.predict([methanol])[0], potential.predict([ethane_like])[0]
+    np.testing.assert_allclose(result["forces"], expected["forces"], rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(result["energy"], expected["energy"] - 28.0, rtol=1e-12)
 
 
 def test_heads_of_a_composition_are_edited(tmp_path):

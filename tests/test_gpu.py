@@ -10,7 +10,7 @@ import atomgraph
 from atomgraph.models import GCN, Baseline, BehlerParrinello
 from atomgraph.nn import ZBL
 from atomgraph.potential import Potential
-from atomgraph.testing.graphs import ELEMENTS, batch_of, crystal, graph_of, specimens
+from atomgraph.testing.graphs import ELEMENTS, batch_of, crystal, graph_of, sample_structures
 from atomgraph.testing.measures import generic, made
 
 pytestmark = [
@@ -40,7 +40,7 @@ def loss_gradient(potential, graphs):
 
 
 def test_energies_forces_and_stress_are_those_of_the_cpu(potential):
-    structures = list(specimens().values())
+    structures = list(sample_structures().values())
     here = potential.eval().predict(structures)
     there = potential.cuda().predict(structures)
     for one, other in zip(here, there, strict=True):
@@ -49,7 +49,7 @@ def test_energies_forces_and_stress_are_those_of_the_cpu(potential):
 
 
 def test_gradients_of_a_force_loss_are_those_of_the_cpu(potential):
-    graphs = batch_of(graph_of(atoms, potential.cutoff) for atoms in specimens().values())
+    graphs = batch_of(graph_of(atoms, potential.cutoff) for atoms in sample_structures().values())
     here = loss_gradient(potential, graphs)
     there = loss_gradient(potential.cuda(), graphs.clone().cuda())
     torch.testing.assert_close(there.cpu(), here, rtol=1e-9, atol=1e-9 * float(here.abs().max()))

@@ -16,8 +16,8 @@ from atomgraph.testing.graphs import (
     generator,
     graph_of,
     molecule,
+    sample_structures,
     slab,
-    specimens,
     wire,
 )
 from atomgraph.testing.measures import generic, made
@@ -37,7 +37,7 @@ def potential():
 
 
 def test_shapes_units_and_dtypes_of_a_batch(potential):
-    graphs = [graph_of(atoms, CUTOFF) for atoms in specimens().values()]
+    graphs = [graph_of(atoms, CUTOFF) for atoms in sample_structures().values()]
     result = potential(batch_of(graphs))
     n_atoms = sum(graph.n_atoms for graph in graphs)
     assert {name: tuple(value.shape) for name, value in result.items()} == {

@@ -14,7 +14,8 @@ from atomgraph.potential import Potential
 def keep_elements(potential: Potential, elements: Sequence[str]) -> Potential:
     """A new potential for some of the elements, in the given order, that predicts the same for them; the old one stays.
 
-    Raises WiringError for an element that it does not know, or a model other than MACE, GCN, Behler-Parrinello, ACE.
+    Raises:
+        WiringError: For an element that it does not know, or a model other than MACE, GCN, Behler-Parrinello, ACE.
     """
     known = potential.elements
     rows = places_of(elements, known, "element")
@@ -27,7 +28,12 @@ def add_elements(potential: Potential, like: Mapping[str, str]) -> Potential:
 
     An atom of a new element then counts as one of the known element, for itself and as a neighbour. What elements have by
     nature is the new one's own: its number in a repulsion, its covalent radius.
-    like: ``{"Au": "Cu"}``.  Raises WiringError for an element that it knows already, or a model element that it does not.
+
+    Args:
+        like: ``{"Au": "Cu"}``.
+
+    Raises:
+        WiringError: For an element that it knows already, or a model element that it does not.
     """
     known = potential.elements
     new = checked_symbols(list(like))
@@ -47,16 +53,20 @@ def restart_elements(potential: Potential, like: Mapping[str, str]) -> Potential
     """A new potential in which known elements forget what they have learned and begin with the weights of others.
 
     For an element that the potential has seen in few environments, and a relative of it that it knows well. E0 stay.
-    like: ``{"Mo": "W"}``.  Raises WiringError for elements that it does not know, and for one that is to forget itself and to
-    be begun with.
+
+    Args:
+        like: ``{"Mo": "W"}``.
+
+    Raises:
+        WiringError: For elements that it does not know, and for one that is to forget itself and to be begun with.
     """
     known = potential.elements
     rows = list(range(len(known)))
-    for symbol, other in like.items():
-        place, rows[place] = places_of([symbol, other], known, "element")
-        if other in like:
-            raise WiringError(f"{symbol} is to begin like {other}, which is to forget what it has learned")
-    note = "began anew the elements " + ", ".join(f"{symbol} like {other}" for symbol, other in like.items())
+    for symbol, second in like.items():
+        place, rows[place] = places_of([symbol, second], known, "element")
+        if second in like:
+            raise WiringError(f"{symbol} is to begin like {second}, which is to forget what it has learned")
+    note = "restarted the elements " + ", ".join(f"{symbol} like {second}" for symbol, second in like.items())
     return _with_elements(potential, known, rows, note, e0_rows=range(len(known)))
 
 

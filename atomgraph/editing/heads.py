@@ -17,7 +17,8 @@ from atomgraph.potential import Potential
 def keep_heads(potential: Potential, heads: Sequence[str]) -> Potential:
     """A new potential with some of the heads, in the given order, that predicts the same with them; the old one stays.
 
-    Raises WiringError for a head that it does not have, or a readout whose heads cannot be told apart.
+    Raises:
+        WiringError: For a head that it does not have, or a readout whose heads cannot be told apart.
     """
     known = potential.heads
     rows = places_of(heads, known, "head")
@@ -28,8 +29,11 @@ def keep_heads(potential: Potential, heads: Sequence[str]) -> Potential:
 def add_head(potential: Potential, name: str, like: str | None = None) -> Potential:
     """A new potential with one head more, which predicts what the head ``like`` does; the old one stays.
 
-    like: may be None where there is one head only.
-    Raises WiringError for a name that there is, an unknown head, several heads and none named, or a readout of one's own.
+    Args:
+        like: May be None where there is one head only.
+
+    Raises:
+        WiringError: For a name that there is, an unknown head, several heads and none named, or a readout of one's own.
     """
     known = potential.heads
     if name in known:
@@ -44,11 +48,11 @@ def add_head(potential: Potential, name: str, like: str | None = None) -> Potent
 def _with_heads(potential: Potential, names: list[str], rows: list[int], note: str) -> Potential:
     model = potential.model
     state = model.state_dict()
-    found = {f"baseline.{name}": state[f"baseline.{name}"][rows] for name in ("e0", "scale", "shift")}
+    result = {f"baseline.{name}": state[f"baseline.{name}"][rows] for name in ("e0", "scale", "shift")}
     for name, part in model.named_modules():
         if isinstance(part, Readout):
-            found |= {f"{name}.{key}": value for key, value in part.head_weights(rows).items()}
-    return load_weights(potential, _rebuilt(model, names), state | found, note)
+            result |= {f"{name}.{key}": value for key, value in part.head_weights(rows).items()}
+    return load_weights(potential, _rebuilt(model, names), state | result, note)
 
 
 def _rebuilt(model: EnergyModel, heads: list[str]) -> EnergyModel:

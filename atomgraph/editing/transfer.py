@@ -16,14 +16,14 @@ from atomgraph.potential import Potential
 Made = TypeVar("Made")
 
 
-def places_of(wanted: Sequence[str], known: Sequence[str], what: str) -> list[int]:
+def places_of(expected: Sequence[str], known: Sequence[str], what: str) -> list[int]:
     """Where the wanted names stand among the known; WiringError for what is no list of distinct known names."""
-    if isinstance(wanted, str) or not wanted or len(set(wanted)) != len(wanted):
-        raise WiringError(f"{what}s should be a list of distinct names, but is {wanted!r}")
-    for name in wanted:
+    if isinstance(expected, str) or not expected or len(set(expected)) != len(expected):
+        raise WiringError(f"{what}s should be a list of distinct names, but is {expected!r}")
+    for name in expected:
         if name not in known:
             raise WiringError(f"no {what} {name!r} in this potential{nearest(name, known)}")
-    return [list(known).index(name) for name in wanted]
+    return [list(known).index(name) for name in expected]
 
 
 def without_rng(make: Callable[..., Made], *words: object, **arguments: object) -> Made:
@@ -35,14 +35,15 @@ def without_rng(make: Callable[..., Made], *words: object, **arguments: object) 
 def load_weights(potential: Potential, new: EnergyModel, state: dict[str, Tensor], note: str) -> Potential:
     """A potential of the new model with the numbers given, and the old one's metadata with a note of the edit.
 
-    Raises WiringError where a number is missing or of another shape: some part cannot be edited.
+    Raises:
+        WiringError: Where a number is missing or of another shape: some part cannot be edited.
     """
     new.to(device=potential.device, dtype=potential.model.dtype)
-    wanted = new.state_dict()
-    strange = [name for name in wanted if name not in state or state[name].shape != wanted[name].shape]
-    if strange or len(state) != len(wanted):
+    expected = new.state_dict()
+    strange = [name for name in expected if name not in state or state[name].shape != expected[name].shape]
+    if strange or len(state) != len(expected):
         part = type(new.get_submodule(strange[0].rpartition(".")[0])).__name__ if strange else "model"
-        raise WiringError(f"a {part} ({', '.join(strange[:2])}) cannot be edited; train it anew")
+        raise WiringError(f"a {part} ({', '.join(strange[:2])}) cannot be edited; train it again")
     with torch.no_grad():
         new.load_state_dict(state)
     metadata = deepcopy(potential.metadata)

@@ -43,20 +43,31 @@ class Bispectrum(DensityFeaturizer):
     Columns: j₁ = 0, ½ … J, then j₂ ≤ j₁, then j from j₁ − j₂ to min(J, j₁ + j₂), j ≥ j₁. With ``chem`` one such row for each
     (a, b, c) of channels, c fastest, f_{j₁} from the neighbours of channel a, f_{j₂} of b, f_j of c.
 
-    elements: chemical symbols.  cutoff: Å, LAMMPS's ``rcutfac``: where two atoms of radius 0.5 stop to see each other.
-    twojmax: 2J, from 0 to 12.  radii: R of every element; None: 0.5 for all, so that the cutoff is the reach; ``auto``, in a
-    configuration, from the training structures.  weights: w of every element; None: 1 for all.
-    rfac0: f₀, in (0, 1].  rmin0: r_min in Å; pairs nearer than that go on smoothly, where LAMMPS's components jump.
-    switch: False leaves out f_c; then the components jump where a neighbour comes.
-    inner: by element ``[S, D]`` in Å, LAMMPS's ``sinner`` and ``dinner``: a neighbour of i fades out between S + D and S − D
-    with S = (S_i + S_j)/2 and D likewise.  None: no neighbour is too near.
-    bzero: subtract the components of an atom alone.  wself: w₀.
-    chem: channel of each element, counted from 0; None: one channel for all.
-    wselfall: the atom itself is in every channel, not only in its own.  bnorm: divide by 2j + 1.
-    quadratic: append the products ½ B₁², B₁B₂, … B₁B_k, ½ B₂², B₂B₃ …
-    h is (n_atoms, n_features), invariant scalars without unit.  ``cutoff`` of the part is the largest R_ij.
-    Raises WiringError for numbers out of range, and for tables that lack an element; they may know more than the model.
-    Source: Thompson et al., J. Comput. Phys. 285, 316 (2015); ``chem``: Cusentino et al., J. Phys. Chem. A 124, 5456 (2020).
+    Args:
+        elements: Chemical symbols.
+        cutoff: Å, LAMMPS's ``rcutfac``: where two atoms of radius 0.5 stop to see each other.
+        twojmax: 2J, from 0 to 12.
+        radii: R of every element; None: 0.5 for all, so that the cutoff is the reach; ``auto``, in a configuration,
+            from the training structures.
+        weights: W of every element; None: 1 for all.
+        rfac0: F₀, in (0, 1].
+        rmin0: r_min in Å; pairs nearer than that go on smoothly, where LAMMPS's components jump.
+        switch: False leaves out f_c; then the components jump where a neighbour comes.
+        inner: By element ``[S, D]`` in Å, LAMMPS's ``sinner`` and ``dinner``: a neighbour of i fades out between S + D
+            and S − D with S = (S_i + S_j)/2 and D likewise. None: no neighbour is too near.
+        bzero: Subtract the components of an atom alone.
+        wself: W₀.
+        chem: Channel of each element, counted from 0; None: one channel for all.
+        wselfall: The atom itself is in every channel, not only in its own.
+        bnorm: Divide by 2j + 1.
+        quadratic: Append the products ½ B₁², B₁B₂, … B₁B_k, ½ B₂², B₂B₃ … h is (n_atoms, n_features), invariant scalars
+            without unit. ``cutoff`` of the part is the largest R_ij.
+
+    Raises:
+        WiringError: For numbers out of range, and for tables that lack an element; they may know more than the model.
+
+    Source: Thompson et al., J. Comput. Phys. 285, 316 (2015); ``chem``: Cusentino et al., J. Phys. Chem. A 124, 5456
+    (2020).
     """
 
     def __init__(
@@ -141,17 +152,17 @@ class Bispectrum(DensityFeaturizer):
         half = 1.0 - 0.5 * (left == right).to(b.dtype)
         return torch.cat([b, b.index_select(1, left) * b.index_select(1, right) * half], dim=1)
 
-    def slopes(self, density: Tensor, element: Tensor, directions: Tensor | None = None) -> Tensor:
+    def jacobian(self, density: Tensor, element: Tensor, directions: Tensor | None = None) -> Tensor:
         """As ``DensityFeaturizer`` has it, by the rule for products instead of a backward pass a component."""
         constants = self._constants.like(density)
-        found = self._integrals.jacobian(density, constants).mul_(constants["factor"][:, None, None])
+        result = self._integrals.jacobian(density, constants).mul_(constants["factor"][:, None, None])
         if self.quadratic:
             b = self._components(density, element)[:, :, None, None]
             left, right = constants["rows"]
             half = (1.0 - 0.5 * (left == right).to(b.dtype))[:, None, None]
-            products = found[:, left] * (half * b[:, right]) + found[:, right] * (half * b[:, left])
-            found = torch.cat([found, products], dim=1)
-        return found if directions is None else torch.einsum("rf,ifab->irab", directions, found)
+            products = result[:, left] * (half * b[:, right]) + result[:, right] * (half * b[:, left])
+            result = torch.cat([result, products], dim=1)
+        return result if directions is None else torch.einsum("rf,ifab->irab", directions, result)
 
     @property
     def _n_linear(self) -> int:
@@ -235,13 +246,13 @@ class Bispectrum(DensityFeaturizer):
         if chem is None:
             return np.zeros(len(self.elements), dtype=np.int64)
         self._check_elements("chem", chem)
-        found = [chem.get(symbol, -1) for symbol in self.elements]
-        if set(found) != set(range(max(found) + 1)):
+        result = [chem.get(symbol, -1) for symbol in self.elements]
+        if set(result) != set(range(max(result) + 1)):
             raise WiringError(
                 f"chem should give every element a channel, counted from 0 without gaps, but is {dict(chem)}; "
                 f"one channel each is {{{', '.join(f'{symbol!r}: {i}' for i, symbol in enumerate(self.elements))}}}"
             )
-        return np.array(found, dtype=np.int64)
+        return np.array(result, dtype=np.int64)
 
     def _check_elements(self, name: str, given: Mapping[str, object]) -> None:
         strange = [symbol for symbol in given if symbol not in self.elements]

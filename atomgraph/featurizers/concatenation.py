@@ -19,8 +19,11 @@ from atomgraph.nn.protocols import Featurizer
 class Concatenation(Featurizer):
     r"""Featurizers side by side, :math:`h_i = h_i^{(1)} \oplus h_i^{(2)} \oplus \dots`, each with a reach of its own.
 
-    featurizers: one or more.  h is (n_atoms, sum of their widths); ``irreps_out`` is the sum of theirs, in order.
-    Raises WiringError if there is none, or a part is no featurizer.
+    Args:
+        featurizers: One or more. h is (n_atoms, sum of their widths); ``irreps_out`` is the sum of theirs, in order.
+
+    Raises:
+        WiringError: If there is none, or a part is no featurizer.
     """
 
     featurizers: Any  # ModuleList of Featurizer

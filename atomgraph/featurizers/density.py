@@ -19,9 +19,12 @@ _AT_ONCE = 2**21  # numbers in a batch of derivatives
 class Terms:
     r"""What each edge gives to the density of its centre, :math:`g_b = x_{p(b)}\, y_{q(b)}`: most often radial times angular.
 
-    rows: (n,) rows of the edges that give something.  channel: (n,) the channel that each gives to, such as its
-    neighbour's element.  left: x, (n, n_left).  right: y, (n, n_right), or None for 1.
-    of_left, of_right: p and q, (n_functions,), where there is a right.
+    Attributes:
+        rows: (n,) rows of the edges that give something.
+        channel: (n,) the channel that each gives to, such as its neighbour's element.
+        left: x, (n, n_left).
+        right: y, (n, n_right), or None for 1.
+        of_left, of_right: P and q, (n_functions,), where there is a right.
     """
 
     rows: Tensor
@@ -44,16 +47,19 @@ class Terms:
 
 
 @dataclass(frozen=True, eq=False)
-class SlopeBlock:
-    r"""Slopes :math:`\partial h_{if}/\partial c_{iab}` of some features f by some functions b of one channel a.
+class JacobianBlock:
+    r"""Derivatives :math:`\partial h_{if}/\partial c_{iab}` of some features f by some functions b of one channel a.
 
-    features: (k,) which f.  functions: (q,) which b.  slopes: (n_atoms, q, k).
+    Attributes:
+        features: (k,) which f.
+        functions: (q,) which b.
+        jacobian: (n_atoms, q, k).
     """
 
     channel: int
     features: Tensor
     functions: Tensor
-    slopes: Tensor
+    jacobian: Tensor
 
 
 class DensityFeaturizer(Featurizer):
@@ -79,27 +85,28 @@ class DensityFeaturizer(Featurizer):
         """:math:`c^0`, the density of atoms (n_atoms,) without neighbours, as far as it is not zero; broadcast."""
         return torch.zeros(1, self.n_channels, self.n_functions, dtype=torch.float64, device=element.device)
 
-    def slopes(self, density: Tensor, element: Tensor, directions: Tensor | None = None) -> Tensor:
+    def jacobian(self, density: Tensor, element: Tensor, directions: Tensor | None = None) -> Tensor:
         r"""(n_atoms, n_rows, n_channels, n_functions): :math:`\sum_f d_{rf}\, \partial h_{if}/\partial c_{iab}`.
 
-        directions: d, (n_rows, n_features); every feature by itself if None.
+        Args:
+            directions: d, (n_rows, n_features); every feature by itself if None.
         """
-        return slopes_by_atom(lambda c, z: self.invariants(c, z), density, element, directions)
+        return jacobian_by_atom(lambda c, z: self.invariants(c, z), density, element, directions)
 
-    def slope_blocks(self, density: Tensor, element: int, channels: Iterable[int]) -> Iterator[SlopeBlock]:
-        """The slopes of all features of atoms of one element by these channels, in blocks outside which they are zero."""
-        slopes = self.slopes(density, torch.full((len(density),), element, device=density.device))
-        features = torch.arange(slopes.shape[1], device=density.device)
+    def jacobian_blocks(self, density: Tensor, element: int, channels: Iterable[int]) -> Iterator[JacobianBlock]:
+        """The jacobian of all features of atoms of one element by these channels, in blocks outside which they are zero."""
+        jacobian = self.jacobian(density, torch.full((len(density),), element, device=density.device))
+        features = torch.arange(jacobian.shape[1], device=density.device)
         functions = torch.arange(self.n_functions, device=density.device)
         for channel in channels:
-            yield SlopeBlock(channel, features, functions, slopes[:, :, channel].mT)
+            yield JacobianBlock(channel, features, functions, jacobian[:, :, channel].mT)
 
-    def n_slopes(self, element: int) -> int:
-        """How many numbers ``slope_blocks`` holds for an atom."""
+    def n_jacobian(self, element: int) -> int:
+        """Number of values in ``jacobian_blocks`` for an atom."""
         return self.irreps_out.dim * self.n_channels * self.n_functions
 
 
-def slopes_by_atom(
+def jacobian_by_atom(
     function: Callable[[Tensor, Tensor], Tensor], density: Tensor, element: Tensor, directions: Tensor | None = None
 ) -> Tensor:
     """(n_atoms, n_rows, *density.shape[1:]): derivatives of what is a function of each atom's own density and element.
@@ -109,7 +116,7 @@ def slopes_by_atom(
     n_atoms = len(density)
     n_rows = function(density[:1], element[:1]).shape[1] if directions is None else len(directions)
     at_once = max(1, min(n_rows, _AT_ONCE // max(density.numel(), 1)))
-    found = []
+    result = []
     for first in range(0, n_rows, at_once):
         rows = torch.arange(first, min(first + at_once, n_rows), device=density.device)
         with torch.enable_grad():
@@ -120,15 +127,17 @@ def slopes_by_atom(
             else:
                 chosen = (values * directions[rows][:, None, :]).sum(dim=2)
             (part,) = torch.autograd.grad(chosen.sum(), copies, materialize_grads=True)
-        found.append(part.view(len(rows), *density.shape))
-    return torch.cat(found).transpose(0, 1)
+        result.append(part.view(len(rows), *density.shape))
+    return torch.cat(result).transpose(0, 1)
 
 
 @dataclass(frozen=True, eq=False)
-class TermSlopes:
+class TermDerivatives:
     r"""The terms of edges with the derivatives of their factors by the edges' vectors.
 
-    left: (n, 3, n_left).  right: (n, 3, n_right), or None.
+    Attributes:
+        left: (n, 3, n_left).
+        right: (n, 3, n_right), or None.
     """
 
     terms: Terms
@@ -141,16 +150,16 @@ class TermSlopes:
         if self.right is None or terms.right is None or terms.of_left is None or terms.of_right is None:
             return left
         x, y = (factor.index_select(0, rows)[:, None] for factor in (terms.left, terms.right))
-        slopes = left.index_select(2, terms.of_left) * y.index_select(2, terms.of_right)
+        jacobian = left.index_select(2, terms.of_left) * y.index_select(2, terms.of_right)
         right = self.right.index_select(0, rows).index_select(2, terms.of_right)
-        return slopes.addcmul_(x.index_select(2, terms.of_left), right)
+        return jacobian.addcmul_(x.index_select(2, terms.of_left), right)
 
 
-def term_slopes(expansion: DensityFeaturizer, edges: Edges) -> TermSlopes:
-    r"""The terms of the edges and the slopes of their factors.
+def term_derivatives(expansion: DensityFeaturizer, edges: Edges) -> TermDerivatives:
+    r"""The terms of the edges and the jacobian of their factors.
 
-    Three derivatives of a derivative each: :math:`u \mapsto u\, \partial x/\partial r` is linear in u, so that its own slope
-    by u is the whole Jacobian, whatever number of functions there are.
+    Three derivatives of a derivative each: :math:`u \mapsto u\, \partial x/\partial r` is linear in u, so its derivative with
+    respect to u is the whole Jacobian, for any number of functions.
     """
     with torch.enable_grad():
         vector = edges.vector.detach().requires_grad_()
@@ -158,7 +167,7 @@ def term_slopes(expansion: DensityFeaturizer, edges: Edges) -> TermSlopes:
         left = _jacobian(terms.left, vector)
         right = None if terms.right is None else _jacobian(terms.right, vector)
     known = replace(terms, left=terms.left.detach(), right=None if terms.right is None else terms.right.detach())
-    return TermSlopes(known, left, right)
+    return TermDerivatives(known, left, right)
 
 
 def _jacobian(values: Tensor, vector: Tensor) -> Tensor:

@@ -23,8 +23,12 @@ class ElementEmbedding(Featurizer):
     Alone it is equal on all atoms of one element, and layers that compare or average features (Laplacians, means) leave it
     so: give it to layers that weigh messages by distance, or beside a featurizer of the surroundings (``Concatenation``).
 
-    elements: chemical symbols.  channels: width; h is (n_atoms, channels), ``{channels}x0e``, of unit variance at first.
-    Raises WiringError for unknown symbols or no channels.
+    Args:
+        elements: Chemical symbols.
+        channels: Width; h is (n_atoms, channels), ``{channels}x0e``, of unit variance at first.
+
+    Raises:
+        WiringError: For unknown symbols or no channels.
     """
 
     def __init__(self, elements: Sequence[str], channels: int):

@@ -29,11 +29,16 @@ KEYS = ("type", "per", "emb_dim", "num_classes", "offset", "in_dim", "use_bias")
 class NodeEmbedding(Featurizer):
     r""":math:`h_i = W_{z_i} / \sqrt Z + \mathrm{silu}(P\,[\,s_1, s_2, \dots])`, a vector s for each state of the structure.
 
-    elements: Z chemical symbols.  channels: width; h is (n_atoms, channels), ``{channels}x0e``.
-    global_state: for each of ``total_charge`` (e) and ``total_spin`` (multiplicity) a mapping: ``type: categorical`` with
-    ``num_classes`` rows of a table, the row being the value plus ``offset``, or ``type: continuous``, a small network with
-    biases (``use_bias``); ``emb_dim``, the width of s.  Raises WiringError for what it does not know; forward: GraphError
-    for a charge or spin that has no row.
+    Args:
+        elements: Z chemical symbols.
+        channels: Width; h is (n_atoms, channels), ``{channels}x0e``.
+        global_state: For each of ``total_charge`` (e) and ``total_spin`` (multiplicity) a mapping: ``type:
+            categorical`` with ``num_classes`` rows of a table, the row being the value plus ``offset``, or ``type:
+            continuous``, a small network with biases (``use_bias``); ``emb_dim``, the width of s.
+
+    Raises:
+        WiringError: For what it does not know; forward: GraphError for a charge or spin that has no row.
+
     Source: Batatia et al., NeurIPS 2022; states: mace-torch 0.3.16, ``GenericJointEmbedding``.
     """
 
@@ -79,8 +84,8 @@ class NodeEmbedding(Featurizer):
                 f"a {FIELDS[name]} of {value[strange][0].item():g} is none that this model knows; "
                 f"it knows whole numbers from {first} to {first + n - 1} (info['{FIELDS[name]}'] of the structure)"
             )
-        found: Tensor = self.embedders[name](row)
-        return found
+        result: Tensor = self.embedders[name](row)
+        return result
 
 
 def _checked(name: str, state: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,10 +28,16 @@ class RadialDensity(Featurizer):
     Columns: element by element, within an element n = 1 … n_radial; then one column an element that is 1 for the atom's own
     (without it, layers could not tell a carbon from an oxygen in equal surroundings). An atom alone has only that column.
 
-    elements: chemical symbols.  cutoff: Å.  n_radial: radial functions for each element.
-    basis: ``bessel``, ``gaussian`` or ``chebyshev``.  envelope f: ``polynomial``, ``cosine``, ``tanh_cubed``, ``exponential``.
-    h is (n_atoms, n_elements · (n_radial + 1)), invariant scalars.
-    Raises WiringError for unknown names or symbols, or a cutoff or n_radial that is not positive.
+    Args:
+        elements: Chemical symbols.
+        cutoff: Å.
+        n_radial: Radial functions for each element.
+        basis: ``bessel``, ``gaussian`` or ``chebyshev``.
+        envelope: f, ``polynomial``, ``cosine``, ``tanh_cubed``, ``exponential``. h is (n_atoms, n_elements · (n_radial
+            + 1)), invariant scalars.
+
+    Raises:
+        WiringError: For unknown names or symbols, or a cutoff or n_radial that is not positive.
     """
 
     def __init__(

@@ -15,7 +15,8 @@ from atomgraph.nn.edges import Edges
 class Triples:
     """Pairs of edges around the atoms ``first_atom`` … ``first_atom + n_atoms − 1``, sorted by centre.
 
-    one, other: (n_triples,) rows of edges with ``one < other`` and the same centre.
+    Attributes:
+        one, other: (n_triples,) rows of edges with ``one < other`` and the same centre.
     """
 
     one: Tensor
@@ -27,7 +28,8 @@ class Triples:
 def triples(edges: Edges, at_once: int = 2**20) -> Iterator[Triples]:
     """All unordered pairs of edges that share a centre: portions of consecutive atoms, together all atoms.
 
-    at_once: about how many triples one portion holds (an atom's own stay together).
+    Args:
+        at_once: About how many triples one portion holds (an atom's own stay together).
     """
     degree = torch.bincount(edges.centre, minlength=edges.n_atoms)
     first_edge = degree.cumsum(0) - degree
@@ -45,7 +47,7 @@ def _pairs(first_edge: Tensor, degree: Tensor) -> tuple[Tensor, Tensor]:
     start = torch.repeat_interleave(first_edge, degree)  # (n_edges,) the first edge of each edge's atom
     edge = torch.arange(n_edges, device=degree.device) + (first_edge[0] if len(first_edge) else 0)
     earlier = edge - start
-    other = torch.repeat_interleave(edge, earlier)
+    second = torch.repeat_interleave(edge, earlier)
     before = torch.repeat_interleave(earlier.cumsum(0) - earlier, earlier)
-    one = torch.repeat_interleave(start, earlier) + torch.arange(len(other), device=degree.device) - before
-    return one, other
+    first = torch.repeat_interleave(start, earlier) + torch.arange(len(second), device=degree.device) - before
+    return first, second

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from atomgraph.analysis.laws.context import LawContext
 from atomgraph.analysis.laws.side_effects import float32_error, in_dtype
-from atomgraph.analysis.laws.structures import specimens
+from atomgraph.analysis.laws.structures import sample_structures
 from atomgraph.analysis.laws.symmetry import order_of_atoms
 from atomgraph.data import budget_batches
 from atomgraph.fitting.linear_weights import LinearWeights
@@ -105,7 +105,7 @@ def cancellation_of(
     parts = [_terms(potential, weights, batch.to(potential.device)) for batch in budget_batches(chosen, _EDGES)]
     size, total = (torch.cat(both) for both in zip(*parts, strict=True))
     terms, usual = float(size.max()), float(total.square().mean().sqrt())
-    structures: Mapping[str, ase.Atoms] = specimens(potential.elements)
+    structures: Mapping[str, ase.Atoms] = sample_structures(potential.elements)
     some = {f"training {i}": frames[i] for i in range(0, len(frames), max(1, -(-len(frames) // _FEW)))}
     error = float32_error(potential, {**structures, **some})
     order = order_of_atoms(LawContext(in_dtype(potential, torch.float32), structures)).figure

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from atomgraph.featurizers.density import DensityFeaturizer, TermSlopes, slopes_by_atom, term_slopes
+from atomgraph.featurizers.density import DensityFeaturizer, TermDerivatives, jacobian_by_atom, term_derivatives
 from atomgraph.fitting.linear_weights import Block
 from atomgraph.fitting.padded_terms import PaddedTerms
 from atomgraph.graph.structure import AtomicGraph
@@ -58,34 +58,36 @@ def chunks(block: Block, graph: AtomicGraph, edges: Edges) -> Iterator[Portion]:
 
 def _factored(expansion: DensityFeaturizer, block: Block, edges: Edges) -> Iterator[Portion]:
     """By the chain rule: ∂φ/∂c of each atom, times ∂c/∂r of its edges."""
-    slopes = term_slopes(expansion, edges)
-    centre = edges.centre[slopes.terms.rows]
+    derivatives = term_derivatives(expansion, edges)
+    centre = edges.centre[derivatives.terms.rows]
     n_terms = torch.bincount(centre, minlength=edges.n_atoms)
     for element, atoms in _by_element(edges):
         columns, few = block.columns_of(element), block.few_directions(element)
         width = columns.stop - columns.start
-        plain, factor = _plain(block.solvable, expansion, element, slopes.terms.left)
-        n_slopes = expansion.n_slopes(element) if plain else width * expansion.n_channels * expansion.n_functions
-        cost = 3 * n_terms[atoms] * (width + expansion.n_functions) + n_slopes
+        plain, factor = _plain(block.solvable, expansion, element, derivatives.terms.left)
+        n_jacobian = expansion.n_jacobian(element) if plain else width * expansion.n_channels * expansion.n_functions
+        cost = 3 * n_terms[atoms] * (width + expansion.n_functions) + n_jacobian
         for chosen in _portioned(atoms, cost, _AT_ONCE if plain else _OF_KERNELS):
             place = torch.full_like(n_terms, -1)
             place[chosen] = torch.arange(len(chosen), device=chosen.device)
             mine = torch.nonzero(place[centre] >= 0)[:, 0]
             if len(mine) == 0:
                 continue
-            rows, owner = slopes.terms.rows[mine], place[centre[mine]]
-            density = _density(expansion, slopes, mine, owner, element, len(chosen))
+            rows, owner = derivatives.terms.rows[mine], place[centre[mine]]
+            density = _density(expansion, derivatives, mine, owner, element, len(chosen))
             if plain:
-                for portion in _in_blocks(expansion, slopes, mine, owner, density, element):
+                for portion in _in_blocks(expansion, derivatives, mine, owner, density, element):
                     built = portion.gradients if factor is None else portion.gradients.mul_(factor)
                     yield Portion(portion.columns + columns.start, portion.edges, built)
                 continue
-            channel = owner * expansion.n_channels + slopes.terms.channel[mine]
+            channel = owner * expansion.n_channels + derivatives.terms.channel[mine]
             if few is None:
                 by_density = _basis_by_density(expansion, block.solvable, density, element)
-                yield Portion(columns, rows, _products(slopes, mine, channel, by_density))
+                yield Portion(columns, rows, _products(derivatives, mine, channel, by_density))
             else:
-                along = _products(slopes, mine, channel, expansion.slopes(density, _of(element, density), few.base))
+                along = _products(
+                    derivatives, mine, channel, expansion.jacobian(density, _of(element, density), few.base)
+                )
                 built, sums = along @ few.mix.T, sum_to(along, owner, len(chosen)) @ few.mix.T
                 each = _factor(expansion, block.solvable, density, element)
                 if each is not None:
@@ -97,51 +99,56 @@ def _plain(
     readout: LinearReadout, expansion: DensityFeaturizer, element: int, like: Tensor
 ) -> tuple[bool, Tensor | None]:
     """Whether φ are the features themselves, up to a constant factor, and this factor or None."""
-    form = readout.basis_slopes(like.new_zeros(0, expansion.irreps_out.dim), element)
+    form = readout.basis_jacobian(like.new_zeros(0, expansion.irreps_out.dim), element)
     if form is None or form[0] is not None or (form[1] is not None and len(form[1]) != 1):
         return False, None
     return True, form[1]
 
 
 def _density(
-    expansion: DensityFeaturizer, slopes: TermSlopes, mine: Tensor, centre: Tensor, element: int, n_atoms: int
+    expansion: DensityFeaturizer, derivatives: TermDerivatives, mine: Tensor, centre: Tensor, element: int, n_atoms: int
 ) -> Tensor:
     """Density (n_atoms, n_channels, n_functions) of some terms; centres are atoms 0 … n_atoms − 1 of one element."""
-    owner, size = centre * expansion.n_channels + slopes.terms.channel[mine], n_atoms * expansion.n_channels
-    density = sum_to(slopes.terms.some(mine), owner, size).view(n_atoms, expansion.n_channels, -1)
+    owner, size = centre * expansion.n_channels + derivatives.terms.channel[mine], n_atoms * expansion.n_channels
+    density = sum_to(derivatives.terms.some(mine), owner, size).view(n_atoms, expansion.n_channels, -1)
     return density + expansion.alone(torch.full((n_atoms,), element, device=owner.device)).to(density)
 
 
 def _in_blocks(
-    expansion: DensityFeaturizer, slopes: TermSlopes, mine: Tensor, centre: Tensor, density: Tensor, element: int
+    expansion: DensityFeaturizer,
+    derivatives: TermDerivatives,
+    mine: Tensor,
+    centre: Tensor,
+    density: Tensor,
+    element: int,
 ) -> Iterator[Portion]:
     """Jacobian of features; columns are numbers of features."""
-    channel, known, padded = slopes.terms.channel[mine], -1, None
-    for block in expansion.slope_blocks(density, element, torch.unique(channel).tolist()):
+    channel, known, padded = derivatives.terms.channel[mine], -1, None
+    for block in expansion.jacobian_blocks(density, element, torch.unique(channel).tolist()):
         if padded is None or block.channel != known:
             terms, known = torch.nonzero(channel == block.channel)[:, 0], block.channel
-            padded = PaddedTerms.of(slopes, mine[terms], centre[terms], len(density))
-        built = padded.derivatives(block.functions) @ block.slopes
-        yield Portion(block.features, slopes.terms.rows[padded.terms], built.view(-1, 3, built.shape[2]))
+            padded = PaddedTerms.of(derivatives, mine[terms], centre[terms], len(density))
+        built = padded.derivatives(block.functions) @ block.jacobian
+        yield Portion(block.features, derivatives.terms.rows[padded.terms], built.view(-1, 3, built.shape[2]))
 
 
 def _basis_by_density(expansion: DensityFeaturizer, readout: LinearReadout, density: Tensor, element: int) -> Tensor:
     kind = _of(element, density)
     h = expansion.invariants(density, kind)
-    form = readout.basis_slopes(h, element)
+    form = readout.basis_jacobian(h, element)
     if form is None:
-        return slopes_by_atom(lambda c, z: readout.basis(expansion.invariants(c, z), element), density, kind)
+        return jacobian_by_atom(lambda c, z: readout.basis(expansion.invariants(c, z), element), density, kind)
     directions, factor = form
-    slopes = expansion.slopes(density, kind, directions)
+    derivatives = expansion.jacobian(density, kind, directions)
     if factor is not None:
-        slopes = slopes.mul_(factor[:, :, None, None])
-    missing = readout.basis(h, element).shape[1] - slopes.shape[1]
-    return torch.nn.functional.pad(slopes, (0, 0, 0, 0, 0, missing)) if missing else slopes
+        derivatives = derivatives.mul_(factor[:, :, None, None])
+    missing = readout.basis(h, element).shape[1] - derivatives.shape[1]
+    return torch.nn.functional.pad(derivatives, (0, 0, 0, 0, 0, missing)) if missing else derivatives
 
 
 def _factor(expansion: DensityFeaturizer, readout: LinearReadout, density: Tensor, element: int) -> Tensor | None:
     """Factors of the directions of the basis, (n_atoms, n); None for 1."""
-    form = readout.basis_slopes(expansion.invariants(density, _of(element, density)), element)
+    form = readout.basis_jacobian(expansion.invariants(density, _of(element, density)), element)
     return None if form is None else form[1]
 
 
@@ -149,7 +156,7 @@ def _of(element: int, density: Tensor) -> Tensor:
     return torch.full((len(density),), element, device=density.device)
 
 
-def _products(slopes: TermSlopes, mine: Tensor, owner: Tensor, by_density: Tensor) -> Tensor:
+def _products(derivatives: TermDerivatives, mine: Tensor, owner: Tensor, by_density: Tensor) -> Tensor:
     """Derivatives of the terms ``mine`` times ∂φ/∂c of their owners (channels of atoms), (n, 3, k); one product an owner.
 
     Args:
@@ -160,7 +167,7 @@ def _products(slopes: TermSlopes, mine: Tensor, owner: Tensor, by_density: Tenso
     longest = int(counts.max())
     slot = owner * longest + rank_in_target(owner, counts)
     laid = mine.new_zeros(len(factors) * longest).index_copy(0, slot, mine)  # padded with arbitrary terms
-    built = slopes.of(laid).view(len(factors), 3 * longest, -1) @ factors
+    built = derivatives.of(laid).view(len(factors), 3 * longest, -1) @ factors
     return built.view(len(laid), 3, -1).index_select(0, slot)
 
 

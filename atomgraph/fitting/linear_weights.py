@@ -53,7 +53,7 @@ class Block:
     def few_directions(self, element: int) -> LowRankRows | None:
         """The directions of derivatives of an element's basis, if they span few dimensions; else None."""
         parameter = next(iter(self.readout.parameters()))
-        form = self.solvable.basis_slopes(parameter.new_zeros(1, self.readout.irreps_in.dim), element)
+        form = self.solvable.basis_jacobian(parameter.new_zeros(1, self.readout.irreps_in.dim), element)
         if form is None or form[0] is None:
             return None
         known = self._few.get(element)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from atomgraph.featurizers.density import TermSlopes
+from atomgraph.featurizers.density import TermDerivatives
 from atomgraph.ops.outer import rank_in_target
 
 
@@ -26,11 +26,11 @@ class PaddedTerms:
     product: tuple[Tensor, Tensor, Tensor, Tensor, Tensor] | None
 
     @classmethod
-    def of(cls, slopes: TermSlopes, chosen: Tensor, centre: Tensor, n_centres: int) -> PaddedTerms:
+    def of(cls, derivatives: TermDerivatives, chosen: Tensor, centre: Tensor, n_centres: int) -> PaddedTerms:
         """The padded derivatives of some terms.
 
         Args:
-            slopes: Derivatives of all terms.
+            derivatives: Derivatives of all terms.
             chosen: (n,) rows of terms.
             centre: (n,) centre of each term, from 0 to n_centres − 1.
             n_centres: Number of centres.
@@ -45,14 +45,16 @@ class PaddedTerms:
             rows = rows.expand(-1, 3, -1).view(n_centres, longest, 3, -1)
             return rows.permute(0, 3, 1, 2).reshape(n_centres, -1, 3 * longest)
 
-        known = slopes.terms
+        known = derivatives.terms
         terms = chosen.new_zeros(n_centres * longest).index_copy(0, slot, chosen)
-        by_left = padded(slopes.left.index_select(0, chosen))
-        if known.right is None or known.of_left is None or known.of_right is None or slopes.right is None:
+        by_left = padded(derivatives.left.index_select(0, chosen))
+        if known.right is None or known.of_left is None or known.of_right is None or derivatives.right is None:
             return cls(terms, by_left, None)
         left, right = (padded(factor.index_select(0, chosen)[:, None]) for factor in (known.left, known.right))
         return cls(
-            terms, by_left, (right, left, padded(slopes.right.index_select(0, chosen)), known.of_left, known.of_right)
+            terms,
+            by_left,
+            (right, left, padded(derivatives.right.index_select(0, chosen)), known.of_left, known.of_right),
         )
 
     def derivatives(self, functions: Tensor) -> Tensor:

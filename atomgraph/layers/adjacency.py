@@ -17,7 +17,9 @@ from atomgraph.old_names import old_names_of
 class Adjacency(Part):
     """Weights of the edges, not negative and zero from the cutoff on: ``edges -> (n_edges,)`` or ``(n_edges, channels)``.
 
-    cutoff: Å.  channels: None where all channels share the weights, else how many have weights of their own.
+    Args:
+        cutoff: Å.
+        channels: None where all channels share the weights, else how many have weights of their own.
     """
 
     cutoff: float
@@ -31,8 +33,12 @@ class Adjacency(Part):
 class Envelope(Adjacency):
     """The cutoff envelope itself, :math:`w_{ij} = f(r_{ij})`, the same for all channels.
 
-    cutoff: Å.  envelope: f by its name in ``ops/cutoff.py``; ``polynomial`` has two flat derivatives at the cutoff.
-    Raises WiringError for another envelope or a cutoff that is not positive.
+    Args:
+        cutoff: Å.
+        envelope: F by its name in ``ops/cutoff.py``; ``polynomial`` has two flat derivatives at the cutoff.
+
+    Raises:
+        WiringError: For another envelope or a cutoff that is not positive.
     """
 
     def __init__(self, cutoff: float, envelope: str = "polynomial"):
@@ -49,9 +55,15 @@ class Envelope(Adjacency):
 class GaussianShells(Adjacency):
     r"""For each channel a shell of distances, :math:`w^c_{ij} = f(r_{ij})\, e^{-(r_{ij}-\mu_c)^2/2s_c^2}`, both learned.
 
-    channels: how many.  cutoff: Å.  start: where the first shell lies, Å; the last lies at the cutoff.
-    Raises WiringError for no channels or a cutoff that is not above ``start``.
     Place and width are kept in units of the first width, so that they learn as fast as other weights.
+
+    Args:
+        channels: How many.
+        cutoff: Å.
+        start: Where the first shell lies, Å; the last lies at the cutoff.
+
+    Raises:
+        WiringError: For no channels or a cutoff that is not above ``start``.
     """
 
     def __init__(self, channels: int, cutoff: float, start: float = 1.0):
@@ -73,7 +85,8 @@ class GaussianShells(Adjacency):
 def adjacency_for(channels: int, cutoff: float, adjacency: Adjacency | None) -> Adjacency:
     """The adjacency of a layer: the one given, if it fits the layer's channels and cutoff, else the envelope.
 
-    Raises WiringError for weights of another number of channels, or an adjacency that reaches beyond the cutoff.
+    Raises:
+        WiringError: For weights of another number of channels, or an adjacency that reaches beyond the cutoff.
     """
     if adjacency is None:
         return Envelope(cutoff)

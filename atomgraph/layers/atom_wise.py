@@ -20,10 +20,14 @@ from atomgraph.nn.protocols import Layer
 class AtomWise(Layer):
     r""":math:`h'_i = \sigma(h_i W_{z_i} + b_{z_i})`: changes the number of channels and lets the centre's element in.
 
-    elements: chemical symbols, in the model's order.
-    irreps_in, irreps_out: scalars per atom before and after, their number or irreps (``0e``).
-    hidden: widths of hidden layers, each with a silu.  activation: σ, one of ``identity``, ``silu``, ``tanh``, ``softplus``.
-    Raises WiringError for an unknown activation or a width below one.
+    Args:
+        elements: Chemical symbols, in the model's order.
+        irreps_in, irreps_out: Scalars per atom before and after, their number or irreps (``0e``).
+        hidden: Widths of hidden layers, each with a silu.
+        activation: σ, one of ``identity``, ``silu``, ``tanh``, ``softplus``.
+
+    Raises:
+        WiringError: For an unknown activation or a width below one.
     """
 
     group = "embedding"

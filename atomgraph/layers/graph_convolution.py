@@ -19,11 +19,19 @@ from atomgraph.ops.laplacian import check_laplacian, mean_of_neighbours
 class GraphConvolution(MessageLayer):
     r""":math:`h'_i = \sigma(\bar h_i W + h_i B + b)`, :math:`\bar h_i = \sum_j w_{ij} h_j / (1 + \sum_j w_{ij})`.
 
-    irreps_in, irreps_out: scalars per atom before and after, their number or irreps (``0e``).  cutoff: Å.
-    normalisation: what the sum is divided by (``ops/laplacian.py``); ``smooth`` is the one for energies.
-    activation: σ, one of ``silu``, ``tanh``, ``softplus``, ``identity``.  bias: b, zero at first.
-    adjacency: weights of the edges; by default the envelope f(r).
-    ``mean`` is W and ``own`` B, both (channels_in, channels_out).  Raises WiringError for what does not fit.
+    ``mean`` is W and ``own`` B, both (channels_in, channels_out).
+
+    Args:
+        irreps_in, irreps_out: Scalars per atom before and after, their number or irreps (``0e``).
+        cutoff: Å.
+        normalisation: What the sum is divided by (``ops/laplacian.py``); ``smooth`` is the one for energies.
+        activation: σ, one of ``silu``, ``tanh``, ``softplus``, ``identity``.
+        bias: b, zero at first.
+        adjacency: Weights of the edges; by default the envelope f(r).
+
+    Raises:
+        WiringError: For what does not fit.
+
     Source: Daigavane et al., Distill (2021), 10.23915/distill.00032; Hamilton, Ying and Leskovec, NeurIPS 2017.
     """
 

@@ -19,11 +19,19 @@ from atomgraph.ops.laplacian import check_laplacian, laplacian
 class LaplacianConvolution(MessageLayer):
     r""":math:`h' = \sigma(h W - L h\, V + b)`, one step of diffusion with learned channel matrices.
 
-    irreps_in, irreps_out: scalars per atom before and after, their number or irreps (``0e``).  cutoff: Å.
-    laplacian, normalisation: which Laplacian of the weighted graph (``ops/laplacian.py``); ``smooth`` is the one for energies.
-    activation: σ, one of ``silu``, ``tanh``, ``softplus``, ``identity``.  bias: b, zero at first.
-    adjacency: weights of the edges; by default the envelope f(r).
-    ``own`` is W and ``spread`` V, both (channels_in, channels_out).  Raises WiringError for what does not fit.
+    ``own`` is W and ``spread`` V, both (channels_in, channels_out).
+
+    Args:
+        irreps_in, irreps_out: Scalars per atom before and after, their number or irreps (``0e``).
+        cutoff: Å.
+        laplacian, normalisation: Which Laplacian of the weighted graph (``ops/laplacian.py``); ``smooth`` is the one
+            for energies.
+        activation: σ, one of ``silu``, ``tanh``, ``softplus``, ``identity``.
+        bias: b, zero at first.
+        adjacency: Weights of the edges; by default the envelope f(r).
+
+    Raises:
+        WiringError: For what does not fit.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Layer normalisation, with slopes that stay tame."""
+"""Layer normalisation, with bounded derivatives."""
 
 from __future__ import annotations
 
@@ -16,10 +16,14 @@ from atomgraph.nn.protocols import Layer
 class LayerNorm(Layer):
     r""":math:`h'_{ic} = g_c (h_{ic} - \bar h_i) / \sqrt{\mathrm{var}_c h_{ic} + \epsilon} + b_c` over an atom's channels.
 
-    irreps_in: scalars per atom, two or more, their number or irreps (``0e``).
-    epsilon: positive; not as small as usual (10^-5), since an atom whose features
-    are nearly equal would have slopes, and so forces, of :math:`\epsilon^{-1/2}`.  ``gain`` is g, one at first,
-    ``bias`` b, zero. Raises WiringError for fewer channels or an epsilon that is not positive.
+    Args:
+        irreps_in: Scalars per atom, two or more, their number or irreps (``0e``).
+        epsilon: Positive; not as small as usual (10^-5), since an atom whose features are nearly equal would have
+            slopes, and so forces, of :math:`\epsilon^{-1/2}`. ``gain`` is g, one at first, ``bias`` b, zero.
+
+    Raises:
+        WiringError: For fewer channels or an epsilon that is not positive.
+
     Source: Ba, Kiros and Hinton, arXiv:1607.06450 (2016).
     """
 

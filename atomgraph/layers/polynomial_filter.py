@@ -21,16 +21,27 @@ from atomgraph.ops.operator_polynomial import check_polynomial, polynomials
 class PolynomialFilter(MessageLayer):
     r""":math:`h' = \sigma\big(\sum_{k=0}^K L^k h\, W_k + b\big)`: what an atom learns from atoms at most K hops away.
 
-    irreps_in, irreps_out: scalars per atom before and after, their number or irreps (``0e``).  cutoff: Å.
-    degree: K, the highest power.
-    basis: ``monomial``, or ``chebyshev``, which puts :math:`T_k(2L/\lambda_{max} - I)` for :math:`L^k`.
-    laplacian, normalisation: which Laplacian of the weighted graph (``ops/laplacian.py``); ``smooth`` is the one for energies.
-    weights: ``matrix``, a channel matrix for each k, or ``scalar``, the lecture's :math:`p_w(L) = \sum_k w_k L^k`.
-    activation: σ, one of ``silu``, ``tanh``, ``softplus``, ``identity``.  bias: b, zero at first.
-    lambda_max: upper bound of the eigenvalues, a constant; 2 for all but the plain Laplacian, which has no bound of its own.
-    adjacency: weights of the edges; by default the envelope f(r).
-    ``weight`` is (K + 1, channels_in, channels_out), or (K + 1,) for scalars.  Raises WiringError for what does not fit.
-    Source: Defferrard, Bresson and Vandergheynst, NeurIPS 2016; Daigavane et al., Distill (2021), 10.23915/distill.00032.
+    ``weight`` is (K + 1, channels_in, channels_out), or (K + 1,) for scalars.
+
+    Args:
+        irreps_in, irreps_out: Scalars per atom before and after, their number or irreps (``0e``).
+        cutoff: Å.
+        degree: K, the highest power.
+        basis: ``monomial``, or ``chebyshev``, which puts :math:`T_k(2L/\lambda_{max} - I)` for :math:`L^k`.
+        laplacian, normalisation: Which Laplacian of the weighted graph (``ops/laplacian.py``); ``smooth`` is the one
+            for energies.
+        weights: ``matrix``, a channel matrix for each k, or ``scalar``, the lecture's :math:`p_w(L) = \sum_k w_k L^k`.
+        activation: σ, one of ``silu``, ``tanh``, ``softplus``, ``identity``.
+        bias: b, zero at first.
+        lambda_max: Upper bound of the eigenvalues, a constant; 2 for all but the plain Laplacian, which has no bound of
+            its own.
+        adjacency: Weights of the edges; by default the envelope f(r).
+
+    Raises:
+        WiringError: For what does not fit.
+
+    Source: Defferrard, Bresson and Vandergheynst, NeurIPS 2016; Daigavane et al., Distill (2021),
+    10.23915/distill.00032.
     """
 
     def __init__(

@@ -16,7 +16,11 @@ from atomgraph.nn.protocols import Layer, as_calibrated
 class Residual(Layer):
     r""":math:`h' = h + \mathrm{layer}(h)`, for any layer that gives what it takes.
 
-    layer: the layer inside.  Raises WiringError where its irreps change.
+    Args:
+        layer: The layer inside.
+
+    Raises:
+        WiringError: Where its irreps change.
     """
 
     def __init__(self, layer: Layer):

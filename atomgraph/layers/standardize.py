@@ -21,14 +21,17 @@ from atomgraph.ops.scatter import sum_to
 class Standardize(Layer):
     r""":math:`h'_{ic} = (h_{ic} - \mu_{zc}) / s_{zc}`, z the element of atom i; the identity until it is calibrated.
 
-    elements: chemical symbols, in the model's order.  irreps_in: scalars per atom, their number or irreps (``0e``).
-    min_width: the smallest width, in the unit of the feature: a feature that is nearly zero in the training data is not
-    scaled up.
     ``mean`` and ``width`` (n_elements, channels) come from the training data once (``nn.protocols.Calibrated``) and are not
     trained. A width is never below a tenth of the feature's width over all elements, nor below a hundredth of its
     root mean square, so that a feature that hardly varies in training is not blown up. A feature that is constant on each
     element (the column that says which element an atom is) is left alone. An element with fewer than two atoms takes the
     numbers of all elements together.
+
+    Args:
+        elements: Chemical symbols, in the model's order.
+        irreps_in: Scalars per atom, their number or irreps (``0e``).
+        min_width: The smallest width, in the unit of the feature: a feature that is nearly zero in the training data is
+            not scaled up.
     """
 
     follows_columns = True

@@ -16,15 +16,20 @@ from atomgraph.readouts import DensityEmbedding
 class ACE(EnergyModel):
     r""":math:`E_i = \sum_p w_p\, F\big(\sum_f c_{z_i f p} B_{if}; m_p\big)` over the baseline.
 
-    elements: chemical symbols.  cutoff: Å.
-    n_max, l_max: the largest n and l of functions of one, two … neighbours, pacemaker's ``nradmax_by_orders`` and
-    ``lmax_by_orders``.
-    radial, n_radial, width, exponent: of the radial basis, as ``featurizers.ACE`` takes them.
-    functions, bonds: as ``featurizers.ACE`` takes them; None stands for all functions and for bonds that are alike.
-    function, parameters: of the embedding, as ``readouts.DensityEmbedding`` takes them.
-    baseline: E0, scale, heads, repulsion.
-    Raises WiringError for arguments that make no part.
-    Sources: Drautz, Phys. Rev. B 99, 014104 (2019); Bochkarev et al., Phys. Rev. Materials 6, 013804 (2022).
+    Args:
+        elements: Chemical symbols.
+        cutoff: Å.
+        n_max, l_max: The largest n and l of functions of one, two … neighbours, pacemaker's ``nradmax_by_orders`` and
+            ``lmax_by_orders``.
+        radial, n_radial, width, exponent: Of the radial basis, as ``featurizers.ACE`` takes them.
+        functions, bonds: As ``featurizers.ACE`` takes them; None stands for all functions and for bonds that are alike.
+        function, parameters: Of the embedding, as ``readouts.DensityEmbedding`` takes them.
+        baseline: E0, scale, heads, repulsion.
+
+    Raises:
+        WiringError: For arguments that make no part.
+
+    Source: Drautz, Phys. Rev. B 99, 014104 (2019); Bochkarev et al., Phys. Rev. Materials 6, 013804 (2022).
     """
 
     def __init__(

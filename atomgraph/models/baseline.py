@@ -21,13 +21,16 @@ from atomgraph.nn.part import Part
 class Baseline(Float64Buffers, Part):
     r""":math:`E_i = E0_{head, z_i} + s_{head}\,\varepsilon_i + t_{head} + V^{rep}_i`.
 
-    elements: chemical symbols, in the model's order.  heads: names of the heads.
-    repulsion: a part ``(graph, edges) -> (n_atoms,)`` in eV, such as ``atomgraph.nn.ZBL``, or None.
-    scales_repulsion: the scale is for the repulsion, too, :math:`s (\varepsilon_i + V_i)`, as in files of MACE.
-    exact_isolated: an atom without neighbours has exactly E0. The model subtracts what its branches give for an isolated
-    atom of the element (``models.isolated``), and shift stays 0.
     E0, scale and shift start at 0, 1 and 0 and are set from data (``set_e0``, ``set_scale``); they are not trained.
     They stay float64 whatever the model's dtype, since E0 of thousands of eV would drown the rest in float32.
+
+    Args:
+        elements: Chemical symbols, in the model's order.
+        heads: Names of the heads.
+        repulsion: A part ``(graph, edges) -> (n_atoms,)`` in eV, such as ``atomgraph.nn.ZBL``, or None.
+        scales_repulsion: The scale is for the repulsion, too, :math:`s (\varepsilon_i + V_i)`, as in files of MACE.
+        exact_isolated: An atom without neighbours has exactly E0. The model subtracts what its branches give for an
+            isolated atom of the element (``models.isolated``), and shift stays 0.
     """
 
     e0: Tensor
@@ -71,7 +74,11 @@ class Baseline(Float64Buffers, Part):
         return self.total(self.of_head(local, head), repulsion, head, edges.element)
 
     def total(self, epsilon: Tensor, repulsion: Tensor | None, head: Tensor, element: Tensor) -> Tensor:
-        """The sum, (n_atoms,) eV in float64, of local energies and repulsions (n_atoms,); head, element: each atom's rows."""
+        """The sum, (n_atoms,) eV in float64, of local energies and repulsions (n_atoms,);
+
+        Args:
+            head, element: Each atom's rows.
+        """
         epsilon, constant = epsilon.to(self.e0.dtype), self.e0[head, element] + self.shift[head]
         if repulsion is None:
             return constant + self.scale[head] * epsilon

@@ -18,11 +18,17 @@ from atomgraph.readouts import PerElementMLP
 class BehlerParrinello(EnergyModel):
     r""":math:`E_i = \mathrm{MLP}_{z_i}\big((G_i - \mu_{z_i}) / s_{z_i}\big)` over the baseline.
 
-    elements: chemical symbols.  cutoff: Å.
-    radial, angular, envelope: as ``SymmetryFunctions`` takes them; None stands for the usual sets.
-    readout_hidden: hidden widths of the perceptrons.  activation: ``silu``, ``tanh`` or ``softplus``.
-    baseline: E0, scale, heads, repulsion.
-    Raises WiringError for arguments that make no part.
+    Args:
+        elements: Chemical symbols.
+        cutoff: Å.
+        radial, angular, envelope: As ``SymmetryFunctions`` takes them; None stands for the usual sets.
+        readout_hidden: Hidden widths of the perceptrons.
+        activation: ``silu``, ``tanh`` or ``softplus``.
+        baseline: E0, scale, heads, repulsion.
+
+    Raises:
+        WiringError: For arguments that make no part.
+
     Source: Behler and Parrinello, Phys. Rev. Lett. 98, 146401 (2007).
     """
 

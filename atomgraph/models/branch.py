@@ -24,9 +24,14 @@ class Branch(Part):
     :math:`h^{(0)}` comes from the featurizer, :math:`h^{(t)}` from layer t. With k readouts, they read the last k features
     in order (MACE: one readout a layer; most others: one readout on the last features).
 
-    cutoff: Å; the branch sees only edges shorter than this.
-    featurizer: gives :math:`h^{(0)}`.  layers: in order, none or more.  readouts: one or more, at most one more than layers.
-    Raises WiringError where features and parts do not fit, or a part reaches beyond the cutoff.
+    Args:
+        cutoff: Å; the branch sees only edges shorter than this.
+        featurizer: Gives :math:`h^{(0)}`.
+        layers: In order, none or more.
+        readouts: One or more, at most one more than layers.
+
+    Raises:
+        WiringError: Where features and parts do not fit, or a part reaches beyond the cutoff.
     """
 
     layers: Any  # ModuleList of Layer
@@ -85,7 +90,11 @@ class Branch(Part):
         return self.arguments | {"cutoff": self.cutoff, "featurizer": featurizer} | parts
 
     def weights_for(self, new: Branch, edit: ElementEdit) -> dict[str, Tensor]:
-        """Entries of the state dict that change in all parts; new: this branch for the new elements."""
+        """Entries of the state dict that change in all parts;
+
+        Args:
+            new: This branch for the new elements.
+        """
         weights = weights_for(self.featurizer, edit, "featurizer.")
         for name, part, part_edit in part_edits(self, new.featurizer, edit):
             weights |= weights_for(part, part_edit, f"{name}.")
@@ -95,7 +104,8 @@ class Branch(Part):
     def calibrate(self, batches: Callable[[], Iterable[tuple[AtomicGraph, Edges]]]) -> None:
         """Calibrate each part that takes constants from the training data (``nn.protocols.Calibrated``), in order.
 
-        batches: gives the training data from the beginning, called once for each such part.
+        Args:
+            batches: Gives the training data from the beginning, called once for each such part.
         """
         for depth, part in enumerate([*self.layers, *self.readouts]):
             if (calibrated := as_calibrated(part)) is None:
@@ -142,9 +152,9 @@ class Branch(Part):
             if layer.edge_irreps_out is not None:
                 before, given = name, o3.Irreps(layer.edge_irreps_out)
 
-    def _check_joint(self, part: torch.nn.Module, name: str, sister: type[Part]) -> None:
-        if not isinstance(part, sister):
-            raise WiringError(f"{name} should be a {sister.__name__}, but is {a_kind(part)}")
+    def _check_joint(self, part: torch.nn.Module, name: str, kind: type[Part]) -> None:
+        if not isinstance(part, kind):
+            raise WiringError(f"{name} should be a {kind.__name__}, but is {a_kind(part)}")
         reach = getattr(part, "cutoff", None)
         if isinstance(reach, int | float) and reach > self.cutoff + 1e-12:
             raise WiringError(f"{name} reaches {reach} Å, beyond the branch's cutoff of {self.cutoff} Å")

@@ -25,9 +25,13 @@ from atomgraph.nn.part import Part
 class EnergyModel(Part):
     r"""Graph to local energies, :math:`E_i = \mathrm{baseline}(\sum_b \varepsilon_i^{(b)})`, (n_atoms,) in eV.
 
-    elements: chemical symbols.  branches: one or more, each with its own cutoff; graphs need the largest.
-    baseline: E0, scale, shift, repulsion, heads; by default E0 = 0, scale 1 and one head.
-    Raises WiringError where parts do not fit one another, or know other elements than the model.
+    Args:
+        elements: Chemical symbols.
+        branches: One or more, each with its own cutoff; graphs need the largest.
+        baseline: E0, scale, shift, repulsion, heads; by default E0 = 0, scale 1 and one head.
+
+    Raises:
+        WiringError: Where parts do not fit one another, or know other elements than the model.
     """
 
     branches: Any  # ModuleList of Branch
@@ -145,7 +149,9 @@ class EnergyModel(Part):
         """What is subtracted for each head and element, (n_heads, n_elements) in eV, float64; zeros where nothing is.
 
         Energies are E0 − this + scale · local energy + shift.
-        Raises WiringError where features depend on the charge or spin of a structure, so that no constant exists.
+
+        Raises:
+            WiringError: Where features depend on the charge or spin of a structure, so that no constant exists.
         """
         if not self.baseline.exact_isolated:
             return torch.zeros_like(self.baseline.e0)
@@ -155,19 +161,20 @@ class EnergyModel(Part):
         return table * self.baseline.scale[:, None]
 
     def structure_energy(self, graph: AtomicGraph) -> Tensor | None:
-        """(n_graphs,) eV that belong to a whole structure and to no atom of it, without slope; None where there are none."""
+        """Energies of whole structures that belong to no atom, (n_graphs,) eV, without gradient; None if there are none."""
         return None
 
     @torch.no_grad()
     def calibrate(self, graphs: Iterable[AtomicGraph]) -> None:
         """Set the constants that parts take from the training data (see ``nn.protocols.Calibrated``).
 
-        graphs: gone through once for each such part, so edges and features are in memory for one graph (or batch) at a time;
-        an iterator, which can be gone through only once, is made a list.
+        Args:
+            graphs: Gone through once for each such part, so edges and features are in memory for one graph (or batch)
+                at a time; an iterator, which can be gone through only once, is made a list.
         """
-        anew = list(graphs) if isinstance(graphs, Iterator) else graphs
+        structures = list(graphs) if isinstance(graphs, Iterator) else graphs
         for branch in self.branches:
-            branch.calibrate(partial(self._with_edges, anew, branch.cutoff))
+            branch.calibrate(partial(self._with_edges, structures, branch.cutoff))
 
     def _with_edges(self, graphs: Iterable[AtomicGraph], cutoff: float) -> Iterator[tuple[AtomicGraph, Edges]]:
         return ((graph, self.edges(graph).within(cutoff)) for graph in graphs)

@@ -26,19 +26,27 @@ class GAP(EnergyModel):
 
     Its weights are for ``fit.kind: sparse_gp``, which also chooses the sparse points.
 
-    elements: chemical symbols.  cutoff: of SOAP, Å.
-    n_points: sparse points, of each element.  zeta: power of the kernel.  delta: its height, eV, as gap_fit's.
-    n_max, l_max, sigma, basis, envelope_width, central_weight, channels: as ``featurizers.SOAP`` takes them.
-    pairs: kernels of all pairs of elements, ``{cutoff, n_points, theta, delta, envelope_width}`` where they differ from SOAP's
-    cutoff, 40, 1.75 times the distance between two points, 5 eV and 1 Å; None for none.  theta 1 Å is gap_fit's habit; it
-    makes neighbouring points nearly dependent, so that weights are large and cancel.
-    triples: kernels of all triples, ``{cutoff, n_points, theta, delta, envelope_width}`` where they differ from SOAP's
-    cutoff, 50,
-    [1 Å, 1 Å², 1 Å], 1 eV and 0.6 Å; None for none.
-    baseline: E0, scale, heads, repulsion.
-    Raises WiringError for arguments that make no part.
-    Sources: Bartók, Payne, Kondor and Csányi, Phys. Rev. Lett. 104, 136403 (2010); Bartók and Csányi, Int. J. Quantum Chem.
     115, 1051 (2015).
+
+    Args:
+        elements: Chemical symbols.
+        cutoff: Of SOAP, Å.
+        n_points: Sparse points, of each element.
+        zeta: Power of the kernel.
+        delta: Its height, eV, as gap_fit's.
+        n_max, l_max, sigma, basis, envelope_width, central_weight, channels: As ``featurizers.SOAP`` takes them.
+        pairs: Kernels of all pairs of elements, ``{cutoff, n_points, theta, delta, envelope_width}`` where they differ
+            from SOAP's cutoff, 40, 1.75 times the distance between two points, 5 eV and 1 Å; None for none. theta 1 Å
+            is gap_fit's habit; it makes neighbouring points nearly dependent, so that weights are large and cancel.
+        triples: Kernels of all triples, ``{cutoff, n_points, theta, delta, envelope_width}`` where they differ from
+            SOAP's cutoff, 50, [1 Å, 1 Å², 1 Å], 1 eV and 0.6 Å; None for none.
+        baseline: E0, scale, heads, repulsion.
+
+    Raises:
+        WiringError: For arguments that make no part.
+
+    Source: Bartók, Payne, Kondor and Csányi, Phys. Rev. Lett. 104, 136403 (2010); Bartók and Csányi, Int. J. Quantum
+    Chem.
     """
 
     def __init__(

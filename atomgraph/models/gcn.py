@@ -31,12 +31,20 @@ class GCN(EnergyModel):
 
     with the density :math:`\hat\rho` of each element's neighbours, standardised on the training data.
 
-    elements: chemical symbols.  cutoff: Å, of density and convolutions; with T layers an atom feels others (1 + T K) cutoffs
-    away, K hops a layer.  convolution: ``polynomial``, ``laplacian`` or ``graph``.  channels: scalars per atom.
-    n_layers: T, how many convolutions.  n_radial: radial functions per element.  readout_hidden: hidden widths of the readout.
-    layer: further arguments of the convolution, such as ``{"degree": 3, "basis": "chebyshev"}``.
-    baseline: E0, scale, heads, repulsion.
-    Raises WiringError for what makes no model.
+    Args:
+        elements: Chemical symbols.
+        cutoff: Å, of density and convolutions; with T layers an atom feels others (1 + T K) cutoffs away, K hops a
+            layer.
+        convolution: ``polynomial``, ``laplacian`` or ``graph``.
+        channels: Scalars per atom.
+        n_layers: T, how many convolutions.
+        n_radial: Radial functions per element.
+        readout_hidden: Hidden widths of the readout.
+        layer: Further arguments of the convolution, such as ``{"degree": 3, "basis": "chebyshev"}``.
+        baseline: E0, scale, heads, repulsion.
+
+    Raises:
+        WiringError: For what makes no model.
     """
 
     def __init__(

@@ -37,19 +37,28 @@ class MACE(EnergyModel):
     .. math:: h^{(0)}_i = W_{z_i}, \qquad h^{(t)} = \mathrm{MACELayer}_t(h^{(t-1)}), \qquad
               \varepsilon_i = \sum_t \mathcal R_t(h_i^{(t)})
 
-    elements: chemical symbols.  cutoff: Å, of one layer; an atom feels others n_layers cutoffs away.
-    size: ``small``, ``medium`` or ``large``, the published shapes (128 channels, ten Bessel functions); or
-    hidden_irreps: irreps of the features, equally many channels of each; the last layer gives their ``0e`` only.
-    n_layers: T.  l_max: of the harmonics.  order: of the products (ν; body order ν + 1), one for all layers or a list.
-    interaction: a name in ``layers.mace.INTERACTIONS``, one for all layers or a list.
-    radial: arguments of ``nn.RadialEmbedding``, such as ``{"n_radial": 8}``; all layers share it.
-    layer: further arguments of ``layers.MACELayer``, one mapping for all layers or a list.
-    readout: arguments of the last readout, ``{"readout_hidden": 16}``; ``{"readout_hidden": None}`` makes it linear.
-    readout_last_only: only the last layer has a readout.  last_layer_scalars: False lets the last layer keep all irreps.
-    global_state: charge and spin that the features know (``featurizers.NodeEmbedding``).  state_energy: they tell an energy of
-    the whole structure, too, which belongs to no atom.
-    baseline: E0, scale, heads, repulsion.
-    Raises WiringError for what makes no model.
+    Args:
+        elements: Chemical symbols.
+        cutoff: Å, of one layer; an atom feels others n_layers cutoffs away.
+        size: ``small``, ``medium`` or ``large``, the published shapes (128 channels, ten Bessel functions); or
+        hidden_irreps: Irreps of the features, equally many channels of each; the last layer gives their ``0e`` only.
+        n_layers: T.
+        l_max: Of the harmonics.
+        order: Of the products (ν; body order ν + 1), one for all layers or a list.
+        interaction: A name in ``layers.mace.INTERACTIONS``, one for all layers or a list.
+        radial: Arguments of ``nn.RadialEmbedding``, such as ``{"n_radial": 8}``; all layers share it.
+        layer: Further arguments of ``layers.MACELayer``, one mapping for all layers or a list.
+        readout: Arguments of the last readout, ``{"readout_hidden": 16}``; ``{"readout_hidden": None}`` makes it
+            linear.
+        readout_last_only: Only the last layer has a readout.
+        last_layer_scalars: False lets the last layer keep all irreps.
+        global_state: Charge and spin that the features know (``featurizers.NodeEmbedding``).
+        state_energy: They tell an energy of the whole structure, too, which belongs to no atom.
+        baseline: E0, scale, heads, repulsion.
+
+    Raises:
+        WiringError: For what makes no model.
+
     Source: Batatia et al., NeurIPS 2022; shapes of ``size``: Batatia et al., arXiv:2401.00096.
     """
 
@@ -96,9 +105,9 @@ class MACE(EnergyModel):
             last = t == n_layers - 1
             arguments = {"irreps_message": _message(irreps, l_max, further)} if t > 0 else {}
             arguments |= {"interaction": kind, "order": nu, "l_max": l_max, "radial": shared, **further}
-            wanted = o3.Irreps([(channels, EVEN)]) if last and last_layer_scalars else irreps
-            layers.append(MACELayer(elements, cutoff, given, wanted, **arguments))
-            given = wanted
+            expected = o3.Irreps([(channels, EVEN)]) if last and last_layer_scalars else irreps
+            layers.append(MACELayer(elements, cutoff, given, expected, **arguments))
+            given = expected
         readouts: list[Readout] = [
             ZeroReadout(each.irreps_out, heads) if readout_last_only else ScaledLinear(each.irreps_out, heads)
             for each in layers[:-1]

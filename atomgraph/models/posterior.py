@@ -22,7 +22,9 @@ class Posterior(Float64Buffers):
     r"""A Gaussian of the weights w of all readouts that can be solved for: :math:`\sigma_E = |\Phi^T F|`, cov(w) = F Fᵀ.
 
     :math:`\Phi = s \sum_i \phi_i` of a structure is what its energy is linear in, s the baseline's scale.
-    factor: F, (n_weights, m), eV in units of the weights; float64 whatever the model computes in.
+
+    Args:
+        factor: F, (n_weights, m), eV in units of the weights; float64 whatever the model computes in.
     """
 
     factor: Tensor

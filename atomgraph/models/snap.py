@@ -18,14 +18,22 @@ class SNAP(EnergyModel):
     With ``quadratic`` also :math:`\tfrac12 \sum_{kl} \alpha^{z_i}_{kl} B^i_k B^i_l`.
     β and α are the readout's weight, β⁰ its bias.
 
-    elements: chemical symbols.  cutoff: Å, LAMMPS's ``rcutfac``: where two atoms of radius 0.5 stop to see each other.
-    twojmax: 2J, the bispectrum's resolution: 6 gives 30 components, 8 gives 55.  quadratic: products of components, too.
-    radii, weights: for every element, or None for 0.5 and 1; atoms i and j see each other up to cutoff · (R_i + R_j).
     ``radii: auto`` in a configuration takes them from the training structures.
-    rfac0, rmin0, switch, inner, bzero, chem, wselfall, bnorm: as ``Bispectrum`` takes them.
-    baseline: E0, scale, heads, repulsion.
-    Raises WiringError for arguments that make no part.
-    Sources: Thompson et al., J. Comput. Phys. 285, 316 (2015); Wood and Thompson, J. Chem. Phys. 148, 241721 (2018).
+
+    Args:
+        elements: Chemical symbols.
+        cutoff: Å, LAMMPS's ``rcutfac``: where two atoms of radius 0.5 stop to see each other.
+        twojmax: 2J, the bispectrum's resolution: 6 gives 30 components, 8 gives 55.
+        quadratic: Products of components, too.
+        radii, weights: For every element, or None for 0.5 and 1; atoms i and j see each other up to cutoff · (R_i +
+            R_j).
+        rfac0, rmin0, switch, inner, bzero, chem, wselfall, bnorm: As ``Bispectrum`` takes them.
+        baseline: E0, scale, heads, repulsion.
+
+    Raises:
+        WiringError: For arguments that make no part.
+
+    Source: Thompson et al., J. Comput. Phys. 285, 316 (2015); Wood and Thompson, J. Chem. Phys. 148, 241721 (2018).
     """
 
     def __init__(

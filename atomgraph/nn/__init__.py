@@ -1,4 +1,8 @@
-"""What two or more of the three sisters (featurizers, layers, readouts) share."""
+"""Modules that at least two of featurizers, layers, readouts and models share.
+
+ops = mathematics on tensors, nn = modules, kernels = C++ and the Python that binds it, compiled = a frozen model made of
+kernels.
+"""
 
 from atomgraph.nn.equivariant.distance_transform import Agnesi, Soft
 from atomgraph.nn.equivariant.radial_embedding import RadialEmbedding

@@ -1,4 +1,4 @@
-"""Activation functions: all smooth, since forces are slopes and a loss on forces needs the slopes of slopes."""
+"""Activation functions. All are smooth, because a loss on forces needs second derivatives of the energy."""
 
 from __future__ import annotations
 

@@ -21,7 +21,11 @@ class Constants:
         self._made: dict[tuple[torch.device, torch.dtype], dict[str, Tensor]] = {}
 
     def like(self, x: Tensor) -> dict[str, Tensor]:
-        """Tensors by name; the same ones at every call for one device and dtype. x: real numbers."""
+        """Tensors by name; the same ones at every call for one device and dtype.
+
+        Args:
+            x: Real numbers.
+        """
         key = x.device, x.dtype
         if key not in self._made:
             with torch.inference_mode(False):  # else they could not stand in a derivative later

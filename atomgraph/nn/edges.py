@@ -20,12 +20,15 @@ T = TypeVar("T")
 class Edges:
     r"""The edges of a graph (or of a batch), in the dtype of the model that reads them.
 
-    vector: (n_edges, 3) in Å, from neighbour to centre.  length: (n_edges,) in Å.
-    centre, neighbour: (n_edges,) atom rows; edges are sorted by centre.
-    element: (n_atoms,) row of each atom's element in the model's table.  n_atoms, n_elements: their numbers.
-    origin: the vectors in the graph's own dtype, before they were brought to the model's.
-
     Bases that two parts ask for are made once: ``edges.cached(key, make)``, the key naming function and parameters.
+
+    Attributes:
+        vector: (n_edges, 3) in Å, from neighbour to centre.
+        length: (n_edges,) in Å.
+        centre, neighbour: (n_edges,) atom rows; edges are sorted by centre.
+        element: (n_atoms,) row of each atom's element in the model's table.
+        n_atoms, n_elements: Their numbers.
+        origin: The vectors in the graph's own dtype, before they were brought to the model's.
     """
 
     vector: Tensor
@@ -106,5 +109,5 @@ class Edges:
         """What ``make`` gives (tensors, most often), made at the first call with this key and kept for this forward pass."""
         if key not in self._cache:
             self._cache[key] = make()
-        made: T = self._cache[key]
-        return made
+        built: T = self._cache[key]
+        return built

@@ -85,7 +85,7 @@ class ElementEdit:
 
 
 def rebuilt(value: Any, edit: ElementEdit) -> Any:
-    """A constructor argument for other elements: parts are built anew, in lists and dictionaries, too."""
+    """A constructor argument for other elements: parts are built again, in lists and dictionaries, too."""
     if hasattr(value, "element_arguments"):
         return type(value)(**value.element_arguments(edit))
     if isinstance(value, list | tuple | torch.nn.ModuleList):

@@ -10,7 +10,8 @@ from atomgraph.errors import WiringError
 def as_irreps(features: o3.Irreps | str | int) -> o3.Irreps:
     """Irreps as they are given: irreps, their text such as ``"8x0e+8x1o"``, or a number of scalars.
 
-    Raises WiringError for text that names no irreps, or a number below one.
+    Raises:
+        WiringError: For text that names no irreps, or a number below one.
     """
     if isinstance(features, int):
         if features < 1:

@@ -16,10 +16,15 @@ from atomgraph.nn.linear_map import LinearMap, matrices
 class MLP(torch.nn.Module):
     r""":math:`h^{(t+1)} = \sigma(h^{(t)} W^{(t)}_z + b^{(t)}_z)`, the last layer without :math:`\sigma`.
 
-    n_in, hidden, n_out: widths.  activation: ``silu``, ``tanh`` or ``softplus``, all of them smooth.
-    n_elements: how many sets of weights there are, z being a row of an element table.
     ``weights[t]`` is (n_elements, width, next width), ``biases[t]`` (n_elements, next width).
-    Raises WiringError for a width below one or an unknown activation.
+
+    Args:
+        n_in, hidden, n_out: Widths.
+        activation: ``silu``, ``tanh`` or ``softplus``, all of them smooth.
+        n_elements: How many sets of weights there are, z being a row of an element table.
+
+    Raises:
+        WiringError: For a width below one or an unknown activation.
     """
 
     def __init__(
@@ -62,7 +67,11 @@ class MLP(torch.nn.Module):
         return matrices(self, "weights.")
 
     def forward(self, x: Tensor, element: Tensor | None = None) -> Tensor:
-        """(n_atoms, n_in) to (n_atoms, n_out).  element: (n_atoms,) rows of the weights; needed if there are several."""
+        """(n_atoms, n_in) to (n_atoms, n_out).
+
+        Args:
+            element: (n_atoms,) rows of the weights; needed if there are several.
+        """
         if element is None and len(self.weights[0]) > 1:
             raise WiringError(f"the perceptron has {len(self.weights[0])} elements; it needs to know each atom's")
         networks = zip(
@@ -123,7 +132,7 @@ class LastLayer:
         x = self.mlp.last_hidden(h, self._row(element))
         return torch.cat([x, torch.ones_like(x[:, :1])], dim=1)
 
-    def basis_slopes(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:
+    def basis_jacobian(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:
         return None
 
     @torch.no_grad()

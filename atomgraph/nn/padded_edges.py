@@ -18,8 +18,10 @@ _OVERHEAD = 3  # what a block costs by itself, in rows
 class PaddedEdges:
     """Rows of edges, (n_edges, ...), in blocks, (n_blocks, length, ...), filled up with zeros.
 
-    slot: (n_edges,) place of each edge among n_blocks · length.  owner: (n_blocks,) the centre of each block.
-    neighbour: (n_blocks, length) atom rows, 0 where there is no edge.
+    Attributes:
+        slot: (n_edges,) place of each edge among n_blocks · length.
+        owner: (n_blocks,) the centre of each block.
+        neighbour: (n_blocks, length) atom rows, 0 where there is no edge.
     """
 
     slot: Tensor

@@ -125,7 +125,8 @@ class Part(torch.nn.Module, metaclass=PartType):
 def to_spec(part: Part) -> dict[str, Any]:
     """``{"kind": dotted path, argument: value, ...}``, nested, of JSON values only.
 
-    Raises WiringError for an argument that no JSON can hold, one named ``kind``, or a class that no path leads to.
+    Raises:
+        WiringError: For an argument that no JSON can hold, one named ``kind``, or a class that no path leads to.
     """
     cls = type(part)
     if "kind" in part.arguments:
@@ -144,7 +145,9 @@ def build(spec: dict[str, Any], *, trust_imports: bool = False) -> Part:
 
     Classes outside atomgraph are taken only from modules that the program has imported already, so that a file which
     names a class cannot run code; with ``trust_imports`` (the user's own configuration) their modules are imported.
-    Raises WiringError for an unknown class or arguments that it does not take.
+
+    Raises:
+        WiringError: For an unknown class or arguments that it does not take.
     """
     if not isinstance(spec, dict) or not isinstance(spec.get("kind"), str):
         raise WiringError(f"a part is described by a mapping with a 'kind', but this came: {spec!r}")
@@ -188,7 +191,7 @@ def resolve_class(path: str, *, trust_imports: bool = False) -> type[Part]:
 
 
 def public_name(cls: type[Part]) -> str:
-    """The shortest dotted path that leads to a class: the room's face where it shows the class, else its own file."""
+    """The shortest dotted path of a class: in its package if the package shows the class, else in its file."""
     words = cls.__module__.split(".")
     face = ".".join(words[:2])
     if words[0] == "atomgraph" and getattr(sys.modules.get(face), cls.__name__, None) is cls:

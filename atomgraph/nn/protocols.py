@@ -1,4 +1,4 @@
-"""The three sisters: what a featurizer, a message layer and a readout promise.
+"""Protocols of parts: featurizers, layers, message layers and readouts.
 
 Each declares ``irreps_in`` and ``irreps_out`` (scalars are ``nx0e``), and a model checks the joints when it is built.
 A part that has a ``cutoff`` or ``elements`` keeps them as attributes under these names; the model checks them, too.
@@ -22,7 +22,8 @@ from atomgraph.old_names import warn_old_name
 class Featurizer(Part):
     """Describes each atom: ``(graph, edges) -> h``, h of shape (n_atoms, irreps_out.dim).
 
-    reads_states: whether h depends on the charge or spin of the structure (``graph.charge``, ``graph.spin``).
+    Args:
+        reads_states: Whether h depends on the charge or spin of the structure (``graph.charge``, ``graph.spin``).
     """
 
     irreps_out: o3.Irreps
@@ -141,7 +142,7 @@ class LinearReadout(Protocol):
     def basis(self, h: Tensor, element: int) -> Tensor:
         """φ, (n_atoms, n), of atoms of one element: what each of its weights is multiplied by, in order."""
 
-    def basis_slopes(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:
+    def basis_jacobian(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:
         r"""d and f of :math:`\partial\phi_{ir}/\partial h_i = f_{ir} d_r`: (n, n_features) and (n_atoms, n), None for 1; None
         where φ has no such form. Where d is None there may be more φ than features: the last ones are constant.
         """

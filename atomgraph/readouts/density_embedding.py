@@ -34,17 +34,24 @@ class DensityEmbedding(Readout):
     reigns. Without ``core``, :math:`\rho^{core} = 0` and f = 1. A ``core`` that takes over has its own f, ``core.kept``, and
     ρ^core then counts as much as the densities are taken out, 1 − f.
 
-    elements: chemical symbols.  irreps_in: irreps of the features, or their number where all are scalars; only ``0e`` is read.
-    function: ``FinnisSinclair`` or ``FinnisSinclairShiftedScaled`` (``ops.embedding``).
-    parameters: one pair of weight w (eV) and exponent m for each density.
-    core: a ``CoreRepulsion``, or None.  core_cut, core_width: eV.
-    per_element: ``{symbol: {function, parameters, core_cut, core_width}}`` where an element differs from these.
-    n_outputs: columns of the result, one a head, each with densities of its own; all have the same ρ^core.
     ``weight`` is c, (n_elements, n_features, n_outputs · n_densities), head by head; where an element has fewer densities
     than another, its last ones count nothing. Where the first density of every element has exponent 1, its weights can
     be solved for (``LinearReadout``).
-    Raises WiringError for features without ``0e``, or what makes no embedding.
-    Sources: Drautz, Phys. Rev. B 99, 014104 (2019); Bochkarev et al., Phys. Rev. Materials 6, 013804 (2022).
+
+    Args:
+        elements: Chemical symbols.
+        irreps_in: Irreps of the features, or their number where all are scalars; only ``0e`` is read.
+        function: ``FinnisSinclair`` or ``FinnisSinclairShiftedScaled`` (``ops.embedding``).
+        parameters: One pair of weight w (eV) and exponent m for each density.
+        core: A ``CoreRepulsion``, or None.
+        core_cut, core_width: eV.
+        per_element: ``{symbol: {function, parameters, core_cut, core_width}}`` where an element differs from these.
+        n_outputs: Columns of the result, one a head, each with densities of its own; all have the same ρ^core.
+
+    Raises:
+        WiringError: For features without ``0e``, or what makes no embedding.
+
+    Source: Drautz, Phys. Rev. B 99, 014104 (2019); Bochkarev et al., Phys. Rev. Materials 6, 013804 (2022).
     """
 
     follows_columns = True
@@ -151,7 +158,7 @@ class DensityEmbedding(Readout):
         scalars = h if len(self._columns) == h.shape[1] else h[:, self._columns]
         return scalars * float(self._first[element, 0])
 
-    def basis_slopes(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:
+    def basis_jacobian(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:
         if len(self._columns) != h.shape[1]:
             return None
         return None, h.new_full((1, 1), float(self._first[element, 0]))
@@ -165,11 +172,11 @@ class DensityEmbedding(Readout):
     def _embedded(self, rho: Tensor, element: Tensor) -> Tensor:
         exponent = self._numbers.like(rho)["exponent"][element][:, None]
         names = sorted(set(self._functions))
-        found = EMBEDDINGS[names[0]](rho, exponent)
+        result = EMBEDDINGS[names[0]](rho, exponent)
         for name in names[1:]:
             mine = torch.tensor([function == name for function in self._functions], device=rho.device)[element]
-            found = torch.where(mine[:, None, None], EMBEDDINGS[name](rho, exponent), found)
-        return found
+            result = torch.where(mine[:, None, None], EMBEDDINGS[name](rho, exponent), result)
+        return result
 
 
 def _checked(entry: dict[str, Any], symbol: str) -> dict[str, Any]:

@@ -17,10 +17,15 @@ from atomgraph.nn.protocols import Readout
 class Linear(Readout):
     r""":math:`\varepsilon_i = \sum_k w_k h_{ik} (+ b)`, k running over the invariant (``0e``) columns of the features only.
 
-    irreps_in: irreps of the features, or their number where all are scalars.  n_outputs: columns of the result, one a head.
-    bias: adds b, an energy that an atom has without neighbours; E0 of the baseline holds it already.
     ``weight`` is one tensor (n_scalars, n_outputs), so that it can be solved for in closed form.
-    Raises WiringError where the features hold no ``0e``.
+
+    Args:
+        irreps_in: Irreps of the features, or their number where all are scalars.
+        n_outputs: Columns of the result, one a head.
+        bias: Adds b, an energy that an atom has without neighbours; E0 of the baseline holds it already.
+
+    Raises:
+        WiringError: Where the features hold no ``0e``.
     """
 
     def __init__(self, irreps_in: o3.Irreps | str | int, n_outputs: int = 1, bias: bool = False):
@@ -61,7 +66,7 @@ class Linear(Readout):
         scalars = h if len(self._columns) == h.shape[1] else h[:, self._columns]
         return scalars if self.bias is None else torch.cat([scalars, torch.ones_like(scalars[:, :1])], dim=1)
 
-    def basis_slopes(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:
+    def basis_jacobian(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:
         return (None, None) if len(self._columns) == h.shape[1] else None
 
     @torch.no_grad()

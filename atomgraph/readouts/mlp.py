@@ -17,10 +17,14 @@ from atomgraph.nn.protocols import Readout
 class MLP(mlp.LastLayer, Readout):
     r""":math:`\varepsilon_i = \mathrm{MLP}(h_i)`, one set of weights for all atoms.
 
-    irreps_in: scalars per atom, their number or irreps (``0e``).  readout_hidden: widths of the hidden layers.
-    activation: ``silu``, ``tanh``, ``softplus``.
-    n_outputs: columns of the result, one a head.
-    Raises WiringError for an unknown activation or a width below one.
+    Args:
+        irreps_in: Scalars per atom, their number or irreps (``0e``).
+        readout_hidden: Widths of the hidden layers.
+        activation: ``silu``, ``tanh``, ``softplus``.
+        n_outputs: Columns of the result, one a head.
+
+    Raises:
+        WiringError: For an unknown activation or a width below one.
     """
 
     def __init__(

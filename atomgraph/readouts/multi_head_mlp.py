@@ -23,10 +23,19 @@ class MultiHeadMLP(Readout):
 
     With ``bias`` a second hidden layer stands in between, :math:`\frac{1}{\sqrt{n H}} x W + b`, and the result has a bias, too.
 
-    irreps_in: irreps of the features, or their number; c runs over ``0e`` only.  readout_hidden: n, units of each head.
-    n_outputs: H, heads.  activation: σ.  activation_gain: its c, the tabulated one if None.  bias: the second hidden layer.
     ``first`` is (C, H, n), ``last`` (H, n); ``middle`` (H, n, n), ``middle_bias`` (H, n), ``last_bias`` (H,).
-    Raises WiringError where the features hold no ``0e``, or for an unknown activation.
+
+    Args:
+        irreps_in: Irreps of the features, or their number; c runs over ``0e`` only.
+        readout_hidden: n, units of each head.
+        n_outputs: H, heads.
+        activation: σ.
+        activation_gain: Its c, the tabulated one if None.
+        bias: The second hidden layer.
+
+    Raises:
+        WiringError: Where the features hold no ``0e``, or for an unknown activation.
+
     Source: Batatia et al., NeurIPS 2022, Eq. 13; heads: mace-torch 0.3.16, ``NonLinearReadoutBlock``.
     """
 
@@ -104,7 +113,7 @@ class MultiHeadMLP(Readout):
         x = self._hidden(h)[:, 0] * self._norm
         return x if self.last_bias is None else torch.cat([x, torch.ones_like(x[:, :1])], dim=1)
 
-    def basis_slopes(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:
+    def basis_jacobian(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:
         return None
 
     @torch.no_grad()

@@ -21,10 +21,16 @@ from atomgraph.nn.protocols import Readout
 class PerElementLinear(Readout):
     r""":math:`\varepsilon_i = \sum_k w_{z_i k} h_{ik} (+ b_{z_i})`: linear in the features, atoms of one element share weights.
 
-    elements: chemical symbols, in the model's order.  irreps_in: scalars per atom, their number or irreps (``0e``).
-    n_outputs: columns of the result, one a head.  bias: adds b, an energy that an atom of the element has without features.
     ``weight`` is (n_elements, n_features, n_outputs), ``bias`` (n_elements, n_outputs) or None.
-    Raises WiringError for no features, no outputs, or what are no elements.
+
+    Args:
+        elements: Chemical symbols, in the model's order.
+        irreps_in: Scalars per atom, their number or irreps (``0e``).
+        n_outputs: Columns of the result, one a head.
+        bias: Adds b, an energy that an atom of the element has without features.
+
+    Raises:
+        WiringError: For no features, no outputs, or what are no elements.
     """
 
     def __init__(
@@ -82,7 +88,7 @@ class PerElementLinear(Readout):
     def basis(self, h: Tensor, element: int) -> Tensor:
         return h if self.bias is None else torch.cat([h, torch.ones_like(h[:, :1])], dim=1)
 
-    def basis_slopes(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:
+    def basis_jacobian(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:
         return None, None
 
     @torch.no_grad()

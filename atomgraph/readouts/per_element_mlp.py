@@ -19,10 +19,16 @@ from atomgraph.nn.protocols import Readout
 class PerElementMLP(LastLayer, Readout):
     r""":math:`\varepsilon_i = \mathrm{MLP}_{z_i}(h_i)`: atoms of one element share weights, elements share none.
 
-    elements: chemical symbols, in the model's order.  irreps_in: scalars per atom, their number or irreps (``0e``).
-    readout_hidden: widths of the hidden layers.  activation: ``silu``, ``tanh`` or ``softplus``.
-    n_outputs: columns of the result, one a head.
-    Raises WiringError for an unknown activation or a width below one.
+    Args:
+        elements: Chemical symbols, in the model's order.
+        irreps_in: Scalars per atom, their number or irreps (``0e``).
+        readout_hidden: Widths of the hidden layers.
+        activation: ``silu``, ``tanh`` or ``softplus``.
+        n_outputs: Columns of the result, one a head.
+
+    Raises:
+        WiringError: For an unknown activation or a width below one.
+
     Source: Behler and Parrinello, Phys. Rev. Lett. 98, 146401 (2007).
     """
 

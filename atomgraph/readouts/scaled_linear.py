@@ -17,10 +17,17 @@ from atomgraph.nn.protocols import Readout
 class ScaledLinear(Readout):
     r""":math:`\varepsilon_{i h} = \frac{1}{\sqrt C} \sum_c h_{i c} W_{c h}`, c over the ``0e`` columns of the features only.
 
-    irreps_in: irreps of the features, or their number.  n_outputs: columns of the result, one a head.
     ``weight`` is (C, n_outputs), normally distributed at first: the same function as ``Linear``, but steps of an optimiser
     that are equal for all weights mean the same whatever C is.
-    Raises WiringError where the features hold no ``0e``.  Source: Batatia et al., NeurIPS 2022, Eq. 13.
+
+    Args:
+        irreps_in: Irreps of the features, or their number.
+        n_outputs: Columns of the result, one a head.
+
+    Raises:
+        WiringError: Where the features hold no ``0e``.
+
+    Source: Batatia et al., NeurIPS 2022, Eq. 13.
     """
 
     def __init__(self, irreps_in: o3.Irreps | str | int, n_outputs: int = 1):
@@ -55,7 +62,7 @@ class ScaledLinear(Readout):
         scalars = h if len(self._columns) == h.shape[1] else h[:, self._columns]
         return scalars / len(self._columns) ** 0.5
 
-    def basis_slopes(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:
+    def basis_jacobian(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:
         return None
 
     @torch.no_grad()

@@ -26,10 +26,6 @@ class SparseKernel(Readout):
     .. math:: k = \delta^2 \Big(\sum_d h_{id} h_{sd}\Big)^\zeta \quad\text{or}\quad
               k = \delta^2 e^{-\frac12 \sum_d (h_{id} - h_{sd})^2/\theta_d^2}
 
-    elements: chemical symbols.  irreps_in: scalars per atom, their number or irreps (``0e``).
-    n_points: sparse points, of each element.
-    kernel: ``dot_product`` or ``squared_exponential``.  zeta: power of the dot product.
-    n_outputs: columns of the result, one a head.
     ``weight`` (n_elements, n_points, n_outputs) can be solved for in closed form; buffers: ``points`` (n_elements, n_points,
     n_features), zeros until they are chosen, ``delta`` (n_elements,) in eV, and ``theta`` (n_elements, n_features) of the
     squared exponential.
@@ -42,7 +38,18 @@ class SparseKernel(Readout):
 
     since weights are large and cancel, most of all in :math:`c_0` and :math:`c_1`, which depend on no atom. Points that differ
     about as much as they are long, or are longer than normalised features, are summed as they are, :math:`\bar h = 0`.
-    Raises WiringError for an unknown kernel, ζ not positive, or counts below one.
+
+    Args:
+        elements: Chemical symbols.
+        irreps_in: Scalars per atom, their number or irreps (``0e``).
+        n_points: Sparse points, of each element.
+        kernel: ``dot_product`` or ``squared_exponential``.
+        zeta: Power of the dot product.
+        n_outputs: Columns of the result, one a head.
+
+    Raises:
+        WiringError: For an unknown kernel, ζ not positive, or counts below one.
+
     Source: Bartók, Payne, Kondor and Csányi, Phys. Rev. Lett. 104, 136403 (2010).
     """
 
@@ -135,7 +142,7 @@ class SparseKernel(Readout):
     def basis(self, h: Tensor, element: int) -> Tensor:
         return self.likeness(h, element)
 
-    def basis_slopes(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:
+    def basis_jacobian(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:
         if self.kernel != "dot_product":
             return None
         points = self.points[element]

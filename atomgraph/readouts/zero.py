@@ -14,7 +14,9 @@ from atomgraph.nn.protocols import Readout
 class ZeroReadout(Readout):
     r""":math:`\varepsilon_i = 0`: for a layer whose features are descriptors, but whose energy is told by a later one.
 
-    irreps_in: irreps of the features, or their number.  n_outputs: columns of the result, one a head.
+    Args:
+        irreps_in: Irreps of the features, or their number.
+        n_outputs: Columns of the result, one a head.
     """
 
     def __init__(self, irreps_in: o3.Irreps | str | int, n_outputs: int = 1):

@@ -5,21 +5,21 @@ from functools import partial
 import torch
 from torch_geometric.data import Batch
 
-from atomgraph.analysis.laws import structures as _specimens
+from atomgraph.analysis.laws import structures as _structures
 from atomgraph.graph import AtomicGraph
 
 ELEMENTS = ["H", "C", "O", "Si"]  # what every part under the laws should know
 
-molecule = partial(_specimens.molecule, ELEMENTS)
-crystal = partial(_specimens.crystal, ELEMENTS)
-slab = partial(_specimens.slab, ELEMENTS)
-wire = partial(_specimens.wire, ELEMENTS)
-crossing = partial(_specimens.crossing, ELEMENTS)
+molecule = partial(_structures.molecule, ELEMENTS)
+crystal = partial(_structures.crystal, ELEMENTS)
+slab = partial(_structures.slab, ELEMENTS)
+wire = partial(_structures.wire, ELEMENTS)
+crossing = partial(_structures.crossing, ELEMENTS)
 
 
-def specimens():
+def sample_structures():
     """A rattled molecule, a strained triclinic crystal, a slab and a wire that sees its own images; by name."""
-    return _specimens.specimens(ELEMENTS)
+    return _structures.sample_structures(ELEMENTS)
 
 
 def graph_of(atoms, cutoff) -> AtomicGraph:

@@ -8,7 +8,7 @@ from e3nn import o3
 
 from atomgraph.testing.graphs import generator
 
-BY_SPECIMEN = pytest.mark.parametrize("name", ["molecule", "crystal", "slab", "wire"])
+BY_STRUCTURE = pytest.mark.parametrize("name", ["molecule", "crystal", "slab", "wire"])
 
 
 @contextmanager

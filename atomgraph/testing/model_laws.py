@@ -13,7 +13,7 @@ from atomgraph.editing import pin_isolated
 from atomgraph.loading import load
 from atomgraph.nn.part import build, to_spec
 from atomgraph.potential import Potential
-from atomgraph.testing.graphs import crystal, generator, graph_of, molecule, specimens
+from atomgraph.testing.graphs import crystal, generator, graph_of, molecule, sample_structures
 from atomgraph.testing.measures import generic, made
 
 
@@ -44,18 +44,18 @@ class ModelLaws:
         potential.head = potential.heads[-1]
         return potential
 
-    @pytest.mark.parametrize("one", LAWS, ids=lambda one: one.__name__)
-    def test_law(self, potential, one):
-        law = one(LawContext(potential))
+    @pytest.mark.parametrize("first", LAWS, ids=lambda first: first.__name__)
+    def test_law(self, potential, first):
+        law = first(LawContext(potential))
         assert law.passed, law
 
     def test_forces_have_a_size_that_the_bars_mean_something_for(self, potential):
         """Bars are absolute: forces of a model under the laws are neither nothing nor thousands of eV/Å."""
-        largest = [np.abs(result["forces"]).max() for result in potential.predict(list(specimens().values()))]
+        largest = [np.abs(result["forces"]).max() for result in potential.predict(list(sample_structures().values()))]
         assert min(largest) > 1e-5 and max(largest) < 1e3, largest
 
     def test_training_derivatives_are_derivatives_twice_over(self, potential):
-        """Slopes with respect to positions and parameters together, so forces may stand in a loss."""
+        """Gradients with respect to positions and parameters together, so forces may stand in a loss."""
         model, graph = potential.model, graph_of(molecule(n_atoms=3, seed=6), potential.cutoff)
         graph.head = torch.tensor([len(potential.heads) - 1])
         step = {
@@ -88,7 +88,7 @@ class ModelLaws:
             assert law.passed and law.detail != NOT_TRIED, law
 
     def test_pinning_isolated_atoms_changes_no_prediction(self, potential):
-        structures = list(specimens().values())
+        structures = list(sample_structures().values())
         before, after = potential.predict(structures), pinned(potential).predict(structures)
         for old, new in zip(before, after, strict=True):
             assert new["energy"] == pytest.approx(old["energy"], abs=1e-9)
@@ -121,5 +121,5 @@ class ModelLaws:
         again = Potential(made(lambda: build(to_spec(potential.model)))).double().eval()
         again.load_state_dict(potential.state_dict())
         again.head = potential.head
-        for one, other in zip(again.predict([crystal()]), potential.predict([crystal()]), strict=True):
-            assert all(np.array_equal(one[name], other[name]) for name in other)
+        for first, second in zip(again.predict([crystal()]), potential.predict([crystal()]), strict=True):
+            assert all(np.array_equal(first[name], second[name]) for name in second)

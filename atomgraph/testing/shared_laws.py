@@ -12,8 +12,17 @@ from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.nn.part import build, to_spec
 from atomgraph.nn.protocols import Calibrated
-from atomgraph.testing.graphs import ELEMENTS, batch_of, crossing, crystal, generator, graph_of, molecule, specimens
-from atomgraph.testing.measures import BY_SPECIMEN, default_dtype, generic, irreps, made, reach_of, relative, turned
+from atomgraph.testing.graphs import (
+    ELEMENTS,
+    batch_of,
+    crossing,
+    crystal,
+    generator,
+    graph_of,
+    molecule,
+    sample_structures,
+)
+from atomgraph.testing.measures import BY_STRUCTURE, default_dtype, generic, irreps, made, reach_of, relative, turned
 
 
 class PartLaws:
@@ -73,13 +82,13 @@ class PartLaws:
         moved.pos = pos
         return self.values(part, moved, h)
 
-    def values_and_slopes(self, part, graph, h=None):
-        """(n_atoms, dim) values, and (n_atoms, 3) slopes of a fixed random combination of them."""
+    def values_and_gradients(self, part, graph, h=None):
+        """(n_atoms, dim) values, and (n_atoms, 3) gradients of a fixed random combination of them."""
         pos = graph.pos.clone().requires_grad_(True)
         values = self.moved(part, graph, pos, h)
         weights = torch.randn(values.shape, generator=generator(7), dtype=values.dtype)
-        (slopes,) = torch.autograd.grad((weights * values).sum() + 0.0 * pos.sum(), pos)
-        return values.detach(), slopes
+        (gradients,) = torch.autograd.grad((weights * values).sum() + 0.0 * pos.sum(), pos)
+        return values.detach(), gradients
 
     # the laws
 
@@ -90,26 +99,26 @@ class PartLaws:
         assert values.dtype == torch.float64
         assert torch.isfinite(values).all()
 
-    @BY_SPECIMEN
+    @BY_STRUCTURE
     @pytest.mark.parametrize("improper", [False, True], ids=["rotation", "reflection"])
     def test_turning_the_frame_turns_the_features(self, subject, name, improper):
-        atoms, matrix = specimens()[name], rotation(3, improper=improper)
+        atoms, matrix = sample_structures()[name], rotation(3, improper=improper)
         h = self.features(subject, len(atoms))
         h_turned = None if h is None else turned(h, self.irreps_read(subject), matrix)
         before = self.values(subject, self.graph(atoms, subject), h)
         after = self.values(subject, self.graph(rotated(atoms, matrix), subject), h_turned)
         assert relative(after, turned(before, self.irreps_given(subject), matrix)) < 1e-10
 
-    @BY_SPECIMEN
+    @BY_STRUCTURE
     def test_moving_everything_changes_nothing(self, subject, name):
-        atoms = specimens()[name]
+        atoms = sample_structures()[name]
         before = self.values(subject, self.graph(atoms, subject))
         atoms.positions += [1.3, -0.7, 2.1]
         assert relative(self.values(subject, self.graph(atoms, subject)), before) < 1e-11
 
-    @BY_SPECIMEN
+    @BY_STRUCTURE
     def test_order_of_atoms_is_only_an_order(self, subject, name):
-        atoms = specimens()[name]
+        atoms = sample_structures()[name]
         order = np.random.default_rng(2).permutation(len(atoms))
         h = self.features(subject, len(atoms))
         before = self.values(subject, self.graph(atoms, subject), h)
@@ -126,13 +135,13 @@ class PartLaws:
         assert relative(self.values(subject, shuffled), self.values(subject, graph)) < 1e-12
 
     def test_a_batch_is_its_structures_one_by_one(self, subject):
-        graphs = [self.graph(atoms, subject) for atoms in [*specimens().values(), atom("C"), molecule(seed=9)]]
+        graphs = [self.graph(atoms, subject) for atoms in [*sample_structures().values(), atom("C"), molecule(seed=9)]]
         rows = [self.features(subject, graph.n_atoms, seed) for seed, graph in enumerate(graphs)]
         alone = torch.cat([self.values(subject, graph, h) for graph, h in zip(graphs, rows, strict=True)])
         h = None if rows[0] is None else torch.cat(rows)
         assert relative(self.values(subject, batch_of(graphs), h), alone) < 1e-12
 
-    @pytest.mark.parametrize("derivative", [0, 1], ids=["values", "slopes"])
+    @pytest.mark.parametrize("derivative", [0, 1], ids=["values", "gradients"])
     @pytest.mark.parametrize("outward", [False, True], ids=["beside others", "last neighbour"])
     def test_an_atom_crosses_the_cutoff_unnoticed(self, subject, outward, derivative):
         if not self.smooth:
@@ -142,8 +151,8 @@ class PartLaws:
         for k in (-3, -1, 1, 3):
             graph = self.graph(crossing(reach + k * step, outward=outward), subject)
             edges.append(graph.n_edges)
-            seen.append(self.values_and_slopes(subject, graph)[derivative])
-        assert edges[1] == edges[2] + 2, "the specimen should lose one pair"
+            seen.append(self.values_and_gradients(subject, graph)[derivative])
+        assert edges[1] == edges[2] + 2, "the structure should lose one pair"
         assert jump(seen).abs().max() <= 1e-6 * max(1.0, float(seen[0].abs().max()))
 
     def test_longer_edges_are_not_felt(self, subject):
@@ -158,9 +167,9 @@ class PartLaws:
         far_apart = atom("O") + atom("C")
         far_apart.positions[1] += 2.0 * reach_of(subject)
         for atoms in (atom("Si"), far_apart):
-            values, slopes = self.values_and_slopes(subject, self.graph(atoms, subject))
+            values, gradients = self.values_and_gradients(subject, self.graph(atoms, subject))
             assert torch.isfinite(values).all()
-            assert (slopes == 0).all()
+            assert (gradients == 0).all()
 
     def test_derivatives_are_derivatives_twice_over(self, subject):
         graph = self.graph(molecule(n_atoms=3, seed=6), subject)

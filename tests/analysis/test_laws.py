@@ -9,7 +9,7 @@ from helpers.morse import morse_potential
 from atomgraph.analysis.laws import LAWS, laws
 from atomgraph.analysis.laws.conservation import energy_is_conserved
 from atomgraph.analysis.laws.context import TOLERANCES, LawContext, law
-from atomgraph.analysis.laws.structures import crossing, rotation, specimens
+from atomgraph.analysis.laws.structures import crossing, rotation, sample_structures
 from atomgraph.errors import GraphError
 from atomgraph.models import GCN, Baseline
 from atomgraph.nn.repulsion.zbl import ZBL
@@ -86,14 +86,14 @@ def test_the_worst_figure_counts_and_nan_is_the_worst():
 
 @pytest.mark.parametrize("elements", [["H"], ["Si"], ["H", "O"], ["Cs", "H", "O"], ELEMENTS])
 def test_specimens_are_what_they_say(elements):
-    result = specimens(elements)
+    result = sample_structures(elements)
     assert [int(atoms.pbc.sum()) for atoms in result.values()] == [0, 3, 2, 1]
     for atoms in result.values():
         distances = atoms.get_all_distances(mic=bool(atoms.pbc.all()))[np.triu_indices(len(atoms), 1)]
         assert distances.min() > 0.6
         assert set(atoms.symbols) <= set(elements)
     assert result["crystal"].cell.angles() != pytest.approx([90, 90, 90], abs=1)
-    assert specimens(elements)["molecule"] == result["molecule"]
+    assert sample_structures(elements)["molecule"] == result["molecule"]
 
 
 @pytest.mark.parametrize("outward", [True, False])

@@ -19,10 +19,10 @@ from atomgraph.calculators import Calculator
 from atomgraph.errors import ConfigError, FormatError, GraphError
 from atomgraph.models import GCN, Baseline
 from atomgraph.potential import Potential
-from atomgraph.testing.graphs import ELEMENTS, crystal, molecule, slab, specimens, wire
+from atomgraph.testing.graphs import ELEMENTS, crystal, molecule, sample_structures, slab, wire
 from atomgraph.testing.measures import generic, made
 
-BY_SPECIMEN = pytest.mark.parametrize("name", ["molecule", "crystal", "slab", "wire"])
+BY_STRUCTURE = pytest.mark.parametrize("name", ["molecule", "crystal", "slab", "wire"])
 
 
 def model(**options):
@@ -54,9 +54,9 @@ def with_calculator(atoms, *arguments, **options):
     return atoms
 
 
-@BY_SPECIMEN
+@BY_STRUCTURE
 def test_the_calculator_gives_the_potentials_numbers(potential, name):
-    atoms = with_calculator(specimens()[name], potential)
+    atoms = with_calculator(sample_structures()[name], potential)
     (expected,) = potential.predict([atoms])
     assert atoms.get_potential_energy() == pytest.approx(expected["energy"], rel=1e-12)
     assert atoms.get_potential_energy(force_consistent=True) == atoms.get_potential_energy()
@@ -109,9 +109,9 @@ def test_one_evaluation_gives_everything_and_only_changes_ask_for_another(counti
 
 
 @pytest.mark.parametrize("skin", [0.0, 0.5])
-@BY_SPECIMEN
+@BY_STRUCTURE
 def test_a_path_with_a_kept_list_is_the_path_with_a_fresh_one(potential, name, skin):
-    rng, atoms = np.random.default_rng(3), with_calculator(specimens()[name], potential, skin=skin)
+    rng, atoms = np.random.default_rng(3), with_calculator(sample_structures()[name], potential, skin=skin)
     for step in range(15):
         atoms.positions += 0.03 * rng.standard_normal(atoms.positions.shape)
         if atoms.pbc.all() and step % 3 == 0:

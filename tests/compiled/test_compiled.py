@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 
 import atomgraph
 from atomgraph import Potential
-from atomgraph.analysis.laws.structures import molecule, specimens
+from atomgraph.analysis.laws.structures import molecule, sample_structures
 from atomgraph.errors import ConfigError, GraphError
 from atomgraph.kernels import KernelWarning
 from atomgraph.models import GCN, MACE, Baseline
@@ -62,7 +62,7 @@ def potential(make, dtype=torch.float64):
 
 
 def graphs():
-    return [graph_of(atoms, CUTOFF + 0.3) for atoms in specimens(ELEMENTS).values()]  # a skin, as in dynamics
+    return [graph_of(atoms, CUTOFF + 0.3) for atoms in sample_structures(ELEMENTS).values()]  # a skin, as in dynamics
 
 
 @pytest.mark.parametrize("make", [grad_density, of_second_rank, gated])
@@ -99,7 +99,7 @@ def test_the_callers_potential_stays_in_its_mode(training):
 def test_it_is_a_potential_in_every_respect(tmp_path):
     of = potential(of_second_rank)
     fused = compiled(of)
-    structures = list(specimens(ELEMENTS).values())
+    structures = list(sample_structures(ELEMENTS).values())
     for first, second in zip(fused.predict(structures), of.predict(structures), strict=True):
         assert first["energy"] == pytest.approx(second["energy"], rel=1e-12)
         np.testing.assert_allclose(first["forces"], second["forces"], atol=1e-9 * np.abs(second["forces"]).max())

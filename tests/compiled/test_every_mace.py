@@ -9,7 +9,7 @@ from helpers.unoptimised import compiled, difference, same, unoptimised
 
 import atomgraph
 from atomgraph import Potential
-from atomgraph.analysis.laws.structures import crystal, molecule, specimens
+from atomgraph.analysis.laws.structures import crystal, molecule, sample_structures
 from atomgraph.compiled.mace.fused_model import FusedMACE
 from atomgraph.kernels import KernelWarning, product_source
 from atomgraph.models import MACE, Baseline
@@ -88,7 +88,7 @@ def potential(arguments, elements=PAIR):
 
 def graphs(of):
     """One of each specimen, each of another head."""
-    result = [graph_of(atoms, CUTOFF + 0.3) for atoms in specimens(PAIR).values()]  # a skin, as in dynamics
+    result = [graph_of(atoms, CUTOFF + 0.3) for atoms in sample_structures(PAIR).values()]  # a skin, as in dynamics
     for k, graph in enumerate(result):
         graph.head = torch.tensor([k % len(of.heads)])
     return result

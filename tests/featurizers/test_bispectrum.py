@@ -9,7 +9,7 @@ from atomgraph.featurizers import Bispectrum
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.testing import FeaturizerLaws
-from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of, specimens
+from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of, sample_structures
 
 RADII = {"H": 0.4, "C": 0.5, "O": 0.45, "Si": 0.5}
 WEIGHTS = {"H": 0.4, "C": 1.0, "O": -0.7, "Si": 1.3}
@@ -110,12 +110,12 @@ def test_three_atoms_have_lammps_components(option):
 def test_an_atom_alone_has_the_size_of_its_components(chem):
     """B = 2j + 1; nothing where that is subtracted."""
     atoms = ase.Atoms("C")
-    found = components(atoms, ELEMENTS, 3.0, 2, chem=chem)
-    own = found.reshape(-1, 5)[0 if chem is None else 7]
+    result = components(atoms, ELEMENTS, 3.0, 2, chem=chem)
+    own = result.reshape(-1, 5)[0 if chem is None else 7]
     torch.testing.assert_close(own, torch.tensor([1.0, 2, 3, 3, 3]).double())
-    assert found.abs().sum() == pytest.approx(12.0)
+    assert result.abs().sum() == pytest.approx(12.0)
     assert components(atoms, ELEMENTS, 3.0, 2, chem=chem, bzero=True).abs().max() < 1e-13
-    torch.testing.assert_close(components(atoms, ELEMENTS, 3.0, 2, chem=chem, wself=2.0), 8 * found)
+    torch.testing.assert_close(components(atoms, ELEMENTS, 3.0, 2, chem=chem, wself=2.0), 8 * result)
 
 
 def test_pairs_see_each_other_up_to_the_sum_of_their_radii():
@@ -128,14 +128,14 @@ def test_pairs_see_each_other_up_to_the_sum_of_their_radii():
 
 def test_quadratic_columns_are_halved_squares_and_products():
     b = components(crystal(), ELEMENTS, 3.2, 2)
-    found = components(crystal(), ELEMENTS, 3.2, 2, quadratic=True)
+    result = components(crystal(), ELEMENTS, 3.2, 2, quadratic=True)
     pairs = [b[:, i] * b[:, j] * (0.5 if i == j else 1.0) for i in range(5) for j in range(i, 5)]
-    torch.testing.assert_close(found, torch.cat([b, torch.stack(pairs, dim=1)], dim=1))
+    torch.testing.assert_close(result, torch.cat([b, torch.stack(pairs, dim=1)], dim=1))
 
 
 def test_channels_add_up_to_no_channels():
     """Σ_abc of the components of channels is the component of all neighbours together, the atom itself once."""
-    atoms = specimens()["molecule"]
+    atoms = sample_structures()["molecule"]
     apart = components(atoms, ELEMENTS, 3.4, 4, chem=CHEM).unflatten(1, (8, -1)).sum(dim=1)
     torch.testing.assert_close(apart, components(atoms, ELEMENTS, 3.4, 4), rtol=1e-11, atol=1e-11)
 

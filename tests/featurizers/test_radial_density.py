@@ -48,29 +48,29 @@ def test_equals_its_sum_written_out_pair_by_pair(basis, envelope, radial, fade):
         r = torch.tensor([np.linalg.norm(vector)], dtype=torch.float64)
         row = ELEMENTS.index(atoms.symbols[neighbour])
         expected[centre, row] += (fade(r, cutoff) * radial(r, n_radial, cutoff)[0]).numpy()
-    found = density(RadialDensity(ELEMENTS, cutoff, n_radial, basis, envelope), atoms)
+    result = density(RadialDensity(ELEMENTS, cutoff, n_radial, basis, envelope), atoms)
     columns = len(ELEMENTS) * n_radial
-    np.testing.assert_allclose(found[:, :columns].numpy(), expected.reshape(len(atoms), -1), atol=1e-13)
+    np.testing.assert_allclose(result[:, :columns].numpy(), expected.reshape(len(atoms), -1), atol=1e-13)
     own = [[float(symbol == element) for element in ELEMENTS] for symbol in atoms.symbols]
-    np.testing.assert_array_equal(found[:, columns:].numpy(), own)
+    np.testing.assert_array_equal(result[:, columns:].numpy(), own)
 
 
 def test_an_atom_alone_is_only_what_it_is():
-    found = density(RadialDensity(["C", "O"], 4.0, n_radial=2), ase.Atoms("O"), ["C", "O"])
-    assert found.tolist() == [[0.0, 0.0, 0.0, 0.0, 0.0, 1.0]]
+    result = density(RadialDensity(["C", "O"], 4.0, n_radial=2), ase.Atoms("O"), ["C", "O"])
+    assert result.tolist() == [[0.0, 0.0, 0.0, 0.0, 0.0, 1.0]]
 
 
 def test_atoms_of_one_element_differ_by_their_surroundings():
-    found = density(
+    result = density(
         RadialDensity(["Cu"], 4.0), ase.Atoms("Cu3", positions=[[0, 0, 0], [0, 0, 2.3], [0, 0, 5.0]]), ["Cu"]
     )
-    assert (found[0] - found[1]).abs().max() > 0.01
+    assert (result[0] - result[1]).abs().max() > 0.01
 
 
 def test_an_atom_sees_its_own_images():
-    found = density(RadialDensity(["Cu"], 4.0), ase.Atoms("Cu", cell=[2.5, 9, 9], pbc=[True, False, False]), ["Cu"])
+    result = density(RadialDensity(["Cu"], 4.0), ase.Atoms("Cu", cell=[2.5, 9, 9], pbc=[True, False, False]), ["Cu"])
     pair = density(RadialDensity(["Cu"], 4.0), ase.Atoms("Cu2", positions=[[0, 0, 0], [2.5, 0, 0]]), ["Cu"])
-    torch.testing.assert_close(found[0, :-1], 2 * pair[0, :-1])
+    torch.testing.assert_close(result[0, :-1], 2 * pair[0, :-1])
 
 
 def test_refuses_unknown_names_with_the_nearest():

@@ -8,22 +8,22 @@ import torch
 from atomgraph.featurizers.triples import triples
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
-from atomgraph.testing.graphs import ELEMENTS, batch_of, graph_of, specimens
+from atomgraph.testing.graphs import ELEMENTS, batch_of, graph_of, sample_structures
 
 
 @pytest.mark.parametrize("at_once", [1, 50, 2**20])
 def test_every_pair_of_edges_around_an_atom_comes_once(at_once):
-    graph = batch_of([graph_of(atoms, 3.0) for atoms in specimens().values()])
+    graph = batch_of([graph_of(atoms, 3.0) for atoms in sample_structures().values()])
     edges = Edges.of(graph, ElementTable(ELEMENTS), torch.float64)
     portions = list(triples(edges, at_once))
-    found = [pair for portion in portions for pair in zip(portion.one.tolist(), portion.other.tolist(), strict=True)]
-    wanted = {
+    result = [pair for portion in portions for pair in zip(portion.one.tolist(), portion.other.tolist(), strict=True)]
+    expected = {
         pair
         for atom in range(edges.n_atoms)
         for pair in combinations(torch.nonzero(edges.centre == atom)[:, 0].tolist(), 2)
     }
-    assert len(found) == len(wanted) > 100
-    assert set(found) == wanted
+    assert len(result) == len(expected) > 100
+    assert set(result) == expected
     next_atom = 0
     for portion in portions:
         assert portion.first_atom == next_atom
@@ -36,6 +36,6 @@ def test_every_pair_of_edges_around_an_atom_comes_once(at_once):
 
 
 def test_atoms_with_fewer_than_two_neighbours_have_none():
-    graph = graph_of(specimens()["molecule"][:1], 3.0)
+    graph = graph_of(sample_structures()["molecule"][:1], 3.0)
     (portion,) = triples(Edges.of(graph, ElementTable(ELEMENTS), torch.float64))
     assert len(portion.one) == len(portion.other) == 0

@@ -7,7 +7,7 @@ import torch
 from atomgraph import AtomicGraph, Potential, models
 from atomgraph.data import collate
 from atomgraph.featurizers import ACE, SOAP, Bispectrum, PairKernel, TripleKernel
-from atomgraph.featurizers.density import DensityFeaturizer, term_slopes
+from atomgraph.featurizers.density import DensityFeaturizer, term_derivatives
 from atomgraph.fitting.design_matrix import design_matrix
 from atomgraph.fitting.linear_weights import LinearWeights
 from atomgraph.models import Branch, EnergyModel
@@ -72,14 +72,14 @@ def test_gradients_by_the_density_are_those_of_backward_passes(case):
     n = expansion.irreps_out.dim
     directions = torch.linspace(-1.0, 1.0, 3 * n, dtype=torch.float64).view(3, n).sin()
     for chosen in (None, directions):
-        result = expansion.slopes(density, edges.element, chosen)
-        expected = DensityFeaturizer.slopes(expansion, density, edges.element, chosen)
+        result = expansion.jacobian(density, edges.element, chosen)
+        expected = DensityFeaturizer.jacobian(expansion, density, edges.element, chosen)
         torch.testing.assert_close(result, expected, rtol=1e-10, atol=1e-11 * float(expected.abs().max()))
 
 
 def test_gradients_of_terms_are_finite_differences(case):
     expansion, _, edges, _ = case
-    gradients = term_slopes(expansion, edges)
+    gradients = term_derivatives(expansion, edges)
     result = gradients.of(torch.arange(len(gradients.terms.rows)))
     step = 1e-5
     for axis in range(3):

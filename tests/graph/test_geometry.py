@@ -7,12 +7,12 @@ import torch
 from ase.build import bulk, graphene
 
 from atomgraph.graph.geometry import edge_vectors, strained, volume
-from atomgraph.testing.graphs import batch_of, crystal, graph_of, molecule, specimens
+from atomgraph.testing.graphs import batch_of, crystal, graph_of, molecule, sample_structures
 
 
 @pytest.mark.parametrize("name", ["molecule", "crystal", "slab", "wire"])
 def test_vectors_lead_from_the_neighbours_image_to_the_centre(name):
-    atoms = specimens()[name]
+    atoms = sample_structures()[name]
     graph = graph_of(atoms, 4.0)
     neighbour, centre = graph.edge_index.numpy()
     image = atoms.positions[neighbour] - graph.cell_shift.numpy() @ atoms.cell.array
@@ -22,7 +22,7 @@ def test_vectors_lead_from_the_neighbours_image_to_the_centre(name):
 
 
 def test_vectors_of_a_batch_are_those_of_its_structures():
-    graphs = [graph_of(atoms, 4.0) for atoms in specimens().values()]
+    graphs = [graph_of(atoms, 4.0) for atoms in sample_structures().values()]
     torch.testing.assert_close(edge_vectors(batch_of(graphs)), torch.cat([edge_vectors(graph) for graph in graphs]))
 
 
@@ -54,7 +54,7 @@ def test_an_antisymmetric_strain_is_only_a_rotation_and_does_nothing():
 
 
 def test_each_structure_of_a_batch_has_a_strain_of_its_own():
-    graphs = [graph_of(atoms, 4.0) for atoms in specimens().values()]
+    graphs = [graph_of(atoms, 4.0) for atoms in sample_structures().values()]
     strain = 0.01 * torch.randn(4, 3, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     together = batch_of(graphs)
     alone = [edge_vectors(strained(g, g.pos, s[None])) for g, s in zip(graphs, strain, strict=True)]

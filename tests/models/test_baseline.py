@@ -33,8 +33,8 @@ def test_free_atoms_have_their_e0_and_nothing_is_invented_before_data():
     local = random(graph.n_atoms)
     torch.testing.assert_close(baseline(local, graph, edges), local[:, 0], rtol=0, atol=0)
     baseline.set_e0(E0)
-    wanted = torch.tensor([E0[symbol] for symbol in crystal().symbols], dtype=torch.float64)
-    torch.testing.assert_close(baseline(0 * local, graph, edges), wanted, rtol=0, atol=0)
+    expected = torch.tensor([E0[symbol] for symbol in crystal().symbols], dtype=torch.float64)
+    torch.testing.assert_close(baseline(0 * local, graph, edges), expected, rtol=0, atol=0)
 
 
 def test_the_equation_head_by_head():

@@ -109,9 +109,9 @@ def test_element_embeddings_become_physics_when_shells_weigh_the_messages():
 
 def test_branches_add_up():
     graph = graph_of(crystal(), 3.4)
-    one, other = gcn_branch(3.0), gcn_branch(3.4)
-    both = EnergyModel(ELEMENTS, [one, other]).double()
-    alone = [EnergyModel(ELEMENTS, branch).double()(graph) for branch in (one, other)]
+    first, second = gcn_branch(3.0), gcn_branch(3.4)
+    both = EnergyModel(ELEMENTS, [first, second]).double()
+    alone = [EnergyModel(ELEMENTS, branch).double()(graph) for branch in (first, second)]
     assert both.cutoff == 3.4
     torch.testing.assert_close(both(graph), alone[0] + alone[1], rtol=1e-13, atol=1e-13)
 
@@ -214,10 +214,10 @@ def test_unknown_elements_are_named():
 def test_calibration_holds_the_edges_of_one_graph_at_a_time_and_an_iterator_is_as_good_as_a_list(monkeypatch):
     graphs = [graph_of(crystal(seed=seed), 3.0) for seed in range(6)]
     alive, most = weakref.WeakSet(), []
-    made = EnergyModel.edges
+    built = EnergyModel.edges
 
     def track(model, graph):
-        edges = made(model, graph)
+        edges = built(model, graph)
         alive.add(edges)
         most.append(len(alive))
         return edges

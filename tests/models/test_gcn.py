@@ -125,7 +125,7 @@ def test_batch_of_unlike_structures_is_each_alone():
     potential = Potential(GCN(["Si"], cutoff=4.0, channels=8)).double().eval()
     structures = [bulk("Si"), Atoms("Si"), Atoms("Si2", positions=[[0, 0, 0], [0, 0, 2.2]]), bulk("Si", cubic=True)]
     together = potential.predict(structures)
-    for one, structure in zip(together, structures, strict=True):
+    for first, structure in zip(together, structures, strict=True):
         (alone,) = potential.predict([structure])
-        assert np.allclose(one["energy"], alone["energy"], rtol=0, atol=1e-12)
-        assert np.allclose(one["forces"], alone["forces"], rtol=0, atol=1e-12)
+        assert np.allclose(first["energy"], alone["energy"], rtol=0, atol=1e-12)
+        assert np.allclose(first["forces"], alone["forces"], rtol=0, atol=1e-12)

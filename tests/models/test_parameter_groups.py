@@ -39,19 +39,19 @@ def test_the_groups_of_a_model_hold_each_of_its_weights_once(name):
 
 
 def test_weights_of_mace_are_where_the_equations_have_them():
-    found = {
+    result = {
         name: (weight.group, weight.layer, weight.depth) for name, weight in parameter_groups(MODELS["MACE"]()).items()
     }
     before = "branches.0.layers.1"
-    assert found["branches.0.featurizer.weight"] == ("embedding", None, 0)
-    assert found["branches.0.layers.0.radial.places"] == ("radial", None, 0)
-    assert found["branches.0.layers.0.interaction.network.weights.0"] == ("radial", "layers.0", 1)
-    assert found[f"{before}.interaction.up.weights.0e"] == ("convolution", "layers.1", 2)
-    assert found[f"{before}.interaction.source"] == ("embedding", "layers.1", 2)
-    assert found[f"{before}.interaction.alpha"] == ("convolution", "layers.1", 2)
-    assert found[f"{before}.product.weights.0e_2"] == ("product", "layers.1", 2)
-    assert found[f"{before}.mix.weights.0e"] == ("product", "layers.1", 2)
-    assert found["branches.0.readouts.0.weight"] == ("readout", None, 3)
+    assert result["branches.0.featurizer.weight"] == ("embedding", None, 0)
+    assert result["branches.0.layers.0.radial.places"] == ("radial", None, 0)
+    assert result["branches.0.layers.0.interaction.network.weights.0"] == ("radial", "layers.0", 1)
+    assert result[f"{before}.interaction.up.weights.0e"] == ("convolution", "layers.1", 2)
+    assert result[f"{before}.interaction.source"] == ("embedding", "layers.1", 2)
+    assert result[f"{before}.interaction.alpha"] == ("convolution", "layers.1", 2)
+    assert result[f"{before}.product.weights.0e_2"] == ("product", "layers.1", 2)
+    assert result[f"{before}.mix.weights.0e"] == ("product", "layers.1", 2)
+    assert result["branches.0.readouts.0.weight"] == ("readout", None, 3)
 
 
 def test_a_layer_and_a_group_of_a_layer_can_be_chosen():

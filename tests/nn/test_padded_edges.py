@@ -25,8 +25,8 @@ def test_sums_over_blocks_are_sums_over_neighbours(cutoff, in_order):
     blocks = PaddedEdges.of(edges)
     atoms, rows = torch.randn(edges.n_atoms, 3).double(), torch.randn(edges.n_edges, 4).double()
     left, right = blocks.of_neighbours(atoms), blocks.lay(rows)
-    wanted = sum_to(atoms[edges.neighbour][:, :, None] * rows[:, None, :], edges.centre, edges.n_atoms)
-    torch.testing.assert_close(blocks.sum(left.transpose(1, 2) @ right), wanted, rtol=1e-13, atol=1e-13)
+    expected = sum_to(atoms[edges.neighbour][:, :, None] * rows[:, None, :], edges.centre, edges.n_atoms)
+    torch.testing.assert_close(blocks.sum(left.transpose(1, 2) @ right), expected, rtol=1e-13, atol=1e-13)
 
 
 def test_blocks_are_made_once():

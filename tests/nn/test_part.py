@@ -103,9 +103,9 @@ def test_specification_holds_json_values_only():
         irreps=o3.Irreps("1x1o"),
     )
     expected = {"n": 3, "factor": 0.5, "names": ["a", "b"], "table": {"1": [0, 1]}, "irreps": "1x1o", "inner": None}
-    found = to_spec(part)
-    assert found.pop("kind") == f"{__name__}.Plain"
-    assert json.loads(json.dumps(found)) == expected
+    result = to_spec(part)
+    assert result.pop("kind") == f"{__name__}.Plain"
+    assert json.loads(json.dumps(result)) == expected
 
 
 def test_a_composition_is_written_to_json_and_built_again():

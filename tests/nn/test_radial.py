@@ -27,24 +27,24 @@ def of(edges, **arguments):
 
 def test_bessel_functions_are_standing_waves(edges):
     r, k = edges.length[:, None], torch.arange(1, 6).double()
-    wanted = (
+    expected = (
         math.sqrt(2 / 4.0) * torch.sin(k * math.pi * r / 4.0) / r * polynomial_cutoff(edges.length, 4.0, 5)[:, None]
     )
-    torch.testing.assert_close(of(edges), wanted, rtol=1e-13, atol=1e-13)
+    torch.testing.assert_close(of(edges), expected, rtol=1e-13, atol=1e-13)
 
 
 def test_gaussians_are_as_wide_as_they_lie_apart(edges):
-    wanted = torch.exp(-0.5 * (edges.length[:, None] - torch.arange(5)) ** 2)
+    expected = torch.exp(-0.5 * (edges.length[:, None] - torch.arange(5)) ** 2)
     features, envelope = RadialEmbedding(ELEMENTS, 4.0, 5, "gaussian", envelope_on="messages")(edges)
-    torch.testing.assert_close(features, wanted, rtol=1e-13, atol=1e-13)
+    torch.testing.assert_close(features, expected, rtol=1e-13, atol=1e-13)
     torch.testing.assert_close(envelope, polynomial_cutoff(edges.length, 4.0, 5), rtol=1e-13, atol=1e-13)
 
 
 def test_chebyshev_polynomials_are_of_the_bare_distance(edges):
     features, _ = RadialEmbedding(ELEMENTS, 4.0, 3, "chebyshev", envelope_on="messages")(edges)
     x = edges.length
-    wanted = torch.stack([x, 2 * x**2 - 1, 4 * x**3 - 3 * x], dim=1)
-    torch.testing.assert_close(features, wanted, rtol=1e-13, atol=1e-13)
+    expected = torch.stack([x, 2 * x**2 - 1, 4 * x**3 - 3 * x], dim=1)
+    torch.testing.assert_close(features, expected, rtol=1e-13, atol=1e-13)
 
 
 @pytest.mark.parametrize("differentiable", [True, False])
@@ -61,8 +61,8 @@ def test_functions_without_slope_are_constants(differentiable):
 def test_agnesis_transform_is_its_formula_and_starts_at_one(edges):
     transform = Agnesi(ELEMENTS, radii=[0.4, 0.7, 0.6, 1.1])
     u = edges.length / (0.5 * transform.radii_of(edges))
-    wanted = 1 / (1 + 1.0805 * u**0.9183 / (1 + u ** (0.9183 - 4.5791)))
-    torch.testing.assert_close(transform(edges), wanted, rtol=1e-13, atol=1e-13)
+    expected = 1 / (1 + 1.0805 * u**0.9183 / (1 + u ** (0.9183 - 4.5791)))
+    torch.testing.assert_close(transform(edges), expected, rtol=1e-13, atol=1e-13)
     near = replace(edges, vector=edges.vector * 1e-9, length=edges.length * 1e-9, origin=None, _cache={})
     torch.testing.assert_close(transform(near), torch.ones_like(u), rtol=0, atol=1e-12)
 
@@ -70,8 +70,8 @@ def test_agnesis_transform_is_its_formula_and_starts_at_one(edges):
 def test_the_soft_transform_is_its_formula(edges):
     transform = Soft(ELEMENTS, alpha=3.0)
     r, low, high = edges.length, 0.75 * transform.radii_of(edges), 4 / 3 * transform.radii_of(edges)
-    wanted = low + (r - low) * 0.5 * (1 + torch.tanh(3.0 / (high - low) * (r - 0.5 * (low + high))))
-    torch.testing.assert_close(transform(edges), wanted, rtol=1e-13, atol=1e-13)
+    expected = low + (r - low) * 0.5 * (1 + torch.tanh(3.0 / (high - low) * (r - 0.5 * (low + high))))
+    torch.testing.assert_close(transform(edges), expected, rtol=1e-13, atol=1e-13)
 
 
 def test_it_is_made_once_for_all_who_ask(edges):
@@ -105,8 +105,8 @@ def test_the_scaled_perceptron_is_e3nns():
 def test_the_normalised_perceptron_is_torchs_layers_in_a_row():
     part = NormalisedMLP([4, 6, 3]).double()
     x = torch.randn(7, 4, dtype=torch.float64)
-    wanted = part.maps[1](torch.nn.functional.silu(part.norms[0](part.maps[0](x))))
-    assert torch.equal(part(x), wanted)
+    expected = part.maps[1](torch.nn.functional.silu(part.norms[0](part.maps[0](x))))
+    assert torch.equal(part(x), expected)
 
 
 @pytest.mark.parametrize("part", [ScaledMLP([2, 3, 2]), NormalisedMLP([2, 3, 2])], ids=["scaled", "normalised"])

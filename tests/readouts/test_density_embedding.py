@@ -48,8 +48,8 @@ def test_written_out(atoms):
     own = {"O": {"function": "FinnisSinclair", "parameters": [[2.0, 0.7]]}}
     readout = DensityEmbedding(ELEMENTS, 3, "FinnisSinclair", [[1.0, 1.0], [-0.3, 0.5]], per_element=own).double()
     h = features(graph.n_atoms, 3)
-    found = readout(h, graph, edges)[:, 0].detach()
-    for row, element, value in zip(h.numpy(), edges.element.tolist(), found.tolist(), strict=True):
+    result = readout(h, graph, edges)[:, 0].detach()
+    for row, element, value in zip(h.numpy(), edges.element.tolist(), result.tolist(), strict=True):
         rho = row @ readout.weight[element].detach().numpy()
         if ELEMENTS[element] == "O":
             expected = 2.0 * np.sign(rho[0]) * abs(rho[0]) ** 0.7

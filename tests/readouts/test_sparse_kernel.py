@@ -79,11 +79,11 @@ def test_weights_that_cancel_cost_few_digits_near_the_mean_point():
     with torch.no_grad():
         kernel.points.copy_(torch.from_numpy(points)[None])
         kernel.take(torch.from_numpy(weights))
-        found = kernel._energies(torch.from_numpy(h), 0)[:, 0].numpy()
+        result = kernel._energies(torch.from_numpy(h), 0)[:, 0].numpy()
     exact = ((h.astype(np.longdouble) @ points.astype(np.longdouble).T) ** 4 @ weights.astype(np.longdouble)).astype(
         float
     )
     plain = (h @ points.T) ** 4 @ weights
-    constant = (found - exact).mean()  # rounding of what is the same for all atoms moves no force
-    assert np.abs(found - exact - constant).max() < 0.1 * np.abs(plain - exact).max()
+    constant = (result - exact).mean()  # rounding of what is the same for all atoms moves no force
+    assert np.abs(result - exact - constant).max() < 0.1 * np.abs(plain - exact).max()
     assert abs(constant) < 1e-8

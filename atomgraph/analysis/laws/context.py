@@ -9,7 +9,7 @@ import ase
 import numpy as np
 import torch
 
-from atomgraph.analysis.laws.structures import specimens
+from atomgraph.analysis.laws.structures import sample_structures
 from atomgraph.data import budget_batches
 from atomgraph.evaluator import split_batch
 from atomgraph.graph import AtomicGraph
@@ -65,7 +65,7 @@ class LawContext:
 
     def __init__(self, potential: Potential, structures: Mapping[str, ase.Atoms] | None = None):
         self.potential = potential
-        self.structures = dict(structures) if structures else specimens(potential.elements)
+        self.structures = dict(structures) if structures else sample_structures(potential.elements)
         self.tolerances = TOLERANCES.get(potential.model.dtype, TOLERANCES[torch.float32])
 
     @property

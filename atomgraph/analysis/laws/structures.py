@@ -66,7 +66,7 @@ def atom(element: str) -> ase.Atoms:
     return ase.Atoms([element], positions=[[0.3, -0.2, 0.1]])
 
 
-def specimens(elements: Sequence[str]) -> dict[str, ase.Atoms]:
+def sample_structures(elements: Sequence[str]) -> dict[str, ase.Atoms]:
     """A molecule, a small triclinic crystal, a slab and a wire of the elements, by name."""
     return {make.__name__: make(elements) for make in (molecule, crystal, slab, wire)}
 

@@ -15,9 +15,9 @@ from atomgraph.errors import WiringError
 from atomgraph.featurizers.ace.bonds import Bonds
 from atomgraph.featurizers.ace.element_edit import Expanded, bonds_for, functions_for
 from atomgraph.featurizers.ace.functions import Factor, cluster_functions, pacemaker_functions
-from atomgraph.featurizers.ace.jacobian import ClusterSlopes
+from atomgraph.featurizers.ace.jacobian import ClusterJacobian
 from atomgraph.featurizers.ace.products import ClusterProducts
-from atomgraph.featurizers.density import DensityFeaturizer, SlopeBlock, Terms
+from atomgraph.featurizers.density import DensityFeaturizer, JacobianBlock, Terms
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.constants import Constants
 from atomgraph.nn.edges import Edges
@@ -40,19 +40,27 @@ class ACE(DensityFeaturizer):
     A function of one factor has :math:`g_n` in place of :math:`R_{n0}`. Columns are an atom's functions in their order; where
     central elements have more and fewer, the shorter rows end in zeros.
 
-    elements: chemical symbols.  cutoff: Å.
-    functions: ``{centre, neighbours, ns, ls, inner}`` each: symbols of the central element and of each factor, n (from 1) and
-    l of each factor, the degrees in between (pacemaker's ``lint``); None stands for all up to ``n_max`` and ``l_max``.
-    n_max, l_max: where functions is None, the largest n and l of functions of one, two … factors, pacemaker's
-    ``nradmax_by_orders`` and ``lmax_by_orders``.
-    radial: a key of ``ops.ace_radial.ACE_RADIALS``.  n_radial: functions :math:`g_k`, None for as many as are asked for.
-    width: Å over which the basis fades before the cutoff, where it does not do so by itself, at most 1 Å if None.
-    exponent: λ of ``ChebExpCos`` and ``ChebPow``.
-    bonds: ``{elements, radial, cutoff, width, exponent, inner, inner_width}`` for each pair of elements that is seen (see
-    ``nn.ace_bonds.Bonds``); None: all pairs, with the arguments above.  learned: whether c is trained.
-    c is ``bonds.coefficient``, (n_bonds, n_max, l_max + 1, n_radial), one for both orders of a pair.
-    Raises WiringError for functions or bonds that do not fit, or for no function at all.
-    Sources: Drautz, Phys. Rev. B 99, 014104 (2019); Lysogorskiy et al., npj Comput. Mater. 7, 97 (2021).
+    Args:
+        elements: Chemical symbols.
+        cutoff: Å.
+        functions: ``{centre, neighbours, ns, ls, inner}`` each: symbols of the central element and of each factor, n
+            (from 1) and l of each factor, the degrees in between (pacemaker's ``lint``); None stands for all up to
+            ``n_max`` and ``l_max``.
+        n_max, l_max: Where functions is None, the largest n and l of functions of one, two … factors, pacemaker's
+            ``nradmax_by_orders`` and ``lmax_by_orders``.
+        radial: A key of ``ops.ace_radial.ACE_RADIALS``.
+        n_radial: Functions :math:`g_k`, None for as many as are asked for.
+        width: Å over which the basis fades before the cutoff, where it does not do so by itself, at most 1 Å if None.
+        exponent: λ of ``ChebExpCos`` and ``ChebPow``.
+        bonds: ``{elements, radial, cutoff, width, exponent, inner, inner_width}`` for each pair of elements that is
+            seen (see ``nn.ace_bonds.Bonds``); None: all pairs, with the arguments above.
+        learned: Whether c is trained. c is ``bonds.coefficient``, (n_bonds, n_max, l_max + 1, n_radial), one for both
+            orders of a pair.
+
+    Raises:
+        WiringError: For functions or bonds that do not fit, or for no function at all.
+
+    Source: Drautz, Phys. Rev. B 99, 014104 (2019); Lysogorskiy et al., npj Comput. Mater. 7, 97 (2021).
     """
 
     def __init__(
@@ -93,7 +101,7 @@ class ACE(DensityFeaturizer):
             raise WiringError(f"a bond reaches {self.bonds.reach} Å, beyond the cutoff of {self.cutoff} Å")
         self.n_channels = len(self.elements)
         self.n_functions = n_radial + highest[1] * (self._l_max + 1) ** 2
-        self._slopes: dict[int, ClusterSlopes] = {}
+        self._jacobians: dict[int, ClusterJacobian] = {}
         self._products = ClusterProducts(self.functions, self._column)
         self.irreps_out = o3.Irreps(f"{self._products.width}x0e")
         of_column = np.array([l for l in range(self._l_max + 1) for _ in range(2 * l + 1)])
@@ -139,12 +147,12 @@ class ACE(DensityFeaturizer):
         rows, g, r_nl = self.bonds(edges)
         channel = edges.element_of_neighbour.index_select(0, rows)
         owner, size = edges.centre.index_select(0, rows) * self.n_channels + channel, edges.n_atoms * self.n_channels
-        found = [sum_to(g, owner, size)]
+        result = [sum_to(g, owner, size)]
         if self.bonds.n_max:
             y = spherical_harmonics(self._l_max, edges.vector.index_select(0, rows))
             every = outer_sum_to(r_nl.flatten(1), y, owner, size).view(size, self.bonds.n_max, -1)
-            found.append(every.index_select(2, self._order.like(y)["of_product"]).flatten(1))
-        return self.invariants(torch.cat(found, dim=1).view(edges.n_atoms, self.n_channels, -1), edges.element)
+            result.append(every.index_select(2, self._order.like(y)["of_product"]).flatten(1))
+        return self.invariants(torch.cat(result, dim=1).view(edges.n_atoms, self.n_channels, -1), edges.element)
 
     def terms(self, edges: Edges) -> Terms:
         """What a neighbour adds to A of its element: every :math:`g_k`, then :math:`R_{nl} Y_{lm}`, n outermost, then l, m."""
@@ -159,28 +167,28 @@ class ACE(DensityFeaturizer):
     def invariants(self, density: Tensor, element: Tensor) -> Tensor:
         return self._products(density.flatten(1), element)
 
-    def slopes(self, density: Tensor, element: Tensor, directions: Tensor | None = None) -> Tensor:
+    def jacobian(self, density: Tensor, element: Tensor, directions: Tensor | None = None) -> Tensor:
         """As ``DensityFeaturizer`` has it; the rule for products instead of a backward pass a function."""
-        found = density.new_zeros(len(density), self.n_channels, self.n_functions, self._products.width)
+        result = density.new_zeros(len(density), self.n_channels, self.n_functions, self._products.width)
         for row in torch.unique(element).tolist():
             mine = torch.nonzero(element == row)[:, 0]
-            for block in self.slope_blocks(density[mine], row, range(self.n_channels)):
+            for block in self.jacobian_blocks(density[mine], row, range(self.n_channels)):
                 place = mine[:, None, None], block.channel, block.functions[:, None], block.features
-                found[place] = block.slopes
-        found = found.permute(0, 3, 1, 2)
-        return found if directions is None else torch.einsum("rf,ifab->irab", directions, found)
+                result[place] = block.jacobian
+        result = result.permute(0, 3, 1, 2)
+        return result if directions is None else torch.einsum("rf,ifab->irab", directions, result)
 
-    def slope_blocks(self, density: Tensor, element: int, channels: Iterable[int]) -> Iterator[SlopeBlock]:
-        return self._slopes_of(element).blocks(density.flatten(1), channels)
+    def jacobian_blocks(self, density: Tensor, element: int, channels: Iterable[int]) -> Iterator[JacobianBlock]:
+        return self._jacobian_of(element).blocks(density.flatten(1), channels)
 
-    def n_slopes(self, element: int) -> int:
-        return self._slopes_of(element).n_numbers
+    def n_jacobian(self, element: int) -> int:
+        return self._jacobian_of(element).n_numbers
 
-    def _slopes_of(self, row: int) -> ClusterSlopes:
+    def _jacobian_of(self, row: int) -> ClusterJacobian:
         """Made when a fit asks for it: no other use does."""
-        if row not in self._slopes:
-            self._slopes[row] = ClusterSlopes(self.functions[row], self._column, self.n_functions)
-        return self._slopes[row]
+        if row not in self._jacobians:
+            self._jacobians[row] = ClusterJacobian(self.functions[row], self._column, self.n_functions)
+        return self._jacobians[row]
 
     def degrees(self) -> Tensor:
         """(n_elements, n_features, 3) whole numbers: Σn (n from 1), Σl and the number of factors of every column, by central
@@ -188,11 +196,11 @@ class ACE(DensityFeaturizer):
 
         ``algebraic_roughness(*featurizer.degrees().flatten(0, 1).T)`` is what a smoothness prior wants, element by element.
         """
-        found = torch.zeros(len(self.elements), self._products.width, 3, dtype=torch.int64)
+        result = torch.zeros(len(self.elements), self._products.width, 3, dtype=torch.int64)
         for row, of_one in enumerate(self.functions):
             for column, f in enumerate(of_one):
-                found[row, column] = torch.tensor([sum(f.ns), sum(f.ls), f.rank])
-        return found
+                result[row, column] = torch.tensor([sum(f.ns), sum(f.ls), f.rank])
+        return result
 
     def _column(self, factor: Factor, alone: bool) -> int:
         """Where the densities, one element after another, hold a factor."""

@@ -19,14 +19,20 @@ BOND_KEYS = ("elements", "radial", "cutoff", "width", "exponent", "inner", "inne
 class Bonds(torch.nn.Module):
     r"""Radial functions of a bond, :math:`g_k(r)` and :math:`R_{nl}(r) = \sum_k c_{nlk}\, g_k(r)`, by its two elements.
 
-    elements: chemical symbols.
-    bonds: ``{elements, radial, cutoff, width, exponent, inner, inner_width}`` each, lengths in Å: a key of ``ACE_RADIALS``
-    with its numbers (``ops.ace_radial.Shape``), zero inside ``inner − inner_width`` and whole from ``inner`` on. What is left
-    out or None is ``SBessel``, at most 1 Å, λ = 5.25, and no inner cutoff. A bond is for both orders of its elements;
-    elements without a bond do not see each other.
-    n_radial: functions :math:`g_k`.  n_max, l_max: of :math:`R_{nl}`.  learned: whether c is a parameter or a buffer.
     ``coefficient`` is (n_bonds, n_max, l_max + 1, n_radial) and starts as 1 where k = n.
-    Raises WiringError for what makes no bond.
+
+    Args:
+        elements: Chemical symbols.
+        bonds: ``{elements, radial, cutoff, width, exponent, inner, inner_width}`` each, lengths in Å: a key of
+            ``ACE_RADIALS`` with its numbers (``ops.ace_radial.Shape``), zero inside ``inner − inner_width`` and whole
+            from ``inner`` on. What is left out or None is ``SBessel``, at most 1 Å, λ = 5.25, and no inner cutoff. A
+            bond is for both orders of its elements; elements without a bond do not see each other.
+        n_radial: Functions :math:`g_k`.
+        n_max, l_max: Of :math:`R_{nl}`.
+        learned: Whether c is a parameter or a buffer.
+
+    Raises:
+        WiringError: For what makes no bond.
     """
 
     coefficient: Tensor

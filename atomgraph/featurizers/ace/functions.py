@@ -50,7 +50,7 @@ def cluster_functions(entries: Sequence[Entry], elements: Sequence[str]) -> list
 
     ``inner`` may be left out where it is settled: up to three factors. WiringError names an entry that makes no function.
     """
-    found: list[list[ClusterFunction]] = [[] for _ in elements]
+    result: list[list[ClusterFunction]] = [[] for _ in elements]
     for entry in entries:
         strange = set(entry) - {"centre", "neighbours", "ns", "ls", "inner"}
         if strange:
@@ -72,16 +72,19 @@ def cluster_functions(entries: Sequence[Entry], elements: Sequence[str]) -> list
             )
         function = ClusterFunction(tuple(rows[1:]), ns, ls, inner)
         invariant(ls, inner)
-        found[rows[0]].append(function)
-    return found
+        result[rows[0]].append(function)
+    return result
 
 
 def pacemaker_functions(elements: Sequence[str], n_max: Sequence[int], l_max: Sequence[int]) -> list[dict[str, Any]]:
     """Entries for every function up to n and l, none of them a sum of others: pacemaker's ``nradmax_by_orders`` and
     ``lmax_by_orders`` for ``ALL`` elements.
 
-    n_max, l_max: the largest n (from 1) and l of functions of one, two, three … factors; as many of either.
-    Raises WiringError unless they are as many, and at most six.
+    Args:
+        n_max, l_max: The largest n (from 1) and l of functions of one, two, three … factors; as many of either.
+
+    Raises:
+        WiringError: Unless they are as many, and at most six.
     """
     if len(n_max) != len(l_max) or not 1 <= len(n_max) <= HIGHEST_RANK or min(n_max) < 0 or min(l_max) < 0:
         raise WiringError(
@@ -101,12 +104,12 @@ def pacemaker_functions(elements: Sequence[str], n_max: Sequence[int], l_max: Se
 @cache
 def _independent(kinds: tuple[int, ...], l_max: int) -> tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]:
     """Degrees and inner couplings of independent functions of factors of these kinds, equal numbers being equal kinds."""
-    found = []
+    result = []
     for ls in product(range(l_max + 1 if len(kinds) > 1 else 1), repeat=len(kinds)):
         ordered = all(a != b or l <= k for a, b, l, k in zip(kinds, kinds[1:], ls, ls[1:], strict=False))
         if ordered and sum(ls) % 2 == 0:
-            found += [(ls, inner) for inner in _basis(kinds, ls)]
-    return tuple(found)
+            result += [(ls, inner) for inner in _basis(kinds, ls)]
+    return tuple(result)
 
 
 def _basis(kinds: tuple[int, ...], ls: tuple[int, ...]) -> Iterator[tuple[int, ...]]:

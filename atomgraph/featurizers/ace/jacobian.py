@@ -10,18 +10,21 @@ import torch
 from torch import Tensor
 
 from atomgraph.featurizers.ace.functions import ClusterFunction, Factor
-from atomgraph.featurizers.density import SlopeBlock
+from atomgraph.featurizers.density import JacobianBlock
 from atomgraph.nn.constants import Constants
 
 
-class ClusterSlopes:
+class ClusterJacobian:
     r""":math:`\partial B_{if}/\partial A_{ic} = \sum_{ts} C_{ft}\, [c_{ts} = c] \prod_{s' \ne s} A_{i c_{ts'}}` of one element.
 
-    functions: of the element, in order.  column: where A holds a factor, as ``ClusterProducts`` takes it.
-    n_each: columns of A of each channel, one channel after another.
     Most functions depend on few densities: those of two factors on one degree l, those of many factors on the lowest n and l.
     So functions that are alike make a block with the densities they share. A product without one of its factors is made once
     for all functions that have it; the sum is one sparse matrix for a channel.
+
+    Args:
+        functions: Of the element, in order.
+        column: Where A holds a factor, as ``ClusterProducts`` takes it.
+        n_each: Columns of A of each channel, one channel after another.
     """
 
     def __init__(self, functions: Sequence[ClusterFunction], column: Callable[[Factor, bool], int], n_each: int):
@@ -45,11 +48,11 @@ class ClusterSlopes:
 
     @property
     def n_numbers(self) -> int:
-        """Slopes of an atom, those that are zero in a block included."""
+        """Derivatives of an atom, those that are zero in a block included."""
         return sum(rows for _, _, rows in self._channels.values())
 
     @torch.no_grad()
-    def blocks(self, densities: Tensor, channels: Iterable[int]) -> Iterator[SlopeBlock]:
+    def blocks(self, densities: Tensor, channels: Iterable[int]) -> Iterator[JacobianBlock]:
         """Of densities (n_atoms, n_columns), by the densities of these channels."""
         products = self._products(densities.T.contiguous())
         for channel in channels:
@@ -65,16 +68,16 @@ class ClusterSlopes:
             first = 0
             for names, n_columns, n_features in blocks:
                 last = first + n_columns * n_features
-                slopes = stacked[first:last].T.contiguous().view(-1, n_columns, n_features)
+                jacobian = stacked[first:last].T.contiguous().view(-1, n_columns, n_features)
                 named = names.like(densities)
-                yield SlopeBlock(channel, named["features"], named["columns"], slopes)
+                yield JacobianBlock(channel, named["features"], named["columns"], jacobian)
                 first = last
 
     def _stacked(
         self, blocks: Sequence[Mapping[tuple[int, int, int], float]]
     ) -> tuple[list[tuple[Constants, int, int]], Constants, int]:
-        """Names and sizes of the blocks of a channel, and the matrix from products to their slopes, one block below another."""
-        found, rows, rests, values, first = [], [], [], [], 0
+        """Names and sizes of the blocks of a channel, and the matrix from products to derivatives, blocks one below another."""
+        result, rows, rests, values, first = [], [], [], [], 0
         for block in blocks:
             c, f, rest = np.array(list(block), dtype=np.int64).T
             columns, of_column = np.unique(c, return_inverse=True)
@@ -82,19 +85,19 @@ class ClusterSlopes:
             rows.append(first + of_column * len(features) + of_feature)
             rests.append(rest)
             values.append(np.array(list(block.values())))
-            found.append((Constants(columns=columns, features=features), len(columns), len(features)))
+            result.append((Constants(columns=columns, features=features), len(columns), len(features)))
             first += len(columns) * len(features)
         index, value = np.stack([np.concatenate(rows), np.concatenate(rests)]), np.concatenate(values)
         order = np.lexsort(index[::-1])
-        return found, Constants(index=index[:, order], value=value[order]), first
+        return result, Constants(index=index[:, order], value=value[order]), first
 
     def _products(self, rows: Tensor) -> Tensor:
         """(n_columns, n_atoms) to (n_rests, n_atoms): the products without a factor, the empty one being 1."""
-        made, table = rows.new_ones(self._n_rests, rows.shape[1]), self._rests.like(rows)
+        built, table = rows.new_ones(self._n_rests, rows.shape[1]), self._rests.like(rows)
         for rank in range(1, len(table) // 2 + 1):
             factors = [rows.index_select(0, columns) for columns in table[f"rests{rank}"].unbind(1)]
-            made[table[f"places{rank}"]] = reduce(torch.mul, factors)
-        return made
+            built[table[f"places{rank}"]] = reduce(torch.mul, factors)
+        return built
 
 
 def _by_rank(place: Mapping[tuple[int, ...], int]) -> Constants:

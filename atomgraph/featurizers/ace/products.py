@@ -21,9 +21,11 @@ class ClusterProducts(torch.nn.Module):
 
     Columns of A are sorted in each product, and products share their beginnings: one of ν factors is one of ν − 1 times A.
 
-    functions: per central element.  column: where A holds a factor, ``(factor, alone) -> column``, alone for functions of
-    one factor.  ``forward(densities, element)`` takes (n_atoms, n_columns) and (n_atoms,) rows of the central elements, and
-    gives (n_atoms, width), with zeros behind the functions of elements that have fewer than ``width``.
+    Args:
+        functions: Per central element.
+        column: Where A holds a factor, ``(factor, alone) -> column``, alone for functions of one factor.
+            ``forward(densities, element)`` takes (n_atoms, n_columns) and (n_atoms,) rows of the central elements, and
+            gives (n_atoms, width), with zeros behind the functions of elements that have fewer than ``width``.
     """
 
     def __init__(self, functions: Sequence[Sequence[ClusterFunction]], column: Callable[[Factor, bool], int]):
@@ -38,12 +40,12 @@ class ClusterProducts(torch.nn.Module):
     def forward(self, densities: Tensor, element: Tensor) -> Tensor:
         if len(self._tables) == 1:
             return self._tables[0].sums(densities, self.width)
-        found, places = [], []
+        result, places = [], []
         for rows, table in zip(self._rows, self._tables, strict=True):
             mine = torch.isin(element, torch.tensor(rows, device=element.device)).nonzero()[:, 0]
-            found.append(table.sums(densities.index_select(0, mine), self.width))
+            result.append(table.sums(densities.index_select(0, mine), self.width))
             places.append(mine)
-        return densities.new_zeros(len(element), self.width).index_copy(0, torch.cat(places), torch.cat(found))
+        return densities.new_zeros(len(element), self.width).index_copy(0, torch.cat(places), torch.cat(result))
 
 
 class _Table:
@@ -87,17 +89,17 @@ class _Table:
 
     def _sums(self, rows: Tensor, width: int) -> Tensor:
         """(n_columns, n_atoms) to (width, n_atoms)."""
-        found = rows.new_zeros(width, rows.shape[1])
-        made = rows
+        result = rows.new_zeros(width, rows.shape[1])
+        built = rows
         for order, level in enumerate(self._levels):
             table = level.like(rows)
-            made = (rows if order < 2 else made).index_select(0, table["left"])
+            built = (rows if order < 2 else built).index_select(0, table["left"])
             if order > 0:
-                made = made * rows.index_select(0, table["right"])
+                built = built * rows.index_select(0, table["right"])
             if len(table["function"]):
-                terms = made.index_select(0, table["product"]) * table["value"][:, None]
-                found = found + sum_to(terms, table["function"], width)
-        return found
+                terms = built.index_select(0, table["product"]) * table["value"][:, None]
+                result = result + sum_to(terms, table["function"], width)
+        return result
 
 
 def _whole(numbers: Iterable[int]) -> np.ndarray:

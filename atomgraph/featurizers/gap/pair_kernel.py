@@ -25,12 +25,20 @@ class PairKernel(DensityFeaturizer):
 
     Each bond is seen from both its ends. With a linear readout this is QUIP's ``distance_2b`` with its kernel ``ard_se``.
 
-    elements: chemical symbols.  cutoff: Å.  pair: the two elements that make the bond, in either order.
-    n_points: lengths compared with.  envelope_width: width in which :math:`f_c` falls from 1 to 0, Å.
-    theta: θ, Å; None: 1.75 times the mean distance between neighbouring points, wherever they are placed.
     Buffers, to be set: ``points`` (n_points,) :math:`r_s` in Å, spread over the cutoff at first; ``theta`` (1,) θ in Å;
     ``delta`` (1,) δ; ``point_weight`` (n_points,) :math:`u_s`.
-    Raises WiringError for other elements than the model's, or an envelope_width longer than the cutoff.
+
+    Args:
+        elements: Chemical symbols.
+        cutoff: Å.
+        pair: The two elements that make the bond, in either order.
+        n_points: Lengths compared with.
+        envelope_width: Width in which :math:`f_c` falls from 1 to 0, Å.
+        theta: θ, Å; None: 1.75 times the mean distance between neighbouring points, wherever they are placed.
+
+    Raises:
+        WiringError: For other elements than the model's, or an envelope_width longer than the cutoff.
+
     Source: Bartók and Csányi, Int. J. Quantum Chem. 115, 1051 (2015), and the program QUIP.
     """
 
@@ -80,9 +88,9 @@ class PairKernel(DensityFeaturizer):
 
     def bonds(self, edges: Edges) -> Tensor:
         """Rows of the edges that are bonds of this kind inside the cutoff."""
-        one, other = edges.element_of_centre, edges.element_of_neighbour
+        left, right = edges.element_of_centre, edges.element_of_neighbour
         first, second = self.pair
-        chosen = ((one == first) & (other == second)) | ((one == second) & (other == first))
+        chosen = ((left == first) & (right == second)) | ((left == second) & (right == first))
         return torch.nonzero(chosen & (edges.length < self.cutoff))[:, 0]
 
     @torch.no_grad()

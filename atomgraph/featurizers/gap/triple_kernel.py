@@ -28,12 +28,20 @@ class TripleKernel(Featurizer):
 
     The 2 counts each pair of bonds in both orders. With a linear readout this is QUIP's ``angle_3b`` with ``ard_se``.
 
-    elements: chemical symbols.  cutoff: Å, of both bonds.  centre: the element in the middle.
-    neighbours: the two neighbouring elements, in either order.  n_points: triples compared with.
-    envelope_width: width in which :math:`f_c` falls from 1 to 0, Å.
     Buffers, to be set: ``points`` (n_points, 3) :math:`x_s`; ``theta`` (3,) θ; ``delta`` (1,) δ; ``point_weight`` (n_points,)
     :math:`u_s`.
-    Raises WiringError for other elements than the model's, or an envelope_width longer than the cutoff.
+
+    Args:
+        elements: Chemical symbols.
+        cutoff: Å, of both bonds.
+        centre: The element in the middle.
+        neighbours: The two neighbouring elements, in either order.
+        n_points: Triples compared with.
+        envelope_width: Width in which :math:`f_c` falls from 1 to 0, Å.
+
+    Raises:
+        WiringError: For other elements than the model's, or an envelope_width longer than the cutoff.
+
     Source: Bartók and Csányi, Int. J. Quantum Chem. 115, 1051 (2015), and the program QUIP.
     """
 
@@ -72,9 +80,9 @@ class TripleKernel(Featurizer):
         edges = edges.within(self.cutoff)
         portions = []
         fade = cosine_cutoff(edges.length, self.cutoff, self.inner)
-        for one, other, coordinates, rows, n_atoms in self._triples(edges):
+        for first, second, coordinates, rows, n_atoms in self._triples(edges):
             kernel = torch.exp(-0.5 * self._squares(coordinates / self.theta, self.points / self.theta))
-            portions.append(sum_to((fade[one] * fade[other])[:, None] * kernel, rows, n_atoms))
+            portions.append(sum_to((fade[first] * fade[second])[:, None] * kernel, rows, n_atoms))
         return torch.cat(portions) * (2.0 * self.delta**2 * self.point_weight)
 
     def triples_of(self, edges: Edges) -> Tensor:
@@ -101,15 +109,15 @@ class TripleKernel(Featurizer):
         neighbour = edges.element_of_neighbour
         first, second = self.neighbours
         for portion in triples(edges, at_once=2**18):
-            one, other = portion.one, portion.other
-            a, b = neighbour[one], neighbour[other]
+            left, right = portion.one, portion.other
+            a, b = neighbour[left], neighbour[right]
             chosen = ((a == first) & (b == second)) | ((a == second) & (b == first))
-            chosen &= edges.element[edges.centre[one]] == self.centre
-            one, other = one[chosen], other[chosen]
-            x, y = edges.length[one], edges.length[other]
-            far = torch.linalg.vector_norm(edges.vector[one] - edges.vector[other], dim=1)
+            chosen &= edges.element[edges.centre[left]] == self.centre
+            left, right = left[chosen], right[chosen]
+            x, y = edges.length[left], edges.length[right]
+            far = torch.linalg.vector_norm(edges.vector[left] - edges.vector[right], dim=1)
             coordinates = torch.stack([x + y, (x - y) ** 2, far], dim=1)
-            yield one, other, coordinates, edges.centre[one] - portion.first_atom, portion.n_atoms
+            yield left, right, coordinates, edges.centre[left] - portion.first_atom, portion.n_atoms
 
     def prior(self) -> Tensor:
         """K of the points, (n_points, n_points): what the weights of a Gaussian process are held by."""

@@ -24,6 +24,7 @@ def gaussians(cutoff: float, n_max: int, l_max: int, sigma: float) -> tuple[Radi
     .. math:: c_{nl}(r) = \sum_a e^{-\alpha (r_a^2 + r^2)}\, i_l(2 \alpha r r_a)\, T_{an}, \qquad T = C^{-1} L,\quad S = L L^T
 
     with :math:`\alpha = 1/2\sigma^2`, C the Gaussians at each other's centres and S their overlap (with :math:`r^2 dr`).
+
     Source: Bartók, Kondor and Csányi, Phys. Rev. B 87, 184115 (2013), and the program QUIP.
     """
     alpha = 0.5 / sigma**2
@@ -52,6 +53,7 @@ def gto(cutoff: float, n_max: int, l_max: int, sigma: float) -> tuple[Radial, np
               \Big(\frac{\eta r}{\eta + \alpha}\Big)^l e^{-\frac{\eta\alpha}{\eta + \alpha} r^2}, \qquad \eta = 1/2\sigma^2
 
     The α are such that an orbital falls to 10⁻³ at n_max radii between 1 Å and the cutoff.
+
     Source: Himanen et al., Comput. Phys. Commun. 247, 106949 (2020) (dscribe).
     """
     eta = 0.5 / sigma**2
@@ -64,12 +66,12 @@ def gto(cutoff: float, n_max: int, l_max: int, sigma: float) -> tuple[Radial, np
         alphas.append(alpha)
 
     def radial(r: np.ndarray) -> np.ndarray:
-        found = np.empty((len(r), l_max + 1, n_max))
+        result = np.empty((len(r), l_max + 1, n_max))
         for order, (alpha, beta) in enumerate(zip(alphas, betas, strict=True)):
             width = np.pi / (eta + alpha)
             shape = (eta * r[:, None] / (eta + alpha)) ** order * np.exp(-eta * alpha / (eta + alpha) * r[:, None] ** 2)
-            found[:, order] = (width**1.5 * shape) @ beta.T
-        return found
+            result[:, order] = (width**1.5 * shape) @ beta.T
+        return result
 
     return radial, radial(np.zeros(1))[0, 0]
 
@@ -80,6 +82,7 @@ def polynomials(cutoff: float, n_max: int, l_max: int, sigma: float) -> tuple[Ra
     .. math:: c_{nl}(r) = 4\pi \int_0^{r_c} s^2 g_n(s)\, e^{-\eta (s^2 + r^2)}\, i_l(2 \eta s r)\, ds
 
     by Gauss-Legendre quadrature on 100 points, as the program dscribe has it.
+
     Source: Himanen et al., Comput. Phys. Commun. 247, 106949 (2020).
     """
     eta = 0.5 / sigma**2

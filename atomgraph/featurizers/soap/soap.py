@@ -22,7 +22,7 @@ from atomgraph.ops.cutoff import cosine_cutoff
 from atomgraph.ops.outer import outer_sum_to
 from atomgraph.ops.spherical import spherical_harmonics
 
-_SLOPES = 4  # derivatives of the radial functions that can be taken
+_N_DERIVATIVES = 4  # derivatives of the radial functions that can be taken
 
 
 class SOAP(DensityFeaturizer):
@@ -35,17 +35,26 @@ class SOAP(DensityFeaturizer):
     Columns: a = (element, n) outermost, elements in the order of ``elements``; then b ≤ a; l runs fastest. They and the
     numbers are QUIP's for the basis ``gaussians``; for ``gto`` and ``polynomials`` see ``convention``.
 
-    elements: chemical symbols.  cutoff: Å.  n_max: radial functions.  l_max: highest angular momentum, at most 12.
-    sigma: width of the Gaussians, Å.  basis: ``gaussians``, ``gto`` or ``polynomials`` (``nn.soap_radial``).
-    envelope_width: width in which :math:`f_c` falls from 1 to 0, Å; 0 for no cutoff function (not smooth at the cutoff).
-    central_weight: of the centre's own Gaussian, which counts in its own element's channel.
-    normalise: p of unit length, so that a kernel of two atoms is at most 1.
-    radial_cutoff: where the radial functions end, Å, if not at the cutoff (dscribe counts neighbours beyond it).
-    channels: None, or for each element its weights on a few channels that all elements share, such as
-    ``{"Mo": [1.0, 0.0], "W": [0.7, 0.7]}``: the compression of many elements; None keeps each element apart.
-    convention: ``quip`` for the weights above; ``dscribe`` for :math:`\pi \sqrt{8/(2l+1)}` and its order, pairs of elements
-    outermost, then l, then n ≤ n' of one element or all n, n' of two.
-    Raises WiringError for what makes no descriptor.
+    Args:
+        elements: Chemical symbols.
+        cutoff: Å.
+        n_max: Radial functions.
+        l_max: Highest angular momentum, at most 12.
+        sigma: Width of the Gaussians, Å.
+        basis: ``gaussians``, ``gto`` or ``polynomials`` (``nn.soap_radial``).
+        envelope_width: Width in which :math:`f_c` falls from 1 to 0, Å; 0 for no cutoff function (not smooth at the
+            cutoff).
+        central_weight: Of the centre's own Gaussian, which counts in its own element's channel.
+        normalise: P of unit length, so that a kernel of two atoms is at most 1.
+        radial_cutoff: Where the radial functions end, Å, if not at the cutoff (dscribe counts neighbours beyond it).
+        channels: None, or for each element its weights on a few channels that all elements share, such as ``{"Mo":
+            [1.0, 0.0], "W": [0.7, 0.7]}``: the compression of many elements; None keeps each element apart.
+        convention: ``quip`` for the weights above; ``dscribe`` for :math:`\pi \sqrt{8/(2l+1)}` and its order, pairs of
+            elements outermost, then l, then n ≤ n' of one element or all n, n' of two.
+
+    Raises:
+        WiringError: For what makes no descriptor.
+
     Source: Bartók, Kondor and Csányi, Phys. Rev. B 87, 184115 (2013); Darby et al., npj Comput. Mater. 8, 166 (2022).
     """
 
@@ -81,9 +90,9 @@ class SOAP(DensityFeaturizer):
         end = self.cutoff if radial_cutoff is None else float(radial_cutoff)
         radial, own = soap_radial(basis, end, self.n_max, self.l_max, sigma)
         series = fitted_series(lambda r: radial(r).reshape(len(r), -1), self.cutoff)
-        slopes = [series]
-        for _ in range(_SLOPES):
-            slopes.append(series_derivative(slopes[-1], self.cutoff))
+        derivatives = [series]
+        for _ in range(_N_DERIVATIVES):
+            derivatives.append(series_derivative(derivatives[-1], self.cutoff))
         columns, factors = _CONVENTIONS[convention](self.n_channels, self.n_max, self.l_max)
         self._constants = Constants(
             table=table,
@@ -92,7 +101,7 @@ class SOAP(DensityFeaturizer):
             factors=factors,
             of_left=np.array([l * n_max + n for l in range(l_max + 1) for _ in range(2 * l + 1) for n in range(n_max)]),
             of_right=np.repeat(np.arange((l_max + 1) ** 2), n_max),
-            **{f"series{k}": slope for k, slope in enumerate(slopes)},
+            **{f"series{k}": derivative for k, derivative in enumerate(derivatives)},
         )
         self.irreps_out = o3.Irreps(f"{len(columns)}x0e")
 
@@ -109,15 +118,15 @@ class SOAP(DensityFeaturizer):
         index, size = edges.centre, edges.n_atoms
         if self._apart:
             index, size = edges.centre * self.n_channels + edges.element_of_neighbour, size * self.n_channels
-        found = []
+        result = []
         for order in range(self.l_max + 1):
             left, right = radial[:, order], angular[:, order**2 : (order + 1) ** 2]
             if not self._apart:
                 left = (channel[edges.neighbour][:, :, None] * left[:, None, :]).flatten(1)
-            found.append(outer_sum_to(left, right, index, size).view(edges.n_atoms, -1, 2 * order + 1))
+            result.append(outer_sum_to(left, right, index, size).view(edges.n_atoms, -1, 2 * order + 1))
         own = (channel[:, :, None] * constants["own"]).flatten(1)
-        found[0] = found[0] + own[:, :, None]
-        return found
+        result[0] = result[0] + own[:, :, None]
+        return result
 
     def terms(self, edges: Edges) -> Terms:
         """Radial functions times harmonics, l outermost, then m, then n; for channels that are shared, of each channel."""
@@ -149,20 +158,22 @@ class SOAP(DensityFeaturizer):
     def invariants(self, density: Tensor, element: Tensor) -> Tensor:
         return self._spectrum(self._by_order(density))
 
-    def slopes(self, density: Tensor, element: Tensor, directions: Tensor | None = None) -> Tensor:
+    def jacobian(self, density: Tensor, element: Tensor, directions: Tensor | None = None) -> Tensor:
         """See ``DensityFeaturizer``. A direction d is a symmetric matrix D for each l: d · p is the sum of tr cᵀDc over l."""
         if directions is None:
-            return super().slopes(density, element)
+            return super().jacobian(density, element)
         c = self._by_order(density)
-        slopes = self._along(c, directions)
+        derivatives = self._along(c, directions)
         if self.normalise:
             p = self._products(c)
             size = self._length(p)
             p = p / size
             own = torch.cat([part.flatten(2) for part in self._along_own(c, p)], dim=2)
             share = p @ directions.T
-            slopes = slopes.addcmul_(own[..., None], share[:, None, None, :], value=-1).div_(size[:, :, None, None])
-        return slopes.permute(0, 3, 1, 2)
+            derivatives = derivatives.addcmul_(own[..., None], share[:, None, None, :], value=-1).div_(
+                size[:, :, None, None]
+            )
+        return derivatives.permute(0, 3, 1, 2)
 
     @property
     def _width(self) -> int:
@@ -171,7 +182,7 @@ class SOAP(DensityFeaturizer):
     def _bases(self, edges: Edges) -> tuple[Tensor, Tensor]:
         """Radial functions (n_edges, l_max + 1, n_max) and harmonics (n_edges, (l_max + 1)²)."""
         constants = self._constants.like(edges.length)
-        series = tuple(constants[f"series{k}"] for k in range(_SLOPES + 1))
+        series = tuple(constants[f"series{k}"] for k in range(_N_DERIVATIVES + 1))
         radial = chebyshev_series(edges.length, series, self.cutoff)
         if self.envelope_width:
             inner = max(self.cutoff - self.envelope_width, 0.0)
@@ -195,20 +206,20 @@ class SOAP(DensityFeaturizer):
         return torch.where(square == 0, 1.0, square).sqrt()
 
     def _along(self, c: list[Tensor], directions: Tensor) -> Tensor:
-        """Slopes of ``directions @ p`` before p is normalised, (n_atoms, n_channels, n_functions, n_rows)."""
+        """Derivatives of ``directions @ p`` before p is normalised, (n_atoms, n_channels, n_functions, n_rows)."""
         n_atoms, n_rows, first = len(c[0]), len(directions), 0
         matrices = self._matrices(directions).permute(1, 3, 2, 0).flatten(2)  # (l, width, width · n_rows)
-        found = c[0].new_empty(n_atoms, self.n_channels, self.n_functions, n_rows)
+        result = c[0].new_empty(n_atoms, self.n_channels, self.n_functions, n_rows)
         for order in range(self.l_max + 1):
-            made = c[order].transpose(1, 2) @ matrices[order]  # (n_atoms, 2l + 1, width · n_rows)
-            made = made.view(n_atoms, 2 * order + 1, self.n_channels, self.n_max, n_rows).transpose(1, 2)
+            built = c[order].transpose(1, 2) @ matrices[order]  # (n_atoms, 2l + 1, width · n_rows)
+            built = built.view(n_atoms, 2 * order + 1, self.n_channels, self.n_max, n_rows).transpose(1, 2)
             last = first + (2 * order + 1) * self.n_max
-            found[:, :, first:last].view(n_atoms, self.n_channels, -1, self.n_max, n_rows).copy_(made)
+            result[:, :, first:last].view(n_atoms, self.n_channels, -1, self.n_max, n_rows).copy_(built)
             first = last
-        return found
+        return result
 
     def _along_own(self, c: list[Tensor], p: Tensor) -> list[Tensor]:
-        """Slopes along each atom's own p, for each l: (n_atoms, n_channels, 2l + 1, n_max)."""
+        """Derivatives along each atom's own p, for each l: (n_atoms, n_channels, 2l + 1, n_max)."""
         matrices = self._matrices(p)
         return [
             (matrices[:, order] @ c[order]).view(len(p), self.n_channels, self.n_max, -1).transpose(2, 3)

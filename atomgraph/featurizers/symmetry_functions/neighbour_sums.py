@@ -115,9 +115,9 @@ class NeighbourSums:
         itself = sum_to(factors.square(), target, n_targets).unflatten(0, (-1, self.n_elements))
         constants = self._constants.like(factors)
         sums = []
-        for one, other in self._pairs:
-            pair = (moments[:, one] * moments[:, other]) @ constants["legendre"]
-            sums.append(0.5 * (pair - itself[:, one, :, None] * constants["straight"]) if one == other else pair)
+        for first, second in self._pairs:
+            pair = (moments[:, first] * moments[:, second]) @ constants["legendre"]
+            sums.append(0.5 * (pair - itself[:, first, :, None] * constants["straight"]) if first == second else pair)
         return torch.stack(sums, dim=1)
 
     def _factors(self, length: Tensor) -> Tensor:

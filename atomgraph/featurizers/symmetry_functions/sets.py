@@ -121,8 +121,8 @@ def _pairs(entry: Entry, elements: Sequence[str]) -> list[tuple[int, int]]:
         return [(a, b) for a in range(len(elements)) for b in range(a, len(elements))]
     if isinstance(entry["neighbours"], str) or len(entry["neighbours"]) != 2:
         raise WiringError(f"neighbours should be two chemical symbols, but are {entry['neighbours']!r}")
-    one, other = sorted(_row(symbol, elements) for symbol in entry["neighbours"])
-    return [(one, other)]
+    first, second = sorted(_row(symbol, elements) for symbol in entry["neighbours"])
+    return [(first, second)]
 
 
 def _row(symbol: str, elements: Sequence[str]) -> int:

@@ -43,13 +43,20 @@ class SymmetryFunctions(Featurizer):
     that leaves ``neighbour`` (``neighbours``) open is one column per element (per unordered pair: 00, 01, … 11, 12, …).
     Where central elements have sets of different size, the shorter rows end in zeros.
 
-    elements: chemical symbols.  cutoff: Å.
-    radial: ``{eta, shift, centre, neighbour, cutoff}`` each, η in 1/Å²; only ``eta`` must be given (shift 0, every element).
-    angular: ``{eta, zeta, lambda, shift, form, centre, neighbours, cutoff}`` each; ``eta``, ``zeta`` and ``lambda`` must be
-    given, ``form`` is ``wide`` (G9) or ``narrow`` (G3). None stands for the usual set of the kind.
-    envelope: a name in ``CUTOFF_FUNCTIONS``.  inner_fraction: the inner fraction of the cutoff where it stays 1 (n2p2's α).
-    Raises WiringError for an entry that makes no function.
-    Sources: Behler and Parrinello, Phys. Rev. Lett. 98, 146401 (2007); Behler, J. Chem. Phys. 134, 074106 (2011).
+    Args:
+        elements: Chemical symbols.
+        cutoff: Å.
+        radial: ``{eta, shift, centre, neighbour, cutoff}`` each, η in 1/Å²; only ``eta`` must be given (shift 0, every
+            element).
+        angular: ``{eta, zeta, lambda, shift, form, centre, neighbours, cutoff}`` each; ``eta``, ``zeta`` and ``lambda``
+            must be given, ``form`` is ``wide`` (G9) or ``narrow`` (G3). None stands for the usual set of the kind.
+        envelope: A name in ``CUTOFF_FUNCTIONS``.
+        inner_fraction: The inner fraction of the cutoff where it stays 1 (n2p2's α).
+
+    Raises:
+        WiringError: For an entry that makes no function.
+
+    Source: Behler and Parrinello, Phys. Rev. Lett. 98, 146401 (2007); Behler, J. Chem. Phys. 134, 074106 (2011).
     """
 
     def __init__(

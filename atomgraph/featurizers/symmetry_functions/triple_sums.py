@@ -97,8 +97,8 @@ class Family:
         self.reach = max(g.cutoff for g, _ in self.factors)
         self.all_narrow = all(narrow for _, narrow in self.factors)
         place = np.full((n_elements,) * 3, -1)
-        for centre, (one, other) in places:
-            place[centre, one, other] = place[centre, other, one] = self.pairs.index((one, other))
+        for centre, (first, second) in places:
+            place[centre, first, second] = place[centre, second, first] = self.pairs.index((first, second))
         self.constants = Constants(eta=[g.eta for g, _ in self.factors], place=place)
 
     def column(self, f: AngularFunction) -> int:
@@ -108,29 +108,31 @@ class Family:
 
     def __call__(self, vector: Tensor, length: Tensor, edges: Edges, portion: Triples) -> Tensor:
         """(portion.n_atoms, width) from vector (n_edges, 3) and length (n_edges,) in Å."""
-        one, other, target = self._own(vector, edges, portion)
-        r_ij, r_ik = length.index_select(0, one), length.index_select(0, other)
-        dot = torch.stack([x.index_select(0, one) * x.index_select(0, other) for x in vector.unbind(1)]).sum(dim=0)
+        first, second, target = self._own(vector, edges, portion)
+        r_ij, r_ik = length.index_select(0, first), length.index_select(0, second)
+        dot = torch.stack([x.index_select(0, first) * x.index_select(0, second) for x in vector.unbind(1)]).sum(dim=0)
         r_jk = (r_ij.square() + r_ik.square() - 2.0 * dot).clamp(min=torch.finfo(dot.dtype).eps).sqrt()
-        radial = self._exponentials(r_ij, r_ik, r_jk) * self._fades(length, one, other, r_jk)
+        radial = self._exponentials(r_ij, r_ik, r_jk) * self._fades(length, first, second, r_jk)
         sums = outer_sum_to(radial, self._waves(dot / (r_ij * r_ik)), target, portion.n_atoms * len(self.pairs))
         return sums.reshape(portion.n_atoms, self.width)
 
     @torch.no_grad()
     def _own(self, vector: Tensor, edges: Edges, portion: Triples) -> tuple[Tensor, Tensor, Tensor]:
         """The triples that the family sees: (n_triples,) rows of both edges, and where their sum goes."""
-        one, other = portion.one, portion.other
+        first, second = portion.one, portion.other
         if self.all_narrow:
-            squares = [(x.index_select(0, one) - x.index_select(0, other)).square() for x in vector.unbind(1)]
+            squares = [(x.index_select(0, first) - x.index_select(0, second)).square() for x in vector.unbind(1)]
             near = torch.nonzero(torch.stack(squares).sum(dim=0) < self.reach**2)[:, 0]
-            one, other = one.index_select(0, near), other.index_select(0, near)
-        target = edges.centre.index_select(0, one) - portion.first_atom
+            first, second = first.index_select(0, near), second.index_select(0, near)
+        target = edges.centre.index_select(0, first) - portion.first_atom
         if edges.n_elements > 1:
             element = edges.element_of_neighbour
-            place = self.constants.like(vector)["place"][edges.element_of_centre[one], element[one], element[other]]
+            place = self.constants.like(vector)["place"][
+                edges.element_of_centre[first], element[first], element[second]
+            ]
             own = torch.nonzero(place >= 0)[:, 0]
-            one, other, target = one[own], other[own], target[own] * len(self.pairs) + place[own]
-        return one, other, target
+            first, second, target = first[own], second[own], target[own] * len(self.pairs) + place[own]
+        return first, second, target
 
     def _exponentials(self, r_ij: Tensor, r_ik: Tensor, r_jk: Tensor) -> Tensor:
         """(n_triples, n_factors)."""
@@ -142,12 +144,12 @@ class Family:
         eta = self.constants.like(r_ij)["eta"]
         return torch.exp(-eta * by_column(squares, [(g.shift, narrow) for g, narrow in self.factors]))
 
-    def _fades(self, length: Tensor, one: Tensor, other: Tensor, r_jk: Tensor) -> Tensor:
+    def _fades(self, length: Tensor, first: Tensor, second: Tensor, r_jk: Tensor) -> Tensor:
         """(n_triples, n_factors), or one column for all."""
         fades = {}
         for cutoff, narrow in distinct((g.cutoff, narrow) for g, narrow in self.factors):
             of_edge = envelope(self.cutoff_function, length, cutoff, self.inner_fraction)
-            fades[cutoff, narrow] = of_edge.index_select(0, one) * of_edge.index_select(0, other)
+            fades[cutoff, narrow] = of_edge.index_select(0, first) * of_edge.index_select(0, second)
             if narrow:
                 fades[cutoff, narrow] = fades[cutoff, narrow] * envelope(
                     self.cutoff_function, r_jk, cutoff, self.inner_fraction

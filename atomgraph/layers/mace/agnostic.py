@@ -35,7 +35,11 @@ class AgnosticInteraction(Interaction):
             self.neighbours = MeanNeighbours()
 
     def forward(self, h: Blocks, harmonics: Tensor, edges: Edges) -> tuple[Blocks, Blocks | None]:
-        """Message and residual by irrep.  harmonics: (n_blocks, length, n_harmonics) in edge blocks."""
+        """Message and residual by irrep.
+
+        Args:
+            harmonics: (n_blocks, length, n_harmonics) in edge blocks.
+        """
         features, envelope = self.radial(edges)
         message = self.mix(self._sums(self.network, features, envelope, self.up(h), harmonics, edges))
         if self.by_density:

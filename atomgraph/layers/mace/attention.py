@@ -31,7 +31,11 @@ class AttentionResidualInteraction(Interaction):
         self.skip = EquivariantLinear(self.irreps_in, self.irreps_residual)
 
     def forward(self, h: Blocks, harmonics: Tensor, edges: Edges) -> tuple[Blocks, Blocks | None]:
-        """Message and residual by irrep.  harmonics: (n_blocks, length, n_harmonics) in edge blocks."""
+        """Message and residual by irrep.
+
+        Args:
+            harmonics: (n_blocks, length, n_harmonics) in edge blocks.
+        """
         features, envelope = self.radial(edges)
         down = invariants(self.down(h))
         inputs = torch.cat([features, down[edges.neighbour], down[edges.centre]], dim=1)

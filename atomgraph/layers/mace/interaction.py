@@ -24,10 +24,17 @@ class Interaction(Part):
 
     .. math:: A_i = \frac{1}{n_i} W \sum_j w(r_{ij}) \otimes (W^{up} h_j) \otimes Y(\hat r_{ij})
 
-    elements: chemical symbols.  irreps_in: of h.  irreps_up: of W^up h.  irreps_message: of A.
-    irreps_residual: of what goes past the products.  harmonics: irreps of Y.  radial: embedding of distances.
-    radial_hidden: widths of the network that gives w.  coupling_dtype: of the coupling constants (``nn.Convolution``).
-    activation_gain: of the network's activation; its own if None.
+    Args:
+        elements: Chemical symbols.
+        irreps_in: Of h.
+        irreps_up: Of W^up h.
+        irreps_message: Of A.
+        irreps_residual: Of what goes past the products.
+        harmonics: Irreps of Y.
+        radial: Embedding of distances.
+        radial_hidden: Widths of the network that gives w.
+        coupling_dtype: Of the coupling constants (``nn.Convolution``).
+        activation_gain: Of the network's activation; its own if None.
     """
 
     up: EquivariantLinear
@@ -66,7 +73,11 @@ class Interaction(Part):
 
     @abstractmethod
     def forward(self, h: Blocks, harmonics: Tensor, edges: Edges) -> tuple[Blocks, Blocks | None]:
-        """Message and residual by irrep.  harmonics: (n_blocks, length, n_harmonics) in edge blocks."""
+        """Message and residual by irrep.
+
+        Args:
+            harmonics: (n_blocks, length, n_harmonics) in edge blocks.
+        """
 
     def _sums(
         self, network: Part, inputs: Tensor, envelope: Tensor | None, up: Blocks, harmonics: Tensor, edges: Edges

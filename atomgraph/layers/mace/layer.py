@@ -46,17 +46,26 @@ class MACELayer(MessageLayer):
 
     :math:`A_i` is what the interaction gives, its products up to ``order`` are coupled to the irreps that go out.
 
-    elements: chemical symbols.  cutoff: Å.  irreps_in, irreps_out: of the features, equally many channels of each irrep.
-    interaction: a name in ``INTERACTIONS``.  l_max: of the harmonics.  order: of the products; body order less one.
-    irreps_message: of :math:`A_i`; by default the harmonics', as many channels as ``irreps_out`` has.
-    irreps_up: of the neighbours' features in the convolution, by default ``irreps_in``; narrower is faster.
-    radial: how distances are encoded; by default Bessel functions.  radial_hidden: widths of the radial network.
-    parity: ``natural``, or ``even`` for a model that knows no reflections (harmonics of even parity).
-    by_element: products weigh each element by itself, or all alike.
-    residual: ``"auto"`` adds what the interaction gives past the products; ``"none"`` drops it.
-    n_paths, coupling_dtype, activation_gain: how a file of another program was coupled, see ``nn.SymmetricProduct``,
-    ``nn.Convolution``.
-    Raises WiringError for unknown names and irreps that do not fit.
+    Args:
+        elements: Chemical symbols.
+        cutoff: Å.
+        irreps_in, irreps_out: Of the features, equally many channels of each irrep.
+        interaction: A name in ``INTERACTIONS``.
+        l_max: Of the harmonics.
+        order: Of the products; body order less one.
+        irreps_message: Of :math:`A_i`; by default the harmonics', as many channels as ``irreps_out`` has.
+        irreps_up: Of the neighbours' features in the convolution, by default ``irreps_in``; narrower is faster.
+        radial: How distances are encoded; by default Bessel functions.
+        radial_hidden: Widths of the radial network.
+        parity: ``natural``, or ``even`` for a model that knows no reflections (harmonics of even parity).
+        by_element: Products weigh each element by itself, or all alike.
+        residual: ``"auto"`` adds what the interaction gives past the products; ``"none"`` drops it.
+        n_paths, coupling_dtype, activation_gain: How a file of another program was coupled, see
+            ``nn.SymmetricProduct``, ``nn.Convolution``.
+
+    Raises:
+        WiringError: For unknown names and irreps that do not fit.
+
     Source: Batatia et al., NeurIPS 2022, Eqs. 8 to 11.
     """
 
@@ -129,9 +138,9 @@ class MACELayer(MessageLayer):
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
         """(n_atoms, irreps_in.dim) to (n_atoms, irreps_out.dim)."""
         message, residual = self.interaction(to_blocks(h, self.irreps_in), self._harmonics(edges), edges)
-        one = torch.cat([message[irrep] for _, irrep in self.irreps_message], dim=1)  # (n_atoms, Σ(2l+1), channels)
+        first = torch.cat([message[irrep] for _, irrep in self.irreps_message], dim=1)  # (n_atoms, Σ(2l+1), channels)
         element = edges.element if self.by_element else torch.zeros_like(edges.element)
-        products = self.product(one, element)
+        products = self.product(first, element)
         parts = products.split([irrep.dim for _, irrep in self.irreps_out], dim=1)
         out = self.mix({irrep: part for (_, irrep), part in zip(self.irreps_out, parts, strict=True)})
         if residual is not None and self.keeps_residual:

@@ -27,6 +27,7 @@ class NonlinearResidualInteraction(Interaction):
               + W^{res} h_i^{up} \Big)
 
     with learned :math:`\alpha, \beta` and vectors s, t for each element; :math:`W h_i` goes past the products.
+
     Source: mace-torch 0.3.16, ``RealAgnosticResidualNonLinearInteractionBlock`` (MACE-MH-1).
     """
 
@@ -56,7 +57,11 @@ class NonlinearResidualInteraction(Interaction):
         return {name: getattr(self, name)[edit.rows] * edit.factor for name in ("source", "target")}
 
     def forward(self, h: Blocks, harmonics: Tensor, edges: Edges) -> tuple[Blocks, Blocks | None]:
-        """Message and residual by irrep.  harmonics: (n_blocks, length, n_harmonics) in edge blocks."""
+        """Message and residual by irrep.
+
+        Args:
+            harmonics: (n_blocks, length, n_harmonics) in edge blocks.
+        """
         features, envelope = self.radial(edges)
         scale = len(self.elements) ** -0.5
         of_source, of_target = self.source[edges.element] * scale, self.target[edges.element] * scale

@@ -44,7 +44,10 @@ class MeanNeighbours(Float64Buffers, Part):
 def edge_density(squared_of: Tensor, envelope: Tensor | None, edges: Edges) -> Tensor:
     r"""Density of neighbours, :math:`\rho_i = \sum_j f(r_{ij}) \tanh(q_{ij}^2)`, (n_atoms, 1).
 
-    squared_of: q, (n_edges, 1).  envelope: f, (n_edges,), or None where q is faded out already.
+    Args:
+        squared_of: q, (n_edges, 1).
+        envelope: f, (n_edges,), or None where q is faded out already.
+
     Source: MACE-MP-0b (Batatia et al., arXiv:2401.00096).
     """
     density = torch.tanh(squared_of.square())

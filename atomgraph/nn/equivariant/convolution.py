@@ -26,9 +26,9 @@ class Path(NamedTuple):
     message: o3.Irrep
 
 
-def convolution_paths(features: o3.Irreps, harmonics: o3.Irreps, wanted: o3.Irreps) -> list[Path]:
+def convolution_paths(features: o3.Irreps, harmonics: o3.Irreps, expected: o3.Irreps) -> list[Path]:
     """All paths to the irreps that are wanted, sorted by what they give, else in the order of what they take."""
-    targets = set(channels_of(wanted))
+    targets = set(channels_of(expected))
     paths = [
         Path(feature, edge, message)
         for _, feature in features
@@ -47,11 +47,19 @@ class Convolution(Part):
 
     k runs over the ``paths`` (l₁, l₂, l₃), C is the real Wigner 3j of unit norm.
 
-    irreps_in: of the features, equally many channels of each.  harmonics: irreps of Y, one channel each.
-    irreps_wanted: of the messages; only paths to these exist.
-    coupling_dtype: ``float32`` rounds C to it where no l is zero, as programs did that computed in it; else C is exact.
     Gives blocks of (n_atoms, 2l₃+1, n_paths_to_l₃ · channels). Nothing of size n_edges · channels · (2l₃+1) is written.
-    Raises WiringError for channels that differ.  Source: Batatia et al., NeurIPS 2022, Eq. 8.
+
+    Args:
+        irreps_in: Of the features, equally many channels of each.
+        harmonics: Irreps of Y, one channel each.
+        irreps_wanted: Of the messages; only paths to these exist.
+        coupling_dtype: ``float32`` rounds C to it where no l is zero, as programs did that computed in it; else C is
+            exact.
+
+    Raises:
+        WiringError: For channels that differ.
+
+    Source: Batatia et al., NeurIPS 2022, Eq. 8.
     """
 
     def __init__(
@@ -94,8 +102,10 @@ class Convolution(Part):
     def forward(self, h: Blocks, weights: Tensor, harmonics: Tensor, blocks: PaddedEdges) -> Blocks:
         """Messages by irrep.
 
-        h: features by irrep, (n_atoms, 2l+1, channels).  weights: (n_blocks, length, n_weights).
-        harmonics: (n_blocks, length, n_harmonics), zeros where a block holds no edge.
+        Args:
+            h: Features by irrep, (n_atoms, 2l+1, channels).
+            weights: (n_blocks, length, n_weights).
+            harmonics: (n_blocks, length, n_harmonics), zeros where a block holds no edge.
         """
         of_path = weights.unflatten(2, (len(self.paths), self.channels)).unbind(2)
         neighbours = {irrep: blocks.of_neighbours(block) for irrep, block in h.items()}

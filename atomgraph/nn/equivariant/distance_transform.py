@@ -20,8 +20,12 @@ from atomgraph.nn.repulsion.zbl import covalent_radii_of, radii_for
 class DistanceTransform(Part):
     """A length for each edge that stands in for its distance, made of both atoms' covalent radii.
 
-    elements: chemical symbols.  radii: Å, in their order; by default ASE's (Cordero 2008).
-    Raises WiringError for unknown symbols, or radii that are missing or not positive.
+    Args:
+        elements: Chemical symbols.
+        radii: Å, in their order; by default ASE's (Cordero 2008).
+
+    Raises:
+        WiringError: For unknown symbols, or radii that are missing or not positive.
     """
 
     def __init__(self, elements: Sequence[str], radii: Sequence[float] | None = None):
@@ -47,7 +51,11 @@ class DistanceTransform(Part):
 class Agnesi(DistanceTransform):
     r""":math:`x = \left(1 + \frac{a u^q}{1 + u^{q-p}}\right)^{-1}, \quad u = \frac{2 r}{R_i + R_j}`: from 1 at r = 0 towards 0.
 
-    elements: chemical symbols.  a, q, p: dimensionless.  radii: Å, in the order of the elements; by default ASE's.
+    Args:
+        elements: Chemical symbols.
+        a, q, p: Dimensionless.
+        radii: Å, in the order of the elements; by default ASE's.
+
     Source: Witt et al., J. Chem. Phys. 159, 164101 (2023), 10.1063/5.0158783.
     """
 
@@ -74,7 +82,12 @@ class Soft(DistanceTransform):
     r""":math:`x = r_- + \tfrac12 (r - r_-) \left(1 + \tanh \frac{\alpha (r - m)}{r_+ - r_-}\right)`: short ones look alike.
 
     :math:`r_- = \tfrac34 r_0,\; r_+ = \tfrac43 r_0,\; m = \tfrac12 (r_- + r_+)` with :math:`r_0 = R_i + R_j`.
-    elements: chemical symbols.  alpha: dimensionless.  radii: Å, in the order of the elements; by default ASE's.
+
+    Args:
+        elements: Chemical symbols.
+        alpha: Dimensionless.
+        radii: Å, in the order of the elements; by default ASE's.
+
     Source: mace-torch 0.3.16, ``SoftTransform``.
     """
 

@@ -16,10 +16,17 @@ EVEN, ODD = o3.Irrep(0, 1), o3.Irrep(0, -1)
 class Gate(Part):
     r""":math:`s \to c\,\mathrm{silu}(s)`, and :math:`v_m \to c'\,\mathrm{sigmoid}(g)\, v_m` for each channel with l > 0.
 
-    irreps_out: what goes out. What comes in, ``irreps_in``, has one more ``0e`` for each channel with l > 0: first the
-    scalars, then the gates in the order of the irreps.
-    scalar_gain, gate_gain: c, c'; e3nn's if None.  Raises WiringError for odd scalars, whose parity silu would break.
-    Takes and gives ``nn.blocks``. Source: Weiler et al., NeurIPS 2018 (gated nonlinearity); gains of e3nn 0.4.4.
+    Takes and gives ``nn.blocks``.
+
+    Args:
+        irreps_out: What goes out. What comes in, ``irreps_in``, has one more ``0e`` for each channel with l > 0: first
+            the scalars, then the gates in the order of the irreps.
+        scalar_gain, gate_gain: c, c'; e3nn's if None.
+
+    Raises:
+        WiringError: For odd scalars, whose parity silu would break.
+
+    Source: Weiler et al., NeurIPS 2018 (gated nonlinearity); gains of e3nn 0.4.4.
     """
 
     def __init__(self, irreps_out: o3.Irreps | str, scalar_gain: float | None = None, gate_gain: float | None = None):

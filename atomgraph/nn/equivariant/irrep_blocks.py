@@ -16,11 +16,11 @@ def to_blocks(h: Tensor, irreps: o3.Irreps) -> Blocks:
 
     An irrep that is listed twice becomes one block, its channels in the order of the list.
     """
-    found: dict[o3.Irrep, list[Tensor]] = {}
+    result: dict[o3.Irrep, list[Tensor]] = {}
     for (channels, irrep), columns in zip(irreps, irreps.slices(), strict=True):
         block = h[:, columns].reshape(len(h), channels, irrep.dim).transpose(1, 2)
-        found.setdefault(irrep, []).append(block)
-    return {irrep: parts[0] if len(parts) == 1 else torch.cat(parts, dim=2) for irrep, parts in found.items()}
+        result.setdefault(irrep, []).append(block)
+    return {irrep: parts[0] if len(parts) == 1 else torch.cat(parts, dim=2) for irrep, parts in result.items()}
 
 
 def from_blocks(blocks: Mapping[o3.Irrep, Tensor], irreps: o3.Irreps) -> Tensor:

@@ -16,9 +16,13 @@ from atomgraph.nn.part import Part
 class EquivariantLinear(Part):
     r""":math:`y_{w m} = \frac{1}{\sqrt{n_{in}}} \sum_u W_{uw} x_{u m}`, for each irrep that comes in and goes out.
 
-    irreps_in, irreps_out: what comes and what goes; an irrep that goes out and does not come in is zero.
     ``weights[irrep]`` is (n_in, n_out), normally distributed at first; n_in counts all channels of that irrep.
-    Takes and gives ``nn.blocks``. Source: Geiger and Smidt, arXiv:2207.09453 (``o3.Linear``).
+    Takes and gives ``nn.blocks``.
+
+    Args:
+        irreps_in, irreps_out: What comes and what goes; an irrep that goes out and does not come in is zero.
+
+    Source: Geiger and Smidt, arXiv:2207.09453 (``o3.Linear``).
     """
 
     def __init__(self, irreps_in: o3.Irreps | str, irreps_out: o3.Irreps | str):
@@ -41,8 +45,12 @@ class EquivariantLinear(Part):
 class ElementLinear(Part):
     r""":math:`y_{i w m} = \frac{1}{\sqrt{n_{in} Z}} \sum_u W_{z_i u w} x_{i u m}`: a linear map for each of Z elements.
 
-    n_elements: Z.  irreps_in, irreps_out: as in ``EquivariantLinear``.
     ``weights[irrep]`` is (n_elements, n_in, n_out), normally distributed at first.
+
+    Args:
+        n_elements: Z.
+        irreps_in, irreps_out: As in ``EquivariantLinear``.
+
     Source: Geiger and Smidt, arXiv:2207.09453 (``o3.FullyConnectedTensorProduct`` with one-hot scalars).
     """
 
@@ -67,7 +75,11 @@ class ElementLinear(Part):
         return {f"weights.{key}": weight[edit.rows] * edit.factor for key, weight in self.weights.items()}
 
     def forward(self, x: Blocks, element: Tensor) -> Blocks:
-        """(n_rows, 2l+1, n_in) to (n_rows, 2l+1, n_out), by irrep.  element: (n_rows,) rows of the weights."""
+        """(n_rows, 2l+1, n_in) to (n_rows, 2l+1, n_out), by irrep.
+
+        Args:
+            element: (n_rows,) rows of the weights.
+        """
         scaled = {
             irrep: self.weights[str(irrep)] / (n_in * self.n_elements) ** 0.5
             for irrep, (n_in, _) in self._shapes.items()
@@ -86,11 +98,11 @@ def shared_channels(irreps_in: o3.Irreps, irreps_out: o3.Irreps) -> dict[o3.Irre
     return {irrep: (before[irrep], n_out) for irrep, n_out in after.items() if irrep in before}
 
 
-def with_zeros(y: Blocks, wanted: dict[o3.Irrep, int], like: Tensor) -> Blocks:
+def with_zeros(y: Blocks, expected: dict[o3.Irrep, int], like: Tensor) -> Blocks:
     """The blocks, and zeros for irreps that are wanted and not there."""
     return {
         irrep: y[irrep] if irrep in y else like.new_zeros(len(like), irrep.dim, channels)
-        for irrep, channels in wanted.items()
+        for irrep, channels in expected.items()
     }
 
 

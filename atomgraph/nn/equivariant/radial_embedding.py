@@ -28,15 +28,22 @@ class RadialEmbedding(Float64Buffers, Part):
     for ``bessel``, ``gaussian`` and ``chebyshev`` (k = 1 … n_radial, of the bare x). Frequencies :math:`w_k = k\pi/r_c` and
     centres :math:`g_k` are in the state dict, as ``places``; they stay float64 unless they are learned.
 
-    elements: chemical symbols.  cutoff: Å.  n_radial: how many functions.  basis: ``bessel``, ``gaussian`` or ``chebyshev``.
-    transform: ``nn.Agnesi``, ``nn.Soft``, or None.
-    p: of the envelope, which always sees the bare distance.
-    envelope_on: what f multiplies, the ``features`` or later the ``messages`` (and densities of edges).
-    differentiable: False takes the functions for constants when slopes are taken, as mace-torch does with its
-    Chebyshev functions;
-    forces are then what that program calls so, and not the slope of the energy.
-    trainable: the places are learned.  prefactor: :math:`\sqrt{2/r_c}` or c, where a file holds it rounded.
-    Raises WiringError for what it does not know.
+    Args:
+        elements: Chemical symbols.
+        cutoff: Å.
+        n_radial: How many functions.
+        basis: ``bessel``, ``gaussian`` or ``chebyshev``.
+        transform: ``nn.Agnesi``, ``nn.Soft``, or None.
+        p: Of the envelope, which always sees the bare distance.
+        envelope_on: What f multiplies, the ``features`` or later the ``messages`` (and densities of edges).
+        differentiable: False treats the functions as constants in derivatives, as mace-torch does with its Chebyshev
+            functions; forces are then those of mace-torch, and not the negative gradient of the energy.
+        trainable: The places are learned.
+        prefactor: :math:`\sqrt{2/r_c}` or c, where a file holds it rounded.
+
+    Raises:
+        WiringError: For what it does not know.
+
     Source: Batatia et al., NeurIPS 2022, Eq. 7; Gasteiger, Groß and Günnemann, ICLR 2020.
     """
 

@@ -17,10 +17,16 @@ from atomgraph.nn.part import Part
 class ScaledMLP(Part):
     r""":math:`x \to c\,\sigma(x W / \sqrt{n_{in}})`, the last layer without :math:`\sigma`; no biases.
 
-    widths: of what comes in, of hidden layers, of what goes out.  activation: σ.
-    activation_gain: c, which keeps the mean square of normal inputs at one; the tabulated one if None.
     ``weights[t]`` is (n_in, n_out), normally distributed at first.
-    Raises WiringError for fewer than two widths, or an unknown activation.
+
+    Args:
+        widths: Of what comes in, of hidden layers, of what goes out.
+        activation: σ.
+        activation_gain: c, which keeps the mean square of normal inputs at one; the tabulated one if None.
+
+    Raises:
+        WiringError: For fewer than two widths, or an unknown activation.
+
     Source: Geiger and Smidt, arXiv:2207.09453 (``nn.FullyConnectedNet``).
     """
 
@@ -60,8 +66,13 @@ class ScaledMLP(Part):
 class NormalisedMLP(Part):
     r""":math:`x \to \mathrm{silu}(\mathrm{norm}(x W^T + b))`, the last layer :math:`x W^T + b` alone.
 
-    widths: of what comes in, of hidden layers, of what goes out.  norm: layer normalisation, ε = 10⁻⁵.
-    Raises WiringError for fewer than two widths.  Source: mace-torch 0.3.16, ``RadialMLP``.
+    Args:
+        widths: Of what comes in, of hidden layers, of what goes out. norm: layer normalisation, ε = 10⁻⁵.
+
+    Raises:
+        WiringError: For fewer than two widths.
+
+    Source: mace-torch 0.3.16, ``RadialMLP``.
     """
 
     group = "radial"

@@ -32,11 +32,20 @@ class SymmetricProduct(Part):
     U chains Wigner's symbols (``ops.coupling``). Since the factors are equal, only its symmetric part counts: it is kept on
     monomials, where the chains p are few independent ones (8 of 23 for L = 0, ν = 3, l ≤ 3), and W is brought onto these.
 
-    irreps_in, irreps_out: of one channel.  order: the largest ν.  channels: C.
-    n_elements: sets of weights; with 1, all elements share them.
-    n_paths: None for U as it is made here, exact in every dtype; or, for U that came from elsewhere, how many paths it has
-    for each irrep that goes out, ν = 1 … order; then U is a buffer ``coupling_{irrep}_{ν}`` of MACE's shape.
-    ``weights[irrep_ν]`` is (n_elements, n_paths, C).  Raises WiringError for irreps with multiplicities, or order < 1.
+    ``weights[irrep_ν]`` is (n_elements, n_paths, C).
+
+    Args:
+        irreps_in, irreps_out: Of one channel.
+        order: The largest ν.
+        channels: C.
+        n_elements: Sets of weights; with 1, all elements share them.
+        n_paths: None for U as it is made here, exact in every dtype; or, for U that came from elsewhere, how many paths
+            it has for each irrep that goes out, ν = 1 … order; then U is a buffer ``coupling_{irrep}_{ν}`` of MACE's
+            shape.
+
+    Raises:
+        WiringError: For irreps with multiplicities, or order < 1.
+
     Source: Batatia et al., NeurIPS 2022, Eqs. 10 and 11; Drautz, Phys. Rev. B 99, 014104 (2019).
     """
 
@@ -87,8 +96,12 @@ class SymmetricProduct(Part):
     def forward(self, A: Tensor, element: Tensor) -> Tensor:
         """Products of each channel.
 
-        A: (n_atoms, irreps_in.dim, channels).  element: (n_atoms,) rows of the weights, zeros if elements share them.
-        Returns (n_atoms, irreps_out.dim, channels).
+        Args:
+            A: (n_atoms, irreps_in.dim, channels).
+            element: (n_atoms,) rows of the weights, zeros if elements share them.
+
+        Returns:
+            (n_atoms, irreps_out.dim, channels).
         """
         factors = self._factors(A)
         most = max(_AT_ONCE // (factors.widest * self.irreps_out.dim * self.channels), 1)
@@ -106,8 +119,8 @@ class SymmetricProduct(Part):
             self._nested(a.contiguous(), [None if of is None else of[k] for of in coefficients], factors)
             for k, a in enumerate(x.split(counts.tolist(), dim=2))
         ]
-        found = torch.cat(parts, dim=2) if parts else x.new_zeros(self.channels, self.irreps_out.dim, 0)
-        return found.permute(2, 1, 0).index_select(0, torch.argsort(order))
+        result = torch.cat(parts, dim=2) if parts else x.new_zeros(self.channels, self.irreps_out.dim, 0)
+        return result.permute(2, 1, 0).index_select(0, torch.argsort(order))
 
     def _coefficients(self, nu: int, elements: Tensor, factors: _Factors) -> Tensor | None:
         """(n_elements, channels, irreps_out.dim, n_monomials) of the elements: what each monomial of order ν counts."""
@@ -149,19 +162,19 @@ class SymmetricProduct(Part):
         return a.new_zeros(channels, rows, n_atoms) if inner is None else inner[:, :, 0]
 
     def _factors(self, A: Tensor) -> _Factors:
-        """Bases and reductions on A's device, in its dtype; made once, and anew where other couplings were loaded."""
+        """Bases and reductions on A's device, in its dtype; cached until other couplings are loaded."""
         made_from = [(buffer.data_ptr(), _version(buffer)) for buffer in self.buffers()]
         key = (A.device, A.dtype, *made_from)
         if key not in self._factored:
             self._factored = {k: v for k, v in self._factored.items() if not made_from}  # of couplings that are gone
             same = (_text(self.irreps_in), tuple(self._terms), A.device, A.dtype)
-            found = None if made_from else _SHARED.get(same)
-            if found is None:
+            result = None if made_from else _SHARED.get(same)
+            if result is None:
                 with torch.inference_mode(False), torch.no_grad():
-                    found = self._factorised(A)
+                    result = self._factorised(A)
             if not made_from:
-                _SHARED[same] = found
-            self._factored[key] = found
+                _SHARED[same] = result
+            self._factored[key] = result
         return self._factored[key]
 
     def _factorised(self, A: Tensor) -> _Factors:
@@ -235,7 +248,7 @@ class _Factors:
     below: dict[int, Tensor]
 
     def __deepcopy__(self, memo: object) -> _Factors:
-        return self  # nobody writes into it, and of large products it is hundreds of MB
+        return self  # it is never modified, and large products have hundreds of MB
 
     @property
     def widest(self) -> int:
@@ -247,11 +260,11 @@ def _entries(coupling: Tensor, irrep: o3.Irrep, nu: int) -> list[Coupling]:
     """The entries of a dense U, path by path."""
     dense = coupling.detach().double().cpu().numpy()
     dense = dense if irrep.l > 0 else dense[None]
-    found = []
+    result = []
     for p in range(dense.shape[-1]):
         where = np.nonzero(dense[..., p])
-        found.append(Coupling(irrep, where[0], np.stack(where[1:], axis=1), dense[..., p][where]))
-    return found
+        result.append(Coupling(irrep, where[0], np.stack(where[1:], axis=1), dense[..., p][where]))
+    return result
 
 
 def _text(irreps: o3.Irreps) -> str:

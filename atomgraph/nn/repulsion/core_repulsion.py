@@ -29,14 +29,20 @@ class CoreRepulsion(Part):
     :math:`f_{in}` goes from 1 to 0 between ``inner − inner_width`` and ``inner``, or is 1 where ``inner`` is None.
     A pair of the form ``zbl`` has ``ops.ace_radial.screened_coulomb`` instead, A without unit, fading over ``width``.
 
-    elements: chemical symbols.
-    pairs: ``{elements, form, prefactor, exponent, cutoff, width, inner, inner_width}`` each: ``gaussian`` (if not said) or
-    ``zbl``, A in eV·Å, λ in 1/Å², lengths in Å; for both orders of two elements. Pairs that are not named do not repel.
-    takes_over: for pacemaker's inner cutoff ``zbl``: inner cutoffs do not fade the repulsion, :math:`f_{in} = 1`, but an atom
-    whose nearest neighbour is inside feels nothing else (``kept``).
     ``forward(graph, edges)`` gives (n_atoms,).
-    Raises WiringError for a pair of unknown elements, one that comes twice, an unknown key, what is no finite number, or a
-    cutoff that is not positive.
+
+    Args:
+        elements: Chemical symbols.
+        pairs: ``{elements, form, prefactor, exponent, cutoff, width, inner, inner_width}`` each: ``gaussian`` (if not
+            said) or ``zbl``, A in eV·Å, λ in 1/Å², lengths in Å; for both orders of two elements. Pairs that are not
+            named do not repel.
+        takes_over: For pacemaker's inner cutoff ``zbl``: inner cutoffs do not fade the repulsion, :math:`f_{in} = 1`,
+            but an atom whose nearest neighbour is inside feels nothing else (``kept``).
+
+    Raises:
+        WiringError: For a pair of unknown elements, one that comes twice, an unknown key, what is no finite number, or
+            a cutoff that is not positive.
+
     Source: Bochkarev et al., Phys. Rev. Materials 6, 013804 (2022), and the program python-ace.
     """
 
@@ -81,9 +87,9 @@ class CoreRepulsion(Part):
         return share.new_ones(edges.n_atoms).index_copy(0, centre[first], share[first])
 
     def _edges_of(self, pair: _Pair, edges: Edges) -> Tensor:
-        one, other = edges.element_of_centre, edges.element_of_neighbour
+        first, second = edges.element_of_centre, edges.element_of_neighbour
         a, b = pair.rows
-        return (((one == a) & (other == b)) | ((one == b) & (other == a))) & (edges.length < pair.cutoff)
+        return (((first == a) & (second == b)) | ((first == b) & (second == a))) & (edges.length < pair.cutoff)
 
 
 @dataclass(frozen=True)

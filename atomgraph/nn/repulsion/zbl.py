@@ -34,11 +34,18 @@ class ZBL(Float64Buffers, Part):
 
     with :math:`f_p` the polynomial envelope and R covalent radii. Each pair gives half its energy to either atom.
 
-    elements: chemical symbols.  p: of the envelope.  screening, exponent, prefactor: :math:`c_k`, 0.3, 0.4543.
-    radii: Å, in the order of the elements; by default ASE's (Cordero 2008).
     ``cutoff`` is the largest sum of two radii. Constants and result are float64, whatever the model computes in.
     ``forward(graph, edges)`` gives (n_atoms,) eV.
-    Raises WiringError for unknown symbols, radii that are missing or not positive, or p < 2.
+
+    Args:
+        elements: Chemical symbols.
+        p: Of the envelope.
+        screening, exponent, prefactor: :math:`c_k`, 0.3, 0.4543.
+        radii: Å, in the order of the elements; by default ASE's (Cordero 2008).
+
+    Raises:
+        WiringError: For unknown symbols, radii that are missing or not positive, or p < 2.
+
     Source: Ziegler, Biersack and Littmark, The Stopping and Range of Ions in Matter (1985); the envelope is MACE's.
     """
 
@@ -93,7 +100,8 @@ class ZBL(Float64Buffers, Part):
 def covalent_radii_of(elements: Sequence[str], radii: Sequence[float] | None = None) -> list[float]:
     """Å, in the order of the elements: the given ones, or ASE's (Cordero 2008).
 
-    Raises WiringError for radii that are missing, not positive, or not tabulated.
+    Raises:
+        WiringError: For radii that are missing, not positive, or not tabulated.
     """
     numbers = [atomic_numbers[symbol] for symbol in elements]
     known = [float(covalent_radii[number]) for number in numbers] if radii is None else [float(r) for r in radii]

@@ -54,7 +54,7 @@ def test_functions_of_two_factors_are_legendre_polynomials_of_angles():
     """B = Σ_jk R(r_ij) R(r_ik) (−1)^l √(2l + 1) P_l(cos θ_jik), since Σ_m Y_lm Y_lm = (2l + 1) P_l."""
     atoms = ase.Atoms("SiO3", [[0, 0, 0], [1.6, 0.1, 0.3], [-0.4, 1.7, 0.2], [0.3, -0.9, -1.4]])
     entries = [{"centre": "Si", "neighbours": ["O", "O"], "ns": [1, 2], "ls": [l, l]} for l in range(4)]
-    found = described(ACE(ELEMENTS, 4.0, entries, radial="SBessel").double(), atoms)[0].detach()
+    result = described(ACE(ELEMENTS, 4.0, entries, radial="SBessel").double(), atoms)[0].detach()
     arms = atoms.positions[1:]
     r = np.linalg.norm(arms, axis=1)
     g = ace_radial("SBessel", torch.tensor(r), 2, Shape(4.0)).numpy()
@@ -62,14 +62,14 @@ def test_functions_of_two_factors_are_legendre_polynomials_of_angles():
     for l in range(4):
         legendre = np.polynomial.legendre.Legendre.basis(l)(cosine)
         expected = (-1) ** l * np.sqrt(2 * l + 1) * g[:, 0] @ legendre @ g[:, 1]
-        assert float(found[l]) == pytest.approx(expected, abs=1e-13)
+        assert float(result[l]) == pytest.approx(expected, abs=1e-13)
 
 
 def test_one_factor_is_a_sum_of_radial_functions():
     atoms = ase.Atoms("HO2", [[0, 0, 0], [0, 0, 1.1], [1.4, 0, 0]])
-    found = described(ACE(ELEMENTS, 3.5, FEW[:2]).double(), atoms)[0, 0].detach()
+    result = described(ACE(ELEMENTS, 3.5, FEW[:2]).double(), atoms)[0, 0].detach()
     g = ace_radial("SBessel", torch.tensor([1.1, 1.4], dtype=torch.float64), 2, Shape(3.5))
-    torch.testing.assert_close(found, g[:, 1].sum())
+    torch.testing.assert_close(result, g[:, 1].sum())
 
 
 def test_elements_without_a_bond_do_not_see_each_other():
@@ -90,13 +90,13 @@ def test_its_terms_add_up_to_its_density_and_its_slopes_are_those_of_a_backward_
         density = torch.zeros(graph.n_atoms, 4, featurizer.n_functions, dtype=torch.float64)
         density.index_put_((edges.centre[terms.rows], terms.channel), terms.values, accumulate=True)
         torch.testing.assert_close(featurizer.invariants(density, edges.element), featurizer(graph, edges))
-    ours = featurizer.slopes(density, edges.element)
-    theirs = super(ACE, featurizer).slopes(density, edges.element)
+    ours = featurizer.jacobian(density, edges.element)
+    theirs = super(ACE, featurizer).jacobian(density, edges.element)
     torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
     directions = torch.randn(3, featurizer.irreps_out.dim, dtype=torch.float64, generator=generator())
     torch.testing.assert_close(
-        featurizer.slopes(density, edges.element, directions),
-        super(ACE, featurizer).slopes(density, edges.element, directions),
+        featurizer.jacobian(density, edges.element, directions),
+        super(ACE, featurizer).jacobian(density, edges.element, directions),
         rtol=1e-12,
         atol=1e-12,
     )

@@ -25,8 +25,8 @@ def test_products_are_the_invariants_of_densities():
     places: dict[tuple, int] = {}
     products = ClusterProducts(functions, lambda factor, alone: places.setdefault((factor, alone), len(places)))
     densities = torch.randn(3, len(places), dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    found = products(densities, torch.tensor([0, 1, 0]))
-    assert found.shape == (3, 4) and not found[1, 1:].any()
+    result = products(densities, torch.tensor([0, 1, 0]))
+    assert result.shape == (3, 4) and not result[1, 1:].any()
     for atom, row in enumerate([0, 1, 0]):
         for column, f in enumerate(functions[row]):
             tensor = invariant(f.ls, f.inner)
@@ -34,7 +34,7 @@ def test_products_are_the_invariants_of_densities():
                 keys = [((z, n - 1, l, m), f.rank == 1) for m in range(-l, l + 1)]
                 a = [float(densities[atom, places[key]]) if key in places else np.nan for key in keys]
                 tensor = np.tensordot(np.nan_to_num(a), tensor, axes=(0, 0))
-            assert float(found[atom, column]) == pytest.approx(float(tensor), abs=1e-13)
+            assert float(result[atom, column]) == pytest.approx(float(tensor), abs=1e-13)
 
 
 def test_portions_change_nothing(monkeypatch):
@@ -62,8 +62,8 @@ def test_no_function_is_a_sum_of_others(rank):
     column: dict[tuple, int] = {}
     every = [f.monomials() for f in functions]
     table = np.zeros((len(every), 4000))
-    for i, one in enumerate(every):
-        for key, value in one.items():
+    for i, first in enumerate(every):
+        for key, value in first.items():
             table[i, column.setdefault(key, len(column))] = value
     assert np.linalg.matrix_rank(table[:, : len(column)], tol=1e-8) == len(every) > 3
 

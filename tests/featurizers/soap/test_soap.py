@@ -59,9 +59,9 @@ def test_channels_of_their_own_are_the_elements_apart():
 
 
 def test_few_channels_hold_many_elements():
-    one = SOAP(ELEMENTS, 4.0, **SMALL, channels={symbol: [1.0] for symbol in ELEMENTS})
+    first = SOAP(ELEMENTS, 4.0, **SMALL, channels={symbol: [1.0] for symbol in ELEMENTS})
     alike = described(SOAP(["Si"], 4.0, **SMALL), ase.Atoms("Si2", [[0, 0, 0], [0, 0, 2.0]]))
-    torch.testing.assert_close(described(one, ase.Atoms("CO", [[0, 0, 0], [0, 0, 2.0]])), alike)
+    torch.testing.assert_close(described(first, ase.Atoms("CO", [[0, 0, 0], [0, 0, 2.0]])), alike)
 
 
 def test_second_derivatives():

@@ -12,7 +12,7 @@ from atomgraph.featurizers.symmetry_functions import neighbour_sums as sums
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.testing import FeaturizerLaws
-from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of, molecule, specimens
+from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of, molecule, sample_structures
 
 RADIAL = [{"eta": 0.3}, {"eta": 2.0, "shift": 1.2, "neighbour": "O"}]
 ANGULAR = [
@@ -82,11 +82,11 @@ def by_hand(functions, edges, i, fade):
 @pytest.mark.parametrize("envelope", sorted(FADE))
 def test_values_are_those_of_the_formulas(name, envelope):
     featurizer = SymmetryFunctions(ELEMENTS, 3.0, RADIAL, ANGULAR, envelope)
-    graph, edges = edges_of(specimens()[name], 3.0)
+    graph, edges = edges_of(sample_structures()[name], 3.0)
     h = featurizer(graph, edges).numpy()
     for i in range(min(graph.n_atoms, 4)):
-        wanted = by_hand(featurizer.functions[int(edges.element[i])], edges, i, FADE[envelope])
-        np.testing.assert_allclose(h[i], wanted, rtol=1e-12, atol=1e-15 + 1e-14 * np.abs(wanted).max())
+        expected = by_hand(featurizer.functions[int(edges.element[i])], edges, i, FADE[envelope])
+        np.testing.assert_allclose(h[i], expected, rtol=1e-12, atol=1e-15 + 1e-14 * np.abs(expected).max())
 
 
 def test_a_flat_inner_part_leaves_near_neighbours_whole():

@@ -30,7 +30,7 @@ def edges_of():
 
 def by_hand(convolution, h, weights, harmonics, edges):
     """Edge by edge, path by path: w √(2l₃+1) Σ C h Y, with 3j symbols."""
-    found = {}
+    result = {}
     features, columns = (
         to_blocks(h, convolution.irreps_in),
         dict(zip((ir for _, ir in convolution.harmonics), convolution.harmonics.slices(), strict=True)),
@@ -39,24 +39,24 @@ def by_hand(convolution, h, weights, harmonics, edges):
         c = wigner_3j(path.feature.l, path.harmonics.l, path.message.l) * (2 * path.message.l + 1) ** 0.5
         w = weights[:, k * convolution.channels : (k + 1) * convolution.channels]
         h_j = features[path.feature][edges.neighbour]
-        one = torch.einsum("ijk,eic,ej,ec->ekc", c, h_j, harmonics[:, columns[path.harmonics]], w)
-        found.setdefault(path.message, []).append(sum_to(one, edges.centre, edges.n_atoms))
-    return {irrep: torch.cat(parts, dim=2) for irrep, parts in found.items()}
+        first = torch.einsum("ijk,eic,ej,ec->ekc", c, h_j, harmonics[:, columns[path.harmonics]], w)
+        result.setdefault(path.message, []).append(sum_to(first, edges.centre, edges.n_atoms))
+    return {irrep: torch.cat(parts, dim=2) for irrep, parts in result.items()}
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_messages_are_the_sums_written_out(case):
-    irreps, harmonics, wanted = CASES[case]
+    irreps, harmonics, reference = CASES[case]
     edges = edges_of()
-    convolution = Convolution(irreps, harmonics, wanted)
+    convolution = Convolution(irreps, harmonics, reference)
     y = spherical_harmonics(3, edges.vector)
     h = torch.randn(edges.n_atoms, o3.Irreps(irreps).dim, dtype=torch.float64)
     weights = torch.randn(edges.n_edges, convolution.n_weights, dtype=torch.float64)
     blocks = PaddedEdges.of(edges)
-    found = convolution(to_blocks(h, convolution.irreps_in), blocks.lay(weights), blocks.lay(y), blocks)
+    result = convolution(to_blocks(h, convolution.irreps_in), blocks.lay(weights), blocks.lay(y), blocks)
     expected = by_hand(convolution, h, weights, y, edges)
-    assert list(found) == list(expected)
-    for irrep, message in found.items():
+    assert list(result) == list(expected)
+    for irrep, message in result.items():
         torch.testing.assert_close(message, expected[irrep], rtol=1e-12, atol=1e-12)
 
 

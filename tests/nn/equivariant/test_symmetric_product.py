@@ -84,7 +84,7 @@ def of_a_file(product, change=lambda u: u):
         str(irrep): [product.weights[f"{irrep}_{nu}"].shape[1] for nu in range(1, product.order + 1)]
         for _, irrep in product.irreps_out
     }
-    other = SymmetricProduct(
+    second = SymmetricProduct(
         product.irreps_in, product.irreps_out, product.order, product.channels, product.n_elements, n_paths
     ).double()
     irreps = "+".join(str(irrep) for _, irrep in product.irreps_in)
@@ -92,8 +92,8 @@ def of_a_file(product, change=lambda u: u):
     for _, irrep in product.irreps_out:
         for nu in range(1, product.order + 1):
             state[f"coupling_{irrep}_{nu}"] = change(coupling_tensor(irreps, str(irrep), nu))
-    other.load_state_dict(state)
-    return other
+    second.load_state_dict(state)
+    return second
 
 
 def test_couplings_of_a_file_give_the_same():
@@ -116,9 +116,9 @@ def test_other_couplings_that_are_loaded_later_count():
     before = product(a, element)
     doubled = {k: 2 * v if k.startswith("coupling") else v for k, v in product.state_dict().items()}
     for assign in (False, True):
-        other = copy.deepcopy(product)
-        other.load_state_dict(doubled, assign=assign)
-        torch.testing.assert_close(other(a, element), 2 * before, rtol=1e-12, atol=1e-12)
+        second = copy.deepcopy(product)
+        second.load_state_dict(doubled, assign=assign)
+        torch.testing.assert_close(second(a, element), 2 * before, rtol=1e-12, atol=1e-12)
 
 
 def test_it_is_exact_after_a_while_in_float32_and_in_inference_mode():
@@ -167,19 +167,19 @@ def test_an_irrep_that_nothing_leads_to_is_zero():
 
 
 def test_equal_products_share_what_couples_their_monomials():
-    first, second, other = (SymmetricProduct("0e+1o", out, 3, channels=2) for out in ("0e+1o", "0e+1o", "0e"))
+    first, second, right = (SymmetricProduct("0e+1o", out, 3, channels=2) for out in ("0e+1o", "0e+1o", "0e"))
     A, element = torch.randn(3, 4, 2), torch.zeros(3, dtype=torch.int64)
-    for product in (first, second, other):
+    for product in (first, second, right):
         product(A, element)
     assert first._factors(A) is second._factors(A)
-    assert first._factors(A) is not other._factors(A)
+    assert first._factors(A) is not right._factors(A)
     assert first._factors(A) is not first._factors(A.double())
 
 
 def test_copies_share_what_couples_their_monomials():
     product = SymmetricProduct("0e+1o", "0e", 2, 3).double()
     a, element = inputs(product)
-    found = product(a, element)
-    other = copy.deepcopy(product)
-    assert other._factors(a) is product._factors(a)
-    torch.testing.assert_close(other(a, element), found)
+    result = product(a, element)
+    second = copy.deepcopy(product)
+    assert second._factors(a) is product._factors(a)
+    torch.testing.assert_close(second(a, element), result)

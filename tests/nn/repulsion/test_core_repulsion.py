@@ -38,8 +38,8 @@ def test_a_pair_is_its_formula():
     core = CoreRepulsion(ELEMENTS, [OH | {"inner": 1.5, "inner_width": 0.5}])
     x = (r - 1.0) / 0.5
     expected = 30.0 / r * np.exp(-0.7 * r**2) * np.cos(np.pi * r / 6) ** 2 * (1 - x**3 * (10 - 15 * x + 6 * x**2))
-    found = core(*edges_of(ase.Atoms("OH", [[0, 0, 0], [0, 0, r]])))
-    np.testing.assert_allclose(found, [expected, expected], rtol=1e-13)
+    result = core(*edges_of(ase.Atoms("OH", [[0, 0, 0], [0, 0, r]])))
+    np.testing.assert_allclose(result, [expected, expected], rtol=1e-13)
 
 
 def test_pairs_that_are_not_named_do_not_repel():

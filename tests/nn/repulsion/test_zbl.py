@@ -115,9 +115,9 @@ def test_constants_stay_double_in_a_model_of_single_precision():
     zbl = ZBL(ELEMENTS).to(torch.float32)
     assert zbl.radius.dtype == zbl.number.dtype == torch.float64
     assert torch.equal(zbl.radius, ZBL(ELEMENTS).radius)
-    found = energies(zbl, pair(1.2), dtype=torch.float32)
-    assert found.dtype == torch.float64
-    torch.testing.assert_close(found, energies(ZBL(ELEMENTS), pair(1.2)), rtol=1e-5, atol=0)
+    result = energies(zbl, pair(1.2), dtype=torch.float32)
+    assert result.dtype == torch.float64
+    torch.testing.assert_close(result, energies(ZBL(ELEMENTS), pair(1.2)), rtol=1e-5, atol=0)
 
 
 def test_written_to_json_and_built_again_with_its_radii():

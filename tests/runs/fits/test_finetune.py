@@ -222,7 +222,7 @@ def test_edited_elements_and_heads_are_saved(folder):
         start={"model": str(folder / "edited"), "head": "mine", "new_elements": {"Kr": "Ar"}},
         data={"train": str(folder / "krypton.xyz"), "valid": None},
     )
-    assert anew.metadata["edits"] == ["began anew the elements Kr like Ar"]
+    assert anew.metadata["edits"] == ["restarted the elements Kr like Ar"]
 
 
 def test_null_values_are_chosen_and_printed(folder, capsys):
