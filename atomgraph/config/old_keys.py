@@ -22,7 +22,7 @@ METHODS = ("compare", "methods")  # each entry is a piece of a configuration
 class Replacement:
     """A name that was replaced.
 
-    Args:
+    Attributes:
         location: Keys and indices that lead to the entry, by their names before.
         old: The key or value before.
         new: The key or value now.

@@ -13,7 +13,7 @@ from atomgraph.runs.folder import RunFolder
 class RunContext:
     """Folder, console and options of a run.
 
-    Args:
+    Attributes:
         folder: The run folder.
         console: Where progress is printed; quiet in all processes but the first.
         is_first: Whether this process prints and writes.

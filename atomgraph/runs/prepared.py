@@ -15,7 +15,7 @@ from atomgraph.runs.dataset import Dataset
 class Prepared:
     """Result of the steps before the fit.
 
-    Args:
+    Attributes:
         config: The configuration with everything resolved; it is written to the run folder.
         dataset: The structures, read and split.
         potential: The potential before its fit.
