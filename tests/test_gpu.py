@@ -43,9 +43,9 @@ def test_energies_forces_and_stress_are_those_of_the_cpu(potential):
     structures = list(sample_structures().values())
     here = potential.eval().predict(structures)
     there = potential.cuda().predict(structures)
-    for one, other in zip(here, there, strict=True):
-        for name in one:
-            np.testing.assert_allclose(other[name], one[name], rtol=1e-10, atol=1e-9)
+    for first, second in zip(here, there, strict=True):
+        for name in first:
+            np.testing.assert_allclose(second[name], first[name], rtol=1e-10, atol=1e-9)
 
 
 def test_gradients_of_a_force_loss_are_those_of_the_cpu(potential):

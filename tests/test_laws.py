@@ -278,21 +278,21 @@ SPOILT = {
 @pytest.mark.parametrize("name", SPOILT)
 def test_a_spoilt_potential_breaks_its_law(name):
     spoilt, change, broken = SPOILT[name]
-    law = {one.__name__: one for one in LAWS}[broken]
+    law = {first.__name__: first for first in LAWS}[broken]
     assert law(LawContext(Potential(model().double()))).passed
     assert not law(LawContext(Twisted(model().double(), spoils(spoilt, change)))).passed
 
 
 @pytest.mark.parametrize("featurizer", [HardCutoff, KinkedCutoff])
 def test_a_rough_cutoff_is_seen_in_energy_or_forces(featurizer):
-    law = {one.__name__: one for one in LAWS}["smooth_at_the_cutoff"]
+    law = {first.__name__: first for first in LAWS}["smooth_at_the_cutoff"]
     assert not law(LawContext(Potential(model(featurizer).double()))).passed
 
 
 def test_nan_is_never_a_pass():
-    for one in LAWS:
-        if one.__name__ != "caller_keeps_the_graph":
-            assert not one(LawContext(Twisted(model().double(), all_nan))).passed, one.__name__
+    for first in LAWS:
+        if first.__name__ != "caller_keeps_the_graph":
+            assert not first(LawContext(Twisted(model().double(), all_nan))).passed, first.__name__
 
 
 def all_nan(result, graph):

@@ -56,7 +56,11 @@ def assign(order: np.ndarray, sizes: Sizes, n_wanted: int) -> list[list[int]]:
 def fill(order: np.ndarray, sizes: Sizes) -> list[list[int]]:
     """Best fit: structures, in this order, each into the fullest bucket that has room, or else into a new one.
 
-    A structure larger than a bucket gets one of its own. Returns lists of indices; each index of ``order`` is in one.
+    A structure larger than a bucket gets one of its own.
+
+    Returns:
+        Lists of indices; each index of ``order`` is in one.
+
     Source: Johnson et al., SIAM J. Comput. 3, 299 (1974).
     """
     buckets: list[list[int]] = []

@@ -58,7 +58,10 @@ def least_squares_e0(graphs: Sequence[AtomicGraph]) -> Statistic[dict[str, float
     r"""E0 in eV by least squares, :math:`\min_{E0} \sum_s (E_s/N_s - \sum_z n_{sz} E0_z / N_s)^2`, of minimum norm.
 
     Where compositions do not determine every element (rank below the number of elements) the smallest solution is taken, and
-    the origin says so. Raises DataError where no frame has an energy.
+    the origin says so.
+
+    Raises:
+        DataError: Where no frame has an energy.
     """
     elements, table, energy = compositions(graphs)
     n_atoms = table.sum(1)

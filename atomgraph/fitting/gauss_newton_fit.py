@@ -160,9 +160,12 @@ class _Linear:
 def _take_best_step(
     jacobian: ResidualJacobian, graphs: Sequence[AtomicGraph], problem: _Linear, first: float, loss: float
 ) -> tuple[float, float]:
-    """Take the best step, or none if no step is better. Returns its damping, and the loss after it.
+    """Take the best step, or none if no step is better.
 
     The damping is decreased while the loss improves; it is increased if the first step is worse than none.
+
+    Returns:
+        Its damping, and the loss after it.
     """
     start = jacobian.parameters
 

@@ -18,7 +18,8 @@ KERNELS = {"neighbours": ("-ffp-contract=off",)}  # name of the source: addition
 def library(name: str) -> ctypes.CDLL | None:
     """The library of ``kernels/NAME.cpp``: prebuilt for the best instruction set of this processor, or compiled here.
 
-    Returns None, after one warning, if neither is possible; without a warning if ATOMGRAPH_KERNELS=off.
+    Returns:
+        None, after one warning, if neither is possible; without a warning if ATOMGRAPH_KERNELS=off.
     """
     return None if switched_off() else _library(name, extra_flags())
 

@@ -60,7 +60,8 @@ def _harmonics(l_max: int, normalization: str) -> o3.SphericalHarmonics:
 def harmonic_polynomials(l_max: int) -> dict[tuple[int, tuple[int, ...]], float]:
     """The harmonics as polynomials of a unit vector's components, homogeneous of degree l.
 
-    Returns coefficients by (column, monomial). A monomial is its sorted factors, 0, 1, 2 for x, y, z: (0, 0, 2) is x²z.
+    Returns:
+        Coefficients by (column, monomial). A monomial is its sorted factors, 0, 1, 2 for x, y, z: (0, 0, 2) is x²z.
     """
     points = np.random.default_rng(0).normal(size=(20 * (l_max + 1) ** 2, 3))
     points /= np.linalg.norm(points, axis=1, keepdims=True)

@@ -97,8 +97,11 @@ class Term:
 def difference(name: str, result: dict[str, Tensor], graph: AtomicGraph) -> tuple[Tensor, Tensor, Tensor]:
     """What a potential gives minus the label: (n_rows, n_components), zero in rows without a label.
 
-    Energies are per atom. Returns also (n_rows,) bool, which rows are labelled, and (n_rows,) the structures' weights.
+    Energies are per atom.
     A stress without a volume counts as not labelled.
+
+    Returns:
+        Also (n_rows,) bool, which rows are labelled, and (n_rows,) the structures' weights.
     """
     quantity = QUANTITIES[name]
     labelled, weight = graph[quantity.mask], graph.weight_of(name)

@@ -18,8 +18,6 @@ KINDS = ("warmup", "constant", "linear", "cosine", "exponential", "plateau")
 class Phase:
     r"""A stretch of the learning rate's schedule, as a factor on the peak learning rate.
 
-    kind: with s going from 0 to 1 inside the phase, and factors relative to the end of the phase before it,
-
     - ``warmup``: ``start`` + (1 − ``start``) s
     - ``constant``: 1
     - ``linear``: 1 − (1 − ``final``) s;  ``cosine``: ``final`` + (1 − ``final``)(1 + cos πs)/2
@@ -27,7 +25,9 @@ class Phase:
     - ``plateau``: times ``factor`` whenever the validation loss has not fallen by a part ``threshold`` for ``patience``
       validations, down to ``final``
 
-    epochs: how long, or None for the rest of the run (the last phase only).
+    Attributes:
+        kind: With s going from 0 to 1 inside the phase, and factors relative to the end of the phase before it,
+        epochs: How long, or None for the rest of the run (the last phase only).
     """
 
     kind: str

@@ -226,13 +226,13 @@ def test_docstrings_come_apart_into_prose_arguments_and_sources():
     Its curvature jumps. Raises WiringError unless 0 ≤ inner.
     Source: Behler and Parrinello, Phys. Rev. Lett. 98, 146401 (2007).
     """
-    found = docstrings.split_arguments(text, ["length", "cutoff", "inner"])
-    assert found.blocks == ["Half a wave: :math:`f(r)`.", "Its curvature jumps."]
-    assert found.arguments["length"] == "(n_edges,) in Å."
-    assert found.arguments["cutoff"] == found.arguments["inner"] == ":math:`r_c` in Å, positive."
-    assert found.closing["returns"] == "(n_edges,) in [0, 1]."
-    assert ":raises WiringError: unless 0 ≤ inner." in found.lines()
-    assert found.closing["source"].startswith("Behler and Parrinello, Phys. Rev. Lett. 98")
+    result = docstrings.split_arguments(text, ["length", "cutoff", "inner"])
+    assert result.blocks == ["Half a wave: :math:`f(r)`.", "Its curvature jumps."]
+    assert result.arguments["length"] == "(n_edges,) in Å."
+    assert result.arguments["cutoff"] == result.arguments["inner"] == ":math:`r_c` in Å, positive."
+    assert result.closing["returns"] == "(n_edges,) in [0, 1]."
+    assert ":raises WiringError: unless 0 ≤ inner." in result.lines()
+    assert result.closing["source"].startswith("Behler and Parrinello, Phys. Rev. Lett. 98")
 
 
 @pytest.mark.slow

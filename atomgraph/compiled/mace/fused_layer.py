@@ -101,7 +101,11 @@ class FusedLayer:
         return features
 
     def __call__(self, run: Evaluation, sources: list[Tensor]) -> LayerPullback:
-        """Append the source of the layer. Returns its vector-Jacobian product."""
+        """Append the source of the layer.
+
+        Returns:
+            Its vector-Jacobian product.
+        """
         up = self._up(run, sources)
         sums, sums_vjp = self._convolution(run.kernel_graph, up, needs_gradient=not self._up.is_constant)
         density, density_vjp = (None, None) if self._density is None else self._density(run.kernel_graph)

@@ -116,7 +116,11 @@ class FusedMACE:
         return is_kept(self.source(), LIBRARY)
 
     def compile(self) -> bool:
-        """Compile the kernels or load them from the cache. Returns False, after a warning, if that is not possible."""
+        """Compile the kernels or load them from the cache.
+
+        Returns:
+            False, after a warning, if that is not possible.
+        """
         self._library = compiled(self.source(), LIBRARY)
         if self._library is not None:
             self._bind(self._library)
@@ -189,7 +193,11 @@ class FusedMACE:
             energy[isolated] = self.model.baseline.e0[row, kernel_graph.element[isolated]]
 
     def _add_repulsion(self, energy: Tensor, kernel_graph: KernelGraph, head: Tensor | None) -> Pullback | None:
-        """Add the repulsion to the energies. Returns its vector-Jacobian product; None for models without repulsion."""
+        """Add the repulsion to the energies.
+
+        Returns:
+            Its vector-Jacobian product; None for models without repulsion.
+        """
         base = self.model.baseline
         if self._repulsion is None:
             return None

@@ -47,7 +47,11 @@ class FusedProduct:
         self._tables_of = lru_cache(MOST_KINDS)(self._tables)
 
     def _add_terms(self, irrep: o3.Irrep, nu: int) -> tuple[str, csr_array]:
-        """Add the terms of one irrep and order. Returns the key of their weights, and couplings (n_terms, n_paths)."""
+        """Add the terms of one irrep and order.
+
+        Returns:
+            The key of their weights, and couplings (n_terms, n_paths).
+        """
         rows = self._product.sparse_coupling(irrep, nu)
         size = abs(rows).max(axis=1).toarray() if rows.shape[1] else np.zeros(rows.shape[0])
         first = sum(output.dim for output in self.outputs[: self.outputs.index(irrep)])

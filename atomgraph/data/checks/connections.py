@@ -32,7 +32,11 @@ class Connections:
 
 
 def connections(frames: Sequence[ase.Atoms], cutoff: float) -> Connections:
-    """Count neighbours. Raises GraphError for a cutoff that is not positive."""
+    """Count neighbours.
+
+    Raises:
+        GraphError: For a cutoff that is not positive.
+    """
     counts = [neighbours_of(atoms, cutoff) for atoms in frames]
     together = np.concatenate(counts) if counts else np.zeros(1, dtype=int)
     return Connections(

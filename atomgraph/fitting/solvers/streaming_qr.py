@@ -157,8 +157,9 @@ class StreamedQR(Streamed):
 
     Memory: (n + block_rows)(n + k) numbers, twice.
 
-    Source: Golub and Van Loan, Matrix Computations, § 6.5; Demmel, Grigori, Hoemmen and Langou, SIAM J. Sci. Comput.
     34, A206 (2012).
+
+    Source: Golub and Van Loan, Matrix Computations, § 6.5; Demmel, Grigori, Hoemmen and Langou, SIAM J. Sci. Comput.
     """
 
     method = 0

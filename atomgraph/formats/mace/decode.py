@@ -23,7 +23,11 @@ _ARRAYS = {"numpy.core.multiarray._reconstruct", "numpy._core.multiarray._recons
 
 
 class Plain:
-    """Turns inert objects into plain values, each once. tensor: how a tensor's node is read."""
+    """Turns inert objects into plain values, each once.
+
+    Args:
+        tensor: How a tensor's node is read.
+    """
 
     def __init__(self, tensor: Callable[[PickledObject], Tensor]):
         self._tensor = tensor

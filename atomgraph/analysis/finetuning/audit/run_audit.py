@@ -154,7 +154,11 @@ def audit_predictions(
     estimated: bool,
     others: Mapping[str, Sequence[ase.Atoms]],
 ) -> Audit:
-    """The audit of evidence that is at hand.  added: to the potential's E0 in it, eV by chemical symbol."""
+    """The audit of evidence that is at hand.
+
+    Args:
+        added: To the potential's E0 in it, eV by chemical symbol.
+    """
     units = unit_findings(evidence)
     explained = {finding.check.removesuffix(" unit") for finding in units}
     findings = [*units, *sign_findings(evidence), *magnitude_findings(evidence, explained)]
