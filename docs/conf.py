@@ -12,7 +12,6 @@ from sphinx.errors import ExtensionError
 sys.path.insert(0, str(Path(__file__).parent))
 
 import generate
-from docstrings import split_arguments
 
 import atomgraph
 from atomgraph.nn.part import Part
@@ -20,13 +19,15 @@ from atomgraph.nn.part import Part
 project = "atomgraph"
 author = copyright = "The atomgraph developers"
 release = version = atomgraph.__version__
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx.ext.viewcode"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
 exclude_patterns = ["_build", "generated"]
 nitpicky = False
 suppress_warnings = ["config.cache"]
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
+
+napoleon_numpy_docstring = False
 
 html_theme = "furo"
 html_title = "atomgraph"
@@ -51,19 +52,6 @@ def write_pages(app: Sphinx) -> None:
         raise ExtensionError(str(error)) from error
 
 
-def sort_docstring(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
-    """Arguments, results, errors and sources of a docstring as a list."""
-    if what == "module":
-        return
-    try:
-        arguments = [*inspect.signature(thing.__init__ if inspect.isclass(thing) else thing).parameters]
-    except (TypeError, ValueError, AttributeError):
-        arguments = []
-    if inspect.isclass(thing):
-        arguments += [name for name in vars(thing).get("__annotations__", {}) if not name.startswith("_")]
-    lines[:] = split_arguments("\n".join(lines), arguments).lines()
-
-
 def sign_class(
     app: Sphinx, what: str, name: str, thing: Any, options: Any, signature: str | None, returns: str | None
 ) -> tuple[str | None, str | None] | None:
@@ -81,5 +69,4 @@ def sign_class(
 
 def setup(app: Sphinx) -> None:
     app.connect("builder-inited", write_pages)
-    app.connect("autodoc-process-docstring", sort_docstring)
     app.connect("autodoc-process-signature", sign_class)

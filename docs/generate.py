@@ -18,10 +18,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from docstrings import split_arguments
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
+from sphinx.ext.napoleon import Config as Napoleon
+from sphinx.ext.napoleon import GoogleDocstring
 
 from atomgraph import cli, featurizers, layers, models, nn, readouts
 from atomgraph.config.finetune_schema import FinetuneConfig
@@ -132,20 +133,37 @@ def _part(cls: type[Part], faults: list[str]) -> Iterator[str]:
     parameters = arguments_of(cls)
     if parameters is None:
         return
-    words = split_arguments(cls.__doc__, parameters)
+    summary, described = docstring_of(cls)
     hints = get_type_hints(cls.__init__)
-    missing = [name for name in parameters if name not in words.arguments]
-    faults += [f"{public_name(cls)}({name})" for name in missing] + ([] if words.blocks else [public_name(cls)])
+    missing = [name for name in parameters if name not in described]
+    faults += [f"{public_name(cls)}({name})" for name in missing] + ([] if summary else [public_name(cls)])
     yield f"### {cls.__name__}\n"
-    yield from rst(words.summary.splitlines())
+    yield from rst(summary.splitlines())
     yield from table(
         ("argument", "type", "default", "meaning"),
         [
-            (f"``{name}``", type_text(hints.get(name, Any)), _parameter_default(one), words.arguments.get(name, ""))
+            (f"``{name}``", type_text(hints.get(name, Any)), _parameter_default(one), described.get(name, ""))
             for name, one in parameters.items()
         ],
         "18 24 18 40",
     )
+
+
+def docstring_of(cls: type) -> tuple[str, dict[str, str]]:
+    """The first paragraph of a class's docstring, and the meaning of each argument in its section ``Args``."""
+    text = inspect.cleandoc(cls.__doc__ or "")
+    lines = GoogleDocstring(text, Napoleon(napoleon_use_param=True), what="class").lines()
+    described: dict[str, str] = {}
+    name = None
+    for line in lines:
+        if start := re.match(r":param ([^:]+): ?(.*)", line):
+            name, meaning = start[1].replace("\\", ""), start[2]
+            described[name] = meaning
+        elif name is not None and line.startswith(" "):
+            described[name] += f" {line.strip()}"
+        else:
+            name = None
+    return text.split("\n\n")[0], described
 
 
 def arguments_of(cls: type[Part]) -> dict[str, inspect.Parameter] | None:

@@ -33,7 +33,6 @@ def module(name):
     return loaded
 
 
-docstrings = module("docstrings")
 generate = module("generate")
 
 
@@ -218,21 +217,28 @@ def test_a_key_without_a_description_ends_the_build(monkeypatch, tmp_path):
     assert not (tmp_path / "pages").exists()
 
 
-def test_docstrings_come_apart_into_prose_arguments_and_sources():
-    text = r"""Half a wave: :math:`f(r)`.
+def test_arguments_are_read_from_google_sections():
+    class Documented:
+        r"""Half a wave: :math:`f(r)`.
 
-    length: (n_edges,) in Å.  cutoff, inner: :math:`r_c` in Å,
-    positive.  Returns (n_edges,) in [0, 1].
-    Its curvature jumps. Raises WiringError unless 0 ≤ inner.
-    Source: Behler and Parrinello, Phys. Rev. Lett. 98, 146401 (2007).
-    """
-    result = docstrings.split_arguments(text, ["length", "cutoff", "inner"])
-    assert result.blocks == ["Half a wave: :math:`f(r)`.", "Its curvature jumps."]
-    assert result.arguments["length"] == "(n_edges,) in Å."
-    assert result.arguments["cutoff"] == result.arguments["inner"] == ":math:`r_c` in Å, positive."
-    assert result.closing["returns"] == "(n_edges,) in [0, 1]."
-    assert ":raises WiringError: unless 0 ≤ inner." in result.lines()
-    assert result.closing["source"].startswith("Behler and Parrinello, Phys. Rev. Lett. 98")
+        Its curvature jumps.
+
+        Args:
+            length: (n_edges,) in Å.
+            cutoff, inner: :math:`r_c` in Å,
+                positive.
+
+        Raises:
+            WiringError: Unless 0 ≤ inner.
+
+        Source: Behler and Parrinello, Phys. Rev. Lett. 98, 146401 (2007).
+        """
+
+    summary, arguments = generate.docstring_of(Documented)
+    assert summary == "Half a wave: :math:`f(r)`."
+    assert arguments["length"] == "(n_edges,) in Å."
+    assert arguments["cutoff"] == arguments["inner"] == ":math:`r_c` in Å, positive."
+    assert set(arguments) == {"length", "cutoff", "inner"}
 
 
 @pytest.mark.slow
