@@ -1,7 +1,7 @@
-"""What can go wrong for a user of atomgraph, as one small family.
+"""Errors that users of atomgraph can cause, in one small family.
 
-Every message says what was wanted, what came, and the way out. The command line prints it behind ``error:`` and ends
-with exit code 2; no traceback is owed to somebody who mistyped a file name.
+Every message says what was expected, what came, and the way out. The command line prints it after ``error:`` and ends
+with exit code 2, without a traceback.
 """
 
 from __future__ import annotations

@@ -310,6 +310,7 @@ NAMES: dict[str, str] = {
     "runs.results.metrics_of": "collect_metrics",
     "runs.sources.build.set_baseline": "runs.sources.baseline.set_baseline",
     "testing.graphs.specimens": "sample_structures",
+    "testing.measures.made": "constructed",
     "training.adapters.Adapted": "LoRAPotential",
 }
 """Class or function before, with its module of today: its name now, with a module, below ``atomgraph.``, if that changed."""

@@ -35,7 +35,7 @@ def warn_old_name(old: str, new: str) -> None:
 
 @contextmanager
 def reading_old_file() -> Iterator[None]:
-    """Within this context, old names give no warning: they stand in a file that nobody needs to edit."""
+    """Within this context, old names give no warning, because the user need not edit the file."""
     token = _silent.set(True)
     try:
         yield

@@ -62,7 +62,7 @@ def sign_class(
         sign = sphinx.util.inspect.signature(thing.__init__)
     except (TypeError, ValueError):
         return None
-    public = [one for one in list(sign.parameters.values())[1:] if not one.name.startswith("_")]
+    public = [first for first in list(sign.parameters.values())[1:] if not first.name.startswith("_")]
     bare = sign.replace(parameters=public, return_annotation=inspect.Signature.empty)
     return sphinx.util.inspect.stringify_signature(bare, unqualified_typehints=True), None
 

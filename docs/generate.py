@@ -32,12 +32,12 @@ from atomgraph.errors import AtomgraphError
 from atomgraph.nn.part import Part, public_name
 
 FOLDER = Path(__file__).parent / "generated"
-ROOMS = {"Models": models, "Featurizers": featurizers, "Layers": layers, "Readouts": readouts, "Shared parts": nn}
+PACKAGES = {"Models": models, "Featurizers": featurizers, "Layers": layers, "Readouts": readouts, "Shared parts": nn}
 NOTE = "<!-- written by docs/generate.py; do not edit -->\n"
 
 
 class Undescribed(AtomgraphError):
-    """A key or an argument that nobody has described."""
+    """A key or an argument without a description."""
 
 
 def write_pages(folder: Path = FOLDER) -> list[Path]:
@@ -73,11 +73,11 @@ def config_keys(section: type[BaseModel], path: str, faults: list[str]) -> Itera
         if not description:
             faults.append(place)
         rows.append((f"``{key}``", type_text(info.annotation), _default_of(info), description))
-        inner += [(place + ("[i]" if get_origin(info.annotation) is list else ""), one) for one in sections]
+        inner += [(place + ("[i]" if get_origin(info.annotation) is list else ""), first) for first in sections]
     yield f"### {f'`{path}`' if path else 'Top level'}\n\n{_first_line(section)}\n"
     yield from table(("key", "type", "default", "meaning"), rows, "18 24 18 40")
-    for place, one in inner:
-        yield from config_keys(one, place, faults)
+    for place, first in inner:
+        yield from config_keys(first, place, faults)
 
 
 def finetune_keys(faults: list[str]) -> Iterator[str]:
@@ -116,17 +116,17 @@ def _plain(value: Any) -> Any:
 
 
 def parts(faults: list[str]) -> Iterator[str]:
-    """Every public part, room by room, with its constructor's arguments."""
-    for title, room in ROOMS.items():
+    """Every public part, package by package, with its constructor's arguments."""
+    for title, package in PACKAGES.items():
         yield f"## {title}\n"
-        for cls in public_parts(room):
+        for cls in public_parts(package):
             yield from _part(cls, faults)
 
 
-def public_parts(room: types.ModuleType) -> list[type[Part]]:
-    """The parts on the face of a room that can be built, by name."""
-    found = [value for value in vars(room).values() if isinstance(value, type) and issubclass(value, Part)]
-    return sorted((cls for cls in set(found) if not inspect.isabstract(cls)), key=lambda cls: cls.__name__)
+def public_parts(package: types.ModuleType) -> list[type[Part]]:
+    """The parts that a package shows and that can be built, by name."""
+    shown = [value for value in vars(package).values() if isinstance(value, type) and issubclass(value, Part)]
+    return sorted((cls for cls in set(shown) if not inspect.isabstract(cls)), key=lambda cls: cls.__name__)
 
 
 def _part(cls: type[Part], faults: list[str]) -> Iterator[str]:
@@ -142,8 +142,8 @@ def _part(cls: type[Part], faults: list[str]) -> Iterator[str]:
     yield from table(
         ("argument", "type", "default", "meaning"),
         [
-            (f"``{name}``", type_text(hints.get(name, Any)), _parameter_default(one), described.get(name, ""))
-            for name, one in parameters.items()
+            (f"``{name}``", type_text(hints.get(name, Any)), _parameter_default(first), described.get(name, ""))
+            for name, first in parameters.items()
         ],
         "18 24 18 40",
     )
@@ -183,16 +183,22 @@ def _parameter_default(parameter: inspect.Parameter) -> str:
 def formats() -> Iterator[str]:
     """The table of formats: names, endings, units, and which program a reader was compared with."""
     rows = []
-    for one in FORMATS:
+    for first in FORMATS:
         units = ", ".join(
-            f"{name} {word}" for name, word in ({"energy": "eV", "length": "Å"} | dict(one.units)).items()
+            f"{name} {word}" for name, word in ({"energy": "eV", "length": "Å"} | dict(first.units)).items()
         )
-        how = "fixed" if one.fixed else "assumed"
-        how += "; the file's own where it states them" if one.units_in is not None else ""
-        how += "; elements by ``--types``" if one.types and one.name != "extxyz" else ""
-        endings = ", ".join(f"``{ending}``" if ending != "a folder" else ending for ending in one.endings)
+        how = "fixed" if first.fixed else "assumed"
+        how += "; the file's own where it states them" if first.units_in is not None else ""
+        how += "; elements by ``--types``" if first.types and first.name != "extxyz" else ""
+        endings = ", ".join(f"``{ending}``" if ending != "a folder" else ending for ending in first.endings)
         rows.append(
-            (f"``{one.name}``", one.title.replace("`", "``"), endings, f"{units} ({how})", one.compared or "not yet")
+            (
+                f"``{first.name}``",
+                first.title.replace("`", "``"),
+                endings,
+                f"{units} ({how})",
+                first.compared or "not yet",
+            )
         )
     yield from table(("name", "format", "files", "units", "compared with"), rows, "14 22 18 28 18")
 
@@ -231,7 +237,7 @@ def type_text(hint: Any) -> str:
     if origin is Literal:
         return " | ".join(f"``{choice}``" for choice in inner)
     if origin in (Union, types.UnionType):
-        return " | ".join(dict.fromkeys(type_text(one) for one in inner))
+        return " | ".join(dict.fromkeys(type_text(first) for first in inner))
     name = getattr(origin or hint, "__name__", str(hint))
     if name in ("list", "Sequence", "tuple"):
         return f"list of {_plural(type_text(inner[0]))}" if inner else "list"

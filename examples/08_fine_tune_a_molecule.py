@@ -13,7 +13,7 @@ TERMS = [{"property": "energy", "weight": 1.0}, {"property": "forces", "weight":
 
 
 def source(max_epochs: int) -> None:
-    """A small MACE of 3BPA (ωB97X): in earnest one takes a foundation model, or ``configs/source_3bpa.yaml``."""
+    """A small MACE of 3BPA (ωB97X): for real work, take a foundation model, or ``configs/source_3bpa.yaml``."""
     config = {
         "seed": 1,
         "data": {

@@ -75,8 +75,8 @@ def main(source_epochs: int = 20, sizes: tuple[int, ...] = (10, 30), max_epochs:
     console = Console(highlight=False)
     for first in summarise(cells):
         if first.size == max(sizes) and first.method != "scratch":
-            rival = next(s for s in summarise(cells) if (s.method, s.size) == ("scratch", first.size))
-            gained = rival.target_forces / first.target_forces
+            scratch = next(s for s in summarise(cells) if (s.method, s.size) == ("scratch", first.size))
+            gained = scratch.target_forces / first.target_forces
             console.print(
                 f"{first.method}, {first.size} structures: forces on Mo {gained:.2f} times as good as from scratch"
             )

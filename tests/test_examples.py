@@ -18,7 +18,7 @@ SHORTER = {
 SAYS = {  # what must be among the lines that it prints
     "01_structure_to_graph": ["stress of a molecule, which has no volume: nan"],
     "02_compose_a_potential": ["readouts[0] expects features 16x0e, but featurizer gives 14x0e"],
-    "04_train_on_silicon": ["did you mean max_epochs?", "the same energy to the last bit", "all but twins"],
+    "04_train_on_silicon": ["did you mean max_epochs?", "the same energy to the last bit", "all but duplicates"],
     "05_use_it_in_ase": ["GPa (experiment 166 GPa)", "unknown elements Ge"],
     "07_order_of_the_expansion": ["structures of copper", "body order 5:", "The best of them: 0."],
     "08_fine_tune_a_molecule": ["audit: e0: E0 is off", "rank 1 of 3", "lost, 3BPA: 0.", "heads: default, target"],
@@ -57,11 +57,11 @@ def test_example_runs_from_start_to_end(name, capsys, monkeypatch, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} <= {"runs"}
 
 
-def test_forces_of_the_first_example_are_the_slope_that_it_prints(capsys):
+def test_forces_of_the_first_example_are_the_gradient_that_it_prints(capsys):
     load(EXAMPLES[0]).main()
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "force on the oxygen" in line]
-    force, slope = (float(words.split(" eV/Å")[0]) for words in line.split(": ")[1:])
-    assert abs(force - slope) < 1e-6 * max(1.0, abs(force))
+    force, gradient = (float(words.split(" eV/Å")[0]) for words in line.split(": ")[1:])
+    assert abs(force - gradient) < 1e-6 * max(1.0, abs(force))
 
 
 def test_energies_of_the_second_example_add_up(capsys):

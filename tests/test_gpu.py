@@ -11,7 +11,7 @@ from atomgraph.models import GCN, Baseline, BehlerParrinello
 from atomgraph.nn import ZBL
 from atomgraph.potential import Potential
 from atomgraph.testing.graphs import ELEMENTS, batch_of, crystal, graph_of, sample_structures
-from atomgraph.testing.measures import generic, made
+from atomgraph.testing.measures import constructed, generic
 
 pytestmark = [
     pytest.mark.gpu,
@@ -28,11 +28,11 @@ MODELS = {
 
 @pytest.fixture(params=MODELS)
 def potential(request):
-    return Potential(generic(made(MODELS[request.param])).double())
+    return Potential(generic(constructed(MODELS[request.param])).double())
 
 
 def loss_gradient(potential, graphs):
-    """Slopes of a loss on energies and forces, of every weight."""
+    """Gradients of a loss on energies and forces, of every weight."""
     result = potential.train()(graphs)
     loss = result["energy"].square().sum() + result["forces"].square().sum()
     weights = [p for p in potential.parameters() if p.requires_grad]

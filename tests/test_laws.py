@@ -196,7 +196,7 @@ def test_a_broken_featurizer_breaks_its_law(name, law):
     assert any(isinstance(error, AssertionError | RuntimeError) for error in verdicts(laws, law))
 
 
-def test_a_kink_is_seen_in_the_slopes_and_not_in_the_values():
+def test_a_kink_is_seen_in_the_gradients_and_not_in_the_values():
     laws = FeaturizerLaws()
     laws.featurizer = KinkedCutoff
     for outward in (False, True):

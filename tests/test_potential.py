@@ -1,4 +1,4 @@
-"""Potential keeps its contract: slopes of the sum, in evaluation and training, without touching what is the caller's."""
+"""Potential keeps its contract: gradients of the sum, in evaluation and training, without touching what is the caller's."""
 
 import ase.io
 import numpy as np
@@ -20,7 +20,7 @@ from atomgraph.testing.graphs import (
     slab,
     wire,
 )
-from atomgraph.testing.measures import generic, made
+from atomgraph.testing.measures import constructed, generic
 
 CUTOFF = 3.5
 
@@ -31,7 +31,7 @@ def model(**options) -> EnergyModel:
 
 @pytest.fixture
 def potential():
-    potential = Potential(generic(made(model)).double()).eval()
+    potential = Potential(generic(constructed(model)).double()).eval()
     potential.model.baseline.set_e0({"H": -13.6, "C": -1030.0, "O": -2040.0, "Si": -7870.0})
     return potential
 
@@ -99,7 +99,7 @@ def test_results_are_detached_in_evaluation_and_keep_their_graph_in_training(pot
     assert all(value.requires_grad for value in potential.train()(graph).values())
 
 
-def test_nobody_who_asks_for_no_gradient_pays_for_one(potential):
+def test_no_gradient_is_computed_unless_requested(potential):
     with torch.no_grad():
         assert not any(value.requires_grad for value in potential.train()(graph_of(crystal(), CUTOFF)).values())
 
@@ -144,8 +144,8 @@ def test_gradients_of_forces_with_respect_to_parameters_match_differences(potent
         return sum((mix[name] * result[name]).sum() for name in mix)
 
     potential.train()
-    slopes = torch.autograd.grad(loss(), parameters, materialize_grads=True)
-    slope = sum((s * d).sum() for s, d in zip(slopes, direction, strict=True))
+    gradients = torch.autograd.grad(loss(), parameters, materialize_grads=True)
+    gradient = sum((s * d).sum() for s, d in zip(gradients, direction, strict=True))
     potential.eval()
     values = []
     for step in (1e-5, -2e-5):
@@ -154,7 +154,7 @@ def test_gradients_of_forces_with_respect_to_parameters_match_differences(potent
                 p += step * d
         values.append(loss())
     numerical = (values[0] - values[1]) / 2e-5
-    assert abs(numerical - slope) < 1e-7 * max(1.0, abs(slope))
+    assert abs(numerical - gradient) < 1e-7 * max(1.0, abs(gradient))
 
 
 def test_the_callers_graph_keeps_its_tensors(potential):
@@ -195,7 +195,7 @@ class TestHeads:
     @pytest.fixture
     def potential(self):
         baseline = Baseline(ELEMENTS, heads=["PBE", "r2SCAN"])
-        potential = Potential(generic(made(lambda: model(baseline=baseline))).double()).eval()
+        potential = Potential(generic(constructed(lambda: model(baseline=baseline))).double()).eval()
         for shift, head in enumerate(potential.heads):
             potential.model.baseline.set_e0(dict.fromkeys(ELEMENTS, 10.0 * shift), head)
         return potential

@@ -118,8 +118,10 @@ def test_energies_alone_are_the_same_and_batches_are_bounded_in_atoms_too(monkey
     alone = list(potential.iter_predict(frames, forces=False, stress=False, edge_budget=80))
     assert sizes[:4] == [10] * 4  # atoms without an edge cost memory, too
     assert "forces" not in alone[0] and "stress" not in alone[0]
-    with_slopes = potential.predict(frames)
-    assert [first["energy"] for first in alone] == pytest.approx([first["energy"] for first in with_slopes], abs=1e-12)
+    with_gradients = potential.predict(frames)
+    assert [first["energy"] for first in alone] == pytest.approx(
+        [first["energy"] for first in with_gradients], abs=1e-12
+    )
 
 
 def test_results_come_as_their_batches_are_done(monkeypatch):

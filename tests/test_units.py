@@ -1,4 +1,4 @@
-"""Conversions at the doors, against published constants."""
+"""Conversions of units, against published constants."""
 
 import pytest
 

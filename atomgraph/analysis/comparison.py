@@ -16,7 +16,7 @@ from atomgraph.graph.structure import labels_of
 from atomgraph.potential import Potential
 from atomgraph.progress import track
 
-TWIN = "twin_in_train"  # info key: the structure is a symmetry-equivalent duplicate of one in the training set
+DUPLICATE = "twin_in_train"  # info key: the structure is a symmetry-equivalent duplicate of one in the training set
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Described:
     source: str
     formula: str
     n_atoms: int
-    twin: bool
+    duplicate: bool
     max_force: float | None
 
 
@@ -116,9 +116,9 @@ class Comparison:
         return np.asarray(self._types == config_type, dtype=bool)
 
     @property
-    def twins(self) -> np.ndarray:
+    def duplicates(self) -> np.ndarray:
         """(n_structures,) True for structures that are symmetry-equivalent to one in the training set."""
-        return np.array([s.twin for s in self.structures], dtype=bool)
+        return np.array([s.duplicate for s in self.structures], dtype=bool)
 
 
 def compare(potential: Potential, frames: Iterable[ase.Atoms], *, progress: bool = False) -> Comparison:
@@ -154,7 +154,7 @@ def _describe(index: int, atoms: ase.Atoms, labels: Mapping[str, np.ndarray]) ->
         source=str(info.get("source", "")),
         formula=atoms.get_chemical_formula(),
         n_atoms=len(atoms),
-        twin=TWIN in info and info[TWIN] is not None and info[TWIN] is not False,
+        duplicate=DUPLICATE in info and info[DUPLICATE] is not None and info[DUPLICATE] is not False,
         max_force=None if forces is None else float(np.linalg.norm(forces, axis=1).max()),
     )
 

@@ -42,7 +42,7 @@ class Record:
 
     @property
     def drift(self) -> float:
-        """Slope of the total energy, meV/atom/ps; NaN before there are three entries."""
+        """Drift of the total energy by linear regression, meV/atom/ps; NaN for fewer than three entries."""
         return drift(np.array(self.time), np.array(self.total), self.n_atoms)
 
     @property
@@ -67,7 +67,7 @@ class Record:
 
 
 def drift(time: np.ndarray, total: np.ndarray, n_atoms: int) -> float:
-    """Slope of a straight line through total energies (eV) at times (fs): meV/atom/ps."""
+    """Drift by linear regression of total energies (eV) over times (fs), meV/atom/ps."""
     if len(time) < 3:
         return float("nan")
     return float(np.polyfit(time, total, 1)[0] * 1e6 / n_atoms)

@@ -16,8 +16,8 @@ from atomgraph.analysis.report.tables import Column, Table, short
 from atomgraph.graph.quantities import QUANTITIES, Quantity
 
 ALL = "all"
-ALL_BUT_TWINS = "all but twins"
-ABOUT_TWINS = "Twins are symmetry-equivalent to a structure of the training set."
+ALL_BUT_DUPLICATES = "all but duplicates"
+ABOUT_DUPLICATES = "Duplicates are symmetry-equivalent to a structure of the training set."
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ def error_rows(comparison: Comparison) -> list[Row]:
     types = comparison.config_types
     rows = [_row(comparison, name, comparison.among(name)) for name in types if len(types) > 1]
     rows.append(_row(comparison, ALL, everything, total=True))
-    twins = comparison.twins
-    if twins.any() and not twins.all():
-        rows.append(_row(comparison, ALL_BUT_TWINS, ~twins, total=True))
+    duplicates = comparison.duplicates
+    if duplicates.any() and not duplicates.all():
+        rows.append(_row(comparison, ALL_BUT_DUPLICATES, ~duplicates, total=True))
     return rows
 
 
@@ -83,7 +83,7 @@ def error_table(comparison: Comparison, title: str = "", *, full: bool = False) 
         cells,
         title=title,
         totals=frozenset(i for i, row in enumerate(rows) if row.total),
-        note=ABOUT_TWINS if rows[-1].name == ALL_BUT_TWINS else "",
+        note=ABOUT_DUPLICATES if rows[-1].name == ALL_BUT_DUPLICATES else "",
     )
 
 

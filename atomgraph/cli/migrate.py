@@ -9,7 +9,7 @@ import typer
 
 Config = Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="A configuration of train or finetune.")]
 Out = Annotated[Path | None, typer.Option("--out", help="The file to write; CONFIG.yaml itself if not given.")]
-Plain = Annotated[bool, typer.Option("--plain", help="Write the file anew, without its comments.")]
+Plain = Annotated[bool, typer.Option("--plain", help="Write the file as plain YAML, without its comments.")]
 
 
 def migrate(config: Config, out: Out = None, plain: Plain = False) -> None:

@@ -21,7 +21,7 @@ def migrate_text(text: str, *, plain: bool = False) -> tuple[str, list[Replaceme
 
     Args:
         text: YAML.
-        plain: Whether the file is written anew, without comments.
+        plain: Whether the file is written as plain YAML, without comments.
 
     Raises:
         ConfigError: If the text is no configuration, if a key is given under both names, or if the rewritten text would not
@@ -38,7 +38,8 @@ def migrate_text(text: str, *, plain: bool = False) -> tuple[str, list[Replaceme
     result = _replaced(text, replacements)
     if not _means(result, current):
         raise ConfigError(
-            "the text cannot be edited in place, because of anchors or unusual quotes; --plain writes it anew, without comments"
+            "the text cannot be edited in place, because of anchors or unusual quotes; --plain writes it as plain YAML, "
+            "without comments"
         )
     return result, replacements
 

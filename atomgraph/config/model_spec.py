@@ -115,8 +115,8 @@ def part_class(kind: str, location: str) -> type[Part]:
             return resolve_class(kind, trust_imports=_imports.get())
         except WiringError as error:
             raise ConfigError(f"{location}: {error}") from error
-    for room in PART_MODULES:
-        cls = getattr(room, kind, None)
+    for package in PART_MODULES:
+        cls = getattr(package, kind, None)
         if isinstance(cls, type) and issubclass(cls, Part):
             return cls
     names = _energy_models() if location == "model.kind" else _parts()
@@ -212,7 +212,10 @@ def _holds_parts(value: Any) -> bool:
 
 def _parts() -> list[str]:
     return [
-        name for room in PART_MODULES for name, c in vars(room).items() if isinstance(c, type) and issubclass(c, Part)
+        name
+        for package in PART_MODULES
+        for name, c in vars(package).items()
+        if isinstance(c, type) and issubclass(c, Part)
     ]
 
 

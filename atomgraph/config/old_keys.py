@@ -100,7 +100,7 @@ def _entry(parent: Any, key: str) -> Any:
 
 
 def _inside(sections: tuple[str, ...], key: str) -> tuple[str, ...]:
-    """The sections around an entry; those of a method in ``compare.methods`` start anew."""
+    """The sections around an entry; those of a method in ``compare.methods`` start at the method."""
     if sections == METHODS:
         return ()
     return sections if key.isdigit() else (*sections, key)

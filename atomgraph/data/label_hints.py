@@ -48,7 +48,7 @@ def looks_like(name: str, value: Any, n_atoms: int) -> str | None:
 
     Args:
         name: The key.
-        value: What stands under it.
+        value: The value of the key.
         n_atoms: Of the frame.
     """
     numbers = numbers_of(value)
@@ -77,7 +77,7 @@ def is_per_atom(name: str) -> bool:
 
 
 def axis_of(name: str) -> tuple[str, str] | None:
-    """What stands before ``fx``, ``fy`` or ``fz``, and which of x, y, z; None for other names."""
+    """The prefix before ``fx``, ``fy`` or ``fz``, and which of x, y, z; None for other names."""
     match = AXES.fullmatch(name)
     return (match[1], match[2].lower()) if match and (not match[1] or match[1].endswith("_")) else None
 

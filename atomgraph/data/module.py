@@ -22,7 +22,7 @@ class GraphDataModule(lightning.LightningDataModule):
 
     Args:
         train, valid, test: Graphs.
-        edge_budget, atom_budget: A training batch's room; ``auto_budget`` of the training part if None.
+        edge_budget, atom_budget: Largest size of a training batch; ``auto_budget`` of the training part if None.
         seed: Of the shuffling.
         num_workers: Processes that collate.
         pin_memory: For copies to a GPU.
@@ -104,6 +104,6 @@ class GraphDataModule(lightning.LightningDataModule):
 
 
 def auto_budget(graphs: Sequence[AtomicGraph], *, most: int = 100_000, steps: int = 50) -> int:
-    """A budget of edges that gives about ``steps`` batches an epoch, at most ``most`` edges, and room for any one structure."""
+    """A budget of edges that gives about ``steps`` batches an epoch, at most ``most`` edges, and enough for every structure."""
     n_edges = [graph.n_edges for graph in graphs]
     return max(1, max(n_edges), max(graph.n_atoms for graph in graphs), min(most, sum(n_edges) // steps))

@@ -8,7 +8,7 @@ from heapq import heapify, heappop, heappush, heapreplace
 
 import numpy as np
 
-FULL = 0.9  # share of the room that buckets have in use on average, so that there is some to choose from
+FULL = 0.9  # mean share of the capacity of buckets in use, so that there are several choices
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def n_buckets(sizes: Sizes) -> int:
 
 
 def assign(order: np.ndarray, sizes: Sizes, n_wanted: int) -> list[list[int]]:
-    """Structures into ``n_wanted = n_buckets(sizes)`` buckets, as evenly and with as much left to the order as room allows.
+    """Structures into ``n_wanted = n_buckets(sizes)`` buckets, as evenly as possible, and depending on the order of structures.
 
     Tried in turn: levelling in the order given; the same with large structures before small ones, ever more strictly; best
     fit in the order given; best fit with the largest first, which always succeeds. Buckets are halved where there are less.
@@ -54,7 +54,7 @@ def assign(order: np.ndarray, sizes: Sizes, n_wanted: int) -> list[list[int]]:
 
 
 def fill(order: np.ndarray, sizes: Sizes) -> list[list[int]]:
-    """Best fit: structures, in this order, each into the fullest bucket that has room, or else into a new one.
+    """Best fit: structures, in this order, each into the fullest bucket with enough capacity, or else into a new one.
 
     A structure larger than a bucket gets one of its own.
 
@@ -65,14 +65,14 @@ def fill(order: np.ndarray, sizes: Sizes) -> list[list[int]]:
     """
     buckets: list[list[int]] = []
     atoms_left: list[int] = []
-    with_room: list[tuple[int, int]] = []  # (edges left, bucket), sorted
+    free: list[tuple[int, int]] = []  # (edges left, bucket), sorted
     for index in order.tolist():
         edges, atoms = int(sizes.n_edges[index]), int(sizes.n_atoms[index])
-        place = bisect_left(with_room, (edges, -1))
-        while place < len(with_room) and atoms_left[with_room[place][1]] < atoms:
+        place = bisect_left(free, (edges, -1))
+        while place < len(free) and atoms_left[free[place][1]] < atoms:
             place += 1
-        if place < len(with_room):
-            edges_left, bucket = with_room.pop(place)
+        if place < len(free):
+            edges_left, bucket = free.pop(place)
         else:
             edges_left, bucket = sizes.edge_budget, len(buckets)
             buckets.append([])
@@ -80,7 +80,7 @@ def fill(order: np.ndarray, sizes: Sizes) -> list[list[int]]:
         buckets[bucket].append(index)
         atoms_left[bucket] -= atoms
         if edges_left >= edges and atoms_left[bucket] > 0:
-            insort(with_room, (edges_left - edges, bucket))
+            insort(free, (edges_left - edges, bucket))
     return buckets
 
 
@@ -108,7 +108,7 @@ def level(order: np.ndarray, sizes: Sizes, n_buckets: int) -> list[list[int]] | 
 
 
 def runs(sizes: Sizes) -> list[list[int]]:
-    """Structures in their own order, cut where the next one finds no room."""
+    """Structures in their own order, cut where the next one does not fit."""
     buckets: list[list[int]] = []
     edges_left = atoms_left = -1
     for index in range(len(sizes.n_edges)):

@@ -168,10 +168,10 @@ def _shares(sizes: dict[str, int], requested: dict[str, int], n_frames: int) -> 
     return shares
 
 
-def _where(room: dict[str, int], size: int) -> str:
-    """The first part with room for a group; what is left trains."""
+def _where(capacity: dict[str, int], size: int) -> str:
+    """The first part with capacity for a group; the training part gets the rest."""
     for part in ("test", "valid"):
-        if size <= room[part]:
-            room[part] -= size
+        if size <= capacity[part]:
+            capacity[part] -= size
             return part
     return "train"

@@ -16,11 +16,11 @@ class Triples:
     """Pairs of edges around the atoms ``first_atom`` … ``first_atom + n_atoms − 1``, sorted by centre.
 
     Attributes:
-        one, other: (n_triples,) rows of edges with ``one < other`` and the same centre.
+        first, second: (n_triples,) rows of edges with ``first < second`` and the same centre.
     """
 
-    one: Tensor
-    other: Tensor
+    first: Tensor
+    second: Tensor
     first_atom: int
     n_atoms: int
 

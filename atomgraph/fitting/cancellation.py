@@ -99,7 +99,7 @@ def cancellation_of(
         potential: In float64.
         weights: What was solved for, (n_unknowns,).
         graphs: Of the training structures, of which some are looked at.
-        frames: The same structures; the laws' specimens stand beside them, since those are unlike all of them.
+        frames: The same structures; the structures of the laws are added, because they differ from all of them.
     """
     chosen = graphs[:: max(1, len(graphs) // _SAMPLE)]
     parts = [_terms(potential, weights, batch.to(potential.device)) for batch in budget_batches(chosen, _EDGES)]

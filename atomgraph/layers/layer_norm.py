@@ -19,7 +19,7 @@ class LayerNorm(Layer):
     Args:
         irreps_in: Scalars per atom, two or more, their number or irreps (``0e``).
         epsilon: Positive; not as small as usual (10^-5), since an atom whose features are nearly equal would have
-            slopes, and so forces, of :math:`\epsilon^{-1/2}`. ``gain`` is g, one at first, ``bias`` b, zero.
+            derivatives, and so forces, of :math:`\epsilon^{-1/2}`. ``gain`` is g, one at first, ``bias`` b, zero.
 
     Raises:
         WiringError: For fewer channels or an epsilon that is not positive.

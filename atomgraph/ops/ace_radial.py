@@ -1,4 +1,4 @@
-"""Radial functions g_k(r) of the atomic cluster expansion, as pacemaker has them, and two of the house's own.
+"""Radial functions g_k(r) of the atomic cluster expansion, as pacemaker has them, and two more.
 
 All are written out, not tabulated, and are differentiable twice inside their range. From the cutoff on all are zero;
 those with a cutoff of their own come there smoothly (``ChebLinear`` does not, which is how pacemaker has it).
@@ -99,7 +99,8 @@ def core_repulsion(length: Tensor, prefactor: float, exponent: float, cutoff: fl
 def screened_coulomb(length: Tensor, numbers: tuple[int, int], prefactor: float, cutoff: float, width: float) -> Tensor:
     r""":math:`A\, \tfrac12 K Z_1 Z_2\, [\phi(r/a)/r + S(r)]`: ZBL's repulsion, switched off as in LAMMPS, and faded.
 
-    S makes value, slope and curvature 0 at the cutoff; it is constant up to cutoff − width. The polynomial fade is on top.
+    S makes the value and its first two derivatives 0 at the cutoff, and is constant up to cutoff − width. The polynomial
+    switch is applied in addition.
 
     Args:
         length: (n,) in Å.
@@ -114,10 +115,10 @@ def screened_coulomb(length: Tensor, numbers: tuple[int, int], prefactor: float,
     """
     a = 0.46850 / (numbers[0] ** 0.23 + numbers[1] ** 0.23)
     at_end = [c * math.exp(-e * cutoff / a) for c, e in _SCREENING]
-    phi, slope, bend = (sum(t * (-e / a) ** k for t, (_, e) in zip(at_end, _SCREENING, strict=True)) for k in range(3))
+    phi, dphi, ddphi = (sum(t * (-e / a) ** k for t, (_, e) in zip(at_end, _SCREENING, strict=True)) for k in range(3))
     value = phi / cutoff
-    first = slope / cutoff - phi / cutoff**2
-    second = bend / cutoff - 2 * slope / cutoff**2 + 2 * phi / cutoff**3
+    first = dphi / cutoff - phi / cutoff**2
+    second = ddphi / cutoff - 2 * dphi / cutoff**2 + 2 * phi / cutoff**3
     cubic, quartic = (width * second - 3 * first) / width**2, (2 * first - width * second) / width**3
     into = (length - (cutoff - width)).clamp(min=0.0)
     switch = into**3 * (cubic / 3 + into * (quartic / 4)) - value + 0.5 * width * first - width**2 * second / 12

@@ -62,7 +62,7 @@ def chebyshev(length: Tensor, n_radial: int, cutoff: float, *, start: float = 0.
 
     .. math:: x = \frac{2 (r - r_0)}{r_c - r_0} - 1, \qquad T_0 = 1,\; T_1 = x,\; T_{n+1} = 2x\,T_n - T_{n-1}
 
-    By recurrence, since cos(n arccos x) has no slope at the ends.
+    By recurrence, since cos(n arccos x) has no finite derivative at the ends.
 
     Args:
         length: (n_edges,) in Å.

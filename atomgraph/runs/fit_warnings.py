@@ -11,7 +11,7 @@ from atomgraph.analysis.comparison import Comparison, Sample
 
 SMALL_PART = 1 / 3  # of the unknowns
 NOTHING = 0.95  # of the RMS of the labels; larger errors are no better than those of predicting nothing
-_LEAST = {"energy": 0.01, "forces": 1e-4}  # meV/atom, eV/Å; smaller labels are not judged
+_LEAST = {"energy": 0.01, "forces": 1e-4}  # meV/atom, eV/Å; smaller labels are ignored
 
 
 def fit_warnings(comparisons: Mapping[str, Comparison], facts: Mapping[str, Any]) -> list[str]:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from e3nn import o3
 
+from atomgraph.old_names import old_names_of
 from atomgraph.testing.graphs import generator
 
 BY_STRUCTURE = pytest.mark.parametrize("name", ["molecule", "crystal", "slab", "wire"])
@@ -22,7 +23,7 @@ def default_dtype(dtype):
         torch.set_default_dtype(before)
 
 
-def made(make, dtype=torch.float32):
+def constructed(make, dtype=torch.float32):
     """A part as its constructor makes it, the same at every call."""
     with torch.random.fork_rng(), default_dtype(dtype):
         torch.manual_seed(0)
@@ -73,3 +74,6 @@ def wigner(degree, matrix):
 
 def relative(a, b) -> float:
     return float(((a - b).abs().max() / b.abs().max().clamp(min=1e-300)).detach())
+
+
+__getattr__ = old_names_of(__name__)

@@ -14,7 +14,7 @@ from atomgraph.loading import load
 from atomgraph.nn.part import build, to_spec
 from atomgraph.potential import Potential
 from atomgraph.testing.graphs import crystal, generator, graph_of, molecule, sample_structures
-from atomgraph.testing.measures import generic, made
+from atomgraph.testing.measures import constructed, generic
 
 
 def pinned(potential):
@@ -36,7 +36,7 @@ class ModelLaws:
 
     def ready(self):
         """The model's potential in float64, away from where it starts, with energies of atoms, calibrated."""
-        model = generic(made(self.model)).double()
+        model = generic(constructed(self.model)).double()
         with torch.no_grad():
             model.baseline.e0 += torch.randn(model.baseline.e0.shape, generator=generator(2), dtype=torch.float64)
         model.calibrate([graph_of(crystal(), model.cutoff), graph_of(molecule(), model.cutoff)])
@@ -118,7 +118,7 @@ class ModelLaws:
         assert along == pytest.approx(numeric, rel=1e-5, abs=1e-6)
 
     def test_written_and_built_again_gives_the_same_numbers(self, potential):
-        again = Potential(made(lambda: build(to_spec(potential.model)))).double().eval()
+        again = Potential(constructed(lambda: build(to_spec(potential.model)))).double().eval()
         again.load_state_dict(potential.state_dict())
         again.head = potential.head
         for first, second in zip(again.predict([crystal()]), potential.predict([crystal()]), strict=True):

@@ -22,7 +22,16 @@ from atomgraph.testing.graphs import (
     molecule,
     sample_structures,
 )
-from atomgraph.testing.measures import BY_STRUCTURE, default_dtype, generic, irreps, made, reach_of, relative, turned
+from atomgraph.testing.measures import (
+    BY_STRUCTURE,
+    constructed,
+    default_dtype,
+    generic,
+    irreps,
+    reach_of,
+    relative,
+    turned,
+)
 
 
 class PartLaws:
@@ -51,7 +60,7 @@ class PartLaws:
 
     def ready(self):
         """The part in float64, away from where it starts, calibrated where it wants to be."""
-        part = generic(made(self.part)).double()
+        part = generic(constructed(self.part)).double()
         if isinstance(part, Calibrated):
             graph = self.graph(crystal(), part)
             with torch.no_grad():
@@ -231,7 +240,7 @@ class PartLaws:
         constants = [
             {
                 name: value.double()
-                for name, value in made(self.part, default).named_buffers()
+                for name, value in constructed(self.part, default).named_buffers()
                 if value.is_floating_point()
             }
             for default in (torch.float32, torch.float64)
@@ -240,7 +249,7 @@ class PartLaws:
             torch.testing.assert_close(value, constants[1][name], rtol=1e-14, atol=1e-14, msg=f"constant {name}")
 
     def test_written_and_built_again_gives_the_same_numbers(self, subject):
-        again = made(lambda: build(to_spec(subject))).double()
+        again = constructed(lambda: build(to_spec(subject))).double()
         again.load_state_dict(subject.state_dict())
         graph = self.graph(crystal(), subject)
         assert torch.equal(self.values(again, graph), self.values(subject, graph))

@@ -37,7 +37,7 @@ _FILES = {
 
 
 def __getattr__(name: str) -> Any:
-    """What is asked for, imported then: fits in closed form need the room's small things, and not Lightning."""
+    """Imports a name on first use: fits in closed form need small parts of this package, but not Lightning."""
     if name in _FILES:
         return getattr(import_module(f"atomgraph.training.{_FILES[name]}"), name)
     raise AttributeError(f"module 'atomgraph.training' has no attribute {name!r}")

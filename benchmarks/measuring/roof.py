@@ -37,11 +37,13 @@ def operations(potential: Potential, n_atoms: int, n_edges: int) -> float:
     """Floating-point operations of MACE's energy and forces, the least that are known: weights as cubic splines."""
     of_edge = of_atom = 0.0
     for number, layer in enumerate(potential.model.branches[0].layers):
-        slopes = 1 if number == 0 else 2  # nothing has a slope by the first layer's features
+        gradients = 1 if number == 0 else 2  # nothing has a gradient by the first layer's features
         interaction, channels = layer.interaction, layer.interaction.convolution.channels
         for path in interaction.convolution.paths:
             coupled = path.feature.dim * (1 if path.harmonics.l == 0 else path.message.dim)
-            of_edge += 2 * channels * (4 + 8 + (1 + slopes) * coupled)  # weights, their slopes, messages and slopes
+            of_edge += (
+                2 * channels * (4 + 8 + (1 + gradients) * coupled)
+            )  # weights, their gradients, messages and gradients
         maps = [interaction.mix, layer.mix, *([] if number == 0 else [interaction.up, interaction.skip])]
         for part in maps:
             for name, weight in part.weights.items():

@@ -2,7 +2,7 @@
 
 ``symmetrix_xl.py FOLDER SHAPE`` writes FOLDER/SHAPE.model and FOLDER/SHAPE.json if they are not there, then answers lines
 ``STRUCTURE DTYPE STRESS`` as ``mace_torch.py`` does, each by one evaluation through its ASE calculator, the neighbour list
-made anew; stress is always among what it computes. Its quickest way: code that is compiled for the model.
+made again; stress is always among what it computes. Its quickest way: code that is compiled for the model.
 """
 
 import subprocess

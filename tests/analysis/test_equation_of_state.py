@@ -34,8 +34,8 @@ def test_a_relaxed_crystal_is_free_of_stress(potential, copper):
 def test_bulk_modulus_is_the_derivative_of_the_pressure(potential, copper):
     fit = equation_of_state(potential, copper, span=0.02)
     step = 1e-3
-    slope = -(pressure(potential, copper, 1 + step) - pressure(potential, copper, 1 - step)) / (2 * step)
-    assert fit.bulk_modulus == pytest.approx(slope, rel=2e-3)
+    gradient = -(pressure(potential, copper, 1 + step) - pressure(potential, copper, 1 - step)) / (2 * step)
+    assert fit.bulk_modulus == pytest.approx(gradient, rel=2e-3)
     assert fit.volume_0 == pytest.approx(copper.get_volume(), rel=1e-3)
     assert fit.energy_0 == pytest.approx(copper.get_potential_energy(), abs=1e-5)
 

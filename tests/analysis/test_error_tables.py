@@ -64,7 +64,9 @@ def test_only_what_is_labelled_counts():
 
 def test_duplicates_of_training_structures_are_left_out_in_a_further_row_even_of_number_zero():
     rows = {row.name: row for row in error_rows(by_hand())}
-    assert rows["all but twins"].n_structures == 2 and rows["all but twins"].figures["forces"].max == pytest.approx(0.1)
+    assert rows["all but duplicates"].n_structures == 2 and rows["all but duplicates"].figures[
+        "forces"
+    ].max == pytest.approx(0.1)
 
 
 def test_without_duplicates_there_is_no_such_row():
@@ -99,7 +101,7 @@ def test_predictions_that_are_not_finite_show_in_the_table_and_are_null_in_json(
 
 def test_the_terminal_table_fits_eighty_columns_and_names_its_units():
     console = Console(width=80, record=True, file=io.StringIO())
-    console.print(error_table(by_hand(), "judged").rich())
+    console.print(error_table(by_hand(), "tested").rich())
     words = console.export_text()
     assert all(unit in words for unit in ("meV/atom", "eV/Å", "GPa", "MAE", "RMSE")) and "…" not in words
 

@@ -15,7 +15,7 @@ from atomgraph.models import GCN, Baseline
 from atomgraph.nn.repulsion.zbl import ZBL
 from atomgraph.potential import Potential
 from atomgraph.testing.graphs import ELEMENTS, crystal, molecule, wire
-from atomgraph.testing.measures import generic, made
+from atomgraph.testing.measures import constructed, generic
 
 
 def model():
@@ -24,7 +24,7 @@ def model():
 
 
 def potential(dtype=torch.float64):
-    return Potential(generic(made(model)).to(dtype)).eval()
+    return Potential(generic(constructed(model)).to(dtype)).eval()
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
@@ -34,8 +34,8 @@ def test_sound_potentials_keep_every_law_in_both_dtypes(make, dtype):
     assert len(result) == len(LAWS)
     assert not [law for law in result if not law.passed]
     assert all(np.isfinite(law.figure) and law.unit and law.name for law in result)
-    slopes = {law.name: law for law in result}["forces are energy gradients"]
-    assert slopes.tolerance == TOLERANCES[dtype].gradient
+    gradients = {law.name: law for law in result}["forces are energy gradients"]
+    assert gradients.tolerance == TOLERANCES[dtype].gradient
 
 
 def test_the_users_own_structures_are_tried():
@@ -45,7 +45,7 @@ def test_the_users_own_structures_are_tried():
 
 
 def test_large_free_atom_energies_do_not_spoil_the_differences():
-    """All-electron E0 of ten thousand eV per atom: slopes are still known to 1e-7 eV/Å."""
+    """All-electron E0 of ten thousand eV per atom: gradients are still known to 1e-7 eV/Å."""
     heavy = potential()
     heavy.model.baseline.set_e0({"H": -13.6, "C": -1030.0, "O": -2040.0, "Si": -7870.0})
     assert all(law.passed for law in laws(heavy))
@@ -85,7 +85,7 @@ def test_the_worst_figure_counts_and_nan_is_the_worst():
 
 
 @pytest.mark.parametrize("elements", [["H"], ["Si"], ["H", "O"], ["Cs", "H", "O"], ELEMENTS])
-def test_specimens_are_what_they_say(elements):
+def test_structures_are_what_they_say(elements):
     result = sample_structures(elements)
     assert [int(atoms.pbc.sum()) for atoms in result.values()] == [0, 3, 2, 1]
     for atoms in result.values():

@@ -64,13 +64,13 @@ def test_configurations_of_the_last_release_are_migrated(tmp_path, name):
     assert checked.seed == parse(before).get("seed", 0)
 
 
-def test_a_text_that_cannot_be_edited_in_place_is_written_anew_only_when_asked(tmp_path, capsys):
+def test_a_text_that_cannot_be_edited_in_place_is_written_as_plain_yaml_only_when_asked(tmp_path, capsys):
     path = tmp_path / "run.yaml"
     text = OLD.replace('"grows": root ', "? grows\n  : &how root\n  #").replace("scaled: false", "scaled: false")
     aliased = text + "note: *how\n"  # the value of another key is the same text
     path.write_text(aliased)
     assert main(["migrate", str(path)]) == 2
-    assert "--plain writes it anew" in capsys.readouterr().err and path.read_text() == aliased
+    assert "--plain writes it as plain YAML" in capsys.readouterr().err and path.read_text() == aliased
     assert main(["migrate", str(path), "--plain"]) == 0
     assert yaml.safe_load(path.read_text())["fit"]["energy_error_scaling"] == "sqrt"
 

@@ -18,7 +18,7 @@ from atomgraph.kernels import KernelWarning
 from atomgraph.models import MACE
 from atomgraph.nn.equivariant.distance_transform import Agnesi
 from atomgraph.testing.graphs import batch_of, graph_of
-from atomgraph.testing.measures import generic, made
+from atomgraph.testing.measures import constructed, generic
 
 CUTOFF = 3.5
 PAIR = ["C", "O"]
@@ -38,7 +38,7 @@ def potential():
         "radial": RADIAL,
         "readout": {"readout_hidden": 2},
     }
-    return Potential(generic(made(lambda: MACE(PAIR, CUTOFF, **arguments)).double())).eval()
+    return Potential(generic(constructed(lambda: MACE(PAIR, CUTOFF, **arguments)).double())).eval()
 
 
 def two_islands():

@@ -16,7 +16,7 @@ from atomgraph.models import MACE, Baseline
 from atomgraph.nn import ZBL
 from atomgraph.nn.equivariant.distance_transform import Agnesi, Soft
 from atomgraph.testing.graphs import batch_of, graph_of
-from atomgraph.testing.measures import generic, made
+from atomgraph.testing.measures import constructed, generic
 
 pytestmark = needs_compiler
 PAIR = ["C", "O"]
@@ -79,7 +79,7 @@ def quickly(monkeypatch):
 
 
 def potential(arguments, elements=PAIR):
-    model = generic(made(lambda: MACE(elements, CUTOFF, **SMALL | arguments)).double())
+    model = generic(constructed(lambda: MACE(elements, CUTOFF, **SMALL | arguments)).double())
     for each in model.branches[0].layers:
         if hasattr(each.interaction, "neighbours"):
             each.interaction.neighbours.number.fill_(7.0)
@@ -87,7 +87,7 @@ def potential(arguments, elements=PAIR):
 
 
 def graphs(of):
-    """One of each specimen, each of another head."""
+    """One of each structure, each of another head."""
     result = [graph_of(atoms, CUTOFF + 0.3) for atoms in sample_structures(PAIR).values()]  # a skin, as in dynamics
     for k, graph in enumerate(result):
         graph.head = torch.tensor([k % len(of.heads)])

@@ -1,4 +1,4 @@
-"""Doors of libraries: what goes wrong in C++ is an error in Python, on one thread or several."""
+"""Functions of libraries: what goes wrong in C++ is an error in Python, on one thread or several."""
 
 import pytest
 from helpers.compilers import needs_compiler
@@ -29,7 +29,7 @@ def test_memory_that_runs_out_in_a_kernel_is_an_error_and_the_next_call_is_none(
         assert fill(n_threads, 20, 0) == 0
 
 
-def test_a_door_that_another_opens_again_gives_what_it_gave():
+def test_a_function_that_is_bound_twice_gives_equal_results():
     number, _ = (
         bind_function(compiled(SOURCE, "fill"), "number", result=LONG, check=lambda result, *_: result // 2)
         for _ in range(2)

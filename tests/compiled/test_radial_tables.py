@@ -18,7 +18,7 @@ from atomgraph.kernels import KernelWarning
 from atomgraph.models import MACE
 from atomgraph.nn.equivariant.distance_transform import Agnesi, Soft
 from atomgraph.ops.piecewise import piecewise
-from atomgraph.testing.measures import generic, made
+from atomgraph.testing.measures import constructed, generic
 
 ELEMENTS = ["H", "O"]
 CUTOFF = 4.0
@@ -36,7 +36,7 @@ def interaction(kind, seed, gain):
     radial = {"n_radial": 8, "transform": options.pop("transform", None)}
     interaction = options.pop("interaction", "density_residual")
     arguments = {"hidden_irreps": "4x0e+4x1o", "l_max": 2, "order": 2, "radial": radial, "interaction": interaction}
-    model = made(lambda: MACE(ELEMENTS, CUTOFF, **arguments)).double()
+    model = constructed(lambda: MACE(ELEMENTS, CUTOFF, **arguments)).double()
     result = generic(model, seed).branches[0].layers[1].interaction.eval().requires_grad_(False)
     for parameter in result.network.parameters():
         parameter *= gain
@@ -96,7 +96,7 @@ def test_weights_that_are_too_steep_are_told_once(monkeypatch):
     assert len(told) == 1 and result.error > 1e-12
 
 
-def test_tables_that_are_not_asked_for_make_room(monkeypatch):
+def test_tables_that_are_not_needed_are_dropped(monkeypatch):
     result = tables()
     first = result.of([(0, 0), (0, 1)])
     size = result.n_bytes

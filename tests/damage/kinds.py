@@ -75,10 +75,10 @@ def _native_without_checksum(path: Path) -> tuple[Path, list[Path]]:
 
 
 def _mace(path: Path) -> tuple[Path, list[Path]]:
-    from helpers import mace_files as specimen
+    from helpers import mace_files
 
     file = path / "a.model"
-    file.write_bytes(specimen.saved(specimen.small()))
+    file.write_bytes(mace_files.saved(mace_files.small()))
     return file, [file]
 
 

@@ -83,7 +83,7 @@ def test_batches_carry_the_counts_of_their_whole_step_for_any_number_of_workers(
 
 @pytest.mark.parametrize("num_workers", [0, 1])
 def test_a_loader_draws_no_random_number_of_the_run(graphs, num_workers):
-    """A resumed run makes its loader anew: were a number drawn for it, dropout would go on with others."""
+    """A resumed run makes its loader again: were a number drawn for it, dropout would go on with others."""
     before = torch.get_rng_state()
     list(GraphLoader(graphs, EdgeBudgetSampler(graphs, 700), num_workers=num_workers))
     assert torch.equal(torch.get_rng_state(), before)

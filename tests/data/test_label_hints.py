@@ -68,7 +68,7 @@ def test_words_are_parts_between_underscores_and_before_capitals():
     assert {"ref", "e"} == words_of("REF_E") and {"pot", "eng"} <= words_of("PotEng") and "dft" in words_of("dftEnergy")
 
 
-def found(**values):
+def notes_of(**values):
     atoms = ase.Atoms("Cu4", positions=3.0 * np.arange(12).reshape(4, 3), cell=[40] * 3, pbc=True)
     for name, value in values.items():
         (atoms.arrays if np.shape(value)[:1] == (4,) else atoms.info)[name] = value
@@ -83,7 +83,7 @@ def advice(notes, check="unread label"):
 
 def test_a_gradient_is_advised_with_its_sign():
     """The advice was to read it as forces, which turned all of them round."""
-    notes = found(gradient=VECTORS, energy=-1.0, stress=np.eye(3))
+    notes = notes_of(gradient=VECTORS, energy=-1.0, stress=np.eye(3))
     (line,) = advice(notes)
     assert "looks like gradient of the energy, minus the forces" in line
     assert "--key forces=gradient" in line and "--unit forces_sign=gradient" in line
@@ -91,24 +91,24 @@ def test_a_gradient_is_advised_with_its_sign():
 
 
 def test_a_pressure_tensor_is_advised_with_its_sign():
-    (line,) = advice(found(pressure_tensor=TENSOR, energy=-1.0, forces=VECTORS))
+    (line,) = advice(notes_of(pressure_tensor=TENSOR, energy=-1.0, forces=VECTORS))
     assert "--key stress=pressure_tensor" in line and "stress_sign=compression" in line
 
 
 @pytest.mark.parametrize("name", ["energy_per_atom", "e_per_atom", "dft_energy_peratom"])
 def test_an_energy_per_atom_is_no_energy_to_read(name):
-    (line,) = advice(found(**{name: -1.0}, forces=VECTORS))
+    (line,) = advice(notes_of(**{name: -1.0}, forces=VECTORS))
     assert "looks like energy per atom" in line and "times the number of atoms" in line and "--key" not in line
 
 
 def test_forces_in_three_columns_are_named():
-    (line,) = advice(found(energy=-1.0, dft_fx=np.ones(4), dft_fy=np.ones(4), dft_fz=np.ones(4)))
+    (line,) = advice(notes_of(energy=-1.0, dft_fx=np.ones(4), dft_fy=np.ones(4), dft_fz=np.ones(4)))
     assert "dft_fx dft_fy dft_fz in 1 frame looks like forces in three columns" in line and "forces:R:3" in line
-    assert not advice(found(energy=-1.0, fx=np.ones(4), fy=np.ones(4)))
+    assert not advice(notes_of(energy=-1.0, fx=np.ones(4), fy=np.ones(4)))
 
 
 def test_where_a_label_is_missing_everything_of_its_size_is_listed():
-    notes = found(alpha=-1.0, beta=2.0, blue=VECTORS, tensor=TENSOR, temperature=300.0, velocities=VECTORS)
+    notes = notes_of(alpha=-1.0, beta=2.0, blue=VECTORS, tensor=TENSOR, temperature=300.0, velocities=VECTORS)
     assert [line for line in notes.lines() if "by their size" in line or "by its size" in line] == [
         "no frame has an energy; by their size alpha, beta may be: data.keys: {energy: ...} would read one",
         "no frame has forces; by its size blue may be: data.keys: {forces: ...} would read it",
@@ -116,6 +116,6 @@ def test_where_a_label_is_missing_everything_of_its_size_is_listed():
     ]
     assert len(advice(notes, "missing label")) == 3
     assert not list(
-        found(energy=-1.0, forces=VECTORS, stress=np.eye(3), alpha=1.0, blue=VECTORS, tensor=TENSOR).unnamed()
+        notes_of(energy=-1.0, forces=VECTORS, stress=np.eye(3), alpha=1.0, blue=VECTORS, tensor=TENSOR).unnamed()
     )
-    assert not list(found(REF_E=-1.0, REF_F=VECTORS, sigma=TENSOR, alpha=1.0, blue=VECTORS, tensor=TENSOR).unnamed())
+    assert not list(notes_of(REF_E=-1.0, REF_F=VECTORS, sigma=TENSOR, alpha=1.0, blue=VECTORS, tensor=TENSOR).unnamed())

@@ -40,14 +40,14 @@ def snippets(page, language):
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
 
 
-# what stands in the pages is there
+# names in the pages exist
 
 
 @BY_PAGE
 def test_files_that_are_named_exist(page):
     named = re.findall(r"`((?:[\w.-]+/)+[\w-]+\.(?:py|yaml|md|txt))`", page.read_text())
-    rooms = {path.name for path in PACKAGE.iterdir()}
-    missing = [n for n in named if not ((PACKAGE if n.split("/")[0] in rooms else ROOT) / n).exists()]
+    packages = {path.name for path in PACKAGE.iterdir()}
+    missing = [n for n in named if not ((PACKAGE if n.split("/")[0] in packages else ROOT) / n).exists()]
     assert [name for name in missing if not name.startswith("runs/")] == []
 
 
@@ -60,18 +60,18 @@ def test_pages_that_are_linked_exist(page):
     assert [path.name for path in files if not path.is_file()] == []
 
 
-@pytest.mark.parametrize("room", SHOWN_IN_THEORY)
-def test_every_equation_has_its_row(room):
+@pytest.mark.parametrize("package", SHOWN_IN_THEORY)
+def test_every_equation_has_its_row(package):
     text = (DOCS / "theory.md").read_text()
-    files = [f"{room}/{path.name}" for path in (PACKAGE / room).glob("*.py") if path.name != "__init__.py"]
+    files = [f"{package}/{path.name}" for path in (PACKAGE / package).glob("*.py") if path.name != "__init__.py"]
     assert [name for name in files if f"`{name}`" not in text] == []
 
 
-def test_every_room_stands_in_the_house():
+def test_every_package_is_in_the_architecture():
     text = (DOCS / "architecture.md").read_text()
-    rooms = [p for p in PACKAGE.iterdir() if p.is_dir() and not p.name.startswith("_")]
+    packages = [p for p in PACKAGE.iterdir() if p.is_dir() and not p.name.startswith("_")]
     files = [p for p in PACKAGE.glob("*.py") if not p.name.startswith("_")]
-    names = [*(f"{room.name}/" for room in rooms), *(file.name for file in files)]
+    names = [*(f"{package.name}/" for package in packages), *(file.name for file in files)]
     assert [name for name in names if f"`{name}`" not in text] == []
 
 

@@ -1,4 +1,4 @@
-"""Bispectra equal to LAMMPS's, with their slopes and virials."""
+"""Bispectra equal to LAMMPS's, with their gradients and virials."""
 
 import ase
 import numpy as np
@@ -18,7 +18,7 @@ CASES = [f"{name}@{option}" for name in SMALL for option in ("b0off", "chem", "n
 CASES += ["si8@quad", "water3@quad"]
 MLEARN = [f"Mo@{name}" for name in ("mo15_vac", "mo1_tri", "mo54", "one_Mo", "two_Mo")]
 MLEARN += [f"Si@{name}" for name in ("one_Si", "si2_tri", "si64", "si8", "two_Si", "two_far_Si")]
-VOIGT = [(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)]  # of the slope, of the place
+VOIGT = [(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)]  # of the gradient, of the place
 
 
 def atoms_of(arrays, case):
@@ -26,7 +26,7 @@ def atoms_of(arrays, case):
 
 
 def described(featurizer, atoms):
-    """Features, and the edges with slopes asked for."""
+    """Features, and the edges with gradients asked for."""
     graph = graph_of(atoms, featurizer.cutoff)
     edges = Edges.of(graph, ElementTable(featurizer.elements), torch.float64)
     edges.vector.requires_grad_(True)
@@ -34,7 +34,7 @@ def described(featurizer, atoms):
     return featurizer(graph, edges), edges
 
 
-def assert_same(ours, theirs, digits=1e-11, file="lammps_sna_atom_tj6", quantity="slopes"):
+def assert_same(ours, theirs, digits=1e-11, file="lammps_sna_atom_tj6", quantity="gradients"):
     scale = max(1.0, float(np.abs(theirs).max()))
     agree(file, quantity, ours, theirs, rtol=digits, atol=digits * scale)
 
@@ -62,16 +62,16 @@ def test_equal_to_compute_sna_atom(case):
     assert_same(h.detach().numpy(), arrays[f"{case}/bispectrum"], quantity="bispectrum")
     if f"{case}/dbispectrum_lammps_frame" in arrays:
         some = slice(None, None, 1 if h.shape[1] < 100 else 11)  # hundreds of components of channels take half a minute
-        ours = slopes(h[:, some], edges, atoms, species, arrays[f"{case}/rotation_to_lammps"])
+        ours = gradients(h[:, some], edges, atoms, species, arrays[f"{case}/rotation_to_lammps"])
         for name, mine in zip("dv", ours, strict=True):
             theirs = arrays[f"{case}/{name}bispectrum_lammps_frame"].reshape(*mine.shape[:-1], h.shape[1])
             assert_same(mine, theirs[..., some])
 
 
-def slopes(h, edges, atoms, species, turn):
+def gradients(h, edges, atoms, species, turn):
     """LAMMPS's snad and snav of every atom: for each species of described atoms, x, y, z (or Voigt) blocks of features.
 
-    Both are negative slopes; snav multiplies each with the place of the atom that moves, a neighbour's image where it is one.
+    Both are negative gradients; snav multiplies each with the position of the atom that moves, or of its image.
     """
     kind = np.array([species.index(symbol) for symbol in atoms.symbols])
     n_atoms, n_features = h.shape
@@ -83,9 +83,9 @@ def slopes(h, edges, atoms, species, turn):
     of_centre = atoms.positions[centre]
     of_neighbour = of_centre - edges.vector.detach().numpy()
     for s, f in np.ndindex(len(species), n_features if edges.n_edges else 0):
-        (slope,) = torch.autograd.grad(h[torch.from_numpy(kind == s), f].sum(), edges.vector, retain_graph=True)
+        (gradient,) = torch.autograd.grad(h[torch.from_numpy(kind == s), f].sum(), edges.vector, retain_graph=True)
         for atom, place, sign in ((centre, of_centre, -1.0), (neighbour, of_neighbour, 1.0)):
-            force, at = sign * slope.numpy() @ turn, place @ turn
+            force, at = sign * gradient.numpy() @ turn, place @ turn
             np.add.at(snad[:, s, :, f], atom, force)
             np.add.at(snav[:, s, :, f], atom, np.stack([force[:, a] * at[:, b] for a, b in VOIGT], axis=1))
     return snad, snav

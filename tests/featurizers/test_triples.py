@@ -16,7 +16,9 @@ def test_every_pair_of_edges_around_an_atom_comes_once(at_once):
     graph = batch_of([graph_of(atoms, 3.0) for atoms in sample_structures().values()])
     edges = Edges.of(graph, ElementTable(ELEMENTS), torch.float64)
     portions = list(triples(edges, at_once))
-    result = [pair for portion in portions for pair in zip(portion.one.tolist(), portion.other.tolist(), strict=True)]
+    result = [
+        pair for portion in portions for pair in zip(portion.first.tolist(), portion.second.tolist(), strict=True)
+    ]
     expected = {
         pair
         for atom in range(edges.n_atoms)
@@ -28,7 +30,7 @@ def test_every_pair_of_edges_around_an_atom_comes_once(at_once):
     for portion in portions:
         assert portion.first_atom == next_atom
         next_atom += portion.n_atoms
-        centres = edges.centre[portion.one]
+        centres = edges.centre[portion.first]
         assert ((centres >= portion.first_atom) & (centres < next_atom)).all()
         assert (centres[1:] >= centres[:-1]).all()
     assert next_atom == edges.n_atoms
@@ -38,4 +40,4 @@ def test_every_pair_of_edges_around_an_atom_comes_once(at_once):
 def test_atoms_with_fewer_than_two_neighbours_have_none():
     graph = graph_of(sample_structures()["molecule"][:1], 3.0)
     (portion,) = triples(Edges.of(graph, ElementTable(ELEMENTS), torch.float64))
-    assert len(portion.one) == len(portion.other) == 0
+    assert len(portion.first) == len(portion.second) == 0

@@ -176,7 +176,7 @@ def test_tensors_that_are_missing_extra_or_misshapen_are_named(saved):
         atomgraph.load(saved)
 
 
-def test_a_part_that_nobody_imported_is_not_imported_by_the_file(saved):
+def test_a_part_that_was_not_imported_is_not_imported_by_the_file(saved):
     script = f"import atomgraph; atomgraph.load({str(saved)!r})"
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd="/")
     assert "helpers.tiny_structures.Humps" in ended.stderr and "import helpers.tiny_structures first" in ended.stderr

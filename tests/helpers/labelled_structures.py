@@ -1,4 +1,4 @@
-"""Small data for the tests of this room: the bundled silicon set, and made-up frames whose labels are known."""
+"""Small data for tests of data: the bundled silicon set, and made-up frames whose labels are known."""
 
 from functools import cache
 from pathlib import Path
@@ -20,7 +20,7 @@ def labelled(atoms: ase.Atoms, **labels) -> ase.Atoms:
 
 
 def morse(atoms: ase.Atoms, *names: str) -> ase.Atoms:
-    """A copy with the labels of a Morse solid: real slopes of a real energy."""
+    """A copy with the labels of a Morse solid: gradients of an energy."""
     copy = atoms.copy()
     copy.calc = MorsePotential(epsilon=0.34, r0=2.87, rho0=3.9, rcut1=5.0, rcut2=6.0)
     get = {"energy": copy.get_potential_energy, "forces": copy.get_forces, "stress": copy.get_stress}

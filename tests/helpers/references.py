@@ -1,4 +1,4 @@
-"""The door to reference numbers of other programs: a folder named by ATOMGRAPH_REFS, absent on most machines."""
+"""Reads reference numbers of other programs: a folder named by ATOMGRAPH_REFS, absent on most machines."""
 
 import json
 import os

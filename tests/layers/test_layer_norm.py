@@ -18,10 +18,10 @@ def test_large_features_come_out_with_mean_zero_and_width_one():
     assert (normal.std(dim=1, correction=0) - 1).abs().max() < 1e-6
 
 
-def test_slopes_stay_tame_where_features_are_equal():
+def test_gradients_stay_tame_where_features_are_equal():
     h = torch.ones(1, 8, dtype=torch.float64, requires_grad=True)
-    slope = torch.autograd.functional.jacobian(lambda h: LayerNorm(8).double()(h, None, None), h)
-    assert slope.abs().max() < 0.1**-0.5
+    gradient = torch.autograd.functional.jacobian(lambda h: LayerNorm(8).double()(h, None, None), h)
+    assert gradient.abs().max() < 0.1**-0.5
 
 
 def test_one_channel_cannot_be_normalised():

@@ -103,8 +103,8 @@ def test_element_embeddings_become_physics_when_shells_weigh_the_messages():
     layers = [GraphConvolution(4, 4, 3.0, adjacency=GaussianShells(4, 3.0))]
     model = EnergyModel(ELEMENTS, Branch(3.0, ElementEmbedding(ELEMENTS, 4), layers, [Linear(4)]))
     graph.pos.requires_grad_(True)
-    (slope,) = torch.autograd.grad(model(graph).sum(), graph.pos)
-    assert slope.abs().max() > 1e-4
+    (gradient,) = torch.autograd.grad(model(graph).sum(), graph.pos)
+    assert gradient.abs().max() > 1e-4
 
 
 def test_branches_add_up():

@@ -36,12 +36,12 @@ def test_vectors_are_cast_after_the_subtraction():
     torch.testing.assert_close(edges.vector, edge_vectors(graph_of(crystal(), 4.0)).float(), atol=1e-6, rtol=0)
 
 
-def test_slopes_flow_back_to_the_positions(graph):
+def test_gradients_flow_back_to_the_positions(graph):
     graph = graph.shallow_copy()
     graph.pos = graph.pos.clone().requires_grad_()
-    (slope,) = torch.autograd.grad(Edges.of(graph, TABLE, torch.float64).length.sum(), graph.pos)
-    assert slope.abs().max() > 0
-    torch.testing.assert_close(slope.sum(dim=0), torch.zeros(3, dtype=torch.float64), atol=1e-12, rtol=0)
+    (gradient,) = torch.autograd.grad(Edges.of(graph, TABLE, torch.float64).length.sum(), graph.pos)
+    assert gradient.abs().max() > 0
+    torch.testing.assert_close(gradient.sum(dim=0), torch.zeros(3, dtype=torch.float64), atol=1e-12, rtol=0)
 
 
 def test_within_a_shorter_reach_only_shorter_edges_are_left(graph):

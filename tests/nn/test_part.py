@@ -117,7 +117,7 @@ def test_a_composition_is_written_to_json_and_built_again():
     assert torch.equal(rebuilt(graph), part(graph))
 
 
-def test_classes_of_the_house_are_named_by_their_room():
+def test_classes_of_atomgraph_are_named_by_their_package():
     assert public_name(RadialDensity) == "atomgraph.featurizers.RadialDensity"
     assert public_name(ZBL) == "atomgraph.nn.ZBL"
     assert resolve_class("atomgraph.featurizers.radial_density.RadialDensity") is RadialDensity
@@ -197,7 +197,7 @@ def test_what_could_not_be_read_again_is_not_written():
         to_spec(Local())
 
 
-def test_a_module_that_only_looks_like_the_house_is_not_trusted(monkeypatch):
+def test_a_module_that_only_looks_like_atomgraph_is_not_trusted(monkeypatch):
     monkeypatch.setitem(sys.modules, "atomgraphs", types.ModuleType("atomgraphs"))
     with pytest.raises(WiringError, match="has no part 'ZBL'"):
         build({"kind": "atomgraphs.ZBL"})

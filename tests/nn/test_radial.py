@@ -48,7 +48,7 @@ def test_chebyshev_polynomials_are_of_the_bare_distance(edges):
 
 
 @pytest.mark.parametrize("differentiable", [True, False])
-def test_functions_without_slope_are_constants(differentiable):
+def test_functions_without_gradient_are_constants(differentiable):
     graph = graph_of(crystal(), 4.0)
     graph.pos.requires_grad_()
     edges = Edges.of(graph, ElementTable(ELEMENTS), torch.float64)
@@ -110,7 +110,7 @@ def test_the_normalised_perceptron_is_torchs_layers_in_a_row():
 
 
 @pytest.mark.parametrize("part", [ScaledMLP([2, 3, 2]), NormalisedMLP([2, 3, 2])], ids=["scaled", "normalised"])
-def test_slopes_of_slopes_are_right(part):
+def test_gradients_of_gradients_are_right(part):
     x = torch.randn(3, 2, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(part.double(), x)
     assert torch.autograd.gradgradcheck(part.double(), x)

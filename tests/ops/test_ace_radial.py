@@ -27,7 +27,7 @@ R = np.array([0.4, 1.3, 2.9, 3.6, 4.2, 4.97])
 BY_NAME = pytest.mark.parametrize("name", sorted(ACE_RADIALS))
 
 
-def found(name, r=R, n=6, shape=SHAPE):
+def radial_values(name, r=R, n=6, shape=SHAPE):
     return ace_radial(name, torch.tensor(r), n, shape).numpy()
 
 
@@ -44,22 +44,22 @@ def test_chebyshev_functions_of_an_exponential():
     expected = np.concatenate([np.ones((len(R), 1)), (1 - t[:, 1:]) / 2], axis=1)
     late = np.clip((R - CUTOFF + WIDTH) / WIDTH, 0, 1)
     fade = np.cos(np.pi * R / CUTOFF / 2) ** 2 * np.cos(np.pi * late / 2) ** 2
-    np.testing.assert_allclose(found("ChebExpCos"), expected * fade[:, None], rtol=0, atol=1e-14)
+    np.testing.assert_allclose(radial_values("ChebExpCos"), expected * fade[:, None], rtol=0, atol=1e-14)
 
 
 @pytest.mark.parametrize("name", ["ChebPow", "ChebLinear"])
 def test_chebyshev_functions_of_a_power(name):
     x = 1 - R / CUTOFF if name == "ChebLinear" else 1 - 2 * (1 - R / CUTOFF) ** EXPONENT
     expected = np.stack([np.sin(k * np.arccos(x) / 2) ** 2 for k in range(1, 7)], axis=1)
-    np.testing.assert_allclose(found(name), expected, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(radial_values(name), expected, rtol=0, atol=1e-13)
 
 
 def test_simplified_bessel_functions_are_orthonormal_and_end_with_two_flat_derivatives():
     nodes, weights = np.polynomial.legendre.leggauss(80)
     r = (nodes + 1) * CUTOFF / 2
-    g = found("SBessel", r, 7)
+    g = radial_values("SBessel", r, 7)
     np.testing.assert_allclose((g * (weights * CUTOFF / 2 * r**2)[:, None]).T @ g, np.eye(7), atol=1e-12)
-    near = found("SBessel", CUTOFF - np.array([1e-3, 2e-3]), 3)
+    near = radial_values("SBessel", CUTOFF - np.array([1e-3, 2e-3]), 3)
     np.testing.assert_allclose(near[1] / near[0], 2.0**3, rtol=1e-2)
 
 
@@ -67,15 +67,15 @@ def test_simplified_bessel_functions_begin_as_the_paper_has_them():
     """Kocer et al., AIP Adv. 10, 015021 (2020): f_0 by itself, from two waves sin(kπr/r_c) / r."""
     wave = [np.sin(k * np.pi * R / CUTOFF) / R for k in (1, 2)]
     expected = (wave[0] / 1 + wave[1] / 2) * 2 * math.sqrt(2.0 / CUTOFF / 5)
-    np.testing.assert_allclose(found("SBessel")[:, 0], expected, rtol=0, atol=1e-14)
+    np.testing.assert_allclose(radial_values("SBessel")[:, 0], expected, rtol=0, atol=1e-14)
 
 
 def test_bessel_and_legendre_functions_are_faded_by_a_polynomial():
     fade = smoothstep((R - CUTOFF + WIDTH) / WIDTH)[:, None]
     waves = bessel(torch.tensor(R), 6, CUTOFF).numpy()
-    np.testing.assert_allclose(found("Bessel"), waves * fade, rtol=0, atol=1e-14)
+    np.testing.assert_allclose(radial_values("Bessel"), waves * fade, rtol=0, atol=1e-14)
     scaled = legendre.legvander(1 - 2 * R / CUTOFF, 5) * np.sqrt(2 * np.arange(6) + 1)
-    np.testing.assert_allclose(found("Legendre"), scaled * fade, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(radial_values("Legendre"), scaled * fade, rtol=0, atol=1e-13)
 
 
 @BY_NAME

@@ -29,7 +29,7 @@ def test_resuming_without_the_last_epoch_once_began_at_epoch_1(tmp_path):
     assert (run / "metrics.csv").read_text().splitlines()[0] == table.splitlines()[0]
 
 
-def test_run_stopped_before_its_first_epoch_starts_anew(tmp_path):
+def test_run_stopped_before_its_first_epoch_starts_again(tmp_path):
     atomgraph.train(tiny(tmp_path), quiet=True)
     run = tmp_path / "run"
     for path in (*(run / "checkpoints").iterdir(), run / "metrics.csv", run / "model.safetensors"):

@@ -60,8 +60,8 @@ def test_loss_and_gradients_of_ten_steps(folder, name, kind):
         loss = per_atom.square().mean() + 100.0 * (result["forces"] - batch.forces).square().mean()
         loss.backward()
         assert loss.item() == pytest.approx(float(expected[f"{step}/loss"]), rel=1e-8)
-        slopes = {n: torch.zeros_like(p) if p.grad is None else p.grad for n, p in parameters.items()}
-        ours = to_theirs([piece for piece in pieces if piece.ours in slopes], slopes)
+        gradients = {n: torch.zeros_like(p) if p.grad is None else p.grad for n, p in parameters.items()}
+        ours = to_theirs([piece for piece in pieces if piece.ours in gradients], gradients)
         theirs = {k.removeprefix(f"{step}/grad/"): v for k, v in expected.items() if k.startswith(f"{step}/grad/")}
         assert theirs.keys() <= ours.keys()
         for key, value in theirs.items():

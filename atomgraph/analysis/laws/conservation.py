@@ -19,7 +19,8 @@ _MOST_ATOMS = 500
 def energy_is_conserved(trial: LawContext, steps: int) -> Law:
     """Drift of the total energy over ``steps`` of velocity Verlet at 300 K, on one structure relaxed a little first.
 
-    A slope is not resolved below some times the fluctuation over the length of the run; that much is allowed besides.
+    A drift below a few times the fluctuation divided by the length of the run cannot be resolved; this much is allowed in
+    addition.
     """
     name, atoms = _subject(trial)
     title = "energy is conserved in dynamics"

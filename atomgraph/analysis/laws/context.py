@@ -60,7 +60,7 @@ class LawContext:
     """A potential in evaluation, the structures, and one way to ask for results.
 
     Args:
-        structures: By name; without any, small specimens of the potential's own elements.
+        structures: By name; without any, small structures of the potential's elements.
     """
 
     def __init__(self, potential: Potential, structures: Mapping[str, ase.Atoms] | None = None):

@@ -68,7 +68,7 @@ def stress_is_symmetric(trial: LawContext) -> Law:
 def _derivatives(trial: LawContext, moved: list[ase.Atoms], step: float) -> np.ndarray:
     """Derivatives from runs of four displaced structures; by atoms first, so that large E0 cancel before rounding."""
     node = np.array([result["node_energy"] for result in trial.results(moved, derivatives=False)])
-    node = node.reshape(-1, 4, node.shape[1])  # (n_slopes, 4, n_atoms)
+    node = node.reshape(-1, 4, node.shape[1])  # (n_derivatives, 4, n_atoms)
     return np.einsum("skn,k->sn", node - node[:, :1], _WEIGHTS).sum(axis=1) / step
 
 

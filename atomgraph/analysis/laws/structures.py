@@ -1,4 +1,4 @@
-"""Specimens: small structures of given elements on which laws of nature are put to the test."""
+"""Small structures of given elements, on which physical laws are tested."""
 
 from __future__ import annotations
 

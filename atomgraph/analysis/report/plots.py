@@ -64,7 +64,7 @@ def error_histogram(comparisons: Mapping[str, Comparison], name: str) -> Figure:
                 color=COLOURS[i % 7], linestyle=DASHES[i % 7], label=f"{part} ({len(error):,})".replace(",", " "),
             )  # fmt: skip
         axes.set_yscale("log")
-        axes.set_ylim(top=axes.get_ylim()[1] * 4.0)  # room for the legend
+        axes.set_ylim(top=axes.get_ylim()[1] * 4.0)  # space for the legend
         axes.set(xlabel=f"error ({quantity.unit})", ylabel="share of labels")
         axes.set_title(capital(quantity.title))
         axes.legend(loc="upper right")

@@ -78,7 +78,7 @@ def _summary(potential: Potential, parts: Mapping[str, Comparison]) -> Section:
     marks = [(f"{short(f.mae)} {q.unit}", f"{q.title}, MAE") for q, f in figures.items()]
     kind = type(potential.model).__name__
     size = number_of(len(comparison.structures), "structure")
-    lead = f"{kind} for {', '.join(potential.elements)}, judged on {size} ({name})."
+    lead = f"{kind} for {', '.join(potential.elements)}, tested on {size} ({name})."
     return Section("In short", [Highlights(marks)] if marks else [], lead)
 
 

@@ -107,7 +107,7 @@ def _array(group: Any, name: str, path: Path) -> np.ndarray:
 
 
 def _bounded(group: Any, name: str, path: Path) -> Any:
-    """A data set; DataError where it would take far more memory than the file: parts that were never written take no room."""
+    """A data set; DataError if it needs far more memory than the file, which has no space for parts never written."""
     data = group[name]
     if data.size * max(data.dtype.itemsize, 8) > 200 * path.stat().st_size + 100_000_000:
         raise DataError(f"{path}: {group.name}/{name} of shape {data.shape} is far larger than the file")

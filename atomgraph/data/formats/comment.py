@@ -11,7 +11,7 @@ from ase.io.extxyz import key_val_str_to_dict
 
 from atomgraph.errors import DataError
 
-RAW = "atomgraph_raw_"  # before names whose values ASE would judge or turn: they are looked at later
+RAW = "atomgraph_raw_"  # prefix of names whose values ASE would check or transpose; they are read later
 GUARDED = re.compile(r"(^|\s)(lattice|stress|virial)(?=\s*=)", re.IGNORECASE)
 EXPONENT = re.compile(r"(?<=[\d.])[dD](?=[+-]?\d+$)")  # Fortran's, of double precision: 1.0D+00, -1d0
 WORDS = re.compile(r"(id|type|name|hash|tag|label|comment)$", re.IGNORECASE)  # keys of words, which may look like 12d4

@@ -79,14 +79,14 @@ def _frame(block: list[list[str]]) -> ase.Atoms:
     column = 4
     for name, columns in layout:
         values = np.array([[float(word) for word in row[column : column + columns]] for row in rows])
-        if name == "forces" or values.any():  # charges and energies of atoms are zeros where nobody has them
+        if name == "forces" or values.any():  # charges and energies of atoms are zeros if they are missing
             atoms.arrays[name] = values[:, 0] if columns == 1 else values
         column += columns
     return atoms
 
 
 def _layout(fields: list[str]) -> list[tuple[str, int]]:
-    """What stands behind position and element, from the words behind ``begin``."""
+    """Columns after position and element, from the words after ``begin``."""
     if not fields:
         return list(LAYOUT)
     columns = []

@@ -109,7 +109,7 @@ class TripleKernel(Featurizer):
         neighbour = edges.element_of_neighbour
         first, second = self.neighbours
         for portion in triples(edges, at_once=2**18):
-            left, right = portion.one, portion.other
+            left, right = portion.first, portion.second
             a, b = neighbour[left], neighbour[right]
             chosen = ((a == first) & (b == second)) | ((a == second) & (b == first))
             chosen &= edges.element[edges.centre[left]] == self.centre

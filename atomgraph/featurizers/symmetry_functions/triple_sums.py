@@ -119,7 +119,7 @@ class Family:
     @torch.no_grad()
     def _own(self, vector: Tensor, edges: Edges, portion: Triples) -> tuple[Tensor, Tensor, Tensor]:
         """The triples that the family sees: (n_triples,) rows of both edges, and where their sum goes."""
-        first, second = portion.one, portion.other
+        first, second = portion.first, portion.second
         if self.all_narrow:
             squares = [(x.index_select(0, first) - x.index_select(0, second)).square() for x in vector.unbind(1)]
             near = torch.nonzero(torch.stack(squares).sum(dim=0) < self.reach**2)[:, 0]

@@ -83,7 +83,7 @@ def compare_methods(config: FinetuneConfig, *, quiet: bool = False) -> list[RunR
         run = folder / "runs" / entry.name
         is_new = not _is_finished(run)
         if is_new:
-            _carry_out(config, entry, files, run)
+            _run_entry(config, entry, files, run)
         cell, before = _cell(entry, run)
         cells.append(cell)
         start = start if entry.from_scratch else before
@@ -170,7 +170,7 @@ def _written(folder: Path, name: str, frames: list[ase.Atoms]) -> str | None:
     return str(path)
 
 
-def _carry_out(config: FinetuneConfig, entry: Entry, files: Plain, run: Path) -> None:
+def _run_entry(config: FinetuneConfig, entry: Entry, files: Plain, run: Path) -> None:
     try:
         if (run / "checkpoints" / LAST).is_file():
             resume(run, quiet=True)

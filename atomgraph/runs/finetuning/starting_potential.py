@@ -113,9 +113,9 @@ def _with_elements(start: Start, potential: Potential, elements: Sequence[str]) 
     if idle:
         raise ConfigError(f"start.new_elements: no structure holds {', '.join(idle)}; leave it out")
     new = {symbol: like for symbol, like in start.new_elements.items() if symbol in unknown}
-    anew = {symbol: like for symbol, like in start.new_elements.items() if symbol not in unknown}
-    if anew:
-        potential = restart_elements(potential, anew)
+    restarted = {symbol: like for symbol, like in start.new_elements.items() if symbol not in unknown}
+    if restarted:
+        potential = restart_elements(potential, restarted)
     if new:
         potential = add_elements(potential, new)
     if start.keep_elements == "data":

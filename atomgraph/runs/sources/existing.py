@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class ExistingPotential(Source):
-    """The starting potential of fine-tuning; its predictions change only by E0 and by elements that begin anew.
+    """The starting potential of fine-tuning; its predictions change only by E0 and by restarted elements.
 
     ``starting`` and ``replay`` are known after ``build``.
     """

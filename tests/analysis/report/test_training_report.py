@@ -85,7 +85,7 @@ def test_it_says_what_was_trained_on_what_and_how_well(report):
         assert f"<h2>{words}</h2>" in report
     for unit in ("meV/atom", "eV/Å", "GPa", "atoms/s", "threads, torch" if "threads" in report else "thread, torch"):
         assert unit in report
-    assert report.index("judged on 4 structures (test)") < report.index("<h2>Errors</h2>")
+    assert report.index("tested on 4 structures (test)") < report.index("<h2>Errors</h2>")
     assert report.count('class="total"') == 2
 
 

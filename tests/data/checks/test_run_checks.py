@@ -15,7 +15,7 @@ def silicon():
     return read(SILICON / "train.xyz.gz")
 
 
-def found(frames, check, **options):
+def findings_of(frames, check, **options):
     return [finding for finding in examine(frames, **options) if finding.check == check]
 
 
@@ -33,7 +33,7 @@ def test_published_silicon_is_healthy_but_for_its_symmetry_copies(silicon):
 
 
 def test_the_test_set_leaks_three_frames(silicon):
-    leaks = found(read(SILICON / "test.xyz.gz"), "leakage", against=silicon)
+    leaks = findings_of(read(SILICON / "test.xyz.gz"), "leakage", against=silicon)
     assert [leak.frames[0].rpartition("#")[2] for leak in leaks] == ["22", "23", "24"]
     assert all(leak.severity == "wrong" and "train.xyz.gz" in leak.frames[1] for leak in leaks)
 
@@ -42,23 +42,23 @@ def test_the_same_structure_with_another_energy_is_a_contradiction():
     atoms = crystals(1)[0]
     second = atoms[[3, 0, 2, 1]]
     frames = [atoms, labelled(second, energy=atoms.get_potential_energy() + 0.1), *crystals(4, seed=3)]
-    (finding,) = found(frames, "contradiction")
+    (finding,) = findings_of(frames, "contradiction")
     assert finding.severity == "wrong" and finding.figure == pytest.approx(0.025) and len(finding.frames) == 2
     same = labelled(second, energy=atoms.get_potential_energy())
-    assert not found([atoms, same], "contradiction") and found([atoms, same], "duplicates")
+    assert not findings_of([atoms, same], "contradiction") and findings_of([atoms, same], "duplicates")
 
 
 def test_energies_per_atom_of_cell_and_supercell_agree():
     atoms = crystals(1)[0]
-    assert not found([atoms, morse(atoms.repeat((2, 1, 1)))], "contradiction")
+    assert not findings_of([atoms, morse(atoms.repeat((2, 1, 1)))], "contradiction")
 
 
 def test_short_contacts_are_measured_against_covalent_radii():
     water = molecule("H2O")
-    assert not found([water], "short contact")
+    assert not findings_of([water], "short contact")
     for distance, severity in ((0.55, "warning"), (0.2, "wrong")):
         water.set_distance(0, 1, distance, fix=0)
-        (finding,) = found([water], "short contact")
+        (finding,) = findings_of([water], "short contact")
         assert finding.severity == severity and finding.figure == pytest.approx(distance)
         assert "atoms 0 and 1 (O-H)" in finding.message
 
@@ -69,15 +69,15 @@ def test_forces_that_do_not_add_up_are_found_by_their_sum(silicon):
     for push, severity in ((0.02, "warning"), (0.3, "wrong")):
         forces = frames[4].get_forces() + np.array([push, 0.0, 0.0])
         changed = [*frames[:4], relabelled(frames[4], forces=forces), *frames[5:]]
-        (finding,) = found(changed, "net force")
+        (finding,) = findings_of(changed, "net force")
         assert finding.severity == severity and finding.figure == pytest.approx(push, abs=1e-4)
-    assert size == 64 and not found(frames, "net force")
+    assert size == 64 and not findings_of(frames, "net force")
 
 
 def test_an_energy_of_another_reference_stands_out(silicon):
     for shift, severity in ((0.5, "warning"), (-0.5, "warning"), (100.0, "wrong")):
         energy = silicon[185].get_potential_energy() + 64 * shift
-        (finding,) = found([*silicon[147:185], relabelled(silicon[185], energy=energy)], "energy outlier")
+        (finding,) = findings_of([*silicon[147:185], relabelled(silicon[185], energy=energy)], "energy outlier")
         assert finding.severity == severity and finding.figure == pytest.approx(shift, abs=0.1)
         assert finding.frames[0].endswith("#185")
 
@@ -91,9 +91,9 @@ def test_outliers_do_not_hide_behind_many_compositions():
         atoms = molecule(name)
         atoms.rattle(0.05, seed=int(random.integers(10**6)))
         frames.append(labelled(atoms, energy=sum(true[s] for s in atoms.symbols) + 0.05 * random.standard_normal()))
-    assert not found(frames, "energy outlier")
+    assert not findings_of(frames, "energy outlier")
     frames[5] = labelled(frames[5], energy=frames[5].get_potential_energy() + 9.0)
-    (finding,) = found(frames, "energy outlier")
+    (finding,) = findings_of(frames, "energy outlier")
     assert finding.frames == ["frame 5"]
 
 
@@ -104,21 +104,21 @@ def test_a_force_far_beyond_all_others_stands_out(silicon):
     forces[0] += 80.0
     forces[1] -= 80.0
     frames[7] = labelled(frames[7], forces=forces)
-    (finding,) = found(frames, "force outlier")
+    (finding,) = findings_of(frames, "force outlier")
     assert finding.figure > 100 and finding.severity == "warning"
 
 
 def test_perfect_crystals_have_no_forces_and_that_is_no_placeholder(silicon):
     perfect = [atoms for atoms in silicon if not atoms.get_forces().any()]
-    assert len(perfect) > 20 and not found(perfect, "placeholder")
+    assert len(perfect) > 20 and not findings_of(perfect, "placeholder")
     emptied = [relabelled(atoms, forces=np.zeros((len(atoms), 3))) for atoms in silicon[:10]]
-    (finding,) = found(emptied, "placeholder")
+    (finding,) = findings_of(emptied, "placeholder")
     assert "forces is exactly zero in 10 of 10" in finding.message
 
 
 def test_zeros_in_place_of_labels_are_no_labels(silicon):
     frames = [relabelled(atoms, stress=np.zeros(6)) for atoms in silicon[:10]]
-    (finding,) = found(frames, "placeholder")
+    (finding,) = findings_of(frames, "placeholder")
     assert finding.severity == "wrong" and finding.figure == 10 and "stress" in finding.message
 
 
@@ -129,16 +129,16 @@ def test_stress_of_wrong_sign_or_unit_contradicts_its_volumes(factor, said):
         atoms = crystals(1, seed=2)[0].copy()
         atoms.set_cell(atoms.cell.array * (0.97 + 0.01 * number), scale_atoms=True)
         frames.append(morse(atoms))
-    assert not found(frames, "stress")
+    assert not findings_of(frames, "stress")
     spoilt = [relabelled(atoms, stress=factor * atoms.get_stress()) for atoms in frames]
-    (finding,) = found(spoilt, "stress")
+    (finding,) = findings_of(spoilt, "stress")
     assert finding.severity == "wrong" and said in finding.advice
 
 
 def test_silicon_with_stresses_in_kbar_or_of_other_sign_is_caught(silicon):
     for factor in (-1.0, 1602.18):
         spoilt = [relabelled(atoms, stress=factor * atoms.get_stress()) for atoms in silicon]
-        assert found(spoilt, "stress"), factor
+        assert findings_of(spoilt, "stress"), factor
 
 
 def path_of_copper(n_frames=12):
@@ -161,8 +161,8 @@ def path_of_copper(n_frames=12):
 )
 def test_forces_that_are_no_gradient_of_the_energy_are_caught(factor, severity, said):
     frames = path_of_copper()
-    assert not found(frames, "forces")
-    (finding,) = found([relabelled(a, forces=factor * a.get_forces()) for a in frames], "forces")
+    assert not findings_of(frames, "forces")
+    (finding,) = findings_of([relabelled(a, forces=factor * a.get_forces()) for a in frames], "forces")
     assert finding.severity == severity and said in finding.advice
     assert finding.figure == pytest.approx(1 / factor, rel=0.1)
 

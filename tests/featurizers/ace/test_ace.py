@@ -1,4 +1,4 @@
-"""ACE: its laws, its sums written out, its slopes by densities, degrees for a prior, refusals."""
+"""ACE: its laws, its sums written out, its gradients by densities, degrees for a prior, refusals."""
 
 import ase
 import numpy as np
@@ -80,7 +80,7 @@ def test_elements_without_a_bond_do_not_see_each_other():
 
 
 @pytest.mark.parametrize("functions", [FEW, None])
-def test_its_terms_add_up_to_its_density_and_its_slopes_are_those_of_a_backward_pass(functions):
+def test_its_terms_add_up_to_its_density_and_its_gradients_are_those_of_a_backward_pass(functions):
     """What closed-form fits use of an ``DensityFeaturizer``."""
     featurizer = ACE(ELEMENTS, 3.5, functions, n_max=(2, 2), l_max=(0, 1)).double()
     graph = graph_of(crystal(), 3.5)

@@ -67,8 +67,8 @@ def test_equal_to_dscribe(file, basis):
         )
         h, pos = described(featurizer, arrays, case)
         agree(file, "descriptor", h.detach(), arrays[f"{case}/descriptor"], atol=1e-9, case=case)
-        slopes = arrays.get(f"{case}/derivatives")  # (atom described, atom moved, xyz, feature)
-        if slopes is not None and h.requires_grad:
+        gradients = arrays.get(f"{case}/derivatives")  # (atom described, atom moved, xyz, feature)
+        if gradients is not None and h.requires_grad:
             for i, f in ((0, 0), (len(h) - 1, h.shape[1] - 1), (0, h.shape[1] // 2)):
                 ours = torch.autograd.grad(h[i, f], pos, retain_graph=True)[0]
-                np.testing.assert_allclose(ours, slopes[i, :, :, f], rtol=1e-6, atol=1e-6)
+                np.testing.assert_allclose(ours, gradients[i, :, :, f], rtol=1e-6, atol=1e-6)

@@ -116,7 +116,7 @@ def test_moments_and_triples_are_the_same_sum(zeta, monkeypatch):
             torch.testing.assert_close(by_moments, by_triples, rtol=1e-12, atol=1e-12 * float(by_triples.abs().max()))
 
 
-def test_portions_of_triples_are_the_whole_and_so_are_their_slopes():
+def test_portions_of_triples_are_the_whole_and_so_are_their_gradients():
     results = []
     for at_once in (2**20, 20):
         featurizer = SymmetryFunctions(ELEMENTS, 3.0, [], ANGULAR)
@@ -124,9 +124,9 @@ def test_portions_of_triples_are_the_whole_and_so_are_their_slopes():
         graph, edges = edges_of(molecule(n_atoms=7), 3.0)
         vector = edges.vector.clone().requires_grad_(True)
         h = featurizer(graph, Edges(vector, torch.linalg.vector_norm(vector, dim=1), *_rows(edges)))
-        (slope,) = torch.autograd.grad(h.square().sum(), vector, create_graph=True)
-        (curvature,) = torch.autograd.grad(slope.square().sum(), vector)
-        results.append((h.detach(), slope.detach(), curvature))
+        (gradient,) = torch.autograd.grad(h.square().sum(), vector, create_graph=True)
+        (curvature,) = torch.autograd.grad(gradient.square().sum(), vector)
+        results.append((h.detach(), gradient.detach(), curvature))
     for whole, portions in zip(*results, strict=True):
         torch.testing.assert_close(portions, whole, rtol=1e-12, atol=1e-12 * float(whole.abs().max()))
 
@@ -137,9 +137,9 @@ def test_atoms_in_a_straight_line_have_finite_curvature():
     graph, edges = edges_of(atoms, 3.0)
     vector = edges.vector.clone().requires_grad_(True)
     h = SymmetryFunctions(ELEMENTS, 3.0, [], ANGULAR)(graph, Edges(vector, vector.norm(dim=1), *_rows(edges)))
-    (slope,) = torch.autograd.grad(h.sum(), vector, create_graph=True)
-    (curvature,) = torch.autograd.grad(slope.square().sum(), vector)
-    assert torch.isfinite(slope).all()
+    (gradient,) = torch.autograd.grad(h.sum(), vector, create_graph=True)
+    (curvature,) = torch.autograd.grad(gradient.square().sum(), vector)
+    assert torch.isfinite(gradient).all()
     assert torch.isfinite(curvature).all()
 
 

@@ -55,13 +55,13 @@ def test_equal_to_dscribe(case):
     atoms = ase.Atoms(**{key: arrays[f"{case}/{key}"] for key in ("numbers", "positions", "cell", "pbc")})
     h, pos = features(featurizer, atoms, settings["r_cut"])
     assert_same_to_twelve_digits(h.detach().numpy(), arrays[f"{case}/descriptor"])
-    slopes = arrays.get(f"{case}/derivatives")  # (atom described, atom moved, xyz, feature), by differences
-    if slopes is not None:
-        ours = np.zeros_like(slopes)
+    gradients = arrays.get(f"{case}/derivatives")  # (atom described, atom moved, xyz, feature), by differences
+    if gradients is not None:
+        ours = np.zeros_like(gradients)
         for i, f in np.ndindex(*h.shape):
             if h.requires_grad:
                 ours[i, :, :, f] = torch.autograd.grad(h[i, f], pos, retain_graph=True)[0].numpy()
-        np.testing.assert_allclose(ours, slopes, rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(ours, gradients, rtol=1e-6, atol=1e-6)
 
 
 def n2p2_functions(path):

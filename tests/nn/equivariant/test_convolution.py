@@ -60,7 +60,7 @@ def test_the_messages_are_the_sums_written_out(case):
         torch.testing.assert_close(message, expected[irrep], rtol=1e-12, atol=1e-12)
 
 
-def test_slopes_of_slopes_are_right():
+def test_gradients_of_gradients_are_right():
     edges, convolution = edges_of(), Convolution("1x0e+1x1o", o3.Irreps.spherical_harmonics(1), "0e+1o")
     blocks = PaddedEdges.of(edges)
     h = torch.randn(edges.n_atoms, 4, dtype=torch.float64, requires_grad=True)

@@ -38,7 +38,7 @@ def test_the_map_by_element_is_e3nns_with_one_hot_scalars(n_elements):
     torch.testing.assert_close(y, theirs(x, one_hot), rtol=1e-13, atol=1e-13)
 
 
-def test_slopes_of_slopes_are_right():
+def test_gradients_of_gradients_are_right():
     ours, element = ElementLinear(2, "2x0e+1x1o", "1x0e+2x1o").double(), torch.tensor([1, 0, 1])
     x = torch.randn(3, 5, dtype=torch.float64, requires_grad=True)
     weights = tuple(w.detach().requires_grad_() for w in ours.weights.values())

@@ -58,7 +58,7 @@ def test_published_shapes_need_few_independent_couplings():
     assert {k: v for k, v in ranks.items() if k.endswith("3")} == {"0e_3": (8, 23), "1o_3": (12, 51), "2e_3": (14, 65)}
 
 
-def test_slopes_of_slopes_are_right():
+def test_gradients_of_gradients_are_right():
     product = SymmetricProduct("0e+1o", "0e+1o", 3, 2, 2).double()
     a, element = inputs(product, 2)
     weights = tuple(w.detach().requires_grad_() for w in product.weights.values())

@@ -1,4 +1,4 @@
-"""Core repulsion: its formula with an inner cutoff, the one that takes over, slopes, refusals."""
+"""Core repulsion: its formula with an inner cutoff, the one that takes over, gradients, refusals."""
 
 import ase
 import numpy as np
@@ -65,7 +65,7 @@ def test_one_that_takes_over_does_not_fade_itself():
 
 
 @pytest.mark.parametrize("takes_over", [False, True])
-def test_slopes(takes_over):
+def test_gradients(takes_over):
     core = CoreRepulsion(ELEMENTS, [OH | {"inner": 1.5, "inner_width": 1.0}, OO], takes_over)
     assert to_spec(build(to_spec(core))) == to_spec(core)
 

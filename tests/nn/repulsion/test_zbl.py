@@ -28,8 +28,8 @@ def energies(zbl, atoms, dtype=torch.float64, pos=None, cutoff=4.0):
     return zbl(graph, Edges.of(graph, ElementTable(zbl.elements), dtype))
 
 
-def pair(r, one="Si", other="O"):
-    return ase.Atoms([one, other], positions=[[0, 0, 0], [0.0, r * 0.6, r * 0.8]])
+def pair(r, first="Si", second="O"):
+    return ase.Atoms([first, second], positions=[[0, 0, 0], [0.0, r * 0.6, r * 0.8]])
 
 
 def written_out(z_i, z_j, r, p=6):
@@ -83,7 +83,7 @@ def test_reaches_as_far_as_the_two_largest_atoms():
     assert Baseline(ELEMENTS, repulsion=ZBL(ELEMENTS)).cutoff == ZBL(ELEMENTS).cutoff
 
 
-def test_slopes_are_those_of_the_energy_twice_over():
+def test_gradients_are_those_of_the_energy_twice_over():
     atoms = ase.Atoms("SiOH", positions=[[0, 0, 0], [1.4, 0.2, 0], [1.5, 0.9, 0.1]])
     pos = torch.tensor(atoms.positions, requires_grad=True)
     assert torch.autograd.gradcheck(lambda pos: energies(ZBL(ELEMENTS), atoms, pos=pos), pos)
@@ -92,18 +92,18 @@ def test_slopes_are_those_of_the_energy_twice_over():
 
 def test_forces_push_apart_along_the_bond_and_sum_to_zero():
     pos = torch.tensor(pair(1.0).positions, requires_grad=True)
-    (slope,) = torch.autograd.grad(energies(ZBL(ELEMENTS), pair(1.0), pos=pos).sum(), pos)
-    torch.testing.assert_close(slope[0], -slope[1])
-    assert (-slope[1] @ torch.tensor([0.0, 0.6, 0.8], dtype=torch.float64)).item() == pytest.approx(
-        slope[1].norm().item()
+    (gradient,) = torch.autograd.grad(energies(ZBL(ELEMENTS), pair(1.0), pos=pos).sum(), pos)
+    torch.testing.assert_close(gradient[0], -gradient[1])
+    assert (-gradient[1] @ torch.tensor([0.0, 0.6, 0.8], dtype=torch.float64)).item() == pytest.approx(
+        gradient[1].norm().item()
     )
 
 
 def test_finite_at_a_tiny_distance():
     pos = torch.tensor(pair(2e-3).positions, requires_grad=True)
     energy = energies(ZBL(ELEMENTS), pair(2e-3), pos=pos)
-    (slope,) = torch.autograd.grad(energy.sum(), pos)
-    assert energy.isfinite().all() and slope.isfinite().all()
+    (gradient,) = torch.autograd.grad(energy.sum(), pos)
+    assert energy.isfinite().all() and gradient.isfinite().all()
     assert energy.sum().item() == pytest.approx(14.3996 * 14 * 8 / 2e-3, rel=0.05)  # bare nuclei
 
 

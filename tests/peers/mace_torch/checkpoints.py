@@ -103,7 +103,7 @@ def stir(model):
             p.add_(0.3 * torch.randn_like(p))
 
 
-def enlarge(model, wanted=1.0):
+def enlarge(model, target=1.0):
     """Multiply what the readouts end with, so that features of this spread in molecule and crystal give energies of eV."""
     entries = structures([chemical_symbols[int(z)] for z in model.atomic_numbers])
     head = (getattr(model, "heads", None) or ["Default"])[0]
@@ -112,7 +112,7 @@ def enlarge(model, wanted=1.0):
         for readout in model.readouts:
             for name, p in readout.named_parameters():
                 if name.startswith(("linear.", "linear_2.")) and "lora" not in name:
-                    p.mul_(wanted / max(spread, 1e-3))
+                    p.mul_(target / max(spread, 1e-3))
 
 
 def main(out, names):

@@ -216,13 +216,13 @@ def test_edited_elements_and_heads_are_saved(folder):
     for first, second in zip(potential.predict(probe), again.predict(probe), strict=True):
         np.testing.assert_allclose(first["energy"], second["energy"], rtol=1e-12)
         np.testing.assert_allclose(first["forces"], second["forces"], rtol=1e-12, atol=1e-12)
-    anew = run(
+    again = run(
         folder,
-        "anew",
+        "again",
         start={"model": str(folder / "edited"), "head": "mine", "new_elements": {"Kr": "Ar"}},
         data={"train": str(folder / "krypton.xyz"), "valid": None},
     )
-    assert anew.metadata["edits"] == ["restarted the elements Kr like Ar"]
+    assert again.metadata["edits"] == ["restarted the elements Kr like Ar"]
 
 
 def test_null_values_are_chosen_and_printed(folder, capsys):

@@ -98,7 +98,9 @@ def test_compiled_kernels_keep_the_energy_of_isolated_atoms(tmp_path, dtype, all
 )
 def test_fine_tuning_keeps_the_energy_of_isolated_atoms(tmp_path, method):
     path = data_with_isolated_atom(tmp_path)
-    assert error_of_isolated_atom(load(source(tmp_path))) > 1e-3  # what it started from knows nothing of free atoms
+    assert (
+        error_of_isolated_atom(load(source(tmp_path))) > 1e-3
+    )  # the starting potential was not trained on isolated atoms
     data = {"train": path, "valid": None, "edge_budget": 60, "cache": False}
     config = tune(tmp_path, data=data, e0="isolated", method=method)
     if method["kind"] in ("last_layer", "gauss_newton"):

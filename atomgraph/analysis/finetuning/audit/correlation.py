@@ -26,7 +26,7 @@ class Agreement:
         correlation: :math:`\sum xy / \sqrt{\sum x^2 \sum y^2}` of what is left after means were taken off where they
             say nothing (energies, stresses; not forces).
         ratio: :math:`\sqrt{\sum y^2 / \sum x^2}`, how much larger labels are; with a sign, and less what is noise, it
-            is the slope :math:`\sum xy / \sum x^2`.
+            is the regression coefficient :math:`\sum xy / \sum x^2`.
     """
 
     quantity: str
@@ -37,7 +37,7 @@ class Agreement:
     ratio_interval: tuple[float, float]
 
     @property
-    def slope(self) -> float:
+    def coefficient(self) -> float:
         """Of labels against predictions."""
         return self.correlation * self.ratio
 
@@ -57,8 +57,8 @@ class Agreement:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """JSON values, slope included."""
-        return asdict(self) | {"slope": self.slope}
+        """JSON values, with the coefficient."""
+        return asdict(self) | {"slope": self.coefficient}
 
 
 def agreement(quantity: str, labels: Sequence[np.ndarray], predictions: Sequence[np.ndarray]) -> Agreement | None:

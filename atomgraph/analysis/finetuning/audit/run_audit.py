@@ -59,14 +59,14 @@ class Audit:
         """For the report: agreement by quantity, shift by element, findings."""
         shift = self.shift
         columns = [Column("labels", words=True), Column("structures"), Column("correlation")]
-        columns += [Column("labels / predictions"), Column("slope")]
+        columns += [Column("labels / predictions"), Column("regression coefficient")]
         rows = [
             [
                 name,
                 str(agreement.n_structures),
                 _range(agreement.correlation, agreement.correlation_interval),
                 _range(agreement.ratio, agreement.ratio_interval),
-                short(agreement.slope),
+                short(agreement.coefficient),
             ]
             for name, agreement in self.agreements.items()
         ]
@@ -131,7 +131,7 @@ def audit(
     Args:
         frames: Read (``data.read``), with labels.
         head: The one to be trained; may be None where there is one only.
-        e0: Energies to be added to each element before judging, eV (those that the run adds by itself: given,
+        e0: Energies to be added to each element before the comparison, eV (those that the run adds by itself: given,
             isolated).
         estimated: The shift that is found is going to be added to E0.
         others: Structures that the potential will be evaluated or used on, by name.

@@ -24,10 +24,10 @@ def start_findings(evidence: LabelledPredictions) -> list[Finding]:
         return []
     if not agreements:
         message = "too few labels to say whether the starting model knows anything of these structures"
-        return [Finding("start", WARNING, [], 0.0, "", message, "judge by the report card")]
+        return [Finding("start", WARNING, [], 0.0, "", message, "see the report card")]
     best = max(agreements.values(), key=lambda agreement: agreement.correlation)
     words = "; ".join(f"{name}: {agreement.describe()}" for name, agreement in agreements.items())
-    message = f"labels do not go with what the starting model predicts, so that units and signs cannot be judged by it: {words}"
+    message = f"labels do not go with what the starting model predicts, so that it cannot tell units and signs: {words}"
     advice = "training from scratch may do as well; if the model ought to know such structures, look at the data"
     return [Finding("start", WARNING, [], best.correlation, "", message, advice)]
 

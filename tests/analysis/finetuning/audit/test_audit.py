@@ -44,7 +44,7 @@ def test_planted_faults_are_named_and_stop_the_run(target, name):
     result = audit(START, foundation.changed(target, **foundation.FAULTS[name]))
     assert severities(result)[name] == WRONG
     others = {check for check, severity in severities(result).items() if severity == WRONG} - {name}
-    assert others <= {"stress"}  # the doctor's word for the same thing
+    assert others <= {"stress"}  # the data checks' name for the same
     with pytest.raises(DataError, match=rf"audit: {name}: .*audit\.ignore: \[{name}"):
         result.stop()
     result.stop([name, "stress"])
@@ -101,8 +101,8 @@ def test_a_single_absurd_structure_is_named_and_does_not_decide_the_rest(target)
 @pytest.mark.parametrize("kind", ["tiny", "GCN", "BehlerParrinello"])
 def test_a_model_of_random_weights_raises_no_false_alarm(target, kind, seed):
     with seeded(seed):
-        stranger = tiny.potential(ELEMENTS, seed=100 + seed) if kind == "tiny" else _random(kind)
-    result = audit(stranger, target)
+        untrained = tiny.potential(ELEMENTS, seed=100 + seed) if kind == "tiny" else _random(kind)
+    result = audit(untrained, target)
     assert WRONG not in severities(result).values()
     assert set(severities(result)) <= {"start", "e0", "magnitude", "forces sign", "energy sign", "stress sign"}
 
