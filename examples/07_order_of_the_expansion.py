@@ -9,7 +9,7 @@ from atomgraph import Potential
 from atomgraph.analysis.report.plots import lines
 from atomgraph.data import build_graphs, collate, least_squares_e0, read
 from atomgraph.fitting import LinearProblem, Noise, Sigma, stream
-from atomgraph.fitting.design_matrix import rows_of
+from atomgraph.fitting.design_matrix import design_matrix
 from atomgraph.fitting.solvers.evidence import evidence
 from atomgraph.models import ACE
 
@@ -28,7 +28,7 @@ def main(every: int = 5) -> None:
     problem = LinearProblem(potential, Noise(Sigma(energy=0.001, forces=0.05, virial=None, grows="root")))
     reduced = stream(problem, graphs)
     batch = collate(unseen)
-    rows = rows_of(problem.unknowns, batch, forces=False, stress=False).energy
+    rows = design_matrix(problem.unknowns, batch, forces=False, stress=False).energy
     n_atoms = torch.bincount(batch.batch)
     e0 = float(potential.model.baseline.e0[0, 0])
     target = batch.energy - e0 * n_atoms

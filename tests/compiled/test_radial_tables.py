@@ -47,7 +47,7 @@ def interaction(kind, seed, gain):
 @pytest.mark.parametrize("gain", [0.3, 1.0, 2.0])
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_stated_error_holds_anywhere_and_values_meet_at_joints(kind, gain, dtype):
-    of = interaction(kind, seed=int(10 * gain), activation_gain=gain)
+    of = interaction(kind, seed=int(10 * gain), gain=gain)
     pairs, tolerance = [(0, 1), (0, 0)], TOLERANCE[dtype]
     for function in (weights_of(of, pairs), density_of(of, pairs)):
         table, grid, error = converged(function, Grid(CUTOFF, *PIECES[dtype]), tolerance)

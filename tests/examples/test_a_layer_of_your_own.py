@@ -23,7 +23,7 @@ example = load()
 
 class TestGatedConvolution(LayerLaws):
     def layer(self):
-        return example.GatedConvolution(channels=4, cutoff=3.0)
+        return example.GatedConvolution(irreps_in=4, cutoff=3.0)
 
 
 class TestModelWithGatedConvolutions(ModelLaws):
