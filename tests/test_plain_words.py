@@ -85,7 +85,11 @@ TEXTS = [
     *(ROOT / "configs").glob("*.yaml"),
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md")),
 ]
-TEXTS = [path for path in TEXTS if path.relative_to(ROOT).as_posix() not in EXEMPT and "_build" not in path.parts]
+TEXTS = [
+    path
+    for path in TEXTS
+    if path.relative_to(ROOT).as_posix() not in EXEMPT and not {"_build", "generated"} & set(path.parts)
+]
 SOURCES = [path for path in TEXTS if path.suffix == ".py"]
 
 

@@ -16,7 +16,7 @@ from atomgraph.nn.element_edit import ElementEdit, FeatureColumns
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.envelope import checked_envelope, envelope_of
 from atomgraph.nn.protocols import Featurizer
-from atomgraph.ops.radial import BASES
+from atomgraph.ops.radial_basis import BASES
 from atomgraph.ops.scatter import sum_to
 
 

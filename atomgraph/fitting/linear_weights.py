@@ -47,7 +47,7 @@ class Block:
 
     def columns_of(self, element: int) -> slice:
         """The weights that act on atoms of an element, by its row in the model's table."""
-        own = self.solvable.unknowns_of(element)
+        own = self.solvable.weight_slice(element)
         return slice(self.first + own.start, self.first + own.stop)
 
     def few_directions(self, element: int) -> LowRankRows | None:
@@ -103,7 +103,7 @@ class LinearWeights:
             if self.around:
                 self._add(block, weights[block.columns])
             else:
-                block.solvable.take(weights[block.columns])
+                block.solvable.set_weights(weights[block.columns])
 
     @torch.no_grad()
     def _add(self, block: Block, weights: Tensor) -> None:
@@ -111,7 +111,7 @@ class LinearWeights:
         before = [parameter.clone() for parameter in block.readout.parameters()]
         for parameter in block.readout.parameters():
             parameter.fill_(torch.nan)
-        block.solvable.take(weights)
+        block.solvable.set_weights(weights)
         for parameter, old in zip(block.readout.parameters(), before, strict=True):
             parameter.copy_(torch.where(parameter.isnan(), old, old + parameter))
 

@@ -86,5 +86,5 @@ def basis_sums(readout: LinearReadout, h: Tensor, graph: AtomicGraph, edges: Edg
     for element in torch.unique(edges.element).tolist():
         atoms = torch.nonzero(edges.element == element)[:, 0]
         basis = readout.basis(h[atoms], element)
-        sums[:, readout.unknowns_of(element)] += sum_to(basis, graph.graph_of_atom[atoms], graph.n_graphs)
+        sums[:, readout.weight_slice(element)] += sum_to(basis, graph.graph_of_atom[atoms], graph.n_graphs)
     return sums

@@ -124,7 +124,7 @@ class LastLayer:
             f"mlp.biases.{last}": self.mlp.biases[-1][..., rows],
         }
 
-    def unknowns_of(self, element: int) -> slice:
+    def weight_slice(self, element: int) -> slice:
         row = self._row(element)
         return slice(row * self._n_each, (row + 1) * self._n_each)
 
@@ -136,7 +136,7 @@ class LastLayer:
         return None
 
     @torch.no_grad()
-    def take(self, weights: Tensor) -> None:
+    def set_weights(self, weights: Tensor) -> None:
         table = weights.view(len(self.mlp.weights[-1]), -1, 1)
         self.mlp.weights[-1].copy_(table[:, :-1])
         self.mlp.biases[-1].copy_(table[:, -1])

@@ -127,25 +127,25 @@ def as_calibrated(part: Any) -> Calibrated | None:
 
 @runtime_checkable
 class LinearReadout(Protocol):
-    r"""A readout that is linear in weights which can be solved for, :math:`\varepsilon_i = \phi(h_i, z_i) \cdot w_{z_i}`.
+    r"""A readout that is linear in weights that a fit can determine, :math:`\varepsilon_i = \phi(h_i, z_i) \cdot w_{z_i}`.
 
-    Elements may have weights of their own or share them: ``unknowns_of`` says where an element's stand among all.
+    Elements may have separate weights or share them; ``weight_slice`` gives the weights of an element among all.
     """
 
     @property
     def n_unknowns(self) -> int:
-        """How many weights there are, of all elements."""
+        """Number of these weights, for all elements."""
 
-    def unknowns_of(self, element: int) -> slice:
-        """Where the weights of an element, by its row in the model's table, stand among all of them."""
+    def weight_slice(self, element: int) -> slice:
+        """The weights of an element, by its row in the model's table, among all of them."""
 
     def basis(self, h: Tensor, element: int) -> Tensor:
-        """φ, (n_atoms, n), of atoms of one element: what each of its weights is multiplied by, in order."""
+        """Basis functions φ of atoms of one element, (n_atoms, n), in the order of its weights."""
 
     def basis_jacobian(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:
         r"""d and f of :math:`\partial\phi_{ir}/\partial h_i = f_{ir} d_r`: (n, n_features) and (n_atoms, n), None for 1; None
         where φ has no such form. Where d is None there may be more φ than features: the last ones are constant.
         """
 
-    def take(self, weights: Tensor) -> None:
-        """Use these weights (n_unknowns,)."""
+    def set_weights(self, weights: Tensor) -> None:
+        """Set these weights, (n_unknowns,)."""

@@ -150,7 +150,7 @@ class DensityEmbedding(Readout):
         straight &= self.core is None or not self.core.takes_over
         return self.weight.shape[0] * self.weight.shape[1] if straight and self.n_outputs == 1 else 0
 
-    def unknowns_of(self, element: int) -> slice:
+    def weight_slice(self, element: int) -> slice:
         n = self.weight.shape[1]
         return slice(element * n, (element + 1) * n)
 
@@ -164,7 +164,7 @@ class DensityEmbedding(Readout):
         return None, h.new_full((1, 1), float(self._first[element, 0]))
 
     @torch.no_grad()
-    def take(self, weights: Tensor) -> None:
+    def set_weights(self, weights: Tensor) -> None:
         """The first density's; the others' become zero, and add nothing until a gradient moves them."""
         self.weight.zero_()
         self.weight[:, :, 0] = weights.view(self.weight.shape[0], -1)

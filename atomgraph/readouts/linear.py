@@ -59,7 +59,7 @@ class Linear(Readout):
     def n_unknowns(self) -> int:
         return len(self.weight) + (self.bias is not None)
 
-    def unknowns_of(self, element: int) -> slice:
+    def weight_slice(self, element: int) -> slice:
         return slice(0, self.n_unknowns)
 
     def basis(self, h: Tensor, element: int) -> Tensor:
@@ -70,7 +70,7 @@ class Linear(Readout):
         return (None, None) if len(self._columns) == h.shape[1] else None
 
     @torch.no_grad()
-    def take(self, weights: Tensor) -> None:
+    def set_weights(self, weights: Tensor) -> None:
         n = len(self.weight)
         self.weight.copy_(weights[:n, None])
         if self.bias is not None:

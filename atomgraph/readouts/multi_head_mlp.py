@@ -106,7 +106,7 @@ class MultiHeadMLP(Readout):
     def n_unknowns(self) -> int:
         return self.hidden + (self.last_bias is not None)
 
-    def unknowns_of(self, element: int) -> slice:
+    def weight_slice(self, element: int) -> slice:
         return slice(0, self.n_unknowns)
 
     def basis(self, h: Tensor, element: int) -> Tensor:
@@ -117,7 +117,7 @@ class MultiHeadMLP(Readout):
         return None
 
     @torch.no_grad()
-    def take(self, weights: Tensor) -> None:
+    def set_weights(self, weights: Tensor) -> None:
         self.last.copy_(weights[None, : self.hidden])
         if self.last_bias is not None:
             self.last_bias.copy_(weights[self.hidden :])

@@ -82,7 +82,7 @@ class PerElementLinear(Readout):
     def _n_each(self) -> int:
         return self.weight.shape[1] + (self.bias is not None)
 
-    def unknowns_of(self, element: int) -> slice:
+    def weight_slice(self, element: int) -> slice:
         return slice(element * self._n_each, (element + 1) * self._n_each)
 
     def basis(self, h: Tensor, element: int) -> Tensor:
@@ -92,7 +92,7 @@ class PerElementLinear(Readout):
         return None, None
 
     @torch.no_grad()
-    def take(self, weights: Tensor) -> None:
+    def set_weights(self, weights: Tensor) -> None:
         table = weights.view(len(self.elements), self._n_each)
         n = self.weight.shape[1]
         self.weight.copy_(table[:, :n, None])

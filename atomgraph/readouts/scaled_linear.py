@@ -55,7 +55,7 @@ class ScaledLinear(Readout):
     def n_unknowns(self) -> int:
         return len(self.weight)
 
-    def unknowns_of(self, element: int) -> slice:
+    def weight_slice(self, element: int) -> slice:
         return slice(0, self.n_unknowns)
 
     def basis(self, h: Tensor, element: int) -> Tensor:
@@ -66,5 +66,5 @@ class ScaledLinear(Readout):
         return None
 
     @torch.no_grad()
-    def take(self, weights: Tensor) -> None:
+    def set_weights(self, weights: Tensor) -> None:
         self.weight.copy_(weights[:, None])

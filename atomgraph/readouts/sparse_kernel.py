@@ -135,7 +135,7 @@ class SparseKernel(Readout):
     def n_unknowns(self) -> int:
         return len(self.elements) * self.points.shape[1]
 
-    def unknowns_of(self, element: int) -> slice:
+    def weight_slice(self, element: int) -> slice:
         n = self.points.shape[1]
         return slice(element * n, (element + 1) * n)
 
@@ -149,7 +149,7 @@ class SparseKernel(Readout):
         return points, self.delta[element] ** 2 * self.zeta * (h @ points.T) ** (self.zeta - 1)
 
     @torch.no_grad()
-    def take(self, weights: Tensor) -> None:
+    def set_weights(self, weights: Tensor) -> None:
         self.weight.copy_(weights.view(len(self.elements), -1, 1))
 
     def prior(self) -> Tensor:

@@ -10,7 +10,7 @@ from atomgraph.featurizers import RadialDensity
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.ops.cutoff import cosine_cutoff, polynomial_cutoff
-from atomgraph.ops.radial import bessel, gaussian
+from atomgraph.ops.radial_basis import bessel, gaussian
 from atomgraph.testing import FeaturizerLaws
 from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of
 

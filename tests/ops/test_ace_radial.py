@@ -10,16 +10,8 @@ from scipy.integrate import quad
 from torch.autograd import gradcheck, gradgradcheck
 
 from atomgraph.errors import WiringError
-from atomgraph.ops.ace_radial import (
-    ACE_RADIALS,
-    Shape,
-    ace_radial,
-    core_repulsion,
-    cosine_fade,
-    polynomial_fade,
-    screened_coulomb,
-)
-from atomgraph.ops.radial import bessel
+from atomgraph.ops.radial_basis import ACE_RADIALS, Shape, ace_radial, bessel, cosine_fade, polynomial_fade
+from atomgraph.ops.repulsion import core_repulsion, screened_coulomb
 
 CUTOFF, WIDTH, EXPONENT = 5.0, 1.5, 3.5
 SHAPE = Shape(CUTOFF, WIDTH, EXPONENT)

@@ -92,12 +92,12 @@ def test_what_is_linear_can_be_solved_for(atoms):
     graph, edges = atoms
     readout = DensityEmbedding(ELEMENTS, 3, parameters=[[2.0, 1.0]]).double()
     weights = features(1, 12)[0]
-    readout.take(weights)
+    readout.set_weights(weights)
     h = features(graph.n_atoms, 3)
     expected = torch.zeros(graph.n_atoms, dtype=torch.float64)
     for element in range(4):
         mine = edges.element == element
-        expected[mine] = readout.basis(h[mine], element) @ weights[readout.unknowns_of(element)]
+        expected[mine] = readout.basis(h[mine], element) @ weights[readout.weight_slice(element)]
     torch.testing.assert_close(readout(h, graph, edges)[:, 0], expected)
     assert readout.n_unknowns == 12
 

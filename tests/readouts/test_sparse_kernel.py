@@ -78,7 +78,7 @@ def test_weights_that_cancel_cost_few_digits_near_the_mean_point():
     weights -= weights.mean()
     with torch.no_grad():
         kernel.points.copy_(torch.from_numpy(points)[None])
-        kernel.take(torch.from_numpy(weights))
+        kernel.set_weights(torch.from_numpy(weights))
         result = kernel._energies(torch.from_numpy(h), 0)[:, 0].numpy()
     exact = ((h.astype(np.longdouble) @ points.astype(np.longdouble).T) ** 4 @ weights.astype(np.longdouble)).astype(
         float

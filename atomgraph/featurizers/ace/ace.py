@@ -48,7 +48,7 @@ class ACE(DensityFeaturizer):
             ``n_max`` and ``l_max``.
         n_max, l_max: Where functions is None, the largest n and l of functions of one, two … factors, pacemaker's
             ``nradmax_by_orders`` and ``lmax_by_orders``.
-        radial: A key of ``ops.ace_radial.ACE_RADIALS``.
+        radial: A key of ``ops.radial_basis.ACE_RADIALS``.
         n_radial: Functions :math:`g_k`, None for as many as are asked for.
         width: Å over which the basis fades before the cutoff, where it does not do so by itself, at most 1 Å if None.
         exponent: λ of ``ChebExpCos`` and ``ChebPow``.

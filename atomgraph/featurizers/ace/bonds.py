@@ -11,7 +11,7 @@ from torch import Tensor
 from atomgraph.errors import WiringError, nearest
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.linear_map import LinearMap
-from atomgraph.ops.ace_radial import ACE_RADIALS, Shape, ace_radial, polynomial_fade
+from atomgraph.ops.radial_basis import ACE_RADIALS, Shape, ace_radial, polynomial_fade
 
 BOND_KEYS = ("elements", "radial", "cutoff", "width", "exponent", "inner", "inner_width")
 
@@ -24,7 +24,7 @@ class Bonds(torch.nn.Module):
     Args:
         elements: Chemical symbols.
         bonds: ``{elements, radial, cutoff, width, exponent, inner, inner_width}`` each, lengths in Å: a key of
-            ``ACE_RADIALS`` with its numbers (``ops.ace_radial.Shape``), zero inside ``inner − inner_width`` and whole
+            ``ACE_RADIALS`` with its numbers (``ops.radial_basis.Shape``), zero inside ``inner − inner_width`` and whole
             from ``inner`` on. What is left out or None is ``SBessel``, at most 1 Å, λ = 5.25, and no inner cutoff. A
             bond is for both orders of its elements; elements without a bond do not see each other.
         n_radial: Functions :math:`g_k`.

@@ -16,7 +16,8 @@ from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.part import Part
-from atomgraph.ops.ace_radial import core_repulsion, polynomial_fade, screened_coulomb
+from atomgraph.ops.radial_basis import polynomial_fade
+from atomgraph.ops.repulsion import core_repulsion, screened_coulomb
 from atomgraph.ops.scatter import sum_to
 
 _KEYS = ("elements", "form", "prefactor", "exponent", "cutoff", "width", "inner", "inner_width")
@@ -27,7 +28,7 @@ class CoreRepulsion(Part):
     r""":math:`\rho^{core}_i = \sum_j \frac{|A|}{r} e^{-|\lambda| r^2}\, \tfrac12(1 + \cos\pi r/r_c)\, f_{in}(r)`, in eV.
 
     :math:`f_{in}` goes from 1 to 0 between ``inner − inner_width`` and ``inner``, or is 1 where ``inner`` is None.
-    A pair of the form ``zbl`` has ``ops.ace_radial.screened_coulomb`` instead, A without unit, fading over ``width``.
+    A pair of the form ``zbl`` has ``ops.repulsion.screened_coulomb`` instead, A without unit, fading over ``width``.
 
     ``forward(graph, edges)`` gives (n_atoms,).
 

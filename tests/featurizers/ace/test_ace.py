@@ -10,7 +10,7 @@ from atomgraph.featurizers import ACE
 from atomgraph.fitting.solvers.smoothness import algebraic_roughness
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
-from atomgraph.ops.ace_radial import Shape, ace_radial
+from atomgraph.ops.radial_basis import Shape, ace_radial
 from atomgraph.testing import FeaturizerLaws
 from atomgraph.testing.graphs import ELEMENTS, crystal, generator, graph_of
 

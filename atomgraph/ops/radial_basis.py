@@ -1,7 +1,9 @@
-"""Radial functions g_k(r) of the atomic cluster expansion, as pacemaker has them, and two more.
+"""Radial bases: how a distance becomes n_radial numbers.
 
-All are written out, not tabulated, and are differentiable twice inside their range. From the cutoff on all are zero;
-those with a cutoff of their own come there smoothly (``ChebLinear`` does not, which is how pacemaker has it).
+``BASES`` are functions of the distance and the cutoff, without the envelope, which is in ``cutoff.py``. ``ACE_RADIALS`` are
+those of the atomic cluster expansion as pacemaker has them, and ``Bessel`` and ``Legendre``. They are zero from the cutoff
+on, and those with a width end smoothly (``ChebLinear`` does not, as in pacemaker). All have two derivatives in their range.
+
 Sources: Lysogorskiy et al., npj Comput. Mater. 7, 97 (2021); Bochkarev et al., Phys. Rev. Materials 6, 013804 (2022);
 Kocer, Mason and Erturk, AIP Adv. 10, 015021 (2020) for the simplified Bessel functions; the program python-ace.
 """
@@ -16,11 +18,84 @@ import torch
 from torch import Tensor
 
 from atomgraph.errors import WiringError, nearest
-from atomgraph.ops.radial import bessel
 
-_FARTHEST_GAUSSIAN = 50.0  # python-ace drops the core repulsion from λr² = 50 on
-_COULOMB = 14.399645351950543  # e²/4πε0 in eV·Å
-_SCREENING = ((0.18175, 3.19980), (0.50986, 0.94229), (0.28022, 0.40290), (0.02817, 0.20162))  # coefficient, exponent
+
+def bessel(length: Tensor, n_radial: int, cutoff: float) -> Tensor:
+    r"""Standing waves in a sphere: :math:`R_n(r) = \sqrt{2/r_c}\, \sin(n \pi r / r_c) / r`, n = 1 … n_radial.
+
+    Orthonormal under :math:`\int_0^{r_c} R_n R_m r^2 dr`, and zero at the cutoff.
+
+    Args:
+        length: (n_edges,) in Å, positive.
+        cutoff: Å.
+
+    Returns:
+        (n_edges, n_radial) in Å^(−3/2).
+
+    Raises:
+        WiringError: For a cutoff or n_radial that is not positive.
+
+    Source: Gasteiger, Groß and Günnemann, ICLR 2020 (DimeNet).
+    """
+    _check(n_radial, cutoff)
+    frequency = torch.arange(1, n_radial + 1, dtype=length.dtype, device=length.device) * (math.pi / cutoff)
+    return torch.sin(length[:, None] * frequency) * (math.sqrt(2.0 / cutoff) / length)[:, None]
+
+
+def gaussian(length: Tensor, n_radial: int, cutoff: float, *, start: float = 0.0, width: float | None = None) -> Tensor:
+    r"""Bells side by side: :math:`R_n(r) = \exp(-(r - r_n)^2 / 2w^2)`, :math:`r_n` evenly from ``start`` to the cutoff.
+
+    Args:
+        length: (n_edges,) in Å.
+        cutoff, start: Å.
+        width: W in Å, by default the distance between two centres.
+
+    Returns:
+        (n_edges, n_radial).
+
+    Raises:
+        WiringError: For n_radial, cutoff or width that are not positive, or start ≥ cutoff.
+
+    Source: Schütt et al., J. Chem. Phys. 148, 241722 (2018) (SchNet).
+    """
+    _check(n_radial, cutoff, start)
+    width = (cutoff - start) / max(n_radial - 1, 1) if width is None else width
+    if not width > 0:
+        raise WiringError(f"the width of the Gaussians must be positive, in Å, but is {width}")
+    centre = torch.linspace(start, cutoff, n_radial, dtype=length.dtype, device=length.device)
+    return torch.exp((length[:, None] - centre).square() * (-0.5 / width**2))
+
+
+def chebyshev(length: Tensor, n_radial: int, cutoff: float, *, start: float = 0.0) -> Tensor:
+    r"""Chebyshev polynomials of the distance: :math:`R_n(r) = T_n(x)`, n = 0 … n_radial − 1.
+
+    .. math:: x = \frac{2 (r - r_0)}{r_c - r_0} - 1, \qquad T_0 = 1,\; T_1 = x,\; T_{n+1} = 2x\,T_n - T_{n-1}
+
+    By recurrence, since cos(n arccos x) has no finite derivative at the ends.
+
+    Args:
+        length: (n_edges,) in Å.
+        cutoff, start: :math:`r_c, r_0` in Å.
+
+    Returns:
+        (n_edges, n_radial).
+
+    Raises:
+        WiringError: For n_radial or cutoff that are not positive, or start ≥ cutoff.
+    """
+    _check(n_radial, cutoff, start)
+    x = (length - start) * (2.0 / (cutoff - start)) - 1.0
+    terms = [torch.ones_like(x), x]
+    while len(terms) < n_radial:
+        terms.append(2.0 * x * terms[-1] - terms[-2])
+    return torch.stack(terms[:n_radial], dim=1)
+
+
+BASES: dict[str, Callable[[Tensor, int, float], Tensor]] = {  # (length, n_radial, cutoff) -> (n_edges, n_radial)
+    "bessel": bessel,
+    "gaussian": gaussian,
+    "chebyshev": chebyshev,
+}
 
 
 @dataclass(frozen=True)
@@ -78,55 +153,6 @@ def polynomial_fade(length: Tensor, cutoff: float, width: float) -> Tensor:
     return 1.0 - x * x * x * (10.0 - x * (15.0 - 6.0 * x))
 
 
-def core_repulsion(length: Tensor, prefactor: float, exponent: float, cutoff: float) -> Tensor:
-    r""":math:`\frac{|A|}{r} e^{-|\lambda| r^2}\, \tfrac12(1 + \cos\pi r/r_c)` in eV, 0 from the cutoff on.
-
-    Args:
-        length: (n,) in Å.
-        prefactor: A, eV·Å.
-        exponent: λ, 1/Å².
-        cutoff: Å.
-
-    Returns:
-        (n,).
-    """
-    square = abs(exponent) * length * length
-    felt = (length < cutoff) & (square < _FARTHEST_GAUSSIAN)
-    value = abs(prefactor) * torch.exp(-square) / length * 0.5 * (1.0 + torch.cos(length * (math.pi / cutoff)))
-    return torch.where(felt, value, 0.0)
-
-
-def screened_coulomb(length: Tensor, numbers: tuple[int, int], prefactor: float, cutoff: float, width: float) -> Tensor:
-    r""":math:`A\, \tfrac12 K Z_1 Z_2\, [\phi(r/a)/r + S(r)]`: ZBL's repulsion, switched off as in LAMMPS, and faded.
-
-    S makes the value and its first two derivatives 0 at the cutoff, and is constant up to cutoff − width. The polynomial
-    switch is applied in addition.
-
-    Args:
-        length: (n,) in Å.
-        numbers: Z of the two elements.
-        prefactor: A, no unit.
-        cutoff, width: Å.
-
-    Returns:
-        (n,) in eV.
-
-    Source: LAMMPS, ``pair_style zbl``, and the program python-ace.
-    """
-    a = 0.46850 / (numbers[0] ** 0.23 + numbers[1] ** 0.23)
-    at_end = [c * math.exp(-e * cutoff / a) for c, e in _SCREENING]
-    phi, dphi, ddphi = (sum(t * (-e / a) ** k for t, (_, e) in zip(at_end, _SCREENING, strict=True)) for k in range(3))
-    value = phi / cutoff
-    first = dphi / cutoff - phi / cutoff**2
-    second = ddphi / cutoff - 2 * dphi / cutoff**2 + 2 * phi / cutoff**3
-    cubic, quartic = (width * second - 3 * first) / width**2, (2 * first - width * second) / width**3
-    into = (length - (cutoff - width)).clamp(min=0.0)
-    switch = into**3 * (cubic / 3 + into * (quartic / 4)) - value + 0.5 * width * first - width**2 * second / 12
-    bare = torch.stack([c * torch.exp(length * (-e / a)) for c, e in _SCREENING]).sum(dim=0) / length
-    whole = (0.5 * prefactor * _COULOMB * numbers[0] * numbers[1]) * (bare + switch)
-    return torch.where(length < cutoff, whole * polynomial_fade(length, cutoff, width), 0.0)
-
-
 def _chebyshev_exp_cos(r: Tensor, n: int, shape: Shape) -> Tensor:
     r""":math:`g_1 = f`, :math:`g_k = \tfrac12(1 - T_{k-1}(x))f`, :math:`f = \tfrac12(1 + \cos\pi r/r_c)`.
 
@@ -168,7 +194,7 @@ def _simplified_bessel(r: Tensor, n: int, shape: Shape) -> Tensor:
 
 
 def _bessel(r: Tensor, n: int, shape: Shape) -> Tensor:
-    """Standing waves (``ops.radial.bessel``) times the polynomial fade."""
+    """Standing waves (``ops.radial_basis.bessel``) times the polynomial fade."""
     return bessel(r, n, shape.cutoff) * polynomial_fade(r, shape.cutoff, shape.width)[:, None]
 
 
@@ -205,3 +231,12 @@ def _fraction(length: Tensor, cutoff: float, width: float) -> Tensor:
     if width == 0.0:
         return (length >= cutoff).to(length.dtype)
     return ((length - (cutoff - width)) / width).clamp(0.0, 1.0)
+
+
+def _check(n_radial: int, cutoff: float, start: float = 0.0) -> None:
+    if not cutoff > 0:
+        raise WiringError(f"cutoff must be positive, in Å, but is {cutoff}")
+    if n_radial < 1:
+        raise WiringError(f"n_radial must be at least 1, but is {n_radial}")
+    if not start < cutoff:
+        raise WiringError(f"the radial functions must start before the cutoff of {cutoff} Å, but start at {start} Å")

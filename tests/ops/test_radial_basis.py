@@ -9,7 +9,7 @@ from numpy.polynomial import chebyshev as numpy_chebyshev
 from torch.autograd import gradcheck, gradgradcheck
 
 from atomgraph.errors import WiringError
-from atomgraph.ops.radial import bessel, chebyshev, gaussian
+from atomgraph.ops.radial_basis import bessel, chebyshev, gaussian
 
 CUTOFF = 5.0
 BASES = pytest.mark.parametrize("basis", [bessel, gaussian, chebyshev])
