@@ -86,12 +86,12 @@ def _current_keys(value: Any, old: str, new: str, owner: str) -> Any:
 
 
 def old_names_of(module: str) -> Callable[[str], Any]:
-    """``__getattr__`` for a module whose classes or functions were renamed."""
+    """``__getattr__`` for a module that was renamed, or whose classes or functions were."""
 
     def __getattr__(name: str) -> Any:
         old = f"{module}.{name}"
         new = current_path(old)
-        if new == old:
+        if new == old or name.startswith("__"):
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         value = _object_at(new)
         warn_old_name(old, new)
@@ -105,19 +105,6 @@ def _object_at(path: str) -> Any:
     return getattr(import_module(module), name)
 
 
-class _OldModule(ModuleType):
-    """A module under its old name: passes on to the module of today."""
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-        old = f"{self.__name__}.{name}"
-        new = current_path(old)
-        value = _object_at(new)
-        warn_old_name(old, new)
-        return value
-
-
 class _OldModules(MetaPathFinder, Loader):
     """Finds modules by their old names."""
 
@@ -128,10 +115,11 @@ class _OldModules(MetaPathFinder, Loader):
         return ModuleSpec(name, self, is_package=True) if known else None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        return _OldModule(spec.name)
+        return ModuleType(spec.name)
 
     def exec_module(self, module: ModuleType) -> None:
-        """There is nothing to execute."""
+        """Let the module pass on to the module of today."""
+        module.__dict__["__getattr__"] = old_names_of(module.__name__)
 
 
 def find_old_modules() -> None:

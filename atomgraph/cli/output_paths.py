@@ -70,8 +70,8 @@ def _files(inputs: Iterable[str | Path]) -> Iterable[Path]:
         yield from (Path(name) for name in (pattern, pattern.partition("@")[0], *glob.glob(pattern, recursive=True)))  # noqa: PTH207  (absolute patterns, too)
 
 
-def _is_same(path: Path, second: Path) -> bool:
+def _is_same(first: Path, second: Path) -> bool:
     try:
-        return path.samefile(second)
+        return first.samefile(second)
     except OSError:  # one of the two does not exist
         return False

@@ -1,7 +1,7 @@
-"""Which parts have a fused form: the file of each fused form registers it for the class of the part.
+"""Which parts have a fused form: the file of each fused form registers the class of the part here.
 
-A part outside atomgraph gets a fused form by ``missing_form.register``; until then its name is the reason that a potential
-is not compiled.
+``FusedMACE`` makes the fused forms. The name of a part that is not registered is the reason that a potential is not
+compiled.
 """
 
 from __future__ import annotations

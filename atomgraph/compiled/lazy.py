@@ -121,7 +121,8 @@ class LazyCompiled(Potential):
         """Start to count; kernels will be made of the weights of ``exact``."""
         self._state, self._exact = self._weights(), (exact,)
         self._compiled: CompiledPotential | None = None
-        self._is_settled = not any(is_registered(layer) for branch in self.model.branches for layer in branch.layers)
+        layers = chain.from_iterable(branch.layers for branch in self.model.branches)
+        self._is_settled = not any(is_registered(part) for layer in layers for part in layer.modules())
         self._is_looked_for, self._compile_seconds = False, SECONDS
         self._reason: str | None = None
         self._done, self._seconds = 0, 0.0

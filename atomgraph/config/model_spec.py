@@ -14,7 +14,7 @@ from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
 from atomgraph import models
 from atomgraph.config.foreign_keys import elsewhere
-from atomgraph.config.old_keys import PART_MODULES
+from atomgraph.config.part_modules import PART_MODULES, part_by_name
 from atomgraph.config.type_words import in_words
 from atomgraph.errors import AtomgraphError, ConfigError, WiringError, nearest
 from atomgraph.models import EnergyModel
@@ -115,10 +115,9 @@ def part_class(kind: str, location: str) -> type[Part]:
             return resolve_class(kind, trust_imports=_imports.get())
         except WiringError as error:
             raise ConfigError(f"{location}: {error}") from error
-    for package in PART_MODULES:
-        cls = getattr(package, kind, None)
-        if isinstance(cls, type) and issubclass(cls, Part):
-            return cls
+    cls = part_by_name(kind)
+    if cls is not None:
+        return cls
     names = _energy_models() if location == "model.kind" else _parts()
     raise ConfigError(f"{location}: no part {kind!r}{nearest(kind, names)}")
 

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from atomgraph import featurizers, layers, models, nn, readouts
+from atomgraph.config.part_modules import PART_MODULES, part_by_name
 from atomgraph.errors import ConfigError, WiringError
 from atomgraph.nn.part import Part, resolve_class
 from atomgraph.old_name_table import ARGUMENTS, KEYS, VALUES
 from atomgraph.old_names import current_arguments, current_path, reading_old_file, warn_old_name
 
-PART_MODULES = (models, featurizers, layers, readouts, nn)
 PART_SECTIONS = ("model", "baseline")  # sections that hold parts, with constructor arguments as keys
 METHODS = ("compare", "methods")  # each entry is a piece of a configuration
 
@@ -184,8 +183,7 @@ def _known_class(kind: str) -> type[Part] | None:
     """The class of a kind of atomgraph; None for others, whose modules are not imported for this."""
     kind = _current_kind(kind)
     if "." not in kind:
-        classes = (getattr(module, kind, None) for module in PART_MODULES)
-        return next((cls for cls in classes if isinstance(cls, type) and issubclass(cls, Part)), None)
+        return part_by_name(kind)
     try:
         return resolve_class(kind) if kind.startswith("atomgraph.") else None
     except WiringError:

@@ -15,7 +15,7 @@ def keep_elements(potential: Potential, elements: Sequence[str]) -> Potential:
     """A new potential for some of the elements, in the given order, that predicts the same for them; the old one stays.
 
     Raises:
-        WiringError: For an element that it does not know, or a model other than MACE, GCN, Behler-Parrinello, ACE.
+        WiringError: For an element that it does not know, or a model with a part that cannot change its elements.
     """
     known = potential.elements
     rows = places_of(elements, known, "element")
@@ -62,11 +62,13 @@ def restart_elements(potential: Potential, like: Mapping[str, str]) -> Potential
     """
     known = potential.elements
     rows = list(range(len(known)))
-    for symbol, second in like.items():
-        place, rows[place] = places_of([symbol, second], known, "element")
-        if second in like:
-            raise WiringError(f"{symbol} is to begin like {second}, which is to forget what it has learned")
-    note = "restarted the elements " + ", ".join(f"{symbol} like {second}" for symbol, second in like.items())
+    for symbol, model_element in like.items():
+        place, rows[place] = places_of([symbol, model_element], known, "element")
+        if model_element in like:
+            raise WiringError(f"{symbol} is to begin like {model_element}, which is to forget what it has learned")
+    note = "restarted the elements " + ", ".join(
+        f"{symbol} like {model_element}" for symbol, model_element in like.items()
+    )
     return _with_elements(potential, known, rows, note, e0_rows=range(len(known)))
 
 

@@ -16,14 +16,14 @@ from atomgraph.potential import Potential
 Made = TypeVar("Made")
 
 
-def places_of(expected: Sequence[str], known: Sequence[str], what: str) -> list[int]:
-    """Where the wanted names stand among the known; WiringError for what is no list of distinct known names."""
-    if isinstance(expected, str) or not expected or len(set(expected)) != len(expected):
-        raise WiringError(f"{what}s should be a list of distinct names, but is {expected!r}")
-    for name in expected:
+def places_of(names: Sequence[str], known: Sequence[str], what: str) -> list[int]:
+    """Positions of names among the known names; WiringError unless they are a list of distinct known names."""
+    if isinstance(names, str) or not names or len(set(names)) != len(names):
+        raise WiringError(f"{what}s should be a list of distinct names, but is {names!r}")
+    for name in names:
         if name not in known:
             raise WiringError(f"no {what} {name!r} in this potential{nearest(name, known)}")
-    return [list(known).index(name) for name in expected]
+    return [list(known).index(name) for name in names]
 
 
 def without_rng(make: Callable[..., Made], *words: object, **arguments: object) -> Made:

@@ -74,10 +74,10 @@ class Baseline(Float64Buffers, Part):
         return self.total(self.of_head(local, head), repulsion, head, edges.element)
 
     def total(self, epsilon: Tensor, repulsion: Tensor | None, head: Tensor, element: Tensor) -> Tensor:
-        """The sum, (n_atoms,) eV in float64, of local energies and repulsions (n_atoms,);
+        """The sum, (n_atoms,) eV in float64, of local energies and repulsions (n_atoms,).
 
         Args:
-            head, element: Each atom's rows.
+            head, element: Rows of each atom in E0, scale and shift.
         """
         epsilon, constant = epsilon.to(self.e0.dtype), self.e0[head, element] + self.shift[head]
         if repulsion is None:

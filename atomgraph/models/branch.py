@@ -90,7 +90,7 @@ class Branch(Part):
         return self.arguments | {"cutoff": self.cutoff, "featurizer": featurizer} | parts
 
     def weights_for(self, new: Branch, edit: ElementEdit) -> dict[str, Tensor]:
-        """Entries of the state dict that change in all parts;
+        """Entries of the state dict of all parts that change with the elements.
 
         Args:
             new: This branch for the new elements.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Sequence
 from functools import singledispatch
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,8 +28,8 @@ class LinearMessage:
     """A linear map, divided by the mean number of neighbours or 1 + ρ; some interactions add a map by element. All are folded.
 
     Args:
-        library: The kernels.
         interaction: In float64.
+        library: The kernels.
         dtype: Of the kernels.
         sums: Layout of the sums, and their channels without and with padding.
         message: Layout of the message.
@@ -36,8 +37,8 @@ class LinearMessage:
 
     def __init__(
         self,
-        library: ctypes.CDLL,
         interaction: AgnosticInteraction,
+        library: ctypes.CDLL,
         dtype: torch.dtype,
         sums: tuple[Layout, Padding],
         message: Layout,
@@ -76,8 +77,8 @@ class GatedMessage:
 
     def __init__(
         self,
-        library: ctypes.CDLL,
         interaction: NonlinearResidualInteraction,
+        library: ctypes.CDLL,
         dtype: torch.dtype,
         sums: tuple[Layout, Padding],
         message: Layout,
@@ -125,27 +126,14 @@ def fused_message(
 
 
 @fused_message.register
-def _(
-    interaction: NonlinearResidualInteraction,
-    library: ctypes.CDLL,
-    dtype: torch.dtype,
-    sums: tuple[Layout, Padding],
-    message: Layout,
-    up: tuple[LinearForm, Sequence[Layout]],
-) -> GatedMessage:
-    return GatedMessage(library, interaction, dtype, sums, message, up)
+def _(interaction: NonlinearResidualInteraction, *arguments: Any) -> GatedMessage:
+    return GatedMessage(interaction, *arguments)
 
 
 @fused_message.register
-def _(
-    interaction: AgnosticInteraction,
-    library: ctypes.CDLL,
-    dtype: torch.dtype,
-    sums: tuple[Layout, Padding],
-    message: Layout,
-    up: tuple[LinearForm, Sequence[Layout]],
-) -> LinearMessage:
-    return LinearMessage(library, interaction, dtype, sums, message)
+def _(interaction: AgnosticInteraction, *arguments: Any) -> LinearMessage:
+    *without_up, _ = arguments  # the neighbours' features do not enter
+    return LinearMessage(interaction, *without_up)
 
 
 def _divided(layout: Layout, x: Tensor, divisor: Tensor) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor, Tensor]]]:

@@ -74,6 +74,8 @@ class FusedReadouts:
                 self._add_linear(readout, form, scale)
             elif isinstance(readout, MultiHeadMLP):
                 self._hidden.append(FusedHidden(library, readout, scale, form, sources, dtype))
+            elif not isinstance(readout, ZeroReadout):
+                raise TypeError(f"{type(readout).__name__} has no fused form")
         self._vectors = {k: vector.to(dtype).contiguous() for k, vector in self._vectors.items()}
 
     def _add_linear(self, readout: ScaledLinear, form: LinearForm, scale: Tensor) -> None:

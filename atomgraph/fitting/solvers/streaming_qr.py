@@ -96,16 +96,16 @@ class Streamed(ABC):
                 self._filled = 0
 
     @torch.no_grad()
-    def merge(self, second: Reduced) -> None:
-        """Take what another stream, of other rows of the same problem, was reduced to."""
-        if (second.n_unknowns, second.n_targets) != (self.n_unknowns, self.n_targets):
+    def merge(self, part: Reduced) -> None:
+        """Add the reduced form of other rows of the same problem."""
+        if (part.n_unknowns, part.n_targets) != (self.n_unknowns, self.n_targets):
             raise FittingError(
                 f"a problem of {self.n_unknowns} unknowns and {self.n_targets} targets cannot take one of "
-                f"{second.n_unknowns} and {second.n_targets}"
+                f"{part.n_unknowns} and {part.n_targets}"
             )
-        self._take(torch.cat([second.R, second.Qty], dim=1).to(self._buffer))
-        self._square = self._square + second.residual_square.to(self._square)
-        self.n_rows += second.n_rows
+        self._take(torch.cat([part.R, part.Qty], dim=1).to(self._buffer))
+        self._square = self._square + part.residual_square.to(self._square)
+        self.n_rows += part.n_rows
 
     @torch.no_grad()
     def reduced(self) -> Reduced:

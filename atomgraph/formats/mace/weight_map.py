@@ -55,11 +55,7 @@ def whole(theirs: str, ours: str, shape: Sequence[int], order: tuple[int, ...] |
 
 
 def linear(theirs: str, ours: str, irreps_in: o3.Irreps, irreps_out: o3.Irreps) -> Iterator[TensorSlice]:
-    """``o3.Linear``: flat weights, path after path, input outside;
-
-    Args:
-        ours: One matrix an irrep, its inputs concatenated.
-    """
+    """``o3.Linear``: flat weights, path after path, input outside; here one matrix for each irrep, its inputs concatenated."""
     start = 0
     rows: dict[o3.Irrep, int] = {}
     for n_in, irrep in irreps_in:
