@@ -73,6 +73,22 @@ def current_arguments(cls: type, arguments: Mapping[str, Any]) -> dict[str, Any]
     return result
 
 
+class OldAttribute:
+    """A method or attribute under its name of the last release: gives the attribute of today, with a warning."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __set_name__(self, owner: type, old: str) -> None:
+        self.old = f"{owner.__name__}.{old}"
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        if instance is None:
+            return self
+        warn_old_name(self.old, self.name)
+        return getattr(instance, self.name)
+
+
 def _current_keys(value: Any, old: str, new: str, owner: str) -> Any:
     """A mapping, or each of several mappings, with a key by its name of today."""
     if isinstance(value, list | tuple):

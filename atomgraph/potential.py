@@ -15,8 +15,8 @@ from atomgraph.errors import ConfigError, GraphError, WiringError, a_kind
 from atomgraph.evaluator import UncertaintyEstimator, iter_predict_graphs
 from atomgraph.formats import native
 from atomgraph.formats.versions import now, versions
-from atomgraph.graph.geometry import strained, volume
-from atomgraph.graph.structure import AtomicGraph, without_labels
+from atomgraph.graph.geometry import apply_strain, volume
+from atomgraph.graph.structure import AtomicGraph, strip_labels
 from atomgraph.kernels.after_fork import keep_from_hanging
 from atomgraph.models.energy import EnergyModel
 from atomgraph.models.posterior import PosteriorUncertainty
@@ -138,7 +138,7 @@ class Potential(torch.nn.Module):
             graph = _recordable(self._with_head(graph))
             pos = graph.pos.detach().requires_grad_(forces)
             strain = pos.new_zeros(graph.n_graphs, 3, 3).requires_grad_(stress)
-            node_energy = self.model(strained(graph, pos, strain)).to(pos.dtype)
+            node_energy = self.model(apply_strain(graph, pos, strain)).to(pos.dtype)
             energy = sum_to(node_energy, graph.graph_of_atom, graph.n_graphs)
             structure_energy = self.model.structure_energy(graph)
             energy = energy if structure_energy is None else energy + structure_energy.to(energy.dtype)
@@ -242,7 +242,7 @@ class Potential(torch.nn.Module):
         Raises:
             GraphError: For unknown elements and for a structure that makes no graph.
         """
-        graph = AtomicGraph.from_ase(without_labels(atoms), self.cutoff)
+        graph = AtomicGraph.from_ase(strip_labels(atoms), self.cutoff)
         self.model.element_table(graph.atomic_numbers.to(self.device))
         if self.head is None and (head := atoms.info.get("head")) is not None:
             graph.head = torch.full_like(graph.head, self._row_of(str(head)))

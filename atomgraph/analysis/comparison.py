@@ -12,7 +12,7 @@ import numpy as np
 
 from atomgraph.graph.quantities import FORCES as FORCES
 from atomgraph.graph.quantities import QUANTITIES, Quantity
-from atomgraph.graph.structure import labels_of
+from atomgraph.graph.structure import get_labels
 from atomgraph.potential import Potential
 from atomgraph.progress import track
 
@@ -87,7 +87,7 @@ class Comparison:
         rows: dict[str, list[tuple[np.ndarray, np.ndarray, int]]] = {name: [] for name in QUANTITIES}
         structures = []
         for i, (atoms, predicted) in enumerate(zip(frames, predictions, strict=True)):
-            labels = labels_of(atoms)
+            labels = get_labels(atoms)
             structures.append(_describe(i, atoms, labels))
             offset = sum((e0 or {}).get(symbol, 0.0) for symbol in atoms.symbols)
             for name, label in labels.items():
@@ -97,7 +97,7 @@ class Comparison:
                 both = (np.asarray(label), np.asarray(predicted[name]))
                 if name == "energy":
                     both = (both[0] - offset, both[1] - offset)
-                reference, prediction = (quantity.shown(value, len(atoms)) for value in both)
+                reference, prediction = (quantity.table_components(value, len(atoms)) for value in both)
                 rows[name].append((reference, prediction, i))
         samples = {name: _sample(quantity, rows[name]) for name, quantity in QUANTITIES.items() if rows[name]}
         return cls(structures, samples, seconds, device)
@@ -132,7 +132,7 @@ def compare(potential: Potential, frames: Iterable[ase.Atoms], *, progress: bool
     """
     frames = list(frames)
     start = time.perf_counter()
-    stress = any("stress" in labels_of(atoms) for atoms in frames)
+    stress = any("stress" in get_labels(atoms) for atoms in frames)
     results = potential.iter_predict(frames, stress=stress)
     predictions = list(track(results, "predicting", len(frames), shown=progress))
     seconds = time.perf_counter() - start

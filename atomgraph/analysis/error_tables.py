@@ -113,7 +113,7 @@ def structure_errors(comparison: Comparison) -> list[dict[str, Any]]:
             is_number = sample.quantity.full_shape(1) == ()
             result[owner][first] = float(error[0]) if is_number else float(np.sqrt(np.mean(error**2)))
             if rest:
-                rows = error.reshape(-1, sample.quantity.n_shown)
+                rows = error.reshape(-1, sample.quantity.n_table_components)
                 result[owner][rest[0]] = float(np.linalg.norm(rows, axis=1).max())
     return result
 

@@ -14,7 +14,7 @@ from statistics import median
 import ase
 import torch
 
-from atomgraph.graph.structure import AtomicGraph, without_labels
+from atomgraph.graph.structure import AtomicGraph, strip_labels
 from atomgraph.potential import Potential
 
 _LEAST = 3  # evaluations, however long they take
@@ -36,7 +36,7 @@ def measured(potential: Potential, atoms: ase.Atoms, seconds: float = 2.0) -> Sp
 
     The clock waits for the potential's device.
     """
-    bare = without_labels(atoms)
+    bare = strip_labels(atoms)
 
     def graph() -> AtomicGraph:
         return AtomicGraph.from_ase(bare, potential.cutoff).to(potential.device)
@@ -68,7 +68,7 @@ def force_errors(exact: Potential, others: Sequence[Potential], atoms: ase.Atoms
 
     NaN where all forces are zero.
     """
-    graph = AtomicGraph.from_ase(without_labels(atoms), exact.cutoff).to(exact.device)
+    graph = AtomicGraph.from_ase(strip_labels(atoms), exact.cutoff).to(exact.device)
     expected = exact.evaluate(graph, stress=False)["forces"]
     scale = float(expected.square().mean().sqrt()) or math.nan
     predictions = [potential.evaluate(graph, stress=False)["forces"] for potential in others]

@@ -19,7 +19,7 @@ from atomgraph.errors import AtomgraphError, GraphError
 from atomgraph.graph import AtomicGraph
 from atomgraph.graph.geometry import volume
 from atomgraph.graph.quantities import QUANTITIES
-from atomgraph.graph.structure import states_of
+from atomgraph.graph.structure import get_charge_and_spin
 from atomgraph.loading import load, move
 from atomgraph.potential import Potential
 
@@ -95,7 +95,7 @@ class Calculator(ase_calculator.Calculator):
             "pbc": (old.pbc, atoms.pbc),
         }
         changed = [name for name, (before, now) in pairs.items() if not np.array_equal(before, now)]
-        return changed + (["info"] if states_of(old) != states_of(atoms) else [])
+        return changed + (["info"] if get_charge_and_spin(old) != get_charge_and_spin(atoms) else [])
 
     def calculate(
         self,

@@ -10,7 +10,7 @@ import torch
 
 from atomgraph.errors import GraphError
 from atomgraph.graph.arrays import StructureArrays
-from atomgraph.graph.structure import AtomicGraph, states_of
+from atomgraph.graph.structure import AtomicGraph, get_charge_and_spin
 
 FARTHEST = 1e6  # Å; farther than any diffusion
 
@@ -47,7 +47,7 @@ class VerletGraph:
         Args:
             atoms: The structure; charge and spin are taken from ``info``.
         """
-        return self._updated(StructureArrays.from_ase(atoms), states_of(atoms))
+        return self._updated(StructureArrays.from_ase(atoms), get_charge_and_spin(atoms))
 
     def graph(
         self, positions: Any, numbers: Any, cell: Any, pbc: Any, *, charge: float = 0.0, spin: float = 1.0
@@ -65,7 +65,9 @@ class VerletGraph:
         Raises:
             GraphError: For positions or cells that are not finite, and structures that make no graph.
         """
-        return self._updated(StructureArrays.checked(positions, numbers, cell, pbc), {"charge": charge, "spin": spin})
+        return self._updated(
+            StructureArrays.from_arrays(positions, numbers, cell, pbc), {"charge": charge, "spin": spin}
+        )
 
     def _updated(self, structure: StructureArrays, states: dict[str, float]) -> AtomicGraph:
         reach = np.abs(structure.positions).max(initial=0.0)

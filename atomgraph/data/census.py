@@ -17,12 +17,12 @@ from rich.text import Text
 from atomgraph.data.frame_names import number_of
 from atomgraph.errors import DataError
 from atomgraph.graph.quantities import QUANTITIES
-from atomgraph.graph.structure import labels_of
+from atomgraph.graph.structure import get_labels
 
 
 def _ranges() -> dict[str, tuple[str, str]]:
     """Title and unit of each range, by its key."""
-    labels = {q.census[0]: q.census[1:] for q in QUANTITIES.values() if q.census is not None}
+    labels = {q.census_range[0]: q.census_range[1:] for q in QUANTITIES.values() if q.census_range is not None}
     return {**labels, "volume": ("volume per atom", "Å³"), "atoms": ("atoms in a frame", "")}
 
 
@@ -83,7 +83,7 @@ def census(frames: Iterable[ase.Atoms], notes: Sequence[str] = ()) -> Census:
     keys: set[str] = set()
     isolated = 0
     for atoms in frames:
-        present = labels_of(atoms)
+        present = get_labels(atoms)
         kind = kinds.setdefault(str(atoms.info.get("config_type", "default")), Counter())
         kind.update(["frames", *present])
         kind["atoms"] += len(atoms)
@@ -128,8 +128,8 @@ def _figures(atoms: ase.Atoms, labels: Mapping[str, np.ndarray]) -> dict[str, fl
     figures = {"atoms": float(len(atoms))}
     for name, label in labels.items():
         quantity = QUANTITIES[name]
-        if quantity.census is not None:
-            figures[quantity.census[0]] = quantity.summary(label, len(atoms))
+        if quantity.census_range is not None:
+            figures[quantity.census_range[0]] = quantity.census_value(label, len(atoms))
     if atoms.pbc.all():
         figures["volume"] = atoms.cell.volume / len(atoms)
     return figures

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import ase
 import numpy as np
 
-from atomgraph.graph.structure import STATES, labels_of, states_of
+from atomgraph.graph.structure import STATES, get_charge_and_spin, get_labels
 
 
 def fingerprint(frames: Iterable[ase.Atoms]) -> str:
@@ -30,9 +30,9 @@ def frame_digest(atoms: ase.Atoms) -> bytes:
     for array in (atoms.positions, atoms.cell.array):
         digest.update(_canonical(array))
     digest.update(np.asarray(atoms.pbc, dtype="u1").tobytes())
-    for name, label in sorted(labels_of(atoms).items()):
+    for name, label in sorted(get_labels(atoms).items()):
         digest.update(name.encode() + _canonical(label))
-    for name, value in states_of(atoms).items():
+    for name, value in get_charge_and_spin(atoms).items():
         if value != STATES[name][1]:
             digest.update(name.encode() + _canonical(np.array(value)))
     return digest.digest()

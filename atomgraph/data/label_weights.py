@@ -65,7 +65,7 @@ def require_weight(graphs: Sequence[AtomicGraph], labels: Iterable[str] | None =
         for label in labels:
             if bool(getattr(graph, f"{label}_mask").any()):
                 labelled = True
-                if bool((graph.weight_of(label) > 0).any()):
+                if bool((graph.loss_weight(label) > 0).any()):
                     return
     if labelled:
         raise DataError(

@@ -14,7 +14,7 @@ from atomgraph.data.conversion import Conversion, check_forces_sign, known_entri
 from atomgraph.data.reading_notes import Contradiction, ReadingNotes
 from atomgraph.errors import DataError
 from atomgraph.graph.quantities import QUANTITIES, label_names
-from atomgraph.graph.structure import VOIGT, checked_label
+from atomgraph.graph.structure import VOIGT, check_label
 from atomgraph.old_names import old_names_of
 
 OTHER_KEYS = ("config_type", "head", "charge", "spin")
@@ -120,7 +120,7 @@ class LabelReader:
     ) -> dict[str, Any]:
         labels: dict[str, Any] = {}
         for name in (name for name in QUANTITIES if name in values and name != "stress"):
-            labels[name] = conversion.factor(name) * checked_label(name, values[name], len(atoms))
+            labels[name] = conversion.factor(name) * check_label(name, values[name], len(atoms))
         volume = abs(np.linalg.det(atoms.cell.array)) if atoms.pbc.any() else 0.0
         tensors = {}
         if "stress" in values:
@@ -197,7 +197,7 @@ def _numbers(name: str, value: Any) -> np.ndarray:
 def _symmetric(name: str, value: Any, n_atoms: int) -> np.ndarray:
     """(3, 3), symmetrised; DataError where it is too far from symmetric to be a stress."""
     try:
-        full = checked_label("stress", _numbers(name, value), n_atoms)
+        full = check_label("stress", _numbers(name, value), n_atoms)
     except ValueError as error:
         raise DataError(str(error).replace("stress", name)) from error
     skew = np.abs(full - full.T).max()

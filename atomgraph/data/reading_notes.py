@@ -120,7 +120,7 @@ class ReadingNotes:
     def lacking(self, label: str) -> int:
         """Frames without a label; a stress or a virial is enough."""
         for quantity in QUANTITIES.values():
-            names = {quantity.name, *quantity.other_labels}
+            names = {quantity.name, *quantity.convertible_labels}
             if label in names:
                 return min(self.without[name] for name in names)
         return self.without[label]
@@ -140,7 +140,7 @@ class ReadingNotes:
         looking = {unread.label for unread in self.unread()}
         for label, quantity in QUANTITIES.items():
             keys = self.possible[label]
-            alike = {label, *quantity.other_labels}
+            alike = {label, *quantity.convertible_labels}
             if keys and self.n_frames and self.lacking(label) == self.n_frames and not alike & looking:
                 yield label, sorted(keys)
 
@@ -164,7 +164,7 @@ class ReadingNotes:
             for unread in self.unread()
         ]
         lines += [
-            f"no frame has {QUANTITIES[label].phrase}; "
+            f"no frame has {QUANTITIES[label].noun_phrase}; "
             f"by {'its' if len(keys) == 1 else 'their'} size {', '.join(keys)} may be: data.keys: "
             f"{{{label}: ...}} would read {'it' if len(keys) == 1 else 'one'}"
             for label, keys in self.unnamed()

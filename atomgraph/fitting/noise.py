@@ -100,14 +100,14 @@ class Noise:
         n_atoms = sum_to(torch.ones_like(graph.graph_of_atom, dtype=graph.energy.dtype), graph.graph_of_atom, n)
         grown = torch.stack([s.of_structures(n_atoms[i]) for i, s in enumerate(sigmas)])
         energy = (
-            graph.weight_of("energy").sqrt() * _inverse([s.energy for s in sigmas], graph) / grown * graph.energy_mask
+            graph.loss_weight("energy").sqrt() * _inverse([s.energy for s in sigmas], graph) / grown * graph.energy_mask
         )
         if self.energy_weights is not None:
             energy = energy * self.energy_weights[first : first + n].to(energy).sqrt()
         virial = (
-            graph.weight_of("stress").sqrt() * _inverse([s.virial for s in sigmas], graph) / grown * graph.stress_mask
+            graph.loss_weight("stress").sqrt() * _inverse([s.virial for s in sigmas], graph) / grown * graph.stress_mask
         )
-        of_forces = graph.weight_of("forces").sqrt() * _inverse([s.forces for s in sigmas], graph)
+        of_forces = graph.loss_weight("forces").sqrt() * _inverse([s.forces for s in sigmas], graph)
         forces = of_forces[graph.graph_of_atom] * graph.forces_mask
         return energy, forces, virial
 

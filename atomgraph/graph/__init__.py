@@ -1,4 +1,4 @@
-"""Atomistic graphs: fields, neighbours, geometry, labels."""
+"""Graphs of atomic structures: fields, neighbour lists, edge vectors, labels."""
 
 from atomgraph.graph.structure import AtomicGraph
 

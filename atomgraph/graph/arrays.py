@@ -1,4 +1,4 @@
-"""A structure as arrays, the common form of structures from ASE and from other engines."""
+"""``StructureArrays``: a structure as numpy arrays, from ASE or from another program."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class StructureArrays:
     Attributes:
         positions: (n_atoms, 3), Å, float64.
         numbers: (n_atoms,), atomic numbers.
-        cell: (3, 3), cell vectors as rows, Å; zeros where there is none.
+        cell: (3, 3), cell vectors as rows, Å; zeros for a missing vector.
         pbc: (3,) bool, which directions are periodic.
     """
 
@@ -30,25 +30,25 @@ class StructureArrays:
 
     @classmethod
     def from_ase(cls, atoms: ase.Atoms) -> StructureArrays:
-        """The arrays of an ASE structure; positions are copied only where their dtype is another one.
+        """Return the arrays of an ASE structure; positions are copied only if they are not contiguous float64.
 
         Raises:
-            GraphError: For positions that are not real numbers.
+            GraphError: If positions are not real numbers.
         """
         return cls(real_positions(atoms.arrays["positions"]), atoms.numbers, atoms.cell.array, atoms.pbc)
 
     @classmethod
-    def checked(cls, positions: Any, numbers: Any, cell: Any, pbc: Any) -> StructureArrays:
-        """The arrays of any array-like values.
+    def from_arrays(cls, positions: Any, numbers: Any, cell: Any, pbc: Any) -> StructureArrays:
+        """Return checked arrays from array-like values.
 
         Args:
-            positions: (n_atoms, 3), Å.
-            numbers: (n_atoms,), atomic numbers.
-            cell: (3, 3), Å, or None for no cell.
-            pbc: (3,) bool, or one bool for all directions.
+            positions: Positions, (n_atoms, 3), Å.
+            numbers: Atomic numbers, (n_atoms,).
+            cell: Cell vectors as rows, (3, 3), Å; None for no cell.
+            pbc: Which directions are periodic, (3,) bool, or one bool for all.
 
         Raises:
-            GraphError: For values of a wrong shape or type.
+            GraphError: If a value has a wrong shape or type.
         """
         structure = cls(
             positions=real_positions(np.asarray(positions)),
@@ -71,21 +71,24 @@ class StructureArrays:
     def __len__(self) -> int:
         return len(self.positions)
 
-    def name(self, row: int) -> str:
-        """An atom in an error message."""
+    def atom_name(self, row: int) -> str:
+        """Return the name of an atom for error messages: its row and element."""
         return f"atom {row} ({chemical_symbols[self.numbers[row]]})"
 
 
 def as_arrays(structure: ase.Atoms | StructureArrays) -> StructureArrays:
-    """The arrays of a structure, which may be one of ASE."""
+    """Return the arrays of an ASE structure; arrays are returned unchanged."""
     return structure if isinstance(structure, StructureArrays) else StructureArrays.from_ase(structure)
 
 
 def real_positions(positions: np.ndarray) -> np.ndarray:
-    """Positions as contiguous float64 in this machine's byte order; the array itself where it is so already.
+    """Return positions as contiguous float64 in native byte order; the same array if it has this form.
+
+    Args:
+        positions: Positions, (n_atoms, 3), Å.
 
     Raises:
-        GraphError: For positions that are not real numbers.
+        GraphError: If positions are not real numbers.
     """
     if positions.dtype == np.float64 and positions.dtype.isnative and positions.flags.c_contiguous:
         return positions

@@ -7,17 +7,27 @@ import numpy as np
 
 from atomgraph.errors import GraphError
 from atomgraph.graph.arrays import StructureArrays, as_arrays
+from atomgraph.old_names import old_names_of
 
-CLOSEST = 1e-3  # Å; nearer than this two atoms are on one spot
-_FARTHEST = (
-    1e7  # periods; to wrap an atom back from further away takes forever, and leaves too few digits of a distance
+MIN_DISTANCE = 1e-3  # Å; two atoms at a smaller distance count as at the same position
+_MAX_PERIODS = (
+    1e7  # largest coordinate in cell lengths; farther atoms are slow to wrap and leave too few digits of distances
 )
-_LONGEST = 1e10  # Å; beyond, positions in the cell have too few digits
-FLATTEST = 1e-8  # volume of a cell over the product of its edges; below, it has none
+_MAX_CELL_LENGTH = 1e10  # Å; in longer cells, positions have too few digits
+MIN_RELATIVE_VOLUME = 1e-8  # volume over the product of the cell lengths; a flatter cell has no volume
 
 
 def check_structure(structure: ase.Atoms | StructureArrays, cutoff: float) -> None:
-    """GraphError unless the structure has atoms, finite numbers, and a periodic cell that the cutoff can be seen in."""
+    """Check cutoff, number of atoms, positions and periodic cell.
+
+    Args:
+        structure: The structure, positions and cell in Å.
+        cutoff: Cutoff radius, Å.
+
+    Raises:
+        GraphError: If the cutoff is not positive, the structure has no atoms, numbers are not finite, or the periodic cell
+            has no volume.
+    """
     structure = as_arrays(structure)
     if not (cutoff > 0 and np.isfinite(cutoff)):
         raise GraphError(f"cutoff must be positive, in Å, but is {cutoff}")
@@ -25,10 +35,10 @@ def check_structure(structure: ase.Atoms | StructureArrays, cutoff: float) -> No
         raise GraphError("the structure has no atoms")
     positions = structure.positions
     if not np.isfinite(positions).all():
-        strange = np.flatnonzero(~np.isfinite(positions).all(axis=1))
+        bad_atoms = np.flatnonzero(~np.isfinite(positions).all(axis=1))
         raise GraphError(
-            f"positions hold NaN or infinite numbers, first at {structure.name(strange[0])} "
-            f"({len(strange)} of {len(structure)} atoms); remove or mend the structure"
+            f"positions hold NaN or infinite numbers, first at {structure.atom_name(bad_atoms[0])} "
+            f"({len(bad_atoms)} of {len(structure)} atoms); remove or repair the structure"
         )
     if not np.isfinite(structure.cell).all():
         raise GraphError(f"the cell holds NaN or infinite numbers: {structure.cell.tolist()}")
@@ -43,14 +53,26 @@ def check_contacts(
     shift: np.ndarray,
     length: np.ndarray,
 ) -> None:
-    """GraphError that names both atoms if two of them, images included, are nearer than 0.001 Å."""
+    """Check that no two atoms, images included, are nearer than 0.001 Å.
+
+    Args:
+        structure: The structure, positions and cell in Å.
+        centre: Row of the centre of each edge, (n_edges,).
+        neighbour: Row of the neighbour of each edge, (n_edges,).
+        shift: Cell shift of the neighbour's image, (n_edges, 3).
+        length: Distances, (n_edges,), Å.
+
+    Raises:
+        GraphError: If two atoms are too near; the message names both.
+    """
     structure = as_arrays(structure)
-    if len(length) == 0 or length.min() >= CLOSEST:
+    if len(length) == 0 or length.min() >= MIN_DISTANCE:
         return
     closest = int(length.argmin())
     image = " (a periodic image)" if shift[closest].any() else ""
+    first_atom, second_atom = structure.atom_name(centre[closest]), structure.atom_name(neighbour[closest])
     raise GraphError(
-        f"{structure.name(centre[closest])} and {structure.name(neighbour[closest])}{image} are on one spot, "
+        f"{first_atom} and {second_atom}{image} are at the same position, "
         f"{length[closest]:.1e} Å apart; remove one of them, or the structure"
     )
 
@@ -58,20 +80,23 @@ def check_contacts(
 def _check_periods(structure: StructureArrays, cutoff: float) -> None:
     periods = structure.cell[structure.pbc]
     lengths = np.linalg.norm(periods, axis=1)
-    if lengths.min() < CLOSEST:
+    if lengths.min() < MIN_DISTANCE:
         direction = "abc"[np.flatnonzero(structure.pbc)[lengths.argmin()]]
         raise GraphError(
             f"the structure is periodic along {direction}, but that cell vector has no length; "
-            f"give the vector, or set pbc to False there"
+            f"set the cell vector, or set pbc to False along {direction}"
         )
-    if lengths.max() > _LONGEST:
+    if lengths.max() > _MAX_CELL_LENGTH:
         raise GraphError(f"a cell vector is {lengths.max():.0e} Å long; is the cell in Å? It is {periods.tolist()}")
-    reach = np.abs(structure.positions).max()
-    if reach > _FARTHEST * lengths.min():
+    largest = np.abs(structure.positions).max()
+    if largest > _MAX_PERIODS * lengths.min():
         raise GraphError(
-            f"positions reach {reach:.0e} Å, with a period of {lengths.min():.3g} Å; are they in Å? "
+            f"positions reach {largest:.0e} Å, with a period of {lengths.min():.3g} Å; are they in Å? "
             f"Wrap the atoms into the cell, or remove the structure"
         )
-    measure = np.sqrt(max(np.linalg.det(periods @ periods.T), 0.0))  # length, area or volume
-    if measure < FLATTEST * lengths.prod():
+    size = np.sqrt(max(np.linalg.det(periods @ periods.T), 0.0))  # length, area or volume
+    if size < MIN_RELATIVE_VOLUME * lengths.prod():
         raise GraphError(f"the periodic cell has zero volume, its vectors are parallel: {periods.tolist()}")
+
+
+__getattr__ = old_names_of(__name__)

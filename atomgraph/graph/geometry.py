@@ -1,24 +1,25 @@
-"""Positions, cells and strains turned into edge vectors and volumes; everything here is differentiable."""
+"""Edge vectors, strained graphs and volumes, differentiable with respect to positions and cell."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from atomgraph.graph.checks import FLATTEST
+from atomgraph.graph.checks import MIN_RELATIVE_VOLUME
 from atomgraph.graph.structure import AtomicGraph
+from atomgraph.old_names import old_names_of
 
 
 def edge_vectors(graph: AtomicGraph) -> Tensor:
     r"""Vectors from neighbour to centre, :math:`r_e = x_{centre} - x_{neighbour} + S_e L`.
 
-    :math:`S_e` are the integer cell shifts, :math:`L` the rows of the edge's own cell.
+    :math:`S_e` are the integer cell shifts of an edge, :math:`L` the cell vectors (rows) of its structure.
 
     Returns:
         (n_edges, 3) in Å, in the dtype of ``graph.pos``.
     """
     neighbour, centre = graph.edge_index
-    # index_select: the gradient of an indexing [ ] sorts the edges before it adds them up
+    # index_select, because the gradient of indexing with [ ] is slower: it sorts the edges first
     vector = graph.pos.index_select(0, centre) - graph.pos.index_select(0, neighbour)
     if graph.n_graphs == 1:
         return vector + graph.cell_shift.to(vector.dtype) @ graph.cell[0]
@@ -26,25 +27,31 @@ def edge_vectors(graph: AtomicGraph) -> Tensor:
     return vector + torch.einsum("es,esk->ek", graph.cell_shift.to(vector.dtype), cell)
 
 
-def strained(graph: AtomicGraph, pos: Tensor, strain: Tensor) -> AtomicGraph:
-    r"""A copy of the graph at other positions under a strain, :math:`x \to x(1+\varepsilon)`, :math:`L \to L(1+\varepsilon)`.
+def apply_strain(graph: AtomicGraph, pos: Tensor, strain: Tensor) -> AtomicGraph:
+    r"""Return a strained copy of the graph, :math:`x \to x(1+\varepsilon)`, :math:`L \to L(1+\varepsilon)`.
 
-    Only the symmetric part of the strain acts, so a rotation of the frame leaves no stress behind.
+    Only the symmetric part of the strain is applied, so that rotations cause no stress.
 
     Args:
-        pos: (n_atoms, 3) in Å.
-        strain: (n_graphs, 3, 3). The caller's graph keeps its tensors.
+        graph: The graph; it is not changed.
+        pos: Positions that replace those of the graph, (n_atoms, 3), Å.
+        strain: Strain of each structure, (n_graphs, 3, 3), no unit.
     """
     symmetric = 0.5 * (strain + strain.transpose(1, 2))
-    moved = graph.shallow_copy()
-    moved.pos = pos + torch.einsum("ij,ijk->ik", pos, symmetric[graph.graph_of_atom])
-    moved.cell = graph.cell + graph.cell @ symmetric
-    return moved
+    strained = graph.shallow_copy()
+    strained.pos = pos + torch.einsum("ij,ijk->ik", pos, symmetric[graph.graph_of_atom])
+    strained.cell = graph.cell + graph.cell @ symmetric
+    return strained
 
 
 def volume(graph: AtomicGraph) -> Tensor:
-    """Volumes in Å³, (n_graphs,); NaN where a structure has none: no periodic direction, or a cell of rank below three."""
+    """Return volumes, (n_graphs,), Å³; NaN for structures without periodic direction or with a cell of rank below three."""
     a, b, c = graph.cell.unbind(1)
-    size = (a * torch.linalg.cross(b, c)).sum(1).abs()  # a determinant goes through LAPACK, for 100 µs
-    bounded = graph.pbc.any(dim=1) & (size > FLATTEST * torch.linalg.vector_norm(graph.cell, dim=2).prod(dim=1))
-    return torch.where(bounded, size, torch.full_like(size, torch.nan))
+    size = (a * torch.linalg.cross(b, c)).sum(1).abs()  # a determinant by LAPACK takes 100 µs more
+    has_volume = graph.pbc.any(dim=1) & (
+        size > MIN_RELATIVE_VOLUME * torch.linalg.vector_norm(graph.cell, dim=2).prod(dim=1)
+    )
+    return torch.where(has_volume, size, torch.full_like(size, torch.nan))
+
+
+__getattr__ = old_names_of(__name__)

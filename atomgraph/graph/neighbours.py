@@ -1,4 +1,4 @@
-"""Neighbour lists. Another list can be used if it has the same signature."""
+"""Neighbour lists: the default list, matscipy's list, and the protocol of other lists."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from atomgraph.graph.checks import check_contacts, check_structure
 from atomgraph.graph.crowding import check_crowding
 from atomgraph.kernels import neighbour_kernel as kernel
 
-_BINS, _BINS_PER_ATOM = 10_000, 4  # at most, in matscipy's cell list: empty bins, too, take memory and time
+_MAX_BINS, _MAX_BINS_PER_ATOM = 10_000, 4  # of matscipy's cell list; empty bins also take memory and time
 
 
 class NeighbourList(Protocol):
@@ -23,11 +23,11 @@ class NeighbourList(Protocol):
 
     Returns:
         ``centre`` (n_edges,), ``neighbour`` (n_edges,) int64 and ``shift`` (n_edges, 3) int32, with the neighbour's
-        image at ``positions[neighbour] + shift @ cell``. Pairs at a distance below the cutoff are listed, an atom's
-        own images too. The shift is 0 along open directions, whose cell vectors may be anything.
+        image at ``positions[neighbour] + shift @ cell``. The list contains all pairs at a distance below the cutoff,
+        also pairs of an atom and its own images. The shift is 0 along directions that are not periodic.
 
     Raises:
-        GraphError: For structures that can be no graph (``graph/checks.py``).
+        GraphError: If the structure is not valid (``graph/checks.py``).
     """
 
     def __call__(self, atoms: ase.Atoms, cutoff: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]: ...
@@ -36,13 +36,35 @@ class NeighbourList(Protocol):
 def neighbours_within(
     structure: ase.Atoms | StructureArrays, cutoff: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The default neighbour list: of the compiled kernel, or of matscipy where there is no kernel."""
+    """Return the neighbours within the cutoff, from the compiled kernel or, without a kernel, from matscipy.
+
+    Args:
+        structure: The structure, positions and cell in Å.
+        cutoff: Cutoff radius, Å.
+
+    Returns:
+        Centre (n_edges,), neighbour (n_edges,), shift (n_edges, 3), as in ``NeighbourList``.
+
+    Raises:
+        GraphError: If the structure is not valid.
+    """
     (neighbour, centre), shift = _edges(as_arrays(structure), cutoff, 1)
     return centre, neighbour, shift
 
 
 def edges_within(structure: ase.Atoms | StructureArrays, cutoff: float) -> tuple[np.ndarray, np.ndarray]:
-    """The same list in the form of a graph: ``edge_index`` (2, n_edges), ``cell_shift`` (n_edges, 3) of opposite sign."""
+    """Return the neighbours within the cutoff in the form of ``AtomicGraph``.
+
+    Args:
+        structure: The structure, positions and cell in Å.
+        cutoff: Cutoff radius, Å.
+
+    Returns:
+        ``edge_index`` (2, n_edges) and ``cell_shift`` (n_edges, 3), which is minus the shift of ``neighbours_within``.
+
+    Raises:
+        GraphError: If the structure is not valid.
+    """
     return _edges(as_arrays(structure), cutoff, -1)
 
 
@@ -61,7 +83,7 @@ def _edges(structure: StructureArrays, cutoff: float, sign: int) -> tuple[np.nda
         raise GraphError(f"{error}; are positions and cell in Å?") from error
     if pairs is None:
         raise GraphError(
-            f"positions are too far from the cell to be brought into it: {np.abs(structure.positions).max():.0e} Å"
+            f"positions are too far from the cell to be wrapped into it: {np.abs(structure.positions).max():.0e} Å"
         )
     if pairs.close:
         neighbour, centre = pairs.edge_index
@@ -86,22 +108,32 @@ def _from_kernel(structure: StructureArrays, cutoff: float, sign: int, *, checke
 def matscipy_neighbours(
     structure: ase.Atoms | StructureArrays, cutoff: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """matscipy's cell list, in a box that is little larger than the structure.
+    """Return the neighbour list of matscipy, in a box that is slightly larger than the structure.
 
-    matscipy needs three cell vectors, and a bin for every piece of the box: open directions get a vector that is as long as
-    the atoms reach, and in a large and empty box the bins are made larger than the cutoff.
+    matscipy needs three cell vectors and divides the box into bins. Directions that are not periodic get a vector as long
+    as the extent of the atoms. In a large, almost empty box the bins are made larger than the cutoff.
+
+    Args:
+        structure: The structure, positions and cell in Å.
+        cutoff: Cutoff radius, Å.
+
+    Returns:
+        Centre (n_edges,), neighbour (n_edges,), shift (n_edges, 3), as in ``NeighbourList``.
+
+    Raises:
+        GraphError: If the structure is not valid.
     """
     structure = as_arrays(structure)
     check_structure(structure, cutoff)
     box, origin = _box(structure)
-    smallest_bin = abs(np.linalg.det(box)) / (_BINS + _BINS_PER_ATOM * len(structure))
-    reach = max(float(cutoff), smallest_bin ** (1.0 / 3.0))
+    smallest_bin = abs(np.linalg.det(box)) / (_MAX_BINS + _MAX_BINS_PER_ATOM * len(structure))
+    search_radius = max(float(cutoff), smallest_bin ** (1.0 / 3.0))
     centre, neighbour, shift, length = neighbour_list(
-        "ijSd", positions=structure.positions, cell=box, pbc=structure.pbc, cutoff=reach, cell_origin=origin
+        "ijSd", positions=structure.positions, cell=box, pbc=structure.pbc, cutoff=search_radius, cell_origin=origin
     )
-    if reach > cutoff:
-        near = length < cutoff
-        centre, neighbour, shift, length = centre[near], neighbour[near], shift[near], length[near]
+    if search_radius > cutoff:
+        inside = length < cutoff
+        centre, neighbour, shift, length = centre[inside], neighbour[inside], shift[inside], length[inside]
     check_contacts(structure, centre, neighbour, shift, length)
     if (centre[1:] < centre[:-1]).any():
         order = np.argsort(centre, kind="stable")
@@ -112,20 +144,27 @@ def matscipy_neighbours(
 def vectors_to_neighbours(
     structure: ase.Atoms | StructureArrays, centre: np.ndarray, neighbour: np.ndarray, shift: np.ndarray
 ) -> np.ndarray:
-    """(n_edges, 3) in Å, from each centre to its neighbour's image; the opposite of ``geometry.edge_vectors``."""
+    """Return the vectors from each centre to its neighbour's image, (n_edges, 3), Å: minus ``geometry.edge_vectors``.
+
+    Args:
+        structure: The structure, positions and cell in Å.
+        centre: Row of the centre of each edge, (n_edges,).
+        neighbour: Row of the neighbour of each edge, (n_edges,).
+        shift: Cell shift of the neighbour's image, (n_edges, 3).
+    """
     structure = as_arrays(structure)
     positions = structure.positions
     return positions[neighbour] - positions[centre] + shift @ structure.cell
 
 
 def _box(structure: StructureArrays) -> tuple[np.ndarray, np.ndarray]:
-    """Three cell vectors and an origin: the periodic vectors, and across them vectors as long as the atoms reach."""
+    """Return three cell vectors and an origin: periodic vectors, and perpendicular vectors that enclose the atoms."""
     box, origin = structure.cell.copy(), np.zeros(3)
     if structure.pbc.all():
         return box, origin
-    across = np.linalg.svd(box[structure.pbc])[2][structure.pbc.sum() :] if structure.pbc.any() else np.eye(3)
-    height = structure.positions @ across.T  # (n_atoms, n_open)
+    normals = np.linalg.svd(box[structure.pbc])[2][structure.pbc.sum() :] if structure.pbc.any() else np.eye(3)
+    height = structure.positions @ normals.T  # (n_atoms, n_open)
     lowest, highest = height.min(axis=0), height.max(axis=0)
-    margin = 1e-6 * (1.0 + np.abs(height).max())  # no atom on the box's face
-    box[~structure.pbc] = (highest - lowest + 1.0 + 2.0 * margin)[:, None] * across
-    return box, (lowest - margin) @ across
+    margin = 1e-6 * (1.0 + np.abs(height).max())  # keeps atoms off the faces of the box
+    box[~structure.pbc] = (highest - lowest + 1.0 + 2.0 * margin)[:, None] * normals
+    return box, (lowest - margin) @ normals

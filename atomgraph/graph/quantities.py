@@ -1,7 +1,7 @@
-"""The table of predicted quantities: name, shape, unit, sign, mask, and how errors of each are counted and shown.
+"""The table of predicted quantities: name, shape, unit, sign convention, and the form of errors in tables and plots.
 
-A further quantity, such as a dipole or a charge, is one more row of ``QUANTITIES``. Readers, graphs, batches, losses and
-error tables take their names, shapes and units from here.
+To add a quantity, such as a dipole or a charge, add a row to ``QUANTITIES``. Readers, graphs, batches, losses and
+error tables use the names, shapes and units of this table.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from atomgraph.units import PRESSURE
 
-VOIGT = (0, 4, 8, 5, 2, 1)  # xx, yy, zz, yz, xz, xy of a flattened 3×3
+VOIGT = (0, 4, 8, 5, 2, 1)  # positions of xx, yy, zz, yz, xz, xy in a flattened 3×3 tensor
 
 
 @dataclass(frozen=True)
@@ -23,78 +23,80 @@ class Quantity:
     """One predicted quantity.
 
     Attributes:
-        name: Of the label, the field of a graph, and the entry in a potential's results.
-        title: In plots and reports.
-        phrase: With its article, as in "no frame has a stress".
-        per: Whether one label belongs to an atom or to a structure (a graph).
-        shape: Of one label: () a number, (3,) a vector, (3, 3) a tensor.
-        inner_unit: Of graphs and results: made of eV, Å and e.
-        unit: Of error tables.
-        factor: Turns ``inner_unit`` into ``unit``.
-        axis: Unit of plots' axes, and the factor from ``unit`` to it.
-        sign: The sign convention.
+        name: Name of the label, of the field of a graph, and of the entry in a potential's results.
+        title: Name in plots and reports.
+        noun_phrase: Name with its article, for messages such as "no frame has a stress".
+        per: ``atom`` for one label per atom, ``graph`` for one label per structure.
+        shape: Shape of one label: () for a number, (3,) for a vector, (3, 3) for a tensor.
+        inner_unit: Unit in graphs and results, a product of eV, Å and e.
+        unit: Unit in error tables.
+        factor: Factor from ``inner_unit`` to ``unit``.
+        plot_unit: Unit of the axes of plots, and the factor from ``unit`` to it.
+        sign: Sign convention, in words; empty if none is needed.
         extensive: Whether errors are divided by the number of atoms.
-        symmetric: Whether a (3, 3) tensor is symmetric; six of its entries (Voigt order) are then counted in error tables.
-        needs_volume: Whether it is NaN, and its label not used, where a structure has no volume.
-        other_labels: Names of labels that are converted into this one.
-        census: Key, title and unit of the range that a census gives.
-        units: Accepted units of files, and their factors to ``inner_unit``; empty where ``data.units`` has its own rules.
+        symmetric: Whether a (3, 3) tensor is symmetric. Error tables then count its six Voigt components.
+        needs_volume: Whether the quantity is NaN, and its label unused, for a structure without volume.
+        convertible_labels: Names of other labels that are converted into this quantity, such as ``virial`` into stress.
+        census_range: Key, title and unit of the range in a census; None for no range.
+        units: Accepted units of files, with factors to ``inner_unit``; empty if ``data.units`` has special rules.
         loss: Default loss of a training term.
-        metric: Default error that is shown while training.
+        metric: Default error during training.
     """
 
     name: str
     title: str
-    phrase: str
+    noun_phrase: str
     per: Literal["atom", "graph"]
     shape: tuple[int, ...]
     inner_unit: str
     unit: str
     factor: float
-    axis: tuple[str, float]
+    plot_unit: tuple[str, float]
     sign: str = ""
     extensive: bool = False
     symmetric: bool = False
     needs_volume: bool = False
-    other_labels: tuple[str, ...] = ()
-    census: tuple[str, str, str] | None = None
+    convertible_labels: tuple[str, ...] = ()
+    census_range: tuple[str, str, str] | None = None
     units: Mapping[str, float] = field(default_factory=dict, hash=False)
     loss: str = "mse"
     metric: str = "mae"
 
     @property
     def mask(self) -> str:
-        """Field of a graph that is True where a label is present."""
+        """Name of the field of a graph that is True for present labels."""
         return f"{self.name}_mask"
 
     @property
     def n_components(self) -> int:
-        """Numbers in one label, as losses count them."""
+        """Number of components of one label, as losses count them."""
         return prod(self.shape)
 
     @property
-    def n_shown(self) -> int:
-        """Numbers in one label, as error tables count them."""
+    def n_table_components(self) -> int:
+        """Number of components of one label, as error tables count them: six for a symmetric tensor."""
         return len(VOIGT) if self.symmetric else self.n_components
 
     def full_shape(self, n_atoms: int) -> tuple[int, ...]:
-        """Shape of a structure's label."""
+        """Return the shape of the label of a structure."""
         return (n_atoms, *self.shape) if self.per == "atom" else self.shape
 
-    def shown(self, value: np.ndarray, n_atoms: int) -> np.ndarray:
-        """The numbers of a structure's label that error tables compare, in ``inner_unit``, (n,).
+    def table_components(self, value: np.ndarray, n_atoms: int) -> np.ndarray:
+        """Return the components that error tables compare, (n_components,), in ``inner_unit``.
+
+        An extensive quantity is divided by the number of atoms.
 
         Args:
-            value: The label, or a prediction.
-            n_atoms: Of the structure.
+            value: Label or prediction of a structure, of ``full_shape``, in ``inner_unit``.
+            n_atoms: Number of atoms of the structure.
         """
         flat = value.reshape(-1)
         if self.symmetric:
             return flat[list(VOIGT)]
         return flat / n_atoms if self.extensive else flat
 
-    def summary(self, label: np.ndarray, n_atoms: int) -> float:
-        """One number for the census: per atom, mean of the diagonal, or the largest norm of a row."""
+    def census_value(self, label: np.ndarray, n_atoms: int) -> float:
+        """Return one number for the census: the energy per atom, the mean of the diagonal, or the largest norm of a row."""
         if self.extensive and not self.shape:
             return float(label) / n_atoms
         if self.symmetric:
@@ -105,62 +107,62 @@ class Quantity:
 ENERGY = Quantity(
     name="energy",
     title="energy per atom",
-    phrase="an energy",
+    noun_phrase="an energy",
     per="graph",
     shape=(),
     inner_unit="eV",
     unit="meV/atom",
     factor=1e3,
-    axis=("eV/atom", 1e-3),
+    plot_unit=("eV/atom", 1e-3),
     extensive=True,
-    census=("energy", "energy per atom", "eV"),
+    census_range=("energy", "energy per atom", "eV"),
 )
 FORCES = Quantity(
     name="forces",
     title="forces",
-    phrase="forces",
+    noun_phrase="forces",
     per="atom",
     shape=(3,),
     inner_unit="eV/Å",
     unit="eV/Å",
     factor=1.0,
-    axis=("eV/Å", 1.0),
+    plot_unit=("eV/Å", 1.0),
     sign="−dE/dx",
-    census=("force", "largest force", "eV/Å"),
+    census_range=("force", "largest force", "eV/Å"),
 )
 STRESS = Quantity(
     name="stress",
     title="stress",
-    phrase="a stress",
+    noun_phrase="a stress",
     per="graph",
     shape=(3, 3),
     inner_unit="eV/Å³",
     unit="GPa",
     factor=1.0 / PRESSURE["GPa"],
-    axis=("GPa", 1.0),
+    plot_unit=("GPa", 1.0),
     sign="(1/V) dE/dε, positive in tension",
     symmetric=True,
     needs_volume=True,
-    other_labels=("virial",),
-    census=("stress", "stress, mean of diagonal", "eV/Å³"),
+    convertible_labels=("virial",),
+    census_range=("stress", "stress, mean of diagonal", "eV/Å³"),
 )
 
 QUANTITIES: dict[str, Quantity] = {quantity.name: quantity for quantity in (ENERGY, FORCES, STRESS)}
-"""Quantities by name. Their order is that of the columns of ``label_weights``, of counts of labels, and of tables."""
+"""Quantities by name. Columns of ``label_weights``, of label counts and of tables have this order."""
 
 if TYPE_CHECKING:
     QuantityName = str
     WeightedName = str
-else:  # for the schema of configurations: names in the table, and ``all``
+else:  # the schema of configurations accepts the names of the table, and ``all``
     QuantityName = Literal[tuple(QUANTITIES)]
     WeightedName = Literal[("all", *QUANTITIES)]
 
 
 def column_index(name: str) -> int:
-    """Column of a quantity in ``label_weights`` and in counts of labels."""
+    """Return the column of a quantity in ``label_weights`` and in label counts."""
     return list(QUANTITIES).index(name)
 
 
 def label_names() -> tuple[str, ...]:
-    """Names of all labels: quantities, then the labels that are converted into them, such as ``virial``."""
-    return (*QUANTITIES, *(name for quantity in QUANTITIES.values() for name in quantity.other_labels))
+    """Return the names of all labels: quantities, then labels that are converted into quantities, such as ``virial``."""
+    return (*QUANTITIES, *(name for quantity in QUANTITIES.values() for name in quantity.convertible_labels))

@@ -77,7 +77,7 @@ class ErrorSums:
         ):
             if rows > 0:
                 quantity = QUANTITIES[term.property]
-                means[f"{term.property}_mae"] = absolute / (quantity.n_shown * rows)
-                means[f"{term.property}_rmse"] = (square / (quantity.n_shown * rows)) ** 0.5
+                means[f"{term.property}_mae"] = absolute / (quantity.n_table_components * rows)
+                means[f"{term.property}_rmse"] = (square / (quantity.n_table_components * rows)) ** 0.5
                 loss += term.weight_in(math.inf) * total / (quantity.n_components * rows)
         return means | {"loss": loss} if means else {}

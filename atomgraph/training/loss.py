@@ -104,7 +104,7 @@ def difference(name: str, result: dict[str, Tensor], graph: AtomicGraph) -> tupl
         Also (n_rows,) bool, which rows are labelled, and (n_rows,) the structures' weights.
     """
     quantity = QUANTITIES[name]
-    labelled, weight = graph[quantity.mask], graph.weight_of(name)
+    labelled, weight = graph[quantity.mask], graph.loss_weight(name)
     error = result[name] - graph[name]
     if quantity.per == "atom":
         weight = weight[graph.graph_of_atom]

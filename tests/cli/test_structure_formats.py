@@ -9,7 +9,7 @@ from atomgraph import train
 from atomgraph.cli import main
 from atomgraph.data import read
 from atomgraph.errors import DataError
-from atomgraph.graph.structure import labels_of
+from atomgraph.graph.structure import get_labels
 
 DUMP = """ITEM: TIMESTEP
 0
@@ -98,7 +98,7 @@ def test_what_predict_wrote_can_be_read_back(folder, name):
     frame = read(name)
     assert len(frame) == len(frames)
     for atoms, numbers in zip(frame, tiny.potential().predict(frames), strict=True):
-        labels = labels_of(atoms)
+        labels = get_labels(atoms)
         assert labels["energy"] == pytest.approx(numbers["energy"], abs=1e-6)
         np.testing.assert_allclose(labels["forces"], numbers["forces"], atol=1e-6)
         assert ("stress" in labels) == bool(np.isfinite(numbers["stress"]).all())
@@ -129,7 +129,7 @@ def test_converted_data_are_in_ev_and_angstrom(folder, capsys, target):
     assert main(arguments) == 0
     assert f"2 structures with energy, forces in {target}" in capsys.readouterr().out
     frames = read(target)
-    assert len(frames) == 2 and labels_of(frames[0])["energy"] == -1.0
+    assert len(frames) == 2 and get_labels(frames[0])["energy"] == -1.0
     assert frames[0].get_distance(0, 1) == pytest.approx(2.0)
     assert main(arguments) == 2 and "exists" in capsys.readouterr().err
 

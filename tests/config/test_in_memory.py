@@ -14,7 +14,7 @@ from atomgraph.data import read
 from atomgraph.data.fingerprint import fingerprint
 from atomgraph.data.formats.exact_xyz import write_exact
 from atomgraph.errors import DataError
-from atomgraph.graph.structure import labels_of
+from atomgraph.graph.structure import get_labels
 from atomgraph.runs import resume
 
 
@@ -67,7 +67,7 @@ def test_structures_in_memory_have_keys_and_units_as_files_have(tmp_path):
     config = config_of(tiny(tmp_path, data=data, fit=terms, baseline={"scale": 1.0}))
     atomgraph.train(config, quiet=True)
     stored = read(tmp_path / "run" / "structures" / "train.xyz", keys={"energy": "E"}, units={"energy": "meV"})
-    assert labels_of(stored[3])["energy"] == pytest.approx(1e-3 * frames[3].info["E"], rel=1e-15)
+    assert get_labels(stored[3])["energy"] == pytest.approx(1e-3 * frames[3].info["E"], rel=1e-15)
 
 
 def test_a_mixture_of_files_and_structures_is_refused(tmp_path):

@@ -165,7 +165,7 @@ def test_a_stress_without_a_volume_is_no_label():
 def test_what_can_be_no_graph_is_named():
     frames = read(SILICON / "test.xyz.gz@:3")
     frames[1].positions[3] = frames[1].positions[4]
-    with pytest.raises(GraphError, match=r"test.xyz.gz#1: .*one spot"):
+    with pytest.raises(GraphError, match=r"test.xyz.gz#1: .*same position"):
         build_graphs(frames, 4.0)
     with pytest.raises(GraphError, match="cutoff must be positive"):
         build_graphs(frames, -1.0)
@@ -185,7 +185,7 @@ def test_weights_in_the_files_multiply_those_by_configuration_type():
     assert [float(graph.weight[0]) for graph in graphs] == [20.0, 0.0, 1.0]
     assert graphs[0].label_weights.tolist() == [[0.5, 1, 1]] and graphs[1].label_weights.tolist() == [[1, 3, 1]]
     batch = collate(graphs)
-    assert batch.weight_of("energy").tolist() == [10.0, 0.0, 1.0] and batch.weight_of("stress").tolist() == [
+    assert batch.loss_weight("energy").tolist() == [10.0, 0.0, 1.0] and batch.loss_weight("stress").tolist() == [
         20.0,
         0.0,
         1.0,

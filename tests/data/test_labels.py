@@ -7,7 +7,7 @@ from helpers.labelled_structures import labelled, morse
 
 from atomgraph.data.labels import LabelReader
 from atomgraph.errors import DataError
-from atomgraph.graph.structure import labels_of
+from atomgraph.graph.structure import get_labels
 
 STRESS = np.array([[1.0, 0.4, 0.5], [0.4, 2.0, 0.6], [0.5, 0.6, 3.0]])
 
@@ -24,7 +24,7 @@ def label_reader(keys=None, **units):
 
 def test_labels_of_one_solid_in_atomic_units_are_those_in_ev():
     expected = morse(copper())
-    labels = labels_of(expected)
+    labels = get_labels(expected)
     foreign = copper()
     foreign.set_cell(foreign.cell.array / units.Bohr, scale_atoms=True)
     foreign.info["E"] = labels["energy"] / units.Hartree
@@ -34,7 +34,7 @@ def test_labels_of_one_solid_in_atomic_units_are_those_in_ev():
     for named in ({}, {"forces": "Hartree/Bohr", "stress": "Hartree/Bohr^3"}):
         result = label_reader(keys, energy="Hartree", length="Bohr", **named).read(foreign)
         np.testing.assert_allclose(result.positions, expected.positions, atol=1e-12)
-        for name, label in labels_of(result).items():
+        for name, label in get_labels(result).items():
             np.testing.assert_allclose(label, labels[name], atol=1e-12)
 
 
@@ -46,18 +46,18 @@ def test_stress_is_ev_per_cubic_angstrom_positive_in_tension(unit, sign, factor)
     atoms = copper()
     atoms.info["stress"] = STRESS
     result = label_reader(stress=unit, stress_sign=sign).read(atoms)
-    np.testing.assert_allclose(labels_of(result)["stress"], factor * STRESS, rtol=1e-13)
+    np.testing.assert_allclose(get_labels(result)["stress"], factor * STRESS, rtol=1e-13)
 
 
 def test_virial_is_minus_volume_times_stress():
     expected = morse(copper())
-    stress = labels_of(expected)["stress"]
+    stress = get_labels(expected)["stress"]
     atoms = copper()
     atoms.info["virial"] = -atoms.cell.volume * stress
-    np.testing.assert_allclose(labels_of(label_reader().read(atoms))["stress"], stress, rtol=1e-12)
+    np.testing.assert_allclose(get_labels(label_reader().read(atoms))["stress"], stress, rtol=1e-12)
     atoms.info["virial"] = atoms.cell.volume * stress * 1e3
     result = label_reader(virial="meV", virial_sign="tension").read(atoms)
-    np.testing.assert_allclose(labels_of(result)["stress"], stress, rtol=1e-12)
+    np.testing.assert_allclose(get_labels(result)["stress"], stress, rtol=1e-12)
 
 
 def test_virial_uses_the_converted_volume():
@@ -65,20 +65,20 @@ def test_virial_uses_the_converted_volume():
     cubic_bohr = atoms.cell.volume / units.Bohr**3
     atoms.set_cell(atoms.cell.array / units.Bohr, scale_atoms=True)
     atoms.info["virial"] = -cubic_bohr * STRESS  # Hartree
-    result = labels_of(label_reader(energy="Hartree", length="Bohr").read(atoms))
+    result = get_labels(label_reader(energy="Hartree", length="Bohr").read(atoms))
     np.testing.assert_allclose(result["stress"], STRESS * units.Hartree / units.Bohr**3, rtol=1e-12)
 
 
 def test_a_stress_goes_before_a_virial():
     atoms = copper()
     atoms.info.update(stress=STRESS, virial=np.eye(3))
-    np.testing.assert_allclose(labels_of(label_reader().read(atoms))["stress"], STRESS)
+    np.testing.assert_allclose(get_labels(label_reader().read(atoms))["stress"], STRESS)
 
 
 def test_nine_numbers_in_a_row_are_a_stress():
     atoms = copper()
     atoms.info["dft_stress"] = STRESS.reshape(9)
-    np.testing.assert_allclose(labels_of(label_reader({"stress": "dft_stress"}).read(atoms))["stress"], STRESS)
+    np.testing.assert_allclose(get_labels(label_reader({"stress": "dft_stress"}).read(atoms))["stress"], STRESS)
 
 
 def test_a_configured_key_is_the_only_one_looked_for():
@@ -86,11 +86,11 @@ def test_a_configured_key_is_the_only_one_looked_for():
     both.info["REF_energy"] = -2.0
     only_default = labelled(copper(), energy=-1.0)
     reader = label_reader({"energy": "REF_energy"})
-    assert labels_of(reader.read(both))["energy"] == -2.0
-    assert "energy" not in labels_of(reader.read(only_default))
+    assert get_labels(reader.read(both))["energy"] == -2.0
+    assert "energy" not in get_labels(reader.read(only_default))
     stale = copper()
     stale.info["energy"] = -1.0  # not what was asked for, and not to be found by anybody later
-    assert "energy" not in labels_of(reader.read(stale))
+    assert "energy" not in get_labels(reader.read(stale))
 
 
 def test_a_key_that_no_frame_has_is_refused_with_the_keys_that_are_there():
@@ -105,9 +105,9 @@ def test_a_key_that_no_frame_has_is_refused_with_the_keys_that_are_there():
 def test_moved_by_ase_or_left_in_info_and_arrays_labels_are_the_same():
     new = morse(copper())
     old = copper()
-    old.info.update({name: labels_of(new)[name] for name in ("energy", "stress")})
-    old.arrays["forces"] = labels_of(new)["forces"]
-    first, second = (labels_of(label_reader().read(atoms)) for atoms in (old, new))
+    old.info.update({name: get_labels(new)[name] for name in ("energy", "stress")})
+    old.arrays["forces"] = get_labels(new)["forces"]
+    first, second = (get_labels(label_reader().read(atoms)) for atoms in (old, new))
     assert first.keys() == second.keys() == {"energy", "forces", "stress"}
     for name in first:
         np.testing.assert_array_equal(first[name], second[name])
@@ -120,9 +120,9 @@ def test_a_gradient_was_read_as_forces_of_the_opposite_sign(key):
     with pytest.raises(DataError, match=rf"'{key}' of forces says gradient.*forces_sign: gradient.*--unit"):
         label_reader({"forces": key})
     result = label_reader({"forces": key}, forces_sign="gradient").read(atoms)
-    np.testing.assert_allclose(labels_of(result)["forces"], morse(copper()).get_forces())
+    np.testing.assert_allclose(get_labels(result)["forces"], morse(copper()).get_forces())
     result = label_reader({"forces": key}, forces_sign="force").read(atoms)
-    np.testing.assert_allclose(labels_of(result)["forces"], -morse(copper()).get_forces())
+    np.testing.assert_allclose(get_labels(result)["forces"], -morse(copper()).get_forces())
     label_reader({"forces": "upgraded_forces"})
 
 

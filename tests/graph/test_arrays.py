@@ -6,7 +6,7 @@ import torch
 
 from atomgraph.errors import GraphError
 from atomgraph.graph import AtomicGraph
-from atomgraph.graph.structure import without_labels
+from atomgraph.graph.structure import strip_labels
 from atomgraph.testing.graphs import crystal, molecule, slab, wire
 
 
@@ -20,7 +20,7 @@ def test_a_graph_from_arrays_is_that_from_ase(make):
     atoms = make()
     arrays = atoms.positions.tolist(), atoms.numbers.tolist(), atoms.cell.array, atoms.pbc
     graph = AtomicGraph.from_arrays(*arrays, cutoff=4.0)
-    assert same_fields(graph, AtomicGraph.from_ase(without_labels(atoms), 4.0))
+    assert same_fields(graph, AtomicGraph.from_ase(strip_labels(atoms), 4.0))
 
 
 def test_a_graph_from_arrays_takes_edges_and_sorts_them_by_centre():
@@ -54,9 +54,9 @@ PAIR = [[0.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
         ((PAIR, [1, 1], [1.0, 2.0, 3.0]), r"cell should have shape \(3, 3\)"),
         ((PAIR, [1, 1], None, [True, False]), r"pbc should have shape \(3,\)"),
         ((PAIR, [1, 1], None, True), "cell vector has no length"),
-        ((PAIR, [1, 1], None, False, ([[0], [2]], [[0, 0, 0]])), "rows of 2 atoms"),
+        ((PAIR, [1, 1], None, False, ([[0], [2]], [[0, 0, 0]])), "row numbers from 0 to 1"),
         ((PAIR, [1, 1], None, False, ([[0], [1]], [[0, 0]])), r"cell_shift should have shape \(1, 3\)"),
-        (([PAIR[0], PAIR[0]], [1, 1], None, False, ([[0], [1]], [[0, 0, 0]])), "on one spot"),
+        (([PAIR[0], PAIR[0]], [1, 1], None, False, ([[0], [1]], [[0, 0, 0]])), "at the same position"),
     ],
 )
 def test_arrays_that_make_no_graph_are_refused(arrays, message):

@@ -10,46 +10,50 @@ from atomgraph.graph import AtomicGraph
 from atomgraph.graph.checks import check_structure
 
 
-def refuses(atoms, match, cutoff=4.0):
+def assert_refused(atoms, match, cutoff=4.0):
     with pytest.raises(GraphError, match=match):
         AtomicGraph.from_ase(atoms, cutoff)
 
 
 def test_no_atoms():
-    refuses(ase.Atoms(), "no atoms")
+    assert_refused(ase.Atoms(), "no atoms")
 
 
 @pytest.mark.parametrize("number", [np.nan, np.inf])
 def test_positions_that_are_not_finite_name_the_atom(number):
     atoms = molecule("H2O")
     atoms.positions[2, 1] = number
-    refuses(atoms, r"NaN or infinite numbers, first at atom 2 \(H\) \(1 of 3 atoms\)")
+    assert_refused(atoms, r"NaN or infinite numbers, first at atom 2 \(H\) \(1 of 3 atoms\)")
 
 
 def test_cell_that_is_not_finite():
     atoms = bulk("Si")
     atoms.cell[1, 1] = np.nan
-    refuses(atoms, "cell holds NaN or infinite")
+    assert_refused(atoms, "cell holds NaN or infinite")
 
 
 def test_periodic_direction_without_a_vector():
-    refuses(ase.Atoms("H2O", positions=molecule("H2O").positions, pbc=True), "periodic along a, but that cell vector")
+    assert_refused(
+        ase.Atoms("H2O", positions=molecule("H2O").positions, pbc=True), "periodic along a, but that cell vector"
+    )
     slab = ase.Atoms("Au", cell=[3, 3, 0], pbc=True)
-    refuses(slab, "periodic along c, but that cell vector has no length; give the vector, or set pbc to False")
+    assert_refused(
+        slab, "periodic along c, but that cell vector has no length; set the cell vector, or set pbc to False"
+    )
 
 
 def test_periodic_cell_of_zero_volume():
     flat = [[3.0, 0, 0], [0, 3.0, 0], [3.0, 3.0, 0]]
-    refuses(ase.Atoms("Au", cell=flat, pbc=True), "zero volume, its vectors are parallel")
-    refuses(ase.Atoms("Au", cell=[[3, 0, 0], [-6, 0, 0], [0, 0, 9]], pbc=[True, True, False]), "zero volume")
+    assert_refused(ase.Atoms("Au", cell=flat, pbc=True), "zero volume, its vectors are parallel")
+    assert_refused(ase.Atoms("Au", cell=[[3, 0, 0], [-6, 0, 0], [0, 0, 9]], pbc=[True, True, False]), "zero volume")
     open_along_b = ase.Atoms("Au", cell=[[3, 0, 0], [-6, 0, 0], [0, 0, 9]], pbc=[True, False, True])
     assert AtomicGraph.from_ase(open_along_b, 4.0).n_edges == 2
 
 
-def test_cell_in_other_units_is_not_searched_for_ever():
+def test_a_cell_in_other_units_is_refused_quickly():
     crowded = bulk("Si", cubic=True) * (6, 6, 6)
     crowded.set_cell(crowded.cell.array * 0.01, scale_atoms=True)
-    refuses(crowded, "are positions and cell in Å", cutoff=6.0)
+    assert_refused(crowded, "are positions and cell in Å", cutoff=6.0)
 
 
 @pytest.mark.parametrize(
@@ -62,17 +66,17 @@ def test_a_large_structure_with_open_directions_is_not_too_crowded(pbc, reach):
 
 
 @pytest.mark.parametrize("distance", [0.0, 1e-9, 9e-4])
-def test_two_atoms_on_one_spot_are_named(distance):
+def test_two_atoms_at_the_same_position_are_named(distance):
     atoms = ase.Atoms("CHO", positions=[[0, 0, 0], [1.1, 0, 0], [0, distance, 0]])
-    refuses(atoms, r"atom 0 \(C\) and atom 2 \(O\) are on one spot")
+    assert_refused(atoms, r"atom 0 \(C\) and atom 2 \(O\) are at the same position")
 
 
-def test_two_atoms_on_one_spot_of_the_crystal_are_named():
+def test_an_atom_at_the_position_of_a_periodic_image_is_named():
     atoms = ase.Atoms("NaCl", positions=[[0.1, 0, 0], [0.1, 12.0, -4.0]], cell=[4, 4, 4], pbc=True)
-    refuses(atoms, r"atom 0 \(Na\) and atom 1 \(Cl\) \(a periodic image\) are on one spot")
+    assert_refused(atoms, r"atom 0 \(Na\) and atom 1 \(Cl\) \(a periodic image\) are at the same position")
 
 
-def test_short_is_not_on_one_spot():
+def test_a_short_distance_is_accepted():
     assert AtomicGraph.from_ase(ase.Atoms("H2", positions=[[0, 0, 0], [0, 0, 2e-3]]), 4.0).n_edges == 2
 
 
@@ -80,4 +84,4 @@ def test_an_atom_that_is_millions_of_cells_away():
     """1e150 Å is finite, but a cell list would wrap it back one cell at a time."""
     atoms = bulk("Cu", cubic=True)
     atoms.positions[1, 2] = 1e150
-    refuses(atoms, r"positions reach 1e\+150 Å, with a period of 3.61 Å; are they in Å\?")
+    assert_refused(atoms, r"positions reach 1e\+150 Å, with a period of 3.61 Å; are they in Å\?")

@@ -7,7 +7,7 @@ from ase.build import bulk
 
 from atomgraph.errors import GraphError
 from atomgraph.graph import AtomicGraph
-from atomgraph.graph.crowding import edges_by_bins, edges_by_density
+from atomgraph.graph.crowding import estimate_edges_by_bins, estimate_edges_by_density
 
 
 def gas(n_atoms, volume, pbc=False):
@@ -20,10 +20,10 @@ def gas(n_atoms, volume, pbc=False):
 def test_the_estimate_is_near_the_number_of_edges():
     crystal = bulk("Cu", cubic=True) * (10, 10, 10)
     n_edges = AtomicGraph.from_ase(crystal, 5.0).n_edges
-    assert edges_by_density(crystal, 5.0) == pytest.approx(n_edges, rel=0.1)
+    assert estimate_edges_by_density(crystal, 5.0) == pytest.approx(n_edges, rel=0.1)
     crystal.pbc = False
     n_edges = AtomicGraph.from_ase(crystal, 5.0).n_edges
-    assert edges_by_bins(crystal.positions, 5.0) == pytest.approx(n_edges, rel=0.2)
+    assert estimate_edges_by_bins(crystal.positions, 5.0) == pytest.approx(n_edges, rel=0.2)
 
 
 @pytest.mark.parametrize("n_atoms", [5_000, 100_000])

@@ -6,12 +6,12 @@ import pytest
 import torch
 from ase.build import bulk, graphene
 
-from atomgraph.graph.geometry import edge_vectors, strained, volume
+from atomgraph.graph.geometry import apply_strain, edge_vectors, volume
 from atomgraph.testing.graphs import batch_of, crystal, graph_of, molecule, sample_structures
 
 
 @pytest.mark.parametrize("name", ["molecule", "crystal", "slab", "wire"])
-def test_vectors_lead_from_the_neighbours_image_to_the_centre(name):
+def test_vectors_point_from_the_neighbours_image_to_the_centre(name):
     atoms = sample_structures()[name]
     graph = graph_of(atoms, 4.0)
     neighbour, centre = graph.edge_index.numpy()
@@ -38,10 +38,10 @@ def test_vectors_follow_positions_and_cell():
     assert torch.autograd.gradcheck(vectors, (pos, cell))
 
 
-def test_strain_acts_on_vectors_as_on_space():
+def test_strain_transforms_edge_vectors():
     graph = graph_of(crystal(), 4.0)
     strain = torch.tensor([[[0.02, 0.01, 0.0], [0.01, -0.03, 0.004], [0.0, 0.004, 0.01]]], dtype=torch.float64)
-    moved = strained(graph, graph.pos, strain)
+    moved = apply_strain(graph, graph.pos, strain)
     expected = edge_vectors(graph) @ (torch.eye(3, dtype=torch.float64) + strain[0])
     torch.testing.assert_close(edge_vectors(moved), expected)
     torch.testing.assert_close(volume(moved), volume(graph) * torch.linalg.det(torch.eye(3) + strain))
@@ -50,22 +50,22 @@ def test_strain_acts_on_vectors_as_on_space():
 def test_an_antisymmetric_strain_is_only_a_rotation_and_does_nothing():
     graph = graph_of(crystal(), 4.0)
     turn = torch.tensor([[[0.0, 0.1, -0.2], [-0.1, 0.0, 0.3], [0.2, -0.3, 0.0]]], dtype=torch.float64)
-    torch.testing.assert_close(edge_vectors(strained(graph, graph.pos, turn)), edge_vectors(graph))
+    torch.testing.assert_close(edge_vectors(apply_strain(graph, graph.pos, turn)), edge_vectors(graph))
 
 
-def test_each_structure_of_a_batch_has_a_strain_of_its_own():
+def test_each_structure_of_a_batch_has_its_own_strain():
     graphs = [graph_of(atoms, 4.0) for atoms in sample_structures().values()]
     strain = 0.01 * torch.randn(4, 3, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     together = batch_of(graphs)
-    alone = [edge_vectors(strained(g, g.pos, s[None])) for g, s in zip(graphs, strain, strict=True)]
-    torch.testing.assert_close(edge_vectors(strained(together, together.pos, strain)), torch.cat(alone))
+    alone = [edge_vectors(apply_strain(g, g.pos, s[None])) for g, s in zip(graphs, strain, strict=True)]
+    torch.testing.assert_close(edge_vectors(apply_strain(together, together.pos, strain)), torch.cat(alone))
 
 
-def test_strain_leaves_the_callers_graph_alone():
+def test_strain_does_not_change_the_graph_of_the_caller():
     graph = graph_of(crystal(), 4.0)
     pos, cell, fields = graph.pos, graph.cell, set(graph.keys())
     kept = pos.clone(), cell.clone()
-    strained(graph, graph.pos + 1.0, torch.ones(1, 3, 3, dtype=torch.float64, requires_grad=True))
+    apply_strain(graph, graph.pos + 1.0, torch.ones(1, 3, 3, dtype=torch.float64, requires_grad=True))
     assert graph.pos is pos and graph.cell is cell and set(graph.keys()) == fields
     assert torch.equal(graph.pos, kept[0]) and torch.equal(graph.cell, kept[1])
 
@@ -77,7 +77,7 @@ def test_volume_is_that_of_the_cell():
     assert volume(graph_of(atoms, 3.0)).tolist() == pytest.approx([5.43**3])
 
 
-def test_what_has_no_volume_says_so():
+def test_volume_without_three_cell_vectors_is_nan():
     in_a_box = molecule()
     in_a_box.set_cell([20.0, 20.0, 20.0])
     flat = graphene(vacuum=None)

@@ -24,12 +24,12 @@ def listed(request):
 
 
 @pytest.fixture
-def ours(listed):
+def pair_set(listed):
     """Either list as a set of pairs, its form looked at."""
-    return lambda atoms, cutoff: pairs_of(listed, atoms, cutoff)
+    return lambda atoms, cutoff: to_pairs(listed, atoms, cutoff)
 
 
-def pairs_of(listed, atoms, cutoff):
+def to_pairs(listed, atoms, cutoff):
     centre, neighbour, shift = listed(atoms, cutoff)
     assert centre.dtype == neighbour.dtype == np.int64 and shift.dtype == np.int32
     assert shift.shape == (len(centre), 3)
@@ -39,7 +39,7 @@ def pairs_of(listed, atoms, cutoff):
     return set(pairs)
 
 
-def ases(atoms, cutoff):
+def ase_pairs(atoms, cutoff):
     centre, neighbour, shift = primitive_neighbor_list(
         "ijS", atoms.pbc, atoms.cell.complete().array, atoms.positions, float(cutoff)
     )
@@ -125,9 +125,9 @@ CASES = {
 
 
 @pytest.mark.parametrize(("atoms", "cutoff"), CASES.values(), ids=CASES.keys())
-def test_pairs_are_those_of_ase(ours, atoms, cutoff):
+def test_pairs_are_those_of_ase(pair_set, atoms, cutoff):
     before = atoms.copy()
-    assert ours(atoms, cutoff) == ases(atoms, cutoff)
+    assert pair_set(atoms, cutoff) == ase_pairs(atoms, cutoff)
     assert (atoms.positions == before.positions).all() and (atoms.cell == before.cell).all()
 
 
@@ -149,27 +149,27 @@ def random_structure(rng):
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_pairs_are_those_of_ase_in_twenty_five_random_cells(ours, seed):
+def test_pairs_are_those_of_ase_in_twenty_five_random_cells(pair_set, seed):
     rng, n_pairs = np.random.default_rng(seed), 0
     for _ in range(25):
         atoms, cutoff = random_structure(rng), rng.uniform(1.5, 5.0)
-        result = ours(atoms, cutoff)
-        assert result == ases(atoms, cutoff), (
+        result = pair_set(atoms, cutoff)
+        assert result == ase_pairs(atoms, cutoff), (
             f"{atoms!r} {atoms.cell.array.tolist()} {atoms.positions.tolist()} {cutoff}"
         )
         n_pairs += len(result)
     assert n_pairs > 300
 
 
-def test_every_pair_is_there_in_both_directions(ours):
-    pairs = ours(tilted(pbc=True), 4.0)
+def test_each_pair_is_listed_in_both_directions(pair_set):
+    pairs = pair_set(tilted(pbc=True), 4.0)
     assert {(j, i, tuple(-s for s in shift)) for i, j, shift in pairs} == pairs
 
 
-def test_a_pair_exactly_at_the_cutoff_is_no_edge(ours):
+def test_a_pair_exactly_at_the_cutoff_is_no_edge(pair_set):
     atoms = ase.Atoms("Ar2", positions=[[0, 0, 0], [0, 0, 2.0]])
-    assert ours(atoms, 2.0) == set()
-    assert len(ours(atoms, np.nextafter(2.0, 3.0))) == 2
+    assert pair_set(atoms, 2.0) == set()
+    assert len(pair_set(atoms, np.nextafter(2.0, 3.0))) == 2
 
 
 def test_shifts_point_at_images_nearer_than_the_cutoff(listed):
@@ -179,32 +179,32 @@ def test_shifts_point_at_images_nearer_than_the_cutoff(listed):
     assert np.linalg.norm(vector, axis=1).max() < 4.0
 
 
-def test_numpy_and_integer_cutoffs_are_numbers_too(ours):
+def test_numpy_and_integer_cutoffs_are_accepted(pair_set):
     atoms = tilted(pbc=True)
-    assert ours(atoms, np.float32(4.0)) == ours(atoms, 4) == ours(atoms, 4.0)
+    assert pair_set(atoms, np.float32(4.0)) == pair_set(atoms, 4) == pair_set(atoms, 4.0)
 
 
-def test_open_cell_vectors_may_be_anything(ours):
+def test_cell_vectors_of_open_directions_are_ignored(pair_set):
     free = ase.Atoms("C9", positions=scattered(9, 4.0))
     parallel = ase.Atoms("C9", positions=free.positions, cell=[[3, 0, 0], [6, 0, 0], [0, 0, 1]])
-    assert ours(parallel, 3.0) == ours(free, 3.0)
+    assert pair_set(parallel, 3.0) == pair_set(free, 3.0)
 
 
 @pytest.mark.parametrize("size", [1e3, 1e5])
-def test_an_empty_box_costs_nothing(ours, size):
+def test_an_empty_box_takes_no_memory_or_time(pair_set, size):
     atoms = ase.Atoms("C9", positions=scattered(9, 4.0), cell=[size] * 3, pbc=True)
-    assert ours(atoms, 3.0) == ours(ase.Atoms("C9", positions=atoms.positions), 3.0)
+    assert pair_set(atoms, 3.0) == pair_set(ase.Atoms("C9", positions=atoms.positions), 3.0)
 
 
-def test_an_atom_at_infinity_costs_nothing(ours):
+def test_a_far_atom_takes_no_memory_or_time(pair_set):
     positions = scattered(9, 4.0)
     positions[4] = [1e9, -1e9, 1e9]
-    assert ours(ase.Atoms("C9", positions=positions), 3.0) == {
-        pair for pair in ours(ase.Atoms("C9", positions=scattered(9, 4.0)), 3.0) if 4 not in pair[:2]
+    assert pair_set(ase.Atoms("C9", positions=positions), 3.0) == {
+        pair for pair in pair_set(ase.Atoms("C9", positions=scattered(9, 4.0)), 3.0) if 4 not in pair[:2]
     }
 
 
-def test_refuses_what_is_no_cutoff(listed):
+def test_invalid_cutoffs_are_refused(listed):
     for cutoff in (0.0, -1.0, np.nan, np.inf):
         with pytest.raises(GraphError, match="cutoff must be positive"):
             listed(molecule("H2O"), cutoff)
@@ -214,10 +214,10 @@ def test_edges_of_a_graph_are_the_same_pairs_with_shifts_of_the_other_sign(liste
     atoms = tilted(pbc=True)
     (neighbour, centre), cell_shift = edges_within(atoms, 4.0)
     result = zip(centre.tolist(), neighbour.tolist(), map(tuple, (-cell_shift).tolist()), strict=True)
-    assert set(result) == pairs_of(listed, atoms, 4.0)
+    assert set(result) == to_pairs(listed, atoms, 4.0)
 
 
-def crowd(n_atoms, seed=0):
+def random_atoms(n_atoms, seed=0):
     """Atoms anywhere in a large oblique cell, 40 within 5 Å of each."""
     cell = np.cbrt(n_atoms * 13.0) * np.array([[1.0, 0.0, 0.0], [0.3, 0.9, 0.1], [-0.2, 0.2, 1.1]])
     return ase.Atoms(
@@ -228,27 +228,27 @@ def crowd(n_atoms, seed=0):
 @needs_kernel
 @pytest.mark.parametrize("cutoff", [3.0, 6.0, 9.0])
 def test_many_atoms_have_the_pairs_of_matscipy(cutoff):
-    atoms = crowd(400)
-    assert pairs_of(neighbours_within, atoms, cutoff) == pairs_of(matscipy_neighbours, atoms, cutoff)
+    atoms = random_atoms(400)
+    assert to_pairs(neighbours_within, atoms, cutoff) == to_pairs(matscipy_neighbours, atoms, cutoff)
 
 
 @needs_kernel
 def test_the_list_does_not_depend_on_the_number_of_threads(monkeypatch):
     monkeypatch.setattr(kernel, "_PARALLEL_FROM", 0)
-    atoms = crowd(1000)
+    atoms = random_atoms(1000)
     first, three = (kernel.pairs(atoms.positions, atoms.cell.array, atoms.pbc, 4.0, n_threads=n) for n in (1, 3))
     assert (first.edge_index == three.edge_index).all() and (first.shift == three.shift).all()
 
 
 @needs_kernel
 @pytest.mark.parametrize("size", [3.0, 30.0, 3e4])
-def test_pairs_within_rounding_of_the_cutoff_are_in_from_both_ends_or_not_at_all(size):
+def test_pairs_within_rounding_of_the_cutoff_are_listed_in_both_directions_or_neither(size):
     """A simple cubic lattice whose shells lie at the cutoff, shifted so that every distance is rounded."""
     atoms = ase.Atoms("C8", positions=np.indices((2, 2, 2)).reshape(3, 8).T + 0.1, cell=[2.0] * 3, pbc=True)
     atoms = atoms.repeat(2)
     atoms.positions += size / 7.0
     for cutoff in (np.sqrt(3.0), 2.0, np.sqrt(5.0)):
-        pairs = pairs_of(neighbours_within, atoms, cutoff)
+        pairs = to_pairs(neighbours_within, atoms, cutoff)
         assert {(j, i, tuple(-s for s in shift)) for i, j, shift in pairs} == pairs
         centre, neighbour, shift = neighbours_within(atoms, cutoff + 0.1)
         vector = atoms.positions[neighbour] - atoms.positions[centre] + shift @ atoms.cell.array
@@ -263,10 +263,10 @@ def test_numbers_that_are_not_finite_give_no_list(bad):
     assert kernel.pairs(positions, np.eye(3), np.ones(3, bool), 2.0, checked=True) is None
 
 
-def test_who_wants_no_kernels_gets_the_list_of_matscipy(monkeypatch):
+def test_without_kernels_the_list_is_from_matscipy(monkeypatch):
     monkeypatch.setattr(kernel, "available", lambda: False)
     monkeypatch.setattr(kernel, "pairs", lambda *_, **__: pytest.fail("the kernel was called"))
-    assert pairs_of(neighbours_within, tilted(pbc=True), 4.0) == ases(tilted(pbc=True), 4.0)
+    assert to_pairs(neighbours_within, tilted(pbc=True), 4.0) == ase_pairs(tilted(pbc=True), 4.0)
 
 
 @pytest.mark.parametrize("far", [1e13, 1e100, 1e300])

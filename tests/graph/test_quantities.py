@@ -14,7 +14,7 @@ from atomgraph.data.formats.exact_xyz import write_exact
 from atomgraph.data.sampler import label_counts
 from atomgraph.errors import GraphError
 from atomgraph.graph.quantities import QUANTITIES, Quantity, label_names
-from atomgraph.graph.structure import labels_of
+from atomgraph.graph.structure import get_labels
 from atomgraph.training.error_sums import ErrorSums, column
 from atomgraph.training.loss import Term, difference
 from atomgraph.training.task import window_counts
@@ -27,14 +27,14 @@ def dipole(**changes):
     row = {
         "name": "dipole",
         "title": "dipole moment",
-        "phrase": "a dipole",
+        "noun_phrase": "a dipole",
         "per": "graph",
         "shape": (3,),
         "inner_unit": "e Å",
         "unit": "e Å",
         "factor": 1.0,
-        "axis": ("e Å", 1.0),
-        "census": ("dipole", "dipole moment", "e Å"),
+        "plot_unit": ("e Å", 1.0),
+        "census_range": ("dipole", "dipole moment", "e Å"),
         "units": {"Debye": DEBYE},
     }
     return Quantity(**(row | changes))
@@ -63,13 +63,13 @@ def test_the_first_rows_are_energy_forces_stress():
     assert list(QUANTITIES) == ["energy", "forces", "stress"]
     assert label_names() == ("energy", "forces", "stress", "virial")
     assert [q.n_components for q in QUANTITIES.values()] == [1, 3, 9]
-    assert [q.n_shown for q in QUANTITIES.values()] == [1, 3, 6]
+    assert [q.n_table_components for q in QUANTITIES.values()] == [1, 3, 6]
     assert [q.full_shape(7) for q in QUANTITIES.values()] == [(), (7, 3), (3, 3)]
 
 
 def test_a_further_label_is_read_with_its_unit(frames):
-    np.testing.assert_allclose([labels_of(atoms)["dipole"] for atoms in frames[:2]], DIPOLES, rtol=1e-12)
-    assert "dipole" not in labels_of(frames[2])
+    np.testing.assert_allclose([get_labels(atoms)["dipole"] for atoms in frames[:2]], DIPOLES, rtol=1e-12)
+    assert "dipole" not in get_labels(frames[2])
     counted = census(frames)
     assert counted.labels["dipole"] == 2
     np.testing.assert_allclose(counted.ranges["dipole"][2], np.linalg.norm(DIPOLES, axis=1).max())
@@ -79,14 +79,14 @@ def test_a_further_label_is_read_with_its_unit(frames):
 def test_a_further_label_of_a_wrong_shape_is_refused(with_dipole):
     atoms = ase.Atoms("H", info={"dipole": [1.0, 2.0]})
     with pytest.raises(GraphError, match=r"dipole should have shape \(3,\)"):
-        labels_of(atoms)
+        get_labels(atoms)
 
 
 def test_a_further_label_is_written_with_every_digit(frames, tmp_path):
     write_exact(tmp_path / "again.extxyz", frames)
     again = read(tmp_path / "again.extxyz")
     for before, after in zip(frames[:2], again[:2], strict=True):
-        assert (labels_of(before)["dipole"] == labels_of(after)["dipole"]).all()
+        assert (get_labels(before)["dipole"] == get_labels(after)["dipole"]).all()
 
 
 def test_graphs_and_batches_have_a_further_label_and_its_mask(frames, tmp_path):

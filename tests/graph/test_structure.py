@@ -13,7 +13,7 @@ from torch_geometric.data import Batch
 from atomgraph.errors import GraphError
 from atomgraph.graph import AtomicGraph
 from atomgraph.graph.neighbours import matscipy_neighbours
-from atomgraph.graph.structure import labels_of
+from atomgraph.graph.structure import get_labels
 
 LABELS = ("energy", "forces", "stress")
 
@@ -90,7 +90,7 @@ def test_an_atom_alone_has_no_edges():
     assert not graph.cell.any() and not graph.pbc.any()
 
 
-def test_moving_the_atoms_later_leaves_the_graph_alone():
+def test_moving_the_atoms_later_does_not_change_the_graph():
     atoms = labelled()
     graph = AtomicGraph.from_ase(atoms, 4.0)
     before = {key: value.clone() for key, value in graph.to_dict().items()}
@@ -102,7 +102,7 @@ def test_moving_the_atoms_later_leaves_the_graph_alone():
     assert same(graph, before)
 
 
-def test_another_neighbour_list_stands_in():
+def test_another_neighbour_list_can_be_used():
     def nearest_only(atoms, cutoff):
         return matscipy_neighbours(atoms, 2.5)
 
@@ -130,10 +130,10 @@ def test_each_label_may_be_alone_and_the_others_are_masked_zeros(name):
         assert graph[second].any().item() == (second == name)
 
 
-def test_what_a_file_kept_is_found_after_reading_it(tmp_path):
+def test_labels_in_a_file_are_found_after_reading(tmp_path):
     atoms, path = labelled(), tmp_path / "one.xyz"
     ase.io.write(path, atoms, format="extxyz")
-    before, after = labels_of(atoms), labels_of(ase.io.read(path))
+    before, after = get_labels(atoms), get_labels(ase.io.read(path))
     assert set(after) == set(LABELS)
     for name in LABELS:
         np.testing.assert_allclose(after[name], before[name], atol=1e-7)
@@ -159,7 +159,7 @@ def test_nothing_is_computed_for_a_label():
 
     atoms = bulk("Si")
     atoms.calc = Watched(atoms)
-    assert labels_of(atoms) == {}
+    assert get_labels(atoms) == {}
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def structures():
     ]
 
 
-def test_structures_with_different_labels_batch_together_and_come_apart_again():
+def test_structures_with_different_labels_can_be_batched_and_separated():
     graphs = [AtomicGraph.from_ase(atoms, 4.0) for atoms in structures()]
     batch = Batch.from_data_list(graphs)
     assert isinstance(batch, AtomicGraph)
@@ -258,7 +258,7 @@ def test_a_shallow_copy_shares_tensors_and_nothing_else():
         assert torch.equal(copy.graph_of_atom, graph.graph_of_atom)
 
 
-def test_every_tensor_moves_to_a_device_and_those_of_the_original_stay():
+def test_to_device_moves_all_tensors_of_the_copy_only():
     graph = AtomicGraph.from_ase(labelled(), 4.0)
     moved = graph.shallow_copy().to("meta")  # PyG moves in place, so a copy is moved
     assert isinstance(moved, AtomicGraph)

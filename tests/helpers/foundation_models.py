@@ -6,7 +6,7 @@ import torch
 from ase.build import bulk, molecule
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from atomgraph.graph.structure import VOIGT, labels_of
+from atomgraph.graph.structure import VOIGT, get_labels
 from atomgraph.units import ENERGY, PRESSURE
 from helpers import tiny_structures as tiny
 
@@ -67,7 +67,7 @@ def changed(frames, *, energy=lambda e, atoms: e, forces=lambda f: f, stress=lam
     """The frames with labels that went through functions."""
     result = []
     for atoms in frames:
-        label = labels_of(atoms)
+        label = get_labels(atoms)
         s = stress(label["stress"]) if "stress" in label else None
         result.append(with_labels(atoms, energy(float(label["energy"]), atoms), forces(label["forces"]), s))
     return result

@@ -21,7 +21,7 @@ CROWD = 20_000  # more points than this are shown as their density
 def parity(comparison: Comparison, name: str, title: str = "") -> Figure:
     """Predicted against labelled, with the errors below; by configuration type, or as density where points are many."""
     sample = comparison.samples[name]
-    unit, factor = sample.quantity.axis
+    unit, factor = sample.quantity.plot_unit
     with styled():
         drawing = figure(3.7, 4.2)
         upper, lower = drawing.subplots(2, 1, sharex=True, height_ratios=(3, 1))
@@ -105,7 +105,7 @@ def _points(upper: Axes, lower: Axes, comparison: Comparison, sample: Sample) ->
     masks = {t: comparison.among(t) for t in groups}
     if len(groups) < len(types):
         masks["other"] = ~np.any(list(masks.values()), axis=0)
-    factor = sample.quantity.axis[1]
+    factor = sample.quantity.plot_unit[1]
     many = len(sample.reference) > 1500
     look: dict[str, Any] = {
         "s": 6 if many else 16,

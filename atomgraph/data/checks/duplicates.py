@@ -12,7 +12,7 @@ import torch
 from scipy.spatial import cKDTree
 
 from atomgraph.graph.neighbours import neighbours_within, vectors_to_neighbours
-from atomgraph.graph.structure import STATES, states_of
+from atomgraph.graph.structure import STATES, get_charge_and_spin
 from atomgraph.ops.scatter import sum_to
 
 CUTOFF = 5.0  # Å: how far an atom looks
@@ -115,7 +115,7 @@ def invariants(atoms: ase.Atoms, cutoff: float = CUTOFF) -> np.ndarray:
 
 def kind_of(atoms: ase.Atoms) -> tuple[str, str]:
     """What duplicates share for certain: composition, as a formula unit; head, charge and spin, which have other energies."""
-    states = {name: value for name, value in states_of(atoms).items() if value != STATES[name][1]}
+    states = {name: value for name, value in get_charge_and_spin(atoms).items() if value != STATES[name][1]}
     return atoms.symbols.formula.reduce()[0].format("hill"), f"{atoms.info.get('head', '')}{states or ''}"
 
 

@@ -40,7 +40,7 @@ def _unnamed(notes: ReadingNotes) -> list[Finding]:
             [],
             float(len(keys)),
             "keys",
-            f"no frame has {QUANTITIES[label].phrase}; by their size these may be: {', '.join(keys)}",
+            f"no frame has {QUANTITIES[label].noun_phrase}; by their size these may be: {', '.join(keys)}",
             f"if one is the label, name it: --key {label}=... (data.keys: {{{label}: ...}})",
         )
         for label, keys in notes.unnamed()

@@ -14,7 +14,7 @@ from atomgraph.data.checks.duplicates import TOLERANCE, find_duplicates, groups,
 from atomgraph.data.checks.findings import NOTE, WARNING, WRONG, Finding
 from atomgraph.data.checks.outliers import energy_outliers, force_outliers
 from atomgraph.data.frame_names import name_of, names_of
-from atomgraph.graph.structure import labels_of
+from atomgraph.graph.structure import get_labels
 
 EQUAL = 1e-3  # eV/atom: what one structure's energies may differ by
 DRIFT, BROKEN = 0.005, 0.05  # eV/Å per atom: net force that is untidy, and that no converged calculation leaves
@@ -35,7 +35,7 @@ def examine(
         tolerance: RMS displacement, Å, below which two structures are one and the same.
     """
     frames = list(frames)
-    labels = [labels_of(atoms) for atoms in frames]
+    labels = [get_labels(atoms) for atoms in frames]
     findings = [
         *short_contacts(frames),
         *net_forces(frames, labels),

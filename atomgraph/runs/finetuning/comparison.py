@@ -20,7 +20,7 @@ from atomgraph.config.old_keys import replace_old_names
 from atomgraph.config.reading import parse
 from atomgraph.config.resolve import absolute, as_yaml, finetune_config_of
 from atomgraph.errors import ConfigError, DataError
-from atomgraph.graph.structure import labels_of
+from atomgraph.graph.structure import get_labels
 from atomgraph.progress import output_console
 from atomgraph.runs.dataset import Dataset, gather
 from atomgraph.runs.finetuning.card import read_probe
@@ -106,7 +106,7 @@ def _checked(config: FinetuneConfig) -> tuple[Compare, dict[int, Dataset]]:
         )
     if config.card.probe is None:
         raise ConfigError("--compare measures what is forgotten: name structures of the source (card.probe)")
-    if not any("forces" in labels_of(atoms) for atoms in read_probe(config.card)):
+    if not any("forces" in get_labels(atoms) for atoms in read_probe(config.card)):
         raise DataError("card.probe has no forces to compare with; name their keys (card.keys)")
     if all(changes.get(SCRATCH) for changes in plan.methods.values()):
         raise ConfigError("compare.methods: beside scratch there should be a method that starts from the potential")

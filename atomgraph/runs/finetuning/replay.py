@@ -14,7 +14,7 @@ from atomgraph.config.in_memory import files_or_structures
 from atomgraph.data import read
 from atomgraph.data.frame_names import name_of
 from atomgraph.errors import DataError
-from atomgraph.graph.structure import labels_of
+from atomgraph.graph.structure import get_labels
 from atomgraph.potential import Potential
 
 
@@ -43,7 +43,7 @@ def replay_frames(replay: Replay, foundation: Potential, head: str, required: Se
     if replay.labels == "predicted":
         return _predicted(frames, foundation, head)
     for number, atoms in enumerate(frames):
-        if not set(required) & set(labels_of(atoms)):
+        if not set(required) & set(get_labels(atoms)):
             raise DataError(
                 f"replay.data: {name_of(atoms, number)} has no label of {', '.join(required)}; name their keys "
                 f"(replay.keys), or let the starting potential predict them (replay.labels: predicted)"

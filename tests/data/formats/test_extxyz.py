@@ -12,7 +12,7 @@ from helpers.labelled_structures import crystals
 from atomgraph.data import read
 from atomgraph.data.reading_notes import ReadingNotes
 from atomgraph.errors import DataError
-from atomgraph.graph.structure import labels_of
+from atomgraph.graph.structure import get_labels
 
 LATTICE = 'Lattice="5 0 0 0 5 0 0 0 5"'
 WITH_FORCES = f"{LATTICE} Properties=species:S:1:pos:R:3:forces:R:3"
@@ -34,13 +34,13 @@ def test_a_stress_of_nan_on_a_molecule_is_no_label(write):
     path = write(f'2\nProperties=species:S:1:pos:R:3 energy=1.0 stress="{stress}" pbc="F F F"\nCu 0 0 0\nCu 0 0 2.5\n')
     notes = ReadingNotes()
     (atoms,) = read(path, notes=notes)
-    assert labels_of(atoms).keys() == {"energy"}
+    assert get_labels(atoms).keys() == {"energy"}
     assert notes.lines() == ["stress is NaN in 1 frame, and counts as missing there"]
 
 
 def test_an_energy_of_nan_is_missing_and_positions_are_there(write):
     path = write(f"2\n{LATTICE} Properties=species:S:1:pos:R:3 energy=nan\nCu 0 0 0\nCu 0 0 2.5\n")
-    assert labels_of(read(path)[0]) == {} and len(read(path, labels=False)[0]) == 2
+    assert get_labels(read(path)[0]) == {} and len(read(path, labels=False)[0]) == 2
 
 
 def test_a_label_that_is_nan_in_part_is_an_error_where_labels_are_wanted(write):
@@ -115,7 +115,7 @@ def test_fortran_exponents_without_a_point_are_numbers_in_comments(write):
         f'Lattice="{lattice}" Properties=species:S:1:pos:R:3 energy=-1d0 stress="{stress}" config_type=2d1 uid=12d4'
     )
     (atoms,) = read(write(f"2\n{comment}\nCu 0 0 0\nCu 0 0 25d-1\n"))
-    labels = labels_of(atoms)
+    labels = get_labels(atoms)
     assert (
         labels["energy"] == -1.0 and atoms.cell.lengths() == pytest.approx([5, 5, 5]) and atoms.positions[1, 2] == 2.5
     )
@@ -125,7 +125,7 @@ def test_fortran_exponents_without_a_point_are_numbers_in_comments(write):
 def test_nine_numbers_of_a_stress_are_rows(write):
     stress = "1 0.4 0.5 0.4 2 0.6 0.5 0.6 3"
     (atoms,) = read(write(f'2\n{WITH_FORCES} stress="{stress}"\n{ATOMS}'))
-    assert labels_of(atoms)["stress"].ravel() == pytest.approx([float(word) for word in stress.split()])
+    assert get_labels(atoms)["stress"].ravel() == pytest.approx([float(word) for word in stress.split()])
 
 
 @pytest.mark.parametrize("key", ["stress", "REF_stress"])
@@ -137,7 +137,7 @@ def test_six_numbers_are_taken_in_a_stated_order_and_refused_without(write, key,
     path = write(f'2\n{WITH_FORCES} energy=-1 {key}="1 2 3 4 5 6"\n{ATOMS}')
     with pytest.raises(DataError, match=f"{key} should be nine numbers.*six.*stress_order: ase"):
         read(path, keys={"stress": key})
-    stress = labels_of(read(path, keys={"stress": key}, units={"stress_order": order})[0])["stress"]
+    stress = get_labels(read(path, keys={"stress": key}, units={"stress_order": order})[0])["stress"]
     assert stress[np.triu_indices(3)].tolist() == expected
 
 
@@ -145,7 +145,7 @@ def test_six_numbers_of_a_virial_have_the_same_rule(write):
     path = write(f'2\n{WITH_FORCES} virial="1 2 3 4 5 6"\n{ATOMS}')
     with pytest.raises(DataError, match="virial should be nine numbers"):
         read(path)
-    result = labels_of(read(path, units={"stress_order": "vasp"})[0])["stress"]
+    result = get_labels(read(path, units={"stress_order": "vasp"})[0])["stress"]
     assert result[0, 1] == pytest.approx(-4 / 125) and result[0, 2] == pytest.approx(-6 / 125)
 
 
@@ -187,7 +187,7 @@ def test_blank_lines_between_frames_are_read_over(write):
 def test_fortran_exponents_are_numbers(write):
     text = f"2\n{WITH_FORCES} energy=-1.0D+00 config_type=2d\n{ATOMS.replace('0.1', '0.1D+00')}"
     (atoms,) = read(write(text))
-    labels = labels_of(atoms)
+    labels = get_labels(atoms)
     assert labels["energy"] == -1.0 and labels["forces"][1, 0] == pytest.approx(-0.1)
     assert atoms.info["config_type"] == "2d"
 
@@ -195,7 +195,7 @@ def test_fortran_exponents_are_numbers(write):
 @pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c"])
 def test_other_line_separators_inside_a_comment_end_no_line(write, separator):
     (atoms,) = read(write(f'2\n{WITH_FORCES} energy=-1.0 comment="a{separator}b"\n{ATOMS}'))
-    assert labels_of(atoms)["energy"] == -1.0 and separator in atoms.info["comment"]
+    assert get_labels(atoms)["energy"] == -1.0 and separator in atoms.info["comment"]
 
 
 def test_a_word_among_numbers_is_named_with_its_line(write):

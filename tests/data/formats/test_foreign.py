@@ -7,7 +7,7 @@ from data.formats.test_mlip import CFG
 
 from atomgraph.data import read
 from atomgraph.errors import DataError
-from atomgraph.graph.structure import labels_of
+from atomgraph.graph.structure import get_labels
 
 INPUT_DATA = """begin
 comment one
@@ -111,23 +111,23 @@ def test_input_data_is_in_atomic_units_unless_others_are_stated(write):
     path = write(INPUT_DATA, "input.data")
     for units in ({}, {"energy": "Hartree", "length": "Bohr"}):
         (atoms,) = read(path, units=units)
-        labels = labels_of(atoms)
+        labels = get_labels(atoms)
         assert atoms.cell.lengths() == pytest.approx([9.4 * Bohr] * 3) and labels["energy"] == pytest.approx(-Hartree)
         assert labels["forces"][0, 0] == pytest.approx(0.1 * Hartree / Bohr)
     (atoms,) = read(path, units={"energy": "eV", "length": "Å"})
-    assert atoms.cell.lengths() == pytest.approx([9.4] * 3) and labels_of(atoms)["energy"] == -1.0
-    assert labels_of(atoms)["forces"][0, 0] == pytest.approx(0.1)
+    assert atoms.cell.lengths() == pytest.approx([9.4] * 3) and get_labels(atoms)["energy"] == -1.0
+    assert get_labels(atoms)["forces"][0, 0] == pytest.approx(0.1)
 
 
 def test_input_data_may_state_its_columns(write):
     text = INPUT_DATA.replace("begin", "begin position(3) element forces(3)").replace("Cu 0 0", "Cu")
     (atoms,) = read(write(text, "input.data"), units={"energy": "eV", "length": "Å"})
-    assert labels_of(atoms)["forces"].tolist() == [[0.1, 0, 0], [-0.1, 0, 0]]
+    assert get_labels(atoms)["forces"].tolist() == [[0.1, 0, 0], [-0.1, 0, 0]]
 
 
 def test_ml_ab_is_in_kbar_positive_in_compression(write):
     (atoms,) = read(write(ML_AB, "ML_AB"))
-    labels = labels_of(atoms)
+    labels = get_labels(atoms)
     assert str(atoms.symbols) == "MgO" and labels["energy"] == -12.5 and labels["forces"][0, 2] == 0.5
     np.testing.assert_allclose(labels["stress"], -0.1 * GPa * np.array([[1, 4, 6], [4, 2, 5], [6, 5, 3]]), rtol=1e-12)
 
@@ -138,14 +138,14 @@ energy=-1.0 Virial="1 0 0 0 2 0 0 0 3" pbc="T T T" lattice="5 0 0 0 5 0 0 0 5" P
 Cu 0 0 0 0.1 0 0
 Cu 0 0 2.5 -0.1 0 0
 """
-    labels = labels_of(read(write(text, "train.xyz"))[0])
+    labels = get_labels(read(write(text, "train.xyz"))[0])
     assert labels["forces"][0, 0] == 0.1 and labels["stress"][2, 2] == pytest.approx(-3 / 125)
 
 
 def test_qm9_is_in_hartree_and_its_energy_is_that_at_zero_kelvin(write):
     (atoms,) = read(write(QM9, "dsgdb9nsd_000001.xyz"))
     assert str(atoms.symbols) == "CH4" and atoms.positions[2, 2] == pytest.approx(2.7657481e-4)
-    assert labels_of(atoms)["energy"] == pytest.approx(-40.47893 * Hartree)
+    assert get_labels(atoms)["energy"] == pytest.approx(-40.47893 * Hartree)
     assert atoms.info["gap"] == 0.5048 and atoms.info["smiles"] == "C"
     with pytest.raises(DataError, match="units of its own"):
         read(write(QM9, "dsgdb9nsd_000001.xyz"), units={"energy": "eV"})
@@ -168,14 +168,14 @@ def test_rmd17_is_in_kcal_per_mol_unless_others_are_stated(tmp_path):
     frames = read(path)
     assert len(frames) == 4 and str(frames[0].symbols) == "OH2"
     for atoms, energy, forces in zip(frames, arrays["energies"], arrays["forces"], strict=True):
-        assert labels_of(atoms)["energy"] == pytest.approx(energy * kcal / mol)
-        np.testing.assert_allclose(labels_of(atoms)["forces"], forces * kcal / mol)
-    assert labels_of(read(path, units={"energy": "eV"})[1])["energy"] == arrays["energies"][1]
+        assert get_labels(atoms)["energy"] == pytest.approx(energy * kcal / mol)
+        np.testing.assert_allclose(get_labels(atoms)["forces"], forces * kcal / mol)
+    assert get_labels(read(path, units={"energy": "eV"})[1])["energy"] == arrays["energies"][1]
 
 
 def test_units_that_an_npz_states_are_fixed(tmp_path):
     path, arrays = rmd17(tmp_path, e_unit=np.array("eV"), r_unit=np.array("Ang"))
-    assert labels_of(read(path)[0])["energy"] == arrays["energies"][0]
+    assert get_labels(read(path)[0])["energy"] == arrays["energies"][0]
     with pytest.raises(DataError, match="units of its own"):
         read(path, units={"energy": "kcal/mol"})
 
@@ -208,7 +208,7 @@ def test_deepmd_folder_has_a_virial_positive_in_compression(tmp_path):
     folder = deepmd(tmp_path)
     frames = read(folder)
     assert [str(atoms.symbols) for atoms in frames] == ["OH2", "OH2"] and frames[0].pbc.all()
-    labels = labels_of(frames[1])
+    labels = get_labels(frames[1])
     assert labels["energy"] == -2.0 and labels["forces"].tolist() == np.arange(9.0, 18.0).reshape(3, 3).tolist()
     assert labels["stress"][2, 2] == pytest.approx(-3 / 216)
     assert len(read(f"{folder}@1:")) == 1
@@ -248,9 +248,9 @@ def test_ani_h5_is_in_hartree_and_nan_counts_as_missing(tmp_path):
         second["wb97x_dz.energy"], second["wb97x_dz.forces"] = np.array([-2.0, -3.0]), positions
     frames = read(tmp_path / "ani.h5")
     assert [str(atoms.symbols) for atoms in frames] == ["HF", "HF", "H2", "H2"]
-    assert labels_of(frames[1])["energy"] == pytest.approx(-3 * Hartree)
-    assert labels_of(frames[1])["forces"][1, 2] == pytest.approx(0.8 * Hartree)
-    assert labels_of(frames[2])["energy"] == pytest.approx(-Hartree) and labels_of(frames[3]) == {}
+    assert get_labels(frames[1])["energy"] == pytest.approx(-3 * Hartree)
+    assert get_labels(frames[1])["forces"][1, 2] == pytest.approx(0.8 * Hartree)
+    assert get_labels(frames[2])["energy"] == pytest.approx(-Hartree) and get_labels(frames[3]) == {}
 
 
 def test_an_hdf5_file_without_h5py_says_what_to_install(tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ from helpers.labelled_structures import crystals
 from atomgraph.data import read
 from atomgraph.data.formats.format_table import BY_NAME, FORMATS, format_of
 from atomgraph.errors import DataError
-from atomgraph.graph.structure import labels_of
+from atomgraph.graph.structure import get_labels
 
 
 def test_an_unknown_ending_lists_the_known_ones_and_the_format_can_be_said(tmp_path):
@@ -32,7 +32,7 @@ def test_a_format_that_ase_converts_takes_no_units(tmp_path):
 def test_a_trajectory_holds_what_was_put_into_it_and_takes_units(tmp_path):
     atoms = crystals(1)[0]
     ase.io.write(tmp_path / "a.traj", atoms)
-    energy = labels_of(read(tmp_path / "a.traj", units={"energy": "meV"})[0])["energy"]
+    energy = get_labels(read(tmp_path / "a.traj", units={"energy": "meV"})[0])["energy"]
     assert energy == pytest.approx(1e-3 * atoms.get_potential_energy())
 
 

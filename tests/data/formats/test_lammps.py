@@ -7,7 +7,7 @@ from ase.units import kcal, mol
 
 from atomgraph.data import read
 from atomgraph.errors import DataError
-from atomgraph.graph.structure import labels_of
+from atomgraph.graph.structure import get_labels
 
 DUMP = """ITEM: TIMESTEP
 0
@@ -77,12 +77,12 @@ def test_a_dump_with_forces_has_no_energy_and_the_units_that_it_states(write):
     text = (
         DUMP.replace("x y z", "x y z fx fy fz").replace("0 0 0\n", "0 0 0 1 0 0\n").replace("0 0 2.5", "0 0 2.5 -1 0 0")
     )
-    labels = labels_of(read(write(text), types="Cu Au")[0])
+    labels = get_labels(read(write(text), types="Cu Au")[0])
     assert labels.keys() == {"forces"} and labels["forces"][0, 0] == 1.0
     real = {"energy": "kcal/mol", "length": "Å"}
-    assert labels_of(read(write(text), types="Cu Au", units=real)[0])["forces"][0, 0] == pytest.approx(kcal / mol)
+    assert get_labels(read(write(text), types="Cu Au", units=real)[0])["forces"][0, 0] == pytest.approx(kcal / mol)
     stated = "ITEM: UNITS\nreal\n" + text
-    assert labels_of(read(write(stated), types="Cu Au")[0])["forces"][0, 0] == pytest.approx(kcal / mol)
+    assert get_labels(read(write(stated), types="Cu Au")[0])["forces"][0, 0] == pytest.approx(kcal / mol)
     with pytest.raises(DataError, match="units of its own"):
         read(write(stated), types="Cu Au", units={"energy": "eV"})
 
@@ -107,7 +107,7 @@ ITEM: ATOMS id type xs ys zs fx fy fz vx vy vz c_pe
     np.testing.assert_allclose(atoms.cell.array, expected.cell.array, atol=1e-12)
     assert atoms.pbc.tolist() == [True, True, False] == expected.pbc.tolist()
     np.testing.assert_allclose(atoms.get_all_distances(mic=True), expected.get_all_distances(mic=True), atol=1e-12)
-    assert str(atoms.symbols) == "AuCu2" and labels_of(atoms)["forces"].tolist() == [[4, 5, 6], [7, 8, 9], [1, 2, 3]]
+    assert str(atoms.symbols) == "AuCu2" and get_labels(atoms)["forces"].tolist() == [[4, 5, 6], [7, 8, 9], [1, 2, 3]]
     np.testing.assert_allclose(atoms.get_velocities(), expected.get_velocities(), rtol=1e-12)
     assert atoms.arrays["c_pe"].tolist() == [-2, -3, -1]
     assert len(read(write(text * 3, "c.lammpstrj"), types="Cu Au")) == 3

@@ -6,7 +6,7 @@ import pytest
 from atomgraph.data import read
 from atomgraph.data.reading_notes import ReadingNotes
 from atomgraph.errors import DataError
-from atomgraph.graph.structure import labels_of
+from atomgraph.graph.structure import get_labels
 
 CFG = """BEGIN_CFG
  Size
@@ -42,12 +42,12 @@ def test_mlip_cfg_has_a_virial_in_the_order_of_its_columns_and_types_from_zero(w
     with pytest.raises(DataError, match="types 0, 1, and no elements"):
         read(path)
     (atoms,) = read(path, types=["Cu", "Au"])
-    labels = labels_of(atoms)
+    labels = get_labels(atoms)
     assert str(atoms.symbols) == "CuAu" and labels["energy"] == -1.0 and labels["forces"][1, 0] == -0.1
     expected = -np.array([[1, 6, 5], [6, 2, 4], [5, 4, 3]]) / 125.0  # positive in tension
     np.testing.assert_allclose(labels["stress"], expected, atol=1e-12)
     second = write(CFG.replace("xx yy zz yz xz xy", "xx xy xz yy yz zz"), "b.cfg")
-    np.testing.assert_allclose(labels_of(read(second, types="Cu Au")[0])["stress"][0], np.array([-1, -2, -3]) / 125)
+    np.testing.assert_allclose(get_labels(read(second, types="Cu Au")[0])["stress"][0], np.array([-1, -2, -3]) / 125)
 
 
 def test_configurations_of_mlip_that_did_not_converge_are_left_out_and_counted(write):
@@ -64,7 +64,7 @@ def test_sections_of_mlip_that_are_not_read_are_named(write, heading):
     path = write(CFG.replace("PlusStress:", heading), "train.cfg")
     notes = ReadingNotes()
     (atoms,) = read(path, types="Cu Au", notes=notes)
-    assert labels_of(atoms).keys() == {"energy", "forces"}
+    assert get_labels(atoms).keys() == {"energy", "forces"}
     assert f"{path}: {heading.rstrip(':')} in 1 frame is not read" in notes.lines()
     assert not any("is not read" in line for line in notes_of(write(CFG, "train.cfg")))
 

@@ -19,7 +19,7 @@ from ase.units import GPa
 
 from atomgraph.data import read
 from atomgraph.data.reading_notes import ReadingNotes
-from atomgraph.graph.structure import labels_of
+from atomgraph.graph.structure import get_labels
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = ROOT / "tests" / "peers" / "structure_files" / "write.py"
@@ -65,7 +65,7 @@ def compare(result: list[ase.Atoms], target: list[ase.Atoms], tolerance: float =
         assert sorted(order) == [0, 1, 2] and (atoms.numbers == second.numbers[order]).all()
         np.testing.assert_allclose(atoms.positions, second.positions[order], atol=tolerance)
         np.testing.assert_allclose(atoms.cell.array, second.cell.array, atol=tolerance)
-        labels, expected = labels_of(atoms), labels_of(second)
+        labels, expected = get_labels(atoms), get_labels(second)
         np.testing.assert_allclose(labels["energy"], expected["energy"], atol=tolerance)
         np.testing.assert_allclose(labels["forces"], expected["forces"][order], atol=tolerance)
         assert ("stress" in labels) == (stress and "stress" in expected)
@@ -146,4 +146,4 @@ def test_unconverged_steps_are_those_that_dpdata_leaves_out(tmp_path):
     for atoms, forces, virial in zip(frames, record["forces"], record["virials"], strict=True):
         np.testing.assert_allclose(atoms.get_forces(), forces, atol=1e-6)
         stress = -np.array(virial) / atoms.get_volume()
-        np.testing.assert_allclose(labels_of(atoms)["stress"], stress, atol=1e-5 * GPa)
+        np.testing.assert_allclose(get_labels(atoms)["stress"], stress, atol=1e-5 * GPa)

@@ -17,7 +17,7 @@ from atomgraph.data import read
 from atomgraph.data.formats.format_table import format_of
 from atomgraph.data.reading_notes import ReadingNotes
 from atomgraph.errors import DataError
-from atomgraph.graph.structure import labels_of
+from atomgraph.graph.structure import get_labels
 
 GPUMD = """1
 energy=-1.0 virial="1 0 0 0 2 0 0 0 3" Lattice="5 0 0 0 5 0 0 0 5" Properties=species:S:1:pos:R:3:force:R:3
@@ -77,8 +77,8 @@ def test_the_same_frames_are_read_from_packed_and_renamed_files(tmp_path, name, 
     assert format_of(path).name == name
     for atoms, second in zip(read(path, types=types), expected, strict=True):
         assert atoms.positions.tolist() == second.positions.tolist() and str(atoms.symbols) == str(second.symbols)
-        for label, numbers in labels_of(second).items():
-            np.testing.assert_array_equal(labels_of(atoms)[label], numbers)
+        for label, numbers in get_labels(second).items():
+            np.testing.assert_array_equal(get_labels(atoms)[label], numbers)
 
 
 @pytest.mark.parametrize("name", ["vasprun.xml.gz", "my.xml.gz", "my.xml", "vasprun.xml.bak"])
@@ -88,7 +88,7 @@ def test_packed_and_renamed_vaspruns_kept_steps_that_did_not_converge(tmp_path, 
     for format in (None, "vasp-xml"):
         notes = ReadingNotes()
         (atoms,) = read(path, notes=notes, format=format)
-        assert labels_of(atoms)["energy"] == -3.0 and notes.unconverged == {str(path): 1}
+        assert get_labels(atoms)["energy"] == -3.0 and notes.unconverged == {str(path): 1}
 
 
 @pytest.mark.parametrize("name", ["OUTCAR.gz", "relax.out", "relax.out.gz", "a.log"])

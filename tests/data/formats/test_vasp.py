@@ -8,7 +8,7 @@ from atomgraph.data import read
 from atomgraph.data.formats.vasp import outcar_steps, xml_steps
 from atomgraph.data.reading_notes import ReadingNotes
 from atomgraph.errors import DataError
-from atomgraph.graph.structure import labels_of
+from atomgraph.graph.structure import get_labels
 
 REACHED = "------------------------ aborting loop because EDIFF is reached ----------------------------------------"
 NOT_REACHED = "------------------------ aborting loop EDIFF was not reached (unconverged)  ----------------------------"
@@ -70,10 +70,10 @@ def test_unconverged_steps_of_an_outcar_are_left_out_and_counted(tmp_path):
     path.write_text(OUTCAR)
     notes = ReadingNotes()
     frames = read(path, notes=notes)
-    assert [labels_of(atoms)["energy"] for atoms in frames] == pytest.approx([-3.0, -3.2])
+    assert [get_labels(atoms)["energy"] for atoms in frames] == pytest.approx([-3.0, -3.2])
     assert [atoms.info["source"] for atoms in frames] == [f"{path}#0", f"{path}#2"]
     assert notes.lines()[0] == f"{path}: 1 unconverged step left out"
-    stress = labels_of(frames[1])["stress"]
+    stress = get_labels(frames[1])["stress"]
     expected = -0.1 * GPa * np.array([[30, 4, 6], [4, 20, 5], [6, 5, 30]])
     np.testing.assert_allclose(stress, expected, rtol=1e-6)
     assert len(read(path, labels=False)) == 3  # positions are positions

@@ -14,7 +14,7 @@ from ase.data import atomic_numbers
 from atomgraph.analysis.finetuning.audit.correlation import Agreement, agreement
 from atomgraph.data.e0_shift import EnergyShift, counts_of, energy_shift
 from atomgraph.data.frame_names import elements_in
-from atomgraph.graph.structure import VOIGT, AtomicGraph, labels_of
+from atomgraph.graph.structure import VOIGT, AtomicGraph, get_labels
 from atomgraph.potential import Potential
 
 FAR = 8.0  # robust standard deviations: such energies do not decide what a composition is worth
@@ -42,7 +42,7 @@ class LabelledPredictions:
         """
         frames = list(frames)
         before = potential.head if len(potential.heads) > 1 else None
-        stress = any("stress" in labels_of(atoms) for atoms in frames)
+        stress = any("stress" in get_labels(atoms) for atoms in frames)
         try:
             if head is not None:
                 potential.head = head
@@ -64,7 +64,7 @@ class LabelledPredictions:
     @cached_property
     def labels(self) -> list[dict[str, np.ndarray]]:
         """What the frames carry, eV and Å."""
-        return [labels_of(atoms) for atoms in self.frames]
+        return [get_labels(atoms) for atoms in self.frames]
 
     @cached_property
     def elements(self) -> list[str]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from atomgraph.analysis.finetuning.audit.labelled_predictions import LabelledPredictions
 from atomgraph.data.checks.findings import WARNING, Finding
-from atomgraph.graph.structure import labels_of
+from atomgraph.graph.structure import get_labels
 from atomgraph.potential import Potential
 
 SAYS_SOMETHING = 0.5  # a correlation, by the cautious end of its interval
@@ -34,7 +34,7 @@ def start_findings(evidence: LabelledPredictions) -> list[Finding]:
 
 def head_findings(potential: Potential, frames: Sequence[ase.Atoms], head: str) -> list[Finding]:
     """``head``: another head whose forces are nearer to the labels, by half at least and in nearly all structures."""
-    with_forces = [atoms for atoms in frames if len(atoms) > 1 and "forces" in labels_of(atoms)]
+    with_forces = [atoms for atoms in frames if len(atoms) > 1 and "forces" in get_labels(atoms)]
     looked_at = with_forces[:: max(1, len(with_forces) // LOOKED_AT)]
     if len(potential.heads) < 2 or len(looked_at) < 4:
         return []

@@ -14,7 +14,7 @@ from atomgraph.analysis.equation_of_state import EquationOfState, equation_of_st
 from atomgraph.analysis.report.plots import lines
 from atomgraph.analysis.report.tables import Column, Table, short
 from atomgraph.errors import GraphError
-from atomgraph.graph.structure import labels_of
+from atomgraph.graph.structure import get_labels
 from atomgraph.potential import Potential
 
 LARGEST = 64  # atoms
@@ -55,13 +55,13 @@ class CrystalCurves:
 
 def crystal_of(frames: Sequence[ase.Atoms]) -> ase.Atoms | None:
     """The labelled crystal of the lowest energy per atom among those of up to 64 atoms; None where there is none."""
-    periodic = [a for a in frames if a.pbc.all() and 0 < len(a) <= LARGEST and "energy" in labels_of(a)]
+    periodic = [a for a in frames if a.pbc.all() and 0 < len(a) <= LARGEST and "energy" in get_labels(a)]
     formula = {a.symbols.formula.reduce()[0].format("hill") for a in periodic}
     if len(formula) > 1:  # energies of different compositions cannot be compared: the commonest one
         counted = [a.symbols.formula.reduce()[0].format("hill") for a in periodic]
         commonest = max(sorted(formula), key=counted.count)
         periodic = [a for a, name in zip(periodic, counted, strict=True) if name == commonest]
-    return min(periodic, key=lambda a: float(labels_of(a)["energy"]) / len(a), default=None)
+    return min(periodic, key=lambda a: float(get_labels(a)["energy"]) / len(a), default=None)
 
 
 def crystal_curves(before: Potential, after: Potential, crystal: ase.Atoms) -> CrystalCurves:

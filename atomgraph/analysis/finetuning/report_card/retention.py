@@ -13,7 +13,7 @@ from atomgraph.analysis.comparison import Comparison
 from atomgraph.analysis.finetuning.report_card.error_change import change_json, change_table
 from atomgraph.analysis.report.page import Block, Text
 from atomgraph.analysis.report.tables import short
-from atomgraph.graph.structure import labels_of
+from atomgraph.graph.structure import get_labels
 from atomgraph.potential import Potential
 
 
@@ -62,7 +62,7 @@ def retention(before: Potential, after: Potential, probe: Sequence[ase.Atoms], s
         after: With the head that is asked for the source now, and the source's E0.
         source: What the probe is called.
     """
-    stress = any("stress" in labels_of(atoms) for atoms in probe)
+    stress = any("stress" in get_labels(atoms) for atoms in probe)
     old, new = (potential.predict(list(probe), stress=stress) for potential in (before, after))
     energies = [abs(a["energy"] - b["energy"]) / len(atoms) for a, b, atoms in zip(old, new, probe, strict=True)]
     forces = np.concatenate([np.abs(a["forces"] - b["forces"]).ravel() for a, b in zip(old, new, strict=True)])
