@@ -135,6 +135,19 @@ NAMES: dict[str, str] = {
     "testing.graphs.specimens": "sample_structures",
     "testing.measures.made": "constructed",
     "training.adapters.Adapted": "LoRAPotential",
+    "ops.chebyshev_series.fitted_series": "fit_series",
+    "ops.coupling.OTHER_SIGN": "FLIPPED_SIGNS",
+    "ops.hyperspherical.columns_of_harmonics": "harmonic_columns",
+    "ops.operator_polynomial.monomials": "operator_powers",
+    "ops.piecewise.graded": "locate_pieces",
+    "ops.piecewise.nodes": "derivative_nodes",
+    "ops.piecewise.pieces": "fit_pieces",
+    "ops.piecewise.piecewise": "evaluate_pieces",
+    "ops.radial_basis.Shape": "RadialParameters",
+    "ops.symmetric.low_rank": "truncated_svd",
+    "ops.symmetric.raised": "split_monomials",
+    "ops.triple_integrals.classes_of_equals": "symmetry_classes",
+    "ops.triple_integrals.triples": "degree_triples",
 }
 """Class or function before, with its module of today: its name now, with a module, below ``atomgraph.``, if that changed."""
 

@@ -18,7 +18,7 @@ from atomgraph.layers.mace.interaction import Interaction
 from atomgraph.layers.mace.nonlinear import NonlinearResidualInteraction
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.equivariant.radial_network import NormalisedMLP
-from atomgraph.ops.piecewise import graded, nodes, pieces, piecewise
+from atomgraph.ops.piecewise import derivative_nodes, evaluate_pieces, fit_pieces, locate_pieces
 
 NEAREST = 0.5  # Å; errors at smaller distances are ignored
 LEAST = 0.02  # floor of the derivative that errors are relative to, as a fraction of the largest one
@@ -58,7 +58,7 @@ class Radial:
 
 @dataclass(frozen=True)
 class Grid:
-    r"""Pieces between 0 and the cutoff, ``graded``: :math:`t(r) = 2n\, r / (r + r_c)` counts them.
+    r"""Pieces between 0 and the cutoff, ``locate_pieces``: :math:`t(r) = 2n\, r / (r + r_c)` counts them.
 
     The first piece is a quarter as long as the last.
 
@@ -78,7 +78,7 @@ class Grid:
 
     def place(self, r: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Piece, position s in it (from −1/2 to 1/2) and ds/dr, 1/Å, of distances."""
-        return graded(r, self.cutoff, self.n_pieces)
+        return locate_pieces(r, self.cutoff, self.n_pieces)
 
     def finer(self, times: float) -> Grid:
         """The grid with this factor more pieces, rounded up, at most ``MOST_PIECES``.
@@ -143,10 +143,10 @@ def with_derivative(function: Callable[[Tensor], Tensor], r: Tensor) -> tuple[Te
 
 def polynomials(function: Callable[[Tensor], Tensor], grid: Grid) -> Tensor:
     """Coefficients of powers of s in each piece, (n_pieces, degree + 1, n_values) float64."""
-    t = (torch.arange(grid.n_pieces) + 0.5)[:, None] + nodes(grid.degree)
+    t = (torch.arange(grid.n_pieces) + 0.5)[:, None] + derivative_nodes(grid.degree)
     r = grid.distance(t)
     value, grad = (f.unflatten(0, r.shape) for f in with_derivative(function, r.flatten()))
-    return pieces(grad / grid.place(r)[2][:, :, None], value[:, grid.degree // 2])
+    return fit_pieces(grad / grid.place(r)[2][:, :, None], value[:, grid.degree // 2])
 
 
 def derivative_error(function: Radial, table: Tensor, grid: Grid) -> float:
@@ -170,7 +170,7 @@ def derivative_error(function: Radial, table: Tensor, grid: Grid) -> float:
     worst = 0.0
     for piece, s in ((last.long() - 1, 0.5), (last.long(), -0.5)):
         valid = piece < grid.n_pieces
-        by_s = piecewise(table, piece[valid], torch.full((int(valid.sum()),), s, dtype=torch.float64))[1]
+        by_s = evaluate_pieces(table, piece[valid], torch.full((int(valid.sum()),), s, dtype=torch.float64))[1]
         error = function.times_last(by_s * ds_dr[valid] - exact[valid]).abs().amax(dim=2) / scale[valid]
         worst = max(worst, float(error.nan_to_num(nan=math.inf).max()))
     return worst

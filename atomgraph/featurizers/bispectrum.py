@@ -17,10 +17,10 @@ from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.constants import Constants
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import checked_symbols
-from atomgraph.ops.hyperspherical import columns_of_harmonics, hyperspherical_radial
+from atomgraph.ops.hyperspherical import harmonic_columns, hyperspherical_radial
 from atomgraph.ops.outer import outer_sum_to
 from atomgraph.ops.spherical import spherical_harmonics
-from atomgraph.ops.triple_integrals import TripleIntegrals, triples
+from atomgraph.ops.triple_integrals import TripleIntegrals, degree_triples
 
 HIGHEST_TWOJMAX = 12  # of the spherical harmonics
 
@@ -106,17 +106,17 @@ class Bispectrum(DensityFeaturizer):
         self.switch, self.bzero, self.wself, self.wselfall, self.quadratic = switch, bzero, wself, wselfall, quadratic
         channel = self._channels(chem)
         self.n_channels = int(channel.max()) + 1
-        self.n_functions = len(columns_of_harmonics(twojmax))
+        self.n_functions = len(harmonic_columns(twojmax))
         self._integrals = TripleIntegrals(twojmax, self.n_channels)
         self._fades = inner is not None
-        factor = [1.0 if bnorm else t[2] + 1.0 for t in triples(twojmax)]
+        factor = [1.0 if bnorm else t[2] + 1.0 for t in degree_triples(twojmax)]
         self._constants = Constants(
             reach=reach.ravel(),
             weight=weight,
             channel=channel,
             inner=self._inner(inner),
             factor=np.tile(factor, self.n_channels**3),
-            columns=columns_of_harmonics(twojmax),
+            columns=harmonic_columns(twojmax),
             itself=self._itself(channel),
             alone=self._alone(channel, factor),
             rows=np.array(np.triu_indices(self._n_linear)),
@@ -166,7 +166,7 @@ class Bispectrum(DensityFeaturizer):
 
     @property
     def _n_linear(self) -> int:
-        return len(triples(self.twojmax)) * self.n_channels**3
+        return len(degree_triples(self.twojmax)) * self.n_channels**3
 
     def _components(self, coefficients: Tensor, element: Tensor) -> Tensor:
         """(n_atoms, n_linear): the components, without their products."""

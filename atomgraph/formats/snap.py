@@ -26,7 +26,7 @@ from atomgraph.formats.snap_text import LISTS, coefficients, n_coefficients, par
 from atomgraph.formats.work_limit import allowance
 from atomgraph.models.energy import EnergyModel
 from atomgraph.models.snap import SNAP
-from atomgraph.ops.triple_integrals import classes_of_equals
+from atomgraph.ops.triple_integrals import symmetry_classes
 from atomgraph.readouts import PerElementLinear
 
 UNITS = {"energy": "eV", "length": "Å"}
@@ -185,7 +185,7 @@ def _inner(parameters: Mapping[str, Any], elements: Sequence[str]) -> dict[str, 
 def _evened(model: EnergyModel, table: Tensor) -> Tensor:
     """A table of coefficients, (n_elements, 1 + n_features), with their means over equal components: the same energies."""
     bispectrum = model.branches[0].featurizer
-    same = torch.from_numpy(classes_of_equals(bispectrum.twojmax, bispectrum.n_channels))
+    same = torch.from_numpy(symmetry_classes(bispectrum.twojmax, bispectrum.n_channels))
     alike = (same[:, None] == same).to(table.dtype)
     mean = alike / alike.sum(dim=0)
     n = len(same)

@@ -8,7 +8,7 @@ from typing import Any
 from atomgraph.errors import FormatError, WiringError, nearest
 from atomgraph.featurizers.bispectrum import HIGHEST_TWOJMAX
 from atomgraph.nn.elements import checked_symbols
-from atomgraph.ops.triple_integrals import triples
+from atomgraph.ops.triple_integrals import degree_triples
 
 _FLAGS = {  # keyword: its default
     **{"switchflag": 1, "bzeroflag": 1, "quadraticflag": 0, "chemflag": 0, "bnormflag": 0, "wselfallflag": 0},
@@ -95,7 +95,7 @@ def parameters_of(path: Path, n_elements: int) -> dict[str, Any]:
 
 def n_coefficients(parameters: dict[str, Any], n_elements: int) -> int:
     """How many coefficients an element has, its constant included."""
-    n = len(triples(parameters["twojmax"])) * (n_elements**3 if parameters["chemflag"] else 1)
+    n = len(degree_triples(parameters["twojmax"])) * (n_elements**3 if parameters["chemflag"] else 1)
     return 1 + n + (n * (n + 1) // 2 if parameters["quadraticflag"] else 0)
 
 

@@ -1,4 +1,4 @@
-"""Coupled sum: the two-body convolution of one path, features times weights times harmonics, summed over blocks of edges."""
+"""Coupled sum over neighbours: features times weights times harmonics, coupled along one path of a convolution."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ from torch import Tensor
 
 
 def coupled_sum(h: Tensor, weight: Tensor, harmonics: Tensor, coupling: Tensor | None = None) -> Tensor:
-    r""":math:`A_{c m_3} = \sum_e w_{ec} \sum_{m_1 m_2} C_{m_2 m_1 m_3}\, h_{e c m_1} Y_{e m_2}` over the edges of each block.
+    r"""Compute :math:`A_{c m_3} = \sum_e w_{ec} \sum_{m_1 m_2} C_{m_2 m_1 m_3}\, h_{e c m_1} Y_{e m_2}` for blocks of edges e.
+
+    C and Y give a small matrix for each edge. A block is then one matrix product, so no array of size
+    edges · channels · (2l₃+1) is written.
 
     Args:
         h: Features of the neighbours, (n_blocks, length, 2l₁+1, channels).
-        weight: (n_blocks, length, channels).
-        harmonics: (n_blocks, length, 2l₂+1), zeros for missing edges of a block.
-        coupling: C, (2l₂+1, (2l₁+1)·(2l₃+1)); None where l₁ = 0 and C is the unit matrix.
+        weight: Radial weights w, (n_blocks, length, channels).
+        harmonics: Spherical harmonics Y, (n_blocks, length, 2l₂+1), zeros for missing edges of a block.
+        coupling: Coupling C, (2l₂+1, (2l₁+1)·(2l₃+1)); None if l₁ = 0 and C is the unit matrix.
 
     Returns:
-        A, (n_blocks, 2l₃+1, channels). C and Y give a small matrix for each edge, and a block is one matrix product, so no
-        array of size edges · channels · (2l₃+1) is written.
+        Sums A, (n_blocks, 2l₃+1, channels).
     """
     if coupling is None:
         return harmonics.transpose(1, 2) @ (h[:, :, 0] * weight)

@@ -1,7 +1,7 @@
 """Cutoff envelopes: smooth functions of the distance, 1 at the centre, 0 at the cutoff and beyond.
 
-All use a clamped distance. Value and first two derivatives are finite at every distance, with r = 0 and beyond the cutoff,
-and exactly zero outside. (``torch.where`` around a singular branch would give NaN gradients.)
+The distance is clamped to the range of the function. Value and first two derivatives are therefore finite at every distance,
+and zero beyond the cutoff. (``torch.where`` around a singular branch would give NaN gradients.)
 """
 
 from __future__ import annotations
@@ -14,18 +14,19 @@ from torch import Tensor
 
 from atomgraph.errors import WiringError
 
-_FARTHEST = 1.0 - 5e-4  # exp(1 − 1/(1 − x²)) is 0 in float64 from here on, and so are its derivatives
-_TANH_OF_ONE_CUBED = math.tanh(1.0) ** 3
+_MAX_FRACTION = 1.0 - 5e-4  # for larger x, exp(1 − 1/(1 − x²)) and its derivatives are 0 in float64
+_TANH_CUBED_AT_ZERO = math.tanh(1.0) ** 3
 
 
 def cosine_cutoff(length: Tensor, cutoff: float, inner: float = 0.0) -> Tensor:
-    r"""Half a wave: :math:`f(r) = \tfrac12 (1 + \cos \pi x)`, :math:`x = (r - r_{in}) / (r_c - r_{in})`, and 1 inside.
+    r"""Cosine cutoff: :math:`f(r) = \tfrac12 (1 + \cos \pi x)`, :math:`x = (r - r_{in}) / (r_c - r_{in})`, and 1 below r_in.
 
-    Its curvature jumps at the cutoff.
+    The second derivative jumps at the cutoff.
 
     Args:
         length: Distances, (n_edges,), Å.
-        cutoff, inner: :math:`r_c, r_{in}` in Å.
+        cutoff: Cutoff radius :math:`r_c`, Å.
+        inner: Radius :math:`r_{in}` at which the function starts to decrease, Å.
 
     Returns:
         Values in [0, 1], (n_edges,).
@@ -45,8 +46,8 @@ def polynomial_cutoff(length: Tensor, cutoff: float, p: float = 6) -> Tensor:
 
     Args:
         length: Distances, (n_edges,), Å.
-        cutoff: Å.
-        p: At least 2; a larger p lets the envelope decrease later.
+        cutoff: Cutoff radius :math:`r_c`, Å.
+        p: Exponent, at least 2, no unit; the larger p, the larger the distance at which the envelope decreases.
 
     Returns:
         Values in [0, 1], (n_edges,).
@@ -68,28 +69,31 @@ def tanh_cubed_cutoff(length: Tensor, cutoff: float, *, normalised: bool = False
 
     Args:
         length: Distances, (n_edges,), Å.
-        cutoff: Å.
+        cutoff: Cutoff radius :math:`r_c`, Å.
         normalised: Divide by :math:`\tanh^3 1`, so that f(0) = 1.
 
     Returns:
-        (n_edges,).
+        Values in [0, 1], (n_edges,).
 
     Raises:
         WiringError: If the cutoff is not positive.
 
     Source: Behler, J. Chem. Phys. 134, 074106 (2011).
     """
-    wave = torch.tanh(1.0 - _fraction(length, cutoff, 0.0))
-    cubed = wave * wave * wave
-    return cubed / _TANH_OF_ONE_CUBED if normalised else cubed
+    tanh = torch.tanh(1.0 - _fraction(length, cutoff, 0.0))
+    cubed = tanh * tanh * tanh
+    return cubed / _TANH_CUBED_AT_ZERO if normalised else cubed
 
 
 def exponential_cutoff(length: Tensor, cutoff: float, inner: float = 0.0) -> Tensor:
-    r"""Smooth to every order: :math:`f(r) = \exp(1 - 1/(1 - x^2))`, :math:`x = (r - r_{in}) / (r_c - r_{in})`.
+    r"""Exponential cutoff: :math:`f(r) = \exp(1 - 1/(1 - x^2))`, :math:`x = (r - r_{in}) / (r_c - r_{in})`.
+
+    All derivatives are continuous at the cutoff.
 
     Args:
         length: Distances, (n_edges,), Å.
-        cutoff, inner: Å.
+        cutoff: Cutoff radius :math:`r_c`, Å.
+        inner: Radius :math:`r_{in}` at which the function starts to decrease, Å.
 
     Returns:
         Values in [0, 1], (n_edges,).
@@ -99,12 +103,12 @@ def exponential_cutoff(length: Tensor, cutoff: float, inner: float = 0.0) -> Ten
 
     Source: n2p2, ``CutoffFunction::CT_EXP``.
     """
-    x = _fraction(length, cutoff, inner).clamp(max=_FARTHEST)
+    x = _fraction(length, cutoff, inner).clamp(max=_MAX_FRACTION)
     return torch.exp(1.0 - 1.0 / (1.0 - x * x))
 
 
 def smoothstep_cutoff(length: Tensor, cutoff: float, order: int = 2, inner: float = 0.0) -> Tensor:
-    r"""The lowest polynomial from 1 to 0 with ``order`` vanishing derivatives at both ends.
+    r"""Polynomial of lowest degree from 1 to 0 with ``order`` vanishing derivatives at both ends.
 
     .. math:: 1 - 3x^2 + 2x^3;\quad 1 - 10x^3 + 15x^4 - 6x^5;\quad 1 - 35x^4 + 84x^5 - 70x^6 + 20x^7;\quad
               1 - 126x^5 + 420x^6 - 540x^7 + 315x^8 - 70x^9
@@ -113,14 +117,15 @@ def smoothstep_cutoff(length: Tensor, cutoff: float, order: int = 2, inner: floa
 
     Args:
         length: Distances, (n_edges,), Å.
-        cutoff, inner: Å.
-        order: 1, 2, 3 or 4.
+        cutoff: Cutoff radius :math:`r_c`, Å.
+        order: Number of vanishing derivatives: 1, 2, 3 or 4.
+        inner: Radius :math:`r_{in}` at which the function starts to decrease, Å.
 
     Returns:
         Values in [0, 1], (n_edges,).
 
     Raises:
-        WiringError: For another order, or unless 0 ≤ inner < cutoff.
+        WiringError: If the order is not 1, 2, 3 or 4, or unless 0 ≤ inner < cutoff.
 
     Source: n2p2, ``CutoffFunction::CT_POLY1`` to ``4``.
     """
@@ -137,20 +142,21 @@ def smoothstep_cutoff(length: Tensor, cutoff: float, order: int = 2, inner: floa
 
 
 def n2p2_cutoff(kind: int, length: Tensor, cutoff: float, inner: float = 0.0) -> Tensor:
-    r"""The cutoff functions of n2p2 by their number (``cutoff_type KIND ALPHA``, inner = ALPHA · cutoff).
+    r"""Cutoff function of n2p2, by its number (``cutoff_type KIND ALPHA``, inner = ALPHA · cutoff).
 
-    0 hard, 1 cosine, 2 tanh³, 3 tanh³ normalised, 4 exponential, 5 to 8 polynomials of order 1 to 4.
-    The tanh forms have no inner part and ignore ``inner``. The hard one has no derivative, so forces jump at the cutoff.
+    The tanh³ functions ignore ``inner``. The hard cutoff is a step, so energies and forces jump at the cutoff.
 
     Args:
+        kind: 0 hard, 1 cosine, 2 tanh³, 3 normalised tanh³, 4 exponential, 5 to 8 polynomial of order 1 to 4.
         length: Distances, (n_edges,), Å.
-        cutoff, inner: Å.
+        cutoff: Cutoff radius, Å.
+        inner: Radius at which the function starts to decrease, Å.
 
     Returns:
-        (n_edges,).
+        Values in [0, 1], (n_edges,).
 
     Raises:
-        WiringError: For another number.
+        WiringError: If n2p2 has no cutoff function of this number.
 
     Source: n2p2, ``CutoffFunction``.
     """
@@ -167,7 +173,7 @@ def n2p2_cutoff(kind: int, length: Tensor, cutoff: float, inner: float = 0.0) ->
     raise WiringError(f"n2p2 numbers its cutoff functions 0 to 8, but {kind!r} was given")
 
 
-ENVELOPES: dict[str, Callable[[Tensor, float], Tensor]] = {  # (length, cutoff) -> (n_edges,), by the names of arguments
+ENVELOPES: dict[str, Callable[[Tensor, float], Tensor]] = {  # name in configurations: (length, cutoff) -> (n_edges,)
     "polynomial": polynomial_cutoff,
     "cosine": cosine_cutoff,
     "tanh_cubed": tanh_cubed_cutoff,
@@ -176,7 +182,7 @@ ENVELOPES: dict[str, Callable[[Tensor, float], Tensor]] = {  # (length, cutoff) 
 
 
 def _fraction(length: Tensor, cutoff: float, inner: float) -> Tensor:
-    """(r − inner) / (cutoff − inner) between 0 and 1."""
+    """Return (r − inner) / (cutoff − inner), clamped to [0, 1]."""
     if not cutoff > 0:
         raise WiringError(f"cutoff must be positive, in Å, but is {cutoff}")
     if not 0 <= inner < cutoff:

@@ -1,8 +1,8 @@
-r"""Functions on the sphere in four dimensions: real harmonics, a quadrature, and integrals of three functions.
+r"""Real harmonics on the sphere in four dimensions, and their values on a grid for integrals over the sphere.
 
-A point is :math:`q = (\cos\theta, \sin\theta\,\hat r)`. Its harmonics of degree n are :math:`Z_{nlm}`, l = 0 … n, m = −l … l,
-(n + 1)² in number and scaled so that they obey the addition theorem of the Chebyshev polynomial :math:`U_n`, the character of
-SU(2),
+A point is :math:`q = (\cos\theta, \sin\theta\,\hat r)`. The (n + 1)² harmonics of degree n are :math:`Z_{nlm}(q)`,
+l = 0 … n, m = −l … l. They are scaled so that they satisfy an addition theorem with the Chebyshev polynomial :math:`U_n`, the
+character of SU(2):
 
 .. math:: \sum_{lm} Z_{nlm}(q) Z_{nlm}(g) = U_n(q\cdot g), \qquad
           Z_{nlm}(q) = \psi_{nl}(\theta) Y_{lm}(\hat r), \qquad
@@ -18,22 +18,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from atomgraph.old_names import old_names_of
 from atomgraph.ops.spherical import spherical_harmonics
 
 
 def hyperspherical_columns(n_max: int) -> list[tuple[int, int]]:
-    """(n, l) of each column of ``hyperspherical_radial``: by n − l, then by l."""
+    """Return (n, l) of each column of ``hyperspherical_radial``, sorted by n − l, then by l."""
     return [(k + l, l) for k in range(n_max + 1) for l in range(n_max + 1 - k)]
 
 
 def hyperspherical_radial(angle: Tensor, n_max: int) -> Tensor:
-    r""":math:`\psi_{nl}(\theta)` for 0 ≤ l ≤ n ≤ n_max, by the recurrence of the Gegenbauer polynomials in n − l.
+    r"""Compute :math:`\psi_{nl}(\theta)` for 0 ≤ l ≤ n ≤ n_max, by the recurrence of the Gegenbauer polynomials in n − l.
 
     Args:
-        angle: (n_edges,) θ in radians.
+        angle: Angles θ, (n_edges,), radians.
+        n_max: Highest degree n.
 
     Returns:
-        (n_edges, (n_max + 1)(n_max + 2)/2), columns as ``hyperspherical_columns`` says.
+        Values, (n_edges, (n_max + 1)(n_max + 2)/2), in the order of ``hyperspherical_columns``.
 
     Source: DLMF 18.9.1, scaled.
     """
@@ -41,24 +43,28 @@ def hyperspherical_radial(angle: Tensor, n_max: int) -> Tensor:
     powers = [torch.ones_like(angle)]
     for l in range(1, n_max + 1):
         powers.append(powers[-1] * sine * math.sqrt(2 * l / (2 * l + 1)))
-    blocks = [torch.stack(powers, dim=1)]
+    blocks = [torch.stack(powers, dim=1)]  # block k: the functions with n − l = k
     for k in range(1, n_max + 1):
-        of_one, of_two = _recurrence(k, n_max, angle)
-        block = of_one * x * blocks[-1][:, :-1]
-        blocks.append(block if k == 1 else block - of_two * blocks[-2][:, :-2])
+        a, b = _recurrence_factors(k, n_max, angle)
+        block = a * x * blocks[-1][:, :-1]
+        blocks.append(block if k == 1 else block - b * blocks[-2][:, :-2])
     return torch.cat(blocks, dim=1)
 
 
-def _recurrence(k: int, n_max: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Factors of the two functions before, for n − l = k and l = 0 … n_max − k."""
-    l = torch.arange(n_max + 1 - k, dtype=like.dtype, device=like.device)
+def _recurrence_factors(k: int, n_max: int, angle: Tensor) -> tuple[Tensor, Tensor]:
+    """Factors of blocks k − 1 and k − 2 in the recurrence for block k, (n_max + 1 − k,) each, with l = 0 … n_max − k."""
+    l = torch.arange(n_max + 1 - k, dtype=angle.dtype, device=angle.device)
     square = k * (k + 2 * l + 1)
     return 2 * (k + l) / square.sqrt(), ((k - 1) * (k + 2 * l) / square).sqrt()
 
 
 @cache
-def columns_of_harmonics(n_max: int) -> np.ndarray:
-    """The column of each harmonic :math:`Z_{nlm}` in ψ ⊗ Y, flattened; sorted by n, then l, then m."""
+def harmonic_columns(n_max: int) -> np.ndarray:
+    """Return the column of each harmonic :math:`Z_{nlm}` in the flattened outer product of ψ and Y.
+
+    Returns:
+        Columns, (n_harmonics,), int, sorted by n, then l, then m.
+    """
     radial_columns, n_angular = hyperspherical_columns(n_max), (n_max + 1) ** 2
     return np.array(
         [
@@ -72,24 +78,28 @@ def columns_of_harmonics(n_max: int) -> np.ndarray:
 
 @cache
 def harmonics_on_grid(n_max: int) -> np.ndarray:
-    r""":math:`w_g^{1/3} Z_{nlm}(g)`, (n_harmonics, n_points), float64, on a grid with :math:`\sum_g w_g = 1`.
+    r"""Compute :math:`w_g^{1/3} Z_{nlm}(g)` on a grid of points g with weights :math:`w_g` whose sum is 1.
 
-    The weighted sum of products of three functions of degrees up to n_max is their mean over the sphere, exactly, where the
-    degrees have an even sum. Such products are equal at g and −g, so the grid holds one half of the sphere: Gauss-Chebyshev
-    in θ, Gauss-Legendre and equal steps in :math:`\hat r`.
+    The sum over the grid of a product of three functions is then their mean over the sphere. The sum is exact if the degrees
+    are at most n_max and have an even sum. Products of even degree are equal at g and −g, so the grid covers one half of the
+    sphere. The quadrature is Gauss-Chebyshev in θ, Gauss-Legendre in the polar angle, and equal steps in the azimuth.
+
+    Returns:
+        Scaled harmonics, (n_harmonics, n_points), float64.
     """
     degree = 3 * n_max
-    n_angles = 2 * (degree // 4 + 1)  # even, so that none is π/2, and 2 n_angles − 1 ≥ degree
-    steps = np.arange(1, n_angles // 2 + 1) * np.pi / (n_angles + 1)
-    of_angle = 4.0 / (n_angles + 1) * np.sin(steps) ** 2
-    polar, of_polar = np.polynomial.legendre.leggauss(degree // 2 + 1)
+    n_angles = 2 * (degree // 4 + 1)  # even, so that no angle is π/2, and 2 n_angles − 1 ≥ degree
+    theta = np.arange(1, n_angles // 2 + 1) * np.pi / (n_angles + 1)
+    theta_weight = 4.0 / (n_angles + 1) * np.sin(theta) ** 2
+    cos_polar, polar_weight = np.polynomial.legendre.leggauss(degree // 2 + 1)
     azimuth = np.arange(degree + 1) * 2 * np.pi / (degree + 1)
-    ring, across = np.sqrt(1 - polar**2)[:, None], np.ones(degree + 1)
-    direction = np.stack([ring * np.cos(azimuth), ring * np.sin(azimuth), polar[:, None] * across], axis=-1)
-    radial = hyperspherical_radial(torch.from_numpy(steps), n_max)
+    sin_polar, ones = np.sqrt(1 - cos_polar**2)[:, None], np.ones(degree + 1)
+    direction = np.stack([sin_polar * np.cos(azimuth), sin_polar * np.sin(azimuth), cos_polar[:, None] * ones], axis=-1)
+    radial = hyperspherical_radial(torch.from_numpy(theta), n_max)
     angular = spherical_harmonics(n_max, torch.from_numpy(direction.reshape(-1, 3)))
-    harmonics = torch.einsum("ta,pb->abtp", radial, angular).flatten(0, 1)[
-        torch.from_numpy(columns_of_harmonics(n_max))
-    ]
-    weight = of_angle[:, None] * (of_polar[:, None] * across / (2 * (degree + 1))).ravel()
+    harmonics = torch.einsum("ta,pb->abtp", radial, angular).flatten(0, 1)[torch.from_numpy(harmonic_columns(n_max))]
+    weight = theta_weight[:, None] * (polar_weight[:, None] * ones / (2 * (degree + 1))).ravel()
     return np.asarray((harmonics.numpy() * np.cbrt(weight)).reshape(len(harmonics), -1))
+
+
+__getattr__ = old_names_of(__name__)

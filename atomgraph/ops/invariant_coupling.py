@@ -10,16 +10,19 @@ import numpy as np
 
 from atomgraph.errors import WiringError
 
-_ROUNDING = 1e-13
-_LARGEST = 2**22  # coefficients of one invariant
-_HIGHEST = 12  # degree of the harmonics that exist
+_ROUNDING = 1e-13  # smaller coefficients are rounding errors
+_MAX_COEFFICIENTS = 2**22  # of one invariant
+_MAX_DEGREE = 12  # of the spherical harmonics in atomgraph
 
 
 @cache
 def clebsch_gordan(l1: int, l2: int, l3: int) -> np.ndarray:
-    r""":math:`\langle l_1 m_1 l_2 m_2 | l_3 m_3 \rangle` in the Condon-Shortley convention, (2l₁+1, 2l₂+1, 2l₃+1), float64.
+    r"""Clebsch-Gordan coefficients :math:`\langle l_1 m_1 l_2 m_2 | l_3 m_3 \rangle` in the Condon-Shortley convention.
 
-    Zero if the triangle inequality is violated. The result is cached; do not modify it.
+    The result is cached; do not modify it.
+
+    Returns:
+        Coefficients, (2l₁+1, 2l₂+1, 2l₃+1), float64; zeros if the triangle inequality is violated.
 
     Source: Varshalovich et al., Quantum Theory of Angular Momentum (1988), 8.2.1 (3).
     """
@@ -32,25 +35,25 @@ def clebsch_gordan(l1: int, l2: int, l3: int) -> np.ndarray:
         for m2 in range(max(-l2, -l3 - m1), min(l2, l3 - m1) + 1):
             m3 = m1 + m2
             root = f[l3 + m3] * f[l3 - m3] * f[l1 - m1] * f[l1 + m1] * f[l2 - m2] * f[l2 + m2]
-            first = max(0, l2 - l3 - m1, l1 - l3 + m2)
-            last = min(l1 + l2 - l3, l1 - m1, l2 + m2)
+            k_min = max(0, l2 - l3 - m1, l1 - l3 + m2)
+            k_max = min(l1 + l2 - l3, l1 - m1, l2 + m2)
             total = 0.0
-            for k in range(first, last + 1):
-                below = f[k] * f[l1 + l2 - l3 - k] * f[l1 - m1 - k] * f[l2 + m2 - k]
-                total += (-1) ** k / (below * f[l3 - l2 + m1 + k] * f[l3 - l1 - m2 + k])
+            for k in range(k_min, k_max + 1):
+                denominator = f[k] * f[l1 + l2 - l3 - k] * f[l1 - m1 - k] * f[l2 + m2 - k]
+                total += (-1) ** k / (denominator * f[l3 - l2 + m1 + k] * f[l3 - l1 - m2 + k])
             table[m1 + l1, m2 + l2, m3 + l3] = math.sqrt(size * root) * total
     return table
 
 
 @cache
 def coupling_tree(rank: int) -> tuple[tuple[int, int], ...]:
-    """The pairs that are coupled, in order, to couple ``rank`` factors to one.
+    """Return the pairs to couple, in this order, so that ``rank`` factors give one result.
 
-    Factors have the numbers 0 … rank − 1, and results of pairs rank, rank + 1, …. First come (0, 1), (2, 3) …, then pairs of
-    their results in the same way; an odd last factor comes at the end. This is the tree of pacemaker's ``lint``.
+    Factors have the numbers 0 … rank − 1. The results of the pairs have the numbers rank, rank + 1, … The first pairs are
+    (0, 1), (2, 3) …; the results are paired in the same way. If rank is odd, the last factor is coupled at the end. This is
+    the tree of pacemaker's ``lint``.
     """
-    first_pairs = [(2 * i, 2 * i + 1) for i in range(rank // 2)]
-    pairs = list(first_pairs)
+    pairs = [(2 * i, 2 * i + 1) for i in range(rank // 2)]
     results = list(range(rank, rank + len(pairs)))
     while len(results) > 1:
         pairs.append((results[0], results[1]))
@@ -61,28 +64,32 @@ def coupling_tree(rank: int) -> tuple[tuple[int, int], ...]:
 
 
 def inner_couplings(ls: Sequence[int]) -> Iterator[tuple[int, ...]]:
-    """All couplings of degrees ``ls`` to 0: tuples of the intermediate degrees, len(ls) − 2 each, in increasing order."""
+    """Iterate over all couplings of degrees ``ls`` to 0, in increasing order.
+
+    Yields:
+        Intermediate degrees of a coupling, len(ls) − 2 of them, in the order of ``coupling_tree``.
+    """
     tree, rank = coupling_tree(len(ls)), len(ls)
     if rank == 1:
         if ls[0] == 0:
             yield ()
         return
 
-    def extended(known: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-        left, right = (known[i] for i in tree[len(known) - rank])
-        if len(known) == 2 * rank - 2:
+    def extend(degrees: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+        left, right = (degrees[i] for i in tree[len(degrees) - rank])
+        if len(degrees) == 2 * rank - 2:
             if left == right:
-                yield known[rank:]
+                yield degrees[rank:]
             return
         for l in range(abs(left - right), left + right + 1):
-            yield from extended((*known, l))
+            yield from extend((*degrees, l))
 
-    yield from extended(tuple(ls))
+    yield from extend(tuple(ls))
 
 
 @cache
 def invariant(ls: tuple[int, ...], inner: tuple[int, ...]) -> np.ndarray:
-    r"""Coefficients of an invariant: (2l₁+1, 2l₂+1, …), float64, of products of real harmonics in the order m = −l … l.
+    r"""Compute the coefficients of an invariant of products of real harmonics.
 
     .. math:: B = \sum_{m_1 m_2 \dots} C_{m_1 m_2 \dots} A_{l_1 m_1} A_{l_2 m_2} \dots
 
@@ -90,11 +97,14 @@ def invariant(ls: tuple[int, ...], inner: tuple[int, ...]) -> np.ndarray:
     result is cached; do not modify it.
 
     Args:
-        ls: Degrees, of even sum.
-        inner: Intermediate degrees, in the order of the tree.
+        ls: Degrees of the factors, with an even sum.
+        inner: Intermediate degrees, in the order of ``coupling_tree``.
+
+    Returns:
+        Coefficients C, (2l₁+1, 2l₂+1, …), float64, in the order m = −l … l.
 
     Raises:
-        WiringError: If the sum of degrees is odd, and as in ``complex_invariant``.
+        WiringError: If the sum of the degrees is odd, or for any reason of ``complex_invariant``.
 
     Source: Drautz, Phys. Rev. B 99, 014104 (2019); Bochkarev et al., Phys. Rev. Materials 6, 013804 (2022).
     """
@@ -108,22 +118,26 @@ def invariant(ls: tuple[int, ...], inner: tuple[int, ...]) -> np.ndarray:
 
 @cache
 def complex_invariant(ls: tuple[int, ...], inner: tuple[int, ...]) -> np.ndarray:
-    """Generalised Clebsch-Gordan coefficients along the tree, (2l₁+1, 2l₂+1, …), float64.
+    """Compute generalised Clebsch-Gordan coefficients, by coupling pairs along ``coupling_tree``.
 
     The result is cached; do not modify it.
 
     Args:
         ls: Degrees of the factors.
-        inner: Intermediate degrees.
+        inner: Intermediate degrees, in the order of ``coupling_tree``.
+
+    Returns:
+        Coefficients, (2l₁+1, 2l₂+1, …), float64.
 
     Raises:
-        WiringError: If they do not couple to 0, above degree 12, or for more than four million coefficients.
+        WiringError: If the degrees do not couple to 0, if a degree is above 12, or if there are more than four million
+            coefficients.
 
     Source: Bochkarev et al., Phys. Rev. Materials 6, 013804 (2022).
     """
-    if math.prod(2 * l + 1 for l in ls) > _LARGEST or max(ls) > _HIGHEST:
+    if math.prod(2 * l + 1 for l in ls) > _MAX_COEFFICIENTS or max(ls) > _MAX_DEGREE:
         raise WiringError(
-            f"the degrees {list(ls)} are too many or too high: at most {_HIGHEST}, and {_LARGEST} products"
+            f"the degrees {list(ls)} are too many or too high: at most {_MAX_DEGREE}, and {_MAX_COEFFICIENTS} products"
         )
     if inner not in set(inner_couplings(ls)):
         raise WiringError(f"the degrees {list(ls)} do not couple to 0 through {list(inner)}")
@@ -131,21 +145,21 @@ def complex_invariant(ls: tuple[int, ...], inner: tuple[int, ...]) -> np.ndarray
         return np.ones(1)
     degree = [*ls, *inner, 0]
     tensors = {i: np.eye(2 * l + 1) for i, l in enumerate(ls)}  # axes: m of some factors, then M of their coupling
-    order: dict[int, tuple[int, ...]] = {i: (i,) for i in range(len(ls))}
+    axes: dict[int, tuple[int, ...]] = {i: (i,) for i in range(len(ls))}  # the factor of each axis m
     for step, (left, right) in enumerate(coupling_tree(len(ls))):
-        new = len(ls) + step
-        half = np.tensordot(tensors.pop(left), clebsch_gordan(degree[left], degree[right], degree[new]), axes=(-1, 0))
-        both = np.tensordot(half, tensors.pop(right), axes=(-2, -1))
-        tensors[new] = np.moveaxis(both, len(order[left]), -1)
-        order[new] = order.pop(left) + order.pop(right)
-    ((last, tensor),) = tensors.items()
-    tensor = np.transpose(tensor[..., 0], np.argsort(order[last]))
+        result = len(ls) + step
+        symbol = clebsch_gordan(degree[left], degree[right], degree[result])
+        tensor = np.tensordot(np.tensordot(tensors.pop(left), symbol, axes=(-1, 0)), tensors.pop(right), axes=(-2, -1))
+        tensors[result] = np.moveaxis(tensor, len(axes[left]), -1)
+        axes[result] = axes.pop(left) + axes.pop(right)
+    ((root, tensor),) = tensors.items()
+    tensor = np.transpose(tensor[..., 0], np.argsort(axes[root]))
     return np.where(np.abs(tensor) > _ROUNDING, tensor, 0.0)
 
 
 @cache
 def _real_from_complex(l: int) -> np.ndarray:
-    r"""T of :math:`Y_{lm} = \sum_{m'} T_{mm'} Y^{real}_{lm'}`, Condon-Shortley's sign in the complex ones only."""
+    r"""Matrix T in :math:`Y_{lm} = \sum_{m'} T_{mm'} Y^{real}_{lm'}`; only the complex Y have the Condon-Shortley sign."""
     table = np.zeros((2 * l + 1, 2 * l + 1), dtype=complex)
     table[l, l] = 1.0
     for m in range(1, l + 1):

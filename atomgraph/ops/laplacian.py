@@ -1,4 +1,4 @@
-r"""The weighted graph Laplacian as an operator h → L h over the edges, without a dense matrix.
+r"""Weighted graph Laplacian as an operator h → L h over the edges, without a dense matrix.
 
 With weights :math:`w_{ij}` on the edges, :math:`(A h)_i = \sum_{j \to i} w_{ij} h_j` and degrees :math:`d_i`:
 
@@ -8,19 +8,19 @@ kind               L                                        meaning
 ``plain``          D − A                                    sum of differences to the neighbours
 ``symmetric``      I − D^(−½) A D^(−½)                      symmetric, with eigenvalues in [0, 2]
 ``random_walk``    I − D^(−1) A                             the difference to the mean of the neighbours
-``diffusion``      I − A D^(−1)                             the transpose of the random walk
+``diffusion``      I − A D^(−1)                             the transpose of ``random_walk``
 =================  =======================================  ==========================================================
 
 =================  ====================================================================================================
 normalisation
 =================  ====================================================================================================
-``smooth``         d = 1 + Σ w. Smooth when the last neighbour leaves the cutoff; use it for energies
-``self_loop``      d = 1 + Σ w, and each atom is its own neighbour (A + I). Smooth, the form of Kipf and Welling
-``bare``           d = Σ w, and 1/d = 0 without neighbours. Jumps when the last neighbour leaves; for reference
+``smooth``         d = 1 + Σ w. Smooth when the last neighbour leaves the cutoff sphere; use this one for energies
+``self_loop``      d = 1 + Σ w, and each atom is its own neighbour (A + I). Smooth; the form of Kipf and Welling
+``bare``           d = Σ w, and 1/d = 0 without neighbours. Jumps when the last neighbour leaves the cutoff sphere
 =================  ====================================================================================================
 
 The plain Laplacian has no division; its degree is Σ w for all normalisations.
-Edges to periodic images count, also those of an atom to its own images.
+Edges to periodic images count, including edges from an atom to its own images.
 """
 
 from __future__ import annotations
@@ -38,15 +38,16 @@ NORMALISATIONS = ("smooth", "self_loop", "bare")
 
 
 def sum_of_neighbours(h: Tensor, weight: Tensor, centre: Tensor, neighbour: Tensor) -> Tensor:
-    r""":math:`(A h)_i = \sum_{j \to i} w_{ij} h_j`.
+    r"""Compute :math:`(A h)_i = \sum_{j \to i} w_{ij} h_j`.
 
     Args:
-        h: (n_atoms, n_channels).
-        weight: (n_edges,), or (n_edges, n_channels) with an adjacency for each channel.
-        centre, neighbour: (n_edges,) atom rows.
+        h: Features, (n_atoms, n_channels).
+        weight: Weights w of the edges, (n_edges,), or (n_edges, n_channels) for an adjacency per channel.
+        centre: Row of the central atom of each edge, (n_edges,).
+        neighbour: Row of the neighbouring atom of each edge, (n_edges,).
 
     Returns:
-        (n_atoms, n_channels).
+        Weighted sums, (n_atoms, n_channels).
     """
     message = h.index_select(0, neighbour) * (weight[:, None] if weight.ndim == 1 else weight)
     return sum_to(message, centre, len(h))
@@ -54,9 +55,15 @@ def sum_of_neighbours(h: Tensor, weight: Tensor, centre: Tensor, neighbour: Tens
 
 @dataclass(frozen=True, eq=False)
 class Laplacian:
-    r"""L as an operator: ``L(h)`` is (n_atoms, n_channels), and :math:`L h = a h - l\, A (r h)` with a, l, r per atom.
+    r"""Laplacian as an operator: :math:`L h = a h - l\, A (r h)` with factors a, l, r per atom. ``laplacian`` makes it.
 
-    Made by ``laplacian``. ``diagonal`` a, ``left`` l and ``right`` r are (n_atoms, 1 or n_channels), or None for 1.
+    Attributes:
+        weight: Weights w of the edges, (n_edges,) or (n_edges, n_channels).
+        centre: Row of the central atom of each edge, (n_edges,).
+        neighbour: Row of the neighbouring atom of each edge, (n_edges,).
+        diagonal: Factors a, (n_atoms, 1 or n_channels), or None for 1.
+        left: Factors l, (n_atoms, 1 or n_channels), or None for 1.
+        right: Factors r, (n_atoms, 1 or n_channels), or None for 1.
     """
 
     weight: Tensor
@@ -67,10 +74,11 @@ class Laplacian:
     right: Tensor | None
 
     def __call__(self, h: Tensor) -> Tensor:
-        sent = h if self.right is None else self.right * h
-        received = sum_of_neighbours(sent, self.weight, self.centre, self.neighbour)
-        received = received if self.left is None else self.left * received
-        return (h if self.diagonal is None else self.diagonal * h) - received
+        """Apply the operator to features h, (n_atoms, n_channels), of the same shape as the result."""
+        scaled = h if self.right is None else self.right * h
+        neighbour_sum = sum_of_neighbours(scaled, self.weight, self.centre, self.neighbour)
+        neighbour_sum = neighbour_sum if self.left is None else self.left * neighbour_sum
+        return (h if self.diagonal is None else self.diagonal * h) - neighbour_sum
 
 
 def laplacian(
@@ -81,11 +89,15 @@ def laplacian(
     kind: str = "symmetric",
     normalisation: str = "smooth",
 ) -> Laplacian:
-    r"""The Laplacian of a weighted graph, by kind and normalisation as in the tables above.
+    r"""Make the Laplacian of a weighted graph.
 
     Args:
-        weight: (n_edges,) not negative, or (n_edges, n_channels).
-        centre, neighbour: (n_edges,) atom rows.
+        weight: Weights w of the edges, not negative, (n_edges,) or (n_edges, n_channels).
+        centre: Row of the central atom of each edge, (n_edges,).
+        neighbour: Row of the neighbouring atom of each edge, (n_edges,).
+        n_atoms: Number of atoms.
+        kind: Kind of the Laplacian, from the first table above.
+        normalisation: Definition of the degree, from the second table above.
 
     Raises:
         WiringError: For an unknown kind or normalisation.
@@ -97,37 +109,44 @@ def laplacian(
     if kind == "plain":
         return Laplacian(weight, centre, neighbour, diagonal=total, left=None, right=None)
     inverse = _inverse_degree(total, normalisation)
-    half = inverse.sqrt() if normalisation != "bare" else _root(inverse)
+    root = inverse.sqrt() if normalisation != "bare" else _safe_root(inverse)
     return Laplacian(
         weight,
         centre,
         neighbour,
         diagonal=1.0 - inverse if normalisation == "self_loop" else None,
-        left={"symmetric": half, "random_walk": inverse}.get(kind),
-        right={"symmetric": half, "diffusion": inverse}.get(kind),
+        left={"symmetric": root, "random_walk": inverse}.get(kind),
+        right={"symmetric": root, "diffusion": inverse}.get(kind),
     )
 
 
 def mean_of_neighbours(
     h: Tensor, weight: Tensor, centre: Tensor, neighbour: Tensor, normalisation: str = "smooth"
 ) -> Tensor:
-    r""":math:`\bar h_i = \sum_{j \to i} w_{ij} h_j / d_i`: the mean in the random-walk Laplacian, :math:`L h = h - \bar h`.
+    r"""Compute the mean :math:`\bar h_i = \sum_{j \to i} w_{ij} h_j / d_i`; the random-walk Laplacian is :math:`h - \bar h`.
 
-    With ``self_loop`` the mean includes the atom itself. Arguments as for ``laplacian``.
+    With ``self_loop`` the mean includes the atom itself.
+
+    Args:
+        h: Features, (n_atoms, n_channels).
+        weight: Weights w of the edges, not negative, (n_edges,) or (n_edges, n_channels).
+        centre: Row of the central atom of each edge, (n_edges,).
+        neighbour: Row of the neighbouring atom of each edge, (n_edges,).
+        normalisation: Definition of the degree d, from the second table above.
 
     Returns:
-        (n_atoms, n_channels).
+        Means, (n_atoms, n_channels).
     """
     check_laplacian("random_walk", normalisation)
     total = sum_to(weight[:, None] if weight.ndim == 1 else weight, centre, len(h))
-    received = sum_of_neighbours(h, weight, centre, neighbour)
+    neighbour_sum = sum_of_neighbours(h, weight, centre, neighbour)
     if normalisation == "self_loop":
-        received = received + h
-    return _inverse_degree(total, normalisation) * received
+        neighbour_sum = neighbour_sum + h
+    return _inverse_degree(total, normalisation) * neighbour_sum
 
 
 def check_laplacian(kind: str, normalisation: str) -> None:
-    """WiringError with the nearest known word for an unknown kind or normalisation."""
+    """Raise a WiringError for an unknown kind or normalisation, with the most similar known name."""
     if kind not in KINDS:
         raise WiringError(f"unknown Laplacian {kind!r}{nearest(str(kind), KINDS)}")
     if normalisation not in NORMALISATIONS:
@@ -142,6 +161,7 @@ def _inverse_degree(total: Tensor, normalisation: str) -> Tensor:
     return torch.where(isolated, 0.0, 1.0 / torch.where(isolated, 1.0, total))
 
 
-def _root(inverse: Tensor) -> Tensor:
+def _safe_root(inverse: Tensor) -> Tensor:
+    """Square root with a derivative of 0 at 0."""
     isolated = inverse == 0
     return torch.where(isolated, 0.0, torch.where(isolated, 1.0, inverse).sqrt())

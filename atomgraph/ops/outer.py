@@ -1,4 +1,4 @@
-"""Sums of outer products as small matrix products, such as those of radial and angular functions of neighbours."""
+"""Sums of outer products over neighbours, for example of radial and angular functions, as small matrix products."""
 
 from __future__ import annotations
 
@@ -7,37 +7,48 @@ from torch import Tensor
 
 from atomgraph.ops.scatter import sum_to
 
-_LARGEST_BLOCK = 64
+_MAX_BLOCK_LENGTH = 64  # rows
 
 
 def outer_sum_to(left: Tensor, right: Tensor, index: Tensor, size: int) -> Tensor:
-    r"""Sum outer products of rows that share a target: :math:`y_{tab} = \sum_{e:\, index_e = t} x_{ea}\, w_{eb}`.
+    r"""Sum outer products of rows that have the same target: :math:`y_{tab} = \sum_{e:\, index_e = t} x_{ea}\, w_{eb}`.
+
+    The rows of a target are copied into blocks of equal length, padded with zeros. Each block is one matrix product, so no
+    array of size n_rows · a · b is written.
 
     Args:
-        left: (n_rows, a).
-        right: (n_rows, b).
-        index: (n_rows,) int64 in [0, size), in any order.
+        left: Factors x, (n_rows, a).
+        right: Factors w, (n_rows, b).
+        index: Target of each row, (n_rows,), int64 in [0, size), in any order.
+        size: Number of targets.
 
     Returns:
-        (size, a, b), zeros where no row points. Nothing of size (n_rows, a, b) is ever written: the rows of a target
-        are laid in blocks of equal length, filled up with zeros, and each block is one matrix product.
+        Sums y, (size, a, b); zeros for targets without rows.
     """
     counts = torch.bincount(index, minlength=size)
     n_targets = max(int((counts > 0).sum()), 1)
-    block = min(max(len(index) // n_targets, 4), _LARGEST_BLOCK)
-    n_blocks = (counts + block - 1) // block  # (size,)
-    slot = rank_in_target(index, counts) + block * (n_blocks.cumsum(0) - n_blocks)[index]
-    owner = torch.repeat_interleave(torch.arange(size, device=index.device), n_blocks)
+    length = min(max(len(index) // n_targets, 4), _MAX_BLOCK_LENGTH)
+    n_blocks = (counts + length - 1) // length  # (size,)
+    slot = rank_in_target(index, counts) + length * (n_blocks.cumsum(0) - n_blocks)[index]
+    block_target = torch.repeat_interleave(torch.arange(size, device=index.device), n_blocks)
 
-    def in_blocks(rows: Tensor) -> Tensor:
-        padded = rows.new_zeros(len(owner) * block, rows.shape[1]).index_copy(0, slot, rows)
-        return padded.view(len(owner), block, rows.shape[1])
+    def copy_to_blocks(rows: Tensor) -> Tensor:
+        padded = rows.new_zeros(len(block_target) * length, rows.shape[1]).index_copy(0, slot, rows)
+        return padded.view(len(block_target), length, rows.shape[1])
 
-    return sum_to(in_blocks(left).transpose(1, 2) @ in_blocks(right), owner, size)
+    return sum_to(copy_to_blocks(left).transpose(1, 2) @ copy_to_blocks(right), block_target, size)
 
 
 def rank_in_target(index: Tensor, counts: Tensor) -> Tensor:
-    """(n_rows,): number of earlier rows with the same target, for each row."""
+    """Count, for each row, the earlier rows with the same target.
+
+    Args:
+        index: Target of each row, (n_rows,), int64.
+        counts: Number of rows of each target, (n_targets,).
+
+    Returns:
+        Counts, (n_rows,), from 0.
+    """
     position = torch.arange(len(index), device=index.device)
     start = counts.cumsum(0) - counts
     if bool((index[1:] >= index[:-1]).all()):

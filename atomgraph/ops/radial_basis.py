@@ -1,8 +1,9 @@
-"""Radial bases: how a distance becomes n_radial numbers.
+"""Radial bases: n_radial functions of a distance.
 
-``BASES`` are functions of the distance and the cutoff, without the envelope, which is in ``cutoff.py``. ``ACE_RADIALS`` are
-those of the atomic cluster expansion as pacemaker has them, and ``Bessel`` and ``Legendre``. They are zero from the cutoff
-on, and those with a width end smoothly (``ChebLinear`` does not, as in pacemaker). All have two derivatives in their range.
+``BASES`` lists functions of the distance and the cutoff, without an envelope; envelopes are in ``cutoff.py``.
+``ACE_RADIALS`` lists pacemaker's radial functions of the atomic cluster expansion, and the additions ``Bessel`` and
+``Legendre``. They are zero from the cutoff on, and smooth there if they have a width; ``ChebLinear`` jumps, as in pacemaker.
+All functions have two derivatives below the cutoff.
 
 Sources: Lysogorskiy et al., npj Comput. Mater. 7, 97 (2021); Bochkarev et al., Phys. Rev. Materials 6, 013804 (2022);
 Kocer, Mason and Erturk, AIP Adv. 10, 015021 (2020) for the simplified Bessel functions; the program python-ace.
@@ -18,47 +19,51 @@ import torch
 from torch import Tensor
 
 from atomgraph.errors import WiringError, nearest
+from atomgraph.old_names import old_names_of
 
 
 def bessel(length: Tensor, n_radial: int, cutoff: float) -> Tensor:
-    r"""Standing waves in a sphere: :math:`R_n(r) = \sqrt{2/r_c}\, \sin(n \pi r / r_c) / r`, n = 1 … n_radial.
+    r"""Bessel functions, the standing waves in a sphere: :math:`R_n(r) = \sqrt{2/r_c}\, \sin(n \pi r / r_c) / r`, n ≥ 1.
 
-    Orthonormal under :math:`\int_0^{r_c} R_n R_m r^2 dr`, and zero at the cutoff.
+    They are orthonormal in the scalar product :math:`\int_0^{r_c} R_n R_m r^2 dr`, and zero at the cutoff.
 
     Args:
-        length: (n_edges,) in Å, positive.
-        cutoff: Å.
+        length: Distances, (n_edges,), positive, Å.
+        n_radial: Number of functions.
+        cutoff: Cutoff radius :math:`r_c`, Å.
 
     Returns:
-        (n_edges, n_radial) in Å^(−3/2).
+        Values, (n_edges, n_radial), Å^(−3/2).
 
     Raises:
-        WiringError: For a cutoff or n_radial that is not positive.
+        WiringError: If the cutoff or n_radial is not positive.
 
     Source: Gasteiger, Groß and Günnemann, ICLR 2020 (DimeNet).
     """
-    _check(n_radial, cutoff)
+    _check_range(n_radial, cutoff)
     frequency = torch.arange(1, n_radial + 1, dtype=length.dtype, device=length.device) * (math.pi / cutoff)
     return torch.sin(length[:, None] * frequency) * (math.sqrt(2.0 / cutoff) / length)[:, None]
 
 
 def gaussian(length: Tensor, n_radial: int, cutoff: float, *, start: float = 0.0, width: float | None = None) -> Tensor:
-    r"""Bells side by side: :math:`R_n(r) = \exp(-(r - r_n)^2 / 2w^2)`, :math:`r_n` evenly from ``start`` to the cutoff.
+    r"""Gaussians :math:`R_n(r) = \exp(-(r - r_n)^2 / 2w^2)` with centres :math:`r_n` at equal distances.
 
     Args:
-        length: (n_edges,) in Å.
-        cutoff, start: Å.
-        width: W in Å, by default the distance between two centres.
+        length: Distances, (n_edges,), Å.
+        n_radial: Number of functions.
+        cutoff: Centre of the last Gaussian, Å.
+        start: Centre of the first Gaussian, Å.
+        width: Standard deviation w, Å; None: the distance between two centres.
 
     Returns:
-        (n_edges, n_radial).
+        Values, (n_edges, n_radial), no unit.
 
     Raises:
-        WiringError: For n_radial, cutoff or width that are not positive, or start ≥ cutoff.
+        WiringError: If n_radial, cutoff or width is not positive, or start ≥ cutoff.
 
     Source: Schütt et al., J. Chem. Phys. 148, 241722 (2018) (SchNet).
     """
-    _check(n_radial, cutoff, start)
+    _check_range(n_radial, cutoff, start)
     width = (cutoff - start) / max(n_radial - 1, 1) if width is None else width
     if not width > 0:
         raise WiringError(f"the width of the Gaussians must be positive, in Å, but is {width}")
@@ -71,19 +76,21 @@ def chebyshev(length: Tensor, n_radial: int, cutoff: float, *, start: float = 0.
 
     .. math:: x = \frac{2 (r - r_0)}{r_c - r_0} - 1, \qquad T_0 = 1,\; T_1 = x,\; T_{n+1} = 2x\,T_n - T_{n-1}
 
-    By recurrence, since cos(n arccos x) has no finite derivative at the ends.
+    They are computed by recurrence, because cos(n arccos x) has no finite derivative at the ends.
 
     Args:
-        length: (n_edges,) in Å.
-        cutoff, start: :math:`r_c, r_0` in Å.
+        length: Distances, (n_edges,), Å.
+        n_radial: Number of functions.
+        cutoff: Cutoff radius :math:`r_c`, Å.
+        start: Smallest distance :math:`r_0` of the range, Å.
 
     Returns:
-        (n_edges, n_radial).
+        Values, (n_edges, n_radial), no unit.
 
     Raises:
-        WiringError: For n_radial or cutoff that are not positive, or start ≥ cutoff.
+        WiringError: If n_radial or cutoff is not positive, or start ≥ cutoff.
     """
-    _check(n_radial, cutoff, start)
+    _check_range(n_radial, cutoff, start)
     x = (length - start) * (2.0 / (cutoff - start)) - 1.0
     terms = [torch.ones_like(x), x]
     while len(terms) < n_radial:
@@ -99,116 +106,139 @@ BASES: dict[str, Callable[[Tensor, int, float], Tensor]] = {  # (length, n_radia
 
 
 @dataclass(frozen=True)
-class Shape:
-    """What a radial basis needs beside r: cutoff in Å, width (of the fade before the cutoff) in Å, exponent λ."""
+class RadialParameters:
+    """Parameters of a radial basis of the atomic cluster expansion.
+
+    Attributes:
+        cutoff: Cutoff radius, Å.
+        width: Width of the switching function before the cutoff, Å.
+        exponent: Exponent λ of the scaled distance, no unit.
+    """
 
     cutoff: float
     width: float = 1.0
     exponent: float = 1.0
 
 
-def ace_radial(name: str, length: Tensor, n_radial: int, shape: Shape) -> Tensor:
-    """(n_edges, n_radial): the radial basis of that name, zero from the cutoff on.
+def ace_radial(name: str, length: Tensor, n_radial: int, parameters: RadialParameters) -> Tensor:
+    """Compute a radial basis of the atomic cluster expansion, zero from the cutoff on.
 
     Args:
-        name: A key of ``ACE_RADIALS``.
-        length: (n_edges,) in Å, positive.
+        name: Key of ``ACE_RADIALS``.
+        length: Distances, (n_edges,), positive, Å.
         n_radial: Number of functions.
+        parameters: Cutoff, width and exponent.
+
+    Returns:
+        Values, (n_edges, n_radial).
 
     Raises:
-        WiringError: For an unknown name, or numbers that make no basis.
+        WiringError: If the name is unknown, or a number is out of range.
     """
     if name not in ACE_RADIALS:
         raise WiringError(f"unknown radial basis {name!r}{nearest(name, ACE_RADIALS)}")
-    if n_radial < 1 or not (shape.cutoff > 0 and 0 <= shape.width <= shape.cutoff and shape.exponent > 0):
+    if n_radial < 1 or not (
+        parameters.cutoff > 0 and 0 <= parameters.width <= parameters.cutoff and parameters.exponent > 0
+    ):
         raise WiringError(
             f"a radial basis needs functions, a cutoff, a width of at most the cutoff (both in Å) and a positive exponent, "
-            f"but was given {n_radial} functions, {shape.cutoff} Å, {shape.width} Å and {shape.exponent}"
+            f"but was given {n_radial} functions, {parameters.cutoff} Å, {parameters.width} Å and {parameters.exponent}"
         )
-    inside = length < shape.cutoff
-    safe = torch.where(inside, length, 0.5 * shape.cutoff)
-    return torch.where(inside[:, None], ACE_RADIALS[name](safe, n_radial, shape), 0.0)
+    inside = length < parameters.cutoff
+    safe = torch.where(inside, length, 0.5 * parameters.cutoff)
+    return torch.where(inside[:, None], ACE_RADIALS[name](safe, n_radial, parameters), 0.0)
 
 
 def cosine_fade(length: Tensor, cutoff: float, width: float) -> Tensor:
-    r"""1, then :math:`\tfrac12(1 + \cos\pi x)`, :math:`x = (r - r_c + d) / d`, then 0.
+    r"""Switching function: 1, then :math:`\tfrac12(1 + \cos\pi x)` with :math:`x = (r - r_c + d) / d`, and 0 from r_c on.
 
     Args:
-        length: (n,).
-        cutoff, width: d, Å.
+        length: Distances r, (n,), Å.
+        cutoff: Cutoff radius :math:`r_c`, Å.
+        width: Width d of the range in which the function decreases, Å.
+
+    Returns:
+        Values in [0, 1], (n,).
     """
     return 0.5 * (1.0 + torch.cos(math.pi * _fraction(length, cutoff, width)))
 
 
 def polynomial_fade(length: Tensor, cutoff: float, width: float) -> Tensor:
-    r"""1, then :math:`1 - x^3(10 - 15x + 6x^2)`, :math:`x = (r - r_c + d) / d`, then 0.
+    r"""Switching function: 1, then :math:`1 - x^3(10 - 15x + 6x^2)` with :math:`x = (r - r_c + d) / d`, and 0 from r_c on.
 
-    The same polynomial ends the core repulsion at the inner cutoff, and takes the basis in there.
+    At the inner cutoff, this polynomial switches off the core repulsion, and 1 minus this polynomial switches on the basis.
 
     Args:
-        length: (n,).
-        cutoff, width: d, Å.
+        length: Distances r, (n,), Å.
+        cutoff: Cutoff radius :math:`r_c`, Å.
+        width: Width d of the range in which the function decreases, Å.
+
+    Returns:
+        Values in [0, 1], (n,).
     """
     x = _fraction(length, cutoff, width)
     return 1.0 - x * x * x * (10.0 - x * (15.0 - 6.0 * x))
 
 
-def _chebyshev_exp_cos(r: Tensor, n: int, shape: Shape) -> Tensor:
+def _chebyshev_exp_cos(r: Tensor, n: int, parameters: RadialParameters) -> Tensor:
     r""":math:`g_1 = f`, :math:`g_k = \tfrac12(1 - T_{k-1}(x))f`, :math:`f = \tfrac12(1 + \cos\pi r/r_c)`.
 
-    :math:`x = 1 - 2\,(e^{-\lambda r/r_c} - e^{-\lambda}) / (1 - e^{-\lambda})`; times the cosine fade of ``width``.
+    :math:`x = 1 - 2\,(e^{-\lambda r/r_c} - e^{-\lambda}) / (1 - e^{-\lambda})`; times ``cosine_fade``.
     """
-    last = math.exp(-shape.exponent)
-    x = 1.0 - 2.0 * (torch.exp(r * (-shape.exponent / shape.cutoff)) - last) / (1.0 - last)
+    last = math.exp(-parameters.exponent)
+    x = 1.0 - 2.0 * (torch.exp(r * (-parameters.exponent / parameters.cutoff)) - last) / (1.0 - last)
     terms = [torch.ones_like(x), *(0.5 - 0.5 * t for t in _chebyshev(x, n)[1:])]
-    envelope = 0.5 * (1.0 + torch.cos(r * (math.pi / shape.cutoff)))
-    return torch.stack(terms[:n], dim=1) * (envelope * cosine_fade(r, shape.cutoff, shape.width))[:, None]
+    envelope = 0.5 * (1.0 + torch.cos(r * (math.pi / parameters.cutoff)))
+    return torch.stack(terms[:n], dim=1) * (envelope * cosine_fade(r, parameters.cutoff, parameters.width))[:, None]
 
 
-def _chebyshev_power(r: Tensor, n: int, shape: Shape) -> Tensor:
-    r""":math:`g_k = \tfrac12(1 - T_k(x))`, :math:`x = 1 - 2(1 - r/r_c)^\lambda`, which ends smoothly by itself for λ > 1."""
-    x = 1.0 - 2.0 * (1.0 - r / shape.cutoff) ** shape.exponent
+def _chebyshev_power(r: Tensor, n: int, parameters: RadialParameters) -> Tensor:
+    r""":math:`g_k = \tfrac12(1 - T_k(x))`, :math:`x = 1 - 2(1 - r/r_c)^\lambda`, smooth at the cutoff for λ > 1."""
+    x = 1.0 - 2.0 * (1.0 - r / parameters.cutoff) ** parameters.exponent
     return torch.stack([0.5 - 0.5 * t for t in _chebyshev(x, n + 1)[1:]], dim=1)
 
 
-def _chebyshev_linear(r: Tensor, n: int, shape: Shape) -> Tensor:
-    r""":math:`g_k = \tfrac12(1 - T_k(1 - r/r_c))`, which ends in a step."""
-    return torch.stack([0.5 - 0.5 * t for t in _chebyshev(1.0 - r / shape.cutoff, n + 1)[1:]], dim=1)
+def _chebyshev_linear(r: Tensor, n: int, parameters: RadialParameters) -> Tensor:
+    r""":math:`g_k = \tfrac12(1 - T_k(1 - r/r_c))`, with a step at the cutoff."""
+    return torch.stack([0.5 - 0.5 * t for t in _chebyshev(1.0 - r / parameters.cutoff, n + 1)[1:]], dim=1)
 
 
-def _simplified_bessel(r: Tensor, n: int, shape: Shape) -> Tensor:
-    r"""Sums of two neighbouring :math:`\mathrm{sinc}(k\pi r/r_c)` that end with two flat derivatives, orthonormal."""
+def _simplified_bessel(r: Tensor, n: int, parameters: RadialParameters) -> Tensor:
+    r"""Orthonormal functions, from sums of :math:`\mathrm{sinc}(k\pi r/r_c)` and the next one.
+
+    Two derivatives vanish at the cutoff.
+    """
     result: list[Tensor] = []
-    before = 1.0
+    previous_d = 1.0
     for k in range(n):
         a, b = k + 1, k + 2
-        size = (-1) ** k * math.sqrt(2.0) * math.pi / shape.cutoff**1.5 * a * b / math.sqrt(a * a + b * b)
-        wave = size * (torch.sinc(r * (a / shape.cutoff)) + torch.sinc(r * (b / shape.cutoff)))
+        amplitude = (-1) ** k * math.sqrt(2.0) * math.pi / parameters.cutoff**1.5 * a * b / math.sqrt(a * a + b * b)
+        wave = amplitude * (torch.sinc(r * (a / parameters.cutoff)) + torch.sinc(r * (b / parameters.cutoff)))
         if k:
             e = k**2 * (k + 2) ** 2 / (4.0 * (k + 1) ** 4 + 1.0)
-            d = 1.0 - e / before
-            wave = (wave + math.sqrt(e / before) * result[-1]) / math.sqrt(d)
-            before = d
+            d = 1.0 - e / previous_d
+            wave = (wave + math.sqrt(e / previous_d) * result[-1]) / math.sqrt(d)
+            previous_d = d
         result.append(wave)
     return torch.stack(result, dim=1)
 
 
-def _bessel(r: Tensor, n: int, shape: Shape) -> Tensor:
-    """Standing waves (``ops.radial_basis.bessel``) times the polynomial fade."""
-    return bessel(r, n, shape.cutoff) * polynomial_fade(r, shape.cutoff, shape.width)[:, None]
+def _bessel(r: Tensor, n: int, parameters: RadialParameters) -> Tensor:
+    """Standing waves (``bessel``) times ``polynomial_fade``."""
+    return bessel(r, n, parameters.cutoff) * polynomial_fade(r, parameters.cutoff, parameters.width)[:, None]
 
 
-def _legendre(r: Tensor, n: int, shape: Shape) -> Tensor:
-    r""":math:`\sqrt{2k-1}\,P_{k-1}(1 - 2r/r_c)` times the polynomial fade."""
-    x = 1.0 - 2.0 * r / shape.cutoff
+def _legendre(r: Tensor, n: int, parameters: RadialParameters) -> Tensor:
+    r""":math:`\sqrt{2k-1}\,P_{k-1}(1 - 2r/r_c)` times ``polynomial_fade``."""
+    x = 1.0 - 2.0 * r / parameters.cutoff
     terms = [torch.ones_like(x), x]
     for k in range(1, n):
         terms.append(((2 * k + 1) * x * terms[k] - k * terms[k - 1]) / (k + 1))
     scaled = [math.sqrt(2 * k + 1) * terms[k] for k in range(n)]
-    return torch.stack(scaled, dim=1) * polynomial_fade(r, shape.cutoff, shape.width)[:, None]
+    return torch.stack(scaled, dim=1) * polynomial_fade(r, parameters.cutoff, parameters.width)[:, None]
 
 
-ACE_RADIALS: dict[str, Callable[[Tensor, int, Shape], Tensor]] = {
+ACE_RADIALS: dict[str, Callable[[Tensor, int, RadialParameters], Tensor]] = {
     "ChebExpCos": _chebyshev_exp_cos,
     "ChebPow": _chebyshev_power,
     "ChebLinear": _chebyshev_linear,
@@ -219,7 +249,7 @@ ACE_RADIALS: dict[str, Callable[[Tensor, int, Shape], Tensor]] = {
 
 
 def _chebyshev(x: Tensor, n: int) -> list[Tensor]:
-    """T_0 … T_(n−1), at least two of them."""
+    """Chebyshev polynomials T_0 … T_(n−1), but at least two."""
     terms = [torch.ones_like(x), x]
     while len(terms) < n:
         terms.append(2.0 * x * terms[-1] - terms[-2])
@@ -227,16 +257,19 @@ def _chebyshev(x: Tensor, n: int) -> list[Tensor]:
 
 
 def _fraction(length: Tensor, cutoff: float, width: float) -> Tensor:
-    """How far into the fade, between 0 and 1; a width of 0 is a step at the cutoff."""
+    """Return (r − cutoff + width) / width, clamped to [0, 1]; a width of 0 gives a step at the cutoff."""
     if width == 0.0:
         return (length >= cutoff).to(length.dtype)
     return ((length - (cutoff - width)) / width).clamp(0.0, 1.0)
 
 
-def _check(n_radial: int, cutoff: float, start: float = 0.0) -> None:
+def _check_range(n_radial: int, cutoff: float, start: float = 0.0) -> None:
     if not cutoff > 0:
         raise WiringError(f"cutoff must be positive, in Å, but is {cutoff}")
     if n_radial < 1:
         raise WiringError(f"n_radial must be at least 1, but is {n_radial}")
     if not start < cutoff:
         raise WiringError(f"the radial functions must start before the cutoff of {cutoff} Å, but start at {start} Å")
+
+
+__getattr__ = old_names_of(__name__)

@@ -1,4 +1,4 @@
-"""Repulsion at short range as functions of the distance: that of python-ace's core, and a screened Coulomb potential."""
+"""Repulsion at short range as functions of the distance: python-ace's core repulsion, and a screened Coulomb potential."""
 
 from __future__ import annotations
 
@@ -9,55 +9,55 @@ from torch import Tensor
 
 from atomgraph.ops.radial_basis import polynomial_fade
 
-_FARTHEST_GAUSSIAN = 50.0  # python-ace drops the core repulsion from λr² = 50 on
-_COULOMB = 14.399645351950543  # e²/4πε0 in eV·Å
+_MAX_GAUSSIAN_EXPONENT = 50.0  # python-ace sets the core repulsion to 0 from λr² = 50 on
+_COULOMB_CONSTANT = 14.399645351950543  # e²/4πε0, eV·Å
 _SCREENING = ((0.18175, 3.19980), (0.50986, 0.94229), (0.28022, 0.40290), (0.02817, 0.20162))  # coefficient, exponent
 
 
 def core_repulsion(length: Tensor, prefactor: float, exponent: float, cutoff: float) -> Tensor:
-    r""":math:`\frac{|A|}{r} e^{-|\lambda| r^2}\, \tfrac12(1 + \cos\pi r/r_c)` in eV, 0 from the cutoff on.
+    r"""Energy :math:`\frac{|A|}{r} e^{-|\lambda| r^2}\, \tfrac12(1 + \cos\pi r/r_c)`, 0 from the cutoff on.
 
     Args:
-        length: (n,) in Å.
-        prefactor: A, eV·Å.
-        exponent: λ, 1/Å².
-        cutoff: Å.
+        length: Distances r, (n,), Å.
+        prefactor: Prefactor A, eV·Å.
+        exponent: Exponent λ, 1/Å².
+        cutoff: Cutoff radius :math:`r_c`, Å.
 
     Returns:
-        (n,).
+        Energies, (n,), eV.
     """
     square = abs(exponent) * length * length
-    felt = (length < cutoff) & (square < _FARTHEST_GAUSSIAN)
+    in_range = (length < cutoff) & (square < _MAX_GAUSSIAN_EXPONENT)
     value = abs(prefactor) * torch.exp(-square) / length * 0.5 * (1.0 + torch.cos(length * (math.pi / cutoff)))
-    return torch.where(felt, value, 0.0)
+    return torch.where(in_range, value, 0.0)
 
 
 def screened_coulomb(length: Tensor, numbers: tuple[int, int], prefactor: float, cutoff: float, width: float) -> Tensor:
-    r""":math:`A\, \tfrac12 K Z_1 Z_2\, [\phi(r/a)/r + S(r)]`: ZBL's repulsion, switched off as in LAMMPS, and faded.
+    r"""ZBL's repulsion :math:`A\, \tfrac12 K Z_1 Z_2\, [\phi(r/a)/r + S(r)]`, switched off as in LAMMPS.
 
-    S makes the value and its first two derivatives 0 at the cutoff, and is constant up to cutoff − width. The polynomial
-    switch is applied in addition.
+    S makes the value and its first two derivatives 0 at the cutoff, and is constant up to cutoff − width. The sum is then
+    multiplied with ``polynomial_fade``.
 
     Args:
-        length: (n,) in Å.
-        numbers: Z of the two elements.
-        prefactor: A, no unit.
-        cutoff, width: Å.
+        length: Distances r, (n,), Å.
+        numbers: Atomic numbers Z of the two elements.
+        prefactor: Prefactor A, no unit.
+        cutoff: Cutoff radius, Å.
+        width: Width of the range before the cutoff in which the repulsion is switched off, Å.
 
     Returns:
-        (n,) in eV.
+        Energies, (n,), eV.
 
     Source: LAMMPS, ``pair_style zbl``, and the program python-ace.
     """
     a = 0.46850 / (numbers[0] ** 0.23 + numbers[1] ** 0.23)
-    at_end = [c * math.exp(-e * cutoff / a) for c, e in _SCREENING]
-    phi, dphi, ddphi = (sum(t * (-e / a) ** k for t, (_, e) in zip(at_end, _SCREENING, strict=True)) for k in range(3))
-    value = phi / cutoff
-    first = dphi / cutoff - phi / cutoff**2
-    second = ddphi / cutoff - 2 * dphi / cutoff**2 + 2 * phi / cutoff**3
-    cubic, quartic = (width * second - 3 * first) / width**2, (2 * first - width * second) / width**3
-    into = (length - (cutoff - width)).clamp(min=0.0)
-    switch = into**3 * (cubic / 3 + into * (quartic / 4)) - value + 0.5 * width * first - width**2 * second / 12
-    bare = torch.stack([c * torch.exp(length * (-e / a)) for c, e in _SCREENING]).sum(dim=0) / length
-    whole = (0.5 * prefactor * _COULOMB * numbers[0] * numbers[1]) * (bare + switch)
-    return torch.where(length < cutoff, whole * polynomial_fade(length, cutoff, width), 0.0)
+    terms = [c * math.exp(-e * cutoff / a) for c, e in _SCREENING]  # of φ at the cutoff
+    phi, dphi, ddphi = (sum(t * (-e / a) ** k for t, (_, e) in zip(terms, _SCREENING, strict=True)) for k in range(3))
+    v, dv = phi / cutoff, dphi / cutoff - phi / cutoff**2  # v(r) = φ(r/a)/r at the cutoff, and its derivatives
+    ddv = ddphi / cutoff - 2 * dphi / cutoff**2 + 2 * phi / cutoff**3
+    cubic, quartic = (width * ddv - 3 * dv) / width**2, (2 * dv - width * ddv) / width**3
+    depth = (length - (cutoff - width)).clamp(min=0.0)
+    switch = depth**3 * (cubic / 3 + depth * (quartic / 4)) - v + 0.5 * width * dv - width**2 * ddv / 12
+    screened = torch.stack([c * torch.exp(length * (-e / a)) for c, e in _SCREENING]).sum(dim=0) / length
+    energy = (0.5 * prefactor * _COULOMB_CONSTANT * numbers[0] * numbers[1]) * (screened + switch)
+    return torch.where(length < cutoff, energy * polynomial_fade(length, cutoff, width), 0.0)

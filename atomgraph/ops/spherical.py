@@ -1,4 +1,4 @@
-"""Real spherical harmonics in one named convention: e3nn's."""
+"""Real spherical harmonics in the convention of e3nn."""
 
 from __future__ import annotations
 
@@ -12,26 +12,27 @@ from torch import Tensor
 
 from atomgraph.errors import WiringError, nearest
 
-_HIGHEST = 12  # largest degree for which e3nn has formulas
+_MAX_DEGREE = 12  # the largest for which e3nn has formulas
 _NORMALIZATIONS = ("component", "integral", "norm")
 
 
 def spherical_harmonics(l_max: int, vector: Tensor, normalization: str = "component") -> Tensor:
-    r"""Real spherical harmonics :math:`Y_{lm}(\hat r)` of the directions of vectors, e3nn's convention.
+    r"""Real spherical harmonics :math:`Y_{lm}(\hat r)` of the directions of vectors, in e3nn's convention.
 
-    Columns are l = 0, 1 … l_max, within l: m = −l … l; the column of (l, m) is :math:`l^2 + l + m`. The polar axis is y:
-    :math:`Y_{1m} \propto (x, y, z)`, and :math:`Y(x, y, z) = Y^{std}(z, x, y)` for the usual real harmonics about z.
-    No Condon-Shortley sign. Parity :math:`(-1)^l`; together they are ``o3.Irreps.spherical_harmonics(l_max)``.
+    The polar axis is y: :math:`Y_{1m} \propto (x, y, z)`, and :math:`Y(x, y, z) = Y^{std}(z, x, y)` for the usual real
+    harmonics about z. There is no Condon-Shortley sign. The parity is :math:`(-1)^l`, so the irreps of all columns are
+    ``o3.Irreps.spherical_harmonics(l_max)``.
 
     For a zero vector, columns with :math:`l > 0` and all derivatives are 0.
 
     Args:
+        l_max: Highest degree l, from 0 to 12.
+        vector: Vectors, (n_edges, 3), any length and unit.
         normalization: ``component``: :math:`\sum_m Y_{lm}^2 = 2l+1` (used here and in MACE); ``integral``:
             :math:`\int Y_{lm}^2\, d\Omega = 1`; ``norm``: :math:`\sum_m Y_{lm}^2 = 1`.
-        vector: (n_edges, 3), any length.
 
     Returns:
-        (n_edges, (l_max + 1)²).
+        Harmonics, (n_edges, (l_max + 1)²). The column of (l, m), m = −l … l, is :math:`l^2 + l + m`.
 
     Raises:
         WiringError: Unless 0 ≤ l_max ≤ 12 and the normalization is one of the three.
@@ -47,8 +48,8 @@ def spherical_harmonics(l_max: int, vector: Tensor, normalization: str = "compon
 
 @cache
 def _harmonics(l_max: int, normalization: str) -> o3.SphericalHarmonics:
-    if not 0 <= l_max <= _HIGHEST:
-        raise WiringError(f"l_max should be between 0 and {_HIGHEST}, but is {l_max}")
+    if not 0 <= l_max <= _MAX_DEGREE:
+        raise WiringError(f"l_max should be between 0 and {_MAX_DEGREE}, but is {l_max}")
     if normalization not in _NORMALIZATIONS:
         raise WiringError(
             f"unknown normalization {normalization!r} of spherical harmonics{nearest(normalization, _NORMALIZATIONS)}"
@@ -58,10 +59,11 @@ def _harmonics(l_max: int, normalization: str) -> o3.SphericalHarmonics:
 
 @cache
 def harmonic_polynomials(l_max: int) -> dict[tuple[int, tuple[int, ...]], float]:
-    """The harmonics as polynomials of a unit vector's components, homogeneous of degree l.
+    """Express the harmonics as polynomials of the components of a unit vector, homogeneous of degree l.
 
     Returns:
-        Coefficients by (column, monomial). A monomial is its sorted factors, 0, 1, 2 for x, y, z: (0, 0, 2) is x²z.
+        Coefficients by (column, monomial). A monomial is a tuple of sorted factors, with 0, 1, 2 for x, y, z: (0, 0, 2) is
+        x²z.
     """
     points = np.random.default_rng(0).normal(size=(20 * (l_max + 1) ** 2, 3))
     points /= np.linalg.norm(points, axis=1, keepdims=True)
@@ -70,7 +72,7 @@ def harmonic_polynomials(l_max: int) -> dict[tuple[int, tuple[int, ...]], float]
     for l in range(l_max + 1):
         monomials = list(combinations_with_replacement(range(3), l))
         table = np.stack([points[:, list(monomial)].prod(axis=1) for monomial in monomials], axis=1)
-        fitted = np.linalg.lstsq(table, values[:, l * l : (l + 1) ** 2])[0]
-        for row, m in np.argwhere(np.abs(fitted) > 1e-10):
-            coefficients[l * l + int(m), monomials[row]] = float(fitted[row, m])
+        solution = np.linalg.lstsq(table, values[:, l * l : (l + 1) ** 2])[0]
+        for row, m in np.argwhere(np.abs(solution) > 1e-10):
+            coefficients[l * l + int(m), monomials[row]] = float(solution[row, m])
     return coefficients

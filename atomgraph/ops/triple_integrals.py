@@ -9,179 +9,215 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from atomgraph.old_names import old_names_of
 from atomgraph.ops.hyperspherical import harmonics_on_grid
 
-_NUMBERS_AT_A_TIME = {"cpu": 1 << 17, "cuda": 1 << 26}  # function values on the grid that fit the cache or the device
+_MAX_GRID_VALUES = {
+    "cpu": 1 << 17,
+    "cuda": 1 << 26,
+}  # function values per group of atoms: they fit the cache, or the GPU
 
 
-def triples(n_max: int) -> list[tuple[int, int, int]]:
-    """(n₁, n₂, n) with n₂ ≤ n₁ ≤ n, the triangle |n₁ − n₂| ≤ n ≤ n₁ + n₂ and an even sum, in LAMMPS's order."""
+def degree_triples(n_max: int) -> list[tuple[int, int, int]]:
+    """Return the degrees (n₁, n₂, n) of all integrals, in LAMMPS's order.
+
+    They satisfy n₂ ≤ n₁ ≤ n ≤ n_max and n ≤ n₁ + n₂, and their sum is even.
+    """
     return [
-        (first, second, third)
-        for first in range(n_max + 1)
-        for second in range(first + 1)
-        for third in range(first - second, min(n_max, first + second) + 1, 2)
-        if third >= first
+        (n1, n2, n)
+        for n1 in range(n_max + 1)
+        for n2 in range(n1 + 1)
+        for n in range(n1 - n2, min(n_max, n1 + n2) + 1, 2)
+        if n >= n1
     ]
 
 
-def classes_of_equals(n_max: int, n_channels: int) -> np.ndarray:
-    """(n_channels³ · n_triples,): equal numbers for integrals of the same three functions in another order."""
+def symmetry_classes(n_max: int, n_channels: int) -> np.ndarray:
+    """Number the classes of equal integrals: integrals of the same three functions in any order have the same number.
+
+    Returns:
+        Class number of each integral, (n_channels³ · n_triples,), int.
+    """
     channels = product(range(n_channels), repeat=3)
-    keys = [tuple(sorted(zip(t, c, strict=True))) for c in channels for t in triples(n_max)]
+    keys = [tuple(sorted(zip(t, c, strict=True))) for c in channels for t in degree_triples(n_max)]
     numbers = {key: i for i, key in enumerate(dict.fromkeys(keys))}
     return np.array([numbers[key] for key in keys])
 
 
 class TripleIntegrals:
-    r"""Means of products of three functions, which are given by coefficients of harmonics.
+    r"""Mean values over the sphere of products of three functions, computed from coefficients of harmonics.
 
     .. math:: I^{abc}_{n_1 n_2 n} = \langle f^a_{n_1} f^b_{n_2} f^c_n \rangle, \qquad f^a_n(g) = \sum_{lm} c_{anlm} Z_{nlm}(g)
 
-    The mean over the sphere is a sum over a grid, exact for these degrees (``harmonics_on_grid``). It is computed as matrix
-    products of pairs of functions with functions of the same parity, for small groups of atoms. Only the coefficients are
-    stored for the derivatives.
-
-    ``constants``: numbers for the call, by name.
+    The mean over the sphere is a sum over a grid, exact for these degrees (``harmonics_on_grid``). The product of a pair of
+    functions is multiplied with all functions whose degree has the same parity as the sum of the degrees of the pair. These
+    are matrix products for groups of a few atoms. Only the coefficients are stored for the derivatives.
 
     Args:
-        n_max: Highest degree.
-        n_channels: How many a, b, c there are.
+        n_max: Highest degree n.
+        n_channels: Number of channels a, b, c.
+
+    Attributes:
+        constants: Arrays that the methods need, by name; the caller passes them as tensors.
     """
 
     def __init__(self, n_max: int, n_channels: int = 1):
         self.n_max, self.n_channels = n_max, n_channels
         functions = list(product(range(n_max + 1), range(n_channels)))  # (n, channel)
-        of_parity = [[f for f in functions if f[0] % 2 == parity] for parity in (0, 1)]
+        functions_by_parity = [[f for f in functions if f[0] % 2 == parity] for parity in (0, 1)]
         pairs = list(combinations_with_replacement(functions, 2))
-        pairs_of_parity = [[p for p in pairs if (p[0][0] + p[1][0]) % 2 == parity] for parity in (0, 1)]
-        places: dict[Any, int] = {}  # of (pair, function) among the integrals of all pairs with all of their parity
-        for with_pairs, with_functions in zip(pairs_of_parity, of_parity, strict=True):
-            places |= {key: len(places) + i for i, key in enumerate(product(with_pairs, with_functions))}
-        self.shapes = [(len(p), len(f)) for p, f in zip(pairs_of_parity, of_parity, strict=True)]
+        pairs_by_parity = [[p for p in pairs if (p[0][0] + p[1][0]) % 2 == parity] for parity in (0, 1)]
+        product_index: dict[Any, int] = {}  # (pair, function): its index among all products of equal parity
+        for parity_pairs, parity_functions in zip(pairs_by_parity, functions_by_parity, strict=True):
+            keys = product(parity_pairs, parity_functions)
+            product_index |= {key: len(product_index) + i for i, key in enumerate(keys)}
+        self._n_pairs, self._n_functions = list(map(len, pairs_by_parity)), list(map(len, functions_by_parity))
         channels = product(range(n_channels), repeat=3)
-        expected = [tuple(zip(t, c, strict=True)) for c in channels for t in triples(n_max)]
-        three = [[(x, _pair(y, z)) for x, y, z in ((c, a, b), (a, b, c), (b, c, a))] for a, b, c in expected]
+        factors = [tuple(zip(t, c, strict=True)) for c in channels for t in degree_triples(n_max)]
+        # each integral in three forms: one of its functions, times the pair of the other two
+        forms = [[(x, _sorted_pair(y, z)) for x, y, z in ((c, a, b), (a, b, c), (b, c, a))] for a, b, c in factors]
         numbers = {f: i for i, f in enumerate(functions)}
-        degree = np.repeat(np.arange(n_max + 1), _sizes(n_max))
-        self._of_parity = [np.flatnonzero(degree % 2 == parity) for parity in (0, 1)]  # harmonics
+        degree = np.repeat(np.arange(n_max + 1), _harmonics_per_degree(n_max))
+        self._harmonics_by_parity = [np.flatnonzero(degree % 2 == parity) for parity in (0, 1)]
         self.constants: dict[str, Any] = {
             "grid": harmonics_on_grid(n_max),
-            "left": np.array([numbers[p[0]] for ps in pairs_of_parity for p in ps]),
-            "right": np.array([numbers[p[1]] for ps in pairs_of_parity for p in ps]),
-            "places": np.array([[places[pair, function] for function, pair in ways] for ways in three]).T,
-            "even": self._of_parity[0],
-            "odd": self._of_parity[1],
-            **self._jacobian_table(three, pairs_of_parity),
+            "pair_left": np.array([numbers[p[0]] for ps in pairs_by_parity for p in ps]),
+            "pair_right": np.array([numbers[p[1]] for ps in pairs_by_parity for p in ps]),
+            "product_index": np.array([[product_index[pair, f] for f, pair in form] for form in forms]).T,
+            "even": self._harmonics_by_parity[0],
+            "odd": self._harmonics_by_parity[1],
+            **self._jacobian_table(forms, pairs_by_parity),
         }
 
     def __call__(self, coefficients: Tensor, constants: dict[str, Tensor]) -> Tensor:
-        """(n_atoms, n_channels³ · n_triples): channels a, b, c outside, triples inside.
+        """Compute the integrals of all atoms.
 
         Args:
-            coefficients: (n_atoms, n_channels, (n_max + 1)(n_max + 2)(2 n_max + 3)/6), degree by degree.
-            constants: ``self.constants`` as tensors on the coefficients' device, real ones in their dtype.
+            coefficients: Coefficients c, (n_atoms, n_channels, n_harmonics), sorted by degree;
+                n_harmonics = (n_max + 1)(n_max + 2)(2 n_max + 3)/6.
+            constants: ``self.constants`` as tensors on the device of the coefficients, real ones in their dtype.
+
+        Returns:
+            Integrals, (n_atoms, n_channels³ · n_triples); the triple of degrees changes fastest.
         """
-        integrals: Tensor = _Apply.apply(coefficients, self, constants)
+        integrals: Tensor = _StoreCoefficientsOnly.apply(coefficients, self, constants)
         return integrals
 
-    def groups(self, coefficients: Tensor, grid: Tensor) -> int:
-        """Number of atoms in a group."""
-        numbers = _NUMBERS_AT_A_TIME["cuda" if coefficients.is_cuda else "cpu"]
-        return max(1, numbers // (grid.shape[1] * (self.n_max + 1) * self.n_channels))
+    def group_size(self, coefficients: Tensor, grid: Tensor) -> int:
+        """Number of atoms whose functions on the grid fit into the cache or the memory of the device."""
+        max_values = _MAX_GRID_VALUES["cuda" if coefficients.is_cuda else "cpu"]
+        return max(1, max_values // (grid.shape[1] * (self.n_max + 1) * self.n_channels))
 
     def values(self, coefficients: Tensor, constants: dict[str, Tensor]) -> Tensor:
-        """The integrals of one group of atoms."""
-        f = self._functions(coefficients, constants["grid"])
-        pairs = self._pairs(f, constants)
-        parts = [(p @ f_of.mT).flatten(1) for p, f_of in zip(pairs, self._by_parity(f), strict=True)]
-        return torch.cat(parts, dim=1).index_select(1, constants["places"][0])
+        """Compute the integrals of one group of atoms; arguments and shapes as in ``__call__``."""
+        functions = self._functions(coefficients, constants["grid"])
+        pairs = self._pairs(functions, constants)
+        products = [(p @ f.mT).flatten(1) for p, f in zip(pairs, self._split_by_parity(functions), strict=True)]
+        return torch.cat(products, dim=1).index_select(1, constants["product_index"][0])
 
     def vjp(self, coefficients: Tensor, weights: Tensor, constants: dict[str, Tensor]) -> Tensor:
-        """Gradient of the weighted sum of the integrals of one group with respect to its coefficients."""
+        """Gradient of the weighted sum of the integrals of one group, with respect to its coefficients.
+
+        Args:
+            coefficients: Coefficients c, (n_atoms, n_channels, n_harmonics).
+            weights: Weights of the integrals, (n_atoms, n_channels³ · n_triples).
+            constants: As in ``__call__``.
+
+        Returns:
+            Gradient, (n_atoms, n_channels, n_harmonics).
+        """
         grid, k, n = constants["grid"], self.n_channels, self.n_max
-        sizes = [pairs * functions for pairs, functions in self.shapes]
-        every = weights.new_zeros(len(weights), sum(sizes))
-        every = every.index_add(1, constants["places"].flatten(), weights.repeat(1, 3))
+        shapes = list(zip(self._n_pairs, self._n_functions, strict=True))
+        n_products = [n_pairs * n_functions for n_pairs, n_functions in shapes]
+        product_weights = weights.new_zeros(len(weights), sum(n_products))
+        product_weights = product_weights.index_add(1, constants["product_index"].flatten(), weights.repeat(1, 3))
         pairs = self._pairs(self._functions(coefficients, grid), constants)
-        of_parity = [
+        gradients = [  # with respect to the functions on the grid, for even and odd degrees
             (weight.unflatten(1, shape).mT @ pair).unflatten(1, (-1, k))
-            for weight, shape, pair in zip(every.split(sizes, dim=1), self.shapes, pairs, strict=True)
+            for weight, shape, pair in zip(product_weights.split(n_products, dim=1), shapes, pairs, strict=True)
         ]
-        harmonics = grid.split(_sizes(n))
-        return torch.cat([of_parity[m % 2][:, m // 2] @ harmonics[m].T for m in range(n + 1)], dim=2)
+        harmonics = grid.split(_harmonics_per_degree(n))
+        return torch.cat([gradients[m % 2][:, m // 2] @ harmonics[m].T for m in range(n + 1)], dim=2)
 
     @torch.no_grad()
     def jacobian(self, coefficients: Tensor, constants: dict[str, Tensor]) -> Tensor:
-        r"""Jacobian of the integrals, (n_atoms, n_channels³ · n_triples, n_channels, n_harmonics).
+        r"""Compute the Jacobian of the integrals with respect to the coefficients.
 
         By the product rule, :math:`\partial I/\partial c_{anlm} = \langle Z_{nlm} f^b_{n_2} f^c_{n_3} \rangle`, times two
-        or three for equal functions: one matrix product of all pairs with all harmonics of their parity.
+        or three for equal functions: one matrix product of all pairs with all harmonics of the same parity.
+
+        Returns:
+            Jacobian, (n_atoms, n_channels³ · n_triples, n_channels, n_harmonics).
         """
         grid, n_atoms = constants["grid"], len(coefficients)
         harmonics = [grid[constants[parity]].T.contiguous() for parity in ("even", "odd")]
-        result = coefficients.new_zeros(n_atoms, len(constants["places"][0]) * self.n_channels * len(grid))
-        at_once = self.groups(coefficients, grid)
-        for first in range(0, n_atoms, at_once):
-            pairs = self._pairs(self._functions(coefficients[first : first + at_once], grid), constants)
-            every = torch.cat([(p @ z).flatten(1) for p, z in zip(pairs, harmonics, strict=True)], dim=1)
-            derivatives = every.index_select(1, constants["jacobian_from"]).mul_(constants["jacobian_times"])
-            result[first : first + at_once].index_copy_(1, constants["jacobian_to"], derivatives)
+        result = coefficients.new_zeros(n_atoms, len(constants["product_index"][0]) * self.n_channels * len(grid))
+        size = self.group_size(coefficients, grid)
+        for start in range(0, n_atoms, size):
+            pairs = self._pairs(self._functions(coefficients[start : start + size], grid), constants)
+            means = torch.cat([(p @ z).flatten(1) for p, z in zip(pairs, harmonics, strict=True)], dim=1)
+            derivatives = means.index_select(1, constants["jacobian_source"]).mul_(constants["jacobian_factor"])
+            result[start : start + size].index_copy_(1, constants["jacobian_target"], derivatives)
         return result.view(n_atoms, -1, self.n_channels, len(grid))
 
-    def _jacobian_table(self, three: list[Any], pairs_of_parity: list[Any]) -> dict[str, np.ndarray]:
-        """Source, factor and target of each nonzero entry of ``jacobian``."""
-        n_harmonics, sizes = sum(map(len, self._of_parity)), np.array(_sizes(self.n_max))
-        starts = np.concatenate([[0], np.cumsum(sizes)])
-        rows = [{pair: i for i, pair in enumerate(pairs)} for pairs in pairs_of_parity]
-        source, times, target = [], [], []
-        for integral, ways in enumerate(three):
-            for (n, channel), pair in dict(ways).items():
-                of_parity, mine = self._of_parity[n % 2], np.arange(starts[n], starts[n + 1])
-                first = (n % 2) * len(rows[0]) * len(self._of_parity[0]) + rows[n % 2][pair] * len(of_parity)
-                source.append(first + np.searchsorted(of_parity, mine))
-                times.append(np.full(len(mine), float(sum(f == (n, channel) for f, _ in ways))))
-                target.append((integral * self.n_channels + channel) * n_harmonics + mine)
-        columns = {"jacobian_from": source, "jacobian_times": times, "jacobian_to": target}
+    def _jacobian_table(self, forms: list[Any], pairs_by_parity: list[Any]) -> dict[str, np.ndarray]:
+        """Source (a product of pair and harmonic), factor and target column of each nonzero entry of ``jacobian``."""
+        n_harmonics = sum(map(len, self._harmonics_by_parity))
+        starts = np.concatenate([[0], np.cumsum(_harmonics_per_degree(self.n_max))])
+        rows = [{pair: i for i, pair in enumerate(pairs)} for pairs in pairs_by_parity]
+        n_even_products = len(rows[0]) * len(self._harmonics_by_parity[0])
+        sources, factors, targets = [], [], []
+        for integral, form in enumerate(forms):
+            for (n, channel), pair in dict(form).items():
+                parity_harmonics, harmonics = self._harmonics_by_parity[n % 2], np.arange(starts[n], starts[n + 1])
+                start = (n % 2) * n_even_products + rows[n % 2][pair] * len(parity_harmonics)
+                sources.append(start + np.searchsorted(parity_harmonics, harmonics))
+                factors.append(np.full(len(harmonics), float(sum(f == (n, channel) for f, _ in form))))
+                targets.append((integral * self.n_channels + channel) * n_harmonics + harmonics)
+        columns = {"jacobian_source": sources, "jacobian_factor": factors, "jacobian_target": targets}
         return {name: np.concatenate(parts) for name, parts in columns.items()}
 
     def _functions(self, coefficients: Tensor, grid: Tensor) -> Tensor:
-        """(n_atoms, n_max + 1, n_channels, n_points)."""
-        sizes = _sizes(self.n_max)
+        """Functions f on the grid, (n_atoms, n_max + 1, n_channels, n_points)."""
+        sizes = _harmonics_per_degree(self.n_max)
         degrees = zip(coefficients.split(sizes, dim=2), grid.split(sizes), strict=True)
         return torch.stack([c @ z for c, z in degrees], dim=1)
 
-    def _by_parity(self, f: Tensor) -> tuple[Tensor, Tensor]:
-        return f[:, ::2].flatten(1, 2), f[:, 1::2].flatten(1, 2)
+    def _split_by_parity(self, functions: Tensor) -> tuple[Tensor, Tensor]:
+        """Functions of even and of odd degree, (n_atoms, n_functions, n_points) each."""
+        return functions[:, ::2].flatten(1, 2), functions[:, 1::2].flatten(1, 2)
 
-    def _pairs(self, f: Tensor, constants: dict[str, Tensor]) -> tuple[Tensor, ...]:
-        """Products of two functions, (n_atoms, n_pairs, n_points), of even parity and of odd."""
-        rows = f.flatten(1, 2)
-        pairs = rows.index_select(1, constants["left"]) * rows.index_select(1, constants["right"])
-        return pairs.split([n_pairs for n_pairs, _ in self.shapes], dim=1)
+    def _pairs(self, functions: Tensor, constants: dict[str, Tensor]) -> tuple[Tensor, ...]:
+        """Products of two functions whose degrees have an even or an odd sum, (n_atoms, n_pairs, n_points) each."""
+        rows = functions.flatten(1, 2)
+        pairs = rows.index_select(1, constants["pair_left"]) * rows.index_select(1, constants["pair_right"])
+        return pairs.split(self._n_pairs, dim=1)
 
 
-class _Apply(torch.autograd.Function):
-    """The integrals, with only the coefficients stored; the gradient consists of torch operations, so it has derivatives."""
+class _StoreCoefficientsOnly(torch.autograd.Function):
+    """The integrals; only the coefficients are stored. The gradient consists of torch operations, so it has derivatives."""
 
     @staticmethod
     def forward(ctx: Any, coefficients: Tensor, integrals: TripleIntegrals, constants: dict[str, Tensor]) -> Tensor:
         ctx.save_for_backward(coefficients)
         ctx.integrals, ctx.constants = integrals, constants
-        groups = coefficients.split(integrals.groups(coefficients, constants["grid"]))
+        groups = coefficients.split(integrals.group_size(coefficients, constants["grid"]))
         return torch.cat([integrals.values(group, constants) for group in groups])
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None, None]:
         (weights,), (coefficients,), integrals = upstream, ctx.saved_tensors, ctx.integrals
-        n = integrals.groups(coefficients, ctx.constants["grid"])
-        groups = zip(coefficients.split(n), weights.split(n), strict=True)
+        size = integrals.group_size(coefficients, ctx.constants["grid"])
+        groups = zip(coefficients.split(size), weights.split(size), strict=True)
         return torch.cat([integrals.vjp(c, w, ctx.constants) for c, w in groups]), None, None
 
 
-def _pair(first: tuple[int, int], second: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
-    return (first, second) if first <= second else (second, first)
+def _sorted_pair(a: tuple[int, int], b: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
+    return (a, b) if a <= b else (b, a)
 
 
-def _sizes(n_max: int) -> list[int]:
+def _harmonics_per_degree(n_max: int) -> list[int]:
     return [(n + 1) ** 2 for n in range(n_max + 1)]
+
+
+__getattr__ = old_names_of(__name__)

@@ -3,18 +3,18 @@
 import torch
 from helpers.pair_sums import pair_sums
 
-from atomgraph.ops.piecewise import graded, nodes, pieces
+from atomgraph.ops.piecewise import derivative_nodes, fit_pieces, locate_pieces
 
 CUTOFF, N = 3.0, 21
 
 
 def tables():
     """Of r², r³ and (r_c − r)⁴: polynomials of r, which are not polynomials of t."""
-    t = torch.arange(N, dtype=torch.float64)[:, None] + 0.5 + nodes(7)
+    t = torch.arange(N, dtype=torch.float64)[:, None] + 0.5 + derivative_nodes(7)
     r = CUTOFF * t / (2 * N - t)
-    by_r = graded(r, CUTOFF, N)[2]
+    by_r = locate_pieces(r, CUTOFF, N)[2]
     functions = [(r**2, 2 * r), (r**3, 3 * r**2), ((CUTOFF - r) ** 4, -4 * (CUTOFF - r) ** 3)]
-    built = [pieces((gradient / by_r)[:, :, None], value[:, 3, None]) for value, gradient in functions]
+    built = [fit_pieces((gradient / by_r)[:, :, None], value[:, 3, None]) for value, gradient in functions]
     return torch.stack(built)[:, :, :, 0]
 
 

@@ -17,7 +17,7 @@ from atomgraph.compiled.radial_tables import (
 from atomgraph.kernels import KernelWarning
 from atomgraph.models import MACE
 from atomgraph.nn.equivariant.distance_transform import Agnesi, Soft
-from atomgraph.ops.piecewise import piecewise
+from atomgraph.ops.piecewise import evaluate_pieces
 from atomgraph.testing.measures import constructed, generic
 
 ELEMENTS = ["H", "O"]
@@ -64,7 +64,7 @@ def test_the_stated_error_holds_anywhere_and_values_meet_at_joints(kind, gain, d
             scale = scale.clamp(min=0.02 * float(scale.max()))  # the largest from here on
             ends = []
             for s, value, grad, distance in zip(places, whole, grads, r, strict=True):
-                result, by_place = piecewise(of_pair, start.long(), s.expand(len(start)))
+                result, by_place = evaluate_pieces(of_pair, start.long(), s.expand(len(start)))
                 by_r = by_place * grid.place(distance)[2][:, None]
                 assert ((by_r - grad).abs().amax(dim=1) <= 2.0 * tolerance * scale).all()
                 assert ((result - value).abs().amax(dim=1) <= 0.05 * tolerance * scale * grid.cutoff).all()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from atomgraph.ops.piecewise import graded, piecewise
+from atomgraph.ops.piecewise import evaluate_pieces, locate_pieces
 from atomgraph.ops.scatter import sum_to
 
 
 def pair_sums(length: Tensor, pair: Tensor, centre: Tensor, tables: Tensor, cutoff: float, n_atoms: int) -> Tensor:
-    r""":math:`S_i = \sum_j \varphi_{z_i z_j}(r_{ij})`, each function piece by piece a polynomial (``piecewise.graded``).
+    r""":math:`S_i = \sum_j \varphi_{z_i z_j}(r_{ij})`, each function piece by piece a polynomial (``locate_pieces``).
 
     Args:
         length: (n_edges,) Å.
@@ -22,6 +22,6 @@ def pair_sums(length: Tensor, pair: Tensor, centre: Tensor, tables: Tensor, cuto
         (n_atoms,).
     """
     n_pieces = tables.shape[1]
-    piece, s, _ = graded(length, cutoff, n_pieces)
-    value, _ = piecewise(tables.flatten(0, 1)[:, :, None], pair * n_pieces + piece, s)
+    piece, s, _ = locate_pieces(length, cutoff, n_pieces)
+    value, _ = evaluate_pieces(tables.flatten(0, 1)[:, :, None], pair * n_pieces + piece, s)
     return sum_to(value[:, 0], centre, n_atoms)

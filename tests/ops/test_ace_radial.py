@@ -10,11 +10,11 @@ from scipy.integrate import quad
 from torch.autograd import gradcheck, gradgradcheck
 
 from atomgraph.errors import WiringError
-from atomgraph.ops.radial_basis import ACE_RADIALS, Shape, ace_radial, bessel, cosine_fade, polynomial_fade
+from atomgraph.ops.radial_basis import ACE_RADIALS, RadialParameters, ace_radial, bessel, cosine_fade, polynomial_fade
 from atomgraph.ops.repulsion import core_repulsion, screened_coulomb
 
 CUTOFF, WIDTH, EXPONENT = 5.0, 1.5, 3.5
-SHAPE = Shape(CUTOFF, WIDTH, EXPONENT)
+SHAPE = RadialParameters(CUTOFF, WIDTH, EXPONENT)
 R = np.array([0.4, 1.3, 2.9, 3.6, 4.2, 4.97])
 BY_NAME = pytest.mark.parametrize("name", sorted(ACE_RADIALS))
 
@@ -78,7 +78,7 @@ def test_gradients_are_those_of_the_value(name):
 
 
 @BY_NAME
-def test_nothing_from_the_cutoff_on_and_gradients_are_finite(name):
+def test_zero_beyond_the_cutoff_and_gradients_are_finite(name):
     r = torch.tensor([1e-4, CUTOFF * (1 - 1e-12), CUTOFF, 9.0], dtype=torch.float64, requires_grad=True)
     value = ace_radial(name, r, 4, SHAPE)
     (gradient,) = torch.autograd.grad(value.square().sum(), r, create_graph=True)
@@ -107,13 +107,13 @@ def test_a_fade_without_width_is_a_step():
     [
         ("Bessle", 3, SHAPE, "did you mean Bessel"),
         ("SBessel", 0, SHAPE, "needs functions"),
-        ("SBessel", 3, Shape(5.0, 6.0), "at most the cutoff"),
-        ("SBessel", 3, Shape(0.0), "cutoff"),
-        ("SBessel", 3, Shape(5.0, 1.0, 0.0), "positive exponent"),
-        ("SBessel", 3, Shape(5.0, float("nan")), "width"),
+        ("SBessel", 3, RadialParameters(5.0, 6.0), "at most the cutoff"),
+        ("SBessel", 3, RadialParameters(0.0), "cutoff"),
+        ("SBessel", 3, RadialParameters(5.0, 1.0, 0.0), "positive exponent"),
+        ("SBessel", 3, RadialParameters(5.0, float("nan")), "width"),
     ],
 )
-def test_refuses_what_makes_no_basis(name, n, shape, message):
+def test_invalid_parameters_raise(name, n, shape, message):
     with pytest.raises(WiringError, match=message):
         ace_radial(name, torch.ones(1), n, shape)
 

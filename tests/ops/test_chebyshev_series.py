@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from atomgraph.ops.chebyshev_series import chebyshev_series, fitted_series, series_derivative
+from atomgraph.ops.chebyshev_series import chebyshev_series, fit_series, series_derivative
 from atomgraph.ops.spherical_bessel import scaled_spherical_bessel
 
 UPPER = 5.0
@@ -22,7 +22,7 @@ def gradients(r):
 
 @pytest.fixture
 def series():
-    result = [fitted_series(functions, UPPER)]
+    result = [fit_series(functions, UPPER)]
     for _ in range(3):
         result.append(series_derivative(result[-1], UPPER))
     return tuple(torch.tensor(c) for c in result)
@@ -44,15 +44,15 @@ def test_every_derivative_is_right(series):
 
 
 def test_a_series_is_no_longer_than_rounding_allows():
-    assert len(fitted_series(lambda r: r[:, None] ** 3, UPPER)) == 4
+    assert len(fit_series(lambda r: r[:, None] ** 3, UPPER)) == 4
 
 
-def test_what_is_not_smooth_has_no_series():
+def test_a_function_that_is_not_smooth_raises():
     with pytest.raises(ValueError, match="not smooth"):
-        fitted_series(lambda r: np.abs(r[:, None] - 2.2), UPPER)
+        fit_series(lambda r: np.abs(r[:, None] - 2.2), UPPER)
 
 
-def test_one_derivative_too_many_is_told():
+def test_one_derivative_too_many_raises():
     r = torch.tensor([1.0], dtype=torch.float64, requires_grad=True)
     with pytest.raises(RuntimeError, match="has 0 derivatives"):
         chebyshev_series(r, (torch.ones(3, 1, dtype=torch.float64),), UPPER).sum().backward()
@@ -78,5 +78,5 @@ def log_double_factorial(n):
     return math.lgamma(2 * n + 2) - n * math.log(2) - math.lgamma(n + 1)
 
 
-def test_bessel_functions_at_nothing():
+def test_bessel_functions_at_zero():
     np.testing.assert_array_equal(scaled_spherical_bessel(np.zeros(1), 3)[:, 0], [1, 0, 0, 0])

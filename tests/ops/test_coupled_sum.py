@@ -18,21 +18,21 @@ def coupling(l1, l2, l3):
 
 
 @pytest.mark.parametrize(("l1", "l2", "l3"), [(1, 0, 1), (1, 2, 3), (2, 1, 1), (2, 2, 2)])
-def test_it_is_the_sum_written_out(l1, l2, l3):
+def test_coupled_sum_equals_the_explicit_sum(l1, l2, l3):
     h, weight, harmonics = inputs(l1, l2)
     three_j = wigner_3j(l1, l2, l3)  # (2l₁+1, 2l₂+1, 2l₃+1)
     expected = torch.einsum("nam,benc,bec,bea->bmc", three_j, h, weight, harmonics)
     torch.testing.assert_close(coupled_sum(h, weight, harmonics, coupling(l1, l2, l3)), expected)
 
 
-def test_of_scalars_the_coupling_is_the_unit_matrix():
+def test_coupling_of_scalars_is_the_unit_matrix():
     h, weight, harmonics = inputs(0, 2)
     unit = torch.eye(5, dtype=torch.float64)
     torch.testing.assert_close(coupled_sum(h, weight, harmonics), coupled_sum(h, weight, harmonics, unit))
 
 
 @pytest.mark.parametrize("l1", [0, 1])
-def test_derivatives_are_right_twice_over(l1):
+def test_first_and_second_derivatives(l1):
     given = [each[:1].requires_grad_() for each in inputs(l1, 1)]
     matrix = coupling(1, 1, 2) if l1 else None
     assert torch.autograd.gradcheck(lambda *x: coupled_sum(*x, matrix), given)

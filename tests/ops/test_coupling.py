@@ -6,14 +6,14 @@ import torch
 from e3nn import o3
 
 from atomgraph.analysis.laws.structures import rotation
-from atomgraph.ops.coupling import OTHER_SIGN, coupling_tensor, couplings, wigner_3j
+from atomgraph.ops.coupling import FLIPPED_SIGNS, coupling_tensor, couplings, wigner_3j
 from atomgraph.testing.measures import wigner
 
 L3 = "0e+1o+2e+3o"
 
 
 @pytest.mark.parametrize("l", range(4))
-def test_with_a_scalar_it_is_the_unit_matrix(l):
+def test_3j_symbol_with_a_scalar_is_the_unit_matrix(l):
     unit = torch.eye(2 * l + 1, dtype=torch.float64) / (2 * l + 1) ** 0.5
     torch.testing.assert_close(wigner_3j(0, l, l)[0], unit, rtol=0, atol=1e-15)
     torch.testing.assert_close(wigner_3j(l, l, 0)[:, :, 0], unit, rtol=0, atol=1e-15)
@@ -27,7 +27,7 @@ def test_two_vectors_make_a_cross_product_and_a_dot_product():
     torch.testing.assert_close(dot, (x @ y)[None], rtol=0, atol=1e-14)
 
 
-def test_signs_are_those_of_the_models_that_were_published():
+def test_signs_are_those_of_published_models():
     """Entries of e3nn 0.4.4, for four of the triples whose sign was changed after it."""
     known = {
         (1, 2, 2): (1, 0, 4, 0.36514837167011155),
@@ -37,9 +37,9 @@ def test_signs_are_those_of_the_models_that_were_published():
     }
     for degrees, (i, j, k, value) in known.items():
         assert float(wigner_3j(*degrees)[i, j, k]) == pytest.approx(value, abs=1e-14)
-    assert all(sum(degrees) % 2 == 1 for degrees in OTHER_SIGN)
+    assert all(sum(degrees) % 2 == 1 for degrees in FLIPPED_SIGNS)
     for degrees in [(1, 2, 2), (1, 1, 2), (3, 4, 6), (2, 2, 2)]:
-        sign = -1 if degrees in OTHER_SIGN else 1
+        sign = -1 if degrees in FLIPPED_SIGNS else 1
         torch.testing.assert_close(
             wigner_3j(*degrees), sign * o3.wigner_3j(*degrees, dtype=torch.float64), rtol=0, atol=1e-15
         )
@@ -49,13 +49,13 @@ def test_signs_are_those_of_the_models_that_were_published():
     "irrep, order, n_paths",
     [("0e", 1, 1), ("0e", 2, 4), ("0e", 3, 23), ("1o", 2, 6), ("1o", 3, 51), ("2e", 2, 7), ("2e", 3, 65)],
 )
-def test_there_are_as_many_chains_as_in_published_models(irrep, order, n_paths):
+def test_number_of_couplings_is_that_of_published_models(irrep, order, n_paths):
     assert len(couplings(L3, irrep, order)) == n_paths
 
 
 @pytest.mark.parametrize("irrep", ["0e", "1o", "2e", "1e", "0o"])
 @pytest.mark.parametrize("order", [2, 3])
-def test_a_chain_turns_like_what_it_gives(irrep, order):
+def test_couplings_are_equivariant(irrep, order):
     irreps, matrix = o3.Irreps("0e+1o+2e"), torch.as_tensor(rotation(3))
     u, out = coupling_tensor("0e+1o+2e", irrep, order), o3.Irrep(irrep)
     if u.shape[-1] == 0:
@@ -77,6 +77,6 @@ def test_four_factors_couple_through_natural_parities_only():
     assert len(couplings("0e+1o", "1e", 3)) > 0 and len(couplings("0e+1o", "1e", 4)) == 0
 
 
-def test_where_no_chain_leads_there_is_none():
+def test_unreachable_irrep_has_no_couplings():
     assert coupling_tensor("0e+2e", "1o", 2).shape == (3, 6, 6, 0)
     assert np.prod(coupling_tensor("0e", "0e", 3).shape) == 1

@@ -43,7 +43,7 @@ def gradients(envelope, r):
 
 
 @EVERY
-def test_nothing_is_felt_at_the_cutoff_and_beyond(envelope):
+def test_zero_at_the_cutoff_and_beyond(envelope):
     r = lengths(CUTOFF, CUTOFF + 1e-9, 5.1, 1e6)
     assert (envelope(r) == 0).all()
     assert (gradients(envelope, r)[0].abs() < 1e-15).all()
@@ -144,7 +144,7 @@ def test_refuses_a_cutoff_that_is_not_positive(cutoff):
         cosine_cutoff(torch.ones(1), cutoff)
 
 
-def test_refuses_what_it_does_not_know():
+def test_unknown_orders_and_numbers_raise():
     r = torch.ones(1)
     with pytest.raises(WiringError, match="0 to 8"):
         n2p2_cutoff(9, r, CUTOFF)

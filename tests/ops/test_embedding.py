@@ -51,7 +51,7 @@ def test_exponent_one_is_the_density_itself():
 
 @BOTH
 @EXPONENTS
-def test_odd_and_nothing_of_nothing(function, exponent):
+def test_odd_and_zero_at_zero(function, exponent):
     m = power(exponent)
     torch.testing.assert_close(function(-RHO, m), -function(RHO, m), rtol=1e-14, atol=0)
     assert function(torch.zeros(1, dtype=torch.float64), m) == 0

@@ -1,12 +1,12 @@
-"""Harmonics in four dimensions obey their theorems; mean products of three are what Clebsch and Gordan's coefficients say."""
+"""Harmonics in four dimensions obey their theorems; mean products of three are those of Clebsch-Gordan coefficients."""
 
 import numpy as np
 import pytest
 import torch
 
-from atomgraph.ops.hyperspherical import columns_of_harmonics, harmonics_on_grid, hyperspherical_radial
+from atomgraph.ops.hyperspherical import harmonic_columns, harmonics_on_grid, hyperspherical_radial
 from atomgraph.ops.spherical import spherical_harmonics
-from atomgraph.ops.triple_integrals import TripleIntegrals, classes_of_equals, triples
+from atomgraph.ops.triple_integrals import TripleIntegrals, degree_triples, symmetry_classes
 from atomgraph.testing.graphs import generator
 
 
@@ -18,11 +18,11 @@ def points(n, seed=0):
 def harmonics(q, n_max):
     """(n_points, n_harmonics)."""
     radial = hyperspherical_radial(torch.acos(q[:, 0]), n_max)
-    every = radial[:, :, None] * spherical_harmonics(n_max, q[:, 1:])[:, None, :]
-    return every.flatten(1)[:, torch.from_numpy(columns_of_harmonics(n_max))]
+    products = radial[:, :, None] * spherical_harmonics(n_max, q[:, 1:])[:, None, :]
+    return products.flatten(1)[:, torch.from_numpy(harmonic_columns(n_max))]
 
 
-def constants_of(integrals):
+def to_tensors(integrals):
     return {name: torch.as_tensor(value) for name, value in integrals.constants.items()}
 
 
@@ -46,14 +46,16 @@ def test_harmonics_are_orthogonal_on_the_grid(n_max):
     assert weight.sum() == pytest.approx(1.0, abs=1e-14)
     values, offset = grid / np.cbrt(weight), 0
     for n in range(n_max + 1):
-        of_degree = values[offset : offset + (n + 1) ** 2]
-        np.testing.assert_allclose((of_degree * weight) @ of_degree.T, np.eye((n + 1) ** 2) / (n + 1), atol=1e-13)
+        degree_values = values[offset : offset + (n + 1) ** 2]
+        np.testing.assert_allclose(
+            (degree_values * weight) @ degree_values.T, np.eye((n + 1) ** 2) / (n + 1), atol=1e-13
+        )
         offset += (n + 1) ** 2
 
 
-def test_components_stand_in_lammps_order():
-    assert triples(2) == [(0, 0, 0), (1, 0, 1), (1, 1, 2), (2, 0, 2), (2, 2, 2)]
-    assert [len(triples(n)) for n in (4, 6, 8)] == [14, 30, 55]
+def test_components_are_in_lammps_order():
+    assert degree_triples(2) == [(0, 0, 0), (1, 0, 1), (1, 1, 2), (2, 0, 2), (2, 2, 2)]
+    assert [len(degree_triples(n)) for n in (4, 6, 8)] == [14, 30, 55]
 
 
 def wigner(q, n):
@@ -95,9 +97,9 @@ def test_mean_products_are_bispectra_by_clebsch_and_gordan():
     weights = torch.randn(5, generator=generator(2), dtype=torch.float64)
     integrals = TripleIntegrals(n_max)
     coefficients = (weights[:, None] * harmonics(q, n_max)).sum(dim=0)
-    result = integrals(coefficients[None, None], constants_of(integrals))[0]
+    result = integrals(coefficients[None, None], to_tensors(integrals))[0]
     u = [sum(w * wigner(p, n) for w, p in zip(weights.tolist(), q.tolist(), strict=True)) for n in range(n_max + 1)]
-    for value, (n1, n2, n) in zip(result.tolist(), triples(n_max), strict=True):
+    for value, (n1, n2, n) in zip(result.tolist(), degree_triples(n_max), strict=True):
         c = np.array(
             [
                 [[clebsch_gordan(n1, k1, n2, k2, n, k) for k2 in range(n2 + 1)] for k1 in range(n1 + 1)]
@@ -111,7 +113,7 @@ def test_mean_products_are_bispectra_by_clebsch_and_gordan():
 @pytest.mark.parametrize("n_max, n_channels", [(0, 1), (3, 1), (2, 2), (1, 3)])
 def test_mean_products_have_right_derivatives_twice(n_max, n_channels):
     integrals = TripleIntegrals(n_max, n_channels)
-    constants = constants_of(integrals)
+    constants = to_tensors(integrals)
     shape = (3, n_channels, len(constants["grid"]))
     c = torch.randn(shape, generator=generator(), dtype=torch.float64, requires_grad=True)
     with torch.random.fork_rng():
@@ -121,14 +123,14 @@ def test_mean_products_have_right_derivatives_twice(n_max, n_channels):
 
 
 @pytest.mark.parametrize("n_max, n_channels", [(0, 1), (4, 1), (2, 2), (1, 3)])
-def test_all_gradients_at_once_are_central_differences(n_max, n_channels, monkeypatch):
+def test_jacobian_matches_central_differences(n_max, n_channels, monkeypatch):
     """Integrals are cubic in the coefficients, so differences of 1 and 2 steps leave nothing but rounding."""
-    monkeypatch.setattr("atomgraph.ops.triple_integrals._NUMBERS_AT_A_TIME", {"cpu": 1})
+    monkeypatch.setattr("atomgraph.ops.triple_integrals._MAX_GRID_VALUES", {"cpu": 1})
     integrals = TripleIntegrals(n_max, n_channels)
-    constants = constants_of(integrals)
+    constants = to_tensors(integrals)
     c = torch.randn(2, n_channels, len(constants["grid"]), generator=generator(), dtype=torch.float64)
     result = integrals.jacobian(c, constants)
-    assert result.shape == (2, len(triples(n_max)) * n_channels**3, *c.shape[1:])
+    assert result.shape == (2, len(degree_triples(n_max)) * n_channels**3, *c.shape[1:])
     for channel, harmonic in np.ndindex(*c.shape[1:]):
         step = torch.zeros_like(c)
         step[:, channel, harmonic] = 0.5
@@ -137,26 +139,26 @@ def test_all_gradients_at_once_are_central_differences(n_max, n_channels, monkey
         torch.testing.assert_close(result[:, :, channel, harmonic], expected, rtol=1e-11, atol=1e-12)
 
 
-def test_groups_of_atoms_change_no_atom(monkeypatch):
+def test_results_do_not_depend_on_the_group_size(monkeypatch):
     integrals = TripleIntegrals(3, 2)
-    constants = constants_of(integrals)
+    constants = to_tensors(integrals)
     c = torch.randn(7, 2, len(constants["grid"]), generator=generator(), dtype=torch.float64, requires_grad=True)
-    seen = []
+    results = []
     for numbers in (1 << 22, 1):
-        monkeypatch.setattr("atomgraph.ops.triple_integrals._NUMBERS_AT_A_TIME", {"cpu": numbers})
+        monkeypatch.setattr("atomgraph.ops.triple_integrals._MAX_GRID_VALUES", {"cpu": numbers})
         values = integrals(c, constants)
-        seen.append((values, *torch.autograd.grad(values.square().sum(), c)))
-    for first, second in zip(*seen, strict=True):
+        results.append((values, *torch.autograd.grad(values.square().sum(), c)))
+    for first, second in zip(*results, strict=True):
         torch.testing.assert_close(first, second, rtol=1e-12, atol=1e-13)
 
 
 def test_integrals_of_the_same_three_functions_are_equal():
     integrals = TripleIntegrals(2, 2)
-    constants = constants_of(integrals)
+    constants = to_tensors(integrals)
     c = torch.randn(1, 2, len(constants["grid"]), generator=generator(), dtype=torch.float64)
-    values, classes = integrals(c, constants)[0], torch.from_numpy(classes_of_equals(2, 2))
+    values, classes = integrals(c, constants)[0], torch.from_numpy(symmetry_classes(2, 2))
     assert len(classes.unique()) < len(classes) == len(values)
     for first in classes.unique():
-        mine = values[classes == first]
-        torch.testing.assert_close(mine, mine[:1].expand_as(mine), rtol=1e-12, atol=1e-13)
+        class_values = values[classes == first]
+        torch.testing.assert_close(class_values, class_values[:1].expand_as(class_values), rtol=1e-12, atol=1e-13)
     assert len(values.round(decimals=9).unique()) == len(classes.unique())

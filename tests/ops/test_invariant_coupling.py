@@ -60,7 +60,7 @@ def test_clebsch_gordan_are_orthonormal():
 
 
 @pytest.mark.parametrize("ls", [(1, 1, 2), (2, 2, 2), (1, 2, 3), (3, 3, 2)])
-def test_of_three_factors_they_are_wigners_3j_of_e3nn(ls):
+def test_coefficients_of_three_factors_are_wigners_3j_of_e3nn(ls):
     """There is one invariant of three; a sign is free, the length is 1 / √(2l₃ + 1) of the Clebsch-Gordan normalisation."""
     ours, theirs = invariant(ls, ls[2:]), o3.wigner_3j(*ls, dtype=torch.float64).numpy()
     scale = np.sum(ours * theirs)
@@ -68,7 +68,7 @@ def test_of_three_factors_they_are_wigners_3j_of_e3nn(ls):
     assert abs(scale) == pytest.approx(1.0, abs=1e-13)
 
 
-def test_of_two_factors_they_are_scalar_products():
+def test_coefficients_of_two_factors_are_scalar_products():
     for l in range(5):
         expected = np.eye(2 * l + 1) * (-1) ** l / np.sqrt(2 * l + 1)
         np.testing.assert_allclose(invariant((l, l), ()), expected, atol=1e-14)
@@ -76,7 +76,7 @@ def test_of_two_factors_they_are_scalar_products():
 
 @BY_CASE
 @pytest.mark.parametrize("sign", [1, -1], ids=["rotation", "reflection"])
-def test_turning_changes_nothing(ls, inner, sign):
+def test_invariants_do_not_change_under_rotation(ls, inner, sign):
     a, b, c = (torch.tensor(angle, dtype=torch.float64) for angle in (0.3, 1.1, -2.0))
     turn = sign * o3.angles_to_matrix(a, b, c)
     before, after = value(ls, inner, sums(len(ls))), value(ls, inner, sums(len(ls), turn))
@@ -85,7 +85,7 @@ def test_turning_changes_nothing(ls, inner, sign):
 
 
 @BY_CASE
-def test_real_harmonics_give_what_complex_ones_give(ls, inner):
+def test_real_and_complex_harmonics_give_equal_invariants(ls, inner):
     """With densities of complex harmonics (Condon-Shortley), typed by their relation to real ones."""
     real = sums(len(ls)).numpy()
     tensor = complex_invariant(ls, inner).astype(complex)
@@ -142,6 +142,6 @@ def test_the_tree_is_pacemakers():
         ((6,) * 6, (0, 0, 0, 0), "too many or too high"),
     ],
 )
-def test_refuses_what_is_no_invariant(ls, inner, message):
+def test_invalid_degrees_raise(ls, inner, message):
     with pytest.raises(WiringError, match=message):
         invariant(ls, inner)

@@ -75,7 +75,7 @@ def test_operator_is_its_matrix(kind, normalisation, seed):
 
 
 @EVERY
-def test_each_channel_may_have_a_graph_of_its_own(kind, normalisation):
+def test_each_channel_may_have_its_own_weights(kind, normalisation):
     weight, centre, neighbour, n_atoms = random_graph(channels=3)
     h = torch.randn(n_atoms, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     together = laplacian(weight, centre, neighbour, n_atoms, kind, normalisation)(h)
@@ -85,7 +85,7 @@ def test_each_channel_may_have_a_graph_of_its_own(kind, normalisation):
 
 
 @pytest.mark.parametrize("normalisation", NORMALISATIONS)
-def test_mean_is_what_the_random_walk_takes_away(normalisation):
+def test_random_walk_laplacian_subtracts_the_mean(normalisation):
     weight, centre, neighbour, n_atoms = random_graph()
     h = torch.randn(n_atoms, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     mean = mean_of_neighbours(h, weight, centre, neighbour, normalisation)
@@ -132,7 +132,7 @@ def test_no_edges_at_all(kind, normalisation):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("normalisation", ["smooth", "self_loop"])
-def test_a_last_neighbour_that_fades_leaves_nothing_behind(kind, normalisation):
+def test_smooth_when_the_last_neighbour_reaches_the_cutoff(kind, normalisation):
     pair = torch.tensor([0, 1]), torch.tensor([1, 0])
     h = torch.tensor([[1.0], [-3.0]], dtype=torch.float64)
     faded = laplacian(torch.full((2,), 1e-12, dtype=torch.float64), *pair, 2, kind, normalisation)(h)
@@ -151,7 +151,7 @@ def test_the_bare_degree_jumps_when_the_last_neighbour_leaves():
 
 @EVERY
 @pytest.mark.parametrize("channels", [None, 2], ids=["shared weights", "weights per channel"])
-def test_derivatives_are_right_twice_over(kind, normalisation, channels):
+def test_first_and_second_derivatives(kind, normalisation, channels):
     weight, centre, neighbour, n_atoms = random_graph(n_atoms=4, n_edges=6, channels=channels)
     h = torch.randn(n_atoms, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
 
@@ -163,7 +163,7 @@ def test_derivatives_are_right_twice_over(kind, normalisation, channels):
     assert torch.autograd.gradgradcheck(apply, inputs)
 
 
-def test_mean_and_sum_have_right_derivatives_twice_over():
+def test_first_and_second_derivatives_of_mean_and_sum():
     weight, centre, neighbour, n_atoms = random_graph(n_atoms=4, n_edges=6)
     h = torch.randn(n_atoms, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     inputs = (h.requires_grad_(True), weight.requires_grad_(True))
@@ -172,7 +172,7 @@ def test_mean_and_sum_have_right_derivatives_twice_over():
         assert torch.autograd.gradgradcheck(lambda h, w, f=function: f(h, w, centre, neighbour), inputs)
 
 
-def test_unknown_words_are_refused_with_the_nearest():
+def test_unknown_names_raise_with_the_most_similar_name():
     weight, centre, neighbour, n_atoms = random_graph()
     with pytest.raises(WiringError, match="did you mean symmetric"):
         laplacian(weight, centre, neighbour, n_atoms, "symetric")

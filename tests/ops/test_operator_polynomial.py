@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from atomgraph.errors import WiringError
-from atomgraph.ops.operator_polynomial import chebyshev_polynomials, monomials, polynomials
+from atomgraph.ops.operator_polynomial import chebyshev_polynomials, operator_powers, polynomials
 
 
 def symmetric_matrix(size=5, seed=0):
@@ -13,7 +13,7 @@ def symmetric_matrix(size=5, seed=0):
 
 def test_powers_of_an_operator_are_powers_of_its_matrix():
     matrix = symmetric_matrix()
-    terms = list(monomials(lambda h: matrix @ h, torch.eye(5, dtype=torch.float64), 4))
+    terms = list(operator_powers(lambda h: matrix @ h, torch.eye(5, dtype=torch.float64), 4))
     assert len(terms) == 5
     for k, term in enumerate(terms):
         torch.testing.assert_close(term, torch.linalg.matrix_power(matrix, k), rtol=1e-12, atol=1e-10)
@@ -46,7 +46,7 @@ def test_each_term_costs_one_application_of_the_operator(basis, degree):
 
 
 @pytest.mark.parametrize("basis", ["monomial", "chebyshev"])
-def test_derivatives_are_right_twice_over(basis):
+def test_first_and_second_derivatives(basis):
     matrix, h = symmetric_matrix(3), torch.randn(3, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
 
     def last(matrix, h):
@@ -57,7 +57,7 @@ def test_derivatives_are_right_twice_over(basis):
     assert torch.autograd.gradgradcheck(last, inputs)
 
 
-def test_what_is_no_polynomial_is_refused():
+def test_invalid_polynomials_raise():
     h = torch.ones(2, 1)
     with pytest.raises(WiringError, match="did you mean chebyshev"):
         polynomials(lambda x: x, h, 2, "chebishev")

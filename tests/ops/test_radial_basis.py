@@ -52,7 +52,7 @@ def test_bessel_formula():
     np.testing.assert_allclose(bessel(torch.tensor([r], dtype=torch.float64), 4, CUTOFF)[0], expected, rtol=1e-13)
 
 
-def test_gaussians_stand_evenly_and_are_one_at_their_centres():
+def test_gaussians_are_evenly_spaced_and_one_at_their_centres():
     r = torch.linspace(1.0, CUTOFF, 5, dtype=torch.float64)
     value = gaussian(r, 5, CUTOFF, start=1.0)
     torch.testing.assert_close(value.diagonal(), torch.ones(5, dtype=torch.float64))
@@ -68,7 +68,7 @@ def test_chebyshev_polynomials_are_numpys():
 
 
 @BASES
-def test_refuses_what_makes_no_basis(basis):
+def test_invalid_parameters_raise(basis):
     with pytest.raises(WiringError, match="cutoff must be positive"):
         basis(torch.ones(1), 4, 0.0)
     with pytest.raises(WiringError, match="n_radial must be at least 1"):

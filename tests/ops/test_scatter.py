@@ -6,13 +6,13 @@ from torch.autograd import gradcheck, gradgradcheck
 from atomgraph.ops.scatter import sum_to
 
 
-def test_rows_are_added_where_they_point():
+def test_rows_are_added_to_their_targets():
     values = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
     result = sum_to(values, torch.tensor([2, 0, 2]), 4)
     torch.testing.assert_close(result, torch.tensor([[3.0, 4.0], [0.0, 0.0], [6.0, 8.0], [0.0, 0.0]]))
 
 
-def test_nothing_sums_to_zero():
+def test_sum_of_no_rows_is_zero():
     assert (sum_to(torch.empty(0, 3), torch.empty(0, dtype=torch.int64), 2) == torch.zeros(2, 3)).all()
 
 

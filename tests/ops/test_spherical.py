@@ -35,7 +35,7 @@ def test_squares_of_one_degree_sum_to_the_same_in_every_direction(vectors, norma
         torch.testing.assert_close(square, torch.full_like(square, expected))
 
 
-def test_length_of_the_vector_is_not_seen(vectors):
+def test_harmonics_do_not_depend_on_the_length(vectors):
     torch.testing.assert_close(spherical_harmonics(4, vectors), spherical_harmonics(4, 37.0 * vectors))
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from atomgraph.errors import WiringError, nearest
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.linear_map import LinearMap
-from atomgraph.ops.radial_basis import ACE_RADIALS, Shape, ace_radial, polynomial_fade
+from atomgraph.ops.radial_basis import ACE_RADIALS, RadialParameters, ace_radial, polynomial_fade
 
 BOND_KEYS = ("elements", "radial", "cutoff", "width", "exponent", "inner", "inner_width")
 
@@ -24,7 +24,7 @@ class Bonds(torch.nn.Module):
     Args:
         elements: Chemical symbols.
         bonds: ``{elements, radial, cutoff, width, exponent, inner, inner_width}`` each, lengths in Å: a key of
-            ``ACE_RADIALS`` with its numbers (``ops.radial_basis.Shape``), zero inside ``inner − inner_width`` and whole
+            ``ACE_RADIALS`` with its numbers (``RadialParameters``), zero inside ``inner − inner_width`` and whole
             from ``inner`` on. What is left out or None is ``SBessel``, at most 1 Å, λ = 5.25, and no inner cutoff. A
             bond is for both orders of its elements; elements without a bond do not see each other.
         n_radial: Functions :math:`g_k`.
@@ -92,7 +92,7 @@ class Bonds(torch.nn.Module):
         return torch.cat(rows), torch.cat(g), torch.cat(r_nl).unflatten(1, (self.n_max, self.l_max + 1))
 
 
-def _checked(bond: Mapping[str, Any], elements: Sequence[str]) -> tuple[str, Shape, float, float]:
+def _checked(bond: Mapping[str, Any], elements: Sequence[str]) -> tuple[str, RadialParameters, float, float]:
     for key in bond:
         if key not in BOND_KEYS:
             raise WiringError(f"a bond has no {key!r}{nearest(key, BOND_KEYS)}")
@@ -109,7 +109,7 @@ def _checked(bond: Mapping[str, Any], elements: Sequence[str]) -> tuple[str, Sha
         raise WiringError(f"a bond is described by numbers, but this one by {dict(bond)}") from None
     cutoff, inner, inner_width = (float(said[key] or 0.0) for key in ("cutoff", "inner", "inner_width"))
     width = min(1.0, cutoff) if said["width"] is None else said["width"]
-    shape = Shape(cutoff, width, float(said["exponent"] or 0.0))
+    shape = RadialParameters(cutoff, width, float(said["exponent"] or 0.0))
     ace_radial(name, torch.ones(1), 1, shape)
     if not (0 <= inner < cutoff < float("inf") and 0 <= inner_width < float("inf")):
         raise WiringError(f"the inner cutoff of a bond should be inside its cutoff of {cutoff} Å, but is {inner} Å")

@@ -17,7 +17,7 @@ from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.constants import Constants
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import checked_symbols
-from atomgraph.ops.chebyshev_series import chebyshev_series, fitted_series, series_derivative
+from atomgraph.ops.chebyshev_series import chebyshev_series, fit_series, series_derivative
 from atomgraph.ops.cutoff import cosine_cutoff
 from atomgraph.ops.outer import outer_sum_to
 from atomgraph.ops.spherical import spherical_harmonics
@@ -89,7 +89,7 @@ class SOAP(DensityFeaturizer):
         self._apart = channels is None
         end = self.cutoff if radial_cutoff is None else float(radial_cutoff)
         radial, own = soap_radial(basis, end, self.n_max, self.l_max, sigma)
-        series = fitted_series(lambda r: radial(r).reshape(len(r), -1), self.cutoff)
+        series = fit_series(lambda r: radial(r).reshape(len(r), -1), self.cutoff)
         derivatives = [series]
         for _ in range(_N_DERIVATIVES):
             derivatives.append(series_derivative(derivatives[-1], self.cutoff))

@@ -17,7 +17,7 @@ from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.nn.linear_map import LinearMap, matrices
 from atomgraph.nn.part import Part
 from atomgraph.ops.coupling import Coupling, couplings, n_couplings
-from atomgraph.ops.symmetric import low_rank, monomial_rows, monomials, raised
+from atomgraph.ops.symmetric import monomial_rows, monomials, split_monomials, truncated_svd
 
 HIGHEST_ORDER = 10  # factors; with more, there are more couplings than can be counted
 _AT_ONCE = 20_000_000  # numbers that are held where no derivative needs them
@@ -181,12 +181,12 @@ class SymmetricProduct(Part):
         n, tolerance = self.irreps_in.dim, 100 * torch.finfo(A.dtype).eps
         basis, reduction = {}, {}
         for irrep, nu in self._terms:
-            left, right = low_rank(self.sparse_coupling(irrep, nu), tolerance)
+            left, right = truncated_svd(self.sparse_coupling(irrep, nu), tolerance)
             of_rank = left.reshape(-1, irrep.dim, left.shape[1]).transpose(2, 1, 0)  # (rank, 2L+1, n_monomials)
             key = f"{irrep}_{nu}"
             basis[key] = torch.tensor(of_rank.reshape(len(of_rank), -1), dtype=A.dtype, device=A.device)
             reduction[key] = torch.tensor(right, dtype=A.dtype, device=A.device)
-        raising = {nu: raised(n, nu) for nu in range(2, self.order + 1)}
+        raising = {nu: split_monomials(n, nu) for nu in range(2, self.order + 1)}
         raising[1] = np.zeros(n, dtype=np.int64), np.arange(n)
         n_below = {nu: int(below.max()) + 1 for nu, (below, _) in raising.items()}
         return _Factors(

@@ -10,7 +10,7 @@ from atomgraph.featurizers import ACE
 from atomgraph.fitting.solvers.smoothness import algebraic_roughness
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
-from atomgraph.ops.radial_basis import Shape, ace_radial
+from atomgraph.ops.radial_basis import RadialParameters, ace_radial
 from atomgraph.testing import FeaturizerLaws
 from atomgraph.testing.graphs import ELEMENTS, crystal, generator, graph_of
 
@@ -57,7 +57,7 @@ def test_functions_of_two_factors_are_legendre_polynomials_of_angles():
     result = described(ACE(ELEMENTS, 4.0, entries, radial="SBessel").double(), atoms)[0].detach()
     arms = atoms.positions[1:]
     r = np.linalg.norm(arms, axis=1)
-    g = ace_radial("SBessel", torch.tensor(r), 2, Shape(4.0)).numpy()
+    g = ace_radial("SBessel", torch.tensor(r), 2, RadialParameters(4.0)).numpy()
     cosine = arms @ arms.T / np.outer(r, r)
     for l in range(4):
         legendre = np.polynomial.legendre.Legendre.basis(l)(cosine)
@@ -68,7 +68,7 @@ def test_functions_of_two_factors_are_legendre_polynomials_of_angles():
 def test_one_factor_is_a_sum_of_radial_functions():
     atoms = ase.Atoms("HO2", [[0, 0, 0], [0, 0, 1.1], [1.4, 0, 0]])
     result = described(ACE(ELEMENTS, 3.5, FEW[:2]).double(), atoms)[0, 0].detach()
-    g = ace_radial("SBessel", torch.tensor([1.1, 1.4], dtype=torch.float64), 2, Shape(3.5))
+    g = ace_radial("SBessel", torch.tensor([1.1, 1.4], dtype=torch.float64), 2, RadialParameters(3.5))
     torch.testing.assert_close(result, g[:, 1].sum())
 
 
