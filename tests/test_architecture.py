@@ -20,6 +20,7 @@ LAYERS = [
     {"calculators"},
     {"loading", "editing", "compiled"},
     {"potential"},
+    {"structure_predictor"},
     {"evaluator"},
     {"formats", "data", "catalogue"},
     {"models"},

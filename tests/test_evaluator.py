@@ -5,8 +5,9 @@ import pytest
 import torch
 from helpers import tiny_structures as tiny
 
-from atomgraph import Calculator
+from atomgraph import Calculator, Potential
 from atomgraph.compiled import LazyCompiled
+from atomgraph.errors import ConfigError
 from atomgraph.evaluator import Evaluator, UncertaintyEstimator, iter_predict_graphs
 from atomgraph.graph import AtomicGraph
 from atomgraph.old_names import OldNameWarning
@@ -57,6 +58,27 @@ def test_a_committee_is_evaluated_in_batches_as_a_potential_is(potential):
     for result, expected in zip(results, potential.predict(tiny.structures()), strict=True):
         assert result["energy"] == pytest.approx(expected["energy"], rel=1e-12)
         np.testing.assert_allclose(result["forces"], expected["forces"], atol=1e-12)
+
+
+def test_a_committee_is_a_calculator(potential):
+    atoms = tiny.structures()[0].copy()
+    atoms.calc = Calculator(Committee([potential, potential]))
+    expected = potential.predict([atoms])[0]
+    assert atoms.get_potential_energy() == pytest.approx(expected["energy"], rel=1e-12)
+    np.testing.assert_allclose(atoms.get_forces(), expected["forces"], atol=1e-12)
+
+
+@pytest.mark.parametrize("option", [{"dtype": "float32"}, {"device": "cpu"}, {"compile": True}], ids=str)
+def test_options_of_potentials_are_refused_for_other_evaluators(potential, option):
+    with pytest.raises(ConfigError, match=f"{next(iter(option))}.*Committee"):
+        Calculator(Committee([potential]), **option)
+
+
+def test_compiled_potentials_are_evaluators_and_no_potentials(potential):
+    compiled = LazyCompiled(potential)
+    assert isinstance(compiled, Evaluator)
+    assert not isinstance(compiled, Potential)
+    assert compiled.potential is potential
 
 
 def test_a_potential_without_estimator_has_no_uncertainty(potential):

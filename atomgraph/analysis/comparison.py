@@ -10,6 +10,7 @@ from typing import Any
 import ase
 import numpy as np
 
+from atomgraph.compiled import WrappedPotential
 from atomgraph.graph.quantities import FORCES as FORCES
 from atomgraph.graph.quantities import QUANTITIES, Quantity
 from atomgraph.graph.structure import get_labels
@@ -121,7 +122,9 @@ class Comparison:
         return np.array([s.duplicate for s in self.structures], dtype=bool)
 
 
-def compare(potential: Potential, frames: Iterable[ase.Atoms], *, progress: bool = False) -> Comparison:
+def compare(
+    potential: Potential | WrappedPotential, frames: Iterable[ase.Atoms], *, progress: bool = False
+) -> Comparison:
     """Predict labelled structures, measure the time, and compare the results with the labels.
 
     Args:
@@ -139,7 +142,7 @@ def compare(potential: Potential, frames: Iterable[ase.Atoms], *, progress: bool
     return Comparison.of(frames, predictions, e0=_e0(potential, frames), seconds=seconds, device=str(potential.device))
 
 
-def _e0(potential: Potential, frames: Sequence[ase.Atoms]) -> dict[str, float]:
+def _e0(potential: Potential | WrappedPotential, frames: Sequence[ase.Atoms]) -> dict[str, float]:
     """E0 of the head that is used; of the first frame's, where frames choose theirs."""
     head = potential.head or (str(frames[0].info.get("head")) if frames else None)
     return potential.model.baseline.e0_of(head if head in potential.heads else potential.heads[0])

@@ -14,8 +14,8 @@ from statistics import median
 import ase
 import torch
 
+from atomgraph.evaluator import Evaluator
 from atomgraph.graph.structure import AtomicGraph, strip_labels
-from atomgraph.potential import Potential
 
 _LEAST = 3  # evaluations, however long they take
 
@@ -31,7 +31,7 @@ class Speed:
     memory: int
 
 
-def measured(potential: Potential, atoms: ase.Atoms, seconds: float = 2.0) -> Speed:
+def measured(potential: Evaluator, atoms: ase.Atoms, seconds: float = 2.0) -> Speed:
     """Time the graph, energy with forces, and with stress too, for about so many seconds each, after a first call.
 
     The clock waits for the potential's device.
@@ -63,7 +63,7 @@ def measured(potential: Potential, atoms: ase.Atoms, seconds: float = 2.0) -> Sp
     return Speed(timed(graph)[0], forces, forces_cpu, stress, memory)
 
 
-def force_errors(exact: Potential, others: Sequence[Potential], atoms: ase.Atoms) -> list[float]:
+def force_errors(exact: Evaluator, others: Sequence[Evaluator], atoms: ase.Atoms) -> list[float]:
     """Largest difference of a force's component of each of the others from the exact one's, by their root mean square.
 
     NaN where all forces are zero.

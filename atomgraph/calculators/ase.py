@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from pathlib import Path
 from threading import get_ident
-from typing import Any
+from typing import Any, TypeGuard, cast
 
 import ase
 import numpy as np
@@ -14,8 +14,9 @@ from ase.calculators import calculator as ase_calculator
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from atomgraph.calculators.verlet import VerletGraph
-from atomgraph.compiled import for_inference, in_precision
-from atomgraph.errors import AtomgraphError, GraphError
+from atomgraph.compiled import WrappedPotential, for_inference, in_precision
+from atomgraph.errors import AtomgraphError, ConfigError, GraphError, a_kind
+from atomgraph.evaluator import Evaluator
 from atomgraph.graph import AtomicGraph
 from atomgraph.graph.geometry import volume
 from atomgraph.graph.quantities import QUANTITIES
@@ -27,30 +28,32 @@ DEFAULT_SKIN = 0.5  # Å
 
 
 class Calculator(ase_calculator.Calculator):
-    """Energy, free energy, energies, forces and stress of a potential, in ASE's units and signs.
+    """ASE calculator for energy, free energy, energies of atoms, forces and stress, with ASE's units and signs.
 
-    ``uncertainty``, the standard deviation of the energy in eV, is among the properties of a potential that has one.
-    A calculator is not for several threads at once: it keeps one structure and its results. Make one for each thread; they may
-    share a Potential.
-    One evaluation gives all properties, and is kept until atoms, cell, periodicity, charge or spin (``info``) change.
+    The properties contain ``uncertainty``, the standard deviation of the energy in eV, if the potential has an estimator.
+    One evaluation computes all properties. They are stored until atoms, cell, periodicity, charge or spin (in ``info``)
+    change. A calculator stores one structure and its results, so each thread needs its own calculator. Calculators of
+    several threads may share a Potential.
 
     Args:
-        potential: A Potential, or the path of its file (anything that ``atomgraph.load`` reads).
-        device, dtype: Where and in what to compute, ``float32``, ``float64``, or ``mixed`` on CPUs: compiled kernels
-            in float32, everything that is summed over atoms or edges, and the model where it stands in for kernels,
-            in float64. The potential's own if None. A Potential that has to be converted for it is copied, the
-            caller's stays as it is; kernels are made of its weights as they were before.
-        head: Which head to use where there are several.
-        skin: Å by which neighbour lists reach beyond the cutoff, so that they need not be made at every step; results
-            do not depend on it.
-        compile: Whether energies come from compiled kernels, which frozen models of some families have
-            (``atomgraph.compile``); None: from where they are kept already, or once evaluations have taken as long as
-            compiling does.
+        potential: A potential, a compiled potential, another ``Evaluator`` (a committee, for example), or the path of a file
+            that ``atomgraph.load`` reads.
+        device: Device of the evaluation; None: the device of the potential.
+        dtype: Dtype of the evaluation. ``float32`` or ``float64``; on CPUs also ``mixed``: compiled kernels in float32, sums
+            over atoms and edges in float64, and the model in float64 where kernels cannot be used. None: the dtype of the
+            potential. If the dtype differs from that of the potential, a copy of the potential is converted. Kernels get the
+            weights before the conversion.
+        head: Name of the head, for potentials with several heads.
+        skin: Distance by which neighbour lists reach beyond the cutoff, Å, so that one list serves several steps. It does
+            not change the results.
+        compile: True uses compiled kernels (``atomgraph.compile``), False never. None uses kernels if they are cached, or as
+            soon as the evaluations have taken as long as compiling takes.
 
     Raises:
-        GraphError: For elements that the potential does not know, unknown heads, and positions that are not finite.
-        ConfigError: For an unknown device or dtype, and for ``mixed`` where there can be no kernels.
-        AtomgraphError: Where another thread is at work with it.
+        GraphError: For elements that the potential does not support, unknown heads, and positions that are not finite.
+        ConfigError: For an unknown device or dtype, for ``mixed`` if kernels cannot be used, and for a device, dtype or
+            ``compile=True`` with an evaluator that is not a potential.
+        AtomgraphError: If two threads use one calculator at the same time.
         PropertyNotImplementedError: For the stress of a structure without volume (ASE's error).
     """
 
@@ -58,7 +61,7 @@ class Calculator(ase_calculator.Calculator):
 
     def __init__(
         self,
-        potential: Potential | str | Path,
+        potential: Evaluator | str | Path,
         *,
         device: str | torch.device | None = None,
         dtype: str | torch.dtype | None = None,
@@ -67,35 +70,37 @@ class Calculator(ase_calculator.Calculator):
         compile: bool | None = None,
     ):
         super().__init__()
-        exact = _ready(potential, device)
-        self.potential = in_precision(exact, dtype)
-        if exact is potential and exact is not self.potential:
-            exact = deepcopy(exact)  # the caller's may change
-        self._evaluator = for_inference(self.potential, compile=compile, dtype=dtype, exact=exact)
-        if self.potential.uncertainty is not None:
+        self.potential: Evaluator
+        self._evaluator: Evaluator
+        if _is_foreign(potential):
+            _refuse_options(potential, device=device, dtype=dtype, compile=compile or None)
+            self.potential = self._evaluator = potential
+        else:
+            self.potential, self._evaluator = _prepare(potential, device, dtype, compile)
+        if getattr(self.potential, "uncertainty", None) is not None:
             self.implemented_properties = [*self.implemented_properties, "uncertainty"]
-        self._row = None if head is None else _row_of(self.potential, head)
+        self._head_index = None if head is None else _head_index(self.potential, head)
         self._verlet = VerletGraph(self.potential.cutoff, skin, self.potential.device)
-        self._at_work: dict[str, int] = {}  # the thread; a lock could not be copied
+        self._busy: dict[str, int] = {}  # identifier of the thread that evaluates; unlike a lock it can be copied
 
     @property
     def n_neighbour_lists(self) -> int:
-        """How many neighbour lists were made so far."""
+        """Number of neighbour lists that were built."""
         return self._verlet.n_lists
 
     def check_state(self, atoms: ase.Atoms, tol: float = 0.0) -> list[str]:
-        """What changed since the last evaluation, of that which the potential sees; bit by bit, and quick."""
-        old = self.atoms
-        if old is None or len(old) != len(atoms):
+        """Return the names of inputs that changed since the last evaluation. Comparisons are exact; ``tol`` is ignored."""
+        previous = self.atoms
+        if previous is None or len(previous) != len(atoms):
             return list(ase_calculator.all_changes)
         pairs = {
-            "positions": (old.positions, atoms.positions),
-            "numbers": (old.numbers, atoms.numbers),
-            "cell": (old.cell.array, atoms.cell.array),
-            "pbc": (old.pbc, atoms.pbc),
+            "positions": (previous.positions, atoms.positions),
+            "numbers": (previous.numbers, atoms.numbers),
+            "cell": (previous.cell.array, atoms.cell.array),
+            "pbc": (previous.pbc, atoms.pbc),
         }
         changed = [name for name, (before, now) in pairs.items() if not np.array_equal(before, now)]
-        return changed + (["info"] if get_charge_and_spin(old) != get_charge_and_spin(atoms) else [])
+        return changed + (["info"] if get_charge_and_spin(previous) != get_charge_and_spin(atoms) else [])
 
     def calculate(
         self,
@@ -103,13 +108,13 @@ class Calculator(ase_calculator.Calculator):
         properties: list[str] | None = None,
         system_changes: list[str] = ase_calculator.all_changes,
     ) -> None:
-        """Everything about the structure, in one evaluation (called by ASE when something changed)."""
-        if self._at_work.setdefault("thread", get_ident()) != get_ident():
+        """Compute all properties of a structure in one evaluation. ASE calls this method when the structure has changed."""
+        if self._busy.setdefault("thread", get_ident()) != get_ident():
             raise AtomgraphError("this calculator is at work in another thread; make one for each thread")
         try:
             self._calculate(atoms, properties, system_changes)
         finally:
-            self._at_work.clear()
+            self._busy.clear()
 
     def _calculate(self, atoms: ase.Atoms | None, properties: list[str] | None, system_changes: list[str]) -> None:
         super().calculate(atoms, properties or ["energy"], system_changes)
@@ -136,23 +141,51 @@ class Calculator(ase_calculator.Calculator):
 
     def _graph(self, atoms: ase.Atoms) -> AtomicGraph:
         graph, head = self._verlet.graph_from_ase(atoms), self.potential.head
-        row = -1 if head is None else self.potential.heads.index(head)
-        row = row if self._row is None else self._row
-        if int(graph.head) != row:  # else it was chosen when the graph was made
-            graph.head = torch.full_like(graph.head, row)
+        index = -1 if head is None else self.potential.heads.index(head)
+        index = index if self._head_index is None else self._head_index
+        if int(graph.head) != index:  # the neighbour list keeps the head of the previous step
+            graph.head = torch.full_like(graph.head, index)
         return graph
 
 
-def _ready(potential: Potential | str | Path, device: str | torch.device | None) -> Potential:
-    """The potential on its device, the caller's own object where it is there."""
-    if not isinstance(potential, Potential):
-        return load(potential, device=device or "cpu")
-    if device is None or str(potential.device) == str(device):
-        return potential
-    return move(deepcopy(potential), device)
+def _is_foreign(potential: object) -> TypeGuard[Evaluator]:
+    """Whether an object is an evaluator that is neither a potential nor a compiled potential."""
+    return isinstance(potential, Evaluator) and not isinstance(potential, Potential | WrappedPotential)
 
 
-def _row_of(potential: Potential, head: str) -> int:
+def _refuse_options(evaluator: Evaluator, **options: object) -> None:
+    """Raise ConfigError if an option is set that only potentials have."""
+    if given := [name for name, value in options.items() if value is not None]:
+        raise ConfigError(
+            f"{', '.join(given)} can be set for potentials only, but the evaluator is {a_kind(evaluator)}; "
+            "set device and dtype where the evaluator is created"
+        )
+
+
+def _prepare(
+    potential: Evaluator | str | Path,
+    device: str | torch.device | None,
+    dtype: str | torch.dtype | None,
+    compile: bool | None,
+) -> tuple[Evaluator, Evaluator]:
+    """Return the potential on its device and in its dtype, and the form of it that is evaluated."""
+    if not isinstance(potential, Potential | WrappedPotential):
+        exact = load(cast("str | Path", potential), device=device or "cpu")
+    elif isinstance(potential, WrappedPotential):
+        if dtype is None and (device is None or str(potential.device) == str(device)):
+            return potential, potential
+        exact, compile = potential.potential, compile is not False
+    else:
+        exact = potential
+    if device is not None and str(exact.device) != str(device):
+        exact = move(deepcopy(exact), device)
+    converted = in_precision(exact, dtype)
+    if exact is potential and converted is not exact:
+        exact = deepcopy(exact)  # weights of the caller's potential may change before kernels are compiled
+    return converted, for_inference(converted, compile=compile, dtype=dtype, exact=exact)
+
+
+def _head_index(potential: Evaluator, head: str) -> int:
     if head not in potential.heads:
         raise GraphError(f"unknown head {head!r}; this potential has {', '.join(potential.heads)}")
     return potential.heads.index(head)

@@ -19,6 +19,7 @@ from atomgraph.cli.structure_files import Structure, read_one
 from atomgraph.compiled import MIXED, in_precision
 from atomgraph.data.frame_names import number_of
 from atomgraph.errors import ConfigError
+from atomgraph.evaluator import Evaluator
 from atomgraph.potential import Potential
 from atomgraph.progress import output_console
 
@@ -67,10 +68,10 @@ def benchmark(
 Form = tuple[str, str]  # compiled or not, and the dtype
 
 
-def _forms(potential: Potential, dtype: str | None) -> dict[Form, Potential]:
+def _forms(potential: Potential, dtype: str | None) -> dict[Form, Evaluator]:
     """The plain potential, and the compiled ones if it can be compiled."""
     given = in_precision(potential, dtype)
-    forms = {("as it is", given.model.dtype_name): given}
+    forms: dict[Form, Evaluator] = {("as it is", given.model.dtype_name): given}
     for name in [dtype] if dtype else ["float64", MIXED]:
         compiled = atomgraph.compile(potential, dtype=name) if potential.device.type == "cpu" else potential
         if compiled is potential:

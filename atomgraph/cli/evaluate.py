@@ -71,8 +71,8 @@ def evaluate(
         [str(path) for path in data], keys=entries(key), units=entries(unit), types=types, format=format, notes=notes
     )
     warn_undetermined_e0(potential, frames)
-    potential = for_inference(potential, compile=compile, dtype=dtype, n_atoms=sum(map(len, frames)))
-    comparison = compare(potential, frames, progress=True)
+    predictor = for_inference(potential, compile=compile, dtype=dtype, n_atoms=sum(map(len, frames)))
+    comparison = compare(predictor, frames, progress=True)
     require_samples(comparison, notes)
     console = output_console()
     names = ", ".join(str(path) for path in data)

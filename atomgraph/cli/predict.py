@@ -43,6 +43,7 @@ from atomgraph.graph.structure import VOIGT
 from atomgraph.nn.part import to_spec
 from atomgraph.potential import Potential
 from atomgraph.progress import track
+from atomgraph.structure_predictor import StructurePredictor
 
 FORMATS = {".xyz": "extxyz", ".extxyz": "extxyz", ".traj": "traj", ".db": "db", ".json": "json"}
 COMPRESSED = {".gz", ".bz2", ".xz"}
@@ -86,9 +87,9 @@ def predict(
     warn_undetermined_e0(potential, frames)
     identity = {"model": weights_digest(potential), "structures": fingerprint(frames), "head": head, "dtype": dtype}
     partial = PartialResults(target, identity, frames)
-    potential = for_inference(potential, compile=compile, dtype=dtype, n_atoms=sum(map(len, frames)))
+    predictor = for_inference(potential, compile=compile, dtype=dtype, n_atoms=sum(map(len, frames)))
     with closing(partial):
-        results = _results(potential, frames, partial)
+        results = _results(predictor, frames, partial)
         copies = [_with(atoms, numbers) for atoms, numbers in zip(frames, results, strict=True)]
         write_atomic(target, lambda scratch: ase.io.write(scratch, copies, format=kind))
         partial.remove()
@@ -121,14 +122,14 @@ def _complaint(faults: list[str], n_frames: int, skip_bad: bool) -> str:
     return f"{len(faults)} of {n_frames} structures cannot be used (--skip-bad leaves them out); the first: {faults[0]}"
 
 
-def _results(potential: Potential, frames: list[ase.Atoms], partial: PartialResults) -> list[dict[str, Any]]:
+def _results(predictor: StructurePredictor, frames: list[ase.Atoms], partial: PartialResults) -> list[dict[str, Any]]:
     """The results of all structures, including those of an interrupted run."""
     n_done = partial.resume()
     if n_done:
         print(f"going on after {n_done} of {number_of(len(frames), 'structure')}, from {partial.path}", file=sys.stderr)
     rest = frames[n_done:]
     try:
-        for result in track(potential.iter_predict(rest), "predicting", len(rest)):
+        for result in track(predictor.iter_predict(rest), "predicting", len(rest)):
             partial.add(result)
     except KeyboardInterrupt:
         partial.flush()

@@ -9,6 +9,7 @@ from atomgraph.compiled.compiling import compile
 from atomgraph.compiled.lazy import LazyCompiled, for_inference
 from atomgraph.compiled.memory import keep_memory
 from atomgraph.compiled.precision import MIXED, in_precision
+from atomgraph.compiled.wrapped_potential import WrappedPotential
 from atomgraph.old_names import old_names_of
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "PRECISION",
     "CompiledPotential",
     "LazyCompiled",
+    "WrappedPotential",
     "compile",
     "for_inference",
     "in_precision",

@@ -1,4 +1,4 @@
-"""CompiledPotential: evaluates a potential by fused kernels, after it has compared them with the model."""
+"""CompiledPotential: a potential evaluated by fused kernels, which are compared with the model before use."""
 
 from __future__ import annotations
 
@@ -12,70 +12,80 @@ from atomgraph.compiled.check import PRECISION, largest_difference
 from atomgraph.compiled.kernel_graph import DegenerateEdge
 from atomgraph.compiled.mace.fused_model import FusedMACE
 from atomgraph.compiled.probe_structures import probe_structures
+from atomgraph.compiled.wrapped_potential import WrappedPotential
 from atomgraph.graph.geometry import volume
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.kernels import KernelWarning
 from atomgraph.ops.scatter import sum_to
 from atomgraph.potential import Potential, per_volume
 
-LEAST, MOST = 8, 32  # atoms of a probe structure
-PRODUCTS = 2**24  # of all atoms of a probe structure; a model with more of them for ``LEAST`` atoms takes seconds
+MIN_ATOMS, MAX_ATOMS = 8, 32  # in a probe structure
+PRODUCTS = 2**24  # largest number for all atoms of a probe structure; larger models use MIN_ATOMS and need seconds
 
 
-class CompiledPotential(Potential):
+class CompiledPotential(WrappedPotential):
     """A frozen potential for inference on CPUs, evaluated by kernels that were compiled for it.
 
-    When a structure has elements that were not seen before, small probe structures with these elements are evaluated by the
-    model in float64, too. If energies, forces or virials differ by more than ``PRECISION``, a KernelWarning gives the
-    difference, and the model replaces the kernels from then on.
+    For elements that were not evaluated before, the kernels are compared with the model in float64 on small probe structures
+    of these elements. If energies, forces or virials differ by more than ``PRECISION``, a KernelWarning states the
+    difference, and the model replaces the kernels.
 
-    Falls back to the model in training mode, on other devices, and for coincident atoms or positions that are not finite.
+    The model is also used in training mode, on other devices, and for coincident atoms or positions that are not finite.
 
     Args:
-        potential: The potential. Its model serves for saving, for descriptors and as the fallback.
-        fused: Its kernels.
+        potential: The potential. Its mode and head are not changed.
+        fused: The kernels of its model.
     """
 
     def __init__(self, potential: Potential, fused: FusedMACE):
-        super().__init__(potential.model, potential.metadata)
-        self.head, self._estimator = potential.head, potential._estimator
+        super().__init__(Potential(potential.model, potential.metadata))  # with a head and a mode of its own
+        self.potential.training = False
+        self.potential.head, self.potential._estimator = potential.head, potential._estimator
         self._fused: FusedMACE | None = fused
-        self._checked: frozenset[int] = frozenset()  # elements, as rows of the model's table
-        self.training = False  # the model's own mode stays as it is
+        self._checked_rows: frozenset[int] = frozenset()  # rows of checked elements in the model's element table
 
     @property
     def radial_error(self) -> float:
-        """Largest relative error of a radial weight's derivative so far; 0 before the first structure."""
+        """Largest relative error of the derivative of a tabulated radial weight; 0 before the first evaluation."""
         return 0.0 if self._fused is None else self._fused.radial_error
 
     def forward(self, graph: AtomicGraph, *, forces: bool = True, stress: bool = True) -> dict[str, Tensor]:
-        """As ``Potential.forward``; results are detached."""
-        graph = self._with_head(graph)
+        """Compute the results of ``Potential.forward`` by kernels; they are detached."""
         if not self.training and graph.pos.device.type == "cpu":
+            graph_with_head = self.potential.with_head(graph)
             try:
-                self.model.check(graph)
-                fused = self._verified_kernels(graph)
+                self.model.check(graph_with_head)
+                fused = self._verified_kernels(graph_with_head)
                 if fused is not None:
-                    return evaluated(fused, graph, forces=forces, stress=stress)
+                    return evaluate_fused(fused, graph_with_head, forces=forces, stress=stress)
             except DegenerateEdge:
                 pass
         return super().forward(graph, forces=forces, stress=stress)
 
+    def evaluate(self, graph: AtomicGraph, *, forces: bool = True, stress: bool = True) -> dict[str, Tensor]:
+        """Compute ``forward`` in evaluation mode, with ``uncertainty`` if there is an estimator."""
+        if self.training:
+            try:
+                return self.eval().evaluate(graph, forces=forces, stress=stress)
+            finally:
+                self.train()
+        return self.potential.add_uncertainty(self(graph, forces=forces, stress=stress), graph)
+
     def _verified_kernels(self, graph: AtomicGraph) -> FusedMACE | None:
-        """The kernels, after a comparison with the model for new elements; None if they have differed."""
-        if self._fused is not None and not self._checked.issuperset(self._fused.present(graph)):
+        """Return the kernels after a check of all elements of a graph, or None if kernels and model have differed."""
+        if self._fused is not None and not self._checked_rows.issuperset(self._fused.present(graph)):
             self._check(self._fused, graph)
         return self._fused
 
     def _check(self, fused: FusedMACE, graph: AtomicGraph) -> None:
-        """Compare kernels and model on probe structures with new elements; drop the kernels if they differ."""
-        rows = {atomic_numbers[symbol]: row for row, symbol in enumerate(self.elements)}
-        unchecked = set(fused.present(graph)) - self._checked
-        new = {z for z, row in rows.items() if row in unchecked}
+        """Compare kernels and model on probe structures with unchecked elements; discard the kernels if they differ."""
+        row_of_number = {atomic_numbers[symbol]: row for row, symbol in enumerate(self.elements)}
+        unchecked_rows = set(fused.present(graph)) - self._checked_rows
+        unchecked_numbers = {number for number, row in row_of_number.items() if row in unchecked_rows}
         model, tolerance = Potential(fused.model).eval(), PRECISION[fused.dtype]
-        n_atoms = min(max(PRODUCTS // fused.n_products, LEAST), MOST)
-        for probe in probe_structures(graph, new, n_atoms):
-            difference = largest_difference(evaluated(fused, probe), model, probe)
+        n_atoms = min(max(PRODUCTS // fused.n_products, MIN_ATOMS), MAX_ATOMS)
+        for probe in probe_structures(graph, unchecked_numbers, n_atoms):
+            difference = largest_difference(evaluate_fused(fused, probe), model, probe)
             if not difference.relative <= tolerance:
                 self._fused = None
                 warnings.warn(
@@ -84,11 +94,19 @@ class CompiledPotential(Potential):
                     stacklevel=4,
                 )
                 return
-            self._checked |= {rows[z] for z in probe.atomic_numbers[probe.edge_index[1]].tolist()}
+            self._checked_rows |= {row_of_number[z] for z in probe.atomic_numbers[probe.edge_index[1]].tolist()}
 
 
-def evaluated(fused: FusedMACE, graph: AtomicGraph, *, forces: bool = True, stress: bool = True) -> dict[str, Tensor]:
-    """The results of ``Potential.forward``, by kernels. The head of each structure must be set.
+def evaluate_fused(
+    fused: FusedMACE, graph: AtomicGraph, *, forces: bool = True, stress: bool = True
+) -> dict[str, Tensor]:
+    """Compute the results of ``Potential.forward`` by kernels.
+
+    Args:
+        fused: The kernels.
+        graph: One structure or a batch; each structure has a head.
+        forces: Whether forces are computed.
+        stress: Whether stresses are computed.
 
     Raises:
         DegenerateEdge: For coincident atoms or positions that are not finite.
@@ -96,15 +114,15 @@ def evaluated(fused: FusedMACE, graph: AtomicGraph, *, forces: bool = True, stre
     dtype = graph.pos.dtype
     with torch.inference_mode(False), torch.no_grad():
         kernel_graph = fused.kernel_graph(graph)
-        in_order, grad = fused.energies(graph, kernel_graph)
-        node_energy = torch.empty_like(in_order)
-        node_energy[kernel_graph.atom] = in_order
+        ordered_energy, backward = fused.energies(graph, kernel_graph)
+        node_energy = torch.empty_like(ordered_energy)
+        node_energy[kernel_graph.atom] = ordered_energy
         energy = sum_to(node_energy, graph.graph_of_atom, graph.n_graphs)
         result = {"energy": energy.to(dtype), "node_energy": node_energy.to(dtype)}
         if forces or stress:
-            gradient, grad_strain = kernel_graph.collect(fused.library, grad(), graph)
+            gradient, strain_gradient = kernel_graph.collect(fused.library, backward(), graph)
             if stress:
-                result["stress"] = per_volume(grad_strain.to(dtype), volume(graph))
+                result["stress"] = per_volume(strain_gradient.to(dtype), volume(graph))
             if forces:
                 result["forces"] = -gradient.to(dtype)
     return result

@@ -9,29 +9,34 @@ import torch
 from atomgraph.compiled.compiled_potential import CompiledPotential
 from atomgraph.compiled.mace.fused_model import FusedMACE, unsupported_reason
 from atomgraph.compiled.precision import OF_KERNELS, precision
+from atomgraph.compiled.wrapped_potential import WrappedPotential
 from atomgraph.kernels import KernelWarning
 from atomgraph.potential import Potential
 
 
-def compile(potential: Potential, *, dtype: str | torch.dtype | None = None) -> Potential:
+def compile(
+    potential: Potential | WrappedPotential, *, dtype: str | torch.dtype | None = None
+) -> Potential | WrappedPotential:
     """Compile a potential for CPU inference. Returns it unchanged, with a warning, if it is not supported.
 
-    The compiled potential has the same interface and gives the same numbers. The local C++ compiler compiles the kernels
-    once for each shape of a model, in seconds; later processes take them from the cache.
+    The compiled potential has the same interface and computes the same numbers. The local C++ compiler compiles the kernels
+    once for each shape of a model, in seconds; later processes read them from the cache.
 
     Args:
-        potential: The potential to compile. It is not changed; weights that change later do not reach the compiled one.
-        dtype: Of the kernels, ``float32`` or ``float64``; None: that of the potential. Energies, forces and stresses are
-            summed in float64 in either case, so ``float32`` is what other programs call mixed precision (``mixed`` is
-            accepted as a second name for it).
+        potential: The potential to compile. It is not changed. Later changes of its weights do not affect the compiled one.
+        dtype: Dtype of the kernels, ``float32`` or ``float64``; None: the dtype of the potential. Energies, forces and
+            stresses are summed in float64 in either case, so ``float32`` is what other programs call mixed precision
+            (``mixed`` is accepted as a second name for it).
 
     Returns:
         The compiled potential. The potential itself, with a KernelWarning that gives the reason, if there is no compiler,
-        if it is not on a CPU, or if a part of the model has no fused form.
+        if the potential is not on a CPU, or if a part of the model has no fused form.
 
     Raises:
         ConfigError: For an unknown dtype.
     """
+    if isinstance(potential, WrappedPotential):
+        potential = potential.potential
     if potential.device.type != "cpu":
         where = f"kernels are for CPUs, but the potential is on {potential.device}"
         warnings.warn(f"nothing is compiled: {where}; it runs as it is", KernelWarning, stacklevel=2)

@@ -94,7 +94,9 @@ def frames_with_a_bad_one(path, n=6, bad=2):
 
 def test_bad_structure_stops_before_any_work(model, tmp_path, capsys, monkeypatch):
     frames_with_a_bad_one(tmp_path / "many.xyz")
-    monkeypatch.setattr("atomgraph.potential.Potential.iter_predict", lambda *_, **__: pytest.fail("work was done"))
+    monkeypatch.setattr(
+        "atomgraph.structure_predictor.StructurePredictor.iter_predict", lambda *_, **__: pytest.fail("work was done")
+    )
     assert main(["predict", model, str(tmp_path / "many.xyz"), str(tmp_path / "out.xyz")]) == 2
     error = capsys.readouterr().err
     assert "1 of 6 structures cannot be used (--skip-bad leaves them out)" in error and "#2" in error and "Au" in error
@@ -116,16 +118,18 @@ def test_bad_structures_are_reported_and_skipped_on_request(model, tmp_path, cap
 
 
 def test_missing_folder_is_an_error_before_the_work(model, data, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("atomgraph.potential.Potential.iter_predict", lambda *_, **__: pytest.fail("work was done"))
+    monkeypatch.setattr(
+        "atomgraph.structure_predictor.StructurePredictor.iter_predict", lambda *_, **__: pytest.fail("work was done")
+    )
     assert main(["predict", model, str(data), str(tmp_path / "nofolder" / "out.xyz")]) == 2
     assert "there is no folder" in capsys.readouterr().err
 
 
 def test_interrupted_prediction_resumes(model, data, tmp_path, capsys, monkeypatch):
     """Four structures in batches of one; the third is where the run ends."""
-    from atomgraph import Potential
+    from atomgraph.structure_predictor import StructurePredictor
 
-    whole, asked = Potential.iter_predict, []
+    whole, asked = StructurePredictor.iter_predict, []
 
     def ending(self, structures, **options):
         for number, result in enumerate(whole(self, structures, edge_budget=1, **options)):
@@ -137,11 +141,11 @@ def test_interrupted_prediction_resumes(model, data, tmp_path, capsys, monkeypat
         asked.extend(structures)
         yield from whole(self, structures, **options)
 
-    monkeypatch.setattr(Potential, "iter_predict", ending)
+    monkeypatch.setattr(StructurePredictor, "iter_predict", ending)
     out = tmp_path / "out.traj"
     assert main(["predict", model, str(data), str(out)]) == 130
     assert "2 of 4 structures are kept" in capsys.readouterr().err and not out.exists()
-    monkeypatch.setattr(Potential, "iter_predict", counting)
+    monkeypatch.setattr(StructurePredictor, "iter_predict", counting)
     assert main(["predict", model, str(data), str(out)]) == 0
     assert len(asked) == 2 and "going on after 2 of 4 structures" in capsys.readouterr().err
     results = tiny.potential().predict(tiny.structures()[:4])
@@ -218,15 +222,15 @@ def test_nothing_is_written_through_a_link_or_a_pipe(model, data, tmp_path, caps
 
 
 def test_a_result_that_is_not_finite_ends_with_exit_code_one(model, data, tmp_path, capsys, monkeypatch):
-    from atomgraph import Potential
+    from atomgraph.structure_predictor import StructurePredictor
 
-    whole = Potential.iter_predict
+    whole = StructurePredictor.iter_predict
 
     def with_nan(self, structures, **options):
         for number, result in enumerate(whole(self, structures, **options)):
             yield result | ({"energy": float("nan")} if number == 1 else {})
 
-    monkeypatch.setattr(Potential, "iter_predict", with_nan)
+    monkeypatch.setattr(StructurePredictor, "iter_predict", with_nan)
     assert main(["predict", model, str(data), str(tmp_path / "out.traj")]) == 1
     assert "1 structure without a finite result" in capsys.readouterr().err
     assert len(ase.io.read(tmp_path / "out.traj", ":")) == 4
