@@ -11,6 +11,8 @@ from helpers import tiny_structures as tiny
 from atomgraph.cli import main
 from atomgraph.cli.partial_results import PartialResults
 
+ITER_PREDICT = "atomgraph.structure_predictor.StructurePredictor.iter_predict"
+
 
 @pytest.fixture
 def model(tmp_path):
