@@ -1,4 +1,4 @@
-"""The table of old arguments: constructor arguments of the last release, by class, and their names of today."""
+"""The table of old arguments: arguments of the last release, by class or function, and their names of today."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ ARGUMENTS: dict[str, dict[str, str]] = {
     "Interaction": {"hidden": "radial_hidden", "precision": "coupling_dtype", "gain": "activation_gain"},
     "LaplacianConvolution": {"channels_in": "irreps_in", "channels_out": "irreps_out"},
     "LayerNorm": {"channels": "irreps_in"},
+    "LinearProblem": {"around": "keep_weights"},
+    "LinearWeights": {"around": "keep_weights"},
     "MACE": {
         "hidden": "hidden_irreps",
         "only_last": "readout_last_only",
@@ -42,6 +44,8 @@ ARGUMENTS: dict[str, dict[str, str]] = {
     "MLP": {"n_features": "irreps_in", "hidden": "readout_hidden"},
     "MultiHeadMLP": {"hidden": "readout_hidden", "gain": "activation_gain"},
     "NodeEmbedding": {"states": "global_state"},
+    "Noise": {"of_type": "sigma_by_type", "types": "config_types"},
+    "Noise.weights": {"first": "first_index"},
     "NonlinearResidualInteraction": {
         "hidden": "radial_hidden",
         "precision": "coupling_dtype",
@@ -53,11 +57,25 @@ ARGUMENTS: dict[str, dict[str, str]] = {
     "PolynomialFilter": {"channels_in": "irreps_in", "channels_out": "irreps_out"},
     "RadialEmbedding": {"fades": "envelope_on", "sloped": "differentiable", "constant": "prefactor"},
     "ResidualInteraction": {"hidden": "radial_hidden", "precision": "coupling_dtype", "gain": "activation_gain"},
+    "ResidualJacobian.residuals": {"first": "first_index"},
+    "ResidualJacobian.rows": {"first": "index"},
     "SOAP": {"transition": "envelope_width", "style": "convention"},
     "ScaledMLP": {"gain": "activation_gain"},
+    "Sigma": {"grows": "energy_error_scaling"},
     "SparseKernel": {"n_features": "irreps_in"},
     "Standardize": {"channels": "irreps_in", "narrowest": "min_width"},
     "SymmetryFunctions": {"cutoff_function": "envelope", "flat": "inner_fraction"},
     "TripleKernel": {"transition": "envelope_width", "ends": "neighbours"},
+    "add_uncertainty": {"fit": "solution"},
+    "ard": {"reduced": "factor"},
+    "compute_e0_change": {"evidence": "predictions"},
+    "evidence": {"reduced": "factor"},
+    "least_squares": {"reduced": "factor"},
+    "prior_rows": {"reduced": "factor"},
+    "ridge": {"reduced": "factor"},
+    "solve_least_squares": {"reduced": "factor", "scaled": "scale_columns"},
+    "solve_sparse_gp": {"reduced": "factor"},
+    "sparse_gp": {"reduced": "factor"},
+    "whiten": {"reduced": "factor"},
 }
 """Class of atomgraph: its arguments before and now; ``layer.hidden`` is the key ``hidden`` inside the argument ``layer``."""

@@ -11,13 +11,16 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import wraps
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from atomgraph.old_name_table import ARGUMENTS, MODULES, NAMES
+
+T = TypeVar("T", bound=Callable[..., Any])
 
 _silent: ContextVar[bool] = ContextVar("silent", default=False)
 
@@ -55,13 +58,13 @@ def current_path(path: str) -> str:
     return f"atomgraph.{current}" if "." in current else f"atomgraph.{module}.{current}"
 
 
-def current_arguments(cls: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def current_arguments(cls: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments of a class of atomgraph by their names of today, with a warning for each old name.
 
     Raises:
         TypeError: If an argument is given under both names.
     """
-    table = ARGUMENTS.get(cls.__name__, {}) if cls.__module__.startswith("atomgraph.") else {}
+    table = ARGUMENTS.get(cls.__qualname__, {}) if cls.__module__.startswith("atomgraph.") else {}
     result = dict(arguments)
     for old, new in table.items():
         outer, _, key = old.rpartition(".")
@@ -71,6 +74,20 @@ def current_arguments(cls: type, arguments: Mapping[str, Any]) -> dict[str, Any]
         else:
             result = _current_keys(result, old, new, cls.__name__)
     return result
+
+
+def with_old_arguments(function: T) -> T:
+    """Decorate a class or a function, so that it accepts keyword arguments by their names of the last release."""
+    call: Callable[..., Any] = function.__init__ if isinstance(function, type) else function  # type: ignore[misc]
+
+    @wraps(call)
+    def call_with_current_names(*args: Any, **kwargs: Any) -> Any:
+        return call(*args, **current_arguments(function, kwargs))
+
+    if isinstance(function, type):
+        function.__init__ = call_with_current_names  # type: ignore[misc]
+        return function
+    return call_with_current_names  # type: ignore[return-value]
 
 
 class OldAttribute:

@@ -8,7 +8,7 @@ import torch
 from atomgraph import Potential
 from atomgraph.analysis.report.plots import lines
 from atomgraph.data import build_graphs, collate, least_squares_e0, read
-from atomgraph.fitting import LinearProblem, Noise, Sigma, stream
+from atomgraph.fitting import LinearProblem, Noise, Sigma, accumulate
 from atomgraph.fitting.design_matrix import design_matrix
 from atomgraph.fitting.solvers.evidence import evidence
 from atomgraph.models import ACE
@@ -25,8 +25,10 @@ def main(every: int = 5) -> None:
     potential = Potential(ACE(["Cu"], cutoff=5.5, n_max=N_MAX, l_max=L_MAX, parameters=[(1.0, 1.0)])).double()
     graphs, unseen = (build_graphs(frames, potential.cutoff) for frames in (train, test))
     potential.model.baseline.set_e0(least_squares_e0(graphs).value)
-    problem = LinearProblem(potential, Noise(Sigma(energy=0.001, forces=0.05, virial=None, grows="root")))
-    reduced = stream(problem, graphs)
+    problem = LinearProblem(
+        potential, Noise(Sigma(energy=0.001, forces=0.05, virial=None, energy_error_scaling="sqrt"))
+    )
+    reduced = accumulate(problem, graphs)
     batch = collate(unseen)
     rows = design_matrix(problem.unknowns, batch, forces=False, stress=False).energy
     n_atoms = torch.bincount(batch.batch)

@@ -69,6 +69,18 @@ def test_old_arguments_are_accepted_also_inside_other_arguments():
     assert old.arguments == new.arguments | {"baseline": None}
 
 
+def test_old_arguments_and_attributes_of_classes_that_are_no_parts_are_accepted():
+    from atomgraph.fitting import Sigma
+
+    with pytest.warns(OldNameWarning) as warned:
+        sigma = Sigma(grows="root")
+    assert len(warned) == 2 and sigma == Sigma(energy_error_scaling="sqrt")
+    with pytest.warns(OldNameWarning, match="energy_error_scaling"):
+        assert sigma.grows == "sqrt"
+    with pytest.raises(TypeError, match="give energy_error_scaling only"):
+        Sigma(grows="atoms", energy_error_scaling="atoms")
+
+
 def test_a_layer_with_the_old_names_of_calibration_is_calibrated():
     from atomgraph.nn.protocols import as_calibrated
 

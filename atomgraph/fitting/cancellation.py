@@ -1,4 +1,4 @@
-"""Cancellation of terms in a linear fit, the digits that remain, and the dtypes that are accurate enough."""
+"""Cancellation of terms in a linear fit: the accurate digits of energies, and the dtypes with enough of them."""
 
 from __future__ import annotations
 
@@ -18,27 +18,28 @@ from atomgraph.analysis.laws.symmetry import order_of_atoms
 from atomgraph.data import budget_batches
 from atomgraph.fitting.linear_weights import LinearWeights
 from atomgraph.graph.structure import AtomicGraph
+from atomgraph.old_names import old_names_of
 from atomgraph.potential import Potential
 
-_SAMPLE = 40  # structures looked at
-_EDGES = 4_000  # in a batch
-_FEW = 4  # structures evaluated in float32
-FLOAT32_ERROR = 5e-4  # of the largest force: half of what the laws allow
-FLOAT32_ORDER = 5e-5  # relative: half of what the law allows
-#: Of energies that float32 must leave: with 3 its laws fail (forces against differences, rotation), with 4.3 none.
+_N_STRUCTURES = 40  # training structures for the sums of terms
+_EDGE_BUDGET = 4_000  # edges per batch
+_N_FLOAT32 = 4  # training structures for errors in float32
+FLOAT32_ERROR = 5e-4  # largest force error relative to the largest force: half of the tolerance of the laws
+FLOAT32_ORDER = 5e-5  # largest relative change with the order of atoms: half of the tolerance of the law
+#: Digits of energies needed in float32. With 3, laws fail (finite differences of energies, rotations); with 4.3, none does.
 FLOAT32_DIGITS = 4.0
-LEAST_DIGITS = 6.0  # with fewer, float64 is not enough either
+FLOAT64_DIGITS = 6.0  # digits of energies needed in float64
 
 
 @dataclass(frozen=True)
 class Cancellation:
-    """Terms of the energies of atoms, and what their rounding leaves.
+    """Size of the terms of atomic energies, and the errors due to their rounding.
 
     Attributes:
-        terms: The largest sum of |terms| of an atom, eV.
-        ratio: The same over the root mean square of the sums themselves.
-        float32_error: The largest error of forces in float32, relative to the largest force.
-        float32_order: The largest relative change of a result in float32 when atoms come in another order.
+        terms: Largest sum of |terms| of an atom, eV.
+        ratio: ``terms`` divided by the root mean square of atomic energies.
+        float32_error: Largest error of forces in float32, relative to the largest force.
+        float32_order: Largest relative change of a result in float32 when the order of atoms changes.
     """
 
     terms: float
@@ -48,7 +49,7 @@ class Cancellation:
 
     @property
     def digits(self) -> dict[str, float]:
-        """Decimal digits of an atom's energy that are left, by dtype."""
+        """Accurate decimal digits of an atomic energy, by dtype."""
         dtypes = {"float64": torch.float64, "float32": torch.float32}
         return {
             name: max(0.0, -log10(torch.finfo(dtype).eps) - log10(max(self.ratio, 1.0)))
@@ -57,16 +58,16 @@ class Cancellation:
 
     @property
     def dtypes(self) -> list[str]:
-        """Names of the dtypes that the potential may compute in: both forces and energies are looked at."""
-        fit = (
+        """Names of the dtypes in which both energies and forces are accurate enough."""
+        allows_float32 = (
             self.float32_error <= FLOAT32_ERROR
             and self.float32_order <= FLOAT32_ORDER
             and self.digits["float32"] >= FLOAT32_DIGITS
         )
-        return ["float64", "float32"] if fit else ["float64"]
+        return ["float64", "float32"] if allows_float32 else ["float64"]
 
     def to_json(self) -> dict[str, Any]:
-        """The entry ``precision`` of a potential's metadata."""
+        """Return the entry ``precision`` of a potential's metadata."""
         return {
             "terms": self.terms,
             "cancellation": self.ratio,
@@ -78,42 +79,41 @@ class Cancellation:
 
     def __str__(self) -> str:
         allowed = "float64 or float32" if len(self.dtypes) > 1 else "float64 only"
-        if self.digits["float64"] < LEAST_DIGITS:
-            allowed += (
-                ", and energies and forces contradict each other even so; raise fit.jitter or the values of fit.sigma"
-            )
+        if self.digits["float64"] < FLOAT64_DIGITS:
+            allowed += ", but even in float64 forces do not match finite differences of energies; raise fit.jitter or fit.sigma"
         return (
-            f"energies of atoms are sums of up to {self.terms:.1e} eV of |terms|, {self.ratio:.1e} times the sums: of "
-            f"float64's digits {self.digits['float64']:.0f} are left, of float32's {self.digits['float32']:.0f}; forces in "
-            f"float32 are off by up to {self.float32_error:.0e} of the largest: for {allowed}"
+            f"terms of an atomic energy cancel: their absolute values sum to {self.terms:.1e} eV, {self.ratio:.1e} times the "
+            f"energy; accurate digits: {self.digits['float64']:.0f} in float64, {self.digits['float32']:.0f} in float32; force "
+            f"errors in float32: up to {self.float32_error:.0e} of the largest force; use {allowed}"
         )
 
 
 @torch.no_grad()
-def cancellation_of(
+def measure_cancellation(
     potential: Potential, weights: Tensor, graphs: Sequence[AtomicGraph], frames: Sequence[ase.Atoms]
 ) -> Cancellation:
-    """The cancellation of a potential whose weights were solved for.
+    """Measure the cancellation of terms in a fitted potential.
 
     Args:
-        potential: In float64.
-        weights: What was solved for, (n_unknowns,).
-        graphs: Of the training structures, of which some are looked at.
-        frames: The same structures; the structures of the laws are added, because they differ from all of them.
+        potential: Potential with the fitted weights, in float64.
+        weights: Fitted weights, (n_unknowns,).
+        graphs: Graphs of the training structures, of which about 40 are evaluated.
+        frames: The same structures as ASE objects; about 4 are evaluated in float32. The test structures of the laws are
+            added, because they differ from the training structures.
     """
-    chosen = graphs[:: max(1, len(graphs) // _SAMPLE)]
-    parts = [_terms(potential, weights, batch.to(potential.device)) for batch in budget_batches(chosen, _EDGES)]
-    size, total = (torch.cat(both) for both in zip(*parts, strict=True))
-    terms, usual = float(size.max()), float(total.square().mean().sqrt())
+    sample = graphs[:: max(1, len(graphs) // _N_STRUCTURES)]
+    parts = [_terms(potential, weights, batch.to(potential.device)) for batch in budget_batches(sample, _EDGE_BUDGET)]
+    size, total = (torch.cat(values) for values in zip(*parts, strict=True))
+    terms, rms_energy = float(size.max()), float(total.square().mean().sqrt())
     structures: Mapping[str, ase.Atoms] = sample_structures(potential.elements)
-    some = {f"training {i}": frames[i] for i in range(0, len(frames), max(1, -(-len(frames) // _FEW)))}
-    error = float32_error(potential, {**structures, **some})
+    training = {f"training {i}": frames[i] for i in range(0, len(frames), max(1, -(-len(frames) // _N_FLOAT32)))}
+    error = float32_error(potential, {**structures, **training})
     order = order_of_atoms(LawContext(in_dtype(potential, torch.float32), structures)).figure
-    return Cancellation(terms, terms / usual if usual > 0 else 1.0, error, order)
+    return Cancellation(terms, terms / rms_energy if rms_energy > 0 else 1.0, error, order)
 
 
 def _terms(potential: Potential, weights: Tensor, batch: AtomicGraph) -> tuple[Tensor, Tensor]:
-    """Sums of |terms| and of terms of each atom, (n_atoms,), eV."""
+    """Return the sums of |terms| and of terms of each atom, both (n_atoms,), eV."""
     model = potential.model
     edges = model.edges(batch)
     size, total = edges.length.new_zeros(edges.n_atoms), edges.length.new_zeros(edges.n_atoms)
@@ -121,8 +121,12 @@ def _terms(potential: Potential, weights: Tensor, batch: AtomicGraph) -> tuple[T
         h = block.branch.features(batch, edges.within(block.branch.cutoff))[block.depth]
         for element in torch.unique(edges.element).tolist():
             rows = torch.nonzero(edges.element == element)[:, 0]
-            basis, own = block.solvable.basis(h[rows], element), weights[block.columns_of(element)].to(h)
-            size[rows] += basis.abs() @ own.abs()
-            total[rows] += basis @ own
+            basis = block.linear_readout.basis(h[rows], element)
+            element_weights = weights[block.element_columns(element)].to(h)
+            size[rows] += basis.abs() @ element_weights.abs()
+            total[rows] += basis @ element_weights
     scale = model.baseline.scale[0].to(size)
     return size * scale, total * scale
+
+
+__getattr__ = old_names_of(__name__)

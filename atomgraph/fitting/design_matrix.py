@@ -7,23 +7,28 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from atomgraph.fitting.edge_jacobian import Portion, basis_sums, chunks
+from atomgraph.fitting.edge_jacobian import JacobianChunk, basis_sums, jacobian_chunks
 from atomgraph.fitting.linear_weights import LinearWeights
 from atomgraph.graph.geometry import volume
 from atomgraph.graph.structure import VOIGT, AtomicGraph
 from atomgraph.models.isolated import without_edges
 from atomgraph.nn.edges import Edges
+from atomgraph.old_names import old_names_of
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
-    r"""Derivatives by weights w of energies (n_graphs, n), forces (n_atoms, 3, n) and stresses (n_graphs, 6, n; Voigt order).
+class DesignMatrix:
+    r"""Derivatives of energies, forces and stresses with respect to the weights w.
 
     .. math::
         E = \sum_i \phi_i \cdot w, \qquad F_a = -\sum_e \frac{\partial r_e}{\partial x_a} \frac{\partial \Phi}{\partial r_e}
         \cdot w, \qquad \sigma = \frac1V \sum_e r_e \otimes \frac{\partial \Phi}{\partial r_e} \cdot w
 
-    Forces and stresses are None if they were not requested. Stresses of structures without volume are zero.
+    Attributes:
+        energy: Derivatives of energies, (n_graphs, n), eV.
+        forces: Derivatives of forces, (n_atoms, 3, n), eV/Å; None if not requested.
+        stress: Derivatives of stresses, (n_graphs, 6, n), eV/Å³, in Voigt order; None if not requested. Values of structures
+            without volume are zero.
     """
 
     energy: Tensor
@@ -32,36 +37,45 @@ class Rows:
 
 
 @torch.no_grad()
-def design_matrix(unknowns: LinearWeights, graph: AtomicGraph, *, forces: bool = True, stress: bool = True) -> Rows:
-    """Rows of a structure or a batch, in the model's dtype, with the scale of the baseline."""
+def design_matrix(
+    unknowns: LinearWeights, graph: AtomicGraph, *, forces: bool = True, stress: bool = True
+) -> DesignMatrix:
+    """Return the design matrix of a structure or a batch, in the dtype of the model, with the scale of the baseline.
+
+    Args:
+        unknowns: Linear weights of the model.
+        graph: Structure or batch.
+        forces: Compute rows of forces.
+        stress: Compute rows of stresses.
+    """
     model = unknowns.model
     edges = model.edges(graph)
     scale = model.baseline.scale[0].to(model.dtype)
     n_atoms, n_graphs = graph.n_atoms, graph.n_graphs
     energy = edges.vector.new_zeros(n_graphs, unknowns.n)
-    by_atom = edges.vector.new_zeros(n_atoms, 3, unknowns.n) if forces else None
-    by_strain = edges.vector.new_zeros(n_graphs, 3, 3, unknowns.n) if stress else None
+    force_rows = edges.vector.new_zeros(n_atoms, 3, unknowns.n) if forces else None
+    strain_rows = edges.vector.new_zeros(n_graphs, 3, 3, unknowns.n) if stress else None
     for block in unknowns:
-        near = edges.within(block.branch.cutoff)
-        energy += basis_sums(block, graph, near, unknowns.n)
-        if by_atom is None and by_strain is None:
+        branch_edges = edges.within(block.branch.cutoff)
+        energy += basis_sums(block, graph, branch_edges, unknowns.n)
+        if force_rows is None and strain_rows is None:
             continue
-        for portion in chunks(block, graph, near):
-            if by_atom is not None:
-                _add_forces(by_atom, portion, near)
-            if by_strain is not None:
-                _add_strain(by_strain, portion, near, graph)
+        for chunk in jacobian_chunks(block, graph, branch_edges):
+            if force_rows is not None:
+                _add_forces(force_rows, chunk, branch_edges)
+            if strain_rows is not None:
+                _add_strain(strain_rows, chunk, branch_edges, graph)
     if model.baseline.exact_isolated:
-        energy -= _isolated_rows(unknowns, graph)
-    return Rows(
+        energy -= _isolated_energy_rows(unknowns, graph)
+    return DesignMatrix(
         energy * scale,
-        None if by_atom is None else by_atom.mul_(scale),
-        None if by_strain is None else _stress(by_strain, graph) * scale,
+        None if force_rows is None else force_rows.mul_(scale),
+        None if strain_rows is None else _stress(strain_rows, graph) * scale,
     )
 
 
-def _isolated_rows(unknowns: LinearWeights, graph: AtomicGraph) -> Tensor:
-    """Rows of energies of the same atoms without neighbours, (n_graphs, n), without the scale."""
+def _isolated_energy_rows(unknowns: LinearWeights, graph: AtomicGraph) -> Tensor:
+    """Return the rows of energies of the same atoms without neighbours, (n_graphs, n), without the scale of the baseline."""
     bare = without_edges(graph)
     edges = unknowns.model.edges(bare)
     energy = edges.vector.new_zeros(graph.n_graphs, unknowns.n)
@@ -70,30 +84,38 @@ def _isolated_rows(unknowns: LinearWeights, graph: AtomicGraph) -> Tensor:
     return energy
 
 
-def _add_forces(by_atom: Tensor, portion: Portion, edges: Edges) -> None:
-    """Add forces: an edge vector points from neighbour to centre, so its gradient enters with opposite signs."""
-    columns, gradients = portion.columns, portion.gradients
-    part = by_atom[:, :, columns] if isinstance(columns, slice) else by_atom.new_zeros(len(by_atom), 3, len(columns))
-    part.index_add_(0, edges.neighbour[portion.edges], gradients)
-    if portion.centres is None or portion.sums is None:
-        part.index_add_(0, edges.centre[portion.edges], gradients, alpha=-1)
+def _add_forces(force_rows: Tensor, chunk: JacobianChunk, edges: Edges) -> None:
+    """Add a chunk to the derivatives of forces; edge vectors point from neighbour to centre, hence the two signs."""
+    columns, gradients = chunk.columns, chunk.gradients
+    part = (
+        force_rows[:, :, columns]
+        if isinstance(columns, slice)
+        else force_rows.new_zeros(len(force_rows), 3, len(columns))
+    )
+    part.index_add_(0, edges.neighbour[chunk.edges], gradients)
+    if chunk.centres is None or chunk.sums is None:
+        part.index_add_(0, edges.centre[chunk.edges], gradients, alpha=-1)
     else:
-        part.index_add_(0, portion.centres, portion.sums, alpha=-1)
+        part.index_add_(0, chunk.centres, chunk.sums, alpha=-1)
     if not isinstance(columns, slice):
-        by_atom.index_add_(2, columns, part)
+        force_rows.index_add_(2, columns, part)
 
 
-def _add_strain(by_strain: Tensor, portion: Portion, edges: Edges, graph: AtomicGraph) -> None:
-    vector, gradients = edges.vector[portion.edges], portion.gradients
-    owner = graph.graph_of_atom[edges.centre[portion.edges]]
+def _add_strain(strain_rows: Tensor, chunk: JacobianChunk, edges: Edges, graph: AtomicGraph) -> None:
+    """Add a chunk to the derivatives of energies with respect to strain."""
+    vector, gradients = edges.vector[chunk.edges], chunk.gradients
+    graph_of_edge = graph.graph_of_atom[edges.centre[chunk.edges]]
     for number in range(graph.n_graphs):
-        rows = slice(None) if graph.n_graphs == 1 else owner == number
+        rows = slice(None) if graph.n_graphs == 1 else graph_of_edge == number
         product = vector[rows].T @ gradients[rows].flatten(1)  # (3, 3 · n_columns)
-        by_strain[number][:, :, portion.columns] += product.view(3, 3, -1)
+        strain_rows[number][:, :, chunk.columns] += product.view(3, 3, -1)
 
 
-def _stress(by_strain: Tensor, graph: AtomicGraph) -> Tensor:
-    """Symmetrised and divided by the volume, (n_graphs, 6, n)."""
-    symmetric = 0.5 * (by_strain + by_strain.transpose(1, 2))
+def _stress(strain_rows: Tensor, graph: AtomicGraph) -> Tensor:
+    """Return the derivatives of stresses, (n_graphs, 6, n), in Voigt order."""
+    symmetric = 0.5 * (strain_rows + strain_rows.transpose(1, 2))
     per_volume = (1.0 / volume(graph)).nan_to_num(nan=0.0).to(symmetric)
     return symmetric.flatten(1, 2)[:, list(VOIGT)] * per_volume[:, None, None]
+
+
+__getattr__ = old_names_of(__name__)

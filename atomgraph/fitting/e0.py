@@ -1,4 +1,4 @@
-"""E0 for new labels on an old model: what is added to each element, and where it comes from."""
+"""Change of E0 for fine-tuning: the energy added per atom of each element, and its origin."""
 
 from __future__ import annotations
 
@@ -10,14 +10,22 @@ import numpy as np
 from atomgraph.analysis.finetuning.audit.labelled_predictions import LabelledPredictions
 from atomgraph.data.e0_shift import EnergyShift
 from atomgraph.errors import ConfigError, DataError
+from atomgraph.old_names import old_names_of, with_old_arguments
 from atomgraph.potential import Potential
 
-ALIKE = 1e-3  # eV between two isolated atoms of one element
+TOLERANCE = 1e-3  # largest difference between the energies of two isolated atoms of one element, eV
 
 
 @dataclass(frozen=True, eq=False)
 class E0Change:
-    """What is added to E0 of a head, eV by chemical symbol, and why; the shift where it was estimated."""
+    """Change of E0 of one head.
+
+    Attributes:
+        head: Name of the head.
+        by_element: Energy added to E0, eV, by chemical symbol.
+        origin: Description of the new E0, for the metadata.
+        shift: Least-squares shift, if E0 was estimated.
+    """
 
     head: str
     by_element: dict[str, float]
@@ -25,7 +33,7 @@ class E0Change:
     shift: EnergyShift | None = None
 
     def apply(self, potential: Potential) -> None:
-        """Add it to the potential's E0 of this head alone, and write down where it comes from."""
+        """Change E0 of this head in the potential, and store the origin in its metadata."""
         baseline, row = potential.model.baseline, potential.heads.index(self.head)
         for symbol, value in self.by_element.items():
             baseline.e0[row, potential.elements.index(symbol)] += value
@@ -36,65 +44,75 @@ class E0Change:
         potential.metadata["e0_shift"] = shifts
 
 
-def e0_change(
-    potential: Potential, evidence: LabelledPredictions, head: str, policy: str | Mapping[str, float] = "estimate"
+@with_old_arguments
+def compute_e0_change(
+    potential: Potential, predictions: LabelledPredictions, head: str, policy: str | Mapping[str, float] = "estimate"
 ) -> E0Change:
-    """What a policy adds to E0 of a head.
+    """Compute the change of E0 of a head.
 
     Args:
-        evidence: Of the structures to be trained on, from this head.
-        policy: ``estimate``, the least-squares shift of label − prediction, of minimum norm; ``isolated``, so that free
-            atoms get the labels of the frames of one atom; ``foundation``, nothing; or E0 by chemical symbol, eV.
+        potential: Starting model.
+        predictions: Labels and predictions of this head for the training structures.
+        head: Name of the head.
+        policy: ``estimate`` adds the least-squares shift of label − prediction, of minimum norm. ``isolated`` shifts E0 so
+            that predictions for isolated atoms equal their labels. ``foundation`` changes nothing. A mapping sets E0 by
+            chemical symbol, eV.
 
     Raises:
-        DataError: Where there is no energy to estimate from, or no isolated atom of an element
-        ConfigError: For an element without E0, or one that the potential does not know, and for an unknown policy.
+        DataError: If there is no energy for an estimate, or no isolated atom of an element.
+        ConfigError: If a mapping lacks an element of the structures or has one that the potential lacks, or the policy is
+            unknown.
     """
     if policy == "foundation":
         return E0Change(head, {}, "that of the starting model")
     if policy == "estimate":
-        return _estimated(evidence, head)
+        return _estimate(predictions, head)
     if policy == "isolated":
-        return _isolated(evidence, head)
+        return _match_isolated_atoms(predictions, head)
     if isinstance(policy, str):
         raise ConfigError(f"e0 should be estimate, isolated, foundation or energies by element, but is {policy!r}")
-    return _given(potential, evidence, head, policy)
+    return _set_values(potential, predictions, head, policy)
 
 
-def _estimated(evidence: LabelledPredictions, head: str) -> E0Change:
-    shift = evidence.shift
+def _estimate(predictions: LabelledPredictions, head: str) -> E0Change:
+    shift = predictions.shift
     if shift is None:
         raise DataError("the training part has no energy to estimate E0 from; set e0: foundation, or give energies")
     origin = f"that of the starting model and the least-squares shift of label − prediction: {shift.describe()}"
     return E0Change(head, shift.by_element, origin, shift)
 
 
-def _isolated(evidence: LabelledPredictions, head: str) -> E0Change:
-    result: dict[str, list[float]] = {}
-    for atoms, label, predicted in zip(evidence.frames, evidence.labels, evidence.predictions, strict=True):
+def _match_isolated_atoms(predictions: LabelledPredictions, head: str) -> E0Change:
+    differences: dict[str, list[float]] = {}
+    for atoms, label, predicted in zip(predictions.frames, predictions.labels, predictions.predictions, strict=True):
         if len(atoms) == 1 and not atoms.pbc.any() and "energy" in label:
-            result.setdefault(atoms.symbols[0], []).append(float(label["energy"]) - predicted["energy"])
-    missing = [symbol for symbol in evidence.elements if symbol not in result]
+            differences.setdefault(atoms.symbols[0], []).append(float(label["energy"]) - predicted["energy"])
+    missing = [symbol for symbol in predictions.elements if symbol not in differences]
     if missing:
         raise DataError(
             f"e0: isolated: no isolated atom with an energy for {', '.join(missing)} in the training part; add such frames, "
             "give e0 by hand, or set e0: estimate"
         )
-    for symbol, values in result.items():
-        if np.ptp(values) > ALIKE:
+    for symbol, values in differences.items():
+        if np.ptp(values) > TOLERANCE:
             raise DataError(
-                f"e0: isolated: atoms of {symbol} have energies {np.ptp(values):.6f} eV apart; keep one of them"
+                f"e0: isolated: energies of isolated {symbol} atoms differ by {np.ptp(values):.6f} eV; keep one of them"
             )
-    change = {symbol: float(np.mean(values)) for symbol, values in result.items()}
+    change = {symbol: float(np.mean(values)) for symbol, values in differences.items()}
     return E0Change(head, change, "isolated atoms of the training part: the model gives free atoms their labels")
 
 
-def _given(potential: Potential, evidence: LabelledPredictions, head: str, e0: Mapping[str, float]) -> E0Change:
-    missing = [symbol for symbol in evidence.elements if symbol not in e0]
+def _set_values(potential: Potential, predictions: LabelledPredictions, head: str, e0: Mapping[str, float]) -> E0Change:
+    missing = [symbol for symbol in predictions.elements if symbol not in e0]
     if missing:
-        raise ConfigError(f"e0 lacks {', '.join(missing)}, which the training structures hold")
-    strange = [symbol for symbol in e0 if symbol not in potential.elements]
-    if strange:
-        raise ConfigError(f"e0 names {', '.join(strange)}; the starting model knows {', '.join(potential.elements)}")
-    now = potential.model.baseline.e0_of(head)
-    return E0Change(head, {symbol: e0[symbol] - now[symbol] for symbol in e0}, "given in the configuration")
+        raise ConfigError(f"e0 lacks {', '.join(missing)}, which are elements of the training structures")
+    unknown = [symbol for symbol in e0 if symbol not in potential.elements]
+    if unknown:
+        raise ConfigError(
+            f"e0 names {', '.join(unknown)}; the elements of the starting model are {', '.join(potential.elements)}"
+        )
+    current = potential.model.baseline.e0_of(head)
+    return E0Change(head, {symbol: e0[symbol] - current[symbol] for symbol in e0}, "given in the configuration")
+
+
+__getattr__ = old_names_of(__name__)

@@ -1,4 +1,4 @@
-"""Jacobian of the basis of a readout with respect to edge vectors, all columns at once."""
+"""Jacobian of a readout's basis functions with respect to edge vectors."""
 
 from __future__ import annotations
 
@@ -9,29 +9,30 @@ import torch
 from torch import Tensor
 
 from atomgraph.featurizers.density import DensityFeaturizer, TermDerivatives, jacobian_by_atom, term_derivatives
-from atomgraph.fitting.linear_weights import Block
+from atomgraph.fitting.linear_weights import ReadoutBlock
 from atomgraph.fitting.padded_terms import PaddedTerms
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.models import posterior
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.protocols import LinearReadout
+from atomgraph.old_names import old_names_of
 from atomgraph.ops.outer import rank_in_target
 from atomgraph.ops.scatter import sum_to
 
-_AT_ONCE = 2**22  # numbers in a portion of the Jacobian
-_OF_KERNELS = 2**20  # the same for portions that are products of two arrays as large
+_CHUNK_SIZE = 2**22  # numbers in a chunk of the Jacobian
+_PRODUCT_CHUNK_SIZE = 2**20  # numbers in a chunk that is a product of two arrays of this size
 
 
 @dataclass(frozen=True, eq=False)
-class Portion:
-    r"""A part of :math:`\partial \Phi_u/\partial r_e`, :math:`\Phi_u = \sum_i \phi_{iu}`.
+class JacobianChunk:
+    r"""Part of the Jacobian :math:`\partial \Phi_u/\partial r_e`, with :math:`\Phi_u = \sum_i \phi_{iu}`.
 
     Attributes:
-        columns: The weights u, a slice or a list of numbers.
-        edges: (n,) rows of the edges e; an edge may occur more than once.
-        gradients: (n, 3, n_columns).
-        centres, sums: Different atoms (m,), and the sums of the gradients of their edges, (m, 3, n_columns); None if not
-            known.
+        columns: Indices of the weights u, as a slice or as a tensor (n_columns,).
+        edges: Indices of the edges e, (n,); an edge may occur more than once.
+        gradients: Derivatives, (n, 3, n_columns), eV/Å.
+        centres: Indices of the centres of the edges, without repetition, (m,); None if ``sums`` is None.
+        sums: Sums of the gradients over the edges of each centre, (m, 3, n_columns), eV/Å; None if not computed.
     """
 
     columns: slice | Tensor
@@ -41,138 +42,166 @@ class Portion:
     sums: Tensor | None = None
 
 
-def basis_sums(block: Block, graph: AtomicGraph, edges: Edges, n_unknowns: int) -> Tensor:
-    """(n_graphs, n_unknowns): the basis of one readout summed over the atoms of each structure."""
+def basis_sums(block: ReadoutBlock, graph: AtomicGraph, edges: Edges, n_unknowns: int) -> Tensor:
+    """Return the basis functions of one readout, summed over the atoms of each structure, (n_graphs, n_unknowns), eV."""
     h = block.branch.features(graph, edges)[block.depth]
     sums = h.new_zeros(graph.n_graphs, n_unknowns)
-    sums[:, block.columns] = posterior.basis_sums(block.solvable, h, graph, edges)
+    sums[:, block.columns] = posterior.basis_sums(block.linear_readout, h, graph, edges)
     return sums
 
 
-def chunks(block: Block, graph: AtomicGraph, edges: Edges) -> Iterator[Portion]:
-    """The Jacobian of the basis of one readout, in chunks of bounded memory. Chunks may overlap and are summed."""
-    if block.expansion is not None:
-        return _factored(block.expansion, block, edges)
-    return _by_backward_passes(block, graph, edges)
+def jacobian_chunks(block: ReadoutBlock, graph: AtomicGraph, edges: Edges) -> Iterator[JacobianChunk]:
+    """Yield the Jacobian of one readout in chunks of bounded memory; the Jacobian is the sum of all chunks."""
+    if block.density_featurizer is not None:
+        return _chain_rule_chunks(block.density_featurizer, block, edges)
+    return _autograd_chunks(block, graph, edges)
 
 
-def _factored(expansion: DensityFeaturizer, block: Block, edges: Edges) -> Iterator[Portion]:
-    """By the chain rule: ∂φ/∂c of each atom, times ∂c/∂r of its edges."""
-    derivatives = term_derivatives(expansion, edges)
+def _chain_rule_chunks(featurizer: DensityFeaturizer, block: ReadoutBlock, edges: Edges) -> Iterator[JacobianChunk]:
+    """Yield chunks by the chain rule: ∂φ/∂c of each atom times ∂c/∂r of its edges, with density coefficients c."""
+    derivatives = term_derivatives(featurizer, edges)
     centre = edges.centre[derivatives.terms.rows]
     n_terms = torch.bincount(centre, minlength=edges.n_atoms)
-    for element, atoms in _by_element(edges):
-        columns, few = block.columns_of(element), block.few_directions(element)
-        width = columns.stop - columns.start
-        plain, factor = _plain(block.solvable, expansion, element, derivatives.terms.left)
-        n_jacobian = expansion.n_jacobian(element) if plain else width * expansion.n_channels * expansion.n_functions
-        cost = 3 * n_terms[atoms] * (width + expansion.n_functions) + n_jacobian
-        for chosen in _portioned(atoms, cost, _AT_ONCE if plain else _OF_KERNELS):
-            place = torch.full_like(n_terms, -1)
-            place[chosen] = torch.arange(len(chosen), device=chosen.device)
-            mine = torch.nonzero(place[centre] >= 0)[:, 0]
-            if len(mine) == 0:
+    for element, atoms in _atoms_by_element(edges):
+        columns, low_rank = block.element_columns(element), block.low_rank_directions(element)
+        n_columns = columns.stop - columns.start
+        is_linear, factor = _linear_basis(block.linear_readout, featurizer, element, derivatives.terms.left)
+        n_jacobian = (
+            featurizer.n_jacobian(element) if is_linear else n_columns * featurizer.n_channels * featurizer.n_functions
+        )
+        cost = 3 * n_terms[atoms] * (n_columns + featurizer.n_functions) + n_jacobian
+        for chunk_atoms in _split_by_cost(atoms, cost, _CHUNK_SIZE if is_linear else _PRODUCT_CHUNK_SIZE):
+            atom_index = torch.full_like(n_terms, -1)  # index of an atom in the chunk
+            atom_index[chunk_atoms] = torch.arange(len(chunk_atoms), device=chunk_atoms.device)
+            terms = torch.nonzero(atom_index[centre] >= 0)[:, 0]
+            if len(terms) == 0:
                 continue
-            rows, owner = derivatives.terms.rows[mine], place[centre[mine]]
-            density = _density(expansion, derivatives, mine, owner, element, len(chosen))
-            if plain:
-                for portion in _in_blocks(expansion, derivatives, mine, owner, density, element):
-                    built = portion.gradients if factor is None else portion.gradients.mul_(factor)
-                    yield Portion(portion.columns + columns.start, portion.edges, built)
+            edge_rows, owner = derivatives.terms.rows[terms], atom_index[centre[terms]]
+            density = _density(featurizer, derivatives, terms, owner, element, len(chunk_atoms))
+            if is_linear:
+                for chunk in _feature_chunks(featurizer, derivatives, terms, owner, density, element):
+                    gradients = chunk.gradients if factor is None else chunk.gradients.mul_(factor)
+                    yield JacobianChunk(chunk.columns + columns.start, chunk.edges, gradients)
                 continue
-            channel = owner * expansion.n_channels + derivatives.terms.channel[mine]
-            if few is None:
-                by_density = _basis_by_density(expansion, block.solvable, density, element)
-                yield Portion(columns, rows, _products(derivatives, mine, channel, by_density))
+            channel = owner * featurizer.n_channels + derivatives.terms.channel[terms]
+            if low_rank is None:
+                density_jacobian = _density_jacobian(featurizer, block.linear_readout, density, element)
+                yield JacobianChunk(columns, edge_rows, _term_gradients(derivatives, terms, channel, density_jacobian))
             else:
-                along = _products(
-                    derivatives, mine, channel, expansion.jacobian(density, _of(element, density), few.base)
-                )
-                built, sums = along @ few.mix.T, sum_to(along, owner, len(chosen)) @ few.mix.T
-                each = _factor(expansion, block.solvable, density, element)
-                if each is not None:
-                    built, sums = built.mul_(each.index_select(0, owner)[:, None]), sums.mul_(each[:, None])
-                yield Portion(columns, rows, built, chosen, sums)
+                base_jacobian = featurizer.jacobian(density, _atom_elements(element, density), low_rank.base)
+                base_gradients = _term_gradients(derivatives, terms, channel, base_jacobian)
+                gradients = base_gradients @ low_rank.mix.T
+                sums = sum_to(base_gradients, owner, len(chunk_atoms)) @ low_rank.mix.T
+                factors = _basis_factors(featurizer, block.linear_readout, density, element)
+                if factors is not None:
+                    gradients = gradients.mul_(factors.index_select(0, owner)[:, None])
+                    sums = sums.mul_(factors[:, None])
+                yield JacobianChunk(columns, edge_rows, gradients, chunk_atoms, sums)
 
 
-def _plain(
-    readout: LinearReadout, expansion: DensityFeaturizer, element: int, like: Tensor
+def _linear_basis(
+    readout: LinearReadout, featurizer: DensityFeaturizer, element: int, like: Tensor
 ) -> tuple[bool, Tensor | None]:
-    """Whether φ are the features themselves, up to a constant factor, and this factor or None."""
-    form = readout.basis_jacobian(like.new_zeros(0, expansion.irreps_out.dim), element)
+    """Return whether the basis functions are the features times a constant factor, and this factor, or None for 1."""
+    form = readout.basis_jacobian(like.new_zeros(0, featurizer.irreps_out.dim), element)
     if form is None or form[0] is not None or (form[1] is not None and len(form[1]) != 1):
         return False, None
     return True, form[1]
 
 
 def _density(
-    expansion: DensityFeaturizer, derivatives: TermDerivatives, mine: Tensor, centre: Tensor, element: int, n_atoms: int
-) -> Tensor:
-    """Density (n_atoms, n_channels, n_functions) of some terms; centres are atoms 0 … n_atoms − 1 of one element."""
-    owner, size = centre * expansion.n_channels + derivatives.terms.channel[mine], n_atoms * expansion.n_channels
-    density = sum_to(derivatives.terms.some(mine), owner, size).view(n_atoms, expansion.n_channels, -1)
-    return density + expansion.alone(torch.full((n_atoms,), element, device=owner.device)).to(density)
-
-
-def _in_blocks(
-    expansion: DensityFeaturizer,
+    featurizer: DensityFeaturizer,
     derivatives: TermDerivatives,
-    mine: Tensor,
-    centre: Tensor,
+    terms: Tensor,
+    owner: Tensor,
+    element: int,
+    n_atoms: int,
+) -> Tensor:
+    """Return the density coefficients of atoms of one element, (n_atoms, n_channels, n_functions).
+
+    Args:
+        featurizer: Featurizer of the density.
+        derivatives: Terms of all edges and their derivatives.
+        terms: Indices of the terms of these atoms, (n,).
+        owner: Atom of each term, from 0 to n_atoms − 1, (n,).
+        element: Row of the element in the table of the model.
+        n_atoms: Number of atoms.
+    """
+    channel, size = owner * featurizer.n_channels + derivatives.terms.channel[terms], n_atoms * featurizer.n_channels
+    density = sum_to(derivatives.terms.some(terms), channel, size).view(n_atoms, featurizer.n_channels, -1)
+    return density + featurizer.alone(torch.full((n_atoms,), element, device=channel.device)).to(density)
+
+
+def _feature_chunks(
+    featurizer: DensityFeaturizer,
+    derivatives: TermDerivatives,
+    terms: Tensor,
+    owner: Tensor,
     density: Tensor,
     element: int,
-) -> Iterator[Portion]:
-    """Jacobian of features; columns are numbers of features."""
-    channel, known, padded = derivatives.terms.channel[mine], -1, None
-    for block in expansion.jacobian_blocks(density, element, torch.unique(channel).tolist()):
-        if padded is None or block.channel != known:
-            terms, known = torch.nonzero(channel == block.channel)[:, 0], block.channel
-            padded = PaddedTerms.of(derivatives, mine[terms], centre[terms], len(density))
-        built = padded.derivatives(block.functions) @ block.jacobian
-        yield Portion(block.features, derivatives.terms.rows[padded.terms], built.view(-1, 3, built.shape[2]))
+) -> Iterator[JacobianChunk]:
+    """Yield the Jacobian of features; the columns of a chunk are indices of features."""
+    channel, padded_channel, padded = derivatives.terms.channel[terms], -1, None
+    for block in featurizer.jacobian_blocks(density, element, torch.unique(channel).tolist()):
+        if padded is None or block.channel != padded_channel:
+            rows, padded_channel = torch.nonzero(channel == block.channel)[:, 0], block.channel
+            padded = PaddedTerms.of(derivatives, terms[rows], owner[rows], len(density))
+        gradients = padded.derivatives(block.functions) @ block.jacobian
+        edge_rows = derivatives.terms.rows[padded.terms]
+        yield JacobianChunk(block.features, edge_rows, gradients.view(-1, 3, gradients.shape[2]))
 
 
-def _basis_by_density(expansion: DensityFeaturizer, readout: LinearReadout, density: Tensor, element: int) -> Tensor:
-    kind = _of(element, density)
-    h = expansion.invariants(density, kind)
+def _density_jacobian(featurizer: DensityFeaturizer, readout: LinearReadout, density: Tensor, element: int) -> Tensor:
+    """Return ∂φ/∂c of atoms of one element, (n_atoms, n_basis, n_channels, n_functions)."""
+    kind = _atom_elements(element, density)
+    h = featurizer.invariants(density, kind)
     form = readout.basis_jacobian(h, element)
     if form is None:
-        return jacobian_by_atom(lambda c, z: readout.basis(expansion.invariants(c, z), element), density, kind)
+        return jacobian_by_atom(lambda c, z: readout.basis(featurizer.invariants(c, z), element), density, kind)
     directions, factor = form
-    derivatives = expansion.jacobian(density, kind, directions)
+    derivatives = featurizer.jacobian(density, kind, directions)
     if factor is not None:
         derivatives = derivatives.mul_(factor[:, :, None, None])
     missing = readout.basis(h, element).shape[1] - derivatives.shape[1]
     return torch.nn.functional.pad(derivatives, (0, 0, 0, 0, 0, missing)) if missing else derivatives
 
 
-def _factor(expansion: DensityFeaturizer, readout: LinearReadout, density: Tensor, element: int) -> Tensor | None:
-    """Factors of the directions of the basis, (n_atoms, n); None for 1."""
-    form = readout.basis_jacobian(expansion.invariants(density, _of(element, density)), element)
+def _basis_factors(
+    featurizer: DensityFeaturizer, readout: LinearReadout, density: Tensor, element: int
+) -> Tensor | None:
+    """Return the factor f of each basis function, see ``LinearReadout.basis_jacobian``, (n_atoms, n); None for 1."""
+    form = readout.basis_jacobian(featurizer.invariants(density, _atom_elements(element, density)), element)
     return None if form is None else form[1]
 
 
-def _of(element: int, density: Tensor) -> Tensor:
+def _atom_elements(element: int, density: Tensor) -> Tensor:
+    """Return the element of each atom, (n_atoms,), for atoms of one element."""
     return torch.full((len(density),), element, device=density.device)
 
 
-def _products(derivatives: TermDerivatives, mine: Tensor, owner: Tensor, by_density: Tensor) -> Tensor:
-    """Derivatives of the terms ``mine`` times ∂φ/∂c of their owners (channels of atoms), (n, 3, k); one product an owner.
+def _term_gradients(derivatives: TermDerivatives, terms: Tensor, channel: Tensor, density_jacobian: Tensor) -> Tensor:
+    """Return the derivatives of k basis functions with respect to edge vectors, one matrix product per atom and channel.
 
     Args:
-        by_density: (n_atoms, k, n_channels, n_functions).
+        derivatives: Terms of all edges and their derivatives.
+        terms: Indices of terms, (n,).
+        channel: Index of atom and channel of each term, (n,).
+        density_jacobian: ∂φ/∂c, (n_atoms, k, n_channels, n_functions).
+
+    Returns:
+        Derivatives, (n, 3, k), eV/Å.
     """
-    factors = by_density.permute(0, 2, 3, 1).flatten(0, 1)  # as SOAP has them in memory
-    counts = torch.bincount(owner, minlength=len(factors))
+    factors = density_jacobian.permute(0, 2, 3, 1).flatten(0, 1)  # the memory layout of SOAP
+    counts = torch.bincount(channel, minlength=len(factors))
     longest = int(counts.max())
-    slot = owner * longest + rank_in_target(owner, counts)
-    laid = mine.new_zeros(len(factors) * longest).index_copy(0, slot, mine)  # padded with arbitrary terms
-    built = derivatives.of(laid).view(len(factors), 3 * longest, -1) @ factors
-    return built.view(len(laid), 3, -1).index_select(0, slot)
+    slot = channel * longest + rank_in_target(channel, counts)
+    padded = terms.new_zeros(len(factors) * longest).index_copy(0, slot, terms)  # padded with arbitrary terms
+    gradients = derivatives.of(padded).view(len(factors), 3 * longest, -1) @ factors
+    return gradients.view(len(padded), 3, -1).index_select(0, slot)
 
 
-def _by_backward_passes(block: Block, graph: AtomicGraph, edges: Edges) -> Iterator[Portion]:
-    """One backward pass for each column; works for every featurizer and layer."""
+def _autograd_chunks(block: ReadoutBlock, graph: AtomicGraph, edges: Edges) -> Iterator[JacobianChunk]:
+    """Yield chunks by one backward pass per column, for any featurizer and layers."""
     with torch.enable_grad():
         vector = edges.vector.detach().requires_grad_()
         columns = block.columns
@@ -180,21 +209,26 @@ def _by_backward_passes(block: Block, graph: AtomicGraph, edges: Edges) -> Itera
     if not sums.requires_grad:
         return
     rows = torch.arange(edges.n_edges, device=vector.device)
-    at_once = max(1, _AT_ONCE // max(vector.numel(), 1))
-    first = columns.start
-    for chosen in torch.eye(len(sums), dtype=sums.dtype, device=sums.device).split(at_once):
-        each = [torch.autograd.grad(sums, vector, row, retain_graph=True, materialize_grads=True)[0] for row in chosen]
-        yield Portion(slice(first, first + len(each)), rows, torch.stack(each, dim=2))
-        first += len(each)
+    n_columns = max(1, _CHUNK_SIZE // max(vector.numel(), 1))
+    start = columns.start
+    for unit_rows in torch.eye(len(sums), dtype=sums.dtype, device=sums.device).split(n_columns):
+        gradients = [
+            torch.autograd.grad(sums, vector, row, retain_graph=True, materialize_grads=True)[0] for row in unit_rows
+        ]
+        yield JacobianChunk(slice(start, start + len(gradients)), rows, torch.stack(gradients, dim=2))
+        start += len(gradients)
 
 
-def _by_element(edges: Edges) -> Iterator[tuple[int, Tensor]]:
-    """Each element of the graph, and the rows of its atoms."""
+def _atoms_by_element(edges: Edges) -> Iterator[tuple[int, Tensor]]:
+    """Yield each element of the graph with the indices of its atoms."""
     for element in torch.unique(edges.element).tolist():
         yield element, torch.nonzero(edges.element == element)[:, 0]
 
 
-def _portioned(atoms: Tensor, cost: Tensor, at_once: int) -> Iterator[Tensor]:
-    """The atoms in chunks of bounded cost, with at least one atom."""
-    portion = cost.cumsum(0) // at_once
-    yield from atoms.split(torch.bincount(portion)[torch.unique(portion)].tolist())
+def _split_by_cost(atoms: Tensor, cost: Tensor, max_cost: int) -> Iterator[Tensor]:
+    """Yield the atoms in groups of about the largest cost, with at least one atom per group."""
+    group = cost.cumsum(0) // max_cost
+    yield from atoms.split(torch.bincount(group)[torch.unique(group)].tolist())
+
+
+__getattr__ = old_names_of(__name__)

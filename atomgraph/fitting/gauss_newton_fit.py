@@ -1,4 +1,4 @@
-"""Gauss-Newton: a sequence of linear problems, each solved in closed form around the weights of the last step."""
+"""Gauss-Newton fit of all weights: a sequence of linear problems, each linearised at the current weights."""
 
 from __future__ import annotations
 
@@ -16,15 +16,24 @@ from atomgraph.fitting.jacobian import ResidualJacobian
 from atomgraph.fitting.noise import Noise
 from atomgraph.fitting.solvers.fit_errors import FittingError
 from atomgraph.graph.structure import AtomicGraph
+from atomgraph.old_names import OldAttribute
 from atomgraph.potential import Potential
 
-FACTOR = 10.0  # between dampings that are tried
-MOST_TRIES = 8
+DAMPING_FACTOR = 10.0  # ratio of successive dampings
+MAX_TRIES = 8  # largest number of further dampings in one step
 
 
 @dataclass(frozen=True)
 class Step:
-    """A step: its damping, and the mean squares of weighted residuals after it, in training and validation."""
+    """One Gauss-Newton step.
+
+    Attributes:
+        number: Number of the step, from 1.
+        damping: Damping μ.
+        train: Mean square of weighted residuals in training, after the step.
+        valid: Mean square of weighted residuals in validation, after the step; None without validation.
+        seconds: Duration, s.
+    """
 
     number: int
     damping: float
@@ -35,11 +44,18 @@ class Step:
 
 @dataclass(frozen=True)
 class GaussNewtonResult:
-    """The steps, the number of the step whose weights were kept (0: the first weights), and the reason of the end."""
+    """Result of a Gauss-Newton fit.
+
+    Attributes:
+        steps: All steps.
+        best: Number of the step with the final weights; 0 for the initial weights.
+        end_reason: Reason for the end of the fit.
+    """
 
     steps: list[Step]
     best: int
-    ended: str
+    end_reason: str
+    ended = OldAttribute("end_reason")
 
 
 def gauss_newton(
@@ -55,25 +71,25 @@ def gauss_newton(
     memory: float = 4.0,
     on_step: Callable[[Step], None] | None = None,
 ) -> GaussNewtonResult:
-    r"""All weights of a potential, and E0 of a head, by the method of Levenberg and Marquardt.
+    r"""Fit all weights of a potential, and E0 of a head, by the Levenberg-Marquardt method.
 
-    A step solves :math:`\min_\delta |r - J\delta|^2 + \mu|\delta|^2` around the current weights, with r and J of
-    ``ResidualJacobian``. With fewer rows than weights, :math:`\delta = J^T (JJ^T + \mu)^{-1} r`. The damping μ is the best of
-    a series with a factor of ten. The best weights in validation (or in training) are kept.
+    A step minimises :math:`|r - J\delta|^2 + \mu|\delta|^2` over the change δ of the weights, with r and J of
+    ``ResidualJacobian``. Each step tries several dampings μ, which differ by factors of ten, and uses the best one. The
+    final weights are those with the smallest residuals in validation, or in training without validation structures.
 
     Args:
-        potential: The potential, float64.
+        potential: Potential in float64; its weights are changed.
         graphs: Training structures.
-        noise: Expected errors of training structures; validation uses its ``sigma``.
-        head: The head to fit.
+        noise: Expected errors of the labels. Validation uses ``noise.sigma`` for all structures.
+        head: Name of the head to fit.
         valid, steps: Validation structures; largest number of steps.
-        damping: The first μ, in units of the largest eigenvalue of :math:`JJ^T`.
-        tolerance: Relative gain in training below which the fit ends.
+        damping: First μ, relative to the largest eigenvalue of :math:`JJ^T`.
+        tolerance: Relative decrease of the training loss below which the fit ends.
         memory: Largest size of J and its square, GB.
-        on_step: Called after every step.
+        on_step: Function called after every step.
 
     Raises:
-        FittingError: For a potential that is not float64, without weights to train, or structures whose J is too large.
+        FittingError: If the potential is not in float64 or has no trainable weights, or J is too large.
 
     Source: K. Levenberg, Q. Appl. Math. 2, 164 (1944); D. W. Marquardt, J. SIAM 11, 431 (1963).
     """
@@ -83,52 +99,59 @@ def gauss_newton(
     check_memory(jacobian, graphs, memory)
     validation = ResidualJacobian(potential, Noise(noise.sigma), head) if valid else None
     loss = _mean_square(jacobian, graphs)
-    best, best_weights, best_number = _validated(validation, valid, loss), jacobian.parameters, 0
-    taken: list[Step] = []
-    began, gain = time.perf_counter(), inf
+    best, best_weights, best_number = _validation_loss(validation, valid, loss), jacobian.parameters, 0
+    finished_steps: list[Step] = []
+    start_time, gain = time.perf_counter(), inf
     try:
-        for mu, reached in _improving_steps(jacobian, graphs, loss, steps, damping):
-            gain, loss = 1.0 - reached / loss, reached
-            error = _validated(validation, valid, loss)
+        for mu, new_loss in _improving_steps(jacobian, graphs, loss, steps, damping):
+            gain, loss = 1.0 - new_loss / loss, new_loss
+            error = _validation_loss(validation, valid, loss)
+            number = len(finished_steps) + 1
             if error < best:
-                best, best_weights, best_number = error, jacobian.parameters, len(taken) + 1
-            now = time.perf_counter()
-            taken.append(Step(len(taken) + 1, mu, loss, error if valid else None, now - began))
-            began = now
+                best, best_weights, best_number = error, jacobian.parameters, number
+            seconds, start_time = time.perf_counter() - start_time, time.perf_counter()
+            finished_steps.append(Step(number, mu, loss, error if valid else None, seconds))
             if on_step is not None:
-                on_step(taken[-1])
+                on_step(finished_steps[-1])
             if gain < tolerance:
                 break
     finally:
         jacobian.set_parameters(best_weights)
-    return GaussNewtonResult(taken, best_number, _reason(len(taken), steps, gain, tolerance))
+    return GaussNewtonResult(finished_steps, best_number, _end_reason(len(finished_steps), steps, gain, tolerance))
 
 
 def _improving_steps(
     jacobian: ResidualJacobian, graphs: Sequence[AtomicGraph], loss: float, steps: int, damping: float
 ) -> Iterator[tuple[float, float]]:
-    """Take steps while the loss decreases; the damping and the loss of each."""
+    """Take steps while the loss decreases; yield the damping and the loss of each step."""
     mu: float | None = None
     for _ in range(steps):
-        problem = _Linear.of(jacobian, graphs)
-        first = damping * problem.largest() if mu is None else mu
-        mu, reached = _take_best_step(jacobian, graphs, problem, first, loss)
-        if reached >= loss:
+        problem = _LinearisedProblem.build(jacobian, graphs)
+        first_mu = damping * problem.largest_eigenvalue() if mu is None else mu
+        mu, new_loss = _take_best_step(jacobian, graphs, problem, first_mu, loss)
+        if new_loss >= loss:
             return
-        loss = reached
+        loss = new_loss
         yield mu, loss
 
 
-def _reason(n_taken: int, steps: int, gain: float, tolerance: float) -> str:
-    """Why a fit ended."""
+def _end_reason(n_steps: int, steps: int, gain: float, tolerance: float) -> str:
+    """Return the reason for the end of a fit."""
     if gain < tolerance:
-        return f"the last step gained {gain:.1%}"
-    return f"all {steps} steps were taken" if n_taken == steps else "no step was better"
+        return f"the last step reduced the loss by {gain:.1%}"
+    return f"all {steps} steps were taken" if n_steps == steps else "no further step reduced the loss"
 
 
 @dataclass(frozen=True)
-class _Linear:
-    """J, r, and the smaller of JJᵀ and JᵀJ."""
+class _LinearisedProblem:
+    """Linear problem at the current weights.
+
+    Attributes:
+        matrix: J, (n_rows, n).
+        residuals: r, (n_rows,).
+        by_rows: Whether ``square`` is JJᵀ rather than JᵀJ.
+        square: The smaller of JJᵀ and JᵀJ.
+    """
 
     matrix: Tensor
     residuals: Tensor
@@ -136,81 +159,102 @@ class _Linear:
     square: Tensor
 
     @classmethod
-    def of(cls, jacobian: ResidualJacobian, graphs: Sequence[AtomicGraph]) -> _Linear:
-        built = [jacobian.rows(graph, first) for first, graph in enumerate(graphs)]
-        matrix, residuals = torch.cat([rows for rows, _ in built]), torch.cat([r for _, r in built])
+    def build(cls, jacobian: ResidualJacobian, graphs: Sequence[AtomicGraph]) -> _LinearisedProblem:
+        """Compute J and r of all structures."""
+        parts = [jacobian.rows(graph, index) for index, graph in enumerate(graphs)]
+        matrix, residuals = torch.cat([rows for rows, _ in parts]), torch.cat([r for _, r in parts])
         by_rows = matrix.shape[0] < matrix.shape[1]
         return cls(matrix, residuals, by_rows, matrix @ matrix.T if by_rows else matrix.T @ matrix)
 
-    def largest(self) -> float:
-        """The largest eigenvalue of JJᵀ."""
+    def largest_eigenvalue(self) -> float:
+        """Return the largest eigenvalue of JJᵀ."""
         return float(torch.linalg.matrix_norm(self.square, 2))
 
     def step(self, mu: float) -> Tensor | None:
-        """δ (n,); None if the damped square is indefinite because of rounding."""
+        """Return the change δ of the weights, (n,); None if the damped matrix is not positive definite because of rounding."""
         damped = self.square + mu * torch.eye(len(self.square), dtype=self.square.dtype, device=self.square.device)
         factor, failed = torch.linalg.cholesky_ex(damped)
         if bool(failed):
             return None
-        right = self.residuals if self.by_rows else self.matrix.T @ self.residuals
-        result = torch.cholesky_solve(right[:, None], factor)[:, 0]
+        right_side = self.residuals if self.by_rows else self.matrix.T @ self.residuals
+        result = torch.cholesky_solve(right_side[:, None], factor)[:, 0]
         return self.matrix.T @ result if self.by_rows else result
 
 
 def _take_best_step(
-    jacobian: ResidualJacobian, graphs: Sequence[AtomicGraph], problem: _Linear, first: float, loss: float
+    jacobian: ResidualJacobian, graphs: Sequence[AtomicGraph], problem: _LinearisedProblem, first_mu: float, loss: float
 ) -> tuple[float, float]:
-    """Take the best step, or none if no step is better.
+    """Take the step with the best damping; keep the weights if no step reduces the loss.
 
-    The damping is decreased while the loss improves; it is increased if the first step is worse than none.
+    The damping is decreased while the loss decreases. If the first step does not reduce the loss, it is increased.
+
+    Args:
+        jacobian: Residuals; its parameters are changed.
+        graphs: Training structures.
+        problem: Linear problem at the current weights.
+        first_mu: First damping.
+        loss: Loss before the step.
 
     Returns:
-        Its damping, and the loss after it.
+        Damping of the step, and the smallest loss that was reached.
     """
     start = jacobian.parameters
 
-    def after(mu: float) -> tuple[float, Tensor]:
+    def try_step(mu: float) -> tuple[float, Tensor]:
+        """Return the loss and the parameters after a step with damping μ."""
         step = problem.step(mu)
         if step is None:
             return inf, start
         jacobian.set_parameters(start + step)
-        reached = _mean_square(jacobian, graphs)
-        return (reached if isfinite(reached) else inf), jacobian.parameters
+        loss_after = _mean_square(jacobian, graphs)
+        return (loss_after if isfinite(loss_after) else inf), jacobian.parameters
 
-    mu, (reached, weights) = first, after(first)
-    factor = 1.0 / FACTOR if reached < loss else FACTOR
-    for _ in range(MOST_TRIES):
-        tried, tried_weights = after(mu * factor)
-        if tried >= reached and reached < loss:
+    mu, (new_loss, weights) = first_mu, try_step(first_mu)
+    factor = 1.0 / DAMPING_FACTOR if new_loss < loss else DAMPING_FACTOR
+    for _ in range(MAX_TRIES):
+        next_loss, next_weights = try_step(mu * factor)
+        if next_loss >= new_loss and new_loss < loss:
             break
-        mu, reached, weights = mu * factor, tried, tried_weights
-    jacobian.set_parameters(weights if reached < loss else start)
-    return mu, reached
+        mu, new_loss, weights = mu * factor, next_loss, next_weights
+    jacobian.set_parameters(weights if new_loss < loss else start)
+    return mu, new_loss
 
 
 def _mean_square(jacobian: ResidualJacobian, graphs: Sequence[AtomicGraph]) -> float:
-    total, rows, first = 0.0, 0, 0
+    """Return the mean square of weighted residuals."""
+    total, n_rows, n_graphs = 0.0, 0, 0
     for batch in budget_batches(graphs, SMALL_BUDGET):
-        result = jacobian.residuals(batch, first)
-        total, rows, first = total + float(result.square().sum()), rows + len(result), first + batch.n_graphs
-    return total / max(rows, 1)
+        residuals = jacobian.residuals(batch, n_graphs)
+        total, n_rows = total + float(residuals.square().sum()), n_rows + len(residuals)
+        n_graphs += batch.n_graphs
+    return total / max(n_rows, 1)
 
 
-def _validated(validation: ResidualJacobian | None, valid: Sequence[AtomicGraph], loss: float) -> float:
+def _validation_loss(validation: ResidualJacobian | None, valid: Sequence[AtomicGraph], loss: float) -> float:
+    """Return the loss in validation; without validation, the training loss."""
     return loss if validation is None else _mean_square(validation, valid)
 
 
 def check_memory(jacobian: ResidualJacobian, graphs: Sequence[AtomicGraph], memory: float) -> None:
-    """FittingError if there is nothing to fit, or if J and its square are larger than ``memory``, GB."""
+    """Check that there are weights and labels, and that J and its square fit into memory.
+
+    Args:
+        jacobian: Residuals of the potential.
+        graphs: Training structures.
+        memory: Largest size of J and its square, GB.
+
+    Raises:
+        FittingError: If there is no weight or no label, or J and its square are larger than ``memory``.
+    """
     if not jacobian.weights:
         raise FittingError("this potential has no weights to train")
-    rows = jacobian.n_rows(graphs)
-    if not rows:
+    n_rows = jacobian.n_rows(graphs)
+    if not n_rows:
         raise FittingError("no structure has a label to fit")
-    smaller = min(rows, jacobian.n)
-    expected = 8e-9 * (rows * jacobian.n + 2 * smaller * smaller)  # J; its square, and that with damping
+    smaller = min(n_rows, jacobian.n)
+    expected = 8e-9 * (n_rows * jacobian.n + 2 * smaller * smaller)  # J, its square, and the damped square
     if expected > memory:
         raise FittingError(
-            f"{rows} energies and components of forces by {jacobian.n} weights are {expected:.2g} GB, but "
-            f"memory is {memory:g}; take fewer structures, allow more, or train by gradient"
+            f"{n_rows} energies and components of forces times {jacobian.n} weights need {expected:.2g} GB, but "
+            f"memory is {memory:g} GB; take fewer structures, allow more memory, or train by gradient"
         )

@@ -1,4 +1,4 @@
-"""Weighted residuals and their Jacobian with respect to all weights."""
+"""Weighted residuals of energies, forces and virials, and their Jacobian with respect to all weights."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ from torch import Tensor
 from atomgraph.fitting.noise import Noise
 from atomgraph.graph.geometry import volume
 from atomgraph.graph.structure import VOIGT, AtomicGraph
+from atomgraph.old_names import with_old_arguments
 from atomgraph.potential import Potential
 
-EDGES_AT_ONCE = 12_000  # edges times rows of one batched backward pass; larger batches are slower
-MOST_AT_ONCE = 64
+EDGE_ROWS_PER_PASS = 12_000  # edges times rows of one batched backward pass; larger passes are slower
+MAX_ROWS_PER_PASS = 64
 
 
 class ResidualJacobian:
     r"""Weighted residuals and their Jacobian, :math:`r_k = (y_k - f_k(\theta)) / \sigma_k` and
     :math:`J_{kp} = \partial f_k / \partial \theta_p / \sigma_k`.
 
-    Rows k are energies (eV), components of forces (eV/Å) and of virials (eV); rows without label or sigma are left out.
-    Parameters p are the trainable weights of the model, then E0 of one head by element, eV. E0 is constant if isolated atoms
-    have exactly E0.
+    Rows k are energies (eV), components of forces (eV/Å) and of virials (eV). Rows without label or sigma are skipped.
+    Parameters p are the trainable weights of the model, then E0 of one head for each element (eV). With
+    ``Baseline(exact_isolated=True)``, the derivatives with respect to E0 are zero, so E0 does not change.
 
     Args:
-        potential: The potential, float64.
+        potential: Potential in float64.
         noise: Expected errors of labels.
-        head: The head of E0.
+        head: Name of the head whose E0 is a parameter.
     """
 
     def __init__(self, potential: Potential, noise: Noise, head: str):
@@ -38,43 +39,47 @@ class ResidualJacobian:
         self.n = sum(weight.numel() for weight in self.weights) + self.n_elements
 
     def n_rows(self, graphs: Sequence[AtomicGraph]) -> int:
-        """Number of rows of these structures."""
-        return sum(self._n_rows(graph, first) for first, graph in enumerate(graphs))
+        """Return the number of rows of structures."""
+        return sum(self._n_rows(graph, index) for index, graph in enumerate(graphs))
 
-    def rows(self, graph: AtomicGraph, first: int) -> tuple[Tensor, Tensor]:
-        """J (rows, n) and r (rows,) of one structure.
+    @with_old_arguments
+    def rows(self, graph: AtomicGraph, index: int) -> tuple[Tensor, Tensor]:
+        """Return J, (n_rows, n), and r, (n_rows,), of one structure.
 
         Args:
-            first: The number of the structure in the fit.
+            graph: Structure.
+            index: Index of the structure in the fit.
         """
         graph = graph.to(self.potential.device)
         was_training = self.potential.training
         self.potential.train()  # so that forces can be differentiated
         try:
-            predicted, label, weight = self._predicted(graph, first)
+            predicted, label, weight = self._rows(graph, index)
         finally:
             self.potential.train(was_training)
-        at_once = min(max(EDGES_AT_ONCE // max(graph.n_edges, 1), 1), MOST_AT_ONCE)
-        of_weights = self._jacobian(predicted * weight, at_once)
-        of_e0 = of_weights.new_zeros(len(weight), self.n_elements)
-        has_energy = bool(self.noise.weights(graph, first)[0] > 0)  # then the energy is the first row
+        rows_per_pass = min(max(EDGE_ROWS_PER_PASS // max(graph.n_edges, 1), 1), MAX_ROWS_PER_PASS)
+        weight_columns = self._jacobian(predicted * weight, rows_per_pass)
+        e0_columns = weight_columns.new_zeros(len(weight), self.n_elements)
+        has_energy = bool(self.noise.weights(graph, index)[0] > 0)  # if True, the energy is the first row
         if has_energy and not self.potential.model.baseline.exact_isolated:
             counts = torch.bincount(self.potential.model.element_table(graph.atomic_numbers), minlength=self.n_elements)
-            of_e0[0] = counts * weight[0]
-        return torch.cat([of_weights, of_e0], 1), ((label - predicted) * weight).detach()
+            e0_columns[0] = counts * weight[0]
+        return torch.cat([weight_columns, e0_columns], 1), ((label - predicted) * weight).detach()
 
-    def residuals(self, batch: AtomicGraph, first: int) -> Tensor:
-        """r (rows,) of a batch.
+    @with_old_arguments
+    def residuals(self, batch: AtomicGraph, first_index: int) -> Tensor:
+        """Return r of a batch, (n_rows,).
 
         Args:
-            first: The number of its first structure in the fit.
+            batch: Structures.
+            first_index: Index of the first structure of the batch in the fit.
         """
-        predicted, label, weight = self._predicted(batch.to(self.potential.device), first)
+        predicted, label, weight = self._rows(batch.to(self.potential.device), first_index)
         return ((label - predicted) * weight).detach()
 
     @property
     def parameters(self) -> Tensor:
-        """The weights and E0, (n,)."""
+        """Weights and E0, (n,)."""
         e0 = self.potential.model.baseline.e0[self.head]
         return torch.cat([*(weight.detach().flatten() for weight in self.weights), e0])
 
@@ -86,40 +91,46 @@ class ResidualJacobian:
             weight.copy_(part.view_as(weight))
         self.potential.model.baseline.e0[self.head] = e0
 
-    def _n_rows(self, graph: AtomicGraph, first: int) -> int:
-        energy, forces, virial = self.noise.weights(graph, first)
+    def _n_rows(self, graph: AtomicGraph, index: int) -> int:
+        energy, forces, virial = self.noise.weights(graph, index)
         return int((energy > 0).sum() + 3 * (forces > 0).sum() + 6 * (virial > 0).sum())
 
-    def _predicted(self, batch: AtomicGraph, first: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Predictions, labels and 1/sigma of the rows, (rows,) each."""
-        energy, forces, virial = self.noise.weights(batch, first)
-        with_forces, with_virial = bool(forces.any()), bool(virial.any())
-        result = self.potential(batch, forces=with_forces, stress=with_virial)
+    def _rows(self, batch: AtomicGraph, first_index: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return predictions, labels and 1/sigma of the rows of a batch, each (n_rows,)."""
+        energy, forces, virial = self.noise.weights(batch, first_index)
+        needs_forces, needs_virial = bool(forces.any()), bool(virial.any())
+        result = self.potential(batch, forces=needs_forces, stress=needs_virial)
         parts = [(result["energy"], batch.energy, energy)]
-        if with_forces:
+        if needs_forces:
             parts.append((result["forces"].flatten(), batch.forces.flatten(), forces.repeat_interleave(3)))
-        if with_virial:
-            size, six = volume(batch)[:, None], list(VOIGT)
-            of_six = (result["stress"].flatten(1)[:, six] * size, batch.stress.flatten(1)[:, six] * size)
-            parts.append((of_six[0].flatten(), of_six[1].flatten(), virial.repeat_interleave(6)))
+        if needs_virial:
+            size, voigt = volume(batch)[:, None], list(VOIGT)
+            virial_predicted = result["stress"].flatten(1)[:, voigt] * size
+            virial_label = batch.stress.flatten(1)[:, voigt] * size
+            parts.append((virial_predicted.flatten(), virial_label.flatten(), virial.repeat_interleave(6)))
         predicted, label, weight = (torch.cat(column) for column in zip(*parts, strict=True))
-        kept = weight > 0
-        return predicted[kept], label[kept], weight[kept]
+        has_label = weight > 0
+        return predicted[has_label], label[has_label], weight[has_label]
 
-    def _jacobian(self, values: Tensor, at_once: int) -> Tensor:
-        """Jacobian of values (rows,) with respect to the weights, (rows, n_weights), ``at_once`` rows in one backward pass."""
+    def _jacobian(self, values: Tensor, rows_per_pass: int) -> Tensor:
+        """Return the Jacobian of values, (n_rows,), with respect to the weights, (n_rows, n_weights).
+
+        Args:
+            values: Values that depend on the weights, (n_rows,).
+            rows_per_pass: Number of rows in one backward pass.
+        """
         n_weights = self.n - self.n_elements
         if not values.requires_grad:  # isolated atoms have no trainable energy
             return values.new_zeros(len(values), n_weights)
         chunks = []
-        for portion in values.split(at_once):
-            each = torch.eye(len(portion), dtype=values.dtype, device=values.device)
-            result = torch.autograd.grad(
-                portion, self.weights, each, retain_graph=True, allow_unused=True, is_grads_batched=True
+        for part in values.split(rows_per_pass):
+            unit_rows = torch.eye(len(part), dtype=values.dtype, device=values.device)
+            gradients = torch.autograd.grad(
+                part, self.weights, unit_rows, retain_graph=True, allow_unused=True, is_grads_batched=True
             )
-            flat = [
-                values.new_zeros(len(portion), weight.numel()) if gradient is None else gradient.flatten(1)
-                for gradient, weight in zip(result, self.weights, strict=True)
+            flat_gradients = [
+                values.new_zeros(len(part), weight.numel()) if gradient is None else gradient.flatten(1)
+                for gradient, weight in zip(gradients, self.weights, strict=True)
             ]
-            chunks.append(torch.cat(flat, 1))
+            chunks.append(torch.cat(flat_gradients, 1))
         return torch.cat(chunks) if chunks else values.new_zeros(0, n_weights)

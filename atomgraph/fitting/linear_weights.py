@@ -1,4 +1,4 @@
-"""The weights of a model in which it is linear, as one vector."""
+"""Linear weights of a model, as one vector."""
 
 from __future__ import annotations
 
@@ -14,121 +14,151 @@ from atomgraph.fitting.solvers.fit_errors import FittingError
 from atomgraph.models.branch import Branch
 from atomgraph.models.energy import EnergyModel
 from atomgraph.nn.protocols import LinearReadout, Readout
+from atomgraph.old_names import OldAttribute, old_names_of, with_old_arguments
 
 
 @dataclass(frozen=True, eq=False)
-class Block:
-    """A readout that is solved for: its branch, its number in the branch, and the number of its first weight."""
+class ReadoutBlock:
+    """Weights of one linear readout, as a block of the vector of all linear weights.
+
+    Attributes:
+        branch: Branch of the readout.
+        depth: Index of the readout in the branch.
+        start: Index of the first weight in the vector of all linear weights.
+    """
 
     branch: Branch
     depth: int
-    first: int
-    _few: dict[int, tuple[Tensor, LowRankRows | None]] = field(default_factory=dict, init=False, repr=False)
+    start: int
+    _low_rank: dict[int, tuple[Tensor, LowRankRows | None]] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def readout(self) -> Readout:
+        """The readout."""
         result: Readout = self.branch.readouts[self.depth]
         return result
 
     @property
-    def solvable(self) -> LinearReadout:
+    def linear_readout(self) -> LinearReadout:
+        """The same readout, with the type of its linear interface."""
         result: LinearReadout = self.branch.readouts[self.depth]
         return result
 
     @property
     def columns(self) -> slice:
-        return slice(self.first, self.first + self.solvable.n_unknowns)
+        """Indices of the weights in the vector of all linear weights."""
+        return slice(self.start, self.start + self.linear_readout.n_unknowns)
 
     @property
-    def expansion(self) -> DensityFeaturizer | None:
-        """The featurizer, if it is a ``DensityFeaturizer`` and there are no layers; else None."""
+    def density_featurizer(self) -> DensityFeaturizer | None:
+        """Featurizer of the branch, if it is a ``DensityFeaturizer`` and the branch has no layers; else None."""
         featurizer = self.branch.featurizer
         return featurizer if isinstance(featurizer, DensityFeaturizer) and not self.branch.layers else None
 
-    def columns_of(self, element: int) -> slice:
-        """The weights that act on atoms of an element, by its row in the model's table."""
-        own = self.solvable.weight_slice(element)
-        return slice(self.first + own.start, self.first + own.stop)
+    def element_columns(self, element: int) -> slice:
+        """Return the indices of the weights for atoms of an element.
 
-    def few_directions(self, element: int) -> LowRankRows | None:
-        """The directions of derivatives of an element's basis, if they span few dimensions; else None."""
+        Args:
+            element: Row of the element in the table of the model.
+        """
+        part = self.linear_readout.weight_slice(element)
+        return slice(self.start + part.start, self.start + part.stop)
+
+    def low_rank_directions(self, element: int) -> LowRankRows | None:
+        """Return the directions of the basis derivatives of an element, if their rank is low; else None."""
         parameter = next(iter(self.readout.parameters()))
-        form = self.solvable.basis_jacobian(parameter.new_zeros(1, self.readout.irreps_in.dim), element)
+        form = self.linear_readout.basis_jacobian(parameter.new_zeros(1, self.readout.irreps_in.dim), element)
         if form is None or form[0] is None:
             return None
-        known = self._few.get(element)
-        if known is None or not torch.equal(known[0], form[0]):
-            known = self._few[element] = form[0].clone(), LowRankRows.of(form[0])
-        return known[1]
+        cached = self._low_rank.get(element)
+        if cached is None or not torch.equal(cached[0], form[0]):
+            cached = self._low_rank[element] = form[0].clone(), LowRankRows.of(form[0])
+        return cached[1]
+
+    first = OldAttribute("start")
+    solvable = OldAttribute("linear_readout")
+    expansion = OldAttribute("density_featurizer")
+    columns_of = OldAttribute("element_columns")
+    few_directions = OldAttribute("low_rank_directions")
 
 
+@with_old_arguments
 class LinearWeights:
-    """All weights of a model in which it is linear: those of each linear readout, branch after branch.
+    """All linear weights of a model: those of its linear readouts, in the order of branches and readouts.
 
-    Readouts that are not linear in any weight are constants.
+    Other readouts are constant in a linear fit.
 
     Args:
-        model: The model.
-        around: Solve for changes of the current weights; ``assign`` then adds.
+        model: Model with at least one linear readout.
+        keep_weights: Keep the current weights, and fit a correction; ``assign`` then adds the correction.
 
     Raises:
-        FittingError: For a model with several heads, or without a readout that can be solved for.
+        FittingError: If the model has several heads, or no linear readout.
     """
 
-    def __init__(self, model: EnergyModel, around: bool = False):
+    def __init__(self, model: EnergyModel, keep_weights: bool = False):
         if len(model.heads) > 1:
             raise FittingError(
-                f"a closed-form fit has one head, but this model has {', '.join(model.heads)}; fit it by gradient, or one head"
+                f"a closed-form fit has one head, but this model has {', '.join(model.heads)}; fit by gradient or keep one head"
             )
-        self.model, self.around = model, around
-        self.blocks: list[Block] = []
+        self.model, self.keep_weights = model, keep_weights
+        self.blocks: list[ReadoutBlock] = []
         self.n = 0
         for branch in model.branches:
             for depth, readout in enumerate(branch.readouts):
                 if isinstance(readout, LinearReadout) and readout.n_unknowns:
-                    self.blocks.append(Block(branch, depth, self.n))
+                    self.blocks.append(ReadoutBlock(branch, depth, self.n))
                     self.n += readout.n_unknowns
         if not self.n:
             kinds = sorted({type(readout).__name__ for branch in model.branches for readout in branch.readouts})
             raise FittingError(
-                f"no readout of this model is linear in its weights ({', '.join(kinds)}); fit it by gradient"
+                f"no readout of this model is linear in its weights ({', '.join(kinds)}); fit by gradient"
             )
 
-    def __iter__(self) -> Iterator[Block]:
+    def __iter__(self) -> Iterator[ReadoutBlock]:
         return iter(self.blocks)
 
     def assign(self, weights: Tensor) -> None:
-        """Set the weights of the readouts, (n,). The design matrix includes the scale of the baseline."""
+        """Set the weights of the readouts, or add a correction if ``keep_weights``.
+
+        Args:
+            weights: Weights or their correction, (n,); the design matrix already includes the scale of the baseline.
+        """
         for block in self.blocks:
-            if self.around:
+            if self.keep_weights:
                 self._add(block, weights[block.columns])
             else:
-                block.solvable.set_weights(weights[block.columns])
+                block.linear_readout.set_weights(weights[block.columns])
 
     @torch.no_grad()
-    def _add(self, block: Block, weights: Tensor) -> None:
-        """Add to the weights; NaN marks parameters that a readout does not set."""
-        before = [parameter.clone() for parameter in block.readout.parameters()]
+    def _add(self, block: ReadoutBlock, weights: Tensor) -> None:
+        """Add a correction to the weights of a readout; NaN marks parameters that the readout does not set."""
+        old_values = [parameter.clone() for parameter in block.readout.parameters()]
         for parameter in block.readout.parameters():
             parameter.fill_(torch.nan)
-        block.solvable.set_weights(weights)
-        for parameter, old in zip(block.readout.parameters(), before, strict=True):
-            parameter.copy_(torch.where(parameter.isnan(), old, old + parameter))
+        block.linear_readout.set_weights(weights)
+        for parameter, old_value in zip(block.readout.parameters(), old_values, strict=True):
+            parameter.copy_(torch.where(parameter.isnan(), old_value, old_value + parameter))
 
     def zero_(self) -> None:
-        """Set all weights to zero, so that the model gives the constant part of the fit; nothing if ``around``."""
-        if self.around:
+        """Set all linear weights to zero, so that the model predicts the constant part; with ``keep_weights``, do nothing."""
+        if self.keep_weights:
             return
         self.assign(torch.zeros(self.n, dtype=self.model.dtype, device=self.model.baseline.e0.device))
 
     @property
     def is_complete(self) -> bool:
-        """Whether the model consists of these weights and constants of the baseline only."""
+        """Whether predictions depend on nothing but the linear weights and the constants of the baseline."""
         return (
-            not self.around
+            not self.keep_weights
             and len(self.blocks) == sum(len(branch.readouts) for branch in self.model.branches)
             and (
                 self.model.baseline.repulsion is None
                 and not any(getattr(block.readout, "core", None) for block in self.blocks)
             )
         )
+
+    around = OldAttribute("keep_weights")
+
+
+__getattr__ = old_names_of(__name__)

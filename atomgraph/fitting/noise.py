@@ -1,4 +1,4 @@
-"""How far labels may be from the fit: the weights of rows."""
+"""Expected errors of labels, and the row weights that follow from them."""
 
 from __future__ import annotations
 
@@ -11,49 +11,62 @@ from torch import Tensor
 
 from atomgraph.fitting.solvers.fit_errors import FittingError
 from atomgraph.graph.structure import AtomicGraph
+from atomgraph.old_names import OldAttribute, warn_old_name, with_old_arguments
 from atomgraph.ops.scatter import sum_to
 
 
+@with_old_arguments
 @dataclass(frozen=True)
 class Sigma:
-    """Expected errors of labels, 1/weight of their rows: energy and virial in eV per atom, forces in eV/Å; None: not fitted.
+    """Expected errors of labels; the weight of a row is the inverse error.
 
     Attributes:
-        grows: How the error of a structure's energy and virial grows with its number of atoms N: ``atoms``, with N, so
-            that errors per atom count equally; ``root``, with √N, as of errors that are independent atom by atom
-            (gap_fit).
+        energy: Error of energies, eV/atom; None to exclude energies from the fit.
+        forces: Error of force components, eV/Å; None to exclude forces.
+        virial: Error of virial components, eV/atom; None to exclude virials.
+        energy_error_scaling: Increase of the error of energy and virial of a structure with its number of atoms N. With
+            ``atoms``, the error is proportional to N, so that errors per atom have equal weights. With ``sqrt``, it is
+            proportional to √N, as for independent errors of atoms (gap_fit).
     """
 
     energy: float | None = 0.002
     forces: float | None = 0.1
     virial: float | None = 0.02
-    grows: Literal["atoms", "root"] = "atoms"
+    energy_error_scaling: Literal["atoms", "sqrt"] = "atoms"
+    grows = OldAttribute("energy_error_scaling")
 
     def __post_init__(self) -> None:
-        given = {name: getattr(self, name) for name in ("energy", "forces", "virial")}
-        if any(value is not None and not 0 < value < float("inf") for value in given.values()):
-            raise FittingError(f"each sigma should be positive, in eV/atom and eV/Å, or null, but they are {given}")
-        if all(value is None for value in given.values()):
+        if self.energy_error_scaling == "root":
+            warn_old_name("energy_error_scaling='root'", "energy_error_scaling='sqrt'")
+            object.__setattr__(self, "energy_error_scaling", "sqrt")
+        sigmas = {name: getattr(self, name) for name in ("energy", "forces", "virial")}
+        if any(value is not None and not 0 < value < float("inf") for value in sigmas.values()):
+            raise FittingError(
+                f"each sigma should be positive, in eV/atom and eV/Å, or null, but the values are {sigmas}"
+            )
+        if all(value is None for value in sigmas.values()):
             raise FittingError("a fit needs energies, forces or virials, but no sigma is given")
 
-    def of_structures(self, n_atoms: Tensor) -> Tensor:
-        """(n_graphs,): what errors per atom are multiplied by to be the structures'."""
-        return n_atoms if self.grows == "atoms" else n_atoms.sqrt()
+    def scale_errors(self, n_atoms: Tensor) -> Tensor:
+        """Return the ratio of the error of a structure to the error per atom, N or √N, for numbers of atoms of any shape."""
+        return n_atoms if self.energy_error_scaling == "atoms" else n_atoms.sqrt()
+
+    of_structures = OldAttribute("scale_errors")
 
 
 @dataclass(frozen=True)
 class EnergyWeight:
-    r"""Weights of energies by how stable a structure is, :math:`w_n = \omega / [E_n - E_{min}(1 + \Delta)]^2`.
+    r"""Energy weights that are larger for more stable structures, :math:`w_n = \omega / [E_n - E_{min}(1 + \Delta)]^2`.
 
-    E is the cohesive energy per atom, eV; :math:`E_{min}` the lowest of the training structures.
+    E is the cohesive energy per atom, eV, and :math:`E_{min}` its smallest value in the training structures.
 
     Attributes:
-        delta: Δ.
-        omega: ω, None for weights of mean 1.
-        floor: The least that the bracket may be, eV: it vanishes for :math:`E_{min} \ge 0`, or where Δ = 0, and a
-            single structure would then have all the weight.
+        delta: Δ, without unit.
+        omega: ω, eV²; None for weights of mean 1.
+        floor: Smallest value of the bracket, eV. The bracket vanishes for :math:`E_{min} \ge 0` or Δ = 0, and a single
+            structure would then dominate.
 
-    Source: Pacemaker, Bochkarev et al., Phys. Rev. Materials 6, 013804 (2022), and the lecture behind this project.
+    Source: Pacemaker, Bochkarev et al., Phys. Rev. Materials 6, 013804 (2022).
     """
 
     delta: float = 0.2
@@ -63,58 +76,82 @@ class EnergyWeight:
     def __post_init__(self) -> None:
         if not (self.delta >= 0 and self.floor > 0 and (self.omega is None or self.omega > 0)):
             raise FittingError(
-                "an energy weight wants delta ≥ 0 and positive omega and floor (eV), but they are "
+                "an energy weight needs delta ≥ 0 and positive omega and floor (eV), but they are "
                 f"{self.delta}, {self.omega} and {self.floor}"
             )
 
-    def of(self, cohesive: Tensor) -> Tensor:
-        """(n_structures,) weights of cohesive energies per atom (n_structures,), eV."""
+    def compute(self, cohesive: Tensor) -> Tensor:
+        """Return the weights of structures, (n_structures,).
+
+        Args:
+            cohesive: Cohesive energies per atom, (n_structures,), eV.
+        """
         bracket = (cohesive - cohesive.min() * (1.0 + self.delta)).clamp_min(self.floor)
         weight = bracket**-2
         return weight * (1.0 / weight.mean() if self.omega is None else self.omega)
 
+    of = OldAttribute("compute")
 
+
+@with_old_arguments
 @dataclass(frozen=True)
 class Noise:
-    """Sigmas for all structures, for those of some configuration types, and the energy weight.
+    """Expected errors of all labels of a fit.
 
     Attributes:
-        of_type: Sigmas by ``config_type``.
-        types: The type of each structure of the fit, in order.
-        energy_weights: Of each structure (n_structures,), or None.
+        sigma: Errors for all structures whose type is not in ``sigma_by_type``.
+        sigma_by_type: Errors by ``config_type``.
+        config_types: ``config_type`` of each structure of the fit, in order.
+        energy_weights: Weight of the energy of each structure, (n_structures,); None for 1.
     """
 
     sigma: Sigma = field(default_factory=Sigma)
-    of_type: Mapping[str, Sigma] = field(default_factory=dict)
-    types: Sequence[str] = ()
+    sigma_by_type: Mapping[str, Sigma] = field(default_factory=dict)
+    config_types: Sequence[str] = ()
     energy_weights: Tensor | None = None
+    of_type = OldAttribute("sigma_by_type")
+    types = OldAttribute("config_types")
 
-    def weights(self, graph: AtomicGraph, first: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Row weights of energies (n_graphs,), forces (n_atoms,) and virials (n_graphs,), zero where there is no label.
+    @with_old_arguments
+    def weights(self, graph: AtomicGraph, first_index: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the row weights of a structure or a batch, zero without a label.
 
         Args:
-            first: The number of the batch's first structure in the fit.
+            graph: Structure or batch.
+            first_index: Index of its first structure in the fit.
+
+        Returns:
+            Weights of energies, (n_graphs,), 1/eV, of forces, (n_atoms,), Å/eV, and of virials, (n_graphs,), 1/eV.
         """
         n = graph.n_graphs
-        sigmas = [self._of(first + i) for i in range(n)]
+        sigmas = [self._sigma(first_index + i) for i in range(n)]
         n_atoms = sum_to(torch.ones_like(graph.graph_of_atom, dtype=graph.energy.dtype), graph.graph_of_atom, n)
-        grown = torch.stack([s.of_structures(n_atoms[i]) for i, s in enumerate(sigmas)])
+        growth = torch.stack([s.scale_errors(n_atoms[i]) for i, s in enumerate(sigmas)])
         energy = (
-            graph.loss_weight("energy").sqrt() * _inverse([s.energy for s in sigmas], graph) / grown * graph.energy_mask
+            graph.loss_weight("energy").sqrt()
+            * _inverse([s.energy for s in sigmas], graph)
+            / growth
+            * graph.energy_mask
         )
         if self.energy_weights is not None:
-            energy = energy * self.energy_weights[first : first + n].to(energy).sqrt()
+            energy = energy * self.energy_weights[first_index : first_index + n].to(energy).sqrt()
         virial = (
-            graph.loss_weight("stress").sqrt() * _inverse([s.virial for s in sigmas], graph) / grown * graph.stress_mask
+            graph.loss_weight("stress").sqrt()
+            * _inverse([s.virial for s in sigmas], graph)
+            / growth
+            * graph.stress_mask
         )
-        of_forces = graph.loss_weight("forces").sqrt() * _inverse([s.forces for s in sigmas], graph)
-        forces = of_forces[graph.graph_of_atom] * graph.forces_mask
+        graph_weight = graph.loss_weight("forces").sqrt() * _inverse([s.forces for s in sigmas], graph)
+        forces = graph_weight[graph.graph_of_atom] * graph.forces_mask
         return energy, forces, virial
 
-    def _of(self, number: int) -> Sigma:
-        return self.of_type.get(self.types[number], self.sigma) if self.of_type else self.sigma
+    def _sigma(self, index: int) -> Sigma:
+        """Return the errors of a structure by its index in the fit."""
+        by_type = self.sigma_by_type
+        return by_type.get(self.config_types[index], self.sigma) if by_type else self.sigma
 
 
 def _inverse(sigmas: Sequence[float | None], graph: AtomicGraph) -> Tensor:
+    """Return 1/σ as a tensor on the graph's device, (n_graphs,); zero for None."""
     values = [0.0 if sigma is None else 1.0 / sigma for sigma in sigmas]
     return torch.tensor(values, dtype=graph.energy.dtype, device=graph.energy.device)

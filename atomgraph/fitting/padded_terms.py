@@ -1,4 +1,4 @@
-"""Derivatives of the terms of a density, padded for each centre, so that many functions are one matrix product."""
+"""Derivatives of the terms of a density, padded to equal numbers per centre, so that products are matrix products."""
 
 from __future__ import annotations
 
@@ -13,55 +13,65 @@ from atomgraph.ops.outer import rank_in_target
 
 @dataclass(frozen=True, eq=False)
 class PaddedTerms:
-    r"""Factors of :math:`\partial g_b/\partial r_{ij}` as a matrix (m, 3 · longest) for each centre, padded with zeros.
+    r"""Factors of :math:`\partial g_b/\partial r_{ij}`, padded with zeros to the same number of terms for each centre.
+
+    Terms are :math:`g_b = x_{p(b)}\, y_{q(b)}`, see ``featurizers.density.Terms``; ``length`` is the number of terms per centre
+    after padding.
 
     Attributes:
-        terms: (n_centres · longest,) numbers of terms; arbitrary in the padding, where derivatives are zero.
-        by_left: x', (n_centres, n_left, 3 · longest).
-        product: y, x, y', p and q; None if g is x.
+        terms: Indices of terms, (n_centres · length,); arbitrary in the padding, where derivatives are zero.
+        left_jacobian: Derivatives of x, (n_centres, n_left, 3 · length).
+        product: y, x, derivatives of y, p and q; None if g is x.
     """
 
     terms: Tensor
-    by_left: Tensor
+    left_jacobian: Tensor
     product: tuple[Tensor, Tensor, Tensor, Tensor, Tensor] | None
 
     @classmethod
-    def of(cls, derivatives: TermDerivatives, chosen: Tensor, centre: Tensor, n_centres: int) -> PaddedTerms:
-        """The padded derivatives of some terms.
+    def of(cls, derivatives: TermDerivatives, rows: Tensor, centre: Tensor, n_centres: int) -> PaddedTerms:
+        """Return the padded derivatives of some terms.
 
         Args:
             derivatives: Derivatives of all terms.
-            chosen: (n,) rows of terms.
-            centre: (n,) centre of each term, from 0 to n_centres − 1.
+            rows: Indices of the terms to include, (n,).
+            centre: Centre of each of these terms, from 0 to n_centres − 1, (n,).
             n_centres: Number of centres.
         """
         counts = torch.bincount(centre, minlength=n_centres)
-        longest = int(counts.max())
-        slot = centre * longest + rank_in_target(centre, counts)
+        length = int(counts.max())
+        slot = centre * length + rank_in_target(centre, counts)
 
-        def padded(values: Tensor) -> Tensor:
-            """(n, 3 or 1, m) to (n_centres, m, 3 · longest)."""
-            rows = values.new_zeros(n_centres * longest, *values.shape[1:]).index_copy(0, slot, values)
-            rows = rows.expand(-1, 3, -1).view(n_centres, longest, 3, -1)
-            return rows.permute(0, 3, 1, 2).reshape(n_centres, -1, 3 * longest)
+        def pad(values: Tensor) -> Tensor:
+            """Bring values (n, 3 or 1, m) to the shape (n_centres, m, 3 · length)."""
+            slots = values.new_zeros(n_centres * length, *values.shape[1:]).index_copy(0, slot, values)
+            slots = slots.expand(-1, 3, -1).view(n_centres, length, 3, -1)
+            return slots.permute(0, 3, 1, 2).reshape(n_centres, -1, 3 * length)
 
-        known = derivatives.terms
-        terms = chosen.new_zeros(n_centres * longest).index_copy(0, slot, chosen)
-        by_left = padded(derivatives.left.index_select(0, chosen))
-        if known.right is None or known.of_left is None or known.of_right is None or derivatives.right is None:
-            return cls(terms, by_left, None)
-        left, right = (padded(factor.index_select(0, chosen)[:, None]) for factor in (known.left, known.right))
+        factors = derivatives.terms
+        terms = rows.new_zeros(n_centres * length).index_copy(0, slot, rows)
+        left_jacobian = pad(derivatives.left.index_select(0, rows))
+        if factors.right is None or factors.of_left is None or factors.of_right is None or derivatives.right is None:
+            return cls(terms, left_jacobian, None)
+        left, right = (pad(factor.index_select(0, rows)[:, None]) for factor in (factors.left, factors.right))
         return cls(
             terms,
-            by_left,
-            (right, left, padded(derivatives.right.index_select(0, chosen)), known.of_left, known.of_right),
+            left_jacobian,
+            (right, left, pad(derivatives.right.index_select(0, rows)), factors.of_left, factors.of_right),
         )
 
     def derivatives(self, functions: Tensor) -> Tensor:
-        """Derivatives of some functions, (n_centres, 3 · longest, n_functions), by the product rule."""
+        """Return the derivatives of some functions by the product rule.
+
+        Args:
+            functions: Indices b of the functions, (n_functions,).
+
+        Returns:
+            Derivatives, (n_centres, 3 · length, n_functions).
+        """
         if self.product is None:
-            return self.by_left.index_select(1, functions).mT
-        right, left, by_right, of_left, of_right = self.product
-        p, q = of_left.index_select(0, functions), of_right.index_select(0, functions)
-        built = self.by_left.index_select(1, p).mul_(right.index_select(1, q))
-        return built.addcmul_(left.index_select(1, p), by_right.index_select(1, q)).mT
+            return self.left_jacobian.index_select(1, functions).mT
+        right, left, right_jacobian, left_rows, right_rows = self.product
+        p, q = left_rows.index_select(0, functions), right_rows.index_select(0, functions)
+        result = self.left_jacobian.index_select(1, p).mul_(right.index_select(1, q))
+        return result.addcmul_(left.index_select(1, p), right_jacobian.index_select(1, q)).mT

@@ -1,4 +1,4 @@
-"""All structures of a fit, block after block, into one triangular factor; a stopped fit goes on at its last block."""
+"""Triangular factor of all structures of a fit, computed block by block; a stopped fit can be resumed from a file."""
 
 from __future__ import annotations
 
@@ -15,21 +15,30 @@ from atomgraph import checksums
 from atomgraph.atomic_write import write_atomic
 from atomgraph.data import budget_batches
 from atomgraph.fitting.linear_problem import LinearProblem
-from atomgraph.fitting.solvers.block_qr import GatheredQR
+from atomgraph.fitting.solvers.block_qr import BlockQR
 from atomgraph.fitting.solvers.fit_errors import FittingError
-from atomgraph.fitting.solvers.streaming_qr import Streamed, StreamedNormal
-from atomgraph.fitting.solvers.triangular import Reduced
+from atomgraph.fitting.solvers.normal_equations import NormalEquations
+from atomgraph.fitting.solvers.row_accumulator import RowAccumulator
+from atomgraph.fitting.solvers.triangular import TriangularFactor
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.old_names import old_names_of
 
-METHODS: dict[str, type[Streamed]] = {"qr": GatheredQR, "normal": StreamedNormal}
-VERSION = 2  # of saved blocks; since then they carry a checksum
-SAVE_EVERY = 20.0  # seconds from one saved block to the next
+METHODS: dict[str, type[RowAccumulator]] = {"qr": BlockQR, "normal": NormalEquations}
+VERSION = 2  # version of checkpoint files; version 1 has no checksum
+SAVE_EVERY = 20.0  # time between two checkpoints, s
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a pass is: blocks and structures absorbed, structures in all, rows, seconds since the pass began."""
+    """Progress of a fit.
+
+    Attributes:
+        block: Number of finished blocks.
+        done: Number of finished structures.
+        total: Number of all structures.
+        rows: Number of rows in the factor.
+        seconds: Time since the start, s.
+    """
 
     block: int
     done: int
@@ -47,78 +56,87 @@ def accumulate(
     checkpoint: Path | None = None,
     resume: bool = False,
     on_block: Callable[[Progress], None] | None = None,
-) -> Reduced:
-    """The triangular factor of all rows of the structures.
+) -> TriangularFactor:
+    """Compute the triangular factor of all rows of the structures.
 
     Args:
-        method: ``qr``, or ``normal`` for normal equations, which are faster and have half the digits.
-        edge_budget: Edges in a block.
-        checkpoint: A file in which the factor so far is kept, and from which ``resume`` goes on.
-        on_block: Called after every block.
+        problem: Linear problem.
+        graphs: Training structures.
+        method: ``qr``, or ``normal`` for normal equations, which are faster and have half of the accurate digits.
+        edge_budget: Largest number of edges in a block.
+        checkpoint: File for the unfinished factor, or None.
+        resume: Continue from the checkpoint, if the file exists.
+        on_block: Function called after every block.
 
     Raises:
-        FittingError: For a checkpoint of another problem.
+        FittingError: If the checkpoint is damaged or belongs to another fit, or a row is not finite.
     """
     device = problem.potential.device
-    factor = METHODS[method](problem.unknowns.n, device=device)
-    done = block = 0
+    accumulator = METHODS[method](problem.unknowns.n, device=device)
+    n_done = n_blocks = 0
     if resume and checkpoint is not None and checkpoint.is_file():
-        factor, done, block = _read(checkpoint, METHODS[method], problem.unknowns.n, len(graphs), device)
-    began, saved = time.perf_counter(), time.perf_counter()
-    for batch in budget_batches(graphs[done:], edge_budget):
+        accumulator, n_done, n_blocks = _read(checkpoint, METHODS[method], problem.unknowns.n, len(graphs), device)
+    start_time, save_time = time.perf_counter(), time.perf_counter()
+    for batch in budget_batches(graphs[n_done:], edge_budget):
         try:
-            factor.absorb(*problem.of(batch.to(device), done))
+            accumulator.absorb(*problem.build_rows(batch.to(device), n_done))
         except FittingError as error:
-            named = getattr(batch, "source", None)
-            where = f" ({', '.join(named[:3])})" if isinstance(named, list) else ""
-            raise FittingError(f"structures {done} to {done + batch.n_graphs - 1}{where}: {error}") from error
-        done, block = done + batch.n_graphs, block + 1
-        now = time.perf_counter()
-        if checkpoint is not None and (now - saved > SAVE_EVERY or done == len(graphs)):
-            _write(checkpoint, factor, done, block, len(graphs))
-            saved = now
+            names = getattr(batch, "source", None)
+            where = f" ({', '.join(names[:3])})" if isinstance(names, list) else ""
+            raise FittingError(f"structures {n_done} to {n_done + batch.n_graphs - 1}{where}: {error}") from error
+        n_done, n_blocks = n_done + batch.n_graphs, n_blocks + 1
+        time_now = time.perf_counter()
+        if checkpoint is not None and (time_now - save_time > SAVE_EVERY or n_done == len(graphs)):
+            _write(checkpoint, accumulator, n_done, n_blocks, len(graphs))
+            save_time = time_now
         if on_block is not None:
-            on_block(Progress(block, done, len(graphs), factor.n_rows, now - began))
-    return factor.reduced()
+            on_block(Progress(n_blocks, n_done, len(graphs), accumulator.n_rows, time_now - start_time))
+    return accumulator.triangular_factor()
 
 
-def _write(path: Path, factor: Streamed, done: int, block: int, total: int) -> None:
-    state = factor.state() | {"place": torch.tensor([done, block, total, VERSION])}
+def _write(path: Path, accumulator: RowAccumulator, n_done: int, n_blocks: int, n_graphs: int) -> None:
+    """Write a checkpoint."""
+    state = accumulator.state() | {"place": torch.tensor([n_done, n_blocks, n_graphs, VERSION])}
     header = {"format": "block of a fit", "version": VERSION, checksums.KEY: checksums.BLANK}
     tensors = {name: tensor.cpu().contiguous() for name, tensor in state.items()}
 
-    def filled(scratch: Path) -> None:
+    def write_content(scratch: Path) -> None:
         save_file(tensors, scratch, metadata={"atomgraph": json.dumps(header)})
         checksums.seal(scratch)
 
-    write_atomic(path, filled)
+    write_atomic(path, write_content)
 
 
 def _read(
-    path: Path, kind: type[Streamed], n_unknowns: int, total: int, device: torch.device
-) -> tuple[Streamed, int, int]:
-    """A block; those of version 1, whose place has three numbers, carry no checksum."""
+    path: Path, kind: type[RowAccumulator], n_unknowns: int, n_graphs: int, device: torch.device
+) -> tuple[RowAccumulator, int, int]:
+    """Read a checkpoint; ``place`` has three numbers in version 1, which has no checksum.
+
+    Returns:
+        Accumulator, number of finished structures, number of finished blocks.
+    """
     try:
         state = load_file(path)
-        done, block, of, *version = state.pop("place").tolist()
+        n_done, n_blocks, saved_graphs, *version = state.pop("place").tolist()
         with path.open("rb") as file:
             if version and not checksums.is_intact(file):
-                raise ValueError("its content does not fit its checksum")
-        fresh = kind(n_unknowns, device=device).state()["sizes"].tolist()
-        method, result, n_targets, n_rows, _ = state["sizes"].tolist()
-        if (method, result) == (fresh[0], n_unknowns) and (n_targets != fresh[2] or not 0 < n_rows <= 16 * fresh[3]):
-            raise ValueError(f"it announces {n_rows} rows and {n_targets} targets")
-        if result != n_unknowns or of != total or not 0 <= done <= total:
+                raise ValueError("the checksum does not match the content")
+        expected = kind(n_unknowns, device=device).state()["sizes"].tolist()
+        method, saved_unknowns, n_targets, block_rows, _ = state["sizes"].tolist()
+        same_problem = (method, saved_unknowns) == (expected[0], n_unknowns)
+        if same_problem and (n_targets != expected[2] or not 0 < block_rows <= 16 * expected[3]):
+            raise ValueError(f"the block has {block_rows} rows and {n_targets} targets")
+        if saved_unknowns != n_unknowns or saved_graphs != n_graphs or not 0 <= n_done <= n_graphs:
             raise FittingError(
-                f"{path} is of a fit of {result} unknowns to {of} structures, but this one has {n_unknowns} and {total}; "
-                "start the fit again"
+                f"{path} is of a fit of {saved_unknowns} unknowns to {saved_graphs} structures, but this fit has "
+                f"{n_unknowns} and {n_graphs}; start the fit again"
             )
-        factor = kind.from_state(state, device)
+        accumulator = kind.from_state(state, device)
     except FittingError:
         raise
-    except Exception as error:  # a state of any kind is given any tensors here
+    except Exception as error:  # a damaged file can cause any error
         raise FittingError(f"{path} is no block of a fit, or damaged ({error}); start the fit again") from None
-    return factor, done, block
+    return accumulator, n_done, n_blocks
 
 
 __getattr__ = old_names_of(__name__)

@@ -1,4 +1,4 @@
-"""From a fit to the uncertainty of energies: the covariance of the weights, its size set by structures kept aside."""
+"""Uncertainty of energies from the covariance of fitted weights, calibrated on held-out structures."""
 
 from __future__ import annotations
 
@@ -9,27 +9,33 @@ import torch
 
 from atomgraph.data import budget_batches
 from atomgraph.evaluator import SMALL_BUDGET
-from atomgraph.fitting.solvers.solution import Fit
+from atomgraph.fitting.solvers.solution import LinearSolution
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.models.posterior import Posterior
+from atomgraph.old_names import with_old_arguments
 from atomgraph.potential import Potential
 
 
+@with_old_arguments
 @torch.no_grad()
-def add_uncertainty(potential: Potential, fit: Fit, held_out: Sequence[AtomicGraph] = ()) -> dict[str, Any]:
-    r"""Give the potential the posterior of its weights, so that its predictions have an ``uncertainty``.
+def add_uncertainty(
+    potential: Potential, solution: LinearSolution, held_out: Sequence[AtomicGraph] = ()
+) -> dict[str, Any]:
+    r"""Add the posterior of the weights to a potential, so that its predictions have an ``uncertainty``.
 
-    The fit's covariance :math:`\sigma^2 CC^T` takes errors of rows for independent; structures that were not fitted say how
-    large errors are: of :math:`e_s \sim N(0, (a\,\sigma_s)^2)` the most likely :math:`a^2` is the mean of
-    :math:`e_s^2/\sigma_s^2`.
+    The covariance :math:`\sigma^2 CC^T` of the solution assumes that errors of rows are independent. Its size is therefore
+    calibrated on structures outside the fit: with errors :math:`e_s \sim N(0, (a\,\sigma_s)^2)`, the most likely
+    :math:`a^2` is the mean of :math:`e_s^2/\sigma_s^2`.
 
     Args:
-        held_out: Graphs with energies, on the potential's device or the CPU.
+        potential: Fitted potential; its model gets the posterior.
+        solution: Solution of the fit.
+        held_out: Labelled graphs outside the fit, on the potential's device or the CPU. Graphs without energy are skipped.
 
     Returns:
-        Facts: the factor a, 1 without held-out energies, and how many there were.
+        ``calibration``, the factor a (1 without held-out energies), and ``calibrated_on``, the number of energies.
     """
-    factor = fit.covariance_factor * fit.noise_square[0].sqrt()
+    factor = solution.covariance_factor * solution.noise_square[0].sqrt()
     posterior = Posterior(*factor.shape).to(potential.device)
     posterior.factor.copy_(factor)
     potential.model.posterior = posterior

@@ -121,9 +121,9 @@ class SparseKernel(Readout):
 
     def likeness(self, h: Tensor, element: int) -> Tensor:
         """k(h, h_s) with the sparse points of one element: (n_atoms, n_features) to (n_atoms, n_points)."""
-        return self.between(h, self.points[element], element)
+        return self.kernel_matrix(h, self.points[element], element)
 
-    def between(self, h: Tensor, others: Tensor, element: int) -> Tensor:
+    def kernel_matrix(self, h: Tensor, others: Tensor, element: int) -> Tensor:
         """k of atoms of one element: (n, n_features) and (m, n_features) to (n, m)."""
         if self.kernel == "dot_product":
             return self.delta[element] ** 2 * (h @ others.T) ** self.zeta

@@ -9,7 +9,7 @@ from helpers import tiny_structures as tiny
 
 from atomgraph.analysis.finetuning.audit import LabelledPredictions
 from atomgraph.errors import ConfigError, DataError
-from atomgraph.fitting.e0 import e0_change
+from atomgraph.fitting.e0 import compute_e0_change
 
 TRUTH = tiny.potential(("H", "O", "Si"))
 E0 = dict(zip(TRUTH.elements, TRUTH.model.baseline.e0[0].tolist(), strict=True))
@@ -44,7 +44,7 @@ def test_an_estimate_repairs_what_was_planted(target, name):
     start = start_with(WRONG_E0[name])
     evidence = LabelledPredictions.of(start, target)
     before = errors(start, target)
-    change = e0_change(start, evidence, "default", "estimate")
+    change = compute_e0_change(start, evidence, "default", "estimate")
     change.apply(start)
     assert before > 0.2 and errors(start, target) == pytest.approx(change.shift.residual, rel=1e-6)
     assert change.shift.residual < 0.02
@@ -57,7 +57,7 @@ def test_an_estimate_repairs_what_was_planted(target, name):
 def test_an_estimate_of_one_composition_is_the_smallest_change():
     water = foundation.labelled(foundation.waters(), TRUTH)
     start = start_with({symbol: 2 * value for symbol, value in E0.items()})
-    change = e0_change(start, LabelledPredictions.of(start, water), "default", "estimate")
+    change = compute_e0_change(start, LabelledPredictions.of(start, water), "default", "estimate")
     assert change.by_element["H"] == pytest.approx(2 * change.by_element["O"])
     change.apply(start)
     assert errors(start, water) == pytest.approx(change.shift.residual, rel=1e-6)
@@ -66,39 +66,41 @@ def test_an_estimate_of_one_composition_is_the_smallest_change():
 def test_only_the_chosen_head_moves(target):
     two = tiny.potential(("H", "O", "Si"), heads=("old", "new"))
     before = two.model.baseline.e0.clone()
-    e0_change(two, LabelledPredictions.of(two, target, "new"), "new", "estimate").apply(two)
+    compute_e0_change(two, LabelledPredictions.of(two, target, "new"), "new", "estimate").apply(two)
     assert (two.model.baseline.e0[0] == before[0]).all() and not (two.model.baseline.e0[1] == before[1]).all()
 
 
 def test_isolated_atoms_get_their_labels(target):
     start = foundation.starting(TRUTH)
     atoms = [_atom("O", -20.0), _atom("Si", -30.0)]
-    change = e0_change(start, LabelledPredictions.of(start, [*target, *atoms]), "default", "isolated")
+    change = compute_e0_change(start, LabelledPredictions.of(start, [*target, *atoms]), "default", "isolated")
     change.apply(start)
     assert [result["energy"] for result in start.predict(atoms)] == pytest.approx([-20.0, -30.0])
     with pytest.raises(DataError, match="no isolated atom with an energy for Si"):
-        e0_change(start, LabelledPredictions.of(start, [*target, atoms[0]]), "default", "isolated")
-    with pytest.raises(DataError, match=r"O have energies 0\.5"):
-        e0_change(start, LabelledPredictions.of(start, [*target, *atoms, _atom("O", -20.5)]), "default", "isolated")
+        compute_e0_change(start, LabelledPredictions.of(start, [*target, atoms[0]]), "default", "isolated")
+    with pytest.raises(DataError, match=r"isolated O atoms differ by 0\.5"):
+        compute_e0_change(
+            start, LabelledPredictions.of(start, [*target, *atoms, _atom("O", -20.5)]), "default", "isolated"
+        )
 
 
 def test_energies_that_are_given_become_e0(target):
     start = foundation.starting(TRUTH)
     evidence = LabelledPredictions.of(start, target)
-    e0_change(start, evidence, "default", {"O": -8.0, "Si": -9.0}).apply(start)
+    compute_e0_change(start, evidence, "default", {"O": -8.0, "Si": -9.0}).apply(start)
     assert start.model.baseline.e0[0].tolist() == pytest.approx([E0["H"], -8.0, -9.0])
     with pytest.raises(ConfigError, match="e0 lacks Si"):
-        e0_change(start, evidence, "default", {"O": -8.0})
+        compute_e0_change(start, evidence, "default", {"O": -8.0})
     with pytest.raises(ConfigError, match="e0 names Au"):
-        e0_change(start, evidence, "default", {"O": -8.0, "Si": -9.0, "Au": -1.0})
+        compute_e0_change(start, evidence, "default", {"O": -8.0, "Si": -9.0, "Au": -1.0})
 
 
 def test_the_foundation_s_own_stays_and_other_words_are_refused(target):
     start = foundation.starting(TRUTH)
     evidence = LabelledPredictions.of(start, target)
-    assert e0_change(start, evidence, "default", "foundation").by_element == {}
+    assert compute_e0_change(start, evidence, "default", "foundation").by_element == {}
     with pytest.raises(ConfigError, match="but is 'average'"):
-        e0_change(start, evidence, "default", "average")
+        compute_e0_change(start, evidence, "default", "average")
 
 
 def _atom(symbol, energy):

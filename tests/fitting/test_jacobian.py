@@ -50,7 +50,7 @@ def potential_of(kind):
 
 @pytest.mark.parametrize("kind", MODELS)
 def test_gradients_are_those_of_the_residuals(kind, monkeypatch):
-    monkeypatch.setattr(tangents, "MOST_AT_ONCE", 5)  # several sweeps, and rows left for the last
+    monkeypatch.setattr(tangents, "MAX_ROWS_PER_PASS", 5)  # several sweeps, and rows left for the last
     potential = potential_of(kind)
     graphs = structures(potential)
     tangent = ResidualJacobian(potential, Noise(Sigma()), "default")

@@ -13,15 +13,15 @@ from atomgraph.fitting import (
     FittingError,
     LinearProblem,
     Noise,
-    Selection,
     Sigma,
+    SparsePointSelection,
     accumulate,
-    place_sparse_points,
+    choose_sparse_points,
     solve_least_squares,
     solve_sparse_gp,
     streaming,
 )
-from atomgraph.fitting.solvers.block_qr import GatheredQR
+from atomgraph.fitting.solvers.block_qr import BlockQR
 from atomgraph.nn.repulsion.zbl import ZBL
 
 CUTOFF = 4.0
@@ -73,11 +73,11 @@ def test_weights_that_made_the_labels_are_found_again():
 def test_a_process_that_made_the_labels_is_found_again(method):
     truth = gap()
     graphs = build_graphs(frames(10), CUTOFF)
-    place_sparse_points(truth, graphs, Selection(method))
+    choose_sparse_points(truth, graphs, SparsePointSelection(method))
     graphs = labelled_by(randomised(truth))
     potential = gap()
-    place_sparse_points(potential, graphs, Selection(method))
-    problem = LinearProblem(potential, Noise(Sigma(1e-5, 1e-4, 1e-4, "root")))
+    choose_sparse_points(potential, graphs, SparsePointSelection(method))
+    problem = LinearProblem(potential, Noise(Sigma(1e-5, 1e-4, 1e-4, "sqrt")))
     solve_sparse_gp(problem.unknowns, accumulate(problem, graphs))
     for graph in graphs:
         torch.testing.assert_close(potential(graph)["forces"], truth(graph)["forces"], rtol=0, atol=2e-4)
@@ -86,7 +86,7 @@ def test_a_process_that_made_the_labels_is_found_again(method):
 def test_sparse_points_are_environments_that_there_are():
     potential = gap()
     graphs = build_graphs(frames(8), CUTOFF)
-    place_sparse_points(potential, graphs, Selection("farthest"))
+    choose_sparse_points(potential, graphs, SparsePointSelection("farthest"))
     every = torch.cat([potential.model.branches[0].features(g, potential.model.edges(g))[0] for g in graphs])
     points = potential.model.branches[0].readouts[0].points[0]
     assert float(torch.cdist(points, every).min(dim=1).values.max()) < 1e-12
@@ -112,7 +112,7 @@ def test_blocks_do_not_change_the_result_and_a_stopped_stream_goes_on(tmp_path, 
         LinearProblem(potential, Noise()), graphs, edge_budget=30, checkpoint=file, resume=True, on_block=seen.append
     )
     assert torch.equal(resumed.R, small.R) and seen[0].block == 3
-    with pytest.raises(FittingError, match=r"is of a fit of .* unknowns to 10 structures, but this one has"):
+    with pytest.raises(FittingError, match=r"is of a fit of .* unknowns to 10 structures, but this fit has"):
         accumulate(LinearProblem(potential, Noise()), graphs[:5], checkpoint=file, resume=True)
     file.write_bytes(b"nothing")
     with pytest.raises(FittingError, match="is no block of a fit"):
@@ -124,7 +124,7 @@ def test_rows_that_have_no_label_or_no_sigma_are_left_out():
     n_atoms = sum(graph.n_atoms for graph in graphs)
     batch = collate(graphs)
     rows = {
-        name: len(LinearProblem(potential, Noise(sigma)).of(batch, 0)[1])
+        name: len(LinearProblem(potential, Noise(sigma)).build_rows(batch, 0)[1])
         for name, sigma in {
             "all": Sigma(),
             "no virial": Sigma(virial=None),
@@ -138,7 +138,7 @@ def test_weights_of_rows_are_one_over_sigma_by_type_and_by_number_of_atoms():
     graphs = build_graphs(frames(3), CUTOFF)  # of 1, 2, 3 atoms
     batch = collate(graphs)
     batch.weight = torch.tensor([1.0, 4.0, 1.0], dtype=torch.float64)
-    noise = Noise(Sigma(0.1, 0.5, 0.2), {"special": Sigma(0.01, None, 0.2, "root")}, ["x", "x", "special"])
+    noise = Noise(Sigma(0.1, 0.5, 0.2), {"special": Sigma(0.01, None, 0.2, "sqrt")}, ["x", "x", "special"])
     energy, forces, virial = noise.weights(batch, 0)
     torch.testing.assert_close(energy, torch.tensor([10.0, 10.0, 100.0 / 3**0.5], dtype=torch.float64))
     torch.testing.assert_close(forces, torch.tensor([2.0, 4.0, 4.0, 0.0, 0.0, 0.0], dtype=torch.float64))
@@ -147,14 +147,14 @@ def test_weights_of_rows_are_one_over_sigma_by_type_and_by_number_of_atoms():
 
 def test_the_energy_weight_is_the_lectures_and_guarded():
     cohesive = torch.tensor([-4.0, -3.0, -1.0], dtype=torch.float64)
-    weights = EnergyWeight(delta=0.5, omega=2.0).of(cohesive)
+    weights = EnergyWeight(delta=0.5, omega=2.0).compute(cohesive)
     torch.testing.assert_close(weights, 2.0 / (cohesive + 6.0) ** 2)
-    assert float(EnergyWeight(delta=0.5).of(cohesive).mean()) == pytest.approx(1.0)
-    vanishing = EnergyWeight(delta=0.0, omega=1.0, floor=0.1).of(cohesive)
+    assert float(EnergyWeight(delta=0.5).compute(cohesive).mean()) == pytest.approx(1.0)
+    vanishing = EnergyWeight(delta=0.0, omega=1.0, floor=0.1).compute(cohesive)
     assert vanishing.tolist() == pytest.approx([100.0, 1.0, 1.0 / 9.0])
-    unbound = EnergyWeight(delta=0.5, omega=1.0, floor=0.1).of(-cohesive)
+    unbound = EnergyWeight(delta=0.5, omega=1.0, floor=0.1).compute(-cohesive)
     assert bool(torch.isfinite(unbound).all()) and float(unbound.max()) == pytest.approx(100.0)
-    with pytest.raises(FittingError, match="an energy weight wants"):
+    with pytest.raises(FittingError, match="an energy weight needs"):
         EnergyWeight(delta=-0.1)
 
 
@@ -176,25 +176,25 @@ def test_relevance_determination_drops_weights_and_smoothness_makes_rough_ones_s
     reduced = accumulate(problem, graphs)
     every = solve_least_squares(problem.unknowns, reduced, solver="evidence")
     few = solve_least_squares(problem.unknowns, reduced, solver="ard")
-    assert few.facts["kept"] < problem.unknowns.n and int((few.fit.weights != 0).sum()) == few.facts["kept"]
-    setting = {"solver": "ridge", "strength": 1e-2, "scaled": False}
+    assert few.facts["kept"] < problem.unknowns.n and int((few.solution.weights != 0).sum()) == few.facts["kept"]
+    setting = {"solver": "ridge", "strength": 1e-2, "scale_columns": False}
     smooth = solve_least_squares(problem.unknowns, reduced, prior="smoothness", power=3.0, **setting)
     flat = solve_least_squares(problem.unknowns, reduced, **setting)
     rough = potential.model.branches[0].featurizer.degrees()[0].double().norm(dim=1)
-    share = [float((rough * s.fit.weights[:, 0]).norm() / s.fit.weights.norm()) for s in (smooth, flat)]
+    share = [float((rough * s.solution.weights[:, 0]).norm() / s.solution.weights.norm()) for s in (smooth, flat)]
     assert share[0] < share[1] and every.facts["effective_parameters"] <= problem.unknowns.n
 
 
 def test_a_flipped_bit_in_a_saved_block_is_noticed(tmp_path):
     file = tmp_path / "block.safetensors"
-    factor = GatheredQR(3)
+    factor = BlockQR(3)
     factor.absorb(torch.arange(12.0, dtype=torch.float64).reshape(4, 3) ** 2, torch.ones(4, dtype=torch.float64))
     streaming._write(file, factor, 2, 1, 5)
-    assert streaming._read(file, GatheredQR, 3, 5, torch.device("cpu"))[1:] == (2, 1)
+    assert streaming._read(file, BlockQR, 3, 5, torch.device("cpu"))[1:] == (2, 1)
     good, random = file.read_bytes(), Random(0)
     for _ in range(100):
         damaged = bytearray(good)
         damaged[random.randrange(len(good))] ^= 1 << random.randrange(8)
         file.write_bytes(damaged)
         with pytest.raises(FittingError, match="start the fit again"):
-            streaming._read(file, GatheredQR, 3, 5, torch.device("cpu"))
+            streaming._read(file, BlockQR, 3, 5, torch.device("cpu"))

@@ -1,6 +1,6 @@
 import torch
 
-from atomgraph.fitting.low_rank import LowRankRows, projected
+from atomgraph.fitting.low_rank import LowRankRows, project
 
 
 def rows(n, rank, features=12):
@@ -26,7 +26,7 @@ def test_projection_takes_away_what_the_candidates_do_not_hold_and_nothing_else(
     candidates = rows(50, 4)
     noise = 1e-9 * rows(50, 12)
     points = (candidates + noise)[:7]
-    result = projected(points, candidates + noise, tolerance=1e-6)
+    result = project(points, candidates + noise, tolerance=1e-6)
     assert torch.linalg.matrix_rank(result, rtol=1e-12) == 4
     torch.testing.assert_close(result, points, rtol=0, atol=1e-7)
-    torch.testing.assert_close(projected(points, candidates + noise, tolerance=1e-14), points, rtol=0, atol=1e-12)
+    torch.testing.assert_close(project(points, candidates + noise, tolerance=1e-14), points, rtol=0, atol=1e-12)

@@ -44,9 +44,11 @@ def labelled(structures, truth, seed):
 def fitted():
     truth, potential = linear(), linear()
     train, valid = (labelled(frames(n, seed), truth, seed) for n, seed in ((60, 1), (200, 2)))
-    problem = LinearProblem(potential, Noise(Sigma(energy=NOISE, forces=None, virial=None, grows="root")), around=True)
+    problem = LinearProblem(
+        potential, Noise(Sigma(energy=NOISE, forces=None, virial=None, energy_error_scaling="sqrt")), keep_weights=True
+    )
     solution = solve_least_squares(problem.unknowns, accumulate(problem, train), solver="ridge", strength=1e-6)
-    facts = add_uncertainty(potential, solution.fit, valid)
+    facts = add_uncertainty(potential, solution.solution, valid)
     return truth, potential, facts
 
 
@@ -101,7 +103,7 @@ def test_around_means_that_changes_are_added_to_what_is_there():
     for graph, result in zip(graphs, potential.predict(frames(30, 1)), strict=True):
         graph.energy[0] = result["energy"]
     before = {name: value.clone() for name, value in potential.state_dict().items()}
-    problem = LinearProblem(potential, Noise(Sigma(energy=NOISE, forces=None, virial=None)), around=True)
+    problem = LinearProblem(potential, Noise(Sigma(energy=NOISE, forces=None, virial=None)), keep_weights=True)
     reduced = accumulate(problem, graphs)
     problem.unknowns.assign(torch.zeros(problem.unknowns.n, dtype=torch.float64))
     torch.testing.assert_close(potential.state_dict(), before, rtol=0, atol=0)

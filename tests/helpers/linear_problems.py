@@ -2,7 +2,7 @@
 
 import torch
 
-from atomgraph.fitting.solvers.streaming_qr import StreamedQR
+from atomgraph.fitting.solvers.streaming_qr import StreamingQR
 
 
 def normal(*shape, seed=0):
@@ -11,9 +11,9 @@ def normal(*shape, seed=0):
 
 def reduce(X, y):
     y = y[:, None] if y.dim() == 1 else y
-    streamed = StreamedQR(X.shape[1], y.shape[1])
+    streamed = StreamingQR(X.shape[1], y.shape[1])
     streamed.absorb(X, y)
-    return streamed.reduced()
+    return streamed.triangular_factor()
 
 
 def planted(n_rows, weights, noise, seed=0):

@@ -1,1 +1,1 @@
-"""The linear algebra of closed-form fits: rows are seen once, a triangular factor stays, every solver starts from it."""
+"""Solvers of linear problems: the data are reduced once to a triangular factor, from which every solver starts."""

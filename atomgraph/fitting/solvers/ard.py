@@ -1,4 +1,4 @@
-"""Automatic relevance determination: every weight has a prior of its own, and many turn out to be zero."""
+"""Automatic relevance determination: each weight has its own prior precision, and weights without relevance become zero."""
 
 from __future__ import annotations
 
@@ -9,36 +9,49 @@ import torch
 from torch import Tensor
 
 from atomgraph.fitting.solvers.fit_errors import FittingError
-from atomgraph.fitting.solvers.solution import Fit
-from atomgraph.fitting.solvers.triangular import Reduced, triangularise
+from atomgraph.fitting.solvers.solution import LinearSolution
+from atomgraph.fitting.solvers.triangular import TriangularFactor, triangularise
+from atomgraph.old_names import OldAttribute, old_names_of, with_old_arguments
 
-FADING = 10.0  # by how much an irrelevant column's precision grows in one step
-LOUD = 1.0  # the noise at first, as a share of the targets' mean square
-QUIETING = 1.3  # by how much β may grow in one step: columns fade first, else many of them explain the noise away
-GONE = 1e-3  # an irrelevant column stops fading, and is dropped once β is settled, when its γ is below
+PRECISION_GROWTH = 10.0  # factor per step on the precision of an irrelevant column
+INITIAL_NOISE = 1.0  # initial noise variance, relative to the mean square of the targets
+MAX_BETA_GROWTH = 1.3  # largest factor per step on β; a larger one would let irrelevant columns explain the noise
+MIN_GAMMA = 1e-3  # below this γ, the precision of an irrelevant column stops growing
 
 
 @dataclass(frozen=True)
-class ArdFit(Fit):
-    """A fit with few weights. kept: indices (m,), rising, of the columns whose weights are not zero.
+class ArdSolution(LinearSolution):
+    """Solution with few weights that are not zero.
 
     Attributes:
-        alpha: Precisions (n,), inf for the dropped.
-        beta: 1/σ².
-        converged: False where ``max_steps`` ended the search.
+        relevant_columns: Indices of the columns whose weights are not zero, (m,), ascending.
+        alpha: Precisions of the weights, (n,); inf for removed columns.
+        beta: Inverse noise variance, 1/σ².
+        log_evidence: Log marginal likelihood of the weighted rows.
+        steps: Number of steps.
+        converged: False if the search ended at ``max_steps``.
     """
 
-    kept: Tensor
+    relevant_columns: Tensor
     alpha: Tensor
     beta: float
     log_evidence: float
     steps: int
     converged: bool
+    kept = OldAttribute("relevant_columns")
 
 
 @dataclass
-class _State:
-    """Mean (m, k), factor C (m, m), γ (m,) and |Xw − y|² of the kept columns under precisions α (m,) and β."""
+class _Posterior:
+    """Posterior of the weights of the m remaining columns under precisions α (m,) and β.
+
+    Attributes:
+        mean: Weights, (m, k).
+        C: Inverse square root of the posterior precision, (m, m).
+        gamma: Share of each weight that the data determine, γ, (m,).
+        misfit: |Xw − y|² of each target, (k,).
+        log_evidence: Log marginal likelihood.
+    """
 
     mean: Tensor
     C: Tensor
@@ -47,109 +60,124 @@ class _State:
     log_evidence: float
 
 
+@with_old_arguments
 @torch.no_grad()
-def ard(reduced: Reduced, significance: float = 4.0, tolerance: float = 1e-5, max_steps: int = 2000) -> ArdFit:
-    r"""Weights under the precisions of greatest marginal likelihood, by MacKay's fixed point with pruning.
+def ard(
+    factor: TriangularFactor, significance: float = 4.0, tolerance: float = 1e-5, max_steps: int = 2000
+) -> ArdSolution:
+    r"""Return the weights for the precisions of greatest marginal likelihood, by MacKay's fixed point with pruning.
 
     .. math:: p(w_j) = N(0, \alpha_j^{-1}),\quad \gamma_j = 1 - \alpha_j\Sigma_{jj},\quad
               \alpha_j \leftarrow \gamma_j/\mu_j^2,\quad \beta \leftarrow (N - \textstyle\sum\gamma)/|X\mu - y|^2
 
-    A column is on its way out while :math:`q_j^2/s_j = \mu_j^2/(\Sigma_{jj}\gamma_j)`, the square of its weight in standard
-    errors, given the other columns, is at most ``significance``: its precision grows tenfold a step, and it is dropped when
-    β is settled and it still is. At 1 this is where the evidence alone sends a precision to infinity, which leaves about one
-    in three columns of pure noise with a small weight, and explains the noise away where there are fewer rows than columns;
-    4, two standard errors, does neither. The search starts from loud noise; its end is a maximum, perhaps of several.
-    The search ends when no column is on its way out and log α and log β change by less than ``tolerance``.
-    Columns are scaled to length one inside, so their units do not matter. k targets share precisions and noise.
+    A column is irrelevant while :math:`q_j^2/s_j = \mu_j^2/(\Sigma_{jj}\gamma_j)` is at most ``significance``. This ratio is
+    the square of the weight in units of its standard error, given the other columns. The precision of an irrelevant column
+    grows tenfold per step. The column is removed if it is still irrelevant when β has converged. With a significance of 1,
+    the evidence alone decides. About one third of columns of pure noise then keep a small weight, and with fewer rows than
+    columns they explain the noise. A significance of 4 (two standard errors) avoids both.
+
+    The search starts from a large noise and ends at a local maximum. Units of columns have no effect.
+
+    Args:
+        factor: Triangular factor of the weighted rows.
+        significance: Largest square of an irrelevant weight in units of its standard error.
+        tolerance: Largest change of log α and log β at convergence.
+        max_steps: Largest number of steps.
 
     Raises:
-        FittingError: For targets that are all zero and settings out of range.
+        FittingError: If all targets are zero, or a setting is out of range.
 
     Source: Tipping, J. Mach. Learn. Res. 1, 211 (2001); the criterion: Faul and Tipping, NIPS 2001.
     """
     if not (significance > 0 and tolerance > 0 and max_steps >= 1):
-        raise FittingError("ARD wants a positive significance, a positive tolerance and at least one step")
-    norms = torch.linalg.vector_norm(reduced.R, dim=0)
-    kept = torch.nonzero(norms > 0)[:, 0]
-    square, total = float(reduced.target_square.sum()), reduced.n_rows * reduced.n_targets
-    if not (square > 0 and len(kept) > 0):
-        raise FittingError("all targets or all rows are zero, so no column can be relevant; look at the labels")
+        raise FittingError("ARD needs a positive significance, a positive tolerance and at least one step")
+    norms = torch.linalg.vector_norm(factor.R, dim=0)
+    columns = torch.nonzero(norms > 0)[:, 0]
+    square, total = float(factor.target_square.sum()), factor.n_rows * factor.n_targets
+    if not (square > 0 and len(columns) > 0):
+        raise FittingError("all targets or all rows are zero, so no column can be relevant; check the labels")
     floor = torch.finfo(norms.dtype).eps ** 2 * square
-    alpha, beta = torch.full_like(norms[kept], len(kept) * reduced.n_targets / square), total / (LOUD * square)
-    problem = _columns(reduced, kept, norms)
+    alpha = torch.full_like(norms[columns], len(columns) * factor.n_targets / square)
+    beta = total / (INITIAL_NOISE * square)
+    problem = _scaled_columns(factor, columns, norms)
     state = _posterior(problem, alpha, beta)
     steps, converged = 0, False
     while steps < max_steps and not converged:
         steps += 1
         gamma, power = state.gamma, state.mean.square().mean(1)
         sigma = state.C.square().sum(1)
-        fading = power <= significance * sigma * gamma
-        faded = gamma < GONE
-        free = max(total - reduced.n_targets * float(gamma.sum()), 1e-9 * total)
-        new_beta = min(free / max(float(state.misfit.sum()), floor), QUIETING * beta)
-        settled = abs(math.log(new_beta / beta)) < 0.01
-        gone = fading & faded & settled
-        new = torch.where(fading, torch.where(faded, alpha, FADING * alpha), gamma / torch.where(fading, 1.0, power))
-        change = float((new / alpha).log().abs().max()) if len(alpha) else 0.0
-        converged = max(change, abs(math.log(new_beta / beta))) < tolerance and not bool(fading.any())
-        alpha, beta = new[~gone], new_beta
-        if bool(gone.any()):
-            kept = kept[~gone]
-            problem = _columns(reduced, kept, norms)
+        irrelevant = power <= significance * sigma * gamma
+        undetermined = gamma < MIN_GAMMA
+        freedom = max(total - factor.n_targets * float(gamma.sum()), 1e-9 * total)
+        next_beta = min(freedom / max(float(state.misfit.sum()), floor), MAX_BETA_GROWTH * beta)
+        beta_converged = abs(math.log(next_beta / beta)) < 0.01
+        removed = irrelevant & undetermined & beta_converged
+        raised = torch.where(undetermined, alpha, PRECISION_GROWTH * alpha)
+        next_alpha = torch.where(irrelevant, raised, gamma / torch.where(irrelevant, 1.0, power))
+        change = float((next_alpha / alpha).log().abs().max()) if len(alpha) else 0.0
+        converged = max(change, abs(math.log(next_beta / beta))) < tolerance and not bool(irrelevant.any())
+        alpha, beta = next_alpha[~removed], next_beta
+        if bool(removed.any()):
+            columns = columns[~removed]
+            problem = _scaled_columns(factor, columns, norms)
         state = _posterior(problem, alpha, beta)
-    return _result(reduced, kept, norms, alpha, beta, state, steps, converged)
+    return _solution(factor, columns, norms, alpha, beta, state, steps, converged)
 
 
-def _columns(reduced: Reduced, kept: Tensor, norms: Tensor) -> Reduced:
-    """The problem of the kept columns, each of length one."""
-    part = reduced.columns(kept)
-    return Reduced(part.R / norms[kept], part.Qty, part.residual_square, part.n_rows)
+def _scaled_columns(factor: TriangularFactor, columns: Tensor, norms: Tensor) -> TriangularFactor:
+    """Return the problem of some columns, each scaled to length one."""
+    part = factor.select_columns(columns)
+    return TriangularFactor(part.R / norms[columns], part.Qty, part.residual_square, part.n_rows)
 
 
-def _posterior(problem: Reduced, alpha: Tensor, beta: float) -> _State:
-    """The posterior from the QR factor S of √β R stacked on √α, SᵀS = Σ⁻¹."""
+def _posterior(problem: TriangularFactor, alpha: Tensor, beta: float) -> _Posterior:
+    """Return the posterior, by QR of √β R on top of √α; the factor S fulfils SᵀS = Σ⁻¹."""
     m, k = problem.n_unknowns, problem.n_targets
     root = math.sqrt(beta)
     data = root * torch.cat([problem.R, problem.Qty], dim=1)
     prior = torch.cat([torch.diag(alpha.sqrt()), alpha.new_zeros(m, k)], dim=1)
-    factor, _ = triangularise(torch.cat([data, prior]), m)
-    S = factor[:, :m]
+    rows, _ = triangularise(torch.cat([data, prior]), m)
+    S = rows[:, :m]
     C = torch.linalg.solve_triangular(S, torch.eye(m, dtype=S.dtype, device=S.device), upper=True)
-    mean = C @ factor[:, m:]
+    mean = C @ rows[:, m:]
     misfit = problem.misfit(mean)
     gamma = (1.0 - alpha * C.square().sum(1)).clamp(1e-12, 1.0)
     volume = float(alpha.log().sum() - 2 * S.diagonal().log().sum()) + problem.n_rows * math.log(beta / (2 * math.pi))
     square = beta * float(misfit.sum()) + float((alpha[:, None] * mean.square()).sum())
-    return _State(mean, C, gamma, misfit, 0.5 * (k * volume - square))
+    return _Posterior(mean, C, gamma, misfit, 0.5 * (k * volume - square))
 
 
-def _result(
-    reduced: Reduced,
-    kept: Tensor,
+def _solution(
+    factor: TriangularFactor,
+    columns: Tensor,
     norms: Tensor,
     alpha: Tensor,
     beta: float,
-    state: _State,
+    state: _Posterior,
     steps: int,
     converged: bool,
-) -> ArdFit:
-    n, k = reduced.n_unknowns, reduced.n_targets
-    weights, C = norms.new_zeros(n, k), norms.new_zeros(n, len(kept))
-    weights[kept] = state.mean / norms[kept, None]
-    C[kept] = math.sqrt(beta) * state.C / norms[kept, None]
+) -> ArdSolution:
+    """Return the solution in the units of the columns before scaling."""
+    n, k = factor.n_unknowns, factor.n_targets
+    weights, C = norms.new_zeros(n, k), norms.new_zeros(n, len(columns))
+    weights[columns] = state.mean / norms[columns, None]
+    C[columns] = math.sqrt(beta) * state.C / norms[columns, None]
     precisions = torch.full_like(norms, float("inf"))
-    precisions[kept] = alpha * norms[kept].square()
-    return ArdFit(
+    precisions[columns] = alpha * norms[columns].square()
+    return ArdSolution(
         weights=weights,
         covariance_factor=C,
         noise_square=norms.new_full((k,), 1.0 / beta),
         residual_square=state.misfit,
         n_effective=float(state.gamma.sum()),
-        n_rows=reduced.n_rows,
-        kept=kept,
+        n_rows=factor.n_rows,
+        relevant_columns=columns,
         alpha=precisions,
         beta=beta,
         log_evidence=state.log_evidence,
         steps=steps,
         converged=converged,
     )
+
+
+__getattr__ = old_names_of(__name__)

@@ -1,4 +1,4 @@
-"""Rows that concern few of the unknowns, such as those of one element's atoms, reduced among themselves first."""
+"""QR of a sparse design matrix: consecutive rows with few non-zero columns are first reduced to a smaller factor."""
 
 from __future__ import annotations
 
@@ -7,77 +7,85 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from atomgraph.fitting.solvers.streaming_qr import StreamedQR
-from atomgraph.fitting.solvers.triangular import Reduced
+from atomgraph.fitting.solvers.streaming_qr import StreamingQR
+from atomgraph.fitting.solvers.triangular import TriangularFactor
 
-FEW = 0.7  # of the unknowns; above, there is nothing to gain
+MAX_SHARE = 0.7  # largest share of non-zero columns for which a separate factor is faster
 
 
-class GatheredQR(StreamedQR):
-    r"""``StreamedQR`` for rows that come in runs with zeros in the same columns: the same factor for less work.
+class BlockQR(StreamingQR):
+    r"""``StreamingQR`` with less work for groups of consecutive rows that are zero in the same columns.
 
-    A run that concerns w of the n unknowns gets a factor of its own, in which a row costs :math:`w^2` instead of :math:`n^2`;
-    of the whole run at most w rows, and those that wait in its buffer, go on into the factor of all. Structures of two
-    elements among four concern half of the unknowns, so a fit of many, type after type, is almost four times as fast.
-    A run ends where a row concerns another column; runs of few rows cost what they did before.
-    Memory: that of a ``StreamedQR`` of w unknowns more. Where runs begin depends on how rows are cut into calls, and with it
-    the last bits of the factor.
+    A row group with w non-zero columns of n has a separate factor. Adding a row to this factor costs :math:`w^2` instead of
+    :math:`n^2`. At the end of the group, the w rows of the factor and the buffered rows are added to the factor of all rows.
+    A group ends at the first row with another non-zero column.
+
+    Example: structures with two of four elements have half of the columns, so a fit of many of them, sorted by composition,
+    is almost four times as fast.
+
+    Memory: that of one more ``StreamingQR``, with w unknowns. The start of a group depends on the division of the rows into
+    calls, and so do the last bits of the factor.
     """
 
     method = 2
-    _run: StreamedQR | None = None
-    _columns: Tensor  # which columns of a row the run has, targets included
+    _group: StreamingQR | None = None
+    _group_columns: Tensor  # indices of the group's non-zero columns, then of the targets
 
-    def _take(self, rows: Tensor) -> None:
+    def _add_rows(self, rows: Tensor) -> None:
         n = self.n_unknowns
-        if self._run is not None and bool((rows[:, self._others()] != 0).any()):
-            self._end_run()
-        if self._run is None:
-            used = torch.nonzero((rows[:, :n] != 0).any(dim=0))[:, 0]
-            if not 0 < len(used) <= FEW * n:
-                super()._take(rows)
+        if self._group is not None and bool((rows[:, self._zero_columns()] != 0).any()):
+            self._end_group()
+        if self._group is None:
+            columns = torch.nonzero((rows[:, :n] != 0).any(dim=0))[:, 0]
+            if not 0 < len(columns) <= MAX_SHARE * n:
+                super()._add_rows(rows)
                 return
-            self._begin_run(used)
-        if self._run is not None:
-            self._run._take(rows[:, self._columns])
+            self._start_group(columns)
+        if self._group is not None:
+            self._group._add_rows(rows[:, self._group_columns])
 
     @torch.no_grad()
-    def reduced(self) -> Reduced:
-        """The problem as it stands. The stream can absorb more."""
-        self._end_run()
-        return super().reduced()
+    def triangular_factor(self) -> TriangularFactor:
+        """Return the factor of all rows up to now. More rows can be added afterwards."""
+        self._end_group()
+        return super().triangular_factor()
 
     def state(self) -> dict[str, Tensor]:
-        of_run = {} if self._run is None else {f"run.{name}": value for name, value in self._run.state().items()}
-        return super().state() | of_run | ({"columns": self._columns.clone()} if of_run else {})
+        """Return the state as tensors; keys with ``run.`` are the state of the row group."""
+        if self._group is None:
+            return super().state()
+        group = {f"run.{name}": value for name, value in self._group.state().items()}
+        return super().state() | group | {"columns": self._group_columns.clone()}
 
     @classmethod
     def from_state(cls, state: dict[str, Tensor], device: torch.device | str | None = None) -> Self:
-        stream = super().from_state(state, device)
+        """Return the accumulator with a ``state``."""
+        accumulator = super().from_state(state, device)
         if "columns" in state:
-            of_run = {name.removeprefix("run."): value for name, value in state.items() if name.startswith("run.")}
-            stream._columns = state["columns"].to(stream._buffer.device)
-            stream._run = StreamedQR.from_state(of_run, device)
-        return stream
+            group = {name.removeprefix("run."): value for name, value in state.items() if name.startswith("run.")}
+            accumulator._group_columns = state["columns"].to(accumulator._buffer.device)
+            accumulator._group = StreamingQR.from_state(group, device)
+        return accumulator
 
-    def _begin_run(self, used: Tensor) -> None:
-        targets = torch.arange(self.n_unknowns, self._buffer.shape[1], device=used.device)
-        self._columns = torch.cat([used, targets])
-        self._run = StreamedQR(len(used), self.n_targets, device=self._buffer.device)
+    def _start_group(self, columns: Tensor) -> None:
+        targets = torch.arange(self.n_unknowns, self._buffer.shape[1], device=columns.device)
+        self._group_columns = torch.cat([columns, targets])
+        self._group = StreamingQR(len(columns), self.n_targets, device=self._buffer.device)
 
-    def _end_run(self) -> None:
-        """Hand the run's rows on."""
-        if self._run is None:
+    def _end_group(self) -> None:
+        """Add the rows of the group's factor and of its buffer to the factor of all rows."""
+        if self._group is None:
             return
-        run, self._run = self._run, None
-        rows = torch.cat([run._factor, run._buffer[: run._filled]])
-        rows = rows[(rows != 0).any(dim=1)]
-        whole = rows.new_zeros(len(rows), self._buffer.shape[1])
-        whole[:, self._columns] = rows
-        super()._take(whole)
-        self._square = self._square + run._square
+        group, self._group = self._group, None
+        group_rows = torch.cat([group._factor, group._buffer[: group._filled]])
+        group_rows = group_rows[(group_rows != 0).any(dim=1)]
+        rows = group_rows.new_zeros(len(group_rows), self._buffer.shape[1])
+        rows[:, self._group_columns] = group_rows
+        super()._add_rows(rows)
+        self._square = self._square + group._square
 
-    def _others(self) -> Tensor:
-        mask = torch.ones(self.n_unknowns, dtype=torch.bool, device=self._columns.device)
-        mask[self._columns[: -self.n_targets]] = False
+    def _zero_columns(self) -> Tensor:
+        """Return the indices of the columns that are zero in the group."""
+        mask = torch.ones(self.n_unknowns, dtype=torch.bool, device=self._group_columns.device)
+        mask[self._group_columns[: -self.n_targets]] = False
         return torch.nonzero(mask)[:, 0]

@@ -1,4 +1,4 @@
-"""How well a linear problem determines its unknowns, and words for it when it does not."""
+"""Conditioning of a linear problem: singular values, rank, and an error message for undetermined weights."""
 
 from __future__ import annotations
 
@@ -8,44 +8,53 @@ import torch
 from torch import Tensor
 
 from atomgraph.fitting.solvers.fit_errors import FittingError
+from atomgraph.old_names import OldAttribute, old_names_of
 
 
 @dataclass(frozen=True)
 class Conditioning:
-    """Singular values of a triangular factor whose columns were scaled to length one, falling, (n,), and what follows.
+    """Singular values of a triangular factor with columns scaled to length one.
 
     Attributes:
-        rank: How many of them are above ``tolerance`` times the largest.
-        undetermined: Indices of the columns that take part in what is not determined, most first; empty at full rank.
-        unseen: How many columns are zero in every row.
+        singular_values: Singular values, (n,), descending.
+        rank: Number of singular values above ``tolerance`` times the largest.
+        tolerance: Relative tolerance of the rank.
+        undetermined: Indices of the columns in undetermined combinations, by decreasing share; empty at full rank.
+        n_zero_columns: Number of columns that are zero in every row.
     """
 
     singular_values: Tensor
     rank: int
     tolerance: float
     undetermined: tuple[int, ...]
-    unseen: int
+    n_zero_columns: int
+    unseen = OldAttribute("n_zero_columns")
 
     @property
     def condition_number(self) -> float:
-        """The largest singular value over the smallest; inf where that is zero."""
+        """Ratio of the largest to the smallest singular value; inf if the smallest is zero."""
         largest, smallest = float(self.singular_values[0]), float(self.singular_values[-1])
         return largest / smallest if smallest > 0 else float("inf")
 
     @property
     def is_full(self) -> bool:
+        """Whether the rank equals the number of columns."""
         return self.rank == len(self.singular_values)
 
 
-def conditioning_of(factor: Tensor, tolerance: float | None = None) -> Conditioning:
-    """Conditioning of a factor (n, n); the tolerance is 10 n ε unless given.
+def compute_conditioning(R: Tensor, tolerance: float | None = None) -> Conditioning:
+    """Return the conditioning of a triangular matrix.
 
-    The scaling takes out the units of the columns, which change no solution: van der Sluis, Numer. Math. 14, 14 (1969).
+    Columns are scaled, because their units do not change the solution: van der Sluis, Numer. Math. 14, 14 (1969).
+
+    Args:
+        R: Triangular matrix, (n, n).
+        tolerance: Relative tolerance of the rank; 10 n ε if None.
     """
-    n = factor.shape[1]
-    tolerance = 10 * n * torch.finfo(factor.dtype).eps if tolerance is None else tolerance
-    norms = torch.linalg.vector_norm(factor, dim=0)
-    scaled = factor / torch.where(norms > 0, norms, 1.0)
+    n = R.shape[1]
+    tolerance = 10 * n * torch.finfo(R.dtype).eps if tolerance is None else tolerance
+    norms = torch.linalg.vector_norm(R, dim=0)
+    scaled = R / torch.where(norms > 0, norms, 1.0)
     values = torch.linalg.svdvals(scaled)
     rank = int((values > tolerance * values[0]).sum())
     undetermined: tuple[int, ...] = ()
@@ -56,16 +65,24 @@ def conditioning_of(factor: Tensor, tolerance: float | None = None) -> Condition
     return Conditioning(values, rank, tolerance, undetermined, int((norms == 0).sum()))
 
 
-def require_full_rank(conditioning: Conditioning, n_rows: int, with_prior: bool) -> None:
-    """FittingError that explains a rank deficiency, if there is one, and the ways out."""
+def check_full_rank(conditioning: Conditioning, n_rows: int, has_prior: bool) -> None:
+    """Raise an error with the undetermined columns, unless the rank is full.
+
+    Raises:
+        FittingError: If the rank is below the number of columns.
+    """
     if conditioning.is_full:
         return
     n, columns = len(conditioning.singular_values), conditioning.undetermined
-    named = ", ".join(map(str, columns[:6])) + (f" and {len(columns) - 6} more" if len(columns) > 6 else "")
-    prior = "the data and the prior together" if with_prior else "the data alone"
-    unseen = f"; {conditioning.unseen} of them are zero in every row" if conditioning.unseen else ""
+    indices = ", ".join(map(str, columns[:6])) + (f" and {len(columns) - 6} more" if len(columns) > 6 else "")
+    prior = "the data and the prior together" if has_prior else "the data alone"
+    n_zero = conditioning.n_zero_columns
+    zero = f"; {n_zero} of them are zero in every row" if n_zero else ""
     raise FittingError(
         f"{prior} determine {conditioning.rank} of {n} unknowns from {n_rows} observations (rank {conditioning.rank} at "
-        f"relative tolerance {conditioning.tolerance:.1e}); undetermined are combinations of columns {named}{unseen}. "
-        f"Ways out: {'a stronger' if with_prior else 'a ridge'} prior on all weights, fewer functions, or more and other data"
+        f"relative tolerance {conditioning.tolerance:.1e}); undetermined are combinations of columns {indices}{zero}. "
+        f"Ways out: {'a stronger' if has_prior else 'a ridge'} prior on all weights, fewer functions, or more varied data"
     )
+
+
+__getattr__ = old_names_of(__name__)

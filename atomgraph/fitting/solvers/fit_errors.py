@@ -1,4 +1,4 @@
-"""What can go wrong in a closed-form fit."""
+"""Error class of linear fits."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from atomgraph.errors import AtomgraphError
 
 
 class FittingError(AtomgraphError, ValueError):
-    """A linear fit that the data do not determine, or rows, priors and kernels that do not fit together."""
+    """Error of a linear fit: undetermined weights, or invalid rows, priors, kernels or settings."""

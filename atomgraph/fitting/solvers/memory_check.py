@@ -1,4 +1,4 @@
-"""Whether a linear problem fits into the machine's memory, asked before it is allocated."""
+"""Check of the memory that a linear problem needs, before allocation."""
 
 from __future__ import annotations
 
@@ -9,29 +9,30 @@ import torch
 from atomgraph.fitting.solvers.fit_errors import FittingError
 
 
-def require_memory(n_unknowns: int, n_bytes: int, device: torch.device) -> None:
-    """Refuse a linear problem that is larger than the memory of the machine, or of the device.
+def check_memory(n_unknowns: int, n_bytes: int, device: torch.device) -> None:
+    """Raise an error if a linear problem is larger than the memory of the machine or of the GPU.
 
     Args:
-        n_unknowns: Weights that are solved for.
-        n_bytes: What the solver keeps for them, bytes.
-        device: Where.
+        n_unknowns: Number of weights.
+        n_bytes: Memory that the solver needs, bytes.
+        device: Device of the solver.
 
     Raises:
-        FittingError: With the numbers and the way out.
+        FittingError: If the memory is too small.
     """
     on_gpu = device.type == "cuda"
     total = torch.cuda.get_device_properties(device).total_memory if on_gpu else _physical_memory()
     if n_bytes > total:
         raise FittingError(
-            f"a fit of {n_unknowns} weights takes {n_bytes / 1e9:.0f} GB, but there are {total / 1e9:.0f} GB here; ask for "
-            "fewer functions (ACE: n_max, l_max; SNAP: twojmax, quadratic; GAP: n_points), which grow fast with the number of "
-            "elements, or fit with fit: {kind: gradient}"
+            f"a fit of {n_unknowns} weights takes {n_bytes / 1e9:.0f} GB, but there are {total / 1e9:.0f} GB here; use "
+            "fewer functions (ACE: n_max, l_max; SNAP: twojmax, quadratic; GAP: n_points), whose number grows fast with the "
+            "number of elements, or fit with fit: {kind: gradient}"
         )
 
 
 def _physical_memory() -> float:
+    """Return the memory of the machine, bytes; inf if the system does not report it."""
     try:
         return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (AttributeError, ValueError, OSError):  # not told by this system
+    except (AttributeError, ValueError, OSError):
         return float("inf")

@@ -1,4 +1,4 @@
-"""The matrix Γ of a Gaussian prior on the weights, in the ways a caller may give it."""
+"""The matrix Γ of a Gaussian prior on the weights, from a number, a vector or a matrix."""
 
 from __future__ import annotations
 
@@ -6,40 +6,57 @@ import torch
 from torch import Tensor
 
 from atomgraph.fitting.solvers.fit_errors import FittingError
-from atomgraph.fitting.solvers.triangular import Reduced
+from atomgraph.fitting.solvers.triangular import TriangularFactor
+from atomgraph.old_names import old_names_of, with_old_arguments
 
 Prior = float | Tensor
 
 
-def prior_rows(prior: Prior, reduced: Reduced) -> Tensor:
-    """Γ as rows (m, n) in the penalty |Γw|²: a number γ is γ·1, a vector (n,) is a diagonal, a matrix (m, n) is itself.
+@with_old_arguments
+def prior_rows(prior: Prior, factor: TriangularFactor) -> Tensor:
+    """Return Γ of the penalty |Γw|² as rows, (m, n).
+
+    Args:
+        prior: A number γ for Γ = γ·1, a vector (n,) for a diagonal Γ, or a matrix (m, n).
+        factor: Triangular factor of the problem with n unknowns.
 
     Raises:
-        FittingError: For another shape and for numbers that are negative (of a diagonal) or not finite.
+        FittingError: If the shape is another one, a number is not finite, or a number of a diagonal Γ is negative.
     """
-    n = reduced.n_unknowns
-    given = torch.as_tensor(prior, dtype=reduced.R.dtype, device=reduced.R.device)
-    if given.dim() > 2 or (given.dim() > 0 and given.shape[-1] != n):
+    n = factor.n_unknowns
+    gamma = torch.as_tensor(prior, dtype=factor.R.dtype, device=factor.R.device)
+    if gamma.dim() > 2 or (gamma.dim() > 0 and gamma.shape[-1] != n):
         raise FittingError(
-            f"a prior is a number, {n} numbers or a matrix of {n} columns, but came as {tuple(given.shape)}"
+            f"a prior is a number, {n} numbers or a matrix of {n} columns, but has the shape {tuple(gamma.shape)}"
         )
-    if not bool(torch.isfinite(given).all()) or (given.dim() < 2 and bool((given < 0).any())):
-        raise FittingError("a prior is finite and, where it is diagonal, not negative")
-    return given if given.dim() == 2 else torch.diag(given.expand(n))
+    if not bool(torch.isfinite(gamma).all()) or (gamma.dim() < 2 and bool((gamma < 0).any())):
+        raise FittingError("a prior is finite and, if it is diagonal, not negative")
+    return gamma if gamma.dim() == 2 else torch.diag(gamma.expand(n))
 
 
-def in_units_of(prior: Prior, reduced: Reduced) -> tuple[Reduced, Tensor]:
-    """The problem in v = Γw, whose prior is isotropic, and Γ⁻¹ (n, n) to come back by.
+@with_old_arguments
+def whiten(prior: Prior, factor: TriangularFactor) -> tuple[TriangularFactor, Tensor]:
+    """Transform a problem to the variables v = Γw, in which the prior is isotropic.
+
+    Args:
+        prior: Γ as in ``prior_rows``; diagonal or upper triangular.
+        factor: Triangular factor of the problem in w.
+
+    Returns:
+        The factor of the problem in v, and Γ⁻¹, (n, n), for w = Γ⁻¹v.
 
     Raises:
-        FittingError: Unless Γ is a diagonal or upper triangle without zeros on its diagonal.
+        FittingError: If Γ is not a diagonal or upper triangle, or has a zero on its diagonal.
     """
-    gamma = prior_rows(prior, reduced)
-    n = reduced.n_unknowns
+    gamma = prior_rows(prior, factor)
+    n = factor.n_unknowns
     if gamma.shape != (n, n) or bool((gamma.diagonal() == 0).any()) or bool((gamma.tril(-1) != 0).any()):
         raise FittingError(
-            "this solver wants a prior for every weight: a diagonal or upper triangle with no zero on the diagonal"
+            "this solver needs a prior for every weight: a diagonal or upper triangle with no zero on the diagonal"
         )
     eye = torch.eye(n, dtype=gamma.dtype, device=gamma.device)
     inverse = torch.linalg.solve_triangular(gamma, eye, upper=True)
-    return Reduced(reduced.R @ inverse, reduced.Qty, reduced.residual_square, reduced.n_rows), inverse
+    return TriangularFactor(factor.R @ inverse, factor.Qty, factor.residual_square, factor.n_rows), inverse
+
+
+__getattr__ = old_names_of(__name__)

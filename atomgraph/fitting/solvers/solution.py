@@ -1,4 +1,4 @@
-"""What every solver gives back: weights, and how well the data determine them."""
+"""Solution of a linear problem: the weights and their covariance."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Fit:
-    r"""A Gaussian posterior of the weights.
+class LinearSolution:
+    r"""Gaussian posterior of the weights.
 
     .. math:: w \sim N(\bar w, \sigma^2 CC^T)
 
     Attributes:
-        weights: (n, k).
+        weights: Mean weights, (n, k).
         covariance_factor: C, (n, m).
-        noise_square: σ², (k,), the variance of a row of weight 1, nan without more rows than parameters.
+        noise_square: Variance of a row of weight 1, σ², (k,); nan with fewer rows than parameters.
         residual_square: |Xw − y|² of the weighted rows, (k,).
-        n_effective: The number of weights which the data rather than the prior determine, tr(X CCᵀ Xᵀ).
-        n_rows: Rows seen.
+        n_effective: Number of weights that the data determine, rather than the prior, tr(X CCᵀ Xᵀ).
+        n_rows: Number of rows.
     """
 
     weights: Tensor
@@ -30,13 +30,13 @@ class Fit:
     n_rows: int
 
     def predict(self, X: Tensor) -> Tensor:
-        """Means Xw, (rows, k), of rows X (rows, n)."""
+        """Return the means Xw, (n_rows, k), for rows X, (n_rows, n)."""
         return X.to(self.weights) @ self.weights
 
     def variance(self, X: Tensor) -> Tensor:
-        """Variances of Xw due to the weights alone, without the noise of an observation, (rows, k), of rows X (rows, n)."""
+        """Return the variances of Xw due to the weights, without observation noise, (n_rows, k), for rows X, (n_rows, n)."""
         return (X.to(self.weights) @ self.covariance_factor).square().sum(1)[:, None] * self.noise_square
 
     def covariance(self, target: int = 0) -> Tensor:
-        """σ²CCᵀ of one target's weights, (n, n)."""
+        """Return the covariance σ²CCᵀ of the weights of one target, (n, n)."""
         return self.noise_square[target] * self.covariance_factor @ self.covariance_factor.T

@@ -1,4 +1,4 @@
-"""The sparse Gaussian process: a prior from a kernel between a few representative points, the data seen through them."""
+"""Sparse Gaussian process regression: a kernel between all data and a few sparse points."""
 
 from __future__ import annotations
 
@@ -8,21 +8,25 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from atomgraph.fitting.solvers.conditioning import Conditioning, conditioning_of, require_full_rank
+from atomgraph.fitting.solvers.conditioning import Conditioning, check_full_rank, compute_conditioning
 from atomgraph.fitting.solvers.fit_errors import FittingError
-from atomgraph.fitting.solvers.ridge import stacked
-from atomgraph.fitting.solvers.solution import Fit
-from atomgraph.fitting.solvers.triangular import Reduced
+from atomgraph.fitting.solvers.ridge import combine_with_prior
+from atomgraph.fitting.solvers.solution import LinearSolution
+from atomgraph.fitting.solvers.triangular import TriangularFactor
+from atomgraph.old_names import old_names_of, with_old_arguments
 
-LARGEST_JITTER = 1e-4  # of the mean diagonal: more than that is another kernel
+LARGEST_JITTER = 1e-4  # relative to the mean diagonal; a larger jitter would change the kernel
 
 
 @dataclass(frozen=True)
-class SparseGP(Fit):
-    """Sparse coefficients c as weights (m, k). L: (m, m), lower, LLᵀ = K_mm + jitter; jitter: what was added, absolute.
+class SparseGPSolution(LinearSolution):
+    """Solution of a sparse Gaussian process; ``weights`` are the coefficients c of the sparse points, (m, k).
 
     Attributes:
-        log_evidence: Log N(y | 0, K_nm K_mm⁻¹ K_mn + 1) of the weighted rows, all targets together.
+        L: Lower Cholesky factor of K_mm + jitter, (m, m).
+        jitter: Number added to the diagonal of K_mm, in its unit.
+        conditioning: Conditioning of the triangular factor of data and prior.
+        log_evidence: Log N(y | 0, K_nm K_mm⁻¹ K_mn + 1) of the weighted rows, summed over targets.
     """
 
     L: Tensor
@@ -31,66 +35,73 @@ class SparseGP(Fit):
     log_evidence: float
 
     def latent_variance(self, K: Tensor, k_self: Tensor) -> Tensor:
-        """Variance of the process at points of kernels K (rows, m) to the sparse points and k_self (rows,) to themselves.
+        """Return the variance of the process at some points.
 
-        It goes back to the prior's far from all sparse points, where ``variance`` goes to zero. Shape (rows,).
+        Far from all sparse points, this variance equals that of the prior, while ``variance`` vanishes.
+
+        Args:
+            K: Kernel between the points and the sparse points, (n_rows, m).
+            k_self: Kernel of each point with itself, (n_rows,).
+
+        Returns:
+            Variances, (n_rows,).
         """
         K = K.to(self.L)
         explained = torch.linalg.solve_triangular(self.L, K.T, upper=False).square().sum(0)
-        beyond: Tensor = (k_self.to(self.L) - explained).clamp_min(0)
-        return beyond + (K @ self.covariance_factor).square().sum(1)
+        unexplained: Tensor = (k_self.to(self.L) - explained).clamp_min(0)
+        return unexplained + (K @ self.covariance_factor).square().sum(1)
 
 
+@with_old_arguments
 @torch.no_grad()
-def sparse_gp(reduced: Reduced, K_mm: Tensor, jitter: float = 1e-10) -> SparseGP:
-    r"""The projected process (subset of regressors), by QR of :math:`RL^{-T}` stacked on the identity.
+def sparse_gp(factor: TriangularFactor, K_mm: Tensor, jitter: float = 1e-10) -> SparseGPSolution:
+    r"""Return the coefficients of a sparse Gaussian process (subset of regressors), by QR of :math:`RL^{-T}` on top of 1.
 
     .. math:: \min_c |\Sigma^{-1/2}(K_{nm}c - y)|^2 + c^TK_{mm}c, \qquad K_{mm} = LL^T,\quad v = L^Tc
 
-    In v the prior is the identity, so that neighbouring points, which are nearly one, do no harm.
+    In the variables v the prior is the identity, so nearly equal sparse points cause no numerical problem.
 
     Args:
-        reduced: Of the rows :math:`\Sigma^{-1/2}[K_{nm}, y]`; rows of energies and forces are sums of kernels and their
-            derivatives.
-        K_mm: (m, m), symmetric.
-        jitter: What is added to its diagonal first, in units of the mean diagonal; ten times more, up to 10⁻⁴, until
-            the Cholesky factor exists.
+        factor: Triangular factor of the rows :math:`\Sigma^{-1/2}[K_{nm}, y]`. Rows of energies and forces are sums of
+            kernels and of their derivatives.
+        K_mm: Kernel between the sparse points, (m, m), symmetric.
+        jitter: Number added to the diagonal of K_mm, relative to its mean. It is increased by factors of ten, up to 10⁻⁴,
+            until the Cholesky factor exists.
 
     Raises:
-        FittingError: For a K_mm which is not symmetric, of another size or not positive, and for a problem left
-            singular.
+        FittingError: If K_mm is not symmetric, of another size or not positive, or the problem is singular.
 
     Source: Foster et al., J. Mach. Learn. Res. 10, 857 (2009); Bartók and Csányi, Int. J. Quantum Chem. 115, 1051
     (2015).
     """
-    K_mm = K_mm.to(reduced.R)
-    if K_mm.shape != reduced.R.shape:
+    K_mm = K_mm.to(factor.R)
+    if K_mm.shape != factor.R.shape:
         raise FittingError(
-            f"K_mm of {reduced.n_unknowns} sparse points is a square of that size, not {tuple(K_mm.shape)}"
+            f"K_mm of {factor.n_unknowns} sparse points should be a square of that size, but has the shape {tuple(K_mm.shape)}"
         )
     L, added = cholesky(K_mm, jitter)
     eye = torch.eye(len(L), dtype=L.dtype, device=L.device)
-    whitened = Reduced(
-        torch.linalg.solve_triangular(L, reduced.R.T, upper=False).T,
-        reduced.Qty,
-        reduced.residual_square,
-        reduced.n_rows,
+    whitened = TriangularFactor(
+        torch.linalg.solve_triangular(L, factor.R.T, upper=False).T,
+        factor.Qty,
+        factor.residual_square,
+        factor.n_rows,
     )
-    S, z = stacked(whitened, eye)
-    conditioning = conditioning_of(S)
-    require_full_rank(conditioning, reduced.n_rows, with_prior=True)
+    S, z = combine_with_prior(whitened, eye)
+    conditioning = compute_conditioning(S)
+    check_full_rank(conditioning, factor.n_rows, has_prior=True)
     c = torch.linalg.solve_triangular(L.T, torch.linalg.solve_triangular(S, z, upper=True), upper=True)
     C = torch.linalg.solve_triangular(L.T, torch.linalg.solve_triangular(S, eye, upper=True), upper=True)
-    misfit = reduced.misfit(c)
-    k = reduced.n_targets
-    volume = k * (reduced.n_rows * math.log(2 * math.pi) + 2 * float(S.diagonal().log().sum()))
-    return SparseGP(
+    misfit = factor.misfit(c)
+    k = factor.n_targets
+    volume = k * (factor.n_rows * math.log(2 * math.pi) + 2 * float(S.diagonal().log().sum()))
+    return SparseGPSolution(
         weights=c,
         covariance_factor=C,
         noise_square=torch.ones_like(misfit),
         residual_square=misfit,
-        n_effective=float((reduced.R @ C).square().sum()),
-        n_rows=reduced.n_rows,
+        n_effective=float((factor.R @ C).square().sum()),
+        n_rows=factor.n_rows,
         L=L,
         jitter=added,
         conditioning=conditioning,
@@ -99,20 +110,28 @@ def sparse_gp(reduced: Reduced, K_mm: Tensor, jitter: float = 1e-10) -> SparseGP
 
 
 def cholesky(K: Tensor, jitter: float = 1e-10) -> tuple[Tensor, float]:
-    """L, lower, with LLᵀ = K + added · 1, and ``added``: the jitter, in units of K's mean diagonal, or the least of 10, 100, …
-    times it (10⁻¹², 10⁻¹¹, … where it is zero) that makes K positive.
+    """Return the Cholesky factor of a kernel matrix, with a number added to its diagonal.
+
+    The relative jitter is increased by factors of ten until K is positive, from 10⁻¹² if ``jitter`` is zero.
+
+    Args:
+        K: Kernel matrix, (m, m), symmetric.
+        jitter: Smallest number added to the diagonal, relative to the mean of the diagonal.
+
+    Returns:
+        Lower triangle L, (m, m), with LLᵀ = K + added · 1, and ``added``.
 
     Raises:
-        FittingError: Where 10⁻⁴ does not.
+        FittingError: If K is not positive with a relative jitter of 10⁻⁴, not symmetric or not finite.
     """
     unit = float(K.diagonal().mean())
     if not bool(torch.isfinite(K).all()) or not unit > 0:
         raise FittingError(
-            "a kernel matrix is finite and has a positive diagonal, but this one is not; look at the kernel"
+            "a kernel matrix is finite and has a positive diagonal, but this matrix is not; check the kernel"
         )
     if float((K - K.T).abs().max()) > 1e-8 * float(K.abs().max()):
         raise FittingError(
-            "a kernel matrix is symmetric, but this one is not; the rows and columns are the same points"
+            "a kernel matrix is symmetric, but this matrix is not; use the same points for rows and columns"
         )
     if not jitter >= 0:
         raise FittingError(f"jitter is not negative, but is {jitter}")
@@ -125,5 +144,8 @@ def cholesky(K: Tensor, jitter: float = 1e-10) -> tuple[Tensor, float]:
         if relative > LARGEST_JITTER * 1.001:
             raise FittingError(
                 f"the kernel matrix of {len(K)} points is not positive even with a jitter of {LARGEST_JITTER:.0e} of its mean "
-                "diagonal; the kernel is no kernel, or its numbers have too few digits"
+                "diagonal; the function is not a positive definite kernel, or its values have too few digits"
             )
+
+
+__getattr__ = old_names_of(__name__)

@@ -1,4 +1,4 @@
-"""What a linear fit has to remember of its data: one triangular factor."""
+"""Triangular factor of a linear problem: all information about the data that a linear fit needs."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ import torch
 from torch import Tensor
 
 from atomgraph.fitting.solvers.fit_errors import FittingError
+from atomgraph.old_names import OldAttribute
 
 
 @dataclass(frozen=True)
-class Reduced:
-    r"""N rows of a linear problem, turned by an orthogonal matrix until only n of them are needed.
+class TriangularFactor:
+    r"""Linear problem of N rows, reduced to n rows by an orthogonal transformation. All tensors are float64.
 
     .. math:: |Xw - y|^2 = |Rw - Q^Ty|^2 + \rho \quad\text{for every } w
 
     Attributes:
-        R: (n, n), upper triangular.
-        Qty: (n, k).
-        residual_square: (k,), the ρ that no w removes.
-        n_rows: N. All float64.
+        R: Upper triangular matrix, (n, n).
+        Qty: Transformed targets Qᵀy, (n, k).
+        residual_square: Smallest possible |Xw − y|² of each target, ρ, (k,).
+        n_rows: Number of rows, N.
     """
 
     R: Tensor
@@ -33,16 +34,18 @@ class Reduced:
         fits = self.R.shape == (n, n) and self.Qty.dim() == 2 and self.Qty.shape[0] == n
         if not fits or self.residual_square.shape != self.Qty.shape[1:]:
             raise FittingError(
-                "a reduced problem has R (n, n), Qty (n, k) and residual_square (k,), but came with "
+                "a triangular factor has R (n, n), Qty (n, k) and residual_square (k,), but the shapes are "
                 f"{tuple(self.R.shape)}, {tuple(self.Qty.shape)} and {tuple(self.residual_square.shape)}"
             )
 
     @property
     def n_unknowns(self) -> int:
+        """Number of weights, n."""
         return self.R.shape[1]
 
     @property
     def n_targets(self) -> int:
+        """Number of targets, k."""
         return self.Qty.shape[1]
 
     @property
@@ -51,22 +54,36 @@ class Reduced:
         return self.residual_square + self.Qty.square().sum(0)
 
     def misfit(self, weights: Tensor) -> Tensor:
-        """|Xw − y|² of each target, (k,), for weights (n, k)."""
+        """Return |Xw − y|² of each target, (k,), for weights (n, k)."""
         return self.residual_square + (self.R @ weights - self.Qty).square().sum(0)
 
-    def columns(self, kept: Tensor) -> Reduced:
-        """The same data with the unknowns ``kept``, (m,) indices, alone: the others' weights are zero."""
-        factor, lost = triangularise(torch.cat([self.R[:, kept], self.Qty], dim=1), len(kept))
-        m = len(kept)
-        return Reduced(factor[:, :m], factor[:, m:], self.residual_square + lost, self.n_rows)
+    def select_columns(self, columns: Tensor) -> TriangularFactor:
+        """Return the factor of the same rows with fewer columns.
+
+        Args:
+            columns: Indices of the remaining columns, (m,). The weights of all other columns are zero.
+        """
+        m = len(columns)
+        triangle, lost_square = triangularise(torch.cat([self.R[:, columns], self.Qty], dim=1), m)
+        return TriangularFactor(triangle[:, :m], triangle[:, m:], self.residual_square + lost_square, self.n_rows)
+
+    columns = OldAttribute("select_columns")
 
 
 def triangularise(rows: Tensor, n: int) -> tuple[Tensor, Tensor]:
-    """Rows (N ≥ n, n + k) to their triangular factor (n, n + k), and the squares (k,) which the last k columns lose by it.
+    """Reduce rows to a triangular factor, by Householder QR.
 
-    Householder QR; the diagonal is made non-negative, so that a problem of full rank has one factor only.
+    The diagonal is made non-negative, so that a problem of full rank has exactly one factor.
+
+    Args:
+        rows: Columns of X, then of the targets, (N, n + k), N ≥ n.
+        n: Number of columns of X.
+
+    Returns:
+        The factor, (n, n + k), and for each target the sum of squares that the factor does not contain, (k,).
     """
-    factor = torch.linalg.qr(rows, mode="r").R
-    lost = factor[n:, n:].square().sum(0)
-    factor = factor[:n]
-    return factor * torch.where(factor.diagonal() < 0, -1.0, 1.0).to(factor)[:, None], lost
+    triangle = torch.linalg.qr(rows, mode="r").R
+    lost_square = triangle[n:, n:].square().sum(0)
+    triangle = triangle[:n]
+    signs = torch.where(triangle.diagonal() < 0, -1.0, 1.0).to(triangle)
+    return triangle * signs[:, None], lost_square

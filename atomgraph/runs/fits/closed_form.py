@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from atomgraph.config.closed_form_schema import LeastSquares, SparseGP
-from atomgraph.fitting import LinearWeights, cancellation_of
+from atomgraph.fitting import LinearWeights, measure_cancellation
 from atomgraph.fitting.streaming import SAVE_EVERY
 from atomgraph.potential import Potential
 from atomgraph.progress import duration
@@ -62,7 +62,7 @@ class ClosedFormFit(Fit):
         )
         context.say(f"fitted in {duration(perf_counter() - self._began)}; {describe_solution(solution)}")
         potential.eval().cpu()
-        cancellation = cancellation_of(potential, solution.fit.weights[:, 0].cpu(), graphs, frames)
+        cancellation = measure_cancellation(potential, solution.solution.weights[:, 0].cpu(), graphs, frames)
         potential.metadata["precision"] = solution.facts["precision"] = cancellation.to_json()
         context.say(str(cancellation))
         return dict(solution.facts)

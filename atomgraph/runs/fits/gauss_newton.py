@@ -61,9 +61,9 @@ class GaussNewtonFit(LinearFit):
         self.n_steps = len(result.steps)
         self.context.say(
             f"{number_of(len(result.steps), 'step')} in {duration(perf_counter() - began)}; the weights after step "
-            f"{result.best} are kept ({result.ended})"
+            f"{result.best} are kept ({result.end_reason})"
         )
-        return {"steps": len(result.steps), "best_step": result.best, "ended": result.ended}
+        return {"steps": len(result.steps), "best_step": result.best, "ended": result.end_reason}
 
     def _report_step(self, step: Step) -> None:
         row = {"step": step.number, "damping": step.damping, "train": step.train, "valid": step.valid}

@@ -10,7 +10,7 @@ import torch
 
 from atomgraph.config.schema import Config, Gradient
 from atomgraph.fitting import FittingError
-from atomgraph.fitting.energy_start import start_at_mean_energy
+from atomgraph.fitting.initial_weights import fit_initial_weights
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.potential import Potential
 from atomgraph.runs.context import RunContext
@@ -70,7 +70,7 @@ class GradientFit(Fit):
 
     def _start_at_mean_energy(self, potential: Potential, graphs: Sequence[AtomicGraph]) -> None:
         try:
-            start = start_at_mean_energy(potential, graphs)
+            start = fit_initial_weights(potential, graphs)
         except FittingError as error:
             self.context.say(f"first weights: random, the mean energy is left to training: {error}")
             return

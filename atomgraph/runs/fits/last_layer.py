@@ -46,7 +46,7 @@ class LastLayerFit(LinearFit):
         for part in prepared.graphs.values():
             assign_head(part, 0)
         try:
-            LinearWeights(prepared.potential.model, around=True)
+            LinearWeights(prepared.potential.model, keep_weights=True)
         except FittingError as error:
             raise ConfigError(f"method.kind: last_layer: {error}") from error
         return prepared
@@ -54,11 +54,11 @@ class LastLayerFit(LinearFit):
     def _solve(self, prepared: Prepared) -> dict[str, Any]:
         began, settings, context = perf_counter(), self.settings, self.context
         potential, graphs = prepared.potential, prepared.graphs
-        problem = LinearProblem(potential, Noise(Sigma(**settings.sigma.model_dump())), around=True)
+        problem = LinearProblem(potential, Noise(Sigma(**settings.sigma.model_dump())), keep_weights=True)
         with BlockProgress(context.console, len(graphs["train"]), context.folder.path / TABLE) as progress:
             reduced = accumulate(problem, graphs["train"], edge_budget=settings.block, on_block=progress)
         solution = solve_least_squares(problem.unknowns, reduced, solver=settings.solver, strength=settings.strength)
-        facts = solution.facts | add_uncertainty(potential, solution.fit, graphs["valid"])
+        facts = solution.facts | add_uncertainty(potential, solution.solution, graphs["valid"])
         context.say(f"fitted in {duration(perf_counter() - began)}; {describe_solution(solution)}")
         context.say(
             f"uncertainty: {facts['calibration']:.3g} times what the fit says, by the errors of {facts['calibrated_on']} "

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import isfinite
 from pathlib import Path
-from typing import Literal
 
 import ase
 import torch
@@ -16,18 +15,18 @@ from atomgraph.data.checks.duplicates import find_duplicates
 from atomgraph.data.frame_names import name_of
 from atomgraph.errors import DataError
 from atomgraph.fitting import (
+    ClosedFormResult,
     EnergyWeight,
     LinearProblem,
     Noise,
-    Selection,
     Sigma,
-    Solution,
+    SparsePointSelection,
     accumulate,
-    place_sparse_points,
+    choose_sparse_points,
     solve_least_squares,
     solve_sparse_gp,
 )
-from atomgraph.fitting.solvers.triangular import Reduced
+from atomgraph.fitting.solvers.triangular import TriangularFactor
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.potential import Potential
 from atomgraph.runs.fits.block_progress import BlockProgress
@@ -47,7 +46,7 @@ def solve(
     checkpoint: Path | None = None,
     resume: bool = False,
     table: Path | None = None,
-) -> Solution:
+) -> ClosedFormResult:
     """Solve for the weights of a potential as the configuration says; afterwards it is on ``device``.
 
     Args:
@@ -70,15 +69,15 @@ def solve(
         refuse_contradictions(frames)
     weights = None
     if fit.energy_weight is not None:
-        weights = EnergyWeight(**fit.energy_weight.model_dump()).of(_cohesive(potential.cpu(), graphs))
+        weights = EnergyWeight(**fit.energy_weight.model_dump()).compute(_cohesive(potential.cpu(), graphs))
     potential.to(device).eval()
     if isinstance(fit, SparseGP):
-        selection = Selection(fit.points.method, seed, fit.points.environments)
-        for line in place_sparse_points(potential, graphs, selection):
+        selection = SparsePointSelection(fit.points.method, seed, fit.points.environments)
+        for line in choose_sparse_points(potential, graphs, selection):
             console.print(line, markup=False, soft_wrap=True)
     problem = LinearProblem(potential, _noise(fit, frames, sigma, weights))
     with BlockProgress(console, len(graphs), table) as watch:
-        reduced = accumulate(
+        factor = accumulate(
             problem,
             graphs,
             method=fit.method,
@@ -87,20 +86,20 @@ def solve(
             resume=resume,
             on_block=watch,
         )
-    return _solution(fit, problem, reduced)
+    return _solution(fit, problem, factor)
 
 
-def _solution(fit: LeastSquares | SparseGP, problem: LinearProblem, reduced: Reduced) -> Solution:
+def _solution(fit: LeastSquares | SparseGP, problem: LinearProblem, factor: TriangularFactor) -> ClosedFormResult:
     if isinstance(fit, SparseGP):
-        return solve_sparse_gp(problem.unknowns, reduced, jitter=fit.jitter)
+        return solve_sparse_gp(problem.unknowns, factor, jitter=fit.jitter)
     return solve_least_squares(
         problem.unknowns,
-        reduced,
+        factor,
         solver=fit.solver,
         prior=fit.prior,
         strength=fit.strength,
         power=fit.power,
-        scaled=fit.scale_columns,
+        scale_columns=fit.scale_columns,
         significance=fit.significance,
     )
 
@@ -134,7 +133,7 @@ def refuse_contradictions(frames: Sequence[ase.Atoms]) -> None:
             )
 
 
-def describe_solution(solution: Solution) -> str:
+def describe_solution(solution: ClosedFormResult) -> str:
     """A line about how well the data determine the weights."""
     facts = solution.facts
     effective = f"{facts['effective_parameters']:.0f} of them rather than the prior"
@@ -152,8 +151,7 @@ def _condition(number: float) -> str:
 
 
 def _sigma(sigma: Sigmas, fit: LeastSquares | SparseGP) -> Sigma:
-    grows: Literal["atoms", "root"] = "root" if fit.energy_error_scaling == "sqrt" else "atoms"
-    return Sigma(**sigma.model_dump(), grows=grows)
+    return Sigma(**sigma.model_dump(), energy_error_scaling=fit.energy_error_scaling)
 
 
 def _cohesive(potential: Potential, graphs: Sequence[AtomicGraph]) -> torch.Tensor:

@@ -13,7 +13,7 @@ from atomgraph.analysis.comparison import Comparison
 from atomgraph.analysis.finetuning.audit import Audit, LabelledPredictions, audit_predictions, check_names
 from atomgraph.config.finetune_schema import FinetuneConfig
 from atomgraph.data.frame_names import elements_in
-from atomgraph.fitting.e0 import e0_change
+from atomgraph.fitting.e0 import compute_e0_change
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.potential import Potential
 from atomgraph.runs.context import RunContext
@@ -78,7 +78,7 @@ class ExistingPotential(Source):
         """Audit the training part and set E0 of the trained head; DataError for labels that cannot be right."""
         config, potential, head = self.config, self.starting.potential, self.starting.head
         predictions = LabelledPredictions.of(potential, dataset.parts["train"], head, graphs)
-        change = e0_change(potential, predictions, head, config.e0)
+        change = compute_e0_change(potential, predictions, head, config.e0)
         estimated = config.e0 == "estimate"
         others = {part: dataset.parts[part] for part in ("valid", "test")}
         added = {} if estimated else change.by_element

@@ -21,7 +21,7 @@ def sparse_weights(n=40, k=1):
 @pytest.mark.parametrize("k", [1, 3])
 def test_irrelevant_columns_go_and_planted_weights_come_back(k):
     fit = ard(reduce(*planted(150, sparse_weights(k=k), 0.1)), significance=12.0)
-    assert fit.converged and fit.kept.tolist() == RELEVANT
+    assert fit.converged and fit.relevant_columns.tolist() == RELEVANT
     torch.testing.assert_close(fit.weights, sparse_weights(k=k), rtol=0, atol=0.04)
     assert fit.beta**-0.5 == pytest.approx(0.1, rel=0.2)
     assert torch.isinf(fit.alpha).sum() == 36
@@ -29,7 +29,7 @@ def test_irrelevant_columns_go_and_planted_weights_come_back(k):
 
 def test_the_evidence_alone_drops_most_of_noise_and_nothing_of_the_signal():
     fit = ard(reduce(*planted(150, sparse_weights(), 0.1)), significance=1.0)
-    assert fit.converged and set(RELEVANT) <= set(fit.kept.tolist()) and len(fit.kept) < 24
+    assert fit.converged and set(RELEVANT) <= set(fit.relevant_columns.tolist()) and len(fit.relevant_columns) < 24
     others = [j for j in range(40) if j not in RELEVANT]
     assert float(fit.weights[others].abs().max()) < 0.04
     assert fit.log_evidence > evidence(reduce(*planted(150, sparse_weights(), 0.1))).log_evidence
@@ -53,13 +53,16 @@ def test_the_evidence_is_the_brute_force_maximum_over_all_precisions():
 def test_the_kept_weights_are_ridge_with_their_own_precisions():
     X, y = planted(150, sparse_weights(), 0.1)
     fit = ard(reduce(X, y))
-    kept = X[:, fit.kept]
-    precision = fit.beta * kept.T @ kept + fit.alpha[fit.kept].diag()
+    kept = X[:, fit.relevant_columns]
+    precision = fit.beta * kept.T @ kept + fit.alpha[fit.relevant_columns].diag()
     torch.testing.assert_close(
-        fit.weights[fit.kept], fit.beta * torch.linalg.solve(precision, kept.T @ y), rtol=1e-10, atol=1e-12
+        fit.weights[fit.relevant_columns], fit.beta * torch.linalg.solve(precision, kept.T @ y), rtol=1e-10, atol=1e-12
     )
     torch.testing.assert_close(
-        fit.covariance()[fit.kept][:, fit.kept], torch.linalg.inv(precision), rtol=1e-9, atol=1e-14
+        fit.covariance()[fit.relevant_columns][:, fit.relevant_columns],
+        torch.linalg.inv(precision),
+        rtol=1e-9,
+        atol=1e-14,
     )
     torch.testing.assert_close(fit.residual_square, (X @ fit.weights - y).square().sum(0), rtol=1e-10, atol=0)
 
@@ -68,7 +71,7 @@ def test_units_of_columns_do_not_matter():
     X, y = planted(150, sparse_weights(), 0.1)
     units = torch.logspace(-5, 5, 40, dtype=torch.float64)
     first, two = ard(reduce(X, y)), ard(reduce(X * units, y))
-    assert first.kept.tolist() == two.kept.tolist()
+    assert first.relevant_columns.tolist() == two.relevant_columns.tolist()
     torch.testing.assert_close(first.weights, two.weights * units[:, None], rtol=1e-4, atol=1e-7)
 
 
@@ -76,7 +79,7 @@ def test_one_of_two_repeated_columns_or_both_carry_the_signal():
     X, y = planted(150, sparse_weights(), 0.1)
     X = torch.cat([X, X[:, 30:31]], dim=1)
     fit = ard(reduce(X, y), significance=12.0)
-    assert set(fit.kept.tolist()) - {30, 40} == {2, 7, 11}
+    assert set(fit.relevant_columns.tolist()) - {30, 40} == {2, 7, 11}
     assert float(fit.weights[[30, 40]].sum()) == pytest.approx(3.0, abs=0.04)
 
 
@@ -84,7 +87,7 @@ def test_fewer_rows_than_columns_still_find_the_planted_ones():
     weights = torch.zeros(100, 1, dtype=torch.float64)
     weights[RELEVANT] = sparse_weights()[RELEVANT]
     fit = ard(reduce(*planted(60, weights, 0.02)), significance=9.0)
-    assert set(RELEVANT) <= set(fit.kept.tolist()) and len(fit.kept) < 20
+    assert set(RELEVANT) <= set(fit.relevant_columns.tolist()) and len(fit.relevant_columns) < 20
     torch.testing.assert_close(fit.weights, weights, rtol=0, atol=0.05)
 
 
@@ -94,16 +97,16 @@ def test_weak_columns_survive_the_loud_start(n_rows, n):
     weights[RELEVANT, 0] = torch.tensor([3.0, 0.3, 0.03, 0.01], dtype=torch.float64)
     for seed in range(0, 50, 10):
         fit = ard(reduce(*planted(n_rows, weights, 1e-3, seed=seed)))
-        assert fit.converged and set(RELEVANT) <= set(fit.kept.tolist()) and len(fit.kept) < 16
+        assert fit.converged and set(RELEVANT) <= set(fit.relevant_columns.tolist()) and len(fit.relevant_columns) < 16
         torch.testing.assert_close(fit.weights, weights, rtol=0, atol=2e-3)
 
 
 def test_columns_never_seen_are_dropped_and_pure_noise_may_leave_nothing():
     X, y = planted(150, sparse_weights(), 0.1)
     X[:, 5] = 0
-    assert 5 not in ard(reduce(X, y)).kept.tolist()
+    assert 5 not in ard(reduce(X, y)).relevant_columns.tolist()
     fit = ard(reduce(normal(200, 3), normal(200, 1, seed=8)), significance=30.0)
-    assert len(fit.kept) == 0 and not fit.weights.any() and fit.converged
+    assert len(fit.relevant_columns) == 0 and not fit.weights.any() and fit.converged
     assert float(fit.variance(normal(2, 3)).max()) == 0
 
 

@@ -3,8 +3,8 @@
 import torch
 from helpers.linear_problems import normal
 
-from atomgraph.fitting.solvers.block_qr import GatheredQR
-from atomgraph.fitting.solvers.streaming_qr import StreamedQR
+from atomgraph.fitting.solvers.block_qr import BlockQR
+from atomgraph.fitting.solvers.streaming_qr import StreamingQR
 
 N = 12
 RUNS = [([0, 1, 2], 900), ([3, 4, 5, 6], 40), ([2, 3, 9], 700), (range(N), 30), ([0, 1, 2], 5), ([10, 11], 600)]
@@ -24,7 +24,7 @@ def reduced(kind, every, **settings):
     stream = kind(N, 2, **settings)
     for X, y in every:
         stream.absorb(X, y)
-    return stream.reduced()
+    return stream.triangular_factor()
 
 
 def same(first, two):
@@ -34,18 +34,18 @@ def same(first, two):
 
 
 def test_the_factor_is_that_of_all_rows():
-    same(reduced(GatheredQR, blocks()), reduced(StreamedQR, blocks()))
+    same(reduced(BlockQR, blocks()), reduced(StreamingQR, blocks()))
 
 
 def test_rows_of_everything_are_not_gathered():
     """Bit for bit what it is without."""
     full = [(normal(50, N, seed=seed), normal(50, 2, seed=seed + 50)) for seed in range(20)]
-    first, two = reduced(GatheredQR, full), reduced(StreamedQR, full)
+    first, two = reduced(BlockQR, full), reduced(StreamingQR, full)
     assert torch.equal(first.R, two.R) and torch.equal(first.Qty, two.Qty)
 
 
 def test_of_a_long_run_few_rows_reach_the_factor_of_all():
-    stream = GatheredQR(N, 1)
+    stream = BlockQR(N, 1)
     X = torch.zeros(4000, N, dtype=torch.float64)
     X[:, :4] = normal(4000, 4)
     stream.absorb(X, normal(4000, 1))
@@ -54,22 +54,22 @@ def test_of_a_long_run_few_rows_reach_the_factor_of_all():
 
 
 def test_it_can_be_looked_at_between():
-    stream = GatheredQR(N, 2)
+    stream = BlockQR(N, 2)
     for X, y in blocks():
         stream.absorb(X, y)
-        stream.reduced()
-    same(stream.reduced(), reduced(StreamedQR, blocks()))
+        stream.triangular_factor()
+    same(stream.triangular_factor(), reduced(StreamingQR, blocks()))
 
 
 def test_resumed_is_never_stopped():
     """Inside a run, after its first fold, to the last bit."""
     every = list(blocks())
     for stop in range(len(every)):
-        first = GatheredQR(N, 2)
+        first = BlockQR(N, 2)
         for X, y in every[:stop]:
             first.absorb(X, y)
-        second = GatheredQR.from_state(first.state())
+        second = BlockQR.from_state(first.state())
         for X, y in every[stop:]:
             second.absorb(X, y)
-        left, two = second.reduced(), reduced(GatheredQR, every)
+        left, two = second.triangular_factor(), reduced(BlockQR, every)
         assert torch.equal(left.R, two.R) and torch.equal(left.residual_square, two.residual_square)

@@ -6,7 +6,7 @@ from scipy.stats import multivariate_normal
 
 from atomgraph.fitting.solvers.fit_errors import FittingError
 from atomgraph.fitting.solvers.sparse_gp import cholesky, sparse_gp
-from atomgraph.fitting.solvers.streaming_qr import StreamedQR
+from atomgraph.fitting.solvers.streaming_qr import StreamingQR
 
 NOISE = 0.05
 
@@ -52,10 +52,10 @@ def test_few_sparse_points_solve_the_normal_equations_of_foster():
 
 def test_blocks_of_kernel_rows_are_all_rows_at_once():
     x, y = data(200)
-    streamed = StreamedQR(15)
+    streamed = StreamingQR(15)
     for part, target in zip(x.split(13), y.split(13), strict=True):
         streamed.absorb(kernel(part, x[:15]), target, torch.full((len(part),), 1 / NOISE))
-    fit = sparse_gp(streamed.reduced(), kernel(x[:15], x[:15]))
+    fit = sparse_gp(streamed.triangular_factor(), kernel(x[:15], x[:15]))
     probe = kernel(x, x[:15])
     torch.testing.assert_close(fit.predict(probe), fitted(x, y, x[:15]).predict(probe), rtol=0, atol=1e-9)
 

@@ -3,10 +3,11 @@ import pytest
 import torch
 
 from atomgraph.fitting.solvers.fit_errors import FittingError
+from atomgraph.fitting.solvers.normal_equations import NormalEquations
 from atomgraph.fitting.solvers.ridge import least_squares
-from atomgraph.fitting.solvers.streaming_qr import StreamedNormal, StreamedQR
+from atomgraph.fitting.solvers.streaming_qr import StreamingQR
 
-BOTH = pytest.mark.parametrize("stream", [StreamedQR, StreamedNormal])
+BOTH = pytest.mark.parametrize("stream", [StreamingQR, NormalEquations])
 
 
 def rows(n_rows=700, n=12, k=2, seed=0):
@@ -32,16 +33,20 @@ def same(first, two, tolerance):
 def test_rows_in_blocks_are_rows_at_once(stream):
     X, y = rows()
     same(
-        absorbed(stream, X, y, (1, 3, 40, 333), block_rows=17).reduced(),
-        absorbed(stream, X, y, block_rows=10_000).reduced(),
-        1e-12 if stream is StreamedQR else 1e-11,
+        absorbed(stream, X, y, (1, 3, 40, 333), block_rows=17).triangular_factor(),
+        absorbed(stream, X, y, block_rows=10_000).triangular_factor(),
+        1e-12 if stream is StreamingQR else 1e-11,
     )
 
 
 @BOTH
 def test_how_rows_are_cut_does_not_change_the_last_bit(stream):
     X, y = rows()
-    same(absorbed(stream, X, y, (1, 3, 40, 333)).reduced(), absorbed(stream, X, y, (350,)).reduced(), 0.0)
+    same(
+        absorbed(stream, X, y, (1, 3, 40, 333)).triangular_factor(),
+        absorbed(stream, X, y, (350,)).triangular_factor(),
+        0.0,
+    )
 
 
 @BOTH
@@ -50,14 +55,14 @@ def test_the_factor_keeps_the_misfit_of_any_weights(stream, n_rows):
     X, y = rows(n_rows)
     w = rows(12, 2, 2, seed=1)[0]
     expected = (X @ w - y).square().sum(0)
-    torch.testing.assert_close(absorbed(stream, X, y).reduced().misfit(w), expected, rtol=1e-11, atol=0)
+    torch.testing.assert_close(absorbed(stream, X, y).triangular_factor().misfit(w), expected, rtol=1e-11, atol=0)
 
 
 @BOTH
 def test_least_squares_is_numpys(stream):
     X, y = rows()
     expected, square, _, _ = np.linalg.lstsq(X.numpy(), y.numpy(), rcond=None)
-    reduced = absorbed(stream, X, y, (100, 200)).reduced()
+    reduced = absorbed(stream, X, y, (100, 200)).triangular_factor()
     np.testing.assert_allclose(least_squares(reduced).weights.numpy(), expected, rtol=0, atol=1e-13)
     np.testing.assert_allclose(reduced.residual_square.numpy(), square, rtol=1e-12)
 
@@ -65,9 +70,13 @@ def test_least_squares_is_numpys(stream):
 def test_a_weight_is_a_row_times_itself_and_weight_zero_is_no_row():
     X, y = rows(50)
     weight = torch.linspace(0, 2, 50, dtype=torch.float64)
-    streamed = StreamedQR(12, 2)
+    streamed = StreamingQR(12, 2)
     streamed.absorb(X, y, weight)
-    same(streamed.reduced(), absorbed(StreamedQR, X[1:] * weight[1:, None], y[1:] * weight[1:, None]).reduced(), 1e-13)
+    same(
+        streamed.triangular_factor(),
+        absorbed(StreamingQR, X[1:] * weight[1:, None], y[1:] * weight[1:, None]).triangular_factor(),
+        1e-13,
+    )
     assert streamed.n_rows == 49
 
 
@@ -81,30 +90,34 @@ def test_resumed_is_never_stopped(stream, stop):
     first.absorb(X, y)  # what happens to the first afterwards is nothing to the second
     second = stream.from_state(state)
     second.absorb(X[stop:], y[stop:])
-    same(second.reduced(), absorbed(stream, X, y).reduced(), 0.0)
+    same(second.triangular_factor(), absorbed(stream, X, y).triangular_factor(), 0.0)
 
 
 def test_looking_at_the_result_changes_nothing():
     X, y = rows()
-    looked = StreamedQR(12, 2)
+    looked = StreamingQR(12, 2)
     for i in range(0, 700, 50):
         looked.absorb(X[i : i + 50], y[i : i + 50])
-        looked.reduced()
-    same(looked.reduced(), absorbed(StreamedQR, X, y).reduced(), 0.0)
+        looked.triangular_factor()
+    same(looked.triangular_factor(), absorbed(StreamingQR, X, y).triangular_factor(), 0.0)
 
 
 @BOTH
 def test_two_streams_merge_to_one(stream):
     X, y = rows()
     first, two = absorbed(stream, X[:300], y[:300]), absorbed(stream, X[300:], y[300:])
-    first.merge(two.reduced())
-    same(first.reduced(), absorbed(stream, X, y).reduced(), 1e-11)
+    first.merge(two.triangular_factor())
+    same(first.triangular_factor(), absorbed(stream, X, y).triangular_factor(), 1e-11)
 
 
 def test_columns_of_the_factor_are_the_factor_of_the_columns():
     X, y = rows()
     kept = torch.tensor([1, 4, 9])
-    same(absorbed(StreamedQR, X, y).reduced().columns(kept), absorbed(StreamedQR, X[:, kept], y).reduced(), 1e-12)
+    same(
+        absorbed(StreamingQR, X, y).triangular_factor().select_columns(kept),
+        absorbed(StreamingQR, X[:, kept], y).triangular_factor(),
+        1e-12,
+    )
 
 
 def test_qr_keeps_the_digits_that_normal_equations_lose():
@@ -112,14 +125,14 @@ def test_qr_keeps_the_digits_that_normal_equations_lose():
     X[:, 5] = X[:, 4] + 1e-6 * X[:, 5]
     w = torch.ones(6, 1, dtype=torch.float64)
     errors = [
-        float((least_squares(absorbed(s, X, X @ w).reduced(), 0.0).weights - w).abs().max())
-        for s in (StreamedQR, StreamedNormal)
+        float((least_squares(absorbed(s, X, X @ w).triangular_factor(), 0.0).weights - w).abs().max())
+        for s in (StreamingQR, NormalEquations)
     ]
     assert errors[0] < 1e-8 < 1e-6 < errors[1]
 
 
 def test_memory_is_the_factor_and_the_buffer_whatever_came():
-    streamed = StreamedQR(12, 2)
+    streamed = StreamingQR(12, 2)
     for seed in range(5):
         streamed.absorb(*rows(seed=seed))
         assert sum(value.numel() for value in streamed.state().values()) < 12 * 14 + 256 * 14 + 10
@@ -127,10 +140,10 @@ def test_memory_is_the_factor_and_the_buffer_whatever_came():
 
 def test_what_is_no_row_is_refused():
     X, y = rows(20)
-    streamed = StreamedQR(12, 2)
+    streamed = StreamingQR(12, 2)
     with pytest.raises(FittingError, match="no row"):
-        streamed.reduced()
-    with pytest.raises(FittingError, match="are wanted"):
+        streamed.triangular_factor()
+    with pytest.raises(FittingError, match="rows should have the shape"):
         streamed.absorb(X[:, :3], y)
     with pytest.raises(FittingError, match="not negative"):
         streamed.absorb(X, y, -torch.ones(20))
@@ -140,13 +153,13 @@ def test_what_is_no_row_is_refused():
         streamed.absorb(bad, y)
     assert streamed.n_rows == 0
     with pytest.raises(FittingError, match="not written by"):
-        StreamedNormal.from_state(streamed.state())
+        NormalEquations.from_state(streamed.state())
     with pytest.raises(FittingError, match="factor"):
-        StreamedQR.from_state({})
+        StreamingQR.from_state({})
     with pytest.raises(FittingError, match="at least one"):
-        StreamedQR(0)
-    with pytest.raises(FittingError, match="cannot take"):
-        streamed.merge(absorbed(StreamedQR, X[:, :3], y).reduced())
+        StreamingQR(0)
+    with pytest.raises(FittingError, match="cannot include"):
+        streamed.merge(absorbed(StreamingQR, X[:, :3], y).triangular_factor())
 
 
 @pytest.mark.gpu
@@ -154,13 +167,16 @@ def test_what_is_no_row_is_refused():
 @BOTH
 def test_a_device_gives_the_processors_factor(stream):
     X, y = rows()
-    there, here = absorbed(stream, X.cuda(), y.cuda(), device="cuda").reduced(), absorbed(stream, X, y).reduced()
+    there, here = (
+        absorbed(stream, X.cuda(), y.cuda(), device="cuda").triangular_factor(),
+        absorbed(stream, X, y).triangular_factor(),
+    )
     assert there.R.is_cuda
     torch.testing.assert_close(least_squares(there).weights.cpu(), least_squares(here).weights, rtol=1e-10, atol=1e-12)
 
 
 def test_more_weights_than_memory_are_refused_before_anything_is_allocated():
     """An expansion of three elements ended in a traceback of torch's allocator."""
-    for stream in (StreamedQR, StreamedNormal):
+    for stream in (StreamingQR, NormalEquations):
         with pytest.raises(FittingError, match=r"a fit of 1000000 weights takes \d+ GB, but there are \d+ GB here"):
             stream(1_000_000)

@@ -17,7 +17,7 @@ from atomgraph.analysis.laws import laws
 from atomgraph.cli import main
 from atomgraph.config.model_spec import build_model, resolve_spec
 from atomgraph.errors import ConfigError, DataError
-from atomgraph.fitting import FittingError, Solution
+from atomgraph.fitting import ClosedFormResult, FittingError
 from atomgraph.fitting.cancellation import FLOAT32_DIGITS, FLOAT32_ERROR, FLOAT32_ORDER
 from atomgraph.potential import Potential
 from atomgraph.runs import resume
@@ -154,7 +154,7 @@ def test_more_sparse_points_than_environments_are_those_that_differ(tmp_path, ca
 
 def test_a_fit_whose_terms_cancel_says_what_they_cost_and_refuses_float32(tmp_path, monkeypatch):
     """Gaussians that overlap thirty times, hardly held by a prior: what the demo's GAP was."""
-    monkeypatch.setattr("atomgraph.fitting.sparse_set.DEPENDENT", 1e-13)
+    monkeypatch.setattr("atomgraph.fitting.kernel_points.MIN_VARIANCE", 1e-13)
     dependent = GAP | {"pairs": {"n_points": 20, "theta": 3.0}}
     _, metrics = atomgraph.train(config(tmp_path, dependent, PROCESS | {"jitter": 1e-13}), quiet=True)
     precision = metrics["training"]["precision"]
@@ -266,7 +266,7 @@ def test_typing_errors_are_named(tmp_path, fit, said):
 
 def test_smoothness_prior_requires_degrees(tmp_path):
     snap = {"kind": "SNAP", "elements": "auto", "cutoff": 4.0, "twojmax": 2}
-    with pytest.raises(FittingError, match=r"a smoothness prior needs features with degrees.*prior: isotropic"):
+    with pytest.raises(FittingError, match=r"a smoothness prior needs a featurizer with degrees.*prior: isotropic"):
         atomgraph.train(config(tmp_path, snap, SQUARES | {"prior": "smoothness"}), quiet=True)
 
 
@@ -310,7 +310,7 @@ def test_nonlinear_models_get_no_hint(model):
 
 def test_a_fit_that_the_data_do_not_determine_once_printed_condition_number_inf(tmp_path):
     facts = {"rows": 9, "rank": 3, "unknowns": 5, "effective_parameters": 2.0, "rms_of_weighted_residuals": 1.0}
-    line = describe_solution(Solution(None, None, facts | {"condition_number": float("inf")}))
+    line = describe_solution(ClosedFormResult(None, None, facts | {"condition_number": float("inf")}))
     assert "the data alone do not determine all weights" in line and "number inf," not in line
 
 

@@ -1,4 +1,4 @@
-"""First weights of a network: training starts at the energy that E0 leaves over, instead of learning it in its first epochs."""
+"""Initial weights of a network, fitted to the mean energy above E0, so that the first epochs need not learn it."""
 
 from __future__ import annotations
 
@@ -16,16 +16,23 @@ from atomgraph.fitting.solvers.fit_errors import FittingError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.potential import Potential
 
-MOST_STRUCTURES = 500  # for the last linear maps
-FEW_STRUCTURES = 32  # for all weights: a mean needs no more
-STEPS = 3  # of Gauss-Newton
-RELATIVE_RIDGE = 0.03  # of the largest singular value: the mean is fitted, details are left to training
-WORSE = 1.1  # by which the error of forces may grow
+N_STRUCTURES_LINEAR = 500  # structures for a fit of the last linear maps
+N_STRUCTURES_ALL = 32  # structures for a fit of all weights, enough for a mean
+STEPS = 3  # Gauss-Newton steps
+RELATIVE_RIDGE = 0.03  # relative to the largest singular value, so large that only the mean is fitted
+MAX_FORCE_ERROR_RATIO = 1.1  # largest ratio of the force error after the fit to that before
 
 
 @dataclass(frozen=True)
-class EnergyStart:
-    """RMS errors of energies per atom in eV before and after, the number of structures that they are of, and the method."""
+class InitialWeightsFit:
+    """Result of a fit of initial weights.
+
+    Attributes:
+        before: RMS error of energies per atom before the fit, eV.
+        after: RMS error of energies per atom after the fit, eV.
+        n_structures: Number of structures of the fit.
+        method: Weights that were fitted: ``last linear maps`` or ``all weights``.
+    """
 
     before: float
     after: float
@@ -33,32 +40,34 @@ class EnergyStart:
     method: str
 
     def describe(self) -> str:
-        """One line for the log."""
+        """Return one line for the log."""
         return (
-            f"first weights: {self.method} solved for the energy above E0; error of {self.n_structures} training energies "
+            f"initial weights: {self.method} fitted to the energy above E0; error of {self.n_structures} training energies "
             f"{self.before:.3g} → {self.after:.3g} eV/atom"
         )
 
 
-def start_at_mean_energy(potential: Potential, graphs: Sequence[AtomicGraph]) -> EnergyStart:
-    r"""Change a network's first weights so that training starts at the mean energy of the data.
+def fit_initial_weights(potential: Potential, graphs: Sequence[AtomicGraph]) -> InitialWeightsFit:
+    r"""Change the initial weights of a network, so that training starts at the mean energy of the data.
 
-    The last linear maps are solved for in closed form,
+    The last linear maps are fitted in closed form,
 
     .. math:: \min_{\delta} \sum_s \Big(\frac{E_s - E_s^{pred} - x_s \cdot \delta}{n_s}\Big)^2 + \lambda |\delta|^2,
               \qquad \lambda = (0.03\,\sigma_1)^2,
 
-    with :math:`\sigma_1` the largest singular value of the rows :math:`x_s / n_s`. The ridge is large enough that only
-    what most structures have in common is fitted. Where features of random weights hardly know the environment (MACE), the
-    maps would become so large that forces get worse, and training with them: then all weights share the change, in
-    three steps of Gauss-Newton on the energies of 32 structures, each of minimum norm.
+    with :math:`\sigma_1` the largest singular value of the rows :math:`x_s / n_s`. Because of the large ridge, only the
+    common part of most structures is fitted.
+
+    Features with random weights may hardly depend on the environment (MACE). The last maps would then become so large that
+    forces get worse. In this case, all weights are changed instead, by three Gauss-Newton steps of minimum norm on the
+    energies of 32 structures.
 
     Args:
-        potential: Changed in place; on the CPU.
-        graphs: Training structures; some of those with an energy are used, evenly spaced.
+        potential: Potential on the CPU; its weights are changed.
+        graphs: Training structures, from which labelled structures are taken at equal intervals.
 
     Returns:
-        Errors before and after.
+        Errors before and after the fit.
 
     Raises:
         FittingError: If no structure has an energy.
@@ -68,20 +77,20 @@ def start_at_mean_energy(potential: Potential, graphs: Sequence[AtomicGraph]) ->
         raise FittingError("no structure has an energy")
     was_training = potential.training
     try:
-        return _last_maps(potential, labelled) or _all_weights(potential, labelled)
+        return _fit_last_maps(potential, labelled) or _fit_all_weights(potential, labelled)
     finally:
         potential.train(was_training)
 
 
 @torch.no_grad()
-def _last_maps(potential: Potential, graphs: Sequence[AtomicGraph]) -> EnergyStart | None:
-    """The closed form; None, with the weights as they were, where it makes forces worse or readouts have no such form."""
+def _fit_last_maps(potential: Potential, graphs: Sequence[AtomicGraph]) -> InitialWeightsFit | None:
+    """Fit the last linear maps; return None, with unchanged weights, if forces get worse or no readout is linear."""
     potential.eval()
     try:
-        unknowns = LinearWeights(potential.model, around=True)
+        unknowns = LinearWeights(potential.model, keep_weights=True)
     except FittingError:
         return None
-    graphs = _some(graphs, MOST_STRUCTURES)
+    graphs = _subset(graphs, N_STRUCTURES_LINEAR)
     rows, errors = [], []
     for batch in budget_batches(graphs, SMALL_BUDGET):
         n_atoms = torch.bincount(batch.graph_of_atom, minlength=batch.n_graphs).double()
@@ -90,24 +99,24 @@ def _last_maps(potential: Potential, graphs: Sequence[AtomicGraph]) -> EnergySta
         errors.append((batch.energy - predicted).double() / n_atoms)
     design, error = torch.cat(rows), torch.cat(errors)
     change = _ridge(design, error)
-    few = _some(graphs, FEW_STRUCTURES)
+    force_graphs = _subset(graphs, N_STRUCTURES_ALL)
     weights = {name: weight.clone() for name, weight in potential.named_parameters()}
-    before = _force_error(potential, few)
+    before = _force_error(potential, force_graphs)
     unknowns.assign(change.to(potential.model.dtype))
-    after = _force_error(potential, few)
-    if not after <= WORSE * before:
+    after = _force_error(potential, force_graphs)
+    if not after <= MAX_FORCE_ERROR_RATIO * before:
         potential.load_state_dict(weights, strict=False)
         return None
-    return EnergyStart(_rms(error), _rms(error - design @ change), len(graphs), "last linear maps")
+    return InitialWeightsFit(_rms(error), _rms(error - design @ change), len(graphs), "last linear maps")
 
 
-def _all_weights(potential: Potential, graphs: Sequence[AtomicGraph]) -> EnergyStart:
-    """Damped steps of Gauss-Newton on energies per atom, :math:`\\delta = J^T (J J^T + \\lambda)^{-1} r`."""
-    potential.train()  # so that energies keep the graph of the weights that they come from
-    graphs = _some(graphs, FEW_STRUCTURES)
+def _fit_all_weights(potential: Potential, graphs: Sequence[AtomicGraph]) -> InitialWeightsFit:
+    """Fit all weights by damped Gauss-Newton steps on energies per atom, :math:`\\delta = J^T (J J^T + \\lambda)^{-1} r`."""
+    potential.train()  # energies must be differentiable with respect to weights
+    graphs = _subset(graphs, N_STRUCTURES_ALL)
     weights = [weight for weight in potential.parameters() if weight.requires_grad]
     residual = _residual(potential, graphs)
-    first = _rms(residual)
+    error_before = _rms(residual)
     for _ in range(STEPS):
         jacobian = torch.stack([_gradient(potential, graph, weights) for graph in graphs])
         kernel = jacobian @ jacobian.T
@@ -116,32 +125,32 @@ def _all_weights(potential: Potential, graphs: Sequence[AtomicGraph]) -> EnergyS
             break
         kernel.diagonal().add_(damping)
         step = jacobian.T @ torch.linalg.solve(kernel, residual)
-        residual = _descended(potential, graphs, weights, step, residual)
-    return EnergyStart(first, _rms(residual), len(graphs), "all weights")
+        residual = _take_step(potential, graphs, weights, step, residual)
+    return InitialWeightsFit(error_before, _rms(residual), len(graphs), "all weights")
 
 
 @torch.no_grad()
-def _descended(
+def _take_step(
     potential: Potential, graphs: Sequence[AtomicGraph], weights: Sequence[Tensor], step: Tensor, residual: Tensor
 ) -> Tensor:
-    """Take the step, halved until the errors of energies are smaller; the residuals after it."""
-    old = [weight.clone() for weight in weights]
+    """Take the step, halved until energy errors decrease; return the residuals afterwards, (n_structures,), eV."""
+    start_weights = [weight.clone() for weight in weights]
     length = 1.0
     while length > 1e-2:
-        for weight, start, part in zip(weights, old, step.split([w.numel() for w in weights]), strict=True):
+        for weight, start, part in zip(weights, start_weights, step.split([w.numel() for w in weights]), strict=True):
             weight.copy_(start + length * part.view_as(weight))
         after = _residual(potential, graphs)
         if _rms(after) < _rms(residual):
             return after
         length /= 2
-    for weight, start in zip(weights, old, strict=True):
+    for weight, start in zip(weights, start_weights, strict=True):
         weight.copy_(start)
     return residual
 
 
 @torch.no_grad()
 def _residual(potential: Potential, graphs: Sequence[AtomicGraph]) -> Tensor:
-    """(n_structures,) label − prediction of energies per atom, eV."""
+    """Return label − prediction of energies per atom, (n_structures,), eV."""
     errors = []
     for batch in budget_batches(graphs, SMALL_BUDGET):
         n_atoms = torch.bincount(batch.graph_of_atom, minlength=batch.n_graphs)
@@ -150,7 +159,7 @@ def _residual(potential: Potential, graphs: Sequence[AtomicGraph]) -> Tensor:
 
 
 def _gradient(potential: Potential, graph: AtomicGraph, weights: Sequence[Tensor]) -> Tensor:
-    """(n_weights,) the derivative of the energy per atom with respect to all weights."""
+    """Return the derivative of the energy per atom with respect to all weights, (n_weights,), eV."""
     energy = potential(graph, forces=False, stress=False)["energy"].sum() / graph.n_atoms
     gradients = torch.autograd.grad(energy, weights, allow_unused=True, materialize_grads=True)
     return torch.cat([gradient.flatten() for gradient in gradients]).double()
@@ -158,7 +167,7 @@ def _gradient(potential: Potential, graph: AtomicGraph, weights: Sequence[Tensor
 
 @torch.no_grad()
 def _force_error(potential: Potential, graphs: Sequence[AtomicGraph]) -> float:
-    """RMS error of the labelled force components, eV/Å; 0 where there are none."""
+    """Return the RMS error of the labelled force components, eV/Å; 0 without labels."""
     errors = [torch.zeros(0)]
     for batch in budget_batches([graph for graph in graphs if bool(graph.forces_mask.any())], SMALL_BUDGET):
         forces = potential.evaluate(batch, forces=True, stress=False)["forces"]
@@ -167,16 +176,16 @@ def _force_error(potential: Potential, graphs: Sequence[AtomicGraph]) -> float:
     return _rms(error) if len(error) else 0.0
 
 
-def _some(graphs: Sequence[AtomicGraph], most: int) -> Sequence[AtomicGraph]:
-    """At most so many, evenly spaced."""
-    return graphs[:: -(-len(graphs) // most)]
+def _subset(graphs: Sequence[AtomicGraph], max_graphs: int) -> Sequence[AtomicGraph]:
+    """Return at most ``max_graphs`` graphs, at equal intervals."""
+    return graphs[:: -(-len(graphs) // max_graphs)]
 
 
 def _ridge(design: Tensor, target: Tensor) -> Tensor:
-    """(n,) the ridge solution, by the singular values of the design (n_rows, n)."""
+    """Return the ridge solution, (n,), by SVD of the design matrix, (n_rows, n)."""
     u, s, vh = torch.linalg.svd(design, full_matrices=False)
-    strength = s / (s.square() + (RELATIVE_RIDGE * s[0]).square()) if float(s[0]) > 0 else torch.zeros_like(s)
-    return vh.T @ (strength * (u.T @ target))
+    inverse = s / (s.square() + (RELATIVE_RIDGE * s[0]).square()) if float(s[0]) > 0 else torch.zeros_like(s)
+    return vh.T @ (inverse * (u.T @ target))
 
 
 def _rms(values: Tensor) -> float:
