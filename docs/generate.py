@@ -30,6 +30,7 @@ from atomgraph.config.schema import Config
 from atomgraph.data.formats.format_table import FORMATS
 from atomgraph.errors import AtomgraphError
 from atomgraph.nn.part import Part, public_name
+from atomgraph.nn.part_lookup import public_parts
 
 FOLDER = Path(__file__).parent / "generated"
 PACKAGES = {"Models": models, "Featurizers": featurizers, "Layers": layers, "Readouts": readouts, "Shared parts": nn}
@@ -47,6 +48,7 @@ def write_pages(folder: Path = FOLDER) -> list[Path]:
         "config-keys.md": "\n".join(config_keys(Config, "", faults)),
         "finetune-keys.md": "\n".join(finetune_keys(faults)),
         "parts.md": "\n".join(parts(faults)),
+        "api-parts.md": "\n".join(api_parts()),
         "commands.md": "\n".join(commands()),
         "formats.md": "\n".join(formats()),
     }
@@ -120,13 +122,19 @@ def parts(faults: list[str]) -> Iterator[str]:
     for title, package in PACKAGES.items():
         yield f"## {title}\n"
         for cls in public_parts(package):
-            yield from _part(cls, faults)
+            if not inspect.isabstract(cls):
+                yield from _part(cls, faults)
 
 
-def public_parts(package: types.ModuleType) -> list[type[Part]]:
-    """The parts that a package shows and that can be built, by name."""
-    shown = [value for value in vars(package).values() if isinstance(value, type) and issubclass(value, Part)]
-    return sorted((cls for cls in set(shown) if not inspect.isabstract(cls)), key=lambda cls: cls.__name__)
+def api_parts() -> Iterator[str]:
+    """The docstring of every public part that api.md does not list itself, package by package."""
+    listed = set(re.findall(r"auto(?:class|module):: (\S+)", (FOLDER.parent / "api.md").read_text(encoding="utf-8")))
+    for title, package in PACKAGES.items():
+        yield f"## {title}\n\n```{{eval-rst}}"
+        for cls in public_parts(package):
+            if not listed & {public_name(cls), cls.__module__}:
+                yield f".. autoclass:: {public_name(cls)}\n"
+        yield "```\n"
 
 
 def _part(cls: type[Part], faults: list[str]) -> Iterator[str]:

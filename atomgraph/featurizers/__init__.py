@@ -10,6 +10,7 @@ from atomgraph.featurizers.node_embedding import NodeEmbedding
 from atomgraph.featurizers.radial_density import RadialDensity
 from atomgraph.featurizers.soap.soap import SOAP
 from atomgraph.featurizers.symmetry_functions.symmetry_functions import SymmetryFunctions
+from atomgraph.nn.part_lookup import package_getattr
 from atomgraph.nn.protocols import Featurizer
 
 __all__ = [
@@ -25,3 +26,5 @@ __all__ = [
     "SymmetryFunctions",
     "TripleKernel",
 ]
+
+__getattr__ = package_getattr(__name__)

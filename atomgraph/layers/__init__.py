@@ -9,8 +9,8 @@ from atomgraph.layers.mace import MACELayer
 from atomgraph.layers.polynomial_filter import PolynomialFilter
 from atomgraph.layers.residual import Residual
 from atomgraph.layers.standardize import Standardize
+from atomgraph.nn.part_lookup import package_getattr
 from atomgraph.nn.protocols import Layer, MessageLayer
-from atomgraph.old_names import old_names_of
 
 __all__ = [
     "Adjacency",
@@ -28,4 +28,4 @@ __all__ = [
     "Standardize",
 ]
 
-__getattr__ = old_names_of(__name__)
+__getattr__ = package_getattr(__name__)

@@ -9,5 +9,8 @@ from atomgraph.models.gap import GAP
 from atomgraph.models.gcn import GCN
 from atomgraph.models.mace import MACE
 from atomgraph.models.snap import SNAP
+from atomgraph.nn.part_lookup import package_getattr
 
 __all__ = ["ACE", "GAP", "GCN", "MACE", "SNAP", "Baseline", "BehlerParrinello", "Branch", "EnergyModel"]
+
+__getattr__ = package_getattr(__name__)

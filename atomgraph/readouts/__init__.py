@@ -1,7 +1,7 @@
 """Readouts: h -> one number (or several) per atom."""
 
+from atomgraph.nn.part_lookup import package_getattr
 from atomgraph.nn.protocols import Readout
-from atomgraph.old_names import old_names_of
 from atomgraph.readouts.density_embedding import DensityEmbedding
 from atomgraph.readouts.linear import Linear
 from atomgraph.readouts.mlp import MLP
@@ -25,4 +25,4 @@ __all__ = [
     "ZeroReadout",
 ]
 
-__getattr__ = old_names_of(__name__)
+__getattr__ = package_getattr(__name__)
