@@ -63,7 +63,7 @@ ARGUMENTS: dict[str, dict[str, str]] = {
     "ScaledMLP": {"gain": "activation_gain"},
     "Sigma": {"grows": "energy_error_scaling"},
     "SparseKernel": {"n_features": "irreps_in"},
-    "Standardize": {"channels": "irreps_in", "narrowest": "min_width"},
+    "Standardize": {"channels": "irreps_in", "narrowest": "min_std", "min_width": "min_std"},
     "SymmetryFunctions": {"cutoff_function": "envelope", "flat": "inner_fraction"},
     "TripleKernel": {"transition": "envelope_width", "ends": "neighbours"},
     "add_uncertainty": {"fit": "solution"},

@@ -44,7 +44,7 @@ def main(every: int = 5) -> None:
         for share in SHARES:
             highest = torch.tensor([float(rough[rank == k].max()) for k in range(1, len(N_MAX) + 1)])
             kept = torch.nonzero((rank <= order) & (rough <= 1 + share * (highest[rank - 1] - 1)))[:, 0]
-            part = reduced.columns(kept)
+            part = reduced.select_columns(kept)
             size = torch.linalg.vector_norm(part.R, dim=0) / part.n_rows**0.5
             weights = evidence(part, torch.where(size > 0, size, 1.0)).weights
             off = (rows[:, kept] @ weights)[:, 0] - target

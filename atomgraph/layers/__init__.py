@@ -1,4 +1,4 @@
-"""Layers: (h, graph, edges) -> h, messages between atoms."""
+"""Layers: (h, graph, edges) -> h, new features of atoms, with or without messages of neighbours."""
 
 from atomgraph.layers.adjacency import Adjacency, Envelope, GaussianShells
 from atomgraph.layers.atom_wise import AtomWise

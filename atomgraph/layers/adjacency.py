@@ -1,4 +1,4 @@
-"""Adjacency: how strongly two atoms are connected, as a function of their distance."""
+"""Adjacency: edge weights as a function of distance."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from atomgraph.old_names import old_names_of
 
 
 class Adjacency(Part):
-    """Weights of the edges, not negative and zero from the cutoff on: ``edges -> (n_edges,)`` or ``(n_edges, channels)``.
+    """Edge weights, not negative, zero beyond the cutoff: ``edges -> (n_edges,)`` or ``(n_edges, channels)``.
 
-    Args:
-        cutoff: Å.
-        channels: None where all channels share the weights, else how many have weights of their own.
+    Attributes:
+        cutoff: Cutoff radius, Å.
+        channels: Number of channels with separate weights; None if all channels have the same weights.
     """
 
     cutoff: float
@@ -27,18 +27,19 @@ class Adjacency(Part):
     group = "radial"
 
     @abstractmethod
-    def forward(self, edges: Edges) -> Tensor: ...
+    def forward(self, edges: Edges) -> Tensor:
+        """Return the weights, (n_edges,) or (n_edges, channels)."""
 
 
 class Envelope(Adjacency):
-    """The cutoff envelope itself, :math:`w_{ij} = f(r_{ij})`, the same for all channels.
+    """Cutoff envelope as edge weight, :math:`w_{ij} = f(r_{ij})`, equal for all channels.
 
     Args:
-        cutoff: Å.
-        envelope: F by its name in ``ops/cutoff.py``; ``polynomial`` has two flat derivatives at the cutoff.
+        cutoff: Cutoff radius, Å.
+        envelope: Name of f in ``ops/cutoff.py``. The first two derivatives of ``polynomial`` vanish at the cutoff.
 
     Raises:
-        WiringError: For another envelope or a cutoff that is not positive.
+        WiringError: If the envelope is unknown, or the cutoff is not positive.
     """
 
     def __init__(self, cutoff: float, envelope: str = "polynomial"):
@@ -48,22 +49,24 @@ class Envelope(Adjacency):
         self.cutoff, self.channels, self.envelope = float(cutoff), None, checked_envelope(envelope)
 
     def forward(self, edges: Edges) -> Tensor:
-        """(n_edges,) in [0, 1]."""
+        """Return the weights, (n_edges,), in [0, 1]."""
         return envelope_of(edges, self.envelope, self.cutoff)
 
 
 class GaussianShells(Adjacency):
-    r"""For each channel a shell of distances, :math:`w^c_{ij} = f(r_{ij})\, e^{-(r_{ij}-\mu_c)^2/2s_c^2}`, both learned.
+    r"""Edge weights of Gaussian shells, :math:`w^c_{ij} = f(r_{ij})\, e^{-(r_{ij}-\mu_c)^2/2s_c^2}`, one shell per channel.
 
-    Place and width are kept in units of the first width, so that they learn as fast as other weights.
+    Centres :math:`\mu_c` and standard deviations :math:`s_c` are trained. The parameters ``place`` (the centre) and
+    ``sharpness`` (the inverse standard deviation) are in units of the initial standard deviation, so that they are of order
+    one, as other weights.
 
     Args:
-        channels: How many.
-        cutoff: Å.
-        start: Where the first shell lies, Å; the last lies at the cutoff.
+        channels: Number of channels.
+        cutoff: Cutoff radius and initial centre of the last shell, Å.
+        start: Initial centre of the first shell, Å.
 
     Raises:
-        WiringError: For no channels or a cutoff that is not above ``start``.
+        WiringError: If there are no channels, or the cutoff is not above ``start``.
     """
 
     def __init__(self, channels: int, cutoff: float, start: float = 1.0):
@@ -71,29 +74,34 @@ class GaussianShells(Adjacency):
         if channels < 1 or not cutoff > start:
             raise WiringError(f"{channels} shells between {start} Å and the cutoff of {cutoff} Å cannot be made")
         self.cutoff, self.channels = float(cutoff), channels
-        self._width = (cutoff - start) / 6.0
-        self.place = torch.nn.Parameter(torch.linspace(start, cutoff, channels) / self._width)
+        self._unit = (cutoff - start) / 6.0  # initial standard deviation, Å
+        self.place = torch.nn.Parameter(torch.linspace(start, cutoff, channels) / self._unit)
         self.sharpness = torch.nn.Parameter(torch.ones(channels))
         self._envelope = Envelope(cutoff)
 
     def forward(self, edges: Edges) -> Tensor:
-        """(n_edges, channels) in [0, 1]."""
-        away = (edges.length[:, None] / self._width - self.place) * self.sharpness
-        return self._envelope(edges)[:, None] * torch.exp(-0.5 * away * away)
+        """Return the weights, (n_edges, channels), in [0, 1]."""
+        deviation = (edges.length[:, None] / self._unit - self.place) * self.sharpness
+        return self._envelope(edges)[:, None] * torch.exp(-0.5 * deviation * deviation)
 
 
-def adjacency_for(channels: int, cutoff: float, adjacency: Adjacency | None) -> Adjacency:
-    """The adjacency of a layer: the one given, if it fits the layer's channels and cutoff, else the envelope.
+def resolve_adjacency(channels: int, cutoff: float, adjacency: Adjacency | None) -> Adjacency:
+    """Return the adjacency of a layer: the argument after a check, or the cutoff envelope for None.
+
+    Args:
+        channels: Number of channels of the layer.
+        cutoff: Cutoff radius of the layer, Å.
+        adjacency: Adjacency to check, or None.
 
     Raises:
-        WiringError: For weights of another number of channels, or an adjacency that reaches beyond the cutoff.
+        WiringError: If the adjacency has another number of channels, or a cutoff above that of the layer.
     """
     if adjacency is None:
         return Envelope(cutoff)
     if adjacency.channels not in (None, channels):
-        raise WiringError(f"the adjacency has weights for {adjacency.channels} channels, the layer has {channels}")
+        raise WiringError(f"the adjacency has weights for {adjacency.channels} channels, but the layer has {channels}")
     if adjacency.cutoff > cutoff + 1e-12:
-        raise WiringError(f"the adjacency reaches {adjacency.cutoff} Å, beyond the layer's cutoff of {cutoff} Å")
+        raise WiringError(f"the cutoff of the adjacency, {adjacency.cutoff} Å, is above that of the layer, {cutoff} Å")
     return adjacency
 
 

@@ -1,4 +1,4 @@
-"""Atom-wise layer: each atom's features through its element's own weights, no message."""
+"""Atom-wise layer: a perceptron for each element, without messages between atoms."""
 
 from __future__ import annotations
 
@@ -18,16 +18,18 @@ from atomgraph.nn.protocols import Layer
 
 
 class AtomWise(Layer):
-    r""":math:`h'_i = \sigma(h_i W_{z_i} + b_{z_i})`: changes the number of channels and lets the centre's element in.
+    r"""Atom-wise layer, :math:`h'_i = \sigma(h_i W_{z_i} + b_{z_i})`, with weights for each element.
+
+    It can change the number of channels, and makes features depend on the element of the atom.
 
     Args:
-        elements: Chemical symbols, in the model's order.
-        irreps_in, irreps_out: Scalars per atom before and after, their number or irreps (``0e``).
-        hidden: Widths of hidden layers, each with a silu.
-        activation: σ, one of ``identity``, ``silu``, ``tanh``, ``softplus``.
+        elements: Chemical symbols, in the order of the model.
+        irreps_in, irreps_out: Scalar features per atom before and after the layer, as a number or irreps (``0e``).
+        hidden: Widths of hidden layers, each with activation silu.
+        activation: Activation function σ, one of ``identity``, ``silu``, ``tanh``, ``softplus``.
 
     Raises:
-        WiringError: For an unknown activation or a width below one.
+        WiringError: If the activation is unknown, or a width is below one.
     """
 
     group = "embedding"
@@ -48,9 +50,9 @@ class AtomWise(Layer):
         self.mlp = MLP(self.irreps_in.dim, hidden, self.irreps_out.dim, n_elements=len(self.elements))
 
     def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
-        """The perceptron of each element."""
+        """Return the weights of the perceptron of each element."""
         return self.mlp.element_tables(edit, "mlp")
 
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
-        """(n_atoms, irreps_in.dim) to (n_atoms, irreps_out.dim)."""
+        """Return new features, (n_atoms, irreps_out.dim), of features h, (n_atoms, irreps_in.dim)."""
         return self.activation(self.mlp(h, edges.element))

@@ -1,4 +1,4 @@
-"""Graph convolution: an atom's own features, and the mean of its neighbours'."""
+"""Graph convolution of the features of an atom and the mean features of its neighbours."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from e3nn import o3
 from torch import Tensor
 
 from atomgraph.graph.structure import AtomicGraph
-from atomgraph.layers.adjacency import Adjacency, adjacency_for
+from atomgraph.layers.adjacency import Adjacency, resolve_adjacency
 from atomgraph.nn.activation import activation_of
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.irreps import as_scalars
@@ -17,20 +17,22 @@ from atomgraph.ops.laplacian import check_laplacian, mean_of_neighbours
 
 
 class GraphConvolution(MessageLayer):
-    r""":math:`h'_i = \sigma(\bar h_i W + h_i B + b)`, :math:`\bar h_i = \sum_j w_{ij} h_j / (1 + \sum_j w_{ij})`.
+    r"""Graph convolution, :math:`h'_i = \sigma(\bar h_i W + h_i B + b)`.
 
-    ``mean`` is W and ``own`` B, both (channels_in, channels_out).
+    .. math:: \bar h_i = \sum_j w_{ij} h_j / (1 + \sum_j w_{ij})
+
+    The parameters ``mean`` (W) and ``own`` (B) have the shape (channels_in, channels_out).
 
     Args:
-        irreps_in, irreps_out: Scalars per atom before and after, their number or irreps (``0e``).
-        cutoff: Å.
-        normalisation: What the sum is divided by (``ops/laplacian.py``); ``smooth`` is the one for energies.
-        activation: σ, one of ``silu``, ``tanh``, ``softplus``, ``identity``.
-        bias: b, zero at first.
-        adjacency: Weights of the edges; by default the envelope f(r).
+        irreps_in, irreps_out: Scalar features per atom before and after the layer, as a number or irreps (``0e``).
+        cutoff: Cutoff radius, Å.
+        normalisation: Divisor of the sum, a name in ``ops/laplacian.py``; use ``smooth`` for energies.
+        activation: Activation function σ, one of ``silu``, ``tanh``, ``softplus``, ``identity``.
+        bias: Add a bias b, initially zero.
+        adjacency: Edge weights :math:`w_{ij}`; the cutoff envelope f(r) if None.
 
     Raises:
-        WiringError: For what does not fit.
+        WiringError: If an argument is invalid, or the adjacency does not fit to channels or cutoff.
 
     Source: Daigavane et al., Distill (2021), 10.23915/distill.00032; Hamilton, Ying and Leskovec, NeurIPS 2017.
     """
@@ -52,17 +54,17 @@ class GraphConvolution(MessageLayer):
         check_laplacian("random_walk", normalisation)
         self.normalisation = normalisation
         self.activation = activation_of(activation)
-        self.adjacency = adjacency_for(channels_in, cutoff, adjacency)
+        self.adjacency = resolve_adjacency(channels_in, cutoff, adjacency)
         self.mean = torch.nn.Parameter(torch.randn(channels_in, channels_out) / (2 * channels_in) ** 0.5)
         self.own = torch.nn.Parameter(torch.randn(channels_in, channels_out) / (2 * channels_in) ** 0.5)
         self.bias = torch.nn.Parameter(torch.zeros(channels_out)) if bias else None
 
     def linear_maps(self) -> dict[str, LinearMap]:
-        """The matrices of the neighbours and of the atom."""
+        """Return the matrices of the neighbours and of the atom."""
         return matrices(self, "mean", "own")
 
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
-        """(n_atoms, irreps_in.dim) to (n_atoms, irreps_out.dim)."""
+        """Return new features, (n_atoms, irreps_out.dim), of features h, (n_atoms, irreps_in.dim)."""
         average = mean_of_neighbours(h, self.adjacency(edges), edges.centre, edges.neighbour, self.normalisation)
         combined = average @ self.mean + h @ self.own
         return self.activation(combined if self.bias is None else combined + self.bias)

@@ -1,4 +1,4 @@
-"""Laplacian convolution: an atom's own features, and how they differ from its neighbours'."""
+"""Laplacian convolution of the features of an atom and their differences from the neighbours' features."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from e3nn import o3
 from torch import Tensor
 
 from atomgraph.graph.structure import AtomicGraph
-from atomgraph.layers.adjacency import Adjacency, adjacency_for
+from atomgraph.layers.adjacency import Adjacency, resolve_adjacency
 from atomgraph.nn.activation import activation_of
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.irreps import as_scalars
@@ -17,21 +17,21 @@ from atomgraph.ops.laplacian import check_laplacian, laplacian
 
 
 class LaplacianConvolution(MessageLayer):
-    r""":math:`h' = \sigma(h W - L h\, V + b)`, one step of diffusion with learned channel matrices.
+    r"""Laplacian convolution, :math:`h' = \sigma(h W - L h\, V + b)`: one diffusion step with trained channel matrices.
 
-    ``own`` is W and ``spread`` V, both (channels_in, channels_out).
+    The parameters ``own`` (W) and ``spread`` (V) have the shape (channels_in, channels_out).
 
     Args:
-        irreps_in, irreps_out: Scalars per atom before and after, their number or irreps (``0e``).
-        cutoff: Å.
-        laplacian, normalisation: Which Laplacian of the weighted graph (``ops/laplacian.py``); ``smooth`` is the one
-            for energies.
-        activation: σ, one of ``silu``, ``tanh``, ``softplus``, ``identity``.
-        bias: b, zero at first.
-        adjacency: Weights of the edges; by default the envelope f(r).
+        irreps_in, irreps_out: Scalar features per atom before and after the layer, as a number or irreps (``0e``).
+        cutoff: Cutoff radius, Å.
+        laplacian: Type of the Laplacian L of the weighted graph, a name in ``ops/laplacian.py``.
+        normalisation: Normalisation of L, a name in ``ops/laplacian.py``; use ``smooth`` for energies.
+        activation: Activation function σ, one of ``silu``, ``tanh``, ``softplus``, ``identity``.
+        bias: Add a bias b, initially zero.
+        adjacency: Edge weights :math:`w_{ij}`; the cutoff envelope f(r) if None.
 
     Raises:
-        WiringError: For what does not fit.
+        WiringError: If an argument is invalid, or the adjacency does not fit to channels or cutoff.
     """
 
     def __init__(
@@ -52,17 +52,17 @@ class LaplacianConvolution(MessageLayer):
         check_laplacian(laplacian, normalisation)
         self.laplacian, self.normalisation = laplacian, normalisation
         self.activation = activation_of(activation)
-        self.adjacency = adjacency_for(channels_in, cutoff, adjacency)
+        self.adjacency = resolve_adjacency(channels_in, cutoff, adjacency)
         self.own = torch.nn.Parameter(torch.randn(channels_in, channels_out) / (2 * channels_in) ** 0.5)
         self.spread = torch.nn.Parameter(torch.randn(channels_in, channels_out) / (2 * channels_in) ** 0.5)
         self.bias = torch.nn.Parameter(torch.zeros(channels_out)) if bias else None
 
     def linear_maps(self) -> dict[str, LinearMap]:
-        """The matrices of the atom and of the differences."""
+        """Return the matrices of the atom and of the differences."""
         return matrices(self, "own", "spread")
 
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
-        """(n_atoms, irreps_in.dim) to (n_atoms, irreps_out.dim)."""
+        """Return new features, (n_atoms, irreps_out.dim), of features h, (n_atoms, irreps_in.dim)."""
         operator = laplacian(
             self.adjacency(edges), edges.centre, edges.neighbour, edges.n_atoms, self.laplacian, self.normalisation
         )

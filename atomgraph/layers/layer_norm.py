@@ -1,4 +1,4 @@
-"""Layer normalisation, with bounded derivatives."""
+"""Layer normalisation with bounded derivatives."""
 
 from __future__ import annotations
 
@@ -14,15 +14,19 @@ from atomgraph.nn.protocols import Layer
 
 
 class LayerNorm(Layer):
-    r""":math:`h'_{ic} = g_c (h_{ic} - \bar h_i) / \sqrt{\mathrm{var}_c h_{ic} + \epsilon} + b_c` over an atom's channels.
+    r"""Layer normalisation over the channels of each atom.
+
+    .. math:: h'_{ic} = g_c (h_{ic} - \bar h_i) / \sqrt{\mathrm{var}_c h_{ic} + \epsilon} + b_c
+
+    The parameters are ``gain`` (g, initially one) and ``bias`` (b, initially zero), both (channels,).
 
     Args:
-        irreps_in: Scalars per atom, two or more, their number or irreps (``0e``).
-        epsilon: Positive; not as small as usual (10^-5), since an atom whose features are nearly equal would have
-            derivatives, and so forces, of :math:`\epsilon^{-1/2}`. ``gain`` is g, one at first, ``bias`` b, zero.
+        irreps_in: Scalar features per atom, two or more, as a number or irreps (``0e``).
+        epsilon: Regularisation ε, positive. It is larger than the usual 10⁻⁵, because derivatives, and with them forces, are
+            of the order :math:`\epsilon^{-1/2}` for an atom with nearly equal features.
 
     Raises:
-        WiringError: For fewer channels or an epsilon that is not positive.
+        WiringError: If there are fewer than two channels, or epsilon is not positive.
 
     Source: Ba, Kiros and Hinton, arXiv:1607.06450 (2016).
     """
@@ -33,14 +37,14 @@ class LayerNorm(Layer):
         channels = self.irreps_in.dim
         if channels < 2 or not epsilon > 0:
             raise WiringError(
-                f"layer normalisation needs two channels and a positive epsilon, but has {channels} and {epsilon}"
+                f"layer normalisation needs two channels or more and a positive epsilon, but has {channels} and {epsilon}"
             )
         self.epsilon = float(epsilon)
         self.gain = torch.nn.Parameter(torch.ones(channels))
         self.bias = torch.nn.Parameter(torch.zeros(channels))
 
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
-        """(n_atoms, channels), before and after."""
-        apart = h - h.mean(dim=1, keepdim=True)
-        variance = apart.square().mean(dim=1, keepdim=True)
-        return self.gain * apart * torch.rsqrt(variance + self.epsilon) + self.bias
+        """Return normalised features, (n_atoms, channels), of features h, (n_atoms, channels)."""
+        deviation = h - h.mean(dim=1, keepdim=True)
+        variance = deviation.square().mean(dim=1, keepdim=True)
+        return self.gain * deviation * torch.rsqrt(variance + self.epsilon) + self.bias

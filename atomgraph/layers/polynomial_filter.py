@@ -1,4 +1,4 @@
-"""Polynomial filter: a polynomial of the graph Laplacian, learned as weights of its powers."""
+"""Polynomial filter: a polynomial of the graph Laplacian with trained coefficients."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from atomgraph.errors import WiringError
 from atomgraph.graph.structure import AtomicGraph
-from atomgraph.layers.adjacency import Adjacency, adjacency_for
+from atomgraph.layers.adjacency import Adjacency, resolve_adjacency
 from atomgraph.nn.activation import activation_of
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.irreps import as_scalars
@@ -19,26 +19,27 @@ from atomgraph.ops.operator_polynomial import check_polynomial, polynomials
 
 
 class PolynomialFilter(MessageLayer):
-    r""":math:`h' = \sigma\big(\sum_{k=0}^K L^k h\, W_k + b\big)`: what an atom learns from atoms at most K hops away.
+    r"""Polynomial filter, :math:`h' = \sigma\big(\sum_{k=0}^K L^k h\, W_k + b\big)`.
 
-    ``weight`` is (K + 1, channels_in, channels_out), or (K + 1,) for scalars.
+    New features of an atom depend on atoms up to K edges away. The parameter ``weight`` has the shape
+    (K + 1, channels_in, channels_out), or (K + 1,) for scalar weights.
 
     Args:
-        irreps_in, irreps_out: Scalars per atom before and after, their number or irreps (``0e``).
-        cutoff: Å.
-        degree: K, the highest power.
-        basis: ``monomial``, or ``chebyshev``, which puts :math:`T_k(2L/\lambda_{max} - I)` for :math:`L^k`.
-        laplacian, normalisation: Which Laplacian of the weighted graph (``ops/laplacian.py``); ``smooth`` is the one
-            for energies.
-        weights: ``matrix``, a channel matrix for each k, or ``scalar``, the lecture's :math:`p_w(L) = \sum_k w_k L^k`.
-        activation: σ, one of ``silu``, ``tanh``, ``softplus``, ``identity``.
-        bias: b, zero at first.
-        lambda_max: Upper bound of the eigenvalues, a constant; 2 for all but the plain Laplacian, which has no bound of
-            its own.
-        adjacency: Weights of the edges; by default the envelope f(r).
+        irreps_in, irreps_out: Scalar features per atom before and after the layer, as a number or irreps (``0e``).
+        cutoff: Cutoff radius, Å.
+        degree: Degree K of the polynomial.
+        basis: ``monomial`` for :math:`L^k`, or ``chebyshev`` for :math:`T_k(2L/\lambda_{max} - I)`.
+        laplacian: Type of the Laplacian L of the weighted graph, a name in ``ops/laplacian.py``.
+        normalisation: Normalisation of L, a name in ``ops/laplacian.py``; use ``smooth`` for energies.
+        weights: ``matrix`` for a channel matrix for each k, or ``scalar`` for :math:`p_w(L) = \sum_k w_k L^k`.
+        activation: Activation function σ, one of ``silu``, ``tanh``, ``softplus``, ``identity``.
+        bias: Add a bias b, initially zero.
+        lambda_max: Upper bound of the eigenvalues of L; 2 if None. The plain Laplacian has no general bound, so a
+            Chebyshev filter needs this argument.
+        adjacency: Edge weights :math:`w_{ij}`; the cutoff envelope f(r) if None.
 
     Raises:
-        WiringError: For what does not fit.
+        WiringError: If an argument is invalid, or the adjacency does not fit to channels or cutoff.
 
     Source: Defferrard, Bresson and Vandergheynst, NeurIPS 2016; Daigavane et al., Distill (2021),
     10.23915/distill.00032.
@@ -64,28 +65,32 @@ class PolynomialFilter(MessageLayer):
         self.irreps_in, self.irreps_out = as_scalars(irreps_in, kind), as_scalars(irreps_out, kind)
         channels_in, channels_out, self.cutoff = self.irreps_in.dim, self.irreps_out.dim, float(cutoff)
         if laplacian == "plain" and basis == "chebyshev" and lambda_max is None:
-            raise WiringError("the plain Laplacian has no bound of its own: a Chebyshev filter of it needs lambda_max")
+            raise WiringError(
+                "the plain Laplacian has no general bound of its eigenvalues; give lambda_max for a Chebyshev filter"
+            )
         if weights not in ("matrix", "scalar"):
             raise WiringError(f"weights should be matrix or scalar, but are {weights!r}")
         if weights == "scalar" and channels_in != channels_out:
-            raise WiringError(f"scalar weights keep the channels, but {channels_in} should become {channels_out}")
+            raise WiringError(
+                f"scalar weights need equal numbers of channels, but these are {channels_in} before and {channels_out} after"
+            )
         self.lambda_max = 2.0 if lambda_max is None else float(lambda_max)
         check_laplacian(laplacian, normalisation)
         check_polynomial(degree, basis, self.lambda_max)
         self.degree, self.basis, self.laplacian, self.normalisation = degree, basis, laplacian, normalisation
         self.activation = activation_of(activation)
-        self.adjacency = adjacency_for(channels_in, cutoff, adjacency)
+        self.adjacency = resolve_adjacency(channels_in, cutoff, adjacency)
         shape = (degree + 1,) if weights == "scalar" else (degree + 1, channels_in, channels_out)
         fan_in = degree + 1 if weights == "scalar" else (degree + 1) * channels_in
         self.weight = torch.nn.Parameter(torch.randn(shape) / fan_in**0.5)
         self.bias = torch.nn.Parameter(torch.zeros(channels_out)) if bias else None
 
     def linear_maps(self) -> dict[str, LinearMap]:
-        """A matrix for each power; none where powers have one number each."""
+        """Return the matrix of each power; empty for scalar weights."""
         return matrices(self, "weight")
 
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
-        """(n_atoms, irreps_in.dim) to (n_atoms, irreps_out.dim)."""
+        """Return new features, (n_atoms, irreps_out.dim), of features h, (n_atoms, irreps_in.dim)."""
         operator = laplacian(
             self.adjacency(edges), edges.centre, edges.neighbour, edges.n_atoms, self.laplacian, self.normalisation
         )

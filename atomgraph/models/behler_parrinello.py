@@ -50,7 +50,7 @@ class BehlerParrinello(EnergyModel):
         readout = PerElementMLP(elements, width, readout_hidden, activation, n_outputs=len(baseline.heads))
         super().__init__(
             elements,
-            Branch(cutoff, featurizer, [Standardize(elements, width, min_width=0.01)], [readout]),
+            Branch(cutoff, featurizer, [Standardize(elements, width, min_std=0.01)], [readout]),
             baseline=baseline,
         )
 

@@ -70,7 +70,7 @@ class GCN(EnergyModel):
         convolve = {**(layer or {}), "kind": public_name(CONVOLUTIONS[convolution]), "cutoff": cutoff}
         convolve |= {"irreps_in": channels, "irreps_out": channels}
         layers: list[Any] = [
-            Standardize(elements, n_features, min_width=0.01),
+            Standardize(elements, n_features, min_std=0.01),
             AtomWise(elements, n_features, channels),
         ]
         for _ in range(n_layers):

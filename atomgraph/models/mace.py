@@ -11,7 +11,7 @@ from torch import Tensor
 from atomgraph.errors import WiringError, nearest
 from atomgraph.featurizers.node_embedding import NodeEmbedding
 from atomgraph.graph.structure import AtomicGraph
-from atomgraph.layers.mace import MACELayer, fades
+from atomgraph.layers.mace import MACELayer, envelope_target
 from atomgraph.models.baseline import Baseline
 from atomgraph.models.branch import Branch
 from atomgraph.models.energy import EnergyModel
@@ -89,7 +89,7 @@ class MACE(EnergyModel):
             raise WiringError(f"MACE needs at least one layer and 0e features, but has {n_layers} and {irreps}")
         heads = 1 if baseline is None else len(baseline.heads)
         kinds = _of_layers("interaction", interaction, n_layers)
-        usual = {"envelope_on": fades(*kinds)} | ({"n_radial": 10} if size else {})
+        usual = {"envelope_on": envelope_target(*kinds)} | ({"n_radial": 10} if size else {})
         shared = RadialEmbedding(elements, cutoff, **{**usual, **(radial or {})})
         embedding = NodeEmbedding(elements, channels, global_state)
         layers: list[MACELayer] = []

@@ -105,5 +105,5 @@ def test_wiring_of_features_of_edges_is_checked():
 
 
 def test_a_residual_refuses_a_layer_with_features_of_edges():
-    with pytest.raises(WiringError, match="cannot wrap a EdgeTensors, which has features of edges"):
+    with pytest.raises(WiringError, match="cannot contain a EdgeTensors, because this layer has features of edges"):
         Residual(EdgeTensors(CHANNELS, CUTOFF, reads=False))

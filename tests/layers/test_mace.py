@@ -117,5 +117,5 @@ def test_unknown_interaction_is_refused_with_the_nearest():
 
 
 def test_channels_that_differ_are_refused():
-    with pytest.raises(WiringError, match="equally many channels"):
+    with pytest.raises(WiringError, match="equal numbers of channels"):
         layer("2x0e+2x1o", "2x0e+3x1o")

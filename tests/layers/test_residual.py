@@ -37,7 +37,7 @@ def test_the_layer_inside_is_calibrated():
 
 
 def test_what_cannot_be_added_is_refused():
-    with pytest.raises(WiringError, match="takes 3x0e, gives 4x0e"):
+    with pytest.raises(WiringError, match="maps 3x0e to 4x0e"):
         Residual(GraphConvolution(3, 4, cutoff=3.0))
-    with pytest.raises(WiringError, match="wraps a Layer, but was given a Linear"):
+    with pytest.raises(WiringError, match="needs a Layer, but got a Linear"):
         Residual(Linear(3))

@@ -61,7 +61,7 @@ class TestSymmetryFunctionsIntoAFilter(ModelLaws):
     def model(self):
         functions = SymmetryFunctions(ELEMENTS, 3.0)
         channels = functions.irreps_out.dim
-        layers = [Standardize(ELEMENTS, channels, min_width=0.05), PolynomialFilter(channels, 5, 3.0)]
+        layers = [Standardize(ELEMENTS, channels, min_std=0.05), PolynomialFilter(channels, 5, 3.0)]
         return EnergyModel(ELEMENTS, Branch(3.0, functions, layers, [PerElementMLP(ELEMENTS, 5, (4,))]))
 
 

@@ -1,5 +1,8 @@
-"""MACE's layer: what neighbours say (an interaction), and products of it (a symmetric product basis)."""
+"""Layer of MACE: an interaction (sum of messages from neighbours), then symmetric products of the sum."""
 
-from atomgraph.layers.mace.layer import INTERACTIONS, MACELayer, fades
+from atomgraph.layers.mace.layer import INTERACTIONS, MACELayer, envelope_target
+from atomgraph.old_names import old_names_of
 
-__all__ = ["INTERACTIONS", "MACELayer", "fades"]
+__all__ = ["INTERACTIONS", "MACELayer", "envelope_target"]
+
+__getattr__ = old_names_of(__name__)

@@ -1,4 +1,4 @@
-"""Interaction: what an atom's neighbours say, before products are taken of it."""
+"""Interaction: the sum of messages from the neighbours of an atom, before symmetric products."""
 
 from __future__ import annotations
 
@@ -17,24 +17,25 @@ from atomgraph.nn.equivariant.linear import EquivariantLinear
 from atomgraph.nn.equivariant.radial_embedding import RadialEmbedding
 from atomgraph.nn.padded_edges import PaddedEdges
 from atomgraph.nn.part import Part
+from atomgraph.old_names import old_names_of
 
 
 class Interaction(Part):
-    r"""Features up, convolution, and what its sums are divided by; what differs is in the subclasses.
+    r"""Sum of messages from neighbours. Subclasses define the radial weights, the divisor :math:`n_i` and the residual.
 
     .. math:: A_i = \frac{1}{n_i} W \sum_j w(r_{ij}) \otimes (W^{up} h_j) \otimes Y(\hat r_{ij})
 
     Args:
         elements: Chemical symbols.
-        irreps_in: Of h.
-        irreps_up: Of W^up h.
-        irreps_message: Of A.
-        irreps_residual: Of what goes past the products.
-        harmonics: Irreps of Y.
+        irreps_in: Irreps of the features h.
+        irreps_up: Irreps of :math:`W^{up} h`.
+        irreps_message: Irreps of the message A.
+        irreps_residual: Irreps of the residual.
+        harmonics: Irreps of the spherical harmonics Y.
         radial: Embedding of distances.
-        radial_hidden: Widths of the network that gives w.
-        coupling_dtype: Of the coupling constants (``nn.Convolution``).
-        activation_gain: Of the network's activation; its own if None.
+        radial_hidden: Widths of the hidden layers of the radial network, whose output is w.
+        coupling_dtype: Dtype of the coupling coefficients, see ``nn.Convolution``.
+        activation_gain: Factor on the activation of the radial network; None for its default.
     """
 
     up: EquivariantLinear
@@ -61,28 +62,39 @@ class Interaction(Part):
         self.radial, self.hidden, self.gain = radial, list(radial_hidden), activation_gain
         self.up = EquivariantLinear(self.irreps_in, self.irreps_up)
         self.convolution = Convolution(self.irreps_up, harmonics, self.irreps_message, coupling_dtype)
-        self._make()
+        self._build_parts()
 
     @abstractmethod
-    def _make(self) -> None:
-        """Make the parts that this kind of interaction has besides."""
+    def _build_parts(self) -> None:
+        """Build the parts of the subclass."""
 
     def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
-        """None by itself: the linear maps inside have them."""
+        """Return no weights, because only the inner linear maps have weights of elements."""
         return {}
 
     @abstractmethod
     def forward(self, h: Blocks, harmonics: Tensor, edges: Edges) -> tuple[Blocks, Blocks | None]:
-        """Message and residual by irrep.
+        """Return the message and the residual of each atom, by irrep.
 
         Args:
-            harmonics: (n_blocks, length, n_harmonics) in edge blocks.
+            h: Features of atoms, by irrep.
+            harmonics: Spherical harmonics of the edges in ``PaddedEdges``, (n_blocks, length, n_harmonics).
+            edges: Edges of the graph.
         """
 
     def _sums(
         self, network: Part, inputs: Tensor, envelope: Tensor | None, up: Blocks, harmonics: Tensor, edges: Edges
     ) -> Blocks:
-        """The convolution, its weights given by a network of what each edge knows, (n_edges, width)."""
+        """Return the convolution, with weights from a network.
+
+        Args:
+            network: Radial network.
+            inputs: Inputs of the network, (n_edges, n_inputs).
+            envelope: Factor on the weights, (n_edges,), or None.
+            up: Features :math:`W^{up} h`, by irrep.
+            harmonics: Spherical harmonics in ``PaddedEdges``, (n_blocks, length, n_harmonics).
+            edges: Edges of the graph.
+        """
         blocks = PaddedEdges.of(edges)
         weights: Tensor = network(blocks.lay(inputs))
         if envelope is not None:
@@ -90,17 +102,20 @@ class Interaction(Part):
         return self.convolution(up, weights, harmonics, blocks)
 
 
-def over(blocks: Blocks, divisor: Tensor) -> Blocks:
-    """Blocks divided by a number, (), or by one for each atom, (n_atoms, 1)."""
+def divide(blocks: Blocks, divisor: Tensor) -> Blocks:
+    """Return features divided by one number, (), or by one number per atom, (n_atoms, 1)."""
     divisor = divisor if divisor.ndim == 0 else divisor[:, :, None]
     return {irrep: block / divisor for irrep, block in blocks.items()}
 
 
-def scalars(irreps: o3.Irreps) -> int:
-    """How many ``0e`` channels there are."""
+def count_scalars(irreps: o3.Irreps) -> int:
+    """Return the number of ``0e`` channels."""
     return int(o3.Irreps(irreps).count(o3.Irrep(0, 1)))
 
 
 def invariants(blocks: Blocks) -> Tensor:
-    """The ``0e`` channels, (n_atoms, channels)."""
+    """Return the ``0e`` features, (n_atoms, channels)."""
     return torch.squeeze(blocks[o3.Irrep(0, 1)], 1)
+
+
+__getattr__ = old_names_of(__name__)

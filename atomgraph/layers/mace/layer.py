@@ -1,4 +1,4 @@
-"""MACELayer: messages of neighbours, products of them, and what an atom was before."""
+"""Layer of MACE: messages of neighbours, symmetric products of them, and a residual."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from atomgraph.nn.equivariant.radial_embedding import RadialEmbedding
 from atomgraph.nn.equivariant.symmetric_product import SymmetricProduct
 from atomgraph.nn.padded_edges import PaddedEdges
 from atomgraph.nn.protocols import MessageLayer
+from atomgraph.old_names import old_names_of
 from atomgraph.ops.spherical import spherical_harmonics
 
 INTERACTIONS: dict[str, type[Interaction]] = {
@@ -44,32 +45,32 @@ INTERACTIONS: dict[str, type[Interaction]] = {
 class MACELayer(MessageLayer):
     r"""One layer of MACE: :math:`h'_i = W \sum_\nu \sum_p W^\nu_{z_i p}\, U^\nu_p A_i^{\otimes \nu} + \mathrm{residual}(h_i)`.
 
-    :math:`A_i` is what the interaction gives, its products up to ``order`` are coupled to the irreps that go out.
+    :math:`A_i` is the message of the interaction. Its products up to ``order`` are coupled to ``irreps_out``.
 
     Args:
         elements: Chemical symbols.
-        cutoff: Å.
-        irreps_in, irreps_out: Of the features, equally many channels of each irrep.
-        interaction: A name in ``INTERACTIONS``.
-        l_max: Of the harmonics.
-        order: Of the products; body order less one.
-        irreps_message: Of :math:`A_i`; by default the harmonics', as many channels as ``irreps_out`` has.
-        irreps_up: Of the neighbours' features in the convolution, by default ``irreps_in``; narrower is faster.
-        radial: How distances are encoded; by default Bessel functions.
-        radial_hidden: Widths of the radial network.
-        parity: ``natural``, or ``even`` for a model that knows no reflections (harmonics of even parity).
-        by_element: Products weigh each element by itself, or all alike.
-        residual: ``"auto"`` adds what the interaction gives past the products; ``"none"`` drops it.
-        n_paths, coupling_dtype, activation_gain: How a file of another program was coupled, see
-            ``nn.SymmetricProduct``, ``nn.Convolution``.
+        cutoff: Cutoff radius, Å.
+        irreps_in, irreps_out: Irreps of the features before and after, with equal numbers of channels for each irrep.
+        interaction: Type of the interaction, a name in ``INTERACTIONS``.
+        l_max: Largest degree of the spherical harmonics.
+        order: Order of the products, which is the body order minus one.
+        irreps_message: Irreps of :math:`A_i`; if None, those of the harmonics with the channels of ``irreps_out``.
+        irreps_up: Irreps of the neighbours' features in the convolution; ``irreps_in`` if None. Fewer channels are faster.
+        radial: Embedding of distances; Bessel functions if None.
+        radial_hidden: Widths of the hidden layers of the radial network.
+        parity: ``natural``, or ``even`` for harmonics of even parity, with which the model cannot distinguish reflections.
+        by_element: Use separate product weights for each element.
+        residual: ``"auto"`` adds the residual of the interaction; ``"none"`` drops it.
+        n_paths, coupling_dtype, activation_gain: Conventions of files of other programs, see ``nn.SymmetricProduct`` and
+            ``nn.Convolution``.
 
     Raises:
-        WiringError: For unknown names and irreps that do not fit.
+        WiringError: If a name is unknown, or irreps have different numbers of channels.
 
     Source: Batatia et al., NeurIPS 2022, Eqs. 8 to 11.
     """
 
-    inner_groups: ClassVar = {"mix": "product"}  # it mixes the products
+    inner_groups: ClassVar = {"mix": "product"}
 
     def __init__(
         self,
@@ -103,9 +104,9 @@ class MACELayer(MessageLayer):
             self.irreps_message = o3.Irreps([(channels, irrep) for _, irrep in harmonics])
         else:
             self.irreps_message = o3.Irreps(irreps_message)
-        self.radial = (
-            RadialEmbedding(self.elements, cutoff, envelope_on=fades(interaction)) if radial is None else radial
-        )
+        if radial is None:
+            radial = RadialEmbedding(self.elements, cutoff, envelope_on=envelope_target(interaction))
+        self.radial = radial
         self.interaction = INTERACTIONS[interaction](
             self.elements,
             self.irreps_in,
@@ -119,9 +120,9 @@ class MACELayer(MessageLayer):
             activation_gain,
         )
         self.keeps_residual = residual == "auto"
-        of_one_channel = o3.Irreps([(1, irrep) for _, irrep in self.irreps_message])
+        message_irreps = o3.Irreps([(1, irrep) for _, irrep in self.irreps_message])
         self.product = SymmetricProduct(
-            of_one_channel,
+            message_irreps,
             o3.Irreps([(1, irrep) for _, irrep in self.irreps_out]),
             order,
             channels,
@@ -132,63 +133,77 @@ class MACELayer(MessageLayer):
         self.by_element = by_element
 
     def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
-        """None by itself: its interaction and its product have them."""
+        """Return no weights, because only the interaction and the product have weights of elements."""
         return {}
 
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
-        """(n_atoms, irreps_in.dim) to (n_atoms, irreps_out.dim)."""
+        """Return new features, (n_atoms, irreps_out.dim), of features h, (n_atoms, irreps_in.dim)."""
         message, residual = self.interaction(to_blocks(h, self.irreps_in), self._harmonics(edges), edges)
-        first = torch.cat([message[irrep] for _, irrep in self.irreps_message], dim=1)  # (n_atoms, Σ(2l+1), channels)
+        message_columns = torch.cat(
+            [message[irrep] for _, irrep in self.irreps_message], dim=1
+        )  # (n_atoms, Σ(2l+1), channels)
         element = edges.element if self.by_element else torch.zeros_like(edges.element)
-        products = self.product(first, element)
+        products = self.product(message_columns, element)
         parts = products.split([irrep.dim for _, irrep in self.irreps_out], dim=1)
-        out = self.mix({irrep: part for (_, irrep), part in zip(self.irreps_out, parts, strict=True)})
+        result = self.mix({irrep: part for (_, irrep), part in zip(self.irreps_out, parts, strict=True)})
         if residual is not None and self.keeps_residual:
-            out = {irrep: block + residual[irrep] for irrep, block in out.items()}
-        return from_blocks(out, self.irreps_out)
+            result = {irrep: block + residual[irrep] for irrep, block in result.items()}
+        return from_blocks(result, self.irreps_out)
 
     def _harmonics(self, edges: Edges) -> Tensor:
-        """(n_blocks, length, n_harmonics): of the edges, in blocks; made once for all layers."""
+        """Return the spherical harmonics in ``PaddedEdges``, (n_blocks, length, n_harmonics), computed once for all layers."""
 
-        def make() -> Tensor:
+        def compute() -> Tensor:
             harmonics = spherical_harmonics(self.l_max, edges.exact.vector).to(edges.vector.dtype)
             return PaddedEdges.of(edges).lay(harmonics)
 
-        return edges.cached(("harmonics in blocks", self.l_max), make)
+        return edges.cached(("harmonics in blocks", self.l_max), compute)
 
     def update_statistics(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> None:
-        """Let the interaction count neighbours, where it divides by their mean number."""
+        """Count the neighbours in a batch, if the interaction divides by their mean number."""
         neighbours = getattr(self.interaction, "neighbours", None)
         if neighbours is not None:
             neighbours.update_statistics(edges)
 
     def finalize(self) -> None:
-        """All training data were seen."""
+        """Set the mean number of neighbours, if the interaction divides by it."""
         neighbours = getattr(self.interaction, "neighbours", None)
         if neighbours is not None:
             neighbours.finalize()
 
 
-def fades(*interactions: str) -> str:
-    """What the envelope of distances should multiply, so that a last neighbour leaves unnoticed.
+def envelope_target(*interactions: str) -> str:
+    """Return the argument ``envelope_on`` of a ``RadialEmbedding`` with which messages vanish at the cutoff.
 
-    Networks that know more of an edge than its length do not end at zero by themselves; their messages must be faded.
+    If the radial network has further inputs than the distance, its output does not vanish for vanishing radial features.
+    The envelope must then be a factor on the messages.
+
+    Args:
+        interactions: Names in ``INTERACTIONS``.
     """
     return "messages" if {"attention_residual", "nonlinear_residual"} & set(interactions) else "features"
 
 
 def _check(interaction: str, parity: str, residual: str) -> None:
-    for name, value, known in (
+    for name, value, options in (
         ("interaction", interaction, tuple(INTERACTIONS)),
         ("parity", parity, ("natural", "even")),
         ("residual", residual, ("auto", "none")),
     ):
-        if value not in known:
-            raise WiringError(f"unknown {name} {value!r}{nearest(str(value), known)}")
+        if value not in options:
+            raise WiringError(f"unknown {name} {value!r}{nearest(str(value), options)}")
 
 
 def _channels(irreps: o3.Irreps) -> int:
-    widths = set(channels_of(irreps).values())
-    if len(widths) != 1 or len(channels_of(irreps)) != len(irreps):
-        raise WiringError(f"a layer of MACE gives equally many channels of each irrep, but should give {irreps}")
-    return widths.pop()
+    """Return the number of channels, which is equal for all irreps.
+
+    Raises:
+        WiringError: If the numbers differ, or an irrep occurs twice.
+    """
+    numbers = set(channels_of(irreps).values())
+    if len(numbers) != 1 or len(channels_of(irreps)) != len(irreps):
+        raise WiringError(f"a layer of MACE needs equal numbers of channels for each irrep, but irreps_out is {irreps}")
+    return numbers.pop()
+
+
+__getattr__ = old_names_of(__name__)

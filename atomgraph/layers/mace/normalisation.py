@@ -1,4 +1,4 @@
-"""What sums over neighbours are divided by: their mean number in the training data, or their own density."""
+"""Divisors of sums over neighbours: the mean number of neighbours in the training data, or the neighbour density."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from torch import Tensor
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.float64_buffers import Float64Buffers
 from atomgraph.nn.part import Part
+from atomgraph.old_names import old_names_of
 from atomgraph.ops.scatter import sum_to
 
 
 class MeanNeighbours(Float64Buffers, Part):
-    r""":math:`\bar n`, the mean number of neighbours of the atoms that have any; 1 until the training data were seen.
+    r"""Mean number of neighbours :math:`\bar n` in the training data, over atoms with at least one neighbour.
 
-    It stays float64 whatever the model computes in.
+    It is 1 before calibration, and float64 for models of any dtype.
     """
 
     number: Tensor
@@ -26,31 +27,35 @@ class MeanNeighbours(Float64Buffers, Part):
         self._edges = self._atoms = 0
 
     def forward(self) -> Tensor:
-        """The number, without dimensions."""
+        """Return :math:`\\bar n`, a tensor of shape ()."""
         return self.number
 
     def update_statistics(self, edges: Edges) -> None:
-        """Count the edges of one more batch."""
+        """Count edges, and atoms with neighbours, in a batch of the training data."""
         self._edges += edges.n_edges
         self._atoms += int((torch.bincount(edges.centre, minlength=edges.n_atoms) > 0).sum())
 
     def finalize(self) -> None:
-        """All were seen."""
+        """Set the number from all batches."""
         if self._edges:
             self.number.fill_(self._edges / self._atoms)
         self._edges = self._atoms = 0
 
 
-def edge_density(squared_of: Tensor, envelope: Tensor | None, edges: Edges) -> Tensor:
-    r"""Density of neighbours, :math:`\rho_i = \sum_j f(r_{ij}) \tanh(q_{ij}^2)`, (n_atoms, 1).
+def neighbour_density(q: Tensor, envelope: Tensor | None, edges: Edges) -> Tensor:
+    r"""Return the neighbour density :math:`\rho_i = \sum_j f(r_{ij}) \tanh(q_{ij}^2)`, (n_atoms, 1).
 
     Args:
-        squared_of: q, (n_edges, 1).
-        envelope: f, (n_edges,), or None where q is faded out already.
+        q: Output of the density network, (n_edges, 1).
+        envelope: Cutoff envelope f, (n_edges,); None if q vanishes at the cutoff.
+        edges: Edges of the graph.
 
     Source: MACE-MP-0b (Batatia et al., arXiv:2401.00096).
     """
-    density = torch.tanh(squared_of.square())
+    density = torch.tanh(q.square())
     if envelope is not None:
         density = density * envelope[:, None]
     return sum_to(density, edges.centre, edges.n_atoms)
+
+
+__getattr__ = old_names_of(__name__)

@@ -330,7 +330,8 @@ def test_gauss_newton_states_required_memory(folder):
     config = tune(folder, "big", method={"kind": "gauss_newton", "memory": 1e-7})
     del config["fit"]
     with pytest.raises(
-        ConfigError, match=r"gauss_newton: \d+ energies .* take fewer structures, allow more, or train by gradient"
+        ConfigError,
+        match=r"gauss_newton: \d+ energies .* take fewer structures, allow more memory, or train by gradient",
     ):
         atomgraph.finetune(config, quiet=True)
     assert not (folder / "big").exists()
