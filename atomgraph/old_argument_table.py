@@ -63,6 +63,7 @@ ARGUMENTS: dict[str, dict[str, str]] = {
     "ScaledMLP": {"gain": "activation_gain"},
     "Sigma": {"grows": "energy_error_scaling"},
     "SparseKernel": {"n_features": "irreps_in"},
+    "SparseKernel.kernel_matrix": {"others": "points"},
     "Standardize": {"channels": "irreps_in", "narrowest": "min_std", "min_width": "min_std"},
     "SymmetryFunctions": {"cutoff_function": "envelope", "flat": "inner_fraction"},
     "TripleKernel": {"transition": "envelope_width", "ends": "neighbours"},

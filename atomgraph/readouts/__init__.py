@@ -1,4 +1,4 @@
-"""Readouts: h -> one number (or several) per atom."""
+"""Readouts: features of atoms -> energies of atoms, one column per head."""
 
 from atomgraph.nn.part_lookup import package_getattr
 from atomgraph.nn.protocols import Readout

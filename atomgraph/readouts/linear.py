@@ -1,4 +1,4 @@
-"""Linear readout: an atom's energy is linear in its features."""
+"""Linear readout: atomic energies are linear in the scalar features, with equal weights for all elements."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from atomgraph.nn.protocols import Readout
 
 
 class Linear(Readout):
-    r""":math:`\varepsilon_i = \sum_k w_k h_{ik} (+ b)`, k running over the invariant (``0e``) columns of the features only.
+    r"""Linear readout, :math:`\varepsilon_i = \sum_k w_k h_{ik} (+ b)`, with k over the invariant (``0e``) features.
 
-    ``weight`` is one tensor (n_scalars, n_outputs), so that it can be solved for in closed form.
+    The parameter ``weight`` has the shape (n_scalars, n_outputs). A linear fit can determine it in closed form.
 
     Args:
-        irreps_in: Irreps of the features, or their number where all are scalars.
-        n_outputs: Columns of the result, one a head.
-        bias: Adds b, an energy that an atom has without neighbours; E0 of the baseline holds it already.
+        irreps_in: Irreps of the features, or the number of features if all are scalars.
+        n_outputs: Number of outputs per atom, one per head.
+        bias: Add a constant b, eV. It is rarely needed, because E0 of the baseline is also a constant per atom.
 
     Raises:
-        WiringError: Where the features hold no ``0e``.
+        WiringError: If the features contain no ``0e``, or there is no output.
     """
 
     def __init__(self, irreps_in: o3.Irreps | str | int, n_outputs: int = 1, bias: bool = False):
@@ -41,36 +41,41 @@ class Linear(Readout):
         self.bias = torch.nn.Parameter(torch.zeros(n_outputs)) if bias else None
 
     def linear_maps(self) -> dict[str, LinearMap]:
-        """The matrix of the features."""
+        """Return the matrix of the features."""
         return matrices(self, "weight")
 
     def head_weights(self, rows: list[int]) -> dict[str, Tensor]:
-        """The columns of the heads."""
+        """Return the columns of some heads."""
         weights = {"weight": self.weight[..., rows]}
         return weights if self.bias is None else weights | {"bias": self.bias[..., rows]}
 
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
-        """(n_atoms, irreps_in.dim) to (n_atoms, n_outputs)."""
+        """Return energies, (n_atoms, n_outputs), eV, of features h, (n_atoms, irreps_in.dim)."""
         scalars = h if len(self._columns) == h.shape[1] else h[:, self._columns]
-        local = scalars @ self.weight
-        return local if self.bias is None else local + self.bias
+        energy = scalars @ self.weight
+        return energy if self.bias is None else energy + self.bias
 
     @property
     def n_unknowns(self) -> int:
+        """Number of linear weights of all elements."""
         return len(self.weight) + (self.bias is not None)
 
     def weight_slice(self, element: int) -> slice:
+        """Return the indices of the weights of an element among all linear weights."""
         return slice(0, self.n_unknowns)
 
     def basis(self, h: Tensor, element: int) -> Tensor:
+        """Return the basis functions of atoms of one element, (n_atoms, n), of features h, (n_atoms, n_features)."""
         scalars = h if len(self._columns) == h.shape[1] else h[:, self._columns]
         return scalars if self.bias is None else torch.cat([scalars, torch.ones_like(scalars[:, :1])], dim=1)
 
     def basis_jacobian(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:
+        """Return directions and factors of the derivatives of the basis, see ``LinearReadout``."""
         return (None, None) if len(self._columns) == h.shape[1] else None
 
     @torch.no_grad()
     def set_weights(self, weights: Tensor) -> None:
+        """Set the linear weights, (n_unknowns,)."""
         n = len(self.weight)
         self.weight.copy_(weights[:n, None])
         if self.bias is not None:

@@ -1,4 +1,4 @@
-"""A multilayer perceptron that all elements share; features must then tell the elements apart."""
+"""Multilayer perceptron with equal weights for all elements, for features that depend on the element."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from atomgraph.nn.protocols import Readout
 
 
 class MLP(mlp.LastLayer, Readout):
-    r""":math:`\varepsilon_i = \mathrm{MLP}(h_i)`, one set of weights for all atoms.
+    r"""Multilayer perceptron, :math:`\varepsilon_i = \mathrm{MLP}(h_i)`, with equal weights for all atoms.
 
     Args:
-        irreps_in: Scalars per atom, their number or irreps (``0e``).
+        irreps_in: Scalar features per atom, as a number or irreps (``0e``).
         readout_hidden: Widths of the hidden layers.
-        activation: ``silu``, ``tanh``, ``softplus``.
-        n_outputs: Columns of the result, one a head.
+        activation: Activation function, ``silu``, ``tanh`` or ``softplus``.
+        n_outputs: Number of outputs per atom, one per head.
 
     Raises:
-        WiringError: For an unknown activation or a width below one.
+        WiringError: If the activation is unknown, or a width is below one.
     """
 
     def __init__(
@@ -40,5 +40,5 @@ class MLP(mlp.LastLayer, Readout):
         self.mlp = mlp.MLP(self.irreps_in.dim, readout_hidden, n_outputs, activation)
 
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
-        """(n_atoms, irreps_in.dim) to (n_atoms, n_outputs)."""
+        """Return energies, (n_atoms, n_outputs), eV, of features h, (n_atoms, irreps_in.dim)."""
         return self.mlp(h)

@@ -1,4 +1,4 @@
-"""A perceptron with hidden units of its own for each head."""
+"""Perceptron with separate hidden units for each head."""
 
 from __future__ import annotations
 
@@ -16,25 +16,26 @@ from atomgraph.nn.protocols import Readout
 
 
 class MultiHeadMLP(Readout):
-    r"""Hidden units that read all invariants, and a head that reads its own units.
+    r"""Perceptron of the invariant features, with separate hidden units for each head h.
 
     .. math:: \varepsilon_{i h} = \frac{1}{\sqrt{n H}} \sum_k x_{i h k} W^2_{h k}, \qquad
-              x_{i h k} = c\,\sigma\Big(\frac{1}{\sqrt C} \sum_c h_{i c} W^1_{c h k}\Big)
+              x_{i h k} = g\,\sigma\Big(\frac{1}{\sqrt C} \sum_c h_{i c} W^1_{c h k}\Big)
 
-    With ``bias`` a second hidden layer stands in between, :math:`\frac{1}{\sqrt{n H}} x W + b`, and the result has a bias, too.
+    With ``bias``, there is a second hidden layer, :math:`g\,\sigma(\frac{1}{\sqrt{n H}} x W + b)`, and the output has a bias.
 
-    ``first`` is (C, H, n), ``last`` (H, n); ``middle`` (H, n, n), ``middle_bias`` (H, n), ``last_bias`` (H,).
+    Parameters: ``first`` (W¹), (C, H, n); ``last`` (W²), (H, n); with ``bias`` also ``middle`` (W), (H, n, n),
+    ``middle_bias`` (b), (H, n), and ``last_bias``, (H,).
 
     Args:
-        irreps_in: Irreps of the features, or their number; c runs over ``0e`` only.
-        readout_hidden: n, units of each head.
-        n_outputs: H, heads.
-        activation: σ.
-        activation_gain: Its c, the tabulated one if None.
-        bias: The second hidden layer.
+        irreps_in: Irreps of the features, or the number of features if all are scalars; only the C ``0e`` features are used.
+        readout_hidden: Number of hidden units per head, n.
+        n_outputs: Number of heads, H.
+        activation: Activation function σ.
+        activation_gain: Factor g on the activation; the tabulated value if None.
+        bias: Add a second hidden layer and biases.
 
     Raises:
-        WiringError: Where the features hold no ``0e``, or for an unknown activation.
+        WiringError: If the features contain no ``0e``, a number is below one, or the activation is unknown.
 
     Source: Batatia et al., NeurIPS 2022, Eq. 13; heads: mace-torch 0.3.16, ``NonLinearReadoutBlock``.
     """
@@ -65,7 +66,7 @@ class MultiHeadMLP(Readout):
         self.last_bias = torch.nn.Parameter(torch.zeros(n_outputs)) if bias else None
 
     def linear_maps(self) -> dict[str, LinearMap]:
-        """The matrices of the hidden layers and of the result; the hidden units of all heads are one axis of the first."""
+        """Return the matrices of all layers; the second axis of the first matrix contains the units of all heads."""
         maps = {
             "first": LinearMap((self.first.shape[0], self.first[0].numel())),
             "last": LinearMap((*self.last.shape, 1)),
@@ -73,7 +74,7 @@ class MultiHeadMLP(Readout):
         return maps if self.middle is None else maps | {"middle": LinearMap(tuple(self.middle.shape))}
 
     def head_weights(self, rows: list[int]) -> dict[str, Tensor]:
-        """The hidden units of the heads, which are divided by the square root of the number of heads."""
+        """Return the weights of some heads, scaled because ``forward`` divides by the square root of the number of heads."""
         factor = (len(rows) / self.n_outputs) ** 0.5
         weights: dict[str, Tensor] = {"first": self.first[:, rows], "last": self.last[rows] * factor}
         if self.middle is None or self.middle_bias is None or self.last_bias is None:
@@ -82,42 +83,49 @@ class MultiHeadMLP(Readout):
         return weights | {"middle_bias": self.middle_bias[rows], "last_bias": self.last_bias[rows]}
 
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
-        """(n_atoms, irreps_in.dim) to (n_atoms, n_outputs)."""
-        y = (self._hidden(h) * (self.last * self._norm)).sum(dim=2)
-        return y if self.last_bias is None else y + self.last_bias
+        """Return energies, (n_atoms, n_outputs), eV, of features h, (n_atoms, irreps_in.dim)."""
+        energy = (self._hidden(h) * (self.last * self._norm)).sum(dim=2)
+        return energy if self.last_bias is None else energy + self.last_bias
 
     @property
     def _norm(self) -> float:
+        """Factor 1 / √(n H)."""
         return float((self.hidden * self.n_outputs) ** -0.5)
 
     def _hidden(self, h: Tensor) -> Tensor:
-        """(n_atoms, n_outputs, hidden): what the last layer reads."""
+        """Return the hidden units before the last layer, (n_atoms, n_outputs, n)."""
         scalars = h if len(self._columns) == h.shape[1] else h[:, self._columns]
         x = scalars @ (self.first.flatten(1) / len(self._columns) ** 0.5)
-        x = self._active(x).unflatten(1, (self.n_outputs, self.hidden))
+        x = self._activate(x).unflatten(1, (self.n_outputs, self.hidden))
         if self.middle is not None and self.middle_bias is not None:
-            x = self._active(torch.einsum("ihk,hkj->ihj", x, self.middle * self._norm) + self.middle_bias)
+            x = self._activate(torch.einsum("ihk,hkj->ihj", x, self.middle * self._norm) + self.middle_bias)
         return x
 
-    def _active(self, x: Tensor) -> Tensor:
+    def _activate(self, x: Tensor) -> Tensor:
+        """Return g σ(x)."""
         return self.activation(x) * self.gain
 
     @property
     def n_unknowns(self) -> int:
+        """Number of linear weights of all elements."""
         return self.hidden + (self.last_bias is not None)
 
     def weight_slice(self, element: int) -> slice:
+        """Return the indices of the weights of an element among all linear weights."""
         return slice(0, self.n_unknowns)
 
     def basis(self, h: Tensor, element: int) -> Tensor:
+        """Return the basis functions of atoms of one element, (n_atoms, n), of features h, (n_atoms, n_features)."""
         x = self._hidden(h)[:, 0] * self._norm
         return x if self.last_bias is None else torch.cat([x, torch.ones_like(x[:, :1])], dim=1)
 
     def basis_jacobian(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:
+        """Return directions and factors of the derivatives of the basis, see ``LinearReadout``."""
         return None
 
     @torch.no_grad()
     def set_weights(self, weights: Tensor) -> None:
+        """Set the linear weights, (n_unknowns,)."""
         self.last.copy_(weights[None, : self.hidden])
         if self.last_bias is not None:
             self.last_bias.copy_(weights[self.hidden :])

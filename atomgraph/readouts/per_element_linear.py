@@ -1,4 +1,4 @@
-"""Linear readout with weights of their own for each element: SNAP's, and that of other linear potentials."""
+"""Linear readout with separate weights for each element, as in SNAP and other linear potentials."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from atomgraph.nn.protocols import Readout
 
 
 class PerElementLinear(Readout):
-    r""":math:`\varepsilon_i = \sum_k w_{z_i k} h_{ik} (+ b_{z_i})`: linear in the features, atoms of one element share weights.
+    r"""Linear readout with weights for each element, :math:`\varepsilon_i = \sum_k w_{z_i k} h_{ik} (+ b_{z_i})`.
 
-    ``weight`` is (n_elements, n_features, n_outputs), ``bias`` (n_elements, n_outputs) or None.
+    Parameters: ``weight``, (n_elements, n_features, n_outputs), and ``bias``, (n_elements, n_outputs) or None.
 
     Args:
-        elements: Chemical symbols, in the model's order.
-        irreps_in: Scalars per atom, their number or irreps (``0e``).
-        n_outputs: Columns of the result, one a head.
-        bias: Adds b, an energy that an atom of the element has without features.
+        elements: Chemical symbols, in the order of the model.
+        irreps_in: Scalar features per atom, as a number or irreps (``0e``).
+        n_outputs: Number of outputs per atom, one per head.
+        bias: Add a constant b for each element, eV.
 
     Raises:
-        WiringError: For no features, no outputs, or what are no elements.
+        WiringError: If there are no features or no outputs, or a symbol is not an element.
     """
 
     def __init__(
@@ -41,59 +41,64 @@ class PerElementLinear(Readout):
         self.irreps_in = as_scalars(irreps_in, "PerElementLinear")
         self.n_outputs = n_outputs
         if n_outputs < 1:
-            raise WiringError(f"a linear readout needs at least one output, but was given {n_outputs}")
+            raise WiringError(f"a linear readout needs at least one output, but n_outputs is {n_outputs}")
         n_features = self.irreps_in.dim
         shape = (len(self.elements), n_features, n_outputs)
         self.weight = torch.nn.Parameter(torch.randn(shape) / n_features**0.5)
         self.bias = torch.nn.Parameter(torch.zeros(len(self.elements), n_outputs)) if bias else None
 
     def linear_maps(self) -> dict[str, LinearMap]:
-        """The matrix of each element."""
+        """Return the matrix of each element."""
         return matrices(self, "weight")
 
     def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
-        """The weights of each element."""
+        """Return the weights of each element."""
         weights = {"weight": self.weight[edit.rows]}
         return weights if self.bias is None else weights | {"bias": self.bias[edit.rows]}
 
     def head_weights(self, rows: list[int]) -> dict[str, Tensor]:
-        """The columns of the heads."""
+        """Return the columns of some heads."""
         weights = {"weight": self.weight[..., rows]}
         return weights if self.bias is None else weights | {"bias": self.bias[..., rows]}
 
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
-        """(n_atoms, n_features) to (n_atoms, n_outputs)."""
+        """Return energies, (n_atoms, n_outputs), eV, of features h, (n_atoms, n_features)."""
         n_elements, _, n_outputs = self.weight.shape
         if n_elements == 1:
-            local = h @ self.weight[0]
+            energy = h @ self.weight[0]
         else:
-            every = h @ self.weight.transpose(0, 1).flatten(
-                1
-            )  # for every element; few columns, so the spare ones are cheap
+            # one product with the weights of all elements is faster than one product per element
+            products = (h @ self.weight.transpose(0, 1).flatten(1)).view(len(h), n_elements, n_outputs)
             rows = edges.element[:, None, None].expand(-1, 1, n_outputs)
-            local = every.view(len(h), n_elements, n_outputs).gather(1, rows)[:, 0]
-        return local if self.bias is None else local + self.bias[edges.element]
+            energy = products.gather(1, rows)[:, 0]
+        return energy if self.bias is None else energy + self.bias[edges.element]
 
     @property
     def n_unknowns(self) -> int:
-        return len(self.elements) * self._n_each
+        """Number of linear weights of all elements."""
+        return len(self.elements) * self._weights_per_element
 
     @property
-    def _n_each(self) -> int:
+    def _weights_per_element(self) -> int:
+        """Number of linear weights of one element."""
         return self.weight.shape[1] + (self.bias is not None)
 
     def weight_slice(self, element: int) -> slice:
-        return slice(element * self._n_each, (element + 1) * self._n_each)
+        """Return the indices of the weights of an element among all linear weights."""
+        return slice(element * self._weights_per_element, (element + 1) * self._weights_per_element)
 
     def basis(self, h: Tensor, element: int) -> Tensor:
+        """Return the basis functions of atoms of one element, (n_atoms, n), of features h, (n_atoms, n_features)."""
         return h if self.bias is None else torch.cat([h, torch.ones_like(h[:, :1])], dim=1)
 
     def basis_jacobian(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:
+        """Return directions and factors of the derivatives of the basis, see ``LinearReadout``."""
         return None, None
 
     @torch.no_grad()
     def set_weights(self, weights: Tensor) -> None:
-        table = weights.view(len(self.elements), self._n_each)
+        """Set the linear weights, (n_unknowns,)."""
+        table = weights.view(len(self.elements), self._weights_per_element)
         n = self.weight.shape[1]
         self.weight.copy_(table[:, :n, None])
         if self.bias is not None:

@@ -1,4 +1,4 @@
-"""One multilayer perceptron for each element: Behler and Parrinello's atomic networks."""
+"""Multilayer perceptron for each element: the atomic networks of Behler and Parrinello."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from atomgraph.nn.protocols import Readout
 
 
 class PerElementMLP(LastLayer, Readout):
-    r""":math:`\varepsilon_i = \mathrm{MLP}_{z_i}(h_i)`: atoms of one element share weights, elements share none.
+    r"""Multilayer perceptron with separate weights for each element, :math:`\varepsilon_i = \mathrm{MLP}_{z_i}(h_i)`.
 
     Args:
-        elements: Chemical symbols, in the model's order.
-        irreps_in: Scalars per atom, their number or irreps (``0e``).
+        elements: Chemical symbols, in the order of the model.
+        irreps_in: Scalar features per atom, as a number or irreps (``0e``).
         readout_hidden: Widths of the hidden layers.
-        activation: ``silu``, ``tanh`` or ``softplus``.
-        n_outputs: Columns of the result, one a head.
+        activation: Activation function, ``silu``, ``tanh`` or ``softplus``.
+        n_outputs: Number of outputs per atom, one per head.
 
     Raises:
-        WiringError: For an unknown activation or a width below one.
+        WiringError: If the activation is unknown, or a width is below one.
 
     Source: Behler and Parrinello, Phys. Rev. Lett. 98, 146401 (2007).
     """
@@ -49,9 +49,9 @@ class PerElementMLP(LastLayer, Readout):
         self.mlp = MLP(self.irreps_in.dim, readout_hidden, n_outputs, activation, n_elements=len(self.elements))
 
     def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
-        """The perceptron of each element."""
+        """Return the weights of the perceptron of each element."""
         return self.mlp.element_tables(edit, "mlp")
 
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
-        """(n_atoms, irreps_in.dim) to (n_atoms, n_outputs)."""
+        """Return energies, (n_atoms, n_outputs), eV, of features h, (n_atoms, irreps_in.dim)."""
         return self.mlp(h, edges.element)

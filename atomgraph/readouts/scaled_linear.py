@@ -1,4 +1,4 @@
-"""Linear readout of invariant features, scaled so that its weights are of order one."""
+"""Linear readout of invariant features with weights of order one."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from atomgraph.nn.protocols import Readout
 
 
 class ScaledLinear(Readout):
-    r""":math:`\varepsilon_{i h} = \frac{1}{\sqrt C} \sum_c h_{i c} W_{c h}`, c over the ``0e`` columns of the features only.
+    r"""Scaled linear readout, :math:`\varepsilon_{i h} = \frac{1}{\sqrt C} \sum_c h_{i c} W_{c h}`.
 
-    ``weight`` is (C, n_outputs), normally distributed at first: the same function as ``Linear``, but steps of an optimiser
-    that are equal for all weights mean the same whatever C is.
+    The sum is over the C invariant (``0e``) features. The parameter ``weight`` (W) has the shape (C, n_outputs) and an initial normal distribution. The function is that of
+    ``Linear``. The factor makes the effect of an optimiser step of given size independent of C.
 
     Args:
-        irreps_in: Irreps of the features, or their number.
-        n_outputs: Columns of the result, one a head.
+        irreps_in: Irreps of the features, or the number of features if all are scalars.
+        n_outputs: Number of outputs per atom, one per head.
 
     Raises:
-        WiringError: Where the features hold no ``0e``.
+        WiringError: If the features contain no ``0e``, or there is no output.
 
     Source: Batatia et al., NeurIPS 2022, Eq. 13.
     """
@@ -39,32 +39,37 @@ class ScaledLinear(Readout):
         self.weight = torch.nn.Parameter(torch.randn(len(self._columns), n_outputs))
 
     def linear_maps(self) -> dict[str, LinearMap]:
-        """The matrix of the features."""
+        """Return the matrix of the features."""
         return matrices(self, "weight")
 
     def head_weights(self, rows: list[int]) -> dict[str, Tensor]:
-        """The columns of the heads."""
+        """Return the columns of some heads."""
         return {"weight": self.weight[..., rows]}
 
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
-        """(n_atoms, irreps_in.dim) to (n_atoms, n_outputs)."""
+        """Return energies, (n_atoms, n_outputs), eV, of features h, (n_atoms, irreps_in.dim)."""
         scalars = h if len(self._columns) == h.shape[1] else h[:, self._columns]
         return scalars @ (self.weight / len(self._columns) ** 0.5)
 
     @property
     def n_unknowns(self) -> int:
+        """Number of linear weights of all elements."""
         return len(self.weight)
 
     def weight_slice(self, element: int) -> slice:
+        """Return the indices of the weights of an element among all linear weights."""
         return slice(0, self.n_unknowns)
 
     def basis(self, h: Tensor, element: int) -> Tensor:
+        """Return the basis functions of atoms of one element, (n_atoms, n), of features h, (n_atoms, n_features)."""
         scalars = h if len(self._columns) == h.shape[1] else h[:, self._columns]
         return scalars / len(self._columns) ** 0.5
 
     def basis_jacobian(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:
+        """Return directions and factors of the derivatives of the basis, see ``LinearReadout``."""
         return None
 
     @torch.no_grad()
     def set_weights(self, weights: Tensor) -> None:
+        """Set the linear weights, (n_unknowns,)."""
         self.weight.copy_(weights[:, None])

@@ -1,4 +1,4 @@
-"""A readout that reads features and says nothing of them: they count as read, and add no energy."""
+"""Readout without energy, for layers whose features are descriptors only."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from atomgraph.nn.protocols import Readout
 
 
 class ZeroReadout(Readout):
-    r""":math:`\varepsilon_i = 0`: for a layer whose features are descriptors, but whose energy is told by a later one.
+    r"""Readout with zero energy, :math:`\varepsilon_i = 0`.
+
+    It marks the features of a layer as descriptors, if the energy depends on the features of later layers only.
 
     Args:
-        irreps_in: Irreps of the features, or their number.
-        n_outputs: Columns of the result, one a head.
+        irreps_in: Irreps of the features, or the number of features if all are scalars.
+        n_outputs: Number of outputs per atom, one per head.
     """
 
     def __init__(self, irreps_in: o3.Irreps | str | int, n_outputs: int = 1):
@@ -24,9 +26,9 @@ class ZeroReadout(Readout):
         self.irreps_in, self.n_outputs = as_irreps(irreps_in), n_outputs
 
     def head_weights(self, rows: list[int]) -> dict[str, Tensor]:
-        """None."""
+        """Return no weights."""
         return {}
 
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
-        """(n_atoms, irreps_in.dim) to zeros, (n_atoms, n_outputs)."""
+        """Return zeros, (n_atoms, n_outputs), eV."""
         return h.new_zeros(len(h), self.n_outputs)
