@@ -185,6 +185,17 @@ NAMES: dict[str, str] = {
     "testing.graphs.specimens": "sample_structures",
     "testing.measures.made": "constructed",
     "training.adapters.Adapted": "LoRAPotential",
+    "training.adapters.adapted_shapes": "lora_shapes",
+    "training.checkpoint_content.difference": "first_difference",
+    "training.checkpoint_file.way_out": "recovery_advice",
+    "training.checkpoint_file.with_checksum": "add_checksum",
+    "training.device.device_of": "choose_device",
+    "training.error_sums.column": "column_header",
+    "training.error_sums.in_words": "format_error",
+    "training.error_sums.validated": "has_validation",
+    "training.loss.difference": "label_errors",
+    "training.randomness.seeded": "use_seed",
+    "training.task.names_of": "structure_names",
 }
 """Class or function before, with its module of today: its name now, with a module, below ``atomgraph.``, if that changed."""
 

@@ -16,7 +16,7 @@ from atomgraph.layers import AtomWise, Standardize
 from atomgraph.models import Branch, EnergyModel
 from atomgraph.models.parameter_groups import group_names, parameter_groups, parameters_in
 from atomgraph.readouts import PerElementMLP
-from atomgraph.training.adapters import LoRAPotential, adapted_shapes
+from atomgraph.training.adapters import LoRAPotential, lora_shapes
 
 LAYER = '''
 import torch
@@ -113,7 +113,7 @@ def test_a_layer_with_up_and_down_matrices_is_not_left_frozen_by_lora(package):
 
 def test_lora_adapts_the_matrices_that_a_layer_describes(package):
     potential = potential_with(package.ContinuousFilter(4, 4.0))
-    shapes = adapted_shapes(potential.model)
+    shapes = lora_shapes(potential.model)
     assert {name for name in shapes if ".layers.2." in name} == {"branches.0.layers.2.up", "branches.0.layers.2.down"}
     adapted = LoRAPotential(potential, 2).train()
     with torch.no_grad():
@@ -122,7 +122,7 @@ def test_lora_adapts_the_matrices_that_a_layer_describes(package):
     adapted(graph(), stress=False)["energy"].sum().backward()
     assert all(p.grad is not None for p in adapted.parameters() if p.requires_grad)
     for name in ("energy", "forces"):
-        torch.testing.assert_close(adapted.merged().eval()(graph())[name], adapted.eval()(graph())[name])
+        torch.testing.assert_close(adapted.merge().eval()(graph())[name], adapted.eval()(graph())[name])
 
 
 def test_parameter_groups_name_the_weights_of_the_layer(package):

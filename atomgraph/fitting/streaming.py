@@ -120,7 +120,7 @@ def _read(
         n_done, n_blocks, saved_graphs, *version = state.pop("place").tolist()
         with path.open("rb") as file:
             if version and not checksums.is_intact(file):
-                raise ValueError("the checksum does not match the content")
+                raise ValueError("its content does not fit its checksum")
         expected = kind(n_unknowns, device=device).state()["sizes"].tolist()
         method, saved_unknowns, n_targets, block_rows, _ = state["sizes"].tolist()
         same_problem = (method, saved_unknowns) == (expected[0], n_unknowns)

@@ -17,8 +17,9 @@ from atomgraph.nn.protocols import Readout
 class ScaledLinear(Readout):
     r"""Scaled linear readout, :math:`\varepsilon_{i h} = \frac{1}{\sqrt C} \sum_c h_{i c} W_{c h}`.
 
-    The sum is over the C invariant (``0e``) features. The parameter ``weight`` (W) has the shape (C, n_outputs) and an initial normal distribution. The function is that of
-    ``Linear``. The factor makes the effect of an optimiser step of given size independent of C.
+    The sum is over the C invariant (``0e``) features. The parameter ``weight`` (W) has the shape (C, n_outputs) and an
+    initial normal distribution. The function is that of ``Linear``. The factor makes the effect of an optimiser step of
+    given size independent of C.
 
     Args:
         irreps_in: Irreps of the features, or the number of features if all are scalars.

@@ -17,7 +17,7 @@ from atomgraph.runs.dataset import Dataset
 from atomgraph.runs.given_structures import write_structures
 from atomgraph.runs.prepared import Prepared
 from atomgraph.runs.results import collect_metrics, evaluate, report, save
-from atomgraph.training.randomness import seeded
+from atomgraph.training.randomness import use_seed
 
 if TYPE_CHECKING:
     from atomgraph.analysis.report.page import Section  # imports matplotlib
@@ -128,7 +128,7 @@ class Run:
         """
         began, context, fit = perf_counter(), self.context, self.fit
         device = fit.device()
-        with seeded(context.seed):
+        with use_seed(context.seed):
             dataset = self.source.read()
             context.console.print(dataset.census, crop=False)
             prepared = fit.prepare(self.source.build(dataset))

@@ -1,4 +1,4 @@
-"""Training by gradient, with Lightning."""
+"""Training by gradient, with PyTorch Lightning."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ __all__ = [
     "make_trainer",
 ]
 
-_FILES = {
+_MODULES = {
     "Checkpoints": "checkpoints",
     "LearningRate": "schedule",
     "Phase": "schedule",
@@ -37,7 +37,7 @@ _FILES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Imports a name on first use: fits in closed form need small parts of this package, but not Lightning."""
-    if name in _FILES:
-        return getattr(import_module(f"atomgraph.training.{_FILES[name]}"), name)
+    """Import a name on first use, because closed-form fits use small parts of this package without Lightning."""
+    if name in _MODULES:
+        return getattr(import_module(f"atomgraph.training.{_MODULES[name]}"), name)
     raise AttributeError(f"module 'atomgraph.training' has no attribute {name!r}")

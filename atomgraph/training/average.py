@@ -1,4 +1,4 @@
-"""Exponential moving average of the weights: what is validated and kept, while the weights themselves go on training."""
+"""Exponential moving average (EMA) of the weights, for validation and for the final potential."""
 
 from __future__ import annotations
 
@@ -13,17 +13,21 @@ from atomgraph.errors import ConfigError
 
 
 class WeightAverage(pl.Callback):
-    r"""After optimiser step n the average becomes :math:`\bar\theta \leftarrow d\,\bar\theta + (1-d)\,\theta`.
+    r"""Average of the weights θ, :math:`\bar\theta \leftarrow d\,\bar\theta + (1-d)\,\theta` after each optimiser step n.
 
-    Validation runs with the average; training goes on with the weights. Checkpoints hold both.
+    Validation uses the average, training uses the weights. Checkpoints contain both.
 
     Args:
-        decay: The final d, in 0 … 1. Early on :math:`d = \min(decay, (1+n)/(10+n))`, so the start is soon forgotten.
+        decay: Final decay, 0 ≤ decay < 1. The decay of step n is :math:`d = \min(decay, (1+n)/(10+n))`, so that the initial
+            weights lose their influence early.
+
+    Raises:
+        ConfigError: If the decay is out of range.
     """
 
     def __init__(self, decay: float = 0.999):
         if not 0 <= decay < 1:
-            raise ConfigError(f"fit.ema should lie between 0 and 1, but is {decay}")
+            raise ConfigError(f"fit.ema should be at least 0 and below 1, but is {decay}")
         self.decay, self.steps = decay, 0
         self.average: dict[str, Tensor] = {}
 
@@ -33,14 +37,15 @@ class WeightAverage(pl.Callback):
         else:
             for name, parameter in _trainable(task):
                 if self.average[name].shape != parameter.shape:
-                    raise ValueError(f"the average of {name} has the shape {tuple(self.average[name].shape)}")
+                    shape = tuple(self.average[name].shape)
+                    raise ValueError(f"the average of {name} has the shape {shape}, not {tuple(parameter.shape)}")
             self.average = {name: self.average[name].to(p.device, p.dtype) for name, p in _trainable(task)}
 
     @torch.no_grad()
     def on_train_batch_end(
         self, trainer: pl.Trainer, task: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if trainer.global_step == self.steps:  # accumulating: no step was taken
+        if trainer.global_step == self.steps:  # gradients were accumulated without a step
             return
         self.steps = trainer.global_step
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
@@ -70,4 +75,5 @@ class WeightAverage(pl.Callback):
 
 
 def _trainable(task: pl.LightningModule) -> Iterator[tuple[str, torch.nn.Parameter]]:
+    """Return the trainable parameters and their names."""
     return ((name, parameter) for name, parameter in task.named_parameters() if parameter.requires_grad)

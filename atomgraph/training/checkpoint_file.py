@@ -1,4 +1,4 @@
-"""A checkpoint on disk: what ``torch.save`` writes, with a SHA-256 of the whole file in the comment of its zip archive."""
+"""File of a checkpoint: the zip archive of ``torch.save``, with its SHA-256 checksum in the comment of the archive."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from atomgraph.atomic_write import write_bytes
 from atomgraph.checksums import BLANK, digest
 from atomgraph.errors import FormatError, a_kind
+from atomgraph.old_names import old_names_of
 
 LAST, BEST = "last.ckpt", "best.ckpt"
-MARK = b"atomgraph sha256 "  # and 64 digits: the comment of the archive, which other programs skip
-KEY, VERSION = "atomgraph", 2  # of the contents; version 1 said nothing and had no checksum
-ARCHIVE = b"PK\x03\x04"  # how such a file begins
-_END = b"PK\x05\x06"  # of a zip archive without a comment, 22 bytes
+MARK = b"atomgraph sha256 "  # start of the comment, before 64 digits; other programs ignore the comment
+KEY, VERSION = "atomgraph", 2  # entry with the version; version 1 has neither this entry nor a checksum
+ARCHIVE = b"PK\x03\x04"  # first bytes of a zip archive
+_END = b"PK\x05\x06"  # first bytes of the last record, which has 22 bytes without a comment
 
 
 class CheckpointFile(TorchCheckpointIO):
-    """Writes to a second file and renames it, so that a checkpoint is complete or absent; reads with ``weights_only``."""
+    """Checkpoint files for Lightning: written atomically, with a checksum, and read with ``weights_only``."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        content = io.BytesIO()  # torch, writing by itself, has no clear words for a full disk
+        content = io.BytesIO()  # for a full disk, write_bytes has a clearer message than torch
         torch.save(checkpoint | {KEY: {"version": VERSION}}, content)
-        write_bytes(path, with_checksum(content.getvalue()))
+        write_bytes(path, add_checksum(content.getvalue()))
 
     def load_checkpoint(
         self, path: Any, map_location: Any = lambda storage, _: storage, weights_only: bool | None = True
@@ -35,72 +36,83 @@ class CheckpointFile(TorchCheckpointIO):
         return read_checkpoint(Path(path), map_location)
 
 
-def with_checksum(content: bytes) -> bytes:
-    """A zip archive without a comment, given one that holds the checksum of all of it."""
+def add_checksum(content: bytes) -> bytes:
+    """Add a comment with the checksum to a zip archive without a comment."""
     if content[-22:-18] != _END:
-        raise FormatError("torch wrote an archive with a comment; its checksum has no place")
+        raise FormatError("torch wrote an archive with a comment, so no checksum can be added")
     comment = MARK + BLANK.encode()
     sealed = content[:-2] + len(comment).to_bytes(2, "little") + comment
     return sealed[: -len(BLANK)] + digest(io.BytesIO(sealed), len(sealed) - len(BLANK)).encode()
 
 
 def read_checkpoint(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
-    """A checkpoint's contents: tensors and plain values, nothing is executed.
+    """Read a checkpoint: tensors and plain values; no code in the file is executed.
+
+    Args:
+        path: Path of the checkpoint.
+        map_location: Device of the tensors, as in ``torch.load``.
 
     Raises:
-        FormatError: Where it is absent, damaged, or no checkpoint of atomgraph's, with the way out.
+        FormatError: If the file is missing, damaged, or not a checkpoint of atomgraph.
     """
     try:
-        has_checksum = _checked(path)
+        has_checksum = _check_checksum(path)
         content = torch.load(path, map_location=map_location, weights_only=True)
     except FileNotFoundError:
         raise FormatError(f"there is no checkpoint {path}") from None
     except FormatError:
         raise
-    except Exception as error:  # torch's own words advise to let it run code
+    except Exception as error:  # the message of torch would recommend to execute the code
         raise FormatError(
-            f"{path} is not a checkpoint of atomgraph, or damaged: {_cause(path, error)}{way_out(path)}"
+            f"{path} is not a checkpoint of atomgraph, or damaged: {_cause(path, error)}{recovery_advice(path)}"
         ) from None
     if not isinstance(content, dict):
-        raise FormatError(f"{path} is not a checkpoint of atomgraph: it holds {a_kind(content)}{way_out(path)}")
+        raise FormatError(
+            f"{path} is not a checkpoint of atomgraph: it contains {a_kind(content)}{recovery_advice(path)}"
+        )
     if content.pop(KEY, None) is not None and not has_checksum:
-        raise FormatError(f"{path} is damaged: its checksum is missing{way_out(path)}")
+        raise FormatError(f"{path} is damaged: its checksum is missing{recovery_advice(path)}")
     return content
 
 
-def _checked(path: Path) -> bool:
-    """Whether there is a checksum, which is right then; FormatError where it is not."""
+def _check_checksum(path: Path) -> bool:
+    """Return whether the file has a checksum; FormatError for a wrong checksum."""
     if not path.is_file():
-        raise FileNotFoundError(path) if not path.exists() else FormatError(f"{path} is no file")
+        raise FileNotFoundError(path) if not path.exists() else FormatError(f"{path} is not a file")
     with path.open("rb") as file:
         file.seek(0, io.SEEK_END)
-        place = file.tell() - len(BLANK)
-        if place < len(MARK):
+        start = file.tell() - len(BLANK)
+        if start < len(MARK):
             return False
-        file.seek(place - len(MARK))
+        file.seek(start - len(MARK))
         if file.read(len(MARK)) != MARK:
             return False
-        if file.read() != digest(file, place).encode():
-            raise FormatError(f"{path} is damaged: its content does not fit its checksum (SHA-256){way_out(path)}")
+        if file.read() != digest(file, start).encode():
+            raise FormatError(
+                f"{path} is damaged: its content does not fit its checksum (SHA-256){recovery_advice(path)}"
+            )
     return True
 
 
 def _cause(path: Path, error: Exception) -> str:
-    """The first line of an error, without torch's advice; of what is no archive, that it is none."""
+    """Return a short reason: the file is no zip archive, or the first line of the error without the advice of torch."""
     with path.open("rb") as file:
         if file.read(4) != ARCHIVE:
-            return "it is no zip archive, as torch writes them"
+            return "it is not a zip archive of torch"
     line = (str(error).splitlines() or [""])[0].partition(". ")[0][:160]
     if "weights only" in line.lower() or "weights_only" in line:
-        return "it holds something else than tensors and plain values, which is not read because it could run code"
+        return "it contains other objects than tensors and plain values, which are not read because they could run code"
     return line or type(error).__name__
 
 
-def way_out(path: Path) -> str:
-    """What to do instead, as the end of a sentence."""
+def recovery_advice(path: Path) -> str:
+    """Return advice for an unusable checkpoint, as the end of an error message."""
     best = path.with_name(BEST)
     if path.name != BEST and best.is_file():
-        return f". Copy {best} over it to go on from the best epoch, or start the run again (--overwrite)"
+        return f". Copy {best} over it to continue from the best epoch, or start the run again (--overwrite)"
     if path.name == BEST:
-        return f". Remove it to go on with {LAST}, or start the run again (--overwrite)"
+        return f". Remove it to continue with {LAST}, or start the run again (--overwrite)"
     return ". Start the run again (--overwrite)"
+
+
+__getattr__ = old_names_of(__name__)

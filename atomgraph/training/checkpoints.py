@@ -1,4 +1,4 @@
-"""Checkpoints for resuming: after every epoch, never half written, read without unpickling anything but tensors."""
+"""Checkpoints for resuming a run, and early stopping."""
 
 from __future__ import annotations
 
@@ -14,24 +14,26 @@ from atomgraph.errors import ConfigError, TrainingError
 from atomgraph.training.average import WeightAverage
 from atomgraph.training.checkpoint_content import check_moments
 from atomgraph.training.checkpoint_file import BEST, LAST, CheckpointFile, read_checkpoint
-from atomgraph.training.error_sums import validated
+from atomgraph.training.error_sums import has_validation
 from atomgraph.training.randomness import random_state, set_random_state
 
 __all__ = ["BEST", "LAST", "CheckpointFile", "Checkpoints", "averaged_weights", "read_checkpoint"]
 
 
 class Checkpoints(Checkpoint):
-    """Keeps ``last.ckpt`` after every epoch and ``best.ckpt`` whenever the monitored figure falls; stops where it stays.
+    """Writes ``last.ckpt`` after every epoch and ``best.ckpt`` after every improvement of the monitored metric.
+
+    Training stops if the metric does not improve for ``patience`` validations.
 
     Args:
-        folder: Where.
-        monitor: ``loss`` or an error such as ``forces_mae``; of the validation, or, without one, ``loss`` of the
-            training.
-        patience: Validations without a better figure after which training stops (None: never).
-        identity: Plain values that a resumed run must share (fingerprint of the data, say).
+        folder: Folder of the checkpoints.
+        monitor: Metric in validation, ``loss`` or an error such as ``forces_mae``. Without validation, the training loss is
+            used.
+        patience: Number of validations without improvement after which training stops; None to disable this.
+        identity: Plain values that must be equal in a resumed run, such as the fingerprint of the data.
 
     Raises:
-        TrainingError: Rather than keep weights that are not finite.
+        TrainingError: If weights are not finite after an epoch.
     """
 
     def __init__(
@@ -46,57 +48,59 @@ class Checkpoints(Checkpoint):
         self.identity = dict(identity or {})
         self.best, self.best_epoch, self.waited = math.inf, 0, 0
         self._random: dict[str, Any] | None = None
-        self.has_begun = False  # all that a checkpoint holds was taken from it
+        self.has_begun = False  # whether the checkpoint was loaded completely and training started
 
     @property
     def last_path(self) -> Path:
+        """Path of the checkpoint after the last epoch."""
         return self.folder / LAST
 
     @property
     def best_path(self) -> Path:
+        """Path of the checkpoint after the best epoch."""
         return self.folder / BEST
 
     def on_train_start(self, trainer: pl.Trainer, task: pl.LightningModule) -> None:
         if self._random is None:
-            trainer.save_checkpoint(self.last_path)  # all processes must come here together: it ends in a barrier
+            trainer.save_checkpoint(self.last_path)  # called by all processes, because it ends with a barrier
         else:
             for optimizer in trainer.optimizers:
                 check_moments(self.last_path, optimizer, trainer.global_step)
             set_random_state(self._random)
         self.has_begun = True
-        self._stop_where_patience_ended(trainer)
+        self._stop_after_patience(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, task: pl.LightningModule) -> None:
-        strange = [name for name, parameter in task.named_parameters() if not bool(parameter.isfinite().all())]
-        if strange:
+        not_finite = [name for name, parameter in task.named_parameters() if not bool(parameter.isfinite().all())]
+        if not_finite:
             raise TrainingError(
-                f"the weights are not finite after epoch {trainer.current_epoch + 1} ({', '.join(strange[:3])}); lower "
-                f"fit.optimizer.lr, or clip gradients harder. The checkpoint of the epoch before is kept"
+                f"the weights are not finite after epoch {trainer.current_epoch + 1} ({', '.join(not_finite[:3])}); lower "
+                f"fit.optimizer.lr, or reduce fit.gradient_clip_val. The checkpoint of the previous epoch is kept"
             )
-        figure = self._figure(trainer, task)
-        if figure is not None:
-            is_better = figure < self.best
+        metric = self._metric(trainer, task)
+        if metric is not None:
+            is_better = metric < self.best
             if is_better:
-                self.best, self.best_epoch, self.waited = figure, trainer.current_epoch + 1, 0
+                self.best, self.best_epoch, self.waited = metric, trainer.current_epoch + 1, 0
                 trainer.save_checkpoint(self.best_path)
             else:
                 self.waited += 1
         trainer.save_checkpoint(self.last_path)
-        self._stop_where_patience_ended(trainer)
+        self._stop_after_patience(trainer)
 
-    def _figure(self, trainer: pl.Trainer, task: Any) -> float | None:
-        """What is compared; None in an epoch without validation."""
+    def _metric(self, trainer: pl.Trainer, task: Any) -> float | None:
+        """Return the monitored metric; None in an epoch without validation."""
         if not trainer.enable_validation:
             return task.training_loss
-        if not validated(trainer):
+        if not has_validation(trainer):
             return None
         if self.monitor not in task.validation:
             raise TrainingError(
-                f"fit.monitor is {self.monitor!r}, but validation gives {', '.join(task.validation) or 'nothing'}"
+                f"fit.monitor is {self.monitor!r}, but validation computes {', '.join(task.validation) or 'nothing'}"
             )
         return task.validation[self.monitor]
 
-    def _stop_where_patience_ended(self, trainer: pl.Trainer) -> None:
+    def _stop_after_patience(self, trainer: pl.Trainer) -> None:
         if self.patience is not None and self.waited >= self.patience:
             trainer.should_stop = True
 
@@ -114,14 +118,15 @@ class Checkpoints(Checkpoint):
         self.waited, self._random = state_dict["waited"], state_dict["random"]
         changed = [key for key, value in self.identity.items() if state_dict["identity"].get(key) != value]
         if changed:
-            raise ConfigError(f"the run cannot go on: {', '.join(changed)} changed since it was started")
+            raise ConfigError(f"the run cannot be resumed: {', '.join(changed)} changed since its start")
 
 
 def averaged_weights(checkpoint: dict[str, Any], prefix: str = "") -> dict[str, Tensor]:
-    """The state dict that a checkpoint stands for, with averaged weights where there is an average.
+    """Return the state dict of a checkpoint, with averaged weights if the checkpoint contains an average.
 
     Args:
-        prefix: Take what is below it (``potential.``), and leave it off.
+        checkpoint: Content of the checkpoint.
+        prefix: Return only names with this prefix, such as ``potential.``, and remove the prefix.
     """
     state: dict[str, Tensor] = dict(checkpoint["state_dict"])
     for key, callback_state in checkpoint["callbacks"].items():

@@ -1,4 +1,4 @@
-"""Rows of a metrics.csv on disk: whole or not at all."""
+"""Atomic writing and checked reading of ``metrics.csv``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ from atomgraph.errors import FormatError
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Rows under the last one's columns, there whole or not at all."""
+    """Write rows atomically.
+
+    Args:
+        path: Path of the file.
+        rows: Values by column. The columns of the file are those of the last row; missing values become empty cells.
+    """
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[-1]), extrasaction="ignore", restval="", lineterminator="\n")
     writer.writeheader()
@@ -22,10 +27,10 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def read_table(path: Path) -> list[dict[str, Any]]:
-    """The rows of a metrics.csv, as text; none where there is no file.
+    """Return the rows of a table as texts, by column; an empty list if there is no file.
 
     Raises:
-        FormatError: For a file that is no table of numbers.
+        FormatError: If the file is not a table of numbers.
     """
     if not path.is_file():
         return []
@@ -35,7 +40,7 @@ def read_table(path: Path) -> list[dict[str, Any]]:
             rows = list(reader)
             columns = list(reader.fieldnames or [])
         if len(set(columns)) != len(columns):
-            raise ValueError("a column comes twice")
+            raise ValueError("a column occurs twice")
         for row in rows:
             if None in row or None in row.values():
                 raise ValueError(f"a row does not have {len(columns)} cells")
@@ -46,6 +51,6 @@ def read_table(path: Path) -> list[dict[str, Any]]:
                 int(row["epoch"]), float(row["seconds"])
     except (csv.Error, ValueError, KeyError, OSError) as error:
         raise FormatError(
-            f"{path} is damaged ({' '.join(str(error).split())[:120]}); move it away to go on without its rows"
+            f"{path} is damaged ({' '.join(str(error).split())[:120]}); move it away to continue without its rows"
         ) from None
     return rows

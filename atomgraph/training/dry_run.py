@@ -1,4 +1,4 @@
-"""The largest batch, once, before the first epoch: what a step takes, and whether it fits."""
+"""Dry run of the largest batch before training: time and memory of one step."""
 
 from __future__ import annotations
 
@@ -13,12 +13,21 @@ import torch
 from atomgraph.data.frame_names import number_of
 from atomgraph.errors import ConfigError, TrainingError
 from atomgraph.graph.structure import AtomicGraph
-from atomgraph.training.task import PotentialTask, names_of
+from atomgraph.training.task import PotentialTask, structure_names
 
 
 @dataclass(frozen=True)
 class DryRun:
-    """What one training step on a batch took: seconds, peak bytes (of the GPU, or of the whole process on a CPU)."""
+    """Time and memory of one training step.
+
+    Attributes:
+        n_structures: Number of structures in the batch.
+        n_atoms: Number of atoms in the batch.
+        n_edges: Number of edges in the batch.
+        seconds: Time of the step, s.
+        peak_bytes: Peak memory of the GPU, or of the whole process on a CPU, bytes.
+        on_gpu: Whether the step ran on a GPU.
+    """
 
     n_structures: int
     n_atoms: int
@@ -32,29 +41,34 @@ class DryRun:
         return (
             f"largest batch: {number_of(self.n_structures, 'structure')}, {number_of(self.n_atoms, 'atom')}, "
             f"{number_of(self.n_edges, 'edge')}; "
-            f"{self.seconds * 1e3:.0f} ms a step, peak {where} {self.peak_bytes / 2**30:.2f} GiB"
+            f"{self.seconds * 1e3:.0f} ms per step, peak {where} {self.peak_bytes / 2**30:.2f} GiB"
         )
 
 
 def dry_run(task: PotentialTask, batch: AtomicGraph, device: torch.device | str = "cpu") -> DryRun:
-    """Loss and gradients of a batch on a copy of the potential; the task is left as it was.
+    """Compute the loss and gradients of a batch with a copy of the task.
+
+    Args:
+        task: Task; it does not change.
+        batch: Batch of structures.
+        device: Device of the computation.
 
     Raises:
-        ConfigError: Where the batch does not fit into memory.
-        TrainingError: Where its loss is not finite.
+        ConfigError: If the batch does not fit into memory.
+        TrainingError: If the loss is not finite.
     """
     device = torch.device(device)
     on_gpu = device.type == "cuda"
-    copied = copy.deepcopy(task).to(device).train()
+    task_copy = copy.deepcopy(task).to(device).train()
     batch = batch.clone().to(device)
     seconds = 0.0
     if on_gpu:
         torch.cuda.reset_peak_memory_stats(device)
     try:
-        for _ in range(2):  # the first is for warming up
+        for _ in range(2):  # the first step is a warm-up
             start = time.perf_counter()
-            loss = copied.loss(batch, 0, copied.counts(batch))
-            copied.backward(loss)
+            loss = task_copy.loss(batch, 0, task_copy.count_labels(batch))
+            task_copy.backward(loss)
             if on_gpu:
                 torch.cuda.synchronize(device)
             seconds = time.perf_counter() - start
@@ -63,11 +77,12 @@ def dry_run(task: PotentialTask, batch: AtomicGraph, device: torch.device | str 
             f"the largest batch ({batch.n_edges} edges) does not fit into the memory of {device}; lower data.edge_budget"
         ) from None
     if not torch.isfinite(loss):
-        raise TrainingError(f"before any training the loss is {loss.item()} on the structures {names_of(batch)}")
-    return DryRun(batch.n_graphs, batch.n_atoms, batch.n_edges, seconds, _peak(device), on_gpu)
+        raise TrainingError(f"before training, the loss is {loss.item()} for the structures {structure_names(batch)}")
+    return DryRun(batch.n_graphs, batch.n_atoms, batch.n_edges, seconds, _peak_memory(device), on_gpu)
 
 
-def _peak(device: torch.device) -> int:
+def _peak_memory(device: torch.device) -> int:
+    """Return the peak memory of the GPU, or of the process, bytes."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

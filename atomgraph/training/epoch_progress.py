@@ -1,4 +1,4 @@
-"""What a user sees while a potential is trained: epoch, loss, errors with units, speed, time left."""
+"""Progress of training on the terminal: epoch, loss, errors with units, speed and remaining time."""
 
 from __future__ import annotations
 
@@ -12,25 +12,30 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from atomgraph.old_names import OldAttribute
 from atomgraph.progress import duration
-from atomgraph.training.error_sums import in_words
+from atomgraph.training.error_sums import format_error
 
-LINES = 20  # about so many lines stay for a run
-REFRESH = 0.2  # seconds
+LINES = 20  # approximate number of permanent lines per run
+REFRESH = 0.2  # shortest time between two updates of the bar, s
 
 
 class TrainingProgress(pl.Callback):
-    """A bar on a terminal with a line above it every so many epochs; only the lines where there is no terminal."""
+    """Prints a line for about 20 epochs of a run, and on a terminal a progress bar below.
+
+    Args:
+        console: Console for the output; standard output if None.
+    """
 
     def __init__(self, console: Console | None = None):
         self.console = console or Console(highlight=False)
         self._live: Live | None = None
-        self._began = self._shown = 0.0
+        self._start_time = self._refresh_time = 0.0
         self._structures = self._first_epoch = 0
         self._errors = ""
 
     def on_train_start(self, trainer: pl.Trainer, task: pl.LightningModule) -> None:
-        self._began = time.perf_counter()
+        self._start_time = time.perf_counter()
         self._structures, self._first_epoch = 0, trainer.current_epoch
         if not (trainer.is_global_zero and self.console.is_terminal):
             return
@@ -41,43 +46,49 @@ class TrainingProgress(pl.Callback):
         self, trainer: pl.Trainer, task: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         self._structures += batch.n_graphs * trainer.world_size
-        now = time.perf_counter()
-        if self._live is None or now - self._shown < REFRESH:
+        time_now = time.perf_counter()
+        if self._live is None or time_now - self._refresh_time < REFRESH:
             return
-        self._shown = now
-        done = trainer.current_epoch + (batch_idx + 1) / trainer.num_training_batches
-        last = trainer.max_epochs or 1
+        self._refresh_time = time_now
+        n_done = trainer.current_epoch + (batch_idx + 1) / trainer.num_training_batches
+        max_epochs = trainer.max_epochs or 1
         row = Table.grid(padding=(0, 2))
         row.add_row(
-            Text(f"epoch {trainer.current_epoch + 1}/{last}", style="bold"),
-            ProgressBar(total=float(last), completed=done, width=20),
+            Text(f"epoch {trainer.current_epoch + 1}/{max_epochs}", style="bold"),
+            ProgressBar(total=float(max_epochs), completed=n_done, width=20),
             self._speed(),
-            self._left(trainer, done),
+            self._remaining_time(trainer, n_done),
         )
         self._live.update(Group(row, Text(self._errors, no_wrap=True, overflow="ellipsis")))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, task: Any) -> None:
-        epoch, last = trainer.current_epoch + 1, trainer.max_epochs or 1
-        shown = [f"{term.property}_{term.metric}" for term in task.terms]
-        errors = [in_words(name, task.validation[name]) for name in shown if name in task.validation]
+        epoch, max_epochs = trainer.current_epoch + 1, trainer.max_epochs or 1
+        metrics = [f"{term.property}_{term.metric}" for term in task.terms]
+        errors = [format_error(name, task.validation[name]) for name in metrics if name in task.validation]
         self._errors = ", ".join([f"loss {task.training_loss:.4g}", *errors])
-        if trainer.is_global_zero and (epoch % max(1, last // LINES) == 0 or epoch in (1, last)):
-            parts = [f"epoch {epoch:>{len(str(last))}}/{last}", self._errors, self._speed(), self._left(trainer, epoch)]
-            self.say("  ".join(part for part in parts if part))
+        if trainer.is_global_zero and (epoch % max(1, max_epochs // LINES) == 0 or epoch in (1, max_epochs)):
+            number = f"epoch {epoch:>{len(str(max_epochs))}}/{max_epochs}"
+            parts = [number, self._errors, self._speed(), self._remaining_time(trainer, epoch)]
+            self.print_line("  ".join(part for part in parts if part))
 
-    def say(self, line: str) -> None:
-        """A line that stays."""
+    def print_line(self, line: str) -> None:
+        """Print a permanent line."""
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
-    def _speed(self) -> str:
-        return f"{self._structures / max(time.perf_counter() - self._began, 1e-9):.0f} structures/s"
+    say = OldAttribute("print_line")
 
-    def _left(self, trainer: pl.Trainer, done: float) -> str:
-        seconds = (time.perf_counter() - self._began) / max(done - self._first_epoch, 1e-9)
-        left = seconds * ((trainer.max_epochs or 1) - done)
-        return f"{duration(left)} left" if left > 0 else ""
+    def _speed(self) -> str:
+        """Return the training speed as text."""
+        return f"{self._structures / max(time.perf_counter() - self._start_time, 1e-9):.0f} structures/s"
+
+    def _remaining_time(self, trainer: pl.Trainer, n_done: float) -> str:
+        """Return the remaining time as text, from the number of finished epochs; empty after the last epoch."""
+        seconds_per_epoch = (time.perf_counter() - self._start_time) / max(n_done - self._first_epoch, 1e-9)
+        seconds = seconds_per_epoch * ((trainer.max_epochs or 1) - n_done)
+        return f"{duration(seconds)} left" if seconds > 0 else ""
 
     def _end(self) -> None:
+        """Remove the progress bar."""
         if self._live is not None:
             self._live.stop()
             self._live = None

@@ -1,4 +1,4 @@
-"""Errors of a potential on structures, exact whatever the batches: sums first, one division at the end."""
+"""Mean errors and loss over structures, computed from sums, so that they do not depend on the batches."""
 
 from __future__ import annotations
 
@@ -11,31 +11,33 @@ from torch import Tensor
 
 from atomgraph.graph.quantities import QUANTITIES, VOIGT
 from atomgraph.graph.structure import AtomicGraph
-from atomgraph.training.loss import Term, difference
+from atomgraph.old_names import OldAttribute, old_names_of
+from atomgraph.training.loss import Term, label_errors
 
 
-def in_words(metric: str, value: float) -> str:
-    """``energy_mae`` and 0.0123 as ``energy MAE 12.3 meV/atom``."""
+def format_error(metric: str, value: float) -> str:
+    """Return an error as text with a unit: ``energy_mae`` and 0.0123 become ``energy MAE 12.3 meV/atom``."""
     name, _, kind = metric.rpartition("_")
     quantity = QUANTITIES[name]
     return f"{name} {kind.upper()} {value * quantity.factor:.3g} {quantity.unit}"
 
 
-def column(metric: str) -> str:
-    """The header of a metric's column: ``valid_energy_mae`` becomes ``valid_energy_mae (meV/atom)``."""
+def column_header(metric: str) -> str:
+    """Return the column header of a metric: ``valid_energy_mae`` becomes ``valid_energy_mae (meV/atom)``."""
     name = metric.removeprefix("valid_").rpartition("_")[0]
     return f"{metric} ({QUANTITIES[name].unit})"
 
 
-def validated(trainer: pl.Trainer) -> bool:
-    """Whether the epoch that is ending had a validation."""
+def has_validation(trainer: pl.Trainer) -> bool:
+    """Return whether the current epoch includes a validation."""
     return trainer.enable_validation and not (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1)
 
 
 class ErrorSums:
-    """Sums over labelled entries, for each term: of |x|, of x², of the term's loss, and labelled rows.
+    """Sums over labels for each term of the loss: of |x|, of x², of the loss, and of the number of labelled rows.
 
-    Sums of batches and of processes add up, so mean errors are those of all structures at once, to the last batch.
+    Args:
+        terms: Terms of the loss.
     """
 
     def __init__(self, terms: Sequence[Term]):
@@ -43,32 +45,37 @@ class ErrorSums:
         self.sums: Tensor | None = None  # (n_terms, 4)
 
     def add(self, result: dict[str, Tensor], graph: AtomicGraph) -> None:
-        """Take a batch into account."""
+        """Add the errors of a batch.
+
+        Args:
+            result: Predictions of the batch, by quantity.
+            graph: Batch with labels.
+        """
         rows = []
         for term in self.terms:
-            entries, labelled, weight = difference(term.property, result, graph)
-            shown = entries[:, VOIGT] if QUANTITIES[term.property].symmetric else entries  # as in error tables
-            addend = term.total(entries, weight)
-            rows.append(torch.stack([shown.abs().sum(), shown.square().sum(), addend, labelled.sum().to(addend)]))
-        self.put(torch.stack(rows).detach())
+            entries, labelled, weight = label_errors(term.property, result, graph)
+            components = entries[:, VOIGT] if QUANTITIES[term.property].symmetric else entries  # as in error tables
+            loss = term.sum_loss(entries, weight)
+            rows.append(torch.stack([components.abs().sum(), components.square().sum(), loss, labelled.sum().to(loss)]))
+        self.add_sums(torch.stack(rows).detach())
 
-    def put(self, sums: Tensor) -> None:
-        """Add sums that are there already, (n_terms, 4)."""
+    def add_sums(self, sums: Tensor) -> None:
+        """Add sums of further structures, (n_terms, 4)."""
         self.sums = sums.clone() if self.sums is None else self.sums + sums
 
-    def reduced(self, device: torch.device) -> ErrorSums:
-        """The sums over all processes; these same sums where there is one process."""
+    def sum_over_processes(self, device: torch.device) -> ErrorSums:
+        """Return the sums over all processes, on a device."""
         total = ErrorSums(self.terms)
         empty = torch.zeros(len(self.terms), 4, dtype=torch.float64, device=device)
-        total.put(empty if self.sums is None else self.sums.to(device, torch.float64))
+        total.add_sums(empty if self.sums is None else self.sums.to(device, torch.float64))
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.all_reduce(total.sums)
         return total
 
     def means(self) -> dict[str, float]:
-        """``{"energy_mae": ..., "energy_rmse": ..., "loss": ...}`` in eV and Å; properties without a label are left out.
+        """Return ``{"energy_mae": ..., "energy_rmse": ..., "loss": ...}``, in eV and Å.
 
-        The loss weighs terms with their final weights.
+        Properties without labels are skipped. The loss uses the final weights of the terms.
         """
         means: dict[str, float] = {}
         loss = 0.0
@@ -81,3 +88,9 @@ class ErrorSums:
                 means[f"{term.property}_rmse"] = (square / (quantity.n_table_components * rows)) ** 0.5
                 loss += term.weight_in(math.inf) * total / (quantity.n_components * rows)
         return means | {"loss": loss} if means else {}
+
+    put = OldAttribute("add_sums")
+    reduced = OldAttribute("sum_over_processes")
+
+
+__getattr__ = old_names_of(__name__)

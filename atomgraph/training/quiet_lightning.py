@@ -1,4 +1,4 @@
-"""Lightning says a good deal that no user of atomgraph can act on; here it is hushed, and nothing else is."""
+"""Suppression of messages of Lightning that are irrelevant for users of atomgraph."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 LOGGERS = ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero")
-HUSHED = (
-    ".*does not have many workers.*",  # batches are cheap beside the step; data.num_workers is there
-    ".*GPU available but not used.*",  # fit.accelerator says what is used
+IGNORED_WARNINGS = (
+    ".*does not have many workers.*",  # building a batch is fast; data.num_workers can be set
+    ".*GPU available but not used.*",  # the user sets fit.accelerator
     ".*smaller than the logging interval.*",  # nothing is logged by step
     ".*`isinstance\\(treespec, LeafSpec\\)`.*",
     ".*LeafSpec.*deprecated.*",
@@ -22,10 +22,10 @@ HUSHED = (
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Inside, Lightning's notices about devices, workers and tips are not shown; its warnings about anything else are."""
+    """Within this context, suppress notices of Lightning about devices, workers and tips; other warnings are shown."""
     levels = {name: logging.getLogger(name).level for name in LOGGERS}
     with warnings.catch_warnings():
-        for message in HUSHED:
+        for message in IGNORED_WARNINGS:
             warnings.filterwarnings("ignore", message=message)
         for name in LOGGERS:
             logging.getLogger(name).setLevel(logging.WARNING)

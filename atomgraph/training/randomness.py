@@ -1,4 +1,4 @@
-"""Random numbers of a run: seeded inside it, the caller's left as they were."""
+"""Seeds and states of all random number generators of a run."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ from typing import Any
 import numpy as np
 import torch
 
-_OF_LIGHTNING = ("PL_GLOBAL_SEED", "PL_SEED_WORKERS")  # what seeds its processes, and what it leaves beside
+from atomgraph.old_names import old_names_of
+
+_LIGHTNING_VARIABLES = ("PL_GLOBAL_SEED", "PL_SEED_WORKERS")  # environment variables that Lightning reads or sets
 
 
 @contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Inside, Python's, NumPy's and torch's random numbers start from the seed; outside they are as before."""
-    before = random_state()
-    environment = {name: os.environ.get(name) for name in _OF_LIGHTNING}
+def use_seed(seed: int) -> Iterator[None]:
+    """Within this context, seed the generators of Python, NumPy and torch; afterwards, restore their states."""
+    state_before = random_state()
+    environment = {name: os.environ.get(name) for name in _LIGHTNING_VARIABLES}
     try:
         random.seed(seed)
         np.random.seed(seed)  # noqa: NPY002
         torch.manual_seed(seed)
-        os.environ[_OF_LIGHTNING[0]] = str(seed)
+        os.environ[_LIGHTNING_VARIABLES[0]] = str(seed)
         yield
     finally:
-        set_random_state(before)
+        set_random_state(state_before)
         for name, value in environment.items():
             os.environ.pop(name, None)
             if value is not None:
@@ -34,7 +36,7 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def random_state() -> dict[str, Any]:
-    """Where the generators of Python, NumPy, torch and its GPUs stand, as tensors and plain values."""
+    """Return the states of the generators of Python, NumPy, torch and its GPUs, as tensors and plain values."""
     name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)  # noqa: NPY002
     version, words, gauss = random.getstate()
     return {
@@ -52,7 +54,7 @@ def random_state() -> dict[str, Any]:
 
 
 def set_random_state(state: dict[str, Any]) -> None:
-    """Put the generators where they stood."""
+    """Set the states of all generators, from ``random_state``."""
     torch.set_rng_state(state["torch"].cpu())
     if torch.cuda.is_available() and len(state["cuda"]) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all([words.cpu() for words in state["cuda"]])
@@ -60,3 +62,6 @@ def set_random_state(state: dict[str, Any]) -> None:
     np.random.set_state((name, keys.cpu().numpy().astype(np.uint32), position, has_gauss, cached))  # noqa: NPY002
     version, words, gauss = state["python"]
     random.setstate((version, tuple(words), gauss))
+
+
+__getattr__ = old_names_of(__name__)

@@ -1,4 +1,4 @@
-"""The learning rate as a function of training time: phases one after another, each starting where the last one ended."""
+"""Schedule of the learning rate: a sequence of phases, each relative to the learning rate at the end of the previous one."""
 
 from __future__ import annotations
 
@@ -10,24 +10,32 @@ from typing import Any
 import lightning.pytorch as pl
 
 from atomgraph.errors import ConfigError, nearest
+from atomgraph.old_names import OldAttribute
 
 KINDS = ("warmup", "constant", "linear", "cosine", "exponential", "plateau")
 
 
 @dataclass(frozen=True)
 class Phase:
-    r"""A stretch of the learning rate's schedule, as a factor on the peak learning rate.
+    r"""Phase of the learning rate schedule, as a factor on the learning rate at its start.
+
+    s increases from 0 to 1 during the phase. The factors of the kinds are
 
     - ``warmup``: ``start`` + (1 − ``start``) s
     - ``constant``: 1
     - ``linear``: 1 − (1 − ``final``) s;  ``cosine``: ``final`` + (1 − ``final``)(1 + cos πs)/2
     - ``exponential``: ``final`` to the power s
-    - ``plateau``: times ``factor`` whenever the validation loss has not fallen by a part ``threshold`` for ``patience``
-      validations, down to ``final``
+    - ``plateau``: multiplied by ``factor`` if the validation loss has not decreased by the fraction ``threshold`` for more than
+      ``patience`` validations, down to ``final``
 
     Attributes:
-        kind: With s going from 0 to 1 inside the phase, and factors relative to the end of the phase before it,
-        epochs: How long, or None for the rest of the run (the last phase only).
+        kind: Name in the list above.
+        epochs: Number of epochs; None for all remaining epochs, in the last phase only.
+        start: Factor at the start of ``warmup``.
+        final: Factor at the end of ``linear``, ``cosine`` and ``exponential``; smallest factor of ``plateau``.
+        factor: Factor of each reduction in ``plateau``.
+        patience: Number of validations without improvement in ``plateau``.
+        threshold: Smallest relative decrease of the validation loss that counts as improvement in ``plateau``.
     """
 
     kind: str
@@ -48,8 +56,8 @@ class Phase:
                 f"fit.schedule: start, final in 0 … 1, factor below 1, patience ≥ 0, but the phase is {self}"
             )
 
-    def at(self, progress: float) -> float:
-        """The factor at a progress between 0 and 1; 1 for a plateau, whose drops are counted elsewhere."""
+    def factor_at(self, progress: float) -> float:
+        """Return the factor for s between 0 and 1; 1 for ``plateau``, because ``LearningRate`` counts its reductions."""
         if self.kind == "warmup":
             return self.start + (1.0 - self.start) * progress
         if self.kind == "linear":
@@ -60,46 +68,60 @@ class Phase:
             return max(self.final, 1e-12) ** progress
         return 1.0
 
+    at = OldAttribute("factor_at")
+
 
 class LearningRate(pl.Callback):
-    """Sets the learning rate before every step, from the epoch, the batch and the validation losses so far.
+    """Sets the learning rate before every step, from epoch, batch and validation losses.
 
-    Nothing is counted up but the drops of plateaus, so a resumed run has the learning rates of one never stopped.
+    Only the reductions in plateaus are stored, so a resumed run has the same learning rates as an uninterrupted run.
+
+    Args:
+        phases: Phases of the schedule; without phases, the learning rate is constant.
+        max_epochs: Number of epochs of the run.
+
+    Raises:
+        ConfigError: If a phase before the last one has no number of epochs.
     """
 
     def __init__(self, phases: Sequence[Phase] = (), max_epochs: int = 100):
         self.phases = list(phases)
         open_ended = [i for i, phase in enumerate(self.phases) if phase.epochs is None]
         if open_ended and open_ended[0] != len(self.phases) - 1:
-            raise ConfigError("fit.schedule: only the last phase may leave its epochs open")
+            raise ConfigError("fit.schedule: only the last phase may have no epochs")
         self.max_epochs = max_epochs
         self.best, self.waited, self.drops = math.inf, 0, 0
-        self._base: list[float] | None = None
+        self._base_rates: list[float] | None = None
 
     def factor(self, epochs: float) -> float:
-        """The factor on the peak learning rate after so many epochs (a fraction counts the batches)."""
-        total, begin = 1.0, 0.0
+        """Return the factor on the peak learning rate after a number of epochs, which may be fractional."""
+        total, start = 1.0, 0.0
         for phase in self.phases:
-            length = max(self.max_epochs - begin, 1e-9) if phase.epochs is None else phase.epochs
-            total *= phase.at(min((epochs - begin) / length, 1.0))
+            length = max(self.max_epochs - start, 1e-9) if phase.epochs is None else phase.epochs
+            total *= phase.factor_at(min((epochs - start) / length, 1.0))
             if phase.kind == "plateau":
                 total *= max(phase.factor**self.drops, phase.final)
-            begin += length
-            if epochs <= begin:
+            start += length
+            if epochs <= start:
                 break
         return total
 
     def phase_in(self, epochs: float) -> Phase | None:
-        """The phase that runs after so many epochs."""
-        begin = 0.0
+        """Return the phase after a number of epochs; None after the last phase."""
+        end = 0.0
         for phase in self.phases:
-            begin += math.inf if phase.epochs is None else phase.epochs
-            if epochs <= begin:
+            end += math.inf if phase.epochs is None else phase.epochs
+            if epochs <= end:
                 return phase
         return None
 
-    def saw(self, loss: float, epochs: float) -> None:
-        """Tell the plateau, if one runs, the validation loss after so many epochs."""
+    def update_plateau(self, loss: float, epochs: float) -> None:
+        """Update the current plateau with a validation loss; do nothing in other phases.
+
+        Args:
+            loss: Validation loss.
+            epochs: Number of finished epochs.
+        """
         phase = self.phase_in(epochs)
         if phase is None or phase.kind != "plateau":
             return
@@ -110,20 +132,22 @@ class LearningRate(pl.Callback):
         if self.waited > phase.patience:
             self.waited, self.drops = 0, self.drops + 1
 
+    saw = OldAttribute("update_plateau")
+
     def on_train_batch_start(self, trainer: pl.Trainer, task: pl.LightningModule, batch: Any, batch_idx: int) -> None:
         if not self.phases:
             return
         groups = trainer.optimizers[0].param_groups
-        if self._base is None:
-            self._base = [group.setdefault("initial_lr", group["lr"]) for group in groups]
+        if self._base_rates is None:
+            self._base_rates = [group.setdefault("initial_lr", group["lr"]) for group in groups]
         factor = self.factor(trainer.current_epoch + (batch_idx + 1) / trainer.num_training_batches)
-        for group, base in zip(groups, self._base, strict=True):
-            group["lr"] = base * factor
+        for group, base_rate in zip(groups, self._base_rates, strict=True):
+            group["lr"] = base_rate * factor
 
     def on_validation_end(self, trainer: pl.Trainer, task: pl.LightningModule) -> None:
         loss = getattr(task, "validation", {}).get("loss")
         if loss is not None:
-            self.saw(loss, trainer.current_epoch + 1.0)
+            self.update_plateau(loss, trainer.current_epoch + 1.0)
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best, "waited": self.waited, "drops": self.drops}

@@ -1,4 +1,4 @@
-"""fit: Lightning's trainer around a task, with what every run needs and an orderly way out."""
+"""Training with Lightning: construction of the trainer, and the fit with clear errors and interruption by Ctrl-C."""
 
 from __future__ import annotations
 
@@ -14,17 +14,22 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from atomgraph.errors import AtomgraphError, ConfigError, FormatError
 from atomgraph.training.checkpoint_content import check_resumable
-from atomgraph.training.checkpoint_file import CheckpointFile, read_checkpoint, way_out
+from atomgraph.training.checkpoint_file import CheckpointFile, read_checkpoint, recovery_advice
 from atomgraph.training.checkpoints import Checkpoints
 from atomgraph.training.quiet_lightning import quiet_lightning
 from atomgraph.training.task import PotentialTask
 
 
 def make_trainer(checkpoints: Checkpoints, callbacks: Sequence[pl.Callback] = (), **options: Any) -> pl.Trainer:
-    """A Lightning trainer for potentials; options are the trainer's own (accelerator, devices, precision, max_epochs, ...).
+    """Return a Lightning trainer for potentials.
+
+    Args:
+        checkpoints: Writer of checkpoints.
+        callbacks: Further callbacks.
+        options: Arguments of ``lightning.pytorch.Trainer``: accelerator, devices, precision, max_epochs, ...
 
     Raises:
-        ConfigError: Where Lightning cannot serve the options on this machine; nothing is written.
+        ConfigError: If Lightning does not support the options on this machine.
     """
     options.setdefault("logger", False)
     try:
@@ -33,8 +38,8 @@ def make_trainer(checkpoints: Checkpoints, callbacks: Sequence[pl.Callback] = ()
                 callbacks=[*callbacks, checkpoints],
                 plugins=[CheckpointFile()],
                 default_root_dir=checkpoints.folder,
-                inference_mode=False,  # forces are derivatives in validation, too
-                use_distributed_sampler=False,  # EdgeBudgetSampler deals batches itself
+                inference_mode=False,  # forces are derivatives, also in validation
+                use_distributed_sampler=False,  # EdgeBudgetSampler distributes the batches
                 num_sanity_val_steps=0,
                 enable_progress_bar=False,
                 enable_model_summary=False,
@@ -45,25 +50,27 @@ def make_trainer(checkpoints: Checkpoints, callbacks: Sequence[pl.Callback] = ()
 
 
 def fit(trainer: pl.Trainer, task: PotentialTask, data: pl.LightningDataModule, *, resume: Path | None = None) -> None:
-    """Train until the last epoch or until patience ends; the best weights are then in ``best.ckpt`` of the checkpoints.
+    """Train until the last epoch or early stopping; afterwards, ``best.ckpt`` contains the best weights.
 
     Args:
-        trainer: Of ``make_trainer``.
-        resume: A checkpoint to go on from.
+        trainer: Trainer from ``make_trainer``.
+        task: Task to train.
+        data: Data of the training and validation parts.
+        resume: Checkpoint from which to resume, or None.
 
     Raises:
-        KeyboardInterrupt: After Ctrl-C or SIGTERM, once the trainer has shut down.
-        TrainingError: For a loss that is not finite.
-        FormatError: For a checkpoint with which the run cannot go on.
+        KeyboardInterrupt: If the user presses Ctrl-C, or the process gets SIGTERM; the trainer is shut down before.
+        TrainingError: If the loss is not finite.
+        FormatError: If the run cannot be resumed from the checkpoint.
     """
     if resume is not None:
         check_resumable(resume, read_checkpoint(resume), trainer, task)
-    before = signal.getsignal(signal.SIGINT)
+    handler = signal.getsignal(signal.SIGINT)
     task.train()
     with quiet_lightning():
         try:
             trainer.fit(task, datamodule=data, ckpt_path=resume, weights_only=True)
-        except SystemExit as exit_:  # Lightning's answer to Ctrl-C, and to a queue that takes its machine back
+        except SystemExit as exit_:  # raised by Lightning after Ctrl-C, and after SIGTERM of a batch system
             if isinstance(exit_.__context__, KeyboardInterrupt) or isinstance(exit_, SIGTERMException):
                 raise KeyboardInterrupt from None
             raise
@@ -72,14 +79,16 @@ def fit(trainer: pl.Trainer, task: PotentialTask, data: pl.LightningDataModule, 
                 raise
             reason = " ".join(str(error).split())[:200]
             raise FormatError(
-                f"{resume} cannot be gone on with: {type(error).__name__}: {reason}{way_out(resume)}"
+                f"the run cannot be resumed from {resume}: {type(error).__name__}: {reason}{recovery_advice(resume)}"
             ) from error
         finally:
-            if before is not None and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-                signal.signal(signal.SIGINT, before)  # Lightning ignores Ctrl-C while it shuts down, and leaves it so
+            if handler is not None and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+                signal.signal(
+                    signal.SIGINT, handler
+                )  # Lightning ignores Ctrl-C during its shutdown and does not undo this
 
 
 def _has_begun(trainer: pl.Trainer) -> bool:
-    """Whether the first epoch began, so that what goes wrong is no fault of a checkpoint."""
+    """Return whether training has started, so that an error is not due to the checkpoint."""
     callbacks: Any = trainer.callbacks  # type: ignore[attr-defined]
     return any(callback.has_begun for callback in callbacks if isinstance(callback, Checkpoints))

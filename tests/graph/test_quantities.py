@@ -15,8 +15,8 @@ from atomgraph.data.sampler import label_counts
 from atomgraph.errors import GraphError
 from atomgraph.graph.quantities import QUANTITIES, Quantity, label_names
 from atomgraph.graph.structure import get_labels
-from atomgraph.training.error_sums import ErrorSums, column
-from atomgraph.training.loss import Term, difference
+from atomgraph.training.error_sums import ErrorSums, column_header
+from atomgraph.training.loss import Term, label_errors
 from atomgraph.training.task import window_counts
 
 DEBYE = 0.20819434  # e Å
@@ -106,13 +106,13 @@ def test_a_further_quantity_has_a_loss_term(frames):
     batch = collate(build_graphs(frames, 2.0))
     term = Term("dipole")
     result = {"dipole": batch.dipole + 0.5}
-    entries, labelled, weight = difference("dipole", result, batch)
+    entries, labelled, weight = label_errors("dipole", result, batch)
     assert labelled.tolist() == [True, True, False]
-    torch.testing.assert_close(term.total(entries, weight), torch.tensor(6 * 0.25, dtype=torch.float64))
+    torch.testing.assert_close(term.sum_loss(entries, weight), torch.tensor(6 * 0.25, dtype=torch.float64))
     sums = ErrorSums([term])
     sums.add(result, batch)
     assert sums.means() == pytest.approx({"dipole_mae": 0.5, "dipole_rmse": 0.5, "loss": 0.25})
-    assert column("valid_dipole_mae") == "valid_dipole_mae (e Å)"
+    assert column_header("valid_dipole_mae") == "valid_dipole_mae (e Å)"
 
 
 def test_a_quantity_of_atoms_has_masks_and_weights_per_atom(monkeypatch):
@@ -122,7 +122,7 @@ def test_a_quantity_of_atoms_has_masks_and_weights_per_atom(monkeypatch):
     batch = collate(build_graphs([atoms, ase.Atoms("H")], 2.0))
     assert batch.charges.tolist() == [-0.3, 0.3, 0.0]
     assert batch.charges_mask.tolist() == [True, True, False]
-    entries, labelled, weight = difference("charges", {"charges": batch.charges + 0.1}, batch)
+    entries, labelled, weight = label_errors("charges", {"charges": batch.charges + 0.1}, batch)
     assert entries.shape == (3, 1) and labelled.sum() == 2 and weight.shape == (3,)
 
 

@@ -24,7 +24,7 @@ from atomgraph.training import (
     make_trainer,
 )
 from atomgraph.training.metrics_table import MetricsTable
-from atomgraph.training.randomness import seeded
+from atomgraph.training.randomness import use_seed
 from helpers.training_data import graphs, potential
 
 PHASES = [Phase("warmup", epochs=1), Phase("plateau", factor=0.5, patience=0, threshold=0.5)]
@@ -50,9 +50,9 @@ class Kill(pl.Callback):
 
 def run(folder, *, dtype=torch.float64, epochs=4, resume=False, callbacks=()) -> PotentialTask:
     torch.rand(3)  # whatever the process did before
-    with seeded(11):
+    with use_seed(11):
         data = GraphDataModule(graphs(8), graphs(3, seed=1), edge_budget=40, atom_budget=1000, seed=5)
-        terms = [Term("energy", weight=Ramp(1.0, 3.0, from_epoch=1, over=2)), Term("forces", weight=10.0)]
+        terms = [Term("energy", weight=Ramp(1.0, 3.0, from_epoch=1, n_epochs=2)), Term("forces", weight=10.0)]
         task = PotentialTask(potential(dtype=dtype), terms, {"kind": "AdamW", "lr": 1e-2, "weight_decay": 0.1})
         parts = [LearningRate(PHASES, max_epochs=epochs), WeightAverage(0.9), Jitter(), MetricsTable(folder / "m.csv")]
         checkpoints = Checkpoints(folder)

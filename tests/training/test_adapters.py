@@ -7,7 +7,7 @@ from helpers.mace_files import small
 
 from atomgraph import AtomicGraph, Potential
 from atomgraph.models import GCN
-from atomgraph.training.adapters import LoRAPotential, adapted_shapes
+from atomgraph.training.adapters import LoRAPotential, lora_shapes
 
 MODELS = {
     "mace": lambda: small(
@@ -37,13 +37,13 @@ def test_nothing_is_changed_at_first(potential):
     torch.testing.assert_close(adapted.eval()(graph(potential.cutoff), stress=False), before, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("words", [{}, {"skips": True, "products": True}])
+@pytest.mark.parametrize("words", [{}, {"skip_connections": True, "products": True}])
 def test_merged_predicts_what_unmerged_does(potential, words):
     adapted = LoRAPotential(potential, 2, alpha=3.0, **words).eval()
     with torch.no_grad():
         for parameter in adapted.second.values():
             parameter.normal_(std=0.1)
-    unmerged, merged = adapted(graph(potential.cutoff)), adapted.merged()
+    unmerged, merged = adapted(graph(potential.cutoff)), adapted.merge()
     result, before = merged(graph(potential.cutoff)), potential(graph(potential.cutoff))
     for name in ("energy", "forces"):
         torch.testing.assert_close(result[name], unmerged[name], rtol=1e-12, atol=1e-12)
@@ -51,7 +51,7 @@ def test_merged_predicts_what_unmerged_does(potential, words):
 
 
 def test_only_adapters_have_gradients_and_all_of_them_do(potential):
-    adapted = LoRAPotential(potential, 2, skips=True, products=True).train()
+    adapted = LoRAPotential(potential, 2, skip_connections=True, products=True).train()
     with torch.no_grad():
         for parameter in adapted.second.values():
             parameter.normal_(std=0.1)
@@ -66,7 +66,7 @@ def test_only_adapters_have_gradients_and_all_of_them_do(potential):
 def test_the_rank_says_how_many_numbers_are_trained():
     model = MODELS["mace"]()
     adapted = LoRAPotential(Potential(model), 2)
-    for name, (*leading, n_in, n_out) in adapted_shapes(model).items():
+    for name, (*leading, n_in, n_out) in lora_shapes(model).items():
         key = name.replace(".", "/")
         rank = min(2, n_in, n_out)
         assert adapted.first[key].shape == (*leading, n_in, rank) and adapted.second[key].shape == (
@@ -74,13 +74,13 @@ def test_the_rank_says_how_many_numbers_are_trained():
             rank,
             n_out,
         )
-        assert adapted.adapted(f"first.{key}") == name
+        assert adapted.adapted_name(f"first.{key}") == name
 
 
 def test_skips_and_products_are_adapted_on_request():
     model = MODELS["mace"]()
     plain, skips, products = (
-        set(adapted_shapes(model, **words)) for words in ({}, {"skips": True}, {"products": True})
+        set(lora_shapes(model, **words)) for words in ({}, {"skip_connections": True}, {"products": True})
     )
     assert len(skips) > len(plain) and all(".skip." in name for name in skips - plain)
     assert len(products) > len(plain) and all(".product." in name for name in products - plain)

@@ -7,14 +7,14 @@ from atomgraph.data import GraphDataModule
 from atomgraph.progress import duration
 from atomgraph.training import Checkpoints, PotentialTask, Term, fit, make_trainer
 from atomgraph.training.epoch_progress import TrainingProgress
-from atomgraph.training.error_sums import column, in_words
+from atomgraph.training.error_sums import column_header, format_error
 
 
 def test_numbers_come_with_their_units():
-    assert in_words("energy_mae", 0.0123) == "energy MAE 12.3 meV/atom"
-    assert in_words("forces_rmse", 0.15) == "forces RMSE 0.15 eV/Å"
-    assert in_words("stress_mae", 1.0) == "stress MAE 160 GPa"
-    assert column("valid_stress_mae") == "valid_stress_mae (GPa)"
+    assert format_error("energy_mae", 0.0123) == "energy MAE 12.3 meV/atom"
+    assert format_error("forces_rmse", 0.15) == "forces RMSE 0.15 eV/Å"
+    assert format_error("stress_mae", 1.0) == "stress MAE 160 GPa"
+    assert column_header("valid_stress_mae") == "valid_stress_mae (GPa)"
     assert [duration(s) for s in (4.4, 75.2, 7260)] == ["4 s", "1 min 15 s", "2 h 1 min"]
 
 

@@ -10,7 +10,7 @@ from atomgraph.editing import add_head
 from atomgraph.errors import ConfigError
 from atomgraph.training import PotentialTask, Ramp, Term
 from atomgraph.training.error_sums import ErrorSums
-from atomgraph.training.loss import difference
+from atomgraph.training.loss import label_errors
 from atomgraph.training.task import window_counts
 
 
@@ -28,7 +28,7 @@ def perfect(batch):
 def test_known_values_of_the_three_losses():
     entries, weight = torch.tensor([[0.1, -0.2], [1.0, 0.0]], dtype=torch.float64), torch.tensor([1.0, 2.0])
     total = {
-        loss: float(Term("forces", loss=loss, delta=0.15).total(entries, weight)) for loss in ("mse", "mae", "huber")
+        loss: float(Term("forces", loss=loss, delta=0.15).sum_loss(entries, weight)) for loss in ("mse", "mae", "huber")
     }
     assert total["mse"] == pytest.approx(0.01 + 0.04 + 2.0)
     assert total["mae"] == pytest.approx(0.1 + 0.2 + 2.0)
@@ -39,7 +39,7 @@ def test_energies_are_compared_per_atom():
     batch = collate(graphs(3))
     result = perfect(batch)
     result["energy"] += torch.tensor([1.0, 2.0, 3.0])  # of 1, 2 and 3 atoms
-    entries, _, _ = difference("energy", result, batch)
+    entries, _, _ = label_errors("energy", result, batch)
     torch.testing.assert_close(entries, torch.ones(3, 1, dtype=torch.float64))
 
 
@@ -77,7 +77,7 @@ def test_a_structure_of_weight_three_counts_like_three_of_it():
 
 
 def test_a_weight_goes_in_a_straight_line_and_stays():
-    ramp = Ramp(start=1.0, end=5.0, from_epoch=2, over=4)
+    ramp = Ramp(start=1.0, end=5.0, from_epoch=2, n_epochs=4)
     assert [ramp(epoch) for epoch in (0, 2, 3, 6, 9, math.inf)] == [1.0, 1.0, 2.0, 5.0, 5.0, 5.0]
 
 
@@ -122,7 +122,7 @@ def test_each_head_is_divided_by_its_own_labels():
 
     def loss(chosen, weights, cut=None):
         task = PotentialTask(trained, terms, head_weights=weights).train()
-        counts = task.counts(collate(chosen))
+        counts = task.count_labels(collate(chosen))
         batches = [chosen] if cut is None else [chosen[:cut], chosen[cut:]]
         return sum(float(task.loss(collate(batch), 0, counts).detach()) for batch in batches)
 
@@ -140,5 +140,5 @@ def test_a_label_counts_by_its_own_weight_beside_that_of_its_structure():
     some[0].weight = torch.tensor([5.0], dtype=torch.float64)
     batch = collate(some)
     for name, expected in {"energy": 10.0, "forces": 15.0, "stress": 0.0}.items():
-        _, _, weight = difference(name, perfect(batch), batch)
+        _, _, weight = label_errors(name, perfect(batch), batch)
         assert weight[0] == expected and weight[-1] == 1.0

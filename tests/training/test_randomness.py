@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from atomgraph.training.randomness import random_state, seeded, set_random_state
+from atomgraph.training.randomness import random_state, set_random_state, use_seed
 
 
 def draw():
@@ -17,11 +17,11 @@ def test_inside_all_generators_follow_the_seed_and_outside_they_go_on_as_before(
     state = random_state()
     expected = draw()
     set_random_state(state)
-    with seeded(4):
+    with use_seed(4):
         first = draw()
-    with seeded(4):
+    with use_seed(4):
         assert draw() == first
-    with pytest.raises(RuntimeError), seeded(5):
+    with pytest.raises(RuntimeError), use_seed(5):
         draw()
         raise RuntimeError
     assert draw() == expected

@@ -30,10 +30,10 @@ def test_exponential_is_geometric():
 
 def test_a_plateau_halves_the_rate_when_patience_ends_and_not_before():
     rate = LearningRate([Phase("warmup", epochs=1), Phase("plateau", factor=0.5, patience=2, final=0.1)], max_epochs=99)
-    rate.saw(9.0, 1.0)  # still warming up: not watched
+    rate.update_plateau(9.0, 1.0)  # still warming up: not watched
     factors = []
     for epoch, loss in enumerate([1.0, 0.5, 0.5, 0.6, 0.5, 0.4, 0.4], start=2):
-        rate.saw(loss, float(epoch))
+        rate.update_plateau(loss, float(epoch))
         factors.append(rate.factor(epoch + 0.5))
     assert factors == [1.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.5]
     rate.drops = 20

@@ -13,7 +13,7 @@ from atomgraph.potential import Potential
 from atomgraph.runs.dataset import assign_head
 from atomgraph.runs.finetuning.starting_potential import load_start, prepare_start
 from atomgraph.runs.sources.build import calibrate
-from atomgraph.training.randomness import seeded
+from atomgraph.training.randomness import use_seed
 
 
 def scratch_potential(config: FinetuneConfig, train: str, seed: int, folder: Path) -> Path:
@@ -33,7 +33,7 @@ def scratch_potential(config: FinetuneConfig, train: str, seed: int, folder: Pat
     foundation = load_start(config.start)
     starting = prepare_start(config.model_copy(update={"replay": None}), foundation, elements_in(frames), False)
     old = starting.potential
-    with seeded(seed):
+    with use_seed(seed):
         potential = Potential(build_model(to_spec(old.model))).to(old.model.dtype)
     for head in potential.heads:
         potential.model.baseline.set_e0(old.model.baseline.e0_of(head), head)

@@ -19,7 +19,7 @@ from atomgraph.runs.prepared import Prepared
 from atomgraph.runs.resume_check import check_blocks
 from atomgraph.runs.run import Fit
 from atomgraph.runs.sources.build import describe
-from atomgraph.training.device import device_of
+from atomgraph.training.device import choose_device
 
 BLOCK = "block.safetensors"
 
@@ -34,7 +34,7 @@ class ClosedFormFit(Fit):
         self._began = perf_counter()
 
     def device(self) -> torch.device:
-        return device_of(self.settings.accelerator, 1)
+        return choose_device(self.settings.accelerator, 1)
 
     def check_resumable(self) -> None:
         check_blocks(self.context.folder, BLOCK, SAVE_EVERY)

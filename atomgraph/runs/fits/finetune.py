@@ -30,7 +30,7 @@ from atomgraph.runs.sources.existing import ExistingPotential
 from atomgraph.training import PotentialTask
 from atomgraph.training.adapters import LoRAPotential
 from atomgraph.training.checkpoints import BEST, LAST
-from atomgraph.training.device import device_of
+from atomgraph.training.device import choose_device
 
 
 class FinetuneFit(Fit):
@@ -43,7 +43,7 @@ class FinetuneFit(Fit):
         self.description = f"fine-tuned, {config.method.kind}" + (" with replay" if config.replay else "")
 
     def device(self) -> torch.device:
-        return device_of(self.config.fit.accelerator, self.config.fit.devices)
+        return choose_device(self.config.fit.accelerator, self.config.fit.devices)
 
     def check_resumable(self) -> None:
         check_epochs(self.context.folder, LAST, BEST)
@@ -66,7 +66,7 @@ class FinetuneFit(Fit):
         potential.metadata["fit"] = facts_of(settings)
         factors = factors_of(config.lr_factors, potential.model)
         trained = self._trained(potential)
-        optimizer = settings.optimizer.model_dump() | {"factors": _trained_factors(factors, trained)}
+        optimizer = settings.optimizer.model_dump() | {"lr_factors": _trained_factors(factors, trained)}
         terms = loss_terms(settings, graphs["train"])
         task = PotentialTask(trained, terms, optimizer, self._head_weights(potential))
         resolved = config.model_copy(update={"fit": section})
@@ -92,7 +92,7 @@ class FinetuneFit(Fit):
         facts = self.training.take_best()
         trained = self.training.task.potential
         if isinstance(trained, LoRAPotential):
-            potential.load_state_dict(trained.merged().state_dict())
+            potential.load_state_dict(trained.merge().state_dict())
         potential.requires_grad_(True)
         potential.head = self.source.starting.head
         return facts
@@ -133,7 +133,7 @@ class FinetuneFit(Fit):
         method = self.config.method
         if isinstance(method, LoRA):
             adapted = LoRAPotential(
-                potential, method.rank, method.alpha, skips=method.skip_connections, products=method.products
+                potential, method.rank, method.alpha, skip_connections=method.skip_connections, products=method.products
             )
             n = sum(p.numel() for p in adapted.parameters() if p.requires_grad)
             self.context.say(f"{describe(potential)}; {n} numbers of {len(adapted.first)} adapters are trained")
@@ -175,7 +175,7 @@ def _trained_factors(factors: dict[str, float], trained: Potential | LoRAPotenti
     """Factors on the learning rate, by parameter names of the trained module."""
     selected = {}
     for name, parameter in trained.named_parameters():
-        model_name = trained.adapted(name) if isinstance(trained, LoRAPotential) else name.removeprefix("model.")
+        model_name = trained.adapted_name(name) if isinstance(trained, LoRAPotential) else name.removeprefix("model.")
         if parameter.requires_grad and model_name in factors:
             selected[name] = factors[model_name]
     return selected

@@ -24,7 +24,7 @@ from atomgraph.runs.run import Fit
 from atomgraph.runs.sources.build import describe
 from atomgraph.training import PotentialTask
 from atomgraph.training.checkpoints import BEST, LAST
-from atomgraph.training.device import device_of
+from atomgraph.training.device import choose_device
 
 
 class GradientFit(Fit):
@@ -37,7 +37,7 @@ class GradientFit(Fit):
         self.context, self.config, self.settings = context, config, settings
 
     def device(self) -> torch.device:
-        return device_of(self.settings.accelerator, self.settings.devices)
+        return choose_device(self.settings.accelerator, self.settings.devices)
 
     def check_resumable(self) -> None:
         check_epochs(self.context.folder, LAST, BEST)

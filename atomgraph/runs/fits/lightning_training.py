@@ -32,7 +32,7 @@ from atomgraph.training import (
 from atomgraph.training.checkpoint_content import check_entries, check_weights
 from atomgraph.training.checkpoints import BEST, LAST, averaged_weights, read_checkpoint
 from atomgraph.training.csv_table import read_table
-from atomgraph.training.device import device_of
+from atomgraph.training.device import choose_device
 from atomgraph.training.dry_run import dry_run
 from atomgraph.training.epoch_progress import TrainingProgress
 from atomgraph.training.metrics_table import MetricsTable
@@ -70,7 +70,7 @@ class LightningTraining:
         )
         self.trainer = _trainer(context, config, settings, self.checkpoints, has_validation=bool(data.parts["valid"]))
         if context.is_first:  # the others would fill the memory of the same device
-            device = device_of(settings.accelerator, settings.devices)
+            device = choose_device(settings.accelerator, settings.devices)
             context.say(str(dry_run(task, data.dry_run(), device)))
 
     @property
@@ -155,7 +155,7 @@ def data_module(
         atom_budget=data.atom_budget,
         seed=config.seed,
         num_workers=data.num_workers,
-        pin_memory=device_of(settings.accelerator, settings.devices).type == "cuda",
+        pin_memory=choose_device(settings.accelerator, settings.devices).type == "cuda",
         **replay,
     )
 
@@ -201,4 +201,4 @@ def loss_terms(settings: Gradient, graphs: Sequence[AtomicGraph]) -> list[Term]:
 
 
 def _ramp(section: RampSection) -> Ramp:
-    return Ramp(section.start, section.end, from_epoch=section.from_epoch, over=section.n_epochs)
+    return Ramp(section.start, section.end, from_epoch=section.from_epoch, n_epochs=section.n_epochs)

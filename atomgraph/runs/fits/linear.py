@@ -14,7 +14,7 @@ from atomgraph.runs.prepared import Prepared
 from atomgraph.runs.resume_check import check_steps
 from atomgraph.runs.run import Fit
 from atomgraph.runs.sources.existing import ExistingPotential
-from atomgraph.training.device import device_of
+from atomgraph.training.device import choose_device
 
 
 class LinearFit(Fit):
@@ -28,7 +28,7 @@ class LinearFit(Fit):
         self._accelerator = settings.accelerator
 
     def device(self) -> torch.device:
-        return device_of(self._accelerator, 1)
+        return choose_device(self._accelerator, 1)
 
     def check_resumable(self) -> None:
         check_steps(self.context.folder, self.kind)

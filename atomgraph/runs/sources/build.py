@@ -14,14 +14,14 @@ from atomgraph.data import budget_batches
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.part import public_name
 from atomgraph.potential import Potential
-from atomgraph.training.randomness import seeded
+from atomgraph.training.randomness import use_seed
 
 CALIBRATION_EDGES = 200_000  # in a batch, while constants are taken from the data
 
 
 def new_potential(config: Config, spec: dict[str, Any]) -> Potential:
     """The untrained potential; its weights depend only on the seed."""
-    with seeded(config.seed):
+    with use_seed(config.seed):
         potential = Potential(build_model(spec))
     in_double = not isinstance(config.fit, Gradient) or str(config.fit.precision) in ("64", "64-true", "double")
     return potential.to(torch.float64) if in_double else potential

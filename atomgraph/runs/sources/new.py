@@ -18,7 +18,7 @@ from atomgraph.runs.run import Fit, Source
 from atomgraph.runs.sources.automatic_radii import asks_for_radii, automatic_radii, with_radii
 from atomgraph.runs.sources.baseline import set_baseline, with_baseline
 from atomgraph.runs.sources.build import calibrate, new_potential
-from atomgraph.training.device import device_of
+from atomgraph.training.device import choose_device
 
 if TYPE_CHECKING:
     from atomgraph.analysis.report.page import Section  # imports matplotlib
@@ -44,7 +44,7 @@ class NewPotential(Source):
             )
         record: dict[str, Any] = {}
         if asks_for_radii(spec):
-            device = device_of(config.fit.accelerator, 1)
+            device = choose_device(config.fit.accelerator, 1)
             radii = automatic_radii(config, spec, dataset.parts["train"], device)
             model, spec = with_radii(model, radii.values), with_radii(spec, radii.values)
             self.context.say(radii.said)

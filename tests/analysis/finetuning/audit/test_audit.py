@@ -15,7 +15,7 @@ from atomgraph.data import build_graphs
 from atomgraph.data.checks.findings import NOTE, WARNING, WRONG
 from atomgraph.errors import ConfigError, DataError, GraphError
 from atomgraph.potential import Potential
-from atomgraph.training.randomness import seeded
+from atomgraph.training.randomness import use_seed
 from atomgraph.units import ENERGY, FORCE, PRESSURE
 
 ELEMENTS = ("H", "O", "Si")
@@ -100,7 +100,7 @@ def test_a_single_absurd_structure_is_named_and_does_not_decide_the_rest(target)
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("kind", ["tiny", "GCN", "BehlerParrinello"])
 def test_a_model_of_random_weights_raises_no_false_alarm(target, kind, seed):
-    with seeded(seed):
+    with use_seed(seed):
         untrained = tiny.potential(ELEMENTS, seed=100 + seed) if kind == "tiny" else _random(kind)
     result = audit(untrained, target)
     assert WRONG not in severities(result).values()
