@@ -17,7 +17,7 @@ from atomgraph.cli.model_argument import load_model
 from atomgraph.cli.options import Device, Elements, FormatName, Head, Imports, KernelDtype, Model, Types, Units
 from atomgraph.cli.structure_files import Structure, read_one
 from atomgraph.compiled import MIXED, in_precision
-from atomgraph.data.frame_names import number_of
+from atomgraph.data.frame_names import format_count
 from atomgraph.errors import ConfigError
 from atomgraph.evaluator import Evaluator
 from atomgraph.potential import Potential
@@ -93,7 +93,7 @@ def _table(speeds: dict[Form, Speed], errors: list[float], atoms: ase.Atoms, pot
     }
     rows = [[name, *(_three_digits(figure(speed)) for speed in speeds.values())] for name, figure in figures.items()]
     rows.append(["largest error of forces / their RMS", *(f"{error:.0e}" for error in errors)])
-    size = f"{number_of(len(atoms), 'atom')}, cutoff {potential.cutoff:g} Å"
+    size = f"{format_count(len(atoms), 'atom')}, cutoff {potential.cutoff:g} Å"
     return Table(
         [Column("", words=True), *(Column(name, group) for group, name in speeds)],
         rows,

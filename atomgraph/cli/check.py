@@ -18,7 +18,7 @@ from atomgraph.data import census, fingerprint, read
 from atomgraph.data.checks import examine
 from atomgraph.data.checks.connections import connections
 from atomgraph.data.checks.findings import NOTE, WARNING, WRONG, Finding
-from atomgraph.data.checks.label_findings import noticed
+from atomgraph.data.checks.label_findings import reading_findings
 from atomgraph.data.reading_notes import ReadingNotes
 from atomgraph.progress import output_console
 
@@ -57,7 +57,7 @@ def check(
     frames = read([str(path) for path in data], faults=faults, notes=notes, **how)
     others = read(against, **how) if against else None
     counted = census(frames, notes.lines())
-    findings = [_fault(fault) for fault in faults] + noticed(notes)
+    findings = [_fault(fault) for fault in faults] + reading_findings(notes)
     findings += examine(frames, against=others, cutoff=cutoff, tolerance=tolerance)
     findings.sort(key=lambda finding: [WRONG, WARNING, NOTE].index(finding.severity))
     console = output_console(soft_wrap=True)

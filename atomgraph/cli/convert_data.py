@@ -18,7 +18,7 @@ from atomgraph.cli.options import FormatName, LabelKeys, LabelUnits, Overwrite, 
 from atomgraph.cli.output_paths import check_file
 from atomgraph.cli.structure_files import drop_notes
 from atomgraph.data.formats.text import OPENERS
-from atomgraph.data.frame_names import number_of
+from atomgraph.data.frame_names import format_count
 from atomgraph.data.reading import iread
 from atomgraph.data.reading_notes import ReadingNotes
 from atomgraph.errors import ConfigError, nearest
@@ -57,7 +57,7 @@ def convert_data(
 
     write_atomic(target, write)
     labels = ", ".join(name for name in ("energy", "forces", "stress") if notes.without[name] < notes.n_frames)
-    print(f"{number_of(n_frames, 'structure')} with {labels or 'no labels'} in {target}, in eV and Å")
+    print(f"{format_count(n_frames, 'structure')} with {labels or 'no labels'} in {target}, in eV and Å")
     for line in notes.lines():
         print(f"note: {line}")
 

@@ -23,7 +23,8 @@ def warn_undetermined_e0(potential: Potential, frames: Sequence[ase.Atoms]) -> N
     if formulas:
         more = f" and {len(formulas) - SHOWN} more" if len(formulas) > SHOWN else ""
         warnings.warn(
-            f"E0 of the head {potential.head!r} was estimated from structures that determine {shift.missing()}; total energies "
+            f"E0 of the head {potential.head!r} was estimated from structures that determine "
+            f"{shift.describe_undetermined()}; total energies "
             f"of {', '.join(formulas[:SHOWN])}{more} cannot be compared with those of other compositions (forces can)",
             UserWarning,
             stacklevel=2,

@@ -37,7 +37,7 @@ from atomgraph.cli.options import (
 )
 from atomgraph.cli.structure_files import Structure, checked_target, read_one, with_results
 from atomgraph.compiled import for_inference
-from atomgraph.data.frame_names import number_of
+from atomgraph.data.frame_names import format_count
 from atomgraph.errors import ConfigError, FormatError
 from atomgraph.progress import terminal_progress
 
@@ -115,7 +115,7 @@ def md(
     except KeyboardInterrupt:
         print("\n".join(_summary(record, ensemble, timestep, atoms.calc)))
         raise KeyboardInterrupt(
-            f"after {number_of(len(record.time) - 1, 'step')}; the frames so far are in {target}"
+            f"after {format_count(len(record.time) - 1, 'step')}; the frames so far are in {target}"
         ) from None
     print("\n".join([*_summary(record, ensemble, timestep, atoms.calc), f"frames are in {target}"]))
 
@@ -186,7 +186,7 @@ def _frames(atoms: ase.Atoms, target: Path, kind: str) -> Iterator[object]:
             if file is None:
                 os.truncate(scratch, size)  # whole frames only
             kept = (
-                f"; the {number_of(n_frames, 'frame')} before {'is' if n_frames == 1 else 'are'} in it"
+                f"; the {format_count(n_frames, 'frame')} before {'is' if n_frames == 1 else 'are'} in it"
                 if n_frames
                 else ""
             )
@@ -209,13 +209,15 @@ def _summary(record: Record, ensemble: Ensemble, timestep: float, calculator: Ca
     """Drift, temperature and speed of the trajectory, as text."""
     n_steps, half = len(record.time) - 1, record.temperature[len(record.temperature) // 2 :]
     name = "constant energy" if ensemble is Ensemble.nve else "constant temperature"
-    n_atoms = number_of(record.n_atoms, "atom")
-    lines = [f"{number_of(n_steps, 'step')} of {timestep:g} fs at {name}: {record.time[-1] / 1000:g} ps of {n_atoms}"]
+    n_atoms = format_count(record.n_atoms, "atom")
+    lines = [
+        f"{format_count(n_steps, 'step')} of {timestep:g} fs at {name}: {record.time[-1] / 1000:g} ps of {n_atoms}"
+    ]
     if ensemble is Ensemble.nve:
         known = np.isfinite(record.drift) and np.isfinite(record.fluctuation)
         drift = f"{record.drift:+.3g} meV/atom/ps, fluctuation {record.fluctuation:.2g} meV/atom"
         lines.append(f"energy drift {drift}" if known else "energy drift and fluctuation unknown after so few steps")
     lines.append(f"temperature {np.mean(half):.0f} ± {np.std(half):.0f} K in the second half")
     speed = f"{1000 * record.seconds_per_step:.2f} ms/step, {record.nanoseconds_per_day:.2g} ns/day"
-    lines.append(f"{speed}, {number_of(calculator.n_neighbour_lists, 'neighbour list')}")
+    lines.append(f"{speed}, {format_count(calculator.n_neighbour_lists, 'neighbour list')}")
     return lines

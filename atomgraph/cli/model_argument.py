@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from atomgraph.cli.import_option import import_modules
 from atomgraph.compiled import keep_memory
-from atomgraph.data.formats.element_names import symbol_of
+from atomgraph.data.formats.element_names import parse_symbol
 from atomgraph.loading import load
 from atomgraph.potential import Potential
 
@@ -33,4 +33,4 @@ def load_model(
 
 def symbols_in(text: str) -> list[str]:
     """Chemical symbols of a list with commas, given as symbols in any case or atomic numbers; DataError for others."""
-    return [symbol_of(word.strip()) for word in text.split(",") if word.strip()]
+    return [parse_symbol(word.strip()) for word in text.split(",") if word.strip()]

@@ -37,7 +37,7 @@ from atomgraph.cli.structure_files import drop_notes
 from atomgraph.compiled import for_inference
 from atomgraph.data import read
 from atomgraph.data.fingerprint import fingerprint
-from atomgraph.data.frame_names import number_of
+from atomgraph.data.frame_names import format_count
 from atomgraph.errors import ConfigError, DataError, GraphError, nearest
 from atomgraph.graph.structure import VOIGT
 from atomgraph.nn.part import to_spec
@@ -94,7 +94,7 @@ def predict(
         write_atomic(target, lambda scratch: ase.io.write(scratch, copies, format=kind))
         partial.remove()
     verb = "is" if len(copies) == 1 else "are"
-    print(f"{number_of(len(copies), 'structure')} with energies, forces and stress {verb} in {target}")
+    print(f"{format_count(len(copies), 'structure')} with energies, forces and stress {verb} in {target}")
     _check_finite(frames, results)
 
 
@@ -126,7 +126,9 @@ def _results(predictor: StructurePredictor, frames: list[ase.Atoms], partial: Pa
     """The results of all structures, including those of an interrupted run."""
     n_done = partial.resume()
     if n_done:
-        print(f"going on after {n_done} of {number_of(len(frames), 'structure')}, from {partial.path}", file=sys.stderr)
+        print(
+            f"going on after {n_done} of {format_count(len(frames), 'structure')}, from {partial.path}", file=sys.stderr
+        )
     rest = frames[n_done:]
     try:
         for result in track(predictor.iter_predict(rest), "predicting", len(rest)):
@@ -134,7 +136,8 @@ def _results(predictor: StructurePredictor, frames: list[ase.Atoms], partial: Pa
     except KeyboardInterrupt:
         partial.flush()
         raise KeyboardInterrupt(
-            f"{len(partial.done)} of {number_of(len(frames), 'structure')} are kept in {partial.path}; the same command goes on"
+            f"{len(partial.done)} of {format_count(len(frames), 'structure')} are kept in {partial.path}; the same "
+            f"command goes on"
         ) from None
     return partial.done
 
@@ -156,7 +159,7 @@ def _check_finite(frames: list[ase.Atoms], results: list[dict[str, Any]]) -> Non
     ]
     if bad:
         names = ", ".join(bad[:3]) + (", ..." if len(bad) > 3 else "")
-        print(f"{number_of(len(bad), 'structure')} without a finite result: {names}", file=sys.stderr)
+        print(f"{format_count(len(bad), 'structure')} without a finite result: {names}", file=sys.stderr)
         raise typer.Exit(1)
 
 

@@ -30,7 +30,7 @@ from atomgraph.cli.options import (
     Units,
 )
 from atomgraph.cli.structure_files import Structure, checked_target, read_one, with_results, write_structures
-from atomgraph.data.frame_names import number_of
+from atomgraph.data.frame_names import format_count
 from atomgraph.errors import ConfigError
 from atomgraph.progress import terminal_progress
 
@@ -82,7 +82,7 @@ def relax(
         write_structures(target, [with_results(atoms)])
         raise KeyboardInterrupt(f"the structure as it was by then is in {target}") from None
     write_structures(target, [with_results(atoms)])
-    print(f"{'converged' if converged else 'NOT converged'} after {number_of(n_steps, 'step')} of LBFGS")
+    print(f"{'converged' if converged else 'NOT converged'} after {format_count(n_steps, 'step')} of LBFGS")
     print("\n".join([*_summary(atoms, energy, size, cell), f"written to {target}"]))
     if not converged:
         raise typer.Exit(1)

@@ -7,7 +7,7 @@ from typing import Any
 
 from atomgraph.config.finetune_schema import FinetuneConfig, Tuning
 from atomgraph.config.schema import Gradient
-from atomgraph.data.frame_names import number_of
+from atomgraph.data.frame_names import format_count
 from atomgraph.errors import ConfigError, WiringError
 from atomgraph.models.energy import EnergyModel
 from atomgraph.models.parameter_groups import parameter_groups, parameters_in
@@ -38,7 +38,7 @@ def resolved_fit(config: FinetuneConfig, n_steps: int, dtype: str) -> tuple[Grad
         chosen.append(f"{warm:g} {'epoch' if warm == 1 else 'epochs'} of warm-up, then cosine")
     if fit.ema is None:
         plain["ema"] = average_for(n_steps)
-        chosen.append(f"average of weights with decay {plain['ema']:.4g} for {number_of(n_steps, 'step')}")
+        chosen.append(f"average of weights with decay {plain['ema']:.4g} for {format_count(n_steps, 'step')}")
     plain["ema"] = plain["ema"] or None
     if fit.precision is None:
         plain["precision"] = "64-true" if dtype == "float64" else "32-true"

@@ -1,4 +1,4 @@
-"""Reading, census, checks, statistics, splits, batches."""
+"""Data sets: reading, census, checks, statistics, splits and batches of graphs."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +49,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """The data module when it is asked for: Lightning takes seconds to import, and reading does not need it."""
+    """Import the data module on first use, because the import of Lightning takes seconds."""
     if name == "GraphDataModule":
         from atomgraph.data.module import GraphDataModule
 

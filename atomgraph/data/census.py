@@ -14,29 +14,33 @@ from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from atomgraph.data.frame_names import number_of
+from atomgraph.data.frame_names import format_count
 from atomgraph.errors import DataError
 from atomgraph.graph.quantities import QUANTITIES
 from atomgraph.graph.structure import get_labels
 
 
 def _ranges() -> dict[str, tuple[str, str]]:
-    """Title and unit of each range, by its key."""
-    labels = {q.census_range[0]: q.census_range[1:] for q in QUANTITIES.values() if q.census_range is not None}
-    return {**labels, "volume": ("volume per atom", "Å³"), "atoms": ("atoms in a frame", "")}
+    """Return title and unit of each range, by key."""
+    label_ranges = {q.census_range[0]: q.census_range[1:] for q in QUANTITIES.values() if q.census_range is not None}
+    return {**label_ranges, "volume": ("volume per atom", "Å³"), "atoms": ("atoms in a frame", "")}
 
 
 @dataclass(frozen=True)
 class Census:
-    """Counts and ranges of a list of frames; prints as a table (``rich``), and as JSON by ``to_json``.
+    """Counts and ranges of a list of frames; ``rich`` prints it as tables.
 
     Attributes:
-        labels: How many frames carry ``energy``, ``forces``, ``stress``.
-        kinds: For each configuration type the numbers of frames and atoms, and of frames with each label.
-        ranges: Smallest, median and largest of energy per atom (eV), largest force of a frame (eV/Å), mean diagonal
+        n_frames: Number of frames.
+        n_atoms: Number of atoms in all frames.
+        elements: Number of atoms by chemical symbol.
+        kinds: Numbers of frames, of atoms, and of frames with each label, by configuration type.
+        labels: Number of frames with a label, by its name: ``energy``, ``forces``, ``stress``.
+        ranges: Smallest, median and largest value of: energy per atom (eV), largest force of a frame (eV/Å), mean diagonal
             of the stress (eV/Å³, positive in tension), volume per atom (Å³), atoms in a frame.
-        keys: Names in ``info`` and ``arrays`` beside the labels, where more labels may hide.
-        notes: Further lines, printed last.
+        n_isolated: Number of frames with one atom without periodic images.
+        keys: Other keys in ``info`` and ``arrays``, which may contain labels.
+        notes: Further lines of text, printed last.
     """
 
     n_frames: int
@@ -50,7 +54,7 @@ class Census:
     notes: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        """JSON values only."""
+        """Return the census as JSON values."""
         return asdict(self)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -65,23 +69,25 @@ class Census:
 
     def _headline(self) -> Text:
         elements = ", ".join(f"{symbol} {count}" for symbol, count in self.elements.items())
-        alone = f", {self.n_isolated} of one atom alone" if self.n_isolated else ""
-        return Text(f"{number_of(self.n_frames, 'frame')}{alone}, {number_of(self.n_atoms, 'atom')}: {elements}")
+        isolated = f", {self.n_isolated} of one atom alone" if self.n_isolated else ""
+        return Text(
+            f"{format_count(self.n_frames, 'frame')}{isolated}, {format_count(self.n_atoms, 'atom')}: {elements}"
+        )
 
 
 def census(frames: Iterable[ase.Atoms], notes: Sequence[str] = ()) -> Census:
-    """Count frames, atoms, elements, configuration types, labels, and say their ranges.
+    """Count frames, atoms, elements, configuration types and labels, and compute ranges.
 
     Args:
-        frames: Frames that were read.
-        notes: Further lines, of ``ReadingNotes.lines`` for example.
+        frames: Structures from ``data.read``, in any iterable.
+        notes: Further lines of text, such as ``ReadingNotes.lines()``.
     """
     elements: Counter[int] = Counter()
     kinds: dict[str, Counter[str]] = {}
     labels: Counter[str] = Counter()
     values: dict[str, list[float]] = {name: [] for name in _ranges()}
     keys: set[str] = set()
-    isolated = 0
+    n_isolated = 0
     for atoms in frames:
         present = get_labels(atoms)
         kind = kinds.setdefault(str(atoms.info.get("config_type", "default")), Counter())
@@ -90,8 +96,8 @@ def census(frames: Iterable[ase.Atoms], notes: Sequence[str] = ()) -> Census:
         labels.update(present.keys())
         elements.update(atoms.numbers.tolist())
         keys |= (set(atoms.info) - {"config_type", "source", "head"}) | (set(atoms.arrays) - {"numbers", "positions"})
-        isolated += len(atoms) == 1 and not atoms.pbc.any()
-        for name, value in _figures(atoms, present).items():
+        n_isolated += len(atoms) == 1 and not atoms.pbc.any()
+        for name, value in _frame_values(atoms, present).items():
             values[name].append(value)
     return Census(
         n_frames=sum(kind["frames"] for kind in kinds.values()),
@@ -102,40 +108,46 @@ def census(frames: Iterable[ase.Atoms], notes: Sequence[str] = ()) -> Census:
         },
         labels={name: labels[name] for name in QUANTITIES},
         ranges={name: _range(numbers) for name, numbers in values.items() if numbers},
-        n_isolated=isolated,
+        n_isolated=n_isolated,
         keys=sorted(keys),
         notes=list(notes),
     )
 
 
 def require_labels(counted: Census, targets: Mapping[str, float] | Sequence[str]) -> None:
-    """DataError when a target that weighs anything has no label in any frame.
+    """Check that at least one frame has a label for each fitted quantity.
 
     Args:
-        targets: Names among ``energy``, ``forces``, ``stress``, with their weights in the loss (or a plain list).
+        counted: Census of the frames.
+        targets: Weights in the loss by name of the quantity (``energy``, ``forces``, ``stress``), or a list of names.
+
+    Raises:
+        DataError: If a quantity with nonzero weight has no label in any frame.
     """
     weights = targets if isinstance(targets, Mapping) else dict.fromkeys(targets, 1.0)
     for name, weight in weights.items():
         if weight and not counted.labels.get(name, 0):
-            there = ", ".join(counted.keys) or "none"
+            other_keys = ", ".join(counted.keys) or "none"
             raise DataError(
-                f"{name} is to be fitted with weight {weight:g}, but no frame of {counted.n_frames} has a label for it; name "
-                f"its key (data.keys: {{{name}: ...}}), or take it out of the fit. Other keys there: {there}"
+                f"{name} should be fitted with weight {weight:g}, but none of {counted.n_frames} frames has this label; name "
+                f"its key (data.keys: {{{name}: ...}}), or remove {name} from the fit. Other keys of the frames: {other_keys}"
             )
 
 
-def _figures(atoms: ase.Atoms, labels: Mapping[str, np.ndarray]) -> dict[str, float]:
-    figures = {"atoms": float(len(atoms))}
+def _frame_values(atoms: ase.Atoms, labels: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Return the values of a frame for the ranges."""
+    values = {"atoms": float(len(atoms))}
     for name, label in labels.items():
         quantity = QUANTITIES[name]
         if quantity.census_range is not None:
-            figures[quantity.census_range[0]] = quantity.census_value(label, len(atoms))
+            values[quantity.census_range[0]] = quantity.census_value(label, len(atoms))
     if atoms.pbc.all():
-        figures["volume"] = atoms.cell.volume / len(atoms)
-    return figures
+        values["volume"] = atoms.cell.volume / len(atoms)
+    return values
 
 
 def _range(numbers: list[float]) -> tuple[float, float, float]:
+    """Return the smallest, the median and the largest number."""
     return float(np.min(numbers)), float(np.median(numbers)), float(np.max(numbers))
 
 

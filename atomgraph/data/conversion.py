@@ -1,4 +1,4 @@
-"""Units, signs and component order of labels in a file: stated words to factors."""
+"""Conversion of labels of a file to eV and Å: units, signs and the order of stress components."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ import numpy as np
 
 from atomgraph.errors import DataError, nearest
 from atomgraph.graph.quantities import QUANTITIES
+from atomgraph.old_names import old_names_of, warn_old_name
 from atomgraph.units import ENERGY, FORCE, LENGTH, PRESSURE, factor
 
-_WITH_RULES = ("energy", "length", "forces", "stress", "virial")
-_SIGNS = ("forces_sign", "stress_sign", "virial_sign", "stress_order")
+_LABELS_WITH_RULES = ("energy", "length", "forces", "stress", "virial")
+_SIGN_ENTRIES = ("forces_sign", "stress_sign", "virial_sign", "stress_order")
 SIGNS = {"tension": 1.0, "compression": -1.0}
-FORCE_SIGNS = {"force": 1.0, "gradient": -1.0}  # −dE/dx, dE/dx
-GRADIENT = re.compile(r"grad(?!e|ua)|(?<![a-z])d_?e_?d_?[rx](?![a-z])", re.IGNORECASE)  # dft_grad, dE_dx; not graded
-# Where xx, xy, xz, yx, ... stand among six numbers.
+FORCE_SIGNS = {"force": 1.0, "gradient": -1.0}  # force: −dE/dx, gradient: dE/dx
+GRADIENT = re.compile(
+    r"grad(?!e|ua)|(?<![a-z])d_?e_?d_?[rx](?![a-z])", re.IGNORECASE
+)  # matches dft_grad and dE_dx, not graded
+# Positions of xx, xy, xz, yx, yy, ... in a list of six components.
 ORDERS = {
     "ase": (0, 5, 4, 5, 1, 3, 4, 3, 2),  # xx yy zz yz xz xy
     "vasp": (0, 3, 5, 3, 1, 4, 5, 4, 2),  # xx yy zz xy yz zx
@@ -28,9 +31,19 @@ ORDERS = {
 
 @dataclass(frozen=True)
 class Conversion:
-    """Factors from the units of a file to eV and Å, with signs; the order of six stress components, None if not stated.
+    """Factors from the units of a file to eV and Å, signs included.
 
-    A unit that is not named follows the others: forces are energy/length, stresses energy/length³, virials energies.
+    The default units of other labels follow from those of energy and length: energy/length for forces, energy/length³ for
+    stresses, energy for virials.
+
+    Attributes:
+        length: Factor to Å.
+        energy: Factor to eV.
+        forces: Factor to eV/Å.
+        stress: Factor to eV/Å³.
+        virial: Factor to eV.
+        order: Order of six stress components, a key of ``ORDERS``; None if it is not stated.
+        other_factors: Factors of further quantities, by name.
     """
 
     length: float
@@ -39,16 +52,19 @@ class Conversion:
     stress: float
     virial: float
     order: str | None = None
-    others: Mapping[str, float] = field(default_factory=dict)  # of further quantities, by name
+    other_factors: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, units: Mapping[str, str] | None) -> Self:
-        """The conversion that words describe.
+    def from_units(cls, units: Mapping[str, str] | None) -> Self:
+        """Return the conversion for named units.
+
+        Args:
+            units: Entries of ``data.units``, such as ``{energy: Hartree, length: Bohr}``.
 
         Raises:
-            DataError: For unknown entries and units, with the nearest known one.
+            DataError: If an entry or a unit is unknown; the message has the most similar valid name.
         """
-        given = known_entries(units, unit_names(), "units")
+        given = check_entries(units, unit_names(), "units")
         energy = factor(given.get("energy", "eV"), ENERGY, "energy")
         length = factor(given.get("length", "Å"), LENGTH, "length")
         forces = factor(given["forces"], FORCE, "forces") if "forces" in given else energy / length
@@ -60,34 +76,44 @@ class Conversion:
         order = given.get("stress_order")
         if order is not None and order not in ORDERS:
             raise DataError(f"unknown stress_order {order!r}{nearest(order, ORDERS)}")
-        others = {
+        other_factors = {
             name: factor(given.get(name, quantity.inner_unit), {quantity.inner_unit: 1.0, **quantity.units}, name)
             for name, quantity in QUANTITIES.items()
-            if name not in _WITH_RULES
+            if name not in _LABELS_WITH_RULES
         }
-        return cls(length, energy, forces, stress, virial, order, others)
+        return cls(length, energy, forces, stress, virial, order, other_factors)
+
+    @classmethod
+    def of(cls, units: Mapping[str, str] | None) -> Self:
+        """``from_units`` under its name of the last release."""
+        warn_old_name("Conversion.of", "Conversion.from_units")
+        return cls.from_units(units)
 
     def factor(self, name: str) -> float:
-        """What turns a label of a file into eV and Å.
+        """Return the factor of a label from the units of the file to eV and Å.
 
         Args:
-            name: Of the label.
+            name: Name of the label.
         """
-        if name in self.others:
-            return self.others[name]
+        if name in self.other_factors:
+            return self.other_factors[name]
         return {"energy": self.energy, "forces": self.forces, "stress": self.stress, "virial": self.virial}[name]
 
     def full_tensor(self, name: str, value: np.ndarray) -> np.ndarray:
-        """Six numbers of a file as (3, 3), nine as they are.
+        """Return six components of a file as a tensor, (3, 3); an array of another shape is returned unchanged.
+
+        Args:
+            name: Name of the label, for messages.
+            value: The components, in the units of the file.
 
         Raises:
-            DataError: For six numbers without a stated order.
+            DataError: If there are six components, but ``stress_order`` is not stated.
         """
         if value.shape != (6,):
             return value
         if self.order is None:
             raise DataError(
-                f"{name} should be nine numbers (xx xy xz yx yy yz zx zy zz): it has six, and their order is open. Or state "
+                f"{name} should be nine numbers (xx xy xz yx yy yz zx zy zz): it has six in an unknown order. Or state "
                 f"the order: data.units: {{stress_order: ase}} for xx yy zz yz xz xy, vasp for xx yy zz xy yz zx, lammps for "
                 f"xx yy zz xy xz yz; in a command, --unit stress_order=ase"
             )
@@ -95,35 +121,50 @@ class Conversion:
 
 
 def unit_names() -> tuple[str, ...]:
-    """Entries that ``data.units`` may have."""
-    return (*_WITH_RULES, *(name for name in QUANTITIES if name not in _WITH_RULES), *_SIGNS)
+    """Return the valid entries of ``data.units``."""
+    return (*_LABELS_WITH_RULES, *(name for name in QUANTITIES if name not in _LABELS_WITH_RULES), *_SIGN_ENTRIES)
 
 
-def says_gradient(name: str) -> bool:
-    """Whether the name of a label says that it is dE/dx, the negative of forces."""
+def is_gradient_name(name: str) -> bool:
+    """Return whether the name of a label is that of a gradient dE/dx, the negative of the forces."""
     return GRADIENT.search(name) is not None
 
 
 def check_forces_sign(key: str, units: Mapping[str, str] | None) -> None:
-    """DataError where forces are taken from a key that says gradient, and the sign is not stated.
+    """Check that the sign of forces is stated if their key is the name of a gradient.
 
     Args:
-        key: That is configured for forces.
-        units: As they are stated.
+        key: Key of the forces in the file.
+        units: Entries of ``data.units``.
+
+    Raises:
+        DataError: If the key is the name of a gradient and ``forces_sign`` is not stated.
     """
-    if says_gradient(key) and "forces_sign" not in (units or {}):
+    if is_gradient_name(key) and "forces_sign" not in (units or {}):
         raise DataError(
-            f"the key {key!r} of forces says gradient: dE/dx is minus the forces. State what it holds: data.units: "
+            f"the key {key!r} of forces is the name of a gradient, and dE/dx is minus the forces. State the sign: data.units: "
             f"{{forces_sign: gradient}} for dE/dx, force for −dE/dx; in a command, --unit forces_sign=gradient"
         )
 
 
-def known_entries(given: Mapping[str, str] | None, known: tuple[str, ...], what: str) -> dict[str, str]:
-    """A copy of a mapping of strings; DataError for unknown entries and other values."""
+def check_entries(given: Mapping[str, str] | None, valid_names: tuple[str, ...], what: str) -> dict[str, str]:
+    """Return a checked copy of a mapping of strings.
+
+    Args:
+        given: The mapping; None for an empty one.
+        valid_names: Names that entries may have.
+        what: Name of the mapping, for messages.
+
+    Raises:
+        DataError: If an entry is unknown or is not a string.
+    """
     entries = dict(given or {})
     for name, value in entries.items():
-        if name not in known:
-            raise DataError(f"unknown entry {name!r} in {what}{nearest(name, known)}")
+        if name not in valid_names:
+            raise DataError(f"unknown entry {name!r} in {what}{nearest(name, valid_names)}")
         if not isinstance(value, str):
             raise DataError(f"{what}.{name} should be a word, but is {value!r}")
     return entries
+
+
+__getattr__ = old_names_of(__name__)

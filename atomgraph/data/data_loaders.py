@@ -1,4 +1,4 @@
-"""From a list of graphs to batches: for training (a loader over a sampler) and for prediction (in order)."""
+"""Batches of graphs: a data loader for training, and batches in the order of the graphs for prediction."""
 
 from __future__ import annotations
 
@@ -17,34 +17,41 @@ from atomgraph.graph.structure import AtomicGraph
 
 
 def collate(graphs: Sequence[AtomicGraph]) -> AtomicGraph:
-    """One graph of many that do not touch: a PyG batch, with ``batch`` (n_atoms,) saying which structure an atom is in."""
+    """Join graphs to one PyG batch, with the index of each atom's structure in ``batch``, (n_atoms,).
+
+    Raises:
+        DataError: If there is no graph.
+    """
     if len(graphs) == 0:
-        raise DataError("a batch needs one structure at least, but none came")
+        raise DataError("a batch needs at least one structure, but got none")
     return Batch.from_data_list(list(graphs))
 
 
 def budget_batches(
     graphs: Iterable[AtomicGraph], edge_budget: int, atom_budget: int | None = None
 ) -> Iterator[AtomicGraph]:
-    """Batches in the order of the graphs, each filled to a budget of edges and atoms; a larger structure comes alone.
+    """Yield batches in the order of the graphs, filled to a budget; a structure above the budget is a batch of its own.
 
-    The graphs are taken one by one, so they may be built while they are asked for.
+    Args:
+        graphs: Graphs in any iterable; generators are read lazily.
+        edge_budget: Edges per batch.
+        atom_budget: Atoms per batch; the edge budget if None.
     """
-    run: list[AtomicGraph] = []
+    batch: list[AtomicGraph] = []
     edges = atoms = 0
     for graph in graphs:
-        full = edges + graph.n_edges > edge_budget or atoms + graph.n_atoms > (atom_budget or edge_budget)
-        if run and full:
-            yield collate(run)
-            run, edges, atoms = [], 0, 0
-        run.append(graph)
+        is_full = edges + graph.n_edges > edge_budget or atoms + graph.n_atoms > (atom_budget or edge_budget)
+        if batch and is_full:
+            yield collate(batch)
+            batch, edges, atoms = [], 0, 0
+        batch.append(graph)
         edges, atoms = edges + graph.n_edges, atoms + graph.n_atoms
-    if run:
-        yield collate(run)
+    if batch:
+        yield collate(batch)
 
 
 class GraphDataset(Dataset[AtomicGraph]):
-    """A list of graphs; ``dataset[~i]`` is structure ``i`` as padding: with weight zero and no labels."""
+    """A list of graphs; a negative index ``~i`` gives structure ``i`` as padding, with weight zero and no labels."""
 
     def __init__(self, graphs: Sequence[AtomicGraph]):
         self.graphs = list(graphs)
@@ -57,7 +64,7 @@ class GraphDataset(Dataset[AtomicGraph]):
 
 
 def padding_structure(graph: AtomicGraph) -> AtomicGraph:
-    """The same structure without weight and without labels; it goes through a model and changes no loss."""
+    """Return a copy of the structure with weight zero and no labels, which does not contribute to a loss."""
     copy = graph.shallow_copy()
     copy.weight = torch.zeros_like(graph.weight)
     for quantity in QUANTITIES.values():
@@ -66,32 +73,38 @@ def padding_structure(graph: AtomicGraph) -> AtomicGraph:
 
 
 class GraphLoader(DataLoader[AtomicGraph]):
-    """Batches of an EdgeBudgetSampler, each with the label counts of its whole optimiser step.
+    """Data loader of the batches of an ``EdgeBudgetSampler``, with the label counts of each optimiser step.
 
-    Every batch carries ``batch.window_counts`` (3,) float64: how many labels there are (energies, force components, stress
-    components), summed over the batches of all processes and accumulation steps that belong to the same optimiser step.
+    Every batch has the field ``window_counts``, (3,) float64: the numbers of energies, force components and stress
+    components in the optimiser step of this batch, summed over processes and accumulation steps.
 
-    The loader remembers where in an epoch it is (``state_dict``, ``load_state_dict``: Lightning stores both in its
-    checkpoints), so that a run resumed inside an epoch sees the batches that it had not seen yet, and no other.
-    num_workers, pin_memory and further keywords are those of ``torch.utils.data.DataLoader``; batches are the same for any
-    number of workers.
+    The position in the epoch is stored by ``state_dict`` and restored by ``load_state_dict``, so that a resumed run continues
+    with the next batch. Lightning stores this state in its checkpoints. The batches do not depend on the number of workers.
+
+    Args:
+        graphs: Graphs of the sampler.
+        sampler: Sampler of the batches.
+        keywords: Further arguments of ``torch.utils.data.DataLoader``, such as ``num_workers``.
+
+    Raises:
+        DataError: If the sampler was made for another number of graphs.
     """
 
     batch_sampler: EdgeBudgetSampler
 
     def __init__(self, graphs: Sequence[AtomicGraph], sampler: EdgeBudgetSampler, **keywords: Any):
         if len(graphs) != len(sampler.n_labels):
-            raise DataError(f"the sampler was made for {len(sampler.n_labels)} structures, but {len(graphs)} came")
+            raise DataError(f"the sampler was made for {len(sampler.n_labels)} structures, but got {len(graphs)}")
         self._position = 0
         keywords.setdefault("collate_fn", collate)
-        keywords.setdefault("generator", torch.Generator())  # of workers' seeds: not the run's own random numbers
+        keywords.setdefault("generator", torch.Generator())  # seeds of workers do not use the random numbers of the run
         super().__init__(GraphDataset(graphs), batch_sampler=sampler, **keywords)
 
     def __iter__(self) -> Any:
         return self._batches()
 
     def _batches(self) -> Iterator[AtomicGraph]:
-        """A generator, so that the epoch is read when the first batch is asked for, not when Lightning prepares."""
+        """Yield batches; as a generator, it reads the epoch at the first batch, after Lightning has set the epoch."""
         sampler = self.batch_sampler
         self._position = sampler.start
         epoch = sampler.epoch
@@ -102,10 +115,10 @@ class GraphLoader(DataLoader[AtomicGraph]):
             yield batch
 
     def state_dict(self) -> dict[str, int]:
-        """Epoch, and batches of it that were handed out."""
+        """Return the epoch, and the number of batches of it that were yielded."""
         return self.batch_sampler.state_dict(self._position)
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on where the state was taken."""
+        """Continue at the stored position."""
         self.batch_sampler.load_state_dict(state)
         self._position = self.batch_sampler.start

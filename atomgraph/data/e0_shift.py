@@ -1,4 +1,4 @@
-"""The shift of each element's energy between labels and a model, as far as compositions determine it."""
+"""The energy shift of each element between labels and a model, as far as the compositions determine it."""
 
 from __future__ import annotations
 
@@ -12,23 +12,26 @@ import numpy as np
 from ase.data import atomic_numbers
 from ase.formula import Formula
 
-from atomgraph.data.frame_names import number_of
+from atomgraph.data.frame_names import format_count
+from atomgraph.old_names import OldAttribute, old_names_of
 
-OPEN = 1e-6  # a share of a composition that lies outside what was determined counts from here
-SINGULAR = 1e-10  # of the largest singular value: smaller ones are zero
+SPACE_TOLERANCE = 1e-6  # relative part of a composition outside the determined space that counts as zero
+SINGULAR_TOLERANCE = 1e-10  # singular values below this fraction of the largest count as zero
 
 
 @dataclass(frozen=True, eq=False)
 class EnergyShift:
-    r"""The shift :math:`\Delta_z` of each element that takes a model's energies nearest to the labels.
+    r"""The shift :math:`\Delta_z` of each element that minimises the difference between labels and energies of a model.
 
     Attributes:
         elements: Chemical symbols.
-        shift: (n_elements,) eV.
-        error: (n_elements,) its standard error, eV; NaN for an element that is not determined by itself.
-        basis: (rank, n_elements), orthonormal: the directions of composition that are determined.
-        determined_formulas: What is determined only as a whole, as formulas.
-        before, residual: RMS of label − prediction per atom without the shift and with it, eV/atom.
+        shift: Shift of each element, (n_elements,), eV.
+        error: Standard error of the shift, (n_elements,), eV; NaN for an element whose own shift is not determined.
+        basis: Orthonormal basis of the determined compositions, (rank, n_elements).
+        determined_formulas: Formulas with a determined shift of elements whose own shift is not determined.
+        rms_before: RMS of label − prediction without the shift, eV/atom.
+        rms_after: RMS of label − prediction with the shift, eV/atom.
+        n_structures: Number of structures.
     """
 
     elements: list[str]
@@ -36,149 +39,166 @@ class EnergyShift:
     error: np.ndarray
     basis: np.ndarray
     determined_formulas: list[str]
-    before: float
-    residual: float
+    rms_before: float
+    rms_after: float
     n_structures: int
+
+    before = OldAttribute("rms_before")
+    residual = OldAttribute("rms_after")
 
     @property
     def rank(self) -> int:
-        """How many directions of composition the structures determine."""
+        """Dimension of the space of determined compositions."""
         return len(self.basis)
 
     @property
     def by_element(self) -> dict[str, float]:
-        """The shift by chemical symbol, eV."""
+        """Shift by chemical symbol, eV."""
         return dict(zip(self.elements, self.shift.tolist(), strict=True))
 
     @property
     def determined(self) -> list[str]:
-        """Elements whose shift is determined by itself."""
-        share = (self.basis**2).sum(0)  # (n_elements,) of each unit vector's length inside the determined space
-        return [symbol for symbol, inside in zip(self.elements, share, strict=True) if inside > 1 - OPEN]
+        """Elements whose own shift is determined."""
+        overlap = (self.basis**2).sum(0)  # (n_elements,), square length of each unit vector's projection on the basis
+        return [s for s, square in zip(self.elements, overlap, strict=True) if square > 1 - SPACE_TOLERANCE]
 
     @property
     def undetermined(self) -> list[str]:
-        """Elements whose shift has no meaning by itself."""
+        """Elements whose own shift is not determined."""
         return [symbol for symbol in self.elements if symbol not in self.determined]
 
     def determines(self, atoms: ase.Atoms) -> bool:
-        """Whether a structure's energy has the same shift whatever solution is taken; elements without a shift have none."""
-        counts = counts_of([atoms], self.elements)[0]
+        """Return whether the shift of a structure's energy is determined; other elements than ``elements`` are ignored."""
+        counts = count_atoms([atoms], self.elements)[0]
         outside = counts - self.basis.T @ (self.basis @ counts)
-        return bool(np.linalg.norm(outside) <= OPEN * max(float(np.linalg.norm(counts)), 1.0))
+        return bool(np.linalg.norm(outside) <= SPACE_TOLERANCE * max(float(np.linalg.norm(counts)), 1.0))
 
     def undetermined_formulas(self, frames: Sequence[ase.Atoms]) -> list[str]:
-        """Formulas of the structures whose energy depends on what was not determined, each once."""
-        seen = {atoms.get_chemical_formula("hill"): atoms for atoms in frames} if self.undetermined else {}
-        return [formula for formula, atoms in seen.items() if not self.determines(atoms)]
+        """Return the formulas of the structures whose shift is not determined, without repetition."""
+        atoms_by_formula = {atoms.get_chemical_formula("hill"): atoms for atoms in frames} if self.undetermined else {}
+        return [formula for formula, atoms in atoms_by_formula.items() if not self.determines(atoms)]
 
     def ratio_to(self, energies: Mapping[str, float]) -> tuple[float, float]:
-        """How many times these energies (eV by chemical symbol) the shift is, and what share of it is left over.
+        """Fit the shift by a multiple of given energies, in the space of determined compositions.
 
-        Both as far as compositions determine them; (0, 1) where they say nothing of the energies.
+        Args:
+            energies: Energy of each element by chemical symbol, eV.
+
+        Returns:
+            The factor, and the relative norm of the residual; (0, 1) if the shift or the energies are zero in this space.
         """
-        of_element = self.basis @ np.array([energies[symbol] for symbol in self.elements])
+        element_energies = self.basis @ np.array([energies[symbol] for symbol in self.elements])
         shift = self.basis @ self.shift
-        size = float(of_element @ of_element)
-        if not size > 0 or not shift.any():
+        square_norm = float(element_energies @ element_energies)
+        if not square_norm > 0 or not shift.any():
             return 0.0, 1.0
-        factor = float(of_element @ shift) / size
-        return factor, float(np.linalg.norm(shift - factor * of_element) / np.linalg.norm(shift))
+        factor = float(element_energies @ shift) / square_norm
+        return factor, float(np.linalg.norm(shift - factor * element_energies) / np.linalg.norm(shift))
 
-    def missing(self) -> str:
-        """What is not determined, in words; empty where everything is."""
+    def describe_undetermined(self) -> str:
+        """Return a text on the elements whose own shift is not determined; empty if there are none."""
         if not self.undetermined:
             return ""
         n = len(self.elements) - self.rank
-        known = (
-            f"; {_listed(self.determined)} by {'itself' if len(self.determined) == 1 else 'themselves'}"
-            if self.determined
-            else ""
-        )
+        determined = f"; {_join_words(self.determined)} separately" if self.determined else ""
         return (
-            f"{_listed(self.undetermined)} only as {_listed(self.determined_formulas)} as a whole{known} "
-            f"({n} direction{'s' * (n > 1)} of composition left open)"
+            f"{_join_words(self.undetermined)} only together as {_join_words(self.determined_formulas)}{determined} "
+            f"({n} direction{'s' * (n > 1)} of composition undetermined)"
         )
+
+    missing = OldAttribute("describe_undetermined")
 
     def describe(self) -> str:
-        """Shift per element, rank and residual in a line."""
+        """Return shift of each element, rank and RMS differences as one line of text."""
         shifts = ", ".join(f"{symbol} {value:+.4f}" for symbol, value in self.by_element.items())
-        words = f"{shifts} eV; rank {self.rank} of {len(self.elements)}, {number_of(self.n_structures, 'energy')}; "
-        words += f"RMS of label − prediction {1e3 * self.before:.4g} meV/atom before, {1e3 * self.residual:.4g} after"
-        return f"{words}; determined: {self.missing()}" if self.undetermined else words
+        text = f"{shifts} eV; rank {self.rank} of {len(self.elements)}, {format_count(self.n_structures, 'energy')}; "
+        text += (
+            f"RMS of label − prediction {1e3 * self.rms_before:.4g} meV/atom before, {1e3 * self.rms_after:.4g} after"
+        )
+        return f"{text}; determined: {self.describe_undetermined()}" if self.undetermined else text
 
     def to_json(self) -> dict[str, Any]:
-        """JSON values, for the potential's metadata."""
+        """Return the shift as JSON values, for the metadata of a potential."""
         return {
             "elements": self.elements,
             "shift": self.shift.tolist(),
             "error": [value if np.isfinite(value) else None for value in self.error.tolist()],
             "basis": self.basis.tolist(),
             "together": self.determined_formulas,
-            "before": self.before,
-            "residual": self.residual,
+            "before": self.rms_before,
+            "residual": self.rms_after,
             "n_structures": self.n_structures,
         }
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Self:
-        """What ``to_json`` gave."""
+        """Return the shift from the result of ``to_json``."""
         numbers = {name: np.array(record[name], dtype=float) for name in ("shift", "error", "basis")}
         numbers["basis"] = numbers["basis"].reshape(-1, len(record["elements"]))
-        named = {"determined_formulas" if name == "together" else name: value for name, value in record.items()}
-        return cls(**(named | numbers))
+        attributes = {"together": "determined_formulas", "before": "rms_before", "residual": "rms_after"}
+        values = {attributes.get(name, name): value for name, value in record.items()}
+        return cls(**(values | numbers))
 
 
 def energy_shift(counts: np.ndarray, difference: np.ndarray, elements: Sequence[str]) -> EnergyShift:
-    r"""Least squares of label − prediction on atom counts, :math:`\min_\Delta \sum_s (d_s - \sum_z n_{sz}\Delta_z)^2 / N_s^2`.
+    r"""Return the shift of each element by least squares, :math:`\min_\Delta \sum_s (d_s - \sum_z n_{sz}\Delta_z)^2 / N_s^2`.
 
-    Of all solutions the one of minimum norm: the smallest change of a model's E0.
+    If there are several solutions, the result is the one with the smallest norm, the smallest change of a model's E0.
 
     Args:
-        counts: (n_structures, n_elements) atoms.
-        difference: (n_structures,) label − prediction of whole structures, eV.
+        counts: Number of atoms of each element, (n_structures, n_elements).
+        difference: Label − prediction of each structure, (n_structures,), eV.
+        elements: Chemical symbols.
     """
     n_atoms = counts.sum(1)
-    share, per_atom = counts / n_atoms[:, None], difference / n_atoms
-    u, singular, vt = np.linalg.svd(share, full_matrices=False)
-    rank = int((singular > SINGULAR * singular.max(initial=0.0)).sum())
+    composition, per_atom = counts / n_atoms[:, None], difference / n_atoms
+    u, singular, vt = np.linalg.svd(composition, full_matrices=False)
+    rank = int((singular > SINGULAR_TOLERANCE * singular.max(initial=0.0)).sum())
     basis = vt[:rank]
     shift = basis.T @ ((u[:, :rank].T @ per_atom) / singular[:rank])
-    rest = per_atom - share @ shift
-    freedom = len(per_atom) - rank
-    variance = (rest @ rest) / freedom * ((basis / singular[:rank, None]) ** 2).sum(0) if freedom else np.nan * shift
-    alone = (basis**2).sum(0) > 1 - OPEN
+    residual = per_atom - composition @ shift
+    n_free = len(per_atom) - rank  # degrees of freedom
+    variance = (
+        (residual @ residual) / n_free * ((basis / singular[:rank, None]) ** 2).sum(0) if n_free else np.nan * shift
+    )
+    is_determined = (basis**2).sum(0) > 1 - SPACE_TOLERANCE
     return EnergyShift(
         elements=list(elements),
         shift=shift,
-        error=np.where(alone, np.sqrt(variance), np.nan),
+        error=np.where(is_determined, np.sqrt(variance), np.nan),
         basis=basis,
-        determined_formulas=_determined_formulas(counts, alone, list(elements)),
-        before=_rms(per_atom),
-        residual=_rms(rest),
+        determined_formulas=_determined_formulas(counts, is_determined, list(elements)),
+        rms_before=_rms(per_atom),
+        rms_after=_rms(residual),
         n_structures=len(difference),
     )
 
 
-def counts_of(frames: Sequence[ase.Atoms], elements: Sequence[str]) -> np.ndarray:
-    """(n_frames, n_elements) numbers of atoms; other elements are not counted."""
+def count_atoms(frames: Sequence[ase.Atoms], elements: Sequence[str]) -> np.ndarray:
+    """Return the number of atoms of each element, (n_frames, n_elements); other elements are not counted."""
     numbers = [atomic_numbers[symbol] for symbol in elements]
     return np.array([np.bincount(atoms.numbers, minlength=119)[numbers] for atoms in frames]).reshape(-1, len(numbers))
 
 
-def _determined_formulas(counts: np.ndarray, alone: np.ndarray, elements: list[str]) -> list[str]:
-    """Formulas that span what is determined of the elements that are not determined alone."""
-    left = np.unique(counts[:, ~alone].astype(int), axis=0)
-    names = [symbol for symbol, known in zip(elements, alone, strict=True) if not known]
-    return [_formula(names, row) for row in _independent(left[left.any(axis=1)])] if names else []
+def _determined_formulas(counts: np.ndarray, is_determined: np.ndarray, elements: list[str]) -> list[str]:
+    """Return linearly independent formulas of the elements whose own shift is not determined.
+
+    Args:
+        counts: Number of atoms of each element, (n_structures, n_elements).
+        is_determined: Whether the own shift of each element is determined, (n_elements,) bool.
+        elements: Chemical symbols.
+    """
+    rows = np.unique(counts[:, ~is_determined].astype(int), axis=0)
+    symbols = [symbol for symbol, determined in zip(elements, is_determined, strict=True) if not determined]
+    return [_formula(symbols, row) for row in _independent_rows(rows[rows.any(axis=1)])] if symbols else []
 
 
-def _independent(rows: np.ndarray) -> Iterator[np.ndarray]:
-    """Rows, small ones first, that are no combination of those before."""
+def _independent_rows(rows: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the rows that are linearly independent of the rows before them, small formulas first."""
     basis = np.zeros((0, rows.shape[1]))
     for row in sorted(rows, key=lambda r: (r.sum(), *(-r))):
         candidate = np.vstack([basis, row / np.linalg.norm(row)])
-        if np.linalg.matrix_rank(candidate, tol=OPEN) == len(candidate):
+        if np.linalg.matrix_rank(candidate, tol=SPACE_TOLERANCE) == len(candidate):
             basis = candidate
             yield row
 
@@ -189,9 +209,12 @@ def _formula(symbols: Sequence[str], counts: np.ndarray) -> str:
     return Formula.from_dict(present).format("hill")
 
 
-def _listed(words: Sequence[str]) -> str:
+def _join_words(words: Sequence[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def _rms(values: np.ndarray) -> float:
     return float(np.sqrt(np.mean(values**2))) if len(values) else 0.0
+
+
+__getattr__ = old_names_of(__name__)

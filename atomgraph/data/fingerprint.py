@@ -1,4 +1,4 @@
-"""What a data set is, as one short string: a hash of its numbers, whatever file they came in."""
+"""Fingerprint of a data set: a hash of structures and labels, independent of the file format."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from atomgraph.graph.structure import STATES, get_charge_and_spin, get_labels
 
 
 def fingerprint(frames: Iterable[ase.Atoms]) -> str:
-    """SHA-256 over atomic numbers, positions, cells, periodicity, labels, charges and spins, in order; 64 hexadecimal digits.
+    """Return the SHA-256 of atomic numbers, positions, cells, periodicity, labels, charges and spins; 64 hexadecimal digits.
 
-    Numbers are taken as they are, in float64: the same frames read from another kind of file that keeps fewer digits
-    are other data.
+    Numbers are compared in float64. Frames from a file with fewer digits have another fingerprint.
     """
     digest = hashlib.sha256()
     for atoms in frames:
@@ -24,20 +23,20 @@ def fingerprint(frames: Iterable[ase.Atoms]) -> str:
 
 
 def frame_digest(atoms: ase.Atoms) -> bytes:
-    """SHA-256 of one frame, 32 bytes."""
+    """Return the SHA-256 of one frame, 32 bytes."""
     digest = hashlib.sha256()
     digest.update(np.asarray(atoms.numbers, dtype="<i8").tobytes())
     for array in (atoms.positions, atoms.cell.array):
-        digest.update(_canonical(array))
+        digest.update(_canonical_bytes(array))
     digest.update(np.asarray(atoms.pbc, dtype="u1").tobytes())
     for name, label in sorted(get_labels(atoms).items()):
-        digest.update(name.encode() + _canonical(label))
+        digest.update(name.encode() + _canonical_bytes(label))
     for name, value in get_charge_and_spin(atoms).items():
         if value != STATES[name][1]:
-            digest.update(name.encode() + _canonical(np.array(value)))
+            digest.update(name.encode() + _canonical_bytes(np.array(value)))
     return digest.digest()
 
 
-def _canonical(array: np.ndarray) -> bytes:
-    """Little-endian float64, with one zero: −0.0 and 0.0 are the same number."""
+def _canonical_bytes(array: np.ndarray) -> bytes:
+    """Return the array as little-endian float64, with −0.0 replaced by 0.0."""
     return (np.asarray(array, dtype="<f8") + 0.0).tobytes()

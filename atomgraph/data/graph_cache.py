@@ -1,6 +1,6 @@
-"""Graphs on disk: one safetensors file per data set and cutoff, never half written, rebuilt when it cannot be read.
+"""Cache of graphs on disk: one safetensors file per data set and cutoff, written atomically.
 
-Its header holds a SHA-256 of the whole file, which is checked on reading.
+The header contains a SHA-256 of the file, which is checked on reading. If a file cannot be read, the graphs are built again.
 """
 
 from __future__ import annotations
@@ -24,46 +24,55 @@ from atomgraph.graph.quantities import QUANTITIES
 from atomgraph.graph.structure import AtomicGraph
 
 FORMAT = 5
-# Fields with one row per edge, per atom, per graph; edge_index is stored as rows of (neighbour, centre).
+# edge_index is stored transposed, with one row (neighbour, centre) per edge.
 PER_EDGE = ("edge_index", "cell_shift")
-FIELDS: dict[str, tuple[torch.dtype, tuple[int, ...]]] = {  # that every graph has: dtype, shape of a row
+FIELDS: dict[str, tuple[torch.dtype, tuple[int, ...]]] = {  # dtype and shape of a row of each field without labels
     **{"edge_index": (torch.int64, ()), "cell_shift": (torch.int32, (3,)), "atomic_numbers": (torch.int64, ())},
     **{"pos": (torch.float64, (3,)), "cell": (torch.float64, (3, 3)), "pbc": (torch.bool, (3,))},
     "cutoff": (torch.float64, ()),
 }
-PER_ATOM = ("atomic_numbers", "pos")  # and the labels of atoms
+PER_ATOM = ("atomic_numbers", "pos")  # fields with one row per atom, without labels
 
 
 def _fields() -> dict[str, tuple[torch.dtype, tuple[int, ...]]]:
-    """Dtype and shape of a row of each field, labels included."""
+    """Return dtype and shape of a row of each field, labels included."""
     fields = FIELDS | {"label_weights": (torch.float64, (len(QUANTITIES),))}
     for quantity in QUANTITIES.values():
         fields |= {quantity.name: (torch.float64, quantity.shape), quantity.mask: (torch.bool, ())}
     return fields
 
 
-def _per_atom() -> set[str]:
-    """Names of the fields with a row for each atom."""
+def _per_atom_fields() -> set[str]:
+    """Return the names of the fields with one row per atom, labels included."""
     labels = (name for q in QUANTITIES.values() if q.per == "atom" for name in (q.name, q.mask))
     return {*PER_ATOM, *labels}
 
 
 def cache_file(frames: Sequence[ase.Atoms], cutoff: float, folder: Path) -> Path:
-    """Where the graphs of these frames are: named after what they are made of."""
+    """Return the path of the cache file for these frames and this cutoff (Å); the name contains the fingerprint."""
     return folder / f"graphs-{fingerprint(frames)[:32]}-{float(cutoff).hex()}-v{FORMAT}.safetensors"
 
 
 def load_graphs(path: Path, frames: Sequence[ase.Atoms], cutoff: float) -> list[AtomicGraph] | None:
-    """The graphs of these frames from a cache file; None where there is none, or, with a warning, where it is damaged."""
+    """Return the graphs of these frames from a cache file.
+
+    Args:
+        path: Path of the cache file.
+        frames: Structures of the graphs.
+        cutoff: Cutoff radius, Å.
+
+    Returns:
+        The graphs; None if there is no file, or, with a warning, if the file is damaged.
+    """
     if not path.is_file():
         return None
     try:
         with path.open("rb") as content:
             if not checksums.is_intact(content):
-                raise ValueError("its content does not fit its checksum; it is damaged")
+                raise ValueError("content and checksum of the file differ; it is damaged")
         with safe_open(path, framework="pt") as file:
             table = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        graphs = _separated(table)
+        graphs = _split_graphs(table)
         _check(graphs, frames, cutoff)
     except (SafetensorError, OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
         warnings.warn(f"{path} cannot be read ({error}); the graphs are built again", stacklevel=3)
@@ -72,22 +81,24 @@ def load_graphs(path: Path, frames: Sequence[ase.Atoms], cutoff: float) -> list[
 
 
 def save_graphs(graphs: Sequence[AtomicGraph], path: Path) -> None:
-    """Keep the graphs; where the folder cannot be written, say so and go on without."""
+    """Write graphs to a cache file; if the folder is not writable, warn and continue."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, lambda scratch: _write(graphs, scratch))
     except (OSError, FormatError, SafetensorError) as error:
-        warnings.warn(f"the graphs cannot be kept in {path.parent} ({error}); going on without a cache", stacklevel=3)
+        warnings.warn(
+            f"the graphs cannot be stored in {path.parent} ({error}); the run continues without a cache", stacklevel=3
+        )
 
 
 def _write(graphs: Sequence[AtomicGraph], path: Path) -> None:
     header = {"format": "graphs", "version": FORMAT, checksums.KEY: checksums.BLANK}
-    save_file(_joined(graphs), path, metadata={"atomgraph": json.dumps(header)})
+    save_file(_join_graphs(graphs), path, metadata={"atomgraph": json.dumps(header)})
     checksums.seal(path)
 
 
 def _check(graphs: Sequence[AtomicGraph], frames: Sequence[ase.Atoms], cutoff: float) -> None:
-    """ValueError unless these are graphs of the frames: with all fields, the same atoms in the same places."""
+    """Raise ValueError if the graphs are not those of the frames: a field is missing, or atoms or cutoff differ."""
     if len(graphs) != len(frames):
         raise ValueError(f"it holds {len(graphs)} graphs for {len(frames)} structures")
     fields = _fields()
@@ -95,23 +106,24 @@ def _check(graphs: Sequence[AtomicGraph], frames: Sequence[ase.Atoms], cutoff: f
         for name, (dtype, shape) in fields.items():
             rows = graph[name]
             if rows.dtype != dtype or (rows.shape[1:] != shape and name != "edge_index"):
-                raise ValueError(f"{name} of graph {number} is of another kind")
-        same = {
+                raise ValueError(f"{name} of graph {number} has another dtype or shape")
+        expected = {
             "pos": atoms.positions,
             "atomic_numbers": atoms.numbers,
             "cell": atoms.cell.array[None],
             "pbc": [atoms.pbc],
         }
-        if not all(np.array_equal(graph[name], value) for name, value in same.items()):
+        if not all(np.array_equal(graph[name], value) for name, value in expected.items()):
             raise ValueError(f"graph {number} has other atoms")
         edges = graph.edge_index
         if len(edges) != 2 or (edges.numel() and not 0 <= int(edges.min()) <= int(edges.max()) < len(atoms)):
-            raise ValueError(f"graph {number} has edges to atoms that there are not")
+            raise ValueError(f"graph {number} has edges to atoms that do not exist")
         if float(graph.cutoff) != cutoff:
             raise ValueError(f"graph {number} has another cutoff")
 
 
-def _joined(graphs: Sequence[AtomicGraph]) -> dict[str, torch.Tensor]:
+def _join_graphs(graphs: Sequence[AtomicGraph]) -> dict[str, torch.Tensor]:
+    """Return the fields of all graphs as one tensor each, with the numbers of atoms and edges of each graph."""
     names = sorted(graphs[0].keys()) if graphs else []
     table = {
         name: torch.cat([graph[name].T if name == "edge_index" else graph[name] for graph in graphs]).contiguous()
@@ -122,10 +134,11 @@ def _joined(graphs: Sequence[AtomicGraph]) -> dict[str, torch.Tensor]:
     return table
 
 
-def _separated(table: dict[str, torch.Tensor]) -> list[AtomicGraph]:
+def _split_graphs(table: dict[str, torch.Tensor]) -> list[AtomicGraph]:
+    """Return the graphs from the tensors of ``_join_graphs``."""
     n_atoms, n_edges = table.pop("n_atoms").tolist(), table.pop("n_edges").tolist()
     n_graphs = len(n_atoms)
-    columns, per_atom = {}, _per_atom()
+    columns, per_atom = {}, _per_atom_fields()
     for name, rows in table.items():
         lengths = n_edges if name in PER_EDGE else n_atoms if name in per_atom else [1] * n_graphs
         columns[name] = rows.split(lengths)

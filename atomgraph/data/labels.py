@@ -1,4 +1,4 @@
-"""Reading labels: by their names, converted to eV and Å, with signs corrected."""
+"""``LabelReader``: reads the labels of a frame by configured keys, and converts them to eV and Å."""
 
 from __future__ import annotations
 
@@ -10,37 +10,35 @@ import ase
 import numpy as np
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from atomgraph.data.conversion import Conversion, check_forces_sign, known_entries
+from atomgraph.data.conversion import Conversion, check_entries, check_forces_sign
 from atomgraph.data.reading_notes import Contradiction, ReadingNotes
 from atomgraph.errors import DataError
 from atomgraph.graph.quantities import QUANTITIES, label_names
 from atomgraph.graph.structure import VOIGT, check_label
-from atomgraph.old_names import old_names_of
+from atomgraph.old_names import OldAttribute, old_names_of
 
 OTHER_KEYS = ("config_type", "head", "charge", "spin")
-# Names that labels and what belongs to them have anyway; not worth a word where they are not read.
-COMMON = {"energies", "stresses", "config_type", "head", "source", "charge", "spin"}
-SAME = 1e-3  # of the larger: two labels of one quantity that differ by more contradict one another
+# Usual keys without a note if they are not read.
+COMMON_KEYS = {"energies", "stresses", "config_type", "head", "source", "charge", "spin"}
+MAX_RELATIVE_DIFFERENCE = 1e-3  # between two labels of one quantity; a larger difference is a contradiction
 
 
 class LabelReader:
-    r"""Takes labels by configured names and units, and gives them in eV, eV/Å, eV/Å³.
+    r"""Reader of labels: finds them by configured keys and converts them to eV, eV/Å and eV/Å³.
 
-    A virial becomes a stress, :math:`\sigma = -W/V`. Stresses are positive in tension unless ``stress_sign: compression`` says
-    otherwise; forces are −dE/dx unless ``forces_sign: gradient``; virials are positive in compression unless ``virial_sign:
-    tension``. Six numbers of a stress or virial are taken in the order that ``stress_order`` states, and refused without it,
-    under whatever key; results on an ASE calculator are in ASE's order.
-    A label that is NaN in all its entries counts as missing.
+    A virial is converted to a stress, :math:`\sigma = -W/V`. Default signs: stresses are positive in tension (other sign:
+    ``stress_sign: compression``), forces are −dE/dx (``forces_sign: gradient``), virials are positive in compression
+    (``virial_sign: tension``). A stress or virial of six components needs ``stress_order``, except for results of an ASE
+    calculator, which are in ASE's order. A label is missing if all its entries are NaN.
 
     Args:
-        keys: Names of labels, see ``data.read``.
+        keys: Keys of labels, see ``data.read``.
         units: Units of labels, see ``Conversion``.
-        labels: Whether labels are wanted; without them nothing of a frame but its structure is looked at.
-        notes: Filled with notes of reading.
+        labels: Whether labels are read; if False, only structures are read.
+        notes: Object that receives notes of reading.
 
     Raises:
-        DataError: For unknown keys and units, with the nearest known one, and for forces under a key that says gradient without
-            a stated sign.
+        DataError: If a key or unit is unknown, or the key of forces is the name of a gradient and no sign is stated.
     """
 
     def __init__(
@@ -51,27 +49,31 @@ class LabelReader:
         labels: bool = True,
         notes: ReadingNotes | None = None,
     ):
-        self.keys = known_entries(keys, (*label_names(), *OTHER_KEYS), "keys")
-        self.conversion = Conversion.of(units)
+        self.keys = check_entries(keys, (*label_names(), *OTHER_KEYS), "keys")
+        self.conversion = Conversion.from_units(units)
         if "forces" in self.keys:
             check_forces_sign(self.keys["forces"], units)
         self.labels = labels
         self.notes = ReadingNotes() if notes is None else notes
-        self.seen: Counter[str] = Counter()
-        self.offered: Counter[str] = Counter()
+        self.n_found: Counter[str] = Counter()  # frames with a label, by its name
+        self.all_keys: Counter[str] = Counter()  # frames with a key, by key
 
     def read(self, raw: ase.Atoms, conversion: Conversion | None = None, source: str = "") -> ase.Atoms:
-        """The frame in Å with its labels in eV and Å on a calculator, and without labels in ``info`` and ``arrays``.
+        """Return the frame in Å, with labels in eV and Å on a calculator, and without labels in ``info`` and ``arrays``.
 
         Args:
-            raw: The frame as its file has it; left as it is.
-            conversion: Of the file, where it is not the reader's own.
-            source: What the frame is called.
+            raw: Frame in the units of its file; it is not changed.
+            conversion: Conversion of the file; that of the reader if None.
+            source: Name of the frame, for notes.
+
+        Raises:
+            DataError: If a label cannot be read.
+            GraphError: If a label has a wrong shape or is not finite.
         """
         conversion = self.conversion if conversion is None else conversion
-        places = places_of(raw)
-        self.offered.update({name for place in places for name in place})
-        values = self._found(places, conversion) if self.labels else {}
+        sources = label_sources(raw)
+        self.all_keys.update({name for mapping in sources for name in mapping})
+        values = self._raw_labels(sources, conversion) if self.labels else {}
         atoms = raw.copy()
         atoms.calc = None
         for name in (*QUANTITIES, *(() if self.labels else (*label_names(), "free_energy", "energies"))):
@@ -80,44 +82,47 @@ class LabelReader:
         if conversion.length != 1.0:
             atoms.set_cell(atoms.cell.array * conversion.length)
             atoms.positions = atoms.positions * conversion.length
-        kind, _ = self._value("config_type", places)
-        atoms.info["config_type"] = "default" if kind is None else str(kind)
-        head, _ = self._value("head", places)
+        config_type, _ = self._value("config_type", sources)
+        atoms.info["config_type"] = "default" if config_type is None else str(config_type)
+        head, _ = self._value("head", sources)
         if head is not None:
             atoms.info["head"] = str(head)
         for name in ("charge", "spin"):
-            if name in self.keys and (value := self._value(name, places)[0]) is not None:
+            if name in self.keys and (value := self._value(name, sources)[0]) is not None:
                 atoms.info[name] = value
-        labels = self._labels(values, atoms, conversion, source)
+        labels = self._converted_labels(values, atoms, conversion, source)
         if labels:
             atoms.calc = SinglePointCalculator(atoms)
-            atoms.calc.results.update(labels)  # names that ASE does not know, too
+            atoms.calc.results.update(labels)  # also names that ASE does not know
         if self.labels:
-            used = {self.keys.get(name, name) for name in (*label_names(), *OTHER_KEYS)} | COMMON
-            self.notes.take_keys(places, used, len(atoms))
+            used_keys = {self.keys.get(name, name) for name in (*label_names(), *OTHER_KEYS)} | COMMON_KEYS
+            self.notes.count_keys(sources, used_keys, len(atoms))
             self.notes.without.update(set(label_names()) - values.keys())
-            self._compare_energies(values, places, conversion, source)
+            self._compare_energies(values, sources, conversion, source)
         return atoms
 
-    def _found(self, places: list[Mapping[str, Any]], conversion: Conversion) -> dict[str, np.ndarray]:
-        """The labels as the file has them, six numbers as (3, 3); those that are NaN throughout are noted and left out."""
+    admit = OldAttribute("read")
+
+    def _raw_labels(self, sources: list[Mapping[str, Any]], conversion: Conversion) -> dict[str, np.ndarray]:
+        """Return the labels in the units of the file, six components as (3, 3), without labels whose entries are all NaN."""
         values = {}
         for name in label_names():
-            value, place = self._value(name, places)
+            value, source_number = self._value(name, sources)
             if value is None:
                 continue
             numbers = _numbers(name, value)
             if numbers.size and np.isnan(numbers).all():
                 self.notes.missing[name] += 1
                 continue
-            if name in ("stress", "virial") and place > 0:
+            if name in ("stress", "virial") and source_number > 0:  # number 0 is the calculator
                 numbers = conversion.full_tensor(self.keys.get(name, name), numbers)
             values[name] = numbers
         return values
 
-    def _labels(
+    def _converted_labels(
         self, values: dict[str, np.ndarray], atoms: ase.Atoms, conversion: Conversion, source: str
     ) -> dict[str, Any]:
+        """Return the labels in eV and Å, with a stress from ``stress`` or ``virial``, in the form of ASE's results."""
         labels: dict[str, Any] = {}
         for name in (name for name in QUANTITIES if name in values and name != "stress"):
             labels[name] = conversion.factor(name) * check_label(name, values[name], len(atoms))
@@ -127,64 +132,74 @@ class LabelReader:
             tensors["stress"] = conversion.stress * _symmetric("stress", values["stress"], len(atoms))
         if "virial" in values and volume > 0:
             tensors["virial"] = conversion.virial * _symmetric("virial", values["virial"], len(atoms)) / volume
-        if volume > 0 and tensors:  # without a volume there is no stress, whatever a program wrote
+        if volume > 0 and tensors:  # a structure without volume has no stress
             stress = next(iter(tensors.values()))
             labels["stress"] = stress.reshape(9)[list(VOIGT)]
             if len(tensors) == 2:
                 self._compare_stresses(stress, tensors["virial"], source)
         return labels
 
-    def _value(self, name: str, places: list[Mapping[str, Any]]) -> tuple[Any, int]:
-        """What is found under the name's key, and in which place; None where there is nothing."""
+    def _value(self, name: str, sources: list[Mapping[str, Any]]) -> tuple[Any, int]:
+        """Return the value of a label and the number of its source; (None, −1) if there is no value."""
         key = self.keys.get(name, name)
-        for number, place in enumerate(places):
-            if key in place and place[key] is not None:
-                self.seen[name] += 1
-                return place[key], number
+        for number, mapping in enumerate(sources):
+            if key in mapping and mapping[key] is not None:
+                self.n_found[name] += 1
+                return mapping[key], number
         return None, -1
 
     def _compare_stresses(self, stress: np.ndarray, from_virial: np.ndarray, source: str) -> None:
+        """Note a contradiction if stress and virial of a frame differ, both (3, 3), eV/Å³."""
         scale = max(np.abs(stress).max(), np.abs(from_virial).max())
         difference = np.abs(stress - from_virial).max()
-        if difference > SAME * scale + 1e-7:
-            opposite = np.abs(stress + from_virial).max() < SAME * scale
-            hint = "they are equal but for their sign" if opposite else ""
+        if difference > MAX_RELATIVE_DIFFERENCE * scale + 1e-7:
+            is_opposite = np.abs(stress + from_virial).max() < MAX_RELATIVE_DIFFERENCE * scale
+            hint = "they differ in sign only" if is_opposite else ""
             names = self.keys.get("stress", "stress"), self.keys.get("virial", "virial")
             self.notes.contradictions.append(Contradiction(source, names, float(difference), "eV/Å³", hint))
 
     def _compare_energies(
-        self, values: Mapping[str, np.ndarray], places: list[Mapping[str, Any]], conversion: Conversion, source: str
+        self, values: Mapping[str, np.ndarray], sources: list[Mapping[str, Any]], conversion: Conversion, source: str
     ) -> None:
-        """Energy against free energy, where a frame has both."""
+        """Note a contradiction if energy and free energy of a frame differ."""
         key = self.keys.get("energy", "energy")
-        free = next((place["free_energy"] for place in places if place.get("free_energy") is not None), None)
-        if "energy" not in values or free is None or key == "free_energy":
+        free_energy = next((m["free_energy"] for m in sources if m.get("free_energy") is not None), None)
+        if "energy" not in values or free_energy is None or key == "free_energy":
             return
         try:
-            difference = conversion.energy * abs(float(free) - float(values["energy"]))
+            difference = conversion.energy * abs(float(free_energy) - float(values["energy"]))
         except (TypeError, ValueError):
             return
         if difference > 1e-6:
             self.notes.contradictions.append(Contradiction(source, (key, "free_energy"), difference, "eV"))
 
-    def check_seen(self, files: str) -> None:
-        """DataError for a configured key that no frame carried, with the keys that are there."""
+    def check_keys_found(self, files: str) -> None:
+        """Check that each configured key was found in at least one frame.
+
+        Args:
+            files: Names of the files, for the message.
+
+        Raises:
+            DataError: If no frame had a configured key.
+        """
         for name, key in self.keys.items():
-            if not self.seen[name] and (self.labels or name not in label_names()):
-                there = ", ".join(sorted(map(str, self.offered))) or "none"
+            if not self.n_found[name] and (self.labels or name not in label_names()):
+                all_keys = ", ".join(sorted(map(str, self.all_keys))) or "none"
                 raise DataError(
-                    f"no frame of {files} carries the key {key!r} that is configured for {name}; keys there: {there}"
+                    f"no frame of {files} has the key {key!r} that is configured for {name}; keys of the frames: {all_keys}"
                 )
 
+    check_seen = OldAttribute("check_keys_found")
 
-def places_of(atoms: ase.Atoms) -> list[Mapping[str, Any]]:
-    """Where labels may be: results, info, arrays, and what ASE's data bases attach."""
+
+def label_sources(atoms: ase.Atoms) -> list[Mapping[str, Any]]:
+    """Return the mappings that may contain labels: results, info, arrays, and key-value pairs of ASE's data bases."""
     results = dict(getattr(atoms.calc, "results", None) or {})
     if "stresses" in results:
         results.pop("stresses")
     arrays = {name: array for name, array in atoms.arrays.items() if name not in {"numbers", "positions"}}
-    attached = atoms.info.get("key_value_pairs"), atoms.info.get("data")
-    return [results, atoms.info, arrays, *(place for place in attached if isinstance(place, Mapping))]
+    database_rows = atoms.info.get("key_value_pairs"), atoms.info.get("data")
+    return [results, atoms.info, arrays, *(mapping for mapping in database_rows if isinstance(mapping, Mapping))]
 
 
 def _numbers(name: str, value: Any) -> np.ndarray:
@@ -195,14 +210,14 @@ def _numbers(name: str, value: Any) -> np.ndarray:
 
 
 def _symmetric(name: str, value: Any, n_atoms: int) -> np.ndarray:
-    """(3, 3), symmetrised; DataError where it is too far from symmetric to be a stress."""
+    """Return a stress or virial symmetrised, (3, 3); DataError if it is far from symmetric."""
     try:
         full = check_label("stress", _numbers(name, value), n_atoms)
     except ValueError as error:
         raise DataError(str(error).replace("stress", name)) from error
-    skew = np.abs(full - full.T).max()
-    if skew > 0.05 * np.abs(full).max() and skew > 1e-6:
-        raise DataError(f"{name} is not symmetric: it differs from its transpose by {skew:.3g}")
+    asymmetry = np.abs(full - full.T).max()
+    if asymmetry > 0.05 * np.abs(full).max() and asymmetry > 1e-6:
+        raise DataError(f"{name} is not symmetric: it differs from its transpose by {asymmetry:.3g}")
     return 0.5 * (full + full.T)
 
 

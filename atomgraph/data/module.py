@@ -1,4 +1,4 @@
-"""GraphDataModule: what Lightning asks for batches."""
+"""GraphDataModule: the data loaders of training, validation and test structures for Lightning."""
 
 from __future__ import annotations
 
@@ -12,22 +12,30 @@ from atomgraph.data.replay import ReplaySampler
 from atomgraph.data.sampler import EdgeBudgetSampler
 from atomgraph.errors import DataError
 from atomgraph.graph.structure import AtomicGraph
+from atomgraph.old_names import OldAttribute
 
 
 class GraphDataModule(lightning.LightningDataModule):
-    """Training, validation and test structures as loaders of edge-budget batches.
+    """Data loaders with edge-budget batches of training, validation and test structures.
 
-    Rank, number of processes and accumulation steps are taken from the trainer. The sampler deals the batches to
-    processes itself, so the trainer needs ``use_distributed_sampler=False``.
+    Rank, number of processes and accumulation steps are read from the trainer. The sampler distributes the batches to
+    processes, so the trainer needs ``use_distributed_sampler=False``.
 
     Args:
-        train, valid, test: Graphs.
-        edge_budget, atom_budget: Largest size of a training batch; ``auto_budget`` of the training part if None.
-        seed: Of the shuffling.
-        num_workers: Processes that collate.
-        pin_memory: For copies to a GPU.
-        replay: Graphs that are trained beside the training part, ``ratio`` of every batch (``ReplaySampler``).
-        n_heads: Of the potential, needed with replay.
+        train: Training graphs, at least one.
+        valid: Validation graphs.
+        test: Test graphs.
+        replay: Graphs of earlier training data that are added to the batches (``ReplaySampler``).
+        ratio: Share of replay graphs in a batch, between 0 and 1.
+        n_heads: Number of heads of the potential; needed with replay.
+        edge_budget: Edges per batch; ``auto_budget`` of the training graphs if None.
+        atom_budget: Atoms per batch; the edge budget if None.
+        seed: Seed of the shuffling.
+        num_workers: Number of processes that collate batches.
+        pin_memory: Whether batches are in pinned memory, for faster copies to a GPU.
+
+    Raises:
+        DataError: If there is no training graph.
     """
 
     def __init__(
@@ -47,14 +55,16 @@ class GraphDataModule(lightning.LightningDataModule):
     ):
         super().__init__()
         if len(train) == 0:
-            raise DataError("there is no structure to train on")
+            raise DataError("the training part has no structures")
         self.parts = {"train": list(train), "valid": list(valid), "test": list(test)}
         self.replay, self.ratio, self.n_heads = list(replay), ratio, n_heads
         self.edge_budget = auto_budget(train) if edge_budget is None else edge_budget
         if replay and edge_budget is None:
-            per_target = ratio / (1 - ratio) * sum(graph.n_edges for graph in replay) / len(replay)
-            mean = sum(graph.n_edges for graph in train) / len(train)
-            self.edge_budget = int(self.edge_budget * (1 + per_target / max(mean, 1)))
+            replay_edges = (
+                ratio / (1 - ratio) * sum(graph.n_edges for graph in replay) / len(replay)
+            )  # per target graph
+            target_edges = sum(graph.n_edges for graph in train) / len(train)
+            self.edge_budget = int(self.edge_budget * (1 + replay_edges / max(target_edges, 1)))
         self.atom_budget, self.seed = atom_budget, seed
         self.num_workers, self.pin_memory = num_workers, pin_memory
 
@@ -69,7 +79,15 @@ class GraphDataModule(lightning.LightningDataModule):
         return self.loader("test") if self.parts["test"] else []
 
     def loader(self, part: str, *, shuffle: bool = False) -> GraphLoader:
-        """The loader of ``train``, ``valid`` or ``test``; DataError if that part is empty."""
+        """Return the data loader of a part.
+
+        Args:
+            part: ``train``, ``valid`` or ``test``.
+            shuffle: Whether the structures are shuffled in every epoch.
+
+        Raises:
+            DataError: If the part is empty.
+        """
         return self._loader(self.parts[part], self.sampler(part, shuffle=shuffle))
 
     def _loader(self, graphs: Sequence[AtomicGraph], sampler: EdgeBudgetSampler) -> GraphLoader:
@@ -82,9 +100,9 @@ class GraphDataModule(lightning.LightningDataModule):
         )
 
     def sampler(self, part: str = "train", *, shuffle: bool = True) -> EdgeBudgetSampler:
-        """The sampler of a part, for the trainer that this module is attached to (one process if to none)."""
+        """Return the sampler of a part, for the trainer of this module; for one process if there is no trainer."""
         trainer = self.trainer
-        words: dict[str, Any] = {
+        options: dict[str, Any] = {
             "atom_budget": self.atom_budget,
             "seed": self.seed,
             "rank": trainer.global_rank if trainer else 0,
@@ -93,17 +111,25 @@ class GraphDataModule(lightning.LightningDataModule):
         }
         graphs = self.parts[part]
         if part == "train" and shuffle and self.replay:
-            words |= {"ratio": self.ratio, "n_heads": self.n_heads}
-            return ReplaySampler(graphs, self.replay, self.edge_budget, **words)
-        return EdgeBudgetSampler(graphs, self.edge_budget, shuffle=shuffle, **words)
+            options |= {"ratio": self.ratio, "n_heads": self.n_heads}
+            return ReplaySampler(graphs, self.replay, self.edge_budget, **options)
+        return EdgeBudgetSampler(graphs, self.edge_budget, shuffle=shuffle, **options)
 
-    def dry_run(self) -> AtomicGraph:
-        """The largest training batch of the first epoch; one pass of it says what memory and time an epoch takes."""
+    def largest_batch(self) -> AtomicGraph:
+        """Return the largest training batch of the first epoch, to measure memory and time."""
         graphs = [*self.parts["train"], *self.replay]
-        return collate([graphs[index] for index in self.sampler("train").largest()])
+        return collate([graphs[index] for index in self.sampler("train").largest_batch()])
+
+    dry_run = OldAttribute("largest_batch")
 
 
 def auto_budget(graphs: Sequence[AtomicGraph], *, most: int = 100_000, steps: int = 50) -> int:
-    """A budget of edges that gives about ``steps`` batches an epoch, at most ``most`` edges, and enough for every structure."""
+    """Return a number of edges per batch that gives about ``steps`` batches per epoch and is enough for each structure.
+
+    Args:
+        graphs: Training graphs.
+        most: Largest edge budget, unless one structure has more edges.
+        steps: Number of batches per epoch.
+    """
     n_edges = [graph.n_edges for graph in graphs]
     return max(1, max(n_edges), max(graph.n_atoms for graph in graphs), min(most, sum(n_edges) // steps))

@@ -1,4 +1,4 @@
-"""Packing structures of known size into buckets of limited size."""
+"""Packing of structures into buckets with a limited number of edges and atoms; a bucket becomes a batch."""
 
 from __future__ import annotations
 
@@ -8,12 +8,21 @@ from heapq import heapify, heappop, heappush, heapreplace
 
 import numpy as np
 
-FULL = 0.9  # mean share of the capacity of buckets in use, so that there are several choices
+from atomgraph.old_names import old_names_of
+
+MEAN_FILLING = 0.9  # used fraction of all buckets; the free rest allows different packings in every epoch
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """Edges and atoms of each structure, (n_structures,), and how many of them a bucket takes."""
+class StructureSizes:
+    """Edges and atoms of each structure, and of a full bucket.
+
+    Attributes:
+        n_edges: Edges of each structure, (n_structures,).
+        n_atoms: Atoms of each structure, (n_structures,).
+        edge_budget: Largest number of edges in a bucket.
+        atom_budget: Largest number of atoms in a bucket.
+    """
 
     n_edges: np.ndarray
     n_atoms: np.ndarray
@@ -22,57 +31,73 @@ class Sizes:
 
     @property
     def oversized(self) -> np.ndarray:
-        """(n_structures,) bool: larger than a bucket."""
+        """Whether each structure is larger than a bucket, (n_structures,) bool."""
         return (self.n_edges > self.edge_budget) | (self.n_atoms > self.atom_budget)
 
 
-def n_buckets(sizes: Sizes) -> int:
-    """Buckets that are enough in every epoch: those of best fit, largest first, or as many as leave a tenth of them empty."""
-    ordinary = ~sizes.oversized
-    least = max(
-        sizes.n_edges[ordinary].sum() / (FULL * sizes.edge_budget),
-        sizes.n_atoms[ordinary].sum() / (FULL * sizes.atom_budget),
-    )
-    n_expected = int(np.ceil(least)) + int(sizes.oversized.sum())
-    return max(len(fill(_largest_first(np.arange(len(ordinary)), sizes), sizes)), min(n_expected, len(ordinary)))
+def count_buckets(sizes: StructureSizes) -> int:
+    """Return a number of buckets that is sufficient in every epoch.
 
-
-def assign(order: np.ndarray, sizes: Sizes, n_wanted: int) -> list[list[int]]:
-    """Structures into ``n_wanted = n_buckets(sizes)`` buckets, as evenly as possible, and depending on the order of structures.
-
-    Tried in turn: levelling in the order given; the same with large structures before small ones, ever more strictly; best
-    fit in the order given; best fit with the largest first, which always succeeds. Buckets are halved where there are less.
+    It is the larger of two numbers: buckets of the best-fit packing, and buckets that are filled to 90 % on average.
     """
-    for n_classes in (1, 4, 16):
-        buckets = level(_by_class(order, sizes, n_classes), sizes, n_wanted)
-        if buckets is not None:
-            return buckets
-    buckets = fill(order, sizes)
-    if len(buckets) > n_wanted:
-        buckets = fill(_largest_first(order, sizes), sizes)
-    return _halved(buckets, n_wanted)
+    fits = ~sizes.oversized
+    n_filled = max(
+        sizes.n_edges[fits].sum() / (MEAN_FILLING * sizes.edge_budget),
+        sizes.n_atoms[fits].sum() / (MEAN_FILLING * sizes.atom_budget),
+    )
+    n_expected = int(np.ceil(n_filled)) + int(sizes.oversized.sum())
+    return max(len(pack_best_fit(_largest_first(np.arange(len(fits)), sizes), sizes)), min(n_expected, len(fits)))
 
 
-def fill(order: np.ndarray, sizes: Sizes) -> list[list[int]]:
-    """Best fit: structures, in this order, each into the fullest bucket with enough capacity, or else into a new one.
+def pack_structures(order: np.ndarray, sizes: StructureSizes, n_buckets: int) -> list[list[int]]:
+    """Pack structures into exactly ``n_buckets`` buckets, as evenly as possible.
 
-    A structure larger than a bucket gets one of its own.
+    The first successful method is used: even packing in the given order; even packing with larger structures first, sorted
+    into 4 or 16 classes of size; best fit in the given order; best fit with the largest first, which always succeeds. If
+    there are too few buckets, the largest are halved.
+
+    Args:
+        order: Indices of the structures, (n_structures,).
+        sizes: Sizes of structures and buckets.
+        n_buckets: Result of ``count_buckets``.
 
     Returns:
-        Lists of indices; each index of ``order`` is in one.
+        Indices of the structures in each bucket.
+    """
+    for n_classes in (1, 4, 16):
+        buckets = pack_evenly(_large_classes_first(order, sizes, n_classes), sizes, n_buckets)
+        if buckets is not None:
+            return buckets
+    buckets = pack_best_fit(order, sizes)
+    if len(buckets) > n_buckets:
+        buckets = pack_best_fit(_largest_first(order, sizes), sizes)
+    return _halve_largest(buckets, n_buckets)
+
+
+def pack_best_fit(order: np.ndarray, sizes: StructureSizes) -> list[list[int]]:
+    """Pack structures by best fit: each into the fullest bucket with enough capacity, or else into an empty bucket.
+
+    A structure larger than a bucket gets its own bucket.
+
+    Args:
+        order: Indices of the structures, (n_structures,).
+        sizes: Sizes of structures and buckets.
+
+    Returns:
+        Indices of the structures in each bucket.
 
     Source: Johnson et al., SIAM J. Comput. 3, 299 (1974).
     """
     buckets: list[list[int]] = []
     atoms_left: list[int] = []
-    free: list[tuple[int, int]] = []  # (edges left, bucket), sorted
+    open_buckets: list[tuple[int, int]] = []  # (edges left, bucket), sorted
     for index in order.tolist():
         edges, atoms = int(sizes.n_edges[index]), int(sizes.n_atoms[index])
-        place = bisect_left(free, (edges, -1))
-        while place < len(free) and atoms_left[free[place][1]] < atoms:
+        place = bisect_left(open_buckets, (edges, -1))
+        while place < len(open_buckets) and atoms_left[open_buckets[place][1]] < atoms:
             place += 1
-        if place < len(free):
-            edges_left, bucket = free.pop(place)
+        if place < len(open_buckets):
+            edges_left, bucket = open_buckets.pop(place)
         else:
             edges_left, bucket = sizes.edge_budget, len(buckets)
             buckets.append([])
@@ -80,35 +105,43 @@ def fill(order: np.ndarray, sizes: Sizes) -> list[list[int]]:
         buckets[bucket].append(index)
         atoms_left[bucket] -= atoms
         if edges_left >= edges and atoms_left[bucket] > 0:
-            insort(free, (edges_left - edges, bucket))
+            insort(open_buckets, (edges_left - edges, bucket))
     return buckets
 
 
-def level(order: np.ndarray, sizes: Sizes, n_buckets: int) -> list[list[int]] | None:
-    """Structures, in this order, each into the emptiest of ``n_buckets``, so that all end about equally full.
+def pack_evenly(order: np.ndarray, sizes: StructureSizes, n_buckets: int) -> list[list[int]] | None:
+    """Pack structures evenly: each into the emptiest of ``n_buckets`` buckets.
 
-    None where that overfills a bucket. A structure larger than a bucket gets one of its own.
+    A structure larger than a bucket gets its own bucket.
+
+    Args:
+        order: Indices of the structures, (n_structures,).
+        sizes: Sizes of structures and buckets.
+        n_buckets: Number of buckets.
+
+    Returns:
+        Indices of the structures in each bucket; None if a bucket would be overfilled.
     """
     is_oversized = sizes.oversized
     buckets = [[index] for index in order.tolist() if is_oversized[index]]
-    rest = [index for index in order.tolist() if not is_oversized[index]]
-    n_left = n_buckets - len(buckets)
-    if n_left < 1:
-        return buckets if n_left == 0 and not rest else None
-    levelled: list[list[int]] = [[] for _ in range(n_left)]
-    heap = [(0, bucket, 0, 0) for bucket in range(n_left)]  # (fullness, bucket, edges, atoms)
-    for index in rest:
+    fitting = [index for index in order.tolist() if not is_oversized[index]]
+    n_shared = n_buckets - len(buckets)
+    if n_shared < 1:
+        return buckets if n_shared == 0 and not fitting else None
+    shared_buckets: list[list[int]] = [[] for _ in range(n_shared)]
+    heap = [(0, bucket, 0, 0) for bucket in range(n_shared)]  # (filling, bucket, edges, atoms)
+    for index in fitting:
         _, bucket, edges, atoms = heappop(heap)
         edges, atoms = edges + int(sizes.n_edges[index]), atoms + int(sizes.n_atoms[index])
         if edges > sizes.edge_budget or atoms > sizes.atom_budget:
             return None
-        levelled[bucket].append(index)
+        shared_buckets[bucket].append(index)
         heappush(heap, (max(edges * sizes.atom_budget, atoms * sizes.edge_budget), bucket, edges, atoms))
-    return buckets + levelled if all(levelled) else None
+    return buckets + shared_buckets if all(shared_buckets) else None
 
 
-def runs(sizes: Sizes) -> list[list[int]]:
-    """Structures in their own order, cut where the next one does not fit."""
+def pack_in_order(sizes: StructureSizes) -> list[list[int]]:
+    """Pack structures in their order; a structure that does not fit starts the next bucket."""
     buckets: list[list[int]] = []
     edges_left = atoms_left = -1
     for index in range(len(sizes.n_edges)):
@@ -121,25 +154,28 @@ def runs(sizes: Sizes) -> list[list[int]]:
     return buckets
 
 
-def _largest_first(order: np.ndarray, sizes: Sizes) -> np.ndarray:
-    """Equals stay in the order given, so the number of buckets that best fit needs depends on sizes alone."""
+def _largest_first(order: np.ndarray, sizes: StructureSizes) -> np.ndarray:
+    """Return the indices sorted by size, largest first; equal sizes keep their order."""
     return order[np.lexsort((-sizes.n_atoms[order], -sizes.n_edges[order]))]
 
 
-def _by_class(order: np.ndarray, sizes: Sizes, n_classes: int) -> np.ndarray:
-    """Classes of size from large to small, in the order given within each."""
+def _large_classes_first(order: np.ndarray, sizes: StructureSizes, n_classes: int) -> np.ndarray:
+    """Return the indices sorted into classes of size, largest class first; within a class they keep their order."""
     share = np.maximum(sizes.n_edges / sizes.edge_budget, sizes.n_atoms / sizes.atom_budget)
-    kind = np.floor(n_classes * np.minimum(share, 1 - 1e-9)).astype(int)
-    return order[np.argsort(-kind[order], kind="stable")]
+    size_class = np.floor(n_classes * np.minimum(share, 1 - 1e-9)).astype(int)
+    return order[np.argsort(-size_class[order], kind="stable")]
 
 
-def _halved(buckets: list[list[int]], n_wanted: int) -> list[list[int]]:
-    """As many buckets as wanted, by halving those of most structures."""
+def _halve_largest(buckets: list[list[int]], n_buckets: int) -> list[list[int]]:
+    """Halve the buckets with most structures until there are ``n_buckets``."""
     heap = [(-len(bucket), number, bucket) for number, bucket in enumerate(buckets)]
     heapify(heap)
-    for number in range(len(buckets), n_wanted):
+    for number in range(len(buckets), n_buckets):
         _, place, bucket = heap[0]
         half = len(bucket) // 2
         heapreplace(heap, (half - len(bucket), place, bucket[half:]))
         heappush(heap, (-half, number, bucket[:half]))
     return [bucket for _, _, bucket in sorted(heap, key=lambda entry: entry[1])]
+
+
+__getattr__ = old_names_of(__name__)

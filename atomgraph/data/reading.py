@@ -1,4 +1,4 @@
-"""From files to frames: one or many files, in many formats, with labels in eV and Å and no mistake passed over."""
+"""Reading structures and labels: files of all supported formats, converted to eV and Å and checked."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ase.io.formats import string2index
 
 from atomgraph.data.conversion import Conversion
 from atomgraph.data.formats.deepmd import is_system
-from atomgraph.data.formats.element_names import checked_types, refuse_types
+from atomgraph.data.formats.element_names import check_types, refuse_types
 from atomgraph.data.formats.format import Frame, Options
-from atomgraph.data.formats.format_table import conversion_of, format_of
+from atomgraph.data.formats.format_table import find_conversion, find_format
 from atomgraph.data.formats.text import check_regular
 from atomgraph.data.labels import LabelReader
 from atomgraph.data.reading_notes import ReadingNotes
@@ -25,8 +25,8 @@ from atomgraph.errors import AtomgraphError, DataError, GraphError
 from atomgraph.graph.neighbours import neighbours_within
 from atomgraph.progress import terminal_progress
 
-LARGE = 20_000_000  # bytes from which a progress bar is shown, on a terminal
-REACH = 1.0  # Å: how far atoms on one spot are looked for
+MIN_PROGRESS_SIZE = 20_000_000  # bytes; a progress bar is shown for larger files
+CHECK_CUTOFF = 1.0  # Å; cutoff of the neighbour list that checks the structure
 Files: TypeAlias = str | Path | ase.Atoms | Iterable[str | Path] | Iterable[ase.Atoms]
 
 
@@ -41,36 +41,37 @@ def read(
     labels: bool = True,
     notes: ReadingNotes | None = None,
 ) -> list[ase.Atoms]:
-    """All frames of the files, in order, with labels in eV, eV/Å, eV/Å³ on a ``SinglePointCalculator``.
+    """Read all frames of the files, in order; a ``SinglePointCalculator`` has the labels in eV, eV/Å and eV/Å³.
 
-    Each frame gets ``info["config_type"]`` (``"default"`` where it has none) and ``info["source"]``, ``file#index``.
-    A frame that lacks a label is kept without it; a label that is NaN in all its entries counts as lacking.
+    Each frame gets ``info["config_type"]`` (default ``"default"``) and ``info["source"]``, which is ``file#index``. Frames
+    with missing labels are read without these labels. A label is missing if all its entries are NaN.
 
     Args:
-        files: A path, a pattern (``data/*.xyz``, in alphabetical order), or several; ``path@:100`` takes a slice of the
-            frames. Extended XYZ (also ``.gz``, ``.bz2``, ``.xz``), the formats of ``data.formats.table``, and whatever else ASE
-            reads. Or structures: ASE atoms, in any iterable.
-        keys: Which names the labels have, ``{energy: REF_energy, forces: REF_forces, stress: ..., config_type: ...}``; a named
-            key is looked for on the calculator's results, in ``info`` and in ``arrays``, and no other is taken in its place.
-            Without keys the names are ``energy``, ``forces``, ``stress`` and, where no stress is, ``virial``.
+        files: A path, a pattern (``data/*.xyz``, in alphabetical order), or a list of them; ``path@:100`` selects a slice of
+            the frames. Formats: extended XYZ, also compressed (``.gz``, ``.bz2``, ``.xz``), the formats of
+            ``data.formats.format_table``, and those that ASE reads. Or structures: ASE atoms, in any iterable.
+        keys: Keys of the labels, ``{energy: REF_energy, forces: REF_forces, stress: ..., config_type: ...}``. A key is
+            searched in the results of the calculator, in ``info`` and in ``arrays``; no other key replaces it. Default keys
+            are ``energy``, ``forces``, ``stress`` and, if there is no stress, ``virial``.
         units: ``{energy: eV, length: Å, forces: eV/Å, stress: eV/Å^3, virial: eV, forces_sign: force | gradient,
-            stress_sign: tension | compression, virial_sign: compression | tension, stress_order: ase | vasp | lammps}``; what
-            is not named follows energy and length. They win over what a format's reader assumes; where a format's units are
-            fixed, others are refused.
-        faults: A list; frames that cannot be used are then left out and described in it, instead of ending the reading.
-        types: Elements of types 1, 2, ... (0, 1, ... where a format counts so), for files that do not name elements; refused
-            by those that do.
-        format: Of the files, where their names do not tell it.
-        labels: Whether labels are wanted. Without them nothing but structures is looked at.
-        notes: Filled with notes of reading.
+            stress_sign: tension | compression, virial_sign: compression | tension, stress_order: ase | vasp | lammps}``.
+            Units that are not named follow from energy and length. Named units replace the default units of a format. If the
+            units of a format are fixed, other units are an error.
+        faults: List for descriptions of frames that cannot be used. With a list, these frames are left out; without it, they
+            are an error.
+        types: Elements of types 1, 2, ... (0, 1, ... in some formats), for files without elements; an error for files with
+            elements.
+        format: Name of the format; None to recognise it.
+        labels: Whether labels are read; if False, only structures are read and checked.
+        notes: Object that receives notes of reading.
 
     Raises:
-        DataError: With file and frame, for files that are missing, empty, cut short or not to be understood, for positions and
-            labels that are not finite or of wrong shape, for atoms on one spot, periodic cells without volume, unknown units,
-            and for a key that no frame carries.
+        DataError: If a file is missing, empty, cut short or not readable; if positions or labels are not finite or have a
+            wrong shape; if two atoms are at the same position, or a periodic cell has no volume; if a unit is unknown, or no
+            frame has a named key. The message names file and frame.
     """
-    how: dict[str, Any] = {"keys": keys, "units": units, "types": types, "format": format, "labels": labels}
-    return list(iread(files, faults=faults, notes=notes, **how))
+    options: dict[str, Any] = {"keys": keys, "units": units, "types": types, "format": format, "labels": labels}
+    return list(iread(files, faults=faults, notes=notes, **options))
 
 
 def iread(
@@ -84,26 +85,26 @@ def iread(
     labels: bool = True,
     notes: ReadingNotes | None = None,
 ) -> Iterator[ase.Atoms]:
-    """``read``, one frame after the other; text files are never in memory as a whole."""
+    """Read frames one by one, as a generator; text files are not loaded into memory completely. Arguments as in ``read``."""
     notes = ReadingNotes() if notes is None else notes
     reader = LabelReader(keys, units, labels=labels, notes=notes)
-    options = Options(checked_types(types), labels, notes)
-    structures, named = _taken_apart(files)
+    options = Options(check_types(types), labels, notes)
+    structures, file_names = _split_input(files)
     if structures is not None:
         if options.types is not None:
             refuse_types(options.types, "an ASE structure")
         yield from _read_frames(enumerate(structures), reader, reader.conversion, "structure ", faults)
-        reader.check_seen("the structures")
+        reader.check_keys_found("the structures")
         return
-    paths = find_files(named)
+    paths = find_files(file_names)
     size = sum(path.stat().st_size for path, _ in paths)
-    with terminal_progress(shown=size >= LARGE) as progress:
+    with terminal_progress(shown=size >= MIN_PROGRESS_SIZE) as progress:
         task = progress.add_task("reading", total=len(paths))
         for path, index in paths:
-            file_format = format_of(path, format)
+            file_format = find_format(path, format)
             if options.types is not None and not file_format.types:
                 refuse_types(options.types, f"{path} ({file_format.title})")
-            conversion = conversion_of(file_format, path, units)
+            conversion = find_conversion(file_format, path, units)
             frames = _frames(
                 path, index, lambda file_format=file_format, path=path: file_format.read(path, options), faults
             )
@@ -112,7 +113,7 @@ def iread(
                     progress.update(task, description=f"reading {path.name}: {number} frames")
                 yield atoms
             progress.advance(task)
-    reader.check_seen(", ".join(str(path) for path, _ in paths))
+    reader.check_keys_found(", ".join(str(path) for path, _ in paths))
 
 
 def _read_frames(
@@ -122,6 +123,15 @@ def _read_frames(
     name: str,
     faults: list[str] | None,
 ) -> Iterator[ase.Atoms]:
+    """Yield frames with converted labels; frames that cannot be used are described in ``faults``, or raise an error.
+
+    Args:
+        frames: Numbers and frames.
+        reader: Reader of the labels.
+        conversion: Conversion of the file.
+        name: Beginning of the names of frames, ``file#`` or ``structure ``.
+        faults: List for descriptions; None to raise errors.
+    """
     for place, raw in frames:
         source = f"{name}{place}"
         try:
@@ -138,17 +148,17 @@ def _read_frames(
 
 
 def _check(atoms: ase.Atoms) -> None:
-    """What no graph can be made of, and atoms without an element."""
+    """Raise an error for atoms without an element, and for structures that cannot become a graph."""
     if (atoms.numbers <= 0).any():
         raise DataError(f"atom {int(np.argmin(atoms.numbers))} has no element: its symbol is 'X'")
     if (atoms.numbers >= len(chemical_symbols)).any():
         row = int(np.argmax(atoms.numbers))
-        raise DataError(f"atom {row} has the atomic number {atoms.numbers[row]}, which is no element's")
-    neighbours_within(atoms, REACH)
+        raise DataError(f"atom {row} has the atomic number {atoms.numbers[row]}, which no element has")
+    neighbours_within(atoms, CHECK_CUTOFF)
 
 
-def _taken_apart(files: Files) -> tuple[list[ase.Atoms] | None, list[str]]:
-    """Structures, or names of files; DataError for a mixture and for anything else."""
+def _split_input(files: Files) -> tuple[list[ase.Atoms] | None, list[str]]:
+    """Return structures and no file names, or None and file names; DataError for a mixture and for other types."""
     if isinstance(files, ase.Atoms):
         return [files], []
     if isinstance(files, str | Path):
@@ -161,33 +171,40 @@ def _taken_apart(files: Files) -> tuple[list[ase.Atoms] | None, list[str]]:
         return items, []
     for item in items:
         if not isinstance(item, str | Path):
-            raise DataError(f"data should be names of files, or ASE atoms throughout, but holds {type(item).__name__}")
+            raise DataError(f"data should be names of files only, or ASE atoms only, but holds {type(item).__name__}")
     return None, [str(item) for item in items]
 
 
 def find_files(files: str | Path | Sequence[str | Path]) -> list[tuple[Path, str]]:
-    """Existing files (and which of their frames) that names and patterns stand for; DataError for one that stands for none."""
+    """Return the files that match names and patterns, with a selection of frames such as ``:100``.
+
+    Args:
+        files: Paths or patterns; ``path@:100`` selects a slice of the frames.
+
+    Raises:
+        DataError: If no file matches a name.
+    """
     names = [files] if isinstance(files, (str, Path)) else list(files)
     if not names:
-        raise DataError("no data file is named")
-    selected: list[tuple[Path, str]] = []
+        raise DataError("no data file is given")
+    selection: list[tuple[Path, str]] = []
     for name in map(str, names):
         if _is_data(Path(name)):
-            selected.append((Path(name), ":"))
+            selection.append((Path(name), ":"))
             continue
         stem, _, index = name.rpartition("@")
         if stem and _is_data(Path(stem)):
-            selected.append((Path(stem), index))
+            selection.append((Path(stem), index))
             continue
         matches = sorted(path for path in map(Path, glob.glob(name, recursive=True)) if _is_data(path))  # noqa: PTH207
         if not matches:
-            raise DataError(_missing(name))
-        selected += [(path, ":") for path in matches]
-    return selected
+            raise DataError(_describe_missing(name))
+        selection += [(path, ":") for path in matches]
+    return selection
 
 
 def _is_data(path: Path) -> bool:
-    """A file, or a folder that is a data set; DataError for pipes and devices, which are not read."""
+    """Return whether the path is a file or a folder with data; DataError for pipes and devices, which are not read."""
     try:
         if not path.exists():
             return False
@@ -199,35 +216,42 @@ def _is_data(path: Path) -> bool:
     return True
 
 
-def _missing(name: str) -> str:
+def _describe_missing(name: str) -> str:
+    """Return the error message for a name without a matching file."""
     path = Path(name)
     if path.is_dir():
         return f"{name} is a folder; name the files in it, for example '{name.rstrip('/')}/*.xyz'"
     if glob.has_magic(name):
         return f"no file matches {name}"
     folder = path.parent
-    beside = sorted(file.name for file in folder.iterdir() if file.is_file()) if folder.is_dir() else []
-    return f"no file {name}" + (f"; in {path.parent} are {', '.join(beside[:8])}" if beside else "")
+    neighbours = sorted(file.name for file in folder.iterdir() if file.is_file()) if folder.is_dir() else []
+    return f"no file {name}" + (f"; in {path.parent} are {', '.join(neighbours[:8])}" if neighbours else "")
 
 
 def _frames(path: Path, index: str, open_file: Any, faults: list[str] | None = None) -> Iterator[tuple[int, ase.Atoms]]:
-    """(place in the file, frame) as the file has them; DataError where it cannot be understood.
+    """Yield the selected frames of a file with their number in the file.
 
-    With a list of faults, frames that cannot be understood are described in it and left out. What follows a place where the
-    file itself is not whole is lost, and the fault says so.
+    Args:
+        path: The file, for messages.
+        index: Number or slice of the frames, such as ``:100``.
+        open_file: Function that returns an iterator over all frames of the file.
+        faults: List for descriptions of frames that cannot be read; None to raise errors.
+
+    Raises:
+        DataError: If a frame cannot be read and there is no list of faults, or if there is no frame.
     """
     try:
-        chosen: Any = string2index(index)
+        selection: Any = string2index(index)
     except ValueError as error:
-        raise DataError(f"{path}@{index}: frames are chosen by a number or a slice such as 0:100") from error
-    if not isinstance(chosen, slice):
-        chosen = slice(chosen, chosen + 1 or None)
+        raise DataError(f"{path}@{index}: frames are selected by a number or a slice such as 0:100") from error
+    if not isinstance(selection, slice):
+        selection = slice(selection, selection + 1 or None)
     if path.is_file() and path.stat().st_size == 0:
         raise DataError(f"{path} is empty")
-    any_there = any_chosen = False
+    has_frames = has_atoms = False
     try:
-        for place, frame in _chosen(open_file, chosen):
-            any_there = True
+        for place, frame in _select(open_file, selection):
+            has_frames = True
             try:
                 atoms = frame() if callable(frame) else frame
             except DataError as error:
@@ -236,31 +260,31 @@ def _frames(path: Path, index: str, open_file: Any, faults: list[str] | None = N
                 faults.append(str(error))
                 continue
             if atoms is not None:
-                any_chosen = True
+                has_atoms = True
                 yield place, atoms
     except DataError as error:
-        if faults is None or not any_there:
+        if faults is None or not has_frames:
             raise
-        faults.append(f"{error}; nothing behind it is read")
+        faults.append(f"{error}; the frames after it are not read")
     except (AtomgraphError, GeneratorExit):
         raise
     except MemoryError:
-        raise DataError(f"{path} cannot be read: it asks for more memory than there is") from None
-    except Exception as error:  # ASE's readers raise whatever came to their authors' minds
+        raise DataError(f"{path} cannot be read: there is not enough memory") from None
+    except Exception as error:  # readers of ASE raise many types of errors
         reason = str(error) or type(error).__name__
         raise DataError(f"{path} cannot be read: {reason}") from error
-    if not any_chosen and not faults:
-        left_out = " that converged" if any_there else ""
+    if not has_atoms and not faults:
+        left_out = " that converged" if has_frames else ""
         raise DataError(f"{path}{'' if index == ':' else f'@{index}'} holds no frame{left_out}")
 
 
-def _chosen(open_file: Any, chosen: slice) -> Iterator[tuple[int, Frame]]:
-    """(place, frame) of a slice; counted from the end only after the file was gone through once."""
-    if any(number is not None and number < 0 for number in (chosen.start, chosen.stop, chosen.step)):
+def _select(open_file: Any, selection: slice) -> Iterator[tuple[int, Frame]]:
+    """Yield numbers and frames of a slice; negative numbers need a first pass through the file to count frames."""
+    if any(number is not None and number < 0 for number in (selection.start, selection.stop, selection.step)):
         n_frames = sum(1 for _ in open_file())
-        places = range(n_frames)[chosen]
+        places = range(n_frames)[selection]
         rows = set(places)
         frames = {place: frame for place, frame in enumerate(open_file()) if place in rows}
         yield from ((place, frames[place]) for place in places)
         return
-    yield from islice(enumerate(open_file()), chosen.start, chosen.stop, chosen.step)
+    yield from islice(enumerate(open_file()), selection.start, selection.stop, selection.step)

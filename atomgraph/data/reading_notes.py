@@ -1,4 +1,4 @@
-"""Notes of reading: missing labels, columns that were not read, labels that contradict one another."""
+"""Notes of reading: missing labels, keys that were not read, labels that contradict each other."""
 
 from __future__ import annotations
 
@@ -8,17 +8,33 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from atomgraph.data.conversion import says_gradient
-from atomgraph.data.frame_names import number_of
-from atomgraph.data.label_hints import axis_of, is_per_atom, looks_like, may_be, numbers_of, words_of
+from atomgraph.data.conversion import is_gradient_name
+from atomgraph.data.frame_names import format_count
+from atomgraph.data.label_hints import (
+    as_numbers,
+    guess_by_name,
+    guess_by_size,
+    is_per_atom,
+    split_force_axis,
+    split_name,
+)
 from atomgraph.graph.quantities import QUANTITIES
+from atomgraph.old_names import OldAttribute, old_names_of
 
 WEIGHT = re.compile(r"weight", re.I)
 
 
 @dataclass(frozen=True)
 class Contradiction:
-    """Two labels of a frame that should be the same: names, the largest difference, and its unit."""
+    """Two labels of a frame that should be equal, but differ.
+
+    Attributes:
+        frame: Name of the frame.
+        names: Keys of the two labels.
+        difference: Largest difference, in ``unit``.
+        unit: Unit of the difference.
+        hint: Possible reason of the difference; may be empty.
+    """
 
     frame: str
     names: tuple[str, str]
@@ -28,64 +44,75 @@ class Contradiction:
 
 
 @dataclass(frozen=True)
-class Unread:
-    """A key that looks like a label and was not read: label, key, and frames that carry it."""
+class UnreadLabel:
+    """A key with the name of a label that was not read.
+
+    Attributes:
+        label: Name of the label.
+        key: Key in the frames; three keys for forces in three columns.
+        n_frames: Number of frames with the key.
+    """
 
     label: str
     key: str
     n_frames: int
 
     @property
-    def looks(self) -> str:
-        """What it looks like, in words."""
+    def description(self) -> str:
+        """Description of the probable label."""
         if self.label == "energy" and is_per_atom(self.key):
             return "energy per atom"
         if " " in self.key:
             return "forces in three columns"
-        return "gradient of the energy, minus the forces" if self._reversed else self.label
+        return "gradient of the energy, minus the forces" if self._is_gradient else self.label
 
     @property
-    def way_out(self) -> str:
-        """How to have it read."""
+    def advice(self) -> str:
+        """Advice how to read the label."""
         if self.label == "energy" and is_per_atom(self.key):
             return "the label is the energy of the whole structure; write it into the file, times the number of atoms"
         if " " in self.key:
             return "write them as one column of three, forces:R:3"
-        sign = ""
-        if self._reversed:
-            sign = ", data.units: {forces_sign: gradient} (--unit forces_sign=gradient)"
-        elif self.label == "stress" and "pressure" in words_of(self.key):
-            sign = ", data.units: {stress_sign: compression} (--unit stress_sign=compression)"
-        with_sign = f", with{sign[1:]}" if sign else ""
-        return f"data.keys: {{{self.label}: {self.key}}} (--key {self.label}={self.key}) would read it{with_sign}"
+        sign_entry = ""
+        if self._is_gradient:
+            sign_entry = ", data.units: {forces_sign: gradient} (--unit forces_sign=gradient)"
+        elif self.label == "stress" and "pressure" in split_name(self.key):
+            sign_entry = ", data.units: {stress_sign: compression} (--unit stress_sign=compression)"
+        addition = f", with{sign_entry[1:]}" if sign_entry else ""
+        return f"data.keys: {{{self.label}: {self.key}}} (--key {self.label}={self.key}) would read it{addition}"
 
     @property
-    def _reversed(self) -> bool:
-        return self.label == "forces" and says_gradient(self.key)
+    def _is_gradient(self) -> bool:
+        return self.label == "forces" and is_gradient_name(self.key)
+
+    looks = OldAttribute("description")
+    way_out = OldAttribute("advice")
 
 
 @dataclass
 class ReadingNotes:
-    """Filled by ``data.read``; ``lines`` says it for the census.
+    """Notes that ``data.read`` collects; ``lines`` returns them as text for the census.
+
+    All counters count frames.
 
     Attributes:
-        n_frames: Frames read.
-        missing: Frames with NaN in a whole label, by label.
-        unconverged: Electronic steps that did not converge and were left out, by file.
-        passed_over: Frames with a section that the reader does not know, by file and heading.
-        keys: Frames that carry a name in results, ``info`` or ``arrays``.
-        candidates: Frames that carry a key which looks like a label and was not read, by label and key.
-        possible: Frames that carry a key which has the size of a label and another name, by label and key.
-        split_forces: Frames that carry forces in three columns, by the names of these.
-        without: Frames in which a label was not found, by label.
-        weights: Frames that carry a key which looks like a weight.
-        contradictions: Labels that differ from a second label of the same frame.
+        n_frames: Number of frames.
+        missing: Frames in which all entries of a label are NaN, by label.
+        unconverged: Frames that were left out because the electronic steps did not converge, by file.
+        unread_sections: Frames with a section that the reader does not know, by file and heading.
+        keys: Frames with a key in results, ``info`` or ``arrays``, by key.
+        candidates: Frames with a key that has the name of a label and was not read, by label and key.
+        possible: Frames with a key that has the size of a label, but another name, by label and key.
+        split_forces: Frames with forces in three columns, by the names of the columns.
+        without: Frames without a label, by label.
+        weights: Frames with a key that has the name of a weight, by key.
+        contradictions: Pairs of labels of a frame that should be equal, but differ.
     """
 
     n_frames: int = 0
     missing: Counter[str] = field(default_factory=Counter)
     unconverged: Counter[str] = field(default_factory=Counter)
-    passed_over: Counter[tuple[str, str]] = field(default_factory=Counter)
+    unread_sections: Counter[tuple[str, str]] = field(default_factory=Counter)
     keys: Counter[str] = field(default_factory=Counter)
     candidates: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     possible: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
@@ -94,102 +121,118 @@ class ReadingNotes:
     weights: Counter[str] = field(default_factory=Counter)
     contradictions: list[Contradiction] = field(default_factory=list)
 
-    def take_keys(self, places: list[Mapping[str, Any]], used: set[str], n_atoms: int) -> None:
-        """Count the keys of a frame, and those among them that look like labels or weights and were not read."""
+    def count_keys(self, sources: list[Mapping[str, Any]], used_keys: set[str], n_atoms: int) -> None:
+        """Count the keys of a frame, and its unread keys that may be labels or weights.
+
+        Args:
+            sources: Mappings of the frame that may contain labels, see ``labels.label_sources``.
+            used_keys: Keys that are read.
+            n_atoms: Number of atoms of the frame.
+        """
         self.n_frames += 1
-        present = {name: value for place in reversed(places) for name, value in place.items() if value is not None}
+        present = {name: value for source in reversed(sources) for name, value in source.items() if value is not None}
         self.keys.update(list(present))
         axes: dict[str, set[str]] = defaultdict(set)
         for name, value in present.items():
-            if name in used or not isinstance(name, str):
+            if name in used_keys or not isinstance(name, str):
                 continue
-            numbers = numbers_of(value)
+            numbers = as_numbers(value)
             if numbers is None:
                 continue
             if WEIGHT.search(name):
                 self.weights[name] += numbers.size == 1
-            elif label := looks_like(name, numbers, n_atoms):
+            elif label := guess_by_name(name, numbers, n_atoms):
                 self.candidates[label][name] += 1
-            elif (axis := axis_of(name)) and numbers.shape == (n_atoms,):
+            elif (axis := split_force_axis(name)) and numbers.shape == (n_atoms,):
                 axes[axis[0]].add(axis[1])
-            elif label := may_be(name, numbers, n_atoms):
+            elif label := guess_by_size(name, numbers, n_atoms):
                 self.possible[label][name] += 1
-        for before, letters in axes.items():
-            self.split_forces[f"{before}fx {before}fy {before}fz"] += letters == {"x", "y", "z"}
+        for prefix, letters in axes.items():
+            self.split_forces[f"{prefix}fx {prefix}fy {prefix}fz"] += letters == {"x", "y", "z"}
 
-    def lacking(self, label: str) -> int:
-        """Frames without a label; a stress or a virial is enough."""
+    def count_missing(self, label: str) -> int:
+        """Return the number of frames without a label; for the stress, frames without stress and virial."""
         for quantity in QUANTITIES.values():
             names = {quantity.name, *quantity.convertible_labels}
             if label in names:
                 return min(self.without[name] for name in names)
         return self.without[label]
 
-    def unread(self) -> Iterator[Unread]:
-        """Keys that look like a label which some frames lack."""
+    def unread_labels(self) -> Iterator[UnreadLabel]:
+        """Yield the keys with the name of a label that some frames lack."""
         for label, keys in self.candidates.items():
             for key, n_frames in sorted(keys.items()):
-                if self.lacking(label):
-                    yield Unread(label, key, n_frames)
+                if self.count_missing(label):
+                    yield UnreadLabel(label, key, n_frames)
         for key, n_frames in sorted(self.split_forces.items()):
-            if self.lacking("forces") and n_frames:
-                yield Unread("forces", key, n_frames)
+            if self.count_missing("forces") and n_frames:
+                yield UnreadLabel("forces", key, n_frames)
 
-    def unnamed(self) -> Iterator[tuple[str, list[str]]]:
-        """(label, keys) of what may be a label by its size alone, where no frame has the label and no key looks like it."""
-        looking = {unread.label for unread in self.unread()}
+    def possible_labels(self) -> Iterator[tuple[str, list[str]]]:
+        """Yield each label that no frame has, with the keys of the right size, if no key has the name of the label."""
+        unread_labels = {unread.label for unread in self.unread_labels()}
         for label, quantity in QUANTITIES.items():
             keys = self.possible[label]
-            alike = {label, *quantity.convertible_labels}
-            if keys and self.n_frames and self.lacking(label) == self.n_frames and not alike & looking:
+            names = {label, *quantity.convertible_labels}
+            if keys and self.n_frames and self.count_missing(label) == self.n_frames and not names & unread_labels:
                 yield label, sorted(keys)
 
     def lines(self, weight_keys: Mapping[str, str] | None = None) -> list[str]:
-        """Lines for the census.
+        """Return the notes as lines of text for the census.
 
         Args:
-            weight_keys: Keys of weights that are used (``data.weight_keys``).
+            weight_keys: Keys of the weights that are used (``data.weight_keys``).
         """
         lines = [
-            f"{label} is NaN in {number_of(number, 'frame')}, and counts as missing there"
+            f"{label} is NaN in {format_count(number, 'frame')}, and counts as missing there"
             for label, number in sorted(self.missing.items())
         ]
         lines += [
-            f"{path}: {number_of(number, 'unconverged step')} left out"
+            f"{path}: {format_count(number, 'unconverged step')} left out"
             for path, number in sorted(self.unconverged.items())
         ]
         lines += [
-            f"{unread.key} in {number_of(unread.n_frames, 'frame')} looks like {unread.looks}, "
-            f"and is not read: {unread.way_out}"
-            for unread in self.unread()
+            f"{unread.key} in {format_count(unread.n_frames, 'frame')} looks like {unread.description}, "
+            f"and is not read: {unread.advice}"
+            for unread in self.unread_labels()
         ]
         lines += [
             f"no frame has {QUANTITIES[label].noun_phrase}; "
             f"by {'its' if len(keys) == 1 else 'their'} size {', '.join(keys)} may be: data.keys: "
             f"{{{label}: ...}} would read {'it' if len(keys) == 1 else 'one'}"
-            for label, keys in self.unnamed()
+            for label, keys in self.possible_labels()
         ]
         lines += [
-            f"{path}: {heading} in {number_of(number, 'frame')} is not read"
-            for (path, heading), number in sorted(self.passed_over.items())
+            f"{path}: {heading} in {format_count(number, 'frame')} is not read"
+            for (path, heading), number in sorted(self.unread_sections.items())
         ]
-        used = set((weight_keys or {}).values())
+        used_keys = set((weight_keys or {}).values())
         lines += [
-            f"{key} in {number_of(self.keys[key], 'frame')} weighs {'labels' if what == 'all' else what} (data.weight_keys)"
-            for what, key in (weight_keys or {}).items()
+            f"{key} in {format_count(self.keys[key], 'frame')} weighs {'labels' if target == 'all' else target} "
+            f"(data.weight_keys)"
+            for target, key in (weight_keys or {}).items()
         ]
         lines += [
-            f"{key} in {number_of(number, 'frame')} looks like a weight, and is not used: data.weight_keys: "
-            f"{{{_weighs(key)}: {key}}} would"
+            f"{key} in {format_count(number, 'frame')} looks like a weight, and is not used: data.weight_keys: "
+            f"{{{_weighted_quantity(key)}: {key}}} would use it"
             for key, number in sorted(self.weights.items())
-            if key not in used
+            if key not in used_keys
         ]
         return lines
 
+    take_keys = OldAttribute("count_keys")
+    lacking = OldAttribute("count_missing")
+    unread = OldAttribute("unread_labels")
+    unnamed = OldAttribute("possible_labels")
+    passed_over = OldAttribute("unread_sections")
 
-def _weighs(key: str) -> str:
-    """What a weight's name says that it weighs."""
+
+def _weighted_quantity(key: str) -> str:
+    """Return the quantity in the name of a weight; ``all`` if there is none."""
     for label in ("energy", "force", "stress", "virial"):
         if label in key.lower():
             return {"force": "forces", "virial": "stress"}.get(label, label)
     return "all"
+
+
+__getattr__ = old_names_of(__name__)

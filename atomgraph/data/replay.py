@@ -1,4 +1,4 @@
-"""Structures of the source among those of the target: a fixed share of every batch, whatever the sizes of the two sets."""
+"""Sampler for fine-tuning with replay: a fixed share of each batch are structures of the earlier training data."""
 
 from __future__ import annotations
 
@@ -6,32 +6,38 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from atomgraph.data.packing import Sizes, assign, n_buckets
+from atomgraph.data.packing import StructureSizes, count_buckets, pack_structures
 from atomgraph.data.sampler import EdgeBudgetSampler, label_counts
 from atomgraph.data.shuffle import shuffled
 from atomgraph.errors import DataError
 from atomgraph.graph.structure import AtomicGraph
+from atomgraph.old_names import OldAttribute
 
 
 class ReplaySampler(EdgeBudgetSampler):
-    r"""Batches of which a share ``ratio`` are replayed structures; an epoch is one pass over the target.
+    r"""Batches with a share ρ of replayed structures; an epoch is one pass over the target structures.
 
-    Of n targets in an epoch, :math:`n\,\rho/(1-\rho)` replayed structures go along (rounded, at least one), dealt so that the
-    share of every batch is ρ to within one structure. Where the replay set is larger, an epoch sees a part of it and the
-    next one goes on from there; where it is smaller, it is gone through again in another order. Nothing is copied.
+    An epoch with n target structures has :math:`n\,\rho/(1-\rho)` replayed structures (rounded, at least one). In each
+    batch their share is ρ to within one structure. If the replay set is larger than that, the next epoch continues with
+    the following structures. If the set is smaller, it is repeated in another order.
 
-    Indices count the target first, then the replay. ``counts`` are (n_heads, 3), since heads are normalised one by one. The
-    budget of edges is held on average: a batch of large replayed structures may exceed it.
-
-    Other arguments as ``EdgeBudgetSampler`` takes them.
+    Indices count the target structures first, then the replay structures. ``counts`` has shape (n_heads, 3), because each
+    head is normalised separately. A batch of large replayed structures may exceed the edge budget.
 
     Args:
-        target, replay: The structures.
-        ratio: ρ.
-        n_heads: Of the potential; every structure says which it belongs to.
+        target: Structures of the new data.
+        replay: Structures of the earlier training data.
+        edge_budget: Edges per batch.
+        ratio: Share ρ of replayed structures, between 0 and 1.
+        n_heads: Number of heads of the potential; the field ``head`` of each structure selects one.
+        atom_budget: Atoms per batch; the edge budget if None.
+        seed: Seed of the shuffling.
+        rank: Number of this process.
+        world_size: Number of processes.
+        accumulate: Micro-batches per optimiser step.
 
     Raises:
-        DataError: Without structures on either side, or for a ratio outside 0 … 1.
+        DataError: If there is no target or no replay structure, or if the ratio is not between 0 and 1.
     """
 
     def __init__(
@@ -50,11 +56,13 @@ class ReplaySampler(EdgeBudgetSampler):
     ):
         if not len(target) or not len(replay) or not 0 < ratio < 1:
             raise DataError(
-                f"replay needs structures of both sets and a ratio in 0 … 1, but has {len(target)}, {len(replay)} and {ratio}"
+                f"replay needs target structures, replay structures and a ratio between 0 and 1, but there are "
+                f"{len(target)} target "
+                f"structures, {len(replay)} replay structures and the ratio {ratio}"
             )
-        every = [*target, *replay]
+        graphs = [*target, *replay]
         super().__init__(
-            every,
+            graphs,
             edge_budget,
             atom_budget=atom_budget,
             seed=seed,
@@ -62,39 +70,40 @@ class ReplaySampler(EdgeBudgetSampler):
             world_size=world_size,
             accumulate=accumulate,
         )
-        self.n_labels = label_counts(every, n_heads)
+        self.n_labels = label_counts(graphs, n_heads)
         self.n_target, self.n_replay = len(target), len(replay)
         self.n_replayed = max(1, round(self.n_target * ratio / (1.0 - ratio)))
-        n = self.n_target
-        edges = self.sizes.n_edges
-        share = edges[:n].sum() / max(edges[:n].sum() + self.n_replayed * edges[n:].mean(), 1.0)
-        self._target = Sizes(
-            edges[:n],
-            self.sizes.n_atoms[:n],
-            max(1, int(self.sizes.edge_budget * share)),
-            max(1, int(self.sizes.atom_budget * share)),
+        target_edges, replay_edges = np.split(self.sizes.n_edges, [self.n_target])
+        target_share = target_edges.sum() / max(target_edges.sum() + self.n_replayed * replay_edges.mean(), 1.0)
+        self._target_sizes = StructureSizes(
+            target_edges,
+            self.sizes.n_atoms[: self.n_target],
+            max(1, int(self.sizes.edge_budget * target_share)),
+            max(1, int(self.sizes.atom_budget * target_share)),
         )
-        self.n_batches = n_buckets(self._target)
+        self.n_batches = count_buckets(self._target_sizes)
 
-    def replayed(self, epoch: int) -> np.ndarray:
-        """(n_replayed,) indices of the structures that an epoch replays: the next ones of an endless row of shuffled passes."""
+    def replay_indices(self, epoch: int) -> np.ndarray:
+        """Return the indices of the replayed structures of an epoch, (n_replayed,), from consecutive shuffled passes."""
         first = epoch * self.n_replayed
         passes = range(first // self.n_replay, (first + self.n_replayed - 1) // self.n_replay + 1)
-        row = np.concatenate([shuffled(self.n_replay, self.seed, number, 2) for number in passes])
+        indices = np.concatenate([shuffled(self.n_replay, self.seed, number, 2) for number in passes])
         start = first - passes.start * self.n_replay
-        return self.n_target + row[start : start + self.n_replayed]
+        return self.n_target + indices[start : start + self.n_replayed]
+
+    replayed = OldAttribute("replay_indices")
 
     def _pack(self, epoch: int) -> list[list[int]]:
         order = shuffled(self.n_target, self.seed, epoch)
-        packed = assign(order, self._target, self.n_batches)
+        packed = pack_structures(order, self._target_sizes, self.n_batches)
         batches = [list(packed[number]) for number in shuffled(len(packed), self.seed, epoch, 1)]
         ends = np.cumsum([len(batch) for batch in batches])
-        left = np.diff(np.round(ends * (self.n_replayed / ends[-1])).astype(int), prepend=0)
-        replayed = self.replayed(epoch)
-        fullness = np.array([self.sizes.n_edges[batch].sum() for batch in batches])
-        for index in replayed[np.argsort(-self.sizes.n_edges[replayed], kind="stable")].tolist():
-            number = int(np.where(left > 0, fullness, np.iinfo(np.int64).max).argmin())
+        n_open = np.diff(np.round(ends * (self.n_replayed / ends[-1])).astype(int), prepend=0)
+        replay_indices = self.replay_indices(epoch)
+        n_edges = np.array([self.sizes.n_edges[batch].sum() for batch in batches])
+        for index in replay_indices[np.argsort(-self.sizes.n_edges[replay_indices], kind="stable")].tolist():
+            number = int(np.where(n_open > 0, n_edges, np.iinfo(np.int64).max).argmin())  # the batch with fewest edges
             batches[number].append(index)
-            left[number] -= 1
-            fullness[number] += self.sizes.n_edges[index]
+            n_open[number] -= 1
+            n_edges[number] += self.sizes.n_edges[index]
         return batches

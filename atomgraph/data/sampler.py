@@ -1,4 +1,4 @@
-"""Which structures make up which batch: filled to a budget of edges, seeded by epoch, the same for any number of processes."""
+"""Sampler of batches with a limited number of edges, equal for any number of processes."""
 
 from __future__ import annotations
 
@@ -9,47 +9,51 @@ import numpy as np
 import torch
 from torch.utils.data import Sampler
 
-from atomgraph.data.packing import Sizes, assign, n_buckets, runs
+from atomgraph.data.packing import StructureSizes, count_buckets, pack_in_order, pack_structures
 from atomgraph.data.shuffle import shuffled
 from atomgraph.errors import DataError
 from atomgraph.graph.quantities import QUANTITIES
 from atomgraph.graph.structure import AtomicGraph
+from atomgraph.old_names import OldAttribute
 
 
 class EdgeBudgetSampler(Sampler[list[int]]):
-    r"""Batches of at most ``edge_budget`` edges and ``atom_budget`` atoms, dealt to processes and accumulation steps.
+    r"""Batches of at most ``edge_budget`` edges and ``atom_budget`` atoms, for all processes and accumulation steps.
 
-    The list of batches of an epoch is a function of (sizes, budgets, seed, epoch) alone: every process computes the whole
-    list and takes its share. An optimiser step (a *window*) is ``world_size × accumulate`` consecutive batches; inside it,
-    micro-batch ``a`` of process ``r`` is the batch number ``a × world_size + r``. Each structure occurs once an epoch.
+    The batches of an epoch depend only on sizes, budgets, seed and epoch. Every process computes all batches and uses its
+    share. An optimiser step (a *window*) has ``world_size × accumulate`` consecutive batches; in it, micro-batch ``a`` of
+    process ``r`` is batch number ``a × world_size + r``. Each structure occurs once per epoch.
 
-    The last window is filled up with padding structures, so that all processes take equally many steps and Lightning never
-    steps on a window that is not full. Padding is the smallest structure without weight and labels. It is yielded as
-    ``~index`` (a negative number), which ``GraphDataset`` understands. They change no gradient and are not counted.
+    The last window is completed with padding structures, so that all processes make the same number of steps and Lightning
+    never makes a step with an incomplete window. A padding structure is the smallest structure, with weight zero and no
+    labels. Its index is yielded as ``~index`` (a negative number), which ``GraphDataset`` understands. Padding structures
+    do not contribute to gradients and counts.
 
-    Because all of this is known without communication, so are the numbers that a loss is divided by: ``window(step)``
-    gives the structures of one optimiser step over all processes and micro-batches, ``counts(step)`` its label counts.
-    A ``GraphLoader`` puts the same counts on each batch as ``batch.window_counts``. With a loss
-    of sum / counts on every process, gradients have to be *summed* over processes and micro-batches; where they are averaged
-    (DDP, Lightning's accumulation) the loss is to be multiplied by ``world_size × accumulate``, which is ``window_size``.
+    The numbers by which a loss is divided need no communication: ``window(step)`` gives the structures of one optimiser step
+    over all processes and micro-batches, ``counts(step)`` their label counts. ``GraphLoader`` stores these counts in each
+    batch as ``batch.window_counts``. If the loss of each process is sum / counts, gradients must be *summed* over processes
+    and micro-batches. DDP and Lightning's accumulation average gradients; the loss must then be multiplied by
+    ``window_size``, which is ``world_size × accumulate``.
 
-    The number of batches is the same in every epoch, so that schedules know their length. In every epoch structures are
-    shuffled, and each goes into the emptiest of so many buckets: batches are about equally full, which keeps processes in
-    step, and random in what they hold; batches of structures of one size would often be of one kind, and their gradients
-    noisier. Only where budgets are tight, large structures go first (see ``packing.assign``).
+    The number of batches is the same in every epoch, so that learning-rate schedules have a fixed length. Structures are
+    shuffled in every epoch, and each is put into the emptiest batch. Batches therefore have similar sizes, which keeps
+    processes busy, and random content, which reduces the noise of gradients. If the budget is tight, large structures are
+    packed first (see ``packing.pack_structures``).
+
+    A structure above the budget is a batch of its own, with one warning for all of these structures.
 
     Args:
-        graphs: The structures, for their sizes and masks; they are not kept.
-        edge_budget: Edges a batch.
-        atom_budget: Atoms a batch; the edge budget if None.
-        shuffle: False keeps the order of the structures, in runs filled to the budget.
-        seed: Of the shuffling.
-        rank, world_size: This process and how many there are.
-        accumulate: Micro-batches a step.
+        graphs: Graphs, read for sizes and label masks only.
+        edge_budget: Edges per batch.
+        atom_budget: Atoms per batch; the edge budget if None.
+        shuffle: Whether structures are shuffled; if False, batches are filled in the order of the graphs.
+        seed: Seed of the shuffling.
+        rank: Number of this process, from 0.
+        world_size: Number of processes.
+        accumulate: Micro-batches per optimiser step.
 
     Raises:
-        DataError: Without structures, or for budgets and ranks that make no sense. A structure above the budget makes
-            a batch of its own, which is warned of once.
+        DataError: If there are no structures, or if a budget or the rank is out of range.
     """
 
     def __init__(
@@ -65,7 +69,7 @@ class EdgeBudgetSampler(Sampler[list[int]]):
         accumulate: int = 1,
     ):
         if len(graphs) == 0:
-            raise DataError("there is no structure to make batches of")
+            raise DataError("batches need at least one structure, but got none")
         for name, value in {"edge_budget": edge_budget, "atom_budget": atom_budget, "accumulate": accumulate}.items():
             if value is not None and value < 1:
                 raise DataError(f"{name} should be a positive number, but is {value}")
@@ -73,7 +77,7 @@ class EdgeBudgetSampler(Sampler[list[int]]):
             raise DataError(f"rank should lie in 0 ... {world_size - 1} for {world_size} processes, but is {rank}")
         self.shuffle, self.seed = shuffle, int(seed)
         self.rank, self.world_size, self.accumulate = rank, world_size, accumulate
-        self.sizes = Sizes(
+        self.sizes = StructureSizes(
             n_edges=np.array([graph.n_edges for graph in graphs], dtype=np.int64),
             n_atoms=np.array([graph.n_atoms for graph in graphs], dtype=np.int64),
             edge_budget=int(edge_budget),
@@ -83,29 +87,29 @@ class EdgeBudgetSampler(Sampler[list[int]]):
         self.epoch, self._start = 0, 0
         self._plans: dict[int, list[list[int]]] = {}
         self._warn_oversized()
-        self.n_batches = n_buckets(self.sizes) if shuffle else len(runs(self.sizes))
+        self.n_batches = count_buckets(self.sizes) if shuffle else len(pack_in_order(self.sizes))
 
     @property
     def sampler(self) -> EdgeBudgetSampler:
-        """Itself: Lightning looks here for ``set_epoch``."""
+        """The sampler itself, because Lightning calls ``sampler.set_epoch``."""
         return self
 
     @property
     def window_size(self) -> int:
-        """Batches of one optimiser step, over all processes: ``world_size × accumulate``."""
+        """Number of batches per optimiser step, over all processes: ``world_size × accumulate``."""
         return self.world_size * self.accumulate
 
     @property
     def n_steps(self) -> int:
-        """Optimiser steps an epoch, the same on every process and in every epoch."""
+        """Number of optimiser steps per epoch, the same on every process and in every epoch."""
         return -(-self.n_batches // self.window_size)
 
     def __len__(self) -> int:
-        """Micro-batches an epoch on this process."""
+        """Return the number of micro-batches per epoch of this process."""
         return self.n_steps * self.accumulate
 
     def __iter__(self) -> Iterator[list[int]]:
-        """This process' batches of the current epoch, from where a resumed epoch stopped: padding structures are negative."""
+        """Yield the batches of this process in the current epoch, from ``start`` on; indices of padding are negative."""
         start, self._start = self._start, 0
         plan = self.plan(self.epoch)
         for micro in range(start, len(self)):
@@ -113,13 +117,21 @@ class EdgeBudgetSampler(Sampler[list[int]]):
             yield list(plan[number]) if number < len(plan) else [~self.padding_structure]
 
     def plan(self, epoch: int) -> list[list[int]]:
-        """All batches of an epoch, of all processes; each structure once."""
+        """Return all batches of an epoch, of all processes, as lists of indices; each structure occurs once."""
         if epoch not in self._plans:
-            self._plans = {epoch: self._pack(epoch)}  # one epoch is remembered
+            self._plans = {epoch: self._pack(epoch)}  # only one epoch is stored
         return self._plans[epoch]
 
     def window(self, step: int, epoch: int | None = None) -> list[int]:
-        """The structures of one optimiser step of an epoch (the current one if None), over all processes, without padding."""
+        """Return the indices of the structures of one optimiser step, over all processes, without padding.
+
+        Args:
+            step: Number of the optimiser step in the epoch.
+            epoch: Number of the epoch; the current epoch if None.
+
+        Raises:
+            DataError: If the epoch has no such step.
+        """
         if not 0 <= step < self.n_steps:
             raise DataError(f"step should lie in 0 ... {self.n_steps - 1}, but is {step}")
         plan = self.plan(self.epoch if epoch is None else epoch)
@@ -127,71 +139,83 @@ class EdgeBudgetSampler(Sampler[list[int]]):
         return [index for batch in batches for index in batch]
 
     def counts(self, step: int, epoch: int | None = None) -> np.ndarray:
-        """(3,) numbers of labels (energies, force components, stress components) in one optimiser step.
+        """Return the numbers of energies, force components and stress components in one optimiser step.
 
-        (n_heads, 3) where ``n_labels`` are counted by head.
+        Args:
+            step: Number of the optimiser step in the epoch.
+            epoch: Number of the epoch; the current epoch if None.
+
+        Returns:
+            Counts, (3,); (n_heads, 3) if ``n_labels`` are counted per head.
         """
         return self.n_labels[self.window(step, epoch)].sum(0)
 
     @property
     def padding_structure(self) -> int:
-        """The smallest structure, which fills up the last window."""
+        """Index of the smallest structure, which completes the last window."""
         return int(np.lexsort((self.sizes.n_atoms, self.sizes.n_edges))[0])
 
-    def largest(self) -> list[int]:
-        """The batch of the current epoch with most edges: what a dry run should take."""
+    def largest_batch(self) -> list[int]:
+        """Return the batch of the current epoch with most edges, as a list of indices."""
         return max(
             self.plan(self.epoch), key=lambda batch: (self.sizes.n_edges[batch].sum(), self.sizes.n_atoms[batch].sum())
         )
 
+    largest = OldAttribute("largest_batch")
+
     def set_epoch(self, epoch: int) -> None:
-        """Shuffle as in this epoch. A start inside another epoch (``load_state_dict``) is forgotten."""
+        """Set the epoch of the shuffling; a position that ``load_state_dict`` set in another epoch is dropped."""
         if epoch != self.epoch:
             self.epoch, self._start = epoch, 0
 
     def state_dict(self, position: int = 0) -> dict[str, int]:
-        """Where an epoch stands: its number and how many of this process' batches are done."""
+        """Return the epoch, and the number of its batches that this process has done."""
         return {"epoch": self.epoch, "position": position}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on behind the batches that are done already."""
+        """Continue after the batches that are done."""
         self.epoch, self._start = int(state["epoch"]), int(state["position"])
 
     @property
     def start(self) -> int:
-        """The first batch that the next iteration yields; not 0 only when an epoch is resumed."""
+        """Number of the first batch of the next iteration: 0, except for a resumed epoch."""
         return self._start
 
     def _pack(self, epoch: int) -> list[list[int]]:
         if not self.shuffle:
-            return runs(self.sizes)
+            return pack_in_order(self.sizes)
         order = shuffled(len(self.sizes.n_edges), self.seed, epoch)
-        batches = assign(order, self.sizes, self.n_batches)
+        batches = pack_structures(order, self.sizes, self.n_batches)
         return [batches[number] for number in shuffled(len(batches), self.seed, epoch, 1)]
 
     def _warn_oversized(self) -> None:
         oversized = np.flatnonzero(self.sizes.oversized)
         if len(oversized):
-            worst = oversized[np.argmax(self.sizes.n_edges[oversized])]
+            largest = oversized[np.argmax(self.sizes.n_edges[oversized])]
             warnings.warn(
                 f"{len(oversized)} of {len(self.sizes.n_edges)} structures exceed the budget of {self.sizes.edge_budget} edges "
-                f"and {self.sizes.atom_budget} atoms a batch and make batches of their own; the largest (number {worst}) has "
-                f"{self.sizes.n_edges[worst]} edges and {self.sizes.n_atoms[worst]} atoms",
+                f"and {self.sizes.atom_budget} atoms per batch and are batches of their own; the largest (number "
+                f"{largest}) has "
+                f"{self.sizes.n_edges[largest]} edges and {self.sizes.n_atoms[largest]} atoms",
                 stacklevel=3,
             )
 
 
 def label_counts(graphs: Sequence[AtomicGraph], n_heads: int | None = None) -> np.ndarray:
-    """(n_structures, 3) numbers of labels that each structure carries: energies, force components, stress components.
+    """Return the numbers of energies, force components and stress components of each structure.
 
     Args:
-        n_heads: Counted by head, (n_structures, n_heads, 3), zero but for the structure's own.
+        graphs: Graphs with label masks.
+        n_heads: Number of heads, to count per head; None counts all heads together.
+
+    Returns:
+        Counts, (n_structures, 3); (n_structures, n_heads, 3) per head, with zeros for other heads than the structure's.
     """
     components = np.array([quantity.n_components for quantity in QUANTITIES.values()])
     masks = [[graph[quantity.mask].sum() for quantity in QUANTITIES.values()] for graph in graphs]
-    numbers = torch.tensor(masks, dtype=torch.int64).reshape(-1, len(QUANTITIES)).numpy() * components
+    counts = torch.tensor(masks, dtype=torch.int64).reshape(-1, len(QUANTITIES)).numpy() * components
     if n_heads is None:
-        return numbers
-    by_head = np.zeros((len(numbers), n_heads, len(QUANTITIES)), dtype=numbers.dtype)
-    by_head[np.arange(len(numbers)), [int(graph.head) for graph in graphs]] = numbers
-    return by_head
+        return counts
+    head_counts = np.zeros((len(counts), n_heads, len(QUANTITIES)), dtype=counts.dtype)
+    head_counts[np.arange(len(counts)), [int(graph.head) for graph in graphs]] = counts
+    return head_counts

@@ -1,4 +1,4 @@
-"""Shuffling that is the same on every machine and for every version of numpy."""
+"""Shuffling with the same result on all machines and in all versions of numpy."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import numpy as np
 
 
 def shuffled(n: int, *seed: int) -> np.ndarray:
-    """A permutation of 0 ... n − 1, (n,) int64, that depends on n and the seeds alone.
+    """Return a permutation of 0 ... n − 1, (n,) int64, that depends only on n and the seeds.
 
-    numpy promises that the bits of its generators stay what they are (NEP 19), but not what its ``permutation`` makes of
-    them; so the order here is that of the bits themselves.
+    The permutation sorts random bits. numpy guarantees the bits of its generators in all versions (NEP 19), but not the
+    result of its ``permutation``.
+
+    Args:
+        n: Length of the permutation.
+        seed: One or more integers, such as the seed of the run and the epoch.
     """
     bits = np.random.Philox(np.random.SeedSequence([int(number) % 2**64 for number in seed])).random_raw(n)
     return np.argsort(np.asarray(bits, dtype=np.uint64).reshape(n), kind="stable")

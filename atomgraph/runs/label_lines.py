@@ -8,7 +8,7 @@ from atomgraph.config.closed_form_schema import ClosedForm, Sigmas
 from atomgraph.config.finetune_schema import Solved
 from atomgraph.config.schema import Gradient, Ramp
 from atomgraph.data.census import Census
-from atomgraph.data.frame_names import number_of
+from atomgraph.data.frame_names import format_count
 from atomgraph.graph.quantities import QUANTITIES
 
 UNITS = {"energy": "eV/atom", "forces": "eV/Å", "virial": "eV/atom"}
@@ -30,7 +30,7 @@ def _lines(counted: Census, weights: dict[str, str], fit: Gradient | ClosedForm 
         n_frames = counted.labels.get(name, 0)
         if not n_frames:
             continue
-        where = f"{name} in {n_frames} of {number_of(counted.n_frames, 'training structure')}"
+        where = f"{name} in {n_frames} of {format_count(counted.n_frames, 'training structure')}"
         if name in weights:
             yield f"{where}: fitted with {weights[name]}"
         elif isinstance(fit, Gradient):

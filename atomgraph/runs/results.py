@@ -11,7 +11,7 @@ from atomgraph.analysis.comparison import Comparison, compare
 from atomgraph.analysis.error_tables import error_json, error_table
 from atomgraph.analysis.hardware import hardware
 from atomgraph.config.resolve import as_yaml
-from atomgraph.data.frame_names import number_of
+from atomgraph.data.frame_names import format_count
 from atomgraph.potential import Potential
 from atomgraph.runs.context import RunContext
 from atomgraph.runs.dataset import Dataset
@@ -84,7 +84,7 @@ def report(
             potential=prepared.potential,
             comparisons=comparisons,
             title=folder.path.resolve().name,
-            subtitle=f"{number_of(n_structures, 'structure')}, {description}",
+            subtitle=f"{format_count(n_structures, 'structure')}, {description}",
             history=[row for row in read_table(folder.path / TABLE) if "epoch" in row],
             config=as_yaml(prepared.config),
             training=metrics["training"] | {"hardware": hardware(device)},

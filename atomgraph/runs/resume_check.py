@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from atomgraph.data.frame_names import number_of
+from atomgraph.data.frame_names import format_count
 from atomgraph.errors import ConfigError
 from atomgraph.runs.folder import MODEL, TABLE, RunFolder
 from atomgraph.training.csv_table import read_table
@@ -69,6 +69,6 @@ def check_steps(run: RunFolder, kind: str) -> None:
 def _progress(run: RunFolder, *checkpoints: str) -> str:
     """A description of the progress of a run; empty for a run that has not begun."""
     rows = len(read_table(run.path / TABLE))
-    signs = [f"{TABLE} has {number_of(rows, 'row')}"] if rows else []
+    signs = [f"{TABLE} has {format_count(rows, 'row')}"] if rows else []
     files = [*(run.checkpoints / name for name in checkpoints), run.path / MODEL]
     return ", ".join([*signs, *(f"there is {path.name}" for path in files if path.is_file())])

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from atomgraph.data.frame_names import number_of
+from atomgraph.data.frame_names import format_count
 from atomgraph.errors import ConfigError, TrainingError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.training.task import PotentialTask, structure_names
@@ -39,8 +39,8 @@ class DryRun:
     def __str__(self) -> str:
         where = "GPU memory" if self.on_gpu else "memory of the process"
         return (
-            f"largest batch: {number_of(self.n_structures, 'structure')}, {number_of(self.n_atoms, 'atom')}, "
-            f"{number_of(self.n_edges, 'edge')}; "
+            f"largest batch: {format_count(self.n_structures, 'structure')}, {format_count(self.n_atoms, 'atom')}, "
+            f"{format_count(self.n_edges, 'edge')}; "
             f"{self.seconds * 1e3:.0f} ms per step, peak {where} {self.peak_bytes / 2**30:.2f} GiB"
         )
 

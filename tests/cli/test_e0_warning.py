@@ -22,4 +22,4 @@ def test_energies_of_other_compositions_are_warned_of_once(tmp_path, capsys):
     assert "warning" not in capsys.readouterr().err
     assert main(["predict", model, mixed, str(tmp_path / "b.xyz"), "--import", "helpers.tiny_structures"]) == 0
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning:")]
-    assert "H and O only as H2O as a whole" in line and "H2O2, H2" in line
+    assert "H and O only together as H2O" in line and "H2O2, H2" in line

@@ -24,10 +24,10 @@ def test_ranges_of_silicon_are_those_of_its_readme():
     assert "25 frames, 1525 atoms: Si 1525" in text and "eV/Å³" in text and "AIMD-NVT" in text
 
 
-def test_a_weighted_target_without_any_label_is_refused_with_the_keys_that_are_there():
+def test_a_weighted_target_without_any_label_is_refused_with_a_list_of_keys():
     frames = [atoms for atoms in mixed() if atoms.info["config_type"] != "crystal"]
     frames[0].info["REF_stress"] = np.eye(3)
-    with pytest.raises(DataError, match=r"stress is to be fitted with weight 0.1, .*no frame of 7.*REF_stress"):
+    with pytest.raises(DataError, match=r"stress should be fitted with weight 0.1, .*none of 7 frames.*REF_stress"):
         require_labels(census(frames), {"energy": 1.0, "stress": 0.1})
     require_labels(census(frames), {"energy": 1.0, "forces": 2.0, "stress": 0.0})
     require_labels(census(frames), ["energy", "forces"])

@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 from ase.build import molecule
 
-from atomgraph.data.e0_shift import EnergyShift, counts_of, energy_shift
+from atomgraph.data.e0_shift import EnergyShift, count_atoms, energy_shift
 
 TRUE = np.array([1.0, -2.0, 0.5])  # H, C, O
 ELEMENTS = ["H", "C", "O"]
 
 
 def shift_of(*names, noise=0.0):
-    counts = counts_of([molecule(name) for name in names], ELEMENTS)
+    counts = count_atoms([molecule(name) for name in names], ELEMENTS)
     rng = np.random.default_rng(0)
     return energy_shift(counts, counts @ TRUE + noise * rng.standard_normal(len(counts)), ELEMENTS)
 
@@ -20,13 +20,13 @@ def shift_of(*names, noise=0.0):
 def test_enough_compositions_give_the_shift_of_each_element():
     result = shift_of("H2O", "CH4", "CO2", "C2H6")
     np.testing.assert_allclose(result.shift, TRUE, atol=1e-12)
-    assert (result.rank, result.undetermined, result.missing()) == (3, [], "")
-    assert result.residual < 1e-12 < result.before
+    assert (result.rank, result.undetermined, result.describe_undetermined()) == (3, [], "")
+    assert result.rms_after < 1e-12 < result.rms_before
     assert result.undetermined_formulas([molecule("C6H6"), ase.Atoms("O")]) == []
 
 
 def test_the_standard_error_is_how_far_shifts_scatter():
-    counts = counts_of([molecule(name) for name in ("H2O", "CH4", "CO2", "C2H6", "H2", "CH3OH", "CO")], ELEMENTS)
+    counts = count_atoms([molecule(name) for name in ("H2O", "CH4", "CO2", "C2H6", "H2", "CH3OH", "CO")], ELEMENTS)
     rng = np.random.default_rng(0)
     noise = 0.01 * counts.sum(1) * rng.standard_normal((400, len(counts)))
     result = [energy_shift(counts, counts @ TRUE + more, ELEMENTS) for more in noise]
@@ -35,11 +35,11 @@ def test_the_standard_error_is_how_far_shifts_scatter():
     np.testing.assert_allclose(told, scatter, rtol=0.15)
 
 
-def test_one_composition_has_rank_one_and_is_named_as_a_whole():
+def test_one_composition_has_rank_one_and_is_named_by_its_formula():
     result = shift_of("CH3OH", "CH3OH", "CH3OH", noise=1e-3)
-    counts = counts_of([molecule("CH3OH")], ELEMENTS)[0]
+    counts = count_atoms([molecule("CH3OH")], ELEMENTS)[0]
     assert (result.rank, result.undetermined, result.determined_formulas) == (1, ELEMENTS, ["CH4O"])
-    assert "only as CH4O as a whole (2 directions" in result.missing()
+    assert "only together as CH4O (2 directions" in result.describe_undetermined()
     np.testing.assert_allclose(
         result.shift, counts * (result.shift @ counts) / (counts @ counts)
     )  # along the composition
@@ -47,7 +47,7 @@ def test_one_composition_has_rank_one_and_is_named_as_a_whole():
     assert result.undetermined_formulas([molecule("CH3OH"), molecule("H2O")]) == ["H2O"]
 
 
-def test_elements_that_are_determined_are_told_from_those_that_are_not():
+def test_determined_and_undetermined_elements_are_listed():
     result = shift_of("H2", "CO", "H2CO")
     assert (result.rank, result.determined, result.undetermined, result.determined_formulas) == (
         2,
@@ -59,7 +59,7 @@ def test_elements_that_are_determined_are_told_from_those_that_are_not():
     assert result.undetermined_formulas([molecule("H2CO"), molecule("CO2")]) == ["CO2"]
 
 
-def test_what_is_written_down_is_read_back():
+def test_a_written_shift_is_read_back():
     result = shift_of("CH3OH", "H2")
     again = EnergyShift.from_json(result.to_json())
     assert again.to_json() == result.to_json()

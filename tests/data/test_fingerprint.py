@@ -6,7 +6,7 @@ from helpers.labelled_structures import SILICON, crystals
 from atomgraph.data import fingerprint, read
 
 
-def test_the_same_frames_have_the_same_fingerprint_whatever_they_are_called():
+def test_the_fingerprint_does_not_depend_on_names_of_frames():
     frames = crystals(3)
     named = crystals(3)
     for atoms in named:
@@ -14,7 +14,7 @@ def test_the_same_frames_have_the_same_fingerprint_whatever_they_are_called():
     assert fingerprint(frames) == fingerprint(named) and len(fingerprint(frames)) == 64
 
 
-def test_any_change_of_what_is_learned_from_changes_it():
+def test_any_change_of_structures_or_labels_changes_the_fingerprint():
     original = fingerprint(crystals(2))
 
     def changed(change):

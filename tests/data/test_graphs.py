@@ -110,9 +110,9 @@ def test_a_cache_of_another_layout_is_built_again(tmp_path):
         assert len(build_graphs(frames, 4.0, cache=tmp_path)) == 2
 
 
-def test_where_nothing_can_be_written_graphs_are_built_all_the_same(tmp_path):
+def test_without_a_writable_folder_graphs_are_built(tmp_path):
     (tmp_path / "file").write_text("no folder")
-    with pytest.warns(UserWarning, match="going on without a cache") as caught:
+    with pytest.warns(UserWarning, match="continues without a cache") as caught:
         graphs = build_graphs(crystals(2), 4.0, cache=tmp_path / "file" / "cache")
     assert len(graphs) == 2 and len(caught) == 1
 
@@ -152,7 +152,7 @@ def test_heads_are_numbered_by_name():
     assert [int(g.head) for g in build_graphs(crystals(2), 4.0)] == [-1, -1]
     with pytest.raises(DataError, match="unknown head 'scan'"):
         build_graphs(frames, 4.0, heads=["pbe", "scam"])
-    with pytest.raises(DataError, match="does not say which head"):
+    with pytest.raises(DataError, match="has no head: set info"):
         build_graphs(crystals(2), 4.0, heads=["pbe", "scan"])
 
 
@@ -162,7 +162,7 @@ def test_a_stress_without_a_volume_is_no_label():
     assert build_graphs(crystals(1), 4.0)[0].stress_mask.all()
 
 
-def test_what_can_be_no_graph_is_named():
+def test_structures_that_cannot_become_graphs_are_named():
     frames = read(SILICON / "test.xyz.gz@:3")
     frames[1].positions[3] = frames[1].positions[4]
     with pytest.raises(GraphError, match=r"test.xyz.gz#1: .*same position"):
@@ -195,13 +195,13 @@ def test_weights_in_the_files_multiply_those_by_configuration_type():
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
-        ({"all": "weigth"}, "no frame carries the key 'weigth'.*keys there are .*weight"),
+        ({"all": "weigth"}, "no frame has the key 'weigth'.*keys of the frames are .*weight"),
         ({"energies": "weight"}, "unknown entry 'energies' in weight_keys; did you mean energy"),
-        ({"all": "weight"}, "frame 1: weight should be a number from zero on, but is"),
+        ({"all": "weight"}, "frame 1: weight should be a number of at least zero, but is"),
     ],
 )
 @pytest.mark.parametrize("bad", [-1.0, "heavy", np.nan, [1.0, 2.0]])
-def test_weights_that_are_none_are_refused(keys, said, bad):
+def test_invalid_weights_are_refused(keys, said, bad):
     frames = crystals(2)
     frames[0].info["weight"], frames[1].info["weight"] = 1.0, bad
     with pytest.raises(DataError, match=said):

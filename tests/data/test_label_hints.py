@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from atomgraph.data import read
-from atomgraph.data.checks.label_findings import noticed
-from atomgraph.data.label_hints import looks_like, may_be, words_of
+from atomgraph.data.checks.label_findings import reading_findings
+from atomgraph.data.label_hints import guess_by_name, guess_by_size, split_name
 from atomgraph.data.reading_notes import ReadingNotes
 
 VECTORS, TENSOR = np.ones((4, 3)), np.arange(9.0)
@@ -56,16 +56,20 @@ ORDINARY = {
 
 @pytest.mark.parametrize(("label", "name"), [(label, name) for label, (_, names) in LABELS.items() for name in names])
 def test_names_of_labels_are_known(label, name):
-    assert looks_like(name, LABELS[label][0], 4) == label
+    assert guess_by_name(name, LABELS[label][0], 4) == label
 
 
 @pytest.mark.parametrize("name", ORDINARY)
 def test_ordinary_names_are_no_labels(name):
-    assert looks_like(name, ORDINARY[name], 4) is None and may_be(name, ORDINARY[name], 4) is None
+    assert guess_by_name(name, ORDINARY[name], 4) is None and guess_by_size(name, ORDINARY[name], 4) is None
 
 
 def test_words_are_parts_between_underscores_and_before_capitals():
-    assert {"ref", "e"} == words_of("REF_E") and {"pot", "eng"} <= words_of("PotEng") and "dft" in words_of("dftEnergy")
+    assert (
+        {"ref", "e"} == split_name("REF_E")
+        and {"pot", "eng"} <= split_name("PotEng")
+        and "dft" in split_name("dftEnergy")
+    )
 
 
 def notes_of(**values):
@@ -78,7 +82,7 @@ def notes_of(**values):
 
 
 def advice(notes, check="unread label"):
-    return [f"{finding.message}; {finding.advice}" for finding in noticed(notes) if finding.check == check]
+    return [f"{finding.message}; {finding.advice}" for finding in reading_findings(notes) if finding.check == check]
 
 
 def test_a_gradient_is_advised_with_its_sign():
@@ -116,6 +120,10 @@ def test_where_a_label_is_missing_everything_of_its_size_is_listed():
     ]
     assert len(advice(notes, "missing label")) == 3
     assert not list(
-        notes_of(energy=-1.0, forces=VECTORS, stress=np.eye(3), alpha=1.0, blue=VECTORS, tensor=TENSOR).unnamed()
+        notes_of(
+            energy=-1.0, forces=VECTORS, stress=np.eye(3), alpha=1.0, blue=VECTORS, tensor=TENSOR
+        ).possible_labels()
     )
-    assert not list(notes_of(REF_E=-1.0, REF_F=VECTORS, sigma=TENSOR, alpha=1.0, blue=VECTORS, tensor=TENSOR).unnamed())
+    assert not list(
+        notes_of(REF_E=-1.0, REF_F=VECTORS, sigma=TENSOR, alpha=1.0, blue=VECTORS, tensor=TENSOR).possible_labels()
+    )

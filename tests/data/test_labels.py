@@ -69,7 +69,7 @@ def test_virial_uses_the_converted_volume():
     np.testing.assert_allclose(result["stress"], STRESS * units.Hartree / units.Bohr**3, rtol=1e-12)
 
 
-def test_a_stress_goes_before_a_virial():
+def test_a_stress_has_priority_over_a_virial():
     atoms = copper()
     atoms.info.update(stress=STRESS, virial=np.eye(3))
     np.testing.assert_allclose(get_labels(label_reader().read(atoms))["stress"], STRESS)
@@ -93,13 +93,13 @@ def test_a_configured_key_is_the_only_one_looked_for():
     assert "energy" not in get_labels(reader.read(stale))
 
 
-def test_a_key_that_no_frame_has_is_refused_with_the_keys_that_are_there():
+def test_a_key_that_no_frame_has_is_refused_with_a_list_of_keys():
     reader = label_reader({"energy": "REF_enrgy"})
     atoms = copper()
     atoms.info["REF_energy"] = -2.0
     reader.read(atoms)
-    with pytest.raises(DataError, match=r"'REF_enrgy'.*configured for energy; keys there: REF_energy"):
-        reader.check_seen("a.xyz")
+    with pytest.raises(DataError, match=r"'REF_enrgy'.*configured for energy; keys of the frames: REF_energy"):
+        reader.check_keys_found("a.xyz")
 
 
 def test_moved_by_ase_or_left_in_info_and_arrays_labels_are_the_same():
@@ -117,7 +117,7 @@ def test_moved_by_ase_or_left_in_info_and_arrays_labels_are_the_same():
 def test_a_gradient_was_read_as_forces_of_the_opposite_sign(key):
     atoms = copper()
     atoms.arrays[key] = -morse(copper()).get_forces()
-    with pytest.raises(DataError, match=rf"'{key}' of forces says gradient.*forces_sign: gradient.*--unit"):
+    with pytest.raises(DataError, match=rf"'{key}' of forces is the name of a gradient.*forces_sign: gradient.*--unit"):
         label_reader({"forces": key})
     result = label_reader({"forces": key}, forces_sign="gradient").read(atoms)
     np.testing.assert_allclose(get_labels(result)["forces"], morse(copper()).get_forces())
@@ -151,7 +151,7 @@ def test_unknown_words_are_refused_with_the_nearest_known_one(keys, named, said)
         LabelReader(keys, named)
 
 
-def test_the_callers_frame_is_left_alone():
+def test_the_frame_of_the_caller_is_not_changed():
     atoms = labelled(copper(), energy=-1.0)
     before = atoms.copy()
     label_reader(length="Bohr").read(atoms)

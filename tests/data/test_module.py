@@ -47,7 +47,7 @@ def trained(graphs, folder, stop_at=None, resume=None, **options):
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
 @pytest.mark.parametrize("stop_at", [2, 7])
-def test_a_run_stopped_inside_an_epoch_sees_the_batches_that_were_left_and_ends_bit_equal(graphs, tmp_path, stop_at):
+def test_a_run_resumed_inside_an_epoch_continues_with_the_next_batch_and_ends_bit_equal(graphs, tmp_path, stop_at):
     whole = trained(graphs, tmp_path, accumulate_grad_batches=2)
     stopped = trained(graphs, tmp_path, stop_at, accumulate_grad_batches=2)
     resumed = trained(graphs, tmp_path, resume=str(tmp_path / "stop.ckpt"), accumulate_grad_batches=2)
@@ -62,12 +62,12 @@ def test_every_epoch_shows_all_structures_in_another_order(graphs, tmp_path):
     assert sum(epochs[0]) == pytest.approx(sum(epochs[2])) and epochs[0] != epochs[1]
 
 
-def test_the_dry_run_is_the_largest_batch_of_the_first_epoch(graphs):
+def test_the_largest_batch_is_that_of_the_first_epoch(graphs):
     module = GraphDataModule(graphs, edge_budget=200)
-    assert module.dry_run().n_edges == max(batch.n_edges for batch in module.train_dataloader())
+    assert module.largest_batch().n_edges == max(batch.n_edges for batch in module.train_dataloader())
 
 
-def test_a_budget_chosen_for_the_user_holds_any_structure_and_gives_many_steps(graphs):
+def test_the_automatic_budget_fits_any_structure_and_gives_many_steps(graphs):
     module = GraphDataModule(graphs * 20)
     assert module.edge_budget >= max(graph.n_edges for graph in graphs)
     assert 40 <= len(module.train_dataloader()) <= 80
@@ -76,5 +76,5 @@ def test_a_budget_chosen_for_the_user_holds_any_structure_and_gives_many_steps(g
 def test_parts_that_are_empty_have_no_loader(graphs):
     module = GraphDataModule(graphs, test=graphs[:3])
     assert module.val_dataloader() == [] and len(list(module.test_dataloader())) >= 1
-    with pytest.raises(DataError, match="no structure to train on"):
+    with pytest.raises(DataError, match="training part has no structures"):
         GraphDataModule([])

@@ -118,12 +118,15 @@ def test_plain_xyz_is_read(write):
     [
         (lambda t: "", "is empty"),
         (lambda t: "\n\n", "is empty"),
-        (lambda t: t[: t.index("Cu 2.0")], "frame 0 .* cut short: 2 atoms are announced, 1 are there"),
+        (lambda t: t[: t.index("Cu 2.0")], "frame 0 .* cut short: it should have 2 atoms, but has 1"),
         (lambda t: t[: t.index("Properties=species:S:1:pos:R:3 e")], "frame 1 .* cut short"),
         (lambda t: t[:-10], "frame 1.*4 columns"),
-        (lambda t: t.replace("-.1 0.0 0.0", "-.1 0.0"), "frame 0, line 4: .*should have 7 columns.* are 6"),
+        (lambda t: t.replace("-.1 0.0 0.0", "-.1 0.0"), "frame 0, line 4: .*should have 7 columns.* has 6"),
         (lambda t: t.replace("2\n", "3\n", 1), "frame 0.*7 columns"),
-        (lambda t: t.replace("2\n", "1\n", 1), "line 4: a number of atoms should begin frame 1.*frame 0 has more"),
+        (
+            lambda t: t.replace("2\n", "1\n", 1),
+            "line 4: frame 1 should begin with its number of atoms.*frame 0 has more",
+        ),
         (lambda t: t.replace("2.0 2.0 2.0", "2.0 nan 2.0"), "frame 0: positions hold NaN"),
         (lambda t: t.replace("-1.5", "inf"), "frame 0: energy holds NaN or inf"),
         (lambda t: t.replace("0.1 0.0 0.0\n", "inf 0.0 0.0\n"), "frame 0: forces holds? NaN"),
@@ -140,7 +143,7 @@ def test_plain_xyz_is_read(write):
         (lambda t: t.replace("energy=-1.5", 'virial="1 1 1 0 0 0"'), "virial should be nine numbers"),
     ],
 )
-def test_what_is_wrong_in_a_file_is_said_in_one_line_with_its_place(write, change, said):
+def test_errors_in_a_file_are_described_in_one_line_with_the_location(write, change, said):
     path = write(change(TWO_FRAMES))
     with pytest.raises(DataError, match=said) as caught:
         read(path)
@@ -169,22 +172,22 @@ def test_a_cut_archive_is_noticed(tmp_path):
         read(tmp_path / "false.xyz.gz")
 
 
-def test_missing_files_say_what_is_there(tmp_path):
+def test_a_missing_file_is_an_error_that_lists_files(tmp_path):
     shutil.copy(SILICON / "test.xyz.gz", tmp_path)
     for name, said in {
         "tset.xyz.gz": "no file .*; in .* are test.xyz.gz",
         "*.traj": "no file matches",
         "": "is a folder",
-        "test.xyz.gz@1:x": "chosen by a number or a slice",
+        "test.xyz.gz@1:x": "selected by a number or a slice",
         "test.xyz.gz@1000:": "holds no frame",
     }.items():
         with pytest.raises(DataError, match=said):
             read(f"{tmp_path}/{name}")
-    with pytest.raises(DataError, match="no data file is named"):
+    with pytest.raises(DataError, match="no data file is given"):
         read([])
 
 
-def test_foreign_rubbish_is_refused(tmp_path):
+def test_files_of_unknown_content_are_refused(tmp_path):
     (tmp_path / "a.traj").write_bytes(b"rubbish")
     (tmp_path / "OUTCAR").write_text("rubbish\n")
     (tmp_path / "a.xyz").write_bytes(bytes(range(256)))

@@ -41,9 +41,9 @@ def test_an_epoch_is_one_pass_over_the_target_whatever_the_replay_holds():
             assert len(plan) == 40
 
 
-def test_a_large_replay_set_is_gone_through_before_it_begins_again():
+def test_all_structures_of_a_large_replay_set_are_used_before_any_repeats():
     sample = sampler(n_target=20, n_replay=30, ratio=0.5)
-    row = np.concatenate([sample.replayed(epoch) for epoch in range(6)])  # 120 are four passes of 30
+    row = np.concatenate([sample.replay_indices(epoch) for epoch in range(6)])  # 120 are four passes of 30
     for number in range(4):
         assert sorted(row[30 * number : 30 * (number + 1)]) == list(range(20, 50))
 
@@ -72,5 +72,5 @@ def test_batches_of_the_module_carry_counts_of_each_head():
 
 
 def test_a_set_without_structures_is_refused():
-    with pytest.raises(DataError, match="replay needs structures of both sets"):
+    with pytest.raises(DataError, match="replay needs target structures, replay structures"):
         ReplaySampler(of_head(3, 0, 1), [], 100, ratio=0.5, n_heads=2)

@@ -37,7 +37,7 @@ def test_each_structure_is_seen_once_an_epoch_and_all_processes_take_equally_man
 
 
 @pytest.mark.parametrize(("world_size", "accumulate"), [(2, 1), (4, 1), (2, 2), (1, 4)])
-def test_windows_hold_what_all_processes_see_in_one_step(graphs, world_size, accumulate):
+def test_a_window_has_the_structures_of_all_processes_in_one_step(graphs, world_size, accumulate):
     samplers = processes(graphs, world_size, accumulate)
     batches = [list(sampler) for sampler in samplers]
     for step in range(samplers[0].n_steps):
@@ -116,7 +116,7 @@ def test_without_shuffling_the_order_is_kept(graphs):
 
 
 @pytest.mark.parametrize("position", [0, 1, 4])
-def test_a_resumed_epoch_yields_what_was_left_and_the_next_epoch_is_whole(graphs, position):
+def test_a_resumed_epoch_yields_the_remaining_batches_and_the_next_epoch_is_complete(graphs, position):
     (whole, _), (resumed, _) = processes(graphs, 2), processes(graphs, 2)
     whole.set_epoch(2)
     resumed.load_state_dict(whole.state_dict(position))
@@ -130,14 +130,14 @@ def test_a_resumed_epoch_yields_what_was_left_and_the_next_epoch_is_whole(graphs
 def test_the_largest_batch_is_found(graphs):
     (sampler,) = processes(graphs, 1)
     edges = [sampler.sizes.n_edges[batch].sum() for batch in sampler.plan(0)]
-    assert sampler.sizes.n_edges[sampler.largest()].sum() == max(edges)
+    assert sampler.sizes.n_edges[sampler.largest_batch()].sum() == max(edges)
 
 
-def test_what_makes_no_sense_is_refused(graphs):
+def test_invalid_arguments_are_refused(graphs):
     for options in ({"edge_budget": 0}, {"atom_budget": 0}, {"rank": 2, "world_size": 2}, {"accumulate": 0}):
         with pytest.raises(DataError):
             EdgeBudgetSampler(graphs, **({"edge_budget": 100} | options))
-    with pytest.raises(DataError, match="no structure"):
+    with pytest.raises(DataError, match="at least one structure"):
         EdgeBudgetSampler([], 100)
     with pytest.raises(DataError, match="step should lie in"):
         EdgeBudgetSampler(graphs, 5000).window(10**6)

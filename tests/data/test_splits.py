@@ -22,7 +22,7 @@ def test_every_frame_is_in_one_part_and_parts_have_the_sizes_asked_for(silicon, 
     assert [len(cut.valid), len(cut.test)] == sizes
 
 
-def test_the_split_of_a_seed_is_this_one_on_every_machine(silicon):
+def test_the_split_for_a_seed_is_fixed(silicon):
     assert split(silicon, valid=4, seed=7).valid == [8, 12, 13, 15]
     assert split(silicon, valid=4, seed=8).valid != split(silicon, valid=4, seed=7).valid
 
@@ -83,7 +83,7 @@ def test_isolated_atoms_are_trained_on_since_e0_is_taken_from_them(silicon, stra
     assert len(split([Atoms("H"), Atoms("O"), Atoms("C")], valid=1).valid) == 1
 
 
-def test_a_part_that_was_asked_for_is_not_left_empty(silicon):
+def test_a_requested_part_is_not_empty(silicon):
     frames = [atoms.copy() for atoms in silicon]
     for atoms in frames:
         atoms.info["trajectory"] = "one"

@@ -14,7 +14,7 @@ def water(**info):
     return atoms
 
 
-def test_a_fingerprint_knows_charges_and_is_as_before_without():
+def test_a_fingerprint_depends_on_charges_and_is_unchanged_without_them():
     plain, charged = fingerprint([water()]), fingerprint([water(charge=1)])
     assert plain != charged != fingerprint([water(charge=1, spin=2)])
     assert fingerprint([water(charge=0, total_spin=1)]) == plain
@@ -30,7 +30,7 @@ def test_another_charge_makes_no_duplicate():
     assert find_duplicates([water(), water()]) and not find_duplicates([water(), water(charge=1)])
 
 
-def test_files_may_name_them_otherwise(tmp_path):
+def test_charge_and_spin_are_read_under_other_keys(tmp_path):
     ase.io.write(tmp_path / "a.xyz", water(q=-1, mult=2), format="extxyz")
     (atoms,) = read([str(tmp_path / "a.xyz")], keys={"charge": "q", "spin": "mult"})
     (graph,) = build_graphs([atoms], 3.0)

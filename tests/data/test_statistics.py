@@ -57,13 +57,13 @@ def test_isolated_atoms_give_e0_and_a_missing_element_is_named():
         isolated_e0(build_graphs(mixed(), 3.0))
 
 
-def test_isolated_atoms_that_disagree_are_refused():
+def test_isolated_atoms_with_different_energies_are_refused():
     atoms = [labelled(ase.Atoms("H"), energy=energy) for energy in (-1.0, -1.01)]
     with pytest.raises(DataError, match=r"isolated atoms of H have energies from -1\.01"):
         isolated_e0(build_graphs(atoms, 3.0))
 
 
-def test_an_atom_that_sees_its_own_images_is_not_isolated():
+def test_an_atom_with_its_images_as_neighbours_is_not_isolated():
     crystal = labelled(bulk("Cu"), energy=-3.7)
     with pytest.raises(DataError, match="no isolated atom"):
         isolated_e0(build_graphs([crystal], 3.0))
@@ -89,10 +89,10 @@ def test_silicon_numbers_come_from_the_part_they_are_given():
     assert least_squares_e0(graphs[:5]).value["Si"] == pytest.approx(per_atom[:5].mean())
 
 
-def test_nothing_to_learn_from_is_refused():
+def test_statistics_without_labels_are_refused():
     bare = build_graphs([molecule("H2O")], 3.0)
     for statistic in (least_squares_e0, energy_scale, isolated_e0):
-        with pytest.raises(DataError, match="by hand"):
+        with pytest.raises(DataError, match="in the configuration"):
             statistic(bare)
     for statistic in (mean_energy, energy_spread):
         with pytest.raises(DataError, match="E0 is missing for O"):

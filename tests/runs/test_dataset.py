@@ -51,7 +51,7 @@ def test_a_term_of_weight_zero_is_not_fitted(data):
 def test_weights_and_labels_that_are_not_used_are_named(data):
     lines = notes_of(data, {})
     assert (
-        "config_weight in 4 frames looks like a weight, and is not used: data.weight_keys: {all: config_weight} would"
+        "config_weight in 4 frames looks like a weight, and is not used: data.weight_keys: {all: config_weight} would use it"
         in lines
     )
     assert not any("dft_energy" in line for line in lines)  # an energy was read

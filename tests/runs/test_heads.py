@@ -55,7 +55,7 @@ def test_a_frame_with_another_head_is_refused(tmp_path):
 
 def test_a_frame_without_a_head_is_refused(tmp_path):
     config = tiny(tmp_path, baseline={"heads": ["a", "b"]})
-    with pytest.raises(DataError, match="does not say which head"):
+    with pytest.raises(DataError, match="has no head: set info"):
         train(config, quiet=True)
 
 

@@ -161,7 +161,7 @@ def test_resumed_run_takes_a_new_learning_rate(run, tmp_path):
         (
             {"fit": {"terms": [{"property": "stress"}]}, "data": {"train": "molecules.xyz"}},
             DataError,
-            "stress is to be fitted with weight 1",
+            "stress should be fitted with weight 1",
         ),
         ({"baseline": {"e0": {"Kr": 1.0}}}, AtomgraphError, "E0 is missing for Ar"),
         ({"baseline": {"scale": -2.0}}, ConfigError, "baseline.scale should be .*more than 0, but is -2"),

@@ -17,7 +17,7 @@ from atomgraph.analysis.report.page import Block, Code, Facts, Gallery, Highligh
 from atomgraph.analysis.report.plots import capital, error_histogram, parity
 from atomgraph.analysis.report.tables import Column, Table, short
 from atomgraph.atomic_write import write_text
-from atomgraph.data.frame_names import number_of
+from atomgraph.data.frame_names import format_count
 from atomgraph.formats.versions import now, versions
 from atomgraph.graph.quantities import QUANTITIES
 from atomgraph.nn.part import to_spec
@@ -77,7 +77,7 @@ def _summary(potential: Potential, parts: Mapping[str, Comparison]) -> Section:
     figures = {q: Figures.of(comparison.samples[q.name]) for q in QUANTITIES.values() if q.name in comparison.samples}
     marks = [(f"{short(f.mae)} {q.unit}", f"{q.title}, MAE") for q, f in figures.items()]
     kind = type(potential.model).__name__
-    size = number_of(len(comparison.structures), "structure")
+    size = format_count(len(comparison.structures), "structure")
     lead = f"{kind} for {', '.join(potential.elements)}, tested on {size} ({name})."
     return Section("In short", [Highlights(marks)] if marks else [], lead)
 
@@ -149,7 +149,7 @@ def speed(comparison: Comparison) -> str:
     """``12 300 atoms/s (2.1 s for 25 structures, graphs included) on AMD EPYC, 2 threads, torch 2.9.1``, in words."""
     seconds = comparison.seconds or float("nan")
     rate = f"{comparison.n_atoms / seconds:,.0f}".replace(",", " ")
-    n = number_of(len(comparison.structures), "structure")
+    n = format_count(len(comparison.structures), "structure")
     return f"{rate} atoms/s ({seconds:.2f} s for {n}, graphs included) on {hardware(comparison.device)}"
 
 

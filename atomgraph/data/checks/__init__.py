@@ -1,4 +1,4 @@
-"""Data checks: errors in a data set that would spoil a potential."""
+"""Data checks: they find errors in a data set that make a potential worse."""
 
 from atomgraph.data.checks.findings import NOTE, WARNING, WRONG, Finding
 from atomgraph.data.checks.run_checks import examine

@@ -1,4 +1,4 @@
-"""What a cutoff makes of structures: how many neighbours, how large graphs, and atoms that it leaves alone."""
+"""Numbers of neighbours and edges within a cutoff, and atoms without neighbours."""
 
 from __future__ import annotations
 
@@ -9,65 +9,87 @@ import ase
 import numpy as np
 
 from atomgraph.data.checks.findings import WARNING, Finding
-from atomgraph.data.frame_names import name_of, number_of
+from atomgraph.data.frame_names import format_count, frame_name
 from atomgraph.graph.neighbours import neighbours_within
+from atomgraph.old_names import OldAttribute, old_names_of
 
 
 @dataclass(frozen=True)
 class Connections:
-    """Neighbours per atom (fewest, mean, most) and edges of a structure (most, all) within a cutoff, Å."""
+    """Numbers of neighbours and edges of a list of structures.
+
+    Attributes:
+        cutoff: Cutoff radius, Å.
+        neighbours: Smallest, mean and largest number of neighbours per atom.
+        max_edges: Edges of the largest graph.
+        n_edges: Edges of all structures.
+    """
 
     cutoff: float
     neighbours: tuple[int, float, int]
-    most_edges: int
+    max_edges: int
     n_edges: int
 
+    most_edges = OldAttribute("max_edges")
+
     def describe(self) -> str:
-        """One line."""
-        fewest, mean, most = self.neighbours
+        """Return the numbers as one line of text."""
+        smallest, mean, largest = self.neighbours
         return (
-            f"within {self.cutoff:g} Å: {fewest} to {most} neighbours an atom, {mean:.1f} on average; "
-            f"{number_of(self.n_edges, 'edge')} in all, {self.most_edges} in the largest graph"
+            f"within {self.cutoff:g} Å: {smallest} to {largest} neighbours per atom, {mean:.1f} on average; "
+            f"{format_count(self.n_edges, 'edge')} in all, {self.max_edges} in the largest graph"
         )
 
 
 def connections(frames: Sequence[ase.Atoms], cutoff: float) -> Connections:
-    """Count neighbours.
+    """Count neighbours and edges.
+
+    Args:
+        frames: Structures.
+        cutoff: Cutoff radius, Å.
 
     Raises:
-        GraphError: For a cutoff that is not positive.
+        GraphError: If the cutoff is not positive.
     """
-    counts = [neighbours_of(atoms, cutoff) for atoms in frames]
-    together = np.concatenate(counts) if counts else np.zeros(1, dtype=int)
+    counts = [count_neighbours(atoms, cutoff) for atoms in frames]
+    all_counts = np.concatenate(counts) if counts else np.zeros(1, dtype=int)
     return Connections(
         cutoff,
-        (int(together.min()), float(together.mean()), int(together.max())),
+        (int(all_counts.min()), float(all_counts.mean()), int(all_counts.max())),
         max((int(count.sum()) for count in counts), default=0),
-        int(together.sum()),
+        int(all_counts.sum()),
     )
 
 
-def lonely_atoms(frames: Sequence[ase.Atoms], cutoff: float) -> list[Finding]:
-    """Atoms without any neighbour in structures of several: no model of this cutoff feels what holds them."""
+def atoms_without_neighbours(frames: Sequence[ase.Atoms], cutoff: float) -> list[Finding]:
+    """Find atoms without neighbours in structures of several atoms: a model with this cutoff gives them no forces.
+
+    Args:
+        frames: Structures.
+        cutoff: Cutoff radius, Å.
+    """
     findings = []
     for number, atoms in enumerate(frames):
-        lonely = np.flatnonzero(neighbours_of(atoms, cutoff) == 0)
-        if len(atoms) > 1 and len(lonely):
+        isolated = np.flatnonzero(count_neighbours(atoms, cutoff) == 0)
+        if len(atoms) > 1 and len(isolated):
             findings.append(
                 Finding(
                     "lonely atom",
                     WARNING,
-                    [name_of(atoms, number)],
-                    float(len(lonely)),
+                    [frame_name(atoms, number)],
+                    float(len(isolated)),
                     "atoms",
-                    f"{len(lonely)} of {len(atoms)} atoms, atom {lonely[0]} first, have no neighbour within {cutoff:g} Å",
-                    "take a longer cutoff, unless the atoms are meant to be free; are positions and cell in Å?",
+                    f"{len(isolated)} of {len(atoms)} atoms, atom {isolated[0]} first, have no neighbour within {cutoff:g} Å",
+                    "use a longer cutoff, unless the atoms are meant to be free; are positions and cell in Å?",
                 )
             )
     return findings
 
 
-def neighbours_of(atoms: ase.Atoms, cutoff: float) -> np.ndarray:
-    """(n_atoms,) numbers of neighbours, periodic images included."""
+def count_neighbours(atoms: ase.Atoms, cutoff: float) -> np.ndarray:
+    """Return the number of neighbours of each atom, (n_atoms,), periodic images included."""
     centre, _, _ = neighbours_within(atoms, cutoff)
     return np.bincount(centre, minlength=len(atoms))
+
+
+__getattr__ = old_names_of(__name__)

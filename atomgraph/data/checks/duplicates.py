@@ -1,4 +1,4 @@
-"""Structures that are one and the same, however they are turned, shifted, numbered or repeated."""
+"""Finds duplicate structures: equal up to rotation, reflection, translation, order of atoms and repetition of the cell."""
 
 from __future__ import annotations
 
@@ -13,128 +13,160 @@ from scipy.spatial import cKDTree
 
 from atomgraph.graph.neighbours import neighbours_within, vectors_to_neighbours
 from atomgraph.graph.structure import STATES, get_charge_and_spin
+from atomgraph.old_names import old_names_of
 from atomgraph.ops.scatter import sum_to
 
-CUTOFF = 5.0  # Å: how far an atom looks
-CENTRES = torch.linspace(0.5, CUTOFF, 10, dtype=torch.float64)  # Å
-WIDTH = 0.5  # Å
-TOLERANCE = 0.003  # Å: RMS displacement below which two structures are one
-TRIAL = 0.01  # Å: the rattling that tells how far apart fingerprints of near structures are
+CUTOFF = 5.0  # Å; radius of the environments in the fingerprint
+RADIAL_CENTRES = torch.linspace(0.5, CUTOFF, 10, dtype=torch.float64)  # Å; centres of the Gaussian radial functions
+RADIAL_STD = 0.5  # Å; their standard deviation
+TOLERANCE = 0.003  # Å; RMS displacement below which two structures are duplicates
+RATTLE_STD = 0.01  # Å; random displacement that measures how much fingerprints change per Å
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Two frames, by their numbers, and about how far the atoms of one are from those of the other, Å."""
+class DuplicatePair:
+    """Two frames that are duplicates.
+
+    Attributes:
+        first: Number of the first frame.
+        second: Number of the second frame.
+        distance: Estimated RMS displacement between the frames, Å.
+    """
 
     first: int
     second: int
     distance: float
 
 
-def find_duplicates(frames: Sequence[ase.Atoms], tolerance: float = TOLERANCE) -> list[Pair]:
-    """Pairs of frames of one composition and head that are one structure up to the tolerance, Å (RMS displacement).
+def find_duplicates(frames: Sequence[ase.Atoms], tolerance: float = TOLERANCE) -> list[DuplicatePair]:
+    """Return pairs of duplicate frames with the same composition, head, charge and spin.
 
-    A supercell and its cell are duplicates. Only the eight nearest duplicates of a structure are paired with it. Structures
-    whose atoms all see the same distances and directions within 5 Å are taken for the same.
+    A cell and its supercell are duplicates. A structure is paired with at most eight duplicates, the nearest ones.
+    Structures count as duplicates if the environments of all atoms within 5 Å are the same.
+
+    Args:
+        frames: Structures.
+        tolerance: Largest RMS displacement between duplicates, Å.
     """
-    pairs: dict[tuple[int, int], Pair] = {}
-    for members in _by_kind(frames).values():
+    pairs: dict[tuple[int, int], DuplicatePair] = {}
+    for members in _group_by_class(frames).values():
         if len(members) < 2:
             continue
-        points, scale = _points([frames[number] for number in members])
-        distances, rows = cKDTree(points).query(points, k=min(9, len(points)), distance_upper_bound=tolerance * scale)
+        fingerprints, scale = _fingerprints([frames[number] for number in members])
+        tree = cKDTree(fingerprints)
+        distances, rows = tree.query(fingerprints, k=min(9, len(fingerprints)), distance_upper_bound=tolerance * scale)
         for row, column in np.argwhere(np.isfinite(distances)):
             first, second = sorted((members[row], members[rows[row, column]]))
             if first != second:
-                pairs[first, second] = Pair(first, second, float(distances[row, column] / scale))
+                pairs[first, second] = DuplicatePair(first, second, float(distances[row, column] / scale))
     return [pairs[key] for key in sorted(pairs)]
 
 
-def shared(frames: Sequence[ase.Atoms], others: Sequence[ase.Atoms], tolerance: float = TOLERANCE) -> list[Pair]:
-    """Frames that have a duplicate among the others, with the nearest one: ``first`` counts in frames, ``second`` in others."""
+def find_shared(
+    frames: Sequence[ase.Atoms], others: Sequence[ase.Atoms], tolerance: float = TOLERANCE
+) -> list[DuplicatePair]:
+    """Return each frame with a duplicate in another data set, and the nearest duplicate.
+
+    Args:
+        frames: Structures of one data set.
+        others: Structures of the other data set.
+        tolerance: Largest RMS displacement between duplicates, Å.
+
+    Returns:
+        Pairs; ``first`` is a number in ``frames``, ``second`` a number in ``others``.
+    """
     pairs = []
-    theirs = _by_kind(others)
-    for kind, members in _by_kind(frames).items():
-        if kind not in theirs:
+    other_classes = _group_by_class(others)
+    for key, members in _group_by_class(frames).items():
+        if key not in other_classes:
             continue
-        points, scale = _points([frames[number] for number in members])
-        other_points, _ = _points([others[number] for number in theirs[kind]])
-        distances, rows = cKDTree(other_points).query(points, distance_upper_bound=tolerance * scale)
+        fingerprints, scale = _fingerprints([frames[number] for number in members])
+        other_fingerprints, _ = _fingerprints([others[number] for number in other_classes[key]])
+        distances, rows = cKDTree(other_fingerprints).query(fingerprints, distance_upper_bound=tolerance * scale)
         for member, distance, row in zip(members, distances, rows, strict=True):
             if np.isfinite(distance):
-                pairs.append(Pair(member, theirs[kind][row], float(distance / scale)))
+                pairs.append(DuplicatePair(member, other_classes[key][row], float(distance / scale)))
     return sorted(pairs, key=lambda pair: pair.first)
 
 
-def groups(pairs: Iterable[Pair]) -> list[list[int]]:
-    """Frames that are linked by pairs, each group sorted."""
-    group_of: dict[int, list[int]] = {}
+def group_pairs(pairs: Iterable[DuplicatePair]) -> list[list[int]]:
+    """Return groups of frames that are connected by pairs, as sorted lists of frame numbers."""
+    groups: dict[int, list[int]] = {}  # frame number: its group
     for pair in pairs:
-        left, right = group_of.get(pair.first, [pair.first]), group_of.get(pair.second, [pair.second])
-        if left is not right:
-            joined = sorted({*left, *right})
-            group_of.update(dict.fromkeys(joined, joined))
-    return sorted({id(group): group for group in group_of.values()}.values())
+        first_group, second_group = groups.get(pair.first, [pair.first]), groups.get(pair.second, [pair.second])
+        if first_group is not second_group:
+            union = sorted({*first_group, *second_group})
+            groups.update(dict.fromkeys(union, union))
+    return sorted({id(group): group for group in groups.values()}.values())
 
 
 def invariants(atoms: ase.Atoms, cutoff: float = CUTOFF) -> np.ndarray:
-    r"""A fingerprint (n_numbers,) that no rotation, reflection, translation, renumbering or repetition changes.
+    r"""Return a fingerprint of the structure that is invariant to the changes between duplicates, (n_numbers,).
 
-    Per pair of elements and radial function :math:`g_n`: the mean and standard deviation over atoms of
+    For each pair of elements and radial function :math:`g_n`: the mean and standard deviation over atoms of
     :math:`\sum_j g_n(r_{ij}) f_c`, and the mean lengths of :math:`\sum_j g_n(r_{ij}) f_c \hat r_{ij}` and of
-    :math:`\sum_j g_n(r_{ij}) f_c (\hat r_{ij} \hat r_{ij}^T - 1/3)`. Together they respond to displaced atoms and to strains to
-    first order, in perfect crystals too.
+    :math:`\sum_j g_n(r_{ij}) f_c (\hat r_{ij} \hat r_{ij}^T - 1/3)`. They change to first order with displacements and
+    strains, also in perfect crystals.
+
+    Args:
+        atoms: Structure, positions in Å.
+        cutoff: Cutoff radius, Å.
     """
     centre, neighbour, shift = neighbours_within(atoms, cutoff)
     vector = vectors_to_neighbours(atoms, centre, neighbour, shift)
     length = torch.from_numpy(np.linalg.norm(vector, axis=1))
-    fade = 0.5 * (1 + torch.cos(torch.pi * length / cutoff))
-    radial = torch.exp(-0.5 * ((length[:, None] - CENTRES) / WIDTH) ** 2) * fade[:, None]  # (n_edges, n_radial)
+    envelope = 0.5 * (1 + torch.cos(torch.pi * length / cutoff))
+    radial = (
+        torch.exp(-0.5 * ((length[:, None] - RADIAL_CENTRES) / RADIAL_STD) ** 2) * envelope[:, None]
+    )  # (n_edges, n_radial)
     unit = torch.from_numpy(vector) / length[:, None]
-    square = (unit[:, :, None] * unit[:, None, :] - torch.eye(3, dtype=torch.float64) / 3).reshape(-1, 9)
+    traceless = (unit[:, :, None] * unit[:, None, :] - torch.eye(3, dtype=torch.float64) / 3).reshape(-1, 9)
     numbers, rows = torch.from_numpy(atoms.numbers), torch.from_numpy(centre)
-    vectors = []
-    for neighbour_kind in numbers.unique():
-        here = numbers[torch.from_numpy(neighbour)] == neighbour_kind
-        density = sum_to(radial[here], rows[here], len(atoms))  # (n_atoms, n_radial)
-        lean, shape = (
-            sum_to(radial[here][:, :, None] * part[here][:, None, :], rows[here], len(atoms)).norm(dim=2)
-            for part in (unit, square)
+    features = []
+    for neighbour_z in numbers.unique():
+        edges = numbers[torch.from_numpy(neighbour)] == neighbour_z
+        density = sum_to(radial[edges], rows[edges], len(atoms))  # (n_atoms, n_radial)
+        dipole, quadrupole = (
+            sum_to(radial[edges][:, :, None] * part[edges][:, None, :], rows[edges], len(atoms)).norm(dim=2)
+            for part in (unit, traceless)
         )
-        for centre_kind in numbers.unique():
-            mine = numbers == centre_kind
-            share = mine.double().mean().sqrt()
-            vectors += [
-                share * density[mine].mean(0),
-                share * density[mine].std(0, correction=0),
-                share * lean[mine].mean(0),
-                share * shape[mine].mean(0),
+        for centre_z in numbers.unique():
+            centres = numbers == centre_z
+            scale = centres.double().mean().sqrt()
+            features += [
+                scale * density[centres].mean(0),
+                scale * density[centres].std(0, correction=0),
+                scale * dipole[centres].mean(0),
+                scale * quadrupole[centres].mean(0),
             ]
-    return torch.cat(vectors).numpy()
+    return torch.cat(features).numpy()
 
 
-def kind_of(atoms: ase.Atoms) -> tuple[str, str]:
-    """What duplicates share for certain: composition, as a formula unit; head, charge and spin, which have other energies."""
+def duplicate_class(atoms: ase.Atoms) -> tuple[str, str]:
+    """Return the properties that duplicates have in common: the formula unit, and head, charge and spin in one text."""
     states = {name: value for name, value in get_charge_and_spin(atoms).items() if value != STATES[name][1]}
     return atoms.symbols.formula.reduce()[0].format("hill"), f"{atoms.info.get('head', '')}{states or ''}"
 
 
-def _by_kind(frames: Sequence[ase.Atoms]) -> dict[tuple[str, str], list[int]]:
-    kinds: dict[tuple[str, str], list[int]] = defaultdict(list)
+def _group_by_class(frames: Sequence[ase.Atoms]) -> dict[tuple[str, str], list[int]]:
+    classes: dict[tuple[str, str], list[int]] = defaultdict(list)
     for number, atoms in enumerate(frames):
-        kinds[kind_of(atoms)].append(number)
-    return kinds
+        classes[duplicate_class(atoms)].append(number)
+    return classes
 
 
-def _points(frames: Sequence[ase.Atoms]) -> tuple[np.ndarray, float]:
-    """(n_frames, n_numbers) fingerprints, and how far they lie apart for one Å."""
-    return np.array([invariants(atoms) for atoms in frames]), _response(frames[len(frames) // 2])
+def _fingerprints(frames: Sequence[ase.Atoms]) -> tuple[np.ndarray, float]:
+    """Return fingerprints, (n_frames, n_numbers), and their change per Å of RMS displacement, 1/Å."""
+    return np.array([invariants(atoms) for atoms in frames]), _fingerprint_change(frames[len(frames) // 2])
 
 
-def _response(atoms: ase.Atoms) -> float:
-    """How far the fingerprint moves for one Å of RMS displacement."""
+def _fingerprint_change(atoms: ase.Atoms) -> float:
+    """Return the change of the fingerprint per Å of RMS displacement, 1/Å."""
     rattled = atoms.copy()
     random = np.random.Generator(np.random.Philox(0))
-    rattled.positions += TRIAL / np.sqrt(3) * random.standard_normal(rattled.positions.shape)
-    moved = float(np.linalg.norm(invariants(rattled) - invariants(atoms)))
-    return max(moved / TRIAL, 1e-3)
+    rattled.positions += RATTLE_STD / np.sqrt(3) * random.standard_normal(rattled.positions.shape)
+    change = float(np.linalg.norm(invariants(rattled) - invariants(atoms)))
+    return max(change / RATTLE_STD, 1e-3)
+
+
+__getattr__ = old_names_of(__name__)

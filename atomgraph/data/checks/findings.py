@@ -1,4 +1,4 @@
-"""Findings of the data checks: what, how serious, where, and what to do."""
+"""``Finding``: a result of a data check, with severity, frames and advice."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ WRONG, WARNING, NOTE = "wrong", "warning", "note"
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that a check found.
+    """One result of a data check.
 
     Attributes:
         check: Name of the check.
-        severity: ``wrong`` (training must not ignore it), ``warning`` (look at it) or ``note``.
-        frames: The frames concerned, as ``file#index``.
-        figure, unit: How much.
-        message: What was found.
-        advice: The way out.
+        severity: ``wrong`` (to be corrected before training), ``warning`` (to be examined) or ``note``.
+        frames: Names of the frames, as ``file#index``.
+        figure: Size of the error, or number of frames.
+        unit: Unit of the figure.
+        message: Description of the finding.
+        advice: Description of a correction.
     """
 
     check: str
@@ -30,5 +31,5 @@ class Finding:
     advice: str
 
     def to_json(self) -> dict[str, Any]:
-        """JSON values only."""
+        """Return the finding as JSON values."""
         return asdict(self)

@@ -1,22 +1,28 @@
-"""Findings from reading: labels that were not read, and labels that contradict one another."""
+"""Findings from the notes of reading: labels that were not read, and labels that contradict each other."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 
 from atomgraph.data.checks.findings import NOTE, WARNING, WRONG, Finding
-from atomgraph.data.frame_names import number_of
+from atomgraph.data.frame_names import format_count
 from atomgraph.data.reading_notes import Contradiction, ReadingNotes
 from atomgraph.graph.quantities import QUANTITIES
+from atomgraph.old_names import old_names_of
 
 
-def noticed(notes: ReadingNotes) -> list[Finding]:
-    """Findings from the notes of reading."""
-    return [*_unread(notes), *_unnamed(notes), *_contradictions(notes.contradictions), *_left_out(notes)]
+def reading_findings(notes: ReadingNotes) -> list[Finding]:
+    """Return the findings from the notes of reading."""
+    return [
+        *_unread_labels(notes),
+        *_missing_labels(notes),
+        *_contradictions(notes.contradictions),
+        *_unconverged_steps(notes),
+    ]
 
 
-def _unread(notes: ReadingNotes) -> list[Finding]:
-    """Keys that look like a label which frames lack."""
+def _unread_labels(notes: ReadingNotes) -> list[Finding]:
+    """Return a finding for each key with the name of a label that some frames lack."""
     return [
         Finding(
             "unread label",
@@ -24,15 +30,15 @@ def _unread(notes: ReadingNotes) -> list[Finding]:
             [],
             float(unread.n_frames),
             "frames",
-            f"{unread.key} in {number_of(unread.n_frames, 'frame')} looks like {unread.looks}, and is not read",
-            f"if it is the label: {unread.way_out}",
+            f"{unread.key} in {format_count(unread.n_frames, 'frame')} looks like {unread.description}, and is not read",
+            f"if it is the label: {unread.advice}",
         )
-        for unread in notes.unread()
+        for unread in notes.unread_labels()
     ]
 
 
-def _unnamed(notes: ReadingNotes) -> list[Finding]:
-    """Keys that have the size of a label which no frame has, and another name."""
+def _missing_labels(notes: ReadingNotes) -> list[Finding]:
+    """Return a finding for each label that no frame has, with keys of the right size."""
     return [
         Finding(
             "missing label",
@@ -43,40 +49,41 @@ def _unnamed(notes: ReadingNotes) -> list[Finding]:
             f"no frame has {QUANTITIES[label].noun_phrase}; by their size these may be: {', '.join(keys)}",
             f"if one is the label, name it: --key {label}=... (data.keys: {{{label}: ...}})",
         )
-        for label, keys in notes.unnamed()
+        for label, keys in notes.possible_labels()
     ]
 
 
 def _contradictions(contradictions: list[Contradiction]) -> list[Finding]:
-    """Stress against virial is wrong; energy against free energy is a choice to make."""
-    by_names: dict[tuple[str, str], list[Contradiction]] = defaultdict(list)
+    """Return a finding for each pair of labels: stress against virial is wrong, energy against free energy a warning."""
+    contradictions_by_names: dict[tuple[str, str], list[Contradiction]] = defaultdict(list)
     for contradiction in contradictions:
-        by_names[contradiction.names].append(contradiction)
+        contradictions_by_names[contradiction.names].append(contradiction)
     findings = []
-    for (first, second), members in by_names.items():
+    for (first, second), members in contradictions_by_names.items():
         largest = max(members, key=lambda contradiction: contradiction.difference)
-        about = f"{first} and {second} differ by up to {largest.difference:.3g} {largest.unit} in "
-        about += number_of(len(members), "frame")
+        message = f"{first} and {second} differ by up to {largest.difference:.3g} {largest.unit} in "
+        message += format_count(len(members), "frame")
         if largest.unit == "eV":
             severity = WARNING
             advice = (
                 f"{first} is read. Forces of a calculation with smeared occupations are the gradient of the free energy: "
-                f"--key energy=free_energy (data.keys: {{energy: free_energy}}) trains on energies that belong to them"
+                f"--key energy=free_energy (data.keys: {{energy: free_energy}}) trains on energies with these forces "
+                f"as gradient"
             )
         else:
             severity = WRONG
-            about += f"; {largest.hint}" if largest.hint else ""
+            message += f"; {largest.hint}" if largest.hint else ""
             advice = (
                 f"{first} is read, and should be -{second}/volume: state the signs and units (data.units: stress_sign, "
-                f"virial_sign, stress, virial), or take one of them out"
+                f"virial_sign, stress, virial), or remove one of the two labels"
             )
         frames = [contradiction.frame for contradiction in members]
-        findings.append(Finding("contradiction", severity, frames, largest.difference, largest.unit, about, advice))
+        findings.append(Finding("contradiction", severity, frames, largest.difference, largest.unit, message, advice))
     return findings
 
 
-def _left_out(notes: ReadingNotes) -> list[Finding]:
-    """Steps whose electrons did not converge."""
+def _unconverged_steps(notes: ReadingNotes) -> list[Finding]:
+    """Return a finding for each file with steps that did not converge."""
     return [
         Finding(
             "unconverged step",
@@ -84,8 +91,11 @@ def _left_out(notes: ReadingNotes) -> list[Finding]:
             [path],
             float(number),
             "steps",
-            f"{number_of(number, 'step')} left out: the electronic loop did not converge",
-            "calculate them again with more steps (NELM), or leave them out",
+            f"{format_count(number, 'step')} left out: the electronic loop did not converge",
+            "calculate these structures again with more electronic steps (NELM), or leave them out",
         )
         for path, number in notes.unconverged.items()
     ]
+
+
+__getattr__ = old_names_of(__name__)

@@ -1,4 +1,4 @@
-"""Labels that stand apart from all others."""
+"""Checks for outliers: energies and forces far from those of the other frames."""
 
 from __future__ import annotations
 
@@ -10,119 +10,138 @@ import numpy as np
 
 from atomgraph.data.checks.contacts import closest_contact
 from atomgraph.data.checks.findings import WARNING, WRONG, Finding
-from atomgraph.data.frame_names import name_of
+from atomgraph.data.frame_names import frame_name
 
-FEWEST = 8  # frames from which a median and its spread mean something
-FAR = 8.0  # robust standard deviations
-SPREADS_ALIKE, RARE = 3.0, 0.03  # frames within 3 spreads resemble one another; what 3 % resemble is rare
-LEAST = 0.05  # eV/atom: less than this is no outlier, however narrow the rest is
-ABSURD = 20.0  # eV/atom off: no bond is so strong, and only atoms pressed into one another are so high
-CROWDED = 0.75  # of the sum of covalent radii
+MIN_FRAMES = 8  # fewest frames for a median and its spread
+OUTLIER_SPREADS = 8.0  # deviation of an outlier from the median, in robust standard deviations
+SIMILAR_SPREADS, RARE_FRACTION = 3.0, 0.03  # an energy is rare if at most 3 % of the frames are within 3 spreads of it
+MIN_DEVIATION = 0.05  # eV/atom; a smaller deviation is not an outlier
+IMPOSSIBLE_DEVIATION = 20.0  # eV/atom; only atoms at very short distances have such energies
+CROWDED_CONTACT = 0.75  # distance divided by the sum of covalent radii; below, high energies are possible
 
 
 def energy_outliers(frames: Sequence[ase.Atoms], labels: Sequence[dict[str, np.ndarray]]) -> list[Finding]:
-    r"""Energies far from what their composition says.
+    r"""Find energies far from the energy of their composition.
 
-    E0 is fitted by least squares over all frames, again and again without those that lie far off; the residuals per atom are
-    compared with the median and MAD of their configuration type (of all frames where the type has less than eight). A
-    second group of frames, a melt beside a crystal, is no outlier: only what at most 3 % of the type resemble is.
+    E0 is fitted by least squares; the fit is repeated without frames far from it. The residuals per atom are compared with
+    the median and spread of their configuration type, or of all frames if the type has less than eight frames. A second
+    group of frames, such as a melt beside a crystal, is not an outlier: a residual must also be rare, with at most 3 % of
+    the frames close to it.
+
+    Args:
+        frames: Structures.
+        labels: Labels of each structure, by name, in eV and Å.
     """
-    chosen = [number for number, label in enumerate(labels) if "energy" in label and len(frames[number]) > 1]
-    if len(chosen) < FEWEST:
+    labelled_frames = [number for number, label in enumerate(labels) if "energy" in label and len(frames[number]) > 1]
+    if len(labelled_frames) < MIN_FRAMES:
         return []
-    residual = _residuals([frames[n] for n in chosen], np.array([float(labels[n]["energy"]) for n in chosen]))
-    kinds: dict[str, list[int]] = defaultdict(list)
-    for place, number in enumerate(chosen):
-        kinds[str(frames[number].info.get("config_type", "default"))].append(place)
+    energies = np.array([float(labels[number]["energy"]) for number in labelled_frames])
+    residual = _residuals([frames[number] for number in labelled_frames], energies)
+    places_by_type: dict[str, list[int]] = defaultdict(list)
+    for place, number in enumerate(labelled_frames):
+        places_by_type[str(frames[number].info.get("config_type", "default"))].append(place)
     overall = _median_and_spread(residual)
     findings = []
-    for kind, places in kinds.items():
-        mine = residual[places]
-        median, spread = _median_and_spread(mine) if len(places) >= FEWEST else overall
-        far = np.abs(mine - median) > max(FAR * spread, LEAST)
-        rare = _alike(mine, max(SPREADS_ALIKE * spread, LEAST)) <= max(2, RARE * len(places))
-        for row in np.flatnonzero(far & rare):
-            place, off = places[row], mine[row] - median
-            atoms = frames[chosen[place]]
+    for config_type, places in places_by_type.items():
+        type_residual = residual[places]
+        median, spread = _median_and_spread(type_residual) if len(places) >= MIN_FRAMES else overall
+        is_far = np.abs(type_residual - median) > max(OUTLIER_SPREADS * spread, MIN_DEVIATION)
+        n_similar = _count_within(type_residual, max(SIMILAR_SPREADS * spread, MIN_DEVIATION))
+        is_rare = n_similar <= max(2, RARE_FRACTION * len(places))
+        for row in np.flatnonzero(is_far & is_rare):
+            number, deviation = labelled_frames[places[row]], type_residual[row] - median
+            atoms = frames[number]
+            is_impossible = abs(deviation) > IMPOSSIBLE_DEVIATION and closest_contact(atoms, CROWDED_CONTACT) is None
             findings.append(
                 Finding(
                     "energy outlier",
-                    WRONG if abs(off) > ABSURD and closest_contact(atoms, CROWDED) is None else WARNING,
-                    [name_of(atoms, chosen[place])],
-                    float(off),
+                    WRONG if is_impossible else WARNING,
+                    [frame_name(atoms, number)],
+                    float(deviation),
                     "eV/atom",
-                    f"its energy is {off:+.3f} eV/atom off the median of {kind} ({abs(off) / max(spread, 1e-9):.0f} spreads)",
-                    "look at the structure and at the calculation: not converged, another reference, another unit?",
+                    f"its energy is {deviation:+.3f} eV/atom off the median of {config_type} "
+                    f"({abs(deviation) / max(spread, 1e-9):.0f} spreads)",
+                    "examine structure and calculation: is it not converged, or in another reference or unit?",
                 )
             )
     return findings
 
 
 def force_outliers(frames: Sequence[ase.Atoms], labels: Sequence[dict[str, np.ndarray]]) -> list[Finding]:
-    """Frames whose largest force is ten times what nine of ten frames stay below, or above 100 eV/Å."""
+    """Find frames with a largest force above 100 eV/Å, or above ten times the 90 % quantile of all frames."""
     largest = {
         number: float(np.linalg.norm(label["forces"], axis=1).max())
         for number, label in enumerate(labels)
         if "forces" in label
     }
-    if len(largest) < FEWEST:
+    if len(largest) < MIN_FRAMES:
         return []
-    usual = float(np.quantile(list(largest.values()), 0.9))
-    limit = min(max(10 * usual, 1.0), 100.0)
+    quantile = float(np.quantile(list(largest.values()), 0.9))
+    limit = min(max(10 * quantile, 1.0), 100.0)
     return [
         Finding(
             "force outlier",
             WARNING,
-            [name_of(frames[number], number)],
-            size,
+            [frame_name(frames[number], number)],
+            force,
             "eV/Å",
-            f"its largest force is {size:.1f} eV/Å, where 90 % of the frames stay below {usual:.2f}",
+            f"its largest force is {force:.1f} eV/Å; in 90 % of the frames it is below {quantile:.2f}",
             "remove the frame, give it a small weight, or use a Huber loss",
         )
-        for number, size in largest.items()
-        if size > limit
+        for number, force in largest.items()
+        if force > limit
     ]
 
 
 def _residuals(frames: Sequence[ase.Atoms], energy: np.ndarray) -> np.ndarray:
-    """(n_frames,) eV/atom beyond E0, with E0 fitted to the frames that agree with one another."""
+    """Return energies minus fitted E0, (n_frames,), eV/atom; E0 is fitted to the frames without outliers.
+
+    Args:
+        frames: Structures.
+        energy: Energies of the structures, (n_frames,), eV.
+    """
     counts = [Counter(atoms.numbers.tolist()) for atoms in frames]
     elements = sorted({number for count in counts for number in count})
     n_atoms = np.array([len(atoms) for atoms in frames])
-    share = np.array([[count[number] for number in elements] for count in counts]) / n_atoms[:, None]
+    composition = np.array([[count[number] for number in elements] for count in counts]) / n_atoms[:, None]
     per_atom = energy / n_atoms
-    kept = _near_own_composition(share, per_atom)
+    inliers = _near_composition_median(composition, per_atom)
     residual = per_atom
     for _ in range(10):
-        e0 = np.linalg.lstsq(share[kept], per_atom[kept], rcond=1e-10)[0]
-        residual = per_atom - share @ e0
-        median, spread = _median_and_spread(residual[kept])
-        now = np.abs(residual - median) <= max(FAR * spread, LEAST)
-        if (now == kept).all():
+        e0 = np.linalg.lstsq(composition[inliers], per_atom[inliers], rcond=1e-10)[0]
+        residual = per_atom - composition @ e0
+        median, spread = _median_and_spread(residual[inliers])
+        new_inliers = np.abs(residual - median) <= max(OUTLIER_SPREADS * spread, MIN_DEVIATION)
+        if (new_inliers == inliers).all():
             break
-        kept = now
+        inliers = new_inliers
     return residual
 
 
-def _near_own_composition(share: np.ndarray, per_atom: np.ndarray) -> np.ndarray:
-    """(n_frames,) bool: near the median of the same composition, which outliers do not move; what the first fit is made of."""
-    _, kind = np.unique(share.round(9), axis=0, return_inverse=True)
-    kept = np.ones(len(per_atom), dtype=bool)
-    order = np.argsort(kind.reshape(-1), kind="stable")
-    for mine in np.split(order, np.flatnonzero(np.diff(kind.reshape(-1)[order])) + 1):
-        if len(mine) >= 3:
-            median, spread = _median_and_spread(per_atom[mine])
-            kept[mine] = np.abs(per_atom[mine] - median) <= max(FAR * spread, LEAST)
-    return kept
+def _near_composition_median(composition: np.ndarray, per_atom: np.ndarray) -> np.ndarray:
+    """Return which energies are near the median of their composition, (n_frames,) bool, for the first fit of E0.
+
+    Args:
+        composition: Fraction of each element, (n_frames, n_elements).
+        per_atom: Energies, (n_frames,), eV/atom.
+    """
+    _, group = np.unique(composition.round(9), axis=0, return_inverse=True)
+    is_near = np.ones(len(per_atom), dtype=bool)
+    order = np.argsort(group.reshape(-1), kind="stable")
+    for members in np.split(order, np.flatnonzero(np.diff(group.reshape(-1)[order])) + 1):
+        if len(members) >= 3:
+            median, spread = _median_and_spread(per_atom[members])
+            is_near[members] = np.abs(per_atom[members] - median) <= max(OUTLIER_SPREADS * spread, MIN_DEVIATION)
+    return is_near
 
 
-def _alike(numbers: np.ndarray, reach: float) -> np.ndarray:
-    """(n,): how many of the numbers, itself among them, are within reach of each."""
+def _count_within(numbers: np.ndarray, distance: float) -> np.ndarray:
+    """Return how many numbers are within a distance of each number, (n_numbers,); the number itself is counted."""
     ordered = np.sort(numbers)
-    return np.searchsorted(ordered, numbers + reach, "right") - np.searchsorted(ordered, numbers - reach, "left")
+    return np.searchsorted(ordered, numbers + distance, "right") - np.searchsorted(ordered, numbers - distance, "left")
 
 
 def _median_and_spread(numbers: np.ndarray) -> tuple[float, float]:
-    """Median, and the MAD scaled so that it is the standard deviation of a normal distribution."""
+    """Return the median, and 1.4826 times the median absolute deviation, a robust standard deviation."""
     median = float(np.median(numbers))
     return median, 1.4826 * float(np.median(np.abs(numbers - median)))

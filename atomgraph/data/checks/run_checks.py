@@ -1,4 +1,4 @@
-"""Runs all data checks; the most serious findings come first."""
+"""Runs all data checks, and sorts their findings by severity."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ from collections.abc import Iterable, Sequence
 import ase
 import numpy as np
 
-from atomgraph.data.checks.connections import lonely_atoms
+from atomgraph.data.checks.connections import atoms_without_neighbours
 from atomgraph.data.checks.consistency import placeholders, stress_against_volume, work_against_energy
 from atomgraph.data.checks.contacts import short_contacts
-from atomgraph.data.checks.duplicates import TOLERANCE, find_duplicates, groups, shared
+from atomgraph.data.checks.duplicates import TOLERANCE, find_duplicates, find_shared, group_pairs
 from atomgraph.data.checks.findings import NOTE, WARNING, WRONG, Finding
 from atomgraph.data.checks.outliers import energy_outliers, force_outliers
-from atomgraph.data.frame_names import name_of, names_of
+from atomgraph.data.frame_names import frame_name, frame_names
 from atomgraph.graph.structure import get_labels
 
-EQUAL = 1e-3  # eV/atom: what one structure's energies may differ by
-DRIFT, BROKEN = 0.005, 0.05  # eV/Å per atom: net force that is untidy, and that no converged calculation leaves
+MAX_ENERGY_DIFFERENCE = 1e-3  # eV/atom; largest accepted difference between the energies of duplicates
+NET_FORCE_WARNING, NET_FORCE_WRONG = (
+    0.005,
+    0.05,
+)  # eV/Å per atom; net forces from which a finding is a warning, or wrong
 
 
 def examine(
@@ -27,12 +30,13 @@ def examine(
     cutoff: float | None = None,
     tolerance: float = TOLERANCE,
 ) -> list[Finding]:
-    """All checks on frames that were read (``data.read``), the worst findings first.
+    """Run all checks and return the findings, the most severe first.
 
     Args:
-        against: Frames of another part of the data (the training part, say): frames that are in both are ``wrong``.
-        cutoff: Å; atoms that have no neighbour so far are found.
-        tolerance: RMS displacement, Å, below which two structures are one and the same.
+        frames: Structures from ``data.read``, in any iterable.
+        against: Structures of another part of the data, such as the training part; structures in both parts are ``wrong``.
+        cutoff: Cutoff radius, Å, for the check of atoms without neighbours; None skips this check.
+        tolerance: Largest RMS displacement between duplicates, Å.
     """
     frames = list(frames)
     labels = [get_labels(atoms) for atoms in frames]
@@ -47,7 +51,7 @@ def examine(
         *work_against_energy(frames, labels),
     ]
     if cutoff is not None:
-        findings += lonely_atoms(frames, cutoff)
+        findings += atoms_without_neighbours(frames, cutoff)
     if against is not None:
         findings += leakage(frames, list(against), tolerance)
     order = [WRONG, WARNING, NOTE]
@@ -55,25 +59,25 @@ def examine(
 
 
 def net_forces(frames: Sequence[ase.Atoms], labels: Sequence[dict[str, np.ndarray]]) -> list[Finding]:
-    """Forces that do not add up to zero, as they must where nothing acts from outside."""
+    """Find frames with forces that do not sum to zero, as they should without external fields."""
     findings = []
     for number, (atoms, label) in enumerate(zip(frames, labels, strict=True)):
         if "forces" not in label:
             continue
         net = float(np.linalg.norm(label["forces"].sum(0))) / len(atoms)
-        size = float(np.sqrt((label["forces"] ** 2).mean()))
-        if net > max(DRIFT, 0.01 * size):
-            wrong = net > max(BROKEN, 0.1 * size)
+        rms_force = float(np.sqrt((label["forces"] ** 2).mean()))
+        if net > max(NET_FORCE_WARNING, 0.01 * rms_force):
+            is_wrong = net > max(NET_FORCE_WRONG, 0.1 * rms_force)
             findings.append(
                 Finding(
                     "net force",
-                    WRONG if wrong else WARNING,
-                    [name_of(atoms, number)],
+                    WRONG if is_wrong else WARNING,
+                    [frame_name(atoms, number)],
                     net,
                     "eV/Å per atom",
-                    f"forces do not add up to zero: {net:.4f} eV/Å per atom remain (RMS force {size:.3f})",
-                    "constraints, an outer field, or atoms that are missing; no energy has such forces"
-                    if wrong
+                    f"forces do not add up to zero: {net:.4f} eV/Å per atom remain (RMS force {rms_force:.3f})",
+                    "check for constraints, external fields and missing atoms; these forces are no gradient of an energy"
+                    if is_wrong
                     else "converge the forces better, or subtract their mean",
                 )
             )
@@ -83,58 +87,72 @@ def net_forces(frames: Sequence[ase.Atoms], labels: Sequence[dict[str, np.ndarra
 def duplicates(
     frames: Sequence[ase.Atoms], labels: Sequence[dict[str, np.ndarray]], tolerance: float = TOLERANCE
 ) -> list[Finding]:
-    """Structures that occur several times, and those among them whose labels contradict one another."""
+    """Find structures that occur several times, and duplicates with different energies.
+
+    Args:
+        frames: Structures.
+        labels: Labels of each structure, by name, in eV and Å.
+        tolerance: Largest RMS displacement between duplicates, Å.
+    """
     pairs = find_duplicates(frames, tolerance)
     findings = []
     for pair in pairs:
-        first, second = labels[pair.first], labels[pair.second]
-        if "energy" not in first or "energy" not in second:
+        first_labels, second_labels = labels[pair.first], labels[pair.second]
+        if "energy" not in first_labels or "energy" not in second_labels:
             continue
-        sizes = len(frames[pair.first]), len(frames[pair.second])
-        gap = abs(float(first["energy"]) / sizes[0] - float(second["energy"]) / sizes[1])
-        if gap > EQUAL + 3 * pair.distance * max(_rms_force(first), _rms_force(second)):
+        first_energy = float(first_labels["energy"]) / len(frames[pair.first])
+        second_energy = float(second_labels["energy"]) / len(frames[pair.second])
+        difference = abs(first_energy - second_energy)
+        largest_force = max(_rms_force(first_labels), _rms_force(second_labels))
+        if difference > MAX_ENERGY_DIFFERENCE + 3 * pair.distance * largest_force:
             findings.append(
                 Finding(
                     "contradiction",
                     WRONG,
-                    names_of(frames, (pair.first, pair.second)),
-                    gap,
+                    frame_names(frames, (pair.first, pair.second)),
+                    difference,
                     "eV/atom",
-                    f"the same structure (within {pair.distance:.1e} Å) with energies {gap:.4f} eV/atom apart",
-                    "find out which one is right and remove the other; settings or references may differ (then use heads)",
+                    f"the same structure (within {pair.distance:.1e} Å) with energies {difference:.4f} eV/atom apart",
+                    "remove the wrong one; if settings or reference energies differ, use heads",
                 )
             )
-    for members in groups(pairs):
+    for members in group_pairs(pairs):
         findings.append(
             Finding(
                 "duplicates",
                 NOTE,
-                names_of(frames, members),
+                frame_names(frames, members),
                 float(len(members)),
                 "frames",
                 f"{len(members)} frames are the same structure, up to rotation, reflection and repetition",
-                "keep one, or keep all of them on one side of a split (data.group: KEY)",
+                "keep one of them, or keep all of them in one part of a split (data.group: KEY)",
             )
         )
     return findings
 
 
 def _rms_force(label: dict[str, np.ndarray]) -> float:
-    """eV/Å, 1 at least: strains, too, change the energy of structures that are not quite the same."""
+    """Return the RMS force, at least 1 eV/Å, because strains also change the energy of similar structures."""
     return max(1.0, float(np.sqrt((label["forces"] ** 2).mean()))) if "forces" in label else 1.0
 
 
 def leakage(frames: Sequence[ase.Atoms], against: Sequence[ase.Atoms], tolerance: float = TOLERANCE) -> list[Finding]:
-    """Frames that are in the other part too: errors on them say nothing about new structures."""
+    """Find frames with a duplicate in the other part: their errors do not show the accuracy for new structures.
+
+    Args:
+        frames: Structures of one part.
+        against: Structures of the other part.
+        tolerance: Largest RMS displacement between duplicates, Å.
+    """
     return [
         Finding(
             "leakage",
             WRONG,
-            [name_of(frames[pair.first], pair.first), name_of(against[pair.second], pair.second)],
+            [frame_name(frames[pair.first], pair.first), frame_name(against[pair.second], pair.second)],
             pair.distance,
             "Å",
-            "the same structure is on both sides",
-            "remove it from one side, or report errors with and without it",
+            "the same structure is in both parts",
+            "remove it from one part, or report errors with and without it",
         )
-        for pair in shared(frames, against, tolerance)
+        for pair in find_shared(frames, against, tolerance)
     ]

@@ -1,1 +1,1 @@
-"""Files that hold structures: one file a format, and a table of all of them."""
+"""Formats of structure files: one module per format, and a table of all formats."""

@@ -1,4 +1,4 @@
-"""ANI's and torchani's HDF5 files: groups of conformers of one composition; ``h5py`` is an extra."""
+"""Reader of HDF5 files of ANI and torchani: groups of conformers with one composition; needs the extra ``h5py``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from ase.data import atomic_numbers
 
 from atomgraph.data.formats.arrays import require_atoms
-from atomgraph.data.formats.element_names import symbol_of
+from atomgraph.data.formats.element_names import parse_symbol
 from atomgraph.data.formats.format import Format, Options
 from atomgraph.data.formats.text import check_regular
 from atomgraph.errors import DataError
@@ -25,7 +25,7 @@ def _read(path: Path, options: Options) -> Iterator[ase.Atoms]:
     try:
         import h5py
     except ImportError:
-        raise DataError(f"{path} is an HDF5 file, and h5py reads those: pip install 'atomgraph[hdf5]'") from None
+        raise DataError(f"{path} is an HDF5 file, which needs h5py: pip install 'atomgraph[hdf5]'") from None
     check_regular(path)
     try:
         with h5py.File(path, "r") as file:
@@ -38,14 +38,15 @@ def _read(path: Path, options: Options) -> Iterator[ase.Atoms]:
             raise
         raise DataError(f"{path} cannot be read as HDF5: {str(error) or type(error).__name__}") from error
     if not has_frames:
-        raise DataError(f"{path} has no group with coordinates and species, as ANI's files have")
+        raise DataError(f"{path} has no group with coordinates and species; is it a file of ANI?")
 
 
-def _groups(node: Any, seen: set[int]) -> Iterator[Any]:
-    """Groups of conformers, each once, however many names lead to it.
+def _groups(node: Any, visited: set[int]) -> Iterator[Any]:
+    """Yield the groups of conformers; a group with several names is yielded once.
 
     Args:
-        seen: Addresses in the file of the groups that were visited.
+        node: File or group to search.
+        visited: Addresses of the visited groups in the file; changed in place.
     """
     if "coordinates" in node and any(name in node for name in SPECIES):
         yield node
@@ -53,76 +54,87 @@ def _groups(node: Any, seen: set[int]) -> Iterator[Any]:
     for name in sorted(node.keys()):
         if node.get(name, getlink=True).__class__.__name__ == "HardLink" and hasattr(child := node[name], "keys"):
             address = hash(child.id)
-            if address not in seen:
-                seen.add(address)
-                yield from _groups(child, seen)
+            if address not in visited:
+                visited.add(address)
+                yield from _groups(child, visited)
 
 
 def _conformers(group: Any, path: Path, options: Options) -> Iterator[ase.Atoms]:
-    where = f"{path}, group {group.name}"
+    """Yield the structures of a group."""
+    location = f"{path}, group {group.name}"
     positions = _array(group, "coordinates", path)
     if positions.ndim != 3 or positions.shape[2] != 3:
-        raise DataError(f"{where}: coordinates should have shape (conformers, atoms, 3), but have {positions.shape}")
-    n, n_atoms, _ = positions.shape
-    require_atoms(n_atoms, where)
+        raise DataError(f"{location}: coordinates should have shape (conformers, atoms, 3), but have {positions.shape}")
+    n_conformers, n_atoms, _ = positions.shape
+    require_atoms(n_atoms, location)
     species = next(name for name in SPECIES if name in group)
-    numbers = _numbers(_bounded(group, species, path)[()], where)
-    if numbers.shape not in ((n_atoms,), (n, n_atoms)):
-        raise DataError(f"{where}: species of shape {numbers.shape} for coordinates of shape {positions.shape}")
-    numbers = np.broadcast_to(numbers, (n, n_atoms))
-    cells = _array(group, "cell", path) if "cell" in group and group["cell"].shape == (n, 3, 3) else None
-    scalars, vectors = _properties(group, n, n_atoms, path) if options.labels else ({}, {})
-    for conformer in range(n):
-        real = numbers[conformer] > 0  # torchani fills up with −1
-        atoms = ase.Atoms(numbers=numbers[conformer][real], positions=positions[conformer][real])
+    numbers = _numbers(_checked_dataset(group, species, path)[()], location)
+    if numbers.shape not in ((n_atoms,), (n_conformers, n_atoms)):
+        raise DataError(f"{location}: species of shape {numbers.shape} for coordinates of shape {positions.shape}")
+    numbers = np.broadcast_to(numbers, (n_conformers, n_atoms))
+    has_cells = "cell" in group and group["cell"].shape == (n_conformers, 3, 3)
+    cells = _array(group, "cell", path) if has_cells else None
+    scalars, vectors = _properties(group, n_conformers, n_atoms, path) if options.labels else ({}, {})
+    for conformer in range(n_conformers):
+        is_atom = numbers[conformer] > 0  # −1 is padding of torchani
+        atoms = ase.Atoms(numbers=numbers[conformer][is_atom], positions=positions[conformer][is_atom])
         if cells is not None and cells[conformer].any():
             atoms.set_cell(cells[conformer])
             atoms.pbc = True
         atoms.info.update({name: float(values[conformer]) for name, values in scalars.items()})
         for name, rows in vectors.items():
-            atoms.arrays[name] = rows[conformer][real]
+            atoms.arrays[name] = rows[conformer][is_atom]
         atoms.info["group"] = str(group.name)
         yield atoms
 
 
-def _properties(group: Any, n: int, n_atoms: int, path: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Numbers of conformers and vectors of atoms, under their own names; the first energy and forces under the label's."""
+def _properties(
+    group: Any, n_conformers: int, n_atoms: int, path: Path
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return scalars of conformers and vectors of atoms, by name.
+
+    The first known energy is renamed to ``energy``, the first known forces to ``forces``.
+
+    Returns:
+        Scalars, (n_conformers,) each; vectors, (n_conformers, n_atoms, 3) each.
+    """
     scalars, vectors = {}, {}
     for name, data in group.items():
         if name in SPECIES or not hasattr(data, "dtype") or data.dtype.kind not in "fiu":
             continue
-        if data.shape in ((n,), (n, 1)):
-            scalars[name] = _array(group, name, path).reshape(n)
-        elif data.shape == (n, n_atoms, 3) and name != "coordinates":
+        if data.shape in ((n_conformers,), (n_conformers, 1)):
+            scalars[name] = _array(group, name, path).reshape(n_conformers)
+        elif data.shape == (n_conformers, n_atoms, 3) and name != "coordinates":
             vectors[name] = _array(group, name, path)
     for label, table, names in (("energy", scalars, ENERGY), ("forces", vectors, FORCES)):
-        first = next((name for name in names if name in table), None)
-        if first is not None:
-            table[label] = table.pop(first) if first in ("energies", "energy", "force", "forces") else table[first]
+        key = next((name for name in names if name in table), None)
+        if key is not None:
+            table[label] = table.pop(key) if key in ("energies", "energy", "force", "forces") else table[key]
     return scalars, vectors
 
 
 def _array(group: Any, name: str, path: Path) -> np.ndarray:
-    return np.asarray(_bounded(group, name, path)[()], dtype=np.float64)
+    return np.asarray(_checked_dataset(group, name, path)[()], dtype=np.float64)
 
 
-def _bounded(group: Any, name: str, path: Path) -> Any:
-    """A data set; DataError if it needs far more memory than the file, which has no space for parts never written."""
+def _checked_dataset(group: Any, name: str, path: Path) -> Any:
+    """Return a data set; DataError if it is far larger than the file, as HDF5 does not store unwritten parts."""
     data = group[name]
     if data.size * max(data.dtype.itemsize, 8) > 200 * path.stat().st_size + 100_000_000:
         raise DataError(f"{path}: {group.name}/{name} of shape {data.shape} is far larger than the file")
     return data
 
 
-def _numbers(species: np.ndarray, where: str) -> np.ndarray:
+def _numbers(species: np.ndarray, location: str) -> np.ndarray:
+    """Return atomic numbers from atomic numbers or chemical symbols, in the same shape."""
     species = np.asarray(species)
     if species.dtype.kind in "iu":
         return species.astype(int)
     try:
         words = [word.decode() if isinstance(word, bytes) else str(word) for word in species.ravel().tolist()]
-        return np.array([atomic_numbers[symbol_of(word)] for word in words]).reshape(species.shape)
+        return np.array([atomic_numbers[parse_symbol(word)] for word in words]).reshape(species.shape)
     except (DataError, UnicodeDecodeError) as error:
-        raise DataError(f"{where}: {error}") from error
+        raise DataError(f"{location}: {error}") from error
 
 
 ANI = Format(

@@ -1,4 +1,4 @@
-"""Extended XYZ, ASE's own files, and whatever else ASE reads."""
+"""Readers of extended XYZ, of ASE trajectories and data bases, and of all other formats that ASE reads."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from atomgraph.data.formats.format import Format, Options
 from atomgraph.data.formats.named_atoms import check_names_elements
 from atomgraph.data.formats.text import check_unpacked
 from atomgraph.errors import DataError
+from atomgraph.old_names import old_names_of
 
-DATABASES = {".db", ".json"}
-# Of ASE's formats, those whose numbers are whatever the writer put in: a stated unit counts. All others ASE converts itself.
-UNCONVERTED = {"traj", "bundletrajectory", "db", "json", "extxyz", "xyz", "netcdftrajectory"}
-SERVERS = {"mysql", "postgresql"}  # no files
+DATABASE_ENDINGS = {".db", ".json"}
+# Formats without fixed units, for which stated units are used. ASE converts the units of all other formats.
+FORMATS_WITHOUT_UNITS = {"traj", "bundletrajectory", "db", "json", "extxyz", "xyz", "netcdftrajectory"}
+DATABASE_SERVERS = {"mysql", "postgresql"}  # ASE formats that are not files
 
 
 def _read_xyz(path: Path, options: Options) -> Iterable[Callable[[], ase.Atoms]]:
@@ -31,30 +32,34 @@ def _read_traj(path: Path, options: Options) -> Iterator[ase.Atoms]:
 
 
 def _read_database(path: Path, options: Options) -> Iterator[ase.Atoms]:
-    """Rows with their keys and data, which ``ase.io.read`` leaves behind."""
+    """Yield the structures of a data base with their key-value pairs and data, which ``ase.io.read`` drops."""
     with ase.db.connect(path, type="json" if path.suffix.lower() == ".json" else "db") as database:
         for row in database.select():
             yield row.toatoms(add_additional_information=True)
 
 
-def format_of_ase(path: Path, name: str | None) -> Format:
-    """What ASE makes of a file, by its name or as it is told.
+def find_ase_format(path: Path, name: str | None) -> Format:
+    """Return the format of a file that ASE reads.
+
+    Args:
+        path: The file.
+        name: ASE's name of the format; None to find the format from the name of the file.
 
     Raises:
-        DataError: Where ASE does not know the ending, or has no reader of that name.
+        DataError: If ASE does not know the ending, or has no reader of this name.
     """
     try:
         name = filetype(str(path)) if name is None else name
     except (UnknownFileTypeError, OSError) as error:
-        raise DataError(f"cannot tell the format of {path}: {error}") from error
-    if name not in ioformats or not ioformats[name].can_read or name in SERVERS:
-        raise DataError(f"cannot tell the format of {path} by its ending")
+        raise DataError(f"cannot find the format of {path}: {error}") from error
+    if name not in ioformats or not ioformats[name].can_read or name in DATABASE_SERVERS:
+        raise DataError(f"cannot find the format of {path} by its ending")
 
     def read(path: Path, options: Options) -> Iterable[ase.Atoms]:
         check_names_elements(path, name)
         check_unpacked(path)
-        images = ase.io.read(path, index=slice(None), format=name)
-        return images if isinstance(images, list) else [images]
+        structures = ase.io.read(path, index=slice(None), format=name)
+        return structures if isinstance(structures, list) else [structures]
 
     return Format(
         name=name,
@@ -62,7 +67,7 @@ def format_of_ase(path: Path, name: str | None) -> Format:
         endings=(),
         read=read,
         recognise=lambda path, head: False,
-        fixed=name not in UNCONVERTED,
+        fixed=name not in FORMATS_WITHOUT_UNITS,
         compared="read through ASE",
     )
 
@@ -90,7 +95,10 @@ DATABASE = Format(
     title="ASE data base",
     endings=(".db", ".json"),
     read=_read_database,
-    recognise=lambda path, head: path.suffix.lower() in DATABASES or head.startswith(b"SQLite format 3"),
+    recognise=lambda path, head: path.suffix.lower() in DATABASE_ENDINGS or head.startswith(b"SQLite format 3"),
     packed=False,
     compared="read through ASE",
 )
+
+
+__getattr__ = old_names_of(__name__)

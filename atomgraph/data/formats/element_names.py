@@ -1,4 +1,4 @@
-"""Names of atoms in files to elements: symbols, atomic numbers, or numbers of types with what the user says they are."""
+"""Conversion of words in files to elements: symbols, atomic numbers, or type numbers with elements from the user."""
 
 from __future__ import annotations
 
@@ -9,18 +9,22 @@ from typing import NoReturn
 from ase.data import atomic_numbers, chemical_symbols
 
 from atomgraph.errors import DataError
+from atomgraph.old_names import old_names_of
 
 ISOTOPES = {"D": "H", "T": "H"}
 WAY_OUT = (
-    '; say which element each type is, in order: --types "Cu Au" in a command, data.types: [Cu, Au] in a configuration'
+    '; state the element of each type, in order: --types "Cu Au" in a command, data.types: [Cu, Au] in a configuration'
 )
 
 
-def checked_types(types: Sequence[str] | str | None) -> list[str] | None:
-    """Elements of types, in order, from a list or from words, as symbols in any case or atomic numbers.
+def check_types(types: Sequence[str] | str | None) -> list[str] | None:
+    """Return the elements of types as chemical symbols.
+
+    Args:
+        types: Elements of types, in order, as a list or in one text; symbols in any case, or atomic numbers.
 
     Raises:
-        DataError: Where one is no element.
+        DataError: If a word is not an element.
     """
     if types is None:
         return None
@@ -28,68 +32,72 @@ def checked_types(types: Sequence[str] | str | None) -> list[str] | None:
     if not words:
         raise DataError("types should name an element for each type, but is empty")
     try:
-        return [symbol_of(str(word)) for word in words]
+        return [parse_symbol(str(word)) for word in words]
     except DataError as error:
         raise DataError(f"types should be chemical symbols such as Cu Au, or atomic numbers, but {error}") from None
 
 
-def numbers_of_types(rows: Sequence[int], types: Sequence[str] | None, first: int, what: str) -> list[int]:
-    """Atomic numbers of atoms that are known by the number of their type.
+def types_to_numbers(atom_types: Sequence[int], types: Sequence[str] | None, first: int, what: str) -> list[int]:
+    """Return atomic numbers from type numbers.
 
     Args:
-        rows: Type of each atom.
-        types: Element of each type, in order; None: not stated.
+        atom_types: Type number of each atom.
+        types: Element of each type, in order; None if not stated.
         first: Number of the first type.
-        what: What has only types, for messages.
+        what: Description of the file, for messages.
 
     Raises:
-        DataError: Without types, or for a type that has none.
+        DataError: If the elements are not stated, or a type has no element.
     """
     if types is None:
-        there = ", ".join(map(str, sorted(set(rows))[:8]))
-        raise DataError(f"{what} names types {there}, and no elements{WAY_OUT}")
-    table = [atomic_numbers[symbol] for symbol in types]
-    strange = sorted({row for row in rows if not 0 <= row - first < len(table)})
-    if strange:
+        type_list = ", ".join(map(str, sorted(set(atom_types))[:8]))
+        raise DataError(f"{what} has types {type_list}, and no elements{WAY_OUT}")
+    numbers = [atomic_numbers[symbol] for symbol in types]
+    unknown_types = sorted({number for number in atom_types if not 0 <= number - first < len(numbers)})
+    if unknown_types:
         raise DataError(
-            f"{what} has type {strange[0]}, but only {len(table)} elements are given: {' '.join(types)}{WAY_OUT}"
+            f"{what} has type {unknown_types[0]}, but only {len(numbers)} elements are stated: {' '.join(types)}{WAY_OUT}"
         )
-    return [table[row - first] for row in rows]
+    return [numbers[number - first] for number in atom_types]
 
 
 def refuse_types(types: Sequence[str], what: str) -> NoReturn:
-    """DataError for elements of types where a file names its elements itself.
+    """Raise DataError for stated types if the file contains elements.
 
     Args:
-        types: What the user stated.
-        what: What names elements, for messages.
+        types: Elements that the user states.
+        what: Description of the file, for messages.
     """
     raise DataError(
-        f"{what} names elements, but types ({' '.join(types)}) are stated: take them out (--types in a command, data.types in "
-        f"a configuration). Where other files of the run need them, convert those first: atomgraph convert-data --types"
+        f"{what} names elements, but types ({' '.join(types)}) are stated: remove them (--types in a command, data.types in "
+        f"a configuration). If other files of the run need them, convert those files first: atomgraph convert-data --types"
     )
 
 
-def whole_types(words: Iterable[object], what: str) -> list[int]:
-    """Numbers of types from the words of a file.
+def parse_types(words: Iterable[object], what: str) -> list[int]:
+    """Return type numbers from the words of a file.
+
+    Args:
+        words: Words of the file.
+        what: Description of the file, for messages.
 
     Raises:
-        DataError: For a word that is no whole number.
+        DataError: If a word is not a whole number.
     """
-    kinds = []
+    types = []
     for word in words:
         text = str(word)
         if not (text.removeprefix("-").isdigit() and text.isascii() and len(text) < 12):
             raise DataError(f"{what}: a type should be a whole number, but is {text[:40]!r}")
-        kinds.append(int(text))
-    return kinds
+        types.append(int(text))
+    return types
 
 
-def symbol_of(word: str) -> str:
-    """The chemical symbol that a word of a file stands for: a symbol, in any case, or an atomic number.
+def parse_symbol(word: str) -> str:
+    """Return the chemical symbol for a word of a file: a symbol in any case, or an atomic number.
 
     Raises:
-        DataError: For words that are no element; labels such as Cu1 and isotopes such as D are named.
+        DataError: If the word is not an element; for labels such as Cu1 and isotopes such as D, the message has the element.
     """
     symbol = word.capitalize()
     if symbol in atomic_numbers:
@@ -99,6 +107,9 @@ def symbol_of(word: str) -> str:
     if symbol in ISOTOPES:
         raise DataError(f"{word!r} is an isotope; write its element, {ISOTOPES[symbol]}")
     letters = re.match(r"[A-Za-z]{1,2}", word)
-    if letters and (plain := letters.group().capitalize()) in atomic_numbers:
-        raise DataError(f"{word!r} is no element but the label of an atom; write its element, {plain}")
+    if letters and (element := letters.group().capitalize()) in atomic_numbers:
+        raise DataError(f"{word!r} is no element but the label of an atom; write its element, {element}")
     raise DataError(f"{word!r} is no element")
+
+
+__getattr__ = old_names_of(__name__)

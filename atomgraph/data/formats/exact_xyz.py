@@ -1,4 +1,4 @@
-"""Extended XYZ with every digit of every number, as ``data.read`` reads it back."""
+"""Writer of extended XYZ with all digits, so that ``data.read`` reads the same numbers."""
 
 from __future__ import annotations
 
@@ -14,14 +14,18 @@ from ase.stress import voigt_6_to_full_3x3_stress
 from atomgraph.errors import DataError
 from atomgraph.graph.quantities import QUANTITIES
 
-KINDS = {"f": "R", "i": "I", "u": "I", "b": "L", "U": "S"}
+COLUMN_KINDS = {"f": "R", "i": "I", "u": "I", "b": "L", "U": "S"}
 
 
 def write_exact(path: Path, frames: Iterable[ase.Atoms]) -> None:
-    """Write frames with their labels, ``info`` and ``arrays``; what is neither numbers nor words is left out.
+    """Write frames with labels, ``info`` and ``arrays``; only numbers and text are written.
+
+    Args:
+        path: The file.
+        frames: Structures in any iterable, in Å and eV.
 
     Raises:
-        DataError: For positions that are no real numbers.
+        DataError: If positions are not real numbers.
     """
     with path.open("w", encoding="utf-8") as file:
         for atoms in frames:
@@ -29,6 +33,7 @@ def write_exact(path: Path, frames: Iterable[ase.Atoms]) -> None:
 
 
 def _lines(atoms: ase.Atoms) -> Iterator[str]:
+    """Yield the lines of a frame."""
     columns = {"species": np.array(atoms.get_chemical_symbols()), "pos": np.asarray(atoms.positions)}
     if columns["pos"].dtype.kind not in "fiu":
         raise DataError(f"positions should be real numbers, but are {columns['pos'].dtype}")
@@ -39,7 +44,13 @@ def _lines(atoms: ase.Atoms) -> Iterator[str]:
         if quantity.per == "atom" and results.get(quantity.name) is not None:
             arrays[quantity.name] = np.asarray(results[quantity.name])
     for name, array in arrays.items():
-        if array.dtype.kind in KINDS and array.ndim < 3 and " " not in name and array.size and _plain(array):
+        if (
+            array.dtype.kind in COLUMN_KINDS
+            and array.ndim < 3
+            and " " not in name
+            and array.size
+            and _is_writable(array)
+        ):
             columns[name] = array
     yield f"{len(atoms)}\n"
     yield _comment(atoms, results, columns) + "\n"
@@ -49,7 +60,10 @@ def _lines(atoms: ase.Atoms) -> Iterator[str]:
 
 
 def _comment(atoms: ase.Atoms, results: dict[str, Any], columns: dict[str, np.ndarray]) -> str:
-    properties = ":".join(f"{name}:{KINDS[array.dtype.kind]}:{_width(array)}" for name, array in columns.items())
+    """Return the second line of a frame."""
+    properties = ":".join(
+        f"{name}:{COLUMN_KINDS[array.dtype.kind]}:{_n_columns(array)}" for name, array in columns.items()
+    )
     words = [f"Properties={properties}", f'pbc="{" ".join("FT"[bool(flag)] for flag in atoms.pbc)}"']
     if atoms.cell.array.any():
         words.insert(0, f'Lattice="{_numbers(atoms.cell.array)}"')
@@ -68,12 +82,12 @@ def _comment(atoms: ase.Atoms, results: dict[str, Any], columns: dict[str, np.nd
 
 
 def _value(value: Any) -> str | None:
-    """A value of ``info`` as a word; None for what has none."""
+    """Return a value of ``info`` as text; None for values that cannot be written."""
     if isinstance(value, bool | np.bool_):
         return "FT"[bool(value)]
     if isinstance(value, str):
-        plain = value.strip() and "\n" not in value and "\r" not in value  # ASE's reader stumbles over an empty word
-        return json.dumps(value, ensure_ascii=False) if plain else None
+        is_writable = value.strip() and "\n" not in value and "\r" not in value  # ASE's reader fails for empty text
+        return json.dumps(value, ensure_ascii=False) if is_writable else None
     try:
         array = np.asarray(value, dtype=None)
     except ValueError:
@@ -88,19 +102,19 @@ def _numbers(array: np.ndarray) -> str:
 
 
 def _words(array: np.ndarray) -> list[str]:
-    """The columns of each atom."""
+    """Return the columns of each atom as text."""
     rows = np.asarray(array).reshape(len(array), -1).tolist()
     if array.dtype.kind == "b":
         return [" ".join("FT"[flag] for flag in row) for row in rows]
     return [" ".join(word if isinstance(word, str) else repr(word) for word in row) for row in rows]
 
 
-def _plain(array: np.ndarray) -> bool:
-    """Whether words have no blanks, so that columns can be told apart."""
+def _is_writable(array: np.ndarray) -> bool:
+    """Return whether text has no blanks, which separate columns."""
     return array.dtype.kind != "U" or all(
         word and not any(c.isspace() for c in word) for word in array.ravel().tolist()
     )
 
 
-def _width(array: np.ndarray) -> int:
+def _n_columns(array: np.ndarray) -> int:
     return int(array.size // len(array))

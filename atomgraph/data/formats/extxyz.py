@@ -1,4 +1,4 @@
-"""Extended XYZ read strictly, frame by frame: every line is accounted for before ASE makes a frame of it."""
+"""Strict reader of extended XYZ: the lines of each frame are checked before ASE parses them."""
 
 from __future__ import annotations
 
@@ -10,46 +10,63 @@ from pathlib import Path
 import ase
 from ase.io.extxyz import read_xyz
 
-from atomgraph.data.formats.comment import EXPONENT, PROPERTIES, RAW, Field, comment_of, fields_of, unguarded
-from atomgraph.data.formats.text import OPENERS, is_packed, lines_of
-from atomgraph.data.formats.xyz_elements import SPECIES, check_elements, name_elements, symbol
+from atomgraph.data.formats.comment import (
+    EXPONENT,
+    PROPERTIES,
+    RAW_PREFIX,
+    Field,
+    original_key,
+    parse_comment,
+    parse_fields,
+)
+from atomgraph.data.formats.text import OPENERS, is_packed, read_lines
+from atomgraph.data.formats.xyz_elements import SPECIES_COLUMNS, check_elements, name_elements, read_symbol
 from atomgraph.errors import DataError
 
 ENDINGS = {".xyz", ".extxyz"}
-MOST_PACKED = 2_000_000  # atoms of a frame in a packed file: lines take far more memory than the file
+MAX_PACKED_ATOMS = 2_000_000  # atoms per frame of a compressed file, which limits the memory for its lines
 
 
 def is_xyz(path: Path) -> bool:
-    """By its name, packed or not."""
+    """Return whether the name is that of an XYZ file, compressed or not."""
     suffixes = path.suffixes[:-1] if path.suffix.lower() in OPENERS else path.suffixes
     return bool(suffixes) and suffixes[-1].lower() in ENDINGS
 
 
 def iread_xyz(path: Path, types: Sequence[str] | None = None) -> Iterator[Callable[[], ase.Atoms]]:
-    """Functions that make the frames of a file, one after the other; the file is never in memory as a whole.
+    """Yield a function for each frame of a file that returns the frame; the file is read frame by frame.
 
-    Blank lines between frames, Fortran's D exponents and atomic numbers in the column of species are understood.
+    Blank lines between frames, Fortran's D exponents and atomic numbers in the column of species are supported. (ASE alone
+    stops without an error at a blank line.)
 
     Args:
-        path: The file, packed or not.
-        types: Elements of types, for files that name none (LAMMPS's ``dump xyz``, a column ``type``); refused by others.
+        path: The file, compressed or not.
+        types: Elements of types, for files without elements (LAMMPS's ``dump xyz``, a column ``type``); an error for
+            files with elements.
 
     Raises:
-        DataError: With file, frame and line, where the text is not whole. (ASE alone stops silently at a blank line, and
-            reports a cut file in many ways.)
+        DataError: If the text is incomplete or damaged; the message has file, frame and line.
     """
     lines = _Lines(path)
     for frame in _frames(lines):
-        yield _maker(path, frame, types)
-    if lines.place == 0:
+        yield _frame_parser(path, frame, types)
+    if lines.frame_number == 0:
         raise DataError(f"{path} is empty")
 
 
 @dataclass
 class _Frame:
-    """The lines of a frame: comment, atoms, cell vectors; ``line`` is the number of its first line, from 1."""
+    """The lines of a frame.
 
-    place: int
+    Attributes:
+        number: Number of the frame, from 0.
+        line: Number of the first line, from 1.
+        comment: Second line.
+        atoms: Lines of atoms.
+        vectors: Lines of cell vectors.
+    """
+
+    number: int
     line: int
     comment: str
     atoms: list[str]
@@ -57,11 +74,11 @@ class _Frame:
 
 
 class _Lines:
-    """Lines of a file, one of which can be looked at before it is taken."""
+    """Lines of a file; ``peek`` returns the next line without consuming it."""
 
     def __init__(self, path: Path):
-        self.path, self.number, self.place = path, 0, 0
-        self._lines, self._next = lines_of(path), None  # type: tuple[Iterator[str], str | None]
+        self.path, self.number, self.frame_number = path, 0, 0
+        self._lines, self._next = read_lines(path), None  # type: tuple[Iterator[str], str | None]
 
     def peek(self) -> str | None:
         if self._next is None:
@@ -76,18 +93,20 @@ class _Lines:
 
 
 def _frames(lines: _Lines) -> Iterator[_Frame]:
+    """Yield the frames of a file as text; DataError for an incomplete frame."""
     while True:
         while (line := lines.peek()) is not None and not line.strip():
             lines.take()
         if line is None:
             return
         lines.take()
-        first = lines.number
+        first_line = lines.number
         n_atoms = _n_atoms(lines, line)
-        if n_atoms > MOST_PACKED and is_packed(lines.path):
+        if n_atoms > MAX_PACKED_ATOMS and is_packed(lines.path):
             raise DataError(
-                f"{lines.path}, frame {lines.place} (line {first}): {n_atoms} atoms are too many for a packed file; unpack it "
-                f"and read the file itself"
+                f"{lines.path}, frame {lines.frame_number} (line {first_line}): {n_atoms} atoms are too many for a "
+                f"compressed file; "
+                f"decompress it first"
             )
         comment = lines.take()
         atoms: list[str] = []
@@ -97,127 +116,131 @@ def _frames(lines: _Lines) -> Iterator[_Frame]:
             atoms.pop()
         if comment is None or len(atoms) < n_atoms:
             raise DataError(
-                f"{lines.path}, frame {lines.place} (line {first}) is cut short: {n_atoms} atoms are announced, "
-                f"{len(atoms)} are there"
+                f"{lines.path}, frame {lines.frame_number} (line {first_line}) is cut short: it should have {n_atoms} atoms, "
+                f"but has {len(atoms)}"
             )
-        frame = _Frame(lines.place, first, comment, atoms, [])
+        frame = _Frame(lines.frame_number, first_line, comment, atoms, [])
         while (line := lines.peek()) is not None and line.lstrip().startswith("VEC"):
             frame.vectors.append(line)
             lines.take()
         _check_last_line(lines, frame)
         yield frame
-        lines.place += 1
+        lines.frame_number += 1
 
 
 def _n_atoms(lines: _Lines, line: str) -> int:
+    """Return the number of atoms in the first line of a frame; DataError if the line is not a number."""
     text = line.strip()
     if text.isascii() and text.isdigit() and len(text) < 12 and int(text) > 0:
         return int(text)
-    wrong = f"{lines.path}, line {lines.number}: a number of atoms should begin frame {lines.place}, but here is {text[:40]!r}"
-    if lines.place:
-        wrong += f"; frame {lines.place - 1} has more or fewer lines than its number of atoms"
-    raise DataError(wrong)
+    message = f"{lines.path}, line {lines.number}: frame {lines.frame_number} should begin with its number of atoms, "
+    message += f"but begins with {text[:40]!r}"
+    if lines.frame_number:
+        message += f"; frame {lines.frame_number - 1} has more or fewer lines than its number of atoms"
+    raise DataError(message)
 
 
 def _check_last_line(lines: _Lines, frame: _Frame) -> None:
-    """A file that ends without a newline should end in a whole line."""
+    """Raise DataError if the last line of the file ends without a newline and is shorter than the lines before it."""
     last = frame.atoms[-1]
     lengths = {len(text) for text in frame.atoms[:-1]}
     if not last.endswith("\n") and len(lengths) == 1 and len(last) + 1 < min(lengths):
         raise DataError(
-            f"{lines.path}, frame {frame.place}: the file is cut short within its last line, {last.strip()[:60]!r}"
+            f"{lines.path}, frame {frame.number}: the file is cut short within its last line, {last.strip()[:60]!r}"
         )
 
 
-def _maker(path: Path, frame: _Frame, types: Sequence[str] | None) -> Callable[[], ase.Atoms]:
-    def make() -> ase.Atoms:
+def _frame_parser(path: Path, frame: _Frame, types: Sequence[str] | None) -> Callable[[], ase.Atoms]:
+    """Return a function that parses a frame."""
+
+    def parse() -> ase.Atoms:
         _check_columns(path, frame)
-        where = f"{path}, frame {frame.place} (line {frame.line})"
-        rows = _plain_rows(path, frame, types)
-        text = "".join([f"{len(rows)}\n", _whole(frame.comment), *rows, *frame.vectors])
+        location = f"{path}, frame {frame.number} (line {frame.line})"
+        rows = _normalised_rows(path, frame, types)
+        text = "".join([f"{len(rows)}\n", _with_newline(frame.comment), *rows, *frame.vectors])
         try:
             check_elements(rows, _fields(path, frame))
-            (atoms,) = read_xyz(io.StringIO(text), index=slice(None), properties_parser=comment_of)
+            (atoms,) = read_xyz(io.StringIO(text), index=slice(None), properties_parser=parse_comment)
         except DataError as error:
-            raise DataError(f"{where}: {error}") from error
-        except Exception as error:  # ASE's reader raises many kinds
-            reason = _bad_number(path, frame) or f"{where}: {str(error) or type(error).__name__}"
+            raise DataError(f"{location}: {error}") from error
+        except Exception as error:  # ASE's reader raises many types of errors
+            reason = _describe_bad_number(path, frame) or f"{location}: {str(error) or type(error).__name__}"
             raise DataError(reason.replace("ase.io.extxyz: ", "")) from error
         try:
             name_elements(atoms, _fields(path, frame), types)
         except DataError as error:
-            raise DataError(f"{where}: {error}") from error
-        for name in [name for name in atoms.info if isinstance(name, str) and name.startswith(RAW)]:
-            atoms.info[unguarded(name)] = atoms.info.pop(name)
+            raise DataError(f"{location}: {error}") from error
+        for name in [name for name in atoms.info if isinstance(name, str) and name.startswith(RAW_PREFIX)]:
+            atoms.info[original_key(name)] = atoms.info.pop(name)
         return atoms
 
-    return make
+    return parse
 
 
 def _check_columns(path: Path, frame: _Frame) -> None:
-    """Each atom's line has the columns that are announced; a plain XYZ file may have more."""
+    """Check that each atom has the stated number of columns; plain XYZ files may have more columns."""
     fields = _fields(path, frame)
-    width = sum(field.width for field in fields)
-    exact = PROPERTIES.search(frame.comment) is not None
+    n_columns = sum(field.width for field in fields)
+    is_exact = PROPERTIES.search(frame.comment) is not None
     for number, line in enumerate(frame.atoms):
-        columns = len(line.split())
-        if columns < width or (exact and columns != width):
+        n_words = len(line.split())
+        if n_words < n_columns or (is_exact and n_words != n_columns):
             raise DataError(
-                f"{path}, frame {frame.place}, line {frame.line + 2 + number}: each of {len(frame.atoms)} atoms should have "
-                f"{width} columns, but here are {columns}: {line.strip()[:40]!r}"
+                f"{path}, frame {frame.number}, line {frame.line + 2 + number}: each of {len(frame.atoms)} atoms should have "
+                f"{n_columns} columns, but this one has {n_words}: {line.strip()[:40]!r}"
             )
 
 
 def _fields(path: Path, frame: _Frame) -> list[Field]:
     try:
-        return fields_of(frame.comment)
+        return parse_fields(frame.comment)
     except Exception as error:
-        raise DataError(f"{path}, frame {frame.place}: its second line is not extended XYZ: {error}") from error
+        raise DataError(f"{path}, frame {frame.number}: its second line is not extended XYZ: {error}") from error
 
 
-def _plain_rows(path: Path, frame: _Frame, types: Sequence[str] | None) -> list[str]:
-    """The lines of atoms with chemical symbols and E exponents; those that have both already stay as they are."""
+def _normalised_rows(path: Path, frame: _Frame, types: Sequence[str] | None) -> list[str]:
+    """Return the lines of atoms with chemical symbols and E exponents; lines that have both are unchanged."""
     fields = _fields(path, frame)
     column, species = 0, None
-    numeric: list[int] = []
+    numeric: list[int] = []  # columns of real numbers
     for field in fields:
-        if field.name.lower() in SPECIES:
+        if field.name.lower() in SPECIES_COLUMNS:
             species = column
         if field.kind == "R":
             numeric += range(column, column + field.width)
         column += field.width
-    rows, known = [], {}  # type: tuple[list[str], dict[str, str]]
+    rows, symbols = [], {}  # type: tuple[list[str], dict[str, str]]
     for number, line in enumerate(frame.atoms):
         word = "" if species is None else line.split(None, species + 1)[species]
-        if word and word not in known:
+        if word and word not in symbols:
             try:
-                known[word] = symbol(word, types, frame.comment)
+                symbols[word] = read_symbol(word, types, frame.comment)
             except DataError as error:
-                raise DataError(f"{path}, frame {frame.place}, line {frame.line + 2 + number}: {error}") from error
-        if (not word or known[word] == word) and "d" not in line and "D" not in line:
+                raise DataError(f"{path}, frame {frame.number}, line {frame.line + 2 + number}: {error}") from error
+        if (not word or symbols[word] == word) and "d" not in line and "D" not in line:
             rows.append(line)
             continue
         words = line.split()
         if species is not None:
-            words[species] = known[word]
-        for place in numeric:
-            words[place] = EXPONENT.sub("e", words[place])
+            words[species] = symbols[word]
+        for index in numeric:
+            words[index] = EXPONENT.sub("e", words[index])
         rows.append(" ".join(words) + "\n")
     return rows
 
 
-def _bad_number(path: Path, frame: _Frame) -> str:
-    """Where a word stands in a column of numbers; empty where none does."""
+def _describe_bad_number(path: Path, frame: _Frame) -> str:
+    """Return a message on the first word in a column of numbers that is not a number; empty if there is none."""
     kinds = [field.kind for field in _fields(path, frame) for _ in range(field.width)]
     for number, line in enumerate(frame.atoms):
         for word, kind in zip(line.split(), kinds, strict=False):
             try:
                 {"R": float, "I": int}.get(kind, str)(EXPONENT.sub("e", word))
             except ValueError:
-                place = f"{path}, frame {frame.place}, line {frame.line + 2 + number}"
-                return f"{place}: a number should be here, but is {word[:40]!r}"
+                location = f"{path}, frame {frame.number}, line {frame.line + 2 + number}"
+                return f"{location}: expected a number, but got {word[:40]!r}"
     return ""
 
 
-def _whole(comment: str) -> str:
+def _with_newline(comment: str) -> str:
     return comment if comment.endswith("\n") else comment + "\n"

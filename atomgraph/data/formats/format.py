@@ -1,4 +1,4 @@
-"""What a format is: how a file of it is recognised and read, and which units its numbers have."""
+"""``Format``: how files of a format are recognised and read, and their units."""
 
 from __future__ import annotations
 
@@ -11,13 +11,19 @@ import ase
 
 from atomgraph.data.reading_notes import ReadingNotes
 
-# A frame, a function that makes it, or None for one that is left out but keeps its place in the file.
+# A frame, a function that returns a frame, or None for a frame that is left out but counted.
 Frame: TypeAlias = ase.Atoms | Callable[[], ase.Atoms] | None
 
 
 @dataclass(frozen=True)
 class Options:
-    """Options of a reader: elements of types, whether labels are read, and where omissions are noted."""
+    """Options of a reader.
+
+    Attributes:
+        types: Elements of atom types, stated by the user; None if not stated.
+        labels: Whether labels are read.
+        notes: Object that receives notes of reading.
+    """
 
     types: Sequence[str] | None = None
     labels: bool = True
@@ -29,17 +35,19 @@ class Format:
     """A format of structure files.
 
     Attributes:
-        name: What ``--format`` and ``data.format`` call it.
-        title: In words.
-        endings: Of names, for messages and documentation.
-        read: Gives the frames of a file, with ``energy``, ``forces``, ``stress`` or ``virial`` in the file's own units.
-        recognise: Whether a file is of this format, from its path and its first bytes (none for a folder).
-        units: Units of the numbers that ``read`` gives, where they are not eV and Å; see ``data.Conversion``.
-        fixed: Whether a unit that is stated and differs is refused; otherwise it wins over ``units``.
-        units_in: Units that a file states itself; they are fixed then.
-        packed: Whether packed files (.gz, .bz2, .xz) are read, too.
-        types: Whether files may know atoms by the number of their type only.
-        compared: Which independent program the reader was compared with, on files which that program wrote.
+        name: Name of the format in ``--format`` and ``data.format``.
+        title: Title in messages and documentation.
+        endings: Endings of file names, for messages and documentation.
+        read: Function that returns the frames of a file, with ``energy``, ``forces``, ``stress`` or ``virial`` in the units
+            of the file.
+        recognise: Function that returns whether a file has this format, from its path and its first bytes (empty for a
+            folder).
+        units: Default units of the files, if they are not eV and Å; see ``data.conversion``.
+        fixed: Whether the units are fixed. A different unit from the user is then an error; otherwise it replaces ``units``.
+        units_in: Function that reads the units that a file states; these units are fixed.
+        packed: Whether compressed files (.gz, .bz2, .xz) are read.
+        types: Whether files may have numbers of atom types without elements.
+        compared: Independent programs with which the reader was compared, on files that these programs wrote.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The table of formats, and which of them a file has."""
+"""The table of formats; finds the format and the units of a file."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 from ase.io.formats import ioformats
 
-from atomgraph.data.conversion import Conversion, known_entries, unit_names
+from atomgraph.data.conversion import Conversion, check_entries, unit_names
 from atomgraph.data.formats.ani import ANI
-from atomgraph.data.formats.ase_formats import DATABASE, EXTXYZ, TRAJ, format_of_ase
+from atomgraph.data.formats.ase_formats import DATABASE, EXTXYZ, TRAJ, find_ase_format
 from atomgraph.data.formats.deepmd import DEEPMD
 from atomgraph.data.formats.format import Format
 from atomgraph.data.formats.gpumd import GPUMD
@@ -21,11 +21,12 @@ from atomgraph.data.formats.mlip_cfg import MLIP_CFG
 from atomgraph.data.formats.n2p2 import N2P2
 from atomgraph.data.formats.poscar import POSCAR
 from atomgraph.data.formats.qm9 import QM9
-from atomgraph.data.formats.text import beginning_of, check_encoding, is_packed
+from atomgraph.data.formats.text import check_encoding, is_packed, read_beginning
 from atomgraph.data.formats.vasp import OUTCAR, VASPRUN
 from atomgraph.errors import DataError, nearest
+from atomgraph.old_names import old_names_of
 
-# In the order in which they are asked: those that look into the file before those that go by its name.
+# In the order of recognition: formats recognised by the content of a file come before those recognised by its name.
 FORMATS = (
     DEEPMD,
     ANI,
@@ -44,73 +45,89 @@ FORMATS = (
     OUTCAR,
     POSCAR,
 )
-BY_NAME = {file_format.name: file_format for file_format in FORMATS} | {
+FORMATS_BY_NAME = {file_format.name: file_format for file_format in FORMATS} | {
     "xyz": EXTXYZ,
     "rmd17": MD17,
     "runnerdata": N2P2,
     "json": DATABASE,
 }
 
-OF_ASE_ONLY = {"gpumd"}  # names that ASE has for another format
+OTHER_ASE_FORMATS = {"gpumd"}  # names that ASE uses for a different format
 
 
-def format_of(path: Path, name: str | None = None) -> Format:
-    """The format of a file: the one that is named, or the one that recognises it, or what ASE makes of its name.
+def find_format(path: Path, name: str | None = None) -> Format:
+    """Return the format of a file.
+
+    Args:
+        path: The file.
+        name: Name of the format; None to recognise it from the content or the name of the file.
 
     Raises:
-        DataError: For an unknown name, and for a file of no known format, with the endings that are known.
+        DataError: If the name is unknown, or the file has no known format.
     """
     if name is not None:
-        if name in BY_NAME:
-            return _readable(BY_NAME[name], path)
+        if name in FORMATS_BY_NAME:
+            return _check_packed(FORMATS_BY_NAME[name], path)
         if name in ioformats and ioformats[name].can_read:
-            return format_of_ase(path, name)
+            return find_ase_format(path, name)
         raise DataError(
-            f"unknown format {name!r}{nearest(name, {*BY_NAME, *ioformats})}; ours are {', '.join(BY_NAME)}"
+            f"unknown format {name!r}{nearest(name, {*FORMATS_BY_NAME, *ioformats})}; formats of atomgraph are "
+            f"{', '.join(FORMATS_BY_NAME)}"
         )
-    head = b"" if path.is_dir() else beginning_of(path)
+    head = b"" if path.is_dir() else read_beginning(path)
     check_encoding(path, head)
     for file_format in FORMATS:
         if file_format.recognise(path, head):
-            return _readable(file_format, path)
+            return _check_packed(file_format, path)
     try:
-        of_ase = format_of_ase(path, None)
-        return _readable(BY_NAME.get(of_ase.name, of_ase) if of_ase.name not in OF_ASE_ONLY else of_ase, path)
+        ase_format = find_ase_format(path, None)
+        if ase_format.name in OTHER_ASE_FORMATS:
+            return _check_packed(ase_format, path)
+        return _check_packed(FORMATS_BY_NAME.get(ase_format.name, ase_format), path)
     except DataError as error:
         endings = ", ".join(
             dict.fromkeys(ending for file_format in FORMATS for ending in file_format.endings if ending != "a folder")
         )
         raise DataError(
-            f"{error}; known are {endings} and what else ASE reads; or say the format: --format extxyz in a command, "
+            f"{error}; known endings are {endings} and those that ASE reads; or name the format: --format extxyz in a command, "
             f"data.format: extxyz in a configuration"
         ) from error
 
 
-def _readable(file_format: Format, path: Path) -> Format:
-    """The format; DataError for a packed file of a format that is read from the file itself."""
+def _check_packed(file_format: Format, path: Path) -> Format:
+    """Return the format; DataError if the file is compressed and the format cannot be read from compressed files."""
     if not file_format.packed and is_packed(path):
-        raise DataError(
-            f"{path} ({file_format.title}) is packed; unpack it (gunzip, bunzip2, unxz) and read the file itself"
-        )
+        raise DataError(f"{path} ({file_format.title}) is compressed; decompress it first (gunzip, bunzip2, unxz)")
     return file_format
 
 
-def conversion_of(file_format: Format, path: Path, stated: Mapping[str, str] | None) -> Conversion:
-    """From the units of a file to eV and Å: stated units win over those that a reader assumes.
+def find_conversion(file_format: Format, path: Path, stated: Mapping[str, str] | None) -> Conversion:
+    """Return the conversion of a file to eV and Å; stated units replace default units of the format.
+
+    Args:
+        file_format: Format of the file.
+        path: The file.
+        stated: Units that the user states, see ``data.read``.
 
     Raises:
-        DataError: For a stated unit that differs from one which the format, or the file itself, fixes.
+        DataError: If a stated unit differs from a unit that the format or the file fixes.
     """
-    stated = known_entries(stated, unit_names(), "units")
-    own = file_format.units_in(path) if file_format.units_in is not None else {}
-    assumed = {**file_format.units, **own}
-    together = Conversion.of({**assumed, **stated})
-    fixed = Conversion.of({**assumed, **{name: word for name, word in stated.items() if name == "stress_order"}})
-    if (file_format.fixed or own) and together != fixed:
-        said = ", ".join(f"{name}: {word}" for name, word in stated.items() if name != "stress_order")
-        units = ", ".join(f"{name} {word}" for name, word in assumed.items()) or "eV and Å"
+    stated = check_entries(stated, unit_names(), "units")
+    file_units = file_format.units_in(path) if file_format.units_in is not None else {}
+    default_units = {**file_format.units, **file_units}
+    conversion = Conversion.from_units({**default_units, **stated})
+    fixed = Conversion.from_units(
+        {**default_units, **{name: word for name, word in stated.items() if name == "stress_order"}}
+    )
+    if (file_format.fixed or file_units) and conversion != fixed:
+        stated_text = ", ".join(f"{name}: {word}" for name, word in stated.items() if name != "stress_order")
+        units = ", ".join(f"{name} {word}" for name, word in default_units.items()) or "eV and Å"
         raise DataError(
-            f"{path} ({file_format.title}) has units of its own ({units}), which are converted; take the units ({said}) out, "
-            f"or convert the file first (atomgraph convert-data) where other files need them"
+            f"{path} ({file_format.title}) has the fixed units {units}, which are converted; remove the stated units "
+            f"({stated_text}), "
+            f"or convert the file first (atomgraph convert-data) if other files need these units"
         )
-    return together
+    return conversion
+
+
+__getattr__ = old_names_of(__name__)

@@ -1,4 +1,4 @@
-"""GPUMD's ``train.xyz``: extended XYZ whose keys may be in any case, whose forces are ``force``, and whose virial is −V σ."""
+"""Reader of GPUMD's ``train.xyz``: extended XYZ with keys in any case, forces as ``force``, and a virial of −V σ."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ import ase
 from atomgraph.data.formats.extxyz import iread_xyz, is_xyz
 from atomgraph.data.formats.format import Format, Options
 
-NAMES = ("energy", "stress", "virial", "weight")
+LABEL_KEYS = ("energy", "stress", "virial", "weight")
 
 
 def _read(path: Path, options: Options) -> Iterator[Callable[[], ase.Atoms]]:
     for make in iread_xyz(path, options.types):
-        yield lambda make=make: _plain(make())  # type: ignore[misc]
+        yield lambda make=make: _rename_keys(make())  # type: ignore[misc]
 
 
-def _plain(atoms: ase.Atoms) -> ase.Atoms:
+def _rename_keys(atoms: ase.Atoms) -> ase.Atoms:
+    """Write keys of labels in lower case, and ``force`` as ``forces``, in place."""
     for key in [key for key in atoms.info if isinstance(key, str)]:
-        if key.lower() in NAMES and key != key.lower():
+        if key.lower() in LABEL_KEYS and key != key.lower():
             atoms.info[key.lower()] = atoms.info.pop(key)
     for key in [key for key in atoms.arrays if key.lower() in ("force", "forces")]:
         atoms.arrays["forces"] = atoms.arrays.pop(key)
@@ -29,7 +30,7 @@ def _plain(atoms: ase.Atoms) -> ase.Atoms:
 
 
 def _recognise(path: Path, head: bytes) -> bool:
-    """``force:R:3`` beside an energy and a virial: no other program writes all three under these names."""
+    """Return whether the file has ``force:R:3``, energy and virial; no other program uses these three names together."""
     if not is_xyz(path):
         return False
     comment = head.split(b"\n")[1].lower() if head.count(b"\n") else b""

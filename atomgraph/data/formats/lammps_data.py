@@ -1,4 +1,4 @@
-"""LAMMPS's data files, through ASE, with elements that are named, stated, or derived from masses."""
+"""Reader of LAMMPS data files, with ASE; elements are read from type labels, stated by the user, or found from masses."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import ase.io
 import numpy as np
 from ase.data import atomic_masses
 
-from atomgraph.data.formats.element_names import numbers_of_types, refuse_types
+from atomgraph.data.formats.element_names import refuse_types, types_to_numbers
 from atomgraph.data.formats.format import Format, Options
-from atomgraph.data.formats.text import lines_of, open_unpacked
+from atomgraph.data.formats.text import open_unpacked, read_lines
 from atomgraph.errors import DataError
 
-NEAR, SHARE = 0.05, 0.005  # u, and of the mass: nearer than both to that of one element, a mass names it; 1.0 does not
+MASS_TOLERANCE, RELATIVE_TOLERANCE = 0.05, 0.005  # u, and relative to the mass, between a mass and that of its element
 
 
 def _read_data(path: Path, options: Options) -> Iterator[ase.Atoms]:
@@ -26,58 +26,70 @@ def _read_data(path: Path, options: Options) -> Iterator[ase.Atoms]:
     if not _has_labels(path):
         masses = _masses(path)
         if options.types is None and masses:
-            atoms.numbers = _numbers_of_masses(path, atoms.arrays["type"], masses)
+            atoms.numbers = _elements_from_masses(path, atoms.arrays["type"], masses)
         else:
-            _name(atoms, options, f"{path} (a LAMMPS data file)")
+            _set_elements(atoms, options, f"{path} (a LAMMPS data file)")
     elif options.types is not None:
-        named = atoms.numbers.copy()
-        _name(atoms, options, str(path))
-        if not np.array_equal(named, atoms.numbers):
+        numbers_in_file = atoms.numbers.copy()
+        _set_elements(atoms, options, str(path))
+        if not np.array_equal(numbers_in_file, atoms.numbers):
             refuse_types(options.types, f"{path} (by its type labels)")
     yield atoms
 
 
 def _has_labels(path: Path) -> bool:
-    """Whether the file has a section of type labels; ASE takes those that are elements, and refuses others."""
-    return any(line.startswith("Atom Type Labels") for line in lines_of(path))
+    """Return whether the file has type labels; ASE reads those that are elements, and raises an error for others."""
+    return any(line.startswith("Atom Type Labels") for line in read_lines(path))
 
 
 def _masses(path: Path) -> dict[int, float]:
-    """Mass of each type, u, from the section of masses; empty where there is none."""
+    """Return the mass of each type, u; empty if the file has no masses."""
     masses: dict[int, float] = {}
-    inside = False
-    for line in lines_of(path):
+    in_section = False
+    for line in read_lines(path):
         words = line.partition("#")[0].split()
         if not words:
             continue
         if words == ["Masses"]:
-            inside = True
-        elif inside and words[0].isascii() and words[0].isdigit() and len(words) == 2:
+            in_section = True
+        elif in_section and words[0].isascii() and words[0].isdigit() and len(words) == 2:
             masses[int(words[0])] = float(words[1])
-        elif inside:
+        elif in_section:
             break
     return masses
 
 
-def _numbers_of_masses(path: Path, kinds: np.ndarray, masses: dict[int, float]) -> np.ndarray:
-    """Elements by masses, where each is that of one element."""
+def _elements_from_masses(path: Path, types: np.ndarray, masses: dict[int, float]) -> np.ndarray:
+    """Return atomic numbers of the atoms, (n_atoms,), from the masses of their types.
+
+    Args:
+        path: The file, for messages.
+        types: Type of each atom, (n_atoms,).
+        masses: Mass of each type, u.
+
+    Raises:
+        DataError: If a mass is not that of exactly one element.
+    """
     numbers = {}
-    for kind in sorted(set(kinds.tolist())):
-        mass = masses.get(kind, np.nan)
-        near = np.flatnonzero(np.abs(atomic_masses[1:] - mass) < min(NEAR, SHARE * mass)) + 1
-        if len(near) != 1:
-            numbers_of_types(
-                [kind], None, 1, f"{path} (a LAMMPS data file; mass {mass:g} of type {kind} is no element's)"
+    for atom_type in sorted(set(types.tolist())):
+        mass = masses.get(atom_type, np.nan)
+        candidates = (
+            np.flatnonzero(np.abs(atomic_masses[1:] - mass) < min(MASS_TOLERANCE, RELATIVE_TOLERANCE * mass)) + 1
+        )
+        if len(candidates) != 1:  # raises an error, because types are not stated
+            types_to_numbers(
+                [atom_type], None, 1, f"{path} (a LAMMPS data file; mass {mass:g} of type {atom_type} is no element's)"
             )
-        numbers[kind] = int(near[0])
-    return np.array([numbers[kind] for kind in kinds.tolist()])
+        numbers[atom_type] = int(candidates[0])
+    return np.array([numbers[atom_type] for atom_type in types.tolist()])
 
 
-def _name(atoms: ase.Atoms, options: Options, what: str) -> None:
+def _set_elements(atoms: ase.Atoms, options: Options, what: str) -> None:
+    """Set elements and masses of the atoms from the elements of types that the user stated."""
     if "type" not in atoms.arrays:
         raise DataError(f"{what} has no column of types")
-    kinds = [int(kind) for kind in atoms.arrays["type"]]
-    atoms.numbers = np.array(numbers_of_types(kinds, options.types, 1, what))
+    types = [int(atom_type) for atom_type in atoms.arrays["type"]]
+    atoms.numbers = np.array(types_to_numbers(types, options.types, 1, what))
     atoms.set_masses("defaults")
 
 

@@ -1,4 +1,4 @@
-"""MD17, rMD17 and sGDML ``.npz`` files: one molecule, many conformations."""
+"""Reader of MD17, rMD17 and sGDML ``.npz`` files, with many conformations of one molecule."""
 
 from __future__ import annotations
 
@@ -13,20 +13,27 @@ from atomgraph.data.formats.format import Format, Options
 from atomgraph.data.formats.text import unpacked_name
 from atomgraph.errors import DataError
 
-# What the arrays are called in rMD17 and in MD17 and sGDML.
-NAMES = {
+# Names of the arrays in rMD17, and in MD17 and sGDML.
+ARRAY_NAMES = {
     "numbers": ("nuclear_charges", "z"),
     "positions": ("coords", "R"),
     "energy": ("energies", "E"),
     "forces": ("forces", "F"),
 }
-ENERGIES = {"kcal/mol": "kcal/mol", "kj/mol": "kJ/mol", "ev": "eV", "mev": "meV", "ha": "Hartree", "hartree": "Hartree"}
-LENGTHS = {"ang": "Å", "angstrom": "Å", "a": "Å", "å": "Å", "bohr": "Bohr", "au": "Bohr", "nm": "nm"}
+ENERGY_UNITS = {
+    "kcal/mol": "kcal/mol",
+    "kj/mol": "kJ/mol",
+    "ev": "eV",
+    "mev": "meV",
+    "ha": "Hartree",
+    "hartree": "Hartree",
+}
+LENGTH_UNITS = {"ang": "Å", "angstrom": "Å", "a": "Å", "å": "Å", "bohr": "Bohr", "au": "Bohr", "nm": "nm"}
 
 
 def _read(path: Path, options: Options) -> Iterator[ase.Atoms]:
     arrays = load_npz(path)
-    table = {name: _first(arrays, keys) for name, keys in NAMES.items()}
+    table = {name: _first_present(arrays, keys) for name, keys in ARRAY_NAMES.items()}
     if table["numbers"] is None or table["positions"] is None:
         raise DataError(
             f"{path} should hold nuclear_charges and coords (rMD17), or z and R (MD17, sGDML), but holds "
@@ -43,7 +50,8 @@ def _read(path: Path, options: Options) -> Iterator[ase.Atoms]:
         energy = numeric(table["energy"], "energies", (n_frames,), path)
     if options.labels and table["forces"] is not None:
         forces = numeric(table["forces"], "forces", (n_frames, n_atoms, 3), path)
-    lattice = numeric(arrays["lattice"], "lattice", (3, 3), path).T if "lattice" in arrays else None  # sGDML's: columns
+    # sGDML has cell vectors as columns
+    lattice = numeric(arrays["lattice"], "lattice", (3, 3), path).T if "lattice" in arrays else None
     for frame in range(n_frames):
         atoms = ase.Atoms(
             numbers=numbers.astype(int), positions=positions[frame], cell=lattice, pbc=lattice is not None
@@ -55,14 +63,14 @@ def _read(path: Path, options: Options) -> Iterator[ase.Atoms]:
         yield atoms
 
 
-def _first(arrays: dict[str, np.ndarray], keys: tuple[str, ...]) -> np.ndarray | None:
+def _first_present(arrays: dict[str, np.ndarray], keys: tuple[str, ...]) -> np.ndarray | None:
     return next((arrays[key] for key in keys if key in arrays), None)
 
 
 def _units_in(path: Path) -> dict[str, str]:
-    """What sGDML's ``e_unit`` and ``r_unit`` say."""
+    """Return the units in ``e_unit`` and ``r_unit`` of sGDML files."""
     arrays, units = load_npz(path), {}
-    for key, name, table in (("e_unit", "energy", ENERGIES), ("r_unit", "length", LENGTHS)):
+    for key, name, table in (("e_unit", "energy", ENERGY_UNITS), ("r_unit", "length", LENGTH_UNITS)):
         if key in arrays and arrays[key].size == 1:
             word = arrays[key].reshape(()).item()
             word = word.decode(errors="replace") if isinstance(word, bytes) else str(word)

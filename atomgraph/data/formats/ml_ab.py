@@ -1,4 +1,4 @@
-"""VASP's ML_AB: the structures that its machine-learned force fields were trained on."""
+"""Reader of VASP's ML_AB: training structures of VASP's machine-learned force fields."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import ase
 import numpy as np
 from ase.data import atomic_numbers
 
-from atomgraph.data.formats.element_names import symbol_of
+from atomgraph.data.formats.element_names import parse_symbol
 from atomgraph.data.formats.format import Format, Options
-from atomgraph.data.formats.text import lines_of
+from atomgraph.data.formats.text import read_lines
 from atomgraph.errors import DataError
 
 
 def _read(path: Path, options: Options) -> Iterator[ase.Atoms]:
     sections: dict[str, list[str]] | None = None
-    announced, n_frames = None, 0
+    n_stated, n_frames = None, 0
     for heading, lines in _sections(path):
         if heading.startswith("The number of configurations") and lines:
-            announced = int(lines[0]) if lines[0].strip().isdigit() else None
+            n_stated = int(lines[0]) if lines[0].strip().isdigit() else None
         if heading.startswith("Configuration num"):
             if sections is not None:
                 yield _frame(sections, path, n_frames)
@@ -31,14 +31,14 @@ def _read(path: Path, options: Options) -> Iterator[ase.Atoms]:
     if sections is not None:
         yield _frame(sections, path, n_frames)
         n_frames += 1
-    if announced is not None and n_frames != announced:
-        raise DataError(f"{path} announces {announced} configurations, but {n_frames} are there; is it cut short?")
+    if n_stated is not None and n_frames != n_stated:
+        raise DataError(f"{path} should have {n_stated} configurations, but has {n_frames}; is it cut short?")
 
 
 def _sections(path: Path) -> Iterator[tuple[str, list[str]]]:
-    """Headings and the lines beneath; rows of ``*`` or ``=`` separate sections, rows of ``-`` their parts."""
+    """Yield each heading with its lines; rows of ``*`` or ``=`` separate sections, rows of ``-`` parts of sections."""
     heading, lines = None, []  # type: tuple[str | None, list[str]]
-    for line in lines_of(path):
+    for line in read_lines(path):
         text = line.strip()
         if not text or not text.strip("-"):
             continue
@@ -54,18 +54,19 @@ def _sections(path: Path) -> Iterator[tuple[str, list[str]]]:
         yield heading, lines
 
 
-def _frame(sections: dict[str, list[str]], path: Path, place: int) -> ase.Atoms:
-    where = f"{path}, configuration {place + 1}"
+def _frame(sections: dict[str, list[str]], path: Path, number: int) -> ase.Atoms:
+    """Return the structure of the sections of a configuration, in the units of the file."""
+    location = f"{path}, configuration {number + 1}"
     try:
         counts = [(line.split()[0], int(line.split()[1])) for line in _lines(sections, "Atom types and atom numbers")]
         n_atoms = int(_lines(sections, "The number of atoms")[0])
-        if sum(number for _, number in counts) != n_atoms:
-            raise DataError(f"{n_atoms} atoms are announced, but those of all types are {sum(n for _, n in counts)}")
+        if sum(count for _, count in counts) != n_atoms:
+            raise DataError(f"there should be {n_atoms} atoms, but all types have {sum(n for _, n in counts)} atoms")
         cell = _numbers(sections, "Primitive lattice vectors", (3, 3))
         atoms = ase.Atoms(positions=_numbers(sections, "Atomic positions", (n_atoms, 3)), cell=cell, pbc=True)
-        # Names may have the potential behind them: Si_pv.
+        # The name of the pseudopotential may follow the element: Si_pv.
         atoms.numbers = np.concatenate(
-            [[atomic_numbers[symbol_of(name.split("_")[0])]] * number for name, number in counts]
+            [[atomic_numbers[parse_symbol(name.split("_")[0])]] * count for name, count in counts]
         )
         atoms.info["energy"] = float(_numbers(sections, "Total energy", (1,))[0])
         atoms.arrays["forces"] = _numbers(sections, "Forces", (n_atoms, 3))
@@ -77,13 +78,14 @@ def _frame(sections: dict[str, list[str]], path: Path, place: int) -> ase.Atoms:
         if name := sections.get("System name"):
             atoms.info["system"] = name[0]
     except DataError as error:
-        raise DataError(f"{where}: {error}") from error
+        raise DataError(f"{location}: {error}") from error
     except (ValueError, IndexError, KeyError) as error:
-        raise DataError(f"{where}, cannot be read: {type(error).__name__} {error}") from error
+        raise DataError(f"{location}, cannot be read: {type(error).__name__} {error}") from error
     return atoms
 
 
 def _lines(sections: dict[str, list[str]], heading: str) -> list[str]:
+    """Return the lines under a heading; DataError if it is missing."""
     for name, lines in sections.items():
         if name == heading or name.startswith(f"{heading} ("):
             return lines
@@ -91,6 +93,7 @@ def _lines(sections: dict[str, list[str]], heading: str) -> list[str]:
 
 
 def _numbers(sections: dict[str, list[str]], heading: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the numbers under a heading in a given shape; DataError if their number is wrong."""
     words = [word for line in _lines(sections, heading) for word in line.split()]
     numbers = np.array([float(word) for word in words])
     if numbers.size != int(np.prod(shape)):

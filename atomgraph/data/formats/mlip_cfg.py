@@ -1,4 +1,4 @@
-"""MLIP's ``.cfg`` files (moment tensor potentials): BEGIN_CFG ... END_CFG."""
+"""Reader of MLIP's ``.cfg`` files (moment tensor potentials), with structures between BEGIN_CFG and END_CFG."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 import ase
 import numpy as np
 
-from atomgraph.data.formats.element_names import numbers_of_types, whole_types
+from atomgraph.data.formats.element_names import parse_types, types_to_numbers
 from atomgraph.data.formats.format import Format, Frame, Options
-from atomgraph.data.formats.text import lines_of
+from atomgraph.data.formats.text import read_lines
 from atomgraph.errors import DataError
 
 PLUS_STRESS = ("xx", "yy", "zz", "yz", "xz", "xy")
@@ -22,11 +22,13 @@ LABELS = {"energy", "forces", "stress", "virial"}
 
 def _read(path: Path, options: Options) -> Iterator[Frame]:
     block: list[str] | None = None
-    for number, line in enumerate(lines_of(path), 1):
+    for number, line in enumerate(read_lines(path), 1):
         word = line.strip()
         if word == "BEGIN_CFG":
             if block is not None:
-                raise DataError(f"{path}, line {number}: a configuration begins before the last one ended")
+                raise DataError(
+                    f"{path}, line {number}: a configuration begins before the configuration above has ended"
+                )
             block = []
         elif word == "END_CFG":
             if block is None:
@@ -41,7 +43,7 @@ def _read(path: Path, options: Options) -> Iterator[Frame]:
                     f"{path}: the configuration that ends in line {number} cannot be read ({reason})"
                 ) from error
             block = None
-            yield _unless_unconverged(atoms, options, path)
+            yield _drop_unconverged(atoms, options, path)
         elif block is not None:
             block.append(line)
     if block is not None:
@@ -49,17 +51,18 @@ def _read(path: Path, options: Options) -> Iterator[Frame]:
 
 
 def _frame(block: list[str], options: Options, path: Path) -> ase.Atoms:
+    """Return the structure of the lines between BEGIN_CFG and END_CFG."""
     lines = iter([line for line in block if line.strip()])
-    size, cell, table, info = 0, None, {}, {}  # type: tuple[int, list[list[float]] | None, dict[str, list[str]], dict[str, object]]
+    n_atoms, cell, table, info = 0, None, {}, {}  # type: tuple[int, list[list[float]] | None, dict[str, list[str]], dict[str, object]]
     for line in lines:
         words = line.split()
         match words[0].rstrip(":").lower():
             case "size":
-                size = int(next(lines))
+                n_atoms = int(next(lines))
             case "supercell":
                 cell = [[float(word) for word in next(lines).split()] for _ in range(3)]
             case "atomdata" | "atomic_data":
-                rows = [next(lines).split() for _ in range(min(size, len(block)))]
+                rows = [next(lines).split() for _ in range(min(n_atoms, len(block)))]
                 if any(len(row) != len(words) - 1 for row in rows):
                     raise DataError(f"{path}: an atom should have {len(words) - 1} columns: {' '.join(words[1:])}")
                 table = {name: [row[column] for row in rows] for column, name in enumerate(words[1:])}
@@ -74,13 +77,13 @@ def _frame(block: list[str], options: Options, path: Path) -> ase.Atoms:
                     info[words[1]] = " ".join(words[2:])
             case heading if options.labels and not NUMBER.match(
                 heading
-            ):  # a line of numbers belongs to the heading before it
-                options.notes.passed_over[str(path), words[0].rstrip(":")] += 1
-    return _atoms(size, cell, table, info, options, path)
+            ):  # a line of numbers is part of the section before it
+                options.notes.unread_sections[str(path), words[0].rstrip(":")] += 1
+    return _atoms(n_atoms, cell, table, info, options, path)
 
 
-def _unless_unconverged(atoms: ase.Atoms, options: Options, path: Path) -> ase.Atoms | None:
-    """The frame; None for one whose electrons did not converge, as MLIP says of what it took from VASP."""
+def _drop_unconverged(atoms: ase.Atoms, options: Options, path: Path) -> ase.Atoms | None:
+    """Return the frame; None if its electronic steps did not converge, which MLIP notes for structures from VASP."""
     if options.labels and "not_converged" in str(atoms.info.get("EFS_by", "")):
         options.notes.unconverged[str(path)] += 1
         return None
@@ -88,20 +91,21 @@ def _unless_unconverged(atoms: ase.Atoms, options: Options, path: Path) -> ase.A
 
 
 def _atoms(
-    size: int,
+    n_atoms: int,
     cell: list[list[float]] | None,
     table: dict[str, list[str]],
     info: dict[str, object],
     options: Options,
     path: Path,
 ) -> ase.Atoms:
+    """Return the structure from the sections of a configuration."""
     if table and "type" not in table:
         raise DataError(f"{path}: a configuration has no column type; its columns are {', '.join(table)}")
-    if not table or len(table["type"]) != size:
-        raise DataError(f"{path}: a configuration of {size} atoms has {len(table.get('type', []))} rows of them")
-    kinds = whole_types(table["type"], str(path))
+    if not table or len(table["type"]) != n_atoms:
+        raise DataError(f"{path}: a configuration of {n_atoms} atoms has {len(table.get('type', []))} rows of atoms")
+    types = parse_types(table["type"], str(path))
     atoms = ase.Atoms(
-        numbers=numbers_of_types(kinds, options.types, 0, f"{path} (an MLIP file)"),
+        numbers=types_to_numbers(types, options.types, 0, f"{path} (an MLIP file)"),
         cell=cell,
         pbc=cell is not None,
     )
@@ -116,9 +120,10 @@ def _atoms(
 
 
 def _columns(table: dict[str, list[str]], path: Path, *names: str) -> np.ndarray:
-    lost = [name for name in names if name not in table]
-    if lost:
-        raise DataError(f"{path}: a configuration has no column {lost[0]}; its columns are {', '.join(table)}")
+    """Return columns of numbers, (n_atoms, n_names); DataError if one is missing."""
+    missing = [name for name in names if name not in table]
+    if missing:
+        raise DataError(f"{path}: a configuration has no column {missing[0]}; its columns are {', '.join(table)}")
     return np.array([[float(word) for word in table[name]] for name in names]).T
 
 

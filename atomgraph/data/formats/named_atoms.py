@@ -1,4 +1,4 @@
-"""Formats that name atoms, not elements: ASE guesses elements from such names, CA of a protein as calcium."""
+"""Check of formats with atom names instead of elements; ASE would read CA of a protein as calcium."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from pathlib import Path
 
 from ase.data import atomic_numbers
 
-from atomgraph.data.formats.text import lines_of
+from atomgraph.data.formats.text import read_lines
 from atomgraph.errors import DataError
 
 RECORDS = ("ATOM  ", "HETATM")
-ELEMENT = slice(76, 78)  # columns 77 and 78 of an atom's line in a PDB file
-NAMELESS = {
+ELEMENT_COLUMNS = slice(76, 78)  # columns 77 and 78 of an atom's line in a PDB file
+FORMATS_WITHOUT_ELEMENTS = {
     "gromacs": "a GROMACS .gro file",
     "gromos": "a GROMOS .g96 file",
     "netcdftrajectory": "an AMBER NetCDF trajectory",
@@ -20,26 +20,30 @@ NAMELESS = {
 
 
 def check_names_elements(path: Path, name: str) -> None:
-    """DataError for a file whose elements would be guessed from the names of its atoms.
+    """Check that a file contains elements, so that ASE does not guess them from names of atoms.
 
     Args:
         path: The file.
-        name: ASE's name of its format.
+        name: ASE's name of the format.
+
+    Raises:
+        DataError: If the file, or an atom of it, has no element.
     """
-    if name in NAMELESS:
+    if name in FORMATS_WITHOUT_ELEMENTS:
         raise DataError(
-            f"{path} is {NAMELESS[name]}, which names no elements; write extended XYZ, a text dump, or a PDB file with "
+            f"{path} is {FORMATS_WITHOUT_ELEMENTS[name]}, which contains no elements; write extended XYZ, a text "
+            f"dump, or a PDB file with "
             f"elements in columns 77 and 78"
         )
     if name != "proteindatabank":
         return
-    for number, line in enumerate(lines_of(path), 1):
+    for number, line in enumerate(read_lines(path), 1):
         if line.startswith(RECORDS):
-            word = line.rstrip("\n")[ELEMENT].strip()
+            word = line.rstrip("\n")[ELEMENT_COLUMNS].strip()
             if atomic_numbers.get(word.capitalize(), 0) <= 0:
-                said = repr(word) if word else "nothing"
+                content = repr(word) if word else "nothing"
                 raise DataError(
                     f"{path}, line {number}: columns 77 and 78 should hold the element of atom {line[12:16].strip()!r}, but "
-                    f"hold {said}; names of atoms are not taken as elements (CA is carbon in a protein). Write the elements, "
-                    f"or extended XYZ"
+                    f"hold {content}; names of atoms are not used as elements (CA is carbon in a protein). Add the elements, "
+                    f"or write extended XYZ"
                 )

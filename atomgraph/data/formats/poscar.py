@@ -1,4 +1,4 @@
-"""VASP's POSCAR and CONTCAR, through ASE, with elements that the file names or that are stated: no other file is asked."""
+"""Reader of VASP's POSCAR and CONTCAR, with ASE; elements are read from the file or stated by the user."""
 
 from __future__ import annotations
 
@@ -11,41 +11,42 @@ import ase.io
 
 from atomgraph.data.formats.element_names import WAY_OUT, refuse_types
 from atomgraph.data.formats.format import Format, Options
-from atomgraph.data.formats.text import lines_of, unpacked_name
+from atomgraph.data.formats.text import read_lines, unpacked_name
 from atomgraph.errors import DataError
 
-NAMES = ("POSCAR", "CONTCAR", "CENTCAR")
-SYMBOLS = 5  # the line, from 0, that has the symbols since VASP 5; before, it has the numbers of atoms
+FILE_NAMES = ("POSCAR", "CONTCAR", "CENTCAR")
+SYMBOL_LINE = 5  # line of the chemical symbols, counted from 0; files of VASP 4 have the numbers of atoms there
 
 
 def _read(path: Path, options: Options) -> Iterator[ase.Atoms]:
-    lines = list(lines_of(path))
-    if len(lines) <= SYMBOLS:
+    lines = list(read_lines(path))
+    if len(lines) <= SYMBOL_LINE:
         raise DataError(f"{path} is cut short: a POSCAR has more than {len(lines)} lines")
-    words = lines[SYMBOLS].partition("!")[0].split()
+    words = lines[SYMBOL_LINE].partition("!")[0].split()
     if words and words[0].isdigit():
-        lines[SYMBOLS:SYMBOLS] = [" ".join(_stated(options.types, len(words), path)) + "\n"]
+        lines[SYMBOL_LINE:SYMBOL_LINE] = [" ".join(_check_stated_types(options.types, len(words), path)) + "\n"]
     elif options.types is not None and list(options.types) != words:
         refuse_types(options.types, str(path))
     yield ase.io.read(io.StringIO("".join(lines)), format="vasp")
 
 
-def _stated(types: Sequence[str] | None, n_types: int, path: Path) -> Sequence[str]:
-    """Elements of a file of VASP 4, as they are stated."""
+def _check_stated_types(types: Sequence[str] | None, n_types: int, path: Path) -> Sequence[str]:
+    """Return the stated elements for a file of VASP 4; DataError if they are missing or their number is wrong."""
     if types is None:
         raise DataError(
-            f"{path} is of VASP 4: it has no line of chemical symbols before its numbers of atoms{WAY_OUT}; or write that line"
+            f"{path} is a file of VASP 4: it has no line of chemical symbols before its numbers of atoms{WAY_OUT}; "
+            f"or add this line to the file"
         )
     if len(types) != n_types:
         raise DataError(
-            f"{path} has {n_types} numbers of atoms, but {len(types)} elements are given: {' '.join(types)}"
+            f"{path} has {n_types} numbers of atoms, but {len(types)} elements are stated: {' '.join(types)}"
         )
     return types
 
 
 def _recognise(path: Path, head: bytes) -> bool:
     name = unpacked_name(path).upper()
-    return any(word in name for word in NAMES) or name.endswith((".POSCAR", ".VASP"))
+    return any(word in name for word in FILE_NAMES) or name.endswith((".POSCAR", ".VASP"))
 
 
 POSCAR = Format(

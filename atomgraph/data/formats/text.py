@@ -1,4 +1,4 @@
-"""Text files line by line, packed or not, with bounds on what a small file may unpack to."""
+"""Reading of text files line by line, compressed or not, with limits on the decompressed size."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from pathlib import Path
 from typing import IO, Any
 
 from atomgraph.errors import DataError
+from atomgraph.old_names import old_names_of
 
 OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-# What packed files begin with, whatever they are called.
+# First bytes of compressed files.
 MAGIC: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
-# Byte order marks; the longer ones before those that they begin with.
+# Byte order marks; a longer mark precedes a shorter one with the same first bytes.
 ENCODINGS = {b"\xff\xfe\x00\x00": "UTF-32", b"\x00\x00\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
-LONGEST_LINE = 16_000_000  # characters
-UNPACKED_FREELY = 10_000_000  # bytes that any packed file may unpack to
-MOST_UNPACKED = 30  # times its size, beyond that
+MAX_LINE_LENGTH = 16_000_000  # characters
+MIN_UNPACKED_LIMIT = 10_000_000  # bytes; decompressed size that is always allowed
+MAX_UNPACKED_RATIO = 30  # largest decompressed size, as a multiple of the file size
 
 
 def check_regular(path: Path) -> None:
-    """DataError for a pipe, a device or a socket: reading one may never end."""
+    """Raise DataError for a pipe, a device or a socket, because reading may never end."""
     try:
         mode = path.stat().st_mode
     except OSError as error:
@@ -35,62 +36,67 @@ def check_regular(path: Path) -> None:
         raise DataError(f"{path} is a pipe, a device or a socket; structures are read from regular files only")
 
 
-def lines_of(path: Path) -> Iterator[str]:
-    r"""The lines of a text file, each with its ``\n``; a byte order mark is left out, packed files are unpacked on the way.
+def read_lines(path: Path) -> Iterator[str]:
+    r"""Yield the lines of a text file, each with its ``\n``; compressed files are decompressed.
 
-    Only ``\n``, ``\r\n`` and ``\r`` end a line: other separators of Unicode may stand in a comment.
+    Only ``\n``, ``\r\n`` and ``\r`` end a line, because comments may contain other line separators of Unicode. A byte order
+    mark is left out.
 
     Raises:
-        DataError: For what is no text, cut short, damaged, no regular file, or unpacks to more than 30 times its size;
-            for lines of more than 16 million characters.
+        DataError: If the file is not text, is damaged, cut short or not a regular file; if it decompresses to more than 30
+            times its size, or a line has more than 16 million characters.
     """
     check_regular(path)
     with open_unpacked(path) as file:
         check_encoding(path, file.peek(4))
         text = io.TextIOWrapper(file, encoding="utf-8-sig")
         number = 0
-        while line := text.readline(LONGEST_LINE):
+        while line := text.readline(MAX_LINE_LENGTH):
             number += 1
-            if len(line) >= LONGEST_LINE:
-                raise DataError(f"{path}, line {number} has more than {LONGEST_LINE} characters")
+            if len(line) >= MAX_LINE_LENGTH:
+                raise DataError(f"{path}, line {number} has more than {MAX_LINE_LENGTH} characters")
             yield line
 
 
 @contextmanager
 def open_unpacked(path: Path) -> Iterator[io.BufferedReader]:
-    """The bytes of a file, unpacked on the way.
+    """Open a file to read bytes; compressed files are decompressed.
 
     Raises:
-        DataError: For what is damaged, no regular file, or unpacks to more than 30 times its size.
+        DataError: If the file is damaged or not a regular file, or decompresses to more than 30 times its size.
     """
     check_regular(path)
-    with _explained(path), _opened(path) as file:
+    with _read_errors(path), _open(path) as file:
         yield file
 
 
 def check_encoding(path: Path, head: bytes) -> None:
-    """DataError for text in an encoding that is not read, from its first bytes."""
+    """Raise DataError if the first bytes are those of UTF-16 or UTF-32."""
     for mark, name in ENCODINGS.items():
         if head.startswith(mark):
             raise DataError(f"{path} is not a text file in UTF-8, but in {name}: iconv -f {name} -t UTF-8 converts it")
 
 
 def is_packed(path: Path) -> bool:
-    """Whether a file is compressed, by its name or by its first bytes."""
+    """Return whether a file is compressed, by its name or its first bytes."""
     return path.is_file() and _opener(path) is not None
 
 
-def beginning_of(path: Path, n_bytes: int = 4096) -> bytes:
-    """The first bytes of a file, unpacked; what cannot be read has none."""
+def read_beginning(path: Path, n_bytes: int = 4096) -> bytes:
+    """Return the first bytes of a file, decompressed; empty if the file cannot be read."""
     try:
-        with _explained(path), _opened(path) as file:
+        with _read_errors(path), _open(path) as file:
             return file.read(n_bytes)
     except DataError:
         return b""
 
 
 def check_unpacked(path: Path) -> None:
-    """DataError for a packed file that is damaged or unpacks to far more than its size; for readers that unpack as a whole."""
+    """Check a compressed file before a reader decompresses it in one step.
+
+    Raises:
+        DataError: If the file is damaged, or decompresses to more than 30 times its size.
+    """
     check_regular(path)
     if is_packed(path):
         with open_unpacked(path) as file:
@@ -99,12 +105,12 @@ def check_unpacked(path: Path) -> None:
 
 
 def unpacked_name(path: Path) -> str:
-    """The name of a file without the ending of its compression."""
+    """Return the name of a file without the ending of the compression, such as ``.gz``."""
     return path.stem if path.suffix.lower() in OPENERS else path.name
 
 
 def _opener(path: Path) -> Callable[..., Any] | None:
-    """What unpacks a file; None where it is not packed."""
+    """Return the function that opens a compressed file; None if the file is not compressed."""
     if path.suffix.lower() in OPENERS:
         return OPENERS[path.suffix.lower()]
     with path.open("rb") as file:
@@ -113,20 +119,20 @@ def _opener(path: Path) -> Callable[..., Any] | None:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[io.BufferedReader]:
+def _open(path: Path) -> Iterator[io.BufferedReader]:
     opener = _opener(path)
     if opener is None:
         with path.open("rb") as file:
             yield file
         return
     with opener(path, "rb") as unpacked:
-        most = max(UNPACKED_FREELY, MOST_UNPACKED * path.stat().st_size)
-        yield io.BufferedReader(_Bounded(unpacked, path, most))
+        max_bytes = max(MIN_UNPACKED_LIMIT, MAX_UNPACKED_RATIO * path.stat().st_size)
+        yield io.BufferedReader(_LimitedStream(unpacked, path, max_bytes))
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """What goes wrong in reading, as a DataError that names the file."""
+def _read_errors(path: Path) -> Iterator[None]:
+    """Convert errors of reading to a DataError with the name of the file."""
     try:
         yield
     except EOFError as error:
@@ -139,24 +145,28 @@ def _explained(path: Path) -> Iterator[None]:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-class _Bounded(io.RawIOBase):
-    """A stream that gives no more than ``most`` bytes; ``name`` is that of its file, for readers that ask a stream for it."""
+class _LimitedStream(io.RawIOBase):
+    """A stream that raises an error after ``max_bytes`` bytes."""
 
-    def __init__(self, inner: IO[bytes], path: Path, most: int):
+    def __init__(self, stream: IO[bytes], path: Path, max_bytes: int):
         super().__init__()
-        self._inner, self._path, self._left = inner, path, most
-        self.name = str(path)
+        self._stream, self._path, self._bytes_left = stream, path, max_bytes
+        self.name = str(path)  # some readers use the name of a stream
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        data = self._inner.read(len(buffer))
-        self._left -= len(data)
-        if self._left < 0:
+        data = self._stream.read(len(buffer))
+        self._bytes_left -= len(data)
+        if self._bytes_left < 0:
             raise DataError(
-                f"{self._path} unpacks to more than {MOST_UNPACKED} times its size; if that is meant, unpack it and read the "
-                f"file itself"
+                f"{self._path} unpacks to more than {MAX_UNPACKED_RATIO} times its size; if this is correct, "
+                f"decompress it and read "
+                f"the decompressed file"
             )
         buffer[: len(data)] = data
         return len(data)
+
+
+__getattr__ = old_names_of(__name__)

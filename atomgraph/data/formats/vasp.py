@@ -1,4 +1,4 @@
-"""VASP's OUTCAR and vasprun.xml, through ASE, without ionic steps whose electrons did not converge."""
+"""Readers of VASP's OUTCAR and vasprun.xml, with ASE; ionic steps without electronic convergence are left out."""
 
 from __future__ import annotations
 
@@ -12,70 +12,74 @@ import ase
 import ase.io
 
 from atomgraph.data.formats.format import Format, Frame, Options
-from atomgraph.data.formats.text import lines_of, open_unpacked
+from atomgraph.data.formats.text import open_unpacked, read_lines
 from atomgraph.errors import DataError
+from atomgraph.old_names import old_names_of
 
 
 def _read_outcar(path: Path, options: Options) -> Iterator[Frame]:
     with open_unpacked(path) as file:
         frames = ase.io.read(io.TextIOWrapper(file, encoding="utf-8"), index=":", format="vasp-out")
-    yield from _converged(frames, outcar_steps(path), path, options)
+    yield from _drop_unconverged(frames, outcar_convergence(path), path, options)
 
 
 def _read_xml(path: Path, options: Options) -> Iterator[Frame]:
     with open_unpacked(path) as file:
         frames = ase.io.read(file, index=":", format="vasp-xml")
-    yield from _converged(frames, xml_steps(path), path, options)
+    yield from _drop_unconverged(frames, xml_convergence(path), path, options)
 
 
-def _converged(frames: list[ase.Atoms], steps: list[bool], path: Path, options: Options) -> Iterator[Frame]:
-    for place, atoms in enumerate(frames):
-        if options.labels and place < len(steps) and not steps[place]:
+def _drop_unconverged(
+    frames: list[ase.Atoms], is_converged: list[bool], path: Path, options: Options
+) -> Iterator[Frame]:
+    """Yield the frames, with None in place of a frame that did not converge."""
+    for step, atoms in enumerate(frames):
+        if options.labels and step < len(is_converged) and not is_converged[step]:
             options.notes.unconverged[str(path)] += 1
             yield None
         else:
             yield atoms
 
 
-def outcar_steps(path: Path) -> list[bool]:
-    """Whether the electronic loop of each ionic step converged.
+def outcar_convergence(path: Path) -> list[bool]:
+    """Return whether the electronic loop of each ionic step converged.
 
-    VASP says so at the end of a loop; where it says nothing, a loop of NELM steps is one that did not converge.
+    VASP writes this at the end of a loop. If the line is missing, a loop with NELM steps did not converge.
     """
-    steps, said, n_loops, most = [], None, 0, 60
-    for line in lines_of(path):
+    is_converged, stated_convergence, n_steps, nelm = [], None, 0, 60  # 60 is VASP's default of NELM
+    for line in read_lines(path):
         if "NELM " in line and (match := re.search(r"NELM\s*=\s*(\d+)", line)):
-            most = int(match[1])
+            nelm = int(match[1])
         elif "Iteration" in line and (match := re.search(r"Iteration\s+\d+\(\s*(\d+)\s*\)", line)):
-            n_loops = int(match[1])
+            n_steps = int(match[1])
         elif "aborting loop" in line:
-            said = "not reached" not in line and "unconverged" not in line
+            stated_convergence = "not reached" not in line and "unconverged" not in line
         elif "TOTAL-FORCE (eV/Angst)" in line:
-            steps.append(n_loops < most if said is None else said)
-            said, n_loops = None, 0
-    return steps
+            is_converged.append(n_steps < nelm if stated_convergence is None else stated_convergence)
+            stated_convergence, n_steps = None, 0
+    return is_converged
 
 
-def xml_steps(path: Path) -> list[bool]:
-    """Whether the electronic loop of each ionic step has fewer steps than NELM."""
-    steps, n_loops, most = [], 0, None
+def xml_convergence(path: Path) -> list[bool]:
+    """Return whether the electronic loop of each ionic step has fewer steps than NELM."""
+    is_converged, n_steps, nelm = [], 0, None
     try:
         with open_unpacked(path) as file:
             for _, node in ElementTree.iterparse(file, events=("end",)):
-                if node.tag == "i" and node.get("name") == "NELM" and most is None:
-                    most = int(node.text or 60)
+                if node.tag == "i" and node.get("name") == "NELM" and nelm is None:
+                    nelm = int(node.text or 60)
                 elif node.tag == "scstep":
-                    n_loops += 1
+                    n_steps += 1
                     node.clear()
                 elif node.tag == "calculation":
-                    steps.append(most is None or n_loops < most)
-                    n_loops = 0
+                    is_converged.append(nelm is None or n_steps < nelm)
+                    n_steps = 0
                     node.clear()
-    except ElementTree.ParseError:  # a run that was stopped; ASE has read what is whole
+    except ElementTree.ParseError:  # the file of a stopped run ends early; ASE has read the complete steps
         pass
     except ValueError as error:
-        raise DataError(f"{path}: NELM is no number: {error}") from error
-    return steps
+        raise DataError(f"{path}: NELM is not a number: {error}") from error
+    return is_converged
 
 
 OUTCAR = Format(
@@ -96,3 +100,6 @@ VASPRUN = Format(
     fixed=True,
     compared="read through ASE",
 )
+
+
+__getattr__ = old_names_of(__name__)

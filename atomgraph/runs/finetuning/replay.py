@@ -12,7 +12,7 @@ from numpy import isfinite
 from atomgraph.config.finetune_schema import Replay
 from atomgraph.config.in_memory import files_or_structures
 from atomgraph.data import read
-from atomgraph.data.frame_names import name_of
+from atomgraph.data.frame_names import frame_name
 from atomgraph.errors import DataError
 from atomgraph.graph.structure import get_labels
 from atomgraph.potential import Potential
@@ -45,7 +45,7 @@ def replay_frames(replay: Replay, foundation: Potential, head: str, required: Se
     for number, atoms in enumerate(frames):
         if not set(required) & set(get_labels(atoms)):
             raise DataError(
-                f"replay.data: {name_of(atoms, number)} has no label of {', '.join(required)}; name their keys "
+                f"replay.data: {frame_name(atoms, number)} has no label of {', '.join(required)}; name their keys "
                 f"(replay.keys), or let the starting potential predict them (replay.labels: predicted)"
             )
     return frames

@@ -13,7 +13,7 @@ from atomgraph.config.finetune_schema import FinetuneConfig, Frozen, LoRA
 from atomgraph.config.schema import Gradient
 from atomgraph.data import GraphDataModule, build_graphs
 from atomgraph.data.fingerprint import fingerprint
-from atomgraph.data.frame_names import number_of
+from atomgraph.data.frame_names import format_count
 from atomgraph.errors import ConfigError, WiringError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.models.parameter_groups import parameters_in
@@ -117,7 +117,7 @@ class FinetuneFit(Fit):
             "fingerprint": fingerprint(self.source.replay),
         }
         self.context.say(
-            f"replay: the head {self.source.starting.source} is trained on {number_of(len(graphs), 'structure')}, "
+            f"replay: the head {self.source.starting.source} is trained on {format_count(len(graphs), 'structure')}, "
             f"{self.config.replay.ratio:.0%} of every batch, weight {self.config.replay.weight:g}"
         )
         return graphs

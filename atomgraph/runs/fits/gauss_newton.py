@@ -6,7 +6,7 @@ from time import perf_counter
 from typing import Any
 
 from atomgraph.config.finetune_schema import GaussNewton
-from atomgraph.data.frame_names import number_of
+from atomgraph.data.frame_names import format_count
 from atomgraph.errors import ConfigError
 from atomgraph.fitting import FittingError, Noise, Sigma, Step, check_memory, gauss_newton
 from atomgraph.fitting.jacobian import ResidualJacobian
@@ -60,7 +60,7 @@ class GaussNewtonFit(LinearFit):
         potential.head = head
         self.n_steps = len(result.steps)
         self.context.say(
-            f"{number_of(len(result.steps), 'step')} in {duration(perf_counter() - began)}; the weights after step "
+            f"{format_count(len(result.steps), 'step')} in {duration(perf_counter() - began)}; the weights after step "
             f"{result.best} are kept ({result.end_reason})"
         )
         return {"steps": len(result.steps), "best_step": result.best, "ended": result.end_reason}

@@ -12,7 +12,7 @@ from atomgraph.config.finetune_schema import FinetuneConfig
 from atomgraph.config.schema import Config, Gradient
 from atomgraph.config.schema import Ramp as RampSection
 from atomgraph.data import GraphDataModule
-from atomgraph.data.frame_names import number_of
+from atomgraph.data.frame_names import format_count
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.progress import duration
 from atomgraph.runs.context import RunContext
@@ -71,7 +71,7 @@ class LightningTraining:
         self.trainer = _trainer(context, config, settings, self.checkpoints, has_validation=bool(data.parts["valid"]))
         if context.is_first:  # the others would fill the memory of the same device
             device = choose_device(settings.accelerator, settings.devices)
-            context.say(str(dry_run(task, data.dry_run(), device)))
+            context.say(str(dry_run(task, data.largest_batch(), device)))
 
     @property
     def has_checkpoint(self) -> bool:
@@ -90,7 +90,7 @@ class LightningTraining:
     def say_trained(self, facts: dict[str, Any]) -> None:
         """Print epochs, time and the best epoch."""
         self.context.say(
-            f"trained {number_of(facts['epochs'], 'epoch')} in {duration(facts['seconds'])}; the weights of epoch "
+            f"trained {format_count(facts['epochs'], 'epoch')} in {duration(facts['seconds'])}; the weights of epoch "
             f"{facts['best_epoch']} are kept"
         )
 

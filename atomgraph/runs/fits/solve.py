@@ -12,7 +12,7 @@ from rich.console import Console
 
 from atomgraph.config.closed_form_schema import LeastSquares, Sigmas, SparseGP
 from atomgraph.data.checks.duplicates import find_duplicates
-from atomgraph.data.frame_names import name_of
+from atomgraph.data.frame_names import frame_name
 from atomgraph.errors import DataError
 from atomgraph.fitting import (
     ClosedFormResult,
@@ -128,7 +128,7 @@ def refuse_contradictions(frames: Sequence[ase.Atoms]) -> None:
         apart = first.get_potential_energy() / len(first) - second.get_potential_energy() / len(second)
         if abs(apart) > CONTRADICTION:
             raise DataError(
-                f"{name_of(first, pair.first)} and {name_of(second, pair.second)} are one structure, but their energies "
+                f"{frame_name(first, pair.first)} and {frame_name(second, pair.second)} are one structure, but their energies "
                 f"differ by {abs(apart):.3g} eV/atom; take the wrong one out, or say fit.contradictions: keep"
             )
 

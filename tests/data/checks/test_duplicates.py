@@ -6,7 +6,7 @@ from helpers.labelled_structures import SILICON, crystals
 from scipy.spatial.transform import Rotation
 
 from atomgraph.data import read
-from atomgraph.data.checks.duplicates import find_duplicates, groups, invariants, shared
+from atomgraph.data.checks.duplicates import find_duplicates, find_shared, group_pairs, invariants
 
 
 def turned(atoms, seed=0, mirror=False):
@@ -23,7 +23,7 @@ def turned(atoms, seed=0, mirror=False):
 
 @pytest.mark.parametrize("mirror", [False, True])
 @pytest.mark.parametrize("number", [0, 100, 150, 212])
-def test_turning_moving_and_renumbering_change_no_invariant(number, mirror):
+def test_invariants_do_not_change_with_rotation_translation_and_order(number, mirror):
     atoms = read(f"{SILICON}/train.xyz.gz@{number}")[0]
     np.testing.assert_allclose(invariants(turned(atoms, mirror=mirror)), invariants(atoms), atol=1e-10)
 
@@ -33,7 +33,7 @@ def test_a_supercell_has_the_invariants_of_its_cell():
     np.testing.assert_allclose(invariants(atoms.repeat((2, 1, 3))), invariants(atoms), atol=1e-10)
 
 
-def test_invariants_see_all_neighbours_that_another_list_sees():
+def test_invariants_use_the_neighbours_of_another_list():
     atoms = crystals(1)[0]
     centre = neighbor_list("i", atoms, 5.0)
     assert len(centre) > 100 and invariants(atoms).shape == (40,)
@@ -64,7 +64,7 @@ def test_the_distance_of_a_pair_is_about_its_displacement():
 
 def test_the_known_duplicates_of_silicon_are_found_and_no_others():
     test, train = read(SILICON / "test.xyz.gz"), read(SILICON / "train.xyz.gz")
-    result = {pair.first: pair.second for pair in shared(test, train)}
+    result = {pair.first: pair.second for pair in find_shared(test, train)}
     known = {number for number, atoms in enumerate(test) if "twin_in_train" in atoms.info}
     assert set(result) == known and len(known) == 3
     for first, second in result.items():
@@ -85,4 +85,4 @@ def test_duplicates_share_composition_and_head():
 
 def test_linked_pairs_are_one_group():
     frames = [*crystals(2), *(turned(crystals(1)[0], seed) for seed in range(4)), crystals(3)[2]]
-    assert groups(find_duplicates(frames)) == [[0, 2, 3, 4, 5]]
+    assert group_pairs(find_duplicates(frames)) == [[0, 2, 3, 4, 5]]

@@ -6,7 +6,7 @@ from helpers.labelled_structures import SILICON, crystals, labelled, morse
 from atomgraph.data import read
 from atomgraph.data.checks import examine
 from atomgraph.data.checks.findings import WARNING, WRONG
-from atomgraph.data.checks.label_findings import noticed
+from atomgraph.data.checks.label_findings import reading_findings
 from atomgraph.data.reading_notes import ReadingNotes
 
 
@@ -26,13 +26,13 @@ def relabelled(atoms, **labels):
     return copy
 
 
-def test_published_silicon_is_healthy_but_for_its_symmetry_copies(silicon):
+def test_published_silicon_has_only_symmetry_copies_as_findings(silicon):
     findings = examine(silicon)
     assert {finding.check for finding in findings} == {"duplicates"}
     assert all(finding.severity == "note" for finding in findings)
 
 
-def test_the_test_set_leaks_three_frames(silicon):
+def test_three_test_frames_are_in_the_training_set(silicon):
     leaks = findings_of(read(SILICON / "test.xyz.gz"), "leakage", against=silicon)
     assert [leak.frames[0].rpartition("#")[2] for leak in leaks] == ["22", "23", "24"]
     assert all(leak.severity == "wrong" and "train.xyz.gz" in leak.frames[1] for leak in leaks)
@@ -74,7 +74,7 @@ def test_forces_that_do_not_add_up_are_found_by_their_sum(silicon):
     assert size == 64 and not findings_of(frames, "net force")
 
 
-def test_an_energy_of_another_reference_stands_out(silicon):
+def test_an_energy_of_another_reference_is_an_outlier(silicon):
     for shift, severity in ((0.5, "warning"), (-0.5, "warning"), (100.0, "wrong")):
         energy = silicon[185].get_potential_energy() + 64 * shift
         (finding,) = findings_of([*silicon[147:185], relabelled(silicon[185], energy=energy)], "energy outlier")
@@ -97,7 +97,7 @@ def test_outliers_do_not_hide_behind_many_compositions():
     assert finding.frames == ["frame 5"]
 
 
-def test_a_force_far_beyond_all_others_stands_out(silicon):
+def test_a_force_far_above_all_others_is_an_outlier(silicon):
     frames = [atoms.copy() for atoms in silicon[:20]]
     frames = [labelled(atoms, **raw.calc.results) for atoms, raw in zip(frames, silicon, strict=False)]
     forces = frames[7].get_forces().copy()
@@ -177,7 +177,7 @@ def test_findings_are_sorted_and_json(silicon):
     assert json.loads(json.dumps([finding.to_json() for finding in findings]))[0]["severity"] == "wrong"
 
 
-def test_few_frames_and_bare_frames_are_examined_without_complaint():
+def test_few_frames_and_frames_without_labels_have_no_findings():
     assert examine([]) == [] and examine([molecule("H2O")]) == []
 
 
@@ -189,7 +189,7 @@ def notices(tmp_path, comment, columns="forces:R:3", **how):
     path.write_text(f"2\n{LATTICE}:{columns} {comment}\nCu 0 0 0 0.1 0 0\nCu 0 0 2.5 -0.1 0 0\n")
     notes = ReadingNotes()
     read(path, notes=notes, **how)
-    return noticed(notes)
+    return reading_findings(notes)
 
 
 def test_columns_that_look_like_labels_and_were_not_read_are_named(tmp_path):
@@ -206,7 +206,7 @@ def test_a_stress_and_a_virial_that_contradict_one_another_are_wrong(tmp_path):
     same = 'energy=-1 stress="1 0 0 0 1 0 0 0 1" virial="{0} 0 0 0 {0} 0 0 0 {0}"'
     assert not notices(tmp_path, same.format(-125.0))
     (finding,) = notices(tmp_path, same.format(125.0))
-    assert "equal but for their sign" in finding.message
+    assert "differ in sign only" in finding.message
     assert not notices(tmp_path, same.format(125.0), units={"virial_sign": "tension"})
 
 

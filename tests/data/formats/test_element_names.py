@@ -64,7 +64,7 @@ def test_digits_in_the_column_of_elements_of_a_dump_were_atomic_numbers(write):
     assert symbols(alone, types="Cu Au") == "CuAu"
 
 
-def test_carbon_of_every_type_is_what_lammps_writes_where_it_was_told_nothing(write):
+def test_the_default_carbon_of_lammps_is_refused_for_several_types(write):
     path = write(dump("C", "C"), "a.dump")
     with pytest.raises(DataError, match=r"types 1, 2 all have the element C.*dump_modify element.*--types"):
         read(path)
@@ -76,7 +76,7 @@ def test_carbon_of_every_type_is_what_lammps_writes_where_it_was_told_nothing(wr
 def test_stated_types_that_a_dump_contradicts_are_refused(write):
     path = write(dump("Cu", "Au"), "a.dump")
     assert symbols(path, types="Cu Au") == symbols(path) == "CuAu"
-    with pytest.raises(DataError, match="its column of elements says Cu for type 1, but types says Au"):
+    with pytest.raises(DataError, match="the file has the element Cu for type 1, but the stated types have Au"):
         read(path, types="Au Cu")
     without = write(dump("Cu", "Au").replace("id type element", "id mol element"), "b.dump")
     with pytest.raises(DataError, match=r"names elements, but types \(Au Cu\) are stated"):
@@ -111,7 +111,7 @@ def test_types_in_a_column_of_xyz_left_atoms_without_elements(write, column):
     with pytest.raises(DataError, match=r"frame 0 .*types 1, 2, and no elements.*--types"):
         read(path)
     assert symbols(path, types="Cu Au") == "CuAu"
-    with pytest.raises(DataError, match="has type 2, but only 1 elements are given"):
+    with pytest.raises(DataError, match="has type 2, but only 1 elements are stated"):
         read(path, types="Cu")
 
 
@@ -130,13 +130,13 @@ def test_types_of_lammps_extended_xyz_are_no_atomic_numbers(write):
 @pytest.mark.parametrize("column", ["Z", "z", "numbers", "atomic_numbers"])
 def test_symbols_and_atomic_numbers_that_differ_are_refused(write, column):
     path = write(f"1\nProperties=species:S:1:pos:R:3:{column}:I:1\nCu 0 0 0 79\n")
-    with pytest.raises(DataError, match=r"atom 0 is Cu by its symbol, but its column .* says 79"):
+    with pytest.raises(DataError, match=r"atom 0 is Cu by its symbol, but its column .* has 79"):
         read(path)
     assert symbols(write(f"1\nProperties=species:S:1:pos:R:3:{column}:I:1\nCu 0 0 0 29\n")) == "Cu"
     assert symbols(write(f"1\nProperties={column}:I:1:pos:R:3\n29 0 0 0\n")) == "Cu"
 
 
-def test_columns_of_xyz_count_in_any_case(write):
+def test_columns_of_xyz_are_read_in_upper_and_lower_case(write):
     assert symbols(write("1\nproperties=Species:s:1:Pos:r:3\nCu 0 0 0\n")) == "Cu"
 
 
@@ -144,10 +144,10 @@ def test_a_poscar_of_vasp_4_took_elements_from_its_title_and_from_other_files(wr
     write(" TITEL  = PAW_PBE Fe 06Sep2000\n TITEL  = PAW_PBE Co 06Sep2000\n", "POTCAR")
     for title in ("H He", "a title"):
         path = write(POSCAR.replace("H He", title), "POSCAR")
-        with pytest.raises(DataError, match=r"is of VASP 4.*--types \"Cu Au\".*or write that line"):
+        with pytest.raises(DataError, match=r"is a file of VASP 4.*--types \"Cu Au\".*or add this line"):
             read(path)
         assert symbols(path, types="Cu Au") == "CuAu"
-        with pytest.raises(DataError, match="has 2 numbers of atoms, but 1 elements are given"):
+        with pytest.raises(DataError, match="has 2 numbers of atoms, but 1 elements are stated"):
             read(path, types="Cu")
 
 
@@ -165,7 +165,7 @@ def test_names_of_atoms_in_a_protein_are_no_elements(write):
             DataError, match=f"line 1: columns 77 and 78 should hold the element of atom 'CA', but hold {said}"
         ):
             read(write(PDB.format(word, "N"), "a.pdb"))
-    with pytest.raises(DataError, match=r"a GROMACS .gro file, which names no elements"):
+    with pytest.raises(DataError, match=r"a GROMACS .gro file, which contains no elements"):
         read(write(GRO, "a.gro"))
 
 
@@ -174,7 +174,7 @@ def test_types_are_refused_where_elements_are_named(tmp_path, name):
     """They were passed over without a word."""
     atoms = crystals(1)[0]
     ase.io.write(tmp_path / name, atoms)
-    with pytest.raises(DataError, match=r"names elements, but types .* take them out"):
+    with pytest.raises(DataError, match=r"names elements, but types .* remove them"):
         read(tmp_path / name, types="H He")
 
 

@@ -38,19 +38,19 @@ def test_a_stress_of_nan_on_a_molecule_is_no_label(write):
     assert notes.lines() == ["stress is NaN in 1 frame, and counts as missing there"]
 
 
-def test_an_energy_of_nan_is_missing_and_positions_are_there(write):
+def test_a_frame_with_an_energy_of_nan_is_read_without_energy(write):
     path = write(f"2\n{LATTICE} Properties=species:S:1:pos:R:3 energy=nan\nCu 0 0 0\nCu 0 0 2.5\n")
     assert get_labels(read(path)[0]) == {} and len(read(path, labels=False)[0]) == 2
 
 
-def test_a_label_that_is_nan_in_part_is_an_error_where_labels_are_wanted(write):
+def test_a_label_with_some_nan_entries_is_an_error_if_labels_are_read(write):
     path = write(f"2\n{WITH_FORCES}\nCu 0 0 0 nan 0 0\nCu 0 0 2.5 -0.1 0 0\n")
     with pytest.raises(DataError, match="frame 0: forces holds NaN"):
         read(path)
     assert len(read(path, labels=False)) == 1
 
 
-def test_bad_labels_do_not_matter_where_only_positions_are_wanted(write):
+def test_bad_labels_are_ignored_if_only_positions_are_read(write):
     path = write(
         f'2\n{LATTICE} Properties=species:S:1:pos:R:3 energy=low stress="1 2 3" virial=none\nCu 0 0 0\nCu 0 0 2.5\n'
     )
@@ -66,7 +66,7 @@ def test_a_lattice_of_other_than_nine_numbers_is_named_as_the_lattice(write, num
     assert "stress" not in str(caught.value)
 
 
-def test_lattice_properties_and_pbc_count_in_any_case(write):
+def test_lattice_properties_and_pbc_are_read_in_upper_and_lower_case(write):
     path = write('1\nlattice="5 0 0 0 6 0 0 0 7" properties=species:S:1:pos:R:3 PBC="T T F"\nCu 0 0 0\n')
     (atoms,) = read(path)
     assert atoms.cell.lengths() == pytest.approx([5, 6, 7]) and atoms.pbc.tolist() == [True, True, False]
@@ -91,7 +91,7 @@ def test_a_cell_under_another_name_was_passed_over(write, key, numbers):
 
 
 @pytest.mark.parametrize("word", ["maybe", '"T T"', '"T T maybe"', "2", '"1 1 2"'])
-def test_a_pbc_that_is_no_flags_is_refused(write, word):
+def test_a_pbc_other_than_flags_is_refused(write, word):
     with pytest.raises(DataError, match="pbc should be one or three of T and F"):
         read(write(f"1\n{LATTICE} Properties=species:S:1:pos:R:3 pbc={word}\nCu 0 0 0\n"))
 
@@ -163,14 +163,14 @@ def test_atomic_numbers_in_the_column_of_species_are_elements(write):
     ]
     + [(word, f"'{word}' is no element") for word in ("Qq", "0", "119", "12345")],
 )
-def test_what_is_no_element_is_named_with_its_line(write, word, said):
+def test_a_word_that_is_not_an_element_is_named_with_its_line(write, word, said):
     with pytest.raises(DataError, match=said):
         read(write(f"2\n\nCu 0 0 0\n{word} 0 0 2.8\n"))
 
 
 def test_types_of_a_lammps_xyz_dump_are_no_atomic_numbers(write):
     path = write("2\nAtoms. Timestep: 0\n1 0 0 0\n2 0 0 2.5\n")
-    with pytest.raises(DataError, match=r'no elements; say which element each type is.*--types "Cu Au"'):
+    with pytest.raises(DataError, match=r'no elements; state the element of each type.*--types "Cu Au"'):
         read(path)
     assert str(read(path, types="Cu Au")[0].symbols) == "CuAu"
 
@@ -179,7 +179,7 @@ def test_a_byte_order_mark_is_no_number_of_atoms(write):
     assert len(read(write("\ufeff2\n\nCu 0 0 0\nCu 0 0 2.8\n"))[0]) == 2
 
 
-def test_blank_lines_between_frames_are_read_over(write):
+def test_blank_lines_between_frames_are_skipped(write):
     frame = "2\n\nCu 0 0 0\nCu 0 0 2.8\n"
     assert len(read(write(f"\n{frame}\n \n{frame}\n\n"))) == 2
 
@@ -199,11 +199,11 @@ def test_other_line_separators_inside_a_comment_end_no_line(write, separator):
 
 
 def test_a_word_among_numbers_is_named_with_its_line(write):
-    with pytest.raises(DataError, match="frame 0, line 4: a number should be here, but is 'two'"):
+    with pytest.raises(DataError, match="frame 0, line 4: expected a number, but got 'two'"):
         read(write("2\n\nCu 0 0 0\nCu 0 0 two\n"))
 
 
-def test_keys_that_look_like_stress_inside_words_stay_as_they_are(write):
+def test_words_that_contain_stress_are_unchanged(write):
     (atoms,) = read(write(f'2\n{WITH_FORCES} comment="no stress = none" my_stress=high\n{ATOMS}'))
     assert atoms.info["comment"] == "no stress = none" and atoms.info["my_stress"] == "high"
 
@@ -218,7 +218,7 @@ def test_a_small_file_that_unpacks_to_a_large_one_is_refused(tmp_path, suffix, p
         read(path)
     with pack(path, "wb") as file:
         file.write(b"1000000000\n\nH 0 0 0\n")
-    with pytest.raises(DataError, match="1000000000 atoms are too many for a packed file"):
+    with pytest.raises(DataError, match="1000000000 atoms are too many for a compressed file"):
         read(path)
 
 

@@ -147,7 +147,7 @@ def test_qm9_is_in_hartree_and_its_energy_is_that_at_zero_kelvin(write):
     assert str(atoms.symbols) == "CH4" and atoms.positions[2, 2] == pytest.approx(2.7657481e-4)
     assert get_labels(atoms)["energy"] == pytest.approx(-40.47893 * Hartree)
     assert atoms.info["gap"] == 0.5048 and atoms.info["smiles"] == "C"
-    with pytest.raises(DataError, match="units of its own"):
+    with pytest.raises(DataError, match="fixed units"):
         read(write(QM9, "dsgdb9nsd_000001.xyz"), units={"energy": "eV"})
 
 
@@ -176,7 +176,7 @@ def test_rmd17_is_in_kcal_per_mol_unless_others_are_stated(tmp_path):
 def test_units_that_an_npz_states_are_fixed(tmp_path):
     path, arrays = rmd17(tmp_path, e_unit=np.array("eV"), r_unit=np.array("Ang"))
     assert get_labels(read(path)[0])["energy"] == arrays["energies"][0]
-    with pytest.raises(DataError, match="units of its own"):
+    with pytest.raises(DataError, match="fixed units"):
         read(path, units={"energy": "kcal/mol"})
 
 
@@ -217,12 +217,12 @@ def test_deepmd_folder_has_a_virial_positive_in_compression(tmp_path):
 def test_deepmd_folder_without_names_of_types_is_refused(tmp_path):
     folder = deepmd(tmp_path)
     (folder / "type_map.raw").unlink()
-    with pytest.raises(DataError, match="names types 0, 1, and no elements"):
+    with pytest.raises(DataError, match="has types 0, 1, and no elements"):
         read(folder)
     assert str(read(folder, types="O H")[0].symbols) == "OH2"
     (folder / "type_map.raw").write_text("O\nH\n")
     assert len(read(folder, types="O H")) == 2
-    with pytest.raises(DataError, match="says O H, but types says H O"):
+    with pytest.raises(DataError, match="has the elements O H, but types are stated as H O"):
         read(folder, types="H O")
 
 
@@ -300,7 +300,7 @@ def test_structures_without_atoms_are_refused_however_many_there_are(tmp_path):
             read(str(path))
 
 
-def test_an_hdf5_file_is_bounded_by_what_it_holds(tmp_path):
+def test_an_hdf5_file_may_not_be_larger_in_memory_than_its_content(tmp_path):
     """Names that lead to one group many times, data sets that were never written, conformers without atoms."""
     h5py = pytest.importorskip("h5py")
 

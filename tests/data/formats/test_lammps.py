@@ -56,18 +56,18 @@ def test_types_without_elements_are_refused_with_the_way_out(write, text, name):
     for types in ("Cu Au", "Cu,Au", ["Cu", "Au"]):
         (atoms,) = read(path, types=types)
         assert str(atoms.symbols) == "CuAu" and atoms.get_masses()[1] > 190
-    with pytest.raises(DataError, match="has type 2, but only 1 elements are given: Cu"):
+    with pytest.raises(DataError, match="has type 2, but only 1 elements are stated: Cu"):
         read(path, types="Cu")
     with pytest.raises(DataError, match=r"types should be chemical symbols such as Cu Au, .*'Xx' is no element"):
         read(path, types="Cu Xx")
 
 
-def test_elements_of_a_dump_are_taken(write):
+def test_elements_of_a_dump_are_read(write):
     text = DUMP.replace("type x", "element x").replace("\n1 1", "\n1 Cu").replace("\n2 2", "\n2 Au")
     assert str(read(write(text))[0].symbols) == "CuAu"
 
 
-def test_masses_of_elements_name_them_and_others_do_not(write):
+def test_elements_are_found_from_masses_of_elements_only(write):
     assert str(read(write(DATA.replace("Atoms", MASSES + "Atoms"), "a.data"))[0].symbols) == "CuAu"
     with pytest.raises(DataError, match=r"mass 1 of type 1 is no element's.*--types"):
         read(write(DATA.replace("Atoms", MASSES.replace("63.546", "1.0") + "Atoms"), "a.data"))
@@ -83,7 +83,7 @@ def test_a_dump_with_forces_has_no_energy_and_the_units_that_it_states(write):
     assert get_labels(read(write(text), types="Cu Au", units=real)[0])["forces"][0, 0] == pytest.approx(kcal / mol)
     stated = "ITEM: UNITS\nreal\n" + text
     assert get_labels(read(write(stated), types="Cu Au")[0])["forces"][0, 0] == pytest.approx(kcal / mol)
-    with pytest.raises(DataError, match="units of its own"):
+    with pytest.raises(DataError, match="fixed units"):
         read(write(stated), types="Cu Au", units={"energy": "eV"})
 
 
@@ -118,10 +118,13 @@ ITEM: ATOMS id type xs ys zs fx fy fz vx vy vz c_pe
     [
         (
             lambda t: t.replace("\n2\nITEM", "\n9999999999\nITEM"),
-            "cut short: 9999999999 atoms are announced, 2 are there",
+            "cut short: it should have 9999999999 atoms, but has 2",
         ),
-        (lambda t: t.replace("\n2\nITEM", "\ntwo\nITEM"), "line 4: a number of atoms should be here, but is 'two'"),
-        (lambda t: t.replace("2 2 0 0 2.5", "2 2 0 0"), "line 11: an atom should have 5 columns, but here are 4"),
+        (
+            lambda t: t.replace("\n2\nITEM", "\ntwo\nITEM"),
+            "line 4: this line should be the number of atoms, but is 'two'",
+        ),
+        (lambda t: t.replace("2 2 0 0 2.5", "2 2 0 0"), "line 11: an atom should have 5 columns, but has 4"),
         (lambda t: t.replace("2 2 0 0 2.5", "2 2 0 0 x"), "line 1, cannot be read"),
         (lambda t: t.replace("x y z", "a b c"), "no positions"),
         (lambda t: t + "rubbish\n", "line 12: a section should begin with ITEM:"),

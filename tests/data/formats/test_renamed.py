@@ -14,7 +14,7 @@ from data.formats.test_vasp import OUTCAR
 from helpers.labelled_structures import crystals
 
 from atomgraph.data import read
-from atomgraph.data.formats.format_table import format_of
+from atomgraph.data.formats.format_table import find_format
 from atomgraph.data.reading_notes import ReadingNotes
 from atomgraph.errors import DataError
 from atomgraph.graph.structure import get_labels
@@ -74,7 +74,7 @@ def test_the_same_frames_are_read_from_packed_and_renamed_files(tmp_path, name, 
     expected = read(tmp_path / "plain" / usual, types=types)
     path = tmp_path / rename(usual)
     path.write_bytes(pack(text.encode()))
-    assert format_of(path).name == name
+    assert find_format(path).name == name
     for atoms, second in zip(read(path, types=types), expected, strict=True):
         assert atoms.positions.tolist() == second.positions.tolist() and str(atoms.symbols) == str(second.symbols)
         for label, numbers in get_labels(second).items():
@@ -111,20 +111,20 @@ def test_binary_files_are_read_under_another_name_and_refused_packed(tmp_path, n
         (tmp_path / "renamed").write_bytes(data)
         assert read(tmp_path / "renamed")[0].positions.tolist() == atoms.positions.tolist()
     (tmp_path / f"{name}.gz").write_bytes(gzip.compress(data))
-    with pytest.raises(DataError, match="is packed; unpack it"):
+    with pytest.raises(DataError, match="is compressed; decompress it"):
         read(tmp_path / f"{name}.gz")
 
 
 def test_a_packed_hdf5_file_is_refused(tmp_path):
     (tmp_path / "a.h5.gz").write_bytes(gzip.compress(b"\x89HDF\r\n\x1a\n" + bytes(100)))
-    with pytest.raises(DataError, match="is packed; unpack it"):
+    with pytest.raises(DataError, match="is compressed; decompress it"):
         read(tmp_path / "a.h5.gz")
 
 
 def test_a_file_whose_first_line_is_a_number_is_read_strictly(tmp_path):
     """ASE's own reader took it, which stops silently at a blank line."""
     (tmp_path / "structures").write_text("1\n\nCu 0 0 0\n\n1\n\nCu 0 0 0\n")
-    assert format_of(tmp_path / "structures").name == "extxyz" and len(read(tmp_path / "structures")) == 2
+    assert find_format(tmp_path / "structures").name == "extxyz" and len(read(tmp_path / "structures")) == 2
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32"])

@@ -5,7 +5,7 @@ import pytest
 from ase.units import GPa
 
 from atomgraph.data import read
-from atomgraph.data.formats.vasp import outcar_steps, xml_steps
+from atomgraph.data.formats.vasp import outcar_convergence, xml_convergence
 from atomgraph.data.reading_notes import ReadingNotes
 from atomgraph.errors import DataError
 from atomgraph.graph.structure import get_labels
@@ -82,14 +82,14 @@ def test_unconverged_steps_of_an_outcar_are_left_out_and_counted(tmp_path):
 def test_a_loop_of_nelm_steps_is_unconverged_where_vasp_does_not_say(tmp_path):
     path = tmp_path / "OUTCAR"
     path.write_text(HEADER + step(1, 3, "", -3.0, 0.1) + step(2, 5, "", -9.0, 9.0))
-    assert outcar_steps(path) == [True, False]
+    assert outcar_convergence(path) == [True, False]
 
 
 def test_units_of_an_outcar_are_fixed(tmp_path):
     path = tmp_path / "OUTCAR"
     path.write_text(OUTCAR)
     assert len(read(path, units={"energy": "eV"})) == 2
-    with pytest.raises(DataError, match=r"OUTCAR\) has units of its own.*take the units \(stress: kbar\) out"):
+    with pytest.raises(DataError, match=r"OUTCAR\) has the fixed units .*remove the stated units \(stress: kbar\)"):
         read(path, units={"stress": "kbar"})
 
 
@@ -99,6 +99,6 @@ def test_unconverged_steps_of_a_vasprun_are_those_of_nelm_steps(tmp_path):
     text = '<modeling><parameters><i type="int" name="NELM">    3</i></parameters>'
     text += calculation.format("<scstep/>" * 2) + calculation.format("<scstep/>" * 3) + "</modeling>"
     path.write_text(text)
-    assert xml_steps(path) == [True, False]
+    assert xml_convergence(path) == [True, False]
     path.write_text(text[:-20])  # a run that was stopped
-    assert xml_steps(path)[0]
+    assert xml_convergence(path)[0]

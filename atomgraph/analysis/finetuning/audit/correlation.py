@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from atomgraph.analysis.report.tables import short
-from atomgraph.data.frame_names import number_of
+from atomgraph.data.frame_names import format_count
 
 FAR = 8.0  # times the typical size: structures beyond are left out, and numbers drawn in to there; outliers decide nothing
 FEWEST = 4  # structures that an interval takes
@@ -53,7 +53,7 @@ class Agreement:
         return (
             f"correlation {self.correlation:+.2f} ({low:+.2f} to {high:+.2f}), labels {short(self.ratio)} times as large as "
             f"predictions ({short(self.ratio_interval[0])} to {short(self.ratio_interval[1])}), "
-            f"{number_of(self.n_structures, 'structure')}"
+            f"{format_count(self.n_structures, 'structure')}"
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -26,14 +26,16 @@ def e0_findings(shift: EnergyShift, e0: Mapping[str, float], *, estimated: bool)
     Args:
         e0: Of the model whose energies the labels were compared with, eV by chemical symbol.
     """
-    if shift.before < max(VISIBLE, CLEARLY * shift.residual):
+    if shift.rms_before < max(VISIBLE, CLEARLY * shift.rms_after):
         return []
     message = f"{_what_is_off(shift, e0)}: {shift.describe()}"
     if estimated:
-        return [Finding("e0", NOTE, [], shift.before, "eV/atom", message, "the shift is added to E0 (e0: estimate)")]
-    hopeless = shift.before > max(HOPELESS, PLAINLY * shift.residual)
+        return [
+            Finding("e0", NOTE, [], shift.rms_before, "eV/atom", message, "the shift is added to E0 (e0: estimate)")
+        ]
+    hopeless = shift.rms_before > max(HOPELESS, PLAINLY * shift.rms_after)
     severity = WRONG if hopeless else WARNING
-    return [Finding("e0", severity, [], shift.before, "eV/atom", message, "set e0: estimate")]
+    return [Finding("e0", severity, [], shift.rms_before, "eV/atom", message, "set e0: estimate")]
 
 
 def _what_is_off(shift: EnergyShift, e0: Mapping[str, float]) -> str:
@@ -61,7 +63,9 @@ def rank_findings(
     """
     if not shift.undetermined:
         return []
-    message = f"rank {shift.rank} of {len(shift.elements)}: the training structures determine {shift.missing()}"
+    message = (
+        f"rank {shift.rank} of {len(shift.elements)}: the training structures determine {shift.describe_undetermined()}"
+    )
     formulas_by_set = (
         {name: shift.undetermined_formulas(frames) for name, frames in others.items()} if estimated else {}
     )

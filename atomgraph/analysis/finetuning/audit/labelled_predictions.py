@@ -12,7 +12,7 @@ import numpy as np
 from ase.data import atomic_numbers
 
 from atomgraph.analysis.finetuning.audit.correlation import Agreement, agreement
-from atomgraph.data.e0_shift import EnergyShift, counts_of, energy_shift
+from atomgraph.data.e0_shift import EnergyShift, count_atoms, energy_shift
 from atomgraph.data.frame_names import elements_in
 from atomgraph.graph.structure import VOIGT, AtomicGraph, get_labels
 from atomgraph.potential import Potential
@@ -74,7 +74,7 @@ class LabelledPredictions:
     @cached_property
     def counts(self) -> np.ndarray:
         """(n, n_elements) atoms of the structures that have an energy."""
-        return counts_of([self.frames[i] for i in self._with("energy")], self.elements)
+        return count_atoms([self.frames[i] for i in self._with("energy")], self.elements)
 
     @cached_property
     def energies(self) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from atomgraph.analysis.finetuning.audit.labelled_predictions import LabelledPredictions
 from atomgraph.data.checks.findings import WARNING, WRONG, Finding
-from atomgraph.data.frame_names import names_of, number_of
+from atomgraph.data.frame_names import format_count, frame_names
 from atomgraph.units import PRESSURE
 
 LIMITS = {"energy": 50.0, "forces": 300.0, "stress": 2e4}  # eV/atom, eV/Å, GPa: what no set has as its typical size
@@ -55,8 +55,8 @@ def _single(evidence: LabelledPredictions) -> list[Finding]:
     rows = [i for i, size in largest.items() if size > ANY_FORCE]
     if not rows:
         return []
-    size, names = max(largest[i] for i in rows), names_of(evidence.frames, rows)
-    subject = f"{number_of(len(rows), 'structure')} {'has' if len(rows) == 1 else 'have'}"
+    size, names = max(largest[i] for i in rows), frame_names(evidence.frames, rows)
+    subject = f"{format_count(len(rows), 'structure')} {'has' if len(rows) == 1 else 'have'}"
     message = f"{subject} forces up to {size:.3g} eV/Å: {', '.join(names[:3])}"
     return [Finding("magnitude", WRONG, names, size, "eV/Å", message, "leave these structures out")]
 

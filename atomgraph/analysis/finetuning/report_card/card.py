@@ -21,7 +21,7 @@ from atomgraph.analysis.finetuning.report_card.retention import Retention, reten
 from atomgraph.analysis.finetuning.report_card.weight_change import Moved, moved, moved_table
 from atomgraph.analysis.report.page import Block, Gallery, Picture, Section, Text
 from atomgraph.analysis.report.tables import Column, Table, short
-from atomgraph.data.frame_names import elements_in, number_of
+from atomgraph.data.frame_names import elements_in, format_count
 from atomgraph.graph.quantities import QUANTITIES
 from atomgraph.potential import Potential
 
@@ -59,7 +59,7 @@ class Card:
             worst = max(self.curves, key=lambda curve: curve.change)
             rows.append([f"dimers, change of {worst.name} (eV)", "", short(worst.change), ""])
             holes = [sum(curve.holes[k] for curve in self.curves) for k in (0, 1)]
-            rows.append([f"holes in the core, of {number_of(len(self.curves), 'dimer')}", *map(str, holes), ""])
+            rows.append([f"holes in the core, of {format_count(len(self.curves), 'dimer')}", *map(str, holes), ""])
         if self.crystal is not None:
             curves = (self.crystal.before, self.crystal.after)
             name = f"bulk modulus of {self.crystal.formula} (GPa)"

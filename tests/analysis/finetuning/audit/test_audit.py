@@ -161,7 +161,7 @@ def test_one_composition_is_rank_one_and_warned_of_where_another_follows():
     assert alone.shift.rank == beside.shift.rank == 1
     assert (severities(alone)["rank"], severities(beside)["rank"]) == (NOTE, WARNING)
     (finding,) = (f for f in beside.findings if f.check == "rank")
-    assert "H and O only as H2O as a whole" in finding.message and "O4Si4" in finding.message
+    assert "H and O only together as H2O" in finding.message and "O4Si4" in finding.message
 
 
 def test_a_head_that_fits_better_is_named(target):
