@@ -44,8 +44,7 @@ def isolated_e0(graphs: Sequence[AtomicGraph]) -> Statistic[dict[str, float]]:
     if missing:
         raise DataError(
             f"no isolated atom with an energy for {', '.join(missing)} in the training part; add such frames, set e0 "
-            f"by element, "
-            "or use e0: least_squares"
+            "in the configuration, or use e0: least_squares"
         )
     for symbol, energies in labels.items():
         if max(energies) - min(energies) > 1e-3:

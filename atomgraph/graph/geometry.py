@@ -1,4 +1,4 @@
-"""Edge vectors, apply_strain graphs and volumes, differentiable with respect to positions and cell."""
+"""Edge vectors, strained graphs and volumes, differentiable with respect to positions and cell."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def edge_vectors(graph: AtomicGraph) -> Tensor:
 
 
 def apply_strain(graph: AtomicGraph, pos: Tensor, strain: Tensor) -> AtomicGraph:
-    r"""Return a apply_strain copy of the graph, :math:`x \to x(1+\varepsilon)`, :math:`L \to L(1+\varepsilon)`.
+    r"""Return a strained copy of the graph, :math:`x \to x(1+\varepsilon)`, :math:`L \to L(1+\varepsilon)`.
 
     Only the symmetric part of the strain is applied, so that rotations cause no stress.
 
@@ -38,10 +38,10 @@ def apply_strain(graph: AtomicGraph, pos: Tensor, strain: Tensor) -> AtomicGraph
         strain: Strain of each structure, (n_graphs, 3, 3), no unit.
     """
     symmetric = 0.5 * (strain + strain.transpose(1, 2))
-    apply_strain = graph.shallow_copy()
-    apply_strain.pos = pos + torch.einsum("ij,ijk->ik", pos, symmetric[graph.graph_of_atom])
-    apply_strain.cell = graph.cell + graph.cell @ symmetric
-    return apply_strain
+    strained = graph.shallow_copy()
+    strained.pos = pos + torch.einsum("ij,ijk->ik", pos, symmetric[graph.graph_of_atom])
+    strained.cell = graph.cell + graph.cell @ symmetric
+    return strained
 
 
 def volume(graph: AtomicGraph) -> Tensor:
