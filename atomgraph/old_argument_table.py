@@ -11,7 +11,8 @@ ARGUMENTS: dict[str, dict[str, str]] = {
         "gain": "activation_gain",
     },
     "BehlerParrinello": {"cutoff_function": "envelope", "hidden": "readout_hidden"},
-    "Convolution": {"precision": "coupling_dtype"},
+    "Convolution": {"irreps_wanted": "message_irreps", "precision": "coupling_dtype"},
+    "CoreRepulsion": {"takes_over": "replaces_energy"},
     "DensityInteraction": {"hidden": "radial_hidden", "precision": "coupling_dtype", "gain": "activation_gain"},
     "DensityResidualInteraction": {"hidden": "radial_hidden", "precision": "coupling_dtype", "gain": "activation_gain"},
     "GAP": {

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from atomgraph.editing.transfer import load_weights, places_of, without_rng
 from atomgraph.errors import WiringError, nearest
-from atomgraph.nn.element_edit import ElementEdit, rebuilt
+from atomgraph.nn.element_edit import ElementEdit, rebuild
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.potential import Potential
 
@@ -78,7 +78,7 @@ def _with_elements(
     model = potential.model
     edit = ElementEdit(list(model.elements), names, rows)
     try:
-        new = without_rng(rebuilt, model, edit)
+        new = without_rng(rebuild, model, edit)
         weights = model.weights_for(new, edit)
     except WiringError as error:
         raise WiringError(f"{error}; this is a {type(model).__name__}, whose elements cannot be changed") from error

@@ -14,7 +14,7 @@ from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.element_edit import ElementEdit, FeatureColumns
 from atomgraph.nn.elements import checked_symbols
-from atomgraph.nn.envelope import checked_envelope, envelope_of
+from atomgraph.nn.envelope import checked_envelope, edge_envelope
 from atomgraph.nn.protocols import Featurizer
 from atomgraph.ops.radial_basis import BASES
 from atomgraph.ops.scatter import sum_to
@@ -76,7 +76,7 @@ class RadialDensity(Featurizer):
     def forward(self, graph: AtomicGraph, edges: Edges) -> Tensor:
         """(n_atoms, n_elements · (n_radial + 1))."""
         basis, cutoff = BASES[self.basis], self.cutoff
-        weight = envelope_of(edges, self.envelope, cutoff)
+        weight = edge_envelope(edges, self.envelope, cutoff)
         radial = edges.cached(
             (self.basis, self.n_radial, cutoff), lambda: basis(edges.length, self.n_radial, cutoff)
         )  # (n_edges, n_radial)

@@ -128,8 +128,8 @@ def _density(
         n_atoms: Number of atoms.
     """
     channel, size = owner * featurizer.n_channels + derivatives.terms.channel[terms], n_atoms * featurizer.n_channels
-    density = sum_to(derivatives.terms.some(terms), channel, size).view(n_atoms, featurizer.n_channels, -1)
-    return density + featurizer.alone(torch.full((n_atoms,), element, device=channel.device)).to(density)
+    density = sum_to(derivatives.terms.select_values(terms), channel, size).view(n_atoms, featurizer.n_channels, -1)
+    return density + featurizer.isolated_density(torch.full((n_atoms,), element, device=channel.device)).to(density)
 
 
 def _feature_chunks(
@@ -196,7 +196,7 @@ def _term_gradients(derivatives: TermDerivatives, terms: Tensor, channel: Tensor
     longest = int(counts.max())
     slot = channel * longest + rank_in_target(channel, counts)
     padded = terms.new_zeros(len(factors) * longest).index_copy(0, slot, terms)  # padded with arbitrary terms
-    gradients = derivatives.of(padded).view(len(factors), 3 * longest, -1) @ factors
+    gradients = derivatives.select(padded).view(len(factors), 3 * longest, -1) @ factors
     return gradients.view(len(padded), 3, -1).index_select(0, slot)
 
 

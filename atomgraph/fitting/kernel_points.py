@@ -146,14 +146,14 @@ def _choose_lengths(kernel: PairKernel, potential: Potential, graphs: Sequence[A
     shortest = float("inf")
     for batch in _batches(potential, graphs):
         edges = potential.model.edges(batch)
-        lengths = edges.length[kernel.bonds(edges)]
+        lengths = edges.length[kernel.bond_rows(edges)]
         shortest = min(shortest, float(lengths.min())) if len(lengths) else shortest
     if shortest < kernel.cutoff:
         n = len(kernel.points)
         steps = torch.arange(n, dtype=torch.float64, device=kernel.points.device) / n
-        kernel.place(shortest + (kernel.cutoff - shortest) * steps)
+        kernel.set_points(shortest + (kernel.cutoff - shortest) * steps)
     n, rows = len(kernel.points), sparse_points.independent_points(kernel.prior(), MIN_VARIANCE)
-    kernel.leave_out(rows)
+    kernel.select_points(rows)
     pair = "-".join(kernel.elements[row] for row in kernel.pair)
     return [_too_few_message(f"lengths of {pair}", len(rows), n)] if len(rows) < n else []
 
@@ -162,7 +162,9 @@ def _choose_triples(
     kernel: TripleKernel, potential: Potential, graphs: Sequence[AtomicGraph], selection: SparsePointSelection
 ) -> list[str]:
     """Set the triples of a triple kernel; return messages."""
-    triples = torch.cat([kernel.triples_of(potential.model.edges(batch)) for batch in _batches(potential, graphs)])
+    triples = torch.cat(
+        [kernel.triple_coordinates(potential.model.edges(batch)) for batch in _batches(potential, graphs)]
+    )
     if len(triples) > selection.environments:
         rows = np.random.default_rng(selection.seed).choice(len(triples), selection.environments, replace=False)
         triples = triples[torch.from_numpy(rows).to(triples.device)]
@@ -170,8 +172,8 @@ def _choose_triples(
         return []
     n, points = len(kernel.points), selection.choose(triples / kernel.theta, len(kernel.points), _triple_kernel)
     padding = points[-1:].expand(n - len(points), -1)
-    kernel.place(torch.cat([points, padding]) * kernel.theta)
-    kernel.leave_out(torch.arange(len(points), device=points.device))
+    kernel.set_points(torch.cat([points, padding]) * kernel.theta)
+    kernel.select_points(torch.arange(len(points), device=points.device))
     elements = "-".join(kernel.elements[row] for row in (kernel.neighbours[0], kernel.centre, kernel.neighbours[1]))
     return [_too_few_message(f"triples {elements}", len(points), n, len(triples))] if len(points) < n else []
 

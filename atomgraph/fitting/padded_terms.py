@@ -51,13 +51,18 @@ class PaddedTerms:
         factors = derivatives.terms
         terms = rows.new_zeros(n_centres * length).index_copy(0, slot, rows)
         left_jacobian = pad(derivatives.left.index_select(0, rows))
-        if factors.right is None or factors.of_left is None or factors.of_right is None or derivatives.right is None:
+        if (
+            factors.right is None
+            or factors.left_column is None
+            or factors.right_column is None
+            or derivatives.right is None
+        ):
             return cls(terms, left_jacobian, None)
         left, right = (pad(factor.index_select(0, rows)[:, None]) for factor in (factors.left, factors.right))
         return cls(
             terms,
             left_jacobian,
-            (right, left, pad(derivatives.right.index_select(0, rows)), factors.of_left, factors.of_right),
+            (right, left, pad(derivatives.right.index_select(0, rows)), factors.left_column, factors.right_column),
         )
 
     def derivatives(self, functions: Tensor) -> Tensor:

@@ -208,4 +208,4 @@ def _core(elements: list[str], bases: dict[Any, dict[str, Any]], embeddings: dic
         if prefactor != 0.0 or zbl:
             pairs.append(first)
     cut = any(entry["core_cut"] < entry["core_width"] for entry in embeddings.values())
-    return CoreRepulsion(elements, pairs, takes_over=zbl) if pairs or cut else None
+    return CoreRepulsion(elements, pairs, replaces_energy=zbl) if pairs or cut else None

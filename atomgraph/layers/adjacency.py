@@ -9,7 +9,7 @@ from torch import Tensor
 
 from atomgraph.errors import WiringError
 from atomgraph.nn.edges import Edges
-from atomgraph.nn.envelope import checked_envelope, envelope_of
+from atomgraph.nn.envelope import checked_envelope, edge_envelope
 from atomgraph.nn.part import Part
 from atomgraph.old_names import old_names_of
 
@@ -50,7 +50,7 @@ class Envelope(Adjacency):
 
     def forward(self, edges: Edges) -> Tensor:
         """Return the weights, (n_edges,), in [0, 1]."""
-        return envelope_of(edges, self.envelope, self.cutoff)
+        return edge_envelope(edges, self.envelope, self.cutoff)
 
 
 class GaussianShells(Adjacency):

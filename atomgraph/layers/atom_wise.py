@@ -8,7 +8,7 @@ from e3nn import o3
 from torch import Tensor
 
 from atomgraph.graph.structure import AtomicGraph
-from atomgraph.nn.activation import activation_of
+from atomgraph.nn.activation import get_activation
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.nn.elements import checked_symbols
@@ -46,7 +46,7 @@ class AtomWise(Layer):
         super().__init__()
         self.elements = checked_symbols(elements)
         self.irreps_in, self.irreps_out = as_scalars(irreps_in, "AtomWise"), as_scalars(irreps_out, "AtomWise")
-        self.activation = activation_of(activation)
+        self.activation = get_activation(activation)
         self.mlp = MLP(self.irreps_in.dim, hidden, self.irreps_out.dim, n_elements=len(self.elements))
 
     def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:

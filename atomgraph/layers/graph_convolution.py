@@ -8,7 +8,7 @@ from torch import Tensor
 
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.layers.adjacency import Adjacency, resolve_adjacency
-from atomgraph.nn.activation import activation_of
+from atomgraph.nn.activation import get_activation
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.irreps import as_scalars
 from atomgraph.nn.linear_map import LinearMap, matrices
@@ -53,7 +53,7 @@ class GraphConvolution(MessageLayer):
         channels_in, channels_out, self.cutoff = self.irreps_in.dim, self.irreps_out.dim, float(cutoff)
         check_laplacian("random_walk", normalisation)
         self.normalisation = normalisation
-        self.activation = activation_of(activation)
+        self.activation = get_activation(activation)
         self.adjacency = resolve_adjacency(channels_in, cutoff, adjacency)
         self.mean = torch.nn.Parameter(torch.randn(channels_in, channels_out) / (2 * channels_in) ** 0.5)
         self.own = torch.nn.Parameter(torch.randn(channels_in, channels_out) / (2 * channels_in) ** 0.5)

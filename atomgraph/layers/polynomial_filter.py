@@ -9,7 +9,7 @@ from torch import Tensor
 from atomgraph.errors import WiringError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.layers.adjacency import Adjacency, resolve_adjacency
-from atomgraph.nn.activation import activation_of
+from atomgraph.nn.activation import get_activation
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.irreps import as_scalars
 from atomgraph.nn.linear_map import LinearMap, matrices
@@ -78,7 +78,7 @@ class PolynomialFilter(MessageLayer):
         check_laplacian(laplacian, normalisation)
         check_polynomial(degree, basis, self.lambda_max)
         self.degree, self.basis, self.laplacian, self.normalisation = degree, basis, laplacian, normalisation
-        self.activation = activation_of(activation)
+        self.activation = get_activation(activation)
         self.adjacency = resolve_adjacency(channels_in, cutoff, adjacency)
         shape = (degree + 1,) if weights == "scalar" else (degree + 1, channels_in, channels_out)
         fan_in = degree + 1 if weights == "scalar" else (degree + 1) * channels_in

@@ -81,7 +81,7 @@ class Standardize(Layer):
         if edit.columns is None:
             return None
         mean, std = (table[edit.rows].detach().double().cpu() for table in (self.mean, self.width))
-        constants = torch.where(edit.columns.lost(), (edit.columns.constants - mean) / std, 0.0)
+        constants = torch.where(edit.columns.unused_columns(), (edit.columns.constants - mean) / std, 0.0)
         return FeatureColumns(edit.columns.origins, constants)
 
     def update_statistics(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from atomgraph.featurizers import SymmetryFunctions
-from atomgraph.featurizers.symmetry_functions.element_edit import entries_for
+from atomgraph.featurizers.symmetry_functions.element_edit import edit_entries
 from atomgraph.layers import Standardize
 from atomgraph.models.baseline import Baseline
 from atomgraph.models.branch import Branch
@@ -57,4 +57,4 @@ class BehlerParrinello(EnergyModel):
     def element_arguments(self, edit: ElementEdit) -> dict[str, Any]:
         """With the symmetry functions of the new elements."""
         arguments = super().element_arguments(edit)
-        return arguments | {key: entries_for(arguments[key], edit) for key in ("radial", "angular")}
+        return arguments | {key: edit_entries(arguments[key], edit) for key in ("radial", "angular")}

@@ -13,7 +13,7 @@ from torch import Tensor
 from atomgraph.errors import WiringError, a_kind
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
-from atomgraph.nn.element_edit import ElementEdit, part_edits, rebuilt, weights_for
+from atomgraph.nn.element_edit import ElementEdit, part_edits, rebuild, weights_for
 from atomgraph.nn.part import Part
 from atomgraph.nn.protocols import Featurizer, Layer, Readout, as_calibrated
 
@@ -83,10 +83,10 @@ class Branch(Part):
 
     def element_arguments(self, edit: ElementEdit) -> dict[str, Any]:
         """With the parts for other elements, each for the columns of features that it reads."""
-        featurizer = rebuilt(self.featurizer, edit)
+        featurizer = rebuild(self.featurizer, edit)
         parts: dict[str, list[Any]] = {"layers": [], "readouts": []}
         for name, part, part_edit in part_edits(self, featurizer, edit):
-            parts[name.partition(".")[0]].append(rebuilt(part, part_edit))
+            parts[name.partition(".")[0]].append(rebuild(part, part_edit))
         return self.arguments | {"cutoff": self.cutoff, "featurizer": featurizer} | parts
 
     def weights_for(self, new: Branch, edit: ElementEdit) -> dict[str, Tensor]:

@@ -17,7 +17,7 @@ from atomgraph.models.baseline import Baseline
 from atomgraph.models.branch import Branch
 from atomgraph.models.isolated import IsolatedEnergies
 from atomgraph.nn.edges import Edges
-from atomgraph.nn.element_edit import ElementEdit, no_answer, rebuilt, weights_for
+from atomgraph.nn.element_edit import ElementEdit, cannot_edit_error, rebuild, weights_for
 from atomgraph.nn.elements import ElementTable
 from atomgraph.nn.part import Part
 
@@ -104,11 +104,11 @@ class EnergyModel(Part):
         Raises:
             WiringError: If a part depends on elements and cannot be edited, or a family takes no baseline.
         """
-        baseline = rebuilt(self.baseline, edit)
+        baseline = rebuild(self.baseline, edit)
         if type(self) is EnergyModel:
-            return {"elements": edit.names, "branches": rebuilt(self.branches, edit), "baseline": baseline}
+            return {"elements": edit.names, "branches": rebuild(self.branches, edit), "baseline": baseline}
         if not {"elements", "baseline"} <= self.arguments.keys():
-            raise no_answer(self)
+            raise cannot_edit_error(self)
         return self.arguments | {"elements": edit.names, "baseline": baseline}
 
     def weights_for(self, new: EnergyModel, edit: ElementEdit) -> dict[str, Tensor]:

@@ -15,7 +15,7 @@ from atomgraph.layers.mace import MACELayer, envelope_target
 from atomgraph.models.baseline import Baseline
 from atomgraph.models.branch import Branch
 from atomgraph.models.energy import EnergyModel
-from atomgraph.nn.element_edit import ElementEdit, rebuilt
+from atomgraph.nn.element_edit import ElementEdit, rebuild
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.equivariant.radial_embedding import RadialEmbedding
 from atomgraph.nn.protocols import Readout
@@ -119,7 +119,7 @@ class MACE(EnergyModel):
     def element_arguments(self, edit: ElementEdit) -> dict[str, Any]:
         """With a transform of distances for the new elements."""
         arguments = super().element_arguments(edit)
-        return arguments | {"radial": rebuilt(arguments["radial"] or {}, edit)}
+        return arguments | {"radial": rebuild(arguments["radial"] or {}, edit)}
 
     def structure_energy(self, graph: AtomicGraph) -> Tensor | None:
         """(n_graphs,) eV that belong to no atom: what charge and spin tell of the whole structure; None without."""

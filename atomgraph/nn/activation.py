@@ -8,14 +8,15 @@ import torch
 from torch import Tensor
 
 from atomgraph.errors import WiringError, nearest
+from atomgraph.old_names import old_names_of
 
 
 def identity(x: Tensor) -> Tensor:
-    """:math:`\\sigma(x) = x`: what makes a layer linear."""
+    """Identity, :math:`\\sigma(x) = x`, for linear layers."""
     return x
 
 
-#: Each function with the gain that keeps the mean square of normal inputs at one.
+#: Functions by name, each with the factor (gain) that keeps the mean square of normally distributed inputs at one.
 ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], float]] = {
     "identity": (identity, 1.0),
     "silu": (torch.nn.functional.silu, 1.68),
@@ -23,8 +24,8 @@ ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], float]] = {
     "tanh": (torch.tanh, 1.59),
     "abs": (torch.abs, 1.0),
 }
-#: The gains of e3nn 0.4.4, in which MACE's weights are learned; means over a fixed random sample, not exact integrals.
-NORMALISED_GAINS = {
+#: Gains of e3nn 0.4.4, with which MACE is trained; they are means over a fixed random sample, not exact integrals.
+E3NN_GAINS = {
     "silu": 1.6791767923989418,
     "tanh": 1.5937334472592695,
     "abs": 1.0,
@@ -33,8 +34,15 @@ NORMALISED_GAINS = {
 }
 
 
-def activation_of(name: str) -> Callable[[Tensor], Tensor]:
-    """The function of that name: ``silu``, ``tanh``, ``softplus`` or ``identity``; WiringError for another."""
+def get_activation(name: str) -> Callable[[Tensor], Tensor]:
+    """Return the activation function of a name in ``ACTIVATIONS``.
+
+    Raises:
+        WiringError: If the name is unknown.
+    """
     if name not in ACTIVATIONS:
         raise WiringError(f"unknown activation {name!r}{nearest(str(name), ACTIVATIONS)}")
     return ACTIVATIONS[name][0]
+
+
+__getattr__ = old_names_of(__name__)

@@ -1,4 +1,4 @@
-"""Constants: fixed numbers of a part, exact in every dtype, and copied to a device once instead of in every pass."""
+"""Constants: fixed numbers of a part, exact in every dtype, and copied to a device only once."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from torch import Tensor
 
 
 class Constants:
-    """Named numbers that are neither learned nor saved; ``constants.like(x)`` has them on x's device, in its dtype.
+    """Named arrays that are neither learned nor saved; ``constants.like(x)`` returns them in the dtype and on the device of x.
 
-    They are kept as Python's own doubles, so that a part that was in float32 for a while loses no digit of them, as a
-    buffer would. Whole numbers stay whole numbers.
+    Real numbers are stored in float64. A buffer would lose digits if its module is converted to float32 and back.
+    Integers are returned as int64.
     """
 
     def __init__(self, **numbers: Any):
         self._numbers = {name: np.asarray(value) for name, value in numbers.items()}
-        self._made: dict[tuple[torch.device, torch.dtype], dict[str, Tensor]] = {}
+        self._tensors: dict[tuple[torch.device, torch.dtype], dict[str, Tensor]] = {}
 
     def like(self, x: Tensor) -> dict[str, Tensor]:
-        """Tensors by name; the same ones at every call for one device and dtype.
+        """Return the constants as tensors by name; they are made at the first call for a device and dtype.
 
         Args:
-            x: Real numbers.
+            x: Real tensor of any shape, with the dtype and device of the result.
         """
         key = x.device, x.dtype
-        if key not in self._made:
-            with torch.inference_mode(False):  # else they could not stand in a derivative later
-                self._made[key] = {name: _tensor(value, x) for name, value in self._numbers.items()}
-        return self._made[key]
+        if key not in self._tensors:
+            with torch.inference_mode(False):  # autograd cannot use tensors of inference mode later
+                self._tensors[key] = {name: _tensor(value, x) for name, value in self._numbers.items()}
+        return self._tensors[key]
 
 
 def _tensor(value: np.ndarray, x: Tensor) -> Tensor:

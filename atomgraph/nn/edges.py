@@ -1,4 +1,4 @@
-"""Edges: what every part reads of a graph's edges, made once for a forward pass."""
+"""Edges of a graph as all parts of a model read them, computed once per forward pass."""
 
 from __future__ import annotations
 
@@ -18,17 +18,19 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, eq=False)
 class Edges:
-    r"""The edges of a graph (or of a batch), in the dtype of the model that reads them.
+    r"""Edges of a graph or of a batch of graphs, in the dtype of the model.
 
-    Bases that two parts ask for are made once: ``edges.cached(key, make)``, the key naming function and parameters.
+    Functions of the edges that several parts use are computed once, with ``edges.cached(key, make)``.
 
     Attributes:
-        vector: (n_edges, 3) in Å, from neighbour to centre.
-        length: (n_edges,) in Å.
-        centre, neighbour: (n_edges,) atom rows; edges are sorted by centre.
-        element: (n_atoms,) row of each atom's element in the model's table.
-        n_atoms, n_elements: Their numbers.
-        origin: The vectors in the graph's own dtype, before they were brought to the model's.
+        vector: Vectors from neighbour to centre, (n_edges, 3), Å.
+        length: Distances, (n_edges,), Å.
+        centre: Row of the central atom, (n_edges,); edges are sorted by this row.
+        neighbour: Row of the neighbouring atom, (n_edges,).
+        element: Row of each atom's element in the model's table of elements, (n_atoms,).
+        n_atoms: Number of atoms.
+        n_elements: Number of elements of the model.
+        origin: Vectors in the dtype of the graph, before their conversion to the dtype of the model, (n_edges, 3), Å.
     """
 
     vector: Tensor
@@ -43,7 +45,16 @@ class Edges:
 
     @classmethod
     def of(cls, graph: AtomicGraph, elements: ElementTable, dtype: torch.dtype) -> Edges:
-        """The edges of a graph; GraphError names elements that the table lacks."""
+        """Make the edges of a graph.
+
+        Args:
+            graph: Graph, or batch of graphs.
+            elements: Elements of the model.
+            dtype: Dtype of the model.
+
+        Raises:
+            GraphError: If the graph has an element that the table does not contain.
+        """
         origin = edge_vectors(graph)
         vector = origin.to(dtype)
         neighbour, centre = graph.edge_index
@@ -60,20 +71,21 @@ class Edges:
 
     @property
     def n_edges(self) -> int:
+        """Number of edges."""
         return int(self.length.shape[0])
 
     @property
     def element_of_centre(self) -> Tensor:
-        """(n_edges,) element rows of the centres."""
+        """Element rows of the central atoms, (n_edges,)."""
         return self.element[self.centre]
 
     @property
     def element_of_neighbour(self) -> Tensor:
-        """(n_edges,) element rows of the neighbours."""
+        """Element rows of the neighbouring atoms, (n_edges,)."""
         return self.element[self.neighbour]
 
     def within(self, cutoff: float) -> Edges:
-        """Only the edges shorter than the cutoff (Å); these same edges where all of them are."""
+        """Return the edges shorter than the cutoff (Å); if all are shorter, the same object."""
         inside = self.length < cutoff
         if bool(inside.all()):
             return self
@@ -91,23 +103,28 @@ class Edges:
 
     @property
     def exact(self) -> Edges:
-        """The same edges in the graph's own dtype, float64: for what is cheap and steep, such as radial functions."""
+        """The same edges in the dtype of the graph, float64, for cheap functions with large derivatives."""
         if self.origin is None or self.origin.dtype == self.vector.dtype:
             return self
-        return self.cached("exact", self._exactly)
+        return self.cached("exact", self._in_graph_dtype)
 
-    def _exactly(self) -> Edges:
+    def _in_graph_dtype(self) -> Edges:
         vector = self.vector if self.origin is None else self.origin
         return self.with_vectors(vector)
 
     def with_vectors(self, vector: Tensor) -> Edges:
-        """The same edges with other vectors (n_edges, 3), and their lengths: to differentiate by them."""
+        """Return a copy with other vectors, (n_edges, 3), Å, and their lengths, for derivatives with respect to vectors."""
         length = torch.linalg.vector_norm(vector, dim=1)
         return replace(self, vector=vector, length=length, origin=None, _cache={})
 
     def cached(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What ``make`` gives (tensors, most often), made at the first call with this key and kept for this forward pass."""
+        """Return the value of ``make()``, computed at the first call with this key in a forward pass.
+
+        Args:
+            key: Key that contains the name of the function and its parameters.
+            make: Function without arguments that computes the value, usually tensors.
+        """
         if key not in self._cache:
             self._cache[key] = make()
-        built: T = self._cache[key]
-        return built
+        value: T = self._cache[key]
+        return value

@@ -1,4 +1,4 @@
-"""Other elements for a part: the questions that editing asks of each part, and the answers."""
+"""Change of the elements of a model: what each part needs to change its arguments, weights and feature columns."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, eq=False)
 class FeatureColumns:
-    r"""Columns of features that change with the elements, :math:`h_c = \sum_{c'} n_{c'} h_{c'} + h^0_c`.
+    r"""Relation of old feature columns c to new columns c', :math:`h_c = \sum_{c'} n_{c'} h_{c'} + h^0_c`.
 
     Attributes:
-        origins: For each new element and each new column c', the old column c and how often it counts, n; c is −1 for a
-            column that counts nowhere.
-        constants: h⁰, (n_new_elements, n_old_columns), float64: what an old column was that no new one belongs to.
+        origins: For each new element and each new column c', the old column c and the factor n; c is −1 for a new column that
+            is not part of an old one.
+        constants: h⁰, (n_new_elements, n_old_columns), float64: the values of old columns that no new column is a part of.
     """
 
     origins: list[list[tuple[int, float]]]
@@ -29,104 +29,127 @@ class FeatureColumns:
 
     @property
     def width(self) -> int:
-        """How many columns there are now."""
+        """Number of new columns."""
         return len(self.origins[0])
 
     def tables(self) -> tuple[Tensor, Tensor]:
-        """Old column and count of each new column, (n_new_elements, width) each; the count is 0 where there is no old one."""
-        columns = torch.tensor([[column for column, _ in row] for row in self.origins])
-        counts = torch.tensor([[count for _, count in row] for row in self.origins], dtype=torch.float64)
-        return columns, torch.where(columns >= 0, counts, 0.0)
+        """Return the old column and the factor of each new column as tensors.
 
-    def lost(self) -> Tensor:
-        """Whether no new column belongs to an old one, (n_new_elements, n_old_columns)."""
-        lost = torch.ones_like(self.constants, dtype=torch.bool)
+        Returns:
+            Old columns, (n_new_elements, width), and factors, (n_new_elements, width); the factor is 0 if there is no old
+            column.
+        """
+        columns = torch.tensor([[column for column, _ in row] for row in self.origins])
+        factors = torch.tensor([[factor for _, factor in row] for row in self.origins], dtype=torch.float64)
+        return columns, torch.where(columns >= 0, factors, 0.0)
+
+    def unused_columns(self) -> Tensor:
+        """Mask of the old columns that no new column is a part of, (n_new_elements, n_old_columns), bool."""
+        unused = torch.ones_like(self.constants, dtype=torch.bool)
         for row, columns in enumerate(self.origins):
-            lost[row, sorted({column for column, _ in columns if column >= 0})] = False
-        return lost
+            unused[row, sorted({column for column, _ in columns if column >= 0})] = False
+        return unused
 
 
 @dataclass(frozen=True, eq=False)
 class ElementEdit:
-    """Other elements for a model.
+    """Change of the elements of a model.
 
     Attributes:
-        old: Chemical symbols before.
-        names: Chemical symbols after.
-        rows: The old element that each new one starts from, as a row of tables.
-        columns: How the features changed that a part reads; None where they did not.
+        old: Chemical symbols before the change.
+        names: Chemical symbols after the change.
+        rows: For each new element, the row in the old tables of the element whose weights are copied.
+        columns: Change of the columns of the features that a part reads; None if the columns are unchanged.
     """
 
     old: list[str]
     names: list[str]
     rows: list[int]
     columns: FeatureColumns | None = None
-    _made: dict[Hashable, Any] = field(default_factory=dict)
+    _cache: dict[Hashable, Any] = field(default_factory=dict)
 
     @property
     def factor(self) -> float:
-        """The change of weights that are divided by the square root of the number of elements."""
+        """Factor for weights that are divided by the square root of the number of elements, so that results stay equal."""
         return float((len(self.names) / len(self.old)) ** 0.5)
 
     def successors(self, symbol: str) -> list[str]:
-        """The new elements that start from an old one."""
+        """New elements whose weights are copied from an old element."""
         return [name for name, row in zip(self.names, self.rows, strict=True) if self.old[row] == symbol]
 
-    def reading(self, columns: FeatureColumns | None) -> ElementEdit:
-        """The same edit for a part that reads these columns."""
+    def with_columns(self, columns: FeatureColumns | None) -> ElementEdit:
+        """Copy of this edit for a part that reads features with these columns."""
         return replace(self, columns=columns)
 
     def cached(self, key: Hashable, make: Callable[[], Value]) -> Value:
-        """A value that several answers need, made once."""
-        if key not in self._made:
-            self._made[key] = make()
-        value: Value = self._made[key]
+        """Return the value of ``make()``, computed at the first call with this key."""
+        if key not in self._cache:
+            self._cache[key] = make()
+        value: Value = self._cache[key]
         return value
 
 
-def rebuilt(value: Any, edit: ElementEdit) -> Any:
-    """A constructor argument for other elements: parts are built again, in lists and dictionaries, too."""
+def rebuild(value: Any, edit: ElementEdit) -> Any:
+    """Build a constructor argument for the new elements: parts are built again, also inside lists and dictionaries."""
     if hasattr(value, "element_arguments"):
         return type(value)(**value.element_arguments(edit))
     if isinstance(value, list | tuple | torch.nn.ModuleList):
-        return [rebuilt(item, edit) for item in value]
+        return [rebuild(item, edit) for item in value]
     if isinstance(value, dict):
-        return {key: rebuilt(item, edit) for key, item in value.items()}
+        return {key: rebuild(item, edit) for key, item in value.items()}
     return value
 
 
 def weights_for(part: torch.nn.Module, edit: ElementEdit, prefix: str = "") -> dict[str, Tensor]:
-    """The entries of a state dict that change in a part and in the parts inside it."""
+    """Collect the entries of the state dict that change in a part and in the parts inside it.
+
+    Args:
+        part: Part with the old elements.
+        edit: Change of the elements.
+        prefix: Beginning of the names of all entries.
+
+    Returns:
+        Weights for the new elements, by name.
+    """
     weights: dict[str, Tensor] = {}
     for path, module in part.named_modules():
         if hasattr(module, "element_weights"):
-            answer = module.element_weights(edit if module is part else edit.reading(None))
-            weights |= {f"{prefix}{path}{'.' if path else ''}{name}": value for name, value in answer.items()}
+            changed = module.element_weights(edit if module is part else edit.with_columns(None))
+            weights |= {f"{prefix}{path}{'.' if path else ''}{name}": value for name, value in changed.items()}
     return weights
 
 
-def no_answer(part: torch.nn.Module) -> WiringError:
-    """The error for a part that has elements and does not answer."""
+def cannot_edit_error(part: torch.nn.Module) -> WiringError:
+    """Error for a part that depends on elements and does not define how its weights change."""
     kind = type(part).__name__
     return WiringError(
         f"a {kind} depends on elements and cannot be edited; define element_weights() in it if its weights have a row for each"
     )
 
 
-def reads_columns(part: torch.nn.Module) -> WiringError:
-    """The error for a part that cannot read features whose columns changed."""
+def changed_columns_error(part: torch.nn.Module) -> WiringError:
+    """Error for a part that cannot read features whose columns changed."""
     return WiringError(
         f"a {type(part).__name__} reads features that have columns for each element and cannot be edited"
     )
 
 
 def part_edits(branch: Any, featurizer: Any, edit: ElementEdit) -> Iterator[tuple[str, Any, ElementEdit]]:
-    """Name, part and edit of each layer and readout of a branch, whose featurizer for the new elements is given."""
+    """Iterate over the layers and readouts of a branch, with the change of the features that each one reads.
+
+    Args:
+        branch: Branch with the old elements.
+        featurizer: Featurizer of the branch, built for the new elements.
+        edit: Change of the elements.
+
+    Yields:
+        Name of the part in the branch, part, and edit with the columns that the part reads.
+    """
     columns = branch.featurizer.element_columns(featurizer, edit)
-    edits = [edit.reading(columns)]
+    edits = [edit.with_columns(columns)]
     for t, layer in enumerate(branch.layers):
         yield f"layers.{t}", layer, edits[-1]
-        edits.append(edit.reading(layer.element_columns(layer, edits[-1])))
-    read = edits[len(edits) - len(branch.readouts) :]
-    for t, (readout, part_edit) in enumerate(zip(branch.readouts, read, strict=True)):
+        edits.append(edit.with_columns(layer.element_columns(layer, edits[-1])))
+    readout_edits = edits[len(edits) - len(branch.readouts) :]
+    for t, (readout, part_edit) in enumerate(zip(branch.readouts, readout_edits, strict=True)):
         yield f"readouts.{t}", readout, part_edit

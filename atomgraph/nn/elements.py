@@ -1,4 +1,4 @@
-"""Chemical elements as rows of a table."""
+"""Chemical elements of a model as rows of a table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from atomgraph.errors import GraphError, WiringError, nearest
 
 
 def checked_symbols(elements: Sequence[str]) -> list[str]:
-    """The chemical symbols as a list; WiringError for an empty list, a repeated or an unknown symbol."""
+    """Return the chemical symbols as a list.
+
+    Raises:
+        WiringError: If the list is empty, or a symbol is repeated or unknown.
+    """
     if isinstance(elements, str) or len(elements) == 0:
         raise WiringError(f"elements should be a list of chemical symbols such as ['H', 'O'], but is {elements!r}")
     for symbol in elements:
@@ -25,7 +29,7 @@ def checked_symbols(elements: Sequence[str]) -> list[str]:
 
 
 class ElementTable(torch.nn.Module):
-    """Atomic numbers to rows 0 … n_elements − 1, in the order of the given symbols."""
+    """Table from atomic numbers to rows 0 … n_elements − 1, in the order of the given symbols."""
 
     _row: Tensor
 
@@ -40,13 +44,17 @@ class ElementTable(torch.nn.Module):
         return len(self.symbols)
 
     def forward(self, atomic_numbers: Tensor) -> Tensor:
-        """(n_atoms,) rows; GraphError names the elements that the table does not hold."""
+        """Return the row of each atom's element, (n_atoms,).
+
+        Raises:
+            GraphError: If the table does not contain an element.
+        """
         row = self._row[atomic_numbers.clamp(0, len(self._row) - 1)]
         if (row < 0).any():
             numbers = atomic_numbers[row < 0].unique().tolist()
-            strange = [chemical_symbols[z] if 0 <= z < len(chemical_symbols) else str(z) for z in numbers]
+            unknown = [chemical_symbols[z] if 0 <= z < len(chemical_symbols) else str(z) for z in numbers]
             raise GraphError(
-                f"unknown elements {', '.join(strange)}; this model knows {', '.join(self.symbols)}. "
-                f"Train with {', '.join(strange)} among the elements, or drop those structures."
+                f"unknown elements {', '.join(unknown)}; this model knows {', '.join(self.symbols)}. "
+                f"Train with {', '.join(unknown)} among the elements, or drop those structures."
             )
         return row

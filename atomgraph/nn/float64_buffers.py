@@ -1,4 +1,4 @@
-"""Buffers that stay float64 whatever their module computes in."""
+"""Buffers that stay float64 when the dtype of their module changes."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from torch import Tensor
 
 
 class Float64Buffers(torch.nn.Module):
-    """Mixin: the buffers named in ``_always_double`` move with the module, but keep their dtype."""
+    """Mixin for modules: buffers named in ``_always_double`` move to the device of the module, but keep their dtype."""
 
     _always_double: tuple[str, ...] = ()
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        kept: dict[str, Any] = {name: getattr(self, name) for name in self._always_double}
+        buffers: dict[str, Any] = {name: getattr(self, name) for name in self._always_double}
         super()._apply(fn, recurse)
-        for name, value in kept.items():
-            setattr(self, name, value.to(device=getattr(self, name).device))
+        for name, buffer in buffers.items():
+            setattr(self, name, buffer.to(device=getattr(self, name).device))
         return self

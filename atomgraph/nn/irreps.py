@@ -1,4 +1,4 @@
-"""Which columns of a feature tensor are invariant scalars."""
+"""Irreps of features, and the columns of invariant scalars."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from atomgraph.errors import WiringError
 
 
 def as_irreps(features: o3.Irreps | str | int) -> o3.Irreps:
-    """Irreps as they are given: irreps, their text such as ``"8x0e+8x1o"``, or a number of scalars.
+    """Convert an argument to irreps.
+
+    Args:
+        features: Irreps, their text such as ``"8x0e+8x1o"``, or a number of scalars.
 
     Raises:
-        WiringError: For text that names no irreps, or a number below one.
+        WiringError: If the text does not describe irreps, or the number is below one.
     """
     if isinstance(features, int):
         if features < 1:
@@ -24,11 +27,11 @@ def as_irreps(features: o3.Irreps | str | int) -> o3.Irreps:
 
 
 def as_scalars(features: o3.Irreps | str | int, part: str) -> o3.Irreps:
-    """Irreps of features that are invariant scalars, for a part that reads nothing else.
+    """Convert an argument to irreps, for a part that can read invariant scalars only.
 
     Args:
-        features: As ``as_irreps`` takes them.
-        part: Name of the part, for the error.
+        features: Irreps, their text, or a number of scalars, as in ``as_irreps``.
+        part: Name of the part, for the error message.
 
     Raises:
         WiringError: If there are other irreps than ``0e``.
@@ -40,6 +43,11 @@ def as_scalars(features: o3.Irreps | str | int, part: str) -> o3.Irreps:
 
 
 def scalar_columns(irreps: o3.Irreps) -> list[int]:
-    """The columns of ``0e``, in order: what a rotation and a reflection leave alone."""
-    spans = zip(irreps.slices(), irreps, strict=True)
-    return [column for span, (_, irrep) in spans if irrep == o3.Irrep("0e") for column in range(span.start, span.stop)]
+    """Return the columns of ``0e`` in order; rotations and reflections do not change these columns."""
+    slices = zip(irreps.slices(), irreps, strict=True)
+    return [
+        column
+        for columns, (_, irrep) in slices
+        if irrep == o3.Irrep("0e")
+        for column in range(columns.start, columns.stop)
+    ]

@@ -1,4 +1,4 @@
-"""Linear maps of a part: the weights that low-rank adaptation can change, as each part describes them."""
+"""Linear maps of a part: weights to which low-rank adaptation (LoRA) can add a product of two small matrices."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from atomgraph.errors import WiringError
 
 @dataclass(frozen=True)
 class LinearMap:
-    """How a low-rank product enters a weight.
+    """Shape of a weight as matrices, to each of which a low-rank product can be added.
 
     Attributes:
-        shape: The weight as matrices, (..., n_in, n_out). Leading axes count irreps, elements or powers; each of their
-            matrices gets a low-rank product.
-        option: ``skips`` or ``products`` for a map that is adapted on request only; None for one that is always adapted.
+        shape: Shape of the weight as matrices, (..., n_in, n_out). Leading axes count irreps, elements or powers.
+        option: ``skips`` or ``products`` for a map that is adapted on request only; None for a map that is always adapted.
     """
 
     shape: tuple[int, ...]
@@ -24,13 +23,13 @@ class LinearMap:
 
 
 def matrices(part: torch.nn.Module, *names: str, option: str | None = None) -> dict[str, LinearMap]:
-    """Weights of a part whose last two axes are (n_in, n_out), as linear maps.
+    """Describe weights of a part whose last two axes are (n_in, n_out) as linear maps.
 
     Args:
-        part: Holds the weights.
-        names: Names of the weights, or the beginning of several names (``weights.``). A weight of fewer than two axes is
-            left out, since it is no matrix.
-        option: As in ``LinearMap``.
+        part: Part with the weights.
+        names: Names of the weights, or the beginning of several names (``weights.``). Weights of fewer than two axes are
+            skipped, because they are no matrices.
+        option: Option of the linear maps, as in ``LinearMap``.
 
     Returns:
         Linear maps by the name of their weight.
@@ -44,25 +43,26 @@ def matrices(part: torch.nn.Module, *names: str, option: str | None = None) -> d
 
 
 def linear_maps(model: torch.nn.Module) -> dict[str, LinearMap]:
-    """Linear maps of all parts of a model, by the names of its parameters.
+    """Collect the linear maps of all parts of a model, by the names of the parameters in the model.
 
     Raises:
-        WiringError: If a part has weights that it does not describe.
+        WiringError: If a part has weights with two axes or more, and does not describe its linear maps.
     """
     maps: dict[str, LinearMap] = {}
     for path, module in model.named_modules():
         prefix = f"{path}." if path else ""
-        if describes_itself(module):
+        if has_linear_maps(module):
             maps |= {f"{prefix}{name}": linear_map for name, linear_map in module.linear_maps().items()}
         elif isinstance(module, torch.nn.Linear):
             maps[f"{prefix}weight"] = LinearMap(tuple(module.weight.shape))
     return maps
 
 
-def no_linear_maps(part: torch.nn.Module) -> dict[str, LinearMap]:
-    """The answer of a part that describes nothing: no linear maps, if it has no weights that could be some.
+def require_no_matrices(part: torch.nn.Module) -> dict[str, LinearMap]:
+    """Return no linear maps, for a part that does not describe its linear maps and has no weights that could be some.
 
-    Modules of torch inside a part belong to it, unless they describe themselves or are ``torch.nn.Linear``.
+    Weights of torch modules inside the part count as weights of the part. Exceptions are ``torch.nn.Linear`` and modules with
+    a method ``linear_maps``.
 
     Raises:
         WiringError: If the part has weights with two axes or more.
@@ -81,11 +81,11 @@ def no_linear_maps(part: torch.nn.Module) -> dict[str, LinearMap]:
 def _matrix_names(module: torch.nn.Module, prefix: str) -> list[str]:
     names = [f"{prefix}{name}" for name, weight in module.named_parameters(recurse=False) if weight.ndim >= 2]
     for name, child in module.named_children():
-        if not (describes_itself(child) or isinstance(child, torch.nn.Linear)):
+        if not (has_linear_maps(child) or isinstance(child, torch.nn.Linear)):
             names += _matrix_names(child, f"{prefix}{name}.")
     return names
 
 
-def describes_itself(module: torch.nn.Module) -> bool:
-    """Whether a module has a method ``linear_maps``: every part, and some modules inside parts."""
+def has_linear_maps(module: torch.nn.Module) -> bool:
+    """Whether a module has a method ``linear_maps``; true for every part and for some modules inside parts."""
     return callable(getattr(module, "linear_maps", None))

@@ -1,4 +1,4 @@
-"""Multilayer perceptrons, one for all atoms or one for each element."""
+"""Multilayer perceptrons: one network for all atoms, or one per element."""
 
 from __future__ import annotations
 
@@ -8,23 +8,25 @@ import torch
 from torch import Tensor
 
 from atomgraph.errors import WiringError
-from atomgraph.nn.activation import ACTIVATIONS, activation_of
+from atomgraph.nn.activation import ACTIVATIONS, get_activation
 from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.nn.linear_map import LinearMap, matrices
 
 
 class MLP(torch.nn.Module):
-    r""":math:`h^{(t+1)} = \sigma(h^{(t)} W^{(t)}_z + b^{(t)}_z)`, the last layer without :math:`\sigma`.
+    r"""Multilayer perceptron, :math:`h^{(t+1)} = \sigma(h^{(t)} W^{(t)}_z + b^{(t)}_z)`, with a linear last layer.
 
-    ``weights[t]`` is (n_elements, width, next width), ``biases[t]`` (n_elements, next width).
+    ``weights[t]`` is (n_elements, width, next width), and ``biases[t]`` is (n_elements, next width).
 
     Args:
-        n_in, hidden, n_out: Widths.
-        activation: ``silu``, ``tanh`` or ``softplus``, all of them smooth.
-        n_elements: How many sets of weights there are, z being a row of an element table.
+        n_in: Number of inputs.
+        hidden: Widths of the hidden layers.
+        n_out: Number of outputs.
+        activation: Name of the activation function σ, ``silu``, ``tanh`` or ``softplus``.
+        n_elements: Number of sets of weights; z is the row of an element.
 
     Raises:
-        WiringError: For a width below one or an unknown activation.
+        WiringError: If a width is below one, or the activation is unknown.
     """
 
     def __init__(
@@ -34,67 +36,80 @@ class MLP(torch.nn.Module):
         widths = [n_in, *hidden, n_out]
         if min(widths) < 1 or n_elements < 1:
             raise WiringError(f"a multilayer perceptron needs widths of at least one, but has {widths}")
-        self.activation = activation_of(activation)
+        self.activation = get_activation(activation)
         gain = ACTIVATIONS[activation][1]
         gains = [1.0] + [gain] * len(hidden)
         self.weights = torch.nn.ParameterList(
-            torch.randn(n_elements, n_before, n_after) * (gain / n_before**0.5)
-            for gain, n_before, n_after in zip(gains, widths, widths[1:], strict=False)
+            torch.randn(n_elements, width, next_width) * (gain / width**0.5)
+            for gain, width, next_width in zip(gains, widths, widths[1:], strict=False)
         )
-        self.biases = torch.nn.ParameterList(torch.zeros(n_elements, n_after) for n_after in widths[1:])
+        self.biases = torch.nn.ParameterList(torch.zeros(n_elements, width) for width in widths[1:])
 
     def element_tables(self, edit: ElementEdit, name: str) -> dict[str, Tensor]:
-        """Weights and biases of other elements, by the names of a state dict in which this perceptron is called ``name``.
+        """Weights and biases for changed elements.
 
-        Where the columns of the features changed, the first layer follows: a new column gets the weights of its old one, and
-        the bias takes what old columns without a new one were, :math:`b + h^0 W`.
+        If the columns of the features changed, a new column has the weights of its old column. Old columns without a new
+        column are constant, and their product with the weights is added to the bias, :math:`b + h^0 W`.
+
+        Args:
+            edit: Change of the elements.
+            name: Name of this perceptron in the state dict.
+
+        Returns:
+            Tables by their names in the state dict.
         """
         parts = {"weights": self.weights, "biases": self.biases}
         tables = {
             f"{name}.{kind}.{t}": table[edit.rows] for kind, tables in parts.items() for t, table in enumerate(tables)
         }
         if edit.columns is not None:
-            old, bias = self.weights[0].detach().double(), self.biases[0].detach().double()
-            columns, times = edit.columns.tables()
-            rows = zip(edit.rows, columns, times, edit.columns.constants.to(old), strict=True)
-            new = [(old[row][column] * time[:, None], bias[row] + h @ old[row]) for row, column, time, h in rows]
-            tables[f"{name}.weights.0"] = torch.stack([weight for weight, _ in new]).to(self.weights[0])
-            tables[f"{name}.biases.0"] = torch.stack([value for _, value in new]).to(self.biases[0])
+            weights, biases = self.weights[0].detach().double(), self.biases[0].detach().double()
+            columns, factors = edit.columns.tables()
+            rows = zip(edit.rows, columns, factors, edit.columns.constants.to(weights), strict=True)
+            layers = [
+                (weights[row][column] * factor[:, None], biases[row] + h @ weights[row])
+                for row, column, factor, h in rows
+            ]
+            tables[f"{name}.weights.0"] = torch.stack([weight for weight, _ in layers]).to(self.weights[0])
+            tables[f"{name}.biases.0"] = torch.stack([bias for _, bias in layers]).to(self.biases[0])
         return tables
 
     def linear_maps(self) -> dict[str, LinearMap]:
-        """The matrix of each layer and element."""
+        """Describe the matrix of each layer and element."""
         return matrices(self, "weights.")
 
     def forward(self, x: Tensor, element: Tensor | None = None) -> Tensor:
-        """(n_atoms, n_in) to (n_atoms, n_out).
+        """Compute the outputs, (n_atoms, n_out).
 
         Args:
-            element: (n_atoms,) rows of the weights; needed if there are several.
+            x: Inputs, (n_atoms, n_in).
+            element: Row of each atom's element, (n_atoms,); required for several elements.
         """
         if element is None and len(self.weights[0]) > 1:
-            raise WiringError(f"the perceptron has {len(self.weights[0])} elements; it needs to know each atom's")
+            raise WiringError(
+                f"the perceptron has {len(self.weights[0])} elements and needs each atom's element, but got None"
+            )
         networks = zip(
             zip(*(weight.unbind(0) for weight in self.weights), strict=True),
             zip(*(bias.unbind(0) for bias in self.biases), strict=True),
             strict=True,
-        )  # unbound once: the derivatives of all elements come together again in one stack
+        )  # unbind the tables only once, so that their derivatives are one stack
         if element is None or len(self.weights[0]) == 1:
-            return self._of_one_element(x, *next(networks))
+            return self._apply_network(x, *next(networks))
         order = torch.argsort(element, stable=True)
         blocks = x.index_select(0, order).split(torch.bincount(element, minlength=len(self.weights[0])).tolist())
         outputs = [
-            self._of_one_element(block, *network) for block, network in zip(blocks, networks, strict=True) if len(block)
+            self._apply_network(block, *network) for block, network in zip(blocks, networks, strict=True) if len(block)
         ]
         return torch.cat(outputs).index_select(0, torch.argsort(order))
 
-    def _of_one_element(self, x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> Tensor:
+    def _apply_network(self, x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> Tensor:
         for depth, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
             x = torch.addmm(bias, x if depth == 0 else self.activation(x), weight)
         return x
 
     def last_hidden(self, x: Tensor, element: int = 0) -> Tensor:
-        """(n_atoms, width): what the last layer reads, after its σ, of atoms of one element; x itself without hidden layers."""
+        """Input of the last layer for atoms of one element, (n_atoms, width); x without hidden layers."""
         for depth, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             x = x if depth == 0 else self.activation(x)
             if depth == len(self.weights) - 1:
@@ -104,20 +119,21 @@ class MLP(torch.nn.Module):
 
 
 class LastLayer:
-    """Lets the last layer of a readout with an ``mlp``, weights and bias, be solved for (``nn.protocols.LinearReadout``)."""
+    """Mixin for readouts with an ``mlp``: a fit can solve for weights and bias of the last layer (``LinearReadout``)."""
 
     mlp: MLP
 
     @property
     def n_unknowns(self) -> int:
-        return len(self.mlp.weights[-1]) * self._n_each
+        """Number of weights and biases of the last layer, for all elements."""
+        return len(self.mlp.weights[-1]) * self._n_per_element
 
     @property
-    def _n_each(self) -> int:
+    def _n_per_element(self) -> int:
         return int(self.mlp.weights[-1].shape[1]) + 1
 
     def head_weights(self, rows: list[int]) -> dict[str, Tensor]:
-        """The columns of the last layer."""
+        """Columns of the last layer for the new heads."""
         last = len(self.mlp.weights) - 1
         return {
             f"mlp.weights.{last}": self.mlp.weights[-1][..., rows],
@@ -126,7 +142,7 @@ class LastLayer:
 
     def weight_slice(self, element: int) -> slice:
         row = self._row(element)
-        return slice(row * self._n_each, (row + 1) * self._n_each)
+        return slice(row * self._n_per_element, (row + 1) * self._n_per_element)
 
     def basis(self, h: Tensor, element: int) -> Tensor:
         x = self.mlp.last_hidden(h, self._row(element))
@@ -142,5 +158,5 @@ class LastLayer:
         self.mlp.biases[-1].copy_(table[:, -1])
 
     def _row(self, element: int) -> int:
-        """The weights of an element: its own, or those that all share."""
+        """Row of the weights of an element; 0 if all elements have the same weights."""
         return element if len(self.mlp.weights[-1]) > 1 else 0

@@ -1,4 +1,4 @@
-"""Edges laid in blocks of equal length that share a centre, so that sums over neighbours are matrix products."""
+"""Edges of one centre in padded blocks of equal length, so that sums over neighbours are matrix products."""
 
 from __future__ import annotations
 
@@ -10,63 +10,65 @@ from torch import Tensor
 from atomgraph.nn.edges import Edges
 from atomgraph.ops.scatter import sum_to
 
-_LENGTHS = (4, 8, 12, 16, 24, 32, 48, 64)
-_OVERHEAD = 3  # what a block costs by itself, in rows
+_LENGTHS = (4, 8, 12, 16, 24, 32, 48, 64)  # allowed lengths of blocks, rows
+_OVERHEAD = 3  # cost of a block in addition to its rows, in rows
 
 
 @dataclass(frozen=True, eq=False)
 class PaddedEdges:
-    """Rows of edges, (n_edges, ...), in blocks, (n_blocks, length, ...), filled up with zeros.
+    """Blocks of edges with a common centre: tensors (n_edges, ...) become (n_blocks, length, ...), padded with zeros.
 
     Attributes:
-        slot: (n_edges,) place of each edge among n_blocks · length.
-        owner: (n_blocks,) the centre of each block.
-        neighbour: (n_blocks, length) atom rows, 0 where there is no edge.
+        slot: Position of each edge among the n_blocks · length rows of all blocks, (n_edges,).
+        centre: Row of the central atom of each block, (n_blocks,).
+        neighbour: Row of the neighbouring atom, (n_blocks, length); 0 where there is no edge.
+        length: Number of rows of a block.
+        n_atoms: Number of atoms.
     """
 
     slot: Tensor
-    owner: Tensor
+    centre: Tensor
     neighbour: Tensor
     length: int
     n_atoms: int
 
     @classmethod
     def of(cls, edges: Edges) -> PaddedEdges:
-        """The blocks of a graph's edges, made once for a forward pass."""
+        """Return the blocks of these edges, computed once per forward pass."""
         return edges.cached("edge blocks", lambda: cls._make(edges))
 
     @classmethod
     def _make(cls, edges: Edges) -> PaddedEdges:
         counts = torch.bincount(edges.centre, minlength=edges.n_atoms)
         length = _best_length(counts)
-        blocks_of = (counts + length - 1) // length  # (n_atoms,)
-        first_edge, first_block = counts.cumsum(0) - counts, blocks_of.cumsum(0) - blocks_of
-        place = torch.arange(edges.n_edges, device=counts.device)
+        n_blocks = (counts + length - 1) // length  # (n_atoms,)
+        first_edge, first_block = counts.cumsum(0) - counts, n_blocks.cumsum(0) - n_blocks
+        position = torch.arange(edges.n_edges, device=counts.device)
         if bool((edges.centre[1:] < edges.centre[:-1]).any()):
-            place = torch.empty_like(place).index_copy(0, torch.argsort(edges.centre, stable=True), place)
-        rank = place - first_edge[edges.centre]  # among those of its centre
+            position = torch.empty_like(position).index_copy(0, torch.argsort(edges.centre, stable=True), position)
+        rank = position - first_edge[edges.centre]  # among the edges of the same centre
         slot = rank + length * first_block[edges.centre]
-        owner = torch.repeat_interleave(torch.arange(edges.n_atoms, device=counts.device), blocks_of)
-        neighbour = owner.new_zeros(len(owner) * length).index_copy(0, slot, edges.neighbour)
-        return cls(slot, owner, neighbour.view(-1, length), length, edges.n_atoms)
+        centre = torch.repeat_interleave(torch.arange(edges.n_atoms, device=counts.device), n_blocks)
+        neighbour = centre.new_zeros(len(centre) * length).index_copy(0, slot, edges.neighbour)
+        return cls(slot, centre, neighbour.view(-1, length), length, edges.n_atoms)
 
-    def lay(self, rows: Tensor) -> Tensor:
-        """(n_edges, ...) to (n_blocks, length, ...)."""
-        laid = rows.new_zeros(len(self.owner) * self.length, *rows.shape[1:]).index_copy(0, self.slot, rows)
-        return laid.view(len(self.owner), self.length, *rows.shape[1:])
+    def pad(self, rows: Tensor) -> Tensor:
+        """Copy rows of edges, (n_edges, ...), into blocks, (n_blocks, length, ...)."""
+        padded = rows.new_zeros(len(self.centre) * self.length, *rows.shape[1:]).index_copy(0, self.slot, rows)
+        return padded.view(len(self.centre), self.length, *rows.shape[1:])
 
-    def of_neighbours(self, atoms: Tensor) -> Tensor:
-        """(n_atoms, ...) to each edge's neighbour's row, (n_blocks, length, ...)."""
-        rows = atoms.index_select(0, self.neighbour.flatten())
-        return rows.view(*self.neighbour.shape, *atoms.shape[1:])
+    def gather_neighbours(self, rows: Tensor) -> Tensor:
+        """Copy rows of atoms, (n_atoms, ...), to the edges on which the atoms are neighbours, (n_blocks, length, ...)."""
+        gathered = rows.index_select(0, self.neighbour.flatten())
+        return gathered.view(*self.neighbour.shape, *rows.shape[1:])
 
     def sum(self, blocks: Tensor) -> Tensor:
-        """(n_blocks, ...) to sums over the blocks of an atom, (n_atoms, ...)."""
-        return sum_to(blocks, self.owner, self.n_atoms)
+        """Sum blocks, (n_blocks, ...), over the blocks of each atom, (n_atoms, ...)."""
+        return sum_to(blocks, self.centre, self.n_atoms)
 
 
 def _best_length(counts: Tensor) -> int:
-    """The length of blocks with the fewest rows in all, each block counted as a few rows more."""
+    """Length of blocks with the smallest cost: the number of all rows, and an overhead per block."""
     lengths = torch.tensor(_LENGTHS, device=counts.device)
     n_blocks = ((counts[:, None] + lengths - 1) // lengths).sum(dim=0)
     return _LENGTHS[int((n_blocks * (lengths + _OVERHEAD)).argmin())]

@@ -1,4 +1,4 @@
-"""Part: a module that remembers how it was built, so that a potential can be written to a file and built again."""
+"""Part: a module that stores its constructor arguments, so that a potential can be written to a file and built again."""
 
 from __future__ import annotations
 
@@ -13,8 +13,14 @@ from e3nn import o3
 from torch import Tensor
 
 from atomgraph.errors import WiringError, nearest
-from atomgraph.nn.element_edit import ElementEdit, FeatureColumns, no_answer, reads_columns, rebuilt
-from atomgraph.nn.linear_map import LinearMap, no_linear_maps
+from atomgraph.nn.element_edit import (
+    ElementEdit,
+    FeatureColumns,
+    cannot_edit_error,
+    changed_columns_error,
+    rebuild,
+)
+from atomgraph.nn.linear_map import LinearMap, require_no_matrices
 from atomgraph.old_names import current_arguments, current_path, old_names_of, warn_old_name
 
 
@@ -26,25 +32,25 @@ class PartType(type):
 
     @property
     def __signature__(cls) -> inspect.Signature:
-        """The constructor's, for ``inspect`` and ``help``."""
+        """Signature of the constructor, for ``inspect`` and ``help``."""
         constructor = inspect.signature(cls.__init__)  # type: ignore[misc]
         return constructor.replace(parameters=list(constructor.parameters.values())[1:])
 
 
 class Part(torch.nn.Module, metaclass=PartType):
-    """Base of every featurizer, layer, readout and model: a ``torch.nn.Module`` that keeps its constructor's arguments.
+    """Base of every featurizer, layer, readout and model: a ``torch.nn.Module`` that stores its constructor arguments.
 
-    Arguments are plain values (numbers, strings, booleans, None, lists, dicts), irreps, or other parts;
-    ``to_spec`` turns them into JSON, ``build`` turns JSON into the part. Learned numbers live in the state dict.
+    Arguments are plain values (numbers, strings, booleans, None, lists, dicts), irreps, or other parts. ``to_spec`` converts
+    them to JSON, and ``build`` makes the part from JSON. Learned numbers are stored in the state dict.
     """
 
     _arguments: dict[str, Any]
     group: str | None = None
-    """Parameter group of the weights (``models.parameter_groups``); None: the group of the part around this one."""
+    """Parameter group of the weights (``models.parameter_groups``); None: the group of the part that contains this one."""
     follows_columns: bool = False
-    """Whether ``element_weights`` follows features whose columns change with the elements (``edit.columns``)."""
+    """Whether ``element_weights`` can adapt to features whose columns change with the elements (``edit.columns``)."""
     inner_groups: ClassVar[Mapping[str, str]] = {}
-    """Weights and modules inside this part that belong to another group, by name."""
+    """Parameter groups of weights and modules inside this part that are in another group, by name."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         part = super().__new__(cls)
@@ -52,81 +58,86 @@ class Part(torch.nn.Module, metaclass=PartType):
         bound.apply_defaults()
         arguments = dict(list(bound.arguments.items())[1:])
         for parameter in _parameters(cls):
-            if parameter.kind is parameter.VAR_KEYWORD:  # **kwargs count by their own names
+            if parameter.kind is parameter.VAR_KEYWORD:  # **kwargs are stored under their own names
                 arguments |= arguments.pop(parameter.name)
             elif parameter.kind is parameter.VAR_POSITIONAL and not arguments[parameter.name]:
                 del arguments[parameter.name]
-        object.__setattr__(part, "_arguments", {name: _own(value) for name, value in arguments.items()})
+        object.__setattr__(part, "_arguments", {name: _copy_container(value) for name, value in arguments.items()})
         return part
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """What the constructor was called with, by name, defaults included."""
+        """Constructor arguments by name, including defaults."""
         return dict(self._arguments)
 
     def linear_maps(self) -> dict[str, LinearMap]:
-        """Weights of this part that are linear maps, by name; parts inside are asked for theirs.
+        """Describe the weights of this part that are linear maps, by name, without weights of parts inside this one.
 
-        Weights that are left out keep their values under low-rank adaptation.
+        Low-rank adaptation does not change weights that are not described.
 
         Raises:
             WiringError: If the part has weights with two axes or more and does not define this method.
         """
-        return no_linear_maps(self)
+        return require_no_matrices(self)
 
     def element_arguments(self, edit: ElementEdit) -> dict[str, Any]:
-        """Constructor arguments of this part for other elements.
+        """Constructor arguments of this part for changed elements.
 
         Args:
-            edit: The new elements, and the columns of features that this part reads, if those changed.
+            edit: Change of the elements, and of the columns of the features that this part reads.
 
         Raises:
-            WiringError: If the part depends on elements and does not define ``element_weights``, or reads columns that changed
-                and cannot follow (``follows_columns``).
+            WiringError: If the part depends on elements and does not define ``element_weights``, or if the columns changed
+                and the part cannot adapt to them (``follows_columns``).
         """
-        arguments = {name: rebuilt(value, edit.reading(None)) for name, value in self.arguments.items()}
+        arguments = {name: rebuild(value, edit.with_columns(None)) for name, value in self.arguments.items()}
         if "elements" in arguments:
             if type(self).element_weights is Part.element_weights:
-                raise no_answer(self)
+                raise cannot_edit_error(self)
             arguments["elements"] = edit.names
         if edit.columns is not None:
             if not self.follows_columns:
-                raise reads_columns(self)
+                raise changed_columns_error(self)
             arguments["irreps_in"] = edit.columns.width
         return arguments
 
     def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
-        """Entries of the state dict for other elements, those of this part that change; parts inside are asked for theirs.
+        """Entries of the state dict of this part that change with the elements, without entries of parts inside this one.
 
-        A part with the argument ``elements`` defines this: a table with a row for each element becomes ``table[edit.rows]``.
+        A part with the argument ``elements`` defines this method: a table with one row per element becomes
+        ``table[edit.rows]``.
+
+        Args:
+            edit: Change of the elements, and of the columns of the features that this part reads.
 
         Raises:
             WiringError: If the part depends on elements and does not define this method.
         """
         if "elements" in self._arguments:
-            raise no_answer(self)
+            raise cannot_edit_error(self)
         return {}
 
     def element_columns(self, new: Any, edit: ElementEdit) -> FeatureColumns | None:
-        """How the features that this part gives change with the elements; None where they do not.
+        """Change of the columns of the features that this part returns; None if the columns do not change.
 
         Args:
-            new: This part for the new elements; for a layer the layer itself.
-            edit: The new elements.
+            new: This part, built for the new elements; for a layer the layer itself.
+            edit: Change of the elements.
         """
         if any(
             isinstance(part, Part) and type(part).element_columns is not Part.element_columns
             for part in self.children()
         ):
-            raise no_answer(self)
+            raise cannot_edit_error(self)
         return None
 
 
 def to_spec(part: Part) -> dict[str, Any]:
-    """``{"kind": dotted path, argument: value, ...}``, nested, of JSON values only.
+    """Convert a part to a nested mapping ``{"kind": dotted path, argument: value, ...}`` of JSON values.
 
     Raises:
-        WiringError: For an argument that no JSON can hold, one named ``kind``, or a class that no path leads to.
+        WiringError: If an argument cannot be written as JSON or is named ``kind``, or if the class is not at the top level of
+            a module.
     """
     cls = type(part)
     if "kind" in part.arguments:
@@ -141,13 +152,17 @@ def to_spec(part: Part) -> dict[str, Any]:
 
 
 def build(spec: dict[str, Any], *, trust_imports: bool = False) -> Part:
-    """The part that a specification describes.
+    """Make a part from its specification.
 
-    Classes outside atomgraph are taken only from modules that the program has imported already, so that a file which
-    names a class cannot run code; with ``trust_imports`` (the user's own configuration) their modules are imported.
+    Classes outside atomgraph must be in modules that the program has already imported. A file that names a class therefore
+    cannot run code.
+
+    Args:
+        spec: Mapping, as ``to_spec`` returns it.
+        trust_imports: Import modules outside atomgraph; for the user's own configuration only.
 
     Raises:
-        WiringError: For an unknown class or arguments that it does not take.
+        WiringError: If the class is unknown, or an argument is missing or unknown.
     """
     if not isinstance(spec, dict) or not isinstance(spec.get("kind"), str):
         raise WiringError(f"a part is described by a mapping with a 'kind', but this came: {spec!r}")
@@ -166,7 +181,15 @@ def build(spec: dict[str, Any], *, trust_imports: bool = False) -> Part:
 
 
 def resolve_class(path: str, *, trust_imports: bool = False) -> type[Part]:
-    """The class of parts at a dotted path such as ``atomgraph.layers.PolynomialFilter``."""
+    """Return the class of parts at a dotted path such as ``atomgraph.layers.PolynomialFilter``.
+
+    Args:
+        path: Dotted path of the class.
+        trust_imports: Import modules outside atomgraph; for the user's own configuration only.
+
+    Raises:
+        WiringError: If the module is unknown or not imported, or has no part of this name.
+    """
     if (current := current_path(path)) != path:
         warn_old_name(path, current)
         path = current
@@ -191,21 +214,21 @@ def resolve_class(path: str, *, trust_imports: bool = False) -> type[Part]:
 
 
 def public_name(cls: type[Part]) -> str:
-    """The shortest dotted path of a class: in its package if the package shows the class, else in its file."""
-    words = cls.__module__.split(".")
-    face = ".".join(words[:2])
-    if words[0] == "atomgraph" and getattr(sys.modules.get(face), cls.__name__, None) is cls:
-        return f"{face}.{cls.__name__}"
+    """Return the shortest dotted path of a class: in its package if the package exports the class, else in its module."""
+    names = cls.__module__.split(".")
+    package = ".".join(names[:2])
+    if names[0] == "atomgraph" and getattr(sys.modules.get(package), cls.__name__, None) is cls:
+        return f"{package}.{cls.__name__}"
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
 def _parameters(cls: type[Part]) -> list[inspect.Parameter]:
-    """The constructor's parameters after ``self``."""
+    """Parameters of the constructor after ``self``."""
     return list(inspect.signature(cls.__init__).parameters.values())[1:]
 
 
-def _own(value: Any) -> Any:
-    """The argument as it is now, whatever the caller does to a list or a dict later."""
+def _copy_container(value: Any) -> Any:
+    """Copy a list or a dict, so that later changes by the caller have no effect on the stored argument."""
     return value.copy() if isinstance(value, list | dict) else value
 
 

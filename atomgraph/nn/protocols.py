@@ -1,7 +1,7 @@
-"""Protocols of parts: featurizers, layers, message layers and readouts.
+"""Base classes of featurizers, layers and readouts, and protocols for calibration and for linear readouts.
 
-Each declares ``irreps_in`` and ``irreps_out`` (scalars are ``nx0e``), and a model checks the joints when it is built.
-A part that has a ``cutoff`` or ``elements`` keeps them as attributes under these names; the model checks them, too.
+Each part declares ``irreps_in`` and ``irreps_out`` (n scalars are ``nx0e``). A model checks that they fit when it is built.
+A part with a cutoff or with elements has the attribute ``cutoff`` or ``elements``, which the model also checks.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from atomgraph.old_names import warn_old_name
 
 
 class Featurizer(Part):
-    """Describes each atom: ``(graph, edges) -> h``, h of shape (n_atoms, irreps_out.dim).
+    """Part that describes each atom: ``(graph, edges) -> h``, h of shape (n_atoms, irreps_out.dim).
 
-    Args:
+    Attributes:
+        irreps_out: Irreps of h.
         reads_states: Whether h depends on the charge or spin of the structure (``graph.charge``, ``graph.spin``).
     """
 
@@ -35,17 +36,17 @@ class Featurizer(Part):
 
 
 class Layer(Part):
-    """Maps features of atoms: ``(h, graph, edges) -> h``, from (n_atoms, irreps_in.dim) to (n_atoms, irreps_out.dim).
+    """Part that maps features of atoms: ``(h, graph, edges) -> h``, (n_atoms, irreps_in.dim) to (n_atoms, irreps_out.dim).
 
-    A layer may read and give features of edges, too. With ``edge_irreps_in`` it is called with a fourth argument,
-    (n_edges, edge_irreps_in.dim), in the order of ``edges``; with ``edge_irreps_out`` it returns ``(h, edge_features)``.
-    Layers in between that have neither leave features of edges as they are.
+    A layer can also read and return features of edges. If ``edge_irreps_in`` is set, the layer has a fourth argument,
+    (n_edges, edge_irreps_in.dim), in the order of ``edges``. If ``edge_irreps_out`` is set, the layer returns
+    ``(h, edge_features)``. Layers without these attributes do not change the features of edges.
 
     Attributes:
-        irreps_in: Irreps of the features of atoms before.
-        irreps_out: Irreps of the features of atoms after.
-        edge_irreps_in: Irreps of the features of edges that the layer reads; None for a layer that reads none.
-        edge_irreps_out: Irreps of the features of edges that the layer gives; None for a layer that gives none.
+        irreps_in: Irreps of the features of atoms that the layer reads.
+        irreps_out: Irreps of the features of atoms that the layer returns.
+        edge_irreps_in: Irreps of the features of edges that the layer reads, or None.
+        edge_irreps_out: Irreps of the features of edges that the layer returns, or None.
     """
 
     irreps_in: o3.Irreps
@@ -59,21 +60,29 @@ class Layer(Part):
 
 
 class MessageLayer(Layer):
-    """A layer in which features of an atom depend on those of its neighbours."""
+    """Layer in which the features of an atom depend on the features of its neighbours."""
 
 
 class Readout(Part):
-    """Gives numbers per atom: ``(h, graph, edges) -> (n_atoms, n_outputs)``; one column a head (or a property)."""
+    """Part that returns numbers per atom: ``(h, graph, edges) -> (n_atoms, n_outputs)``, one column per head or property.
+
+    Attributes:
+        irreps_in: Irreps of h.
+        n_outputs: Number of columns.
+    """
 
     irreps_in: o3.Irreps
     n_outputs: int
     group = "readout"
 
     def head_weights(self, rows: list[int]) -> dict[str, Tensor]:
-        """Entries of the state dict for other heads.
+        """Entries of the state dict that change if the heads change.
 
         Args:
-            rows: The old head that each new one starts from.
+            rows: For each new head, the number of the old head whose weights are copied.
+
+        Returns:
+            Weights for the new heads, by name.
 
         Raises:
             WiringError: If the readout does not define this method.
@@ -87,7 +96,7 @@ class Readout(Part):
 
 @runtime_checkable
 class Calibrated(Protocol):
-    """A part with constants from the training data, set once before training (means, widths, neighbour counts)."""
+    """Protocol of parts with constants from the training data, set once before training (means, numbers of neighbours)."""
 
     def update_statistics(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> None:
         """Include the features of one batch; called for each batch of the training data."""
@@ -97,7 +106,7 @@ class Calibrated(Protocol):
 
 
 class _OldCalibrated:
-    """A part of a user with the method names of the last release."""
+    """Wrapper of a user's part that has the method names of the last release."""
 
     def __init__(self, part: Any):
         self.part = part
@@ -112,7 +121,7 @@ class _OldCalibrated:
 
 
 def as_calibrated(part: Any) -> Calibrated | None:
-    """The part, if it has constants from the training data; None for other parts.
+    """Return the part if it has constants from the training data, else None.
 
     The method names of the last release, ``observe`` and ``settle``, are accepted with a warning.
     """
@@ -127,25 +136,45 @@ def as_calibrated(part: Any) -> Calibrated | None:
 
 @runtime_checkable
 class LinearReadout(Protocol):
-    r"""A readout that is linear in weights that a fit can determine, :math:`\varepsilon_i = \phi(h_i, z_i) \cdot w_{z_i}`.
+    r"""Protocol of readouts that are linear in weights w, :math:`\varepsilon_i = \phi(h_i, z_i) \cdot w_{z_i}`.
 
-    Elements may have separate weights or share them; ``weight_slice`` gives the weights of an element among all.
+    A linear fit can determine the weights. Elements can have separate weights or the same weights.
     """
 
     @property
     def n_unknowns(self) -> int:
-        """Number of these weights, for all elements."""
+        """Number of weights of all elements."""
 
     def weight_slice(self, element: int) -> slice:
-        """The weights of an element, by its row in the model's table, among all of them."""
+        """Positions of the weights of an element among all weights.
+
+        Args:
+            element: Row of the element in the model's table of elements.
+        """
 
     def basis(self, h: Tensor, element: int) -> Tensor:
-        """Basis functions φ of atoms of one element, (n_atoms, n), in the order of its weights."""
+        """Basis functions φ of atoms of one element.
+
+        Args:
+            h: Features, (n_atoms, n_features).
+            element: Row of the element in the model's table of elements.
+
+        Returns:
+            Basis functions, (n_atoms, n), in the order of the weights of the element.
+        """
 
     def basis_jacobian(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:
-        r"""d and f of :math:`\partial\phi_{ir}/\partial h_i = f_{ir} d_r`: (n, n_features) and (n_atoms, n), None for 1; None
-        where φ has no such form. Where d is None there may be more φ than features: the last ones are constant.
+        r"""Factors d and f of the derivatives :math:`\partial\phi_{ir}/\partial h_i = f_{ir} d_r`.
+
+        Args:
+            h: Features, (n_atoms, n_features).
+            element: Row of the element in the model's table of elements.
+
+        Returns:
+            Directions d, (n, n_features), or None for the unit matrix; and factors f, (n_atoms, n), or None for 1. If d is
+            None, there can be more basis functions than features; the last basis functions are then constant. None if the
+            derivatives do not have this form.
         """
 
     def set_weights(self, weights: Tensor) -> None:
-        """Set these weights, (n_unknowns,)."""
+        """Set the weights of all elements, (n_unknowns,)."""

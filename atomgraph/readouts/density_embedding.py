@@ -33,7 +33,7 @@ class DensityEmbedding(Readout):
 
     Densities are linear in the features, :math:`\rho_{ip} = \sum_k c_{z_i k p} h_{ik}`. The switching function f decreases
     from 1 to 0 between ``core_cut − core_width`` and ``core_cut``, so that the core repulsion :math:`\rho^{core}` replaces
-    the densities at short distances. Without ``core``, :math:`\rho^{core} = 0` and f = 1. If ``core.takes_over``, f is
+    the densities at short distances. Without ``core``, :math:`\rho^{core} = 0` and f = 1. If ``core.replaces_energy``, f is
     ``core.kept`` instead, and the second term is :math:`(1 - f) \rho^{core}_i`.
 
     The parameter ``weight`` (c) has the shape (n_elements, n_features, n_outputs · n_densities), with the densities of one
@@ -134,8 +134,8 @@ class DensityEmbedding(Readout):
             return energy
         core_edges = edges.within(self.core.cutoff)
         core = self.core(graph, core_edges)[:, None]
-        if self.core.takes_over:
-            switch = self.core.kept(core_edges)[:, None]
+        if self.core.replaces_energy:
+            switch = self.core.remaining_fraction(core_edges)[:, None]
             return energy * switch + core * (1.0 - switch)
         switch = polynomial_switch(
             core, constants["core_cut"][element][:, None], constants["core_width"][element][:, None]
@@ -154,7 +154,7 @@ class DensityEmbedding(Readout):
     def n_unknowns(self) -> int:
         """Number of weights of the first density, if its embedding function is linear and there is one head; else 0."""
         is_linear = bool((self._first_density[:, 1] == 1.0).all() & (self._first_density[:, 0] != 0.0).all())
-        is_linear &= self.core is None or not self.core.takes_over
+        is_linear &= self.core is None or not self.core.replaces_energy
         return self.weight.shape[0] * self.weight.shape[1] if is_linear and self.n_outputs == 1 else 0
 
     def weight_slice(self, element: int) -> slice:

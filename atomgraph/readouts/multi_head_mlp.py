@@ -8,7 +8,7 @@ from torch import Tensor
 
 from atomgraph.errors import WiringError
 from atomgraph.graph.structure import AtomicGraph
-from atomgraph.nn.activation import NORMALISED_GAINS, activation_of
+from atomgraph.nn.activation import E3NN_GAINS, get_activation
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.irreps import as_irreps, scalar_columns
 from atomgraph.nn.linear_map import LinearMap
@@ -57,8 +57,8 @@ class MultiHeadMLP(Readout):
             raise WiringError(
                 f"a readout of {n_outputs} outputs and {hidden} units cannot read {self.irreps_in}: it needs 0e features"
             )
-        self.activation = activation_of(activation)
-        self.gain = NORMALISED_GAINS[activation] if activation_gain is None else activation_gain
+        self.activation = get_activation(activation)
+        self.gain = E3NN_GAINS[activation] if activation_gain is None else activation_gain
         self.first = torch.nn.Parameter(torch.randn(len(self._columns), n_outputs, hidden))
         self.last = torch.nn.Parameter(torch.randn(n_outputs, hidden))
         self.middle = torch.nn.Parameter(torch.randn(n_outputs, hidden, hidden)) if bias else None

@@ -51,8 +51,7 @@ def operations(potential: Potential, n_atoms: int, n_edges: int) -> float:
                 of_atom += 2 * 2 * components * weight.shape[-2] * weight.shape[-1]
         product = layer.product
         terms = sum(
-            int((np.abs(product.coupling_of_monomials(irrep, nu)).max(axis=2) > 1e-12).sum())
-            for irrep, nu in product.terms
+            int((np.abs(product.monomial_coupling(irrep, nu)).max(axis=2) > 1e-12).sum()) for irrep, nu in product.terms
         )
         of_atom += 2 * 3 * channels * terms
     return n_atoms * of_atom + n_edges * of_edge

@@ -53,12 +53,12 @@ def case(request):
     expansion = EXPANSIONS[request.param]().double()
     graph = AtomicGraph.from_ase(alloy(), expansion.cutoff)
     edges = Edges.of(graph, ElementTable(ELEMENTS), torch.float64)
-    terms = expansion.terms(edges)
+    terms = expansion.density_terms(edges)
     owner = edges.centre[terms.rows] * expansion.n_channels + terms.channel
     density = sum_to(terms.values, owner, edges.n_atoms * expansion.n_channels).view(
         edges.n_atoms, expansion.n_channels, -1
     )
-    return expansion, graph, edges, density + expansion.alone(edges.element)
+    return expansion, graph, edges, density + expansion.isolated_density(edges.element)
 
 
 def test_invariants_of_the_density_are_the_features(case):
@@ -96,7 +96,7 @@ def test_gradients_of_terms_are_finite_differences(case):
                 edges.n_atoms,
                 edges.n_elements,
             )
-            values.append(expansion.terms(near).values)
+            values.append(expansion.density_terms(near).values)
         size = float(result.abs().max())
         torch.testing.assert_close(result[:, axis], (values[0] - values[1]) / (2 * step), rtol=1e-6, atol=1e-7 * size)
 

@@ -17,7 +17,7 @@ def graph():
     return batch_of([graph_of(crystal(), 4.0), graph_of(molecule(), 4.0)])
 
 
-def test_rows_say_who_and_what_is_at_either_end(graph):
+def test_rows_of_atoms_and_elements(graph):
     edges = Edges.of(graph, TABLE, torch.float64)
     assert torch.equal(torch.stack([edges.neighbour, edges.centre]), graph.edge_index)
     assert torch.equal(edges.vector, edge_vectors(graph))
@@ -36,7 +36,7 @@ def test_vectors_are_cast_after_the_subtraction():
     torch.testing.assert_close(edges.vector, edge_vectors(graph_of(crystal(), 4.0)).float(), atol=1e-6, rtol=0)
 
 
-def test_gradients_flow_back_to_the_positions(graph):
+def test_gradients_with_respect_to_positions(graph):
     graph = graph.shallow_copy()
     graph.pos = graph.pos.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(Edges.of(graph, TABLE, torch.float64).length.sum(), graph.pos)
@@ -44,7 +44,7 @@ def test_gradients_flow_back_to_the_positions(graph):
     torch.testing.assert_close(gradient.sum(dim=0), torch.zeros(3, dtype=torch.float64), atol=1e-12, rtol=0)
 
 
-def test_within_a_shorter_reach_only_shorter_edges_are_left(graph):
+def test_within_returns_the_edges_shorter_than_the_cutoff(graph):
     edges = Edges.of(graph, TABLE, torch.float64)
     near = edges.within(2.5)
     kept = edges.length < 2.5
@@ -55,13 +55,13 @@ def test_within_a_shorter_reach_only_shorter_edges_are_left(graph):
     assert near.n_atoms == edges.n_atoms and torch.equal(near.element, edges.element)
 
 
-def test_within_a_reach_that_holds_all_edges_they_are_the_same_object(graph):
+def test_within_a_larger_cutoff_returns_the_same_object(graph):
     edges = Edges.of(graph, TABLE, torch.float64)
     assert edges.within(4.0) is edges
     assert edges.within(0.1).n_edges == 0
 
 
-def test_what_two_parts_ask_for_is_made_once(graph):
+def test_cached_values_are_computed_once(graph):
     edges, calls = Edges.of(graph, TABLE, torch.float64), []
 
     def make():
@@ -75,6 +75,6 @@ def test_what_two_parts_ask_for_is_made_once(graph):
     assert len(near.cached(("square", 2), lambda: near.length**2)) == near.n_edges  # its edges are others
 
 
-def test_elements_that_the_model_lacks_are_named(graph):
+def test_the_error_names_missing_elements(graph):
     with pytest.raises(GraphError, match="unknown elements"):
         Edges.of(graph, ElementTable(["H"]), torch.float64)

@@ -37,6 +37,6 @@ def test_a_table_adds_nothing_to_the_state():
         (["H", "O", "H"], "repeats a symbol: H, O, H"),
     ],
 )
-def test_what_is_no_list_of_elements_is_refused(elements, match):
+def test_invalid_lists_of_elements_raise(elements, match):
     with pytest.raises(WiringError, match=match):
         checked_symbols(elements)

@@ -11,7 +11,7 @@ def perceptron(n_elements=3, activation="silu"):
     return MLP(4, (5, 6), 2, activation, n_elements=n_elements).double()
 
 
-def test_each_atom_goes_through_the_weights_of_its_own_element():
+def test_each_atom_uses_the_weights_of_its_element():
     mlp, x = perceptron(), torch.randn(7, 4, dtype=torch.float64)
     element = torch.tensor([2, 0, 2, 0, 0, 2, 2])  # no atom of element 1
     for i, z in enumerate(element):
@@ -56,11 +56,11 @@ def test_new_weights_keep_the_size_of_normal_inputs():
 
 
 @pytest.mark.parametrize("change", [{"activation": "sillu"}, {"hidden": (0,)}, {"n_elements": 0}])
-def test_bad_arguments_are_refused(change):
+def test_invalid_arguments_raise(change):
     with pytest.raises(WiringError):
         MLP(**{"n_in": 3, "hidden": (4,), "n_out": 1} | change)
 
 
-def test_several_networks_ask_for_the_elements():
-    with pytest.raises(WiringError, match="needs to know each atom's"):
+def test_several_networks_require_the_elements():
+    with pytest.raises(WiringError, match="needs each atom's element"):
         MLP(2, [], 1, n_elements=2)(torch.ones(3, 2))

@@ -24,17 +24,17 @@ def test_sums_over_blocks_are_sums_over_neighbours(cutoff, in_order):
     edges = edges_of(cutoff, in_order)
     blocks = PaddedEdges.of(edges)
     atoms, rows = torch.randn(edges.n_atoms, 3).double(), torch.randn(edges.n_edges, 4).double()
-    left, right = blocks.of_neighbours(atoms), blocks.lay(rows)
+    left, right = blocks.gather_neighbours(atoms), blocks.pad(rows)
     expected = sum_to(atoms[edges.neighbour][:, :, None] * rows[:, None, :], edges.centre, edges.n_atoms)
     torch.testing.assert_close(blocks.sum(left.transpose(1, 2) @ right), expected, rtol=1e-13, atol=1e-13)
 
 
-def test_blocks_are_made_once():
+def test_blocks_are_computed_once():
     edges = edges_of(3.0)
     assert PaddedEdges.of(edges) is PaddedEdges.of(edges)
 
 
-def test_few_rows_are_empty():
+def test_few_rows_are_padding():
     edges = edges_of(5.0)
     blocks = PaddedEdges.of(edges)
-    assert len(blocks.owner) * blocks.length < 1.4 * edges.n_edges
+    assert len(blocks.centre) * blocks.length < 1.4 * edges.n_edges

@@ -1,4 +1,4 @@
-"""Parts remember how they were built, and are built again from what they remember."""
+"""Parts store their constructor arguments, and are built again from these arguments."""
 
 import json
 import sys
@@ -41,7 +41,7 @@ class Bare(Part):
     pass
 
 
-def again(part):
+def build_again(part):
     """Through JSON and back."""
     return build(json.loads(json.dumps(to_spec(part))))
 
@@ -62,7 +62,7 @@ def test_arguments_are_captured_by_name_with_their_defaults():
     assert Plain(n=3).arguments == Plain(3).arguments
 
 
-def test_arguments_stay_what_they_were():
+def test_stored_arguments_do_not_change_with_the_callers_objects():
     names, table = ["a", "b"], {"x": 1}
     part = Plain(3, names=names, table=table)
     names.append("c")
@@ -71,11 +71,11 @@ def test_arguments_stay_what_they_were():
     assert part.arguments["names"] == ["a", "b"] and part.arguments["table"] == {"x": 1} and part.arguments["n"] == 3
 
 
-def test_open_ended_constructors_are_remembered_by_name():
-    assert Bare().arguments == {} and to_spec(again(Bare())) == {"kind": f"{__name__}.Bare"}
+def test_variable_arguments_are_stored_by_name():
+    assert Bare().arguments == {} and to_spec(build_again(Bare())) == {"kind": f"{__name__}.Bare"}
     part = Open(1, colour="red")
     assert part.arguments == {"first": 1, "colour": "red"}
-    assert again(part).arguments == part.arguments
+    assert build_again(part).arguments == part.arguments
     with pytest.raises(WiringError, match="Bare has no argument 'colour'"):
         build({"kind": f"{__name__}.Bare", "colour": "red"})
     with pytest.raises(WiringError, match="by position"):
@@ -88,7 +88,7 @@ def test_arguments_add_nothing_to_the_state():
     assert list(embedding.state_dict()) == ["weight"]
 
 
-def test_a_copy_remembers_too():
+def test_a_copy_has_the_same_arguments():
     copy = deepcopy(model())
     assert to_spec(copy) == to_spec(model())
     assert copy.branches[0].arguments["featurizer"] is copy.branches[0].featurizer
@@ -110,7 +110,7 @@ def test_specification_holds_json_values_only():
 
 def test_a_composition_is_written_to_json_and_built_again():
     part = model()
-    rebuilt = again(part)
+    rebuilt = build_again(part)
     assert to_spec(rebuilt) == to_spec(part)
     rebuilt.load_state_dict(part.state_dict())
     graph = graph_of(crystal(), 4.0)
@@ -126,7 +126,7 @@ def test_classes_of_atomgraph_are_named_by_their_package():
 
 def test_a_users_class_is_found_once_its_module_is_imported():
     assert resolve_class(public_name(Plain)) is Plain
-    assert again(Plain(4)).arguments["n"] == 4
+    assert build_again(Plain(4)).arguments["n"] == 4
 
 
 @pytest.fixture
@@ -153,12 +153,12 @@ def test_the_users_own_configuration_may_import(not_imported):
 
 
 @pytest.mark.parametrize("path", ["os.system", "builtins.eval", "torch.nn.Linear", "subprocess.Popen", "nn.part.build"])
-def test_what_is_no_part_is_not_called(path):
+def test_classes_that_are_no_parts_raise(path):
     with pytest.raises(WiringError):
         build({"kind": path})
 
 
-def test_inner_parts_are_held_to_the_same_rule(not_imported):
+def test_inner_parts_must_be_imported_too(not_imported):
     with pytest.raises(WiringError, match="not of atomgraph"):
         build({"kind": public_name(Plain), "n": 1, "table": {"deep": [{"kind": "somebodys_module.Mine"}]}})
     assert not not_imported.exists()
@@ -177,12 +177,12 @@ def test_inner_parts_are_held_to_the_same_rule(not_imported):
         ("ZBL", "a mapping with a 'kind'"),
     ],
 )
-def test_a_wrong_specification_says_what_is_wrong(spec, match):
+def test_errors_of_wrong_specifications(spec, match):
     with pytest.raises(WiringError, match=match):
         build(spec)
 
 
-def test_what_could_not_be_read_again_is_not_written():
+def test_parts_that_cannot_be_read_again_raise():
     with pytest.raises(WiringError, match=r"Plain\(table=...\) cannot be written to a file: function"):
         to_spec(Plain(1, table=lambda: 1))
     with pytest.raises(WiringError, match=r"Plain\(inner=...\) cannot be written to a file: Linear"):

@@ -21,7 +21,7 @@ def edges():
     return Edges.of(graph_of(crystal(), 4.0), ElementTable(ELEMENTS), torch.float64)
 
 
-def of(edges, **arguments):
+def embed(edges, **arguments):
     return RadialEmbedding(ELEMENTS, 4.0, 5, **arguments)(edges)[0]
 
 
@@ -30,10 +30,10 @@ def test_bessel_functions_are_standing_waves(edges):
     expected = (
         math.sqrt(2 / 4.0) * torch.sin(k * math.pi * r / 4.0) / r * polynomial_cutoff(edges.length, 4.0, 5)[:, None]
     )
-    torch.testing.assert_close(of(edges), expected, rtol=1e-13, atol=1e-13)
+    torch.testing.assert_close(embed(edges), expected, rtol=1e-13, atol=1e-13)
 
 
-def test_gaussians_are_as_wide_as_they_lie_apart(edges):
+def test_standard_deviation_of_gaussians_is_their_distance(edges):
     expected = torch.exp(-0.5 * (edges.length[:, None] - torch.arange(5)) ** 2)
     features, envelope = RadialEmbedding(ELEMENTS, 4.0, 5, "gaussian", envelope_on="messages")(edges)
     torch.testing.assert_close(features, expected, rtol=1e-13, atol=1e-13)
@@ -48,7 +48,7 @@ def test_chebyshev_polynomials_are_of_the_bare_distance(edges):
 
 
 @pytest.mark.parametrize("differentiable", [True, False])
-def test_functions_without_gradient_are_constants(differentiable):
+def test_functions_that_are_not_differentiable_are_constants(differentiable):
     graph = graph_of(crystal(), 4.0)
     graph.pos.requires_grad_()
     edges = Edges.of(graph, ElementTable(ELEMENTS), torch.float64)
@@ -60,7 +60,7 @@ def test_functions_without_gradient_are_constants(differentiable):
 
 def test_agnesis_transform_is_its_formula_and_starts_at_one(edges):
     transform = Agnesi(ELEMENTS, radii=[0.4, 0.7, 0.6, 1.1])
-    u = edges.length / (0.5 * transform.radii_of(edges))
+    u = edges.length / (0.5 * transform.radius_sums(edges))
     expected = 1 / (1 + 1.0805 * u**0.9183 / (1 + u ** (0.9183 - 4.5791)))
     torch.testing.assert_close(transform(edges), expected, rtol=1e-13, atol=1e-13)
     near = replace(edges, vector=edges.vector * 1e-9, length=edges.length * 1e-9, origin=None, _cache={})
@@ -69,12 +69,12 @@ def test_agnesis_transform_is_its_formula_and_starts_at_one(edges):
 
 def test_the_soft_transform_is_its_formula(edges):
     transform = Soft(ELEMENTS, alpha=3.0)
-    r, low, high = edges.length, 0.75 * transform.radii_of(edges), 4 / 3 * transform.radii_of(edges)
+    r, low, high = edges.length, 0.75 * transform.radius_sums(edges), 4 / 3 * transform.radius_sums(edges)
     expected = low + (r - low) * 0.5 * (1 + torch.tanh(3.0 / (high - low) * (r - 0.5 * (low + high))))
     torch.testing.assert_close(transform(edges), expected, rtol=1e-13, atol=1e-13)
 
 
-def test_it_is_made_once_for_all_who_ask(edges):
+def test_embedding_is_computed_once(edges):
     part = RadialEmbedding(ELEMENTS, 4.0)
     assert part(edges)[0] is part(edges)[0]
 
@@ -110,7 +110,7 @@ def test_the_normalised_perceptron_is_torchs_layers_in_a_row():
 
 
 @pytest.mark.parametrize("part", [ScaledMLP([2, 3, 2]), NormalisedMLP([2, 3, 2])], ids=["scaled", "normalised"])
-def test_gradients_of_gradients_are_right(part):
+def test_second_derivatives(part):
     x = torch.randn(3, 2, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(part.double(), x)
     assert torch.autograd.gradgradcheck(part.double(), x)
@@ -126,12 +126,12 @@ def test_gradients_of_gradients_are_right(part):
         ({"p": 1}, "p ≥ 2"),
     ],
 )
-def test_what_cannot_be_is_refused(arguments, message):
+def test_invalid_arguments_raise(arguments, message):
     with pytest.raises(WiringError, match=message):
         RadialEmbedding(ELEMENTS, 4.0, **arguments)
 
 
-def test_a_transform_without_radii_is_refused():
+def test_a_transform_without_radii_raises():
     with pytest.raises(WiringError, match="positive radius"):
         Agnesi(["H", "O"], radii=[0.3])
     with pytest.raises(WiringError, match="p > q > 0"):

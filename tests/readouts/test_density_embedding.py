@@ -58,18 +58,18 @@ def test_written_out(atoms):
         assert value == pytest.approx(expected, abs=1e-13)
 
 
-@pytest.mark.parametrize("takes_over", [False, True])
-def test_a_core_takes_the_densities_out(takes_over):
+@pytest.mark.parametrize("replaces_energy", [False, True])
+def test_a_core_takes_the_densities_out(replaces_energy):
     graph = graph_of(ase.Atoms("SiO", [[0, 0, 0], [0, 0, 1.3]]), 3.0)
     edges = Edges.of(graph, ElementTable(ELEMENTS), torch.float64)
-    core = CoreRepulsion(ELEMENTS, [PAIR | {"inner": 1.6, "inner_width": 0.6}], takes_over)
+    core = CoreRepulsion(ELEMENTS, [PAIR | {"inner": 1.6, "inner_width": 0.6}], replaces_energy)
     readout = DensityEmbedding(ELEMENTS, 2, parameters=[[1.0, 1.0]], core=core, core_cut=5.0, core_width=4.0).double()
     h = features(2, 2)
     rho, repulsion = readout.densities(h, edges)[:, 0].detach(), core(graph, edges)
-    x = 0.5 if takes_over else float((repulsion[0] - 1.0) / 4.0)
+    x = 0.5 if replaces_energy else float((repulsion[0] - 1.0) / 4.0)
     left = 1 - x**3 * (10 - 15 * x + 6 * x**2)
     assert 0.01 < left < 0.99
-    expected = rho[:, 0] * left + repulsion * ((1 - left) if takes_over else 1.0)
+    expected = rho[:, 0] * left + repulsion * ((1 - left) if replaces_energy else 1.0)
     torch.testing.assert_close(readout(h, graph, edges)[:, 0].detach(), expected)
 
 
@@ -103,7 +103,7 @@ def test_what_is_linear_can_be_solved_for(atoms):
 
 
 def test_what_is_not_linear_cannot():
-    core = CoreRepulsion(ELEMENTS, [PAIR], takes_over=True)
+    core = CoreRepulsion(ELEMENTS, [PAIR], replaces_energy=True)
     assert DensityEmbedding(ELEMENTS, 3, parameters=[[1.0, 0.5]]).n_unknowns == 0
     assert DensityEmbedding(ELEMENTS, 3, parameters=[[1.0, 1.0]], core=core).n_unknowns == 0
     assert DensityEmbedding(ELEMENTS, 3, parameters=[[1.0, 1.0]], n_outputs=2).n_unknowns == 0

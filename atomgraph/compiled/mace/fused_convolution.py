@@ -65,7 +65,7 @@ class FusedConvolution:
             CoupledPath(
                 self.features.index(path.feature),
                 self.messages.index(path.message),
-                convolution.coupling_of(path).numpy(),
+                convolution.path_coupling(path).numpy(),
                 path.harmonics.l**2,
             )
             for path in convolution.paths

@@ -9,7 +9,7 @@ from atomgraph.compiled.layout import Layout
 from atomgraph.compiled.linear_forms import EVEN
 from atomgraph.compiled.pullback import Pullback
 from atomgraph.nn.equivariant.gate import Gate
-from atomgraph.nn.equivariant.irrep_blocks import channels_of
+from atomgraph.nn.equivariant.irrep_blocks import channels_per_irrep
 
 
 class FusedGate:
@@ -22,7 +22,7 @@ class FusedGate:
 
     def __init__(self, gate: Gate):
         self._gate = gate
-        self.before, self.after = (Layout(channels_of(irreps)) for irreps in (gate.irreps_in, gate.irreps_out))
+        self.before, self.after = (Layout(channels_per_irrep(irreps)) for irreps in (gate.irreps_in, gate.irreps_out))
         self._parts = [self.after.channels.get(EVEN, 0), *(n for _, n in gate.gated)]
 
     def __call__(self, x: Tensor) -> tuple[Tensor, Pullback]:

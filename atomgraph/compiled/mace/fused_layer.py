@@ -22,7 +22,7 @@ from atomgraph.layers.mace import MACELayer
 from atomgraph.layers.mace.agnostic import AgnosticInteraction
 from atomgraph.layers.mace.attention import AttentionResidualInteraction
 from atomgraph.layers.mace.nonlinear import NonlinearResidualInteraction
-from atomgraph.nn.equivariant.irrep_blocks import channels_of
+from atomgraph.nn.equivariant.irrep_blocks import channels_per_irrep
 
 #: Removes the gradient by the layer's own source from the list, and returns that by edge vectors; None without gradient.
 LayerPullback = Callable[[Gradients], Tensor | None]
@@ -94,7 +94,7 @@ class FusedLayer:
         sources.append(product.after)
         self._features: FusedForm | None = None
         if len(features.terms) > 1 and not is_last:
-            channels = channels_of(layer.irreps_out)
+            channels = channels_per_irrep(layer.irreps_out)
             self._features = FusedForm(library, features, tuple(sources), Layout(channels), dtype)
             sources[-1] = Layout(channels)
             features = LinearForm(((len(sources) - 1, Weights.identity(channels)),))

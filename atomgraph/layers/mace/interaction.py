@@ -96,9 +96,9 @@ class Interaction(Part):
             edges: Edges of the graph.
         """
         blocks = PaddedEdges.of(edges)
-        weights: Tensor = network(blocks.lay(inputs))
+        weights: Tensor = network(blocks.pad(inputs))
         if envelope is not None:
-            weights = weights * blocks.lay(envelope)[:, :, None]
+            weights = weights * blocks.pad(envelope)[:, :, None]
         return self.convolution(up, weights, harmonics, blocks)
 
 

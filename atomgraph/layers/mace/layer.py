@@ -23,7 +23,7 @@ from atomgraph.layers.mace.nonlinear import NonlinearResidualInteraction
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.nn.elements import checked_symbols
-from atomgraph.nn.equivariant.irrep_blocks import channels_of, from_blocks, to_blocks
+from atomgraph.nn.equivariant.irrep_blocks import channels_per_irrep, from_blocks, to_blocks
 from atomgraph.nn.equivariant.linear import EquivariantLinear
 from atomgraph.nn.equivariant.radial_embedding import RadialEmbedding
 from atomgraph.nn.equivariant.symmetric_product import SymmetricProduct
@@ -155,7 +155,7 @@ class MACELayer(MessageLayer):
 
         def compute() -> Tensor:
             harmonics = spherical_harmonics(self.l_max, edges.exact.vector).to(edges.vector.dtype)
-            return PaddedEdges.of(edges).lay(harmonics)
+            return PaddedEdges.of(edges).pad(harmonics)
 
         return edges.cached(("harmonics in blocks", self.l_max), compute)
 
@@ -200,8 +200,8 @@ def _channels(irreps: o3.Irreps) -> int:
     Raises:
         WiringError: If the numbers differ, or an irrep occurs twice.
     """
-    numbers = set(channels_of(irreps).values())
-    if len(numbers) != 1 or len(channels_of(irreps)) != len(irreps):
+    numbers = set(channels_per_irrep(irreps).values())
+    if len(numbers) != 1 or len(channels_per_irrep(irreps)) != len(irreps):
         raise WiringError(f"a layer of MACE needs equal numbers of channels for each irrep, but irreps_out is {irreps}")
     return numbers.pop()
 

@@ -1,4 +1,4 @@
-"""Two-body convolution: neighbours' features times harmonics of the edge, weighted by distance and summed."""
+"""Two-body convolution: features of neighbours times spherical harmonics of the edge, weighted by distance and summed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from atomgraph.errors import WiringError
 from atomgraph.nn.constants import Constants
-from atomgraph.nn.equivariant.irrep_blocks import Blocks, channels_of
+from atomgraph.nn.equivariant.irrep_blocks import Blocks, channels_per_irrep
 from atomgraph.nn.padded_edges import PaddedEdges
 from atomgraph.nn.part import Part
 from atomgraph.ops.coupled_sum import coupled_sum
@@ -19,7 +19,7 @@ from atomgraph.ops.coupling import wigner_3j
 
 
 class Path(NamedTuple):
-    """One way of coupling: a neighbour's irrep and an edge's harmonics to an irrep of the message."""
+    """Coupling of an irrep of the neighbour's features and an irrep of the edge's harmonics to an irrep of the message."""
 
     feature: o3.Irrep
     harmonics: o3.Irrep
@@ -27,8 +27,14 @@ class Path(NamedTuple):
 
 
 def convolution_paths(features: o3.Irreps, harmonics: o3.Irreps, expected: o3.Irreps) -> list[Path]:
-    """All paths to the irreps that are wanted, sorted by what they give, else in the order of what they take."""
-    targets = set(channels_of(expected))
+    """Return all paths to the expected irreps, sorted by the irrep of the message, then in the order of the inputs.
+
+    Args:
+        features: Irreps of the neighbours' features.
+        harmonics: Irreps of the harmonics.
+        expected: Irreps of the messages.
+    """
+    targets = set(channels_per_irrep(expected))
     paths = [
         Path(feature, edge, message)
         for _, feature in features
@@ -40,24 +46,23 @@ def convolution_paths(features: o3.Irreps, harmonics: o3.Irreps, expected: o3.Ir
 
 
 class Convolution(Part):
-    r"""Messages of neighbours, summed: features times harmonics times weights, coupled to irreps.
+    r"""Sum of messages of neighbours: features times harmonics times weights, coupled to irreps.
 
     .. math:: A_{i, k c m_3} = \sum_j w_{k c}(r_{ij}) \sqrt{2 l_3 + 1} \sum_{m_1 m_2}
               C^{l_1 l_2 l_3}_{m_1 m_2 m_3}\, h_{j c m_1} Y_{l_2 m_2}(\hat r_{ij})
 
-    k runs over the ``paths`` (l₁, l₂, l₃), C is the real Wigner 3j of unit norm.
-
-    Gives blocks of (n_atoms, 2l₃+1, n_paths_to_l₃ · channels). Nothing of size n_edges · channels · (2l₃+1) is written.
+    k is the number of the path (l₁, l₂, l₃) in ``paths``, c the channel, and C the real Wigner 3j symbol of unit norm. No
+    array of size n_edges · channels · (2l₃+1) is written.
 
     Args:
-        irreps_in: Of the features, equally many channels of each.
-        harmonics: Irreps of Y, one channel each.
-        irreps_wanted: Of the messages; only paths to these exist.
-        coupling_dtype: ``float32`` rounds C to it where no l is zero, as programs did that computed in it; else C is
-            exact.
+        irreps_in: Irreps of the features, with the same number of channels of each irrep.
+        harmonics: Irreps of Y, one channel of each irrep.
+        message_irreps: Irreps of the messages; other irreps are not computed.
+        coupling_dtype: ``float32``: C is rounded to float32 if no l is zero, as in programs that compute C in float32;
+            ``float64``: C is exact.
 
     Raises:
-        WiringError: For channels that differ.
+        WiringError: If numbers of channels differ, or if no path leads to ``message_irreps``.
 
     Source: Batatia et al., NeurIPS 2022, Eq. 8.
     """
@@ -66,52 +71,56 @@ class Convolution(Part):
         self,
         irreps_in: o3.Irreps | str,
         harmonics: o3.Irreps | str,
-        irreps_wanted: o3.Irreps | str,
+        message_irreps: o3.Irreps | str,
         coupling_dtype: str = "float64",
     ):
         super().__init__()
         self.irreps_in, self.harmonics = o3.Irreps(irreps_in), o3.Irreps(harmonics)
-        widths = set(channels_of(self.irreps_in).values())
-        if len(widths) != 1 or len(channels_of(self.irreps_in)) != len(self.irreps_in):
+        counts = set(channels_per_irrep(self.irreps_in).values())
+        if len(counts) != 1 or len(channels_per_irrep(self.irreps_in)) != len(self.irreps_in):
             raise WiringError(f"a convolution takes equally many channels of each irrep, but was given {irreps_in}")
-        self.channels = widths.pop()
-        self.paths = convolution_paths(self.irreps_in, self.harmonics, o3.Irreps(irreps_wanted))
+        self.channels = counts.pop()
+        self.paths = convolution_paths(self.irreps_in, self.harmonics, o3.Irreps(message_irreps))
         if not self.paths:
-            raise WiringError(f"no path leads from {self.irreps_in} and {self.harmonics} to {irreps_wanted}")
+            raise WiringError(f"no path leads from {self.irreps_in} and {self.harmonics} to {message_irreps}")
         self._columns = dict(zip((irrep for _, irrep in self.harmonics), self.harmonics.slices(), strict=True))
         self._coupling = Constants(
             **{f"path{k}": _coupling(path, coupling_dtype) for k, path in enumerate(self.paths) if path.feature.l > 0}
         )
-        self._precision = coupling_dtype
+        self._coupling_dtype = coupling_dtype
 
     @property
     def n_weights(self) -> int:
-        """Numbers that the radial network gives an edge: paths outside, channels inside."""
+        """Number of weights per edge: the channel index changes fastest, then the path."""
         return len(self.paths) * self.channels
 
     @property
     def irreps_out(self) -> o3.Irreps:
-        """Irreps of the messages, one entry a path, in the order of the paths."""
+        """Irreps of the messages, one entry per path, in the order of the paths."""
         return o3.Irreps([(self.channels, path.message) for path in self.paths])
 
-    def coupling_of(self, path: Path) -> Tensor:
-        """(2l₂+1, 2l₁+1, 2l₃+1): what is summed with harmonics and features, √(2l₃+1) included."""
-        matrix = torch.from_numpy(_coupling(path, self._precision))
+    def path_coupling(self, path: Path) -> Tensor:
+        """Coupling √(2l₃+1) C of a path, (2l₂+1, 2l₁+1, 2l₃+1), for harmonics, features and messages."""
+        matrix = torch.from_numpy(_coupling(path, self._coupling_dtype))
         return matrix.unflatten(1, (path.feature.dim, path.message.dim))
 
     def forward(self, h: Blocks, weights: Tensor, harmonics: Tensor, blocks: PaddedEdges) -> Blocks:
-        """Messages by irrep.
+        """Compute the summed messages.
 
         Args:
             h: Features by irrep, (n_atoms, 2l+1, channels).
-            weights: (n_blocks, length, n_weights).
-            harmonics: (n_blocks, length, n_harmonics), zeros where a block holds no edge.
+            weights: Weights w, (n_blocks, length, n_weights).
+            harmonics: Harmonics Y, (n_blocks, length, n_harmonics), zeros where a block has no edge.
+            blocks: Edges in padded blocks.
+
+        Returns:
+            Messages A by irrep, (n_atoms, 2l₃+1, n_paths_to_l₃ · channels).
         """
-        of_path = weights.unflatten(2, (len(self.paths), self.channels)).unbind(2)
-        neighbours = {irrep: blocks.of_neighbours(block) for irrep, block in h.items()}
+        path_weights = weights.unflatten(2, (len(self.paths), self.channels)).unbind(2)
+        neighbours = {irrep: blocks.gather_neighbours(block) for irrep, block in h.items()}
         coupling = self._coupling.like(harmonics)
         messages: dict[o3.Irrep, list[Tensor]] = {}
-        for k, (path, weight) in enumerate(zip(self.paths, of_path, strict=True)):
+        for k, (path, weight) in enumerate(zip(self.paths, path_weights, strict=True)):
             h_j = neighbours[path.feature]  # (n_blocks, length, 2l₁+1, channels)
             angular = harmonics[:, :, self._columns[path.harmonics]]
             message = coupled_sum(h_j, weight, angular, coupling[f"path{k}"] if path.feature.l > 0 else None)
@@ -120,7 +129,7 @@ class Convolution(Part):
 
 
 def _coupling(path: Path, coupling_dtype: str) -> np.ndarray:
-    """(2l₂+1, (2l₁+1)·(2l₃+1)): what makes harmonics a matrix between features and messages."""
+    """Coupling √(2l₃+1) C of a path as a matrix, (2l₂+1, (2l₁+1)·(2l₃+1)), float64."""
     l1, l2, l3 = path.feature.l, path.harmonics.l, path.message.l
     three_j = wigner_3j(l1, l2, l3)
     if coupling_dtype == "float32" and 0 not in (l1, l2, l3):

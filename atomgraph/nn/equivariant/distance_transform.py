@@ -1,4 +1,4 @@
-"""Distances measured by the sizes of both atoms, before radial functions see them."""
+"""Distance transforms: distances scaled by the covalent radii of both atoms, for use in radial functions."""
 
 from __future__ import annotations
 
@@ -14,47 +14,54 @@ from atomgraph.nn.edges import Edges
 from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.part import Part
-from atomgraph.nn.repulsion.zbl import covalent_radii_of, radii_for
+from atomgraph.nn.repulsion.zbl import resolve_radii, update_radii
 
 
 class DistanceTransform(Part):
-    """A length for each edge that stands in for its distance, made of both atoms' covalent radii.
+    """Base of functions of an edge's distance and the covalent radii of both atoms that replace the distance.
 
     Args:
         elements: Chemical symbols.
-        radii: Å, in their order; by default ASE's (Cordero 2008).
+        radii: Covalent radii in the order of the elements, Å; None: ASE's table (Cordero 2008).
 
     Raises:
-        WiringError: For unknown symbols, or radii that are missing or not positive.
+        WiringError: If a symbol is unknown, or a radius is missing or not positive.
     """
 
     def __init__(self, elements: Sequence[str], radii: Sequence[float] | None = None):
         super().__init__()
         self.elements = checked_symbols(elements)
-        self.radii = covalent_radii_of(self.elements, radii)
+        self.radii = resolve_radii(self.elements, radii)
         self._constants = Constants(radius=self.radii)
 
     def element_arguments(self, edit: ElementEdit) -> dict[str, Any]:
-        """With the given radius of each known element and the tabulated one of each new element."""
-        return radii_for(super().element_arguments(edit), edit)
+        """Constructor arguments for changed elements; new elements have radii from the table."""
+        return update_radii(super().element_arguments(edit), edit)
 
     def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
-        """None: radii are no weights."""
+        """No entries, because radii are not weights."""
         return {}
 
-    def radii_of(self, edges: Edges) -> Tensor:
-        """(n_edges,) Å: the sum of both radii."""
+    def radius_sums(self, edges: Edges) -> Tensor:
+        """Sum of both covalent radii of each edge, (n_edges,), Å."""
         radius = self._constants.like(edges.length)["radius"]
         return radius[edges.element_of_centre] + radius[edges.element_of_neighbour]
 
 
 class Agnesi(DistanceTransform):
-    r""":math:`x = \left(1 + \frac{a u^q}{1 + u^{q-p}}\right)^{-1}, \quad u = \frac{2 r}{R_i + R_j}`: from 1 at r = 0 towards 0.
+    r"""Agnesi transform, which decreases from 1 at r = 0 towards 0 at large distances.
+
+    .. math:: x = \left(1 + \frac{a u^q}{1 + u^{q-p}}\right)^{-1}, \quad u = \frac{2 r}{R_i + R_j}
 
     Args:
         elements: Chemical symbols.
-        a, q, p: Dimensionless.
-        radii: Å, in the order of the elements; by default ASE's.
+        a: Prefactor, positive, no unit.
+        q: Exponent at large distances, positive, no unit.
+        p: Exponent at small distances, larger than q, no unit.
+        radii: Covalent radii R in the order of the elements, Å; None: ASE's table.
+
+    Raises:
+        WiringError: Unless a > 0 and p > q > 0, or for the reasons of ``DistanceTransform``.
 
     Source: Witt et al., J. Chem. Phys. 159, 164101 (2023), 10.1063/5.0158783.
     """
@@ -73,20 +80,22 @@ class Agnesi(DistanceTransform):
         self.a, self.q, self.p = a, q, p
 
     def forward(self, edges: Edges) -> Tensor:
-        """(n_edges,), dimensionless."""
-        u = edges.length / (0.5 * self.radii_of(edges))
+        """Transformed distances x, (n_edges,), no unit."""
+        u = edges.length / (0.5 * self.radius_sums(edges))
         return 1.0 / (1.0 + self.a * u**self.p / (1.0 + u ** (self.p - self.q)))
 
 
 class Soft(DistanceTransform):
-    r""":math:`x = r_- + \tfrac12 (r - r_-) \left(1 + \tanh \frac{\alpha (r - m)}{r_+ - r_-}\right)`: short ones look alike.
+    r"""Soft transform, which maps all short distances to nearly the same value.
 
-    :math:`r_- = \tfrac34 r_0,\; r_+ = \tfrac43 r_0,\; m = \tfrac12 (r_- + r_+)` with :math:`r_0 = R_i + R_j`.
+    .. math:: x = r_- + \tfrac12 (r - r_-) \left(1 + \tanh \frac{\alpha (r - m)}{r_+ - r_-}\right)
+
+    with :math:`r_- = \tfrac34 r_0,\; r_+ = \tfrac43 r_0,\; m = \tfrac12 (r_- + r_+)` and :math:`r_0 = R_i + R_j`.
 
     Args:
         elements: Chemical symbols.
-        alpha: Dimensionless.
-        radii: Å, in the order of the elements; by default ASE's.
+        alpha: Steepness α of the step, no unit.
+        radii: Covalent radii R in the order of the elements, Å; None: ASE's table.
 
     Source: mace-torch 0.3.16, ``SoftTransform``.
     """
@@ -96,8 +105,8 @@ class Soft(DistanceTransform):
         self.alpha = alpha
 
     def forward(self, edges: Edges) -> Tensor:
-        """(n_edges,) in Å."""
-        r, sizes = edges.length, self.radii_of(edges)
-        low, high = 0.75 * sizes, 4.0 / 3.0 * sizes
+        """Transformed distances x, (n_edges,), Å."""
+        r, r_0 = edges.length, self.radius_sums(edges)
+        low, high = 0.75 * r_0, 4.0 / 3.0 * r_0
         step = torch.tanh(self.alpha / (high - low) * (r - 0.5 * (low + high)))
         return low + (r - low) * 0.5 * (1.0 + step)

@@ -1,4 +1,4 @@
-"""Gate: a nonlinearity that keeps rotations. Scalars pass an activation, every other channel is scaled by a scalar."""
+"""Gate: an equivariant nonlinearity. Scalars have an activation function; other channels are multiplied by a scalar."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from e3nn import o3
 
 from atomgraph.errors import WiringError
-from atomgraph.nn.equivariant.irrep_blocks import Blocks, channels_of
+from atomgraph.nn.equivariant.irrep_blocks import Blocks, channels_per_irrep
 from atomgraph.nn.part import Part
 
 SILU_GAIN, SIGMOID_GAIN = 1.6791767923989418, 1.8467055342154763  # keep the mean square of normal inputs at one
@@ -14,17 +14,18 @@ EVEN, ODD = o3.Irrep(0, 1), o3.Irrep(0, -1)
 
 
 class Gate(Part):
-    r""":math:`s \to c\,\mathrm{silu}(s)`, and :math:`v_m \to c'\,\mathrm{sigmoid}(g)\, v_m` for each channel with l > 0.
+    r"""Gate: :math:`s \to c\,\mathrm{silu}(s)`, and :math:`v_m \to c'\,\mathrm{sigmoid}(g)\, v_m` for channels with l > 0.
 
-    Takes and gives ``nn.blocks``.
+    The input ``irreps_in`` has one additional ``0e`` (g) for each channel with l > 0. The scalars s come first, then the g in
+    the order of the irreps. Input and output are tensors by irrep (``irrep_blocks``).
 
     Args:
-        irreps_out: What goes out. What comes in, ``irreps_in``, has one more ``0e`` for each channel with l > 0: first
-            the scalars, then the gates in the order of the irreps.
-        scalar_gain, gate_gain: c, c'; e3nn's if None.
+        irreps_out: Irreps of the output.
+        scalar_gain: Factor c, no unit; None: e3nn's.
+        gate_gain: Factor c', no unit; None: e3nn's.
 
     Raises:
-        WiringError: For odd scalars, whose parity silu would break.
+        WiringError: If there are odd scalars, because silu would change their parity.
 
     Source: Weiler et al., NeurIPS 2018 (gated nonlinearity); gains of e3nn 0.4.4.
     """
@@ -34,7 +35,7 @@ class Gate(Part):
         self.irreps_out = o3.Irreps(irreps_out)
         self.scalar_gain = SILU_GAIN if scalar_gain is None else scalar_gain
         self.gate_gain = SIGMOID_GAIN if gate_gain is None else gate_gain
-        self._channels = channels_of(self.irreps_out)
+        self._channels = channels_per_irrep(self.irreps_out)
         if ODD in self._channels:
             raise WiringError(f"a gate cannot pass odd scalars, but should give {self.irreps_out}")
         self.gated = [(irrep, n) for irrep, n in self._channels.items() if irrep.l > 0]
@@ -44,7 +45,7 @@ class Gate(Part):
         self.irreps_in = o3.Irreps([(n, irrep) for irrep, n in counts.items()])
 
     def forward(self, x: Blocks) -> Blocks:
-        """(n_atoms, 2l+1, channels) by irrep, before and after."""
+        """Apply the gate to features by irrep, (n_atoms, 2l+1, channels)."""
         scalars, *gates = x[EVEN].split([self._channels.get(EVEN, 0), *(n for _, n in self.gated)], dim=2)
         y = {EVEN: torch.nn.functional.silu(scalars) * self.scalar_gain}
         for (irrep, _), gate in zip(self.gated, gates, strict=True):

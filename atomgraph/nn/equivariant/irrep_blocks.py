@@ -1,4 +1,4 @@
-"""Features taken apart by irrep: channels last, so that a linear map is one matrix product."""
+"""Features split by irrep, with channels as the last axis, so that a linear map is one matrix product."""
 
 from __future__ import annotations
 
@@ -8,13 +8,20 @@ import torch
 from e3nn import o3
 from torch import Tensor
 
+from atomgraph.old_names import old_names_of
+
 Blocks = dict[o3.Irrep, Tensor]  # irrep -> (n_rows, 2l + 1, channels)
 
 
 def to_blocks(h: Tensor, irreps: o3.Irreps) -> Blocks:
-    """(n_rows, irreps.dim), each irrep with its channels outside and m inside, to (n_rows, 2l+1, channels) by irrep.
+    """Split features by irrep.
 
-    An irrep that is listed twice becomes one block, its channels in the order of the list.
+    Args:
+        h: Features, (n_rows, irreps.dim); within an irrep, m changes fastest, then the channel.
+        irreps: Irreps of h. The channels of an irrep that is listed twice are joined in the order of the list.
+
+    Returns:
+        Blocks (n_rows, 2l+1, channels) by irrep.
     """
     result: dict[o3.Irrep, list[Tensor]] = {}
     for (channels, irrep), columns in zip(irreps, irreps.slices(), strict=True):
@@ -24,13 +31,16 @@ def to_blocks(h: Tensor, irreps: o3.Irreps) -> Blocks:
 
 
 def from_blocks(blocks: Mapping[o3.Irrep, Tensor], irreps: o3.Irreps) -> Tensor:
-    """The inverse of ``to_blocks`` for irreps that list none twice: (n_rows, irreps.dim)."""
+    """Join blocks to features, (n_rows, irreps.dim): the inverse of ``to_blocks`` if no irrep is listed twice."""
     return torch.cat([blocks[irrep].transpose(1, 2).flatten(1) for _, irrep in irreps], dim=1)
 
 
-def channels_of(irreps: o3.Irreps) -> dict[o3.Irrep, int]:
-    """How many channels each irrep has, in the order in which the irreps come first."""
+def channels_per_irrep(irreps: o3.Irreps) -> dict[o3.Irrep, int]:
+    """Count the channels of each irrep, in the order of the first appearance of the irreps."""
     channels: dict[o3.Irrep, int] = {}
     for n, irrep in irreps:
         channels[irrep] = channels.get(irrep, 0) + n
     return channels
+
+
+__getattr__ = old_names_of(__name__)

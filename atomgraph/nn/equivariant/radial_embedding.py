@@ -1,4 +1,4 @@
-"""Distances as numbers that a network can read: radial functions, a transform before them, an envelope after."""
+"""Radial embedding of distances: a distance transform, radial functions, and a cutoff envelope."""
 
 from __future__ import annotations
 
@@ -21,28 +21,30 @@ BASES = ("bessel", "gaussian", "chebyshev")
 
 
 class RadialEmbedding(Float64Buffers, Part):
-    r""":math:`e_k(r) = R_k(T(r)) f_p(r)`, with R of a basis, T a transform of distances, f the polynomial envelope.
+    r"""Radial embedding :math:`e_k(r) = R_k(T(r)) f_p(r)`: basis functions R, distance transform T, polynomial envelope f.
 
     .. math:: R_k(x) = \sqrt{2 / r_c}\, \frac{\sin w_k x}{x}, \qquad R_k(x) = e^{c (x - g_k)^2}, \qquad R_k(x) = T_k(x)
 
-    for ``bessel``, ``gaussian`` and ``chebyshev`` (k = 1 … n_radial, of the bare x). Frequencies :math:`w_k = k\pi/r_c` and
-    centres :math:`g_k` are in the state dict, as ``places``; they stay float64 unless they are learned.
+    for ``bessel``, ``gaussian`` and ``chebyshev``, k = 1 … n_radial. The Chebyshev polynomials :math:`T_k` have the argument x
+    without scaling. Frequencies :math:`w_k = k\pi/r_c` and centres :math:`g_k` are in the state dict, under the name
+    ``places``. They stay float64 unless they are trainable.
 
     Args:
         elements: Chemical symbols.
-        cutoff: Å.
-        n_radial: How many functions.
+        cutoff: Cutoff radius :math:`r_c`, Å.
+        n_radial: Number of functions.
         basis: ``bessel``, ``gaussian`` or ``chebyshev``.
-        transform: ``nn.Agnesi``, ``nn.Soft``, or None.
-        p: Of the envelope, which always sees the bare distance.
-        envelope_on: What f multiplies, the ``features`` or later the ``messages`` (and densities of edges).
+        transform: Distance transform T, ``nn.Agnesi`` or ``nn.Soft``; None for no transform.
+        p: Exponent of the envelope, no unit. The envelope is a function of the distance before the transform.
+        envelope_on: ``features``: f multiplies the functions; ``messages``: f is returned, and the layers multiply messages
+            and densities of edges by f.
+        trainable: Train the frequencies or centres.
+        prefactor: Prefactor :math:`\sqrt{2/r_c}`, Å^(−1/2), or c, Å⁻², if a file stores a rounded value; None: the exact value.
         differentiable: False treats the functions as constants in derivatives, as mace-torch does with its Chebyshev
             functions; forces are then those of mace-torch, and not the negative gradient of the energy.
-        trainable: The places are learned.
-        prefactor: :math:`\sqrt{2/r_c}` or c, where a file holds it rounded.
 
     Raises:
-        WiringError: For what it does not know.
+        WiringError: If a name is unknown, or a number is out of range.
 
     Source: Batatia et al., NeurIPS 2022, Eq. 7; Gasteiger, Groß and Günnemann, ICLR 2020.
     """
@@ -67,21 +69,21 @@ class RadialEmbedding(Float64Buffers, Part):
         super().__init__()
         if not cutoff > 0 or n_radial < 1 or not p >= 2:
             raise WiringError(f"cutoff, n_radial, p must be positive (p ≥ 2), but are {cutoff}, {n_radial}, {p}")
-        for name, value, known in (("basis", basis, BASES), ("envelope_on", envelope_on, ("features", "messages"))):
-            if value not in known:
-                raise WiringError(f"unknown {name} {value!r} of distances{nearest(str(value), known)}")
+        for name, value, choices in (("basis", basis, BASES), ("envelope_on", envelope_on, ("features", "messages"))):
+            if value not in choices:
+                raise WiringError(f"unknown {name} {value!r} of distances{nearest(str(value), choices)}")
         self.elements, self.cutoff = checked_symbols(elements), float(cutoff)
         self.n_radial, self.basis, self.p, self.envelope_on = n_radial, basis, p, envelope_on
         self.trainable, self.differentiable = trainable, differentiable
         self.transform: Any = transform
         if basis == "gaussian" and n_radial < 2:
             raise WiringError("a Gaussian basis needs at least two functions, whose distance is their width")
-        usual_prefactor = {
+        exact_prefactors = {
             "bessel": math.sqrt(2.0 / self.cutoff),
             "gaussian": -0.5 * (max(n_radial - 1, 1) / self.cutoff) ** 2,
             "chebyshev": 1.0,
         }
-        self.prefactor = usual_prefactor[basis] if prefactor is None else float(prefactor)
+        self.prefactor = exact_prefactors[basis] if prefactor is None else float(prefactor)
         if basis == "bessel":
             places = torch.arange(1, n_radial + 1, dtype=torch.float64) * (math.pi / self.cutoff)
         else:
@@ -93,21 +95,25 @@ class RadialEmbedding(Float64Buffers, Part):
             self._always_double = ("places",)
 
     def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
-        """None: radial functions are equal for all elements."""
+        """No entries, because radial functions are equal for all elements."""
         return {}
 
     def forward(self, edges: Edges) -> tuple[Tensor, Tensor | None]:
-        """(n_edges, n_radial) features; and f, (n_edges,), where it is for the messages. Made once for all layers.
+        """Compute the embedding of each edge, once for all layers.
 
-        Computed in the dtype of the graph, float64, and given in that of the edges: these functions are steep.
+        The computation is in the dtype of the graph, float64, because derivatives of these functions are large.
+
+        Returns:
+            Features, (n_edges, n_radial), and the envelope f, (n_edges,), if f multiplies the messages, else None; both in
+            the dtype of the edges.
         """
-        return edges.cached(self, lambda: self._in(edges.vector.dtype, *self._of(edges.exact)))
+        return edges.cached(self, lambda: self._cast(edges.vector.dtype, *self._compute(edges.exact)))
 
     @staticmethod
-    def _in(dtype: torch.dtype, features: Tensor, envelope: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def _cast(dtype: torch.dtype, features: Tensor, envelope: Tensor | None) -> tuple[Tensor, Tensor | None]:
         return features.to(dtype), None if envelope is None else envelope.to(dtype)
 
-    def _of(self, edges: Edges) -> tuple[Tensor, Tensor | None]:
+    def _compute(self, edges: Edges) -> tuple[Tensor, Tensor | None]:
         envelope = polynomial_cutoff(edges.length, self.cutoff, self.p)
         x = edges.length if self.transform is None else self.transform(edges)
         features = self._functions(x[:, None] if self.differentiable else x[:, None].detach())

@@ -1,4 +1,4 @@
-"""Core repulsion of the atomic cluster expansion: what keeps atoms apart where no function was fitted."""
+"""Core repulsion of the atomic cluster expansion, for distances shorter than those in the training data."""
 
 from __future__ import annotations
 
@@ -25,76 +25,79 @@ _FORMS = ("gaussian", "zbl")
 
 
 class CoreRepulsion(Part):
-    r""":math:`\rho^{core}_i = \sum_j \frac{|A|}{r} e^{-|\lambda| r^2}\, \tfrac12(1 + \cos\pi r/r_c)\, f_{in}(r)`, in eV.
+    r"""Core repulsion, a sum of short-ranged pair energies of an atom.
 
-    :math:`f_{in}` goes from 1 to 0 between ``inner − inner_width`` and ``inner``, or is 1 where ``inner`` is None.
-    A pair of the form ``zbl`` has ``ops.repulsion.screened_coulomb`` instead, A without unit, fading over ``width``.
+    .. math:: \rho^{core}_i = \sum_j \frac{|A|}{r} e^{-|\lambda| r^2}\, \tfrac12(1 + \cos\pi r/r_c)\, f_{in}(r)
 
-    ``forward(graph, edges)`` gives (n_atoms,).
+    :math:`f_{in}` decreases from 1 to 0 between ``inner − inner_width`` and ``inner``, and is 1 if ``inner`` is None. For the
+    form ``zbl``, the function of r is ``ops.repulsion.screened_coulomb``, with A without unit and the width ``width``.
 
     Args:
         elements: Chemical symbols.
-        pairs: ``{elements, form, prefactor, exponent, cutoff, width, inner, inner_width}`` each: ``gaussian`` (if not
-            said) or ``zbl``, A in eV·Å, λ in 1/Å², lengths in Å; for both orders of two elements. Pairs that are not
-            named do not repel.
-        takes_over: For pacemaker's inner cutoff ``zbl``: inner cutoffs do not fade the repulsion, :math:`f_{in} = 1`,
-            but an atom whose nearest neighbour is inside feels nothing else (``kept``).
+        pairs: Mappings ``{elements, form, prefactor, exponent, cutoff, width, inner, inner_width}``, one per pair of elements
+            in any order. The form is ``gaussian`` (default) or ``zbl``. A is in eV·Å, λ in 1/Å², lengths in Å. Pairs that are
+            missing have no repulsion.
+        replaces_energy: For pacemaker's inner cutoff ``zbl``: :math:`f_{in} = 1`, and the other energy of an atom is
+            multiplied by ``remaining_fraction``, which is 0 if the nearest neighbour is close.
 
     Raises:
-        WiringError: For a pair of unknown elements, one that comes twice, an unknown key, what is no finite number, or
-            a cutoff that is not positive.
+        WiringError: If a pair has unknown elements or is repeated, a key is unknown, a number is not finite, or a cutoff is
+            not positive.
 
     Source: Bochkarev et al., Phys. Rev. Materials 6, 013804 (2022), and the program python-ace.
     """
 
-    def __init__(self, elements: Sequence[str], pairs: Sequence[Mapping[str, Any]], takes_over: bool = False):
+    def __init__(self, elements: Sequence[str], pairs: Sequence[Mapping[str, Any]], replaces_energy: bool = False):
         super().__init__()
-        self.elements, self.takes_over = checked_symbols(elements), takes_over
-        self._pairs = [_checked(pair, self.elements) for pair in pairs]
+        self.elements, self.replaces_energy = checked_symbols(elements), replaces_energy
+        self._pairs = [_read_pair(pair, self.elements) for pair in pairs]
         if len({tuple(sorted(pair.rows)) for pair in self._pairs}) < len(self._pairs):
             raise WiringError("a core repulsion names a pair of elements twice")
         self.cutoff = max((pair.cutoff for pair in self._pairs), default=0.0)
 
     def forward(self, graph: AtomicGraph, edges: Edges) -> Tensor:
-        """(n_atoms,) eV."""
+        """Energy of each atom, (n_atoms,), eV."""
         total = edges.length.new_zeros(edges.n_atoms)
         for pair in self._pairs:
-            mine = self._edges_of(pair, edges)
-            value = pair.energy(edges.length[mine])
-            if not self.takes_over:
-                value = value * pair.inside(edges.length[mine])
-            total = total + sum_to(value, edges.centre[mine], edges.n_atoms)
+            mask = self._pair_edges(pair, edges)
+            value = pair.energy(edges.length[mask])
+            if not self.replaces_energy:
+                value = value * pair.inner_switch(edges.length[mask])
+            total = total + sum_to(value, edges.centre[mask], edges.n_atoms)
         return total
 
-    def kept(self, edges: Edges) -> Tensor:
-        r"""(n_atoms,): what is left of an atom's other energy, :math:`1 - f_{in}(r_{ij})` of its nearest neighbour j.
+    def remaining_fraction(self, edges: Edges) -> Tensor:
+        r"""Factor of the other energy of each atom: :math:`1 - f_{in}(r_{ij})` for its nearest neighbour j, (n_atoms,).
 
-        Nearest is who is deepest inside, by :math:`r_{ij}` less ``inner − inner_width``. Where two are equally deep this
-        has a kink, and a jump if their inner cutoffs differ, as it has in python-ace.
+        The nearest neighbour is the one with the smallest :math:`r_{ij}` minus (``inner − inner_width``). The factor has a kink
+        where two neighbours are equally near, and a jump if their inner cutoffs differ, as in python-ace.
         """
-        depths, shares, centres = [edges.length.new_zeros(0)], [edges.length.new_zeros(0)], [edges.centre[:0]]
+        excesses, fractions, centres = [edges.length.new_zeros(0)], [edges.length.new_zeros(0)], [edges.centre[:0]]
         for pair in self._pairs:
-            mine = self._edges_of(pair, edges)
-            length = edges.length[mine]
-            depths.append(length.detach() - ((pair.inner or 0.0) - pair.inner_width))
-            shares.append(1.0 - pair.inside(length))
-            centres.append(edges.centre[mine])
-        depth, share, centre = torch.cat(depths), torch.cat(shares), torch.cat(centres)
-        order = torch.argsort(depth, stable=True)
+            mask = self._pair_edges(pair, edges)
+            length = edges.length[mask]
+            excesses.append(length.detach() - ((pair.inner or 0.0) - pair.inner_width))
+            fractions.append(1.0 - pair.inner_switch(length))
+            centres.append(edges.centre[mask])
+        excess, fraction, centre = torch.cat(excesses), torch.cat(fractions), torch.cat(centres)
+        order = torch.argsort(excess, stable=True)
         order = order[torch.argsort(centre[order], stable=True)]
-        nearest_of = torch.ones_like(order, dtype=torch.bool)
-        nearest_of[1:] = centre[order][1:] != centre[order][:-1]
-        first = order[nearest_of]
-        return share.new_ones(edges.n_atoms).index_copy(0, centre[first], share[first])
+        is_nearest = torch.ones_like(order, dtype=torch.bool)
+        is_nearest[1:] = centre[order][1:] != centre[order][:-1]
+        nearest_edges = order[is_nearest]
+        return fraction.new_ones(edges.n_atoms).index_copy(0, centre[nearest_edges], fraction[nearest_edges])
 
-    def _edges_of(self, pair: _Pair, edges: Edges) -> Tensor:
-        first, second = edges.element_of_centre, edges.element_of_neighbour
+    def _pair_edges(self, pair: _Pair, edges: Edges) -> Tensor:
+        """Mask of the edges between the two elements of a pair, inside its cutoff, (n_edges,)."""
+        centre, neighbour = edges.element_of_centre, edges.element_of_neighbour
         a, b = pair.rows
-        return (((first == a) & (second == b)) | ((first == b) & (second == a))) & (edges.length < pair.cutoff)
+        return (((centre == a) & (neighbour == b)) | ((centre == b) & (neighbour == a))) & (edges.length < pair.cutoff)
 
 
 @dataclass(frozen=True)
 class _Pair:
+    """Parameters of one pair of elements: rows of the elements, atomic numbers, and numbers as in ``CoreRepulsion``."""
+
     rows: tuple[int, int]
     numbers: tuple[int, int]
     form: str
@@ -110,17 +113,17 @@ class _Pair:
             return screened_coulomb(length, self.numbers, self.prefactor, self.cutoff, self.width)
         return core_repulsion(length, self.prefactor, self.exponent, self.cutoff)
 
-    def inside(self, length: Tensor) -> Tensor:
+    def inner_switch(self, length: Tensor) -> Tensor:
         return torch.ones_like(length) if self.inner is None else polynomial_fade(length, self.inner, self.inner_width)
 
 
-def _checked(pair: Mapping[str, Any], elements: list[str]) -> _Pair:
+def _read_pair(pair: Mapping[str, Any], elements: list[str]) -> _Pair:
     for key in pair:
         if key not in _KEYS:
             raise WiringError(f"a core repulsion has no {key!r}{nearest(key, _KEYS)}")
-    both, form = pair.get("elements", ()), pair.get("form", "gaussian")
-    if len(both) != 2 or any(symbol not in elements for symbol in both):
-        raise WiringError(f"a core repulsion is between two of {', '.join(elements)}, but this one names {both!r}")
+    symbols, form = pair.get("elements", ()), pair.get("form", "gaussian")
+    if len(symbols) != 2 or any(symbol not in elements for symbol in symbols):
+        raise WiringError(f"a core repulsion is between two of {', '.join(elements)}, but this one names {symbols!r}")
     if form not in _FORMS:
         raise WiringError(f"unknown form {form!r} of a core repulsion{nearest(str(form), _FORMS)}")
     inner = pair.get("inner")
@@ -137,8 +140,8 @@ def _checked(pair: Mapping[str, Any], elements: list[str]) -> _Pair:
             f"a core repulsion needs a positive cutoff, and zbl a positive width, in Å, but has {dict(pair)}"
         )
     return _Pair(
-        rows=(elements.index(both[0]), elements.index(both[1])),
-        numbers=(atomic_numbers[both[0]], atomic_numbers[both[1]]),
+        rows=(elements.index(symbols[0]), elements.index(symbols[1])),
+        numbers=(atomic_numbers[symbols[0]], atomic_numbers[symbols[1]]),
         form=form,
         prefactor=prefactor,
         exponent=exponent,

@@ -1,4 +1,4 @@
-"""ZBL: two nuclei that come too near repel, whatever was learned."""
+"""ZBL: the universal screened Coulomb repulsion of two nuclei at short range."""
 
 from __future__ import annotations
 
@@ -16,35 +16,37 @@ from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.float64_buffers import Float64Buffers
 from atomgraph.nn.part import Part
+from atomgraph.old_names import old_names_of
 from atomgraph.ops.cutoff import polynomial_cutoff
 from atomgraph.ops.scatter import sum_to
 
-COULOMB = 14.3996  # e²/4πε0, eV·Å, as ZBL's users write it
-BOHR = 0.529  # Å, as they write it
+COULOMB = 14.3996  # e²/4πε0, eV·Å, with the digits of mace-torch
+BOHR = 0.529  # Bohr radius, Å, with the digits of mace-torch
 SCREENING = ((0.1818, 3.2), (0.5099, 0.9423), (0.2802, 0.4028), (0.02817, 0.2016))  # coefficient, exponent
 COEFFICIENTS = tuple(coefficient for coefficient, _ in SCREENING)
-_LAST_MEASURED = 96  # curium; beyond it ASE's table holds a placeholder
+_MAX_NUMBER_WITH_RADIUS = 96  # curium; for heavier elements ASE's table has a placeholder
 
 
 class ZBL(Float64Buffers, Part):
-    r"""The universal screened repulsion of nuclei, faded out where bonds begin.
+    r"""Universal screened Coulomb repulsion, switched off at the sum of the covalent radii.
 
     .. math:: V_i = \tfrac12 \sum_j 14.3996\, \frac{Z_i Z_j}{r}\, \phi(r / a_{ij})\, f_p(r / (R_i + R_j)), \quad
               a_{ij} = \frac{0.4543 \cdot 0.529}{Z_i^{0.3} + Z_j^{0.3}}, \quad \phi(t) = \sum_k c_k e^{-d_k t}
 
-    with :math:`f_p` the polynomial envelope and R covalent radii. Each pair gives half its energy to either atom.
+    with the polynomial envelope :math:`f_p` and covalent radii R. Each atom of a pair has half of the energy of the pair.
 
-    ``cutoff`` is the largest sum of two radii. Constants and result are float64, whatever the model computes in.
-    ``forward(graph, edges)`` gives (n_atoms,) eV.
+    The attribute ``cutoff`` is the largest sum of two radii. Constants and results are float64 for models of any dtype.
 
     Args:
         elements: Chemical symbols.
-        p: Of the envelope.
-        screening, exponent, prefactor: :math:`c_k`, 0.3, 0.4543.
-        radii: Å, in the order of the elements; by default ASE's (Cordero 2008).
+        p: Exponent of the envelope, no unit.
+        radii: Covalent radii R in the order of the elements, Å; None: ASE's table (Cordero 2008).
+        screening: Coefficients :math:`c_k`, no unit.
+        exponent: Exponent of Z, 0.3 in the equation, no unit.
+        prefactor: Prefactor of the screening length, 0.4543 in the equation, no unit.
 
     Raises:
-        WiringError: For unknown symbols, radii that are missing or not positive, or p < 2.
+        WiringError: If a symbol is unknown, a radius is missing or not positive, or p < 2.
 
     Source: Ziegler, Biersack and Littmark, The Stopping and Range of Ions in Matter (1985); the envelope is MACE's.
     """
@@ -71,54 +73,64 @@ class ZBL(Float64Buffers, Part):
                 f"the screening of ZBL has {len(SCREENING)} terms, but {len(screening)} coefficients came"
             )
         self.p, self.screening, self.exponent, self.prefactor = p, list(screening), exponent, prefactor
-        known = covalent_radii_of(self.elements, radii)
+        element_radii = resolve_radii(self.elements, radii)
         numbers = [atomic_numbers[symbol] for symbol in self.elements]
-        self.cutoff = 2.0 * max(known)
+        self.cutoff = 2.0 * max(element_radii)
         self.register_buffer("number", torch.tensor(numbers, dtype=torch.float64), persistent=False)
-        self.register_buffer("radius", torch.tensor(known, dtype=torch.float64), persistent=False)
+        self.register_buffer("radius", torch.tensor(element_radii, dtype=torch.float64), persistent=False)
 
     def element_arguments(self, edit: ElementEdit) -> dict[str, Any]:
-        """With the given radius of each known element and the tabulated one of each new element."""
-        return radii_for(super().element_arguments(edit), edit)
+        """Constructor arguments for changed elements; new elements have radii from the table."""
+        return update_radii(super().element_arguments(edit), edit)
 
     def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
-        """None: numbers and radii are no weights."""
+        """No entries, because atomic numbers and radii are not weights."""
         return {}
 
     def forward(self, graph: AtomicGraph, edges: Edges) -> Tensor:
-        """(n_atoms,) eV."""
+        """Energy of each atom, (n_atoms,), eV."""
         length = edges.length.to(self.radius.dtype)
         z_i, z_j = self.number[edges.element_of_centre], self.number[edges.element_of_neighbour]
-        reach = self.radius[edges.element_of_centre] + self.radius[edges.element_of_neighbour]
+        radius_sum = self.radius[edges.element_of_centre] + self.radius[edges.element_of_neighbour]
         t = length * (z_i**self.exponent + z_j**self.exponent) / (self.prefactor * BOHR)
         terms = zip(self.screening, SCREENING, strict=True)
         screening = sum((c * torch.exp(-d * t) for c, (_, d) in terms), torch.zeros_like(t))
-        pair = COULOMB * z_i * z_j / length * screening * polynomial_cutoff(length / reach, 1.0, self.p)
+        pair = COULOMB * z_i * z_j / length * screening * polynomial_cutoff(length / radius_sum, 1.0, self.p)
         return sum_to(0.5 * pair, edges.centre, edges.n_atoms)
 
 
-def covalent_radii_of(elements: Sequence[str], radii: Sequence[float] | None = None) -> list[float]:
-    """Å, in the order of the elements: the given ones, or ASE's (Cordero 2008).
+def resolve_radii(elements: Sequence[str], radii: Sequence[float] | None = None) -> list[float]:
+    """Return covalent radii in the order of the elements, Å: the argument, or ASE's table (Cordero 2008).
+
+    Args:
+        elements: Chemical symbols.
+        radii: Covalent radii in the order of the elements, Å; None: ASE's table.
 
     Raises:
-        WiringError: For radii that are missing, not positive, or not tabulated.
+        WiringError: If a radius is missing, not positive, or not tabulated.
     """
     numbers = [atomic_numbers[symbol] for symbol in elements]
-    known = [float(covalent_radii[number]) for number in numbers] if radii is None else [float(r) for r in radii]
-    if len(known) != len(numbers) or not all(radius > 0 for radius in known):
-        raise WiringError(f"a positive radius is needed for each of {', '.join(elements)}, but came {known}")
-    unknown = [symbol for symbol in elements if radii is None and atomic_numbers[symbol] > _LAST_MEASURED]
+    result = [float(covalent_radii[number]) for number in numbers] if radii is None else [float(r) for r in radii]
+    if len(result) != len(numbers) or not all(radius > 0 for radius in result):
+        raise WiringError(f"a positive radius is needed for each of {', '.join(elements)}, but the radii are {result}")
+    unknown = [symbol for symbol in elements if radii is None and atomic_numbers[symbol] > _MAX_NUMBER_WITH_RADIUS]
     if unknown:
         raise WiringError(f"no covalent radius is tabulated for {', '.join(unknown)}; give radii=[...] in Å")
-    return known
+    return result
 
 
-def radii_for(arguments: dict[str, Any], edit: ElementEdit) -> dict[str, Any]:
-    """Arguments of a part with covalent radii: the given one of each known element, the tabulated one of each new element."""
-    given = arguments.get("radii")
-    if given is not None:
+def update_radii(arguments: dict[str, Any], edit: ElementEdit) -> dict[str, Any]:
+    """Change the argument ``radii`` of a part to the new elements.
+
+    Elements of the old model keep their radii; other elements have radii from ASE's table.
+    """
+    radii = arguments.get("radii")
+    if radii is not None:
         arguments["radii"] = [
-            given[row] if name == edit.old[row] else covalent_radii_of([name])[0]
+            radii[row] if name == edit.old[row] else resolve_radii([name])[0]
             for name, row in zip(edit.names, edit.rows, strict=True)
         ]
     return arguments
+
+
+__getattr__ = old_names_of(__name__)

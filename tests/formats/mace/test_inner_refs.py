@@ -78,9 +78,9 @@ class TestLayer:
         alone = replace(edges, centre=torch.arange(edges.n_edges), n_atoms=edges.n_edges, _cache={})
         blocks, shared = PaddedEdges.of(alone), PaddedEdges.of(edges)
         weights = result[f"layers.{t}.interaction.network"][1].flatten(0, 1)[shared.slot]
-        harmonics = blocks.lay(spherical_harmonics(2, edges.vector))
+        harmonics = blocks.pad(spherical_harmonics(2, edges.vector))
         up = result[f"layers.{t}.interaction.up"][1]
-        messages = part.convolution(up, blocks.lay(weights), harmonics, blocks)
+        messages = part.convolution(up, blocks.pad(weights), harmonics, blocks)
         theirs = torch.cat(
             [
                 path.transpose(1, 2).flatten(1)

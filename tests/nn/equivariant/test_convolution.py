@@ -28,7 +28,7 @@ def edges_of():
     return Edges.of(graph_of(molecule(), 3.0), ElementTable(ELEMENTS), torch.float64)
 
 
-def by_hand(convolution, h, weights, harmonics, edges):
+def explicit_messages(convolution, h, weights, harmonics, edges):
     """Edge by edge, path by path: w √(2l₃+1) Σ C h Y, with 3j symbols."""
     result = {}
     features, columns = (
@@ -45,7 +45,7 @@ def by_hand(convolution, h, weights, harmonics, edges):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_messages_are_the_sums_written_out(case):
+def test_messages_equal_the_explicit_sums(case):
     irreps, harmonics, reference = CASES[case]
     edges = edges_of()
     convolution = Convolution(irreps, harmonics, reference)
@@ -53,14 +53,14 @@ def test_the_messages_are_the_sums_written_out(case):
     h = torch.randn(edges.n_atoms, o3.Irreps(irreps).dim, dtype=torch.float64)
     weights = torch.randn(edges.n_edges, convolution.n_weights, dtype=torch.float64)
     blocks = PaddedEdges.of(edges)
-    result = convolution(to_blocks(h, convolution.irreps_in), blocks.lay(weights), blocks.lay(y), blocks)
-    expected = by_hand(convolution, h, weights, y, edges)
+    result = convolution(to_blocks(h, convolution.irreps_in), blocks.pad(weights), blocks.pad(y), blocks)
+    expected = explicit_messages(convolution, h, weights, y, edges)
     assert list(result) == list(expected)
     for irrep, message in result.items():
         torch.testing.assert_close(message, expected[irrep], rtol=1e-12, atol=1e-12)
 
 
-def test_gradients_of_gradients_are_right():
+def test_second_derivatives():
     edges, convolution = edges_of(), Convolution("1x0e+1x1o", o3.Irreps.spherical_harmonics(1), "0e+1o")
     blocks = PaddedEdges.of(edges)
     h = torch.randn(edges.n_atoms, 4, dtype=torch.float64, requires_grad=True)
@@ -69,25 +69,25 @@ def test_gradients_of_gradients_are_right():
 
     def of(h, weights, vector):
         y = spherical_harmonics(1, vector)
-        messages = convolution(to_blocks(h, convolution.irreps_in), blocks.lay(weights), blocks.lay(y), blocks)
+        messages = convolution(to_blocks(h, convolution.irreps_in), blocks.pad(weights), blocks.pad(y), blocks)
         return torch.cat([message.flatten(1) for message in messages.values()], dim=1)
 
     assert torch.autograd.gradcheck(of, (h, weights, vector))
     assert torch.autograd.gradgradcheck(of, (h, weights, vector))
 
 
-def test_paths_are_sorted_by_what_they_give():
+def test_paths_are_sorted_by_the_irrep_of_the_message():
     paths = convolution_paths(o3.Irreps("2x0e+2x1o"), o3.Irreps.spherical_harmonics(2), o3.Irreps("0e+1o+2e"))
     assert ["".join(map(str, path)) for path in paths] == [
         "0e0e0e", "1o1o0e", "0e1o1o", "1o0e1o", "1o2e1o", "0e2e2e", "1o1o2e",
     ]  # fmt: skip
 
 
-def test_features_of_unequal_width_are_refused():
+def test_unequal_numbers_of_channels_raise():
     with pytest.raises(WiringError, match="equally many channels"):
         Convolution("2x0e+3x1o", NATURAL, "0e")
 
 
-def test_a_message_that_no_path_gives_is_refused():
+def test_an_unreachable_message_irrep_raises():
     with pytest.raises(WiringError, match="no path leads"):
         Convolution("2x0e", NATURAL, "0o")

@@ -25,6 +25,6 @@ def test_the_gains_keep_the_mean_square_of_normal_inputs():
         assert float(torch.trapezoid(normal * (gain * function(x)) ** 2, x)) == pytest.approx(1.0, abs=5e-3)
 
 
-def test_odd_scalars_are_refused():
+def test_odd_scalars_raise():
     with pytest.raises(WiringError, match="odd scalars"):
         Gate("4x0e+4x0o")

@@ -3,10 +3,10 @@
 import torch
 from e3nn import o3
 
-from atomgraph.nn.equivariant.irrep_blocks import channels_of, from_blocks, to_blocks
+from atomgraph.nn.equivariant.irrep_blocks import channels_per_irrep, from_blocks, to_blocks
 
 
-def test_there_and_back():
+def test_from_blocks_inverts_to_blocks():
     irreps = o3.Irreps("3x0e+2x1o+1x2e")
     h = torch.randn(5, irreps.dim)
     blocks = to_blocks(h, irreps)
@@ -23,4 +23,4 @@ def test_an_irrep_that_is_listed_twice_has_the_channels_of_both():
     h = torch.arange(10.0)[None]
     block = to_blocks(h, irreps)[o3.Irrep("1o")]
     assert torch.equal(block[0].T, torch.tensor([[0.0, 1, 2], [3, 4, 5], [7, 8, 9]]))
-    assert channels_of(irreps) == {o3.Irrep("1o"): 3, o3.Irrep("0e"): 1}
+    assert channels_per_irrep(irreps) == {o3.Irrep("1o"): 3, o3.Irrep("0e"): 1}

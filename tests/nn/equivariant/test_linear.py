@@ -16,7 +16,7 @@ def flat(weights, order=None):
     return torch.cat([(w if order is None else w.permute(order)).flatten() for w in weights.values()])
 
 
-def test_the_map_is_e3nns_and_an_irrep_that_does_not_come_in_is_zero():
+def test_linear_map_is_e3nns_and_missing_irreps_are_zero():
     ours, theirs = EquivariantLinear(IN, OUT).double(), o3.Linear(IN, OUT).double()
     x = torch.randn(6, IN.dim, dtype=torch.float64)
     with torch.no_grad():
@@ -27,7 +27,7 @@ def test_the_map_is_e3nns_and_an_irrep_that_does_not_come_in_is_zero():
 
 
 @pytest.mark.parametrize("n_elements", [1, 3])
-def test_the_map_by_element_is_e3nns_with_one_hot_scalars(n_elements):
+def test_map_per_element_is_e3nns_with_one_hot_scalars(n_elements):
     ours = ElementLinear(n_elements, IN, OUT).double()
     theirs = o3.FullyConnectedTensorProduct(IN, f"{n_elements}x0e", OUT).double()
     x, element = torch.randn(6, IN.dim, dtype=torch.float64), torch.tensor([0, 2, 2, 1, 0, 2]) % n_elements
@@ -38,7 +38,7 @@ def test_the_map_by_element_is_e3nns_with_one_hot_scalars(n_elements):
     torch.testing.assert_close(y, theirs(x, one_hot), rtol=1e-13, atol=1e-13)
 
 
-def test_gradients_of_gradients_are_right():
+def test_second_derivatives():
     ours, element = ElementLinear(2, "2x0e+1x1o", "1x0e+2x1o").double(), torch.tensor([1, 0, 1])
     x = torch.randn(3, 5, dtype=torch.float64, requires_grad=True)
     weights = tuple(w.detach().requires_grad_() for w in ours.weights.values())
@@ -58,6 +58,6 @@ def test_no_atom_gives_no_rows():
     assert from_blocks(y, OUT).shape == (0, OUT.dim)
 
 
-def test_no_element_is_refused():
+def test_no_element_raises():
     with pytest.raises(WiringError, match="at least one element"):
         ElementLinear(0, IN, OUT)

@@ -16,7 +16,7 @@ from atomgraph.testing.measures import wigner
 L2 = "0e+1o+2e"
 
 
-def written_out(product, a, element):
+def explicit_sum(product, a, element):
     """B = (… ((T_ν · x) + T_{ν−1}) · x …) with T_ν = Σ_p U_ν W_ν, irrep by irrep."""
     x, irreps = a.transpose(1, 2), "+".join(str(irrep) for _, irrep in product.irreps_in)
     results = []
@@ -45,10 +45,10 @@ def inputs(product, n_atoms=5, seed=0):
     "irreps_in, irreps_out",
     [("0e", "0e"), ("0e+1o", "0e+1o"), (L2, "0e+1o+2e"), ("0o+0e+1o+1e", "0o+0e+1o+1e"), ("0e+1e+2e", "0e+1e")],
 )
-def test_it_is_the_contraction_written_out(irreps_in, irreps_out, order):
+def test_product_equals_the_explicit_contraction(irreps_in, irreps_out, order):
     product = SymmetricProduct(irreps_in, irreps_out, order, 3, 2).double()
     a, element = inputs(product)
-    expected = written_out(product, a, element)
+    expected = explicit_sum(product, a, element)
     torch.testing.assert_close(product(a, element), expected, rtol=1e-12, atol=1e-12 * expected.abs().max().item())
 
 
@@ -58,7 +58,7 @@ def test_published_shapes_need_few_independent_couplings():
     assert {k: v for k, v in ranks.items() if k.endswith("3")} == {"0e_3": (8, 23), "1o_3": (12, 51), "2e_3": (14, 65)}
 
 
-def test_gradients_of_gradients_are_right():
+def test_second_derivatives():
     product = SymmetricProduct("0e+1o", "0e+1o", 3, 2, 2).double()
     a, element = inputs(product, 2)
     weights = tuple(w.detach().requires_grad_() for w in product.weights.values())
@@ -71,14 +71,14 @@ def test_gradients_of_gradients_are_right():
     assert torch.autograd.gradgradcheck(of, (a, *weights))
 
 
-def test_it_turns_with_the_frame():
+def test_product_is_equivariant():
     product = SymmetricProduct(L2, "0e+1o+2e", 3, 2).double()
     a, element = inputs(product)
     d = torch.block_diag(*[wigner(l, torch.as_tensor(rotation(1))) for l in range(3)])
     torch.testing.assert_close(product(d @ a, element), d @ product(a, element), rtol=0, atol=1e-11)
 
 
-def of_a_file(product, change=lambda u: u):
+def with_file_couplings(product, change=lambda u: u):
     """The same product with its couplings as buffers, as a file brings them."""
     n_paths = {
         str(irrep): [product.weights[f"{irrep}_{nu}"].shape[1] for nu in range(1, product.order + 1)]
@@ -96,22 +96,22 @@ def of_a_file(product, change=lambda u: u):
     return second
 
 
-def test_couplings_of_a_file_give_the_same():
+def test_couplings_from_a_file_give_equal_products():
     product = SymmetricProduct(L2, "0e+1o", 3, 3, 2).double()
     a, element = inputs(product)
-    torch.testing.assert_close(of_a_file(product)(a, element), product(a, element), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(with_file_couplings(product)(a, element), product(a, element), rtol=1e-12, atol=1e-12)
 
 
-def test_the_rounding_of_a_files_couplings_is_kept():
+def test_couplings_from_a_file_keep_their_rounding():
     """Couplings that were rounded to float32 are other couplings, and in float64 they count as they are."""
-    product = of_a_file(SymmetricProduct(L2, "0e+1o", 3, 3).double(), lambda u: u.float().double())
+    product = with_file_couplings(SymmetricProduct(L2, "0e+1o", 3, 3).double(), lambda u: u.float().double())
     a, element = inputs(product)
-    expected = written_out(product, a, element)
+    expected = explicit_sum(product, a, element)
     torch.testing.assert_close(product(a, element), expected, rtol=0, atol=1e-13 * expected.abs().max().item())
 
 
-def test_other_couplings_that_are_loaded_later_count():
-    product = of_a_file(SymmetricProduct(L2, "0e", 2, 2).double())
+def test_couplings_that_are_loaded_later_are_used():
+    product = with_file_couplings(SymmetricProduct(L2, "0e", 2, 2).double())
     a, element = inputs(product)
     before = product(a, element)
     doubled = {k: 2 * v if k.startswith("coupling") else v for k, v in product.state_dict().items()}
@@ -121,7 +121,7 @@ def test_other_couplings_that_are_loaded_later_count():
         torch.testing.assert_close(second(a, element), 2 * before, rtol=1e-12, atol=1e-12)
 
 
-def test_it_is_exact_after_a_while_in_float32_and_in_inference_mode():
+def test_product_is_exact_after_float32_and_inference_mode():
     product = SymmetricProduct(L2, "0e+1o", 3, 2).double()
     a, element = inputs(product)
     before = product(a, element)
@@ -134,11 +134,11 @@ def test_it_is_exact_after_a_while_in_float32_and_in_inference_mode():
     product(a, element).sum().backward()
 
 
-def test_large_batches_are_cut_where_no_derivative_is_asked(monkeypatch):
+def test_large_batches_are_split_without_derivatives(monkeypatch):
     product = SymmetricProduct(L2, "0e+1o", 3, 2, 2).double()
     a, element = inputs(product, 7)
     before = product(a, element)
-    monkeypatch.setattr("atomgraph.nn.equivariant.symmetric_product._AT_ONCE", 2 * 2 * 45 * 4)
+    monkeypatch.setattr("atomgraph.nn.equivariant.symmetric_product._MAX_NUMBERS", 2 * 2 * 45 * 4)
     with torch.no_grad():
         torch.testing.assert_close(product(a, element), before, rtol=1e-13, atol=1e-13)
 
@@ -148,25 +148,25 @@ def test_no_atom_gives_no_rows():
     assert product(torch.zeros(0, 9, 3), torch.zeros(0, dtype=torch.int64)).shape == (0, 4, 3)
 
 
-def test_it_is_built_again_from_its_arguments():
-    product = of_a_file(SymmetricProduct("0e+1o", "0e+1o", 2, 2).double())
+def test_product_is_built_again_from_its_arguments():
+    product = with_file_couplings(SymmetricProduct("0e+1o", "0e+1o", 2, 2).double())
     again = build(to_spec(product))
     assert {k: v.shape for k, v in again.state_dict().items()} == {k: v.shape for k, v in product.state_dict().items()}
 
 
 @pytest.mark.parametrize("arguments", [("2x0e", "0e", 2, 1), ("0e", "0e", 0, 1), ("0e", "0e", 1, 0)])
-def test_what_makes_no_product_is_refused(arguments):
+def test_invalid_arguments_raise(arguments):
     with pytest.raises(WiringError):
         SymmetricProduct(*arguments)
 
 
-def test_an_irrep_that_nothing_leads_to_is_zero():
+def test_an_unreachable_irrep_is_zero():
     product = SymmetricProduct("0e+2e", "0e+1o", 2, 2).double()
     a, element = inputs(product)
     assert not product(a, element)[:, 1:].any() and o3.Irreps(product.irreps_out).dim == 4
 
 
-def test_equal_products_share_what_couples_their_monomials():
+def test_equal_products_share_their_factors():
     first, second, right = (SymmetricProduct("0e+1o", out, 3, channels=2) for out in ("0e+1o", "0e+1o", "0e"))
     A, element = torch.randn(3, 4, 2), torch.zeros(3, dtype=torch.int64)
     for product in (first, second, right):
@@ -176,7 +176,7 @@ def test_equal_products_share_what_couples_their_monomials():
     assert first._factors(A) is not first._factors(A.double())
 
 
-def test_copies_share_what_couples_their_monomials():
+def test_copies_share_their_factors():
     product = SymmetricProduct("0e+1o", "0e", 2, 3).double()
     a, element = inputs(product)
     result = product(a, element)

@@ -33,7 +33,7 @@ def edges_of(atoms, pos=None):
     return graph, Edges.of(graph, ElementTable(ELEMENTS), torch.float64)
 
 
-def test_a_pair_is_its_formula():
+def test_energy_of_a_pair_is_its_formula():
     r = 1.3
     core = CoreRepulsion(ELEMENTS, [OH | {"inner": 1.5, "inner_width": 0.5}])
     x = (r - 1.0) / 0.5
@@ -42,36 +42,38 @@ def test_a_pair_is_its_formula():
     np.testing.assert_allclose(result, [expected, expected], rtol=1e-13)
 
 
-def test_pairs_that_are_not_named_do_not_repel():
+def test_missing_pairs_have_no_repulsion():
     core = CoreRepulsion(ELEMENTS, [OH])
     assert (core(*edges_of(ase.Atoms("H2", [[0, 0, 0], [0, 0, 0.5]]))) == 0).all()
     assert (CoreRepulsion(ELEMENTS, []).forward(*edges_of(WATER)) == 0).all()
 
 
-def test_what_is_kept_is_the_nearest_neighbours():
+def test_remaining_fraction_is_that_of_the_nearest_neighbour():
     """By its depth below the start of its own inner cutoff: O at 1.9 Å of 1.2 is nearer than H at 1.0 Å of 0.2."""
     pairs = [OO, OH | {"inner": 1.2, "inner_width": 1.0}]
-    core = CoreRepulsion(ELEMENTS, pairs, takes_over=True)
+    core = CoreRepulsion(ELEMENTS, pairs, replaces_energy=True)
     _, edges = edges_of(ase.Atoms("OHO", [[0, 0, 0], [0, 0, 1.0], [1.9, 0, 0]]))
     smooth = lambda x: x**3 * (10 - 15 * x + 6 * x**2)  # noqa: E731
-    np.testing.assert_allclose(core.kept(edges), [smooth(0.7 / 0.8), smooth(0.8), smooth(0.7 / 0.8)], rtol=1e-12)
-    assert (core.kept(edges_of(ase.Atoms("O"))[1]) == 1).all()
+    np.testing.assert_allclose(
+        core.remaining_fraction(edges), [smooth(0.7 / 0.8), smooth(0.8), smooth(0.7 / 0.8)], rtol=1e-12
+    )
+    assert (core.remaining_fraction(edges_of(ase.Atoms("O"))[1]) == 1).all()
 
 
-def test_one_that_takes_over_does_not_fade_itself():
+def test_repulsion_that_replaces_the_energy_has_no_inner_switch():
     atoms = ase.Atoms("O2", [[0, 0, 0], [0, 0, 2.5]])
     assert CoreRepulsion(ELEMENTS, [OO])(*edges_of(atoms)).sum() == 0
-    assert CoreRepulsion(ELEMENTS, [OO], takes_over=True)(*edges_of(atoms)).sum() > 0.1
+    assert CoreRepulsion(ELEMENTS, [OO], replaces_energy=True)(*edges_of(atoms)).sum() > 0.1
 
 
-@pytest.mark.parametrize("takes_over", [False, True])
-def test_gradients(takes_over):
-    core = CoreRepulsion(ELEMENTS, [OH | {"inner": 1.5, "inner_width": 1.0}, OO], takes_over)
+@pytest.mark.parametrize("replaces_energy", [False, True])
+def test_gradients(replaces_energy):
+    core = CoreRepulsion(ELEMENTS, [OH | {"inner": 1.5, "inner_width": 1.0}, OO], replaces_energy)
     assert to_spec(build(to_spec(core))) == to_spec(core)
 
     def of(pos):
         graph, edges = edges_of(WATER, pos)
-        return core(graph, edges) + core.kept(edges)
+        return core(graph, edges) + core.remaining_fraction(edges)
 
     pos = torch.tensor(WATER.positions, requires_grad=True)
     assert torch.autograd.gradcheck(of, pos)
@@ -92,11 +94,11 @@ def test_gradients(takes_over):
         ({"inner": 1.0, "inner_width": -1.0}, "positive"),
     ],
 )
-def test_refuses_what_does_not_repel(pair, message):
+def test_invalid_pairs_raise(pair, message):
     with pytest.raises(WiringError, match=message):
         CoreRepulsion(ELEMENTS, [OH | pair])
 
 
-def test_refuses_one_pair_twice():
+def test_a_repeated_pair_raises():
     with pytest.raises(WiringError, match="twice"):
         CoreRepulsion(ELEMENTS, [OH, OH | {"elements": ["H", "O"]}])

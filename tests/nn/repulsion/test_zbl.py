@@ -32,7 +32,7 @@ def pair(r, first="Si", second="O"):
     return ase.Atoms([first, second], positions=[[0, 0, 0], [0.0, r * 0.6, r * 0.8]])
 
 
-def written_out(z_i, z_j, r, p=6):
+def explicit_sum(z_i, z_j, r, p=6):
     """eV of one pair, as the formula reads, in plain Python."""
     a = 0.4543 * 0.529 / (z_i**0.3 + z_j**0.3)
     phi = sum(
@@ -46,7 +46,7 @@ def written_out(z_i, z_j, r, p=6):
 
 def test_equals_its_formula_half_of_a_pair_to_each_atom():
     for r in (0.3, 0.8, 1.3, 1.7, 1.76, 1.78, 3.0):
-        expected = written_out(14, 8, r)
+        expected = explicit_sum(14, 8, r)
         assert energies(ZBL(ELEMENTS), pair(r)).tolist() == pytest.approx(
             [expected / 2, expected / 2], rel=1e-12, abs=1e-15
         )
@@ -62,28 +62,28 @@ def test_sums_over_all_pairs_and_images():
             for n, m in np.ndindex(5, 5):
                 d = atoms.positions[j] + np.array([(n - 2) * 3.0, (m - 2) * 2.1, 0.0]) - atoms.positions[i]
                 if np.linalg.norm(d) > 1e-9:
-                    total += 0.5 * written_out(atoms.numbers[i], atoms.numbers[j], float(np.linalg.norm(d)))
+                    total += 0.5 * explicit_sum(atoms.numbers[i], atoms.numbers[j], float(np.linalg.norm(d)))
     assert energies(ZBL(ELEMENTS), atoms).sum().item() == pytest.approx(total, rel=1e-12)
 
 
-def test_repels_the_more_the_nearer():
+def test_repulsion_increases_at_shorter_distances():
     value = [energies(ZBL(ELEMENTS), pair(r)).sum().item() for r in np.linspace(0.02, 1.76, 60)]
     assert all(near > far >= 0 for near, far in pairwise(value))
 
 
 @pytest.mark.parametrize("symbols", [("Si", "O"), ("O", "O"), ("H", "Si")])
-def test_nothing_beyond_the_sum_of_the_radii(symbols):
+def test_zero_beyond_the_sum_of_the_radii(symbols):
     reach = sum(covalent_radii[ase.Atom(symbol).number] for symbol in symbols)
     assert energies(ZBL(ELEMENTS), pair(reach - 0.01, *symbols)).min() > 0
     assert (energies(ZBL(ELEMENTS), pair(reach + 1e-9, *symbols)) == 0).all()
 
 
-def test_reaches_as_far_as_the_two_largest_atoms():
+def test_cutoff_is_the_largest_sum_of_radii():
     assert ZBL(ELEMENTS).cutoff == pytest.approx(2 * covalent_radii[14])
     assert Baseline(ELEMENTS, repulsion=ZBL(ELEMENTS)).cutoff == ZBL(ELEMENTS).cutoff
 
 
-def test_gradients_are_those_of_the_energy_twice_over():
+def test_first_and_second_derivatives():
     atoms = ase.Atoms("SiOH", positions=[[0, 0, 0], [1.4, 0.2, 0], [1.5, 0.9, 0.1]])
     pos = torch.tensor(atoms.positions, requires_grad=True)
     assert torch.autograd.gradcheck(lambda pos: energies(ZBL(ELEMENTS), atoms, pos=pos), pos)
@@ -107,7 +107,7 @@ def test_finite_at_a_tiny_distance():
     assert energy.sum().item() == pytest.approx(14.3996 * 14 * 8 / 2e-3, rel=0.05)  # bare nuclei
 
 
-def test_an_atom_alone_is_not_repelled():
+def test_an_isolated_atom_has_no_energy():
     assert energies(ZBL(ELEMENTS), ase.Atoms("O")).tolist() == [0.0]
 
 
@@ -127,7 +127,7 @@ def test_written_to_json_and_built_again_with_its_radii():
     assert not torch.equal(energies(again, pair(1.2)), energies(ZBL(["O", "Si"]), pair(1.2)))
 
 
-def test_refuses_elements_without_a_radius():
+def test_elements_without_a_radius_raise():
     with pytest.raises(WiringError, match=r"no covalent radius is tabulated for Bk; give radii="):
         ZBL(["H", "Bk"])
     assert ZBL(["H", "Bk"], radii=[0.31, 1.7]).cutoff == pytest.approx(3.4)
