@@ -172,7 +172,7 @@ MODULES = {
     "nn.equivariant_linear": "nn.equivariant.linear",
     "nn.expansion": "featurizers.density",
     "nn.gate": "nn.equivariant.gate",
-    "nn.kernel_cutoff": "featurizers.gap.kernel_cutoff",
+    "nn.kernel_cutoff": "featurizers.gap.sparse_points",
     "nn.product": "nn.equivariant.symmetric_product",
     "nn.radial_embedding": "nn.equivariant.radial_embedding",
     "nn.radial_network": "nn.equivariant.radial_network",

@@ -1,4 +1,4 @@
-"""Featurizers: (graph, edges) -> h, the description of each atom."""
+"""Featurizers: parts that compute the description h of each atom, ``(graph, edges) -> h``."""
 
 from atomgraph.featurizers.ace.ace import ACE
 from atomgraph.featurizers.bispectrum import Bispectrum

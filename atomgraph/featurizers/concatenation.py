@@ -1,4 +1,4 @@
-"""Concatenation: several descriptions of an atom, side by side."""
+"""Concatenation of the features of several featurizers."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ from atomgraph.nn.protocols import Featurizer
 
 
 class Concatenation(Featurizer):
-    r"""Featurizers side by side, :math:`h_i = h_i^{(1)} \oplus h_i^{(2)} \oplus \dots`, each with a reach of its own.
+    r"""Concatenated features of several featurizers, :math:`h_i = h_i^{(1)} \oplus h_i^{(2)} \oplus \dots`.
+
+    The featurizers can have different cutoffs; ``cutoff`` is the largest. The irreps of h are the sum of their irreps.
 
     Args:
-        featurizers: One or more. h is (n_atoms, sum of their widths); ``irreps_out`` is the sum of theirs, in order.
+        featurizers: Featurizers, at least one.
 
     Raises:
-        WiringError: If there is none, or a part is no featurizer.
+        WiringError: If there is no featurizer, or a part is not a featurizer.
     """
 
     featurizers: Any  # ModuleList of Featurizer
@@ -37,28 +39,28 @@ class Concatenation(Featurizer):
                 raise WiringError(f"featurizers[{i}] should be a Featurizer, but is {a_kind(featurizer)}")
         self.featurizers = torch.nn.ModuleList(featurizers)
         self.irreps_out = sum((o3.Irreps(featurizer.irreps_out) for featurizer in featurizers), o3.Irreps())
-        reaches: list[Any] = [featurizer.cutoff for featurizer in featurizers if hasattr(featurizer, "cutoff")]
-        if reaches:
-            self.cutoff = float(max(reaches))
+        cutoffs: list[Any] = [featurizer.cutoff for featurizer in featurizers if hasattr(featurizer, "cutoff")]
+        if cutoffs:
+            self.cutoff = float(max(cutoffs))
 
     def element_columns(self, new: Any, edit: ElementEdit) -> FeatureColumns | None:
-        """The columns of all featurizers, side by side."""
+        """Concatenated relations of the columns of all featurizers."""
         pairs = list(zip(self.featurizers, new.featurizers, strict=True))
-        parts = [old.element_columns(built, edit) for old, built in pairs]
-        if all(part is None for part in parts):
+        changes = [old_part.element_columns(new_part, edit) for old_part, new_part in pairs]
+        if all(change is None for change in changes):
             return None
         origins: list[list[tuple[int, float]]] = [[] for _ in edit.rows]
-        constants, before = [], 0
-        for (old, _), part in zip(pairs, parts, strict=True):
-            width = old.irreps_out.dim
+        constants, offset = [], 0
+        for (old_part, _), change in zip(pairs, changes, strict=True):
+            width = old_part.irreps_out.dim
             for z, row in enumerate(origins):
-                columns = [(column, 1.0) for column in range(width)] if part is None else part.origins[z]
-                row += [(column + before if column >= 0 else -1, count) for column, count in columns]
+                columns = [(column, 1.0) for column in range(width)] if change is None else change.origins[z]
+                row += [(column + offset if column >= 0 else -1, factor) for column, factor in columns]
             zeros = torch.zeros(len(origins), width, dtype=torch.float64)
-            constants.append(zeros if part is None else part.constants)
-            before += width
+            constants.append(zeros if change is None else change.constants)
+            offset += width
         return FeatureColumns(origins, torch.cat(constants, dim=1))
 
     def forward(self, graph: AtomicGraph, edges: Edges) -> Tensor:
-        """(n_atoms, irreps_out.dim)."""
+        """Features, (n_atoms, irreps_out.dim)."""
         return torch.cat([featurizer(graph, edges) for featurizer in self.featurizers], dim=1)

@@ -1,49 +1,56 @@
-"""Expansions: featurizers that see an atom's neighbours only through the sum of what each of them gives by itself."""
+"""Base of featurizers whose features are functions of a neighbour density, and the derivatives of these features.
+
+A neighbour density is a sum of contributions of the neighbours, each of which depends on one edge vector only.
+"""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.protocols import Featurizer
+from atomgraph.old_names import old_names_of, warn_old_name
 
-_AT_ONCE = 2**21  # numbers in a batch of derivatives
+_MAX_NUMBERS = 2**21  # in a batch of derivatives
 
 
 @dataclass(frozen=True, eq=False)
-class Terms:
-    r"""What each edge gives to the density of its centre, :math:`g_b = x_{p(b)}\, y_{q(b)}`: most often radial times angular.
+class DensityTerms:
+    r"""Contributions of edges to the densities of their centres, :math:`g_b = x_{p(b)}\, y_{q(b)}`, often radial times angular.
 
     Attributes:
-        rows: (n,) rows of the edges that give something.
-        channel: (n,) the channel that each gives to, such as its neighbour's element.
-        left: x, (n, n_left).
-        right: y, (n, n_right), or None for 1.
-        of_left, of_right: P and q, (n_functions,), where there is a right.
+        rows: Rows of the edges with a contribution, (n,).
+        channel: Channel of the density to which each contribution is added, for example the neighbour's element, (n,).
+        left: Factors x, (n, n_left).
+        right: Factors y, (n, n_right), or None for 1.
+        left_column: Columns p of x, (n_functions,), or None if ``right`` is None.
+        right_column: Columns q of y, (n_functions,), or None if ``right`` is None.
     """
 
     rows: Tensor
     channel: Tensor
     left: Tensor
     right: Tensor | None = None
-    of_left: Tensor | None = None
-    of_right: Tensor | None = None
+    left_column: Tensor | None = None
+    right_column: Tensor | None = None
 
     @property
     def values(self) -> Tensor:
-        """g, (n, n_functions)."""
-        return self.some(slice(None))
+        """Contributions g of all terms, (n, n_functions)."""
+        return self.select_values(slice(None))
 
-    def some(self, rows: Tensor | slice) -> Tensor:
-        """g of some of the terms."""
-        if self.right is None or self.of_left is None or self.of_right is None:
-            return self.left[rows]
-        return self.left[rows].index_select(1, self.of_left) * self.right[rows].index_select(1, self.of_right)
+    def select_values(self, numbers: Tensor | slice) -> Tensor:
+        """Contributions g of the terms with these numbers, (n_selected, n_functions)."""
+        if self.right is None or self.left_column is None or self.right_column is None:
+            return self.left[numbers]
+        x = self.left[numbers].index_select(1, self.left_column)
+        return x * self.right[numbers].index_select(1, self.right_column)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,9 +58,10 @@ class JacobianBlock:
     r"""Derivatives :math:`\partial h_{if}/\partial c_{iab}` of some features f by some functions b of one channel a.
 
     Attributes:
-        features: (k,) which f.
-        functions: (q,) which b.
-        jacobian: (n_atoms, q, k).
+        channel: Channel a.
+        features: Numbers of the features f, (k,).
+        functions: Numbers of the functions b, (q,).
+        jacobian: Derivatives, (n_atoms, q, k).
     """
 
     channel: int
@@ -63,38 +71,77 @@ class JacobianBlock:
 
 
 class DensityFeaturizer(Featurizer):
-    r"""A featurizer :math:`h_i = \Phi_{z_i}(c_i)` of a density :math:`c_{iab} = c^0_{ab} + \sum_{j:\,a_j = a} g_b(r_{ij})`.
+    r"""Base of featurizers whose features are functions of a neighbour density c.
 
-    That is the factor of a derivative, :math:`\partial h_i/\partial r_{ij} = \Phi'(c_i)\, \partial g/\partial r_{ij}`, with
-    which forces of all features cost two matrix products instead of a backward pass a feature.
-    a: one of ``n_channels``; b: one of ``n_functions``.
+    .. math:: h_i = \Phi_{z_i}(c_i), \qquad c_{iab} = c^0_{ab} + \sum_{j:\,a_j = a} g_b(r_{ij})
+
+    Derivatives are products, :math:`\partial h_i/\partial r_{ij} = \Phi'(c_i)\, \partial g/\partial r_{ij}`. The forces of all
+    features therefore cost two matrix products instead of one backward pass per feature.
+
+    Attributes:
+        n_channels: Number of channels a.
+        n_functions: Number of functions b.
     """
 
     n_channels: int
     n_functions: int
 
+    def __init_subclass__(cls, **kwargs: Any):
+        """Accept the method names of the last release in classes of users, with a warning."""
+        super().__init_subclass__(**kwargs)
+        for old, new in {"terms": "density_terms", "alone": "isolated_density"}.items():
+            if old in vars(cls) and new not in vars(cls):
+                warn_old_name(f"{cls.__name__}.{old}", new)
+                setattr(cls, new, vars(cls)[old])
+
     @abstractmethod
-    def terms(self, edges: Edges) -> Terms:
-        """:math:`g_b` of every edge inside the cutoff, differentiable by ``edges.vector`` and ``edges.length``."""
+    def density_terms(self, edges: Edges) -> DensityTerms:
+        """Contributions :math:`g_b` of all edges inside the cutoff, differentiable by ``edges.vector`` and ``edges.length``."""
 
     @abstractmethod
     def invariants(self, density: Tensor, element: Tensor) -> Tensor:
-        """(n_atoms, n_features) of densities (n_atoms, n_channels, n_functions) of atoms of elements (n_atoms,)."""
+        """Compute the features from the densities.
 
-    def alone(self, element: Tensor) -> Tensor:
-        """:math:`c^0`, the density of atoms (n_atoms,) without neighbours, as far as it is not zero; broadcast."""
+        Args:
+            density: Densities c, (n_atoms, n_channels, n_functions).
+            element: Row of each atom's element, (n_atoms,).
+
+        Returns:
+            Features h, (n_atoms, n_features).
+        """
+
+    def isolated_density(self, element: Tensor) -> Tensor:
+        """Density :math:`c^0` of atoms without neighbours.
+
+        Args:
+            element: Row of each atom's element, (n_atoms,).
+
+        Returns:
+            Densities, (n_atoms or 1, n_channels, n_functions), float64.
+        """
         return torch.zeros(1, self.n_channels, self.n_functions, dtype=torch.float64, device=element.device)
 
     def jacobian(self, density: Tensor, element: Tensor, directions: Tensor | None = None) -> Tensor:
-        r"""(n_atoms, n_rows, n_channels, n_functions): :math:`\sum_f d_{rf}\, \partial h_{if}/\partial c_{iab}`.
+        r"""Compute derivatives of the features by the densities, :math:`\sum_f d_{rf}\, \partial h_{if}/\partial c_{iab}`.
 
         Args:
-            directions: d, (n_rows, n_features); every feature by itself if None.
+            density: Densities c, (n_atoms, n_channels, n_functions).
+            element: Row of each atom's element, (n_atoms,).
+            directions: Linear combinations d of features, (n_rows, n_features); None: each feature, without combination.
+
+        Returns:
+            Derivatives, (n_atoms, n_rows, n_channels, n_functions).
         """
         return jacobian_by_atom(lambda c, z: self.invariants(c, z), density, element, directions)
 
     def jacobian_blocks(self, density: Tensor, element: int, channels: Iterable[int]) -> Iterator[JacobianBlock]:
-        """The jacobian of all features of atoms of one element by these channels, in blocks outside which they are zero."""
+        """Iterate over blocks of the Jacobian of all features; the Jacobian is zero outside the blocks.
+
+        Args:
+            density: Densities of atoms of one element, (n_atoms, n_channels, n_functions).
+            element: Row of the element.
+            channels: Channels of the densities.
+        """
         jacobian = self.jacobian(density, torch.full((len(density),), element, device=density.device))
         features = torch.arange(jacobian.shape[1], device=density.device)
         functions = torch.arange(self.n_functions, device=density.device)
@@ -102,79 +149,97 @@ class DensityFeaturizer(Featurizer):
             yield JacobianBlock(channel, features, functions, jacobian[:, :, channel].mT)
 
     def n_jacobian(self, element: int) -> int:
-        """Number of values in ``jacobian_blocks`` for an atom."""
+        """Number of values per atom in all blocks of ``jacobian_blocks``."""
         return self.irreps_out.dim * self.n_channels * self.n_functions
 
 
 def jacobian_by_atom(
     function: Callable[[Tensor, Tensor], Tensor], density: Tensor, element: Tensor, directions: Tensor | None = None
 ) -> Tensor:
-    """(n_atoms, n_rows, *density.shape[1:]): derivatives of what is a function of each atom's own density and element.
+    """Compute the Jacobian of a function that acts on each atom separately.
 
-    The atoms are repeated, once for a row, as often as memory allows: one backward pass for many rows.
+    The atoms are repeated once per row of the result, for as many rows as memory allows. One backward pass then gives many
+    rows.
+
+    Args:
+        function: Function of densities and elements (n_atoms,) with values (n_atoms, n_features).
+        density: Densities, (n_atoms, ...).
+        element: Row of each atom's element, (n_atoms,).
+        directions: Linear combinations of features, (n_rows, n_features); None: each feature, without combination.
+
+    Returns:
+        Derivatives, (n_atoms, n_rows, ...).
     """
     n_atoms = len(density)
     n_rows = function(density[:1], element[:1]).shape[1] if directions is None else len(directions)
-    at_once = max(1, min(n_rows, _AT_ONCE // max(density.numel(), 1)))
+    batch_size = max(1, min(n_rows, _MAX_NUMBERS // max(density.numel(), 1)))
     result = []
-    for first in range(0, n_rows, at_once):
-        rows = torch.arange(first, min(first + at_once, n_rows), device=density.device)
+    for start in range(0, n_rows, batch_size):
+        rows = torch.arange(start, min(start + batch_size, n_rows), device=density.device)
         with torch.enable_grad():
             copies = density.detach().repeat(len(rows), *[1] * (density.dim() - 1)).requires_grad_()
             values = function(copies, element.repeat(len(rows))).view(len(rows), n_atoms, -1)
             if directions is None:
-                chosen = values.gather(2, rows[:, None, None].expand(-1, n_atoms, 1))
+                combined = values.gather(2, rows[:, None, None].expand(-1, n_atoms, 1))
             else:
-                chosen = (values * directions[rows][:, None, :]).sum(dim=2)
-            (part,) = torch.autograd.grad(chosen.sum(), copies, materialize_grads=True)
-        result.append(part.view(len(rows), *density.shape))
+                combined = (values * directions[rows][:, None, :]).sum(dim=2)
+            (gradient,) = torch.autograd.grad(combined.sum(), copies, materialize_grads=True)
+        result.append(gradient.view(len(rows), *density.shape))
     return torch.cat(result).transpose(0, 1)
 
 
 @dataclass(frozen=True, eq=False)
 class TermDerivatives:
-    r"""The terms of edges with the derivatives of their factors by the edges' vectors.
+    r"""Contributions of edges to densities, with the derivatives of their factors by the edge vectors.
 
     Attributes:
-        left: (n, 3, n_left).
-        right: (n, 3, n_right), or None.
+        terms: Contributions, without derivatives by autograd.
+        left: Derivatives of the factors x, (n, 3, n_left), 1/Å times the unit of x.
+        right: Derivatives of the factors y, (n, 3, n_right), or None if y = 1.
     """
 
-    terms: Terms
+    terms: DensityTerms
     left: Tensor
     right: Tensor | None
 
-    def of(self, rows: Tensor) -> Tensor:
-        r""":math:`\partial g_b/\partial r_{ij}` of some of the terms, (n_rows, 3, n_functions), by the rule for products."""
-        terms, left = self.terms, self.left.index_select(0, rows)
-        if self.right is None or terms.right is None or terms.of_left is None or terms.of_right is None:
+    def select(self, numbers: Tensor) -> Tensor:
+        r"""Derivatives :math:`\partial g_b/\partial r_{ij}` of the terms with these numbers, by the product rule.
+
+        Returns:
+            Derivatives, (n_selected, 3, n_functions).
+        """
+        terms, left = self.terms, self.left.index_select(0, numbers)
+        if self.right is None or terms.right is None or terms.left_column is None or terms.right_column is None:
             return left
-        x, y = (factor.index_select(0, rows)[:, None] for factor in (terms.left, terms.right))
-        jacobian = left.index_select(2, terms.of_left) * y.index_select(2, terms.of_right)
-        right = self.right.index_select(0, rows).index_select(2, terms.of_right)
-        return jacobian.addcmul_(x.index_select(2, terms.of_left), right)
+        x, y = (factor.index_select(0, numbers)[:, None] for factor in (terms.left, terms.right))
+        jacobian = left.index_select(2, terms.left_column) * y.index_select(2, terms.right_column)
+        right = self.right.index_select(0, numbers).index_select(2, terms.right_column)
+        return jacobian.addcmul_(x.index_select(2, terms.left_column), right)
 
 
-def term_derivatives(expansion: DensityFeaturizer, edges: Edges) -> TermDerivatives:
-    r"""The terms of the edges and the jacobian of their factors.
+def term_derivatives(featurizer: DensityFeaturizer, edges: Edges) -> TermDerivatives:
+    r"""Compute the contributions of edges to densities, and the derivatives of their factors by the edge vectors.
 
-    Three derivatives of a derivative each: :math:`u \mapsto u\, \partial x/\partial r` is linear in u, so its derivative with
-    respect to u is the whole Jacobian, for any number of functions.
+    The function :math:`u \mapsto u\, \partial x/\partial r` is linear in u, so its derivative with respect to u is the Jacobian
+    of x. One such derivative per axis gives the Jacobian of any number of functions.
     """
     with torch.enable_grad():
         vector = edges.vector.detach().requires_grad_()
-        terms = expansion.terms(edges.with_vectors(vector))
+        terms = featurizer.density_terms(edges.with_vectors(vector))
         left = _jacobian(terms.left, vector)
         right = None if terms.right is None else _jacobian(terms.right, vector)
-    known = replace(terms, left=terms.left.detach(), right=None if terms.right is None else terms.right.detach())
-    return TermDerivatives(known, left, right)
+    detached = replace(terms, left=terms.left.detach(), right=None if terms.right is None else terms.right.detach())
+    return TermDerivatives(detached, left, right)
 
 
 def _jacobian(values: Tensor, vector: Tensor) -> Tensor:
-    """(n, 3, n_values): derivatives of values (n, n_values) by the vector (·, 3) of the edge that each row is of."""
+    """Derivatives of values, (n, n_values), by the vector of the edge of each row; (n, 3, n_values)."""
     u = torch.zeros_like(values).requires_grad_()
-    along = torch.autograd.grad(values, vector, u, create_graph=True, retain_graph=True, allow_unused=True)[0]
-    if along is None or not along.requires_grad:
+    product = torch.autograd.grad(values, vector, u, create_graph=True, retain_graph=True, allow_unused=True)[0]
+    if product is None or not product.requires_grad:
         return values.new_zeros(len(values), 3, values.shape[1])
-    axes = [torch.autograd.grad(along[:, axis].sum(), u, retain_graph=True)[0] for axis in range(3)]
+    axes = [torch.autograd.grad(product[:, axis].sum(), u, retain_graph=True)[0] for axis in range(3)]
     return torch.stack(axes, dim=1)
+
+
+__getattr__ = old_names_of(__name__)

@@ -1,4 +1,4 @@
-"""Element embedding: an atom is described by what it is, and nothing else."""
+"""Element embedding: a description of an atom by its element only."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ from atomgraph.nn.protocols import Featurizer
 
 
 class ElementEmbedding(Featurizer):
-    r"""A learned vector per element, :math:`h_i = W_{z_i}`; it does not see the neighbours.
+    r"""Trained vector per element, :math:`h_i = W_{z_i}`, which does not depend on neighbours.
 
-    Alone it is equal on all atoms of one element, and layers that compare or average features (Laplacians, means) leave it
-    so: give it to layers that weigh messages by distance, or beside a featurizer of the surroundings (``Concatenation``).
+    The vectors are equal for all atoms of an element. Layers that average or subtract features (means, Laplacians) keep them
+    equal. Use this featurizer with layers that weight messages by distance, or together with a featurizer that depends on
+    neighbours (``Concatenation``).
 
     Args:
         elements: Chemical symbols.
-        channels: Width; h is (n_atoms, channels), ``{channels}x0e``, of unit variance at first.
+        channels: Number of features; their initial values have unit variance.
 
     Raises:
-        WiringError: For unknown symbols or no channels.
+        WiringError: If a symbol is unknown, or ``channels`` is below one.
     """
 
     def __init__(self, elements: Sequence[str], channels: int):
@@ -40,13 +41,13 @@ class ElementEmbedding(Featurizer):
         self.weight = torch.nn.Parameter(torch.randn(len(self.elements), channels))
 
     def linear_maps(self) -> dict[str, LinearMap]:
-        """The vectors of each element: a linear map of which element an atom is."""
+        """Describe the table of vectors as a linear map of one-hot elements."""
         return matrices(self, "weight")
 
     def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
-        """The vectors of each element."""
+        """Vectors of the new elements."""
         return {"weight": self.weight[edit.rows]}
 
     def forward(self, graph: AtomicGraph, edges: Edges) -> Tensor:
-        """(n_atoms, channels)."""
+        """Features, (n_atoms, channels)."""
         return self.weight[edges.element]

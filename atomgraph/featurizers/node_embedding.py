@@ -1,4 +1,4 @@
-"""Node embedding: what an atom is, and the charge and spin of the structure around it."""
+"""Node embedding: a description of an atom by its element, and by charge and spin of its structure."""
 
 from __future__ import annotations
 
@@ -22,22 +22,24 @@ FIELDS = {
     "charge": "charge",
     "total_spin": "spin",
     "spin": "spin",
-}  # name: field of the graph
+}  # name in MACE's files: field of the graph
 KEYS = ("type", "per", "emb_dim", "num_classes", "offset", "in_dim", "use_bias")
 
 
 class NodeEmbedding(Featurizer):
-    r""":math:`h_i = W_{z_i} / \sqrt Z + \mathrm{silu}(P\,[\,s_1, s_2, \dots])`, a vector s for each state of the structure.
+    r"""Node embedding :math:`h_i = W_{z_i} / \sqrt Z + \mathrm{silu}(P\,[\,s_1, s_2, \dots])`.
+
+    Z is the number of elements. The vectors s describe the charge or the spin of the structure.
 
     Args:
-        elements: Z chemical symbols.
-        channels: Width; h is (n_atoms, channels), ``{channels}x0e``.
-        global_state: For each of ``total_charge`` (e) and ``total_spin`` (multiplicity) a mapping: ``type:
-            categorical`` with ``num_classes`` rows of a table, the row being the value plus ``offset``, or ``type:
-            continuous``, a small network with biases (``use_bias``); ``emb_dim``, the width of s.
+        elements: Chemical symbols.
+        channels: Number of features.
+        global_state: Settings of the vector s of ``total_charge`` (e) and of ``total_spin`` (multiplicity). ``type:
+            categorical``: s is the row (value plus ``offset``) of a table with ``num_classes`` rows. ``type: continuous``: s
+            is the output of a small network, with biases if ``use_bias``. ``emb_dim`` is the length of s. None: no vectors s.
 
     Raises:
-        WiringError: For what it does not know; forward: GraphError for a charge or spin that has no row.
+        WiringError: If a key or type is unknown, or a number is missing or below one.
 
     Source: Batatia et al., NeurIPS 2022; states: mace-torch 0.3.16, ``GenericJointEmbedding``.
     """
@@ -49,46 +51,51 @@ class NodeEmbedding(Featurizer):
         self.elements = checked_symbols(elements)
         self.irreps_out = o3.Irreps(f"{channels}x0e")
         self.weight = torch.nn.Parameter(torch.randn(len(self.elements), channels))
-        self.states = {name: _checked(name, state) for name, state in (global_state or {}).items()}
+        self.states = {name: _check_state(name, state) for name, state in (global_state or {}).items()}
         self.reads_states = bool(self.states)
         self.embedders = torch.nn.ModuleDict({name: _embedder(state) for name, state in self.states.items()})
         width = sum(state["emb_dim"] for state in self.states.values())
         self.project = torch.nn.Linear(width, channels, bias=False) if self.states else None
 
     def linear_maps(self) -> dict[str, LinearMap]:
-        """The vectors of each element: a linear map of which element an atom is."""
+        """Describe the table of vectors as a linear map of one-hot elements."""
         return matrices(self, "weight")
 
     def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
-        """The vectors of each element, which are divided by the square root of the number of elements."""
+        """Vectors of the new elements, scaled because they are divided by the square root of the number of elements."""
         return {"weight": self.weight[edit.rows] * edit.factor}
 
     def forward(self, graph: AtomicGraph, edges: Edges) -> Tensor:
-        """(n_atoms, channels)."""
+        """Features, (n_atoms, channels).
+
+        Raises:
+            GraphError: If the table of a charge or spin has no row for the value of a structure.
+        """
         h = self.weight[edges.element] / len(self.elements) ** 0.5
         if self.project is None:
             return h
-        states = torch.cat([self._embedded(name, graph) for name in self.states], dim=1)  # (n_graphs, width)
+        states = torch.cat([self._embed_state(name, graph) for name in self.states], dim=1)  # (n_graphs, width)
         return h + torch.nn.functional.silu(self.project(states))[graph.graph_of_atom]
 
-    def _embedded(self, name: str, graph: AtomicGraph) -> Tensor:
+    def _embed_state(self, name: str, graph: AtomicGraph) -> Tensor:
+        """Vector s of the charge or the spin, (n_graphs, emb_dim)."""
         state, value = self.states[name], graph[FIELDS[name]]  # (n_graphs,)
         if state["type"] == "continuous":
-            embedded: Tensor = self.embedders[name](value.to(self.weight.dtype)[:, None])
-            return embedded
-        first, n = -state.get("offset", 0), state["num_classes"]
-        row = value.round().long() - first
-        strange = (row < 0) | (row >= n) | (value != value.round())
-        if bool(strange.any()):
+            vectors: Tensor = self.embedders[name](value.to(self.weight.dtype)[:, None])
+            return vectors
+        lowest, n = -state.get("offset", 0), state["num_classes"]
+        row = value.round().long() - lowest
+        invalid = (row < 0) | (row >= n) | (value != value.round())
+        if bool(invalid.any()):
             raise GraphError(
-                f"a {FIELDS[name]} of {value[strange][0].item():g} is none that this model knows; "
-                f"it knows whole numbers from {first} to {first + n - 1} (info['{FIELDS[name]}'] of the structure)"
+                f"a {FIELDS[name]} of {value[invalid][0].item():g} is not one of the values of this model, which are "
+                f"whole numbers from {lowest} to {lowest + n - 1} (info['{FIELDS[name]}'] of the structure)"
             )
         result: Tensor = self.embedders[name](row)
         return result
 
 
-def _checked(name: str, state: Mapping[str, Any]) -> dict[str, Any]:
+def _check_state(name: str, state: Mapping[str, Any]) -> dict[str, Any]:
     if name not in FIELDS:
         raise WiringError(f"unknown state {name!r}{nearest(name, FIELDS)}; a structure has a charge and a spin")
     for key in state:
@@ -96,8 +103,8 @@ def _checked(name: str, state: Mapping[str, Any]) -> dict[str, Any]:
             raise WiringError(f"global_state.{name}.{key}: unknown key{nearest(str(key), KEYS)}")
     if state.get("per", "graph") != "graph" or state.get("in_dim", 1) != 1:
         raise WiringError(f"global_state.{name} should be one number for a structure, but is {dict(state)}")
-    needed = {"categorical": ("emb_dim", "num_classes"), "continuous": ("emb_dim",)}.get(state.get("type", ""))
-    if needed is None or any(not isinstance(state.get(key), int) or state[key] < 1 for key in needed):
+    required = {"categorical": ("emb_dim", "num_classes"), "continuous": ("emb_dim",)}.get(state.get("type", ""))
+    if required is None or any(not isinstance(state.get(key), int) or state[key] < 1 for key in required):
         raise WiringError(
             f"global_state.{name} should be {{type: categorical, num_classes: n, emb_dim: n}} or "
             f"{{type: continuous, emb_dim: n}}, but is {dict(state)}"

@@ -1,4 +1,4 @@
-"""Radial density: how many atoms of each element lie how far away."""
+"""Radial density: sums of radial functions over the neighbours of each element."""
 
 from __future__ import annotations
 
@@ -21,23 +21,22 @@ from atomgraph.ops.scatter import sum_to
 
 
 class RadialDensity(Featurizer):
-    r"""The neighbours of each element on radial functions, beside the atom's own element.
+    r"""Sums of radial functions over the neighbours of each element e, and a one-hot encoding of the atom's element.
 
     .. math:: h_{i,(e,n)} = \sum_j [z_j = e]\, f(r_{ij})\, R_n(r_{ij}), \qquad h_{i,e} = [z_i = e]
 
-    Columns: element by element, within an element n = 1 … n_radial; then one column an element that is 1 for the atom's own
-    (without it, layers could not tell a carbon from an oxygen in equal surroundings). An atom alone has only that column.
+    Columns: n_radial sums for each element, n changes fastest; then one column per element for the one-hot encoding. Without
+    the encoding, atoms of different elements with equal neighbours would have equal features.
 
     Args:
         elements: Chemical symbols.
-        cutoff: Å.
-        n_radial: Radial functions for each element.
-        basis: ``bessel``, ``gaussian`` or ``chebyshev``.
-        envelope: f, ``polynomial``, ``cosine``, ``tanh_cubed``, ``exponential``. h is (n_atoms, n_elements · (n_radial
-            + 1)), invariant scalars.
+        cutoff: Cutoff radius, Å.
+        n_radial: Number of radial functions per element.
+        basis: Radial basis R: ``bessel``, ``gaussian`` or ``chebyshev``.
+        envelope: Cutoff envelope f: ``polynomial``, ``cosine``, ``tanh_cubed`` or ``exponential``.
 
     Raises:
-        WiringError: For unknown names or symbols, or a cutoff or n_radial that is not positive.
+        WiringError: If a name or symbol is unknown, or cutoff or n_radial is not positive.
     """
 
     def __init__(
@@ -63,18 +62,18 @@ class RadialDensity(Featurizer):
         self.irreps_out = o3.Irreps(f"{len(self.elements) * (n_radial + 1)}x0e")
 
     def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
-        """None: the functions are equal for all elements."""
+        """No entries, because radial functions have no weights."""
         return {}
 
     def element_columns(self, new: Any, edit: ElementEdit) -> FeatureColumns | None:
-        """Columns of elements are dropped or repeated, those of neighbours and those of the atom itself."""
+        """Relation of the old columns to the new columns, which are dropped or repeated like the elements."""
         n, n_old = self.n_radial, len(edit.old)
         columns = [row * n + k for row in edit.rows for k in range(n)] + [n_old * n + row for row in edit.rows]
         constants = torch.zeros(len(edit.rows), n_old * (n + 1), dtype=torch.float64)
         return FeatureColumns([[(column, 1.0) for column in columns]] * len(edit.rows), constants)
 
     def forward(self, graph: AtomicGraph, edges: Edges) -> Tensor:
-        """(n_atoms, n_elements · (n_radial + 1))."""
+        """Features, (n_atoms, n_elements · (n_radial + 1)), invariant scalars."""
         basis, cutoff = BASES[self.basis], self.cutoff
         weight = edge_envelope(edges, self.envelope, cutoff)
         radial = edges.cached(
@@ -82,5 +81,5 @@ class RadialDensity(Featurizer):
         )  # (n_edges, n_radial)
         row = edges.centre * edges.n_elements + edges.element_of_neighbour
         density = sum_to(weight[:, None] * radial, row, edges.n_atoms * edges.n_elements)
-        own = torch.nn.functional.one_hot(edges.element, edges.n_elements)
-        return torch.cat([density.reshape(edges.n_atoms, -1), own.to(density.dtype)], dim=1)
+        one_hot = torch.nn.functional.one_hot(edges.element, edges.n_elements)
+        return torch.cat([density.reshape(edges.n_atoms, -1), one_hot.to(density.dtype)], dim=1)

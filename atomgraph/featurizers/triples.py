@@ -1,4 +1,4 @@
-"""Triples: unordered pairs of edges that share a centre, each once, in portions that fit into memory."""
+"""Triples of atoms: unordered pairs of edges with a common centre, in portions that fit into memory."""
 
 from __future__ import annotations
 
@@ -9,45 +9,63 @@ import torch
 from torch import Tensor
 
 from atomgraph.nn.edges import Edges
+from atomgraph.old_names import old_names_of
 
 
 @dataclass(frozen=True)
 class Triples:
-    """Pairs of edges around the atoms ``first_atom`` … ``first_atom + n_atoms − 1``, sorted by centre.
+    """Triples of consecutive central atoms, sorted by central atom.
 
     Attributes:
-        first, second: (n_triples,) rows of edges with ``first < second`` and the same centre.
+        first_edge: Row of the first edge of each triple, (n_triples,); smaller than the row of the second edge.
+        second_edge: Row of the second edge of each triple, (n_triples,), with the same centre.
+        first_atom: Row of the first central atom.
+        n_atoms: Number of central atoms, including atoms without triples.
     """
 
-    first: Tensor
-    second: Tensor
+    first_edge: Tensor
+    second_edge: Tensor
     first_atom: int
     n_atoms: int
 
 
-def triples(edges: Edges, at_once: int = 2**20) -> Iterator[Triples]:
-    """All unordered pairs of edges that share a centre: portions of consecutive atoms, together all atoms.
+def iterate_triples(edges: Edges, portion_size: int = 2**20) -> Iterator[Triples]:
+    """Iterate over all unordered pairs of edges with a common centre, in portions of consecutive atoms.
 
     Args:
-        at_once: About how many triples one portion holds (an atom's own stay together).
+        edges: Edges, sorted by centre.
+        portion_size: Approximate number of triples per portion; all triples of an atom are in one portion.
     """
     degree = torch.bincount(edges.centre, minlength=edges.n_atoms)
-    first_edge = degree.cumsum(0) - degree
-    portion = (degree * (degree - 1) // 2).cumsum(0) // at_once  # (n_atoms,), never falling
+    atom_start = degree.cumsum(0) - degree
+    portion = (degree * (degree - 1) // 2).cumsum(0) // portion_size  # (n_atoms,), in increasing order
     first_atom = 0
     for n_atoms in torch.unique_consecutive(portion, return_counts=True)[1].tolist():
         atoms = slice(first_atom, first_atom + n_atoms)
-        yield Triples(*_pairs(first_edge[atoms], degree[atoms]), first_atom, n_atoms)
+        yield Triples(*_pairs(atom_start[atoms], degree[atoms]), first_atom, n_atoms)
         first_atom += n_atoms
 
 
-def _pairs(first_edge: Tensor, degree: Tensor) -> tuple[Tensor, Tensor]:
-    """Each edge with all earlier edges of its atom, for edges stored atom after atom."""
+def _pairs(atom_start: Tensor, degree: Tensor) -> tuple[Tensor, Tensor]:
+    """Pair each edge with all earlier edges of the same atom.
+
+    Args:
+        atom_start: Row of the first edge of each atom, (n_atoms,).
+        degree: Number of edges of each atom, (n_atoms,).
+
+    Returns:
+        Rows of the earlier and of the later edge of each pair, (n_triples,).
+    """
     n_edges = int(degree.sum())
-    start = torch.repeat_interleave(first_edge, degree)  # (n_edges,) the first edge of each edge's atom
-    edge = torch.arange(n_edges, device=degree.device) + (first_edge[0] if len(first_edge) else 0)
-    earlier = edge - start
-    second = torch.repeat_interleave(edge, earlier)
-    before = torch.repeat_interleave(earlier.cumsum(0) - earlier, earlier)
-    first = torch.repeat_interleave(start, earlier) + torch.arange(len(second), device=degree.device) - before
+    edge_start = torch.repeat_interleave(atom_start, degree)  # (n_edges,) the first edge of each edge's atom
+    edge = torch.arange(n_edges, device=degree.device) + (atom_start[0] if len(atom_start) else 0)
+    n_earlier = edge - edge_start
+    second = torch.repeat_interleave(edge, n_earlier)
+    pair_start = torch.repeat_interleave(n_earlier.cumsum(0) - n_earlier, n_earlier)
+    first = (
+        torch.repeat_interleave(edge_start, n_earlier) + torch.arange(len(second), device=degree.device) - pair_start
+    )
     return first, second
+
+
+__getattr__ = old_names_of(__name__)

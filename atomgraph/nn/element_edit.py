@@ -1,4 +1,4 @@
-"""Change of the elements of a model: what each part needs to change its arguments, weights and feature columns."""
+"""Change of the elements of a model: effects on the arguments, weights and feature columns of its parts."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def test_three_atoms_have_lammps_components(option):
 
 
 @pytest.mark.parametrize("chem", [None, CHEM])
-def test_an_atom_alone_has_the_size_of_its_components(chem):
+def test_isolated_atom_has_the_components_of_its_weight(chem):
     """B = 2j + 1; nothing where that is subtracted."""
     atoms = ase.Atoms("C")
     result = components(atoms, ELEMENTS, 3.0, 2, chem=chem)
@@ -118,7 +118,7 @@ def test_an_atom_alone_has_the_size_of_its_components(chem):
     torch.testing.assert_close(components(atoms, ELEMENTS, 3.0, 2, chem=chem, wself=2.0), 8 * result)
 
 
-def test_pairs_see_each_other_up_to_the_sum_of_their_radii():
+def test_cutoff_of_a_pair_is_the_sum_of_radii():
     pair = ase.Atoms("HC", positions=[[0, 0, 0], [0, 0, 2.9]])
     settings = {"radii": {"H": 0.4, "C": 0.6}, "bzero": True}
     assert components(pair, ["H", "C"], 3.0, **settings).abs().max() > 1e-9
@@ -133,14 +133,14 @@ def test_quadratic_columns_are_halved_squares_and_products():
     torch.testing.assert_close(result, torch.cat([b, torch.stack(pairs, dim=1)], dim=1))
 
 
-def test_channels_add_up_to_no_channels():
+def test_sum_over_channels_equals_one_channel():
     """Σ_abc of the components of channels is the component of all neighbours together, the atom itself once."""
     atoms = sample_structures()["molecule"]
     apart = components(atoms, ELEMENTS, 3.4, 4, chem=CHEM).unflatten(1, (8, -1)).sum(dim=1)
     torch.testing.assert_close(apart, components(atoms, ELEMENTS, 3.4, 4), rtol=1e-11, atol=1e-11)
 
 
-def test_nearer_than_rmin0_it_goes_on_smoothly():
+def test_components_are_smooth_at_rmin0():
     def at(r):
         return components(ase.Atoms("C2", positions=[[0, 0, 0], [0, 0, r]]), ["C"], 4.0, 4, rmin0=1.5)
 
@@ -166,7 +166,7 @@ def test_float32_is_float64_to_six_digits():
         ({"weights": {"C": 1.0}}, "weights of a bispectrum .* lack Si; add Si to weights"),
         ({"radii": "auto"}, "numbers that a run takes from its training structures"),
         ({"radii": {"Gi": 1.0}}, "Gi"),
-        ({"inner": {"Ge": [1.0, 0.1]}}, "inner speaks of Ge; the elements are Si, C"),
+        ({"inner": {"Ge": [1.0, 0.1]}}, "inner contains Ge; the elements are Si, C"),
         ({"weights": {"Si": float("inf"), "C": 1.0}}, "finite numbers"),
         ({"rfac0": 1.2}, "rfac0 should be in"),
         ({"rmin0": 4.0}, "rmin0 from 0 to below 4.0"),
@@ -176,12 +176,12 @@ def test_float32_is_float64_to_six_digits():
         ({"inner": {"Si": [1.0, 0.1], "C": [1.0, 0.0]}}, "D positive"),
     ],
 )
-def test_nonsense_is_refused(settings, complaint):
+def test_invalid_arguments_raise(settings, complaint):
     with pytest.raises(WiringError, match=complaint):
         Bispectrum(**({"elements": ["Si", "C"], "cutoff": 4.0} | settings))
 
 
-def test_a_table_may_know_more_elements_than_the_model():
+def test_tables_can_contain_more_elements_than_the_model():
     every = Bispectrum(["Si"], 4.0, radii={"Si": 0.6, "Cu": 0.4}, weights={"Si": 1.0, "Cu": 2.0})
     assert every.cutoff == pytest.approx(4.8, rel=1e-15)
     few = Bispectrum(["Si"], 4.0, radii={"Si": 0.6})

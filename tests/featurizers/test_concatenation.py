@@ -27,7 +27,7 @@ def test_columns_are_those_of_the_parts_in_order():
     assert together.cutoff == 4.0
 
 
-def test_refuses_nothing_and_other_objects():
+def test_no_featurizer_and_other_objects_raise():
     with pytest.raises(WiringError, match="at least one"):
         Concatenation([])
     with pytest.raises(WiringError, match=r"featurizers\[1\] should be a Featurizer, but is a Linear"):

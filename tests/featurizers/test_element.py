@@ -16,21 +16,21 @@ class TestElementEmbedding(FeaturizerLaws):
         return ElementEmbedding(ELEMENTS, channels=5)
 
 
-def test_atoms_of_one_element_are_alike_and_of_two_are_not():
+def test_features_depend_on_the_element_only():
     graph = graph_of(crystal(), 4.0)
     h = ElementEmbedding(ELEMENTS, channels=3)(graph, Edges.of(graph, ElementTable(ELEMENTS), torch.float32))
     z = graph.atomic_numbers
     assert torch.equal((h[:, None] == h[None]).all(dim=2), z[:, None] == z[None])
 
 
-def test_width_does_not_change_the_variance_at_the_start():
+def test_initial_variance_does_not_depend_on_the_width():
     with torch.random.fork_rng():
         torch.manual_seed(0)
         weight = ElementEmbedding(ELEMENTS, channels=4000).weight
     assert weight.std().item() == pytest.approx(1.0, rel=0.05)
 
 
-def test_refuses_what_makes_no_embedding():
+def test_invalid_arguments_raise():
     with pytest.raises(WiringError, match="channels must be at least 1"):
         ElementEmbedding(["H"], channels=0)
     with pytest.raises(WiringError, match="unknown chemical symbol 'Sj'"):

@@ -48,7 +48,7 @@ def fade(r, cutoff, width):
     return np.where(r < cutoff - width, 1.0, 0.5 * (np.cos(np.pi * (r - cutoff + width) / width) + 1.0))
 
 
-def test_pairs_written_out():
+def test_pair_kernel_equals_its_explicit_sum():
     atoms = crystal()
     graph, featurizer = graph_of(atoms, 3.5), PairKernel(ELEMENTS, 3.5, ["H", "O"], n_points=4).double()
     expected = np.zeros((len(atoms), 4))
@@ -61,7 +61,7 @@ def test_pairs_written_out():
     np.testing.assert_allclose(described(featurizer, graph), expected, atol=1e-13)
 
 
-def test_triples_written_out():
+def test_triple_kernel_equals_its_explicit_sum():
     atoms = crystal()
     graph, featurizer = graph_of(atoms, 3.5), TripleKernel(ELEMENTS, 3.5, "O", ["H", "Si"], n_points=4).double()
     expected = np.zeros((len(atoms), 4))
@@ -97,7 +97,7 @@ def test_second_derivatives(featurizer):
     assert torch.autograd.gradgradcheck(of, pos)
 
 
-def test_refuses_what_makes_no_kernel():
+def test_invalid_arguments_raise():
     with pytest.raises(WiringError, match="pair should name 2 of H, O"):
         PairKernel(["H", "O"], 4.0, ["H", "C"])
     with pytest.raises(WiringError, match="neighbours should name 2 of H, O"):

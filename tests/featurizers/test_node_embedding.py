@@ -50,16 +50,16 @@ def test_the_default_is_neutral_and_a_singlet():
 
 
 @pytest.mark.parametrize("charge", [3, -3, 0.5])
-def test_a_charge_without_a_row_is_refused(charge):
+def test_a_charge_without_a_row_raises(charge):
     with pytest.raises(GraphError, match="whole numbers from -2 to 2"):
         embedded(NodeEmbedding(ELEMENTS, 4, STATES), graph_with(charge=charge))
 
 
-def test_two_charges_that_contradict_are_refused():
+def test_contradicting_charges_raise():
     with pytest.raises(GraphError, match="two values of the charge"):
         graph_with(charge=1, total_charge=2)
 
 
-def test_a_charge_that_is_no_number_is_refused():
+def test_a_charge_that_is_no_number_raises():
     with pytest.raises(GraphError, match="should be a number"):
         graph_with(charge="one")

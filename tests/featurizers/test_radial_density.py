@@ -39,7 +39,7 @@ def density(featurizer, atoms, elements=ELEMENTS, cutoff=4.0):
     ("basis", "envelope", "radial", "fade"),
     [("bessel", "polynomial", bessel, polynomial_cutoff), ("gaussian", "cosine", gaussian, cosine_cutoff)],
 )
-def test_equals_its_sum_written_out_pair_by_pair(basis, envelope, radial, fade):
+def test_features_equal_the_explicit_sum_over_pairs(basis, envelope, radial, fade):
     atoms, cutoff, n_radial = crystal(), 4.0, 3
     graph = graph_of(atoms, cutoff)
     expected = np.zeros((len(atoms), len(ELEMENTS), n_radial))
@@ -55,25 +55,25 @@ def test_equals_its_sum_written_out_pair_by_pair(basis, envelope, radial, fade):
     np.testing.assert_array_equal(result[:, columns:].numpy(), own)
 
 
-def test_an_atom_alone_is_only_what_it_is():
+def test_isolated_atom_has_only_its_element():
     result = density(RadialDensity(["C", "O"], 4.0, n_radial=2), ase.Atoms("O"), ["C", "O"])
     assert result.tolist() == [[0.0, 0.0, 0.0, 0.0, 0.0, 1.0]]
 
 
-def test_atoms_of_one_element_differ_by_their_surroundings():
+def test_features_depend_on_the_neighbours():
     result = density(
         RadialDensity(["Cu"], 4.0), ase.Atoms("Cu3", positions=[[0, 0, 0], [0, 0, 2.3], [0, 0, 5.0]]), ["Cu"]
     )
     assert (result[0] - result[1]).abs().max() > 0.01
 
 
-def test_an_atom_sees_its_own_images():
+def test_periodic_images_of_an_atom_are_neighbours():
     result = density(RadialDensity(["Cu"], 4.0), ase.Atoms("Cu", cell=[2.5, 9, 9], pbc=[True, False, False]), ["Cu"])
     pair = density(RadialDensity(["Cu"], 4.0), ase.Atoms("Cu2", positions=[[0, 0, 0], [2.5, 0, 0]]), ["Cu"])
     torch.testing.assert_close(result[0, :-1], 2 * pair[0, :-1])
 
 
-def test_refuses_unknown_names_with_the_nearest():
+def test_unknown_names_raise_with_the_most_similar_name():
     with pytest.raises(WiringError, match="did you mean bessel"):
         RadialDensity(["H"], 4.0, basis="besel")
     with pytest.raises(WiringError, match="did you mean polynomial"):

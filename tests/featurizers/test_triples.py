@@ -5,19 +5,21 @@ from itertools import combinations
 import pytest
 import torch
 
-from atomgraph.featurizers.triples import triples
+from atomgraph.featurizers.triples import iterate_triples
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.testing.graphs import ELEMENTS, batch_of, graph_of, sample_structures
 
 
-@pytest.mark.parametrize("at_once", [1, 50, 2**20])
-def test_every_pair_of_edges_around_an_atom_comes_once(at_once):
+@pytest.mark.parametrize("portion_size", [1, 50, 2**20])
+def test_every_pair_of_edges_of_an_atom_occurs_once(portion_size):
     graph = batch_of([graph_of(atoms, 3.0) for atoms in sample_structures().values()])
     edges = Edges.of(graph, ElementTable(ELEMENTS), torch.float64)
-    portions = list(triples(edges, at_once))
+    portions = list(iterate_triples(edges, portion_size))
     result = [
-        pair for portion in portions for pair in zip(portion.first.tolist(), portion.second.tolist(), strict=True)
+        pair
+        for portion in portions
+        for pair in zip(portion.first_edge.tolist(), portion.second_edge.tolist(), strict=True)
     ]
     expected = {
         pair
@@ -30,14 +32,14 @@ def test_every_pair_of_edges_around_an_atom_comes_once(at_once):
     for portion in portions:
         assert portion.first_atom == next_atom
         next_atom += portion.n_atoms
-        centres = edges.centre[portion.first]
+        centres = edges.centre[portion.first_edge]
         assert ((centres >= portion.first_atom) & (centres < next_atom)).all()
         assert (centres[1:] >= centres[:-1]).all()
     assert next_atom == edges.n_atoms
-    assert at_once > 50 or len(portions) > 1
+    assert portion_size > 50 or len(portions) > 1
 
 
-def test_atoms_with_fewer_than_two_neighbours_have_none():
+def test_atoms_with_fewer_than_two_neighbours_have_no_triples():
     graph = graph_of(sample_structures()["molecule"][:1], 3.0)
-    (portion,) = triples(Edges.of(graph, ElementTable(ELEMENTS), torch.float64))
-    assert len(portion.first) == len(portion.second) == 0
+    (portion,) = iterate_triples(Edges.of(graph, ElementTable(ELEMENTS), torch.float64))
+    assert len(portion.first_edge) == len(portion.second_edge) == 0

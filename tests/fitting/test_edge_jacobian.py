@@ -80,7 +80,7 @@ def test_gradients_by_the_density_are_those_of_backward_passes(case):
 def test_gradients_of_terms_are_finite_differences(case):
     expansion, _, edges, _ = case
     gradients = term_derivatives(expansion, edges)
-    result = gradients.of(torch.arange(len(gradients.terms.rows)))
+    result = gradients.select(torch.arange(len(gradients.terms.rows)))
     step = 1e-5
     for axis in range(3):
         values = []

@@ -1,4 +1,4 @@
-"""The atomic cluster expansion: radial functions of bonds, products of densities, invariants."""
+"""Atomic cluster expansion: radial functions of bonds, products of densities, invariants."""
 
 from atomgraph.featurizers.ace.ace import ACE
 

@@ -1,4 +1,4 @@
-"""The atomic cluster expansion: invariant products of what an atom's neighbours add up to."""
+"""Atomic cluster expansion: invariant products of the neighbour densities of an atom."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from torch import Tensor
 
 from atomgraph.errors import WiringError
 from atomgraph.featurizers.ace.bonds import Bonds
-from atomgraph.featurizers.ace.element_edit import Expanded, bonds_for, functions_for
+from atomgraph.featurizers.ace.element_edit import EntriesAndOrigins, edit_bonds, edit_functions
 from atomgraph.featurizers.ace.functions import Factor, cluster_functions, pacemaker_functions
 from atomgraph.featurizers.ace.jacobian import ClusterJacobian
 from atomgraph.featurizers.ace.products import ClusterProducts
-from atomgraph.featurizers.density import DensityFeaturizer, JacobianBlock, Terms
+from atomgraph.featurizers.density import DensityFeaturizer, DensityTerms, JacobianBlock
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.constants import Constants
 from atomgraph.nn.edges import Edges
@@ -29,36 +29,35 @@ from atomgraph.ops.spherical import spherical_harmonics
 
 
 class ACE(DensityFeaturizer):
-    r"""Invariants :math:`B_{if}` of the atomic cluster expansion, as pacemaker has them; the cost is linear in neighbours.
+    r"""Invariants :math:`B_{if}` of the atomic cluster expansion, with columns as in pacemaker.
 
     .. math::
         A_{i z n l m} &= \sum_{j:\, z_j = z} R_{nl}^{z_i z_j}(r_{ij})\, Y_{lm}(\hat r_{ij}), \qquad
         R_{nl} = \sum_k c_{nlk}\, g_k \\
         B_{if} &= \sum_{m_1 m_2 \dots} C^{l_1 l_2 \dots}_{m_1 m_2 \dots} A_{i z_1 n_1 l_1 m_1} A_{i z_2 n_2 l_2 m_2} \dots
 
-    with up to six factors, harmonics of :math:`\sum_m Y_{lm}^2 = 2l + 1`, and C generalised Clebsch-Gordan coefficients.
-    A function of one factor has :math:`g_n` in place of :math:`R_{n0}`. Columns are an atom's functions in their order; where
-    central elements have more and fewer, the shorter rows end in zeros.
+    with up to six factors, harmonics with :math:`\sum_m Y_{lm}^2 = 2l + 1`, and generalised Clebsch-Gordan coefficients C.
+    A function of one factor has :math:`g_n` instead of :math:`R_{n0}`. Columns are the functions of the central element, in
+    order. Elements with fewer functions have zeros in the last columns.
 
     Args:
         elements: Chemical symbols.
-        cutoff: Å.
-        functions: ``{centre, neighbours, ns, ls, inner}`` each: symbols of the central element and of each factor, n
-            (from 1) and l of each factor, the degrees in between (pacemaker's ``lint``); None stands for all up to
-            ``n_max`` and ``l_max``.
-        n_max, l_max: Where functions is None, the largest n and l of functions of one, two … factors, pacemaker's
-            ``nradmax_by_orders`` and ``lmax_by_orders``.
-        radial: A key of ``ops.radial_basis.ACE_RADIALS``.
-        n_radial: Functions :math:`g_k`, None for as many as are asked for.
-        width: Å over which the basis fades before the cutoff, where it does not do so by itself, at most 1 Å if None.
-        exponent: λ of ``ChebExpCos`` and ``ChebPow``.
-        bonds: ``{elements, radial, cutoff, width, exponent, inner, inner_width}`` for each pair of elements that is
-            seen (see ``nn.ace_bonds.Bonds``); None: all pairs, with the arguments above.
-        learned: Whether c is trained. c is ``bonds.coefficient``, (n_bonds, n_max, l_max + 1, n_radial), one for both
-            orders of a pair.
+        cutoff: Cutoff radius, Å.
+        functions: Mappings ``{centre, neighbours, ns, ls, inner}``, one per function: symbol of the central element; symbol,
+            n (from 1) and l of each factor; intermediate degrees (pacemaker's ``lint``). None: all functions up to ``n_max``
+            and ``l_max``.
+        n_max: Largest n of functions of one, two … factors if ``functions`` is None, pacemaker's ``nradmax_by_orders``.
+        l_max: Largest l of functions of one, two … factors if ``functions`` is None, pacemaker's ``lmax_by_orders``.
+        radial: Radial basis, a key of ``ops.radial_basis.ACE_RADIALS``.
+        n_radial: Number of functions :math:`g_k`; None: the smallest number that the functions need.
+        width: Width of the switching function of the basis before the cutoff, Å; None: 1 Å, or the cutoff if that is smaller.
+        exponent: Exponent λ of ``ChebExpCos`` and ``ChebPow``, no unit.
+        bonds: Mappings ``{elements, radial, cutoff, width, exponent, inner, inner_width}``, one per pair of elements (see
+            ``featurizers.ace.bonds.Bonds``); None: all pairs, with the arguments above.
+        learned: Train the coefficients c, which are ``bonds.coefficient``, (n_bonds, n_max, l_max + 1, n_radial).
 
     Raises:
-        WiringError: For functions or bonds that do not fit, or for no function at all.
+        WiringError: If a function or a bond is invalid, or there is no function.
 
     Source: Drautz, Phys. Rev. B 99, 014104 (2019); Lysogorskiy et al., npj Comput. Mater. 7, 97 (2021).
     """
@@ -84,126 +83,135 @@ class ACE(DensityFeaturizer):
         if functions is None:
             functions = pacemaker_functions(self.elements, n_max, l_max)
         self.functions = cluster_functions(functions, self.elements)
-        every = [function for of_one in self.functions for function in of_one]
-        if not every:
+        all_functions = [function for element_functions in self.functions for function in element_functions]
+        if not all_functions:
             raise WiringError("there is no cluster function at all; name at least one")
-        highest = [max((max(f.ns) for f in every if (f.rank == 1) == alone), default=0) for alone in (True, False)]
-        n_radial = max(highest) if n_radial is None else n_radial
-        if n_radial < max(highest[0], 1):
-            raise WiringError(f"the functions ask for {highest[0]} radial functions, but n_radial is {n_radial}")
+        n_max_single = max((max(f.ns) for f in all_functions if f.rank == 1), default=0)
+        n_max_coupled = max((max(f.ns) for f in all_functions if f.rank > 1), default=0)
+        n_radial = max(n_max_single, n_max_coupled) if n_radial is None else n_radial
+        if n_radial < max(n_max_single, 1):
+            raise WiringError(f"the functions need {n_max_single} radial functions, but n_radial is {n_radial}")
         if bonds is None:
-            shape = {"radial": radial, "cutoff": self.cutoff, "exponent": exponent}
-            shape["width"] = min(1.0, self.cutoff) if width is None else width
-            bonds = [{"elements": list(pair)} | shape for pair in combinations_with_replacement(self.elements, 2)]
-        self._l_max = max(max(f.ls) for f in every)
-        self.bonds = Bonds(self.elements, bonds, n_radial, highest[1], self._l_max, learned)
-        if self.bonds.reach > self.cutoff + 1e-12:
-            raise WiringError(f"a bond reaches {self.bonds.reach} Å, beyond the cutoff of {self.cutoff} Å")
+            bond = {"radial": radial, "cutoff": self.cutoff, "exponent": exponent}
+            bond["width"] = min(1.0, self.cutoff) if width is None else width
+            bonds = [{"elements": list(pair)} | bond for pair in combinations_with_replacement(self.elements, 2)]
+        self._l_max = max(max(f.ls) for f in all_functions)
+        self.bonds = Bonds(self.elements, bonds, n_radial, n_max_coupled, self._l_max, learned)
+        if self.bonds.max_cutoff > self.cutoff + 1e-12:
+            raise WiringError(f"a bond reaches {self.bonds.max_cutoff} Å, beyond the cutoff of {self.cutoff} Å")
         self.n_channels = len(self.elements)
-        self.n_functions = n_radial + highest[1] * (self._l_max + 1) ** 2
+        self.n_functions = n_radial + n_max_coupled * (self._l_max + 1) ** 2
         self._jacobians: dict[int, ClusterJacobian] = {}
         self._products = ClusterProducts(self.functions, self._column)
         self.irreps_out = o3.Irreps(f"{self._products.width}x0e")
-        of_column = np.array([l for l in range(self._l_max + 1) for _ in range(2 * l + 1)])
-        alone, places = np.arange(n_radial), np.arange(highest[1])[:, None] * (self._l_max + 1) + of_column
+        degree = np.array([l for l in range(self._l_max + 1) for _ in range(2 * l + 1)])  # l of each harmonic
+        single = np.arange(n_radial)
+        coupled = n_radial + np.arange(n_max_coupled)[:, None] * (self._l_max + 1) + degree
         self._order = Constants(
-            of_product=of_column * len(of_column) + np.arange(len(of_column)),
-            of_left=np.concatenate([alone, n_radial + places.ravel()]),
-            of_right=np.concatenate([0 * alone, np.tile(np.arange(len(of_column)), highest[1])]),
+            product_column=degree * len(degree) + np.arange(len(degree)),
+            left_column=np.concatenate([single, coupled.ravel()]),
+            right_column=np.concatenate([0 * single, np.tile(np.arange(len(degree)), n_max_coupled)]),
         )
 
     def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
-        """The coefficients of each bond, as many as the new functions need."""
-        functions, _ = self._functions_for(edit)
+        """Coefficients of the bonds of the new elements, up to the n and l of the new functions."""
+        functions, _ = self._edited_functions(edit)
         n_max = max((max(f["ns"]) for f in functions if len(f["ns"]) > 1), default=0)
         l_max = max(max(f["ls"]) for f in functions)
-        known, pairs = self.bonds.coefficient.detach(), self.bonds.pairs
-        bonds = bonds_for(self.arguments["bonds"], edit)
+        coefficient, pairs = self.bonds.coefficient.detach(), self.bonds.pairs
+        bonds = edit_bonds(self.arguments["bonds"], edit)
         if bonds is None:
             names = list(combinations_with_replacement(edit.names, 2))
         else:
             names = [tuple(bond["elements"]) for bond in bonds]
-        old = [[edit.rows[edit.names.index(symbol)] for symbol in pair] for pair in names]
-        return {"bonds.coefficient": torch.stack([known[pairs[a, b], :n_max, : l_max + 1] for a, b in old])}
+        old_rows = [[edit.rows[edit.names.index(symbol)] for symbol in pair] for pair in names]
+        return {"bonds.coefficient": torch.stack([coefficient[pairs[a, b], :n_max, : l_max + 1] for a, b in old_rows])}
 
     def element_arguments(self, edit: ElementEdit) -> dict[str, Any]:
-        """With the functions and bonds of the new elements."""
+        """Constructor arguments with the functions and bonds of the new elements."""
         arguments = super().element_arguments(edit) | {"n_radial": self.bonds.n_radial}
-        return arguments | {"functions": self._functions_for(edit)[0], "bonds": bonds_for(arguments["bonds"], edit)}
+        return arguments | {"functions": self._edited_functions(edit)[0], "bonds": edit_bonds(arguments["bonds"], edit)}
 
     def element_columns(self, new: Any, edit: ElementEdit) -> FeatureColumns | None:
-        """Columns follow their functions, each as often as the function occurs."""
+        """Relation of the columns of the old functions to the columns of the new functions."""
         width, n_old = new.irreps_out.dim, self.irreps_out.dim
-        origins = [row + [(-1, 0.0)] * (width - len(row)) for row in self._functions_for(edit)[1]]
+        origins = [row + [(-1, 0.0)] * (width - len(row)) for row in self._edited_functions(edit)[1]]
         return FeatureColumns(origins, torch.zeros(len(origins), n_old, dtype=torch.float64))
 
-    def _functions_for(self, edit: ElementEdit) -> Expanded:
+    def _edited_functions(self, edit: ElementEdit) -> EntriesAndOrigins:
         arguments = self.arguments
         entries = arguments["functions"] or pacemaker_functions(edit.old, arguments["n_max"], arguments["l_max"])
-        return edit.cached((id(self), "functions"), lambda: functions_for(entries, edit))
+        return edit.cached((id(self), "functions"), lambda: edit_functions(entries, edit))
 
     def forward(self, graph: AtomicGraph, edges: Edges) -> Tensor:
-        """(n_atoms, n_features). The sign of the edge vectors does not matter: the degrees of a function add up to even."""
+        """Features, (n_atoms, n_features).
+
+        The sign of the edge vectors has no effect, because the degrees of a function have an even sum.
+        """
         rows, g, r_nl = self.bonds(edges)
         channel = edges.element_of_neighbour.index_select(0, rows)
-        owner, size = edges.centre.index_select(0, rows) * self.n_channels + channel, edges.n_atoms * self.n_channels
-        result = [sum_to(g, owner, size)]
+        target, size = edges.centre.index_select(0, rows) * self.n_channels + channel, edges.n_atoms * self.n_channels
+        result = [sum_to(g, target, size)]
         if self.bonds.n_max:
             y = spherical_harmonics(self._l_max, edges.vector.index_select(0, rows))
-            every = outer_sum_to(r_nl.flatten(1), y, owner, size).view(size, self.bonds.n_max, -1)
-            result.append(every.index_select(2, self._order.like(y)["of_product"]).flatten(1))
+            products = outer_sum_to(r_nl.flatten(1), y, target, size).view(size, self.bonds.n_max, -1)
+            result.append(products.index_select(2, self._order.like(y)["product_column"]).flatten(1))
         return self.invariants(torch.cat(result, dim=1).view(edges.n_atoms, self.n_channels, -1), edges.element)
 
-    def terms(self, edges: Edges) -> Terms:
-        """What a neighbour adds to A of its element: every :math:`g_k`, then :math:`R_{nl} Y_{lm}`, n outermost, then l, m."""
+    def density_terms(self, edges: Edges) -> DensityTerms:
+        """Contributions of neighbours to the densities A of their elements.
+
+        The functions are all :math:`g_k`, then :math:`R_{nl} Y_{lm}`; m changes fastest, then l, then n.
+        """
         rows, g, r_nl = self.bonds(edges)
         channel = edges.element_of_neighbour.index_select(0, rows)
         if not self.bonds.n_max:
-            return Terms(rows, channel, g)
-        y = spherical_harmonics(self._l_max, edges.vector.index_select(0, rows))  # its first column is 1
-        places = self._order.like(y)
-        return Terms(rows, channel, torch.cat([g, r_nl.flatten(1)], dim=1), y, places["of_left"], places["of_right"])
+            return DensityTerms(rows, channel, g)
+        y = spherical_harmonics(self._l_max, edges.vector.index_select(0, rows))  # the first column is 1
+        order, radial = self._order.like(y), torch.cat([g, r_nl.flatten(1)], dim=1)
+        return DensityTerms(rows, channel, radial, y, order["left_column"], order["right_column"])
 
     def invariants(self, density: Tensor, element: Tensor) -> Tensor:
         return self._products(density.flatten(1), element)
 
     def jacobian(self, density: Tensor, element: Tensor, directions: Tensor | None = None) -> Tensor:
-        """As ``DensityFeaturizer`` has it; the rule for products instead of a backward pass a function."""
+        """Derivatives of the features, as in ``DensityFeaturizer``, by the product rule instead of backward passes."""
         result = density.new_zeros(len(density), self.n_channels, self.n_functions, self._products.width)
         for row in torch.unique(element).tolist():
-            mine = torch.nonzero(element == row)[:, 0]
-            for block in self.jacobian_blocks(density[mine], row, range(self.n_channels)):
-                place = mine[:, None, None], block.channel, block.functions[:, None], block.features
-                result[place] = block.jacobian
+            atoms = torch.nonzero(element == row)[:, 0]
+            for block in self.jacobian_blocks(density[atoms], row, range(self.n_channels)):
+                indices = atoms[:, None, None], block.channel, block.functions[:, None], block.features
+                result[indices] = block.jacobian
         result = result.permute(0, 3, 1, 2)
         return result if directions is None else torch.einsum("rf,ifab->irab", directions, result)
 
     def jacobian_blocks(self, density: Tensor, element: int, channels: Iterable[int]) -> Iterator[JacobianBlock]:
-        return self._jacobian_of(element).blocks(density.flatten(1), channels)
+        return self._element_jacobian(element).blocks(density.flatten(1), channels)
 
     def n_jacobian(self, element: int) -> int:
-        return self._jacobian_of(element).n_numbers
+        return self._element_jacobian(element).n_values
 
-    def _jacobian_of(self, row: int) -> ClusterJacobian:
-        """Made when a fit asks for it: no other use does."""
+    def _element_jacobian(self, row: int) -> ClusterJacobian:
+        """Jacobian of the functions of an element, built at the first call, because only fits need it."""
         if row not in self._jacobians:
             self._jacobians[row] = ClusterJacobian(self.functions[row], self._column, self.n_functions)
         return self._jacobians[row]
 
     def degrees(self) -> Tensor:
-        """(n_elements, n_features, 3) whole numbers: Σn (n from 1), Σl and the number of factors of every column, by central
-        element; zeros behind the functions of an element that has fewer than another.
+        """Degrees of the functions, from which a smoothness prior computes the roughness of each column.
 
-        ``algebraic_roughness(*featurizer.degrees().flatten(0, 1).T)`` is what a smoothness prior wants, element by element.
+        Returns:
+            Σn (n from 1), Σl and number of factors of each column, (n_elements, n_features, 3), int64; zeros in the last
+            columns of elements with fewer functions.
         """
         result = torch.zeros(len(self.elements), self._products.width, 3, dtype=torch.int64)
-        for row, of_one in enumerate(self.functions):
-            for column, f in enumerate(of_one):
+        for row, element_functions in enumerate(self.functions):
+            for column, f in enumerate(element_functions):
                 result[row, column] = torch.tensor([sum(f.ns), sum(f.ls), f.rank])
         return result
 
-    def _column(self, factor: Factor, alone: bool) -> int:
-        """Where the densities, one element after another, hold a factor."""
+    def _column(self, factor: Factor, is_single: bool) -> int:
+        """Column of a factor in the densities of all elements; ``is_single`` is True for functions of one factor."""
         z, n, l, m = factor
-        place = n if alone else self.bonds.n_radial + n * (self._l_max + 1) ** 2 + l * l + l + m
-        return z * self.n_functions + place
+        column = n if is_single else self.bonds.n_radial + n * (self._l_max + 1) ** 2 + l * l + l + m
+        return z * self.n_functions + column

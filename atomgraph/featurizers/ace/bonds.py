@@ -1,4 +1,4 @@
-"""Bonds of the atomic cluster expansion: for each pair of elements a radial basis, and the functions R_nl made of it."""
+"""Bonds of the atomic cluster expansion: a radial basis for each pair of elements, and linear combinations R_nl of it."""
 
 from __future__ import annotations
 
@@ -17,27 +17,29 @@ BOND_KEYS = ("elements", "radial", "cutoff", "width", "exponent", "inner", "inne
 
 
 class Bonds(torch.nn.Module):
-    r"""Radial functions of a bond, :math:`g_k(r)` and :math:`R_{nl}(r) = \sum_k c_{nlk}\, g_k(r)`, by its two elements.
+    r"""Radial functions :math:`g_k(r)` and :math:`R_{nl}(r) = \sum_k c_{nlk}\, g_k(r)` for each pair of elements.
 
-    ``coefficient`` is (n_bonds, n_max, l_max + 1, n_radial) and starts as 1 where k = n.
+    ``coefficient`` is c, (n_bonds, n_max, l_max + 1, n_radial). Its initial value is 1 for k = n, else 0.
 
     Args:
         elements: Chemical symbols.
-        bonds: ``{elements, radial, cutoff, width, exponent, inner, inner_width}`` each, lengths in Å: a key of
-            ``ACE_RADIALS`` with its numbers (``RadialParameters``), zero inside ``inner − inner_width`` and whole
-            from ``inner`` on. What is left out or None is ``SBessel``, at most 1 Å, λ = 5.25, and no inner cutoff. A
-            bond is for both orders of its elements; elements without a bond do not see each other.
-        n_radial: Functions :math:`g_k`.
-        n_max, l_max: Of :math:`R_{nl}`.
-        learned: Whether c is a parameter or a buffer.
+        bonds: Mappings ``{elements, radial, cutoff, width, exponent, inner, inner_width}``, one per pair of elements in any
+            order. ``radial`` is a key of ``ACE_RADIALS`` (default ``SBessel``); cutoff, width (default 1 Å, at most the
+            cutoff) and exponent (default 5.25) are as in ``RadialParameters``. The basis is switched on from
+            ``inner − inner_width`` to ``inner`` (default: no inner cutoff). Lengths are in Å. Pairs of elements without a
+            bond do not contribute.
+        n_radial: Number of functions :math:`g_k`.
+        n_max: Number of functions :math:`R_{nl}` for each l.
+        l_max: Highest degree l.
+        learned: Make c a parameter; otherwise c is a buffer.
 
     Raises:
-        WiringError: For what makes no bond.
+        WiringError: If a bond is repeated, a key or name is unknown, or a number is out of range.
     """
 
     coefficient: Tensor
     group = "radial"
-    _of_pair: Tensor
+    _pair_bond: Tensor
 
     def __init__(
         self,
@@ -50,49 +52,55 @@ class Bonds(torch.nn.Module):
     ):
         super().__init__()
         self.n_radial, self.n_max, self.l_max, self.n_elements = n_radial, n_max, l_max, len(elements)
-        self._bonds = [_checked(bond, elements) for bond in bonds]
-        self.reach = max((shape.cutoff for _, shape, _, _ in self._bonds), default=0.0)
-        of_pair = torch.full((self.n_elements, self.n_elements), -1)
+        self._bonds = [_read_bond(bond, elements) for bond in bonds]
+        self.max_cutoff = max((parameters.cutoff for _, parameters, _, _ in self._bonds), default=0.0)
+        pair_bond = torch.full((self.n_elements, self.n_elements), -1)
         for i, bond in enumerate(bonds):
             a, b = (list(elements).index(symbol) for symbol in bond["elements"])
-            if of_pair[a, b] >= 0:
+            if pair_bond[a, b] >= 0:
                 raise WiringError(f"there are two bonds of {' and '.join(bond['elements'])}")
-            of_pair[a, b] = of_pair[b, a] = i
-        self.register_buffer("_of_pair", of_pair, persistent=False)
-        start = torch.zeros(len(bonds), n_max, l_max + 1, n_radial)
+            pair_bond[a, b] = pair_bond[b, a] = i
+        self.register_buffer("_pair_bond", pair_bond, persistent=False)
+        coefficient = torch.zeros(len(bonds), n_max, l_max + 1, n_radial)
         for n in range(min(n_max, n_radial)):
-            start[:, n, :, n] = 1.0
+            coefficient[:, n, :, n] = 1.0
         if learned:
-            self.coefficient = torch.nn.Parameter(start)
+            self.coefficient = torch.nn.Parameter(coefficient)
         else:
-            self.register_buffer("coefficient", start)
+            self.register_buffer("coefficient", coefficient)
 
     def linear_maps(self) -> dict[str, LinearMap]:
-        """None is adapted: the coefficients combine radial functions."""
+        """No linear maps, because the coefficients combine radial functions."""
         return {}
 
     @property
     def pairs(self) -> Tensor:
-        """(n_elements, n_elements): the row of ``coefficient`` of each pair of elements, −1 where there is no bond."""
-        return self._of_pair
+        """Row of ``coefficient`` of each pair of elements, (n_elements, n_elements); −1 for pairs without a bond."""
+        return self._pair_bond
 
     def forward(self, edges: Edges) -> tuple[Tensor, Tensor, Tensor]:
-        """Edges bond by bond: (n,) their rows, (n, n_radial) g, (n, n_max, l_max + 1) R, in Å^(−3/2) or without unit."""
-        kind = self._of_pair[edges.element_of_centre, edges.element_of_neighbour]
+        """Compute the radial functions of all edges, sorted by bond.
+
+        Returns:
+            Rows of the edges, (n,); functions g, (n, n_radial); and functions R, (n, n_max, l_max + 1). The unit of g and R is
+            Å^(−3/2), or none, depending on the basis.
+        """
+        bond_of_edge = self._pair_bond[edges.element_of_centre, edges.element_of_neighbour]
         rows, g, r_nl = [], [], []
-        for i, (name, shape, inner, inner_width) in enumerate(self._bonds):
-            mine = ((kind == i) & (edges.length < shape.cutoff)).nonzero()[:, 0]
-            length = edges.length.index_select(0, mine)
-            basis = ace_radial(name, length, self.n_radial, shape)
+        for i, (name, parameters, inner, inner_width) in enumerate(self._bonds):
+            bond_rows = ((bond_of_edge == i) & (edges.length < parameters.cutoff)).nonzero()[:, 0]
+            length = edges.length.index_select(0, bond_rows)
+            basis = ace_radial(name, length, self.n_radial, parameters)
             if inner > 0:
                 basis = basis * (1.0 - polynomial_fade(length, inner, inner_width))[:, None]
-            rows.append(mine)
+            rows.append(bond_rows)
             g.append(basis)
             r_nl.append(basis @ self.coefficient[i].flatten(0, 1).T)
         return torch.cat(rows), torch.cat(g), torch.cat(r_nl).unflatten(1, (self.n_max, self.l_max + 1))
 
 
-def _checked(bond: Mapping[str, Any], elements: Sequence[str]) -> tuple[str, RadialParameters, float, float]:
+def _read_bond(bond: Mapping[str, Any], elements: Sequence[str]) -> tuple[str, RadialParameters, float, float]:
+    """Name of the radial basis, its parameters, inner cutoff and its width (Å)."""
     for key in bond:
         if key not in BOND_KEYS:
             raise WiringError(f"a bond has no {key!r}{nearest(key, BOND_KEYS)}")
@@ -102,15 +110,15 @@ def _checked(bond: Mapping[str, Any], elements: Sequence[str]) -> tuple[str, Rad
     name = bond.get("radial", "SBessel")
     if name not in ACE_RADIALS:
         raise WiringError(f"unknown radial basis {name!r}{nearest(str(name), ACE_RADIALS)}")
-    start = {"cutoff": 0.0, "width": None, "exponent": 5.25, "inner": 0.0, "inner_width": 0.0}
+    defaults = {"cutoff": 0.0, "width": None, "exponent": 5.25, "inner": 0.0, "inner_width": 0.0}
     try:
-        said = {key: value if bond.get(key) is None else float(bond[key]) for key, value in start.items()}
+        values = {key: value if bond.get(key) is None else float(bond[key]) for key, value in defaults.items()}
     except (TypeError, ValueError):
         raise WiringError(f"a bond is described by numbers, but this one by {dict(bond)}") from None
-    cutoff, inner, inner_width = (float(said[key] or 0.0) for key in ("cutoff", "inner", "inner_width"))
-    width = min(1.0, cutoff) if said["width"] is None else said["width"]
-    shape = RadialParameters(cutoff, width, float(said["exponent"] or 0.0))
-    ace_radial(name, torch.ones(1), 1, shape)
+    cutoff, inner, inner_width = (float(values[key] or 0.0) for key in ("cutoff", "inner", "inner_width"))
+    width = min(1.0, cutoff) if values["width"] is None else values["width"]
+    parameters = RadialParameters(cutoff, width, float(values["exponent"] or 0.0))
+    ace_radial(name, torch.ones(1), 1, parameters)
     if not (0 <= inner < cutoff < float("inf") and 0 <= inner_width < float("inf")):
         raise WiringError(f"the inner cutoff of a bond should be inside its cutoff of {cutoff} Å, but is {inner} Å")
-    return name, shape, inner, inner_width
+    return name, parameters, inner, inner_width

@@ -1,4 +1,4 @@
-"""Cluster functions and bonds for other elements: functions are linear in the density of each element."""
+"""Cluster functions and bonds for changed elements; functions are linear in the density of each element."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from atomgraph.featurizers.ace.functions import cluster_functions
 from atomgraph.nn.element_edit import ElementEdit
 
 Key = tuple[Any, ...]
-Expanded = tuple[list[dict[str, Any]], list[list[tuple[int, float]]]]
+EntriesAndOrigins = tuple[list[dict[str, Any]], list[list[tuple[int, float]]]]
 
 
-def functions_for(entries: Sequence[Mapping[str, Any]], edit: ElementEdit) -> Expanded:
-    r"""Cluster functions for other elements, and the old functions that they are parts of.
+def edit_functions(entries: Sequence[Mapping[str, Any]], edit: ElementEdit) -> EntriesAndOrigins:
+    r"""Make the cluster functions for changed elements, and relate them to the old functions.
 
     A function is linear in each of its factors. With :math:`A_{Cu} \to A_{Cu} + A_{Au}` it becomes the sum of the functions
-    with either element in each factor; equal functions count as often as they occur.
+    with either element in each factor. Equal functions in the sum are one function with a factor.
 
     Args:
-        entries: Functions as ``featurizers.ACE`` takes them.
-        edit: The new elements.
+        entries: Old functions, in the form of the argument of ``featurizers.ACE``.
+        edit: Change of the elements.
 
     Returns:
-        Entries; and for each new element the old column of each of its functions, and how often the function occurs.
+        Entries of the new functions; and for each new element and function the column of the old function, and the factor.
     """
     next_column: dict[str, int] = dict.fromkeys(edit.old, 0)
     result: list[dict[str, Any]] = []
@@ -34,21 +34,21 @@ def functions_for(entries: Sequence[Mapping[str, Any]], edit: ElementEdit) -> Ex
         next_column[entry["centre"]] += 1
         for centre in edit.successors(entry["centre"]):
             z = edit.names.index(centre)
-            seen: dict[Key, int] = {}
+            positions: dict[Key, int] = {}
             for neighbours in product(*(edit.successors(symbol) for symbol in entry["neighbours"])):
                 candidate = dict(entry) | {"centre": centre, "neighbours": list(neighbours)}
-                key = _content(candidate, edit.names)
-                if key in seen:
-                    origins[z][seen[key]] = (column, origins[z][seen[key]][1] + 1.0)
+                key = _sum_of_products(candidate, edit.names)
+                if key in positions:
+                    origins[z][positions[key]] = (column, origins[z][positions[key]][1] + 1.0)
                     continue
-                seen[key] = len(origins[z])
+                positions[key] = len(origins[z])
                 origins[z].append((column, 1.0))
                 result.append(candidate)
     return result, origins
 
 
-def bonds_for(bonds: Sequence[Mapping[str, Any]] | None, edit: ElementEdit) -> list[dict[str, Any]] | None:
-    """Bonds for other elements: one for each pair of successors."""
+def edit_bonds(bonds: Sequence[Mapping[str, Any]] | None, edit: ElementEdit) -> list[dict[str, Any]] | None:
+    """Make the bonds for changed elements: copies of each old bond for all pairs of new elements that replace its elements."""
     if bonds is None:
         return None
     return [
@@ -63,7 +63,7 @@ def bonds_for(bonds: Sequence[Mapping[str, Any]] | None, edit: ElementEdit) -> l
     ]
 
 
-def _content(entry: Mapping[str, Any], names: list[str]) -> Key:
-    """A function as a sum of products of factors, equal for equal functions."""
-    (function,) = [f for of_element in cluster_functions([entry], names) for f in of_element]
+def _sum_of_products(entry: Mapping[str, Any], names: list[str]) -> Key:
+    """Sum of products of factors of a function, as a key that is equal for equal functions."""
+    (function,) = [f for element_functions in cluster_functions([entry], names) for f in element_functions]
     return tuple(sorted((factors, round(value, 10)) for factors, value in function.monomials().items()))

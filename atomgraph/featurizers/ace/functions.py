@@ -1,4 +1,4 @@
-"""Functions of the atomic cluster expansion: which products of neighbour densities, coupled how, for which central element."""
+"""Functions of the atomic cluster expansion: products of neighbour densities, coupled to invariants, per central element."""
 
 from __future__ import annotations
 
@@ -15,13 +15,20 @@ from atomgraph.errors import WiringError, nearest
 from atomgraph.ops.invariant_coupling import inner_couplings, invariant
 
 Entry = Mapping[str, Any]
-Factor = tuple[int, int, int, int]  # row of the neighbours' element, n, l, m, counted from 0
-HIGHEST_RANK = 6
+Factor = tuple[int, int, int, int]  # row of the neighbours' element, n from 0, l, m
+HIGHEST_RANK = 6  # factors of a function
 
 
 @dataclass(frozen=True, order=True)
 class ClusterFunction:
-    """One invariant: for each factor the row of the neighbours' element, n (from 1) and l; the inner couplings."""
+    """One invariant, a coupled product of neighbour densities.
+
+    Attributes:
+        neighbours: Row of the neighbours' element of each factor.
+        ns: Number n of the radial function of each factor, from 1.
+        ls: Degree l of each factor.
+        inner: Intermediate degrees of the coupling, in the order of ``coupling_tree``.
+    """
 
     neighbours: tuple[int, ...]
     ns: tuple[int, ...]
@@ -30,15 +37,15 @@ class ClusterFunction:
 
     @property
     def rank(self) -> int:
-        """The number of factors; the body order less one."""
+        """Number of factors, which is the body order minus one."""
         return len(self.ns)
 
     def monomials(self) -> dict[tuple[Factor, ...], float]:
-        """Products of factors, each product sorted, with their coefficients; equal products added up."""
+        """Coefficients of all products of factors; a product is a sorted tuple of factors."""
         sums: dict[tuple[Factor, ...], float] = {}
         tensor = invariant(self.ls, self.inner)
-        for place in np.argwhere(tensor):
-            m = place.tolist()
+        for indices in np.argwhere(tensor):
+            m = indices.tolist()
             factors = zip(self.neighbours, [n - 1 for n in self.ns], self.ls, m, strict=True)
             key = tuple(sorted((z, n, l, i - l) for z, n, l, i in factors))
             sums[key] = sums.get(key, 0.0) + float(tensor[tuple(m)])
@@ -46,15 +53,24 @@ class ClusterFunction:
 
 
 def cluster_functions(entries: Sequence[Entry], elements: Sequence[str]) -> list[list[ClusterFunction]]:
-    """Functions per central element, in the order of the entries, from ``{centre, neighbours, ns, ls, inner}``.
+    """Make the functions of each central element.
 
-    ``inner`` may be left out where it is settled: up to three factors. WiringError names an entry that makes no function.
+    Args:
+        entries: Mappings ``{centre, neighbours, ns, ls, inner}``, one per function. ``inner`` is optional for up to three
+            factors.
+        elements: Chemical symbols.
+
+    Returns:
+        Functions of each element, in the order of the entries.
+
+    Raises:
+        WiringError: If an entry does not describe a function; the message contains the entry.
     """
     result: list[list[ClusterFunction]] = [[] for _ in elements]
     for entry in entries:
-        strange = set(entry) - {"centre", "neighbours", "ns", "ls", "inner"}
-        if strange:
-            raise WiringError(f"a cluster function has no {sorted(strange)}, which came in {dict(entry)}")
+        unknown = set(entry) - {"centre", "neighbours", "ns", "ls", "inner"}
+        if unknown:
+            raise WiringError(f"a cluster function has no {sorted(unknown)}, which came in {dict(entry)}")
         try:
             rows = [_row(symbol, elements) for symbol in (entry["centre"], *entry["neighbours"])]
             ns, ls = tuple(index(n) for n in entry["ns"]), tuple(index(l) for l in entry["ls"])
@@ -77,58 +93,67 @@ def cluster_functions(entries: Sequence[Entry], elements: Sequence[str]) -> list
 
 
 def pacemaker_functions(elements: Sequence[str], n_max: Sequence[int], l_max: Sequence[int]) -> list[dict[str, Any]]:
-    """Entries for every function up to n and l, none of them a sum of others: pacemaker's ``nradmax_by_orders`` and
-    ``lmax_by_orders`` for ``ALL`` elements.
+    """Return entries for all linearly independent functions up to the given n and l, as pacemaker selects them.
 
     Args:
-        n_max, l_max: The largest n (from 1) and l of functions of one, two, three … factors; as many of either.
+        elements: Chemical symbols.
+        n_max: Largest n (from 1) of functions of one, two, three … factors, pacemaker's ``nradmax_by_orders``.
+        l_max: Largest l of functions of one, two, three … factors, pacemaker's ``lmax_by_orders``.
+
+    Returns:
+        Entries ``{centre, neighbours, ns, ls, inner}``.
 
     Raises:
-        WiringError: Unless they are as many, and at most six.
+        WiringError: If ``n_max`` and ``l_max`` differ in length, or have more than six numbers.
     """
     if len(n_max) != len(l_max) or not 1 <= len(n_max) <= HIGHEST_RANK or min(n_max) < 0 or min(l_max) < 0:
         raise WiringError(
             f"n_max and l_max should be one number per order, up to {HIGHEST_RANK}: {n_max} and {l_max} came"
         )
     entries = []
-    for rank, (n_top, l_top) in enumerate(zip(n_max, l_max, strict=True), 1):
-        kinds = list(product(range(len(elements)), range(1, n_top + 1)))
-        for chosen in combinations_with_replacement(kinds, rank):
-            first = {kind: i for i, kind in reversed(list(enumerate(chosen)))}
-            for ls, inner in _independent(tuple(first[kind] for kind in chosen), l_top):
-                entry = {"neighbours": [elements[z] for z, _ in chosen], "ns": [n for _, n in chosen], "ls": list(ls)}
+    for rank, (rank_n_max, rank_l_max) in enumerate(zip(n_max, l_max, strict=True), 1):
+        all_kinds = list(product(range(len(elements)), range(1, rank_n_max + 1)))  # (element, n)
+        for kinds in combinations_with_replacement(all_kinds, rank):
+            numbers = {kind: i for i, kind in reversed(list(enumerate(kinds)))}
+            for ls, inner in _independent_couplings(tuple(numbers[kind] for kind in kinds), rank_l_max):
+                entry = {"neighbours": [elements[z] for z, _ in kinds], "ns": [n for _, n in kinds], "ls": list(ls)}
                 entries.append(entry | {"inner": list(inner)})
     return [{"centre": centre} | entry for centre in elements for entry in entries]
 
 
 @cache
-def _independent(kinds: tuple[int, ...], l_max: int) -> tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]:
-    """Degrees and inner couplings of independent functions of factors of these kinds, equal numbers being equal kinds."""
+def _independent_couplings(kinds: tuple[int, ...], l_max: int) -> tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]:
+    """Degrees and inner couplings of linearly independent functions.
+
+    Args:
+        kinds: Number of the kind (element, n) of each factor; equal numbers are equal kinds.
+        l_max: Largest degree.
+    """
     result = []
     for ls in product(range(l_max + 1 if len(kinds) > 1 else 1), repeat=len(kinds)):
         ordered = all(a != b or l <= k for a, b, l, k in zip(kinds, kinds[1:], ls, ls[1:], strict=False))
         if ordered and sum(ls) % 2 == 0:
-            result += [(ls, inner) for inner in _basis(kinds, ls)]
+            result += [(ls, inner) for inner in _independent_inner(kinds, ls)]
     return tuple(result)
 
 
-def _basis(kinds: tuple[int, ...], ls: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-    """The inner couplings, in rising order, that give a function which those before do not."""
+def _independent_inner(kinds: tuple[int, ...], ls: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """Inner couplings, in increasing order, whose functions are linearly independent of the earlier ones."""
     column: dict[tuple[Factor, ...], int] = {}
-    known = np.zeros((0, 0))
+    basis = np.zeros((0, 0))  # orthonormal rows
     for inner in inner_couplings(ls):
         monomials = ClusterFunction(kinds, (1,) * len(kinds), ls, inner).monomials()
         for key in monomials:
             column.setdefault(key, len(column))
         row = np.zeros(len(column))
         row[[column[key] for key in monomials]] = list(monomials.values())
-        known = np.pad(known, ((0, 0), (0, len(column) - known.shape[1])))
-        size = float(np.linalg.norm(row))
+        basis = np.pad(basis, ((0, 0), (0, len(column) - basis.shape[1])))
+        norm = float(np.linalg.norm(row))
         for _ in range(2):
-            row = row - (row @ known.T) @ known
-        left = float(np.linalg.norm(row))
-        if left > 1e-8 * max(size, 1e-8):
-            known = np.vstack([known, row / left])
+            row = row - (row @ basis.T) @ basis
+        residual_norm = float(np.linalg.norm(row))
+        if residual_norm > 1e-8 * max(norm, 1e-8):
+            basis = np.vstack([basis, row / residual_norm])
             yield inner
 
 

@@ -1,4 +1,4 @@
-"""Derivatives of the invariants of the cluster expansion by the densities that they are products of, block by block."""
+"""Derivatives of the invariants of the atomic cluster expansion with respect to densities, in blocks."""
 
 from __future__ import annotations
 
@@ -15,97 +15,108 @@ from atomgraph.nn.constants import Constants
 
 
 class ClusterJacobian:
-    r""":math:`\partial B_{if}/\partial A_{ic} = \sum_{ts} C_{ft}\, [c_{ts} = c] \prod_{s' \ne s} A_{i c_{ts'}}` of one element.
+    r"""Jacobian :math:`\partial B_{if}/\partial A_{ic} = \sum_{ts} C_{ft}\, [c_{ts} = c] \prod_{s' \ne s} A_{i c_{ts'}}`.
 
-    Most functions depend on few densities: those of two factors on one degree l, those of many factors on the lowest n and l.
-    So functions that are alike make a block with the densities they share. A product without one of its factors is made once
-    for all functions that have it; the sum is one sparse matrix for a channel.
+    It is the Jacobian for one central element. Most functions depend on few densities: functions of two factors on one degree
+    l, functions of many factors on the lowest n and l. Similar functions are therefore in one block, with the densities on
+    which they depend. A product without one of its factors (a partial product) is computed once for all functions. The sum is
+    the product with one sparse matrix per channel.
 
     Args:
-        functions: Of the element, in order.
-        column: Where A holds a factor, as ``ClusterProducts`` takes it.
-        n_each: Columns of A of each channel, one channel after another.
+        functions: Functions of the element, in order.
+        column: Function ``(factor, is_single) -> column``, as in ``ClusterProducts``.
+        n_per_channel: Number of columns of A per channel; the columns are sorted by channel.
     """
 
-    def __init__(self, functions: Sequence[ClusterFunction], column: Callable[[Factor, bool], int], n_each: int):
-        place: dict[tuple[int, ...], int] = {}
-        entries: dict[tuple[int, tuple[int, ...]], dict[tuple[int, int, int], float]] = {}  # by block: c, f, rest
+    def __init__(self, functions: Sequence[ClusterFunction], column: Callable[[Factor, bool], int], n_per_channel: int):
+        positions: dict[tuple[int, ...], int] = {}  # of partial products
+        # block (channel, kind): coefficients by (column in the channel, function, partial product)
+        entries: dict[tuple[int, tuple[int, ...]], dict[tuple[int, int, int], float]] = {}
         for f, function in enumerate(functions):
             kind = (function.rank, *(function.ls if function.rank == 2 else ()))
             for factors, value in function.monomials().items():
                 key = sorted(column(factor, function.rank == 1) for factor in factors)
                 for s, c in enumerate(key):
-                    number = place.setdefault(tuple(key[:s] + key[s + 1 :]), len(place))
-                    of_block = entries.setdefault((c // n_each, kind), {})
-                    entry = (c % n_each, f, number)
-                    of_block[entry] = of_block.get(entry, 0.0) + value
-        self._n_rests = len(place)
-        self._rests = _by_rank(place)
+                    position = positions.setdefault(tuple(key[:s] + key[s + 1 :]), len(positions))
+                    block = entries.setdefault((c // n_per_channel, kind), {})
+                    entry = (c % n_per_channel, f, position)
+                    block[entry] = block.get(entry, 0.0) + value
+        self._n_partial = len(positions)
+        self._partial_tables = _tables_by_rank(positions)
         self._channels: dict[int, tuple[list[tuple[Constants, int, int]], Constants, int]] = {}
         for channel in sorted({channel for channel, _ in entries}):
             blocks = [entries[key] for key in sorted(entries) if key[0] == channel]
-            self._channels[channel] = self._stacked(blocks)
+            self._channels[channel] = self._stack_blocks(blocks)
 
     @property
-    def n_numbers(self) -> int:
-        """Derivatives of an atom, those that are zero in a block included."""
+    def n_values(self) -> int:
+        """Number of derivatives per atom in all blocks, including zeros."""
         return sum(rows for _, _, rows in self._channels.values())
 
     @torch.no_grad()
     def blocks(self, densities: Tensor, channels: Iterable[int]) -> Iterator[JacobianBlock]:
-        """Of densities (n_atoms, n_columns), by the densities of these channels."""
-        products = self._products(densities.T.contiguous())
+        """Iterate over the blocks of the Jacobian.
+
+        Args:
+            densities: Densities A, (n_atoms, n_columns).
+            channels: Channels of the densities by which the functions are differentiated.
+        """
+        products = self._partial_products(densities.T.contiguous())
         for channel in channels:
             if channel not in self._channels:
                 continue
             blocks, matrix, n_rows = self._channels[channel]
             table = matrix.like(densities)
-            shape = (n_rows, self._n_rests)
+            shape = (n_rows, self._n_partial)
             sparse = torch.sparse_coo_tensor(
                 table["index"], table["value"], shape, check_invariants=False, is_coalesced=True
             )
-            stacked = sparse @ products
-            first = 0
-            for names, n_columns, n_features in blocks:
-                last = first + n_columns * n_features
-                jacobian = stacked[first:last].T.contiguous().view(-1, n_columns, n_features)
-                named = names.like(densities)
-                yield JacobianBlock(channel, named["features"], named["columns"], jacobian)
-                first = last
+            derivatives = sparse @ products
+            start = 0
+            for index_tables, n_columns, n_features in blocks:
+                end = start + n_columns * n_features
+                jacobian = derivatives[start:end].T.contiguous().view(-1, n_columns, n_features)
+                indices = index_tables.like(densities)
+                yield JacobianBlock(channel, indices["features"], indices["columns"], jacobian)
+                start = end
 
-    def _stacked(
+    def _stack_blocks(
         self, blocks: Sequence[Mapping[tuple[int, int, int], float]]
     ) -> tuple[list[tuple[Constants, int, int]], Constants, int]:
-        """Names and sizes of the blocks of a channel, and the matrix from products to derivatives, blocks one below another."""
-        result, rows, rests, values, first = [], [], [], [], 0
+        """Build the sparse matrix of a channel, from partial products to the derivatives of all blocks.
+
+        Returns:
+            Index tables, number of columns and number of features of each block; matrix; and its number of rows.
+        """
+        result, rows, partial, values, start = [], [], [], [], 0
         for block in blocks:
-            c, f, rest = np.array(list(block), dtype=np.int64).T
-            columns, of_column = np.unique(c, return_inverse=True)
-            features, of_feature = np.unique(f, return_inverse=True)
-            rows.append(first + of_column * len(features) + of_feature)
-            rests.append(rest)
+            c, f, position = np.array(list(block), dtype=np.int64).T
+            columns, column_index = np.unique(c, return_inverse=True)
+            features, feature_index = np.unique(f, return_inverse=True)
+            rows.append(start + column_index * len(features) + feature_index)
+            partial.append(position)
             values.append(np.array(list(block.values())))
             result.append((Constants(columns=columns, features=features), len(columns), len(features)))
-            first += len(columns) * len(features)
-        index, value = np.stack([np.concatenate(rows), np.concatenate(rests)]), np.concatenate(values)
+            start += len(columns) * len(features)
+        index, value = np.stack([np.concatenate(rows), np.concatenate(partial)]), np.concatenate(values)
         order = np.lexsort(index[::-1])
-        return result, Constants(index=index[:, order], value=value[order]), first
+        return result, Constants(index=index[:, order], value=value[order]), start
 
-    def _products(self, rows: Tensor) -> Tensor:
-        """(n_columns, n_atoms) to (n_rests, n_atoms): the products without a factor, the empty one being 1."""
-        built, table = rows.new_ones(self._n_rests, rows.shape[1]), self._rests.like(rows)
+    def _partial_products(self, rows: Tensor) -> Tensor:
+        """Products of densities, (n_columns, n_atoms), without one factor, (n_partial, n_atoms); 1 without factors."""
+        products, table = rows.new_ones(self._n_partial, rows.shape[1]), self._partial_tables.like(rows)
         for rank in range(1, len(table) // 2 + 1):
-            factors = [rows.index_select(0, columns) for columns in table[f"rests{rank}"].unbind(1)]
-            built[table[f"places{rank}"]] = reduce(torch.mul, factors)
-        return built
+            factors = [rows.index_select(0, columns) for columns in table[f"columns{rank}"].unbind(1)]
+            products[table[f"positions{rank}"]] = reduce(torch.mul, factors)
+        return products
 
 
-def _by_rank(place: Mapping[tuple[int, ...], int]) -> Constants:
-    """Products of 1, 2 … factors: their columns (n, rank) and where they stand."""
-    highest = max(map(len, place), default=0)
+def _tables_by_rank(positions: Mapping[tuple[int, ...], int]) -> Constants:
+    """Columns, (n, rank), and positions, (n,), of the partial products of rank = 1, 2 … factors."""
+    max_rank = max(map(len, positions), default=0)
     table = {}
-    for rank in range(1, highest + 1):
-        members = [(rest, number) for rest, number in place.items() if len(rest) == rank]
-        table[f"rests{rank}"] = np.array([rest for rest, _ in members], dtype=np.int64).reshape(-1, rank)
-        table[f"places{rank}"] = np.array([number for _, number in members], dtype=np.int64)
+    for rank in range(1, max_rank + 1):
+        members = [(columns, position) for columns, position in positions.items() if len(columns) == rank]
+        table[f"columns{rank}"] = np.array([columns for columns, _ in members], dtype=np.int64).reshape(-1, rank)
+        table[f"positions{rank}"] = np.array([position for _, position in members], dtype=np.int64)
     return Constants(**table)

@@ -1,4 +1,4 @@
-"""Products of neighbour densities, each made once, and the invariants that are sums of them."""
+"""Products of neighbour densities, each computed once, and the invariants that are sums of these products."""
 
 from __future__ import annotations
 
@@ -12,44 +12,53 @@ from atomgraph.featurizers.ace.functions import ClusterFunction, Factor
 from atomgraph.nn.constants import Constants
 from atomgraph.ops.scatter import sum_to
 
-_AT_ONCE = 2**20  # products of a portion of atoms: as many as stay in a core's cache
-_AT_ONCE_ON_DEVICE = 2**26
+_MAX_PRODUCTS = 2**20  # in a group of atoms; they fit into the cache of a core
+_MAX_PRODUCTS_ON_DEVICE = 2**26
 
 
 class ClusterProducts(torch.nn.Module):
-    r"""From densities :math:`A_{ic}` to :math:`B_{if} = \sum_t C_{ft} \prod_{s} A_{i c_{ts}}`, f running over functions.
+    r"""Invariants :math:`B_{if} = \sum_t C_{ft} \prod_{s} A_{i c_{ts}}` of densities :math:`A_{ic}`, for functions f.
 
-    Columns of A are sorted in each product, and products share their beginnings: one of ν factors is one of ν − 1 times A.
+    The columns c of A are sorted in each product t. A product of ν factors is then the product of its first ν − 1 factors,
+    which is computed once, times one factor.
 
     Args:
-        functions: Per central element.
-        column: Where A holds a factor, ``(factor, alone) -> column``, alone for functions of one factor.
-            ``forward(densities, element)`` takes (n_atoms, n_columns) and (n_atoms,) rows of the central elements, and
-            gives (n_atoms, width), with zeros behind the functions of elements that have fewer than ``width``.
+        functions: Functions of each central element.
+        column: Function ``(factor, is_single) -> column`` that returns the column of a factor in A; ``is_single`` is True for
+            functions of one factor.
     """
 
     def __init__(self, functions: Sequence[Sequence[ClusterFunction]], column: Callable[[Factor, bool], int]):
         super().__init__()
-        self.width = max(len(of_one) for of_one in functions)
-        alike: dict[tuple[ClusterFunction, ...], list[int]] = {}
-        for row, of_one in enumerate(functions):
-            alike.setdefault(tuple(of_one), []).append(row)
-        self._rows = list(alike.values())
-        self._tables = [_Table(of_one, column) for of_one in alike]
+        self.width = max(len(element_functions) for element_functions in functions)
+        rows_by_functions: dict[tuple[ClusterFunction, ...], list[int]] = {}
+        for row, element_functions in enumerate(functions):
+            rows_by_functions.setdefault(tuple(element_functions), []).append(row)
+        self._rows = list(rows_by_functions.values())
+        self._tables = [_ProductTable(element_functions, column) for element_functions in rows_by_functions]
 
     def forward(self, densities: Tensor, element: Tensor) -> Tensor:
+        """Compute the invariants.
+
+        Args:
+            densities: Densities A, (n_atoms, n_columns).
+            element: Row of each atom's element, (n_atoms,).
+
+        Returns:
+            Invariants B, (n_atoms, width). Elements with fewer functions have zeros in the last columns.
+        """
         if len(self._tables) == 1:
             return self._tables[0].sums(densities, self.width)
-        result, places = [], []
+        result, all_atoms = [], []
         for rows, table in zip(self._rows, self._tables, strict=True):
-            mine = torch.isin(element, torch.tensor(rows, device=element.device)).nonzero()[:, 0]
-            result.append(table.sums(densities.index_select(0, mine), self.width))
-            places.append(mine)
-        return densities.new_zeros(len(element), self.width).index_copy(0, torch.cat(places), torch.cat(result))
+            atoms = torch.isin(element, torch.tensor(rows, device=element.device)).nonzero()[:, 0]
+            result.append(table.sums(densities.index_select(0, atoms), self.width))
+            all_atoms.append(atoms)
+        return densities.new_zeros(len(element), self.width).index_copy(0, torch.cat(all_atoms), torch.cat(result))
 
 
-class _Table:
-    """Index tables of the functions of one central element; rows are columns of A, so that picking them is cheap."""
+class _ProductTable:
+    """Index tables for the products and functions of one central element, applied to densities (n_columns, n_atoms)."""
 
     def __init__(self, functions: Sequence[ClusterFunction], column: Callable[[Factor, bool], int]):
         sums: list[dict[tuple[int, ...], dict[int, float]]] = []  # [order − 1][product][function]
@@ -58,49 +67,49 @@ class _Table:
                 sums.append({})
             for factors, value in function.monomials().items():
                 key = tuple(sorted(column(factor, function.rank == 1) for factor in factors))
-                of_product = sums[function.rank - 1].setdefault(key, {})
-                of_product[f] = of_product.get(f, 0.0) + value
+                coefficients = sums[function.rank - 1].setdefault(key, {})
+                coefficients[f] = coefficients.get(f, 0.0) + value
         for order in range(len(sums) - 1, 1, -1):
             for key in sums[order]:
                 sums[order - 1].setdefault(key[:-1], {})
         self._levels = []
-        before: dict[tuple[int, ...], int] = {}
+        lower_positions: dict[tuple[int, ...], int] = {}
         for order, products in enumerate(sums):
-            place = {key: i for i, key in enumerate(sorted(products))}
-            entries = [(f, key, value) for key, of_f in products.items() for f, value in of_f.items()]
+            positions = {key: i for i, key in enumerate(sorted(products))}
+            entries = [(f, key, value) for key, values in products.items() for f, value in values.items()]
             entries.sort(key=lambda entry: (entry[0], entry[1]))
             self._levels.append(
                 Constants(
-                    left=_whole(key[0] if order < 2 else before[key[:-1]] for key in place),
-                    right=_whole(key[-1] for key in place),
-                    product=_whole(place[key] for _, key, _ in entries),
-                    function=_whole(f for f, _, _ in entries),
+                    left=_int_array(key[0] if order < 2 else lower_positions[key[:-1]] for key in positions),
+                    right=_int_array(key[-1] for key in positions),
+                    product=_int_array(positions[key] for _, key, _ in entries),
+                    function=_int_array(f for f, _, _ in entries),
                     value=np.array([value for _, _, value in entries], dtype=np.float64),
                 )
             )
-            before = place
-        self._most = max((len(products) for products in sums), default=1)
+            lower_positions = positions
+        self._max_products = max((len(products) for products in sums), default=1)
 
     def sums(self, densities: Tensor, width: int) -> Tensor:
-        """(n_atoms, n_columns) to (n_atoms, width), portions of the atoms one after another."""
-        limit = _AT_ONCE if densities.device.type == "cpu" else _AT_ONCE_ON_DEVICE
-        at_once = max(limit // self._most, 16)
-        return torch.cat([self._sums(rows.T.contiguous(), width).T for rows in densities.split(at_once)])
+        """Compute the functions, (n_atoms, width), of densities, (n_atoms, n_columns), for groups of atoms."""
+        limit = _MAX_PRODUCTS if densities.device.type == "cpu" else _MAX_PRODUCTS_ON_DEVICE
+        group_size = max(limit // self._max_products, 16)
+        return torch.cat([self._group_sums(rows.T.contiguous(), width).T for rows in densities.split(group_size)])
 
-    def _sums(self, rows: Tensor, width: int) -> Tensor:
-        """(n_columns, n_atoms) to (width, n_atoms)."""
+    def _group_sums(self, rows: Tensor, width: int) -> Tensor:
+        """Compute the functions, (width, n_atoms), of densities, (n_columns, n_atoms)."""
         result = rows.new_zeros(width, rows.shape[1])
-        built = rows
+        products = rows
         for order, level in enumerate(self._levels):
             table = level.like(rows)
-            built = (rows if order < 2 else built).index_select(0, table["left"])
+            products = (rows if order < 2 else products).index_select(0, table["left"])
             if order > 0:
-                built = built * rows.index_select(0, table["right"])
+                products = products * rows.index_select(0, table["right"])
             if len(table["function"]):
-                terms = built.index_select(0, table["product"]) * table["value"][:, None]
+                terms = products.index_select(0, table["product"]) * table["value"][:, None]
                 result = result + sum_to(terms, table["function"], width)
         return result
 
 
-def _whole(numbers: Iterable[int]) -> np.ndarray:
+def _int_array(numbers: Iterable[int]) -> np.ndarray:
     return np.array(list(numbers), dtype=np.int64)

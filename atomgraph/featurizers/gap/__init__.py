@@ -1,4 +1,4 @@
-"""Kernels of pairs and triples of atoms, which GAP uses beside SOAP."""
+"""Kernels of pairs and triples of atoms, which GAP uses in addition to SOAP."""
 
 from atomgraph.featurizers.gap.pair_kernel import PairKernel
 from atomgraph.featurizers.gap.triple_kernel import TripleKernel

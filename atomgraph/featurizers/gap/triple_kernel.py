@@ -1,4 +1,4 @@
-"""Kernels of triples: an atom's pairs of bonds of one kind, each compared with a few. GAP's ``angle_3b``."""
+"""Triple kernel, GAP's ``angle_3b``: pairs of bonds of a central atom, compared with sparse points."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from e3nn import o3
 from torch import Tensor
 
 from atomgraph.errors import WiringError
-from atomgraph.featurizers.gap.kernel_cutoff import inner_of, rows_of, spread
-from atomgraph.featurizers.triples import triples
+from atomgraph.featurizers.gap.sparse_points import SparsePoints, element_rows, evenly_spaced, inner_radius
+from atomgraph.featurizers.triples import iterate_triples
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import checked_symbols
@@ -19,36 +19,31 @@ from atomgraph.ops.cutoff import cosine_cutoff
 from atomgraph.ops.scatter import sum_to
 
 
-class TripleKernel(Featurizer):
-    r"""An atom's pairs of bonds of one kind, each compared with a few.
+class TripleKernel(SparsePoints, Featurizer):
+    r"""Features of an atom from its pairs of bonds to two elements, compared with sparse points.
 
     .. math::
         h_{is} &= 2 \delta^2 u_s \sum_{j<k} f_c(r_{ij}) f_c(r_{ik})\, e^{-\frac12 \sum_d (x_d - x_{sd})^2/\theta_d^2} \\
         x &= \big(r_{ij} + r_{ik},\; (r_{ij} - r_{ik})^2,\; r_{jk}\big)
 
-    The 2 counts each pair of bonds in both orders. With a linear readout this is QUIP's ``angle_3b`` with ``ard_se``.
+    The factor 2 counts each pair of bonds in both orders. With a linear readout this is QUIP's ``angle_3b`` with ``ard_se``.
 
-    Buffers, to be set: ``points`` (n_points, 3) :math:`x_s`; ``theta`` (3,) θ; ``delta`` (1,) δ; ``point_weight`` (n_points,)
-    :math:`u_s`.
+    Buffers, which a fit or a file sets: ``points`` :math:`x_s`, (n_points, 3), Å, Å², Å; ``theta`` θ, (3,), the same units;
+    ``delta`` δ, (1,), eV; ``point_weight`` :math:`u_s`, (n_points,), no unit.
 
     Args:
         elements: Chemical symbols.
-        cutoff: Å, of both bonds.
-        centre: The element in the middle.
-        neighbours: The two neighbouring elements, in either order.
-        n_points: Triples compared with.
-        envelope_width: Width in which :math:`f_c` falls from 1 to 0, Å.
+        cutoff: Cutoff radius of both bonds, Å.
+        centre: Chemical symbol of the central atom.
+        neighbours: Chemical symbols of the two neighbours, in any order.
+        n_points: Number of points :math:`x_s`.
+        envelope_width: Width of the range in which :math:`f_c` decreases from 1 to 0, Å.
 
     Raises:
-        WiringError: For other elements than the model's, or an envelope_width longer than the cutoff.
+        WiringError: If an element is not in ``elements``, or envelope_width is larger than the cutoff.
 
     Source: Bartók and Csányi, Int. J. Quantum Chem. 115, 1051 (2015), and the program QUIP.
     """
-
-    points: Tensor
-    theta: Tensor
-    delta: Tensor
-    point_weight: Tensor
 
     def __init__(
         self,
@@ -62,70 +57,65 @@ class TripleKernel(Featurizer):
         super().__init__()
         self.elements, self.cutoff = checked_symbols(elements), float(cutoff)
         (self.centre,), self.neighbours = (
-            rows_of(self.elements, [centre], 1, "centre"),
-            rows_of(elements, neighbours, 2, "neighbours"),
+            element_rows(self.elements, [centre], 1, "centre"),
+            element_rows(elements, neighbours, 2, "neighbours"),
         )
-        self.inner = inner_of(cutoff, envelope_width)
+        self.inner = inner_radius(cutoff, envelope_width)
         if n_points < 1:
             raise WiringError(f"a kernel needs at least one point, but n_points is {n_points}")
         self.irreps_out = o3.Irreps(f"{n_points}x0e")
-        lengths = spread(0.6 * self.cutoff, 1.8 * self.cutoff, n_points)
-        self.register_buffer("points", torch.stack([lengths, lengths / 8, lengths.flip(0)], dim=1))
-        self.register_buffer("theta", torch.ones(3))
-        self.register_buffer("delta", torch.ones(1))
-        self.register_buffer("point_weight", torch.ones(n_points))
+        lengths = evenly_spaced(0.6 * self.cutoff, 1.8 * self.cutoff, n_points)
+        self._register_points(torch.stack([lengths, lengths / 8, lengths.flip(0)], dim=1))
 
     def forward(self, graph: AtomicGraph, edges: Edges) -> Tensor:
-        """(n_atoms, n_points), of δ²."""
+        """Features, (n_atoms, n_points), eV² (the unit of δ²)."""
         edges = edges.within(self.cutoff)
-        portions = []
-        fade = cosine_cutoff(edges.length, self.cutoff, self.inner)
-        for first, second, coordinates, rows, n_atoms in self._triples(edges):
-            kernel = torch.exp(-0.5 * self._squares(coordinates / self.theta, self.points / self.theta))
-            portions.append(sum_to((fade[first] * fade[second])[:, None] * kernel, rows, n_atoms))
-        return torch.cat(portions) * (2.0 * self.delta**2 * self.point_weight)
+        sums = []
+        envelope = cosine_cutoff(edges.length, self.cutoff, self.inner)
+        for left, right, coordinates, rows, n_atoms in self._triples(edges):
+            kernel = torch.exp(-0.5 * self._squared_distances(coordinates / self.theta, self.points / self.theta))
+            sums.append(sum_to((envelope[left] * envelope[right])[:, None] * kernel, rows, n_atoms))
+        return torch.cat(sums) * (2.0 * self.delta**2 * self.point_weight)
 
-    def triples_of(self, edges: Edges) -> Tensor:
-        """(n_triples, 3) coordinates x of the triples of this kind, each once."""
+    def triple_coordinates(self, edges: Edges) -> Tensor:
+        """Coordinates x of all triples of this kind, (n_triples, 3), Å, Å², Å; each triple occurs once."""
         return torch.cat([coordinates for _, _, coordinates, _, _ in self._triples(edges.within(self.cutoff))])
 
     @torch.no_grad()
-    def place(self, points: Tensor) -> None:
-        r"""Compare with these triples (n_points, 3), each with the weight :math:`u_s = f_c f_c` of its two bonds."""
+    def set_points(self, points: Tensor) -> None:
+        r"""Set the points, (n_points, 3), with the weights :math:`u_s = f_c(r_{ij}) f_c(r_{ik})` of their two bonds."""
         self.points.copy_(points)
-        apart = points[:, 1].clamp_min(0.0).sqrt()
-        bonds = torch.stack([0.5 * (points[:, 0] + apart), 0.5 * (points[:, 0] - apart)])
+        difference = points[:, 1].clamp_min(0.0).sqrt()
+        bonds = torch.stack([0.5 * (points[:, 0] + difference), 0.5 * (points[:, 0] - difference)])
         self.point_weight.copy_(cosine_cutoff(bonds, self.cutoff, self.inner).prod(dim=0))
 
-    @torch.no_grad()
-    def leave_out(self, kept: Tensor) -> None:
-        """Compare with the points of these indices only; the columns of the others are zero."""
-        weight = torch.zeros_like(self.point_weight)
-        weight[kept] = self.point_weight[kept]
-        self.point_weight.copy_(weight)
-
     def _triples(self, edges: Edges) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor, int]]:
-        """Portions of triples: rows of their edges, coordinates, rows of their centres in the portion, its number of atoms."""
+        """Iterate over the triples of this kind, in portions of consecutive atoms.
+
+        Yields:
+            Rows of both edges, (n_triples,) each; coordinates x, (n_triples, 3); row of the central atom in the portion,
+            (n_triples,); and number of atoms of the portion.
+        """
         neighbour = edges.element_of_neighbour
-        first, second = self.neighbours
-        for portion in triples(edges, at_once=2**18):
-            left, right = portion.first, portion.second
-            a, b = neighbour[left], neighbour[right]
-            chosen = ((a == first) & (b == second)) | ((a == second) & (b == first))
-            chosen &= edges.element[edges.centre[left]] == self.centre
-            left, right = left[chosen], right[chosen]
-            x, y = edges.length[left], edges.length[right]
-            far = torch.linalg.vector_norm(edges.vector[left] - edges.vector[right], dim=1)
-            coordinates = torch.stack([x + y, (x - y) ** 2, far], dim=1)
+        a, b = self.neighbours
+        for portion in iterate_triples(edges, portion_size=2**18):
+            left, right = portion.first_edge, portion.second_edge
+            z_left, z_right = neighbour[left], neighbour[right]
+            mask = ((z_left == a) & (z_right == b)) | ((z_left == b) & (z_right == a))
+            mask &= edges.element[edges.centre[left]] == self.centre
+            left, right = left[mask], right[mask]
+            r_ij, r_ik = edges.length[left], edges.length[right]
+            r_jk = torch.linalg.vector_norm(edges.vector[left] - edges.vector[right], dim=1)
+            coordinates = torch.stack([r_ij + r_ik, (r_ij - r_ik) ** 2, r_jk], dim=1)
             yield left, right, coordinates, edges.centre[left] - portion.first_atom, portion.n_atoms
 
     def prior(self) -> Tensor:
-        """K of the points, (n_points, n_points): what the weights of a Gaussian process are held by."""
+        """Kernel matrix of the points, (n_points, n_points): the inverse prior covariance of a Gaussian process's weights."""
         scaled = self.points / self.theta
-        kernel = torch.exp(-0.5 * self._squares(scaled, scaled))
+        kernel = torch.exp(-0.5 * self._squared_distances(scaled, scaled))
         return self.delta**2 * self.point_weight[:, None] * self.point_weight * kernel
 
     @staticmethod
-    def _squares(x: Tensor, y: Tensor) -> Tensor:
-        """(n, m) squared distances of rows."""
+    def _squared_distances(x: Tensor, y: Tensor) -> Tensor:
+        """Squared distances between the rows of x, (n, 3), and of y, (m, 3); (n, m)."""
         return (x[:, None, 0] - y[:, 0]) ** 2 + (x[:, None, 1] - y[:, 1]) ** 2 + (x[:, None, 2] - y[:, 2]) ** 2

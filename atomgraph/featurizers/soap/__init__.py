@@ -1,4 +1,4 @@
-"""SOAP: the power spectrum and its radial functions."""
+"""SOAP: power spectrum of the neighbour density, and its radial functions."""
 
 from atomgraph.featurizers.soap.soap import SOAP
 

@@ -1,4 +1,4 @@
-"""SOAP: the power spectrum of the density of neighbours, each a Gaussian, on radial functions and spherical harmonics."""
+"""SOAP: power spectrum of a neighbour density of Gaussians, expanded in radial functions and spherical harmonics."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from e3nn import o3
 from torch import Tensor
 
 from atomgraph.errors import WiringError
-from atomgraph.featurizers.density import DensityFeaturizer, Terms
+from atomgraph.featurizers.density import DensityFeaturizer, DensityTerms
 from atomgraph.featurizers.soap.radial import soap_radial
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.constants import Constants
@@ -22,38 +22,40 @@ from atomgraph.ops.cutoff import cosine_cutoff
 from atomgraph.ops.outer import outer_sum_to
 from atomgraph.ops.spherical import spherical_harmonics
 
-_N_DERIVATIVES = 4  # derivatives of the radial functions that can be taken
+_N_DERIVATIVES = 4  # highest order of derivatives of the radial functions
 
 
 class SOAP(DensityFeaturizer):
-    r"""The power spectrum of an atom's neighbourhood, for each pair of channels (element, n) and each l.
+    r"""Power spectrum p of the neighbour density of an atom, for each pair of channels (element, n) and each l.
 
     .. math::
-        c^i_{z n l m} &= \sum_{j: z_j = z} f_c(r_{ij})\, R_{nl}(r_{ij})\, Y_{lm}(\hat r_{ij}) + \text{the centre's own} \\
+        c^i_{z n l m} &= \sum_{j: z_j = z} f_c(r_{ij})\, R_{nl}(r_{ij})\, Y_{lm}(\hat r_{ij}) + c^0_{z_i z n l m} \\
         p^i_{a b l} &= \sqrt{2 - \delta_{ab}}\, \frac{1}{\sqrt{2l + 1}} \sum_m c^i_{a l m} c^i_{b l m}, \qquad a \ge b
 
-    Columns: a = (element, n) outermost, elements in the order of ``elements``; then b ≤ a; l runs fastest. They and the
-    numbers are QUIP's for the basis ``gaussians``; for ``gto`` and ``polynomials`` see ``convention``.
+    :math:`c^0` is the contribution of the central atom. Columns: l changes fastest, then b ≤ a, then a = (element, n), with
+    elements in the order of ``elements``. Columns and values for the basis ``gaussians`` are those of QUIP. For ``gto`` and
+    ``polynomials`` see ``convention``.
 
     Args:
         elements: Chemical symbols.
-        cutoff: Å.
-        n_max: Radial functions.
-        l_max: Highest angular momentum, at most 12.
-        sigma: Width of the Gaussians, Å.
-        basis: ``gaussians``, ``gto`` or ``polynomials`` (``nn.soap_radial``).
-        envelope_width: Width in which :math:`f_c` falls from 1 to 0, Å; 0 for no cutoff function (not smooth at the
-            cutoff).
-        central_weight: Of the centre's own Gaussian, which counts in its own element's channel.
-        normalise: P of unit length, so that a kernel of two atoms is at most 1.
-        radial_cutoff: Where the radial functions end, Å, if not at the cutoff (dscribe counts neighbours beyond it).
-        channels: None, or for each element its weights on a few channels that all elements share, such as ``{"Mo":
-            [1.0, 0.0], "W": [0.7, 0.7]}``: the compression of many elements; None keeps each element apart.
-        convention: ``quip`` for the weights above; ``dscribe`` for :math:`\pi \sqrt{8/(2l+1)}` and its order, pairs of
-            elements outermost, then l, then n ≤ n' of one element or all n, n' of two.
+        cutoff: Cutoff radius, Å.
+        n_max: Number of radial functions n.
+        l_max: Highest degree l, at most 12.
+        sigma: Standard deviation of the Gaussians, Å.
+        basis: Radial basis: ``gaussians``, ``gto`` or ``polynomials`` (``featurizers.soap.radial``).
+        envelope_width: Width of the range in which :math:`f_c` decreases from 1 to 0, Å; 0 for no cutoff function (not smooth
+            at the cutoff).
+        central_weight: Weight of the central atom's Gaussian in the channel of its element, no unit.
+        normalise: Divide p by its norm, so that a kernel of two atoms is at most 1.
+        radial_cutoff: Distance at which the radial functions end, Å; None: the cutoff. (dscribe includes neighbours beyond
+            this distance.)
+        channels: Weights of each element on a few channels that all elements share, for example ``{"Mo": [1.0, 0.0], "W":
+            [0.7, 0.7]}``, to compress the description of many elements; None: one channel per element.
+        convention: ``quip`` for the factors above; ``dscribe`` for the factors :math:`\pi \sqrt{8/(2l+1)}` and the order of
+            dscribe: sorted by pair of elements, then by l, then by n ≤ n' for equal elements, or all n, n' for different ones.
 
     Raises:
-        WiringError: For what makes no descriptor.
+        WiringError: If a name is unknown, or a number is out of range.
 
     Source: Bartók, Kondor and Csányi, Phys. Rev. B 87, 184115 (2013); Darby et al., npj Comput. Mater. 8, 166 (2022).
     """
@@ -86,9 +88,9 @@ class SOAP(DensityFeaturizer):
         table = _channel_table(self.elements, channels)
         self.n_channels = table.shape[1]
         self.n_functions = self.n_max * (self.l_max + 1) ** 2
-        self._apart = channels is None
-        end = self.cutoff if radial_cutoff is None else float(radial_cutoff)
-        radial, own = soap_radial(basis, end, self.n_max, self.l_max, sigma)
+        self._channel_per_element = channels is None
+        radial_end = self.cutoff if radial_cutoff is None else float(radial_cutoff)
+        radial, central = soap_radial(basis, radial_end, self.n_max, self.l_max, sigma)
         series = fit_series(lambda r: radial(r).reshape(len(r), -1), self.cutoff)
         derivatives = [series]
         for _ in range(_N_DERIVATIVES):
@@ -96,91 +98,100 @@ class SOAP(DensityFeaturizer):
         columns, factors = _CONVENTIONS[convention](self.n_channels, self.n_max, self.l_max)
         self._constants = Constants(
             table=table,
-            own=own * central_weight / np.sqrt(4.0 * np.pi),
+            central=central * central_weight / np.sqrt(4.0 * np.pi),
             columns=columns,
             factors=factors,
-            of_left=np.array([l * n_max + n for l in range(l_max + 1) for _ in range(2 * l + 1) for n in range(n_max)]),
-            of_right=np.repeat(np.arange((l_max + 1) ** 2), n_max),
+            left_column=np.array(
+                [l * n_max + n for l in range(l_max + 1) for _ in range(2 * l + 1) for n in range(n_max)]
+            ),
+            right_column=np.repeat(np.arange((l_max + 1) ** 2), n_max),
             **{f"series{k}": derivative for k, derivative in enumerate(derivatives)},
         )
         self.irreps_out = o3.Irreps(f"{len(columns)}x0e")
 
     def forward(self, graph: AtomicGraph, edges: Edges) -> Tensor:
-        """(n_atoms, n_features), without unit."""
+        """Features p, (n_atoms, n_features), without unit."""
         return self._spectrum(self.density(edges))
 
     def density(self, edges: Edges) -> list[Tensor]:
-        """The coefficients c, for each l: (n_atoms, channels · n_max, 2l + 1)."""
+        """Coefficients c of the density, (n_atoms, n_channels · n_max, 2l + 1) for each l."""
         edges = edges.within(self.cutoff)
         radial, angular = self._bases(edges)
         constants = self._constants.like(edges.length)
         channel = constants["table"][edges.element]  # (n_atoms, n_channels)
         index, size = edges.centre, edges.n_atoms
-        if self._apart:
+        if self._channel_per_element:
             index, size = edges.centre * self.n_channels + edges.element_of_neighbour, size * self.n_channels
         result = []
-        for order in range(self.l_max + 1):
-            left, right = radial[:, order], angular[:, order**2 : (order + 1) ** 2]
-            if not self._apart:
+        for l in range(self.l_max + 1):
+            left, right = radial[:, l], angular[:, l**2 : (l + 1) ** 2]
+            if not self._channel_per_element:
                 left = (channel[edges.neighbour][:, :, None] * left[:, None, :]).flatten(1)
-            result.append(outer_sum_to(left, right, index, size).view(edges.n_atoms, -1, 2 * order + 1))
-        own = (channel[:, :, None] * constants["own"]).flatten(1)
-        result[0] = result[0] + own[:, :, None]
+            result.append(outer_sum_to(left, right, index, size).view(edges.n_atoms, -1, 2 * l + 1))
+        central = (channel[:, :, None] * constants["central"]).flatten(1)
+        result[0] = result[0] + central[:, :, None]
         return result
 
-    def terms(self, edges: Edges) -> Terms:
-        """Radial functions times harmonics, l outermost, then m, then n; for channels that are shared, of each channel."""
+    def density_terms(self, edges: Edges) -> DensityTerms:
+        """Contributions of edges: radial functions times harmonics; n changes fastest, then m, then l.
+
+        If elements share channels, there is one term for each edge and channel.
+        """
         rows = torch.nonzero(edges.length < self.cutoff)[:, 0]
-        near = replace(edges, vector=edges.vector[rows], length=edges.length[rows], _cache={})
-        radial, angular = self._bases(near)
-        places = self._constants.like(radial)
-        terms = Terms(
-            rows, edges.element_of_neighbour[rows], radial.flatten(1), angular, places["of_left"], places["of_right"]
-        )
-        if self._apart:
+        near_edges = replace(edges, vector=edges.vector[rows], length=edges.length[rows], _cache={})
+        radial, angular = self._bases(near_edges)
+        constants = self._constants.like(radial)
+        element = edges.element_of_neighbour[rows]
+        left_column, right_column = constants["left_column"], constants["right_column"]
+        terms = DensityTerms(rows, element, radial.flatten(1), angular, left_column, right_column)
+        if self._channel_per_element:
             return terms
-        every = torch.arange(self.n_channels, device=rows.device)
-        weight = places["table"][terms.channel].flatten()[:, None]
+        channels = torch.arange(self.n_channels, device=rows.device)
+        weight = constants["table"][element].flatten()[:, None]
         return replace(
             terms,
-            rows=rows.repeat_interleave(len(every)),
-            channel=every.repeat(len(rows)),
-            left=terms.left.repeat_interleave(len(every), 0) * weight,
-            right=angular.repeat_interleave(len(every), 0),
+            rows=rows.repeat_interleave(len(channels)),
+            channel=channels.repeat(len(rows)),
+            left=terms.left.repeat_interleave(len(channels), 0) * weight,
+            right=angular.repeat_interleave(len(channels), 0),
         )
 
-    def alone(self, element: Tensor) -> Tensor:
+    def isolated_density(self, element: Tensor) -> Tensor:
         constants = self._constants.like(torch.zeros(0, dtype=torch.float64, device=element.device))
         table = torch.zeros(len(element), self.n_channels, self.n_functions, dtype=torch.float64, device=element.device)
-        table[:, :, : self.n_max] = constants["table"][element][:, :, None] * constants["own"]
+        table[:, :, : self.n_max] = constants["table"][element][:, :, None] * constants["central"]
         return table
 
     def invariants(self, density: Tensor, element: Tensor) -> Tensor:
-        return self._spectrum(self._by_order(density))
+        return self._spectrum(self._split_by_degree(density))
 
     def jacobian(self, density: Tensor, element: Tensor, directions: Tensor | None = None) -> Tensor:
-        """See ``DensityFeaturizer``. A direction d is a symmetric matrix D for each l: d · p is the sum of tr cᵀDc over l."""
+        """Derivatives of the features, as in ``DensityFeaturizer``.
+
+        A direction d is a symmetric matrix D for each l, so that d · p is the sum of tr cᵀDc over l.
+        """
         if directions is None:
             return super().jacobian(density, element)
-        c = self._by_order(density)
-        derivatives = self._along(c, directions)
+        c = self._split_by_degree(density)
+        derivatives = self._directional_derivatives(c, directions)
         if self.normalise:
             p = self._products(c)
-            size = self._length(p)
-            p = p / size
-            own = torch.cat([part.flatten(2) for part in self._along_own(c, p)], dim=2)
-            share = p @ directions.T
-            derivatives = derivatives.addcmul_(own[..., None], share[:, None, None, :], value=-1).div_(
-                size[:, :, None, None]
+            norm = self._norm(p)
+            p = p / norm
+            norm_gradient = torch.cat([block.flatten(2) for block in self._norm_gradient(c, p)], dim=2)
+            projection = p @ directions.T
+            derivatives = derivatives.addcmul_(norm_gradient[..., None], projection[:, None, None, :], value=-1).div_(
+                norm[:, :, None, None]
             )
         return derivatives.permute(0, 3, 1, 2)
 
     @property
     def _width(self) -> int:
+        """Number of pairs of channel and radial function."""
         return self.n_channels * self.n_max
 
     def _bases(self, edges: Edges) -> tuple[Tensor, Tensor]:
-        """Radial functions (n_edges, l_max + 1, n_max) and harmonics (n_edges, (l_max + 1)²)."""
+        """Radial functions, (n_edges, l_max + 1, n_max), and harmonics, (n_edges, (l_max + 1)²)."""
         constants = self._constants.like(edges.length)
         series = tuple(constants[f"series{k}"] for k in range(_N_DERIVATIVES + 1))
         radial = chebyshev_series(edges.length, series, self.cutoff)
@@ -190,59 +201,64 @@ class SOAP(DensityFeaturizer):
         return radial.view(-1, self.l_max + 1, self.n_max), spherical_harmonics(self.l_max, edges.vector, "integral")
 
     def _spectrum(self, c: list[Tensor]) -> Tensor:
-        """(n_atoms, n_features) of the coefficients of each l."""
+        """Features, (n_atoms, n_features), from the coefficients of each l, (n_atoms, width, 2l + 1)."""
         p = self._products(c)
-        return p / self._length(p) if self.normalise else p
+        return p / self._norm(p) if self.normalise else p
 
     def _products(self, c: list[Tensor]) -> Tensor:
-        """The features before they are normalised."""
+        """Features before normalisation, (n_atoms, n_features)."""
         constants = self._constants.like(c[0])
-        products = torch.cat([(of_order @ of_order.transpose(1, 2)).flatten(1) for of_order in c], dim=1)
+        products = torch.cat([(c_l @ c_l.transpose(1, 2)).flatten(1) for c_l in c], dim=1)
         return products.index_select(1, constants["columns"]) * constants["factors"]
 
-    def _length(self, p: Tensor) -> Tensor:
-        """(n_atoms, 1): what the features are divided by; 1 for an atom that has none."""
+    def _norm(self, p: Tensor) -> Tensor:
+        """Norm of the features, (n_atoms, 1); 1 if all features are zero."""
         square = p.square().sum(dim=1, keepdim=True)
         return torch.where(square == 0, 1.0, square).sqrt()
 
-    def _along(self, c: list[Tensor], directions: Tensor) -> Tensor:
-        """Derivatives of ``directions @ p`` before p is normalised, (n_atoms, n_channels, n_functions, n_rows)."""
-        n_atoms, n_rows, first = len(c[0]), len(directions), 0
+    def _directional_derivatives(self, c: list[Tensor], directions: Tensor) -> Tensor:
+        """Derivatives of ``directions @ p`` for p before normalisation, (n_atoms, n_channels, n_functions, n_rows)."""
+        n_atoms, n_rows, start = len(c[0]), len(directions), 0
         matrices = self._matrices(directions).permute(1, 3, 2, 0).flatten(2)  # (l, width, width · n_rows)
         result = c[0].new_empty(n_atoms, self.n_channels, self.n_functions, n_rows)
-        for order in range(self.l_max + 1):
-            built = c[order].transpose(1, 2) @ matrices[order]  # (n_atoms, 2l + 1, width · n_rows)
-            built = built.view(n_atoms, 2 * order + 1, self.n_channels, self.n_max, n_rows).transpose(1, 2)
-            last = first + (2 * order + 1) * self.n_max
-            result[:, :, first:last].view(n_atoms, self.n_channels, -1, self.n_max, n_rows).copy_(built)
-            first = last
+        for l in range(self.l_max + 1):
+            block = c[l].transpose(1, 2) @ matrices[l]  # (n_atoms, 2l + 1, width · n_rows)
+            block = block.view(n_atoms, 2 * l + 1, self.n_channels, self.n_max, n_rows).transpose(1, 2)
+            end = start + (2 * l + 1) * self.n_max
+            result[:, :, start:end].view(n_atoms, self.n_channels, -1, self.n_max, n_rows).copy_(block)
+            start = end
         return result
 
-    def _along_own(self, c: list[Tensor], p: Tensor) -> list[Tensor]:
-        """Derivatives along each atom's own p, for each l: (n_atoms, n_channels, 2l + 1, n_max)."""
+    def _norm_gradient(self, c: list[Tensor], p: Tensor) -> list[Tensor]:
+        """Derivatives of the norm of each atom's features, (n_atoms, n_channels, 2l + 1, n_max) for each l.
+
+        Args:
+            c: Coefficients of each l, (n_atoms, width, 2l + 1).
+            p: Normalised features, (n_atoms, n_features).
+        """
         matrices = self._matrices(p)
         return [
-            (matrices[:, order] @ c[order]).view(len(p), self.n_channels, self.n_max, -1).transpose(2, 3)
-            for order in range(self.l_max + 1)
+            (matrices[:, l] @ c[l]).view(len(p), self.n_channels, self.n_max, -1).transpose(2, 3)
+            for l in range(self.l_max + 1)
         ]
 
     def _matrices(self, rows: Tensor) -> Tensor:
-        """(n_rows, l_max + 1, width, width): rows (n_rows, n_features) as symmetric matrices, twice D."""
+        """Rows, (n_rows, n_features), as symmetric matrices 2 D for each l, (n_rows, l_max + 1, width, width)."""
         constants = self._constants.like(rows)
         flat = rows.new_zeros(len(rows), (self.l_max + 1) * self._width**2)
         flat = flat.index_copy(1, constants["columns"], rows * constants["factors"])
         matrices = flat.view(len(rows), self.l_max + 1, self._width, self._width)
         return matrices + matrices.transpose(2, 3)
 
-    def _by_order(self, density: Tensor) -> list[Tensor]:
-        """(n_atoms, n_channels, n_functions) to (n_atoms, channels · n_max, 2l + 1) for each l."""
-        parts = density.split([self.n_max * (2 * order + 1) for order in range(self.l_max + 1)], dim=2)
-        shaped = [part.view(len(density), self.n_channels, -1, self.n_max) for part in parts]
-        return [part.transpose(2, 3).reshape(len(density), self._width, -1) for part in shaped]
+    def _split_by_degree(self, density: Tensor) -> list[Tensor]:
+        """Split densities, (n_atoms, n_channels, n_functions), into (n_atoms, width, 2l + 1) for each l."""
+        parts = density.split([self.n_max * (2 * l + 1) for l in range(self.l_max + 1)], dim=2)
+        blocks = [part.view(len(density), self.n_channels, -1, self.n_max) for part in parts]
+        return [block.transpose(2, 3).reshape(len(density), self._width, -1) for block in blocks]
 
 
 def _channel_table(elements: Sequence[str], channels: Mapping[str, Sequence[float]] | None) -> np.ndarray:
-    """(n_elements, n_channels): what a neighbour of each element gives to each channel."""
+    """Weight of each element in each channel, (n_elements, n_channels)."""
     if channels is None:
         return np.eye(len(elements))
     if set(channels) != set(elements) or len({len(weights) for weights in channels.values()}) != 1:
@@ -251,31 +267,32 @@ def _channel_table(elements: Sequence[str], channels: Mapping[str, Sequence[floa
         )
     table = np.array([channels[element] for element in elements], dtype=np.float64)
     if table.ndim != 2 or table.shape[1] == 0 or not np.isfinite(table).all():
-        raise WiringError(f"channels should be finite numbers, at least one an element, but are {dict(channels)}")
+        raise WiringError(f"channels should be finite numbers, at least one per element, but are {dict(channels)}")
     return table
 
 
 def _quip_columns(n_channels: int, n_max: int, l_max: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where each feature lies among (l, a, b), and its factor."""
+    """Column of each feature among the products (l, a, b), and factor of each feature, in QUIP's order."""
     width = n_channels * n_max
     a, b = np.tril_indices(width)
-    order = np.arange(l_max + 1)
-    columns = order * width**2 + (a * width + b)[:, None]
-    factors = np.where(a == b, 1.0, np.sqrt(2.0))[:, None] / np.sqrt(2.0 * order + 1.0)
+    l = np.arange(l_max + 1)
+    columns = l * width**2 + (a * width + b)[:, None]
+    factors = np.where(a == b, 1.0, np.sqrt(2.0))[:, None] / np.sqrt(2.0 * l + 1.0)
     return columns.ravel(), factors.ravel()
 
 
 def _dscribe_columns(n_channels: int, n_max: int, l_max: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where each feature lies among (l, a, b), and its factor."""
+    """Column of each feature among the products (l, a, b), and factor of each feature, in dscribe's order."""
     width = n_channels * n_max
     columns, factors = [], []
-    for first in range(n_channels):
-        for second in range(first, n_channels):
-            for order in range(l_max + 1):
-                for n in range(n_max):
-                    for m in range(n if first == second else 0, n_max):
-                        columns.append(order * width**2 + (first * n_max + n) * width + second * n_max + m)
-                        factors.append(np.pi * np.sqrt(8.0 / (2.0 * order + 1.0)))
+    for channel_a in range(n_channels):
+        for channel_b in range(channel_a, n_channels):
+            for l in range(l_max + 1):
+                for n_a in range(n_max):
+                    for n_b in range(n_a if channel_a == channel_b else 0, n_max):
+                        a, b = channel_a * n_max + n_a, channel_b * n_max + n_b
+                        columns.append(l * width**2 + a * width + b)
+                        factors.append(np.pi * np.sqrt(8.0 / (2.0 * l + 1.0)))
     return np.array(columns), np.array(factors)
 
 

@@ -1,4 +1,4 @@
-"""Symmetry functions of Behler and Parrinello: sets of them, sums over neighbours and over triples."""
+"""Symmetry functions of Behler and Parrinello: sets of functions, sums over neighbours and over triples of atoms."""
 
 from atomgraph.featurizers.symmetry_functions.symmetry_functions import SymmetryFunctions
 

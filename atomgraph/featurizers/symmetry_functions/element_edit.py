@@ -1,4 +1,4 @@
-"""Symmetry functions for other elements: entries are dropped or repeated, and columns follow."""
+"""Symmetry functions for changed elements: entries are dropped or repeated, and the columns are related."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ from atomgraph.nn.element_edit import ElementEdit, FeatureColumns
 Functions = Sequence[Sequence[RadialFunction | AngularFunction]]
 
 
-def entries_for(entries: Sequence[Mapping[str, Any]] | None, edit: ElementEdit) -> list[dict[str, Any]] | None:
-    """Entries of a set for other elements: without those of removed elements, one for each successor of the others."""
+def edit_entries(entries: Sequence[Mapping[str, Any]] | None, edit: ElementEdit) -> list[dict[str, Any]] | None:
+    """Make the entries of a set for changed elements.
+
+    Entries of removed elements are dropped. Other entries are repeated for all new elements that replace their elements.
+    """
     if entries is None:
         return None
     result: list[dict[str, Any]] = []
@@ -26,32 +29,34 @@ def entries_for(entries: Sequence[Mapping[str, Any]] | None, edit: ElementEdit) 
         pair = entry.get("neighbours")
         choices = [edit.successors(entry[key]) for key in keys]
         choices += [] if pair is None else [edit.successors(symbol) for symbol in pair]
-        seen = set()
+        finished = set()
         for symbols in product(*choices):
-            both = tuple(sorted(symbols[len(keys) :]))
-            if (symbols[: len(keys)], both) in seen:
+            neighbours = tuple(sorted(symbols[len(keys) :]))
+            if (symbols[: len(keys)], neighbours) in finished:
                 continue
-            seen.add((symbols[: len(keys)], both))
-            changed = dict(zip(keys, symbols, strict=False)) | ({} if pair is None else {"neighbours": list(both)})
-            result.append(dict(entry) | changed)
+            finished.add((symbols[: len(keys)], neighbours))
+            changes = dict(zip(keys, symbols, strict=False)) | (
+                {} if pair is None else {"neighbours": list(neighbours)}
+            )
+            result.append(dict(entry) | changes)
     return result
 
 
 def function_columns(old: Functions, new: Functions, width: int, n_old: int, edit: ElementEdit) -> FeatureColumns:
-    """The column of the old functions that each new function is a part of.
+    """Find the column of the old function of which each new function is a part.
 
     Args:
         old: Functions of each old element.
         new: Functions of each new element.
-        width: Columns of the new features.
-        n_old: Columns of the old features.
-        edit: The new elements.
+        width: Number of columns of the new features.
+        n_old: Number of columns of the old features.
+        edit: Change of the elements.
 
     Raises:
-        WiringError: For an old set with two equal functions, whose columns cannot be told apart.
+        WiringError: If an old set contains two equal functions, because their columns cannot be distinguished.
     """
 
-    def before(function: RadialFunction | AngularFunction) -> RadialFunction | AngularFunction:
+    def old_function(function: RadialFunction | AngularFunction) -> RadialFunction | AngularFunction:
         if isinstance(function, RadialFunction):
             return replace(function, neighbour=edit.rows[function.neighbour])
         low, high = sorted(edit.rows[row] for row in function.pair)
@@ -59,9 +64,9 @@ def function_columns(old: Functions, new: Functions, width: int, n_old: int, edi
 
     origins = []
     for functions, row in zip(new, edit.rows, strict=True):
-        known = list(old[row])
-        if len(set(known)) != len(known):
+        old_functions = list(old[row])
+        if len(set(old_functions)) != len(old_functions):
             raise WiringError("the same symmetry function stands twice; elements of such a set cannot be edited")
-        columns = [known.index(before(function)) for function in functions]
+        columns = [old_functions.index(old_function(function)) for function in functions]
         origins.append([(column, 1.0) for column in columns] + [(-1, 0.0)] * (width - len(columns)))
     return FeatureColumns(origins, torch.zeros(len(edit.rows), n_old, dtype=torch.float64))

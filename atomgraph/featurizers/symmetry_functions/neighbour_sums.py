@@ -1,4 +1,4 @@
-"""Sums over neighbours, at a cost linear in their number: radial functions, and wide angular ones by their moments."""
+"""Radial functions, and wide angular functions by moments, at a cost that is linear in the number of neighbours."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from torch import Tensor
 from atomgraph.featurizers.symmetry_functions.sets import AngularFunction, RadialFunction
 from atomgraph.nn.constants import Constants
 from atomgraph.nn.edges import Edges
+from atomgraph.old_names import old_names_of
 from atomgraph.ops.cutoff import n2p2_cutoff
 from atomgraph.ops.outer import outer_sum_to
 from atomgraph.ops.scatter import sum_to
 from atomgraph.ops.spherical import spherical_harmonics
 
-#: Cutoff functions by name; their places are n2p2's numbers.
+#: Names of the cutoff functions; the positions in the tuple are the numbers of n2p2.
 CUTOFF_FUNCTIONS = (
     "hard",
     "cosine",
@@ -29,33 +30,52 @@ CUTOFF_FUNCTIONS = (
     "septic",
     "nonic",
 )
-#: Wide functions with an integer ζ up to here go by moments; beyond, the (ζ + 1)² harmonics cost more than triples.
+#: Largest ζ of wide functions that are computed by moments; for larger ζ, (ζ + 1)² harmonics cost more than triples.
 HIGHEST_ZETA_BY_MOMENTS = 8
 
 
 def envelope(name: str, length: Tensor, cutoff: float, inner_fraction: float) -> Tensor:
-    """The cutoff function of a name in ``CUTOFF_FUNCTIONS``; ``inner_fraction`` is the inner fraction of the cutoff
-    where it is 1."""
+    """Compute a cutoff function by its name.
+
+    Args:
+        name: Name in ``CUTOFF_FUNCTIONS``.
+        length: Distances, (n,), Å.
+        cutoff: Cutoff radius, Å.
+        inner_fraction: Fraction of the cutoff radius below which the function is 1, no unit.
+
+    Returns:
+        Values in [0, 1], (n,).
+    """
     return n2p2_cutoff(CUTOFF_FUNCTIONS.index(name), length, cutoff, inner_fraction * cutoff)
 
 
-def by_moments(function: AngularFunction) -> bool:
-    """Whether the sum over pairs of neighbours factorises into few moments."""
+def uses_moments(function: AngularFunction) -> bool:
+    """Whether the sum over pairs of neighbours is computed from moments: for wide functions with a small integer ζ."""
     return not function.narrow and function.zeta.is_integer() and function.zeta <= HIGHEST_ZETA_BY_MOMENTS
 
 
 class NeighbourSums:
-    r"""Radial and wide angular sums from the same radial factors :math:`g_n(r) = e^{-\eta_n (r - r_n)^2} f_c(r)`.
+    r"""Radial and wide angular sums with common radial factors :math:`g_n(r) = e^{-\eta_n (r - r_n)^2} f_c(r)`.
 
-    Radial: :math:`\sum_{j \in a} g_n(r_{ij})`. With :math:`(1 + \lambda\cos\theta)^\zeta = \sum_l a_l P_l(\cos\theta)` and the
-    addition theorem the wide sum over pairs is a sum over squares of moments, less each neighbour with itself:
+    The radial sum over neighbours of element a is :math:`\sum_{j \in a} g_n(r_{ij})`. The angular factor is expanded in
+    Legendre polynomials, :math:`(1 + \lambda\cos\theta)^\zeta = \sum_l a_l P_l(\cos\theta)`. By the addition theorem, the wide
+    sum over pairs is then a sum of squares of moments A, minus the terms j = k:
 
     .. math:: A_{a n l m} = \sum_{j \in a} g_n(r_{ij}) Y_{lm}(\hat r_{ij}), \qquad
               \sum_{j<k} g_n g_n (1 + \lambda\cos\theta_{ijk})^\zeta
               = \tfrac12 \Big[\sum_{lm} a_l A_{a n l m}^2 - (1 + \lambda)^\zeta \sum_j g_n^2\Big]
 
-    with ``norm`` harmonics, :math:`\sum_m Y_{lm}^2 = 1`; for two different elements :math:`\sum_{lm} a_l A_a A_b`.
-    ``columns`` says where the table holds a function of a central element; elements are rows of the model's table.
+    with ``norm`` harmonics, :math:`\sum_m Y_{lm}^2 = 1`. For two different elements the sum is :math:`\sum_{lm} a_l A_a A_b`.
+
+    Args:
+        radial: Radial functions of each central element.
+        wide: Wide angular functions of each central element.
+        cutoff_function: Name of the cutoff function, in ``CUTOFF_FUNCTIONS``.
+        inner_fraction: Fraction of the cutoff radius below which the cutoff function is 1, no unit.
+
+    Attributes:
+        columns: Column of each pair (row of the central element, function) in the table of sums.
+        width: Number of columns of the table.
     """
 
     def __init__(
@@ -66,20 +86,20 @@ class NeighbourSums:
         inner_fraction: float,
     ):
         self.cutoff_function, self.inner_fraction, self.n_elements = cutoff_function, inner_fraction, len(radial)
-        in_radial = distinct(f.gaussian for functions in radial for f in functions)
-        in_wide = distinct(f.gaussian for functions in wide for f in functions)
-        shared = [g for g in in_radial if g in in_wide]
-        self._radial = [g for g in in_radial if g not in shared] + shared
-        self._wide = shared + [g for g in in_wide if g not in shared]
+        radial_gaussians = distinct(f.gaussian for functions in radial for f in functions)
+        wide_gaussians = distinct(f.gaussian for functions in wide for f in functions)
+        shared = [g for g in radial_gaussians if g in wide_gaussians]
+        self._radial = [g for g in radial_gaussians if g not in shared] + shared
+        self._wide = shared + [g for g in wide_gaussians if g not in shared]
         self._gaussians = self._radial + self._wide[len(shared) :]
-        self._waves = distinct((int(f.zeta), f.sign) for functions in wide for f in functions)
+        self._angular_factors = distinct((int(f.zeta), f.sign) for functions in wide for f in functions)
         self._pairs = distinct(f.pair for functions in wide for f in functions)
-        self._l_max = max((zeta for zeta, _ in self._waves), default=0)
+        self._l_max = max((zeta for zeta, _ in self._angular_factors), default=0)
         self._constants = Constants(
             eta=[g.eta for g in self._gaussians],
             shift=[g.shift for g in self._gaussians],
-            legendre=self._legendre(),
-            straight=[2.0 * (0.5 * (1.0 + sign)) ** zeta for zeta, sign in self._waves],
+            legendre=self._legendre_table(),
+            value_at_zero_angle=[2.0 * (0.5 * (1.0 + sign)) ** zeta for zeta, sign in self._angular_factors],
         )
 
         self.columns: dict[tuple[int, Any], int] = {}
@@ -90,67 +110,83 @@ class NeighbourSums:
         for centre, angular in enumerate(wide):
             for g in angular:
                 row = self._pairs.index(g.pair) * len(self._wide) + self._wide.index(g.gaussian)
-                wave = self._waves.index((int(g.zeta), g.sign))
-                self.columns[centre, g] = n_radial + row * len(self._waves) + wave
-        self.width = n_radial + len(self._pairs) * len(self._wide) * len(self._waves)
+                number = self._angular_factors.index((int(g.zeta), g.sign))
+                self.columns[centre, g] = n_radial + row * len(self._angular_factors) + number
+        self.width = n_radial + len(self._pairs) * len(self._wide) * len(self._angular_factors)
 
     def __call__(self, edges: Edges) -> Tensor:
-        """(n_atoms, width)."""
+        """Compute the table of sums, (n_atoms, width)."""
         if not self._gaussians:
             return edges.length.new_zeros(edges.n_atoms, 0)
-        factors = self._factors(edges.length)  # (n_edges, n_gaussians)
+        factors = self._radial_factors(edges.length)
         target = edges.centre * self.n_elements + edges.element_of_neighbour
         n_targets = edges.n_atoms * self.n_elements
         tables = [sum_to(factors[:, : len(self._radial)], target, n_targets).reshape(edges.n_atoms, -1)]
-        if self._waves:
+        if self._angular_factors:
             wide = factors[:, len(self._gaussians) - len(self._wide) :]
             tables.append(self._pair_sums(wide, edges.vector, target, n_targets).reshape(edges.n_atoms, -1))
         return torch.cat(tables, dim=1)
 
     def _pair_sums(self, factors: Tensor, vector: Tensor, target: Tensor, n_targets: int) -> Tensor:
-        """(n_atoms, n_pairs, n_gaussians, n_waves)."""
+        """Wide sums over pairs of neighbours, (n_atoms, n_pairs, n_gaussians, n_angular_factors)."""
         harmonics = spherical_harmonics(self._l_max, vector, "norm")
         moments = outer_sum_to(factors, harmonics, target, n_targets)
         moments = moments.unflatten(0, (-1, self.n_elements))  # (n_atoms, n_elements, n_gaussians, (l_max + 1)²)
-        itself = sum_to(factors.square(), target, n_targets).unflatten(0, (-1, self.n_elements))
+        squares = sum_to(factors.square(), target, n_targets).unflatten(0, (-1, self.n_elements))
         constants = self._constants.like(factors)
         sums = []
-        for first, second in self._pairs:
-            pair = (moments[:, first] * moments[:, second]) @ constants["legendre"]
-            sums.append(0.5 * (pair - itself[:, first, :, None] * constants["straight"]) if first == second else pair)
+        for a, b in self._pairs:
+            products = (moments[:, a] * moments[:, b]) @ constants["legendre"]
+            if a == b:  # without the terms j = k, and each pair once
+                products = 0.5 * (products - squares[:, a, :, None] * constants["value_at_zero_angle"])
+            sums.append(products)
         return torch.stack(sums, dim=1)
 
-    def _factors(self, length: Tensor) -> Tensor:
+    def _radial_factors(self, length: Tensor) -> Tensor:
+        """Radial factors g, (n_edges, n_gaussians)."""
         constants = self._constants.like(length)
-        fade = {
+        envelopes = {
             c: envelope(self.cutoff_function, length, c, self.inner_fraction)
             for c in {g.cutoff for g in self._gaussians}
         }
-        away = length[:, None] - constants["shift"]
-        return torch.exp(-constants["eta"] * away.square()) * by_column(fade, [g.cutoff for g in self._gaussians])
+        gaussians = torch.exp(-constants["eta"] * (length[:, None] - constants["shift"]).square())
+        return gaussians * stack_columns(envelopes, [g.cutoff for g in self._gaussians])
 
-    def _legendre(self) -> np.ndarray:
-        """((l_max + 1)², n_waves): each wave's part in the harmonics of a degree."""
-        if not self._waves:
+    def _legendre_table(self) -> np.ndarray:
+        """Coefficient a_l of each harmonic in each angular factor, ((l_max + 1)², n_angular_factors)."""
+        if not self._angular_factors:
             return np.zeros((1, 0))
-        by_degree = np.stack([wave_by_degree(zeta, sign, self._l_max) for zeta, sign in self._waves], axis=1)
-        return by_degree.repeat(2 * np.arange(self._l_max + 1) + 1, axis=0)
+        coefficients = [legendre_coefficients(zeta, sign, self._l_max) for zeta, sign in self._angular_factors]
+        return np.stack(coefficients, axis=1).repeat(2 * np.arange(self._l_max + 1) + 1, axis=0)
 
 
 def distinct(items: Any) -> list[Any]:
-    """The items without repetitions, in the order of their first appearance."""
+    """Return the items without repetitions, in the order of their first appearance."""
     return list(dict.fromkeys(items))
 
 
-def by_column(values: dict[Any, Tensor], keys: Sequence[Any]) -> Tensor:
-    """(n_rows, n_columns) with the values of each column's key; one broadcast column where all keys are the same."""
+def stack_columns(values: dict[Any, Tensor], keys: Sequence[Any]) -> Tensor:
+    """Stack the values, (n_rows,), of the key of each column.
+
+    Returns:
+        Columns, (n_rows, n_columns), or (n_rows, 1) if all keys are equal.
+    """
     if len(set(keys)) == 1:
         return values[keys[0]][:, None]
     return torch.stack([values[key] for key in keys], dim=1)
 
 
-def wave_by_degree(zeta: int, sign: float, l_max: int) -> np.ndarray:
-    r"""Coefficients :math:`a_l` of :math:`2^{1-\zeta}(1 + \lambda x)^\zeta = \sum_l a_l P_l(x)`, (l_max + 1,)."""
+def legendre_coefficients(zeta: int, sign: float, l_max: int) -> np.ndarray:
+    r"""Coefficients :math:`a_l` of :math:`2^{1-\zeta}(1 + \lambda x)^\zeta = \sum_l a_l P_l(x)`, (l_max + 1,).
+
+    Args:
+        zeta: Exponent ζ.
+        sign: Sign λ.
+        l_max: Highest degree l, at least ζ.
+    """
     powers = np.polynomial.polynomial.polypow([1.0, sign], zeta) * 2.0 ** (1 - zeta)
     coefficients = np.polynomial.legendre.poly2leg(powers)
     return np.pad(coefficients, (0, l_max + 1 - len(coefficients)))
+
+
+__getattr__ = old_names_of(__name__)

@@ -1,4 +1,4 @@
-"""Sets of symmetry functions: the usual ones, and what an entry of a set may say."""
+"""Sets of symmetry functions: default sets, and checks of the entries of a set."""
 
 from __future__ import annotations
 
@@ -8,13 +8,19 @@ from typing import Any
 
 from atomgraph.errors import WiringError, nearest
 
-Entry = Mapping[str, Any]  # plain JSON values
+Entry = Mapping[str, Any]  # parameters of a symmetry function by name, as JSON values
 FORMS = ("wide", "narrow")
 
 
 @dataclass(frozen=True)
 class Gaussian:
-    r"""The radial factor :math:`e^{-\eta (r - r_s)^2} f_c(r)`: η in 1/Å², r_s and the cutoff in Å."""
+    r"""Radial factor :math:`e^{-\eta (r - r_s)^2} f_c(r)`.
+
+    Attributes:
+        eta: Parameter η, 1/Å².
+        shift: Centre r_s, Å.
+        cutoff: Cutoff radius of f_c, Å.
+    """
 
     eta: float
     shift: float
@@ -23,7 +29,12 @@ class Gaussian:
 
 @dataclass(frozen=True)
 class RadialFunction:
-    """One radial symmetry function of one central element; elements are rows of the table."""
+    """Radial symmetry function of one central element.
+
+    Attributes:
+        gaussian: Radial factor.
+        neighbour: Row of the neighbours' element.
+    """
 
     gaussian: Gaussian
     neighbour: int
@@ -31,7 +42,15 @@ class RadialFunction:
 
 @dataclass(frozen=True)
 class AngularFunction:
-    """One angular symmetry function of one central element; ``pair`` holds two element rows, the lower one first."""
+    """Angular symmetry function of one central element.
+
+    Attributes:
+        gaussian: Radial factor.
+        pair: Rows of the elements of both neighbours, in increasing order.
+        zeta: Exponent ζ, no unit.
+        sign: Sign λ, 1 or −1.
+        narrow: Whether the function also depends on the distance between both neighbours.
+    """
 
     gaussian: Gaussian
     pair: tuple[int, int]
@@ -41,7 +60,18 @@ class AngularFunction:
 
 
 def shifted_gaussians(cutoff: float, n: int, first: float = 1.0) -> list[dict[str, float]]:
-    """Radial functions with centres spaced evenly from ``first`` (Å) to the cutoff, as wide as they are apart.
+    """Make radial functions with evenly spaced centres, whose standard deviation is the distance between two centres.
+
+    Args:
+        cutoff: Cutoff radius, Å.
+        n: Number of functions.
+        first: Centre of the first function, Å.
+
+    Returns:
+        Entries ``{eta, shift}``.
+
+    Raises:
+        WiringError: Unless n ≥ 1 and first < cutoff.
 
     Source: the even grid of Gastegger et al., J. Chem. Phys. 148, 241709 (2018).
     """
@@ -56,7 +86,16 @@ def shifted_gaussians(cutoff: float, n: int, first: float = 1.0) -> list[dict[st
 def angular_grid(
     gaussians: Sequence[Mapping[str, float]], zetas: Sequence[float] = (1, 2, 4), form: str = "wide"
 ) -> list[dict[str, Any]]:
-    """Angular functions with every ζ and both signs of λ, on each of the given radial factors."""
+    """Make angular functions with all combinations of radial factor, exponent ζ and sign λ = ±1.
+
+    Args:
+        gaussians: Entries ``{eta, shift}`` of the radial factors.
+        zetas: Exponents ζ, no unit.
+        form: ``wide`` or ``narrow``.
+
+    Returns:
+        Entries ``{eta, shift, zeta, lambda, form}``.
+    """
     return [
         {**gaussian, "zeta": zeta, "lambda": sign, "form": form}
         for gaussian in gaussians
@@ -66,7 +105,16 @@ def angular_grid(
 
 
 def radial_functions(entries: Sequence[Entry], elements: Sequence[str], cutoff: float) -> list[list[RadialFunction]]:
-    """The radial functions of each central element, in the order of the entries."""
+    """Make the radial functions of each central element, in the order of the entries.
+
+    Args:
+        entries: Mappings ``{eta, shift, centre, neighbour, cutoff}``.
+        elements: Chemical symbols.
+        cutoff: Default cutoff radius, Å.
+
+    Raises:
+        WiringError: If a key or element is unknown, a key is missing, or a number is out of range.
+    """
     functions: list[list[RadialFunction]] = [[] for _ in elements]
     for entry in entries:
         _check_keys(entry, ("eta",), ("shift", "cutoff", "centre", "neighbour"))
@@ -77,7 +125,16 @@ def radial_functions(entries: Sequence[Entry], elements: Sequence[str], cutoff: 
 
 
 def angular_functions(entries: Sequence[Entry], elements: Sequence[str], cutoff: float) -> list[list[AngularFunction]]:
-    """The angular functions of each central element, in the order of the entries."""
+    """Make the angular functions of each central element, in the order of the entries.
+
+    Args:
+        entries: Mappings ``{eta, zeta, lambda, shift, form, centre, neighbours, cutoff}``.
+        elements: Chemical symbols.
+        cutoff: Default cutoff radius, Å.
+
+    Raises:
+        WiringError: If a key, element or form is unknown, a key is missing, or a number is out of range.
+    """
     functions: list[list[AngularFunction]] = [[] for _ in elements]
     for entry in entries:
         _check_keys(entry, ("eta", "zeta", "lambda"), ("shift", "cutoff", "centre", "neighbours", "form"))
@@ -102,27 +159,28 @@ def _gaussian(entry: Entry, cutoff: float) -> Gaussian:
     return gaussian
 
 
-def _check_keys(entry: Entry, needed: Sequence[str], optional: Sequence[str]) -> None:
+def _check_keys(entry: Entry, required: Sequence[str], optional: Sequence[str]) -> None:
     for key in entry:
-        if key not in (*needed, *optional):
-            raise WiringError(f"a symmetry function has no {key!r}{nearest(str(key), [*needed, *optional])}")
-    missing = [key for key in needed if key not in entry]
+        if key not in (*required, *optional):
+            raise WiringError(f"a symmetry function has no {key!r}{nearest(str(key), [*required, *optional])}")
+    missing = [key for key in required if key not in entry]
     if missing:
         raise WiringError(f"a symmetry function needs {', '.join(missing)}: {dict(entry)}")
 
 
 def _rows(entry: Entry, key: str, elements: Sequence[str]) -> list[int]:
-    """The row of the element that the entry names, or all rows where it names none."""
+    """Row of the element under a key of the entry; all rows if the key is missing."""
     return list(range(len(elements))) if entry.get(key) is None else [_row(entry[key], elements)]
 
 
 def _pairs(entry: Entry, elements: Sequence[str]) -> list[tuple[int, int]]:
+    """Rows of the two elements ``neighbours`` of the entry; all unordered pairs if the key is missing."""
     if entry.get("neighbours") is None:
         return [(a, b) for a in range(len(elements)) for b in range(a, len(elements))]
     if isinstance(entry["neighbours"], str) or len(entry["neighbours"]) != 2:
         raise WiringError(f"neighbours should be two chemical symbols, but are {entry['neighbours']!r}")
-    first, second = sorted(_row(symbol, elements) for symbol in entry["neighbours"])
-    return [(first, second)]
+    low, high = sorted(_row(symbol, elements) for symbol in entry["neighbours"])
+    return [(low, high)]
 
 
 def _row(symbol: str, elements: Sequence[str]) -> int:

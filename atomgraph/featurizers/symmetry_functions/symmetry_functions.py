@@ -1,4 +1,4 @@
-"""Behler and Parrinello's symmetry functions: what an atom sees, as sums over its neighbours and their angles."""
+"""Symmetry functions of Behler and Parrinello: sums over the neighbours of an atom, and over pairs of neighbours."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from e3nn import o3
 from torch import Tensor
 
 from atomgraph.errors import WiringError, nearest
-from atomgraph.featurizers.symmetry_functions.element_edit import entries_for, function_columns
-from atomgraph.featurizers.symmetry_functions.neighbour_sums import CUTOFF_FUNCTIONS, NeighbourSums, by_moments
+from atomgraph.featurizers.symmetry_functions.element_edit import edit_entries, function_columns
+from atomgraph.featurizers.symmetry_functions.neighbour_sums import CUTOFF_FUNCTIONS, NeighbourSums, uses_moments
 from atomgraph.featurizers.symmetry_functions.sets import (
     AngularFunction,
     Entry,
@@ -30,7 +30,7 @@ from atomgraph.nn.protocols import Featurizer
 
 
 class SymmetryFunctions(Featurizer):
-    r"""Radial (G2), wide (G9) and narrow (G3) angular symmetry functions per central element.
+    r"""Radial (G2), wide angular (G9) and narrow angular (G3) symmetry functions of each central element.
 
     .. math::
         G^2 &= \sum_j e^{-\eta (r_{ij} - r_s)^2} f_c(r_{ij}) \\
@@ -39,22 +39,23 @@ class SymmetryFunctions(Featurizer):
         G^3 &= 2^{1-\zeta} \sum_{j<k} (1 + \lambda\cos\theta_{ijk})^\zeta\,
                e^{-\eta [(r_{ij} - r_s)^2 + (r_{ik} - r_s)^2 + (r_{jk} - r_s)^2]} f_c(r_{ij}) f_c(r_{ik}) f_c(r_{jk})
 
-    Columns: an atom's radial functions in the order of ``radial``, then its angular ones in the order of ``angular``. An entry
-    that leaves ``neighbour`` (``neighbours``) open is one column per element (per unordered pair: 00, 01, … 11, 12, …).
-    Where central elements have sets of different size, the shorter rows end in zeros.
+    Columns: the radial functions of the central element in the order of ``radial``, then its angular functions in the order of
+    ``angular``. An entry without ``neighbour`` is one column per element. An entry without ``neighbours`` is one column per
+    unordered pair of elements (00, 01, … 11, 12, …). Elements with fewer functions have zeros in the last columns.
 
     Args:
         elements: Chemical symbols.
-        cutoff: Å.
-        radial: ``{eta, shift, centre, neighbour, cutoff}`` each, η in 1/Å²; only ``eta`` must be given (shift 0, every
-            element).
-        angular: ``{eta, zeta, lambda, shift, form, centre, neighbours, cutoff}`` each; ``eta``, ``zeta`` and ``lambda``
-            must be given, ``form`` is ``wide`` (G9) or ``narrow`` (G3). None stands for the usual set of the kind.
-        envelope: A name in ``CUTOFF_FUNCTIONS``.
-        inner_fraction: The inner fraction of the cutoff where it stays 1 (n2p2's α).
+        cutoff: Cutoff radius, Å.
+        radial: Mappings ``{eta, shift, centre, neighbour, cutoff}``, one per entry. ``eta`` (η, 1/Å²) is required. Defaults:
+            shift r_s = 0 Å, all elements, the cutoff above. None: a default set of 16 functions.
+        angular: Mappings ``{eta, zeta, lambda, shift, form, centre, neighbours, cutoff}``, one per entry. ``eta``, ``zeta``
+            and ``lambda`` are required; ``form`` is ``wide`` (G9, default) or ``narrow`` (G3). None: a default set of wide
+            functions.
+        envelope: Name of the cutoff function :math:`f_c`, in ``CUTOFF_FUNCTIONS``.
+        inner_fraction: Fraction of the cutoff radius below which :math:`f_c` is 1 (n2p2's α), no unit.
 
     Raises:
-        WiringError: For an entry that makes no function.
+        WiringError: If an entry is invalid, or there is no function.
 
     Source: Behler and Parrinello, Phys. Rev. Lett. 98, 146401 (2007); Behler, J. Chem. Phys. 134, 074106 (2011).
     """
@@ -78,55 +79,55 @@ class SymmetryFunctions(Featurizer):
             radial = shifted_gaussians(cutoff, 16)
         if angular is None:
             angular = angular_grid(shifted_gaussians(cutoff, 6))
-        around = radial_functions(radial, self.elements, self.cutoff)
-        bent = angular_functions(angular, self.elements, self.cutoff)
-        wide = [[f for f in functions if by_moments(f)] for functions in bent]
-        rest = [[f for f in functions if not by_moments(f)] for functions in bent]
-        self._neighbour_sums = NeighbourSums(around, wide, envelope, inner_fraction)
-        self._triple_sums = TripleSums(rest, envelope, inner_fraction) if any(rest) else None
+        all_radial = radial_functions(radial, self.elements, self.cutoff)
+        all_angular = angular_functions(angular, self.elements, self.cutoff)
+        by_moments = [[f for f in functions if uses_moments(f)] for functions in all_angular]
+        by_triples = [[f for f in functions if not uses_moments(f)] for functions in all_angular]
+        self._neighbour_sums = NeighbourSums(all_radial, by_moments, envelope, inner_fraction)
+        self._triple_sums = TripleSums(by_triples, envelope, inner_fraction) if any(by_triples) else None
         self.functions: list[list[RadialFunction | AngularFunction]] = [
-            [*of_radius, *of_angle] for of_radius, of_angle in zip(around, bent, strict=True)
+            [*radial_set, *angular_set] for radial_set, angular_set in zip(all_radial, all_angular, strict=True)
         ]
         width = max(len(functions) for functions in self.functions)
         if width == 0:
             raise WiringError("there is no symmetry function at all; name at least one, radial or angular")
         self.irreps_out = o3.Irreps(f"{width}x0e")
         self._columns: Tensor
-        self.register_buffer("_columns", torch.tensor(self._places(width)), persistent=False)
-        self._one_set = all(torch.equal(row, self._columns[0]) for row in self._columns)
+        self.register_buffer("_columns", torch.tensor(self._table_columns(width)), persistent=False)
+        self._equal_sets = all(torch.equal(row, self._columns[0]) for row in self._columns)
 
     def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
-        """None: functions have no weights."""
+        """No entries, because symmetry functions have no weights."""
         return {}
 
     def element_arguments(self, edit: ElementEdit) -> dict[str, Any]:
-        """With the entries of the new elements."""
+        """Constructor arguments with the entries of the new elements."""
         arguments = super().element_arguments(edit)
-        return arguments | {key: entries_for(arguments[key], edit) for key in ("radial", "angular")}
+        return arguments | {key: edit_entries(arguments[key], edit) for key in ("radial", "angular")}
 
     def element_columns(self, new: Any, edit: ElementEdit) -> FeatureColumns | None:
-        """Columns follow their functions."""
+        """Relation of the columns of the old functions to the columns of the new functions."""
         functions = new.functions
         return function_columns(self.functions, functions, new.irreps_out.dim, self.irreps_out.dim, edit)
 
     def forward(self, graph: AtomicGraph, edges: Edges) -> Tensor:
-        """(n_atoms, n_functions), without unit."""
+        """Features, (n_atoms, n_functions), without unit."""
         edges = edges.within(self.cutoff)
         tables = [self._neighbour_sums(edges)]
         if self._triple_sums is not None:
             tables.append(self._triple_sums(edges))
         table = torch.cat([*tables, edges.length.new_zeros(edges.n_atoms, 1)], dim=1)
-        if self._one_set:
+        if self._equal_sets:
             return table.index_select(1, self._columns[0])
         return table.gather(1, self._columns[edges.element])
 
-    def _places(self, width: int) -> list[list[int]]:
-        """Where the table holds each column of each element; its last column is zero, for padding."""
-        around = self._neighbour_sums
-        places: dict[tuple[int, Any], int] = dict(around.columns)
-        padding = around.width
+    def _table_columns(self, width: int) -> list[list[int]]:
+        """Column of each function of each element in the table of all sums; the last column of the table is zero."""
+        neighbour_sums = self._neighbour_sums
+        columns: dict[tuple[int, Any], int] = dict(neighbour_sums.columns)
+        zero_column = neighbour_sums.width
         if self._triple_sums is not None:
-            places |= {key: around.width + column for key, column in self._triple_sums.columns.items()}
-            padding += self._triple_sums.width
-        rows = [[places[centre, f] for f in functions] for centre, functions in enumerate(self.functions)]
-        return [row + [padding] * (width - len(row)) for row in rows]
+            columns |= {key: neighbour_sums.width + column for key, column in self._triple_sums.columns.items()}
+            zero_column += self._triple_sums.width
+        rows = [[columns[centre, f] for f in functions] for centre, functions in enumerate(self.functions)]
+        return [row + [zero_column] * (width - len(row)) for row in rows]

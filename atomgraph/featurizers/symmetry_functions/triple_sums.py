@@ -1,4 +1,4 @@
-"""Sums over triples of atoms: narrow angular functions, and wide ones whose ζ is large or no integer."""
+"""Sums over triples of atoms: narrow angular functions, and wide ones with a large or non-integer exponent ζ."""
 
 from __future__ import annotations
 
@@ -9,22 +9,33 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from atomgraph.featurizers.symmetry_functions.neighbour_sums import by_column, distinct, envelope
+from atomgraph.featurizers.symmetry_functions.neighbour_sums import distinct, envelope, stack_columns
 from atomgraph.featurizers.symmetry_functions.sets import AngularFunction
-from atomgraph.featurizers.triples import Triples, triples
+from atomgraph.featurizers.triples import Triples, iterate_triples
 from atomgraph.nn.constants import Constants
 from atomgraph.nn.edges import Edges
+from atomgraph.old_names import old_names_of
 from atomgraph.ops.outer import outer_sum_to
 
-Pair = tuple[int, int]
+Pair = tuple[int, int]  # rows of two elements
+ElementTriple = tuple[int, Pair]  # row of the central element, and the rows of both neighbours
 
 
 class TripleSums:
-    """Narrow and wide sums over pairs of neighbours, each unordered pair once; the formulas are in ``SymmetryFunctions``.
+    """Narrow and wide sums over unordered pairs of neighbours; the equations are in ``SymmetryFunctions``.
 
-    Central elements and pairs that ask for the same functions form a family, whose triples go through one computation.
-    Families and portions of atoms keep the memory bounded; what lies behind them is computed again for the derivatives.
-    ``columns`` says where the table holds a function of a central element.
+    Element triples with the same functions form a group, whose triples are computed together. Portions of atoms limit the
+    memory. If there are several portions, intermediate results are computed again for the derivatives.
+
+    Args:
+        functions: Angular functions of each central element.
+        cutoff_function: Name of the cutoff function, in ``CUTOFF_FUNCTIONS``.
+        inner_fraction: Fraction of the cutoff radius below which the cutoff function is 1, no unit.
+        portion_size: Approximate number of triples per portion.
+
+    Attributes:
+        columns: Column of each pair (row of the central element, function) in the table of sums.
+        width: Number of columns of the table.
     """
 
     def __init__(
@@ -32,148 +43,180 @@ class TripleSums:
         functions: Sequence[Sequence[AngularFunction]],
         cutoff_function: str,
         inner_fraction: float,
-        at_once: int = 2**20,
+        portion_size: int = 2**20,
     ):
-        self.at_once = at_once
-        asked: dict[tuple[int, Pair], list[AngularFunction]] = {}
-        for centre, of_centre in enumerate(functions):
-            for f in of_centre:
-                asked.setdefault((centre, f.pair), []).append(f)
-        families: dict[frozenset[tuple], list[tuple[int, Pair]]] = {}
-        for place, of_place in asked.items():
-            families.setdefault(frozenset(_parameters(f) for f in of_place), []).append(place)
-        self.families = [
-            Family(asked[places[0]], places, len(functions), cutoff_function, inner_fraction)
-            for places in families.values()
+        self.portion_size = portion_size
+        by_triple: dict[ElementTriple, list[AngularFunction]] = {}
+        for centre, centre_functions in enumerate(functions):
+            for f in centre_functions:
+                by_triple.setdefault((centre, f.pair), []).append(f)
+        triples_by_parameters: dict[frozenset[tuple], list[ElementTriple]] = {}
+        for element_triple, triple_functions in by_triple.items():
+            parameters = frozenset(_parameters(f) for f in triple_functions)
+            triples_by_parameters.setdefault(parameters, []).append(element_triple)
+        self.groups = [
+            FunctionGroup(
+                by_triple[element_triples[0]], element_triples, len(functions), cutoff_function, inner_fraction
+            )
+            for element_triples in triples_by_parameters.values()
         ]
         self.columns: dict[tuple[int, AngularFunction], int] = {}
         self.width = 0
-        for family, places in zip(self.families, families.values(), strict=True):
-            for centre, pair in places:
-                for f in asked[centre, pair]:
-                    self.columns[centre, f] = self.width + family.column(f)
-            self.width += family.width
+        for group, element_triples in zip(self.groups, triples_by_parameters.values(), strict=True):
+            for centre, pair in element_triples:
+                for f in by_triple[centre, pair]:
+                    self.columns[centre, f] = self.width + group.column(f)
+            self.width += group.width
 
     def __call__(self, edges: Edges) -> Tensor:
-        """(n_atoms, width)."""
-        portions = list(triples(edges, self.at_once))
+        """Compute the table of sums, (n_atoms, width)."""
+        portions = list(iterate_triples(edges, self.portion_size))
         if len(portions) == 1:
-            return self._portion(edges.vector, edges.length, edges, portions[0])
+            return self._portion_sums(edges.vector, edges.length, edges, portions[0])
         return torch.cat(
             [
                 checkpoint(
-                    self._portion,
+                    self._portion_sums,
                     edges.vector,
                     edges.length,
                     edges,
                     portion,
                     use_reentrant=False,
-                    preserve_rng_state=False,  # nothing is random
+                    preserve_rng_state=False,  # no random numbers are used
                 )
                 for portion in portions
             ]
         )
 
-    def _portion(self, vector: Tensor, length: Tensor, edges: Edges, portion: Triples) -> Tensor:
-        return torch.cat([family(vector, length, edges, portion) for family in self.families], dim=1)
+    def _portion_sums(self, vector: Tensor, length: Tensor, edges: Edges, portion: Triples) -> Tensor:
+        return torch.cat([group(vector, length, edges, portion) for group in self.groups], dim=1)
 
 
-class Family:
-    """The same angular functions at one or more places, a place being a central element and a pair of neighbours."""
+class FunctionGroup:
+    """Angular functions with equal parameters for one or more element triples.
+
+    Args:
+        functions: Functions of one of the element triples.
+        element_triples: Element triples that have these functions.
+        n_elements: Number of elements of the model.
+        cutoff_function: Name of the cutoff function, in ``CUTOFF_FUNCTIONS``.
+        inner_fraction: Fraction of the cutoff radius below which the cutoff function is 1, no unit.
+    """
 
     def __init__(
         self,
         functions: Sequence[AngularFunction],
-        places: Sequence[tuple[int, Pair]],
+        element_triples: Sequence[ElementTriple],
         n_elements: int,
         cutoff_function: str,
         inner_fraction: float,
     ):
         self.cutoff_function, self.inner_fraction = cutoff_function, inner_fraction
-        self.factors = distinct((f.gaussian, f.narrow) for f in functions)
-        self.waves = distinct((f.zeta, f.sign) for f in functions)
-        self.pairs = distinct(pair for _, pair in places)
-        self.width = len(self.pairs) * len(self.factors) * len(self.waves)
-        self.reach = max(g.cutoff for g, _ in self.factors)
-        self.all_narrow = all(narrow for _, narrow in self.factors)
-        place = np.full((n_elements,) * 3, -1)
-        for centre, (first, second) in places:
-            place[centre, first, second] = place[centre, second, first] = self.pairs.index((first, second))
-        self.constants = Constants(eta=[g.eta for g, _ in self.factors], place=place)
+        self.radial_factors = distinct((f.gaussian, f.narrow) for f in functions)
+        self.angular_factors = distinct((f.zeta, f.sign) for f in functions)
+        self.pairs = distinct(pair for _, pair in element_triples)
+        self.width = len(self.pairs) * len(self.radial_factors) * len(self.angular_factors)
+        self.max_cutoff = max(g.cutoff for g, _ in self.radial_factors)
+        self.all_narrow = all(narrow for _, narrow in self.radial_factors)
+        pair_index = np.full((n_elements,) * 3, -1)
+        for centre, (a, b) in element_triples:
+            pair_index[centre, a, b] = pair_index[centre, b, a] = self.pairs.index((a, b))
+        self.constants = Constants(eta=[g.eta for g, _ in self.radial_factors], pair_index=pair_index)
 
     def column(self, f: AngularFunction) -> int:
-        """Where the family's table holds a function."""
-        row = self.pairs.index(f.pair) * len(self.factors) + self.factors.index((f.gaussian, f.narrow))
-        return row * len(self.waves) + self.waves.index((f.zeta, f.sign))
+        """Column of a function in the table of this group."""
+        row = self.pairs.index(f.pair) * len(self.radial_factors) + self.radial_factors.index((f.gaussian, f.narrow))
+        return row * len(self.angular_factors) + self.angular_factors.index((f.zeta, f.sign))
 
     def __call__(self, vector: Tensor, length: Tensor, edges: Edges, portion: Triples) -> Tensor:
-        """(portion.n_atoms, width) from vector (n_edges, 3) and length (n_edges,) in Å."""
-        first, second, target = self._own(vector, edges, portion)
-        r_ij, r_ik = length.index_select(0, first), length.index_select(0, second)
-        dot = torch.stack([x.index_select(0, first) * x.index_select(0, second) for x in vector.unbind(1)]).sum(dim=0)
+        """Compute the sums over the triples of a portion.
+
+        Args:
+            vector: Edge vectors, (n_edges, 3), Å.
+            length: Distances, (n_edges,), Å.
+            edges: Edges, from which rows of atoms and elements are read.
+            portion: Triples.
+
+        Returns:
+            Sums, (portion.n_atoms, width).
+        """
+        ij, ik, target = self._select_triples(vector, edges, portion)
+        r_ij, r_ik = length.index_select(0, ij), length.index_select(0, ik)
+        dot = torch.stack([x.index_select(0, ij) * x.index_select(0, ik) for x in vector.unbind(1)]).sum(dim=0)
         r_jk = (r_ij.square() + r_ik.square() - 2.0 * dot).clamp(min=torch.finfo(dot.dtype).eps).sqrt()
-        radial = self._exponentials(r_ij, r_ik, r_jk) * self._fades(length, first, second, r_jk)
-        sums = outer_sum_to(radial, self._waves(dot / (r_ij * r_ik)), target, portion.n_atoms * len(self.pairs))
+        radial = self._exponentials(r_ij, r_ik, r_jk) * self._envelopes(length, ij, ik, r_jk)
+        angular = self._angular_values(dot / (r_ij * r_ik))
+        sums = outer_sum_to(radial, angular, target, portion.n_atoms * len(self.pairs))
         return sums.reshape(portion.n_atoms, self.width)
 
     @torch.no_grad()
-    def _own(self, vector: Tensor, edges: Edges, portion: Triples) -> tuple[Tensor, Tensor, Tensor]:
-        """The triples that the family sees: (n_triples,) rows of both edges, and where their sum goes."""
-        first, second = portion.first, portion.second
+    def _select_triples(self, vector: Tensor, edges: Edges, portion: Triples) -> tuple[Tensor, Tensor, Tensor]:
+        """Select the triples to which the functions of this group apply.
+
+        Returns:
+            Rows of both edges of each triple, and the row of the sum to which the triple is added, (n_triples,) each.
+        """
+        ij, ik = portion.first_edge, portion.second_edge
         if self.all_narrow:
-            squares = [(x.index_select(0, first) - x.index_select(0, second)).square() for x in vector.unbind(1)]
-            near = torch.nonzero(torch.stack(squares).sum(dim=0) < self.reach**2)[:, 0]
-            first, second = first.index_select(0, near), second.index_select(0, near)
-        target = edges.centre.index_select(0, first) - portion.first_atom
+            squares = [(x.index_select(0, ij) - x.index_select(0, ik)).square() for x in vector.unbind(1)]
+            near = torch.nonzero(torch.stack(squares).sum(dim=0) < self.max_cutoff**2)[:, 0]
+            ij, ik = ij.index_select(0, near), ik.index_select(0, near)
+        target = edges.centre.index_select(0, ij) - portion.first_atom
         if edges.n_elements > 1:
             element = edges.element_of_neighbour
-            place = self.constants.like(vector)["place"][
-                edges.element_of_centre[first], element[first], element[second]
+            pair_index = self.constants.like(vector)["pair_index"][
+                edges.element_of_centre[ij], element[ij], element[ik]
             ]
-            own = torch.nonzero(place >= 0)[:, 0]
-            first, second, target = first[own], second[own], target[own] * len(self.pairs) + place[own]
-        return first, second, target
+            selected = torch.nonzero(pair_index >= 0)[:, 0]
+            ij, ik = ij[selected], ik[selected]
+            target = target[selected] * len(self.pairs) + pair_index[selected]
+        return ij, ik, target
 
     def _exponentials(self, r_ij: Tensor, r_ik: Tensor, r_jk: Tensor) -> Tensor:
-        """(n_triples, n_factors)."""
+        """Gaussian factors, (n_triples, n_radial_factors)."""
         squares = {}
-        for shift, narrow in distinct((g.shift, narrow) for g, narrow in self.factors):
+        for shift, narrow in distinct((g.shift, narrow) for g, narrow in self.radial_factors):
             squares[shift, narrow] = (r_ij - shift).square() + (r_ik - shift).square()
             if narrow:
                 squares[shift, narrow] = squares[shift, narrow] + (r_jk - shift).square()
         eta = self.constants.like(r_ij)["eta"]
-        return torch.exp(-eta * by_column(squares, [(g.shift, narrow) for g, narrow in self.factors]))
+        return torch.exp(-eta * stack_columns(squares, [(g.shift, narrow) for g, narrow in self.radial_factors]))
 
-    def _fades(self, length: Tensor, first: Tensor, second: Tensor, r_jk: Tensor) -> Tensor:
-        """(n_triples, n_factors), or one column for all."""
-        fades = {}
-        for cutoff, narrow in distinct((g.cutoff, narrow) for g, narrow in self.factors):
-            of_edge = envelope(self.cutoff_function, length, cutoff, self.inner_fraction)
-            fades[cutoff, narrow] = of_edge.index_select(0, first) * of_edge.index_select(0, second)
+    def _envelopes(self, length: Tensor, ij: Tensor, ik: Tensor, r_jk: Tensor) -> Tensor:
+        """Cutoff functions, (n_triples, n_radial_factors), or one column if they are equal for all factors."""
+        products = {}
+        for cutoff, narrow in distinct((g.cutoff, narrow) for g, narrow in self.radial_factors):
+            edge_envelope = envelope(self.cutoff_function, length, cutoff, self.inner_fraction)
+            products[cutoff, narrow] = edge_envelope.index_select(0, ij) * edge_envelope.index_select(0, ik)
             if narrow:
-                fades[cutoff, narrow] = fades[cutoff, narrow] * envelope(
+                products[cutoff, narrow] = products[cutoff, narrow] * envelope(
                     self.cutoff_function, r_jk, cutoff, self.inner_fraction
                 )
-        return by_column(fades, [(g.cutoff, narrow) for g, narrow in self.factors])
+        return stack_columns(products, [(g.cutoff, narrow) for g, narrow in self.radial_factors])
 
-    def _waves(self, cosine: Tensor) -> Tensor:
-        r""":math:`2^{1-\zeta} (1 + \lambda\cos\theta)^\zeta`, (n_triples, n_waves)."""
-        known = {(1.0, sign): 1.0 + sign * cosine for sign in distinct(sign for _, sign in self.waves)}
-        return torch.stack([2.0 ** (1.0 - zeta) * _power(zeta, sign, known) for zeta, sign in self.waves], dim=1)
+    def _angular_values(self, cosine: Tensor) -> Tensor:
+        r"""Angular factors :math:`2^{1-\zeta} (1 + \lambda\cos\theta)^\zeta`, (n_triples, n_angular_factors)."""
+        powers = {(1.0, sign): 1.0 + sign * cosine for sign in distinct(sign for _, sign in self.angular_factors)}
+        return torch.stack(
+            [2.0 ** (1.0 - zeta) * _power(zeta, sign, powers) for zeta, sign in self.angular_factors], dim=1
+        )
 
 
-def _power(zeta: float, sign: float, known: dict[tuple[float, float], Tensor]) -> Tensor:
-    """The power of a base ``known[1, sign]``; integers by squaring, remembering what was made on the way."""
-    if (zeta, sign) not in known:
+def _power(zeta: float, sign: float, powers: dict[tuple[float, float], Tensor]) -> Tensor:
+    """Compute the power ζ of ``powers[1, sign]``; for integer ζ by squaring, with intermediate powers stored in ``powers``."""
+    if (zeta, sign) not in powers:
         if not zeta.is_integer():
-            base = known[1.0, sign]  # kept off zero, where the curvature of a power below two is infinite
-            known[zeta, sign] = base.clamp(min=torch.finfo(base.dtype).eps).pow(zeta)
+            base = powers[1.0, sign]  # not zero, because the second derivative of a power below two is infinite at zero
+            powers[zeta, sign] = base.clamp(min=torch.finfo(base.dtype).eps).pow(zeta)
         elif zeta % 2:
-            known[zeta, sign] = _power(zeta - 1.0, sign, known) * known[1.0, sign]
+            powers[zeta, sign] = _power(zeta - 1.0, sign, powers) * powers[1.0, sign]
         else:
-            known[zeta, sign] = _power(zeta / 2.0, sign, known).square()
-    return known[zeta, sign]
+            powers[zeta, sign] = _power(zeta / 2.0, sign, powers).square()
+    return powers[zeta, sign]
 
 
 def _parameters(f: AngularFunction) -> tuple:
     return (f.gaussian, f.zeta, f.sign, f.narrow)
+
+
+__getattr__ = old_names_of(__name__)

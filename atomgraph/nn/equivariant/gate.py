@@ -9,7 +9,7 @@ from atomgraph.errors import WiringError
 from atomgraph.nn.equivariant.irrep_blocks import Blocks, channels_per_irrep
 from atomgraph.nn.part import Part
 
-SILU_GAIN, SIGMOID_GAIN = 1.6791767923989418, 1.8467055342154763  # keep the mean square of normal inputs at one
+SILU_GAIN, SIGMOID_GAIN = 1.6791767923989418, 1.8467055342154763  # factors that keep the mean square of inputs at one
 EVEN, ODD = o3.Irrep(0, 1), o3.Irrep(0, -1)
 
 

@@ -69,9 +69,7 @@ class ZBL(Float64Buffers, Part):
         if not p >= 2:
             raise WiringError(f"the polynomial cutoff needs p of at least 2, but p is {p}")
         if len(screening) != len(SCREENING):
-            raise WiringError(
-                f"the screening of ZBL has {len(SCREENING)} terms, but {len(screening)} coefficients came"
-            )
+            raise WiringError(f"the screening of ZBL has {len(SCREENING)} terms, but got {len(screening)} coefficients")
         self.p, self.screening, self.exponent, self.prefactor = p, list(screening), exponent, prefactor
         element_radii = resolve_radii(self.elements, radii)
         numbers = [atomic_numbers[symbol] for symbol in self.elements]

@@ -72,7 +72,7 @@ def test_one_factor_is_a_sum_of_radial_functions():
     torch.testing.assert_close(result, g[:, 1].sum())
 
 
-def test_elements_without_a_bond_do_not_see_each_other():
+def test_elements_without_a_bond_do_not_contribute():
     bonds = [{"elements": ["O", "O"], "cutoff": 3.0}]
     featurizer = ACE(["H", "O"], 3.0, n_max=(2,), l_max=(0,), bonds=bonds).double()
     h = described(featurizer, ase.Atoms("OHO", [[0, 0, 0], [0, 0, 1], [1.5, 0, 0]]), ["H", "O"])
@@ -80,13 +80,13 @@ def test_elements_without_a_bond_do_not_see_each_other():
 
 
 @pytest.mark.parametrize("functions", [FEW, None])
-def test_its_terms_add_up_to_its_density_and_its_gradients_are_those_of_a_backward_pass(functions):
+def test_sum_of_terms_is_the_density_and_jacobian_equals_backward_passes(functions):
     """What closed-form fits use of an ``DensityFeaturizer``."""
     featurizer = ACE(ELEMENTS, 3.5, functions, n_max=(2, 2), l_max=(0, 1)).double()
     graph = graph_of(crystal(), 3.5)
     edges = Edges.of(graph, ElementTable(ELEMENTS), torch.float64)
     with torch.no_grad():
-        terms = featurizer.terms(edges)
+        terms = featurizer.density_terms(edges)
         density = torch.zeros(graph.n_atoms, 4, featurizer.n_functions, dtype=torch.float64)
         density.index_put_((edges.centre[terms.rows], terms.channel), terms.values, accumulate=True)
         torch.testing.assert_close(featurizer.invariants(density, edges.element), featurizer(graph, edges))
@@ -102,7 +102,7 @@ def test_its_terms_add_up_to_its_density_and_its_gradients_are_those_of_a_backwa
     )
 
 
-def test_degrees_are_what_a_smoothness_prior_wants():
+def test_degrees_for_a_smoothness_prior():
     degrees = ACE(ELEMENTS, 3.5, FEW).degrees()
     assert degrees[0].tolist() == [[2, 0, 1], [3, 4, 2]]
     assert degrees[1].tolist() == [[4, 4, 3], [2, 0, 2]]
@@ -111,7 +111,7 @@ def test_degrees_are_what_a_smoothness_prior_wants():
     assert roughness.tolist() == [1 + a * a + b * b + c * c for a, b, c in degrees.flatten(0, 1).tolist()]
 
 
-def test_arguments_are_not_kept_by_reference():
+def test_arguments_are_copied():
     bonds = [{"elements": ["H", "H"], "cutoff": 3.0}]
     functions = [{"centre": "H", "neighbours": ["H"], "ns": [1], "ls": [0]}]
     kept = [dict(bonds[0]), dict(functions[0])]
@@ -129,7 +129,7 @@ BOND = {"elements": ["H", "H"], "cutoff": 3.0}
         ({"cutoff": 0.0}, "should be positive"),
         ({"cutoff": float("inf")}, "should be positive"),
         ({"radial": "Sbesel"}, "did you mean SBessel"),
-        ({"n_radial": 1}, "ask for 2 radial functions"),
+        ({"n_radial": 1}, "need 2 radial functions"),
         ({"width": 9.0}, "at most the cutoff"),
         ({"bonds": [BOND | {"cutoff": 5.0}]}, "beyond the cutoff"),
         ({"bonds": [BOND, BOND]}, "two bonds of H and H"),
@@ -140,6 +140,6 @@ BOND = {"elements": ["H", "H"], "cutoff": 3.0}
         ({"n_max": (1, 1), "l_max": (0,)}, "one number per order"),
     ],
 )
-def test_refuses_what_makes_no_expansion(arguments, message):
+def test_invalid_arguments_raise(arguments, message):
     with pytest.raises(WiringError, match=message):
         ACE(**({"elements": ["H"], "cutoff": 4.0, "n_max": (2, 1), "l_max": (0, 1)} | arguments))

@@ -37,18 +37,18 @@ def test_products_are_the_invariants_of_densities():
             assert float(result[atom, column]) == pytest.approx(float(tensor), abs=1e-13)
 
 
-def test_portions_change_nothing(monkeypatch):
+def test_results_do_not_depend_on_the_group_size(monkeypatch):
     functions = cluster_functions(pacemaker_functions(["H"], (2, 2, 1), (0, 1, 1)), ["H"])
     places: dict[tuple, int] = {}
     products = ClusterProducts(functions, lambda factor, alone: places.setdefault((factor, alone), len(places)))
     densities = torch.randn(70, len(places), dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     element = torch.zeros(70, dtype=torch.int64)
     before = products(densities, element)
-    monkeypatch.setattr("atomgraph.featurizers.ace.products._AT_ONCE", 1)
+    monkeypatch.setattr("atomgraph.featurizers.ace.products._MAX_PRODUCTS", 1)
     torch.testing.assert_close(products(densities, element), before, rtol=1e-14, atol=0)
 
 
-def test_as_many_functions_as_pacemaker_has():
+def test_number_of_functions_is_pacemakers():
     """r_sbessel_Mo of the reference files, and its three elements."""
     orders = (5, 3, 2, 1), (0, 2, 2, 1)
     assert len(pacemaker_functions(["Mo"], *orders)) == 52
@@ -56,7 +56,7 @@ def test_as_many_functions_as_pacemaker_has():
 
 
 @pytest.mark.parametrize("rank", [2, 3, 4])
-def test_no_function_is_a_sum_of_others(rank):
+def test_functions_are_linearly_independent(rank):
     n_max, l_max = (0,) * (rank - 1) + (2,), (0,) * (rank - 1) + (2,)
     functions = cluster_functions(pacemaker_functions(["H"], n_max, l_max), ["H"])[0]
     column: dict[tuple, int] = {}
@@ -82,12 +82,12 @@ def test_no_function_is_a_sum_of_others(rank):
         ({"ls": [40, 40, 0]}, "too many or too high"),
     ],
 )
-def test_refuses_what_is_no_function(change, message):
+def test_invalid_functions_raise(change, message):
     with pytest.raises(WiringError, match=message):
         cluster_functions([GOOD | change], ["H", "O"])
 
 
 @pytest.mark.parametrize(("n_max", "l_max"), [((1, 1), (0,)), ((), ()), ((1,) * 7, (0,) * 7), ((-1,), (0,))])
-def test_refuses_orders_that_do_not_fit(n_max, l_max):
+def test_invalid_orders_raise(n_max, l_max):
     with pytest.raises(WiringError, match="one number per order"):
         pacemaker_functions(["H"], n_max, l_max)

@@ -46,19 +46,19 @@ def test_a_normalised_descriptor_has_unit_length():
     torch.testing.assert_close(h.square().sum(dim=1), torch.ones(len(h), dtype=torch.float64))
 
 
-def test_an_atom_that_sees_nothing_and_not_itself_is_zero():
+def test_isolated_atom_without_central_weight_is_zero():
     h = described(SOAP(["O"], 4.0, **SMALL, central_weight=0.0), ase.Atoms("O"))
     assert h.abs().max() == 0
 
 
-def test_channels_of_their_own_are_the_elements_apart():
+def test_one_channel_per_element_equals_separate_elements():
     atoms = crystal()
     apart = described(SOAP(ELEMENTS, 4.0, **SMALL), atoms)
     named = {symbol: np.eye(4)[i].tolist() for i, symbol in enumerate(ELEMENTS)}
     torch.testing.assert_close(described(SOAP(ELEMENTS, 4.0, **SMALL, channels=named), atoms), apart)
 
 
-def test_few_channels_hold_many_elements():
+def test_few_channels_for_many_elements():
     first = SOAP(ELEMENTS, 4.0, **SMALL, channels={symbol: [1.0] for symbol in ELEMENTS})
     alike = described(SOAP(["Si"], 4.0, **SMALL), ase.Atoms("Si2", [[0, 0, 0], [0, 0, 2.0]]))
     torch.testing.assert_close(described(first, ase.Atoms("CO", [[0, 0, 0], [0, 0, 2.0]])), alike)
@@ -89,6 +89,6 @@ def test_second_derivatives():
         ({"channels": {"H": [1.0]}}, "equally many"),
     ],
 )
-def test_refuses_what_makes_no_descriptor(arguments, message):
+def test_invalid_arguments_raise(arguments, message):
     with pytest.raises(WiringError, match=message):
         SOAP(["H", "O"], 4.0, **arguments)

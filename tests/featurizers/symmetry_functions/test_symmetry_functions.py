@@ -89,7 +89,7 @@ def test_values_are_those_of_the_formulas(name, envelope):
         np.testing.assert_allclose(h[i], expected, rtol=1e-12, atol=1e-15 + 1e-14 * np.abs(expected).max())
 
 
-def test_a_flat_inner_part_leaves_near_neighbours_whole():
+def test_cutoff_function_is_one_below_the_inner_fraction():
     graph, edges = edges_of(molecule(), 3.0)
     featurizer = SymmetryFunctions(ELEMENTS, 3.0, [{"eta": 0.0}], [], "cosine", inner_fraction=0.999)
     whole = torch.zeros(graph.n_atoms, len(ELEMENTS), dtype=torch.float64)
@@ -116,11 +116,11 @@ def test_moments_and_triples_are_the_same_sum(zeta, monkeypatch):
             torch.testing.assert_close(by_moments, by_triples, rtol=1e-12, atol=1e-12 * float(by_triples.abs().max()))
 
 
-def test_portions_of_triples_are_the_whole_and_so_are_their_gradients():
+def test_values_and_gradients_do_not_depend_on_the_portion_size():
     results = []
-    for at_once in (2**20, 20):
+    for portion_size in (2**20, 20):
         featurizer = SymmetryFunctions(ELEMENTS, 3.0, [], ANGULAR)
-        featurizer._triple_sums.at_once = at_once
+        featurizer._triple_sums.portion_size = portion_size
         graph, edges = edges_of(molecule(n_atoms=7), 3.0)
         vector = edges.vector.clone().requires_grad_(True)
         h = featurizer(graph, Edges(vector, torch.linalg.vector_norm(vector, dim=1), *_rows(edges)))
@@ -131,7 +131,7 @@ def test_portions_of_triples_are_the_whole_and_so_are_their_gradients():
         torch.testing.assert_close(portions, whole, rtol=1e-12, atol=1e-12 * float(whole.abs().max()))
 
 
-def test_atoms_in_a_straight_line_have_finite_curvature():
+def test_second_derivatives_are_finite_for_atoms_in_a_line():
     atoms = molecule(n_atoms=3)
     atoms.positions[:] = [[0.0, 0, 0], [1.1, 0, 0], [2.2, 0, 0]]
     graph, edges = edges_of(atoms, 3.0)
@@ -181,12 +181,12 @@ def _water():
         {"envelope": "cosinus"},
     ],
 )
-def test_entries_that_make_no_function_are_refused(change):
+def test_invalid_entries_raise(change):
     with pytest.raises(WiringError):
         SymmetryFunctions(**{"elements": ["H", "O"], "cutoff": 3.0} | change)
 
 
 @pytest.mark.parametrize("cutoff", [-1.0, 0.0, float("nan"), float("inf")])
-def test_a_cutoff_that_is_none_is_named_and_not_its_consequences(cutoff):
+def test_an_invalid_cutoff_raises_an_error_about_the_cutoff(cutoff):
     with pytest.raises(WiringError, match="cutoff of symmetry functions should be positive"):
         SymmetryFunctions(["H", "O"], cutoff)
