@@ -1,4 +1,4 @@
-"""Files that are complete or absent: written to a second file, flushed to disk, then renamed."""
+"""Atomic writing of files: content goes to a temporary file, which is flushed to disk and renamed."""
 
 from __future__ import annotations
 
@@ -11,12 +11,19 @@ from atomgraph.errors import FormatError
 
 
 def write_atomic(path: str | Path, write: Callable[[Path], object]) -> Path:
-    """Let ``write`` fill a temporary file in the same folder, then put it in the place of ``path`` in one step.
+    """Write a file atomically: ``write`` fills a temporary file in the same folder, which then replaces ``path``.
 
-    Whatever goes wrong, an older file at ``path`` stays as it was and no temporary file is left.
+    After an error, an older file at ``path`` is unchanged and the temporary file is removed.
+
+    Args:
+        path: Path of the file.
+        write: Function that writes to the path that it is given.
+
+    Returns:
+        The path of the file.
 
     Raises:
-        FormatError: In one line, where the folder is absent or unwritable or the disk is full.
+        FormatError: If the folder does not exist or cannot be written, or if the disk is full.
     """
     path = Path(path)
     if path.is_dir():
@@ -36,10 +43,10 @@ def write_atomic(path: str | Path, write: Callable[[Path], object]) -> Path:
 
 
 def write_bytes(path: str | Path, content: bytes) -> Path:
-    """``write_atomic`` for content that is at hand."""
+    """Write bytes atomically, see ``write_atomic``."""
     return write_atomic(path, lambda scratch: scratch.write_bytes(content))
 
 
 def write_text(path: str | Path, content: str) -> Path:
-    """``write_atomic`` for text, in UTF-8."""
+    """Write text atomically in UTF-8, see ``write_atomic``."""
     return write_bytes(path, content.encode())

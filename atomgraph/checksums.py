@@ -1,6 +1,7 @@
-"""A SHA-256 of a whole file that stands in the file itself: its own 64 digits count as zeros.
+"""SHA-256 of a safetensors file, stored in the header of the same file.
 
-So every bit of the file is covered, headers and padding too, and the file stays readable for other programs.
+The 64 digits of the checksum count as zeros when it is computed. The checksum covers all other bytes of the file, headers and
+padding included, and other programs can still read the file.
 """
 
 from __future__ import annotations
@@ -10,26 +11,28 @@ import struct
 from pathlib import Path
 from typing import BinaryIO
 
-KEY = "sha256"  # of the JSON object in the header of a safetensors file
+from atomgraph.old_names import old_names_of
+
+KEY = "sha256"  # key of the checksum in the JSON object of the header
 BLANK = "0" * 64
-_MARK = rb"\"sha256\": \""  # how the key is written in JSON that is a string of another JSON
+_MARK = rb"\"sha256\": \""  # the key inside a JSON string of the header, with escaped quotation marks
 _LARGEST_HEADER = 100_000_000  # bytes; the limit of safetensors
-_CHUNK = 1 << 20
+_CHUNK = 1 << 20  # bytes
 
 
-def digest(file: BinaryIO, place: int) -> str:
-    """SHA-256 of a file, hexadecimal, with 64 zeros at ``place`` whatever is there.
+def digest(file: BinaryIO, offset: int) -> str:
+    """Compute the SHA-256 of a file, hexadecimal, as if the 64 bytes at ``offset`` were the digit 0.
 
     Args:
-        file: Open for reading, seekable.
-        place: Offset in bytes of the digits that do not count.
+        file: Seekable file, open for reading.
+        offset: Position of the 64 bytes in the file, bytes.
     """
     sha = hashlib.sha256()
     file.seek(0)
-    left = place
-    while left > 0 and (chunk := file.read(min(_CHUNK, left))):
+    n_remaining = offset
+    while n_remaining > 0 and (chunk := file.read(min(_CHUNK, n_remaining))):
         sha.update(chunk)
-        left -= len(chunk)
+        n_remaining -= len(chunk)
     file.read(len(BLANK))
     sha.update(BLANK.encode())
     while chunk := file.read(_CHUNK):
@@ -38,35 +41,38 @@ def digest(file: BinaryIO, place: int) -> str:
 
 
 def seal(path: Path) -> None:
-    """Write the checksum of a safetensors file into the place that its header left blank.
+    """Write the checksum of a safetensors file into its header, in place of ``BLANK``.
 
     Raises:
-        ValueError: If the header has no such place.
+        ValueError: If the header has no key for the checksum.
     """
     with path.open("rb+") as file:
-        place = place_in_header(file)
-        if place is None:
+        offset = checksum_offset(file)
+        if offset is None:
             raise ValueError(f"the header of {path} has no place for a checksum")
-        digits = digest(file, place)
-        file.seek(place)
+        digits = digest(file, offset)
+        file.seek(offset)
         file.write(digits.encode())
 
 
 def is_intact(file: BinaryIO) -> bool:
-    """Whether a safetensors file, open for reading, carries a checksum and that checksum is right."""
-    place = place_in_header(file)
-    if place is None:
+    """Whether the header of a safetensors file contains the right checksum of the file."""
+    offset = checksum_offset(file)
+    if offset is None:
         return False
-    file.seek(place)
-    return file.read(len(BLANK)) == digest(file, place).encode()
+    file.seek(offset)
+    return file.read(len(BLANK)) == digest(file, offset).encode()
 
 
-def place_in_header(file: BinaryIO) -> int | None:
-    """Offset of the digits in a safetensors file, None where its header has none."""
+def checksum_offset(file: BinaryIO) -> int | None:
+    """Return the position of the checksum in a safetensors file, bytes; None if its header contains no checksum."""
     file.seek(0)
     start = file.read(8)
     length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
     header = file.read(min(length, _LARGEST_HEADER))
-    offset = header.find(_MARK)
-    place = offset + len(_MARK)
-    return None if offset < 0 or len(header) < place + len(BLANK) else 8 + place
+    start_of_key = header.find(_MARK)
+    start_of_digits = start_of_key + len(_MARK)
+    return None if start_of_key < 0 or len(header) < start_of_digits + len(BLANK) else 8 + start_of_digits
+
+
+__getattr__ = old_names_of(__name__)

@@ -1,6 +1,6 @@
-"""Errors that users of atomgraph can cause, in one small family.
+"""Errors that users of atomgraph can cause, and suggestions for misspelt names.
 
-Every message says what was expected, what came, and the way out. The command line prints it after ``error:`` and ends
+Every message tells what was expected, what was given, and how to correct it. The commands print it after ``error:`` and end
 with exit code 2, without a traceback.
 """
 
@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import SequenceMatcher
 
+from atomgraph.old_names import old_names_of
+
 
 class AtomgraphError(Exception):
-    """The family's root: catch this to catch whatever a user can get wrong."""
+    """Base class of all errors that users can cause."""
 
 
 class GraphError(AtomgraphError, ValueError):
@@ -31,75 +33,84 @@ class ConfigError(AtomgraphError, ValueError):
 
 
 class FormatError(AtomgraphError, ValueError):
-    """A file that cannot be written, or a potential's that is corrupt, foreign, from the future, or not what was asked for."""
+    """A file that cannot be written, or a potential file that is damaged, of an unsupported format or of a newer version."""
 
 
 class TrainingError(AtomgraphError, RuntimeError):
-    """A training run that cannot start, go on or be resumed."""
+    """A training run that cannot start, continue or be resumed."""
 
 
 def a_kind(value: object) -> str:
-    """The type of a value with its article: ``an AtomicGraph``, ``a dict``."""
+    """Return the type of a value with its article: ``an AtomicGraph``, ``a dict``."""
     name = type(value).__name__
     return f"{'an' if name[:1].lower() in 'aeio' else 'a'} {name}"
 
 
-LISTED = 40  # names that a message lists at most
+MAX_LISTED = 40  # largest number of names in a message
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """``'; did you mean X?'`` for a likely slip of the pen, or ``'; known are ...'`` where none is near and they are few.
-
-    Args:
-        word: What was written.
-        known: What could have been meant.
-    """
-    names = sorted(set(known))
-    return slip(word, names) or (f"; known are {', '.join(names)}" if 0 < len(names) <= LISTED else "")
-
-
-def slip(word: str, known: Iterable[str]) -> str:
-    """``'; did you mean X?'`` where one of the known words differs by a slip of the pen or a beginning; else empty.
-
-    A slip is a letter too many, too few or another one, or two that changed places: one in words of up to five letters, two
-    in words of up to nine, three in longer ones. Capitals and underscores do not count.
+def nearest(word: str, names: Iterable[str]) -> str:
+    """Return a suggestion for an unknown word, to be appended to an error message.
 
     Args:
-        word: What was written.
-        known: What could have been meant.
+        word: The unknown word.
+        names: The names that exist.
+
+    Returns:
+        ``'; did you mean X?'`` for a misspelt name; else ``'; known are ...'``, or nothing if there are many names.
     """
-    written, best = _bare(word), None
-    for name in known:
-        bare = _bare(name)
-        n_slips = _slips(written, bare)
-        longest = max(len(written), len(bare))
-        alike = SequenceMatcher(None, written, bare).ratio()
-        is_near = n_slips <= 1 + (longest > 5) + (longest > 9) and alike >= 0.6
-        if longest <= 5 and len(written) == len(bare) and written[:1] != bare[:1] and sorted(written) != sorted(bare):
-            is_near = False  # n_max is no slip of l_max
-        begins = len(written) > 2 and bare.startswith(written)
-        if is_near or begins:
-            rank = (-n_slips, alike, name)
+    sorted_names = sorted(set(names))
+    known = f"; known are {', '.join(sorted_names)}" if 0 < len(sorted_names) <= MAX_LISTED else ""
+    return spelling_suggestion(word, sorted_names) or known
+
+
+def spelling_suggestion(word: str, names: Iterable[str]) -> str:
+    """Return ``'; did you mean X?'`` if a name is similar to a word or begins with it, else an empty text.
+
+    The number of errors is the Damerau-Levenshtein distance: missing, additional, wrong and exchanged letters. Words of up to
+    five letters may have one error, words of up to nine letters two, longer words three. Case, underscores and hyphens are
+    ignored.
+
+    Args:
+        word: The unknown word.
+        names: The names that exist.
+    """
+    simple_word, best = _simplify(word), None
+    for name in names:
+        simple_name = _simplify(name)
+        n_errors = _edit_distance(simple_word, simple_name)
+        longest = max(len(simple_word), len(simple_name))
+        similarity = SequenceMatcher(None, simple_word, simple_name).ratio()
+        is_near = n_errors <= 1 + (longest > 5) + (longest > 9) and similarity >= 0.6
+        is_exchange = sorted(simple_word) == sorted(simple_name)
+        if longest <= 5 and len(simple_word) == len(simple_name) and simple_word[:1] != simple_name[:1]:
+            is_near = is_near and is_exchange  # n_max is not a misspelt l_max
+        is_beginning = len(simple_word) > 2 and simple_name.startswith(simple_word)
+        if is_near or is_beginning:
+            rank = (-n_errors, similarity, name)
             best = rank if best is None else max(best, rank)
     return "" if best is None else f"; did you mean {best[2]}?"
 
 
-def _bare(word: str) -> str:
-    """In lower case, without underscores and the plural of energies."""
-    bare = word.lower().replace("_", "").replace("-", "")
-    return f"{bare[:-3]}y" if bare.endswith("ies") else bare
+def _simplify(word: str) -> str:
+    """Return a word in lower case, without underscores and hyphens, with the ending ``y`` for ``ies``."""
+    simple = word.lower().replace("_", "").replace("-", "")
+    return f"{simple[:-3]}y" if simple.endswith("ies") else simple
 
 
-def _slips(left: str, right: str) -> int:
-    """Slips that lead from one word to another (Damerau-Levenshtein distance, optimal string alignment)."""
-    before: list[int] = []
-    above = list(range(len(right) + 1))
+def _edit_distance(left: str, right: str) -> int:
+    """Damerau-Levenshtein distance of two words (optimal string alignment)."""
+    second_previous_row: list[int] = []
+    previous_row = list(range(len(right) + 1))
     for i, a in enumerate(left, 1):
         row = [i]
         for j, b in enumerate(right, 1):
-            cost = min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (a != b))
+            cost = min(previous_row[j] + 1, row[j - 1] + 1, previous_row[j - 1] + (a != b))
             if i > 1 and j > 1 and a == right[j - 2] and left[i - 2] == b:
-                cost = min(cost, before[j - 2] + 1)
+                cost = min(cost, second_previous_row[j - 2] + 1)
             row.append(cost)
-        before, above = above, row
-    return above[-1]
+        second_previous_row, previous_row = previous_row, row
+    return previous_row[-1]
+
+
+__getattr__ = old_names_of(__name__)

@@ -1,4 +1,4 @@
-"""Protocols of objects that give energies, forces and stress, and batched evaluation with any of them."""
+"""Evaluator: the protocol of objects that compute energies, forces and stresses, and batched evaluation with it."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from atomgraph.data import budget_batches
 from atomgraph.graph.quantities import QUANTITIES
 from atomgraph.graph.structure import AtomicGraph
 
-EDGE_BUDGET = {"cuda": 100_000}  # edges in a batch of predictions, by device
-SMALL_BUDGET = 8_000  # elsewhere, where larger batches take memory and save at most a few percent of the time
-FEW_EDGES = 8  # edges per atom below which the number of atoms limits a batch: atoms take memory, too
+EDGE_BUDGET = {"cuda": 100_000}  # largest number of edges in a batch of predictions, by device
+DEFAULT_EDGE_BUDGET = 8_000  # for other devices, where larger batches need memory and are at most a few percent faster
+EDGES_PER_ATOM = 8  # a batch has at most budget / EDGES_PER_ATOM atoms, because atoms need memory too
 
 
 @runtime_checkable
 class Evaluator(Protocol):
-    """Energies, forces and stress of graphs: a potential, a compiled potential, a committee, a foreign calculator.
+    """Computes energies, forces and stresses of graphs: a potential, a compiled potential, a committee, a foreign calculator.
 
     Attributes:
-        elements: Chemical symbols that can be evaluated.
-        cutoff: Å; graphs need every edge up to here.
-        heads: Names of the heads, one or more.
-        head: The head of graphs that choose none; None where it is not chosen.
-        device: Where graphs are evaluated.
+        elements: Chemical symbols of the elements that can be evaluated.
+        cutoff: Cutoff radius, Å. Graphs need all edges up to this length.
+        heads: Names of the heads; there is at least one.
+        head: The head for graphs that choose none. None if there are several heads and none was chosen.
+        device: The device on which graphs are evaluated.
     """
 
     @property
@@ -46,7 +46,7 @@ class Evaluator(Protocol):
     def device(self) -> torch.device: ...
 
     def evaluate(self, graph: AtomicGraph, *, forces: bool = True, stress: bool = True) -> dict[str, Tensor]:
-        """Detached results.
+        """Compute energies and their derivatives.
 
         Args:
             graph: One structure, or a batch.
@@ -54,24 +54,25 @@ class Evaluator(Protocol):
             stress: Whether stresses are computed.
 
         Returns:
-            ``energy`` (n_graphs,) eV, ``node_energy`` (n_atoms,) eV, ``forces`` (n_atoms, 3) eV/Å, ``stress`` (n_graphs, 3, 3)
-            eV/Å³, positive in tension, NaN without volume. With an estimator ``uncertainty`` (n_graphs,) eV.
+            Detached tensors: ``energy`` (n_graphs,) eV, ``node_energy`` (n_atoms,) eV, ``forces`` (n_atoms, 3) eV/Å, ``stress``
+            (n_graphs, 3, 3) eV/Å³, positive in tension, NaN for structures without volume; and ``uncertainty`` (n_graphs,)
+            eV, the standard deviation of the energy, if there is an estimator.
         """
         ...
 
 
 @runtime_checkable
 class UncertaintyEstimator(Protocol):
-    """Standard deviations of a potential's predictions."""
+    """Estimates standard deviations of the predictions of a potential."""
 
     def energy_uncertainty(self, graph: AtomicGraph) -> Tensor:
-        """Standard deviations of energies.
+        """Compute standard deviations of energies.
 
         Args:
-            graph: One structure, or a batch; its heads are chosen.
+            graph: One structure, or a batch. Each structure has a head.
 
         Returns:
-            (n_graphs,), eV.
+            Standard deviations, (n_graphs,), eV.
         """
         ...
 
@@ -84,36 +85,36 @@ def iter_predict_graphs(
     stress: bool = True,
     edge_budget: int | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Results of graphs, one by one, evaluated in batches.
+    """Evaluate graphs in batches, and yield the results graph by graph.
 
     Args:
         evaluator: A potential, or another evaluator.
-        graphs: They may be made while they are asked for.
+        graphs: Graphs, in any iterable; generators are read lazily.
         forces: Whether forces are computed.
         stress: Whether stresses are computed.
-        edge_budget: Largest number of edges in a batch; chosen by the device if None. A batch has at most an eighth of it in
-            atoms. A larger structure is a batch by itself.
+        edge_budget: Largest number of edges in a batch; chosen by the device if None. A batch contains at most an eighth of
+            this number of atoms. A larger structure is evaluated alone.
 
     Yields:
-        ``split_batch``'s dict of each graph, in order; ``energy`` and ``uncertainty`` are floats.
+        The dict of each graph from ``split_batch``, in order; ``energy`` and ``uncertainty`` are floats.
     """
-    budget = EDGE_BUDGET.get(evaluator.device.type, SMALL_BUDGET) if edge_budget is None else edge_budget
-    for batch in budget_batches(graphs, budget, max(budget // FEW_EDGES, 1)):
-        result = evaluator.evaluate(batch.to(evaluator.device), forces=forces, stress=stress)
-        for structure in split_batch(result, batch):
-            numbers = {name: float(structure[name]) for name in ("energy", "uncertainty") if name in structure}
-            yield structure | numbers
+    default_budget = EDGE_BUDGET.get(evaluator.device.type, DEFAULT_EDGE_BUDGET)
+    budget = default_budget if edge_budget is None else edge_budget
+    for batch in budget_batches(graphs, budget, max(budget // EDGES_PER_ATOM, 1)):
+        batch_result = evaluator.evaluate(batch.to(evaluator.device), forces=forces, stress=stress)
+        for result in split_batch(batch_result, batch):
+            yield result | {name: float(result[name]) for name in ("energy", "uncertainty") if name in result}
 
 
 def split_batch(result: Mapping[str, Tensor], batch: AtomicGraph) -> Iterator[dict[str, Any]]:
-    """Results of a batch, structure by structure, in order.
+    """Split the results of a batch into those of its structures.
 
     Args:
-        result: Of the batch.
-        batch: The graphs.
+        result: Tensors of the batch, by name.
+        batch: The batch of graphs.
 
     Yields:
-        float64 arrays without the axis of structures.
+        float64 arrays of each structure by name, in order; the axis of structures is removed.
     """
     arrays: dict[str, Any] = {name: value.to("cpu", torch.float64).numpy() for name, value in result.items()}
     ends = np.cumsum(np.bincount(batch.graph_of_atom.cpu(), minlength=batch.n_graphs))[:-1]

@@ -1,4 +1,4 @@
-"""A lock on a file (``flock``) that ends with the process that holds it, however it ends."""
+"""Lock a file (``flock``). The lock is released when the process ends, also after a crash."""
 
 from __future__ import annotations
 
@@ -10,34 +10,35 @@ import warnings
 from pathlib import Path
 
 from atomgraph.errors import AtomgraphError
+from atomgraph.old_names import old_names_of
 
 try:
     import fcntl
 except ImportError:  # not on this system
     fcntl = None  # type: ignore[assignment]
 
-_CANNOT = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EBADF, errno.EIO}
+_NOT_SUPPORTED = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EBADF, errno.EIO}
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 class FileInUse(Exception):
-    """Another process holds the lock; the text names it where it said who it is."""
+    """Another process holds the lock. The text is the name of that process, if it has written its name into the file."""
 
 
 def lock(path: Path, error: type[AtomgraphError], risk: str) -> int | None:
-    """The open file, made if need be, and locked until it is closed.
+    """Open a file, create it if it is absent, and lock it until it is closed.
 
     Args:
-        path: A file that exists for the lock only, or is to be written while the lock is held.
-        error: What to raise for a path that is a link, or no regular file of one name: nothing is written through it.
-        risk: What to take care of, for the warning where the file system cannot lock.
+        path: Path of the file. It may be a file for the lock only, or a file that is written while it is locked.
+        error: Class of the error for links and files that are not regular.
+        risk: Advice for the warning if the file system does not support locks.
 
     Returns:
-        A file descriptor; None, after a warning, where the file system cannot lock (some network file systems).
+        A file descriptor. None, after a warning, if the file system does not support locks, as some network file systems.
 
     Raises:
-        FileInUse: If another process holds it.
-        error: For a path that is no regular file, or a link to one.
+        FileInUse: If another process holds the lock.
+        error: If the path is a link, or the file is not regular or has several names.
     """
     while True:
         try:
@@ -47,8 +48,8 @@ def lock(path: Path, error: type[AtomgraphError], risk: str) -> int | None:
                 raise _not_regular(path, error) from None
             _warn(path, problem, risk)
             return None
-        facts = os.fstat(file)
-        if not stat.S_ISREG(facts.st_mode) or facts.st_nlink > 1:
+        status = os.fstat(file)
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
             os.close(file)
             raise _not_regular(path, error)
         try:
@@ -56,19 +57,20 @@ def lock(path: Path, error: type[AtomgraphError], risk: str) -> int | None:
                 raise OSError(errno.ENOSYS, "this system has no flock")
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as problem:
-            holder = os.pread(file, 200, 0).decode(errors="replace").strip() if problem.errno not in _CANNOT else ""
+            is_supported = problem.errno not in _NOT_SUPPORTED
+            holder = os.pread(file, 200, 0).decode(errors="replace").strip() if is_supported else ""
             os.close(file)
-            if problem.errno in _CANNOT:
+            if not is_supported:
                 _warn(path, problem, risk)
                 return None
             raise FileInUse(holder or "another process") from None
-        if _is_still_there(file, path):
+        if _is_same_file(file, path):
             return file
-        os.close(file)  # its holder removed the file between opening and locking
+        os.close(file)  # the previous holder removed the file between opening and locking
 
 
-def sign(file: int) -> None:
-    """Write into a locked file which process holds it."""
+def write_holder(file: int) -> None:
+    """Write number and host of this process into a locked file."""
     os.ftruncate(file, 0)
     os.pwrite(file, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
 
@@ -77,7 +79,8 @@ def _not_regular(path: Path, error: type[AtomgraphError]) -> AtomgraphError:
     return error(f"{path} is a link, or no regular file, and nothing is written through it; remove it")
 
 
-def _is_still_there(file: int, path: Path) -> bool:
+def _is_same_file(file: int, path: Path) -> bool:
+    """Whether a path still leads to an open file."""
     try:
         return os.path.samestat(os.fstat(file), path.stat())
     except OSError:
@@ -86,3 +89,6 @@ def _is_still_there(file: int, path: Path) -> bool:
 
 def _warn(path: Path, problem: OSError, risk: str) -> None:
     warnings.warn(f"{path} cannot be locked ({problem.strerror}); {risk}", stacklevel=5)
+
+
+__getattr__ = old_names_of(__name__)

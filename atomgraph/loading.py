@@ -1,4 +1,4 @@
-"""load: any potential's file to a Potential that is ready to be used."""
+"""load: read a potential from a file of any supported format, or download a public model by name."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from pathlib import Path
 import torch
 
 from atomgraph import formats
-from atomgraph.catalogue import PublicModel, fetched, public_models, public_name
+from atomgraph.catalogue import PublicModel, fetch, public_models, public_name
 from atomgraph.errors import ConfigError, FormatError, nearest
 from atomgraph.formats.hints import FILE_DTYPE, FileHints
+from atomgraph.old_names import old_names_of
 from atomgraph.potential import Potential
 
-_TOLD: set[str] = set()  # public models whose licence was shown
+_shown_notices: set[str] = set()  # names of public models whose licence was shown
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -28,25 +29,25 @@ def load(
     elements: Sequence[str] | None = None,
     units: Mapping[str, str] | str | None = None,
 ) -> Potential:
-    """The potential in a file or a run folder, recognised by content; nothing in it is executed.
+    """Load a potential from a file or a run folder. The format is recognised by content; no code in the file is executed.
 
-    Parts of your own are found once their module is imported.
+    A potential with your own parts can be loaded after their module was imported.
 
     Args:
-        path: Also the name of a public model, ``mace-mp-0-small`` (``atomgraph models`` lists them), which is fetched
-            once.
-        dtype: Of the model's numbers; the file's own if None.
-        head: Which one to use where there are several; with None all are kept and evaluating a structure that does
-            not choose one is an error.
-        elements, units: Chemical symbols, and ``"eV/Å"``; needed where the file does not say, refused where they
-            contradict it.
+        path: Path of a file or a run folder, or the name of a public model such as ``mace-mp-0-small``, which is downloaded
+            once (``atomgraph models`` lists the names).
+        device: Device of the potential.
+        dtype: Dtype of the weights; None: the dtype of the file.
+        head: Name of the head to use, for potentials with several heads. With None all heads are kept, and each structure
+            must choose one.
+        elements: Chemical symbols of the elements, for files that do not contain them.
+        units: Units of the file, such as ``"eV/Å"``, for files that do not contain them.
 
     Raises:
-        FormatError: For a file that cannot be read.
-        ConfigError: For a device, dtype or head that does not exist, and for float32 where the potential's fit found
-            that it is for float64 only.
+        FormatError: If the file cannot be read, or contradicts ``elements`` or ``units``.
+        ConfigError: For a device, dtype or head that does not exist, and for float32 if the potential is for float64 only.
     """
-    path, public = file_of(path)
+    path, public = resolve_path(path)
     model, metadata = formats.read(path, FileHints.of(elements, units))
     if public is not None:
         metadata |= {"public_model": public.name, "licence": public.notice, "cite": public.cite}
@@ -55,8 +56,8 @@ def load(
                 f"{public.name} knows {', '.join(model.elements)}, other elements than its table says", stacklevel=2
             )
     potential = Potential(model, metadata).eval()
-    own = metadata.pop(FILE_DTYPE, None)
-    dtype = own if dtype is None else dtype
+    file_dtype = metadata.pop(FILE_DTYPE, None)
+    dtype = file_dtype if dtype is None else dtype
     if dtype is not None:
         potential.require_dtype(as_dtype(dtype))
         potential.to(as_dtype(dtype))
@@ -67,19 +68,27 @@ def load(
     return potential
 
 
-def file_of(path: str | Path) -> tuple[Path, PublicModel | None]:
-    """The file that a path means; or a public model by its name, downloaded if need be; its licence is shown once."""
+def resolve_path(path: str | Path) -> tuple[Path, PublicModel | None]:
+    """Return a path unchanged, or download the public model of this name and show its licence once.
+
+    Returns:
+        The path of the file, and the public model or None.
+    """
     if not isinstance(path, str) or Path(path).expanduser().exists() or (name := public_name(path)) is None:
         return Path(path), None
     public = public_models()[name]
-    if name not in _TOLD:
+    if name not in _shown_notices:
         print(public.notice, file=sys.stderr)
-        _TOLD.add(name)
-    return fetched(public), public
+        _shown_notices.add(name)
+    return fetch(public), public
 
 
 def move(potential: Potential, device: str | torch.device) -> Potential:
-    """The potential itself, on the device; ConfigError where this machine has none such."""
+    """Move a potential to a device, and return it.
+
+    Raises:
+        ConfigError: If this machine does not have the device.
+    """
     try:
         return potential.to(torch.device(device))
     except (RuntimeError, AssertionError) as error:
@@ -87,7 +96,11 @@ def move(potential: Potential, device: str | torch.device) -> Potential:
 
 
 def as_dtype(dtype: str | torch.dtype) -> torch.dtype:
-    """float32 or float64 from its name; ConfigError for anything else."""
+    """Return the dtype ``float32`` or ``float64`` by its name; a ``torch.dtype`` is returned unchanged.
+
+    Raises:
+        ConfigError: For another name.
+    """
     if isinstance(dtype, torch.dtype):
         return dtype
     if dtype == "mixed":
@@ -98,3 +111,6 @@ def as_dtype(dtype: str | torch.dtype) -> torch.dtype:
     if dtype not in DTYPES:
         raise ConfigError(f"unknown dtype {dtype!r}{nearest(dtype, DTYPES)}")
     return DTYPES[dtype]
+
+
+__getattr__ = old_names_of(__name__)

@@ -1,4 +1,4 @@
-"""Progress while one waits, on a terminal and nowhere else."""
+"""Progress displays on stderr, the console for output, and times in words."""
 
 from __future__ import annotations
 
@@ -14,42 +14,48 @@ from rich.progress import Progress, ProgressColumn, TaskID
 from atomgraph.old_names import old_names_of
 
 T = TypeVar("T")
-INTERVAL = 30.0  # seconds between lines where there is no terminal
-UNCUT = 300  # columns where there is no terminal
+INTERVAL = 30.0  # seconds between two lines if stderr is not a terminal
+FILE_WIDTH = 300  # width of output in columns if stdout is not a terminal
 
 
 class LineProgress(Progress):
-    """Progress where stderr is a file or a pipe: a line with the total and the time left, every half minute."""
+    """Progress display for stderr in a file or a pipe: a line with the remaining time, every half minute."""
 
     def __init__(self, console: Console):
         super().__init__(console=console, disable=True, auto_refresh=False)
-        self._began = self._said = time.monotonic()
+        self._start_time = self._last_line_time = time.monotonic()
 
     def update(self, task_id: TaskID, **changes: Any) -> None:
         super().update(task_id, **changes)
-        self._say(task_id)
+        self._print_line(task_id)
 
     def advance(self, task_id: TaskID, advance: float = 1) -> None:
         super().advance(task_id, advance)
-        self._say(task_id)
+        self._print_line(task_id)
 
-    def _say(self, task_id: TaskID) -> None:
-        now = time.monotonic()
-        if now - self._said < INTERVAL:
+    def _print_line(self, task_id: TaskID) -> None:
+        """Print the state of a task if the last line is older than the interval."""
+        time_now = time.monotonic()
+        if time_now - self._last_line_time < INTERVAL:
             return
-        self._said = now
+        self._last_line_time = time_now
         task = self._tasks[task_id]
-        done = [task.description] if task.description else []
+        phrases = [task.description] if task.description else []
         if task.total:
-            done.append(f"{task.completed:g} of {task.total:g}")
+            phrases.append(f"{task.completed:g} of {task.total:g}")
             if task.completed:
-                left = (now - self._began) * (task.total - task.completed) / task.completed
-                done.append(f"{duration(left)} left")
-        print(", ".join(done), file=sys.stderr, flush=True)
+                seconds = (time_now - self._start_time) * (task.total - task.completed) / task.completed
+                phrases.append(f"{duration(seconds)} left")
+        print(", ".join(phrases), file=sys.stderr, flush=True)
 
 
 def terminal_progress(*columns: ProgressColumn, shown: bool = True) -> Progress:
-    """A progress display on stderr that leaves nothing behind; lines, now and then, where stderr is a file or a pipe."""
+    """Return a progress display on stderr. A bar on a terminal, which is erased at the end; else lines at intervals.
+
+    Args:
+        columns: Columns of the bar, as in ``rich.progress.Progress``.
+        shown: Whether progress is displayed.
+    """
     console = Console(stderr=True)
     if shown and not console.is_terminal:
         return LineProgress(console)
@@ -57,31 +63,37 @@ def terminal_progress(*columns: ProgressColumn, shown: bool = True) -> Progress:
 
 
 def output_console(**options: Any) -> Console:
-    """What commands print to; where this is a file or a pipe, tables are not cut at 80 columns (``COLUMNS`` sets a width).
+    """Return the console for the output of commands. In a file or a pipe its width is 300 columns, or that of ``COLUMNS``.
 
     Args:
-        options: As ``rich.console.Console`` takes them.
+        options: Options of ``rich.console.Console``.
     """
     console = Console(highlight=False, **options)
     if console.is_terminal or "COLUMNS" in os.environ:
         return console
-    return Console(highlight=False, width=UNCUT, **options)
+    return Console(highlight=False, width=FILE_WIDTH, **options)
 
 
 def track(items: Iterable[T], description: str, total: int, *, shown: bool = True) -> Iterator[T]:
-    """The same items, with a bar while they come."""
+    """Yield items unchanged and display the progress.
+
+    Args:
+        items: The items.
+        description: Text beside the bar.
+        total: Number of items.
+        shown: Whether progress is displayed.
+    """
     with terminal_progress(shown=shown) as progress:
         yield from progress.track(items, total=total, description=description)
 
 
 def duration(seconds: float) -> str:
-    """``75.2`` as ``1 min 15 s``."""
-    whole = round(seconds)
-    hours, rest = divmod(whole, 3600)
-    minutes, rest = divmod(rest, 60)
+    """Return a time in words: ``1 min 15 s`` for 75.2 seconds."""
+    hours, remainder = divmod(round(seconds), 3600)
+    minutes, whole_seconds = divmod(remainder, 60)
     if hours:
         return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    return f"{minutes} min {whole_seconds} s" if minutes else f"{whole_seconds} s"
 
 
 __getattr__ = old_names_of(__name__)

@@ -1,4 +1,4 @@
-"""YAML of unknown origin: bounds on its size, depth and aliases, so that a small file cannot fill memory or the stack."""
+"""Read YAML of unknown origin with limits on depth and aliases, so that a small file cannot fill memory or the stack."""
 
 from __future__ import annotations
 
@@ -8,50 +8,50 @@ from typing import Any
 import numpy as np
 import yaml
 
-DEEPEST = 50  # levels of nesting
-_MOST_VALUES = 1_000_000  # beside one for each byte of the text
-_LEADING = re.compile(rb"^[ \t]*[-?][-? \t]+", re.MULTILINE)
+MAX_DEPTH = 50  # levels of nesting
+_MAX_EXTRA_VALUES = 1_000_000  # a text may contain one value per byte, and this number of values from aliases
+_LEADING = re.compile(rb"^[ \t]*[-?][-? \t]+", re.MULTILINE)  # indicators of nested sequences at the start of a line
 
 
 class YamlBoundError(Exception):
-    """A text that is larger than it looks; the message has no subject ("is nested too deeply")."""
+    """A text exceeds a limit. The message has no subject ("is nested too deeply"); callers put the file name before it."""
 
 
 def load(content: bytes, loader: Any) -> Any:
-    """The values of a text.
+    """Read the values of a YAML text.
 
     Args:
-        content: UTF-8.
-        loader: A safe loader of PyYAML; one that merges mappings (``<<``) must be given texts without merges, which are bounded
-            by nothing here.
+        content: The text, UTF-8.
+        loader: A safe loader class of PyYAML. If it merges mappings (``<<``), the text must not contain merges: they are not
+            limited here.
 
     Raises:
-        YamlBoundError: For a text that nests deeper, or whose aliases stand for more values, than bounds allow.
-        yaml.YAMLError: For what is no YAML, and whatever else PyYAML's readers of numbers and dates raise.
+        YamlBoundError: If the text is nested too deeply, or if its aliases expand to too many values.
+        yaml.YAMLError: If the text is not YAML. PyYAML may raise other errors for invalid numbers and dates.
     """
-    if _depth(content) > DEEPEST:  # libyaml would overflow the stack and end the process
-        raise YamlBoundError(f"is nested too deeply, beyond {DEEPEST} levels")
+    if _max_depth(content) > MAX_DEPTH:  # libyaml would overflow the stack and end the process
+        raise YamlBoundError(f"is nested too deeply, beyond {MAX_DEPTH} levels")
     data = yaml.load(content, Loader=loader)
-    if b"*" in content and _written_out(data, {}, 0) > len(content) + _MOST_VALUES:
+    if b"*" in content and _count_values(data, {}, 0) > len(content) + _MAX_EXTRA_VALUES:
         raise YamlBoundError("has aliases (*) that stand for more than a million values; write them out")
     return data
 
 
-def _depth(content: bytes) -> int:
-    """A bound on how deep a text nests: brackets that are open at once, and dashes at the beginning of a line."""
+def _max_depth(content: bytes) -> int:
+    """Upper bound on the depth of a text, from the number of open brackets and of dashes at the start of a line."""
     codes = np.frombuffer(content, dtype=np.uint8)
     steps = np.isin(codes, list(b"[{")).astype(np.int64) - np.isin(codes, list(b"]}"))
     dashes = max((line.count(b"-") + line.count(b"?") for line in _LEADING.findall(content)), default=0)
     return max(int(np.cumsum(steps).max(initial=0)), dashes)
 
 
-def _written_out(value: Any, known: dict[int, int], depth: int) -> int:
-    """How many values there are if every alias is written out."""
+def _count_values(value: Any, counts: dict[int, int], depth: int) -> int:
+    """Number of values after the expansion of all aliases. ``counts`` stores the numbers by object identity."""
     if not isinstance(value, dict | list):
         return 1
-    if depth > DEEPEST:
-        raise YamlBoundError(f"is nested too deeply, beyond {DEEPEST} levels, or refers to itself")
-    if id(value) not in known:
-        parts = [*value.keys(), *value.values()] if isinstance(value, dict) else value
-        known[id(value)] = 1 + sum(_written_out(part, known, depth + 1) for part in parts)
-    return known[id(value)]
+    if depth > MAX_DEPTH:
+        raise YamlBoundError(f"is nested too deeply, beyond {MAX_DEPTH} levels, or refers to itself")
+    if id(value) not in counts:
+        items = [*value.keys(), *value.values()] if isinstance(value, dict) else value
+        counts[id(value)] = 1 + sum(_count_values(item, counts, depth + 1) for item in items)
+    return counts[id(value)]

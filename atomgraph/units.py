@@ -1,7 +1,7 @@
-"""Conversions of units. Inside atomgraph, lengths are in Å, energies in eV, stresses in eV/Å³.
+"""Conversion of units. Inside atomgraph, lengths are in Å, energies in eV, stresses in eV/Å³.
 
-A factor turns a number in the named unit into the inner unit: ``value * ENERGY["kcal/mol"]`` is in eV.
-Values follow ASE's (CODATA 2014), so that structures which passed through ASE agree to the last digit.
+A factor converts a number in the named unit to these units: ``value * ENERGY["kcal/mol"]`` is in eV. The factors are those of
+ASE (CODATA 2014), so structures that were converted by ASE agree to the last digit.
 """
 
 from __future__ import annotations
@@ -34,7 +34,16 @@ FORCE: dict[str, float] = {
 
 
 def factor(unit: str, table: dict[str, float], quantity: str) -> float:
-    """The number that turns ``unit`` into the inner unit of ``quantity``; DataError names the nearest known unit."""
+    """Return the factor that converts a number in ``unit`` to the unit that atomgraph uses.
+
+    Args:
+        unit: Name of the unit.
+        table: Factors by unit, ``ENERGY``, ``LENGTH``, ``PRESSURE`` or ``FORCE``.
+        quantity: Name of the quantity, for the error message.
+
+    Raises:
+        DataError: For an unknown unit.
+    """
     if unit not in table:
         raise DataError(f"unknown unit {unit!r} for {quantity}{nearest(unit, table)}")
     return table[unit]

@@ -32,7 +32,7 @@ def test_where_none_is_near_the_few_known_words_are_listed():
     [("model", "order"), ("gate", "states"), ("n_max", "l_max"), ("n_sparse", "n_layers"), ("checkpoint", "points")],
 )
 def test_a_word_that_is_no_slip_was_once_offered(word, known):
-    assert errors.slip(word, [known]) == ""
+    assert errors.spelling_suggestion(word, [known]) == ""
 
 
 @pytest.mark.parametrize(
@@ -40,4 +40,4 @@ def test_a_word_that_is_no_slip_was_once_offered(word, known):
     [("modle", "model"), ("wieght", "weight"), ("nmax", "n_max"), ("maxEpochs", "max_epochs"), ("gaus", "gaussians")],
 )
 def test_slips_of_the_pen_are_corrected(word, known):
-    assert errors.slip(word, [known, "zzzz"]) == f"; did you mean {known}?"
+    assert errors.spelling_suggestion(word, [known, "zzzz"]) == f"; did you mean {known}?"

@@ -1,4 +1,4 @@
-"""Files fetched once: to a temporary name, checked, then put in their place; checked again whenever they are used."""
+"""Download a public model once, to a temporary file that is renamed after a check. The checksum is verified at every use."""
 
 from __future__ import annotations
 
@@ -19,57 +19,59 @@ from atomgraph.atomic_write import write_text
 from atomgraph.catalogue.model_table import PublicModel
 from atomgraph.errors import FormatError
 from atomgraph.kernels.cache import UnsafeFolder, checked
+from atomgraph.old_names import old_names_of
 from atomgraph.progress import terminal_progress
 
 VARIABLE = "ATOMGRAPH_CACHE"
-TIMEOUT = 30.0  # s without a byte
-_CHUNK = 1 << 20
+TIMEOUT = 30.0  # s without received data
+_CHUNK = 1 << 20  # bytes
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def cache_folder() -> Path:
-    """Where models are kept: ATOMGRAPH_CACHE, or atomgraph/models in the user's cache."""
-    own = os.environ.get(VARIABLE)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(own).expanduser() if own else Path(base) / "atomgraph" / "models"
+    """Return the folder of downloaded models: ATOMGRAPH_CACHE, or atomgraph/models in the user's cache folder."""
+    chosen = os.environ.get(VARIABLE)
+    user_cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(chosen).expanduser() if chosen else Path(user_cache) / "atomgraph" / "models"
 
 
-def place_of(model: PublicModel) -> Path:
-    """The file of a model in the cache, fetched or not."""
+def cached_path(model: PublicModel) -> Path:
+    """Return the path of a model in the cache. The file may be absent."""
     suffix = Path(urlsplit(model.address).path).suffix or ".model"
     return cache_folder() / f"{model.name}{suffix}"
 
 
-def fetched(model: PublicModel) -> Path:
-    """The model's file in the cache; fetched where it is not there, or is no longer the file that was fetched.
+def fetch(model: PublicModel) -> Path:
+    """Return the path of a model in the cache. The file is downloaded if it is absent or its checksum is wrong.
 
-    The checksum is the table's; where that has none, the first download's, kept in a second file.
+    The expected checksum is that of the model table. If the table has none, it is the checksum of the first download, which
+    is stored in a second file.
 
     Raises:
-        FormatError: Where it cannot be fetched, saying how to put it there by hand, where the checksum or the size is
-            another, and where others can write the folder.
+        FormatError: If the download fails (the message tells how to put the file there by hand), if its checksum or size is
+            wrong, and if other users can write to the cache folder.
     """
     _check_folder()
-    place, pin = place_of(model), place_of(model).with_suffix(".sha256")
-    expected = model.sha256 or (pin.read_text().strip() if pin.is_file() else None)
-    if place.is_file() and expected is not None and _sha256(place) == expected:
-        return place
-    if place.is_file() and expected is None:  # put there by hand
-        write_text(pin, _sha256(place))
-        return place
-    _fetch(model, place, expected)
-    if model.sha256 is None and not pin.is_file():
-        write_text(pin, checksum := _sha256(place))
+    path, checksum_path = cached_path(model), cached_path(model).with_suffix(".sha256")
+    expected = model.sha256 or (checksum_path.read_text().strip() if checksum_path.is_file() else None)
+    if path.is_file() and expected is not None and _sha256(path) == expected:
+        return path
+    if path.is_file() and expected is None:  # the user has put the file there
+        write_text(checksum_path, _sha256(path))
+        return path
+    _download(model, path, expected)
+    if model.sha256 is None and not checksum_path.is_file():
+        write_text(checksum_path, checksum := _sha256(path))
         print(
             f"{model.name}: not verified, its publishers give no checksum; this download (SHA-256 {checksum[:16]}…) is the "
             "reference for later ones",
             file=sys.stderr,
         )
-    return place
+    return path
 
 
 def _check_folder() -> None:
-    """FormatError where others can write the folder of models, or exchange it."""
+    """Raise FormatError if other users can write to the cache folder or replace it."""
     if os.name != "posix":
         return
     try:
@@ -80,62 +82,68 @@ def _check_folder() -> None:
         raise FormatError(f"public models cannot be kept in {cache_folder()}: {error.strerror or error}") from None
 
 
-def _fetch(model: PublicModel, place: Path, expected: str | None) -> None:
+def _download(model: PublicModel, path: Path, expected_checksum: str | None) -> None:
     _check_address(model.address)
-    by_hand = f"Fetch {model.address} elsewhere and put it at {place}"
-    scratch = place.with_name(f".{secrets.token_hex(4)}-{place.name}")
+    advice = f"Fetch {model.address} elsewhere and put it at {path}"
+    scratch = path.with_name(f".{secrets.token_hex(4)}-{path.name}")
     try:
-        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with _OPENER.open(model.address, timeout=TIMEOUT) as answer, scratch.open("xb") as file:
-            checksum = _copied(answer, file, model.name)
-        if expected is not None and checksum != expected:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with _OPENER.open(model.address, timeout=TIMEOUT) as response, scratch.open("xb") as file:
+            checksum = _copy(response, file, model.name)
+        if expected_checksum is not None and checksum != expected_checksum:
             raise FormatError(
-                f"{model.name}: what {model.address} gives has the SHA-256 {checksum}, but {expected} was expected; it is "
-                "damaged or was exchanged. Try again, and if that persists do not use it"
+                f"{model.name}: the file from {model.address} has the SHA-256 {checksum}, but {expected_checksum} was "
+                "expected; it is damaged or was exchanged. Try again, and if that persists do not use it"
             )
         if model.size is not None and (size := scratch.stat().st_size) != model.size:
             raise FormatError(
-                f"{model.name}: what {model.address} gives has {size} bytes, but {model.size} were expected"
+                f"{model.name}: the file from {model.address} has {size} bytes, but {model.size} were expected"
             )
-        scratch.replace(place)
+        scratch.replace(path)
     except urllib.error.HTTPError as error:
-        raise FormatError(f"{model.name}: {model.address} answers {error.code} {error.reason}. {by_hand}") from None
+        raise FormatError(f"{model.name}: {model.address} answers {error.code} {error.reason}. {advice}") from None
     except urllib.error.URLError as error:
-        raise FormatError(f"{model.name} cannot be fetched, is there a network? ({error.reason}). {by_hand}") from None
+        raise FormatError(f"{model.name} cannot be fetched, is there a network? ({error.reason}). {advice}") from None
     except (OSError, HTTPException) as error:
-        raise FormatError(f"{model.name} cannot be fetched ({error or type(error).__name__}). {by_hand}") from None
+        raise FormatError(f"{model.name} cannot be fetched ({error or type(error).__name__}). {advice}") from None
     finally:
         scratch.unlink(missing_ok=True)
 
 
-def _copied(answer: Any, file: BinaryIO, name: str) -> str:
-    """Copy an answer's body with a bar on the terminal; its SHA-256. OSError where it ends early."""
-    length = int(answer.headers.get("Content-Length") or 0)
-    digest, done = hashlib.sha256(), 0
+def _copy(response: Any, file: BinaryIO, name: str) -> str:
+    """Copy the body of a response to a file, with a progress bar, and return its SHA-256.
+
+    Raises:
+        OSError: If the body ends before its announced length.
+    """
+    length = int(response.headers.get("Content-Length") or 0)
+    digest, n_bytes = hashlib.sha256(), 0
     columns = (TextColumn(name), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with terminal_progress(*columns) as progress:
         task = progress.add_task(name, total=length or None)
-        while chunk := answer.read(_CHUNK):
+        while chunk := response.read(_CHUNK):
             file.write(chunk)
             digest.update(chunk)
-            done += len(chunk)
-            progress.update(task, completed=done)
-    if length and done != length:
-        raise OSError(f"it ended after {done} of {length} bytes")
+            n_bytes += len(chunk)
+            progress.update(task, completed=n_bytes)
+    if length and n_bytes != length:
+        raise OSError(f"it ended after {n_bytes} of {length} bytes")
     return digest.hexdigest()
 
 
-class _Redirects(urllib.request.HTTPRedirectHandler):
+class _CheckedRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows a redirection after a check of its address."""
+
     def redirect_request(self, *arguments: Any) -> urllib.request.Request | None:
         _check_address(arguments[-1])
         return super().redirect_request(*arguments)
 
 
-_OPENER = urllib.request.build_opener(_Redirects())
+_OPENER = urllib.request.build_opener(_CheckedRedirects())
 
 
 def _check_address(address: str) -> None:
-    """Encrypted, or this machine; FormatError otherwise."""
+    """Raise FormatError unless an address uses https or is a server on this machine."""
     parts = urlsplit(address)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
         raise FormatError(f"{address} is not fetched: models come by https only")
@@ -144,3 +152,6 @@ def _check_address(address: str) -> None:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+__getattr__ = old_names_of(__name__)

@@ -1,4 +1,4 @@
-"""The table of public models: ``models.toml``, or another one that ATOMGRAPH_MODELS names."""
+"""The table of public models: ``models.toml``, or the file named by ATOMGRAPH_MODELS."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from atomgraph.errors import ConfigError, nearest
 
-OWN = Path(__file__).with_name("models.toml")
+DEFAULT_TABLE = Path(__file__).with_name("models.toml")
 VARIABLE = "ATOMGRAPH_MODELS"
-FREE = ("MIT", "Apache-2.0", "BSD-3-Clause", "CC-BY-4.0", "CC0-1.0")  # licences that ask for no more than a mention
+PERMISSIVE = ("MIT", "Apache-2.0", "BSD-3-Clause", "CC-BY-4.0", "CC0-1.0")  # licences that require at most attribution
 
 
-def _spread(value: Any) -> Any:
-    """``"H-Bi, Ac-Pu"`` as symbols, by atomic number."""
+def _expand_elements(value: Any) -> Any:
+    """Expand ranges of elements by atomic number: ``"H-Bi, Ac-Pu"`` to a tuple of chemical symbols."""
     if not isinstance(value, str):
         return value
     symbols: list[str] = []
@@ -31,7 +31,20 @@ def _spread(value: Any) -> Any:
 
 
 class PublicModel(BaseModel):
-    """One public model: where it is, under which licence, what it is for."""
+    """One public model: its address, licence, elements and level of theory.
+
+    Attributes:
+        name: Name for ``atomgraph.load``.
+        address: Address of the file.
+        licence: SPDX name of the licence.
+        terms: A sentence about the terms of the licence.
+        sha256: Checksum of the file, hexadecimal; None if its publishers give none.
+        size: Size of the file, bytes; None if unknown.
+        date: Date on which the size was read.
+        elements: Chemical symbols; None if unknown.
+        theory: Level of theory of the training data.
+        cite: Publication to cite.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     name: str
@@ -41,45 +54,52 @@ class PublicModel(BaseModel):
     sha256: str | None = None
     size: int | None = None
     date: str | None = None
-    elements: Annotated[tuple[str, ...] | None, BeforeValidator(_spread)] = None
+    elements: Annotated[tuple[str, ...] | None, BeforeValidator(_expand_elements)] = None
     theory: str = ""
     cite: str = ""
 
     @property
     def verified_by(self) -> str:
-        """What a download is compared with, in words."""
+        """Words that tell how a download is verified."""
         if self.sha256 is not None:
             return "SHA-256"
         return "not verified" if self.size is None else f"size only ({self.size} bytes, {self.date or 'no date'})"
 
     @property
     def notice(self) -> str:
-        """What one should know before using it."""
+        """A sentence about the licence, shown before the first use."""
         end = f" ({self.terms})" if self.terms else ""
-        if self.licence in FREE:
+        if self.licence in PERMISSIVE:
             return f"{self.name} is under the {self.licence} licence{end}"
         kind = "the Academic Software License, ASL: for non-commercial use" if self.licence == "ASL" else self.licence
         return f"{self.name} is under {kind}; by using it you accept its terms{end}"
 
 
 def public_models() -> dict[str, PublicModel]:
-    """All models by name. ConfigError for a table that cannot be read."""
-    return _read(Path(os.environ.get(VARIABLE) or OWN))
+    """Return all public models by name.
+
+    Raises:
+        ConfigError: If the table cannot be read.
+    """
+    return _read(Path(os.environ.get(VARIABLE) or DEFAULT_TABLE))
 
 
 def public_name(text: str) -> str | None:
-    """The model's name that a text is, however its letters are; None for a path, ConfigError for an unknown name.
+    """Return the name of a public model for a text in upper or lower case; None if the text is a path.
 
-    A text that holds a separator or a suffix of a file is a path.
+    A text with a path separator, a dot or a tilde is a path.
+
+    Raises:
+        ConfigError: If the text is neither a path nor the name of a public model.
     """
     word = text.lower()
     if word in public_models():
         return word
     if any(mark in text for mark in ("/", "\\", ".", "~")) or not word:
         return None
-    known = nearest(word, public_models())
+    suggestion = nearest(word, public_models())
     raise ConfigError(
-        f"no potential at {text}, and no public model of this name{known} (`atomgraph models` lists them)"
+        f"no potential at {text}, and no public model of this name{suggestion} (`atomgraph models` lists them)"
     )
 
 

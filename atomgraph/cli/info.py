@@ -14,7 +14,7 @@ from atomgraph.analysis.report.model_summary import as_json, e0_table, errors, f
 from atomgraph.cli.model_argument import load_model
 from atomgraph.cli.options import Device, Dtype, Elements, Head, Imports, Model, Units
 from atomgraph.formats import find, first_bytes, native
-from atomgraph.loading import file_of
+from atomgraph.loading import resolve_path
 from atomgraph.nn.part import to_spec
 from atomgraph.progress import output_console
 
@@ -35,7 +35,7 @@ def info(
     potential = load_model(
         model, head=head, elements=elements, units=units, device=device, dtype=dtype, imports=imports
     )
-    path = find(file_of(model)[0])
+    path = find(resolve_path(model)[0])
     checksum = {"checksum": state} if (state := _checksum(path)) else {}
     if as_json_:
         print(json.dumps(as_json(potential) | checksum, indent=2, ensure_ascii=False))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.table import Table
 
 from atomgraph.catalogue import public_models
-from atomgraph.catalogue.download import cache_folder, place_of
+from atomgraph.catalogue.download import cache_folder, cached_path
 from atomgraph.progress import output_console
 
 
@@ -14,11 +14,11 @@ def models() -> None:
     table = Table("name", "licence", "trained on", "verified by", "here", box=None, pad_edge=False)
     for model in public_models().values():
         table.add_row(
-            model.name, model.licence, model.theory, model.verified_by, "yes" if place_of(model).is_file() else ""
+            model.name, model.licence, model.theory, model.verified_by, "yes" if cached_path(model).is_file() else ""
         )
     console = output_console(soft_wrap=True)
     console.print(table)
     console.print(
         "\nnot verified: the publishers give no checksum; the first download's SHA-256 is kept, and later ones must have it"
     )
-    console.print(f"They are fetched once, to {cache_folder()}. ASL: for non-commercial use.")
+    console.print(f"They are downloaded once, to {cache_folder()}. ASL: for non-commercial use.")

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from atomgraph.config.foreign_keys import elsewhere, kinds_at, only_kind
-from atomgraph.errors import ConfigError, a_kind, nearest, slip
+from atomgraph.errors import ConfigError, a_kind, nearest, spelling_suggestion
 
 LONGEST = 200  # characters of a value that a message shows
 EXPECTED = {
@@ -68,7 +68,7 @@ def _unknown_kind(where: str, value: Any, kinds: list[str]) -> str:
     kind = value.get("kind") if isinstance(value, dict) else value
     if kind is None:
         return f"{where}.kind is missing; known are {', '.join(kinds)}"
-    hint = slip(str(kind), kinds)
+    hint = spelling_suggestion(str(kind), kinds)
     return f"{where}.kind should be {', '.join(kinds)}, but is {_shown(kind)}{hint}"
 
 

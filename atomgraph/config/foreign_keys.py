@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from atomgraph import models
 from atomgraph.config.foreign_words import ELSEWHERE, IN_FINETUNING, NOWHERE
-from atomgraph.errors import slip
+from atomgraph.errors import spelling_suggestion
 
 OF_MODELS = ("cutoff", "elements")  # arguments of all models
 
@@ -48,7 +48,7 @@ def elsewhere(
     kinds = dict.fromkeys(kind for path, kind in paths if path == location and kind)
     if kinds:
         return f"; it is a key of {'.'.join((*location[:-1], 'kind'))}: {' or '.join(kinds)}"
-    if correction := slip(word, known):
+    if correction := spelling_suggestion(word, known):
         return correction
     homes = sorted(
         dict.fromkeys(".".join(path) for path, _ in paths if path != location), key=lambda home: home.count(".")

@@ -1,4 +1,4 @@
-"""Models cut down or widened with their predictions unchanged: elements and heads, fewer or more."""
+"""Remove or add elements and heads of a potential, with unchanged predictions for those that it had before."""
 
 from atomgraph.editing.elements import add_elements, keep_elements, restart_elements
 from atomgraph.editing.heads import add_head, keep_heads

@@ -1,10 +1,10 @@
-"""Elements: some of them kept, or new ones that start with the weights of a known one."""
+"""Keep some elements of a potential, add elements, or restart elements with the weights of others."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from atomgraph.editing.transfer import load_weights, places_of, without_rng
+from atomgraph.editing.transfer import find_indices, keep_random_state, load_weights
 from atomgraph.errors import WiringError, nearest
 from atomgraph.nn.element_edit import ElementEdit, rebuild
 from atomgraph.nn.elements import checked_symbols
@@ -12,79 +12,84 @@ from atomgraph.potential import Potential
 
 
 def keep_elements(potential: Potential, elements: Sequence[str]) -> Potential:
-    """A new potential for some of the elements, in the given order, that predicts the same for them; the old one stays.
+    """Return a new potential for some of the elements, with unchanged predictions.
+
+    Args:
+        potential: The potential. It is not changed.
+        elements: Chemical symbols of the elements to keep, in the order of the new potential.
 
     Raises:
-        WiringError: For an element that it does not know, or a model with a part that cannot change its elements.
+        WiringError: For an element that the potential does not have, or a part of the model that cannot be edited.
     """
-    known = potential.elements
-    rows = places_of(elements, known, "element")
-    kept = [known[row] for row in rows]
-    return _with_elements(potential, kept, rows, f"kept the elements {', '.join(kept)} of {len(known)}")
+    symbols = potential.elements
+    rows = find_indices(elements, symbols, "element")
+    names = [symbols[row] for row in rows]
+    return _edit_elements(potential, names, rows, f"kept the elements {', '.join(names)} of {len(symbols)}")
 
 
 def add_elements(potential: Potential, like: Mapping[str, str]) -> Potential:
-    """A new potential that knows elements more, each beginning with the weights and E0 of a known one; the old one stays.
+    """Return a new potential with more elements. Each new element starts with the weights and E0 of an existing one.
 
-    An atom of a new element then counts as one of the known element, for itself and as a neighbour. What elements have by
-    nature is the new one's own: its number in a repulsion, its covalent radius.
+    The model then treats atoms of the new element as atoms of the existing element. Physical constants are those of the new
+    element: its atomic number in a repulsion, its covalent radius.
 
     Args:
-        like: ``{"Au": "Cu"}``.
+        potential: The potential. It is not changed.
+        like: The existing element for each new element, ``{"Au": "Cu"}``.
 
     Raises:
-        WiringError: For an element that it knows already, or a model element that it does not.
+        WiringError: For a new element that the potential already has, or an existing element that it does not have.
     """
-    known = potential.elements
-    new = checked_symbols(list(like))
-    for symbol in new:
-        if symbol in known:
+    symbols = potential.elements
+    new_symbols = checked_symbols(list(like))
+    for symbol in new_symbols:
+        if symbol in symbols:
             raise WiringError(f"this potential knows {symbol} already")
-        if like[symbol] not in known:
+        if like[symbol] not in symbols:
             raise WiringError(
-                f"no element {like[symbol]!r} in this potential to begin {symbol} with{nearest(like[symbol], known)}"
+                f"no element {like[symbol]!r} in this potential to begin {symbol} with{nearest(like[symbol], symbols)}"
             )
-    rows = [*range(len(known)), *(known.index(like[symbol]) for symbol in new)]
-    note = "added the elements " + ", ".join(f"{symbol} like {like[symbol]}" for symbol in new)
-    return _with_elements(potential, [*known, *new], rows, note)
+    rows = [*range(len(symbols)), *(symbols.index(like[symbol]) for symbol in new_symbols)]
+    note = "added the elements " + ", ".join(f"{symbol} like {like[symbol]}" for symbol in new_symbols)
+    return _edit_elements(potential, [*symbols, *new_symbols], rows, note)
 
 
 def restart_elements(potential: Potential, like: Mapping[str, str]) -> Potential:
-    """A new potential in which known elements forget what they have learned and begin with the weights of others.
+    """Return a new potential in which the weights of some elements are replaced by the weights of others. E0 are kept.
 
-    For an element that the potential has seen in few environments, and a relative of it that it knows well. E0 stay.
+    This helps for an element with few training environments, if the potential describes a similar element well.
 
     Args:
-        like: ``{"Mo": "W"}``.
+        potential: The potential. It is not changed.
+        like: The element whose weights are copied, for each element to restart: ``{"Mo": "W"}``.
 
     Raises:
-        WiringError: For elements that it does not know, and for one that is to forget itself and to be begun with.
+        WiringError: For elements that the potential does not have, or an element that is both restarted and copied.
     """
-    known = potential.elements
-    rows = list(range(len(known)))
-    for symbol, model_element in like.items():
-        place, rows[place] = places_of([symbol, model_element], known, "element")
-        if model_element in like:
-            raise WiringError(f"{symbol} is to begin like {model_element}, which is to forget what it has learned")
-    note = "restarted the elements " + ", ".join(
-        f"{symbol} like {model_element}" for symbol, model_element in like.items()
-    )
-    return _with_elements(potential, known, rows, note, e0_rows=range(len(known)))
+    symbols = potential.elements
+    rows = list(range(len(symbols)))
+    for symbol, source in like.items():
+        row, rows[row] = find_indices([symbol, source], symbols, "element")
+        if source in like:
+            raise WiringError(f"{symbol} is to begin like {source}, which is to forget what it has learned")
+    note = "restarted the elements " + ", ".join(f"{symbol} like {source}" for symbol, source in like.items())
+    return _edit_elements(potential, symbols, rows, note, e0_rows=range(len(symbols)))
 
 
-def _with_elements(
+def _edit_elements(
     potential: Potential, names: list[str], rows: list[int], note: str, e0_rows: Sequence[int] | None = None
 ) -> Potential:
+    """Build a potential for the elements ``names``, with weights (and E0) from these rows of the element tables."""
     model = potential.model
     edit = ElementEdit(list(model.elements), names, rows)
     try:
-        new = without_rng(rebuild, model, edit)
-        weights = model.weights_for(new, edit)
+        new_model = keep_random_state(rebuild, model, edit)
+        weights = model.weights_for(new_model, edit)
     except WiringError as error:
         raise WiringError(f"{error}; this is a {type(model).__name__}, whose elements cannot be changed") from error
     state = model.state_dict()
     weights |= {"baseline.e0": state["baseline.e0"][:, list(rows if e0_rows is None else e0_rows)]}
-    expected = new.state_dict()
+    expected = new_model.state_dict()
     return load_weights(
-        potential, new, {name: value for name, value in (state | weights).items() if name in expected}, note
+        potential, new_model, {name: value for name, value in (state | weights).items() if name in expected}, note
     )

@@ -1,11 +1,11 @@
-"""Heads: some of them kept, or one more that starts as a copy of another."""
+"""Keep some heads of a potential, or add a head as a copy of another one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from atomgraph.editing.transfer import load_weights, places_of, without_rng
+from atomgraph.editing.transfer import find_indices, keep_random_state, load_weights
 from atomgraph.errors import WiringError
 from atomgraph.models.baseline import Baseline
 from atomgraph.models.energy import EnergyModel
@@ -15,48 +15,55 @@ from atomgraph.potential import Potential
 
 
 def keep_heads(potential: Potential, heads: Sequence[str]) -> Potential:
-    """A new potential with some of the heads, in the given order, that predicts the same with them; the old one stays.
+    """Return a new potential with some of the heads, with unchanged predictions.
+
+    Args:
+        potential: The potential. It is not changed.
+        heads: Names of the heads to keep, in the order of the new potential.
 
     Raises:
-        WiringError: For a head that it does not have, or a readout whose heads cannot be told apart.
+        WiringError: For a head that the potential does not have, or a readout whose heads cannot be separated.
     """
-    known = potential.heads
-    rows = places_of(heads, known, "head")
-    kept = [known[row] for row in rows]
-    return _with_heads(potential, kept, rows, f"kept the heads {', '.join(kept)} of {', '.join(known)}")
+    old_names = potential.heads
+    rows = find_indices(heads, old_names, "head")
+    names = [old_names[row] for row in rows]
+    return _edit_heads(potential, names, rows, f"kept the heads {', '.join(names)} of {', '.join(old_names)}")
 
 
 def add_head(potential: Potential, name: str, like: str | None = None) -> Potential:
-    """A new potential with one head more, which predicts what the head ``like`` does; the old one stays.
+    """Return a new potential with one more head, which starts with the predictions of the head ``like``.
 
     Args:
-        like: May be None where there is one head only.
+        potential: The potential. It is not changed.
+        name: Name of the new head.
+        like: Name of the head to copy. It may be None if there is only one head.
 
     Raises:
-        WiringError: For a name that there is, an unknown head, several heads and none named, or a readout of one's own.
+        WiringError: If the name is in use, if the head to copy is unknown or missing, or if a readout cannot be edited.
     """
-    known = potential.heads
-    if name in known:
-        raise WiringError(f"there is a head {name!r} already; this potential has {', '.join(known)}")
-    if like is None and len(known) > 1:
-        raise WiringError(f"say which head the new one starts from: like={known[0]!r}, or another of {known}")
-    row = 0 if like is None else places_of([like], known, "head")[0]
-    rows = [*range(len(known)), row]
-    return _with_heads(potential, [*known, name], rows, f"added the head {name} like {known[row]}")
+    heads = potential.heads
+    if name in heads:
+        raise WiringError(f"there is a head {name!r} already; this potential has {', '.join(heads)}")
+    if like is None and len(heads) > 1:
+        raise WiringError(f"say which head the new one starts from: like={heads[0]!r}, or another of {heads}")
+    row = 0 if like is None else find_indices([like], heads, "head")[0]
+    rows = [*range(len(heads)), row]
+    return _edit_heads(potential, [*heads, name], rows, f"added the head {name} like {heads[row]}")
 
 
-def _with_heads(potential: Potential, names: list[str], rows: list[int], note: str) -> Potential:
+def _edit_heads(potential: Potential, names: list[str], rows: list[int], note: str) -> Potential:
+    """Build a potential with the heads ``names`` and the weights from these rows of the old heads."""
     model = potential.model
     state = model.state_dict()
     result = {f"baseline.{name}": state[f"baseline.{name}"][rows] for name in ("e0", "scale", "shift")}
     for name, part in model.named_modules():
         if isinstance(part, Readout):
             result |= {f"{name}.{key}": value for key, value in part.head_weights(rows).items()}
-    return load_weights(potential, _rebuilt(model, names), state | result, note)
+    return load_weights(potential, _build_model(model, names), state | result, note)
 
 
-def _rebuilt(model: EnergyModel, heads: list[str]) -> EnergyModel:
-    """The model with other heads, its numbers new: a family by its baseline, a composition by its readouts, too."""
+def _build_model(model: EnergyModel, heads: list[str]) -> EnergyModel:
+    """Build the model again with other heads and new random weights."""
     spec = to_spec(model)
     baseline: dict[str, Any] = spec.get("baseline") or {"kind": public_name(Baseline), "elements": model.elements}
     spec["baseline"] = baseline | {"heads": heads}
@@ -65,9 +72,9 @@ def _rebuilt(model: EnergyModel, heads: list[str]) -> EnergyModel:
         for readout in branch["readouts"]:
             readout["n_outputs"] = len(heads)
     try:
-        new = without_rng(build, spec)
+        new_model = keep_random_state(build, spec)
     except (WiringError, TypeError) as error:
         raise WiringError(f"the heads of this {type(model).__name__} cannot be edited: {error}") from error
-    if not isinstance(new, EnergyModel):
+    if not isinstance(new_model, EnergyModel):
         raise WiringError(f"a {type(model).__name__} is no EnergyModel")
-    return new
+    return new_model

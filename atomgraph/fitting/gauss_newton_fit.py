@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from atomgraph.data import budget_batches
-from atomgraph.evaluator import SMALL_BUDGET
+from atomgraph.evaluator import DEFAULT_EDGE_BUDGET
 from atomgraph.fitting.jacobian import ResidualJacobian
 from atomgraph.fitting.noise import Noise
 from atomgraph.fitting.solvers.fit_errors import FittingError
@@ -223,7 +223,7 @@ def _take_best_step(
 def _mean_square(jacobian: ResidualJacobian, graphs: Sequence[AtomicGraph]) -> float:
     """Return the mean square of weighted residuals."""
     total, n_rows, n_graphs = 0.0, 0, 0
-    for batch in budget_batches(graphs, SMALL_BUDGET):
+    for batch in budget_batches(graphs, DEFAULT_EDGE_BUDGET):
         residuals = jacobian.residuals(batch, n_graphs)
         total, n_rows = total + float(residuals.square().sum()), n_rows + len(residuals)
         n_graphs += batch.n_graphs

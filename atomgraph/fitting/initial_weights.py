@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from atomgraph.data import budget_batches
-from atomgraph.evaluator import SMALL_BUDGET
+from atomgraph.evaluator import DEFAULT_EDGE_BUDGET
 from atomgraph.fitting.design_matrix import design_matrix
 from atomgraph.fitting.linear_weights import LinearWeights
 from atomgraph.fitting.solvers.fit_errors import FittingError
@@ -92,7 +92,7 @@ def _fit_last_maps(potential: Potential, graphs: Sequence[AtomicGraph]) -> Initi
         return None
     graphs = _subset(graphs, N_STRUCTURES_LINEAR)
     rows, errors = [], []
-    for batch in budget_batches(graphs, SMALL_BUDGET):
+    for batch in budget_batches(graphs, DEFAULT_EDGE_BUDGET):
         n_atoms = torch.bincount(batch.graph_of_atom, minlength=batch.n_graphs).double()
         rows.append(design_matrix(unknowns, batch, forces=False, stress=False).energy.double() / n_atoms[:, None])
         predicted = potential.evaluate(batch, forces=False, stress=False)["energy"]
@@ -152,7 +152,7 @@ def _take_step(
 def _residual(potential: Potential, graphs: Sequence[AtomicGraph]) -> Tensor:
     """Return label − prediction of energies per atom, (n_structures,), eV."""
     errors = []
-    for batch in budget_batches(graphs, SMALL_BUDGET):
+    for batch in budget_batches(graphs, DEFAULT_EDGE_BUDGET):
         n_atoms = torch.bincount(batch.graph_of_atom, minlength=batch.n_graphs)
         errors.append((batch.energy - potential(batch, forces=False, stress=False)["energy"]).double() / n_atoms)
     return torch.cat(errors)
@@ -169,7 +169,7 @@ def _gradient(potential: Potential, graph: AtomicGraph, weights: Sequence[Tensor
 def _force_error(potential: Potential, graphs: Sequence[AtomicGraph]) -> float:
     """Return the RMS error of the labelled force components, eV/Å; 0 without labels."""
     errors = [torch.zeros(0)]
-    for batch in budget_batches([graph for graph in graphs if bool(graph.forces_mask.any())], SMALL_BUDGET):
+    for batch in budget_batches([graph for graph in graphs if bool(graph.forces_mask.any())], DEFAULT_EDGE_BUDGET):
         forces = potential.evaluate(batch, forces=True, stress=False)["forces"]
         errors.append((forces - batch.forces)[batch.forces_mask].flatten())
     error = torch.cat(errors)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from atomgraph.data import budget_batches
-from atomgraph.evaluator import SMALL_BUDGET
+from atomgraph.evaluator import DEFAULT_EDGE_BUDGET
 from atomgraph.fitting.solvers.solution import LinearSolution
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.models.posterior import Posterior
@@ -40,7 +40,7 @@ def add_uncertainty(
     posterior.factor.copy_(factor)
     potential.model.posterior = posterior
     squares = []
-    for batch in budget_batches([graph for graph in held_out if bool(graph.energy_mask[0])], SMALL_BUDGET):
+    for batch in budget_batches([graph for graph in held_out if bool(graph.energy_mask[0])], DEFAULT_EDGE_BUDGET):
         result = potential.evaluate(batch.to(potential.device), forces=False, stress=False)
         squares.append(((batch.energy - result["energy"]) / result["uncertainty"]).square().double().cpu())
     n = sum(len(square) for square in squares)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from atomgraph.config.distributed import is_first_process
 from atomgraph.errors import ConfigError
-from atomgraph.file_lock import FileInUse, lock, sign
+from atomgraph.file_lock import FileInUse, lock, write_holder
 
 LOCK = ".lock"
 
@@ -66,5 +66,5 @@ def _taken(folder: Path) -> int | None:
             f"the run folder {folder} is in use by {holder}; wait for its end, or choose another output.folder"
         ) from None
     if file is not None:
-        sign(file)
+        write_holder(file)
     return file

@@ -1,4 +1,4 @@
-"""Public models by name: fetched from a small server on this machine, checked, kept, and refused where they are not theirs."""
+"""Public models by name: downloaded from a small server on this machine, checked, cached, and refused if they differ."""
 
 import hashlib
 import threading
@@ -11,7 +11,7 @@ from helpers import tiny_structures as tiny
 import atomgraph
 from atomgraph import loading
 from atomgraph.catalogue import public_models, public_name
-from atomgraph.catalogue.download import fetched, place_of
+from atomgraph.catalogue.download import cached_path, fetch
 from atomgraph.cli import main
 from atomgraph.errors import ConfigError, FormatError
 
@@ -63,7 +63,7 @@ def server(tmp_path):
 def table(tmp_path, monkeypatch, server):
     """A table of one model, ``water``, written by ``table(...)``; the cache is a folder of the test's."""
     monkeypatch.setenv("ATOMGRAPH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(loading, "_TOLD", set())
+    monkeypatch.setattr(loading, "_shown_notices", set())
     count = iter(range(100))
 
     def write(place="good.safetensors", **entries):
@@ -97,29 +97,29 @@ def test_the_command_line_takes_a_name(table, capsys):
 def test_another_checksum_is_refused_and_nothing_is_left(table):
     model = table(sha256="0" * 64)
     with pytest.raises(FormatError, match="damaged or was exchanged"):
-        fetched(model)
-    assert not list(place_of(model).parent.iterdir())
+        fetch(model)
+    assert not list(cached_path(model).parent.iterdir())
 
 
 def test_without_a_checksum_the_first_download_counts(table, server):
     model = table()
-    fetched(model)
+    fetch(model)
     server.content = server.content + b"more"
-    place_of(model).unlink()
+    cached_path(model).unlink()
     with pytest.raises(FormatError, match="was exchanged"):
-        fetched(model)
+        fetch(model)
 
 
 def test_a_file_that_was_damaged_in_the_cache_is_fetched_again(table, server):
-    place = fetched(table())
+    place = fetch(table())
     place.write_bytes(b"damaged")
-    assert fetched(table()).read_bytes() == server.content and len(server.asked) == 2
+    assert fetch(table()).read_bytes() == server.content and len(server.asked) == 2
 
 
 def test_a_file_that_was_put_there_by_hand_is_taken(table, server):
     model = table("none.safetensors")
-    place_of(model).parent.mkdir()
-    place_of(model).write_bytes(server.content)
+    cached_path(model).parent.mkdir()
+    cached_path(model).write_bytes(server.content)
     assert atomgraph.load("water").elements == ["H", "O", "Si"] and not server.asked
 
 
@@ -129,31 +129,31 @@ def test_a_file_that_was_put_there_by_hand_is_taken(table, server):
 def test_what_goes_wrong_is_said_with_the_way_out(table, place, words):
     model = table(place)
     with pytest.raises(FormatError, match=words):
-        fetched(model)
-    folder = place_of(model).parent
+        fetch(model)
+    folder = cached_path(model).parent
     assert not folder.exists() or not list(folder.iterdir())
 
 
 def test_a_redirection_is_followed(table, server):
-    assert fetched(table("moved.safetensors")).read_bytes() == server.content
+    assert fetch(table("moved.safetensors")).read_bytes() == server.content
 
 
 def test_without_a_network_the_place_is_told(table):
     model = table(address="http://127.0.0.1:9/none.model")
     with pytest.raises(FormatError, match="is there a network") as caught:
-        fetched(model)
-    assert str(place_of(model)) in str(caught.value) and "127.0.0.1:9" in str(caught.value)
+        fetch(model)
+    assert str(cached_path(model)) in str(caught.value) and "127.0.0.1:9" in str(caught.value)
 
 
 def test_plain_http_of_others_is_refused(table):
     with pytest.raises(FormatError, match="https only"):
-        fetched(table(address="http://example.org/a.model"))
+        fetch(table(address="http://example.org/a.model"))
 
 
 def test_two_at_once_do_not_clash(table, server):
     model = table()
     with ThreadPoolExecutor(4) as pool:
-        places = list(pool.map(lambda _: fetched(model), range(4)))
+        places = list(pool.map(lambda _: fetch(model), range(4)))
     assert len(set(places)) == 1 and places[0].read_bytes() == server.content
     assert sorted(path.suffix for path in places[0].parent.iterdir()) == [".safetensors", ".sha256"]
 
@@ -185,22 +185,22 @@ def test_a_broken_table_is_said(tmp_path, monkeypatch):
 
 def test_a_folder_that_others_can_write_is_not_used_and_not_emptied(table):
     model = table()
-    place = fetched(model)
+    place = fetch(model)
     place.parent.chmod(0o777)
     with pytest.raises(FormatError, match=r"others can write .*; chmod go-w mends that"):
-        fetched(model)
+        fetch(model)
     place.parent.chmod(0o700)
-    assert fetched(model) == place
+    assert fetch(model) == place
 
 
 def test_another_size_than_the_tables_is_refused(table, server):
     with pytest.raises(FormatError, match=f"has {len(server.content)} bytes, but 17 were expected"):
-        fetched(table(size=17, date="2024-01-01"))
-    assert fetched(table(size=len(server.content))).is_file()
+        fetch(table(size=17, date="2024-01-01"))
+    assert fetch(table(size=len(server.content))).is_file()
 
 
 def test_a_model_without_a_published_checksum_is_said_to_be_not_verified(table, capsys):
-    fetched(table())
+    fetch(table())
     assert "not verified" in capsys.readouterr().err
     assert table(sha256="0" * 64).verified_by == "SHA-256" and table(size=5).verified_by.startswith("size only")
     assert main(["models"]) == 0

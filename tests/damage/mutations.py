@@ -115,11 +115,11 @@ def tensors_changed(content: bytes, random: Random) -> bytes:
 def resealed(content: bytes) -> bytes:
     import io
 
-    place = checksums.place_in_header(io.BytesIO(content))
-    if place is None:
+    offset = checksums.checksum_offset(io.BytesIO(content))
+    if offset is None:
         return content
-    digits = checksums.digest(io.BytesIO(content), place).encode()
-    return content[:place] + digits + content[place + len(digits) :]
+    digits = checksums.digest(io.BytesIO(content), offset).encode()
+    return content[:offset] + digits + content[offset + len(digits) :]
 
 
 def _change(value: Any, random: Random) -> None:

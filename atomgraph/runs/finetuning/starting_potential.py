@@ -11,7 +11,7 @@ from atomgraph import formats
 from atomgraph.config.finetune_schema import FinetuneConfig, Start
 from atomgraph.editing import add_elements, add_head, keep_elements, pin_isolated, restart_elements
 from atomgraph.errors import ConfigError, WiringError, nearest
-from atomgraph.loading import file_of, load
+from atomgraph.loading import load, resolve_path
 from atomgraph.potential import Potential
 
 COPIED = ("licence", "cite", "public_model", "precision")
@@ -35,7 +35,7 @@ def load_start(start: Start) -> Potential:
     Raises:
         ConfigError: If the head is missing or unknown.
     """
-    path, _ = file_of(start.model)
+    path, _ = resolve_path(start.model)
     path = formats.find(path)
     potential = load(start.model, elements=start.elements, units=start.units)
     potential.head = _chosen(start.head, potential.heads, "start.head")
