@@ -79,4 +79,4 @@ def _advice(name: str, arguments: list[str]) -> str:
     equivalent = {"learning_rate": "lr", "max_lr": "lr", "wd": "weight_decay", "decay": "weight_decay"}.get(
         name.lower()
     )
-    return f"; here, the name is {equivalent}" if equivalent in arguments else nearest(name, arguments)
+    return f"; here that is {equivalent}" if equivalent in arguments else nearest(name, arguments)

@@ -40,7 +40,7 @@ WRONG_E0 = {
 
 
 @pytest.mark.parametrize("name", WRONG_E0)
-def test_an_estimate_repairs_what_was_planted(target, name):
+def test_estimate_recovers_planted_shifts(target, name):
     start = start_with(WRONG_E0[name])
     evidence = LabelledPredictions.of(start, target)
     before = errors(start, target)
@@ -54,7 +54,7 @@ def test_an_estimate_repairs_what_was_planted(target, name):
     assert start.metadata["e0_shift"]["default"]["n_structures"] == len(target)
 
 
-def test_an_estimate_of_one_composition_is_the_smallest_change():
+def test_estimate_for_one_composition_has_minimum_norm():
     water = foundation.labelled(foundation.waters(), TRUTH)
     start = start_with({symbol: 2 * value for symbol, value in E0.items()})
     change = compute_e0_change(start, LabelledPredictions.of(start, water), "default", "estimate")
@@ -63,14 +63,14 @@ def test_an_estimate_of_one_composition_is_the_smallest_change():
     assert errors(start, water) == pytest.approx(change.shift.rms_after, rel=1e-6)
 
 
-def test_only_the_chosen_head_moves(target):
+def test_only_the_chosen_head_changes(target):
     two = tiny.potential(("H", "O", "Si"), heads=("old", "new"))
     before = two.model.baseline.e0.clone()
     compute_e0_change(two, LabelledPredictions.of(two, target, "new"), "new", "estimate").apply(two)
     assert (two.model.baseline.e0[0] == before[0]).all() and not (two.model.baseline.e0[1] == before[1]).all()
 
 
-def test_isolated_atoms_get_their_labels(target):
+def test_predictions_of_isolated_atoms_equal_their_labels(target):
     start = foundation.starting(TRUTH)
     atoms = [_atom("O", -20.0), _atom("Si", -30.0)]
     change = compute_e0_change(start, LabelledPredictions.of(start, [*target, *atoms]), "default", "isolated")
@@ -84,7 +84,7 @@ def test_isolated_atoms_get_their_labels(target):
         )
 
 
-def test_energies_that_are_given_become_e0(target):
+def test_energies_by_element_become_e0(target):
     start = foundation.starting(TRUTH)
     evidence = LabelledPredictions.of(start, target)
     compute_e0_change(start, evidence, "default", {"O": -8.0, "Si": -9.0}).apply(start)
@@ -95,7 +95,7 @@ def test_energies_that_are_given_become_e0(target):
         compute_e0_change(start, evidence, "default", {"O": -8.0, "Si": -9.0, "Au": -1.0})
 
 
-def test_the_foundation_s_own_stays_and_other_words_are_refused(target):
+def test_foundation_keeps_e0_and_unknown_policies_are_refused(target):
     start = foundation.starting(TRUTH)
     evidence = LabelledPredictions.of(start, target)
     assert compute_e0_change(start, evidence, "default", "foundation").by_element == {}

@@ -67,7 +67,7 @@ def test_invariants_of_the_density_are_the_features(case):
     torch.testing.assert_close(expansion.invariants(density, edges.element), h, rtol=1e-11, atol=1e-11)
 
 
-def test_gradients_by_the_density_are_those_of_backward_passes(case):
+def test_density_jacobian_matches_autograd(case):
     expansion, _, edges, density = case
     n = expansion.irreps_out.dim
     directions = torch.linspace(-1.0, 1.0, 3 * n, dtype=torch.float64).view(3, n).sin()
@@ -77,7 +77,7 @@ def test_gradients_by_the_density_are_those_of_backward_passes(case):
         torch.testing.assert_close(result, expected, rtol=1e-10, atol=1e-11 * float(expected.abs().max()))
 
 
-def test_gradients_of_terms_are_finite_differences(case):
+def test_term_derivatives_match_finite_differences(case):
     expansion, _, edges, _ = case
     gradients = term_derivatives(expansion, edges)
     result = gradients.select(torch.arange(len(gradients.terms.rows)))
@@ -147,7 +147,7 @@ MODELS = {
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_rows_times_weights_are_what_the_potential_gives(name):
+def test_rows_times_weights_are_the_predictions(name):
     """Energies, forces and stresses of a crystal and a molecule, over a baseline with a scale."""
     potential = Potential(MODELS[name]().double()).eval()
     potential.model.baseline.set_e0({"Mo": 1.0, "W": 2.0})

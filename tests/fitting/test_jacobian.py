@@ -7,7 +7,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from atomgraph import Potential
 from atomgraph.fitting import FittingError, Noise, Sigma, gauss_newton
-from atomgraph.fitting import jacobian as tangents
+from atomgraph.fitting import jacobian as jacobian_module
 from atomgraph.fitting.jacobian import ResidualJacobian
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.models import ACE, GCN, MACE, SNAP, BehlerParrinello
@@ -49,28 +49,30 @@ def potential_of(kind):
 
 
 @pytest.mark.parametrize("kind", MODELS)
-def test_gradients_are_those_of_the_residuals(kind, monkeypatch):
-    monkeypatch.setattr(tangents, "MAX_ROWS_PER_PASS", 5)  # several sweeps, and rows left for the last
+def test_jacobian_matches_differences_of_residuals(kind, monkeypatch):
+    monkeypatch.setattr(jacobian_module, "MAX_ROWS_PER_PASS", 5)  # several sweeps, and rows left for the last
     potential = potential_of(kind)
     graphs = structures(potential)
-    tangent = ResidualJacobian(potential, Noise(Sigma()), "default")
-    assert tangent.n == sum(p.numel() for p in potential.model.parameters()) + 2
-    place, h = tangent.parameters, 1e-5
+    jacobian = ResidualJacobian(potential, Noise(Sigma()), "default")
+    assert jacobian.n == sum(p.numel() for p in potential.model.parameters()) + 2
+    place, h = jacobian.parameters, 1e-5
     for number, graph in enumerate(graphs):
-        gradients, residuals = tangent.rows(graph, number)
+        gradients, residuals = jacobian.rows(graph, number)
         assert (
-            gradients.shape == (tangent.n_rows([graph]), tangent.n) == (1 + 3 * graph.n_atoms + 6 * number, tangent.n)
+            gradients.shape
+            == (jacobian.n_rows([graph]), jacobian.n)
+            == (1 + 3 * graph.n_atoms + 6 * number, jacobian.n)
         )
-        torch.testing.assert_close(tangent.residuals(graph, number), residuals)
-        direction = torch.randn(tangent.n, generator=torch.Generator().manual_seed(number), dtype=torch.float64)
+        torch.testing.assert_close(jacobian.residuals(graph, number), residuals)
+        direction = torch.randn(jacobian.n, generator=torch.Generator().manual_seed(number), dtype=torch.float64)
         there = []
         for sign in (1, -1):
-            tangent.set_parameters(place + sign * h * direction)
-            there.append(tangent.residuals(graph, number))
-        tangent.set_parameters(place)
+            jacobian.set_parameters(place + sign * h * direction)
+            there.append(jacobian.residuals(graph, number))
+        jacobian.set_parameters(place)
         along = (there[1] - there[0]) / (2 * h)
         torch.testing.assert_close(along, gradients @ direction, rtol=1e-6, atol=1e-6 * float(along.abs().max()))
-    assert torch.equal(tangent.parameters, place)
+    assert torch.equal(jacobian.parameters, place)
 
 
 def test_a_linear_model_is_solved_in_one_step():
@@ -84,15 +86,15 @@ def test_a_linear_model_is_solved_in_one_step():
     graphs = [AtomicGraph.from_ase(atoms, potential.cutoff) for atoms in waters]
     for graph in graphs:
         graph.head = torch.zeros_like(graph.head)
-    tangent = ResidualJacobian(potential, Noise(), "default")
+    jacobian = ResidualJacobian(potential, Noise(), "default")
 
     def gradient():
-        rows = [tangent.rows(graph, 0) for graph in graphs]
+        rows = [jacobian.rows(graph, 0) for graph in graphs]
         return sum(gradients.T @ residuals for gradients, residuals in rows)
 
     before = gradient()
-    descent = gauss_newton(potential, graphs, Noise(), head="default", steps=1, damping=1e-13)
-    assert descent.best == 1
+    fit_result = gauss_newton(potential, graphs, Noise(), head="default", steps=1, damping=1e-13)
+    assert fit_result.best == 1
     assert float(gradient().abs().max()) < 1e-6 * float(before.abs().max())
 
 
@@ -101,21 +103,21 @@ def test_weights_of_the_best_step_in_validation_are_kept():
     graphs = structures(potential)
     steps = []
     before = ResidualJacobian(potential, Noise(), "default").parameters
-    descent = gauss_newton(
+    fit_result = gauss_newton(
         potential, graphs[:1], Noise(), head="default", valid=graphs[1:], steps=6, on_step=steps.append
     )
-    assert steps == descent.steps
+    assert steps == fit_result.steps
     train = [step.train for step in steps]
     assert train == sorted(train, reverse=True)
-    tangent = ResidualJacobian(potential, Noise(), "default")
-    result = float(tangent.residuals(graphs[1], 0).square().mean())
-    if descent.best:
+    jacobian = ResidualJacobian(potential, Noise(), "default")
+    result = float(jacobian.residuals(graphs[1], 0).square().mean())
+    if fit_result.best:
         assert result == pytest.approx(min(step.valid for step in steps))
     else:
-        assert torch.equal(tangent.parameters, before) and result <= min(step.valid for step in steps)
+        assert torch.equal(jacobian.parameters, before) and result <= min(step.valid for step in steps)
 
 
-def test_what_cannot_be_fitted_is_refused():
+def test_fits_without_weights_memory_or_float64_are_refused():
     potential = potential_of("GCN")
     graphs = structures(potential)
     with pytest.raises(FittingError, match=r"17 energies .* take fewer structures"):

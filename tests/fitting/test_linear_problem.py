@@ -54,7 +54,7 @@ def randomised(potential):
     return potential
 
 
-def test_weights_that_made_the_labels_are_found_again():
+def test_least_squares_recovers_planted_weights():
     """In predictions: functions of an expansion may be combinations of one another on few structures."""
     truth = randomised(ace(baseline=models.Baseline(["Ar"], repulsion=ZBL(["Ar"]))))
     truth.model.baseline.set_e0({"Ar": -2.0})
@@ -70,7 +70,7 @@ def test_weights_that_made_the_labels_are_found_again():
 
 
 @pytest.mark.parametrize("method", ["greedy", "cur", "farthest", "random"])
-def test_a_process_that_made_the_labels_is_found_again(method):
+def test_sparse_gp_recovers_planted_process(method):
     truth = gap()
     graphs = build_graphs(frames(10), CUTOFF)
     choose_sparse_points(truth, graphs, SparsePointSelection(method))
@@ -83,7 +83,7 @@ def test_a_process_that_made_the_labels_is_found_again(method):
         torch.testing.assert_close(potential(graph)["forces"], truth(graph)["forces"], rtol=0, atol=2e-4)
 
 
-def test_sparse_points_are_environments_that_there_are():
+def test_sparse_points_are_environments_of_the_structures():
     potential = gap()
     graphs = build_graphs(frames(8), CUTOFF)
     choose_sparse_points(potential, graphs, SparsePointSelection("farthest"))
@@ -93,7 +93,7 @@ def test_sparse_points_are_environments_that_there_are():
     assert len(torch.unique(points.round(decimals=8), dim=0)) == len(points)
 
 
-def test_blocks_do_not_change_the_result_and_a_stopped_stream_goes_on(tmp_path, monkeypatch):
+def test_result_is_independent_of_blocks_and_of_interruption(tmp_path, monkeypatch):
     potential, graphs = ace(), labelled_by(randomised(ace()))
     whole = accumulate(LinearProblem(potential, Noise()), graphs, edge_budget=10**6)
     small = accumulate(LinearProblem(potential, Noise()), graphs, edge_budget=30)
@@ -119,7 +119,7 @@ def test_blocks_do_not_change_the_result_and_a_stopped_stream_goes_on(tmp_path, 
         accumulate(LinearProblem(potential, Noise()), graphs, checkpoint=file, resume=True)
 
 
-def test_rows_that_have_no_label_or_no_sigma_are_left_out():
+def test_rows_without_label_or_sigma_are_skipped():
     potential, graphs = ace(), build_graphs(frames(4), CUTOFF)  # the fourth is a molecule: no stress
     n_atoms = sum(graph.n_atoms for graph in graphs)
     batch = collate(graphs)
@@ -134,7 +134,7 @@ def test_rows_that_have_no_label_or_no_sigma_are_left_out():
     assert rows == {"all": 4 + 3 * n_atoms + 18, "no virial": 4 + 3 * n_atoms, "energies": 4}
 
 
-def test_weights_of_rows_are_one_over_sigma_by_type_and_by_number_of_atoms():
+def test_row_weights_are_one_over_sigma_by_type_and_number_of_atoms():
     graphs = build_graphs(frames(3), CUTOFF)  # of 1, 2, 3 atoms
     batch = collate(graphs)
     batch.weight = torch.tensor([1.0, 4.0, 1.0], dtype=torch.float64)
@@ -145,7 +145,7 @@ def test_weights_of_rows_are_one_over_sigma_by_type_and_by_number_of_atoms():
     torch.testing.assert_close(virial, torch.tensor([5.0, 5.0, 5.0 / 3**0.5], dtype=torch.float64))
 
 
-def test_the_energy_weight_is_the_lectures_and_guarded():
+def test_energy_weight_formula_and_its_floor():
     cohesive = torch.tensor([-4.0, -3.0, -1.0], dtype=torch.float64)
     weights = EnergyWeight(delta=0.5, omega=2.0).compute(cohesive)
     torch.testing.assert_close(weights, 2.0 / (cohesive + 6.0) ** 2)
@@ -158,19 +158,19 @@ def test_the_energy_weight_is_the_lectures_and_guarded():
         EnergyWeight(delta=-0.1)
 
 
-def test_sigmas_that_make_no_sense_are_refused():
+def test_invalid_sigmas_are_refused():
     for wrong in ({"energy": 0.0}, {"forces": -1.0}, {"energy": None, "forces": None, "virial": None}):
         with pytest.raises(FittingError, match="sigma"):
             Sigma(**wrong)
 
 
-def test_models_that_cannot_be_solved_for_say_why():
+def test_models_with_several_heads_are_refused():
     two = models.GCN(["Ar"], CUTOFF, baseline=models.Baseline(["Ar"], heads=["a", "b"]))
     with pytest.raises(FittingError, match="a closed-form fit has one head, but this model has a, b"):
         LinearProblem(Potential(two), Noise())
 
 
-def test_relevance_determination_drops_weights_and_smoothness_makes_rough_ones_small():
+def test_ard_removes_weights_and_smoothness_prior_reduces_rough_ones():
     potential, graphs = ace(), build_graphs(frames(12), CUTOFF)
     problem = LinearProblem(potential, Noise())
     reduced = accumulate(problem, graphs)
@@ -185,7 +185,7 @@ def test_relevance_determination_drops_weights_and_smoothness_makes_rough_ones_s
     assert share[0] < share[1] and every.facts["effective_parameters"] <= problem.unknowns.n
 
 
-def test_a_flipped_bit_in_a_saved_block_is_noticed(tmp_path):
+def test_flipped_bit_in_checkpoint_is_detected(tmp_path):
     file = tmp_path / "block.safetensors"
     factor = BlockQR(3)
     factor.absorb(torch.arange(12.0, dtype=torch.float64).reshape(4, 3) ** 2, torch.ones(4, dtype=torch.float64))

@@ -9,7 +9,7 @@ def rows(n, rank, features=12):
     return left @ right
 
 
-def test_many_directions_are_combinations_of_the_few_that_they_span():
+def test_low_rank_factors_reproduce_directions():
     directions = rows(40, 5)
     few = LowRankRows.of(directions)
     assert few.base.shape == (5, 12)
@@ -17,12 +17,12 @@ def test_many_directions_are_combinations_of_the_few_that_they_span():
     torch.testing.assert_close(few.base @ few.base.T, torch.eye(5, dtype=torch.float64), rtol=0, atol=1e-12)
 
 
-def test_directions_that_are_hardly_fewer_than_they_span_are_left_as_they_are():
+def test_directions_of_high_rank_have_no_low_rank_factors():
     assert LowRankRows.of(rows(6, 6)) is None
     assert LowRankRows.of(torch.zeros(4, 3)) is None
 
 
-def test_projection_takes_away_what_the_candidates_do_not_hold_and_nothing_else():
+def test_projection_removes_only_directions_without_candidates():
     candidates = rows(50, 4)
     noise = 1e-9 * rows(50, 12)
     points = (candidates + noise)[:7]

@@ -52,7 +52,7 @@ def fitted():
     return truth, potential, facts
 
 
-def test_errors_of_new_structures_are_as_large_as_it_says(fitted):
+def test_uncertainty_equals_size_of_errors_of_new_structures(fitted):
     truth, potential, facts = fitted
     new = frames(200, 3)
     known, result = truth.predict(new), potential.predict(new)
@@ -70,14 +70,14 @@ def test_calibration_makes_held_out_errors_of_unit_size(fitted):
     assert np.sqrt((z**2).mean()) == pytest.approx(1.0, rel=1e-9)
 
 
-def test_it_grows_away_from_the_data(fitted):
+def test_uncertainty_increases_with_distance_from_the_data(fitted):
     _, potential, _ = fitted
     near = np.mean([result["uncertainty"] for result in potential.predict(frames(10, 4))])
     far = np.mean([result["uncertainty"] for result in potential.predict(frames(10, 4, amplitude=0.6))])
     assert far > 2 * near
 
 
-def test_file_and_calculator_have_it(fitted, tmp_path):
+def test_file_and_calculator_have_uncertainty(fitted, tmp_path):
     _, potential, _ = fitted
     potential.save(tmp_path / "sure.safetensors")
     again = atomgraph.load(tmp_path / "sure.safetensors")
@@ -88,13 +88,13 @@ def test_file_and_calculator_have_it(fitted, tmp_path):
     assert atoms.calc.get_property("uncertainty", atoms) == pytest.approx(expected, rel=1e-12)
 
 
-def test_other_potentials_have_none():
+def test_unfitted_potentials_have_no_uncertainty():
     atoms = frames(1, 5)[0]
     assert "uncertainty" not in linear().predict([atoms])[0]
     assert "uncertainty" not in Calculator(linear()).implemented_properties
 
 
-def test_around_means_that_changes_are_added_to_what_is_there():
+def test_keep_weights_adds_the_correction_to_current_weights():
     """A readout whose last layer is solved for keeps its hidden one; a target that fits already changes nothing."""
     density = RadialDensity(["Si", "O"], 4.0, n_radial=6)
     branch = Branch(4.0, density, [], [MultiHeadMLP(density.irreps_out, readout_hidden=3)])

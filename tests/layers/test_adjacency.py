@@ -21,7 +21,7 @@ def test_weights_lie_between_zero_and_one_and_vanish_beyond_the_cutoff(adjacency
     assert (weight[edges.length < 2.5] > 0).all()
 
 
-def test_shells_are_bells_of_the_distance_under_the_envelope():
+def test_shells_are_gaussians_times_the_envelope():
     edges, shells = edges_of(3.0), GaussianShells(3, 3.0, start=1.0).double()
     width = 1.0 / 3.0
     for c, place in enumerate((1.0, 2.0, 3.0)):
@@ -35,7 +35,7 @@ def test_the_envelope_is_made_once_in_a_forward_pass():
     assert Envelope(3.0)(edges) is not Envelope(2.5)(edges)
 
 
-def test_adjacencies_that_cannot_be_are_refused():
+def test_invalid_adjacencies_are_refused():
     with pytest.raises(WiringError, match="did you mean cosine"):
         Envelope(3.0, "cosin")
     with pytest.raises(WiringError, match="positive"):

@@ -19,7 +19,7 @@ class TestAtomWiseWithHiddenLayers(LayerLaws):
         return AtomWise(ELEMENTS, 3, 2, hidden=(4,))
 
 
-def test_equal_features_on_different_elements_part_ways():
+def test_equal_features_become_different_for_different_elements():
     graph = graph_of(molecule(), 3.0)
     edges = Edges.of(graph, ElementTable(ELEMENTS), torch.float64)
     h = AtomWise(ELEMENTS, 2, 2).double()(torch.ones(graph.n_atoms, 2, dtype=torch.float64), graph, edges)

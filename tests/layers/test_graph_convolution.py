@@ -25,7 +25,7 @@ class TestGraphConvolutionOfAtomsThatCountThemselves(LayerLaws):
         return GraphConvolution(3, 3, cutoff=3.0, normalisation="self_loop")
 
 
-def test_it_is_the_lectures_formula_atom_by_atom():
+def test_output_equals_formula_for_each_atom():
     """h'_v = σ(W · mean of the neighbours + B · h_v), the mean by 1 + Σ f, written out with loops."""
     graph = graph_of(crystal(), 3.0)
     edges = Edges.of(graph, ElementTable(ELEMENTS), torch.float64)

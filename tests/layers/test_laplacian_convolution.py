@@ -24,7 +24,7 @@ class TestLaplacianConvolutionWithShells(LayerLaws):
         return LaplacianConvolution(3, 2, cutoff=3.3, laplacian="random_walk", adjacency=GaussianShells(3, 3.2))
 
 
-def test_it_is_a_filter_of_degree_one():
+def test_layer_is_a_filter_of_degree_one():
     graph = graph_of(crystal(), 3.0)
     edges = Edges.of(graph, ElementTable(ELEMENTS), torch.float64)
     h = torch.randn(graph.n_atoms, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
@@ -35,7 +35,7 @@ def test_it_is_a_filter_of_degree_one():
     torch.testing.assert_close(convolution(h, graph, edges), polynomial(h, graph, edges), rtol=1e-13, atol=1e-13)
 
 
-def test_equal_features_do_not_flow_between_atoms_that_count_themselves():
+def test_equal_features_do_not_diffuse_with_self_loops():
     """With the random walk's Laplacian, features equal everywhere stay equal everywhere: no forces could come of them."""
     graph = graph_of(crystal(), 3.0)
     edges = Edges.of(graph, ElementTable(ELEMENTS), torch.float64)

@@ -95,7 +95,7 @@ def test_a_layer_of_float32_agrees_with_float64(interaction):
     torch.testing.assert_close(single.double(), double, rtol=2e-5, atol=2e-5)
 
 
-def test_the_mean_number_of_neighbours_is_that_of_atoms_that_have_any():
+def test_mean_number_of_neighbours_excludes_isolated_atoms():
     part, graph = layer(), graph_of(crystal(), 3.0)
     edges = Edges.of(graph, ElementTable(ELEMENTS), torch.float32)
     part.update_statistics(torch.zeros(graph.n_atoms, 8), graph, edges)
@@ -106,7 +106,7 @@ def test_the_mean_number_of_neighbours_is_that_of_atoms_that_have_any():
 
 
 @pytest.mark.parametrize("interaction", ["attention_residual", "nonlinear_residual"])
-def test_networks_that_know_more_than_distances_fade_their_messages(interaction):
+def test_envelope_multiplies_messages_of_networks_with_further_inputs(interaction):
     assert layer(interaction=interaction).radial.envelope_on == "messages"
     assert layer().radial.envelope_on == "features"
 

@@ -79,7 +79,7 @@ class TestPolynomialFilterBare(LayerLaws):
 
 
 @pytest.mark.parametrize("channels", [1, 6], ids=["scalar", "matrix"])
-def test_the_lectures_filter_is_its_polynomial_of_the_laplacian(channels):
+def test_scalar_filter_is_a_polynomial_of_the_laplacian(channels):
     """p_w(L) = I + 0.1 L + 0.01 L² as a dense matrix: the layer applied to the identity."""
     layer = PolynomialFilter(
         6,
@@ -98,7 +98,7 @@ def test_the_lectures_filter_is_its_polynomial_of_the_laplacian(channels):
     torch.testing.assert_close(layer(eye, None, lecture_edges()), expected, rtol=1e-14, atol=1e-14)
 
 
-def test_node_at_k_plus_one_hops_is_not_felt():
+def test_atoms_beyond_k_edges_have_no_influence():
     """Polynomial filters are localised: degree K reaches K hops."""
     layer = PolynomialFilter(
         6, 6, cutoff=1.0, degree=2, laplacian="plain", weights="scalar", activation="identity", adjacency=Bonds()
@@ -146,6 +146,6 @@ def _table():
         ({"cutoff": -1.0}, "cutoff must be positive"),
     ],
 )
-def test_what_makes_no_filter_is_refused(arguments, message):
+def test_invalid_filters_are_refused(arguments, message):
     with pytest.raises(WiringError, match=message):
         PolynomialFilter(**({"irreps_in": 4, "irreps_out": 4, "cutoff": 3.0} | arguments))

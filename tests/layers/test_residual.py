@@ -15,7 +15,7 @@ class TestResidual(LayerLaws):
         return Residual(LaplacianConvolution(3, 3, cutoff=3.0))
 
 
-def test_a_layer_that_gives_nothing_leaves_the_features_as_they_are():
+def test_zero_inner_layer_leaves_features_unchanged():
     graph = graph_of(crystal(), 3.0)
     layer = Residual(GraphConvolution(3, 3, cutoff=3.0)).double()
     with torch.no_grad():
@@ -25,7 +25,7 @@ def test_a_layer_that_gives_nothing_leaves_the_features_as_they_are():
     assert torch.equal(layer(h, graph, Edges.of(graph, ElementTable(ELEMENTS), torch.float64)), h)
 
 
-def test_the_layer_inside_is_calibrated():
+def test_inner_layer_is_calibrated():
     graph = graph_of(crystal(), 3.0)
     edges = Edges.of(graph, ElementTable(ELEMENTS), torch.float64)
     h = 3.0 + torch.randn(graph.n_atoms, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
@@ -36,7 +36,7 @@ def test_the_layer_inside_is_calibrated():
     assert torch.equal(inside(h, graph, edges), h + alone(h, graph, edges))
 
 
-def test_what_cannot_be_added_is_refused():
+def test_layers_with_different_irreps_are_refused():
     with pytest.raises(WiringError, match="maps 3x0e to 4x0e"):
         Residual(GraphConvolution(3, 4, cutoff=3.0))
     with pytest.raises(WiringError, match="needs a Layer, but got a Linear"):

@@ -35,7 +35,7 @@ def many():
     return seen(crystal().repeat((2, 2, 1)), molecule().repeat(1) + crystal())
 
 
-def test_it_is_the_identity_until_it_is_calibrated():
+def test_layer_is_the_identity_before_calibration():
     ((graph, edges),) = seen(crystal())
     h = random_features(graph.n_atoms)
     assert torch.equal(Standardize(ELEMENTS, 2).double()(h, graph, edges), h)
@@ -59,7 +59,7 @@ def test_means_of_each_element_are_exact_over_all_batches_and_far_from_zero():
         )
 
 
-def test_each_element_has_mean_zero_and_width_one():
+def test_each_element_has_mean_zero_and_standard_deviation_one():
     pairs = many()
     features = [random_features(graph.n_atoms, seed=i) for i, (graph, _) in enumerate(pairs)]
     layer = calibrated(lambda i, graph, edges: features[i], pairs)
@@ -72,14 +72,14 @@ def test_each_element_has_mean_zero_and_width_one():
         )
 
 
-def test_a_feature_that_hardly_varies_is_not_blown_up():
+def test_nearly_constant_feature_is_not_scaled_up():
     pairs = many()
     nearly = [5.0 + 1e-4 * random_features(graph.n_atoms, 1, seed=i) for i, (graph, _) in enumerate(pairs)]
     layer = calibrated(lambda i, graph, edges: nearly[i], pairs, channels=1)
     assert layer.width.min() > 0.04
 
 
-def test_the_column_of_an_atoms_own_element_is_left_alone():
+def test_one_hot_column_of_elements_is_unchanged():
     pairs = many()
     density = RadialDensity(ELEMENTS, 3.0, n_radial=2)
     layer = calibrated(lambda i, graph, edges: density(graph, edges), pairs, channels=density.irreps_out.dim)
@@ -90,7 +90,7 @@ def test_the_column_of_an_atoms_own_element_is_left_alone():
     assert not torch.allclose(layer(h, graph, edges)[:, :8], h[:, :8])
 
 
-def test_an_element_without_atoms_takes_the_numbers_of_all():
+def test_element_without_atoms_has_statistics_of_all_elements():
     pairs = [(graph, edges) for graph, edges in many()]
     for _, edges in pairs:
         edges.element.clamp_(max=2)  # no silicon
@@ -101,7 +101,7 @@ def test_an_element_without_atoms_takes_the_numbers_of_all():
     torch.testing.assert_close(layer.width[3], together.std(dim=0, correction=0), rtol=1e-12, atol=0)
 
 
-def test_nothing_observed_leaves_the_identity():
+def test_finalize_without_data_leaves_the_identity():
     layer = Standardize(ELEMENTS, 2)
     layer.finalize()
     assert torch.equal(layer.width, torch.ones(4, 2)) and torch.equal(layer.mean, torch.zeros(4, 2))

@@ -59,7 +59,7 @@ def test_written_out(atoms):
 
 
 @pytest.mark.parametrize("replaces_energy", [False, True])
-def test_a_core_takes_the_densities_out(replaces_energy):
+def test_core_repulsion_replaces_the_densities(replaces_energy):
     graph = graph_of(ase.Atoms("SiO", [[0, 0, 0], [0, 0, 1.3]]), 3.0)
     edges = Edges.of(graph, ElementTable(ELEMENTS), torch.float64)
     core = CoreRepulsion(ELEMENTS, [PAIR | {"inner": 1.6, "inner_width": 0.6}], replaces_energy)
@@ -88,7 +88,7 @@ def test_second_derivatives(atoms):
     assert torch.autograd.gradgradcheck(lambda x: readout(x, graph, edges), h)
 
 
-def test_what_is_linear_can_be_solved_for(atoms):
+def test_linear_embedding_has_linear_weights(atoms):
     graph, edges = atoms
     readout = DensityEmbedding(ELEMENTS, 3, parameters=[[2.0, 1.0]]).double()
     weights = features(1, 12)[0]
@@ -102,7 +102,7 @@ def test_what_is_linear_can_be_solved_for(atoms):
     assert readout.n_unknowns == 12
 
 
-def test_what_is_not_linear_cannot():
+def test_nonlinear_embedding_has_no_linear_weights():
     core = CoreRepulsion(ELEMENTS, [PAIR], replaces_energy=True)
     assert DensityEmbedding(ELEMENTS, 3, parameters=[[1.0, 0.5]]).n_unknowns == 0
     assert DensityEmbedding(ELEMENTS, 3, parameters=[[1.0, 1.0]], core=core).n_unknowns == 0
@@ -125,6 +125,6 @@ def test_what_is_not_linear_cannot():
         ({"per_element": {"H": {"npot": "x"}}}, "embedding of H has no 'npot'"),
     ],
 )
-def test_refuses_what_embeds_nothing(arguments, message):
+def test_invalid_embeddings_are_refused(arguments, message):
     with pytest.raises(WiringError, match=message):
         DensityEmbedding(**({"elements": ELEMENTS, "irreps_in": 4} | arguments))

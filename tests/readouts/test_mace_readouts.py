@@ -32,7 +32,7 @@ def test_the_scaled_readout_is_the_linear_one_with_smaller_weights():
 
 
 @pytest.mark.parametrize("bias", [False, True])
-def test_a_head_hears_its_own_units_only(bias):
+def test_head_depends_on_its_own_units_only(bias):
     """The masks of mace-torch, written out: all units of other heads are zero before each map."""
     readout = MultiHeadMLP(3, 4, n_outputs=2, bias=bias).double()
     h, n, heads = torch.randn(5, 3, dtype=torch.float64), 4, 2
@@ -48,7 +48,7 @@ def test_a_head_hears_its_own_units_only(bias):
         torch.testing.assert_close(readout(h, None, None)[:, head], y, rtol=1e-13, atol=1e-13)
 
 
-def test_a_silent_readout_adds_nothing():
+def test_zero_readout_adds_no_energy():
     assert not ZeroReadout("2x0e+1x1o", 3)(torch.randn(4, 5), None, None).any()
 
 

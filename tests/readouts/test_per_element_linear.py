@@ -43,7 +43,7 @@ def test_one_element_is_the_plain_linear_readout():
 
 
 @pytest.mark.parametrize("arguments", [(["Si"], 0), (["Si"], 3, 0), ([], 3), (["Xx"], 3)])
-def test_what_makes_no_readout_is_refused(arguments):
+def test_invalid_readouts_are_refused(arguments):
     with pytest.raises(WiringError):
         PerElementLinear(*arguments)
 

@@ -20,7 +20,7 @@ class TestMLP(ReadoutLaws):
         return MLP(irreps_in=3, readout_hidden=(4,), activation="softplus")
 
 
-def test_weights_of_one_element_do_not_move_atoms_of_another():
+def test_weights_of_one_element_do_not_affect_other_elements():
     readout = PerElementMLP(["H", "O"], irreps_in=3, readout_hidden=(4,), n_outputs=2).double()
     h, edges = torch.randn(4, 3, dtype=torch.float64), SimpleNamespace(element=torch.tensor([0, 1, 1, 0]))
     before = readout(h, None, edges)
@@ -32,7 +32,7 @@ def test_weights_of_one_element_do_not_move_atoms_of_another():
     assert moved.tolist() == [False, True, True, False]
 
 
-def test_one_network_for_all_does_not_ask_for_elements():
+def test_shared_network_needs_no_elements():
     assert MLP(3, readout_hidden=(4,), n_outputs=2)(torch.randn(5, 3), None, None).shape == (5, 2)
 
 

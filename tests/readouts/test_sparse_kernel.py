@@ -59,14 +59,14 @@ def test_second_derivatives(atoms, kernel, zeta):
     assert torch.autograd.gradgradcheck(lambda x: readout(x, graph, edges), h)
 
 
-def test_refuses_what_makes_no_kernel():
+def test_invalid_kernels_are_refused():
     with pytest.raises(WiringError, match="dot_product or squared_exponential"):
         SparseKernel(["H"], 4, 3, "gaussian")
     with pytest.raises(WiringError, match="should be positive"):
         SparseKernel(["H"], 4, 3, zeta=0)
 
 
-def test_weights_that_cancel_cost_few_digits_near_the_mean_point():
+def test_cancelling_weights_lose_few_digits_near_the_mean_point():
     """Terms of 1e6 eV that add up to less than 1 eV: the sum over k(h, h_s) alone lost 1e-10 eV."""
     draw = np.random.default_rng(0)
     points = 1.0 + 0.02 * draw.standard_normal((60, 40))

@@ -31,14 +31,14 @@ def potential(request):
     return Potential(MODELS[request.param]()).to(torch.float64).eval()
 
 
-def test_nothing_is_changed_at_first(potential):
+def test_predictions_are_unchanged_initially(potential):
     before = potential(graph(potential.cutoff), stress=False)
     adapted = LoRAPotential(potential, 2)
     torch.testing.assert_close(adapted.eval()(graph(potential.cutoff), stress=False), before, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("words", [{}, {"skip_connections": True, "products": True}])
-def test_merged_predicts_what_unmerged_does(potential, words):
+def test_merged_and_unmerged_predictions_are_equal(potential, words):
     adapted = LoRAPotential(potential, 2, alpha=3.0, **words).eval()
     with torch.no_grad():
         for parameter in adapted.second.values():
@@ -63,7 +63,7 @@ def test_only_adapters_have_gradients_and_all_of_them_do(potential):
     assert all(p.grad is None for name, p in adapted.named_parameters() if name not in trained)
 
 
-def test_the_rank_says_how_many_numbers_are_trained():
+def test_number_of_trained_weights_follows_from_rank():
     model = MODELS["mace"]()
     adapted = LoRAPotential(Potential(model), 2)
     for name, (*leading, n_in, n_out) in lora_shapes(model).items():
@@ -77,7 +77,7 @@ def test_the_rank_says_how_many_numbers_are_trained():
         assert adapted.adapted_name(f"first.{key}") == name
 
 
-def test_skips_and_products_are_adapted_on_request():
+def test_skip_connections_and_products_are_adapted_on_request():
     model = MODELS["mace"]()
     plain, skips, products = (
         set(lora_shapes(model, **words)) for words in ({}, {"skip_connections": True}, {"products": True})

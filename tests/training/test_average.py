@@ -8,7 +8,7 @@ class Step:
     global_step = 0
 
 
-def test_the_average_is_the_geometric_sum_of_the_weights_it_saw():
+def test_average_is_the_geometric_sum_of_the_weights():
     task = pl.LightningModule()
     task.weight = torch.nn.Parameter(torch.zeros(1, dtype=torch.float64))
     task.frozen = torch.nn.Parameter(torch.ones(1), requires_grad=False)
@@ -27,7 +27,7 @@ def test_the_average_is_the_geometric_sum_of_the_weights_it_saw():
     )
 
 
-def test_validation_sees_the_average_and_training_goes_on_with_the_weights():
+def test_validation_uses_the_average_and_training_the_weights():
     task = pl.LightningModule()
     task.weight = torch.nn.Parameter(torch.tensor([1.0]))
     average = WeightAverage(0.5)

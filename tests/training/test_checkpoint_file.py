@@ -26,7 +26,7 @@ def folder(trained, tmp_path):
     return tmp_path
 
 
-def test_a_flipped_bit_anywhere_in_a_checkpoint_is_noticed(folder):
+def test_flipped_bit_anywhere_is_detected(folder):
     path = folder / LAST
     good, random = path.read_bytes(), Random(0)
     positions = [
@@ -46,7 +46,7 @@ def test_a_flipped_bit_anywhere_in_a_checkpoint_is_noticed(folder):
             read_checkpoint(path)
 
 
-def test_a_block_of_zeros_and_a_truncated_tail_are_noticed(folder):
+def test_block_of_zeros_and_truncation_are_detected(folder):
     path = folder / LAST
     good = path.read_bytes()
     for damaged in (good[:2000] + bytes(512) + good[2512:], good[:-1], good[: len(good) // 2], b"", good + b"\0"):
@@ -62,7 +62,7 @@ def test_a_checkpoint_is_a_zip_that_torch_reads_by_itself(folder):
         assert archive.testzip() is None and archive.comment.startswith(b"atomgraph sha256 ")
 
 
-def test_a_checkpoint_of_a_version_with_checksums_that_carries_none_is_damaged(folder):
+def test_missing_checksum_of_version_2_is_damage(folder):
     content = torch.load(folder / LAST, weights_only=True)
     torch.save(content, folder / LAST)
     with pytest.raises(FormatError, match="its checksum is missing"):
@@ -80,7 +80,7 @@ def test_a_damaged_checkpoint_names_the_best_one_and_a_new_start(folder):
     run(folder, resume=True, epochs=5)
 
 
-def test_the_message_does_not_advise_to_read_code(folder):
+def test_message_does_not_recommend_executing_code(folder):
     class Evil:
         def __reduce__(self):
             return (os.mkdir, (str(folder / "executed"),))
@@ -137,7 +137,7 @@ def _changed(content, path, value):
     ],
     ids=str,
 )
-def test_a_checkpoint_that_is_well_formed_and_wrong_is_refused_in_one_line(folder, change):
+def test_wrong_values_in_a_valid_file_are_refused_in_one_line(folder, change):
     content = read_checkpoint(folder / LAST)
     _changed(content, *change)
     CheckpointFile().save_checkpoint(content, folder / LAST)
@@ -172,7 +172,7 @@ def test_a_damaged_table_of_metrics_is_refused_and_can_be_moved_away(folder, tex
     run(folder, resume=True, epochs=5)
 
 
-def test_text_in_the_place_of_a_checkpoint_was_once_damaged_101(tmp_path):
+def test_text_file_was_once_reported_as_damaged_101(tmp_path):
     (tmp_path / LAST).write_text("epoch 3")
     with pytest.raises(FormatError, match=r"or damaged: it is not a zip archive of torch\. Start the run again"):
         read_checkpoint(tmp_path / LAST)

@@ -10,7 +10,7 @@ from atomgraph.training.epoch_progress import TrainingProgress
 from atomgraph.training.error_sums import column_header, format_error
 
 
-def test_numbers_come_with_their_units():
+def test_errors_have_units():
     assert format_error("energy_mae", 0.0123) == "energy MAE 12.3 meV/atom"
     assert format_error("forces_rmse", 0.15) == "forces RMSE 0.15 eV/Å"
     assert format_error("stress_mae", 1.0) == "stress MAE 160 GPa"
@@ -18,7 +18,7 @@ def test_numbers_come_with_their_units():
     assert [duration(s) for s in (4.4, 75.2, 7260)] == ["4 s", "1 min 15 s", "2 h 1 min"]
 
 
-def test_a_terminal_shows_a_bar_and_keeps_a_line_an_epoch(tmp_path):
+def test_terminal_shows_a_bar_and_one_line_per_epoch(tmp_path):
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=100)
     task = PotentialTask(potential(), [Term("energy"), Term("forces", metric="rmse")])

@@ -33,7 +33,7 @@ def test_accumulated_unequal_batches_give_the_gradients_of_the_joint_batch(tmp_p
     assert_same(gradients_of_a_step(tmp_path, edge_budget, accumulate), joint)
 
 
-def test_heads_that_are_replayed_are_cut_into_batches_without_a_trace(tmp_path, joint_with_replay):
+def test_gradients_with_replayed_heads_are_independent_of_batches(tmp_path, joint_with_replay):
     assert (
         data_of(ALL, replay=True).sampler("train").n_batches == 1 < data_of(150, replay=True).sampler("train").n_batches
     )

@@ -43,7 +43,7 @@ def test_energies_are_compared_per_atom():
     torch.testing.assert_close(entries, torch.ones(3, 1, dtype=torch.float64))
 
 
-def test_what_is_no_label_changes_neither_loss_nor_gradients():
+def test_missing_labels_change_neither_loss_nor_gradients():
     some = graphs(4)
     some[0].forces_mask, some[2].energy_mask = torch.zeros(1, dtype=torch.bool), torch.zeros(1, dtype=torch.bool)
     terms = [Term("energy"), Term("forces"), Term("stress", weight=10.0)]
@@ -56,7 +56,7 @@ def test_what_is_no_label_changes_neither_loss_nor_gradients():
     assert all(torch.equal(a, b) for a, b in zip(gradients, same, strict=True))
 
 
-def test_a_molecule_beside_a_crystal_leaves_the_gradient_of_the_stress_finite():
+def test_stress_gradient_is_finite_in_a_batch_with_a_molecule():
     crystal, molecule = graphs(4)[0], graphs(4)[3]
     molecule.stress_mask = torch.ones(1, dtype=torch.bool)  # even where a file claims a stress
     loss, gradients = loss_of(collate([crystal, molecule]), Term("stress"))
@@ -64,7 +64,7 @@ def test_a_molecule_beside_a_crystal_leaves_the_gradient_of_the_stress_finite():
     assert all(g.isfinite().all() for g in gradients if g is not None)
 
 
-def test_a_structure_of_weight_three_counts_like_three_of_it():
+def test_weight_three_equals_three_copies():
     first, second = graphs(2)
     thrice = dataclasses.replace(Term("forces"), weight=1.0)
     heavy = first.clone()
@@ -76,7 +76,7 @@ def test_a_structure_of_weight_three_counts_like_three_of_it():
     assert losses[0] == pytest.approx(losses[1], rel=1e-12)
 
 
-def test_a_weight_goes_in_a_straight_line_and_stays():
+def test_ramp_is_linear_then_constant():
     ramp = Ramp(start=1.0, end=5.0, from_epoch=2, n_epochs=4)
     assert [ramp(epoch) for epoch in (0, 2, 3, 6, 9, math.inf)] == [1.0, 1.0, 2.0, 5.0, 5.0, 5.0]
 
@@ -89,7 +89,7 @@ def test_a_weight_goes_in_a_straight_line_and_stays():
         ({"property": "energy", "weight": -1.0}, "positive or zero"),
     ],
 )
-def test_a_wrong_term_is_refused_with_the_way_out(wrong, said):
+def test_invalid_terms_are_refused_with_advice(wrong, said):
     with pytest.raises(ConfigError, match=said):
         Term(**wrong)
 
@@ -112,7 +112,7 @@ def test_mean_errors_are_exact_over_unequal_batches():
     assert whole.means()["stress_mae"] == pytest.approx(float(upper[:, rows, columns].abs().mean()), rel=1e-12)
 
 
-def test_each_head_is_divided_by_its_own_labels():
+def test_loss_of_each_head_is_averaged_over_its_own_labels():
     """Twice the structures of a head, or a batch cut in two, change nothing; a head's weight multiplies its part."""
     sample = graphs(6)
     for number, graph in enumerate(sample):
@@ -134,7 +134,7 @@ def test_each_head_is_divided_by_its_own_labels():
     assert loss(sample, [0.25, 3.0]) == pytest.approx(0.25 * first + 3.0 * second, rel=1e-12)
 
 
-def test_a_label_counts_by_its_own_weight_beside_that_of_its_structure():
+def test_label_weights_multiply_structure_weights():
     some = graphs(2)
     some[0].label_weights = torch.tensor([[2.0, 3.0, 0.0]], dtype=torch.float64)
     some[0].weight = torch.tensor([5.0], dtype=torch.float64)

@@ -12,7 +12,7 @@ def draw():
     return torch.rand(2).tolist(), np.random.rand(2).tolist(), random.random()  # noqa: NPY002
 
 
-def test_inside_all_generators_follow_the_seed_and_outside_they_go_on_as_before():
+def test_seed_applies_inside_the_context_only():
     environment = dict(os.environ)
     state = random_state()
     expected = draw()

@@ -59,7 +59,7 @@ def test_interrupted_in_an_epoch_and_resumed_is_bit_equal(tmp_path, straight):
     assert_same_run(tmp_path, folder)
 
 
-def test_resumed_from_its_very_start_is_bit_equal(tmp_path, straight):
+def test_resumed_from_the_first_checkpoint_is_bit_equal(tmp_path, straight):
     dtype, folder, _ = straight
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, dtype=dtype, callbacks=[Kill(0, signal.SIGINT)])
@@ -85,7 +85,7 @@ def test_killed_in_an_epoch_and_resumed_is_bit_equal(tmp_path, straight):
     assert_same_run(tmp_path, folder)
 
 
-def test_a_checkpoint_is_whole_or_not_there(tmp_path, monkeypatch):
+def test_checkpoint_is_complete_or_absent(tmp_path, monkeypatch):
     path = tmp_path / LAST
     CheckpointFile().save_checkpoint({"epoch": 1}, path)
 
@@ -99,7 +99,7 @@ def test_a_checkpoint_is_whole_or_not_there(tmp_path, monkeypatch):
     assert [p.name for p in tmp_path.iterdir()] == [LAST]
 
 
-def test_a_checkpoint_that_would_run_code_is_refused(tmp_path):
+def test_checkpoint_with_code_is_refused(tmp_path):
     class Evil:
         def __reduce__(self):
             return (os.system, ("true",))
@@ -109,14 +109,14 @@ def test_a_checkpoint_that_would_run_code_is_refused(tmp_path):
         read_checkpoint(tmp_path / LAST)
 
 
-def test_other_data_are_refused_when_a_run_goes_on(tmp_path):
+def test_resuming_with_other_data_is_refused(tmp_path):
     state = Checkpoints(tmp_path, identity={"data": "abc"}).state_dict()
     Checkpoints(tmp_path, identity={"data": "abc"}).load_state_dict(state)
     with pytest.raises(ConfigError, match="data changed"):
         Checkpoints(tmp_path, identity={"data": "xyz"}).load_state_dict(state)
 
 
-def test_what_is_kept_is_the_average_that_was_validated(straight):
+def test_saved_weights_are_the_validated_average(straight):
     _, folder, task = straight
     kept = averaged_weights(read_checkpoint(folder / LAST), "potential.")
     names = dict(task.potential.named_parameters())

@@ -6,7 +6,7 @@ from atomgraph.errors import ConfigError
 from atomgraph.training import LearningRate, Phase
 
 
-def test_phases_follow_one_another_where_the_last_ended():
+def test_each_phase_starts_at_the_end_of_the_previous_one():
     rate = LearningRate(
         [Phase("warmup", epochs=2), Phase("cosine", epochs=4, final=0.1), Phase("constant")], max_epochs=10
     )
@@ -28,7 +28,7 @@ def test_exponential_is_geometric():
     assert rate.factor(2.0) == pytest.approx(0.1)
 
 
-def test_a_plateau_halves_the_rate_when_patience_ends_and_not_before():
+def test_plateau_halves_the_rate_after_patience():
     rate = LearningRate([Phase("warmup", epochs=1), Phase("plateau", factor=0.5, patience=2, final=0.1)], max_epochs=99)
     rate.update_plateau(9.0, 1.0)  # still warming up: not watched
     factors = []
@@ -40,7 +40,7 @@ def test_a_plateau_halves_the_rate_when_patience_ends_and_not_before():
     assert rate.factor(50.0) == pytest.approx(0.1)
 
 
-def test_only_the_last_phase_may_be_open_and_kinds_are_known():
+def test_open_phases_before_the_last_and_unknown_kinds_are_refused():
     with pytest.raises(ConfigError, match="only the last phase"):
         LearningRate([Phase("constant"), Phase("cosine", epochs=2)])
     with pytest.raises(ConfigError, match="did you mean cosine"):

@@ -19,7 +19,7 @@ def sparse_weights(n=40, k=1):
 
 
 @pytest.mark.parametrize("k", [1, 3])
-def test_irrelevant_columns_go_and_planted_weights_come_back(k):
+def test_irrelevant_columns_are_removed_and_planted_weights_recovered(k):
     fit = ard(reduce(*planted(150, sparse_weights(k=k), 0.1)), significance=12.0)
     assert fit.converged and fit.relevant_columns.tolist() == RELEVANT
     torch.testing.assert_close(fit.weights, sparse_weights(k=k), rtol=0, atol=0.04)
@@ -27,7 +27,7 @@ def test_irrelevant_columns_go_and_planted_weights_come_back(k):
     assert torch.isinf(fit.alpha).sum() == 36
 
 
-def test_the_evidence_alone_drops_most_of_noise_and_nothing_of_the_signal():
+def test_significance_one_keeps_all_signal_and_little_noise():
     fit = ard(reduce(*planted(150, sparse_weights(), 0.1)), significance=1.0)
     assert fit.converged and set(RELEVANT) <= set(fit.relevant_columns.tolist()) and len(fit.relevant_columns) < 24
     others = [j for j in range(40) if j not in RELEVANT]
@@ -50,7 +50,7 @@ def test_the_evidence_is_the_brute_force_maximum_over_all_precisions():
     assert -loss(np.maximum(own, -60)) == pytest.approx(fit.log_evidence, abs=1e-8)
 
 
-def test_the_kept_weights_are_ridge_with_their_own_precisions():
+def test_relevant_weights_are_ridge_weights_with_separate_precisions():
     X, y = planted(150, sparse_weights(), 0.1)
     fit = ard(reduce(X, y))
     kept = X[:, fit.relevant_columns]
@@ -75,7 +75,7 @@ def test_units_of_columns_do_not_matter():
     torch.testing.assert_close(first.weights, two.weights * units[:, None], rtol=1e-4, atol=1e-7)
 
 
-def test_one_of_two_repeated_columns_or_both_carry_the_signal():
+def test_repeated_columns_share_the_signal():
     X, y = planted(150, sparse_weights(), 0.1)
     X = torch.cat([X, X[:, 30:31]], dim=1)
     fit = ard(reduce(X, y), significance=12.0)
@@ -83,7 +83,7 @@ def test_one_of_two_repeated_columns_or_both_carry_the_signal():
     assert float(fit.weights[[30, 40]].sum()) == pytest.approx(3.0, abs=0.04)
 
 
-def test_fewer_rows_than_columns_still_find_the_planted_ones():
+def test_planted_columns_are_found_with_fewer_rows_than_columns():
     weights = torch.zeros(100, 1, dtype=torch.float64)
     weights[RELEVANT] = sparse_weights()[RELEVANT]
     fit = ard(reduce(*planted(60, weights, 0.02)), significance=9.0)
@@ -92,7 +92,7 @@ def test_fewer_rows_than_columns_still_find_the_planted_ones():
 
 
 @pytest.mark.parametrize(("n_rows", "n"), [(100, 40), (60, 100)])
-def test_weak_columns_survive_the_loud_start(n_rows, n):
+def test_weak_columns_are_kept_despite_large_initial_noise(n_rows, n):
     weights = torch.zeros(n, 1, dtype=torch.float64)
     weights[RELEVANT, 0] = torch.tensor([3.0, 0.3, 0.03, 0.01], dtype=torch.float64)
     for seed in range(0, 50, 10):
@@ -101,7 +101,7 @@ def test_weak_columns_survive_the_loud_start(n_rows, n):
         torch.testing.assert_close(fit.weights, weights, rtol=0, atol=2e-3)
 
 
-def test_columns_never_seen_are_dropped_and_pure_noise_may_leave_nothing():
+def test_zero_columns_are_removed_and_pure_noise_may_leave_no_column():
     X, y = planted(150, sparse_weights(), 0.1)
     X[:, 5] = 0
     assert 5 not in ard(reduce(X, y)).relevant_columns.tolist()
@@ -110,7 +110,7 @@ def test_columns_never_seen_are_dropped_and_pure_noise_may_leave_nothing():
     assert float(fit.variance(normal(2, 3)).max()) == 0
 
 
-def test_a_search_that_was_cut_short_says_so():
+def test_interrupted_search_is_not_converged():
     assert not ard(reduce(*planted(150, sparse_weights(), 0.1)), max_steps=2).converged
     with pytest.raises(FittingError, match="no column can be relevant"):
         ard(reduce(normal(20, 3), torch.zeros(20, 1)))

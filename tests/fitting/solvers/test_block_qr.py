@@ -33,18 +33,18 @@ def same(first, two):
     assert first.n_rows == two.n_rows
 
 
-def test_the_factor_is_that_of_all_rows():
+def test_factor_equals_that_of_streaming_qr():
     same(reduced(BlockQR, blocks()), reduced(StreamingQR, blocks()))
 
 
-def test_rows_of_everything_are_not_gathered():
+def test_rows_without_zero_columns_form_no_group():
     """Bit for bit what it is without."""
     full = [(normal(50, N, seed=seed), normal(50, 2, seed=seed + 50)) for seed in range(20)]
     first, two = reduced(BlockQR, full), reduced(StreamingQR, full)
     assert torch.equal(first.R, two.R) and torch.equal(first.Qty, two.Qty)
 
 
-def test_of_a_long_run_few_rows_reach_the_factor_of_all():
+def test_long_group_adds_few_rows_to_the_factor():
     stream = BlockQR(N, 1)
     X = torch.zeros(4000, N, dtype=torch.float64)
     X[:, :4] = normal(4000, 4)
@@ -53,7 +53,7 @@ def test_of_a_long_run_few_rows_reach_the_factor_of_all():
     assert stream._filled <= 4 + 256 + 1
 
 
-def test_it_can_be_looked_at_between():
+def test_intermediate_factors_do_not_change_the_result():
     stream = BlockQR(N, 2)
     for X, y in blocks():
         stream.absorb(X, y)
@@ -61,7 +61,7 @@ def test_it_can_be_looked_at_between():
     same(stream.triangular_factor(), reduced(StreamingQR, blocks()))
 
 
-def test_resumed_is_never_stopped():
+def test_resumed_equals_uninterrupted():
     """Inside a run, after its first fold, to the last bit."""
     every = list(blocks())
     for stop in range(len(every)):

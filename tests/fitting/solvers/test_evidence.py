@@ -52,7 +52,7 @@ def test_weights_and_their_covariance_are_those_of_ridge_at_the_ratio_found():
     )
 
 
-def test_mackays_fixed_point_holds():
+def test_mackays_fixed_point_is_fulfilled():
     fit = evidence(reduce(*planted(80, normal(6, 1, seed=3), 0.4)))
     assert fit.alpha == pytest.approx(fit.n_effective / float(fit.weights.square().sum()), rel=1e-5)
     assert fit.beta == pytest.approx((80 - fit.n_effective) / float(fit.residual_square), rel=1e-5)
@@ -64,7 +64,7 @@ def test_planted_noise_and_prior_are_found():
     assert fit.alpha**-0.5 == pytest.approx(2.0, rel=0.15)
 
 
-def test_noise_is_answered_with_smaller_weights_without_being_told():
+def test_noise_reduces_weights():
     weights = normal(30, 1, seed=3)
     norms = [float(evidence(reduce(*planted(40, weights, noise))).weights.norm()) for noise in (0.01, 5.0, 50.0)]
     least = [float(ridge(reduce(*planted(40, weights, noise)), 0.0).weights.norm()) for noise in (0.01, 5.0, 50.0)]
@@ -72,7 +72,7 @@ def test_noise_is_answered_with_smaller_weights_without_being_told():
     assert norms[2] < 0.5 * least[2]
 
 
-def test_no_noise_and_no_signal_are_reported_as_such():
+def test_bounds_of_the_search_are_reported():
     assert evidence(reduce(*planted(40, normal(6, 1, seed=3), 0.0))).at_bound == "no noise"
     X = normal(200, 2)
     y = normal(200, 1, seed=8)
@@ -87,7 +87,7 @@ def test_repeated_columns_share_the_weight():
     torch.testing.assert_close(fit.weights[0], fit.weights[6], rtol=1e-9, atol=0)
 
 
-def test_what_has_no_evidence_is_refused():
+def test_zero_targets_and_singular_priors_are_refused():
     X, y = planted(40, normal(6, 1, seed=3), 0.1)
     with pytest.raises(FittingError, match="rows are zero"):
         evidence(reduce(X, 0 * y))

@@ -34,7 +34,7 @@ def test_a_prior_is_rows_of_zero_targets():
     torch.testing.assert_close(ridge(reduce(X, y), gamma).weights, stacked.weights, rtol=1e-11, atol=1e-13)
 
 
-def test_the_stronger_the_prior_the_smaller_the_weights():
+def test_stronger_priors_give_smaller_weights():
     reduced = reduce(*planted(60, W, 0.1))
     norms = [float(ridge(reduced, gamma).weights.norm()) for gamma in (0.0, 1.0, 10.0, 100.0)]
     assert norms == sorted(norms, reverse=True) and norms[-1] < 0.01 * norms[0]
@@ -63,7 +63,7 @@ def test_conditioning_is_of_columns_of_length_one():
     torch.testing.assert_close(fit.weights * units[:, None], least_squares(reduce(X, y)).weights, rtol=1e-6, atol=1e-6)
 
 
-def test_columns_that_repeat_one_another_are_named_and_not_fitted():
+def test_repeated_columns_raise_an_error_with_their_indices():
     X, y = planted(60, W, 0.1)
     X[:, 6] = 2 * X[:, 1]
     with pytest.raises(
@@ -82,14 +82,14 @@ def test_more_unknowns_than_observations_are_explained_and_a_ridge_helps():
     np.testing.assert_allclose(fit.weights.numpy(), smallest_norm, atol=1e-7)
 
 
-def test_columns_never_seen_are_counted():
+def test_zero_columns_are_counted():
     X, y = planted(60, W, 0.1)
     X[:, 4] = 0
     with pytest.raises(FittingError, match="columns 4; 1 of them are zero in every row"):
         least_squares(reduce(X, y))
 
 
-def test_a_prior_that_leaves_a_hole_is_explained():
+def test_prior_with_undetermined_weights_is_refused():
     X, y = planted(5, W, 0.0)
     prior = torch.zeros(8, dtype=torch.float64)
     prior[0] = 1.0
@@ -98,6 +98,6 @@ def test_a_prior_that_leaves_a_hole_is_explained():
 
 
 @pytest.mark.parametrize("prior", [-1.0, float("nan"), torch.ones(3), torch.ones(2, 2, 8)])
-def test_what_is_no_prior_is_refused(prior):
+def test_invalid_priors_are_refused(prior):
     with pytest.raises(FittingError, match="a prior is"):
         ridge(reduce(*planted(20, W, 0.1)), prior)

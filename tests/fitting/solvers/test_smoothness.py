@@ -13,7 +13,7 @@ def test_roughness_is_one_and_the_powers_of_all_degrees():
     assert algebraic_roughness(n, power=3).tolist() == [1.0, 2.0, 9.0]
 
 
-def test_rough_weights_shrink_more_than_smooth_ones():
+def test_smoothness_prior_reduces_rough_weights_most():
     reduced = reduce(*planted(200, torch.ones(10, 1, dtype=torch.float64), 0.0))
     roughness = algebraic_roughness(torch.arange(10), power=2)
     shrunk = ridge(reduced, smoothness_prior(roughness, 0.5)).weights[:, 0]
@@ -23,7 +23,7 @@ def test_rough_weights_shrink_more_than_smooth_ones():
     assert float(torch.corrcoef(torch.stack([shrunk, roughness]))[0, 1]) < -0.9
 
 
-def test_a_smooth_function_fitted_to_few_points_is_better_between_them_with_the_prior():
+def test_smoothness_prior_improves_interpolation_of_a_smooth_function():
     degrees = torch.arange(30)
 
     def row(x):
@@ -39,7 +39,7 @@ def test_a_smooth_function_fitted_to_few_points_is_better_between_them_with_the_
     assert errors[1] < 0.05 * errors[0]
 
 
-def test_what_is_no_roughness_is_refused():
+def test_invalid_degrees_and_roughness_are_refused():
     for bad in (lambda: algebraic_roughness(), lambda: algebraic_roughness(torch.tensor([-1.0]))):
         with pytest.raises(FittingError, match="degrees"):
             bad()

@@ -24,7 +24,7 @@ def fitted(x, y, sparse, **settings):
     return sparse_gp(reduce(kernel(x, sparse) / NOISE, y / NOISE), kernel(sparse, sparse), **settings)
 
 
-def test_with_every_point_a_sparse_point_it_is_the_full_process():
+def test_all_points_as_sparse_points_give_the_full_process():
     x, y = data()
     new = 2 * normal(15, 2, seed=4)
     full = kernel(x, x) + NOISE**2 * torch.eye(40, dtype=torch.float64)
@@ -50,7 +50,7 @@ def test_few_sparse_points_solve_the_normal_equations_of_foster():
     assert fit.log_evidence == pytest.approx(marginal, abs=1e-4)
 
 
-def test_blocks_of_kernel_rows_are_all_rows_at_once():
+def test_kernel_rows_in_blocks_give_the_same_fit():
     x, y = data(200)
     streamed = StreamingQR(15)
     for part, target in zip(x.split(13), y.split(13), strict=True):
@@ -60,7 +60,7 @@ def test_blocks_of_kernel_rows_are_all_rows_at_once():
     torch.testing.assert_close(fit.predict(probe), fitted(x, y, x[:15]).predict(probe), rtol=0, atol=1e-9)
 
 
-def test_more_sparse_points_fit_better_and_far_away_the_prior_returns():
+def test_more_sparse_points_fit_better_and_variance_far_away_is_that_of_the_prior():
     x, y = data(200)
     misfits = [float(fitted(x, y, x[:m]).residual_square) for m in (3, 10, 30, 100)]
     assert misfits == sorted(misfits, reverse=True)
@@ -71,7 +71,7 @@ def test_more_sparse_points_fit_better_and_far_away_the_prior_returns():
     assert float(fit.latent_variance(kernel(x[:1], x[:30]), torch.ones(1))) < 0.01
 
 
-def test_the_prior_of_the_kernel_keeps_coefficients_from_chasing_noise():
+def test_larger_noise_gives_smaller_coefficients():
     x, y = data(40)
     K = kernel(x, x)
     loud = sparse_gp(reduce(K / NOISE, y / NOISE), K)
@@ -81,7 +81,7 @@ def test_the_prior_of_the_kernel_keeps_coefficients_from_chasing_noise():
     assert quiet.n_effective < loud.n_effective < 40
 
 
-def test_sparse_points_that_repeat_cost_a_reported_jitter_and_change_nothing():
+def test_repeated_sparse_points_increase_jitter_without_changing_predictions():
     x, y = data(100)
     plain, repeated = fitted(x, y, x[:10]), fitted(x, y, torch.cat([x[:10], x[:10]]), jitter=0.0)
     assert repeated.jitter > 0
@@ -91,7 +91,7 @@ def test_sparse_points_that_repeat_cost_a_reported_jitter_and_change_nothing():
     )
 
 
-def test_jitter_grows_only_as_far_as_it_must():
+def test_jitter_is_the_smallest_sufficient_one():
     K = kernel(*[2 * normal(6, 2)] * 2)
     L, added = cholesky(K, 0.0)
     assert added == 0
@@ -100,7 +100,7 @@ def test_jitter_grows_only_as_far_as_it_must():
     assert cholesky(barely_negative)[1] == pytest.approx(0.75e-7, rel=1e-6)  # ten times less leaves it negative
 
 
-def test_what_is_no_kernel_is_refused():
+def test_invalid_kernel_matrices_are_refused():
     x, y = data()
     reduced = reduce(kernel(x, x[:3]), y)
     eye = torch.eye(3, dtype=torch.float64)

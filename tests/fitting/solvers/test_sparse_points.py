@@ -35,13 +35,13 @@ def test_choices_do_not_depend_on_the_blocks():
         assert choose(X, 12).tolist() == choose(Blocks(X, 7), 12).tolist() == choose(list(X.split(64)), 12).tolist()
 
 
-def test_cur_takes_the_environments_unlike_all_others():
+def test_cur_chooses_unusual_environments():
     X = 0.01 * normal(100, 5)
     X[[17, 42]] = torch.eye(5, dtype=torch.float64)[:2]
     assert set(cur(X, 2).tolist()) == {17, 42}
 
 
-def test_drawn_by_leverage_an_environment_of_twice_the_leverage_comes_about_twice_as_often():
+def test_drawing_frequencies_are_proportional_to_leverage():
     X = torch.zeros(3, 3, dtype=torch.float64)
     X[0, 0], X[1, 1], X[2, 1], X[1, 2], X[2, 2] = 1.0, 1.0, 1.0, 0.0, 0.0
     drawn = torch.cat([cur(X, 1, rank=3, seed=seed) for seed in range(1000)])
@@ -52,7 +52,7 @@ def cubed(x, y):
     return (x @ y.T) ** 3
 
 
-def test_greedy_points_are_where_a_process_that_saw_those_before_varies_most():
+def test_greedy_points_have_largest_remaining_variance():
     X = torch.nn.functional.normalize(normal(80, 5) + 1.0)
     K, chosen = cubed(X, X), [int((X @ X.mean(0)).argmax())]
     while len(chosen) < 12:
@@ -61,7 +61,7 @@ def test_greedy_points_are_where_a_process_that_saw_those_before_varies_most():
     assert greedy(X, 12, cubed).tolist() == chosen
 
 
-def test_environments_that_are_the_same_are_not_taken_twice():
+def test_equal_environments_are_chosen_once():
     X = torch.nn.functional.normalize(normal(4, 5)).repeat(3, 1)
     assert len(set((greedy(X, 4, cubed) % 4).tolist())) == 4
     assert len(greedy(X, 5, cubed)) == 4
@@ -77,14 +77,14 @@ def test_farthest_points_are_those_of_the_whole_distance_matrix():
     assert farthest_point(Blocks(X, 9), 10, start=3).tolist() == chosen
 
 
-def test_farthest_points_visit_every_cluster_where_chance_does_not():
+def test_farthest_points_include_every_cluster_unlike_random_points():
     X = 1e-3 * normal(400, 2)
     X[-3:] += torch.tensor([[5.0, 0], [0, 5], [5, 5]], dtype=torch.float64)
     assert {397, 398, 399} < set(farthest_point(X, 4).tolist())
     assert not {397, 398, 399} & set(random(400, 4).tolist())
 
 
-def test_chance_has_its_own_seed_and_leaves_torchs_alone():
+def test_random_points_depend_on_seed_and_leave_torch_rng_unchanged():
     before = torch.random.get_rng_state()
     first, again, two = random(100, 10, seed=1), random(100, 10, seed=1), random(100, 10, seed=2)
     assert torch.equal(first, again) and not torch.equal(first, two) and len(set(first.tolist())) == 10
@@ -92,7 +92,7 @@ def test_chance_has_its_own_seed_and_leaves_torchs_alone():
     assert random(5, 5).tolist() == [0, 1, 2, 3, 4]
 
 
-def test_what_cannot_be_chosen_is_refused():
+def test_impossible_choices_are_refused():
     X = normal(10, 2)
     for choose in (lambda: random(3, 4), lambda: cur(X, 11), lambda: farthest_point(X, 0)):
         with pytest.raises(FittingError, match="cannot be chosen"):

@@ -30,7 +30,7 @@ def same(first, two, tolerance):
 
 
 @BOTH
-def test_rows_in_blocks_are_rows_at_once(stream):
+def test_factor_is_independent_of_block_size(stream):
     X, y = rows()
     same(
         absorbed(stream, X, y, (1, 3, 40, 333), block_rows=17).triangular_factor(),
@@ -40,7 +40,7 @@ def test_rows_in_blocks_are_rows_at_once(stream):
 
 
 @BOTH
-def test_how_rows_are_cut_does_not_change_the_last_bit(stream):
+def test_division_into_calls_does_not_change_the_last_bit(stream):
     X, y = rows()
     same(
         absorbed(stream, X, y, (1, 3, 40, 333)).triangular_factor(),
@@ -51,7 +51,7 @@ def test_how_rows_are_cut_does_not_change_the_last_bit(stream):
 
 @BOTH
 @pytest.mark.parametrize("n_rows", [5, 700])
-def test_the_factor_keeps_the_misfit_of_any_weights(stream, n_rows):
+def test_factor_reproduces_the_misfit_of_any_weights(stream, n_rows):
     X, y = rows(n_rows)
     w = rows(12, 2, 2, seed=1)[0]
     expected = (X @ w - y).square().sum(0)
@@ -67,7 +67,7 @@ def test_least_squares_is_numpys(stream):
     np.testing.assert_allclose(reduced.residual_square.numpy(), square, rtol=1e-12)
 
 
-def test_a_weight_is_a_row_times_itself_and_weight_zero_is_no_row():
+def test_weight_multiplies_a_row_and_weight_zero_skips_it():
     X, y = rows(50)
     weight = torch.linspace(0, 2, 50, dtype=torch.float64)
     streamed = StreamingQR(12, 2)
@@ -82,7 +82,7 @@ def test_a_weight_is_a_row_times_itself_and_weight_zero_is_no_row():
 
 @BOTH
 @pytest.mark.parametrize("stop", [10, 256, 300])
-def test_resumed_is_never_stopped(stream, stop):
+def test_resumed_equals_uninterrupted(stream, stop):
     X, y = rows()
     first = absorbed(stream, X[:stop], y[:stop])
     state = first.state()
@@ -93,7 +93,7 @@ def test_resumed_is_never_stopped(stream, stop):
     same(second.triangular_factor(), absorbed(stream, X, y).triangular_factor(), 0.0)
 
 
-def test_looking_at_the_result_changes_nothing():
+def test_intermediate_results_do_not_change_the_factor():
     X, y = rows()
     looked = StreamingQR(12, 2)
     for i in range(0, 700, 50):
@@ -103,14 +103,14 @@ def test_looking_at_the_result_changes_nothing():
 
 
 @BOTH
-def test_two_streams_merge_to_one(stream):
+def test_merged_accumulators_equal_one_accumulator(stream):
     X, y = rows()
     first, two = absorbed(stream, X[:300], y[:300]), absorbed(stream, X[300:], y[300:])
     first.merge(two.triangular_factor())
     same(first.triangular_factor(), absorbed(stream, X, y).triangular_factor(), 1e-11)
 
 
-def test_columns_of_the_factor_are_the_factor_of_the_columns():
+def test_selected_columns_have_the_factor_of_these_columns():
     X, y = rows()
     kept = torch.tensor([1, 4, 9])
     same(
@@ -131,14 +131,14 @@ def test_qr_keeps_the_digits_that_normal_equations_lose():
     assert errors[0] < 1e-8 < 1e-6 < errors[1]
 
 
-def test_memory_is_the_factor_and_the_buffer_whatever_came():
+def test_memory_is_independent_of_the_number_of_rows():
     streamed = StreamingQR(12, 2)
     for seed in range(5):
         streamed.absorb(*rows(seed=seed))
         assert sum(value.numel() for value in streamed.state().values()) < 12 * 14 + 256 * 14 + 10
 
 
-def test_what_is_no_row_is_refused():
+def test_invalid_rows_and_states_are_refused():
     X, y = rows(20)
     streamed = StreamingQR(12, 2)
     with pytest.raises(FittingError, match="no row"):
@@ -165,7 +165,7 @@ def test_what_is_no_row_is_refused():
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @BOTH
-def test_a_device_gives_the_processors_factor(stream):
+def test_factor_on_gpu_equals_that_on_cpu(stream):
     X, y = rows()
     there, here = (
         absorbed(stream, X.cuda(), y.cuda(), device="cuda").triangular_factor(),
@@ -175,7 +175,7 @@ def test_a_device_gives_the_processors_factor(stream):
     torch.testing.assert_close(least_squares(there).weights.cpu(), least_squares(here).weights, rtol=1e-10, atol=1e-12)
 
 
-def test_more_weights_than_memory_are_refused_before_anything_is_allocated():
+def test_too_many_weights_for_the_memory_are_refused():
     """An expansion of three elements ended in a traceback of torch's allocator."""
     for stream in (StreamingQR, NormalEquations):
         with pytest.raises(FittingError, match=r"a fit of 1000000 weights takes \d+ GB, but there are \d+ GB here"):
