@@ -103,8 +103,8 @@ def measure_cancellation(
     """
     sample = graphs[:: max(1, len(graphs) // _N_STRUCTURES)]
     parts = [_terms(potential, weights, batch.to(potential.device)) for batch in budget_batches(sample, _EDGE_BUDGET)]
-    size, total = (torch.cat(values) for values in zip(*parts, strict=True))
-    terms, rms_energy = float(size.max()), float(total.square().mean().sqrt())
+    absolute_sums, sums = (torch.cat(values) for values in zip(*parts, strict=True))
+    terms, rms_energy = float(absolute_sums.max()), float(sums.square().mean().sqrt())
     structures: Mapping[str, ase.Atoms] = sample_structures(potential.elements)
     training = {f"training {i}": frames[i] for i in range(0, len(frames), max(1, -(-len(frames) // _N_FLOAT32)))}
     error = float32_error(potential, {**structures, **training})
@@ -116,17 +116,17 @@ def _terms(potential: Potential, weights: Tensor, batch: AtomicGraph) -> tuple[T
     """Return the sums of |terms| and of terms of each atom, both (n_atoms,), eV."""
     model = potential.model
     edges = model.edges(batch)
-    size, total = edges.length.new_zeros(edges.n_atoms), edges.length.new_zeros(edges.n_atoms)
+    absolute_sums, sums = edges.length.new_zeros(edges.n_atoms), edges.length.new_zeros(edges.n_atoms)
     for block in LinearWeights(model):
         h = block.branch.features(batch, edges.within(block.branch.cutoff))[block.depth]
         for element in torch.unique(edges.element).tolist():
             rows = torch.nonzero(edges.element == element)[:, 0]
             basis = block.linear_readout.basis(h[rows], element)
             element_weights = weights[block.element_columns(element)].to(h)
-            size[rows] += basis.abs() @ element_weights.abs()
-            total[rows] += basis @ element_weights
-    scale = model.baseline.scale[0].to(size)
-    return size * scale, total * scale
+            absolute_sums[rows] += basis.abs() @ element_weights.abs()
+            sums[rows] += basis @ element_weights
+    scale = model.baseline.scale[0].to(sums)
+    return absolute_sums * scale, sums * scale
 
 
 __getattr__ = old_names_of(__name__)

@@ -141,8 +141,8 @@ def solve_sparse_gp(unknowns: LinearWeights, factor: TriangularFactor, *, jitter
         part = _prior(block).to(factor.R)
         empty = part.diagonal() == 0  # unused points of elements with few points
         used[block.columns] = ~empty
-        size = part.diagonal()[~empty].mean() if bool((~empty).any()) else torch.ones((), dtype=part.dtype)
-        parts.append(part + torch.diag(torch.where(empty, size, jitter * size)))
+        mean = part.diagonal()[~empty].mean() if bool((~empty).any()) else torch.ones((), dtype=part.dtype)
+        parts.append(part + torch.diag(torch.where(empty, mean, jitter * mean)))
     solution = sparse_gp(factor, torch.block_diag(*parts), jitter=0.0)
     conditioning = compute_conditioning(factor.R[:, used])
     unknowns.assign(solution.weights[:, 0])
@@ -159,8 +159,8 @@ def _gamma(
         for block in unknowns:
             gamma[block.columns] = _roughness(block, power).to(gamma)
     if scale_columns:
-        size = torch.linalg.vector_norm(factor.R, dim=0) / factor.n_rows**0.5
-        gamma = gamma * torch.where(size > 0, size, 1.0)
+        rms = torch.linalg.vector_norm(factor.R, dim=0) / factor.n_rows**0.5
+        gamma = gamma * torch.where(rms > 0, rms, 1.0)
     return gamma
 
 

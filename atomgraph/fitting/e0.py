@@ -99,7 +99,9 @@ def _match_isolated_atoms(predictions: LabelledPredictions, head: str) -> E0Chan
                 f"e0: isolated: energies of isolated {symbol} atoms differ by {np.ptp(values):.6f} eV; keep one of them"
             )
     change = {symbol: float(np.mean(values)) for symbol, values in differences.items()}
-    return E0Change(head, change, "isolated atoms of the training part: the model gives free atoms their labels")
+    return E0Change(
+        head, change, "isolated atoms of the training part: predictions of isolated atoms equal their labels"
+    )
 
 
 def _set_values(potential: Potential, predictions: LabelledPredictions, head: str, e0: Mapping[str, float]) -> E0Change:

@@ -104,9 +104,9 @@ class ResidualJacobian:
         if needs_forces:
             parts.append((result["forces"].flatten(), batch.forces.flatten(), forces.repeat_interleave(3)))
         if needs_virial:
-            size, voigt = volume(batch)[:, None], list(VOIGT)
-            virial_predicted = result["stress"].flatten(1)[:, voigt] * size
-            virial_label = batch.stress.flatten(1)[:, voigt] * size
+            volumes, voigt = volume(batch)[:, None], list(VOIGT)
+            virial_predicted = result["stress"].flatten(1)[:, voigt] * volumes
+            virial_label = batch.stress.flatten(1)[:, voigt] * volumes
             parts.append((virial_predicted.flatten(), virial_label.flatten(), virial.repeat_interleave(6)))
         predicted, label, weight = (torch.cat(column) for column in zip(*parts, strict=True))
         has_label = weight > 0

@@ -56,9 +56,9 @@ class LinearProblem:
             parts.append((rows.forces[is_used].flatten(0, 1), target, forces[is_used].repeat_interleave(3)))
         if rows.stress is not None:
             is_used = virial > 0
-            size = volume(batch)[is_used, None]
-            label = (batch.stress - constant["stress"])[is_used].flatten(1)[:, list(VOIGT)] * size
-            columns = rows.stress[is_used] * size[:, :, None]
+            volumes = volume(batch)[is_used, None]
+            label = (batch.stress - constant["stress"])[is_used].flatten(1)[:, list(VOIGT)] * volumes
+            columns = rows.stress[is_used] * volumes[:, :, None]
             parts.append((columns.flatten(0, 1), label.flatten(), virial[is_used].repeat_interleave(6)))
         X, y, weight = zip(*parts, strict=True)
         return torch.cat(X), torch.cat(y), torch.cat(weight)

@@ -56,9 +56,9 @@ class Envelope(Adjacency):
 class GaussianShells(Adjacency):
     r"""Edge weights of Gaussian shells, :math:`w^c_{ij} = f(r_{ij})\, e^{-(r_{ij}-\mu_c)^2/2s_c^2}`, one shell per channel.
 
-    Centres :math:`\mu_c` and standard deviations :math:`s_c` are trained. The parameters ``place`` (the centre) and
-    ``sharpness`` (the inverse standard deviation) are in units of the initial standard deviation, so that they are of order
-    one, as other weights.
+    Centres :math:`\mu_c` and standard deviations :math:`s_c` are trained. Their parameters are ``place`` (the centre) and
+    ``sharpness`` (the inverse standard deviation). The length unit of both is the initial standard deviation, so that the
+    values are of order one.
 
     Args:
         channels: Number of channels.

@@ -24,8 +24,8 @@ class Standardize(Layer):
     The mean :math:`\mu` and the standard deviation s are set once from the training data (``nn.protocols.Calibrated``) and
     are not trained. Before, they are 0 and 1. Their buffers are ``mean`` and ``width``, both (n_elements, channels).
 
-    - The standard deviation of a feature is at least 10 % of that over all elements, and at least 1 % of the root mean
-      square of the feature. Features that hardly vary in the training data are therefore not scaled up.
+    - The standard deviation is at least 10 % of that over all elements. It is at least 1 % of the root mean square of the
+      feature. Features that hardly vary in the training data are therefore not scaled up.
     - A feature that is constant for each element, such as a one-hot column of elements, is not changed.
     - An element with fewer than two atoms has the mean and the standard deviation over all elements.
 

@@ -34,7 +34,7 @@ class DensityEmbedding(Readout):
     Densities are linear in the features, :math:`\rho_{ip} = \sum_k c_{z_i k p} h_{ik}`. The switching function f decreases
     from 1 to 0 between ``core_cut − core_width`` and ``core_cut``, so that the core repulsion :math:`\rho^{core}` replaces
     the densities at short distances. Without ``core``, :math:`\rho^{core} = 0` and f = 1. If ``core.replaces_energy``, f is
-    ``core.kept`` instead, and the second term is :math:`(1 - f) \rho^{core}_i`.
+    ``core.remaining_fraction`` instead, and the second term is :math:`(1 - f) \rho^{core}_i`.
 
     The parameter ``weight`` (c) has the shape (n_elements, n_features, n_outputs · n_densities), with the densities of one
     head side by side. If an element has fewer densities than others, the weights w of its last densities are zero. If the

@@ -1,4 +1,4 @@
-"""Schedule of the learning rate: a sequence of phases, each relative to the learning rate at the end of the previous one."""
+"""Schedule of the learning rate: a sequence of phases, each relative to the end of the previous phase."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ KINDS = ("warmup", "constant", "linear", "cosine", "exponential", "plateau")
 
 @dataclass(frozen=True)
 class Phase:
-    r"""Phase of the learning rate schedule, as a factor on the learning rate at its start.
+    r"""Phase of the learning rate schedule.
 
-    s increases from 0 to 1 during the phase. The factors of the kinds are
+    The phase is a factor on the learning rate at the end of the previous phase; in the first phase, on the peak learning
+    rate. With s, which increases from 0 to 1 during the phase, the factors are
 
     - ``warmup``: ``start`` + (1 − ``start``) s
     - ``constant``: 1

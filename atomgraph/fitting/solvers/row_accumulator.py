@@ -17,7 +17,7 @@ from atomgraph.old_names import OldAttribute
 class RowAccumulator(ABC):
     """Checks and collects rows in a buffer, and adds a full buffer to a matrix of fixed size.
 
-    The buffer has a fixed number of rows, so neither the memory nor the last bit of the result depends on the division of
+    The buffer has a fixed number of rows. Memory and result, to the last bit, are therefore independent of the division of
     the rows into calls.
 
     Args:
