@@ -23,8 +23,9 @@ class LoRAPotential(torch.nn.Module):
     r"""Potential with matrices :math:`W + \frac{\alpha}{r} A B`; only A and B are trained.
 
     For each matrix W (n_in, n_out) of a linear map, A has the shape (n_in, r) and B (r, n_out). If a dimension of W is
-    smaller than the rank, r is that dimension. A map with one matrix per irrep, element or power has one A and one B per matrix. Initially, A is random,
-    with the root mean square of W, and B is zero, so predictions are unchanged. Biases and normalisations are not adapted.
+    smaller than the rank, r is that dimension. A map with one matrix per irrep, element or power has one A and one B per
+    matrix. Initially, A is random, with the root mean square of W, and B is zero, so predictions are unchanged. Biases and
+    normalisations are not adapted.
 
     Args:
         potential: Potential whose parts describe their linear maps. Its weights do not change.
