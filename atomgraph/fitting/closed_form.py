@@ -36,7 +36,10 @@ class HasDegrees(Protocol):
 
 @runtime_checkable
 class HasPrior(Protocol):
-    """Readout or featurizer that defines the prior of its weights in a Gaussian process."""
+    """Readout or featurizer that defines the prior of its weights in a Gaussian process.
+
+    An attribute ``jitter_factor`` multiplies the jitter of the fit for these weights.
+    """
 
     def prior(self) -> Tensor:
         """Return the inverse covariance of the weights, (n_unknowns, n_unknowns)."""
@@ -129,7 +132,8 @@ def solve_sparse_gp(unknowns: LinearWeights, factor: TriangularFactor, *, jitter
     Args:
         unknowns: Linear weights of the model; they are set to the solution.
         factor: Triangular factor of the weighted rows.
-        jitter: Number added to the diagonal of each part of :math:`K_{mm}`, relative to the mean of the diagonal. It
+        jitter: Number added to the diagonal of each part of :math:`K_{mm}`, relative to the mean of the diagonal, times the
+            ``jitter_factor`` of the part (10 for kernels of pairs and triples). It
             bounds the weights, :math:`|w|^2 \le P/j` with penalty P and jitter j. Without it, directions of small prior
             variance would have large weights that cancel.
 
@@ -138,11 +142,12 @@ def solve_sparse_gp(unknowns: LinearWeights, factor: TriangularFactor, *, jitter
     """
     parts, used = [], torch.zeros(factor.n_unknowns, dtype=torch.bool, device=factor.R.device)
     for block in unknowns:
-        part = _prior(block).to(factor.R)
+        matrix, jitter_factor = _prior(block)
+        part = matrix.to(factor.R)
         empty = part.diagonal() == 0  # unused points of elements with few points
         used[block.columns] = ~empty
         mean = part.diagonal()[~empty].mean() if bool((~empty).any()) else torch.ones((), dtype=part.dtype)
-        parts.append(part + torch.diag(torch.where(empty, mean, jitter * mean)))
+        parts.append(part + torch.diag(torch.where(empty, mean, jitter_factor * jitter * mean)))
     solution = sparse_gp(factor, torch.block_diag(*parts), jitter=0.0)
     conditioning = compute_conditioning(factor.R[:, used])
     unknowns.assign(solution.weights[:, 0])
@@ -181,13 +186,12 @@ def _divide_columns(factor: TriangularFactor, gamma: Tensor) -> TriangularFactor
     return TriangularFactor(factor.R / gamma, factor.Qty, factor.residual_square, factor.n_rows)
 
 
-def _prior(block: ReadoutBlock) -> Tensor:
-    """Return the inverse prior covariance of a readout's weights, (n_unknowns, n_unknowns)."""
+def _prior(block: ReadoutBlock) -> tuple[Tensor, float]:
+    """Return the inverse prior covariance of a readout's weights, (n_unknowns, n_unknowns), and the factor of its jitter."""
     for part in (block.readout, block.branch.featurizer):
         if isinstance(part, HasPrior):
-            result: Tensor = part.prior()
-            return result
-    return torch.eye(block.linear_readout.n_unknowns, dtype=torch.float64)
+            return part.prior(), getattr(part, "jitter_factor", 1.0)
+    return torch.eye(block.linear_readout.n_unknowns, dtype=torch.float64), 1.0
 
 
 def _facts(solution: LinearSolution, conditioning: Conditioning, factor: TriangularFactor) -> dict[str, Any]:

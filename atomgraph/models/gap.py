@@ -15,7 +15,7 @@ from atomgraph.models.branch import Branch
 from atomgraph.models.energy import EnergyModel
 from atomgraph.readouts import Linear, SparseKernel
 
-_PAIRS = {"cutoff": None, "n_points": 40, "theta": None, "delta": 5.0, "envelope_width": 1.0}
+_PAIRS = {"cutoff": None, "n_points": 30, "theta": 0.3, "delta": 5.0, "envelope_width": 1.0}
 _TRIPLES = {"cutoff": None, "n_points": 50, "theta": (1.0, 1.0, 1.0), "delta": 1.0, "envelope_width": 0.6}
 
 
@@ -36,8 +36,9 @@ class GAP(EnergyModel):
         delta: Its height, eV, as gap_fit's.
         n_max, l_max, sigma, basis, envelope_width, central_weight, channels: As ``featurizers.SOAP`` takes them.
         pairs: Kernels of all pairs of elements, ``{cutoff, n_points, theta, delta, envelope_width}`` where they differ
-            from SOAP's cutoff, 40, 1.75 times the distance between two points, 5 eV and 1 Å; None for none. theta 1 Å
-            is gap_fit's habit; it makes neighbouring points nearly dependent, so that weights are large and cancel.
+            from SOAP's cutoff, 30, 0.3 Å, 5 eV and 1 Å; None for none. theta None is 1.75 times the distance between two
+            points. theta 1 Å is common with gap_fit; it makes neighbouring points nearly dependent, so that weights are
+            large and cancel.
         triples: Kernels of all triples, ``{cutoff, n_points, theta, delta, envelope_width}`` where they differ from
             SOAP's cutoff, 50, [1 Å, 1 Å², 1 Å], 1 eV and 0.6 Å; None for none.
         baseline: E0, scale, heads, repulsion.
