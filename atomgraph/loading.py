@@ -48,7 +48,7 @@ def load(
         ConfigError: For a device, dtype or head that does not exist, and for float32 if the potential is for float64 only.
     """
     path, public = resolve_path(path)
-    model, metadata = formats.read(path, FileHints.of(elements, units))
+    model, metadata = formats.read(path, FileHints.from_user(elements, units))
     if public is not None:
         metadata |= {"public_model": public.name, "licence": public.notice, "cite": public.cite}
         if public.elements is not None and set(public.elements) != set(model.elements):

@@ -50,9 +50,9 @@ def test_an_unknown_head_lists_the_known_ones(two_heads):
 
 def test_elements_and_units_that_contradict_the_file_are_refused(two_heads):
     atomgraph.load(two_heads, elements=["Si", "O", "H"], units="eV/Angstrom", head="cc")
-    with pytest.raises(FormatError, match="is for H, O, Si, but Cu was asked for"):
+    with pytest.raises(FormatError, match="is for H, O, Si, but the user states Cu"):
         atomgraph.load(two_heads, elements=["Cu"])
-    with pytest.raises(FormatError, match="but kcal/mol and Å was asked for"):
+    with pytest.raises(FormatError, match="but the user states kcal/mol and Å"):
         atomgraph.load(two_heads, units="real")
 
 

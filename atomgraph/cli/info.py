@@ -56,7 +56,7 @@ def info(
 
 def _checksum(path: Path) -> str:
     """Whether a file of atomgraph has a checksum; empty for files of other programs."""
-    return native.checksum_in_words(path) if native.recognises(path, first_bytes(path)) else ""
+    return native.describe_checksum(path) if native.recognises(path, first_bytes(path)) else ""
 
 
 def _list(console: Console, title: str, pairs: dict[str, str]) -> None:

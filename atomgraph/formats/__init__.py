@@ -1,7 +1,8 @@
-"""Files of potentials, recognised by their content. A new format is one file here and one line in ``READERS``.
+"""Readers of potential files; the format is recognised by the content of the file.
 
-A reader is a module with ``recognises(path, start) -> bool`` (start: the first 4096 bytes, empty for a folder) and
-``read(path, hints) -> (model, metadata)``, with what the user knows of the file in ``hints`` (``formats.hints``).
+A reader is a module with two functions, and an entry of ``READERS``. ``recognises(path, start) -> bool`` gets the first 4096
+bytes of the file, which are empty for a folder. ``read(path, hints) -> (model, metadata)`` gets elements and units that the
+user states (``formats.hints``).
 """
 
 from __future__ import annotations
@@ -13,16 +14,20 @@ from atomgraph.errors import FormatError
 from atomgraph.formats import ace_yaml, gap, mace, native, snap
 from atomgraph.formats.finite_check import check_finite
 from atomgraph.formats.hints import FileHints
-from atomgraph.formats.unrecognised import description
+from atomgraph.formats.unrecognised import describe_file
 from atomgraph.models.energy import EnergyModel
 from atomgraph.old_names import old_names_of
 
 READERS: tuple[Any, ...] = (native, mace, gap, snap, ace_yaml)
-IN_RUN_FOLDER = "model.safetensors"
+RUN_FOLDER_FILE = "model.safetensors"
 
 
 def read(path: str | Path, hints: FileHints | None = None) -> tuple[EnergyModel, dict[str, Any]]:
-    """The model of a potential's file, or of a run folder, and the metadata of the file.
+    """Return the model and the metadata of a potential's file, or of the potential in a run folder.
+
+    Args:
+        path: File or run folder.
+        hints: Elements and units that the user states.
 
     Raises:
         FormatError: If the file is missing, unreadable, corrupt, or of an unsupported format.
@@ -31,14 +36,14 @@ def read(path: str | Path, hints: FileHints | None = None) -> tuple[EnergyModel,
     start = first_bytes(path)
     for reader in READERS:
         if reader.recognises(path, start):
-            model, metadata = _read_by(reader, path, hints or FileHints())
+            model, metadata = _call_reader(reader, path, hints or FileHints())
             check_finite(str(path), model.state_dict())
             return model, metadata
-    raise FormatError(f"{path} {description(path, start)}")
+    raise FormatError(f"{path} {describe_file(path, start)}")
 
 
-def _read_by(reader: Any, path: Path, hints: FileHints) -> tuple[EnergyModel, dict[str, Any]]:
-    """Call a reader; any other exception, as from a damaged file, becomes a FormatError."""
+def _call_reader(reader: Any, path: Path, hints: FileHints) -> tuple[EnergyModel, dict[str, Any]]:
+    """Call a reader; any exception, such as that of a damaged file, becomes a FormatError."""
     try:
         model, metadata = reader.read(path, hints)
     except FormatError:
@@ -50,15 +55,15 @@ def _read_by(reader: Any, path: Path, hints: FileHints) -> tuple[EnergyModel, di
 
 
 def find(path: str | Path) -> Path:
-    """The file of a path, or the potential in a run folder. FormatError if there is none."""
+    """Return the path of a file, or of the potential in a run folder; FormatError if it does not exist."""
     path = Path(path).expanduser()
     if not path.exists():
         raise FormatError(f"no potential at {path}")
-    return path / IN_RUN_FOLDER if (path / IN_RUN_FOLDER).is_file() else path
+    return path / RUN_FOLDER_FILE if (path / RUN_FOLDER_FILE).is_file() else path
 
 
 def first_bytes(path: Path) -> bytes:
-    """What a reader needs to see to know its own: the first 4096 bytes; none of a folder."""
+    """Return the first 4096 bytes of a file, for the recognition of the format; empty for a folder."""
     if path.is_dir():
         return b""
     if not path.is_file():  # a pipe or a device may never end

@@ -1,4 +1,4 @@
-"""Reads ACE potentials of python-ace and pacemaker (``.yaml``)."""
+"""Reader of ACE potentials of python-ace and pacemaker (``.yaml``)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import yaml
 
 from atomgraph import featurizers, safe_yaml
 from atomgraph.errors import FormatError, WiringError
-from atomgraph.formats.ace_yaml_blocks import Block, Function, blocks
+from atomgraph.formats.ace_yaml_blocks import ClusterFunction, SpeciesBlock, parse_blocks
 from atomgraph.formats.hints import FileHints
-from atomgraph.formats.work_limit import allowance
+from atomgraph.formats.work_limit import limit_work
 from atomgraph.models.baseline import Baseline
 from atomgraph.models.branch import Branch
 from atomgraph.models.energy import EnergyModel
@@ -24,13 +24,13 @@ from atomgraph.readouts import DensityEmbedding
 from atomgraph.safe_yaml import YamlBoundError
 
 UNITS = {"energy": "eV", "length": "Å"}
-_KEY = re.compile(rb"^(global|species|metadata|auxdata):|^ *-? *speciesblock:", re.MULTILINE)
+_FIRST_KEY = re.compile(rb"^(global|species|metadata|auxdata):|^ *-? *speciesblock:", re.MULTILINE)
 
 
 def recognises(path: Path, start: bytes) -> bool:
-    """Is this the ``.yaml`` of python-ace? Its first key stands in the first line that is no comment."""
+    """Return whether the file is a ``.yaml`` of python-ace, from the first key of the file."""
     lines = [line for line in start.splitlines() if line.strip() and not line.lstrip().startswith(b"#")]
-    if not lines or not _KEY.match(lines[0]):
+    if not lines or not _FIRST_KEY.match(lines[0]):
         return False
     if b"speciesblock:" in start or b"DeltaSplineBins:" in start:
         return True
@@ -41,30 +41,36 @@ def recognises(path: Path, start: bytes) -> bool:
 
 
 def read(path: Path, hints: FileHints) -> tuple[EnergyModel, dict[str, Any]]:
-    """The model of a python-ace file, ``featurizers.ACE`` and ``readouts.DensityEmbedding``, float64. E0 is 0, as in the file.
+    """Return the model of a python-ace file and its origin.
 
-    Radial functions are computed, not tabulated in steps of DeltaSplineBins. Columns are in python-ace's order.
+    The model has ``featurizers.ACE`` and ``readouts.DensityEmbedding``, in float64, with E0 = 0 as in the file. Radial
+    functions are computed, not tabulated in steps of DeltaSplineBins. Features are in the order of python-ace.
+
+    Args:
+        path: The file.
+        hints: Elements and units that the user states.
 
     Raises:
-        FormatError: For what is missing, damaged, or no part of what is supported, by its name.
+        FormatError: If something is missing, damaged or not supported.
     """
     try:
-        data = _parsed(path)
-        result = blocks(data)
-        elements = hints.settle_elements(path, sorted({symbol for block in result for symbol in block.elements}))
-        hints.settle_units(path, UNITS)
-        with torch.random.fork_rng(devices=[]), allowance(path.stat().st_size, 100):
-            model = _model(elements, result)
+        data = _parse(path)
+        blocks = parse_blocks(data)
+        elements = hints.resolve_elements(path, sorted({symbol for block in blocks for symbol in block.elements}))
+        hints.resolve_units(path, UNITS)
+        with torch.random.fork_rng(devices=[]), limit_work(path.stat().st_size, 100):
+            model = _model(elements, blocks)
     except FormatError as error:
         raise FormatError(str(error) if str(error).startswith(str(path)) else f"{path}: {error}") from None
     except WiringError as error:
         raise FormatError(f"{path} describes a model that cannot be built: {error}") from None
-    written = data.get("metadata") or {}
-    about = {str(key): str(value) for key, value in written.items()} if isinstance(written, dict) else {}
+    file_metadata = data.get("metadata") or {}
+    about = {str(key): str(value) for key, value in file_metadata.items()} if isinstance(file_metadata, dict) else {}
     return model.eval(), {"origin": {"format": "ACE", "file": path.name} | ({"metadata": about} if about else {})}
 
 
-def _parsed(path: Path) -> Any:
+def _parse(path: Path) -> Any:
+    """Return the content of the YAML file; FormatError if it is damaged or too large."""
     try:
         content = path.read_bytes()
         if b"*" in content and (b"<<" in content or b"merge" in content):
@@ -72,33 +78,37 @@ def _parsed(path: Path) -> Any:
         return safe_yaml.load(content, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except YamlBoundError as error:
         raise FormatError(f"it {error}; copy it again") from None
-    except Exception as error:  # PyYAML's own readers of numbers and dates let anything through
-        raise FormatError(f"it is no whole YAML ({' '.join(str(error).split())}); copy it again") from None
+    except Exception as error:  # PyYAML raises many types of errors for damaged numbers and dates
+        raise FormatError(f"it is not complete YAML ({' '.join(str(error).split())}); copy it again") from None
 
 
-def _model(elements: list[str], result: list[Block]) -> EnergyModel:
-    functions = [sorted(_of(result, symbol), key=lambda function: function.place) for symbol in elements]
-    bases = _bases(elements, result)
-    _check_functions([function for of_one in functions for function in of_one], bases)
+def _model(elements: list[str], blocks: list[SpeciesBlock]) -> EnergyModel:
+    """Return the model of the species blocks."""
+    functions_by_element = [
+        sorted(_functions(blocks, symbol), key=lambda function: function.sort_key) for symbol in elements
+    ]
+    functions = [function for group in functions_by_element for function in group]
+    bases = _bases(elements, blocks)
+    _check_functions(functions, bases)
     cutoff = max(basis["rcutij"] for basis in bases.values())
     featurizer = featurizers.ACE(
         elements,
         cutoff,
-        [_entry(function) for of_one in functions for function in of_one],
+        [_entry(function) for function in functions],
         n_radial=max(basis["nradbaseij"] for basis in bases.values()),
         bonds=[_bond(pair, basis) for pair, basis in bases.items()],
     ).double()
-    table = torch.zeros_like(featurizer.bonds.coefficient)
+    coefficients = torch.zeros_like(featurizer.bonds.coefficient)
     for i, basis in enumerate(bases.values()):
-        given = torch.tensor(basis["radcoefficients"][: table.shape[1], : table.shape[2]].copy())
-        table[i, : given.shape[0], : given.shape[1], : given.shape[2]] = given
-    featurizer.bonds.coefficient = torch.nn.Parameter(table)
-    embeddings = {symbol: _embedding(_single(result, symbol)) for symbol in elements}
+        rows = torch.tensor(basis["radcoefficients"][: coefficients.shape[1], : coefficients.shape[2]].copy())
+        coefficients[i, : rows.shape[0], : rows.shape[1], : rows.shape[2]] = rows
+    featurizer.bonds.coefficient = torch.nn.Parameter(coefficients)
+    embeddings = {symbol: _embedding(_element_block(blocks, symbol)) for symbol in elements}
     core = _core(elements, bases, embeddings)
     readout = DensityEmbedding(elements, featurizer.irreps_out.dim, core=core, per_element=embeddings).double()
     weight = torch.zeros_like(readout.weight)
-    for z, (symbol, of_one) in enumerate(zip(elements, functions, strict=True)):
-        for column, function in enumerate(of_one):
+    for z, (symbol, element_functions) in enumerate(zip(elements, functions_by_element, strict=True)):
+        for column, function in enumerate(element_functions):
             if len(function.coefficients) != len(embeddings[symbol]["parameters"]):
                 raise FormatError(
                     f"c of its function {_entry(function)} is not one number for each density of {symbol}"
@@ -108,11 +118,13 @@ def _model(elements: list[str], result: list[Block]) -> EnergyModel:
     return EnergyModel(elements, Branch(cutoff, featurizer, (), [readout]), Baseline(elements)).double()
 
 
-def _of(result: list[Block], symbol: str) -> list[Function]:
-    return [function for block in result if block.elements[0] == symbol for function in block.functions]
+def _functions(blocks: list[SpeciesBlock], symbol: str) -> list[ClusterFunction]:
+    """Return the cluster functions of a central element."""
+    return [function for block in blocks if block.elements[0] == symbol for function in block.functions]
 
 
-def _entry(function: Function) -> dict[str, Any]:
+def _entry(function: ClusterFunction) -> dict[str, Any]:
+    """Return the arguments of ``featurizers.ACE`` for a cluster function."""
     centre, *neighbours = function.elements
     return {
         "centre": centre,
@@ -123,49 +135,54 @@ def _entry(function: Function) -> dict[str, Any]:
     }
 
 
-def _single(result: list[Block], symbol: str) -> Block:
-    for block in result:
+def _element_block(blocks: list[SpeciesBlock], symbol: str) -> SpeciesBlock:
+    """Return the block of a single element."""
+    for block in blocks:
         if block.elements == [symbol]:
             return block
-    raise FormatError(f"it has no block {symbol!r}, which would say how {symbol} is embedded")
+    raise FormatError(f"it has no block {symbol!r}, which has the embedding of {symbol}")
 
 
-def _bases(elements: list[str], result: list[Block]) -> dict[tuple[str, str], dict[str, Any]]:
-    """The radial basis of each pair that has one. A pair may say it in either order; if in both, the same."""
-    of_name = {tuple(block.elements): block for block in result if len(block.elements) <= 2}
+def _bases(elements: list[str], blocks: list[SpeciesBlock]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return the radial basis of each pair of elements; blocks of both orders of a pair must have the same basis."""
+    blocks_by_name = {tuple(block.elements): block for block in blocks if len(block.elements) <= 2}
     bases = {}
     for pair in combinations_with_replacement(elements, 2):
         names = [pair[:1]] if pair[0] == pair[1] else [pair, pair[::-1]]
-        both = [of_name[name] for name in names if name in of_name]
-        if len(both) != len(names) and both:
-            raise FormatError(f"it has a block {both[0].name!r}, but none of these elements in the other order")
-        says = [block for block in both if "lmaxi" in block.keys]
-        if both and not says:
-            raise FormatError(f"its block {both[0].name!r} has no lmaxi, and so no radial basis")
-        told = [dict(block.basis()) for block in says]
-        for basis in told[1:]:
+        pair_blocks = [blocks_by_name[name] for name in names if name in blocks_by_name]
+        if len(pair_blocks) != len(names) and pair_blocks:
+            raise FormatError(f"it has a block {pair_blocks[0].name!r}, but none of these elements in the other order")
+        basis_blocks = [block for block in pair_blocks if "lmaxi" in block.keys]
+        if pair_blocks and not basis_blocks:
+            raise FormatError(f"its block {pair_blocks[0].name!r} has no lmaxi, and so no radial basis")
+        pair_bases = [dict(block.basis()) for block in basis_blocks]
+        for basis in pair_bases[1:]:
             for key, value in basis.items():
-                if not np.array_equal(value, told[0][key]):
-                    raise FormatError(f"its blocks {says[0].name!r} and {says[1].name!r} differ in {key}")
-        if told:
-            bases[pair] = told[0]
+                if not np.array_equal(value, pair_bases[0][key]):
+                    raise FormatError(
+                        f"its blocks {basis_blocks[0].name!r} and {basis_blocks[1].name!r} differ in {key}"
+                    )
+        if pair_bases:
+            bases[pair] = pair_bases[0]
     if len({basis["inner_cutoff_type"] for basis in bases.values()}) > 1:
         raise FormatError("its blocks differ in inner_cutoff_type")
     return bases
 
 
-def _check_functions(functions: list[Function], bases: dict[tuple[str, str], dict[str, Any]]) -> None:
+def _check_functions(functions: list[ClusterFunction], bases: dict[tuple[str, str], dict[str, Any]]) -> None:
+    """Raise FormatError if a cluster function needs a pair, n or l that no block has."""
     for function in functions:
         for symbol, n, l in zip(function.elements[1:], function.ns, function.ls, strict=True):
             first, second = sorted((function.elements[0], symbol))
             if (first, second) not in bases:
-                raise FormatError(f"its function {_entry(function)} is of a pair that no block describes")
-            n_top, degrees, k = bases[first, second]["radcoefficients"].shape
-            if not 1 <= n <= (k if len(function.ns) == 1 else n_top) or l >= max(degrees, 1):
-                raise FormatError(f"its function {_entry(function)} asks for more n or l than its blocks have")
+                raise FormatError(f"its function {_entry(function)} needs a pair of elements that no block describes")
+            n_max, n_degrees, k = bases[first, second]["radcoefficients"].shape
+            if not 1 <= n <= (k if len(function.ns) == 1 else n_max) or l >= max(n_degrees, 1):
+                raise FormatError(f"its function {_entry(function)} needs larger n or l than its blocks have")
 
 
 def _bond(pair: tuple[str, str], basis: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a bond of ``featurizers.ACE``."""
     inner, width = basis["r_in"], basis["delta_in"]
     if basis["inner_cutoff_type"] != "distance":
         if basis["inner_cutoff_type"] == "density" and inner - width > 0:
@@ -182,30 +199,33 @@ def _bond(pair: tuple[str, str], basis: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _embedding(block: Block) -> dict[str, Any]:
-    count, parameters = block.whole("ndensityi"), block.numbers("parameters")
-    if parameters.shape != (2 * count,):
-        raise FormatError(f"parameters of its block {block.name!r} should be two numbers for each of {count} densities")
+def _embedding(block: SpeciesBlock) -> dict[str, Any]:
+    """Return the arguments of ``DensityEmbedding`` for an element."""
+    n_densities, parameters = block.integer("ndensityi"), block.numbers("parameters")
+    if parameters.shape != (2 * n_densities,):
+        raise FormatError(
+            f"parameters of its block {block.name!r} should be two numbers for each of {n_densities} densities"
+        )
     return {
         "function": str(block.keys.get("npoti")),
-        "parameters": parameters.reshape(count, 2).tolist(),
+        "parameters": parameters.reshape(n_densities, 2).tolist(),
         "core_cut": block.number("rho_core_cut", 100000.0),
         "core_width": block.number("drho_core_cut", 250.0),
     }
 
 
 def _core(elements: list[str], bases: dict[Any, dict[str, Any]], embeddings: dict[str, Any]) -> CoreRepulsion | None:
-    """None where nothing repels, and where that takes nothing out of the densities."""
-    pairs, zbl = [], False
+    """Return the core repulsion; None if no pair has one and no density is cut."""
+    pairs, has_zbl = [], False
     for pair, basis in bases.items():
         prefactor, exponent = basis["core-repulsion"]
-        first = {"elements": list(pair), "prefactor": prefactor, "exponent": exponent, "cutoff": basis["rcutij"]}
+        arguments = {"elements": list(pair), "prefactor": prefactor, "exponent": exponent, "cutoff": basis["rcutij"]}
         if basis["inner_cutoff_type"] != "density":
-            first |= {"inner": basis["r_in"], "inner_width": basis["delta_in"]}
+            arguments |= {"inner": basis["r_in"], "inner_width": basis["delta_in"]}
         if basis["inner_cutoff_type"] == "zbl":
-            zbl = True
-            first |= {"form": "zbl", "width": basis["dcutij"]}
-        if prefactor != 0.0 or zbl:
-            pairs.append(first)
-    cut = any(entry["core_cut"] < entry["core_width"] for entry in embeddings.values())
-    return CoreRepulsion(elements, pairs, replaces_energy=zbl) if pairs or cut else None
+            has_zbl = True
+            arguments |= {"form": "zbl", "width": basis["dcutij"]}
+        if prefactor != 0.0 or has_zbl:
+            pairs.append(arguments)
+    cuts_density = any(entry["core_cut"] < entry["core_width"] for entry in embeddings.values())
+    return CoreRepulsion(elements, pairs, replaces_energy=has_zbl) if pairs or cuts_density else None

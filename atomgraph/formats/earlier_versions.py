@@ -1,33 +1,38 @@
-"""Converts specifications in files of earlier versions to those of today."""
+"""Conversion of model specifications in files of earlier versions to the present form."""
 
 from __future__ import annotations
 
 from typing import Any
 
-COMPLETE_TABLES = 2  # since this version, tables by element are complete
-USUAL = {"radii": 0.5, "weights": 1.0}  # values for elements that the table of a bispectrum lacked
+from atomgraph.old_names import old_names_of
+
+COMPLETE_SINCE = 2  # first version of the format in which tables contain all elements
+DEFAULTS = {"radii": 0.5, "weights": 1.0}  # values for elements that are missing in the tables of a bispectrum
 KINDS = ("SNAP", "Bispectrum")
 
 
-def as_of_today(architecture: Any, version: int) -> Any:
-    """The specification with tables of SNAP completed by the numbers that the potential was made with.
+def update_spec(architecture: Any, version: int) -> Any:
+    """Return the specification with tables of SNAP completed by the default values of that version.
 
     Args:
-        architecture: As ``nn.part.to_spec`` gives it; stays as it is.
-        version: Of the file.
+        architecture: Specification from ``nn.part.to_spec``; it is not changed.
+        version: Version of the file.
     """
-    return _completed(architecture) if version < COMPLETE_TABLES else architecture
+    return _complete_tables(architecture) if version < COMPLETE_SINCE else architecture
 
 
-def _completed(value: Any) -> Any:
+def _complete_tables(value: Any) -> Any:
     if isinstance(value, list):
-        return [_completed(item) for item in value]
+        return [_complete_tables(item) for item in value]
     if not isinstance(value, dict):
         return value
-    result = {key: _completed(item) for key, item in value.items()}
+    result = {key: _complete_tables(item) for key, item in value.items()}
     elements, kind = result.get("elements"), result.get("kind")
     if isinstance(elements, list) and isinstance(kind, str) and kind.rpartition(".")[2] in KINDS:
-        for name, usual in USUAL.items():
+        for name, default in DEFAULTS.items():
             if isinstance(table := result.get(name), dict):
-                result[name] = {symbol: usual for symbol in elements if isinstance(symbol, str)} | table
+                result[name] = {symbol: default for symbol in elements if isinstance(symbol, str)} | table
     return result
+
+
+__getattr__ = old_names_of(__name__)

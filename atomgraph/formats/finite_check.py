@@ -1,4 +1,4 @@
-"""Refuses potentials with numbers that are not finite."""
+"""Check that all numbers of a potential are finite."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from atomgraph.errors import FormatError
 
 
 def check_finite(what: str, tensors: Mapping[str, Tensor]) -> None:
-    """Refuse tensors with NaN or infinity.
+    """Check that tensors have no NaN and no infinity.
 
     Args:
-        what: The beginning of the message, such as ``model.safetensors`` or ``cannot write x: the model``.
-        tensors: By name.
+        what: Beginning of the error message, such as ``model.safetensors`` or ``cannot write x: the model``.
+        tensors: Tensors by name.
 
     Raises:
-        FormatError: Names the tensors.
+        FormatError: If a number is not finite; the message names the tensors.
     """
     names = [name for name, tensor in tensors.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
     if names:
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         raise FormatError(
             f"{what} holds numbers that are not finite ({', '.join(names[:3])}{more}); its training diverged or the file is "
-            "damaged. Take an earlier checkpoint, train with a lower learning rate, or download it again"
+            "damaged. Use an earlier checkpoint, train with a lower learning rate, or download it again"
         )

@@ -1,4 +1,4 @@
-"""Reads GAP potentials of QUIP: the ``.xml`` and its sparse files."""
+"""Reader of GAP potentials of QUIP: an ``.xml`` file with its sparse files."""
 
 from __future__ import annotations
 
@@ -13,39 +13,43 @@ from ase.data import chemical_symbols
 
 from atomgraph.errors import FormatError, WiringError
 from atomgraph.featurizers import SOAP, PairKernel, TripleKernel
-from atomgraph.formats.gap_terms import Term, atomic_number, number, term_of
+from atomgraph.formats.gap_terms import GapTerm, parse_atomic_number, parse_number, parse_term
 from atomgraph.formats.hints import FileHints
-from atomgraph.formats.work_limit import allowance
+from atomgraph.formats.work_limit import limit_work
 from atomgraph.models.baseline import Baseline
 from atomgraph.models.branch import Branch
 from atomgraph.models.energy import EnergyModel
 from atomgraph.readouts import Linear, SparseKernel
 
 UNITS = {"energy": "eV", "length": "Å"}
-_BYTES_A_NUMBER = 100  # in a sparse file; 24 are written
-_FIRST_VERSION = 1423143769  # of 2015: from here on the power spectrum is divided by √(2l + 1)
+_MAX_BYTES_PER_NUMBER = 100  # of a sparse file; QUIP writes 24
+_FIRST_VERSION = 1423143769  # from 2015; since then the power spectrum is divided by √(2l + 1)
 
 
 def recognises(path: Path, start: bytes) -> bool:
-    """Is this the xml of a GAP?"""
+    """Return whether the file is the XML file of a GAP potential."""
     return start.lstrip().startswith(b"<") and any(word in start for word in (b"<GAP_", b"IP GAP", b"<gpSparse"))
 
 
 def read(path: Path, hints: FileHints) -> tuple[EnergyModel, dict[str, Any]]:
-    """The model of a GAP file: a branch for each pair and triple, one for SOAP terms that differ in their centre only.
+    """Return the model of a GAP file and its origin.
 
-    Float64.
+    The model, in float64, has a branch for each pair and triple, and one for all SOAP terms that differ only in their centre.
+
+    Args:
+        path: The XML file.
+        hints: Elements and units that the user states.
 
     Raises:
-        FormatError: For what is missing, damaged, or no part of what is supported, by its name.
+        FormatError: If something is missing, damaged or not supported.
     """
     try:
-        data, terms = _parsed(path)
+        data, terms = _parse(path)
         e0 = _e0(data)
-        elements = hints.settle_elements(path, _elements(terms, e0))
-        hints.settle_units(path, UNITS)
-        numbers = sum(term.points.nbytes for term in terms)
-        with torch.random.fork_rng(devices=[]), allowance(path.stat().st_size + numbers, 10 * len(terms)):
+        elements = hints.resolve_elements(path, _elements(terms, e0))
+        hints.resolve_units(path, UNITS)
+        n_bytes = path.stat().st_size + sum(term.points.nbytes for term in terms)
+        with torch.random.fork_rng(devices=[]), limit_work(n_bytes, 10 * len(terms)):
             model = _model(elements, e0, terms).double()
     except FormatError as error:
         raise FormatError(str(error) if str(error).startswith(str(path)) else f"{path}: {error}") from None
@@ -54,7 +58,8 @@ def read(path: Path, hints: FileHints) -> tuple[EnergyModel, dict[str, Any]]:
     return model.eval(), {"origin": {"format": "GAP", "file": path.name}}
 
 
-def _parsed(path: Path) -> tuple[ElementTree.Element, list[Term]]:
+def _parse(path: Path) -> tuple[ElementTree.Element, list[GapTerm]]:
+    """Return the element ``GAP_data`` and all terms of an XML file; FormatError for an unsupported or damaged file."""
     try:
         content = path.read_bytes()
         if b"<!" in content.replace(b"<!--", b"").replace(b"<![CDATA[", b""):
@@ -63,16 +68,16 @@ def _parsed(path: Path) -> tuple[ElementTree.Element, list[Term]]:
     except (ElementTree.ParseError, OSError, ValueError, LookupError) as error:
         if isinstance(error, FormatError):
             raise
-        raise FormatError(f"it is no whole XML ({error}); copy it again") from None
+        raise FormatError(f"it is not complete XML ({error}); copy it again") from None
     parameters = root if root.tag == "GAP_params" else root.find(".//GAP_params")
     if parameters is None:
         raise FormatError("it has no GAP_params; atomgraph reads potentials that gap_fit wrote")
     for child in root.iter():
         if child.tag not in _KNOWN_TAGS and child is not root:
             raise FormatError(f"it holds <{child.tag}>, which is not supported")
-    if number(parameters.get("gap_version", "0"), "gap_version") < _FIRST_VERSION:
+    if parse_number(parameters.get("gap_version", "0"), "gap_version") < _FIRST_VERSION:
         raise FormatError(
-            "it was written by a GAP of before 2015, whose SOAP was scaled otherwise; it is not supported"
+            "it was written by a GAP version before 2015, with another scale of SOAP, which is not supported"
         )
     data, sparse = parameters.find("GAP_data"), parameters.find("gpSparse")
     if data is None or sparse is None:
@@ -80,8 +85,8 @@ def _parsed(path: Path) -> tuple[ElementTree.Element, list[Term]]:
     if data.get("do_core", "F") != "F":
         raise FormatError("it adds a core potential (do_core=T), which is not supported")
     coordinates = sparse.findall("gpCoordinates")
-    if not coordinates or len(coordinates) != int(number(sparse.get("n_coordinate", "0"), "n_coordinate")):
-        raise FormatError(f"it announces {sparse.get('n_coordinate')} gpCoordinates, but holds {len(coordinates)}")
+    if not coordinates or len(coordinates) != int(parse_number(sparse.get("n_coordinate", "0"), "n_coordinate")):
+        raise FormatError(f"it should have {sparse.get('n_coordinate')} gpCoordinates, but has {len(coordinates)}")
     return data, [_term(path, element) for element in coordinates]
 
 
@@ -89,23 +94,25 @@ _KNOWN_TAGS = {"Potential", "GAP_params", "GAP_data", "e0", "gpSparse", "gpCoord
 _KNOWN_TAGS |= {"permutation", "sparseX", "command_line", "XYZ_data", "local_property0"}
 
 
-def _term(path: Path, element: ElementTree.Element) -> Term:
-    """A kernel with its sparse points."""
-    term = term_of(element)
+def _term(path: Path, element: ElementTree.Element) -> GapTerm:
+    """Return a term with its sparse points, from a file in the folder of the XML file."""
+    term = parse_term(element)
     name = element.get("sparseX_filename")
     if name is None:
-        raise FormatError("its sparse points stand in the xml itself; fit with sparse_separate_file=T")
+        raise FormatError(
+            "its sparse points are in the xml itself, which is not supported; fit with sparse_separate_file=T"
+        )
     beside = path.parent / Path(name).name
     if beside.exists() and not beside.is_file():  # a pipe or a device may never end
         raise FormatError(f"its sparse file {beside.name} is no regular file; copy the file itself")
     try:
         size = beside.stat().st_size
-        if size > (most := _BYTES_A_NUMBER * (len(term.alpha) * term.dimensions + 1)):
-            raise FormatError(f"its sparse file {beside.name} has {size} bytes, where up to {most} are expected")
+        if size > (max_size := _MAX_BYTES_PER_NUMBER * (len(term.alpha) * term.dimensions + 1)):
+            raise FormatError(f"its sparse file {beside.name} has {size} bytes; expected are at most {max_size}")
         content = beside.read_bytes()
     except OSError:
         raise FormatError(
-            f"its sparse file {beside.name} is not beside it; copy the xml with all its sparseX files"
+            f"its sparse file {beside.name} is not in the same folder; copy the xml with all its sparseX files"
         ) from None
     expected = element.get("sparseX_md5sum")
     if expected is not None and hashlib.md5(content, usedforsecurity=False).hexdigest() != expected:
@@ -123,43 +130,44 @@ def _term(path: Path, element: ElementTree.Element) -> Term:
 
 
 def _e0(data: ElementTree.Element) -> dict[int, float]:
+    """Return E0 by atomic number, eV."""
     result: dict[int, float] = {}
     for element in data.findall("e0"):
-        z, value = atomic_number(element.get("Z", ""), "Z of e0"), number(element.get("value", ""), "e0")
+        z, value = parse_atomic_number(element.get("Z", ""), "Z of e0"), parse_number(element.get("value", ""), "e0")
         if result.setdefault(z, value) != value:
             raise FormatError(f"it has two E0 of {chemical_symbols[z]}, {result[z]} and {value}")
     return result
 
 
-def _elements(terms: list[Term], e0: dict[int, float]) -> list[str] | None:
-    """Those that terms name; those with an E0 where no term names any; None where that says nothing."""
-    named = {z for term in terms for z in term.elements}
-    named |= {z for z, value in e0.items() if value != 0.0} if any(term.any_element for term in terms) else set()
-    return [chemical_symbols[z] for z in sorted(named)] or None
+def _elements(terms: list[GapTerm], e0: dict[int, float]) -> list[str] | None:
+    """Return the elements of the terms, and those with an E0 if a term is for any element; None if there are none."""
+    numbers = {z for term in terms for z in term.elements}
+    numbers |= {z for z, value in e0.items() if value != 0.0} if any(term.any_element for term in terms) else set()
+    return [chemical_symbols[z] for z in sorted(numbers)] or None
 
 
-def _model(elements: list[str], e0: dict[int, float], terms: list[Term]) -> EnergyModel:
-    branches = [_local(elements, term) for term in terms if term.kind != "soap"]
-    groups: dict[Any, list[Term]] = {}
+def _model(elements: list[str], e0: dict[int, float], terms: list[GapTerm]) -> EnergyModel:
+    branches = [_pair_or_triple_branch(elements, term) for term in terms if term.kind != "soap"]
+    groups: dict[Any, list[GapTerm]] = {}
     for term in terms:
         if term.kind == "soap":
-            groups.setdefault(term.alike, []).append(term)
-    branches += [_soap(elements, group) for group in groups.values()]
+            groups.setdefault(term.shared_settings, []).append(term)
+    branches += [_soap_branch(elements, group) for group in groups.values()]
     baseline = Baseline(elements)
     for row, symbol in enumerate(elements):
         baseline.e0[0, row] = e0.get(chemical_symbols.index(symbol), 0.0)
     return EnergyModel(elements, branches, baseline)
 
 
-def _local(elements: list[str], term: Term) -> Branch:
-    """Pairs or triples of one kind."""
+def _pair_or_triple_branch(elements: list[str], term: GapTerm) -> Branch:
+    """Return the branch of a pair or triple term."""
     n, symbols = len(term.alpha), [chemical_symbols[z] for z in term.elements]
     featurizer: PairKernel | TripleKernel
     if term.kind == "distance_2b":
-        featurizer = PairKernel(elements, term.cutoff, symbols, n, term.transition)
+        featurizer = PairKernel(elements, term.cutoff, symbols, n, term.transition_width)
         featurizer.points = torch.tensor(term.points[:, 0])
     else:
-        featurizer = TripleKernel(elements, term.cutoff, symbols[0], symbols[1:], n, term.transition)
+        featurizer = TripleKernel(elements, term.cutoff, symbols[0], symbols[1:], n, term.transition_width)
         featurizer.points = torch.tensor(term.points)
     featurizer.theta = torch.tensor(term.theta, dtype=torch.float64)
     featurizer.delta = torch.tensor([term.delta], dtype=torch.float64)
@@ -169,14 +177,16 @@ def _local(elements: list[str], term: Term) -> Branch:
     return Branch(term.cutoff, featurizer, (), [readout])
 
 
-def _soap(elements: list[str], terms: list[Term]) -> Branch:
-    """SOAP terms that differ in their centre, weights and points."""
+def _soap_branch(elements: list[str], terms: list[GapTerm]) -> Branch:
+    """Return one branch for SOAP terms that differ in centre, weights and sparse points only."""
     first = terms[0]
-    featurizer = SOAP(elements, first.cutoff, envelope_width=first.transition, **first.soap(elements))
-    width, n = featurizer.irreps_out.dim, max(len(term.alpha) for term in terms)
-    if first.dimensions != width + 1:
-        raise FormatError(f"a soap of these settings has {width + 1} dimensions, the file says {first.dimensions}")
-    readout = SparseKernel(elements, width, n, zeta=first.zeta).double()
+    featurizer = SOAP(elements, first.cutoff, envelope_width=first.transition_width, **first.soap_arguments(elements))
+    n_features, n = featurizer.irreps_out.dim, max(len(term.alpha) for term in terms)
+    if first.dimensions != n_features + 1:
+        raise FormatError(
+            f"a soap of these settings has {n_features + 1} dimensions, but the file has {first.dimensions}"
+        )
+    readout = SparseKernel(elements, n_features, n, zeta=first.zeta).double()
     weight = torch.zeros_like(readout.weight)
     readout.points.zero_()
     for term in terms:

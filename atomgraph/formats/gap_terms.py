@@ -1,4 +1,4 @@
-"""Reads one kernel of a GAP file: its descriptor line, with every word known or refused, and its numbers."""
+"""Reader of one term of a GAP potential: the descriptor line, with a check of all keywords, and the weights."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from atomgraph.errors import FormatError
+from atomgraph.old_names import old_names_of
 
-_OF_THE_FIT = {  # words that say how weights were found, and nothing of the potential
+_FIT_KEYWORDS = {  # keywords of the fit, which do not change the potential
     *("n_sparse", "sparse_method", "delta", "f0", "zeta", "covariance_type", "theta_uniform", "theta_fac", "theta"),
     *(
         "add_species",
@@ -24,7 +25,7 @@ _OF_THE_FIT = {  # words that say how weights were found, and nothing of the pot
     ),
     "sparse_file",
 }
-_OF_KIND = {
+_DESCRIPTOR_KEYWORDS = {  # kind of descriptor: its keywords
     "distance_2b": {"cutoff", "cutoff_transition_width", "Z1", "Z2"},
     "angle_3b": {"cutoff", "cutoff_transition_width", "Z", "Z1", "Z2"},
     "soap": {
@@ -32,20 +33,29 @@ _OF_KIND = {
         *("n_species", "species_Z", "n_Z", "Z", "basis_error_exponent", "covariance_sigma0"),
     },
 }
-MOST_RADIAL, HIGHEST_DEGREE, MOST_DIMENSIONS = 50, 12, 10**7  # more than any fit has
-_DEFAULTS = {"basis_error_exponent": 10.0, "covariance_sigma0": 0.0}
+MAX_RADIAL, MAX_DEGREE, MAX_DIMENSIONS = 50, 12, 10**7  # above the values of any fit
+_ONLY_SUPPORTED = {"basis_error_exponent": 10.0, "covariance_sigma0": 0.0}  # keywords with one supported value
 
 
 @dataclass(frozen=True, eq=False)
-class Term:
-    """kind: of the descriptor.
+class GapTerm:
+    """One term of a GAP potential: a kernel on one descriptor, with sparse points and weights.
 
     Attributes:
-        elements: Atomic numbers: of a pair; centre and ends; SOAP's centre, or none for any.
-        species: Of SOAP's channels, or none for one channel of all.
-        alpha, sparse_cutoff: (n_points,).
-        points: (n_points, dimensions), once they are read.
-        theta: (dimensions,) of the squared exponential.
+        kind: Kind of descriptor: ``distance_2b``, ``angle_3b`` or ``soap``.
+        words: Keywords of the descriptor line, with their values as text.
+        elements: Atomic numbers: both elements of a pair; centre and two neighbours of a triple; centre of SOAP, empty for
+            all elements.
+        species: Atomic numbers of SOAP's channels; empty for one channel of all elements.
+        cutoff: Cutoff radius, Å.
+        transition_width: Width of the smooth cutoff, Å.
+        dimensions: Number of descriptor components.
+        delta: Prefactor of the kernel, eV.
+        zeta: Exponent of the SOAP kernel.
+        theta: Length scales of the squared exponential, (dimensions,).
+        alpha: Weights of the sparse points, (n_points,).
+        sparse_cutoff: Cutoff function at the sparse points, (n_points,).
+        points: Sparse points, (n_points, dimensions); no rows before they are read.
     """
 
     kind: str
@@ -53,7 +63,7 @@ class Term:
     elements: list[int]
     species: list[int]
     cutoff: float
-    transition: float
+    transition_width: float
     dimensions: int
     delta: float
     zeta: float
@@ -64,80 +74,91 @@ class Term:
 
     @property
     def any_element(self) -> bool:
-        """Is it for atoms of any element?"""
+        """Whether the central atom may be of any element."""
         return not self.elements
 
     @property
-    def alike(self) -> Any:
-        """What SOAP terms of one branch share."""
-        shared = tuple(sorted((k, v) for k, v in self.words.items() if k in _OF_KIND["soap"] - {"Z", "n_Z"}))
-        return shared, self.zeta, self.any_element
+    def shared_settings(self) -> Any:
+        """Settings that are equal for all SOAP terms of one branch, as a hashable value."""
+        names = _DESCRIPTOR_KEYWORDS["soap"] - {"Z", "n_Z"}
+        settings = tuple(sorted((name, value) for name, value in self.words.items() if name in names))
+        return settings, self.zeta, self.any_element
 
-    def with_points(self, points: np.ndarray) -> Term:
-        """The same with its sparse points."""
+    def with_points(self, points: np.ndarray) -> GapTerm:
+        """Return a copy with sparse points, (n_points, dimensions)."""
         return replace(self, points=points)
 
-    def soap(self, elements: list[str]) -> dict[str, Any]:
-        """Arguments of ``SOAP``; FormatError where its species are not the file's elements."""
+    def soap_arguments(self, elements: list[str]) -> dict[str, Any]:
+        """Return the arguments of ``SOAP``; FormatError if the species differ from the elements of the file."""
         if self.species and [chemical_symbols[z] for z in self.species] != elements:
             raise FormatError(
-                f"its soap knows {', '.join(chemical_symbols[z] for z in self.species)}, the file {', '.join(elements)}; "
+                f"its soap has species {', '.join(chemical_symbols[z] for z in self.species)}, the file {', '.join(elements)}; "
                 "a soap of fewer species than the file, or in another order, is not supported"
             )
         words = self.words
         return {
-            "n_max": whole(words.get("n_max", ""), "n_max", 1, MOST_RADIAL),
-            "l_max": whole(words.get("l_max", ""), "l_max", 0, HIGHEST_DEGREE),
-            "sigma": within(words.get("atom_sigma", ""), "atom_sigma", 0.01, 10.0),
-            "central_weight": within(words.get("central_weight", "1.0"), "central_weight", -1e6, 1e6),
-            "normalise": _truth(words.get("normalise", "T")),
+            "n_max": parse_integer(words.get("n_max", ""), "n_max", 1, MAX_RADIAL),
+            "l_max": parse_integer(words.get("l_max", ""), "l_max", 0, MAX_DEGREE),
+            "sigma": parse_in_range(words.get("atom_sigma", ""), "atom_sigma", 0.01, 10.0),
+            "central_weight": parse_in_range(words.get("central_weight", "1.0"), "central_weight", -1e6, 1e6),
+            "normalise": _parse_flag(words.get("normalise", "T")),
             "channels": None if self.species else {symbol: [1.0] for symbol in elements},
         }
 
 
-def term_of(element: Element) -> Term:
-    """The kernel of a ``gpCoordinates``, without its points."""
-    kind, words = _words((element.findtext("descriptor") or "").strip())
+def parse_term(element: Element) -> GapTerm:
+    """Return the term of an XML element ``gpCoordinates``, without sparse points.
+
+    Raises:
+        FormatError: If the descriptor or a keyword is not supported, or a number is missing or out of range.
+    """
+    kind, words = _parse_descriptor((element.findtext("descriptor") or "").strip())
     expected = "2" if kind == "soap" else "1"
     if element.get("covariance_type") != expected:
         raise FormatError(
             f"its {kind} has covariance_type {element.get('covariance_type')}; supported is {expected} "
             f"({'dot_product' if kind == 'soap' else 'ard_se'})"
         )
-    if number(element.get("signal_mean", "0"), "signal_mean") != 0.0:
+    if parse_number(element.get("signal_mean", "0"), "signal_mean") != 0.0:
         raise FormatError(f"its {kind} has a signal_mean (f0) other than 0, which is not supported")
     if element.get("n_permutations", "1") != "1":
         raise FormatError(f"its {kind} has {element.get('n_permutations')} permutations; supported is 1")
     rows = element.findall("sparseX")
-    if not rows or len(rows) != number(element.get("n_sparseX", "0"), "n_sparseX"):
-        raise FormatError(f"its {kind} announces {element.get('n_sparseX')} sparse points, but holds {len(rows)}")
-    dimensions = whole(element.get("dimensions", ""), "dimensions", 1, MOST_DIMENSIONS)
-    theta = [within(word, "theta", 1e-6, 1e6) for word in (element.findtext("theta") or "").split()]
+    if not rows or len(rows) != parse_number(element.get("n_sparseX", "0"), "n_sparseX"):
+        raise FormatError(f"its {kind} should have {element.get('n_sparseX')} sparse points, but has {len(rows)}")
+    dimensions = parse_integer(element.get("dimensions", ""), "dimensions", 1, MAX_DIMENSIONS)
+    theta = [parse_in_range(word, "theta", 1e-6, 1e6) for word in (element.findtext("theta") or "").split()]
     if kind != "soap" and len(theta) != dimensions:
         raise FormatError(f"its {kind} should have {dimensions} theta, but has {len(theta)}")
-    centre = {"distance_2b": ("Z1", "Z2"), "angle_3b": ("Z", "Z1", "Z2"), "soap": ("Z",)}[kind]
-    elements = [atomic_number(words[name], name) for name in centre if name in words and words[name] != "0"]
-    if kind != "soap" and len(elements) != len(centre):
-        raise FormatError(f"its {kind} is for any element ({', '.join(centre)} are missing), which is not supported")
-    return Term(
+    element_keywords = {"distance_2b": ("Z1", "Z2"), "angle_3b": ("Z", "Z1", "Z2"), "soap": ("Z",)}[kind]
+    elements = [
+        parse_atomic_number(words[name], name) for name in element_keywords if name in words and words[name] != "0"
+    ]
+    if kind != "soap" and len(elements) != len(element_keywords):
+        raise FormatError(
+            f"its {kind} is for any element ({', '.join(element_keywords)} are missing), which is not supported"
+        )
+    return GapTerm(
         kind=kind,
         words=words,
         elements=elements,
-        species=sorted(atomic_number(word, "species_Z") for word in words.get("species_Z", "").split()),
-        cutoff=(cutoff := within(words.get("cutoff", ""), "cutoff", 0.1, 100.0)),
-        transition=within(words.get("cutoff_transition_width", "0.5"), "cutoff_transition_width", 0.0, cutoff),
+        species=sorted(parse_atomic_number(word, "species_Z") for word in words.get("species_Z", "").split()),
+        cutoff=(cutoff := parse_in_range(words.get("cutoff", ""), "cutoff", 0.1, 100.0)),
+        transition_width=parse_in_range(
+            words.get("cutoff_transition_width", "0.5"), "cutoff_transition_width", 0.0, cutoff
+        ),
         dimensions=dimensions,
-        delta=number(element.get("signal_variance", ""), "signal_variance"),
-        zeta=within(element.get("zeta", "1"), "zeta", 0.0, 100.0),
+        delta=parse_number(element.get("signal_variance", ""), "signal_variance"),
+        zeta=parse_in_range(element.get("zeta", "1"), "zeta", 0.0, 100.0),
         theta=theta,
-        alpha=[number(row.get("alpha", ""), "alpha") for row in rows],
-        sparse_cutoff=[number(row.get("sparseCutoff", "1"), "sparseCutoff") for row in rows],
+        alpha=[parse_number(row.get("alpha", ""), "alpha") for row in rows],
+        sparse_cutoff=[parse_number(row.get("sparseCutoff", "1"), "sparseCutoff") for row in rows],
         points=np.zeros((0, dimensions)),
     )
 
 
-def number(word: str, name: str) -> float:
-    """A finite number, Fortran's D exponents included; FormatError names what should have been one."""
+def parse_number(word: str, name: str) -> float:
+    """Return a finite number, which may have a Fortran exponent; FormatError with the name of the quantity otherwise."""
     try:
         value = float(word.strip().lower().replace("d", "e"))
     except ValueError:
@@ -147,46 +168,49 @@ def number(word: str, name: str) -> float:
     return value
 
 
-def whole(word: str, name: str, least: int, most: int) -> int:
-    """A whole number within bounds; FormatError names what should have been one."""
-    value = number(word, name)
-    if value != int(value) or not least <= value <= most:
-        raise FormatError(f"{name} should be a whole number from {least} to {most}, but is {word!r}")
+def parse_integer(word: str, name: str, minimum: int, maximum: int) -> int:
+    """Return a whole number between bounds; FormatError with the name of the quantity otherwise."""
+    value = parse_number(word, name)
+    if value != int(value) or not minimum <= value <= maximum:
+        raise FormatError(f"{name} should be a whole number from {minimum} to {maximum}, but is {word!r}")
     return int(value)
 
 
-def within(word: str, name: str, least: float, most: float) -> float:
-    """A number within bounds; FormatError names what should have been one."""
-    value = number(word, name)
-    if not least <= value <= most:
-        raise FormatError(f"{name} should lie between {least:g} and {most:g}, but is {word!r}")
+def parse_in_range(word: str, name: str, minimum: float, maximum: float) -> float:
+    """Return a number between bounds; FormatError with the name of the quantity otherwise."""
+    value = parse_number(word, name)
+    if not minimum <= value <= maximum:
+        raise FormatError(f"{name} should lie between {minimum:g} and {maximum:g}, but is {word!r}")
     return value
 
 
-def atomic_number(word: str, name: str) -> int:
-    """1 to 118."""
-    return whole(word, name, 1, len(chemical_symbols) - 1)
+def parse_atomic_number(word: str, name: str) -> int:
+    """Return an atomic number from 1 to 118; FormatError otherwise."""
+    return parse_integer(word, name, 1, len(chemical_symbols) - 1)
 
 
-def _words(line: str) -> tuple[str, dict[str, str]]:
-    """``kind key=value ...``; FormatError for a kind or a key that is not supported."""
-    kind, _, rest = line.partition(" ")
-    if kind not in _OF_KIND:
-        raise FormatError(f"its descriptor {kind!r} is not supported; supported are {', '.join(_OF_KIND)}")
-    pairs = [(key, value.strip("{} ")) for key, value in re.findall(r"(\w+)\s*=\s*(\{[^}]*\}|\S+)", rest)]
+def _parse_descriptor(line: str) -> tuple[str, dict[str, str]]:
+    """Return kind and keywords of a line ``kind key=value ...``; FormatError for unsupported ones."""
+    kind, _, settings = line.partition(" ")
+    if kind not in _DESCRIPTOR_KEYWORDS:
+        raise FormatError(f"its descriptor {kind!r} is not supported; supported are {', '.join(_DESCRIPTOR_KEYWORDS)}")
+    pairs = [(key, value.strip("{} ")) for key, value in re.findall(r"(\w+)\s*=\s*(\{[^}]*\}|\S+)", settings)]
     words = dict(pairs)
     for key, value in pairs:
         if words[key] != value:
-            raise FormatError(f"its {kind} says two values of {key}, {value} and {words[key]}")
+            raise FormatError(f"its {kind} has two values of {key}, {value} and {words[key]}")
     for key, value in words.items():
-        if key not in _OF_KIND[kind] | _OF_THE_FIT:
-            raise FormatError(f"its {kind} says {key}={value}, which is not supported")
-        if key in _DEFAULTS and number(value, key) != _DEFAULTS[key]:
-            raise FormatError(f"its {kind} says {key}={value}; supported is {_DEFAULTS[key]:g}")
+        if key not in _DESCRIPTOR_KEYWORDS[kind] | _FIT_KEYWORDS:
+            raise FormatError(f"its {kind} has {key}={value}, which is not supported")
+        if key in _ONLY_SUPPORTED and parse_number(value, key) != _ONLY_SUPPORTED[key]:
+            raise FormatError(f"its {kind} has {key}={value}; supported is {_ONLY_SUPPORTED[key]:g}")
     return kind, words
 
 
-def _truth(word: str) -> bool:
+def _parse_flag(word: str) -> bool:
     if word not in ("T", "F"):
         raise FormatError(f"normalise should be T or F, but is {word!r}")
     return word == "T"
+
+
+__getattr__ = old_names_of(__name__)

@@ -1,4 +1,4 @@
-"""Versions of libraries and the time, as written into files."""
+"""Versions of libraries, and the time, for the metadata of files."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ import platform
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
+from atomgraph.old_names import old_names_of
+
 LIBRARIES = ("atomgraph", "torch", "torch-geometric", "e3nn", "lightning", "ase", "matscipy", "numpy")
 
 
 def versions() -> dict[str, str]:
-    """Version by name of Python and the libraries that numbers depend on; those that are not installed are left out."""
-    return {"python": platform.python_version()} | {name: result for name in LIBRARIES if (result := version_of(name))}
+    """Return the versions of Python and of libraries that affect numbers, by name; missing libraries are left out."""
+    return {"python": platform.python_version()} | {
+        name: result for name in LIBRARIES if (result := installed_version(name))
+    }
 
 
-def version_of(name: str) -> str:
-    """The installed version of a library, or an empty word."""
+def installed_version(name: str) -> str:
+    """Return the installed version of a library; an empty text if it is not installed."""
     try:
         return version(name)
     except PackageNotFoundError:
@@ -24,7 +28,10 @@ def version_of(name: str) -> str:
 
 
 def now() -> str:
-    """The time in UTC to the second, ISO 8601; SOURCE_DATE_EPOCH stands in for it where files must be reproducible."""
+    """Return the time in UTC, ISO 8601, or that of SOURCE_DATE_EPOCH if this variable is set, for reproducible files."""
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
     moment = datetime.fromtimestamp(int(epoch), UTC) if epoch.isdigit() else datetime.now(UTC)
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+__getattr__ = old_names_of(__name__)

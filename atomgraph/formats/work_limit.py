@@ -1,4 +1,4 @@
-"""Limits memory and operations while a model is built from a file, so that a small file cannot fill memory or run for hours."""
+"""Limit of memory and operations while a model is built from a file, as protection against malicious files."""
 
 from __future__ import annotations
 
@@ -12,31 +12,32 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from atomgraph.errors import WiringError
+from atomgraph.old_names import old_names_of
 
-_BYTES = 128 * 2**20  # for every model, in addition to a multiple of the file size
-_TIMES = 4  # multiple of the file size
-_OPERATIONS = 200_000  # of torch, for every model; coupling constants of high degrees need many
-_PER_TENSOR = 300  # additional operations for each tensor of the file
-_CHEAP = 2**20  # operations with fewer numbers are not checked before
+_BASE_BYTES = 128 * 2**20  # allowed for every model, in addition to a multiple of the file size
+_FILE_SIZE_FACTOR = 4  # multiple of the file size
+_BASE_OPERATIONS = 200_000  # of torch, allowed for every model; coupling constants of high degrees need many
+_OPERATIONS_PER_TENSOR = 300  # additional operations for each tensor of the file
+_UNCHECKED_SIZE = 2**20  # operations with fewer numbers are not checked before they run
 
 
 @contextmanager
-def allowance(n_bytes: int, n_tensors: int) -> Iterator[None]:
-    """Within this context, torch is limited to the memory and operations that a model of this file can need.
+def limit_work(n_bytes: int, n_tensors: int) -> Iterator[None]:
+    """Limit memory and operations of torch, inside this context, to those that a model of this file can need.
 
     Args:
         n_bytes: Size of the file.
         n_tensors: Number of its tensors.
 
     Raises:
-        WiringError: In the context, before an operation that would exceed the limit.
+        WiringError: If an operation in the context would exceed the limit; the operation is not run.
     """
-    with _Counting(_BYTES + _TIMES * n_bytes, _OPERATIONS + _PER_TENSOR * n_tensors):
+    with _WorkCounter(_BASE_BYTES + _FILE_SIZE_FACTOR * n_bytes, _BASE_OPERATIONS + _OPERATIONS_PER_TENSOR * n_tensors):
         yield
 
 
-class _Counting(TorchDispatchMode):
-    """Counts operations, and bytes of tensors made without tensor inputs; large results are tried on the meta device first."""
+class _WorkCounter(TorchDispatchMode):
+    """Counts operations, and bytes of tensors made without tensor inputs; large operations first run on the meta device."""
 
     def __init__(self, n_bytes: int, n_operations: int):
         super().__init__()
@@ -46,22 +47,23 @@ class _Counting(TorchDispatchMode):
         kwargs = kwargs or {}
         self.operations_left -= 1
         if self.operations_left < 0:
-            raise WiringError("building it takes more steps than any model with as many numbers as the file holds")
-        if func._schema.name.startswith("aten::") and _bound(args, kwargs) > _CHEAP:
+            raise WiringError("building it takes more steps than any model with as many numbers as the file")
+        if func._schema.name.startswith("aten::") and _size_bound(args, kwargs) > _UNCHECKED_SIZE:
             self._try_on_meta(func, args, kwargs)
         result = func(*args, **kwargs)
-        if not _tensors(args) and not _tensors(tuple(kwargs.values())):  # made without tensor inputs: it will be kept
+        # Tensors that are made without tensor inputs are probably stored in the model.
+        if not _tensors(args) and not _tensors(tuple(kwargs.values())):
             self.bytes_left -= _size(result)
             self._check(0)
         return result
 
     def _try_on_meta(self, func: Any, args: Any, kwargs: Any) -> None:
-        """Refuse an operation whose result would be too large."""
+        """Raise WiringError if the result of an operation would be too large."""
         try:
             result = func(*_on_meta(args), **_on_meta(kwargs))
         except WiringError:
             raise
-        except Exception:  # unknown on the meta device, or invalid: it is run as it is
+        except Exception:  # unknown on the meta device, or invalid: the operation runs unchecked
             return
         self._check(_size(result))
 
@@ -71,18 +73,19 @@ class _Counting(TorchDispatchMode):
 
 
 def _tensors(values: Any) -> list[Tensor]:
+    """Return the tensors among values and in lists of values."""
     flat = [item for value in values for item in (value if isinstance(value, list | tuple) else (value,))]
     return [item for item in flat if isinstance(item, Tensor)]
 
 
 def _size(result: Any) -> int:
-    """Bytes of the result of an operation."""
+    """Return the bytes of the result of an operation."""
     results = result if isinstance(result, list | tuple) else (result,)
     return sum(tensor.numel() * tensor.element_size() for tensor in results if isinstance(tensor, Tensor))
 
 
-def _bound(args: Any, kwargs: Any) -> float:
-    """An upper bound of the numbers that an operation makes: the product of all sizes among its arguments."""
+def _size_bound(args: Any, kwargs: Any) -> float:
+    """Return an upper bound of the numbers in the result of an operation: the product of all sizes in its arguments."""
     bound = 1.0
     for value in (*args, *kwargs.values()):
         if isinstance(value, Tensor):
@@ -99,6 +102,7 @@ def _bound(args: Any, kwargs: Any) -> float:
 
 
 def _on_meta(value: Any) -> Any:
+    """Return a value with all tensors and devices replaced by those of the meta device."""
     if isinstance(value, Tensor):
         return value.to("meta")
     if isinstance(value, list | tuple):
@@ -106,3 +110,6 @@ def _on_meta(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _on_meta(item) for key, item in value.items()} | ({"device": "meta"} if "device" in value else {})
     return torch.device("meta") if isinstance(value, torch.device) else value
+
+
+__getattr__ = old_names_of(__name__)

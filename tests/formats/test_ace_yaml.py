@@ -189,31 +189,31 @@ def test_nobelium_is_no_no(tmp_path):
         ("DeltaSplineBins: 0.001", "DeltaSplineBins: 0.001\n  units: 1", "its global holds 'units'"),
         ("nl: [ 2, 2 ]", "nl: [ 2, 2 ], power: 1", "holds 'power', which is not supported"),
         ("nl: [ 2, 2 ]", "nl: [ 2, 1 ]", "do not couple to 0"),
-        ("nl: [ 2, 2 ]", "nl: [ 3, 3 ]", "more n or l than its blocks have"),
+        ("nl: [ 2, 2 ]", "nl: [ 3, 3 ]", "larger n or l than its blocks have"),
         ("nl: [ 2, 2 ]", "nl: [ 300, 300 ]", "too many or too high"),
         ("nl: [ 2, 2 ]", "nl: [ 2.5, 2 ]", "whole numbers"),
         ("nl: [ 2, 2 ]", "nl: [ 2, 2, 2 ]", "do not fit its type"),
-        ("nr: [ 1, 2 ]", "nr: [ 1, 3 ]", "more n or l than its blocks have"),
-        ("type: Ni Al,", "type: Al Ni,", "does not belong there"),
-        ("type: Ni Al,", "type: Ni Xx,", "does not belong there"),
+        ("nr: [ 1, 2 ]", "nr: [ 1, 3 ]", "larger n or l than its blocks have"),
+        ("type: Ni Al,", "type: Al Ni,", "does not fit the elements of the block"),
+        ("type: Ni Al,", "type: Ni Xx,", "does not fit the elements of the block"),
         ("skip: true", "skip: perhaps", "true or false"),
         (
             "  - speciesblock: Ni Al\n    nbody:\n      - { type: Ni Al,",
             "  - speciesblock: Ni\n    nbody:\n      - { type: Ni Ni,",
-            "comes twice",
+            "occurs twice",
         ),
         ("  - speciesblock: Ni Al\n", "  - speciesblock: Ni Al Al\n", "repeats an element"),
         (
             "  - speciesblock: Ni Al\n",
             "  - speciesblock: Ni Al\n    npoti: FinnisSinclair\n",
-            "which has no meaning there",
+            "which is not valid there",
         ),
         ("  - speciesblock: Ni Al\n", "  - speciesblock: Ni Al\n    lmaxi: 1\n", "has no nradmaxi"),
         ("  - speciesblock: Ni Al\n", "  - speciesblock:\n", "no speciesblock"),
         ("    nbody:\n      - { type: Ni Al,", "    nbody:\n      a: { type: Ni Al,", "should be a list"),
     ],
 )
-def test_refuses_what_it_would_not_get_right(tmp_path, was, becomes, message):
+def test_unsupported_settings_are_refused(tmp_path, was, becomes, message):
     assert was in TEXT
     with pytest.raises(FormatError, match=message) as refused:
         ace_yaml.read(written(tmp_path, TEXT.replace(was, becomes, 1)), FileHints())
@@ -225,7 +225,7 @@ def test_refuses_a_file_without_one_of_its_blocks(tmp_path, symbol):
     data = yaml.safe_load(TEXT)
     data["species"] = [block for block in data["species"] if block["speciesblock"] != symbol]
     with pytest.raises(
-        FormatError, match=r"has no block|in the other order|no lmaxi|of a pair that no block describes"
+        FormatError, match=r"has no block|in the other order|no lmaxi|a pair of elements that no block describes"
     ):
         ace_yaml.read(written(tmp_path, yaml.safe_dump(data)), FileHints())
 
@@ -239,7 +239,7 @@ def test_blocks_that_contradict_each_other_are_refused(tmp_path):
 
 
 def test_elements_and_units_that_contradict_the_file_are_refused(tmp_path):
-    with pytest.raises(FormatError, match="is for Al, Ni, but Mo was asked for"):
+    with pytest.raises(FormatError, match="is for Al, Ni, but the user states Mo"):
         load(written(tmp_path), elements=["Mo"])
     with pytest.raises(FormatError, match="is in eV and Å"):
         load(written(tmp_path), units="kcal/mol/Å")
@@ -253,10 +253,10 @@ def test_what_is_no_yaml_is_refused(tmp_path, text):
         ace_yaml.read(written(tmp_path, f"global:\n  DeltaSplineBins: 1\n{text}"), FileHints())
 
 
-def test_a_file_cut_short_is_refused_or_still_whole_yaml(tmp_path):
+def test_a_file_cut_short_is_refused_or_complete_yaml(tmp_path):
     with pytest.raises(FormatError, match="may be cut short"):
         ace_yaml.read(written(tmp_path, TEXT[: TEXT.index("species:")]), FileHints())
-    with pytest.raises(FormatError, match="no whole YAML"):
+    with pytest.raises(FormatError, match="not complete YAML"):
         ace_yaml.read(written(tmp_path, TEXT[: TEXT.index("[ 1, 1, 1, 0.5") + 4]), FileHints())
     file, refused = written(tmp_path), 0
     for length in range(30, len(TEXT), 37):  # cut between two functions it is whole, with fewer of them
@@ -309,12 +309,12 @@ def test_damage_is_refused_by_name_or_read_never_a_traceback(tmp_path):
     assert refused > 50
 
 
-def test_other_files_are_not_taken_for_it(tmp_path):
+def test_other_files_are_not_recognised(tmp_path):
     for text in ("elements: [Al]\ndeltaSplineBins: 0.001\n", "species: [H]\n", "model:\n  kind: ACE\n", ""):
         file = written(tmp_path, text)
         assert not ace_yaml.recognises(file, text.encode())
     assert ace_yaml.recognises(written(tmp_path), TEXT.encode()[:4096])
-    with pytest.raises(FormatError, match=r"LAMMPS's form \(\.yace; the \.yaml"):
+    with pytest.raises(FormatError, match=r"LAMMPS's form \(\.yace; use the \.yaml"):
         load(written(tmp_path, "elements: [Al]\ndeltaSplineBins: 0.001\n"))
 
 

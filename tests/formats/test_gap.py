@@ -93,16 +93,16 @@ def test_a_pair_is_its_formula(tmp_path):
         ("l_max=2", "l_max=3", "41 dimensions, the file says 31|dimensions"),
         ('alpha="-0.2"', 'alpha="many"', "alpha should be a number, but is 'many'"),
         ('alpha="-0.2"', 'alpha="nan"', "alpha should be finite"),
-        ('n_sparseX="4"', 'n_sparseX="5"', "announces 5 sparse points, but holds 4"),
+        ('n_sparseX="4"', 'n_sparseX="5"', "should have 5 sparse points, but has 4"),
         ('signal_mean=".0E+000"', 'signal_mean="1.0"', "signal_mean"),
-        ('n_coordinate="3"', 'n_coordinate="2"', "announces 2 gpCoordinates, but holds 3"),
+        ('n_coordinate="3"', 'n_coordinate="2"', "should have 2 gpCoordinates, but has 3"),
         ("<gpSparse ", '<Glue_params file="x"/><gpSparse ', "Glue_params"),
-        ("</GAP_small>", "", "no whole XML"),
-        ("species_Z={42 74 }", "species_Z={42 }", "knows Mo, the file Mo, W"),
+        ("</GAP_small>", "", "not complete XML"),
+        ("species_Z={42 74 }", "species_Z={42 }", "has species Mo, the file Mo, W"),
         ("sparseX_filename", "sparseX_name", "sparse_separate_file=T"),
     ],
 )
-def test_refuses_what_it_would_not_get_right(tmp_path, was, becomes, message):
+def test_unsupported_settings_are_refused(tmp_path, was, becomes, message):
     file = written(tmp_path)
     text = file.read_text()
     assert was in text
@@ -119,7 +119,7 @@ def test_refuses_sparse_files_that_are_missing_short_or_changed(tmp_path):
     with pytest.raises(FormatError, match="another checksum"):
         gap.read(file, FileHints())
     sparse.unlink()
-    with pytest.raises(FormatError, match=r"small\.xml\.sparseX\.1 is not beside it"):
+    with pytest.raises(FormatError, match=r"small\.xml\.sparseX\.1 is not in the same folder"):
         gap.read(file, FileHints())
     short = "\n".join(content.split()[:-1])
     sparse.write_text(short)
@@ -130,7 +130,7 @@ def test_refuses_sparse_files_that_are_missing_short_or_changed(tmp_path):
 
 
 def test_elements_that_contradict_the_file_are_refused(tmp_path):
-    with pytest.raises(FormatError, match="is for Mo, W, but Mo was asked for"):
+    with pytest.raises(FormatError, match="is for Mo, W, but the user states Mo"):
         load(written(tmp_path), elements=["Mo"])
 
 
@@ -225,7 +225,7 @@ def compare(numbers, file, tolerance):
 @pytest.mark.refs
 def test_a_copy_without_its_sparse_file_says_so(tmp_path):
     shutil.copy(folder() / "gap_models" / "Si_soap" / "Si_soap.xml", tmp_path)
-    with pytest.raises(FormatError, match="is not beside it"):
+    with pytest.raises(FormatError, match="is not in the same folder"):
         load(tmp_path / "Si_soap.xml")
 
 

@@ -153,7 +153,7 @@ def test_a_file_of_a_future_version_names_the_version_that_reads_it(saved):
 
 def test_a_header_that_contradicts_its_model_is_refused(saved):
     rewritten(saved, lambda header: header.update(elements=["Au", "Ag"]))
-    with pytest.raises(FormatError, match=r"says that it is for \['Au', 'Ag'\], but its model is for"):
+    with pytest.raises(FormatError, match=r"has the elements \['Au', 'Ag'\] in its header, but its model has"):
         atomgraph.load(saved)
     rewritten(saved, lambda header: header.update(version=-1))
     with pytest.raises(FormatError, match="without a version"):
@@ -218,10 +218,10 @@ def test_foreign_files_are_named_by_their_content(tmp_path, content, words):
         formats.read(tmp_path / "a.bin")
 
 
-def test_a_run_folder_is_its_potential_and_one_without_says_that_training_has_not_ended(tmp_path, saved):
+def test_a_run_folder_is_read_as_its_potential_or_refused_if_training_has_not_ended(tmp_path, saved):
     assert atomgraph.load(saved.parent).elements == ["H", "O", "Si"]
     (tmp_path / "run" / "checkpoints").mkdir(parents=True)
-    with pytest.raises(FormatError, match="its training has not ended; go on with --resume"):
+    with pytest.raises(FormatError, match="its training has not ended; continue it with --resume"):
         atomgraph.load(tmp_path / "run")
 
 
@@ -230,19 +230,19 @@ def test_what_is_not_there_is_named():
         atomgraph.load("nowhere.safetensors")
 
 
-def test_what_the_user_says_is_taken_where_the_file_is_silent_and_refused_where_it_contradicts():
-    path, said = Path("a.xml"), FileHints.of(["O", "H"], "Hartree/Bohr")
-    assert said.settle_elements(path, None) == ["O", "H"] and said.settle_elements(path, ["H", "O"]) == ["H", "O"]
-    assert said.settle_units(path, None) == {"energy": "Hartree", "length": "Bohr"}
-    with pytest.raises(FormatError, match="is for Si, but O, H was asked for"):
-        said.settle_elements(path, ["Si"])
-    with pytest.raises(FormatError, match="is in eV and Å, but Hartree and Bohr was asked for"):
-        said.settle_units(path, native.UNITS)
-    with pytest.raises(FormatError, match="does not say which elements"):
-        FileHints().settle_elements(path, None)
-    with pytest.raises(FormatError, match="does not say its units"):
-        FileHints().settle_units(path, None)
-    assert FileHints.of(units="kcal/mol/Å").units == FileHints.of(units="real").units
+def test_hints_of_the_user_complete_the_file_and_must_not_contradict_it():
+    path, said = Path("a.xml"), FileHints.from_user(["O", "H"], "Hartree/Bohr")
+    assert said.resolve_elements(path, None) == ["O", "H"] and said.resolve_elements(path, ["H", "O"]) == ["H", "O"]
+    assert said.resolve_units(path, None) == {"energy": "Hartree", "length": "Bohr"}
+    with pytest.raises(FormatError, match="is for Si, but the user states O, H"):
+        said.resolve_elements(path, ["Si"])
+    with pytest.raises(FormatError, match="is in eV and Å, but the user states Hartree and Bohr"):
+        said.resolve_units(path, native.UNITS)
+    with pytest.raises(FormatError, match="does not contain its elements"):
+        FileHints().resolve_elements(path, None)
+    with pytest.raises(FormatError, match="does not contain its units"):
+        FileHints().resolve_units(path, None)
+    assert FileHints.from_user(units="kcal/mol/Å").units == FileHints.from_user(units="real").units
 
 
 def of_version_1(path):
@@ -280,9 +280,9 @@ def test_a_file_of_a_version_with_checksums_that_carries_none_is_damaged(saved):
 
 
 def test_a_file_of_the_version_before_checksums_opens_and_says_so(saved, tmp_path):
-    assert native.checksum_in_words(saved) == "SHA-256, right"
+    assert native.describe_checksum(saved) == "SHA-256, right"
     before = atomgraph.load(saved).predict(tiny.structures())[0]["energy"]
-    assert native.checksum_in_words(of_version_1(saved)) == "no checksum"
+    assert native.describe_checksum(of_version_1(saved)) == "no checksum"
     assert atomgraph.load(saved).predict(tiny.structures())[0]["energy"] == before
 
 
@@ -314,7 +314,7 @@ def test_weights_that_are_not_finite_are_neither_written_nor_loaded(saved, tmp_p
 
 def test_tensors_of_another_dtype_than_the_headers_are_refused(saved):
     rewritten(saved, lambda h: None, lambda t: {name: tensor.half() for name, tensor in t.items()})
-    with pytest.raises(FormatError, match=r"is of torch\.float16, the architecture wants torch.float64"):
+    with pytest.raises(FormatError, match=r"has the dtype torch\.float16, but the architecture has torch.float64"):
         atomgraph.load(saved)
 
 

@@ -97,13 +97,13 @@ def test_written_and_read_again_gives_the_same_numbers(tmp_path, variant):
     assert "channels" in variant or [path.read_text() for path in paths] == contents
 
 
-def test_coefficients_for_which_lammps_forces_are_no_gradients_are_told(files):
+def test_coefficients_with_lammps_forces_that_are_no_gradients_give_a_warning(files):
     rng = np.random.default_rng(0)
     rows = [symbol + "\n" + "\n".join(map(repr, rng.random(41).tolist())) for symbol in ("Si 0.5 1", "C 0.5 1")]
     path = files("\n".join(["2 41", *rows]), PARAMETERS + "chemflag 1\n")
     with pytest.warns(UserWarning, match="coefficients of equal components differ"):
         model, metadata = read(path)
-    assert "LAMMPS's own are not" in metadata["origin"]["forces"]
+    assert "those of LAMMPS are not" in metadata["origin"]["forces"]
     snap.write(model, path)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -148,11 +148,11 @@ def test_numbers_that_are_not_finite_are_not_written(tmp_path):
 
 WRONG_PARAMETERS = {  # what is changed to what, and what the complaint says
     "unknown": ("rfac0 0.99", "rfac 0.99", "no keyword 'rfac'; did you mean rfac0"),
-    "twice": ("twojmax 2", "twojmax 2\ntwojmax 4", "said before"),
-    "no number": ("rfac0 0.99", "rfac0 small", "finite number, but is 'small'"),
-    "not a number": ("rcutfac 4.0", "rcutfac nan", "finite number, but is 'nan'"),
-    "no value": ("rfac0 0.99", "rfac0", "wants 1 values, but has 0"),
-    "two values": ("rfac0 0.99", "rfac0 0.99 1", "wants 1 values, but has 2"),
+    "twice": ("twojmax 2", "twojmax 2\ntwojmax 4", "set twice"),
+    "no number": ("rfac0 0.99", "rfac0 small", "finite number, but got 'small'"),
+    "not a number": ("rcutfac 4.0", "rcutfac nan", "finite number, but got 'nan'"),
+    "no value": ("rfac0 0.99", "rfac0", "needs 1 values, but has 0"),
+    "two values": ("rfac0 0.99", "rfac0 0.99 1", "needs 1 values, but has 2"),
     "no cutoff": ("rcutfac 4.0", "", "lacks rcutfac"),
     "negative": ("rcutfac 4.0", "rcutfac -4.0", "should be positive"),
     "out of range": ("rmin0 0 ", "rmin0 9 ", "rmin0 from 0 to below"),
@@ -160,26 +160,26 @@ WRONG_PARAMETERS = {  # what is changed to what, and what the complaint says
     "half": ("twojmax 2", "twojmax 2.5", "whole number"),
     "large": ("twojmax 2", "twojmax 99", "up to 12"),
     "old style": ("diagonalstyle 3", "diagonalstyle 0", "only 3 is read"),
-    "counts": ("twojmax 2", "twojmax 3", r"has 6 coefficients an element, but \S+ wants 9"),
-    "counts of squares": ("bzeroflag 0", "quadraticflag 1", r"has 6 coefficients an element, but \S+ wants 21"),
-    "counts of channels": ("bzeroflag 0", "chemflag 1", r"has 6 coefficients an element, but \S+ wants 41"),
-    "inner alone": ("bzeroflag 0", "switchinnerflag 1", "there is neither"),
-    "inner forgotten": ("bzeroflag 0", "sinner 1 1\ndinner 1 1", "there are sinner and dinner"),
-    "inner too short": ("bzeroflag 0", "switchinnerflag 1\nsinner 1\ndinner 1 1", "wants 2 values, but has 1"),
+    "counts": ("twojmax 2", "twojmax 3", r"has 6 coefficients per element, but \S+ needs 9"),
+    "counts of squares": ("bzeroflag 0", "quadraticflag 1", r"has 6 coefficients per element, but \S+ needs 21"),
+    "counts of channels": ("bzeroflag 0", "chemflag 1", r"has 6 coefficients per element, but \S+ needs 41"),
+    "inner alone": ("bzeroflag 0", "switchinnerflag 1", "with neither"),
+    "inner forgotten": ("bzeroflag 0", "sinner 1 1\ndinner 1 1", "with sinner and dinner"),
+    "inner too short": ("bzeroflag 0", "switchinnerflag 1\nsinner 1\ndinner 1 1", "needs 2 values, but has 1"),
     "inner of no width": ("bzeroflag 0", "switchinnerflag 1\nsinner 1 1\ndinner 1 0", "D positive"),
 }
 WRONG_COEFFICIENTS = {
-    "no header": ("2 6\n", "", "begin with two numbers"),
-    "header of words": ("2 6", "two six", "whole number of at least 1, but is 'two'"),
+    "no header": ("2 6\n", "", "begin with the numbers"),
+    "header of words": ("2 6", "two six", "whole number of at least 1, but got 'two'"),
     "cut short": (".25 # B[5]\n", "", r"should have 15 lines .* has 14"),
     "more": (".25 # B[5]\n", ".25\n7\n", r"should have 15 lines .* has 16"),
     "element line": ("C 0.45 0.7", "C 0.45", "an element, its radius and its weight"),
     "unknown element": ("C 0.45 0.7", "Cx 0.45 0.7", "unknown chemical symbol 'Cx'"),
     "element twice": ("C 0.45 0.7", "Si 0.45 0.7", "repeats a symbol"),
     "radius": ("C 0.45 0.7", "C -0.45 0.7", "should be positive"),
-    "two on a line": ("3e-1\n", "3e-1 2\n", "wanted one coefficient"),
-    "no number": ("3e-1\n", "three\n", "finite number, but is 'three'"),
-    "infinite": ("3e-1\n", "1e999\n", "finite number, but is '1e999'"),
+    "two on a line": ("3e-1\n", "3e-1 2\n", "expected one coefficient"),
+    "no number": ("3e-1\n", "three\n", "finite number, but got 'three'"),
+    "infinite": ("3e-1\n", "1e999\n", "finite number, but got '1e999'"),
 }
 
 
@@ -200,11 +200,11 @@ def test_wrong_coefficients_are_refused(files, what):
 
 
 @pytest.mark.parametrize("suffix", [".snapcoeff", ".snapparam"])
-def test_a_missing_partner_is_named(files, suffix):
+def test_a_missing_second_file_is_named(files, suffix):
     path = files()
     path.with_suffix(suffix).unlink()
     second = ".snapparam" if suffix == ".snapcoeff" else ".snapcoeff"
-    with pytest.raises(FormatError, match=f"needs its partner .*SiC{suffix}"):
+    with pytest.raises(FormatError, match=f"needs a second file .*SiC{suffix}"):
         read(path.with_suffix(second))
 
 
@@ -215,18 +215,18 @@ def test_parameters_under_another_name_are_told_to_take_theirs(files):
         read(path)
 
 
-def test_bytes_are_no_text(files):
+def test_a_binary_file_is_refused(files):
     path = files()
     path.write_bytes(b"\xff\xfe\x00\x01")
-    with pytest.raises(FormatError, match="is no text"):
+    with pytest.raises(FormatError, match="is not a text file"):
         read(path)
 
 
 def test_other_elements_or_units_than_the_files_are_refused(files):
-    with pytest.raises(FormatError, match="is for Si, C, but Si was asked for"):
-        snap.read(files(), FileHints.of(["Si"]))
+    with pytest.raises(FormatError, match="is for Si, C, but the user states Si"):
+        snap.read(files(), FileHints.from_user(["Si"]))
     with pytest.raises(FormatError, match="is in eV"):
-        snap.read(files(), FileHints.of(units="real"))
+        snap.read(files(), FileHints.from_user(units="real"))
 
 
 @pytest.mark.refs

@@ -11,8 +11,8 @@ from io import BytesIO
 import torch
 
 from atomgraph.formats.mace.architecture import INTERACTIONS
-from atomgraph.formats.mace.state_dict import pieces_of
-from atomgraph.formats.mace.weight_map import to_theirs
+from atomgraph.formats.mace.state_dict import tensor_slices
+from atomgraph.formats.mace.weight_map import convert_to_mace
 from atomgraph.models import MACE
 from atomgraph.ops.coupling import coupling_tensor
 
@@ -108,7 +108,7 @@ def _root(model, make, dtype):
             )
         else:
             put(f"readouts.{t}", kind="LinearReadoutBlock")
-    for name, value in to_theirs(pieces_of(model), model.state_dict()).items():
+    for name, value in convert_to_mace(tensor_slices(model), model.state_dict()).items():
         if "bessel" not in name:
             owner, _, key = name.rpartition(".")
             shaped = value.reshape(_shape(model, name, value)).to(dtype)

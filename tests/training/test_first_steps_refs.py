@@ -10,8 +10,8 @@ import torch
 from torch_geometric.data import Batch
 
 import atomgraph
-from atomgraph.formats.mace.state_dict import pieces_of
-from atomgraph.formats.mace.weight_map import to_theirs
+from atomgraph.formats.mace.state_dict import tensor_slices
+from atomgraph.formats.mace.weight_map import convert_to_mace
 from atomgraph.graph import AtomicGraph
 
 pytestmark = pytest.mark.refs
@@ -46,8 +46,8 @@ def optimizer_of(parameters, theirs_of, kind):
 @pytest.mark.parametrize("name", ["residual", "density", "nonlinear"])
 def test_loss_and_gradients_of_ten_steps(folder, name, kind):
     potential = atomgraph.load(folder / f"{name}.model").train()
-    pieces, parameters = pieces_of(potential.model), dict(potential.model.named_parameters())
-    theirs_of = {piece.ours: piece.theirs for piece in reversed(pieces)}
+    pieces, parameters = tensor_slices(potential.model), dict(potential.model.named_parameters())
+    theirs_of = {piece.name: piece.mace_name for piece in reversed(pieces)}
     optimizer = optimizer_of(parameters, theirs_of, kind)
     graphs = [AtomicGraph.from_ase(atoms, potential.cutoff) for atoms in ase.io.read(folder / "batches.extxyz", ":")]
     with np.load(folder / f"{name}-{kind}.npz") as archive:
@@ -61,7 +61,7 @@ def test_loss_and_gradients_of_ten_steps(folder, name, kind):
         loss.backward()
         assert loss.item() == pytest.approx(float(expected[f"{step}/loss"]), rel=1e-8)
         gradients = {n: torch.zeros_like(p) if p.grad is None else p.grad for n, p in parameters.items()}
-        ours = to_theirs([piece for piece in pieces if piece.ours in gradients], gradients)
+        ours = convert_to_mace([piece for piece in pieces if piece.name in gradients], gradients)
         theirs = {k.removeprefix(f"{step}/grad/"): v for k, v in expected.items() if k.startswith(f"{step}/grad/")}
         assert theirs.keys() <= ours.keys()
         for key, value in theirs.items():

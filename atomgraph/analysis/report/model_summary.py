@@ -73,7 +73,7 @@ def as_json(potential: Potential) -> dict[str, Any]:
         "units": native.UNITS,
         "dtype": potential.model.dtype_name,
         "n_parameters": sum(p.numel() for p in potential.parameters()),
-        "e0": native.e0_of(potential.model),
+        "e0": native.e0_by_head(potential.model),
         "architecture": to_spec(potential.model),
         "metadata": potential.metadata,
     }

@@ -1,4 +1,4 @@
-"""Reads MACE's ``.model`` files, without executing anything in them and without mace-torch."""
+"""Reader of MACE's ``.model`` files; no code of the file is executed, and mace-torch is not needed."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ import torch
 
 from atomgraph.errors import FormatError, WiringError
 from atomgraph.formats.hints import FILE_DTYPE, FileHints
-from atomgraph.formats.mace.architecture import arguments_of, dtype_of, elements_of
+from atomgraph.formats.mace.architecture import model_arguments, read_elements, weight_dtype
 from atomgraph.formats.mace.archive import Archive
-from atomgraph.formats.mace.lora import merged
-from atomgraph.formats.mace.module_tree import Tree, tree_of
+from atomgraph.formats.mace.lora import merge_adapters
+from atomgraph.formats.mace.module_tree import Tree, build_tree
 from atomgraph.formats.mace.state_dict import load_weights
 from atomgraph.formats.mace.unsupported import check_classes, check_root
-from atomgraph.formats.work_limit import allowance
+from atomgraph.formats.work_limit import limit_work
 from atomgraph.models.mace import MACE
+from atomgraph.old_names import old_names_of
 
 UNITS = {"energy": "eV", "length": "Å"}
-_PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+_PICKLE_STARTS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 
 def recognises(path: Path, start: bytes) -> bool:
-    """Could this be something that torch saved? A zip with torch's records in it, or the container of old versions."""
-    if start.startswith(_PICKLES):
-        return b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19." in start  # the number that torch < 1.6 began with
+    """Return whether the file was probably written by ``torch.save``, of present or old versions."""
+    if start.startswith(_PICKLE_STARTS):
+        return b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19." in start  # magic number of torch < 1.6
     if not start.startswith(b"PK\x03\x04"):
         return False
     if b"data.pkl" in start[:256] or path.suffix == ".model":
@@ -40,26 +41,31 @@ def recognises(path: Path, start: bytes) -> bool:
 
 
 def read(path: Path, hints: FileHints) -> tuple[MACE, dict[str, Any]]:
-    """The model of a MACE file, and what is known of where it comes from.
+    """Return the model of a MACE file, and metadata on its origin.
 
-    In the file's dtype; in float64 where adapters were merged, ``FILE_DTYPE`` of the metadata then being the file's.
+    The model has the dtype of the file. If adapters were merged, it is in float64, and the metadata contain the dtype of the
+    file as ``FILE_DTYPE``.
+
+    Args:
+        path: The file.
+        hints: Elements and units that the user states.
 
     Raises:
-        FormatError: With advice, for everything else that torch saves, and for what is damaged.
+        FormatError: If the file is damaged, or contains anything but a supported MACE model.
     """
     try:
-        tree = open_tree(path)
-        with allowance(path.stat().st_size, sum(1 for _ in tree.walk())):
-            model = model_of(tree)
+        tree = read_tree(path)
+        with limit_work(path.stat().st_size, sum(1 for _ in tree.walk())):
+            model = build_model(tree)
     except FormatError as error:
         raise FormatError(f"{path}: {error}") from None
-    hints.settle_elements(path, model.elements)
-    hints.settle_units(path, UNITS)
+    hints.resolve_elements(path, model.elements)
+    hints.resolve_units(path, UNITS)
     origin: dict[str, Any] = {"format": "MACE", "file": path.name, "class": tree.kind}
     metadata: dict[str, Any] = {"origin": origin}
     if tree.adapters:
         origin["merged"] = f"{tree.adapters} low-rank adapters"
-        metadata[FILE_DTYPE] = str(dtype_of(tree)).removeprefix("torch.")
+        metadata[FILE_DTYPE] = str(weight_dtype(tree)).removeprefix("torch.")
     if not model.branches[0].layers[0].radial.differentiable:
         origin["forces"] = (
             "without the derivatives of the Chebyshev functions, as in mace-torch; not the gradient of the energy"
@@ -68,26 +74,26 @@ def read(path: Path, hints: FileHints) -> tuple[MACE, dict[str, Any]]:
     return model, metadata
 
 
-def open_tree(path: Path) -> Tree:
-    """The modules of a MACE file, adapters merged; FormatError for what is none."""
+def read_tree(path: Path) -> Tree:
+    """Return the modules of a MACE file, with merged adapters; FormatError if it is not a supported MACE model."""
     try:
         archive = Archive(path)
         check_root(archive)
-        tree = merged(tree_of(archive))
+        tree = merge_adapters(build_tree(archive))
         check_classes(tree)
     except RecursionError:
-        raise FormatError("its modules are nested deeper than any model's") from None
+        raise FormatError("its modules are nested deeper than in any model") from None
     except FormatError:
         raise
     except Exception as error:
-        raise FormatError(f"it may be damaged ({_in_words(error)})") from None
+        raise FormatError(f"it may be damaged ({_describe(error)})") from None
     return tree
 
 
-def model_of(tree: Tree) -> MACE:
-    """Our model with the file's numbers in it."""
+def build_model(tree: Tree) -> MACE:
+    """Return atomgraph's model with the weights of the file; FormatError if it cannot be built."""
     try:
-        arguments = arguments_of(tree)
+        arguments = model_arguments(tree)
         with torch.random.fork_rng(devices=[]):
             model = MACE(**arguments)
         load_weights(model, tree)
@@ -96,12 +102,14 @@ def model_of(tree: Tree) -> MACE:
     except WiringError as error:
         raise FormatError(f"it describes a model that cannot be built: {error}") from None
     except Exception as error:
-        raise FormatError(f"it is no model that can be built ({_in_words(error)}); it may be damaged") from None
+        raise FormatError(f"its model cannot be built ({_describe(error)}); it may be damaged") from None
     return model.eval()
 
 
-def _in_words(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
-__all__ = ["dtype_of", "elements_of", "model_of", "open_tree", "read", "recognises"]
+__all__ = ["build_model", "read", "read_elements", "read_tree", "recognises", "weight_dtype"]
+
+__getattr__ = old_names_of(__name__)

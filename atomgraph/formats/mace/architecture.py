@@ -1,4 +1,4 @@
-"""Arguments of ``MACE`` from the parts of a MACE file. Nothing is guessed; unknown parts are refused."""
+"""Arguments of ``MACE`` from the modules of a MACE file; an unknown module is an error."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from atomgraph.formats.mace.decode import irreps_text
 from atomgraph.formats.mace.module_tree import Tree
 from atomgraph.formats.mace.radial import radial_arguments, repulsion
 from atomgraph.models.baseline import Baseline
+from atomgraph.old_names import old_names_of
 
-INTERACTIONS = {  # class in a file: its name here
+INTERACTIONS = {  # class of mace-torch: name in atomgraph
     "RealAgnosticInteractionBlock": "agnostic",
     "RealAgnosticResidualInteractionBlock": "residual",
     "RealAgnosticDensityInteractionBlock": "density",
@@ -25,9 +26,16 @@ INTERACTIONS = {  # class in a file: its name here
 ACTIVATIONS = {"silu": "silu", "tanh": "tanh", "sigmoid": "sigmoid", "abs": "abs", "None": "identity"}
 
 
-def arguments_of(tree: Tree) -> dict[str, Any]:
-    """What ``MACE(**arguments)`` needs to be the model of a file."""
-    elements = elements_of(tree)
+def model_arguments(tree: Tree) -> dict[str, Any]:
+    """Return the arguments with which ``MACE(**arguments)`` is the model of the file.
+
+    Args:
+        tree: The root module of the file.
+
+    Raises:
+        FormatError: If a module or a setting is not supported.
+    """
+    elements = read_elements(tree)
     n_layers = int(tree.tensor("num_interactions"))
     products = [_product_irreps(tree[f"products.{t}"]) for t in range(n_layers)]
     _check_scalars(products)
@@ -45,45 +53,43 @@ def arguments_of(tree: Tree) -> dict[str, Any]:
         "readout": _last_readout(tree),
         "readout_last_only": n_layers > 1 and len(tree["readouts"].children) == 1,
         "last_layer_scalars": n_layers > 1 and products[-1] != products[0],
-        "baseline": Baseline(elements, heads_of(tree), **repulsion(tree, elements)),
+        "baseline": Baseline(elements, read_heads(tree), **repulsion(tree, elements)),
     }
     if "joint_embedding" in tree:
-        arguments |= {"global_state": states_of(tree), "state_energy": "embedding_readout" in tree}
+        arguments |= {
+            "global_state": dict(tree.attributes["embedding_specs"]),
+            "state_energy": "embedding_readout" in tree,
+        }
     return arguments
 
 
 def _check_scalars(products: list[o3.Irreps]) -> None:
-    """Refuse a model whose last layer gives other scalars than even ones: mace-torch takes the first of the hidden irreps."""
+    """Raise FormatError if the last layer has no even scalars; mace-torch uses the first of the hidden irreps there."""
     even = o3.Irrep("0e")
     if any(even not in irreps for irreps in products):
         raise FormatError(
-            f"its hidden irreps {products[0]} leave {products[-1]} in the last layer, which holds no even scalars (0e): "
+            f"its hidden irreps {products[0]} give {products[-1]} in the last layer, without even scalars (0e): "
             "energies cannot be read from it, and atomgraph does not support it. Train it with even scalars first "
             f"({o3.Irreps(sorted(products[0], key=lambda block: block.ir != even))})"
         )
 
 
-def elements_of(tree: Tree) -> list[str]:
-    """Chemical symbols, in the order of the file's tables."""
+def read_elements(tree: Tree) -> list[str]:
+    """Return the chemical symbols of the model, in the order of the file."""
     numbers = tree.tensor("atomic_numbers").tolist()
     if not numbers or not all(0 < number < len(chemical_symbols) for number in numbers):
-        raise FormatError(f"it names elements with the atomic numbers {numbers}, which are none")
+        raise FormatError(f"its atomic numbers {numbers} are not those of elements")
     return [chemical_symbols[number] for number in numbers]
 
 
-def heads_of(tree: Tree) -> list[str]:
-    """Names of the heads; files of mace-torch before 0.3.7 have one without a name, ``Default``."""
+def read_heads(tree: Tree) -> list[str]:
+    """Return the names of the heads; files of mace-torch before 0.3.7 have one head without name, here ``Default``."""
     return [str(head) for head in tree.attributes.get("heads") or ["Default"]]
 
 
-def dtype_of(tree: Tree) -> torch.dtype:
-    """The dtype that the file's weights are in."""
+def weight_dtype(tree: Tree) -> torch.dtype:
+    """Return the dtype of the weights in the file."""
     return tree.tensor("products.0.symmetric_contractions.contractions.0.weights_max").dtype
-
-
-def states_of(tree: Tree) -> dict[str, Any]:
-    """The specification of charge and spin, by their names in the file."""
-    return dict(tree.attributes["embedding_specs"])
 
 
 def _product_irreps(product: Tree) -> o3.Irreps:
@@ -91,46 +97,48 @@ def _product_irreps(product: Tree) -> o3.Irreps:
 
 
 def contractions(product: Tree) -> list[Tree]:
-    """One contraction for each irrep that goes out."""
+    """Return the contractions of a product, one for each output irrep."""
     return list(product["symmetric_contractions.contractions"].children.values())
 
 
 def _order(product: Tree) -> int:
-    orders = {int(each.attributes["correlation"]) for each in contractions(product)}
+    """Return the order of a product (mace-torch: correlation)."""
+    orders = {int(contraction.attributes["correlation"]) for contraction in contractions(product)}
     if len(orders) != 1:
         raise FormatError(f"its products have several orders in one layer, {sorted(orders)}; one was expected")
     return orders.pop()
 
 
 def _layer(tree: Tree, t: int) -> dict[str, Any]:
-    """The arguments of layer t."""
+    """Return the arguments of layer t."""
     interaction, product = tree[f"interactions.{t}"], tree[f"products.{t}"]
     if interaction.kind not in INTERACTIONS:
         raise FormatError(
             f"its interactions.{t} is of the class {interaction.kind}, which atomgraph does not know; "
             f"it reads {', '.join(INTERACTIONS)}"
         )
-    known, harmonics = interaction.attributes, o3.Irreps(irreps_text(interaction.attributes["edge_attrs_irreps"]))
-    float32 = dtype_of(tree) != torch.float64
+    attributes = interaction.attributes
+    harmonics = o3.Irreps(irreps_text(attributes["edge_attrs_irreps"]))
+    has_float32 = weight_dtype(tree) != torch.float64
     return {
         "interaction": INTERACTIONS[interaction.kind],
-        "irreps_message": irreps_text(known["target_irreps"]),
+        "irreps_message": irreps_text(attributes["target_irreps"]),
         "irreps_up": irreps_text(interaction["conv_tp"].attributes["irreps_in1"]),
         "radial_hidden": _hidden(interaction),
         "parity": "natural" if all(irrep.p == (-1) ** irrep.l for _, irrep in harmonics) else "even",
         "by_element": not product.attributes.get("use_agnostic_product", False),
         "residual": "auto" if product.attributes.get("use_sc", True) or "Residual" not in interaction.kind else "none",
         "n_paths": {
-            str(irrep): [each.tensor(f"U_matrix_{nu}").shape[-1] for nu in range(1, _order(product) + 1)]
-            for (_, irrep), each in zip(_product_irreps(product), contractions(product), strict=True)
+            str(irrep): [contraction.tensor(f"U_matrix_{nu}").shape[-1] for nu in range(1, _order(product) + 1)]
+            for (_, irrep), contraction in zip(_product_irreps(product), contractions(product), strict=True)
         },
-        "coupling_dtype": "float32" if float32 else "float64",
+        "coupling_dtype": "float32" if has_float32 else "float64",
         "activation_gain": _gain(interaction),
     }
 
 
 def _hidden(interaction: Tree) -> list[int]:
-    """Widths of the radial network between its ends."""
+    """Return the widths of the hidden layers of the radial network."""
     network = interaction["conv_tp_weights"]
     if network.kind == "RadialMLP":
         widths = [child.tensor("weight").shape for child in network["net"].children.values() if child.kind == "Linear"]
@@ -139,7 +147,7 @@ def _hidden(interaction: Tree) -> list[int]:
 
 
 def _gain(interaction: Tree) -> float | None:
-    """The constant of the activation that normalises it, where there is one."""
+    """Return the normalisation constant of the activation; None if there is none."""
     for path in ("conv_tp_weights.layer0.act", "equivariant_nonlin.act_scalars.acts.0"):
         if (activation := interaction.get(path)) is not None:
             return float(activation.attributes["cst"])
@@ -148,14 +156,14 @@ def _gain(interaction: Tree) -> float | None:
 
 
 def _last_readout(tree: Tree) -> dict[str, Any]:
-    """The arguments of the last readout: linear, or with hidden units for each head."""
+    """Return the arguments of the last readout: linear, or with hidden units for each head."""
     readout = list(tree["readouts"].children.values())[-1]
     if readout.kind == "LinearReadoutBlock":
         return {"readout_hidden": None}
     if readout.kind not in ("NonLinearReadoutBlock", "NonLinearBiasReadoutBlock"):
         raise FormatError(f"its last readout is of the class {readout.kind}, which atomgraph does not know")
-    units = o3.Irreps(irreps_text(readout["linear_1"].attributes["irreps_out"])).dim // len(heads_of(tree))
-    result: dict[str, Any] = {"readout_hidden": units, "bias": readout.kind == "NonLinearBiasReadoutBlock"}
+    n_hidden = o3.Irreps(irreps_text(readout["linear_1"].attributes["irreps_out"])).dim // len(read_heads(tree))
+    result: dict[str, Any] = {"readout_hidden": n_hidden, "bias": readout.kind == "NonLinearBiasReadoutBlock"}
     activation = readout.get("non_linearity.acts.0")
     name = "None" if activation is None else str(activation.attributes["f"]).rpartition(".")[2]
     if name not in ACTIVATIONS:
@@ -164,3 +172,6 @@ def _last_readout(tree: Tree) -> dict[str, Any]:
     if activation is not None:
         result["activation_gain"] = float(activation.attributes["cst"])
     return result
+
+
+__getattr__ = old_names_of(__name__)

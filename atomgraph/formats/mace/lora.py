@@ -1,4 +1,4 @@
-"""Merges low-rank adapters into their linear maps, W + s·A·B, in float64."""
+"""Merges low-rank adapters (LoRA) into their linear maps, W + s·A·B, in float64."""
 
 from __future__ import annotations
 
@@ -10,39 +10,44 @@ from torch import Tensor
 
 from atomgraph.errors import FormatError
 from atomgraph.formats.mace.module_tree import Tree
+from atomgraph.old_names import old_names_of
 
 
-def merged(tree: Tree) -> Tree:
-    """The tree with each adapter in place of its wrapper; ``adapters`` of the root says how many there were."""
+def merge_adapters(tree: Tree) -> Tree:
+    """Return the tree with all adapters merged into their linear maps; ``adapters`` of the root is their number."""
     count = [0]
-    result = _merged(tree, count)
+    result = _merge(tree, count)
     result.adapters = count[0]
     return result
 
 
-def _merged(tree: Tree, count: list[int]) -> Tree:
-    if tree.kind in _WAYS:
+def _merge(tree: Tree, count: list[int]) -> Tree:
+    """Return a merged part; the number of adapters is added to ``count[0]``."""
+    if tree.kind in _WEIGHT_CHANGES:
         count[0] += 1
         base, scaling = tree["base"], float(tree.attribute("scaling", int, float))
-        change = _WAYS[tree.kind](tree)
+        change = _WEIGHT_CHANGES[tree.kind](tree)
         weight = base.tensor("weight")
         if change.shape != weight.shape:
             raise FormatError(
                 f"its {tree.kind} changes weights of shape {tuple(weight.shape)} by {tuple(change.shape)}"
             )
         return replace(base, parameters={**base.parameters, "weight": weight.double() + scaling * change})
-    tree.children = {name: _merged(child, count) for name, child in tree.children.items()}
+    tree.children = {name: _merge(child, count) for name, child in tree.children.items()}
     return tree
 
 
-def _of_e3nn(tree: Tree) -> Tensor:
-    """Path by path of the map: the sum over ways through the low rank, in the units of the map's own path weights."""
+def _e3nn_change(tree: Tree) -> Tensor:
+    """Return A·B of an ``o3.Linear``, flat, in the normalisation of its path weights.
+
+    The change of a path is the sum over all pairs of a path of A and a path of B with the same ends.
+    """
     change = []
     base, down, up = (_paths(tree[name]) for name in ("base", "lora_A", "lora_B"))
     ends = {(i, o) for i, o, *_ in base}
     for (i, _, _, _), (_, o, _, _) in ((a, b) for a in down for b in up if a[1] == b[0]):
         if (i, o) not in ends:
-            raise FormatError("its LoRAO3Linear adapts a path that the map itself does not have")
+            raise FormatError("its LoRAO3Linear adapts a path that the linear map does not have")
     for source, target, weight, factor in base:
         total = torch.zeros_like(weight, dtype=torch.float64)
         for a_in, a_out, a, a_factor in down:
@@ -54,7 +59,7 @@ def _of_e3nn(tree: Tree) -> Tensor:
 
 
 def _paths(linear: Tree) -> list[tuple[int, int, Tensor, float]]:
-    """(in, out, weight (n_in, n_out), path weight) of an ``o3.Linear`` without bias."""
+    """Return (input block, output block, weight (n_in, n_out), path weight) for each path of an ``o3.Linear``."""
     result, start, flat = [], 0, linear.tensor("weight").reshape(-1)
     for source, target, shape, factor in linear.attribute("instructions", list, tuple):
         if source < 0:
@@ -64,12 +69,17 @@ def _paths(linear: Tree) -> list[tuple[int, int, Tensor, float]]:
     return result
 
 
-def _of_network(tree: Tree) -> Tensor:
+def _network_change(tree: Tree) -> Tensor:
+    """Return A·B of a layer of a radial network."""
     return tree.tensor("lora_A").double() @ tree.tensor("lora_B").double()
 
 
-def _of_dense(tree: Tree) -> Tensor:
+def _dense_change(tree: Tree) -> Tensor:
+    """Return B·A of a ``torch.nn.Linear``."""
     return tree.tensor("lora_B.weight").double() @ tree.tensor("lora_A.weight").double()
 
 
-_WAYS = {"LoRAO3Linear": _of_e3nn, "LoRAFCLayer": _of_network, "LoRADenseLinear": _of_dense}
+_WEIGHT_CHANGES = {"LoRAO3Linear": _e3nn_change, "LoRAFCLayer": _network_change, "LoRADenseLinear": _dense_change}
+
+
+__getattr__ = old_names_of(__name__)

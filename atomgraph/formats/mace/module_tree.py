@@ -1,4 +1,4 @@
-"""A saved module as a tree of parameters, buffers, attributes and children, by their names in the file."""
+"""``ModuleTree``: the modules of a MACE file as a tree of parameters, buffers, attributes and submodules."""
 
 from __future__ import annotations
 
@@ -10,23 +10,36 @@ from torch import Tensor
 
 from atomgraph.errors import FormatError
 from atomgraph.formats.mace.archive import Archive
-from atomgraph.formats.mace.decode import Plain, items_of
+from atomgraph.formats.mace.decode import ValueDecoder, dict_items
 from atomgraph.formats.mace.safe_pickle import PickledObject
+from atomgraph.old_names import old_names_of
 
-_DEEPEST, _MOST = 40, 100_000
-_HOOKS = ("_backward", "_forward", "_state_dict", "_load_state", "_non_persistent", "_is_full", "_full_backward")
-_SKIPPED = {"_parameters", "_buffers", "_modules", "training", "__codegen__", "_graph", "_code"}
+_MAX_DEPTH, _MAX_MODULES = 40, 100_000
+_HOOK_PREFIXES = (
+    "_backward",
+    "_forward",
+    "_state_dict",
+    "_load_state",
+    "_non_persistent",
+    "_is_full",
+    "_full_backward",
+)
+_SKIPPED_ATTRIBUTES = {"_parameters", "_buffers", "_modules", "training", "__codegen__", "_graph", "_code"}
 
 
 @dataclass
 class Tree:
-    """One module of a file. kind, module: name of its class, and where that lives.
+    """One module of a file, with its submodules.
 
     Attributes:
-        parameters, buffers: Own tensors by name.
-        attributes: Everything else, as plain values.
-        trained: Which parameters.
-        adapters: How many low-rank adapters were merged, on the root.
+        kind: Name of the class of the module.
+        module: Name of the Python module that defines the class.
+        children: Submodules by name.
+        parameters: Parameters of this module by name, without submodules.
+        buffers: Buffers of this module by name, without submodules.
+        attributes: All other attributes by name, as plain Python values.
+        trained: Whether each parameter was trained, by name.
+        adapters: Number of merged low-rank adapters; set on the root only.
     """
 
     kind: str
@@ -39,7 +52,7 @@ class Tree:
     adapters: int = 0
 
     def get(self, path: str) -> Tree | None:
-        """The part at a dotted path, or None."""
+        """Return the submodule at a dotted path; None if there is none."""
         part: Tree | None = self
         for name in path.split("."):
             part = None if part is None else part.children.get(name)
@@ -55,25 +68,25 @@ class Tree:
         return part
 
     def find_tensor(self, path: str) -> Tensor | None:
-        """The parameter, buffer or tensor attribute at a dotted path, or None."""
+        """Return the parameter, buffer or tensor attribute at a dotted path; None if there is none."""
         owner_path, _, name = path.rpartition(".")
         owner = self.get(owner_path) if owner_path else self
         if owner is None:
             return None
-        for place in (owner.parameters, owner.buffers, owner.attributes):
-            if isinstance(result := place.get(name), Tensor):
+        for tensors in (owner.parameters, owner.buffers, owner.attributes):
+            if isinstance(result := tensors.get(name), Tensor):
                 return result
         return None
 
     def tensor(self, path: str) -> Tensor:
-        """The same; FormatError where it is missing."""
+        """Return the parameter, buffer or tensor attribute at a dotted path; FormatError if it is missing."""
         result = self.find_tensor(path)
         if result is None:
             raise FormatError(f"its {self.kind} lacks the tensor {path}")
         return result
 
     def attribute(self, name: str, *kinds: type) -> Any:
-        """An attribute that must be there and of one of these kinds; FormatError otherwise."""
+        """Return an attribute of one of these types; FormatError if it is missing or of another type."""
         value = self.attributes.get(name)
         if not isinstance(value, kinds):
             expected = " or ".join(kind.__name__ for kind in kinds)
@@ -83,65 +96,79 @@ class Tree:
         return value
 
     def walk(self, name: str = "") -> Iterator[tuple[str, Tree]]:
-        """(dotted path, part) of this part and everything below."""
+        """Yield the dotted path and the module for this module and all submodules."""
         yield name, self
         for key, child in self.children.items():
             yield from child.walk(f"{name}.{key}" if name else key)
 
 
 def is_module(value: Any) -> bool:
-    """Is this a stand-in for a torch module?"""
-    return isinstance(value, PickledObject) and any(key == "_modules" for key, _ in items_of(_state(value)))
+    """Return whether an object of the file is a torch module."""
+    return isinstance(value, PickledObject) and any(key == "_modules" for key, _ in dict_items(_state(value)))
 
 
 def _is_graph(value: Any) -> bool:
-    """Is this traced code, which repeats what the modules around it hold?"""
+    """Return whether an object is traced code, which repeats the content of other modules."""
     return isinstance(value, PickledObject) and value.module == "torch.fx.graph_module"
 
 
-def tree_of(archive: Archive) -> Tree:
-    """The tree of an archive whose root is a module."""
-    return _Growing(Plain(archive.tensor)).grow(archive.root, 0)
+def build_tree(archive: Archive) -> Tree:
+    """Return the module tree of an archive with a module as root."""
+    return _TreeBuilder(ValueDecoder(archive.tensor)).build(archive.root, 0)
 
 
-class _Growing:
-    def __init__(self, plain: Plain):
-        self._plain, self._count = plain, 0
+class _TreeBuilder:
+    """Builds module trees, with a limit on depth and number of modules."""
 
-    def grow(self, node: PickledObject, depth: int) -> Tree:
+    def __init__(self, decode: ValueDecoder):
+        self._decode, self._count = decode, 0
+
+    def build(self, node: PickledObject, depth: int) -> Tree:
+        """Return the tree of a module.
+
+        Args:
+            node: The module.
+            depth: Number of modules that contain it.
+
+        Raises:
+            FormatError: If modules are nested too deeply, or a submodule is not a module.
+        """
         self._count += 1
-        if depth > _DEEPEST or self._count > _MOST:
-            raise FormatError("its modules are nested in a circle, or deeper than any model's")
-        fields = {_name(key): value for key, value in items_of(_state(node))}
+        if depth > _MAX_DEPTH or self._count > _MAX_MODULES:
+            raise FormatError("its modules are nested in a circle, or deeper than in any model")
+        fields = {_name(key): value for key, value in dict_items(_state(node))}
         tree = Tree(node.name, node.module)
-        for name, value in items_of(fields.get("_parameters")):
-            if (result := self._plain.parameter(value)) is not None:
+        for name, value in dict_items(fields.get("_parameters")):
+            if (result := self._decode.parameter(value)) is not None:
                 tree.parameters[_name(name)], tree.trained[_name(name)] = result
-        for name, value in items_of(fields.get("_buffers")):
-            if (result := self._plain.parameter(value)) is not None:
+        for name, value in dict_items(fields.get("_buffers")):
+            if (result := self._decode.parameter(value)) is not None:
                 tree.buffers[_name(name)] = result[0]
         for name, value in fields.items():
-            if name not in _SKIPPED and not name.startswith(_HOOKS):
-                tree.attributes[name] = self._plain(value)
-        for name, child in items_of(fields.get("_modules")):
+            if name not in _SKIPPED_ATTRIBUTES and not name.startswith(_HOOK_PREFIXES):
+                tree.attributes[name] = self._decode(value)
+        for name, child in dict_items(fields.get("_modules")):
             if is_module(child):
-                tree.children[_name(name)] = self.grow(child, depth + 1)
+                tree.children[_name(name)] = self.build(child, depth + 1)
             elif child is not None and not _is_graph(child):
                 raise FormatError(
-                    f"its {node.name} has a part {_name(name)} that is no module, but {self._plain(child)!s:.60}"
+                    f"its {node.name} has a part {_name(name)} that is not a module, but {self._decode(child)!s:.60}"
                 )
         return tree
 
 
 def _name(key: Any) -> str:
-    """A name in the file, which is a text."""
+    """Return a name of the file; FormatError if it is not text."""
     if not isinstance(key, str):
-        raise FormatError(f"it names a part by a {type(key).__name__}")
+        raise FormatError(f"the name of a part should be text, but is a {type(key).__name__}")
     return key
 
 
 def _state(node: PickledObject) -> Any:
-    """The attributes of an object: its state, or the pair of dict and slots that some classes give."""
+    """Return the attributes of an object, from its state or from a pair of a dict and slots."""
     if isinstance(node.state, tuple) and len(node.state) == 2:
-        return dict([*items_of(node.state[0]), *items_of(node.state[1])])
+        return dict([*dict_items(node.state[0]), *dict_items(node.state[1])])
     return node.state
+
+
+__getattr__ = old_names_of(__name__)

@@ -1,4 +1,4 @@
-"""Radial functions, distance transforms and repulsion of a MACE file."""
+"""Arguments of radial functions, distance transforms and repulsion from a MACE file."""
 
 from __future__ import annotations
 
@@ -15,14 +15,19 @@ _BASES = {"BesselBasis": "bessel", "GaussianBasis": "gaussian", "ChebychevBasis"
 
 
 def radial_arguments(tree: Tree, elements: Sequence[str]) -> dict[str, Any]:
-    """The arguments of ``RadialEmbedding``, but for elements and cutoff."""
+    """Return the arguments of ``RadialEmbedding``, without elements and cutoff.
+
+    Args:
+        tree: The module ``radial_embedding`` of the file.
+        elements: Chemical symbols of the model.
+    """
     basis = tree["bessel_fn"]
     if basis.kind not in _BASES:
         raise FormatError(f"its radial basis is a {basis.kind}; atomgraph knows {', '.join(_BASES)}")
     result: dict[str, Any] = {
         "n_radial": tree.attribute("out_dim", int),
         "basis": _BASES[basis.kind],
-        "p": _whole(float(tree.tensor("cutoff_fn.p"))),
+        "p": _integer_if_whole(float(tree.tensor("cutoff_fn.p"))),
         "envelope_on": "features" if tree.attributes.get("apply_cutoff", True) else "messages",
         "trainable": bool(basis.parameters),
         "transform": _transform(tree.get("distance_transform"), elements),
@@ -37,13 +42,18 @@ def radial_arguments(tree: Tree, elements: Sequence[str]) -> dict[str, Any]:
 
 
 def repulsion(tree: Tree, elements: Sequence[str]) -> dict[str, Any]:
-    """The arguments of ``Baseline`` for a repulsion; none where the file has none."""
+    """Return the arguments of ``Baseline`` for a repulsion; empty if the file has no repulsion.
+
+    Args:
+        tree: The root module of the file.
+        elements: Chemical symbols of the model.
+    """
     zbl = tree.get("pair_repulsion_fn")
     if zbl is None:
         return {}
     part = ZBL(
         elements,
-        _whole(float(zbl.tensor("p"))),
+        _integer_if_whole(float(zbl.tensor("p"))),
         _radii(zbl, elements),
         zbl.tensor("c").tolist(),
         float(zbl.tensor("a_exp")),
@@ -53,6 +63,7 @@ def repulsion(tree: Tree, elements: Sequence[str]) -> dict[str, Any]:
 
 
 def _transform(tree: Tree | None, elements: Sequence[str]) -> Agnesi | Soft | None:
+    """Return the distance transform; None if the file has none."""
     if tree is None:
         return None
     radii = _radii(tree, elements)
@@ -67,9 +78,11 @@ def _transform(tree: Tree | None, elements: Sequence[str]) -> Agnesi | Soft | No
 
 
 def _radii(tree: Tree, elements: Sequence[str]) -> list[float]:
+    """Return the covalent radius of each element, Å."""
     table = tree.tensor("covalent_radii")
     return [float(table[atomic_numbers[symbol]]) for symbol in elements]
 
 
-def _whole(number: float) -> float:
+def _integer_if_whole(number: float) -> float:
+    """Return a whole number as an integer."""
     return int(number) if number == int(number) else number

@@ -1,7 +1,7 @@
-"""Reads a pickle as data: every class and function in it becomes a ``PickledObject``; nothing is imported or called.
+"""Safe reader of pickles: every class and function becomes a ``PickledObject``; nothing is imported or called.
 
-A pickle is a small program that may call anything. Its steps are first checked against a short list of allowed ones. Then
-Python's unpickler runs them, with one change: each name gives a new class that only stores its arguments.
+A pickle is a program that can call any function. Here its instructions are first compared with a list of allowed
+instructions. Then Python's unpickler runs them with one change: each name becomes a new class that only stores arguments.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from atomgraph.errors import FormatError
+from atomgraph.old_names import old_names_of
 
-_MOST_STEPS = 3_000_000  # a file of a foundation model has some ten thousand
-_MOST_NAMES = 20_000
-_STEPS = frozenset(
+_MAX_INSTRUCTIONS = 3_000_000  # a file of a foundation model has some ten thousand
+_MAX_NAMES = 20_000
+_ALLOWED_INSTRUCTIONS = frozenset(
     name
     for line in (
         "PROTO FRAME STOP POP POP_MARK DUP MARK NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 LONG1 LONG4 BINFLOAT",
@@ -28,22 +29,28 @@ _STEPS = frozenset(
     )
     for name in line.split()
 )
-_MOST_TUPLES = 20_000  # in all
-_MOST_IN_TUPLE = (
-    100_000  # values inside a tuple and the tuples in it; a tuple used as a key is hashed through all of them
-)
-_TUPLES = frozenset({"TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"})
-_KEEPS = frozenset({"BINPUT", "LONG_BINPUT"})
+_MAX_TUPLES = 20_000  # per file
+_MAX_TUPLE_VALUES = 100_000  # in a tuple and its inner tuples; a tuple as a key is hashed with all its values
+_TUPLE_INSTRUCTIONS = frozenset({"TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"})
+_MEMO_INSTRUCTIONS = frozenset({"BINPUT", "LONG_BINPUT"})
 
 
 class PickledObject:
-    """Stands for an object of a file: what it was made from, the state it was given, what was put into it."""
+    """An object of a file, stored as data.
+
+    Attributes:
+        module: Name of the Python module of the class.
+        name: Name of the class or function.
+        args: Arguments of the call.
+        state: State of the object.
+        items: Appended values, or (key, value) pairs.
+    """
 
     module: str = ""
     name: str = ""
     args: tuple[Any, ...]
     state: Any
-    items: list[Any]  # values appended, or (key, value)
+    items: list[Any]
 
     def __new__(cls, *args: Any, **_: Any) -> PickledObject:
         self = object.__new__(cls)
@@ -57,15 +64,15 @@ class PickledObject:
         self.state = state
 
     def append(self, value: Any) -> None:
-        """What a list's steps call."""
+        """Store an appended value."""
         self.items.append(value)
 
     def extend(self, values: Any) -> None:
-        """What a list's steps call."""
+        """Store appended values."""
         self.items.extend(values)
 
     def add(self, value: Any) -> None:
-        """What a set's steps call."""
+        """Store an added value."""
         self.items.append(value)
 
     def __setitem__(self, key: Any, value: Any) -> None:
@@ -73,13 +80,19 @@ class PickledObject:
 
     @property
     def path(self) -> str:
-        """The dotted name of what it stands for."""
+        """Dotted name of the class or function."""
         return f"{self.module}.{self.name}"
 
 
 @dataclass(frozen=True, eq=False)
-class Stored:
-    """Numbers of a tensor in a record of the archive: ``data/<key>``."""
+class StorageReference:
+    """Reference to the numbers of a tensor, which are in the record ``data/<key>`` of the archive.
+
+    Attributes:
+        kind: Name of torch's storage class, which determines the dtype.
+        key: Name of the record.
+        size: Number of numbers.
+    """
 
     kind: str
     key: str
@@ -87,12 +100,12 @@ class Stored:
 
 
 def read_pickle(content: bytes) -> Any:
-    """The root of a pickle: plain values, ``PickledObject`` and ``Stored`` objects, and classes made from ``PickledObject``.
+    """Return the root object of a pickle, made of plain values, ``PickledObject`` and ``StorageReference``.
 
     Raises:
-        FormatError: For steps that no saved module needs, and for a pickle that is damaged.
+        FormatError: If the pickle is damaged, or has an instruction that is not allowed.
     """
-    _check_steps(content)
+    _check_instructions(content)
     try:
         return _Reader(io.BytesIO(content)).load()
     except FormatError:
@@ -101,16 +114,18 @@ def read_pickle(content: bytes) -> Any:
         raise FormatError(f"its data.pkl is damaged ({type(error).__name__}: {_short(error)})") from None
 
 
-def _check_steps(content: bytes) -> None:
-    """Only steps on the list, and places of the memory that steps could have filled."""
-    tuples = 0
+def _check_instructions(content: bytes) -> None:
+    """Raise FormatError for instructions that are not allowed, for too many, and for invalid indices of the memo."""
+    n_tuples = 0
     try:
-        for count, (step, argument, _) in enumerate(pickletools.genops(content)):
-            tuples += step.name in _TUPLES
-            if step.name not in _STEPS:
-                raise FormatError(f"its data.pkl has a step {step.name}, which no saved module needs")
-            if count > _MOST_STEPS or tuples > _MOST_TUPLES or (step.name in _KEEPS and int(argument or 0) > count):
-                raise FormatError("its data.pkl has steps that no saved module needs")
+        for count, (instruction, argument, _) in enumerate(pickletools.genops(content)):
+            name = instruction.name
+            n_tuples += name in _TUPLE_INSTRUCTIONS
+            if name not in _ALLOWED_INSTRUCTIONS:
+                raise FormatError(f"its data.pkl has an instruction {name}, which no saved module needs")
+            is_invalid_index = name in _MEMO_INSTRUCTIONS and int(argument or 0) > count
+            if count > _MAX_INSTRUCTIONS or n_tuples > _MAX_TUPLES or is_invalid_index:
+                raise FormatError("its data.pkl has instructions that no saved module needs")
     except FormatError:
         raise
     except Exception as error:
@@ -118,74 +133,81 @@ def _check_steps(content: bytes) -> None:
 
 
 class _Reader(pickle._Unpickler):
-    """Python's own machine as it is written in Python, so that tuples can be weighed as they are made."""
+    """Python's unpickler, in its implementation in Python, with a limit on the size of tuples."""
 
     stack: list[Any]
     dispatch: ClassVar[dict[int, Callable[[Any], None]]] = dict(pickle._Unpickler.dispatch)
 
     def __init__(self, file: io.BytesIO):
         super().__init__(file)
-        self._made: dict[tuple[str, str], type[PickledObject]] = {}
-        self._weights: dict[int, tuple[int, Any]] = {}  # of tuples by id, which are kept so that no id comes twice
+        self._classes: dict[tuple[str, str], type[PickledObject]] = {}
+        self._tuple_sizes: dict[int, tuple[int, Any]] = {}  # id: size and tuple; the reference keeps the id unique
 
-    def _weigh(self) -> None:
-        """Refuse the tuple on top of the stack if it holds too much, counted as often as it is held."""
-        built = self.stack[-1]
-        weight = 1 + sum(
-            self._weights[id(item)][0] if type(item) is tuple and id(item) in self._weights else 1 for item in built
+    def check_top_tuple(self) -> None:
+        """Raise FormatError if the tuple on top of the stack has too many values, repeated values included."""
+        values = self.stack[-1]
+        size = 1 + sum(
+            self._tuple_sizes[id(item)][0] if type(item) is tuple and id(item) in self._tuple_sizes else 1
+            for item in values
         )
-        if weight > _MOST_IN_TUPLE:
+        if size > _MAX_TUPLE_VALUES:
             raise FormatError("its data.pkl nests tuples that no saved module needs")
-        if built:
-            self._weights[id(built)] = weight, built
+        if values:
+            self._tuple_sizes[id(values)] = size, values
 
     def find_class(self, module: str, name: str) -> type[PickledObject]:
-        """A stand-in for whatever is named; the same one for the same name. Nothing is imported."""
+        """Return a subclass of ``PickledObject`` for a name, always the same one. Nothing is imported."""
         key = str(module), str(name)
-        if key not in self._made:
-            if len(self._made) >= _MOST_NAMES:
+        if key not in self._classes:
+            if len(self._classes) >= _MAX_NAMES:
                 raise FormatError("its data.pkl names more classes than any model has")
-            self._made[key] = type("PickledObject", (PickledObject,), {"module": key[0], "name": key[1]})
-        return self._made[key]
+            self._classes[key] = type("PickledObject", (PickledObject,), {"module": key[0], "name": key[1]})
+        return self._classes[key]
 
-    def persistent_load(self, pid: Any) -> Stored:
-        """Where a tensor's numbers are; the device that they were on does not matter."""
+    def persistent_load(self, pid: Any) -> StorageReference:
+        """Return the reference to the numbers of a tensor; the device in the file is ignored."""
         if isinstance(pid, tuple) and len(pid) == 5 and pid[0] == "storage":
             _, kind, key, _, size = pid
-            named = (
+            is_storage_class = (
                 isinstance(kind, type) and issubclass(kind, PickledObject) and kind.module in ("torch", "torch.storage")
             )
-            if named and isinstance(key, str) and type(size) is int and size >= 0:
-                return Stored(kind.name, key, size)
+            if is_storage_class and isinstance(key, str) and type(size) is int and size >= 0:
+                return StorageReference(kind.name, key, size)
         raise FormatError("its data.pkl refers to something that is no tensor's storage")
 
 
-def _weighed(code: int) -> Callable[[Any], None]:
-    make = pickle._Unpickler.dispatch[code]
+def _with_size_check(code: int) -> Callable[[Any], None]:
+    """Return the function of an instruction that makes a tuple, with a check of its size."""
+    run = pickle._Unpickler.dispatch[code]
 
-    def step(reader: Any) -> None:
-        make(reader)
-        reader._weigh()
+    def run_checked(reader: Any) -> None:
+        run(reader)
+        reader.check_top_tuple()
 
-    return step
+    return run_checked
 
 
-def _called(code: int) -> Callable[[Any], None]:
-    make = pickle._Unpickler.dispatch[code]
+def _with_argument_check(code: int) -> Callable[[Any], None]:
+    """Return the function of an instruction that makes an object, with a check that its arguments are a tuple."""
+    run = pickle._Unpickler.dispatch[code]
 
-    def step(reader: Any) -> None:
+    def run_checked(reader: Any) -> None:
         if type(reader.stack[-1]) is not tuple:
-            raise pickle.UnpicklingError("arguments are no tuple")
-        make(reader)
+            raise pickle.UnpicklingError("arguments are not a tuple")
+        run(reader)
 
-    return step
+    return run_checked
 
 
 for _code in (pickle.TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3):
-    _Reader.dispatch[_code[0]] = _weighed(_code[0])
+    _Reader.dispatch[_code[0]] = _with_size_check(_code[0])
 for _code in (pickle.REDUCE, pickle.NEWOBJ):
-    _Reader.dispatch[_code[0]] = _called(_code[0])
+    _Reader.dispatch[_code[0]] = _with_argument_check(_code[0])
 
 
 def _short(error: Exception) -> str:
+    """Return the first 120 characters of an error message."""
     return str(error).splitlines()[0][:120] if str(error) else "no reason given"
+
+
+__getattr__ = old_names_of(__name__)

@@ -1,6 +1,6 @@
-"""Make mace-torch's ``.model`` of the archive that atomgraph wrote: ``python to_mace_torch.py IN.npz OUT.model``.
+"""Convert an archive of atomgraph to mace-torch's ``.model``: ``python to_mace_torch.py IN.npz OUT.model``.
 
-Runs by itself, in an environment with mace-torch 0.3.16 or later; atomgraph need not be installed there.
+The script needs an environment with mace-torch 0.3.16 or later, and does not need atomgraph.
 """
 
 import json
@@ -9,23 +9,29 @@ import sys
 
 import numpy as np
 
-OWN = ("dtype", "trainable_bessel", "biased_readout", "gate", "avg_num_neighbors")  # not arguments of the constructor
+OTHER_SETTINGS = (
+    "dtype",
+    "trainable_bessel",
+    "biased_readout",
+    "gate",
+    "avg_num_neighbors",
+)  # not arguments of the constructor
 
 
 def main(source, target):
-    """Build with mace-torch's own constructor, put the numbers in, save."""
-    os.environ.setdefault("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")  # e3nn 0.4.4 loads its own constants
+    """Build the model with mace-torch's constructor, set its tensors, and save it."""
+    os.environ.setdefault("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")  # e3nn 0.4.4 loads constants from a pickle
     import torch
     from e3nn import o3
     from mace import modules
     from mace.modules.blocks import NonLinearBiasReadoutBlock, NonLinearReadoutBlock
 
     with np.load(source, allow_pickle=False) as archive:
-        told = json.loads(archive["arguments"].tobytes())
+        settings = json.loads(archive["arguments"].tobytes())
         arrays = {name: archive[name] for name in archive.files if name != "arguments"}
-    dtype = getattr(torch, told["dtype"])
+    dtype = getattr(torch, settings["dtype"])
     torch.set_default_dtype(dtype)
-    arguments = {name: value for name, value in told.items() if name not in OWN}
+    arguments = {name: value for name, value in settings.items() if name not in OTHER_SETTINGS}
     for name in ("hidden_irreps", "MLP_irreps", "edge_irreps"):
         arguments[name] = None if arguments[name] is None else o3.Irreps(arguments[name])
     for name in ("interaction_cls_first", "interaction_cls"):
@@ -34,57 +40,58 @@ def main(source, target):
         atomic_inter_scale=arrays["scale_shift.scale"].tolist(),
         atomic_inter_shift=arrays["scale_shift.shift"].tolist(),
         atomic_energies=arrays["atomic_energies_fn.atomic_energies"],
-        num_elements=len(told["atomic_numbers"]),
-        avg_num_neighbors=told["avg_num_neighbors"][0],
-        gate=modules.gate_dict[told["gate"]],
-        readout_cls=NonLinearBiasReadoutBlock if told["biased_readout"] else NonLinearReadoutBlock,
+        num_elements=len(settings["atomic_numbers"]),
+        avg_num_neighbors=settings["avg_num_neighbors"][0],
+        gate=modules.gate_dict[settings["gate"]],
+        readout_cls=NonLinearBiasReadoutBlock if settings["biased_readout"] else NonLinearReadoutBlock,
         use_reduced_cg=False,
         **arguments,
     )
-    for interaction, number in zip(model.interactions, told["avg_num_neighbors"], strict=True):
+    for interaction, number in zip(model.interactions, settings["avg_num_neighbors"], strict=True):
         interaction.avg_num_neighbors = number
-    if told["trainable_bessel"]:
+    if settings["trainable_bessel"]:
         basis = model.radial_embedding.bessel_fn
-        places = basis.bessel_weights
+        bessel_weights = basis.bessel_weights
         del basis.bessel_weights
-        basis.bessel_weights = torch.nn.Parameter(places.clone())
+        basis.bessel_weights = torch.nn.Parameter(bessel_weights.clone())
     fill(model, arrays, dtype, torch)
     torch.save(model, target)
-    print(f"{target}: {sum(p.numel() for p in model.parameters())} learned numbers, {told['dtype']}")
+    print(f"{target}: {sum(p.numel() for p in model.parameters())} learned numbers, {settings['dtype']}")
 
 
 def fill(model, arrays, dtype, torch):
-    """Every array into the tensor of its name; every learned number must have come."""
+    """Copy each array into the tensor of its name; exit with an error if a parameter has no array."""
     with torch.no_grad():
         for name, array in arrays.items():
             owner_name, _, key = name.rpartition(".")
             owner = model.get_submodule(owner_name)
-            old = (
+            tensor = (
                 getattr(owner, key)
                 if not (key.isdigit() and isinstance(owner, torch.nn.ParameterList))
                 else owner[int(key)]
             )
-            new = torch.from_numpy(array.copy()).to(dtype if old.is_floating_point() else old.dtype)
-            if new.numel() == old.numel():
-                old.copy_(new.reshape(old.shape))
-            elif "contractions" in name:  # another basis of couplings than mace-torch builds
-                _replace(owner, key, new, old, torch)
+            values = torch.from_numpy(array.copy()).to(dtype if tensor.is_floating_point() else tensor.dtype)
+            if values.numel() == tensor.numel():
+                tensor.copy_(values.reshape(tensor.shape))
+            elif "contractions" in name:  # couplings in another basis than that of mace-torch
+                _replace(owner, key, values, tensor, torch)
             else:
-                raise SystemExit(f"{name} has {new.numel()} numbers, mace-torch wants {old.numel()}")
-    left = [name for name, value in model.named_parameters() if name not in arrays and value.numel() and value.any()]
-    if left:
-        raise SystemExit(f"no numbers came for {left[:3]}")
+                raise SystemExit(f"{name} has {values.numel()} numbers, but mace-torch needs {tensor.numel()}")
+    missing = [name for name, value in model.named_parameters() if name not in arrays and value.numel() and value.any()]
+    if missing:
+        raise SystemExit(f"the archive has no numbers for {missing[:3]}")
 
 
-def _replace(owner, key, new, old, torch):
-    if not isinstance(old, torch.nn.Parameter):
-        setattr(owner, key, new)
+def _replace(owner, key, values, tensor, torch):
+    """Replace a tensor of a module by values of another shape."""
+    if not isinstance(tensor, torch.nn.Parameter):
+        setattr(owner, key, values)
         return
-    shaped = torch.nn.Parameter(new.reshape(old.shape[0], -1, old.shape[2]))
+    parameter = torch.nn.Parameter(values.reshape(tensor.shape[0], -1, tensor.shape[2]))
     if key.isdigit():
-        owner[int(key)] = shaped
+        owner[int(key)] = parameter
     else:
-        setattr(owner, key, shaped)
+        setattr(owner, key, parameter)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The table of tensors in a MACE file and in ours, for reading, writing and comparing gradients."""
+"""Correspondence between tensors of mace-torch and of atomgraph, for reading, writing and comparison of gradients."""
 
 from __future__ import annotations
 
@@ -12,19 +12,25 @@ from e3nn import o3
 from torch import Tensor
 
 from atomgraph.errors import FormatError
+from atomgraph.old_names import OldAttribute, old_names_of
 
 
 @dataclass(frozen=True)
 class TensorSlice:
-    """``ours[place] = theirs.flatten()[start : end : step].reshape(shape).permute(order)``.
+    """``tensor[place] = mace_tensor.flatten()[start : end : step].reshape(shape).permute(order)``.
 
     Attributes:
-        theirs, ours: Names in the two state dicts.
-        place: Where in our tensor, () for all of it.
+        mace_name: Name of the tensor in mace-torch's state dict.
+        name: Name of the tensor in atomgraph's state dict.
+        shape: Shape of the slice in mace-torch, before ``order``.
+        start: First element of the slice in the flat tensor of mace-torch.
+        order: Order of axes; None for no change.
+        place: Index in atomgraph's tensor; () for all of it.
+        step: Distance of consecutive elements in the flat tensor of mace-torch.
     """
 
-    theirs: str
-    ours: str
+    mace_name: str
+    name: str
     shape: tuple[int, ...]
     start: int = 0
     order: tuple[int, ...] | None = None
@@ -33,29 +39,42 @@ class TensorSlice:
 
     @property
     def end(self) -> int:
-        """Where the piece ends in their flat tensor."""
+        """End of the slice in the flat tensor of mace-torch."""
         return self.start + (prod(self.shape) - 1) * self.step + 1
 
-    def to_ours(self, theirs: Tensor, ours: Tensor) -> None:
-        """Copy from their tensor into ours."""
-        part = theirs.reshape(-1)[self.start : self.end : self.step].reshape(self.shape)
-        ours[self.place] = part if self.order is None else part.permute(self.order)
+    theirs = OldAttribute("mace_name")
+    ours = OldAttribute("name")
 
-    def to_theirs(self, ours: Tensor, theirs: Tensor) -> None:
-        """Copy from our tensor into theirs, which is contiguous."""
-        part = ours[self.place]
+    def copy_from_mace(self, mace_tensor: Tensor, tensor: Tensor) -> None:
+        """Copy the slice from mace-torch's tensor into atomgraph's tensor."""
+        part = mace_tensor.reshape(-1)[self.start : self.end : self.step].reshape(self.shape)
+        tensor[self.place] = part if self.order is None else part.permute(self.order)
+
+    def copy_to_mace(self, tensor: Tensor, mace_tensor: Tensor) -> None:
+        """Copy the slice from atomgraph's tensor into mace-torch's tensor, which is contiguous."""
+        part = tensor[self.place]
         if self.order is not None:
             part = part.permute([self.order.index(axis) for axis in range(len(self.order))])
-        theirs.view(-1)[self.start : self.end : self.step] = part.reshape(-1)
+        mace_tensor.view(-1)[self.start : self.end : self.step] = part.reshape(-1)
+
+    to_ours = OldAttribute("copy_from_mace")
+    to_theirs = OldAttribute("copy_to_mace")
 
 
-def whole(theirs: str, ours: str, shape: Sequence[int], order: tuple[int, ...] | None = None) -> TensorSlice:
-    """All of a tensor, in another shape or with other axes."""
-    return TensorSlice(theirs, ours, tuple(shape), order=order)
+def whole_tensor(mace_name: str, name: str, shape: Sequence[int], order: tuple[int, ...] | None = None) -> TensorSlice:
+    """Return the slice of a complete tensor, which may have another shape or order of axes."""
+    return TensorSlice(mace_name, name, tuple(shape), order=order)
 
 
-def linear(theirs: str, ours: str, irreps_in: o3.Irreps, irreps_out: o3.Irreps) -> Iterator[TensorSlice]:
-    """``o3.Linear``: flat weights, path after path, input outside; here one matrix for each irrep, its inputs concatenated."""
+def linear_slices(mace_path: str, path: str, irreps_in: o3.Irreps, irreps_out: o3.Irreps) -> Iterator[TensorSlice]:
+    """Yield the slices of an ``o3.Linear``: flat weights of all paths, here one matrix for each irrep.
+
+    Args:
+        mace_path: Dotted path of the module in mace-torch.
+        path: Dotted path of the module in atomgraph.
+        irreps_in: Irreps of the input.
+        irreps_out: Irreps of the output.
+    """
     start = 0
     rows: dict[o3.Irrep, int] = {}
     for n_in, irrep in irreps_in:
@@ -64,61 +83,74 @@ def linear(theirs: str, ours: str, irreps_in: o3.Irreps, irreps_out: o3.Irreps) 
         for n_out, out in irreps_out:
             if out == irrep:
                 place = (slice(first, first + n_in),)
-                yield TensorSlice(f"{theirs}.weight", f"{ours}.weights.{irrep}", (n_in, n_out), start, place=place)
+                yield TensorSlice(f"{mace_path}.weight", f"{path}.weights.{irrep}", (n_in, n_out), start, place=place)
                 start += n_in * n_out
 
 
-def element_linear(
-    theirs: str, ours: str, n_elements: int, irreps_in: o3.Irreps, irreps_out: o3.Irreps
+def element_linear_slices(
+    mace_path: str, path: str, n_elements: int, irreps_in: o3.Irreps, irreps_out: o3.Irreps
 ) -> Iterator[TensorSlice]:
-    """``o3.FullyConnectedTensorProduct`` with one-hot scalars: flat, each path (n_in, n_elements, n_out)."""
+    """Yield the slices of an ``o3.FullyConnectedTensorProduct`` with one-hot elements: each path (n_in, n_elements, n_out)."""
     start = 0
     for n_in, irrep in irreps_in:
         for n_out, out in irreps_out:
             if out == irrep:
                 shape = (n_in, n_elements, n_out)
-                yield TensorSlice(f"{theirs}.weight", f"{ours}.weights.{irrep}", shape, start, (1, 0, 2))
+                yield TensorSlice(f"{mace_path}.weight", f"{path}.weights.{irrep}", shape, start, (1, 0, 2))
                 start += prod(shape)
 
 
-def to_ours(
-    pieces: Sequence[TensorSlice], theirs: Callable[[str], Tensor], like: Mapping[str, Tensor], dtype: torch.dtype
+def convert_from_mace(
+    slices: Sequence[TensorSlice], get_tensor: Callable[[str], Tensor], like: Mapping[str, Tensor], dtype: torch.dtype
 ) -> dict[str, Tensor]:
-    """Our tensors by name, from theirs.
-
-    FormatError where their tensor holds more or fewer numbers than the pieces of it.
+    """Return atomgraph's tensors by name, from those of mace-torch.
 
     Args:
-        like: Tensors of the shapes wanted.
-        dtype: Of real numbers.
+        slices: Slices of all tensors.
+        get_tensor: Function that returns a tensor of mace-torch by name.
+        like: Tensors with the shapes of the result, by name.
+        dtype: Dtype of real numbers in the result.
+
+    Raises:
+        FormatError: If a tensor of mace-torch has more or fewer numbers than its slices.
     """
     result: dict[str, Tensor] = {}
-    for name, size in sizes(pieces).items():
-        if theirs(name).numel() != size:
-            raise FormatError(f"the tensor {name} has {theirs(name).numel()} numbers where {size} were expected")
-    for piece in pieces:
-        source = theirs(piece.theirs)
-        if piece.ours not in result:
-            shape = like[piece.ours].shape
-            result[piece.ours] = torch.zeros(shape, dtype=dtype if source.is_floating_point() else source.dtype)
-        piece.to_ours(source, result[piece.ours])
+    for mace_name, size in mace_sizes(slices).items():
+        n_numbers = get_tensor(mace_name).numel()
+        if n_numbers != size:
+            raise FormatError(f"the tensor {mace_name} has {n_numbers} numbers where {size} were expected")
+    for tensor_slice in slices:
+        mace_tensor = get_tensor(tensor_slice.mace_name)
+        if tensor_slice.name not in result:
+            shape = like[tensor_slice.name].shape
+            real_or_integer = dtype if mace_tensor.is_floating_point() else mace_tensor.dtype
+            result[tensor_slice.name] = torch.zeros(shape, dtype=real_or_integer)
+        tensor_slice.copy_from_mace(mace_tensor, result[tensor_slice.name])
     return result
 
 
-def to_theirs(pieces: Sequence[TensorSlice], ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Their tensors by name, flat, from ours."""
+def convert_to_mace(slices: Sequence[TensorSlice], tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return mace-torch's tensors by name, flat, from those of atomgraph.
+
+    Args:
+        slices: Slices of all tensors.
+        tensors: Tensors of atomgraph by name.
+    """
     result: dict[str, Tensor] = {}
-    for name, size in sizes(pieces).items():
-        source = next(piece.ours for piece in pieces if piece.theirs == name)
-        result[name] = torch.zeros(size, dtype=ours[source].dtype)
-    for piece in pieces:
-        piece.to_theirs(ours[piece.ours].detach().cpu(), result[piece.theirs])
+    for mace_name, size in mace_sizes(slices).items():
+        name = next(tensor_slice.name for tensor_slice in slices if tensor_slice.mace_name == mace_name)
+        result[mace_name] = torch.zeros(size, dtype=tensors[name].dtype)
+    for tensor_slice in slices:
+        tensor_slice.copy_to_mace(tensors[tensor_slice.name].detach().cpu(), result[tensor_slice.mace_name])
     return result
 
 
-def sizes(pieces: Sequence[TensorSlice]) -> dict[str, int]:
-    """How many numbers each of their tensors holds."""
+def mace_sizes(slices: Sequence[TensorSlice]) -> dict[str, int]:
+    """Return the number of elements of each tensor of mace-torch, by name."""
     result: dict[str, int] = {}
-    for piece in pieces:
-        result[piece.theirs] = max(result.get(piece.theirs, 0), piece.end)
+    for tensor_slice in slices:
+        result[tensor_slice.mace_name] = max(result.get(tensor_slice.mace_name, 0), tensor_slice.end)
     return result
+
+
+__getattr__ = old_names_of(__name__)

@@ -18,7 +18,7 @@ from helpers.mace_mutations import archive, mutated, records
 
 import atomgraph
 from atomgraph.errors import FormatError
-from atomgraph.formats.mace.decode import Plain
+from atomgraph.formats.mace.decode import ValueDecoder
 from atomgraph.formats.mace.safe_pickle import PickledObject
 from atomgraph.models import MACE
 from atomgraph.potential import Potential
@@ -182,11 +182,11 @@ class TestRefusals:
 
         refused(tmp_path, saved(small(), change), "MyInteractionBlock", "RealAgnosticResidualInteractionBlock")
 
-    def test_learned_numbers_without_a_place(self, tmp_path):
+    def test_unsupported_parameters_are_refused(self, tmp_path):
         def change(root, make):
             root.products.extra = torch.nn.Parameter(torch.ones(3))
 
-        refused(tmp_path, saved(small(), change), "products.extra", "no place")
+        refused(tmp_path, saved(small(), change), "products.extra", "does not support")
 
     def test_a_truncated_file(self, tmp_path):
         refused(tmp_path, saved(small())[:-300], "cut short or damaged", "download it again")
@@ -217,16 +217,16 @@ class TestRefusals:
     [
         (b"\x80\x02\x82\x01.", "EXT1"),
         (b"\x80\x02]q\x00h\x05.", "damaged"),
-        (b"\x80\x02r\xff\xff\xff\x7f.", "steps that no saved module needs"),
+        (b"\x80\x02r\xff\xff\xff\x7f.", "instructions that no saved module needs"),
         (b"\x80\x02cos\nsystem\nX\x02\x00\x00\x00lsR.", "damaged"),
         (b"\x80\x02X\x01\x00\x00\x00aQ.", "no tensor's storage"),
         (b"(ios\nsystem\n.", "INST"),
-        (b"\x80\x02})" + b"\x85" * 1_000_000 + b"Ns.", "steps that no saved module needs"),
+        (b"\x80\x02})" + b"\x85" * 1_000_000 + b"Ns.", "instructions that no saved module needs"),
         (b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b".", "no MACE model"),
         (b"\x80\x02})" + b"2\x86" * 60 + b"Ns.", "nests tuples that no saved module needs"),
     ],
 )
-def test_a_pickle_of_odd_steps_is_refused(tmp_path, steps, words):
+def test_a_pickle_with_other_instructions_is_refused(tmp_path, steps, words):
     parts = records(saved(small()))
     name = next(name for name in parts if name.endswith("data.pkl"))
     refused(tmp_path, archive(parts | {name: steps}), words)
@@ -244,7 +244,7 @@ def test_odd_scalars_before_even_ones_are_named_as_not_supported(tmp_path):
         _irreps(root, 1, "2x0o")
 
     content = saved(small(hidden_irreps="2x0e+2x0o+2x1o"), change)
-    refused(tmp_path, content, "2x0o+2x0e+2x1o leave 2x0o", "does not support it", "(2x0e+2x0o+2x1o)")
+    refused(tmp_path, content, "2x0o+2x0e+2x1o give 2x0o", "does not support it", "(2x0e+2x0o+2x1o)")
 
 
 @pytest.mark.parametrize("name", ["Irreps", "Instruction", "getattr"])
@@ -256,7 +256,7 @@ def test_text_that_grows_with_every_level_is_refused(name):
     for _ in range(20):
         value = built(value, value) if name == "getattr" else built((value,) * 4)
     with pytest.raises(FormatError, match=r"texts are longer|irreps of a part|nests values deeper"):
-        Plain(lambda node: None)(value)
+        ValueDecoder(lambda node: None)(value)
 
 
 def test_a_circle_of_modules_ends(tmp_path):

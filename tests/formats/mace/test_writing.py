@@ -12,16 +12,16 @@ from helpers.mace_files import saved, small
 import atomgraph
 from atomgraph.cli import main
 from atomgraph.errors import FormatError
-from atomgraph.formats.mace import open_tree
-from atomgraph.formats.mace.writing import arguments_for_mace, tensors_of, write_for_mace
+from atomgraph.formats.mace import read_tree
+from atomgraph.formats.mace.writing import mace_arguments, mace_tensors, write_for_mace
 from atomgraph.models import GCN
 from atomgraph.potential import Potential
 
 
 def test_the_tensors_are_those_of_the_file(tmp_path):
     (tmp_path / "a.model").write_bytes(saved(small()))
-    tree = open_tree(tmp_path / "a.model")
-    written = tensors_of(atomgraph.load(tmp_path / "a.model").model)
+    tree = read_tree(tmp_path / "a.model")
+    written = mace_tensors(atomgraph.load(tmp_path / "a.model").model)
     learned = {f"{name}.{key}" for name, part in tree.walk() for key in part.parameters}
     assert learned <= written.keys()
     for name, value in written.items():
@@ -41,7 +41,7 @@ def test_the_archive_holds_arrays_and_words_only(tmp_path):
 def test_what_the_constructor_has_no_argument_for_is_refused():
     model = small(layer=[{"radial_hidden": [4]}, {"radial_hidden": [5]}])
     with pytest.raises(FormatError, match="one radial_hidden for all layers"):
-        arguments_for_mace(model)
+        mace_arguments(model)
 
 
 class TestConvert:
