@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 ARGUMENTS: dict[str, dict[str, str]] = {
+    "auto_budget": {"most": "max_edges", "steps": "n_batches"},
+    "closest_contact": {"reach": "limit"},
+    "pack_structures": {"n_wanted": "n_buckets"},
     "AgnosticInteraction": {"hidden": "radial_hidden", "precision": "coupling_dtype", "gain": "activation_gain"},
     "AtomWise": {"channels_in": "irreps_in", "channels_out": "irreps_out"},
     "AttentionResidualInteraction": {

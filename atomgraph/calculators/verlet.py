@@ -11,6 +11,7 @@ import torch
 from atomgraph.errors import GraphError
 from atomgraph.graph.arrays import StructureArrays
 from atomgraph.graph.structure import AtomicGraph, get_charge_and_spin
+from atomgraph.old_names import OldAttribute
 
 MAX_POSITION = 1e6  # Å; atoms of a stable simulation stay below this distance from the origin
 
@@ -49,6 +50,8 @@ class VerletGraph:
             atoms: The structure. Charge and spin are read from ``info``.
         """
         return self._update(StructureArrays.from_ase(atoms), get_charge_and_spin(atoms))
+
+    of = OldAttribute("graph_from_ase")
 
     def graph(
         self, positions: Any, numbers: Any, cell: Any, pbc: Any, *, charge: float = 0.0, spin: float = 1.0

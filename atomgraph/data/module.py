@@ -12,7 +12,7 @@ from atomgraph.data.replay import ReplaySampler
 from atomgraph.data.sampler import EdgeBudgetSampler
 from atomgraph.errors import DataError
 from atomgraph.graph.structure import AtomicGraph
-from atomgraph.old_names import OldAttribute
+from atomgraph.old_names import OldAttribute, with_old_arguments
 
 
 class GraphDataModule(lightning.LightningDataModule):
@@ -123,13 +123,14 @@ class GraphDataModule(lightning.LightningDataModule):
     dry_run = OldAttribute("largest_batch")
 
 
-def auto_budget(graphs: Sequence[AtomicGraph], *, most: int = 100_000, steps: int = 50) -> int:
-    """Return a number of edges per batch that gives about ``steps`` batches per epoch and is enough for each structure.
+@with_old_arguments
+def auto_budget(graphs: Sequence[AtomicGraph], *, max_edges: int = 100_000, n_batches: int = 50) -> int:
+    """Return a number of edges per batch that gives about ``n_batches`` batches per epoch and is enough for each structure.
 
     Args:
         graphs: Training graphs.
-        most: Largest edge budget, unless one structure has more edges.
-        steps: Number of batches per epoch.
+        max_edges: Largest edge budget, unless one structure has more edges.
+        n_batches: Number of batches per epoch.
     """
     n_edges = [graph.n_edges for graph in graphs]
-    return max(1, max(n_edges), max(graph.n_atoms for graph in graphs), min(most, sum(n_edges) // steps))
+    return max(1, max(n_edges), max(graph.n_atoms for graph in graphs), min(max_edges, sum(n_edges) // n_batches))

@@ -8,7 +8,7 @@ from heapq import heapify, heappop, heappush, heapreplace
 
 import numpy as np
 
-from atomgraph.old_names import old_names_of
+from atomgraph.old_names import old_names_of, with_old_arguments
 
 MEAN_FILLING = 0.9  # used fraction of all buckets; the free rest allows different packings in every epoch
 
@@ -49,6 +49,7 @@ def count_buckets(sizes: StructureSizes) -> int:
     return max(len(pack_best_fit(_largest_first(np.arange(len(fits)), sizes), sizes)), min(n_expected, len(fits)))
 
 
+@with_old_arguments
 def pack_structures(order: np.ndarray, sizes: StructureSizes, n_buckets: int) -> list[list[int]]:
     """Pack structures into exactly ``n_buckets`` buckets, as evenly as possible.
 

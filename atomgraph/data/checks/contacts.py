@@ -12,7 +12,7 @@ from ase.data import chemical_symbols, covalent_radii
 from atomgraph.data.checks.findings import WARNING, WRONG, Finding
 from atomgraph.data.frame_names import frame_name
 from atomgraph.graph.neighbours import neighbours_within, vectors_to_neighbours
-from atomgraph.old_names import OldAttribute
+from atomgraph.old_names import OldAttribute, with_old_arguments
 
 SHORT_CONTACT, IMPOSSIBLE_CONTACT = 0.6, 0.3  # distance divided by the sum of covalent radii
 
@@ -38,6 +38,7 @@ class Contact:
     share = OldAttribute("relative_distance")
 
 
+@with_old_arguments
 def closest_contact(atoms: ase.Atoms, limit: float = SHORT_CONTACT) -> Contact | None:
     """Return the pair of atoms with the smallest distance relative to the sum of their covalent radii.
 
