@@ -19,7 +19,7 @@ from measuring.timing import print_table
 
 import atomgraph
 from atomgraph import AtomicGraph
-from atomgraph.analysis.speed import memory_of
+from atomgraph.analysis.speed import peak_memory
 
 REPEATS = (5, 11, 23)  # 1000, 10648, 97336 atoms
 FEW = 3
@@ -33,7 +33,9 @@ def evaluate(form: str, shape: str, dtype: str, repeat: int) -> None:
     potential = potential.to(getattr(torch, dtype)) if form == "as it is" else atomgraph.compile(potential, dtype=dtype)
     potential(AtomicGraph.from_ase(silicon(2), potential.cutoff))
     atoms, start = silicon(repeat), time.process_time()
-    memory = memory_of(lambda: potential(AtomicGraph.from_ase(atoms, potential.cutoff), stress=False), potential.device)
+    memory = peak_memory(
+        lambda: potential(AtomicGraph.from_ase(atoms, potential.cutoff), stress=False), potential.device
+    )
     print(time.process_time() - start, memory / 2**20)
 
 

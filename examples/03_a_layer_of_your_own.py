@@ -65,7 +65,7 @@ def main(n_epochs: int = 20) -> None:
     print("The laws, in float64:")
     for law in laws(potential.double()):
         verdict = "pass" if law.passed else "FAIL"
-        print(f"  {verdict}  {law.name}: {law.figure:.1e} {law.relation} {law.tolerance:.0e} {law.unit}")
+        print(f"  {verdict}  {law.name}: {law.value:.1e} {law.relation} {law.tolerance:.0e} {law.unit}")
 
     graphs = build_graphs(frames, potential.cutoff)
     energies = [float(graph.energy) / graph.n_atoms for graph in graphs]

@@ -10,7 +10,7 @@ from ase.md.verlet import VelocityVerlet
 from ase.optimize import BFGS
 
 import atomgraph
-from atomgraph.analysis.dynamics import give_velocities
+from atomgraph.analysis.dynamics import set_thermal_velocities
 from atomgraph.errors import GraphError
 
 DATA = Path(__file__).parent / "data" / "mlearn_Si" / "train.xyz.gz"
@@ -60,7 +60,7 @@ def main(max_epochs: int = 10) -> None:
     # Dynamics: neighbour lists reach a skin beyond the cutoff, and are rebuilt only when an atom has left it.
     moving = crystal * (2, 2, 2)
     moving.calc = atomgraph.Calculator(potential, dtype="float64", skin=0.5)
-    give_velocities(moving, 600, np.random.default_rng(0))
+    set_thermal_velocities(moving, 600, np.random.default_rng(0))
     energies = []
     dynamics = VelocityVerlet(moving, timestep=1.0 * units.fs)
     dynamics.attach(lambda: energies.append(moving.get_total_energy()))

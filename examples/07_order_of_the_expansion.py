@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from atomgraph import Potential
-from atomgraph.analysis.report.plots import lines
+from atomgraph.analysis.report.plots import line_plot
 from atomgraph.data import build_graphs, collate, least_squares_e0, read
 from atomgraph.fitting import LinearProblem, Noise, Sigma, accumulate
 from atomgraph.fitting.design_matrix import design_matrix
@@ -54,7 +54,7 @@ def main(every: int = 5) -> None:
         told = ", ".join(f"{error:.2f} with {size}" for size, error in zip(sizes, errors, strict=True))
         print(f"  body order {order + 1}: {told} functions")
     FOLDER.mkdir(parents=True, exist_ok=True)
-    drawing = lines(curves, xlabel="functions", ylabel="error of the energy (meV/atom)", log=True, points=True)
+    drawing = line_plot(curves, xlabel="functions", ylabel="error of the energy (meV/atom)", log=True, points=True)
     drawing.savefig(FOLDER / "order.png", dpi=200)
     best = min(np.concatenate([errors for _, errors in curves.values()]))
     print(f"The best of them: {best:.2f} meV/atom; the plot: {FOLDER / 'order.png'}")

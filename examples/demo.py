@@ -16,11 +16,11 @@ from rich.console import Console
 import atomgraph
 from atomgraph.analysis.comparison import FORCES, Comparison, compare
 from atomgraph.analysis.dynamics import nve
-from atomgraph.analysis.equation_of_state import equation_of_state, relaxed
-from atomgraph.analysis.error_tables import Figures
+from atomgraph.analysis.equation_of_state import equation_of_state, relax
+from atomgraph.analysis.error_tables import ErrorStatistics
 from atomgraph.analysis.report.page import Facts, Gallery, Picture, Section
-from atomgraph.analysis.report.plots import lines
-from atomgraph.analysis.report.tables import Column, Table, short
+from atomgraph.analysis.report.plots import line_plot
+from atomgraph.analysis.report.tables import Column, Table, format_number
 from atomgraph.analysis.report.training_report import write_report
 from atomgraph.config.resolve import config_of
 from atomgraph.data import read
@@ -59,7 +59,7 @@ def main() -> None:
     console.rule("[bold]All families[/bold], on structures that none of them has seen")
     console.print(table.rich())
     console.print(DIFFERENCES)
-    best = min(comparisons, key=lambda name: Figures.of(comparisons[name].samples["forces"]).mae)
+    best = min(comparisons, key=lambda name: ErrorStatistics.from_sample(comparisons[name].samples["forces"]).mae)
     console.rule(f"[bold]{best}[/bold] at work: a silicon crystal")
     physics = simulate(potentials[best].double())
     report = write_report(
@@ -86,15 +86,17 @@ def family_table(comparisons: dict[str, Comparison], minutes: dict[str, float]) 
     ]
     rows = []
     for name, comparison in comparisons.items():
-        energy, forces, stress = (Figures.of(comparison.samples[key]) for key in ("energy", "forces", "stress"))
+        energy, forces, stress = (
+            ErrorStatistics.from_sample(comparison.samples[key]) for key in ("energy", "forces", "stress")
+        )
         figures = (energy.mae, energy.rmse, forces.mae, forces.rmse, stress.mae, minutes[name])
-        rows.append([name, *map(short, figures)])
+        rows.append([name, *map(format_number, figures)])
     return Table(columns, rows, note=f"Predicting zero for every force would have an MAE of {zero:.3f} {FORCES.unit}.")
 
 
 def simulate(potential: atomgraph.Potential) -> Section:
     """Relax the cell, go along the volume, let the atoms move."""
-    crystal = relaxed(potential, bulk("Si", cubic=True))
+    crystal = relax(potential, bulk("Si", cubic=True))
     state = equation_of_state(potential, crystal)
     lattice = crystal.cell.cellpar()[0]
     console.print(f"Relaxed lattice constant: {lattice:.3f} Å   (PBE: 5.47 Å, experiment: 5.43 Å)")
@@ -110,7 +112,7 @@ def simulate(potential: atomgraph.Potential) -> Section:
     pictures = [
         Picture(state.figure(), "equation-of-state"),
         Picture(
-            lines(
+            line_plot(
                 {"total energy": (record.time, energy.tolist())},
                 xlabel="time (fs)",
                 ylabel="meV/atom",
@@ -119,7 +121,7 @@ def simulate(potential: atomgraph.Potential) -> Section:
             "energy",
         ),
         Picture(
-            lines(
+            line_plot(
                 {"temperature": (record.time, record.temperature)}, xlabel="time (fs)", ylabel="K", title="Temperature"
             ),
             "temperature",

@@ -1,7 +1,7 @@
 """Progress in a file or a pipe: lines with the total and the time left; tables that are not cut at 80 columns."""
 
 import atomgraph.progress
-from atomgraph.analysis.report.tables import Column, Table, short
+from atomgraph.analysis.report.tables import Column, Table, format_number
 from atomgraph.progress import output_console, track
 
 
@@ -26,4 +26,4 @@ def test_piped_tables_are_not_cut_at_80_columns(monkeypatch, capsys):
 
 
 def test_rounding_of_zero_is_printed_as_zero():
-    assert short(1.2e-16) == "0" and short(-3e-14) == "0" and short(1e-9) == "1.00e-09"
+    assert format_number(1.2e-16) == "0" and format_number(-3e-14) == "0" and format_number(1e-9) == "1.00e-09"

@@ -1,1 +1,1 @@
-"""Error tables, plots, physical laws, the report."""
+"""Analysis of potentials: errors on labelled structures, physical laws, dynamics, speed, and reports."""

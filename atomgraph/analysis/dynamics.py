@@ -1,4 +1,4 @@
-"""Dynamics as a measurement: does the energy stay where it was, and how fast does it go?"""
+"""Molecular dynamics at constant energy, and measures of its quality: drift and fluctuation of the energy, and speed."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ from ase.md.verlet import VelocityVerlet
 
 from atomgraph.calculators import Calculator
 from atomgraph.errors import ConfigError
+from atomgraph.old_names import OldAttribute, old_names_of
 from atomgraph.potential import Potential
 
 
 @dataclass
-class Record:
-    """What a run of dynamics went through, one entry a step, the start included.
+class EnergyRecord:
+    """Energies and temperatures during a run of dynamics: one entry for the initial state and one for each step.
 
     Attributes:
-        time: fs.
-        total: Potential and kinetic energy, eV.
-        temperature: K.
-        seconds: Wall time since the run began.
+        n_atoms: Number of atoms.
+        time: Simulated time, fs.
+        total: Sum of potential and kinetic energy, eV.
+        temperature: Temperature, K.
+        seconds: Wall time since the record was created, s.
     """
 
     n_atoms: int
@@ -33,8 +35,15 @@ class Record:
     seconds: list[float] = field(default_factory=list)
     _start: float = field(default_factory=perf_counter)
 
-    def note(self, atoms: ase.Atoms, time: float) -> None:
-        """Note the state at a time (fs)."""
+    note = OldAttribute("append")
+
+    def append(self, atoms: ase.Atoms, time: float) -> None:
+        """Add an entry for the current state.
+
+        Args:
+            atoms: Atoms with velocities and a calculator.
+            time: Simulated time, fs.
+        """
         self.time.append(time)
         self.total.append(float(atoms.get_potential_energy() + atoms.get_kinetic_energy()))
         self.temperature.append(float(atoms.get_temperature()))
@@ -43,11 +52,11 @@ class Record:
     @property
     def drift(self) -> float:
         """Drift of the total energy by linear regression, meV/atom/ps; NaN for fewer than three entries."""
-        return drift(np.array(self.time), np.array(self.total), self.n_atoms)
+        return energy_drift(np.array(self.time), np.array(self.total), self.n_atoms)
 
     @property
     def fluctuation(self) -> float:
-        """Root mean square of the total energy about its line, meV/atom."""
+        """Root mean square deviation of the total energy from its linear regression over time, meV/atom."""
         if len(self.time) < 3:
             return float("nan")
         line = np.polyval(np.polyfit(self.time, self.total, 1), self.time)
@@ -55,26 +64,44 @@ class Record:
 
     @property
     def seconds_per_step(self) -> float:
-        """Wall time of a step, the first evaluation left out; NaN before there is a step."""
+        """Wall time per step without the first evaluation, s; NaN before the first step."""
         return (self.seconds[-1] - self.seconds[0]) / (len(self.seconds) - 1) if len(self.seconds) > 1 else float("nan")
 
     @property
     def nanoseconds_per_day(self) -> float:
-        """Simulated time per day of wall time, ns."""
+        """Simulated time per day of wall time, ns; NaN before the first step."""
         if len(self.time) < 2:
             return float("nan")
         return 1e-6 * (self.time[-1] - self.time[0]) / max(self.seconds[-1] - self.seconds[0], 1e-12) * 86_400.0
 
 
-def drift(time: np.ndarray, total: np.ndarray, n_atoms: int) -> float:
-    """Drift by linear regression of total energies (eV) over times (fs), meV/atom/ps."""
+def energy_drift(time: np.ndarray, total: np.ndarray, n_atoms: int) -> float:
+    """Return the drift of the total energy by linear regression, meV/atom/ps; NaN for fewer than three entries.
+
+    Args:
+        time: Simulated times, (n_entries,), fs.
+        total: Total energies, (n_entries,), eV.
+        n_atoms: Number of atoms.
+    """
     if len(time) < 3:
         return float("nan")
     return float(np.polyfit(time, total, 1)[0] * 1e6 / n_atoms)
 
 
-def give_velocities(atoms: ase.Atoms, kelvin: float, rng: np.random.Generator) -> None:
-    r"""Momenta drawn from :math:`\mathcal N(0, m k_B T)`, without a motion of the whole, then scaled to T exactly."""
+def set_thermal_velocities(atoms: ase.Atoms, kelvin: float, rng: np.random.Generator) -> None:
+    r"""Set random velocities for a temperature.
+
+    Momenta are drawn from :math:`\mathcal N(0, m k_B T)`. The motion of the centre of mass is removed. Then the momenta are
+    scaled, so that the temperature is exact.
+
+    Args:
+        atoms: Atoms whose momenta are set.
+        kelvin: Temperature, K.
+        rng: Random number generator.
+
+    Raises:
+        ConfigError: If the temperature is negative or not finite.
+    """
     if not (np.isfinite(kelvin) and kelvin >= 0):
         raise ConfigError(f"temperature should be zero or more, in K, but is {kelvin}")
     masses = atoms.get_masses()[:, None]
@@ -82,9 +109,9 @@ def give_velocities(atoms: ase.Atoms, kelvin: float, rng: np.random.Generator) -
     if len(atoms) > 1:
         momenta -= masses * momenta.sum(axis=0) / masses.sum()
     atoms.set_momenta(momenta)
-    now = atoms.get_temperature()
-    if now > 0:
-        atoms.set_momenta(atoms.get_momenta() * np.sqrt(kelvin / now))
+    temperature = atoms.get_temperature()
+    if temperature > 0:
+        atoms.set_momenta(atoms.get_momenta() * np.sqrt(kelvin / temperature))
 
 
 def nve(
@@ -95,19 +122,27 @@ def nve(
     timestep: float = 1.0,
     steps: int = 500,
     seed: int = 0,
-) -> Record:
-    """A run at constant energy with velocity Verlet, from velocities of a temperature; the caller's atoms stay as they are.
+) -> EnergyRecord:
+    """Run dynamics at constant energy with velocity Verlet; ``atoms`` is not changed.
 
     Args:
-        timestep: fs.
+        potential: Potential for energies and forces.
+        atoms: Initial positions and cell.
+        kelvin: Temperature of the random initial velocities, K.
+        timestep: Timestep, fs.
+        steps: Number of steps.
+        seed: Seed of the velocities.
 
     Raises:
-        GraphError: Where atoms fly apart so far that positions are not finite.
+        GraphError: If positions become too large or not finite, because the simulation is unstable.
     """
     moving = atoms.copy()
     moving.calc = Calculator(potential, compile=False)
-    give_velocities(moving, kelvin, np.random.default_rng(seed))
-    dynamics, record = VelocityVerlet(moving, timestep * units.fs), Record(len(moving))
-    dynamics.attach(lambda: record.note(moving, dynamics.get_time() / units.fs))
+    set_thermal_velocities(moving, kelvin, np.random.default_rng(seed))
+    dynamics, record = VelocityVerlet(moving, timestep * units.fs), EnergyRecord(len(moving))
+    dynamics.attach(lambda: record.append(moving, dynamics.get_time() / units.fs))
     dynamics.run(steps)
     return record
+
+
+__getattr__ = old_names_of(__name__)

@@ -1,4 +1,4 @@
-"""Equation of state: energy against volume, and what its minimum says."""
+"""Equation of state of a crystal: energy as a function of volume, equilibrium volume and bulk modulus."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ from ase.filters import FrechetCellFilter
 from ase.optimize import BFGS
 from matplotlib.figure import Figure
 
-from atomgraph.analysis.report.plots import lines
+from atomgraph.analysis.report.plots import line_plot
 from atomgraph.calculators import Calculator
 from atomgraph.errors import GraphError
+from atomgraph.old_names import old_names_of
 from atomgraph.potential import Potential
 from atomgraph.units import PRESSURE
 
 
 @dataclass(frozen=True, eq=False)
 class EquationOfState:
-    r"""Energies of a crystal at several volumes, and Birch and Murnaghan's fit to them.
+    r"""Energies of a crystal at several volumes, and the Birch-Murnaghan equation fitted to them.
 
     Attributes:
-        volume, energy: (n_points,), Å³/atom and eV/atom.
-        volume_0: Of the minimum, Å³/atom.
-        energy_0: eV/atom.
-        bulk_modulus: :math:`B = V\, d^2E/dV^2` at the minimum, GPa.
+        volume: Volumes, (n_points,), Å³/atom.
+        energy: Energies, (n_points,), eV/atom.
+        volume_0: Volume at the minimum of the energy, Å³/atom.
+        energy_0: Energy at the minimum, eV/atom.
+        bulk_modulus: Bulk modulus :math:`B = V\, d^2E/dV^2` at the minimum, GPa.
 
     Source: Birch, Phys. Rev. 71, 809 (1947).
     """
@@ -38,46 +40,60 @@ class EquationOfState:
     bulk_modulus: float
 
     def figure(self) -> Figure:
-        """Energy above the minimum against volume."""
+        """Plot the energy relative to the minimum as a function of volume."""
         curve = {"energy": (self.volume.tolist(), (1e3 * (self.energy - self.energy_0)).tolist())}
-        return lines(curve, xlabel="volume (Å³/atom)", ylabel="meV/atom above the minimum", title="Equation of state")
+        return line_plot(
+            curve, xlabel="volume (Å³/atom)", ylabel="meV/atom above the minimum", title="Equation of state"
+        )
 
 
-def relaxed(potential: Potential, atoms: ase.Atoms, *, fmax: float = 1e-3, steps: int = 300) -> ase.Atoms:
-    """A copy of the crystal with positions and cell at rest: no force above ``fmax`` (eV/Å), no stress.
+def relax(potential: Potential, atoms: ase.Atoms, *, fmax: float = 1e-3, steps: int = 300) -> ase.Atoms:
+    """Return a copy of a crystal with relaxed positions and cell.
+
+    Args:
+        potential: Potential for energies, forces and stresses.
+        atoms: The crystal; it is not changed.
+        fmax: Largest force after relaxation, eV/Å.
+        steps: Largest number of steps.
 
     Raises:
-        GraphError: Where it has not come to rest after so many steps.
+        GraphError: If the relaxation has not converged after ``steps`` steps.
     """
-    resting = atoms.copy()
-    resting.calc = Calculator(potential, compile=False)
-    if not BFGS(FrechetCellFilter(resting), logfile=None).run(fmax=fmax, steps=steps):
-        raise GraphError(
-            f"{atoms.get_chemical_formula()} is not at rest after {steps} steps; start nearer, or allow more"
-        )
-    return resting
+    crystal = atoms.copy()
+    crystal.calc = Calculator(potential, compile=False)
+    if not BFGS(FrechetCellFilter(crystal), logfile=None).run(fmax=fmax, steps=steps):
+        raise GraphError(f"{atoms.get_chemical_formula()} is not relaxed after {steps} steps; allow more steps")
+    return crystal
 
 
 def equation_of_state(
     potential: Potential, atoms: ase.Atoms, *, span: float = 0.06, n_points: int = 11
 ) -> EquationOfState:
-    """Scale the volume of a relaxed crystal by up to ± ``span`` and fit what comes out.
+    """Compute energies of a relaxed crystal at scaled volumes, and fit the Birch-Murnaghan equation.
+
+    Args:
+        potential: Potential for the energies.
+        atoms: The crystal, near the minimum of its energy.
+        span: Largest relative change of the volume, in both directions.
+        n_points: Number of volumes.
 
     Raises:
-        GraphError: Where the energies have no minimum inside.
+        GraphError: If the lowest energy is at the smallest or largest volume.
     """
-    base = atoms.get_volume()
+    volume = atoms.get_volume() * np.linspace(1 - span, 1 + span, n_points)
     copies = []
     for scale in np.linspace(1 - span, 1 + span, n_points):
         copy = atoms.copy()
         copy.set_cell(atoms.cell * scale ** (1 / 3), scale_atoms=True)
         copies.append(copy)
     energy = np.array([result["energy"] for result in potential.predict(copies, stress=False)])
-    volume = base * np.linspace(1 - span, 1 + span, n_points)
     if energy.argmin() in (0, n_points - 1):
         raise GraphError(
-            f"no minimum of the energy between {volume[0]:.1f} and {volume[-1]:.1f} Å³; relax the cell first"
+            f"the energy has no minimum between {volume[0]:.1f} and {volume[-1]:.1f} Å³; relax the cell first"
         )
     volume_0, energy_0, modulus = AseFit(volume, energy, eos="birchmurnaghan").fit(warn=False)
     n = len(atoms)
     return EquationOfState(volume / n, energy / n, volume_0 / n, energy_0 / n, modulus / PRESSURE["GPa"])
+
+
+__getattr__ = old_names_of(__name__)

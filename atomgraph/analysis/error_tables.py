@@ -1,4 +1,4 @@
-"""Error tables: MAE, RMSE, largest error and R² per configuration type and in total, with units, for labels that exist."""
+"""Error tables: MAE, RMSE, largest error and R² of each labelled quantity, per configuration type and in total."""
 
 from __future__ import annotations
 
@@ -11,18 +11,27 @@ from typing import Any
 
 import numpy as np
 
-from atomgraph.analysis.comparison import Comparison, Described, Sample
-from atomgraph.analysis.report.tables import Column, Table, short
+from atomgraph.analysis.comparison import Comparison, Sample, StructureInfo
+from atomgraph.analysis.report.tables import Column, Table, format_number
 from atomgraph.graph.quantities import QUANTITIES, Quantity
+from atomgraph.old_names import OldAttribute, old_names_of, warn_old_name
 
 ALL = "all"
 ALL_BUT_DUPLICATES = "all but duplicates"
-ABOUT_DUPLICATES = "Duplicates are symmetry-equivalent to a structure of the training set."
+DUPLICATES_NOTE = "Duplicates are symmetry-equivalent to a structure of the training set."
 
 
 @dataclass(frozen=True)
-class Figures:
-    """Errors of one quantity: how many numbers, MAE, RMSE, largest, in its unit; R² where the labels differ at all."""
+class ErrorStatistics:
+    """Statistics of the errors of one quantity, in the unit of the quantity.
+
+    Attributes:
+        count: Number of labels; each component counts.
+        mae: Mean absolute error.
+        rmse: Root mean square error.
+        max: Largest absolute error.
+        r2: Coefficient of determination R²; None if all labels are equal.
+    """
 
     count: int
     mae: float
@@ -31,43 +40,70 @@ class Figures:
     r2: float | None
 
     @classmethod
-    def of(cls, sample: Sample) -> Figures:
+    def from_sample(cls, sample: Sample) -> ErrorStatistics:
+        """Compute the statistics of labels and predictions."""
         error = sample.error
-        spread = np.sum((sample.reference - sample.reference.mean()) ** 2)
+        variation = np.sum((sample.reference - sample.reference.mean()) ** 2)
         return cls(
             count=len(error),
             mae=float(np.abs(error).mean()),
             rmse=float(np.sqrt((error**2).mean())),
             max=float(np.abs(error).max()),
-            r2=float(1.0 - np.sum(error**2) / spread) if spread > 0 else None,
+            r2=float(1.0 - np.sum(error**2) / variation) if variation > 0 else None,
         )
+
+    @classmethod
+    def of(cls, sample: Sample) -> ErrorStatistics:
+        """``from_sample`` under its old name."""
+        warn_old_name("Figures.of", "ErrorStatistics.from_sample")
+        return cls.from_sample(sample)
 
 
 @dataclass(frozen=True)
-class Row:
-    """One line of an error table: a configuration type, or all of them, and its figures by quantity."""
+class ErrorRow:
+    """One row of an error table.
+
+    Attributes:
+        name: Configuration type, ``all`` or ``all but duplicates``.
+        n_structures: Number of structures.
+        n_atoms: Number of atoms in the structures.
+        statistics: Statistics of the errors, by quantity.
+        total: Whether the row contains all configuration types.
+    """
 
     name: str
     n_structures: int
     n_atoms: int
-    figures: dict[str, Figures]
+    statistics: dict[str, ErrorStatistics]
     total: bool = False
 
+    figures = OldAttribute("statistics")
 
-def error_rows(comparison: Comparison) -> list[Row]:
-    """A row per configuration type, a row for all, and one without duplicates of training structures where there are any."""
-    everything = np.ones(len(comparison.structures), dtype=bool)
+
+def error_rows(comparison: Comparison) -> list[ErrorRow]:
+    """Return one row per configuration type, a row for all structures, and a row for all structures but duplicates.
+
+    Rows per configuration type are omitted if there is only one type. The last row is omitted if there are no duplicates
+    of training structures, or only duplicates.
+    """
+    all_structures = np.ones(len(comparison.structures), dtype=bool)
     types = comparison.config_types
-    rows = [_row(comparison, name, comparison.among(name)) for name in types if len(types) > 1]
-    rows.append(_row(comparison, ALL, everything, total=True))
-    duplicates = comparison.duplicates
+    rows = [_row(comparison, name, comparison.config_type_mask(name)) for name in types if len(types) > 1]
+    rows.append(_row(comparison, ALL, all_structures, total=True))
+    duplicates = comparison.duplicate_mask
     if duplicates.any() and not duplicates.all():
         rows.append(_row(comparison, ALL_BUT_DUPLICATES, ~duplicates, total=True))
     return rows
 
 
 def error_table(comparison: Comparison, title: str = "", *, full: bool = False) -> Table:
-    """MAE and RMSE (``full``: the largest error too) of what is labelled, units in the head."""
+    """Make a table of MAE and RMSE of the labelled quantities, with a row per configuration type and in total.
+
+    Args:
+        comparison: Labels and predictions.
+        title: Title of the table.
+        full: Whether the largest errors are included.
+    """
     measures = ["MAE", "RMSE", "max"] if full else ["MAE", "RMSE"]
     quantities = [q for q in QUANTITIES.values() if q.name in comparison.samples]
     columns = [Column("configurations", words=True), Column("n")]
@@ -75,25 +111,33 @@ def error_table(comparison: Comparison, title: str = "", *, full: bool = False) 
     rows = error_rows(comparison)
     cells = []
     for row in rows:
-        figures = [row.figures.get(q.name) for q in quantities]
-        numbers = [[short(f.mae), short(f.rmse), short(f.max)] if f else [""] * 3 for f in figures]
-        cells.append([row.name, str(row.n_structures), *(n for three in numbers for n in three[: len(measures)])])
+        numbers: list[str] = []
+        for quantity in quantities:
+            statistics = row.statistics.get(quantity.name)
+            values = (statistics.mae, statistics.rmse, statistics.max) if statistics else (None, None, None)
+            numbers += [format_number(value) for value in values[: len(measures)]]
+        cells.append([row.name, str(row.n_structures), *numbers])
     return Table(
         columns,
         cells,
         title=title,
         totals=frozenset(i for i, row in enumerate(rows) if row.total),
-        note=ABOUT_DUPLICATES if rows[-1].name == ALL_BUT_DUPLICATES else "",
+        note=DUPLICATES_NOTE if rows[-1].name == ALL_BUT_DUPLICATES else "",
     )
 
 
 def error_json(comparison: Comparison) -> dict[str, Any]:
-    """The same with every figure: units, totals, and by configuration type; JSON values, None for what is not finite."""
+    """Return all error statistics as JSON values; numbers that are not finite become None.
+
+    Returns:
+        ``units`` by quantity, the row of all structures in ``all``, the row without duplicates in ``all_but_twins``, and
+        the rows of configuration types in ``config_types``.
+    """
     result: dict[str, Any] = {"units": {name: q.unit for name, q in QUANTITIES.items() if name in comparison.samples}}
     by_type: dict[str, Any] = {}
     for row in error_rows(comparison):
         entry: dict[str, Any] = {"structures": row.n_structures, "atoms": row.n_atoms}
-        entry |= {name: {k: _finite(v) for k, v in asdict(f).items()} for name, f in row.figures.items()}
+        entry |= {name: {k: _finite(v) for k, v in asdict(s).items()} for name, s in row.statistics.items()}
         if row.total:
             result["all" if row.name == ALL else "all_but_twins"] = entry
         else:
@@ -102,34 +146,40 @@ def error_json(comparison: Comparison) -> dict[str, Any]:
 
 
 def structure_errors(comparison: Comparison) -> list[dict[str, Any]]:
-    """One mapping a structure: what it is, energy error (meV/atom, signed), force and stress RMSE, largest force error."""
+    """Return the errors of each structure, with its description.
+
+    Returns:
+        One dict per structure: the fields of ``StructureInfo``; ``energy_error``, with its sign, meV/atom;
+        ``forces_rmse`` and ``forces_max_error``, the norm of the largest error of a force, eV/Å; ``stress_rmse``, GPa.
+        Values without a label are None.
+    """
     result: list[dict[str, Any]] = [asdict(s) for s in comparison.structures]
     for entry in result:
         entry.update(dict.fromkeys(column for q in QUANTITIES.values() for column in _columns(q)))
     for sample in comparison.samples.values():
-        starts = np.flatnonzero(np.r_[True, np.diff(sample.structure) > 0])
-        for owner, error in zip(sample.structure[starts], np.split(sample.error, starts[1:]), strict=True):
-            first, *rest = _columns(sample.quantity)
+        starts = np.flatnonzero(np.r_[True, np.diff(sample.structure_index) > 0])
+        for index, error in zip(sample.structure_index[starts], np.split(sample.error, starts[1:]), strict=True):
+            error_column, *max_columns = _columns(sample.quantity)
             is_number = sample.quantity.full_shape(1) == ()
-            result[owner][first] = float(error[0]) if is_number else float(np.sqrt(np.mean(error**2)))
-            if rest:
-                rows = error.reshape(-1, sample.quantity.n_table_components)
-                result[owner][rest[0]] = float(np.linalg.norm(rows, axis=1).max())
+            result[index][error_column] = float(error[0]) if is_number else float(np.sqrt(np.mean(error**2)))
+            for column in max_columns:
+                vectors = error.reshape(-1, sample.quantity.n_table_components)
+                result[index][column] = float(np.linalg.norm(vectors, axis=1).max())
     return result
 
 
 def _columns(quantity: Quantity) -> list[str]:
-    """Columns of a quantity in ``structure_errors``: signed error or RMSE; for quantities of atoms the largest error too."""
+    """Return the keys of a quantity in ``structure_errors``: the error or RMSE, and the largest error per atom if it exists."""
     if quantity.full_shape(1) == ():
         return [f"{quantity.name}_error"]
     return [f"{quantity.name}_rmse"] + ([f"{quantity.name}_max_error"] if quantity.per == "atom" else [])
 
 
 def errors_csv(comparison: Comparison) -> str:
-    """``structure_errors`` as CSV text, units in the heads."""
+    """Return ``structure_errors`` as CSV text, with units in the column names."""
     units = {column: q.unit for q in QUANTITIES.values() for column in _columns(q)} | {"max_force": "eV/Å"}
     rows = structure_errors(comparison)
-    names = list(rows[0]) if rows else list(Described.__dataclass_fields__)
+    names = list(rows[0]) if rows else list(StructureInfo.__dataclass_fields__)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([f"{name} ({units[name]})" if name in units else name for name in names])
@@ -138,7 +188,14 @@ def errors_csv(comparison: Comparison) -> str:
 
 
 def worst_table(comparison: Comparison, n: int = 10, title: str = "", by: str = "forces") -> Table:
-    """The n structures with the largest force RMSE (``by="forces"``) or energy error per atom (``by="energy"``)."""
+    """Make a table of the structures with the largest errors.
+
+    Args:
+        comparison: Labels and predictions.
+        n: Number of structures.
+        title: Title of the table.
+        by: Sort by the RMSE of forces (``forces``) or by the energy error per atom (``energy``).
+    """
     key = {"forces": "forces_rmse", "energy": "energy_error"}[by]
     rows = [row for row in structure_errors(comparison) if row[key] is not None]
     rows.sort(key=lambda row: -abs(row[key]) if np.isfinite(row[key]) else -np.inf)
@@ -155,27 +212,37 @@ def worst_table(comparison: Comparison, n: int = 10, title: str = "", by: str = 
     columns += [Column("RMSE", "stress (GPa)")]
     names = ("energy_error", "forces_rmse", "forces_max_error", "max_force", "stress_rmse")
     cells = [
-        [_place(row), row["formula"], row["config_type"], str(row["n_atoms"]), *(short(row[k]) for k in names)]
+        [
+            _source_name(row),
+            row["formula"],
+            row["config_type"],
+            str(row["n_atoms"]),
+            *(format_number(row[k]) for k in names),
+        ]
         for row in rows[:n]
     ]
     return Table(
         columns,
         cells,
         title=title,
-        note="max |ΔF| and max |F| are the largest error of a force and the largest labelled force, as vectors.",
+        note="max |ΔF| and max |F| are the norms of the largest error of a force and of the largest labelled force.",
     )
 
 
-def _row(comparison: Comparison, name: str, chosen: np.ndarray, *, total: bool = False) -> Row:
-    parts = {key: sample.of(chosen) for key, sample in comparison.samples.items()}
-    n_atoms = sum(s.n_atoms for s, kept in zip(comparison.structures, chosen, strict=True) if kept)
-    figures = {key: Figures.of(part) for key, part in parts.items() if len(part.reference)}
-    return Row(name, int(chosen.sum()), n_atoms, figures, total)
+def _row(comparison: Comparison, name: str, structure_mask: np.ndarray, *, total: bool = False) -> ErrorRow:
+    """Make the row of the structures for which ``structure_mask`` (n_structures,) is True."""
+    samples = {key: sample.select(structure_mask) for key, sample in comparison.samples.items()}
+    n_atoms = sum(s.n_atoms for s, selected in zip(comparison.structures, structure_mask, strict=True) if selected)
+    statistics = {key: ErrorStatistics.from_sample(sample) for key, sample in samples.items() if len(sample.reference)}
+    return ErrorRow(name, int(structure_mask.sum()), n_atoms, statistics, total)
 
 
-def _place(row: Mapping[str, Any]) -> str:
+def _source_name(row: Mapping[str, Any]) -> str:
     return Path(row["source"]).name or f"#{row['index']}"
 
 
 def _finite(value: float | int | None) -> float | int | None:
     return value if value is None or np.isfinite(value) else None
+
+
+__getattr__ = old_names_of(__name__)

@@ -1,4 +1,4 @@
-"""A potential on labelled structures: what ``atomgraph evaluate`` does, callable."""
+"""Evaluation of a potential on labelled structures: the Python function behind ``atomgraph evaluate``."""
 
 from __future__ import annotations
 
@@ -26,21 +26,22 @@ def evaluate(
     types: Sequence[str] | str | None = None,
     format: str | None = None,
 ) -> dict[str, Any]:
-    """Errors of a potential on labelled structures.
+    """Compute the errors of a potential on labelled structures.
 
     Args:
         potential: A potential, or the path of its file.
-        data: Files, patterns, or ASE atoms in any iterable; see ``data.read``.
-        keys: Names of the labels.
-        units: Units of the labels.
-        types: Elements of types, for files that name none.
-        format: Of the files, where their names do not tell it.
+        data: Paths of files, patterns of paths, or ASE atoms in any iterable; see ``data.read``.
+        keys: Key of each label in the files, by quantity.
+        units: Units of the labels, by quantity.
+        types: Chemical symbols of numbered atom types, for files without symbols.
+        format: Format of the files; None if their names determine the format.
 
     Returns:
-        What ``metrics.json`` holds: units, errors of all structures (``all``) and by configuration type (``config_types``).
+        The content of ``metrics.json``: units, errors of all structures (``all``) and by configuration type
+        (``config_types``).
 
     Raises:
-        DataError: For data that cannot be read, and without any label, with the keys that are there.
+        DataError: If the data cannot be read, or no structure has a label. The message lists the keys in the data.
     """
     potential = potential if isinstance(potential, Potential) else load(potential)
     notes = ReadingNotes()
@@ -51,10 +52,18 @@ def evaluate(
 
 
 def require_samples(comparison: Comparison, notes: ReadingNotes) -> None:
-    """DataError where no structure had a label, with the keys that are there."""
+    """Check that at least one structure has a label.
+
+    Args:
+        comparison: Labels and predictions.
+        notes: Notes of reading, with the keys in the files.
+
+    Raises:
+        DataError: If no structure has a label. The message lists the keys in the data.
+    """
     if not comparison.samples:
-        there = ", ".join(sorted(map(str, notes.keys))) or "none"
+        keys = ", ".join(sorted(map(str, notes.keys))) or "none"
         raise DataError(
             f"no structure carries an energy, forces or a stress; name them with --key energy=... --key forces=... "
-            f"(in Python keys={{...}}); keys there: {there}"
+            f"(in Python keys={{...}}); keys found: {keys}"
         )

@@ -12,7 +12,7 @@ import typer
 import atomgraph
 from atomgraph.analysis.hardware import hardware
 from atomgraph.analysis.report.tables import Column, Table
-from atomgraph.analysis.speed import Speed, force_errors, measured
+from atomgraph.analysis.speed import Speed, force_errors, measure_speed
 from atomgraph.cli.model_argument import load_model
 from atomgraph.cli.options import Device, Elements, FormatName, Head, Imports, KernelDtype, Model, Types, Units
 from atomgraph.cli.structure_files import Structure, read_one
@@ -56,7 +56,7 @@ def benchmark(
     try:
         torch.set_num_threads(threads or before)
         forms = _forms(potential, dtype)
-        speeds = {name: measured(form, atoms, seconds) for name, form in forms.items()}
+        speeds = {name: measure_speed(form, atoms, seconds) for name, form in forms.items()}
         errors = force_errors(in_precision(potential, "float64"), list(forms.values()), atoms)
         where = hardware(potential.device)
     finally:

@@ -12,9 +12,9 @@ import typer
 from atomgraph.analysis.comparison import Comparison, compare
 from atomgraph.analysis.error_tables import error_json, error_table, errors_csv
 from atomgraph.analysis.evaluation import require_samples
-from atomgraph.analysis.report.plots import error_histogram, parity
-from atomgraph.analysis.report.style import write_svg
-from atomgraph.analysis.report.training_report import speed
+from atomgraph.analysis.report.plots import error_histogram, parity_plot
+from atomgraph.analysis.report.style import svg_file
+from atomgraph.analysis.report.training_report import describe_speed
 from atomgraph.atomic_write import write_bytes, write_text
 from atomgraph.cli.e0_warning import warn_undetermined_e0
 from atomgraph.cli.model_argument import load_model
@@ -77,7 +77,7 @@ def evaluate(
     console = output_console()
     names = ", ".join(str(path) for path in data)
     console.print(error_table(comparison, f"{model} on {names}").rich())
-    console.print(speed(comparison), markup=False, soft_wrap=True)
+    console.print(describe_speed(comparison), markup=False, soft_wrap=True)
     if out is not None:
         is_new = not out.exists()
         try:
@@ -91,12 +91,12 @@ def evaluate(
 
 def _write(out: Path, comparison: Comparison, about: dict[str, Any]) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    measured = {"seconds": comparison.seconds, "atoms": comparison.n_atoms, "measured": speed(comparison)}
+    measured = {"seconds": comparison.seconds, "atoms": comparison.n_atoms, "measured": describe_speed(comparison)}
     metrics = about | error_json(comparison) | {"speed": measured}
     write_text(out / "metrics.json", json.dumps(metrics, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
     write_text(out / "errors.csv", errors_csv(comparison))
     write_text(out / "errors.md", error_table(comparison, full=True).markdown())
     for name in comparison.samples:
-        write_bytes(out / f"parity-{name}.svg", write_svg(parity(comparison, name), f"parity-{name}"))
+        write_bytes(out / f"parity-{name}.svg", svg_file(parity_plot(comparison, name), f"parity-{name}"))
         drawing = error_histogram({"evaluated": comparison}, name)
-        write_bytes(out / f"histogram-{name}.svg", write_svg(drawing, f"histogram-{name}"))
+        write_bytes(out / f"histogram-{name}.svg", svg_file(drawing, f"histogram-{name}"))

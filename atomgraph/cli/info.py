@@ -10,7 +10,7 @@ import typer
 import yaml
 from rich.console import Console
 
-from atomgraph.analysis.report.model_summary import as_json, e0_table, errors, facts, flat
+from atomgraph.analysis.report.model_summary import describe_errors, e0_table, flatten, model_facts, potential_json
 from atomgraph.cli.model_argument import load_model
 from atomgraph.cli.options import Device, Dtype, Elements, Head, Imports, Model, Units
 from atomgraph.formats import find, first_bytes, native
@@ -38,17 +38,17 @@ def info(
     path = find(resolve_path(model)[0])
     checksum = {"checksum": state} if (state := _checksum(path)) else {}
     if as_json_:
-        print(json.dumps(as_json(potential) | checksum, indent=2, ensure_ascii=False))
+        print(json.dumps(potential_json(potential) | checksum, indent=2, ensure_ascii=False))
         return
     console = output_console(soft_wrap=True)
     size = sum(file.stat().st_size for file in path.rglob("*")) if path.is_dir() else path.stat().st_size
-    _list(console, str(path), {"size": f"{size / 1024:,.1f} KiB".replace(",", " ")} | checksum | facts(potential))
+    _list(console, str(path), {"size": f"{size / 1024:,.1f} KiB".replace(",", " ")} | checksum | model_facts(potential))
     console.print(e0_table(potential).rich())
     metadata = {name: value for name, value in potential.metadata.items() if name not in LEFT_OUT}
-    metadata["metrics"] = errors(metadata.get("metrics")) or metadata.get("metrics", {})
+    metadata["metrics"] = describe_errors(metadata.get("metrics")) or metadata.get("metrics", {})
     for name, value in metadata.items():
         if value:
-            _list(console, name.replace("_", " "), flat(value) if isinstance(value, dict) else {"": str(value)})
+            _list(console, name.replace("_", " "), flatten(value) if isinstance(value, dict) else {"": str(value)})
     console.print("[bold]built from[/bold]")
     text = yaml.safe_dump(to_spec(potential.model), sort_keys=False, allow_unicode=True, width=100)
     console.print("\n".join(f"  {line}" for line in text.splitlines()), markup=False)

@@ -19,7 +19,7 @@ from ase.md.md import MolecularDynamics
 from ase.md.verlet import VelocityVerlet
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
-from atomgraph.analysis.dynamics import Record, give_velocities
+from atomgraph.analysis.dynamics import EnergyRecord, set_thermal_velocities
 from atomgraph.calculators import Calculator
 from atomgraph.cli.model_argument import load_model
 from atomgraph.cli.options import (
@@ -106,10 +106,10 @@ def md(
     atoms.calc = Calculator(for_inference(potential, compile=compile, dtype=dtype, n_atoms=(steps + 1) * len(atoms)))
     atoms.get_potential_energy()  # errors of the structure appear before anything is written
     dynamics = _dynamics(atoms, ensemble, temperature, timestep, friction, rng)
-    record = Record(len(atoms))
+    record = EnergyRecord(len(atoms))
     try:
         with _frames(atoms, target, kind) as write:
-            dynamics.attach(lambda: record.note(atoms, dynamics.get_time() / ase_units.fs))
+            dynamics.attach(lambda: record.append(atoms, dynamics.get_time() / ase_units.fs))
             dynamics.attach(write, interval=interval)
             _run(dynamics, record, steps)
     except KeyboardInterrupt:
@@ -129,7 +129,7 @@ def _start(atoms: ase.Atoms, temperature: float | None, rng: np.random.Generator
             f"the structure brings no velocities: they are drawn at {USUAL_TEMPERATURE:g} K (--temperature says another)"
         )
     kelvin = USUAL_TEMPERATURE if temperature is None else temperature
-    give_velocities(atoms, kelvin, rng)
+    set_thermal_velocities(atoms, kelvin, rng)
     return kelvin
 
 
@@ -153,7 +153,7 @@ def _dynamics(
     )
 
 
-def _run(dynamics: MolecularDynamics, record: Record, steps: int) -> None:
+def _run(dynamics: MolecularDynamics, record: EnergyRecord, steps: int) -> None:
     columns = [BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn()]
     with terminal_progress(*columns) as bar:
         task = bar.add_task("", total=steps)
@@ -205,7 +205,7 @@ def _frames(atoms: ase.Atoms, target: Path, kind: str) -> Iterator[object]:
             scratch.unlink(missing_ok=True)
 
 
-def _summary(record: Record, ensemble: Ensemble, timestep: float, calculator: Calculator) -> list[str]:
+def _summary(record: EnergyRecord, ensemble: Ensemble, timestep: float, calculator: Calculator) -> list[str]:
     """Drift, temperature and speed of the trajectory, as text."""
     n_steps, half = len(record.time) - 1, record.temperature[len(record.temperature) // 2 :]
     name = "constant energy" if ensemble is Ensemble.nve else "constant temperature"

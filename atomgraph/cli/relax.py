@@ -13,7 +13,7 @@ from ase.filters import FrechetCellFilter
 from ase.optimize import LBFGS
 from rich.progress import SpinnerColumn, TextColumn
 
-from atomgraph.analysis.report.tables import short
+from atomgraph.analysis.report.tables import format_number
 from atomgraph.calculators import Calculator
 from atomgraph.cli.model_argument import load_model
 from atomgraph.cli.options import (
@@ -102,9 +102,9 @@ def _downhill(atoms: ase.Atoms, cell: bool, fmax: float, steps: int) -> tuple[bo
 def _line(atoms: ase.Atoms, cell: bool) -> str:
     """Energy, largest force and, with a cell, largest stress, in a few words."""
     force = np.linalg.norm(atoms.get_forces(), axis=1).max()
-    text = f"{atoms.get_potential_energy():.4f} eV, largest force {short(force, 2)} eV/Å"
+    text = f"{atoms.get_potential_energy():.4f} eV, largest force {format_number(force, 2)} eV/Å"
     if cell:
-        text += f", largest stress {short(np.abs(atoms.get_stress()).max() / ase_units.GPa, 2)} GPa"
+        text += f", largest stress {format_number(np.abs(atoms.get_stress()).max() / ase_units.GPa, 2)} GPa"
     return text
 
 

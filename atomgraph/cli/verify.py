@@ -9,7 +9,7 @@ import ase
 import typer
 from rich.progress import SpinnerColumn, TextColumn
 
-from atomgraph.analysis.laws import Law, LawContext, chosen_laws
+from atomgraph.analysis.laws import Law, LawContext, laws_by_name
 from atomgraph.analysis.laws.context import NOT_TRIED
 from atomgraph.analysis.report.tables import Column, Table
 from atomgraph.cli.model_argument import load_model
@@ -52,7 +52,7 @@ def verify(
     console = output_console()
     console.print(_table(results, model, trial, with_worst=console.width >= _WIDE).rich())
     for law in failed:
-        console.print(f"FAIL {law.name}: {law.figure:.1e} {law.unit} on {law.detail}", markup=False, soft_wrap=True)
+        console.print(f"FAIL {law.name}: {law.value:.1e} {law.unit} on {law.detail}", markup=False, soft_wrap=True)
     n_tried = sum(law.detail != NOT_TRIED for law in results)
     others = f", {len(results) - n_tried} had nothing to be tried on" if n_tried < len(results) else ""
     console.print(f"{n_tried - len(failed)} of {n_tried} laws hold{others}", markup=False)
@@ -64,7 +64,7 @@ def _tried(trial: LawContext, nve_steps: int) -> list[Law]:
     results = []
     with terminal_progress(SpinnerColumn(), TextColumn("{task.description}")) as progress:
         task = progress.add_task("")
-        for name, law in chosen_laws(nve_steps).items():
+        for name, law in laws_by_name(nve_steps).items():
             progress.update(task, description=name.replace("_", " "))
             results.append(law(trial))
     return results
@@ -76,7 +76,7 @@ def _table(results: list[Law], model: str, trial: LawContext, *, with_worst: boo
     rows = []
     for law in results:
         verdict = "-" if law.detail == NOT_TRIED else "pass" if law.passed else "FAIL"
-        row = [verdict, law.name, f"{law.figure:.1e}", law.unit]
+        row = [verdict, law.name, f"{law.value:.1e}", law.unit]
         rows.append([*row, _allowed(law), *([law.detail] if with_worst else [])])
     note = (
         f"Computed in {trial.potential.model.dtype_name}, which sets what is allowed; "

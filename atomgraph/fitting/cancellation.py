@@ -108,7 +108,7 @@ def measure_cancellation(
     structures: Mapping[str, ase.Atoms] = sample_structures(potential.elements)
     training = {f"training {i}": frames[i] for i in range(0, len(frames), max(1, -(-len(frames) // _N_FLOAT32)))}
     error = float32_error(potential, {**structures, **training})
-    order = order_of_atoms(LawContext(in_dtype(potential, torch.float32), structures)).figure
+    order = order_of_atoms(LawContext(in_dtype(potential, torch.float32), structures)).value
     return Cancellation(terms, terms / rms_energy if rms_energy > 0 else 1.0, error, order)
 
 

@@ -14,7 +14,7 @@ molecule = partial(_structures.molecule, ELEMENTS)
 crystal = partial(_structures.crystal, ELEMENTS)
 slab = partial(_structures.slab, ELEMENTS)
 wire = partial(_structures.wire, ELEMENTS)
-crossing = partial(_structures.crossing, ELEMENTS)
+crossing = partial(_structures.molecule_with_atom_at, ELEMENTS)
 
 
 def sample_structures():

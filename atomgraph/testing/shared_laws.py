@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from atomgraph.analysis.laws.locality import jump
-from atomgraph.analysis.laws.structures import atom, rotated, rotation
+from atomgraph.analysis.laws.structures import rotate, rotation_matrix, single_atom
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.nn.part import build, to_spec
@@ -111,11 +111,11 @@ class PartLaws:
     @BY_STRUCTURE
     @pytest.mark.parametrize("improper", [False, True], ids=["rotation", "reflection"])
     def test_turning_the_frame_turns_the_features(self, subject, name, improper):
-        atoms, matrix = sample_structures()[name], rotation(3, improper=improper)
+        atoms, matrix = sample_structures()[name], rotation_matrix(3, improper=improper)
         h = self.features(subject, len(atoms))
         h_turned = None if h is None else turned(h, self.irreps_read(subject), matrix)
         before = self.values(subject, self.graph(atoms, subject), h)
-        after = self.values(subject, self.graph(rotated(atoms, matrix), subject), h_turned)
+        after = self.values(subject, self.graph(rotate(atoms, matrix), subject), h_turned)
         assert relative(after, turned(before, self.irreps_given(subject), matrix)) < 1e-10
 
     @BY_STRUCTURE
@@ -144,7 +144,9 @@ class PartLaws:
         assert relative(self.values(subject, shuffled), self.values(subject, graph)) < 1e-12
 
     def test_a_batch_is_its_structures_one_by_one(self, subject):
-        graphs = [self.graph(atoms, subject) for atoms in [*sample_structures().values(), atom("C"), molecule(seed=9)]]
+        graphs = [
+            self.graph(atoms, subject) for atoms in [*sample_structures().values(), single_atom("C"), molecule(seed=9)]
+        ]
         rows = [self.features(subject, graph.n_atoms, seed) for seed, graph in enumerate(graphs)]
         alone = torch.cat([self.values(subject, graph, h) for graph, h in zip(graphs, rows, strict=True)])
         h = None if rows[0] is None else torch.cat(rows)
@@ -173,9 +175,9 @@ class PartLaws:
         assert relative(self.values(subject, far), self.values(subject, near)) < 1e-12
 
     def test_atoms_without_neighbours_are_finite_and_flat(self, subject):
-        far_apart = atom("O") + atom("C")
+        far_apart = single_atom("O") + single_atom("C")
         far_apart.positions[1] += 2.0 * reach_of(subject)
-        for atoms in (atom("Si"), far_apart):
+        for atoms in (single_atom("Si"), far_apart):
             values, gradients = self.values_and_gradients(subject, self.graph(atoms, subject))
             assert torch.isfinite(values).all()
             assert (gradients == 0).all()

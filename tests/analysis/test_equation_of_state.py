@@ -5,7 +5,7 @@ import pytest
 from ase.build import bulk
 from helpers.morse import morse_potential
 
-from atomgraph.analysis.equation_of_state import equation_of_state, relaxed
+from atomgraph.analysis.equation_of_state import equation_of_state, relax
 from atomgraph.errors import GraphError
 from atomgraph.units import PRESSURE
 
@@ -17,7 +17,7 @@ def potential():
 
 @pytest.fixture(scope="module")
 def copper(potential):
-    return relaxed(potential, bulk("Cu", a=3.7))
+    return relax(potential, bulk("Cu", a=3.7))
 
 
 def pressure(potential, atoms, scale):
@@ -48,5 +48,5 @@ def test_energies_without_a_minimum_are_refused(potential, copper):
 
 
 def test_a_crystal_that_does_not_come_to_rest_is_refused(potential):
-    with pytest.raises(GraphError, match="not at rest after 1 steps"):
-        relaxed(potential, bulk("Cu", a=4.2), steps=1)
+    with pytest.raises(GraphError, match="not relaxed after 1 steps"):
+        relax(potential, bulk("Cu", a=4.2), steps=1)

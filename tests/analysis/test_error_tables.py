@@ -42,11 +42,11 @@ def by_hand():
         frame(4, "a", energy=1.0),
         frame(1, "b", forces=[[0.0, 0.0, 4.0]], twin_in_train=0),
     ]
-    return Comparison.of(frames, [zeros(2, 1.02, 0.1, 2 * GPA), zeros(4, 0.96), zeros(1, 7.0)])
+    return Comparison.from_predictions(frames, [zeros(2, 1.02, 0.1, 2 * GPA), zeros(4, 0.96), zeros(1, 7.0)])
 
 
 def test_mae_and_rmse_of_errors_known_by_hand():
-    rows = {row.name: row.figures for row in error_rows(by_hand())}
+    rows = {row.name: row.statistics for row in error_rows(by_hand())}
     energy = rows["a"]["energy"]  # +0.02 eV on two atoms, −0.04 eV on four: +10 and −10 meV/atom
     assert (energy.count, energy.mae, energy.rmse, energy.max) == pytest.approx((2, 10.0, 10.0, 10.0))
     forces = rows["all"]["forces"]  # six components wrong by 0.1, two right, one wrong by 4
@@ -57,44 +57,44 @@ def test_mae_and_rmse_of_errors_known_by_hand():
 
 def test_only_what_is_labelled_counts():
     rows = {row.name: row for row in error_rows(by_hand())}
-    assert set(rows["b"].figures) == {"forces"} and rows["b"].n_structures == 1
-    unlabelled = Comparison.of([frame(1, "a")], [zeros(1)])
-    assert unlabelled.samples == {} and error_rows(unlabelled)[-1].figures == {}
+    assert set(rows["b"].statistics) == {"forces"} and rows["b"].n_structures == 1
+    unlabelled = Comparison.from_predictions([frame(1, "a")], [zeros(1)])
+    assert unlabelled.samples == {} and error_rows(unlabelled)[-1].statistics == {}
 
 
 def test_duplicates_of_training_structures_are_left_out_in_a_further_row_even_of_number_zero():
     rows = {row.name: row for row in error_rows(by_hand())}
-    assert rows["all but duplicates"].n_structures == 2 and rows["all but duplicates"].figures[
+    assert rows["all but duplicates"].n_structures == 2 and rows["all but duplicates"].statistics[
         "forces"
     ].max == pytest.approx(0.1)
 
 
 def test_without_duplicates_there_is_no_such_row():
-    rows = error_rows(Comparison.of([frame(1, "a", energy=0.0)], [zeros(1)]))
+    rows = error_rows(Comparison.from_predictions([frame(1, "a", energy=0.0)], [zeros(1)]))
     assert [row.name for row in rows] == ["all"]
 
 
 def test_r2_is_one_for_a_perfect_potential_zero_for_the_mean_and_absent_for_one_number():
     frames = [frame(1, "a", energy=e) for e in (1.0, 2.0, 3.0)]
-    perfect = Comparison.of(frames, [zeros(1, e) for e in (1.0, 2.0, 3.0)])
-    mean = Comparison.of(frames, [zeros(1, 2.0)] * 3)
-    assert [error_rows(c)[-1].figures["energy"].r2 for c in (perfect, mean)] == pytest.approx([1.0, 0.0])
-    assert error_rows(Comparison.of(frames[:1], [zeros(1)]))[-1].figures["energy"].r2 is None
+    perfect = Comparison.from_predictions(frames, [zeros(1, e) for e in (1.0, 2.0, 3.0)])
+    mean = Comparison.from_predictions(frames, [zeros(1, 2.0)] * 3)
+    assert [error_rows(c)[-1].statistics["energy"].r2 for c in (perfect, mean)] == pytest.approx([1.0, 0.0])
+    assert error_rows(Comparison.from_predictions(frames[:1], [zeros(1)]))[-1].statistics["energy"].r2 is None
 
 
 def test_e0_shifts_both_energies_and_no_error():
     frames = [frame(2, "a", energy=-27.0)]
-    with_e0 = Comparison.of(frames, [zeros(2, -26.9)], e0={"H": -13.6}).samples["energy"]
+    with_e0 = Comparison.from_predictions(frames, [zeros(2, -26.9)], e0={"H": -13.6}).samples["energy"]
     assert with_e0.reference[0] == pytest.approx(1e3 * (-27.0 + 27.2) / 2) and with_e0.error[0] == pytest.approx(50.0)
 
 
 def test_a_structure_without_volume_has_no_stress_to_compare():
     result = zeros(1) | {"stress": np.full((3, 3), np.nan)}
-    assert "stress" not in Comparison.of([frame(1, "a", stress=np.zeros(6))], [result]).samples
+    assert "stress" not in Comparison.from_predictions([frame(1, "a", stress=np.zeros(6))], [result]).samples
 
 
 def test_predictions_that_are_not_finite_show_in_the_table_and_are_null_in_json():
-    broken = Comparison.of([frame(1, "a", energy=0.0)], [zeros(1, np.nan)])
+    broken = Comparison.from_predictions([frame(1, "a", energy=0.0)], [zeros(1, np.nan)])
     assert "NaN" in error_table(broken).markdown()
     assert json.loads(json.dumps(error_json(broken), allow_nan=False))["all"]["energy"]["mae"] is None
 
@@ -108,7 +108,7 @@ def test_the_terminal_table_fits_eighty_columns_and_names_its_units():
 
 def test_configuration_types_that_look_like_markup_are_shown_as_they_are():
     frames = [frame(1, kind, energy=0.0) for kind in ("[red]hot", "<b>|x")]
-    table = error_table(Comparison.of(frames, [zeros(1), zeros(1)]))
+    table = error_table(Comparison.from_predictions(frames, [zeros(1), zeros(1)]))
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(table.rich())
     assert "[red]hot" in console.export_text()

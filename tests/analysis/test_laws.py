@@ -8,8 +8,8 @@ from helpers.morse import morse_potential
 
 from atomgraph.analysis.laws import LAWS, laws
 from atomgraph.analysis.laws.conservation import energy_is_conserved
-from atomgraph.analysis.laws.context import TOLERANCES, LawContext, law
-from atomgraph.analysis.laws.structures import crossing, rotation, sample_structures
+from atomgraph.analysis.laws.context import TOLERANCES, LawContext, law_from_values
+from atomgraph.analysis.laws.structures import molecule_with_atom_at, rotation_matrix, sample_structures
 from atomgraph.errors import GraphError
 from atomgraph.models import GCN, Baseline
 from atomgraph.nn.repulsion.zbl import ZBL
@@ -33,15 +33,15 @@ def test_sound_potentials_keep_every_law_in_both_dtypes(make, dtype):
     result = list(laws(make(dtype)))
     assert len(result) == len(LAWS)
     assert not [law for law in result if not law.passed]
-    assert all(np.isfinite(law.figure) and law.unit and law.name for law in result)
+    assert all(np.isfinite(law.value) and law.unit and law.name for law in result)
     gradients = {law.name: law for law in result}["forces are energy gradients"]
     assert gradients.tolerance == TOLERANCES[dtype].gradient
 
 
 def test_the_users_own_structures_are_tried():
     result = {law.name: law for law in laws(potential(), {"mine": crystal(seed=7)})}
-    assert result["batch as one by one"].detail == "mine"
-    assert result["no net torque"].detail == "nothing to try it on"
+    assert result["batch equals single structures"].detail == "mine"
+    assert result["no net torque"].detail == "no suitable structure"
 
 
 def test_large_free_atom_energies_do_not_spoil_the_differences():
@@ -75,12 +75,12 @@ def test_nve_of_a_potential_whose_forces_are_no_gradients_heats_up():
     sound = morse_potential()
     good, bad = (energy_is_conserved(LawContext(p, {"copper": atoms}), 100) for p in (sound, Bent(sound.model)))
     assert good.passed and "4 atoms" in good.detail
-    assert not bad.passed and bad.figure > 10 * good.figure
+    assert not bad.passed and bad.value > 10 * good.value
 
 
 def test_the_worst_figure_counts_and_nan_is_the_worst():
-    assert law("a law", {"one": 1e-9, "two": 1e-8}, 1e-7, "eV").detail == "two"
-    spoilt = law("a law", {"one": 1.0, "two": float("nan")}, 1e-7, "eV")
+    assert law_from_values("a law", {"one": 1e-9, "two": 1e-8}, 1e-7, "eV").detail == "two"
+    spoilt = law_from_values("a law", {"one": 1.0, "two": float("nan")}, 1e-7, "eV")
     assert not spoilt.passed and spoilt.detail == "two"
 
 
@@ -98,18 +98,18 @@ def test_structures_are_what_they_say(elements):
 
 @pytest.mark.parametrize("outward", [True, False])
 def test_a_crossing_atom_stands_at_the_distance(outward):
-    atoms = crossing(ELEMENTS, 3.5, outward=outward)
+    atoms = molecule_with_atom_at(ELEMENTS, 3.5, outward=outward)
     distances = np.sort(atoms.get_all_distances()[-1])
     assert distances[1 if outward else -1] == pytest.approx(3.5, abs=1e-12)
 
 
 def test_rotations_are_rotations_and_reflections_reflections():
     for improper in (False, True):
-        matrix = rotation(0, improper=improper)
+        matrix = rotation_matrix(0, improper=improper)
         np.testing.assert_allclose(matrix @ matrix.T, np.eye(3), atol=1e-14)
         assert np.linalg.det(matrix) == pytest.approx(-1 if improper else 1)
 
 
 def test_only_structures_that_move_are_taken_for_dynamics():
-    trial = LawContext(potential(), {"atom": crystal()[:1], "molecule": molecule(), "wire": wire()})
-    assert energy_is_conserved(trial, 3).detail.startswith("molecule")
+    context = LawContext(potential(), {"atom": crystal()[:1], "molecule": molecule(), "wire": wire()})
+    assert energy_is_conserved(context, 3).detail.startswith("molecule")

@@ -14,7 +14,7 @@ from ase.optimize import LBFGS
 from ase.stress import full_3x3_to_voigt_6_stress
 from helpers.morse import morse_potential
 
-from atomgraph.analysis.dynamics import give_velocities
+from atomgraph.analysis.dynamics import set_thermal_velocities
 from atomgraph.calculators import Calculator
 from atomgraph.errors import ConfigError, FormatError, GraphError
 from atomgraph.models import GCN, Baseline
@@ -126,7 +126,7 @@ def test_a_path_with_a_kept_list_is_the_path_with_a_fresh_one(potential, name, s
 
 def copper(seed=0, kelvin=600.0):
     atoms = with_calculator(bulk("Cu", "fcc", 3.75, cubic=True).repeat(2), morse_potential())
-    give_velocities(atoms, kelvin, np.random.default_rng(seed))
+    set_thermal_velocities(atoms, kelvin, np.random.default_rng(seed))
     return atoms
 
 

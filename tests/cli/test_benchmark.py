@@ -9,7 +9,7 @@ from ase.build import bulk, molecule
 from helpers import tiny_structures as tiny
 
 import atomgraph
-from atomgraph.analysis.speed import force_errors, measured
+from atomgraph.analysis.speed import force_errors, measure_speed
 from atomgraph.cli import main
 
 
@@ -80,6 +80,6 @@ class Hungry(torch.nn.Module):
 
 
 def test_memory_is_that_of_an_evaluation():
-    speed = measured(Hungry(), bulk("Si"), seconds=0.0)
+    speed = measure_speed(Hungry(), bulk("Si"), seconds=0.0)
     assert 150e6 < speed.memory < 300e6
     assert speed.forces > 0 and speed.stress > 0 and speed.graph > 0

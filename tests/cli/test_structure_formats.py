@@ -117,7 +117,7 @@ def test_one_structure_is_singular(folder, capsys):
 def test_evaluate_lists_existing_keys(folder, capsys):
     (folder / "a.xyz").write_text("1\nProperties=species:S:1:pos:R:3:force:R:3 dft_energy=-1\nO 0 0 0 0 0 0\n")
     assert main(["evaluate", "model.safetensors", "a.xyz"]) == 2
-    assert "keys there: dft_energy, force" in capsys.readouterr().err
+    assert "keys found: dft_energy, force" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("target", ["out.xyz", "out.xyz.gz", "out.traj", "out.db", "out.json"])

@@ -128,7 +128,7 @@ def test_a_quantity_of_atoms_has_masks_and_weights_per_atom(monkeypatch):
 
 def test_a_further_quantity_has_columns_in_error_tables(frames):
     predictions = [{"energy": -10.0, "dipole": np.zeros(3)} for _ in frames]
-    comparison = Comparison.of(frames, predictions)
+    comparison = Comparison.from_predictions(frames, predictions)
     table = error_table(comparison)
     assert [(column.name, column.group) for column in table.columns][-2:] == [
         ("MAE", "dipole (e Å)"),

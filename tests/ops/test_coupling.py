@@ -5,7 +5,7 @@ import pytest
 import torch
 from e3nn import o3
 
-from atomgraph.analysis.laws.structures import rotation
+from atomgraph.analysis.laws.structures import rotation_matrix
 from atomgraph.ops.coupling import FLIPPED_SIGNS, coupling_tensor, couplings, wigner_3j
 from atomgraph.testing.measures import wigner
 
@@ -56,7 +56,7 @@ def test_number_of_couplings_is_that_of_published_models(irrep, order, n_paths):
 @pytest.mark.parametrize("irrep", ["0e", "1o", "2e", "1e", "0o"])
 @pytest.mark.parametrize("order", [2, 3])
 def test_couplings_are_equivariant(irrep, order):
-    irreps, matrix = o3.Irreps("0e+1o+2e"), torch.as_tensor(rotation(3))
+    irreps, matrix = o3.Irreps("0e+1o+2e"), torch.as_tensor(rotation_matrix(3))
     u, out = coupling_tensor("0e+1o+2e", irrep, order), o3.Irrep(irrep)
     if u.shape[-1] == 0:
         pytest.skip("no chain leads there")

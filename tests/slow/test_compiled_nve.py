@@ -8,7 +8,7 @@ from ase.build import bulk
 from helpers.compilers import needs_compiler
 
 import atomgraph
-from atomgraph.analysis.dynamics import Record, nve
+from atomgraph.analysis.dynamics import EnergyRecord, nve
 from atomgraph.compiled import CompiledPotential
 
 pytestmark = [pytest.mark.slow, needs_compiler]
@@ -35,7 +35,7 @@ def potential(tmp_path_factory):
     return result.double().eval()
 
 
-def dynamics(first, picoseconds) -> Record:
+def dynamics(first, picoseconds) -> EnergyRecord:
     silicon = bulk("Si", "diamond", 5.43, cubic=True).repeat(2)
     return nve(first, silicon, kelvin=600.0, timestep=0.5, steps=round(2000 * picoseconds))
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from atomgraph.analysis.report.page import Gallery, Picture, Section, page
-from atomgraph.analysis.report.plots import lines
-from atomgraph.analysis.report.tables import Column, Table, short
+from atomgraph.analysis.report.page import Gallery, Picture, Section, html_page
+from atomgraph.analysis.report.plots import line_plot
+from atomgraph.analysis.report.tables import Column, Table, format_number
 from atomgraph.atomic_write import write_text
 from atomgraph.formats.versions import now
 
@@ -70,11 +70,22 @@ def method_table(cells: Sequence[RunResult], start: RunResult) -> Table:
         Column("forces (eV/Å)", "source, MAE"),
         Column("/ start", "source, MAE"),
     ]
-    rows = [[START, "", "", *_errors(start), "", short(start.source_energy), short(start.source_forces), "1"]]
+    rows = [
+        [
+            START,
+            "",
+            "",
+            *_errors(start),
+            "",
+            format_number(start.source_energy),
+            format_number(start.source_forces),
+            "1",
+        ]
+    ]
     for summary in summarise(cells):
         ratio = _ratio(summary.source_forces, start.source_forces)
-        spread = short(summary.spread) if summary.seeds > 1 else ""
-        on_source = [short(summary.source_energy), short(summary.source_forces), short(ratio)]
+        spread = format_number(summary.spread) if summary.seeds > 1 else ""
+        on_source = [format_number(summary.source_energy), format_number(summary.source_forces), format_number(ratio)]
         rows.append([summary.method, str(summary.size), str(summary.seeds), *_errors(summary), spread, *on_source])
     note = "Means over seeds; ±: half the range. Source energies with the source's E0; the start's with E0 shifted."
     return Table(columns, rows, title="Methods of fine-tuning", note=note)
@@ -90,7 +101,7 @@ def trade_figure(cells: Sequence[RunResult], start: RunResult) -> Figure:
             y.append(summary.source_forces)
     if start.target_forces is not None and start.source_forces is not None:
         curves[START] = ([start.target_forces], [start.source_forces])
-    drawing = lines(
+    drawing = line_plot(
         curves,
         xlabel="force MAE on the target (eV/Å)",
         ylabel="force MAE on the source (eV/Å)",
@@ -110,7 +121,7 @@ def size_figure(cells: Sequence[RunResult]) -> Figure:
             x, y = curves.setdefault(summary.method, ([], []))
             x.append(summary.size)
             y.append(summary.target_forces)
-    drawing = lines(
+    drawing = line_plot(
         curves, xlabel="training structures", ylabel="force MAE (eV/Å)", title="Target", log=True, points=True
     )
     drawing.axes[0].set_xscale("log")
@@ -125,7 +136,7 @@ def write_methods(path: Path, cells: Sequence[RunResult], start: RunResult, titl
     ]
     lead = "Each method on the same structures, split and seeds."
     section = Section("Methods", [method_table(cells, start), Gallery(pictures)], lead)
-    return write_text(path, page(title, [section], footer=f"Written by atomgraph, {now()}."))
+    return write_text(path, html_page(title, [section], footer=f"Written by atomgraph, {now()}."))
 
 
 def _standing(cells: Sequence[RunResult]) -> MethodSummary:
@@ -142,7 +153,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 
 def _errors(result: RunResult | MethodSummary) -> list[str]:
-    return [short(result.target_energy), short(result.target_forces)]
+    return [format_number(result.target_energy), format_number(result.target_forces)]
 
 
 def _ratio(value: float | None, start: float | None) -> float | None:

@@ -1,4 +1,4 @@
-"""The laws of nature on a potential, each with a figure, a tolerance and a verdict."""
+"""Tests of physical laws on a potential. Each test gives an error, a tolerance and whether the law holds."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from atomgraph.analysis.laws.conservation import energy_is_conserved
 from atomgraph.analysis.laws.context import Law, LawContext
 from atomgraph.analysis.laws.finite_differences import forces_are_gradients, stress_is_gradient, stress_is_symmetric
 from atomgraph.analysis.laws.locality import (
-    atoms_alone_are_at_rest,
-    crystals_of_one_element_are_seen,
     isolated_atoms_have_e0,
+    isolated_atoms_have_no_force,
+    one_element_crystals_have_forces,
     smooth_at_the_cutoff,
 )
-from atomgraph.analysis.laws.side_effects import caller_keeps_the_graph, float32_is_near, local_energies_add_up
+from atomgraph.analysis.laws.side_effects import float32_is_accurate, graph_is_unchanged, local_energies_add_up
 from atomgraph.analysis.laws.symmetry import (
     batching,
     extensivity,
@@ -29,9 +29,9 @@ from atomgraph.analysis.laws.symmetry import (
 from atomgraph.old_names import old_names_of
 from atomgraph.potential import Potential
 
-__all__ = ["LAWS", "Law", "LawContext", "chosen_laws", "laws"]
+__all__ = ["LAWS", "Law", "LawContext", "laws", "laws_by_name"]
 
-#: Every law that needs no dynamics, in the order in which a table shows them.
+#: All laws except energy conservation in dynamics, in the order of tables.
 LAWS: tuple[Callable[[LawContext], Law], ...] = (
     forces_are_gradients,
     stress_is_gradient,
@@ -45,32 +45,42 @@ LAWS: tuple[Callable[[LawContext], Law], ...] = (
     extensivity,
     local_energies_add_up,
     smooth_at_the_cutoff,
-    atoms_alone_are_at_rest,
+    isolated_atoms_have_no_force,
     isolated_atoms_have_e0,
-    crystals_of_one_element_are_seen,
-    caller_keeps_the_graph,
-    float32_is_near,
+    one_element_crystals_have_forces,
+    graph_is_unchanged,
+    float32_is_accurate,
 )
 
 
 def laws(potential: Potential, structures: Mapping[str, ase.Atoms] | None = None, nve_steps: int = 0) -> Iterator[Law]:
-    """Try every law, one after the other, and the conservation of energy over ``nve_steps`` steps of dynamics.
+    """Test physical laws on a potential, one after the other.
 
-    Tolerances follow from the dtype that the model computes in (``analysis/laws/context.py``).
+    Tolerances depend on the dtype of the model (``analysis/laws/context.py``).
 
     Args:
-        structures: By name; without any, a molecule, a crystal, a slab and a wire made of the potential's elements.
+        potential: The potential to test.
+        structures: Structures by name. If None or empty: a molecule, a crystal, a slab and a wire of the potential's
+            elements.
+        nve_steps: Steps of dynamics for the law of energy conservation; 0 to skip this law.
+
+    Returns:
+        Iterator over the results of the laws; each result is computed when it is requested.
     """
-    trial = LawContext(potential, structures)
-    return (law(trial) for law in chosen_laws(nve_steps).values())
+    context = LawContext(potential, structures)
+    return (law(context) for law in laws_by_name(nve_steps).values())
 
 
-def chosen_laws(nve_steps: int) -> dict[str, Callable[[LawContext], Law]]:
-    """Every law by its name, with the conservation of energy over so many steps of dynamics last; without it for 0."""
-    chosen = {law.__name__: law for law in LAWS}
+def laws_by_name(nve_steps: int) -> dict[str, Callable[[LawContext], Law]]:
+    """Return the function of each law, by its name.
+
+    Args:
+        nve_steps: Steps of dynamics for the law of energy conservation, which is the last one; 0 to omit this law.
+    """
+    functions = {law.__name__: law for law in LAWS}
     if nve_steps > 0:
-        chosen[energy_is_conserved.__name__] = partial(energy_is_conserved, steps=nve_steps)
-    return chosen
+        functions[energy_is_conserved.__name__] = partial(energy_is_conserved, steps=nve_steps)
+    return functions
 
 
 __getattr__ = old_names_of(__name__)

@@ -1,4 +1,4 @@
-"""The law that needs time: a run at constant energy keeps its energy."""
+"""Law of energy conservation, tested with molecular dynamics."""
 
 from __future__ import annotations
 
@@ -11,45 +11,53 @@ from atomgraph.analysis.laws.context import Law, LawContext
 from atomgraph.calculators import Calculator
 from atomgraph.errors import GraphError
 
-KELVIN, TIMESTEP = 300.0, 0.5  # K, fs: short enough for the bonds of hydrogen
-DRIFT = 1.0  # meV/atom/ps, beside what the run cannot resolve
-_MOST_ATOMS = 500
+KELVIN, TIMESTEP = 300.0, 0.5  # K, fs; the timestep is short enough for vibrations of hydrogen
+DRIFT = 1.0  # meV/atom/ps; largest drift, in addition to the statistical error of the drift
+_MAX_ATOMS = 500
 
 
-def energy_is_conserved(trial: LawContext, steps: int) -> Law:
-    """Drift of the total energy over ``steps`` of velocity Verlet at 300 K, on one structure relaxed a little first.
+def energy_is_conserved(context: LawContext, steps: int) -> Law:
+    """Test that the drift of the total energy in a run at 300 K is small.
 
-    A drift below a few times the fluctuation divided by the length of the run cannot be resolved; this much is allowed in
-    addition.
+    One structure is partly relaxed, then velocity Verlet is used. The tolerance includes the statistical error of the drift,
+    four times the fluctuation of the energy divided by the length of the run.
+
+    Args:
+        context: The potential and the structures.
+        steps: Number of steps of 0.5 fs.
     """
-    name, atoms = _subject(trial)
+    name, atoms = _choose_structure(context)
     title = "energy is conserved in dynamics"
     try:
-        moving = _relaxed(trial, atoms)
-        record = nve(trial.potential, moving, kelvin=KELVIN, timestep=TIMESTEP, steps=steps)
-        figure = abs(record.drift)
-    except GraphError:  # flown apart
+        moving = _relax_partly(context, atoms)
+        record = nve(context.potential, moving, kelvin=KELVIN, timestep=TIMESTEP, steps=steps)
+        drift = abs(record.drift)
+    except GraphError:  # the simulation is unstable
         return Law(title, float("nan"), DRIFT, "meV/atom/ps", False, f"{name}: the atoms flew apart")
     run = f"{len(atoms)} atoms, {steps * TIMESTEP:g} fs, {np.mean(record.temperature):.0f} K"
     detail = f"{name}: {run}, ±{record.fluctuation:.2g} meV/atom"
-    allowed = DRIFT + 4.0 * record.fluctuation / (1e-3 * steps * TIMESTEP)
-    return Law(title, figure, round(allowed, 2), "meV/atom/ps", bool(figure <= allowed), detail)
+    tolerance = DRIFT + 4.0 * record.fluctuation / (1e-3 * steps * TIMESTEP)
+    return Law(title, drift, round(tolerance, 2), "meV/atom/ps", bool(drift <= tolerance), detail)
 
 
-def _subject(trial: LawContext) -> tuple[str, ase.Atoms]:
-    """The first periodic structure that is not too large, else the first that is not, else the smallest."""
-    small = {name: atoms for name, atoms in trial.structures.items() if 2 <= len(atoms) <= _MOST_ATOMS}
+def _choose_structure(context: LawContext) -> tuple[str, ase.Atoms]:
+    """Return name and atoms of the structure for the run.
+
+    The choice is the first periodic structure with 2 to 500 atoms, or else the first structure with 2 to 500 atoms, or else
+    the smallest structure.
+    """
+    small = {name: atoms for name, atoms in context.structures.items() if 2 <= len(atoms) <= _MAX_ATOMS}
     periodic = {name: atoms for name, atoms in small.items() if atoms.pbc.all()}
-    for choice in (periodic, small):
-        if choice:
-            return next(iter(choice.items()))
-    return min(trial.structures.items(), key=lambda item: len(item[1]))
+    for candidates in (periodic, small):
+        if candidates:
+            return next(iter(candidates.items()))
+    return min(context.structures.items(), key=lambda item: len(item[1]))
 
 
-def _relaxed(trial: LawContext, atoms: ase.Atoms) -> ase.Atoms:
-    """Some steps downhill, so that a structure made of touching spheres does not start as an explosion."""
+def _relax_partly(context: LawContext, atoms: ase.Atoms) -> ase.Atoms:
+    """Return a partly relaxed copy; without relaxation, large forces could make the simulation unstable."""
     moving = atoms.copy()
     moving.set_constraint()
-    moving.calc = Calculator(trial.potential, compile=False)
+    moving.calc = Calculator(context.potential, compile=False)
     LBFGS(moving, logfile=None, maxstep=0.1).run(fmax=0.5, steps=30)
     return moving

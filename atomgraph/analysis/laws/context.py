@@ -1,4 +1,4 @@
-"""LawContext: a potential before the laws, the structures it is tried on, and what may be asked of its precision."""
+"""``LawContext``: the potential and the structures of tests of physical laws, with tolerances for each dtype."""
 
 from __future__ import annotations
 
@@ -14,42 +14,65 @@ from atomgraph.data import budget_batches
 from atomgraph.evaluator import split_batch
 from atomgraph.graph import AtomicGraph
 from atomgraph.graph.geometry import volume
+from atomgraph.old_names import OldAttribute, old_names_of
 from atomgraph.potential import Potential
 
-_EDGES_AT_ONCE = 50_000
+_EDGE_BUDGET = 50_000  # edges per batch
 
 
 @dataclass(frozen=True)
 class Law:
-    """One law on one potential: the worst figure found, what it may be, and where it was found.
+    """Result of the test of one law on one potential.
 
-    ``relation`` is ``≤`` for a figure that should be small, ``≥`` for one that should not vanish.
+    Attributes:
+        name: Name of the law, in words.
+        value: The worst value over all structures, such as the largest error, in ``unit``.
+        tolerance: The limit for the value, in ``unit``.
+        unit: Unit of value and tolerance.
+        passed: Whether the law holds.
+        detail: Name of the structure with the worst value.
+        relation: ``≤`` if the value must be at most the tolerance, ``≥`` if it must be at least the tolerance.
     """
 
     name: str
-    figure: float
+    value: float
     tolerance: float
     unit: str
     passed: bool
     detail: str = ""
     relation: str = "≤"
 
+    figure = OldAttribute("value")
+
 
 @dataclass(frozen=True)
 class Tolerances:
-    """Tolerances of a dtype. Those of gradients, jumps and sums scale with the largest force, if that is above 1 eV/Å."""
+    """Tolerances and step sizes of the tests for one dtype.
 
-    gradient: float  # eV/Å (or eV/Å³): forces and stress against central differences
-    symmetry: float  # relative: rotation, translation, order, batching, supercells
-    jump: float  # eV, eV/Å: between just inside and just outside the cutoff
-    sum: float  # eV/Å: net force; eV: net torque
-    displacement: float  # Å: step of the central differences
-    strain: float  # step of the strains
-    crossing: float  # Å: how near to the cutoff a crossing atom is taken
-    isolated: float  # eV: an isolated atom against E0
+    Tolerances of gradients, jumps and sums are multiplied by the largest force in eV/Å, if it is above 1 eV/Å.
+
+    Attributes:
+        gradient: Error of forces, eV/Å, and stresses, eV/Å³, relative to finite differences.
+        symmetry: Relative change with rotation, translation, order of atoms, batching and supercells.
+        jump: Discontinuity of energies, eV, and forces, eV/Å, at the cutoff.
+        sum: Net force, eV/Å, and net torque, eV.
+        displacement: Displacement of finite differences, Å.
+        strain: Strain of finite differences.
+        crossing: Difference between distance and cutoff in tests of discontinuity, Å.
+        isolated: Difference between the energy of an isolated atom and E0, eV.
+    """
+
+    gradient: float
+    symmetry: float
+    jump: float
+    sum: float
+    displacement: float
+    strain: float
+    crossing: float
+    isolated: float
 
 
-#: float32 has seven digits: energies of some eV are known to 1e-6, their differences over 0.01 Å to 1e-3 eV/Å.
+#: float32 has seven digits: the error of energies of a few eV is 1e-6 eV, that of their differences over 0.01 Å 1e-3 eV/Å.
 TOLERANCES = {
     torch.float64: Tolerances(1e-7, 1e-10, 1e-6, 1e-9, 1e-4, 5e-6, 1e-6, 1e-10),
     torch.float32: Tolerances(2e-3, 1e-4, 1e-3, 1e-4, 1e-2, 5e-3, 1e-3, 1e-6),
@@ -57,11 +80,14 @@ TOLERANCES = {
 
 
 class LawContext:
-    """A potential in evaluation, the structures, and one way to ask for results.
+    """The potential and the structures of tests, and their results.
 
     Args:
-        structures: By name; without any, small structures of the potential's elements.
+        potential: The potential to test.
+        structures: Structures by name. If None or empty: small structures of the potential's elements.
     """
+
+    of_graph = OldAttribute("graph_result")
 
     def __init__(self, potential: Potential, structures: Mapping[str, ase.Atoms] | None = None):
         self.potential = potential
@@ -70,58 +96,84 @@ class LawContext:
 
     @property
     def elements(self) -> list[str]:
+        """Chemical symbols of the potential's elements."""
         return self.potential.elements
 
     @property
     def cutoffs(self) -> list[float]:
-        """Every distance (Å) at which some part of the model stops to see."""
+        """Cutoffs of all modules of the model, sorted, Å."""
         cutoffs = [getattr(module, "cutoff", None) for module in self.potential.model.modules()]
         return sorted({float(cutoff) for cutoff in cutoffs if isinstance(cutoff, int | float) and cutoff > 0})
 
     def graph(self, atoms: ase.Atoms) -> AtomicGraph:
-        """The structure as this potential reads it."""
+        """Return the graph of a structure, with the cutoff of the potential."""
         return AtomicGraph.from_ase(atoms, self.potential.cutoff)
 
     def has_volume(self, atoms: ase.Atoms) -> bool:
-        """Whether a stress is defined."""
+        """Return whether a structure has a volume, so that its stress is defined."""
         return bool(torch.isfinite(volume(self.graph(atoms))).all())
 
     def results(self, structures: Sequence[ase.Atoms], *, derivatives: bool = True) -> list[dict[str, np.ndarray]]:
-        """``energy``, ``node_energy`` and, with derivatives, ``forces`` and ``stress`` of each structure, in order."""
+        """Evaluate structures.
+
+        Args:
+            structures: The structures.
+            derivatives: Whether forces and stresses are computed.
+
+        Returns:
+            One dict per structure, in order: ``energy``, eV; ``node_energy``, (n_atoms,), eV; with derivatives also
+            ``forces``, (n_atoms, 3), eV/Å, and ``stress``, (3, 3), eV/Å³.
+        """
         results: list[dict[str, np.ndarray]] = []
-        for batch in budget_batches((self.graph(atoms) for atoms in structures), _EDGES_AT_ONCE):
-            results += self._of(batch, derivatives)
+        for batch in budget_batches((self.graph(atoms) for atoms in structures), _EDGE_BUDGET):
+            results += self._evaluate(batch, derivatives)
         return results
 
     def result(self, atoms: ase.Atoms) -> dict[str, np.ndarray]:
-        """The same for one structure alone."""
-        return self.of_graph(self.graph(atoms))
+        """Evaluate one structure, with derivatives; the keys are those of ``results``."""
+        return self.graph_result(self.graph(atoms))
 
-    def of_graph(self, graph: AtomicGraph) -> dict[str, np.ndarray]:
-        """The same for a graph."""
-        return self._of(graph, True)[0]
+    def graph_result(self, graph: AtomicGraph) -> dict[str, np.ndarray]:
+        """Evaluate a graph, with derivatives; the keys are those of ``results``."""
+        return self._evaluate(graph, True)[0]
 
-    def _of(self, graph: AtomicGraph, derivatives: bool) -> list[dict[str, np.ndarray]]:
+    def _evaluate(self, graph: AtomicGraph, derivatives: bool) -> list[dict[str, np.ndarray]]:
         graph = graph.to(self.potential.device)
         return list(split_batch(self.potential.evaluate(graph, forces=derivatives, stress=derivatives), graph))
 
 
-NOT_TRIED = "nothing to try it on"
+NOT_TRIED = "no suitable structure"
 
 
-def law(name: str, figures: Mapping[str, float], tolerance: float, unit: str) -> Law:
-    """The verdict over figures by structure: the worst of them must stay within the tolerance; NaN never does."""
-    if not figures:
+def law_from_values(name: str, values: Mapping[str, float], tolerance: float, unit: str) -> Law:
+    """Return the result of a law that requires all values to be at most the tolerance.
+
+    Args:
+        name: Name of the law, in words.
+        values: Values by structure; NaN does not pass. If there are none, the law passes with the detail ``NOT_TRIED``.
+        tolerance: Largest allowed value, in ``unit``.
+        unit: Unit of values and tolerance.
+    """
+    if not values:
         return Law(name, 0.0, tolerance, unit, True, NOT_TRIED)
-    worst = max(figures, key=lambda key: np.inf if np.isnan(figures[key]) else figures[key])
-    return Law(name, figures[worst], tolerance, unit, bool(figures[worst] <= tolerance), worst)
+    worst = max(values, key=lambda key: np.inf if np.isnan(values[key]) else values[key])
+    return Law(name, values[worst], tolerance, unit, bool(values[worst] <= tolerance), worst)
 
 
-def relative(value: np.ndarray, expected: np.ndarray, floor: float = 1e-3) -> float:
-    """Largest difference over the largest wanted number (or over a floor, where all are small)."""
+def relative_difference(value: np.ndarray, expected: np.ndarray, floor: float = 1e-3) -> float:
+    """Return the largest absolute difference, divided by the largest expected absolute value.
+
+    Args:
+        value: Computed values.
+        expected: Expected values, of the same shape.
+        floor: Smallest divisor.
+    """
     return float(np.abs(value - expected).max(initial=0.0) / np.abs(expected).max(initial=floor))
 
 
-def scale_of(result: Mapping[str, np.ndarray]) -> float:
-    """Largest force in eV/Å, at least 1: what absolute tolerances are multiplied with."""
+def force_scale(result: Mapping[str, np.ndarray]) -> float:
+    """Return the largest force component in eV/Å, at least 1. Absolute errors are divided by this number."""
     return float(np.abs(result["forces"]).max(initial=1.0))
+
+
+__getattr__ = old_names_of(__name__)

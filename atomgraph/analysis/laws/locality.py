@@ -1,4 +1,4 @@
-"""Laws of reach: atoms come and go across the cutoff unnoticed, an atom alone is at rest, and no crystal is invisible."""
+"""Laws of locality: smoothness at the cutoff, isolated atoms, and forces in crystals of one element."""
 
 from __future__ import annotations
 
@@ -6,83 +6,94 @@ import ase
 import numpy as np
 import torch
 
-from atomgraph.analysis.laws.context import Law, LawContext, law, scale_of
-from atomgraph.analysis.laws.structures import atom, crossing, crystal
+from atomgraph.analysis.laws.context import Law, LawContext, force_scale, law_from_values
+from atomgraph.analysis.laws.structures import crystal, molecule_with_atom_at, single_atom
 
-JUST_INSIDE = 1e-6  # Å: envelopes are at most 1e-12 so close to their ends
+JUST_INSIDE = 1e-6  # Å; at this distance from the cutoff, envelopes are at most 1e-12
 
 
-def smooth_at_the_cutoff(trial: LawContext) -> Law:
-    """Energy and forces just inside and just outside each cutoff: an atom next to others, a last neighbour, an own image.
+def smooth_at_the_cutoff(context: LawContext) -> Law:
+    """Test that energy and forces are continuous at each cutoff.
 
-    From four equally spaced points, so that what changes smoothly cancels up to its square and only a jump is left.
+    There are three cases: an atom with other neighbours, an atom whose last neighbour leaves the cutoff, and an atom with its
+    periodic image. Discontinuities are computed from four equally spaced distances (``jump``).
     """
-    step, figures = trial.tolerances.crossing, {}
-    for cutoff in trial.cutoffs:
+    step, values = context.tolerances.crossing, {}
+    for cutoff in context.cutoffs:
         for kind in ("beside others", "last neighbour", "own image"):
-            results = trial.results([_at(trial, kind, cutoff + k * step) for k in (-3, -1, 1, 3)])
+            results = context.results([_structure_at(context, kind, cutoff + k * step) for k in (-3, -1, 1, 3)])
             jumps = [
-                float(np.abs(jump([result[name] for result in results])).max(initial=0.0)) / scale_of(results[0])
+                float(np.abs(jump([result[name] for result in results])).max(initial=0.0)) / force_scale(results[0])
                 for name in ("energy", "forces")
             ]
-            figures[f"{kind} at {cutoff:g} Å"] = float(np.max(jumps))
-    return law("smooth at the cutoff", figures, trial.tolerances.jump, "eV, eV/Å")
+            values[f"{kind} at {cutoff:g} Å"] = float(np.max(jumps))
+    return law_from_values("smooth at the cutoff", values, context.tolerances.jump, "eV, eV/Å")
 
 
-def atoms_alone_are_at_rest(trial: LawContext) -> Law:
-    """Finite energy and no force on an atom alone, for each element, and for two beyond the cutoff."""
-    alone = {symbol: atom(symbol) for symbol in trial.elements}
-    pair = atom(trial.elements[0]) + atom(trial.elements[-1])
-    pair.positions[1] += 1.5 * trial.potential.cutoff
-    figures = {}
-    for name, atoms in {**alone, "two far apart": pair}.items():
-        result = trial.result(atoms)
+def isolated_atoms_have_no_force(context: LawContext) -> Law:
+    """Test that isolated atoms of each element, and two atoms far apart, have a finite energy and no force."""
+    isolated_atoms = {symbol: single_atom(symbol) for symbol in context.elements}
+    pair = single_atom(context.elements[0]) + single_atom(context.elements[-1])
+    pair.positions[1] += 1.5 * context.potential.cutoff
+    values = {}
+    for name, atoms in {**isolated_atoms, "two far apart": pair}.items():
+        result = context.result(atoms)
         finite = np.isfinite(result["energy"])
-        figures[name] = float(np.abs(result["forces"]).max()) if finite else float("nan")
-    return law("an atom alone is at rest", figures, 0.0, "eV/Å")
+        values[name] = float(np.abs(result["forces"]).max()) if finite else float("nan")
+    return law_from_values("isolated atoms have no force", values, 0.0, "eV/Å")
 
 
-def isolated_atoms_have_e0(trial: LawContext) -> Law:
-    """Energy of an isolated atom less E0, for each element and head, of models that promise it (``e0: isolated``).
+def isolated_atoms_have_e0(context: LawContext) -> Law:
+    """Test that the energy of isolated atoms equals E0, for each element and head.
 
-    The same of two atoms whose distance is just inside the reach, where nothing but continuity makes them isolated; in
-    float32 beyond the rounding of what is subtracted there.
+    Only models with ``e0: isolated`` are tested. Two atoms at a distance just inside the largest cutoff must have twice E0;
+    for them, the tolerance in float32 includes rounding errors.
     """
-    baseline, reach = trial.potential.model.baseline, trial.potential.model.reach
+    baseline, cutoff = context.potential.model.baseline, context.potential.model.reach
     if not baseline.exact_isolated:
-        return law("isolated atoms have E0", {}, trial.tolerances.isolated, "eV")
-    rounding = 0.0 if trial.potential.model.dtype == torch.float64 else trial.tolerances.jump
-    figures = {}
-    for head in trial.potential.heads:
+        return law_from_values("isolated atoms have E0", {}, context.tolerances.isolated, "eV")
+    rounding = 0.0 if context.potential.model.dtype == torch.float64 else context.tolerances.jump
+    values = {}
+    for head in context.potential.heads:
         e0 = baseline.e0_of(head)
-        for symbol in trial.elements:
-            graph = trial.graph(atom(symbol))
-            graph.head = torch.full_like(graph.head, trial.potential.heads.index(head))
-            energy = float(trial.of_graph(graph)["energy"])
-            figures[f"{symbol}, head {head}"] = abs(energy - e0[symbol])
-            pair = trial.graph(ase.Atoms([symbol] * 2, [(0.0, 0.0, 0.0), (0.0, 0.0, reach - JUST_INSIDE)]))
-            pair.head = torch.full_like(pair.head, trial.potential.heads.index(head))
-            energy = float(trial.of_graph(pair)["energy"])
-            figures[f"two {symbol} at the reach, head {head}"] = max(0.0, abs(energy - 2 * e0[symbol]) - rounding)
-    return law("isolated atoms have E0", figures, trial.tolerances.isolated, "eV")
+        for symbol in context.elements:
+            graph = context.graph(single_atom(symbol))
+            graph.head = torch.full_like(graph.head, context.potential.heads.index(head))
+            energy = float(context.graph_result(graph)["energy"])
+            values[f"{symbol}, head {head}"] = abs(energy - e0[symbol])
+            pair = context.graph(ase.Atoms([symbol] * 2, [(0.0, 0.0, 0.0), (0.0, 0.0, cutoff - JUST_INSIDE)]))
+            pair.head = torch.full_like(pair.head, context.potential.heads.index(head))
+            energy = float(context.graph_result(pair)["energy"])
+            values[f"two {symbol} at the cutoff, head {head}"] = max(0.0, abs(energy - 2 * e0[symbol]) - rounding)
+    return law_from_values("isolated atoms have E0", values, context.tolerances.isolated, "eV")
 
 
-def crystals_of_one_element_are_seen(trial: LawContext) -> Law:
-    """A rattled crystal of one element has forces: features that are the same on all atoms would give none."""
-    figures = {symbol: float(np.abs(trial.result(crystal([symbol]))["forces"]).max()) for symbol in trial.elements}
-    blind = min(figures, key=lambda symbol: np.nan_to_num(figures[symbol], nan=-1.0))
-    least = max(1e-6, trial.tolerances.sum)
-    passed = bool(figures[blind] >= least)
-    return Law("crystals of one element feel forces", figures[blind], least, "eV/Å", passed, blind, "≥")
+def one_element_crystals_have_forces(context: LawContext) -> Law:
+    """Test that a crystal of one element with displaced atoms has forces.
+
+    Forces would be zero if the features of all atoms were equal.
+    """
+    values = {symbol: float(np.abs(context.result(crystal([symbol]))["forces"]).max()) for symbol in context.elements}
+    worst = min(values, key=lambda symbol: np.nan_to_num(values[symbol], nan=-1.0))
+    tolerance = max(1e-6, context.tolerances.sum)
+    passed = bool(values[worst] >= tolerance)
+    return Law("crystals of one element have forces", values[worst], tolerance, "eV/Å", passed, worst, "≥")
 
 
 def jump(values: list[np.ndarray]) -> np.ndarray:
-    """What is discontinuous between the two inner of four equally spaced points."""
-    first, second, third, fourth = values
-    return (3 * (third - second) - (fourth - first)) / 2
+    """Return the jump of a function between the second and third of four equally spaced points.
+
+    Linear and quadratic changes of the function cancel.
+
+    Args:
+        values: Values of the function at the four points, in order.
+    """
+    f_1, f_2, f_3, f_4 = values
+    return (3 * (f_3 - f_2) - (f_4 - f_1)) / 2
 
 
-def _at(trial: LawContext, kind: str, distance: float) -> ase.Atoms:
+def _structure_at(context: LawContext, kind: str, distance: float) -> ase.Atoms:
+    """Return a structure of one of the three cases of ``smooth_at_the_cutoff``, with a pair at a distance, Å."""
     if kind == "own image":
-        return ase.Atoms(trial.elements[:1], cell=[distance, 0, 0], pbc=[True, False, False])
-    return crossing(trial.elements, distance, outward=kind == "last neighbour")
+        return ase.Atoms(context.elements[:1], cell=[distance, 0, 0], pbc=[True, False, False])
+    return molecule_with_atom_at(context.elements, distance, outward=kind == "last neighbour")

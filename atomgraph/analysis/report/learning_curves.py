@@ -1,4 +1,4 @@
-"""Learning curves from the rows of metrics.csv: the loss, the errors with their units, the learning rate."""
+"""Learning curves from the rows of ``metrics.csv``: loss, errors and learning rate as functions of the epoch."""
 
 from __future__ import annotations
 
@@ -9,49 +9,57 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from atomgraph.analysis.report.plots import capital, lines
+from atomgraph.analysis.report.plots import capitalise, line_plot
 
 LOSS = re.compile(r"(?P<curve>train|valid)_loss")
 ERROR = re.compile(r"(?P<curve>train|valid)_(?P<panel>\w+)_(?P<kind>mae|rmse) \((?P<unit>.+)\)")
-ALONE = {"learning_rate": "learning rate"}  # columns that are a panel by themselves, and what they are called
+SINGLE_COLUMNS = {"learning_rate": "learning rate"}  # columns with a panel of their own, and its title
 Curves = dict[str, tuple[list[float], list[float]]]
 
 
 def learning_curves(history: Sequence[Mapping[str, Any]]) -> dict[str, Figure]:
-    """Figures by panel (``loss``, ``energy``, ``forces``, ``stress``, ``learning-rate``) from the columns of metrics.csv.
+    """Plot learning curves, one figure per panel.
 
-    Each row has an ``epoch`` (or else counts as one); cells that are empty or no numbers are left out, and so are panels
-    with fewer than two points.
+    Args:
+        history: Rows of ``metrics.csv``, by column name. Cells without a finite number are skipped. A row without ``epoch``
+            uses its row number.
+
+    Returns:
+        Figures by panel: ``loss``, ``energy``, ``forces``, ``stress`` or ``learning-rate``. Panels with fewer than two
+        points are omitted.
     """
     panels: dict[str, Curves] = {}
     labels: dict[str, str] = {}
     for number, row in enumerate(history):
-        epoch = _number(row.get("epoch"))
+        epoch = _finite_number(row.get("epoch"))
         for column, cell in row.items():
-            value = _number(cell)
-            if value is None or (place := _place(column)) is None:
+            value = _finite_number(cell)
+            if value is None or (position := _find_curve(column)) is None:
                 continue
-            panel, curve, labels[panel] = place
+            panel, curve, labels[panel] = position
             x, y = panels.setdefault(panel, {}).setdefault(curve, ([], []))
             x.append(number if epoch is None else epoch)
             y.append(value)
     return {
-        panel.replace(" ", "-"): lines(curves, xlabel="epoch", ylabel=labels[panel], title=capital(panel), log=True)
+        panel.replace(" ", "-"): line_plot(
+            curves, xlabel="epoch", ylabel=labels[panel], title=capitalise(panel), log=True
+        )
         for panel, curves in panels.items()
         if any(len(x) > 1 for x, _ in curves.values())
     }
 
 
-def _place(column: str) -> tuple[str, str, str] | None:
-    """Panel, curve and label of the y-axis of a column; None for columns that are no curve."""
+def _find_curve(column: str) -> tuple[str, str, str] | None:
+    """Return panel, curve and label of the y-axis for a column name; None for columns that are not plotted."""
     if match := LOSS.fullmatch(column):
         return "loss", match["curve"], "loss"
     if match := ERROR.fullmatch(column):
         return match["panel"], f"{match['curve']} {match['kind'].upper()}", f"error ({match['unit']})"
-    return (ALONE[column], column, ALONE[column]) if column in ALONE else None
+    return (SINGLE_COLUMNS[column], column, SINGLE_COLUMNS[column]) if column in SINGLE_COLUMNS else None
 
 
-def _number(cell: Any) -> float | None:
+def _finite_number(cell: Any) -> float | None:
+    """Convert a cell to a number; None if it is not a finite number."""
     try:
         value = float(cell)
     except (TypeError, ValueError):

@@ -1,38 +1,40 @@
-"""What a potential says of itself: facts for people, and all of it as JSON."""
+"""Summary of a potential: short facts, E0, errors in its metadata, and all of its metadata as JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from atomgraph.analysis.report.tables import Column, Table, short
+from atomgraph.analysis.report.tables import Column, Table, format_number
 from atomgraph.formats import native
 from atomgraph.nn.part import to_spec
+from atomgraph.old_names import old_names_of
 from atomgraph.potential import Potential
 
 
-def facts(potential: Potential) -> dict[str, str]:
-    """The model in a few words: kind, elements, heads, cutoff, how many numbers were trained, dtype."""
-    count = sum(p.numel() for p in potential.parameters())
+def model_facts(potential: Potential) -> dict[str, str]:
+    """Return kind, elements, heads, cutoff, number of parameters and dtype of a potential, as text by name."""
+    n_parameters = sum(p.numel() for p in potential.parameters())
     n_fitted = _n_fitted(potential)
     return {
         "model": type(potential.model).__name__,
         "elements": ", ".join(potential.elements),
         "heads": ", ".join(potential.heads) if len(potential.heads) > 1 else "",
         "cutoff": f"{potential.cutoff:g} Å",
-        "trained numbers": _spaced(count)
-        if n_fitted in (None, count)
-        else f"{_spaced(n_fitted)} fitted of {_spaced(count)}",
+        "trained numbers": _with_spaces(n_parameters)
+        if n_fitted in (None, n_parameters)
+        else f"{_with_spaces(n_fitted)} fitted of {_with_spaces(n_parameters)}",
         "computes in": potential.model.dtype_name,
     }
 
 
-def _spaced(count: int | None) -> str:
+def _with_spaces(count: int | None) -> str:
+    """Return an integer as text with a space between thousands."""
     return f"{count:,}".replace(",", " ")
 
 
 def _n_fitted(potential: Potential) -> int | None:
-    """How many weights a fit in closed form solved for, by the metadata; None where it does not say."""
+    """Return the number of weights of a fit in closed form, from the metadata; None if the metadata do not contain it."""
     metrics = potential.metadata.get("metrics")
     training = metrics.get("training") if isinstance(metrics, Mapping) else None
     count = training.get("unknowns") if isinstance(training, Mapping) else None
@@ -40,31 +42,37 @@ def _n_fitted(potential: Potential) -> int | None:
 
 
 def e0_table(potential: Potential) -> Table:
-    """Energies of free atoms by element and head, where they come from, and the scale of what is learned."""
+    """Make a table of the energies of isolated atoms by element and head. The note gives their origin and the energy scale."""
     baseline = potential.model.baseline
-    columns = [Column("element", words=True), *(Column(_head(name), "E0 (eV)") for name in potential.heads)]
+    columns = [Column("element", words=True), *(Column(_head_title(name), "E0 (eV)") for name in potential.heads)]
     rows = [[s, *(f"{v:.6f}" for v in baseline.e0[:, i].tolist())] for i, s in enumerate(potential.elements)]
     origin = potential.metadata.get("e0_origin", "")
-    scale = ", ".join(f"{short(s)} eV" for s in baseline.scale.tolist())
-    return Table(columns, rows, note=f"E0: {origin or 'origin not recorded'}. Scale of what is learned: {scale}.")
+    scale = ", ".join(f"{format_number(s)} eV" for s in baseline.scale.tolist())
+    return Table(columns, rows, note=f"E0: {origin or 'origin not recorded'}. Scale of the model's energies: {scale}.")
 
 
-def errors(metrics: Any) -> dict[str, str]:
-    """The errors in a potential's metadata, a line for each part of the data: ``energy MAE 3.87 meV/atom, ...``."""
+def describe_errors(metrics: Any) -> dict[str, str]:
+    """Return errors as text, by part of the data: ``energy MAE 3.87 meV/atom, ...``.
+
+    Args:
+        metrics: Entry ``metrics`` of a potential's metadata; entries of another form are skipped.
+    """
     result = {}
     for part, entry in metrics.items() if isinstance(metrics, Mapping) else ():
         if not isinstance(entry, Mapping) or not isinstance(entry.get("units"), Mapping):
             continue
         entries = {name: (entry.get("all") or {}).get(name) for name in entry["units"]}
-        words = [
-            f"{n} MAE {short(f.get('mae'))} {entry['units'][n]}" for n, f in entries.items() if isinstance(f, Mapping)
+        texts = [
+            f"{n} MAE {format_number(f.get('mae'))} {entry['units'][n]}"
+            for n, f in entries.items()
+            if isinstance(f, Mapping)
         ]
-        result[str(part)] = ", ".join(words)
+        result[str(part)] = ", ".join(texts)
     return result
 
 
-def as_json(potential: Potential) -> dict[str, Any]:
-    """Everything that the file says, and its architecture; JSON values."""
+def potential_json(potential: Potential) -> dict[str, Any]:
+    """Return metadata, architecture, units and E0 of a potential as JSON values."""
     return {
         "model": type(potential.model).__name__,
         "elements": potential.elements,
@@ -79,13 +87,18 @@ def as_json(potential: Potential) -> dict[str, Any]:
     }
 
 
-def flat(values: Mapping[str, Any], before: str = "") -> dict[str, str]:
-    """Nested facts as one level: ``{"data": {"files": ["a", "b"]}}`` to ``{"data files": "a, b"}``."""
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Flatten nested values: ``{"data": {"files": ["a", "b"]}}`` becomes ``{"data files": "a, b"}``.
+
+    Args:
+        values: Values by name; nested mappings are allowed, None is omitted.
+        prefix: Text before each name.
+    """
     result: dict[str, str] = {}
     for key, value in values.items():
-        name = f"{before} {key}".strip().replace("_", " ")
+        name = f"{prefix} {key}".strip().replace("_", " ")
         if isinstance(value, Mapping):
-            result |= flat(value, name)
+            result |= flatten(value, name)
         elif isinstance(value, list | tuple):
             result[name] = ", ".join(str(item) for item in value)
         elif value is not None:
@@ -93,5 +106,9 @@ def flat(values: Mapping[str, Any], before: str = "") -> dict[str, str]:
     return result
 
 
-def _head(name: str) -> str:
+def _head_title(name: str) -> str:
+    """Return the column name of a head; empty for the default head."""
     return "" if name == "default" else name
+
+
+__getattr__ = old_names_of(__name__)

@@ -1,4 +1,4 @@
-"""A page: sections of text, facts, tables and figures as one HTML file that needs no network and no other file."""
+"""HTML pages with sections of text, tables and figures. A page is one file and loads no other file."""
 
 from __future__ import annotations
 
@@ -10,46 +10,71 @@ from typing import Any, Protocol
 
 from matplotlib.figure import Figure
 
-from atomgraph.analysis.report.style import svg
+from atomgraph.analysis.report.style import svg_element
+from atomgraph.old_names import OldAttribute, old_names_of, with_old_arguments
 
 
 class Block(Protocol):
-    """Anything that can show itself on a page; what it shows is escaped. ``tables.Table`` is one."""
+    """Content of a page: an object with a method ``html``, such as the classes below and ``tables.Table``."""
 
-    def html(self) -> str: ...
+    def html(self) -> str:
+        """Return an HTML element with escaped text."""
 
 
+@with_old_arguments
 @dataclass(frozen=True)
 class Text:
-    """Paragraphs, divided by empty lines; ``kind`` is a class of the style sheet (``note``, ``lead``)."""
+    """Paragraphs of text.
 
-    words: str
+    Attributes:
+        text: Paragraphs, separated by empty lines.
+        kind: CSS class of the paragraphs (``note`` or ``lead``); empty for no class.
+    """
+
+    text: str
     kind: str = ""
 
+    words = OldAttribute("text")
+
     def html(self) -> str:
-        name = f' class="{escape(self.kind)}"' if self.kind else ""
-        return "".join(f"<p{name}>{escape(part)}</p>" for part in self.words.split("\n\n") if part.strip())
+        """Return one ``<p>`` element per paragraph."""
+        attribute = f' class="{escape(self.kind)}"' if self.kind else ""
+        return "".join(f"<p{attribute}>{escape(part)}</p>" for part in self.text.split("\n\n") if part.strip())
 
 
+@with_old_arguments
 @dataclass(frozen=True)
 class Code:
-    """Text as it is typed, folded away behind a summary where one is given."""
+    """Preformatted text, such as a configuration.
 
-    words: str
+    Attributes:
+        text: The text.
+        summary: Title. If it is not empty, the page shows only the title until the reader opens the text.
+    """
+
+    text: str
     summary: str = ""
 
+    words = OldAttribute("text")
+
     def html(self) -> str:
-        block = f'<pre tabindex="0"><code>{escape(self.words)}</code></pre>'
+        """Return a ``<pre>`` element, inside a ``<details>`` element if there is a summary."""
+        block = f'<pre tabindex="0"><code>{escape(self.text)}</code></pre>'
         return f"<details><summary>{escape(self.summary)}</summary>{block}</details>" if self.summary else block
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Names and what they are, in two columns; empty values are left out."""
+    """Names and values in two columns.
+
+    Attributes:
+        pairs: Values by name; empty values and None are omitted.
+    """
 
     pairs: Mapping[str, Any]
 
     def html(self) -> str:
+        """Return a ``<dl>`` element; empty text if there is no value."""
         rows = [
             f"<div><dt>{escape(str(name))}</dt><dd>{escape(str(value))}</dd></div>"
             for name, value in self.pairs.items()
@@ -58,58 +83,91 @@ class Facts:
         return f'<dl class="facts">{"".join(rows)}</dl>' if rows else ""
 
 
+@with_old_arguments
 @dataclass(frozen=True)
 class Highlights:
-    """The few numbers that matter, large: (number with unit, what it is)."""
+    """The most important numbers of a page, in large type.
 
-    marks: Sequence[tuple[str, str]]
+    Attributes:
+        numbers: Pairs of a number with its unit, and its description.
+    """
+
+    numbers: Sequence[tuple[str, str]]
+
+    marks = OldAttribute("numbers")
 
     def html(self) -> str:
-        cells = (f"<div><dd>{escape(number)}</dd><dt>{escape(what)}</dt></div>" for number, what in self.marks)
+        """Return a ``<dl>`` element."""
+        cells = (f"<div><dd>{escape(number)}</dd><dt>{escape(text)}</dt></div>" for number, text in self.numbers)
         return f'<dl class="highlights">{"".join(cells)}</dl>'
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure with a caption; ``name`` must be unique on the page (letters, digits, dashes)."""
+    """A figure with a caption.
+
+    Attributes:
+        figure: The figure.
+        name: Identifier made of letters, digits and dashes, unique on the page.
+        caption: Text below the figure; empty for no caption.
+    """
 
     figure: Figure
     name: str
     caption: str = ""
 
     def html(self) -> str:
+        """Return a ``<figure>`` element with the figure as SVG."""
         caption = f"<figcaption>{escape(self.caption)}</figcaption>" if self.caption else ""
         label = escape(self.caption or self.name, quote=True)
-        return (
-            f'<figure class="picture" role="img" aria-label="{label}">{svg(self.figure, self.name)}{caption}</figure>'
-        )
+        image = svg_element(self.figure, self.name)
+        return f'<figure class="picture" role="img" aria-label="{label}">{image}{caption}</figure>'
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """Pictures side by side where the page is wide, below one another where it is narrow."""
+    """Pictures beside each other on wide screens, below each other on narrow screens.
+
+    Attributes:
+        pictures: The pictures, in order.
+    """
 
     pictures: Sequence[Picture]
 
     def html(self) -> str:
+        """Return a ``<div>`` element with the pictures."""
         return f'<div class="gallery">{"".join(picture.html() for picture in self.pictures)}</div>'
 
 
 @dataclass(frozen=True)
 class Section:
-    """A titled part of a page; ``lead`` is one sentence under the title."""
+    """A part of a page with a title.
+
+    Attributes:
+        title: Title of the section.
+        blocks: Content, in order.
+        lead: One sentence below the title; empty for no sentence.
+    """
 
     title: str
     blocks: Sequence[Block] = field(default_factory=list)
     lead: str = ""
 
     def html(self) -> str:
+        """Return a ``<section>`` element."""
         lead = f'<p class="lead">{escape(self.lead)}</p>' if self.lead else ""
         return f"<section><h2>{escape(self.title)}</h2>{lead}{''.join(b.html() for b in self.blocks)}</section>"
 
 
-def page(title: str, sections: Sequence[Section], *, subtitle: str = "", footer: str = "") -> str:
-    """The whole page as text. A policy in its head forbids it to load anything."""
+def html_page(title: str, sections: Sequence[Section], *, subtitle: str = "", footer: str = "") -> str:
+    """Return a page as HTML text. A content security policy in the page blocks the loading of other files.
+
+    Args:
+        title: Title of the page.
+        sections: Sections, in order.
+        subtitle: Text below the title; empty for no subtitle.
+        footer: Text at the end of the page.
+    """
     style = files("atomgraph.analysis.report").joinpath("page.css").read_text(encoding="utf-8")
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
     body = "\n".join(section.html() for section in sections)
@@ -132,3 +190,6 @@ def page(title: str, sections: Sequence[Section], *, subtitle: str = "", footer:
 </body>
 </html>
 """
+
+
+__getattr__ = old_names_of(__name__)

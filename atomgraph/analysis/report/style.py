@@ -1,4 +1,4 @@
-"""Style of figures: readable without colour vision, on light and dark pages; the global state of pyplot is not changed."""
+"""Style of figures: readable on light and dark pages, and with colour blindness. Settings of pyplot are not changed."""
 
 from __future__ import annotations
 
@@ -11,11 +11,15 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")  # Okabe and Ito
+from atomgraph.old_names import old_names_of
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")  # colours of Okabe and Ito
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)), "-", "-", "-")
-INK = "#010203"  # stands for the page's own colour of text: becomes currentColor in an SVG
-FAINT = "#8c8c8c"
+INK = (
+    "#010203"  # placeholder of the text colour: in an SVG, it is replaced by currentColor, the text colour of the page
+)
+FAINT = "#8c8c8c"  # colour of axes and grids
 SETTINGS: dict[str, Any] = {
     "axes.edgecolor": FAINT,
     "axes.grid": True,
@@ -47,25 +51,34 @@ SETTINGS: dict[str, Any] = {
 
 
 @contextmanager
-def styled() -> Iterator[None]:
-    """The settings of atomgraph's figures within this context; the caller's are restored afterwards."""
+def plot_settings() -> Iterator[None]:
+    """Use the settings of atomgraph's figures within a ``with`` block; the previous settings are restored afterwards."""
     with matplotlib.rc_context(SETTINGS):
         yield
 
 
-def figure(width: float = 4.6, height: float = 3.4) -> Figure:
-    """An empty figure (inches) that lays itself out; transparent, so that the page shows through."""
+def empty_figure(width: float = 4.6, height: float = 3.4) -> Figure:
+    """Return an empty, transparent figure with automatic layout.
+
+    Args:
+        width: Width, inches.
+        height: Height, inches.
+    """
     return Figure(figsize=(width, height), layout="constrained", facecolor="none")
 
 
-def svg(drawing: Figure, name: str) -> str:
-    """A figure as an ``<svg>`` element, the same bytes each time; names inside start with ``name``, unique on a page.
+def svg_element(figure: Figure, name: str) -> str:
+    """Return a figure as an ``<svg>`` element. Labels remain text, in the colour and font of the page.
 
-    Text is text, in the colour and font of the page.
+    Equal figures give equal elements.
+
+    Args:
+        figure: The figure.
+        name: Identifier that is unique on the page; identifiers inside the element start with it.
     """
     text = io.StringIO()
     with matplotlib.rc_context(SETTINGS | {"svg.hashsalt": name}):
-        drawing.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+        figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     element = text.getvalue()
     element = element[element.index("<svg") :]
     element = re.sub(r"<metadata>.*?</metadata>", "", element, flags=re.DOTALL)
@@ -74,7 +87,15 @@ def svg(drawing: Figure, name: str) -> str:
     return element.replace(INK, "currentColor")
 
 
-def write_svg(drawing: Figure, name: str) -> bytes:
-    """A figure as a file of its own, on white."""
-    words = svg(drawing, name).replace("<svg ", '<svg style="background: white; color: #1a1a1a" ', 1)
-    return b'<?xml version="1.0" encoding="utf-8"?>\n' + words.encode()
+def svg_file(figure: Figure, name: str) -> bytes:
+    """Return a figure as the content of an SVG file with white background.
+
+    Args:
+        figure: The figure.
+        name: Prefix of the identifiers in the file.
+    """
+    element = svg_element(figure, name).replace("<svg ", '<svg style="background: white; color: #1a1a1a" ', 1)
+    return b'<?xml version="1.0" encoding="utf-8"?>\n' + element.encode()
+
+
+__getattr__ = old_names_of(__name__)

@@ -1,4 +1,4 @@
-"""Table: rows of words and numbers that can be shown in a terminal, in Markdown and in HTML."""
+"""Tables of words and numbers, as text for the terminal, Markdown and HTML."""
 
 from __future__ import annotations
 
@@ -12,12 +12,20 @@ from rich import box
 from rich.table import Table as RichTable
 from rich.text import Text
 
-ROUNDING = 1e-12
+from atomgraph.old_names import old_names_of
+
+ROUNDING = 1e-12  # smaller numbers are rounding errors of zero
 
 
 @dataclass(frozen=True)
 class Column:
-    """A head of a table: its name, the group that it stands under (with its unit), and whether it holds words."""
+    """A column of a table.
+
+    Attributes:
+        name: Name in the header.
+        group: Header above several columns, with a unit in parentheses; empty for no group.
+        words: Whether the cells are words, which are aligned left; numbers are aligned right.
+    """
 
     name: str
     group: str = ""
@@ -26,7 +34,15 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Cells as text under columns; ``totals`` are rows that sum others up, ``note`` a sentence below."""
+    """A table whose cells are text.
+
+    Attributes:
+        columns: The columns.
+        rows: Cells of each row, one per column.
+        title: Title above the table; empty for no title.
+        note: Text below the table; empty for no note.
+        totals: Indices of the rows with totals; these rows are bold.
+    """
 
     columns: Sequence[Column]
     rows: Sequence[Sequence[str]]
@@ -35,7 +51,7 @@ class Table:
     totals: frozenset[int] = field(default_factory=frozenset)
 
     def rich(self) -> RichTable:
-        """For the terminal: quantity, unit and measure as the heads, totals below a line."""
+        """Return a table for the terminal; rows of totals are below a line."""
         table = RichTable(
             title=Text(self.title) if self.title else None,
             title_justify="left",
@@ -47,12 +63,12 @@ class Table:
             pad_edge=False,
         )
         depth = 1 + max((1 + ("(" in column.group) for column in self.columns if column.group), default=0)
-        before = ""
+        previous_group = ""
         for column in self.columns:
-            group = column.group.removesuffix(")").split(" (") if column.group != before else []
-            before = column.group
-            head = "\n".join(["", "", *group, column.name][-depth:])  # energy, meV/atom, MAE
-            table.add_column(Text(head), justify="left" if column.words else "right", no_wrap=True)
+            group = column.group.removesuffix(")").split(" (") if column.group != previous_group else []
+            previous_group = column.group
+            header = "\n".join(["", "", *group, column.name][-depth:])  # for example: energy, meV/atom, MAE
+            table.add_column(Text(header), justify="left" if column.words else "right", no_wrap=True)
         for i, row in enumerate(self.rows):
             table.add_row(
                 *map(Text, row),
@@ -62,46 +78,51 @@ class Table:
         return table
 
     def markdown(self) -> str:
-        """A pipe table, with the groups in the heads; title and note around it."""
-        heads = [f"{c.group} {c.name}".strip() for c in self.columns]
+        """Return a Markdown table with its title and note. Column names include the name of the group."""
+        headers = [f"{c.group} {c.name}".strip() for c in self.columns]
         lines = [f"**{self.title}**\n"] if self.title else []
-        lines.append("| " + " | ".join(_pipe(head) for head in heads) + " |")
+        lines.append("| " + " | ".join(_escape_pipe(header) for header in headers) + " |")
         lines.append("|" + "|".join(" --- " if c.words else " ---: " for c in self.columns) + "|")
         for i, row in enumerate(self.rows):
-            cells = [f"**{_pipe(cell)}**" if i in self.totals and cell else _pipe(cell) for cell in row]
+            cells = [f"**{_escape_pipe(cell)}**" if i in self.totals and cell else _escape_pipe(cell) for cell in row]
             lines.append("| " + " | ".join(cells) + " |")
         return "\n".join(lines + ([f"\n{self.note}"] if self.note else [])) + "\n"
 
     def html(self) -> str:
-        """A ``<figure>`` with a table that scrolls by itself where the page is narrow; everything is escaped."""
-        groups = [(name, len(list(same))) for name, same in groupby(self.columns, key=lambda c: c.group)]
+        """Return a ``<figure>`` element with the table, which can be scrolled on narrow screens. All text is escaped."""
+        groups = [(name, len(list(members))) for name, members in groupby(self.columns, key=lambda c: c.group)]
         parts = ['<figure class="table">']
         parts.append(f"<figcaption>{escape(self.title)}</figcaption>" if self.title else "")
         parts.append('<div class="scroll" tabindex="0"><table><thead>')
         if any(name for name, _ in groups):
-            cells = (f'<th colspan="{width}" scope="colgroup">{escape(name)}</th>' for name, width in groups)
+            cells = (f'<th colspan="{n}" scope="colgroup">{escape(name)}</th>' for name, n in groups)
             parts.append(f'<tr class="groups">{"".join(cells)}</tr>')
-        parts.append(f"<tr>{''.join(self._cells([c.name for c in self.columns], 'th'))}</tr></thead><tbody>")
+        parts.append(f"<tr>{''.join(self._html_cells([c.name for c in self.columns], 'th'))}</tr></thead><tbody>")
         for i, row in enumerate(self.rows):
-            kind = ' class="total"' if i in self.totals else ""
-            parts.append(f"<tr{kind}>{''.join(self._cells(row, 'td'))}</tr>")
+            css_class = ' class="total"' if i in self.totals else ""
+            parts.append(f"<tr{css_class}>{''.join(self._html_cells(row, 'td'))}</tr>")
         parts.append("</tbody></table></div>")
         parts.append(f'<p class="note">{escape(self.note)}</p>' if self.note else "")
         return "".join([*parts, "</figure>"])
 
-    def _cells(self, row: Sequence[str], tag: str) -> Iterator[str]:
-        before = ""
+    def _html_cells(self, row: Sequence[str], tag: str) -> Iterator[str]:
+        """Yield the cells of a row as HTML elements; ``tag`` is ``th`` or ``td``."""
+        previous_group = ""
         for column, cell in zip(self.columns, row, strict=True):
-            kinds = ["words"] * column.words + ["first"] * (column.group != before)
-            before = column.group
-            name = ' class="' + " ".join(kinds) + '"' if kinds else ""
-            yield f"<{tag}{name}>{escape(cell)}</{tag}>"
+            css_classes = ["words"] * column.words + ["first"] * (column.group != previous_group)
+            previous_group = column.group
+            attribute = ' class="' + " ".join(css_classes) + '"' if css_classes else ""
+            yield f"<{tag}{attribute}>{escape(cell)}</{tag}>"
 
 
-def short(value: float | None, digits: int = 3) -> str:
-    """A number to three digits as people write it: 0.0123, 1.23, 123, 12 300; an empty cell for None.
+def format_number(value: float | None, digits: int = 3) -> str:
+    """Return a number as text with three significant digits: 0.0123, 1.23, 123, 12 300.
 
-    What is below 1e-12 is rounding of something that is zero, and is written so.
+    None becomes an empty text. Absolute values below 1e-12 become 0, because they are rounding errors.
+
+    Args:
+        value: The number.
+        digits: Number of significant digits.
     """
     if value is None:
         return ""
@@ -116,5 +137,8 @@ def short(value: float | None, digits: int = 3) -> str:
     return f"{value:,.{decimals}f}".replace(",", " ")
 
 
-def _pipe(text: str) -> str:
+def _escape_pipe(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
+
+
+__getattr__ = old_names_of(__name__)

@@ -10,8 +10,8 @@ from helpers import tiny_structures as tiny
 from atomgraph.analysis.comparison import Comparison, compare
 from atomgraph.analysis.report import plots
 from atomgraph.analysis.report.learning_curves import learning_curves
-from atomgraph.analysis.report.plots import error_histogram, lines, parity
-from atomgraph.analysis.report.style import write_svg
+from atomgraph.analysis.report.plots import error_histogram, line_plot, parity_plot
+from atomgraph.analysis.report.style import svg_file
 
 
 @pytest.fixture(scope="module")
@@ -26,11 +26,11 @@ def many(n_types, n=3):
         atoms = Atoms("H", info={"config_type": f"type {i % n_types:02d}"})
         atoms.calc = SinglePointCalculator(atoms, energy=float(i))
         frames.append(atoms)
-    return Comparison.of(frames, [{"energy": i + 0.01} for i in range(len(frames))])
+    return Comparison.from_predictions(frames, [{"energy": i + 0.01} for i in range(len(frames))])
 
 
 def test_parity_shows_every_point_once_and_its_error_below(comparison):
-    upper, lower = parity(comparison, "forces").axes
+    upper, lower = parity_plot(comparison, "forces").axes
     for axes in (upper, lower):
         assert sum(len(c.get_offsets()) for c in axes.collections) == len(comparison.samples["forces"].reference)
     errors = np.sort(np.concatenate([c.get_offsets()[:, 1] for c in lower.collections]))
@@ -38,20 +38,20 @@ def test_parity_shows_every_point_once_and_its_error_below(comparison):
 
 
 def test_energies_are_drawn_in_ev_and_their_errors_in_mev(comparison):
-    upper, lower = parity(comparison, "energy").axes
+    upper, lower = parity_plot(comparison, "energy").axes
     assert "eV/atom" in upper.get_ylabel() and "meV/atom" in lower.get_ylabel()
     points = np.concatenate([c.get_offsets()[:, 0] for c in upper.collections])
     np.testing.assert_allclose(np.sort(points), np.sort(comparison.samples["energy"].reference / 1e3))
 
 
 def test_crowds_are_shown_as_density(comparison, monkeypatch):
-    monkeypatch.setattr(plots, "CROWD", 10)
-    assert parity(comparison, "forces").axes[0].get_legend() is None
+    monkeypatch.setattr(plots, "MAX_POINTS", 10)
+    assert parity_plot(comparison, "forces").axes[0].get_legend() is None
 
 
 @pytest.mark.parametrize(("n_types", "shown"), [(1, 0), (2, 2), (7, 7), (30, 7)])
 def test_many_configuration_types_end_in_one_that_holds_the_rest(n_types, shown):
-    upper = parity(many(n_types), "energy").axes[0]
+    upper = parity_plot(many(n_types), "energy").axes[0]
     legend = upper.get_legend()
     assert (0 if legend is None else len(legend.get_texts())) == shown
     assert sum(len(c.get_offsets()) for c in upper.collections) == 3 * n_types
@@ -60,29 +60,29 @@ def test_many_configuration_types_end_in_one_that_holds_the_rest(n_types, shown)
 
 
 def test_types_differ_by_marker_as_well_as_by_colour():
-    paths = [c.get_paths()[0].vertices for c in parity(many(4), "energy").axes[0].collections]
+    paths = [c.get_paths()[0].vertices for c in parity_plot(many(4), "energy").axes[0].collections]
     assert all(len(a) != len(b) or not np.allclose(a, b) for i, a in enumerate(paths) for b in paths[:i])
 
 
 def test_no_error_at_all_and_one_point_only_can_be_drawn():
     first = many(1, n=1)
-    exact = Comparison.of([Atoms("H")], [{}])
+    exact = Comparison.from_predictions([Atoms("H")], [{}])
     assert exact.samples == {}
-    for figure in (parity(first, "energy"), error_histogram({"test": first}, "energy")):
-        assert write_svg(figure, "one").startswith(b"<?xml")
+    for figure in (parity_plot(first, "energy"), error_histogram({"test": first}, "energy")):
+        assert svg_file(figure, "one").startswith(b"<?xml")
 
 
 def test_predictions_that_are_not_finite_do_not_stop_a_figure():
     atoms = Atoms("H")
     atoms.calc = SinglePointCalculator(atoms, energy=1.0)
-    broken = Comparison.of([atoms, atoms], [{"energy": np.nan}, {"energy": 1.1}])
-    write_svg(parity(broken, "energy"), "a")
-    write_svg(error_histogram({"test": broken}, "energy"), "b")
+    broken = Comparison.from_predictions([atoms, atoms], [{"energy": np.nan}, {"energy": 1.1}])
+    svg_file(parity_plot(broken, "energy"), "a")
+    svg_file(error_histogram({"test": broken}, "energy"), "b")
 
 
 def test_drawing_leaves_the_settings_of_matplotlib_alone(comparison):
     before = dict(matplotlib.rcParams)
-    write_svg(parity(comparison, "stress"), "a")
+    svg_file(parity_plot(comparison, "stress"), "a")
     assert dict(matplotlib.rcParams) == before
 
 
@@ -102,4 +102,4 @@ def test_learning_curves_take_the_columns_of_metrics_csv_and_skip_empty_cells():
 
 
 def test_lines_that_are_not_positive_can_be_asked_for_on_a_logarithm():
-    write_svg(lines({"a": ([0, 1], [0.0, 0.0])}, xlabel="x", ylabel="y", log=True), "a")
+    svg_file(line_plot({"a": ([0, 1], [0.0, 0.0])}, xlabel="x", ylabel="y", log=True), "a")

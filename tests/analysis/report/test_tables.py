@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from atomgraph.analysis.report.tables import Column, Table, short
+from atomgraph.analysis.report.tables import Column, Table, format_number
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from atomgraph.analysis.report.tables import Column, Table, short
     ],
 )
 def test_three_digits_that_count(value, words):
-    assert short(value) == words
+    assert format_number(value) == words
 
 
 def test_groups_of_columns_span_them_in_html_and_stand_before_them_in_markdown():

@@ -7,9 +7,9 @@ import pytest
 from helpers import tiny_structures as tiny
 
 from atomgraph.analysis.comparison import compare
-from atomgraph.analysis.report.page import Code, Facts, Picture, Section, Text, page
-from atomgraph.analysis.report.plots import lines
-from atomgraph.analysis.report.style import svg
+from atomgraph.analysis.report.page import Code, Facts, Picture, Section, Text, html_page
+from atomgraph.analysis.report.plots import line_plot
+from atomgraph.analysis.report.style import svg_element
 from atomgraph.analysis.report.training_report import write_report
 from atomgraph.errors import FormatError
 
@@ -51,7 +51,7 @@ def report(tmp_path_factory):
         {"epoch": e, "train_loss": 1 / e, "valid_loss": 2 / e, "valid_forces_mae (eV/Å)": 1 / e} for e in range(1, 9)
     ]
     section = Section(
-        EVIL, [Text(EVIL), Picture(lines({EVIL: ([1, 2], [1, 2])}, xlabel=EVIL, ylabel="y"), "eos", EVIL)]
+        EVIL, [Text(EVIL), Picture(line_plot({EVIL: ([1, 2], [1, 2])}, xlabel=EVIL, ylabel="y"), "eos", EVIL)]
     )
     path = write_report(
         tmp_path_factory.mktemp("run") / "report.html",
@@ -123,10 +123,10 @@ def test_code_is_shown_as_typed():
 
 def test_a_page_without_sections_is_a_page():
     tags = Tags()
-    tags.feed(page("t", []))
+    tags.feed(html_page("t", []))
     assert "main" in tags.seen and tags.open == []
 
 
 def test_the_same_figure_gives_the_same_bytes_in_the_colour_of_the_page():
-    drawing = [svg(lines({"a": ([0, 1], [0, 1])}, xlabel="x", ylabel="y"), "one") for _ in range(2)]
+    drawing = [svg_element(line_plot({"a": ([0, 1], [0, 1])}, xlabel="x", ylabel="y"), "one") for _ in range(2)]
     assert drawing[0] == drawing[1] and "currentColor" in drawing[0] and "#010203" not in drawing[0]

@@ -326,4 +326,4 @@ def test_the_law_of_float32_tries_a_potential_that_refuses_it(tmp_path):
     potential, _ = atomgraph.train(config(tmp_path, GAP | {"n_points": 5}, PROCESS), quiet=True)
     potential.metadata["precision"]["dtypes"] = ["float64"]
     by_name = {law.name: law for law in laws(potential)}
-    assert by_name["float32 is refused"].passed and 0 < by_name["float32 is refused"].figure < 1
+    assert by_name["float32 is refused"].passed and 0 < by_name["float32 is refused"].value < 1

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from atomgraph.analysis.report.tables import short
+from atomgraph.analysis.report.tables import format_number
 from atomgraph.data.frame_names import format_count
 
 FAR = 8.0  # times the typical size: structures beyond are left out, and numbers drawn in to there; outliers decide nothing
@@ -50,9 +50,10 @@ class Agreement:
     def describe(self) -> str:
         """Correlation and scale in words, with intervals."""
         low, high = self.correlation_interval
+        ratio, low_ratio, high_ratio = (format_number(value) for value in (self.ratio, *self.ratio_interval))
         return (
-            f"correlation {self.correlation:+.2f} ({low:+.2f} to {high:+.2f}), labels {short(self.ratio)} times as large as "
-            f"predictions ({short(self.ratio_interval[0])} to {short(self.ratio_interval[1])}), "
+            f"correlation {self.correlation:+.2f} ({low:+.2f} to {high:+.2f}), "
+            f"labels {ratio} times as large as predictions ({low_ratio} to {high_ratio}), "
             f"{format_count(self.n_structures, 'structure')}"
         )
 

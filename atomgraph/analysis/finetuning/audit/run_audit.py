@@ -16,7 +16,7 @@ from atomgraph.analysis.finetuning.audit.sign_errors import sign_findings
 from atomgraph.analysis.finetuning.audit.starting_model import head_findings, start_findings
 from atomgraph.analysis.finetuning.audit.unit_errors import unit_findings
 from atomgraph.analysis.report.page import Block, Facts, Section
-from atomgraph.analysis.report.tables import Column, Table, short
+from atomgraph.analysis.report.tables import Column, Table, format_number
 from atomgraph.data.checks.consistency import placeholders, stress_against_volume, work_against_energy
 from atomgraph.data.checks.findings import NOTE, WARNING, WRONG, Finding
 from atomgraph.data.checks.outliers import energy_outliers
@@ -66,7 +66,7 @@ class Audit:
                 str(agreement.n_structures),
                 _range(agreement.correlation, agreement.correlation_interval),
                 _range(agreement.ratio, agreement.ratio_interval),
-                short(agreement.coefficient),
+                format_number(agreement.coefficient),
             ]
             for name, agreement in self.agreements.items()
         ]
@@ -76,7 +76,7 @@ class Audit:
         if shift is not None:
             errors = dict(zip(shift.elements, shift.error.tolist(), strict=True))
             cells = [
-                [s, f"{v:+.6f}", short(errors[s]) if s in shift.determined else "left open"]
+                [s, f"{v:+.6f}", format_number(errors[s]) if s in shift.determined else "left open"]
                 for s, v in shift.by_element.items()
             ]
             blocks += [Table([Column("element", words=True), Column("shift (eV)"), Column("standard error")], cells)]

@@ -20,7 +20,7 @@ from atomgraph.analysis.finetuning.report_card.remarks import Switches, about_ou
 from atomgraph.analysis.finetuning.report_card.retention import Retention, retention
 from atomgraph.analysis.finetuning.report_card.weight_change import Moved, moved, moved_table
 from atomgraph.analysis.report.page import Block, Gallery, Picture, Section, Text
-from atomgraph.analysis.report.tables import Column, Table, short
+from atomgraph.analysis.report.tables import Column, Table, format_number
 from atomgraph.data.frame_names import elements_in, format_count
 from atomgraph.graph.quantities import QUANTITIES
 from atomgraph.potential import Potential
@@ -53,19 +53,24 @@ class Card:
                 old, new = mae(before, q.name), mae(after, q.name)
                 if old is not None and new is not None:
                     rows.append(
-                        [f"{part}, {q.name} ({q.unit})", short(old), short(new), short(new / old) if old else ""]
+                        [
+                            f"{part}, {q.name} ({q.unit})",
+                            format_number(old),
+                            format_number(new),
+                            format_number(new / old) if old else "",
+                        ]
                     )
         if self.curves:
             worst = max(self.curves, key=lambda curve: curve.change)
-            rows.append([f"dimers, change of {worst.name} (eV)", "", short(worst.change), ""])
+            rows.append([f"dimers, change of {worst.name} (eV)", "", format_number(worst.change), ""])
             holes = [sum(curve.holes[k] for curve in self.curves) for k in (0, 1)]
             rows.append([f"holes in the core, of {format_count(len(self.curves), 'dimer')}", *map(str, holes), ""])
         if self.crystal is not None:
             curves = (self.crystal.before, self.crystal.after)
             name = f"bulk modulus of {self.crystal.formula} (GPa)"
-            rows.append([name, *(short(fit.bulk_modulus) if fit else "no minimum" for fit in curves), ""])
+            rows.append([name, *(format_number(fit.bulk_modulus) if fit else "no minimum" for fit in curves), ""])
         if self.motion:
-            drifts = [short(self.motion[name].drift) for name in ("before", "after")]
+            drifts = [format_number(self.motion[name].drift) for name in ("before", "after")]
             rows.append(["NVE drift (meV/atom/ps)", *drifts, ""])
         return Table(columns, rows, note=" ".join(f"• {remark}." for remark in self.remarks))
 

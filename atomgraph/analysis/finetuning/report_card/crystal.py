@@ -11,8 +11,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from atomgraph.analysis.equation_of_state import EquationOfState, equation_of_state
-from atomgraph.analysis.report.plots import lines
-from atomgraph.analysis.report.tables import Column, Table, short
+from atomgraph.analysis.report.plots import line_plot
+from atomgraph.analysis.report.tables import Column, Table, format_number
 from atomgraph.errors import GraphError
 from atomgraph.graph.structure import get_labels
 from atomgraph.potential import Potential
@@ -33,7 +33,9 @@ class CrystalCurves:
     def table(self) -> Table:
         columns = [Column("", words=True), Column("V0", "volume (Å³/atom)"), Column("B", "modulus (GPa)")]
         rows = [
-            [name, short(curve.volume_0, 5), short(curve.bulk_modulus, 4)] if curve else [name, "no minimum", ""]
+            [name, format_number(curve.volume_0, 5), format_number(curve.bulk_modulus, 4)]
+            if curve
+            else [name, "no minimum", ""]
             for name, curve in (("before", self.before), ("after", self.after))
         ]
         return Table(columns, rows, title=f"Equation of state of {self.formula}, cell shape as labelled")
@@ -44,7 +46,7 @@ class CrystalCurves:
             for name, curve in (("before", self.before), ("after", self.after))
             if curve
         }
-        return lines(curves, xlabel="volume (Å³/atom)", ylabel="meV/atom above the minimum", title=self.formula)
+        return line_plot(curves, xlabel="volume (Å³/atom)", ylabel="meV/atom above the minimum", title=self.formula)
 
     def to_json(self) -> dict[str, Any]:
         record: dict[str, Any] = {"formula": self.formula, "failures": self.failures}

@@ -13,8 +13,8 @@ from ase.data import atomic_numbers, covalent_radii
 from matplotlib.figure import Figure
 
 from atomgraph.analysis.report.page import Block, Gallery, Picture
-from atomgraph.analysis.report.plots import lines
-from atomgraph.analysis.report.tables import Column, Table, short
+from atomgraph.analysis.report.plots import line_plot
+from atomgraph.analysis.report.tables import Column, Table, format_number
 from atomgraph.potential import Potential
 
 NEAREST = 0.3  # Å
@@ -74,7 +74,7 @@ def dimer_table(curves: Sequence[Dimer]) -> Table:
     ranked = sorted(curves, key=lambda curve: (-curve.holes[1], -curve.change))
     columns = [Column("pair", words=True), Column("largest change", "outside the core (eV)")]
     columns += [Column("before", "falls into the core", words=True), Column("after", "falls into the core", words=True)]
-    rows = [[c.name, short(c.change), *("yes" if hole else "no" for hole in c.holes)] for c in ranked[:SHOWN]]
+    rows = [[c.name, format_number(c.change), *("yes" if hole else "no" for hole in c.holes)] for c in ranked[:SHOWN]]
     more = f" {len(curves) - SHOWN} more pairs are in card.json." if len(curves) > SHOWN else ""
     note = f"The core: nearer than {CORE} of the sum of covalent radii. Energies are above those of free atoms.{more}"
     return Table(columns, rows, title="Dimers, 0.3 Å to the cutoff", note=note)
@@ -92,7 +92,7 @@ def _figure(curve: Dimer) -> Figure:
     for name in ("before", "after"):
         energy = getattr(curve, name)
         shown[name] = (curve.distance.tolist(), np.clip(energy, -HIGH, HIGH).tolist())
-    return lines(shown, xlabel="distance (Å)", ylabel="eV above free atoms", title=curve.name)
+    return line_plot(shown, xlabel="distance (Å)", ylabel="eV above free atoms", title=curve.name)
 
 
 def _above_free(

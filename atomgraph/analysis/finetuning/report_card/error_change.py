@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from atomgraph.analysis.comparison import Comparison
-from atomgraph.analysis.error_tables import ALL, Row, error_json, error_rows
-from atomgraph.analysis.report.tables import Column, Table, short
+from atomgraph.analysis.error_tables import ALL, ErrorRow, error_json, error_rows
+from atomgraph.analysis.report.tables import Column, Table, format_number
 from atomgraph.graph.quantities import QUANTITIES
 
 
@@ -33,7 +33,7 @@ def change_json(before: Comparison, after: Comparison) -> dict[str, Any]:
 def mae(comparison: Comparison, quantity: str) -> float | None:
     """MAE of a quantity over all structures, in its unit; None where it has no label."""
     row = next(row for row in error_rows(comparison) if row.name == ALL)
-    return row.figures[quantity].mae if quantity in row.figures else None
+    return row.statistics[quantity].mae if quantity in row.statistics else None
 
 
 def mae_ratio(before: Comparison, after: Comparison, quantity: str) -> float | None:
@@ -42,8 +42,8 @@ def mae_ratio(before: Comparison, after: Comparison, quantity: str) -> float | N
     return None if old is None or new is None or old == 0 else new / old
 
 
-def _cells(before: Row, after: Row, name: str) -> list[str]:
-    if name not in before.figures or name not in after.figures:
+def _cells(before: ErrorRow, after: ErrorRow, name: str) -> list[str]:
+    if name not in before.statistics or name not in after.statistics:
         return ["", "", ""]
-    old, new = before.figures[name].mae, after.figures[name].mae
-    return [short(old), short(new), short(new / old) if old else ""]
+    old, new = before.statistics[name].mae, after.statistics[name].mae
+    return [format_number(old), format_number(new), format_number(new / old) if old else ""]

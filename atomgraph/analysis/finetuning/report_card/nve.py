@@ -10,7 +10,7 @@ import ase
 import numpy as np
 
 from atomgraph.analysis.dynamics import nve
-from atomgraph.analysis.report.tables import Column, Table, short
+from atomgraph.analysis.report.tables import Column, Table, format_number
 from atomgraph.errors import AtomgraphError
 from atomgraph.potential import Potential
 
@@ -44,7 +44,10 @@ def mover_of(frames: Sequence[ase.Atoms]) -> ase.Atoms | None:
 def motion_table(motions: dict[str, Motion], atoms: ase.Atoms) -> Table:
     """Before and after."""
     columns = [Column("", words=True), Column("drift", "meV/atom/ps"), Column("fluctuation", "meV/atom"), Column("K")]
-    rows = [[name, short(m.drift), short(m.fluctuation), short(m.temperature)] for name, m in motions.items()]
+    rows = [
+        [name, format_number(m.drift), format_number(m.fluctuation), format_number(m.temperature)]
+        for name, m in motions.items()
+    ]
     title = (
         f"Short run at constant energy from {KELVIN:g} K, steps of {_step(atoms):g} fs, {atoms.get_chemical_formula()}"
     )

@@ -12,7 +12,7 @@ import numpy as np
 from atomgraph.analysis.comparison import Comparison
 from atomgraph.analysis.finetuning.report_card.error_change import change_json, change_table
 from atomgraph.analysis.report.page import Block, Text
-from atomgraph.analysis.report.tables import short
+from atomgraph.analysis.report.tables import format_number
 from atomgraph.graph.structure import get_labels
 from atomgraph.potential import Potential
 
@@ -39,10 +39,8 @@ class Retention:
 
     def blocks(self) -> list[Block]:
         """For the page."""
-        words = (
-            f"Predictions went {short(1e3 * self.by_itself['energy'])} meV/atom and {short(self.by_itself['forces'])} eV/Å "
-            f"(MAE) away from the starting model's; energies with the source's E0."
-        )
+        energy, forces = format_number(1e3 * self.by_itself["energy"]), format_number(self.by_itself["forces"])
+        words = f"Change of predictions by fine-tuning (MAE, with E0 of the source): {energy} meV/atom, {forces} eV/Å."
         if self.before is None or self.after is None:
             return [Text(f"Retention on {self.source}, which has no labels. {words}")]
         return [change_table(self.before, self.after, f"Retention on {self.source}", words)]
@@ -67,7 +65,7 @@ def retention(before: Potential, after: Potential, probe: Sequence[ase.Atoms], s
     energies = [abs(a["energy"] - b["energy"]) / len(atoms) for a, b, atoms in zip(old, new, probe, strict=True)]
     forces = np.concatenate([np.abs(a["forces"] - b["forces"]).ravel() for a, b in zip(old, new, strict=True)])
     by_itself = {"energy": float(np.mean(energies)), "forces": float(forces.mean())}
-    with_labels, with_labels_after = (Comparison.of(probe, results) for results in (old, new))
+    with_labels, with_labels_after = (Comparison.from_predictions(probe, results) for results in (old, new))
     if not with_labels.samples:
         return Retention(source, len(probe), None, None, by_itself)
     return Retention(source, len(probe), with_labels, with_labels_after, by_itself)

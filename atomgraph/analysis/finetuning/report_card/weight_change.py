@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from atomgraph.analysis.report.tables import Column, Table, short
+from atomgraph.analysis.report.tables import Column, Table, format_number
 from atomgraph.models.parameter_groups import parameter_groups
 from atomgraph.potential import Potential
 
@@ -43,7 +43,7 @@ def moved(before: Potential, after: Potential) -> list[Moved]:
 def moved_table(changes: Sequence[Moved]) -> Table:
     """A row a group."""
     columns = [Column("group", words=True), Column("numbers"), Column("changed"), Column("‖Δw‖ / ‖w‖")]
-    rows = [[c.name, str(c.count), str(c.changed), short(c.relative)] for c in changes]
+    rows = [[c.name, str(c.count), str(c.changed), format_number(c.relative)] for c in changes]
     return Table(columns, rows, title="Change of the weights")
 
 

@@ -10,7 +10,7 @@ from helpers import tiny_structures as tiny
 
 from atomgraph import models
 from atomgraph.analysis.finetuning.audit import LabelledPredictions, audit, check_names
-from atomgraph.analysis.report.page import page
+from atomgraph.analysis.report.page import html_page
 from atomgraph.data import build_graphs
 from atomgraph.data.checks.findings import NOTE, WARNING, WRONG
 from atomgraph.errors import ConfigError, DataError, GraphError
@@ -202,5 +202,5 @@ def test_names_that_no_finding_has_are_refused():
 def test_it_shows_itself_as_text_page_and_json(target):
     result = audit(START, foundation.changed(target, stress=lambda s: -s))
     assert "audit: wrong: stress sign" in result.describe()
-    assert "stress sign" in page("a", [result.section()])
+    assert "stress sign" in html_page("a", [result.section()])
     json.dumps(result.to_json(), allow_nan=False)

@@ -20,7 +20,7 @@ from atomgraph.analysis.finetuning.report_card.isolated_atoms import free_atoms
 from atomgraph.analysis.finetuning.report_card.remarks import about_outcome, about_switches, about_weights
 from atomgraph.analysis.finetuning.report_card.retention import retention
 from atomgraph.analysis.finetuning.report_card.weight_change import moved
-from atomgraph.analysis.report.page import page
+from atomgraph.analysis.report.page import html_page
 
 ELEMENTS = ("H", "O", "Si")
 TRUTH = tiny.potential(ELEMENTS)
@@ -64,7 +64,7 @@ def test_retention_is_not_spoilt_by_another_e0():
 
 
 def test_it_is_a_page_a_table_and_json(card):
-    assert "Report card" in page("a", [card.section()])
+    assert "Report card" in html_page("a", [card.section()])
     assert any("dimers" in row[0] for row in card.table().rows)
     json.dumps(card.to_json(), allow_nan=False)
 
