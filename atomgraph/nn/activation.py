@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -16,11 +17,20 @@ def identity(x: Tensor) -> Tensor:
     return x
 
 
+def shifted_softplus(x: Tensor) -> Tensor:
+    """Shifted softplus of SchNet, :math:`\\sigma(x) = \\ln(1 + e^x) - \\ln 2`, which is zero at x = 0.
+
+    Source: Schütt et al., J. Chem. Phys. 148, 241722 (2018), Eq. 5.
+    """
+    return torch.nn.functional.softplus(x) - math.log(2.0)
+
+
 #: Functions by name, each with the factor (gain) that keeps the mean square of normally distributed inputs at one.
 ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], float]] = {
     "identity": (identity, 1.0),
     "silu": (torch.nn.functional.silu, 1.68),
     "softplus": (torch.nn.functional.softplus, 1.0),
+    "shifted_softplus": (shifted_softplus, 1.87),
     "tanh": (torch.tanh, 1.59),
     "abs": (torch.abs, 1.0),
 }
@@ -31,6 +41,7 @@ E3NN_GAINS = {
     "abs": 1.0,
     "identity": 1.0,
     "softplus": 1.0,
+    "shifted_softplus": 1.8742,  # not in e3nn; the exact integral
 }
 
 

@@ -47,6 +47,13 @@ def test_chebyshev_polynomials_are_of_the_bare_distance(edges):
     torch.testing.assert_close(features, expected, rtol=1e-13, atol=1e-13)
 
 
+def test_envelope_is_chosen_by_name(edges):
+    _, envelope = RadialEmbedding(ELEMENTS, 4.0, envelope="cosine", envelope_on="messages")(edges)
+    torch.testing.assert_close(envelope, 0.5 * (1 + torch.cos(math.pi * edges.length / 4.0)), rtol=1e-13, atol=1e-13)
+    with pytest.raises(WiringError, match="unknown envelope 'cosin'; did you mean cosine"):
+        RadialEmbedding(ELEMENTS, 4.0, envelope="cosin")
+
+
 @pytest.mark.parametrize("differentiable", [True, False])
 def test_functions_that_are_not_differentiable_are_constants(differentiable):
     graph = graph_of(crystal(), 4.0)

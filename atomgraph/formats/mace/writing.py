@@ -91,6 +91,8 @@ def mace_arguments(model: MACE) -> dict[str, Any]:
         _layer_values(model, name, lambda layer, name=name: layer.arguments[name])
     if any(layer.arguments["residual"] != "auto" for layer in layers):
         raise FormatError("mace-torch always adds the residual to the products; this model does not")
+    if radial.envelope != "polynomial":
+        raise FormatError(f"mace-torch has the polynomial envelope only, but this model's is {radial.envelope}")
     if radial.p != int(radial.p):
         raise FormatError(f"mace-torch needs a whole number p in the envelope, but this model has p = {radial.p}")
     if baseline.repulsion is not None and not baseline.scales_repulsion and not bool((baseline.scale == 1).all()):

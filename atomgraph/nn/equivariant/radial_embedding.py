@@ -13,6 +13,7 @@ from atomgraph.errors import WiringError, nearest
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.nn.elements import checked_symbols
+from atomgraph.nn.envelope import checked_envelope, edge_envelope
 from atomgraph.nn.float64_buffers import Float64Buffers
 from atomgraph.nn.part import Part
 from atomgraph.ops.cutoff import polynomial_cutoff
@@ -21,7 +22,7 @@ BASES = ("bessel", "gaussian", "chebyshev")
 
 
 class RadialEmbedding(Float64Buffers, Part):
-    r"""Radial embedding :math:`e_k(r) = R_k(T(r)) f_p(r)`: basis functions R, distance transform T, polynomial envelope f.
+    r"""Radial embedding :math:`e_k(r) = R_k(T(r)) f(r)`: basis functions R, distance transform T, cutoff envelope f.
 
     .. math:: R_k(x) = \sqrt{2 / r_c}\, \frac{\sin w_k x}{x}, \qquad R_k(x) = e^{c (x - g_k)^2}, \qquad R_k(x) = T_k(x)
 
@@ -35,13 +36,15 @@ class RadialEmbedding(Float64Buffers, Part):
         n_radial: Number of functions.
         basis: ``bessel``, ``gaussian`` or ``chebyshev``.
         transform: Distance transform T, ``nn.Agnesi`` or ``nn.Soft``; None for no transform.
-        p: Exponent of the envelope, no unit. The envelope is a function of the distance before the transform.
+        p: Exponent of the polynomial envelope, no unit.
         envelope_on: ``features``: f multiplies the functions; ``messages``: f is returned, and the layers multiply messages
             and densities of edges by f.
         trainable: Train the frequencies or centres.
         prefactor: Prefactor :math:`\sqrt{2/r_c}`, Å^(−1/2), or c, Å⁻², if a file stores a rounded value; None: the exact value.
         differentiable: False treats the functions as constants in derivatives, as mace-torch does with its Chebyshev
             functions; forces are then those of mace-torch, and not the negative gradient of the energy.
+        envelope: Name of the envelope in ``ops.cutoff.ENVELOPES``. The envelope is a function of the distance before the
+            transform.
 
     Raises:
         WiringError: If a name is unknown, or a number is out of range.
@@ -65,6 +68,7 @@ class RadialEmbedding(Float64Buffers, Part):
         trainable: bool = False,
         prefactor: float | None = None,
         differentiable: bool = True,
+        envelope: str = "polynomial",
     ):
         super().__init__()
         if not cutoff > 0 or n_radial < 1 or not p >= 2:
@@ -75,6 +79,7 @@ class RadialEmbedding(Float64Buffers, Part):
         self.elements, self.cutoff = checked_symbols(elements), float(cutoff)
         self.n_radial, self.basis, self.p, self.envelope_on = n_radial, basis, p, envelope_on
         self.trainable, self.differentiable = trainable, differentiable
+        self.envelope = checked_envelope(envelope)
         self.transform: Any = transform
         if basis == "gaussian" and n_radial < 2:
             raise WiringError("a Gaussian basis needs at least two functions, whose distance is their width")
@@ -114,7 +119,10 @@ class RadialEmbedding(Float64Buffers, Part):
         return features.to(dtype), None if envelope is None else envelope.to(dtype)
 
     def _compute(self, edges: Edges) -> tuple[Tensor, Tensor | None]:
-        envelope = polynomial_cutoff(edges.length, self.cutoff, self.p)
+        if self.envelope == "polynomial":
+            envelope = polynomial_cutoff(edges.length, self.cutoff, self.p)
+        else:
+            envelope = edge_envelope(edges, self.envelope, self.cutoff)
         x = edges.length if self.transform is None else self.transform(edges)
         features = self._functions(x[:, None] if self.differentiable else x[:, None].detach())
         if self.envelope_on == "messages":
