@@ -64,20 +64,20 @@ class Conversion:
         Raises:
             DataError: If an entry or a unit is unknown; the message has the most similar valid name.
         """
-        given = check_entries(units, unit_names(), "units")
-        energy = factor(given.get("energy", "eV"), ENERGY, "energy")
-        length = factor(given.get("length", "Å"), LENGTH, "length")
-        forces = factor(given["forces"], FORCE, "forces") if "forces" in given else energy / length
-        stress = factor(given["stress"], PRESSURE, "stress") if "stress" in given else energy / length**3
-        virial = factor(given["virial"], ENERGY, "virial") if "virial" in given else energy
-        forces *= factor(given.get("forces_sign", "force"), FORCE_SIGNS, "forces_sign")
-        stress *= factor(given.get("stress_sign", "tension"), SIGNS, "stress_sign")
-        virial *= factor(given.get("virial_sign", "compression"), SIGNS, "virial_sign")
-        order = given.get("stress_order")
+        entries = check_entries(units, unit_names(), "units")
+        energy = factor(entries.get("energy", "eV"), ENERGY, "energy")
+        length = factor(entries.get("length", "Å"), LENGTH, "length")
+        forces = factor(entries["forces"], FORCE, "forces") if "forces" in entries else energy / length
+        stress = factor(entries["stress"], PRESSURE, "stress") if "stress" in entries else energy / length**3
+        virial = factor(entries["virial"], ENERGY, "virial") if "virial" in entries else energy
+        forces *= factor(entries.get("forces_sign", "force"), FORCE_SIGNS, "forces_sign")
+        stress *= factor(entries.get("stress_sign", "tension"), SIGNS, "stress_sign")
+        virial *= factor(entries.get("virial_sign", "compression"), SIGNS, "virial_sign")
+        order = entries.get("stress_order")
         if order is not None and order not in ORDERS:
             raise DataError(f"unknown stress_order {order!r}{nearest(order, ORDERS)}")
         other_factors = {
-            name: factor(given.get(name, quantity.inner_unit), {quantity.inner_unit: 1.0, **quantity.units}, name)
+            name: factor(entries.get(name, quantity.inner_unit), {quantity.inner_unit: 1.0, **quantity.units}, name)
             for name, quantity in QUANTITIES.items()
             if name not in _LABELS_WITH_RULES
         }
@@ -147,18 +147,18 @@ def check_forces_sign(key: str, units: Mapping[str, str] | None) -> None:
         )
 
 
-def check_entries(given: Mapping[str, str] | None, valid_names: tuple[str, ...], what: str) -> dict[str, str]:
+def check_entries(mapping: Mapping[str, str] | None, valid_names: tuple[str, ...], what: str) -> dict[str, str]:
     """Return a checked copy of a mapping of strings.
 
     Args:
-        given: The mapping; None for an empty one.
+        mapping: The mapping; None for an empty one.
         valid_names: Names that entries may have.
         what: Name of the mapping, for messages.
 
     Raises:
         DataError: If an entry is unknown or is not a string.
     """
-    entries = dict(given or {})
+    entries = dict(mapping or {})
     for name, value in entries.items():
         if name not in valid_names:
             raise DataError(f"unknown entry {name!r} in {what}{nearest(name, valid_names)}")

@@ -94,11 +94,11 @@ def pack_best_fit(order: np.ndarray, sizes: StructureSizes) -> list[list[int]]:
     open_buckets: list[tuple[int, int]] = []  # (edges left, bucket), sorted
     for index in order.tolist():
         edges, atoms = int(sizes.n_edges[index]), int(sizes.n_atoms[index])
-        place = bisect_left(open_buckets, (edges, -1))
-        while place < len(open_buckets) and atoms_left[open_buckets[place][1]] < atoms:
-            place += 1
-        if place < len(open_buckets):
-            edges_left, bucket = open_buckets.pop(place)
+        position = bisect_left(open_buckets, (edges, -1))
+        while position < len(open_buckets) and atoms_left[open_buckets[position][1]] < atoms:
+            position += 1
+        if position < len(open_buckets):
+            edges_left, bucket = open_buckets.pop(position)
         else:
             edges_left, bucket = sizes.edge_budget, len(buckets)
             buckets.append([])
@@ -172,9 +172,9 @@ def _halve_largest(buckets: list[list[int]], n_buckets: int) -> list[list[int]]:
     heap = [(-len(bucket), number, bucket) for number, bucket in enumerate(buckets)]
     heapify(heap)
     for number in range(len(buckets), n_buckets):
-        _, place, bucket = heap[0]
+        _, position, bucket = heap[0]
         half = len(bucket) // 2
-        heapreplace(heap, (half - len(bucket), place, bucket[half:]))
+        heapreplace(heap, (half - len(bucket), position, bucket[half:]))
         heappush(heap, (-half, number, bucket[:half]))
     return [bucket for _, _, bucket in sorted(heap, key=lambda entry: entry[1])]
 

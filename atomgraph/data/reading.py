@@ -132,13 +132,13 @@ def _read_frames(
         name: Beginning of the names of frames, ``file#`` or ``structure ``.
         faults: List for descriptions; None to raise errors.
     """
-    for place, raw in frames:
-        source = f"{name}{place}"
+    for number, raw in frames:
+        source = f"{name}{number}"
         try:
             atoms = reader.read(raw, conversion, source)
             _check(atoms)
         except (DataError, GraphError) as error:
-            fault = f"{name.removesuffix('#')}, frame {place}: {error}" if name.endswith("#") else f"{source}: {error}"
+            fault = f"{name.removesuffix('#')}, frame {number}: {error}" if name.endswith("#") else f"{source}: {error}"
             if faults is None:
                 raise DataError(fault) from error
             faults.append(fault)
@@ -250,7 +250,7 @@ def _frames(path: Path, index: str, open_file: Any, faults: list[str] | None = N
         raise DataError(f"{path} is empty")
     has_frames = has_atoms = False
     try:
-        for place, frame in _select(open_file, selection):
+        for number, frame in _select(open_file, selection):
             has_frames = True
             try:
                 atoms = frame() if callable(frame) else frame
@@ -261,7 +261,7 @@ def _frames(path: Path, index: str, open_file: Any, faults: list[str] | None = N
                 continue
             if atoms is not None:
                 has_atoms = True
-                yield place, atoms
+                yield number, atoms
     except DataError as error:
         if faults is None or not has_frames:
             raise
@@ -282,9 +282,9 @@ def _select(open_file: Any, selection: slice) -> Iterator[tuple[int, Frame]]:
     """Yield numbers and frames of a slice; negative numbers need a first pass through the file to count frames."""
     if any(number is not None and number < 0 for number in (selection.start, selection.stop, selection.step)):
         n_frames = sum(1 for _ in open_file())
-        places = range(n_frames)[selection]
-        rows = set(places)
-        frames = {place: frame for place, frame in enumerate(open_file()) if place in rows}
-        yield from ((place, frames[place]) for place in places)
+        numbers = range(n_frames)[selection]
+        rows = set(numbers)
+        frames = {number: frame for number, frame in enumerate(open_file()) if number in rows}
+        yield from ((number, frames[number]) for number in numbers)
         return
     yield from islice(enumerate(open_file()), selection.start, selection.stop, selection.step)

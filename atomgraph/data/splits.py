@@ -107,8 +107,8 @@ def split(
     parts: dict[str, list[int]] = {"train": list(chain.from_iterable(isolated)), "valid": [], "test": []}
     strata = _strata(frames, groups, stratify)
     shares = _shares({name: sum(map(len, stratum)) for name, stratum in strata.items()}, sizes, n_split)
-    for place, (name, stratum) in enumerate(strata.items()):
-        for members in (stratum[number] for number in shuffled(len(stratum), seed, place)):
+    for stratum_number, (name, stratum) in enumerate(strata.items()):
+        for members in (stratum[number] for number in shuffled(len(stratum), seed, stratum_number)):
             parts[_choose_part(shares[name], len(members))].extend(members)
     for part, number in sizes.items():
         if number and not parts[part]:
@@ -220,7 +220,7 @@ def _shares(sizes: dict[str, int], requested: dict[str, int], n_frames: int) -> 
 
 
 def _choose_part(capacity: dict[str, int], size: int) -> str:
-    """Return the first part with capacity for a group, or else the training part; the capacity is reduced in place."""
+    """Return the first part with capacity for a group, or else the training part; the capacity is reduced in stratum_number."""
     for part in ("test", "valid"):
         if size <= capacity[part]:
             capacity[part] -= size

@@ -258,24 +258,27 @@ def _dtype(header: dict[str, Any], path: Path) -> torch.dtype:
     return dtype
 
 
-def _check_names(given: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+def _check_names(tensors: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
     """Raise FormatError if names or shapes of tensors differ."""
     problems = []
-    for verb, names in (("lacks", expected.keys() - given.keys()), ("should not hold", given.keys() - expected.keys())):
+    for verb, names in (
+        ("lacks", expected.keys() - tensors.keys()),
+        ("should not hold", tensors.keys() - expected.keys()),
+    ):
         if names:
             problems.append(f"it {verb} {_first_names(names)}")
     problems += [
-        f"{name} has shape {tuple(given[name].shape)}, the architecture gives {tuple(expected[name].shape)}"
-        for name in sorted(given.keys() & expected.keys())
-        if given[name].shape != expected[name].shape
+        f"{name} has shape {tuple(tensors[name].shape)}, the architecture gives {tuple(expected[name].shape)}"
+        for name in sorted(tensors.keys() & expected.keys())
+        if tensors[name].shape != expected[name].shape
     ][:3]
     if problems:
         raise FormatError("; ".join(problems))
 
 
-def _check_dtypes(given: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+def _check_dtypes(tensors: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
     """Raise FormatError if dtypes of tensors differ."""
-    for name, tensor in given.items():
+    for name, tensor in tensors.items():
         if tensor.dtype != expected[name].dtype:
             raise FormatError(f"{name} has the dtype {tensor.dtype}, but the architecture has {expected[name].dtype}")
 

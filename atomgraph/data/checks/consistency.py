@@ -44,7 +44,7 @@ def placeholders(frames: Sequence[ase.Atoms], labels: Sequence[dict[str, np.ndar
 
 
 def stress_against_volume(frames: Sequence[ase.Atoms], labels: Sequence[dict[str, np.ndarray]]) -> list[Finding]:
-    r"""Sign and unit of stresses, from :math:`K = V\,\partial\sigma/\partial V` between frames of one composition.
+    r"""Check sign and unit of stresses by :math:`K = V\,\partial\sigma/\partial V` between frames of one composition.
 
     The stress of a crystal (positive in tension) increases with volume, with a bulk modulus of 0.5 to 2000 GPa. The check
     needs six frames, a correlation above 0.8, and volumes that differ by at least 2 %.
@@ -81,7 +81,7 @@ def stress_against_volume(frames: Sequence[ase.Atoms], labels: Sequence[dict[str
 
 
 def work_against_energy(frames: Sequence[ase.Atoms], labels: Sequence[dict[str, np.ndarray]]) -> list[Finding]:
-    r"""Sign and unit of forces, from :math:`E_2 - E_1 = -\tfrac12 (F_1 + F_2) \cdot (x_2 - x_1)` between consecutive frames.
+    r"""Check sign and unit of forces by :math:`E_2 - E_1 = -\tfrac12 (F_1 + F_2) \cdot (x_2 - x_1)` between consecutive frames.
 
     The check uses consecutive frames with the same atoms, the same cell and small displacements (molecular dynamics,
     relaxations, finite displacements). It needs at least four pairs of frames.

@@ -37,19 +37,19 @@ def energy_outliers(frames: Sequence[ase.Atoms], labels: Sequence[dict[str, np.n
         return []
     energies = np.array([float(labels[number]["energy"]) for number in labelled_frames])
     residual = _residuals([frames[number] for number in labelled_frames], energies)
-    places_by_type: dict[str, list[int]] = defaultdict(list)
-    for place, number in enumerate(labelled_frames):
-        places_by_type[str(frames[number].info.get("config_type", "default"))].append(place)
+    rows_by_type: dict[str, list[int]] = defaultdict(list)
+    for row, number in enumerate(labelled_frames):
+        rows_by_type[str(frames[number].info.get("config_type", "default"))].append(row)
     overall = _median_and_spread(residual)
     findings = []
-    for config_type, places in places_by_type.items():
-        type_residual = residual[places]
-        median, spread = _median_and_spread(type_residual) if len(places) >= MIN_FRAMES else overall
+    for config_type, rows in rows_by_type.items():
+        type_residual = residual[rows]
+        median, spread = _median_and_spread(type_residual) if len(rows) >= MIN_FRAMES else overall
         is_far = np.abs(type_residual - median) > max(OUTLIER_SPREADS * spread, MIN_DEVIATION)
         n_similar = _count_within(type_residual, max(SIMILAR_SPREADS * spread, MIN_DEVIATION))
-        is_rare = n_similar <= max(2, RARE_FRACTION * len(places))
-        for row in np.flatnonzero(is_far & is_rare):
-            number, deviation = labelled_frames[places[row]], type_residual[row] - median
+        is_rare = n_similar <= max(2, RARE_FRACTION * len(rows))
+        for index in np.flatnonzero(is_far & is_rare):
+            number, deviation = labelled_frames[rows[index]], type_residual[index] - median
             atoms = frames[number]
             is_impossible = abs(deviation) > IMPOSSIBLE_DEVIATION and closest_contact(atoms, CROWDED_CONTACT) is None
             findings.append(
