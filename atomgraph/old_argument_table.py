@@ -78,6 +78,8 @@ ARGUMENTS: dict[str, dict[str, str]] = {
     "TripleKernel": {"transition": "envelope_width", "ends": "neighbours"},
     "add_uncertainty": {"fit": "solution"},
     "ard": {"reduced": "factor"},
+    "audit": {"others": "other_sets"},
+    "audit_predictions": {"evidence": "predictions", "others": "other_sets"},
     "compute_e0_change": {"evidence": "predictions"},
     "evidence": {"reduced": "factor"},
     "least_squares": {"reduced": "factor"},

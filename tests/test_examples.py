@@ -21,7 +21,7 @@ SAYS = {  # what must be among the lines that it prints
     "04_train_on_silicon": ["did you mean max_epochs?", "the same energy to the last bit", "all but duplicates"],
     "05_use_it_in_ase": ["GPa (experiment 166 GPa)", "unknown elements Ge"],
     "07_order_of_the_expansion": ["structures of copper", "body order 5:", "The best of them: 0."],
-    "08_fine_tune_a_molecule": ["audit: e0: E0 is off", "rank 1 of 3", "lost, 3BPA: 0.", "heads: default, target"],
+    "08_fine_tune_a_molecule": ["audit: e0: E0 is wrong", "rank 1 of 3", "lost, 3BPA: 0.", "heads: default, target"],
     "09_fine_tune_an_alloy": ["scratch, 4 structures", "Methods of fine-tuning", "replay, 4 structures: forces on Mo"],
     "06_read_your_own_labels": ["has the key 'DFT_energy'", "right sign: 0 finding", "wrong sign: 1 finding"],
 }

@@ -84,7 +84,7 @@ def _estimate(predictions: LabelledPredictions, head: str) -> E0Change:
 
 def _match_isolated_atoms(predictions: LabelledPredictions, head: str) -> E0Change:
     differences: dict[str, list[float]] = {}
-    for atoms, label, predicted in zip(predictions.frames, predictions.labels, predictions.predictions, strict=True):
+    for atoms, label, predicted in zip(predictions.frames, predictions.labels, predictions.results, strict=True):
         if len(atoms) == 1 and not atoms.pbc.any() and "energy" in label:
             differences.setdefault(atoms.symbols[0], []).append(float(label["energy"]) - predicted["energy"])
     missing = [symbol for symbol in predictions.elements if symbol not in differences]

@@ -13,7 +13,7 @@ from atomgraph.fitting.e0 import e0_change
 def test_energies_of_other_compositions_are_warned_of_once(tmp_path, capsys):
     truth = tiny.potential(("H", "O"))
     water = foundation.labelled(foundation.waters(6), truth)
-    e0_change(truth, LabelledPredictions.of(truth, water), "default", "estimate").apply(truth)
+    e0_change(truth, LabelledPredictions.from_potential(truth, water), "default", "estimate").apply(truth)
     model, same, mixed = (str(tmp_path / name) for name in ("model.safetensors", "water.xyz", "peroxide.xyz"))
     truth.save(model)
     ase.io.write(same, water, format="extxyz")

@@ -18,7 +18,7 @@ CALLS = {
     "split_by_file": lambda structures: split_by_file(train=structures)[1].train,
     "examine": lambda structures: [finding.message for finding in examine(structures)],
     "compare": lambda structures: compare(tiny.potential(), structures).samples["energy"].predicted.tolist(),
-    "evidence": lambda structures: len(LabelledPredictions.of(tiny.potential(), structures).predictions),
+    "evidence": lambda structures: len(LabelledPredictions.from_potential(tiny.potential(), structures).results),
 }
 
 

@@ -27,7 +27,7 @@ def start_with(e0):
 
 
 def errors(potential, frames):
-    label, predicted = LabelledPredictions.of(potential, frames).energies
+    label, predicted = LabelledPredictions.from_potential(potential, frames).energies
     sizes = np.array([len(atoms) for atoms in frames])
     return float(np.sqrt((((label - predicted) / sizes) ** 2).mean()))
 
@@ -42,7 +42,7 @@ WRONG_E0 = {
 @pytest.mark.parametrize("name", WRONG_E0)
 def test_estimate_recovers_planted_shifts(target, name):
     start = start_with(WRONG_E0[name])
-    evidence = LabelledPredictions.of(start, target)
+    evidence = LabelledPredictions.from_potential(start, target)
     before = errors(start, target)
     change = compute_e0_change(start, evidence, "default", "estimate")
     change.apply(start)
@@ -57,7 +57,7 @@ def test_estimate_recovers_planted_shifts(target, name):
 def test_estimate_for_one_composition_has_minimum_norm():
     water = foundation.labelled(foundation.waters(), TRUTH)
     start = start_with({symbol: 2 * value for symbol, value in E0.items()})
-    change = compute_e0_change(start, LabelledPredictions.of(start, water), "default", "estimate")
+    change = compute_e0_change(start, LabelledPredictions.from_potential(start, water), "default", "estimate")
     assert change.by_element["H"] == pytest.approx(2 * change.by_element["O"])
     change.apply(start)
     assert errors(start, water) == pytest.approx(change.shift.rms_after, rel=1e-6)
@@ -66,27 +66,32 @@ def test_estimate_for_one_composition_has_minimum_norm():
 def test_only_the_chosen_head_changes(target):
     two = tiny.potential(("H", "O", "Si"), heads=("old", "new"))
     before = two.model.baseline.e0.clone()
-    compute_e0_change(two, LabelledPredictions.of(two, target, "new"), "new", "estimate").apply(two)
+    compute_e0_change(two, LabelledPredictions.from_potential(two, target, "new"), "new", "estimate").apply(two)
     assert (two.model.baseline.e0[0] == before[0]).all() and not (two.model.baseline.e0[1] == before[1]).all()
 
 
 def test_predictions_of_isolated_atoms_equal_their_labels(target):
     start = foundation.starting(TRUTH)
     atoms = [_atom("O", -20.0), _atom("Si", -30.0)]
-    change = compute_e0_change(start, LabelledPredictions.of(start, [*target, *atoms]), "default", "isolated")
+    change = compute_e0_change(
+        start, LabelledPredictions.from_potential(start, [*target, *atoms]), "default", "isolated"
+    )
     change.apply(start)
     assert [result["energy"] for result in start.predict(atoms)] == pytest.approx([-20.0, -30.0])
     with pytest.raises(DataError, match="no isolated atom with an energy for Si"):
-        compute_e0_change(start, LabelledPredictions.of(start, [*target, atoms[0]]), "default", "isolated")
+        compute_e0_change(start, LabelledPredictions.from_potential(start, [*target, atoms[0]]), "default", "isolated")
     with pytest.raises(DataError, match=r"isolated O atoms differ by 0\.5"):
         compute_e0_change(
-            start, LabelledPredictions.of(start, [*target, *atoms, _atom("O", -20.5)]), "default", "isolated"
+            start,
+            LabelledPredictions.from_potential(start, [*target, *atoms, _atom("O", -20.5)]),
+            "default",
+            "isolated",
         )
 
 
 def test_energies_by_element_become_e0(target):
     start = foundation.starting(TRUTH)
-    evidence = LabelledPredictions.of(start, target)
+    evidence = LabelledPredictions.from_potential(start, target)
     compute_e0_change(start, evidence, "default", {"O": -8.0, "Si": -9.0}).apply(start)
     assert start.model.baseline.e0[0].tolist() == pytest.approx([E0["H"], -8.0, -9.0])
     with pytest.raises(ConfigError, match="e0 lacks Si"):
@@ -97,7 +102,7 @@ def test_energies_by_element_become_e0(target):
 
 def test_foundation_keeps_e0_and_unknown_policies_are_refused(target):
     start = foundation.starting(TRUTH)
-    evidence = LabelledPredictions.of(start, target)
+    evidence = LabelledPredictions.from_potential(start, target)
     assert compute_e0_change(start, evidence, "default", "foundation").by_element == {}
     with pytest.raises(ConfigError, match="but is 'average'"):
         compute_e0_change(start, evidence, "default", "average")

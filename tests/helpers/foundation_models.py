@@ -88,9 +88,9 @@ FAULTS = {
 WRONG_E0 = {
     "one element": (
         lambda e0: {s: 1.0 if s == "O" else 0.0 for s in e0},
-        "of O by +0.9",
+        "for O by +0.9",
     ),  # the starting model is itself 0.04 off
     "doubled": (lambda e0: e0, "twice as large in the labels"),
-    "another code": (lambda e0: {s: {"O": -2041.0, "Si": -7880.0}.get(s, -13.6) for s in e0}, "E0 is off: O -2041."),
+    "another code": (lambda e0: {s: {"O": -2041.0, "Si": -7880.0}.get(s, -13.6) for s in e0}, "E0 is wrong: O -2041."),
 }
 """By name what is added to labels, from E0 of the model, and the words in which the audit should say so."""

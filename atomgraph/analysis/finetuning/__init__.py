@@ -1,1 +1,1 @@
-"""Fine-tuning: the audit before it, the report card after it, and the comparison of its methods."""
+"""Analysis of fine-tuning: audit of the data before training, report card after training, and comparison of methods."""

@@ -1,4 +1,4 @@
-"""Methods of fine-tuning against one another: what each gains on the target and loses on the source, by training-set size."""
+"""Comparison of fine-tuning methods: errors on target and source as functions of the training-set size."""
 
 from __future__ import annotations
 
@@ -15,13 +15,24 @@ from atomgraph.analysis.report.plots import line_plot
 from atomgraph.analysis.report.tables import Column, Table, format_number
 from atomgraph.atomic_write import write_text
 from atomgraph.formats.versions import now
+from atomgraph.old_names import OldAttribute
 
-START = "the start"
+START = "the start"  # name of the starting model in tables and figures
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """One run: a method, a number of training structures, a seed; MAE on the target (eV/Å, meV/atom) and on the source."""
+    """Errors of one run.
+
+    Attributes:
+        method: Name of the method.
+        size: Number of training structures.
+        seed: Seed of the run.
+        target_forces: Force MAE on the target, eV/Å; None without labels.
+        target_energy: Energy MAE on the target, meV/atom; None without labels.
+        source_forces: Force MAE on the source, eV/Å; None without labels.
+        source_energy: Energy MAE on the source, meV/atom; None without labels.
+    """
 
     method: str
     size: int
@@ -32,33 +43,53 @@ class RunResult:
     source_energy: float | None
 
     def to_json(self) -> dict[str, Any]:
+        """Return all fields as JSON values."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class MethodSummary:
-    """Of one method and size: means over seeds; ``spread``, half the range of target force errors."""
+    """Mean errors over the seeds of one method and training-set size.
+
+    Attributes:
+        method: Name of the method.
+        size: Number of training structures.
+        n_seeds: Number of runs.
+        target_forces: Mean force MAE on the target, eV/Å; None without labels.
+        target_energy: Mean energy MAE on the target, meV/atom; None without labels.
+        source_forces: Mean force MAE on the source, eV/Å; None without labels.
+        source_energy: Mean energy MAE on the source, meV/atom; None without labels.
+        half_range: Half the difference between the largest and smallest force MAE on the target, eV/Å.
+    """
 
     method: str
     size: int
-    seeds: int
+    n_seeds: int
     target_forces: float | None
     target_energy: float | None
     source_forces: float | None
     source_energy: float | None
-    spread: float
+    half_range: float
+
+    seeds = OldAttribute("n_seeds")
+    spread = OldAttribute("half_range")
 
 
-def summarise(cells: Iterable[RunResult]) -> list[MethodSummary]:
-    """Cells of one method and size together, in the order in which they came."""
+def summarise(results: Iterable[RunResult]) -> list[MethodSummary]:
+    """Return the means over seeds for each method and training-set size, in the order of the results."""
     groups: dict[tuple[str, int], list[RunResult]] = {}
-    for cell in cells:
-        groups.setdefault((cell.method, cell.size), []).append(cell)
-    return [_standing(mine) for mine in groups.values()]
+    for result in results:
+        groups.setdefault((result.method, result.size), []).append(result)
+    return [_summarise_group(group) for group in groups.values()]
 
 
-def method_table(cells: Sequence[RunResult], start: RunResult) -> Table:
-    """A row a method and size; errors on the source, and their ratio to the errors of the start."""
+def method_table(results: Sequence[RunResult], start: RunResult) -> Table:
+    """Make a table with a row for the starting model, and one row per method and training-set size.
+
+    Args:
+        results: Errors of the runs.
+        start: Errors of the starting model.
+    """
     columns = [Column("method", words=True), Column("structures"), Column("seeds")]
     columns += [
         Column("energy (meV/atom)", "target, MAE"),
@@ -75,26 +106,44 @@ def method_table(cells: Sequence[RunResult], start: RunResult) -> Table:
             START,
             "",
             "",
-            *_errors(start),
+            *_target_cells(start),
             "",
             format_number(start.source_energy),
             format_number(start.source_forces),
             "1",
         ]
     ]
-    for summary in summarise(cells):
+    for summary in summarise(results):
         ratio = _ratio(summary.source_forces, start.source_forces)
-        spread = format_number(summary.spread) if summary.seeds > 1 else ""
-        on_source = [format_number(summary.source_energy), format_number(summary.source_forces), format_number(ratio)]
-        rows.append([summary.method, str(summary.size), str(summary.seeds), *_errors(summary), spread, *on_source])
+        half_range = format_number(summary.half_range) if summary.n_seeds > 1 else ""
+        source_cells = [
+            format_number(summary.source_energy),
+            format_number(summary.source_forces),
+            format_number(ratio),
+        ]
+        rows.append(
+            [
+                summary.method,
+                str(summary.size),
+                str(summary.n_seeds),
+                *_target_cells(summary),
+                half_range,
+                *source_cells,
+            ]
+        )
     note = "Means over seeds; ±: half the range. Source energies with the source's E0; the start's with E0 shifted."
     return Table(columns, rows, title="Methods of fine-tuning", note=note)
 
 
-def trade_figure(cells: Sequence[RunResult], start: RunResult) -> Figure:
-    """Force error on the target against that on the source, a line a method through its sizes; down and left is better."""
+def forgetting_figure(results: Sequence[RunResult], start: RunResult) -> Figure:
+    """Plot force errors on the source against force errors on the target, with one line per method through its sizes.
+
+    Args:
+        results: Errors of the runs.
+        start: Errors of the starting model.
+    """
     curves: dict[str, tuple[list[float], list[float]]] = {}
-    for summary in summarise(cells):
+    for summary in summarise(results):
         if summary.target_forces is not None and summary.source_forces is not None:
             x, y = curves.setdefault(summary.method, ([], []))
             x.append(summary.target_forces)
@@ -105,7 +154,7 @@ def trade_figure(cells: Sequence[RunResult], start: RunResult) -> Figure:
         curves,
         xlabel="force MAE on the target (eV/Å)",
         ylabel="force MAE on the source (eV/Å)",
-        title="Gained and lost",
+        title="Errors on target and source",
         log=True,
         points=True,
     )
@@ -113,10 +162,10 @@ def trade_figure(cells: Sequence[RunResult], start: RunResult) -> Figure:
     return drawing
 
 
-def size_figure(cells: Sequence[RunResult]) -> Figure:
-    """Force error on the target against the number of training structures."""
+def training_size_figure(results: Sequence[RunResult]) -> Figure:
+    """Plot force errors on the target against the number of training structures, with one line per method."""
     curves: dict[str, tuple[list[float], list[float]]] = {}
-    for summary in summarise(cells):
+    for summary in summarise(results):
         if summary.target_forces is not None:
             x, y = curves.setdefault(summary.method, ([], []))
             x.append(summary.size)
@@ -128,33 +177,50 @@ def size_figure(cells: Sequence[RunResult]) -> Figure:
     return drawing
 
 
-def write_methods(path: Path, cells: Sequence[RunResult], start: RunResult, title: str) -> Path:
-    """``compare.html``: the table and the two figures, one file that needs no other."""
+def write_comparison_page(path: Path, results: Sequence[RunResult], start: RunResult, title: str) -> Path:
+    """Write a page with the table and both figures, as one HTML file that loads no other file.
+
+    Args:
+        path: Path of the HTML file.
+        results: Errors of the runs.
+        start: Errors of the starting model.
+        title: Title of the page.
+
+    Returns:
+        Path of the written file.
+
+    Raises:
+        FormatError: If the file cannot be written.
+    """
     pictures = [
-        Picture(trade_figure(cells, start), "methods-trade", "A line a method, through its sizes."),
-        Picture(size_figure(cells), "methods-sizes", "Errors on structures that no run was trained on."),
+        Picture(forgetting_figure(results, start), "methods-trade", "One line per method, with one point per size."),
+        Picture(training_size_figure(results), "methods-sizes", "Errors on structures outside all training sets."),
     ]
-    lead = "Each method on the same structures, split and seeds."
-    section = Section("Methods", [method_table(cells, start), Gallery(pictures)], lead)
+    lead = "All methods use the same structures, split and seeds."
+    section = Section("Methods", [method_table(results, start), Gallery(pictures)], lead)
     return write_text(path, html_page(title, [section], footer=f"Written by atomgraph, {now()}."))
 
 
-def _standing(cells: Sequence[RunResult]) -> MethodSummary:
+def _summarise_group(results: Sequence[RunResult]) -> MethodSummary:
+    """Return the means over results of one method and training-set size."""
     names = ("target_forces", "target_energy", "source_forces", "source_energy")
-    means = {name: _mean([getattr(cell, name) for cell in cells]) for name in names}
-    forces = [cell.target_forces for cell in cells if cell.target_forces is not None]
-    spread = 0.5 * float(np.ptp(forces)) if forces else 0.0
-    return MethodSummary(cells[0].method, cells[0].size, len(cells), spread=spread, **means)
+    means = {name: _mean([getattr(result, name) for result in results]) for name in names}
+    forces = [result.target_forces for result in results if result.target_forces is not None]
+    half_range = 0.5 * float(np.ptp(forces)) if forces else 0.0
+    return MethodSummary(results[0].method, results[0].size, len(results), half_range=half_range, **means)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None
+    """Return the mean of the values that are not None; None if there are none."""
+    numbers = [value for value in values if value is not None]
+    return float(np.mean(numbers)) if numbers else None
 
 
-def _errors(result: RunResult | MethodSummary) -> list[str]:
+def _target_cells(result: RunResult | MethodSummary) -> list[str]:
+    """Return the table cells with the errors on the target."""
     return [format_number(result.target_energy), format_number(result.target_forces)]
 
 
 def _ratio(value: float | None, start: float | None) -> float | None:
+    """Return a value divided by that of the starting model; None if one of them is None, or the divisor is zero."""
     return None if value is None or not start else value / start

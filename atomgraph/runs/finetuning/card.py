@@ -10,7 +10,7 @@ from rich.console import Console
 
 from atomgraph.analysis.comparison import Comparison
 from atomgraph.analysis.finetuning.audit import Audit
-from atomgraph.analysis.finetuning.report_card import Card, Switches, report_card
+from atomgraph.analysis.finetuning.report_card import ReportCard, Switches, report_card
 from atomgraph.analysis.report.page import Section
 from atomgraph.config.finetune_schema import Card as CardSection
 from atomgraph.config.finetune_schema import FinetuneConfig, Frozen, LoRA
@@ -56,7 +56,7 @@ def measure_card(
     replay: Sequence[ase.Atoms],
     switches: Switches,
     device: torch.device,
-) -> Card:
+) -> ReportCard:
     """Measure the report card.
 
     Args:
@@ -104,7 +104,7 @@ def effective_switches(
     )
 
 
-def show_card(card: Card, audit: Audit, folder: RunFolder, console: Console) -> list[Section]:
+def show_card(card: ReportCard, audit: Audit, folder: RunFolder, console: Console) -> list[Section]:
     """Write ``card.json`` and print a short card; returns the sections of the report."""
     folder.write_json(CARD, card.to_json())
     console.print(card.table().rich())

@@ -12,7 +12,7 @@ import ase
 import ase.io
 import numpy as np
 
-from atomgraph.analysis.finetuning.method_comparison import RunResult, method_table, write_methods
+from atomgraph.analysis.finetuning.method_comparison import RunResult, method_table, write_comparison_page
 from atomgraph.atomic_write import write_text
 from atomgraph.config.finetune_schema import Compare, FinetuneConfig, Solved, sections_of_gradients
 from atomgraph.config.in_memory import put_back
@@ -226,7 +226,7 @@ def _cell(entry: Entry, run: Path) -> tuple[RunResult, RunResult]:
 
 def _write(folder: Path, cells: list[RunResult], start: RunResult) -> None:
     write_text(folder / RESULT, json.dumps(_told(cells, start), indent=1) + "\n")
-    write_methods(folder / PAGE, cells, start, folder.resolve().name)
+    write_comparison_page(folder / PAGE, cells, start, folder.resolve().name)
 
 
 def _told(cells: list[RunResult], start: RunResult) -> Plain:

@@ -77,15 +77,17 @@ class ExistingPotential(Source):
     def _audit_data(self, dataset: Dataset, graphs: Sequence[AtomicGraph]) -> None:
         """Audit the training part and set E0 of the trained head; DataError for labels that cannot be right."""
         config, potential, head = self.config, self.starting.potential, self.starting.head
-        predictions = LabelledPredictions.of(potential, dataset.parts["train"], head, graphs)
+        predictions = LabelledPredictions.from_potential(potential, dataset.parts["train"], head, graphs)
         change = compute_e0_change(potential, predictions, head, config.e0)
         estimated = config.e0 == "estimate"
         others = {part: dataset.parts[part] for part in ("valid", "test")}
         added = {} if estimated else change.by_element
-        shifted = predictions.shifted(added)
-        self._audit = audit_predictions(potential, shifted, head=head, added=added, estimated=estimated, others=others)
+        shifted = predictions.with_e0_shift(added)
+        self._audit = audit_predictions(
+            potential, shifted, head=head, added=added, estimated=estimated, other_sets=others
+        )
         self.context.say(self._audit.describe())
-        self._audit.stop(config.audit.ignore)
+        self._audit.raise_errors(config.audit.ignore)
         change.apply(potential)
         potential.metadata["audit"] = self._audit.to_json()
         self.context.say(f"head {head}: E0 is {change.origin}")

@@ -53,7 +53,7 @@ def test_the_result_is_a_table_a_page_and_json(folder, cells):
     assert [cell["method"] for cell in record["cells"]] == [cell.method for cell in cells]
     start = RunResult(**record["start"])
     assert start.method != "scratch" and len(method_table(cells, start).rows) == 1 + len(cells)
-    assert "Gained and lost" in (folder / "methods" / "compare.html").read_text()
+    assert "Errors on target and source" in (folder / "methods" / "compare.html").read_text()
 
 
 def test_linear_methods_ignore_sections_of_gradients(folder):
@@ -96,7 +96,7 @@ def test_errors_appear_before_the_first_run(folder, changes, message):
 def test_seeds_are_averaged_with_their_spread():
     two = [RunResult("naive", 20, seed, value, 1.0, 2.0, None) for seed, value in ((1, 0.1), (2, 0.3))]
     (summary,) = summarise(two)
-    assert (summary.target_forces, summary.spread, summary.seeds, summary.source_energy) == (
+    assert (summary.target_forces, summary.half_range, summary.n_seeds, summary.source_energy) == (
         pytest.approx(0.2),
         pytest.approx(0.1),
         2,

@@ -1,4 +1,4 @@
-"""The audit before fine-tuning: units, signs, E0, heads and elements, compared with predictions of the starting model."""
+"""Audit before fine-tuning: checks of units, signs, E0, heads and elements with predictions of the starting model."""
 
 from atomgraph.analysis.finetuning.audit.labelled_predictions import LabelledPredictions
 from atomgraph.analysis.finetuning.audit.run_audit import NAMES, Audit, audit, audit_predictions, check_names

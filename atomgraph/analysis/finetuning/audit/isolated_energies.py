@@ -1,4 +1,4 @@
-"""Energies of free atoms: how large their errors are, and what the compositions leave undetermined."""
+"""Checks of the energies of isolated atoms E0: errors of E0, and elements that the compositions do not determine."""
 
 from __future__ import annotations
 
@@ -9,57 +9,70 @@ import ase
 from atomgraph.data.checks.findings import NOTE, WARNING, WRONG, Finding
 from atomgraph.data.e0_shift import EnergyShift
 
-VISIBLE, HOPELESS = 0.02, 0.3  # eV/atom off: worth a word; what training would mostly be about
-CLEARLY, PLAINLY = 3.0, 10.0  # times what the shift leaves
-MINOR = 0.1  # of the largest shift: less is not counted among what is off
-ALIKE = 0.02  # relative: a shift that is a multiple of E0
-FACTORS = {
+WARNING_RMS, ERROR_RMS = 0.02, 0.3  # eV/atom; smallest RMS of label − prediction for a warning, and for an error
+WARNING_RATIO, ERROR_RATIO = (
+    3.0,
+    10.0,
+)  # smallest ratio of the RMS before and after the shift, for a warning and an error
+SMALL_SHIFT = 0.1  # shifts below this fraction of the largest shift are not listed
+MULTIPLE_TOLERANCE = 0.02  # relative deviation of a shift from a multiple of E0
+#: Explanation for a shift that is a multiple of the model's E0, by factor.
+EXPLANATIONS = {
     1.0: "twice as large in the labels as in the model (counted twice in one, or halved in the other)",
     -0.5: "twice as large in the model as in the labels (counted twice in one, or halved in the other)",
-    -1.0: "and the labels have none (they are energies of atomisation, or E0 was taken off)",
-}  # times the model's E0
+    -1.0: "and the labels have none (they are energies of atomisation, or E0 was subtracted)",
+}
 
 
 def e0_findings(shift: EnergyShift, e0: Mapping[str, float], *, estimated: bool) -> list[Finding]:
-    """``e0``: energies that a shift of each element would mend; a note where it is going to (``estimated``).
+    """Find errors of E0: differences of labelled and predicted energies that a shift of each element explains.
 
     Args:
-        e0: Of the model whose energies the labels were compared with, eV by chemical symbol.
+        shift: Difference of labelled and predicted energies per element.
+        e0: E0 of the predictions, by chemical symbol, eV.
+        estimated: Whether the shift will be added to E0; the finding is then a note.
+
+    Returns:
+        One finding ``e0``, or none.
     """
-    if shift.rms_before < max(VISIBLE, CLEARLY * shift.rms_after):
+    if shift.rms_before < max(WARNING_RMS, WARNING_RATIO * shift.rms_after):
         return []
-    message = f"{_what_is_off(shift, e0)}: {shift.describe()}"
+    message = f"{_describe_error(shift, e0)}: {shift.describe()}"
     if estimated:
         return [
             Finding("e0", NOTE, [], shift.rms_before, "eV/atom", message, "the shift is added to E0 (e0: estimate)")
         ]
-    hopeless = shift.rms_before > max(HOPELESS, PLAINLY * shift.rms_after)
-    severity = WRONG if hopeless else WARNING
+    severity = WRONG if shift.rms_before > max(ERROR_RMS, ERROR_RATIO * shift.rms_after) else WARNING
     return [Finding("e0", severity, [], shift.rms_before, "eV/atom", message, "set e0: estimate")]
 
 
-def _what_is_off(shift: EnergyShift, e0: Mapping[str, float]) -> str:
-    """E0 as a whole, by a factor, or of some elements, with sizes where the compositions tell them."""
-    factor, left = shift.ratio_to(e0)
-    for multiple, words in FACTORS.items():
-        if abs(factor - multiple) < ALIKE * abs(multiple) and left < ALIKE:
-            return f"E0 is off, {words}"
+def _describe_error(shift: EnergyShift, e0: Mapping[str, float]) -> str:
+    """Describe the error of E0: a factor, some elements with their shifts, or no details."""
+    factor, residual = shift.ratio_to(e0)
+    for multiple, explanation in EXPLANATIONS.items():
+        if abs(factor - multiple) < MULTIPLE_TOLERANCE * abs(multiple) and residual < MULTIPLE_TOLERANCE:
+            return f"E0 is wrong, {explanation}"
     largest = max(abs(value) for value in shift.shift)
-    guilty = {symbol: value for symbol, value in shift.by_element.items() if abs(value) > MINOR * largest}
-    if shift.undetermined or len(guilty) == len(shift.elements):
-        return "E0 is off"
-    sizes = ", ".join(f"{symbol} by {value:+.4f} eV/atom" for symbol, value in guilty.items())
-    return f"E0 is off, of {sizes}, and hardly of the other elements"
+    large_shifts = {symbol: value for symbol, value in shift.by_element.items() if abs(value) > SMALL_SHIFT * largest}
+    if shift.undetermined or len(large_shifts) == len(shift.elements):
+        return "E0 is wrong"
+    shifts = ", ".join(f"{symbol} by {value:+.4f} eV/atom" for symbol, value in large_shifts.items())
+    return f"E0 is wrong for {shifts}; shifts of the other elements are small"
 
 
 def rank_findings(
-    shift: EnergyShift, others: Mapping[str, Sequence[ase.Atoms]], *, estimated: bool = True
+    shift: EnergyShift, other_sets: Mapping[str, Sequence[ase.Atoms]], *, estimated: bool = True
 ) -> list[Finding]:
-    """``rank``: elements whose energies the compositions do not determine one by one.
+    """Find elements whose shift the compositions of the training structures do not determine.
 
     Args:
-        others: Structures that the potential will be used or evaluated on, by name. Those whose energy depends on
-            what is left open make it a warning, if E0 is estimated; else it is a note.
+        shift: Difference of labelled and predicted energies per element.
+        other_sets: Structures for evaluation or use of the potential, by name of the set.
+        estimated: Whether the shift will be added to E0.
+
+    Returns:
+        One finding ``rank``, or none. It is a warning if E0 is estimated and energies in ``other_sets`` depend on
+        undetermined shifts, otherwise a note.
     """
     if not shift.undetermined:
         return []
@@ -67,13 +80,13 @@ def rank_findings(
         f"rank {shift.rank} of {len(shift.elements)}: the training structures determine {shift.describe_undetermined()}"
     )
     formulas_by_set = (
-        {name: shift.undetermined_formulas(frames) for name, frames in others.items()} if estimated else {}
+        {name: shift.undetermined_formulas(frames) for name, frames in other_sets.items()} if estimated else {}
     )
-    named = [f"{name} ({', '.join(formulas[:4])})" for name, formulas in formulas_by_set.items() if formulas]
-    if named:
-        message += f"; energies of {', '.join(named)} depend on what is left open"
+    sets = [f"{name} ({', '.join(formulas[:4])})" for name, formulas in formulas_by_set.items() if formulas]
+    if sets:
+        message += f"; energies of {', '.join(sets)} depend on undetermined shifts"
     advice = (
-        "add structures of other compositions or isolated atoms (e0: isolated), or give e0, before energies of other "
+        "before energies of other compositions are compared, add structures of other compositions or isolated atoms "
+        "(e0: isolated), or set e0"
     )
-    advice += "compositions are compared"
-    return [Finding("rank", WARNING if named else NOTE, [], float(shift.rank), "", message, advice)]
+    return [Finding("rank", WARNING if sets else NOTE, [], float(shift.rank), "", message, advice)]

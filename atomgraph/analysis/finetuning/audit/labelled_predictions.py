@@ -1,4 +1,4 @@
-"""Labels and predictions of the starting model, and their agreement: the data of an audit."""
+"""Labels and predictions of the starting model: the data of an audit."""
 
 from __future__ import annotations
 
@@ -11,137 +11,182 @@ import ase
 import numpy as np
 from ase.data import atomic_numbers
 
-from atomgraph.analysis.finetuning.audit.correlation import Agreement, agreement
+from atomgraph.analysis.finetuning.audit.agreement import Agreement, compute_agreement
 from atomgraph.data.e0_shift import EnergyShift, count_atoms, energy_shift
 from atomgraph.data.frame_names import elements_in
 from atomgraph.graph.structure import VOIGT, AtomicGraph, get_labels
+from atomgraph.old_names import OldAttribute, warn_old_name
 from atomgraph.potential import Potential
 
-FAR = 8.0  # robust standard deviations: such energies do not decide what a composition is worth
+OUTLIER_LIMIT = (
+    8.0  # robust standard deviations; energies with larger residuals are omitted from the fit of compositions
+)
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledPredictions:
-    """Frames, their labels, and what one head of a potential predicts for them (``Potential.predict``), in one order."""
+    """Structures with labels, and the predictions of one head of a potential.
+
+    Attributes:
+        frames: The structures.
+        results: Results of ``Potential.predict`` for each structure, in the same order.
+    """
 
     frames: list[ase.Atoms]
-    predictions: list[dict[str, Any]]
+    results: list[dict[str, Any]]
+
+    predictions = OldAttribute("results")
+    shifted = OldAttribute("with_e0_shift")
+    beyond_composition = OldAttribute("composition_residuals")
 
     @classmethod
-    def of(
+    def from_potential(
         cls,
         potential: Potential,
         frames: Iterable[ase.Atoms],
         head: str | None = None,
         graphs: Sequence[AtomicGraph] | None = None,
     ) -> LabelledPredictions:
-        """Predictions of the head (of the potential's own if None); GraphError for structures that it cannot take.
+        """Predict structures with one head of a potential.
 
         Args:
-            graphs: Of the frames, where they are made already, of that head.
+            potential: The potential.
+            frames: Structures with labels, in any iterable.
+            head: Name of the head; the chosen head of the potential if None.
+            graphs: Graphs of the structures with this head, in the same order; None to build them.
+
+        Raises:
+            GraphError: If a structure has unknown elements, or no graph can be built from it.
         """
         frames = list(frames)
-        before = potential.head if len(potential.heads) > 1 else None
+        previous_head = potential.head if len(potential.heads) > 1 else None
         stress = any("stress" in get_labels(atoms) for atoms in frames)
         try:
             if head is not None:
                 potential.head = head
             if graphs is not None:
                 return cls(list(frames), list(potential.iter_predict_graphs(graphs, stress=stress)))
-            return cls(list(frames), potential.predict([_headless(atoms) for atoms in frames], stress=stress))
+            return cls(list(frames), potential.predict([_without_head(atoms) for atoms in frames], stress=stress))
         finally:
-            potential.head = before
+            potential.head = previous_head
 
-    def shifted(self, e0: Mapping[str, float]) -> LabelledPredictions:
-        """The evidence for the same model with so much (eV, by chemical symbol) added to its E0."""
-        by_number = {atomic_numbers[symbol]: value for symbol, value in e0.items()}
-        change = [sum(by_number.get(int(z), 0.0) for z in atoms.numbers) for atoms in self.frames]
-        moved = zip(self.predictions, change, strict=True)
+    @classmethod
+    def of(cls, potential: Potential, frames: Iterable[ase.Atoms], *args: Any, **options: Any) -> LabelledPredictions:
+        """``from_potential`` under its old name."""
+        warn_old_name("LabelledPredictions.of", "LabelledPredictions.from_potential")
+        return cls.from_potential(potential, frames, *args, **options)
+
+    def with_e0_shift(self, e0: Mapping[str, float]) -> LabelledPredictions:
+        """Return the predictions of the same model with a changed E0.
+
+        Args:
+            e0: Energies to add to E0, by chemical symbol, eV.
+        """
+        shift_by_number = {atomic_numbers[symbol]: value for symbol, value in e0.items()}
+        shifts = [sum(shift_by_number.get(int(z), 0.0) for z in atoms.numbers) for atoms in self.frames]
+        pairs = zip(self.results, shifts, strict=True)
         return LabelledPredictions(
-            self.frames, [result | {"energy": result["energy"] + more} for result, more in moved]
+            self.frames, [result | {"energy": result["energy"] + shift} for result, shift in pairs]
         )
 
     @cached_property
     def labels(self) -> list[dict[str, np.ndarray]]:
-        """What the frames carry, eV and Å."""
+        """Labels of each structure by name, in eV and Å."""
         return [get_labels(atoms) for atoms in self.frames]
 
     @cached_property
     def elements(self) -> list[str]:
-        """Chemical symbols that occur, by atomic number."""
+        """Chemical symbols in the structures, in the order of atomic numbers."""
         return elements_in(self.frames)
 
     @cached_property
     def counts(self) -> np.ndarray:
-        """(n, n_elements) atoms of the structures that have an energy."""
-        return count_atoms([self.frames[i] for i in self._with("energy")], self.elements)
+        """Number of atoms per element in the n structures with a labelled energy, (n, n_elements)."""
+        return count_atoms([self.frames[i] for i in self._with_label("energy")], self.elements)
 
     @cached_property
     def energies(self) -> tuple[np.ndarray, np.ndarray]:
-        """(n,) labels and (n,) predictions of whole structures, eV, where there is a label."""
-        rows = self._with("energy")
+        """Labelled and predicted energies of the n structures with a labelled energy, both (n,), eV."""
+        rows = self._with_label("energy")
         return (
             np.array([float(self.labels[i]["energy"]) for i in rows]),
-            np.array([self.predictions[i]["energy"] for i in rows]),
+            np.array([self.results[i]["energy"] for i in rows]),
         )
 
     @cached_property
     def shift(self) -> EnergyShift | None:
-        """The shift per element; None without an energy."""
+        """Difference of labelled and predicted energies per element; None if no energy is labelled."""
         label, predicted = self.energies
         return energy_shift(self.counts, label - predicted, self.elements) if len(label) else None
 
     @cached_property
-    def beyond_composition(self) -> tuple[np.ndarray, np.ndarray]:
-        """(n,) labels and predictions per atom, less what composition explains of each, eV/atom."""
+    def composition_residuals(self) -> tuple[np.ndarray, np.ndarray]:
+        """Labelled and predicted energies per atom minus a linear fit to the composition, both (n,), eV/atom."""
         label, predicted = self.energies
-        return _beyond(label, self.counts), _beyond(predicted, self.counts)
+        return _composition_residuals(label, self.counts), _composition_residuals(predicted, self.counts)
 
     @cached_property
     def agreements(self) -> dict[str, Agreement]:
-        """By quantity (``energy``, ``forces``, ``stress``), where labels are enough to say something."""
+        """Agreement of labels and predictions by quantity, for quantities with enough labels.
+
+        Energies are compared after a linear fit to the composition, stresses after subtraction of the median.
+        """
         agreements: dict[str, Agreement | None] = {}
         if self.shift is not None and len(self.counts) >= self.shift.rank + 4:
-            agreements["energy"] = agreement("energy", *(list(column[:, None]) for column in self.beyond_composition))
-        forces = [i for i in self._with("forces") if len(self.frames[i]) > 1]
-        agreements["forces"] = agreement("forces", *(self._rows("forces", forces, source) for source in self._sources))
-        rows = [i for i in self._with("stress") if np.isfinite(self.predictions[i]["stress"]).all()]
+            labels, predictions = (list(column[:, None]) for column in self.composition_residuals)
+            agreements["energy"] = compute_agreement("energy", labels, predictions)
+        rows = [i for i in self._with_label("forces") if len(self.frames[i]) > 1]
+        labels, predictions = (_flat_values("forces", rows, source) for source in (self.labels, self.results))
+        agreements["forces"] = compute_agreement("forces", labels, predictions)
+        rows = [i for i in self._with_label("stress") if np.isfinite(self.results[i]["stress"]).all()]
         if len(rows) > 1:
-            stresses = (np.array(self._rows("stress", rows, source))[:, VOIGT] for source in self._sources)
-            agreements["stress"] = agreement("stress", *(list(s - np.median(s, axis=0)) for s in stresses))
+            arrays = [
+                np.array(_flat_values("stress", rows, source))[:, VOIGT] for source in (self.labels, self.results)
+            ]
+            labels, predictions = (list(array - np.median(array, axis=0)) for array in arrays)
+            agreements["stress"] = compute_agreement("stress", labels, predictions)
         return {name: value for name, value in agreements.items() if value is not None}
 
-    @property
-    def _sources(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        return self.labels, self.predictions
-
-    def _with(self, name: str) -> list[int]:
+    def _with_label(self, name: str) -> list[int]:
+        """Return the indices of the structures with a label."""
         return [i for i, label in enumerate(self.labels) if name in label]
 
-    def _rows(self, name: str, rows: Sequence[int], source: list[dict[str, Any]]) -> list[np.ndarray]:
-        return [np.asarray(source[i][name]).ravel() for i in rows]
+
+def _flat_values(name: str, rows: Sequence[int], source: Sequence[Mapping[str, Any]]) -> list[np.ndarray]:
+    """Return the values of a quantity in some structures, as one flat array per structure."""
+    return [np.asarray(source[i][name]).ravel() for i in rows]
 
 
-def _beyond(energy: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Energies per atom less the best sum over elements, which those far off do not decide."""
+def _composition_residuals(energy: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Subtract a linear fit to the composition from energies per atom, and subtract the median of the residuals.
+
+    The fit is repeated without outliers.
+
+    Args:
+        energy: Energies of structures, (n,), eV.
+        counts: Number of atoms per element, (n, n_elements).
+
+    Returns:
+        Residuals, (n,), eV/atom.
+    """
     n_atoms = counts.sum(1)
-    share, per_atom = counts / n_atoms[:, None], energy / n_atoms
-    solution, _, rank, _ = np.linalg.lstsq(share, per_atom, rcond=1e-10)
+    fraction, per_atom = counts / n_atoms[:, None], energy / n_atoms
+    solution, _, rank, _ = np.linalg.lstsq(fraction, per_atom, rcond=1e-10)
     for _ in range(3):
-        off = np.abs(per_atom - share @ solution)
-        kept = off <= FAR * 1.4826 * np.median(off) + 1e-12
-        again, _, left, _ = np.linalg.lstsq(share[kept], per_atom[kept], rcond=1e-10)
-        if left < rank:  # a composition would be lost
+        deviation = np.abs(per_atom - fraction @ solution)
+        usual = deviation <= OUTLIER_LIMIT * 1.4826 * np.median(deviation) + 1e-12
+        usual_solution, _, usual_rank, _ = np.linalg.lstsq(fraction[usual], per_atom[usual], rcond=1e-10)
+        if usual_rank < rank:  # without outliers, the compositions would determine fewer elements
             break
-        solution = again
-    rest = per_atom - share @ solution
-    return rest - np.median(rest)
+        solution = usual_solution
+    residual = per_atom - fraction @ solution
+    return residual - np.median(residual)
 
 
-def _headless(atoms: ase.Atoms) -> ase.Atoms:
-    """The structure without a head of its own: the potential's is meant."""
+def _without_head(atoms: ase.Atoms) -> ase.Atoms:
+    """Return the structure without the key ``head`` in ``info``, so that the head of the potential is used."""
     if "head" not in atoms.info:
         return atoms
-    bare = atoms.copy()
-    del bare.info["head"]
-    return bare
+    copy = atoms.copy()
+    del copy.info["head"]
+    return copy

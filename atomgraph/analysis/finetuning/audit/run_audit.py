@@ -1,4 +1,4 @@
-"""The audit: what a starting model makes of the data, said before the first step of training."""
+"""Audit of training data before fine-tuning: labels are compared with predictions of the starting model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import ase
 
-from atomgraph.analysis.finetuning.audit.correlation import Agreement
+from atomgraph.analysis.finetuning.audit.agreement import Agreement
 from atomgraph.analysis.finetuning.audit.isolated_energies import e0_findings, rank_findings
 from atomgraph.analysis.finetuning.audit.labelled_predictions import LabelledPredictions
 from atomgraph.analysis.finetuning.audit.magnitudes import magnitude_findings
@@ -22,6 +22,7 @@ from atomgraph.data.checks.findings import NOTE, WARNING, WRONG, Finding
 from atomgraph.data.checks.outliers import energy_outliers
 from atomgraph.data.e0_shift import EnergyShift
 from atomgraph.errors import ConfigError, DataError, nearest
+from atomgraph.old_names import OldAttribute, with_old_arguments
 from atomgraph.potential import Potential
 
 NAMES = (
@@ -29,26 +30,35 @@ NAMES = (
     "energy unit", "forces unit", "stress unit", "energy sign", "forces sign", "stress sign",
     "placeholder", "stress", "forces", "energy outlier",
 )  # fmt: skip
-"""Findings that an audit can have; ``audit.ignore`` takes these names."""
+"""Names of the findings of an audit; ``audit.ignore`` contains some of these names."""
 
 
 @dataclass(frozen=True, eq=False)
 class Audit:
-    """What was found, the worst first; the shift per element and how labels agree with predictions, by quantity."""
+    """Result of an audit.
+
+    Attributes:
+        head: Name of the head that is trained.
+        shift: Difference of labelled and predicted energies per element; None without labelled energies.
+        agreements: Agreement of labels and predictions, by quantity.
+        findings: Findings, the most severe first.
+    """
 
     head: str
     shift: EnergyShift | None
     agreements: dict[str, Agreement]
     findings: list[Finding]
 
+    stop = OldAttribute("raise_errors")
+
     def table(self) -> Table:
-        """A row a finding: how bad, its name, what and what to do."""
+        """Return a table of the findings: severity, name, message and advice."""
         columns = [Column(name, words=True) for name in ("", "finding", "what was found", "way out")]
         rows = [[f.severity, f.check, f.message, f.advice] for f in self.findings]
         return Table(columns, rows, title="Audit before training")
 
     def describe(self) -> str:
-        """The same as lines of text, for a terminal."""
+        """Return shift, agreements and findings as lines of text."""
         lines = [f"audit: E0 shift: {self.shift.describe()}"] if self.shift is not None else []
         lines += [f"audit: {name}: {agreement.describe()}" for name, agreement in self.agreements.items()]
         return "\n".join(
@@ -56,7 +66,7 @@ class Audit:
         )
 
     def section(self) -> Section:
-        """For the report: agreement by quantity, shift by element, findings."""
+        """Return the section of the report: agreement by quantity, shift by element, findings."""
         shift = self.shift
         columns = [Column("labels", words=True), Column("structures"), Column("correlation")]
         columns += [Column("labels / predictions"), Column("regression coefficient")]
@@ -64,19 +74,19 @@ class Audit:
             [
                 name,
                 str(agreement.n_structures),
-                _range(agreement.correlation, agreement.correlation_interval),
-                _range(agreement.ratio, agreement.ratio_interval),
+                _with_interval(agreement.correlation, agreement.correlation_interval),
+                _with_interval(agreement.ratio, agreement.ratio_interval),
                 format_number(agreement.coefficient),
             ]
             for name, agreement in self.agreements.items()
         ]
         blocks: list[Block] = [
-            Table(columns, rows, note="Outliers drawn in; in brackets what 95 % of resampled sets give.")
+            Table(columns, rows, note="Outliers are omitted or clipped; intervals contain 95 % of bootstrap samples.")
         ]
         if shift is not None:
             errors = dict(zip(shift.elements, shift.error.tolist(), strict=True))
             cells = [
-                [s, f"{v:+.6f}", format_number(errors[s]) if s in shift.determined else "left open"]
+                [s, f"{v:+.6f}", format_number(errors[s]) if s in shift.determined else "undetermined"]
                 for s, v in shift.by_element.items()
             ]
             blocks += [Table([Column("element", words=True), Column("shift (eV)"), Column("standard error")], cells)]
@@ -84,11 +94,13 @@ class Audit:
         if self.findings:
             blocks.append(self.table())
         return Section(
-            "Audit before training", blocks, f"What the starting model (head {self.head}) makes of the training part."
+            "Audit before training",
+            blocks,
+            f"Training labels and predictions of the starting model (head {self.head}).",
         )
 
     def to_json(self) -> dict[str, Any]:
-        """JSON values."""
+        """Return all results as JSON values."""
         return {
             "head": self.head,
             "e0_shift": None if self.shift is None else self.shift.to_json(),
@@ -96,27 +108,44 @@ class Audit:
             "findings": [finding.to_json() for finding in self.findings],
         }
 
-    def stop(self, insist: Sequence[str] = ()) -> None:
-        """DataError for what cannot be right, unless it is among ``insist``; ConfigError for a name that no finding has."""
-        check_names(insist)
-        wrong = [f for f in self.findings if f.severity == WRONG and f.check not in insist]
-        if not wrong:
+    def raise_errors(self, ignore: Sequence[str] = ()) -> None:
+        """Raise an error if there are findings with severity ``wrong``.
+
+        Args:
+            ignore: Names of findings that are ignored.
+
+        Raises:
+            DataError: If a finding is ``wrong`` and not ignored.
+            ConfigError: If a name in ``ignore`` is not the name of a finding.
+        """
+        check_names(ignore)
+        errors = [f for f in self.findings if f.severity == WRONG and f.check not in ignore]
+        if not errors:
             return
-        first, more = wrong[0], len(wrong) - 1
-        names = ", ".join(dict.fromkeys(f.check for f in wrong))
+        worst, n_more = errors[0], len(errors) - 1
+        names = ", ".join(dict.fromkeys(f.check for f in errors))
         raise DataError(
-            f"audit: {first.check}: {first.message}. {_capital(first.advice)}; or go on in spite of it with "
-            f"audit.ignore: [{names}]" + (f" ({more} more finding{'s' * (more > 1)} of this kind)" if more else "")
+            f"audit: {worst.check}: {worst.message}. {_capitalise(worst.advice)}; to train anyway, set "
+            f"audit.ignore: [{names}]"
+            + (f" ({n_more} more finding{'s' * (n_more > 1)} of this kind)" if n_more else "")
         )
 
 
-def check_names(insist: Sequence[str]) -> None:
-    """ConfigError for a name that no finding has."""
-    for name in insist:
+def check_names(names: Sequence[str]) -> None:
+    """Check names of findings.
+
+    Args:
+        names: Names to check.
+
+    Raises:
+        ConfigError: If a name is not the name of a finding.
+    """
+    for name in names:
         if name not in NAMES:
             raise ConfigError(f"audit.ignore: no finding is called {name!r}{nearest(name, NAMES)}")
 
 
+@with_old_arguments
 def audit(
     potential: Potential,
     frames: Sequence[ase.Atoms],
@@ -124,60 +153,68 @@ def audit(
     head: str | None = None,
     e0: Mapping[str, float] | None = None,
     estimated: bool = True,
-    others: Mapping[str, Sequence[ase.Atoms]] | None = None,
+    other_sets: Mapping[str, Sequence[ase.Atoms]] | None = None,
 ) -> Audit:
     """Compare labels of training structures with the predictions of a potential.
 
     Args:
-        frames: Read (``data.read``), with labels.
-        head: The one to be trained; may be None where there is one only.
-        e0: Energies to be added to each element before the comparison, eV (those that the run adds by itself: given,
-            isolated).
-        estimated: The shift that is found is going to be added to E0.
-        others: Structures that the potential will be evaluated or used on, by name.
+        potential: The starting potential.
+        frames: Structures with labels, from ``data.read``.
+        head: Name of the head to be trained; None for the chosen head of the potential, or else its first head.
+        e0: Energies to add to E0 before the comparison, by chemical symbol, eV. A run adds them if the configuration sets E0,
+            or with ``e0: isolated``.
+        estimated: Whether the shift found by the audit will be added to E0 (``e0: estimate``).
+        other_sets: Structures for evaluation or use of the potential, by name of the set.
 
     Raises:
-        GraphError: For elements that the potential does not know.
+        GraphError: If a structure has unknown elements, or no graph can be built from it.
     """
-    chosen = head or potential.head or potential.heads[0]
-    evidence = LabelledPredictions.of(potential, frames, chosen)
-    moved = evidence.shifted(e0 or {})
-    return audit_predictions(potential, moved, head=chosen, added=e0 or {}, estimated=estimated, others=others or {})
+    head = head or potential.head or potential.heads[0]
+    added, other_sets = e0 or {}, other_sets or {}
+    predictions = LabelledPredictions.from_potential(potential, frames, head).with_e0_shift(added)
+    return audit_predictions(potential, predictions, head=head, added=added, estimated=estimated, other_sets=other_sets)
 
 
+@with_old_arguments
 def audit_predictions(
     potential: Potential,
-    evidence: LabelledPredictions,
+    predictions: LabelledPredictions,
     *,
     head: str,
     added: Mapping[str, float],
     estimated: bool,
-    others: Mapping[str, Sequence[ase.Atoms]],
+    other_sets: Mapping[str, Sequence[ase.Atoms]],
 ) -> Audit:
-    """The audit of evidence that is at hand.
+    """Compare labels with predictions that are already computed.
 
     Args:
-        added: To the potential's E0 in it, eV by chemical symbol.
+        potential: The starting potential.
+        predictions: Labels and predictions of the head.
+        head: Name of the head.
+        added: Energies that were added to E0 in ``predictions``, by chemical symbol, eV.
+        estimated: Whether the shift found by the audit will be added to E0 (``e0: estimate``).
+        other_sets: Structures for evaluation or use of the potential, by name of the set.
     """
-    units = unit_findings(evidence)
+    units = unit_findings(predictions)
     explained = {finding.check.removesuffix(" unit") for finding in units}
-    findings = [*units, *sign_findings(evidence), *magnitude_findings(evidence, explained)]
-    if evidence.shift is not None:
+    findings = [*units, *sign_findings(predictions), *magnitude_findings(predictions, explained)]
+    if predictions.shift is not None:
         e0 = potential.model.baseline.e0_of(head)
-        e0 |= {symbol: e0[symbol] + more for symbol, more in added.items()}
-        findings += e0_findings(evidence.shift, e0, estimated=estimated)
-        findings += rank_findings(evidence.shift, others, estimated=estimated)
-    findings += [*head_findings(potential, evidence.frames, head), *start_findings(evidence)]
+        e0 |= {symbol: e0[symbol] + energy for symbol, energy in added.items()}
+        findings += e0_findings(predictions.shift, e0, estimated=estimated)
+        findings += rank_findings(predictions.shift, other_sets, estimated=estimated)
+    findings += [*head_findings(potential, predictions.frames, head), *start_findings(predictions)]
     for check in (placeholders, stress_against_volume, work_against_energy, energy_outliers):
-        findings += check(evidence.frames, evidence.labels)
-    order = [WRONG, WARNING, NOTE]
-    findings.sort(key=lambda finding: order.index(finding.severity))
-    return Audit(head, evidence.shift, evidence.agreements, findings)
+        findings += check(predictions.frames, predictions.labels)
+    severities = [WRONG, WARNING, NOTE]
+    findings.sort(key=lambda finding: severities.index(finding.severity))
+    return Audit(head, predictions.shift, predictions.agreements, findings)
 
 
-def _range(value: float, interval: tuple[float, float]) -> str:
+def _with_interval(value: float, interval: tuple[float, float]) -> str:
+    """Return a value with its interval as text."""
     return f"{value:.3g} ({interval[0]:.3g} to {interval[1]:.3g})"
 
 
-def _capital(words: str) -> str:
-    return words[:1].upper() + words[1:]
+def _capitalise(text: str) -> str:
+    return text[:1].upper() + text[1:]

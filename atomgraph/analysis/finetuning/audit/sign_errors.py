@@ -1,59 +1,68 @@
-"""Labels with the wrong sign: the labels of one structure contradict one another, and a model shows which."""
+"""Check for labels with the wrong sign: some labels are correlated with predictions, others anticorrelated."""
 
 from __future__ import annotations
 
-from atomgraph.analysis.finetuning.audit.correlation import Agreement
+from atomgraph.analysis.finetuning.audit.agreement import Agreement
 from atomgraph.analysis.finetuning.audit.labelled_predictions import LabelledPredictions
 from atomgraph.data.checks.findings import WARNING, WRONG, Finding
 
-SURE, FAIR = 0.7, 0.5  # correlations, by the cautious end of their interval
-HINT = 0.1  # energies that agree at all while forces are opposed: worth a warning
-ALONE = 0.9  # opposed so clearly that it is worth a word without any other label
-WAYS_OUT = {
+HIGH_CORRELATION = 0.7  # smallest absolute correlation of an error (``wrong``), within the interval
+FAIR_CORRELATION = 0.5  # smallest absolute correlation of a warning, within the interval
+SUPPORTING_CORRELATION = 0.1  # smallest correlation of another quantity, for a warning about forces
+FORCES_ONLY_CORRELATION = 0.9  # smallest anticorrelation of forces, for a warning without other quantities
+ADVICE = {
     "energy": "energies must be lower where atoms are bound: negate those in the file",
-    "forces": "the file holds gradients dE/dx, and forces are −dE/dx: set data.units.forces_sign: gradient",
-    "stress": "set data.units.stress_sign: compression (where the file holds virials, virial_sign: tension)",
+    "forces": "the file contains gradients dE/dx, and forces are −dE/dx: set data.units.forces_sign: gradient",
+    "stress": "set data.units.stress_sign: compression (for files with virials, virial_sign: tension)",
 }
 
 
-def sign_findings(evidence: LabelledPredictions) -> list[Finding]:
-    """``energy sign``, ``forces sign``, ``stress sign``: labels that go against the predictions.
+def sign_findings(predictions: LabelledPredictions) -> list[Finding]:
+    """Find labels that probably have the wrong sign.
 
-    Forces and stresses of any model are gradients of its energy. A model that is no good errs in all of
-    them; only where one quantity is opposed while another one agrees can the data be at fault. It is ``wrong`` where both
-    are clear and one of the two are forces, which models of random weights seldom meet by accident; else it is a warning.
+    Forces and stresses of any model are derivatives of its energy. If a model is bad, all its predictions are bad. If one
+    quantity is anticorrelated while another one is correlated, the labels are probably wrong.
+
+    A finding is ``wrong`` if both correlations are high and one of the quantities is forces. An untrained model rarely has
+    such correlations by chance. Otherwise the finding is a warning.
+
+    Args:
+        predictions: Labels and predictions of the starting model.
+
+    Returns:
+        Findings ``energy sign``, ``forces sign`` and ``stress sign``.
     """
-    agreements = evidence.agreements
+    agreements = predictions.agreements
     findings = []
-    for name, opposed in agreements.items():
-        others = [agreement for key, agreement in agreements.items() if key != name]
-        least = HINT if name == "forces" else FAIR
-        agreeing = [agreement for agreement in others if agreement.correlation > 0 and agreement.strength > least]
-        if opposed.correlation > 0 or opposed.strength < FAIR:
+    for name, agreement in agreements.items():
+        others = [entry for key, entry in agreements.items() if key != name]
+        limit = SUPPORTING_CORRELATION if name == "forces" else FAIR_CORRELATION
+        correlated = [entry for entry in others if entry.correlation > 0 and entry.min_correlation > limit]
+        if agreement.correlation > 0 or agreement.min_correlation < FAIR_CORRELATION:
             continue
-        if agreeing:
-            findings.append(
-                _against(
-                    opposed, max(agreeing, key=lambda agreement: (agreement.quantity == "forces", agreement.strength))
-                )
-            )
+        if correlated:
+            # forces are preferred, then the highest correlation
+            reference = max(correlated, key=lambda entry: (entry.quantity == "forces", entry.min_correlation))
+            findings.append(_contradiction(agreement, reference))
         elif (
-            name == "forces" and opposed.strength > ALONE and not any(agreement.strength > FAIR for agreement in others)
+            name == "forces"
+            and agreement.min_correlation > FORCES_ONLY_CORRELATION
+            and not any(entry.min_correlation > FAIR_CORRELATION for entry in others)
         ):
-            doubt = "there is nothing else to compare, so the starting model may be at fault"
-            findings.append(_finding(opposed, WARNING, doubt))
+            reason = "no other label can be compared, so the starting model may be wrong"
+            findings.append(_finding(agreement, WARNING, reason))
     return findings
 
 
-def _against(opposed: Agreement, reference: Agreement) -> Finding:
-    by_forces = "forces" in (opposed.quantity, reference.quantity)
-    certain = by_forces and min(opposed.strength, reference.strength) > SURE
+def _contradiction(anticorrelated: Agreement, reference: Agreement) -> Finding:
+    """Make the finding for a quantity whose sign contradicts that of a correlated quantity."""
+    has_forces = "forces" in (anticorrelated.quantity, reference.quantity)
+    certain = has_forces and min(anticorrelated.min_correlation, reference.min_correlation) > HIGH_CORRELATION
     reason = f"{reference.quantity} labels agree with them (correlation {reference.correlation:+.2f})"
-    return _finding(opposed, WRONG if certain else WARNING, reason)
+    return _finding(anticorrelated, WRONG if certain else WARNING, reason)
 
 
-def _finding(opposed: Agreement, severity: str, reason: str) -> Finding:
-    message = f"{opposed.quantity} labels go against the predictions: {opposed.describe()}; {reason}"
-    return Finding(
-        f"{opposed.quantity} sign", severity, [], opposed.correlation, "", message, WAYS_OUT[opposed.quantity]
-    )
+def _finding(agreement: Agreement, severity: str, reason: str) -> Finding:
+    name = agreement.quantity
+    message = f"{name} labels have the opposite sign of the predictions: {agreement.describe()}; {reason}"
+    return Finding(f"{name} sign", severity, [], agreement.correlation, "", message, ADVICE[name])

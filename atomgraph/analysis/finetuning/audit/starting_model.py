@@ -1,4 +1,4 @@
-"""The starting model itself: whether it says anything about these structures, and whether another head says more."""
+"""Checks of the starting model: correlation of its predictions with labels, and errors of its other heads."""
 
 from __future__ import annotations
 
@@ -12,50 +12,72 @@ from atomgraph.data.checks.findings import WARNING, Finding
 from atomgraph.graph.structure import get_labels
 from atomgraph.potential import Potential
 
-SAYS_SOMETHING = 0.5  # a correlation, by the cautious end of its interval
-BETTER, MOSTLY = 0.5, 0.9  # another head's error against this one's, and in what share of the structures
-LOOKED_AT = 40  # structures that other heads are tried on
+FAIR_CORRELATION = 0.5  # smallest correlation of a useful model, lower end of the interval
+ERROR_RATIO = 0.5  # a head is better in a structure if its force error is at most half of that of the chosen head
+MIN_FRACTION = 0.9  # fraction of structures in which another head must be better
+N_STRUCTURES = 40  # approximate number of structures for the comparison of heads
 
 
-def start_findings(evidence: LabelledPredictions) -> list[Finding]:
-    """``start``: a model without information on the structures, so that no label can be checked with it."""
-    agreements = evidence.agreements
-    if any(agreement.correlation > 0 and agreement.strength > SAYS_SOMETHING for agreement in agreements.values()):
+def start_findings(predictions: LabelledPredictions) -> list[Finding]:
+    """Find a starting model whose predictions are not correlated with labels, so that it cannot be used to check labels.
+
+    Args:
+        predictions: Labels and predictions of the starting model.
+
+    Returns:
+        One finding ``start``, or none.
+    """
+    agreements = predictions.agreements
+    if any(
+        agreement.correlation > 0 and agreement.min_correlation > FAIR_CORRELATION for agreement in agreements.values()
+    ):
         return []
     if not agreements:
-        message = "too few labels to say whether the starting model knows anything of these structures"
-        return [Finding("start", WARNING, [], 0.0, "", message, "see the report card")]
+        message = "too few labels to compare with the predictions of the starting model"
+        return [Finding("start", WARNING, [], 0.0, "", message, "read the report card after training")]
     best = max(agreements.values(), key=lambda agreement: agreement.correlation)
-    words = "; ".join(f"{name}: {agreement.describe()}" for name, agreement in agreements.items())
-    message = f"labels do not go with what the starting model predicts, so that it cannot tell units and signs: {words}"
-    advice = "training from scratch may do as well; if the model ought to know such structures, look at the data"
+    texts = "; ".join(f"{name}: {agreement.describe()}" for name, agreement in agreements.items())
+    message = f"labels are not correlated with predictions of the starting model, so units and signs cannot be checked: {texts}"
+    advice = "training from scratch may be as good; if the model was trained on similar structures, check the data"
     return [Finding("start", WARNING, [], best.correlation, "", message, advice)]
 
 
 def head_findings(potential: Potential, frames: Sequence[ase.Atoms], head: str) -> list[Finding]:
-    """``head``: another head whose forces are nearer to the labels, by half at least and in nearly all structures."""
+    """Find another head with at most half the force error in at least 90 % of the structures.
+
+    Args:
+        potential: The starting potential.
+        frames: Training structures with labels.
+        head: Name of the chosen head.
+
+    Returns:
+        One finding ``head``, or none.
+    """
     with_forces = [atoms for atoms in frames if len(atoms) > 1 and "forces" in get_labels(atoms)]
-    looked_at = with_forces[:: max(1, len(with_forces) // LOOKED_AT)]
-    if len(potential.heads) < 2 or len(looked_at) < 4:
+    sample = with_forces[:: max(1, len(with_forces) // N_STRUCTURES)]
+    if len(potential.heads) < 2 or len(sample) < 4:
         return []
-    errors = {name: _force_errors(LabelledPredictions.of(potential, looked_at, name)) for name in potential.heads}
-    mine = errors.pop(head)
+    errors = {
+        name: _force_errors(LabelledPredictions.from_potential(potential, sample, name)) for name in potential.heads
+    }
+    chosen_errors = errors.pop(head)
     best = min(errors, key=lambda name: float(np.median(errors[name])))
-    better = float(np.mean(errors[best] < BETTER * mine))
-    if better < MOSTLY:
+    fraction = float(np.mean(errors[best] < ERROR_RATIO * chosen_errors))
+    if fraction < MIN_FRACTION:
         return []
     message = (
-        f"forces of the head {best!r} are off by {np.median(errors[best]):.3g} eV/Å (RMS) and those of the chosen head "
-        f"{head!r} by {np.median(mine):.3g}; it is better by half in {better:.0%} of {len(looked_at)} structures"
+        f"the RMSE of forces is {np.median(errors[best]):.3g} eV/Å with the head {best!r}, and "
+        f"{np.median(chosen_errors):.3g} eV/Å with the chosen head {head!r}; it is at most half as large in {fraction:.0%} of "
+        f"{len(sample)} structures"
     )
-    return [Finding("head", WARNING, [], better, "", message, f"set start.head: {best}")]
+    return [Finding("head", WARNING, [], fraction, "", message, f"set start.head: {best}")]
 
 
-def _force_errors(evidence: LabelledPredictions) -> np.ndarray:
-    """(n_structures,) RMS, eV/Å."""
+def _force_errors(predictions: LabelledPredictions) -> np.ndarray:
+    """Return the RMSE of the forces of each structure, (n_structures,), eV/Å."""
     return np.array(
         [
             np.sqrt(((label["forces"] - result["forces"]) ** 2).mean())
-            for label, result in zip(evidence.labels, evidence.predictions, strict=True)
+            for label, result in zip(predictions.labels, predictions.results, strict=True)
         ]
     )

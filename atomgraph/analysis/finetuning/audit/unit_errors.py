@@ -1,4 +1,4 @@
-"""Labels in another unit: numbers that are larger or smaller than predictions by what a unit is larger or smaller than ours."""
+"""Check for labels in another unit: labels differ from predictions by the factor between two units."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from math import log
 
 import numpy as np
 
-from atomgraph.analysis.finetuning.audit.correlation import Agreement
+from atomgraph.analysis.finetuning.audit.agreement import Agreement
 from atomgraph.analysis.finetuning.audit.labelled_predictions import LabelledPredictions
 from atomgraph.data.checks.findings import WARNING, WRONG, Finding
 from atomgraph.units import ENERGY, FORCE, PRESSURE
 
-OURS = {"energy": "eV", "forces": "eV/Å", "stress": "eV/Å^3"}
-TABLES: dict[str, dict[str, float]] = {
+INTERNAL_UNITS = {"energy": "eV", "forces": "eV/Å", "stress": "eV/Å^3"}
+#: Units that are recognised, by quantity, with their values in internal units.
+CANDIDATE_UNITS: dict[str, dict[str, float]] = {
     "energy": {name: ENERGY[name] for name in ("meV", "kJ/mol", "kcal/mol", "Ry", "Hartree")},
     "forces": {
         name: FORCE[name]
@@ -30,108 +31,127 @@ TABLES: dict[str, dict[str, float]] = {
     },
     "stress": {name: PRESSURE[name] for name in ("bar", "kbar", "GPa", "Ry/Bohr^3", "Hartree/Bohr^3")},
 }
-SURE, FAIR = (
-    0.7,
-    0.5,
-)  # correlations, by the cautious end of their interval, with which scales can and might be compared
-TRAINED = 0.95  # forces that go with predictions so well are no accident, and what was trained has the right scale
-CLOSE, NEAR = log(1.2), log(1.45)  # how far a scale may be from a unit's
-SAME = log(1.6)  # scales this near to 1 are no error: models are soft, functionals differ
-SOFT = log(3)  # a model that is not softer or harder than that can be a reference, once this is divided out
-CLEAR = 2 * SAME  # a unit that is not farther from ours than this is a suspicion, not more
-SUM = 0.03  # of a unit's ratio: how far sums of E0 may lie off it
+HIGH_CORRELATION = 0.7  # smallest correlation of an error (``wrong``), lower end of the interval
+FAIR_CORRELATION = 0.5  # smallest correlation of a warning, lower end of the interval
+TRAINED_CORRELATION = (
+    0.95  # correlation of forces above which the model was certainly trained, so that its scale is right
+)
+#: Largest difference between log(ratio of labels and predictions) and log(ratio of units), for an error and for a warning.
+ERROR_DIFFERENCE, WARNING_DIFFERENCE = log(1.2), log(1.45)
+NORMAL_SCALE = log(1.6)  # smaller log ratios have other causes, such as soft models or another functional
+REFERENCE_SCALE = log(3)  # largest log ratio of a quantity that is used as a reference for the scale of the model
+MIN_ERROR_SCALE = 2 * NORMAL_SCALE  # units with a smaller log ratio give warnings only
+TOTAL_ENERGY_TOLERANCE = 0.03  # largest relative difference between a ratio of total energies and a ratio of units
 
 
-def unit_findings(evidence: LabelledPredictions) -> list[Finding]:
-    """Suspected units of each quantity, ``energy unit``, ``forces unit``, ``stress unit``; energies per atom, too.
+def unit_findings(predictions: LabelledPredictions) -> list[Finding]:
+    """Find labels that are probably in another unit.
 
-    A scale is compared only where labels and predictions go together, and against that of the forces (of forces, against that
-    of energies) where these do, so that a model which is soft throughout can be used as well. It is ``wrong``
-    where there was such a reference, or forces go with predictions too well for accident; else it is a warning: energies, above
-    all of crystals, go with those of a model of random weights, too.
+    The ratio of labels and predictions is compared with ratios of units, if labels and predictions are correlated. A soft
+    model has too small energies, forces and stresses. Ratios are therefore divided by the ratio of a reference quantity:
+    forces, or energies for the forces.
+
+    A finding is ``wrong`` if there is a reference quantity, or if forces are so correlated that the model was certainly
+    trained. Otherwise it is a warning, because energies of crystals are also correlated with those of an untrained model.
+
+    Args:
+        predictions: Labels and predictions of the starting model.
+
+    Returns:
+        Findings ``energy unit``, ``forces unit`` and ``stress unit``. Energies per atom are an ``energy unit``, too.
     """
     findings = []
-    for name, mine in evidence.agreements.items():
-        reference = _reference(name, evidence)
-        softness = log(reference.ratio) if reference is not None else 0.0
-        low, high = (log(end) - softness for end in mine.ratio_interval)
+    for name, agreement in predictions.agreements.items():
+        reference = _reference(name, predictions)
+        model_scale = log(reference.ratio) if reference is not None else 0.0
+        low, high = (log(end) - model_scale for end in agreement.ratio_interval)
         if (
-            mine.strength < FAIR
-            or (low < SAME and high > -SAME)
-            or not (mine.correlation > 0 or _others_agree(name, evidence))
+            agreement.min_correlation < FAIR_CORRELATION
+            or (low < NORMAL_SCALE and high > -NORMAL_SCALE)
+            or not (agreement.correlation > 0 or _others_are_correlated(name, predictions))
         ):
             continue
-        scale = log(mine.ratio) - softness
-        candidates = {unit: -log(value) for unit, value in TABLES[name].items()} | _per_atom(name, evidence)
-        off = {unit: abs(scale - there) for unit, there in candidates.items()}
-        closest = min(off.values())
-        if closest > NEAR:
+        scale = log(agreement.ratio) - model_scale
+        scales = {unit: -log(value) for unit, value in CANDIDATE_UNITS[name].items()} | _per_atom(name, predictions)
+        differences = {unit: abs(scale - unit_scale) for unit, unit_scale in scales.items()}
+        smallest = min(differences.values())
+        if smallest > WARNING_DIFFERENCE:
             continue
-        units = sorted((unit for unit in off if off[unit] < closest + log(1.05)), key=off.__getitem__)
+        similar_units = [unit for unit in differences if differences[unit] < smallest + log(1.05)]
         certain = (
-            closest < CLOSE
-            and mine.strength > SURE
-            and abs(scale) > CLEAR
-            and (reference is not None or _is_trained(evidence))
+            smallest < ERROR_DIFFERENCE
+            and agreement.min_correlation > HIGH_CORRELATION
+            and abs(scale) > MIN_ERROR_SCALE
+            and (reference is not None or _is_trained(predictions))
         )
-        findings.append(_finding(name, mine, units, certain=certain))
+        units = sorted(similar_units, key=differences.__getitem__)
+        findings.append(_finding(name, agreement, units, certain=certain))
     if not any(finding.check == "energy unit" for finding in findings):
-        findings += _by_sums(evidence)
+        findings += _total_energy_findings(predictions)
     return findings
 
 
-def _others_agree(name: str, evidence: LabelledPredictions) -> bool:
-    """Whether another quantity goes with its predictions."""
-    others = (agreement for key, agreement in evidence.agreements.items() if key != name)
-    return any(agreement.correlation > 0 and agreement.strength > FAIR for agreement in others)
+def _others_are_correlated(name: str, predictions: LabelledPredictions) -> bool:
+    """Return whether another quantity than ``name`` has positive correlation."""
+    others = (agreement for key, agreement in predictions.agreements.items() if key != name)
+    return any(agreement.correlation > 0 and agreement.min_correlation > FAIR_CORRELATION for agreement in others)
 
 
-def _reference(name: str, evidence: LabelledPredictions) -> Agreement | None:
-    """The agreement that measures how soft the model is: of forces, or of energies for the forces; None if unclear."""
-    reference = evidence.agreements.get("energy" if name == "forces" else "forces")
-    sound = reference is not None and reference.strength > SURE and abs(log(reference.ratio)) < SOFT
-    return reference if sound else None
+def _reference(name: str, predictions: LabelledPredictions) -> Agreement | None:
+    """Return the agreement of the reference quantity: forces, or energies for the forces; None if it is not reliable."""
+    reference = predictions.agreements.get("energy" if name == "forces" else "forces")
+    reliable = (
+        reference is not None
+        and reference.min_correlation > HIGH_CORRELATION
+        and abs(log(reference.ratio)) < REFERENCE_SCALE
+    )
+    return reference if reliable else None
 
 
-def _is_trained(evidence: LabelledPredictions) -> bool:
-    forces = evidence.agreements.get("forces")
-    return forces is not None and forces.strength > TRAINED
+def _is_trained(predictions: LabelledPredictions) -> bool:
+    """Return whether forces are so correlated that the model was certainly trained."""
+    forces = predictions.agreements.get("forces")
+    return forces is not None and forces.min_correlation > TRAINED_CORRELATION
 
 
-def _per_atom(name: str, evidence: LabelledPredictions) -> dict[str, float]:
-    """Energies divided by the number of atoms, where that number does not vary much."""
+def _per_atom(name: str, predictions: LabelledPredictions) -> dict[str, float]:
+    """Return the log ratio of energies per atom and total energies, if all structures have similar numbers of atoms."""
     if name != "energy":
         return {}
-    sizes = evidence.counts.sum(1)
-    typical = float(np.median(sizes))
-    return {"eV per atom": -log(typical)} if typical > 1 and np.ptp(sizes) < 0.2 * typical else {}
+    n_atoms = predictions.counts.sum(1)
+    median = float(np.median(n_atoms))
+    return {"eV per atom": -log(median)} if median > 1 and np.ptp(n_atoms) < 0.2 * median else {}
 
 
-def _by_sums(evidence: LabelledPredictions) -> list[Finding]:
-    """A unit that only sums of E0 point to: total energies off by a unit's ratio in all structures."""
-    label, predicted = evidence.energies
-    n_atoms = evidence.counts.sum(1)
+def _total_energy_findings(predictions: LabelledPredictions) -> list[Finding]:
+    """Find a unit by which total energies differ in all structures; total energies are mainly sums of E0."""
+    label, predicted = predictions.energies
+    n_atoms = predictions.counts.sum(1)
     if len(label) < 4 or np.median(np.abs(predicted) / n_atoms) < 5.0 or not (label * predicted > 0).all():
         return []
-    ratio = label / predicted
-    for unit, value in TABLES["energy"].items():
-        if np.all(np.abs(ratio * value - 1) < SUM):
-            message = f"total energies are {np.median(ratio):.4g} times what the model says, and 1 eV is {1 / value:.4g} {unit}"
-            return [
-                Finding("energy unit", WARNING, [], float(np.median(ratio)), "", message, _way_out("energy", [unit]))
-            ]
+    ratios = label / predicted
+    ratio = float(np.median(ratios))
+    for unit, value in CANDIDATE_UNITS["energy"].items():
+        if np.all(np.abs(ratios * value - 1) < TOTAL_ENERGY_TOLERANCE):
+            message = (
+                f"labelled total energies are {ratio:.4g} times the predicted ones, and 1 eV is {1 / value:.4g} {unit}"
+            )
+            return [Finding("energy unit", WARNING, [], ratio, "", message, _advice("energy", [unit]))]
     return []
 
 
-def _finding(name: str, mine: Agreement, units: list[str], *, certain: bool) -> Finding:
-    table = TABLES[name]
-    known = [f"1 {OURS[name]} is {1 / table[unit]:.4g} {unit}" for unit in units if unit in table]
-    known += ["energies divided by the number of atoms are as much smaller"] if "eV per atom" in units else []
-    message = f"{name} labels look like {' or '.join(units)}: {mine.describe()}; {' and '.join(known)}"
-    return Finding(f"{name} unit", WRONG if certain else WARNING, [], mine.ratio, "", message, _way_out(name, units))
+def _finding(name: str, agreement: Agreement, units: list[str], *, certain: bool) -> Finding:
+    """Make the finding for the units, of which the first one fits best."""
+    values = CANDIDATE_UNITS[name]
+    factors = [f"1 {INTERNAL_UNITS[name]} is {1 / values[unit]:.4g} {unit}" for unit in units if unit in values]
+    factors += ["this is the ratio of energies per atom and total energies"] if "eV per atom" in units else []
+    message = f"{name} labels look like {' or '.join(units)}: {agreement.describe()}; {' and '.join(factors)}"
+    severity = WRONG if certain else WARNING
+    return Finding(f"{name} unit", severity, [], agreement.ratio, "", message, _advice(name, units))
 
 
-def _way_out(name: str, units: list[str]) -> str:
+def _advice(name: str, units: list[str]) -> str:
+    """Return the text that says how to correct the unit."""
     if units[0] == "eV per atom":
         return "multiply the energies in the file by the number of atoms"
     return f"set data.units.{name}: {units[0]}"

@@ -1,6 +1,9 @@
-"""The report card of fine-tuning: gains, retention, free atoms, dimers, crystals, weights, motion."""
+"""Report card of fine-tuning: errors, retention, isolated atoms, dimers, crystals, weights and dynamics."""
 
-from atomgraph.analysis.finetuning.report_card.card import Card, report_card
+from atomgraph.analysis.finetuning.report_card.card import ReportCard, report_card
 from atomgraph.analysis.finetuning.report_card.remarks import Switches
+from atomgraph.old_names import old_names_of
 
-__all__ = ["Card", "Switches", "report_card"]
+__all__ = ["ReportCard", "Switches", "report_card"]
+
+__getattr__ = old_names_of(__name__)

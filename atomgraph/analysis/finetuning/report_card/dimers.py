@@ -1,4 +1,4 @@
-"""Two atoms alone, from nearly on top of one another to the cutoff: what data say least about, and fine-tuning spoils first."""
+"""Energy curves of dimers before and after fine-tuning. Data rarely contain short distances, so errors often start there."""
 
 from __future__ import annotations
 
@@ -15,20 +15,29 @@ from matplotlib.figure import Figure
 from atomgraph.analysis.report.page import Block, Gallery, Picture
 from atomgraph.analysis.report.plots import line_plot
 from atomgraph.analysis.report.tables import Column, Table, format_number
+from atomgraph.old_names import OldAttribute
 from atomgraph.potential import Potential
 
-NEAREST = 0.3  # Å
-FINE, COARSE, ALL_TOGETHER = 60, 12, 20_000  # points of a curve, and dimers in all where pairs are many
-TOGETHER = 100  # pairs that are predicted in one go
-CORE = 0.75  # of the sum of covalent radii: nearer than that, atoms repel one another
-DROP = 0.1  # eV by which an energy must fall towards the core to be a hole
-SHOWN = 12  # curves in the report
-HIGH = 30.0  # eV: where plots end
+MIN_DISTANCE = 0.3  # Å
+MAX_POINTS, MIN_POINTS = 60, 12  # largest and smallest number of points of a curve
+MAX_DIMERS = 20_000  # largest number of dimers in all curves; with many pairs, curves have fewer points
+PAIRS_PER_BATCH = 100  # pairs whose curves are predicted in one call
+CORE_RADIUS = 0.75  # distances below this fraction of the sum of covalent radii are the repulsive core
+MIN_HOLE_DEPTH = 0.1  # eV; a smaller decrease of the energy towards the core is not a hole
+N_SHOWN = 12  # curves in the report
+PLOT_LIMIT = 30.0  # eV; limit of the y-axis
 
 
 @dataclass(frozen=True, eq=False)
-class Dimer:
-    """Energies of a pair of atoms above those of the free ones, eV, at distances (n_points,), Å, before and after."""
+class DimerCurve:
+    """Energies of a pair of atoms minus the energies of the isolated atoms.
+
+    Attributes:
+        pair: Chemical symbols of the atoms.
+        distance: Distances, (n_points,), Å.
+        before: Energies before fine-tuning, (n_points,), eV.
+        after: Energies after fine-tuning, (n_points,), eV.
+    """
 
     pair: tuple[str, str]
     distance: np.ndarray
@@ -37,83 +46,112 @@ class Dimer:
 
     @property
     def name(self) -> str:
+        """Symbols of both atoms, such as ``H–O``."""
         return "–".join(self.pair)
 
     @property
-    def outside(self) -> np.ndarray:
-        """(n_points,) bool: where atoms may come to be in a simulation."""
-        return self.distance >= CORE * sum(covalent_radii[atomic_numbers[symbol]] for symbol in self.pair)
+    def is_outside_core(self) -> np.ndarray:
+        """True for distances outside the repulsive core, (n_points,)."""
+        return self.distance >= CORE_RADIUS * sum(covalent_radii[atomic_numbers[symbol]] for symbol in self.pair)
 
     @property
     def change(self) -> float:
-        """The largest change outside the core, eV."""
-        return float(np.abs(self.after - self.before)[self.outside].max(initial=0.0))
+        """Largest absolute change of the energy outside the core, eV."""
+        return float(np.abs(self.after - self.before)[self.is_outside_core].max(initial=0.0))
 
     @property
-    def holes(self) -> tuple[bool, bool]:
-        """Whether the energy falls towards the core, so that atoms can fall into one another: before, and after."""
-        return _falls(self.before[~self.outside]), _falls(self.after[~self.outside])
+    def has_hole(self) -> tuple[bool, bool]:
+        """Whether the energy decreases with decreasing distance inside the core, before and after fine-tuning.
+
+        Atoms that reach such distances in a simulation collapse.
+        """
+        return _has_hole(self.before[~self.is_outside_core]), _has_hole(self.after[~self.is_outside_core])
+
+    outside = OldAttribute("is_outside_core")
+    holes = OldAttribute("has_hole")
 
     def to_json(self) -> dict[str, Any]:
+        """Return pair, change, holes and curves as JSON values."""
         curves = {name: getattr(self, name).round(6).tolist() for name in ("distance", "before", "after")}
-        hole = dict(zip(("before", "after"), self.holes, strict=True))
+        hole = dict(zip(("before", "after"), self.has_hole, strict=True))
         return {"pair": list(self.pair), "change": self.change, "hole": hole, **curves}
 
 
-def dimers(before: Potential, after: Potential, elements: Sequence[str]) -> list[Dimer]:
-    """The curves of all pairs of the elements from 0.3 Å to the cutoff; with fewer points where pairs are very many."""
+def dimer_curves(before: Potential, after: Potential, elements: Sequence[str]) -> list[DimerCurve]:
+    """Compute the curves of all pairs of elements, from 0.3 Å to the cutoff.
+
+    Args:
+        before: Potential before fine-tuning.
+        after: Potential after fine-tuning.
+        elements: Chemical symbols.
+    """
     pairs = list(combinations_with_replacement(elements, 2))
-    n_points = int(np.clip(ALL_TOGETHER // max(len(pairs), 1), COARSE, FINE))
-    distance = np.linspace(NEAREST, min(before.cutoff, after.cutoff), n_points)
-    energies = [_above_free(potential, pairs, distance, elements) for potential in (before, after)]
-    return [Dimer(pair, distance, old, new) for pair, old, new in zip(pairs, *energies, strict=True)]
+    n_points = int(np.clip(MAX_DIMERS // max(len(pairs), 1), MIN_POINTS, MAX_POINTS))
+    distance = np.linspace(MIN_DISTANCE, min(before.cutoff, after.cutoff), n_points)
+    energies_before, energies_after = (
+        _interaction_energies(potential, pairs, distance, elements) for potential in (before, after)
+    )
+    return [DimerCurve(pair, distance, energies_before[i], energies_after[i]) for i, pair in enumerate(pairs)]
 
 
-def dimer_table(curves: Sequence[Dimer]) -> Table:
-    """The pairs that changed most, and those with a hole."""
-    ranked = sorted(curves, key=lambda curve: (-curve.holes[1], -curve.change))
+def dimer_table(curves: Sequence[DimerCurve]) -> Table:
+    """Make a table of the pairs with a hole after fine-tuning, and of the pairs with the largest changes."""
+    ranked = sorted(curves, key=lambda curve: (-curve.has_hole[1], -curve.change))
     columns = [Column("pair", words=True), Column("largest change", "outside the core (eV)")]
-    columns += [Column("before", "falls into the core", words=True), Column("after", "falls into the core", words=True)]
-    rows = [[c.name, format_number(c.change), *("yes" if hole else "no" for hole in c.holes)] for c in ranked[:SHOWN]]
-    more = f" {len(curves) - SHOWN} more pairs are in card.json." if len(curves) > SHOWN else ""
-    note = f"The core: nearer than {CORE} of the sum of covalent radii. Energies are above those of free atoms.{more}"
+    columns += [Column(name, "falls into the core", words=True) for name in ("before", "after")]
+    rows = [
+        [c.name, format_number(c.change), *("yes" if hole else "no" for hole in c.has_hole)] for c in ranked[:N_SHOWN]
+    ]
+    n_more = len(curves) - N_SHOWN
+    more = f" {n_more} more pairs are in card.json." if n_more > 0 else ""
+    note = f"Core: distances below {CORE_RADIUS} of the sum of covalent radii. Energies are relative to isolated atoms.{more}"
     return Table(columns, rows, title="Dimers, 0.3 Å to the cutoff", note=note)
 
 
-def dimer_pictures(curves: Sequence[Dimer], of_target: Iterable[str]) -> Block:
-    """Curves of pairs, those of the target's elements first."""
-    known = set(of_target)
-    ranked = sorted(curves, key=lambda curve: (not known.issuperset(curve.pair), -curve.change))
-    return Gallery([Picture(_figure(c), f"dimer-{'-'.join(c.pair)}", c.name) for c in ranked[:SHOWN]])
+def dimer_pictures(curves: Sequence[DimerCurve], target_elements: Iterable[str]) -> Block:
+    """Plot the curves, first those of pairs of target elements, then those with the largest changes."""
+    target = set(target_elements)
+    ranked = sorted(curves, key=lambda curve: (not target.issuperset(curve.pair), -curve.change))
+    return Gallery([Picture(_figure(c), f"dimer-{'-'.join(c.pair)}", c.name) for c in ranked[:N_SHOWN]])
 
 
-def _figure(curve: Dimer) -> Figure:
-    shown = {}
+def _figure(curve: DimerCurve) -> Figure:
+    series = {}
     for name in ("before", "after"):
         energy = getattr(curve, name)
-        shown[name] = (curve.distance.tolist(), np.clip(energy, -HIGH, HIGH).tolist())
-    return line_plot(shown, xlabel="distance (Å)", ylabel="eV above free atoms", title=curve.name)
+        series[name] = (curve.distance.tolist(), np.clip(energy, -PLOT_LIMIT, PLOT_LIMIT).tolist())
+    return line_plot(series, xlabel="distance (Å)", ylabel="energy − isolated atoms (eV)", title=curve.name)
 
 
-def _above_free(
+def _interaction_energies(
     potential: Potential, pairs: Sequence[tuple[str, str]], distance: np.ndarray, elements: Sequence[str]
 ) -> np.ndarray:
-    """(n_pairs, n_points) eV; so many pairs at a time that the structures of all of them are never there at once."""
-    free = dict(zip(elements, _energies(potential, [ase.Atoms(symbol) for symbol in elements]).tolist(), strict=True))
+    """Return energies of pairs minus energies of isolated atoms, (n_pairs, n_points), eV.
+
+    Pairs are predicted in batches, so that memory does not grow with the number of pairs.
+    """
+    isolated = dict(
+        zip(elements, _energies(potential, [ase.Atoms(symbol) for symbol in elements]).tolist(), strict=True)
+    )
     rows = []
-    for begin in range(0, len(pairs), TOGETHER):
-        some = pairs[begin : begin + TOGETHER]
-        frames = [ase.Atoms(pair, [[0, 0, 0], [0, 0, r]]) for pair in some for r in distance]
-        of_atoms = np.array([[free[first] + free[second]] for first, second in some])
-        rows.append(_energies(potential, frames).reshape(len(some), len(distance)) - of_atoms)
+    for begin in range(0, len(pairs), PAIRS_PER_BATCH):
+        batch = pairs[begin : begin + PAIRS_PER_BATCH]
+        frames = [ase.Atoms(pair, [[0, 0, 0], [0, 0, r]]) for pair in batch for r in distance]
+        isolated_sums = np.array([[isolated[symbol_1] + isolated[symbol_2]] for symbol_1, symbol_2 in batch])
+        rows.append(_energies(potential, frames).reshape(len(batch), len(distance)) - isolated_sums)
     return np.concatenate(rows)
 
 
 def _energies(potential: Potential, frames: Sequence[ase.Atoms]) -> np.ndarray:
-    """Energies, (n_frames,), eV; forces are not computed."""
+    """Return the energies of structures, (n_frames,), eV, without computing forces."""
     return np.array([result["energy"] for result in potential.iter_predict(frames, forces=False, stress=False)])
 
 
-def _falls(energy: np.ndarray) -> bool:
-    """Whether energies, from the nearest on, are somewhere higher than nearer by."""
-    return bool(np.any(np.maximum.accumulate(energy[::-1])[::-1] > energy + DROP))
+def _has_hole(energy: np.ndarray) -> bool:
+    """Return whether an energy is lower than the energy at some larger distance, by more than ``MIN_HOLE_DEPTH``.
+
+    Args:
+        energy: Energies inside the core, by increasing distance, (n_points,), eV.
+    """
+    largest_outside = np.maximum.accumulate(energy[::-1])[::-1]
+    return bool(np.any(largest_outside > energy + MIN_HOLE_DEPTH))

@@ -1,4 +1,4 @@
-"""A short run at constant energy: whether the fine-tuned potential still moves atoms as an energy does."""
+"""Short runs at constant energy before and after fine-tuning, to test whether the energy is conserved."""
 
 from __future__ import annotations
 
@@ -14,53 +14,75 @@ from atomgraph.analysis.report.tables import Column, Table, format_number
 from atomgraph.errors import AtomgraphError
 from atomgraph.potential import Potential
 
-KELVIN, STEPS = 300.0, 200
-STEP, STEP_WITH_HYDROGEN = 1.0, 0.5  # fs
-LARGEST = 200  # atoms
+KELVIN = 300.0
+N_STEPS = 200
+TIMESTEP, TIMESTEP_WITH_HYDROGEN = 1.0, 0.5  # fs
+MAX_ATOMS = 200
 
 
 @dataclass(frozen=True)
-class Motion:
-    """Drift (meV/atom/ps) and fluctuation (meV/atom) of the total energy, last temperature (K); NaN where atoms flew apart."""
+class NVEResult:
+    """Result of a run at constant energy; all values are NaN if the run was unstable.
+
+    Attributes:
+        drift: Drift of the total energy, meV/atom/ps.
+        fluctuation: Fluctuation of the total energy, meV/atom.
+        temperature: Temperature at the end, K.
+    """
 
     drift: float
     fluctuation: float
     temperature: float
 
     def to_json(self) -> dict[str, Any]:
+        """Return all values as JSON values; NaN becomes None."""
         return {name: value if np.isfinite(value) else None for name, value in vars(self).items()}
 
 
-def motions(before: Potential, after: Potential, atoms: ase.Atoms, steps: int = STEPS) -> dict[str, Motion]:
-    """Velocity Verlet from 300 K, with the same velocities."""
-    return {"before": _motion(before, atoms, steps), "after": _motion(after, atoms, steps)}
+def compare_nve(before: Potential, after: Potential, atoms: ase.Atoms, steps: int = N_STEPS) -> dict[str, NVEResult]:
+    """Run dynamics at constant energy with both potentials, with equal initial velocities for 300 K.
+
+    Args:
+        before: Potential before fine-tuning.
+        after: Potential after fine-tuning.
+        atoms: Initial positions and cell.
+        steps: Number of steps.
+
+    Returns:
+        Results by ``before`` and ``after``.
+    """
+    return {"before": _run(before, atoms, steps), "after": _run(after, atoms, steps)}
 
 
-def mover_of(frames: Sequence[ase.Atoms]) -> ase.Atoms | None:
-    """The first structure of up to 200 atoms, and more than one."""
-    return next((atoms for atoms in frames if 1 < len(atoms) <= LARGEST), None)
+def choose_nve_structure(frames: Sequence[ase.Atoms]) -> ase.Atoms | None:
+    """Return the first structure with 2 to 200 atoms; None if there is none."""
+    return next((atoms for atoms in frames if 1 < len(atoms) <= MAX_ATOMS), None)
 
 
-def motion_table(motions: dict[str, Motion], atoms: ase.Atoms) -> Table:
-    """Before and after."""
+def nve_table(results: dict[str, NVEResult], atoms: ase.Atoms) -> Table:
+    """Make a table with one row per run.
+
+    Args:
+        results: Results by ``before`` and ``after``.
+        atoms: Structure of the runs.
+    """
     columns = [Column("", words=True), Column("drift", "meV/atom/ps"), Column("fluctuation", "meV/atom"), Column("K")]
     rows = [
-        [name, format_number(m.drift), format_number(m.fluctuation), format_number(m.temperature)]
-        for name, m in motions.items()
+        [name, *(format_number(value) for value in (result.drift, result.fluctuation, result.temperature))]
+        for name, result in results.items()
     ]
-    title = (
-        f"Short run at constant energy from {KELVIN:g} K, steps of {_step(atoms):g} fs, {atoms.get_chemical_formula()}"
-    )
+    title = f"Short run at constant energy from {KELVIN:g} K, steps of {_timestep(atoms):g} fs, {atoms.get_chemical_formula()}"
     return Table(columns, rows, title=title)
 
 
-def _motion(potential: Potential, atoms: ase.Atoms, steps: int) -> Motion:
+def _run(potential: Potential, atoms: ase.Atoms, steps: int) -> NVEResult:
     try:
-        record = nve(potential, atoms, kelvin=KELVIN, timestep=_step(atoms), steps=steps)
+        record = nve(potential, atoms, kelvin=KELVIN, timestep=_timestep(atoms), steps=steps)
     except AtomgraphError:
-        return Motion(*[float("nan")] * 3)
-    return Motion(record.drift, record.fluctuation, record.temperature[-1])
+        return NVEResult(*[float("nan")] * 3)
+    return NVEResult(record.drift, record.fluctuation, record.temperature[-1])
 
 
-def _step(atoms: ase.Atoms) -> float:
-    return STEP_WITH_HYDROGEN if 1 in atoms.numbers else STEP
+def _timestep(atoms: ase.Atoms) -> float:
+    """Return the timestep, fs; it is shorter for structures with hydrogen."""
+    return TIMESTEP_WITH_HYDROGEN if 1 in atoms.numbers else TIMESTEP

@@ -1,32 +1,38 @@
-"""What a reader of the card must not miss: switches that changed nothing, weights that should not have moved, holes."""
+"""Remarks of the report card: settings without effect, unexpected changes of weights, larger errors, and holes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isnan
 
 from atomgraph.analysis.comparison import Comparison
-from atomgraph.analysis.finetuning.report_card.dimers import Dimer
+from atomgraph.analysis.finetuning.report_card.dimers import DimerCurve
 from atomgraph.analysis.finetuning.report_card.error_change import mae_ratio
-from atomgraph.analysis.finetuning.report_card.nve import Motion
+from atomgraph.analysis.finetuning.report_card.nve import NVEResult
 from atomgraph.analysis.finetuning.report_card.retention import Retention
-from atomgraph.analysis.finetuning.report_card.weight_change import Moved
+from atomgraph.analysis.finetuning.report_card.weight_change import WeightChange
 
-NOTHING = 1e-9  # a relative change that rounding makes
-FORGOTTEN = 1.3  # times the error before
-E0_STAYED = 1e-4  # eV
-AVERAGES = 0.5  # of a run: an average of weights that reaches back further holds the start still
+ROUNDING = 1e-9  # smaller relative changes of weights are rounding errors
+FORGETTING_RATIO = 1.3  # smallest ratio of force errors on the source, after and before, for a remark
+MIN_E0_SHIFT = 1e-4  # eV; smaller shifts have no effect
+MAX_AVERAGED_FRACTION = (
+    0.5  # largest averaging time of weights, relative to the run; a longer average contains the start
+)
 
 
 @dataclass(frozen=True)
 class Switches:
-    """What was switched on: words for groups that stay frozen, factors of rates, the decay of the average, and so on.
-
-    trained: whether weights are trained by gradient over ``n_steps``.  e0: largest shift that was made, eV; None: none wanted.
+    """Settings of fine-tuning whose effect is checked.
 
     Attributes:
-        replay: Head that replays; None: no replay.
-        partial: A method that trains some weights of a group and leaves others.
+        frozen: Names of groups and layers whose weights are not trained.
+        rates: Factors of the learning rate, by name of the group or layer.
+        ema: Decay of the exponential moving average of weights; None without an average.
+        n_steps: Number of optimizer steps; 0 for fits in closed form.
+        e0: Largest shift of E0, eV; None if E0 is not estimated.
+        replay: Name of the head for replay; None without replay.
+        partial: Whether the method trains only some weights of a group.
     """
 
     frozen: Sequence[str] = ()
@@ -38,68 +44,83 @@ class Switches:
     partial: bool = False
 
 
-def about_weights(changes: Sequence[Moved], switches: Switches) -> list[str]:
-    """Groups that should have moved and did not, or moved and should not have."""
+def weight_remarks(changes: Sequence[WeightChange], switches: Switches) -> list[str]:
+    """Return remarks on trained groups without changes, and on frozen groups with changes."""
     remarks = []
-    if all(change.relative < NOTHING for change in changes):
-        remarks.append("no weight changed: the rate is too small, the run too short, or the best epoch is the start")
+    if all(change.relative < ROUNDING for change in changes):
+        remarks.append("no weight changed: the learning rate is too small, the run too short, or no epoch was better")
         return remarks
     for change in changes:
-        named = {change.group, change.layer, change.name}
-        is_frozen = bool(named & set(switches.frozen))
+        is_frozen = not {change.group, change.layer, change.name}.isdisjoint(switches.frozen)
         if is_frozen and change.changed:
-            remarks.append(f"{change.name} is frozen, but {change.changed} of its {change.count} numbers changed")
+            remarks.append(f"{change.name} is frozen, but {change.changed} of its {change.count} weights changed")
         elif not is_frozen and not change.changed and not switches.partial:
-            remarks.append(f"{change.name} was to be trained, but none of its {change.count} numbers changed")
-    known = {word for change in changes for word in (change.group, change.layer, change.name) if word}
-    moved = {w for c in changes if c.changed for w in (c.group, c.layer, c.name) if w}
+            remarks.append(f"{change.name} was to be trained, but none of its {change.count} weights changed")
+    names = _group_names(changes)
+    changed_names = _group_names([change for change in changes if change.changed])
     remarks += [
-        f"lr_factors.{word} changed nothing: no weight of {word} moved"
-        for word in switches.rates
-        if word in known and word not in moved
+        f"lr_factors.{name} changed nothing: no weight of {name} changed"
+        for name in switches.rates
+        if name in names and name not in changed_names
     ]
     return remarks
 
 
-def about_switches(switches: Switches, retained: Retention | None) -> list[str]:
-    """Switches without an effect."""
+def _group_names(changes: Sequence[WeightChange]) -> set[str]:
+    """Return the names of groups, layers, and groups in layers."""
+    return {name for change in changes for name in (change.group, change.layer, change.name) if name}
+
+
+def switch_remarks(switches: Switches, retention: Retention | None) -> list[str]:
+    """Return remarks on settings without effect: estimated E0, average of weights, replay."""
     remarks = []
-    if switches.e0 is not None and switches.e0 < E0_STAYED:
+    if switches.e0 is not None and switches.e0 < MIN_E0_SHIFT:
         remarks.append("e0: estimate changed nothing: the labels have the starting model's E0")
-    if switches.ema and switches.n_steps and 1.0 / (1.0 - switches.ema) > AVERAGES * switches.n_steps:
-        reach = 1.0 / (1.0 - switches.ema)
-        remarks.append(
-            f"fit.ema {switches.ema:g} averages over about {reach:.0f} steps, and the run has {switches.n_steps}: the weights "
-            f"that are kept are still partly those of the start"
-        )
-    if switches.replay is not None and retained is not None and max(retained.by_itself.values()) == 0:
-        remarks.append(f"replay changed nothing: the head {switches.replay} predicts what it did")
+    if switches.ema and switches.n_steps:
+        averaging_steps = 1.0 / (1.0 - switches.ema)
+        if averaging_steps > MAX_AVERAGED_FRACTION * switches.n_steps:
+            remarks.append(
+                f"fit.ema {switches.ema:g} averages over about {averaging_steps:.0f} steps, and the run has "
+                f"{switches.n_steps}: the averaged weights still contain the initial weights"
+            )
+    if switches.replay is not None and retention is not None and max(retention.prediction_change.values()) == 0:
+        remarks.append(f"replay changed nothing: predictions of the head {switches.replay} are unchanged")
     return remarks
 
 
-def about_outcome(
+def outcome_remarks(
     target: Mapping[str, tuple[Comparison, Comparison]],
-    retained: Retention | None,
-    curves: Sequence[Dimer],
-    motion: Mapping[str, Motion],
+    retention: Retention | None,
+    curves: Sequence[DimerCurve],
+    nve_results: Mapping[str, NVEResult],
 ) -> list[str]:
-    """What got worse."""
+    """Return remarks on larger errors, forgetting, holes of dimers and unstable dynamics.
+
+    Args:
+        target: Comparisons before and after fine-tuning, by part of the target data.
+        retention: Errors on the source; None if not measured.
+        curves: Energy curves of dimers.
+        nve_results: Runs at constant energy, by ``before`` and ``after``.
+    """
     remarks = []
     for part, (before, after) in target.items():
         for name in before.samples:
             ratio = mae_ratio(before, after, name)
             if ratio is not None and ratio > 1.0:
                 remarks.append(f"{name} of {part} got worse: {ratio:.2f} times the error before")
-    if retained is None:
-        remarks.append("what was forgotten is not measured: name structures of the source (card.probe)")
-    elif retained.force_ratio is not None and retained.force_ratio > FORGOTTEN:
-        remarks.append(f"the source is forgotten: force errors on it are {retained.force_ratio:.2f} times those before")
-    new = [curve.name for curve in curves if curve.holes[1] and not curve.holes[0]]
-    if new:
+    if retention is None:
+        remarks.append("forgetting is not measured: set structures of the source in card.probe")
+    elif retention.force_ratio is not None and retention.force_ratio > FORGETTING_RATIO:
         remarks.append(
-            f"{', '.join(new)} {'falls' if len(new) == 1 else 'fall'} into the core since training: add close pairs"
+            f"errors on the source increased: force errors are {retention.force_ratio:.2f} times those before"
         )
-    lost = {name: run.drift != run.drift for name, run in motion.items()}
-    if lost.get("after") and not lost.get("before"):
-        remarks.append("atoms fly apart in a short run at constant energy, and did not before")
+    pairs = [curve.name for curve in curves if curve.has_hole[1] and not curve.has_hole[0]]
+    if pairs:
+        remarks.append(
+            f"{', '.join(pairs)} {'falls' if len(pairs) == 1 else 'fall'} into the core since training: "
+            f"add structures with short distances"
+        )
+    unstable = {name: isnan(result.drift) for name, result in nve_results.items()}
+    if unstable.get("after") and not unstable.get("before"):
+        remarks.append("a short run at constant energy is unstable after fine-tuning, but was stable before")
     return remarks

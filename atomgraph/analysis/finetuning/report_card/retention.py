@@ -1,4 +1,4 @@
-"""What is left of what the starting model knew: structures of the source, before and after."""
+"""Retention: errors on structures of the source dataset before and after fine-tuning."""
 
 from __future__ import annotations
 
@@ -10,62 +10,78 @@ import ase
 import numpy as np
 
 from atomgraph.analysis.comparison import Comparison
-from atomgraph.analysis.finetuning.report_card.error_change import change_json, change_table
+from atomgraph.analysis.finetuning.report_card.error_change import error_change_json, error_change_table
 from atomgraph.analysis.report.page import Block, Text
 from atomgraph.analysis.report.tables import format_number
 from atomgraph.graph.structure import get_labels
+from atomgraph.old_names import OldAttribute
 from atomgraph.potential import Potential
 
 
 @dataclass(frozen=True, eq=False)
 class Retention:
-    """Errors on the probe before and after, where it has labels; and how far predictions went from the starting model's.
+    """Errors and changes of predictions on structures of the source dataset.
 
     Attributes:
-        by_itself: MAE of the starting model's own predictions against those after, eV/atom and eV/Å.
+        source: Name of the structures.
+        n_structures: Number of structures.
+        before: Labels, and predictions of the starting model; None without labels.
+        after: Labels, and predictions after fine-tuning; None without labels.
+        prediction_change: MAE between predictions before and after fine-tuning: ``energy``, eV/atom, and ``forces``, eV/Å.
     """
 
     source: str
     n_structures: int
     before: Comparison | None
     after: Comparison | None
-    by_itself: dict[str, float]
+    prediction_change: dict[str, float]
+
+    by_itself = OldAttribute("prediction_change")
 
     @property
     def force_ratio(self) -> float | None:
-        """Force MAE after, as a multiple of that before; None without labelled forces."""
+        """Force MAE after divided by force MAE before; None without labelled forces."""
         ratios = self.to_json().get("ratio", {})
         return ratios.get("forces")
 
     def blocks(self) -> list[Block]:
-        """For the page."""
-        energy, forces = format_number(1e3 * self.by_itself["energy"]), format_number(self.by_itself["forces"])
-        words = f"Change of predictions by fine-tuning (MAE, with E0 of the source): {energy} meV/atom, {forces} eV/Å."
+        """Return the content for the report."""
+        energy = format_number(1e3 * self.prediction_change["energy"])
+        forces = format_number(self.prediction_change["forces"])
+        text = f"Change of predictions by fine-tuning (MAE, with E0 of the source): {energy} meV/atom, {forces} eV/Å."
         if self.before is None or self.after is None:
-            return [Text(f"Retention on {self.source}, which has no labels. {words}")]
-        return [change_table(self.before, self.after, f"Retention on {self.source}", words)]
+            return [Text(f"Retention on {self.source}, which has no labels. {text}")]
+        return [error_change_table(self.before, self.after, f"Retention on {self.source}", text)]
 
     def to_json(self) -> dict[str, Any]:
-        record: dict[str, Any] = {"source": self.source, "structures": self.n_structures, "by_itself": self.by_itself}
+        """Return errors and changes of predictions as JSON values."""
+        record: dict[str, Any] = {
+            "source": self.source,
+            "structures": self.n_structures,
+            "by_itself": self.prediction_change,
+        }
         if self.before is not None and self.after is not None:
-            record |= change_json(self.before, self.after)
+            record |= error_change_json(self.before, self.after)
         return record
 
 
-def retention(before: Potential, after: Potential, probe: Sequence[ase.Atoms], source: str) -> Retention:
-    """Predict the probe with both.
+def measure_retention(before: Potential, after: Potential, probe: Sequence[ase.Atoms], source: str) -> Retention:
+    """Predict structures of the source dataset with both potentials, and compare the results.
 
     Args:
         before: The starting model, with the head of the source.
-        after: With the head that is asked for the source now, and the source's E0.
-        source: What the probe is called.
+        after: The potential after fine-tuning, with its head for the source and the E0 of the source.
+        probe: Structures of the source dataset, with or without labels.
+        source: Name of the structures.
     """
     stress = any("stress" in get_labels(atoms) for atoms in probe)
-    old, new = (potential.predict(list(probe), stress=stress) for potential in (before, after))
-    energies = [abs(a["energy"] - b["energy"]) / len(atoms) for a, b, atoms in zip(old, new, probe, strict=True)]
-    forces = np.concatenate([np.abs(a["forces"] - b["forces"]).ravel() for a, b in zip(old, new, strict=True)])
-    by_itself = {"energy": float(np.mean(energies)), "forces": float(forces.mean())}
-    with_labels, with_labels_after = (Comparison.from_predictions(probe, results) for results in (old, new))
-    if not with_labels.samples:
-        return Retention(source, len(probe), None, None, by_itself)
-    return Retention(source, len(probe), with_labels, with_labels_after, by_itself)
+    results_before, results_after = (potential.predict(list(probe), stress=stress) for potential in (before, after))
+    pairs = list(zip(results_before, results_after, strict=True))
+    energies = [abs(a["energy"] - b["energy"]) / len(atoms) for (a, b), atoms in zip(pairs, probe, strict=True)]
+    forces = np.concatenate([np.abs(a["forces"] - b["forces"]).ravel() for a, b in pairs])
+    prediction_change = {"energy": float(np.mean(energies)), "forces": float(forces.mean())}
+    comparison_before = Comparison.from_predictions(probe, results_before)
+    if not comparison_before.samples:
+        return Retention(source, len(probe), None, None, prediction_change)
+    comparison_after = Comparison.from_predictions(probe, results_after)
+    return Retention(source, len(probe), comparison_before, comparison_after, prediction_change)

@@ -1,4 +1,4 @@
-"""How far the weights went, group by group."""
+"""Relative change of the weights by fine-tuning, by group of weights."""
 
 from __future__ import annotations
 
@@ -14,8 +14,16 @@ from atomgraph.potential import Potential
 
 
 @dataclass(frozen=True)
-class Moved:
-    r"""A group of weights: how many numbers, and :math:`\|\Delta w\| / \|w\|`, with w as it was; how many numbers differ."""
+class WeightChange:
+    r"""Change of a group of weights.
+
+    Attributes:
+        group: Name of the group.
+        layer: Name of the layer; None for groups outside layers.
+        count: Number of weights.
+        relative: Relative change :math:`\|w' - w\| / \|w\|`; :math:`\|w' - w\|` if w is zero.
+        changed: Number of weights that changed.
+    """
 
     group: str
     layer: str | None
@@ -25,31 +33,44 @@ class Moved:
 
     @property
     def name(self) -> str:
+        """Name of the group, after the name of the layer if there is one."""
         return self.group if self.layer is None else f"{self.layer}.{self.group}"
 
     def to_json(self) -> dict[str, Any]:
+        """Return all fields as JSON values."""
         return asdict(self)
 
 
-def moved(before: Potential, after: Potential) -> list[Moved]:
-    """Every group of every layer of two potentials of one architecture, in the order of the model."""
-    old, new = (dict(potential.model.named_parameters()) for potential in (before, after))
+def weight_changes(before: Potential, after: Potential) -> list[WeightChange]:
+    """Return the change of each group of weights, in the order of the model.
+
+    Args:
+        before: Potential before fine-tuning.
+        after: Potential after fine-tuning, with the same architecture.
+    """
+    weights_before, weights_after = (dict(potential.model.named_parameters()) for potential in (before, after))
     groups: dict[tuple[str, str | None], list[str]] = {}
     for name, weight in parameter_groups(after.model).items():
         groups.setdefault((weight.group, weight.layer), []).append(name)
-    return [_moved(*key, [(old[name], new[name]) for name in names]) for key, names in groups.items()]
+    return [
+        _weight_change(*key, [weights_before[name] for name in names], [weights_after[name] for name in names])
+        for key, names in groups.items()
+    ]
 
 
-def moved_table(changes: Sequence[Moved]) -> Table:
-    """A row a group."""
+def weight_change_table(changes: Sequence[WeightChange]) -> Table:
+    """Make a table with one row per group."""
     columns = [Column("group", words=True), Column("numbers"), Column("changed"), Column("‖Δw‖ / ‖w‖")]
     rows = [[c.name, str(c.count), str(c.changed), format_number(c.relative)] for c in changes]
     return Table(columns, rows, title="Change of the weights")
 
 
-def _moved(group: str, layer: str | None, pairs: list[tuple[torch.Tensor, torch.Tensor]]) -> Moved:
+def _weight_change(
+    group: str, layer: str | None, weights_before: list[torch.Tensor], weights_after: list[torch.Tensor]
+) -> WeightChange:
     with torch.no_grad():
-        was = torch.cat([old.detach().double().cpu().flatten() for old, _ in pairs])
-        now = torch.cat([new.detach().double().cpu().flatten() for _, new in pairs])
-    step, size = float((now - was).norm()), float(was.norm())
-    return Moved(group, layer, len(was), step / size if size else step, int((now != was).sum()))
+        before = torch.cat([weight.detach().double().cpu().flatten() for weight in weights_before])
+        after = torch.cat([weight.detach().double().cpu().flatten() for weight in weights_after])
+    change, norm = float((after - before).norm()), float(before.norm())
+    relative = change / norm if norm else change
+    return WeightChange(group, layer, len(before), relative, int((after != before).sum()))

@@ -35,8 +35,8 @@ def severities(result):
 def test_good_data_pass(target):
     result = audit(START, target)
     assert not [f for f in result.findings if f.severity in (WRONG, WARNING)]
-    assert min(agreement.strength for agreement in result.agreements.values()) > 0.99
-    result.stop()
+    assert min(agreement.min_correlation for agreement in result.agreements.values()) > 0.99
+    result.raise_errors()
 
 
 @pytest.mark.parametrize("name", foundation.FAULTS)
@@ -46,8 +46,8 @@ def test_planted_faults_are_named_and_stop_the_run(target, name):
     others = {check for check, severity in severities(result).items() if severity == WRONG} - {name}
     assert others <= {"stress"}  # the data checks' name for the same
     with pytest.raises(DataError, match=rf"audit: {name}: .*audit\.ignore: \[{name}"):
-        result.stop()
-    result.stop([name, "stress"])
+        result.raise_errors()
+    result.raise_errors([name, "stress"])
 
 
 @pytest.mark.parametrize("unit", ["Hartree", "Ry", "kJ/mol", "meV"])
@@ -94,7 +94,7 @@ def test_a_single_absurd_structure_is_named_and_does_not_decide_the_rest(target)
     bad = [*foundation.changed(target[:1], forces=lambda f: 1e6 * f), *target[1:]]
     result = audit(START, bad)
     assert [f.check for f in result.findings if f.severity == WRONG] == ["magnitude"]
-    assert "frame 0" in result.findings[0].message and result.agreements["forces"].strength > 0.8
+    assert "frame 0" in result.findings[0].message and result.agreements["forces"].min_correlation > 0.8
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -157,7 +157,7 @@ def test_a_doubled_e0_of_the_model_and_labels_without_any_are_told_apart(target)
 
 def test_one_composition_is_rank_one_and_warned_of_where_another_follows():
     water = foundation.labelled(foundation.waters(), TRUTH)
-    alone, beside = audit(START, water), audit(START, water, others={"test": foundation.crystals(2)})
+    alone, beside = audit(START, water), audit(START, water, other_sets={"test": foundation.crystals(2)})
     assert alone.shift.rank == beside.shift.rank == 1
     assert (severities(alone)["rank"], severities(beside)["rank"]) == (NOTE, WARNING)
     (finding,) = (f for f in beside.findings if f.check == "rank")
@@ -183,13 +183,19 @@ def test_a_shifted_e0_moves_the_evidence_as_it_moves_the_model(target):
     moved = foundation.starting(TRUTH)
     moved.model.baseline.set_e0({"H": -3.0, "O": -4.5, "Si": -5.25})
     change = {"O": -0.5, "Si": -0.25}
-    mine, theirs = LabelledPredictions.of(START, target).shifted(change), LabelledPredictions.of(moved, target)
+    mine, theirs = (
+        LabelledPredictions.from_potential(START, target).with_e0_shift(change),
+        LabelledPredictions.from_potential(moved, target),
+    )
     np.testing.assert_allclose(mine.energies[1], theirs.energies[1], atol=1e-10)
 
 
 def test_graphs_that_are_there_already_give_the_same_evidence(target):
     graphs = build_graphs(target, START.cutoff)
-    mine, theirs = LabelledPredictions.of(START, target, graphs=graphs), LabelledPredictions.of(START, target)
+    mine, theirs = (
+        LabelledPredictions.from_potential(START, target, graphs=graphs),
+        LabelledPredictions.from_potential(START, target),
+    )
     np.testing.assert_allclose(mine.energies[1], theirs.energies[1], rtol=1e-13)
     assert mine.agreements.keys() == theirs.agreements.keys()
 

@@ -13,13 +13,13 @@ from helpers import tiny_structures as tiny
 from helpers.morse import morse_potential
 
 from atomgraph.analysis.finetuning.report_card import Switches, report_card
-from atomgraph.analysis.finetuning.report_card.before_after import with_head
-from atomgraph.analysis.finetuning.report_card.crystal import crystal_curves, crystal_of
-from atomgraph.analysis.finetuning.report_card.dimers import Dimer, dimers
-from atomgraph.analysis.finetuning.report_card.isolated_atoms import free_atoms
-from atomgraph.analysis.finetuning.report_card.remarks import about_outcome, about_switches, about_weights
-from atomgraph.analysis.finetuning.report_card.retention import retention
-from atomgraph.analysis.finetuning.report_card.weight_change import moved
+from atomgraph.analysis.finetuning.report_card.copy_with_head import copy_with_head
+from atomgraph.analysis.finetuning.report_card.crystal_curves import choose_crystal, compute_crystal_curves
+from atomgraph.analysis.finetuning.report_card.dimers import DimerCurve, dimer_curves
+from atomgraph.analysis.finetuning.report_card.isolated_atoms import compare_isolated_atoms
+from atomgraph.analysis.finetuning.report_card.remarks import outcome_remarks, switch_remarks, weight_remarks
+from atomgraph.analysis.finetuning.report_card.retention import measure_retention
+from atomgraph.analysis.finetuning.report_card.weight_change import weight_changes
 from atomgraph.analysis.report.page import html_page
 
 ELEMENTS = ("H", "O", "Si")
@@ -59,8 +59,11 @@ def test_retention_of_a_probe_that_the_start_labelled_was_perfect(card):
 def test_retention_is_not_spoilt_by_another_e0():
     moved_e0 = deepcopy(START)
     moved_e0.model.baseline.e0 -= 7.0
-    with_source_s = with_head(moved_e0, "default", START.model.baseline.e0_of("default"))
-    assert retention(START, with_source_s, foundation.waters(3), "waters").by_itself == {"energy": 0.0, "forces": 0.0}
+    with_source_s = copy_with_head(moved_e0, "default", START.model.baseline.e0_of("default"))
+    assert measure_retention(START, with_source_s, foundation.waters(3), "waters").prediction_change == {
+        "energy": 0.0,
+        "forces": 0.0,
+    }
 
 
 def test_it_is_a_page_a_table_and_json(card):
@@ -70,7 +73,7 @@ def test_it_is_a_page_a_table_and_json(card):
 
 
 def test_dimers_run_over_all_pairs_from_a_third_of_an_angstrom_to_the_cutoff():
-    curves = dimers(START, TUNED, ELEMENTS)
+    curves = dimer_curves(START, TUNED, ELEMENTS)
     assert [c.pair for c in curves] == [("H", "H"), ("H", "O"), ("H", "Si"), ("O", "O"), ("O", "Si"), ("Si", "Si")]
     assert (curves[0].distance[0], curves[0].distance[-1]) == (0.3, START.cutoff)
     assert all(abs(c.before[-1]) < 1e-12 for c in curves)  # beyond the cutoff atoms are free
@@ -86,9 +89,9 @@ def test_many_pairs_are_predicted_in_portions_without_forces(monkeypatch):
         "iter_predict",
         lambda self, frames, **o: seen.append((len(frames), o)) or original(self, frames, **o),
     )
-    whole = dimers(START, START, ELEMENTS)
-    monkeypatch.setattr("atomgraph.analysis.finetuning.report_card.dimers.TOGETHER", 2)
-    parts = dimers(START, START, ELEMENTS)
+    whole = dimer_curves(START, START, ELEMENTS)
+    monkeypatch.setattr("atomgraph.analysis.finetuning.report_card.dimers.PAIRS_PER_BATCH", 2)
+    parts = dimer_curves(START, START, ELEMENTS)
     assert max(n for n, _ in seen[4:]) == 2 * len(whole[0].distance)
     assert all(options == {"forces": False, "stress": False} for _, options in seen)
     for first, second in zip(whole, parts, strict=True):
@@ -98,35 +101,35 @@ def test_many_pairs_are_predicted_in_portions_without_forces(monkeypatch):
 def test_a_fall_into_the_core_is_seen_and_called_out():
     r = np.linspace(0.3, 5.0, 60)
     wall, hole = 20 * np.exp(-2 * r), 20 * np.exp(-2 * r) - 40 * np.exp(-((r - 0.3) ** 2) / 0.05)
-    curve = Dimer(("Si", "Si"), r, wall, hole)
-    assert curve.holes == (False, True) and Dimer(("Si", "Si"), r, wall, wall).holes == (False, False)
-    assert any("Si–Si falls into the core" in remark for remark in about_outcome({}, None, [curve], {}))
+    curve = DimerCurve(("Si", "Si"), r, wall, hole)
+    assert curve.has_hole == (False, True) and DimerCurve(("Si", "Si"), r, wall, wall).has_hole == (False, False)
+    assert any("Si–Si falls into the core" in remark for remark in outcome_remarks({}, None, [curve], {}))
 
 
 def test_free_atoms_tell_e0_from_weights():
     second = deepcopy(START)
     second.model.baseline.e0 += torch.tensor([[0.5, -0.25, 0.0]], dtype=torch.float64)
     second.head = "default"
-    result = {a.element: (a.by_e0, a.by_weights) for a in free_atoms(START, second, ELEMENTS)}
+    result = {a.element: (a.by_e0, a.by_weights) for a in compare_isolated_atoms(START, second, ELEMENTS)}
     assert result == {"H": (0.5, 0.0), "O": (-0.25, 0.0), "Si": (0.0, 0.0)}
 
 
 def test_a_crystal_has_its_equation_of_state():
     morse = morse_potential()
     copper = foundation.labelled([bulk("Cu", a=3.7), bulk("Cu", a=3.6)], morse)
-    chosen = crystal_of(copper)
+    chosen = choose_crystal(copper)
     assert chosen is copper[1 if copper[1].calc.results["energy"] < copper[0].calc.results["energy"] else 0]
-    result = crystal_curves(morse, morse, chosen)
+    result = compute_crystal_curves(morse, morse, chosen)
     assert result.failures == {} and result.before.bulk_modulus == pytest.approx(result.after.bulk_modulus)
     assert 10 < result.before.bulk_modulus < 1000
-    assert crystal_of(foundation.labelled(foundation.waters(2), TRUTH)) is None
+    assert choose_crystal(foundation.labelled(foundation.waters(2), TRUTH)) is None
 
 
 def test_norms_of_change_are_per_group():
     after = deepcopy(START)
     with torch.no_grad():
         after.model.branches[0].readouts[0].weight *= 1.1
-    changes = {change.name: change for change in moved(START, after)}
+    changes = {change.name: change for change in weight_changes(START, after)}
     assert changes["readout"].relative == pytest.approx(0.1) and changes["embedding"].changed == 0
 
 
@@ -134,23 +137,23 @@ def test_switches_that_changed_nothing_are_called_out():
     after = deepcopy(START)
     with torch.no_grad():
         after.model.branches[0].readouts[0].weight *= 1.1
-    changes = moved(START, after)
-    assert about_weights(changes, Switches(frozen=["embedding"])) == []
-    assert "embedding was to be trained, but none" in about_weights(changes, Switches())[0]
-    assert "readout is frozen, but 4 of its 4" in about_weights(changes, Switches(frozen=["readout", "embedding"]))[0]
+    changes = weight_changes(START, after)
+    assert weight_remarks(changes, Switches(frozen=["embedding"])) == []
+    assert "embedding was to be trained, but none" in weight_remarks(changes, Switches())[0]
+    assert "readout is frozen, but 4 of its 4" in weight_remarks(changes, Switches(frozen=["readout", "embedding"]))[0]
     assert (
         "lr_factors.embedding changed nothing"
-        in about_weights(changes, Switches(frozen=["embedding"], rates={"embedding": 2.0}))[0]
+        in weight_remarks(changes, Switches(frozen=["embedding"], rates={"embedding": 2.0}))[0]
     )
-    assert "no weight changed" in about_weights(moved(START, START), Switches())[0]
-    (average,) = about_switches(Switches(ema=0.99999, n_steps=2000), None)
-    assert "partly those of the start" in average
-    assert about_switches(Switches(ema=0.99, n_steps=2000), None) == []
-    assert "e0: estimate changed nothing" in about_switches(Switches(e0=0.0), None)[0]
-    same = retention(START, START, foundation.waters(2), "waters")
-    assert "replay changed nothing" in about_switches(Switches(replay="source"), same)[0]
+    assert "no weight changed" in weight_remarks(weight_changes(START, START), Switches())[0]
+    (average,) = switch_remarks(Switches(ema=0.99999, n_steps=2000), None)
+    assert "still contain the initial weights" in average
+    assert switch_remarks(Switches(ema=0.99, n_steps=2000), None) == []
+    assert "e0: estimate changed nothing" in switch_remarks(Switches(e0=0.0), None)[0]
+    same = measure_retention(START, START, foundation.waters(2), "waters")
+    assert "replay changed nothing" in switch_remarks(Switches(replay="source"), same)[0]
 
 
 def test_a_run_without_a_probe_says_that_nothing_is_known_of_the_source():
-    (remark,) = about_outcome({}, None, [], {})
-    assert "what was forgotten is not measured" in remark
+    (remark,) = outcome_remarks({}, None, [], {})
+    assert "forgetting is not measured" in remark
