@@ -14,7 +14,7 @@ from atomgraph.compiled.layout import Layout
 from atomgraph.compiled.linear_forms import EVEN, FusedForm, Gradients, LinearForm
 from atomgraph.compiled.mace.folded_weights import Weights
 from atomgraph.models.baseline import Baseline
-from atomgraph.nn.activation import identity
+from atomgraph.nn.activation import identity, shifted_softplus
 from atomgraph.nn.protocols import Readout
 from atomgraph.readouts import MultiHeadMLP, ScaledLinear, ZeroReadout
 
@@ -22,6 +22,7 @@ from atomgraph.readouts import MultiHeadMLP, ScaledLinear, ZeroReadout
 ACTIVATION_VJPS: dict[Callable[[Tensor], Tensor], Callable[[Tensor, Tensor], Tensor]] = {
     torch.nn.functional.silu: torch.ops.aten.silu_backward,
     torch.nn.functional.softplus: lambda grad, x: torch.ops.aten.softplus_backward(grad, x, 1, 20),
+    shifted_softplus: lambda grad, x: torch.ops.aten.softplus_backward(grad, x, 1, 20),
     torch.tanh: lambda grad, x: grad * (1.0 - torch.tanh(x).square()),
     torch.abs: lambda grad, x: grad * torch.sign(x),
     identity: lambda grad, x: grad,
