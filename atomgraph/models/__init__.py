@@ -1,4 +1,4 @@
-"""Models: compositions of the parts, about 30 lines each."""
+"""Models: each potential family as a composition of parts, in about 30 lines."""
 
 from atomgraph.models.ace import ACE
 from atomgraph.models.baseline import Baseline

@@ -1,4 +1,4 @@
-"""ACE: the atomic cluster expansion, its invariants added up to densities that are embedded."""
+"""ACE: the atomic cluster expansion with an embedding of one or more densities."""
 
 from __future__ import annotations
 
@@ -14,20 +14,23 @@ from atomgraph.readouts import DensityEmbedding
 
 
 class ACE(EnergyModel):
-    r""":math:`E_i = \sum_p w_p\, F\big(\sum_f c_{z_i f p} B_{if}; m_p\big)` over the baseline.
+    r"""Atomic cluster expansion, :math:`\varepsilon_i = \sum_p w_p\, F\big(\sum_f c_{z_i f p} B_{if}; m_p\big)`.
+
+    B are the basis functions, c their coefficients, p the densities, and F the embedding with weights w and exponents m.
 
     Args:
         elements: Chemical symbols.
-        cutoff: Å.
-        n_max, l_max: The largest n and l of functions of one, two … neighbours, pacemaker's ``nradmax_by_orders`` and
+        cutoff: Cutoff radius, Å.
+        n_max, l_max: Largest n and l of functions of one, two … neighbours; pacemaker's ``nradmax_by_orders`` and
             ``lmax_by_orders``.
-        radial, n_radial, width, exponent: Of the radial basis, as ``featurizers.ACE`` takes them.
-        functions, bonds: As ``featurizers.ACE`` takes them; None stands for all functions and for bonds that are alike.
-        function, parameters: Of the embedding, as ``readouts.DensityEmbedding`` takes them.
-        baseline: E0, scale, heads, repulsion.
+        radial, n_radial, width, exponent: Arguments of the radial basis, see ``featurizers.ACE``.
+        functions, bonds: Lists of basis functions and of bonds, see ``featurizers.ACE``; None for all functions, and for
+            equal radial functions of all bonds.
+        function, parameters: Arguments of the embedding, see ``readouts.DensityEmbedding``.
+        baseline: E0, scale, heads and repulsion.
 
     Raises:
-        WiringError: For arguments that make no part.
+        WiringError: If an argument is invalid.
 
     Source: Drautz, Phys. Rev. B 99, 014104 (2019); Bochkarev et al., Phys. Rev. Materials 6, 013804 (2022).
     """
@@ -59,7 +62,7 @@ class ACE(EnergyModel):
         super().__init__(elements, Branch(cutoff, featurizer, (), [readout]), baseline=baseline)
 
     def element_arguments(self, edit: ElementEdit) -> dict[str, Any]:
-        """With the functions and bonds of the new elements."""
-        of_featurizer = self.branches[0].featurizer.element_arguments(edit)
-        changed = {key: of_featurizer[key] for key in ("functions", "bonds", "n_radial")}
+        """Constructor arguments for other elements, with their functions and bonds."""
+        featurizer_arguments = self.branches[0].featurizer.element_arguments(edit)
+        changed = {key: featurizer_arguments[key] for key in ("functions", "bonds", "n_radial")}
         return super().element_arguments(edit) | changed

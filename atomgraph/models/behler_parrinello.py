@@ -1,4 +1,4 @@
-"""Behler-Parrinello: symmetry functions, standardised per element, into one perceptron per element."""
+"""Behler-Parrinello network: standardised symmetry functions, and one perceptron per element."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ from atomgraph.readouts import PerElementMLP
 
 
 class BehlerParrinello(EnergyModel):
-    r""":math:`E_i = \mathrm{MLP}_{z_i}\big((G_i - \mu_{z_i}) / s_{z_i}\big)` over the baseline.
+    r"""Behler-Parrinello network, :math:`\varepsilon_i = \mathrm{MLP}_{z_i}\big((G_i - \mu_{z_i}) / s_{z_i}\big)`.
+
+    G are symmetry functions with means μ and standard deviations s in the training data.
 
     Args:
         elements: Chemical symbols.
-        cutoff: Å.
-        radial, angular, envelope: As ``SymmetryFunctions`` takes them; None stands for the usual sets.
-        readout_hidden: Hidden widths of the perceptrons.
-        activation: ``silu``, ``tanh`` or ``softplus``.
-        baseline: E0, scale, heads, repulsion.
+        cutoff: Cutoff radius, Å.
+        radial, angular, envelope: Arguments of ``featurizers.SymmetryFunctions``; None for its default functions.
+        readout_hidden: Widths of the hidden layers of the perceptrons.
+        activation: Activation function, ``silu``, ``tanh`` or ``softplus``.
+        baseline: E0, scale, heads and repulsion.
 
     Raises:
-        WiringError: For arguments that make no part.
+        WiringError: If an argument is invalid.
 
     Source: Behler and Parrinello, Phys. Rev. Lett. 98, 146401 (2007).
     """
@@ -55,6 +57,6 @@ class BehlerParrinello(EnergyModel):
         )
 
     def element_arguments(self, edit: ElementEdit) -> dict[str, Any]:
-        """With the symmetry functions of the new elements."""
+        """Constructor arguments for other elements, with their symmetry functions."""
         arguments = super().element_arguments(edit)
         return arguments | {key: edit_entries(arguments[key], edit) for key in ("radial", "angular")}

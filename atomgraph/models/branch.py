@@ -1,4 +1,4 @@
-"""Branch: a featurizer, layers and readouts inside one cutoff, with the joints checked when it is built."""
+"""Branch: a featurizer, layers and readouts with one cutoff. Irreps are checked when the branch is built."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from atomgraph.nn.protocols import Featurizer, Layer, Readout, as_calibrated
 
 
 class Branch(Part):
-    r"""One road from edges to local energies, :math:`\varepsilon_i = \sum_t \mathcal R_t(h_i^{(t)})`.
+    r"""Local energies from edges, :math:`\varepsilon_i = \sum_t \mathcal R_t(h_i^{(t)})`.
 
-    :math:`h^{(0)}` comes from the featurizer, :math:`h^{(t)}` from layer t. With k readouts, they read the last k features
-    in order (MACE: one readout a layer; most others: one readout on the last features).
+    :math:`h^{(0)}` is the output of the featurizer, :math:`h^{(t)}` the output of layer t. Several readouts read the outputs of
+    the last layers, in order. MACE has one readout per layer; most other models have one readout for the last output.
 
     Args:
-        cutoff: Å; the branch sees only edges shorter than this.
-        featurizer: Gives :math:`h^{(0)}`.
-        layers: In order, none or more.
-        readouts: One or more, at most one more than layers.
+        cutoff: Cutoff radius of the edges, Å.
+        featurizer: The featurizer.
+        layers: Layers in order; the list may be empty.
+        readouts: Readouts in order, at least one, and at most one more than layers.
 
     Raises:
-        WiringError: Where features and parts do not fit, or a part reaches beyond the cutoff.
+        WiringError: If irreps of two parts differ, or the cutoff of a part is larger than that of the branch.
     """
 
     layers: Any  # ModuleList of Layer
@@ -55,34 +55,34 @@ class Branch(Part):
 
     @property
     def irreps_read(self) -> list[o3.Irreps]:
-        """The irreps of the features that the readouts read, in order."""
+        """Irreps of the features that the readouts read, in order."""
         all_irreps = [o3.Irreps(self.featurizer.irreps_out), *(o3.Irreps(layer.irreps_out) for layer in self.layers)]
         return all_irreps[-len(self.readouts) :]
 
     def features(self, graph: AtomicGraph, edges: Edges) -> list[Tensor]:
-        """The features that the readouts read: (n_atoms, dim) each."""
+        """Return the features that the readouts read, in order, (n_atoms, dim) each."""
         return list(self._all_features(graph, edges))[-len(self.readouts) :]
 
     def _all_features(self, graph: AtomicGraph, edges: Edges) -> Iterator[Tensor]:
-        """h after the featurizer, then after each layer; a layer is called when its features are asked for."""
+        """Yield the output of the featurizer and of each layer. A layer is evaluated when its output is requested."""
         h, edge_features = self.featurizer(graph, edges), None
         yield h
         for layer in self.layers:
-            given = () if layer.edge_irreps_in is None else (edge_features,)
+            edge_input = () if layer.edge_irreps_in is None else (edge_features,)
             if layer.edge_irreps_out is None:
-                h = layer(h, graph, edges, *given)
+                h = layer(h, graph, edges, *edge_input)
             else:
-                h, edge_features = layer(h, graph, edges, *given)
+                h, edge_features = layer(h, graph, edges, *edge_input)
             yield h
 
     def forward(self, graph: AtomicGraph, edges: Edges) -> Tensor:
-        """(n_atoms, n_outputs): the sum of the readouts, eV before scale and shift."""
+        """Return the sum of the readouts, (n_atoms, n_outputs), eV before scale and shift."""
         features = self.features(graph, edges)
         terms = [readout(h, graph, edges) for readout, h in zip(self.readouts, features, strict=True)]
         return torch.stack(terms).sum(dim=0)
 
     def element_arguments(self, edit: ElementEdit) -> dict[str, Any]:
-        """With the parts for other elements, each for the columns of features that it reads."""
+        """Constructor arguments with parts for other elements."""
         featurizer = rebuild(self.featurizer, edit)
         parts: dict[str, list[Any]] = {"layers": [], "readouts": []}
         for name, part, part_edit in part_edits(self, featurizer, edit):
@@ -90,10 +90,11 @@ class Branch(Part):
         return self.arguments | {"cutoff": self.cutoff, "featurizer": featurizer} | parts
 
     def weights_for(self, new: Branch, edit: ElementEdit) -> dict[str, Tensor]:
-        """Entries of the state dict of all parts that change with the elements.
+        """Entries of the state dict that change with the elements.
 
         Args:
-            new: This branch for the new elements.
+            new: The branch for the new elements.
+            edit: Change of the elements.
         """
         weights = weights_for(self.featurizer, edit, "featurizer.")
         for name, part, part_edit in part_edits(self, new.featurizer, edit):
@@ -102,17 +103,17 @@ class Branch(Part):
 
     @torch.no_grad()
     def calibrate(self, batches: Callable[[], Iterable[tuple[AtomicGraph, Edges]]]) -> None:
-        """Calibrate each part that takes constants from the training data (``nn.protocols.Calibrated``), in order.
+        """Set the constants of all parts that have constants from the training data (``nn.protocols.Calibrated``), in order.
 
         Args:
-            batches: Gives the training data from the beginning, called once for each such part.
+            batches: Function that returns an iterator of the training data; called once per part with constants.
         """
         for depth, part in enumerate([*self.layers, *self.readouts]):
             if (calibrated := as_calibrated(part)) is None:
                 continue
-            reads_layer = depth if depth < len(self.layers) else depth - len(self.readouts) + 1
+            input_index = depth if depth < len(self.layers) else depth - len(self.readouts) + 1
             for graph, edges in batches():
-                h = next(islice(self._all_features(graph, edges), reads_layer, None))
+                h = next(islice(self._all_features(graph, edges), input_index, None))
                 calibrated.update_statistics(h, graph, edges)
             calibrated.finalize()
 
@@ -123,44 +124,46 @@ class Branch(Part):
             raise WiringError(
                 f"{len(self.readouts)} readouts for {len(self.layers)} layers; at most one for the featurizer and one a layer"
             )
-        self._check_joint(self.featurizer, "featurizer", Featurizer)
-        before, given = "featurizer", o3.Irreps(self.featurizer.irreps_out)
+        self._check_part(self.featurizer, "featurizer", Featurizer)
+        source, irreps = "featurizer", o3.Irreps(self.featurizer.irreps_out)
         for i, layer in enumerate(self.layers):
             name = f"layers[{i}]"
-            self._check_joint(layer, name, Layer)
-            _check_irreps(name, layer.irreps_in, before, given)
-            before, given = name, o3.Irreps(layer.irreps_out)
+            self._check_part(layer, name, Layer)
+            _check_irreps(name, layer.irreps_in, source, irreps)
+            source, irreps = name, o3.Irreps(layer.irreps_out)
         self._check_edge_features()
-        names = ["featurizer", *(f"layers[{i}]" for i in range(len(self.layers)))][-len(self.readouts) :]
-        for i, (readout, read_from, irreps) in enumerate(zip(self.readouts, names, self.irreps_read, strict=True)):
-            self._check_joint(readout, f"readouts[{i}]", Readout)
-            _check_irreps(f"readouts[{i}]", readout.irreps_in, read_from, irreps)
-        widths = {readout.n_outputs for readout in self.readouts}
-        if len(widths) > 1:
-            raise WiringError(f"readouts of one branch should give equally many numbers, but give {sorted(widths)}")
+        sources = ["featurizer", *(f"layers[{i}]" for i in range(len(self.layers)))][-len(self.readouts) :]
+        for i, (readout, source, irreps) in enumerate(zip(self.readouts, sources, self.irreps_read, strict=True)):
+            self._check_part(readout, f"readouts[{i}]", Readout)
+            _check_irreps(f"readouts[{i}]", readout.irreps_in, source, irreps)
+        n_outputs = {readout.n_outputs for readout in self.readouts}
+        if len(n_outputs) > 1:
+            raise WiringError(f"readouts of one branch should give equally many numbers, but give {sorted(n_outputs)}")
 
     def _check_edge_features(self) -> None:
-        before, given = "", None
+        source, irreps = "", None
         for i, layer in enumerate(self.layers):
             name = f"layers[{i}]"
             if layer.edge_irreps_in is not None:
-                if given is None:
+                if irreps is None:
                     raise WiringError(
                         f"{name} expects features of edges {o3.Irreps(layer.edge_irreps_in)}, but no layer before it gives any"
                     )
-                _check_irreps(name, layer.edge_irreps_in, before, given, "features of edges")
+                _check_irreps(name, layer.edge_irreps_in, source, irreps, "features of edges")
             if layer.edge_irreps_out is not None:
-                before, given = name, o3.Irreps(layer.edge_irreps_out)
+                source, irreps = name, o3.Irreps(layer.edge_irreps_out)
 
-    def _check_joint(self, part: torch.nn.Module, name: str, kind: type[Part]) -> None:
+    def _check_part(self, part: torch.nn.Module, name: str, kind: type[Part]) -> None:
+        """Check class and cutoff of a part."""
         if not isinstance(part, kind):
             raise WiringError(f"{name} should be a {kind.__name__}, but is {a_kind(part)}")
-        reach = getattr(part, "cutoff", None)
-        if isinstance(reach, int | float) and reach > self.cutoff + 1e-12:
-            raise WiringError(f"{name} reaches {reach} Å, beyond the branch's cutoff of {self.cutoff} Å")
+        cutoff = getattr(part, "cutoff", None)
+        if isinstance(cutoff, int | float) and cutoff > self.cutoff + 1e-12:
+            raise WiringError(f"{name} reaches {cutoff} Å, beyond the branch's cutoff of {self.cutoff} Å")
 
 
-def _check_irreps(name: str, expected: o3.Irreps, giver: str, given: o3.Irreps, features: str = "features") -> None:
-    expected, given = o3.Irreps(expected).simplify(), o3.Irreps(given).simplify()
-    if expected != given:
-        raise WiringError(f"{name} expects {features} {expected}, but {giver} gives {given}")
+def _check_irreps(name: str, expected: o3.Irreps, source: str, irreps: o3.Irreps, features: str = "features") -> None:
+    """Raise WiringError if the irreps that a part expects differ from those of the previous part, ``source``."""
+    expected, irreps = o3.Irreps(expected).simplify(), o3.Irreps(irreps).simplify()
+    if expected != irreps:
+        raise WiringError(f"{name} expects {features} {expected}, but {source} gives {irreps}")

@@ -1,4 +1,4 @@
-"""EnergyModel: the one rule of composition. A sum of branches over a baseline, checked when it is built."""
+"""EnergyModel: a sum of branches and a baseline. All models are built by this one rule of composition."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from atomgraph.nn.part import Part
 
 
 class EnergyModel(Part):
-    r"""Graph to local energies, :math:`E_i = \mathrm{baseline}(\sum_b \varepsilon_i^{(b)})`, (n_atoms,) in eV.
+    r"""Energies of atoms, :math:`E_i = \mathrm{baseline}(\sum_b \varepsilon_i^{(b)})`, with the local energies ε of branches b.
 
     Args:
         elements: Chemical symbols.
-        branches: One or more, each with its own cutoff; graphs need the largest.
-        baseline: E0, scale, shift, repulsion, heads; by default E0 = 0, scale 1 and one head.
+        branches: A branch, or several; they may have different cutoffs.
+        baseline: E0, scale, shift, heads and repulsion; by default E0 = 0, scale 1 and one head.
 
     Raises:
-        WiringError: Where parts do not fit one another, or know other elements than the model.
+        WiringError: If parts do not fit one another, or a part has other elements than the model.
     """
 
     branches: Any  # ModuleList of Branch
-    posterior: Any  # Posterior of weights that were solved for, or None
+    posterior: Any  # Posterior of the weights of a closed-form fit, or None
 
     def __init__(self, elements: Sequence[str], branches: Branch | Sequence[Branch], baseline: Baseline | None = None):
         super().__init__()
@@ -47,13 +47,15 @@ class EnergyModel(Part):
         if not self.branches:
             raise WiringError("a model needs at least one branch")
         for name, part in self.named_modules():
-            known = getattr(part, "elements", None)
-            if part is not self and isinstance(part, Part) and known is not None and list(known) != self.elements:
-                raise WiringError(f"{name} knows the elements {', '.join(known)}, the model {', '.join(self.elements)}")
+            symbols = getattr(part, "elements", None)
+            if part is not self and isinstance(part, Part) and symbols is not None and list(symbols) != self.elements:
+                raise WiringError(
+                    f"{name} knows the elements {', '.join(symbols)}, the model {', '.join(self.elements)}"
+                )
         for i, branch in enumerate(self.branches):
-            widths = {readout.n_outputs for readout in branch.readouts}
-            if not widths <= {1, len(self.heads)}:
-                raise WiringError(f"branches[{i}] gives {max(widths)} energies per atom for {len(self.heads)} heads")
+            n_outputs = {readout.n_outputs for readout in branch.readouts}
+            if not n_outputs <= {1, len(self.heads)}:
+                raise WiringError(f"branches[{i}] gives {max(n_outputs)} energies per atom for {len(self.heads)} heads")
 
     @property
     def elements(self) -> list[str]:
@@ -67,42 +69,42 @@ class EnergyModel(Part):
 
     @property
     def cutoff(self) -> float:
-        """The largest cutoff of any branch or of the repulsion, Å; graphs need edges up to here."""
+        """Largest cutoff of all branches and of the repulsion, Å. Graphs need all edges up to this length."""
         return max(self.baseline.cutoff, self.reach)
 
     @property
     def reach(self) -> float:
-        """The largest cutoff of any branch, Å: an atom without neighbours inside it is isolated."""
+        """Largest cutoff of all branches, Å. An atom without neighbours within this radius is isolated."""
         return float(max(branch.cutoff for branch in self.branches))
 
     @property
     def reads_states(self) -> bool:
-        """Whether features depend on the charge or spin of a structure."""
+        """Whether features depend on the charge or spin of the structure."""
         return any(getattr(part, "reads_states", False) for part in self.branches.modules())
 
     @property
     def dtype(self) -> torch.dtype:
-        """The dtype that the branches compute in."""
-        numbers = chain(self.branches.parameters(), self.branches.buffers())
-        return next((number.dtype for number in numbers if number.is_floating_point()), torch.float64)
+        """Dtype of the weights of the branches."""
+        tensors = chain(self.branches.parameters(), self.branches.buffers())
+        return next((tensor.dtype for tensor in tensors if tensor.is_floating_point()), torch.float64)
 
     @property
     def dtype_name(self) -> str:
-        """``float32``, ``float64``: the dtype as files and people name it."""
+        """Name of the dtype, ``float32`` or ``float64``."""
         return str(self.dtype).removeprefix("torch.")
 
     @property
     def irreps_read(self) -> list[o3.Irreps]:
-        """Irreps of ``features``."""
+        """Irreps of the features that the readouts of all branches read, in the order of ``features``."""
         return [irreps for branch in self.branches for irreps in branch.irreps_read]
 
     def element_arguments(self, edit: ElementEdit) -> dict[str, Any]:
-        """Constructor arguments of this model for other elements: of a composition, or of a family with ``elements``.
+        """Constructor arguments of this model for other elements.
 
-        A family whose further arguments depend on elements defines this.
+        A model class overrides this method if arguments other than ``elements`` and ``baseline`` depend on the elements.
 
         Raises:
-            WiringError: If a part depends on elements and cannot be edited, or a family takes no baseline.
+            WiringError: If a part depends on elements and cannot be edited, or the model class has no argument ``baseline``.
         """
         baseline = rebuild(self.baseline, edit)
         if type(self) is EnergyModel:
@@ -112,28 +114,40 @@ class EnergyModel(Part):
         return self.arguments | {"elements": edit.names, "baseline": baseline}
 
     def weights_for(self, new: EnergyModel, edit: ElementEdit) -> dict[str, Tensor]:
-        """Entries of the state dict that change in all parts; new: this model for the new elements.
+        """Entries of the state dict that change with the elements.
+
+        Args:
+            new: The model for the new elements.
+            edit: Change of the elements.
 
         Raises:
             WiringError: If a part depends on elements and cannot be edited.
         """
         weights = weights_for(self.baseline, edit, "baseline.")
-        for i, (old, branch) in enumerate(zip(self.branches, new.branches, strict=True)):
-            weights |= {f"branches.{i}.{name}": value for name, value in old.weights_for(branch, edit).items()}
+        for i, (branch, new_branch) in enumerate(zip(self.branches, new.branches, strict=True)):
+            weights |= {f"branches.{i}.{name}": value for name, value in branch.weights_for(new_branch, edit).items()}
         return weights
 
     def edges(self, graph: AtomicGraph) -> Edges:
-        """The graph's edges as the branches read them; GraphError where the graph does not reach far enough."""
-        self._check_reach(graph)
+        """Return the edges of a graph in the dtype of the model.
+
+        Raises:
+            GraphError: For unknown elements, or if the cutoff of the graph is too small.
+        """
+        self._check_cutoff(graph)
         return Edges.of(graph, self.element_table, self.dtype)
 
     def features(self, graph: AtomicGraph) -> list[Tensor]:
-        """What the readouts of all branches read: (n_atoms, dim) each."""
+        """Return the features that the readouts of all branches read, (n_atoms, dim) each."""
         edges = self.edges(graph)
         return [h for branch in self.branches for h in branch.features(graph, edges.within(branch.cutoff))]
 
     def forward(self, graph: AtomicGraph) -> Tensor:
-        """(n_atoms,) local energies in eV, float64; GraphError where a graph asks for no head of this model's."""
+        """Compute energies of atoms, (n_atoms,), eV, float64.
+
+        Raises:
+            GraphError: For unknown elements or heads, or if the cutoff of the graph is too small.
+        """
         self._check_heads(graph)
         edges = self.edges(graph)
         local = self.local_energies(graph, edges)
@@ -142,16 +156,16 @@ class EnergyModel(Part):
         return self.baseline(local, graph, edges)
 
     def local_energies(self, graph: AtomicGraph, edges: Edges) -> Tensor:
-        """The sum of the branches, (n_atoms, n_outputs), eV before scale and shift, isolated atoms not yet subtracted."""
+        """Return the sum of the branches, (n_atoms, n_outputs), eV, before scale, shift and ``exact_isolated``."""
         return reduce(torch.add, (branch(graph, edges.within(branch.cutoff)) for branch in self.branches))
 
     def isolated_energies(self) -> Tensor:
-        """What is subtracted for each head and element, (n_heads, n_elements) in eV, float64; zeros where nothing is.
+        """Energies that ``exact_isolated`` subtracts per head and element, (n_heads, n_elements), eV, float64; else zeros.
 
-        Energies are E0 − this + scale · local energy + shift.
+        The energy of an atom is E0 − this energy + scale · local energy + shift.
 
         Raises:
-            WiringError: Where features depend on the charge or spin of a structure, so that no constant exists.
+            WiringError: If features depend on the charge or spin of the structure, so that there is no constant.
         """
         if not self.baseline.exact_isolated:
             return torch.zeros_like(self.baseline.e0)
@@ -161,16 +175,16 @@ class EnergyModel(Part):
         return table * self.baseline.scale[:, None]
 
     def structure_energy(self, graph: AtomicGraph) -> Tensor | None:
-        """Energies of whole structures that belong to no atom, (n_graphs,) eV, without gradient; None if there are none."""
+        """Energies of structures that are not sums over atoms, (n_graphs,), eV, without gradient; None if there are none."""
         return None
 
     @torch.no_grad()
     def calibrate(self, graphs: Iterable[AtomicGraph]) -> None:
-        """Set the constants that parts take from the training data (see ``nn.protocols.Calibrated``).
+        """Set the constants of all parts that have constants from the training data (``nn.protocols.Calibrated``).
 
         Args:
-            graphs: Gone through once for each such part, so edges and features are in memory for one graph (or batch)
-                at a time; an iterator, which can be gone through only once, is made a list.
+            graphs: Graphs or batches of the training data. They are read once per part with constants, so only one graph or
+                batch has edges and features in memory. An iterator is converted to a list.
         """
         structures = list(graphs) if isinstance(graphs, Iterator) else graphs
         for branch in self.branches:
@@ -180,11 +194,15 @@ class EnergyModel(Part):
         return ((graph, self.edges(graph).within(cutoff)) for graph in graphs)
 
     def check(self, graph: AtomicGraph) -> None:
-        """GraphError where a graph does not reach far enough, or asks for no head of this model's."""
-        self._check_heads(graph)
-        self._check_reach(graph)
+        """Check cutoff and heads of a graph.
 
-    def _check_reach(self, graph: AtomicGraph) -> None:
+        Raises:
+            GraphError: For unknown heads, or if the cutoff of the graph is too small.
+        """
+        self._check_heads(graph)
+        self._check_cutoff(graph)
+
+    def _check_cutoff(self, graph: AtomicGraph) -> None:
         if bool((graph.cutoff < self.cutoff - 1e-9).any()):
             raise GraphError(
                 f"the graph holds edges up to {graph.cutoff.min().item()} Å, the model needs {self.cutoff} Å; "

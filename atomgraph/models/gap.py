@@ -24,30 +24,29 @@ class GAP(EnergyModel):
 
     .. math:: E_i = \sum_s w_{z_i s}\, \delta^2 (p_i \cdot p_s)^\zeta + \text{pairs} + \text{triples}
 
-    Its weights are for ``fit.kind: sparse_gp``, which also chooses the sparse points.
-
-    115, 1051 (2015).
+    p are the normalised SOAP vectors of atoms and sparse points s. A fit of the kind ``sparse_gp`` chooses the sparse points
+    and determines the weights w.
 
     Args:
         elements: Chemical symbols.
-        cutoff: Of SOAP, Å.
-        n_points: Sparse points, of each element.
-        zeta: Power of the kernel.
-        delta: Its height, eV, as gap_fit's.
-        n_max, l_max, sigma, basis, envelope_width, central_weight, channels: As ``featurizers.SOAP`` takes them.
-        pairs: Kernels of all pairs of elements, ``{cutoff, n_points, theta, delta, envelope_width}`` where they differ
-            from SOAP's cutoff, 30, 0.3 Å, 5 eV and 1 Å; None for none. theta None is 1.75 times the distance between two
-            points. theta 1 Å is common with gap_fit; it makes neighbouring points nearly dependent, so that weights are
+        cutoff: Cutoff radius of SOAP, Å.
+        n_points: Number of sparse points per element.
+        zeta: Exponent ζ of the kernel, no unit.
+        delta: Standard deviation δ of the energy, eV, as in gap_fit.
+        n_max, l_max, sigma, basis, envelope_width, central_weight, channels: Arguments of ``featurizers.SOAP``.
+        pairs: Settings of the kernels of all pairs of elements, ``{cutoff, n_points, theta, delta, envelope_width}``; None for
+            no such kernels. Defaults are SOAP's cutoff, 30, 0.3 Å, 5 eV and 1 Å. theta None is 1.75 times the distance between
+            two points. theta 1 Å is common with gap_fit; it makes neighbouring points nearly dependent, so that weights are
             large and cancel.
-        triples: Kernels of all triples, ``{cutoff, n_points, theta, delta, envelope_width}`` where they differ from
-            SOAP's cutoff, 50, [1 Å, 1 Å², 1 Å], 1 eV and 0.6 Å; None for none.
-        baseline: E0, scale, heads, repulsion.
+        triples: Settings of the kernels of all triples, with the same keys; None for no such kernels. Defaults are SOAP's
+            cutoff, 50, [1 Å, 1 Å², 1 Å], 1 eV and 0.6 Å.
+        baseline: E0, scale, heads and repulsion.
 
     Raises:
-        WiringError: For arguments that make no part.
+        WiringError: If an argument is invalid.
 
     Source: Bartók, Payne, Kondor and Csányi, Phys. Rev. Lett. 104, 136403 (2010); Bartók and Csányi, Int. J. Quantum
-    Chem.
+    Chem. 115, 1051 (2015).
     """
 
     def __init__(
@@ -71,39 +70,51 @@ class GAP(EnergyModel):
     ):
         baseline = Baseline(elements) if baseline is None else baseline
         soap = SOAP(elements, cutoff, n_max, l_max, sigma, basis, envelope_width, central_weight, channels=channels)
-        heads = len(baseline.heads)
-        kernel = SparseKernel(elements, soap.irreps_out.dim, n_points, zeta=zeta, n_outputs=heads)
-        kernel.delta.fill_(_positive("delta", delta))
-        branches = [Branch(cutoff, soap, (), [kernel])]
+        n_heads = len(baseline.heads)
+        soap_kernel = SparseKernel(elements, soap.irreps_out.dim, n_points, zeta=zeta, n_outputs=n_heads)
+        soap_kernel.delta.fill_(_positive("delta", delta))
+        branches = [Branch(cutoff, soap, (), [soap_kernel])]
         if pairs is not None:
-            own = _settings("pairs", pairs, _PAIRS)
-            reach = float(own["cutoff"] or cutoff)
+            settings = _settings("pairs", pairs, _PAIRS)
+            theta = None if settings["theta"] is None else _positive("theta", settings["theta"])
             for pair in combinations_with_replacement(elements, 2):
-                theta = None if own["theta"] is None else _positive("theta", own["theta"])
-                of_pair = PairKernel(elements, reach, pair, int(own["n_points"]), float(own["envelope_width"]), theta)
-                branches.append(_branch(of_pair, own, heads))
-        if triples is not None:
-            own = _settings("triples", triples, _TRIPLES)
-            reach = float(own["cutoff"] or cutoff)
-            for centre, ends in product(elements, combinations_with_replacement(elements, 2)):
-                of_triple = TripleKernel(
-                    elements, reach, centre, ends, int(own["n_points"]), float(own["envelope_width"])
+                pair_kernel = PairKernel(
+                    elements,
+                    float(settings["cutoff"] or cutoff),
+                    pair,
+                    int(settings["n_points"]),
+                    float(settings["envelope_width"]),
+                    theta,
                 )
-                of_triple.theta.copy_(torch.as_tensor(own["theta"]).to(of_triple.theta))
-                branches.append(_branch(of_triple, own, heads))
+                branches.append(_branch(pair_kernel, settings, n_heads))
+        if triples is not None:
+            settings = _settings("triples", triples, _TRIPLES)
+            for centre, ends in product(elements, combinations_with_replacement(elements, 2)):
+                triple_kernel = TripleKernel(
+                    elements,
+                    float(settings["cutoff"] or cutoff),
+                    centre,
+                    ends,
+                    int(settings["n_points"]),
+                    float(settings["envelope_width"]),
+                )
+                triple_kernel.theta.copy_(torch.as_tensor(settings["theta"]).to(triple_kernel.theta))
+                branches.append(_branch(triple_kernel, settings, n_heads))
         super().__init__(elements, branches, baseline)
 
 
-def _branch(kernel: PairKernel | TripleKernel, own: Mapping[str, Any], heads: int) -> Branch:
-    kernel.delta.fill_(_positive("delta", own["delta"]))
-    return Branch(kernel.cutoff, kernel, (), [Linear(kernel.irreps_out.dim, n_outputs=heads)])
+def _branch(kernel: PairKernel | TripleKernel, settings: Mapping[str, Any], n_heads: int) -> Branch:
+    """Return a branch of a kernel and a linear readout, after setting δ of the kernel."""
+    kernel.delta.fill_(_positive("delta", settings["delta"]))
+    return Branch(kernel.cutoff, kernel, (), [Linear(kernel.irreps_out.dim, n_outputs=n_heads)])
 
 
-def _settings(name: str, given: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, Any]:
-    for key in given:
-        if key not in default:
-            raise WiringError(f"{name} of GAP have no {key!r}{nearest(str(key), default)}")
-    return dict(default) | dict(given)
+def _settings(name: str, settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with defaults for missing keys; WiringError for unknown keys."""
+    for key in settings:
+        if key not in defaults:
+            raise WiringError(f"{name} of GAP have no {key!r}{nearest(str(key), defaults)}")
+    return dict(defaults) | dict(settings)
 
 
 def _positive(name: str, value: object) -> float:

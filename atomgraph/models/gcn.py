@@ -24,27 +24,27 @@ CONVOLUTIONS: dict[str, type[MessageLayer]] = {
 
 
 class GCN(EnergyModel):
-    r"""Graph convolutional network: an atom's radial density, passed on T times, through a perceptron.
+    r"""Graph convolutional network: T graph convolutions of radial densities, and a perceptron per element.
 
     .. math:: h_i^{(0)} = W_{z_i} \hat\rho_i + b_{z_i}, \qquad h^{(t)} = h^{(t-1)} + \mathrm{conv}_t(h^{(t-1)}), \qquad
               \varepsilon_i = \mathrm{MLP}_{z_i}(h_i^{(T)})
 
-    with the density :math:`\hat\rho` of each element's neighbours, standardised on the training data.
+    :math:`\hat\rho_i` are the radial densities of each element around atom i, standardised with the training data.
 
     Args:
         elements: Chemical symbols.
-        cutoff: Å, of density and convolutions; with T layers an atom feels others (1 + T K) cutoffs away, K hops a
-            layer.
+        cutoff: Cutoff radius of densities and convolutions, Å. Energies of atoms depend on structures up to (1 + T K) cutoffs
+            away; K is the degree of the polynomial filter, 1 for other convolutions.
         convolution: ``polynomial``, ``laplacian`` or ``graph``.
-        channels: Scalars per atom.
-        n_layers: T, how many convolutions.
-        n_radial: Radial functions per element.
-        readout_hidden: Hidden widths of the readout.
+        channels: Number of scalar features per atom.
+        n_layers: Number T of convolutions.
+        n_radial: Number of radial functions per element.
+        readout_hidden: Widths of the hidden layers of the readout.
         layer: Further arguments of the convolution, such as ``{"degree": 3, "basis": "chebyshev"}``.
-        baseline: E0, scale, heads, repulsion.
+        baseline: E0, scale, heads and repulsion.
 
     Raises:
-        WiringError: For what makes no model.
+        WiringError: If an argument is invalid.
     """
 
     def __init__(
@@ -67,15 +67,15 @@ class GCN(EnergyModel):
         elements = checked_symbols(elements)
         density = RadialDensity(elements, cutoff, n_radial)
         n_features = density.irreps_out.dim
-        convolve = {**(layer or {}), "kind": public_name(CONVOLUTIONS[convolution]), "cutoff": cutoff}
-        convolve |= {"irreps_in": channels, "irreps_out": channels}
+        convolution_spec = {**(layer or {}), "kind": public_name(CONVOLUTIONS[convolution]), "cutoff": cutoff}
+        convolution_spec |= {"irreps_in": channels, "irreps_out": channels}
         layers: list[Any] = [
             Standardize(elements, n_features, min_std=0.01),
             AtomWise(elements, n_features, channels),
         ]
         for _ in range(n_layers):
-            layer_of_depth: Any = build(convolve)
-            layers.append(Residual(layer_of_depth))
+            convolution_layer: Any = build(convolution_spec)
+            layers.append(Residual(convolution_layer))
         n_heads = 1 if baseline is None else len(baseline.heads)
         readout = PerElementMLP(elements, channels, readout_hidden, n_outputs=n_heads)
         super().__init__(elements, Branch(cutoff, density, layers, [readout]), baseline)

@@ -1,4 +1,4 @@
-"""Energies of isolated atoms: what branches give for an atom without neighbours, subtracted so that it has exactly E0."""
+"""IsolatedEnergies: subtracts the output of the branches for an isolated atom, so that isolated atoms have exactly E0."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from atomgraph.nn.edges import Edges
 
 
 class HasLocalEnergies(Protocol):
-    """The part of an ``EnergyModel`` that energies of isolated atoms need."""
+    """Protocol with the attributes of ``EnergyModel`` that are used here."""
 
     training: bool
     branches: Any
@@ -42,62 +42,73 @@ class HasLocalEnergies(Protocol):
 class IsolatedEnergies:
     r"""Subtracts the energy of an empty environment, :math:`\varepsilon_i \to \varepsilon_i - \varepsilon^{free}_{z_i}`.
 
-    In training the reference is computed at every step, so its gradient with respect to the weights counts. In
-    evaluation it is a constant per element and output, kept until a number of the model changes. Models whose features
-    depend on the charge or spin of a structure get the reference of the same charge and spin.
+    In training mode :math:`\varepsilon^{free}` is computed at every step, with its gradient with respect to the weights. In
+    evaluation mode it is a constant per element and output, which is computed again only if a weight has changed. If features
+    depend on the charge or spin of the structure, :math:`\varepsilon^{free}` is that of the same charge and spin.
     """
 
     def __init__(self) -> None:
-        self._kept: tuple[Any, Tensor] | None = None
+        self._cache: tuple[Any, Tensor] | None = None  # checksum of the weights, and the table
 
     def __deepcopy__(self, memo: dict[int, Any]) -> IsolatedEnergies:
-        return IsolatedEnergies()  # the copy has weights of its own
+        return IsolatedEnergies()  # weights of the copy may change
 
     def __reduce__(self) -> tuple[Any, ...]:
         return IsolatedEnergies, ()
 
     def subtract(self, model: HasLocalEnergies, local: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
-        """Local energies relative to isolated atoms, (n_atoms, n_outputs) in eV before scaling; zero without neighbours."""
+        """Subtract energies of isolated atoms from local energies.
+
+        Args:
+            model: The model.
+            local: Local energies, (n_atoms, n_outputs), eV before scale and shift.
+            graph: One structure, or a batch.
+            edges: Edges of the graph.
+
+        Returns:
+            Local energies relative to isolated atoms, (n_atoms, n_outputs); zero for atoms without neighbours.
+        """
         if model.reads_states:
-            reference = model.local_energies(bare := without_edges(graph), model.edges(bare))
+            isolated = without_edges(graph)
+            reference = model.local_energies(isolated, model.edges(isolated))
         else:
             reference = self.table(model)[edges.element]
-        near = edges.within(model.reach)
-        has_neighbours = torch.bincount(near.centre, minlength=edges.n_atoms) > 0
+        n_neighbours = torch.bincount(edges.within(model.reach).centre, minlength=edges.n_atoms)
+        has_neighbours = n_neighbours > 0
         return torch.where(has_neighbours[:, None], local - reference, 0.0)
 
     def table(self, model: HasLocalEnergies) -> Tensor:
-        """What the branches give for an isolated atom of each element: (n_elements, n_outputs), in the model's dtype."""
-        key = None if model.training else _checksum(model)
-        if key is None:
-            return self._computed(model)
-        if self._kept is None or self._kept[0] != key:
+        """Return the output of the branches for an isolated atom of each element, (n_elements, n_outputs)."""
+        checksum = None if model.training else _checksum(model)
+        if checksum is None:
+            return self._compute(model)
+        if self._cache is None or self._cache[0] != checksum:
             with torch.inference_mode(False), torch.no_grad():
-                self._kept = key, self._computed(model)
-        return self._kept[1]
+                self._cache = checksum, self._compute(model)
+        return self._cache[1]
 
     def to_json(self, model: HasLocalEnergies) -> list[list[float]] | None:
-        """The table of the present weights, for a file; None where the model subtracts nothing, or no constants."""
+        """Return the table for a file; None if the model subtracts nothing, or nothing that is constant."""
         if not model.baseline.exact_isolated or model.reads_states:
             return None
-        table = self._computed(model).detach().double()
+        table = self._compute(model).detach().double()
         rows: list[list[float]] | None = table.tolist() if bool(torch.isfinite(table).all()) else None
         return rows
 
     def from_json(self, model: HasLocalEnergies, rows: list[list[float]] | None) -> None:
-        """Use the table of a file for the present weights, which are those that it was computed with."""
-        key = _checksum(model)
-        if rows is not None and key is not None:
-            self._kept = key, torch.tensor(rows, dtype=torch.float64).to(model.baseline.e0.device, model.dtype)
+        """Use the table of a file. The model must have the weights of the same file."""
+        checksum = _checksum(model)
+        if rows is not None and checksum is not None:
+            self._cache = checksum, torch.tensor(rows, dtype=torch.float64).to(model.baseline.e0.device, model.dtype)
 
     @staticmethod
-    def _computed(model: HasLocalEnergies) -> Tensor:
+    def _compute(model: HasLocalEnergies) -> Tensor:
         graph = isolated_atoms(model)
         return model.local_energies(graph, model.edges(graph))
 
 
 def isolated_atoms(model: HasLocalEnergies) -> AtomicGraph:
-    """One isolated atom of each element as a batch, in the order of the model's table, neutral and without spin."""
+    """Return a batch with one neutral isolated atom per element, in the order of the model's table, spin multiplicity 1."""
     device = model.baseline.e0.device
     numbers = torch.tensor([atomic_numbers[symbol] for symbol in model.elements], device=device)
     n = len(numbers)
@@ -117,22 +128,23 @@ def isolated_atoms(model: HasLocalEnergies) -> AtomicGraph:
 
 
 def without_edges(graph: AtomicGraph) -> AtomicGraph:
-    """The same atoms with no neighbours; the caller's graph is not changed."""
-    bare = graph.shallow_copy()
-    bare.edge_index, bare.cell_shift = graph.edge_index[:, :0], graph.cell_shift[:0]
-    return bare
+    """Return a graph with the same atoms and no edges. The input graph is not changed."""
+    isolated = graph.shallow_copy()
+    isolated.edge_index, isolated.cell_shift = graph.edge_index[:, :0], graph.cell_shift[:0]
+    return isolated
 
 
 def _checksum(model: HasLocalEnergies) -> tuple[Any, ...] | None:
-    """Changes whenever a number of the branches does, however it is written (``parameter.data``, too); one pass over them.
+    """Sums and norms of all weights and buffers of the branches; they also change if ``parameter.data`` is written.
 
-    None where weights are not the model's own parameters, as in ``torch.func.functional_call``.
+    Returns:
+        The checksum; None if weights are not parameters of the model, as in ``torch.func.functional_call``.
     """
     parameters, buffers = list(model.branches.parameters()), list(model.branches.buffers())
     if any(not isinstance(weight, torch.nn.Parameter) for weight in parameters):
         return None
-    real = [tensor.detach() for tensor in (*parameters, *buffers) if tensor.is_floating_point()]
+    tensors = [tensor.detach() for tensor in (*parameters, *buffers) if tensor.is_floating_point()]
     float64 = {"dtype": torch.float64}
-    sums = [total for each in real for total in (each.sum(**float64), torch.linalg.vector_norm(each, **float64))]
-    dtypes = {tensor.dtype for tensor in real}
-    return len(real), dtypes, tuple(torch.stack(sums).tolist()) if sums else ()
+    sums = [total for t in tensors for total in (t.sum(**float64), torch.linalg.vector_norm(t, **float64))]
+    dtypes = {tensor.dtype for tensor in tensors}
+    return len(tensors), dtypes, tuple(torch.stack(sums).tolist()) if sums else ()

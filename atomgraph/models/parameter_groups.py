@@ -1,4 +1,4 @@
-"""Parameter groups: the purpose of each trainable weight of a model, and its layer. Parts name their groups themselves."""
+"""Parameter groups: the purpose and the layer of each trainable weight of a model. Each part defines its group."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class ParameterGroup:
     """The group and the layer of a weight.
 
     Attributes:
-        group: A name in ``GROUPS``, or of a user's part (``Part.group``).
-        layer: ``layers.0``; None in the featurizer and readouts.
-        depth: 0 in the featurizer, t + 1 in layer t, one more in readouts.
+        group: Name of the group, in ``GROUPS``, or the attribute ``group`` of a user's part.
+        layer: Name of the layer, such as ``layers.0``; None for featurizer and readouts.
+        depth: 0 for the featurizer, t + 1 for layer t, the number of layers + 1 for readouts.
     """
 
     group: str
@@ -28,45 +28,49 @@ class ParameterGroup:
     depth: int
 
     def matches(self, name: str) -> bool:
-        """Whether the weight is in ``radial``, in ``layers.0``, in ``layers.0.radial``."""
+        """Whether a name such as ``radial``, ``layers.0`` or ``layers.0.radial`` selects the weight."""
         return name in (self.group, self.layer, f"{self.layer}.{self.group}")
 
 
 def parameter_groups(model: EnergyModel) -> dict[str, ParameterGroup]:
-    """The group of each parameter of a model, by the parameter's name.
+    """Return the group of each parameter of a model, by the name of the parameter.
 
     Raises:
-        WiringError: If neither a part nor the parts around it name a group.
+        WiringError: If neither a part nor the parts that contain it define a group.
     """
     n_layers = max(len(branch.layers) for branch in model.branches)
     return {name: _parameter_group(model, name, n_layers) for name, _ in model.named_parameters()}
 
 
 def group_names(model: EnergyModel) -> list[str]:
-    """Names that select weights of a model: its groups, its layers, and the groups of each layer."""
+    """Return all names that select weights of a model: its groups, its layers, and the groups of each layer."""
     weights = parameter_groups(model).values()
-    present = dict.fromkeys(weight.group for weight in weights)
-    groups = [group for group in GROUPS if group in present] + [group for group in present if group not in GROUPS]
+    unique_groups = dict.fromkeys(weight.group for weight in weights)
+    groups = [g for g in GROUPS if g in unique_groups] + [g for g in unique_groups if g not in GROUPS]
     layers = dict.fromkeys(weight.layer for weight in weights if weight.layer is not None)
-    both = dict.fromkeys(f"{weight.layer}.{weight.group}" for weight in weights if weight.layer is not None)
-    return [*groups, *layers, *both]
+    layer_groups = dict.fromkeys(f"{weight.layer}.{weight.group}" for weight in weights if weight.layer is not None)
+    return [*groups, *layers, *layer_groups]
 
 
 def parameters_in(model: EnergyModel, names: Iterable[str]) -> dict[str, list[str]]:
-    """Names of the parameters that each group or layer holds.
+    """Return the names of the parameters in each group or layer.
+
+    Args:
+        model: The model.
+        names: Names of groups or layers, see ``group_names``.
 
     Raises:
-        WiringError: For a name that selects no parameter, with the names that do.
+        WiringError: If a name selects no parameter. The message lists the possible names.
     """
     weights = parameter_groups(model)
     selected = {}
     for name in names:
         selected[name] = [parameter for parameter, weight in weights.items() if weight.matches(name)]
         if not selected[name]:
-            known = group_names(model)
-            hint = nearest(name, known)
-            rest = "" if "known are" in hint else f"; there are {', '.join(known)}"
-            raise WiringError(f"this {type(model).__name__} has no group of weights {name!r}{hint}{rest}")
+            possible_names = group_names(model)
+            hint = nearest(name, possible_names)
+            names_text = "" if "known are" in hint else f"; there are {', '.join(possible_names)}"
+            raise WiringError(f"this {type(model).__name__} has no group of weights {name!r}{hint}{names_text}")
     return selected
 
 
@@ -79,15 +83,15 @@ def _parameter_group(model: EnergyModel, name: str, n_layers: int) -> ParameterG
 
 
 def _group(model: EnergyModel, name: str) -> tuple[str, bool]:
-    """The group that the innermost part names, and whether all layers share that part."""
-    path, inner = name, ""
+    """Return the group that the innermost part defines for a parameter, and whether all layers share that part."""
+    path, name_in_part = name, ""
     while path:
         path, _, key = path.rpartition(".")
-        inner = f"{key}.{inner}" if inner else key
+        name_in_part = f"{key}.{name_in_part}" if name_in_part else key
         part = model.get_submodule(path)
         shared = bool(getattr(part, "shared_by_layers", False))
         for prefix, group in getattr(part, "inner_groups", {}).items():
-            if inner == prefix or inner.startswith(f"{prefix}."):
+            if name_in_part == prefix or name_in_part.startswith(f"{prefix}."):
                 return group, shared
         group = getattr(part, "group", None)
         if isinstance(group, str):

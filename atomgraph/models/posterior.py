@@ -1,4 +1,4 @@
-"""What is known of the weights that were solved for, and so how sure a model is of a structure's energy."""
+"""Posterior: the covariance of weights from a closed-form fit, and standard deviations of energies from it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,16 @@ if TYPE_CHECKING:
 
 
 class Posterior(Float64Buffers):
-    r"""A Gaussian of the weights w of all readouts that can be solved for: :math:`\sigma_E = |\Phi^T F|`, cov(w) = F Fᵀ.
+    r"""Normal distribution of the weights w of all linear readouts, with covariance F Fᵀ: :math:`\sigma_E = |\Phi^T F|`.
 
-    :math:`\Phi = s \sum_i \phi_i` of a structure is what its energy is linear in, s the baseline's scale.
+    The energy of a structure is linear in w with the basis :math:`\Phi = s \sum_i \phi_i`, s the scale of the baseline.
 
     Args:
-        factor: F, (n_weights, m), eV in units of the weights; float64 whatever the model computes in.
+        n_weights: Number of weights.
+        m: Number of columns of the factor F.
+
+    Attributes:
+        factor: Factor F, (n_weights, m), float64 for models of any dtype; :math:`\Phi^T F` is in eV.
     """
 
     factor: Tensor
@@ -36,52 +40,52 @@ class Posterior(Float64Buffers):
 
     @torch.no_grad()
     def forward(self, model: EnergyModel, graph: AtomicGraph) -> Tensor:
-        """(n_graphs,) standard deviations of the energies of structures, eV."""
+        """Compute standard deviations of the energies of structures, (n_graphs,), eV."""
         return torch.linalg.vector_norm(energy_basis(model, graph).double() @ self.factor, dim=1)
 
 
 class PosteriorUncertainty:
-    """The estimator of a model's own posterior (``Potential.uncertainty``).
+    """Uncertainty estimator that uses the posterior of a model.
 
     Args:
-        model: With a posterior.
+        model: A model with a posterior.
     """
 
     def __init__(self, model: EnergyModel):
         self.model = model
 
     def energy_uncertainty(self, graph: AtomicGraph) -> Tensor:
-        """Standard deviations of energies, (n_graphs,), eV.
+        """Compute standard deviations of the energies of structures, (n_graphs,), eV.
 
         Args:
-            graph: One structure, or a batch; its heads are chosen.
+            graph: One structure, or a batch. Each structure has a head.
         """
         deviations: Tensor = self.model.posterior(self.model, graph)
         return deviations
 
 
 def energy_basis(model: EnergyModel, graph: AtomicGraph) -> Tensor:
-    """(n_graphs, n_weights): Φ of each structure, in the order of branches and their readouts."""
-    sums = _basis_of_all(model, graph)
+    """Compute the basis Φ of each structure, (n_graphs, n_weights), in the order of branches and readouts."""
+    sums = _sum_all_bases(model, graph)
     if model.baseline.exact_isolated:
-        sums = sums - _basis_of_all(model, without_edges(graph))
+        sums = sums - _sum_all_bases(model, without_edges(graph))
     return sums * model.baseline.scale[0]
 
 
-def _basis_of_all(model: EnergyModel, graph: AtomicGraph) -> Tensor:
-    """(n_graphs, n_weights): the basis of all readouts summed over the atoms of each structure."""
+def _sum_all_bases(model: EnergyModel, graph: AtomicGraph) -> Tensor:
+    """Sum the bases of all linear readouts over the atoms of each structure, (n_graphs, n_weights)."""
     edges = model.edges(graph)
-    parts = []
+    sums = []
     for branch in model.branches:
-        near = edges.within(branch.cutoff)
-        for readout, h in zip(branch.readouts, branch.features(graph, near), strict=True):
+        branch_edges = edges.within(branch.cutoff)
+        for readout, h in zip(branch.readouts, branch.features(graph, branch_edges), strict=True):
             if isinstance(readout, LinearReadout) and readout.n_unknowns:
-                parts.append(basis_sums(readout, h, graph, near))
-    return torch.cat(parts, dim=1)
+                sums.append(basis_sums(readout, h, graph, branch_edges))
+    return torch.cat(sums, dim=1)
 
 
 def basis_sums(readout: LinearReadout, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
-    """(n_graphs, n_unknowns): the basis of one readout summed over the atoms of each structure."""
+    """Sum the basis of one readout over the atoms of each structure, (n_graphs, n_unknowns)."""
     sums = h.new_zeros(graph.n_graphs, readout.n_unknowns)
     for element in torch.unique(edges.element).tolist():
         atoms = torch.nonzero(edges.element == element)[:, 0]

@@ -13,25 +13,24 @@ from atomgraph.readouts import PerElementLinear
 
 
 class SNAP(EnergyModel):
-    r"""Spectral neighbour analysis potential, :math:`E_i = \beta^0_{z_i} + \sum_k \beta^{z_i}_k B^i_k` over the baseline.
+    r"""Spectral neighbour analysis potential, :math:`\varepsilon_i = \beta^0_{z_i} + \sum_k \beta^{z_i}_k B^i_k`.
 
-    With ``quadratic`` also :math:`\tfrac12 \sum_{kl} \alpha^{z_i}_{kl} B^i_k B^i_l`.
-    β and α are the readout's weight, β⁰ its bias.
-
-    ``radii: auto`` in a configuration takes them from the training structures.
+    B are the bispectrum components of an atom. Quadratic SNAP adds
+    :math:`\tfrac12 \sum_{kl} \alpha^{z_i}_{kl} B^i_k B^i_l`. β and α are weights of the readout, β⁰ is its bias.
 
     Args:
         elements: Chemical symbols.
-        cutoff: Å, LAMMPS's ``rcutfac``: where two atoms of radius 0.5 stop to see each other.
-        twojmax: 2J, the bispectrum's resolution: 6 gives 30 components, 8 gives 55.
-        quadratic: Products of components, too.
-        radii, weights: For every element, or None for 0.5 and 1; atoms i and j see each other up to cutoff · (R_i +
-            R_j).
-        rfac0, rmin0, switch, inner, bzero, chem, wselfall, bnorm: As ``Bispectrum`` takes them.
-        baseline: E0, scale, heads, repulsion.
+        cutoff: Factor ``rcutfac`` of LAMMPS, Å. The cutoff radius of a bond of atoms i and j is cutoff · (R_i + R_j).
+        twojmax: Twice the largest angular momentum J; 6 gives 30 components, 8 gives 55.
+        quadratic: Whether products of two components are features, too.
+        radii: Radius R of each element, no unit; None for 0.5. In a configuration, ``auto`` computes radii from the training
+            structures.
+        weights: Weight of each element in the density; None for 1.
+        rfac0, rmin0, switch, inner, bzero, chem, wselfall, bnorm: Arguments of ``featurizers.Bispectrum``.
+        baseline: E0, scale, heads and repulsion.
 
     Raises:
-        WiringError: For arguments that make no part.
+        WiringError: If an argument is invalid.
 
     Source: Thompson et al., J. Comput. Phys. 285, 316 (2015); Wood and Thompson, J. Chem. Phys. 148, 241721 (2018).
     """

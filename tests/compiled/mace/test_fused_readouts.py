@@ -59,7 +59,7 @@ def test_energies_and_gradients_are_those_of_the_readouts(name, heads, of_all):
     scalars, whole = sources[0].block(x[0], EVEN)[:, 0], sources[1].block(x[1], EVEN)[:, 0]
     features = torch.einsum("ic,icd->id", scalars, by_element[order.element]) + table[order.element]
     local = [readout(h, None, None) for readout, h in zip(readouts, (features, features + whole), strict=True)]
-    epsilon = sum(base.of_head(each, head) for each in local)
+    epsilon = sum(base.select_head(each, head) for each in local)
     reference = base.total(epsilon, None, head, order.element)
     expected = torch.autograd.grad(reference.sum(), x, materialize_grads=True)
 
