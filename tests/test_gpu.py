@@ -10,8 +10,8 @@ import atomgraph
 from atomgraph.models import GCN, Baseline, BehlerParrinello
 from atomgraph.nn import ZBL
 from atomgraph.potential import Potential
-from atomgraph.testing.graphs import ELEMENTS, batch_of, crystal, graph_of, sample_structures
-from atomgraph.testing.measures import constructed, generic
+from atomgraph.testing.graphs import ELEMENTS, crystal, make_batch, make_graph, sample_structures
+from atomgraph.testing.measures import construct, randomise
 
 pytestmark = [
     pytest.mark.gpu,
@@ -28,7 +28,7 @@ MODELS = {
 
 @pytest.fixture(params=MODELS)
 def potential(request):
-    return Potential(generic(constructed(MODELS[request.param])).double())
+    return Potential(randomise(construct(MODELS[request.param])).double())
 
 
 def loss_gradient(potential, graphs):
@@ -49,7 +49,7 @@ def test_energies_forces_and_stress_are_those_of_the_cpu(potential):
 
 
 def test_gradients_of_a_force_loss_are_those_of_the_cpu(potential):
-    graphs = batch_of(graph_of(atoms, potential.cutoff) for atoms in sample_structures().values())
+    graphs = make_batch(make_graph(atoms, potential.cutoff) for atoms in sample_structures().values())
     here = loss_gradient(potential, graphs)
     there = loss_gradient(potential.cuda(), graphs.clone().cuda())
     torch.testing.assert_close(there.cpu(), here, rtol=1e-9, atol=1e-9 * float(here.abs().max()))

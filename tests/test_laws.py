@@ -128,43 +128,43 @@ def moves_the_atoms(h, graph, edges):
 BROKEN = {
     "absolute position": (
         changed(lambda h, graph, edges: h + graph.pos[:, :1].to(h.dtype)),
-        ["moving_everything_changes_nothing", "turning_the_frame_turns_the_features"],
+        ["translation_changes_nothing", "rotation_of_atoms_rotates_the_features"],
     ),
-    "chirality as a scalar": (changed(chirality), ["turning_the_frame_turns_the_features"]),
+    "chirality as a scalar": (changed(chirality), ["rotation_of_atoms_rotates_the_features"]),
     "number of the atom": (
         changed(lambda h, graph, edges: h + torch.arange(len(h))[:, None]),
-        ["order_of_atoms_is_only_an_order", "a_batch_is_its_structures_one_by_one"],
+        ["values_are_permuted_with_the_atoms", "batch_equals_single_structures"],
     ),
     "mean over the batch": (
         changed(lambda h, graph, edges: h - h.mean(dim=0)),
-        ["a_batch_is_its_structures_one_by_one"],
+        ["batch_equals_single_structures"],
     ),
-    "first edge only": (FirstEdgeOnly, ["order_of_edges_within_a_centre_is_only_an_order"]),
-    "hard cutoff": (HardCutoff, ["an_atom_crosses_the_cutoff_unnoticed"]),
-    "kinked cutoff": (KinkedCutoff, ["an_atom_crosses_the_cutoff_unnoticed"]),
-    "endless envelope": (EndlessEnvelope, ["longer_edges_are_not_felt"]),
-    "mean without neighbours": (changed(plain_mean), ["atoms_without_neighbours_are_finite_and_flat"]),
-    "wrong width": (changed(lambda h, graph, edges: h[:, :2]), ["result_has_the_declared_width_and_dtype"]),
-    "always double": (changed(lambda h, graph, edges: h.double()), ["float32_stays_float32"]),
+    "first edge only": (FirstEdgeOnly, ["order_of_edges_of_an_atom_changes_nothing"]),
+    "hard cutoff": (HardCutoff, ["values_are_continuous_at_the_cutoff"]),
+    "kinked cutoff": (KinkedCutoff, ["values_are_continuous_at_the_cutoff"]),
+    "endless envelope": (EndlessEnvelope, ["edges_beyond_the_cutoff_change_nothing"]),
+    "mean without neighbours": (changed(plain_mean), ["isolated_atoms_have_finite_values_and_zero_gradients"]),
+    "wrong width": (changed(lambda h, graph, edges: h[:, :2]), ["values_have_the_declared_shape_and_dtype"]),
+    "always double": (changed(lambda h, graph, edges: h.double()), ["float32_input_gives_float32_values"]),
     "default dtype": (
         changed(lambda h, graph, edges: h * torch.linspace(0.1, 0.7, 5)),
         ["the_default_dtype_changes_nothing"],
     ),
     "float32 constants": (FloatConstants, ["the_default_dtype_changes_nothing"]),
-    "moves the caller's atoms": (changed(moves_the_atoms), ["nothing_leaks_into_the_callers_tensors"]),
+    "moves the caller's atoms": (changed(moves_the_atoms), ["tensors_of_the_caller_are_unchanged"]),
     "asks for the caller's gradient": (
         changed(lambda h, graph, edges: (graph.pos.requires_grad_(True), h)[1]),
-        ["nothing_leaks_into_the_callers_tensors"],
+        ["tensors_of_the_caller_are_unchanged"],
     ),
     "second derivative forgotten": (
         changed(lambda h, graph, edges: OnceOnly.apply(h)),
-        ["derivatives_are_derivatives_twice_over"],
+        ["first_and_second_derivatives_match_finite_differences"],
     ),
     "first derivative forgotten": (
         changed(lambda h, graph, edges: h * h.detach()),
-        ["derivatives_are_derivatives_twice_over"],
+        ["first_and_second_derivatives_match_finite_differences"],
     ),
-    "remembers nothing of its chance": (Forgetful, ["written_and_built_again_gives_the_same_numbers"]),
+    "remembers nothing of its chance": (Forgetful, ["part_from_its_spec_gives_equal_values"]),
 }
 CASES = [(name, law) for name, (_, laws) in BROKEN.items() for law in laws]
 
@@ -183,7 +183,7 @@ def verdicts(laws, name):
         ways = [way | {argument: value} for way in ways for value in values]
     for way in ways:
         try:
-            test(laws.ready(), **way)
+            test(laws.prepare(), **way)
             yield None
         except Exception as error:
             yield error
@@ -200,23 +200,23 @@ def test_a_kink_is_seen_in_the_gradients_and_not_in_the_values():
     laws = FeaturizerLaws()
     laws.featurizer = KinkedCutoff
     for outward in (False, True):
-        laws.test_an_atom_crosses_the_cutoff_unnoticed(laws.ready(), outward, derivative=0)
+        laws.test_values_are_continuous_at_the_cutoff(laws.prepare(), outward, derivative=0)
         with pytest.raises(AssertionError):
-            laws.test_an_atom_crosses_the_cutoff_unnoticed(laws.ready(), outward, derivative=1)
+            laws.test_values_are_continuous_at_the_cutoff(laws.prepare(), outward, derivative=1)
 
 
 def test_chirality_is_seen_by_reflection_only():
     laws = FeaturizerLaws()
     laws.featurizer = BROKEN["chirality as a scalar"][0]
-    laws.test_turning_the_frame_turns_the_features(laws.ready(), "molecule", improper=False)
+    laws.test_rotation_of_atoms_rotates_the_features(laws.prepare(), "molecule", improper=False)
     with pytest.raises(AssertionError):
-        laws.test_turning_the_frame_turns_the_features(laws.ready(), "molecule", improper=True)
+        laws.test_rotation_of_atoms_rotates_the_features(laws.prepare(), "molecule", improper=True)
 
 
 def test_a_layer_that_mixes_components_breaks_rotation():
     laws = LayerLaws()
     laws.layer = MixesComponents
-    assert all(verdicts(laws, "turning_the_frame_turns_the_features"))
+    assert all(verdicts(laws, "rotation_of_atoms_rotates_the_features"))
 
 
 def model(featurizer=Sound):

@@ -11,16 +11,16 @@ from atomgraph.models import GCN, Baseline, EnergyModel
 from atomgraph.potential import Potential
 from atomgraph.testing.graphs import (
     ELEMENTS,
-    batch_of,
     crystal,
     generator,
-    graph_of,
+    make_batch,
+    make_graph,
     molecule,
     sample_structures,
     slab,
     wire,
 )
-from atomgraph.testing.measures import constructed, generic
+from atomgraph.testing.measures import construct, randomise
 
 CUTOFF = 3.5
 
@@ -31,14 +31,14 @@ def model(**options) -> EnergyModel:
 
 @pytest.fixture
 def potential():
-    potential = Potential(generic(constructed(model)).double()).eval()
+    potential = Potential(randomise(construct(model)).double()).eval()
     potential.model.baseline.set_e0({"H": -13.6, "C": -1030.0, "O": -2040.0, "Si": -7870.0})
     return potential
 
 
 def test_shapes_units_and_dtypes_of_a_batch(potential):
-    graphs = [graph_of(atoms, CUTOFF) for atoms in sample_structures().values()]
-    result = potential(batch_of(graphs))
+    graphs = [make_graph(atoms, CUTOFF) for atoms in sample_structures().values()]
+    result = potential(make_batch(graphs))
     n_atoms = sum(graph.n_atoms for graph in graphs)
     assert {name: tuple(value.shape) for name, value in result.items()} == {
         "energy": (4,),
@@ -51,33 +51,33 @@ def test_shapes_units_and_dtypes_of_a_batch(potential):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_results_have_the_dtype_of_the_positions_whatever_the_model_computes_in(potential, dtype):
-    result = potential.to(dtype)(graph_of(crystal(), CUTOFF))
+    result = potential.to(dtype)(make_graph(crystal(), CUTOFF))
     assert {value.dtype for value in result.values()} == {torch.float64}
 
 
 def test_large_e0_do_not_drown_the_rest_in_float32(potential):
-    graph = graph_of(crystal(), CUTOFF)
+    graph = make_graph(crystal(), CUTOFF)
     exact = potential(graph)["energy"]
     assert exact.abs() > 10_000
     assert (potential.float()(graph)["energy"] - exact).abs() < 1e-4
 
 
 def test_stress_is_nan_without_volume_and_a_number_with_one(potential):
-    graphs = [graph_of(atoms, CUTOFF) for atoms in (molecule(), wire(), slab(), crystal())]
-    stress = potential(batch_of(graphs))["stress"]
+    graphs = [make_graph(atoms, CUTOFF) for atoms in (molecule(), wire(), slab(), crystal())]
+    stress = potential(make_batch(graphs))["stress"]
     assert torch.isnan(stress[:2]).all()
     assert torch.isfinite(stress[2:]).all()
 
 
 def test_stress_of_a_structure_without_volume_leaves_no_nan_in_a_loss_on_the_others(potential):
-    graph = batch_of([graph_of(crystal(), CUTOFF), graph_of(molecule(), CUTOFF)])
+    graph = make_batch([make_graph(crystal(), CUTOFF), make_graph(molecule(), CUTOFF)])
     result = potential.train()(graph)
     (result["stress"][:1].square().sum() + result["forces"].square().sum()).backward()
     assert all(torch.isfinite(p.grad).all() for p in potential.parameters() if p.grad is not None)
 
 
 def test_structures_without_edges_have_their_atoms_energies_and_no_forces(potential):
-    graph = graph_of(Atoms("HO", positions=[[0, 0, 0], [0, 0, 2 * CUTOFF]]), CUTOFF)
+    graph = make_graph(Atoms("HO", positions=[[0, 0, 0], [0, 0, 2 * CUTOFF]]), CUTOFF)
     assert graph.n_edges == 0
     result = potential(graph)
     assert torch.isfinite(result["energy"]).all()
@@ -87,29 +87,29 @@ def test_structures_without_edges_have_their_atoms_energies_and_no_forces(potent
 
 
 def test_a_batch_without_any_edge_can_be_trained_on(potential):
-    graphs = [graph_of(Atoms(symbol, positions=[[0, 0, 0]]), CUTOFF) for symbol in ELEMENTS]
-    result = potential.train()(batch_of(graphs))
+    graphs = [make_graph(Atoms(symbol, positions=[[0, 0, 0]]), CUTOFF) for symbol in ELEMENTS]
+    result = potential.train()(make_batch(graphs))
     (result["energy"].sum() + result["forces"].square().sum()).backward()
     assert all(torch.isfinite(p.grad).all() for p in potential.parameters() if p.grad is not None)
 
 
 def test_results_are_detached_in_evaluation_and_keep_their_graph_in_training(potential):
-    graph = graph_of(crystal(), CUTOFF)
+    graph = make_graph(crystal(), CUTOFF)
     assert not any(value.requires_grad for value in potential(graph).values())
     assert all(value.requires_grad for value in potential.train()(graph).values())
 
 
 def test_no_gradient_is_computed_unless_requested(potential):
     with torch.no_grad():
-        assert not any(value.requires_grad for value in potential.train()(graph_of(crystal(), CUTOFF)).values())
+        assert not any(value.requires_grad for value in potential.train()(make_graph(crystal(), CUTOFF)).values())
 
 
 @pytest.mark.parametrize("training", [False, True])
 def test_inference_mode_does_not_silently_lose_the_forces(potential, training):
-    expected = potential(graph_of(crystal(), CUTOFF))
-    outside = graph_of(crystal(), CUTOFF)
+    expected = potential(make_graph(crystal(), CUTOFF))
+    outside = make_graph(crystal(), CUTOFF)
     with torch.inference_mode():
-        for graph in (outside, graph_of(crystal(), CUTOFF), batch_of([outside])):
+        for graph in (outside, make_graph(crystal(), CUTOFF), make_batch([outside])):
             result = potential.train(training)(graph)
             for name, value in expected.items():
                 torch.testing.assert_close(result[name].detach(), value, rtol=0, atol=1e-12)
@@ -118,7 +118,7 @@ def test_inference_mode_does_not_silently_lose_the_forces(potential, training):
 
 
 def test_only_what_is_wanted_is_computed(potential):
-    graph = graph_of(crystal(), CUTOFF)
+    graph = make_graph(crystal(), CUTOFF)
     whole = potential(graph)
     assert set(potential(graph, forces=False, stress=False)) == {"energy", "node_energy"}
     for name, options in (("forces", {"stress": False}), ("stress", {"forces": False})):
@@ -131,7 +131,7 @@ def test_only_what_is_wanted_is_computed(potential):
 
 def test_gradients_of_forces_with_respect_to_parameters_match_differences(potential):
     """What training on forces and stress lives on, against central differences along one direction of parameters."""
-    graph = graph_of(crystal(), CUTOFF)
+    graph = make_graph(crystal(), CUTOFF)
     parameters = [p for p in potential.parameters() if p.requires_grad]
     direction = [torch.randn(p.shape, generator=generator(3), dtype=p.dtype) for p in parameters]
     mix = {
@@ -158,7 +158,7 @@ def test_gradients_of_forces_with_respect_to_parameters_match_differences(potent
 
 
 def test_the_callers_graph_keeps_its_tensors(potential):
-    graph = graph_of(crystal(), CUTOFF)
+    graph = make_graph(crystal(), CUTOFF)
     kept = {key: value.clone() for key, value in graph.to_dict().items()}
     for training in (False, True):
         potential.train(training)(graph)["energy"].sum()
@@ -167,7 +167,7 @@ def test_the_callers_graph_keeps_its_tensors(potential):
 
 
 def test_gradients_that_the_caller_wants_of_positions_are_the_callers_business(potential):
-    graph = graph_of(crystal(), CUTOFF)
+    graph = make_graph(crystal(), CUTOFF)
     graph.pos.requires_grad_(True)
     result = potential(graph)
     assert graph.pos.requires_grad and graph.pos.grad is None and not result["energy"].requires_grad
@@ -175,18 +175,18 @@ def test_gradients_that_the_caller_wants_of_positions_are_the_callers_business(p
 
 def test_unknown_elements_are_named(potential):
     with pytest.raises(GraphError, match=r"unknown elements Au; this model knows H, C, O, Si"):
-        potential(graph_of(Atoms("AuH", positions=[[0, 0, 0], [0, 0, 1.5]]), CUTOFF))
+        potential(make_graph(Atoms("AuH", positions=[[0, 0, 0], [0, 0, 1.5]]), CUTOFF))
 
 
 def test_a_graph_that_reaches_less_far_than_the_model_is_refused(potential):
     with pytest.raises(GraphError, match=r"edges up to 3\.0 Å, the model needs 3\.5 Å"):
-        potential(graph_of(crystal(), 3.0))
+        potential(make_graph(crystal(), 3.0))
     with pytest.raises(GraphError, match=r"3\.0 Å"):
-        potential(batch_of([graph_of(crystal(), 3.5), graph_of(crystal(), 3.0)]))
+        potential(make_batch([make_graph(crystal(), 3.5), make_graph(crystal(), 3.0)]))
 
 
 def test_a_graph_that_reaches_farther_gives_the_same_numbers(potential):
-    near, far = (potential(graph_of(crystal(), cutoff)) for cutoff in (CUTOFF, CUTOFF + 1.0))
+    near, far = (potential(make_graph(crystal(), cutoff)) for cutoff in (CUTOFF, CUTOFF + 1.0))
     for name in near:
         torch.testing.assert_close(far[name], near[name], rtol=1e-12, atol=1e-12)
 
@@ -195,32 +195,32 @@ class TestHeads:
     @pytest.fixture
     def potential(self):
         baseline = Baseline(ELEMENTS, heads=["PBE", "r2SCAN"])
-        potential = Potential(generic(constructed(lambda: model(baseline=baseline))).double()).eval()
+        potential = Potential(randomise(construct(lambda: model(baseline=baseline))).double()).eval()
         for shift, head in enumerate(potential.heads):
             potential.model.baseline.set_e0(dict.fromkeys(ELEMENTS, 10.0 * shift), head)
         return potential
 
     def energy(self, potential, head):
-        graph = graph_of(crystal(), CUTOFF)
+        graph = make_graph(crystal(), CUTOFF)
         graph.head = torch.tensor([head])
         return potential(graph)["energy"]
 
     def test_no_head_chosen_is_an_error_that_lists_them(self, potential):
         with pytest.raises(GraphError, match=r"PBE, r2SCAN"):
-            potential(graph_of(crystal(), CUTOFF))
+            potential(make_graph(crystal(), CUTOFF))
 
     def test_a_batch_may_mix_heads(self, potential):
-        graphs = [graph_of(crystal(), CUTOFF) for _ in range(2)]
+        graphs = [make_graph(crystal(), CUTOFF) for _ in range(2)]
         for head, graph in enumerate(graphs):
             graph.head = torch.tensor([head])
-        together = potential(batch_of(graphs))["energy"]
+        together = potential(make_batch(graphs))["energy"]
         alone = torch.cat([self.energy(potential, head) for head in (0, 1)])
         torch.testing.assert_close(together, alone, rtol=1e-12, atol=0)
         assert (alone[0] - alone[1]).abs() > 1.0
 
     def test_the_potentials_head_is_for_graphs_that_choose_none(self, potential):
         potential.head = "r2SCAN"
-        assert torch.equal(potential(graph_of(crystal(), CUTOFF))["energy"], self.energy(potential, 1))
+        assert torch.equal(potential(make_graph(crystal(), CUTOFF))["energy"], self.energy(potential, 1))
         assert not torch.equal(self.energy(potential, 0), self.energy(potential, 1))
 
     @pytest.mark.parametrize("head", [2, 7])
@@ -234,12 +234,12 @@ class TestHeads:
 
 
 def test_descriptors_are_what_the_readouts_read(potential):
-    graph = graph_of(crystal(), CUTOFF)
+    graph = make_graph(crystal(), CUTOFF)
     h = potential.descriptors(graph)
     assert h.shape == (4, sum(irreps.dim for irreps in potential.model.irreps_read))
     assert not h.requires_grad
     order = np.array([2, 0, 3, 1])
-    second = potential.descriptors(graph_of(crystal()[order], CUTOFF))
+    second = potential.descriptors(make_graph(crystal()[order], CUTOFF))
     torch.testing.assert_close(second, h[order], rtol=1e-11, atol=1e-12)
     assert torch.equal(potential.descriptors(graph, invariants_only=True), h)
 

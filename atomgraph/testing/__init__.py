@@ -1,4 +1,4 @@
-"""Tests to inherit: the laws of nature that every featurizer, layer, readout and model keeps.
+"""Tests for users' own featurizers, layers, readouts and models: physical laws that every part must obey.
 
 A new part is tested by one class with one method::
 
@@ -8,10 +8,12 @@ A new part is tested by one class with one method::
         def layer(self):
             return SmoothMean(channels=4, cutoff=3.0)
 
-A part with elements should know ``atomgraph.testing.ELEMENTS``; its reach is read from its ``cutoff``. Parts run in float64
-and with parameters moved away from where they start, so that weights that begin at zero hide nothing. A part that is not
-meant to be smooth at the cutoff (a reference setting of another program) says ``smooth = False`` in its test class, with
-the reason beside it.
+A part with an argument for elements is constructed with ``atomgraph.testing.ELEMENTS``. Graphs have the largest cutoff in the
+part. Tests run in float64. All parameters are changed randomly before the tests, because weights that are initially zero
+would hide errors.
+
+If a part is not smooth at the cutoff on purpose, such as a reference setting of another program, set ``smooth = False`` in the
+test class, and give the reason in a comment.
 
 The package needs pytest: ``pip install "atomgraph[testing]"``.
 """

@@ -1,34 +1,43 @@
-"""The small structures that tests share: elements that the parts under test know, and graphs made of them."""
+"""Small structures and graphs for tests, with four elements."""
 
+from collections.abc import Iterable
 from functools import partial
 
+import ase
 import torch
 from torch_geometric.data import Batch
 
 from atomgraph.analysis.laws import structures as _structures
 from atomgraph.graph import AtomicGraph
+from atomgraph.old_names import old_names_of
 
-ELEMENTS = ["H", "C", "O", "Si"]  # what every part under the laws should know
+ELEMENTS = ["H", "C", "O", "Si"]  # elements of the test structures; parts and models under test must know them
 
 molecule = partial(_structures.molecule, ELEMENTS)
 crystal = partial(_structures.crystal, ELEMENTS)
 slab = partial(_structures.slab, ELEMENTS)
 wire = partial(_structures.wire, ELEMENTS)
-crossing = partial(_structures.molecule_with_atom_at, ELEMENTS)
+molecule_with_atom_at = partial(_structures.molecule_with_atom_at, ELEMENTS)
 
 
-def sample_structures():
-    """A rattled molecule, a strained triclinic crystal, a slab and a wire that sees its own images; by name."""
+def sample_structures() -> dict[str, ase.Atoms]:
+    """Return a molecule, a triclinic crystal, a slab and a wire, by name."""
     return _structures.sample_structures(ELEMENTS)
 
 
-def graph_of(atoms, cutoff) -> AtomicGraph:
+def make_graph(atoms: ase.Atoms, cutoff: float) -> AtomicGraph:
+    """Return the graph of a structure with a cutoff, Å."""
     return AtomicGraph.from_ase(atoms, cutoff)
 
 
-def batch_of(graphs) -> Batch:
+def make_batch(graphs: Iterable[AtomicGraph]) -> Batch:
+    """Return a batch of graphs."""
     return Batch.from_data_list(list(graphs))
 
 
 def generator(seed: int = 0) -> torch.Generator:
+    """Return a random number generator with a seed."""
     return torch.Generator().manual_seed(seed)
+
+
+__getattr__ = old_names_of(__name__)

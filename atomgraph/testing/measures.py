@@ -1,5 +1,6 @@
-"""What the laws measure with: parts as their constructors make them, features turned with the frame."""
+"""Functions of the tests: construction of parts with random parameters, rotation of features, relative differences."""
 
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -13,8 +14,8 @@ BY_STRUCTURE = pytest.mark.parametrize("name", ["molecule", "crystal", "slab", "
 
 
 @contextmanager
-def default_dtype(dtype):
-    """Some user's default dtype; parts must not care."""
+def default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    """Use a default dtype within a ``with`` block; results of parts must not depend on it."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
@@ -23,57 +24,83 @@ def default_dtype(dtype):
         torch.set_default_dtype(before)
 
 
-def constructed(make, dtype=torch.float32):
-    """A part as its constructor makes it, the same at every call."""
+def construct(make: Callable, dtype: torch.dtype = torch.float32):
+    """Construct a part with seed 0, so that equal calls give equal parameters.
+
+    Args:
+        make: Function that constructs the part.
+        dtype: Default dtype during the construction.
+    """
     with torch.random.fork_rng(), default_dtype(dtype):
         torch.manual_seed(0)
         return make()
 
 
-def reach_of(part) -> float:
-    """Å: the largest cutoff in the part, 3.5 if it has none."""
-    reaches = [getattr(module, "cutoff", None) for module in part.modules()]
-    return max((float(reach) for reach in reaches if isinstance(reach, int | float)), default=3.5)
+def largest_cutoff(part: torch.nn.Module) -> float:
+    """Return the largest cutoff of the modules in a part, Å; 3.5 Å if there is none."""
+    cutoffs = [getattr(module, "cutoff", None) for module in part.modules()]
+    return max((float(cutoff) for cutoff in cutoffs if isinstance(cutoff, int | float)), default=3.5)
 
 
 @torch.no_grad()
-def generic(part, seed=1):
-    """Move every parameter away from where it starts, in place: no zero, no symmetry is left."""
+def randomise(part, seed: int = 1):
+    """Add random numbers to all parameters in place, and return the part.
+
+    Zeros and symmetries of the initial parameters then do not hide errors.
+
+    Args:
+        part: The part.
+        seed: Seed of the random numbers.
+    """
     noise = generator(seed)
     for parameter in part.parameters():
-        spread = parameter.std(correction=0).item() if parameter.numel() > 1 else 0.0
+        std = parameter.std(correction=0).item() if parameter.numel() > 1 else 0.0
         step = torch.randn(parameter.shape, generator=noise, dtype=torch.float64)
-        parameter += ((0.5 * spread if spread > 0 else 0.3) * step).to(parameter)
+        parameter += ((0.5 * std if std > 0 else 0.3) * step).to(parameter)
     return part
 
 
-def irreps(of) -> o3.Irreps:
-    return o3.Irreps(of)
+def rotate_features(h: torch.Tensor, irreps: o3.Irreps | str, matrix) -> torch.Tensor:
+    """Return features after a rotation of the structure: each irrep is multiplied by its matrix D(R).
 
-
-def turned(h, of, matrix):
-    """Features (n_atoms, dim) after the frame was turned: each irrep times its D(R)."""
+    Args:
+        h: Features, (n_atoms, dim).
+        irreps: Irreps of the features.
+        matrix: Rotation R, with or without a reflection, (3, 3).
+    """
     matrix = torch.as_tensor(matrix, dtype=h.dtype)
     sign = torch.linalg.det(matrix).sign()
+    irreps = o3.Irreps(irreps)
     blocks = []
-    for columns, (multiplicity, irrep) in zip(irreps(of).slices(), irreps(of), strict=True):
+    for columns, (multiplicity, irrep) in zip(irreps.slices(), irreps, strict=True):
         parity = irrep.p if sign < 0 else 1
-        block = h[:, columns].reshape(len(h), multiplicity, irrep.dim) @ wigner(irrep.l, sign * matrix).T
+        block = h[:, columns].reshape(len(h), multiplicity, irrep.dim) @ wigner_d(irrep.l, sign * matrix).T
         blocks.append(parity * block.flatten(1))
     return torch.cat(blocks, dim=1)
 
 
-def wigner(degree, matrix):
-    """D of a proper rotation from what it does to spherical harmonics (e3nn's own D is off by 1e-7, its constants are)."""
+def wigner_d(degree: int, matrix: torch.Tensor) -> torch.Tensor:
+    """Return the matrix D of a rotation, computed from rotated spherical harmonics.
+
+    The matrices of e3nn have errors of 1e-7, because its constants have seven digits.
+
+    Args:
+        degree: Degree l.
+        matrix: Rotation without reflection, (3, 3).
+
+    Returns:
+        D, (2 l + 1, 2 l + 1).
+    """
     x = torch.randn(8 * degree + 8, 3, generator=generator(1), dtype=torch.float64)
     before, after = (
-        o3.spherical_harmonics(degree, x @ turn.T, normalize=True) for turn in (torch.eye(3).to(x), matrix)
+        o3.spherical_harmonics(degree, x @ rotation.T, normalize=True) for rotation in (torch.eye(3).to(x), matrix)
     )
     return torch.linalg.lstsq(before, after).solution.T
 
 
-def relative(a, b) -> float:
-    return float(((a - b).abs().max() / b.abs().max().clamp(min=1e-300)).detach())
+def relative_difference(value: torch.Tensor, expected: torch.Tensor) -> float:
+    """Return the largest absolute difference divided by the largest expected absolute value."""
+    return float(((value - expected).abs().max() / expected.abs().max().clamp(min=1e-300)).detach())
 
 
 __getattr__ = old_names_of(__name__)

@@ -1,4 +1,4 @@
-"""The laws of whole models: those of ``atomgraph verify``, and what training and saving ask for."""
+"""Tests to inherit for models: physical laws, derivatives of training, isolated atoms, and saving."""
 
 from copy import deepcopy
 
@@ -12,62 +12,69 @@ from atomgraph.analysis.laws.locality import isolated_atoms_have_e0
 from atomgraph.editing import pin_isolated
 from atomgraph.loading import load
 from atomgraph.nn.part import build, to_spec
+from atomgraph.old_names import warn_old_name
 from atomgraph.potential import Potential
-from atomgraph.testing.graphs import crystal, generator, graph_of, molecule, sample_structures
-from atomgraph.testing.measures import constructed, generic
+from atomgraph.testing.graphs import crystal, generator, make_graph, molecule, sample_structures
+from atomgraph.testing.measures import construct, randomise
 
 
-def pinned(potential):
-    """The same potential and head with isolated atoms at exactly E0."""
-    head, potential = potential.head, pin_isolated(potential)
-    potential.head = head
-    return potential
+def with_exact_e0(potential):
+    """Return a potential whose isolated atoms have exactly the energy E0, with the same chosen head."""
+    exact = pin_isolated(potential)
+    exact.head = potential.head
+    return exact
 
 
 class ModelLaws:
-    """Inherit and give ``model()``, an EnergyModel of ``ELEMENTS``."""
+    """Tests of an energy model. Inherit from this class and define ``model``."""
 
     def model(self):
+        """Return a new ``EnergyModel`` for the elements ``ELEMENTS``."""
         raise NotImplementedError
 
     @pytest.fixture
     def potential(self):
-        return self.ready()
+        return self.prepare()
 
-    def ready(self):
-        """The model's potential in float64, away from where it starts, with energies of atoms, calibrated."""
-        model = generic(constructed(self.model)).double()
+    def prepare(self):
+        """Return a calibrated potential in float64 with random parameters and random E0; the last head is chosen."""
+        model = randomise(construct(self.model)).double()
         with torch.no_grad():
             model.baseline.e0 += torch.randn(model.baseline.e0.shape, generator=generator(2), dtype=torch.float64)
-        model.calibrate([graph_of(crystal(), model.cutoff), graph_of(molecule(), model.cutoff)])
+        model.calibrate([make_graph(crystal(), model.cutoff), make_graph(molecule(), model.cutoff)])
         potential = Potential(model).eval()
         potential.head = potential.heads[-1]
         return potential
 
-    @pytest.mark.parametrize("first", LAWS, ids=lambda first: first.__name__)
-    def test_law(self, potential, first):
-        law = first(LawContext(potential))
+    def ready(self):
+        """``prepare`` under its old name."""
+        warn_old_name("ready", "prepare")
+        return self.prepare()
+
+    @pytest.mark.parametrize("test", LAWS, ids=lambda test: test.__name__)
+    def test_law(self, potential, test):
+        law = test(LawContext(potential))
         assert law.passed, law
 
-    def test_forces_have_a_size_that_the_bars_mean_something_for(self, potential):
-        """Bars are absolute: forces of a model under the laws are neither nothing nor thousands of eV/Å."""
+    def test_forces_are_neither_tiny_nor_huge(self, potential):
+        """Tolerances of the laws are absolute, so they are useful only for forces of about 1 eV/Å."""
         largest = [np.abs(result["forces"]).max() for result in potential.predict(list(sample_structures().values()))]
         assert min(largest) > 1e-5 and max(largest) < 1e3, largest
 
-    def test_training_derivatives_are_derivatives_twice_over(self, potential):
-        """Gradients with respect to positions and parameters together, so forces may stand in a loss."""
-        model, graph = potential.model, graph_of(molecule(n_atoms=3, seed=6), potential.cutoff)
+    def test_first_and_second_derivatives_match_finite_differences(self, potential):
+        """Derivatives with respect to positions and parameters are needed for a loss of forces."""
+        model, graph = potential.model, make_graph(molecule(n_atoms=3, seed=6), potential.cutoff)
         graph.head = torch.tensor([len(potential.heads) - 1])
         step = {
             name: torch.randn(p.shape, generator=generator(8), dtype=torch.float64)
             for name, p in model.named_parameters()
         }
 
-        def energy(pos, along):
-            moved = graph.shallow_copy()
-            moved.pos = pos
-            parameters = {name: p + along * step[name] for name, p in model.named_parameters()}
-            return torch.func.functional_call(model, parameters, (moved,)).sum()
+        def energy(pos, scale):
+            displaced = graph.shallow_copy()
+            displaced.pos = pos
+            parameters = {name: p + scale * step[name] for name, p in model.named_parameters()}
+            return torch.func.functional_call(model, parameters, (displaced,)).sum()
 
         inputs = (graph.pos.clone().requires_grad_(True), torch.zeros((), dtype=torch.float64, requires_grad=True))
         with torch.random.fork_rng():
@@ -75,37 +82,37 @@ class ModelLaws:
             assert torch.autograd.gradcheck(energy, inputs, atol=1e-5, rtol=1e-4)
             assert torch.autograd.gradgradcheck(energy, inputs, atol=1e-5, rtol=1e-4)
 
-    def test_isolated_atoms_keep_exactly_e0_whatever_the_weights_become(self, potential, tmp_path):
-        potential = pinned(potential)
+    def test_isolated_atoms_have_exactly_e0_for_all_weights(self, potential, tmp_path):
+        potential = with_exact_e0(potential)
         with torch.no_grad():
             for name, weight in potential.model.named_parameters():
                 weight += 0.2 * torch.randn(weight.shape, generator=generator(len(name)), dtype=weight.dtype)
         potential.save(tmp_path / "model.safetensors")
         loaded = load(tmp_path / "model.safetensors", head=potential.head)
         single = deepcopy(potential).to(torch.float32)
-        for each in (potential, loaded, single):
-            law = isolated_atoms_have_e0(LawContext(each))
+        for candidate in (potential, loaded, single):
+            law = isolated_atoms_have_e0(LawContext(candidate))
             assert law.passed and law.detail != NOT_TRIED, law
 
-    def test_pinning_isolated_atoms_changes_no_prediction(self, potential):
+    def test_exact_e0_of_isolated_atoms_changes_no_prediction(self, potential):
         structures = list(sample_structures().values())
-        before, after = potential.predict(structures), pinned(potential).predict(structures)
-        for old, new in zip(before, after, strict=True):
-            assert new["energy"] == pytest.approx(old["energy"], abs=1e-9)
-            assert np.array_equal(new["forces"], old["forces"])
+        results, exact_results = potential.predict(structures), with_exact_e0(potential).predict(structures)
+        for result, exact_result in zip(results, exact_results, strict=True):
+            assert exact_result["energy"] == pytest.approx(result["energy"], abs=1e-9)
+            assert np.array_equal(exact_result["forces"], result["forces"])
 
     def test_training_differentiates_the_energy_of_isolated_atoms(self, potential):
-        """The derivative with respect to the weights against central differences, in training mode."""
-        potential = pinned(potential).train()
-        graph = graph_of(molecule(n_atoms=3, seed=6), potential.cutoff)
+        """Derivatives with respect to the weights match central differences, in training mode."""
+        potential = with_exact_e0(potential).train()
+        graph = make_graph(molecule(n_atoms=3, seed=6), potential.cutoff)
         graph.head = torch.tensor([len(potential.heads) - 1])
         weights = list(potential.model.parameters())
         steps = [torch.randn(w.shape, generator=generator(k), dtype=torch.float64) for k, w in enumerate(weights)]
         energy = potential(graph, forces=False, stress=False)["energy"].sum()
         gradients = torch.autograd.grad(energy, weights, materialize_grads=True, allow_unused=True)
-        along = sum(float((g * s).sum()) for g, s in zip(gradients, steps, strict=True))
+        directional_derivative = sum(float((g * s).sum()) for g, s in zip(gradients, steps, strict=True))
 
-        def moved(length):
+        def energy_at(length):
             with torch.no_grad():
                 for weight, step in zip(weights, steps, strict=True):
                     weight += length * step
@@ -114,12 +121,12 @@ class ModelLaws:
                     weight -= length * step
             return value
 
-        numeric = (moved(1e-5) - moved(-1e-5)) / 2e-5
-        assert along == pytest.approx(numeric, rel=1e-5, abs=1e-6)
+        numeric = (energy_at(1e-5) - energy_at(-1e-5)) / 2e-5
+        assert directional_derivative == pytest.approx(numeric, rel=1e-5, abs=1e-6)
 
-    def test_written_and_built_again_gives_the_same_numbers(self, potential):
-        again = Potential(constructed(lambda: build(to_spec(potential.model)))).double().eval()
-        again.load_state_dict(potential.state_dict())
-        again.head = potential.head
-        for first, second in zip(again.predict([crystal()]), potential.predict([crystal()]), strict=True):
-            assert all(np.array_equal(first[name], second[name]) for name in second)
+    def test_model_from_its_spec_gives_equal_results(self, potential):
+        copy = Potential(construct(lambda: build(to_spec(potential.model)))).double().eval()
+        copy.load_state_dict(potential.state_dict())
+        copy.head = potential.head
+        (copy_result,), (result,) = copy.predict([crystal()]), potential.predict([crystal()])
+        assert all(np.array_equal(copy_result[name], result[name]) for name in result)

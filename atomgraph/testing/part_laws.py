@@ -1,4 +1,4 @@
-"""Laws by kind of part: what each kind is called with, and what it reads and gives."""
+"""Tests to inherit for featurizers, layers and readouts."""
 
 from e3nn import o3
 
@@ -6,9 +6,10 @@ from atomgraph.testing.shared_laws import PartLaws
 
 
 class FeaturizerLaws(PartLaws):
-    """Inherit and give ``featurizer()``."""
+    """Tests of a featurizer. Inherit from this class and define ``featurizer``."""
 
     def featurizer(self):
+        """Return a new featurizer."""
         raise NotImplementedError
 
     def part(self):
@@ -22,9 +23,10 @@ class FeaturizerLaws(PartLaws):
 
 
 class LayerLaws(PartLaws):
-    """Inherit and give ``layer()``."""
+    """Tests of a layer. Inherit from this class and define ``layer``."""
 
     def layer(self):
+        """Return a new layer."""
         raise NotImplementedError
 
     def part(self):
@@ -35,9 +37,10 @@ class LayerLaws(PartLaws):
 
 
 class ReadoutLaws(PartLaws):
-    """Inherit and give ``readout()``."""
+    """Tests of a readout. Inherit from this class and define ``readout``."""
 
     def readout(self):
+        """Return a new readout."""
         raise NotImplementedError
 
     def part(self):

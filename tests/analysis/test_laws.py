@@ -15,7 +15,7 @@ from atomgraph.models import GCN, Baseline
 from atomgraph.nn.repulsion.zbl import ZBL
 from atomgraph.potential import Potential
 from atomgraph.testing.graphs import ELEMENTS, crystal, molecule, wire
-from atomgraph.testing.measures import constructed, generic
+from atomgraph.testing.measures import construct, randomise
 
 
 def model():
@@ -24,7 +24,7 @@ def model():
 
 
 def potential(dtype=torch.float64):
-    return Potential(generic(constructed(model)).to(dtype)).eval()
+    return Potential(randomise(construct(model)).to(dtype)).eval()
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])

@@ -20,7 +20,7 @@ from atomgraph.errors import ConfigError, FormatError, GraphError
 from atomgraph.models import GCN, Baseline
 from atomgraph.potential import Potential
 from atomgraph.testing.graphs import ELEMENTS, crystal, molecule, sample_structures, slab, wire
-from atomgraph.testing.measures import constructed, generic
+from atomgraph.testing.measures import construct, randomise
 
 BY_STRUCTURE = pytest.mark.parametrize("name", ["molecule", "crystal", "slab", "wire"])
 
@@ -31,7 +31,7 @@ def model(**options):
 
 @pytest.fixture
 def potential():
-    return Potential(generic(constructed(model)).double()).eval()
+    return Potential(randomise(construct(model)).double()).eval()
 
 
 class Counting(Potential):
@@ -248,7 +248,7 @@ def test_a_path_is_loaded(potential, tmp_path):
 
 def test_a_head_is_chosen_for_the_calculator_only():
     baseline = Baseline(ELEMENTS, heads=["PBE", "r2SCAN"])
-    potential = Potential(generic(constructed(lambda: model(baseline=baseline))).double()).eval()
+    potential = Potential(randomise(construct(lambda: model(baseline=baseline))).double()).eval()
     potential.model.baseline.set_e0(dict.fromkeys(ELEMENTS, 7.0), "r2SCAN")
     energies = {}
     for head in potential.heads:

@@ -17,7 +17,7 @@ from atomgraph import models
 from atomgraph.calculators import Calculator
 from atomgraph.errors import AtomgraphError
 from atomgraph.potential import Potential
-from atomgraph.testing.measures import generic
+from atomgraph.testing.measures import randomise
 
 
 def potential():
@@ -32,7 +32,7 @@ def potential():
             layer={"radial_hidden": [4]},
             radial={"n_radial": 4},
         )
-    return Potential(generic(model).double()).eval()
+    return Potential(randomise(model).double()).eval()
 
 
 def structures(n):

@@ -17,8 +17,8 @@ from atomgraph.compiled.probe_structures import probe_structures
 from atomgraph.kernels import KernelWarning
 from atomgraph.models import MACE
 from atomgraph.nn.equivariant.distance_transform import Agnesi
-from atomgraph.testing.graphs import batch_of, graph_of
-from atomgraph.testing.measures import constructed, generic
+from atomgraph.testing.graphs import make_batch, make_graph
+from atomgraph.testing.measures import construct, randomise
 
 CUTOFF = 3.5
 PAIR = ["C", "O"]
@@ -38,7 +38,7 @@ def potential():
         "radial": RADIAL,
         "readout": {"readout_hidden": 2},
     }
-    return Potential(generic(constructed(lambda: MACE(PAIR, CUTOFF, **arguments)).double())).eval()
+    return Potential(randomise(construct(lambda: MACE(PAIR, CUTOFF, **arguments)).double())).eval()
 
 
 def two_islands():
@@ -85,12 +85,12 @@ def test_an_error_of_one_element_is_found_when_the_element_is_met(falsify, what,
     of = potential()
     fused = compiled(of)
     if not at_once and falsify is not falsify_energies:
-        first = graph_of(molecule(["C"], 6, seed=1), CUTOFF)
+        first = make_graph(molecule(["C"], 6, seed=1), CUTOFF)
         with warnings.catch_warnings():
             warnings.simplefilter("error", KernelWarning)
             same(fused(first), of(first), 1e-8)
     falsify(fused)
-    graph = graph_of(two_islands(), CUTOFF)
+    graph = make_graph(two_islands(), CUTOFF)
     with pytest.warns(KernelWarning, match=f"{what} differ from the model's by .* the model itself is used"):
         result = fused(graph)
     same(result, of(graph), 1e-13)
@@ -109,8 +109,8 @@ def test_a_wrong_stress_is_found_where_there_is_a_cell(monkeypatch):
     fused = compiled(of)
     with warnings.catch_warnings():
         warnings.simplefilter("error", KernelWarning)
-        fused(graph_of(molecule(PAIR), CUTOFF))
-    second, graph = compiled(of), graph_of(crystal(PAIR), CUTOFF)
+        fused(make_graph(molecule(PAIR), CUTOFF))
+    second, graph = compiled(of), make_graph(crystal(PAIR), CUTOFF)
     with pytest.warns(KernelWarning, match="compiled virials differ"):
         second(graph)
 
@@ -118,7 +118,7 @@ def test_a_wrong_stress_is_found_where_there_is_a_cell(monkeypatch):
 @needs_compiler
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_forces_that_symmetry_lets_cancel_do_not_discredit_kernels(dtype):
-    of, graph = potential(), graph_of(bulk("C", "diamond", 3.6, cubic=True), CUTOFF)
+    of, graph = potential(), make_graph(bulk("C", "diamond", 3.6, cubic=True), CUTOFF)
     assert float(of(graph)["forces"].abs().max()) < 1e-7
     fused = compiled(of, dtype=dtype)
     with warnings.catch_warnings():
@@ -137,7 +137,7 @@ def test_a_model_with_many_products_is_compared_on_fewer_atoms(monkeypatch):
     monkeypatch.setattr(potential_file, "probe_structures", pieces)
     for times in (1000, 20, 9, 1):
         monkeypatch.setattr(potential_file, "PRODUCTS", times * fused.n_products)
-        compiled(potential())(graph_of(molecule(PAIR, 40), CUTOFF))
+        compiled(potential())(make_graph(molecule(PAIR, 40), CUTOFF))
     assert numbers == [32, 20, 9, 8]
 
 
@@ -145,10 +145,10 @@ def test_a_model_with_many_products_is_compared_on_fewer_atoms(monkeypatch):
 def test_an_element_without_neighbours_is_looked_at_when_it_has_some():
     of = potential()
     fused = compiled(of)
-    fused(graph_of(molecule(["C"], 6, seed=1) + Atoms("O", [[30.0, 0.0, 0.0]]), CUTOFF))
+    fused(make_graph(molecule(["C"], 6, seed=1) + Atoms("O", [[30.0, 0.0, 0.0]]), CUTOFF))
     falsify_products(fused)
     with pytest.warns(KernelWarning, match="differ from the model's"):
-        fused(graph_of(two_islands(), CUTOFF))
+        fused(make_graph(two_islands(), CUTOFF))
 
 
 @pytest.mark.parametrize("n_atoms", [2, 8, 32])
@@ -175,7 +175,7 @@ def test_pieces_are_small_and_hold_what_is_asked_for(n_atoms):
         "Ti",
         "V",
     ]
-    batch = batch_of([graph_of(molecule(["C"], 40, seed=2), CUTOFF), graph_of(crystal(many), 5.0 * CUTOFF)])
+    batch = make_batch([make_graph(molecule(["C"], 40, seed=2), CUTOFF), make_graph(crystal(many), 5.0 * CUTOFF)])
     expected = set(batch.atomic_numbers.tolist())
     for numbers in (expected, {6}, expected - {6}, {79}):
         pieces, held = list(probe_structures(batch, numbers, n_atoms)), set()

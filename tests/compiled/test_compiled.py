@@ -20,8 +20,8 @@ from atomgraph.kernels import KernelWarning
 from atomgraph.models import GCN, MACE, Baseline
 from atomgraph.nn import ZBL
 from atomgraph.nn.equivariant.distance_transform import Agnesi, Soft
-from atomgraph.testing.graphs import batch_of, graph_of
-from atomgraph.testing.measures import generic
+from atomgraph.testing.graphs import make_batch, make_graph
+from atomgraph.testing.measures import randomise
 
 pytestmark = needs_compiler
 ELEMENTS = ["C", "O"]
@@ -56,20 +56,20 @@ def gated():
 
 
 def potential(make, dtype=torch.float64):
-    result = Potential(generic(make().double())).eval().to(dtype)
+    result = Potential(randomise(make().double())).eval().to(dtype)
     result.head = result.heads[-1]
     return result
 
 
 def graphs():
-    return [graph_of(atoms, CUTOFF + 0.3) for atoms in sample_structures(ELEMENTS).values()]  # a skin, as in dynamics
+    return [make_graph(atoms, CUTOFF + 0.3) for atoms in sample_structures(ELEMENTS).values()]  # a skin, as in dynamics
 
 
 @pytest.mark.parametrize("make", [grad_density, of_second_rank, gated])
 def test_numbers_are_the_models_own(make):
     of = potential(make)
     fused = compiled(of)
-    for graph in (*graphs(), batch_of(graphs())):
+    for graph in (*graphs(), make_batch(graphs())):
         with warnings.catch_warnings():
             warnings.simplefilter("error", KernelWarning)
             same(fused(graph), of(graph), 1e-8)
@@ -78,7 +78,7 @@ def test_numbers_are_the_models_own(make):
 
 def test_float32_is_as_near_as_float32_can_be():
     of = potential(of_second_rank)
-    single, graph = compiled(of, dtype="float32"), batch_of(graphs())
+    single, graph = compiled(of, dtype="float32"), make_batch(graphs())
     expected, result = of(graph), single(graph)
     eager = potential(of_second_rank, torch.float32)(graph)
     rms = expected["forces"].square().mean().sqrt()
@@ -115,18 +115,18 @@ def test_it_is_a_potential_in_every_respect(tmp_path):
 def test_atoms_without_neighbours_and_strange_graphs_are_as_ever():
     of = potential(of_second_rank)
     fused = compiled(of)
-    lone = graph_of(Atoms(ELEMENTS[:1] * 2, positions=[[0, 0, 0], [0, 0, 9.0]]), CUTOFF)
+    lone = make_graph(Atoms(ELEMENTS[:1] * 2, positions=[[0, 0, 0], [0, 0, 9.0]]), CUTOFF)
     same(fused(lone), of(lone), 1e-12)
     assert not fused(lone)["forces"].any()
     with pytest.raises(GraphError, match="unknown elements"):
-        fused(graph_of(Atoms("Au2", positions=[[0, 0, 0], [0, 0, 2.0]]), CUTOFF))
+        fused(make_graph(Atoms("Au2", positions=[[0, 0, 0], [0, 0, 2.0]]), CUTOFF))
     with pytest.raises(GraphError, match="the model needs"):
-        fused(graph_of(Atoms(ELEMENTS[:1], positions=[[0, 0, 0]]), CUTOFF / 2))
+        fused(make_graph(Atoms(ELEMENTS[:1], positions=[[0, 0, 0]]), CUTOFF / 2))
 
 
 def test_threads_do_not_change_numbers():
     of, before = compiled(potential(of_second_rank)), torch.get_num_threads()
-    graph = batch_of(graphs())
+    graph = make_batch(graphs())
     try:
         torch.set_num_threads(1)
         first = of(graph)
@@ -160,7 +160,7 @@ def test_workers_of_a_data_loader_have_the_same_numbers():
 
 def test_threads_of_python_may_share_it():
     of = compiled(potential(of_second_rank))
-    many = [graph_of(molecule(ELEMENTS, 3 + k % 7, seed=k), CUTOFF) for k in range(60)]
+    many = [make_graph(molecule(ELEMENTS, 3 + k % 7, seed=k), CUTOFF) for k in range(60)]
     expected = [of(graph)["forces"] for graph in many]
     with ThreadPoolExecutor(4) as pool:
         for result, forces in zip(pool.map(lambda graph: of(graph)["forces"], many), expected, strict=True):

@@ -15,8 +15,8 @@ from atomgraph.kernels import KernelWarning, product_source
 from atomgraph.models import MACE, Baseline
 from atomgraph.nn import ZBL
 from atomgraph.nn.equivariant.distance_transform import Agnesi, Soft
-from atomgraph.testing.graphs import batch_of, graph_of
-from atomgraph.testing.measures import constructed, generic
+from atomgraph.testing.graphs import make_batch, make_graph
+from atomgraph.testing.measures import construct, randomise
 
 pytestmark = needs_compiler
 PAIR = ["C", "O"]
@@ -79,7 +79,7 @@ def quickly(monkeypatch):
 
 
 def potential(arguments, elements=PAIR):
-    model = generic(constructed(lambda: MACE(elements, CUTOFF, **SMALL | arguments)).double())
+    model = randomise(construct(lambda: MACE(elements, CUTOFF, **SMALL | arguments)).double())
     for each in model.branches[0].layers:
         if hasattr(each.interaction, "neighbours"):
             each.interaction.neighbours.number.fill_(7.0)
@@ -88,7 +88,7 @@ def potential(arguments, elements=PAIR):
 
 def graphs(of):
     """One of each structure, each of another head."""
-    result = [graph_of(atoms, CUTOFF + 0.3) for atoms in sample_structures(PAIR).values()]  # a skin, as in dynamics
+    result = [make_graph(atoms, CUTOFF + 0.3) for atoms in sample_structures(PAIR).values()]  # a skin, as in dynamics
     for k, graph in enumerate(result):
         graph.head = torch.tensor([k % len(of.heads)])
     return result
@@ -97,14 +97,14 @@ def graphs(of):
 @pytest.mark.parametrize("name", CASES)
 def test_numbers_are_the_models_own(name):
     of = potential(CASES[name])
-    fused, batch = compiled(of), batch_of(graphs(of))
+    fused, batch = compiled(of), make_batch(graphs(of))
     same(fused(batch), of(batch), 1e-8)
 
 
 @pytest.mark.parametrize("name", ["products of four", "soft, by density", "heads, repulsion scaled"])
 def test_mixed_precision_gives_what_float32_can(name):
     of = potential(CASES[name])
-    fused, batch = compiled(of, dtype="mixed"), batch_of(graphs(of))
+    fused, batch = compiled(of, dtype="mixed"), make_batch(graphs(of))
     result, expected = fused(batch), of(batch)
     for what, tolerance in (("energy", 2e-6), ("forces", 1e-5), ("stress", 1e-5)):
         assert 1e-12 < difference(result, expected, what) < tolerance, what
@@ -113,7 +113,7 @@ def test_mixed_precision_gives_what_float32_can(name):
 def test_products_whose_terms_are_data(monkeypatch):
     monkeypatch.setattr(product_source, "MOST_STATEMENTS", 100)
     of = potential(SHAPES["products of four, l = 3"] | {"n_layers": 2, "hidden_irreps": "3x0e+3x1o"})
-    fused, batch = compiled(of), batch_of(graphs(of))
+    fused, batch = compiled(of), make_batch(graphs(of))
     same(fused(batch), of(batch), 1e-8)
 
 
@@ -128,7 +128,7 @@ def test_many_elements():
     of = potential({"radial": {"n_radial": 3, "transform": Agnesi(MANY)}, "hidden_irreps": "2x0e"}, MANY)
     fused = compiled(of)
     for some in (["Au", "H"], ["Cl", "Li", "Fe"]):  # tables are made of pairs that are met
-        batch = batch_of([graph_of(make(some), CUTOFF) for make in (molecule, crystal)])
+        batch = make_batch([make_graph(make(some), CUTOFF) for make in (molecule, crystal)])
         same(fused(batch), of(batch), 1e-8)
 
 
@@ -136,12 +136,12 @@ def test_numbers_of_atoms_and_edges_change_between_calls():
     of = potential({})
     fused = compiled(of)
     for n_atoms in (40, 2, 17, 1, 40):
-        graph = graph_of(molecule(PAIR, n_atoms, seed=n_atoms), CUTOFF)
+        graph = make_graph(molecule(PAIR, n_atoms, seed=n_atoms), CUTOFF)
         same(fused(graph), of(graph), 1e-8)
     for stretched in (1.0, 0.8, 3.0):
         atoms = crystal(PAIR)
         atoms.set_cell(stretched * atoms.cell, scale_atoms=True)
-        graph = graph_of(atoms, CUTOFF)
+        graph = make_graph(atoms, CUTOFF)
         same(fused(graph), of(graph), 1e-8)
 
 
@@ -172,7 +172,7 @@ def test_what_has_no_fused_form_is_named_and_runs_as_it_is(arguments, named):
 @pytest.mark.parametrize("place", ["on another", np.nan, np.inf])
 def test_atoms_on_one_spot_or_nowhere_are_as_in_the_model(transform, place):
     of = potential({"radial": radial(transform), "hidden_irreps": "2x0e"})
-    fused, graph = compiled(of), graph_of(molecule(PAIR), CUTOFF)
+    fused, graph = compiled(of), make_graph(molecule(PAIR), CUTOFF)
     whole = fused(graph)
     graph.pos = graph.pos.clone()
     graph.pos[1] = graph.pos[0] if place == "on another" else place
@@ -181,7 +181,7 @@ def test_atoms_on_one_spot_or_nowhere_are_as_in_the_model(transform, place):
         torch.testing.assert_close(result[name], expected[name], rtol=0, atol=0, equal_nan=True)
     assert result["forces"].isnan().any() or transform is Soft
     assert not torch.equal(result["forces"], whole["forces"])
-    graph = graph_of(molecule(PAIR), CUTOFF)
+    graph = make_graph(molecule(PAIR), CUTOFF)
     assert torch.equal(fused(graph)["forces"], whole["forces"])  # and kernels go on
 
 
@@ -190,7 +190,7 @@ def test_atoms_on_one_spot_or_nowhere_are_as_in_the_model(transform, place):
 def test_edges_of_atoms_that_are_not_there_are_refused_as_by_the_model(atom, end):
     eager = potential(SMALL)
     fused = compiled(eager)
-    graph = graph_of(Atoms("CO2", [[0, 0, 0], [1.2, 0, 0], [-1.2, 0, 0]]), CUTOFF)
+    graph = make_graph(Atoms("CO2", [[0, 0, 0], [1.2, 0, 0], [-1.2, 0, 0]]), CUTOFF)
     fused(graph)
     graph.edge_index[end, -1] = atom
     with pytest.raises(IndexError):
@@ -201,10 +201,10 @@ def test_edges_of_atoms_that_are_not_there_are_refused_as_by_the_model(atom, end
 
 def test_a_strange_first_structure_does_not_discredit_kernels():
     of = potential({"hidden_irreps": "2x0e"})
-    fused, graph = compiled(of), graph_of(molecule(PAIR), CUTOFF)
+    fused, graph = compiled(of), make_graph(molecule(PAIR), CUTOFF)
     graph.pos[1] = np.nan
     assert fused(graph)["forces"].isnan().any()
-    graph = graph_of(molecule(PAIR), CUTOFF)
+    graph = make_graph(molecule(PAIR), CUTOFF)
     same(fused(graph), of(graph), 1e-8)
     assert fused.radial_error > 0
 
@@ -212,13 +212,13 @@ def test_a_strange_first_structure_does_not_discredit_kernels():
 def test_one_atom_has_its_own_energy():
     of = potential({"baseline": heads()})
     of.head = "fine"
-    first = graph_of(Atoms("C", positions=[[0, 0, 0]]), CUTOFF)
+    first = make_graph(Atoms("C", positions=[[0, 0, 0]]), CUTOFF)
     same(compiled(of)(first), of(first), 1e-13)
 
 
 def test_atoms_that_become_others_in_place_are_noticed():
     of = potential({"hidden_irreps": "2x0e"})
-    fused, graph = compiled(of), graph_of(molecule(PAIR), CUTOFF)
+    fused, graph = compiled(of), make_graph(molecule(PAIR), CUTOFF)
     before = fused(graph)
     graph.atomic_numbers[0] = 8 if graph.atomic_numbers[0] == 6 else 6
     after = fused(graph)

@@ -12,7 +12,7 @@ from atomgraph.compiled.kernel_graph import GRAPH_SOURCE, ElementOrder, KernelGr
 from atomgraph.kernels import compiled
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.repulsion.zbl import ZBL
-from atomgraph.testing.graphs import graph_of
+from atomgraph.testing.graphs import make_graph
 
 pytestmark = needs_compiler
 CUTOFF, N, DEGREE = 4.0, 33, 5
@@ -28,7 +28,7 @@ def library(dtype):
 
 def frames(dtype):
     for atoms in (molecule(ELEMENTS, 12), crystal(ELEMENTS[1:])):
-        graph = graph_of(atoms, CUTOFF)
+        graph = make_graph(atoms, CUTOFF)
         rows = torch.tensor([NUMBERS.index(z) for z in graph.atomic_numbers.tolist()])
         yield KernelGraph.of(library(dtype), graph, ElementOrder.by_element(rows), CUTOFF, dtype)
 
@@ -97,7 +97,7 @@ def test_zbl_is_the_models(p, dtype):
 def test_threads_do_not_change_a_bit():
     kernel, before = Tables(), torch.get_num_threads()
     kernel.bind(library(torch.float64))
-    graph = graph_of(molecule(ELEMENTS, 300), CUTOFF)
+    graph = make_graph(molecule(ELEMENTS, 300), CUTOFF)
     rows = torch.tensor([NUMBERS.index(z) for z in graph.atomic_numbers.tolist()])
     kernel_graph = KernelGraph.of(library(torch.float64), graph, ElementOrder.by_element(rows), CUTOFF, torch.float64)
     try:

@@ -9,7 +9,7 @@ from atomgraph.compiled.kernel_graph import GRAPH_SOURCE, DegenerateEdge, Elemen
 from atomgraph.graph.geometry import edge_vectors
 from atomgraph.kernels import compiled
 from atomgraph.nn.elements import ElementTable
-from atomgraph.testing.graphs import ELEMENTS, batch_of, crystal, graph_of, molecule, slab
+from atomgraph.testing.graphs import ELEMENTS, crystal, make_batch, make_graph, molecule, slab
 
 pytestmark = needs_compiler
 CUTOFF, LISTED = 3.5, 4.2  # the graph's edges reach beyond
@@ -39,7 +39,7 @@ def on_threads(request, monkeypatch):
 
 @pytest.fixture
 def batch():
-    return batch_of([graph_of(first, LISTED) for first in (crystal(), molecule(), slab())])
+    return make_batch([make_graph(first, LISTED) for first in (crystal(), molecule(), slab())])
 
 
 def order_of(graph):
@@ -92,7 +92,7 @@ def test_gradients_by_edges_give_forces_and_virials(library, batch, dtype, on_th
 
 
 def test_threads_change_no_bit(library, dtype, monkeypatch):
-    batch = batch_of([graph_of(first, LISTED) for first in [crystal(), slab()] * 5])
+    batch = make_batch([make_graph(first, LISTED) for first in [crystal(), slab()] * 5])
     monkeypatch.setattr(frame_file, "PARALLEL_FROM", 0)
     before, results = torch.get_num_threads(), []
     try:
@@ -139,14 +139,14 @@ def neighbour_not_there(graph):
 
 @pytest.mark.parametrize("fault", [not_finite, on_one_spot, centre_not_there, neighbour_not_there])
 def test_edges_without_direction_go_to_the_model(library, dtype, fault, on_threads):
-    graph = graph_of(crystal(), LISTED)
+    graph = make_graph(crystal(), LISTED)
     fault(graph)
     with pytest.raises(DegenerateEdge):
         frame_of(library, graph, dtype)
 
 
 def test_a_structure_without_edges_has_an_empty_frame(library, dtype, on_threads):
-    graph = graph_of(molecule(n_atoms=1), LISTED)
+    graph = make_graph(molecule(n_atoms=1), LISTED)
     result = frame_of(library, graph, dtype)
     gradient, virial = result.collect(library, result.vector, graph)
     assert result.n_edges == 0 and not gradient.any() and not virial.any()

@@ -19,8 +19,8 @@ from atomgraph.kernels import KernelWarning
 from atomgraph.kernels import warnings as kernel_warnings
 from atomgraph.loading import as_dtype
 from atomgraph.models import GCN, MACE
-from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of, molecule
-from atomgraph.testing.measures import generic
+from atomgraph.testing.graphs import ELEMENTS, crystal, make_graph, molecule
+from atomgraph.testing.measures import randomise
 
 CUTOFF = 3.5
 
@@ -47,12 +47,12 @@ def tiny(**options):
 
 @pytest.fixture
 def potential():
-    return Potential(generic(tiny().double())).eval()
+    return Potential(randomise(tiny().double())).eval()
 
 
 @pytest.fixture
 def graph():
-    return graph_of(crystal(), CUTOFF)
+    return make_graph(crystal(), CUTOFF)
 
 
 @pytest.fixture
@@ -189,7 +189,7 @@ def test_kernels_in_float32_are_made_of_the_weights_as_they_are_stored(potential
     single = atomgraph.compile(potential, dtype="float32")
     of_rounded = atomgraph.compile(deepcopy(potential).float(), dtype="float32")
     rounded, expected = (
-        first(graph_of(crystal(), first.cutoff + 0.5))["forces"].numpy() for first in (of_rounded, single)
+        first(make_graph(crystal(), first.cutoff + 0.5))["forces"].numpy() for first in (of_rounded, single)
     )
     calculator = Calculator(potential, dtype=dtype, compile=compile)
     with torch.no_grad():

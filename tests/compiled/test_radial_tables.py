@@ -18,7 +18,7 @@ from atomgraph.kernels import KernelWarning
 from atomgraph.models import MACE
 from atomgraph.nn.equivariant.distance_transform import Agnesi, Soft
 from atomgraph.ops.piecewise import evaluate_pieces
-from atomgraph.testing.measures import constructed, generic
+from atomgraph.testing.measures import construct, randomise
 
 ELEMENTS = ["H", "O"]
 CUTOFF = 4.0
@@ -36,8 +36,8 @@ def interaction(kind, seed, gain):
     radial = {"n_radial": 8, "transform": options.pop("transform", None)}
     interaction = options.pop("interaction", "density_residual")
     arguments = {"hidden_irreps": "4x0e+4x1o", "l_max": 2, "order": 2, "radial": radial, "interaction": interaction}
-    model = constructed(lambda: MACE(ELEMENTS, CUTOFF, **arguments)).double()
-    result = generic(model, seed).branches[0].layers[1].interaction.eval().requires_grad_(False)
+    model = construct(lambda: MACE(ELEMENTS, CUTOFF, **arguments)).double()
+    result = randomise(model, seed).branches[0].layers[1].interaction.eval().requires_grad_(False)
     for parameter in result.network.parameters():
         parameter *= gain
     return result

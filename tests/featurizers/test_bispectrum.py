@@ -9,7 +9,7 @@ from atomgraph.featurizers import Bispectrum
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.testing import FeaturizerLaws
-from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of, sample_structures
+from atomgraph.testing.graphs import ELEMENTS, crystal, make_graph, sample_structures
 
 RADII = {"H": 0.4, "C": 0.5, "O": 0.45, "Si": 0.5}
 WEIGHTS = {"H": 0.4, "C": 1.0, "O": -0.7, "Si": 1.3}
@@ -56,7 +56,7 @@ class TestBispectrumWithoutSwitch(FeaturizerLaws):
 
 def components(atoms, *arguments, dtype=torch.float64, **settings):
     featurizer = Bispectrum(*arguments, **settings)
-    graph = graph_of(atoms, featurizer.cutoff)
+    graph = make_graph(atoms, featurizer.cutoff)
     return featurizer(graph, Edges.of(graph, ElementTable(featurizer.elements), dtype))
 
 
@@ -185,6 +185,6 @@ def test_tables_can_contain_more_elements_than_the_model():
     every = Bispectrum(["Si"], 4.0, radii={"Si": 0.6, "Cu": 0.4}, weights={"Si": 1.0, "Cu": 2.0})
     assert every.cutoff == pytest.approx(4.8, rel=1e-15)
     few = Bispectrum(["Si"], 4.0, radii={"Si": 0.6})
-    graph = graph_of(ase.Atoms("Si3", [[0, 0, 0], [0, 0, 2.4], [0, 2.0, 1.0]]), 4.8)
+    graph = make_graph(ase.Atoms("Si3", [[0, 0, 0], [0, 0, 2.4], [0, 2.0, 1.0]]), 4.8)
     edges = Edges.of(graph, ElementTable(["Si"]), torch.float64)
     torch.testing.assert_close(every(graph, edges), few(graph, edges), rtol=0, atol=0)

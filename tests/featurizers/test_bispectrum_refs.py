@@ -9,7 +9,7 @@ from helpers.references import agree, reference
 from atomgraph.featurizers import Bispectrum
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
-from atomgraph.testing.graphs import graph_of
+from atomgraph.testing.graphs import make_graph
 
 pytestmark = pytest.mark.refs
 
@@ -27,7 +27,7 @@ def atoms_of(arrays, case):
 
 def described(featurizer, atoms):
     """Features, and the edges with gradients asked for."""
-    graph = graph_of(atoms, featurizer.cutoff)
+    graph = make_graph(atoms, featurizer.cutoff)
     edges = Edges.of(graph, ElementTable(featurizer.elements), torch.float64)
     edges.vector.requires_grad_(True)
     object.__setattr__(edges, "length", torch.linalg.vector_norm(edges.vector, dim=1))

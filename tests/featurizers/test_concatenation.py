@@ -9,7 +9,7 @@ from atomgraph.featurizers import Concatenation, ElementEmbedding, RadialDensity
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.testing import FeaturizerLaws
-from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of
+from atomgraph.testing.graphs import ELEMENTS, crystal, make_graph
 
 
 class TestConcatenation(FeaturizerLaws):
@@ -19,7 +19,7 @@ class TestConcatenation(FeaturizerLaws):
 
 def test_columns_are_those_of_the_parts_in_order():
     near, far, own = RadialDensity(ELEMENTS, 3.0, 2), RadialDensity(ELEMENTS, 4.0, 3), ElementEmbedding(ELEMENTS, 3)
-    graph = graph_of(crystal(), 4.0)
+    graph = make_graph(crystal(), 4.0)
     edges = Edges.of(graph, ElementTable(ELEMENTS), torch.float32)
     together = Concatenation([near, own, far])
     assert torch.equal(together(graph, edges), torch.cat([part(graph, edges) for part in (near, own, far)], dim=1))

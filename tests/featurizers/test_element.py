@@ -8,7 +8,7 @@ from atomgraph.featurizers import ElementEmbedding
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.testing import FeaturizerLaws
-from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of
+from atomgraph.testing.graphs import ELEMENTS, crystal, make_graph
 
 
 class TestElementEmbedding(FeaturizerLaws):
@@ -17,7 +17,7 @@ class TestElementEmbedding(FeaturizerLaws):
 
 
 def test_features_depend_on_the_element_only():
-    graph = graph_of(crystal(), 4.0)
+    graph = make_graph(crystal(), 4.0)
     h = ElementEmbedding(ELEMENTS, channels=3)(graph, Edges.of(graph, ElementTable(ELEMENTS), torch.float32))
     z = graph.atomic_numbers
     assert torch.equal((h[:, None] == h[None]).all(dim=2), z[:, None] == z[None])

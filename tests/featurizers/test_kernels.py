@@ -10,7 +10,7 @@ from atomgraph.featurizers import PairKernel, TripleKernel
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.testing import FeaturizerLaws
-from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of
+from atomgraph.testing.graphs import ELEMENTS, crystal, make_graph
 
 
 class TestPairKernel(FeaturizerLaws):
@@ -50,7 +50,7 @@ def fade(r, cutoff, width):
 
 def test_pair_kernel_equals_its_explicit_sum():
     atoms = crystal()
-    graph, featurizer = graph_of(atoms, 3.5), PairKernel(ELEMENTS, 3.5, ["H", "O"], n_points=4).double()
+    graph, featurizer = make_graph(atoms, 3.5), PairKernel(ELEMENTS, 3.5, ["H", "O"], n_points=4).double()
     expected = np.zeros((len(atoms), 4))
     for i in range(len(atoms)):
         for j, vector in zip(*neighbours(graph, i), strict=True):
@@ -63,7 +63,7 @@ def test_pair_kernel_equals_its_explicit_sum():
 
 def test_triple_kernel_equals_its_explicit_sum():
     atoms = crystal()
-    graph, featurizer = graph_of(atoms, 3.5), TripleKernel(ELEMENTS, 3.5, "O", ["H", "Si"], n_points=4).double()
+    graph, featurizer = make_graph(atoms, 3.5), TripleKernel(ELEMENTS, 3.5, "O", ["H", "Si"], n_points=4).double()
     expected = np.zeros((len(atoms), 4))
     for i in range(len(atoms)):
         rows, vectors = neighbours(graph, i)
@@ -85,7 +85,7 @@ def test_triple_kernel_equals_its_explicit_sum():
     ids=["pairs", "triples"],
 )
 def test_second_derivatives(featurizer):
-    graph = graph_of(ase.Atoms("CO2", [[0, 0, 0], [0.2, 0.1, 1.9], [1.5, -1.0, 0.3]]), 3.0)
+    graph = make_graph(ase.Atoms("CO2", [[0, 0, 0], [0.2, 0.1, 1.9], [1.5, -1.0, 0.3]]), 3.0)
 
     def of(pos):
         moved = graph.clone()

@@ -6,7 +6,7 @@ from atomgraph.featurizers import NodeEmbedding
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.testing import FeaturizerLaws
-from atomgraph.testing.graphs import ELEMENTS, batch_of, graph_of, molecule
+from atomgraph.testing.graphs import ELEMENTS, make_batch, make_graph, molecule
 
 STATES = {
     "total_charge": {"type": "categorical", "num_classes": 5, "offset": 2, "emb_dim": 3, "per": "graph"},
@@ -31,13 +31,13 @@ def embedded(part, graph):
 def graph_with(**info):
     atoms = molecule()
     atoms.info.update(info)
-    return graph_of(atoms, 3.0)
+    return make_graph(atoms, 3.0)
 
 
 def test_each_structure_of_a_batch_has_its_own_charge_and_spin():
     part = NodeEmbedding(ELEMENTS, 4, STATES).double()
     graphs = [graph_with(), graph_with(charge=-1), graph_with(total_charge=-1, spin=3)]
-    together = embedded(part, batch_of(graphs))
+    together = embedded(part, make_batch(graphs))
     alone = torch.cat([embedded(part, graph) for graph in graphs])
     torch.testing.assert_close(together, alone, rtol=1e-14, atol=1e-14)
     first, second, third = together.split(graphs[0].n_atoms)

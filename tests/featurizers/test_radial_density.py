@@ -12,7 +12,7 @@ from atomgraph.nn.elements import ElementTable
 from atomgraph.ops.cutoff import cosine_cutoff, polynomial_cutoff
 from atomgraph.ops.radial_basis import bessel, gaussian
 from atomgraph.testing import FeaturizerLaws
-from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of
+from atomgraph.testing.graphs import ELEMENTS, crystal, make_graph
 
 
 class TestRadialDensity(FeaturizerLaws):
@@ -31,7 +31,7 @@ class TestRadialDensityChebyshev(FeaturizerLaws):
 
 
 def density(featurizer, atoms, elements=ELEMENTS, cutoff=4.0):
-    graph = graph_of(atoms, cutoff)
+    graph = make_graph(atoms, cutoff)
     return featurizer(graph, Edges.of(graph, ElementTable(elements), torch.float64))
 
 
@@ -41,7 +41,7 @@ def density(featurizer, atoms, elements=ELEMENTS, cutoff=4.0):
 )
 def test_features_equal_the_explicit_sum_over_pairs(basis, envelope, radial, fade):
     atoms, cutoff, n_radial = crystal(), 4.0, 3
-    graph = graph_of(atoms, cutoff)
+    graph = make_graph(atoms, cutoff)
     expected = np.zeros((len(atoms), len(ELEMENTS), n_radial))
     for (neighbour, centre), shift in zip(graph.edge_index.T.tolist(), graph.cell_shift.numpy(), strict=True):
         vector = atoms.positions[centre] - atoms.positions[neighbour] + shift @ atoms.cell.array

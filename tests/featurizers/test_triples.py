@@ -8,12 +8,12 @@ import torch
 from atomgraph.featurizers.triples import iterate_triples
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
-from atomgraph.testing.graphs import ELEMENTS, batch_of, graph_of, sample_structures
+from atomgraph.testing.graphs import ELEMENTS, make_batch, make_graph, sample_structures
 
 
 @pytest.mark.parametrize("portion_size", [1, 50, 2**20])
 def test_every_pair_of_edges_of_an_atom_occurs_once(portion_size):
-    graph = batch_of([graph_of(atoms, 3.0) for atoms in sample_structures().values()])
+    graph = make_batch([make_graph(atoms, 3.0) for atoms in sample_structures().values()])
     edges = Edges.of(graph, ElementTable(ELEMENTS), torch.float64)
     portions = list(iterate_triples(edges, portion_size))
     result = [
@@ -40,6 +40,6 @@ def test_every_pair_of_edges_of_an_atom_occurs_once(portion_size):
 
 
 def test_atoms_with_fewer_than_two_neighbours_have_no_triples():
-    graph = graph_of(sample_structures()["molecule"][:1], 3.0)
+    graph = make_graph(sample_structures()["molecule"][:1], 3.0)
     (portion,) = iterate_triples(Edges.of(graph, ElementTable(ELEMENTS), torch.float64))
     assert len(portion.first_edge) == len(portion.second_edge) == 0

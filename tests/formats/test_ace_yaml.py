@@ -14,7 +14,7 @@ from atomgraph import Potential, load
 from atomgraph.errors import FormatError
 from atomgraph.formats import ace_yaml
 from atomgraph.formats.hints import FileHints
-from atomgraph.testing.graphs import graph_of
+from atomgraph.testing.graphs import make_graph
 
 TEXT = """global:
   DeltaSplineBins: 0.001
@@ -354,7 +354,7 @@ def test_equal_to_python_ace(name):
             stress = arrays[f"{case}/stress"]
             tolerance = max(tolerance, 1e-10 * np.abs(stress).max())
             agree(name, "stress", result["stress"], stress, atol=tolerance, case=case)
-        h = potential.descriptors(graph_of(atoms, potential.cutoff)).detach().numpy()
+        h = potential.descriptors(make_graph(atoms, potential.cutoff)).detach().numpy()
         compare_projections(h, arrays[f"{case}/B_projections"], case)
 
 

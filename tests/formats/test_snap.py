@@ -16,7 +16,7 @@ from atomgraph.models import SNAP, Baseline, Branch, EnergyModel
 from atomgraph.nn.repulsion.zbl import ZBL
 from atomgraph.potential import Potential
 from atomgraph.readouts import Linear
-from atomgraph.testing.graphs import crystal, graph_of, molecule
+from atomgraph.testing.graphs import crystal, make_graph, molecule
 
 MLEARN = [f"Mo@{name}" for name in ("mo15_vac", "mo1_tri", "mo54", "one_Mo", "two_Mo")]
 MLEARN += [f"Si@{name}" for name in ("one_Si", "si2_tri", "si64", "si8", "two_Si", "two_far_Si")]
@@ -61,9 +61,9 @@ def test_either_file_finds_the_other(files, suffix):
 def test_an_atom_alone_has_lammps_energy(files):
     """β₀ + Σ β B with B = 2j + 1 of an atom alone; only β₀ where bzeroflag is 1, which is LAMMPS's default."""
     model, _ = read(files())
-    assert model(graph_of(ase.Atoms("Si"), 4.0)).item() == pytest.approx(-4.5 + 1 + 2 * 2 + 0.3 * 3 + 4 * 3 + 5 * 3)
+    assert model(make_graph(ase.Atoms("Si"), 4.0)).item() == pytest.approx(-4.5 + 1 + 2 * 2 + 0.3 * 3 + 4 * 3 + 5 * 3)
     model, _ = read(files(parameters=PARAMETERS.replace("bzeroflag 0", "")))
-    assert model(graph_of(ase.Atoms("Si"), 4.0)).item() == pytest.approx(-4.5)
+    assert model(make_graph(ase.Atoms("Si"), 4.0)).item() == pytest.approx(-4.5)
 
 
 VARIANTS = {
@@ -109,7 +109,7 @@ def test_coefficients_with_lammps_forces_that_are_no_gradients_give_a_warning(fi
         warnings.simplefilter("error")
         again, metadata = read(path)
     assert "forces" not in metadata["origin"]
-    graph = graph_of(ase.Atoms("SiCC", positions=[[0, 0, 0], [1.1, 1.2, 0.3], [-1.0, 1.5, 0.2]]), 4.0)
+    graph = make_graph(ase.Atoms("SiCC", positions=[[0, 0, 0], [1.1, 1.2, 0.3], [-1.0, 1.5, 0.2]]), 4.0)
     torch.testing.assert_close(again(graph), model(graph), rtol=1e-12, atol=1e-12)
 
 
@@ -119,7 +119,7 @@ def test_energies_of_atoms_and_scale_go_into_the_coefficients(tmp_path):
     model.baseline.set_scale(0.7, shift=0.4)
     again, _ = read(snap.write(model, tmp_path / "x")[0])
     atoms = ase.Atoms("CSi", positions=[[0, 0, 0], [1.1, 1.2, 0.3]])
-    graph = graph_of(atoms, 3.3)
+    graph = make_graph(atoms, 3.3)
     torch.testing.assert_close(again(graph), model(graph), rtol=1e-13, atol=1e-13)
 
 
@@ -238,7 +238,7 @@ def test_equal_to_lammps_on_mlearns_models(kind, case):
     atoms = ase.Atoms(**{key: arrays[f"{case}/{key}"] for key in ("numbers", "positions", "cell", "pbc")})
     (result,) = Potential(model).predict([atoms])
     assert result["energy"] == pytest.approx(float(arrays[f"{case}/energy"]), rel=0, abs=1e-9 * len(atoms))
-    file, local = f"lammps_mlearn_{kind}", model(graph_of(atoms, model.cutoff)).detach()
+    file, local = f"lammps_mlearn_{kind}", model(make_graph(atoms, model.cutoff)).detach()
     agree(file, "atomic energy", local, arrays[f"{case}/atomic_energy"], atol=1e-9, case=case)
     agree(file, "forces", result["forces"], arrays[f"{case}/forces"], atol=1e-9, case=case)
     if atoms.pbc.all():

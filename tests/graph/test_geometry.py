@@ -7,13 +7,13 @@ import torch
 from ase.build import bulk, graphene
 
 from atomgraph.graph.geometry import apply_strain, edge_vectors, volume
-from atomgraph.testing.graphs import batch_of, crystal, graph_of, molecule, sample_structures
+from atomgraph.testing.graphs import crystal, make_batch, make_graph, molecule, sample_structures
 
 
 @pytest.mark.parametrize("name", ["molecule", "crystal", "slab", "wire"])
 def test_vectors_point_from_the_neighbours_image_to_the_centre(name):
     atoms = sample_structures()[name]
-    graph = graph_of(atoms, 4.0)
+    graph = make_graph(atoms, 4.0)
     neighbour, centre = graph.edge_index.numpy()
     image = atoms.positions[neighbour] - graph.cell_shift.numpy() @ atoms.cell.array
     np.testing.assert_allclose(edge_vectors(graph).numpy(), atoms.positions[centre] - image, atol=1e-13)
@@ -22,12 +22,12 @@ def test_vectors_point_from_the_neighbours_image_to_the_centre(name):
 
 
 def test_vectors_of_a_batch_are_those_of_its_structures():
-    graphs = [graph_of(atoms, 4.0) for atoms in sample_structures().values()]
-    torch.testing.assert_close(edge_vectors(batch_of(graphs)), torch.cat([edge_vectors(graph) for graph in graphs]))
+    graphs = [make_graph(atoms, 4.0) for atoms in sample_structures().values()]
+    torch.testing.assert_close(edge_vectors(make_batch(graphs)), torch.cat([edge_vectors(graph) for graph in graphs]))
 
 
 def test_vectors_follow_positions_and_cell():
-    graph = graph_of(crystal(), 4.0)
+    graph = make_graph(crystal(), 4.0)
     pos, cell = graph.pos.clone().requires_grad_(), graph.cell.clone().requires_grad_()
 
     def vectors(pos, cell):
@@ -39,7 +39,7 @@ def test_vectors_follow_positions_and_cell():
 
 
 def test_strain_transforms_edge_vectors():
-    graph = graph_of(crystal(), 4.0)
+    graph = make_graph(crystal(), 4.0)
     strain = torch.tensor([[[0.02, 0.01, 0.0], [0.01, -0.03, 0.004], [0.0, 0.004, 0.01]]], dtype=torch.float64)
     moved = apply_strain(graph, graph.pos, strain)
     expected = edge_vectors(graph) @ (torch.eye(3, dtype=torch.float64) + strain[0])
@@ -48,21 +48,21 @@ def test_strain_transforms_edge_vectors():
 
 
 def test_an_antisymmetric_strain_is_only_a_rotation_and_does_nothing():
-    graph = graph_of(crystal(), 4.0)
+    graph = make_graph(crystal(), 4.0)
     turn = torch.tensor([[[0.0, 0.1, -0.2], [-0.1, 0.0, 0.3], [0.2, -0.3, 0.0]]], dtype=torch.float64)
     torch.testing.assert_close(edge_vectors(apply_strain(graph, graph.pos, turn)), edge_vectors(graph))
 
 
 def test_each_structure_of_a_batch_has_its_own_strain():
-    graphs = [graph_of(atoms, 4.0) for atoms in sample_structures().values()]
+    graphs = [make_graph(atoms, 4.0) for atoms in sample_structures().values()]
     strain = 0.01 * torch.randn(4, 3, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    together = batch_of(graphs)
+    together = make_batch(graphs)
     alone = [edge_vectors(apply_strain(g, g.pos, s[None])) for g, s in zip(graphs, strain, strict=True)]
     torch.testing.assert_close(edge_vectors(apply_strain(together, together.pos, strain)), torch.cat(alone))
 
 
 def test_strain_does_not_change_the_graph_of_the_caller():
-    graph = graph_of(crystal(), 4.0)
+    graph = make_graph(crystal(), 4.0)
     pos, cell, fields = graph.pos, graph.cell, set(graph.keys())
     kept = pos.clone(), cell.clone()
     apply_strain(graph, graph.pos + 1.0, torch.ones(1, 3, 3, dtype=torch.float64, requires_grad=True))
@@ -72,9 +72,9 @@ def test_strain_does_not_change_the_graph_of_the_caller():
 
 def test_volume_is_that_of_the_cell():
     atoms = bulk("Si", cubic=True)
-    assert volume(graph_of(atoms, 3.0)).tolist() == pytest.approx([5.43**3])
+    assert volume(make_graph(atoms, 3.0)).tolist() == pytest.approx([5.43**3])
     atoms.set_cell(atoms.cell.array[[1, 0, 2]], scale_atoms=False)  # left-handed
-    assert volume(graph_of(atoms, 3.0)).tolist() == pytest.approx([5.43**3])
+    assert volume(make_graph(atoms, 3.0)).tolist() == pytest.approx([5.43**3])
 
 
 def test_volume_without_three_cell_vectors_is_nan():
@@ -87,6 +87,6 @@ def test_volume_without_three_cell_vectors_is_nan():
     assert np.linalg.det(flat.cell.array) != 0  # not quite, to a computer
     wire = ase.Atoms("Au", cell=[3, 0, 0], pbc=[True, False, False])
     without = [molecule(), in_a_box, graphene(vacuum=None), wire, flat]
-    result = volume(batch_of([graph_of(atoms, 3.0) for atoms in [*without, graphene(vacuum=5.0)]]))
+    result = volume(make_batch([make_graph(atoms, 3.0) for atoms in [*without, graphene(vacuum=5.0)]]))
     assert result[:5].isnan().all()
     assert result[5].item() == pytest.approx(graphene(vacuum=5.0).get_volume())

@@ -5,11 +5,11 @@ from atomgraph.errors import WiringError
 from atomgraph.layers import Envelope, GaussianShells
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
-from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of
+from atomgraph.testing.graphs import ELEMENTS, crystal, make_graph
 
 
 def edges_of(cutoff=4.0):
-    return Edges.of(graph_of(crystal(), cutoff), ElementTable(ELEMENTS), torch.float64)
+    return Edges.of(make_graph(crystal(), cutoff), ElementTable(ELEMENTS), torch.float64)
 
 
 @pytest.mark.parametrize("adjacency", [Envelope(3.0), GaussianShells(5, 3.0)], ids=["envelope", "shells"])

@@ -6,7 +6,7 @@ from atomgraph.layers import AtomWise
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.testing import LayerLaws
-from atomgraph.testing.graphs import ELEMENTS, graph_of, molecule
+from atomgraph.testing.graphs import ELEMENTS, make_graph, molecule
 
 
 class TestAtomWise(LayerLaws):
@@ -20,7 +20,7 @@ class TestAtomWiseWithHiddenLayers(LayerLaws):
 
 
 def test_equal_features_become_different_for_different_elements():
-    graph = graph_of(molecule(), 3.0)
+    graph = make_graph(molecule(), 3.0)
     edges = Edges.of(graph, ElementTable(ELEMENTS), torch.float64)
     h = AtomWise(ELEMENTS, 2, 2).double()(torch.ones(graph.n_atoms, 2, dtype=torch.float64), graph, edges)
     assert len(h.unique(dim=0)) == len(edges.element.unique())

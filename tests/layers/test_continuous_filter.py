@@ -11,7 +11,7 @@ from atomgraph.nn import RadialEmbedding
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.testing import LayerLaws
-from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of
+from atomgraph.testing.graphs import ELEMENTS, crystal, make_graph
 
 
 class TestContinuousFilter(LayerLaws):
@@ -26,7 +26,7 @@ class TestInteractionBlock(LayerLaws):
 
 
 def test_output_equals_formula_for_each_atom():
-    graph = graph_of(crystal(), 3.0)
+    graph = make_graph(crystal(), 3.0)
     edges = Edges.of(graph, ElementTable(ELEMENTS), torch.float64)
     h = torch.randn(graph.n_atoms, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     layer = ContinuousFilter(ELEMENTS, 2, 3.0, n_filters=3).double()

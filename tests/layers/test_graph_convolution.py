@@ -7,7 +7,7 @@ from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.ops.cutoff import polynomial_cutoff
 from atomgraph.testing import LayerLaws
-from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of
+from atomgraph.testing.graphs import ELEMENTS, crystal, make_graph
 
 
 class TestGraphConvolution(LayerLaws):
@@ -27,7 +27,7 @@ class TestGraphConvolutionOfAtomsThatCountThemselves(LayerLaws):
 
 def test_output_equals_formula_for_each_atom():
     """h'_v = σ(W · mean of the neighbours + B · h_v), the mean by 1 + Σ f, written out with loops."""
-    graph = graph_of(crystal(), 3.0)
+    graph = make_graph(crystal(), 3.0)
     edges = Edges.of(graph, ElementTable(ELEMENTS), torch.float64)
     h = torch.randn(graph.n_atoms, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     layer = GraphConvolution(3, 2, cutoff=3.0).double()

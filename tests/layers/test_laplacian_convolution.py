@@ -6,7 +6,7 @@ from atomgraph.layers import GaussianShells, LaplacianConvolution, PolynomialFil
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.testing import LayerLaws
-from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of
+from atomgraph.testing.graphs import ELEMENTS, crystal, make_graph
 
 
 class TestLaplacianConvolution(LayerLaws):
@@ -25,7 +25,7 @@ class TestLaplacianConvolutionWithShells(LayerLaws):
 
 
 def test_layer_is_a_filter_of_degree_one():
-    graph = graph_of(crystal(), 3.0)
+    graph = make_graph(crystal(), 3.0)
     edges = Edges.of(graph, ElementTable(ELEMENTS), torch.float64)
     h = torch.randn(graph.n_atoms, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     convolution = LaplacianConvolution(3, 5, cutoff=3.0).double()
@@ -37,7 +37,7 @@ def test_layer_is_a_filter_of_degree_one():
 
 def test_equal_features_do_not_diffuse_with_self_loops():
     """With the random walk's Laplacian, features equal everywhere stay equal everywhere: no forces could come of them."""
-    graph = graph_of(crystal(), 3.0)
+    graph = make_graph(crystal(), 3.0)
     edges = Edges.of(graph, ElementTable(ELEMENTS), torch.float64)
     layer = LaplacianConvolution(3, 2, cutoff=3.0, laplacian="random_walk", normalisation="self_loop").double()
     h = layer(torch.ones(graph.n_atoms, 3, dtype=torch.float64), graph, edges)

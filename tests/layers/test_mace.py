@@ -10,7 +10,7 @@ from atomgraph.nn import Agnesi, RadialEmbedding, Soft
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.testing import LayerLaws
-from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of
+from atomgraph.testing.graphs import ELEMENTS, crystal, make_graph
 
 
 def layer(irreps_in="2x0e+2x1o", irreps_out="2x0e+2x1o", **arguments):
@@ -86,7 +86,7 @@ class TestChebyshevOfOneLayerNetworks(LayerLaws):
 @pytest.mark.parametrize("interaction", INTERACTIONS)
 def test_a_layer_of_float32_agrees_with_float64(interaction):
     torch.manual_seed(0)
-    part, graph = layer(interaction=interaction), graph_of(crystal(), 3.0)
+    part, graph = layer(interaction=interaction), make_graph(crystal(), 3.0)
     h = torch.randn(graph.n_atoms, part.irreps_in.dim)
     edges = [Edges.of(graph, ElementTable(ELEMENTS), dtype) for dtype in (torch.float32, torch.float64)]
     single = part(h, graph, edges[0])
@@ -96,7 +96,7 @@ def test_a_layer_of_float32_agrees_with_float64(interaction):
 
 
 def test_mean_number_of_neighbours_excludes_isolated_atoms():
-    part, graph = layer(), graph_of(crystal(), 3.0)
+    part, graph = layer(), make_graph(crystal(), 3.0)
     edges = Edges.of(graph, ElementTable(ELEMENTS), torch.float32)
     part.update_statistics(torch.zeros(graph.n_atoms, 8), graph, edges)
     part.finalize()

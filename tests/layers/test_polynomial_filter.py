@@ -6,7 +6,7 @@ from atomgraph.layers import GaussianShells, PolynomialFilter
 from atomgraph.layers.adjacency import Adjacency
 from atomgraph.nn.edges import Edges
 from atomgraph.testing import LayerLaws
-from atomgraph.testing.graphs import crystal, graph_of
+from atomgraph.testing.graphs import crystal, make_graph
 
 # The labelled graph of the lecture: six nodes, seven bonds, both directions, sorted by centre.
 BONDS = [(0, 1), (0, 4), (1, 2), (1, 4), (2, 3), (3, 4), (3, 5)]
@@ -110,7 +110,7 @@ def test_atoms_beyond_k_edges_have_no_influence():
 
 def test_monomial_and_chebyshev_filters_span_the_same_functions():
     """L = 1 + T₁ and L² = 1.5 + 2 T₁ + 0.5 T₂ with λ_max = 2, so the weights of one give those of the other."""
-    graph = graph_of(crystal(), 3.0)
+    graph = make_graph(crystal(), 3.0)
     edges = Edges.of(graph, _table(), torch.float64)
     h = torch.randn(graph.n_atoms, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     monomial = PolynomialFilter(3, 3, cutoff=3.0).double()

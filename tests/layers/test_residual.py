@@ -7,7 +7,7 @@ from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.readouts import Linear
 from atomgraph.testing import LayerLaws
-from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of
+from atomgraph.testing.graphs import ELEMENTS, crystal, make_graph
 
 
 class TestResidual(LayerLaws):
@@ -16,7 +16,7 @@ class TestResidual(LayerLaws):
 
 
 def test_zero_inner_layer_leaves_features_unchanged():
-    graph = graph_of(crystal(), 3.0)
+    graph = make_graph(crystal(), 3.0)
     layer = Residual(GraphConvolution(3, 3, cutoff=3.0)).double()
     with torch.no_grad():
         for parameter in layer.parameters():
@@ -26,7 +26,7 @@ def test_zero_inner_layer_leaves_features_unchanged():
 
 
 def test_inner_layer_is_calibrated():
-    graph = graph_of(crystal(), 3.0)
+    graph = make_graph(crystal(), 3.0)
     edges = Edges.of(graph, ElementTable(ELEMENTS), torch.float64)
     h = 3.0 + torch.randn(graph.n_atoms, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     alone, inside = Standardize(ELEMENTS, 2).double(), Residual(Standardize(ELEMENTS, 2)).double()

@@ -5,7 +5,7 @@ from atomgraph.layers import Standardize
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.testing import LayerLaws
-from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of, molecule
+from atomgraph.testing.graphs import ELEMENTS, crystal, make_graph, molecule
 
 
 class TestStandardize(LayerLaws):
@@ -14,7 +14,7 @@ class TestStandardize(LayerLaws):
 
 
 def seen(*structures):
-    graphs = [graph_of(atoms, 3.0) for atoms in structures]
+    graphs = [make_graph(atoms, 3.0) for atoms in structures]
     return [(graph, Edges.of(graph, ElementTable(ELEMENTS), torch.float64)) for graph in graphs]
 
 

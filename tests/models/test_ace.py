@@ -7,7 +7,7 @@ from atomgraph.errors import WiringError
 from atomgraph.models import ACE, Baseline
 from atomgraph.nn.part import to_spec
 from atomgraph.testing import ModelLaws
-from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of
+from atomgraph.testing.graphs import ELEMENTS, crystal, make_graph
 
 
 class TestACE(ModelLaws):
@@ -41,7 +41,7 @@ def test_elements_and_a_cutoff_make_a_model():
 
 def test_energy_is_densities_of_functions_embedded():
     model = ACE(ELEMENTS, 3.5, n_max=(2, 1), l_max=(0, 1), function="FinnisSinclair").double()
-    graph = graph_of(crystal(), model.cutoff)
+    graph = make_graph(crystal(), model.cutoff)
     (h,) = model.features(graph)
     c = model.branches[0].readouts[0].weight[model.element_table(graph.atomic_numbers)]
     rho = torch.einsum("if,ifp->ip", h, c)

@@ -10,16 +10,16 @@ from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.nn.part import build, to_spec
 from atomgraph.nn.repulsion.zbl import ZBL
-from atomgraph.testing.graphs import ELEMENTS, batch_of, crystal, generator, graph_of, molecule
+from atomgraph.testing.graphs import ELEMENTS, crystal, generator, make_batch, make_graph, molecule
 
 E0 = {"H": -13.6, "C": -1029.5, "O": -2041.9, "Si": -7870.1}
 
 
 def inputs(*structures, heads=(0,)):
-    graphs = [graph_of(atoms, 3.0) for atoms in structures]
+    graphs = [make_graph(atoms, 3.0) for atoms in structures]
     for graph, head in zip(graphs, heads, strict=False):
         graph.head = torch.tensor([head])
-    graph = batch_of(graphs)
+    graph = make_batch(graphs)
     return graph, Edges.of(graph, ElementTable(ELEMENTS), torch.float64)
 
 

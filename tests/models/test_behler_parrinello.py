@@ -11,7 +11,7 @@ from atomgraph.nn.part import to_spec
 from atomgraph.potential import Potential
 from atomgraph.readouts import Linear, PerElementMLP
 from atomgraph.testing import ModelLaws
-from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of, molecule
+from atomgraph.testing.graphs import ELEMENTS, crystal, make_graph, molecule
 
 RADIAL = [{"eta": 1.0, "shift": 1.0}, {"eta": 1.0, "shift": 2.0}]
 ANGULAR = [{"eta": 0.2, "zeta": 2, "lambda": 1}, {"eta": 0.2, "zeta": 1, "lambda": -1, "form": "narrow"}]
@@ -46,7 +46,7 @@ def test_elements_and_a_cutoff_make_a_model():
 
 def test_each_head_has_an_energy_of_its_own():
     model = BehlerParrinello(ELEMENTS, 3.0, radial=RADIAL, baseline=Baseline(ELEMENTS, heads=["pbe", "scan"]))
-    graph, energies = graph_of(crystal(), 3.0), []
+    graph, energies = make_graph(crystal(), 3.0), []
     for head in (0, 1):
         graph.head = torch.tensor([head])
         energies.append(model(graph))
@@ -55,7 +55,7 @@ def test_each_head_has_an_energy_of_its_own():
 
 def test_features_have_mean_zero_and_width_one_on_the_data_that_calibrated_it():
     model = BehlerParrinello(ELEMENTS, 3.0, radial=RADIAL, angular=ANGULAR).double()
-    graph = graph_of(crystal(), 3.0)
+    graph = make_graph(crystal(), 3.0)
     model.calibrate([graph])
     features = Potential(model).descriptors(graph)
     for row in range(len(ELEMENTS)):
@@ -69,9 +69,9 @@ def test_an_atom_feels_nothing_beyond_one_cutoff():
     atoms = molecule(n_atoms=3)
     atoms.positions[:] = [[0, 0, 0], [2.0, 0, 0], [4.0, 0, 0]]
     model = BehlerParrinello(ELEMENTS, 3.0, radial=RADIAL, angular=ANGULAR).double()
-    before = model(graph_of(atoms, 3.0))
+    before = model(make_graph(atoms, 3.0))
     atoms.positions[2] += [0.3, 0.2, 0.0]
-    after = model(graph_of(atoms, 3.0))
+    after = model(make_graph(atoms, 3.0))
     assert after[0] == before[0]
     assert after[1] != before[1]
 

@@ -23,7 +23,7 @@ from atomgraph.ops.cutoff import polynomial_cutoff
 from atomgraph.ops.scatter import sum_to
 from atomgraph.readouts import Linear, PerElementMLP
 from atomgraph.testing import ModelLaws
-from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of
+from atomgraph.testing.graphs import ELEMENTS, crystal, make_graph
 
 
 class VectorDensity(Featurizer):
@@ -98,7 +98,7 @@ class TestEquivariantFeatures(ModelLaws):
 def test_element_embeddings_become_physics_when_shells_weigh_the_messages():
     """Features equal on all atoms of a kind, but neighbours weighed by distance: forces on a crystal of one element."""
     torch.manual_seed(0)
-    graph = graph_of(crystal(), 3.0)
+    graph = make_graph(crystal(), 3.0)
     graph.atomic_numbers = torch.full_like(graph.atomic_numbers, 14)
     layers = [GraphConvolution(4, 4, 3.0, adjacency=GaussianShells(4, 3.0))]
     model = EnergyModel(ELEMENTS, Branch(3.0, ElementEmbedding(ELEMENTS, 4), layers, [Linear(4)]))
@@ -108,7 +108,7 @@ def test_element_embeddings_become_physics_when_shells_weigh_the_messages():
 
 
 def test_branches_add_up():
-    graph = graph_of(crystal(), 3.4)
+    graph = make_graph(crystal(), 3.4)
     first, second = gcn_branch(3.0), gcn_branch(3.4)
     both = EnergyModel(ELEMENTS, [first, second]).double()
     alone = [EnergyModel(ELEMENTS, branch).double()(graph) for branch in (first, second)]
@@ -127,11 +127,11 @@ def test_a_branch_is_blind_beyond_its_own_cutoff():
         def forward(self, graph, edges: Edges):
             return torch.bincount(edges.centre, minlength=edges.n_atoms)[:, None].to(edges.length)
 
-    graph = graph_of(crystal(), 4.0)
+    graph = make_graph(crystal(), 4.0)
     branch = Branch(2.5, Count(), readouts=[Linear(1)]).double()
     with torch.no_grad():
         branch.readouts[0].weight.fill_(1.0)
-    assert EnergyModel(ELEMENTS, branch)(graph).sum() == graph_of(crystal(), 2.5).n_edges
+    assert EnergyModel(ELEMENTS, branch)(graph).sum() == make_graph(crystal(), 2.5).n_edges
 
 
 @pytest.mark.parametrize(
@@ -182,11 +182,11 @@ def test_joints_that_do_not_fit_are_named(make, message):
 
 def test_irreps_fit_however_they_are_written():
     branch = Branch(3.0, VectorDensity(3.0), readouts=[Linear("4x0e+4x0e+8x1o")])
-    assert EnergyModel(ELEMENTS, branch).double()(graph_of(crystal(), 3.0)).shape == (len(crystal()),)
+    assert EnergyModel(ELEMENTS, branch).double()(make_graph(crystal(), 3.0)).shape == (len(crystal()),)
 
 
 def test_one_column_serves_all_heads_and_several_serve_one_each():
-    graph = graph_of(crystal(), 3.0)
+    graph = make_graph(crystal(), 3.0)
     for n_outputs in (1, 2):
         branch = Branch(3.0, VectorDensity(3.0), readouts=[Linear("8x0e+8x1o", n_outputs=n_outputs)])
         model = EnergyModel(ELEMENTS, branch, Baseline(ELEMENTS, ["pbe", "scan"])).double()
@@ -200,7 +200,7 @@ def test_one_column_serves_all_heads_and_several_serve_one_each():
 def test_a_graph_that_does_not_reach_is_refused_with_the_way_out():
     model = EnergyModel(ELEMENTS, gcn_branch(3.0))
     with pytest.raises(GraphError, match=r"up to 2.5 Å, the model needs 3.0 Å.*from_ase\(atoms, cutoff=3.0\)"):
-        model(graph_of(crystal(), 2.5))
+        model(make_graph(crystal(), 2.5))
 
 
 def test_unknown_elements_are_named():
@@ -208,11 +208,11 @@ def test_unknown_elements_are_named():
     gold = crystal()
     gold.symbols[0] = "Au"
     with pytest.raises(GraphError, match="unknown elements Au; this model knows H, C, O, Si"):
-        model(graph_of(gold, 3.0))
+        model(make_graph(gold, 3.0))
 
 
 def test_calibration_holds_the_edges_of_one_graph_at_a_time_and_an_iterator_is_as_good_as_a_list(monkeypatch):
-    graphs = [graph_of(crystal(seed=seed), 3.0) for seed in range(6)]
+    graphs = [make_graph(crystal(seed=seed), 3.0) for seed in range(6)]
     alive, most = weakref.WeakSet(), []
     built = EnergyModel.edges
 

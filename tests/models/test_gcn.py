@@ -10,7 +10,7 @@ from atomgraph.models import GCN, Baseline
 from atomgraph.nn.part import build, to_spec
 from atomgraph.potential import Potential
 from atomgraph.testing import ModelLaws
-from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of
+from atomgraph.testing.graphs import ELEMENTS, crystal, make_graph
 
 
 class TestGCNPolynomial(ModelLaws):
@@ -46,7 +46,7 @@ def test_forces_are_not_zero_on_a_rattled_crystal_of_one_element(convolution):
     silicon.rattle(0.05, seed=1)
     torch.manual_seed(0)
     potential = Potential(GCN(["Si"], cutoff=4.0, convolution=convolution, channels=8)).double().eval()
-    forces = potential(graph_of(silicon, 4.0))["forces"]
+    forces = potential(make_graph(silicon, 4.0))["forces"]
     assert forces.abs().min(dim=0).values.max() > 1e-6
     assert forces.sum(dim=0).abs().max() < 1e-12
 
@@ -60,7 +60,7 @@ def test_what_is_2k_plus_1_cutoffs_away_is_felt_and_what_is_further_is_not():
     for end in (0.0, 0.1):
         moved = chain.copy()
         moved.positions[5, 0] += end
-        energies.append(potential(graph_of(moved, 2.5))["node_energy"])
+        energies.append(potential(make_graph(moved, 2.5))["node_energy"])
     change = (energies[1] - energies[0]).abs()
     assert change[2] > 1e-9  # atom 5 is in the density of 4, two hops from 2
     assert (change[:2] == 0).all()
@@ -86,7 +86,7 @@ def test_calibration_standardises_the_density():
     model = GCN(ELEMENTS, 3.0, channels=4).double()
     atoms = crystal().repeat(2)
     atoms.rattle(0.2, seed=1)
-    graph = graph_of(atoms, 3.0)
+    graph = make_graph(atoms, 3.0)
     model.calibrate([graph])
     edges = model.edges(graph)
     branch = model.branches[0]

@@ -10,7 +10,7 @@ from atomgraph.nn import ZBL
 from atomgraph.nn.part import build, to_spec
 from atomgraph.potential import Potential
 from atomgraph.testing import ModelLaws
-from atomgraph.testing.graphs import ELEMENTS, graph_of, molecule
+from atomgraph.testing.graphs import ELEMENTS, make_graph, molecule
 
 SMALL = {
     "l_max": 2,
@@ -84,7 +84,7 @@ def _symbols():
 def test_elements_and_cutoff_are_enough():
     potential = Potential(MACE(["H", "O"], cutoff=5.0)).eval()
     water = Atoms("OH2", positions=[[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]])
-    assert torch.isfinite(potential(graph_of(water, 5.0))["forces"]).all()
+    assert torch.isfinite(potential(make_graph(water, 5.0))["forces"]).all()
 
 
 def test_layers_share_one_radial_embedding_after_loading_too():
@@ -109,13 +109,13 @@ def test_a_structures_charge_and_spin_are_felt():
     energies = []
     for charge, spin in ((0, 1), (1, 1), (1, 2)):
         atoms.info.update(charge=charge, spin=spin)
-        result = potential(graph_of(atoms, 3.0))
+        result = potential(make_graph(atoms, 3.0))
         energies.append(float(result["energy"]))
         assert abs(float(result["energy"] - result["node_energy"].sum())) > 1e-6
     assert len({round(energy, 6) for energy in energies}) == 3
     atoms.info["charge"] = 4
     with pytest.raises(GraphError, match="whole numbers from -2 to 2"):
-        potential(graph_of(atoms, 3.0))
+        potential(make_graph(atoms, 3.0))
 
 
 def test_descriptors_hold_every_layer_though_only_the_last_tells_an_energy():
@@ -126,7 +126,7 @@ def test_descriptors_hold_every_layer_though_only_the_last_tells_an_energy():
 def test_an_atom_alone_has_its_e0_where_no_layer_is_residual_at_first():
     model = MACE(["Si"], 4.0, hidden_irreps="2x0e", interaction=["agnostic", "residual"]).double()
     model.baseline.set_e0({"Si": -5.0})
-    energy = Potential(model).eval()(graph_of(Atoms("Si"), 4.0))["energy"]
+    energy = Potential(model).eval()(make_graph(Atoms("Si"), 4.0))["energy"]
     assert float(energy) == pytest.approx(-5.0, abs=1e-12)
 
 

@@ -8,7 +8,7 @@ from atomgraph.errors import WiringError
 from atomgraph.models import SNAP, Baseline
 from atomgraph.nn.part import to_spec
 from atomgraph.testing import ModelLaws
-from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of
+from atomgraph.testing.graphs import ELEMENTS, crystal, make_graph
 
 RADII = {"H": 0.4, "C": 0.5, "O": 0.45, "Si": 0.5}
 WEIGHTS = {"H": 0.4, "C": 1.0, "O": -0.7, "Si": 1.3}
@@ -45,7 +45,7 @@ def test_energy_is_a_constant_and_a_weighted_sum_of_components():
     model = SNAP(["H", "C", "O", "Si"], 3.5, twojmax=4, quadratic=True).double()
     readout = model.branches[0].readouts[0]
     torch.nn.init.normal_(readout.bias)
-    graph = graph_of(crystal(), model.cutoff)
+    graph = make_graph(crystal(), model.cutoff)
     (h,) = model.features(graph)
     row = model.element_table(graph.atomic_numbers)
     n = 14
@@ -62,7 +62,7 @@ def test_energy_is_a_constant_and_a_weighted_sum_of_components():
 def test_an_atom_alone_has_its_constant_where_its_own_components_are_subtracted():
     model = SNAP(["Si"], 4.0, bzero=True).double()
     torch.nn.init.normal_(model.branches[0].readouts[0].bias)
-    energy = model(graph_of(ase.Atoms("Si"), model.cutoff))
+    energy = model(make_graph(ase.Atoms("Si"), model.cutoff))
     torch.testing.assert_close(energy, model.branches[0].readouts[0].bias[0], rtol=0, atol=1e-12)
 
 

@@ -7,14 +7,14 @@ from atomgraph.errors import GraphError
 from atomgraph.graph.geometry import edge_vectors
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
-from atomgraph.testing.graphs import ELEMENTS, batch_of, crystal, graph_of, molecule
+from atomgraph.testing.graphs import ELEMENTS, crystal, make_batch, make_graph, molecule
 
 TABLE = ElementTable(ELEMENTS)
 
 
 @pytest.fixture
 def graph():
-    return batch_of([graph_of(crystal(), 4.0), graph_of(molecule(), 4.0)])
+    return make_batch([make_graph(crystal(), 4.0), make_graph(molecule(), 4.0)])
 
 
 def test_rows_of_atoms_and_elements(graph):
@@ -29,11 +29,11 @@ def test_rows_of_atoms_and_elements(graph):
 
 
 def test_vectors_are_cast_after_the_subtraction():
-    graph = graph_of(crystal(), 4.0)
+    graph = make_graph(crystal(), 4.0)
     graph.pos = graph.pos + 1e6  # float32 positions would keep 0.06 Å
     edges = Edges.of(graph, TABLE, torch.float32)
     assert edges.vector.dtype == edges.length.dtype == torch.float32
-    torch.testing.assert_close(edges.vector, edge_vectors(graph_of(crystal(), 4.0)).float(), atol=1e-6, rtol=0)
+    torch.testing.assert_close(edges.vector, edge_vectors(make_graph(crystal(), 4.0)).float(), atol=1e-6, rtol=0)
 
 
 def test_gradients_with_respect_to_positions(graph):

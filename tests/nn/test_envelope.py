@@ -8,12 +8,12 @@ from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.nn.envelope import checked_envelope, edge_envelope
 from atomgraph.ops.cutoff import ENVELOPES
-from atomgraph.testing.graphs import ELEMENTS, graph_of, molecule
+from atomgraph.testing.graphs import ELEMENTS, make_graph, molecule
 
 
 @pytest.mark.parametrize("name", ENVELOPES)
 def test_equal_envelopes_are_one_tensor(name):
-    edges = Edges.of(graph_of(molecule(), 3.0), ElementTable(ELEMENTS), torch.float64)
+    edges = Edges.of(make_graph(molecule(), 3.0), ElementTable(ELEMENTS), torch.float64)
     assert torch.equal(edge_envelope(edges, name, 3.0), ENVELOPES[name](edges.length, 3.0))
     assert edge_envelope(edges, name, 3.0) is edge_envelope(edges, name, 3.0)
 

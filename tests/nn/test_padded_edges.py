@@ -7,11 +7,11 @@ from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.nn.padded_edges import PaddedEdges
 from atomgraph.ops.scatter import sum_to
-from atomgraph.testing.graphs import ELEMENTS, batch_of, crystal, graph_of, molecule
+from atomgraph.testing.graphs import ELEMENTS, crystal, make_batch, make_graph, molecule
 
 
 def edges_of(cutoff, in_order=True):
-    graph = batch_of([graph_of(molecule(), cutoff), graph_of(crystal(), cutoff)])
+    graph = make_batch([make_graph(molecule(), cutoff), make_graph(crystal(), cutoff)])
     if not in_order:
         anyhow = torch.randperm(graph.n_edges, generator=torch.Generator().manual_seed(0))
         graph.edge_index, graph.cell_shift = graph.edge_index[:, anyhow], graph.cell_shift[anyhow]

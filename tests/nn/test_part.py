@@ -16,7 +16,7 @@ from atomgraph.models import Baseline, Branch, EnergyModel
 from atomgraph.nn import ZBL
 from atomgraph.nn.part import Part, build, public_name, resolve_class, to_spec
 from atomgraph.readouts import Linear
-from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of
+from atomgraph.testing.graphs import ELEMENTS, crystal, make_graph
 
 
 class Plain(Part):
@@ -113,7 +113,7 @@ def test_a_composition_is_written_to_json_and_built_again():
     rebuilt = build_again(part)
     assert to_spec(rebuilt) == to_spec(part)
     rebuilt.load_state_dict(part.state_dict())
-    graph = graph_of(crystal(), 4.0)
+    graph = make_graph(crystal(), 4.0)
     assert torch.equal(rebuilt(graph), part(graph))
 
 

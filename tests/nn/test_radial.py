@@ -13,12 +13,12 @@ from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.nn.equivariant.radial_network import NormalisedMLP, ScaledMLP
 from atomgraph.ops.cutoff import polynomial_cutoff
-from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of
+from atomgraph.testing.graphs import ELEMENTS, crystal, make_graph
 
 
 @pytest.fixture(scope="module")
 def edges():
-    return Edges.of(graph_of(crystal(), 4.0), ElementTable(ELEMENTS), torch.float64)
+    return Edges.of(make_graph(crystal(), 4.0), ElementTable(ELEMENTS), torch.float64)
 
 
 def embed(edges, **arguments):
@@ -56,7 +56,7 @@ def test_envelope_is_chosen_by_name(edges):
 
 @pytest.mark.parametrize("differentiable", [True, False])
 def test_functions_that_are_not_differentiable_are_constants(differentiable):
-    graph = graph_of(crystal(), 4.0)
+    graph = make_graph(crystal(), 4.0)
     graph.pos.requires_grad_()
     edges = Edges.of(graph, ElementTable(ELEMENTS), torch.float64)
     features, _ = RadialEmbedding(ELEMENTS, 4.0, 3, "chebyshev", envelope_on="messages", differentiable=differentiable)(
@@ -87,7 +87,7 @@ def test_embedding_is_computed_once(edges):
 
 
 def test_float32_features_come_from_float64_distances():
-    graph, part = graph_of(crystal(), 4.0), RadialEmbedding(ELEMENTS, 4.0, transform=Agnesi(ELEMENTS))
+    graph, part = make_graph(crystal(), 4.0), RadialEmbedding(ELEMENTS, 4.0, transform=Agnesi(ELEMENTS))
     single, double = (part(Edges.of(graph, ElementTable(ELEMENTS), t))[0] for t in (torch.float32, torch.float64))
     assert single.dtype == torch.float32
     assert torch.equal(single, double.float())

@@ -7,7 +7,7 @@ from e3nn import o3
 
 from atomgraph.analysis.laws.structures import rotation_matrix
 from atomgraph.ops.coupling import FLIPPED_SIGNS, coupling_tensor, couplings, wigner_3j
-from atomgraph.testing.measures import wigner
+from atomgraph.testing.measures import wigner_d
 
 L3 = "0e+1o+2e+3o"
 
@@ -61,9 +61,9 @@ def test_couplings_are_equivariant(irrep, order):
     if u.shape[-1] == 0:
         pytest.skip("no chain leads there")
     for sign in (1, -1):
-        blocks = [(ir.p if sign < 0 else 1) * wigner(ir.l, matrix) for _, ir in irreps]
+        blocks = [(ir.p if sign < 0 else 1) * wigner_d(ir.l, matrix) for _, ir in irreps]
         d, x = torch.block_diag(*blocks), torch.randn(irreps.dim, dtype=torch.float64)
-        d_out = (out.p if sign < 0 else 1) * wigner(out.l, matrix)
+        d_out = (out.p if sign < 0 else 1) * wigner_d(out.l, matrix)
 
         def product(x, u=u if out.l else u[None]):
             for _ in range(order):

@@ -11,7 +11,7 @@ from torch.autograd import gradcheck, gradgradcheck
 from atomgraph.errors import WiringError
 from atomgraph.ops.spherical import harmonic_polynomials, spherical_harmonics
 from atomgraph.testing.graphs import generator
-from atomgraph.testing.measures import turned
+from atomgraph.testing.measures import rotate_features
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_rotation_and_reflection_act_as_their_irreps_say(vectors):
     turn = o3.angles_to_matrix(*torch.tensor([[0.3], [1.1], [-2.0]], dtype=torch.float64))[0]
     h = spherical_harmonics(4, vectors)
     for matrix in (turn, -turn):
-        expected = turned(h, o3.Irreps.spherical_harmonics(4), matrix)
+        expected = rotate_features(h, o3.Irreps.spherical_harmonics(4), matrix)
         torch.testing.assert_close(spherical_harmonics(4, vectors @ matrix.T), expected, atol=1e-12, rtol=0)
 
 

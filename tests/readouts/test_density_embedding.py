@@ -11,7 +11,7 @@ from atomgraph.nn.elements import ElementTable
 from atomgraph.nn.repulsion.core_repulsion import CoreRepulsion
 from atomgraph.readouts import DensityEmbedding
 from atomgraph.testing import ReadoutLaws
-from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of
+from atomgraph.testing.graphs import ELEMENTS, crystal, make_graph
 
 PAIR = {"elements": ["O", "Si"], "prefactor": 20.0, "exponent": 0.5, "cutoff": 3.0}
 
@@ -35,7 +35,7 @@ class TestDensitiesUnderACore(ReadoutLaws):
 
 @pytest.fixture
 def atoms():
-    graph = graph_of(crystal(), 3.0)
+    graph = make_graph(crystal(), 3.0)
     return graph, Edges.of(graph, ElementTable(ELEMENTS), torch.float64)
 
 
@@ -60,7 +60,7 @@ def test_written_out(atoms):
 
 @pytest.mark.parametrize("replaces_energy", [False, True])
 def test_core_repulsion_replaces_the_densities(replaces_energy):
-    graph = graph_of(ase.Atoms("SiO", [[0, 0, 0], [0, 0, 1.3]]), 3.0)
+    graph = make_graph(ase.Atoms("SiO", [[0, 0, 0], [0, 0, 1.3]]), 3.0)
     edges = Edges.of(graph, ElementTable(ELEMENTS), torch.float64)
     core = CoreRepulsion(ELEMENTS, [PAIR | {"inner": 1.6, "inner_width": 0.6}], replaces_energy)
     readout = DensityEmbedding(ELEMENTS, 2, parameters=[[1.0, 1.0]], core=core, core_cut=5.0, core_width=4.0).double()
@@ -74,7 +74,7 @@ def test_core_repulsion_replaces_the_densities(replaces_energy):
 
 
 def test_without_neighbours_there_is_no_energy():
-    graph = graph_of(ase.Atoms("Si"), 3.0)
+    graph = make_graph(ase.Atoms("Si"), 3.0)
     readout = DensityEmbedding(ELEMENTS, 2, core=CoreRepulsion(ELEMENTS, [PAIR]))
     edges = Edges.of(graph, ElementTable(ELEMENTS), torch.float32)
     assert readout(torch.zeros(1, 2), graph, edges) == 0

@@ -9,7 +9,7 @@ from atomgraph.nn.elements import ElementTable
 from atomgraph.nn.part import build, to_spec
 from atomgraph.readouts import PerElementLinear
 from atomgraph.testing import ReadoutLaws
-from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of
+from atomgraph.testing.graphs import ELEMENTS, crystal, make_graph
 
 
 class TestPerElementLinear(ReadoutLaws):
@@ -23,7 +23,7 @@ class TestOneOutputWithoutBias(ReadoutLaws):
 
 
 def test_each_atom_has_the_weights_and_the_constant_of_its_element():
-    graph = graph_of(crystal(), 3.0)
+    graph = make_graph(crystal(), 3.0)
     edges = Edges.of(graph, ElementTable(ELEMENTS), torch.float64)
     readout = PerElementLinear(ELEMENTS, 3, n_outputs=2, bias=True).double()
     torch.nn.init.normal_(readout.bias)
@@ -34,7 +34,7 @@ def test_each_atom_has_the_weights_and_the_constant_of_its_element():
 
 
 def test_one_element_is_the_plain_linear_readout():
-    graph = graph_of(crystal(), 3.0)
+    graph = make_graph(crystal(), 3.0)
     graph.atomic_numbers[:] = 14
     edges = Edges.of(graph, ElementTable(["Si"]), torch.float64)
     readout = PerElementLinear(["Si"], 3).double()

@@ -9,7 +9,7 @@ from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.readouts import SparseKernel
 from atomgraph.testing import ReadoutLaws
-from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of
+from atomgraph.testing.graphs import ELEMENTS, crystal, make_graph
 
 
 def with_points(readout):
@@ -30,7 +30,7 @@ class TestSquaredExponential(ReadoutLaws):
 
 @pytest.fixture
 def atoms():
-    graph = graph_of(crystal(), 3.0)
+    graph = make_graph(crystal(), 3.0)
     return graph, Edges.of(graph, ElementTable(ELEMENTS), torch.float64)
 
 

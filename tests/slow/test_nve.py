@@ -13,7 +13,7 @@ from atomgraph import load
 from atomgraph.analysis.dynamics import nve
 from atomgraph.models import BehlerParrinello
 from atomgraph.potential import Potential
-from atomgraph.testing.measures import constructed
+from atomgraph.testing.measures import construct
 
 pytestmark = pytest.mark.slow
 
@@ -40,8 +40,6 @@ def test_copper_of_morse_pairs_keeps_its_energy():
 
 def test_what_is_lost_falls_with_the_square_of_the_time_step():
     """Untrained, so it soon gets hot; still, forces are gradients, and then velocity Verlet's error is of second order."""
-    potential = (
-        Potential(constructed(lambda: BehlerParrinello(["Si"], cutoff=4.5, readout_hidden=(8,)))).double().eval()
-    )
+    potential = Potential(construct(lambda: BehlerParrinello(["Si"], cutoff=4.5, readout_hidden=(8,)))).double().eval()
     coarse, fine = (nve(potential, silicon(), kelvin=30.0, timestep=dt, steps=int(300 / dt)) for dt in (1.0, 0.5))
     assert coarse.fluctuation / fine.fluctuation == pytest.approx(4.0, rel=0.1)

@@ -16,7 +16,7 @@ from atomgraph.kernels import compiled
 from atomgraph.models import Baseline
 from atomgraph.nn.activation import ACTIVATIONS
 from atomgraph.readouts import MultiHeadMLP, ScaledLinear, ZeroReadout
-from atomgraph.testing.measures import constructed, generic
+from atomgraph.testing.measures import construct, randomise
 
 pytestmark = needs_compiler
 ELEMENTS, HEADS, CHANNELS = ["H", "C", "O"], ["coarse", "fine"], 5
@@ -44,7 +44,7 @@ def test_energies_and_gradients_are_those_of_the_readouts(name, heads, of_all):
     library = compiled("\n".join([GRAPH_SOURCE, LINEAR_SOURCE]), "linear")
     order = ElementOrder.by_element(torch.tensor([0, 2, 1, 0, 2, 2]))
     readouts = [
-        generic(constructed(lambda each=each: MAKERS[each](1 if of_all else len(heads))).double())
+        randomise(construct(lambda each=each: MAKERS[each](1 if of_all else len(heads))).double())
         for each in ("linear", name)
     ]
     base, n = baseline(heads), len(order.atom)

@@ -12,7 +12,7 @@ from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.ops.radial_basis import RadialParameters, ace_radial
 from atomgraph.testing import FeaturizerLaws
-from atomgraph.testing.graphs import ELEMENTS, crystal, generator, graph_of
+from atomgraph.testing.graphs import ELEMENTS, crystal, generator, make_graph
 
 FEW = [
     {"centre": "H", "neighbours": ["O"], "ns": [2], "ls": [0]},
@@ -46,7 +46,7 @@ class TestBondsOfTheirOwn(FeaturizerLaws):
 
 
 def described(featurizer, atoms, elements=ELEMENTS):
-    graph = graph_of(atoms, featurizer.cutoff)
+    graph = make_graph(atoms, featurizer.cutoff)
     return featurizer(graph, Edges.of(graph, ElementTable(elements), torch.float64))
 
 
@@ -83,7 +83,7 @@ def test_elements_without_a_bond_do_not_contribute():
 def test_sum_of_terms_is_the_density_and_jacobian_equals_backward_passes(functions):
     """What closed-form fits use of an ``DensityFeaturizer``."""
     featurizer = ACE(ELEMENTS, 3.5, functions, n_max=(2, 2), l_max=(0, 1)).double()
-    graph = graph_of(crystal(), 3.5)
+    graph = make_graph(crystal(), 3.5)
     edges = Edges.of(graph, ElementTable(ELEMENTS), torch.float64)
     with torch.no_grad():
         terms = featurizer.density_terms(edges)

@@ -10,7 +10,7 @@ from atomgraph.featurizers import SOAP
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.testing import FeaturizerLaws
-from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of
+from atomgraph.testing.graphs import ELEMENTS, crystal, make_graph
 
 SMALL = {"n_max": 3, "l_max": 2}
 
@@ -37,7 +37,7 @@ class TestCompressedSOAP(FeaturizerLaws):
 
 
 def described(featurizer, atoms):
-    graph = graph_of(atoms, featurizer.cutoff)
+    graph = make_graph(atoms, featurizer.cutoff)
     return featurizer(graph, Edges.of(graph, ElementTable(featurizer.elements), torch.float64))
 
 
@@ -65,7 +65,7 @@ def test_few_channels_for_many_elements():
 
 
 def test_second_derivatives():
-    graph = graph_of(ase.Atoms("CO2", [[0, 0, 0], [0.2, 0.1, 1.9], [1.5, -1.0, 0.3]]), 3.5)
+    graph = make_graph(ase.Atoms("CO2", [[0, 0, 0], [0.2, 0.1, 1.9], [1.5, -1.0, 0.3]]), 3.5)
     featurizer = SOAP(["C", "O"], 3.5, n_max=2, l_max=1)
 
     def of(pos):

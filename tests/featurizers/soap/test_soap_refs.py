@@ -12,14 +12,14 @@ from helpers.references import agree, reference
 from atomgraph.featurizers import SOAP
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
-from atomgraph.testing.graphs import graph_of
+from atomgraph.testing.graphs import make_graph
 
 pytestmark = pytest.mark.refs
 
 
 def described(featurizer, arrays, case):
     atoms = ase.Atoms(**{key: arrays[f"{case}/{key}"] for key in ("numbers", "positions", "cell", "pbc")})
-    graph = graph_of(atoms, featurizer.cutoff)
+    graph = make_graph(atoms, featurizer.cutoff)
     graph.pos.requires_grad_(True)
     return featurizer(graph, Edges.of(graph, ElementTable(featurizer.elements), torch.float64)), graph.pos
 

@@ -12,7 +12,7 @@ from atomgraph.featurizers.symmetry_functions import neighbour_sums as sums
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
 from atomgraph.testing import FeaturizerLaws
-from atomgraph.testing.graphs import ELEMENTS, crystal, graph_of, molecule, sample_structures
+from atomgraph.testing.graphs import ELEMENTS, crystal, make_graph, molecule, sample_structures
 
 RADIAL = [{"eta": 0.3}, {"eta": 2.0, "shift": 1.2, "neighbour": "O"}]
 ANGULAR = [
@@ -49,7 +49,7 @@ class TestSymmetryFunctionsOfEachElement(FeaturizerLaws):
 
 
 def edges_of(atoms, cutoff, elements=ELEMENTS):
-    graph = graph_of(atoms, cutoff)
+    graph = make_graph(atoms, cutoff)
     return graph, Edges.of(graph, ElementTable(elements), torch.float64)
 
 

@@ -11,7 +11,7 @@ from atomgraph.featurizers import SymmetryFunctions
 from atomgraph.featurizers.symmetry_functions.neighbour_sums import CUTOFF_FUNCTIONS
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import ElementTable
-from atomgraph.testing.graphs import graph_of
+from atomgraph.testing.graphs import make_graph
 
 pytestmark = pytest.mark.refs
 
@@ -24,7 +24,7 @@ WATER = ["set0", "set1", "set2", "water3", "water8_box", "water8_tri"]
 
 def features(featurizer, atoms, cutoff):
     """(n_atoms, n_functions) and the edges, whose vectors carry the derivatives."""
-    graph = graph_of(atoms, cutoff)
+    graph = make_graph(atoms, cutoff)
     graph.pos.requires_grad_(True)
     return featurizer(graph, Edges.of(graph, ElementTable(featurizer.elements), torch.float64)), graph.pos
 

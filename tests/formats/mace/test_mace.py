@@ -22,7 +22,7 @@ from atomgraph.formats.mace.decode import ValueDecoder
 from atomgraph.formats.mace.safe_pickle import PickledObject
 from atomgraph.models import MACE
 from atomgraph.potential import Potential
-from atomgraph.testing.graphs import graph_of
+from atomgraph.testing.graphs import make_graph
 
 
 def water():
@@ -311,7 +311,7 @@ def _with_density(root, make):
 
 def test_graphs_are_built_with_the_files_cutoff(tmp_path):
     potential = atomgraph.load(written(tmp_path, saved(small())))
-    assert potential(graph_of(water(), potential.cutoff))["energy"].shape == (1,)
+    assert potential(make_graph(water(), potential.cutoff))["energy"].shape == (1,)
 
 
 @pytest.mark.slow

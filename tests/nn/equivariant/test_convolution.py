@@ -13,7 +13,7 @@ from atomgraph.nn.padded_edges import PaddedEdges
 from atomgraph.ops.coupling import wigner_3j
 from atomgraph.ops.scatter import sum_to
 from atomgraph.ops.spherical import spherical_harmonics
-from atomgraph.testing.graphs import ELEMENTS, graph_of, molecule
+from atomgraph.testing.graphs import ELEMENTS, make_graph, molecule
 
 NATURAL = o3.Irreps.spherical_harmonics(3)
 CASES = {
@@ -25,7 +25,7 @@ CASES = {
 
 
 def edges_of():
-    return Edges.of(graph_of(molecule(), 3.0), ElementTable(ELEMENTS), torch.float64)
+    return Edges.of(make_graph(molecule(), 3.0), ElementTable(ELEMENTS), torch.float64)
 
 
 def explicit_messages(convolution, h, weights, harmonics, edges):

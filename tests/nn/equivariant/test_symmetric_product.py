@@ -11,7 +11,7 @@ from atomgraph.errors import WiringError
 from atomgraph.nn.equivariant.symmetric_product import SymmetricProduct
 from atomgraph.nn.part import build, to_spec
 from atomgraph.ops.coupling import coupling_tensor
-from atomgraph.testing.measures import wigner
+from atomgraph.testing.measures import wigner_d
 
 L2 = "0e+1o+2e"
 
@@ -74,7 +74,7 @@ def test_second_derivatives():
 def test_product_is_equivariant():
     product = SymmetricProduct(L2, "0e+1o+2e", 3, 2).double()
     a, element = inputs(product)
-    d = torch.block_diag(*[wigner(l, torch.as_tensor(rotation_matrix(1))) for l in range(3)])
+    d = torch.block_diag(*[wigner_d(l, torch.as_tensor(rotation_matrix(1))) for l in range(3)])
     torch.testing.assert_close(product(d @ a, element), d @ product(a, element), rtol=0, atol=1e-11)
 
 
