@@ -1,4 +1,4 @@
-"""Dynamics as a measurement: known drifts are found, temperatures are exact, energies stay."""
+"""Dynamics: drifts are measured correctly, temperatures are exact, energies are conserved."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def test_a_drift_is_found_under_a_larger_oscillation():
     assert np.isnan(energy_drift(time[:2], total[:2], 64))
 
 
-def test_a_record_knows_its_figures():
+def test_a_record_gives_drift_fluctuation_and_speed():
     record = EnergyRecord(2)
     record.time, record.total = [0.0, 1.0, 2.0, 3.0], [1.0, 1.002, 1.004, 1.006]
     record.seconds = [5.0, 5.01, 5.02, 5.03]
@@ -29,7 +29,7 @@ def test_a_record_knows_its_figures():
     assert np.isnan([empty.drift, empty.fluctuation, empty.seconds_per_step, empty.nanoseconds_per_day]).all()
 
 
-def test_velocities_have_the_temperature_exactly_and_no_motion_of_the_whole():
+def test_velocities_have_the_exact_temperature_and_no_centre_of_mass_motion():
     atoms = bulk("NaCl", "rocksalt", 5.6).repeat(3)
     set_thermal_velocities(atoms, 350.0, np.random.default_rng(0))
     assert atoms.get_temperature() == pytest.approx(350.0, rel=1e-12)
@@ -39,14 +39,14 @@ def test_velocities_have_the_temperature_exactly_and_no_motion_of_the_whole():
     np.testing.assert_array_equal(again.get_momenta(), atoms.get_momenta())
 
 
-def test_heavy_atoms_get_the_same_share_as_light_ones():
+def test_heavy_and_light_atoms_have_the_same_mean_kinetic_energy():
     atoms = Atoms("H500Au500", positions=np.random.default_rng(1).random((1000, 3)))
     set_thermal_velocities(atoms, 300.0, np.random.default_rng(2))
     kinetic = (atoms.get_momenta() ** 2).sum(axis=1) / atoms.get_masses()
     assert kinetic[:500].mean() / kinetic[500:].mean() == pytest.approx(1.0, abs=0.2)
 
 
-def test_at_zero_kelvin_nothing_moves_and_below_there_is_nothing():
+def test_zero_kelvin_gives_zero_velocities_and_negative_temperatures_are_errors():
     atoms = bulk("Cu").repeat(2)
     set_thermal_velocities(atoms, 0.0, np.random.default_rng(0))
     assert (atoms.get_momenta() == 0).all()
@@ -55,13 +55,13 @@ def test_at_zero_kelvin_nothing_moves_and_below_there_is_nothing():
             set_thermal_velocities(atoms, kelvin, np.random.default_rng(0))
 
 
-def test_one_atom_alone_keeps_its_velocity():
+def test_a_single_atom_keeps_its_velocity():
     atoms = Atoms("Cu")
     set_thermal_velocities(atoms, 300.0, np.random.default_rng(0))
     assert atoms.get_temperature() == pytest.approx(300.0)
 
 
-def test_copper_keeps_its_energy_and_half_the_time_step_fluctuates_a_quarter():
+def test_energy_of_copper_is_conserved_and_half_the_timestep_gives_a_quarter_of_the_fluctuation():
     atoms = bulk("Cu", "fcc", 3.63, cubic=True).repeat(2)
     atoms.rattle(0.05, rng=np.random.default_rng(0))
     kept = atoms.copy()

@@ -1,4 +1,4 @@
-"""The equation of state against the stress, which comes by another road, and what it refuses."""
+"""The equation of state agrees with the stress, and has errors for unsuitable structures."""
 
 import numpy as np
 import pytest
@@ -40,13 +40,13 @@ def test_bulk_modulus_is_the_derivative_of_the_pressure(potential, copper):
     assert fit.energy_0 == pytest.approx(copper.get_potential_energy(), abs=1e-5)
 
 
-def test_energies_without_a_minimum_are_refused(potential, copper):
+def test_energies_without_a_minimum_are_an_error(potential, copper):
     pressed = copper.copy()
     pressed.set_cell(copper.cell * 0.9, scale_atoms=True)
     with pytest.raises(GraphError, match="no minimum"):
         equation_of_state(potential, pressed, span=0.05)
 
 
-def test_a_crystal_that_does_not_come_to_rest_is_refused(potential):
+def test_a_relaxation_that_does_not_converge_is_an_error(potential):
     with pytest.raises(GraphError, match="not relaxed after 1 steps"):
         relax(potential, bulk("Cu", a=4.2), steps=1)

@@ -1,4 +1,4 @@
-"""Error tables against errors that were put in by hand."""
+"""Error tables of predictions with known errors."""
 
 import csv
 import io
@@ -36,7 +36,7 @@ def zeros(n, energy=0.0, force=0.0, stress=0.0):
     return {"energy": energy, "forces": np.full((n, 3), force), "stress": np.full((3, 3), stress)}
 
 
-def by_hand():
+def known_errors():
     frames = [
         frame(2, "a", energy=1.0, forces=np.zeros((2, 3)), stress=np.zeros(6)),
         frame(4, "a", energy=1.0),
@@ -45,8 +45,8 @@ def by_hand():
     return Comparison.from_predictions(frames, [zeros(2, 1.02, 0.1, 2 * GPA), zeros(4, 0.96), zeros(1, 7.0)])
 
 
-def test_mae_and_rmse_of_errors_known_by_hand():
-    rows = {row.name: row.statistics for row in error_rows(by_hand())}
+def test_mae_and_rmse_of_known_errors():
+    rows = {row.name: row.statistics for row in error_rows(known_errors())}
     energy = rows["a"]["energy"]  # +0.02 eV on two atoms, −0.04 eV on four: +10 and −10 meV/atom
     assert (energy.count, energy.mae, energy.rmse, energy.max) == pytest.approx((2, 10.0, 10.0, 10.0))
     forces = rows["all"]["forces"]  # six components wrong by 0.1, two right, one wrong by 4
@@ -55,21 +55,21 @@ def test_mae_and_rmse_of_errors_known_by_hand():
     assert (rows["all"]["stress"].count, rows["all"]["stress"].mae) == pytest.approx((6, 2.0))  # GPa, six components
 
 
-def test_only_what_is_labelled_counts():
-    rows = {row.name: row for row in error_rows(by_hand())}
+def test_only_labelled_quantities_have_errors():
+    rows = {row.name: row for row in error_rows(known_errors())}
     assert set(rows["b"].statistics) == {"forces"} and rows["b"].n_structures == 1
     unlabelled = Comparison.from_predictions([frame(1, "a")], [zeros(1)])
     assert unlabelled.samples == {} and error_rows(unlabelled)[-1].statistics == {}
 
 
-def test_duplicates_of_training_structures_are_left_out_in_a_further_row_even_of_number_zero():
-    rows = {row.name: row for row in error_rows(by_hand())}
+def test_a_further_row_omits_duplicates_of_training_structures_also_of_index_zero():
+    rows = {row.name: row for row in error_rows(known_errors())}
     assert rows["all but duplicates"].n_structures == 2 and rows["all but duplicates"].statistics[
         "forces"
     ].max == pytest.approx(0.1)
 
 
-def test_without_duplicates_there_is_no_such_row():
+def test_without_duplicates_there_is_no_row_for_them():
     rows = error_rows(Comparison.from_predictions([frame(1, "a", energy=0.0)], [zeros(1)]))
     assert [row.name for row in rows] == ["all"]
 
@@ -101,12 +101,12 @@ def test_predictions_that_are_not_finite_show_in_the_table_and_are_null_in_json(
 
 def test_the_terminal_table_fits_eighty_columns_and_names_its_units():
     console = Console(width=80, record=True, file=io.StringIO())
-    console.print(error_table(by_hand(), "tested").rich())
+    console.print(error_table(known_errors(), "tested").rich())
     words = console.export_text()
     assert all(unit in words for unit in ("meV/atom", "eV/Å", "GPa", "MAE", "RMSE")) and "…" not in words
 
 
-def test_configuration_types_that_look_like_markup_are_shown_as_they_are():
+def test_configuration_types_that_look_like_markup_are_escaped():
     frames = [frame(1, kind, energy=0.0) for kind in ("[red]hot", "<b>|x")]
     table = error_table(Comparison.from_predictions(frames, [zeros(1), zeros(1)]))
     console = Console(width=80, record=True, file=io.StringIO())
@@ -115,23 +115,23 @@ def test_configuration_types_that_look_like_markup_are_shown_as_they_are():
     assert "<b>" not in table.html() and "&lt;b&gt;|x" in table.html() and "<b>\\|x" in table.markdown()
 
 
-def test_json_holds_every_figure_with_its_units():
-    told = error_json(by_hand())
-    assert told["units"] == {"energy": "meV/atom", "forces": "eV/Å", "stress": "GPa"}
-    assert set(told["config_types"]) == {"a", "b"} and told["all_but_twins"]["structures"] == 2
-    assert set(told["all"]["forces"]) == {"count", "mae", "rmse", "max", "r2"}
+def test_json_contains_all_statistics_and_units():
+    result = error_json(known_errors())
+    assert result["units"] == {"energy": "meV/atom", "forces": "eV/Å", "stress": "GPa"}
+    assert set(result["config_types"]) == {"a", "b"} and result["all_but_twins"]["structures"] == 2
+    assert set(result["all"]["forces"]) == {"count", "mae", "rmse", "max", "r2"}
 
 
-def test_errors_by_structure_are_signed_for_energies_and_empty_where_nothing_is_labelled():
-    rows = structure_errors(by_hand())
+def test_energy_errors_of_structures_have_signs_and_missing_labels_give_none():
+    rows = structure_errors(known_errors())
     assert [row["energy_error"] for row in rows] == [pytest.approx(10.0), pytest.approx(-10.0), None]
     assert rows[2]["forces_max_error"] == pytest.approx(4.0) and rows[1]["forces_rmse"] is None
-    table = list(csv.DictReader(io.StringIO(errors_csv(by_hand()))))
+    table = list(csv.DictReader(io.StringIO(errors_csv(known_errors()))))
     assert float(table[2]["max_force (eV/Å)"]) == 4.0 and table[1]["forces_rmse (eV/Å)"] == ""
 
 
 def test_the_worst_structure_comes_first():
-    assert next(iter(worst_table(by_hand()).rows))[1] == "H"
+    assert next(iter(worst_table(known_errors()).rows))[1] == "H"
 
 
 def test_a_potential_compared_with_its_own_labels_has_no_error():

@@ -1,4 +1,4 @@
-"""The laws on a whole potential: figures with tolerances that follow from the dtype, and verdicts that can fail."""
+"""Laws of potentials: tolerances depend on the dtype, and broken potentials fail."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def potential(dtype=torch.float64):
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("make", [potential, lambda dtype: morse_potential(dtype=dtype)], ids=["GCN and ZBL", "Morse"])
-def test_sound_potentials_keep_every_law_in_both_dtypes(make, dtype):
+def test_correct_potentials_pass_every_law_in_both_dtypes(make, dtype):
     result = list(laws(make(dtype)))
     assert len(result) == len(LAWS)
     assert not [law for law in result if not law.passed]
@@ -78,14 +78,14 @@ def test_nve_of_a_potential_whose_forces_are_no_gradients_heats_up():
     assert not bad.passed and bad.value > 10 * good.value
 
 
-def test_the_worst_figure_counts_and_nan_is_the_worst():
+def test_the_worst_value_counts_and_nan_is_the_worst():
     assert law_from_values("a law", {"one": 1e-9, "two": 1e-8}, 1e-7, "eV").detail == "two"
     spoilt = law_from_values("a law", {"one": 1.0, "two": float("nan")}, 1e-7, "eV")
     assert not spoilt.passed and spoilt.detail == "two"
 
 
 @pytest.mark.parametrize("elements", [["H"], ["Si"], ["H", "O"], ["Cs", "H", "O"], ELEMENTS])
-def test_structures_are_what_they_say(elements):
+def test_sample_structures_have_the_expected_geometry(elements):
     result = sample_structures(elements)
     assert [int(atoms.pbc.sum()) for atoms in result.values()] == [0, 3, 2, 1]
     for atoms in result.values():
@@ -97,7 +97,7 @@ def test_structures_are_what_they_say(elements):
 
 
 @pytest.mark.parametrize("outward", [True, False])
-def test_a_crossing_atom_stands_at_the_distance(outward):
+def test_the_last_atom_has_the_given_distance(outward):
     atoms = molecule_with_atom_at(ELEMENTS, 3.5, outward=outward)
     distances = np.sort(atoms.get_all_distances()[-1])
     assert distances[1 if outward else -1] == pytest.approx(3.5, abs=1e-12)
@@ -110,6 +110,6 @@ def test_rotations_are_rotations_and_reflections_reflections():
         assert np.linalg.det(matrix) == pytest.approx(-1 if improper else 1)
 
 
-def test_only_structures_that_move_are_taken_for_dynamics():
+def test_isolated_atoms_are_not_used_for_dynamics():
     context = LawContext(potential(), {"atom": crystal()[:1], "molecule": molecule(), "wire": wire()})
     assert energy_is_conserved(context, 3).detail.startswith("molecule")

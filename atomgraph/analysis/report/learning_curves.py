@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 
 from atomgraph.analysis.report.plots import capitalise, line_plot
 
-LOSS = re.compile(r"(?P<curve>train|valid)_loss")
-ERROR = re.compile(r"(?P<curve>train|valid)_(?P<panel>\w+)_(?P<kind>mae|rmse) \((?P<unit>.+)\)")
+LOSS_COLUMN = re.compile(r"(?P<curve>train|valid)_loss")
+ERROR_COLUMN = re.compile(r"(?P<curve>train|valid)_(?P<panel>\w+)_(?P<kind>mae|rmse) \((?P<unit>.+)\)")
 SINGLE_COLUMNS = {"learning_rate": "learning rate"}  # columns with a panel of their own, and its title
-Curves = dict[str, tuple[list[float], list[float]]]
+Curves = dict[str, tuple[list[float], list[float]]]  # epochs and values of each curve, by name
 
 
 def learning_curves(history: Sequence[Mapping[str, Any]]) -> dict[str, Figure]:
@@ -51,9 +51,9 @@ def learning_curves(history: Sequence[Mapping[str, Any]]) -> dict[str, Figure]:
 
 def _find_curve(column: str) -> tuple[str, str, str] | None:
     """Return panel, curve and label of the y-axis for a column name; None for columns that are not plotted."""
-    if match := LOSS.fullmatch(column):
+    if match := LOSS_COLUMN.fullmatch(column):
         return "loss", match["curve"], "loss"
-    if match := ERROR.fullmatch(column):
+    if match := ERROR_COLUMN.fullmatch(column):
         return match["panel"], f"{match['curve']} {match['kind'].upper()}", f"error ({match['unit']})"
     return (SINGLE_COLUMNS[column], column, SINGLE_COLUMNS[column]) if column in SINGLE_COLUMNS else None
 

@@ -1,4 +1,4 @@
-"""Figures hold the numbers that they are given, and drawing them changes nothing around them."""
+"""Plots contain the given numbers, and do not change settings of matplotlib."""
 
 import matplotlib
 import numpy as np
@@ -20,7 +20,7 @@ def comparison():
     return compare(potential, tiny.labelled(tiny.structures(), tiny.potential(seed=2)))
 
 
-def many(n_types, n=3):
+def comparison_of_types(n_types, n=3):
     frames = []
     for i in range(n_types * n):
         atoms = Atoms("H", info={"config_type": f"type {i % n_types:02d}"})
@@ -44,14 +44,14 @@ def test_energies_are_drawn_in_ev_and_their_errors_in_mev(comparison):
     np.testing.assert_allclose(np.sort(points), np.sort(comparison.samples["energy"].reference / 1e3))
 
 
-def test_crowds_are_shown_as_density(comparison, monkeypatch):
+def test_many_points_are_plotted_as_density(comparison, monkeypatch):
     monkeypatch.setattr(plots, "MAX_POINTS", 10)
     assert parity_plot(comparison, "forces").axes[0].get_legend() is None
 
 
 @pytest.mark.parametrize(("n_types", "shown"), [(1, 0), (2, 2), (7, 7), (30, 7)])
-def test_many_configuration_types_end_in_one_that_holds_the_rest(n_types, shown):
-    upper = parity_plot(many(n_types), "energy").axes[0]
+def test_rare_configuration_types_are_joined_as_other(n_types, shown):
+    upper = parity_plot(comparison_of_types(n_types), "energy").axes[0]
     legend = upper.get_legend()
     assert (0 if legend is None else len(legend.get_texts())) == shown
     assert sum(len(c.get_offsets()) for c in upper.collections) == 3 * n_types
@@ -60,12 +60,12 @@ def test_many_configuration_types_end_in_one_that_holds_the_rest(n_types, shown)
 
 
 def test_types_differ_by_marker_as_well_as_by_colour():
-    paths = [c.get_paths()[0].vertices for c in parity_plot(many(4), "energy").axes[0].collections]
+    paths = [c.get_paths()[0].vertices for c in parity_plot(comparison_of_types(4), "energy").axes[0].collections]
     assert all(len(a) != len(b) or not np.allclose(a, b) for i, a in enumerate(paths) for b in paths[:i])
 
 
-def test_no_error_at_all_and_one_point_only_can_be_drawn():
-    first = many(1, n=1)
+def test_a_single_point_and_zero_errors_can_be_plotted():
+    first = comparison_of_types(1, n=1)
     exact = Comparison.from_predictions([Atoms("H")], [{}])
     assert exact.samples == {}
     for figure in (parity_plot(first, "energy"), error_histogram({"test": first}, "energy")):
@@ -101,5 +101,5 @@ def test_learning_curves_take_the_columns_of_metrics_csv_and_skip_empty_cells():
     assert learning_curves([]) == {} and learning_curves(rows[:1]) == {}
 
 
-def test_lines_that_are_not_positive_can_be_asked_for_on_a_logarithm():
+def test_curves_without_positive_values_can_have_a_logarithmic_axis():
     svg_file(line_plot({"a": ([0, 1], [0.0, 0.0])}, xlabel="x", ylabel="y", log=True), "a")

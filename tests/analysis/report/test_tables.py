@@ -1,4 +1,4 @@
-"""Numbers as people write them."""
+"""Numbers as text, and tables."""
 
 import math
 
@@ -24,11 +24,11 @@ from atomgraph.analysis.report.tables import Column, Table, format_number
         (None, ""),
     ],
 )
-def test_three_digits_that_count(value, words):
+def test_numbers_have_three_significant_digits(value, words):
     assert format_number(value) == words
 
 
-def test_groups_of_columns_span_them_in_html_and_stand_before_them_in_markdown():
+def test_groups_span_their_columns_in_html_and_precede_names_in_markdown():
     table = Table([Column("a", words=True), Column("b", "g (u)"), Column("c", "g (u)")], [["1", "2", "3"]])
     assert '<th colspan="2" scope="colgroup">g (u)</th>' in table.html()
     assert table.markdown().splitlines()[0] == "| a | g (u) b | g (u) c |"

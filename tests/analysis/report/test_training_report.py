@@ -1,4 +1,4 @@
-"""The report: one file that needs nothing else, shows what it is given, and runs nothing of it."""
+"""The report: one HTML file that loads no other file and escapes all text."""
 
 import re
 from html.parser import HTMLParser
@@ -13,12 +13,12 @@ from atomgraph.analysis.report.style import svg_element
 from atomgraph.analysis.report.training_report import write_report
 from atomgraph.errors import FormatError
 
-EVIL = "<script>alert('x')</script>"
+SCRIPT = "<script>alert('x')</script>"
 VOID = {"meta", "br", "hr", "img", "input", "link"}
 
 
 class Tags(HTMLParser):
-    """Counts tags, checks that each is closed in its turn, and keeps identifiers and whatever would be loaded."""
+    """Parser that checks the nesting of tags, and stores tags, identifiers and loaded files."""
 
     def __init__(self):
         super().__init__()
@@ -44,43 +44,43 @@ class Tags(HTMLParser):
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
     potential = tiny.potential(
-        metadata={"e0_origin": EVIL, "data": {"files": [EVIL]}, "split": {"seed": 1}, "versions": {"torch": EVIL}}
+        metadata={"e0_origin": SCRIPT, "data": {"files": [SCRIPT]}, "split": {"seed": 1}, "versions": {"torch": SCRIPT}}
     )
-    frames = tiny.labelled(tiny.structures(), tiny.potential(seed=5), types=(EVIL, "b"))
+    frames = tiny.labelled(tiny.structures(), tiny.potential(seed=5), types=(SCRIPT, "b"))
     history = [
         {"epoch": e, "train_loss": 1 / e, "valid_loss": 2 / e, "valid_forces_mae (eV/Å)": 1 / e} for e in range(1, 9)
     ]
     section = Section(
-        EVIL, [Text(EVIL), Picture(line_plot({EVIL: ([1, 2], [1, 2])}, xlabel=EVIL, ylabel="y"), "eos", EVIL)]
+        SCRIPT, [Text(SCRIPT), Picture(line_plot({SCRIPT: ([1, 2], [1, 2])}, xlabel=SCRIPT, ylabel="y"), "eos", SCRIPT)]
     )
     path = write_report(
         tmp_path_factory.mktemp("run") / "report.html",
-        title=EVIL,
-        subtitle=EVIL,
+        title=SCRIPT,
+        subtitle=SCRIPT,
         potential=potential,
         comparisons={"train": compare(potential, frames), "test": compare(potential, frames[:4])},
         history=history,
-        config={"model": {"kind": EVIL}},
+        config={"model": {"kind": SCRIPT}},
         training={"wall time": "3 s"},
         sections=[section],
     )
     return path.read_text(encoding="utf-8")
 
 
-def test_every_tag_is_closed_in_its_turn_and_every_name_is_unique(report):
+def test_tags_are_nested_and_identifiers_are_unique(report):
     tags = Tags()
     tags.feed(report)
     assert tags.open == [] and len(tags.ids) == len(set(tags.ids))
 
 
-def test_it_loads_nothing_and_runs_nothing(report):
+def test_the_report_loads_no_file_and_runs_no_script(report):
     tags = Tags()
     tags.feed(report)
     assert tags.loads == [] and not {"script", "link", "iframe", "object", "img"} & set(tags.seen)
-    assert "default-src 'none'" in report and EVIL not in report and "@import" not in report
+    assert "default-src 'none'" in report and SCRIPT not in report and "@import" not in report
 
 
-def test_it_says_what_was_trained_on_what_and_how_well(report):
+def test_the_report_has_all_sections_with_units(report):
     for words in ("Errors", "Learning", "The worst ten", "Potential", "Data", "Speed", "Configuration", "Versions"):
         assert f"<h2>{words}</h2>" in report
     for unit in ("meV/atom", "eV/Å", "GPa", "atoms/s", "threads, torch" if "threads" in report else "thread, torch"):
@@ -89,14 +89,14 @@ def test_it_says_what_was_trained_on_what_and_how_well(report):
     assert report.count('class="total"') == 2
 
 
-def test_every_reference_inside_a_figure_leads_to_something(report):
+def test_every_reference_inside_a_figure_exists(report):
     tags = Tags()
     tags.feed(report)
     pointed = set(re.findall(r"(?:url\(|href=\")#([^)\"]+)", report))
     assert pointed and pointed <= set(tags.ids)
 
 
-def test_a_report_of_nothing_is_still_a_page(tmp_path):
+def test_a_report_without_data_is_a_page(tmp_path):
     path = write_report(tmp_path / "report.html", potential=tiny.potential(), comparisons={})
     assert "<h2>Potential</h2>" in path.read_text(encoding="utf-8") and "<h2>Errors</h2>" not in path.read_text()
 
@@ -113,7 +113,7 @@ def test_a_report_that_cannot_be_written_is_an_error_in_one_line(tmp_path):
         write_report(tmp_path / "no" / "report.html", potential=tiny.potential(), comparisons={})
 
 
-def test_facts_without_a_value_are_left_out_and_zero_is_a_value():
+def test_facts_without_a_value_are_omitted_and_zero_is_a_value():
     assert Facts({"a": None, "b": "", "c": []}).html() == "" and "<dd>0</dd>" in Facts({"d": 0}).html()
 
 

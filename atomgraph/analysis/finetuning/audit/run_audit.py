@@ -53,7 +53,7 @@ class Audit:
 
     def table(self) -> Table:
         """Return a table of the findings: severity, name, message and advice."""
-        columns = [Column(name, words=True) for name in ("", "finding", "what was found", "way out")]
+        columns = [Column(name, words=True) for name in ("", "finding", "message", "advice")]
         rows = [[f.severity, f.check, f.message, f.advice] for f in self.findings]
         return Table(columns, rows, title="Audit before training")
 

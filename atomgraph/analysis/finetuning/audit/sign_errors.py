@@ -58,7 +58,7 @@ def _contradiction(anticorrelated: Agreement, reference: Agreement) -> Finding:
     """Make the finding for a quantity whose sign contradicts that of a correlated quantity."""
     has_forces = "forces" in (anticorrelated.quantity, reference.quantity)
     certain = has_forces and min(anticorrelated.min_correlation, reference.min_correlation) > HIGH_CORRELATION
-    reason = f"{reference.quantity} labels agree with them (correlation {reference.correlation:+.2f})"
+    reason = f"{reference.quantity} labels agree with predictions (correlation {reference.correlation:+.2f})"
     return _finding(anticorrelated, WRONG if certain else WARNING, reason)
 
 

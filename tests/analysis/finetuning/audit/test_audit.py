@@ -1,4 +1,4 @@
-"""The audit names what is planted, and leaves what is right, or merely poor, alone."""
+"""The audit finds planted errors, and no errors in correct data or with soft models."""
 
 import json
 
@@ -51,20 +51,20 @@ def test_planted_faults_are_named_and_stop_the_run(target, name):
 
 
 @pytest.mark.parametrize("unit", ["Hartree", "Ry", "kJ/mol", "meV"])
-def test_each_unit_of_energy_is_told_from_the_others(target, unit):
+def test_each_unit_of_energy_is_recognised(target, unit):
     result = audit(START, foundation.changed(target, energy=lambda e, atoms: e / ENERGY[unit]))
     (finding,) = (f for f in result.findings if f.check == "energy unit")
     assert finding.advice == f"set data.units.energy: {unit}"
 
 
 @pytest.mark.parametrize("unit", ["Hartree/Bohr", "Ry/Bohr", "kcal/mol/Å"])
-def test_each_unit_of_forces_is_told_from_the_others(target, unit):
+def test_each_unit_of_forces_is_recognised(target, unit):
     result = audit(START, foundation.changed(target, forces=lambda f: f / FORCE[unit]))
     (finding,) = (f for f in result.findings if f.check == "forces unit")
     assert (finding.severity, finding.advice) == (WRONG, f"set data.units.forces: {unit}")
 
 
-def test_a_file_that_is_wrong_throughout_is_named_throughout(target):
+def test_all_errors_of_a_file_are_found(target):
     def in_kilocalories(e, atoms):
         return e / ENERGY["kcal/mol"]
 
@@ -90,7 +90,7 @@ def test_labels_a_million_times_too_large_stop_the_run(target, quantity):
     assert severities(audit(START, foundation.changed(target, **change)))["magnitude"] == WRONG
 
 
-def test_a_single_absurd_structure_is_named_and_does_not_decide_the_rest(target):
+def test_a_single_impossible_structure_is_named_and_does_not_change_other_findings(target):
     bad = [*foundation.changed(target[:1], forces=lambda f: 1e6 * f), *target[1:]]
     result = audit(START, bad)
     assert [f.check for f in result.findings if f.severity == WRONG] == ["magnitude"]
@@ -111,7 +111,7 @@ def _random(kind):
     return Potential(getattr(models, kind)(list(ELEMENTS), cutoff=3.5)).eval()
 
 
-def test_a_model_that_knows_nothing_is_said_to():
+def test_a_model_without_correlation_is_found():
     random = np.random.default_rng(0)
     noise = [
         foundation.with_labels(atoms, -10 + random.standard_normal(), random.standard_normal((3, 3)))
@@ -120,42 +120,42 @@ def test_a_model_that_knows_nothing_is_said_to():
     assert severities(audit(START, noise))["start"] == WARNING
 
 
-def test_a_softer_model_is_no_fault(target):
+def test_a_softer_model_is_no_error(target):
     soft = foundation.changed(target, forces=lambda f: 1.4 * f, stress=lambda s: 1.3 * s)
     assert WRONG not in severities(audit(START, soft)).values()
 
 
 @pytest.mark.parametrize("name", foundation.FAULTS)
-def test_a_model_that_is_soft_throughout_still_names_what_is_planted(target, name):
+def test_planted_errors_are_found_with_a_soft_model(target, name):
     hard = foundation.changed(target, energy=lambda e, atoms: 2 * e, forces=lambda f: 2 * f, stress=lambda s: 2 * s)
     assert severities(audit(START, foundation.changed(hard, **foundation.FAULTS[name])))[name] == WRONG
 
 
 @pytest.mark.parametrize("name", foundation.WRONG_E0)
-def test_a_wrong_e0_is_named_with_its_size_stops_a_run_that_keeps_it_and_is_repaired(target, name):
+def test_a_wrong_e0_is_found_stops_a_run_that_keeps_it_and_is_corrected_by_the_shift(target, name):
     plant, named = foundation.WRONG_E0[name]
     more = plant(START.model.baseline.e0_of("default"))
     bad = foundation.changed(target, energy=lambda e, atoms: e + foundation.sums(atoms, more))
     (finding,) = (f for f in audit(START, bad, estimated=False).findings if f.check == "e0")
     assert finding.severity == WRONG and named in finding.message
-    repaired = audit(START, bad, estimated=True)
-    assert repaired.shift.by_element == pytest.approx({s: more[s] for s in ("O", "Si")}, abs=0.1)
-    assert WRONG not in severities(repaired).values()
-    mended = audit(START, bad, e0=repaired.shift.by_element, estimated=False)
-    assert "e0" not in severities(mended)
+    shifted = audit(START, bad, estimated=True)
+    assert shifted.shift.by_element == pytest.approx({s: more[s] for s in ("O", "Si")}, abs=0.1)
+    assert WRONG not in severities(shifted).values()
+    corrected = audit(START, bad, e0=shifted.shift.by_element, estimated=False)
+    assert "e0" not in severities(corrected)
 
 
-def test_a_doubled_e0_of_the_model_and_labels_without_any_are_told_apart(target):
+def test_a_doubled_e0_and_labels_without_e0_have_different_messages(target):
     e0 = TRUTH.model.baseline.e0_of("default")
     without = foundation.changed(target, energy=lambda e, atoms: e - foundation.sums(atoms, e0))
     doubled = foundation.changed(target, energy=lambda e, atoms: e + foundation.sums(atoms, e0))
     result = [audit(TRUTH, target, e0=e0), audit(TRUTH, without), audit(TRUTH, doubled, e0=e0)]
-    said = ["; ".join(finding.message for finding in case.findings if finding.check == "e0") for case in result]
-    assert "twice as large in the model as in the labels" in said[0] and "the labels have none" in said[1]
-    assert said[2] == ""
+    messages = ["; ".join(finding.message for finding in case.findings if finding.check == "e0") for case in result]
+    assert "twice as large in the model as in the labels" in messages[0] and "the labels have none" in messages[1]
+    assert messages[2] == ""
 
 
-def test_one_composition_is_rank_one_and_warned_of_where_another_follows():
+def test_one_composition_has_rank_one_with_a_warning_if_others_are_evaluated():
     water = foundation.labelled(foundation.waters(), TRUTH)
     alone, beside = audit(START, water), audit(START, water, other_sets={"test": foundation.crystals(2)})
     assert alone.shift.rank == beside.shift.rank == 1
@@ -183,21 +183,21 @@ def test_a_shifted_e0_moves_the_evidence_as_it_moves_the_model(target):
     moved = foundation.starting(TRUTH)
     moved.model.baseline.set_e0({"H": -3.0, "O": -4.5, "Si": -5.25})
     change = {"O": -0.5, "Si": -0.25}
-    mine, theirs = (
+    predictions, expected = (
         LabelledPredictions.from_potential(START, target).with_e0_shift(change),
         LabelledPredictions.from_potential(moved, target),
     )
-    np.testing.assert_allclose(mine.energies[1], theirs.energies[1], atol=1e-10)
+    np.testing.assert_allclose(predictions.energies[1], expected.energies[1], atol=1e-10)
 
 
-def test_graphs_that_are_there_already_give_the_same_evidence(target):
+def test_given_graphs_give_the_same_predictions(target):
     graphs = build_graphs(target, START.cutoff)
-    mine, theirs = (
+    predictions, expected = (
         LabelledPredictions.from_potential(START, target, graphs=graphs),
         LabelledPredictions.from_potential(START, target),
     )
-    np.testing.assert_allclose(mine.energies[1], theirs.energies[1], rtol=1e-13)
-    assert mine.agreements.keys() == theirs.agreements.keys()
+    np.testing.assert_allclose(predictions.energies[1], expected.energies[1], rtol=1e-13)
+    assert predictions.agreements.keys() == expected.agreements.keys()
 
 
 def test_names_that_no_finding_has_are_refused():

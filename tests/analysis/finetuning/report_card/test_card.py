@@ -1,4 +1,4 @@
-"""The report card says what changed, what was lost, and calls out what changed nothing."""
+"""The report card contains gains, losses, and settings without effect."""
 
 import json
 from copy import deepcopy
@@ -39,34 +39,34 @@ def card(target):
     return report_card(START, TUNED, {"test": target}, head="default", probe=probe, probe_name="waters", steps=10)
 
 
-def test_gains_are_those_of_the_labels(card, target):
+def test_target_errors_are_those_of_the_labels(card, target):
     forces = [
         np.abs(p["forces"] - atoms.calc.results["forces"])
         for atoms, p in zip(target, START.predict(target), strict=True)
     ]
-    told = card.to_json()["target"]["test"]
-    assert told["before"]["all"]["forces"]["mae"] == pytest.approx(np.concatenate(forces).mean())
-    assert told["ratio"]["forces"] < 0.3
-    assert set(told["after"]["config_types"]) == {"oxide", "silicon"}
+    record = card.to_json()["target"]["test"]
+    assert record["before"]["all"]["forces"]["mae"] == pytest.approx(np.concatenate(forces).mean())
+    assert record["ratio"]["forces"] < 0.3
+    assert set(record["after"]["config_types"]) == {"oxide", "silicon"}
 
 
-def test_retention_of_a_probe_that_the_start_labelled_was_perfect(card):
-    told = card.to_json()["retention"]
-    assert told["before"]["all"]["forces"]["mae"] < 1e-12 < told["after"]["all"]["forces"]["mae"]
-    assert told["by_itself"]["forces"] == pytest.approx(told["after"]["all"]["forces"]["mae"])
+def test_a_probe_labelled_by_the_starting_model_has_no_error_before(card):
+    record = card.to_json()["retention"]
+    assert record["before"]["all"]["forces"]["mae"] < 1e-12 < record["after"]["all"]["forces"]["mae"]
+    assert record["by_itself"]["forces"] == pytest.approx(record["after"]["all"]["forces"]["mae"])
 
 
-def test_retention_is_not_spoilt_by_another_e0():
+def test_another_e0_does_not_change_retention():
     moved_e0 = deepcopy(START)
     moved_e0.model.baseline.e0 -= 7.0
-    with_source_s = copy_with_head(moved_e0, "default", START.model.baseline.e0_of("default"))
-    assert measure_retention(START, with_source_s, foundation.waters(3), "waters").prediction_change == {
+    with_source_e0 = copy_with_head(moved_e0, "default", START.model.baseline.e0_of("default"))
+    assert measure_retention(START, with_source_e0, foundation.waters(3), "waters").prediction_change == {
         "energy": 0.0,
         "forces": 0.0,
     }
 
 
-def test_it_is_a_page_a_table_and_json(card):
+def test_the_card_gives_a_page_a_table_and_json(card):
     assert "Report card" in html_page("a", [card.section()])
     assert any("dimers" in row[0] for row in card.table().rows)
     json.dumps(card.to_json(), allow_nan=False)
@@ -81,7 +81,7 @@ def test_dimers_run_over_all_pairs_from_a_third_of_an_angstrom_to_the_cutoff():
     assert curves[1].before[0] == pytest.approx(two[0]["energy"] - two[1]["energy"] - two[2]["energy"])
 
 
-def test_many_pairs_are_predicted_in_portions_without_forces(monkeypatch):
+def test_many_pairs_are_predicted_in_batches_without_forces(monkeypatch):
     seen = []
     original = type(START).iter_predict
     monkeypatch.setattr(
@@ -98,7 +98,7 @@ def test_many_pairs_are_predicted_in_portions_without_forces(monkeypatch):
         np.testing.assert_allclose(first.before, second.before, atol=1e-12)
 
 
-def test_a_fall_into_the_core_is_seen_and_called_out():
+def test_a_hole_in_the_core_gives_a_remark():
     r = np.linspace(0.3, 5.0, 60)
     wall, hole = 20 * np.exp(-2 * r), 20 * np.exp(-2 * r) - 40 * np.exp(-((r - 0.3) ** 2) / 0.05)
     curve = DimerCurve(("Si", "Si"), r, wall, hole)
@@ -106,7 +106,7 @@ def test_a_fall_into_the_core_is_seen_and_called_out():
     assert any("Si–Si falls into the core" in remark for remark in outcome_remarks({}, None, [curve], {}))
 
 
-def test_free_atoms_tell_e0_from_weights():
+def test_changes_of_isolated_atoms_are_split_into_e0_and_weights():
     second = deepcopy(START)
     second.model.baseline.e0 += torch.tensor([[0.5, -0.25, 0.0]], dtype=torch.float64)
     second.head = "default"
@@ -133,7 +133,7 @@ def test_norms_of_change_are_per_group():
     assert changes["readout"].relative == pytest.approx(0.1) and changes["embedding"].changed == 0
 
 
-def test_switches_that_changed_nothing_are_called_out():
+def test_settings_without_effect_give_remarks():
     after = deepcopy(START)
     with torch.no_grad():
         after.model.branches[0].readouts[0].weight *= 1.1
@@ -154,6 +154,6 @@ def test_switches_that_changed_nothing_are_called_out():
     assert "replay changed nothing" in switch_remarks(Switches(replay="source"), same)[0]
 
 
-def test_a_run_without_a_probe_says_that_nothing_is_known_of_the_source():
+def test_a_run_without_a_probe_gives_a_remark():
     (remark,) = outcome_remarks({}, None, [], {})
     assert "forgetting is not measured" in remark
