@@ -1,4 +1,4 @@
-"""The command line: one file for each command, imported when the command runs, so that ``--help`` is quick."""
+"""The commands: one file per command, imported when the command runs, so that ``--help`` is quick."""
 
 from __future__ import annotations
 
@@ -39,7 +39,14 @@ Graph neural networks for atomistic graphs: train, evaluate and use interatomic 
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command and return its exit code: 0 done, 1 a check failed, 2 a user's error, 130 interrupted."""
+    """Run a command.
+
+    Args:
+        arguments: Words of the command line after ``atomgraph``; None: those of the process.
+
+    Returns:
+        The exit code: 0 done, 1 a check failed, 2 an error in the input, 3 a defect of atomgraph, 130 interrupted.
+    """
     command_line = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in command_line
     command_line = [word for word in command_line if word != "--debug"]
@@ -65,7 +72,7 @@ def _run(name: str, arguments: list[str]) -> int:
 
 
 def entry() -> None:
-    """The console script."""
+    """Run the command line of the process and exit; called by the console script."""
     sys.exit(main())
 
 

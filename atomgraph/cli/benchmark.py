@@ -50,28 +50,28 @@ def benchmark(
 
     Without --dtype the potential is measured in the dtype of its file, and compiled in float64 and in mixed precision.
     """
-    atoms = _repeated(read_one(structure, types, format), repeat)
+    atoms = _repeat(read_one(structure, types, format), repeat)
     potential = load_model(model, head=head, elements=elements, units=units, device=device, imports=imports)
-    before = torch.get_num_threads()
+    default_threads = torch.get_num_threads()
     try:
-        torch.set_num_threads(threads or before)
+        torch.set_num_threads(threads or default_threads)
         forms = _forms(potential, dtype)
         speeds = {name: measure_speed(form, atoms, seconds) for name, form in forms.items()}
         errors = force_errors(in_precision(potential, "float64"), list(forms.values()), atoms)
-        where = hardware(potential.device)
+        machine = hardware(potential.device)
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(default_threads)
     console = output_console(soft_wrap=True)
-    console.print(_table(speeds, errors, atoms, potential, where).rich())
+    console.print(_table(speeds, errors, atoms, potential, machine).rich())
 
 
-Form = tuple[str, str]  # compiled or not, and the dtype
+Form = tuple[str, str]  # "compiled" or "not compiled", and the dtype
 
 
 def _forms(potential: Potential, dtype: str | None) -> dict[Form, Evaluator]:
-    """The plain potential, and the compiled ones if it can be compiled."""
-    given = in_precision(potential, dtype)
-    forms: dict[Form, Evaluator] = {("as it is", given.model.dtype_name): given}
+    """Return the potential and, if possible, its compiled forms."""
+    converted = in_precision(potential, dtype)
+    forms: dict[Form, Evaluator] = {("not compiled", converted.model.dtype_name): converted}
     for name in [dtype] if dtype else ["float64", MIXED]:
         compiled = atomgraph.compile(potential, dtype=name) if potential.device.type == "cpu" else potential
         if compiled is potential:
@@ -80,42 +80,47 @@ def _forms(potential: Potential, dtype: str | None) -> dict[Form, Evaluator]:
     return forms
 
 
-def _table(speeds: dict[Form, Speed], errors: list[float], atoms: ase.Atoms, potential: Potential, where: str) -> Table:
-    """A table with a column for each form and a row for each number."""
-    figures = {
+def _table(
+    speeds: dict[Form, Speed], errors: list[float], atoms: ase.Atoms, potential: Potential, machine: str
+) -> Table:
+    """Return a table with one column per form and one row per measurement."""
+    measurements = {
         "energy and forces, µs/atom": lambda speed: 1e6 * speed.forces / len(atoms),
         "energy and forces, atoms/s": lambda speed: len(atoms) / speed.forces,
         "energy and forces, ms": lambda speed: 1e3 * speed.forces,
-        "the same, CPU time, ms": lambda speed: 1e3 * speed.forces_cpu,
-        "and stress, ms": lambda speed: 1e3 * speed.stress,
-        "neighbours and graph, ms": lambda speed: 1e3 * speed.graph,
+        "energy and forces, CPU time, ms": lambda speed: 1e3 * speed.forces_cpu,
+        "energy, forces and stress, ms": lambda speed: 1e3 * speed.stress,
+        "neighbour list and graph, ms": lambda speed: 1e3 * speed.graph,
         "memory of an evaluation, MB": lambda speed: 1e-6 * speed.memory,
     }
-    rows = [[name, *(_three_digits(figure(speed)) for speed in speeds.values())] for name, figure in figures.items()]
-    rows.append(["largest error of forces / their RMS", *(f"{error:.0e}" for error in errors)])
+    rows = [
+        [name, *(_three_digits(convert(speed)) for speed in speeds.values())] for name, convert in measurements.items()
+    ]
+    rows.append(["largest error of forces / RMS of forces", *(f"{error:.0e}" for error in errors)])
     size = f"{format_count(len(atoms), 'atom')}, cutoff {potential.cutoff:g} Å"
     return Table(
-        [Column("", words=True), *(Column(name, group) for group, name in speeds)],
+        [Column("", words=True), *(Column(dtype, form) for form, dtype in speeds)],
         rows,
         f"{atoms.get_chemical_formula()}, {size}",
-        f"{where}. Medians; errors from the model in float64.",
+        f"{machine}. Medians; errors relative to the model in float64.",
     )
 
 
-def _three_digits(figure: float) -> str:
-    return f"{figure:.0f}" if figure >= 100 else f"{figure:.3g}"
+def _three_digits(number: float) -> str:
+    return f"{number:.0f}" if number >= 100 else f"{number:.3g}"
 
 
-def _repeated(atoms: ase.Atoms, text: str) -> ase.Atoms:
+def _repeat(atoms: ase.Atoms, text: str) -> ase.Atoms:
+    """Return the supercell for the text of ``--repeat``."""
     try:
-        times = [int(word) for word in text.split(",")]
+        repeats = [int(word) for word in text.split(",")]
     except ValueError:
-        times = []
-    times = times * 3 if len(times) == 1 else times
-    if len(times) != 3 or min(times) < 1:
+        repeats = []
+    repeats = repeats * 3 if len(repeats) == 1 else repeats
+    if len(repeats) != 3 or min(repeats) < 1:
         raise ConfigError(f"--repeat takes N or N,N,N, whole numbers from 1 on, but here is {text!r}")
-    if np.any((np.array(times) > 1) & ~atoms.pbc):
+    if np.any((np.array(repeats) > 1) & ~atoms.pbc):
         raise ConfigError(
-            f"--repeat {text}: the structure does not repeat in every such direction, pbc is {atoms.pbc.tolist()}"
+            f"--repeat {text}: the structure is not periodic in every such direction, pbc is {atoms.pbc.tolist()}"
         )
-    return atoms.repeat(times)
+    return atoms.repeat(repeats)

@@ -22,7 +22,7 @@ from atomgraph.data.checks.label_findings import reading_findings
 from atomgraph.data.reading_notes import ReadingNotes
 from atomgraph.progress import output_console
 
-SHOWN = 5  # findings of one kind on the terminal; all of them go into the JSON file
+MAX_SHOWN = 5  # findings of one kind on the terminal; the JSON file contains all findings
 
 Against = Annotated[list[str] | None, typer.Option(help="Files of another part; a frame in both parts is an error.")]
 Tolerance = Annotated[
@@ -51,37 +51,39 @@ def check(
     """
     if json_file is not None:
         check_file(json_file, overwrite=True, inputs=[*data, *(against or [])])
-    how: dict[str, Any] = {"keys": entries(key), "units": entries(unit), "types": types, "format": format}
+    options: dict[str, Any] = {"keys": entries(key), "units": entries(unit), "types": types, "format": format}
     faults: list[str] = []
     notes = ReadingNotes()
-    frames = read([str(path) for path in data], faults=faults, notes=notes, **how)
-    others = read(against, **how) if against else None
-    counted = census(frames, notes.lines())
-    findings = [_fault(fault) for fault in faults] + reading_findings(notes)
-    findings += examine(frames, against=others, cutoff=cutoff, tolerance=tolerance)
+    frames = read([str(path) for path in data], faults=faults, notes=notes, **options)
+    other_frames = read(against, **options) if against else None
+    data_census = census(frames, notes.lines())
+    findings = [_fault_finding(fault) for fault in faults] + reading_findings(notes)
+    findings += examine(frames, against=other_frames, cutoff=cutoff, tolerance=tolerance)
     findings.sort(key=lambda finding: [WRONG, WARNING, NOTE].index(finding.severity))
     console = output_console(soft_wrap=True)
-    console.print(counted)
+    console.print(data_census)
     if cutoff is not None:
         console.print(connections(frames, cutoff).describe())
     console.print()
-    _show(console, findings)
+    _print_findings(console, findings)
     if json_file is not None:
         record = {
             "fingerprint": fingerprint(frames),
-            "census": counted.to_json(),
+            "census": data_census.to_json(),
             "findings": [finding.to_json() for finding in findings],
         }
         write_text(json_file, json.dumps(record, indent=1) + "\n")
     return int(any(finding.severity == WRONG for finding in findings))
 
 
-def _fault(fault: str) -> Finding:
-    where, _, what = fault.partition(": ")
-    return Finding("unusable frame", WRONG, [where], 0.0, "", what, "mend or remove the frame; training refuses it")
+def _fault_finding(fault: str) -> Finding:
+    """Return the finding for a frame that cannot be used, from ``FRAME: REASON``."""
+    frame, _, reason = fault.partition(": ")
+    return Finding("unusable frame", WRONG, [frame], 0.0, "", reason, "mend or remove the frame; training refuses it")
 
 
-def _show(console: Console, findings: list[Finding]) -> None:
+def _print_findings(console: Console, findings: list[Finding]) -> None:
+    """Print findings by severity and kind of check."""
     if not findings:
         console.print("nothing found: no duplicates, short contacts, net forces, outliers or contradictions")
         return
@@ -90,12 +92,12 @@ def _show(console: Console, findings: list[Finding]) -> None:
         by_check[finding.severity, finding.check].append(finding)
     for (severity, name), group in by_check.items():
         console.print(Text(f"{severity}: {name}, {len(group)} found", style="bold"))
-        for finding in sorted(group, key=lambda entry: -abs(entry.figure))[:SHOWN]:
+        for finding in sorted(group, key=lambda entry: -abs(entry.figure))[:MAX_SHOWN]:
             frames = ", ".join(Path(frame).name for frame in finding.frames[:4]) + (
                 " ..." if len(finding.frames) > 4 else ""
             )
             console.print(Text(f"  {frames}: {finding.message}" if frames else f"  {finding.message}"))
-        if len(group) > SHOWN:
-            console.print(Text(f"  and {len(group) - SHOWN} more (all with --json FILE)"))
+        if len(group) > MAX_SHOWN:
+            console.print(Text(f"  and {len(group) - MAX_SHOWN} more (all with --json FILE)"))
         for advice in sorted({finding.advice for finding in group}):
             console.print(Text(f"  → {advice}"))

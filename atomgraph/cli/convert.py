@@ -18,8 +18,8 @@ from atomgraph.formats.mace.writing import SCRIPT, write_for_mace
 from atomgraph.models.mace import MACE
 from atomgraph.potential import Potential
 
-NAME = "model.safetensors"  # in a run folder
-KINDS = (".safetensors", ".npz", ".model")
+RUN_MODEL = "model.safetensors"  # file of the potential in a run folder
+SUFFIXES = (".safetensors", ".npz", ".model")
 
 
 def convert(
@@ -37,9 +37,9 @@ def convert(
     imports: Imports = None,
 ) -> None:
     """Convert a potential of any readable format to atomgraph's file, or a MACE to mace-torch's."""
-    if target.suffix not in KINDS:
-        raise ConfigError(f"{target} should end in {', '.join(KINDS)}")
-    check_file(target, overwrite=overwrite, inputs=[model, Path(model) / NAME])
+    if target.suffix not in SUFFIXES:
+        raise ConfigError(f"{target} should end in {', '.join(SUFFIXES)}")
+    check_file(target, overwrite=overwrite, inputs=[model, Path(model) / RUN_MODEL])
     if target.suffix == ".model" and not mace_python:
         raise ConfigError(
             "a .model is written by mace-torch itself; say --mace-python PYTHON, the Python of an environment where it is "
@@ -51,12 +51,13 @@ def convert(
     if only_elements is not None:
         potential = keep_elements(potential, symbols_in(only_elements))
     if only_heads is not None:
-        potential = keep_heads(potential, _words(only_heads))
+        potential = keep_heads(potential, _split_at_commas(only_heads))
     _write(potential, target, mace_python)
     print(f"{target}: {', '.join(potential.elements)}; heads {', '.join(potential.heads)}")
 
 
 def _write(potential: Potential, target: Path, mace_python: str) -> None:
+    """Write a potential in the format of the suffix; mace-torch itself writes ``.model``, in a process of its own."""
     if target.suffix == ".safetensors":
         potential.save(target)
         return
@@ -71,15 +72,15 @@ def _write(potential: Potential, target: Path, mace_python: str) -> None:
         write_for_mace(source, potential.model)
         command = [mace_python, str(SCRIPT), str(source), str(converted)]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            process = subprocess.run(command, capture_output=True, text=True, check=False)
         except OSError as error:
             raise ConfigError(f"--mace-python {mace_python} cannot be run: {error.strerror or error}") from None
-        if done.returncode != 0 or not converted.exists():
+        if process.returncode != 0 or not converted.exists():
             converted.unlink(missing_ok=True)
-            last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-            raise FormatError(f"mace-torch did not write {target}: {last}")
+            last_line = (process.stderr.strip().splitlines() or ["no reason given"])[-1]
+            raise FormatError(f"mace-torch did not write {target}: {last_line}")
         converted.replace(target)
 
 
-def _words(text: str) -> list[str]:
+def _split_at_commas(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]

@@ -23,7 +23,7 @@ from atomgraph.data.reading import iread
 from atomgraph.data.reading_notes import ReadingNotes
 from atomgraph.errors import ConfigError, nearest
 
-KINDS = {".xyz": "extxyz", ".extxyz": "extxyz", ".traj": "traj", ".db": "db", ".json": "db"}
+ASE_FORMATS = {".xyz": "extxyz", ".extxyz": "extxyz", ".traj": "traj", ".db": "db", ".json": "db"}
 
 Sources = Annotated[list[str], typer.Argument(metavar="IN...", help="Structure files, patterns, DeePMD folders.")]
 Target = Annotated[
@@ -41,7 +41,7 @@ def convert_data(
     format: FormatName = None,
 ) -> None:
     """Convert structures of any readable format to one file, with energies, forces and stresses in eV and Å."""
-    kind = _kind(target)
+    ase_format = _ase_format(target)
     check_file(target, overwrite=overwrite, inputs=sources)
     notes = ReadingNotes()
     frames = iread(sources, keys=entries(key), units=entries(unit), types=types, format=format, notes=notes)
@@ -49,10 +49,10 @@ def convert_data(
 
     def write(scratch: Path) -> None:
         nonlocal n_frames
-        with _writer(scratch, kind, target) as take:
+        with _frame_writer(scratch, ase_format, target) as write_frame:
             for atoms in frames:
                 drop_notes(atoms)
-                take(atoms)
+                write_frame(atoms)
                 n_frames += 1
 
     write_atomic(target, write)
@@ -62,32 +62,35 @@ def convert_data(
         print(f"note: {line}")
 
 
-def _kind(path: Path) -> str:
+def _ase_format(path: Path) -> str:
+    """Return ASE's name of the format of an output file; ConfigError for an unknown suffix."""
     suffix = path.with_suffix("").suffix if path.suffix in OPENERS else path.suffix
-    if suffix not in KINDS:
-        word = suffix or "a name without an ending"
-        raise ConfigError(f"cannot tell the format of {path} by {word!r}{nearest(suffix, KINDS)}")
-    if path.suffix in OPENERS and KINDS[suffix] != "extxyz":
-        raise ConfigError(f"only extended XYZ is packed, but {path} is not; leave {path.suffix} out")
-    return KINDS[suffix]
+    if suffix not in ASE_FORMATS:
+        ending = suffix or "a name without an ending"
+        raise ConfigError(f"cannot tell the format of {path} by {ending!r}{nearest(suffix, ASE_FORMATS)}")
+    if path.suffix in OPENERS and ASE_FORMATS[suffix] != "extxyz":
+        raise ConfigError(
+            f"only extended XYZ can be compressed, but {path} has another format; leave {path.suffix} out"
+        )
+    return ASE_FORMATS[suffix]
 
 
 @contextmanager
-def _writer(scratch: Path, kind: str, target: Path) -> Iterator[Callable[[ase.Atoms], object]]:
-    """A function that appends a frame."""
-    if kind == "traj":
+def _frame_writer(scratch: Path, ase_format: str, target: Path) -> Iterator[Callable[[ase.Atoms], object]]:
+    """Open the output file and yield a function that appends a frame."""
+    if ase_format == "traj":
         with TrajectoryWriter(scratch, "w") as trajectory:
             yield trajectory.write
-    elif kind == "db":
+    elif ase_format == "db":
         scratch.unlink()
         with ase.db.connect(scratch, type="json" if target.suffix == ".json" else "db") as database:
-            yield lambda atoms: database.write(atoms, **_words(atoms))
+            yield lambda atoms: database.write(atoms, **_database_entries(atoms))
     else:
         with OPENERS.get(target.suffix, open)(scratch, "wt", encoding="utf-8") as file:
             yield lambda atoms: ase.io.write(file, [atoms], format="extxyz")
 
 
-def _words(atoms: ase.Atoms) -> dict[str, str]:
-    """The entry of a data base beside the structure: the configuration type."""
-    kind = atoms.info.get("config_type")
-    return {} if kind is None else {"config_type": str(kind)}
+def _database_entries(atoms: ase.Atoms) -> dict[str, str]:
+    """Return entries of a database row besides the structure: the configuration type."""
+    config_type = atoms.info.get("config_type")
+    return {} if config_type is None else {"config_type": str(config_type)}

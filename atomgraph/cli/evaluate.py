@@ -62,7 +62,7 @@ def evaluate(
     compile: Compile = None,
     imports: Imports = None,
 ) -> None:
-    """Errors of a potential on labelled structures: MAE and RMSE per configuration type, with units."""
+    """Compute errors of a potential on labelled structures: MAE and RMSE per configuration type, with units."""
     if out is not None:
         check_folder(out, overwrite=overwrite)
     potential = load_model(model, head=head, elements=elements, units=units, device=device, imports=imports)
@@ -81,7 +81,7 @@ def evaluate(
     if out is not None:
         is_new = not out.exists()
         try:
-            _write(out, comparison, {"model": model, "data": [str(path) for path in data]})
+            _write_results(out, comparison, {"model": model, "data": [str(path) for path in data]})
         except (AtomgraphError, OSError):
             if is_new:
                 shutil.rmtree(out, ignore_errors=True)
@@ -89,14 +89,15 @@ def evaluate(
         console.print(f"metrics.json, errors.csv and plots are in {out}", markup=False, soft_wrap=True)
 
 
-def _write(out: Path, comparison: Comparison, about: dict[str, Any]) -> None:
+def _write_results(out: Path, comparison: Comparison, inputs: dict[str, Any]) -> None:
+    """Write metrics.json, tables and plots. ``inputs`` names model and data in metrics.json."""
     out.mkdir(parents=True, exist_ok=True)
-    measured = {"seconds": comparison.seconds, "atoms": comparison.n_atoms, "measured": describe_speed(comparison)}
-    metrics = about | error_json(comparison) | {"speed": measured}
+    speed = {"seconds": comparison.seconds, "atoms": comparison.n_atoms, "measured": describe_speed(comparison)}
+    metrics = inputs | error_json(comparison) | {"speed": speed}
     write_text(out / "metrics.json", json.dumps(metrics, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
     write_text(out / "errors.csv", errors_csv(comparison))
     write_text(out / "errors.md", error_table(comparison, full=True).markdown())
     for name in comparison.samples:
         write_bytes(out / f"parity-{name}.svg", svg_file(parity_plot(comparison, name), f"parity-{name}"))
-        drawing = error_histogram({"evaluated": comparison}, name)
-        write_bytes(out / f"histogram-{name}.svg", svg_file(drawing, f"histogram-{name}"))
+        histogram = error_histogram({"evaluated": comparison}, name)
+        write_bytes(out / f"histogram-{name}.svg", svg_file(histogram, f"histogram-{name}"))

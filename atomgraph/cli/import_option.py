@@ -1,4 +1,4 @@
-"""--import MODULE: modules with parts of the user."""
+"""The option ``--import MODULE``: import modules with the user's own parts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ from atomgraph.errors import ConfigError
 
 
 def import_modules(names: Sequence[str] | None) -> None:
-    """Import the modules of ``--import``, also from the working folder; ConfigError if one does not exist."""
+    """Import modules, also from the working folder.
+
+    Args:
+        names: Names of the modules, or None.
+
+    Raises:
+        ConfigError: If a module cannot be imported.
+    """
     for name in names or ():
         if str(Path.cwd()) not in sys.path:  # the working folder is not on the path of a console script
             sys.path.insert(0, str(Path.cwd()))

@@ -35,13 +35,13 @@ from atomgraph.cli.options import (
     Types,
     Units,
 )
-from atomgraph.cli.structure_files import Structure, checked_target, read_one, with_results
+from atomgraph.cli.structure_files import Structure, check_target, read_one, with_results
 from atomgraph.compiled import for_inference
 from atomgraph.data.frame_names import format_count
 from atomgraph.errors import ConfigError, FormatError
 from atomgraph.progress import terminal_progress
 
-USUAL_TEMPERATURE = 300.0  # K
+DEFAULT_TEMPERATURE = 300.0  # K
 
 
 class Ensemble(StrEnum):
@@ -99,18 +99,18 @@ def md(
     if not (timestep > 0 and friction > 0):
         raise ConfigError(f"--timestep and --friction should be positive, but are {timestep} fs and {friction} 1/ps")
     target = Path(f"{Path(structure.partition('@')[0]).name.partition('.')[0]}-md.traj") if out is None else out
-    kind = checked_target(target, overwrite=overwrite, inputs=[structure, model])
+    ase_format = check_target(target, overwrite=overwrite, inputs=[structure, model])
     atoms, rng = read_one(structure, types, format), np.random.default_rng(seed)
-    temperature = _start(atoms, temperature, rng)
+    temperature = _set_velocities(atoms, temperature, rng)
     potential = load_model(model, head=head, elements=elements, units=units, device=device, imports=imports)
     atoms.calc = Calculator(for_inference(potential, compile=compile, dtype=dtype, n_atoms=(steps + 1) * len(atoms)))
     atoms.get_potential_energy()  # errors of the structure appear before anything is written
     dynamics = _dynamics(atoms, ensemble, temperature, timestep, friction, rng)
     record = EnergyRecord(len(atoms))
     try:
-        with _frames(atoms, target, kind) as write:
+        with _frame_writer(atoms, target, ase_format) as write_frame:
             dynamics.attach(lambda: record.append(atoms, dynamics.get_time() / ase_units.fs))
-            dynamics.attach(write, interval=interval)
+            dynamics.attach(write_frame, interval=interval)
             _run(dynamics, record, steps)
     except KeyboardInterrupt:
         print("\n".join(_summary(record, ensemble, timestep, atoms.calc)))
@@ -120,17 +120,26 @@ def md(
     print("\n".join([*_summary(record, ensemble, timestep, atoms.calc), f"frames are in {target}"]))
 
 
-def _start(atoms: ase.Atoms, temperature: float | None, rng: np.random.Generator) -> float:
-    """Set velocities at the temperature, or keep those of the structure; returns the temperature for the thermostat."""
+def _set_velocities(atoms: ase.Atoms, temperature: float | None, rng: np.random.Generator) -> float:
+    """Draw velocities at a temperature; without a temperature, keep the velocities of the structure if it has any.
+
+    Args:
+        atoms: The structure; its velocities are changed.
+        temperature: Temperature, K, or None.
+        rng: Random numbers.
+
+    Returns:
+        Temperature of the thermostat, K.
+    """
     if temperature is None and np.any(atoms.get_momenta()):
-        return USUAL_TEMPERATURE
+        return DEFAULT_TEMPERATURE
     if temperature is None:
         print(
-            f"the structure brings no velocities: they are drawn at {USUAL_TEMPERATURE:g} K (--temperature says another)"
+            f"the structure has no velocities: they are drawn at {DEFAULT_TEMPERATURE:g} K (--temperature changes this)"
         )
-    kelvin = USUAL_TEMPERATURE if temperature is None else temperature
-    set_thermal_velocities(atoms, kelvin, rng)
-    return kelvin
+    temperature = DEFAULT_TEMPERATURE if temperature is None else temperature
+    set_thermal_velocities(atoms, temperature, rng)
+    return temperature
 
 
 def _dynamics(
@@ -167,38 +176,35 @@ def _run(dynamics: MolecularDynamics, record: EnergyRecord, steps: int) -> None:
 
 
 @contextmanager
-def _frames(atoms: ase.Atoms, target: Path, kind: str) -> Iterator[object]:
-    """A function that writes the current frame. Frames go to a temporary file, which replaces the target at the end."""
+def _frame_writer(atoms: ase.Atoms, target: Path, ase_format: str) -> Iterator[object]:
+    """Yield a function that writes the current frame to a temporary file. At the end the file replaces the target."""
     scratch = target.with_name(f".{target.name}.part")
     scratch.unlink(missing_ok=True)
-    file = ase.io.Trajectory(str(scratch), "w") if kind == "traj" else None
+    trajectory = ase.io.Trajectory(str(scratch), "w") if ase_format == "traj" else None
 
     n_frames = size = 0
 
-    def write() -> None:
+    def write_frame() -> None:
         nonlocal n_frames, size
         try:
-            if file is None:
-                ase.io.write(scratch, with_results(atoms), format=kind, append=True)
+            if trajectory is None:
+                ase.io.write(scratch, with_results(atoms), format=ase_format, append=True)
             else:
-                file.write(atoms)
+                trajectory.write(atoms)
         except OSError as error:
-            if file is None:
-                os.truncate(scratch, size)  # whole frames only
-            kept = (
-                f"; the {format_count(n_frames, 'frame')} before {'is' if n_frames == 1 else 'are'} in it"
-                if n_frames
-                else ""
-            )
-            raise FormatError(f"cannot write {target}: {error.strerror or error}{kept}") from error
+            if trajectory is None:
+                os.truncate(scratch, size)  # remove the incomplete frame
+            verb = "is" if n_frames == 1 else "are"
+            previous = f"; the {format_count(n_frames, 'frame')} before {verb} in it" if n_frames else ""
+            raise FormatError(f"cannot write {target}: {error.strerror or error}{previous}") from error
         n_frames, size = n_frames + 1, scratch.stat().st_size
 
     try:
-        yield write
+        yield write_frame
     finally:
-        if file is not None:
-            with suppress(OSError):  # of a full disk, said already
-                file.close()
+        if trajectory is not None:
+            with suppress(OSError):  # a full disk has already raised FormatError
+                trajectory.close()
         if n_frames:
             scratch.replace(target)
         else:
@@ -206,18 +212,18 @@ def _frames(atoms: ase.Atoms, target: Path, kind: str) -> Iterator[object]:
 
 
 def _summary(record: EnergyRecord, ensemble: Ensemble, timestep: float, calculator: Calculator) -> list[str]:
-    """Drift, temperature and speed of the trajectory, as text."""
-    n_steps, half = len(record.time) - 1, record.temperature[len(record.temperature) // 2 :]
+    """Return lines with drift, temperature and speed of the trajectory."""
+    n_steps, second_half = len(record.time) - 1, record.temperature[len(record.temperature) // 2 :]
     name = "constant energy" if ensemble is Ensemble.nve else "constant temperature"
     n_atoms = format_count(record.n_atoms, "atom")
     lines = [
         f"{format_count(n_steps, 'step')} of {timestep:g} fs at {name}: {record.time[-1] / 1000:g} ps of {n_atoms}"
     ]
     if ensemble is Ensemble.nve:
-        known = np.isfinite(record.drift) and np.isfinite(record.fluctuation)
+        is_finite = np.isfinite(record.drift) and np.isfinite(record.fluctuation)
         drift = f"{record.drift:+.3g} meV/atom/ps, fluctuation {record.fluctuation:.2g} meV/atom"
-        lines.append(f"energy drift {drift}" if known else "energy drift and fluctuation unknown after so few steps")
-    lines.append(f"temperature {np.mean(half):.0f} ± {np.std(half):.0f} K in the second half")
+        lines.append(f"energy drift {drift}" if is_finite else "too few steps for energy drift and fluctuation")
+    lines.append(f"temperature {np.mean(second_half):.0f} ± {np.std(second_half):.0f} K in the second half")
     speed = f"{1000 * record.seconds_per_step:.2f} ms/step, {record.nanoseconds_per_day:.2g} ns/day"
     lines.append(f"{speed}, {format_count(calculator.n_neighbour_lists, 'neighbour list')}")
     return lines

@@ -15,7 +15,7 @@ Plain = Annotated[bool, typer.Option("--plain", help="Write the file as plain YA
 def migrate(config: Config, out: Out = None, plain: Plain = False) -> None:
     """Rewrite a configuration of the last release with the keys and names of today.
 
-    Comments and the order of keys stay. What was changed is printed, a line each.
+    Comments and the order of keys are kept. Each change is printed.
     """
     from atomgraph.atomic_write import write_text
     from atomgraph.config.migrate import migrate_text

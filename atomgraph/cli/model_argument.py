@@ -1,4 +1,4 @@
-"""The argument MODEL and its options, loaded as a Potential."""
+"""Load the potential of the argument MODEL with its options."""
 
 from __future__ import annotations
 
@@ -21,16 +21,33 @@ def load_model(
     dtype: str | None = None,
     imports: Sequence[str] | None = None,
 ) -> Potential:
-    """Load the potential after importing modules of the user; errors are those of ``load``.
+    """Import the user's modules and load the potential.
 
-    The process keeps freed memory from here on, for the next evaluations.
+    Args:
+        model: Path or public name, see ``atomgraph.load``.
+        head: Name of the head.
+        elements: Chemical symbols with commas, for files without elements.
+        units: Units of the file, for files without units.
+        device: Device of the potential.
+        dtype: Dtype of the weights; None: the dtype of the file.
+        imports: Names of modules with the user's parts.
+
+    Raises:
+        AtomgraphError: The errors of ``atomgraph.load``.
     """
     import_modules(imports)
-    keep_memory()
+    keep_memory()  # freed memory stays with the process for the next evaluations
     symbols = None if elements is None else symbols_in(elements)
     return load(model, device=device, dtype=dtype, head=head, elements=symbols, units=units)
 
 
 def symbols_in(text: str) -> list[str]:
-    """Chemical symbols of a list with commas, given as symbols in any case or atomic numbers; DataError for others."""
+    """Return chemical symbols from a text with commas.
+
+    Args:
+        text: Symbols in upper or lower case, or atomic numbers.
+
+    Raises:
+        DataError: If a word is neither a symbol nor an atomic number.
+    """
     return [parse_symbol(word.strip()) for word in text.split(",") if word.strip()]

@@ -11,7 +11,7 @@ from atomgraph.progress import output_console
 
 def models() -> None:
     """List the public models that can be given by name as MODEL."""
-    table = Table("name", "licence", "trained on", "verified by", "here", box=None, pad_edge=False)
+    table = Table("name", "licence", "trained on", "verified by", "downloaded", box=None, pad_edge=False)
     for model in public_models().values():
         table.add_row(
             model.name, model.licence, model.theory, model.verified_by, "yes" if cached_path(model).is_file() else ""

@@ -66,13 +66,17 @@ FormatName = Annotated[
 
 
 def entries(pairs: list[str] | None) -> dict[str, str]:
-    """``["energy=REF_energy", ...]`` as a mapping; ConfigError if an item is no pair."""
-    entries = {}
-    for word in pairs or []:
-        name, equals, value = (part.strip() for part in word.partition("="))
+    """Return pairs such as ``["energy=REF_energy"]`` as a dict.
+
+    Raises:
+        ConfigError: If a pair is not LABEL=VALUE.
+    """
+    result = {}
+    for pair in pairs or []:
+        name, equals, value = (part.strip() for part in pair.partition("="))
         if not (name and equals and value):
             raise ConfigError(
-                f"a key or unit is given as LABEL=VALUE, energy=REF_energy for example, but here is {word!r}"
+                f"a key or unit is given as LABEL=VALUE, energy=REF_energy for example, but here is {pair!r}"
             )
-        entries[name] = value
-    return entries
+        result[name] = value
+    return result

@@ -1,4 +1,4 @@
-"""Partial results of a long prediction on disk, so that a killed run loses at most a second of work."""
+"""PartialResults: results of a long prediction are stored while it runs, so that a killed run can be resumed."""
 
 from __future__ import annotations
 
@@ -25,14 +25,20 @@ _HEADER = struct.Struct(
 
 
 class PartialResults:
-    """A file ``OUT.partial`` beside the output: one line of JSON that identifies the run, then a record for each structure.
+    """The file ``OUT.partial``: one line of JSON that identifies the run, and one record with a checksum per structure.
 
-    Records have checksums. The file is locked until ``close`` or ``remove``, so that one process writes into it.
+    The file is locked until ``close`` or ``remove``, so that only one process writes to it. Results are written to disk at
+    least once per second.
 
     Args:
-        target: The output.
-        identity: JSON values that must be equal for results to be reused: fingerprints of model and structures, options.
-        frames: The structures, in order.
+        target: Path of the output OUT.
+        identity: JSON values of the run (fingerprints of model and structures, options). Results are reused only if the values
+            in the file are equal.
+        frames: All structures, in order.
+
+    Attributes:
+        path: Path of the file.
+        done: Results of the first structures, in order.
     """
 
     def __init__(self, target: Path, identity: dict[str, Any], frames: Sequence[ase.Atoms]):
@@ -40,17 +46,20 @@ class PartialResults:
         self._first_line = json.dumps(identity, sort_keys=True).encode() + b"\n"
         self._frames = frames
         self._file: BinaryIO | None = None
-        self._waiting: list[bytes] = []
-        self._written = time.monotonic()
+        self._buffer: list[bytes] = []  # records that are not on disk yet
+        self._last_write = time.monotonic()
         self.done: list[dict[str, Any]] = []
 
     def resume(self) -> int:
-        """Lock the file and read the results of an earlier run on the same input; how many there are.
+        """Lock the file and read the results of an earlier run with the same identity.
 
-        Whatever follows the last whole record is removed.
+        Bytes after the last complete record are removed.
+
+        Returns:
+            Number of results.
 
         Raises:
-            ConfigError: If another process writes to the same output, or the path is a link or no regular file.
+            ConfigError: If another process writes to the same output, or if the path is a link or not a regular file.
             FormatError: If the file cannot be written.
         """
         try:
@@ -66,10 +75,14 @@ class PartialResults:
         return len(self.done)
 
     def add(self, result: dict[str, Any]) -> None:
-        """Add the result of the next structure; it is on disk within a second. FormatError if it cannot be written."""
-        self._waiting.append(_record(len(self.done), result))
+        """Add the result of the next structure.
+
+        Raises:
+            FormatError: If the file cannot be written.
+        """
+        self._buffer.append(_pack_record(len(self.done), result))
         self.done.append(result)
-        if time.monotonic() - self._written > INTERVAL:
+        if time.monotonic() - self._last_write > INTERVAL:
             self.flush()
 
     def flush(self) -> None:
@@ -77,14 +90,14 @@ class PartialResults:
         if self._file is None:
             raise RuntimeError("resume() opens the file")
         try:
-            self._file.write(b"".join(self._waiting))
+            self._file.write(b"".join(self._buffer))
             self._file.flush()
         except OSError as error:
             raise FormatError(f"cannot write {self.path}: {error.strerror or error}") from error
-        self._waiting, self._written = [], time.monotonic()
+        self._buffer, self._last_write = [], time.monotonic()
 
     def close(self) -> None:
-        """Release the lock; the results stay."""
+        """Release the lock. The file is kept."""
         if self._file is not None:
             with suppress(OSError):
                 self._file.close()
@@ -96,20 +109,21 @@ class PartialResults:
         self.close()
 
     def _open(self) -> BinaryIO:
+        """Open and lock the file."""
         try:
-            number = lock(self.path, ConfigError, "take care that no other process predicts into this file")
+            descriptor = lock(self.path, ConfigError, "take care that no other process predicts into this file")
         except FileInUse:
             raise ConfigError(f"{self.path} is in use: another process predicts into the same output") from None
-        return os.fdopen(number, "r+b") if number is not None else self.path.open("r+b")
+        return os.fdopen(descriptor, "r+b") if descriptor is not None else self.path.open("r+b")
 
     def _read(self, file: BinaryIO) -> tuple[list[dict[str, Any]], int]:
-        """Whole results of the same run, up to the first that is cut short or damaged, and where they end."""
+        """Read complete records up to the first incomplete or damaged one; return results and the position of their end."""
         if file.readline(len(self._first_line)) != self._first_line:
             file.seek(0)
             return [], 0
         results, end = [], file.tell()
         for index, atoms in enumerate(self._frames):
-            result = _result(index, file.read(_HEADER.size + 8 * _n_numbers(atoms)), file, len(atoms))
+            result = _unpack_record(index, file.read(_HEADER.size + 8 * _n_numbers(atoms)), file, len(atoms))
             if result is None:
                 break
             results.append(result)
@@ -118,12 +132,12 @@ class PartialResults:
 
 
 def _n_numbers(atoms: ase.Atoms) -> int:
-    """Energy, stress, energies of atoms and forces of a structure."""
+    """Number of values in a record: energy, stress, energies of atoms and forces."""
     return 10 + 4 * len(atoms)
 
 
-def _record(index: int, result: dict[str, Any]) -> bytes:
-    """Energy, stress (9), energies of atoms (n), forces (3n) and, where there is one, the uncertainty."""
+def _pack_record(index: int, result: dict[str, Any]) -> bytes:
+    """Pack energy, stress (9), energies of atoms (n), forces (3n) and, if there is one, the uncertainty."""
     parts = [[result["energy"]], result["stress"].ravel(), result["node_energy"], result["forces"].ravel()]
     if "uncertainty" in result:
         parts.append([result["uncertainty"]])
@@ -131,29 +145,32 @@ def _record(index: int, result: dict[str, Any]) -> bytes:
     return _HEADER.pack(index, len(numbers), _checksum(index, numbers)) + numbers
 
 
-def _result(index: int, start: bytes, file: BinaryIO, n_atoms: int) -> dict[str, Any] | None:
-    """The inverse of ``_record``; None for one that is cut short, damaged, or of another structure.
+def _unpack_record(index: int, record: bytes, file: BinaryIO, n_atoms: int) -> dict[str, Any] | None:
+    """Unpack a record.
 
     Args:
-        index: Of the structure.
-        start: Its record, without the uncertainty.
-        file: From where the uncertainty follows, if the record has one.
-        n_atoms: Of the structure.
+        index: Expected index of the structure.
+        record: Bytes of the record, without the uncertainty.
+        file: File at the position after these bytes; the uncertainty is read from it if the record has one.
+        n_atoms: Number of atoms of the structure.
+
+    Returns:
+        The result; None for an incomplete or damaged record, or another structure.
     """
-    if len(start) < _HEADER.size:
+    if len(record) < _HEADER.size:
         return None
-    number, size, checksum = _HEADER.unpack_from(start)
-    rest = size - (len(start) - _HEADER.size)
-    if number != index or rest not in (0, 8):
+    stored_index, n_bytes, checksum = _HEADER.unpack_from(record)
+    n_missing = n_bytes - (len(record) - _HEADER.size)
+    if stored_index != index or n_missing not in (0, 8):
         return None
-    numbers = start[_HEADER.size :] + file.read(rest)
+    numbers = record[_HEADER.size :] + file.read(n_missing)
     if _checksum(index, numbers) != checksum:
         return None
-    row = np.frombuffer(numbers, "<f8").astype(np.float64)
-    energy, stress, node_energy, forces, last = np.split(row, np.cumsum([1, 9, n_atoms, 3 * n_atoms]))
+    values = np.frombuffer(numbers, "<f8").astype(np.float64)
+    energy, stress, node_energy, forces, uncertainty = np.split(values, np.cumsum([1, 9, n_atoms, 3 * n_atoms]))
     result = {"energy": float(energy[0]), "stress": stress.reshape(3, 3), "node_energy": node_energy}
-    uncertainty = {"uncertainty": float(last[0])} if len(last) else {}
-    return result | {"forces": forces.reshape(-1, 3)} | uncertainty
+    result["forces"] = forces.reshape(-1, 3)
+    return result | ({"uncertainty": float(uncertainty[0])} if len(uncertainty) else {})
 
 
 def _checksum(index: int, numbers: bytes) -> int:

@@ -76,12 +76,12 @@ def predict(
     Results are saved in OUT.partial; after an interruption the same command resumes from it. Exit code 1 if a result is
     not finite.
     """
-    kind = _kind(target)
+    ase_format = _ase_format(target)
     check_file(target, overwrite=overwrite, inputs=[source, model])
     potential = load_model(model, head=head, elements=elements, units=units, device=device, imports=imports)
-    frames, faults = usable(potential, source, types=types, format=format)
+    frames, faults = read_usable(potential, source, types=types, format=format)
     if faults and not (skip_bad and frames):
-        raise DataError(_complaint(faults, len(frames) + len(faults), skip_bad))
+        raise DataError(_fault_message(faults, len(frames) + len(faults), skip_bad))
     for fault in faults:
         print(f"skipped: {fault}", file=sys.stderr)
     warn_undetermined_e0(potential, frames)
@@ -89,19 +89,29 @@ def predict(
     partial = PartialResults(target, identity, frames)
     predictor = for_inference(potential, compile=compile, dtype=dtype, n_atoms=sum(map(len, frames)))
     with closing(partial):
-        results = _results(predictor, frames, partial)
-        copies = [_with(atoms, numbers) for atoms, numbers in zip(frames, results, strict=True)]
-        write_atomic(target, lambda scratch: ase.io.write(scratch, copies, format=kind))
+        results = _predict_remaining(predictor, frames, partial)
+        copies = [_copy_with_result(atoms, result) for atoms, result in zip(frames, results, strict=True)]
+        write_atomic(target, lambda scratch: ase.io.write(scratch, copies, format=ase_format))
         partial.remove()
     verb = "is" if len(copies) == 1 else "are"
     print(f"{format_count(len(copies), 'structure')} with energies, forces and stress {verb} in {target}")
     _check_finite(frames, results)
 
 
-def usable(
+def read_usable(
     potential: Potential, source: Path, *, types: str | None, format: str | None
 ) -> tuple[list[ase.Atoms], list[str]]:
-    """Usable structures of a file, and reasons against the others."""
+    """Read the structures of a file that a potential can evaluate.
+
+    Args:
+        potential: The potential.
+        source: Path of the file.
+        types: Elements of atom types, for files without elements.
+        format: Name of the format; None: recognised by content and name.
+
+    Returns:
+        The usable structures, and a message for each other structure.
+    """
     faults: list[str] = []
     frames = []
     for atoms in read(str(source), types=types, format=format, labels=False, faults=faults):
@@ -114,7 +124,7 @@ def usable(
     return frames, faults
 
 
-def _complaint(faults: list[str], n_frames: int, skip_bad: bool) -> str:
+def _fault_message(faults: list[str], n_frames: int, skip_bad: bool) -> str:
     if skip_bad:
         return f"no structure can be used; the first: {faults[0]}"
     if n_frames == 1:
@@ -122,16 +132,18 @@ def _complaint(faults: list[str], n_frames: int, skip_bad: bool) -> str:
     return f"{len(faults)} of {n_frames} structures cannot be used (--skip-bad leaves them out); the first: {faults[0]}"
 
 
-def _results(predictor: StructurePredictor, frames: list[ase.Atoms], partial: PartialResults) -> list[dict[str, Any]]:
-    """The results of all structures, including those of an interrupted run."""
+def _predict_remaining(
+    predictor: StructurePredictor, frames: list[ase.Atoms], partial: PartialResults
+) -> list[dict[str, Any]]:
+    """Predict the structures that an interrupted run has left, and return the results of all structures."""
     n_done = partial.resume()
     if n_done:
         print(
             f"going on after {n_done} of {format_count(len(frames), 'structure')}, from {partial.path}", file=sys.stderr
         )
-    rest = frames[n_done:]
+    remaining = frames[n_done:]
     try:
-        for result in track(predictor.iter_predict(rest), "predicting", len(rest)):
+        for result in track(predictor.iter_predict(remaining), "predicting", len(remaining)):
             partial.add(result)
     except KeyboardInterrupt:
         partial.flush()
@@ -143,7 +155,7 @@ def _results(predictor: StructurePredictor, frames: list[ase.Atoms], partial: Pa
 
 
 def weights_digest(potential: Potential) -> str:
-    """SHA-256 of a potential's architecture and numbers."""
+    """Return the SHA-256 of architecture and weights of a potential."""
     digest = hashlib.sha256(json.dumps(to_spec(potential.model), sort_keys=True).encode())
     for name, tensor in potential.model.state_dict().items():
         digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
@@ -151,7 +163,7 @@ def weights_digest(potential: Potential) -> str:
 
 
 def _check_finite(frames: list[ase.Atoms], results: list[dict[str, Any]]) -> None:
-    """Exit code 1, after everything is written, if an energy or a force is not finite."""
+    """End with exit code 1 if an energy or a force is not finite."""
     bad = [
         atoms.info["source"]
         for atoms, result in zip(frames, results, strict=True)
@@ -163,7 +175,8 @@ def _check_finite(frames: list[ase.Atoms], results: list[dict[str, Any]]) -> Non
         raise typer.Exit(1)
 
 
-def _kind(path: Path) -> str:
+def _ase_format(path: Path) -> str:
+    """Return ASE's name of the format of an output file; ConfigError for an unknown suffix."""
     suffix = path.with_suffix("").suffix if path.suffix in COMPRESSED else path.suffix
     if suffix not in FORMATS:
         raise ConfigError(
@@ -172,17 +185,17 @@ def _kind(path: Path) -> str:
     return FORMATS[suffix]
 
 
-def _with(atoms: ase.Atoms, numbers: dict[str, Any]) -> ase.Atoms:
-    """A copy with predictions as labels; stress only for structures with a volume."""
+def _copy_with_result(atoms: ase.Atoms, result: dict[str, Any]) -> ase.Atoms:
+    """Return a copy of a structure with predictions as labels; with stress if the structure has a volume."""
     copy = atoms.copy()
     for name in LABELS:
         copy.info.pop(name, None)
         copy.arrays.pop(name, None)
     drop_notes(copy)
-    results = {"energy": numbers["energy"], "forces": numbers["forces"], "energies": numbers["node_energy"]}
-    if np.isfinite(numbers["stress"]).all():
-        results["stress"] = numbers["stress"].ravel()[list(VOIGT)]
-    if "uncertainty" in numbers:
-        copy.info["energy_uncertainty"] = numbers["uncertainty"]  # eV
-    copy.calc = SinglePointCalculator(copy, **results)
+    labels = {"energy": result["energy"], "forces": result["forces"], "energies": result["node_energy"]}
+    if np.isfinite(result["stress"]).all():
+        labels["stress"] = result["stress"].ravel()[list(VOIGT)]
+    if "uncertainty" in result:
+        copy.info["energy_uncertainty"] = result["uncertainty"]  # eV
+    copy.calc = SinglePointCalculator(copy, **labels)
     return copy

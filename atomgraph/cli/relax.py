@@ -29,7 +29,7 @@ from atomgraph.cli.options import (
     Types,
     Units,
 )
-from atomgraph.cli.structure_files import Structure, checked_target, read_one, with_results, write_structures
+from atomgraph.cli.structure_files import Structure, check_target, read_one, with_results, write_structures
 from atomgraph.data.frame_names import format_count
 from atomgraph.errors import ConfigError
 from atomgraph.progress import terminal_progress
@@ -67,7 +67,7 @@ def relax(
     if not fmax > 0:
         raise ConfigError(f"--fmax should be a positive number of eV/Å, but is {fmax}")
     target = Path(f"{Path(structure.partition('@')[0]).name.partition('.')[0]}-relaxed.xyz") if out is None else out
-    checked_target(target, overwrite=overwrite, inputs=[structure, model])
+    check_target(target, overwrite=overwrite, inputs=[structure, model])
     atoms = read_one(structure, types, format)
     if cell and not (atoms.pbc.all() and atoms.cell.rank == 3):
         raise ConfigError(
@@ -75,20 +75,21 @@ def relax(
         )
     potential = load_model(model, head=head, elements=elements, units=units, device=device, imports=imports)
     atoms.calc = Calculator(potential, compile=compile, dtype=dtype)
-    energy, size = float(atoms.get_potential_energy()), float(atoms.cell.volume)
+    energy, volume = float(atoms.get_potential_energy()), float(atoms.cell.volume)
     try:
-        converged, n_steps = _downhill(atoms, cell, fmax, steps)
+        converged, n_steps = _minimise(atoms, cell, fmax, steps)
     except KeyboardInterrupt:
         write_structures(target, [with_results(atoms)])
-        raise KeyboardInterrupt(f"the structure as it was by then is in {target}") from None
+        raise KeyboardInterrupt(f"the current structure is in {target}") from None
     write_structures(target, [with_results(atoms)])
     print(f"{'converged' if converged else 'NOT converged'} after {format_count(n_steps, 'step')} of LBFGS")
-    print("\n".join([*_summary(atoms, energy, size, cell), f"written to {target}"]))
+    print("\n".join([*_summary(atoms, energy, volume, cell), f"written to {target}"]))
     if not converged:
         raise typer.Exit(1)
 
 
-def _downhill(atoms: ase.Atoms, cell: bool, fmax: float, steps: int) -> tuple[bool, int]:
+def _minimise(atoms: ase.Atoms, cell: bool, fmax: float, steps: int) -> tuple[bool, int]:
+    """Minimise the energy; return whether forces have converged, and the number of steps."""
     optimizer = LBFGS(FrechetCellFilter(atoms) if cell else atoms, logfile=None)
     with terminal_progress(SpinnerColumn(), TextColumn("{task.description}")) as bar:
         task = bar.add_task("")
@@ -100,7 +101,7 @@ def _downhill(atoms: ase.Atoms, cell: bool, fmax: float, steps: int) -> tuple[bo
 
 
 def _line(atoms: ase.Atoms, cell: bool) -> str:
-    """Energy, largest force and, with a cell, largest stress, in a few words."""
+    """Return energy, largest force and, if the cell is relaxed, largest stress, as text."""
     force = np.linalg.norm(atoms.get_forces(), axis=1).max()
     text = f"{atoms.get_potential_energy():.4f} eV, largest force {format_number(force, 2)} eV/Å"
     if cell:
@@ -108,15 +109,16 @@ def _line(atoms: ase.Atoms, cell: bool) -> str:
     return text
 
 
-def _summary(atoms: ase.Atoms, energy: float, size: float, cell: bool) -> list[str]:
-    """The result of the relaxation, as text."""
-    gain = atoms.get_potential_energy() - energy
-    lines = [_line(atoms, cell), f"energy {gain:+.4f} eV ({1000 * gain / len(atoms):+.2f} meV/atom) against the start"]
+def _summary(atoms: ase.Atoms, initial_energy: float, initial_volume: float, cell: bool) -> list[str]:
+    """Return lines with the result of the relaxation."""
+    change = atoms.get_potential_energy() - initial_energy
+    per_atom = f"{1000 * change / len(atoms):+.2f} meV/atom"
+    lines = [_line(atoms, cell), f"energy {change:+.4f} eV ({per_atom}) against the start"]
     if cell:
         a, b, c, alpha, beta, gamma = atoms.cell.cellpar()
-        now = atoms.get_volume()
-        lines.append(
-            f"volume {size:.3f} → {now:.3f} Å³ ({now / len(atoms):.3f} Å³/atom, {100 * (now / size - 1):+.2f} %)"
-        )
+        volume = atoms.get_volume()
+        change = 100 * (volume / initial_volume - 1)
+        per_atom = f"{volume / len(atoms):.3f} Å³/atom"
+        lines.append(f"volume {initial_volume:.3f} → {volume:.3f} Å³ ({per_atom}, {change:+.2f} %)")
         lines.append(f"cell {a:.4f} {b:.4f} {c:.4f} Å, {alpha:.2f}° {beta:.2f}° {gamma:.2f}°")
     return lines

@@ -1,4 +1,4 @@
-"""Reading and writing of structures for `relax`, `md` and `predict`."""
+"""Read and write structures for ``relax``, ``md`` and ``predict``."""
 
 from __future__ import annotations
 
@@ -24,12 +24,15 @@ Structure = Annotated[
 
 
 def read_one(path: str, types: str | None = None, format: str | None = None) -> ase.Atoms:
-    """The last frame, without its labels; DataError for files without frames.
+    """Read the last frame of a file, without labels.
 
     Args:
-        path: The file, or FILE@INDEX.
-        types: Elements of atom types, if the file names none.
-        format: Format of the file, if its name does not tell.
+        path: Path of the file, or FILE@INDEX for another frame.
+        types: Elements of atom types, for files without elements.
+        format: Name of the format; None: recognised by content and name.
+
+    Raises:
+        DataError: If the file cannot be read or contains no frame.
     """
     frames = read(path, types=types, format=format, labels=False)
     if len(frames) > 1:
@@ -41,14 +44,23 @@ def read_one(path: str, types: str | None = None, format: str | None = None) -> 
 
 
 def drop_notes(atoms: ase.Atoms) -> None:
-    """Take off what ``data.read`` noted on a frame for messages and tables, in place: it is no part of the file."""
+    """Remove the entries that ``data.read`` has added to ``atoms.info``: the source, and a default configuration type."""
     atoms.info.pop("source", None)
     if atoms.info.get("config_type") == "default":
         del atoms.info["config_type"]
 
 
-def checked_target(path: Path, *, overwrite: bool, inputs: Iterable[str | Path]) -> str:
-    """The format of a file that is going to be written, by its ending; ConfigError where ``targets.check_file`` refuses it."""
+def check_target(path: Path, *, overwrite: bool, inputs: Iterable[str | Path]) -> str:
+    """Check the path of an output file, and return ASE's name of its format.
+
+    Args:
+        path: Path of the output file.
+        overwrite: Whether an existing file may be replaced.
+        inputs: Input files; they are never replaced.
+
+    Raises:
+        ConfigError: If the suffix is unknown, or the file cannot be written (``output_paths.check_file``).
+    """
     if path.suffix not in FORMATS:
         raise ConfigError(f"cannot tell the format of {path} by its ending{nearest(path.suffix, FORMATS)}")
     way_out = "give another name with --out, or --overwrite"
@@ -57,7 +69,7 @@ def checked_target(path: Path, *, overwrite: bool, inputs: Iterable[str | Path])
 
 
 def with_results(atoms: ase.Atoms) -> ase.Atoms:
-    """A copy with the results of the calculator, without the calculator."""
+    """Return a copy of a structure with the results of its calculator, without the calculator itself."""
     copy = atoms.copy()
     results = {} if atoms.calc is None else atoms.calc.results
     copy.calc = SinglePointCalculator(
@@ -67,5 +79,5 @@ def with_results(atoms: ase.Atoms) -> ase.Atoms:
 
 
 def write_structures(path: Path, frames: Sequence[ase.Atoms]) -> None:
-    """Write all frames; after an error there is no file."""
+    """Write all frames to a file, atomically."""
     write_atomic(path, lambda scratch: ase.io.write(scratch, list(frames), format=FORMATS[path.suffix]))

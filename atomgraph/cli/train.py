@@ -53,7 +53,20 @@ def train(
 def split_arguments(
     command: str, arguments: list[str] | None, resume: Path | None, overwrite: bool
 ) -> tuple[str, list[str]]:
-    """The file of the configuration, empty with --resume, and the values that replace its own."""
+    """Split command-line words into the configuration file and the overrides ``key=value``.
+
+    Args:
+        command: Name of the command, for error messages.
+        arguments: The words.
+        resume: Run folder of ``--resume``, or None.
+        overwrite: Whether ``--overwrite`` is given.
+
+    Returns:
+        Path of the configuration, empty with ``--resume``, and the overrides.
+
+    Raises:
+        ConfigError: If there is not exactly one configuration, or if options contradict each other.
+    """
     files = [word for word in arguments or [] if "=" not in word]
     overrides = [word for word in arguments or [] if "=" in word]
     if resume is not None:

@@ -17,8 +17,8 @@ from atomgraph.cli.options import Device, Dtype, Elements, FormatName, Head, Imp
 from atomgraph.data import read
 from atomgraph.progress import output_console, terminal_progress
 
-_WIDE = 120  # columns that the table with its last column takes
-_AT_MOST = 8  # structures tried, evenly taken from those that are given
+_WIDE = 120  # terminal width from which the table has its last column
+_MAX_STRUCTURES = 8  # from more structures, this number is selected at equal distances
 
 Files = Annotated[
     list[Path] | None,
@@ -46,31 +46,34 @@ def verify(
     potential = load_model(
         model, head=head, elements=elements, units=units, device=device, dtype=dtype, imports=imports
     )
-    trial = LawContext(potential, _named(structures or [], types, format))
-    results = _tried(trial, nve_steps)
+    context = LawContext(potential, _read_structures(structures or [], types, format))
+    results = _test_laws(context, nve_steps)
     failed = [law for law in results if not law.passed]
     console = output_console()
-    console.print(_table(results, model, trial, with_worst=console.width >= _WIDE).rich())
+    console.print(_table(results, model, context, with_worst=console.width >= _WIDE).rich())
     for law in failed:
         console.print(f"FAIL {law.name}: {law.value:.1e} {law.unit} on {law.detail}", markup=False, soft_wrap=True)
-    n_tried = sum(law.detail != NOT_TRIED for law in results)
-    others = f", {len(results) - n_tried} had nothing to be tried on" if n_tried < len(results) else ""
-    console.print(f"{n_tried - len(failed)} of {n_tried} laws hold{others}", markup=False)
+    n_tested = sum(law.detail != NOT_TRIED for law in results)
+    n_skipped = len(results) - n_tested
+    skipped = f", {n_skipped} had no suitable structure" if n_skipped else ""
+    console.print(f"{n_tested - len(failed)} of {n_tested} laws hold{skipped}", markup=False)
     if failed:
         raise typer.Exit(1)
 
 
-def _tried(trial: LawContext, nve_steps: int) -> list[Law]:
+def _test_laws(context: LawContext, nve_steps: int) -> list[Law]:
+    """Test all laws, with progress on the terminal."""
     results = []
     with terminal_progress(SpinnerColumn(), TextColumn("{task.description}")) as progress:
         task = progress.add_task("")
         for name, law in laws_by_name(nve_steps).items():
             progress.update(task, description=name.replace("_", " "))
-            results.append(law(trial))
+            results.append(law(context))
     return results
 
 
-def _table(results: list[Law], model: str, trial: LawContext, *, with_worst: bool) -> Table:
+def _table(results: list[Law], model: str, context: LawContext, *, with_worst: bool) -> Table:
+    """Return the table of laws; ``with_worst`` adds a column with the structure of the largest deviation."""
     columns = [Column("", words=True), Column("law", words=True), Column("figure"), Column("unit", words=True)]
     columns += [Column("allowed"), *([Column("worst", words=True)] if with_worst else [])]
     rows = []
@@ -79,9 +82,9 @@ def _table(results: list[Law], model: str, trial: LawContext, *, with_worst: boo
         row = [verdict, law.name, f"{law.value:.1e}", law.unit]
         rows.append([*row, _allowed(law), *([law.detail] if with_worst else [])])
     note = (
-        f"Computed in {trial.potential.model.dtype_name}, which sets what is allowed; "
+        f"Computed in {context.potential.model.dtype_name}, which determines the tolerances; "
         f"forces above 1 eV/Å count relative to the largest. "
-        f"Tried on {', '.join(trial.structures)}."
+        f"Tested on {', '.join(context.structures)}."
     )
     return Table(columns, rows, f"The laws on {model}", note)
 
@@ -92,8 +95,8 @@ def _allowed(law: Law) -> str:
     return f"{law.relation} {law.tolerance:.0e}" if 0 < law.tolerance < 0.1 else f"{law.relation} {law.tolerance:g}"
 
 
-def _named(paths: list[Path], types: str | None, format: str | None) -> dict[str, ase.Atoms]:
-    """Some structures of the files, by formula and frame; none without files."""
+def _read_structures(paths: list[Path], types: str | None, format: str | None) -> dict[str, ase.Atoms]:
+    """Read at most ``_MAX_STRUCTURES`` structures of the files, by number and formula; none without files."""
     frames = read([str(path) for path in paths], types=types, format=format, labels=False) if paths else []
-    step = max(1, -(-len(frames) // _AT_MOST))
+    step = max(1, -(-len(frames) // _MAX_STRUCTURES))
     return {f"{i + 1}: {frames[i].get_chemical_formula()}": frames[i] for i in range(0, len(frames), step)}

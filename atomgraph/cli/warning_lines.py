@@ -1,4 +1,4 @@
-"""Warnings of atomgraph in one line, each once, without the line of code."""
+"""Print warnings of atomgraph in one line, each once, without the source line."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ PACKAGE = str(Path(__file__).parent.parent)
 
 @contextmanager
 def plain_warnings() -> Iterator[None]:
-    """Within this context, warnings of atomgraph are printed as ``warning: ...`` on stderr, others as Python does."""
-    said: set[str] = set()
+    """Within this context, print warnings of atomgraph as ``warning: ...`` on stderr. Other warnings are not changed."""
+    printed: set[str] = set()
     with warnings.catch_warnings():
-        others = warnings.showwarning
+        default_show = warnings.showwarning
 
-        def show(message: Any, category: type[Warning], filename: str, *where: Any, **more: Any) -> None:
-            is_ours = issubclass(category, UserWarning) and filename.startswith(PACKAGE)
-            if not (is_ours or issubclass(category, OldNameWarning)):
-                others(message, category, filename, *where, **more)
-            elif str(message) not in said:
-                said.add(str(message))
+        def show(message: Any, category: type[Warning], filename: str, *position: Any, **options: Any) -> None:
+            is_from_atomgraph = issubclass(category, UserWarning) and filename.startswith(PACKAGE)
+            if not (is_from_atomgraph or issubclass(category, OldNameWarning)):
+                default_show(message, category, filename, *position, **options)
+            elif str(message) not in printed:
+                printed.add(str(message))
                 print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
 
         warnings.showwarning = show

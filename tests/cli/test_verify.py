@@ -42,7 +42,7 @@ def wide(monkeypatch):
 def test_correct_model_passes(sound, capsys):
     assert main(["verify", sound, "--nve-steps", "20"]) == 0
     shown = capsys.readouterr().out
-    assert "17 of 17 laws hold, 1 had nothing to be tried on" in shown and "FAIL" not in shown
+    assert "17 of 17 laws hold, 1 had no suitable structure" in shown and "FAIL" not in shown
     assert "forces are energy gradients" in shown and "eV/Å" in shown and "meV/atom/ps" in shown
     assert "float64" in shown and "molecule, crystal, slab, wire" in " ".join(shown.split())
 
@@ -53,7 +53,7 @@ def test_a_hard_cutoff_is_found_and_named(broken, capsys):
     assert [line.split()[1:5] for line in shown.splitlines() if "FAIL" in line and "≤" in line] == [
         ["smooth", "at", "the", "cutoff"]
     ]
-    assert "15 of 16 laws hold, 1 had nothing to be tried on" in shown
+    assert "15 of 16 laws hold, 1 had no suitable structure" in shown
 
 
 def test_verdict_and_figures_are_seen_on_a_narrow_terminal(broken, capsys, monkeypatch):
