@@ -65,13 +65,13 @@ def benchmark(
     console.print(_table(speeds, errors, atoms, potential, machine).rich())
 
 
-Form = tuple[str, str]  # "compiled" or "not compiled", and the dtype
+Form = tuple[str, str]  # "plain" or "compiled", and the dtype
 
 
 def _forms(potential: Potential, dtype: str | None) -> dict[Form, Evaluator]:
     """Return the potential and, if possible, its compiled forms."""
     converted = in_precision(potential, dtype)
-    forms: dict[Form, Evaluator] = {("not compiled", converted.model.dtype_name): converted}
+    forms: dict[Form, Evaluator] = {("plain", converted.model.dtype_name): converted}
     for name in [dtype] if dtype else ["float64", MIXED]:
         compiled = atomgraph.compile(potential, dtype=name) if potential.device.type == "cpu" else potential
         if compiled is potential:

@@ -32,14 +32,14 @@ def test_it_names_the_structure_the_threads_and_the_hardware(saved, capsys):
     n_threads = torch.get_num_threads()
     code, said = told(saved, capsys, "--repeat", "2", "--threads", "1")
     assert code == 0 and torch.get_num_threads() == n_threads
-    for arguments in ("Si16, 16 atoms", "float64", "1 thread", torch.__version__, "not compiled", "µs/atom"):
+    for arguments in ("Si16, 16 atoms", "float64", "1 thread", torch.__version__, "plain", "µs/atom"):
         assert arguments in said.out
 
 
 def test_compiled_forms_get_their_columns(saved, capsys, monkeypatch):
     monkeypatch.setattr(atomgraph, "compile", lambda potential, dtype: tiny.potential(), raising=False)
     out = told(saved, capsys)[1].out
-    for arguments in ("not compiled", "compiled", "float64", "mixed", "largest error of forces"):
+    for arguments in ("plain", "compiled", "float64", "mixed", "largest error of forces"):
         assert arguments in out
     out = told(saved, capsys, "--dtype", "float32")[1].out
     assert out.count("float32") == 2 and "mixed" not in out

@@ -71,7 +71,7 @@ def test_given_structures_are_tested_in_float32(sound, tmp_path, capsys):
     atoms.symbols[:] = ["Cu", "Cu", "O", "Cu"]
     ase.io.write(tmp_path / "mine.xyz", [atoms, atoms])
     assert main(["verify", sound, str(tmp_path / "mine.xyz"), "--dtype", "float32", "--nve-steps", "10"]) == 0
-    shown = capsys.readouterr().out
+    shown = " ".join(capsys.readouterr().out.split())
     assert "float32" in shown and "1: Cu3O, 2: Cu3O" in shown and "≤ 2e-03" in shown
 
 
