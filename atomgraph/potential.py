@@ -15,7 +15,7 @@ from atomgraph.formats import native
 from atomgraph.formats.versions import now, versions
 from atomgraph.graph.geometry import apply_strain, volume
 from atomgraph.graph.structure import AtomicGraph
-from atomgraph.kernels.after_fork import keep_from_hanging
+from atomgraph.kernels.after_fork import use_one_thread_after_fork
 from atomgraph.models.energy import EnergyModel
 from atomgraph.models.posterior import PosteriorUncertainty
 from atomgraph.nn.irreps import scalar_columns
@@ -141,7 +141,7 @@ class Potential(StructurePredictor, torch.nn.Module):
         Raises:
             GraphError: For unknown elements, or if the cutoff of the graph is too small.
         """
-        keep_from_hanging()
+        use_one_thread_after_fork()
         keeps_graph = self.training and torch.is_grad_enabled()
         with torch.inference_mode(False), torch.set_grad_enabled(forces or stress or keeps_graph):
             graph = _without_inference_tensors(self.with_head(graph))

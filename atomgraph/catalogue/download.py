@@ -18,7 +18,7 @@ from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingCo
 from atomgraph.atomic_write import write_text
 from atomgraph.catalogue.model_table import PublicModel
 from atomgraph.errors import FormatError
-from atomgraph.kernels.cache import UnsafeFolder, checked
+from atomgraph.kernels.cache import UnsafeFolder, ensure_safe_folder
 from atomgraph.old_names import old_names_of
 from atomgraph.progress import terminal_progress
 
@@ -75,7 +75,7 @@ def _check_folder() -> None:
     if os.name != "posix":
         return
     try:
-        checked(cache_folder(), emptied=False)
+        ensure_safe_folder(cache_folder(), empty_if_unsafe=False)
     except UnsafeFolder as error:
         raise FormatError(f"public models are not kept in {cache_folder()}: {error}") from None
     except OSError as error:

@@ -1,7 +1,7 @@
-"""Compiled: a frozen model made of kernels, for inference on CPUs.
+"""Compiled potentials: frozen models that are evaluated by C++ kernels, for inference on CPUs.
 
-ops = mathematics on tensors, nn = modules, kernels = C++ and the Python that binds it, compiled = a frozen model made of
-kernels. Kernels are generated for the shape of a model, its weights are folded, and radial functions are tabulated.
+Kernels are generated for the shapes of a model. Consecutive linear maps are multiplied, and radial functions are tabulated.
+The package ``kernels`` has the C++ and the code that compiles it.
 """
 
 from atomgraph.compiled.compiled_potential import PRECISION, CompiledPotential

@@ -1,4 +1,4 @@
-"""Compares results of kernels with those of the model."""
+"""Comparison of the results of kernels with the results of the model."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Difference(NamedTuple):
     """The quantity with the largest relative difference between kernels and model.
 
     Attributes:
-        quantity: Its name.
-        relative: The largest difference, in units of ``scale``.
-        scale: max(RMS of the quantity, floor).
-        unit: Of ``scale``.
+        quantity: Name of the quantity.
+        relative: Largest absolute difference, divided by ``scale``.
+        scale: max(RMS of the quantity, floor), in ``unit``.
+        unit: Unit of the quantity.
     """
 
     quantity: str
@@ -38,31 +38,36 @@ class Difference(NamedTuple):
 
 
 def largest_difference(result: dict[str, Tensor], model: Potential, graph: AtomicGraph) -> Difference:
-    """The largest relative difference in energies, forces and, for structures with a volume, virials.
+    """Return the largest relative difference in energies, forces and, for structures with a volume, virials.
 
     Args:
-        result: Results of the kernels for the graph, one structure, with stress.
+        result: Results of the kernels for the graph, by name, with stress.
         model: The model, in float64.
-        graph: The structure.
+        graph: A graph of one structure.
+
+    Returns:
+        The quantity that differs most, and its difference.
     """
-    numbers, kind = graph.atomic_numbers.unique(return_inverse=True)
-    extended, n = graph.clone(), graph.n_atoms
-    extended.atomic_numbers = torch.cat([graph.atomic_numbers, numbers])  # with an isolated atom of each element
+    numbers, element = graph.atomic_numbers.unique(return_inverse=True)
+    extended, n_atoms = graph.clone(), graph.n_atoms
+    extended.atomic_numbers = torch.cat([graph.atomic_numbers, numbers])  # one isolated atom of each element is added
     extended.pos = torch.cat([graph.pos, graph.pos.new_zeros(len(numbers), 3)])
     expected, volumes = model(extended), volume(graph)
-    isolated = expected["node_energy"][n:][kind]
-    expected |= {name: expected[name][:n] for name in ("node_energy", "forces")}
-    virial, expected_virial = ((r["stress"] * volumes[:, None, None])[volumes > 0] for r in (result, expected))
-    interaction, expected_interaction = (r["node_energy"] - isolated for r in (result, expected))
+    isolated = expected["node_energy"][n_atoms:][element]
+    expected |= {name: expected[name][:n_atoms] for name in ("node_energy", "forces")}
+    virial, expected_virial = (
+        (values["stress"] * volumes[:, None, None])[volumes > 0] for values in (result, expected)
+    )
+    interaction, expected_interaction = (values["node_energy"] - isolated for values in (result, expected))
     differences = [
         _difference("energies", interaction, expected_interaction, FORCE_FLOOR, "eV"),
         _difference("forces", result["forces"], expected["forces"], FORCE_FLOOR, "eV/Å"),
     ]
     if len(virial):
         differences.append(_difference("virials", virial, expected_virial, FORCE_FLOOR * model.cutoff, "eV"))
-    return max(differences, key=lambda d: math.inf if math.isnan(d.relative) else d.relative)
+    return max(differences, key=lambda item: math.inf if math.isnan(item.relative) else item.relative)
 
 
-def _difference(quantity: str, given: Tensor, expected: Tensor, floor: float, unit: str) -> Difference:
+def _difference(quantity: str, computed: Tensor, expected: Tensor, floor: float, unit: str) -> Difference:
     scale = max(float(expected.square().mean().sqrt()), floor)
-    return Difference(f"compiled {quantity}", float((given - expected).abs().max()) / scale, scale, unit)
+    return Difference(f"compiled {quantity}", float((computed - expected).abs().max()) / scale, scale, unit)

@@ -20,15 +20,15 @@ from atomgraph.ops.scatter import sum_to
 from atomgraph.potential import Potential, per_volume
 
 MIN_ATOMS, MAX_ATOMS = 8, 32  # in a probe structure
-PRODUCTS = 2**24  # largest number for all atoms of a probe structure; larger models use MIN_ATOMS and need seconds
+PRODUCTS = 2**24  # maximum number of product terms, summed over the atoms of a probe structure
 
 
 class CompiledPotential(WrappedPotential):
-    """A frozen potential for inference on CPUs, evaluated by kernels that were compiled for it.
+    """A frozen potential for inference on CPUs, evaluated by compiled kernels.
 
-    For elements that were not evaluated before, the kernels are compared with the model in float64 on small probe structures
+    For elements that occur for the first time, the kernels are compared with the model in float64 on small probe structures
     of these elements. If energies, forces or virials differ by more than ``PRECISION``, a KernelWarning states the
-    difference, and the model replaces the kernels.
+    difference, and the model is used instead of the kernels.
 
     The model is also used in training mode, on other devices, and for coincident atoms or positions that are not finite.
 
@@ -38,7 +38,9 @@ class CompiledPotential(WrappedPotential):
     """
 
     def __init__(self, potential: Potential, fused: FusedMACE):
-        super().__init__(Potential(potential.model, potential.metadata))  # with a head and a mode of its own
+        super().__init__(
+            Potential(potential.model, potential.metadata)
+        )  # a separate object, with its own head and mode
         self.potential.training = False
         self.potential.head, self.potential._estimator = potential.head, potential._estimator
         self._fused: FusedMACE | None = fused
@@ -72,15 +74,15 @@ class CompiledPotential(WrappedPotential):
         return self.potential.add_uncertainty(self(graph, forces=forces, stress=stress), graph)
 
     def _verified_kernels(self, graph: AtomicGraph) -> FusedMACE | None:
-        """Return the kernels after a check of all elements of a graph, or None if kernels and model have differed."""
-        if self._fused is not None and not self._checked_rows.issuperset(self._fused.present(graph)):
+        """Return the kernels after a check of all elements of a graph, or None if a check has failed."""
+        if self._fused is not None and not self._checked_rows.issuperset(self._fused.element_rows(graph)):
             self._check(self._fused, graph)
         return self._fused
 
     def _check(self, fused: FusedMACE, graph: AtomicGraph) -> None:
         """Compare kernels and model on probe structures with unchecked elements; discard the kernels if they differ."""
         row_of_number = {atomic_numbers[symbol]: row for row, symbol in enumerate(self.elements)}
-        unchecked_rows = set(fused.present(graph)) - self._checked_rows
+        unchecked_rows = set(fused.element_rows(graph)) - self._checked_rows
         unchecked_numbers = {number for number, row in row_of_number.items() if row in unchecked_rows}
         model, tolerance = Potential(fused.model).eval(), PRECISION[fused.dtype]
         n_atoms = min(max(PRODUCTS // fused.n_products, MIN_ATOMS), MAX_ATOMS)
@@ -116,7 +118,7 @@ def evaluate_fused(
         kernel_graph = fused.kernel_graph(graph)
         ordered_energy, backward = fused.energies(graph, kernel_graph)
         node_energy = torch.empty_like(ordered_energy)
-        node_energy[kernel_graph.atom] = ordered_energy
+        node_energy[kernel_graph.graph_row] = ordered_energy
         energy = sum_to(node_energy, graph.graph_of_atom, graph.n_graphs)
         result = {"energy": energy.to(dtype), "node_energy": node_energy.to(dtype)}
         if forces or stress:

@@ -8,7 +8,7 @@ import torch
 
 from atomgraph.compiled.compiled_potential import CompiledPotential
 from atomgraph.compiled.mace.fused_model import FusedMACE, unsupported_reason
-from atomgraph.compiled.precision import OF_KERNELS, precision
+from atomgraph.compiled.precision import KERNEL_DTYPES, precision
 from atomgraph.compiled.wrapped_potential import WrappedPotential
 from atomgraph.kernels import KernelWarning
 from atomgraph.potential import Potential
@@ -25,8 +25,8 @@ def compile(
     Args:
         potential: The potential to compile. It is not changed. Later changes of its weights do not affect the compiled one.
         dtype: Dtype of the kernels, ``float32`` or ``float64``; None: the dtype of the potential. Energies, forces and
-            stresses are summed in float64 in either case, so ``float32`` is what other programs call mixed precision
-            (``mixed`` is accepted as a second name for it).
+            stresses are summed in float64 in either case, so ``float32`` is the mixed precision of other programs
+            (``mixed`` has the same effect).
 
     Returns:
         The compiled potential. The potential itself, with a KernelWarning that gives the reason, if there is no compiler,
@@ -41,7 +41,7 @@ def compile(
         where = f"kernels are for CPUs, but the potential is on {potential.device}"
         warnings.warn(f"nothing is compiled: {where}; it runs as it is", KernelWarning, stacklevel=2)
         return potential
-    kernel_dtype = OF_KERNELS[precision(potential.model.dtype if dtype is None else dtype)]
+    kernel_dtype = KERNEL_DTYPES[precision(potential.model.dtype if dtype is None else dtype)]
     reason = unsupported_reason(potential.model)
     if reason is not None:
         warnings.warn(f"nothing is compiled: {reason} has no fused form; it runs as it is", KernelWarning, stacklevel=2)

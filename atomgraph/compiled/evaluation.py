@@ -1,4 +1,4 @@
-"""The data that all kernels of one evaluation share: the graph, and runs of atoms that use the same weights."""
+"""Data that all kernels of one evaluation use: the graph, and runs of atoms that use the same weights."""
 
 from __future__ import annotations
 
@@ -11,22 +11,27 @@ import torch
 
 from atomgraph.compiled.function_pointers import integers
 from atomgraph.compiled.kernel_graph import KernelGraph
+from atomgraph.old_names import old_names_of
 
-MOST_KINDS = 256  # tables of addresses that are cached, one for each set of elements
+MAX_CACHED_TABLES = 256  # maximum number of cached tables of addresses; each set of elements has one
 
 
-class Runs:
-    """Consecutive atoms of one kind.
+class AtomRuns:
+    """Runs of consecutive atoms with the same weights.
 
     Args:
-        kinds: The kind of each run.
-        counts: The number of atoms of each run.
+        kinds: For each run, the row of its element in the model's table, or 0 if all elements have the same weights.
+        counts: Number of atoms of each run.
+
+    Attributes:
+        first: Address of an int64 array, (n_runs + 1,): the first atom of each run, then the number of atoms.
+        n_atoms: Number of atoms of all runs.
     """
 
     def __init__(self, kinds: Sequence[int], counts: Sequence[int]):
         self.kinds = tuple(kinds)
-        self._first = integers(list(accumulate(counts, initial=0)))
-        self.first = ctypes.addressof(self._first)  # address of (n_runs + 1,): the first atom of each run
+        self._first_atoms = integers(list(accumulate(counts, initial=0)))
+        self.first = ctypes.addressof(self._first_atoms)
         self.n_atoms = sum(counts)
 
 
@@ -36,19 +41,25 @@ class Evaluation:
 
     Attributes:
         kernel_graph: Atoms and edges.
-        alike: One run of all atoms.
+        all_atoms: One run of all atoms, for weights that are the same for all elements.
         by_element: One run for each element.
-        dtype: Of the kernels.
+        dtype: Dtype of the kernels.
     """
 
     kernel_graph: KernelGraph
-    alike: Runs
-    by_element: Runs
+    all_atoms: AtomRuns
+    by_element: AtomRuns
     dtype: torch.dtype
 
     @classmethod
-    def of(cls, kernel_graph: KernelGraph, dtype: torch.dtype) -> Evaluation:
-        """The evaluation of a graph."""
+    def from_kernel_graph(cls, kernel_graph: KernelGraph, dtype: torch.dtype) -> Evaluation:
+        """Return the data of the evaluation of a graph."""
         return cls(
-            kernel_graph, Runs([0], [kernel_graph.n_atoms]), Runs(kernel_graph.present, kernel_graph.counts), dtype
+            kernel_graph,
+            AtomRuns([0], [kernel_graph.n_atoms]),
+            AtomRuns(kernel_graph.element_rows, kernel_graph.counts),
+            dtype,
         )
+
+
+__getattr__ = old_names_of(__name__)

@@ -1,4 +1,4 @@
-"""Tensors and functions for ctypes: addresses of tensors, and functions of a library that take them."""
+"""Calls of C functions with ctypes: addresses of tensors, and functions of a library with their argument types."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from torch import Tensor
 INT, LONG, DOUBLE, POINTER = ctypes.c_int, ctypes.c_int64, ctypes.c_double, ctypes.c_void_p
 
 
-def _succeeded(code: int, function: Any, arguments: Any) -> int:
+def _check_code(code: int, function: Any, arguments: Any) -> int:
     if code:
-        raise MemoryError("a compiled kernel found no memory for this structure")
+        raise MemoryError("a compiled kernel found not enough memory for this structure")
     return code
 
 
 def bind_function(
-    library: ctypes.CDLL, name: str, *types: Any, result: Any = INT, check: Callable[[int, Any, Any], int] = _succeeded
+    library: ctypes.CDLL, name: str, *types: Any, result: Any = INT, check: Callable[[int, Any, Any], int] = _check_code
 ) -> Any:
-    """A function of a library, with its types; it raises MemoryError if the kernel has found no memory.
+    """Return a function of a library, with its types. It raises MemoryError if a kernel cannot allocate memory.
 
-    All callers of one name share one function object of ctypes, also in other threads, so all must give the same types.
+    ctypes has one function object for each name, which all threads share. All calls for one name must pass the same types.
 
     Args:
         library: The loaded library.
-        name: Of the function.
-        types: Of its arguments; addresses are passed as numbers.
+        name: Name of the function.
+        types: Types of its arguments; addresses are passed as integers.
         result: Type of the returned value; an error code by default.
-        check: Called with the returned value; raises for an error.
+        check: Function that is called with the returned value and raises an error for an error code.
     """
     function = getattr(library, name)
     function.argtypes, function.restype, function.errcheck = types, result, check
@@ -38,21 +38,21 @@ def bind_function(
 
 
 def pointer(tensor: Tensor | None) -> ctypes.c_void_p:
-    """The address of a tensor's data; the null pointer for None. The caller keeps the tensor, which must be contiguous."""
+    """Return the address of a contiguous tensor, or the null pointer for None. The caller must keep the tensor alive."""
     return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())
 
 
 def pointers(tensors: Sequence[Tensor]) -> ctypes.Array[ctypes.c_void_p]:
-    """An array of addresses, one for each tensor."""
-    return _array(ctypes.c_void_p, len(tensors))(*(tensor.data_ptr() for tensor in tensors))
+    """Return an array of the addresses of tensors."""
+    return _array_type(ctypes.c_void_p, len(tensors))(*(tensor.data_ptr() for tensor in tensors))
 
 
 def integers(numbers: Sequence[int]) -> ctypes.Array[ctypes.c_int64]:
-    """An array of int64."""
-    return _array(ctypes.c_int64, len(numbers))(*numbers)
+    """Return a C array of int64."""
+    return _array_type(ctypes.c_int64, len(numbers))(*numbers)
 
 
 @cache
-def _array(kind: Any, n: int) -> Any:
-    """The type of an array of n, cached: ctypes would create a new class when no array of this type is left."""
-    return kind * n
+def _array_type(item_type: Any, n: int) -> Any:
+    """Return the type of an array of n items. Cached, because ctypes may create a new class for each request."""
+    return item_type * n

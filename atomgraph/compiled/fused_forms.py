@@ -1,7 +1,6 @@
-"""Which parts have a fused form: the file of each fused form registers the class of the part here.
+"""Table of the parts that have a fused form. The file of each fused form registers the class of its part.
 
-``FusedMACE`` makes the fused forms. The name of a part that is not registered is the reason that a potential is not
-compiled.
+``FusedMACE`` creates the fused forms. A potential with a part that is not registered is not compiled.
 """
 
 from __future__ import annotations
@@ -11,10 +10,10 @@ from functools import singledispatch
 
 @singledispatch
 def missing_form(part: object) -> str | None:
-    """The reason why a part has no fused form, in a few words; None if it has one."""
+    """Return the reason why a part has no fused form, in a few words; None if the part has a fused form."""
     return f"the part {type(part).__name__}"
 
 
 def is_registered(part: object) -> bool:
-    """Whether the class of a part has a fused form, for some or all of its settings."""
+    """Return whether the class of a part has a fused form, for some or all of its settings."""
     return missing_form.dispatch(type(part)) is not missing_form.dispatch(object)

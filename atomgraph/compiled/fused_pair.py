@@ -24,9 +24,9 @@ ATOMGRAPH_API int pairs_tabulated(PAIRS, const double *tables, int degree, std::
     const Tabulated phi{tables, degree, {cutoff, n_pieces}};
     return guarded([&] { pair_sums(n_threads, n_atoms, {row, neighbour, vector, kind, n_kinds}, phi, sum, derivative); });
 }
-ATOMGRAPH_API int pairs_screened(PAIRS, const double *of_pairs, const double *terms, double p, double *sum,
+ATOMGRAPH_API int pairs_screened(PAIRS, const double *pairs, const double *terms, double p, double *sum,
                                  double *derivative) {
-    const Screened phi{of_pairs, terms, p};
+    const Screened phi{pairs, terms, p};
     return guarded([&] { pair_sums(n_threads, n_atoms, {row, neighbour, vector, kind, n_kinds}, phi, sum, derivative); });
 }
 ATOMGRAPH_API int pairs_vjp(int n_threads, std::int64_t n_atoms, const std::int64_t *row, const Real *vector,
@@ -39,19 +39,23 @@ ATOMGRAPH_API int pairs_vjp(int n_threads, std::int64_t n_atoms, const std::int6
 class PairSums(ABC):
     r""":math:`S_i = \sum_j \varphi_{z_i z_j}(r_{ij})` by a kernel, in float64 for edge vectors of any dtype.
 
-    A subclass gives the kernel's name, its constants and their types.
+    Attributes:
+        name: Name of the kernel without its prefix ``pairs_``.
+        types: Types of the constants of the kernel.
+        is_pairwise: Whether pairs of elements have different functions.
     """
 
     name: ClassVar[str]
     types: ClassVar[tuple[Any, ...]]
-    is_pairwise = True  # False: one function for all pairs of elements
-    _last: tuple[tuple[int, ...], tuple[Any, ...]] | None = None
+    is_pairwise = True
+    _cached_constants: tuple[tuple[int, ...], tuple[Any, ...]] | None = None
 
     @abstractmethod
     def constants(self, present: tuple[int, ...]) -> tuple[Any, ...]:
-        """Constants of the kernel for pairs of these elements; tensors are passed as addresses.
+        """Return the constants of the kernel for pairs of elements; tensors are passed as addresses.
 
-        Called when the elements differ from those of the last call.
+        Args:
+            present: Rows of the elements in the model's table.
         """
 
     def bind(self, library: ctypes.CDLL) -> None:
@@ -61,19 +65,23 @@ class PairSums(ABC):
         self._vjp = bind_function(library, "pairs_vjp", INT, LONG, *[POINTER] * 5)
 
     def __call__(self, kernel_graph: KernelGraph) -> tuple[Tensor, Pullback]:
-        """The sums, (n_atoms,) float64, and their VJP, which gives the gradient by edge vectors, (n_edges, 3)."""
+        """Return the sums, (n_atoms,) float64, and their VJP: the gradient with respect to edge vectors, (n_edges, 3)."""
         threads, n_atoms, row, vector = (
             torch.get_num_threads(),
             kernel_graph.n_atoms,
-            kernel_graph.row,
+            kernel_graph.centre_offsets,
             kernel_graph.vector,
         )
-        kind, n_kinds = (kernel_graph.kind, len(kernel_graph.present)) if self.is_pairwise else (kernel_graph.alike, 1)
+        kind, n_kinds = (
+            (kernel_graph.element_index, len(kernel_graph.element_rows))
+            if self.is_pairwise
+            else (kernel_graph.zero_index, 1)
+        )
         sums, derivatives = (torch.empty(n, dtype=torch.float64) for n in (n_atoms, kernel_graph.n_edges))
-        constants = self._constants_of(tuple(kernel_graph.present))
-        given = (*(c.data_ptr() if isinstance(c, Tensor) else c for c in constants), sums.data_ptr())
+        constants = self._get_constants(tuple(kernel_graph.element_rows))
+        addresses = [value.data_ptr() if isinstance(value, Tensor) else value for value in constants]
         edges = row.data_ptr(), kernel_graph.neighbour.data_ptr(), vector.data_ptr(), kind.data_ptr(), n_kinds
-        self._sums(threads, n_atoms, *edges, *given, derivatives.data_ptr())
+        self._sums(threads, n_atoms, *edges, *addresses, sums.data_ptr(), derivatives.data_ptr())
 
         def vjp(grad: Tensor) -> Tensor:
             grad, grad_vector = grad.double().contiguous(), torch.empty_like(vector)
@@ -83,11 +91,11 @@ class PairSums(ABC):
 
         return sums, vjp
 
-    def _constants_of(self, present: tuple[int, ...]) -> tuple[Any, ...]:
-        last = self._last  # read once, because another thread may replace it
-        if last is None or last[0] != present:
-            self._last = last = present, self.constants(present)
-        return last[1]
+    def _get_constants(self, present: tuple[int, ...]) -> tuple[Any, ...]:
+        cached = self._cached_constants  # read once, because another thread may replace it
+        if cached is None or cached[0] != present:
+            self._cached_constants = cached = present, self.constants(present)
+        return cached[1]
 
 
 @missing_form.register
@@ -96,22 +104,22 @@ def _(repulsion: ZBL) -> str | None:
 
 
 class FusedRepulsion(PairSums):
-    """``nn.ZBL`` by a kernel, eV."""
+    """Energies of the repulsion ``nn.ZBL`` by a kernel, eV."""
 
     name = "screened"
     types = POINTER, POINTER, DOUBLE
 
     def __init__(self, zbl: ZBL):
         self._zbl = zbl
-        rows = [[c, d] for c, (_, d) in zip(zbl.screening, SCREENING, strict=True)]
-        self._terms = torch.tensor(rows, dtype=torch.float64)
+        terms = [[c, d] for c, (_, d) in zip(zbl.screening, SCREENING, strict=True)]
+        self._terms = torch.tensor(terms, dtype=torch.float64)
 
     def constants(self, present: tuple[int, ...]) -> tuple[Any, ...]:
-        """For each pair its prefactor, 1/a and cutoff; the screening terms; the exponent p."""
-        return self._of_pairs(torch.tensor(present, dtype=torch.int64)), self._terms, float(self._zbl.p)
+        """Return the constants of each pair (``_pair_constants``), the screening terms, and the exponent p of the envelope."""
+        return self._pair_constants(torch.tensor(present, dtype=torch.int64)), self._terms, float(self._zbl.p)
 
-    def _of_pairs(self, present: Tensor) -> Tensor:
-        """Prefactor, 1/a and cutoff of each pair, (n_kinds, n_kinds, 3)."""
+    def _pair_constants(self, present: Tensor) -> Tensor:
+        """Return the prefactor, eV·Å, 1/a, 1/Å, and the cutoff, Å, of each pair, (n_elements, n_elements, 3)."""
         zbl = self._zbl
         z, radius = zbl.number[present], zbl.radius[present]
         inverse = (z[:, None] ** zbl.exponent + z**zbl.exponent) / (zbl.prefactor * BOHR)

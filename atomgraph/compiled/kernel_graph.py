@@ -24,9 +24,9 @@ ATOMGRAPH_API std::int64_t edges_count(EDGES, std::int64_t n_edges, double cutof
                                        const std::int64_t *centre_of, const std::int32_t *shift, const std::int64_t *place,
                                        const std::int64_t *atom) {
     const Structure structure{position, cell, graph, neighbour_of, centre_of, shift, place, atom, n_atoms, n_edges};
-    std::int64_t kept = NO_MEMORY;
-    guarded([&] { kept = count_edges(n_runs, structure, cutoff, {from, row, count, vector, neighbour}); });
-    return kept;
+    std::int64_t n_inside = NO_MEMORY;
+    guarded([&] { n_inside = count_edges(n_runs, structure, cutoff, {from, row, count, vector, neighbour}); });
+    return n_inside;
 }
 ATOMGRAPH_API int edges_fill(EDGES, Real *to_vector, std::int32_t *to_neighbour, std::int32_t *centre, std::int64_t *column,
                               std::int32_t *order) {
@@ -40,96 +40,104 @@ ATOMGRAPH_API int edges_collect(int n_threads, std::int64_t n_atoms, const std::
     return guarded([&] { collect(n_threads, n_atoms, row, column, order, vector, grad, atom, graph, gradient, virial); });
 }
 """
-DEGENERATE, NOT_SORTED = -1, -2  # returned by edges_count in place of a number
-PARALLEL_FROM = 20_000  # edges; for fewer, starting threads takes longer than the work
-MOST_RUNS = 16  # each run keeps a counter for every atom
+DEGENERATE, NOT_SORTED = -1, -2  # error codes that edges_count returns instead of the number of edges
+PARALLEL_FROM = 20_000  # edges; with fewer edges, starting threads takes longer than the work
+MAX_RUNS = 16  # maximum number of runs of atoms; each run has a counter for every atom
 
 
 class DegenerateEdge(Exception):
-    """An edge has no direction: two coincident atoms, a position that is not finite, or an index out of range.
+    """Error of an edge without direction: coincident atoms, a position that is not finite, or an invalid atom index.
 
-    The model is evaluated instead.
+    The model is then used instead of the kernels.
     """
 
 
 @dataclass(frozen=True, eq=False)
 class ElementOrder:
-    """Atoms sorted by element. It depends on elements only and stays the same during dynamics.
+    """The order of atoms sorted by element. This order does not change during molecular dynamics.
 
     Attributes:
-        atom: (n_atoms,) for each atom in this order, its row in the graph.
-        place: (n_atoms,) for each atom of the graph, its row in this order.
-        element: (n_atoms,) rows of the model's table of elements, sorted.
-        present: Elements that occur.
-        counts: Numbers of atoms of these elements.
-        kind: (n_atoms,) int32, index into ``present``.
-        alike: (n_atoms,) int32 zeros, for kernels that do not distinguish elements.
+        graph_row: Row in the graph of each atom in this order, (n_atoms,).
+        ordered_row: Row in this order of each atom of the graph, (n_atoms,).
+        element: Row of each atom's element in the model's table, sorted, (n_atoms,).
+        element_rows: Rows of the elements that occur, each once.
+        counts: Number of atoms of each of these elements.
+        element_index: Index of each atom's element in ``element_rows``, (n_atoms,) int32.
+        zero_index: Zeros, (n_atoms,) int32, used instead of ``element_index`` if all elements have the same weights.
     """
 
-    atom: Tensor
-    place: Tensor
+    graph_row: Tensor
+    ordered_row: Tensor
     element: Tensor
-    present: list[int]
+    element_rows: list[int]
     counts: list[int]
-    kind: Tensor
-    alike: Tensor
+    element_index: Tensor
+    zero_index: Tensor
 
     @classmethod
     def by_element(cls, element: Tensor) -> ElementOrder:
-        """The order of atoms with these elements.
+        """Sort atoms by element.
 
         Args:
-            element: (n_atoms,) rows of the model's table, in the graph's order.
+            element: Row of each atom's element in the model's table, in the graph's order, (n_atoms,).
         """
-        atom = torch.argsort(element, stable=True)
-        place = torch.empty_like(atom)
-        place[atom] = torch.arange(len(atom))
-        element = element[atom]
-        present, kind, counts = torch.unique_consecutive(element, return_inverse=True, return_counts=True)
-        kind = kind.int()
-        return cls(atom, place, element, present.tolist(), counts.tolist(), kind, torch.zeros_like(kind))
+        graph_row = torch.argsort(element, stable=True)
+        ordered_row = torch.empty_like(graph_row)
+        ordered_row[graph_row] = torch.arange(len(graph_row))
+        element = element[graph_row]
+        element_rows, index, counts = torch.unique_consecutive(element, return_inverse=True, return_counts=True)
+        index = index.int()
+        zeros = torch.zeros_like(index)
+        return cls(graph_row, ordered_row, element, element_rows.tolist(), counts.tolist(), index, zeros)
 
 
 @dataclass(frozen=True, eq=False)
 class KernelGraph(ElementOrder):
-    """One structure, or a batch, in the order of the kernels.
+    """A structure or a batch, in the order of the kernels.
 
     Attributes:
-        vector: (n_edges, 3) edge vectors, Å.
-        centre, neighbour: (n_edges,) int32, atoms in this order.
-        row: (n_atoms + 1,) the first edge of each centre.
-        column: (n_atoms + 1,) the first entry of each neighbour in ``order``.
-        order: (n_edges,) int32, edges sorted by neighbour.
+        vector: Edge vectors, Å, (n_edges, 3). Edges are sorted by centre.
+        centre, neighbour: Rows of the two atoms of each edge in this order, (n_edges,) int32.
+        centre_offsets: First edge of each centre, then n_edges, (n_atoms + 1,).
+        neighbour_offsets: First entry of each neighbour in ``edges_by_neighbour``, then n_edges, (n_atoms + 1,).
+        edges_by_neighbour: Edges sorted by neighbour, (n_edges,) int32.
     """
 
     vector: Tensor
     centre: Tensor
     neighbour: Tensor
-    row: Tensor
-    column: Tensor
-    order: Tensor
+    centre_offsets: Tensor
+    neighbour_offsets: Tensor
+    edges_by_neighbour: Tensor
 
     @property
     def n_atoms(self) -> int:
-        return len(self.atom)
+        return len(self.graph_row)
 
     @property
     def n_edges(self) -> int:
         return len(self.vector)
 
     @classmethod
-    def of(
+    def from_graph(
         cls, library: ctypes.CDLL, graph: AtomicGraph, atoms: ElementOrder, cutoff: float, dtype: torch.dtype
     ) -> KernelGraph:
-        """The graph with its edges inside the cutoff and its atoms in a given order.
+        """Return the graph with its edges inside the cutoff and its atoms in the given order.
+
+        Args:
+            library: The compiled kernels.
+            graph: One structure or a batch.
+            atoms: The order of the atoms.
+            cutoff: Cutoff radius, Å.
+            dtype: Dtype of the edge vectors.
 
         Raises:
-            DegenerateEdge: For an edge without a direction.
+            DegenerateEdge: For coincident atoms, positions that are not finite, or edges with invalid atom indices.
         """
         result = cls._from_sorted(library, graph, graph.edge_index.long(), graph.cell_shift.int(), atoms, cutoff, dtype)
         if result is None:
-            by_centre = torch.argsort(graph.edge_index[1], stable=True)
-            edges, shift = graph.edge_index[:, by_centre].long(), graph.cell_shift[by_centre].int()
+            order_by_centre = torch.argsort(graph.edge_index[1], stable=True)
+            edges, shift = graph.edge_index[:, order_by_centre].long(), graph.cell_shift[order_by_centre].int()
             result = cls._from_sorted(library, graph, edges, shift, atoms, cutoff, dtype)
         if result is None:
             raise DegenerateEdge
@@ -146,53 +154,63 @@ class KernelGraph(ElementOrder):
         cutoff: float,
         dtype: torch.dtype,
     ) -> KernelGraph | None:
-        """As ``of``; None for edges that are not sorted by centre."""
+        """Return the result of ``from_graph``, or None for edges that are not sorted by centre."""
         n, n_all = graph.n_atoms, edges.shape[1]
-        n_runs = _n_threads(n_all, MOST_RUNS)
+        n_runs = _n_threads(n_all, MAX_RUNS)
         edges, shift = edges.contiguous(), shift.contiguous()
         pos, cell = graph.pos.detach().double().contiguous(), graph.cell.detach().double().contiguous()
-        of_atom = graph.graph_of_atom.contiguous()
-        first, row, column = (torch.empty(size, dtype=torch.int64) for size in (n_runs, n + 1, n + 1))
+        graph_of_atom = graph.graph_of_atom.contiguous()
+        first, centre_offsets, neighbour_offsets = (
+            torch.empty(size, dtype=torch.int64) for size in (n_runs, n + 1, n + 1)
+        )
         count, vector = torch.empty(n_runs, n, dtype=torch.int32), torch.empty(n_all, 3, dtype=dtype)
         neighbour = torch.empty(n_all, dtype=torch.int32)
-        runs = n_runs, n, *_addresses(first, row, count, vector, neighbour)
-        given = _addresses(pos, cell, of_atom, edges[0], edges[1], shift, atoms.place, atoms.atom)
+        runs = n_runs, n, *_addresses(first, centre_offsets, count, vector, neighbour)
+        structure = _addresses(pos, cell, graph_of_atom, edges[0], edges[1], shift, atoms.ordered_row, atoms.graph_row)
         functions = _functions(library)
-        n_edges = functions.count(*runs, n_all, cutoff, *given)
+        n_edges = functions.count(*runs, n_all, cutoff, *structure)
         if n_edges == NOT_SORTED:
             return None
         if n_edges == DEGENERATE:
             raise DegenerateEdge
-        centre, order = (torch.empty(n_edges, dtype=torch.int32) for _ in range(2))
-        exact = vector, neighbour
+        centre, edges_by_neighbour = (torch.empty(n_edges, dtype=torch.int32) for _ in range(2))
+        shortened = vector, neighbour
         if n_edges < n_all:
-            exact = torch.empty(n_edges, 3, dtype=dtype), torch.empty(n_edges, dtype=torch.int32)
-        functions.fill(*runs, *_addresses(*exact, centre, column, order))
+            shortened = torch.empty(n_edges, 3, dtype=dtype), torch.empty(n_edges, dtype=torch.int32)
+        functions.fill(*runs, *_addresses(*shortened, centre, neighbour_offsets, edges_by_neighbour))
         return cls(
             **vars(atoms),
-            vector=exact[0],
+            vector=shortened[0],
             centre=centre,
-            neighbour=exact[1],
-            row=row,
-            column=column,
-            order=order,
+            neighbour=shortened[1],
+            centre_offsets=centre_offsets,
+            neighbour_offsets=neighbour_offsets,
+            edges_by_neighbour=edges_by_neighbour,
         )
 
     def collect(self, library: ctypes.CDLL, grad: Tensor, graph: AtomicGraph) -> tuple[Tensor, Tensor]:
-        """Gradients with respect to positions and strain, from those with respect to edge vectors.
+        """Return gradients with respect to positions and strain, from gradients with respect to edge vectors.
 
         Args:
-            library: The kernels.
-            grad: (n_edges, 3) gradient of the energy with respect to edge vectors, eV/Å.
-            graph: The graph that this was made of.
+            library: The compiled kernels.
+            grad: Gradient of the energy with respect to edge vectors, eV/Å, (n_edges, 3).
+            graph: The graph from which this object was made.
 
         Returns:
-            dE/dx (n_atoms, 3), in the graph's order, eV/Å, and dE/dε (n_graphs, 3, 3), eV; float64.
+            Two float64 tensors: dE/dx in the graph's order, eV/Å, (n_atoms, 3), and dE/dε, eV, (n_graphs, 3, 3).
         """
         gradient = torch.empty(self.n_atoms, 3, dtype=torch.float64)
         virial = torch.zeros(graph.n_graphs, 3, 3, dtype=torch.float64)
-        grad, of_atom = grad.contiguous(), graph.graph_of_atom.contiguous()
-        edges = self.row, self.column, self.order, self.vector, grad, self.atom, of_atom
+        grad, graph_of_atom = grad.contiguous(), graph.graph_of_atom.contiguous()
+        edges = (
+            self.centre_offsets,
+            self.neighbour_offsets,
+            self.edges_by_neighbour,
+            self.vector,
+            grad,
+            self.graph_row,
+            graph_of_atom,
+        )
         _functions(library).collect(_n_threads(self.n_edges), self.n_atoms, *_addresses(*edges, gradient, virial))
         return gradient, virial
 
@@ -206,14 +224,14 @@ class _Functions(NamedTuple):
 @cache
 def _functions(library: ctypes.CDLL) -> _Functions:
     runs = [LONG] * 2 + [POINTER] * 5
-    count = bind_function(library, "edges_count", *runs, LONG, DOUBLE, *[POINTER] * 8, result=LONG, check=_counted)
+    count = bind_function(library, "edges_count", *runs, LONG, DOUBLE, *[POINTER] * 8, result=LONG, check=_check_count)
     fill = bind_function(library, "edges_fill", *runs, *[POINTER] * 5)
     return _Functions(count, fill, bind_function(library, "edges_collect", INT, LONG, *[POINTER] * 9))
 
 
-def _counted(n_edges: int, function: Any, arguments: Any) -> int:
+def _check_count(n_edges: int, function: Any, arguments: Any) -> int:
     if n_edges < NOT_SORTED:
-        raise MemoryError("no memory for the edges of this structure")
+        raise MemoryError("not enough memory for the edges of this structure")
     return n_edges
 
 
@@ -221,6 +239,6 @@ def _addresses(*tensors: Tensor) -> tuple[int, ...]:
     return tuple(tensor.data_ptr() for tensor in tensors)
 
 
-def _n_threads(n_edges: int, most: int | None = None) -> int:
-    """Number of threads for this many edges."""
-    return 1 if n_edges < PARALLEL_FROM else min(torch.get_num_threads(), most or n_edges)
+def _n_threads(n_edges: int, max_threads: int | None = None) -> int:
+    """Return the number of threads for a number of edges."""
+    return 1 if n_edges < PARALLEL_FROM else min(torch.get_num_threads(), max_threads or n_edges)

@@ -1,4 +1,4 @@
-"""Memory layout of features for the kernels: the blocks of all irreps in one flat array."""
+"""Memory layout of features for the kernels: blocks of all irreps in one flat array."""
 
 from __future__ import annotations
 
@@ -13,46 +13,48 @@ from atomgraph.nn.equivariant.irrep_blocks import Blocks
 
 
 class Layout:
-    """Blocks (n_atoms, 2l+1, channels), one for each irrep, one after another in a flat array.
+    """Consecutive blocks (n_atoms, 2l+1, channels) in a flat array, one for each irrep.
 
     Args:
         channels: Number of channels of each irrep, in the order of the blocks.
+
+    Attributes:
+        offsets: For each irrep, the number of values per atom in earlier blocks.
+        width: Number of values per atom in all blocks.
     """
 
     def __init__(self, channels: Mapping[o3.Irrep, int]):
         self.channels = dict(channels)
         widths = [irrep.dim * n for irrep, n in self.channels.items()]
-        self.before = dict(
-            zip(self.channels, accumulate(widths, initial=0), strict=False)
-        )  # of an atom, before each block
+        self.offsets = dict(zip(self.channels, accumulate(widths, initial=0), strict=False))
         self.width = sum(widths)
 
     def empty(self, n_atoms: int, dtype: torch.dtype) -> Tensor:
-        """Uninitialised features."""
+        """Return uninitialised features, (n_atoms · width,)."""
         return torch.empty(n_atoms * self.width, dtype=dtype)
 
     def zeros(self, n_atoms: int, dtype: torch.dtype) -> Tensor:
-        """Features of value zero."""
+        """Return features that are zero, (n_atoms · width,)."""
         return torch.zeros(n_atoms * self.width, dtype=dtype)
 
     def block(self, x: Tensor, irrep: o3.Irrep) -> Tensor:
-        """The block of an irrep, (n_atoms, 2l+1, channels); a view."""
+        """Return the block of an irrep, (n_atoms, 2l+1, channels), a view."""
         n_atoms = len(x) // self.width
-        n, first = self.channels[irrep], n_atoms * self.before[irrep]
-        return x[first : first + n_atoms * irrep.dim * n].view(n_atoms, irrep.dim, n)
+        n_channels, first = self.channels[irrep], n_atoms * self.offsets[irrep]
+        return x[first : first + n_atoms * irrep.dim * n_channels].view(n_atoms, irrep.dim, n_channels)
 
     def blocks(self, x: Tensor) -> Blocks:
-        """The blocks of all irreps; views."""
+        """Return the blocks of all irreps, views."""
         return {irrep: self.block(x, irrep) for irrep in self.channels}
 
-    def scaled(self, x: Tensor, factor: Tensor) -> Tensor:
-        """The features of each atom times a factor, (n_atoms,)."""
+    def scale(self, x: Tensor, factor: Tensor) -> Tensor:
+        """Return the features of each atom times its factor; ``factor``: (n_atoms,)."""
         y = torch.empty_like(x)
         for irrep in self.channels:
             torch.mul(self.block(x, irrep), factor[:, None, None], out=self.block(y, irrep))
         return y
 
     def product(self, x: Tensor, y: Tensor) -> Tensor:
-        """Inner products of the features of each atom, (n_atoms,)."""
+        """Return, for each atom, the inner product of its features in x and y, (n_atoms,)."""
         pairs = zip(self.blocks(x).values(), self.blocks(y).values(), strict=True)
-        return sum((left * right).sum((1, 2)) for left, right in pairs)  # type: ignore[return-value]
+        return sum((block_x * block_y).sum((1, 2)) for block_x, block_y in pairs)  # type: ignore[return-value]

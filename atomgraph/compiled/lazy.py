@@ -12,7 +12,7 @@ from atomgraph.compiled.compiled_potential import CompiledPotential
 from atomgraph.compiled.compiling import compile as compile_kernels
 from atomgraph.compiled.fused_forms import is_registered
 from atomgraph.compiled.mace.fused_model import FusedMACE, unsupported_reason
-from atomgraph.compiled.precision import MIXED, OF_KERNELS, in_precision, precision
+from atomgraph.compiled.precision import KERNEL_DTYPES, MIXED, in_precision, precision
 from atomgraph.compiled.wrapped_potential import WrappedPotential
 from atomgraph.errors import ConfigError
 from atomgraph.graph.structure import AtomicGraph
@@ -84,7 +84,7 @@ class LazyCompiled(WrappedPotential):
         self, potential: Potential, n_atoms: int = 0, dtype: str | None = None, exact: Potential | None = None
     ):
         super().__init__(potential)
-        self._n_atoms, self._dtype = n_atoms, OF_KERNELS[dtype or potential.model.dtype_name]
+        self._n_atoms, self._dtype = n_atoms, KERNEL_DTYPES[dtype or potential.model.dtype_name]
         self._tensors = list(chain(potential.model.parameters(), potential.model.buffers()))
         self._reset(exact or potential)
         reason = unsupported_reason(potential.model) if dtype == MIXED else None
@@ -133,7 +133,7 @@ class LazyCompiled(WrappedPotential):
             if self._reason is None:
                 fused = self._fused()
                 self._compile_seconds = seconds_to_compile(fused)
-                if fused.is_kept():
+                if fused.is_cached():
                     self._compile(fused)
         elif self._remaining_seconds() > self._compile_seconds:
             if self._reason is not None:

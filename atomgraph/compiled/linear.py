@@ -1,4 +1,4 @@
-"""Frozen linear maps of features by a kernel, and their vector-Jacobian products."""
+"""Frozen linear maps of features, computed by a kernel, and their vector-Jacobian products."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import torch
 from e3nn import o3
 from torch import Tensor
 
-from atomgraph.compiled.evaluation import MOST_KINDS, Runs
+from atomgraph.compiled.evaluation import MAX_CACHED_TABLES, AtomRuns
 from atomgraph.compiled.function_pointers import INT, POINTER, bind_function, integers, pointers
 from atomgraph.compiled.layout import Layout
 from atomgraph.compiled.mace.folded_weights import Weights
+from atomgraph.old_names import old_names_of
 
 LINEAR_SOURCE = """
 #include "linear.h"
@@ -33,13 +34,13 @@ ATOMGRAPH_API int linear_rows(int n_threads, int n_kinds, const std::int64_t *fi
 
 
 class LinearMap:
-    """:math:`y = x W`, irrep by irrep.
+    """:math:`y = x W` for the features of each irrep.
 
     Args:
-        library: The kernels.
+        library: The compiled kernels.
         before, after: Layouts of x and y.
-        weights: W of irreps that both layouts have; other irreps are skipped.
-        dtype: Of the kernels.
+        weights: The matrices W; irreps that one of the two layouts lacks are skipped.
+        dtype: Dtype of the kernels.
     """
 
     def __init__(self, library: ctypes.CDLL, before: Layout, after: Layout, weights: Weights, dtype: torch.dtype):
@@ -50,32 +51,40 @@ class LinearMap:
             library, "linear_rows", INT, INT, POINTER, INT, POINTER, POINTER, INT, POINTER, POINTER
         )
         self._panels: dict[tuple[o3.Irrep, int, bool], Tensor] = {}
-        self._plan_of = lru_cache(MOST_KINDS)(self._plan)
+        self._cached_arguments = lru_cache(MAX_CACHED_TABLES)(self._make_arguments)
 
-    def __call__(self, runs: Runs, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """x W, added to y if y is given.
+    def __call__(self, runs: AtomRuns, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Return x W, or y + x W if y is given.
 
         Args:
-            runs: Runs of atoms by element, or one run of all.
+            runs: One run of atoms for each element, or one run of all atoms.
+            x: Features in the layout ``before``.
+            y: Features in the layout ``after``; the product is added in place.
         """
-        return self._times(runs, x, y, transposed=False)
+        return self._multiply(runs, x, y, transposed=False)
 
-    def vjp(self, runs: Runs, grad: Tensor, total: Tensor | None = None) -> Tensor:
-        """The gradient with respect to x, g Wᵀ, from the gradient g by y; added to the total if that is given."""
-        return self._times(runs, grad, total, transposed=True)
+    def vjp(self, runs: AtomRuns, grad: Tensor, total: Tensor | None = None) -> Tensor:
+        """Return the gradient with respect to x, g Wᵀ, for a gradient g with respect to y; added to ``total`` if given."""
+        return self._multiply(runs, grad, total, transposed=True)
 
-    def _times(self, runs: Runs, x: Tensor, y: Tensor | None, transposed: bool) -> Tensor:
-        n_maps, maps, matrices, whole, *_ = self._plan_of(runs.kinds, transposed)
-        adds = y is not None or not whole
+    def _multiply(self, runs: AtomRuns, x: Tensor, y: Tensor | None, transposed: bool) -> Tensor:
+        n_maps, maps, matrices, covers_all_blocks, *_ = self._cached_arguments(runs.kinds, transposed)
+        adds = y is not None or not covers_all_blocks
         if y is None:
             after = self.before if transposed else self.after
-            y = after.empty(runs.n_atoms, x.dtype) if whole else after.zeros(runs.n_atoms, x.dtype)
+            allocate = after.empty if covers_all_blocks else after.zeros
+            y = allocate(runs.n_atoms, x.dtype)
         threads, n_kinds = torch.get_num_threads(), len(runs.kinds)
         self._rows(threads, n_kinds, runs.first, n_maps, maps, matrices, adds, x.data_ptr(), y.data_ptr())
         return y
 
-    def _plan(self, kinds: tuple[int, ...], transposed: bool) -> tuple[Any, ...]:
-        """The number of maps, addresses of their table and matrices, and whether they write every block; cached by elements."""
+    def _make_arguments(self, kinds: tuple[int, ...], transposed: bool) -> tuple[Any, ...]:
+        """Return the arguments of the kernel that depend only on the elements.
+
+        Returns:
+            The number of maps, the addresses of their table and of their matrices, whether the maps write every block of the
+            output, and the arrays at these addresses, which must stay alive.
+        """
         before, after = (self.after, self.before) if transposed else (self.before, self.after)
         maps: list[int] = []
         for irrep in self._irreps:
@@ -83,26 +92,29 @@ class LinearMap:
                 irrep.dim,
                 before.channels[irrep],
                 after.channels[irrep],
-                before.before[irrep],
-                after.before[irrep],
+                before.offsets[irrep],
+                after.offsets[irrep],
             ]
-        panels = [self._panels_of(irrep, kind, transposed) for irrep in self._irreps for kind in kinds]
+        panels = [self._get_panels(irrep, kind, transposed) for irrep in self._irreps for kind in kinds]
         arrays = integers(maps), pointers(panels)
         addresses = [ctypes.addressof(array) for array in arrays]
         return len(self._irreps), *addresses, len(self._irreps) == len(after.channels), arrays
 
-    def _panels_of(self, irrep: o3.Irrep, kind: int, transposed: bool) -> Tensor:
-        """A matrix in the memory order of ``kernels/linear.h``, made on first use."""
+    def _get_panels(self, irrep: o3.Irrep, kind: int, transposed: bool) -> Tensor:
+        """Return the matrix of an irrep and an element in the memory order of ``kernels/linear.h``, made on first use."""
         key = (irrep, kind, transposed)
         if key not in self._panels:
-            matrix = self._weights.of(irrep, kind).to(self._dtype)
-            panel = in_panels(matrix.T if transposed else matrix, self._library)
-            self._panels.setdefault(key, panel)  # kernels point to it, so the first of two threads wins
+            matrix = self._weights.matrix(irrep, kind).to(self._dtype)
+            panels = to_panels(matrix.T if transposed else matrix, self._library)
+            self._panels.setdefault(key, panels)  # kernels hold its address, so a second thread must not replace it
         return self._panels[key]
 
 
-def in_panels(matrix: Tensor, library: ctypes.CDLL) -> Tensor:
-    """A matrix (n_in, n_out) as consecutive panels of columns, ``wide`` vectors each, then half as many, down to one."""
+def to_panels(matrix: Tensor, library: ctypes.CDLL) -> Tensor:
+    """Return a matrix (n_in, n_out) as consecutive panels of columns, in the memory order of ``kernels/linear.h``.
+
+    A panel has ``wide`` vectors of columns. Panels of the last columns have half as many vectors, down to one vector.
+    """
     width, vectors = library.width(), library.wide()
     panels, column, n_out = [], 0, matrix.shape[1]
     while column < n_out:
@@ -112,3 +124,6 @@ def in_panels(matrix: Tensor, library: ctypes.CDLL) -> Tensor:
         panels.append(torch.nn.functional.pad(panel, (0, vectors * width - panel.shape[1])).flatten())
         column += vectors * width
     return torch.cat(panels)
+
+
+__getattr__ = old_names_of(__name__)

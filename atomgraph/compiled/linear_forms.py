@@ -1,4 +1,4 @@
-"""Linear forms: features as linear functions of the outputs of kernels, without writing them to memory."""
+"""Linear forms: features as linear functions of the outputs of kernels, which are not stored in memory."""
 
 from __future__ import annotations
 
@@ -16,44 +16,46 @@ from atomgraph.compiled.linear import LinearMap
 from atomgraph.compiled.mace.folded_weights import Weights
 
 EVEN = o3.Irrep(0, 1)
-Gradients = list[Tensor | None]  # of the energy with respect to each source; None: none so far
+Gradients = list[Tensor | None]  # gradient of the energy with respect to each source; None if nothing was added yet
 
 
 @dataclass(frozen=True, eq=False)
 class LinearForm:
-    r""":math:`h_i = \sum_k x_{ki} W^{(k)}_{z_i} + T_{z_i}` of sources x. Consecutive maps are multiplied to one matrix.
+    r""":math:`h_i = \sum_k x_{ki} W^{(k)}_{z_i} + T_{z_i}` of sources x, the outputs of earlier kernels.
+
+    Consecutive linear maps are multiplied to one matrix.
 
     Attributes:
-        terms: Pairs (k, W).
-        table: T, (n_elements, channels) float64, for the irrep ``0e``; or None.
+        terms: Pairs (k, W) of the index of a source and its matrices.
+        table: T, the constant of each element for the irrep ``0e``, (n_elements, channels) float64; None: no constant.
     """
 
     terms: tuple[tuple[int, Weights], ...] = ()
     table: Tensor | None = None
 
     def then(self, weights: Weights) -> LinearForm:
-        """The form of h W."""
-        terms = tuple((k, first.then(weights)) for k, first in self.terms)
+        """Return the form of h W."""
+        terms = tuple((k, matrices.then(weights)) for k, matrices in self.terms)
         if self.table is None or EVEN not in weights.shapes:
             return LinearForm(terms)
-        rows = [row @ weights.of(EVEN, z) for z, row in enumerate(self.table)]
+        rows = [row @ weights.matrix(EVEN, z) for z, row in enumerate(self.table)]
         return LinearForm(terms, torch.stack(rows))
 
     def plus(self, addend: LinearForm) -> LinearForm:
-        """The sum of two forms."""
+        """Return the sum of two forms."""
         tables = [form.table for form in (self, addend) if form.table is not None]
         return LinearForm(self.terms + addend.terms, torch.stack(tables).sum(0) if tables else None)
 
 
 class FusedForm:
-    """Evaluates a linear form, and gradients with respect to its sources.
+    """Evaluation of a linear form, and of gradients with respect to its sources.
 
     Args:
-        library: The kernels.
-        form: The form.
+        library: The compiled kernels.
+        form: The linear form.
         sources: Layouts of the sources.
-        after: Layout of the values; irreps that the form lacks are zero.
-        dtype: Of the kernels.
+        after: Layout of the values; irreps that are missing in the form are zero.
+        dtype: Dtype of the kernels.
     """
 
     def __init__(
@@ -68,18 +70,18 @@ class FusedForm:
         """Whether the values depend on elements only."""
         return not self._maps
 
-    def __call__(self, run: Evaluation, sources: Sequence[Tensor]) -> Tensor:
-        """The values, in the layout ``after``."""
+    def __call__(self, evaluation: Evaluation, sources: Sequence[Tensor]) -> Tensor:
+        """Return the values, in the layout ``after``."""
         y = None
         if self._table is not None or self.is_constant:
-            y = self._after.zeros(run.kernel_graph.n_atoms, run.dtype)
+            y = self._after.zeros(evaluation.kernel_graph.n_atoms, evaluation.dtype)
         if self._table is not None and y is not None:
-            self._after.block(y, EVEN)[:, 0] = self._table.index_select(0, run.kernel_graph.element)
+            self._after.block(y, EVEN)[:, 0] = self._table.index_select(0, evaluation.kernel_graph.element)
         for k, linear in self._maps:
-            y = linear(run.by_element if linear.by_element else run.alike, sources[k], y)
+            y = linear(evaluation.by_element if linear.by_element else evaluation.all_atoms, sources[k], y)
         return y  # type: ignore[return-value]
 
-    def vjp(self, run: Evaluation, grad: Tensor, grads: Gradients) -> None:
+    def vjp(self, evaluation: Evaluation, grad: Tensor, grads: Gradients) -> None:
         """Add the gradients with respect to the sources to ``grads``, from the gradient with respect to the values."""
         for k, linear in self._maps:
-            grads[k] = linear.vjp(run.by_element if linear.by_element else run.alike, grad, grads[k])
+            grads[k] = linear.vjp(evaluation.by_element if linear.by_element else evaluation.all_atoms, grad, grads[k])

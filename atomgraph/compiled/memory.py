@@ -1,4 +1,4 @@
-"""Keeps freed memory in the process, for the next evaluation."""
+"""Reuse of freed memory by the process, which makes evaluations faster."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # mallopt(3) of glibc
 
 
 def keep_memory() -> bool:
-    """Tell glibc to keep freed memory for the rest of the process.
+    """Let glibc keep freed memory in the process instead of returning it to the system.
 
-    By default, glibc returns large arrays to the system, which clears their pages before it hands them out again. For 10,000
-    atoms of silicon this takes a quarter of the CPU time of an evaluation, and threads wait for one another. The process
-    then keeps its peak of memory.
+    By default, glibc returns large arrays to the system, and the system clears their pages before it reuses them. For 10,000
+    silicon atoms, this takes a quarter of the CPU time of an evaluation, and threads wait for each other. After this call,
+    the memory of the process does not shrink below its peak.
 
     Returns:
-        False for other C libraries.
+        Whether the setting was changed; False for C libraries other than glibc.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     return mallopt is not None and bool(mallopt(_TRIM_THRESHOLD, -1)) and bool(mallopt(_MMAP_MAX, 0))

@@ -1,4 +1,4 @@
-"""Pullback: the vector-Jacobian product of a part, from the gradient by its outputs to the gradient by its inputs."""
+"""Pullback: the vector-Jacobian product of a part, a function of the gradient with respect to its outputs."""
 
 from __future__ import annotations
 
@@ -6,4 +6,5 @@ from collections.abc import Callable
 
 from torch import Tensor
 
+#: Returns the gradient with respect to the inputs, from the gradient with respect to the outputs.
 Pullback = Callable[[Tensor], Tensor]

@@ -1,4 +1,4 @@
-"""Frozen radial weights as piecewise polynomials, fitted to derivatives of the model's network, with their errors."""
+"""Tables of frozen radial weights: piecewise polynomials that are fitted to the networks of a model, and their errors."""
 
 from __future__ import annotations
 
@@ -20,52 +20,54 @@ from atomgraph.nn.edges import Edges
 from atomgraph.nn.equivariant.radial_network import NormalisedMLP
 from atomgraph.ops.piecewise import derivative_nodes, evaluate_pieces, fit_pieces, locate_pieces
 
-NEAREST = 0.5  # Å; errors at smaller distances are ignored
-LEAST = 0.02  # floor of the derivative that errors are relative to, as a fraction of the largest one
-MOST_PIECES = 4097
-AT_ONCE = 32  # pairs of elements in one evaluation of the network
-MOST_KEPT = 2**29  # bytes of the tables of a layer; beyond it the oldest pairs are dropped
-TOLERANCE = {torch.float32: 1e-6, torch.float64: 1e-10}  # of the derivative of a weight, relative
-Pair = tuple[int, int]  # elements of a centre and a neighbour, as rows of the model's table
+MIN_CHECKED_DISTANCE = 0.5  # Å; errors at smaller distances are ignored
+DERIVATIVE_FLOOR = 0.02  # smallest scale of relative errors, as a fraction of the largest derivative
+MAX_PIECES = 4097  # maximum number of pieces of a table
+PAIRS_PER_BATCH = 32  # pairs of elements in one evaluation of the network
+MAX_CACHED_BYTES = (
+    2**29
+)  # maximum size of the tables of a layer; beyond it, the tables that were used least recently are deleted
+TOLERANCE = {torch.float32: 1e-6, torch.float64: 1e-10}  # maximum relative error of the derivative of a weight
+Pair = tuple[int, int]  # rows in the model's table of the elements of a centre and a neighbour
 
 
 @dataclass(frozen=True, eq=False)
-class Radial:
-    r"""Functions of a distance, linear in fewer hidden functions: :math:`w_p(r) = h_p(r) W` for pairs p of elements.
+class RadialFunctions:
+    r"""Functions of the distance, :math:`w_p(r) = h_p(r) W`, for pairs p of elements, with few hidden functions h.
 
-    Only the hidden functions h are tabulated and differentiated, for all pairs at once.
+    Only the hidden functions are tabulated and differentiated, for all pairs together.
 
     Attributes:
-        hidden: h, from (n,) Å to (n, n_pairs · n_hidden).
-        last: W, (n_hidden, n_values).
+        hidden: The function h, from distances (n,), Å, to (n, n_pairs · n_hidden).
+        last: The matrix W of the last layer, (n_hidden, n_values).
     """
 
     hidden: Callable[[Tensor], Tensor]
     last: Tensor
 
     def __call__(self, r: Tensor) -> Tensor:
-        """w at distances (n,) Å: (n, n_pairs · n_values)."""
-        return self.times_last(self.hidden(r)).flatten(1)
+        """Return w at distances r, (n,), Å: (n, n_pairs · n_values)."""
+        return self.apply_last(self.hidden(r)).flatten(1)
 
-    def times_last(self, h: Tensor) -> Tensor:
-        """h W of all pairs: (..., n_pairs · n_hidden) to (..., n_pairs, n_values)."""
+    def apply_last(self, h: Tensor) -> Tensor:
+        """Return h W for all pairs, from h: (..., n_pairs · n_hidden) to (..., n_pairs, n_values)."""
         return h.unflatten(-1, (-1, len(self.last))) @ self.last
 
-    def of_pair(self, k: int, h: Tensor) -> Tensor:
-        """h W of the k-th pair: (..., n_pairs · n_hidden) to (..., n_values)."""
+    def pair_values(self, k: int, h: Tensor) -> Tensor:
+        """Return h W for the k-th pair, from h: (..., n_pairs · n_hidden) to (..., n_values)."""
         return h.unflatten(-1, (-1, len(self.last)))[..., k, :] @ self.last
 
 
 @dataclass(frozen=True)
 class Grid:
-    r"""Pieces between 0 and the cutoff, ``locate_pieces``: :math:`t(r) = 2n\, r / (r + r_c)` counts them.
+    r"""Pieces of the interval from 0 to the cutoff, in which the coordinate :math:`t(r) = 2n\, r / (r + r_c)` grows by 1.
 
-    The first piece is a quarter as long as the last.
+    The first piece is a quarter as long as the last one. See ``ops.piecewise.locate_pieces``.
 
     Attributes:
-        cutoff: :math:`r_c`, Å.
-        n_pieces: n.
-        degree: Of the polynomials in t.
+        cutoff: Cutoff radius :math:`r_c`, Å.
+        n_pieces: Number of pieces n.
+        degree: Degree of the polynomials in t.
     """
 
     cutoff: float
@@ -73,180 +75,214 @@ class Grid:
     degree: int
 
     def distance(self, t: Tensor) -> Tensor:
-        """The distance of a coordinate t, Å."""
+        """Return the distance with the coordinate t, Å."""
         return self.cutoff * t / (2 * self.n_pieces - t)
 
-    def place(self, r: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Piece, position s in it (from −1/2 to 1/2) and ds/dr, 1/Å, of distances."""
+    def locate(self, r: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return, for distances r in Å, the piece, the position s in the piece (from −1/2 to 1/2), and ds/dr, 1/Å."""
         return locate_pieces(r, self.cutoff, self.n_pieces)
 
-    def finer(self, times: float) -> Grid:
-        """The grid with this factor more pieces, rounded up, at most ``MOST_PIECES``.
+    def refine(self, factor: float) -> Grid:
+        """Return the grid with ``factor`` times as many pieces, rounded up, at most ``MAX_PIECES``.
 
-        The number is odd, so that tables that are read together do not map to the same lines of a cache.
+        The number of pieces is odd, so that consecutive tables do not compete for the same cache lines of the processor.
         """
-        n_pieces = times * self.n_pieces
-        return replace(self, n_pieces=MOST_PIECES if not n_pieces < MOST_PIECES else 8 * math.ceil(n_pieces / 8) + 1)
+        n_pieces = factor * self.n_pieces
+        return replace(self, n_pieces=MAX_PIECES if not n_pieces < MAX_PIECES else 8 * math.ceil(n_pieces / 8) + 1)
 
 
 def is_pairwise(interaction: Interaction) -> bool:
-    """Whether the radial weights depend on the elements of both atoms."""
+    """Return whether the radial weights depend on the elements of both atoms."""
     return interaction.radial.transform is not None or isinstance(interaction, NonlinearResidualInteraction)
 
 
-def pairs_of(interaction: Interaction, present: list[int]) -> list[Pair]:
-    """The pair whose weights an edge takes, for each element of centre and neighbour; symmetric weights share one pair."""
+def weight_pairs(interaction: Interaction, present: list[int]) -> list[Pair]:
+    """Return the pair of elements of the weights of an edge, for every element of the centre and of the neighbour.
+
+    Weights that do not depend on elements have one pair. Symmetric weights use (i, j) with i ≤ j for both orders.
+
+    Args:
+        interaction: The interaction of the weights.
+        present: Rows of the elements in the model's table.
+    """
     if not is_pairwise(interaction):
         return [(0, 0)]
-    ordered = isinstance(interaction, NonlinearResidualInteraction)
-    return [(i, j) if ordered else (min(i, j), max(i, j)) for i in present for j in present]
+    is_ordered = isinstance(interaction, NonlinearResidualInteraction)
+    return [(i, j) if is_ordered else (min(i, j), max(i, j)) for i in present for j in present]
 
 
-def weights_of(interaction: Interaction, pairs: Sequence[Pair]) -> Radial:
-    """The weights of the convolution as functions of the distance, for pairs of elements of centre and neighbour."""
+def weight_functions(interaction: Interaction, pairs: Sequence[Pair]) -> RadialFunctions:
+    """Return the weights of the convolution as functions of the distance, for pairs of elements of centre and neighbour."""
 
     def hidden(r: Tensor) -> Tensor:
-        features, envelope = _inputs(interaction, r, pairs)
-        h = _hidden(interaction.network, features)
+        features, envelope = _network_inputs(interaction, r, pairs)
+        h = _evaluate_hidden(interaction.network, features)
         return (h if envelope is None else h * envelope[:, None]).view(len(r), -1)
 
-    return Radial(hidden, _last(interaction.network))
+    return RadialFunctions(hidden, _last_matrix(interaction.network))
 
 
-def density_of(interaction: Interaction, pairs: Sequence[Pair]) -> Radial:
-    """The contribution of an edge to the density of its centre, one value."""
+def density_function(interaction: Interaction, pairs: Sequence[Pair]) -> RadialFunctions:
+    """Return the contribution of an edge to the density of its centre, one function of the distance for each pair."""
 
     def density(r: Tensor) -> Tensor:
-        features, envelope = _inputs(interaction, r, pairs)
-        density = torch.tanh((_hidden(interaction.density, features) @ _last(interaction.density)).square())
+        features, envelope = _network_inputs(interaction, r, pairs)
+        density = torch.tanh(
+            (_evaluate_hidden(interaction.density, features) @ _last_matrix(interaction.density)).square()
+        )
         return (density if envelope is None else density * envelope[:, None]).view(len(r), -1)
 
-    return Radial(density, torch.ones(1, 1, dtype=torch.float64))
+    return RadialFunctions(density, torch.ones(1, 1, dtype=torch.float64))
 
 
-def with_derivative(function: Callable[[Tensor], Tensor], r: Tensor) -> tuple[Tensor, Tensor]:
-    r"""Values of a function, (n, n_values), and their derivatives at the distances r, (n,).
+def evaluate_with_derivative(function: Callable[[Tensor], Tensor], r: Tensor) -> tuple[Tensor, Tensor]:
+    r"""Return the values of a function and their derivatives at distances r.
 
     :math:`g_n = \sum_k u_{nk}\, \partial f_{nk} / \partial r_n` is linear in u, so the gradient of its sum with respect to u is
-    df/dr. Forward mode would need one pass less, but loading it takes torch a sixth of a second.
+    df/dr. Forward-mode differentiation would need one pass less, but torch takes 0.17 s to load it.
+
+    Args:
+        function: Function of distances (n,) with values (n, n_values).
+        r: Distances, Å, (n,).
+
+    Returns:
+        Values, (n, n_values), and derivatives, 1/Å, (n, n_values).
     """
     with torch.no_grad():
-        function(r[:1])  # so that cached constants of parts are made outside autograd
+        function(r[:1])  # parts create their cached constants here, outside autograd
     with torch.enable_grad():
         r = r.detach().requires_grad_()
         value = function(r)
         u = torch.ones_like(value, requires_grad=True)
-        (along,) = torch.autograd.grad(value, r, u, create_graph=True)
-        (grad,) = torch.autograd.grad(along.sum(), u)
+        (vjp,) = torch.autograd.grad(value, r, u, create_graph=True)
+        (grad,) = torch.autograd.grad(vjp.sum(), u)
     return value.detach(), grad
 
 
-def polynomials(function: Callable[[Tensor], Tensor], grid: Grid) -> Tensor:
-    """Coefficients of powers of s in each piece, (n_pieces, degree + 1, n_values) float64."""
+def fit_polynomials(function: Callable[[Tensor], Tensor], grid: Grid) -> Tensor:
+    """Return the coefficients of powers of s in each piece, (n_pieces, degree + 1, n_values) float64."""
     t = (torch.arange(grid.n_pieces) + 0.5)[:, None] + derivative_nodes(grid.degree)
     r = grid.distance(t)
-    value, grad = (f.unflatten(0, r.shape) for f in with_derivative(function, r.flatten()))
-    return fit_pieces(grad / grid.place(r)[2][:, :, None], value[:, grid.degree // 2])
+    value, grad = (values.unflatten(0, r.shape) for values in evaluate_with_derivative(function, r.flatten()))
+    return fit_pieces(grad / grid.locate(r)[2][:, :, None], value[:, grid.degree // 2])
 
 
-def derivative_error(function: Radial, table: Tensor, grid: Grid) -> float:
-    """The largest relative error of a derivative; errors of values are much smaller.
+def derivative_error(function: RadialFunctions, table: Tensor, grid: Grid) -> float:
+    """Return the largest relative error of a derivative; errors of values are much smaller.
 
-    It is measured at both ends of every piece from ``NEAREST`` on, where it is largest, for each pair relative to the largest
-    derivative at this or a larger distance, with the floor ``LEAST``. Steep weights of near atoms therefore do not hide
-    errors at larger distances.
+    The error is computed at both ends of every piece, where it is largest, for distances above ``MIN_CHECKED_DISTANCE``. For
+    each pair, it is divided by the largest derivative at this or a larger distance, so that steep weights at short distances
+    do not hide errors at larger distances. This divisor is at least ``DERIVATIVE_FLOOR`` times the largest derivative.
 
     Args:
         function: The exact functions.
-        grid: Of the table.
-        table: The polynomials of ``function.hidden``.
+        table: Polynomials of ``function.hidden``, as ``fit_polynomials`` returns them.
+        grid: Grid of the table.
     """
-    last = torch.arange(1, grid.n_pieces + 1, dtype=torch.float64)  # ends of pieces
-    last = last[grid.distance(last) > min(NEAREST, 0.2 * grid.cutoff)]
-    r = grid.distance(last)
-    exact, ds_dr = with_derivative(function.hidden, r)[1], grid.place(r)[2][:, None]
-    scale = function.times_last(exact).abs().amax(dim=2)  # (n_knots, n_pairs)
-    scale = torch.maximum(scale.flip(0).cummax(dim=0).values.flip(0), LEAST * scale.amax(dim=0)).clamp(min=1e-300)
-    worst = 0.0
-    for piece, s in ((last.long() - 1, 0.5), (last.long(), -0.5)):
+    ends = torch.arange(1, grid.n_pieces + 1, dtype=torch.float64)  # ends of pieces, as coordinates t
+    ends = ends[grid.distance(ends) > min(MIN_CHECKED_DISTANCE, 0.2 * grid.cutoff)]
+    r = grid.distance(ends)
+    exact, ds_dr = evaluate_with_derivative(function.hidden, r)[1], grid.locate(r)[2][:, None]
+    scale = function.apply_last(exact).abs().amax(dim=2)  # (n_ends, n_pairs)
+    scale = torch.maximum(scale.flip(0).cummax(dim=0).values.flip(0), DERIVATIVE_FLOOR * scale.amax(dim=0)).clamp(
+        min=1e-300
+    )
+    largest_error = 0.0
+    for piece, s in ((ends.long() - 1, 0.5), (ends.long(), -0.5)):
         valid = piece < grid.n_pieces
-        by_s = evaluate_pieces(table, piece[valid], torch.full((int(valid.sum()),), s, dtype=torch.float64))[1]
-        error = function.times_last(by_s * ds_dr[valid] - exact[valid]).abs().amax(dim=2) / scale[valid]
-        worst = max(worst, float(error.nan_to_num(nan=math.inf).max()))
-    return worst
+        df_ds = evaluate_pieces(table, piece[valid], torch.full((int(valid.sum()),), s, dtype=torch.float64))[1]
+        error = function.apply_last(df_ds * ds_dr[valid] - exact[valid]).abs().amax(dim=2) / scale[valid]
+        largest_error = max(largest_error, float(error.nan_to_num(nan=math.inf).max()))
+    return largest_error
 
 
-def converged(function: Radial, grid: Grid, tolerance: float) -> tuple[Tensor, Grid, float]:
-    """Polynomials of ``function.hidden`` on a grid refined until the error is below the tolerance; grid and error."""
+def fit_to_tolerance(function: RadialFunctions, grid: Grid, tolerance: float) -> tuple[Tensor, Grid, float]:
+    """Fit polynomials to ``function.hidden``, and refine the grid until the error is at most the tolerance.
+
+    Args:
+        function: The exact functions.
+        grid: The initial grid.
+        tolerance: Maximum relative error of a derivative.
+
+    Returns:
+        The table of ``fit_polynomials``, its grid, and its error. The error is above the tolerance if ``MAX_PIECES`` are too
+        few.
+    """
     while True:
-        table = polynomials(function.hidden, grid)
+        table = fit_polynomials(function.hidden, grid)
         error = derivative_error(function, table, grid)
-        if error <= tolerance or grid.n_pieces >= MOST_PIECES:
+        if error <= tolerance or grid.n_pieces >= MAX_PIECES:
             return table, grid, error
-        grid = grid.finer(1.1 * min(error / tolerance, 1e4) ** (1.0 / grid.degree))
+        grid = grid.refine(1.1 * min(error / tolerance, 1e4) ** (1.0 / grid.degree))
 
 
-class Splines(NamedTuple):
-    """Tables of some pairs, in order, and their common grid."""
+class SplineTables(NamedTuple):
+    """Tables of a sequence of pairs, and their common grid."""
 
     tables: list[Tensor]
     grid: Grid
 
 
 class PairTables:
-    """Polynomials of each pair of elements, made on first use, all on the finest grid that a pair needs.
+    """Tables of pairs of elements, created on first use. All tables have the finest grid that one of the pairs needs.
 
-    One KernelWarning tells if ``MOST_PIECES`` are too few for the tolerance.
+    One KernelWarning is given if ``MAX_PIECES`` are too few for the tolerance.
 
     Args:
-        function_of: The exact functions of some pairs of elements.
-        grid: The first grid.
-        tolerance: Of derivatives, relative.
-        laid_out: Converts the table of a pair, (n_pieces, powers, n_values), to the layout that is kept.
+        make_functions: Function that returns the exact functions of pairs of elements.
+        grid: The initial grid.
+        tolerance: Maximum relative error of derivatives.
+        convert_layout: Function from the table of a pair, (n_pieces, powers, n_values), to the stored table.
+
+    Attributes:
+        grid: The current grid.
+        error: Largest relative error of a derivative; 0 before the first table.
     """
 
     def __init__(
         self,
-        function_of: Callable[[Sequence[Pair]], Radial],
+        make_functions: Callable[[Sequence[Pair]], RadialFunctions],
         grid: Grid,
         tolerance: float,
-        laid_out: Callable[[Tensor], Tensor],
+        convert_layout: Callable[[Tensor], Tensor],
     ):
-        self.grid, self.error = grid, 0.0  # relative error of a derivative
-        self._function_of, self._tolerance, self._laid_out = function_of, tolerance, laid_out
-        self._known: dict[Pair, Tensor] = {}  # the most recent ones last
+        self.grid, self.error = grid, 0.0
+        self._make_functions, self._tolerance, self._convert_layout = make_functions, tolerance, convert_layout
+        self._tables_by_pair: dict[Pair, Tensor] = {}  # in the order of the last use
         self._lock = Lock()
 
     @property
     def n_bytes(self) -> int:
-        """Size of the tables that are kept."""
-        return sum(table.nbytes for table in self._known.values())
+        """Size of all stored tables, bytes."""
+        return sum(table.nbytes for table in self._tables_by_pair.values())
 
-    def of(self, pairs: Sequence[Pair]) -> Splines:
-        """Tables of the pairs. The caller keeps the result: a finer grid of later pairs replaces all tables."""
+    def get_tables(self, pairs: Sequence[Pair]) -> SplineTables:
+        """Return the tables of pairs. They are not updated if later pairs need a finer grid, which replaces stored tables."""
         with self._lock:
             requested = list(dict.fromkeys(pairs))
-            if list(self._known)[-len(requested) :] != requested:
-                self._make(requested)
-            return Splines([self._known[pair] for pair in pairs], self.grid)
+            if list(self._tables_by_pair)[-len(requested) :] != requested:
+                self._create(requested)
+            return SplineTables([self._tables_by_pair[pair] for pair in pairs], self.grid)
 
-    def _make(self, pairs: list[Pair]) -> None:
-        while batch := [pair for pair in pairs if pair not in self._known][:AT_ONCE]:
-            function = self._function_of(batch)
-            table, grid, error = converged(function, self.grid, self._tolerance)
+    def _create(self, pairs: list[Pair]) -> None:
+        while batch := [pair for pair in pairs if pair not in self._tables_by_pair][:PAIRS_PER_BATCH]:
+            functions = self._make_functions(batch)
+            table, grid, error = fit_to_tolerance(functions, self.grid, self._tolerance)
             if grid != self.grid:
-                self.grid, self._known = grid, {}  # a finer grid replaces all tables
+                self.grid, self._tables_by_pair = grid, {}  # a finer grid replaces all tables
             self._warn(error)
-            self._known |= {pair: self._laid_out(function.of_pair(k, table)) for k, pair in enumerate(batch)}
-        self._known |= {pair: self._known.pop(pair) for pair in pairs}
-        droppable = [pair for pair in self._known if pair not in pairs]
-        while droppable and self.n_bytes > MOST_KEPT:
-            del self._known[droppable.pop(0)]
+            self._tables_by_pair |= {
+                pair: self._convert_layout(functions.pair_values(k, table)) for k, pair in enumerate(batch)
+            }
+        self._tables_by_pair |= {pair: self._tables_by_pair.pop(pair) for pair in pairs}
+        unused_pairs = [pair for pair in self._tables_by_pair if pair not in pairs]
+        while unused_pairs and self.n_bytes > MAX_CACHED_BYTES:
+            del self._tables_by_pair[unused_pairs.pop(0)]
 
     def _warn(self, error: float) -> None:
         if error > self._tolerance >= self.error:
             warnings.warn(
-                f"{MOST_PIECES} polynomials are too few for these radial weights: their derivatives have a relative error of "
+                f"{MAX_PIECES} polynomials are too few for these radial weights: their derivatives have a relative error of "
                 f"{error:.0e}, more than {self._tolerance:.0e}",
                 KernelWarning,
                 stacklevel=2,
@@ -254,11 +290,15 @@ class PairTables:
         self.error = max(self.error, error)
 
 
-def _inputs(interaction: Interaction, r: Tensor, pairs: Sequence[Pair]) -> tuple[Tensor, Tensor | None]:
-    """Inputs of the networks on edges between two elements, (n · n_pairs, width), and the envelope of messages, if any."""
+def _network_inputs(interaction: Interaction, r: Tensor, pairs: Sequence[Pair]) -> tuple[Tensor, Tensor | None]:
+    """Compute the inputs of the networks for edges of all distances and pairs of elements.
+
+    Returns:
+        The inputs, (n · n_pairs, width), and the envelope of the messages, (n · n_pairs,), or None if they have no envelope.
+    """
     length = r[:, None].expand(-1, len(pairs)).flatten()
     vector = torch.stack([length, torch.zeros_like(length), torch.zeros_like(length)], dim=1)
-    element, centre = torch.tensor(pairs), 2 * torch.arange(len(pairs)).repeat(len(r))  # two atoms a pair
+    element, centre = torch.tensor(pairs), 2 * torch.arange(len(pairs)).repeat(len(r))  # two atoms for each pair
     n_atoms, n_elements = 2 * len(pairs), len(interaction.elements)
     edges = Edges(vector, length, centre, centre + 1, element.flatten(), n_atoms, n_elements)
     features, envelope = interaction.radial(edges)
@@ -269,8 +309,8 @@ def _inputs(interaction: Interaction, r: Tensor, pairs: Sequence[Pair]) -> tuple
     return features, envelope
 
 
-def _hidden(network: Any, x: Tensor) -> Tensor:
-    """The last hidden layer of a network, in which its result is linear."""
+def _evaluate_hidden(network: Any, x: Tensor) -> Tensor:
+    """Return the values of the last hidden layer of a network; the output is their product with ``_last_matrix``."""
     if not isinstance(network, NormalisedMLP):
         hidden: Tensor = network.hidden(x)
         return hidden
@@ -279,8 +319,8 @@ def _hidden(network: Any, x: Tensor) -> Tensor:
     return torch.cat([x, torch.ones_like(x[:, :1])], dim=1)  # the last column is for the bias
 
 
-def _last(network: Any) -> Tensor:
-    """The matrix by which ``_hidden`` is multiplied."""
+def _last_matrix(network: Any) -> Tensor:
+    """Return the matrix of the last layer of a network, with the bias as its last row if there is a bias."""
     if isinstance(network, NormalisedMLP):
         linear: Any = network.maps[-1]
         return torch.cat([linear.weight.T, linear.bias[None]]).detach()
@@ -289,7 +329,7 @@ def _last(network: Any) -> Tensor:
 
 
 def has_density(interaction: Interaction) -> bool:
-    """Whether sums are divided by a density of neighbours."""
+    """Return whether an interaction divides its sums over neighbours by a density of neighbours."""
     return isinstance(interaction, NonlinearResidualInteraction) or (
         isinstance(interaction, AgnosticInteraction) and interaction.by_density
     )

@@ -70,7 +70,7 @@ def edges_within(structure: ase.Atoms | StructureArrays, cutoff: float) -> tuple
 
 def _edges(structure: StructureArrays, cutoff: float, sign: int) -> tuple[np.ndarray, np.ndarray]:
     check_crowding(structure, float(cutoff))
-    if not kernel.available():
+    if not kernel.is_available():
         centre, neighbour, shift = matscipy_neighbours(structure, cutoff)
         return np.stack([neighbour, centre]), sign * shift
     cutoff = float(cutoff)
@@ -94,7 +94,7 @@ def _edges(structure: StructureArrays, cutoff: float, sign: int) -> tuple[np.nda
 
 
 def _from_kernel(structure: StructureArrays, cutoff: float, sign: int, *, checked: bool = False) -> kernel.Pairs | None:
-    return kernel.pairs(
+    return kernel.find_pairs(
         structure.positions,
         structure.cell,
         structure.pbc,

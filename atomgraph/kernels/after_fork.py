@@ -1,4 +1,4 @@
-"""Torch's threads do not survive a fork: in a forked process, a loop over several threads would never end."""
+"""Evaluations in forked processes. Threads of torch end at a fork, so a loop over several threads would never end."""
 
 from __future__ import annotations
 
@@ -7,22 +7,24 @@ import warnings
 
 import torch
 
-_most = 1  # largest number of threads of evaluations in this process
-_inherited = 1  # number of threads of the parent when this process was forked
+_max_threads = 1  # maximum number of torch's threads in evaluations of this process
+_parent_threads = (
+    1  # number of torch's threads of the parent process at the fork; 1: not forked; 0: the warning was given
+)
 
 
-def keep_from_hanging() -> None:
-    """Use one thread of torch in a process that was forked from one with several. Call before an evaluation.
+def use_one_thread_after_fork() -> None:
+    """Set the number of torch's threads to 1, with one warning, in a process that was forked from one with several threads.
 
-    Gives one warning. Kernels of atomgraph start their own threads and are not affected.
+    This is called before evaluations. Kernels of atomgraph start their own threads and are not affected.
     """
-    global _most, _inherited
-    if _inherited == 1:
-        _most = max(_most, torch.get_num_threads())
+    global _max_threads, _parent_threads
+    if _parent_threads == 1:
+        _max_threads = max(_max_threads, torch.get_num_threads())
     elif torch.get_num_threads() > 1:
         torch.set_num_threads(1)
-        if _inherited > 0:
-            _inherited = 0
+        if _parent_threads > 0:
+            _parent_threads = 0
             warnings.warn(
                 "this process was forked from one that computed with several threads; torch's threads do not survive a "
                 "fork, so it continues with one thread. Start processes with 'spawn' to use several threads in each",
@@ -30,17 +32,17 @@ def keep_from_hanging() -> None:
             )
 
 
-def _before() -> None:
-    global _at_fork
-    _at_fork = max(_most, torch.get_num_threads()) if _inherited == 1 else 1
+def _before_fork() -> None:
+    global _threads_at_fork
+    _threads_at_fork = max(_max_threads, torch.get_num_threads()) if _parent_threads == 1 else 1
 
 
-def _in_child() -> None:
-    global _inherited
-    if _inherited == 1 and _at_fork > 1:
-        _inherited = _at_fork
+def _after_fork_in_child() -> None:
+    global _parent_threads
+    if _parent_threads == 1 and _threads_at_fork > 1:
+        _parent_threads = _threads_at_fork
 
 
-_at_fork = 1
+_threads_at_fork = 1
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before, after_in_child=_in_child)
+    os.register_at_fork(before=_before_fork, after_in_child=_after_fork_in_child)

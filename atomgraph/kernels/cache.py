@@ -1,7 +1,7 @@
-"""The cache of compiled kernels: a folder that only this user can write, with entries named by their content.
+"""The cache of compiled kernels: libraries in a folder that only the current user can write.
 
-An entry is ``NAME-KEY-COMPILER-CHECKSUM.so``: the key of its source, that of its compiler, and the checksum of its bytes.
-One rename puts an entry in place, and an entry that was damaged or replaced does not fit its name.
+A file is called ``NAME-KEY-COMPILER-CHECKSUM.so``, with the key of the source, the checksum of the compiler's version, and the
+checksum of the content. A damaged or replaced file has a different checksum. Files are added by one rename.
 """
 
 from __future__ import annotations
@@ -18,68 +18,73 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from atomgraph.old_names import old_names_of
+
 VARIABLE = "ATOMGRAPH_CACHE"
-_BUILD_PREFIX = ".building-"  # followed by the machine and the process
+_BUILD_PREFIX = ".building-"  # followed by a checksum of the host name and by the process id
 _ENTRY = re.compile(r".+-[0-9a-f]{20}-[0-9a-f]{20}-[0-9a-f]{20}\.so")
 _DAY = 86400.0  # s
 
 
 class UnsafeFolder(Exception):
-    """Another user could replace files in the folder; the message says how, in one line."""
+    """Error of a folder in which another user could replace files, with the reason in one line."""
 
 
 def cache_folder() -> Path:
-    """``kernels`` in ATOMGRAPH_CACHE, or atomgraph/kernels in the user's cache."""
-    chosen = os.environ.get(VARIABLE)
-    if chosen:
-        return Path(chosen).expanduser() / "kernels"
+    """Return ``kernels`` in the folder ATOMGRAPH_CACHE, or ``atomgraph/kernels`` in the user's cache folder."""
+    folder = os.environ.get(VARIABLE)
+    if folder:
+        return Path(folder).expanduser() / "kernels"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "atomgraph" / "kernels"
 
 
 def safe_folder() -> Path:
-    """The folder of the cache, created if necessary; leftovers of builds are removed.
+    """Return the folder of the cache, created if necessary, and delete the files of interrupted builds.
 
-    Entries of a folder that other users could write are removed, because they may not be ours.
+    If other users can write the folder, its libraries are deleted, because another user may have replaced them.
 
     Raises:
         UnsafeFolder: If other users can write the folder.
-        OSError: If it cannot be created.
+        OSError: If the folder cannot be created.
     """
-    folder = checked(cache_folder())
+    folder = ensure_safe_folder(cache_folder())
     for path in folder.glob(f"{_BUILD_PREFIX}*"):
-        if _is_left_over(path):
+        if _is_abandoned(path):
             shutil.rmtree(path, ignore_errors=True)
     return folder
 
 
-def checked(folder: Path, *, emptied: bool = True) -> Path:
-    """The resolved path of a folder that only this user can write or replace, created if necessary.
+def ensure_safe_folder(folder: Path, *, empty_if_unsafe: bool = True) -> Path:
+    """Create a folder if necessary, and check that only this user can write or replace it.
 
     Args:
-        folder: Links on the way to it are followed and checked, too.
-        emptied: Remove compiled kernels from a folder of this user that is not safe.
+        folder: Path of the folder. Symbolic links in the path are followed and checked.
+        empty_if_unsafe: Delete compiled kernels from the folder if other users can write it.
+
+    Returns:
+        The path without symbolic links.
 
     Raises:
         UnsafeFolder: If another user could replace files, with the reason in one line.
-        OSError: If it cannot be created.
+        OSError: If the folder cannot be created.
     """
     if os.name != "posix":
-        raise UnsafeFolder("this system does not tell who can write a folder")
+        raise UnsafeFolder("this operating system does not show who can write a folder")
     folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    true = folder.resolve()
+    resolved = folder.resolve()
     try:
-        for path in _visited(folder):
-            _check_owner(path, is_own=path == true)
+        for path in _folders_and_links(folder):
+            _check_owner(path, is_cache=path == resolved)
     except UnsafeFolder:
-        if emptied:
-            _empty(true)
+        if empty_if_unsafe:
+            _remove_entries(resolved)
         raise
-    return true
+    return resolved
 
 
-def _visited(folder: Path) -> list[Path]:
-    """All folders and links on the way to a folder, and the folder itself."""
+def _folders_and_links(folder: Path) -> list[Path]:
+    """Return the folder, its parents, and the symbolic links in its path with their parents."""
     remaining, current, visited = list(folder.parts[1:]), Path(folder.anchor), [Path(folder.anchor)]
     for _ in range(1000):
         if not remaining:
@@ -92,23 +97,28 @@ def _visited(folder: Path) -> list[Path]:
             current = Path(target.anchor) if target.is_absolute() else current.parent
             visited.append(current)
             remaining = [*target.parts[1 if target.is_absolute() else 0 :], *remaining]
-    raise UnsafeFolder(f"{folder} is reached by links in a circle")
+    raise UnsafeFolder(f"{folder} contains symbolic links in a circle")
 
 
-def _check_owner(path: Path, *, is_own: bool) -> None:
-    """UnsafeFolder if other users can replace a folder or link."""
+def _check_owner(path: Path, *, is_cache: bool) -> None:
+    """Raise UnsafeFolder if other users can replace a folder or link.
+
+    Args:
+        path: The folder or link.
+        is_cache: Whether it is the folder of the cache. Other folders may also be owned by root or have a sticky bit.
+    """
     status, user = path.lstat(), os.geteuid()
-    if status.st_uid not in ({user} if is_own else {user, 0}):
+    if status.st_uid not in ({user} if is_cache else {user, 0}):
         raise UnsafeFolder(f"{path} belongs to another user")
     if stat.S_ISLNK(status.st_mode):  # permissions of a link have no effect
         return
-    others = stat.S_IWGRP | stat.S_IWOTH if is_own else stat.S_IWOTH
-    if status.st_mode & others and not (not is_own and status.st_mode & stat.S_ISVTX):
-        raise UnsafeFolder(f"others can write {path}; chmod go-w mends that")
+    forbidden = stat.S_IWGRP | stat.S_IWOTH if is_cache else stat.S_IWOTH
+    if status.st_mode & forbidden and (is_cache or not status.st_mode & stat.S_ISVTX):
+        raise UnsafeFolder(f"others can write {path}; forbid this with: chmod go-w {path}")
 
 
-def _empty(folder: Path) -> None:
-    """Remove all entries from a folder of this user."""
+def _remove_entries(folder: Path) -> None:
+    """Delete all libraries from a folder of this user."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError:
@@ -124,31 +134,40 @@ def _empty(folder: Path) -> None:
 
 
 def is_own_file(path: Path) -> bool:
-    """Whether a path is a regular file with one name, of this user, that others cannot write; links are not followed."""
-    facts = path.lstat()
-    mode = facts.st_mode
-    is_ours = facts.st_uid == os.geteuid() and not mode & (stat.S_IWGRP | stat.S_IWOTH)
-    return stat.S_ISREG(mode) and facts.st_nlink == 1 and is_ours
+    """Return whether a path is a regular file of this user with one hard link that others cannot write.
+
+    Symbolic links are not followed.
+    """
+    status = path.lstat()
+    mode = status.st_mode
+    is_own = status.st_uid == os.geteuid() and not mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return stat.S_ISREG(mode) and status.st_nlink == 1 and is_own
 
 
 def lookup(folder: Path, name: str, key: str, compiler: str | None) -> Iterator[Path]:
-    """Valid entries of a key and a compiler (None: any); entries that do not fit their names are removed.
+    """Yield valid libraries in the cache, and delete invalid ones.
 
-    A valid entry is a regular file of this user with one link, which others cannot write.
+    A library is valid if ``is_own_file`` is true and its content has the checksum in its name.
+
+    Args:
+        folder: The folder of the cache.
+        name: Name of the kernel.
+        key: Key of the source.
+        compiler: Checksum of the compiler's version; None: any compiler.
     """
     for path in sorted(folder.glob(f"{name}-{key}-{compiler or '*'}-*.so")):
         try:
-            is_whole = is_own_file(path) and path.stem.rpartition("-")[2] == checksum(path.read_bytes())
-            if not is_whole:
+            is_valid = is_own_file(path) and path.stem.rpartition("-")[2] == checksum(path.read_bytes())
+            if not is_valid:
                 path.unlink(missing_ok=True)
         except OSError:  # removed by another process, or not readable
             continue
-        if is_whole:
+        if is_valid:
             yield path
 
 
 def store(folder: Path, library: Path, name: str, key: str, compiler: str) -> Path:
-    """Move a library on the same file system into the cache, in one step."""
+    """Move a library from the same file system into the cache, by one rename, and return its new path."""
     entry = folder / f"{name}-{key}-{compiler}-{checksum(library.read_bytes())}.so"
     with library.open("rb+") as file:
         os.fsync(file.fileno())
@@ -157,7 +176,11 @@ def store(folder: Path, library: Path, name: str, key: str, compiler: str) -> Pa
 
 @contextmanager
 def build_dir(folder: Path | None) -> Iterator[Path]:
-    """A temporary private folder to build in, inside the cache if there is one."""
+    """Create a temporary private folder for a build, and delete it afterwards.
+
+    Args:
+        folder: The folder in which it is created; None: the folder of the system for temporary files.
+    """
     path = Path(tempfile.mkdtemp(prefix=f"{_BUILD_PREFIX}{_machine()}-{os.getpid()}-", dir=folder))
     try:
         yield path
@@ -165,8 +188,8 @@ def build_dir(folder: Path | None) -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _is_left_over(path: Path) -> bool:
-    """Whether the process of a build folder has ended; for other machines, whether the folder is older than a day."""
+def _is_abandoned(path: Path) -> bool:
+    """Return whether the process of a build folder has ended; on other machines, whether the folder is older than a day."""
     try:
         machine, pid, _ = path.name.removeprefix(_BUILD_PREFIX).split("-", 2)
         if machine == _machine():
@@ -174,7 +197,7 @@ def _is_left_over(path: Path) -> bool:
             return False
     except ProcessLookupError:
         return True
-    except (ValueError, OverflowError, OSError):  # a different name, or a process of another user
+    except (ValueError, OverflowError, OSError):  # an unexpected name, or a process of another user
         pass
     try:
         return time.time() - path.lstat().st_mtime > _DAY
@@ -183,9 +206,13 @@ def _is_left_over(path: Path) -> bool:
 
 
 def _machine() -> str:
+    """Return a checksum of the host name, 8 digits."""
     return checksum(socket.gethostname())[:8]
 
 
 def checksum(content: bytes | str) -> str:
-    """20 hexadecimal digits of the SHA-256."""
+    """Return the first 20 hexadecimal digits of the SHA-256."""
     return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()[:20]
+
+
+__getattr__ = old_names_of(__name__)

@@ -1,16 +1,17 @@
 // Two-body convolution with frozen weights, A_i = sum_j w(r_ij) h_j C Y(r_ij), and its vector-Jacobian product, for any paths.
-// The forward pass runs over centres and the backward pass over neighbours, so each sum is written by one thread only. No array
-// of size edges x channels is stored. Weights are piecewise polynomials. The coupling C and the harmonics Y give a small matrix
-// for each edge. The backward pass sorts the edges of a few neighbours by the piece of the polynomial, and computes paths with
-// the same input scalars together, so that tables, features and gradients are read from the nearest cache, or once.
+// The forward pass is a loop over centres and the backward pass a loop over neighbours, so that only one thread writes each sum.
+// No array of size edges x channels is stored. Weights w are piecewise polynomials. The product of the coupling C and the
+// harmonics Y is a small matrix for each edge. The backward pass sorts the edges of a few neighbours by the piece of the
+// polynomial, so that tables are in the first-level cache. Paths with the same scalar input are computed together.
 #pragma once
 #include "convolution_paths.h"
 #include "parallel.h"
 
 namespace atomgraph {
 
-// L: CHANNELS (a multiple of WIDTH), N_IN, N_OUT (blocks), N_M, N_Y, DEGREE (of the polynomials), unit[path], and the functions
-// harmonics(xyz, Y), harmonics_vjp(xyz, gY, gxyz), couple(Y, M), uncouple(gM, gY).  T: all paths, as PathGroups.
+// L has the constants CHANNELS (a multiple of WIDTH), N_IN (number of blocks of features), N_M (size of all matrices of an edge),
+// N_Y (number of harmonics), DEGREE (of the polynomials) and unit[path] (constant coupling of a path without a matrix), and the
+// functions harmonics(xyz, Y), harmonics_vjp(xyz, gY, gxyz), couple(Y, M), uncouple(gM, gY).  T: all paths, as PathGroups.
 template <class L, class... T>
 class Convolution {
     static constexpr int C = L::CHANNELS, NB = C / WIDTH, DEGREE = L::DEGREE;
@@ -20,7 +21,7 @@ class Convolution {
         const std::int32_t *centre, *neighbour;
         const Real *vector;
 
-        // Distances of up to WIDTH edges; missing ones are set to 1 Å.
+        // Distances of n edges, at most WIDTH; the other values are set to 1 Å.
         void distances(const std::int32_t *edge, std::int64_t n, double *r) const {
             for (int q = 0; q < WIDTH; ++q) {
                 const Real *v = vector + 3 * std::int64_t(edge[q < n ? q : 0]);
@@ -30,7 +31,7 @@ class Convolution {
         }
     };
 
-    // Geometry, matrices and tables of some edges, WIDTH edges in one vector.
+    // Geometry, matrices and tables of n edges; a vector has the values of WIDTH edges.
     struct Chunk {
         Vector *matrix, *geometry;  // [block][N_M], [block][x, y, z of the direction, 1 / r, ds/dr]
         const Real **table;         // polynomial of each edge, for the first path and block of channels
@@ -41,26 +42,26 @@ class Convolution {
             static thread_local ThreadMemory<Real> offsets;
             static thread_local ThreadMemory<const Real *> tables;
             const std::int64_t n_blocks = (n + WIDTH - 1) / WIDTH;
-            matrix = matrices.of(n_blocks * (L::N_M + 1)), geometry = geometries.of(n_blocks * GEOMETRY);
-            table = tables.of(n), offset = offsets.of(n_blocks * WIDTH);
+            matrix = matrices.reserve(n_blocks * (L::N_M + 1)), geometry = geometries.reserve(n_blocks * GEOMETRY);
+            table = tables.reserve(n), offset = offsets.reserve(n_blocks * WIDTH);
             for (std::int64_t b = 0; b < n_blocks; ++b) {
-                const std::int64_t first = b * WIDTH, some = std::min<std::int64_t>(WIDTH, n - first);
+                const std::int64_t first = b * WIDTH, n_valid = std::min<std::int64_t>(WIDTH, n - first);
                 Vector xyz[3] = {all(1), Vector{}, Vector{}}, inverse, s, ds_dr, Y[L::N_Y];
                 double r[WIDTH];
                 std::int32_t piece[WIDTH];
-                edges.distances(edge + first, some, r);
-                weights.knots.place(r, piece, s, ds_dr);
+                edges.distances(edge + first, n_valid, r);
+                weights.pieces.locate(r, piece, s, ds_dr);
                 for (int q = 0; q < WIDTH; ++q) inverse[q] = Real(1 / r[q]);
-                for (int q = 0; q < some; ++q)
+                for (int q = 0; q < n_valid; ++q)
                     for (int k = 0; k < 3; ++k) xyz[k][q] = edges.vector[3 * std::int64_t(edge[first + q]) + k];
                 for (int k = 0; k < 3; ++k) geometry[GEOMETRY * b + k] = xyz[k] *= inverse;
                 geometry[GEOMETRY * b + 3] = inverse, geometry[GEOMETRY * b + 4] = ds_dr;
                 store(offset + first, s);
                 L::harmonics(xyz, Y);
                 L::couple(Y, matrix + b * (L::N_M + 1));
-                for (int q = 0; q < some; ++q) {
+                for (int q = 0; q < n_valid; ++q) {
                     const std::int32_t e = edge[first + q];
-                    table[first + q] = weights.of(edges.centre[e], edges.neighbour[e]) + piece[q] * ROW;
+                    table[first + q] = weights.table(edges.centre[e], edges.neighbour[e]) + piece[q] * ROW;
                 }
             }
         }
@@ -69,13 +70,13 @@ class Convolution {
         }
     };
 
-    // The same edges sorted by piece, and inside a piece by pair of kinds: consecutive edges find their table in the nearest cache.
-    static const std::int32_t *by_piece(const Edges &edges, const std::int32_t *edge, std::int64_t n, const Weights &weights) {
+    // Edges sorted by piece, and inside a piece by pair of kinds, so that tables of consecutive edges are in the first-level cache.
+    static const std::int32_t *sort_by_piece(const Edges &edges, const std::int32_t *edge, std::int64_t n, const Weights &weights) {
         static thread_local ThreadMemory<std::int32_t> keys, orders, sorted;
         static thread_local ThreadMemory<std::int64_t> begins;
-        std::int32_t *key = keys.of(n + WIDTH), *from = orders.of(n), *to = sorted.of(n);
-        auto sort = [&](std::int64_t n_keys) {  // stable, by the keys of edges in the order `from`
-            std::int64_t *begin = begins.of(n_keys + 1);
+        std::int32_t *key = keys.reserve(n + WIDTH), *from = orders.reserve(n), *to = sorted.reserve(n);
+        auto sort = [&](std::int64_t n_keys) {  // stable counting sort; key[k] is the key of edge from[k]
+            std::int64_t *begin = begins.reserve(n_keys + 1);
             std::fill(begin, begin + n_keys + 1, 0);
             for (std::int64_t k = 0; k < n; ++k) ++begin[key[k] + 1];
             for (std::int64_t k = 0; k < n_keys; ++k) begin[k + 1] += begin[k];
@@ -91,13 +92,13 @@ class Convolution {
             double r[WIDTH];
             Vector s, ds_dr;
             edges.distances(from + k, std::min<std::int64_t>(WIDTH, n - k), r);
-            weights.knots.place(r, key + k, s, ds_dr);
+            weights.pieces.locate(r, key + k, s, ds_dr);
         }
-        sort(weights.knots.n_pieces);
+        sort(weights.pieces.n_pieces);
         return from;
     }
 
-    // Sums of one path over the edges of one centre, U vectors of channels at once.
+    // Sums of one path over the edges of one centre, for U vectors of channels.
     template <class Q, int U>
     static inline void forward(const Chunk &chunk, const std::int32_t *neighbour, std::int64_t begin, std::int64_t end, int block,
                                std::int64_t stride, const Real *const *h, Real *const *A, std::int64_t i) {
@@ -148,8 +149,8 @@ class Convolution {
         if (pair) forward<Q, 1>(chunk, neighbour, begin, end, block + 1, stride, h, A, i);
     }
 
-    // VJP of a group of paths with scalar inputs, for one edge: adds to the gradients with respect to h_j and the distance, and
-    // writes those with respect to the matrices.
+    // VJP of a group of paths with scalar inputs, for one edge. Adds to the gradient with respect to h_j if H is true. Writes the
+    // gradients with respect to the matrices to grad_M, followed by the gradient with respect to the distance.
     template <bool H, class... Q>
     static inline void backward(PathGroup<Q...>, const Chunk &chunk, std::int64_t e, std::int64_t stride, const Real *h,
                                 const Real *const *G, std::int64_t i, Real *gh, Vector *grad_M) {
@@ -185,7 +186,7 @@ class Convolution {
         for (int k = 0; k <= All::N; ++k) grad_M[k] = sum[k];
     }
 
-    // The same for one path with vectors or higher tensors as input.
+    // VJP of one path with vectors or higher tensors as input, for one edge.
     template <bool H, class Q>
     static inline void backward(PathGroup<Q>, const Chunk &chunk, std::int64_t e, std::int64_t stride, const Real *h,
                                 const Real *const *G, std::int64_t i, Real *gh, Vector *grad_M) {
@@ -233,55 +234,55 @@ class Convolution {
         grad_M[Q::SIZE] = length;
     }
 
-    // The paths of a group, one by one if the processor has too few registers for all their sums.
+    // Calls step for a group of paths, or for each path alone if the processor has too few registers for the sums of the group.
     template <class Step, class... Q>
-    static void each(PathGroup<Q...> paths, const Step &step) {
+    static void for_group(PathGroup<Q...> paths, const Step &step) {
         if constexpr (REGISTERS < 32 && sizeof...(Q) > 1) (step(PathGroup<Q>{}), ...);
         else step(paths);
     }
     template <class Step, class... Q>
-    static void each_alone(PathGroup<Q...>, const Step &step) {
+    static void for_each_path(PathGroup<Q...>, const Step &step) {
         (step(Q{}), ...);
     }
 
   public:
     // h: blocks of features, (n_atoms, D1, C).  A: blocks of sums, (n_atoms, D3, N_SAME, C).  Edges are sorted by
-    // centre; row: first edge of each centre.
+    // centre.  row: (n_atoms + 1,) first edge of each centre.  vector: edge vectors, Å, (n_edges, 3).
     static void forward(int n_threads, std::int64_t n_atoms, const std::int64_t *row, const std::int32_t *centre,
                         const std::int32_t *neighbour, const Real *vector, const Weights &weights, const Real *const *h,
                         Real *const *A) {
         const Edges edges{centre, neighbour, vector};
-        const std::int64_t stride = weights.knots.n_pieces * ROW;
-        parallel_for(n_threads, n_atoms, piece(64, n_threads, n_atoms), [&](std::int64_t i0, std::int64_t i1, int) {
-            static thread_local ThreadMemory<std::int32_t> numbers;
+        const std::int64_t stride = weights.pieces.n_pieces * ROW;
+        parallel_for(n_threads, n_atoms, piece_size(64, n_threads, n_atoms), [&](std::int64_t i0, std::int64_t i1, int) {
+            static thread_local ThreadMemory<std::int32_t> edge_numbers;
             const std::int64_t first = row[i0], n = row[i1] - first;
-            std::int32_t *edge = numbers.of(n);
+            std::int32_t *edge = edge_numbers.reserve(n);
             for (std::int64_t e = 0; e < n; ++e) edge[e] = std::int32_t(first + e);
             const Chunk chunk(edges, edge, n, weights);
-            // One path at a time, so that its tables stay in a near cache.
+            // Paths are computed one after another, so that the tables of a path stay in a fast cache.
             auto path = [&](auto q, int block) {
                 for (std::int64_t i = i0; i < i1; ++i)
                     forward_pair<decltype(q)>(chunk, neighbour + first, row[i] - first, row[i + 1] - first, block, block + 1 < NB,
                                               stride, h, A, i);
             };
-            for (int block = 0; block < NB; block += 2) (each_alone(T{}, [&](auto q) { path(q, block); }), ...);
+            for (int block = 0; block < NB; block += 2) (for_each_path(T{}, [&](auto q) { path(q, block); }), ...);
         });
     }
 
-    // G: gradients with respect to A.  column, order: first entry of each neighbour in the list of edges sorted by neighbour, and
-    // that list.  gh: gradients with respect to h, or null pointers.  gvector: with respect to edge vectors, (n_edges, 3).
+    // order: edges sorted by neighbour.  column: (n_atoms + 1,) first entry of each neighbour in order.  G: gradients with respect
+    // to A.  gh: gradients with respect to h, written if H is true.  gvector: gradient with respect to edge vectors, (n_edges, 3).
     template <bool H>
     static void backward(int n_threads, std::int64_t n_atoms, const std::int64_t *column, const std::int32_t *order,
                          const std::int32_t *centre, const std::int32_t *neighbour, const Real *vector, const Weights &weights,
                          const Real *const *h, const Real *const *G, Real *const *gh, Real *gvector) {
         const Edges edges{centre, neighbour, vector};
-        const std::int64_t stride = weights.knots.n_pieces * ROW;
-        parallel_for(n_threads, n_atoms, piece(BACKWARD_PIECE, n_threads, n_atoms), [&](std::int64_t j0, std::int64_t j1, int) {
+        const std::int64_t stride = weights.pieces.n_pieces * ROW;
+        parallel_for(n_threads, n_atoms, piece_size(BACKWARD_PIECE, n_threads, n_atoms), [&](std::int64_t j0, std::int64_t j1, int) {
             const std::int64_t n = column[j1] - column[j0];
-            const std::int32_t *edge = by_piece(edges, order + column[j0], n, weights);
+            const std::int32_t *edge = sort_by_piece(edges, order + column[j0], n, weights);
             const Chunk chunk(edges, edge, n, weights);
             static thread_local ThreadMemory<Vector> gradients;
-            Vector *gradient = gradients.of((n + WIDTH - 1) / WIDTH * N_SUMS);
+            Vector *gradient = gradients.reserve((n + WIDTH - 1) / WIDTH * N_SUMS);
             for (std::int64_t k = 0; k < (n + WIDTH - 1) / WIDTH * N_SUMS; ++k) gradient[k] = Vector{};
             for (int k = 0; H && k < L::N_IN; ++k) {
                 const std::int64_t size = (L::offset[k + 1] - L::offset[k]) * C;
@@ -296,15 +297,15 @@ class Convolution {
                     write<Q::N, Q::M>(sum, reinterpret_cast<Real *>(gradient + e / WIDTH * N_SUMS) + e % WIDTH);
                 }
             };
-            (each(T{}, paths), ...);
+            (for_group(T{}, paths), ...);
             for (std::int64_t b = 0; b < (n + WIDTH - 1) / WIDTH; ++b) {
                 Vector gY[L::N_Y] = {}, g[3] = {};
                 const Vector *u = chunk.geometry + GEOMETRY * b, *grad_M = gradient + b * N_SUMS;
                 L::uncouple(grad_M, gY);
                 L::harmonics_vjp(u, gY, g);
-                const Vector along = g[0] * u[0] + g[1] * u[1] + g[2] * u[2];
+                const Vector radial = g[0] * u[0] + g[1] * u[1] + g[2] * u[2];
                 const Vector grad_length = grad_M[L::N_M] * u[4];
-                for (int k = 0; k < 3; ++k) g[k] = (g[k] - along * u[k]) * u[3] + grad_length * u[k];
+                for (int k = 0; k < 3; ++k) g[k] = (g[k] - radial * u[k]) * u[3] + grad_length * u[k];
                 for (int q = 0; q < WIDTH && b * WIDTH + q < n; ++q)
                     for (int k = 0; k < 3; ++k) gvector[3 * std::int64_t(edge[b * WIDTH + q]) + k] = g[k][q];
             }
@@ -314,12 +315,12 @@ class Convolution {
   private:
     static constexpr std::int64_t BACKWARD_PIECE = 32;
 
-    static std::int64_t piece(std::int64_t most, int n_threads, std::int64_t n_atoms) {
-        return n_threads <= 1 ? most : std::min<std::int64_t>(most, std::max<std::int64_t>(4, n_atoms / (4 * n_threads)));
+    static std::int64_t piece_size(std::int64_t max_size, int n_threads, std::int64_t n_atoms) {
+        return n_threads <= 1 ? max_size : std::min<std::int64_t>(max_size, std::max<std::int64_t>(4, n_atoms / (4 * n_threads)));
     }
 
-    // Writes sums over channels of N gradients with respect to matrices (from the M-th on) and of one with respect to the distance,
-    // interleaved with those of other edges.
+    // Writes the sums over channels of N gradients with respect to matrices, from number M on, and adds the sum of the gradient with
+    // respect to the distance. Values of WIDTH edges are interleaved.
     template <int N, int M>
     static inline void write(const Vector *sum, Real *to) {
         const auto run = [&](auto first) {

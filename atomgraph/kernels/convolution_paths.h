@@ -1,4 +1,4 @@
-// What a convolution consists of: tables of its weights, its paths, and memory for one thread.
+// Parts of a convolution: tables of its weights, its paths, and memory of one thread.
 #pragma once
 #include <new>
 
@@ -8,40 +8,42 @@
 namespace atomgraph {
 
 struct Weights {
-    const Real *const *tables;  // by kind of centre, kind of neighbour: [path][block of channels][piece][power][WIDTH]
-    const std::int32_t *kind;   // of each atom
+    const Real *const *tables;  // for each kind of centre and kind of neighbour: [path][block of channels][piece][power][WIDTH]
+    const std::int32_t *kind;   // of each atom: an index of its element, or 0 if weights do not depend on elements
     std::int32_t n_kinds;
-    Knots knots;
+    Pieces pieces;
 
     std::int32_t pair(std::int32_t centre, std::int32_t neighbour) const { return kind[centre] * n_kinds + kind[neighbour]; }
-    const Real *of(std::int32_t centre, std::int32_t neighbour) const { return tables[pair(centre, neighbour)]; }
+    const Real *table(std::int32_t centre, std::int32_t neighbour) const { return tables[pair(centre, neighbour)]; }
 };
 
-// One path. IN, OUT: blocks of features and of sums, with D1 and D3 components; PLACE: number of the path among the N_SAME paths
-// into OUT; M: offset of its matrix (D3, D1) in the matrices of an edge, or -1 for a constant times the unit matrix.
+// One path. INDEX: number of the path. IN: block of features, with D1 components. OUT: block of sums, with D3 components. PLACE:
+// number of the path among the N_SAME paths to OUT. M: offset of its matrix (D3, D1) in the matrices of an edge, or -1 if the
+// matrix is a constant times the unit matrix.
 template <int INDEX_, int IN_, int D1_, int OUT_, int D3_, int PLACE_, int N_SAME_, int M_>
 struct Path {
     static constexpr int INDEX = INDEX_, IN = IN_, D1 = D1_, OUT = OUT_, D3 = D3_, PLACE = PLACE_, N_SAME = N_SAME_, M = M_;
     static constexpr int SIZE = M < 0 ? 0 : D1 * D3;
 };
 
-// Paths that are computed together because they read the same features. M: offset of their matrices, which have N numbers in all.
-template <class Q, class... Rest>
+// Paths that are computed together because they have the same input. M: offset of their matrices. N: size of all these matrices.
+template <class Q, class... Others>
 struct PathGroup {
-    static constexpr int IN = Q::IN, D1 = Q::D1, N = (Q::SIZE + ... + Rest::SIZE);
+    static constexpr int IN = Q::IN, D1 = Q::D1, N = (Q::SIZE + ... + Others::SIZE);
     static constexpr int M = [] {
         int first = Q::M;
-        ((first = first < 0 ? Rest::M : first), ...);
+        ((first = first < 0 ? Others::M : first), ...);
         return first;
     }();
 };
 
-// Memory of one thread, kept between calls; it grows as needed.
+// Memory of one thread, which is kept between calls and enlarged if necessary.
 template <class T>
 class ThreadMemory {
   public:
     ~ThreadMemory() { ::operator delete[](data_, std::align_val_t(64)); }
-    T *of(std::int64_t n) {
+    // Memory for n values; earlier values are lost if the memory is enlarged.
+    T *reserve(std::int64_t n) {
         if (n > size_) {
             ::operator delete[](data_, std::align_val_t(64));
             data_ = nullptr, size_ = 0;

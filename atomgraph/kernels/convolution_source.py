@@ -1,4 +1,4 @@
-"""Generates the C++ of a two-body convolution: its paths and couplings, for the loops of ``convolution.h``."""
+"""Generation of the C++ of a two-body convolution: paths and couplings, which the loops of ``convolution.h`` use."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ import numpy as np
 
 from atomgraph.kernels.polynomial_source import Monomial, Polynomial
 
-_ROUNDING = 1e-12  # smaller couplings are rounding errors
-_MOST_SUMS = 16  # vectors of sums, of the 32 registers of some processors
+_ROUNDING = 1e-12  # couplings of smaller absolute value are rounding errors
+_MAX_SUMS = 16  # maximum number of vectors of sums, because processors have at most 32 vector registers
 
 
 @dataclass(frozen=True, eq=False)
 class CoupledPath:
-    """A path: features of one block times harmonics give sums in one block. Weights are in the order of the paths.
+    """A path: the product of one block of features (l₁) and harmonics (l₂), added to one block of sums (l₃).
 
     Attributes:
-        feature, message: Numbers of the two blocks.
-        coupling: (2l₂+1, 2l₁+1, 2l₃+1).
-        first_harmonic: Column of the first harmonic of l₂.
+        feature: Index of the block of features.
+        message: Index of the block of sums.
+        coupling: Coupling coefficients, (2l₂+1, 2l₁+1, 2l₃+1).
+        first_harmonic: Index of the first harmonic of degree l₂.
     """
 
     feature: int
@@ -39,20 +40,21 @@ def convolution_source(
     harmonics: Mapping[tuple[int, Monomial], float],
     degree: int,
 ) -> str:
-    """C++ of ``NAME_forward`` and ``NAME_backward``.
+    """Return the C++ source of ``NAME_forward`` and ``NAME_backward``.
 
     Args:
         name: Prefix of the two functions.
-        channels: Of features and messages; the C++ code rounds up to whole vectors.
-        paths: All paths.
-        features, messages: Number of components of each block.
-        harmonics: Coefficients of (harmonic, monomial of x, y, z).
-        degree: Of the piecewise polynomials of the weights.
+        channels: Number of channels of features and messages; the C++ code rounds it up to whole vectors.
+        paths: The paths, in the order of their weights.
+        features: Number of components of each block of features.
+        messages: Number of components of each block of messages.
+        harmonics: Coefficient of each pair of a harmonic and a monomial of x, y, z.
+        degree: Degree of the piecewise polynomials of the weights.
     """
     types, couplings, n_matrix = _path_types(paths, features, messages)
-    units = [_unit(path) or 0.0 for path in paths]
+    units = [_unit_factor(path) or 0.0 for path in paths]
     n_y = 1 + max(m for m, _ in harmonics)
-    to_matrix, from_matrix = _couplings(couplings)
+    to_matrix, from_matrix = _coupling_statements(couplings)
     polynomial = Polynomial({term: f"Real({value!r})" for term, value in harmonics.items()})
     offsets = [0, *accumulate(features)]
     return f"""
@@ -83,27 +85,27 @@ using Kernel = Convolution<Layer, {", ".join(types)}>;
 def _path_types(
     paths: Sequence[CoupledPath], features: Sequence[int], messages: Sequence[int]
 ) -> tuple[list[str], list[tuple[int, CoupledPath]], int]:
-    """C++ types of the groups of paths, offsets of the paths with matrices, and the size of all matrices of an edge."""
+    """Return C++ types of groups of paths, the offset of each path with a matrix, and the size of all matrices of an edge."""
     types, couplings = [], []
     n_matrix = 0
     for group in _groups(paths, features, messages):
-        members = []
+        path_types = []
         for index in group:
             path = paths[index]
-            same = [k for k, p in enumerate(paths) if p.message == path.message]
-            offset = -1 if _unit(path) is not None else n_matrix
+            same_message = [k for k, p in enumerate(paths) if p.message == path.message]
+            offset = -1 if _unit_factor(path) is not None else n_matrix
             if offset >= 0:
                 couplings.append((n_matrix, path))
                 n_matrix += features[path.feature] * messages[path.message]
             blocks = path.feature, features[path.feature], path.message, messages[path.message]
-            numbers = (index, *blocks, same.index(index), len(same), offset)
-            members.append(f"Path<{', '.join(map(str, numbers))}>")
-        types.append(f"PathGroup<{', '.join(members)}>")
+            numbers = (index, *blocks, same_message.index(index), len(same_message), offset)
+            path_types.append(f"Path<{', '.join(map(str, numbers))}>")
+        types.append(f"PathGroup<{', '.join(path_types)}>")
     return types, couplings, n_matrix
 
 
 def _interface(name: str, features: Sequence[int], sums: Sequence[int]) -> str:
-    """The exported C functions. Features and sums are consecutive blocks with these numbers of components."""
+    """Return the exported C functions; ``features`` and ``sums`` are the numbers of components of the consecutive blocks."""
     structure = (
         "int n_threads, std::int64_t n_atoms, const std::int64_t *begin, const std::int32_t *order, "
         "const std::int32_t *centre, const std::int32_t *neighbour, const Real *vector, const Real *const *tables, "
@@ -136,17 +138,18 @@ ATOMGRAPH_API int {name}_backward({structure}, const Real *G, Real *gh, Real *gv
 
 
 def _blocks(name: str, dims: Sequence[int]) -> str:
-    return ", ".join(f"{name} + {before} * step" for before in accumulate(dims[:-1], initial=0))
+    """Return C++ expressions of the addresses of consecutive blocks."""
+    return ", ".join(f"{name} + {offset} * step" for offset in accumulate(dims[:-1], initial=0))
 
 
 def _groups(paths: Sequence[CoupledPath], features: Sequence[int], messages: Sequence[int]) -> list[list[int]]:
-    """Groups of paths that the kernel computes together: the same scalar input, and sums that fit the registers."""
+    """Return groups of paths that the kernel computes together: paths of one scalar input whose sums fit in the registers."""
     groups: list[list[int]] = []
     for index, path in enumerate(paths):
         for group in groups:
-            width = sum(messages[paths[k].message] for k in group)
-            is_same = path.feature == paths[group[0]].feature and features[path.feature] == 1
-            if is_same and width + messages[path.message] <= _MOST_SUMS:
+            n_sums = sum(messages[paths[k].message] for k in group)
+            has_same_input = path.feature == paths[group[0]].feature and features[path.feature] == 1
+            if has_same_input and n_sums + messages[path.message] <= _MAX_SUMS:
                 group.append(index)
                 break
         else:
@@ -154,16 +157,16 @@ def _groups(paths: Sequence[CoupledPath], features: Sequence[int], messages: Seq
     return groups
 
 
-def _unit(path: CoupledPath) -> float | None:
-    """c, if the coupling is with l₂ = 0 only and is c times the unit matrix; else None."""
+def _unit_factor(path: CoupledPath) -> float | None:
+    """Return c if l₂ = 0 and the coupling is c times the unit matrix, else None."""
     if len(path.coupling) != 1 or path.coupling.shape[1] != path.coupling.shape[2]:
         return None
     c = float(path.coupling[0, 0, 0])
     return c if np.allclose(path.coupling[0], c * np.eye(path.coupling.shape[1]), atol=_ROUNDING) else None
 
 
-def _couplings(couplings: Sequence[tuple[int, CoupledPath]]) -> tuple[str, str]:
-    """C++ statements that compute the matrices (2l₃+1, 2l₁+1) from harmonics, and those of the vector-Jacobian product."""
+def _coupling_statements(couplings: Sequence[tuple[int, CoupledPath]]) -> tuple[str, str]:
+    """Return C++ statements for the matrices (2l₃+1, 2l₁+1) from harmonics, and for their vector-Jacobian product."""
     forward, backward = [], []
     for first, path in couplings:
         for row, matrix in enumerate(path.coupling.transpose(2, 1, 0).reshape(-1, len(path.coupling))):

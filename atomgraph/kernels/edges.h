@@ -1,6 +1,6 @@
-// Edges inside a cutoff, in the model's order of atoms, sorted by centre and by neighbour; forces and virials from gradients with
-// respect to edge vectors. Positions and sums are float64 for kernels of either precision. Each thread has a run of consecutive
-// atoms; results do not depend on the number of threads.
+// Edges inside a cutoff, in the order of the kernels (atoms sorted by element), sorted by centre and by neighbour. Gradients with
+// respect to positions and strain, from gradients with respect to edge vectors. Positions and sums are float64 for kernels of either
+// precision. Each thread computes a run of consecutive atoms. Results do not depend on the number of threads.
 #pragma once
 #include <memory>
 
@@ -16,11 +16,11 @@ struct Structure {
     const std::int64_t *graph;               // (n_atoms,)
     const std::int64_t *neighbour, *centre;  // (n_edges,), sorted by centre
     const std::int32_t *shift;               // (n_edges, 3)
-    const std::int64_t *place, *atom;        // (n_atoms,) row of each atom in the model's order, and its inverse
+    const std::int64_t *place, *atom;        // (n_atoms,) row of each atom in the kernels' order, and the inverse
     std::int64_t n_atoms, n_edges;
 
-    bool is_there(std::int64_t atom) const { return atom >= 0 && atom < n_atoms; }
-    // Vectors and lengths of n edges of one centre from edge e on: (3, STEP) and (STEP,).
+    bool is_valid(std::int64_t atom) const { return atom >= 0 && atom < n_atoms; }
+    // Vectors v, (3, STEP), and lengths, (STEP,), of n edges of one centre, starting with edge e.
     static constexpr std::int64_t STEP = 64;
     void measure(std::int64_t e, std::int64_t n, double (*v)[STEP], double *length) const {
         const double *a = position + 3 * centre[e], *rows = cell + 9 * graph[centre[e]];
@@ -37,20 +37,20 @@ struct Structure {
     }
 };
 
-// Consecutive runs of atoms, of about equal size.
+// Runs of consecutive atoms, of about equal size.
 struct Runs {
     std::int64_t n, n_atoms;
 
     std::int64_t begin(std::int64_t run) const { return n_atoms * run / n; }
     template <class Work>
-    void each(const Work &work) const {
+    void for_each(const Work &work) const {
         parallel_for(int(n), n, 1, [&](std::int64_t first, std::int64_t last, int) {
             for (std::int64_t run = first; run < last; ++run) work(run, begin(run), begin(run + 1));
         });
     }
 };
 
-// Edges of a structure, found by runs of atoms.
+// Edges inside the cutoff. The edges of each run are consecutive; there may be gaps between runs.
 struct EdgeLists {
     std::int64_t *from;   // (n_runs,) first edge of each run in `vector` and `neighbour`
     std::int64_t *row;    // (n_atoms + 1,) first edge of each centre, over all runs
@@ -59,24 +59,24 @@ struct EdgeLists {
     std::int32_t *neighbour;  // (n_edges,)
 };
 
-// begin: (n_atoms + 1,) first edge of each atom in the structure. Returns a fault, or 0.
+// Writes begin: (n_atoms + 1,) first edge of each centre in the structure. Returns a Fault, or 0.
 static inline std::int64_t find_centres(int n_threads, const Structure &s, std::int64_t *begin) {
-    std::atomic<bool> degenerate{false}, back{false};
+    std::atomic<bool> degenerate{false}, unsorted{false};
     parallel_for(n_threads, s.n_edges + 1, 1 << 14, [&](std::int64_t first, std::int64_t last, int) {
         for (std::int64_t e = first; e < last; ++e) {
-            const std::int64_t before = e > 0 ? s.centre[e - 1] : -1, here = e < s.n_edges ? s.centre[e] : s.n_atoms;
-            if (e < s.n_edges && !(s.is_there(here) && s.is_there(s.neighbour[e]))) degenerate = true;
-            else if (e > 0 && !s.is_there(before)) degenerate = true;
-            else if (here < before) back = true;
+            const std::int64_t previous = e > 0 ? s.centre[e - 1] : -1, centre = e < s.n_edges ? s.centre[e] : s.n_atoms;
+            if (e < s.n_edges && !(s.is_valid(centre) && s.is_valid(s.neighbour[e]))) degenerate = true;
+            else if (e > 0 && !s.is_valid(previous)) degenerate = true;
+            else if (centre < previous) unsorted = true;
             else
-                for (std::int64_t i = before + 1; i <= here; ++i) begin[i] = e;
+                for (std::int64_t i = previous + 1; i <= centre; ++i) begin[i] = e;
         }
     });
-    return degenerate ? DEGENERATE : back ? NOT_SORTED : 0;
+    return degenerate ? DEGENERATE : unsorted ? NOT_SORTED : 0;
 }
 
-// Finds the edges inside the cutoff and returns their number; DEGENERATE for coincident atoms, positions that are not finite or
-// rows out of range; NOT_SORTED for edges that are not sorted by centre.
+// Finds the edges inside the cutoff and returns their number. Returns DEGENERATE for coincident atoms, positions that are not finite
+// and invalid atom indices, and NOT_SORTED for edges that are not sorted by centre.
 static inline std::int64_t count_edges(std::int64_t n_runs, const Structure &s, double cutoff, const EdgeLists &lists) {
     const Runs runs{n_runs, s.n_atoms};
     std::unique_ptr<std::int64_t[]> begin(new std::int64_t[s.n_atoms + 1]);
@@ -84,27 +84,27 @@ static inline std::int64_t count_edges(std::int64_t n_runs, const Structure &s, 
     for (std::int64_t run = 0, i = 0, at = 0; run < n_runs; ++run)
         for (lists.from[run] = at; i < runs.begin(run + 1); ++i) at += begin[s.atom[i] + 1] - begin[s.atom[i]];
     std::atomic<bool> degenerate{false};
-    runs.each([&](std::int64_t run, std::int64_t first, std::int64_t last) {
+    runs.for_each([&](std::int64_t run, std::int64_t first, std::int64_t last) {
         std::int32_t *count = lists.count + run * s.n_atoms;
         std::fill(count, count + s.n_atoms, 0);
         std::int64_t at = lists.from[run];
         double v[3][Structure::STEP], length[Structure::STEP];
-        bool all_directed = true;
+        bool all_lengths_valid = true;
         for (std::int64_t i = first; i < last; ++i) {
-            const std::int64_t before = at, end = begin[s.atom[i] + 1];
+            const std::int64_t first_edge = at, end = begin[s.atom[i] + 1];
             for (std::int64_t e = begin[s.atom[i]], n; e < end; e += n) {
                 s.measure(e, n = std::min(end - e, Structure::STEP), v, length);
                 for (std::int64_t t = 0; t < n; ++t) {
-                    all_directed &= length[t] > 0 && std::isfinite(length[t]);
+                    all_lengths_valid &= length[t] > 0 && std::isfinite(length[t]);
                     if (!(length[t] < cutoff)) continue;
                     for (int k = 0; k < 3; ++k) lists.vector[3 * at + k] = Real(v[k][t]);
                     const std::int64_t neighbour = s.place[s.neighbour[e + t]];
                     lists.neighbour[at++] = std::int32_t(neighbour), ++count[neighbour];
                 }
             }
-            lists.row[i + 1] = at - before;
+            lists.row[i + 1] = at - first_edge;
         }
-        if (!all_directed) degenerate = true;
+        if (!all_lengths_valid) degenerate = true;
     });
     if (degenerate) return DEGENERATE;
     lists.row[0] = 0;
@@ -112,8 +112,9 @@ static inline std::int64_t count_edges(std::int64_t n_runs, const Structure &s, 
     return lists.row[s.n_atoms];
 }
 
-// Lays what was found side by side. vector: (n, 3) and neighbour: (n,), which may be those of `found` if all edges were inside the
-// cutoff.  centre: (n,) of each edge.  column: (n_atoms + 1,) where each neighbour's edges begin in order: (n,) edges by neighbour.
+// Copies the edges of all runs to arrays without gaps, and sorts them by neighbour. vector: (n_edges, 3) and neighbour: (n_edges,) may
+// be the arrays of `lists` if all edges are inside the cutoff.  centre: (n_edges,).  order: (n_edges,) edges sorted by neighbour.
+// column: (n_atoms + 1,) first entry of each neighbour in order.
 static inline void fill_edges(std::int64_t n_runs, std::int64_t n_atoms, const EdgeLists &lists, Real *vector, std::int32_t *neighbour,
                               std::int32_t *centre, std::int64_t *column, std::int32_t *order) {
     std::int64_t at = 0;
@@ -126,7 +127,7 @@ static inline void fill_edges(std::int64_t n_runs, std::int64_t n_atoms, const E
         }
     }
     column[n_atoms] = at;
-    Runs{n_runs, n_atoms}.each([&](std::int64_t run, std::int64_t first, std::int64_t last) {
+    Runs{n_runs, n_atoms}.for_each([&](std::int64_t run, std::int64_t first, std::int64_t last) {
         const std::int64_t to = lists.row[first], n = lists.row[last] - to, from = lists.from[run];
         if (vector != lists.vector) {
             std::copy(lists.vector + 3 * from, lists.vector + 3 * (from + n), vector + 3 * to);
@@ -139,12 +140,13 @@ static inline void fill_edges(std::int64_t n_runs, std::int64_t n_atoms, const E
     });
 }
 
-// gradient: dE/dx, (n_atoms, 3) in the graph's order of atoms; virial: sum of r (x) dE/dr, (n_graphs, 3, 3), symmetric, added to.
-// edge_gradient: dE/dr of each edge, (n, 3).  atom: which atom of the graph each of the model's is.
+// edge_gradient: dE/dr of each edge, (n_edges, 3).  atom: row in the graph of each atom in the kernels' order.
+// Writes gradient: dE/dx, (n_atoms, 3), in the graph's order.  Adds to virial: sum of r (x) dE/dr over edges, (n_graphs, 3, 3),
+// symmetric.
 static inline void collect(int n_threads, std::int64_t n_atoms, const std::int64_t *row, const std::int64_t *column,
                            const std::int32_t *order, const Real *vector, const Real *edge_gradient, const std::int64_t *atom,
                            const std::int64_t *graph, double *gradient, double *virial) {
-    std::unique_ptr<double[]> of_atom(new double[6 * n_atoms]);  // xx, xy, xz, yy, yz, zz
+    std::unique_ptr<double[]> atom_virial(new double[6 * n_atoms]);  // components xx, xy, xz, yy, yz, zz
     parallel_for(n_threads, n_atoms, 64, [&](std::int64_t first, std::int64_t last, int) {
         for (std::int64_t i = first; i < last; ++i) {
             double f[3] = {}, w[6] = {};
@@ -158,11 +160,11 @@ static inline void collect(int n_threads, std::int64_t n_atoms, const std::int64
             }
             for (std::int64_t t = column[i]; t < column[i + 1]; ++t)
                 for (int k = 0; k < 3; ++k) f[k] -= double(edge_gradient[3 * std::int64_t(order[t]) + k]);
-            std::copy(f, f + 3, gradient + 3 * atom[i]), std::copy(w, w + 6, of_atom.get() + 6 * i);
+            std::copy(f, f + 3, gradient + 3 * atom[i]), std::copy(w, w + 6, atom_virial.get() + 6 * i);
         }
     });
     for (std::int64_t i = 0; i < n_atoms; ++i) {
-        const double *w = of_atom.get() + 6 * i;
+        const double *w = atom_virial.get() + 6 * i;
         double *to = virial + 9 * graph[atom[i]];
         to[0] += w[0], to[4] += w[3], to[8] += w[5];
         to[1] += w[1], to[3] += w[1], to[2] += w[2], to[6] += w[2], to[5] += w[4], to[7] += w[4];

@@ -1,4 +1,4 @@
-// Atoms of a periodic structure and those of their images that a cutoff can reach, sorted into the cells of a grid.
+// Atoms of a periodic structure and their images within the cutoff, sorted by the cells of a grid.
 #pragma once
 #include <array>
 #include <cmath>
@@ -14,8 +14,8 @@ using std::int32_t;
 using std::int64_t;
 using Vector = std::array<double, 3>;
 
-constexpr int WIDTH = 8;  // images that are looked at together; float arrays are that much longer than what they hold
-constexpr double MOST_IMAGES = 1e9, MOST_TURNS = 1e9;
+constexpr int WIDTH = 8;  // number of images that are compared together; float arrays have WIDTH unused numbers at the end
+constexpr double MAX_IMAGES = 1e9, MAX_PERIODS = 1e9;
 
 inline double dot(const double *a, const double *b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
 inline Vector cross(const double *a, const double *b) {
@@ -25,176 +25,179 @@ inline Vector cross(const double *a, const double *b) {
 template <class T>
 std::unique_ptr<T[]> uninitialised(int64_t n) { return std::unique_ptr<T[]>(new T[n]); }
 
-// Reciprocal vectors of the periodic directions, in the space that these span; zeros for open ones, whose vectors may be anything.
+// Reciprocal vectors of the periodic directions, in the space that these directions span. They are zero for directions that are not
+// periodic, whose cell vectors are ignored.
 inline std::array<Vector, 3> reciprocal(const double *cell, const uint8_t *pbc) {
-    std::array<Vector, 3> full, found{};
+    std::array<Vector, 3> full, result{};
     int n_open = 0, open[3];
     for (int k = 0; k < 3; ++k) {
         std::copy(cell + 3 * k, cell + 3 * k + 3, full[k].begin());
         if (!pbc[k]) open[n_open++] = k;
     }
-    if (n_open == 3) return found;
-    if (n_open == 2) {  // any vector across the periodic one: across the axis that this is least along
-        const double *along = full[3 - open[0] - open[1]].data();
-        int least = 0;
+    if (n_open == 3) return result;
+    if (n_open == 2) {  // any vector perpendicular to the periodic one: its cross product with the axis of its smallest component
+        const double *periodic = full[3 - open[0] - open[1]].data();
+        int smallest = 0;
         for (int k = 1; k < 3; ++k)
-            if (std::abs(along[k]) < std::abs(along[least])) least = k;
+            if (std::abs(periodic[k]) < std::abs(periodic[smallest])) smallest = k;
         Vector axis{};
-        axis[least] = 1.0;
-        full[open[1]] = cross(along, axis.data());
+        axis[smallest] = 1.0;
+        full[open[1]] = cross(periodic, axis.data());
     }
     if (n_open > 0) full[open[0]] = cross(full[(open[0] + 1) % 3].data(), full[(open[0] + 2) % 3].data());
     for (int k = 0; k < 3; ++k) {
         if (!pbc[k]) continue;
-        found[k] = cross(full[(k + 1) % 3].data(), full[(k + 2) % 3].data());
-        const double size = dot(full[k].data(), found[k].data());
-        for (double &x : found[k]) x /= size;
+        result[k] = cross(full[(k + 1) % 3].data(), full[(k + 2) % 3].data());
+        const double size = dot(full[k].data(), result[k].data());
+        for (double &x : result[k]) x /= size;
     }
-    return found;
+    return result;
 }
 
 struct Image {
-    int32_t atom, shift[3];  // at x_atom + shift · cell
+    int32_t atom, shift[3];  // the position is x_atom + shift · cell
 };
 
 class Images {
   public:
     enum Fault : int64_t { NOT_A_STRUCTURE = -1, NO_MEMORY = -2 };
-    static constexpr double FARTHEST = 1e12;  // Å from the origin; beyond, no distance is left in a double, and no grid ends
+    static constexpr double MAX_COORDINATE = 1e12;  // Å; beyond it, distances cannot be computed in double precision
 
     const int64_t n_atoms;
     const double *const pos, *const cell, cutoff;
-    std::unique_ptr<std::array<int32_t, 3>[]> turns;  // (n_atoms): the atom itself, brought into the cell, is its image -turns
-    std::unique_ptr<Image[]> all;                     // by cell of the grid, atoms that are in the cell first
-    std::unique_ptr<float[]> x, y, z;                 // of the images, from the grid's corner
-    int64_t n[3];                                     // cells of the grid; the last index runs fastest
-    int64_t reach;                                    // cells of the grid that the cutoff can reach beyond an atom's own
-    std::vector<int32_t> first, n_own;                // per cell of the grid: its first image, and how many of them are atoms
-    double margin;                                    // rounding errors of the squares of distances, at most
+    std::unique_ptr<std::array<int32_t, 3>[]> periods;  // (n_atoms): periods that are subtracted to move each atom into the cell
+    std::unique_ptr<Image[]> all;                     // images sorted by cell of the grid, in each cell the atoms first
+    std::unique_ptr<float[]> x, y, z;                 // positions of the images, relative to the corner of the grid, Å
+    int64_t n[3];                                     // numbers of cells of the grid; the last index varies fastest
+    int64_t reach;                                    // cutoff in cells of the grid, rounded up
+    std::vector<int32_t> first, n_own;                // for each cell of the grid: its first image, and its number of atoms
+    double margin;                                    // upper bound of rounding errors of squared distances, Å²
 
     Images(int64_t n_atoms, const double *pos, const double *cell, double cutoff)
         : n_atoms(n_atoms), pos(pos), cell(cell), cutoff(cutoff) {}
 
-    // Number of images, or what is wrong. Unless the structure was checked, one that looks strange is not gone into.
-    int64_t place(const uint8_t *pbc, bool checked) {
+    // Creates the images. Returns their number, or a Fault. If the structure was not checked, unusual structures are a Fault.
+    int64_t create(const uint8_t *pbc, bool checked) {
         if (n_atoms == 0 || !(checked || plausible(pbc))) return NOT_A_STRUCTURE;
         dual_ = reciprocal(cell, pbc);
         if (!wrap(pbc)) return NOT_A_STRUCTURE;
         double expected = static_cast<double>(n_atoms);
         for (int k = 0; k < 3; ++k) {
-            deep_[k] = pbc[k] ? cutoff * std::sqrt(dot(dual_[k].data(), dual_[k].data())) + 1e-6 : 0.0;
-            expected *= 2.0 * deep_[k] + 1.0;
+            depth_[k] = pbc[k] ? cutoff * std::sqrt(dot(dual_[k].data(), dual_[k].data())) + 1e-6 : 0.0;
+            expected *= 2.0 * depth_[k] + 1.0;
         }
-        if (!(expected < MOST_IMAGES)) return NO_MEMORY;
-        lay_grid();
-        return sort(unsorted(pbc, static_cast<int64_t>(expected)));
+        if (!(expected < MAX_IMAGES)) return NO_MEMORY;
+        choose_grid();
+        return sort(unsorted_images(pbc, static_cast<int64_t>(expected)));
     }
 
-    // Whether an image is nearer to an atom than the cutoff: |x_j - x_i + S L| in double, the same number from both ends.
+    // Whether the distance of an image from an atom, |x_j - x_i + S L| in double, is below the cutoff. The distance of j from i is
+    // exactly equal to the distance of i from j.
     bool is_near(int64_t centre, const Image &image) const {
-        const double *here = pos + 3 * centre, *there = pos + 3 * image.atom;
+        const double *x_i = pos + 3 * centre, *x_j = pos + 3 * image.atom;
         double square = 0.0;
         for (int k = 0; k < 3; ++k) {
             double shift = 0.0;
             for (int d = 0; d < 3; ++d)
-                if (const int32_t s = image.shift[d] + turns[centre][d]) shift += s * cell[3 * d + k];
-            const double step = (there[k] - here[k]) + shift;
+                if (const int32_t s = image.shift[d] + periods[centre][d]) shift += s * cell[3 * d + k];
+            const double step = (x_j[k] - x_i[k]) + shift;
             square += step * step;
         }
         return std::sqrt(square) < cutoff;
     }
 
   private:
-    struct Placed {
-        float at[3];
-        int32_t place;  // cell of the grid
+    struct PlacedImage {
+        float position[3];  // relative to the corner of the grid, Å
+        int32_t grid_cell;
         Image image;
     };
 
     std::array<Vector, 3> dual_;
     std::unique_ptr<Vector[]> wrapped_;
-    Vector lowest_, highest_;  // corners of the atoms' box, then of the grid
-    double deep_[3];           // the cutoff as a part of the distance between lattice planes
-    double inverse_[3];        // of the size of a grid's cell
+    Vector lowest_, highest_;  // corners of the box that contains the atoms; after choose_grid, of the grid
+    double depth_[3];           // the cutoff divided by the distance between lattice planes
+    double inverse_[3];        // inverse size of a cell of the grid, 1/Å
 
-    // Finite periods, none very short, none nearly parallel, and not too many neighbours; stricter than graph/checks.py, so that
-    // what passes here passes there. (Positions are looked at when they are wrapped.)
+    // Whether cell vectors are finite, not very short and not nearly parallel, and neighbours are not too many. These limits are
+    // stricter than those of graph/checks.py, so that plausible structures pass those checks. (Positions are checked in `wrap`.)
     bool plausible(const uint8_t *pbc) const {
         double lengths = 1.0, shortest = std::numeric_limits<double>::infinity();
-        const double *periods[3];
+        const double *vectors[3];
         int n_periods = 0;
         for (int k = 0; k < 3; ++k) {
             const double length = std::sqrt(dot(cell + 3 * k, cell + 3 * k));
             if (!std::isfinite(length) || (pbc[k] && length > 1e9)) return false;
-            if (pbc[k]) periods[n_periods++] = cell + 3 * k, lengths *= length, shortest = std::min(shortest, length);
+            if (pbc[k]) vectors[n_periods++] = cell + 3 * k, lengths *= length, shortest = std::min(shortest, length);
         }
         if (n_periods == 0) return true;
-        double measure = lengths;
+        double volume = lengths;  // length, area or volume of the periodic directions
         if (n_periods > 1) {
-            const Vector normal = cross(periods[0], periods[1]);
-            measure = n_periods == 2 ? std::sqrt(dot(normal.data(), normal.data())) : std::abs(dot(normal.data(), periods[2]));
+            const Vector normal = cross(vectors[0], vectors[1]);
+            volume = n_periods == 2 ? std::sqrt(dot(normal.data(), normal.data())) : std::abs(dot(normal.data(), vectors[2]));
         }
-        const double wide = 2.0 * cutoff, ball = n_periods == 1 ? wide : n_periods == 2 ? wide * wide : wide * wide * wide;
+        const double width = 2.0 * cutoff, range = n_periods == 1 ? width : n_periods == 2 ? width * width : width * width * width;
         const double atoms = static_cast<double>(n_atoms);
         double farthest = 0.0;
         for (int64_t i = 0; i < 3 * n_atoms; ++i) farthest = std::max(farthest, std::abs(pos[i]));
-        return shortest > 0.01 && measure > 1e-6 * lengths && atoms * atoms * ball < 5e8 * measure && farthest < 1e6 * shortest;
+        return shortest > 0.01 && volume > 1e-6 * lengths && atoms * atoms * range < 5e8 * volume && farthest < 1e6 * shortest;
     }
 
+    // Moves all atoms into the cell. Returns false for coordinates that are too large or not finite.
     bool wrap(const uint8_t *pbc) {
-        wrapped_ = uninitialised<Vector>(n_atoms), turns = uninitialised<std::array<int32_t, 3>>(n_atoms);
+        wrapped_ = uninitialised<Vector>(n_atoms), periods = uninitialised<std::array<int32_t, 3>>(n_atoms);
         lowest_.fill(std::numeric_limits<double>::infinity()), highest_.fill(-lowest_[0]);
         double farthest = 0.0;
         for (int64_t i = 0; i < n_atoms; ++i) {
-            const double *at = pos + 3 * i;
-            Vector to = {at[0], at[1], at[2]};
-            const double sum = std::abs(at[0]) + std::abs(at[1]) + std::abs(at[2]);
+            const double *x = pos + 3 * i;
+            Vector wrapped = {x[0], x[1], x[2]};
+            const double sum = std::abs(x[0]) + std::abs(x[1]) + std::abs(x[2]);
             if (!std::isfinite(sum)) return false;
             farthest = std::max(farthest, sum);
             for (int k = 0; k < 3; ++k) {
-                const double n_turns = pbc[k] ? std::floor(dot(dual_[k].data(), at)) : 0.0;
-                if (!(std::abs(n_turns) < MOST_TURNS)) return false;
-                turns[i][k] = static_cast<int32_t>(n_turns);
-                if (n_turns != 0.0)
-                    for (int d = 0; d < 3; ++d) to[d] -= n_turns * cell[3 * k + d];
+                const double n_periods = pbc[k] ? std::floor(dot(dual_[k].data(), x)) : 0.0;
+                if (!(std::abs(n_periods) < MAX_PERIODS)) return false;
+                periods[i][k] = static_cast<int32_t>(n_periods);
+                if (n_periods != 0.0)
+                    for (int d = 0; d < 3; ++d) wrapped[d] -= n_periods * cell[3 * k + d];
             }
-            for (int k = 0; k < 3; ++k) lowest_[k] = std::min(lowest_[k], to[k]), highest_[k] = std::max(highest_[k], to[k]);
-            wrapped_[i] = to;
-            farthest = std::max(farthest, std::abs(to[0]) + std::abs(to[1]) + std::abs(to[2]));
+            for (int k = 0; k < 3; ++k) lowest_[k] = std::min(lowest_[k], wrapped[k]), highest_[k] = std::max(highest_[k], wrapped[k]);
+            wrapped_[i] = wrapped;
+            farthest = std::max(farthest, std::abs(wrapped[0]) + std::abs(wrapped[1]) + std::abs(wrapped[2]));
         }
         margin = 64.0 * std::numeric_limits<double>::epsilon() * cutoff * (farthest + cutoff);
-        return farthest < FARTHEST;
+        return farthest < MAX_COORDINATE;
     }
 
-    // Cells as wide as the cutoff, or half of it where there are many atoms; never many more cells than atoms.
-    void lay_grid() {
-        double extent[3], filled = 1.0, whole = 1.0;
+    // Cells have the size of the cutoff, or half of it at high density. Cells are enlarged if there are many more cells than atoms.
+    void choose_grid() {
+        double extent[3], atoms_volume = 1.0, grid_volume = 1.0;
         for (int k = 0; k < 3; ++k) {
-            filled *= std::max(highest_[k] - lowest_[k], 0.5 * cutoff);
+            atoms_volume *= std::max(highest_[k] - lowest_[k], 0.5 * cutoff);
             lowest_[k] -= 1.0001 * cutoff, highest_[k] += 1.0001 * cutoff;
-            extent[k] = highest_[k] - lowest_[k], whole *= extent[k];
+            extent[k] = highest_[k] - lowest_[k], grid_volume *= extent[k];
         }
-        reach = n_atoms * std::pow(cutoff, 3) > MANY * filled ? 2 : 1;
+        reach = n_atoms * std::pow(cutoff, 3) > HIGH_DENSITY * atoms_volume ? 2 : 1;
         double size = cutoff / static_cast<double>(reach), n_cells;
-        const double most = 1024.0 + 8.0 * static_cast<double>(n_atoms) * std::min(whole / filled, 30.0);
+        const double max_cells = 1024.0 + 8.0 * static_cast<double>(n_atoms) * std::min(grid_volume / atoms_volume, 30.0);
         for (;; size *= 1.3) {
             n_cells = 1.0;
             for (int k = 0; k < 3; ++k) n_cells *= std::floor(extent[k] / size) + 1.0;
-            if (n_cells <= most) break;
+            if (n_cells <= max_cells) break;
         }
         for (int k = 0; k < 3; ++k) n[k] = static_cast<int64_t>(extent[k] / size) + 1, inverse_[k] = 1.0 / size;
         const double widest = *std::max_element(extent, extent + 3);
         margin += 8.0 * std::numeric_limits<float>::epsilon() * cutoff * (widest + cutoff);
     }
 
-    std::vector<Placed> unsorted(const uint8_t *pbc, int64_t expected) {
-        std::vector<Placed> found;
-        found.reserve(expected + 64);
+    std::vector<PlacedImage> unsorted_images(const uint8_t *pbc, int64_t expected) {
+        std::vector<PlacedImage> images;
+        images.reserve(expected + 64);
         const int64_t n_cells = n[0] * n[1] * n[2];
         first.assign(n_cells + 1, 0), n_own.assign(n_cells, 0);
         for (int64_t i = 0; i < n_atoms; ++i) {
-            add(found, i, wrapped_[i], 0, 0, 0);
-            ++n_own[found.back().place];
+            add(images, i, wrapped_[i], 0, 0, 0);
+            ++n_own[images.back().grid_cell];
         }
         for (int64_t i = 0; i < n_atoms; ++i) {
             const Vector &x = wrapped_[i];
@@ -202,25 +205,26 @@ class Images {
             for (int k = 0; k < 3; ++k) {
                 if (!pbc[k]) continue;
                 const double in_cell = dot(dual_[k].data(), x.data());
-                from[k] = static_cast<int>(std::ceil(-deep_[k] - in_cell));
-                to[k] = static_cast<int>(std::floor(1.0 + deep_[k] - in_cell));
+                from[k] = static_cast<int>(std::ceil(-depth_[k] - in_cell));
+                to[k] = static_cast<int>(std::floor(1.0 + depth_[k] - in_cell));
             }
             for (int u = from[0]; u <= to[0]; ++u) {
-                const Vector along_a = moved(x, u, 0);
+                const Vector along_a = translate(x, u, 0);
                 for (int v = from[1]; v <= to[1]; ++v) {
-                    const Vector along_b = moved(along_a, v, 1);
+                    const Vector along_b = translate(along_a, v, 1);
                     for (int w = from[2]; w <= to[2]; ++w) {
                         if (!(u | v | w)) continue;
-                        const Vector at = moved(along_b, w, 2);
-                        if (inside(at)) add(found, i, at, u, v, w);
+                        const Vector position = translate(along_b, w, 2);
+                        if (inside(position)) add(images, i, position, u, v, w);
                     }
                 }
             }
         }
-        return found;
+        return images;
     }
 
-    Vector moved(const Vector &x, int n_periods, int k) const {
+    // The position x plus n_periods times cell vector k.
+    Vector translate(const Vector &x, int n_periods, int k) const {
         const double *period = cell + 3 * k;
         return {x[0] + n_periods * period[0], x[1] + n_periods * period[1], x[2] + n_periods * period[2]};
     }
@@ -231,37 +235,37 @@ class Images {
         return all;
     }
 
-    void add(std::vector<Placed> &found, int64_t i, const Vector &at, int u, int v, int w) {
-        Placed one;
-        int64_t place = 0;
+    void add(std::vector<PlacedImage> &images, int64_t i, const Vector &position, int u, int v, int w) {
+        PlacedImage image;
+        int64_t grid_cell = 0;
         for (int k = 0; k < 3; ++k) {
-            const double from_corner = at[k] - lowest_[k];
-            place = place * n[k] + std::min(static_cast<int64_t>(from_corner * inverse_[k]), n[k] - 1);
-            one.at[k] = static_cast<float>(from_corner);
+            const double from_corner = position[k] - lowest_[k];
+            grid_cell = grid_cell * n[k] + std::min(static_cast<int64_t>(from_corner * inverse_[k]), n[k] - 1);
+            image.position[k] = static_cast<float>(from_corner);
         }
-        one.place = static_cast<int32_t>(place);
-        one.image = {static_cast<int32_t>(i), {u - turns[i][0], v - turns[i][1], w - turns[i][2]}};
-        ++first[place + 1];
-        found.push_back(one);
+        image.grid_cell = static_cast<int32_t>(grid_cell);
+        image.image = {static_cast<int32_t>(i), {u - periods[i][0], v - periods[i][1], w - periods[i][2]}};
+        ++first[grid_cell + 1];
+        images.push_back(image);
     }
 
-    int64_t sort(const std::vector<Placed> &found) {
-        const int64_t n_images = static_cast<int64_t>(found.size());
-        for (size_t place = 1; place < first.size(); ++place) first[place] += first[place - 1];
+    int64_t sort(const std::vector<PlacedImage> &images) {
+        const int64_t n_images = static_cast<int64_t>(images.size());
+        for (size_t grid_cell = 1; grid_cell < first.size(); ++grid_cell) first[grid_cell] += first[grid_cell - 1];
         std::vector<int32_t> next(first.begin(), first.end() - 1);
         all = uninitialised<Image>(n_images);
         for (auto *axis : {&x, &y, &z}) {
             *axis = uninitialised<float>(n_images + WIDTH);
             std::fill(axis->get() + n_images, axis->get() + n_images + WIDTH, 0.0f);
         }
-        for (const Placed &one : found) {
-            const int32_t to = next[one.place]++;
-            all[to] = one.image, x[to] = one.at[0], y[to] = one.at[1], z[to] = one.at[2];
+        for (const PlacedImage &image : images) {
+            const int32_t row = next[image.grid_cell]++;
+            all[row] = image.image, x[row] = image.position[0], y[row] = image.position[1], z[row] = image.position[2];
         }
         return n_images;
     }
 
-    static constexpr double MANY = 40.0;  // atoms in a cube as wide as the cutoff
+    static constexpr double HIGH_DENSITY = 40.0;  // atoms in a cube with the edge length of the cutoff
 };
 
 }  // namespace atomgraph

@@ -1,4 +1,4 @@
-"""The kernel of the neighbour list, for numpy arrays."""
+"""The neighbour list of numpy arrays, by a compiled kernel."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy as np
 
 from atomgraph.kernels.prebuilt import library
 
-NOT_A_STRUCTURE = -1  # the structure must be checked first
-_PARALLEL_FROM = 2000  # atoms; for fewer, starting threads takes longer than the work
+NOT_A_STRUCTURE = -1  # error code of the kernel: the structure must be checked first
+_PARALLEL_FROM = 2000  # atoms; with fewer atoms, starting threads takes longer than the work
 
 
 class Pairs(NamedTuple):
-    """Pairs in the order of a graph's edges.
+    """Pairs of atoms, in the order of the edges of a graph.
 
     Attributes:
-        edge_index: (2, n_edges) int64, neighbours and centres, sorted by centre.
-        shift: (n_edges, 3) int32.
+        edge_index: Neighbours (row 0) and centres (row 1), sorted by centre, (2, n_edges) int64.
+        shift: Numbers of cell vectors that are added to reach the neighbour's image, times ``sign``, (n_edges, 3) int32.
         close: Whether two atoms may coincide.
     """
 
@@ -28,12 +28,12 @@ class Pairs(NamedTuple):
     close: bool
 
 
-def available() -> bool:
-    """Whether the kernel can be used; one warning gives the reason if not."""
+def is_available() -> bool:
+    """Return whether the kernel can be used; if not, one warning gives the reason."""
     return _functions() is not None
 
 
-def pairs(
+def find_pairs(
     positions: np.ndarray,
     cell: np.ndarray,
     pbc: np.ndarray,
@@ -43,22 +43,23 @@ def pairs(
     checked: bool = False,
     n_threads: int = 1,
 ) -> Pairs | None:
-    """All pairs nearer than the cutoff, with periodic images, and shifts times ``sign``.
-
-    Returns None if the structure must be checked first: numbers that are not finite, cells without volume, more neighbours
-    than fit into memory. With ``checked``, only if there is no kernel.
+    """Return all pairs of atoms, with periodic images, at distances below the cutoff.
 
     Args:
-        positions: (n_atoms, 3).
-        cell: (3, 3) Å; vectors of directions that are not periodic are ignored.
-        pbc: (3,) bool.
-        cutoff: Å, positive.
-        sign: Factor of the shifts.
-        checked: Whether the structure was checked.
+        positions: Positions, Å, (n_atoms, 3).
+        cell: Cell vectors, Å, (3, 3); vectors of directions that are not periodic are ignored.
+        pbc: Whether each direction is periodic, (3,) bool.
+        cutoff: Cutoff radius, Å, positive.
+        sign: Factor of the shifts, 1 or −1.
+        checked: Whether the structure was checked. If not, the kernel rejects unusual structures.
         n_threads: Number of threads.
 
+    Returns:
+        The pairs. None if there is no kernel, or if a structure must be checked first: for numbers that are not finite, cells
+        without volume, or too many neighbours.
+
     Raises:
-        MemoryError: If there are more edges than fit into memory.
+        MemoryError: If the edges do not fit into memory.
     """
     functions = _functions()
     if functions is None:
@@ -66,25 +67,35 @@ def pairs(
     make, write = functions
     n_atoms = len(positions)
     n_threads = n_threads if n_atoms > _PARALLEL_FROM else 1
-    points = np.asarray(positions, dtype=np.float64).tobytes()  # ctypes takes bytes faster than arrays
-    box, repeats = np.asarray(cell, dtype=np.float64).tobytes(), np.asarray(pbc, dtype=np.bool_).tobytes()
+    position_bytes = np.asarray(positions, dtype=np.float64).tobytes()  # ctypes converts bytes faster than arrays
+    cell_bytes, pbc_bytes = np.asarray(cell, dtype=np.float64).tobytes(), np.asarray(pbc, dtype=np.bool_).tobytes()
     n_edges, close = ctypes.c_int64(), ctypes.c_int32()
-    handle = make(n_threads, n_atoms, points, box, repeats, cutoff, checked, ctypes.byref(n_edges), ctypes.byref(close))
+    handle = make(
+        n_threads,
+        n_atoms,
+        position_bytes,
+        cell_bytes,
+        pbc_bytes,
+        cutoff,
+        checked,
+        ctypes.byref(n_edges),
+        ctypes.byref(close),
+    )
     if handle is None:
         if n_edges.value == NOT_A_STRUCTURE:
             return None
-        raise MemoryError(f"no memory for the neighbours of {n_atoms} atoms within {cutoff} Å")
+        raise MemoryError(f"not enough memory for the neighbours of {n_atoms} atoms within {cutoff} Å")
     try:
         edge_index, shift = np.empty((2, n_edges.value), np.int64), np.empty((n_edges.value, 3), np.int32)
     except MemoryError:
         write(1, handle, None, None, 1)
         raise
-    write(n_threads, handle, _at(edge_index), _at(shift), sign)
+    write(n_threads, handle, _get_address(edge_index), _get_address(shift), sign)
     return Pairs(edge_index, shift, bool(close.value))
 
 
-def _at(array: np.ndarray) -> int | None:
-    """The address of a writable array, in a third of the time of ``array.ctypes.data``."""
+def _get_address(array: np.ndarray) -> int | None:
+    """Return the address of a writable array, three times faster than ``array.ctypes.data``; None for an empty array."""
     return ctypes.addressof(ctypes.c_char.from_buffer(array.data)) if array.size else None
 
 
@@ -98,10 +109,20 @@ def _functions() -> _Functions | None:
     kernel = library("neighbours")
     if kernel is None:
         return None
-    number, pointer, count = ctypes.c_int, ctypes.c_void_p, ctypes.c_int64
+    integer, pointer, long_integer = ctypes.c_int, ctypes.c_void_p, ctypes.c_int64
     functions = _Functions(kernel.neighbours_make, kernel.neighbours_write)
-    functions.make.argtypes = [number, count, pointer, pointer, pointer, ctypes.c_double, number, pointer, pointer]
+    functions.make.argtypes = [
+        integer,
+        long_integer,
+        pointer,
+        pointer,
+        pointer,
+        ctypes.c_double,
+        integer,
+        pointer,
+        pointer,
+    ]
     functions.make.restype = pointer
-    functions.write.argtypes = [number, pointer, pointer, pointer, ctypes.c_int32]
+    functions.write.argtypes = [integer, pointer, pointer, pointer, ctypes.c_int32]
     functions.write.restype = None
     return functions

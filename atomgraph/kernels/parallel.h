@@ -1,7 +1,7 @@
-// A loop shared by threads: each library that includes this owns its own few sleeping workers, and no OpenMP runtime is linked.
-// After a fork the child makes workers of its own. A loop inside a loop, or from two threads at once, runs in its caller's thread.
-// A source that alternates with an OpenMP program (torch's matrix products) defines WITH_OPENMP: its loops then run on that
-// program's threads, which would else wait in a busy loop, on the very cores that the workers want.
+// Parallel loops. Each library that includes this file has its own worker threads, which sleep between loops; no OpenMP runtime is
+// linked. After a fork, the child process creates new workers. A loop inside a loop, or a loop that starts while another thread runs
+// a loop, runs in the thread of its caller. A source whose loops alternate with OpenMP loops (torch's matrix products) defines
+// WITH_OPENMP. Its loops then run on the threads of the OpenMP runtime, which otherwise wait in a busy loop and occupy the cores.
 #pragma once
 #include <dlfcn.h>
 #include <unistd.h>
@@ -20,40 +20,40 @@ namespace atomgraph {
 
 using Job = void (*)(void *task, int thread);
 
-// The OpenMP runtime that the process has loaded, if the source wants it; its threads do not survive a fork.
+// The OpenMP runtime that the process has loaded, if the source defines WITH_OPENMP. Threads of the runtime end at a fork.
 class OpenMP {
   public:
-    // False where there is none.
+    // Calls job(task, thread) on n_threads threads. Returns false if there is no OpenMP runtime that can be used.
     bool run(int n_threads, Job job, void *task) const {
         if (parallel_ == nullptr || process_ != getpid()) return false;
-        struct Given {
+        struct Call {
             Job job;
             void *task;
             int (*thread)();
-        } given{job, task, thread_};
+        } call{job, task, thread_};
         auto work = [](void *pointer) {
-            const Given &given = *static_cast<const Given *>(pointer);
-            given.job(given.task, given.thread());
+            const Call &call = *static_cast<const Call *>(pointer);
+            call.job(call.task, call.thread());
         };
-        parallel_(work, &given, static_cast<unsigned>(n_threads), 0);
+        parallel_(work, &call, static_cast<unsigned>(n_threads), 0);
         return true;
     }
-    static const OpenMP &here() {
-        static const OpenMP found;
-        return found;
+    static const OpenMP &instance() {
+        static const OpenMP runtime;
+        return runtime;
     }
 
   private:
     void (*parallel_)(void (*)(void *), void *, unsigned, unsigned) = nullptr;
     int (*thread_)() = nullptr;
-    static inline const pid_t process_ = getpid();  // that has loaded the library
+    static inline const pid_t process_ = getpid();  // the process that has loaded the library
 
     OpenMP() {
 #ifdef WITH_OPENMP
         void *parallel = dlsym(RTLD_DEFAULT, "GOMP_parallel"), *thread = dlsym(RTLD_DEFAULT, "omp_get_thread_num");
-        Dl_info of_parallel, of_thread;
-        if (parallel == nullptr || thread == nullptr || !dladdr(parallel, &of_parallel) || !dladdr(thread, &of_thread)) return;
-        if (of_parallel.dli_fbase != of_thread.dli_fbase) return;  // two runtimes: neither is trusted
+        Dl_info parallel_info, thread_info;
+        if (parallel == nullptr || thread == nullptr || !dladdr(parallel, &parallel_info) || !dladdr(thread, &thread_info)) return;
+        if (parallel_info.dli_fbase != thread_info.dli_fbase) return;  // two runtimes are loaded: use none
         parallel_ = reinterpret_cast<decltype(parallel_)>(parallel), thread_ = reinterpret_cast<int (*)()>(thread);
 #endif
     }
@@ -61,57 +61,58 @@ class OpenMP {
 
 class Workers {
   public:
-    // Calls job(task, thread) on up to n_threads threads, the caller's own being thread 0; returns when all that began are
-    // done. A job takes work until there is none, so a worker that wakes too late is not waited for.
+    // Calls job(task, thread) on up to n_threads threads; the thread of the caller is thread 0. Each job does work until no work is
+    // left. Returns when all jobs that have started are finished; workers that wake up later are not needed.
     void run(int n_threads, Job job, void *task) {
         if (busy_.exchange(true)) return job(task, 0);
-        if (OpenMP::here().run(n_threads, job, task)) {
+        if (OpenMP::instance().run(n_threads, job, task)) {
             busy_ = false;
             return;
         }
-        const int n_helpers = hire(n_threads - 1);
+        const int n_helpers = start_workers(n_threads - 1);
         {
             std::lock_guard<std::mutex> guard(mutex_);
-            job_ = job, task_ = task, wanted_ = n_helpers, ++round_;
+            job_ = job, task_ = task, n_helpers_ = n_helpers, ++round_;
         }
         wake_.notify_all();
         job(task, 0);
         std::unique_lock<std::mutex> guard(mutex_);
-        wanted_ = 0;
+        n_helpers_ = 0;
         done_.wait(guard, [this] { return running_ == 0; });
         busy_ = false;
     }
 
-    // This process's workers; those of the parent did not come along through a fork.
-    static Workers &mine() {
-        static std::atomic<Workers *> all{nullptr};
-        Workers *found = all.load();
-        while (found == nullptr || found->process_ != getpid()) {
-            Workers *made = new Workers;  // the old ones are never freed: their locks may be held by threads that are gone
-            if (all.compare_exchange_strong(found, made)) return *made;
-            delete made;
+    // The workers of this process. Workers of the parent process do not exist after a fork.
+    static Workers &instance() {
+        static std::atomic<Workers *> shared{nullptr};
+        Workers *current = shared.load();
+        while (current == nullptr || current->process_ != getpid()) {
+            Workers *created = new Workers;  // workers of the parent process are not freed, because their locks may be held
+            if (shared.compare_exchange_strong(current, created)) return *created;
+            delete created;
         }
-        return *found;
+        return *current;
     }
 
   private:
-    int hire(int n) {
+    // Starts threads until there are n workers. Returns the number of workers, at most n.
+    int start_workers(int n) {
         try {
             while (n_workers_ < n) {
                 std::thread(&Workers::work, this, n_workers_, round_).detach();
                 ++n_workers_;
             }
-        } catch (...) {  // the system gives no more threads
+        } catch (...) {  // the system cannot start more threads
         }
         return std::min(n, n_workers_);
     }
 
-    void work(int number, std::uint64_t seen) {
+    void work(int number, std::uint64_t last_round) {
         std::unique_lock<std::mutex> guard(mutex_);
         for (;;) {
-            wake_.wait(guard, [&] { return round_ != seen; });
-            seen = round_;
-            if (number >= wanted_) continue;
+            wake_.wait(guard, [&] { return round_ != last_round; });
+            last_round = round_;
+            if (number >= n_helpers_) continue;
             ++running_;
             Job job = job_;
             void *task = task_;
@@ -128,12 +129,12 @@ class Workers {
     std::condition_variable wake_, done_;
     Job job_ = nullptr;
     void *task_ = nullptr;
-    int n_workers_ = 0, wanted_ = 0, running_ = 0;
+    int n_workers_ = 0, n_helpers_ = 0, running_ = 0;
     std::uint64_t round_ = 0;
 };
 
-// work(begin, end, thread) over pieces of [0, n) of at most `piece`, handed out as threads get free; thread is in [0, n_threads).
-// An exception in a piece ends the loop and comes out as std::bad_alloc.
+// Calls work(begin, end, thread) for pieces of [0, n) with at most `piece` numbers; thread is in [0, n_threads). A thread that has
+// finished a piece takes the next one. An exception in a piece ends the loop, which then throws std::bad_alloc.
 template <class Work>
 void parallel_for(int n_threads, std::int64_t n, std::int64_t piece, const Work &work) {
     struct Task {
@@ -158,11 +159,11 @@ void parallel_for(int n_threads, std::int64_t n, std::int64_t piece, const Work 
     };
     if (n <= 0) return;
     if (n_threads <= 1 || n_pieces <= 1) job(&task, 0);
-    else Workers::mine().run(static_cast<int>(std::min<std::int64_t>(n_threads, n_pieces)), job, &task);
+    else Workers::instance().run(static_cast<int>(std::min<std::int64_t>(n_threads, n_pieces)), job, &task);
     if (task.failed) throw std::bad_alloc();
 }
 
-// The return code of an exported function: 0 on success, 1 if memory ran out; no exception leaves C++.
+// Calls work and returns the return code of an exported function: 0 on success, 1 after an exception (not enough memory).
 template <class Work>
 int guarded(const Work &work) noexcept {
     try {

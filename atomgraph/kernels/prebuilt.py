@@ -1,4 +1,4 @@
-"""Kernels that do not depend on a model: compiled with the package, or on first use."""
+"""Libraries of kernels that are the same for all models: compiled when the package is built, or on first use."""
 
 from __future__ import annotations
 
@@ -8,51 +8,66 @@ from pathlib import Path
 
 from atomgraph.kernels.cache import build_dir
 from atomgraph.kernels.compiler import CompilerError, local_compiler
-from atomgraph.kernels.processor import LEVELS, machine, usable_levels
-from atomgraph.kernels.toolchain import compiled, extra_flags, key_of, loaded, switched_off
+from atomgraph.kernels.processor import LEVELS, architecture, usable_levels
+from atomgraph.kernels.toolchain import compile_library, extra_flags, load_library, source_key, switched_off
 
 FOLDER = Path(__file__).parent
-KERNELS = {"neighbours": ("-ffp-contract=off",)}  # name of the source: additional flags
+KERNELS = {"neighbours": ("-ffp-contract=off",)}  # name of the source file: additional compiler flags
 
 
 def library(name: str) -> ctypes.CDLL | None:
-    """The library of ``kernels/NAME.cpp``: prebuilt for the best instruction set of this processor, or compiled here.
+    """Return the library of ``kernels/NAME.cpp``: a prebuilt one for this processor, or one compiled on this machine.
+
+    Args:
+        name: Name of the source file without its suffix, a key of ``KERNELS``.
 
     Returns:
-        None, after one warning, if neither is possible; without a warning if ATOMGRAPH_KERNELS=off.
+        The library. None if there is neither a prebuilt library nor a compiler, with one warning, and None without a
+        warning if ATOMGRAPH_KERNELS=off.
     """
-    return None if switched_off() else _library(name, extra_flags())
+    return None if switched_off() else _load_or_compile(name, extra_flags())
 
 
 def build(folder: Path) -> list[Path]:
-    """Compile every kernel for every instruction set of this architecture into a folder; CompilerError without a compiler."""
+    """Compile every kernel for every instruction set of this architecture.
+
+    Args:
+        folder: Folder of the libraries, created if necessary.
+
+    Returns:
+        Paths of the libraries.
+
+    Raises:
+        CompilerError: If there is no compiler, or if it fails.
+    """
     compiler, paths = local_compiler(), []
-    with build_dir(None) as scratch_folder:
+    with build_dir(None) as temporary_folder:
         for name, flags in KERNELS.items():
-            for level, architecture, _ in LEVELS.get(machine(), ()):
-                scratch, target = scratch_folder / f"{name}-{level}.so", folder / _file(name, level)
-                compiler.build(_source(name), scratch, [f"-march={architecture}", *flags])
+            for level, compiler_architecture, _ in LEVELS.get(architecture(), ()):
+                temporary_path, path = temporary_folder / f"{name}-{level}.so", folder / _file_name(name, level)
+                compiler.build(_read_source(name), temporary_path, [f"-march={compiler_architecture}", *flags])
                 folder.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(scratch.read_bytes())
-                paths.append(target)
+                path.write_bytes(temporary_path.read_bytes())
+                paths.append(path)
     return paths
 
 
 @cache
-def _library(name: str, extra: tuple[str, ...]) -> ctypes.CDLL | None:
+def _load_or_compile(name: str, extra: tuple[str, ...]) -> ctypes.CDLL | None:
+    """Return the prebuilt library if no extra flags are set and the processor has its instruction set, else compile it."""
     for level in () if extra else usable_levels():
-        path = FOLDER / "built" / _file(name, level)
-        if path.is_file() and (prebuilt := loaded(path)) is not None:
+        path = FOLDER / "built" / _file_name(name, level)
+        if path.is_file() and (prebuilt := load_library(path)) is not None:
             return prebuilt
-    return compiled(_source(name), name, flags=KERNELS[name])
+    return compile_library(_read_source(name), name, flags=KERNELS[name])
 
 
-def _file(name: str, level: str) -> str:
-    """A library's name tells of which source it was made: one of an older source is not taken for it."""
-    return f"{name}-{level}-{key_of(_source(name), KERNELS[name])}.so"
+def _file_name(name: str, level: str) -> str:
+    """Return the file name of a prebuilt library; it contains the key of the source, so that older libraries do not match."""
+    return f"{name}-{level}-{source_key(_read_source(name), KERNELS[name])}.so"
 
 
-def _source(name: str) -> str:
+def _read_source(name: str) -> str:
     return (FOLDER / f"{name}.cpp").read_text(encoding="utf-8")
 
 

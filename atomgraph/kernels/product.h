@@ -1,4 +1,5 @@
-// Symmetric products of the sums of an atom, for each channel: a sparse polynomial with coefficients of its element, and its VJP.
+// Symmetric products of the sums of an atom, for each channel: a sparse polynomial, whose coefficients depend on the element of the
+// atom, and its vector-Jacobian product.
 #pragma once
 #include <type_traits>
 
@@ -8,12 +9,13 @@
 
 namespace atomgraph {
 
-// L: CHANNELS, N_IN, N_OUT (components), N_COEFFICIENTS, AT_ONCE (atoms), Places in, out, and the functions
-// value<A>(x, c, o) and vjp<A>(x, c, g, d) for A atoms, x, o, g, d being [component][A]; gradients are added to d.
+// L has the constants CHANNELS, N_IN, N_OUT (numbers of components), N_COEFFICIENTS, AT_ONCE (atoms per step), the arrays in and
+// out of Places, and the functions value<A>(x, c, o) and vjp<A>(x, c, g, d) for A atoms. The order of x, o, g and d is
+// [component][A]; gradients are added to d.
 // Atoms are sorted by kind; first[k] is the first atom of kind k. coefficients[k]: [block of channels][coefficient][WIDTH].
-// x, o and their gradients d, g: blocks (n_atoms, 2l+1, CHANNELS), one after another.
+// x, o and their gradients d, g: consecutive blocks (n_atoms, 2l+1, CHANNELS).
 struct Place {
-    int before, dim, m;  // components in earlier blocks, in the component's block, and its number in this block
+    int offset, dim, m;  // number of components in earlier blocks, size of the component's block, index in this block
 };
 
 template <class L>
@@ -21,7 +23,7 @@ struct Product {
     static void forward(int n_threads, int n_kinds, const std::int64_t *first, const Real *const *coefficients, const Real *x,
                         Real *o) {
         const std::int64_t n_atoms = first[n_kinds];
-        each(n_threads, n_kinds, first, coefficients, [=](auto atoms, std::int64_t i, int channel, const Real *c) {
+        for_atoms(n_threads, n_kinds, first, coefficients, [=](auto atoms, std::int64_t i, int channel, const Real *c) {
             constexpr int A = decltype(atoms)::value;
             Vector in[L::N_IN * A], out[L::N_OUT * A] = {};
             read<A>(L::in, n_atoms, x, i, channel, in);
@@ -33,19 +35,19 @@ struct Product {
     static void backward(int n_threads, int n_kinds, const std::int64_t *first, const Real *const *coefficients, const Real *x,
                          const Real *g, Real *d) {
         const std::int64_t n_atoms = first[n_kinds];
-        each(n_threads, n_kinds, first, coefficients, [=](auto atoms, std::int64_t i, int channel, const Real *c) {
+        for_atoms(n_threads, n_kinds, first, coefficients, [=](auto atoms, std::int64_t i, int channel, const Real *c) {
             constexpr int A = decltype(atoms)::value;
-            Vector in[L::N_IN * A], by[L::N_OUT * A], gradient[L::N_IN * A] = {};
+            Vector in[L::N_IN * A], out_gradient[L::N_OUT * A], gradient[L::N_IN * A] = {};
             read<A>(L::in, n_atoms, x, i, channel, in);
-            read<A>(L::out, n_atoms, g, i, channel, by);
-            L::template vjp<A>(in, c, by, gradient);
+            read<A>(L::out, n_atoms, g, i, channel, out_gradient);
+            L::template vjp<A>(in, c, out_gradient, gradient);
             write<A>(L::in, n_atoms, d, i, channel, gradient);
         });
     }
 
   private:
     template <class Step>
-    static void each(int n_threads, int n_kinds, const std::int64_t *first, const Real *const *coefficients, const Step &step) {
+    static void for_atoms(int n_threads, int n_kinds, const std::int64_t *first, const Real *const *coefficients, const Step &step) {
         const std::int64_t n_atoms = first[n_kinds];
         const std::int64_t piece = n_threads <= 1 ? n_atoms : std::max<std::int64_t>(L::AT_ONCE, n_atoms / (4 * n_threads));
         parallel_for(n_threads, n_atoms, piece, [&](std::int64_t i0, std::int64_t i1, int) {
@@ -64,7 +66,7 @@ struct Product {
     }
 
     static std::int64_t at(const Place &place, std::int64_t n_atoms, std::int64_t i, int channel) {
-        return (n_atoms * place.before + i * place.dim + place.m) * L::CHANNELS + channel;
+        return (n_atoms * place.offset + i * place.dim + place.m) * L::CHANNELS + channel;
     }
     template <int A, int N>
     static void read(const Place (&places)[N], std::int64_t n_atoms, const Real *x, std::int64_t i, int channel, Vector *v) {

@@ -1,4 +1,4 @@
-"""Generates the C++ of symmetric products: one sparse polynomial, with coefficients that differ by element."""
+"""Generation of the C++ of symmetric products: sparse polynomials with different coefficients for each element."""
 
 from __future__ import annotations
 
@@ -8,36 +8,38 @@ from itertools import accumulate
 from atomgraph.kernels.polynomial_source import Polynomial, Term
 from atomgraph.kernels.term_table_source import TermTable
 
-#: Up to this number of terms, each is a C++ statement. Beyond it, terms are tables: a statement takes the compiler 1 ms, and
-#: twenty statements take a MB of memory.
-MOST_STATEMENTS = 4000
-_AT_ONCE = 4  # atoms for which a coefficient is read once, with terms in tables
+#: Up to this number of terms, each term is a C++ statement; more terms are stored in tables. The compiler needs 1 ms for each
+#: statement, and 1 MB of memory for twenty statements.
+MAX_STATEMENTS = 4000
+_ATOMS_PER_STEP = 4  # atoms for which a coefficient is read once, if terms are stored in tables
 
 
 class ProductSource:
-    """C++ of ``NAME_forward`` and ``NAME_backward``.
+    """C++ source of the two functions ``NAME_forward`` and ``NAME_backward``.
 
     Args:
         channels: Number of channels.
-        inputs, outputs: Number of components of each block.
-        terms: Outputs and monomials.
+        inputs: Number of components of each block of the input.
+        outputs: Number of components of each block of the output.
+        terms: Output and monomial of each term.
 
     Attributes:
-        coefficients: Indices of terms, in the order of the coefficients that the kernels read; terms in tables come twice.
+        coefficients: Index of the term of each coefficient, in the order in which the kernels read coefficients. If terms are
+            stored in tables, each index occurs twice: first for the value, then for the gradient.
     """
 
     def __init__(self, channels: int, inputs: Sequence[int], outputs: Sequence[int], terms: Sequence[Term]):
         self._channels, self._inputs, self._outputs = channels, list(inputs), list(outputs)
-        if len(terms) > MOST_STATEMENTS:
+        if len(terms) > MAX_STATEMENTS:
             table = TermTable(terms, sum(outputs))
             self.coefficients = table.value_terms + table.vjp_terms
-            self._functions = _tabulated(table, len(terms))
+            self._functions = _table_functions(table, len(terms))
         else:
             self.coefficients = list(range(len(terms)))
-            self._functions = _statements(terms)
+            self._functions = _statement_functions(terms)
 
-    def named(self, name: str) -> str:
-        """The C++ text, with this prefix of the two functions."""
+    def code(self, name: str) -> str:
+        """Return the C++ text; ``name`` is the prefix of the two functions."""
         structure = (
             "int n_threads, int n_kinds, const std::int64_t *first, const Real *const *coefficients, const Real *x"
         )
@@ -61,8 +63,8 @@ ATOMGRAPH_API int {name}_backward({structure}, const Real *g, Real *d) {{
 """
 
 
-def _statements(terms: Sequence[Term]) -> str:
-    """The two functions, with one statement for each term."""
+def _statement_functions(terms: Sequence[Term]) -> str:
+    """Return the C++ functions ``value`` and ``vjp``, with one statement for each term."""
     polynomial = Polynomial({term: f"load(c + {k} * WIDTH)" for k, term in enumerate(terms)})
     return f"""static constexpr int AT_ONCE = 1;
     template <int A>
@@ -75,9 +77,9 @@ def _statements(terms: Sequence[Term]) -> str:
     }}"""
 
 
-def _tabulated(table: TermTable, n_terms: int) -> str:
-    """The two functions, with terms in tables."""
-    return f"""static constexpr int AT_ONCE = {_AT_ONCE};
+def _table_functions(table: TermTable, n_terms: int) -> str:
+    """Return the C++ functions ``value`` and ``vjp``, with terms stored in tables."""
+    return f"""static constexpr int AT_ONCE = {_ATOMS_PER_STEP};
     {table.source()}
     template <int A>
     static inline void value(const Vector *x, const Real *c, Vector *o) {{
@@ -90,6 +92,6 @@ def _tabulated(table: TermTable, n_terms: int) -> str:
 
 
 def _places(dims: Sequence[int]) -> str:
-    """For each component: the number of components before its block, that of its block, and its index in the block."""
-    before = accumulate(dims, initial=0)
-    return ", ".join(f"{{{first}, {dim}, {m}}}" for first, dim in zip(before, dims, strict=False) for m in range(dim))
+    """Return, for each component, the offset of its block, the size of its block, and its index in the block."""
+    offsets = accumulate(dims, initial=0)
+    return ", ".join(f"{{{first}, {dim}, {m}}}" for first, dim in zip(offsets, dims, strict=False) for m in range(dim))

@@ -1,28 +1,29 @@
-// Piecewise polynomials of the distance, in the position s in a piece, -1/2 to 1/2, by Horner's rule.
+// Piecewise polynomials of the distance, as functions of the position s in a piece (-1/2 to 1/2), by Horner's rule.
 #pragma once
 #include "vectors.h"
 
 namespace atomgraph {
 
-struct Knots {
+// The pieces of the interval from 0 to the cutoff.
+struct Pieces {
     double cutoff;  // Å
     std::int64_t n_pieces;
 
-    // t = 2 n r / (r + cutoff) counts pieces, which are shorter at small r: its integer part is the piece, s the position in it.
-    // The first and the last piece continue beyond the ends; NaN stays NaN in s. In double precision, because t is much larger than
-    // s and its rounding is an error of the distance.
-    std::int32_t place(double r, double &s, double &ds_dr) const {
-        const double twice = double(2 * n_pieces), last = double(n_pieces - 1);
-        const double inverse = 1 / (r + cutoff), left = twice * cutoff * inverse, t = twice - left, inside = t > 0 ? t : 0;
+    // Piece of a distance r. The coordinate t = 2 n r / (r + cutoff) grows by 1 in each piece, so that pieces are shorter at small r.
+    // The integer part of t is the piece, and s is the fractional part minus 1/2. Distances outside the interval are in the first or
+    // last piece; s is NaN if r is NaN. Computed in double precision, because rounding errors of t are errors of the distance.
+    std::int32_t locate(double r, double &s, double &ds_dr) const {
+        const double t_max = double(2 * n_pieces), last = double(n_pieces - 1);  // t_max: t of an infinite distance
+        const double inverse = 1 / (r + cutoff), t_left = t_max * cutoff * inverse, t = t_max - t_left, inside = t > 0 ? t : 0;
         const std::int32_t piece = std::int32_t(inside < last ? inside : last);
-        s = twice - (piece + 0.5) - left, ds_dr = left * inverse;
+        s = t_max - (piece + 0.5) - t_left, ds_dr = t_left * inverse;
         return piece;
     }
-    // For WIDTH distances.
-    void place(const double *r, std::int32_t *piece, Vector &s, Vector &ds_dr) const {
+    // Pieces of WIDTH distances.
+    void locate(const double *r, std::int32_t *piece, Vector &s, Vector &ds_dr) const {
         for (int q = 0; q < WIDTH; ++q) {
             double offset, derivative;
-            piece[q] = place(r[q], offset, derivative);
+            piece[q] = locate(r[q], offset, derivative);
             s[q] = Real(offset), ds_dr[q] = Real(derivative);
         }
     }

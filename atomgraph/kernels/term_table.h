@@ -1,12 +1,12 @@
-// A sparse polynomial with its terms in tables: a loop over the tree of monomials evaluates a few atoms at once and reads each
-// coefficient once for all of them. Used for polynomials with so many terms that generated code would not fit the caches.
+// A sparse polynomial with its terms in tables. A loop over the tree of monomials evaluates a few atoms together, so that each
+// coefficient is read only once for these atoms. Used for polynomials with too many terms for one generated statement each.
 #pragma once
 #include "vectors.h"
 
 namespace atomgraph {
 
-// A monomial that is a prefix of others; nodes follow all their children. depth: number of its variables; variable: the last one.
-// terms: number of its own terms. leaves: number of its children that are prefixes of no other monomial.
+// A monomial that is a prefix of other monomials. In tables, a node is listed after its children. depth: number of variables of the
+// monomial. variable: its last variable. terms: number of terms with this monomial. leaves: number of children without children.
 struct Node {
     unsigned char depth, variable, terms, leaves;
 };
@@ -14,8 +14,8 @@ struct Leaf {
     unsigned char variable, terms;
 };
 
-// T: DEPTH (of the deepest node, at least 1). nodes, leaves: the trees of all outputs, one after another, each ending with its root.
-// Coefficients are in the same order, those of a node before those of its leaves. x, o: [component][A].
+// Values o of all outputs. T::DEPTH: largest depth of a node, at least 1. T::nodes, T::leaves: the trees of all outputs; the last
+// node of each tree is its root. Coefficients c have the same order, with a node before its leaves. x, o: [component][A].
 template <class T, int A>
 static inline void terms_value(const Vector *x, const Real *c, Vector *o) {
     Vector carried[T::DEPTH][A] = {};
@@ -42,37 +42,37 @@ static inline void terms_value(const Vector *x, const Real *c, Vector *o) {
     }
 }
 
-// Adds the gradient of sum_m g_m o_m to d. vjp_nodes, vjp_leaves: the tree of the monomials of all outputs; each monomial has one
-// coefficient for each output in `outputs` that contains it. paths: the variables of each node.
+// Adds the gradient of sum_m g_m o_m to d. T::vjp_nodes, T::vjp_leaves: the tree of the monomials of all outputs. A monomial has one
+// coefficient for each output that contains it; T::outputs has the outputs of all coefficients. T::paths: variables of each node.
 template <class T, int A>
 static inline void terms_vjp(const Vector *x, const Real *c, const Vector *g, Vector *d) {
     Vector carried[T::DEPTH][A] = {};
     const unsigned char *path = T::paths, *output = T::outputs;
     const Leaf *leaf = T::vjp_leaves;
-    auto coefficient = [&](int n, Vector *sum) {
+    auto add_coefficients = [&](int n, Vector *sum) {
         for (int k = 0; k < n; ++k, c += WIDTH) {
-            const Vector factor = load(c), *by = g + *output++ * A;
-            for (int a = 0; a < A; ++a) sum[a] += factor * by[a];
+            const Vector factor = load(c), *output_gradient = g + *output++ * A;
+            for (int a = 0; a < A; ++a) sum[a] += factor * output_gradient[a];
         }
     };
     for (const Node &node : T::vjp_nodes) {
-        Vector sum[A], before[A], product[A], *from = carried[node.depth];
-        for (int a = 0; a < A; ++a) sum[a] = from[a], from[a] = Vector{}, before[a] = product[a] = all(1);
+        Vector sum[A], parent_product[A], product[A], *from = carried[node.depth];
+        for (int a = 0; a < A; ++a) sum[a] = from[a], from[a] = Vector{}, parent_product[a] = product[a] = all(1);
         for (int k = 0; k < node.depth; ++k) {
             const Vector *v = x + *path++ * A;
-            for (int a = 0; a < A; ++a) before[a] = product[a], product[a] *= v[a];
+            for (int a = 0; a < A; ++a) parent_product[a] = product[a], product[a] *= v[a];
         }
-        coefficient(node.terms, sum);
+        add_coefficients(node.terms, sum);
         for (int k = 0; k < node.leaves; ++k, ++leaf) {
             const Vector *v = x + leaf->variable * A;
-            Vector of_leaf[A] = {}, *to = d + leaf->variable * A;
-            coefficient(leaf->terms, of_leaf);
-            for (int a = 0; a < A; ++a) sum[a] += of_leaf[a] * v[a], to[a] += of_leaf[a] * product[a];
+            Vector leaf_sum[A] = {}, *to = d + leaf->variable * A;
+            add_coefficients(leaf->terms, leaf_sum);
+            for (int a = 0; a < A; ++a) sum[a] += leaf_sum[a] * v[a], to[a] += leaf_sum[a] * product[a];
         }
         if (node.depth) {
             const Vector *v = x + node.variable * A;
             Vector *to = d + node.variable * A;
-            for (int a = 0; a < A; ++a) carried[node.depth - 1][a] += sum[a] * v[a], to[a] += sum[a] * before[a];
+            for (int a = 0; a < A; ++a) carried[node.depth - 1][a] += sum[a] * v[a], to[a] += sum[a] * parent_product[a];
         }
     }
 }

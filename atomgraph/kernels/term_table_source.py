@@ -1,4 +1,7 @@
-"""Tables of the terms of a sparse polynomial, for the loops of ``term_table.h``; used if there are too many for statements."""
+"""Generation of C++ tables of the terms of a sparse polynomial, which the loops of ``term_table.h`` evaluate.
+
+Tables are used for polynomials with too many terms for one C++ statement each (``product_source.MAX_STATEMENTS``).
+"""
 
 from __future__ import annotations
 
@@ -6,18 +9,21 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from atomgraph.kernels.polynomial_source import Monomial, Term
 
-Tree = Mapping[Monomial, Sequence[int]]  # for each monomial, the variables that extend it
+Tree = Mapping[Monomial, Sequence[int]]  # for each inner node, a prefix of monomials, the variables of its children
 
 
 class TermTable:
-    """The tree of ``polynomial_source.Polynomial`` as tables: each node follows its children.
+    """The tree of monomials in ``polynomial_source.Polynomial`` as tables, in which each node is listed after its children.
+
+    Nodes are prefixes of monomials. Nodes without children are leaves, which have their own tables.
 
     Args:
-        terms: Outputs and monomials.
-        n_outputs: Number of outputs, with those that have no term.
+        terms: Output and monomial of each term.
+        n_outputs: Number of outputs, including outputs without terms.
 
     Attributes:
-        value_terms, vjp_terms: Indices of terms, in the order in which each of the two loops reads their coefficients.
+        value_terms: Indices of terms, in the order in which the loop for values reads their coefficients.
+        vjp_terms: Indices of terms, in the order in which the loop for gradients reads their coefficients.
     """
 
     def __init__(self, terms: Sequence[Term], n_outputs: int):
@@ -39,8 +45,8 @@ class TermTable:
         self._add_vjp((), _tree(indices), indices, [m for m, _ in terms])
 
     def source(self) -> str:
-        """Members of a C++ structure that ``terms_value`` and ``terms_vjp`` read."""
-        byte = "unsigned char"
+        """Return the C++ members that ``terms_value`` and ``terms_vjp`` read."""
+        byte = "unsigned char"  # C++ arrays must not be empty, therefore `or [0]`
         arrays = (
             ("Node", "nodes", map(_braces, self._nodes)),
             (byte, "leaves", self._leaves or [0]),
@@ -53,8 +59,9 @@ class TermTable:
         return "\n    ".join([f"static constexpr int DEPTH = {self._depth};", *lines])
 
     def _add_values(self, node: Monomial, tree: Tree, index: Mapping[Monomial, int]) -> None:
-        inner, leaves = _children(node, tree)
-        for child in inner:
+        """Add the subtree of a node for one output; ``index`` is the index of the term of each monomial."""
+        inner_nodes, leaves = _children(node, tree)
+        for child in inner_nodes:
             self._add_values(child, tree, index)
         self._nodes.append((len(node), node[-1] if node else 0, int(node in index), len(leaves)))
         self._leaves += [leaf[-1] for leaf in leaves]
@@ -63,8 +70,9 @@ class TermTable:
     def _add_vjp(
         self, node: Monomial, tree: Tree, indices: Mapping[Monomial, list[int]], outputs: Sequence[int]
     ) -> None:
-        inner, leaves = _children(node, tree)
-        for child in inner:
+        """Add the subtree of a node for the gradient; ``indices`` are the terms of each monomial, for all outputs."""
+        inner_nodes, leaves = _children(node, tree)
+        for child in inner_nodes:
             self._add_vjp(child, tree, indices, outputs)
         self._vjp_nodes.append((len(node), node[-1] if node else 0, len(indices.get(node, [])), len(leaves)))
         self._vjp_leaves += [(leaf[-1], len(indices[leaf])) for leaf in leaves]
@@ -75,16 +83,16 @@ class TermTable:
 
 
 def _tree(monomials: Iterable[Monomial]) -> Tree:
-    """The variables that extend each prefix of a monomial, sorted."""
-    below: dict[Monomial, dict[int, None]] = {(): {}}
+    """Return the tree of monomials: for each prefix of a monomial, the sorted variables of its children."""
+    children: dict[Monomial, dict[int, None]] = {(): {}}  # the inner dictionaries are ordered sets
     for monomial in sorted(monomials):
         for k in range(len(monomial)):
-            below.setdefault(monomial[:k], {})[monomial[k]] = None
-    return {node: list(children) for node, children in below.items()}
+            children.setdefault(monomial[:k], {})[monomial[k]] = None
+    return {node: list(variables) for node, variables in children.items()}
 
 
 def _children(node: Monomial, tree: Tree) -> tuple[list[Monomial], list[Monomial]]:
-    """Children of a node: those that are prefixes of others, and leaves."""
+    """Return the children of a node that have children, and the children that are leaves."""
     children = [(*node, k) for k in tree[node]]
     return [child for child in children if child in tree], [child for child in children if child not in tree]
 

@@ -1,4 +1,4 @@
-"""From C++ text to a loaded library, taken from the cache or compiled and stored there."""
+"""Compile C++ text to a library, or load the library from the cache."""
 
 from __future__ import annotations
 
@@ -11,37 +11,40 @@ from pathlib import Path
 
 from atomgraph.kernels.cache import UnsafeFolder, build_dir, checksum, lookup, safe_folder, store
 from atomgraph.kernels.compiler import FLAGS, HEADERS, NATIVE, Compiler, CompilerError, local_compiler
-from atomgraph.kernels.processor import features, machine
+from atomgraph.kernels.processor import architecture, instruction_sets
 from atomgraph.kernels.warnings import warn_once
+from atomgraph.old_names import old_names_of
 
-SWITCH = "ATOMGRAPH_KERNELS"  # "off": no kernels
-EXTRA_FLAGS = "ATOMGRAPH_KERNEL_FLAGS"  # for sanitizers and debuggers
+SWITCH = "ATOMGRAPH_KERNELS"  # environment variable; "off": kernels are not used
+EXTRA_FLAGS = "ATOMGRAPH_KERNEL_FLAGS"  # environment variable: additional compiler flags, for sanitizers and debuggers
 _INCLUDED = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
-_loaded: dict[tuple[str, str], ctypes.CDLL | None] = {}
+_loaded: dict[tuple[str, str], ctypes.CDLL | None] = {}  # by name and key; None if the library cannot be used
 
 
-def compiled(source: str, name: str, *, flags: Sequence[str] = ()) -> ctypes.CDLL | None:
-    """The library of a C++17 source, compiled for this processor.
-
-    Returns None, after one warning, if it cannot be compiled; without a warning if ATOMGRAPH_KERNELS=off.
+def compile_library(source: str, name: str, *, flags: Sequence[str] = ()) -> ctypes.CDLL | None:
+    """Compile a C++17 source for this processor, or load its library from the cache.
 
     Args:
-        source: Functions marked ``extern "C" __attribute__((visibility("default")))``, over pointers and numbers; it
-            may include the headers of this package (``parallel.h``). Equal sources are compiled once for a user.
-        name: Letters, digits and underscores, a prefix of files in the cache.
-        flags: For the compiler, in addition to ``compiler.FLAGS`` and ``-march=native``.
+        source: C++ text with functions that are marked ``extern "C" __attribute__((visibility("default")))``. Their arguments
+            are pointers and numbers. The text may include the headers of this package, for example ``parallel.h``.
+        name: Name of the kernel and prefix of its files in the cache: letters, digits and underscores.
+        flags: Flags of the compiler, in addition to ``compiler.FLAGS`` and ``-march=native``.
+
+    Returns:
+        The loaded library. None if it cannot be compiled, with one warning, and None without a warning if
+        ATOMGRAPH_KERNELS=off.
     """
     if switched_off():
         return None
-    flags, key = _flags_and_key(source, flags)
+    flags, key = _read_flags_and_key(source, flags)
     if (name, key) not in _loaded:
-        _loaded[name, key] = _from_cache_or_compiler(source, name, key, flags)
+        _loaded[name, key] = _load_or_compile(source, name, key, flags)
     return _loaded[name, key]
 
 
-def is_kept(source: str, name: str) -> bool:
-    """Whether the library is loaded or in the cache. Nothing is loaded and no warning is given."""
-    _, key = _flags_and_key(source, ())
+def is_cached(source: str, name: str) -> bool:
+    """Return whether the library of a source is loaded or in the cache, without loading it and without a warning."""
+    _, key = _read_flags_and_key(source, ())
     if switched_off():
         return False
     if (name, key) in _loaded:
@@ -50,88 +53,97 @@ def is_kept(source: str, name: str) -> bool:
         folder = safe_folder()
     except (UnsafeFolder, OSError):
         return False
-    compiler, _ = _compiler()
+    compiler, _ = _find_compiler()
     return any(lookup(folder, name, key, checksum(compiler.version) if compiler else None))
 
 
 def can_compile() -> bool:
-    """Whether kernels are switched on and there is a compiler."""
-    return not switched_off() and _compiler()[0] is not None
+    """Return whether kernels are switched on and there is a compiler."""
+    return not switched_off() and _find_compiler()[0] is not None
 
 
 def switched_off() -> bool:
-    """Whether the user has switched kernels off."""
+    """Return whether ATOMGRAPH_KERNELS switches kernels off."""
     return os.environ.get(SWITCH, "").lower() in {"off", "0", "no"}
 
 
 def extra_flags() -> tuple[str, ...]:
-    """Additional compiler flags of the user."""
+    """Return the compiler flags in ATOMGRAPH_KERNEL_FLAGS."""
     return tuple(shlex.split(os.environ.get(EXTRA_FLAGS, "")))
 
 
-def key_of(source: str, target: Sequence[str]) -> str:
-    """A checksum of all inputs of a library but the compiler: source, included headers, flags, processor."""
+def source_key(source: str, settings: Sequence[str]) -> str:
+    """Return a checksum of everything that determines a library except the compiler.
+
+    Args:
+        source: C++ text. The included headers of this package are part of the checksum.
+        settings: Additional flags, and the properties of the processor.
+    """
     texts = [source]
     names = _INCLUDED.findall(source)
-    for name in names:  # grows during the loop
+    for name in names:  # the list grows during the loop
         if (HEADERS / name).is_file():
             texts.append((HEADERS / name).read_text(encoding="utf-8"))
             names += [header for header in _INCLUDED.findall(texts[-1]) if header not in names]
-    return checksum("\0".join([*texts, *FLAGS, *target]))
+    return checksum("\0".join([*texts, *FLAGS, *settings]))
 
 
-def loaded(path: Path) -> ctypes.CDLL | None:
-    """The library of a file; None if the system cannot load it."""
+def load_library(path: Path) -> ctypes.CDLL | None:
+    """Load the library in a file; return None if the system cannot load it."""
     try:
         return ctypes.CDLL(str(path))
     except OSError:
         return None
 
 
-def _flags_and_key(source: str, flags: Sequence[str]) -> tuple[tuple[str, ...], str]:
-    """All flags, and the key of a library compiled with them on this machine."""
+def _read_flags_and_key(source: str, flags: Sequence[str]) -> tuple[tuple[str, ...], str]:
+    """Return all additional flags, and the key of a library that is compiled with them on this machine."""
     flags = (*NATIVE, *flags, *extra_flags())
-    return flags, key_of(source, (*flags, machine(), *sorted(features())))
+    return flags, source_key(source, (*flags, architecture(), *sorted(instruction_sets())))
 
 
-def _from_cache_or_compiler(source: str, name: str, key: str, flags: Sequence[str]) -> ctypes.CDLL | None:
-    compiler, reason = _compiler()
-    folder = _folder()
+def _load_or_compile(source: str, name: str, key: str, flags: Sequence[str]) -> ctypes.CDLL | None:
+    compiler, reason = _find_compiler()
+    folder = _find_cache_folder()
     for path in lookup(folder, name, key, checksum(compiler.version) if compiler else None) if folder else ():
-        if (library := loaded(path)) is not None:
+        if (library := load_library(path)) is not None:
             return library
     if compiler is None:
         warn_once(f"compiled kernels are not used, slower code gives the same numbers: {reason}")
         return None
     try:
-        return _built(compiler, folder, source, name, key, flags)
+        return _build_library(compiler, folder, source, name, key, flags)
     except (CompilerError, OSError) as error:
         warn_once(f"the kernel {name} is not used, slower code gives the same numbers: {error}")
         return None
 
 
-def _built(
+def _build_library(
     compiler: Compiler, folder: Path | None, source: str, name: str, key: str, flags: Sequence[str]
 ) -> ctypes.CDLL | None:
-    with build_dir(folder) as scratch:
-        path = scratch / f"{name}.so"
+    with build_dir(folder) as temporary_folder:
+        path = temporary_folder / f"{name}.so"
         compiler.build(source, path, flags)
         if folder is not None:
             path = store(folder, path, name, key, checksum(compiler.version))
         return ctypes.CDLL(str(path))  # a library stays loaded after its file is deleted
 
 
-def _compiler() -> tuple[Compiler | None, str]:
+def _find_compiler() -> tuple[Compiler | None, str]:
+    """Return the local compiler and an empty string, or None and the reason why there is none."""
     try:
         return local_compiler(), ""
     except CompilerError as error:
         return None, str(error)
 
 
-def _folder() -> Path | None:
-    """The folder of the cache; None, after one warning, if no safe folder is possible."""
+def _find_cache_folder() -> Path | None:
+    """Return the folder of the cache, or None with one warning if the folder is unsafe or cannot be created."""
     try:
         return safe_folder()
     except (UnsafeFolder, OSError) as error:
         warn_once(f"compiled kernels are not kept for the next run: {error}")
         return None
+
+
+__getattr__ = old_names_of(__name__)

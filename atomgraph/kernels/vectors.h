@@ -1,4 +1,4 @@
-// Numbers side by side: vectors as wide as the processor's, over float or double (`REAL`), in GCC's and Clang's own notation.
+// Vectors of float or double (`REAL`) with the width of the processor's vector registers, as extensions of GCC and Clang.
 #pragma once
 #include <cmath>
 #include <cstdint>
@@ -27,32 +27,33 @@ typedef REAL Real;
 typedef Real Vector __attribute__((vector_size(VECTOR_BYTES)));
 typedef Real Unaligned __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(Real)), may_alias));
 constexpr int WIDTH = VECTOR_BYTES / sizeof(Real);
-constexpr int LANE = 16 / sizeof(Real);  // numbers in the 128 bits inside which shuffles are cheap
+constexpr int LANE = 16 / sizeof(Real);  // numbers in a lane of 128 bits; shuffles inside a lane are fast
 
 static inline Vector load(const Real *p) { return *reinterpret_cast<const Unaligned *>(p); }
 static inline void store(Real *p, Vector v) { *reinterpret_cast<Unaligned *>(p) = v; }
+// A vector of equal numbers.
 static inline Vector all(Real a) { return a - Vector{}; }
 
-// Sums of neighbouring numbers of a, then of b, each inside its 128 bits.
+// Sums of pairs of adjacent numbers of a, then of b, inside each lane.
 template <int... I>
 static inline Vector fold(Vector a, Vector b, std::integer_sequence<int, I...>) {
     constexpr auto from = [](int i, int odd) {
-        const int lane = i / LANE, place = i % LANE;
-        return (place < LANE / 2 ? 2 * place : 2 * (place - LANE / 2) + WIDTH) + odd + lane * LANE;
+        const int lane = i / LANE, position = i % LANE;
+        return (position < LANE / 2 ? 2 * position : 2 * (position - LANE / 2) + WIDTH) + odd + lane * LANE;
     };
     return __builtin_shufflevector(a, b, from(I, 0)...) + __builtin_shufflevector(a, b, from(I, 1)...);
 }
-// Sums of neighbouring lanes of a, then of b.
+// Sums of pairs of adjacent lanes of a, then of b.
 template <int... I>
 static inline Vector fold_lanes(Vector a, Vector b, std::integer_sequence<int, I...>) {
     constexpr auto from = [](int i, int odd) {
         constexpr int half = WIDTH / LANE / 2;
-        const int lane = i / LANE, place = i % LANE;
-        return place + LANE * (lane < half ? 2 * lane + odd : 2 * (lane - half) + odd) + (lane < half ? 0 : WIDTH);
+        const int lane = i / LANE, position = i % LANE;
+        return position + LANE * (lane < half ? 2 * lane + odd : 2 * (lane - half) + odd) + (lane < half ? 0 : WIDTH);
     };
     return __builtin_shufflevector(a, b, from(I, 0)...) + __builtin_shufflevector(a, b, from(I, 1)...);
 }
-// The sum over the numbers of each of N vectors, up to SIZE = WIDTH of them; vector k's is number k.
+// A vector of sums: number k is the sum over the numbers of v[k], for N vectors, N <= SIZE <= WIDTH.
 template <int N, int SIZE = WIDTH>
 static inline Vector sums(const Vector *v) {
     using Numbers = std::make_integer_sequence<int, WIDTH>;
@@ -60,7 +61,7 @@ static inline Vector sums(const Vector *v) {
     else {
         constexpr int HALF = SIZE / 2;
         const Vector a = sums<(N < HALF ? N : HALF), HALF>(v);
-        Vector b = a;  // its numbers are not used
+        Vector b = a;  // these numbers are not used
         if constexpr (N > HALF) b = sums<N - HALF, HALF>(v + HALF);
         if constexpr (SIZE <= LANE) return fold(a, b, Numbers{});
         else return fold_lanes(a, b, Numbers{});

@@ -1,18 +1,18 @@
-"""Warnings that a kernel is not used; the reference implementation is used in its place."""
+"""Warnings for kernels that cannot be used and are replaced by their reference implementations."""
 
 from __future__ import annotations
 
 import warnings
 
-_given: set[str] = set()
+_given: set[str] = set()  # warnings that were given in this process
 
 
 class KernelWarning(UserWarning):
-    """A kernel cannot be compiled or cached. Results are the same, evaluation is slower."""
+    """Warning for a kernel that cannot be compiled, cached or used. Results are the same, evaluations are slower."""
 
 
 def warn_once(reason: str) -> None:
-    """Give a KernelWarning of one line; each reason is given once in a process."""
+    """Give a KernelWarning of one line, once per process for each reason."""
     line = " ".join(reason.split())
     if line not in _given:
         _given.add(line)

@@ -1,4 +1,4 @@
-"""Kernels are believed for the elements for which they agreed with the model, in energies, forces and virials."""
+"""Kernels are compared with the model for each element that occurs, in energies, forces and virials."""
 
 import warnings
 
@@ -51,15 +51,15 @@ def two_islands():
 def falsify_products(fused):
     """Oxygen's coefficients in the last layer."""
     product = fused._fused._layers[-1]._product
-    product._of_element(1)
+    product._get_coefficients(1)
     product._coefficients[1] *= 1.001
 
 
 def falsify_weights(fused):
     """Between two atoms of oxygen, in the first layer."""
     tables = fused._fused._layers[0]._convolution._tables
-    tables.of([(1, 1)])
-    tables._known[1, 1] *= 1.001
+    tables.get_tables([(1, 1)])
+    tables._tables_by_pair[1, 1] *= 1.001
 
 
 def falsify_energies(fused):
@@ -80,7 +80,7 @@ def falsify_energies(fused):
 )
 @pytest.mark.parametrize("at_once", [True, False])
 @pytest.mark.parametrize("products", [2**24, 1], ids=["many atoms", "few"])
-def test_an_error_of_one_element_is_found_when_the_element_is_met(falsify, what, at_once, products, monkeypatch):
+def test_an_error_of_one_element_is_found_when_the_element_first_occurs(falsify, what, at_once, products, monkeypatch):
     monkeypatch.setattr(potential_file, "PRODUCTS", products)
     of = potential()
     fused = compiled(of)
@@ -97,7 +97,7 @@ def test_an_error_of_one_element_is_found_when_the_element_is_met(falsify, what,
 
 
 @needs_compiler
-def test_a_wrong_stress_is_found_where_there_is_a_cell(monkeypatch):
+def test_a_wrong_stress_is_found_in_periodic_structures(monkeypatch):
     right = KernelGraph.collect
 
     def collect(*given):
@@ -117,7 +117,7 @@ def test_a_wrong_stress_is_found_where_there_is_a_cell(monkeypatch):
 
 @needs_compiler
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_forces_that_symmetry_lets_cancel_do_not_discredit_kernels(dtype):
+def test_forces_that_cancel_by_symmetry_do_not_fail_the_check(dtype):
     of, graph = potential(), make_graph(bulk("C", "diamond", 3.6, cubic=True), CUTOFF)
     assert float(of(graph)["forces"].abs().max()) < 1e-7
     fused = compiled(of, dtype=dtype)
@@ -142,7 +142,7 @@ def test_a_model_with_many_products_is_compared_on_fewer_atoms(monkeypatch):
 
 
 @needs_compiler
-def test_an_element_without_neighbours_is_looked_at_when_it_has_some():
+def test_an_element_is_checked_when_it_first_has_neighbours():
     of = potential()
     fused = compiled(of)
     fused(make_graph(molecule(["C"], 6, seed=1) + Atoms("O", [[30.0, 0.0, 0.0]]), CUTOFF))
@@ -152,7 +152,7 @@ def test_an_element_without_neighbours_is_looked_at_when_it_has_some():
 
 
 @pytest.mark.parametrize("n_atoms", [2, 8, 32])
-def test_pieces_are_small_and_hold_what_is_asked_for(n_atoms):
+def test_probe_structures_are_small_and_contain_the_elements(n_atoms):
     many = [
         "H",
         "Li",

@@ -76,7 +76,7 @@ def test_numbers_are_the_models_own(make):
     assert 0 < fused.radial_error <= 1e-9
 
 
-def test_float32_is_as_near_as_float32_can_be():
+def test_float32_kernels_are_as_exact_as_the_float32_model():
     of = potential(of_second_rank)
     single, graph = compiled(of, dtype="float32"), make_batch(graphs())
     expected, result = of(graph), single(graph)
@@ -87,7 +87,7 @@ def test_float32_is_as_near_as_float32_can_be():
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_the_callers_potential_stays_in_its_mode(training):
+def test_the_mode_of_the_potential_is_not_changed(training):
     of = potential(of_second_rank).train(training)
     fused = compiled(of)
     fused(graphs()[0])
@@ -96,7 +96,7 @@ def test_the_callers_potential_stays_in_its_mode(training):
     assert not fused(graphs()[0])["energy"].requires_grad
 
 
-def test_it_is_a_potential_in_every_respect(tmp_path):
+def test_compiled_potentials_have_the_interface_of_potentials(tmp_path):
     of = potential(of_second_rank)
     fused = compiled(of)
     structures = list(sample_structures(ELEMENTS).values())
@@ -112,7 +112,7 @@ def test_it_is_a_potential_in_every_respect(tmp_path):
     assert set(fused(graph, forces=False, stress=False)) == {"energy", "node_energy"}
 
 
-def test_atoms_without_neighbours_and_strange_graphs_are_as_ever():
+def test_isolated_atoms_and_invalid_graphs_are_treated_as_by_the_model():
     of = potential(of_second_rank)
     fused = compiled(of)
     lone = make_graph(Atoms(ELEMENTS[:1] * 2, positions=[[0, 0, 0], [0, 0, 9.0]]), CUTOFF)
@@ -158,7 +158,7 @@ def test_workers_of_a_data_loader_have_the_same_numbers():
         torch.set_num_threads(before)
 
 
-def test_threads_of_python_may_share_it():
+def test_several_python_threads_can_use_one_potential():
     of = compiled(potential(of_second_rank))
     many = [make_graph(molecule(ELEMENTS, 3 + k % 7, seed=k), CUTOFF) for k in range(60)]
     expected = [of(graph)["forces"] for graph in many]
@@ -167,7 +167,7 @@ def test_threads_of_python_may_share_it():
             assert torch.equal(result, forces)
 
 
-def test_wrong_kernels_are_found_out_and_left_alone(monkeypatch):
+def test_wrong_kernels_are_found_and_not_used(monkeypatch):
     of = potential(of_second_rank)
     fused, graph = compiled(of), graphs()[0]
     right = fused._fused.energies
@@ -182,19 +182,19 @@ def test_wrong_kernels_are_found_out_and_left_alone(monkeypatch):
     same(result, of(graph), 1e-13)
 
 
-def test_another_family_is_named_and_runs_as_it_is():
+def test_unsupported_models_are_named_and_returned_unchanged():
     of = Potential(GCN(ELEMENTS, CUTOFF)).eval()
     with pytest.warns(KernelWarning, match="RadialDensity has no fused form"):
         assert atomgraph.compile(of) is of
 
 
-def test_on_another_device_the_potential_comes_back():
+def test_potentials_on_another_device_are_returned_unchanged():
     of = potential(of_second_rank).to("meta")
     with pytest.warns(KernelWarning, match="kernels are for CPUs, but the potential is on meta"):
         assert atomgraph.compile(of) is of
 
 
-def test_without_kernels_the_potential_comes_back(monkeypatch):
+def test_without_kernels_the_potential_is_returned_unchanged(monkeypatch):
     monkeypatch.setenv("ATOMGRAPH_KERNELS", "off")
     of = potential(of_second_rank)
     assert atomgraph.compile(of) is of

@@ -102,7 +102,7 @@ def test_numbers_are_the_models_own(name):
 
 
 @pytest.mark.parametrize("name", ["products of four", "soft, by density", "heads, repulsion scaled"])
-def test_mixed_precision_gives_what_float32_can(name):
+def test_mixed_precision_has_errors_of_float32(name):
     of = potential(CASES[name])
     fused, batch = compiled(of, dtype="mixed"), make_batch(graphs(of))
     result, expected = fused(batch), of(batch)
@@ -110,8 +110,8 @@ def test_mixed_precision_gives_what_float32_can(name):
         assert 1e-12 < difference(result, expected, what) < tolerance, what
 
 
-def test_products_whose_terms_are_data(monkeypatch):
-    monkeypatch.setattr(product_source, "MOST_STATEMENTS", 100)
+def test_products_with_terms_in_tables(monkeypatch):
+    monkeypatch.setattr(product_source, "MAX_STATEMENTS", 100)
     of = potential(SHAPES["products of four, l = 3"] | {"n_layers": 2, "hidden_irreps": "3x0e+3x1o"})
     fused, batch = compiled(of), make_batch(graphs(of))
     same(fused(batch), of(batch), 1e-8)
@@ -145,7 +145,7 @@ def test_numbers_of_atoms_and_edges_change_between_calls():
         same(fused(graph), of(graph), 1e-8)
 
 
-def test_a_repulsion_that_reaches_beyond_the_layers_is_left_to_the_model():
+def test_a_repulsion_with_a_larger_cutoff_is_not_compiled():
     elements = ["Cs", "O"]
     baseline = Baseline(elements, repulsion=ZBL(elements))
     far = Potential(MACE(elements, CUTOFF, **SMALL, baseline=baseline)).eval()
@@ -162,7 +162,7 @@ def test_a_repulsion_that_reaches_beyond_the_layers_is_left_to_the_model():
         ({"radial": radial(differentiable=False)}, "radial functions without gradient"),
     ],
 )
-def test_what_has_no_fused_form_is_named_and_runs_as_it_is(arguments, named):
+def test_parts_without_fused_form_are_named_and_not_compiled(arguments, named):
     of = potential(arguments)
     with pytest.warns(KernelWarning, match=named):
         assert atomgraph.compile(of) is of
@@ -170,7 +170,7 @@ def test_what_has_no_fused_form_is_named_and_runs_as_it_is(arguments, named):
 
 @pytest.mark.parametrize("transform", [None, Soft])  # a soft distance of no length is a number
 @pytest.mark.parametrize("place", ["on another", np.nan, np.inf])
-def test_atoms_on_one_spot_or_nowhere_are_as_in_the_model(transform, place):
+def test_coincident_atoms_and_infinite_positions_are_evaluated_by_the_model(transform, place):
     of = potential({"radial": radial(transform), "hidden_irreps": "2x0e"})
     fused, graph = compiled(of), make_graph(molecule(PAIR), CUTOFF)
     whole = fused(graph)
@@ -187,7 +187,7 @@ def test_atoms_on_one_spot_or_nowhere_are_as_in_the_model(transform, place):
 
 @pytest.mark.parametrize("atom", [3, 10**8, -(10**8)])
 @pytest.mark.parametrize("end", [0, 1])
-def test_edges_of_atoms_that_are_not_there_are_refused_as_by_the_model(atom, end):
+def test_invalid_atom_indices_raise_the_error_of_the_model(atom, end):
     eager = potential(SMALL)
     fused = compiled(eager)
     graph = make_graph(Atoms("CO2", [[0, 0, 0], [1.2, 0, 0], [-1.2, 0, 0]]), CUTOFF)
@@ -199,7 +199,7 @@ def test_edges_of_atoms_that_are_not_there_are_refused_as_by_the_model(atom, end
         fused(graph)
 
 
-def test_a_strange_first_structure_does_not_discredit_kernels():
+def test_an_invalid_first_structure_does_not_fail_the_check():
     of = potential({"hidden_irreps": "2x0e"})
     fused, graph = compiled(of), make_graph(molecule(PAIR), CUTOFF)
     graph.pos[1] = np.nan
@@ -216,7 +216,7 @@ def test_one_atom_has_its_own_energy():
     same(compiled(of)(first), of(first), 1e-13)
 
 
-def test_atoms_that_become_others_in_place_are_noticed():
+def test_atomic_numbers_can_be_changed_in_place():
     of = potential({"hidden_irreps": "2x0e"})
     fused, graph = compiled(of), make_graph(molecule(PAIR), CUTOFF)
     before = fused(graph)

@@ -1,10 +1,10 @@
-"""Functions of libraries: what goes wrong in C++ is an error in Python, on one thread or several."""
+"""Functions of libraries raise errors of C++ in Python, for one thread and several."""
 
 import pytest
 from helpers.compilers import needs_compiler
 
 from atomgraph.compiled.function_pointers import INT, LONG, bind_function
-from atomgraph.kernels import compiled
+from atomgraph.kernels import compile_library
 
 pytestmark = needs_compiler
 SOURCE = """
@@ -21,8 +21,8 @@ ATOMGRAPH_API std::int64_t number() { return std::int64_t(1) << 40; }
 
 
 @pytest.mark.parametrize("n_threads", [1, 3])
-def test_memory_that_runs_out_in_a_kernel_is_an_error_and_the_next_call_is_none(n_threads):
-    fill = bind_function(compiled(SOURCE, "fill"), "fill", INT, INT, INT)
+def test_missing_memory_in_a_kernel_raises_an_error(n_threads):
+    fill = bind_function(compile_library(SOURCE, "fill"), "fill", INT, INT, INT)
     for _ in range(3):
         with pytest.raises(MemoryError, match="kernel"):
             fill(n_threads, 20, 1)
@@ -31,7 +31,7 @@ def test_memory_that_runs_out_in_a_kernel_is_an_error_and_the_next_call_is_none(
 
 def test_a_function_that_is_bound_twice_gives_equal_results():
     number, _ = (
-        bind_function(compiled(SOURCE, "fill"), "number", result=LONG, check=lambda result, *_: result // 2)
+        bind_function(compile_library(SOURCE, "fill"), "number", result=LONG, check=lambda result, *_: result // 2)
         for _ in range(2)
     )
     assert number() == 1 << 39

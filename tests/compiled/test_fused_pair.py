@@ -9,7 +9,7 @@ from atomgraph.analysis.laws.structures import crystal, molecule
 from atomgraph.compiled.function_pointers import DOUBLE, INT, LONG, POINTER
 from atomgraph.compiled.fused_pair import PAIR_SOURCE, FusedRepulsion, PairSums
 from atomgraph.compiled.kernel_graph import GRAPH_SOURCE, ElementOrder, KernelGraph
-from atomgraph.kernels import compiled
+from atomgraph.kernels import compile_library
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.repulsion.zbl import ZBL
 from atomgraph.testing.graphs import make_graph
@@ -23,14 +23,14 @@ by_dtype = pytest.mark.parametrize("dtype", REAL)
 
 
 def library(dtype):
-    return compiled("\n".join([f"#define REAL {REAL[dtype][0]}", GRAPH_SOURCE, PAIR_SOURCE]), "pair")
+    return compile_library("\n".join([f"#define REAL {REAL[dtype][0]}", GRAPH_SOURCE, PAIR_SOURCE]), "pair")
 
 
-def frames(dtype):
+def kernel_graphs(dtype):
     for atoms in (molecule(ELEMENTS, 12), crystal(ELEMENTS[1:])):
         graph = make_graph(atoms, CUTOFF)
         rows = torch.tensor([NUMBERS.index(z) for z in graph.atomic_numbers.tolist()])
-        yield KernelGraph.of(library(dtype), graph, ElementOrder.by_element(rows), CUTOFF, dtype)
+        yield KernelGraph.from_graph(library(dtype), graph, ElementOrder.by_element(rows), CUTOFF, dtype)
 
 
 class Tables(PairSums):
@@ -65,7 +65,7 @@ def compared(kernel, plain, kernel_graph, dtype):
 def test_tabulated_functions_are_those_of_plain_operations(dtype):
     kernel = Tables()
     kernel.bind(library(dtype))
-    for kernel_graph in frames(dtype):
+    for kernel_graph in kernel_graphs(dtype):
         i, j = kernel_graph.element[kernel_graph.centre.long()], kernel_graph.element[kernel_graph.neighbour.long()]
 
         def plain(vector, i=i, j=j, kernel_graph=kernel_graph):
@@ -81,7 +81,7 @@ def test_zbl_is_the_models(p, dtype):
     zbl = ZBL(ELEMENTS, p=p, radii=[0.9, 1.3, 1.8], exponent=0.28)
     kernel = FusedRepulsion(zbl)
     kernel.bind(library(dtype))
-    for kernel_graph in frames(dtype):
+    for kernel_graph in kernel_graphs(dtype):
 
         def plain(vector, kernel_graph=kernel_graph):
             length = torch.linalg.vector_norm(vector, dim=1)
@@ -94,12 +94,14 @@ def test_zbl_is_the_models(p, dtype):
         assert float(value.min()) >= 0
 
 
-def test_threads_do_not_change_a_bit():
+def test_results_are_identical_for_any_number_of_threads():
     kernel, before = Tables(), torch.get_num_threads()
     kernel.bind(library(torch.float64))
     graph = make_graph(molecule(ELEMENTS, 300), CUTOFF)
     rows = torch.tensor([NUMBERS.index(z) for z in graph.atomic_numbers.tolist()])
-    kernel_graph = KernelGraph.of(library(torch.float64), graph, ElementOrder.by_element(rows), CUTOFF, torch.float64)
+    kernel_graph = KernelGraph.from_graph(
+        library(torch.float64), graph, ElementOrder.by_element(rows), CUTOFF, torch.float64
+    )
     try:
         results = []
         for threads in (1, 2):

@@ -1,19 +1,19 @@
-"""Edges in the kernels' order and what gradients by edges give, beside plain tensors; threads change no bit."""
+"""Kernel graphs are equal to sorted graphs, and their gradients to sums of tensors, for any number of threads."""
 
 import pytest
 import torch
 from helpers.compilers import needs_compiler
 
-from atomgraph.compiled import kernel_graph as frame_file
+from atomgraph.compiled import kernel_graph as kernel_graph_file
 from atomgraph.compiled.kernel_graph import GRAPH_SOURCE, DegenerateEdge, ElementOrder, KernelGraph
 from atomgraph.graph.geometry import edge_vectors
-from atomgraph.kernels import compiled
+from atomgraph.kernels import compile_library
 from atomgraph.nn.elements import ElementTable
 from atomgraph.testing.graphs import ELEMENTS, crystal, make_batch, make_graph, molecule, slab
 
 pytestmark = needs_compiler
 CUTOFF, LISTED = 3.5, 4.2  # the graph's edges reach beyond
-FIELDS = ("vector", "centre", "neighbour", "row", "column", "order")
+FIELDS = ("vector", "centre", "neighbour", "centre_offsets", "neighbour_offsets", "edges_by_neighbour")
 
 
 @pytest.fixture(params=[torch.float32, torch.float64], ids=str)
@@ -24,13 +24,13 @@ def dtype(request):
 @pytest.fixture
 def library(dtype):
     real = {torch.float32: "float", torch.float64: "double"}[dtype]
-    return compiled(f"#define WITH_OPENMP\n#define REAL {real}\n{GRAPH_SOURCE}", "frame")
+    return compile_library(f"#define WITH_OPENMP\n#define REAL {real}\n{GRAPH_SOURCE}", "frame")
 
 
 @pytest.fixture(params=[1, 2, 3, 7])
 def on_threads(request, monkeypatch):
     """Every graph is shared by threads, if there is more than one."""
-    monkeypatch.setattr(frame_file, "PARALLEL_FROM", 0)
+    monkeypatch.setattr(kernel_graph_file, "PARALLEL_FROM", 0)
     before = torch.get_num_threads()
     torch.set_num_threads(request.param)
     yield
@@ -46,19 +46,19 @@ def order_of(graph):
     return ElementOrder.by_element(ElementTable(ELEMENTS)(graph.atomic_numbers))
 
 
-def frame_of(library, graph, dtype, cutoff=CUTOFF):
-    return KernelGraph.of(library, graph, order_of(graph), cutoff, dtype)
+def make_kernel_graph(library, graph, dtype, cutoff=CUTOFF):
+    return KernelGraph.from_graph(library, graph, order_of(graph), cutoff, dtype)
 
 
 def plain(graph, dtype, cutoff=CUTOFF):
     """The same by sorting."""
-    place = order_of(graph).place
+    place = order_of(graph).ordered_row
     vector = edge_vectors(graph)
     kept = vector.norm(dim=1) < cutoff
     neighbour, centre = place[graph.edge_index[:, kept]]
     vector = vector[kept]
-    by_centre = torch.argsort(centre, stable=True)
-    vector, centre, neighbour = vector[by_centre].to(dtype), centre[by_centre], neighbour[by_centre]
+    order_by_centre = torch.argsort(centre, stable=True)
+    vector, centre, neighbour = vector[order_by_centre].to(dtype), centre[order_by_centre], neighbour[order_by_centre]
     rows = [
         torch.cat([torch.zeros(1, dtype=torch.int64), torch.bincount(ends, minlength=graph.n_atoms).cumsum(0)])
         for ends in (centre, neighbour)
@@ -67,8 +67,8 @@ def plain(graph, dtype, cutoff=CUTOFF):
 
 
 @pytest.mark.parametrize("cutoff", [CUTOFF, LISTED, 0.1], ids=["some", "all", "none"])
-def test_edges_are_those_that_sorting_gives(library, batch, dtype, cutoff, on_threads):
-    result, expected = frame_of(library, batch, dtype, cutoff), plain(batch, dtype, cutoff)
+def test_edges_are_equal_to_sorted_edges(library, batch, dtype, cutoff, on_threads):
+    result, expected = make_kernel_graph(library, batch, dtype, cutoff), plain(batch, dtype, cutoff)
     for name in FIELDS:
         ours = getattr(result, name)
         if name == "vector":
@@ -79,10 +79,10 @@ def test_edges_are_those_that_sorting_gives(library, batch, dtype, cutoff, on_th
 
 
 def test_gradients_by_edges_give_forces_and_virials(library, batch, dtype, on_threads):
-    result = frame_of(library, batch, dtype)
+    result = make_kernel_graph(library, batch, dtype)
     grad = torch.randn(result.n_edges, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(dtype)
     gradient, virial = result.collect(library, grad, batch)
-    centre, neighbour = (result.atom[ends.long()] for ends in (result.centre, result.neighbour))
+    centre, neighbour = (result.graph_row[ends.long()] for ends in (result.centre, result.neighbour))
     g, r = grad.double(), result.vector.double()
     expected = torch.zeros_like(gradient).index_add(0, centre, g).index_add(0, neighbour, -g)
     torch.testing.assert_close(gradient, expected, rtol=0, atol=1e-12)
@@ -91,14 +91,14 @@ def test_gradients_by_edges_give_forces_and_virials(library, batch, dtype, on_th
     torch.testing.assert_close(virial, by_graph, rtol=0, atol=1e-11)
 
 
-def test_threads_change_no_bit(library, dtype, monkeypatch):
+def test_results_are_identical_for_any_number_of_threads(library, dtype, monkeypatch):
     batch = make_batch([make_graph(first, LISTED) for first in [crystal(), slab()] * 5])
-    monkeypatch.setattr(frame_file, "PARALLEL_FROM", 0)
+    monkeypatch.setattr(kernel_graph_file, "PARALLEL_FROM", 0)
     before, results = torch.get_num_threads(), []
     try:
         for n_threads in (1, 2, 5, 40):
             torch.set_num_threads(n_threads)
-            result = frame_of(library, batch, dtype)
+            result = make_kernel_graph(library, batch, dtype)
             results.append(
                 [getattr(result, name) for name in FIELDS] + [*result.collect(library, result.vector.sin(), batch)]
             )
@@ -109,12 +109,14 @@ def test_threads_change_no_bit(library, dtype, monkeypatch):
 
 
 def test_edges_in_any_order_are_sorted_first(library, batch, dtype, on_threads):
-    expected = frame_of(library, batch, dtype)
+    expected = make_kernel_graph(library, batch, dtype)
     shuffled = batch.shallow_copy()
     anyhow = torch.randperm(batch.n_edges, generator=torch.Generator().manual_seed(1))
     shuffled.edge_index, shuffled.cell_shift = batch.edge_index[:, anyhow], batch.cell_shift[anyhow]
-    result = frame_of(library, shuffled, dtype)
-    assert torch.equal(result.row, expected.row) and torch.equal(result.column, expected.column)
+    result = make_kernel_graph(library, shuffled, dtype)
+    assert torch.equal(result.centre_offsets, expected.centre_offsets) and torch.equal(
+        result.neighbour_offsets, expected.neighbour_offsets
+    )
     results = [first.collect(library, first.vector.sin(), batch) for first in (result, expected)]
     for ours, theirs in zip(*results, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5 if dtype == torch.float32 else 1e-12)
@@ -138,15 +140,15 @@ def neighbour_not_there(graph):
 
 
 @pytest.mark.parametrize("fault", [not_finite, on_one_spot, centre_not_there, neighbour_not_there])
-def test_edges_without_direction_go_to_the_model(library, dtype, fault, on_threads):
+def test_edges_without_direction_are_errors(library, dtype, fault, on_threads):
     graph = make_graph(crystal(), LISTED)
     fault(graph)
     with pytest.raises(DegenerateEdge):
-        frame_of(library, graph, dtype)
+        make_kernel_graph(library, graph, dtype)
 
 
-def test_a_structure_without_edges_has_an_empty_frame(library, dtype, on_threads):
+def test_a_structure_without_edges_has_an_empty_kernel_graph(library, dtype, on_threads):
     graph = make_graph(molecule(n_atoms=1), LISTED)
-    result = frame_of(library, graph, dtype)
+    result = make_kernel_graph(library, graph, dtype)
     gradient, virial = result.collect(library, result.vector, graph)
     assert result.n_edges == 0 and not gradient.any() and not virial.any()

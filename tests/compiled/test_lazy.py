@@ -1,4 +1,4 @@
-"""Kernels come by themselves where they are kept, or worth compiling; numbers stay, and whoever wants none gets none."""
+"""Lazy compilation uses kernels if they are cached or save time; results do not change."""
 
 import pickle
 import warnings
@@ -65,7 +65,7 @@ def always_worth_it(monkeypatch, nothing_said):
     """A machine that has kept nothing, for people who never wait."""
     monkeypatch.setattr(lazy, "SECONDS", -1.0)
     monkeypatch.setattr(lazy, "seconds_to_compile", lambda fused: -1.0)
-    monkeypatch.setattr(FusedMACE, "is_kept", lambda self: False)
+    monkeypatch.setattr(FusedMACE, "is_cached", lambda self: False)
 
 
 def same(result, expected):
@@ -74,7 +74,7 @@ def same(result, expected):
 
 
 @needs_compiler
-def test_a_long_use_compiles_says_so_once_and_keeps_the_numbers(potential, graph, always_worth_it):
+def test_long_use_compiles_with_one_warning_and_equal_results(potential, graph, always_worth_it):
     first = for_inference(potential)
     same(first(graph), potential(graph))
     assert first._compiled is None
@@ -86,7 +86,7 @@ def test_a_long_use_compiles_says_so_once_and_keeps_the_numbers(potential, graph
 
 
 @needs_compiler
-def test_kernels_that_are_kept_are_used_from_the_first_call_on(potential, graph):
+def test_cached_kernels_are_used_from_the_first_call(potential, graph):
     atomgraph.compile(potential)
     first = for_inference(potential)
     same(first(graph), potential(graph))
@@ -94,7 +94,7 @@ def test_kernels_that_are_kept_are_used_from_the_first_call_on(potential, graph)
 
 
 @pytest.mark.parametrize(("n_atoms", "worth"), [(0, 1e9), (1, -1.0 + 1e-9)])
-def test_little_work_is_done_by_the_model(potential, graph, monkeypatch, n_atoms, worth, always_worth_it):
+def test_short_use_does_not_compile(potential, graph, monkeypatch, n_atoms, worth, always_worth_it):
     monkeypatch.setattr(lazy, "seconds_to_compile", lambda fused: max(worth, 0.0))
     first = for_inference(potential, n_atoms=n_atoms)
     for _ in range(3):
@@ -103,7 +103,7 @@ def test_little_work_is_done_by_the_model(potential, graph, monkeypatch, n_atoms
 
 
 @needs_compiler
-def test_weights_that_have_changed_are_not_answered_by_old_kernels(potential, graph, always_worth_it):
+def test_changed_weights_discard_the_kernels(potential, graph, always_worth_it):
     first = for_inference(potential)
     with pytest.warns(KernelWarning):
         before = [first(graph), first(graph)][1]
@@ -145,7 +145,7 @@ def test_copies_give_the_same_numbers(potential, graph, copied, compile):
     same(copied(first)(graph), expected)
 
 
-def test_what_is_asked_of_a_potential_is_answered(potential):
+def test_lazy_potentials_have_the_interface_of_potentials(potential):
     potential.head = potential.heads[0]
     first = for_inference(potential)
     assert isinstance(first, LazyCompiled)
@@ -167,7 +167,7 @@ def test_the_calculator_uses_kernels_and_gives_back_the_potential(potential):
         np.testing.assert_allclose(ours, expected, rtol=1e-8, atol=1e-9)
 
 
-def test_without_a_compiler_the_model_goes_on(potential, graph, monkeypatch, always_worth_it):
+def test_without_a_compiler_the_model_is_used(potential, graph, monkeypatch, always_worth_it):
     monkeypatch.setenv("ATOMGRAPH_CACHE", "/nowhere")
     monkeypatch.setenv("CXX", "no-such-compiler")
     forget(monkeypatch)
@@ -218,7 +218,7 @@ def test_a_compiled_potential_in_another_dtype_has_other_kernels(potential):
     assert not np.array_equal(forces_of(compiled), expected)
 
 
-def test_mixed_without_kernels_is_refused_or_said(potential, nothing_said):
+def test_mixed_without_kernels_is_an_error_or_gives_a_warning(potential, nothing_said):
     with pytest.raises(ConfigError, match=r"mixed.*compile=False.*take float32 or float64"):
         Calculator(potential, dtype="mixed", compile=False)
     with pytest.raises(ConfigError, match="float64"):
@@ -232,7 +232,7 @@ def test_mixed_without_kernels_is_refused_or_said(potential, nothing_said):
     calculator.get_property("forces", crystal())
 
 
-def test_a_larger_model_has_to_be_worth_more():
+def test_larger_models_take_longer_to_compile():
     small, large = (
         FusedMACE(MACE(ELEMENTS, CUTOFF, hidden_irreps=hidden), torch.float32) for hidden in ("2x0e", "2x0e+2x1o")
     )

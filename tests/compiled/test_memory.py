@@ -28,7 +28,7 @@ print(min(of_round() for _ in range(6)))  # small objects in between may take an
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
 @pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="the sanitizer keeps memory itself")
-def test_arrays_come_again_without_page_faults():
+def test_arrays_are_allocated_again_without_page_faults():
     result = {
         how: int(subprocess.run([sys.executable, "-c", FAULTS, how], capture_output=True, text=True, check=True).stdout)
         for how in ("keep", "leave")
@@ -36,6 +36,6 @@ def test_arrays_come_again_without_page_faults():
     assert 10 * result["keep"] < result["leave"], result
 
 
-def test_other_systems_are_not_asked(monkeypatch):
+def test_other_systems_keep_their_settings(monkeypatch):
     monkeypatch.setattr(sys, "platform", "win32")
     assert not keep_memory()

@@ -1,4 +1,4 @@
-"""Frozen radial weights keep the error that they state, for any weights, anywhere; tables are bounded, failures are told."""
+"""Tables of radial weights have the stated error; their size is limited; failures give warnings."""
 
 import pytest
 import torch
@@ -9,10 +9,10 @@ from atomgraph.compiled.radial_tables import (
     TOLERANCE,
     Grid,
     PairTables,
-    converged,
-    density_of,
-    weights_of,
-    with_derivative,
+    density_function,
+    evaluate_with_derivative,
+    fit_to_tolerance,
+    weight_functions,
 )
 from atomgraph.kernels import KernelWarning
 from atomgraph.models import MACE
@@ -46,26 +46,26 @@ def interaction(kind, seed, gain):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("gain", [0.3, 1.0, 2.0])
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_stated_error_holds_anywhere_and_values_meet_at_joints(kind, gain, dtype):
+def test_the_stated_error_holds_everywhere_and_values_are_continuous(kind, gain, dtype):
     of = interaction(kind, seed=int(10 * gain), gain=gain)
     pairs, tolerance = [(0, 1), (0, 0)], TOLERANCE[dtype]
-    for function in (weights_of(of, pairs), density_of(of, pairs)):
-        table, grid, error = converged(function, Grid(CUTOFF, *PIECES[dtype]), tolerance)
+    for function in (weight_functions(of, pairs), density_function(of, pairs)):
+        table, grid, error = fit_to_tolerance(function, Grid(CUTOFF, *PIECES[dtype]), tolerance)
         assert error <= tolerance
         start = torch.arange(grid.n_pieces, dtype=torch.float64)
         start = start[grid.distance(start) > 0.5]
         places = torch.linspace(-0.5, 0.5, 12, dtype=torch.float64)
         r = grid.distance(start + 0.5 + places[:, None])  # (n_places, n_pieces)
-        exact = [each.unflatten(0, r.shape) for each in with_derivative(function, r.flatten())]
+        exact = [each.unflatten(0, r.shape) for each in evaluate_with_derivative(function, r.flatten())]
         for k in range(len(pairs)):
-            of_pair = function.of_pair(k, table)
+            pair_values = function.pair_values(k, table)
             whole, grads = (each.chunk(len(pairs), dim=2)[k] for each in exact)
             scale = grads.abs().amax(dim=(0, 2)).flip(0).cummax(dim=0).values.flip(0)
             scale = scale.clamp(min=0.02 * float(scale.max()))  # the largest from here on
             ends = []
             for s, value, grad, distance in zip(places, whole, grads, r, strict=True):
-                result, by_place = evaluate_pieces(of_pair, start.long(), s.expand(len(start)))
-                by_r = by_place * grid.place(distance)[2][:, None]
+                result, by_place = evaluate_pieces(pair_values, start.long(), s.expand(len(start)))
+                by_r = by_place * grid.locate(distance)[2][:, None]
                 assert ((by_r - grad).abs().amax(dim=1) <= 2.0 * tolerance * scale).all()
                 assert ((result - value).abs().amax(dim=1) <= 0.05 * tolerance * scale * grid.cutoff).all()
                 ends.append(result)
@@ -75,7 +75,7 @@ def test_the_stated_error_holds_anywhere_and_values_meet_at_joints(kind, gain, d
 def test_a_distance_is_in_the_piece_that_begins_before_it():
     grid = Grid(CUTOFF, 97, 5)
     r = torch.linspace(0.0, CUTOFF, 777, dtype=torch.float64)
-    piece, s, by_r = grid.place(r)
+    piece, s, by_r = grid.locate(r)
     assert int(piece.min()) == 0 and int(piece.max()) == 96
     assert float(s.abs().max()) <= 0.5 + 1e-12
     torch.testing.assert_close(grid.distance(piece + s + 0.5), r)
@@ -84,26 +84,28 @@ def test_a_distance_is_in_the_piece_that_begins_before_it():
 
 def tables(tolerance=1e-6):
     of = interaction("agnesi", 1, 1.0)
-    return PairTables(lambda pairs: weights_of(of, pairs), Grid(CUTOFF, 97, 5), tolerance, lambda table: table.clone())
+    return PairTables(
+        lambda pairs: weight_functions(of, pairs), Grid(CUTOFF, 97, 5), tolerance, lambda table: table.clone()
+    )
 
 
-def test_weights_that_are_too_steep_are_told_once(monkeypatch):
-    monkeypatch.setattr(radial, "MOST_PIECES", 97)
+def test_weights_that_are_too_steep_give_one_warning(monkeypatch):
+    monkeypatch.setattr(radial, "MAX_PIECES", 97)
     result = tables(tolerance=1e-12)
     with pytest.warns(KernelWarning, match=r"97 polynomials are too few .* error of \de-\d\d, more than 1e-12") as told:
-        result.of([(0, 1)])
-        result.of([(1, 1)])
+        result.get_tables([(0, 1)])
+        result.get_tables([(1, 1)])
     assert len(told) == 1 and result.error > 1e-12
 
 
 def test_tables_that_are_not_needed_are_dropped(monkeypatch):
     result = tables()
-    first = result.of([(0, 0), (0, 1)])
+    first = result.get_tables([(0, 0), (0, 1)])
     size = result.n_bytes
-    monkeypatch.setattr(radial, "MOST_KEPT", size)
-    second = result.of([(0, 1), (1, 1)])
+    monkeypatch.setattr(radial, "MAX_CACHED_BYTES", size)
+    second = result.get_tables([(0, 1), (1, 1)])
     assert result.n_bytes == size
     assert second.tables[0] is first.tables[1]  # what is in use stays
-    again = result.of([(0, 0), (0, 1), (1, 1)])  # more than may be kept, but all are needed
+    again = result.get_tables([(0, 0), (0, 1), (1, 1)])  # more than may be kept, but all are needed
     assert result.n_bytes == 1.5 * size
     torch.testing.assert_close(again.tables[0], first.tables[0], rtol=0, atol=1e-12)

@@ -10,7 +10,7 @@ from atomgraph.errors import GraphError
 from atomgraph.graph.neighbours import edges_within, matscipy_neighbours, neighbours_within
 from atomgraph.kernels import neighbour_kernel as kernel
 
-needs_kernel = pytest.mark.skipif(not kernel.available(), reason="no C++ compiler")
+needs_kernel = pytest.mark.skipif(not kernel.is_available(), reason="no C++ compiler")
 LISTS = [
     pytest.param(neighbours_within, marks=needs_kernel, id="kernel"),
     pytest.param(matscipy_neighbours, id="matscipy"),
@@ -236,7 +236,7 @@ def test_many_atoms_have_the_pairs_of_matscipy(cutoff):
 def test_the_list_does_not_depend_on_the_number_of_threads(monkeypatch):
     monkeypatch.setattr(kernel, "_PARALLEL_FROM", 0)
     atoms = random_atoms(1000)
-    first, three = (kernel.pairs(atoms.positions, atoms.cell.array, atoms.pbc, 4.0, n_threads=n) for n in (1, 3))
+    first, three = (kernel.find_pairs(atoms.positions, atoms.cell.array, atoms.pbc, 4.0, n_threads=n) for n in (1, 3))
     assert (first.edge_index == three.edge_index).all() and (first.shift == three.shift).all()
 
 
@@ -260,12 +260,12 @@ def test_pairs_within_rounding_of_the_cutoff_are_listed_in_both_directions_or_ne
 def test_numbers_that_are_not_finite_give_no_list(bad):
     positions = scattered(4, 3.0)
     positions[2, 1] = bad
-    assert kernel.pairs(positions, np.eye(3), np.ones(3, bool), 2.0, checked=True) is None
+    assert kernel.find_pairs(positions, np.eye(3), np.ones(3, bool), 2.0, checked=True) is None
 
 
 def test_without_kernels_the_list_is_from_matscipy(monkeypatch):
-    monkeypatch.setattr(kernel, "available", lambda: False)
-    monkeypatch.setattr(kernel, "pairs", lambda *_, **__: pytest.fail("the kernel was called"))
+    monkeypatch.setattr(kernel, "is_available", lambda: False)
+    monkeypatch.setattr(kernel, "find_pairs", lambda *_, **__: pytest.fail("the kernel was called"))
     assert to_pairs(neighbours_within, tilted(pbc=True), 4.0) == ase_pairs(tilted(pbc=True), 4.0)
 
 

@@ -4,7 +4,7 @@ from helpers.compilers import forget
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Where kernels are kept, not made yet."""
+    """Folder of the cache, which does not exist yet."""
     monkeypatch.setenv("ATOMGRAPH_CACHE", str(tmp_path))
     monkeypatch.delenv("ATOMGRAPH_KERNELS", raising=False)
     forget(monkeypatch)

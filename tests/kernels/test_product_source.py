@@ -6,7 +6,7 @@ import torch
 from helpers.compilers import needs_compiler
 
 from atomgraph.compiled.function_pointers import INT, POINTER, bind_function, integers, pointers
-from atomgraph.kernels import compiled
+from atomgraph.kernels import compile_library
 from atomgraph.kernels import product_source as product
 from atomgraph.kernels.product_source import ProductSource
 
@@ -59,10 +59,10 @@ def from_blocks(x, dims, n_atoms, width):
 @pytest.mark.parametrize("dtype", REAL)
 @pytest.mark.parametrize("terms", SOME.values(), ids=SOME)
 def test_values_and_gradients_are_those_of_the_plain_sum(terms, dtype, most, monkeypatch):
-    monkeypatch.setattr(product, "MOST_STATEMENTS", most)
+    monkeypatch.setattr(product, "MAX_STATEMENTS", most)
     source = ProductSource(CHANNELS, INPUTS, OUTPUTS, terms)
     head = f'#define REAL {REAL[dtype]}\n#include "product.h"\nusing namespace atomgraph;\n'
-    library = compiled(f"{head}ATOMGRAPH_API int width() {{ return WIDTH; }}{source.named('p')}", "product")
+    library = compile_library(f"{head}ATOMGRAPH_API int width() {{ return WIDTH; }}{source.code('p')}", "product")
     forward, backward = (
         bind_function(library, f"p_{name}", INT, INT, *(POINTER,) * n) for name, n in (("forward", 4), ("backward", 5))
     )

@@ -1,4 +1,4 @@
-"""Kernels in a package: for every instruction set of a machine, chosen when it runs, and never needed."""
+"""Prebuilt libraries: one for each instruction set, chosen at run time, and never necessary."""
 
 import os
 import shutil
@@ -22,11 +22,11 @@ def kernels_folder(folder, tmp_path, monkeypatch):
     monkeypatch.delenv("ATOMGRAPH_KERNEL_FLAGS", raising=False)
     monkeypatch.setattr(shipped, "FOLDER", tmp_path / "kernels_folder")
     monkeypatch.setattr(shipped, "KERNELS", {"twice": ()})
-    shipped._library.cache_clear()
+    shipped._load_or_compile.cache_clear()
     (tmp_path / "kernels_folder").mkdir()
     (tmp_path / "kernels_folder" / "twice.cpp").write_text(TWICE)
     yield tmp_path / "kernels_folder"
-    shipped._library.cache_clear()
+    shipped._load_or_compile.cache_clear()
 
 
 def without_compiler(monkeypatch):
@@ -34,8 +34,8 @@ def without_compiler(monkeypatch):
 
 
 @needs_compiler
-def test_what_is_shipped_is_used_and_nothing_is_compiled(kernels_folder, folder, monkeypatch):
-    assert len(shipped.build(kernels_folder / "built")) == len(shipped.LEVELS[shipped.machine()])
+def test_prebuilt_libraries_are_used_without_compiling(kernels_folder, folder, monkeypatch):
+    assert len(shipped.build(kernels_folder / "built")) == len(shipped.LEVELS[shipped.architecture()])
     without_compiler(monkeypatch)
     assert twice(shipped.library("twice")) == 42.0
     assert not folder.exists()
@@ -46,25 +46,25 @@ def test_an_instruction_set_that_this_processor_lacks_is_not_tried(kernels_folde
     shipped.build(kernels_folder / "built")
     monkeypatch.setattr(shipped, "usable_levels", list)
     loaded = []
-    monkeypatch.setattr(shipped, "loaded", lambda path: loaded.append(path))
+    monkeypatch.setattr(shipped, "load_library", lambda path: loaded.append(path))
     assert twice(shipped.library("twice")) == 42.0
     assert loaded == []
 
 
 @needs_compiler
-def test_what_was_built_of_an_older_source_is_not_used(kernels_folder):
+def test_libraries_of_an_older_source_are_not_used(kernels_folder):
     shipped.build(kernels_folder / "built")
     (kernels_folder / "twice.cpp").write_text(TWICE.replace("2 *", "3 *"))
     assert twice(shipped.library("twice")) == 63.0
 
 
 @needs_compiler
-def test_without_a_shipped_library_it_is_compiled_here(kernels_folder, folder):
+def test_without_a_prebuilt_library_the_kernel_is_compiled(kernels_folder, folder):
     assert twice(shipped.library("twice")) == 42.0
     assert len(list(folder.iterdir())) == 1
 
 
-def test_the_package_is_built_before_its_dependencies_are_there():
+def test_the_package_is_built_without_its_dependencies():
     script = "import sys; sys.modules |= dict.fromkeys(['torch', 'numpy', 'ase']); import atomgraph.kernels.prebuilt"
     subprocess.run([sys.executable, "-c", script], check=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
 
@@ -98,7 +98,7 @@ def test_a_wheel_holds_kernels_and_their_sources_and_is_for_any_python_of_its_pl
     assert "-py3-none-" in wheel.name and not wheel.name.endswith("-any.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert len([name for name in names if "/kernels/built/neighbours-" in name]) == len(
-        shipped.LEVELS[shipped.machine()]
+        shipped.LEVELS[shipped.architecture()]
     )
     assert "atomgraph/kernels/neighbours.cpp" in names and "atomgraph/kernels/parallel.h" in names
 
@@ -114,7 +114,7 @@ print(kernels.__file__, graphs[0].n_edges, len([w for w in said if w.category is
 
 
 @pytest.mark.slow
-def test_an_installation_without_a_compiler_works_and_says_so_once(tmp_path):
+def test_an_installation_without_a_compiler_works_with_one_warning(tmp_path):
     wheel = wheel_of(tmp_path, CC="false", CXX="false")
     assert wheel.name.endswith("-py3-none-any.whl")
     with zipfile.ZipFile(wheel) as packed:

@@ -1,4 +1,4 @@
-"""Kernels from source text: compiled once, kept safely, and never a reason to fail."""
+"""Libraries are compiled once, cached safely, and never necessary."""
 
 import ctypes
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from helpers.compilers import TWICE, forget, needs_compiler, twice
 
-from atomgraph.kernels import KernelWarning, cache, compiled, toolchain
+from atomgraph.kernels import KernelWarning, cache, compile_library, toolchain
 
 
 def no_compiling(monkeypatch):
@@ -21,68 +21,68 @@ def no_compiling(monkeypatch):
 
 @needs_compiler
 def test_a_source_becomes_a_library_and_the_next_process_finds_it(folder, monkeypatch):
-    assert twice(compiled(TWICE, "twice")) == 42.0
+    assert twice(compile_library(TWICE, "twice")) == 42.0
     (entry,) = folder.iterdir()
     assert entry.name.startswith("twice-") and folder.stat().st_mode & 0o777 == 0o700
     forget(monkeypatch)
     no_compiling(monkeypatch)
-    assert twice(compiled(TWICE, "twice")) == 42.0
+    assert twice(compile_library(TWICE, "twice")) == 42.0
 
 
 @needs_compiler
 def test_another_source_or_flag_is_another_entry(folder):
-    compiled(TWICE, "twice")
-    assert twice(compiled(TWICE.replace("2 *", "3 *"), "twice")) == 63.0
-    compiled(TWICE, "twice", flags=["-O1"])
+    compile_library(TWICE, "twice")
+    assert twice(compile_library(TWICE.replace("2 *", "3 *"), "twice")) == 63.0
+    compile_library(TWICE, "twice", flags=["-O1"])
     assert len(list(folder.iterdir())) == 3
 
 
 @needs_compiler
 @pytest.mark.parametrize("damage", [b"", b"no library at all", None], ids=["empty", "foreign", "one byte"])
 def test_a_damaged_entry_is_built_again(folder, monkeypatch, damage):
-    compiled(TWICE, "twice")
+    compile_library(TWICE, "twice")
     (entry,) = folder.iterdir()
     content = entry.read_bytes()
     entry.unlink()  # the loaded one stays as it is
     entry.write_bytes(content[:-1] + bytes([content[-1] ^ 1]) if damage is None else damage)
     forget(monkeypatch)
-    assert twice(compiled(TWICE, "twice")) == 42.0
+    assert twice(compile_library(TWICE, "twice")) == 42.0
     (entry,) = folder.iterdir()
     assert cache.checksum(entry.read_bytes()) in entry.name
 
 
 @needs_compiler
 def test_an_entry_that_is_whole_but_no_library_is_built_again(folder, monkeypatch):
-    compiled(TWICE, "twice")
+    compile_library(TWICE, "twice")
     (entry,) = folder.iterdir()
     entry.unlink()
     foreign = b"of another system"
     entry.with_name(f"{entry.stem.rpartition('-')[0]}-{cache.checksum(foreign)}.so").write_bytes(foreign)
     forget(monkeypatch)
-    assert twice(compiled(TWICE, "twice")) == 42.0
+    assert twice(compile_library(TWICE, "twice")) == 42.0
 
 
 @needs_compiler
 def test_a_folder_that_others_can_write_is_not_used(folder, monkeypatch):
-    compiled(TWICE, "twice")
+    compile_library(TWICE, "twice")
     folder.chmod(0o777)
     forget(monkeypatch)
     with pytest.warns(KernelWarning, match="others can write"):
-        assert twice(compiled(TWICE, "twice")) == 42.0
+        assert twice(compile_library(TWICE, "twice")) == 42.0
     assert list(folder.iterdir()) == [], "what others may have put there is gone, and nothing was put there"
     folder.chmod(0o700)
     folder.parent.chmod(0o777)
     forget(monkeypatch)
     with pytest.warns(KernelWarning, match="others can write"):
-        compiled(TWICE, "twice")
+        compile_library(TWICE, "twice")
     folder.parent.chmod(0o1777)  # as /tmp: only owners rename
     forget(monkeypatch)
-    compiled(TWICE, "twice")
+    compile_library(TWICE, "twice")
     forget(monkeypatch)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         no_compiling(monkeypatch)
-        compiled(TWICE, "twice")
+        compile_library(TWICE, "twice")
 
 
 @needs_compiler
@@ -93,19 +93,19 @@ def test_a_folder_behind_a_link_that_others_can_exchange_is_not_used(folder, mon
     (tmp_path / "open").chmod(0o777)
     monkeypatch.setenv("ATOMGRAPH_CACHE", str(tmp_path / "open" / "link"))
     with pytest.warns(KernelWarning, match=r"others can write .*open"):
-        assert twice(compiled(TWICE, "twice")) == 42.0
+        assert twice(compile_library(TWICE, "twice")) == 42.0
     (tmp_path / "open").chmod(0o755)
     forget(monkeypatch)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        compiled(TWICE, "twice")
+        compile_library(TWICE, "twice")
     assert len(list((tmp_path / "own" / "kernels").iterdir())) == 1
 
 
 @needs_compiler
 @pytest.mark.parametrize("kind", ["link", "second name", "others can write"])
 def test_an_entry_that_others_could_change_is_built_again(folder, monkeypatch, tmp_path, kind):
-    compiled(TWICE, "twice")
+    compile_library(TWICE, "twice")
     (entry,) = folder.iterdir()
     if kind == "link":
         entry.rename(tmp_path / "elsewhere.so")
@@ -115,14 +115,14 @@ def test_an_entry_that_others_could_change_is_built_again(folder, monkeypatch, t
     else:
         entry.chmod(0o666)
     forget(monkeypatch)
-    assert twice(compiled(TWICE, "twice")) == 42.0
+    assert twice(compile_library(TWICE, "twice")) == 42.0
     (entry,) = folder.iterdir()
     assert cache.is_own_file(entry)
 
 
 @needs_compiler
-def test_what_killed_compilers_left_is_removed_and_what_living_ones_use_is_not(folder, monkeypatch):
-    compiled(TWICE, "twice")
+def test_folders_of_ended_builds_are_deleted_and_those_of_running_builds_are_not(folder, monkeypatch):
+    compile_library(TWICE, "twice")
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     names = [f".building-{cache._machine()}-{pid}-abc" for pid in (gone.pid, os.getpid())] + [".building-old"]
@@ -130,7 +130,7 @@ def test_what_killed_compilers_left_is_removed_and_what_living_ones_use_is_not(f
         (folder / name).mkdir()
     os.utime(folder / names[2], (0, 0))
     forget(monkeypatch)
-    compiled(TWICE, "twice")
+    compile_library(TWICE, "twice")
     assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == [names[1]]
 
 
@@ -143,7 +143,7 @@ def test_the_time_limit_of_the_compiler_counts_its_cpu_time(folder, monkeypatch,
     script.chmod(0o755)
     monkeypatch.setenv("CXX", str(script))
     with pytest.warns(KernelWarning, match="is not used"):
-        assert compiled(TWICE, "twice") is None
+        assert compile_library(TWICE, "twice") is None
     assert 0 < int(Path(f"{script}.said").read_text()) <= 600
 
 
@@ -151,53 +151,53 @@ def test_the_time_limit_of_the_compiler_counts_its_cpu_time(folder, monkeypatch,
 def test_a_folder_of_another_user_is_not_used(folder, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 54321)
     with pytest.warns(KernelWarning, match="belongs to another user"):
-        assert twice(compiled(TWICE, "twice")) == 42.0
+        assert twice(compile_library(TWICE, "twice")) == 42.0
     assert list(folder.iterdir()) == []
 
 
 @needs_compiler
-def test_a_folder_that_cannot_be_made_costs_only_the_keeping(folder, monkeypatch):
+def test_without_a_cache_folder_kernels_are_compiled_but_not_kept(folder, monkeypatch):
     folder.parent.joinpath("kernels").write_text("a file stands where the folder should")
     with pytest.warns(KernelWarning, match="not kept"):
-        assert twice(compiled(TWICE, "twice")) == 42.0
+        assert twice(compile_library(TWICE, "twice")) == 42.0
 
 
-def test_without_a_compiler_it_is_said_once(folder, monkeypatch):
+def test_without_a_compiler_one_warning_is_given(folder, monkeypatch):
     monkeypatch.setenv("CXX", "false")
     with pytest.warns(KernelWarning, match="no C\\+\\+ compiler: false") as said:
-        assert compiled(TWICE, "twice") is None
-        assert compiled(TWICE, "again") is None
+        assert compile_library(TWICE, "twice") is None
+        assert compile_library(TWICE, "again") is None
     assert len(said) == 1 and "\n" not in str(said[0].message)
 
 
 @needs_compiler
-def test_without_a_compiler_what_an_earlier_one_made_is_used(folder, monkeypatch):
-    compiled(TWICE, "twice")
+def test_without_a_compiler_cached_libraries_are_used(folder, monkeypatch):
+    compile_library(TWICE, "twice")
     forget(monkeypatch)
     monkeypatch.setenv("CXX", "false")
-    assert twice(compiled(TWICE, "twice")) == 42.0
+    assert twice(compile_library(TWICE, "twice")) == 42.0
 
 
 @needs_compiler
 def test_a_compiler_that_fails_is_explained_in_one_line(folder):
     with pytest.warns(KernelWarning, match=r"the kernel broken is not used.*error") as said:
-        assert compiled("nonsense;", "broken") is None
-        assert compiled("nonsense;", "broken") is None
+        assert compile_library("nonsense;", "broken") is None
+        assert compile_library("nonsense;", "broken") is None
     assert len(said) == 1 and "\n" not in str(said[0].message)
     assert list(folder.iterdir()) == []
 
 
-def test_who_wants_no_kernels_hears_nothing(folder, monkeypatch):
+def test_kernels_that_are_switched_off_give_no_warning(folder, monkeypatch):
     monkeypatch.setenv("ATOMGRAPH_KERNELS", "off")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert compiled(TWICE, "twice") is None
+        assert compile_library(TWICE, "twice") is None
     assert not folder.exists()
 
 
 @needs_compiler
 def test_nan_infinities_and_subnormal_numbers_survive(folder):
-    library = compiled(
+    library = compile_library(
         '#include <cmath>\nextern "C" __attribute__((visibility("default"))) double f(double x)'
         "{ return std::isnan(x) ? 1 : x - x + (x == x ? 0 : 5); }"
         'extern "C" __attribute__((visibility("default"))) double small(double x) { return x * 1e-310; }',
@@ -242,8 +242,8 @@ WITH_OPENMP = "#define WITH_OPENMP" + PARALLEL
 
 @needs_compiler
 @pytest.mark.parametrize("source", [PARALLEL, WITH_OPENMP], ids=["own threads", "OpenMP's"])
-def test_loops_are_shared_by_threads_nested_ones_too_and_their_errors_come_out(source):
-    library = compiled(source, "parallel_test")
+def test_loops_run_on_several_threads_and_raise_errors(source):
+    library = compile_library(source, "parallel_test")
     expected = sum(i * (1 + i % 2) for i in range(500))
     for n_threads in (1, 2, 3, 2):
         for _ in range(50):
@@ -264,15 +264,15 @@ def run(script):
 
 @needs_compiler
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="the system does not tell threads")
-def test_loops_beside_torch_run_on_its_threads_if_they_ask_for_that():
+def test_loops_with_openmp_use_the_threads_of_torch():
     run(f"""
     import ctypes, os
     import torch
-    from atomgraph.kernels import compiled
+    from atomgraph.kernels import compile_library
     torch.set_num_threads(3)
     torch.ones(500, 500) @ torch.ones(500, 500)
     def more(source):
-        before, library = len(os.listdir("/proc/self/task")), compiled(source, "parallel_test")
+        before, library = len(os.listdir("/proc/self/task")), compile_library(source, "parallel_test")
         library.sum(3, ctypes.c_long(600), ctypes.byref(ctypes.c_long()), ctypes.byref(ctypes.c_int()))
         return len(os.listdir("/proc/self/task")) - before
     openmp = hasattr(ctypes.CDLL(None), "GOMP_parallel")
@@ -287,10 +287,10 @@ def test_a_forked_process_has_threads_of_its_own(source):
     run(f"""
     import ctypes, os
     import torch
-    from atomgraph.kernels import compiled
+    from atomgraph.kernels import compile_library
     torch.set_num_threads(2)
     torch.ones(500, 500) @ torch.ones(500, 500)
-    library = compiled({source!r}, "parallel_test")
+    library = compile_library({source!r}, "parallel_test")
     def total(n_threads):
         out, threads = ctypes.c_long(), ctypes.c_int()
         library.sum(n_threads, ctypes.c_long(600), ctypes.byref(out), ctypes.byref(threads))
@@ -307,7 +307,7 @@ def test_a_forked_process_has_threads_of_its_own(source):
 @needs_compiler
 @pytest.mark.parametrize("source", [PARALLEL, WITH_OPENMP], ids=["own threads", "OpenMP's"])
 def test_no_openmp_runtime_is_linked(folder, source):
-    compiled(source, "parallel_test")
+    compile_library(source, "parallel_test")
     (entry,) = folder.iterdir()
     if shutil.which("ldd"):
         linked = subprocess.run(["ldd", str(entry)], capture_output=True, text=True, check=True).stdout

@@ -1,1 +1,1 @@
-"""Fused forms of MACE: kernels and folded weights for each of its parts."""
+"""Compiled MACE models: a fused form for each part of MACE, with its kernels and multiplied weights."""

@@ -1,4 +1,4 @@
-"""The fused convolution of a frozen interaction: its kernel, with tables of its radial weights."""
+"""The convolution of a frozen interaction, by a kernel with tables of the radial weights."""
 
 from __future__ import annotations
 
@@ -13,73 +13,97 @@ from torch import Tensor
 from atomgraph.compiled.function_pointers import DOUBLE, INT, LONG, POINTER, bind_function, pointers
 from atomgraph.compiled.kernel_graph import KernelGraph
 from atomgraph.compiled.layout import Layout
-from atomgraph.compiled.radial_tables import TOLERANCE, Grid, PairTables, Splines, is_pairwise, pairs_of, weights_of
+from atomgraph.compiled.radial_tables import (
+    TOLERANCE,
+    Grid,
+    PairTables,
+    SplineTables,
+    is_pairwise,
+    weight_functions,
+    weight_pairs,
+)
 from atomgraph.kernels.cache import checksum
 from atomgraph.kernels.convolution_source import CoupledPath, convolution_source
 from atomgraph.layers.mace.interaction import Interaction
 from atomgraph.ops.spherical import harmonic_polynomials
 
+#: Returns gradients with respect to features (or None) and edge vectors, from the gradient with respect to the sums.
 EdgePullback = Callable[[Tensor], tuple[Tensor | None, Tensor]]
 
 
-class _Bound(NamedTuple):
-    present: tuple[int, ...]
-    splines: Splines
-    pointers: Any  # to their tables
+class _BoundTables(NamedTuple):
+    """Tables for a set of elements.
+
+    Attributes:
+        element_rows: Rows of the elements in the model's table.
+        splines: The tables of all pairs of these elements.
+        pointers: C array of the addresses of the tables.
+    """
+
+    element_rows: tuple[int, ...]
+    splines: SplineTables
+    pointers: Any
 
 
 class FusedConvolution:
     """``nn.equivariant.Convolution`` with tables of weights: sums over neighbours from features and edge vectors.
 
     Args:
-        interaction: In float64; its network is evaluated when a pair of elements first occurs.
-        l_max: Of the harmonics.
-        grid: First grid of the tables.
-        dtype: Of the kernel.
+        interaction: The interaction, in float64. Its network is evaluated when a pair of elements first occurs.
+        l_max: Maximum degree l of the spherical harmonics.
+        grid: Initial grid of the tables.
+        dtype: Dtype of the kernel.
     """
 
     def __init__(self, interaction: Interaction, l_max: int, grid: Grid, dtype: torch.dtype):
         convolution, self.dtype = interaction.convolution, dtype
         self.channels = convolution.channels
-        self.features = [irrep for _, irrep in convolution.irreps_in]
-        self.messages = list(dict.fromkeys(path.message for path in convolution.paths))
-        self.n_same = [sum(path.message == irrep for path in convolution.paths) for irrep in self.messages]
+        self.feature_irreps = [irrep for _, irrep in convolution.irreps_in]
+        self.message_irreps = list(dict.fromkeys(path.message for path in convolution.paths))
+        self.paths_per_message = [
+            sum(path.message == irrep for path in convolution.paths) for irrep in self.message_irreps
+        ]
         self._interaction, self._pairwise = interaction, is_pairwise(interaction)
         self._l_max, self._n_paths = l_max, len(convolution.paths)
-        self._tables = PairTables(partial(weights_of, interaction), grid, TOLERANCE[dtype], self._laid_out)
-        self._last: _Bound | None = None
+        self._tables = PairTables(partial(weight_functions, interaction), grid, TOLERANCE[dtype], self._convert_layout)
+        self._bound_tables: _BoundTables | None = None
         self.name = f"convolution_{checksum(self._source(''))}"  # equal convolutions have equal kernels
 
     @property
     def error(self) -> float:
-        """Largest relative error of a weight's derivative so far."""
+        """Largest relative error of the derivative of a tabulated weight; 0 before the first evaluation."""
         return self._tables.error
 
     def source(self) -> str:
-        """The C++ of the kernel."""
+        """Return the C++ source of the kernel."""
         return self._source(self.name)
 
     def _source(self, name: str) -> str:
         convolution = self._interaction.convolution
         paths = [
             CoupledPath(
-                self.features.index(path.feature),
-                self.messages.index(path.message),
+                self.feature_irreps.index(path.feature),
+                self.message_irreps.index(path.message),
                 convolution.path_coupling(path).numpy(),
                 path.harmonics.l**2,
             )
             for path in convolution.paths
         ]
-        dims = [irrep.dim for irrep in self.features], [irrep.dim for irrep in self.messages]
+        dims = [irrep.dim for irrep in self.feature_irreps], [irrep.dim for irrep in self.message_irreps]
         polynomials = harmonic_polynomials(self._l_max)
         return convolution_source(name, self.channels, paths, *dims, polynomials, self._tables.grid.degree)
 
     def bind(self, library: ctypes.CDLL) -> None:
-        """Look up the functions in the compiled library."""
+        """Look up the functions of the kernel in the compiled library."""
         self._width = library.width()
-        self.padded = -(-self.channels // self._width) * self._width
-        self.before = Layout(dict.fromkeys(self.features, self.padded))
-        self.after = Layout({irrep: n * self.padded for irrep, n in zip(self.messages, self.n_same, strict=True)})
+        self.padded_channels = -(-self.channels // self._width) * self._width
+        self.before = Layout(dict.fromkeys(self.feature_irreps, self.padded_channels))
+        self.after = Layout(
+            {
+                irrep: n_paths * self.padded_channels
+                for irrep, n_paths in zip(self.message_irreps, self.paths_per_message, strict=True)
+            }
+        )
         edges = POINTER, POINTER, POINTER, POINTER, POINTER
         structure = INT, LONG, *edges, POINTER, POINTER, INT, LONG, DOUBLE, POINTER
         self._forward = bind_function(library, f"{self.name}_forward", *structure, POINTER)
@@ -88,62 +112,71 @@ class FusedConvolution:
     def __call__(
         self, kernel_graph: KernelGraph, features: Tensor, needs_gradient: bool
     ) -> tuple[Tensor, EdgePullback]:
-        """Sums over neighbours, in the layout ``after`` with the paths to an irrep side by side.
+        """Compute sums over neighbours, in the layout ``after``; the channels of all paths to an irrep are concatenated.
 
         Args:
             kernel_graph: Atoms and edges.
-            features: In the layout ``before``.
-            needs_gradient: Whether the VJP gives the gradient with respect to features, too.
+            features: Features in the layout ``before``.
+            needs_gradient: Whether the VJP includes the gradient with respect to features.
 
         Returns:
-            The sums, and their VJP: gradients with respect to features (or None) and edge vectors, (n_edges, 3).
+            The sums, and their VJP, which returns gradients with respect to features (or None) and edge vectors, (n_edges, 3).
         """
-        splines = self._splines_of(kernel_graph)
+        tables = self._get_tables(kernel_graph)
         sums = self.after.empty(kernel_graph.n_atoms, self.dtype)
-        self._forward(*self._arguments(kernel_graph, features, splines, backward=False), sums.data_ptr())
+        self._forward(*self._arguments(kernel_graph, features, tables, backward=False), sums.data_ptr())
 
         def vjp(grad: Tensor) -> tuple[Tensor | None, Tensor]:
             grad_vector, grad_features = (
                 torch.empty_like(kernel_graph.vector),
                 torch.empty_like(features) if needs_gradient else None,
             )
-            to = None if grad_features is None else grad_features.data_ptr(), grad_vector.data_ptr()
-            self._backward(*self._arguments(kernel_graph, features, splines, backward=True), grad.data_ptr(), *to)
+            results = None if grad_features is None else grad_features.data_ptr(), grad_vector.data_ptr()
+            self._backward(*self._arguments(kernel_graph, features, tables, backward=True), grad.data_ptr(), *results)
             return grad_features, grad_vector
 
         return sums, vjp
 
-    def _splines_of(self, kernel_graph: KernelGraph) -> _Bound:
-        """Tables of all pairs of elements in the graph; cached until the elements change."""
-        present, last = tuple(kernel_graph.present), self._last  # read once, because another thread may replace it
-        if last is None or last.present != present:
-            splines = self._tables.of(pairs_of(self._interaction, kernel_graph.present))
-            self._last = last = _Bound(present, splines, pointers(splines.tables))
-        return last
+    def _get_tables(self, kernel_graph: KernelGraph) -> _BoundTables:
+        """Return the tables of all pairs of elements in the graph; cached until the elements change."""
+        element_rows, cached = (
+            tuple(kernel_graph.element_rows),
+            self._bound_tables,
+        )  # read once, another thread may replace it
+        if cached is None or cached.element_rows != element_rows:
+            splines = self._tables.get_tables(weight_pairs(self._interaction, kernel_graph.element_rows))
+            self._bound_tables = cached = _BoundTables(element_rows, splines, pointers(splines.tables))
+        return cached
 
-    def _arguments(self, kernel_graph: KernelGraph, features: Tensor, bound: _Bound, backward: bool) -> tuple[Any, ...]:
-        """The first arguments of both kernels."""
-        row, order = (kernel_graph.column, kernel_graph.order.data_ptr()) if backward else (kernel_graph.row, None)
+    def _arguments(
+        self, kernel_graph: KernelGraph, features: Tensor, tables: _BoundTables, backward: bool
+    ) -> tuple[Any, ...]:
+        """Return the first arguments of the forward and the backward kernel."""
+        offsets, edge_order = (
+            (kernel_graph.neighbour_offsets, kernel_graph.edges_by_neighbour.data_ptr())
+            if backward
+            else (kernel_graph.centre_offsets, None)
+        )
         return (
             torch.get_num_threads(),
             kernel_graph.n_atoms,
-            row.data_ptr(),
-            order,
+            offsets.data_ptr(),
+            edge_order,
             kernel_graph.centre.data_ptr(),
             kernel_graph.neighbour.data_ptr(),
             kernel_graph.vector.data_ptr(),
-            ctypes.addressof(bound.pointers),
-            (kernel_graph.kind if self._pairwise else kernel_graph.alike).data_ptr(),
-            len(kernel_graph.present) if self._pairwise else 1,
-            bound.splines.grid.n_pieces,
-            bound.splines.grid.cutoff,
+            ctypes.addressof(tables.pointers),
+            (kernel_graph.element_index if self._pairwise else kernel_graph.zero_index).data_ptr(),
+            len(kernel_graph.element_rows) if self._pairwise else 1,
+            tables.splines.grid.n_pieces,
+            tables.splines.grid.cutoff,
             features.data_ptr(),
         )
 
-    def _laid_out(self, table: Tensor) -> Tensor:
-        """A table (n_pieces, powers, n_weights) in the order of the kernel: [path][block of channels][piece][power][width]."""
+    def _convert_layout(self, table: Tensor) -> Tensor:
+        """Convert a table (n_pieces, powers, n_weights) to the order [path][block of channels][piece][power][width]."""
         table = table.unflatten(2, (self._n_paths, self.channels))
-        if self.padded > self.channels:
-            table = torch.nn.functional.pad(table, (0, self.padded - self.channels))
+        if self.padded_channels > self.channels:
+            table = torch.nn.functional.pad(table, (0, self.padded_channels - self.channels))
         table = table.unflatten(3, (-1, self._width)).permute(2, 3, 0, 1, 4)
         return table.to(self.dtype).contiguous()

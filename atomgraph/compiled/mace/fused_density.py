@@ -1,4 +1,4 @@
-"""The density of neighbours by which a frozen interaction divides, from tables."""
+"""The density of neighbours of a frozen interaction, by a kernel with tables."""
 
 from __future__ import annotations
 
@@ -12,12 +12,17 @@ from atomgraph.compiled.function_pointers import DOUBLE, INT, LONG, POINTER
 from atomgraph.compiled.fused_pair import PairSums
 from atomgraph.compiled.kernel_graph import KernelGraph
 from atomgraph.compiled.pullback import Pullback
-from atomgraph.compiled.radial_tables import TOLERANCE, Grid, PairTables, density_of, is_pairwise, pairs_of
+from atomgraph.compiled.radial_tables import TOLERANCE, Grid, PairTables, density_function, is_pairwise, weight_pairs
 from atomgraph.layers.mace.interaction import Interaction
 
 
 class FusedDensity(PairSums):
-    r""":math:`\rho_i = \sum_j q(r_{ij})`, from tables of q."""
+    r"""The density :math:`\rho_i = \sum_j q(r_{ij})`, by a kernel with tables of q.
+
+    Args:
+        interaction: The interaction, in float64.
+        grid: Initial grid of the tables.
+    """
 
     name = "tabulated"
     types = POINTER, INT, LONG, DOUBLE
@@ -26,15 +31,15 @@ class FusedDensity(PairSums):
         self._interaction, self.is_pairwise = interaction, is_pairwise(interaction)
         tolerance = TOLERANCE[torch.float64]
         self._tables = PairTables(
-            partial(density_of, interaction), grid, tolerance, lambda table: table[:, :, 0].contiguous()
+            partial(density_function, interaction), grid, tolerance, lambda table: table[:, :, 0].contiguous()
         )
 
     def __call__(self, kernel_graph: KernelGraph) -> tuple[Tensor, Pullback]:
-        """The density, (n_atoms,), in the dtype of the edge vectors, and its VJP."""
+        """Return the density, (n_atoms,), in the dtype of the edge vectors, and its VJP."""
         density, vjp = super().__call__(kernel_graph)
         return density.to(kernel_graph.vector.dtype), vjp
 
     def constants(self, present: tuple[int, ...]) -> tuple[Any, ...]:
-        """Tables of the pairs, their degree and number of pieces, and the cutoff."""
-        of_pairs, grid = self._tables.of(pairs_of(self._interaction, list(present)))
-        return torch.stack(of_pairs), grid.degree, grid.n_pieces, grid.cutoff
+        """Return the tables of the pairs, the degree and number of their polynomials, and the cutoff, Å."""
+        tables, grid = self._tables.get_tables(weight_pairs(self._interaction, list(present)))
+        return torch.stack(tables), grid.degree, grid.n_pieces, grid.cutoff

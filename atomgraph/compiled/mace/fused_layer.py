@@ -1,4 +1,4 @@
-"""A frozen MACE layer: its linear maps folded, its convolution and its products fused."""
+"""A frozen MACE layer: multiplied linear maps, and kernels for the convolution and the products."""
 
 from __future__ import annotations
 
@@ -24,27 +24,28 @@ from atomgraph.layers.mace.attention import AttentionResidualInteraction
 from atomgraph.layers.mace.nonlinear import NonlinearResidualInteraction
 from atomgraph.nn.equivariant.irrep_blocks import channels_per_irrep
 
-#: Removes the gradient by the layer's own source from the list, and returns that by edge vectors; None without gradient.
+#: Removes the gradient with respect to the layer's source from the end of the list, adds the gradients with respect to earlier
+#: sources, and returns the gradient with respect to edge vectors; None if the removed gradient is None.
 LayerPullback = Callable[[Gradients], Tensor | None]
 
 
 @missing_form.register
 def _(layer: MACELayer) -> str | None:
     if isinstance(layer.interaction, AttentionResidualInteraction):
-        return "an interaction whose weights look at features (attention_residual)"
+        return "an interaction whose weights depend on features (attention_residual)"
     return None if layer.radial.differentiable else "radial functions without gradient"
 
 
 class FusedLayer:
     r"""``layers.MACELayer`` with frozen weights.
 
-    The source of a layer is what later parts read, each through one folded matrix: its products, or its features if they
-    depend on more than the products and a later layer reads them.
+    The source of a layer is its output in memory, which later parts multiply by one matrix each. The source contains the
+    products. If features depend on more than the products and a later layer uses them, it contains the features.
 
     Args:
         layer: The layer, in float64.
-        grid: First grid of the radial tables.
-        dtype: Of the kernels.
+        grid: Initial grid of the radial tables.
+        dtype: Dtype of the kernels.
     """
 
     def __init__(self, layer: MACELayer, grid: Grid, dtype: torch.dtype):
@@ -55,41 +56,41 @@ class FusedLayer:
 
     @property
     def radial_error(self) -> float:
-        """Largest relative error of a radial weight's derivative so far."""
+        """Largest relative error of the derivative of a radial weight; 0 before the first evaluation."""
         return self._convolution.error
 
     @property
     def n_products(self) -> int:
-        """Number of terms of the products of an atom, over channels."""
+        """Number of product terms per atom, summed over channels."""
         return self._product.channels * len(self._product.terms)
 
     def sources(self) -> dict[str, str]:
-        """The C++ of the kernels, by name; equal layers share them."""
+        """Return the C++ sources of the kernels, by name; equal layers have equal kernels."""
         return {part.name: part.source() for part in (self._convolution, self._product)}
 
     def bind(self, library: ctypes.CDLL, h: LinearForm, sources: list[Layout], is_last: bool) -> LinearForm:
-        """Look up the compiled kernels; fold the maps between them, padded to the width of the kernels.
+        """Look up the compiled kernels, and multiply the linear maps between them, padded to whole vectors.
 
         Args:
-            library: The kernels.
-            h: The form of the input features.
-            sources: Layouts of all earlier sources; that of this layer is appended.
-            is_last: Whether no later layer reads the features.
+            library: The compiled kernels.
+            h: Linear form of the input features.
+            sources: Layouts of all earlier sources; the layout of this layer's source is appended.
+            is_last: Whether this layer is the last one.
 
         Returns:
-            The form of the output features.
+            Linear form of the output features.
         """
         self._convolution.bind(library)
         self._product.bind(library)
         if self._density is not None:
             self._density.bind(library)
         layer, convolution, product, dtype = self._layer, self._convolution, self._product, self._dtype
-        up = h.then(Weights.of_linear(layer.interaction.up))
-        padded_up = h.then(Weights.of_linear(layer.interaction.up).padded(after=convolution.padded))
+        up = h.then(Weights.from_linear(layer.interaction.up))
+        padded_up = h.then(Weights.from_linear(layer.interaction.up).pad(after=convolution.padded_channels))
         self._up = FusedForm(library, padded_up, sources, convolution.before, dtype)
-        sums = convolution.after, (convolution.channels, convolution.padded)
+        sums = convolution.after, (convolution.channels, convolution.padded_channels)
         self._message = fused_message(layer.interaction, library, dtype, sums, product.before, (up, tuple(sources)))
-        out = Weights.of_linear(layer.mix).padded((product.channels, product.padded))
+        out = Weights.from_linear(layer.mix).pad((product.channels, product.padded_channels))
         features = LinearForm(((len(sources), out),)).plus(h.then(self._skip()))
         sources.append(product.after)
         self._features: FusedForm | None = None
@@ -100,33 +101,33 @@ class FusedLayer:
             features = LinearForm(((len(sources) - 1, Weights.identity(channels)),))
         return features
 
-    def __call__(self, run: Evaluation, sources: list[Tensor]) -> LayerPullback:
-        """Append the source of the layer.
+    def __call__(self, evaluation: Evaluation, sources: list[Tensor]) -> LayerPullback:
+        """Compute the source of the layer, and append it to the sources.
 
         Returns:
-            Its vector-Jacobian product.
+            The vector-Jacobian product of the source.
         """
-        up = self._up(run, sources)
-        sums, sums_vjp = self._convolution(run.kernel_graph, up, needs_gradient=not self._up.is_constant)
-        density, density_vjp = (None, None) if self._density is None else self._density(run.kernel_graph)
-        message, message_vjp = self._message(run, sources, sums, density)
-        products, products_vjp = self._product(run, message)
+        up = self._up(evaluation, sources)
+        sums, sums_vjp = self._convolution(evaluation.kernel_graph, up, needs_gradient=not self._up.is_constant)
+        density, density_vjp = (None, None) if self._density is None else self._density(evaluation.kernel_graph)
+        message, message_vjp = self._message(evaluation, sources, sums, density)
+        products, products_vjp = self._product(evaluation, message)
         sources.append(products)
         if self._features is not None:
-            sources[-1] = self._features(run, sources)
+            sources[-1] = self._features(evaluation, sources)
 
         def vjp(grads: Gradients) -> Tensor | None:
             grad = grads.pop()
             if grad is not None and self._features is not None:
                 grads.append(None)
-                self._features.vjp(run, grad, grads)
+                self._features.vjp(evaluation, grad, grads)
                 grad = grads.pop()
             if grad is None:
                 return None
             grad_sums, grad_density = message_vjp(products_vjp(grad), grads)
             grad_up, grad_vector = sums_vjp(grad_sums)
             if grad_up is not None:
-                self._up.vjp(run, grad_up, grads)
+                self._up.vjp(evaluation, grad_up, grads)
             if density_vjp is not None and grad_density is not None:
                 grad_vector += density_vjp(grad_density)
             return grad_vector
@@ -134,10 +135,10 @@ class FusedLayer:
         return vjp
 
     def _skip(self) -> Weights:
-        """The residual map, which bypasses the products."""
+        """Return the matrices of the residual connection, from the input to the output features."""
         interaction = self._layer.interaction
         if self._layer.keeps_residual and isinstance(interaction, NonlinearResidualInteraction):
-            return Weights.of_linear(interaction.skip)
+            return Weights.from_linear(interaction.skip)
         if self._layer.keeps_residual and isinstance(interaction, AgnosticInteraction) and interaction.residual:
-            return Weights.of_element_linear(interaction.skip)
-        return Weights.of_matrices({})
+            return Weights.from_element_linear(interaction.skip)
+        return Weights.from_matrices({})

@@ -1,4 +1,4 @@
-"""The message of an interaction from its sums over neighbours, with folded weights."""
+"""The message of a frozen interaction from its sums over neighbours, with multiplied weights."""
 
 from __future__ import annotations
 
@@ -20,18 +20,21 @@ from atomgraph.layers.mace.agnostic import AgnosticInteraction
 from atomgraph.layers.mace.interaction import Interaction
 from atomgraph.layers.mace.nonlinear import NonlinearResidualInteraction
 
-#: Gradients with respect to sums and density, (n_atoms,) or None, from that by a message; those by sources are added in place.
+#: Returns gradients with respect to sums and density, (n_atoms,) or None, from the gradient with respect to the message, and
+#: adds gradients with respect to sources to the list.
 MessagePullback = Callable[[Tensor, Gradients], tuple[Tensor, Tensor | None]]
 
 
 class LinearMessage:
-    """A linear map, divided by the mean number of neighbours or 1 + ρ; some interactions add a map by element. All are folded.
+    """A linear map of the sums, divided by the mean number of neighbours or by 1 + ρ.
+
+    Some interactions apply a second map, which depends on the element. The matrices of both maps are multiplied.
 
     Args:
-        interaction: In float64.
-        library: The kernels.
-        dtype: Of the kernels.
-        sums: Layout of the sums, and their channels without and with padding.
+        interaction: The interaction, in float64.
+        library: The compiled kernels.
+        dtype: Dtype of the kernels.
+        sums: Layout of the sums, and their numbers of channels without and with padding.
         message: Layout of the message.
     """
 
@@ -43,23 +46,23 @@ class LinearMessage:
         sums: tuple[Layout, Padding],
         message: Layout,
     ):
-        weights = Weights.of_linear(
+        weights = Weights.from_linear(
             interaction.mix, 1.0 if interaction.by_density else 1.0 / float(interaction.neighbours())
         )
         if not interaction.residual:
-            weights = weights.then(Weights.of_element_linear(interaction.select))
+            weights = weights.then(Weights.from_element_linear(interaction.select))
         layout, padding = sums
-        self._map = LinearMap(library, layout, message, weights.padded(padding, _width(message)), dtype)
+        self._map = LinearMap(library, layout, message, weights.pad(padding, _n_channels(message)), dtype)
 
     def __call__(
-        self, run: Evaluation, sources: Sequence[Tensor], sums: Tensor, density: Tensor | None
+        self, evaluation: Evaluation, sources: Sequence[Tensor], sums: Tensor, density: Tensor | None
     ) -> tuple[Tensor, MessagePullback]:
-        """The message, and its VJP, from sums and density ρ, (n_atoms,)."""
-        runs = run.by_element if self._map.by_element else run.alike
+        """Return the message and its VJP, from the sums and the density ρ, (n_atoms,)."""
+        runs = evaluation.by_element if self._map.by_element else evaluation.all_atoms
         message = self._map(runs, sums)
         if density is None:
             return message, lambda grad, grads: (self._map.vjp(runs, grad), None)
-        message, division_vjp = _divided(self._map.after, message, density + 1.0)
+        message, division_vjp = _divide(self._map.after, message, density + 1.0)
 
         def vjp(grad: Tensor, grads: Gradients) -> tuple[Tensor, Tensor]:
             grad, grad_density = division_vjp(grad)
@@ -69,10 +72,15 @@ class LinearMessage:
 
 
 class GatedMessage:
-    """A gate between two linear maps, with division by α + βρ and a residual map of the neighbours' features.
+    """A gate between two linear maps, with division by α + βρ and a residual map of the features.
 
     Args:
-        up: The form of the neighbours' features, and layouts of its sources. The others as for ``LinearMessage``.
+        interaction: The interaction, in float64.
+        library: The compiled kernels.
+        dtype: Dtype of the kernels.
+        sums: Layout of the sums, and their numbers of channels without and with padding.
+        message: Layout of the message.
+        up: Linear form of the features after the map ``up``, and layouts of its sources.
     """
 
     def __init__(
@@ -88,28 +96,30 @@ class GatedMessage:
         self._gate = FusedGate(interaction.gate)
         before = self._gate.before
         layout, padding = sums
-        self._map = LinearMap(library, layout, before, Weights.of_linear(interaction.mix).padded(padding), dtype)
-        self._past = FusedForm(library, form.then(Weights.of_linear(interaction.past)), sources, before, dtype)
-        last = Weights.of_linear(interaction.last).padded(after=_width(message))
+        self._map = LinearMap(library, layout, before, Weights.from_linear(interaction.mix).pad(padding), dtype)
+        self._residual = FusedForm(library, form.then(Weights.from_linear(interaction.past)), sources, before, dtype)
+        last = Weights.from_linear(interaction.last).pad(after=_n_channels(message))
         self._last = LinearMap(library, self._gate.after, message, last, dtype)
         self._alpha, self._beta = float(interaction.alpha), float(interaction.beta)
 
     def __call__(
-        self, run: Evaluation, sources: Sequence[Tensor], sums: Tensor, density: Tensor | None
+        self, evaluation: Evaluation, sources: Sequence[Tensor], sums: Tensor, density: Tensor | None
     ) -> tuple[Tensor, MessagePullback]:
-        """The message, and its VJP, from sums and density ρ, (n_atoms,)."""
+        """Return the message and its VJP, from the sums and the density ρ, (n_atoms,)."""
         if density is None:
             raise TypeError("a gated message needs a density")
-        mixed, division_vjp = _divided(self._map.after, self._map(run.alike, sums), density * self._beta + self._alpha)
-        gated, gate_vjp = self._gate(mixed + self._past(run, sources))
+        mixed, division_vjp = _divide(
+            self._map.after, self._map(evaluation.all_atoms, sums), density * self._beta + self._alpha
+        )
+        gated, gate_vjp = self._gate(mixed + self._residual(evaluation, sources))
 
         def vjp(grad: Tensor, grads: Gradients) -> tuple[Tensor, Tensor]:
-            grad_gated = gate_vjp(self._last.vjp(run.alike, grad))
-            self._past.vjp(run, grad_gated, grads)
+            grad_gated = gate_vjp(self._last.vjp(evaluation.all_atoms, grad))
+            self._residual.vjp(evaluation, grad_gated, grads)
             grad_mixed, grad_divisor = division_vjp(grad_gated)
-            return self._map.vjp(run.alike, grad_mixed), grad_divisor * self._beta
+            return self._map.vjp(evaluation.all_atoms, grad_mixed), grad_divisor * self._beta
 
-        return self._last(run.alike, gated), vjp
+        return self._last(evaluation.all_atoms, gated), vjp
 
 
 @singledispatch
@@ -121,7 +131,7 @@ def fused_message(
     message: Layout,
     up: tuple[LinearForm, Sequence[Layout]],
 ) -> LinearMessage | GatedMessage:
-    """The fused message of an interaction."""
+    """Return the fused message of an interaction."""
     raise TypeError(f"{type(interaction).__name__} has no fused form")
 
 
@@ -132,17 +142,17 @@ def _(interaction: NonlinearResidualInteraction, *arguments: Any) -> GatedMessag
 
 @fused_message.register
 def _(interaction: AgnosticInteraction, *arguments: Any) -> LinearMessage:
-    *without_up, _ = arguments  # the neighbours' features do not enter
-    return LinearMessage(interaction, *without_up)
+    *message_arguments, _ = arguments  # the features ``up`` are not used
+    return LinearMessage(interaction, *message_arguments)
 
 
-def _divided(layout: Layout, x: Tensor, divisor: Tensor) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor, Tensor]]]:
-    """The features of each atom divided by a number, (n_atoms,), and the VJP with respect to both."""
+def _divide(layout: Layout, x: Tensor, divisor: Tensor) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor, Tensor]]]:
+    """Return the features of each atom divided by its divisor, (n_atoms,), and the VJP with respect to features and divisor."""
     inverse = divisor.reciprocal()
-    y = layout.scaled(x, inverse)
-    return y, lambda grad: (layout.scaled(grad, inverse), -layout.product(grad, y) * inverse)
+    y = layout.scale(x, inverse)
+    return y, lambda grad: (layout.scale(grad, inverse), -layout.product(grad, y) * inverse)
 
 
-def _width(layout: Layout) -> int:
-    """The number of channels, which is equal for all irreps."""
+def _n_channels(layout: Layout) -> int:
+    """Return the number of channels, which is equal for all irreps."""
     return next(iter(layout.channels.values()))

@@ -1,4 +1,4 @@
-"""A frozen MACE: the source and library of its kernels, its energies and their gradients."""
+"""A frozen MACE model: source and library of its kernels, energies of atoms, and gradients."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from atomgraph.compiled.pullback import Pullback
 from atomgraph.compiled.radial_tables import Grid
 from atomgraph.featurizers.node_embedding import NodeEmbedding
 from atomgraph.graph.structure import AtomicGraph
-from atomgraph.kernels import compiled, is_kept
+from atomgraph.kernels import compile_library, is_cached
 from atomgraph.models.energy import EnergyModel
 from atomgraph.nn.repulsion.zbl import ZBL
 
-LIBRARY = "mace"  # prefix of entries of the cache
-PIECES = {torch.float32: (97, 5), torch.float64: (153, 7)}  # of radial weights: first number of pieces, and degree
+LIBRARY = "mace"  # prefix of file names in the cache
+PIECES = {torch.float32: (97, 5), torch.float64: (153, 7)}  # of radial tables: initial number of pieces, and degree
 
 
 def unsupported_reason(model: EnergyModel) -> str | None:
-    """The part of a model that has no fused form, in a few words; None if all parts have one."""
+    """Return the part of a model that has no fused form, in a few words; None if all parts have a fused form."""
     if len(model.branches) != 1:
         return "a sum of several branches"
     branch, repulsion = model.branches[0], model.baseline.repulsion
@@ -43,7 +43,7 @@ def unsupported_reason(model: EnergyModel) -> str | None:
     if len(branch.readouts) > len(branch.layers):
         return "a readout of the featurizer"
     parts = (*branch.layers, *branch.readouts)
-    reasons = [missing_form(part) for part in sorted(parts, key=is_registered)]  # unknown parts first
+    reasons = [missing_form(part) for part in sorted(parts, key=is_registered)]  # parts that are not registered first
     if (reason := next(filter(None, reasons), None)) is not None:
         return reason
     if repulsion is not None and missing_form(repulsion) is not None:
@@ -62,8 +62,8 @@ class FusedMACE:
     """Energies of atoms, and gradients with respect to edge vectors, by compiled kernels.
 
     Args:
-        model: The model, which is copied in float64.
-        dtype: Of the kernels.
+        model: The model. It is copied and converted to float64.
+        dtype: Dtype of the kernels.
     """
 
     def __init__(self, model: EnergyModel, dtype: torch.dtype):
@@ -74,7 +74,7 @@ class FusedMACE:
         repulsion = self.model.baseline.repulsion
         self._repulsion = FusedRepulsion(repulsion) if isinstance(repulsion, ZBL) else None
         self._library: ctypes.CDLL | None = None
-        self._last: tuple[Tensor, int, ElementOrder] | None = None
+        self._cached_order: tuple[Tensor, int, ElementOrder] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (self.model, self.dtype)  # a loaded library cannot be pickled
@@ -88,16 +88,16 @@ class FusedMACE:
 
     @property
     def radial_error(self) -> float:
-        """Largest relative error of a radial weight's derivative so far."""
+        """Largest relative error of the derivative of a radial weight; 0 before the first evaluation."""
         return max(layer.radial_error for layer in self._layers)
 
     @property
     def n_products(self) -> int:
-        """Number of terms of the products of an atom, over channels and layers: most of the time of a large model."""
+        """Number of product terms per atom, summed over channels and layers; they take most of the time of a large model."""
         return sum(layer.n_products for layer in self._layers)
 
     def source(self) -> str:
-        """The C++ of all kernels."""
+        """Return the C++ source of all kernels."""
         real = {torch.float32: "float", torch.float64: "double"}[self.dtype]
         parts = [
             "#define WITH_OPENMP",
@@ -111,23 +111,23 @@ class FusedMACE:
         kernels = {name: text for layer in self._layers for name, text in layer.sources().items()}
         return "\n".join([*parts, *kernels.values()])
 
-    def is_kept(self) -> bool:
-        """Whether the kernels are in the cache."""
-        return is_kept(self.source(), LIBRARY)
+    def is_cached(self) -> bool:
+        """Return whether the kernels are in the cache."""
+        return is_cached(self.source(), LIBRARY)
 
     def compile(self) -> bool:
         """Compile the kernels or load them from the cache.
 
         Returns:
-            False, after a warning, if that is not possible.
+            Whether the kernels can be used; False after a warning with the reason.
         """
-        self._library = compiled(self.source(), LIBRARY)
+        self._library = compile_library(self.source(), LIBRARY)
         if self._library is not None:
             self._bind(self._library)
         return self._library is not None
 
     def _bind(self, library: ctypes.CDLL) -> None:
-        """Look up the kernels, and fold the linear maps between them."""
+        """Look up the kernels, and multiply the linear maps between them."""
         embedding, readouts = self._branch.featurizer, self._branch.readouts
         h = LinearForm(table=embedding.weight.detach() / len(embedding.elements) ** 0.5)
         sources: list[Layout] = []
@@ -135,40 +135,52 @@ class FusedMACE:
         for t, layer in enumerate(self._layers):
             h = layer.bind(library, h, sources, is_last=t + 1 == len(self._layers))
             forms.append(h)
-        read = forms[-len(readouts) :]
+        readout_forms = forms[-len(readouts) :]
         if self._repulsion is not None:
             self._repulsion.bind(library)
         self._readouts = FusedReadouts(
-            library, readouts, self.model.baseline, read, sources, self.dtype, self.model.isolated_energies()
+            library, readouts, self.model.baseline, readout_forms, sources, self.dtype, self.model.isolated_energies()
         )
 
     def kernel_graph(self, graph: AtomicGraph) -> KernelGraph:
-        """The graph in the order of the kernels; GraphError for elements that the model does not know."""
-        return KernelGraph.of(self.library, graph, self._order(graph.atomic_numbers), self._branch.cutoff, self.dtype)
+        """Return the graph in the order of the kernels.
 
-    def present(self, graph: AtomicGraph) -> list[int]:
-        """Elements of the graph, as rows of the model's table."""
-        return self._order(graph.atomic_numbers).present
+        Raises:
+            GraphError: If the model does not have all elements of the graph.
+            DegenerateEdge: For coincident atoms, positions that are not finite, or edges with invalid atom indices.
+        """
+        return KernelGraph.from_graph(
+            self.library, graph, self._element_order(graph.atomic_numbers), self._branch.cutoff, self.dtype
+        )
 
-    def _order(self, numbers: Tensor) -> ElementOrder:
-        """The order of atoms, cached while the same tensor of atomic numbers is given and not written to."""
-        written = -1 if numbers.is_inference() else int(numbers._version)  # tensors of inference mode have no version
-        last = self._last  # read once: another thread may exchange it
-        if last is None or last[0] is not numbers or last[1] != written or written < 0:
-            self._last = last = numbers, written, ElementOrder.by_element(self.model.element_table(numbers))
-        return last[2]
+    def element_rows(self, graph: AtomicGraph) -> list[int]:
+        """Return the rows in the model's table of the elements of a graph."""
+        return self._element_order(graph.atomic_numbers).element_rows
+
+    def _element_order(self, numbers: Tensor) -> ElementOrder:
+        """Return the order of atoms; it is cached for the last tensor of atomic numbers until this tensor is changed."""
+        version = -1 if numbers.is_inference() else int(numbers._version)  # tensors of inference mode have no version
+        cached = self._cached_order  # read once, because another thread may replace it
+        if cached is None or cached[0] is not numbers or cached[1] != version or version < 0:
+            self._cached_order = cached = numbers, version, ElementOrder.by_element(self.model.element_table(numbers))
+        return cached[2]
 
     def energies(self, graph: AtomicGraph, kernel_graph: KernelGraph) -> tuple[Tensor, Callable[[], Tensor]]:
-        """Energies of atoms, (n_atoms,) eV, float64, in the order of the kernels, and the gradient of their sum.
+        """Compute energies of atoms, and prepare the gradient of their sum.
+
+        Args:
+            graph: One structure or a batch; each structure has a head.
+            kernel_graph: The same graph in the order of the kernels.
 
         Returns:
-            The energies, and a function that gives the gradient with respect to edge vectors, (n_edges, 3) eV/Å.
+            Energies, eV, (n_atoms,) float64, in the order of the kernels, and a function that returns the gradient of their sum
+            with respect to edge vectors, eV/Å, (n_edges, 3). This function can be called only once.
         """
-        run = Evaluation.of(kernel_graph, self.dtype)
-        head = None if len(self.model.heads) == 1 else graph.head[graph.graph_of_atom][kernel_graph.atom]
+        evaluation = Evaluation.from_kernel_graph(kernel_graph, self.dtype)
+        head = None if len(self.model.heads) == 1 else graph.head[graph.graph_of_atom][kernel_graph.graph_row]
         sources: list[Tensor] = []
-        vjps = [layer(run, sources) for layer in self._layers]
-        energy, readouts_vjp = self._readouts(run, sources, head)
+        vjps = [layer(evaluation, sources) for layer in self._layers]
+        energy, readouts_vjp = self._readouts(evaluation, sources, head)
         self._set_isolated(energy, kernel_graph, head)
         repulsion_vjp = self._add_repulsion(energy, kernel_graph, head)
 
@@ -177,18 +189,19 @@ class FusedMACE:
         def edge_gradient() -> Tensor:
             grads: Gradients = [None] * n_sources
             readouts_vjp(grads)
-            parts = [] if repulsion_vjp is None else [repulsion_vjp(torch.ones_like(energy))]
-            while vjps:  # frees the intermediate results of each layer
-                part = vjps.pop()(grads)
-                parts = parts if part is None else [part if not parts else parts[0].add_(part)]
-            return parts[0] if parts else torch.zeros_like(kernel_graph.vector)
+            gradients = [] if repulsion_vjp is None else [repulsion_vjp(torch.ones_like(energy))]
+            while vjps:  # pop() frees the intermediate results of each layer
+                layer_gradient = vjps.pop()(grads)
+                if layer_gradient is not None:
+                    gradients = [gradients[0].add_(layer_gradient) if gradients else layer_gradient]
+            return gradients[0] if gradients else torch.zeros_like(kernel_graph.vector)
 
         return energy, edge_gradient
 
     def _set_isolated(self, energy: Tensor, kernel_graph: KernelGraph, head: Tensor | None) -> None:
-        """Set atoms without neighbours to exactly E0, without rounding errors of the kernels."""
+        """Set the energies of atoms without neighbours to exactly E0, which removes rounding errors of the kernels."""
         if self.model.baseline.exact_isolated:
-            isolated = torch.nonzero(kernel_graph.row[1:] == kernel_graph.row[:-1])[:, 0]
+            isolated = torch.nonzero(kernel_graph.centre_offsets[1:] == kernel_graph.centre_offsets[:-1])[:, 0]
             row = torch.zeros_like(isolated) if head is None else head[isolated]
             energy[isolated] = self.model.baseline.e0[row, kernel_graph.element[isolated]]
 
@@ -196,21 +209,21 @@ class FusedMACE:
         """Add the repulsion to the energies.
 
         Returns:
-            Its vector-Jacobian product; None for models without repulsion.
+            The vector-Jacobian product of the repulsion; None for models without repulsion.
         """
-        base = self.model.baseline
+        baseline = self.model.baseline
         if self._repulsion is None:
             return None
-        value, vjp = self._repulsion(kernel_graph)
-        if not base.scales_repulsion:
-            energy += value
+        repulsion, vjp = self._repulsion(kernel_graph)
+        if not baseline.scales_repulsion:
+            energy += repulsion
             return vjp
-        scale = base.scale if head is None else base.scale.index_select(0, head)
-        energy += scale * value
+        scale = baseline.scale if head is None else baseline.scale.index_select(0, head)
+        energy += scale * repulsion
         return lambda grad: vjp(scale * grad)
 
 
 def _rebuild(model: EnergyModel, dtype: torch.dtype) -> FusedMACE | None:
-    """The unpickled model; None if it cannot be compiled, and a CompiledPotential then uses the model."""
+    """Return the unpickled fused model; None if it cannot be compiled. A CompiledPotential then uses the model."""
     fused = FusedMACE(model, dtype)
     return fused if fused.compile() else None

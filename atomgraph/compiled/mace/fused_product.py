@@ -1,4 +1,4 @@
-"""The fused symmetric product: a sparse polynomial with couplings times the weights of an element as coefficients."""
+"""The symmetric product of a frozen layer, by a kernel; coefficients are couplings times the weights of an element."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from e3nn import o3
 from scipy.sparse import csr_array
 from torch import Tensor
 
-from atomgraph.compiled.evaluation import MOST_KINDS, Evaluation, Runs
+from atomgraph.compiled.evaluation import MAX_CACHED_TABLES, AtomRuns, Evaluation
 from atomgraph.compiled.function_pointers import INT, POINTER, bind_function, pointers
 from atomgraph.compiled.layout import Layout
 from atomgraph.compiled.pullback import Pullback
@@ -25,12 +25,12 @@ _ROUNDING = 1e-12  # relative size of couplings that are rounding errors
 
 
 class FusedProduct:
-    """``nn.equivariant.SymmetricProduct`` by a kernel, for each channel of an atom's message.
+    """``nn.equivariant.SymmetricProduct`` by a kernel: a sparse polynomial of the message, for each atom and channel.
 
     Args:
-        product: In float64.
-        by_element: Whether its weights differ by element.
-        dtype: Of the kernel.
+        product: The product, in float64.
+        by_element: Whether the weights of the product differ by element.
+        dtype: Dtype of the kernel.
     """
 
     def __init__(self, product: SymmetricProduct, by_element: bool, dtype: torch.dtype):
@@ -42,42 +42,42 @@ class FusedProduct:
         self._couplings = [self._add_terms(irrep, nu) for irrep, nu in product.terms]
         dims = [irrep.dim for irrep in self.inputs], [irrep.dim for irrep in self.outputs]
         self._source = ProductSource(self.channels, *dims, self.terms)
-        self.name = f"product_{checksum(self._source.named(''))}"  # equal products have equal kernels
+        self.name = f"product_{checksum(self._source.code(''))}"  # equal products have equal kernels
         self._coefficients: dict[int, Tensor] = {}
-        self._tables_of = lru_cache(MOST_KINDS)(self._tables)
+        self._cached_tables = lru_cache(MAX_CACHED_TABLES)(self._tables)
 
     def _add_terms(self, irrep: o3.Irrep, nu: int) -> tuple[str, csr_array]:
-        """Add the terms of one irrep and order.
+        """Add the terms of one irrep and correlation order nu.
 
         Returns:
-            The key of their weights, and couplings (n_terms, n_paths).
+            The key of the weights of these terms, and their couplings, (n_terms, n_paths).
         """
-        rows = self._product.sparse_coupling(irrep, nu)
-        size = abs(rows).max(axis=1).toarray() if rows.shape[1] else np.zeros(rows.shape[0])
-        first = sum(output.dim for output in self.outputs[: self.outputs.index(irrep)])
-        names = [tuple(sorted(name)) for name in monomials(self._product.irreps_in.dim, nu).tolist()]
-        kept = np.nonzero(size > _ROUNDING * size.max(initial=0.0))[0]
-        self.terms += [(first + row % irrep.dim, names[row // irrep.dim]) for row in kept.tolist()]
-        return f"{irrep}_{nu}", rows[kept]
+        couplings = self._product.sparse_coupling(irrep, nu)
+        size = abs(couplings).max(axis=1).toarray() if couplings.shape[1] else np.zeros(couplings.shape[0])
+        first_output = sum(output.dim for output in self.outputs[: self.outputs.index(irrep)])
+        factors = [tuple(sorted(monomial)) for monomial in monomials(self._product.irreps_in.dim, nu).tolist()]
+        nonzero_rows = np.nonzero(size > _ROUNDING * size.max(initial=0.0))[0]
+        self.terms += [(first_output + row % irrep.dim, factors[row // irrep.dim]) for row in nonzero_rows.tolist()]
+        return f"{irrep}_{nu}", couplings[nonzero_rows]
 
     def source(self) -> str:
-        """The C++ of the kernel."""
-        return self._source.named(self.name)
+        """Return the C++ source of the kernel."""
+        return self._source.code(self.name)
 
     def bind(self, library: ctypes.CDLL) -> None:
-        """Look up the functions in the compiled library."""
+        """Look up the functions of the kernel in the compiled library."""
         self._width = library.width()
-        self.padded = -(-self.channels // self._width) * self._width
-        self.before = Layout(dict.fromkeys(self.inputs, self.padded))
-        self.after = Layout(dict.fromkeys(self.outputs, self.padded))
+        self.padded_channels = -(-self.channels // self._width) * self._width
+        self.before = Layout(dict.fromkeys(self.inputs, self.padded_channels))
+        self.after = Layout(dict.fromkeys(self.outputs, self.padded_channels))
         structure = INT, INT, POINTER, POINTER, POINTER
         self._forward = bind_function(library, f"{self.name}_forward", *structure, POINTER)
         self._backward = bind_function(library, f"{self.name}_backward", *structure, POINTER, POINTER)
 
-    def __call__(self, run: Evaluation, x: Tensor) -> tuple[Tensor, Pullback]:
-        """Products, in the layout ``after``, of x in the layout ``before``, and their VJP."""
-        runs = run.by_element if self._by_element else run.alike
-        tables, y = self._tables_of(runs.kinds), self.after.empty(runs.n_atoms, self.dtype)
+    def __call__(self, evaluation: Evaluation, x: Tensor) -> tuple[Tensor, Pullback]:
+        """Return the products, in the layout ``after``, for x in the layout ``before``, and their VJP."""
+        runs = evaluation.by_element if self._by_element else evaluation.all_atoms
+        tables, y = self._cached_tables(runs.kinds), self.after.empty(runs.n_atoms, self.dtype)
         self._forward(*_structure(runs, tables, x), y.data_ptr())
 
         def vjp(grad: Tensor) -> Tensor:
@@ -88,21 +88,21 @@ class FusedProduct:
         return y, vjp
 
     def _tables(self, kinds: tuple[int, ...]) -> ctypes.Array[ctypes.c_void_p]:
-        """Pointers to the coefficients of these elements."""
-        return pointers([self._of_element(z) for z in kinds])
+        """Return an array of the addresses of the coefficients of elements."""
+        return pointers([self._get_coefficients(z) for z in kinds])
 
-    def _of_element(self, z: int) -> Tensor:
-        """[block of channels][coefficient][width]: couplings times the weights of an element."""
+    def _get_coefficients(self, z: int) -> Tensor:
+        """Return couplings times the weights of an element, in the order [block of channels][coefficient][width]."""
         if z not in self._coefficients:
             weights = {key: weight[z].detach().double().numpy() for key, weight in self._product.weights.items()}
-            of_terms = np.concatenate([coupling @ weights[key] for key, coupling in self._couplings])
-            padded = np.zeros((len(self._source.coefficients), self.padded))
-            padded[:, : self.channels] = of_terms[self._source.coefficients]
+            term_coefficients = np.concatenate([coupling @ weights[key] for key, coupling in self._couplings])
+            padded = np.zeros((len(self._source.coefficients), self.padded_channels))
+            padded[:, : self.channels] = term_coefficients[self._source.coefficients]
             table = torch.from_numpy(padded).unflatten(1, (-1, self._width)).transpose(0, 1)
-            self._coefficients.setdefault(z, table.to(self.dtype).contiguous())  # the first of two threads wins
+            self._coefficients.setdefault(z, table.to(self.dtype).contiguous())  # a second thread must not replace it
         return self._coefficients[z]
 
 
-def _structure(runs: Runs, tables: ctypes.Array[ctypes.c_void_p], x: Tensor) -> tuple[int, ...]:
-    """The first arguments of both kernels."""
+def _structure(runs: AtomRuns, tables: ctypes.Array[ctypes.c_void_p], x: Tensor) -> tuple[int, ...]:
+    """Return the first arguments of the forward and the backward kernel."""
     return torch.get_num_threads(), len(runs.kinds), runs.first, ctypes.addressof(tables), x.data_ptr()

@@ -1,4 +1,4 @@
-"""Frozen readouts and baseline: vectors by head and element for linear readouts, hidden units for the others."""
+"""Frozen readouts and baseline: energies of atoms from the outputs of the layers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from atomgraph.nn.activation import identity, shifted_softplus
 from atomgraph.nn.protocols import Readout
 from atomgraph.readouts import MultiHeadMLP, ScaledLinear, ZeroReadout
 
-#: VJP of each activation: the gradient with respect to its argument x, from that with respect to its value, and x.
+#: VJP of each activation: the gradient with respect to the argument x, from the gradient with respect to the value, and x.
 ACTIVATION_VJPS: dict[Callable[[Tensor], Tensor], Callable[[Tensor, Tensor], Tensor]] = {
     torch.nn.functional.silu: torch.ops.aten.silu_backward,
     torch.nn.functional.softplus: lambda grad, x: torch.ops.aten.softplus_backward(grad, x, 1, 20),
@@ -37,19 +37,20 @@ def _(readout: Readout) -> str | None:
 
 
 class FusedReadouts:
-    r""":math:`E_i = E0_{z_i} + t + s\,\varepsilon_i` of the head of each atom, float64, without the repulsion.
+    r"""Energies :math:`E_i = E0_{z_i} + t + s\,\varepsilon_i` of atoms, float64, without the repulsion.
 
-    The linear readouts of all layers are one vector for each source,
-    :math:`s\,\varepsilon_i = \sum_k x_{ki} \cdot v^{(k)} + \dots`, for each head, and for each element if the form
-    depends on elements.
+    The shift t and the scale s are those of the head of each atom. All linear readouts together are one vector v for each
+    source x and head, :math:`s\,\varepsilon_i = \sum_k x_{ki} \cdot v^{(k)} + \dots`. If the linear form depends on
+    elements, each element has a vector.
 
     Args:
-        library: The kernels.
-        readouts, baseline: In float64.
-        forms: The form of the features of each readout.
+        library: The compiled kernels.
+        readouts: The readouts, in float64.
+        baseline: The baseline, in float64.
+        forms: Linear form of the features of each readout.
         sources: Layouts of the sources.
-        dtype: Of the kernels.
-        isolated: Energies of isolated atoms to subtract, (n_heads, n_elements) eV, or None.
+        dtype: Dtype of the kernels.
+        isolated: Energies of isolated atoms to subtract, eV, (n_heads, n_elements); None: nothing is subtracted.
     """
 
     def __init__(
@@ -63,70 +64,73 @@ class FusedReadouts:
         isolated: Tensor | None = None,
     ):
         self._sources, self._dtype = list(sources), dtype
-        self._heads = len(baseline.heads)
+        self._n_heads = len(baseline.heads)
         scale = baseline.scale[:, None]
         self._constant = baseline.e0 + baseline.shift[:, None]  # (n_heads, n_elements)
         if isolated is not None:
             self._constant = self._constant - isolated
-        self._vectors: dict[int, Tensor] = {}  # (n_elements or 1, n_heads, channels)
-        self._hidden: list[FusedHidden] = []
+        self._vectors: dict[int, Tensor] = {}  # by index of the source: (n_elements or 1, n_heads, channels)
+        self._mlps: list[FusedMLP] = []
         for readout, form in zip(readouts, forms, strict=True):
             if isinstance(readout, ScaledLinear):
                 self._add_linear(readout, form, scale)
             elif isinstance(readout, MultiHeadMLP):
-                self._hidden.append(FusedHidden(library, readout, scale, form, sources, dtype))
+                self._mlps.append(FusedMLP(library, readout, scale, form, sources, dtype))
             elif not isinstance(readout, ZeroReadout):
                 raise TypeError(f"{type(readout).__name__} has no fused form")
         self._vectors = {k: vector.to(dtype).contiguous() for k, vector in self._vectors.items()}
 
     def _add_linear(self, readout: ScaledLinear, form: LinearForm, scale: Tensor) -> None:
-        """Add a linear readout of a form to the vectors and the constant."""
-        weight = (readout.weight.detach() / len(readout.weight) ** 0.5).expand(-1, self._heads)
-        energy = form.then(Weights.of_matrices({EVEN: weight * scale.T}))
+        """Add a linear readout of the features with a linear form to the vectors and the constant."""
+        weight = (readout.weight.detach() / len(readout.weight) ** 0.5).expand(-1, self._n_heads)
+        energy = form.then(Weights.from_matrices({EVEN: weight * scale.T}))
         if energy.table is not None:
             self._constant = self._constant + energy.table.T
         for k, weights in energy.terms:
             elements = range(self._constant.shape[1] if weights.by_element else 1)
-            vector = torch.stack([weights.of(EVEN, z).T for z in elements])
+            vector = torch.stack([weights.matrix(EVEN, z).T for z in elements])
             self._vectors[k] = self._vectors[k] + vector if k in self._vectors else vector
 
     def __call__(
-        self, run: Evaluation, sources: Sequence[Tensor], head: Tensor | None
+        self, evaluation: Evaluation, sources: Sequence[Tensor], head: Tensor | None
     ) -> tuple[Tensor, Callable[[Gradients], None]]:
-        """Energies, (n_atoms,) eV, and a function that adds gradients of their sum with respect to the sources.
+        """Compute energies of atoms, and prepare the gradients of their sum.
 
         Args:
-            run: The evaluation.
+            evaluation: Data of the evaluation.
             sources: Values of the sources.
-            head: (n_atoms,) head of each atom; None for models with one head.
+            head: Head of each atom, (n_atoms,); None for models with one head.
+
+        Returns:
+            Energies, eV, (n_atoms,), and a function that adds the gradients of their sum with respect to the sources to a list.
         """
-        element = run.kernel_graph.element
+        element = evaluation.kernel_graph.element
         row = element if head is None else head * self._constant.shape[1] + element
         energy = self._constant.flatten().index_select(0, row)
         linear_grads = {}
         for k, vector in self._vectors.items():
-            grad = self._of_atoms(vector, element, head)
+            grad = self._vector_per_atom(vector, element, head)
             linear_grads[k] = grad
             scalars = self._sources[k].block(sources[k], EVEN)[:, 0]
             energy += (scalars * grad).sum(1, dtype=torch.float64)
         vjps = []
-        for hidden in self._hidden:
-            value, hidden_vjp = hidden(run, sources, head)
-            energy += value
-            vjps.append(hidden_vjp)
+        for mlp in self._mlps:
+            mlp_energy, mlp_vjp = mlp(evaluation, sources, head)
+            energy += mlp_energy
+            vjps.append(mlp_vjp)
 
         def vjp(grads: Gradients) -> None:
             for k, grad in linear_grads.items():
-                total = self._sources[k].zeros(run.kernel_graph.n_atoms, self._dtype)
-                self._sources[k].block(total, EVEN)[:, 0] = grad
-                grads[k] = total
-            for hidden_vjp in vjps:
-                hidden_vjp(grads)
+                source_grad = self._sources[k].zeros(evaluation.kernel_graph.n_atoms, self._dtype)
+                self._sources[k].block(source_grad, EVEN)[:, 0] = grad
+                grads[k] = source_grad
+            for mlp_vjp in vjps:
+                mlp_vjp(grads)
 
         return energy, vjp
 
-    def _of_atoms(self, vector: Tensor, element: Tensor, head: Tensor | None) -> Tensor:
-        """The vector of each atom, (n_atoms, channels)."""
+    def _vector_per_atom(self, vector: Tensor, element: Tensor, head: Tensor | None) -> Tensor:
+        """Return the vector of each atom, (n_atoms, channels)."""
         n_elements, n_heads, _ = vector.shape
         if n_elements == n_heads == 1:
             return vector[0].expand(len(element), -1)
@@ -134,11 +138,16 @@ class FusedReadouts:
         return vector.flatten(0, 1).index_select(0, row if head is None else row + head)
 
 
-class FusedHidden:
-    """A ``MultiHeadMLP``, times the scale of each head. Its first layer is a linear form.
+class FusedMLP:
+    """A ``MultiHeadMLP``, times the scale of each head. Its first layer is a linear form of the sources.
 
     Args:
-        scale: (n_heads, 1) eV. The others as for ``FusedReadouts``.
+        library: The compiled kernels.
+        readout: The readout, in float64.
+        scale: Scale of each head, eV, (n_heads, 1).
+        form: Linear form of the features.
+        sources: Layouts of the sources.
+        dtype: Dtype of the kernels.
     """
 
     def __init__(
@@ -152,14 +161,13 @@ class FusedHidden:
     ):
         first = readout.first.detach().flatten(1) / len(readout.first) ** 0.5
         units = Layout({EVEN: first.shape[1]})
-        self._first = FusedForm(library, form.then(Weights.of_matrices({EVEN: first})), sources, units, dtype)
+        self._first = FusedForm(library, form.then(Weights.from_matrices({EVEN: first})), sources, units, dtype)
         self._activation, self._activation_vjp = readout.activation, ACTIVATION_VJPS[readout.activation]
         self._gain, self._shape = readout.gain, readout.last.shape  # (heads, units)
         norm, n_heads = readout.last.numel() ** -0.5, len(scale)
-        reads = torch.eye(n_heads).to(scale) if len(readout.last) > 1 else torch.ones_like(scale)  # units of each head
-        self._last = (reads[:, :, None] * readout.last.detach() * norm * scale[:, :, None]).flatten(
-            1
-        )  # (n_heads, all units)
+        uses_units = torch.eye(n_heads).to(scale) if len(readout.last) > 1 else torch.ones_like(scale)
+        last = uses_units[:, :, None] * readout.last.detach() * norm * scale[:, :, None]
+        self._last = last.flatten(1)  # (n_heads, all units); zero for units of other heads
         self._middle: tuple[Tensor, Tensor] | None = None  # (heads, units, units), (heads, 1, units)
         self._bias: Tensor | None = None
         if readout.middle is not None and readout.middle_bias is not None and readout.last_bias is not None:
@@ -167,37 +175,37 @@ class FusedHidden:
             self._middle, self._bias = (matrix.to(dtype), bias.to(dtype)), readout.last_bias.detach() * scale[:, 0]
 
     def __call__(
-        self, run: Evaluation, sources: Sequence[Tensor], head: Tensor | None
+        self, evaluation: Evaluation, sources: Sequence[Tensor], head: Tensor | None
     ) -> tuple[Tensor, Callable[[Gradients], None]]:
-        """As for ``FusedReadouts``."""
+        """Compute energies and prepare gradients, see ``FusedReadouts.__call__``."""
         last = self._last if head is None else self._last.index_select(0, head)  # (1 or n_atoms, all units)
-        first = self._first(run, sources).view(run.kernel_graph.n_atoms, -1)
-        units = first if self._middle is None else self._through_middle(first, *self._middle)
-        energy = (self._active(units).double() * last).sum(1)
+        first = self._first(evaluation, sources).view(evaluation.kernel_graph.n_atoms, -1)
+        units = first if self._middle is None else self._apply_middle_layer(first, *self._middle)
+        energy = (self._activate(units).double() * last).sum(1)
         if self._bias is not None:
             energy += self._bias if head is None else self._bias.index_select(0, head)
 
         def vjp(grads: Gradients) -> None:
-            grad = self._activation_vjp((last * self._gain).to(run.dtype).expand_as(units), units)
+            grad = self._activation_vjp((last * self._gain).to(evaluation.dtype).expand_as(units), units)
             if self._middle is not None:
-                grad_active = torch.bmm(self._of_heads(grad), self._middle[0].transpose(1, 2)) * self._gain
-                grad = self._activation_vjp(self._of_atoms(grad_active), first)
-            self._first.vjp(run, grad.contiguous().view(-1), grads)
+                grad_active = torch.bmm(self._split_heads(grad), self._middle[0].transpose(1, 2)) * self._gain
+                grad = self._activation_vjp(self._join_heads(grad_active), first)
+            self._first.vjp(evaluation, grad.contiguous().view(-1), grads)
 
         return energy, vjp
 
-    def _through_middle(self, first: Tensor, matrix: Tensor, bias: Tensor) -> Tensor:
-        """The argument of the second activation, (n_atoms, all units)."""
-        return self._of_atoms(torch.baddbmm(bias, self._of_heads(self._active(first)), matrix))
+    def _apply_middle_layer(self, first: Tensor, matrix: Tensor, bias: Tensor) -> Tensor:
+        """Return the argument of the second activation, (n_atoms, all units)."""
+        return self._join_heads(torch.baddbmm(bias, self._split_heads(self._activate(first)), matrix))
 
-    def _active(self, x: Tensor) -> Tensor:
+    def _activate(self, x: Tensor) -> Tensor:
         return self._activation(x) * self._gain
 
-    def _of_heads(self, x: Tensor) -> Tensor:
-        """(n_atoms, all units) to (heads, n_atoms, units)."""
+    def _split_heads(self, x: Tensor) -> Tensor:
+        """Convert (n_atoms, all units) to (heads, n_atoms, units)."""
         return x.unflatten(1, self._shape).transpose(0, 1)
 
     @staticmethod
-    def _of_atoms(x: Tensor) -> Tensor:
-        """(heads, n_atoms, units) to (n_atoms, all units)."""
+    def _join_heads(x: Tensor) -> Tensor:
+        """Convert (heads, n_atoms, units) to (n_atoms, all units)."""
         return x.transpose(0, 1).flatten(1)

@@ -12,7 +12,7 @@ from atomgraph.compiled.linear import LINEAR_SOURCE
 from atomgraph.compiled.linear_forms import EVEN, LinearForm
 from atomgraph.compiled.mace.folded_weights import Weights
 from atomgraph.compiled.mace.fused_readouts import ACTIVATION_VJPS, FusedReadouts
-from atomgraph.kernels import compiled
+from atomgraph.kernels import compile_library
 from atomgraph.models import Baseline
 from atomgraph.nn.activation import ACTIVATIONS
 from atomgraph.readouts import MultiHeadMLP, ScaledLinear, ZeroReadout
@@ -41,13 +41,13 @@ def baseline(heads):
 @pytest.mark.parametrize("name", MAKERS)
 def test_energies_and_gradients_are_those_of_the_readouts(name, heads, of_all):
     random = torch.Generator().manual_seed(1)
-    library = compiled("\n".join([GRAPH_SOURCE, LINEAR_SOURCE]), "linear")
+    library = compile_library("\n".join([GRAPH_SOURCE, LINEAR_SOURCE]), "linear")
     order = ElementOrder.by_element(torch.tensor([0, 2, 1, 0, 2, 2]))
     readouts = [
         randomise(construct(lambda each=each: MAKERS[each](1 if of_all else len(heads))).double())
         for each in ("linear", name)
     ]
-    base, n = baseline(heads), len(order.atom)
+    base, n = baseline(heads), len(order.graph_row)
     sources = [Layout({o3.Irrep("1o"): 2, EVEN: 8}), Layout({EVEN: CHANNELS})]
     x = [torch.randn(n * layout.width, dtype=torch.float64, generator=random).requires_grad_() for layout in sources]
     by_element = torch.randn(3, 8, CHANNELS, dtype=torch.float64, generator=random)
@@ -67,9 +67,12 @@ def test_energies_and_gradients_are_those_of_the_readouts(name, heads, of_all):
     with torch.no_grad():
         nothing = torch.empty(0)
         kernel_graph = KernelGraph(
-            **vars(order), **dict.fromkeys(("vector", "centre", "neighbour", "row", "column", "order"), nothing)
+            **vars(order),
+            **dict.fromkeys(
+                ("vector", "centre", "neighbour", "centre_offsets", "neighbour_offsets", "edges_by_neighbour"), nothing
+            ),
         )
-        of = Evaluation.of(kernel_graph, torch.float64)
+        of = Evaluation.from_kernel_graph(kernel_graph, torch.float64)
         energy, vjp = fused(of, [each.detach() for each in x], head if len(heads) > 1 else None)
         grads = [None, None]
         vjp(grads)
