@@ -7,7 +7,7 @@ from rich.console import Console
 import atomgraph
 from atomgraph.analysis.comparison import compare
 from atomgraph.analysis.error_tables import error_table
-from atomgraph.config import config_of
+from atomgraph.config import read_config
 from atomgraph.data import read
 from atomgraph.errors import ConfigError
 
@@ -40,7 +40,7 @@ def configuration(max_epochs: int) -> dict:
 def main(max_epochs: int = 8) -> None:
     # Checked first: an unknown key or a wrong type is named here, with the nearest right one, before anything is read.
     try:
-        config_of(configuration(max_epochs), ["fit.max_epoch=5"])
+        read_config(configuration(max_epochs), ["fit.max_epoch=5"])
     except ConfigError as error:
         print(f"a slip of the pen: {error}\n")
 

@@ -22,7 +22,7 @@ from atomgraph.analysis.report.page import Facts, Gallery, Picture, Section
 from atomgraph.analysis.report.plots import line_plot
 from atomgraph.analysis.report.tables import Column, Table, format_number
 from atomgraph.analysis.report.training_report import write_report
-from atomgraph.config.resolve import config_of
+from atomgraph.config.resolve import read_config
 from atomgraph.data import read
 
 FOLDER = Path("runs/demo")
@@ -52,7 +52,7 @@ def main() -> None:
         console.rule(f"[bold]{name}[/bold], from {config}")
         start = time.perf_counter()
         folder = FOLDER / name.lower()
-        potentials[name], _ = atomgraph.train(config_of(config, [*overrides, f"output.folder={folder}"]))
+        potentials[name], _ = atomgraph.train(read_config(config, [*overrides, f"output.folder={folder}"]))
         minutes[name] = (time.perf_counter() - start) / 60
         comparisons[name] = compare(potentials[name], test)
     table = family_table(comparisons, minutes)

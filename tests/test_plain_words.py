@@ -72,8 +72,6 @@ KEYS = (
     "all_but_twins",
     '"slope"',
     "slope_",
-    "radial.sloped",
-    '"sloped"',
 )  # keys of files, old arguments
 BANNED = re.compile(rf"(?<![A-Za-z])(?:{'|'.join(sorted(WORDS))})(?![A-Za-z])|{'|'.join(PHRASES)}", re.IGNORECASE)
 TEXTS = [

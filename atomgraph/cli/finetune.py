@@ -28,18 +28,18 @@ def finetune(
     After Ctrl-C all whole epochs are saved, and --resume continues after the last one.
     """
     from atomgraph import runs
-    from atomgraph.config import finetune_config_of
+    from atomgraph.config import read_finetune_config
 
     import_modules(imports)
     file, overrides = split_arguments("finetune", arguments, resume, overwrite)
     if compare:
         if resume is not None or overwrite:
             raise ConfigError("--compare resumes by itself; leave --resume and --overwrite out")
-        runs.compare(finetune_config_of(file, overrides))
+        runs.compare(read_finetune_config(file, overrides))
         return
     if resume is not None:
         metrics = runs.resume(resume, overrides)[1]
     else:
-        metrics = runs.finetune(finetune_config_of(file, overrides), overwrite=overwrite)[1]
+        metrics = runs.finetune(read_finetune_config(file, overrides), overwrite=overwrite)[1]
     if metrics.get("warnings"):
         raise typer.Exit(1)

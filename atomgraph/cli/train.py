@@ -38,14 +38,14 @@ def train(
     errors are no better than those of predicting nothing, or if the data determine few of the weights.
     """
     from atomgraph import runs
-    from atomgraph.config import config_of
+    from atomgraph.config import read_config
 
     import_modules(imports)
     file, overrides = split_arguments("train", arguments, resume, overwrite)
     if resume is not None:
         _, metrics = runs.resume(resume, overrides)
     else:
-        _, metrics = runs.train(config_of(file, overrides), overwrite=overwrite)
+        _, metrics = runs.train(read_config(file, overrides), overwrite=overwrite)
     if metrics.get("warnings"):
         raise typer.Exit(1)
 

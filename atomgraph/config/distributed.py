@@ -1,4 +1,4 @@
-"""Several processes of one run: devices and nodes as the launcher (torchrun, SLURM, MPI, jsrun) started them."""
+"""Runs with several processes: devices and nodes of torchrun, and the number of tasks of SLURM, MPI or jsrun."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 from atomgraph.errors import ConfigError
 
 SLURM, JSM = "the SLURM job", "the job step of jsrun (JSM)"
-LAUNCHERS = {  # name: the variable with the number of tasks
+LAUNCHERS = {  # name of the launcher: environment variable with the number of tasks
     JSM: "JSM_NAMESPACE_SIZE",
     "mpirun (Open MPI)": "OMPI_COMM_WORLD_SIZE",
     "mpiexec (PMI: MPICH, Intel MPI)": "PMI_SIZE",
-    "mpiexec (PALS)": "PALS_LOCAL_SIZE",  # on this machine; the number on all is PMI_SIZE
+    "mpiexec (PALS)": "PALS_LOCAL_SIZE",  # tasks on this machine; PALS gives the number on all machines in PMI_SIZE
 }
-# The first four in Lightning's order; then those of MPI.
-_RANKS = (
+# Environment variables with the rank of the process. The first four are in Lightning's order; those of MPI follow.
+_RANK_VARIABLES = (
     "RANK",
     "LOCAL_RANK",
     "SLURM_PROCID",
@@ -27,26 +27,30 @@ _RANKS = (
     "PALS_RANKID",
 )
 
-ONE_PROCESS = ("least_squares", "sparse_gp", "last_layer", "gauss_newton")
+ONE_PROCESS_KINDS = ("least_squares", "sparse_gp", "last_layer", "gauss_newton")
+"""Kinds of fits and methods that run in one process only."""
 
 
 def is_first_process() -> bool:
-    """Whether this process prints and writes: the only one, or the one of rank 0."""
-    ranks = [os.environ[name] for name in _RANKS if name in os.environ]
+    """Whether this process prints and writes files: the only process, or the process of rank 0."""
+    ranks = [os.environ[name] for name in _RANK_VARIABLES if name in os.environ]
     return not ranks or int(ranks[0]) == 0
 
 
 def apply_torchrun(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration with ``fit.devices`` and ``fit.num_nodes`` of torchrun, if it gives neither.
+    """Return the configuration with ``fit.devices`` and ``fit.num_nodes`` of torchrun, where the configuration has no value.
+
+    Args:
+        content: The configuration, as plain values.
 
     Raises:
-        ConfigError: If the number of processes differs from that of torchrun, or from the tasks of SLURM, MPI or jsrun: each
-            task would train alone, and only one result would be kept.
+        ConfigError: If the number of processes differs from that of torchrun, or from the tasks of SLURM, MPI or jsrun. Each
+            task would then train alone, and only one result would be kept.
     """
     fit = content.get("fit") or {}
     n_processes = int(os.environ.get("WORLD_SIZE", "1"))
     if "TORCHELASTIC_RUN_ID" not in os.environ:
-        _check_tasks(content, fit)
+        _check_number_of_tasks(content, fit)
     if "TORCHELASTIC_RUN_ID" not in os.environ or n_processes == 1 or not isinstance(fit, Mapping):
         return dict(content)
     n_nodes = int(os.environ.get("GROUP_WORLD_SIZE", "1"))
@@ -55,21 +59,21 @@ def apply_torchrun(content: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(devices, int) and isinstance(fit["num_nodes"], int) and devices * fit["num_nodes"] != n_processes:
         raise ConfigError(
             f"torchrun started {n_processes} processes, but fit.devices × fit.num_nodes is {devices} × {fit['num_nodes']}; "
-            f"leave both out, or say fit.devices={n_processes // n_nodes} fit.num_nodes={n_nodes}"
+            f"leave both out, or set fit.devices={n_processes // n_nodes} fit.num_nodes={n_nodes}"
         )
     return {**content, "fit": fit}
 
 
-def _check_tasks(content: Mapping[str, Any], fit: Any) -> None:
-    """ConfigError if the number of tasks of SLURM, MPI or JSM differs from the processes of the run."""
-    launcher, n_tasks = _tasks()
+def _check_number_of_tasks(content: Mapping[str, Any], fit: Any) -> None:
+    """Raise ConfigError if the number of tasks of SLURM, MPI or jsrun differs from the number of processes of the run."""
+    launcher, n_tasks = _launcher_and_tasks()
     if n_tasks == 1 or not isinstance(fit, Mapping):
         return
     in_slurm = launcher == SLURM
     one_task = "one task (--ntasks=1" if in_slurm else "one process (without the launcher"
     method = content.get("method")
     kind = method.get("kind") if isinstance(method, Mapping) else fit.get("kind", "gradient")
-    if kind in ONE_PROCESS:
+    if kind in ONE_PROCESS_KINDS:
         threads = ", with --cpus-per-task for its threads" if in_slurm else ""
         raise ConfigError(
             f"{launcher} has {n_tasks} tasks, but a run with kind: {kind} is one process; start {one_task}{threads})"
@@ -80,41 +84,46 @@ def _check_tasks(content: Mapping[str, Any], fit: Any) -> None:
         devices = int(devices)
     if not (isinstance(devices, int) and isinstance(n_nodes, int)):
         return
-    if not _forms_a_group(launcher):
+    if not _lightning_connects_tasks(launcher):
         raise ConfigError(
-            f"{launcher} has {n_tasks} tasks, which Lightning does not join: each would train alone; start {one_task}) with "
-            f"fit.devices={n_tasks}, or `torchrun --nproc-per-node={n_tasks}` in the place of the launcher, or install mpi4py"
+            f"{launcher} has {n_tasks} tasks, which Lightning does not connect: each would train alone; start {one_task}) "
+            f"with fit.devices={n_tasks}, or `torchrun --nproc-per-node={n_tasks}` instead of the launcher, or install mpi4py"
         )
     if devices * n_nodes != n_tasks:
-        nodes = os.environ.get("SLURM_STEP_NUM_NODES") or os.environ.get("SLURM_NNODES") or "1" if in_slurm else "1"
-        n_slurm_nodes = int(nodes) if nodes.isdigit() and int(nodes) > 0 and n_tasks % int(nodes) == 0 else 1
-        with_srun = " and start it with srun" if in_slurm else ""
+        node_text = os.environ.get("SLURM_STEP_NUM_NODES") or os.environ.get("SLURM_NNODES") or "1" if in_slurm else "1"
+        n_slurm_nodes = int(node_text) if _is_positive(node_text) and n_tasks % int(node_text) == 0 else 1
+        srun_hint = " and start the run with srun" if in_slurm else ""
         raise ConfigError(
             f"{launcher} has {n_tasks} tasks, but fit.devices × fit.num_nodes is {devices} × {n_nodes}: each task would "
-            f"train alone; say fit.devices={n_tasks // n_slurm_nodes} fit.num_nodes={n_slurm_nodes}{with_srun}, "
+            f"train alone; set fit.devices={n_tasks // n_slurm_nodes} fit.num_nodes={n_slurm_nodes}{srun_hint}, "
             f"or start {one_task})"
         )
 
 
-def _forms_a_group(launcher: str) -> bool:
-    """Whether Lightning joins the tasks of the launcher; those of MPI with mpi4py, or with ranks in the environment."""
+def _lightning_connects_tasks(launcher: str) -> bool:
+    """Whether Lightning connects the tasks of the launcher; for MPI it needs mpi4py or ranks in the environment."""
     return launcher in (SLURM, JSM) or "LOCAL_RANK" in os.environ or find_spec("mpi4py") is not None
 
 
-def _tasks() -> tuple[str, int]:
-    """Name of the launcher and the number of its tasks; 1 for a process without a launcher."""
-    if (n_tasks := _n_tasks()) > 1:
+def _launcher_and_tasks() -> tuple[str, int]:
+    """Return the name of the launcher and the number of its tasks; an empty name and 1 without a launcher."""
+    if (n_tasks := _n_slurm_tasks()) > 1:
         return SLURM, n_tasks
-    for launcher, name in LAUNCHERS.items():
-        text = os.environ.get(name, "")
+    for launcher, variable in LAUNCHERS.items():
+        text = os.environ.get(variable, "")
         if text.isdigit() and int(text) > 1:
             return launcher, int(text)
     return "", 1
 
 
-def _n_tasks() -> int:
-    """Number of tasks of the SLURM job of this process; 1 outside of SLURM and in a shell of an allocation."""
+def _n_slurm_tasks() -> int:
+    """Return the number of tasks of the SLURM job; 1 outside of SLURM and in the shell of an interactive allocation."""
     step_tasks = os.environ.get("SLURM_STEP_NUM_TASKS", "")
     in_shell = os.environ.get("SLURM_JOB_NAME") in ("bash", "interactive") and not step_tasks
     text = step_tasks or os.environ.get("SLURM_NTASKS", "")
-    return int(text) if text.isdigit() and int(text) > 0 and not in_shell else 1
+    return int(text) if _is_positive(text) and not in_shell else 1
+
+
+def _is_positive(text: str) -> bool:
+    """Whether a text is a whole number above 0."""
+    return text.isdigit() and int(text) > 0

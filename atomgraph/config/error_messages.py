@@ -1,4 +1,4 @@
-"""Messages for errors that pydantic reports: the key, the expected and the given value, the nearest key, in one line."""
+"""One-line messages for errors of pydantic: the key, the expected value, the given value and the nearest valid key."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from atomgraph.config.foreign_keys import elsewhere, kinds_at, only_kind
+from atomgraph.config.foreign_keys import possible_kinds, single_kind, unknown_key_hint
 from atomgraph.errors import ConfigError, a_kind, nearest, spelling_suggestion
 
-LONGEST = 200  # characters of a value that a message shows
-EXPECTED = {
+MAX_CHARACTERS = 200  # largest number of characters of a value in a message
+EXPECTED_VALUES = {
     "float_type": "a number",
     "int_type": "a whole number",
     "int_from_float": "a whole number",
@@ -29,59 +29,71 @@ EXPECTED = {
 
 
 def config_error(error: ValidationError, schema: type[BaseModel], content: Any) -> ConfigError:
-    """The first error to correct. Unknown keys come before missing ones, which are often the same key misspelt."""
-    by_location: dict[tuple[Any, ...], list[ErrorDetails]] = {}
+    """Return the error to correct first. Unknown keys precede missing keys: a misspelt key is often the cause of both.
+
+    Args:
+        error: The error of pydantic.
+        schema: Schema of the whole configuration.
+        content: The whole configuration, as plain values.
+    """
+    details_by_location: dict[tuple[Any, ...], list[ErrorDetails]] = {}
     for detail in error.errors():
-        by_location.setdefault(_location(detail["loc"], content, detail["type"]), []).append(detail)
-    order = sorted(
-        by_location, key=lambda location: (by_location[location][0]["type"] != "extra_forbidden", -len(location))
+        details_by_location.setdefault(_location(detail["loc"], content, detail["type"]), []).append(detail)
+    locations = sorted(
+        details_by_location,
+        key=lambda location: (details_by_location[location][0]["type"] != "extra_forbidden", -len(location)),
     )
-    location = order[0]
-    rest = [outer for outer in order[1:] if outer != location[: len(outer)]]  # without the unions around it
+    location = locations[0]
+    # Errors of unions that contain the location are not counted: they have the same cause.
+    remaining = [outer for outer in locations[1:] if outer != location[: len(outer)]]
     return ConfigError(
-        _message(location, by_location[location], schema, content)
-        + (f" (and {len(rest)} more to mend)" if rest else "")
+        _message(location, details_by_location[location], schema, content)
+        + (f" (and {len(remaining)} more to correct)" if remaining else "")
     )
 
 
 def _message(location: tuple[Any, ...], details: list[ErrorDetails], schema: type[BaseModel], content: Any) -> str:
-    where = ".".join(str(key) for key in location) or "the configuration"
+    """Return the message for all errors at a location."""
+    key_path = ".".join(str(key) for key in location) or "the configuration"
     kinds = {detail["type"] for detail in details}
-    first = details[0]
+    detail = details[0]
     if "extra_forbidden" in kinds:
         word = str(location[-1])
-        known = list(dict.fromkeys(_keys(schema, location[:-1], content)))
-        return f"{where}: unknown key{elsewhere(word, schema, location, content, known) or nearest(word, known)}"
+        valid_keys = list(dict.fromkeys(_keys(schema, location[:-1], content)))
+        hint = unknown_key_hint(word, schema, location, content, valid_keys) or nearest(word, valid_keys)
+        return f"{key_path}: unknown key{hint}"
     if kinds == {"missing"}:
-        return f"{where} is missing"
+        return f"{key_path} is missing"
     if kinds & {"union_tag_invalid", "union_tag_not_found"}:
-        return _unknown_kind(where, first["input"], kinds_at(schema, location))
-    value = first["input"]
-    expectations = [word for word in dict.fromkeys(_expected(detail) for detail in details) if word]
-    choices = [c for d in details if d["type"] == "literal_error" for c in _choices(d)]
+        return _unknown_kind(key_path, detail["input"], possible_kinds(schema, location))
+    value = detail["input"]
+    expectations = [words for words in dict.fromkeys(_expected(detail) for detail in details) if words]
+    choices = [choice for detail in details if detail["type"] == "literal_error" for choice in _choices(detail)]
     hint = nearest(value, choices) if isinstance(value, str) and choices else ""
-    return f"{where} should be {' or '.join(expectations)}, but is {_shown(value)}{hint if hint.startswith('; did') else ''}"
+    suggestion = hint if hint.startswith("; did") else ""
+    return f"{key_path} should be {' or '.join(expectations)}, but is {_value_text(value)}{suggestion}"
 
 
-def _unknown_kind(where: str, value: Any, kinds: list[str]) -> str:
-    """The message for an unknown or missing kind of a section."""
+def _unknown_kind(key_path: str, value: Any, kinds: list[str]) -> str:
+    """Return the message for an unknown or missing ``kind`` of a section."""
     kind = value.get("kind") if isinstance(value, dict) else value
     if kind is None:
-        return f"{where}.kind is missing; known are {', '.join(kinds)}"
+        return f"{key_path}.kind is missing; known are {', '.join(kinds)}"
     hint = spelling_suggestion(str(kind), kinds)
-    return f"{where}.kind should be {', '.join(kinds)}, but is {_shown(kind)}{hint}"
+    return f"{key_path}.kind should be {', '.join(kinds)}, but is {_value_text(kind)}{hint}"
 
 
-def _shown(value: Any) -> str:
-    """The text of a plain value, shortened; the type of any other object."""
+def _value_text(value: Any) -> str:
+    """Return the text of a plain value, shortened to ``MAX_CHARACTERS``; for other objects the name of their type."""
     if not isinstance(value, str | int | float | list | tuple | dict | None):
-        way_out = "; give the path of its file (potential.save)" if type(value).__name__ == "Potential" else ""
-        return f"{a_kind(value)}{way_out}"
+        hint = "; give the path of its file (potential.save)" if type(value).__name__ == "Potential" else ""
+        return f"{a_kind(value)}{hint}"
     text = repr(value)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
+    return text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]} ..."
 
 
 def _expected(detail: ErrorDetails) -> str:
+    """Return the description of the values that an error of pydantic expects."""
     context = detail.get("ctx", {})
     match detail["type"]:
         case "literal_error":
@@ -97,39 +109,42 @@ def _expected(detail: ErrorDetails) -> str:
         case "missing" | "extra_forbidden":
             return ""
         case kind:
-            return EXPECTED.get(kind, detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, "))
+            return EXPECTED_VALUES.get(
+                kind, detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+            )
 
 
 def _choices(detail: ErrorDetails) -> list[str]:
+    """Return the values of a ``Literal`` that an error of pydantic expects."""
     expected = str(detail.get("ctx", {}).get("expected", ""))
     return [word.strip(" '") for word in expected.replace(" or ", ",").split(",") if word.strip(" '")]
 
 
-def _location(loc: tuple[Any, ...], content: Any, kind: str) -> tuple[Any, ...]:
-    """The keys of pydantic's location that are in the file, without the branches of unions."""
+def _location(pydantic_location: tuple[Any, ...], content: Any, error_type: str) -> tuple[Any, ...]:
+    """Return the keys and indices of a location of pydantic, without the names of union members."""
     location: list[Any] = []
-    for key in loc:
+    for key in pydantic_location:
         if (isinstance(content, dict) and key in content) or (
             isinstance(content, list) and isinstance(key, int) and key < len(content)
         ):
             location.append(key)
             content = content[key]
-        elif kind == "missing" and key == loc[-1]:
+        elif error_type == "missing" and key == pydantic_location[-1]:
             location.append(key)
     return tuple(location)
 
 
 def _keys(annotation: Any, location: tuple[Any, ...], content: Any) -> Iterator[str]:
-    """The keys of a schema at a location, for the kind that the content gives."""
+    """Yield the keys of a schema at a location, of the section with the ``kind`` in the content."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        said = content.get("kind") if isinstance(content, dict) else None
-        if said and only_kind(annotation) not in ("", said):
+        kind = content.get("kind") if isinstance(content, dict) else None
+        if kind and single_kind(annotation) not in ("", kind):
             return
         if not location:
             yield from annotation.model_fields
         elif location[0] in annotation.model_fields:
-            inside = content.get(location[0]) if isinstance(content, dict) else None
-            yield from _keys(annotation.model_fields[location[0]].annotation, location[1:], inside)
+            value = content.get(location[0]) if isinstance(content, dict) else None
+            yield from _keys(annotation.model_fields[location[0]].annotation, location[1:], value)
         return
     if getattr(annotation, "__origin__", None) is list:
         has_item = (

@@ -1,11 +1,11 @@
-"""Defaults of fine-tuning that depend on method and length of the run: learning rate, average of weights, schedule."""
+"""Defaults of fine-tuning that depend on the method and the number of steps: learning rate, decay of averages, schedule."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from atomgraph.config.finetune_schema import FinetuneConfig, Tuning
+from atomgraph.config.finetune_schema import FinetuneConfig, FinetuneGradient
 from atomgraph.config.schema import Gradient
 from atomgraph.data.frame_names import format_count
 from atomgraph.errors import ConfigError, WiringError
@@ -13,85 +13,87 @@ from atomgraph.models.energy import EnergyModel
 from atomgraph.models.parameter_groups import parameter_groups, parameters_in
 from atomgraph.old_names import old_names_of
 
-RATES = {"full": 1e-4, "frozen": 1e-4, "lora": 1e-3}
-WARM_UP = 0.05  # of the run
-HORIZON = 0.05  # of the run, over which weights are averaged
-LEAST, MOST = 0.9, 0.9999
+LEARNING_RATES = {"full": 1e-4, "frozen": 1e-4, "lora": 1e-3}  # by kind of method
+WARM_UP_FRACTION = 0.05  # of the epochs
+AVERAGED_FRACTION = 0.05  # of the steps, over which weights are averaged
+MIN_DECAY, MAX_DECAY = 0.9, 0.9999
 
 
-def resolved_fit(config: FinetuneConfig, n_steps: int, dtype: str) -> tuple[Gradient, list[str]]:
-    """The section ``fit`` without nulls, and a line for each value that was chosen.
+def resolve_fit(config: FinetuneConfig, n_steps: int, dtype: str) -> tuple[Gradient, list[str]]:
+    """Return the section ``fit`` with values for null, and a line of text for each chosen value.
 
     Args:
         config: The configuration.
-        n_steps: Optimiser steps of the whole run.
+        n_steps: Number of optimiser steps of the run.
         dtype: Dtype of the starting potential, ``float32`` or ``float64``.
     """
-    fit, chosen = config.fit, []
+    fit, lines = config.fit, []
     plain = fit.model_dump()
     if fit.optimizer.lr is None:
-        plain["optimizer"]["lr"] = RATES[config.method.kind]
-        chosen.append(f"learning rate {RATES[config.method.kind]:g} for {config.method.kind}")
+        plain["optimizer"]["lr"] = LEARNING_RATES[config.method.kind]
+        lines.append(f"learning rate {LEARNING_RATES[config.method.kind]:g} for {config.method.kind}")
     if fit.schedule is None:
-        warm = WARM_UP * fit.max_epochs
-        plain["schedule"] = [{"kind": "warmup", "epochs": warm}, {"kind": "cosine"}]
-        chosen.append(f"{warm:g} {'epoch' if warm == 1 else 'epochs'} of warm-up, then cosine")
+        warm_up = WARM_UP_FRACTION * fit.max_epochs
+        plain["schedule"] = [{"kind": "warmup", "epochs": warm_up}, {"kind": "cosine"}]
+        lines.append(f"{warm_up:g} {'epoch' if warm_up == 1 else 'epochs'} of warm-up, then cosine")
     if fit.ema is None:
-        plain["ema"] = average_for(n_steps)
-        chosen.append(f"average of weights with decay {plain['ema']:.4g} for {format_count(n_steps, 'step')}")
+        plain["ema"] = ema_decay(n_steps)
+        lines.append(f"average of weights with decay {plain['ema']:.4g} for {format_count(n_steps, 'step')}")
     plain["ema"] = plain["ema"] or None
     if fit.precision is None:
         plain["precision"] = "64-true" if dtype == "float64" else "32-true"
-    return Gradient.model_validate(plain), chosen
+    return Gradient.model_validate(plain), lines
 
 
-def average_for(n_steps: int) -> float:
-    """The decay of an exponential average of weights over 5 % of the run, between 0.9 and 0.9999."""
-    return round(min(max(1.0 - 1.0 / max(HORIZON * n_steps, 1.0), LEAST), MOST), 6)
+def ema_decay(n_steps: int) -> float:
+    """Return the decay factor of a moving average of weights over 5 % of the steps, between 0.9 and 0.9999."""
+    return round(min(max(1.0 - 1.0 / max(AVERAGED_FRACTION * n_steps, 1.0), MIN_DECAY), MAX_DECAY), 6)
 
 
-def to_schema(fit: Gradient) -> Tuning:
-    """The resolved fit in the form of the section ``fit`` of a fine-tuning configuration."""
+def to_schema(fit: Gradient) -> FinetuneGradient:
+    """Return the resolved fit in the form of the section ``fit`` of a fine-tuning configuration."""
     plain = fit.model_dump()
     plain["ema"] = plain["ema"] or 0.0
-    return Tuning.model_validate(plain)
+    return FinetuneGradient.model_validate(plain)
 
 
-def factors_of(lr_factors: Mapping[str, float], model: EnergyModel) -> dict[str, float]:
-    """The factor on the learning rate of each parameter that has one.
+def parameter_lr_factors(lr_factors: Mapping[str, float], model: EnergyModel) -> dict[str, float]:
+    """Return factors on the learning rate by parameter name; parameters with factor 1 can be absent.
 
     Args:
-        lr_factors: By group or layer, or ``decay`` for each layer. Factors of a weight in two groups are multiplied.
-        model: The model.
+        lr_factors: Factors by group or layer, or ``decay``, a factor for each layer below the readouts. If a parameter is in
+            two groups, its factors are multiplied.
+        model: The model with the parameters.
 
     Raises:
-        ConfigError: For unknown names, factors that are not positive, or ``decay`` together with others.
+        ConfigError: If a name is unknown, a factor is not positive, or ``decay`` is given together with other names.
     """
-    for word, factor in lr_factors.items():
+    for name, factor in lr_factors.items():
         if not factor > 0:
             raise ConfigError(
-                f"lr_factors.{word} should be more than 0, but is {factor}; method: {{kind: frozen}} stops a group"
+                f"lr_factors.{name} should be more than 0, but is {factor}; use method: {{kind: frozen}} to freeze a group"
             )
     if "decay" in lr_factors:
         if len(lr_factors) > 1:
             raise ConfigError(
-                f"lr_factors: decay stands alone, but {', '.join(set(lr_factors) - {'decay'})} are there, too"
+                "lr_factors: decay cannot be combined with other names, but there are "
+                f"{', '.join(set(lr_factors) - {'decay'})}"
             )
         weights = parameter_groups(model)
-        top = max(weight.depth for weight in weights.values())
-        return {name: lr_factors["decay"] ** (top - weight.depth) for name, weight in weights.items()}
+        max_depth = max(weight.depth for weight in weights.values())
+        return {name: lr_factors["decay"] ** (max_depth - weight.depth) for name, weight in weights.items()}
     factors: dict[str, float] = {}
     try:
-        for word, names in parameters_in(model, lr_factors).items():
+        for group, names in parameters_in(model, lr_factors).items():
             for name in names:
-                factors[name] = factors.get(name, 1.0) * lr_factors[word]
+                factors[name] = factors.get(name, 1.0) * lr_factors[group]
     except WiringError as error:
         raise ConfigError(f"lr_factors: {error}") from error
     return factors
 
 
-def facts_of(fit: Gradient) -> dict[str, Any]:
-    """The entries of the fit in the metadata of the potential."""
+def fit_metadata(fit: Gradient) -> dict[str, Any]:
+    """Return the entries of the fit for the metadata of the potential."""
     return {"lr": fit.optimizer.lr, "ema": fit.ema, "max_epochs": fit.max_epochs}
 
 

@@ -1,9 +1,11 @@
-"""Words of other programs' configurations, and the keys of atomgraph for them."""
+"""Words from configurations of other programs, and the keys of atomgraph with the same meaning."""
 
 from __future__ import annotations
 
-#: Word in lower case → key of atomgraph. Words of MACE, NequIP, Allegro, graph-pes, SchNetPack and others.
-ELSEWHERE: dict[str, str] = {
+from atomgraph.old_names import old_names_of
+
+#: Word in lower case → key of atomgraph, as text of a message. Words of MACE, NequIP, Allegro, graph-pes and SchNetPack.
+KEYS_BY_FOREIGN_WORD: dict[str, str] = {
     # optimisation
     **dict.fromkeys(("lr", "learning_rate"), "fit.optimizer.lr, as in fit.optimizer: {kind: AdamW, lr: 0.01}"),
     **dict.fromkeys(("weight_decay", "amsgrad", "betas"), "an argument of fit.optimizer"),
@@ -12,7 +14,7 @@ ELSEWHERE: dict[str, str] = {
         "data.edge_budget, the edges of a batch (fit.accumulate_grad_batches adds batches to one step)",
     ),
     **dict.fromkeys(("max_num_epochs", "epochs", "n_epochs", "num_epochs", "epoch"), "fit.max_epochs"),
-    **dict.fromkeys(("ema_decay", "use_ema", "ema_use_num_updates"), "fit.ema, the decay (null for none)"),
+    **dict.fromkeys(("ema_decay", "use_ema", "ema_use_num_updates"), "fit.ema, the decay factor (null: no average)"),
     **dict.fromkeys(("eval_interval", "val_check_interval"), "fit.check_val_every_n_epoch, in epochs"),
     **dict.fromkeys(("gradient_accumulation", "accumulate_grad_batches"), "fit.accumulate_grad_batches"),
     "training_module": "fit (kind: gradient)",
@@ -45,7 +47,7 @@ ELSEWHERE: dict[str, str] = {
     ),
     "stress_order": "data.units: {stress_order: ase | vasp | lammps}",
     "train_val_test_split": "data.valid and data.test (files, a fraction, or a number)",
-    "n_train": "what data.valid and data.test leave of data.train",
+    "n_train": "the number of structures of data.train minus those of data.valid and data.test",
     **dict.fromkeys(
         ("train_file", "train_data", "dataset_file_name", "dataset", "train_path", "datapath", "data_source_dir"),
         "data.train",
@@ -112,17 +114,17 @@ ELSEWHERE: dict[str, str] = {
     "seed_everything": "seed",
 }
 
-#: Word in lower case → the reason why there is no such key, as the end of a message.
-NOWHERE: dict[str, str] = {
-    "avg_num_neighbors": "there is no key for it: it is taken from the training structures; leave it out",
+#: Word in lower case → the reason why atomgraph has no such key, as text of a message.
+REASONS_FOR_NO_KEY: dict[str, str] = {
+    "avg_num_neighbors": "there is no key for it: it is computed from the training structures; leave it out",
     "error_table": "there is no key for it: MAE and RMSE are both in metrics.json; leave it out",
     **dict.fromkeys(
         ("restart_latest", "ckpt_path", "resume", "resume_from_checkpoint"),
-        "there is no key for it: a run goes on with `--resume RUN` on the command line",
+        "there is no key for it: `--resume RUN` on the command line resumes a run",
     ),
     **dict.fromkeys(
         ("enable_cueq", "enable_oeq", "only_cueq", "compile", "compile_mode"),
-        "there is no key for it: training needs none; atomgraph.compile, or --compile of a command, fuses a finished model",
+        "there is no key for it: training is not compiled; atomgraph.compile or the option --compile compiles a trained model",
     ),
     "callbacks": "there is no key for it: checkpoints (fit.monitor), fit.patience and fit.ema are built in; leave it out",
     **dict.fromkeys(
@@ -134,26 +136,29 @@ NOWHERE: dict[str, str] = {
             "save_all_checkpoints",
             "keep_checkpoints",
         ),
-        "there is no key for it: the last epoch and the best one by fit.monitor are always kept; leave it out",
+        "there is no key for it: the last epoch and the best epoch by fit.monitor are always saved; leave it out",
     ),
     "log_every_n_steps": "there is no key for it: metrics.csv has a row for every epoch; leave it out",
     "max_steps": "there is no key for it: fit.max_epochs counts passes over the training structures",
     "overwrite": "there is no key for it: --overwrite on the command line replaces an earlier run",
 }
 
-#: Words with another meaning in a configuration of fine-tuning.
-IN_FINETUNING: dict[str, str] = {
-    "heads": "start.head (which is trained) and start.new_head (one to be added)",
+#: Word in lower case → key of a fine-tuning configuration, for words that mean another key there.
+FINETUNE_KEYS_BY_FOREIGN_WORD: dict[str, str] = {
+    "heads": "start.head (the trained head) and start.new_head (a head to add)",
     **dict.fromkeys(
         ("e0s", "isolated_energies", "atomic_energies", "per_type_energy_shifts", "per_species_rescale_shifts"),
         "e0 (estimate, foundation, isolated, or {H: -13.6, ...})",
     ),
     **dict.fromkeys(("foundation_model", "initial_model", "pretrained"), "start: {model: FILE}"),
     **dict.fromkeys(
-        ("multiheads_finetuning", "pt_train_file", "replay_data"), "replay: {data: FILES}, the data of the source"
+        ("multiheads_finetuning", "pt_train_file", "replay_data"), "replay: {data: FILES}, the earlier training data"
     ),
     **dict.fromkeys(
         ("chemical_symbols", "type_names", "model_type_names", "atomic_numbers", "species", "z_table"),
         "start.keep_elements (all, data, or [H, O])",
     ),
 }
+
+
+__getattr__ = old_names_of(__name__)

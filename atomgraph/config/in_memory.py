@@ -1,4 +1,4 @@
-"""Structures in a configuration in place of files: removed before validation, kept beside the validated sections."""
+"""Structures (ASE atoms) that a configuration has in place of files: removed before validation, then attached to sections."""
 
 from __future__ import annotations
 
@@ -13,27 +13,31 @@ from atomgraph.config.section import Section
 from atomgraph.errors import DataError
 from atomgraph.old_names import old_names_of
 
-FOLDER = "structures"
-PLACES = {"data": ("train", "valid", "test"), "replay": ("data",), "card": ("probe",)}
-Held = dict[str, dict[str, list[ase.Atoms]]]
+FOLDER = "structures"  # in the run folder, for files of these structures
+STRUCTURE_KEYS = {  # section: keys whose values can be structures
+    "data": ("train", "valid", "test"),
+    "replay": ("data",),
+    "card": ("probe",),
+}
+StructuresBySection = dict[str, dict[str, list[ase.Atoms]]]
 
 
-def taken_out(content: Mapping[str, Any]) -> tuple[dict[str, Any], Held]:
-    """The configuration with file paths in place of structures, and the structures.
+def extract_structures(content: Mapping[str, Any]) -> tuple[dict[str, Any], StructuresBySection]:
+    """Return the configuration with file paths in place of structures, and the structures.
 
     Args:
-        content: Plain values; data may be ASE atoms, or a list, tuple or generator of them.
+        content: The configuration; structures are ASE atoms, or a list, tuple or generator of ASE atoms.
 
     Returns:
-        The content with file names only, and the structures by section and key.
+        The configuration without structures, and the structures by section and key.
 
     Raises:
-        DataError: For a mixture of structures and files.
+        DataError: If a key has both structures and files.
     """
-    result, held = dict(content), {}  # type: tuple[dict[str, Any], Held]
+    result, structures = dict(content), {}  # type: tuple[dict[str, Any], StructuresBySection]
     output = content.get("output")
     folder = Path(str(output.get("folder", "."))) if isinstance(output, Mapping) else Path()
-    for section, keys in PLACES.items():
+    for section, keys in STRUCTURE_KEYS.items():
         if not isinstance(content.get(section), Mapping):
             continue
         result[section] = dict(content[section])
@@ -43,38 +47,43 @@ def taken_out(content: Mapping[str, Any]) -> tuple[dict[str, Any], Held]:
                 continue
             n_structures = sum(isinstance(item, ase.Atoms) for item in items)
             if n_structures and n_structures < len(items):
-                raise DataError(f"{section}.{key} should be files, or ASE atoms throughout, but is a mixture of both")
+                raise DataError(f"{section}.{key} should be only files or only ASE atoms, but has both")
             if n_structures:
-                held.setdefault(section, {})[key] = items
+                structures.setdefault(section, {})[key] = items
                 result[section][key] = str(folder / FOLDER / f"{key if section == 'data' else section}.xyz")
             else:
                 result[section][key] = [str(item) if isinstance(item, Path) else item for item in items]
-    return result, held
+    return result, structures
 
 
-def put_back(config: BaseModel, plain: dict[str, Any]) -> dict[str, Any]:
-    """The plain values of a configuration, with its structures in place of their files."""
-    result = dict(plain)
-    for section in PLACES:
-        part = getattr(config, section, None)
-        if isinstance(part, Section) and part._structures and isinstance(result.get(section), Mapping):
-            result[section] = {**result[section], **part._structures}
+def restore_structures(config: BaseModel, content: dict[str, Any]) -> dict[str, Any]:
+    """Return the plain values of a configuration with structures in place of the paths of their files.
+
+    Args:
+        config: The validated configuration, with attached structures.
+        content: The plain values of the same configuration.
+    """
+    result = dict(content)
+    for section in STRUCTURE_KEYS:
+        validated = getattr(config, section, None)
+        if isinstance(validated, Section) and validated._structures and isinstance(result.get(section), Mapping):
+            result[section] = {**result[section], **validated._structures}
     return result
 
 
-def hold(config: BaseModel, held: Held) -> None:
+def attach_structures(config: BaseModel, structures: StructuresBySection) -> None:
     """Attach the removed structures to the sections of a validated configuration."""
-    for section, structures in held.items():
-        getattr(config, section)._structures = structures
+    for section, structures_by_key in structures.items():
+        getattr(config, section)._structures = structures_by_key
 
 
 def files_or_structures(section: Section, key: str) -> Any:
-    """The given structures of a key, or the names of its files."""
+    """Return the structures attached to a key of a section, or the names of its files."""
     return section._structures.get(key, getattr(section, key))
 
 
 def _items(value: Any) -> list[Any] | None:
-    """The items of a collection of files or structures; None for any other value."""
+    """Return the items of a collection of files or structures; None for any other value."""
     if isinstance(value, ase.Atoms):
         return [value]
     if isinstance(value, str | bytes | Mapping | BaseModel) or not isinstance(value, Iterable):

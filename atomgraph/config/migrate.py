@@ -1,4 +1,4 @@
-"""A YAML file with names of the last release, rewritten by names of today; comments and order stay."""
+"""Replaces names of the last release in the text of a YAML configuration by current names; keeps comments and order."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from atomgraph.config.old_keys import Replacement, replace_old_names
 from atomgraph.config.reading import Loader, parse
 from atomgraph.errors import ConfigError
 
-Span = tuple[int, int]
+Span = tuple[int, int]  # start and end of an entry, in characters of the text
 
 
 def migrate_text(text: str, *, plain: bool = False) -> tuple[str, list[Replacement]]:
-    """The text of a configuration by names of today, and what was replaced in it.
+    """Return the text of a configuration with current names, and the replacements.
 
-    Keys and values are replaced where they stand in the text, so that comments, order and quotes of the rest stay.
+    Old keys and values are replaced at their positions in the text; comments, order and quotes do not change.
 
     Args:
-        text: YAML.
-        plain: Whether the file is written as plain YAML, without comments.
+        text: The configuration, as YAML.
+        plain: Whether to return plain YAML, without comments.
 
     Raises:
-        ConfigError: If the text is no configuration, if a key is given under both names, or if the rewritten text would not
-            mean the same.
+        ConfigError: If the text is not a configuration, if a key is given under both names, or if the new text would have
+            other content.
     """
     content = parse(text)
     if not isinstance(content, dict):
@@ -35,8 +35,8 @@ def migrate_text(text: str, *, plain: bool = False) -> tuple[str, list[Replaceme
         return text, []
     if plain:
         return yaml.safe_dump(current, sort_keys=False, allow_unicode=True, width=110), replacements
-    result = _replaced(text, replacements)
-    if not _means(result, current):
+    result = _replace_in_text(text, replacements)
+    if not _has_content(result, current):
         raise ConfigError(
             "the text cannot be edited in place, because of anchors or unusual quotes; --plain writes it as plain YAML, "
             "without comments"
@@ -44,15 +44,16 @@ def migrate_text(text: str, *, plain: bool = False) -> tuple[str, list[Replaceme
     return result, replacements
 
 
-def _means(text: str, content: Mapping[str, Any]) -> bool:
+def _has_content(text: str, content: Mapping[str, Any]) -> bool:
+    """Whether a YAML text has the given content."""
     try:
         return bool(parse(text) == content)
     except ConfigError:
         return False
 
 
-def _replaced(text: str, replacements: Sequence[Replacement]) -> str:
-    """The text with the new names in the places of the old ones, from the last place to the first."""
+def _replace_in_text(text: str, replacements: Sequence[Replacement]) -> str:
+    """Return the text with new names at the positions of old names; replaces from the end, so that positions stay valid."""
     keys, values = {}, {}
     for location, key, value in _spans(yaml.compose(text, Loader), ()):
         keys[location], values[location] = key, value
@@ -63,7 +64,7 @@ def _replaced(text: str, replacements: Sequence[Replacement]) -> str:
 
 
 def _spans(node: yaml.Node | None, location: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Span | None, Span]]:
-    """Place, span of the key (None in a list) and span of the value of every entry."""
+    """Yield the location, the span of the key (None in a list) and the span of the value of each entry."""
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             yield (*location, key.value), _span(key), _span(value)
@@ -75,4 +76,5 @@ def _spans(node: yaml.Node | None, location: tuple[Any, ...]) -> Iterator[tuple[
 
 
 def _span(node: yaml.Node) -> Span:
+    """Return the start and end of a node in the text."""
     return node.start_mark.index, node.end_mark.index

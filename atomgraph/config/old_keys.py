@@ -1,4 +1,4 @@
-"""Old names in a configuration: keys, values, arguments and kinds of the last release, replaced by those of today."""
+"""Replaces names of the last release in a configuration (keys, values, arguments, kinds) by current names."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from atomgraph.nn.part import Part, resolve_class
 from atomgraph.old_name_table import ARGUMENTS, KEYS, VALUES
 from atomgraph.old_names import current_arguments, current_path, reading_old_file, warn_old_name
 
-PART_SECTIONS = ("model", "baseline")  # sections that hold parts, with constructor arguments as keys
-METHODS = ("compare", "methods")  # each entry is a piece of a configuration
+PART_SECTIONS = ("model", "baseline")  # sections with parts; their keys are constructor arguments
+METHODS = ("compare", "methods")  # keys that lead to methods, each with changes of a configuration
 
 
 @dataclass(frozen=True)
 class Replacement:
-    """A name that was replaced.
+    """A replaced name.
 
     Attributes:
-        location: Keys and indices that lead to the entry, by their names before.
-        old: The key or value before.
-        new: The key or value now.
-        is_value: Whether a value was replaced, not a key.
+        location: Keys and indices that lead to the entry, by their old names.
+        old: The old key or value.
+        new: The new key or value.
+        is_value: Whether a value was replaced; otherwise a key.
     """
 
     location: tuple[Any, ...]
@@ -39,13 +39,13 @@ class Replacement:
 
     @property
     def current(self) -> str:
-        """The entry by its name of today."""
+        """Location of the entry with its new name."""
         *sections, key = (str(name) for name in self.location)
         return f"{'.'.join((*sections, key))}: {self.new}" if self.is_value else ".".join((*sections, self.new))
 
 
-def with_current_names(content: dict[str, Any]) -> dict[str, Any]:
-    """A copy of a configuration in which nothing has a name of the last release, with a warning for each such name.
+def replace_old_names_with_warning(content: dict[str, Any]) -> dict[str, Any]:
+    """Return a copy of a configuration with current names; warn for each name of the last release.
 
     Raises:
         ConfigError: If a key is given under both names.
@@ -57,22 +57,22 @@ def with_current_names(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def replace_old_names(content: dict[str, Any]) -> tuple[dict[str, Any], list[Replacement]]:
-    """A copy of a configuration by names of today, and what was replaced in it.
+    """Return a copy of a configuration with current names, and the replacements.
 
     Raises:
         ConfigError: If a key is given under both names.
     """
     replacements: list[Replacement] = []
     with reading_old_file():
-        return _mapping(content, (), (), replacements, {}), replacements
+        return _replace_in_mapping(content, (), (), replacements, {}), replacements
 
 
 def current_option(option: str, content: Mapping[str, Any] | None = None) -> str:
-    """A ``key.sub=value`` option by names of today, with a warning for an old one.
+    """Return a ``key.sub=value`` option with current names; warn for an old name.
 
     Args:
-        option: As it is given on the command line.
-        content: The configuration that it changes, by names of today: its kinds tell which arguments there are.
+        option: The option, as on the command line.
+        content: The configuration that the option changes, with current names. Its kinds determine the arguments of parts.
     """
     path, equals, value = option.partition("=")
     sections: tuple[str, ...] = ()
@@ -80,17 +80,18 @@ def current_option(option: str, content: Mapping[str, Any] | None = None) -> str
     keys = []
     for key in path.split("."):
         keys.append(key if key.isdigit() else _current_key(sections, parent, key))
-        sections = _inside(sections, keys[-1])
-        parent = _entry(parent, keys[-1])
+        sections = _append_section(sections, keys[-1])
+        parent = _get_entry(parent, keys[-1])
     value = VALUES.get(".".join(sections), {}).get(value, value)
     current = ".".join(keys) + equals + value
     if current != option:
-        with_value = value if path == ".".join(keys) else ""
-        warn_old_name(option if with_value else path, current if with_value else ".".join(keys))
+        only_value_is_old = bool(value) and path == ".".join(keys)
+        warn_old_name(option if only_value_is_old else path, current if only_value_is_old else ".".join(keys))
     return current
 
 
-def _entry(parent: Any, key: str) -> Any:
+def _get_entry(parent: Any, key: str) -> Any:
+    """Return an entry of a mapping or list; None if the key or index does not exist."""
     if isinstance(parent, Mapping):
         return parent.get(key)
     if isinstance(parent, Sequence) and key.isdigit() and int(key) < len(parent):
@@ -98,20 +99,29 @@ def _entry(parent: Any, key: str) -> Any:
     return None
 
 
-def _inside(sections: tuple[str, ...], key: str) -> tuple[str, ...]:
-    """The sections around an entry; those of a method in ``compare.methods`` start at the method."""
+def _append_section(sections: tuple[str, ...], key: str) -> tuple[str, ...]:
+    """Return the sections around the entries of a key; inside ``compare.methods`` they start at the method."""
     if sections == METHODS:
         return ()
     return sections if key.isdigit() else (*sections, key)
 
 
-def _mapping(
+def _replace_in_mapping(
     content: Mapping[Any, Any],
     sections: tuple[str, ...],
     location: tuple[Any, ...],
     replacements: list[Replacement],
     nested: Mapping[str, str],
 ) -> dict[Any, Any]:
+    """Return a copy of a mapping with current names.
+
+    Args:
+        content: The mapping.
+        sections: Keys that lead to the mapping, with current names and without indices of lists.
+        location: Keys and indices that lead to the mapping, with the names in the configuration.
+        replacements: List to which each replacement is appended.
+        nested: Current names by old names, for keys inside an argument of a part.
+    """
     result: dict[Any, Any] = {}
     for key, value in content.items():
         current, entry = key, (*location, key)
@@ -122,22 +132,25 @@ def _mapping(
                 old, new = (".".join(map(str, (*location, name))) for name in (key, current))
                 raise ConfigError(f"{new} and {old}, its name of the last release, are both given; give {new} only")
             replacements.append(Replacement(entry, key, current))
-        inner = _inside(sections, str(current))
-        result[current] = _value(value, inner, entry, replacements, _nested_keys(sections, content, str(current)))
+        inner = _append_section(sections, str(current))
+        result[current] = _replace_in_value(
+            value, inner, entry, replacements, _nested_keys(sections, content, str(current))
+        )
     return result
 
 
-def _value(
+def _replace_in_value(
     value: Any,
     sections: tuple[str, ...],
     location: tuple[Any, ...],
     replacements: list[Replacement],
     nested: Mapping[str, str] = MappingProxyType({}),
 ) -> Any:
+    """Return a copy of a value with current names; arguments as in ``_replace_in_mapping``."""
     if isinstance(value, Mapping):
-        return _mapping(value, sections, location, replacements, nested)
+        return _replace_in_mapping(value, sections, location, replacements, nested)
     if isinstance(value, list | tuple):
-        return [_value(item, sections, (*location, i), replacements, nested) for i, item in enumerate(value)]
+        return [_replace_in_value(item, sections, (*location, i), replacements, nested) for i, item in enumerate(value)]
     if not isinstance(value, str):
         return value
     current = VALUES.get(".".join(sections), {}).get(value, value)
@@ -149,11 +162,11 @@ def _value(
 
 
 def _current_key(sections: tuple[str, ...], parent: Any, key: str) -> str:
-    """The name of today of a key, from the table of keys or the arguments of the part around it."""
+    """Return the current name of a key, from the table of keys or from the arguments of the part around the key."""
     if not (sections and sections[0] in PART_SECTIONS):
         return KEYS.get(".".join((*sections, key)), key)
     kind = parent.get("kind") if isinstance(parent, Mapping) else None
-    cls = _known_class(kind) if isinstance(kind, str) else None
+    cls = _atomgraph_class(kind) if isinstance(kind, str) else None
     if cls is None or key == "kind":
         return key
     with reading_old_file():
@@ -161,15 +174,15 @@ def _current_key(sections: tuple[str, ...], parent: Any, key: str) -> str:
 
 
 def _nested_keys(sections: tuple[str, ...], parent: Any, argument: str) -> dict[str, str]:
-    """Old and new keys inside an argument of the part around it, such as ``hidden`` in ``layer`` of MACE."""
+    """Return current names by old names of the keys inside an argument of a part, such as ``hidden`` in ``layer`` of MACE."""
     kind = parent.get("kind") if isinstance(parent, Mapping) else None
-    cls = _known_class(kind) if isinstance(kind, str) and sections and sections[0] in PART_SECTIONS else None
+    cls = _atomgraph_class(kind) if isinstance(kind, str) and sections and sections[0] in PART_SECTIONS else None
     table = {} if cls is None else ARGUMENTS.get(cls.__name__, {})
     return {old.rpartition(".")[2]: new for old, new in table.items() if old.startswith(f"{argument}.")}
 
 
 def _current_kind(kind: str) -> str:
-    """The kind of today: a dotted path, or the short name of a class of atomgraph."""
+    """Return the current name of a kind, which is a dotted path or the short name of a class of atomgraph."""
     if "." in kind:
         return current_path(kind)
     for module in PART_MODULES:
@@ -179,8 +192,8 @@ def _current_kind(kind: str) -> str:
     return kind
 
 
-def _known_class(kind: str) -> type[Part] | None:
-    """The class of a kind of atomgraph; None for others, whose modules are not imported for this."""
+def _atomgraph_class(kind: str) -> type[Part] | None:
+    """Return the class of a kind of atomgraph; None for kinds of other packages, which are not imported."""
     kind = _current_kind(kind)
     if "." not in kind:
         return part_by_name(kind)

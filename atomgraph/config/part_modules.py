@@ -9,6 +9,6 @@ PART_MODULES = (models, featurizers, layers, readouts, nn)
 
 
 def part_by_name(name: str) -> type[Part] | None:
-    """The class of atomgraph with a short name; None if there is none."""
+    """Return the class of atomgraph with a short name; None for unknown names."""
     classes = (getattr(module, name, None) for module in PART_MODULES)
     return next((cls for cls in classes if isinstance(cls, type) and issubclass(cls, Part)), None)

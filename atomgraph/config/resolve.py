@@ -1,4 +1,4 @@
-"""From a mapping, a file and options to a validated configuration, and back to YAML."""
+"""Reads and validates a configuration from a mapping or file with options, and writes a configuration as YAML."""
 
 from __future__ import annotations
 
@@ -12,137 +12,145 @@ from pydantic import BaseModel, ValidationError
 from atomgraph.config.distributed import apply_torchrun
 from atomgraph.config.error_messages import config_error
 from atomgraph.config.finetune_schema import FinetuneConfig
-from atomgraph.config.in_memory import hold, put_back, taken_out
+from atomgraph.config.in_memory import attach_structures, extract_structures, restore_structures
 from atomgraph.config.model_spec import resolve_spec
-from atomgraph.config.old_keys import current_option, with_current_names
-from atomgraph.config.reading import overridden, read_yaml
+from atomgraph.config.old_keys import current_option, replace_old_names_with_warning
+from atomgraph.config.reading import apply_options, read_yaml
 from atomgraph.config.schema import Config, Gradient
-from atomgraph.config.symbols import with_symbols
+from atomgraph.config.symbols import convert_elements
 from atomgraph.errors import ConfigError, nearest
+from atomgraph.old_names import old_names_of
 from atomgraph.training.optimizer import check_optimizer
 
-WAYS = ("gradient", "least_squares", "sparse_gp")
+FIT_KINDS = ("gradient", "least_squares", "sparse_gp")  # values of fit.kind
 Schema = TypeVar("Schema", bound=BaseModel)
 
 
-def config_of(source: Config | Mapping[str, Any] | str | Path, overrides: Iterable[str] = ()) -> Config:
-    """A validated configuration of training.
+def read_config(source: Config | Mapping[str, Any] | str | Path, overrides: Iterable[str] = ()) -> Config:
+    """Read and validate a training configuration.
 
     Args:
-        source: A mapping, a YAML file, or a ``Config``.
-        overrides: ``key.sub=value`` options.
+        source: A mapping, the path of a YAML file, or a ``Config``.
+        overrides: ``key.sub=value`` options that replace values.
 
     Raises:
-        ConfigError: For the first error in it, in one line.
+        ConfigError: If the configuration has an error; the message is one line about the first error.
     """
-    content = _with_unscaled_closed_form(_with_kind_of_fit(content_of(source, overrides)))
-    config = validated(content, Config)
-    resolve_spec(config.model, elements=["H"])  # names and types, before any data are read
+    content = _set_closed_form_scale(_set_kind_of_fit(read_content(source, overrides)))
+    config = validate_content(content, Config)
+    resolve_spec(config.model, elements=["H"])  # checks names and types before data are read
     if isinstance(config.baseline.repulsion, dict):
         resolve_spec(config.baseline.repulsion, ["H"], "baseline.repulsion", {"elements": ["H"]})
     if isinstance(config.fit, Gradient):
-        check_gradient(config.fit)
+        check_gradient_section(config.fit)
     return config
 
 
-def finetune_config_of(
+def read_finetune_config(
     source: FinetuneConfig | Mapping[str, Any] | str | Path, overrides: Iterable[str] = ()
 ) -> FinetuneConfig:
-    """A validated configuration of fine-tuning.
+    """Read and validate a fine-tuning configuration.
 
     Args:
-        source: A mapping, a YAML file, or a ``FinetuneConfig``.
-        overrides: ``key.sub=value`` options.
+        source: A mapping, the path of a YAML file, or a ``FinetuneConfig``.
+        overrides: ``key.sub=value`` options that replace values.
 
     Raises:
-        ConfigError: For the first error in it, in one line.
+        ConfigError: If the configuration has an error; the message is one line about the first error.
     """
-    content = content_of(source, overrides)
+    content = read_content(source, overrides)
     if "model" in content and "start" not in content:
         raise ConfigError(
-            "a configuration of fine-tuning has start: {model: FILE} in the place of model; `atomgraph train` makes new ones"
+            "a fine-tuning configuration has start: {model: FILE} instead of model; `atomgraph train` trains a new model"
         )
-    config = validated(content, FinetuneConfig)
-    check_gradient(config.fit)
+    config = validate_content(content, FinetuneConfig)
+    check_gradient_section(config.fit)
     return config
 
 
-def content_of(source: BaseModel | Mapping[str, Any] | str | Path, overrides: Iterable[str] = ()) -> dict[str, Any]:
-    """The plain values of a configuration, with ``key.sub=value`` options and devices of torchrun applied.
+def read_content(source: BaseModel | Mapping[str, Any] | str | Path, overrides: Iterable[str] = ()) -> dict[str, Any]:
+    """Return the plain values of a configuration, with ``key.sub=value`` options and the devices of torchrun applied.
 
-    Names are those of today. Elements are chemical symbols, even if given as atomic numbers or as one text.
+    Keys have their current names. Elements are chemical symbols, even if given as atomic numbers or as a text.
     """
     if isinstance(source, BaseModel):
-        source = put_back(source, source.model_dump())
+        source = restore_structures(source, source.model_dump())
     if not isinstance(source, str | Path | Mapping):
-        raise ConfigError(f"a configuration is a mapping or a YAML file, but {source!r} came")
+        raise ConfigError(f"a configuration should be a mapping or a YAML file, but is {source!r}")
     content = read_yaml(Path(source)) if isinstance(source, str | Path) else dict(source)
-    content = with_current_names(content)
+    content = replace_old_names_with_warning(content)
     options = [current_option(option, content) for option in overrides]
-    if any(
-        option.startswith("fit.terms.") for option in options
-    ):  # indices of the default terms, if no others are given
+    # Without terms in the configuration, indices in options such as fit.terms.0.weight=2 are those of the default terms.
+    if any(option.startswith("fit.terms.") for option in options):
         content["fit"] = {"terms": [term.model_dump() for term in Gradient().terms]} | (content.get("fit") or {})
-    return with_symbols(apply_torchrun(with_current_names(overridden(content, options))))
+    return convert_elements(apply_torchrun(replace_old_names_with_warning(apply_options(content, options))))
 
 
-def validated(content: dict[str, Any], schema: type[Schema]) -> Schema:
-    """The content, validated by a schema; ConfigError for the first error in it."""
-    content, held = taken_out(content)
+def validate_content(content: dict[str, Any], schema: type[Schema]) -> Schema:
+    """Validate plain values by a schema; ConfigError for the first error."""
+    content, structures = extract_structures(content)
     try:
         config = schema.model_validate(content)
-        hold(config, held)
+        attach_structures(config, structures)
         return config
     except ValidationError as error:
         raise config_error(error, schema, content) from None
 
 
 def as_yaml(config: BaseModel) -> str:
-    """The configuration with every default, as YAML."""
+    """Return the configuration with all defaults, as YAML."""
     return yaml.safe_dump(config.model_dump(), sort_keys=False, allow_unicode=True, width=110)
 
 
-PATHS = {"data": ("train", "valid", "test", "cache"), "output": ("folder",), "replay": ("data",), "card": ("probe",)}
+PATH_KEYS = {  # section: keys with paths
+    "data": ("train", "valid", "test", "cache"),
+    "output": ("folder",),
+    "replay": ("data",),
+    "card": ("probe",),
+}
 
 
-def absolute(config: Schema) -> Schema:
-    """The configuration with absolute paths, so that it is valid in every working folder."""
+def make_paths_absolute(config: Schema) -> Schema:
+    """Return the configuration with absolute paths, so that it is valid in every working folder."""
     plain = config.model_dump()
-    for section, keys in PATHS.items():
+    for section, keys in PATH_KEYS.items():
         for key in keys if plain.get(section) else ():
             value = plain[section][key]
             if isinstance(value, str):
                 plain[section][key] = str(Path(value).absolute())
             elif isinstance(value, list):
                 plain[section][key] = [str(Path(file).absolute()) for file in value]
-    if "start" in plain and Path(plain["start"]["model"]).expanduser().exists():  # else the name of a public model
+    if "start" in plain and Path(plain["start"]["model"]).expanduser().exists():  # otherwise the name of a public model
         plain["start"]["model"] = str(Path(plain["start"]["model"]).expanduser().absolute())
     return type(config).model_validate(plain)
 
 
-def check_gradient(fit: Gradient) -> None:
-    """ConfigError for an unknown optimiser, an unknown argument of it, or an unknown monitored error."""
+def check_gradient_section(fit: Gradient) -> None:
+    """Raise ConfigError if ``optimizer.kind``, an argument of the optimiser, or ``monitor`` is unknown."""
     optimizer = {key: value for key, value in fit.optimizer.model_dump().items() if value is not None}
     check_optimizer(**optimizer)
-    known = [f"{term.property}_{kind}" for term in fit.terms for kind in ("mae", "rmse")]
-    if fit.monitor not in ("loss", *known):
-        raise ConfigError(f"fit.monitor cannot be {fit.monitor!r}{nearest(fit.monitor, ['loss', *known])}")
+    errors = [f"{term.property}_{kind}" for term in fit.terms for kind in ("mae", "rmse")]
+    if fit.monitor not in ("loss", *errors):
+        raise ConfigError(f"fit.monitor cannot be {fit.monitor!r}{nearest(fit.monitor, ['loss', *errors])}")
 
 
-def _with_kind_of_fit(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The content with ``fit.kind``; ConfigError for an unknown kind."""
+def _set_kind_of_fit(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content with ``fit.kind``, which is gradient by default; ConfigError for an unknown kind."""
     fit = content.get("fit")
     if not isinstance(fit, Mapping):
         return dict(content)
     kind = fit.get("kind", "gradient")
-    if kind not in WAYS:
-        raise ConfigError(f"fit.kind: no way to fit {kind!r}{nearest(str(kind), WAYS)}")
+    if kind not in FIT_KINDS:
+        raise ConfigError(f"fit.kind: there is no fit {kind!r}{nearest(str(kind), FIT_KINDS)}")
     return dict(content) | {"fit": dict(fit) | {"kind": kind}}
 
 
-def _with_unscaled_closed_form(content: dict[str, Any]) -> dict[str, Any]:
-    """The content with ``baseline.scale: none`` for fits in closed form, whose weights then have units of eV."""
+def _set_closed_form_scale(content: dict[str, Any]) -> dict[str, Any]:
+    """Return the content with ``baseline.scale: none`` as default of fits in closed form; weights then have units of eV."""
     fit, baseline = content.get("fit"), content.get("baseline", {})
     if not isinstance(fit, Mapping) or fit["kind"] == "gradient" or not isinstance(baseline, Mapping):
         return content
     return content | {"baseline": {"scale": "none"} | dict(baseline)}
+
+
+__getattr__ = old_names_of(__name__)

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 
 class Section(BaseModel):
-    """Refuses unknown keys and wrong types; only whole numbers are converted, to numbers."""
+    """A section of a configuration: unknown keys and wrong types are errors; only int values are converted, to float."""
 
     model_config = ConfigDict(extra="forbid", strict=True, validate_default=True, allow_inf_nan=False)
-    # ASE atoms in place of files, by key; see ``in_memory``.
+    # ASE atoms that were given in place of files, by key; see ``in_memory``.
     _structures: dict[str, list[Any]] = PrivateAttr(default_factory=dict)

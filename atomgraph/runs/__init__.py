@@ -1,4 +1,4 @@
-"""Runs: a configuration, a run folder, a source of the potential and a fit, in one order of steps (``run.py``)."""
+"""Runs of training and fine-tuning: build a potential, fit it, and write the results to a run folder (steps in ``run.py``)."""
 
 from atomgraph.runs.launch import finetune, resume, train
 from atomgraph.runs.method_runs import compare

@@ -1,4 +1,4 @@
-"""The settings that the source and the fit of a run share."""
+"""The settings of a run that its potential builder and its fit method share."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class RunContext:
 
     Attributes:
         folder: The run folder.
-        console: Where progress is printed; quiet in all processes but the first.
-        is_first: Whether this process prints and writes.
-        seed: Of the split, the first weights and the shuffling.
-        command: The command that starts such a run, ``train`` or ``finetune``.
-        overwrite: Whether an earlier run in the folder is replaced.
-        resuming: Whether the run was started earlier and goes on.
+        console: Console for progress; without output in all processes except the first.
+        is_first: Whether this process prints and writes files.
+        seed: Seed of the split, the initial weights and the shuffling.
+        command: Name of the command for this kind of run, ``train`` or ``finetune``.
+        overwrite: Whether to replace an earlier run in the folder.
+        resuming: Whether to resume a stopped run.
     """
 
     folder: RunFolder
@@ -31,6 +31,6 @@ class RunContext:
     overwrite: bool = False
     resuming: bool = False
 
-    def say(self, line: str) -> None:
-        """Print a line as it is, without markup."""
+    def print_line(self, line: str) -> None:
+        """Print a line of text without interpreting markup."""
         self.console.print(line, markup=False, soft_wrap=True)

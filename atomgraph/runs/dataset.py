@@ -1,4 +1,4 @@
-"""The structures of a run: reading, splitting, counting, and checks before training."""
+"""The structures of a run: reads and splits them, counts their labels, and builds graphs."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import ase
 import torch
 
 from atomgraph.config.closed_form_schema import ClosedForm
-from atomgraph.config.finetune_schema import FinetuneConfig, Solved
+from atomgraph.config.finetune_schema import FinetuneConfig, LinearMethod
 from atomgraph.config.in_memory import files_or_structures
-from atomgraph.config.schema import Config, Data, Gradient
+from atomgraph.config.schema import Config, DataSection, Gradient
 from atomgraph.data import Split, build_graphs, read, split, split_by_file
 from atomgraph.data.census import Census, census, require_labels
 from atomgraph.data.frame_names import elements_in
@@ -29,7 +29,13 @@ from atomgraph.runs.label_lines import label_lines
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """All frames, their split into parts, and their census."""
+    """The structures of a run.
+
+    Attributes:
+        frames: All frames.
+        split: Indices of the frames of each part.
+        census: Numbers of structures and labels.
+    """
 
     frames: list[ase.Atoms]
     split: Split
@@ -37,18 +43,26 @@ class Dataset:
 
     @cached_property
     def parts(self) -> dict[str, list[ase.Atoms]]:
-        """Frames of ``train``, ``valid`` and ``test``."""
+        """Frames by part: ``train``, ``valid`` and ``test``."""
         return self.split.take(self.frames)
 
     @cached_property
     def elements(self) -> list[str]:
-        """Chemical symbols of the training part, by atomic number."""
+        """Chemical symbols of the training part, in order of the atomic number."""
         return elements_in(self.parts["train"])
 
     def graphs(
-        self, cutoff: float, cache: Path | None, data: Data, heads: Sequence[str], progress: bool
+        self, cutoff: float, cache: Path | None, data: DataSection, heads: Sequence[str], progress: bool
     ) -> list[AtomicGraph]:
-        """The graphs of all frames, each with ``source``, its name in messages."""
+        """Build the graphs of all frames. The attribute ``source`` of each graph is the name of its frame in messages.
+
+        Args:
+            cutoff: Cutoff radius, Å.
+            cache: Folder for built graphs; None: no cache.
+            data: The section ``data``, for weights.
+            heads: Heads of the potential, in order; empty if frames do not choose a head.
+            progress: Whether to show a progress bar.
+        """
         graphs = build_graphs(
             self.frames,
             cutoff,
@@ -58,10 +72,10 @@ class Dataset:
             heads=heads if len(heads) > 1 else [],
             progress=progress,
         )
-        return attach_sources(graphs, self.frames)
+        return attach_frame_names(graphs, self.frames)
 
     def metadata(self, config: Config | FinetuneConfig) -> dict[str, Any]:
-        """Entries of the potential's metadata: files, numbers of structures, a fingerprint, the split."""
+        """Return entries for the metadata of the potential: files, numbers of structures, fingerprint and split."""
         files = {part: getattr(config.data, part) for part in ("train", "valid", "test")}
         sizes = {part: len(frames) for part, frames in self.parts.items()}
         return {
@@ -70,51 +84,55 @@ class Dataset:
         }
 
 
-def gather(config: Config | FinetuneConfig, known: Sequence[str] = ()) -> Dataset:
+def read_dataset(config: Config | FinetuneConfig, potential_elements: Sequence[str] = ()) -> Dataset:
     """Read and split the structures of a configuration.
 
     Args:
         config: The configuration.
-        known: Elements of the starting potential, allowed beside those of the training part.
+        potential_elements: Elements of the starting potential. Validation and test structures can have these elements and
+            those of the training part.
 
     Raises:
-        DataError: If files cannot be read, no training structure is left, a weighted property has no label in the training
-            part, the monitored error has none in validation, or validation and test have elements that training has not.
+        DataError: If a file cannot be read, the training part is empty, a property with a weight has no label in the training
+            part, the monitored property has no label in the validation part, or an element of validation and test is unknown.
     """
     notes = ReadingNotes()
-    frames, parts = _split(config.data, config.seed, notes)
-    fit: Gradient | ClosedForm | Solved = config.fit
-    if isinstance(config, FinetuneConfig) and isinstance(config.method, Solved):
+    frames, parts = _read_and_split(config.data, config.seed, notes)
+    fit: Gradient | ClosedForm | LinearMethod = config.fit
+    if isinstance(config, FinetuneConfig) and isinstance(config.method, LinearMethod):
         fit = config.method
-    trained = census(parts.take(frames)["train"])
-    used = {str(name): key for name, key in config.data.weight_keys.items()}
-    lines = [*label_lines(trained, fit), *notes.lines(used)]
+    train_census = census(parts.take(frames)["train"])
+    weight_keys = {str(name): key for name, key in config.data.weight_keys.items()}
+    lines = [*label_lines(train_census, fit), *notes.lines(weight_keys)]
     dataset = Dataset(frames, parts, census(frames, lines))
-    require_labels(trained, _required(fit))
+    require_labels(train_census, _required_labels(fit))
     if isinstance(fit, Gradient):
         _check_monitor(fit, dataset)
-    elements = {*dataset.elements, *known}
+    elements = {*dataset.elements, *potential_elements}
     for part in ("valid", "test"):
         unknown = {symbol for atoms in dataset.parts[part] for symbol in atoms.symbols} - elements
         if unknown:
             raise DataError(
-                f"data.{part} holds {', '.join(sorted(unknown))}, which no training structure has; the potential could not "
-                f"know them. Move such structures into training, or leave them out"
+                f"data.{part} contains the elements {', '.join(sorted(unknown))}, which no training structure "
+                f"contains; the potential cannot describe them. Move such structures into the training part, or leave them out"
             )
     return dataset
 
 
-def graphs_by_part(
+def build_graphs_by_part(
     context: RunContext, config: Config | FinetuneConfig, dataset: Dataset, cutoff: float, heads: Sequence[str]
 ) -> dict[str, list[AtomicGraph]]:
-    """The graphs of each part, read from the cache if they are in it.
+    """Build the graphs of each part, or read them from the cache.
 
     Args:
-        context: Of the run.
+        context: Folder and console of the run.
         config: The configuration of the run.
-        dataset: The structures.
-        cutoff: Å.
-        heads: Heads of the potential, in order; empty if frames do not choose one.
+        dataset: The structures of the run.
+        cutoff: Cutoff radius, Å.
+        heads: Heads of the potential, in order; empty if frames do not choose a head.
+
+    Returns:
+        Graphs by part, in the order of the frames.
 
     Raises:
         DataError: If no training structure has a label with a positive weight.
@@ -129,72 +147,86 @@ def graphs_by_part(
     return parts
 
 
-def attach_sources(graphs: list[AtomicGraph], frames: Sequence[ase.Atoms]) -> list[AtomicGraph]:
-    """Give each graph ``source``, the name of its frame in messages."""
+def attach_frame_names(graphs: list[AtomicGraph], frames: Sequence[ase.Atoms]) -> list[AtomicGraph]:
+    """Set the attribute ``source`` of each graph: the name of its frame in messages."""
     for graph, atoms in zip(graphs, frames, strict=True):
         graph.source = f"{atoms.info.get('source', '?')} ({atoms.info.get('config_type', 'default')})"
     return graphs
 
 
-def _split(data: Data, seed: int, notes: ReadingNotes) -> tuple[list[ase.Atoms], Split]:
+def _read_and_split(data: DataSection, seed: int, notes: ReadingNotes) -> tuple[list[ase.Atoms], Split]:
+    """Return all frames and their split, by files and by fractions or numbers of the training frames."""
     frames = _read(data, "train", notes)
-    shares = {part: share for part in ("valid", "test") if isinstance(share := getattr(data, part), int | float)}
+    sizes = {part: size for part in ("valid", "test") if isinstance(size := getattr(data, part), int | float)}
     files = {
         part: _read(data, part, notes) for part in ("valid", "test") if isinstance(getattr(data, part), str | list)
     }
-    if not any(shares.values()):
+    if not any(sizes.values()):
         return split_by_file(train=frames, **files)
-    cut = split(
+    random_split = split(
         frames,
-        valid=shares.get("valid", 0),
-        test=shares.get("test", 0),
+        valid=sizes.get("valid", 0),
+        test=sizes.get("test", 0),
         seed=seed,
         group=data.group,
         stratify=data.stratify,
     )
     if not files:
-        return frames, cut
-    all_frames, by_file = split_by_file(train=frames, **files)
-    rest = {part: getattr(cut, part) or getattr(by_file, part) for part in ("valid", "test")}
+        return frames, random_split
+    all_frames, file_split = split_by_file(train=frames, **files)
+    indices = {part: getattr(random_split, part) or getattr(file_split, part) for part in ("valid", "test")}
     return all_frames, Split(
-        cut.train, **rest, method=f"{cut.method} and file", seed=seed, key=data.group, fingerprint=by_file.fingerprint
+        random_split.train,
+        **indices,
+        method=f"{random_split.method} and file",
+        seed=seed,
+        key=data.group,
+        fingerprint=file_split.fingerprint,
     )
 
 
-def _read(data: Data, part: str, notes: ReadingNotes) -> list[ase.Atoms]:
-    how = {"keys": data.keys, "units": data.units, "types": data.types, "format": data.format}
-    return read(files_or_structures(data, part), notes=notes, **how)  # type: ignore[arg-type]
+def _read(data: DataSection, part: str, notes: ReadingNotes) -> list[ase.Atoms]:
+    """Read the frames of a part from its files or given structures."""
+    options = {"keys": data.keys, "units": data.units, "types": data.types, "format": data.format}
+    return read(files_or_structures(data, part), notes=notes, **options)  # type: ignore[arg-type]
 
 
-def _required(fit: Gradient | ClosedForm | Solved) -> dict[str, float]:
-    """Required labels and their weights; the defaults of a fit in closed form require none."""
+def _required_labels(fit: Gradient | ClosedForm | LinearMethod) -> dict[str, float]:
+    """Return required labels and their weights; only values that a user sets require labels of a fit in closed form."""
     if isinstance(fit, Gradient):
-        return {term.property: _largest(term.weight) for term in fit.terms if not term.if_labelled}
-    said = {name: getattr(fit.sigma, name) for name in fit.sigma.model_fields_set}
-    return {"stress" if name == "virial" else name: 1.0 for name, sigma in said.items() if sigma is not None}
+        return {term.property: _largest_weight(term.weight) for term in fit.terms if not term.if_labelled}
+    user_sigmas = {name: getattr(fit.sigma, name) for name in fit.sigma.model_fields_set}
+    return {"stress" if name == "virial" else name: 1.0 for name, sigma in user_sigmas.items() if sigma is not None}
 
 
 def fitted_labels(fit: object) -> list[str]:
-    """The labels that a fit can use, those with a weight above zero."""
+    """Return the labels that a fit uses: those with a weight above zero; all labels for a fit in closed form."""
     if isinstance(fit, Gradient):
-        return [term.property for term in fit.terms if _largest(term.weight) > 0]
+        return [term.property for term in fit.terms if _largest_weight(term.weight) > 0]
     return list(QUANTITIES)
 
 
 def _check_monitor(fit: Gradient, dataset: Dataset) -> None:
+    """Raise DataError if no validation structure has a label of the monitored property."""
     monitored = fit.monitor.rpartition("_")[0]
     if monitored and (valid := dataset.parts["valid"]) and not census(valid).labels.get(monitored):
         raise DataError(
             f"fit.monitor is {fit.monitor}, but no validation structure has a label for {monitored}; "
-            f"monitor loss, or validate on structures that have one"
+            f"set fit.monitor: loss, or add labels to the validation structures"
         )
 
 
-def _largest(weight: Any) -> float:
+def _largest_weight(weight: Any) -> float:
+    """Return the largest value of a weight, which is a number or a ramp."""
     return float(weight) if isinstance(weight, int | float) else max(weight.start, weight.end)
 
 
 def assign_head(graphs: Sequence[AtomicGraph], row: int) -> None:
-    """Give all graphs the head in this row of the potential's heads."""
+    """Assign all graphs to a head.
+
+    Args:
+        graphs: The graphs, changed in place.
+        row: Index of the head in ``potential.heads``.
+    """
     for graph in graphs:
         graph.head = torch.full_like(graph.head, row)

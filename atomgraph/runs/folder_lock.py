@@ -1,4 +1,4 @@
-"""A lock on a run folder during a run, so that no two runs write into one folder."""
+"""A lock on the run folder during a run, so that two runs cannot write into the same folder."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ LOCK = ".lock"
 
 
 @contextmanager
-def locked(folder: str | Path) -> Iterator[None]:
-    """Hold the lock of a folder (``flock`` on a file in it, removed at the end); the folder is created if necessary.
+def lock_folder(folder: str | Path) -> Iterator[None]:
+    """Lock a folder within this context, by ``flock`` on a file in the folder; create the folder if necessary.
 
-    The lock ends with the process. Of several processes of one run the first one holds it. On file systems without locks
-    (some network file systems) there is a warning, and the run goes on.
+    The lock file is removed at the end, and the lock ends with the process. If a run has several processes, the first process
+    has the lock. File systems without locks (some network file systems) give a warning only.
 
     Raises:
-        ConfigError: If another process holds the lock, if the folder cannot be created, or if the lock file is a link.
+        ConfigError: If another process has the lock, the folder cannot be created, or the lock file is a link.
     """
     folder = Path(folder)
-    if not is_first_process() or (folder.exists() and not folder.is_dir()):  # a file is refused later
+    if not is_first_process() or (folder.exists() and not folder.is_dir()):  # RunFolder.new raises the error for a file
         yield
         return
-    created = _make(folder)
+    created = _create_folder(folder)
     file = None
     try:
-        file = _taken(folder)
+        file = _lock(folder)
         yield
     finally:
         if file is not None:
@@ -39,31 +39,32 @@ def locked(folder: str | Path) -> Iterator[None]:
                 (folder / LOCK).unlink()
             os.close(file)
         for path in created:
-            with suppress(OSError):  # it is not empty: it has the run
+            with suppress(OSError):  # folders with files of the run remain
                 path.rmdir()
 
 
-def is_free(folder: Path) -> bool:
+def is_empty_except_lock(folder: Path) -> bool:
     """Whether a folder is empty except for its lock."""
     return all(path.name == LOCK for path in folder.iterdir())
 
 
-def _make(folder: Path) -> list[Path]:
-    """Create a folder; returns all created folders, the innermost first."""
+def _create_folder(folder: Path) -> list[Path]:
+    """Create a folder and its parents; return the created folders, the innermost first."""
     absent = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"output.folder: {folder} cannot be made: {error.strerror}") from error
+        raise ConfigError(f"output.folder: {folder} cannot be created: {error.strerror}") from error
     return absent
 
 
-def _taken(folder: Path) -> int | None:
+def _lock(folder: Path) -> int | None:
+    """Lock a folder; return the descriptor of the lock file, or None if the file system has no locks."""
     try:
-        file = lock(folder / LOCK, ConfigError, "take care that no other run uses this folder at the same time")
+        file = lock(folder / LOCK, ConfigError, "make sure that no other run uses this folder at the same time")
     except FileInUse as holder:
         raise ConfigError(
-            f"the run folder {folder} is in use by {holder}; wait for its end, or choose another output.folder"
+            f"the run folder {folder} is in use by {holder}; wait until that run ends, or choose another output.folder"
         ) from None
     if file is not None:
         write_holder(file)

@@ -1,12 +1,12 @@
-"""Lines of the census: which labels are fitted, with which weight."""
+"""Lines of text for the census: which labels of the data are fitted, and their weights."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from atomgraph.config.closed_form_schema import ClosedForm, Sigmas
-from atomgraph.config.finetune_schema import Solved
-from atomgraph.config.schema import Gradient, Ramp
+from atomgraph.config.closed_form_schema import ClosedForm, SigmaSection
+from atomgraph.config.finetune_schema import LinearMethod
+from atomgraph.config.schema import Gradient, RampSection
 from atomgraph.data.census import Census
 from atomgraph.data.frame_names import format_count
 from atomgraph.graph.quantities import QUANTITIES
@@ -14,37 +14,41 @@ from atomgraph.graph.quantities import QUANTITIES
 UNITS = {"energy": "eV/atom", "forces": "eV/Å", "virial": "eV/atom"}
 
 
-def label_lines(counted: Census, fit: Gradient | ClosedForm | Solved) -> list[str]:
-    """For each label of the data "fitted with weight w", or "present, not fitted" and the key to set.
+def label_lines(train_census: Census, fit: Gradient | ClosedForm | LinearMethod) -> list[str]:
+    """Return a line for each label in the data: "fitted with weight w", or "present, not fitted" with the key to set.
 
     Args:
-        counted: The census of the training part.
-        fit: The section of the configuration that says how the potential is fitted.
+        train_census: The census of the training part.
+        fit: The section ``fit``, or the section ``method`` of fine-tuning that solves linear problems.
     """
-    weights = _weights_of_terms(fit) if isinstance(fit, Gradient) else _weights_of_sigmas(fit)
-    return list(_lines(counted, weights, fit))
+    weights = _term_weights(fit) if isinstance(fit, Gradient) else _sigma_weights(fit)
+    return list(_label_lines(train_census, weights, fit))
 
 
-def _lines(counted: Census, weights: dict[str, str], fit: Gradient | ClosedForm | Solved) -> Iterator[str]:
+def _label_lines(
+    train_census: Census, weights: dict[str, str], fit: Gradient | ClosedForm | LinearMethod
+) -> Iterator[str]:
+    """Yield the lines; ``weights`` has the description of the weight of each fitted label."""
     for name in QUANTITIES:
-        n_frames = counted.labels.get(name, 0)
+        n_frames = train_census.labels.get(name, 0)
         if not n_frames:
             continue
-        where = f"{name} in {n_frames} of {format_count(counted.n_frames, 'training structure')}"
+        label = f"{name} in {n_frames} of {format_count(train_census.n_frames, 'training structure')}"
         if name in weights:
-            yield f"{where}: fitted with {weights[name]}"
+            yield f"{label}: fitted with {weights[name]}"
         elif isinstance(fit, Gradient):
-            yield f"{where}: present, not fitted: add {{property: {name}, weight: ...}} to fit.terms"
+            yield f"{label}: present, not fitted: add {{property: {name}, weight: ...}} to fit.terms"
         else:
             sigma = "virial" if name == "stress" else name
             section = "fit.sigma" if isinstance(fit, ClosedForm) else "method.sigma"
-            yield f"{where}: present, not fitted: set {section}: {{{sigma}: ...}}, in {UNITS[sigma]}"
+            yield f"{label}: present, not fitted: set {section}: {{{sigma}: ...}}, in {UNITS[sigma]}"
 
 
-def _weights_of_terms(fit: Gradient) -> dict[str, str]:
+def _term_weights(fit: Gradient) -> dict[str, str]:
+    """Return descriptions of the weights of the loss, by label."""
     weights: dict[str, str] = {}
     for term in fit.terms:
-        if isinstance(term.weight, Ramp):
+        if isinstance(term.weight, RampSection):
             if term.weight.start or term.weight.end:
                 weights[term.property] = f"weight {term.weight.start:g} to {term.weight.end:g}"
         elif term.weight:
@@ -52,10 +56,10 @@ def _weights_of_terms(fit: Gradient) -> dict[str, str]:
     return weights
 
 
-def _weights_of_sigmas(fit: ClosedForm | Solved) -> dict[str, str]:
-    """Weights 1/σ² of squared residuals."""
+def _sigma_weights(fit: ClosedForm | LinearMethod) -> dict[str, str]:
+    """Return descriptions of the weights 1/σ² of squared residuals, by label."""
     weights = {}
-    sigmas: Sigmas = fit.sigma
+    sigmas: SigmaSection = fit.sigma
     for name in ("energy", "forces", "virial"):
         sigma = getattr(sigmas, name)
         if sigma is not None:

@@ -1,4 +1,4 @@
-"""train, finetune and resume: from a configuration or a run folder to a fitted potential."""
+"""The functions ``train``, ``finetune`` and ``resume``, which start or resume a run and return the fitted potential."""
 
 from __future__ import annotations
 
@@ -7,122 +7,126 @@ from pathlib import Path
 from typing import Any
 
 from atomgraph.config.finetune_schema import FinetuneConfig
-from atomgraph.config.model_spec import only_imported
+from atomgraph.config.model_spec import without_imports
 from atomgraph.config.old_keys import current_option
 from atomgraph.config.reading import read_yaml
-from atomgraph.config.resolve import config_of, finetune_config_of
+from atomgraph.config.resolve import read_config, read_finetune_config
 from atomgraph.config.schema import Config, Gradient
 from atomgraph.errors import ConfigError
 from atomgraph.old_names import reading_old_file
 from atomgraph.potential import Potential
-from atomgraph.runs.folder import CONFIG, RunFolder, run_to_resume
-from atomgraph.runs.folder_lock import locked
-from atomgraph.runs.input_check import check_inputs_stay
+from atomgraph.runs.folder import CONFIG, RunFolder, find_run
+from atomgraph.runs.folder_lock import lock_folder
+from atomgraph.runs.input_check import check_overwrite_keeps_inputs
 from atomgraph.runs.make_run import make_run
 
-SOLVING = ("solver", "prior", "strength", "power", "scale_columns", "significance", "jitter", "accelerator")
+SOLVER_KEYS = ("solver", "prior", "strength", "power", "scale_columns", "significance", "jitter", "accelerator")
+"""Keys of fits in closed form that can change on resuming: they do not change the rows of the linear problem."""
 
 
 def train(
     config: Config | Mapping[str, Any] | str | Path, *, overwrite: bool = False, quiet: bool = False
 ) -> tuple[Potential, dict[str, Any]]:
-    """Train a potential as a configuration says, in a new run folder.
+    """Train a potential in a new run folder.
 
     Args:
-        config: A mapping, a YAML file, or a validated ``Config``.
-        overwrite: Whether an earlier run in the folder is replaced.
-        quiet: Whether nothing is printed.
+        config: The configuration: a mapping, the path of a YAML file, or a ``Config``.
+        overwrite: Whether to replace an earlier run in the folder.
+        quiet: Suppress output.
 
     Returns:
-        The potential with its best weights, and its metrics: errors with their units, facts of the run.
+        The potential with the best weights, and its metrics: errors with units, and facts of the run.
 
     Raises:
-        ConfigError: Before anything is written.
-        DataError: Before anything is written.
+        ConfigError: If the configuration has an error or contradicts the data. No file is written.
+        DataError: If structures cannot be read or have implausible labels. No file is written.
         TrainingError: If a loss is not finite.
-        KeyboardInterrupt: After Ctrl-C, with the best weights so far in the run folder.
+        KeyboardInterrupt: After Ctrl-C; the best weights so far are in the run folder.
     """
-    return _run(config_of(config), "train", overwrite=overwrite, quiet=quiet)
+    return _run(read_config(config), "train", overwrite=overwrite, quiet=quiet)
 
 
 def finetune(
     config: FinetuneConfig | Mapping[str, Any] | str | Path, *, overwrite: bool = False, quiet: bool = False
 ) -> tuple[Potential, dict[str, Any]]:
-    """Fine-tune an existing potential as a configuration says, in a new run folder.
+    """Fine-tune an existing potential in a new run folder.
 
     Args:
-        config: A mapping, a YAML file, or a validated ``FinetuneConfig``.
-        overwrite: Whether an earlier run in the folder is replaced.
-        quiet: Whether nothing is printed.
+        config: The configuration: a mapping, the path of a YAML file, or a ``FinetuneConfig``.
+        overwrite: Whether to replace an earlier run in the folder.
+        quiet: Suppress output.
 
     Returns:
-        The potential with its best weights, and its metrics: errors with their units, facts of the run.
+        The potential with the best weights, and its metrics: errors with units, and facts of the run.
 
     Raises:
-        ConfigError: Before anything is written.
-        DataError: Before anything is written.
+        ConfigError: If the configuration has an error or contradicts the data. No file is written.
+        DataError: If structures cannot be read or have implausible labels. No file is written.
         TrainingError: If a loss is not finite.
-        KeyboardInterrupt: After Ctrl-C, with the best weights so far in the run folder.
+        KeyboardInterrupt: After Ctrl-C; the best weights so far are in the run folder.
     """
-    return _run(finetune_config_of(config), "finetune", overwrite=overwrite, quiet=quiet)
+    return _run(read_finetune_config(config), "finetune", overwrite=overwrite, quiet=quiet)
 
 
 def _run(
     config: Config | FinetuneConfig, command: str, *, overwrite: bool, quiet: bool
 ) -> tuple[Potential, dict[str, Any]]:
-    with locked(config.output.folder):
+    """Execute a validated configuration in its run folder."""
+    with lock_folder(config.output.folder):
         folder = RunFolder.new(config.output.folder, overwrite=overwrite, command=command)
         if overwrite:
-            check_inputs_stay(config, folder.path)
+            check_overwrite_keeps_inputs(config, folder.path)
         return make_run(config, folder, quiet=quiet, overwrite=overwrite).run()
 
 
 def resume(
     folder: str | Path, overrides: Iterable[str] = (), *, quiet: bool = False
 ) -> tuple[Potential, dict[str, Any]]:
-    """Resume a stopped run; the result is that of an uninterrupted run.
+    """Resume a stopped run; the result equals that of an uninterrupted run.
 
-    A configuration is code: it names classes, whose modules are imported. The configuration of a run folder, which somebody
-    else may have made, names only classes of atomgraph and of modules that the program has imported already.
+    Security: a configuration can name classes, whose modules are imported, so it can execute code. A run folder may come from
+    another person. Therefore only classes of atomgraph and of modules that are imported already are allowed here.
 
     Args:
         folder: The run folder.
-        overrides: ``fit.max_epochs=200`` and the like; only keys of ``fit`` can change.
-        quiet: Whether nothing is printed.
+        overrides: Options such as ``fit.max_epochs=200``; only keys of ``fit`` can change.
+        quiet: Suppress output.
 
     Returns:
-        The potential with its best weights, and its metrics.
+        The potential with the best weights, and its metrics.
 
     Raises:
-        ConfigError: If there is no run in the folder, the data have changed, another process uses the folder, or the run has
-            made progress and its checkpoint is missing.
+        ConfigError: If the folder has no run, the data have changed, another process uses the folder, or the run has made
+            progress and its checkpoint is missing.
     """
-    run = run_to_resume(folder)
+    run = find_run(folder)
     options = [current_option(option) for option in overrides]
-    others = [option for option in options if not option.startswith("fit.")]
-    if others:
-        raise ConfigError(f"a run that goes on can change keys of fit only, not {others[0].partition('=')[0]}")
+    forbidden = [option for option in options if not option.startswith("fit.")]
+    if forbidden:
+        raise ConfigError(f"a resumed run can change only keys of fit, not {forbidden[0].partition('=')[0]}")
     if any(option.startswith("fit.optimizer.kind=") for option in options):
         raise ConfigError(
-            "fit.optimizer.kind: a run goes on with the optimiser that it has; start another run for another"
+            "fit.optimizer.kind: a resumed run keeps its optimiser; start a new run for another optimiser"
         )
-    with locked(run.path), only_imported(), reading_old_file():
+    with lock_folder(run.path), without_imports(), reading_old_file():
         config: Config | FinetuneConfig
         if "start" in read_yaml(run.path / CONFIG):
-            config = finetune_config_of(run.path / CONFIG, options)
+            config = read_finetune_config(run.path / CONFIG, options)
         else:
-            config = config_of(run.path / CONFIG, options)
+            config = read_config(run.path / CONFIG, options)
             if not isinstance(config.fit, Gradient):
-                _check_solving_only(options)
+                _check_solver_keys(options)
         output = config.output.model_copy(update={"folder": str(run.path)})  # the folder may have been moved
         resumed = make_run(config.model_copy(update={"output": output}), run, quiet=quiet, resuming=True)
-        resumed.fit.check_resumable()
+        resumed.fit_method.check_resumable()
         return resumed.run()
 
 
-def _check_solving_only(options: Iterable[str]) -> None:
-    """ConfigError for keys that would change rows of the linear problem: those of a stopped fit are kept."""
+def _check_solver_keys(options: Iterable[str]) -> None:
+    """Raise ConfigError for keys that change rows of the linear problem, because the stopped fit has saved its rows."""
     for option in options:
         key = option.partition("=")[0]
-        if key.removeprefix("fit.") not in SOLVING:
-            raise ConfigError(f"{key}: rows of this fit are made already; start another run for another {key}")
+        if key.removeprefix("fit.") not in SOLVER_KEYS:
+            raise ConfigError(
+                f"{key} cannot change: the fit has saved rows of its linear problem; start a new run for another {key}"
+            )

@@ -1,4 +1,4 @@
-"""Loggers beside metrics.csv: TensorBoard, Weights & Biases."""
+"""Additional loggers: TensorBoard, Weights & Biases."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def check_loggers(names: Sequence[str]) -> None:
-    """ConfigError for a logger that is not installed, with the command that installs it."""
+    """Raise ConfigError if a logger is not installed; the message has the command that installs the logger."""
     for name in names:
         if name != "csv" and find_spec(name) is None:
             raise ConfigError(
@@ -23,7 +23,13 @@ def check_loggers(names: Sequence[str]) -> None:
 
 
 def make_loggers(names: Sequence[str], folder: Path, config: dict[str, Any]) -> list[Logger]:
-    """TensorBoard and Weights & Biases, writing into the run folder."""
+    """Create the loggers of Lightning.
+
+    Args:
+        names: Names of loggers, ``csv``, ``tensorboard`` or ``wandb``; ``csv`` needs no logger of Lightning.
+        folder: The run folder, for files of the loggers.
+        config: The configuration, for Weights & Biases.
+    """
     from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 
     check_loggers(names)

@@ -1,22 +1,28 @@
-"""From a configuration to a run: the source of the potential and the fit that it asks for."""
+"""Creates the run of a configuration: chooses the potential builder and the fit method."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from atomgraph.config.distributed import is_first_process
-from atomgraph.config.finetune_schema import FinetuneConfig, GaussNewton, LastLayer, Solved, sections_of_gradients
+from atomgraph.config.finetune_schema import (
+    FinetuneConfig,
+    GaussNewton,
+    LastLayer,
+    LinearMethod,
+    gradient_section_defaults,
+)
 from atomgraph.config.schema import Config, Gradient
 from atomgraph.errors import ConfigError
 from atomgraph.progress import output_console
+from atomgraph.runs.builders.new import NewPotentialBuilder
 from atomgraph.runs.context import RunContext
 from atomgraph.runs.folder import RunFolder
 from atomgraph.runs.loggers import check_loggers
-from atomgraph.runs.run import Fit, Run
-from atomgraph.runs.sources.new import NewPotential
+from atomgraph.runs.run import FitMethod, Run
 
 if TYPE_CHECKING:
-    from atomgraph.runs.sources.existing import ExistingPotential  # imports matplotlib
+    from atomgraph.runs.builders.existing import ExistingPotentialBuilder  # imports matplotlib
 
 
 def make_run(
@@ -27,17 +33,17 @@ def make_run(
     overwrite: bool = False,
     resuming: bool = False,
 ) -> Run:
-    """The run of a configuration in a folder.
+    """Create the run of a configuration.
 
     Args:
         config: A validated configuration of training or fine-tuning.
         folder: The run folder.
-        quiet: Whether nothing is printed.
-        overwrite: Whether an earlier run in the folder is replaced.
-        resuming: Whether the run was started earlier and goes on.
+        quiet: Suppress output.
+        overwrite: Whether to replace an earlier run in the folder.
+        resuming: Whether to resume a stopped run.
 
     Raises:
-        ConfigError: For sections without effect on the method, and for loggers that are not installed.
+        ConfigError: If a section has no effect with the method, or a logger is not installed.
     """
     is_first = is_first_process()
     context = RunContext(
@@ -50,20 +56,19 @@ def make_run(
         resuming=resuming,
     )
     if isinstance(config, FinetuneConfig):
-        from atomgraph.runs.sources.existing import ExistingPotential
+        from atomgraph.runs.builders.existing import ExistingPotentialBuilder
 
         _check_sections(config)
         check_loggers(config.output.loggers)
-        source = ExistingPotential(context, config)
-        return Run(context, source, _finetune_fit(context, config, source))
+        builder = ExistingPotentialBuilder(context, config)
+        return Run(context, builder, _finetune_method(context, config, builder))
     check_loggers(config.output.loggers)
-    return Run(context, NewPotential(context, config), _fit(context, config))
+    return Run(context, NewPotentialBuilder(context, config), _training_method(context, config))
 
 
-def _fit(context: RunContext, config: Config) -> Fit:
-    if isinstance(
-        config.fit, Gradient
-    ):  # imported here: Lightning takes seconds that a fit in closed form does not need
+def _training_method(context: RunContext, config: Config) -> FitMethod:
+    """Return the fit method of a training configuration. Imports Lightning, which takes seconds, only if necessary."""
+    if isinstance(config.fit, Gradient):
         from atomgraph.runs.fits.gradient import GradientFit
 
         return GradientFit(context, config, config.fit)
@@ -72,28 +77,29 @@ def _fit(context: RunContext, config: Config) -> Fit:
     return ClosedFormFit(context, config.fit)
 
 
-def _finetune_fit(context: RunContext, config: FinetuneConfig, source: ExistingPotential) -> Fit:
+def _finetune_method(context: RunContext, config: FinetuneConfig, builder: ExistingPotentialBuilder) -> FitMethod:
+    """Return the fit method of a fine-tuning configuration."""
     method = config.method
     if isinstance(method, LastLayer):
         from atomgraph.runs.fits.last_layer import LastLayerFit
 
-        return LastLayerFit(context, method, source)
+        return LastLayerFit(context, method, builder)
     if isinstance(method, GaussNewton):
         from atomgraph.runs.fits.gauss_newton import GaussNewtonFit
 
-        return GaussNewtonFit(context, method, source)
+        return GaussNewtonFit(context, method, builder)
     from atomgraph.runs.fits.finetune import FinetuneFit
 
-    return FinetuneFit(context, config, source)
+    return FinetuneFit(context, config, builder)
 
 
 def _check_sections(config: FinetuneConfig) -> None:
-    """ConfigError for sections that the method does not use."""
-    if not isinstance(config.method, Solved):
+    """Raise ConfigError for sections that the method does not use."""
+    if not isinstance(config.method, LinearMethod):
         return
-    idle = [name for name, default in sections_of_gradients().items() if getattr(config, name) != default]
-    if idle:
+    unused = [name for name, default in gradient_section_defaults().items() if getattr(config, name) != default]
+    if unused:
         raise ConfigError(
-            f"{', '.join(idle)} would have no effect on method: {{kind: {config.method.kind}}}, which solves linear problems; "
-            f"leave them out"
+            f"{', '.join(unused)} would have no effect on method: {{kind: {config.method.kind}}}, which solves linear "
+            f"problems; leave them out"
         )

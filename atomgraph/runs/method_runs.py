@@ -1,4 +1,4 @@
-"""finetune --compare: methods of fine-tuning at several sizes of the training set."""
+"""The function ``compare``, which compares methods of fine-tuning at several sizes of the training set (finetune --compare)."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from atomgraph.config.finetune_schema import FinetuneConfig
-from atomgraph.config.resolve import finetune_config_of
-from atomgraph.runs.folder_lock import locked
+from atomgraph.config.resolve import read_finetune_config
+from atomgraph.runs.folder_lock import lock_folder
 
 if TYPE_CHECKING:
     from atomgraph.analysis.finetuning.method_comparison import RunResult  # imports matplotlib
 
 
 def compare(config: FinetuneConfig | Mapping[str, Any] | str | Path, *, quiet: bool = False) -> list[RunResult]:
-    """Run the methods and sizes of the section ``compare`` that are not finished yet, and compare their errors.
+    """Execute the unfinished runs of the section ``compare``, and compare the errors of all runs.
 
-    Each run has its folder under ``runs/`` of the output folder, beside ``compare.json`` and ``compare.html``.
+    Writes ``compare.json`` and ``compare.html`` into the output folder, and each run into a folder below ``runs/`` there.
 
     Args:
-        config: A mapping, a YAML file, or a validated ``FinetuneConfig``.
-        quiet: Whether nothing is printed.
+        config: The configuration: a mapping, the path of a YAML file, or a ``FinetuneConfig``.
+        quiet: Suppress output.
 
     Returns:
-        Errors on the target and on the source, a ``RunResult`` a run.
+        A ``RunResult`` for each run: errors on the new data (target) and on the earlier data (source).
 
     Raises:
-        ConfigError: Before the first run, for a mistake in any of them.
-        DataError: Before the first run, for a mistake in any of them.
+        ConfigError: If the configuration of any run has an error; raised before the first run.
+        DataError: If structures of any run cannot be read or lack labels; raised before the first run.
     """
     from atomgraph.runs.finetuning.comparison import compare_methods
 
-    checked = finetune_config_of(config)
-    with locked(checked.output.folder):
+    checked = read_finetune_config(config)
+    with lock_folder(checked.output.folder):
         return compare_methods(checked, quiet=quiet)

@@ -1,4 +1,4 @@
-"""The last steps of a run: errors of the fitted potential, files, and the report."""
+"""The last steps of a run: evaluate the fitted potential, write files, and write the report."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from atomgraph.data.frame_names import format_count
 from atomgraph.potential import Potential
 from atomgraph.runs.context import RunContext
 from atomgraph.runs.dataset import Dataset
+from atomgraph.runs.fit_inputs import FitInputs
 from atomgraph.runs.fit_warnings import fit_warnings
 from atomgraph.runs.folder import METRICS, MODEL, REPORT, TABLE, RunFolder
-from atomgraph.runs.prepared import Prepared
 from atomgraph.training.csv_table import read_table
 
 if TYPE_CHECKING:
@@ -25,12 +25,15 @@ if TYPE_CHECKING:
 
 
 def evaluate(potential: Potential, dataset: Dataset, device: torch.device) -> dict[str, Comparison]:
-    """Predictions and labels of the validation and test parts; of the training part if there is neither.
+    """Evaluate the validation and test parts; the training part if both are empty.
 
     Args:
-        potential: The fitted potential; it is on the CPU afterwards.
+        potential: The fitted potential; moved to the CPU afterwards.
         dataset: The structures of the run.
-        device: Where to evaluate.
+        device: Device for evaluations.
+
+    Returns:
+        Predictions and labels, by part of the data.
     """
     parts = {part: frames for part, frames in dataset.parts.items() if frames and part != "train"} or dataset.parts
     potential.to(device)
@@ -41,7 +44,7 @@ def evaluate(potential: Potential, dataset: Dataset, device: torch.device) -> di
 
 
 def collect_metrics(comparisons: Mapping[str, Comparison], facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The content of ``metrics.json``: errors by part of the data with units, facts of the fit, warnings if there are any."""
+    """Return the content of ``metrics.json``: errors with units by part of the data, facts of the fit, and warnings."""
     metrics = {part: error_json(comparison) for part, comparison in comparisons.items()} | {"training": dict(facts)}
     warnings = fit_warnings(comparisons, facts)
     return metrics | ({"warnings": warnings} if warnings else {})
@@ -56,43 +59,45 @@ def save(potential: Potential, metrics: dict[str, Any], folder: RunFolder) -> No
 
 def report(
     context: RunContext,
-    prepared: Prepared,
+    inputs: FitInputs,
     comparisons: Mapping[str, Comparison],
     metrics: Mapping[str, Any],
     device: torch.device,
     description: str,
     sections: Sequence[Section],
 ) -> None:
-    """Write ``report.html`` if the configuration asks for it, and print errors, files and warnings.
+    """Write ``report.html`` if ``output.report`` is true, and print errors, files and warnings.
 
     Args:
-        context: Of the run.
-        prepared: With the fitted potential.
+        context: Folder and console of the run.
+        inputs: Inputs of the fit; the potential is fitted.
         comparisons: Predictions and labels, by part of the data.
-        metrics: From ``collect_metrics``.
+        metrics: Metrics of the run, from ``collect_metrics``.
         device: The device of the fit.
-        description: How the potential was fitted.
-        sections: Further sections of the report.
+        description: Description of the fit method, for the subtitle.
+        sections: Additional sections of the report.
     """
-    folder, console, has_report = context.folder, context.console, prepared.config.output.report
+    folder, console, has_report = context.folder, context.console, inputs.config.output.report
     if has_report:
         from atomgraph.analysis.report.training_report import write_report  # imports matplotlib
 
-        n_structures = prepared.potential.metadata["data"]["structures"]["train"]
+        n_structures = inputs.potential.metadata["data"]["structures"]["train"]
         write_report(
             folder.path / REPORT,
-            potential=prepared.potential,
+            potential=inputs.potential,
             comparisons=comparisons,
             title=folder.path.resolve().name,
             subtitle=f"{format_count(n_structures, 'structure')}, {description}",
             history=[row for row in read_table(folder.path / TABLE) if "epoch" in row],
-            config=as_yaml(prepared.config),
+            config=as_yaml(inputs.config),
             training=metrics["training"] | {"hardware": hardware(device)},
             sections=sections,
         )
     for part, comparison in comparisons.items():
         console.print(error_table(comparison, f"{part} errors").rich())
-    last = f", {REPORT}" if has_report else ""
-    console.print(f"{folder.path}/: {MODEL}, {METRICS}, {TABLE}{last}", markup=False, highlight=False, soft_wrap=True)
+    report_name = f", {REPORT}" if has_report else ""
+    console.print(
+        f"{folder.path}/: {MODEL}, {METRICS}, {TABLE}{report_name}", markup=False, highlight=False, soft_wrap=True
+    )
     for warning in metrics.get("warnings", []):
         console.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""The order of the steps of every run: read, build, fit, evaluate, save, report."""
+"""The steps of a run, in order: read structures, build the potential, fit, evaluate, save, report."""
 
 from __future__ import annotations
 
@@ -10,89 +10,92 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from atomgraph.analysis.comparison import Comparison
-from atomgraph.config.resolve import absolute, as_yaml
+from atomgraph.config.resolve import as_yaml, make_paths_absolute
 from atomgraph.potential import Potential
 from atomgraph.runs.context import RunContext
 from atomgraph.runs.dataset import Dataset
-from atomgraph.runs.given_structures import write_structures
-from atomgraph.runs.prepared import Prepared
+from atomgraph.runs.fit_inputs import FitInputs
 from atomgraph.runs.results import collect_metrics, evaluate, report, save
+from atomgraph.runs.structure_files import write_structures
 from atomgraph.training.randomness import use_seed
 
 if TYPE_CHECKING:
     from atomgraph.analysis.report.page import Section  # imports matplotlib
 
 
-class Source(ABC):
-    """Where the potential of a run comes from."""
+class PotentialBuilder(ABC):
+    """First steps of a run: reads the structures and builds a new potential or edits an existing potential."""
 
     @abstractmethod
-    def read(self) -> Dataset:
+    def read_dataset(self) -> Dataset:
         """Read and split the structures.
 
         Raises:
-            DataError: If they cannot be read, or nothing can be fitted to them.
+            DataError: If the structures cannot be read, or have no labels for a fit.
         """
 
     @abstractmethod
-    def build(self, dataset: Dataset) -> Prepared:
+    def build(self, dataset: Dataset) -> FitInputs:
         """Build the potential and the graphs.
 
         Raises:
-            ConfigError: If the configuration does not fit the data.
-            DataError: If the data cannot be right.
+            ConfigError: If the configuration contradicts the data.
+            DataError: If the data have implausible values.
         """
 
     @abstractmethod
-    def sections(
-        self, prepared: Prepared, comparisons: Mapping[str, Comparison], device: torch.device, fit: Fit
+    def report_sections(
+        self, inputs: FitInputs, comparisons: Mapping[str, Comparison], device: torch.device, fit_method: FitMethod
     ) -> Sequence[Section]:
-        """Further sections of the report, measured after the potential is saved.
+        """Return additional sections of the report; called after the potential is saved.
 
         Args:
-            prepared: With the fitted potential.
+            inputs: Inputs of the fit; the potential is fitted.
             comparisons: Predictions and labels, by part of the data.
-            device: Where to evaluate.
-            fit: The fit that gave the weights.
+            device: Device for evaluations.
+            fit_method: The method that fitted the potential.
         """
 
 
-class Fit(ABC):
-    """How the weights of the potential are determined."""
+class FitMethod(ABC):
+    """A method that fits the weights of a potential, such as training by gradient, a fit in closed form, or Gauss-Newton."""
 
     description: str
-    """For the report, such as "trained by gradient"."""
+    """Description of the method for the report, such as "trained by gradient"."""
     n_steps = 0
-    """Optimiser steps; 0 for a fit without steps."""
+    """Number of optimiser steps; 0 for a method without steps."""
     ema: float | None = None
-    """Decay of the average of weights; None if the fit takes no average."""
+    """Decay factor of the moving average of weights; None without average."""
 
     @abstractmethod
     def device(self) -> torch.device:
-        """The device of the fit and of the evaluation.
+        """Return the device of the fit and of the evaluation.
 
         Raises:
-            ConfigError: If there is no such device.
+            ConfigError: If the machine does not have the device.
         """
 
     @abstractmethod
     def check_resumable(self) -> None:
-        """Check the files that a stopped run resumes from.
+        """Check that a stopped run has the files that it needs to resume.
 
         Raises:
             ConfigError: If the run has made progress and its checkpoint is missing.
         """
 
     @abstractmethod
-    def prepare(self, prepared: Prepared) -> Prepared:
-        """Everything before the run folder is written: first weights, checks, resolved settings.
+    def prepare(self, inputs: FitInputs) -> FitInputs:
+        """Set initial weights, check the inputs and resolve settings; called before the run folder is written.
+
+        Returns:
+            The inputs with these changes.
 
         Raises:
-            ConfigError: If the potential cannot be fitted in this way.
+            ConfigError: If the method cannot fit the potential.
         """
 
     @abstractmethod
-    def fit(self, prepared: Prepared) -> dict[str, Any]:
+    def fit(self, inputs: FitInputs) -> dict[str, Any]:
         """Fit the potential, in place.
 
         Returns:
@@ -100,58 +103,67 @@ class Fit(ABC):
         """
 
     def save_interrupted(self, potential: Potential) -> str:
-        """Save what the fit has reached after Ctrl-C.
+        """Save the results so far after Ctrl-C.
+
+        Args:
+            potential: The potential that is being fitted.
 
         Returns:
-            A message for the user.
+            A message for the user: the saved files, and the command that resumes the run.
         """
         return ""
 
 
 class Run:
-    """A run: a folder, a source of the potential and a fit."""
+    """A run of training or fine-tuning.
 
-    def __init__(self, context: RunContext, source: Source, fit: Fit):
-        self.context, self.source, self.fit = context, source, fit
+    Args:
+        context: Folder, console and options of the run.
+        builder: Reads the structures and builds the potential.
+        fit_method: Fits the potential.
+    """
+
+    def __init__(self, context: RunContext, builder: PotentialBuilder, fit_method: FitMethod):
+        self.context, self.builder, self.fit_method = context, builder, fit_method
 
     def run(self) -> tuple[Potential, dict[str, Any]]:
-        """Carry the run out.
+        """Execute all steps of the run.
 
         Returns:
-            The potential with its best weights, and its metrics; in other processes than the first no metrics.
+            The potential with the best weights, and its metrics; the metrics are empty in all processes except the first.
 
         Raises:
-            ConfigError: Before anything is written.
-            DataError: Before anything is written.
+            ConfigError: If the configuration contradicts the data, or the method cannot fit the potential. No file is written.
+            DataError: If structures cannot be read or have implausible labels. No file is written.
             TrainingError: If a loss is not finite.
-            KeyboardInterrupt: After Ctrl-C, with a message that says what was saved.
+            KeyboardInterrupt: After Ctrl-C; the message names the saved files.
         """
-        began, context, fit = perf_counter(), self.context, self.fit
-        device = fit.device()
+        start_time, context, fit_method = perf_counter(), self.context, self.fit_method
+        device = fit_method.device()
         with use_seed(context.seed):
-            dataset = self.source.read()
+            dataset = self.builder.read_dataset()
             context.console.print(dataset.census, crop=False)
-            prepared = fit.prepare(self.source.build(dataset))
-            self._claim_folder(prepared)
-            potential = prepared.potential
+            inputs = fit_method.prepare(self.builder.build(dataset))
+            self._claim_folder(inputs)
+            potential = inputs.potential
             try:
-                facts = fit.fit(prepared)
+                facts = fit_method.fit(inputs)
                 if not context.is_first:
                     return potential, {}
                 comparisons = evaluate(potential, dataset, device)
-                facts.setdefault("seconds", round(perf_counter() - began, 2))
+                facts.setdefault("seconds", round(perf_counter() - start_time, 2))
                 metrics = collect_metrics(comparisons, facts)
                 save(potential, metrics, context.folder)
-                sections = self.source.sections(prepared, comparisons, device, fit)
-                report(context, prepared, comparisons, metrics, device, fit.description, sections)
-            except KeyboardInterrupt as stop:
-                raise KeyboardInterrupt(str(stop) or fit.save_interrupted(potential)) from None
+                sections = self.builder.report_sections(inputs, comparisons, device, fit_method)
+                report(context, inputs, comparisons, metrics, device, fit_method.description, sections)
+            except KeyboardInterrupt as interrupt:
+                raise KeyboardInterrupt(str(interrupt) or fit_method.save_interrupted(potential)) from None
             return potential, metrics
 
-    def _claim_folder(self, prepared: Prepared) -> None:
-        """Write configuration and split; until here the folder was left alone."""
+    def _claim_folder(self, inputs: FitInputs) -> None:
+        """Write the configuration, the split and given structures; earlier steps do not change the folder."""
         context = self.context
         if context.is_first and not context.resuming:
-            config = as_yaml(absolute(prepared.config))
-            context.folder.claim(config, prepared.dataset.split.to_json(), overwrite=context.overwrite)
-            write_structures(prepared.config)
+            config = as_yaml(make_paths_absolute(inputs.config))
+            context.folder.claim(config, inputs.dataset.split.to_json(), overwrite=context.overwrite)
+            write_structures(inputs.config)

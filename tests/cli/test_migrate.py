@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from atomgraph.cli import main
-from atomgraph.config import config_of, finetune_config_of
+from atomgraph.config import read_config, read_finetune_config
 from atomgraph.config.old_keys import replace_old_names
 from atomgraph.config.reading import parse
 
@@ -60,7 +60,7 @@ def test_configurations_of_the_last_release_are_migrated(tmp_path, name):
     after = path.read_text()
     assert parse(after) == replace_old_names(parse(before))[0] and not replace_old_names(parse(after))[1]
     assert [line for line in after.splitlines() if "#" in line] != [] or "#" not in before
-    checked = (finetune_config_of if name.startswith("finetune") else config_of)(path)
+    checked = (read_finetune_config if name.startswith("finetune") else read_config)(path)
     assert checked.seed == parse(before).get("seed", 0)
 
 

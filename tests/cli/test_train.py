@@ -30,7 +30,7 @@ def test_a_mistyped_key_ends_in_one_line_and_exit_code_two(config, capsys):
     assert main(["train"]) == 2
     assert "needs one CONFIG.yaml" in capsys.readouterr().err
     assert main(["train", "--resume", str(config.parent)]) == 2
-    assert "is no run folder of atomgraph" in capsys.readouterr().err
+    assert "is not a run folder of atomgraph" in capsys.readouterr().err
 
 
 def test_output_has_no_empty_lines_and_errors_have_units(config, capfd):
@@ -68,7 +68,7 @@ def test_ctrl_c_says_how_to_resume(config, tmp_path):
     out, err = process.communicate(timeout=1800)
     assert process.returncode == 130, (out, err)
     folder = tmp_path / "run"
-    assert err == f"interrupted: all whole epochs are saved; go on with: atomgraph train --resume {folder}\n"
+    assert err == f"interrupted: all finished epochs are saved; resume with: atomgraph train --resume {folder}\n"
     done = len(table.read_text().splitlines()) - 1
     assert atomgraph.load(folder / "model.safetensors").elements == ["Ar"]
     assert main(["train", "--resume", str(folder), f"fit.max_epochs={done + 2}"]) in (

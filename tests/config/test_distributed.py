@@ -29,7 +29,7 @@ def test_the_processes_of_torchrun_are_those_of_the_run():
 @pytest.mark.usefixtures("two_by_three")
 @pytest.mark.parametrize("fit", [{"devices": 1}, {"devices": [0, 1]}, {"num_nodes": 1}])
 def test_processes_that_differ_from_torchrun_are_refused(fit):
-    with pytest.raises(ConfigError, match=r"torchrun started 6 processes.*leave both out, or say fit\.devices=3"):
+    with pytest.raises(ConfigError, match=r"torchrun started 6 processes.*leave both out, or set fit\.devices=3"):
         apply_torchrun({"fit": fit})
 
 
@@ -42,7 +42,7 @@ def two_tasks(monkeypatch):
 @pytest.mark.usefixtures("two_tasks")
 def test_a_slurm_job_of_two_tasks_and_one_device_says_what_to_set():
     for content in ({"fit": {"devices": 1}}, {}, {"fit": {"devices": [0]}}, {"fit": {"devices": 4}}):
-        with pytest.raises(ConfigError, match=r"2 tasks, .*say fit\.devices=2 fit\.num_nodes=1 .*--ntasks=1"):
+        with pytest.raises(ConfigError, match=r"2 tasks, .*set fit\.devices=2 fit\.num_nodes=1 .*--ntasks=1"):
             apply_torchrun(content)
     for fit in ({"devices": 2}, {"devices": 1, "num_nodes": 2}, {"devices": "auto"}):
         assert apply_torchrun({"fit": fit}) == {"fit": fit}
@@ -74,14 +74,14 @@ def test_mpi_tasks_once_trained_separately(monkeypatch, size):
     with pytest.raises(ConfigError, match=r"is one process; start one process \(without the launcher\)"):
         apply_torchrun({"fit": {"kind": "least_squares"}})
     monkeypatch.setattr("atomgraph.config.distributed.find_spec", lambda name: name)  # Lightning joins them by mpi4py
-    with pytest.raises(ConfigError, match=r"say fit\.devices=2 fit\.num_nodes=1, or start one process"):
+    with pytest.raises(ConfigError, match=r"set fit\.devices=2 fit\.num_nodes=1, or start one process"):
         apply_torchrun({})
     assert apply_torchrun({"fit": {"devices": 2}}) == {"fit": {"devices": 2}}
 
 
 def test_tasks_of_jsrun_are_those_of_the_run(monkeypatch):
     monkeypatch.setenv("JSM_NAMESPACE_SIZE", "4")
-    with pytest.raises(ConfigError, match=r"jsrun \(JSM\) has 4 tasks, .*say fit\.devices=4"):
+    with pytest.raises(ConfigError, match=r"jsrun \(JSM\) has 4 tasks, .*set fit\.devices=4"):
         apply_torchrun({"fit": {"devices": 2}})
     assert apply_torchrun({"fit": {"devices": 2, "num_nodes": 2}})
 

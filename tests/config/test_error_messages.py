@@ -5,10 +5,10 @@ from helpers.finetune_configs import tune
 from helpers.run_configs import tiny
 
 from atomgraph import Potential
-from atomgraph.config.resolve import config_of
+from atomgraph.config.resolve import read_config
 from atomgraph.errors import ConfigError
 from atomgraph.models import GCN
-from atomgraph.runs.launch import finetune_config_of
+from atomgraph.runs.launch import read_finetune_config
 
 
 @pytest.mark.parametrize(
@@ -21,14 +21,14 @@ from atomgraph.runs.launch import finetune_config_of
 )
 def test_unknown_kind_once_gave_a_message_of_pydantic(tmp_path, method, said):
     with pytest.raises(ConfigError) as error:
-        finetune_config_of(tune(tmp_path) | {"method": method})
+        read_finetune_config(tune(tmp_path) | {"method": method})
     assert said in str(error.value)
 
 
 def test_potential_in_place_of_its_file_was_once_printed_whole(tmp_path):
     start = {"model": Potential(GCN(["Ar"], 4.0))}
     with pytest.raises(ConfigError) as error:
-        finetune_config_of(tune(tmp_path) | {"start": start})
+        read_finetune_config(tune(tmp_path) | {"start": start})
     message = str(error.value)
     assert "start.model should be text, but is a Potential; give the path of its file" in message and len(message) < 200
 
@@ -44,5 +44,5 @@ def test_potential_in_place_of_its_file_was_once_printed_whole(tmp_path):
 )
 def test_invalid_numbers_were_once_refused_after_reading_data(tmp_path, word, said):
     with pytest.raises(ConfigError) as error:
-        config_of(tiny(tmp_path), [word])
+        read_config(tiny(tmp_path), [word])
     assert said in str(error.value)

@@ -7,8 +7,8 @@ from helpers.run_configs import tiny
 
 from atomgraph.config.finetune_schema import FinetuneConfig
 from atomgraph.config.foreign_keys import _paths
-from atomgraph.config.foreign_words import ELSEWHERE, IN_FINETUNING, NOWHERE
-from atomgraph.config.resolve import config_of, validated
+from atomgraph.config.foreign_words import FINETUNE_KEYS_BY_FOREIGN_WORD, KEYS_BY_FOREIGN_WORD, REASONS_FOR_NO_KEY
+from atomgraph.config.resolve import read_config, validate_content
 from atomgraph.config.schema import Config
 from atomgraph.errors import ConfigError
 
@@ -37,7 +37,7 @@ from atomgraph.errors import ConfigError
 )
 def test_words_of_other_programs_lead_to_the_key(tmp_path, word, key):
     with pytest.raises(ConfigError) as error:
-        config_of(tiny(tmp_path), [word])
+        read_config(tiny(tmp_path), [word])
     message = str(error.value)
     assert "unknown key" in message and key in message and "\n" not in message
 
@@ -65,7 +65,7 @@ def test_words_of_other_programs_lead_to_the_key(tmp_path, word, key):
 )
 def test_unknown_key_once_had_a_wrong_hint(tmp_path, word, message):
     with pytest.raises(ConfigError) as error:
-        config_of(tiny(tmp_path), [word])
+        read_config(tiny(tmp_path), [word])
     assert str(error.value).partition("unknown key; ")[2].startswith(message) or message in str(error.value)
 
 
@@ -74,24 +74,24 @@ def test_unknown_key_once_had_a_wrong_hint(tmp_path, word, message):
 )
 def test_key_of_another_meaning_was_once_offered_as_spelling(tmp_path, word):
     with pytest.raises(ConfigError, match=r"unknown key; (here that is|known are|there is no key)"):
-        config_of(tiny(tmp_path), [word])
+        read_config(tiny(tmp_path), [word])
 
 
 @pytest.mark.parametrize("word", ["nmax=3", "n_maxx=3"])
 def test_a_spelling_of_an_argument_comes_before_another_programs_word(tmp_path, word):
     config = tiny(tmp_path) | {"model": {"kind": "GAP", "elements": ["Ar"], "cutoff": 4.0}}
     with pytest.raises(ConfigError, match=r"did you mean n_max\?"):
-        config_of(config, [f"model.{word}"])
+        read_config(config, [f"model.{word}"])
 
 
 def test_missing_argument_of_the_model_is_named_in_the_hint(tmp_path):
     with pytest.raises(ConfigError, match="here that is order, which GCN does not have; it has elements, cutoff"):
-        config_of(tiny(tmp_path), ["model.correlation=3"])
+        read_config(tiny(tmp_path), ["model.correlation=3"])
 
 
 def test_keys_in_hints_exist():
     known = {".".join(path) for schema in (Config, FinetuneConfig) for path, _ in _paths(schema)}
-    advice = [*ELSEWHERE.values(), *IN_FINETUNING.values(), *NOWHERE.values()]
+    advice = [*KEYS_BY_FOREIGN_WORD.values(), *FINETUNE_KEYS_BY_FOREIGN_WORD.values(), *REASONS_FOR_NO_KEY.values()]
     keys = {
         key
         for text in advice
@@ -103,10 +103,10 @@ def test_keys_in_hints_exist():
 def test_hints_differ_for_fine_tuning(tmp_path):
     for word, key in (("heads", "start.head"), ("E0s", "e0 (estimate"), ("species", "start.keep_elements")):
         with pytest.raises(ConfigError) as error:
-            validated({word: 1}, FinetuneConfig)
+            validate_content({word: 1}, FinetuneConfig)
         assert key in str(error.value)
 
 
 def test_spelling_errors_are_corrected(tmp_path):
     with pytest.raises(ConfigError, match="did you mean max_epochs"):
-        config_of(tiny(tmp_path), ["fit.max_epoch=3"])
+        read_config(tiny(tmp_path), ["fit.max_epoch=3"])

@@ -8,7 +8,7 @@ from helpers.labelled_structures import crystals
 from helpers.run_configs import data_file, tiny
 
 import atomgraph
-from atomgraph.config import config_of
+from atomgraph.config import read_config
 from atomgraph.config.reading import read_yaml
 from atomgraph.data import read
 from atomgraph.data.fingerprint import fingerprint
@@ -52,7 +52,7 @@ def test_run_of_structures_in_memory_resumes_and_repeats(tmp_path):
     frames = ase.io.read(data_file(tmp_path), ":")
     atomgraph.train(tiny(tmp_path, data={"train": frames, "test": None}), quiet=True)
     potential, _ = resume(tmp_path / "run", ["fit.max_epochs=3"], quiet=True)
-    again = config_of(tmp_path / "run" / "config.yaml", ["fit.max_epochs=3", f"output.folder={tmp_path / 'again'}"])
+    again = read_config(tmp_path / "run" / "config.yaml", ["fit.max_epochs=3", f"output.folder={tmp_path / 'again'}"])
     second, _ = atomgraph.train(again, quiet=True)
     assert all(weights_of(potential)[name].equal(value) for name, value in weights_of(second).items())
 
@@ -64,7 +64,7 @@ def test_structures_in_memory_have_keys_and_units_as_files_have(tmp_path):
         atoms.calc = None
     data = {"train": frames, "test": None, "keys": {"energy": "E"}, "units": {"energy": "meV"}}
     terms = {"terms": [{"property": "energy"}], "max_epochs": 1}
-    config = config_of(tiny(tmp_path, data=data, fit=terms, baseline={"scale": 1.0}))
+    config = read_config(tiny(tmp_path, data=data, fit=terms, baseline={"scale": 1.0}))
     atomgraph.train(config, quiet=True)
     stored = read(tmp_path / "run" / "structures" / "train.xyz", keys={"energy": "E"}, units={"energy": "meV"})
     assert get_labels(stored[3])["energy"] == pytest.approx(1e-3 * frames[3].info["E"], rel=1e-15)
@@ -72,9 +72,9 @@ def test_structures_in_memory_have_keys_and_units_as_files_have(tmp_path):
 
 def test_a_mixture_of_files_and_structures_is_refused(tmp_path):
     file = data_file(tmp_path)
-    with pytest.raises(DataError, match=r"data.train should be files, or ASE atoms throughout"):
-        config_of(tiny(tmp_path, data={"train": [file, ase.io.read(file)]}))
-    assert config_of(tiny(tmp_path, data={"train": (file, file)})).data.train == [file, file]
+    with pytest.raises(DataError, match=r"data.train should be only files or only ASE atoms"):
+        read_config(tiny(tmp_path, data={"train": [file, ase.io.read(file)]}))
+    assert read_config(tiny(tmp_path, data={"train": (file, file)})).data.train == [file, file]
 
 
 @pytest.mark.parametrize("kind", [list, tuple, iter])

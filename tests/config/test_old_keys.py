@@ -10,7 +10,7 @@ from helpers.run_configs import tiny
 import atomgraph
 from atomgraph import old_name_table
 from atomgraph.cli import main
-from atomgraph.config import config_of, finetune_config_of
+from atomgraph.config import read_config, read_finetune_config
 from atomgraph.config.model_spec import resolve_spec
 from atomgraph.config.old_keys import replace_old_names
 from atomgraph.errors import ConfigError
@@ -29,7 +29,7 @@ def test_old_keys_of_a_fit_are_accepted_in_a_mapping(tmp_path):
     fit = {"gradient_clip": 5.0, "accumulate": 2, "valid_every": 4}
     fit |= {"terms": [{"property": "energy", "weight": ramp}], "start": {"grows": "root", "scaled": False}}
     with pytest.warns(OldNameWarning) as caught:
-        config = config_of(tiny(tmp_path, fit=fit))
+        config = read_config(tiny(tmp_path, fit=fit))
     assert (config.fit.gradient_clip_val, config.fit.accumulate_grad_batches, config.fit.check_val_every_n_epoch) == (
         5.0,
         2,
@@ -47,7 +47,7 @@ def test_old_keys_of_fine_tuning_are_accepted(tmp_path):
     changes = {"audit": {"insist": ["stress"]}, "rates": {"readout": 2.0}, "method": method}
     changes["compare"] = {"methods": {"slow": {"rates": {"readout": 0.1}}}, "sizes": [4]}
     with pytest.warns(OldNameWarning):
-        config = finetune_config_of(tune(tmp_path, **changes))
+        config = read_finetune_config(tune(tmp_path, **changes))
     assert config.audit.ignore == ["stress"] and config.lr_factors == {"readout": 2.0}
     assert config.method.skip_connections
     assert config.compare.methods == {"slow": {"lr_factors": {"readout": 0.1}}}
@@ -56,7 +56,7 @@ def test_old_keys_of_fine_tuning_are_accepted(tmp_path):
 def test_names_of_today_give_no_warning(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error", OldNameWarning)
-        config_of(tiny(tmp_path, fit={"gradient_clip_val": 5.0}), ["fit.accumulate_grad_batches=2"])
+        read_config(tiny(tmp_path, fit={"gradient_clip_val": 5.0}), ["fit.accumulate_grad_batches=2"])
 
 
 def test_a_key_under_both_names_is_refused(tmp_path):
@@ -64,14 +64,14 @@ def test_a_key_under_both_names_is_refused(tmp_path):
     with pytest.raises(
         ConfigError, match=r"fit\.gradient_clip_val and fit\.gradient_clip.*give fit.gradient_clip_val only"
     ):
-        config_of(config)
+        read_config(config)
 
 
 def test_an_old_option_replaces_the_value_of_the_new_key(tmp_path):
     config = tiny(tmp_path, fit={"gradient_clip_val": 5.0})
     options = ["fit.gradient_clip=7.0", "fit.terms.0.weight={start: 1, end: 2, over: 5}"]
     with pytest.warns(OldNameWarning, match="fit.gradient_clip is called fit.gradient_clip_val"):
-        checked = config_of(config, options)
+        checked = read_config(config, options)
     assert checked.fit.gradient_clip_val == 7.0 and checked.fit.terms[0].weight.n_epochs == 5
 
 
@@ -79,9 +79,9 @@ def test_old_arguments_of_a_part_are_accepted(tmp_path, old_channels):
     config = tiny(tmp_path)
     config["model"] = {"kind": "GCN", "elements": "auto", "cutoff": 4.0, "width": 3}
     with pytest.warns(OldNameWarning, match=r"model\.width is called model\.channels"):
-        assert config_of(config).model["channels"] == 3
+        assert read_config(config).model["channels"] == 3
     with pytest.warns(OldNameWarning, match="channels"):
-        assert config_of(config, ["model.width=5"]).model["channels"] == 5
+        assert read_config(config, ["model.width=5"]).model["channels"] == 5
     with pytest.warns(OldNameWarning, match="channels"):
         assert resolve_spec(config["model"], ["Ar"])["channels"] == 3
     with pytest.raises(ConfigError, match="give channels only"):
@@ -119,7 +119,7 @@ def test_on_the_command_line_an_old_key_is_one_line(tmp_path, capsys):
 
 
 def test_a_configuration_is_not_changed_by_its_run(tmp_path):
-    config = config_of(tiny(tmp_path))
+    config = read_config(tiny(tmp_path))
     before = config.model_dump()
     atomgraph.train(config, quiet=True)
     assert config.model_dump() == before and before["model"]["elements"] == "auto"

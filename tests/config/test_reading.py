@@ -36,6 +36,6 @@ def test_pipes_devices_and_large_files_are_refused_unread(tmp_path):
     os.mkfifo(tmp_path / "pipe.yaml")
     with (tmp_path / "large.yaml").open("wb") as file:
         file.truncate(20_000_000)
-    for path, message in ((tmp_path / "pipe.yaml", "no regular file"), (tmp_path / "large.yaml", "has 20 MB")):
+    for path, message in ((tmp_path / "pipe.yaml", "not a regular file"), (tmp_path / "large.yaml", "has 20 MB")):
         with pytest.raises(ConfigError, match=message):
             read_yaml(path)

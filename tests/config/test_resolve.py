@@ -4,7 +4,7 @@ import pytest
 import yaml
 from helpers.run_configs import tiny
 
-from atomgraph.config import config_of, finetune_config_of
+from atomgraph.config import read_config, read_finetune_config
 from atomgraph.config.model_spec import build_model, resolve_spec
 from atomgraph.config.reading import parse
 from atomgraph.config.resolve import as_yaml
@@ -26,7 +26,7 @@ def base():
         ("model.chanels=3", "model.chanels: unknown key; did you mean channels?"),
         ("model.channels=many", "model.channels should be a whole number, but is 'many'"),
         ("model.cutoff=-1", "model.cutoff should be positive, in Å, but is -1"),
-        ("model.kind=GNC", "model.kind: no part 'GNC'; did you mean GCN?"),
+        ("model.kind=GNC", "model.kind: there is no part 'GNC'; did you mean GCN?"),
         ("model.kind=my_parts.Mine", "model.kind: no module 'my_parts'"),
         ("model.readout_hidden=[3, x]", "model.readout_hidden[1] should be"),
         ("model={kind: GCN}", "model.cutoff is missing; GCN needs it"),
@@ -57,13 +57,13 @@ def base():
 )
 def test_typing_errors_are_named_with_the_nearest_key(base, word, said):
     with pytest.raises(ConfigError) as caught:
-        config_of(base, [word])
+        read_config(base, [word])
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_overrides_are_yaml_and_index_lists(base):
-    config = config_of(base, ["fit.terms.1.weight=1e-1", "data.valid=[a.xyz, b.xyz]", "fit.ema=null"])
+    config = read_config(base, ["fit.terms.1.weight=1e-1", "data.valid=[a.xyz, b.xyz]", "fit.ema=null"])
     assert config.fit.terms[1].weight == 0.1
     assert config.data.valid == ["a.xyz", "b.xyz"]
     assert config.fit.ema is None
@@ -122,8 +122,8 @@ def test_parts_of_the_user_are_found_by_dotted_path(tmp_path, monkeypatch):
 
 
 def test_the_yaml_of_a_configuration_is_that_configuration(tmp_path):
-    config = config_of(tiny(tmp_path))
-    again = config_of(yaml.safe_load(as_yaml(config)))
+    config = read_config(tiny(tmp_path))
+    again = read_config(yaml.safe_load(as_yaml(config)))
     assert again == config
 
 
@@ -132,10 +132,10 @@ def test_shipped_configurations_are_valid():
 
     for path in sorted((Path(__file__).parents[2] / "configs").glob("*.yaml")):
         is_tuning = "start" in yaml.safe_load(path.read_text())
-        (finetune_config_of if is_tuning else config_of)(path)
+        (read_finetune_config if is_tuning else read_config)(path)
 
 
 def test_a_configuration_that_is_nested_too_deeply_is_one_line(tmp_path):
     (tmp_path / "deep.yaml").write_text("model: " + "[" * 5000 + "]" * 5000)
     with pytest.raises(ConfigError, match=r"nested too deeply|not YAML"):
-        config_of(tmp_path / "deep.yaml")
+        read_config(tmp_path / "deep.yaml")

@@ -281,9 +281,9 @@ def _config(path: Path) -> tuple[Path, list[Path]]:
 
 
 def _read_config(path: Path) -> object:
-    from atomgraph.config import config_of
+    from atomgraph.config import read_config
 
-    return config_of(path, [])
+    return read_config(path, [])
 
 
 def _partial(path: Path) -> tuple[Path, list[Path]]:

@@ -15,7 +15,7 @@ from pydantic import Field
 import atomgraph
 from atomgraph import Potential, models
 from atomgraph.cli import COMMANDS
-from atomgraph.config import config_of, finetune_config_of
+from atomgraph.config import read_config, read_finetune_config
 from atomgraph.config.schema import Config, Section
 
 ROOT = Path(__file__).parents[2]
@@ -90,11 +90,11 @@ def test_yaml_is_a_configuration_or_a_piece_of_one(page):
         config["model"] = {"kind": "GCN", "elements": "auto", "cutoff": 5.0}
         own = yaml.safe_load(text)
         if "start" in own:
-            assert finetune_config_of(own).start.model
+            assert read_finetune_config(own).start.model
             continue
         if "my_parts" in text:
             text, own = "", yaml.safe_load(text.replace("my_parts.GatedConvolution, ", "LayerNorm, "))
-        assert config_of(config | own).data.train
+        assert read_config(config | own).data.train
 
 
 @BY_PAGE
@@ -135,7 +135,7 @@ def test_layer_page_works_as_it_is_written(tmp_path, monkeypatch):
     exec(using, names)
     assert names["model"].cutoff == 4.5
     text = next(text for text in snippets(DOCS / "write-a-layer.md", "yaml") if "my_parts" in text)
-    assert config_of(yaml.safe_load(text)).model["kind"] == "EnergyModel"
+    assert read_config(yaml.safe_load(text)).model["kind"] == "EnergyModel"
     sys.modules.pop("my_parts")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_my_parts.py"]
     environment = os.environ | {"PYTHONPATH": str(PACKAGE.parent)}

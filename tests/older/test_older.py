@@ -15,7 +15,7 @@ import torch
 from older.make import processor
 
 import atomgraph
-from atomgraph.config import config_of, finetune_config_of
+from atomgraph.config import read_config, read_finetune_config
 from atomgraph.data import read
 from atomgraph.data.graph_cache import cache_file, load_graphs
 from atomgraph.graph.structure import AtomicGraph
@@ -79,4 +79,4 @@ def test_cached_graphs_are_read():
 
 @pytest.mark.parametrize("path", sorted((HERE / "configs").glob("*.yaml")), ids=lambda path: path.stem)
 def test_a_configuration_is_valid(path):
-    (finetune_config_of if path.stem.startswith("finetune") else config_of)(path, [])
+    (read_finetune_config if path.stem.startswith("finetune") else read_config)(path, [])

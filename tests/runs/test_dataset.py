@@ -7,9 +7,9 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from helpers.labelled_structures import crystals
 
 from atomgraph import train
-from atomgraph.config import config_of
+from atomgraph.config import read_config
 from atomgraph.errors import DataError
-from atomgraph.runs.dataset import gather
+from atomgraph.runs.dataset import read_dataset
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def data(tmp_path):
 def notes_of(data, fit, **more):
     model = {"kind": "SNAP", "cutoff": 4.0} if fit.get("kind") == "least_squares" else {"kind": "GCN", "cutoff": 4.0}
     content = {"data": {"train": data, "valid": None, **more}, "model": model, "fit": fit, "output": {"folder": "run"}}
-    return gather(config_of(content)).census.notes
+    return read_dataset(read_config(content)).census.notes
 
 
 def test_each_label_of_a_gradient_fit_is_fitted_or_named(data):

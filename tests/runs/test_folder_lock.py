@@ -16,7 +16,7 @@ from atomgraph import file_lock
 from atomgraph.cli import main
 from atomgraph.errors import ConfigError
 from atomgraph.runs import resume
-from atomgraph.runs.folder_lock import LOCK, locked
+from atomgraph.runs.folder_lock import LOCK, lock_folder
 
 HOLDER = """
 import fcntl, os, sys, time
@@ -62,12 +62,15 @@ def test_lock_of_a_killed_process_is_released(held, tmp_path):
 
 
 def test_lock_is_exclusive_and_released(tmp_path):
-    with locked(tmp_path / "a" / "b"):
-        with pytest.raises(ConfigError, match=rf"in use by process {os.getpid()} on"), locked(tmp_path / "a" / "b"):
+    with lock_folder(tmp_path / "a" / "b"):
+        with (
+            pytest.raises(ConfigError, match=rf"in use by process {os.getpid()} on"),
+            lock_folder(tmp_path / "a" / "b"),
+        ):
             pass
         assert (tmp_path / "a" / "b" / LOCK).is_file()
     assert not (tmp_path / "a").exists()
-    with locked(tmp_path / "a" / "b"):
+    with lock_folder(tmp_path / "a" / "b"):
         (tmp_path / "a" / "b" / "config.yaml").write_text("")
     assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == ["config.yaml"]
 
@@ -77,7 +80,7 @@ def test_file_system_without_locks_gives_a_warning(tmp_path, monkeypatch):
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr(file_lock.fcntl, "flock", refuse)
-    with pytest.warns(UserWarning, match=r"cannot be locked \(No locks available\); take care that no other run"):
+    with pytest.warns(UserWarning, match=r"cannot be locked \(No locks available\); make sure that no other run"):
         atomgraph.train(tiny(tmp_path), quiet=True)
 
 
@@ -91,7 +94,7 @@ def test_refused_runs_leave_no_folder(tmp_path):
 
 @pytest.mark.parametrize("kind", ["closed form", "fine-tuning", "comparison"])
 def test_every_kind_of_run_takes_the_lock(tmp_path, kind):
-    with locked(tmp_path / "run"), pytest.raises(ConfigError, match="is in use by process"):
+    with lock_folder(tmp_path / "run"), pytest.raises(ConfigError, match="is in use by process"):
         if kind == "closed form":
             model = {"kind": "SNAP", "elements": "auto", "cutoff": 4.0, "twojmax": 2}
             config = tiny(tmp_path) | {"model": model, "fit": {"kind": "least_squares"}}
@@ -115,6 +118,6 @@ def test_lock_files_that_are_links_or_pipes_are_refused(tmp_path, kind):
         os.link(victim, folder / LOCK)
     else:
         os.mkfifo(folder / LOCK)
-    with pytest.raises(ConfigError, match="nothing is written through it; remove it"), locked(folder):
+    with pytest.raises(ConfigError, match="nothing is written through it; remove it"), lock_folder(folder):
         pass
     assert victim.read_text() == "mine"

@@ -15,7 +15,7 @@ def test_overwrite_keeps_structures_of_the_new_run(tmp_path):
     atomgraph.train(config, quiet=True)
     kept = tmp_path / "run" / "structures" / "train.xyz"
     content = kept.read_bytes()
-    with pytest.raises(ConfigError, match=r"data.train: .* lies in the run folder .*, which --overwrite would empty"):
+    with pytest.raises(ConfigError, match=r"data.train: .* is in the run folder .*, which --overwrite would empty"):
         atomgraph.train(tmp_path / "run" / "config.yaml", overwrite=True, quiet=True)
     assert kept.read_bytes() == content
     atomgraph.train(config, overwrite=True, quiet=True)
@@ -27,6 +27,6 @@ def test_overwrite_keeps_the_starting_potential(tmp_path, name):
     start = source(tmp_path)
     folder = start.removesuffix("/model.safetensors")
     config = tune(tmp_path, start={"model": folder + name}, output={"folder": folder})
-    with pytest.raises(ConfigError, match=r"start.model: .* lies in the run folder"):
+    with pytest.raises(ConfigError, match=r"start.model: .* is in the run folder"):
         atomgraph.finetune(config, overwrite=True, quiet=True)
     atomgraph.load(start)

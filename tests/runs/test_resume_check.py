@@ -24,7 +24,7 @@ def test_resuming_without_the_last_epoch_once_began_at_epoch_1(tmp_path):
     resume(run, quiet=True)
     for path in (run / "checkpoints").iterdir():
         path.unlink()
-    with pytest.raises(ConfigError, match=r"2 rows, there is model\.safetensors\); start the run again \(--overwrite"):
+    with pytest.raises(ConfigError, match=r"2 rows, model\.safetensors exists\); start the run again \(--overwrite"):
         resume(run, quiet=True)
     assert (run / "metrics.csv").read_text().splitlines()[0] == table.splitlines()[0]
 
@@ -44,7 +44,9 @@ def test_resuming_without_the_last_block_once_fitted_from_the_first_structure(tm
     atomgraph.train(config, quiet=True)
     run = tmp_path / "run"
     (run / "checkpoints/block.safetensors").unlink()
-    with pytest.raises(ConfigError, match=r"block\.safetensors is missing, but the fit has begun .*--overwrite"):
+    with pytest.raises(
+        ConfigError, match=r"block\.safetensors is missing, but the fit has made progress .*--overwrite"
+    ):
         resume(run, quiet=True)
     (run / "model.safetensors").unlink()
     (run / "metrics.csv").write_text("block,structures,rows,seconds\n1,4,20,0.5\n")  # stopped before a block was saved
@@ -63,6 +65,6 @@ def test_resuming_gauss_newton_once_began_again_from_the_starting_potential(tmp_
     del config["fit"]
     atomgraph.finetune(config, quiet=True)
     with pytest.raises(
-        ConfigError, match=r"gauss_newton\} keeps no checkpoints .*--overwrite.*start\.model=.*model\.safetensors"
+        ConfigError, match=r"gauss_newton\} saves no checkpoints, .*--overwrite.*start\.model=.*model\.safetensors"
     ):
         resume(tmp_path / "tuned", quiet=True)

@@ -89,10 +89,12 @@ def test_constants_come_from_the_training_part_only(run):
 def test_run_folder_is_overwritten_only_on_request(run):
     folder, config, _, _ = run
     before = (folder / "run/model.safetensors").read_bytes()
-    with pytest.raises(ConfigError, match=r"exists already; choose another output.folder, go on with .*--resume"):
+    with pytest.raises(
+        ConfigError, match=r"exists already; choose another output.folder, resume the run with .*--resume"
+    ):
         atomgraph.train(config)
     (folder / "run/thesis.tex").write_text("ten years of work")
-    with pytest.raises(ConfigError, match=r"thesis.tex.*left alone"):
+    with pytest.raises(ConfigError, match=r"cannot be replaced.*thesis.tex"):
         atomgraph.train(config, overwrite=True)
     (folder / "run/thesis.tex").unlink()
     assert (folder / "run/model.safetensors").read_bytes() == before
@@ -110,11 +112,14 @@ def test_full_disk_leaves_no_folder(tmp_path, monkeypatch):
 
 
 def test_ctrl_c_during_evaluation_keeps_the_run_resumable(tmp_path, monkeypatch):
-    def impatient(*arguments):
+    def interrupt(*arguments):
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt, match="go on with: atomgraph train --resume"):
-        patch.setattr("atomgraph.runs.run.evaluate", impatient)
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(KeyboardInterrupt, match="resume with: atomgraph train --resume"),
+    ):
+        patch.setattr("atomgraph.runs.run.evaluate", interrupt)
         atomgraph.train(tiny(tmp_path), quiet=True)
     kept = atomgraph.load(tmp_path / "run")
     finished, metrics = resume(tmp_path / "run", quiet=True)
@@ -122,7 +127,7 @@ def test_ctrl_c_during_evaluation_keeps_the_run_resumable(tmp_path, monkeypatch)
 
 
 def test_values_that_are_no_configuration_are_refused():
-    with pytest.raises(ConfigError, match="a configuration is a mapping or a YAML file, but None came"):
+    with pytest.raises(ConfigError, match="a configuration should be a mapping or a YAML file, but is None"):
         atomgraph.train(None)
 
 
@@ -135,9 +140,9 @@ def test_a_finished_run_can_be_given_more_epochs(run, tmp_path):
     resumed, metrics = resume(tmp_path / "run", ["fit.max_epochs=3"], quiet=True)
     assert torch.equal(weights(resumed), weights(straight))
     assert metrics["training"]["epochs"] == 3
-    with pytest.raises(ConfigError, match=r"can change keys of fit only, not model\.channels"):
+    with pytest.raises(ConfigError, match=r"can change only keys of fit, not model\.channels"):
         resume(folder / "run", ["model.channels=3"])
-    with pytest.raises(ConfigError, match=r"fit\.optimizer\.kind: a run goes on with the optimiser that it has"):
+    with pytest.raises(ConfigError, match=r"fit\.optimizer\.kind: a resumed run keeps its optimiser"):
         resume(folder / "run", ["fit.optimizer.kind=SGD"])
 
 
@@ -182,7 +187,7 @@ def test_unknown_elements_in_the_test_part_are_refused(tmp_path):
     krypton = frames(1)[0]
     krypton.symbols[0] = "Kr"
     ase.io.write(tmp_path / "strange.xyz", krypton, format="extxyz")
-    with pytest.raises(DataError, match=r"data.test holds Kr, which no training structure has"):
+    with pytest.raises(DataError, match=r"data.test contains the elements Kr, which no training structure contains"):
         atomgraph.train(tiny(tmp_path, data={"test": str(tmp_path / "strange.xyz")}), quiet=True)
 
 
@@ -256,7 +261,10 @@ def test_configuration_of_a_run_folder_imports_no_module(tmp_path, monkeypatch, 
 
 @pytest.mark.parametrize(
     "ramp, said",
-    [({"from_epoch": 100}, "begins to change at epoch 100, but there are 2; it stays 1"), ({"n_epochs": 5}, "ends")],
+    [
+        ({"from_epoch": 100}, "starts to change at epoch 100, but the run has 2 epochs; it stays 1"),
+        ({"n_epochs": 5}, "changes until its end at"),
+    ],
 )
 def test_ramp_beyond_the_last_epoch_gives_a_warning(tmp_path, capsys, ramp, said):
     weight = {"start": 1.0, "end": 50.0} | ramp

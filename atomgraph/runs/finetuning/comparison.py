@@ -1,4 +1,4 @@
-"""finetune --compare: methods at several sizes of the training set, on the same splits and seeds, resumable."""
+"""Compares methods of fine-tuning at several sizes of the training set, on the same splits and seeds (finetune --compare)."""
 
 from __future__ import annotations
 
@@ -14,37 +14,40 @@ import numpy as np
 
 from atomgraph.analysis.finetuning.method_comparison import RunResult, method_table, write_comparison_page
 from atomgraph.atomic_write import write_text
-from atomgraph.config.finetune_schema import Compare, FinetuneConfig, Solved, sections_of_gradients
-from atomgraph.config.in_memory import put_back
+from atomgraph.config.finetune_schema import CompareSection, FinetuneConfig, LinearMethod, gradient_section_defaults
+from atomgraph.config.in_memory import restore_structures
 from atomgraph.config.old_keys import replace_old_names
 from atomgraph.config.reading import parse
-from atomgraph.config.resolve import absolute, as_yaml, finetune_config_of
+from atomgraph.config.resolve import as_yaml, make_paths_absolute, read_finetune_config
 from atomgraph.errors import ConfigError, DataError
 from atomgraph.graph.structure import get_labels
 from atomgraph.progress import output_console
-from atomgraph.runs.dataset import Dataset, gather
+from atomgraph.runs.dataset import Dataset, read_dataset
 from atomgraph.runs.finetuning.card import read_probe
-from atomgraph.runs.finetuning.scratch import scratch_potential
+from atomgraph.runs.finetuning.scratch import write_scratch_potential
 from atomgraph.runs.finetuning.starting_potential import known_elements, load_start
 from atomgraph.runs.folder import CARD, METRICS, MODEL
-from atomgraph.runs.folder_lock import is_free
+from atomgraph.runs.folder_lock import is_empty_except_lock
 from atomgraph.runs.launch import finetune, resume
 from atomgraph.training.checkpoints import LAST
 
-WHOLE = (
-    "method",
-    "replay",
-    "lr_factors",
-    "e0",
-)  # sections that a method replaces; in the others it changes single keys
-SCRATCH = "scratch"  # key of a method: the same architecture from random weights
-RESULT, PAGE, PLAN = "compare.json", "compare.html", "compare.yaml"
-Plain = dict[str, Any]
+# Sections of a method replace these sections of the configuration; in other sections a method changes single keys.
+REPLACED_SECTIONS = ("method", "replay", "lr_factors", "e0")
+SCRATCH = "scratch"  # key of a method that trains the same architecture from random weights
+RESULT, PAGE, PLAN = "compare.json", "compare.html", "compare.yaml"  # files in the output folder
+PlainValues = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A planned run: method, size, seed, and changes of the configuration."""
+class PlannedRun:
+    """A run of the comparison.
+
+    Attributes:
+        method: Name of the method.
+        size: Number of training structures.
+        seed: Seed of the split, of the choice of structures and of the run.
+        changes: Changes of the configuration by the method.
+    """
 
     method: str
     size: int
@@ -53,188 +56,226 @@ class Entry:
 
     @property
     def name(self) -> str:
+        """Name of the run and of its folder."""
         return f"{self.method}-{self.size}-{self.seed}"
 
     @property
     def from_scratch(self) -> bool:
+        """Whether the run starts from random weights."""
         return bool(self.changes.get(SCRATCH))
 
 
 def compare_methods(config: FinetuneConfig, *, quiet: bool = False) -> list[RunResult]:
-    """Run every method at every size and seed that is not finished yet, and compare the errors.
+    """Execute the unfinished runs of all methods, sizes and seeds, and compare the errors of all runs.
 
     Writes ``compare.json`` and ``compare.html`` in the output folder after each run.
 
     Args:
-        config: With the section ``compare``.
-        quiet: Whether nothing is printed.
+        config: The configuration, with the section ``compare``.
+        quiet: Suppress output.
+
+    Returns:
+        Errors of each run.
 
     Raises:
-        ConfigError: Without ``compare`` or a probe, for sizes beyond the training part, or if the folder has another
-            comparison.
-        DataError: For a probe without labels.
+        ConfigError: If ``compare`` or ``card.probe`` is missing, a size exceeds the training part, or the folder has files of
+            another comparison.
+        DataError: If the probe has no labels of forces.
     """
-    plan, datasets = _checked(config)
+    plan, datasets = _check_plan(config)
     folder, console = Path(config.output.folder), output_console(quiet=quiet)
-    _claim(folder, config)
-    cells: list[RunResult] = []
-    start: RunResult | None = None
-    for entry, files in _entries(plan, datasets, folder):
-        run = folder / "runs" / entry.name
+    _claim_folder(folder, config)
+    results: list[RunResult] = []
+    start_result: RunResult | None = None
+    for planned_run, files in _planned_runs(plan, datasets, folder):
+        run = folder / "runs" / planned_run.name
         is_new = not _is_finished(run)
         if is_new:
-            _run_entry(config, entry, files, run)
-        cell, before = _cell(entry, run)
-        cells.append(cell)
-        start = start if entry.from_scratch else before
-        console.print(_line(cell), markup=False, soft_wrap=True)
-        if is_new and start is not None:
-            _write(folder, cells, start)
-    if start is not None:
-        _write(folder, cells, start)
-        console.print(method_table(cells, start).rich())
+            _start_run(config, planned_run, files, run)
+        result, result_before = _read_results(planned_run, run)
+        results.append(result)
+        start_result = start_result if planned_run.from_scratch else result_before
+        console.print(_describe_result(result), markup=False, soft_wrap=True)
+        if is_new and start_result is not None:
+            _write(folder, results, start_result)
+    if start_result is not None:
+        _write(folder, results, start_result)
+        console.print(method_table(results, start_result).rich())
         console.print(f"{folder}/: {RESULT}, {PAGE}, runs/", markup=False, soft_wrap=True)
-    return cells
+    return results
 
 
-def _checked(config: FinetuneConfig) -> tuple[Compare, dict[int, Dataset]]:
-    """The plan and the structures of each seed; errors appear before the first run."""
+def _check_plan(config: FinetuneConfig) -> tuple[CompareSection, dict[int, Dataset]]:
+    """Check all runs before the first run; return the section ``compare`` and the structures by seed."""
     plan = config.compare
     if plan is None:
         raise ConfigError(
-            "--compare takes a section compare: {methods: {naive: {}, lora: {method: {kind: lora}}}, sizes: [20, 50]}"
+            "--compare needs a section compare: {methods: {naive: {}, lora: {method: {kind: lora}}}, sizes: [20, 50]}"
         )
     if config.card.probe is None:
-        raise ConfigError("--compare measures what is forgotten: name structures of the source (card.probe)")
+        raise ConfigError("--compare measures errors on the earlier training data; set card.probe to such structures")
     if not any("forces" in get_labels(atoms) for atoms in read_probe(config.card)):
-        raise DataError("card.probe has no forces to compare with; name their keys (card.keys)")
+        raise DataError("card.probe has no labels of forces; set card.keys to the names of the labels")
     if all(changes.get(SCRATCH) for changes in plan.methods.values()):
-        raise ConfigError("compare.methods: beside scratch there should be a method that starts from the potential")
-    known = known_elements(config.start, load_start(config.start))
-    datasets = {seed: gather(config.model_copy(update={"seed": seed}), known) for seed in plan.seeds}
+        raise ConfigError("compare.methods should have a method that starts from the potential, in addition to scratch")
+    elements = known_elements(config.start, load_start(config.start))
+    datasets = {seed: read_dataset(config.model_copy(update={"seed": seed}), elements) for seed in plan.seeds}
     n_available = min(len(dataset.parts["train"]) for dataset in datasets.values())
     if max(plan.sizes) > n_available:
-        raise ConfigError(f"compare.sizes: {max(plan.sizes)} structures are wanted, and there are {n_available}")
+        raise ConfigError(
+            f"compare.sizes: {max(plan.sizes)} is larger than the training part, which has {n_available} structures"
+        )
     for name, changes in plan.methods.items():
         try:
-            _config(config, Entry(name, plan.sizes[0], plan.seeds[0], changes), {}, Path(config.output.folder), None)
+            _run_config(
+                config, PlannedRun(name, plan.sizes[0], plan.seeds[0], changes), {}, Path(config.output.folder), None
+            )
         except ConfigError as error:
             raise ConfigError(f"compare.methods.{name}: {error}") from error
     return plan, datasets
 
 
-def _claim(folder: Path, config: FinetuneConfig) -> None:
-    """Create the folder; ConfigError if it has other content than this comparison."""
-    text, plan = as_yaml(absolute(config)), folder / PLAN
-    if folder.is_dir() and not is_free(folder):
+def _claim_folder(folder: Path, config: FinetuneConfig) -> None:
+    """Create the folder; ConfigError if the folder has files of another comparison or other files."""
+    text, plan = as_yaml(make_paths_absolute(config)), folder / PLAN
+    if folder.is_dir() and not is_empty_except_lock(folder):
         if not plan.is_file():
-            raise ConfigError(f"{folder} holds something that is no comparison; choose another output.folder")
+            raise ConfigError(f"{folder} has files, but no comparison; choose another output.folder")
         if not _is_same_plan(plan.read_text(encoding="utf-8"), text):
-            raise ConfigError(f"{folder} holds another comparison ({PLAN} differs); choose another output.folder")
+            raise ConfigError(f"{folder} has another comparison ({PLAN} differs); choose another output.folder")
         return
     (folder / "runs").mkdir(parents=True, exist_ok=True)
     (folder / "data").mkdir(exist_ok=True)
     write_text(plan, text)
 
 
-def _is_same_plan(before: str, now: str) -> bool:
-    """Whether two configurations are equal but for names of the last release."""
-    if before == now:
+def _is_same_plan(saved_text: str, text: str) -> bool:
+    """Whether two configurations are equal after names of the last release are replaced in the saved one."""
+    if saved_text == text:
         return True
-    content = parse(before)
-    return isinstance(content, dict) and replace_old_names(content)[0] == parse(now)
+    content = parse(saved_text)
+    return isinstance(content, dict) and replace_old_names(content)[0] == parse(text)
 
 
-def _entries(plan: Compare, datasets: Mapping[int, Dataset], folder: Path) -> Iterator[tuple[Entry, Plain]]:
-    """Every run and its files. Runs of a seed share validation and test structures; larger sets include the smaller."""
+def _planned_runs(
+    plan: CompareSection, datasets: Mapping[int, Dataset], folder: Path
+) -> Iterator[tuple[PlannedRun, PlainValues]]:
+    """Yield each run and its files by part.
+
+    Runs with equal seed have the same validation and test structures, and larger training sets include the smaller ones.
+    """
     for seed, dataset in datasets.items():
         train = dataset.parts["train"]
-        order = np.random.default_rng(seed).permutation(len(train))
-        files: Plain = {part: _written(folder, f"{part}-{seed}", dataset.parts[part]) for part in ("valid", "test")}
+        permutation = np.random.default_rng(seed).permutation(len(train))
+        files: PlainValues = {
+            part: _write_frames(folder, f"{part}-{seed}", dataset.parts[part]) for part in ("valid", "test")
+        }
         for size in sorted(plan.sizes):
-            chosen = [train[i] for i in order[:size]]
-            files["train"] = _written(folder, f"train-{size}-{seed}", chosen)
+            frames = [train[i] for i in permutation[:size]]
+            files["train"] = _write_frames(folder, f"train-{size}-{seed}", frames)
             for method, changes in plan.methods.items():
-                yield Entry(method, size, seed, changes), dict(files)
+                yield PlannedRun(method, size, seed, changes), dict(files)
 
 
-def _written(folder: Path, name: str, frames: list[ase.Atoms]) -> str | None:
-    """Write frames to a file, in eV and Å; None if there are none."""
+def _write_frames(folder: Path, name: str, frames: list[ase.Atoms]) -> str | None:
+    """Write frames to a file, in eV and Å, and return its path; None for an empty list."""
     if not frames:
         return None
     path = folder / "data" / f"{name}.xyz"
     if not path.exists():
-        scratch = path.with_suffix(".part")
-        ase.io.write(scratch, frames, format="extxyz")
-        scratch.replace(path)
+        temporary = path.with_suffix(".part")
+        ase.io.write(temporary, frames, format="extxyz")
+        temporary.replace(path)
     return str(path)
 
 
-def _run_entry(config: FinetuneConfig, entry: Entry, files: Plain, run: Path) -> None:
+def _start_run(config: FinetuneConfig, planned_run: PlannedRun, files: PlainValues, run: Path) -> None:
+    """Start a run in its folder, or resume it."""
     try:
         if (run / "checkpoints" / LAST).is_file():
             resume(run, quiet=True)
             return
-        start = scratch_potential(config, files["train"], entry.seed, run.parent) if entry.from_scratch else None
-        finetune(_config(config, entry, files, run, start), overwrite=run.exists(), quiet=True)
+        start = (
+            write_scratch_potential(config, files["train"], planned_run.seed, run.parent)
+            if planned_run.from_scratch
+            else None
+        )
+        finetune(_run_config(config, planned_run, files, run, start), overwrite=run.exists(), quiet=True)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"in {entry.name}; finished runs stay, and the same command goes on") from None
+        raise KeyboardInterrupt(
+            f"in {planned_run.name}; finished runs are saved, and the same command resumes"
+        ) from None
 
 
-def _config(config: FinetuneConfig, entry: Entry, files: Plain, run: Path, start: Path | None) -> FinetuneConfig:
-    """The configuration of one run."""
-    plain = put_back(config, config.model_dump(exclude={"compare"}))
-    changes = {key: value for key, value in entry.changes.items() if key != SCRATCH}
-    plain = _merged(plain, changes, WHOLE)
-    plain["seed"] = entry.seed
+def _run_config(
+    config: FinetuneConfig, planned_run: PlannedRun, files: PlainValues, run: Path, start: Path | None
+) -> FinetuneConfig:
+    """Return the configuration of a run.
+
+    Args:
+        config: The configuration of the comparison.
+        planned_run: The run.
+        files: Files of the structures, by part.
+        run: Folder of the run.
+        start: File of the untrained potential of a run from scratch; None: ``start.model``.
+    """
+    plain = restore_structures(config, config.model_dump(exclude={"compare"}))
+    changes = {key: value for key, value in planned_run.changes.items() if key != SCRATCH}
+    plain = _merge(plain, changes, REPLACED_SECTIONS)
+    plain["seed"] = planned_run.seed
     plain["data"] |= {"keys": {}, "units": {}, "types": None, "format": None, "group": None, "stratify": False, **files}
     plain["output"] |= {"folder": str(run)}
-    if entry.from_scratch:
+    if planned_run.from_scratch:
         plain |= {"replay": None, "e0": "estimate"}
         plain["start"] = {"model": str(start or config.start.model), "head": config.start.head}
-    checked = finetune_config_of(plain)
-    if isinstance(checked.method, Solved):
-        idle = {name: value for name, value in sections_of_gradients().items() if name not in changes}
-        checked = checked.model_copy(update=idle)
+    checked = read_finetune_config(plain)
+    if isinstance(checked.method, LinearMethod):
+        defaults = {name: value for name, value in gradient_section_defaults().items() if name not in changes}
+        checked = checked.model_copy(update=defaults)
     return checked
 
 
-def _merged(plain: Plain, changes: Mapping[str, Any], whole: tuple[str, ...] = ()) -> Plain:
+def _merge(plain: PlainValues, changes: Mapping[str, Any], replaced: tuple[str, ...] = ()) -> PlainValues:
+    """Return plain values with changes applied, also in nested mappings; values of keys in ``replaced`` are replaced."""
     result = dict(plain)
     for key, value in changes.items():
-        old = result.get(key)
-        both = isinstance(old, dict) and isinstance(value, Mapping) and key not in whole
-        result[key] = _merged(old, value) if both and isinstance(old, dict) else value
+        old_value = result.get(key)
+        is_nested = isinstance(old_value, dict) and isinstance(value, Mapping) and key not in replaced
+        result[key] = _merge(old_value, value) if is_nested and isinstance(old_value, dict) else value
     return result
 
 
 def _is_finished(run: Path) -> bool:
+    """Whether a run folder has all results."""
     return all((run / name).is_file() for name in (MODEL, METRICS, CARD))
 
 
-def _cell(entry: Entry, run: Path) -> tuple[RunResult, RunResult]:
-    """Errors of a finished run, after training and before."""
+def _read_results(planned_run: PlannedRun, run: Path) -> tuple[RunResult, RunResult]:
+    """Return the errors of a finished run, after and before training."""
     card = json.loads((run / CARD).read_text(encoding="utf-8"))
     part = "test" if "test" in card["target"] else "valid"
     results = []
-    for when in ("after", "before"):
-        target, source = card["target"][part][when]["all"], (card["retention"] or {}).get(when, {}).get("all", {})
-        figures = [errors.get(name, {}).get("mae") for errors in (target, source) for name in ("forces", "energy")]
-        results.append(RunResult(entry.method, entry.size, entry.seed, *figures))
+    for stage in ("after", "before"):
+        target, source = card["target"][part][stage]["all"], (card["retention"] or {}).get(stage, {}).get("all", {})
+        maes = [errors.get(name, {}).get("mae") for errors in (target, source) for name in ("forces", "energy")]
+        results.append(RunResult(planned_run.method, planned_run.size, planned_run.seed, *maes))
     return results[0], results[1]
 
 
-def _write(folder: Path, cells: list[RunResult], start: RunResult) -> None:
-    write_text(folder / RESULT, json.dumps(_told(cells, start), indent=1) + "\n")
-    write_comparison_page(folder / PAGE, cells, start, folder.resolve().name)
+def _write(folder: Path, results: list[RunResult], start: RunResult) -> None:
+    """Write the results of all runs and of the starting potential, as JSON and as a report."""
+    write_text(folder / RESULT, json.dumps(_comparison_json(results, start), indent=1) + "\n")
+    write_comparison_page(folder / PAGE, results, start, folder.resolve().name)
 
 
-def _told(cells: list[RunResult], start: RunResult) -> Plain:
+def _comparison_json(results: list[RunResult], start: RunResult) -> PlainValues:
+    """Return the content of ``compare.json``."""
     units = {"forces": "eV/Å", "energy": "meV/atom", "error": "MAE"}
-    return {"units": units, "start": start.to_json(), "cells": [cell.to_json() for cell in cells]}
+    return {"units": units, "start": start.to_json(), "cells": [result.to_json() for result in results]}
 
 
-def _line(cell: RunResult) -> str:
-    known = {"target": cell.target_forces, "source": cell.source_forces}
-    errors = ", ".join(f"{name} forces {value:.4g} eV/Å" for name, value in known.items() if value is not None)
-    return f"{cell.method}, {cell.size} structures, seed {cell.seed}: {errors}"
+def _describe_result(result: RunResult) -> str:
+    """Return a line of text with the errors of a run."""
+    force_errors = {"target": result.target_forces, "source": result.source_forces}
+    errors = ", ".join(f"{name} forces {value:.4g} eV/Å" for name, value in force_errors.items() if value is not None)
+    return f"{result.method}, {result.size} structures, seed {result.seed}: {errors}"

@@ -1,4 +1,4 @@
-"""Replayed structures, with labels of their files or predictions of the starting potential."""
+"""Replayed structures, with labels from files or labels predicted by the starting potential."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.stress import full_3x3_to_voigt_6_stress
 from numpy import isfinite
 
-from atomgraph.config.finetune_schema import Replay
+from atomgraph.config.finetune_schema import ReplaySection
 from atomgraph.config.in_memory import files_or_structures
 from atomgraph.data import read
 from atomgraph.data.frame_names import frame_name
@@ -18,17 +18,17 @@ from atomgraph.graph.structure import get_labels
 from atomgraph.potential import Potential
 
 
-def replay_frames(replay: Replay, foundation: Potential, head: str, required: Sequence[str]) -> list[ase.Atoms]:
-    """The structures of a replay set with their labels.
+def replay_frames(replay: ReplaySection, foundation: Potential, head: str, required: Sequence[str]) -> list[ase.Atoms]:
+    """Read the replayed structures with their labels.
 
     Args:
         replay: The section ``replay``.
         foundation: The starting potential, for ``labels: predicted``.
-        head: The head of the structures.
-        required: The properties that are trained.
+        head: Name of the head that predicts labels.
+        required: Names of the trained properties.
 
     Raises:
-        DataError: For an empty set, or for missing labels that are not predicted.
+        DataError: If there are no structures, or a structure has no label of the trained properties.
     """
     frames = read(
         files_or_structures(replay, "data"),
@@ -39,9 +39,9 @@ def replay_frames(replay: Replay, foundation: Potential, head: str, required: Se
         labels=replay.labels != "predicted",
     )
     if not frames:
-        raise DataError("replay.data holds no structure")
+        raise DataError("replay.data contains no structures")
     if replay.labels == "predicted":
-        return _predicted(frames, foundation, head)
+        return _predict_labels(frames, foundation, head)
     for number, atoms in enumerate(frames):
         if not set(required) & set(get_labels(atoms)):
             raise DataError(
@@ -51,14 +51,15 @@ def replay_frames(replay: Replay, foundation: Potential, head: str, required: Se
     return frames
 
 
-def _predicted(frames: Sequence[ase.Atoms], foundation: Potential, head: str) -> list[ase.Atoms]:
-    before, foundation.head = foundation.head, head
+def _predict_labels(frames: Sequence[ase.Atoms], foundation: Potential, head: str) -> list[ase.Atoms]:
+    """Return copies of frames with predictions of a head as labels."""
+    previous_head, foundation.head = foundation.head, head
     try:
-        numbers = foundation.predict(frames)
+        predictions = foundation.predict(frames)
     finally:
-        foundation.head = before
+        foundation.head = previous_head
     labelled = []
-    for atoms, prediction in zip(frames, numbers, strict=True):
+    for atoms, prediction in zip(frames, predictions, strict=True):
         atoms = atoms.copy()
         labels = {"energy": prediction["energy"], "forces": prediction["forces"]}
         if isfinite(prediction["stress"]).all():

@@ -1,4 +1,4 @@
-"""Training from scratch, for comparison: the architecture of the starting potential with random weights."""
+"""Untrained potentials for comparisons: the architecture of the starting potential with random weights."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from atomgraph.data import build_graphs, energy_scale, read
 from atomgraph.data.frame_names import elements_in
 from atomgraph.nn.part import to_spec
 from atomgraph.potential import Potential
+from atomgraph.runs.builders.build import calibrate
 from atomgraph.runs.dataset import assign_head
 from atomgraph.runs.finetuning.starting_potential import load_start, prepare_start
-from atomgraph.runs.sources.build import calibrate
 from atomgraph.training.randomness import use_seed
 
 
-def scratch_potential(config: FinetuneConfig, train: str, seed: int, folder: Path) -> Path:
-    """Write an untrained potential with the architecture of the starting potential.
+def write_scratch_potential(config: FinetuneConfig, train: str, seed: int, folder: Path) -> Path:
+    """Write a potential with the architecture of the starting potential and random weights.
 
     Args:
         config: The configuration.
-        train: File of the training structures, for the scale of energies and constants of parts. E0 is that of the starting
-            potential; ``e0: estimate`` shifts it as for every other method.
-        seed: Of the random weights.
-        folder: Where to write.
+        train: File of the training structures, for the scale of energies and constants of parts. E0 is copied from the
+            starting potential.
+        seed: Seed of the random weights.
+        folder: Folder for the file.
 
     Returns:
-        The path of its file.
+        The path of the file.
     """
     frames = read(train)
     foundation = load_start(config.start)
     starting = prepare_start(config.model_copy(update={"replay": None}), foundation, elements_in(frames), False)
-    old = starting.potential
+    architecture = starting.potential
     with use_seed(seed):
-        potential = Potential(build_model(to_spec(old.model))).to(old.model.dtype)
+        potential = Potential(build_model(to_spec(architecture.model))).to(architecture.model.dtype)
     for head in potential.heads:
-        potential.model.baseline.set_e0(old.model.baseline.e0_of(head), head)
+        potential.model.baseline.set_e0(architecture.model.baseline.e0_of(head), head)
     graphs = build_graphs(frames, potential.cutoff)
     assign_head(graphs, potential.heads.index(starting.head))
     potential.model.baseline.set_scale(energy_scale(graphs).value)

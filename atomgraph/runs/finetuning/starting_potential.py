@@ -1,4 +1,4 @@
-"""The starting potential of fine-tuning: loading, choice of the head, editing of elements and heads, record of origin."""
+"""The starting potential of fine-tuning: loads it, chooses the head, edits elements and heads, and records its origin."""
 
 from __future__ import annotations
 
@@ -8,141 +8,156 @@ from dataclasses import dataclass
 from typing import Any
 
 from atomgraph import formats
-from atomgraph.config.finetune_schema import FinetuneConfig, Start
+from atomgraph.config.finetune_schema import FinetuneConfig, StartSection
 from atomgraph.editing import add_elements, add_head, keep_elements, pin_isolated, restart_elements
 from atomgraph.errors import ConfigError, WiringError, nearest
 from atomgraph.loading import load, resolve_path
+from atomgraph.old_names import OldAttribute
 from atomgraph.potential import Potential
 
-COPIED = ("licence", "cite", "public_model", "precision")
-RECORDED = (*COPIED, "origin", "edits", "data", "e0_origin", "metrics", "created", "versions")
-TARGET = "target"
+COPIED_METADATA = ("licence", "cite", "public_model", "precision")
+RECORDED_METADATA = (*COPIED_METADATA, "origin", "edits", "data", "e0_origin", "metrics", "created", "versions")
+TARGET = "target"  # default name of the new head in a run with replay
 
 
 @dataclass(frozen=True, eq=False)
 class StartingPotential:
-    """The edited potential, its trained head, the head of replayed data, and the potential before editing."""
+    """The starting potential of a run.
+
+    Attributes:
+        potential: The potential with the elements and heads of the run.
+        head: Name of the trained head.
+        source_head: Name of the head for the earlier training data (source).
+        foundation: The loaded potential, before changes of elements and heads.
+    """
 
     potential: Potential
     head: str
-    source: str
+    source_head: str
     foundation: Potential
+    source = OldAttribute("source_head")
 
 
-def load_start(start: Start) -> Potential:
-    """Load the starting potential, choose its head and record ``origin`` (file, SHA-256, licence) in its metadata.
+def load_start(start: StartSection) -> Potential:
+    """Load the starting potential, choose its head, and record ``origin`` (file, SHA-256, licence) in its metadata.
+
+    Args:
+        start: The section ``start``.
 
     Raises:
-        ConfigError: If the head is missing or unknown.
+        ConfigError: If ``start.head`` is missing or unknown.
     """
     path, _ = resolve_path(start.model)
     path = formats.find(path)
     potential = load(start.model, elements=start.elements, units=start.units)
-    potential.head = _chosen(start.head, potential.heads, "start.head")
-    record = {name: potential.metadata[name] for name in RECORDED if name in potential.metadata}
+    potential.head = _choose_head(start.head, potential.heads, "start.head")
+    record = {name: potential.metadata[name] for name in RECORDED_METADATA if name in potential.metadata}
     digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
     origin = record | {"file": path.name, "sha256": digest, "head": potential.head}
-    copied = {name: potential.metadata[name] for name in COPIED if name in potential.metadata}
+    copied = {name: potential.metadata[name] for name in COPIED_METADATA if name in potential.metadata}
     potential.metadata = {"origin": origin, **copied}
-    potential.model.posterior = None  # its weights will change
+    potential.model.posterior = None  # the posterior is valid for the loaded weights only
     return potential
 
 
-def known_elements(start: Start, foundation: Potential) -> list[str]:
-    """Elements of the starting potential, and those that are added."""
+def known_elements(start: StartSection, foundation: Potential) -> list[str]:
+    """Return the elements of the starting potential and the added elements."""
     return list(dict.fromkeys([*foundation.elements, *start.new_elements]))
 
 
 def prepare_start(
     config: FinetuneConfig, foundation: Potential, elements: Sequence[str], replay: bool
 ) -> StartingPotential:
-    """Give the starting potential the elements and heads of the run. Predictions change for restarted elements only.
+    """Edit elements and heads of the starting potential for the run. Only predictions for restarted elements change.
 
     Args:
         config: The configuration.
         foundation: The loaded potential.
-        elements: Elements of target and replay.
-        replay: Whether there are replayed structures.
+        elements: Chemical symbols of all structures of the run.
+        replay: Whether the run has replayed structures.
 
     Raises:
-        ConfigError: For unknown elements that do not start from a known one.
+        ConfigError: If an element is unknown and ``start.new_elements`` does not contain it, or a head is unknown.
     """
     start, potential = config.start, foundation
-    source = str(foundation.head)
+    source_head = str(foundation.head)
     if replay and config.replay is not None:
-        source = _chosen(config.replay.head or source, foundation.heads, "replay.head")
+        source_head = _choose_head(config.replay.head or source_head, foundation.heads, "replay.head")
     unknown = [symbol for symbol in start.new_elements if symbol not in foundation.elements]
     if unknown and config.e0 == "foundation":
         raise ConfigError(
-            f"e0: foundation has no E0 of {', '.join(unknown)}, which the starting potential does not know; "
-            f"estimate it, or give it by hand"
+            f"e0: foundation has no E0 of {', '.join(unknown)}, which the starting potential does not have; "
+            f"set e0: estimate, or give e0 by element"
         )
     try:
-        potential = _with_elements(start, potential, elements)
-        head = start.new_head or (TARGET if replay and source == foundation.head else str(foundation.head))
+        potential = _edit_elements(start, potential, elements)
+        head = start.new_head or (TARGET if replay and source_head == foundation.head else str(foundation.head))
         if head != foundation.head:
             potential = add_head(potential, head, like=str(foundation.head))
     except WiringError as error:
         raise ConfigError(f"start: {error}") from error
     if config.e0 == "isolated":
-        potential = _with_pinned_e0(potential)
-    if replay and head == source:
-        raise ConfigError(f"start.new_head: {head!r} is the head that replays; give the target another name")
+        potential = _pin_e0(potential)
+    if replay and head == source_head:
+        raise ConfigError(f"start.new_head: {head!r} is the head of the replayed structures; choose another name")
     potential.head = None
-    return StartingPotential(potential, head, source, foundation)
+    return StartingPotential(potential, head, source_head, foundation)
 
 
-def _with_pinned_e0(potential: Potential) -> Potential:
+def _pin_e0(potential: Potential) -> Potential:
+    """Return the potential with energies of exactly E0 for isolated atoms."""
     try:
         return pin_isolated(potential)
     except WiringError as error:
         raise ConfigError(f"e0: isolated: {error}; give e0 by element, or set e0: estimate") from error
 
 
-def _with_elements(start: Start, potential: Potential, elements: Sequence[str]) -> Potential:
+def _edit_elements(start: StartSection, potential: Potential, elements: Sequence[str]) -> Potential:
+    """Return the potential with added, restarted and removed elements of the section ``start``."""
     unknown = [symbol for symbol in elements if symbol not in potential.elements]
     missing = [symbol for symbol in unknown if symbol not in start.new_elements]
     if missing:
         like = potential.elements[0]
         raise ConfigError(
-            f"the data hold {', '.join(missing)}, which the starting potential does not know (it knows "
-            f"{', '.join(potential.elements)}); drop such structures, or say which element's weights each begins with: "
+            f"the data contain {', '.join(missing)}, which the starting potential does not have (its elements are "
+            f"{', '.join(potential.elements)}); remove such structures, or choose the element whose weights are copied: "
             f"start.new_elements: {{{missing[0]}: {like}}}"
         )
-    idle = [symbol for symbol in start.new_elements if symbol not in elements]
-    if idle:
-        raise ConfigError(f"start.new_elements: no structure holds {', '.join(idle)}; leave it out")
-    new = {symbol: like for symbol, like in start.new_elements.items() if symbol in unknown}
+    unused = [symbol for symbol in start.new_elements if symbol not in elements]
+    if unused:
+        raise ConfigError(f"start.new_elements: no structure contains {', '.join(unused)}; leave it out")
+    added = {symbol: like for symbol, like in start.new_elements.items() if symbol in unknown}
     restarted = {symbol: like for symbol, like in start.new_elements.items() if symbol not in unknown}
     if restarted:
         potential = restart_elements(potential, restarted)
-    if new:
-        potential = add_elements(potential, new)
+    if added:
+        potential = add_elements(potential, added)
     if start.keep_elements == "data":
-        kept = [symbol for symbol in potential.elements if symbol in elements]
+        kept_elements = [symbol for symbol in potential.elements if symbol in elements]
     elif start.keep_elements == "all":
         return potential
     else:
-        kept = list(start.keep_elements)
-        lost = [symbol for symbol in elements if symbol not in kept]
-        if lost:
-            raise ConfigError(f"start.keep_elements lacks {', '.join(lost)}, which the data hold")
-    return potential if kept == potential.elements else keep_elements(potential, kept)
+        kept_elements = list(start.keep_elements)
+        lacking = [symbol for symbol in elements if symbol not in kept_elements]
+        if lacking:
+            raise ConfigError(f"start.keep_elements lacks {', '.join(lacking)}, which the data contain")
+    return potential if kept_elements == potential.elements else keep_elements(potential, kept_elements)
 
 
-def _chosen(head: str | None, heads: Sequence[str], key: str) -> str:
+def _choose_head(head: str | None, heads: Sequence[str], key: str) -> str:
+    """Return the head of a key of the configuration; the only head if ``head`` is None."""
     if head is None and len(heads) == 1:
         return heads[0]
     if head is None:
-        raise ConfigError(f"{key}: the starting potential has the heads {', '.join(heads)}; say which one is trained")
+        raise ConfigError(f"{key}: the starting potential has the heads {', '.join(heads)}; choose one of them")
     if head not in heads:
         hint = nearest(head, heads)
-        rest = "" if "known are" in hint else f"; it has {', '.join(heads)}"
-        raise ConfigError(f"{key}: the starting potential has no head {head!r}{hint}{rest}")
+        head_list = "" if "known are" in hint else f"; it has {', '.join(heads)}"
+        raise ConfigError(f"{key}: the starting potential has no head {head!r}{hint}{head_list}")
     return head
 
 
 def describe_origin(origin: dict[str, Any]) -> str:
-    """The origin of the potential, in a line."""
+    """Return the origin of the potential in a line of text."""
     digest = str(origin.get("sha256") or "")[:12]
     return f"starting from {origin['file']}" + (f" (SHA-256 {digest}…)" if digest else "")

@@ -1,1 +1,1 @@
-"""Fits of a potential: by gradient, in closed form, of the last layer, by Gauss-Newton."""
+"""Fit methods of runs: training by gradient, fits in closed form, fine-tuning, the last layer, and Gauss-Newton."""

@@ -1,4 +1,4 @@
-"""Progress of a fit in blocks: a bar on a terminal, and rows of ``metrics.csv``."""
+"""Progress of a fit that processes structures in blocks: a progress bar, and rows of ``metrics.csv``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,13 @@ from atomgraph.training.csv_table import write_table
 
 
 class BlockProgress:
-    """A bar with the time left on a terminal, and a table of blocks."""
+    """A progress bar with the remaining time, and a table with a row per block.
+
+    Args:
+        console: Console of the run; the bar is hidden if the console is quiet.
+        total: Number of structures.
+        table: File of the table; None: no table.
+    """
 
     def __init__(self, console: Console, total: int, table: Path | None):
         self.console, self.total, self.table = console, total, table
@@ -28,7 +34,7 @@ class BlockProgress:
             TimeRemainingColumn(),
             shown=not console.quiet,
         )
-        self.written = 0.0
+        self.write_time = 0.0  # of the last write, s
 
     def __enter__(self) -> Callable[[Progress], None]:
         self.bar.start()
@@ -41,6 +47,7 @@ class BlockProgress:
             self._write()
 
     def on_block(self, progress: Progress) -> None:
+        """Update bar and table after a block; the table is written at most once per second."""
         self.bar.update(self.task, completed=progress.done)
         self.rows.append(
             {
@@ -50,10 +57,11 @@ class BlockProgress:
                 "seconds": f"{progress.seconds:.2f}",
             }
         )
-        if perf_counter() - self.written > 1.0:
+        if perf_counter() - self.write_time > 1.0:
             self._write()
 
     def _write(self) -> None:
+        """Write the table."""
         if self.table is not None:
             write_table(self.table, self.rows)
-        self.written = perf_counter()
+        self.write_time = perf_counter()

@@ -9,23 +9,23 @@ from atomgraph.readouts import SparseKernel
 
 
 def closed_form_hint(potential: Potential) -> str:
-    """The fit in closed form that solves for the weights of a potential, in a line; empty if it is not linear.
+    """Return a line with the fit in closed form for a linear model; empty for a nonlinear model.
 
-    A model is linear if it has no trained layers and all readouts are linear in all of their weights.
+    A model is linear if it has no trained layers and all readouts are linear in their weights.
 
     Args:
         potential: The untrained potential.
     """
     model = potential.model
     try:
-        unknowns = LinearWeights(model)
+        linear_weights = LinearWeights(model)
     except FittingError:
         return ""
     readouts = [readout for branch in model.branches for readout in branch.readouts]
     layers = [layer for branch in model.branches for layer in branch.layers]
-    has_layers = any(p.requires_grad for layer in layers for p in layer.parameters())
+    has_trained_layers = any(p.requires_grad for layer in layers for p in layer.parameters())
     n_trained = sum(p.numel() for readout in readouts for p in readout.parameters() if p.requires_grad)
-    if has_layers or len(unknowns.blocks) < len(readouts) or n_trained != unknowns.n:
+    if has_trained_layers or len(linear_weights.blocks) < len(readouts) or n_trained != linear_weights.n:
         return ""
     kind = "sparse_gp" if any(isinstance(readout, SparseKernel) for readout in readouts) else "least_squares"
     name = public_name(type(model)).rpartition(".")[2]

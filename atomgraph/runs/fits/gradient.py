@@ -1,4 +1,4 @@
-"""Training of a new potential by gradient."""
+"""Training of a new potential by gradient descent."""
 
 from __future__ import annotations
 
@@ -13,22 +13,30 @@ from atomgraph.fitting import FittingError
 from atomgraph.fitting.initial_weights import fit_initial_weights
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.potential import Potential
+from atomgraph.runs.builders.build import describe
 from atomgraph.runs.context import RunContext
+from atomgraph.runs.fit_inputs import FitInputs
 from atomgraph.runs.fits.closed_form_hint import closed_form_hint
 from atomgraph.runs.fits.lightning_training import LightningTraining, data_module, loss_terms
 from atomgraph.runs.fits.solve import solve
 from atomgraph.runs.folder import MODEL
-from atomgraph.runs.prepared import Prepared
 from atomgraph.runs.resume_check import check_epochs
-from atomgraph.runs.run import Fit
-from atomgraph.runs.sources.build import describe
+from atomgraph.runs.run import FitMethod
 from atomgraph.training import PotentialTask
 from atomgraph.training.checkpoints import BEST, LAST
 from atomgraph.training.device import choose_device
 
 
-class GradientFit(Fit):
-    """``fit.kind: gradient``: all weights, from random ones, from the mean energy, or from a fit in closed form."""
+class GradientFit(FitMethod):
+    """Fit method for ``fit.kind: gradient``: trains all weights.
+
+    Initial weights are random; biases can start from the mean energy, and linear readouts from a fit in closed form.
+
+    Args:
+        context: Folder, console and options of the run.
+        config: The configuration.
+        settings: The section ``fit``.
+    """
 
     description = "trained by gradient"
     training: LightningTraining
@@ -42,51 +50,52 @@ class GradientFit(Fit):
     def check_resumable(self) -> None:
         check_epochs(self.context.folder, LAST, BEST)
 
-    def prepare(self, prepared: Prepared) -> Prepared:
-        potential, graphs, settings = prepared.potential, prepared.graphs, self.settings
-        self.context.say(describe(potential))
+    def prepare(self, inputs: FitInputs) -> FitInputs:
+        potential, graphs, settings = inputs.potential, inputs.graphs, self.settings
+        self.context.print_line(describe(potential))
         if settings.start is None and (hint := closed_form_hint(potential)):
-            self.context.say(hint)
+            self.context.print_line(hint)
         if not self.context.resuming:
-            self._set_first_weights(prepared)
-        data = data_module(prepared.config, settings, graphs)
+            self._set_initial_weights(inputs)
+        data = data_module(inputs.config, settings, graphs)
         task = PotentialTask(potential, loss_terms(settings, graphs["train"]), settings.optimizer.model_dump())
         identity = {"data": potential.metadata["data"]["fingerprint"]}
-        self.training = LightningTraining(self.context, prepared.config, settings, data, task, identity)
-        return prepared
+        self.training = LightningTraining(self.context, inputs.config, settings, data, task, identity)
+        return inputs
 
-    def _set_first_weights(self, prepared: Prepared) -> None:
-        """First weights from a fit in closed form (``fit.start``), or biases from the mean energy if E0 lacks it."""
-        potential, graphs, start = prepared.potential, prepared.graphs["train"], self.settings.start
+    def _set_initial_weights(self, inputs: FitInputs) -> None:
+        """Set initial weights by a fit in closed form (``fit.start``), or biases from the mean energy if E0 is not fitted."""
+        potential, graphs, start = inputs.potential, inputs.graphs["train"], self.settings.start
         if start is not None:
             dtype = potential.model.dtype
             potential.to(torch.float64)
-            frames = prepared.dataset.parts["train"]
+            frames = inputs.dataset.parts["train"]
             solution = solve(potential, graphs, frames, start, self.device(), self.context.console)
             potential.cpu().to(dtype)
             potential.metadata["start"] = solution.facts
         elif self.config.baseline.e0 != "least_squares" and self.config.baseline.shift == "none":
-            self._start_at_mean_energy(potential, graphs)
+            self._set_mean_energy(potential, graphs)
 
-    def _start_at_mean_energy(self, potential: Potential, graphs: Sequence[AtomicGraph]) -> None:
+    def _set_mean_energy(self, potential: Potential, graphs: Sequence[AtomicGraph]) -> None:
+        """Fit initial biases to the mean energy; if that fails, print the reason."""
         try:
-            start = fit_initial_weights(potential, graphs)
+            initial_fit = fit_initial_weights(potential, graphs)
         except FittingError as error:
-            self.context.say(f"first weights: random, the mean energy is left to training: {error}")
+            self.context.print_line(f"initial weights: random; biases cannot start from the mean energy: {error}")
             return
-        potential.metadata["energy_start"] = asdict(start)
-        self.context.say(start.describe())
+        potential.metadata["energy_start"] = asdict(initial_fit)
+        self.context.print_line(initial_fit.describe())
 
-    def fit(self, prepared: Prepared) -> dict[str, Any]:
+    def fit(self, inputs: FitInputs) -> dict[str, Any]:
         self.training.run()
         if not self.context.is_first:
             return {}
-        facts = self.training.take_best()
-        self.training.say_trained(facts)
+        facts = self.training.load_best_weights()
+        self.training.print_summary(facts)
         return facts
 
     def save_interrupted(self, potential: Potential) -> str:
         if self.training.has_checkpoint and self.context.is_first:
-            potential.metadata["training"] = self.training.take_best() | {"interrupted": True}
+            potential.metadata["training"] = self.training.load_best_weights() | {"interrupted": True}
             potential.save(self.context.folder.path / MODEL)
         return self.training.interrupt_message

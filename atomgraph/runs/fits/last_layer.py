@@ -1,4 +1,4 @@
-"""Fine-tuning in closed form: the last layer of the readouts around its first weights, with its uncertainty."""
+"""Fine-tuning of the last layer of the readouts in closed form, with an uncertainty estimate."""
 
 from __future__ import annotations
 
@@ -21,58 +21,65 @@ from atomgraph.fitting import (
     solve_least_squares,
 )
 from atomgraph.progress import duration
+from atomgraph.runs.builders.existing import ExistingPotentialBuilder
 from atomgraph.runs.context import RunContext
 from atomgraph.runs.dataset import assign_head
+from atomgraph.runs.fit_inputs import FitInputs
 from atomgraph.runs.fits.block_progress import BlockProgress
 from atomgraph.runs.fits.linear import LinearFit
 from atomgraph.runs.fits.solve import describe_solution
 from atomgraph.runs.folder import TABLE
-from atomgraph.runs.prepared import Prepared
-from atomgraph.runs.sources.existing import ExistingPotential
 
 
 class LastLayerFit(LinearFit):
-    """``method.kind: last_layer``: one pass over the training structures, one linear problem; all other weights are frozen."""
+    """Fit method for ``method.kind: last_layer``: solves a linear problem; all other weights are frozen.
+
+    Args:
+        context: Folder, console and options of the run.
+        settings: The section ``method``.
+        builder: Builder of the potential, with the starting potential.
+    """
 
     kind = "last_layer"
     description = "fine-tuned, last layer in closed form"
 
-    def __init__(self, context: RunContext, settings: LastLayer, source: ExistingPotential):
-        super().__init__(context, settings, source)
+    def __init__(self, context: RunContext, settings: LastLayer, builder: ExistingPotentialBuilder):
+        super().__init__(context, settings, builder)
         self.settings = settings
 
-    def _check(self, prepared: Prepared) -> Prepared:
-        prepared = self._with_one_head(prepared)
-        for part in prepared.graphs.values():
+    def _check(self, inputs: FitInputs) -> FitInputs:
+        inputs = self._keep_trained_head(inputs)
+        for part in inputs.graphs.values():
             assign_head(part, 0)
         try:
-            LinearWeights(prepared.potential.model, keep_weights=True)
+            LinearWeights(inputs.potential.model, keep_weights=True)
         except FittingError as error:
             raise ConfigError(f"method.kind: last_layer: {error}") from error
-        return prepared
+        return inputs
 
-    def _solve(self, prepared: Prepared) -> dict[str, Any]:
-        began, settings, context = perf_counter(), self.settings, self.context
-        potential, graphs = prepared.potential, prepared.graphs
+    def _solve(self, inputs: FitInputs) -> dict[str, Any]:
+        start_time, settings, context = perf_counter(), self.settings, self.context
+        potential, graphs = inputs.potential, inputs.graphs
         problem = LinearProblem(potential, Noise(Sigma(**settings.sigma.model_dump())), keep_weights=True)
         with BlockProgress(context.console, len(graphs["train"]), context.folder.path / TABLE) as progress:
-            reduced = accumulate(problem, graphs["train"], edge_budget=settings.block, on_block=progress)
-        solution = solve_least_squares(problem.unknowns, reduced, solver=settings.solver, strength=settings.strength)
+            factor = accumulate(problem, graphs["train"], edge_budget=settings.block, on_block=progress)
+        solution = solve_least_squares(problem.unknowns, factor, solver=settings.solver, strength=settings.strength)
         facts = solution.facts | add_uncertainty(potential, solution.solution, graphs["valid"])
-        context.say(f"fitted in {duration(perf_counter() - began)}; {describe_solution(solution)}")
-        context.say(
-            f"uncertainty: {facts['calibration']:.3g} times what the fit says, by the errors of {facts['calibrated_on']} "
-            f"validation energies"
+        context.print_line(f"fitted in {duration(perf_counter() - start_time)}; {describe_solution(solution)}")
+        context.print_line(
+            f"uncertainty: {facts['calibration']:.3g} times the estimate of the fit, calibrated with the errors of "
+            f"{facts['calibrated_on']} validation energies"
         )
         return facts
 
-    def _with_one_head(self, prepared: Prepared) -> Prepared:
-        potential, head = prepared.potential, self.source.starting.head
+    def _keep_trained_head(self, inputs: FitInputs) -> FitInputs:
+        """Return inputs in which the potential has only the trained head."""
+        potential, head = inputs.potential, self.builder.starting.head
         if len(potential.heads) == 1:
-            return prepared
-        self.context.say(f"only the head {head} is kept: the last layer is solved for one head")
+            return inputs
+        self.context.print_line(f"only the head {head} is kept: the last layer is solved for one head")
         try:
-            kept = keep_heads(potential, [head])
+            edited = keep_heads(potential, [head])
         except AtomgraphError as error:
             raise ConfigError(f"method.kind: last_layer: {error}") from error
-        return replace(prepared, potential=kept, initial=deepcopy(kept))
+        return replace(inputs, potential=edited, initial=deepcopy(edited))

@@ -1,4 +1,4 @@
-"""Training with Lightning: epochs, checkpoints, and the best weights at the end."""
+"""Training with Lightning in a run folder: epochs, checkpoints, and the best weights."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import torch
 from lightning.pytorch import Callback, Trainer
 
 from atomgraph.config.finetune_schema import FinetuneConfig
-from atomgraph.config.schema import Config, Gradient
-from atomgraph.config.schema import Ramp as RampSection
+from atomgraph.config.schema import Config, Gradient, RampSection
 from atomgraph.data import GraphDataModule
 from atomgraph.data.frame_names import format_count
 from atomgraph.graph.structure import AtomicGraph
@@ -39,18 +38,18 @@ from atomgraph.training.metrics_table import MetricsTable
 
 
 class LightningTraining:
-    """A task, its data and Lightning's trainer in a run folder.
+    """A training task, its batches and the trainer of Lightning, in a run folder.
 
     Args:
-        context: Of the run.
+        context: Folder, console and options of the run.
         config: The resolved configuration, for loggers.
         settings: The resolved section ``fit``.
-        data: Batches.
-        task: What is trained.
-        identity: Facts that must be equal for a run to resume: fingerprint of the data, and more.
+        data: Batches of all parts.
+        task: The training task, with the potential and the loss.
+        identity: Facts such as the fingerprint of the data; a resumed run requires equal values.
 
     Raises:
-        ConfigError: If Lightning refuses a setting.
+        ConfigError: If a setting is invalid for Lightning.
     """
 
     def __init__(
@@ -63,15 +62,15 @@ class LightningTraining:
         identity: dict[str, Any],
     ):
         self.context, self.data, self.task = context, data, task
-        for line in late_ramps(settings):
-            context.say(f"warning: {line}")
+        for line in ramp_warnings(settings):
+            context.print_line(f"warning: {line}")
         self.checkpoints = Checkpoints(
             context.folder.checkpoints, monitor=settings.monitor, patience=settings.patience, identity=identity
         )
         self.trainer = _trainer(context, config, settings, self.checkpoints, has_validation=bool(data.parts["valid"]))
-        if context.is_first:  # the others would fill the memory of the same device
+        if context.is_first:  # other processes would use memory of the same device
             device = choose_device(settings.accelerator, settings.devices)
-            context.say(str(dry_run(task, data.largest_batch(), device)))
+            context.print_line(str(dry_run(task, data.largest_batch(), device)))
 
     @property
     def has_checkpoint(self) -> bool:
@@ -79,28 +78,28 @@ class LightningTraining:
         return self.checkpoints.last_path.is_file()
 
     def run(self) -> None:
-        """Train to the last epoch; a run that resumes starts from its last checkpoint."""
+        """Train to the last epoch; a resumed run starts from its last checkpoint."""
         resume = self.checkpoints.last_path if self.context.resuming and self.has_checkpoint else None
         fit(self.trainer, self.task, self.data, resume=resume)
 
-    def take_best(self) -> dict[str, Any]:
-        """Give the task's potential the best weights; facts of the training."""
-        return take_best(self.task.potential, self.context.folder)
+    def load_best_weights(self) -> dict[str, Any]:
+        """Set the potential of the task to the best weights; return facts of the training."""
+        return load_best_weights(self.task.potential, self.context.folder)
 
-    def say_trained(self, facts: dict[str, Any]) -> None:
-        """Print epochs, time and the best epoch."""
-        self.context.say(
+    def print_summary(self, facts: dict[str, Any]) -> None:
+        """Print the number of epochs, the time and the best epoch."""
+        self.context.print_line(
             f"trained {format_count(facts['epochs'], 'epoch')} in {duration(facts['seconds'])}; the weights of epoch "
             f"{facts['best_epoch']} are kept"
         )
 
     @property
     def interrupt_message(self) -> str:
-        """How an interrupted run goes on."""
+        """Message for an interrupted run: the saved files, and the command that resumes the run."""
         if not self.has_checkpoint:
-            return "before the first epoch; nothing is saved"
+            return "nothing is saved, because the first epoch has not finished"
         command, path = self.context.command, self.context.folder.path
-        return f"all whole epochs are saved; go on with: atomgraph {command} --resume {path}"
+        return f"all finished epochs are saved; resume with: atomgraph {command} --resume {path}"
 
 
 def _trainer(
@@ -111,6 +110,7 @@ def _trainer(
     *,
     has_validation: bool,
 ) -> Trainer:
+    """Create the trainer of Lightning with the settings of the section ``fit``."""
     path = context.folder.path
     callbacks: list[Callback] = [
         LearningRate([Phase(**phase.model_dump()) for phase in settings.schedule], settings.max_epochs)
@@ -138,12 +138,12 @@ def _trainer(
 def data_module(
     config: Config | FinetuneConfig, settings: Gradient, graphs: dict[str, list[AtomicGraph]], **replay: Any
 ) -> GraphDataModule:
-    """Batches of the parts.
+    """Create the batches of all parts.
 
     Args:
-        config: Its section ``data`` has the budgets.
-        settings: The section ``fit``.
-        graphs: By part.
+        config: The configuration, for the sizes of batches.
+        settings: The section ``fit``, for the device.
+        graphs: Graphs by part.
         **replay: Arguments of ``GraphDataModule`` for replayed structures.
     """
     data = config.data
@@ -160,8 +160,16 @@ def data_module(
     )
 
 
-def take_best(trained: torch.nn.Module, folder: RunFolder) -> dict[str, Any]:
-    """Load the best weights of the checkpoints, averaged if there is an average; returns facts of the training."""
+def load_best_weights(trained: torch.nn.Module, folder: RunFolder) -> dict[str, Any]:
+    """Load the best weights from the checkpoints; averaged weights if the run has them.
+
+    Args:
+        trained: The trained module, changed in place.
+        folder: The run folder.
+
+    Returns:
+        Facts of the training: best epoch, number of epochs, time in s.
+    """
     best = folder.checkpoints / BEST
     path = best if best.is_file() else folder.checkpoints / LAST
     checkpoint = read_checkpoint(path)
@@ -175,22 +183,23 @@ def take_best(trained: torch.nn.Module, folder: RunFolder) -> dict[str, Any]:
     return {"best_epoch": int(checkpoint["epoch"]) + 1, "epochs": len(rows), "seconds": seconds}
 
 
-def late_ramps(settings: Gradient) -> Iterator[str]:
-    """A warning for each ramp that starts or ends after the last epoch."""
+def ramp_warnings(settings: Gradient) -> Iterator[str]:
+    """Yield a warning for each ramp that starts or ends after the last epoch."""
     epochs = settings.max_epochs
     for term in settings.terms:
         ramp = term.weight
         if not isinstance(ramp, RampSection) or ramp.start == ramp.end:
             continue
-        weight, end = f"fit.terms: the weight of {term.property}", ramp.from_epoch + ramp.n_epochs
+        label, end = f"fit.terms: the weight of {term.property}", ramp.from_epoch + ramp.n_epochs
         if ramp.from_epoch >= epochs:
-            yield f"{weight} begins to change at epoch {ramp.from_epoch}, but there are {epochs}; it stays {ramp.start:g}"
+            start = f"starts to change at epoch {ramp.from_epoch}"
+            yield f"{label} {start}, but the run has {epochs} epochs; it stays {ramp.start:g}"
         elif end > epochs:
-            yield f"{weight} ends at epoch {end}, after the last of {epochs}"
+            yield f"{label} changes until its end at epoch {end}, but the run has {epochs} epochs"
 
 
 def loss_terms(settings: Gradient, graphs: Sequence[AtomicGraph]) -> list[Term]:
-    """The terms of the loss, without those ``if_labelled`` for which no graph has a label."""
+    """Return the terms of the loss, without terms with ``if_labelled`` for which no graph has a label."""
     terms = []
     for term in settings.terms:
         if term.if_labelled and not any(bool(graph[f"{term.property}_mask"].any()) for graph in graphs):
@@ -201,4 +210,5 @@ def loss_terms(settings: Gradient, graphs: Sequence[AtomicGraph]) -> list[Term]:
 
 
 def _ramp(section: RampSection) -> Ramp:
+    """Return the ramp of a section."""
     return Ramp(section.start, section.end, from_epoch=section.from_epoch, n_epochs=section.n_epochs)

@@ -1,4 +1,4 @@
-"""Fine-tuning that solves linear problems: the steps that its methods share."""
+"""Base class of fine-tuning methods that solve linear problems."""
 
 from __future__ import annotations
 
@@ -8,23 +8,30 @@ from typing import Any
 
 import torch
 
-from atomgraph.config.finetune_schema import Solved
+from atomgraph.config.finetune_schema import LinearMethod
+from atomgraph.runs.builders.existing import ExistingPotentialBuilder
 from atomgraph.runs.context import RunContext
-from atomgraph.runs.prepared import Prepared
+from atomgraph.runs.fit_inputs import FitInputs
 from atomgraph.runs.resume_check import check_steps
-from atomgraph.runs.run import Fit
-from atomgraph.runs.sources.existing import ExistingPotential
+from atomgraph.runs.run import FitMethod
 from atomgraph.training.device import choose_device
 
 
-class LinearFit(Fit):
-    """A fit without gradients of a loss, in float64; the potential keeps its dtype afterwards."""
+class LinearFit(FitMethod):
+    """Base class of fine-tuning methods that solve linear problems, in float64; the potential gets its dtype back afterwards.
+
+    Args:
+        context: Folder, console and options of the run.
+        settings: The section ``method``.
+        builder: Builder of the potential, with the starting potential.
+    """
 
     kind: str
+    """Kind of the method in a configuration."""
     _dtype: torch.dtype
 
-    def __init__(self, context: RunContext, settings: Solved, source: ExistingPotential):
-        self.context, self.source = context, source
+    def __init__(self, context: RunContext, settings: LinearMethod, builder: ExistingPotentialBuilder):
+        self.context, self.builder = context, builder
         self._accelerator = settings.accelerator
 
     def device(self) -> torch.device:
@@ -33,20 +40,20 @@ class LinearFit(Fit):
     def check_resumable(self) -> None:
         check_steps(self.context.folder, self.kind)
 
-    def prepare(self, prepared: Prepared) -> Prepared:
-        self._dtype = prepared.potential.model.dtype
-        ready = self._check(prepared)
-        return replace(ready, potential=ready.potential.to(torch.float64).to(self.device()).eval())
+    def prepare(self, inputs: FitInputs) -> FitInputs:
+        self._dtype = inputs.potential.model.dtype
+        checked = self._check(inputs)
+        return replace(checked, potential=checked.potential.to(torch.float64).to(self.device()).eval())
 
-    def fit(self, prepared: Prepared) -> dict[str, Any]:
-        facts = self._solve(prepared)
-        prepared.potential.cpu().to(self._dtype)
+    def fit(self, inputs: FitInputs) -> dict[str, Any]:
+        facts = self._solve(inputs)
+        inputs.potential.cpu().to(self._dtype)
         return facts
 
     @abstractmethod
-    def _check(self, prepared: Prepared) -> Prepared:
-        """The potential in the form that is solved for; ConfigError if it cannot be."""
+    def _check(self, inputs: FitInputs) -> FitInputs:
+        """Return the inputs in the form of the linear problem; ConfigError if the method cannot fit the potential."""
 
     @abstractmethod
-    def _solve(self, prepared: Prepared) -> dict[str, Any]:
-        """Give the potential, which is on its device, its new weights; facts of the fit."""
+    def _solve(self, inputs: FitInputs) -> dict[str, Any]:
+        """Fit the potential, in place, on its device; return facts of the fit."""

@@ -1,4 +1,4 @@
-"""The linear problem of a fit in closed form: set up as the section ``fit`` says, and solved."""
+"""Sets up and solves the linear problem of a fit in closed form, with the settings of the section ``fit``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import ase
 import torch
 from rich.console import Console
 
-from atomgraph.config.closed_form_schema import LeastSquares, Sigmas, SparseGP
+from atomgraph.config.closed_form_schema import LeastSquares, SigmaSection, SparseGP
 from atomgraph.data.checks.duplicates import find_duplicates
 from atomgraph.data.frame_names import frame_name
 from atomgraph.errors import DataError
@@ -31,7 +31,7 @@ from atomgraph.graph.structure import AtomicGraph
 from atomgraph.potential import Potential
 from atomgraph.runs.fits.block_progress import BlockProgress
 
-CONTRADICTION = 0.02  # eV/atom between two labels of one structure
+MAX_ENERGY_DIFFERENCE = 0.02  # eV/atom, between labels of duplicate structures
 
 
 def solve(
@@ -47,36 +47,36 @@ def solve(
     resume: bool = False,
     table: Path | None = None,
 ) -> ClosedFormResult:
-    """Solve for the weights of a potential as the configuration says; afterwards it is on ``device``.
+    """Solve for the weights of a potential; afterwards the potential is on ``device``.
 
     Args:
         potential: The potential, in float64.
         graphs: Graphs of the training part.
-        frames: Its frames, in the same order.
+        frames: Frames of the training part, in the order of the graphs.
         fit: The section ``fit``.
-        device: Where to solve.
-        console: For progress.
-        seed: Of the choice of sparse points.
+        device: Device of the fit.
+        console: Console for progress.
+        seed: Seed for the selection of sparse points.
         checkpoint: File of the saved block, see ``fitting.accumulate``.
         resume: Whether to start from the saved block.
-        table: File for a row for every block.
+        table: CSV file with a row per block; None: no file.
 
     Raises:
-        DataError: For contradictory labels, or unknown configuration types in ``fit.sigma_by_type``.
+        DataError: If labels of duplicate structures differ, or ``fit.sigma_by_type`` has an unknown configuration type.
     """
     sigma = _sigma(fit.sigma, fit)
     if fit.contradictions == "refuse":
-        refuse_contradictions(frames)
+        check_contradictions(frames)
     weights = None
     if fit.energy_weight is not None:
-        weights = EnergyWeight(**fit.energy_weight.model_dump()).compute(_cohesive(potential.cpu(), graphs))
+        weights = EnergyWeight(**fit.energy_weight.model_dump()).compute(_cohesive_energies(potential.cpu(), graphs))
     potential.to(device).eval()
     if isinstance(fit, SparseGP):
         selection = SparsePointSelection(fit.points.method, seed, fit.points.environments)
         for line in choose_sparse_points(potential, graphs, selection):
             console.print(line, markup=False, soft_wrap=True)
     problem = LinearProblem(potential, _noise(fit, frames, sigma, weights))
-    with BlockProgress(console, len(graphs), table) as watch:
+    with BlockProgress(console, len(graphs), table) as on_block:
         factor = accumulate(
             problem,
             graphs,
@@ -84,12 +84,13 @@ def solve(
             edge_budget=fit.block,
             checkpoint=checkpoint,
             resume=resume,
-            on_block=watch,
+            on_block=on_block,
         )
-    return _solution(fit, problem, factor)
+    return _solve_factor(fit, problem, factor)
 
 
-def _solution(fit: LeastSquares | SparseGP, problem: LinearProblem, factor: TriangularFactor) -> ClosedFormResult:
+def _solve_factor(fit: LeastSquares | SparseGP, problem: LinearProblem, factor: TriangularFactor) -> ClosedFormResult:
+    """Solve the linear problem with its triangular factor."""
     if isinstance(fit, SparseGP):
         return solve_sparse_gp(problem.unknowns, factor, jitter=fit.jitter)
     return solve_least_squares(
@@ -107,16 +108,18 @@ def _solution(fit: LeastSquares | SparseGP, problem: LinearProblem, factor: Tria
 def _noise(
     fit: LeastSquares | SparseGP, frames: Sequence[ase.Atoms], sigma: Sigma, weights: torch.Tensor | None
 ) -> Noise:
-    """Expected errors by configuration type; DataError for a type that no training structure has."""
+    """Return expected errors by configuration type; DataError for a type that no training structure has."""
     types = [str(atoms.info.get("config_type", "default")) for atoms in frames]
-    by_type = {name: _sigma(section, fit) for name, section in fit.sigma_by_type.items()}
-    if unknown := set(by_type) - set(types):
-        raise DataError(f"fit.sigma_by_type names {', '.join(sorted(unknown))}, which no training structure is of")
-    return Noise(sigma, by_type, types, weights)
+    sigma_by_type = {name: _sigma(section, fit) for name, section in fit.sigma_by_type.items()}
+    if unknown := set(sigma_by_type) - set(types):
+        raise DataError(
+            f"fit.sigma_by_type has the configuration type {', '.join(sorted(unknown))}, which no training structure has"
+        )
+    return Noise(sigma, sigma_by_type, types, weights)
 
 
-def refuse_contradictions(frames: Sequence[ase.Atoms]) -> None:
-    """DataError for duplicate structures with different energies per atom."""
+def check_contradictions(frames: Sequence[ase.Atoms]) -> None:
+    """Raise DataError for duplicate structures with different energies per atom."""
     for pair in find_duplicates(frames):
         first, second = frames[pair.first], frames[pair.second]
         if (
@@ -125,18 +128,19 @@ def refuse_contradictions(frames: Sequence[ase.Atoms]) -> None:
             or not {"energy"} <= set(first.calc.results) & set(second.calc.results)
         ):
             continue
-        apart = first.get_potential_energy() / len(first) - second.get_potential_energy() / len(second)
-        if abs(apart) > CONTRADICTION:
+        difference = first.get_potential_energy() / len(first) - second.get_potential_energy() / len(second)
+        if abs(difference) > MAX_ENERGY_DIFFERENCE:
             raise DataError(
-                f"{frame_name(first, pair.first)} and {frame_name(second, pair.second)} are one structure, but their energies "
-                f"differ by {abs(apart):.3g} eV/atom; take the wrong one out, or say fit.contradictions: keep"
+                f"{frame_name(first, pair.first)} and {frame_name(second, pair.second)} are equal structures, but their "
+                f"energies differ by {abs(difference):.3g} eV/atom; remove the structure with the wrong label, or "
+                f"set fit.contradictions: keep"
             )
 
 
 def describe_solution(solution: ClosedFormResult) -> str:
-    """A line about how well the data determine the weights."""
+    """Return a line of text about the rank and the condition number of the linear problem."""
     facts = solution.facts
-    effective = f"{facts['effective_parameters']:.0f} of them rather than the prior"
+    effective = f"{facts['effective_parameters']:.0f} of them by the data rather than the prior"
     line = (
         f"{facts['rows']} rows determine {facts['rank']} of {facts['unknowns']} weights ({effective}), "
         f"{_condition(facts['condition_number'])}, weighted residuals {facts['rms_of_weighted_residuals']:.2f}"
@@ -145,17 +149,19 @@ def describe_solution(solution: ClosedFormResult) -> str:
 
 
 def _condition(number: float) -> str:
+    """Return a description of the condition number."""
     if isfinite(number):
         return f"condition number {number:.1e}"
     return "the data alone do not determine all weights (condition number infinite)"
 
 
-def _sigma(sigma: Sigmas, fit: LeastSquares | SparseGP) -> Sigma:
+def _sigma(sigma: SigmaSection, fit: LeastSquares | SparseGP) -> Sigma:
+    """Return the expected errors of a section."""
     return Sigma(**sigma.model_dump(), energy_error_scaling=fit.energy_error_scaling)
 
 
-def _cohesive(potential: Potential, graphs: Sequence[AtomicGraph]) -> torch.Tensor:
-    """(n_structures,) eV/atom above free atoms; zero where there is no label."""
+def _cohesive_energies(potential: Potential, graphs: Sequence[AtomicGraph]) -> torch.Tensor:
+    """Return energies minus E0, eV/atom, (n_structures,), float64; zero for structures without label."""
     e0 = potential.model.baseline.e0[0].cpu()
     table = potential.model.element_table.cpu()
     energies = [

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import ase.io
 
-from atomgraph.config.resolve import config_of
-from atomgraph.runs.dataset import gather
+from atomgraph.config.resolve import read_config
+from atomgraph.runs.dataset import read_dataset
 
 
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for part, frames in gather(config_of("configs/mace.yaml", [])).parts.items():
+    for part, frames in read_dataset(read_config("configs/mace.yaml", [])).parts.items():
         copies = []
         for atoms in frames:
             copy = ase.Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)

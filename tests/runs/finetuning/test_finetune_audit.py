@@ -99,7 +99,7 @@ def test_unknown_findings_and_probes_are_refused_before_training(folder):
     with pytest.raises(ConfigError, match=r"audit\.ignore: no finding is called 'sgin'"):
         atomgraph.finetune(tune(folder, "bad", audit={"ignore": ["sgin"]}), quiet=True)
     ase.io.write(folder / "gold.xyz", ase.Atoms("Au2", [[0, 0, 0], [0, 0, 2.5]]), format="extxyz")
-    with pytest.raises(DataError, match=r"card\.probe holds Au"):
+    with pytest.raises(DataError, match=r"card\.probe contains the elements Au"):
         atomgraph.finetune(tune(folder, "bad", card={"probe": str(folder / "gold.xyz")}), quiet=True)
     assert not (folder / "bad").exists()
 

@@ -32,31 +32,31 @@ def plan(folder, name="methods", **changes):
 
 
 @pytest.fixture(scope="module")
-def cells(folder):
+def results(folder):
     return compare(plan(folder), quiet=True)
 
 
-def test_every_method_is_run_at_every_size_on_the_same_structures(folder, cells):
-    assert {(c.method, c.size) for c in cells} == {(method, size) for method in METHODS for size in (4, 8)}
-    assert all(c.target_forces > 0 and c.source_forces > 0 for c in cells)
+def test_every_method_is_run_at_every_size_on_the_same_structures(folder, results):
+    assert {(c.method, c.size) for c in results} == {(method, size) for method in METHODS for size in (4, 8)}
+    assert all(c.target_forces > 0 and c.source_forces > 0 for c in results)
     small, large = (read(str(folder / "methods" / "data" / f"train-{n}-1.xyz")) for n in (4, 8))
     assert all((a.positions == b.positions).all() for a, b in zip(small, large, strict=False))
     potential = atomgraph.load(folder / "methods" / "runs" / "naive-4-1")
     record = json.loads((folder / "methods" / "runs" / "naive-4-1" / "card.json").read_text())
-    (cell,) = (c for c in cells if (c.method, c.size) == ("naive", 4))
+    (cell,) = (c for c in results if (c.method, c.size) == ("naive", 4))
     assert potential.metadata["data"]["structures"]["train"] == 4
     assert cell.source_forces == record["retention"]["after"]["all"]["forces"]["mae"]
 
 
-def test_the_result_is_a_table_a_page_and_json(folder, cells):
+def test_the_result_is_a_table_a_page_and_json(folder, results):
     record = json.loads((folder / "methods" / "compare.json").read_text())
-    assert [cell["method"] for cell in record["cells"]] == [cell.method for cell in cells]
+    assert [cell["method"] for cell in record["cells"]] == [cell.method for cell in results]
     start = RunResult(**record["start"])
-    assert start.method != "scratch" and len(method_table(cells, start).rows) == 1 + len(cells)
+    assert start.method != "scratch" and len(method_table(results, start).rows) == 1 + len(results)
     assert "Errors on target and source" in (folder / "methods" / "compare.html").read_text()
 
 
-def test_linear_methods_ignore_sections_of_gradients(folder):
+def test_linear_methods_ignore_sections_of_gradient_training(folder):
     newton = {"method": {"kind": "gauss_newton", "sigma": {"virial": None}, "steps": 1}}
     (cell,) = compare(plan(folder, "solving", methods={"newton": newton}, sizes=[4]), quiet=True)
     assert (cell.method, cell.size) == ("newton", 4) and cell.target_forces > 0
@@ -65,15 +65,15 @@ def test_linear_methods_ignore_sections_of_gradients(folder):
         compare(plan(folder, "odd", methods=odd, sizes=[4]), quiet=True)
 
 
-def test_finished_runs_are_not_repeated_and_broken_ones_are(folder, cells):
+def test_finished_runs_are_not_repeated_and_broken_ones_are(folder, results):
     runs = folder / "methods" / "runs"
     kept, broken = runs / "naive-4-1" / "model.safetensors", runs / "naive-8-1"
     before = kept.stat().st_mtime_ns
     (broken / "card.json").unlink()
     again = compare(plan(folder), quiet=True)
     assert kept.stat().st_mtime_ns == before and (broken / "card.json").is_file()
-    assert [c.method for c in again] == [c.method for c in cells]
-    assert again[0] == cells[0]
+    assert [c.method for c in again] == [c.method for c in results]
+    assert again[0] == results[0]
     with pytest.raises(ConfigError, match="another comparison"):
         compare(plan(folder, sizes=[4]), quiet=True)
 
@@ -81,10 +81,10 @@ def test_finished_runs_are_not_repeated_and_broken_ones_are(folder, cells):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"sizes": [4, 800]}, "800 structures are wanted"),
+        ({"sizes": [4, 800]}, "800 is larger than the training part"),
         ({"methods": {"odd": {"method": {"kind": "magic"}}}}, r"compare\.methods\.odd"),
         ({"methods": {"odd": {"method": {"rank": 4}}}}, r"compare\.methods\.odd"),
-        ({"methods": {"scratch": {"scratch": True}}}, "beside scratch"),
+        ({"methods": {"scratch": {"scratch": True}}}, "in addition to scratch"),
     ],
 )
 def test_errors_appear_before_the_first_run(folder, changes, message):

@@ -71,20 +71,23 @@ def test_stopped_fit_resumes_to_the_same_weights(tmp_path, monkeypatch):
     (tmp_path / "b").mkdir()
     stopping = BlockProgress.on_block
 
-    def impatient(self, progress):
+    def interrupt(self, progress):
         stopping(self, progress)
         if progress.block == 3:
             raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt, match="go on with: atomgraph train --resume"):
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(KeyboardInterrupt, match="resume with: atomgraph train --resume"),
+    ):
         patch.setattr("atomgraph.fitting.streaming.SAVE_EVERY", 0.0)
-        patch.setattr(BlockProgress, "on_block", impatient)
+        patch.setattr(BlockProgress, "on_block", interrupt)
         atomgraph.train(config(tmp_path / "b", ACE, fit), quiet=True)
     resumed, _ = resume(tmp_path / "b" / "run", quiet=True)
     torch.testing.assert_close(weights(resumed), weights(straight), rtol=1e-9, atol=1e-12)
     ridge, metrics = resume(tmp_path / "b" / "run", ["fit.solver=ridge", "fit.strength=0.1"], quiet=True)
     assert metrics["training"]["strength"] == 0.1 and not torch.equal(weights(ridge), weights(straight))
-    with pytest.raises(ConfigError, match=r"fit\.block: rows of this fit are made already"):
+    with pytest.raises(ConfigError, match=r"fit\.block cannot change: the fit has saved rows"):
         resume(tmp_path / "b" / "run", ["fit.block=7"])
 
 
@@ -101,7 +104,7 @@ def test_training_by_gradient_can_start_from_a_closed_form_fit(tmp_path):
 
 def test_the_last_layer_of_a_frozen_network_is_solved_for(tmp_path):
     gcn = tiny(tmp_path)["model"]
-    before = atomgraph.config.config_of(tiny(tmp_path))
+    before = atomgraph.config.read_config(tiny(tmp_path))
     potential, metrics = atomgraph.train(config(tmp_path, gcn | {"readout_hidden": [16]}, SQUARES), quiet=True)
     assert before.fit.kind == "gradient" and metrics["training"]["unknowns"] == 17
     assert potential.heads == ["default"]
@@ -127,7 +130,7 @@ def contradict(structures):
 def test_contradicting_frames_are_named(tmp_path):
     data = broken(tmp_path, contradict)
     with pytest.raises(
-        DataError, match=r"are one structure, but their energies differ by 3 eV/atom.*contradictions: keep"
+        DataError, match=r"are equal structures, but their energies differ by 3 eV/atom.*contradictions: keep"
     ):
         atomgraph.train(config(tmp_path, ACE, SQUARES, data=data), quiet=True)
     fit = SQUARES | {"contradictions": "keep"}
@@ -224,7 +227,7 @@ def spoil(structures):
             ACE | {"elements": ["Ne"]},
             SQUARES,
             None,
-            "error: model.elements lacks Ar, which the training structures hold; add",
+            "error: model.elements lacks Ar, which the training structures contain; add",
         ),
         (
             ACE,
@@ -236,7 +239,7 @@ def spoil(structures):
             GAP,
             PROCESS,
             contradict,
-            "are one structure, but their energies differ by 3 eV/atom; take the wrong one out, or",
+            "are equal structures, but their energies differ by 3 eV/atom; remove the structure with the wrong label, or",
         ),
     ],
 )
@@ -316,7 +319,7 @@ def test_a_fit_that_the_data_do_not_determine_once_printed_condition_number_inf(
 
 def test_gap_once_counted_requested_points_as_fitted(tmp_path, capsys):
     atomgraph.train(config(tmp_path, GAP | {"n_points": 100}, PROCESS))
-    assert "GAP for Ar: weights of sparse points, which are chosen next" in capsys.readouterr().out
+    assert "GAP for Ar: weights of sparse points, which are selected next" in capsys.readouterr().out
     assert main(["info", str(tmp_path / "run")]) == 0
     assert re.search(r"trained numbers +1\d fitted of 105\n", capsys.readouterr().out)
 

@@ -249,20 +249,24 @@ def golden(atoms):
         (
             {"method": {"kind": "frozen", "groups": ["embedding", "convolution", "readout"]}},
             ConfigError,
-            "nothing left to train",
+            "freezes all weights",
         ),
         ({"lr_factors": {"readuot": 2.0}}, ConfigError, r"lr_factors: .*did you mean readout\?"),
         ({"lr_factors": {"readout": 0.0}}, ConfigError, r"lr_factors.readout should be more than 0.*frozen"),
-        ({"lr_factors": {"decay": 0.5, "readout": 1.0}}, ConfigError, "decay stands alone"),
+        ({"lr_factors": {"decay": 0.5, "readout": 1.0}}, ConfigError, "decay cannot be combined"),
         ({"start": {"head": "fien"}}, ConfigError, r"start.head: .*no head 'fien'; known are default"),
         ({"replay": {"data": "unlabelled"}}, DataError, r"has no label of energy, forces;.*replay.labels: predicted"),
-        ({"data": {"train": "golden"}}, ConfigError, r"the data hold Au, which .* knows Ar\).*new_elements: {Au: Ar}"),
+        (
+            {"data": {"train": "golden"}},
+            ConfigError,
+            r"the data contain Au, which .*its elements are Ar\).*new_elements: {Au: Ar}",
+        ),
         (
             {"data": {"train": "golden"}, "start": {"new_elements": {"Au": "Ar"}}, "e0": "foundation"},
             ConfigError,
             "foundation has no E0 of Au",
         ),
-        ({"start": {"new_elements": {"Xe": "Ar"}}}, ConfigError, "no structure holds Xe"),
+        ({"start": {"new_elements": {"Xe": "Ar"}}}, ConfigError, "no structure contains Xe"),
         ({"methd": {"kind": "full"}}, ConfigError, r"methd: unknown key; did you mean method\?"),
         ({"method": {"kind": "lora", "rnak": 2}}, ConfigError, r"method.rnak: unknown key; did you mean rank\?"),
     ],
@@ -277,7 +281,7 @@ def test_invalid_settings_are_refused_and_write_nothing(folder, changes, error, 
 
 
 def test_several_heads_require_a_choice(folder):
-    with pytest.raises(ConfigError, match=r"start.head: .*has the heads default, fine; say which one is trained"):
+    with pytest.raises(ConfigError, match=r"start.head: .*has the heads default, fine; choose one of them"):
         run(folder, "refused", start={"model": two_headed(folder)})
 
 

@@ -1,4 +1,4 @@
-"""A model built from its specification, and constants of its parts taken from the training part."""
+"""Builds a new potential from the model specification, and computes constants of its parts from training structures."""
 
 from __future__ import annotations
 
@@ -16,11 +16,16 @@ from atomgraph.nn.part import public_name
 from atomgraph.potential import Potential
 from atomgraph.training.randomness import use_seed
 
-CALIBRATION_EDGES = 200_000  # in a batch, while constants are taken from the data
+CALIBRATION_EDGES = 200_000  # largest number of edges in a batch for ``calibrate``
 
 
 def new_potential(config: Config, spec: dict[str, Any]) -> Potential:
-    """The untrained potential; its weights depend only on the seed."""
+    """Build a potential with random weights, which depend on the seed only.
+
+    Args:
+        config: The configuration, for seed and precision.
+        spec: The resolved specification of the model.
+    """
     with use_seed(config.seed):
         potential = Potential(build_model(spec))
     in_double = not isinstance(config.fit, Gradient) or str(config.fit.precision) in ("64", "64-true", "double")
@@ -28,13 +33,13 @@ def new_potential(config: Config, spec: dict[str, Any]) -> Potential:
 
 
 def calibrate(potential: Potential, train: Sequence[AtomicGraph]) -> None:
-    """Set constants of parts from the training part."""
+    """Compute constants of parts, such as means and widths, from the graphs of the training part."""
     potential.model.calibrate(_Batches(train))
 
 
 @dataclass(frozen=True)
 class _Batches:
-    """Batches that are built in each iteration; only one is in memory."""
+    """Iterable of batches that are built during iteration; only one batch is in memory at a time."""
 
     graphs: Sequence[AtomicGraph]
 
@@ -43,16 +48,20 @@ class _Batches:
 
 
 def describe(potential: Potential, n_fitted: int | None = None) -> str:
-    """A line about the model: kind, number of parameters, elements, cutoff.
+    """Return a line of text about the model: kind, number of parameters, elements, cutoff and dtype.
 
     Args:
         potential: The potential.
-        n_fitted: Number of parameters that are solved for; None for all with gradients; 0 if it is not known yet.
+        n_fitted: Number of parameters that a linear fit determines; None: all trained parameters; 0: not determined yet.
     """
-    trained = sum(p.numel() for p in potential.parameters() if p.requires_grad)
-    count = f"{trained} parameters" if n_fitted in (None, trained) else f"{n_fitted} of {trained} parameters are fitted"
+    n_trained = sum(p.numel() for p in potential.parameters() if p.requires_grad)
+    count = (
+        f"{n_trained} parameters"
+        if n_fitted in (None, n_trained)
+        else f"{n_fitted} of {n_trained} parameters are fitted"
+    )
     if n_fitted == 0:
-        count = "weights of sparse points, which are chosen next"
+        count = "weights of sparse points, which are selected next"
     kind = public_name(type(potential.model)).removeprefix("atomgraph.models.")
-    what = f"{kind} for {', '.join(potential.elements)}: {count}"
-    return f"{what}, cutoff {potential.cutoff:g} Å, {potential.model.dtype_name}"
+    model_text = f"{kind} for {', '.join(potential.elements)}: {count}"
+    return f"{model_text}, cutoff {potential.cutoff:g} Å, {potential.model.dtype_name}"

@@ -1,4 +1,4 @@
-"""An existing potential: loaded and edited, its data audited, E0 of the trained head set."""
+"""Potential builder of fine-tuning: loads and edits the starting potential, audits the data, and sets E0."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from atomgraph.fitting.e0 import compute_e0_change
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.potential import Potential
 from atomgraph.runs.context import RunContext
-from atomgraph.runs.dataset import Dataset, assign_head, gather, graphs_by_part
-from atomgraph.runs.finetuning.card import check_probe, effective_switches, measure_card, read_probe, show_card
+from atomgraph.runs.dataset import Dataset, assign_head, build_graphs_by_part, read_dataset
+from atomgraph.runs.finetuning.card import check_probe, expected_effects, measure_card, read_probe, write_card
 from atomgraph.runs.finetuning.replay import replay_frames
 from atomgraph.runs.finetuning.starting_potential import (
     StartingPotential,
@@ -27,17 +27,23 @@ from atomgraph.runs.finetuning.starting_potential import (
     load_start,
     prepare_start,
 )
-from atomgraph.runs.prepared import Prepared
-from atomgraph.runs.run import Fit, Source
+from atomgraph.runs.fit_inputs import FitInputs
+from atomgraph.runs.run import FitMethod, PotentialBuilder
 
 if TYPE_CHECKING:
     from atomgraph.analysis.report.page import Section  # imports matplotlib
 
 
-class ExistingPotential(Source):
-    """The starting potential of fine-tuning; its predictions change only by E0 and by restarted elements.
+class ExistingPotentialBuilder(PotentialBuilder):
+    """Loads and edits the starting potential of fine-tuning. Predictions change only for E0 and restarted elements.
 
-    ``starting`` and ``replay`` are known after ``build``.
+    Args:
+        context: Folder, console and options of the run.
+        config: The configuration.
+
+    Attributes:
+        starting: The starting potential and its heads; set by ``build``.
+        replay: Replayed structures; set by ``build``.
     """
 
     starting: StartingPotential
@@ -49,14 +55,14 @@ class ExistingPotential(Source):
     def __init__(self, context: RunContext, config: FinetuneConfig):
         self.context, self.config = context, config
 
-    def read(self) -> Dataset:
+    def read_dataset(self) -> Dataset:
         check_names(self.config.audit.ignore)
         self._foundation, self._probe = load_start(self.config.start), read_probe(self.config.card)
-        return gather(self.config, known_elements(self.config.start, self._foundation))
+        return read_dataset(self.config, known_elements(self.config.start, self._foundation))
 
-    def build(self, dataset: Dataset) -> Prepared:
+    def build(self, dataset: Dataset) -> FitInputs:
         config, foundation = self.config, self._foundation
-        self.context.say(describe_origin(foundation.metadata["origin"]))
+        self.context.print_line(describe_origin(foundation.metadata["origin"]))
         if config.replay is not None:
             required = [term.property for term in config.fit.terms if not term.if_labelled]
             self.replay = replay_frames(config.replay, foundation, config.replay.head or str(foundation.head), required)
@@ -64,7 +70,7 @@ class ExistingPotential(Source):
         self.starting = prepare_start(config, foundation, elements, bool(self.replay))
         potential, head = self.starting.potential, self.starting.head
         check_probe(self._probe, potential)
-        parts = graphs_by_part(self.context, config, dataset, potential.cutoff, [])
+        parts = build_graphs_by_part(self.context, config, dataset, potential.cutoff, [])
         for graphs in parts.values():
             assign_head(graphs, potential.heads.index(head))
         self._audit_data(dataset, parts["train"])
@@ -72,41 +78,43 @@ class ExistingPotential(Source):
         potential.metadata.update(
             dataset.metadata(config), method=config.method.model_dump(), config=config.model_dump()
         )
-        return Prepared(config, dataset, potential, parts, initial)
+        return FitInputs(config, dataset, potential, parts, initial)
 
     def _audit_data(self, dataset: Dataset, graphs: Sequence[AtomicGraph]) -> None:
-        """Audit the training part and set E0 of the trained head; DataError for labels that cannot be right."""
+        """Audit the training part and set E0 of the trained head; DataError for implausible labels."""
         config, potential, head = self.config, self.starting.potential, self.starting.head
         predictions = LabelledPredictions.from_potential(potential, dataset.parts["train"], head, graphs)
         change = compute_e0_change(potential, predictions, head, config.e0)
-        estimated = config.e0 == "estimate"
-        others = {part: dataset.parts[part] for part in ("valid", "test")}
-        added = {} if estimated else change.by_element
+        is_estimated = config.e0 == "estimate"
+        held_out_parts = {part: dataset.parts[part] for part in ("valid", "test")}
+        added = {} if is_estimated else change.by_element
         shifted = predictions.with_e0_shift(added)
         self._audit = audit_predictions(
-            potential, shifted, head=head, added=added, estimated=estimated, other_sets=others
+            potential, shifted, head=head, added=added, estimated=is_estimated, other_sets=held_out_parts
         )
-        self.context.say(self._audit.describe())
+        self.context.print_line(self._audit.describe())
         self._audit.raise_errors(config.audit.ignore)
         change.apply(potential)
         potential.metadata["audit"] = self._audit.to_json()
-        self.context.say(f"head {head}: E0 is {change.origin}")
+        self.context.print_line(f"head {head}: E0 is {change.origin}")
 
-    def sections(
-        self, prepared: Prepared, comparisons: Mapping[str, Comparison], device: torch.device, fit: Fit
+    def report_sections(
+        self, inputs: FitInputs, comparisons: Mapping[str, Comparison], device: torch.device, fit_method: FitMethod
     ) -> Sequence[Section]:
-        potential = prepared.potential
-        switches = effective_switches(self.config, self.starting, self._audit, ema=fit.ema, n_steps=fit.n_steps)
+        potential = inputs.potential
+        switches = expected_effects(
+            self.config, self.starting, self._audit, ema=fit_method.ema, n_steps=fit_method.n_steps
+        )
         card = measure_card(
             self.config,
             self.starting,
-            prepared.initial.to(potential.model.dtype),
+            inputs.initial.to(potential.model.dtype),
             potential,
-            prepared.dataset,
+            inputs.dataset,
             comparisons,
             probe=self._probe,
             replay=self.replay,
             switches=switches,
             device=device,
         )
-        return show_card(card, self._audit, self.context.folder, self.context.console)
+        return write_card(card, self._audit, self.context.folder, self.context.console)

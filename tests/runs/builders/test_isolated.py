@@ -120,7 +120,9 @@ def test_training_starts_at_the_mean_energy_of_the_data(tmp_path, capsys):
 
 
 def test_a_shift_and_exact_isolated_atoms_contradict(tmp_path):
-    with pytest.raises(ConfigError, match=r"baseline\.shift: mean moves free atoms away from E0"):
+    with pytest.raises(
+        ConfigError, match=r"baseline\.shift: mean changes energies of isolated atoms, which are exactly E0"
+    ):
         train(run(tmp_path, BY_GRADIENT["GCN"], shift="mean"), quiet=True)
 
 

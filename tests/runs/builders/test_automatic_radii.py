@@ -9,7 +9,7 @@ from helpers.training_data import frames
 import atomgraph
 from atomgraph.cli import main
 from atomgraph.errors import ConfigError, DataError
-from atomgraph.runs.sources.automatic_radii import asks_for_radii, nearest_neighbours, with_radii
+from atomgraph.runs.builders.automatic_radii import has_automatic_radii, nearest_neighbours, replace_automatic_radii
 
 SNAP = {"kind": "SNAP", "elements": "auto", "cutoff": 1.0, "twojmax": 3, "radii": "auto"}
 SQUARES = {"kind": "least_squares", "accelerator": "cpu"}
@@ -19,15 +19,15 @@ def test_nearest_neighbours_are_medians_over_the_atoms_of_an_element():
     water = ase.Atoms("OHH", [[0, 0, 0], [0.96, 0, 0], [0, 0.98, 0]])
     cube = ase.Atoms("Po", cell=[3.3] * 3, pbc=True)
     assert nearest_neighbours([water, cube]) == pytest.approx({"H": 0.97, "O": 0.96, "Po": 3.3})
-    with pytest.raises(DataError, match="no atom of He has one within 6"):
+    with pytest.raises(DataError, match="no atom of He has a neighbour within 6"):
         nearest_neighbours([water, ase.Atoms("He")])
 
 
 def test_nested_parts_get_their_radii():
     spec = {"kind": "EnergyModel", "branches": [{"featurizer": {"kind": "Bispectrum", "radii": "auto"}}]}
-    assert asks_for_radii(spec)
-    filled = with_radii(spec, {"Si": 2.6})
-    assert filled["branches"][0]["featurizer"]["radii"] == {"Si": 2.6} and not asks_for_radii(filled)
+    assert has_automatic_radii(spec)
+    filled = replace_automatic_radii(spec, {"Si": 2.6})
+    assert filled["branches"][0]["featurizer"]["radii"] == {"Si": 2.6} and not has_automatic_radii(filled)
 
 
 def test_missing_radii_come_from_the_data(tmp_path, capsys):
@@ -36,7 +36,7 @@ def test_missing_radii_come_from_the_data(tmp_path, capsys):
     config["data"].pop("edge_budget")
     _, metrics = atomgraph.train(config)
     said = capsys.readouterr().out
-    assert "radii: auto: atoms of one element see each other up to" in said and "Ar" in said
+    assert "radii: auto: atoms of one element interact up to" in said and "Ar" in said
     loaded = atomgraph.load(tmp_path / "run")
     radius = loaded.model.branches[0].featurizer.arguments["radii"]["Ar"]
     distance = nearest_neighbours(frames(12))["Ar"]

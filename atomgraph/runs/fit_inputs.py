@@ -1,4 +1,4 @@
-"""A potential before its fit, with the structures that it is fitted to."""
+"""The inputs of a fit: the potential before the fit, and the structures with their graphs."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from atomgraph.runs.dataset import Dataset
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """Result of the steps before the fit.
+class FitInputs:
+    """Inputs of a fit.
 
     Attributes:
-        config: The configuration with everything resolved; it is written to the run folder.
+        config: The configuration with values for all automatic settings, for the run folder.
         dataset: The structures, read and split.
-        potential: The potential before its fit.
-        graphs: Graphs of the parts ``train``, ``valid`` and ``test``.
-        initial: A copy of the potential before the fit, if the report compares with it; otherwise the potential itself.
+        potential: The potential before the fit.
+        graphs: Graphs by part, ``train``, ``valid`` and ``test``.
+        initial: A copy of the potential before the fit, if the report needs it for comparison; otherwise ``potential``.
     """
 
     config: Config | FinetuneConfig
