@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 from atomgraph.old_argument_table import ARGUMENTS as ARGUMENTS
+from atomgraph.old_constant_table import CONSTANTS
 from atomgraph.old_function_table import FUNCTIONS
 from atomgraph.old_module_table import MODULES as MODULES
 
-NAMES: dict[str, str] = FUNCTIONS | {
+FUNCTIONS_AND_CONSTANTS = FUNCTIONS | CONSTANTS
+NAMES: dict[str, str] = FUNCTIONS_AND_CONSTANTS | {
     "analysis.comparison.Described": "StructureInfo",
     "analysis.dynamics.Record": "EnergyRecord",
     "analysis.error_tables.Figures": "ErrorStatistics",

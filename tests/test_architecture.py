@@ -32,7 +32,7 @@ LAYERS = [
     {"errors", "units", "atomic_write", "file_lock", "safe_yaml", "checksums", "progress"},
     {"old_names"},
     {"old_name_table"},
-    {"old_argument_table", "old_function_table", "old_module_table"},
+    {"old_argument_table", "old_constant_table", "old_function_table", "old_module_table"},
 ]
 LEVEL = {package: len(LAYERS) - k for k, packages in enumerate(LAYERS) for package in packages}
 ALLOWED_IN_ONE_LAYER = {("units", "errors"), ("atomic_write", "errors"), ("file_lock", "errors")}
