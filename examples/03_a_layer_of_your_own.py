@@ -1,7 +1,7 @@
-"""You will learn to write a message layer of your own, to hold it to the laws of nature, and to train with it.
+"""You will learn to write a message layer of your own, to test physical laws on it, and to train with it.
 
-One file with the layer, one test (`tests/examples/test_a_layer_of_your_own.py`); no registry, no edit anywhere else.
-In a configuration it is named by its dotted path, `kind: my_module.GatedConvolution`.
+A new layer needs one file and one test (`tests/examples/test_a_layer_of_your_own.py`). There is no registry.
+In a configuration, `kind` is the dotted path of the class: `kind: my_module.GatedConvolution`.
 """
 
 import sys
@@ -22,9 +22,11 @@ from atomgraph.readouts import PerElementMLP
 
 
 class GatedConvolution(MessageLayer):
-    r""":math:`h'_i = h_i + (h_i U) \odot \tfrac14 \sum_j f(r_{ij})\, h_j V`: an atom decides which messages it lets in.
+    r"""Convolution with a gate, :math:`h'_i = h_i + (h_i U) \odot \tfrac14 \sum_j f(r_{ij})\, h_j V`.
 
-    irreps_in: scalars per atom, before and after.  cutoff: Å, where the envelope f ends.
+    Args:
+        irreps_in: Number of scalar features per atom, in the input and in the output.
+        cutoff: Cutoff radius of the envelope f, Å.
     """
 
     def __init__(self, irreps_in: int, cutoff: float):
@@ -44,8 +46,14 @@ class GatedConvolution(MessageLayer):
         return h + (h @ self.gate) * messages / 4.0
 
 
-def model(elements: list[str], cutoff: float, channels: int = 16) -> EnergyModel:
-    """A radial density, your layer twice, a perceptron."""
+def gated_model(elements: list[str], cutoff: float, channels: int = 16) -> EnergyModel:
+    """Return a model with a radial density, two gated convolutions and a perceptron per element.
+
+    Args:
+        elements: Chemical symbols.
+        cutoff: Cutoff radius, Å.
+        channels: Number of features per atom.
+    """
     density = RadialDensity(elements, cutoff, n_radial=8)
     n_features = density.irreps_out.dim
     layers = [
@@ -60,32 +68,33 @@ def model(elements: list[str], cutoff: float, channels: int = 16) -> EnergyModel
 def main(n_epochs: int = 20) -> None:
     torch.manual_seed(0)
     frames = read(["examples/data/mlearn_Si/train.xyz.gz"])[::4]
-    potential = Potential(model(["Si"], cutoff=4.5))
+    potential = Potential(gated_model(["Si"], cutoff=4.5))
 
-    print("The laws, in float64:")
+    print("Physical laws, in float64:")
     for law in laws(potential.double()):
         verdict = "pass" if law.passed else "FAIL"
         print(f"  {verdict}  {law.name}: {law.value:.1e} {law.relation} {law.tolerance:.0e} {law.unit}")
 
     graphs = build_graphs(frames, potential.cutoff)
-    energies = [float(graph.energy) / graph.n_atoms for graph in graphs]
-    size = torch.cat([graph.forces for graph in graphs]).square().mean().sqrt().item()
+    energies = [float(graph.energy) / graph.n_atoms for graph in graphs]  # eV/atom
+    force_rms = torch.cat([graph.forces for graph in graphs]).square().mean().sqrt().item()
     potential.model.calibrate(graphs)
     potential.model.baseline.set_e0({"Si": sum(energies) / len(energies)})
-    potential.model.baseline.set_scale(size)
+    potential.model.baseline.set_scale(force_rms)
     potential.float().train()
 
-    print("Forces on the structures it learns from (no proof of anything: see examples/demo.py for a test set):")
+    print("Errors of forces on the training structures (examples/demo.py also has a test set):")
     optimizer = torch.optim.Adam(potential.parameters(), lr=5e-3)
     for epoch in range(n_epochs):
-        error = zero = 0.0
+        error_sum = force_sum = 0.0
         for batch in budget_batches(graphs, edge_budget=6000):
-            wrong = potential(batch, stress=False)["forces"] - batch.forces
+            residuals = potential(batch, stress=False)["forces"] - batch.forces
             optimizer.zero_grad()
-            (wrong / size).square().mean().backward()
+            (residuals / force_rms).square().mean().backward()
             optimizer.step()
-            error, zero = error + wrong.detach().abs().sum().item(), zero + batch.forces.abs().sum().item()
-        print(f"  epoch {epoch + 1:2d}  mean error {error / zero:.2f} of that of predicting zero")
+            error_sum += residuals.detach().abs().sum().item()
+            force_sum += batch.forces.abs().sum().item()
+        print(f"  epoch {epoch + 1:2d}  mean absolute error / mean absolute force: {error_sum / force_sum:.2f}")
 
 
 if __name__ == "__main__":

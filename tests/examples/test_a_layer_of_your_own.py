@@ -1,4 +1,4 @@
-"""The test of the layer in examples/03_a_layer_of_your_own.py: this class is all that a newcomer writes."""
+"""Tests of the layer in examples/03_a_layer_of_your_own.py; a new layer needs only the class TestGatedConvolution."""
 
 import importlib.util
 import sys
@@ -11,7 +11,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "03_a_layer_of_your_own.py"
 
 
 def load():
-    """The example as a module (its name begins with a number, so ``import`` cannot say it)."""
+    """Import the example by its path, because the name begins with a number."""
     spec = importlib.util.spec_from_file_location("a_layer_of_your_own", EXAMPLE)
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -28,7 +28,7 @@ class TestGatedConvolution(LayerLaws):
 
 class TestModelWithGatedConvolutions(ModelLaws):
     def model(self):
-        return example.model(ELEMENTS, cutoff=3.0, channels=4)
+        return example.gated_model(ELEMENTS, cutoff=3.0, channels=4)
 
 
 def test_the_example_runs_and_its_potential_learns(capsys, monkeypatch):
@@ -36,5 +36,5 @@ def test_the_example_runs_and_its_potential_learns(capsys, monkeypatch):
     example.main(n_epochs=3)
     lines = capsys.readouterr().out.splitlines()
     assert not [line for line in lines if "FAIL" in line]
-    errors = [float(line.split("mean error")[1].split()[0]) for line in lines if "mean error" in line]
+    errors = [float(line.split("mean absolute force:")[1]) for line in lines if "mean absolute force:" in line]
     assert len(errors) == 3 and errors[-1] < errors[0]
