@@ -19,6 +19,7 @@ ARGUMENTS: dict[str, dict[str, str]] = {
     "CoreRepulsion": {"takes_over": "replaces_energy"},
     "DensityInteraction": {"hidden": "radial_hidden", "precision": "coupling_dtype", "gain": "activation_gain"},
     "DensityResidualInteraction": {"hidden": "radial_hidden", "precision": "coupling_dtype", "gain": "activation_gain"},
+    "DensityTerms": {"of_left": "left_column", "of_right": "right_column"},
     "GAP": {
         "transition": "envelope_width",
         "pairs.transition": "envelope_width",
@@ -28,6 +29,7 @@ ARGUMENTS: dict[str, dict[str, str]] = {
     "GraphConvolution": {"channels_in": "irreps_in", "channels_out": "irreps_out"},
     "Highlights": {"marks": "numbers"},
     "Interaction": {"hidden": "radial_hidden", "precision": "coupling_dtype", "gain": "activation_gain"},
+    "JacobianBlock": {"slopes": "jacobian"},
     "LaplacianConvolution": {"channels_in": "irreps_in", "channels_out": "irreps_out"},
     "LayerNorm": {"channels": "irreps_in"},
     "LinearProblem": {"around": "keep_weights"},
@@ -75,6 +77,7 @@ ARGUMENTS: dict[str, dict[str, str]] = {
     "Standardize": {"channels": "irreps_in", "narrowest": "min_std", "min_width": "min_std"},
     "SymmetryFunctions": {"cutoff_function": "envelope", "flat": "inner_fraction"},
     "Text": {"words": "text"},
+    "Tolerances": {"slope": "gradient"},
     "TripleKernel": {"transition": "envelope_width", "ends": "neighbours"},
     "add_uncertainty": {"fit": "solution"},
     "ard": {"reduced": "factor"},

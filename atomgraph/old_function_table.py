@@ -281,6 +281,7 @@ FUNCTIONS: dict[str, str] = {
     "nn.part.specification": "to_spec",
     "nn.repulsion.zbl.covalent_radii_of": "resolve_radii",
     "ops.chebyshev_series.fitted_series": "fit_series",
+    "ops.chebyshev_series.series_slope": "series_derivative",
     "ops.hyperspherical.columns_of_harmonics": "harmonic_columns",
     "ops.operator_polynomial.monomials": "operator_powers",
     "ops.piecewise.graded": "locate_pieces",

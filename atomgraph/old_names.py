@@ -15,6 +15,7 @@ from functools import wraps
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
+from itertools import takewhile
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -98,12 +99,30 @@ class OldAttribute:
 
     def __set_name__(self, owner: type, old: str) -> None:
         self.old = f"{owner.__name__}.{old}"
+        self._owner, self._attribute = owner, old
 
     def __get__(self, instance: Any, owner: type) -> Any:
         if instance is None:
             return self
         warn_old_name(self.old, self.name)
+        subclasses = takewhile(lambda cls: cls is not self._owner, owner.__mro__)
+        overriding = [cls for cls in subclasses if self._attribute in vars(cls)]
+        if overriding:  # a subclass with a method of the old name calls super()
+            return getattr(super(overriding[-1], instance), self.name)
         return getattr(instance, self.name)
+
+
+def accept_old_methods(cls: type, names: Mapping[str, str]) -> None:
+    """Give methods that a class defines under names of the last release their names of today too, with a warning.
+
+    Args:
+        cls: Subclass that a user may have written for the last release.
+        names: Names before and now.
+    """
+    for old, new in names.items():
+        if old in vars(cls) and new not in vars(cls) and not isinstance(vars(cls)[old], OldAttribute):
+            warn_old_name(f"{cls.__name__}.{old}", new)
+            setattr(cls, new, vars(cls)[old])
 
 
 def _current_keys(value: Any, old: str, new: str, owner: str) -> Any:

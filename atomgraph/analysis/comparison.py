@@ -44,6 +44,8 @@ class StructureInfo:
     duplicate: bool
     max_force: float | None
 
+    twin = OldAttribute("duplicate")
+
 
 @dataclass(frozen=True, eq=False)
 class Sample:
@@ -164,6 +166,8 @@ class Comparison:
     def duplicate_mask(self) -> np.ndarray:
         """True for structures that are symmetry-equivalent to a structure of the training set, (n_structures,)."""
         return np.array([s.duplicate for s in self.structures], dtype=bool)
+
+    twins = OldAttribute("duplicate_mask")
 
 
 def compare(

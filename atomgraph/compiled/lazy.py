@@ -17,6 +17,7 @@ from atomgraph.compiled.wrapped_potential import WrappedPotential
 from atomgraph.errors import ConfigError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.kernels import can_compile, warn_once
+from atomgraph.old_names import OldAttribute
 from atomgraph.potential import Potential
 
 #: Estimated time of the compiler: a constant, s, plus the characters of source over characters per second. Measured for
@@ -161,3 +162,5 @@ class LazyCompiled(WrappedPotential):
     def _compile(self, fused: FusedMACE) -> None:
         self._compiled = CompiledPotential(self.potential, fused) if fused.compile() else None
         self._is_decided, self._exact = True, self.potential
+
+    given = OldAttribute("potential")

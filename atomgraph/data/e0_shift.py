@@ -139,6 +139,12 @@ class EnergyShift:
         values = {attributes.get(name, name): value for name, value in record.items()}
         return cls(**(values | numbers))
 
+    together = OldAttribute("determined_formulas")
+    alone = OldAttribute("determined")
+    open = OldAttribute("undetermined")
+    strangers = OldAttribute("undetermined_formulas")
+    times = OldAttribute("ratio_to")
+
 
 def energy_shift(counts: np.ndarray, difference: np.ndarray, elements: Sequence[str]) -> EnergyShift:
     r"""Return the shift of each element by least squares, :math:`\min_\Delta \sum_s (d_s - \sum_z n_{sz}\Delta_z)^2 / N_s^2`.

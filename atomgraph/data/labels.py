@@ -190,6 +190,8 @@ class LabelReader:
                 )
 
     check_seen = OldAttribute("check_keys_found")
+    seen = OldAttribute("n_found")
+    offered = OldAttribute("all_keys")
 
 
 def label_sources(atoms: ase.Atoms) -> list[Mapping[str, Any]]:

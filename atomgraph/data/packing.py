@@ -8,7 +8,7 @@ from heapq import heapify, heappop, heappush, heapreplace
 
 import numpy as np
 
-from atomgraph.old_names import old_names_of, with_old_arguments
+from atomgraph.old_names import OldAttribute, old_names_of, with_old_arguments
 
 MEAN_FILLING = 0.9  # used fraction of all buckets; the free rest allows different packings in every epoch
 
@@ -33,6 +33,8 @@ class StructureSizes:
     def oversized(self) -> np.ndarray:
         """Whether each structure is larger than a bucket, (n_structures,) bool."""
         return (self.n_edges > self.edge_budget) | (self.n_atoms > self.atom_budget)
+
+    giants = OldAttribute("oversized")
 
 
 def count_buckets(sizes: StructureSizes) -> int:

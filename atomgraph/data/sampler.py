@@ -200,6 +200,8 @@ class EdgeBudgetSampler(Sampler[list[int]]):
                 stacklevel=3,
             )
 
+    ghost = OldAttribute("padding_structure")
+
 
 def label_counts(graphs: Sequence[AtomicGraph], n_heads: int | None = None) -> np.ndarray:
     """Return the numbers of energies, force components and stress components of each structure.

@@ -15,11 +15,19 @@ from torch import Tensor
 
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.protocols import Featurizer
-from atomgraph.old_names import old_names_of, warn_old_name
+from atomgraph.old_names import OldAttribute, accept_old_methods, old_names_of, with_old_arguments
 
 _MAX_NUMBERS = 2**21  # in a batch of derivatives
+_OLD_METHODS = {
+    "terms": "density_terms",
+    "alone": "isolated_density",
+    "slopes": "jacobian",
+    "slope_blocks": "jacobian_blocks",
+    "n_slopes": "n_jacobian",
+}
 
 
+@with_old_arguments
 @dataclass(frozen=True, eq=False)
 class DensityTerms:
     r"""Contributions of edges to the densities of their centres, :math:`g_b = x_{p(b)}\, y_{q(b)}`, often radial times angular.
@@ -52,7 +60,12 @@ class DensityTerms:
         x = self.left[numbers].index_select(1, self.left_column)
         return x * self.right[numbers].index_select(1, self.right_column)
 
+    of_left = OldAttribute("left_column")
+    of_right = OldAttribute("right_column")
+    some = OldAttribute("select_values")
 
+
+@with_old_arguments
 @dataclass(frozen=True, eq=False)
 class JacobianBlock:
     r"""Derivatives :math:`\partial h_{if}/\partial c_{iab}` of some features f by some functions b of one channel a.
@@ -68,6 +81,8 @@ class JacobianBlock:
     features: Tensor
     functions: Tensor
     jacobian: Tensor
+
+    slopes = OldAttribute("jacobian")
 
 
 class DensityFeaturizer(Featurizer):
@@ -89,10 +104,7 @@ class DensityFeaturizer(Featurizer):
     def __init_subclass__(cls, **kwargs: Any):
         """Accept the method names of the last release in classes of users, with a warning."""
         super().__init_subclass__(**kwargs)
-        for old, new in {"terms": "density_terms", "alone": "isolated_density"}.items():
-            if old in vars(cls) and new not in vars(cls):
-                warn_old_name(f"{cls.__name__}.{old}", new)
-                setattr(cls, new, vars(cls)[old])
+        accept_old_methods(cls, _OLD_METHODS)
 
     @abstractmethod
     def density_terms(self, edges: Edges) -> DensityTerms:
@@ -151,6 +163,12 @@ class DensityFeaturizer(Featurizer):
     def n_jacobian(self, element: int) -> int:
         """Number of values per atom in all blocks of ``jacobian_blocks``."""
         return self.irreps_out.dim * self.n_channels * self.n_functions
+
+    terms = OldAttribute("density_terms")
+    alone = OldAttribute("isolated_density")
+    slopes = OldAttribute("jacobian")
+    slope_blocks = OldAttribute("jacobian_blocks")
+    n_slopes = OldAttribute("n_jacobian")
 
 
 def jacobian_by_atom(
@@ -215,6 +233,8 @@ class TermDerivatives:
         jacobian = left.index_select(2, terms.left_column) * y.index_select(2, terms.right_column)
         right = self.right.index_select(0, numbers).index_select(2, terms.right_column)
         return jacobian.addcmul_(x.index_select(2, terms.left_column), right)
+
+    of = OldAttribute("select")
 
 
 def term_derivatives(featurizer: DensityFeaturizer, edges: Edges) -> TermDerivatives:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from atomgraph.nn.edges import Edges
-from atomgraph.old_names import old_names_of
+from atomgraph.old_names import OldAttribute, old_names_of
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,9 @@ class Triples:
     second_edge: Tensor
     first_atom: int
     n_atoms: int
+
+    one = OldAttribute("first_edge")
+    other = OldAttribute("second_edge")
 
 
 def iterate_triples(edges: Edges, portion_size: int = 2**20) -> Iterator[Triples]:

@@ -15,7 +15,7 @@ from atomgraph.graph.structure import AtomicGraph
 from atomgraph.models import posterior
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.protocols import LinearReadout
-from atomgraph.old_names import old_names_of
+from atomgraph.old_names import OldAttribute, old_names_of
 from atomgraph.ops.outer import rank_in_target
 from atomgraph.ops.scatter import sum_to
 
@@ -40,6 +40,8 @@ class JacobianChunk:
     gradients: Tensor
     centres: Tensor | None = None
     sums: Tensor | None = None
+
+    slopes = OldAttribute("gradients")
 
 
 def basis_sums(block: ReadoutBlock, graph: AtomicGraph, edges: Edges, n_unknowns: int) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 from atomgraph.fitting.noise import Noise
 from atomgraph.graph.geometry import volume
 from atomgraph.graph.structure import VOIGT, AtomicGraph
-from atomgraph.old_names import with_old_arguments
+from atomgraph.old_names import OldAttribute, with_old_arguments
 from atomgraph.potential import Potential
 
 EDGE_ROWS_PER_PASS = 12_000  # edges times rows of one batched backward pass; larger passes are slower
@@ -134,3 +134,6 @@ class ResidualJacobian:
             ]
             chunks.append(torch.cat(flat_gradients, 1))
         return torch.cat(chunks) if chunks else values.new_zeros(0, n_weights)
+
+    place = OldAttribute("parameters")
+    go_to = OldAttribute("set_parameters")

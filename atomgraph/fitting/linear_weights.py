@@ -159,6 +159,9 @@ class LinearWeights:
         )
 
     around = OldAttribute("keep_weights")
+    take = OldAttribute("assign")
+    silence = OldAttribute("zero_")
+    everything = OldAttribute("is_complete")
 
 
 __getattr__ = old_names_of(__name__)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from atomgraph.featurizers.density import TermDerivatives
+from atomgraph.old_names import OldAttribute
 from atomgraph.ops.outer import rank_in_target
 
 
@@ -80,3 +81,6 @@ class PaddedTerms:
         p, q = left_rows.index_select(0, functions), right_rows.index_select(0, functions)
         result = self.left_jacobian.index_select(1, p).mul_(right.index_select(1, q))
         return result.addcmul_(left.index_select(1, p), right_jacobian.index_select(1, q)).mT
+
+    by_left = OldAttribute("left_jacobian")
+    slopes = OldAttribute("derivatives")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from atomgraph.errors import FormatError, WiringError
-from atomgraph.old_names import old_names_of
+from atomgraph.old_names import OldAttribute, old_names_of
 from atomgraph.ops.invariant_coupling import complex_invariant
 
 EMBEDDING_KEYS = {"ndensityi", "npoti", "parameters", "rho_core_cut", "drho_core_cut"}
@@ -44,6 +44,8 @@ class ClusterFunction:
         signed = [[i - l for i, l in zip(m, self.ls, strict=True)] for m in ms]
         half = [m for m in signed if next((i for i in m if i), 1) > 0]
         return len(self.ns), self.elements, self.ns, self.ls, len(half), half
+
+    place = OldAttribute("sort_key")
 
 
 @dataclass
@@ -129,6 +131,8 @@ class SpeciesBlock:
         if result.ndim != 3 or any(size < expected for size, expected in zip(result.shape, shape, strict=True)):
             raise FormatError(f"radcoefficients of its block {self.name!r} should be {shape}, but are {result.shape}")
         return result[:n, :n_degrees, :k]
+
+    whole = OldAttribute("integer")
 
 
 def parse_blocks(data: Any) -> list[SpeciesBlock]:

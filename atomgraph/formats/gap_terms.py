@@ -12,7 +12,7 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from atomgraph.errors import FormatError
-from atomgraph.old_names import old_names_of
+from atomgraph.old_names import OldAttribute, old_names_of
 
 _FIT_KEYWORDS = {  # keywords of the fit, which do not change the potential
     *("n_sparse", "sparse_method", "delta", "f0", "zeta", "covariance_type", "theta_uniform", "theta_fac", "theta"),
@@ -104,6 +104,10 @@ class GapTerm:
             "normalise": _parse_flag(words.get("normalise", "T")),
             "channels": None if self.species else {symbol: [1.0] for symbol in elements},
         }
+
+    transition = OldAttribute("transition_width")
+    alike = OldAttribute("shared_settings")
+    soap = OldAttribute("soap_arguments")
 
 
 def parse_term(element: Element) -> GapTerm:

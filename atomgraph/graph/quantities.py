@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from atomgraph.old_names import OldAttribute
 from atomgraph.units import PRESSURE
 
 VOIGT = (0, 4, 8, 5, 2, 1)  # positions of xx, yy, zz, yz, xz, xy in a flattened 3×3 tensor
@@ -102,6 +103,8 @@ class Quantity:
         if self.symmetric:
             return float(np.trace(label) / 3)
         return float(np.linalg.norm(label.reshape(-1, self.n_components), axis=1).max())
+
+    axis = OldAttribute("plot_unit")
 
 
 ENERGY = Quantity(

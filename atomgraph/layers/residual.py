@@ -11,6 +11,7 @@ from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.irreps import as_irreps
 from atomgraph.nn.protocols import Layer, as_calibrated
+from atomgraph.old_names import OldAttribute
 
 
 class Residual(Layer):
@@ -56,3 +57,6 @@ class Residual(Layer):
         """Set the constants of the inner layer, if that layer is calibrated."""
         if (layer := as_calibrated(self.layer)) is not None:
             layer.finalize()
+
+    observe = OldAttribute("update_statistics")
+    settle = OldAttribute("finalize")

@@ -15,6 +15,7 @@ from atomgraph.nn.element_edit import ElementEdit, FeatureColumns
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.irreps import as_scalars
 from atomgraph.nn.protocols import Layer
+from atomgraph.old_names import OldAttribute
 from atomgraph.ops.scatter import sum_to
 
 
@@ -114,6 +115,10 @@ class Standardize(Layer):
         varies = squares.sum(dim=0).sqrt() > 1e-6 * rms * total_count[0].sqrt()
         self.mean.copy_(torch.where(varies, mean, 0.0))
         self.width.copy_(torch.where(varies, std, 1.0))
+
+    narrowest = OldAttribute("min_std")
+    observe = OldAttribute("update_statistics")
+    settle = OldAttribute("finalize")
 
 
 def _merge(a: tuple[Tensor, ...], b: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from atomgraph.errors import WiringError, nearest
 from atomgraph.models.energy import EnergyModel
-from atomgraph.old_names import old_names_of
+from atomgraph.old_names import OldAttribute, old_names_of
 
 GROUPS = ("embedding", "radial", "convolution", "product", "readout")
 
@@ -30,6 +30,8 @@ class ParameterGroup:
     def matches(self, name: str) -> bool:
         """Whether a name such as ``radial``, ``layers.0`` or ``layers.0.radial`` selects the weight."""
         return name in (self.group, self.layer, f"{self.layer}.{self.group}")
+
+    is_in = OldAttribute("matches")
 
 
 def parameter_groups(model: EnergyModel) -> dict[str, ParameterGroup]:

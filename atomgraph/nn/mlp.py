@@ -11,6 +11,7 @@ from atomgraph.errors import WiringError
 from atomgraph.nn.activation import ACTIVATIONS, get_activation
 from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.nn.linear_map import LinearMap, matrices
+from atomgraph.old_names import OldAttribute
 
 
 class MLP(torch.nn.Module):
@@ -160,3 +161,7 @@ class LastLayer:
     def _row(self, element: int) -> int:
         """Row of the weights of an element; 0 if all elements have the same weights."""
         return element if len(self.mlp.weights[-1]) > 1 else 0
+
+    unknowns_of = OldAttribute("weight_slice")
+    basis_slopes = OldAttribute("basis_jacobian")
+    take = OldAttribute("set_weights")

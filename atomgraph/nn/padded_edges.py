@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from atomgraph.nn.edges import Edges
+from atomgraph.old_names import OldAttribute
 from atomgraph.ops.scatter import sum_to
 
 _LENGTHS = (4, 8, 12, 16, 24, 32, 48, 64)  # allowed lengths of blocks, rows
@@ -65,6 +66,10 @@ class PaddedEdges:
     def sum(self, blocks: Tensor) -> Tensor:
         """Sum blocks, (n_blocks, ...), over the blocks of each atom, (n_atoms, ...)."""
         return sum_to(blocks, self.centre, self.n_atoms)
+
+    owner = OldAttribute("centre")
+    lay = OldAttribute("pad")
+    of_neighbours = OldAttribute("gather_neighbours")
 
 
 def _best_length(counts: Tensor) -> int:

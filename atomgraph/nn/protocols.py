@@ -16,7 +16,7 @@ from atomgraph.errors import WiringError
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.part import Part
-from atomgraph.old_names import warn_old_name
+from atomgraph.old_names import accept_old_methods, warn_old_name
 
 
 class Featurizer(Part):
@@ -55,6 +55,12 @@ class Layer(Part):
     edge_irreps_out: o3.Irreps | None = None
     group = "convolution"
 
+    def __init_subclass__(cls, **kwargs: Any):
+        """Accept the method names of the last release in users' subclasses of calibrated layers, with a warning."""
+        super().__init_subclass__(**kwargs)
+        if hasattr(cls, "update_statistics"):
+            accept_old_methods(cls, {"observe": "update_statistics", "settle": "finalize"})
+
     @abstractmethod
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Any: ...
 
@@ -74,6 +80,13 @@ class Readout(Part):
     irreps_in: o3.Irreps
     n_outputs: int
     group = "readout"
+
+    def __init_subclass__(cls, **kwargs: Any):
+        """Accept the method names of the last release in linear readouts of users, with a warning."""
+        super().__init_subclass__(**kwargs)
+        if hasattr(cls, "n_unknowns"):
+            new_names = {"unknowns_of": "weight_slice", "basis_slopes": "basis_jacobian", "take": "set_weights"}
+            accept_old_methods(cls, new_names)
 
     def head_weights(self, rows: list[int]) -> dict[str, Tensor]:
         """Entries of the state dict that change if the heads change.

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from atomgraph.old_names import old_names_of
+from atomgraph.old_names import OldAttribute, old_names_of
 from atomgraph.ops.hyperspherical import harmonics_on_grid
 
 _MAX_GRID_VALUES = {
@@ -192,6 +192,9 @@ class TripleIntegrals:
         rows = functions.flatten(1, 2)
         pairs = rows.index_select(1, constants["pair_left"]) * rows.index_select(1, constants["pair_right"])
         return pairs.split(self._n_pairs, dim=1)
+
+    groups = OldAttribute("group_size")
+    slopes = OldAttribute("vjp")
 
 
 class _StoreCoefficientsOnly(torch.autograd.Function):

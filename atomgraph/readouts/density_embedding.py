@@ -21,6 +21,7 @@ from atomgraph.nn.irreps import as_irreps, scalar_columns
 from atomgraph.nn.linear_map import LinearMap, matrices
 from atomgraph.nn.protocols import Readout
 from atomgraph.nn.repulsion.core_repulsion import CoreRepulsion
+from atomgraph.old_names import OldAttribute
 from atomgraph.ops.embedding import EMBEDDINGS, polynomial_switch
 
 _KEYS = ("function", "parameters", "core_cut", "core_width")
@@ -188,6 +189,10 @@ class DensityEmbedding(Readout):
             uses_function = torch.tensor([function == name for function in self._functions], device=rho.device)[element]
             result = torch.where(uses_function[:, None, None], EMBEDDINGS[name](rho, exponent), result)
         return result
+
+    unknowns_of = OldAttribute("weight_slice")
+    basis_slopes = OldAttribute("basis_jacobian")
+    take = OldAttribute("set_weights")
 
 
 def _check_arguments(entry: dict[str, Any], symbol: str) -> dict[str, Any]:

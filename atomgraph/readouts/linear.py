@@ -12,6 +12,7 @@ from atomgraph.nn.edges import Edges
 from atomgraph.nn.irreps import as_irreps, scalar_columns
 from atomgraph.nn.linear_map import LinearMap, matrices
 from atomgraph.nn.protocols import Readout
+from atomgraph.old_names import OldAttribute
 
 
 class Linear(Readout):
@@ -80,3 +81,7 @@ class Linear(Readout):
         self.weight.copy_(weights[:n, None])
         if self.bias is not None:
             self.bias.copy_(weights[n:])
+
+    unknowns_of = OldAttribute("weight_slice")
+    basis_slopes = OldAttribute("basis_jacobian")
+    take = OldAttribute("set_weights")

@@ -13,6 +13,7 @@ from atomgraph.nn.edges import Edges
 from atomgraph.nn.irreps import as_irreps, scalar_columns
 from atomgraph.nn.linear_map import LinearMap
 from atomgraph.nn.protocols import Readout
+from atomgraph.old_names import OldAttribute
 
 
 class MultiHeadMLP(Readout):
@@ -129,3 +130,7 @@ class MultiHeadMLP(Readout):
         self.last.copy_(weights[None, : self.hidden])
         if self.last_bias is not None:
             self.last_bias.copy_(weights[self.hidden :])
+
+    unknowns_of = OldAttribute("weight_slice")
+    basis_slopes = OldAttribute("basis_jacobian")
+    take = OldAttribute("set_weights")

@@ -16,6 +16,7 @@ from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.irreps import as_scalars
 from atomgraph.nn.linear_map import LinearMap, matrices
 from atomgraph.nn.protocols import Readout
+from atomgraph.old_names import OldAttribute
 
 
 class PerElementLinear(Readout):
@@ -103,3 +104,7 @@ class PerElementLinear(Readout):
         self.weight.copy_(table[:, :n, None])
         if self.bias is not None:
             self.bias.copy_(table[:, n:])
+
+    unknowns_of = OldAttribute("weight_slice")
+    basis_slopes = OldAttribute("basis_jacobian")
+    take = OldAttribute("set_weights")

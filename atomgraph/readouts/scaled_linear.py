@@ -12,6 +12,7 @@ from atomgraph.nn.edges import Edges
 from atomgraph.nn.irreps import as_irreps, scalar_columns
 from atomgraph.nn.linear_map import LinearMap, matrices
 from atomgraph.nn.protocols import Readout
+from atomgraph.old_names import OldAttribute
 
 
 class ScaledLinear(Readout):
@@ -74,3 +75,7 @@ class ScaledLinear(Readout):
     def set_weights(self, weights: Tensor) -> None:
         """Set the linear weights, (n_unknowns,)."""
         self.weight.copy_(weights[:, None])
+
+    unknowns_of = OldAttribute("weight_slice")
+    basis_slopes = OldAttribute("basis_jacobian")
+    take = OldAttribute("set_weights")

@@ -172,6 +172,10 @@ class SparseKernel(Readout):
         blocks = [self.point_kernel(self.points[element], element) for element in range(len(self.elements))]
         return torch.block_diag(*blocks)
 
+    unknowns_of = OldAttribute("weight_slice")
+    basis_slopes = OldAttribute("basis_jacobian")
+    take = OldAttribute("set_weights")
+
 
 def _expansion_point(points: Tensor) -> Tensor:
     """Return the mean of the points, (n_points, n_features), without zero points; zero if this reduces no cancellation."""

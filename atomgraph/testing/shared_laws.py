@@ -120,6 +120,11 @@ class PartLaws:
         (gradients,) = torch.autograd.grad((weights * values).sum() + 0.0 * pos.sum(), pos)
         return values.detach(), gradients
 
+    def values_and_slopes(self, part, graph, h=None):
+        """``values_and_gradients`` under its old name."""
+        warn_old_name("values_and_slopes", "values_and_gradients")
+        return self.values_and_gradients(part, graph, h)
+
     # tests
 
     def test_values_have_the_declared_shape_and_dtype(self, subject):

@@ -14,7 +14,7 @@ from atomgraph.data import budget_batches
 from atomgraph.evaluator import split_batch
 from atomgraph.graph import AtomicGraph
 from atomgraph.graph.geometry import volume
-from atomgraph.old_names import OldAttribute, old_names_of
+from atomgraph.old_names import OldAttribute, old_names_of, with_old_arguments
 from atomgraph.potential import Potential
 
 _EDGE_BUDGET = 50_000  # edges per batch
@@ -45,6 +45,7 @@ class Law:
     figure = OldAttribute("value")
 
 
+@with_old_arguments
 @dataclass(frozen=True)
 class Tolerances:
     """Tolerances and step sizes of the tests for one dtype.
@@ -70,6 +71,8 @@ class Tolerances:
     strain: float
     crossing: float
     isolated: float
+
+    slope = OldAttribute("gradient")
 
 
 #: float32 has seven digits: the error of energies of a few eV is 1e-6 eV, that of their differences over 0.01 Å 1e-3 eV/Å.

@@ -11,6 +11,7 @@ from torch import Tensor
 from atomgraph.errors import WiringError, nearest
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.linear_map import LinearMap
+from atomgraph.old_names import OldAttribute
 from atomgraph.ops.radial_basis import ACE_RADIALS, RadialParameters, ace_radial, polynomial_fade
 
 BOND_KEYS = ("elements", "radial", "cutoff", "width", "exponent", "inner", "inner_width")
@@ -97,6 +98,8 @@ class Bonds(torch.nn.Module):
             g.append(basis)
             r_nl.append(basis @ self.coefficient[i].flatten(0, 1).T)
         return torch.cat(rows), torch.cat(g), torch.cat(r_nl).unflatten(1, (self.n_max, self.l_max + 1))
+
+    reach = OldAttribute("max_cutoff")
 
 
 def _read_bond(bond: Mapping[str, Any], elements: Sequence[str]) -> tuple[str, RadialParameters, float, float]:

@@ -12,6 +12,7 @@ from torch import Tensor
 from atomgraph.featurizers.ace.functions import ClusterFunction, Factor
 from atomgraph.featurizers.density import JacobianBlock
 from atomgraph.nn.constants import Constants
+from atomgraph.old_names import OldAttribute
 
 
 class ClusterJacobian:
@@ -109,6 +110,8 @@ class ClusterJacobian:
             factors = [rows.index_select(0, columns) for columns in table[f"columns{rank}"].unbind(1)]
             products[table[f"positions{rank}"]] = reduce(torch.mul, factors)
         return products
+
+    n_numbers = OldAttribute("n_values")
 
 
 def _tables_by_rank(positions: Mapping[tuple[int, ...], int]) -> Constants:

@@ -14,7 +14,7 @@ from atomgraph.featurizers.gap.sparse_points import SparsePoints, element_rows, 
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import checked_symbols
-from atomgraph.old_names import old_names_of
+from atomgraph.old_names import OldAttribute, old_names_of
 from atomgraph.ops.cutoff import cosine_cutoff
 from atomgraph.ops.scatter import sum_to
 
@@ -111,6 +111,9 @@ class PairKernel(SparsePoints, DensityFeaturizer):
         """Kernel matrix of the points, (n_points, n_points): the inverse prior covariance of a Gaussian process's weights."""
         kernel = torch.exp(-0.5 * ((self.points[:, None] - self.points) / self.theta) ** 2)
         return self.delta**2 * self.point_weight[:, None] * self.point_weight * kernel
+
+    bonds = OldAttribute("bond_rows")
+    place = OldAttribute("set_points")
 
 
 __getattr__ = old_names_of(__name__)

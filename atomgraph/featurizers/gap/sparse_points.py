@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from atomgraph.errors import WiringError
-from atomgraph.old_names import old_names_of
+from atomgraph.old_names import OldAttribute, old_names_of
 
 
 class SparsePoints(torch.nn.Module):
@@ -44,6 +44,8 @@ class SparsePoints(torch.nn.Module):
         weight = torch.zeros_like(self.point_weight)
         weight[indices] = self.point_weight[indices]
         self.point_weight.copy_(weight)
+
+    leave_out = OldAttribute("select_points")
 
 
 def element_rows(elements: Sequence[str], symbols: Sequence[str], n: int, name: str) -> list[int]:

@@ -15,6 +15,7 @@ from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.protocols import Featurizer
+from atomgraph.old_names import OldAttribute
 from atomgraph.ops.cutoff import cosine_cutoff
 from atomgraph.ops.scatter import sum_to
 
@@ -119,3 +120,7 @@ class TripleKernel(SparsePoints, Featurizer):
     def _squared_distances(x: Tensor, y: Tensor) -> Tensor:
         """Squared distances between the rows of x, (n, 3), and of y, (m, 3); (n, m)."""
         return (x[:, None, 0] - y[:, 0]) ** 2 + (x[:, None, 1] - y[:, 1]) ** 2 + (x[:, None, 2] - y[:, 2]) ** 2
+
+    ends = OldAttribute("neighbours")
+    triples_of = OldAttribute("triple_coordinates")
+    place = OldAttribute("set_points")

@@ -17,6 +17,7 @@ from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.constants import Constants
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import checked_symbols
+from atomgraph.old_names import OldAttribute
 from atomgraph.ops.chebyshev_series import chebyshev_series, fit_series, series_derivative
 from atomgraph.ops.cutoff import cosine_cutoff
 from atomgraph.ops.outer import outer_sum_to
@@ -255,6 +256,8 @@ class SOAP(DensityFeaturizer):
         parts = density.split([self.n_max * (2 * l + 1) for l in range(self.l_max + 1)], dim=2)
         blocks = [part.view(len(density), self.n_channels, -1, self.n_max) for part in parts]
         return [block.transpose(2, 3).reshape(len(density), self._width, -1) for block in blocks]
+
+    transition = OldAttribute("envelope_width")
 
 
 def _channel_table(elements: Sequence[str], channels: Mapping[str, Sequence[float]] | None) -> np.ndarray:

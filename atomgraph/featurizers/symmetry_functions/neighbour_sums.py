@@ -12,7 +12,7 @@ from torch import Tensor
 from atomgraph.featurizers.symmetry_functions.sets import AngularFunction, RadialFunction
 from atomgraph.nn.constants import Constants
 from atomgraph.nn.edges import Edges
-from atomgraph.old_names import old_names_of
+from atomgraph.old_names import OldAttribute, old_names_of
 from atomgraph.ops.cutoff import n2p2_cutoff
 from atomgraph.ops.outer import outer_sum_to
 from atomgraph.ops.scatter import sum_to
@@ -158,6 +158,8 @@ class NeighbourSums:
             return np.zeros((1, 0))
         coefficients = [legendre_coefficients(zeta, sign, self._l_max) for zeta, sign in self._angular_factors]
         return np.stack(coefficients, axis=1).repeat(2 * np.arange(self._l_max + 1) + 1, axis=0)
+
+    flat = OldAttribute("inner_fraction")
 
 
 def distinct(items: Any) -> list[Any]:

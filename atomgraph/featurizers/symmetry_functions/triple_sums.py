@@ -14,7 +14,7 @@ from atomgraph.featurizers.symmetry_functions.sets import AngularFunction
 from atomgraph.featurizers.triples import Triples, iterate_triples
 from atomgraph.nn.constants import Constants
 from atomgraph.nn.edges import Edges
-from atomgraph.old_names import old_names_of
+from atomgraph.old_names import OldAttribute, old_names_of
 from atomgraph.ops.outer import outer_sum_to
 
 Pair = tuple[int, int]  # rows of two elements
@@ -90,6 +90,9 @@ class TripleSums:
 
     def _portion_sums(self, vector: Tensor, length: Tensor, edges: Edges, portion: Triples) -> Tensor:
         return torch.cat([group(vector, length, edges, portion) for group in self.groups], dim=1)
+
+    at_once = OldAttribute("portion_size")
+    families = OldAttribute("groups")
 
 
 class FunctionGroup:
@@ -200,6 +203,11 @@ class FunctionGroup:
         return torch.stack(
             [2.0 ** (1.0 - zeta) * _power(zeta, sign, powers) for zeta, sign in self.angular_factors], dim=1
         )
+
+    factors = OldAttribute("radial_factors")
+    waves = OldAttribute("angular_factors")
+    reach = OldAttribute("max_cutoff")
+    flat = OldAttribute("inner_fraction")
 
 
 def _power(zeta: float, sign: float, powers: dict[tuple[float, float], Tensor]) -> Tensor:

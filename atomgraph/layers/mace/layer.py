@@ -29,7 +29,7 @@ from atomgraph.nn.equivariant.radial_embedding import RadialEmbedding
 from atomgraph.nn.equivariant.symmetric_product import SymmetricProduct
 from atomgraph.nn.padded_edges import PaddedEdges
 from atomgraph.nn.protocols import MessageLayer
-from atomgraph.old_names import old_names_of
+from atomgraph.old_names import OldAttribute, old_names_of
 from atomgraph.ops.spherical import spherical_harmonics
 
 INTERACTIONS: dict[str, type[Interaction]] = {
@@ -170,6 +170,9 @@ class MACELayer(MessageLayer):
         neighbours = getattr(self.interaction, "neighbours", None)
         if neighbours is not None:
             neighbours.finalize()
+
+    observe = OldAttribute("update_statistics")
+    settle = OldAttribute("finalize")
 
 
 def envelope_target(*interactions: str) -> str:

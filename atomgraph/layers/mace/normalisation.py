@@ -8,7 +8,7 @@ from torch import Tensor
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.float64_buffers import Float64Buffers
 from atomgraph.nn.part import Part
-from atomgraph.old_names import old_names_of
+from atomgraph.old_names import OldAttribute, old_names_of
 from atomgraph.ops.scatter import sum_to
 
 
@@ -40,6 +40,9 @@ class MeanNeighbours(Float64Buffers, Part):
         if self._edges:
             self.number.fill_(self._edges / self._atoms)
         self._edges = self._atoms = 0
+
+    observe = OldAttribute("update_statistics")
+    settle = OldAttribute("finalize")
 
 
 def neighbour_density(q: Tensor, envelope: Tensor | None, edges: Edges) -> Tensor:

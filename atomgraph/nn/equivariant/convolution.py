@@ -14,6 +14,7 @@ from atomgraph.nn.constants import Constants
 from atomgraph.nn.equivariant.irrep_blocks import Blocks, channels_per_irrep
 from atomgraph.nn.padded_edges import PaddedEdges
 from atomgraph.nn.part import Part
+from atomgraph.old_names import OldAttribute
 from atomgraph.ops.coupled_sum import coupled_sum
 from atomgraph.ops.coupling import wigner_3j
 
@@ -126,6 +127,8 @@ class Convolution(Part):
             message = coupled_sum(h_j, weight, angular, coupling[f"path{k}"] if path.feature.l > 0 else None)
             messages.setdefault(path.message, []).append(message)
         return {irrep: blocks.sum(torch.cat(parts, dim=2)) for irrep, parts in messages.items()}
+
+    coupling_of = OldAttribute("path_coupling")
 
 
 def _coupling(path: Path, coupling_dtype: str) -> np.ndarray:

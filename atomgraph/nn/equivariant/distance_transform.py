@@ -15,6 +15,7 @@ from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.part import Part
 from atomgraph.nn.repulsion.zbl import resolve_radii, update_radii
+from atomgraph.old_names import OldAttribute
 
 
 class DistanceTransform(Part):
@@ -46,6 +47,8 @@ class DistanceTransform(Part):
         """Sum of both covalent radii of each edge, (n_edges,), Å."""
         radius = self._constants.like(edges.length)["radius"]
         return radius[edges.element_of_centre] + radius[edges.element_of_neighbour]
+
+    radii_of = OldAttribute("radius_sums")
 
 
 class Agnesi(DistanceTransform):

@@ -16,6 +16,7 @@ from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.envelope import checked_envelope, edge_envelope
 from atomgraph.nn.float64_buffers import Float64Buffers
 from atomgraph.nn.part import Part
+from atomgraph.old_names import OldAttribute
 from atomgraph.ops.cutoff import polynomial_cutoff
 
 BASES = ("bessel", "gaussian", "chebyshev")
@@ -138,3 +139,7 @@ class RadialEmbedding(Float64Buffers, Part):
         while len(functions) <= self.n_radial:
             functions.append(2.0 * x * functions[-1] - functions[-2])
         return torch.cat(functions[1 : self.n_radial + 1], dim=1)
+
+    constant = OldAttribute("prefactor")
+    fades = OldAttribute("envelope_on")
+    sloped = OldAttribute("differentiable")

@@ -16,7 +16,7 @@ from atomgraph.errors import WiringError
 from atomgraph.nn.element_edit import ElementEdit
 from atomgraph.nn.linear_map import LinearMap, matrices
 from atomgraph.nn.part import Part
-from atomgraph.old_names import old_names_of
+from atomgraph.old_names import OldAttribute, old_names_of
 from atomgraph.ops.coupling import Coupling, couplings, n_couplings
 from atomgraph.ops.symmetric import monomial_rows, monomials, split_monomials, truncated_svd
 
@@ -237,6 +237,8 @@ class SymmetricProduct(Part):
 
     def _n_paths(self, irrep: o3.Irrep, nu: int) -> int:
         return n_couplings(_text(self.irreps_in), str(irrep), nu)
+
+    coupling_of_monomials = OldAttribute("monomial_coupling")
 
 
 #: Factors in use, by irreps, terms, device and dtype; the layers of a model share them.

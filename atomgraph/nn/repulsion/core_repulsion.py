@@ -16,6 +16,7 @@ from atomgraph.graph.structure import AtomicGraph
 from atomgraph.nn.edges import Edges
 from atomgraph.nn.elements import checked_symbols
 from atomgraph.nn.part import Part
+from atomgraph.old_names import OldAttribute
 from atomgraph.ops.radial_basis import polynomial_fade
 from atomgraph.ops.repulsion import core_repulsion, screened_coulomb
 from atomgraph.ops.scatter import sum_to
@@ -92,6 +93,9 @@ class CoreRepulsion(Part):
         centre, neighbour = edges.element_of_centre, edges.element_of_neighbour
         a, b = pair.rows
         return (((centre == a) & (neighbour == b)) | ((centre == b) & (neighbour == a))) & (edges.length < pair.cutoff)
+
+    takes_over = OldAttribute("replaces_energy")
+    kept = OldAttribute("remaining_fraction")
 
 
 @dataclass(frozen=True)

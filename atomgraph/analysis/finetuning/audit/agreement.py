@@ -68,6 +68,8 @@ class Agreement:
         """Return all fields and the regression coefficient as JSON values."""
         return asdict(self) | {"slope": self.coefficient}
 
+    slope = OldAttribute("coefficient")
+
 
 def compute_agreement(
     quantity: str, labels: Sequence[np.ndarray], predictions: Sequence[np.ndarray]
