@@ -77,9 +77,9 @@ def _check_folder() -> None:
     try:
         ensure_safe_folder(cache_folder(), empty_if_unsafe=False)
     except UnsafeFolder as error:
-        raise FormatError(f"public models are not kept in {cache_folder()}: {error}") from None
+        raise FormatError(f"{cache_folder()} is not safe for public models: {error}") from None
     except OSError as error:
-        raise FormatError(f"public models cannot be kept in {cache_folder()}: {error.strerror or error}") from None
+        raise FormatError(f"{cache_folder()} cannot be used for public models: {error.strerror or error}") from None
 
 
 def _download(model: PublicModel, path: Path, expected_checksum: str | None) -> None:

@@ -116,4 +116,4 @@ def _read(path: Path) -> dict[str, PublicModel]:
         raise ConfigError(f"the table of public models {path} cannot be read: {error}") from None
     except (KeyError, TypeError, AttributeError, ValidationError) as error:
         first = str(error).splitlines()[0]
-        raise ConfigError(f"the table of public models {path} is not one: {first}") from None
+        raise ConfigError(f"{path} is not a valid table of public models: {first}") from None

@@ -12,7 +12,10 @@ from atomgraph.errors import ConfigError
 
 Compare = Annotated[
     bool,
-    typer.Option("--compare", help="Run all methods and sizes of the section compare; finished runs are not repeated."),
+    typer.Option(
+        "--compare",
+        help="Run every method with every training set size of the section compare; finished runs are not repeated.",
+    ),
 ]
 
 

@@ -47,7 +47,7 @@ KEYS_BY_FOREIGN_WORD: dict[str, str] = {
     ),
     "stress_order": "data.units: {stress_order: ase | vasp | lammps}",
     "train_val_test_split": "data.valid and data.test (files, a fraction, or a number)",
-    "n_train": "the number of structures of data.train minus those of data.valid and data.test",
+    "n_train": "data.train (all its structures that are not in data.valid or data.test are used)",
     **dict.fromkeys(
         ("train_file", "train_data", "dataset_file_name", "dataset", "train_path", "datapath", "data_source_dir"),
         "data.train",
@@ -81,7 +81,7 @@ KEYS_BY_FOREIGN_WORD: dict[str, str] = {
     **dict.fromkeys(("num_interactions", "num_layers", "n_interactions"), "n_layers"),
     **dict.fromkeys(
         ("num_radial_basis", "num_bessels", "num_bessel", "n_rbf", "n_basis", "n_max", "nmax"),
-        "n_radial (of MACE, radial: {n_radial: 8})",
+        "n_radial (for a MACE here: model.radial: {n_radial: 8})",
     ),
     "mlp_irreps": "model.readout: {readout_hidden: 16}",
     "num_cutoff_basis": "model.radial: {p: 5}",

@@ -11,10 +11,9 @@ from atomgraph.errors import ConfigError
 from atomgraph.old_name_table import ARGUMENTS
 from atomgraph.old_names import old_names_of
 
-# Arguments of parts that can be mappings by element.
-_BY_ELEMENT = ("radii", "weights", "chem", "inner", "channels", "per_element")
-#: The same arguments, and their current names if one of them is an old name.
-BY_ELEMENT = {*_BY_ELEMENT, *(table[name] for table in ARGUMENTS.values() for name in _BY_ELEMENT if name in table)}
+_NAMES = ("radii", "weights", "chem", "inner", "channels", "per_element")
+#: Arguments of parts that can be mappings by element: ``_NAMES``, and the current name of each that was renamed.
+BY_ELEMENT = {*_NAMES, *(table[name] for table in ARGUMENTS.values() for name in _NAMES if name in table)}
 
 
 def convert_elements(content: dict[str, Any]) -> dict[str, Any]:
@@ -59,7 +58,7 @@ def _convert_start_section(start: dict[str, Any]) -> dict[str, Any]:
 
 
 def _convert_parts(value: Any, location: str) -> Any:
-    """Return the value of an argument with chemical symbols in all parts in it."""
+    """Return a value in which the elements of every part inside are chemical symbols."""
     if isinstance(value, dict):
         return {key: _convert_argument(key, item, f"{location}.{key}") for key, item in value.items()}
     if isinstance(value, list):

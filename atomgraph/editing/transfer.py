@@ -21,7 +21,7 @@ def find_indices(names: Sequence[str], all_names: Sequence[str], kind: str) -> l
 
     Args:
         names: Distinct names to look up.
-        all_names: Names of the potential.
+        all_names: All elements, or all heads, of the potential.
         kind: Word for the error message, ``element`` or ``head``.
 
     Raises:

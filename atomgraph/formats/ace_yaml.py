@@ -74,10 +74,12 @@ def _parse(path: Path) -> Any:
     try:
         content = path.read_bytes()
         if b"*" in content and (b"<<" in content or b"merge" in content):
-            raise YamlBoundError("merges mappings (<<), which is not supported; write them out")
+            raise FormatError("it merges mappings (<<), which is not supported; write the merged mappings out")
         return safe_yaml.load(content, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except YamlBoundError as error:
         raise FormatError(f"it {error}; copy it again") from None
+    except FormatError:
+        raise
     except Exception as error:  # PyYAML raises many types of errors for damaged numbers and dates
         raise FormatError(f"it is not complete YAML ({' '.join(str(error).split())}); copy it again") from None
 
@@ -111,7 +113,8 @@ def _model(elements: list[str], blocks: list[SpeciesBlock]) -> EnergyModel:
         for column, function in enumerate(element_functions):
             if len(function.coefficients) != len(embeddings[symbol]["parameters"]):
                 raise FormatError(
-                    f"c of its function {_entry(function)} is not one number for each density of {symbol}"
+                    f"the key c of its function {_entry(function)} should have {len(embeddings[symbol]['parameters'])} "
+                    f"numbers, one per density of {symbol}, but has {len(function.coefficients)}"
                 )
             weight[z, column, : len(function.coefficients)] = torch.tensor(function.coefficients, dtype=weight.dtype)
     readout.weight = torch.nn.Parameter(weight)
@@ -140,7 +143,7 @@ def _element_block(blocks: list[SpeciesBlock], symbol: str) -> SpeciesBlock:
     for block in blocks:
         if block.elements == [symbol]:
             return block
-    raise FormatError(f"it has no block {symbol!r}, which has the embedding of {symbol}")
+    raise FormatError(f"its block {symbol!r} is missing; that block would define the embedding of {symbol}")
 
 
 def _bases(elements: list[str], blocks: list[SpeciesBlock]) -> dict[tuple[str, str], dict[str, Any]]:
@@ -183,19 +186,19 @@ def _check_functions(functions: list[ClusterFunction], bases: dict[tuple[str, st
 
 def _bond(pair: tuple[str, str], basis: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments of a bond of ``featurizers.ACE``."""
-    inner, width = basis["r_in"], basis["delta_in"]
+    inner_cutoff, inner_width = basis["r_in"], basis["delta_in"]
     if basis["inner_cutoff_type"] != "distance":
-        if basis["inner_cutoff_type"] == "density" and inner - width > 0:
+        if basis["inner_cutoff_type"] == "density" and inner_cutoff - inner_width > 0:
             raise FormatError("it has an inner cutoff r_in of inner_cutoff_type 'density', which is not supported")
-        inner, width = 0.0, 0.0
+        inner_cutoff, inner_width = 0.0, 0.0
     return {
         "elements": list(pair),
         "radial": basis["radbase"],
         "cutoff": basis["rcutij"],
         "width": basis["dcutij"],
         "exponent": basis["radparameters"],
-        "inner": inner,
-        "inner_width": width,
+        "inner": inner_cutoff,
+        "inner_width": inner_width,
     }
 
 
@@ -215,7 +218,7 @@ def _embedding(block: SpeciesBlock) -> dict[str, Any]:
 
 
 def _core(elements: list[str], bases: dict[Any, dict[str, Any]], embeddings: dict[str, Any]) -> CoreRepulsion | None:
-    """Return the core repulsion; None if no pair has one and no density is cut."""
+    """Return the core repulsion; None if no pair has a repulsion and no embedding is reduced at large core density."""
     pairs, has_zbl = [], False
     for pair, basis in bases.items():
         prefactor, exponent = basis["core-repulsion"]
@@ -227,5 +230,6 @@ def _core(elements: list[str], bases: dict[Any, dict[str, Any]], embeddings: dic
             arguments |= {"form": "zbl", "width": basis["dcutij"]}
         if prefactor != 0.0 or has_zbl:
             pairs.append(arguments)
-    cuts_density = any(entry["core_cut"] < entry["core_width"] for entry in embeddings.values())
-    return CoreRepulsion(elements, pairs, replaces_energy=has_zbl) if pairs or cuts_density else None
+    # With core_cut ≥ core_width (the defaults), the cut acts at densities above zero only, that is, with repulsion only.
+    cut_at_zero = any(entry["core_cut"] < entry["core_width"] for entry in embeddings.values())
+    return CoreRepulsion(elements, pairs, replaces_energy=has_zbl) if pairs or cut_at_zero else None

@@ -40,10 +40,11 @@ class ClusterFunction:
     @property
     def sort_key(self) -> tuple[Any, ...]:
         """Sort key of python-ace; functions with equal keys stay in the order of the file."""
-        ms = np.argwhere(complex_invariant(self.ls, self.inner).T)[:, ::-1].tolist()
-        signed = [[i - l for i, l in zip(m, self.ls, strict=True)] for m in ms]
-        half = [m for m in signed if next((i for i in m if i), 1) > 0]
-        return len(self.ns), self.elements, self.ns, self.ls, len(half), half
+        indices = np.argwhere(complex_invariant(self.ls, self.inner).T)[:, ::-1].tolist()
+        orders = [[i - l for i, l in zip(index, self.ls, strict=True)] for index in indices]  # m of each factor
+        # python-ace stores only one of m and −m: the one whose first number different from zero is positive
+        stored_orders = [m for m in orders if next((i for i in m if i), 1) > 0]
+        return len(self.ns), self.elements, self.ns, self.ls, len(stored_orders), stored_orders
 
     place = OldAttribute("sort_key")
 
@@ -193,7 +194,8 @@ def _block(entry: Any) -> SpeciesBlock:
         set(block.keys) & (EMBEDDING_KEYS - {"rho_core_cut", "drho_core_cut"}) if len(elements) > 1 else set()
     )
     if invalid_keys:  # the cuts and the core repulsion are valid, because python-ace writes them to every block
-        raise FormatError(f"its block {block.name!r} has {', '.join(sorted(invalid_keys))}, which is not valid there")
+        keys = ", ".join(sorted(invalid_keys))
+        raise FormatError(f"its block {block.name!r} has {keys}, which is not valid for {len(elements)} elements")
     functions = entry.get("nbody") or []
     if not isinstance(functions, list):
         raise FormatError(f"nbody of its block {block.name!r} should be a list")
@@ -218,7 +220,8 @@ def _function(entry: Any, block: SpeciesBlock) -> ClusterFunction | None:
     if len(inner) == 0 and len(ls) == rank == 3:
         inner = ls[2:]
     if not rank or len(ns) != rank or len(ls) != rank or len(inner) != max(rank - 2, 0):
-        raise FormatError(f"numbers of nr, nl and lint {location} do not fit its type")
+        counts = f"{len(ns)}, {len(ls)} and {len(inner)} entries"
+        raise FormatError(f"nr, nl and lint {location} have {counts}, which does not fit its type of {rank} neighbours")
     coefficients = np.atleast_1d(as_numbers(entry.get("c"), f"c {location}")).tolist()
     function = ClusterFunction(tuple(elements), ns, ls, inner, coefficients)
     try:

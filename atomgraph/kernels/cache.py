@@ -1,7 +1,8 @@
 """The cache of compiled kernels: libraries in a folder that only the current user can write.
 
-A file is called ``NAME-KEY-COMPILER-CHECKSUM.so``, with the key of the source, the checksum of the compiler's version, and the
-checksum of the content. A damaged or replaced file has a different checksum. Files are added by one rename.
+A file is called ``NAME-KEY-COMPILER-CHECKSUM.so``. KEY is ``toolchain.source_key``, a checksum of what the library is made of;
+COMPILER is a checksum of the compiler's version; CHECKSUM is the checksum of the file's content, which differs if the file was
+damaged or replaced. A file is written under another name and then renamed.
 """
 
 from __future__ import annotations
@@ -105,7 +106,8 @@ def _check_owner(path: Path, *, is_cache: bool) -> None:
 
     Args:
         path: The folder or link.
-        is_cache: Whether it is the folder of the cache. Other folders may also be owned by root or have a sticky bit.
+        is_cache: Whether it is the folder of the cache. Other folders may also belong to root, and others may write to them if
+            the sticky bit is set.
     """
     status, user = path.lstat(), os.geteuid()
     if status.st_uid not in ({user} if is_cache else {user, 0}):
@@ -134,7 +136,7 @@ def _remove_entries(folder: Path) -> None:
 
 
 def is_own_file(path: Path) -> bool:
-    """Return whether a path is a regular file of this user with one hard link that others cannot write.
+    """Return whether a path is a regular file that belongs to this user, has one hard link and is not writable by others.
 
     Symbolic links are not followed.
     """

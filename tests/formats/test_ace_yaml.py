@@ -164,7 +164,7 @@ def test_nobelium_is_no_no(tmp_path):
         ("parameters: [ 1, 1, 1, 0.5 ]", "parameters: [ 1, 1, 1, .nan ]", "finite"),
         ("ndensityi: 2", "ndensityi: 1.5", "whole number"),
         ("ndensityi: 2", "ndensityi: 100000000", "whole number up to"),
-        ("c: [ -0.3, 0.7 ]", "c: [ -0.3 ]", "one number for each density of Ni"),
+        ("c: [ -0.3, 0.7 ]", "c: [ -0.3 ]", "one per density of Ni"),
         ("c: [ -0.3, 0.7 ]", "c: [ -0.3, .inf ]", "finite numbers"),
         ("c: [ -0.3, 0.7 ]", "c: { a: 1 }", "numbers in rows"),
         (
@@ -192,7 +192,7 @@ def test_nobelium_is_no_no(tmp_path):
         ("nl: [ 2, 2 ]", "nl: [ 3, 3 ]", "larger n or l than its blocks have"),
         ("nl: [ 2, 2 ]", "nl: [ 300, 300 ]", "too many or too high"),
         ("nl: [ 2, 2 ]", "nl: [ 2.5, 2 ]", "whole numbers"),
-        ("nl: [ 2, 2 ]", "nl: [ 2, 2, 2 ]", "do not fit its type"),
+        ("nl: [ 2, 2 ]", "nl: [ 2, 2, 2 ]", "does not fit its type"),
         ("nr: [ 1, 2 ]", "nr: [ 1, 3 ]", "larger n or l than its blocks have"),
         ("type: Ni Al,", "type: Al Ni,", "does not fit the elements of the block"),
         ("type: Ni Al,", "type: Ni Xx,", "does not fit the elements of the block"),
@@ -206,7 +206,7 @@ def test_nobelium_is_no_no(tmp_path):
         (
             "  - speciesblock: Ni Al\n",
             "  - speciesblock: Ni Al\n    npoti: FinnisSinclair\n",
-            "which is not valid there",
+            "which is not valid for 2 elements",
         ),
         ("  - speciesblock: Ni Al\n", "  - speciesblock: Ni Al\n    lmaxi: 1\n", "has no nradmaxi"),
         ("  - speciesblock: Ni Al\n", "  - speciesblock:\n", "no speciesblock"),
@@ -225,7 +225,7 @@ def test_refuses_a_file_without_one_of_its_blocks(tmp_path, symbol):
     data = yaml.safe_load(TEXT)
     data["species"] = [block for block in data["species"] if block["speciesblock"] != symbol]
     with pytest.raises(
-        FormatError, match=r"has no block|in the other order|no lmaxi|a pair of elements that no block describes"
+        FormatError, match=r"is missing; that block|in the other order|no lmaxi|a pair of elements that no block describes"
     ):
         ace_yaml.read(written(tmp_path, yaml.safe_dump(data)), FileHints())
 

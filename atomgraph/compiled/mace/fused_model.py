@@ -43,7 +43,7 @@ def unsupported_reason(model: EnergyModel) -> str | None:
     if len(branch.readouts) > len(branch.layers):
         return "a readout of the featurizer"
     parts = (*branch.layers, *branch.readouts)
-    reasons = [missing_form(part) for part in sorted(parts, key=is_registered)]  # parts that are not registered first
+    reasons = [missing_form(part) for part in sorted(parts, key=is_registered)]  # unregistered parts come first
     if (reason := next(filter(None, reasons), None)) is not None:
         return reason
     if repulsion is not None and missing_form(repulsion) is not None:
@@ -130,16 +130,16 @@ class FusedMACE:
         """Look up the kernels, and multiply the linear maps between them."""
         embedding, readouts = self._branch.featurizer, self._branch.readouts
         h = LinearForm(table=embedding.weight.detach() / len(embedding.elements) ** 0.5)
-        sources: list[Layout] = []
+        layouts: list[Layout] = []  # layouts of the arrays that linear forms refer to
         forms = []
         for t, layer in enumerate(self._layers):
-            h = layer.bind(library, h, sources, is_last=t + 1 == len(self._layers))
+            h = layer.bind(library, h, layouts, is_last=t + 1 == len(self._layers))
             forms.append(h)
         readout_forms = forms[-len(readouts) :]
         if self._repulsion is not None:
             self._repulsion.bind(library)
         self._readouts = FusedReadouts(
-            library, readouts, self.model.baseline, readout_forms, sources, self.dtype, self.model.isolated_energies()
+            library, readouts, self.model.baseline, readout_forms, layouts, self.dtype, self.model.isolated_energies()
         )
 
     def kernel_graph(self, graph: AtomicGraph) -> KernelGraph:
@@ -154,7 +154,7 @@ class FusedMACE:
         )
 
     def element_rows(self, graph: AtomicGraph) -> list[int]:
-        """Return the rows in the model's table of the elements of a graph."""
+        """Return the rows, in the model's table of elements, of the elements that occur in a graph."""
         return self._element_order(graph.atomic_numbers).element_rows
 
     def _element_order(self, numbers: Tensor) -> ElementOrder:
@@ -178,23 +178,23 @@ class FusedMACE:
         """
         evaluation = Evaluation.from_kernel_graph(kernel_graph, self.dtype)
         head = None if len(self.model.heads) == 1 else graph.head[graph.graph_of_atom][kernel_graph.graph_row]
-        sources: list[Tensor] = []
-        vjps = [layer(evaluation, sources) for layer in self._layers]
-        energy, readouts_vjp = self._readouts(evaluation, sources, head)
+        arrays: list[Tensor] = []  # outputs of kernels that later linear forms read
+        vjps = [layer(evaluation, arrays) for layer in self._layers]
+        energy, readouts_vjp = self._readouts(evaluation, arrays, head)
         self._set_isolated(energy, kernel_graph, head)
         repulsion_vjp = self._add_repulsion(energy, kernel_graph, head)
 
-        n_sources = len(sources)
+        n_arrays = len(arrays)
 
         def edge_gradient() -> Tensor:
-            grads: Gradients = [None] * n_sources
-            readouts_vjp(grads)
-            gradients = [] if repulsion_vjp is None else [repulsion_vjp(torch.ones_like(energy))]
+            array_gradients: Gradients = [None] * n_arrays
+            readouts_vjp(array_gradients)
+            total = None if repulsion_vjp is None else repulsion_vjp(torch.ones_like(energy))
             while vjps:  # pop() frees the intermediate results of each layer
-                layer_gradient = vjps.pop()(grads)
+                layer_gradient = vjps.pop()(array_gradients)
                 if layer_gradient is not None:
-                    gradients = [gradients[0].add_(layer_gradient) if gradients else layer_gradient]
-            return gradients[0] if gradients else torch.zeros_like(kernel_graph.vector)
+                    total = layer_gradient if total is None else total.add_(layer_gradient)
+            return torch.zeros_like(kernel_graph.vector) if total is None else total
 
         return energy, edge_gradient
 

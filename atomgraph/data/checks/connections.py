@@ -79,7 +79,8 @@ def atoms_without_neighbours(frames: Sequence[ase.Atoms], cutoff: float) -> list
                     [frame_name(atoms, number)],
                     float(len(isolated)),
                     "atoms",
-                    f"{len(isolated)} of {len(atoms)} atoms, atom {isolated[0]} first, have no neighbour within {cutoff:g} Å",
+                    f"{len(isolated)} of {len(atoms)} atoms (the first is atom {isolated[0]}) have no neighbour within "
+                    f"{cutoff:g} Å",
                     "use a longer cutoff, unless the atoms are meant to be free; are positions and cell in Å?",
                 )
             )

@@ -66,7 +66,7 @@ def open_unpacked(path: Path) -> Iterator[io.BufferedReader]:
         DataError: If the file is damaged or not a regular file, or decompresses to more than 30 times its size.
     """
     check_regular(path)
-    with _read_errors(path), _open(path) as file:
+    with _as_data_error(path), _open(path) as file:
         yield file
 
 
@@ -85,7 +85,7 @@ def is_packed(path: Path) -> bool:
 def read_beginning(path: Path, n_bytes: int = 4096) -> bytes:
     """Return the first bytes of a file, decompressed; empty if the file cannot be read."""
     try:
-        with _read_errors(path), _open(path) as file:
+        with _as_data_error(path), _open(path) as file:
             return file.read(n_bytes)
     except DataError:
         return b""
@@ -131,7 +131,7 @@ def _open(path: Path) -> Iterator[io.BufferedReader]:
 
 
 @contextmanager
-def _read_errors(path: Path) -> Iterator[None]:
+def _as_data_error(path: Path) -> Iterator[None]:
     """Convert errors of reading to a DataError with the name of the file."""
     try:
         yield

@@ -30,7 +30,7 @@ from atomgraph.training.device import choose_device
 class GradientFit(FitMethod):
     """Fit method for ``fit.kind: gradient``: trains all weights.
 
-    Initial weights are random; biases can start from the mean energy, and linear readouts from a fit in closed form.
+    Initial weights are random. They can be fitted to the mean energy, or to all labels by a fit in closed form.
 
     Args:
         context: Folder, console and options of the run.
@@ -64,24 +64,24 @@ class GradientFit(FitMethod):
         return inputs
 
     def _set_initial_weights(self, inputs: FitInputs) -> None:
-        """Set initial weights by a fit in closed form (``fit.start``), or biases from the mean energy if E0 is not fitted."""
-        potential, graphs, start = inputs.potential, inputs.graphs["train"], self.settings.start
-        if start is not None:
+        """Set initial weights by a fit in closed form (``fit.start``), or to the mean energy if E0 is not fitted."""
+        potential, graphs, closed_form = inputs.potential, inputs.graphs["train"], self.settings.start
+        if closed_form is not None:
             dtype = potential.model.dtype
             potential.to(torch.float64)
             frames = inputs.dataset.parts["train"]
-            solution = solve(potential, graphs, frames, start, self.device(), self.context.console)
+            solution = solve(potential, graphs, frames, closed_form, self.device(), self.context.console)
             potential.cpu().to(dtype)
             potential.metadata["start"] = solution.facts
         elif self.config.baseline.e0 != "least_squares" and self.config.baseline.shift == "none":
-            self._set_mean_energy(potential, graphs)
+            self._fit_mean_energy(potential, graphs)
 
-    def _set_mean_energy(self, potential: Potential, graphs: Sequence[AtomicGraph]) -> None:
-        """Fit initial biases to the mean energy; if that fails, print the reason."""
+    def _fit_mean_energy(self, potential: Potential, graphs: Sequence[AtomicGraph]) -> None:
+        """Fit initial weights to the mean energy; if that fails, print the reason."""
         try:
             initial_fit = fit_initial_weights(potential, graphs)
         except FittingError as error:
-            self.context.print_line(f"initial weights: random; biases cannot start from the mean energy: {error}")
+            self.context.print_line(f"initial weights are random and cannot be fitted to the mean energy: {error}")
             return
         potential.metadata["energy_start"] = asdict(initial_fit)
         self.context.print_line(initial_fit.describe())

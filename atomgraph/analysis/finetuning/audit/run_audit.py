@@ -30,7 +30,11 @@ NAMES = (
     "energy unit", "forces unit", "stress unit", "energy sign", "forces sign", "stress sign",
     "placeholder", "stress", "forces", "energy outlier",
 )  # fmt: skip
-"""Names of the findings of an audit; ``audit.ignore`` contains some of these names."""
+"""Names of the findings of an audit, for ``audit.ignore``. In the order of the list:
+
+E0 is wrong; E0 is not determined by the data; the head; the starting model; magnitudes; units and signs by label; placeholder
+labels; stress contradicts the volume dependence of energies; forces contradict energies; energy outliers.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +131,7 @@ class Audit:
         raise DataError(
             f"audit: {worst.check}: {worst.message}. {_capitalise(worst.advice)}; to train anyway, set "
             f"audit.ignore: [{names}]"
-            + (f" ({n_more} more finding{'s' * (n_more > 1)} of this kind)" if n_more else "")
+            + (f" ({n_more} more finding{'s' * (n_more > 1)} with severity {WRONG})" if n_more else "")
         )
 
 
@@ -161,10 +165,10 @@ def audit(
         potential: The starting potential.
         frames: Structures with labels, from ``data.read``.
         head: Name of the head to be trained; None for the chosen head of the potential, or else its first head.
-        e0: Energies to add to E0 before the comparison, by chemical symbol, eV. A run adds them if the configuration sets E0,
-            or with ``e0: isolated``.
-        estimated: Whether the shift found by the audit will be added to E0 (``e0: estimate``).
-        other_sets: Structures for evaluation or use of the potential, by name of the set.
+        e0: Differences that are added to the potential's E0 before the comparison, by chemical symbol, eV. A run uses them if
+            the configuration gives E0 as numbers or as ``isolated``.
+        estimated: Whether the shift found by the audit will be added to E0 (``e0: estimate``), so that it is no error.
+        other_sets: Validation, test and application structures, by name of the set. Only their elements are checked.
 
     Raises:
         GraphError: If a structure has unknown elements, or no graph can be built from it.
@@ -193,7 +197,7 @@ def audit_predictions(
         head: Name of the head.
         added: Energies that were added to E0 in ``predictions``, by chemical symbol, eV.
         estimated: Whether the shift found by the audit will be added to E0 (``e0: estimate``).
-        other_sets: Structures for evaluation or use of the potential, by name of the set.
+        other_sets: Validation, test and application structures, by name of the set. Only their elements are checked.
     """
     units = unit_findings(predictions)
     explained = {finding.check.removesuffix(" unit") for finding in units}
