@@ -1,8 +1,8 @@
-"""Peak memory and time of a closed-form fit of ACE, a thousand functions for each element, to a large data set.
+"""Measure peak memory and CPU time of a closed-form fit of ACE to a large data set, with about 1,000 functions per element.
 
     python benchmarks/closed_form_memory.py FILES... [--test FILE]
 
-Such as the Nb-Mo-Ta-W set (elements and binaries, 5,282 structures): the bar is 3 GB. Time is the processor's.
+An example is the Nb-Mo-Ta-W set (elements and binaries, 5,282 structures). The goal is less than 3 GB.
 """
 
 import argparse
@@ -29,29 +29,29 @@ def main(files, test):
         start = time.process_time()
         potential, metrics = train(config | {"output": {"folder": f"{folder}/run", "report": False}}, quiet=True)
         seconds = time.process_time() - start
-    facts, peak = metrics["training"], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+    fit_summary, peak = metrics["training"], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
     rows = [
         ("elements", " ".join(potential.elements)),
         ("structures", potential.metadata["data"]["structures"]["train"]),
-        ("functions of each element", potential.model.branches[0].featurizer.irreps_out.dim),
-        ("weights", facts["unknowns"]),
-        ("rows", facts["rows"]),
-        ("condition number", f"{facts['condition_number']:.1e}"),
-        ("minutes", f"{seconds / 60:.1f}"),
+        ("functions per element", potential.model.branches[0].featurizer.irreps_out.dim),
+        ("weights", fit_summary["unknowns"]),
+        ("rows", fit_summary["rows"]),
+        ("condition number", f"{fit_summary['condition_number']:.1e}"),
+        ("CPU time, minutes", f"{seconds / 60:.1f}"),
         ("peak memory, GB", f"{peak:.2f}"),
     ]
     for part in [part for part in ("train", "test") if part in metrics]:
         units, errors = metrics[part]["units"], metrics[part]["all"]
         rows += [(f"{part} {name}, MAE, {unit}", f"{errors[name]['mae']:.3g}") for name, unit in units.items()]
-    print_table("ACE in closed form", ["what", "how much"], rows)
+    print_table("ACE in closed form", ["quantity", "value"], rows)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", help="training structures")
     parser.add_argument("--test", default=None, help="structures to predict afterwards")
-    chosen = parser.parse_args()
-    if chosen.files:
-        main(chosen.files, chosen.test)
+    arguments = parser.parse_args()
+    if arguments.files:
+        main(arguments.files, arguments.test)
     else:
-        print("closed_form_memory.py wants files of training structures, such as those of the Nb-Mo-Ta-W set")
+        print("closed_form_memory.py needs files of training structures, for example those of the Nb-Mo-Ta-W set")

@@ -1,9 +1,9 @@
-"""Fine-tuning of a model of MACE-MP-0-small's shape (89 elements, 128x0e, random weights) on 50 molecules, beside mace-torch.
+"""Compare fine-tuning with mace-torch: a MACE of the size MACE-MP-0-small (89 elements, 128x0e, random weights), 50 molecules.
 
-Memory and CPU time of whole commands, ``atomgraph finetune`` and ``mace_run_train``, on the same file, structures and batches
-of five; a step's time is the difference between a run of two epochs and one of one, so that starting up does not count.
-``fine_tuning.py [float64|float32 [DATA]]``; DATA is 3BPA at 300 K if not given. mace-torch's environment is that of
-``make bench-peers``; it also makes the model.
+Measured are memory and CPU time of the complete commands ``atomgraph finetune`` and ``mace_run_train``, with the same model,
+structures and batches of five. The time per step is computed from the difference between a run of two epochs and a run of one
+epoch, so that the start-up time is excluded. Usage: ``fine_tuning.py [float64|float32 [DATA]]``; by default DATA is 3BPA at
+300 K. mace-torch is in the environment of ``make bench-peers``; it also creates the model.
 """
 
 import os
@@ -40,8 +40,8 @@ torch.save(model, sys.argv[1])
 """
 
 
-def spent(command: list[str], folder: Path) -> tuple[float, float]:
-    """CPU seconds and peak memory (MB) of a command; its last words where it fails."""
+def measure_command(command: list[str], folder: Path) -> tuple[float, float]:
+    """Return CPU time, s, and peak memory, MB, of a command; exit with the end of its log if it fails."""
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, cwd=folder, env=ENVIRONMENT, stdout=log, stderr=log)
         _, status, used = os.wait4(process.pid, 0)
@@ -50,15 +50,17 @@ def spent(command: list[str], folder: Path) -> tuple[float, float]:
     return used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
 
 
-def ours(folder: Path, epochs: int, dtype: str, number: int, keep: str) -> list[str]:
-    """The command of atomgraph."""
-    every = ["e0", "rank", "head", "start", "magnitude", "energy unit", "forces unit", "energy sign", "forces sign"]
+def atomgraph_command(folder: Path, epochs: int, dtype: str, number: int, keep: str) -> list[str]:
+    """Write the configuration and return the command of atomgraph."""
+    findings = ["e0", "rank", "head", "start", "magnitude", "energy unit", "forces unit", "energy sign", "forces sign"]
     config = {
         "start": {"model": str(folder / "start.model"), "keep_elements": keep},
         "data": {"train": str(folder / "train.xyz"), "valid": str(folder / "valid.xyz"), "cache": False},
         "fit": {"max_epochs": epochs, "accelerator": "cpu", "ema": 0.99, "schedule": []},
-        "audit": {"ignore": [*every, "stress sign", "placeholder", "forces", "energy outlier"]},  # weights are random
-        "card": {"steps": 0, "dimers": "data"},  # the peer has no report card
+        "audit": {
+            "ignore": [*findings, "stress sign", "placeholder", "forces", "energy outlier"]
+        },  # weights are random
+        "card": {"steps": 0, "dimers": "data"},  # mace-torch has no report card
         "output": {"folder": str(folder / f"ours-{keep}-{number}"), "report": False},
     }
     atoms = ase.io.read(folder / "train.xyz")
@@ -68,8 +70,8 @@ def ours(folder: Path, epochs: int, dtype: str, number: int, keep: str) -> list[
     return [sys.executable, "-m", "atomgraph", "finetune", str(folder / "config.yaml")]
 
 
-def theirs(folder: Path, epochs: int, dtype: str, number: int) -> list[str]:
-    """The command of mace-torch."""
+def mace_torch_command(folder: Path, epochs: int, dtype: str, number: int) -> list[str]:
+    """Return the command of mace-torch."""
     options = {
         "name": f"theirs-{number}",
         "foundation_model": folder / "start.model",
@@ -94,42 +96,50 @@ def theirs(folder: Path, epochs: int, dtype: str, number: int) -> list[str]:
 
 def main() -> None:
     MACE_TORCH.or_leave()
-    given = sys.argv[1:]
-    dtype, data = given[0] if given else "float64", given[1] if given[1:] else DATA
+    arguments = sys.argv[1:]
+    dtype, data = arguments[0] if arguments else "float64", arguments[1] if arguments[1:] else DATA
     frames = ase.io.read(data, f":{N_TRAIN + N_VALID}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         subprocess.run(
             [MACE_TORCH.python, "-c", MODEL, str(folder / "start.model"), dtype], check=True, env=ENVIRONMENT
         )
-        for part, chosen in (("train", frames[:N_TRAIN]), ("valid", frames[N_TRAIN:])):
-            for atoms in chosen:  # under names that neither program takes for granted
+        for part, structures in (("train", frames[:N_TRAIN]), ("valid", frames[N_TRAIN:])):
+            for atoms in structures:  # with keys that are not the default of either program
                 atoms.info["energy_label"], atoms.arrays["forces_label"] = (
                     atoms.get_potential_energy(),
                     atoms.get_forces(),
                 )
                 atoms.calc = None
-            ase.io.write(folder / f"{part}.xyz", chosen, format="extxyz")
-        ways = {
-            "atomgraph, elements of the data": lambda e, k: ours(folder, e, dtype, k, "data"),
-            "atomgraph, all 89 elements": lambda e, k: ours(folder, e, dtype, k, "all"),
-            "mace-torch": lambda e, k: theirs(folder, e, dtype, k),
+            ase.io.write(folder / f"{part}.xyz", structures, format="extxyz")
+        commands = {
+            "atomgraph, elements of the data": lambda epochs, run: atomgraph_command(
+                folder, epochs, dtype, run, "data"
+            ),
+            "atomgraph, all 89 elements": lambda epochs, run: atomgraph_command(folder, epochs, dtype, run, "all"),
+            "mace-torch": lambda epochs, run: mace_torch_command(folder, epochs, dtype, run),
         }
-        steps: dict[str, list[float]] = {way: [] for way in ways}
-        peaks: dict[str, float] = dict.fromkeys(ways, 0.0)
+        steps: dict[str, list[float]] = {case: [] for case in commands}
+        peaks: dict[str, float] = dict.fromkeys(commands, 0.0)
         for turn in range(ROUNDS):
-            for way, command in ways.items():
+            for case, command in commands.items():
                 seconds = {}
                 for epochs in EPOCHS:
-                    seconds[epochs], peak = spent(command(epochs, 10 * turn + epochs), folder)
-                    peaks[way] = max(peaks[way], peak)
-                steps[way].append(
+                    seconds[epochs], peak = measure_command(command(epochs, 10 * turn + epochs), folder)
+                    peaks[case] = max(peaks[case], peak)
+                steps[case].append(
                     (seconds[EPOCHS[1]] - seconds[EPOCHS[0]]) / ((EPOCHS[1] - EPOCHS[0]) * N_TRAIN / BATCH)
                 )
-                print(f"{way}: {steps[way][-1] * 1e3:.0f} ms a step, {peaks[way]:.0f} MB", file=sys.stderr, flush=True)
-        rows = [[way, f"{1e3 * median(steps[way]):.0f}", f"{peaks[way]:.0f}"] for way in ways]
+                print(
+                    f"{case}: {steps[case][-1] * 1e3:.0f} ms per step, {peaks[case]:.0f} MB",
+                    file=sys.stderr,
+                    flush=True,
+                )
+        rows = [[case, f"{1e3 * median(steps[case]):.0f}", f"{peaks[case]:.0f}"] for case in commands]
         print_table(
-            f"A step of {BATCH} molecules of {len(frames[0])} atoms, {dtype}", ["", "ms a step", "peak MB"], rows
+            f"Training step with {BATCH} molecules of {len(frames[0])} atoms, {dtype}",
+            ["", "ms per step", "peak MB"],
+            rows,
         )
 
 

@@ -1,11 +1,11 @@
-"""GAP beside QUIP: CPU time of energies and forces, and CPU time, memory and errors of a fit.
+"""Compare GAP with QUIP: CPU time of energies and forces; CPU time, memory and errors of a fit.
 
     python benchmarks/gap.py [TRAIN.xyz TEST.xyz]
 
-Of one element, silicon's bundled data if none are given; quippy's environment is that of ``make bench-peers``. One thread each.
-The fit: 60 structures of TRAIN, SOAP with 200 sparse points and the same sigmas; by gap_fit, and by
-``fit.kind: sparse_gp``, each in a process of its own. Evaluation: the potential that gap_fit wrote, by quippy and by us, the
-neighbours included.
+The data must contain one element; by default they are the bundled data of silicon. quippy is in the environment of
+``make bench-peers``. All programs use one thread. The fit uses 60 structures of TRAIN, SOAP with 200 sparse points, and the
+same sigmas. gap_fit and ``fit.kind: sparse_gp`` run in separate processes. quippy and atomgraph then evaluate the potential of
+gap_fit; times include neighbour lists.
 """
 
 import json
@@ -60,8 +60,8 @@ train(json.loads(sys.argv[1]), quiet=True)
 """
 
 
-def measured(command, folder):
-    """CPU seconds and peak memory, MB, of a command."""
+def measure_command(command, folder):
+    """Return CPU time, s, and peak memory, MB, of a command."""
     code = (
         "import json, resource, subprocess, sys\n"
         "done = subprocess.run(sys.argv[1:], capture_output=True, text=True)\n"
@@ -83,7 +83,7 @@ def gap_fit(folder, symbol, isolated):
         "covariance_type=dot_product add_species=T central_weight=1.0"
     )
     sigma = f"{{{SIGMA['energy']} {SIGMA['forces']} {SIGMA['virial']} 0.0}}"
-    return measured(
+    return measure_command(
         [
             str(QUIPPY.python.parent / "gap_fit"),
             "at_file=train.xyz",
@@ -118,10 +118,10 @@ def our_fit(folder, symbol, e0):
         "fit": {"kind": "sparse_gp", "sigma": SIGMA, "jitter": 1e-8, "contradictions": "keep"},
         "output": {"folder": "run", "report": False},
     }
-    return measured([sys.executable, "-c", FIT, json.dumps(config)], folder)
+    return measure_command([sys.executable, "-c", FIT, json.dumps(config)], folder)
 
 
-def evaluated(python, code, model, folder):
+def evaluate(python, code, model, folder):
     done = subprocess.run(
         [python, "-c", code, model, "test.xyz"], capture_output=True, text=True, env=ALONE, cwd=folder, check=True
     )
@@ -134,8 +134,8 @@ def errors(result, frames):
     return f"{1000 * energy:.2f}", f"{np.concatenate(forces).mean():.4f}"
 
 
-def plain(atoms):
-    """Labels where gap_fit looks for them."""
+def with_gap_fit_labels(atoms):
+    """Return a copy of a structure with labels under the keys of gap_fit."""
     copy = atoms.copy()
     copy.info = {"energy": atoms.get_potential_energy()}
     copy.arrays["forces"] = atoms.get_forces()
@@ -146,10 +146,10 @@ def plain(atoms):
 
 def main(train, test):
     QUIPPY.or_leave()
-    chosen = [plain(atoms) for atoms in ase.io.read(train, ":")]
+    chosen = [with_gap_fit_labels(atoms) for atoms in ase.io.read(train, ":")]
     step = len(chosen) / 60
     chosen = [chosen[int(i * step)] for i in range(60)]
-    frames = [plain(atoms) for atoms in ase.io.read(test, ":")]
+    frames = [with_gap_fit_labels(atoms) for atoms in ase.io.read(test, ":")]
     (symbol,) = set(chosen[0].symbols)
     e0 = float(np.mean([a.info["energy"] / len(a) for a in chosen]))
     with tempfile.TemporaryDirectory() as name:
@@ -157,30 +157,39 @@ def main(train, test):
         ase.io.write(folder / "train.xyz", chosen)
         ase.io.write(folder / "test.xyz", frames)
         fits = {"gap_fit": gap_fit(folder, symbol, e0), "atomgraph": our_fit(folder, symbol, e0)}
-        of_quip = evaluated(QUIPPY.python, QUIP, "gap.xml", folder)
-        of_ours = evaluated(sys.executable, OURS, "gap.xml", folder)
-        own = evaluated(sys.executable, OURS, "run/model.safetensors", folder)
+        quip_result = evaluate(QUIPPY.python, QUIP, "gap.xml", folder)
+        our_result = evaluate(sys.executable, OURS, "gap.xml", folder)
+        our_fit_result = evaluate(sys.executable, OURS, "run/model.safetensors", folder)
     n_atoms = np.array([len(a) for a in frames])
-    same = max(abs(a[0] - b[0]) for a, b in zip(of_quip["found"], of_ours["found"], strict=True))
-    scale = np.sqrt(np.mean([np.mean(np.square(forces)) for _, forces in of_quip["found"]]))
+    energy_difference = max(abs(a[0] - b[0]) for a, b in zip(quip_result["found"], our_result["found"], strict=True))
+    scale = np.sqrt(np.mean([np.mean(np.square(forces)) for _, forces in quip_result["found"]]))
     differences = [
-        np.abs(np.array(a[1]) - np.array(b[1])).max() for a, b in zip(of_quip["found"], of_ours["found"], strict=True)
+        np.abs(np.array(a[1]) - np.array(b[1])).max()
+        for a, b in zip(quip_result["found"], our_result["found"], strict=True)
     ]
-    theirs, mine = (1e6 * np.median(np.array(run["seconds"]) / n_atoms) for run in (of_quip, of_ours))
-    row = [f"{theirs:.0f}", f"{mine:.0f}", f"{theirs / mine:.1f}", f"{same:.1e}", f"{max(differences) / scale:.1e}"]
+    quip_time, our_time = (1e6 * np.median(np.array(run["seconds"]) / n_atoms) for run in (quip_result, our_result))
+    row = [
+        f"{quip_time:.0f}",
+        f"{our_time:.0f}",
+        f"{quip_time / our_time:.1f}",
+        f"{energy_difference:.1e}",
+        f"{max(differences) / scale:.1e}",
+    ]
     columns = [
         "quippy, µs/atom",
         "ours",
         "quippy / ours",
-        "energies differ by, eV",
-        "forces, by their root mean square",
+        "difference of energies, eV",
+        "difference of forces / RMS",
     ]
-    print_table("energies and forces of gap_fit's potential, with neighbours, float64", columns, [row])
+    print_table("energies and forces of the potential of gap_fit, with neighbour lists, float64", columns, [row])
     rows = [
-        [who, f"{seconds:.1f}", f"{megabytes:.0f}", *errors(result["found"], frames)]
-        for (who, (seconds, megabytes)), result in zip(fits.items(), (of_quip, own), strict=True)
+        [program, f"{seconds:.1f}", f"{megabytes:.0f}", *errors(result["found"], frames)]
+        for (program, (seconds, megabytes)), result in zip(fits.items(), (quip_result, our_fit_result), strict=True)
     ]
-    print_table(f"fit of 60 structures with {POINTS} sparse points", ["", "CPU s", "peak MB", "meV/atom", "eV/Å"], rows)
+    print_table(
+        f"fit of 60 structures with {POINTS} sparse points", ["", "CPU time, s", "peak, MB", "meV/atom", "eV/Å"], rows
+    )
 
 
 if __name__ == "__main__":

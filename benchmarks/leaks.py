@@ -1,6 +1,7 @@
-"""Memory, open files and threads of a long process: 20,000 calculator calls, and 50 loads and compiles, after the first 1,000.
+"""Check a long process for leaks of memory, open files and threads.
 
-usage: leaks.py [CALLS] [LOADS]
+The process makes 20,000 calls of the calculator, and loads and compiles a potential 50 times, after 1,000 calls to warm up.
+Usage: ``leaks.py [CALLS] [LOADS]``.
 """
 
 from __future__ import annotations
@@ -17,18 +18,18 @@ from ase.build import bulk
 import atomgraph
 from atomgraph import Calculator, Potential, models
 
-FIRST = 1000
+N_WARM_UP = 1000
 
 
-def state() -> tuple[float, int, int]:
-    """Resident memory in MB, open files, threads."""
+def process_state() -> tuple[float, int, int]:
+    """Return resident memory, MB, number of open files, and number of threads."""
     gc.collect()
     resident = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
     return resident, len(list(Path("/proc/self/fd").iterdir())), len(list(Path("/proc/self/task").iterdir()))
 
 
-def calls(potential: Potential | Path, n: int, compiled: bool) -> None:
-    """A crystal that is shaken, again and again."""
+def call_calculator(potential: Potential | Path, n: int, compiled: bool) -> None:
+    """Compute forces n times for displaced atoms of a crystal."""
     atoms = bulk("Si", cubic=True)
     atoms.rattle(0.05, seed=1)
     start = atoms.positions.copy()
@@ -39,7 +40,8 @@ def calls(potential: Potential | Path, n: int, compiled: bool) -> None:
         atoms.get_forces()
 
 
-def told(name: str, before: tuple[float, int, int], after: tuple[float, int, int], n: int) -> bool:
+def report_growth(name: str, before: tuple[float, int, int], after: tuple[float, int, int], n: int) -> bool:
+    """Print the changes; return whether memory grows by less than 1 MB per 1,000 calls and counts are equal."""
     growth = (after[0] - before[0]) / (n / 1000)
     good = growth < 1.0 and before[1:] == after[1:]
     print(
@@ -61,20 +63,22 @@ def main(n_calls: int, n_loads: int) -> int:
         Potential(model).double().eval().save(path)
         for compiled in (False, True):
             potential = atomgraph.load(path)
-            calls(potential, FIRST, compiled)
-            before = state()
-            calls(potential, n_calls, compiled)
-            name = f"{n_calls} calls, {'compiled' if compiled else 'the model itself'}"
-            good &= told(name, before, state(), n_calls)
+            call_calculator(potential, N_WARM_UP, compiled)
+            before = process_state()
+            call_calculator(potential, n_calls, compiled)
+            name = f"{n_calls} calls, {'compiled' if compiled else 'not compiled'}"
+            good &= report_growth(name, before, process_state(), n_calls)
         for _ in range(3):
             atomgraph.compile(atomgraph.load(path)).predict([bulk("Si")])
-        before = state()
+        before = process_state()
         for _ in range(n_loads):
             atomgraph.compile(atomgraph.load(path)).predict([bulk("Si")])
-        good &= told(f"{n_loads} loads and compiles (in thousands of calls: 1)", before, state(), 1000)
+        good &= report_growth(
+            f"{n_loads} loads and compilations (counted as 1,000 calls)", before, process_state(), 1000
+        )
     return 0 if good else 1
 
 
 if __name__ == "__main__":
-    words = [int(word) for word in sys.argv[1:]]
-    sys.exit(main(words[0] if words else 20_000, words[1] if len(words) > 1 else 50))
+    counts = [int(argument) for argument in sys.argv[1:]]
+    sys.exit(main(counts[0] if counts else 20_000, counts[1] if len(counts) > 1 else 50))

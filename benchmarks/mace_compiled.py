@@ -1,9 +1,9 @@
-"""Compiled MACE in the shapes of MACE-MP-0 (89 elements, l_max 3, correlation 3, 6 Å) beside mace-torch, equal weights.
+"""Compare compiled MACE with mace-torch in the sizes of MACE-MP-0 (89 elements, l_max 3, order 3, 6 Å), with equal weights.
 
-``mace_compiled.py [SHAPE ...]``, of small (128x0e), medium (128x0e+128x1o), large (128x0e+128x1o+128x2e). The other
-side's environment is that of ``make bench-peers``, or ATOMGRAPH_MACE_PYTHON names its Python. Both sides take turns, in
-CPU time of one thread; so does the product of two matrices, which says what the core could do (``measuring/roof.py``).
-Errors are largest differences of forces from mace-torch's float64, by their root mean square.
+Usage: ``mace_compiled.py [SIZE ...]``; sizes are small (128x0e), medium (128x0e+128x1o) and large (128x0e+128x1o+128x2e).
+mace-torch is in the environment of ``make bench-peers``; ATOMGRAPH_MACE_PYTHON can name another Python. Times are CPU times of
+one thread. Both programs and a matrix product, which measures the speed of the core (``measuring/roof.py``), run alternately.
+Errors are the largest differences of forces from mace-torch in float64, divided by the root mean square of the forces.
 """
 
 import sys
@@ -26,11 +26,11 @@ from atomgraph import AtomicGraph, Potential
 from atomgraph.kernels import KernelWarning
 
 SHAPES = ("medium", "small", "large")
-ROUNDS, TURNS = 3, 8  # turns of both; of ours in each, because they are so short
+ROUNDS, TURNS = 3, 8  # rounds of both programs; calls of atomgraph per round, because they are short
 
 
-def measured(peer: Peer, potential: Potential, name: str, atoms: ase.Atoms, dtype: str) -> list[list[object]]:
-    """Rows of a table: without stress, and with it."""
+def measure(peer: Peer, potential: Potential, name: str, atoms: ase.Atoms, dtype: str) -> list[list[object]]:
+    """Return rows of the table: without and with stress."""
     start = time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("error", KernelWarning)
@@ -61,8 +61,17 @@ def measured(peer: Peer, potential: Potential, name: str, atoms: ase.Atoms, dtyp
 
 def main(shapes: list[str]) -> None:
     torch.set_num_threads(1)
-    columns = ["structure", "dtype", "of", "mace-torch, µs/atom", "ours", "ratio", "roof, GFLOP/s", "of it"]
-    columns += ["error", "mace-torch's own", "first call, s"]
+    columns = [
+        "structure",
+        "dtype",
+        "output",
+        "mace-torch, µs/atom",
+        "ours",
+        "ratio",
+        "GEMM peak, GFLOP/s",
+        "fraction of GEMM peak",
+    ]
+    columns += ["error", "error of mace-torch", "first call, s"]
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         for name, atoms in structures().items():
@@ -73,11 +82,11 @@ def main(shapes: list[str]) -> None:
             for name in structures():
                 atoms = ase.io.read(
                     folder / f"{name}.xyz"
-                )  # whose positions have eight digits, as the other side has them
+                )  # positions with the eight digits of the file, as for mace-torch
                 for dtype in ("float32", "float64"):
-                    rows += measured(peer, potential, name, atoms, dtype)
+                    rows += measure(peer, potential, name, atoms, dtype)
             peer.close()
-            print_table(f"The shape of MACE-MP-0-{shape}", columns, rows)
+            print_table(f"Size of MACE-MP-0-{shape}", columns, rows)
 
 
 if __name__ == "__main__":

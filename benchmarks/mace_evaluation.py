@@ -1,7 +1,8 @@
-"""MACE of MACE-MP-0-medium's shape as it is, in plain PyTorch: opening the file, energy and forces, beside mace-torch.
+"""Compare MACE without compiled kernels with mace-torch, in the size MACE-MP-0-medium: reading the file, energy and forces.
 
-Equal weights, both sides taking turns, CPU time of one thread. Errors are largest differences of forces from mace-torch's
-float64, by their root mean square. Without mace-torch's environment (``make bench-peers``) ours is timed alone.
+Weights are equal, both programs run alternately, and times are CPU times of one thread. Errors are the largest differences of
+forces from mace-torch in float64, divided by the root mean square of the forces. Without mace-torch (``make bench-peers``) only
+atomgraph is measured.
 """
 
 import resource
@@ -25,8 +26,8 @@ from atomgraph.compiled import in_precision
 SHAPE, ROUNDS = "medium", 3
 
 
-def opened(folder: Path) -> Potential:
-    """mace-torch's model, and what it costs to open it."""
+def load_measured(folder: Path) -> Potential:
+    """Read the model of mace-torch, and print time and memory."""
     path = folder / f"{SHAPE}.model"
     before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, time.perf_counter()
     potential = atomgraph.load(path)
@@ -37,8 +38,8 @@ def opened(folder: Path) -> Potential:
     return potential
 
 
-def measured(potential: Potential, peer: Peer | None, name: str, atoms: ase.Atoms, dtype: str) -> list[str]:
-    """A row of the table."""
+def measure(potential: Potential, peer: Peer | None, name: str, atoms: ase.Atoms, dtype: str) -> list[str]:
+    """Return a row of the table."""
     graph, roof = AtomicGraph.from_ase(atoms, potential.cutoff), Roof(dtype)
     forces, mine, theirs = potential(graph)["forces"].numpy(), [], []
     for _ in range(ROUNDS):
@@ -74,16 +75,16 @@ def main() -> None:
         if MACE_TORCH.is_there:
             peer = Peer(MACE_TORCH, folder, SHAPE)
         else:
-            print(f"no {MACE_TORCH.name} at {MACE_TORCH.python}: ours alone")
-        potential = potential_of(SHAPE) if peer is None else opened(folder)
+            print(f"no {MACE_TORCH.name} at {MACE_TORCH.python}: only atomgraph is measured")
+        potential = potential_of(SHAPE) if peer is None else load_measured(folder)
         for name in structures():
-            atoms = ase.io.read(folder / f"{name}.xyz")  # both see the digits of the file
+            atoms = ase.io.read(folder / f"{name}.xyz")  # both programs use the digits of the file
             for dtype in ("float64", "float32"):
-                rows.append(measured(in_precision(potential, dtype), peer, name, atoms, dtype))
+                rows.append(measure(in_precision(potential, dtype), peer, name, atoms, dtype))
         if peer is not None:
             peer.close()
-    columns = ["energy and forces", "dtype", "ours, µs/atom", "of the GEMM roof", "mace-torch, µs/atom"]
-    print_table(f"MACE-MP-0-{SHAPE}'s shape", [*columns, "mace-torch / ours", "error", "mace-torch's own"], rows)
+    columns = ["energy and forces", "dtype", "ours, µs/atom", "fraction of GEMM peak", "mace-torch, µs/atom"]
+    print_table(f"Size of MACE-MP-0-{SHAPE}", [*columns, "mace-torch / ours", "error", "error of mace-torch"], rows)
 
 
 if __name__ == "__main__":

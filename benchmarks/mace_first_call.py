@@ -1,8 +1,9 @@
-"""How long the first evaluation of a compiled MACE takes where nothing is kept, and in a process that finds its kernels kept.
+"""Measure the first evaluation of a compiled MACE, with an empty cache and with cached kernels.
 
-Wall and CPU time from ``atomgraph.compile`` to the forces of 64 silicon atoms: planning, the compiler or the cache, splines of
-the radial functions, the comparison with the model. Each in a process of its own, imports and the opening of the file not
-counted, CPU time with the compiler's. ``mace_first_call.py [SHAPE ...]``, of small, medium, large.
+Measured are wall time and CPU time from ``atomgraph.compile`` to the forces of 64 silicon atoms: generation of kernels,
+compiler or cache, tables of radial functions, and comparison with the model. Each case runs in a separate process. Imports
+and reading of the file are excluded; CPU time includes the compiler. Usage: ``mace_first_call.py [SIZE ...]``; sizes are
+small, medium and large.
 """
 
 import os
@@ -21,21 +22,21 @@ from atomgraph import AtomicGraph
 
 
 def first_call(path: str, dtype: str) -> None:
-    """In a process of its own: wall and CPU seconds, the compiler's among these."""
+    """Print wall time and CPU time with the compiler, s; called in a separate process."""
     torch.set_num_threads(1)
     potential = atomgraph.load(path)
     graph = AtomicGraph.from_ase(silicon(2), potential.cutoff)
-    before, start = _worked(), time.perf_counter()
+    before, start = _cpu_seconds(), time.perf_counter()
     atomgraph.compile(potential, dtype=dtype)(graph)
-    print(time.perf_counter() - start, _worked() - before)
+    print(time.perf_counter() - start, _cpu_seconds() - before)
 
 
-def _worked() -> float:
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+def _cpu_seconds() -> float:
+    used = [resource.getrusage(scope) for scope in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(first.ru_utime + first.ru_stime for first in used)
 
 
-def measured(path: str, dtype: str, cache: str) -> list[str]:
+def measure(path: str, dtype: str, cache: str) -> list[str]:
     command = [sys.executable, __file__, "call", path, dtype]
     done = subprocess.run(
         command, capture_output=True, text=True, env=os.environ | {"ATOMGRAPH_CACHE": cache}, check=True
@@ -51,8 +52,8 @@ def main(shapes: list[str]) -> None:
             potential_of(shape).save(path)
             for dtype in ("float32", "float64"):
                 cache = f"{folder}/{shape}-{dtype}"
-                rows.append([shape, dtype, *measured(path, dtype, cache), *measured(path, dtype, cache)])
-    columns = ["shape", "dtype", "nothing kept, s", "CPU time", "kernels kept, s", "CPU time"]
+                rows.append([shape, dtype, *measure(path, dtype, cache), *measure(path, dtype, cache)])
+    columns = ["shape", "dtype", "empty cache, s", "CPU time", "cached kernels, s", "CPU time"]
     print_table("The first evaluation of compiled MACE", columns, rows)
 
 

@@ -1,8 +1,8 @@
-"""Peak memory of one evaluation, energies and forces, of compiled MACE in a shape of MACE-MP-0, beyond what was held before.
+"""Measure the additional peak memory of one evaluation of energies and forces by compiled MACE, in the sizes of MACE-MP-0.
 
-Silicon, one thread, each case in a process of its own; graph and neighbour list are made inside. The model as it is, and
-mace-torch where its environment is (``make bench-peers``), are asked for a few atoms only.
-``mace_memory.py [SHAPE [REPEAT ...]]``: of medium, 8 · REPEAT³ atoms.
+The structure is silicon, with one thread. Each case runs in a separate process and includes graph and neighbour list. The model
+without kernels, and mace-torch (``make bench-peers``), are measured for few atoms only.
+Usage: ``mace_memory.py [SIZE [REPEAT ...]]`` for 8 · REPEAT³ atoms; the default size is medium.
 """
 
 import subprocess
@@ -23,14 +23,16 @@ from atomgraph.analysis.speed import peak_memory
 
 REPEATS = (5, 11, 23)  # 1000, 10648, 97336 atoms
 FEW = 3
-FORMS = ("compiled", "as it is")
+FORMS = ("compiled", "not compiled")
 
 
 def evaluate(form: str, shape: str, dtype: str, repeat: int) -> None:
-    """In a process of its own: CPU seconds, and MB on top."""
+    """Print CPU time, s, and additional peak memory, MB; called in a separate process."""
     torch.set_num_threads(1)
     potential = potential_of(shape)
-    potential = potential.to(getattr(torch, dtype)) if form == "as it is" else atomgraph.compile(potential, dtype=dtype)
+    potential = (
+        potential.to(getattr(torch, dtype)) if form == "not compiled" else atomgraph.compile(potential, dtype=dtype)
+    )
     potential(AtomicGraph.from_ase(silicon(2), potential.cutoff))
     atoms, start = silicon(repeat), time.process_time()
     memory = peak_memory(
@@ -39,8 +41,8 @@ def evaluate(form: str, shape: str, dtype: str, repeat: int) -> None:
     print(time.process_time() - start, memory / 2**20)
 
 
-def of_ours(form: str, shape: str, dtype: str, repeat: int) -> tuple[float, float]:
-    """``evaluate`` in its process."""
+def measure_atomgraph(form: str, shape: str, dtype: str, repeat: int) -> tuple[float, float]:
+    """Run ``evaluate`` in a separate process; return CPU time, s, and memory, MB."""
     command = [sys.executable, __file__, form, shape, dtype, str(repeat)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -49,8 +51,8 @@ def of_ours(form: str, shape: str, dtype: str, repeat: int) -> tuple[float, floa
     return float(seconds), float(memory)
 
 
-def of_mace_torch(shape: str, dtype: str, repeat: int) -> tuple[float, float]:
-    """CPU seconds and MB of its second evaluation."""
+def measure_mace_torch(shape: str, dtype: str, repeat: int) -> tuple[float, float]:
+    """Return CPU time, s, and memory, MB, of the second evaluation by mace-torch."""
     with tempfile.TemporaryDirectory() as folder:
         ase.io.write(f"{folder}/silicon.xyz", silicon(repeat), format="extxyz")
         peer = Peer(MACE_TORCH, Path(folder), shape)
@@ -62,16 +64,16 @@ def of_mace_torch(shape: str, dtype: str, repeat: int) -> tuple[float, float]:
 def main(shape: str, repeats: list[int]) -> None:
     rows: list[list[object]] = []
     for dtype in ("float32", "float64"):
-        result = {("compiled", repeat): of_ours("compiled", shape, dtype, repeat) for repeat in repeats}
-        result["as it is", FEW] = of_ours("as it is", shape, dtype, FEW)
+        result = {("compiled", repeat): measure_atomgraph("compiled", shape, dtype, repeat) for repeat in repeats}
+        result["not compiled", FEW] = measure_atomgraph("not compiled", shape, dtype, FEW)
         if MACE_TORCH.python.is_file():
-            result["mace-torch", FEW] = of_mace_torch(shape, dtype, FEW)
+            result["mace-torch", FEW] = measure_mace_torch(shape, dtype, FEW)
         for (form, repeat), (seconds, memory) in result.items():
             n_atoms = 8 * repeat**3
             cells = [f"{memory:.0f}", f"{memory / n_atoms:.3f}", f"{1e6 * seconds / n_atoms:.0f}"]
             rows.append([form, dtype, n_atoms, *cells])
     columns = ["", "dtype", "atoms", "peak, MB", "MB/atom", "CPU time with the neighbour list, µs/atom"]
-    print_table(f"Memory of one evaluation, the shape of MACE-MP-0-{shape}", columns, rows)
+    print_table(f"Memory of one evaluation, size of MACE-MP-0-{shape}", columns, rows)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""Copper, 256 atoms, in a shape of MACE-MP-0, beside symmetrix-xl in its own environment: equal weights, equal structure.
+"""Compare compiled MACE with symmetrix-xl: 256 copper atoms, sizes of MACE-MP-0, equal weights.
 
-Each through its ASE calculator: energies, forces and stress, the neighbour list made at every call. CPU time of one thread,
-both taking turns. Errors are largest differences of forces from the model in float64, not compiled, by their root mean
-square. ``mace_symmetrix.py [SHAPE ...]``, of medium; ``make bench-peers`` makes the environment.
+Both programs compute energies, forces and stress with their ASE calculators, with a new neighbour list in every call. Times are
+CPU times of one thread; both programs run alternately. Errors are the largest differences of forces from the model in float64
+without kernels, divided by the root mean square of the forces. Usage: ``mace_symmetrix.py [SIZE ...]``; the default size is
+medium. ``make bench-peers`` creates the environment of symmetrix-xl.
 """
 
 import sys
@@ -23,7 +24,7 @@ from measuring.timing import print_table
 import atomgraph
 from atomgraph import AtomicGraph, Calculator
 
-ROUNDS, TURNS = 12, 4  # turns of both; of ours in each
+ROUNDS, TURNS = 12, 4  # rounds of both programs; calls of atomgraph per round
 
 
 def main(shapes: list[str]) -> None:
@@ -33,7 +34,7 @@ def main(shapes: list[str]) -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         ase.io.write(folder / "Cu256.xyz", copper, format="extxyz")
-        copper = ase.io.read(folder / "Cu256.xyz")  # both see the digits of the file
+        copper = ase.io.read(folder / "Cu256.xyz")  # both programs use the digits of the file
         for shape in shapes:
             peer = Peer(SYMMETRIX, folder, shape)
             potential = atomgraph.load(folder / f"{shape}.model", dtype="float64")
@@ -51,7 +52,7 @@ def main(shapes: list[str]) -> None:
                 for _ in range(ROUNDS):
                     theirs.append(peer.seconds("Cu256", dtype, True))
                     for _ in range(TURNS):
-                        copper.positions += 1e-9  # enough for another neighbour list where there is no skin
+                        copper.positions += 1e-9  # without a skin, this causes a new neighbour list
                         start = time.process_time()
                         ours.calculate(copper, ["energy"], all_changes)
                         mine.append(time.process_time() - start)
@@ -62,7 +63,7 @@ def main(shapes: list[str]) -> None:
                 rows.append([shape, dtype, *figures])
             peer.close()
     columns = ["shape", "dtype", "symmetrix-xl, µs/atom", "ours", "symmetrix-xl / ours"]
-    columns += ["ours, of the GEMM roof", "its error", "ours"]
+    columns += ["ours, fraction of GEMM peak", "error of symmetrix-xl", "error of ours"]
     print_table("Cu256 with its neighbour list", columns, rows)
 
 

@@ -1,6 +1,6 @@
-"""Symmetry functions: CPU time per atom, ours and dscribe's (if it is installed; its published figure otherwise).
+"""Measure CPU times of symmetry functions, and those of dscribe if it is installed.
 
-dscribe 2.1.2 gives values only, no forces: published 90 µs/atom for an ACSF set on one Zen 4 core.
+dscribe 2.1.2 computes values without forces; its published time for an ACSF set is 90 µs/atom on one Zen 4 core.
 """
 
 from copy import deepcopy
@@ -40,7 +40,7 @@ def silicon(repeat: int):
 
 
 def values(featurizer: SymmetryFunctions, graph: AtomicGraph, dtype: torch.dtype):
-    """The descriptors alone, as dscribe gives them, neighbours known."""
+    """Return a function that computes descriptors only, with given neighbours."""
     edges = Edges.of(graph, ElementTable(["Si"]), dtype)
 
     def call() -> None:
@@ -51,12 +51,12 @@ def values(featurizer: SymmetryFunctions, graph: AtomicGraph, dtype: torch.dtype
 
 
 def by_triples(make):
-    """The same functions with every angular sum over explicit triples."""
-    highest, sums.HIGHEST_ZETA_BY_MOMENTS = sums.HIGHEST_ZETA_BY_MOMENTS, 0
+    """Call a function with all angular sums over explicit triples; return its result."""
+    highest_zeta, sums.HIGHEST_ZETA_BY_MOMENTS = sums.HIGHEST_ZETA_BY_MOMENTS, 0
     try:
         return make()
     finally:
-        sums.HIGHEST_ZETA_BY_MOMENTS = highest
+        sums.HIGHEST_ZETA_BY_MOMENTS = highest_zeta
 
 
 def main() -> None:
@@ -71,17 +71,17 @@ def main() -> None:
         return Potential(BehlerParrinello(["Si"], CUTOFF, **options)).eval()
 
     narrow = SymmetryFunctions(["Si"], CUTOFF, RADIAL, NARROW, "cosine")
-    usual = potential().double()
-    half = deepcopy(usual).float()
-    bent = potential(radial=RADIAL, angular=NARROW).double()
+    default = potential().double()
+    default_float32 = deepcopy(default).float()
+    narrow_potential = potential(radial=RADIAL, angular=NARROW).double()
     cases = {
         COMPARABLE[0]: values(narrow, graph, torch.float64),
         COMPARABLE[1]: lambda: values(narrow, AtomicGraph.from_ase(atoms, CUTOFF), torch.float64)(),
         "values, 5 radial + 24 wide by moments, f64": values(wide(), graph, torch.float64),
         "values, 5 radial + 24 wide by triples, f64": values(by_triples(wide), graph, torch.float64),
-        "energy + forces, usual set, f64": lambda: usual(graph, stress=False),
-        "energy + forces, usual set, f32": lambda: half(graph, stress=False),
-        "energy + forces, 5 radial + 4 narrow, f64": lambda: bent(graph, stress=False),
+        "energy + forces, default set, f64": lambda: default(graph, stress=False),
+        "energy + forces, default set, f32": lambda: default_float32(graph, stress=False),
+        "energy + forces, 5 radial + 4 narrow, f64": lambda: narrow_potential(graph, stress=False),
     }
     try:
         from dscribe.descriptors import ACSF
@@ -95,8 +95,8 @@ def main() -> None:
         )
         cases[f"{PEER}, values, 5 radial + 4 narrow, with its neighbour list"] = lambda: acsf.create(atoms)
     except ImportError:
-        print("dscribe is not installed; its published figure is 90 µs/atom for values alone")
-    exact, rounded = (first(graph, stress=False)["forces"].double() for first in (usual, half))
+        print("dscribe is not installed; its published time is 90 µs/atom for values alone")
+    exact, rounded = (model(graph, stress=False)["forces"].double() for model in (default, default_float32))
     error = float((rounded - exact).abs().max() / exact.square().mean().sqrt())
     seconds = interleaved(cases)
     peer = next((spent for name, spent in seconds.items() if name.startswith(PEER)), None)
@@ -113,7 +113,7 @@ def main() -> None:
     neighbours = graph.n_edges / len(atoms)
     print_table(
         f"Symmetry functions, Si{len(atoms)}, {neighbours:.0f} neighbours within {CUTOFF} Å",
-        ["", "µs/atom", "atoms/s", "dscribe / it", "error of forces, by their root mean square"],
+        ["", "µs/atom", "atoms/s", "dscribe / ours", "error of forces / RMS"],
         rows,
     )
 

@@ -1,4 +1,4 @@
-"""You will learn to train a potential from a dictionary, and what a run folder holds (shortened to half a minute)."""
+"""You will learn to train a potential from a dictionary, and what a run folder contains (a short run of half a minute)."""
 
 from pathlib import Path
 
@@ -16,13 +16,13 @@ FOLDER = Path("runs/example_04")
 
 
 def configuration(max_epochs: int) -> dict:
-    """The same keys as in a YAML file; ``configs/behler_parrinello.yaml`` is the whole, unshortened run."""
+    """Return a configuration with the keys of a YAML file; ``configs/behler_parrinello.yaml`` is the complete run."""
     return {
         "seed": 1,
         "data": {
             "train": f"{DATA / 'train.xyz.gz'}@::4",  # every fourth structure
             "valid": 0.15,
-            "stratify": True,  # of every configuration type
+            "stratify": True,  # the same fraction of every configuration type
             "weights": {"Surface": 2.0},
         },
         "model": {"kind": "BehlerParrinello", "elements": "auto", "cutoff": 4.5, "readout_hidden": [16, 16]},
@@ -38,13 +38,13 @@ def configuration(max_epochs: int) -> dict:
 
 
 def main(max_epochs: int = 8) -> None:
-    # Checked first: an unknown key or a wrong type is named here, with the nearest right one, before anything is read.
+    # A configuration is checked before data are read. Errors name an unknown key, and a similar key that exists.
     try:
         read_config(configuration(max_epochs), ["fit.max_epoch=5"])
     except ConfigError as error:
-        print(f"a slip of the pen: {error}\n")
+        print(f"a typing error: {error}\n")
 
-    # The census, the model in a line, the largest batch, an epoch a line, errors at the end: all of it is printed.
+    # The run prints the census, a summary of the model, the largest batch, a line per epoch, and the final errors.
     potential, metrics = atomgraph.train(configuration(max_epochs), overwrite=True)
 
     print("\nin the run folder:", ", ".join(sorted(path.name for path in FOLDER.iterdir())))
@@ -55,12 +55,12 @@ def main(max_epochs: int = 8) -> None:
         metrics["valid"]["units"]["forces"],
     )
 
-    # The file is the potential: the same numbers, and everything that it knows about itself.
+    # The file contains the complete potential: predictions are equal, and metadata are stored.
     loaded = atomgraph.load(FOLDER / "model.safetensors")
     test = read(DATA / "test.xyz.gz")
-    same = loaded.predict(test[:1])[0]["energy"] == potential.predict(test[:1])[0]["energy"]
-    print("loaded from the file, it gives", "the same energy to the last bit" if same else "another energy")
-    Console().print(error_table(compare(loaded, test), "On structures that it has never seen").rich())
+    is_equal = loaded.predict(test[:1])[0]["energy"] == potential.predict(test[:1])[0]["energy"]
+    print("the potential from the file predicts", "the same energy to the last bit" if is_equal else "another energy")
+    Console().print(error_table(compare(loaded, test), "Errors on the test structures").rich())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""You will learn to use a potential in ASE: relax a crystal and its cell, stretch it, and let it move at constant energy."""
+"""You will learn to use a potential in ASE: relax a crystal and its cell, strain it, and run dynamics at constant energy."""
 
 from pathlib import Path
 
@@ -17,8 +17,8 @@ DATA = Path(__file__).parent / "data" / "mlearn_Si" / "train.xyz.gz"
 FOLDER = Path("runs/example_05")
 
 
-def a_potential(max_epochs: int) -> atomgraph.Potential:
-    """A quick one; yours comes from ``atomgraph.load``."""
+def train_or_load_potential(max_epochs: int) -> atomgraph.Potential:
+    """Return a potential from a short training; for your own potential use ``atomgraph.load``."""
     if (FOLDER / "model.safetensors").is_file():
         return atomgraph.load(FOLDER)
     config = {
@@ -35,9 +35,9 @@ def a_potential(max_epochs: int) -> atomgraph.Potential:
 
 
 def main(max_epochs: int = 10) -> None:
-    potential = a_potential(max_epochs)
+    potential = train_or_load_potential(max_epochs)
 
-    # Any structure, any ASE tool. float64 makes forces smooth to the last digits, which relaxations like.
+    # The calculator works with all ASE methods. Relaxations converge better with float64.
     crystal = bulk("Si", cubic=True, a=5.6)
     crystal.calc = atomgraph.Calculator(potential, dtype="float64")
     print(
@@ -48,30 +48,32 @@ def main(max_epochs: int = 10) -> None:
         f"relaxed: a = {crystal.cell.lengths()[0]:.3f} Å, pressure {-crystal.get_stress()[:3].mean() / units.GPa:+.2f} GPa"
     )
 
-    # C11 from stresses: stretch along x, see what pulls back.
+    # C11 is the derivative of the stress with respect to strain along x.
     strain, stress = 0.005, []
     for sign in (1, -1):
-        stretched = crystal.copy()
-        stretched.calc = crystal.calc
-        stretched.set_cell(crystal.cell.array @ np.diag([1 + sign * strain, 1, 1]), scale_atoms=True)
-        stress.append(stretched.get_stress()[0])
+        strained = crystal.copy()
+        strained.calc = crystal.calc
+        strained.set_cell(crystal.cell.array @ np.diag([1 + sign * strain, 1, 1]), scale_atoms=True)
+        stress.append(strained.get_stress()[0])
     print(f"C11 = {(stress[0] - stress[1]) / (2 * strain) / units.GPa:.0f} GPa (experiment 166 GPa)")
 
-    # Dynamics: neighbour lists reach a skin beyond the cutoff, and are rebuilt only when an atom has left it.
-    moving = crystal * (2, 2, 2)
-    moving.calc = atomgraph.Calculator(potential, dtype="float64", skin=0.5)
-    set_thermal_velocities(moving, 600, np.random.default_rng(0))
+    # Neighbour lists use the cutoff plus a skin. They are built again when atoms have moved further than the skin allows.
+    supercell = crystal * (2, 2, 2)
+    supercell.calc = atomgraph.Calculator(potential, dtype="float64", skin=0.5)
+    set_thermal_velocities(supercell, 600, np.random.default_rng(0))
     energies = []
-    dynamics = VelocityVerlet(moving, timestep=1.0 * units.fs)
-    dynamics.attach(lambda: energies.append(moving.get_total_energy()))
+    dynamics = VelocityVerlet(supercell, timestep=1.0 * units.fs)
+    dynamics.attach(lambda: energies.append(supercell.get_total_energy()))
     dynamics.run(100)
-    change = 1000 * np.ptp(energies) / len(moving)
-    print(f"100 fs of {len(moving)} atoms: total energy within {change:.3f} meV/atom, {moving.get_temperature():.0f} K")
-    print(f"  {moving.calc.n_neighbour_lists} neighbour list(s) for {len(energies)} steps")
+    change = 1000 * np.ptp(energies) / len(supercell)
+    print(
+        f"100 fs of {len(supercell)} atoms: total energy within {change:.3f} meV/atom, {supercell.get_temperature():.0f} K"
+    )
+    print(f"  {supercell.calc.n_neighbour_lists} neighbour list(s) for {len(energies)} steps")
 
-    # What it does not know, it refuses.
+    # Elements that the potential does not support are an error.
     germanium = bulk("Ge")
-    germanium.calc = moving.calc
+    germanium.calc = supercell.calc
     try:
         germanium.get_potential_energy()
     except GraphError as error:

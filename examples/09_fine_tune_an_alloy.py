@@ -1,4 +1,4 @@
-"""You will learn to compare methods of fine-tuning by number of structures, here from an alloy to pure molybdenum."""
+"""You will learn to compare methods of fine-tuning for several numbers of structures, from an alloy to pure molybdenum."""
 
 from pathlib import Path
 
@@ -13,8 +13,8 @@ FOLDER = Path("runs/example_09")
 TERMS = [{"property": "energy", "weight": 1.0}, {"property": "forces", "weight": 1.0}]
 
 
-def source(max_epochs: int) -> None:
-    """A small graph convolutional network of Nb, Ta, W and binaries, no frame of which is pure Mo."""
+def train_source(max_epochs: int) -> None:
+    """Train a small graph convolutional network on Nb, Ta, W and binaries with Mo, without frames of pure Mo."""
     config = {
         "seed": 1,
         "data": {
@@ -38,8 +38,8 @@ def source(max_epochs: int) -> None:
     atomgraph.train(config, overwrite=True, quiet=True)
 
 
-def plan(sizes: list[int], max_epochs: int) -> dict:
-    """One configuration of fine-tuning, and what each method changes in it."""
+def comparison_config(sizes: list[int], max_epochs: int) -> dict:
+    """Return a configuration of fine-tuning with the changes of each method in ``compare``."""
     return {
         "seed": 1,
         "start": {"model": str(FOLDER / "source")},
@@ -66,19 +66,20 @@ def plan(sizes: list[int], max_epochs: int) -> dict:
 
 def main(source_epochs: int = 20, sizes: tuple[int, ...] = (10, 30), max_epochs: int = 20) -> None:
     if not (FOLDER / "source" / "model.safetensors").is_file():
-        source(source_epochs)
+        train_source(source_epochs)
 
-    # A line a run as it ends, then the table. Called again, it goes on where it was stopped; what is finished stays.
-    # On the command line this is: atomgraph finetune plan.yaml --compare
-    cells = compare(plan(list(sizes), max_epochs))
+    # This prints a line after each run, then the table. After an interruption, finished runs are not repeated.
+    # The command is: atomgraph finetune CONFIG.yaml --compare
+    cells = compare(comparison_config(list(sizes), max_epochs))
+    summaries = summarise(cells)
 
     console = Console(highlight=False)
-    for first in summarise(cells):
-        if first.size == max(sizes) and first.method != "scratch":
-            scratch = next(s for s in summarise(cells) if (s.method, s.size) == ("scratch", first.size))
-            gained = scratch.target_forces / first.target_forces
+    for summary in summaries:
+        if summary.size == max(sizes) and summary.method != "scratch":
+            scratch = next(s for s in summaries if (s.method, s.size) == ("scratch", summary.size))
+            ratio = scratch.target_forces / summary.target_forces
             console.print(
-                f"{first.method}, {first.size} structures: forces on Mo {gained:.2f} times as good as from scratch"
+                f"{summary.method}, {summary.size} structures: forces on Mo {ratio:.2f} times as accurate as from scratch"
             )
 
 

@@ -1,6 +1,6 @@
-"""The main job from start to end: train on real silicon data, evaluate on an untouched test set, simulate with the better one.
+"""Demonstration: train five potentials on silicon, evaluate them on a test set, and simulate with the best potential.
 
-Run by `make demo` in the project's root; everything it makes lies in runs/demo.
+`make demo` in the root of the project runs this script. All output is written to runs/demo.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from atomgraph.data import read
 
 FOLDER = Path("runs/demo")
 TEST = "examples/data/mlearn_Si/test.xyz.gz"
-FAMILIES = {  # name: its config, and what makes it short enough for a demonstration
+FAMILIES = {  # configuration and changes for a short run, by name
     "GCN": ("configs/gcn.yaml", ["fit.max_epochs=15"]),
     "Behler-Parrinello": ("configs/behler_parrinello.yaml", ["fit.max_epochs=30"]),
     "GAP": ("configs/gap.yaml", ["model.n_points=300", "model.n_max=8", "model.l_max=5"]),
@@ -35,15 +35,16 @@ FAMILIES = {  # name: its config, and what makes it short enough for a demonstra
     "MACE": ("configs/mace.yaml", ["model.hidden_irreps=16x0e", "fit.max_epochs=9", "fit.terms.0.weight=10"]),
 }
 DIFFERENCES = (
-    "The same test structures. Networks hold a tenth of the training part out for validation, which closed forms fit, too; "
-    "networks fit stresses. All are shortened, MACE most: errors of whole runs are in docs/validation.md."
+    "All errors are for the same test structures. Networks use a tenth of the training part for validation; fits in closed "
+    "form use the whole training part. Only networks fit stresses. All runs are short; errors of complete runs are in "
+    "docs/validation.md."
 )
 console = Console(highlight=False)
 
 
 def main() -> None:
-    """Train every family, compare, simulate, report."""
-    began = time.perf_counter()
+    """Train a potential of each family, compare errors, simulate, and write the report."""
+    start_of_demo = time.perf_counter()
     if FOLDER.exists():
         shutil.rmtree(FOLDER)
     test = read([TEST])
@@ -56,26 +57,26 @@ def main() -> None:
         minutes[name] = (time.perf_counter() - start) / 60
         comparisons[name] = compare(potentials[name], test)
     table = family_table(comparisons, minutes)
-    console.rule("[bold]All families[/bold], on structures that none of them has seen")
+    console.rule("[bold]All families[/bold], errors on the test structures")
     console.print(table.rich())
     console.print(DIFFERENCES)
     best = min(comparisons, key=lambda name: ErrorStatistics.from_sample(comparisons[name].samples["forces"]).mae)
-    console.rule(f"[bold]{best}[/bold] at work: a silicon crystal")
-    physics = simulate(potentials[best].double())
+    console.rule(f"[bold]{best}[/bold]: simulation of a silicon crystal")
+    simulation_section = simulate(potentials[best].double())
     report = write_report(
         FOLDER / "report.html",
         potential=potentials[best],
         comparisons={"test": comparisons[best]},
-        title="Silicon, by every family",
-        subtitle=f"The best of them, {best}, put to work",
-        sections=[Section("All families", [table], DIFFERENCES), physics],
+        title="Potentials of silicon",
+        subtitle=f"Simulations with the best potential, {best}",
+        sections=[Section("All families", [table], DIFFERENCES), simulation_section],
     )
-    console.print(f"\nThe report: {report}   (each run's own: {FOLDER}/*/report.html)")
-    console.print(f"All of this took {(time.perf_counter() - began) / 60:.1f} minutes.")
+    console.print(f"\nReport: {report}   (reports of single runs: {FOLDER}/*/report.html)")
+    console.print(f"The demonstration took {(time.perf_counter() - start_of_demo) / 60:.1f} minutes.")
 
 
 def family_table(comparisons: dict[str, Comparison], minutes: dict[str, float]) -> Table:
-    """One row a family: errors on the test set, and what they cost."""
+    """Return a table with a row per family: errors on the test set, and training time."""
     zero = np.abs(next(iter(comparisons.values())).samples["forces"].reference).mean()
     columns = [
         Column("family", words=True),
@@ -95,7 +96,7 @@ def family_table(comparisons: dict[str, Comparison], minutes: dict[str, float]) 
 
 
 def simulate(potential: atomgraph.Potential) -> Section:
-    """Relax the cell, go along the volume, let the atoms move."""
+    """Relax the cell, compute the equation of state and run dynamics; return the section of the report."""
     crystal = relax(potential, bulk("Si", cubic=True))
     state = equation_of_state(potential, crystal)
     lattice = crystal.cell.cellpar()[0]
@@ -106,7 +107,7 @@ def simulate(potential: atomgraph.Potential) -> Section:
     record = nve(potential, crystal * (2, 2, 2), kelvin=600, timestep=1.0, steps=500)
     console.print(
         f"{record.n_atoms} atoms from 600 K for {record.time[-1] / 1000:.1f} ps at constant energy: "
-        f"drift {record.drift:+.3f} meV/atom/ps, {1e3 * record.seconds_per_step:.0f} ms a step"
+        f"drift {record.drift:+.3f} meV/atom/ps, {1e3 * record.seconds_per_step:.0f} ms per step"
     )
     energy = 1e3 * (np.array(record.total) - record.total[0]) / record.n_atoms
     pictures = [
@@ -131,10 +132,12 @@ def simulate(potential: atomgraph.Potential) -> Section:
         "lattice constant": f"{lattice:.3f} Å (PBE 5.47, experiment 5.43)",
         "bulk modulus": f"{state.bulk_modulus:.0f} GPa (PBE 89, experiment 98)",
         "drift of the energy": f"{record.drift:+.3f} meV/atom/ps over {record.time[-1] / 1000:.1f} ps, {record.n_atoms} atoms",
-        "speed": f"{1e3 * record.seconds_per_step:.1f} ms a step, {record.nanoseconds_per_day:.3f} ns/day",
+        "speed": f"{1e3 * record.seconds_per_step:.1f} ms per step, {record.nanoseconds_per_day:.3f} ns/day",
     }
     return Section(
-        "At work", [Facts(facts), Gallery(pictures)], "A diamond crystal: relaxed, compressed and set in motion."
+        "Simulation",
+        [Facts(facts), Gallery(pictures)],
+        "Relaxation, equation of state and dynamics of a diamond crystal.",
     )
 
 

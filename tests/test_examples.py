@@ -1,4 +1,4 @@
-"""Every numbered example runs from start to end, and says in its first line what one learns."""
+"""Every numbered example runs from start to end, and its first line states what the reader will learn."""
 
 import importlib.util
 import sys
@@ -11,17 +11,17 @@ EXAMPLES = sorted((ROOT / "examples").glob("[0-9][0-9]_*.py"))
 SHORTER = {
     "04_train_on_silicon": {"max_epochs": 2},
     "05_use_it_in_ase": {"max_epochs": 4},
-    "07_order_of_the_expansion": {"every": 13},
+    "07_order_of_the_expansion": {"step": 13},
     "08_fine_tune_a_molecule": {"source_epochs": 1, "max_epochs": 1},
     "09_fine_tune_an_alloy": {"source_epochs": 1, "sizes": (4,), "max_epochs": 1},
 }
-SAYS = {  # what must be among the lines that it prints
+EXPECTED_OUTPUT = {  # texts in the output of each example
     "01_structure_to_graph": ["stress of a molecule, which has no volume: nan"],
     "02_compose_a_potential": ["readouts[0] expects features 16x0e, but featurizer gives 14x0e"],
     "04_train_on_silicon": ["did you mean max_epochs?", "the same energy to the last bit", "all but duplicates"],
     "05_use_it_in_ase": ["GPa (experiment 166 GPa)", "unknown elements Ge"],
-    "07_order_of_the_expansion": ["structures of copper", "body order 5:", "The best of them: 0."],
-    "08_fine_tune_a_molecule": ["audit: e0: E0 is wrong", "rank 1 of 3", "lost, 3BPA: 0.", "heads: default, target"],
+    "07_order_of_the_expansion": ["structures of copper", "body order 5:", "Smallest error: 0."],
+    "08_fine_tune_a_molecule": ["audit: e0: E0 is wrong", "rank 1 of 3", "source, 3BPA: 0.", "heads: default, target"],
     "09_fine_tune_an_alloy": ["scratch, 4 structures", "Methods of fine-tuning", "replay, 4 structures: forces on Mo"],
     "06_read_your_own_labels": ["has the key 'DFT_energy'", "right sign: 0 finding", "wrong sign: 1 finding"],
 }
@@ -29,7 +29,7 @@ ELSEWHERE = {"03_a_layer_of_your_own": "tests/examples/test_a_layer_of_your_own.
 
 
 def load(path):
-    """The example as a module (its name begins with a number, so ``import`` cannot say it)."""
+    """Import an example by its path, because the name begins with a number."""
     spec = importlib.util.spec_from_file_location(f"example_{path.stem}", path)
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -38,7 +38,7 @@ def load(path):
 
 def test_examples_are_numbered_without_a_gap():
     assert [int(path.name[:2]) for path in EXAMPLES] == list(range(1, len(EXAMPLES) + 1))
-    assert {path.stem for path in EXAMPLES} == SAYS.keys() | ELSEWHERE.keys()
+    assert {path.stem for path in EXAMPLES} == EXPECTED_OUTPUT.keys() | ELSEWHERE.keys()
     assert all((ROOT / test).is_file() for test in ELSEWHERE.values())
 
 
@@ -47,13 +47,13 @@ def test_the_first_line_says_what_one_learns(path):
     assert path.read_text().startswith('"""You will learn ')
 
 
-@pytest.mark.parametrize("name", SAYS)
+@pytest.mark.parametrize("name", EXPECTED_OUTPUT)
 def test_example_runs_from_start_to_end(name, capsys, monkeypatch, tmp_path):
-    """In any folder; what it writes goes into ``runs`` there."""
+    """Output is written to ``runs`` in the current folder."""
     monkeypatch.chdir(tmp_path)
     load(ROOT / "examples" / f"{name}.py").main(**SHORTER.get(name, {}))
     printed = capsys.readouterr().out
-    assert [words for words in SAYS[name] if words not in printed] == []
+    assert [words for words in EXPECTED_OUTPUT[name] if words not in printed] == []
     assert {path.name for path in tmp_path.iterdir()} <= {"runs"}
 
 
