@@ -225,7 +225,8 @@ def test_refuses_a_file_without_one_of_its_blocks(tmp_path, symbol):
     data = yaml.safe_load(TEXT)
     data["species"] = [block for block in data["species"] if block["speciesblock"] != symbol]
     with pytest.raises(
-        FormatError, match=r"is missing; that block|in the other order|no lmaxi|a pair of elements that no block describes"
+        FormatError,
+        match=r"is missing; that block|in the other order|no lmaxi|a pair of elements that no block describes",
     ):
         ace_yaml.read(written(tmp_path, yaml.safe_dump(data)), FileHints())
 
