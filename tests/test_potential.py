@@ -174,7 +174,7 @@ def test_gradients_that_the_caller_wants_of_positions_are_the_callers_business(p
 
 
 def test_unknown_elements_are_named(potential):
-    with pytest.raises(GraphError, match=r"unknown elements Au; this model knows H, C, O, Si"):
+    with pytest.raises(GraphError, match=r"unknown elements Au; the elements of this model are H, C, O, Si"):
         potential(make_graph(Atoms("AuH", positions=[[0, 0, 0], [0, 0, 1.5]]), CUTOFF))
 
 

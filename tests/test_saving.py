@@ -93,7 +93,9 @@ def test_no_structures_give_no_predictions():
 
 def test_an_unknown_element_is_refused_before_anything_is_computed_and_says_where():
     frames = [*tiny.structures(), ase.Atoms("AuCl", [[0, 0, 0], [0, 0, 2]])]
-    with pytest.raises(GraphError, match=r"structure 5 \(AuCl\): unknown elements Cl, Au; this model knows H, O, Si"):
+    with pytest.raises(
+        GraphError, match=r"structure 5 \(AuCl\): unknown elements Cl, Au; the elements of this model are H, O, Si"
+    ):
         next(tiny.potential().iter_predict(frames))
 
 

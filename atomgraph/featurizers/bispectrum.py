@@ -30,16 +30,16 @@ class Bispectrum(DensityFeaturizer):
 
     .. math::
         \theta_{ij} &= f_0\,\pi\,\frac{r_{ij} - r_{min}}{R_{ij} - r_{min}}, \qquad
-               R_{ij} = \text{cutoff}\,(R_{z_i} + R_{z_j}) \\
+               R_{ij} = \text{cutoff}\,(a_{z_i} + a_{z_j}) \\
         \rho_i(g) &= w_0\,\delta(g) + \sum_j w_{z_j} f_c(r_{ij})\,\delta(g - q_{ij}), \qquad
                q_{ij} = (\cos\theta_{ij}, \sin\theta_{ij}\,\hat r_{ij}) \\
         B_{j_1 j_2 j} &= \sum_{m m'} \bar u^j_{mm'} \sum_{m_1 m_1' m_2 m_2'} C^{jm}_{j_1 m_1 j_2 m_2}
                C^{jm'}_{j_1 m_1' j_2 m_2'}\, u^{j_1}_{m_1 m_1'} u^{j_2}_{m_2 m_2'}
                = (2j + 1)\,\langle f_{j_1} f_{j_2} f_j \rangle
 
-    with :math:`f_c = \tfrac12[\cos(\pi (r - r_{min})/(R - r_{min})) + 1]` and :math:`u^j` the sum of Wigner's D matrices over
-    the density. The last form is computed: the mean over the sphere of products of the components of the density of degree
-    2j, :math:`f_j(g) = \int \rho(q)\,U_{2j}(q\cdot g)\,dq`. It contains neither D nor C.
+    with :math:`f_c = \tfrac12[\cos(\pi (r_{ij} - r_{min})/(R_{ij} - r_{min})) + 1]` and :math:`u^j` the sum of Wigner's D
+    matrices over the density. The last form is computed: the mean over the sphere of products of the components of the
+    density of degree 2j, :math:`f_j(g) = \int \rho(q)\,U_{2j}(q\cdot g)\,dq`. It contains neither D nor C.
 
     Columns: j₁ = 0, ½ … J, then j₂ ≤ j₁, then j from j₁ − j₂ to min(J, j₁ + j₂), j ≥ j₁. With ``chem`` there is one such block
     of columns for each triple (a, b, c) of channels; c changes fastest. The neighbours of channel a contribute to f_{j₁}, of b
@@ -49,7 +49,7 @@ class Bispectrum(DensityFeaturizer):
         elements: Chemical symbols.
         cutoff: LAMMPS's ``rcutfac``, the cutoff radius of two atoms of radius 0.5, Å.
         twojmax: Highest degree 2J, from 0 to 12.
-        radii: Radius R of each element, no unit; None: 0.5 for all, so that ``cutoff`` is the cutoff of all pairs; ``auto``
+        radii: Radius a of each element, no unit; None: 0.5 for all, so that ``cutoff`` is the cutoff of all pairs; ``auto``
             in a configuration: from the training structures.
         weights: Weight w of each element, no unit; None: 1 for all.
         rfac0: Factor f₀, in (0, 1], no unit.
@@ -65,7 +65,8 @@ class Bispectrum(DensityFeaturizer):
         quadratic: Append the products ½ B₁², B₁B₂, … B₁B_k, ½ B₂², B₂B₃ …
 
     Raises:
-        WiringError: If a number is out of range, or a table does not contain an element. Tables can contain more elements.
+        WiringError: If a number is out of range; if ``radii``, ``weights``, ``inner`` or ``chem`` lack an element; if ``inner``
+            or ``chem`` contain an element that is not in ``elements``.
 
     Source: Thompson et al., J. Comput. Phys. 285, 316 (2015); ``chem``: Cusentino et al., J. Phys. Chem. A 124, 5456
     (2020).
@@ -108,7 +109,7 @@ class Bispectrum(DensityFeaturizer):
         self.switch, self.bzero, self.wself, self.wselfall, self.quadratic = switch, bzero, wself, wselfall, quadratic
         channel = self._channel_numbers(chem)
         self.n_channels = int(channel.max()) + 1
-        self.n_functions = len(harmonic_columns(twojmax))
+        self.n_functions = len(harmonic_columns(twojmax))  # columns of the density, not components of the bispectrum
         self._integrals = TripleIntegrals(twojmax, self.n_channels)
         self._has_inner_cutoff = inner is not None
         factor = [1.0 if bnorm else t[2] + 1.0 for t in degree_triples(twojmax)]
@@ -139,8 +140,8 @@ class Bispectrum(DensityFeaturizer):
         """Hyperspherical harmonics of each neighbour, times the weight of the neighbour."""
         rows, target, radial, harmonics = self._neighbour_factors(edges)
         columns = self._constants.like(radial)["columns"]
-        left, right = columns // harmonics.shape[1], columns % harmonics.shape[1]
-        return DensityTerms(rows, target % self.n_channels, radial, harmonics, left, right)
+        radial_column, angular_column = columns // harmonics.shape[1], columns % harmonics.shape[1]
+        return DensityTerms(rows, target % self.n_channels, radial, harmonics, radial_column, angular_column)
 
     def isolated_density(self, element: Tensor) -> Tensor:
         constants = self._constants.like(torch.zeros(0, dtype=torch.float64, device=element.device))
@@ -151,8 +152,8 @@ class Bispectrum(DensityFeaturizer):
         if not self.quadratic:
             return b
         left, right = self._constants.like(b)["product_columns"]
-        half = 1.0 - 0.5 * (left == right).to(b.dtype)
-        return torch.cat([b, b.index_select(1, left) * b.index_select(1, right) * half], dim=1)
+        product_factor = 1.0 - 0.5 * (left == right).to(b.dtype)  # ½ for squares, else 1
+        return torch.cat([b, b.index_select(1, left) * b.index_select(1, right) * product_factor], dim=1)
 
     def jacobian(self, density: Tensor, element: Tensor, directions: Tensor | None = None) -> Tensor:
         """Derivatives of the features, as in ``DensityFeaturizer``, by the product rule instead of backward passes."""
@@ -161,8 +162,10 @@ class Bispectrum(DensityFeaturizer):
         if self.quadratic:
             b = self._components(density, element)[:, :, None, None]
             left, right = constants["product_columns"]
-            half = (1.0 - 0.5 * (left == right).to(b.dtype))[:, None, None]
-            products = result[:, left] * (half * b[:, right]) + result[:, right] * (half * b[:, left])
+            product_factor = (1.0 - 0.5 * (left == right).to(b.dtype))[:, None, None]  # ½ for squares, else 1
+            products = result[:, left] * (product_factor * b[:, right]) + result[:, right] * (
+                product_factor * b[:, left]
+            )
             result = torch.cat([result, products], dim=1)
         return result if directions is None else torch.einsum("rf,ifab->irab", directions, result)
 
@@ -180,8 +183,8 @@ class Bispectrum(DensityFeaturizer):
         """Radial functions and harmonics of the edges inside the cutoff of their two elements.
 
         Returns:
-            Rows of the edges, (n,); channel of the centre to which each edge contributes, (n,); radial functions times
-            weights, (n, n_radial); and spherical harmonics, (n, n_angular).
+            Rows of the edges, (n,); row of the density to which each edge is added, centre · n_channels + channel of the
+            neighbour, (n,); radial functions times weights, (n, n_radial); and spherical harmonics, (n, n_angular).
         """
         constants = self._constants.like(edges.length)
         element_pair = edges.element_of_centre * edges.n_elements + edges.element_of_neighbour
@@ -223,13 +226,13 @@ class Bispectrum(DensityFeaturizer):
             return np.full(len(self.elements), default)
         if not isinstance(argument, Mapping):
             raise WiringError(
-                f"{name} of a bispectrum are numbers by element, {{Si: 2.6}} for example, but are {argument!r}; auto stands "
-                "for numbers that a run takes from its training structures"
+                f"{name} of a bispectrum are numbers by element, {{Si: 2.6}} for example, but are {argument!r}; auto is "
+                "allowed only in the configuration of a run, which replaces it by numbers from the training structures"
             )
         checked_symbols(list(argument) or self.elements)
         missing = [symbol for symbol in self.elements if symbol not in argument]
         if missing:
-            hint = ", or say radii: auto in the configuration" if name == "radii" else ""
+            hint = ", or set radii: auto in the configuration" if name == "radii" else ""
             raise WiringError(
                 f"{name} of a bispectrum should give a number for every element, but lack {', '.join(missing)}; add "
                 f"{missing[0]} to {name}{hint}"
@@ -247,7 +250,8 @@ class Bispectrum(DensityFeaturizer):
         rows = [list(inner.get(symbol, ())) for symbol in self.elements]
         if any(len(row) != 2 or not all(map(isfinite, row)) or row[1] <= 0 for row in rows):
             raise WiringError(
-                f"inner should give every element [S, D] in Å with D positive, as {{'Si': [1.2, 0.2]}}, but is {dict(inner)}"
+                "inner should give every element [S, D] in Å with D positive, for example {'Si': [1.2, 0.2]}, "
+                f"but is {dict(inner)}"
             )
         return np.array(rows, dtype=np.float64)
 

@@ -19,7 +19,8 @@ from atomgraph.nn.protocols import Featurizer
 class Concatenation(Featurizer):
     r"""Concatenated features of several featurizers, :math:`h_i = h_i^{(1)} \oplus h_i^{(2)} \oplus \dots`.
 
-    The featurizers can have different cutoffs; ``cutoff`` is the largest. The irreps of h are the sum of their irreps.
+    The featurizers can have different cutoffs; the attribute ``cutoff`` is the largest. The irreps of h are the
+    irreps of all featurizers, one after another.
 
     Args:
         featurizers: Featurizers, at least one.
@@ -44,7 +45,7 @@ class Concatenation(Featurizer):
             self.cutoff = float(max(cutoffs))
 
     def element_columns(self, new: Any, edit: ElementEdit) -> FeatureColumns | None:
-        """Concatenated relations of the columns of all featurizers."""
+        """Relation of the old to the new columns of all featurizers, one after another; None if no column changes."""
         pairs = list(zip(self.featurizers, new.featurizers, strict=True))
         changes = [old_part.element_columns(new_part, edit) for old_part, new_part in pairs]
         if all(change is None for change in changes):
@@ -55,6 +56,7 @@ class Concatenation(Featurizer):
             width = old_part.irreps_out.dim
             for z, row in enumerate(origins):
                 columns = [(column, 1.0) for column in range(width)] if change is None else change.origins[z]
+                # −1: a new column that is not part of an old column
                 row += [(column + offset if column >= 0 else -1, factor) for column, factor in columns]
             zeros = torch.zeros(len(origins), width, dtype=torch.float64)
             constants.append(zeros if change is None else change.constants)

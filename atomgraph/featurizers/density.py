@@ -53,12 +53,12 @@ class DensityTerms:
         """Contributions g of all terms, (n, n_functions)."""
         return self.select_values(slice(None))
 
-    def select_values(self, numbers: Tensor | slice) -> Tensor:
-        """Contributions g of the terms with these numbers, (n_selected, n_functions)."""
+    def select_values(self, terms: Tensor | slice) -> Tensor:
+        """Contributions g of the terms with these indices, (n_selected, n_functions)."""
         if self.right is None or self.left_column is None or self.right_column is None:
-            return self.left[numbers]
-        x = self.left[numbers].index_select(1, self.left_column)
-        return x * self.right[numbers].index_select(1, self.right_column)
+            return self.left[terms]
+        x = self.left[terms].index_select(1, self.left_column)
+        return x * self.right[terms].index_select(1, self.right_column)
 
     of_left = OldAttribute("left_column")
     of_right = OldAttribute("right_column")
@@ -72,8 +72,8 @@ class JacobianBlock:
 
     Attributes:
         channel: Channel a.
-        features: Numbers of the features f, (k,).
-        functions: Numbers of the functions b, (q,).
+        features: Indices of the features f, (k,).
+        functions: Indices of the functions b, (q,).
         jacobian: Derivatives, (n_atoms, q, k).
     """
 
@@ -108,7 +108,7 @@ class DensityFeaturizer(Featurizer):
 
     @abstractmethod
     def density_terms(self, edges: Edges) -> DensityTerms:
-        """Contributions :math:`g_b` of all edges inside the cutoff, differentiable by ``edges.vector`` and ``edges.length``."""
+        """Contributions :math:`g_b` of all edges inside the cutoff, differentiable by ``edges.vector``, ``edges.length``."""
 
     @abstractmethod
     def invariants(self, density: Tensor, element: Tensor) -> Tensor:
@@ -212,27 +212,34 @@ class TermDerivatives:
 
     Attributes:
         terms: Contributions, without derivatives by autograd.
-        left: Derivatives of the factors x, (n, 3, n_left), 1/Å times the unit of x.
-        right: Derivatives of the factors y, (n, 3, n_right), or None if y = 1.
+        left_jacobian: Derivatives of the factors x, (n, 3, n_left), 1/Å times the unit of x.
+        right_jacobian: Derivatives of the factors y, (n, 3, n_right), or None if y = 1.
     """
 
     terms: DensityTerms
-    left: Tensor
-    right: Tensor | None
+    left_jacobian: Tensor
+    right_jacobian: Tensor | None
+    left = OldAttribute("left_jacobian")
+    right = OldAttribute("right_jacobian")
 
-    def select(self, numbers: Tensor) -> Tensor:
-        r"""Derivatives :math:`\partial g_b/\partial r_{ij}` of the terms with these numbers, by the product rule.
+    def select(self, indices: Tensor) -> Tensor:
+        r"""Derivatives :math:`\partial g_b/\partial r_{ij}` of the terms with these indices, by the product rule.
 
         Returns:
             Derivatives, (n_selected, 3, n_functions).
         """
-        terms, left = self.terms, self.left.index_select(0, numbers)
-        if self.right is None or terms.right is None or terms.left_column is None or terms.right_column is None:
-            return left
-        x, y = (factor.index_select(0, numbers)[:, None] for factor in (terms.left, terms.right))
-        jacobian = left.index_select(2, terms.left_column) * y.index_select(2, terms.right_column)
-        right = self.right.index_select(0, numbers).index_select(2, terms.right_column)
-        return jacobian.addcmul_(x.index_select(2, terms.left_column), right)
+        terms, left_jacobian = self.terms, self.left_jacobian.index_select(0, indices)
+        if (
+            self.right_jacobian is None
+            or terms.right is None
+            or terms.left_column is None
+            or terms.right_column is None
+        ):
+            return left_jacobian
+        x, y = (factor.index_select(0, indices)[:, None] for factor in (terms.left, terms.right))
+        jacobian = left_jacobian.index_select(2, terms.left_column) * y.index_select(2, terms.right_column)
+        right_jacobian = self.right_jacobian.index_select(0, indices).index_select(2, terms.right_column)
+        return jacobian.addcmul_(x.index_select(2, terms.left_column), right_jacobian)
 
     of = OldAttribute("select")
 
@@ -246,10 +253,10 @@ def term_derivatives(featurizer: DensityFeaturizer, edges: Edges) -> TermDerivat
     with torch.enable_grad():
         vector = edges.vector.detach().requires_grad_()
         terms = featurizer.density_terms(edges.with_vectors(vector))
-        left = _jacobian(terms.left, vector)
-        right = None if terms.right is None else _jacobian(terms.right, vector)
+        left_jacobian = _jacobian(terms.left, vector)
+        right_jacobian = None if terms.right is None else _jacobian(terms.right, vector)
     detached = replace(terms, left=terms.left.detach(), right=None if terms.right is None else terms.right.detach())
-    return TermDerivatives(detached, left, right)
+    return TermDerivatives(detached, left_jacobian, right_jacobian)
 
 
 def _jacobian(values: Tensor, vector: Tensor) -> Tensor:

@@ -27,9 +27,9 @@ KEYS = ("type", "per", "emb_dim", "num_classes", "offset", "in_dim", "use_bias")
 
 
 class NodeEmbedding(Featurizer):
-    r"""Node embedding :math:`h_i = W_{z_i} / \sqrt Z + \mathrm{silu}(P\,[\,s_1, s_2, \dots])`.
+    r"""Node embedding :math:`h_i = W_{z_i} / \sqrt{n_{el}} + \mathrm{silu}(P\,[\,s_1, s_2, \dots])`.
 
-    Z is the number of elements. The vectors s describe the charge or the spin of the structure.
+    :math:`n_{el}` is the number of elements. The vectors s describe the charge or the spin of the structure.
 
     Args:
         elements: Chemical symbols.
@@ -97,12 +97,16 @@ class NodeEmbedding(Featurizer):
 
 def _check_state(name: str, state: Mapping[str, Any]) -> dict[str, Any]:
     if name not in FIELDS:
-        raise WiringError(f"unknown state {name!r}{nearest(name, FIELDS)}; a structure has a charge and a spin")
+        raise WiringError(
+            f"unknown state {name!r}{nearest(name, FIELDS)}; the states of a structure are its charge and its spin"
+        )
     for key in state:
         if key not in KEYS:
             raise WiringError(f"global_state.{name}.{key}: unknown key{nearest(str(key), KEYS)}")
     if state.get("per", "graph") != "graph" or state.get("in_dim", 1) != 1:
-        raise WiringError(f"global_state.{name} should be one number for a structure, but is {dict(state)}")
+        raise WiringError(
+            f"global_state.{name} should be one number per structure (per: graph, in_dim: 1), but is {dict(state)}"
+        )
     required = {"categorical": ("emb_dim", "num_classes"), "continuous": ("emb_dim",)}.get(state.get("type", ""))
     if required is None or any(not isinstance(state.get(key), int) or state[key] < 1 for key in required):
         raise WiringError(

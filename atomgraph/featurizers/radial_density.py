@@ -67,7 +67,7 @@ class RadialDensity(Featurizer):
 
     def element_columns(self, new: Any, edit: ElementEdit) -> FeatureColumns | None:
         """Relation of the old columns to the new columns, which are dropped or repeated like the elements."""
-        n, n_old = self.n_radial, len(edit.old)
+        n, n_old = self.n_radial, len(edit.old_names)
         columns = [row * n + k for row in edit.rows for k in range(n)] + [n_old * n + row for row in edit.rows]
         constants = torch.zeros(len(edit.rows), n_old * (n + 1), dtype=torch.float64)
         return FeatureColumns([[(column, 1.0) for column in columns]] * len(edit.rows), constants)

@@ -24,9 +24,9 @@ from atomgraph.potential import Potential
 _N_STRUCTURES = 40  # training structures for the sums of terms
 _EDGE_BUDGET = 4_000  # edges per batch
 _N_FLOAT32 = 4  # training structures for errors in float32
-FLOAT32_ERROR = 5e-4  # largest force error relative to the largest force: half of the tolerance of the laws
-FLOAT32_ORDER = 5e-5  # largest relative change with the order of atoms: half of the tolerance of the law
-#: Digits of energies needed in float32. With 3, laws fail (finite differences of energies, rotations); with 4.3, none does.
+FLOAT32_ERROR = 5e-4  # largest force error relative to the largest force: half of the tolerance of ``atomgraph check``
+FLOAT32_ORDER = 5e-5  # largest relative change with the order of atoms: half of the tolerance of ``atomgraph check``
+#: Digits of energies needed in float32. With 3, ``atomgraph check`` fails (finite differences, rotations); with 4.3, it passes.
 FLOAT32_DIGITS = 4.0
 FLOAT64_DIGITS = 6.0  # digits of energies needed in float64
 
@@ -98,8 +98,8 @@ def measure_cancellation(
         potential: Potential with the fitted weights, in float64.
         weights: Fitted weights, (n_unknowns,).
         graphs: Graphs of the training structures, of which about 40 are evaluated.
-        frames: The same structures as ASE objects; about 4 are evaluated in float32. The test structures of the laws are
-            added, because they differ from the training structures.
+        frames: The same structures as ASE objects; about 4 are evaluated in float32. The test structures of
+            ``atomgraph check`` are added, because they differ from the training structures.
     """
     sample = graphs[:: max(1, len(graphs) // _N_STRUCTURES)]
     parts = [_terms(potential, weights, batch.to(potential.device)) for batch in budget_batches(sample, _EDGE_BUDGET)]
@@ -108,8 +108,8 @@ def measure_cancellation(
     structures: Mapping[str, ase.Atoms] = sample_structures(potential.elements)
     training = {f"training {i}": frames[i] for i in range(0, len(frames), max(1, -(-len(frames) // _N_FLOAT32)))}
     error = float32_error(potential, {**structures, **training})
-    order = order_of_atoms(LawContext(in_dtype(potential, torch.float32), structures)).value
-    return Cancellation(terms, terms / rms_energy if rms_energy > 0 else 1.0, error, order)
+    order_error = order_of_atoms(LawContext(in_dtype(potential, torch.float32), structures)).value
+    return Cancellation(terms, terms / rms_energy if rms_energy > 0 else 1.0, error, order_error)
 
 
 def _terms(potential: Potential, weights: Tensor, batch: AtomicGraph) -> tuple[Tensor, Tensor]:

@@ -85,7 +85,7 @@ def solve_least_squares(
         strength: Strength of Γ for ``ridge``, relative to the square root of the number of rows.
         power: Exponent p of the smoothness prior.
         scale_columns: Multiply Γ by the root mean square of each column.
-        significance: Smallest square of a relevant weight in units of its standard error, for ``ard``.
+        significance: Smallest (weight / standard error)² of a relevant weight, for ``ard``.
 
     Raises:
         FittingError: If weights are undetermined, or the features of a smoothness prior have no degrees.
@@ -133,9 +133,9 @@ def solve_sparse_gp(unknowns: LinearWeights, factor: TriangularFactor, *, jitter
         unknowns: Linear weights of the model; they are set to the solution.
         factor: Triangular factor of the weighted rows.
         jitter: Number added to the diagonal of each part of :math:`K_{mm}`, relative to the mean of the diagonal, times the
-            ``jitter_factor`` of the part (10 for kernels of pairs and triples). It
-            bounds the weights, :math:`|w|^2 \le P/j` with penalty P and jitter j. Without it, directions of small prior
-            variance would have large weights that cancel.
+            ``jitter_factor`` of the part (10 for kernels of pairs and triples). The jitter j bounds the weights,
+            :math:`|w|^2 \le P/j` with the penalty P. Without jitter, directions of small prior variance would have large
+            weights that cancel.
 
     Raises:
         FittingError: If weights are undetermined.
@@ -144,10 +144,10 @@ def solve_sparse_gp(unknowns: LinearWeights, factor: TriangularFactor, *, jitter
     for block in unknowns:
         matrix, jitter_factor = _prior(block)
         part = matrix.to(factor.R)
-        empty = part.diagonal() == 0  # unused points of elements with few points
-        used[block.columns] = ~empty
-        mean = part.diagonal()[~empty].mean() if bool((~empty).any()) else torch.ones((), dtype=part.dtype)
-        parts.append(part + torch.diag(torch.where(empty, mean, jitter_factor * jitter * mean)))
+        is_unused = part.diagonal() == 0  # points that an element with few points does not use
+        used[block.columns] = ~is_unused
+        mean = part.diagonal()[~is_unused].mean() if bool((~is_unused).any()) else torch.ones((), dtype=part.dtype)
+        parts.append(part + torch.diag(torch.where(is_unused, mean, jitter_factor * jitter * mean)))
     solution = sparse_gp(factor, torch.block_diag(*parts), jitter=0.0)
     conditioning = compute_conditioning(factor.R[:, used])
     unknowns.assign(solution.weights[:, 0])

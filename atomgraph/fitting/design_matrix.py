@@ -76,18 +76,18 @@ def design_matrix(
 
 def _isolated_energy_rows(unknowns: LinearWeights, graph: AtomicGraph) -> Tensor:
     """Return the rows of energies of the same atoms without neighbours, (n_graphs, n), without the scale of the baseline."""
-    bare = without_edges(graph)
-    edges = unknowns.model.edges(bare)
+    isolated_atoms = without_edges(graph)
+    edges = unknowns.model.edges(isolated_atoms)
     energy = edges.vector.new_zeros(graph.n_graphs, unknowns.n)
     for block in unknowns:
-        energy += basis_sums(block, bare, edges, unknowns.n)
+        energy += basis_sums(block, isolated_atoms, edges, unknowns.n)
     return energy
 
 
 def _add_forces(force_rows: Tensor, chunk: JacobianChunk, edges: Edges) -> None:
     """Add a chunk to the derivatives of forces; edge vectors point from neighbour to centre, hence the two signs."""
     columns, gradients = chunk.columns, chunk.gradients
-    part = (
+    part = (  # a view for a slice; otherwise a new tensor that is added at the end
         force_rows[:, :, columns]
         if isinstance(columns, slice)
         else force_rows.new_zeros(len(force_rows), 3, len(columns))
@@ -105,10 +105,10 @@ def _add_strain(strain_rows: Tensor, chunk: JacobianChunk, edges: Edges, graph: 
     """Add a chunk to the derivatives of energies with respect to strain."""
     vector, gradients = edges.vector[chunk.edges], chunk.gradients
     graph_of_edge = graph.graph_of_atom[edges.centre[chunk.edges]]
-    for number in range(graph.n_graphs):
-        rows = slice(None) if graph.n_graphs == 1 else graph_of_edge == number
+    for graph_index in range(graph.n_graphs):
+        rows = slice(None) if graph.n_graphs == 1 else graph_of_edge == graph_index
         product = vector[rows].T @ gradients[rows].flatten(1)  # (3, 3 · n_columns)
-        strain_rows[number][:, :, chunk.columns] += product.view(3, 3, -1)
+        strain_rows[graph_index][:, :, chunk.columns] += product.view(3, 3, -1)
 
 
 def _stress(strain_rows: Tensor, graph: AtomicGraph) -> Tensor:

@@ -67,25 +67,25 @@ def _chain_rule_chunks(featurizer: DensityFeaturizer, block: ReadoutBlock, edges
     for element, atoms in _atoms_by_element(edges):
         columns, low_rank = block.element_columns(element), block.low_rank_directions(element)
         n_columns = columns.stop - columns.start
-        is_linear, factor = _linear_basis(block.linear_readout, featurizer, element, derivatives.terms.left)
-        n_jacobian = (
-            featurizer.n_jacobian(element) if is_linear else n_columns * featurizer.n_channels * featurizer.n_functions
+        is_scaled, factor = _feature_scale(block.linear_readout, featurizer, element, derivatives.terms.left)
+        n_derivatives = (  # per atom, with respect to the density
+            featurizer.n_jacobian(element) if is_scaled else n_columns * featurizer.n_channels * featurizer.n_functions
         )
-        cost = 3 * n_terms[atoms] * (n_columns + featurizer.n_functions) + n_jacobian
-        for chunk_atoms in _split_by_cost(atoms, cost, _CHUNK_SIZE if is_linear else _PRODUCT_CHUNK_SIZE):
+        cost = 3 * n_terms[atoms] * (n_columns + featurizer.n_functions) + n_derivatives
+        for chunk_atoms in _split_by_cost(atoms, cost, _CHUNK_SIZE if is_scaled else _PRODUCT_CHUNK_SIZE):
             atom_index = torch.full_like(n_terms, -1)  # index of an atom in the chunk
             atom_index[chunk_atoms] = torch.arange(len(chunk_atoms), device=chunk_atoms.device)
             terms = torch.nonzero(atom_index[centre] >= 0)[:, 0]
             if len(terms) == 0:
                 continue
-            edge_rows, owner = derivatives.terms.rows[terms], atom_index[centre[terms]]
-            density = _density(featurizer, derivatives, terms, owner, element, len(chunk_atoms))
-            if is_linear:
-                for chunk in _feature_chunks(featurizer, derivatives, terms, owner, density, element):
+            edge_rows, atom_of_term = derivatives.terms.rows[terms], atom_index[centre[terms]]
+            density = _density(featurizer, derivatives, terms, atom_of_term, element, len(chunk_atoms))
+            if is_scaled:
+                for chunk in _feature_chunks(featurizer, derivatives, terms, atom_of_term, density, element):
                     gradients = chunk.gradients if factor is None else chunk.gradients.mul_(factor)
                     yield JacobianChunk(chunk.columns + columns.start, chunk.edges, gradients)
                 continue
-            channel = owner * featurizer.n_channels + derivatives.terms.channel[terms]
+            channel = atom_of_term * featurizer.n_channels + derivatives.terms.channel[terms]
             if low_rank is None:
                 density_jacobian = _density_jacobian(featurizer, block.linear_readout, density, element)
                 yield JacobianChunk(columns, edge_rows, _term_gradients(derivatives, terms, channel, density_jacobian))
@@ -93,15 +93,15 @@ def _chain_rule_chunks(featurizer: DensityFeaturizer, block: ReadoutBlock, edges
                 base_jacobian = featurizer.jacobian(density, _atom_elements(element, density), low_rank.base)
                 base_gradients = _term_gradients(derivatives, terms, channel, base_jacobian)
                 gradients = base_gradients @ low_rank.mix.T
-                sums = sum_to(base_gradients, owner, len(chunk_atoms)) @ low_rank.mix.T
+                sums = sum_to(base_gradients, atom_of_term, len(chunk_atoms)) @ low_rank.mix.T
                 factors = _basis_factors(featurizer, block.linear_readout, density, element)
                 if factors is not None:
-                    gradients = gradients.mul_(factors.index_select(0, owner)[:, None])
+                    gradients = gradients.mul_(factors.index_select(0, atom_of_term)[:, None])
                     sums = sums.mul_(factors[:, None])
                 yield JacobianChunk(columns, edge_rows, gradients, chunk_atoms, sums)
 
 
-def _linear_basis(
+def _feature_scale(
     readout: LinearReadout, featurizer: DensityFeaturizer, element: int, like: Tensor
 ) -> tuple[bool, Tensor | None]:
     """Return whether the basis functions are the features times a constant factor, and this factor, or None for 1."""
@@ -115,7 +115,7 @@ def _density(
     featurizer: DensityFeaturizer,
     derivatives: TermDerivatives,
     terms: Tensor,
-    owner: Tensor,
+    atom_of_term: Tensor,
     element: int,
     n_atoms: int,
 ) -> Tensor:
@@ -125,11 +125,14 @@ def _density(
         featurizer: Featurizer of the density.
         derivatives: Terms of all edges and their derivatives.
         terms: Indices of the terms of these atoms, (n,).
-        owner: Atom of each term, from 0 to n_atoms − 1, (n,).
+        atom_of_term: Atom of each term, from 0 to n_atoms − 1, (n,).
         element: Row of the element in the table of the model.
         n_atoms: Number of atoms.
     """
-    channel, size = owner * featurizer.n_channels + derivatives.terms.channel[terms], n_atoms * featurizer.n_channels
+    channel, size = (
+        atom_of_term * featurizer.n_channels + derivatives.terms.channel[terms],
+        n_atoms * featurizer.n_channels,
+    )
     density = sum_to(derivatives.terms.select_values(terms), channel, size).view(n_atoms, featurizer.n_channels, -1)
     return density + featurizer.isolated_density(torch.full((n_atoms,), element, device=channel.device)).to(density)
 
@@ -138,7 +141,7 @@ def _feature_chunks(
     featurizer: DensityFeaturizer,
     derivatives: TermDerivatives,
     terms: Tensor,
-    owner: Tensor,
+    atom_of_term: Tensor,
     density: Tensor,
     element: int,
 ) -> Iterator[JacobianChunk]:
@@ -147,7 +150,7 @@ def _feature_chunks(
     for block in featurizer.jacobian_blocks(density, element, torch.unique(channel).tolist()):
         if padded is None or block.channel != padded_channel:
             rows, padded_channel = torch.nonzero(channel == block.channel)[:, 0], block.channel
-            padded = PaddedTerms.of(derivatives, terms[rows], owner[rows], len(density))
+            padded = PaddedTerms.of(derivatives, terms[rows], atom_of_term[rows], len(density))
         gradients = padded.derivatives(block.functions) @ block.jacobian
         edge_rows = derivatives.terms.rows[padded.terms]
         yield JacobianChunk(block.features, edge_rows, gradients.view(-1, 3, gradients.shape[2]))
@@ -155,17 +158,17 @@ def _feature_chunks(
 
 def _density_jacobian(featurizer: DensityFeaturizer, readout: LinearReadout, density: Tensor, element: int) -> Tensor:
     """Return ∂φ/∂c of atoms of one element, (n_atoms, n_basis, n_channels, n_functions)."""
-    kind = _atom_elements(element, density)
-    h = featurizer.invariants(density, kind)
+    elements = _atom_elements(element, density)
+    h = featurizer.invariants(density, elements)
     form = readout.basis_jacobian(h, element)
     if form is None:
-        return jacobian_by_atom(lambda c, z: readout.basis(featurizer.invariants(c, z), element), density, kind)
+        return jacobian_by_atom(lambda c, z: readout.basis(featurizer.invariants(c, z), element), density, elements)
     directions, factor = form
-    derivatives = featurizer.jacobian(density, kind, directions)
+    derivatives = featurizer.jacobian(density, elements, directions)
     if factor is not None:
         derivatives = derivatives.mul_(factor[:, :, None, None])
-    missing = readout.basis(h, element).shape[1] - derivatives.shape[1]
-    return torch.nn.functional.pad(derivatives, (0, 0, 0, 0, 0, missing)) if missing else derivatives
+    n_constant = readout.basis(h, element).shape[1] - derivatives.shape[1]  # constant basis functions have zero rows
+    return torch.nn.functional.pad(derivatives, (0, 0, 0, 0, 0, n_constant)) if n_constant else derivatives
 
 
 def _basis_factors(
@@ -187,7 +190,7 @@ def _term_gradients(derivatives: TermDerivatives, terms: Tensor, channel: Tensor
     Args:
         derivatives: Terms of all edges and their derivatives.
         terms: Indices of terms, (n,).
-        channel: Index of atom and channel of each term, (n,).
+        channel: Index atom · n_channels + channel of each term, (n,).
         density_jacobian: ∂φ/∂c, (n_atoms, k, n_channels, n_functions).
 
     Returns:

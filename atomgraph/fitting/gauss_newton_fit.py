@@ -73,16 +73,17 @@ def gauss_newton(
 ) -> GaussNewtonResult:
     r"""Fit all weights of a potential, and E0 of a head, by the Levenberg-Marquardt method.
 
-    A step minimises :math:`|r - J\delta|^2 + \mu|\delta|^2` over the change δ of the weights, with r and J of
-    ``ResidualJacobian``. Each step tries several dampings μ, which differ by factors of ten, and uses the best one. The
-    final weights are those with the smallest residuals in validation, or in training without validation structures.
+    A step minimises :math:`|r - J\delta|^2 + \mu|\delta|^2` over the change δ of the weights (``ResidualJacobian``). It uses
+    the best of several dampings μ, which differ by factors of ten. The final weights have the smallest residuals in
+    validation, or in training without validation structures.
 
     Args:
         potential: Potential in float64; its weights are changed.
         graphs: Training structures.
         noise: Expected errors of the labels. Validation uses ``noise.sigma`` for all structures.
         head: Name of the head to fit.
-        valid, steps: Validation structures; largest number of steps.
+        valid: Validation structures.
+        steps: Largest number of steps.
         damping: First μ, relative to the largest eigenvalue of :math:`JJ^T`.
         tolerance: Relative decrease of the training loss below which the fit ends.
         memory: Largest size of J and its square, GB.
@@ -99,18 +100,18 @@ def gauss_newton(
     check_memory(jacobian, graphs, memory)
     validation = ResidualJacobian(potential, Noise(noise.sigma), head) if valid else None
     loss = _mean_square(jacobian, graphs)
-    best, best_weights, best_number = _validation_loss(validation, valid, loss), jacobian.parameters, 0
+    best_loss, best_weights, best_number = _validation_loss(validation, valid, loss), jacobian.parameters, 0
     finished_steps: list[Step] = []
     start_time, gain = time.perf_counter(), inf
     try:
         for mu, new_loss in _improving_steps(jacobian, graphs, loss, steps, damping):
             gain, loss = 1.0 - new_loss / loss, new_loss
-            error = _validation_loss(validation, valid, loss)
+            valid_loss = _validation_loss(validation, valid, loss)
             number = len(finished_steps) + 1
-            if error < best:
-                best, best_weights, best_number = error, jacobian.parameters, number
+            if valid_loss < best_loss:
+                best_loss, best_weights, best_number = valid_loss, jacobian.parameters, number
             seconds, start_time = time.perf_counter() - start_time, time.perf_counter()
-            finished_steps.append(Step(number, mu, loss, error if valid else None, seconds))
+            finished_steps.append(Step(number, mu, loss, valid_loss if valid else None, seconds))
             if on_step is not None:
                 on_step(finished_steps[-1])
             if gain < tolerance:
@@ -135,11 +136,11 @@ def _improving_steps(
         yield mu, loss
 
 
-def _end_reason(n_steps: int, steps: int, gain: float, tolerance: float) -> str:
+def _end_reason(n_steps: int, max_steps: int, gain: float, tolerance: float) -> str:
     """Return the reason for the end of a fit."""
     if gain < tolerance:
         return f"the last step reduced the loss by {gain:.1%}"
-    return f"all {steps} steps were taken" if n_steps == steps else "no further step reduced the loss"
+    return f"all {max_steps} steps were taken" if n_steps == max_steps else "no further step reduced the loss"
 
 
 @dataclass(frozen=True)
@@ -149,13 +150,13 @@ class _LinearisedProblem:
     Attributes:
         matrix: J, (n_rows, n).
         residuals: r, (n_rows,).
-        by_rows: Whether ``square`` is JJᵀ rather than JᵀJ.
+        is_row_product: Whether ``square`` is JJᵀ rather than JᵀJ.
         square: The smaller of JJᵀ and JᵀJ.
     """
 
     matrix: Tensor
     residuals: Tensor
-    by_rows: bool
+    is_row_product: bool
     square: Tensor
 
     @classmethod
@@ -163,8 +164,8 @@ class _LinearisedProblem:
         """Compute J and r of all structures."""
         parts = [jacobian.rows(graph, index) for index, graph in enumerate(graphs)]
         matrix, residuals = torch.cat([rows for rows, _ in parts]), torch.cat([r for _, r in parts])
-        by_rows = matrix.shape[0] < matrix.shape[1]
-        return cls(matrix, residuals, by_rows, matrix @ matrix.T if by_rows else matrix.T @ matrix)
+        is_row_product = matrix.shape[0] < matrix.shape[1]
+        return cls(matrix, residuals, is_row_product, matrix @ matrix.T if is_row_product else matrix.T @ matrix)
 
     def largest_eigenvalue(self) -> float:
         """Return the largest eigenvalue of JJᵀ."""
@@ -176,9 +177,9 @@ class _LinearisedProblem:
         factor, failed = torch.linalg.cholesky_ex(damped)
         if bool(failed):
             return None
-        right_side = self.residuals if self.by_rows else self.matrix.T @ self.residuals
+        right_side = self.residuals if self.is_row_product else self.matrix.T @ self.residuals
         result = torch.cholesky_solve(right_side[:, None], factor)[:, 0]
-        return self.matrix.T @ result if self.by_rows else result
+        return self.matrix.T @ result if self.is_row_product else result
 
 
 def _take_best_step(
@@ -186,7 +187,8 @@ def _take_best_step(
 ) -> tuple[float, float]:
     """Take the step with the best damping; keep the weights if no step reduces the loss.
 
-    The damping is decreased while the loss decreases. If the first step does not reduce the loss, it is increased.
+    The damping is decreased while the loss decreases. If the first step does not reduce the loss, the
+    damping is increased.
 
     Args:
         jacobian: Residuals; its parameters are changed.

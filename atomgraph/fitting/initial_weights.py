@@ -1,4 +1,4 @@
-"""Initial weights of a network, fitted to the mean energy above E0, so that the first epochs need not learn it."""
+"""Initial weights of a network, fitted to the mean energy above E0, so that the first epochs need not learn the mean."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ from atomgraph.potential import Potential
 N_STRUCTURES_LINEAR = 500  # structures for a fit of the last linear maps
 N_STRUCTURES_ALL = 32  # structures for a fit of all weights, enough for a mean
 STEPS = 3  # Gauss-Newton steps
-RELATIVE_RIDGE = 0.03  # relative to the largest singular value, so large that only the mean is fitted
+RELATIVE_RIDGE = (
+    0.03  # √λ for the last maps, relative to the largest singular value of X; so large that only the mean is fitted
+)
+RELATIVE_DAMPING = 0.03  # λ for all weights, relative to the largest eigenvalue of JJᵀ
 MAX_FORCE_ERROR_RATIO = 1.1  # largest ratio of the force error after the fit to that before
 
 
@@ -55,8 +58,8 @@ def fit_initial_weights(potential: Potential, graphs: Sequence[AtomicGraph]) -> 
     .. math:: \min_{\delta} \sum_s \Big(\frac{E_s - E_s^{pred} - x_s \cdot \delta}{n_s}\Big)^2 + \lambda |\delta|^2,
               \qquad \lambda = (0.03\,\sigma_1)^2,
 
-    with :math:`\sigma_1` the largest singular value of the rows :math:`x_s / n_s`. Because of the large ridge, only the
-    common part of most structures is fitted.
+    with :math:`\sigma_1` the largest singular value of the rows :math:`x_s / n_s`. Because of the large ridge, only
+    the part of the energy errors that most structures share is fitted.
 
     Features with random weights may hardly depend on the environment (MACE). The last maps would then become so large that
     forces get worse. In this case, all weights are changed instead, by three Gauss-Newton steps of minimum norm on the
@@ -87,7 +90,7 @@ def _fit_last_maps(potential: Potential, graphs: Sequence[AtomicGraph]) -> Initi
     """Fit the last linear maps; return None, with unchanged weights, if forces get worse or no readout is linear."""
     potential.eval()
     try:
-        unknowns = LinearWeights(potential.model, keep_weights=True)
+        unknowns = LinearWeights(potential.model, keep_weights=True)  # the unknowns are changes of the weights
     except FittingError:
         return None
     graphs = _subset(graphs, N_STRUCTURES_LINEAR)
@@ -120,7 +123,7 @@ def _fit_all_weights(potential: Potential, graphs: Sequence[AtomicGraph]) -> Ini
     for _ in range(STEPS):
         jacobian = torch.stack([_gradient(potential, graph, weights) for graph in graphs])
         kernel = jacobian @ jacobian.T
-        damping = RELATIVE_RIDGE * float(torch.linalg.matrix_norm(kernel, 2))
+        damping = RELATIVE_DAMPING * float(torch.linalg.matrix_norm(kernel, 2))
         if damping == 0.0:
             break
         kernel.diagonal().add_(damping)
@@ -135,14 +138,14 @@ def _take_step(
 ) -> Tensor:
     """Take the step, halved until energy errors decrease; return the residuals afterwards, (n_structures,), eV."""
     start_weights = [weight.clone() for weight in weights]
-    length = 1.0
-    while length > 1e-2:
+    fraction = 1.0
+    while fraction > 1e-2:
         for weight, start, part in zip(weights, start_weights, step.split([w.numel() for w in weights]), strict=True):
-            weight.copy_(start + length * part.view_as(weight))
+            weight.copy_(start + fraction * part.view_as(weight))
         after = _residual(potential, graphs)
         if _rms(after) < _rms(residual):
             return after
-        length /= 2
+        fraction /= 2
     for weight, start in zip(weights, start_weights, strict=True):
         weight.copy_(start)
     return residual

@@ -33,7 +33,7 @@ class ResidualJacobian:
 
     def __init__(self, potential: Potential, noise: Noise, head: str):
         self.potential, self.noise = potential, noise
-        self.head = potential.heads.index(head)
+        self._head_row = potential.heads.index(head)
         self.weights = [weight for weight in potential.model.parameters() if weight.requires_grad]
         self.n_elements = len(potential.elements)
         self.n = sum(weight.numel() for weight in self.weights) + self.n_elements
@@ -54,17 +54,17 @@ class ResidualJacobian:
         was_training = self.potential.training
         self.potential.train()  # so that forces can be differentiated
         try:
-            predicted, label, weight = self._rows(graph, index)
+            predicted, label, inverse_sigma = self._rows(graph, index)
         finally:
             self.potential.train(was_training)
         rows_per_pass = min(max(EDGE_ROWS_PER_PASS // max(graph.n_edges, 1), 1), MAX_ROWS_PER_PASS)
-        weight_columns = self._jacobian(predicted * weight, rows_per_pass)
-        e0_columns = weight_columns.new_zeros(len(weight), self.n_elements)
+        weight_columns = self._jacobian(predicted * inverse_sigma, rows_per_pass)
+        e0_columns = weight_columns.new_zeros(len(inverse_sigma), self.n_elements)
         has_energy = bool(self.noise.weights(graph, index)[0] > 0)  # if True, the energy is the first row
         if has_energy and not self.potential.model.baseline.exact_isolated:
             counts = torch.bincount(self.potential.model.element_table(graph.atomic_numbers), minlength=self.n_elements)
-            e0_columns[0] = counts * weight[0]
-        return torch.cat([weight_columns, e0_columns], 1), ((label - predicted) * weight).detach()
+            e0_columns[0] = counts * inverse_sigma[0]
+        return torch.cat([weight_columns, e0_columns], 1), ((label - predicted) * inverse_sigma).detach()
 
     @with_old_arguments
     def residuals(self, batch: AtomicGraph, first_index: int) -> Tensor:
@@ -74,13 +74,13 @@ class ResidualJacobian:
             batch: Structures.
             first_index: Index of the first structure of the batch in the fit.
         """
-        predicted, label, weight = self._rows(batch.to(self.potential.device), first_index)
-        return ((label - predicted) * weight).detach()
+        predicted, label, inverse_sigma = self._rows(batch.to(self.potential.device), first_index)
+        return ((label - predicted) * inverse_sigma).detach()
 
     @property
     def parameters(self) -> Tensor:
         """Weights and E0, (n,)."""
-        e0 = self.potential.model.baseline.e0[self.head]
+        e0 = self.potential.model.baseline.e0[self._head_row]
         return torch.cat([*(weight.detach().flatten() for weight in self.weights), e0])
 
     @torch.no_grad()
@@ -89,7 +89,7 @@ class ResidualJacobian:
         *parts, e0 = values.split([*(weight.numel() for weight in self.weights), self.n_elements])
         for weight, part in zip(self.weights, parts, strict=True):
             weight.copy_(part.view_as(weight))
-        self.potential.model.baseline.e0[self.head] = e0
+        self.potential.model.baseline.e0[self._head_row] = e0
 
     def _n_rows(self, graph: AtomicGraph, index: int) -> int:
         energy, forces, virial = self.noise.weights(graph, index)
@@ -108,9 +108,9 @@ class ResidualJacobian:
             virial_predicted = result["stress"].flatten(1)[:, voigt] * volumes
             virial_label = batch.stress.flatten(1)[:, voigt] * volumes
             parts.append((virial_predicted.flatten(), virial_label.flatten(), virial.repeat_interleave(6)))
-        predicted, label, weight = (torch.cat(column) for column in zip(*parts, strict=True))
-        has_label = weight > 0
-        return predicted[has_label], label[has_label], weight[has_label]
+        predicted, label, inverse_sigma = (torch.cat(column) for column in zip(*parts, strict=True))
+        is_used = inverse_sigma > 0
+        return predicted[is_used], label[is_used], inverse_sigma[is_used]
 
     def _jacobian(self, values: Tensor, rows_per_pass: int) -> Tensor:
         """Return the Jacobian of values, (n_rows,), with respect to the weights, (n_rows, n_weights).

@@ -84,7 +84,7 @@ def choose_sparse_points(
         selection: Method of the choice.
 
     Returns:
-        A message for each kernel that has fewer points than requested.
+        One message per kernel that has fewer points than requested.
     """
     messages: list[str] = []
     for branch in potential.model.branches:
@@ -108,9 +108,9 @@ def _choose_environments(
 ) -> list[str]:
     """Set the points of a readout, for all elements; return messages."""
     model = potential.model
-    numbers = np.concatenate([graph.atomic_numbers.numpy() for graph in graphs])
-    rows = model.element_table(torch.from_numpy(numbers).to(potential.device)).cpu().numpy()
-    is_candidate = np.zeros(len(numbers), dtype=bool)
+    atomic_numbers = np.concatenate([graph.atomic_numbers.numpy() for graph in graphs])
+    rows = model.element_table(torch.from_numpy(atomic_numbers).to(potential.device)).cpu().numpy()
+    is_candidate = np.zeros(len(atomic_numbers), dtype=bool)
     generator = np.random.default_rng(selection.seed)
     for element in np.unique(rows):
         atoms = np.flatnonzero(rows == element)

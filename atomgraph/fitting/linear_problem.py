@@ -57,9 +57,9 @@ class LinearProblem:
         if rows.stress is not None:
             is_used = virial > 0
             volumes = volume(batch)[is_used, None]
-            label = (batch.stress - constant["stress"])[is_used].flatten(1)[:, list(VOIGT)] * volumes
+            target = (batch.stress - constant["stress"])[is_used].flatten(1)[:, list(VOIGT)] * volumes
             columns = rows.stress[is_used] * volumes[:, :, None]
-            parts.append((columns.flatten(0, 1), label.flatten(), virial[is_used].repeat_interleave(6)))
+            parts.append((columns.flatten(0, 1), target.flatten(), virial[is_used].repeat_interleave(6)))
         X, y, weight = zip(*parts, strict=True)
         return torch.cat(X), torch.cat(y), torch.cat(weight)
 

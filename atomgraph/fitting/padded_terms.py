@@ -16,12 +16,12 @@ from atomgraph.ops.outer import rank_in_target
 class PaddedTerms:
     r"""Factors of :math:`\partial g_b/\partial r_{ij}`, padded with zeros to the same number of terms for each centre.
 
-    Terms are :math:`g_b = x_{p(b)}\, y_{q(b)}`, see ``featurizers.density.Terms``; ``length`` is the number of terms per centre
-    after padding.
+    Terms are :math:`g_b = x_{p(b)}\, y_{q(b)}`, see ``featurizers.density.DensityTerms``. In the shapes, n_padded is the number
+    of terms per centre after padding.
 
     Attributes:
-        terms: Indices of terms, (n_centres · length,); arbitrary in the padding, where derivatives are zero.
-        left_jacobian: Derivatives of x, (n_centres, n_left, 3 · length).
+        terms: Indices of terms, (n_centres · n_padded,); arbitrary in the padding, where derivatives are zero.
+        left_jacobian: Derivatives of x, (n_centres, n_left, 3 · n_padded).
         product: y, x, derivatives of y, p and q; None if g is x.
     """
 
@@ -40,30 +40,36 @@ class PaddedTerms:
             n_centres: Number of centres.
         """
         counts = torch.bincount(centre, minlength=n_centres)
-        length = int(counts.max())
-        slot = centre * length + rank_in_target(centre, counts)
+        n_padded = int(counts.max())
+        slot = centre * n_padded + rank_in_target(centre, counts)
 
         def pad(values: Tensor) -> Tensor:
-            """Bring values (n, 3 or 1, m) to the shape (n_centres, m, 3 · length)."""
-            slots = values.new_zeros(n_centres * length, *values.shape[1:]).index_copy(0, slot, values)
-            slots = slots.expand(-1, 3, -1).view(n_centres, length, 3, -1)
-            return slots.permute(0, 3, 1, 2).reshape(n_centres, -1, 3 * length)
+            """Bring values (n, 3 or 1, m) to the shape (n_centres, m, 3 · n_padded)."""
+            slots = values.new_zeros(n_centres * n_padded, *values.shape[1:]).index_copy(0, slot, values)
+            slots = slots.expand(-1, 3, -1).view(n_centres, n_padded, 3, -1)
+            return slots.permute(0, 3, 1, 2).reshape(n_centres, -1, 3 * n_padded)
 
         factors = derivatives.terms
-        terms = rows.new_zeros(n_centres * length).index_copy(0, slot, rows)
-        left_jacobian = pad(derivatives.left.index_select(0, rows))
+        terms = rows.new_zeros(n_centres * n_padded).index_copy(0, slot, rows)
+        left_jacobian = pad(derivatives.left_jacobian.index_select(0, rows))
         if (
             factors.right is None
             or factors.left_column is None
             or factors.right_column is None
-            or derivatives.right is None
+            or derivatives.right_jacobian is None
         ):
             return cls(terms, left_jacobian, None)
         left, right = (pad(factor.index_select(0, rows)[:, None]) for factor in (factors.left, factors.right))
         return cls(
             terms,
             left_jacobian,
-            (right, left, pad(derivatives.right.index_select(0, rows)), factors.left_column, factors.right_column),
+            (
+                right,
+                left,
+                pad(derivatives.right_jacobian.index_select(0, rows)),
+                factors.left_column,
+                factors.right_column,
+            ),
         )
 
     def derivatives(self, functions: Tensor) -> Tensor:
@@ -73,14 +79,14 @@ class PaddedTerms:
             functions: Indices b of the functions, (n_functions,).
 
         Returns:
-            Derivatives, (n_centres, 3 · length, n_functions).
+            Derivatives, (n_centres, 3 · n_padded, n_functions).
         """
         if self.product is None:
             return self.left_jacobian.index_select(1, functions).mT
-        right, left, right_jacobian, left_rows, right_rows = self.product
-        p, q = left_rows.index_select(0, functions), right_rows.index_select(0, functions)
-        result = self.left_jacobian.index_select(1, p).mul_(right.index_select(1, q))
-        return result.addcmul_(left.index_select(1, p), right_jacobian.index_select(1, q)).mT
+        y, x, y_jacobian, p_all, q_all = self.product
+        p, q = p_all.index_select(0, functions), q_all.index_select(0, functions)
+        result = self.left_jacobian.index_select(1, p).mul_(y.index_select(1, q))
+        return result.addcmul_(x.index_select(1, p), y_jacobian.index_select(1, q)).mT
 
     by_left = OldAttribute("left_jacobian")
     slopes = OldAttribute("derivatives")

@@ -120,7 +120,7 @@ def _read(
         n_done, n_blocks, saved_graphs, *version = state.pop("place").tolist()
         with path.open("rb") as file:
             if version and not checksums.is_intact(file):
-                raise ValueError("its content does not fit its checksum")
+                raise ValueError("the content does not fit the checksum")
         expected = kind(n_unknowns, device=device).state()["sizes"].tolist()
         method, saved_unknowns, n_targets, block_rows, _ = state["sizes"].tolist()
         same_problem = (method, saved_unknowns) == (expected[0], n_unknowns)
@@ -128,14 +128,16 @@ def _read(
             raise ValueError(f"the block has {block_rows} rows and {n_targets} targets")
         if saved_unknowns != n_unknowns or saved_graphs != n_graphs or not 0 <= n_done <= n_graphs:
             raise FittingError(
-                f"{path} is of a fit of {saved_unknowns} unknowns to {saved_graphs} structures, but this fit has "
+                f"{path} is a checkpoint of a fit of {saved_unknowns} unknowns to {saved_graphs} structures, but this fit has "
                 f"{n_unknowns} and {n_graphs}; start the fit again"
             )
         accumulator = kind.from_state(state, device)
     except FittingError:
         raise
     except Exception as error:  # a damaged file can cause any error
-        raise FittingError(f"{path} is no block of a fit, or damaged ({error}); start the fit again") from None
+        raise FittingError(
+            f"{path} is not a checkpoint of a fit, or is damaged ({error}); start the fit again"
+        ) from None
     return accumulator, n_done, n_blocks
 
 

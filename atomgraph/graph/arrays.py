@@ -17,10 +17,10 @@ class StructureArrays:
     """Positions, elements and periodicity of one structure.
 
     Attributes:
-        positions: (n_atoms, 3), Å, float64.
-        numbers: (n_atoms,), atomic numbers.
-        cell: (3, 3), cell vectors as rows, Å; zeros for a missing vector.
-        pbc: (3,) bool, which directions are periodic.
+        positions: Positions, (n_atoms, 3), Å, float64.
+        numbers: Atomic numbers, (n_atoms,).
+        cell: Cell vectors as rows, (3, 3), Å; zeros for a missing vector.
+        pbc: Periodicity along each cell vector, (3,), bool.
     """
 
     positions: np.ndarray
@@ -45,7 +45,7 @@ class StructureArrays:
             positions: Positions, (n_atoms, 3), Å.
             numbers: Atomic numbers, (n_atoms,).
             cell: Cell vectors as rows, (3, 3), Å; None for no cell.
-            pbc: Which directions are periodic, (3,) bool, or one bool for all.
+            pbc: Periodicity along each cell vector, (3,), bool, or one bool for all.
 
         Raises:
             GraphError: If a value has a wrong shape or type.

@@ -9,7 +9,7 @@ from atomgraph.errors import GraphError
 from atomgraph.graph.arrays import StructureArrays, as_arrays
 from atomgraph.old_names import old_names_of
 
-MIN_DISTANCE = 1e-3  # Å; two atoms at a smaller distance count as at the same position
+MIN_DISTANCE = 1e-3  # Å; atoms at a smaller distance are treated as atoms at the same position
 _MAX_PERIODS = (
     1e7  # largest coordinate in cell lengths; farther atoms are slow to wrap and leave too few digits of distances
 )
@@ -63,7 +63,7 @@ def check_contacts(
         length: Distances, (n_edges,), Å.
 
     Raises:
-        GraphError: If two atoms are too near; the message names both.
+        GraphError: If two atoms are too near; the message contains both atoms.
     """
     structure = as_arrays(structure)
     if len(length) == 0 or length.min() >= MIN_DISTANCE:
@@ -83,20 +83,24 @@ def _check_periods(structure: StructureArrays, cutoff: float) -> None:
     if lengths.min() < MIN_DISTANCE:
         direction = "abc"[np.flatnonzero(structure.pbc)[lengths.argmin()]]
         raise GraphError(
-            f"the structure is periodic along {direction}, but that cell vector has no length; "
+            f"the structure is periodic along {direction}, but the cell vector {direction} has zero length; "
             f"set the cell vector, or set pbc to False along {direction}"
         )
     if lengths.max() > _MAX_CELL_LENGTH:
-        raise GraphError(f"a cell vector is {lengths.max():.0e} Å long; is the cell in Å? It is {periods.tolist()}")
+        raise GraphError(
+            f"a cell vector is {lengths.max():.0e} Å long; is the cell in Å? The cell is {periods.tolist()}"
+        )
     largest = np.abs(structure.positions).max()
     if largest > _MAX_PERIODS * lengths.min():
         raise GraphError(
-            f"positions reach {largest:.0e} Å, with a period of {lengths.min():.3g} Å; are they in Å? "
+            f"positions reach {largest:.0e} Å, but the shortest cell vector has {lengths.min():.3g} Å; are the positions in Å? "
             f"Wrap the atoms into the cell, or remove the structure"
         )
     size = np.sqrt(max(np.linalg.det(periods @ periods.T), 0.0))  # length, area or volume
     if size < MIN_RELATIVE_VOLUME * lengths.prod():
-        raise GraphError(f"the periodic cell has zero volume, its vectors are parallel: {periods.tolist()}")
+        raise GraphError(
+            f"the periodic cell has zero volume, because its vectors are parallel or in one plane: {periods.tolist()}"
+        )
 
 
 __getattr__ = old_names_of(__name__)

@@ -15,7 +15,7 @@ MAX_EDGES = 1e9  # 40 GB per graph
 DENSITY_CHECK_EDGES = 2e6  # above this number of edges, the density is checked
 MAX_IMAGES = 2e7  # periodic images in a search, 32 bytes each; 100 images per atom are always allowed
 MAX_DENSITY = 5.0  # atoms/Å³; diamond has 0.18, hydrogen at 500 GPa about 1; positions in nm give a thousand times more
-MAX_UNCHECKED_ATOMS = 3  # so few atoms may have any density
+MAX_UNCHECKED_ATOMS = 3  # the density of structures with at most this number of atoms is not checked
 
 
 def check_crowding(structure: ase.Atoms | StructureArrays, cutoff: float) -> None:
@@ -56,7 +56,7 @@ def check_crowding(structure: ase.Atoms | StructureArrays, cutoff: float) -> Non
         n_edges > MAX_EDGES or n_edges / n_atoms / _ball_sizes(cutoff)[2] > MAX_DENSITY
     ):
         raise GraphError(
-            f"{n_atoms} atoms would have about {n_edges:.0e} neighbours within {cutoff:g} Å, {n_edges / n_atoms:.0f} each"
+            f"{n_atoms} atoms would have about {n_edges:.0e} neighbours within {cutoff:g} Å, {n_edges / n_atoms:.0f} per atom"
             f"{cell}; are positions and cell in Å?"
         )
     if n_atoms <= MAX_UNCHECKED_ATOMS:
@@ -87,7 +87,7 @@ def _box_volume(structure: StructureArrays, period_size: float) -> float:
 
 
 def _ball_sizes(cutoff: float) -> tuple[float, float, float]:
-    """Return length (Å), area (Å²) and volume (Å³) within the cutoff, in one, two and three dimensions."""
+    """Return the length (Å), area (Å²) and volume (Å³) within the cutoff: the ball in one, two and three dimensions."""
     return 2.0 * cutoff, np.pi * cutoff**2, 4.0 / 3.0 * np.pi * cutoff**3
 
 
@@ -121,8 +121,9 @@ def estimate_edges_by_bins(positions: np.ndarray, cutoff: float) -> float:
         cutoff: Cutoff radius, Å.
 
     Returns:
-        The larger of a lower bound and an estimate. The lower bound counts pairs inside bins with the cutoff as diagonal.
-        The estimate counts pairs in adjacent bins with the cutoff as edge, times the volume fraction within the cutoff.
+        The larger of a lower bound and an estimate. The lower bound is the number of pairs inside bins whose diagonal is the
+        cutoff. The estimate is the number of pairs in adjacent bins whose edge is the cutoff, times the volume fraction
+        within the cutoff.
     """
     if not np.isfinite(positions).all():
         return 0.0

@@ -69,6 +69,7 @@ def edges_within(structure: ase.Atoms | StructureArrays, cutoff: float) -> tuple
 
 
 def _edges(structure: StructureArrays, cutoff: float, sign: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return ``edge_index`` (2, n_edges) and cell shifts (n_edges, 3); sign 1: shifts of neighbours, −1: ``cell_shift``."""
     check_crowding(structure, float(cutoff))
     if not kernel.is_available():
         centre, neighbour, shift = matscipy_neighbours(structure, cutoff)
@@ -94,6 +95,7 @@ def _edges(structure: StructureArrays, cutoff: float, sign: int) -> tuple[np.nda
 
 
 def _from_kernel(structure: StructureArrays, cutoff: float, sign: int, *, checked: bool = False) -> kernel.Pairs | None:
+    """Return the pairs of the compiled kernel; None if the structure is not valid, or must be checked first."""
     return kernel.find_pairs(
         structure.positions,
         structure.cell,
@@ -126,8 +128,8 @@ def matscipy_neighbours(
     structure = as_arrays(structure)
     check_structure(structure, cutoff)
     box, origin = _box(structure)
-    smallest_bin = abs(np.linalg.det(box)) / (_MAX_BINS + _MAX_BINS_PER_ATOM * len(structure))
-    search_radius = max(float(cutoff), smallest_bin ** (1.0 / 3.0))
+    smallest_bin_volume = abs(np.linalg.det(box)) / (_MAX_BINS + _MAX_BINS_PER_ATOM * len(structure))
+    search_radius = max(float(cutoff), smallest_bin_volume ** (1.0 / 3.0))
     centre, neighbour, shift, length = neighbour_list(
         "ijSd", positions=structure.positions, cell=box, pbc=structure.pbc, cutoff=search_radius, cell_origin=origin
     )

@@ -32,13 +32,13 @@ class Quantity:
         inner_unit: Unit in graphs and results, a product of eV, Å and e.
         unit: Unit in error tables.
         factor: Factor from ``inner_unit`` to ``unit``.
-        plot_unit: Unit of the axes of plots, and the factor from ``unit`` to it.
+        plot_unit: Unit of the axes of plots, and the factor from ``unit`` to this unit.
         sign: Sign convention, in words; empty if none is needed.
         extensive: Whether errors are divided by the number of atoms.
         symmetric: Whether a (3, 3) tensor is symmetric. Error tables then count its six Voigt components.
         needs_volume: Whether the quantity is NaN, and its label unused, for a structure without volume.
         convertible_labels: Names of other labels that are converted into this quantity, such as ``virial`` into stress.
-        census_range: Key, title and unit of the range in a census; None for no range.
+        census_range: Key, title and unit of the range of values in the census (statistics) of a data set; None for no range.
         units: Accepted units of files, with factors to ``inner_unit``; empty if ``data.units`` has special rules.
         loss: Default loss of a training term.
         metric: Default error during training.

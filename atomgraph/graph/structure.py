@@ -37,7 +37,7 @@ class AtomicGraph(Data):
     ``edge_index``       (2, n_edges) int64    row 0 the neighbour (sender), row 1 the centre (receiver), sorted by centre
     ``cell_shift``       (n_edges, 3) int32    S in vector = pos[centre] − pos[neighbour] + S @ cell
     ``cell``             (n_graphs, 3, 3)      cell vectors as rows, Å; zeros for a missing vector
-    ``pbc``              (n_graphs, 3) bool    which directions are periodic
+    ``pbc``              (n_graphs, 3) bool    periodicity along each cell vector
     ``cutoff``           (n_graphs,)           pairs at a smaller distance are edges, Å
     ``head``             (n_graphs,) int64     index of the head of the model; −1: not chosen
     ``charge``           (n_graphs,)           total charge, e; default 0
@@ -100,7 +100,7 @@ class AtomicGraph(Data):
             positions: Positions, (n_atoms, 3), Å.
             numbers: Atomic numbers, (n_atoms,).
             cell: Cell vectors as rows, (3, 3), Å; None for no cell.
-            pbc: Which directions are periodic, (3,) bool, or one bool for all.
+            pbc: Periodicity along each cell vector, (3,), bool, or one bool for all.
             edges: ``edge_index`` (2, n_edges) and ``cell_shift`` (n_edges, 3), as in the table above, with every pair within
                 the cutoff in both directions. If None, the edges are computed.
             cutoff: Cutoff radius, Å, positive.

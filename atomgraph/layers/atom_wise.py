@@ -20,7 +20,7 @@ from atomgraph.nn.protocols import Layer
 class AtomWise(Layer):
     r"""Atom-wise layer, :math:`h'_i = \sigma(h_i W_{z_i} + b_{z_i})`, with weights for each element.
 
-    It can change the number of channels, and makes features depend on the element of the atom.
+    The layer can change the number of channels, and makes features depend on the element of the atom.
 
     Args:
         elements: Chemical symbols, in the order of the model.

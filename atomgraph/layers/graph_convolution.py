@@ -21,7 +21,8 @@ class GraphConvolution(MessageLayer):
 
     .. math:: \bar h_i = \sum_j w_{ij} h_j / (1 + \sum_j w_{ij})
 
-    The parameters ``mean`` (W) and ``own`` (B) have the shape (channels_in, channels_out).
+    The parameters ``mean`` (W, for the mean of the neighbours) and ``own`` (B, for the atom) have the shape
+    (channels_in, channels_out).
 
     Args:
         irreps_in, irreps_out: Scalar features per atom before and after the layer, as a number or irreps (``0e``).
@@ -32,7 +33,7 @@ class GraphConvolution(MessageLayer):
         adjacency: Edge weights :math:`w_{ij}`; the cutoff envelope f(r) if None.
 
     Raises:
-        WiringError: If an argument is invalid, or the adjacency does not fit to channels or cutoff.
+        WiringError: If an argument is invalid, or the adjacency has other channels or a larger cutoff than the layer.
 
     Source: Daigavane et al., Distill (2021), 10.23915/distill.00032; Hamilton, Ying and Leskovec, NeurIPS 2017.
     """

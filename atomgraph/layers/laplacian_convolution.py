@@ -31,7 +31,7 @@ class LaplacianConvolution(MessageLayer):
         adjacency: Edge weights :math:`w_{ij}`; the cutoff envelope f(r) if None.
 
     Raises:
-        WiringError: If an argument is invalid, or the adjacency does not fit to channels or cutoff.
+        WiringError: If an argument is invalid, or the adjacency has other channels or a larger cutoff than the layer.
     """
 
     def __init__(

@@ -39,7 +39,7 @@ class PolynomialFilter(MessageLayer):
         adjacency: Edge weights :math:`w_{ij}`; the cutoff envelope f(r) if None.
 
     Raises:
-        WiringError: If an argument is invalid, or the adjacency does not fit to channels or cutoff.
+        WiringError: If an argument is invalid, or the adjacency has other channels or a larger cutoff than the layer.
 
     Source: Defferrard, Bresson and Vandergheynst, NeurIPS 2016; Daigavane et al., Distill (2021),
     10.23915/distill.00032.

@@ -60,16 +60,17 @@ class Standardize(Layer):
     def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
         """Return mean and standard deviation for the elements of the new model.
 
-        If several new columns replace one old column, the first of them gets its mean, and the others get zero.
+        If several new columns replace one old column, the first of them gets its mean divided by the factor of the column,
+        and the others get zero.
         """
         mean, std = self.mean[edit.rows], self.width[edit.rows]
         if edit.columns is not None:
-            columns, counts = edit.columns.tables()
+            columns, factors = edit.columns.tables()
             old_columns = columns.clamp(min=0).to(mean.device)
             is_first = torch.tensor(
                 [[row.index(old) == new for new, old in enumerate(row)] for row in columns.tolist()]
             )
-            shares = torch.where(is_first & (columns >= 0), 1.0 / counts.clamp(min=1.0), 0.0).to(mean)
+            shares = torch.where(is_first & (columns >= 0), 1.0 / factors.clamp(min=1.0), 0.0).to(mean)
             mean = mean.gather(1, old_columns) * shares
             std = torch.where((columns >= 0).to(mean.device), std.gather(1, old_columns), 1.0)
         return {"mean": mean, "width": std}
@@ -106,9 +107,9 @@ class Standardize(Layer):
             total = _merge(total, tuple(part[row : row + 1] for part in (count, mean, squares)))
         total_count, total_mean, total_squares = total
         total_std = (total_squares / total_count.clamp(min=1)).sqrt()
-        has_atoms = count >= 2
-        mean = torch.where(has_atoms, mean, total_mean)
-        std = torch.where(has_atoms, (squares / count.clamp(min=1)).sqrt(), total_std)
+        has_two_atoms = count >= 2
+        mean = torch.where(has_two_atoms, mean, total_mean)
+        std = torch.where(has_two_atoms, (squares / count.clamp(min=1)).sqrt(), total_std)
         std = torch.maximum(std, 0.1 * total_std)
         std = torch.maximum(std, 0.01 * (mean.square() + std.square()).sqrt()).clamp(min=self.min_std)
         rms = (mean.square() + std.square()).sqrt().amax(dim=0)

@@ -134,7 +134,9 @@ class Baseline(Float64Buffers, Part):
         """
         missing = [symbol for symbol in self.elements if symbol not in e0]
         if missing:
-            raise WiringError(f"E0 is missing for {', '.join(missing)}; this model knows {', '.join(self.elements)}")
+            raise WiringError(
+                f"E0 is missing for {', '.join(missing)}; the elements of this model are {', '.join(self.elements)}"
+            )
         infinite = {symbol: e0[symbol] for symbol in self.elements if not isfinite(e0[symbol])}
         if infinite:
             raise WiringError(f"E0 of {', '.join(infinite)} should be finite, in eV, but is {list(infinite.values())}")
@@ -158,7 +160,7 @@ class Baseline(Float64Buffers, Part):
             raise WiringError(f"scale should be positive and shift finite, in eV, but they are {scale} and {shift}")
         if self.exact_isolated and shift != 0:
             raise WiringError(
-                f"a shift of {shift:g} eV moves isolated atoms away from E0, which exact_isolated keeps; leave it at 0"
+                f"exact_isolated needs a shift of 0, so that isolated atoms have E0, but the shift is {shift:g} eV"
             )
         rows = slice(None) if head is None else self._row(head)
         self.scale[rows], self.shift[rows] = scale, shift

@@ -122,7 +122,8 @@ class Branch(Part):
             raise WiringError("a branch needs at least one readout")
         if len(self.readouts) > len(self.layers) + 1:
             raise WiringError(
-                f"{len(self.readouts)} readouts for {len(self.layers)} layers; at most one for the featurizer and one a layer"
+                f"{len(self.readouts)} readouts for {len(self.layers)} layers; at most one readout for the featurizer and one "
+                "per layer are allowed"
             )
         self._check_part(self.featurizer, "featurizer", Featurizer)
         source, irreps = "featurizer", o3.Irreps(self.featurizer.irreps_out)
@@ -138,7 +139,9 @@ class Branch(Part):
             _check_irreps(f"readouts[{i}]", readout.irreps_in, source, irreps)
         n_outputs = {readout.n_outputs for readout in self.readouts}
         if len(n_outputs) > 1:
-            raise WiringError(f"readouts of one branch should give equally many numbers, but give {sorted(n_outputs)}")
+            raise WiringError(
+                f"readouts of one branch should have equal numbers of outputs, but have {sorted(n_outputs)}"
+            )
 
     def _check_edge_features(self) -> None:
         source, irreps = "", None
@@ -147,7 +150,8 @@ class Branch(Part):
             if layer.edge_irreps_in is not None:
                 if irreps is None:
                     raise WiringError(
-                        f"{name} expects features of edges {o3.Irreps(layer.edge_irreps_in)}, but no layer before it gives any"
+                        f"{name} expects features of edges {o3.Irreps(layer.edge_irreps_in)}, but no layer before "
+                        f"{name} returns features of edges"
                     )
                 _check_irreps(name, layer.edge_irreps_in, source, irreps, "features of edges")
             if layer.edge_irreps_out is not None:

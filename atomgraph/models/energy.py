@@ -50,7 +50,7 @@ class EnergyModel(Part):
             symbols = getattr(part, "elements", None)
             if part is not self and isinstance(part, Part) and symbols is not None and list(symbols) != self.elements:
                 raise WiringError(
-                    f"{name} knows the elements {', '.join(symbols)}, the model {', '.join(self.elements)}"
+                    f"{name} has the elements {', '.join(symbols)}, but the model has {', '.join(self.elements)}"
                 )
         for i, branch in enumerate(self.branches):
             n_outputs = {readout.n_outputs for readout in branch.readouts}
@@ -170,7 +170,9 @@ class EnergyModel(Part):
         if not self.baseline.exact_isolated:
             return torch.zeros_like(self.baseline.e0)
         if self.reads_states:
-            raise WiringError("energies of isolated atoms depend on charge and spin in this model and are no constants")
+            raise WiringError(
+                "energies of isolated atoms depend on charge and spin in this model, so they are not constants"
+            )
         table = self.isolated.table(self).T.to(self.baseline.e0.dtype)  # (n_outputs, n_elements)
         return table * self.baseline.scale[:, None]
 
@@ -205,17 +207,18 @@ class EnergyModel(Part):
     def _check_cutoff(self, graph: AtomicGraph) -> None:
         if bool((graph.cutoff < self.cutoff - 1e-9).any()):
             raise GraphError(
-                f"the graph holds edges up to {graph.cutoff.min().item()} Å, the model needs {self.cutoff} Å; "
-                f"build it with AtomicGraph.from_ase(atoms, cutoff={self.cutoff})"
+                f"the graph has edges up to {graph.cutoff.min().item()} Å, but the model needs {self.cutoff} Å; "
+                f"build the graph with AtomicGraph.from_ase(atoms, cutoff={self.cutoff})"
             )
 
     def _check_heads(self, graph: AtomicGraph) -> None:
         if bool((graph.head >= len(self.heads)).any()):
             raise GraphError(
-                f"the graph asks for head {graph.head.max().item()}; this model has {', '.join(self.heads)}"
+                f"the graph has the head index {graph.head.max().item()}, but this model has the heads {', '.join(self.heads)}"
             )
         if len(self.heads) > 1 and bool((graph.head < 0).any()):
             raise GraphError(
                 f"this model has the heads {', '.join(self.heads)} and none is chosen; "
-                f"load the potential with head={self.heads[-1]!r}, say (--head {self.heads[-1]}), or set potential.head"
+                f"load the potential with a head, for example head={self.heads[-1]!r} (--head {self.heads[-1]}), or set "
+                "potential.head"
             )

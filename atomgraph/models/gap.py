@@ -15,8 +15,8 @@ from atomgraph.models.branch import Branch
 from atomgraph.models.energy import EnergyModel
 from atomgraph.readouts import Linear, SparseKernel
 
-_PAIRS = {"cutoff": None, "n_points": 30, "theta": 0.3, "delta": 5.0, "envelope_width": 1.0}
-_TRIPLES = {"cutoff": None, "n_points": 50, "theta": (1.0, 1.0, 1.0), "delta": 1.0, "envelope_width": 0.6}
+_PAIR_DEFAULTS = {"cutoff": None, "n_points": 30, "theta": 0.3, "delta": 5.0, "envelope_width": 1.0}
+_TRIPLE_DEFAULTS = {"cutoff": None, "n_points": 50, "theta": (1.0, 1.0, 1.0), "delta": 1.0, "envelope_width": 0.6}
 
 
 class GAP(EnergyModel):
@@ -36,8 +36,8 @@ class GAP(EnergyModel):
         n_max, l_max, sigma, basis, envelope_width, central_weight, channels: Arguments of ``featurizers.SOAP``.
         pairs: Settings of the kernels of all pairs of elements, ``{cutoff, n_points, theta, delta, envelope_width}``; None for
             no such kernels. Defaults are SOAP's cutoff, 30, 0.3 Å, 5 eV and 1 Å. theta None is 1.75 times the distance between
-            two points. theta 1 Å is common with gap_fit; it makes neighbouring points nearly dependent, so that weights are
-            large and cancel.
+            two points. theta 1 Å is common with gap_fit; neighbouring points are then nearly dependent, and weights are large
+            and cancel.
         triples: Settings of the kernels of all triples, with the same keys; None for no such kernels. Defaults are SOAP's
             cutoff, 50, [1 Å, 1 Å², 1 Å], 1 eV and 0.6 Å.
         baseline: E0, scale, heads and repulsion.
@@ -75,7 +75,7 @@ class GAP(EnergyModel):
         soap_kernel.delta.fill_(_positive("delta", delta))
         branches = [Branch(cutoff, soap, (), [soap_kernel])]
         if pairs is not None:
-            settings = _settings("pairs", pairs, _PAIRS)
+            settings = _settings("pairs", pairs, _PAIR_DEFAULTS)
             theta = None if settings["theta"] is None else _positive("theta", settings["theta"])
             for pair in combinations_with_replacement(elements, 2):
                 pair_kernel = PairKernel(
@@ -88,13 +88,13 @@ class GAP(EnergyModel):
                 )
                 branches.append(_branch(pair_kernel, settings, n_heads))
         if triples is not None:
-            settings = _settings("triples", triples, _TRIPLES)
-            for centre, ends in product(elements, combinations_with_replacement(elements, 2)):
+            settings = _settings("triples", triples, _TRIPLE_DEFAULTS)
+            for centre, neighbours in product(elements, combinations_with_replacement(elements, 2)):
                 triple_kernel = TripleKernel(
                     elements,
                     float(settings["cutoff"] or cutoff),
                     centre,
-                    ends,
+                    neighbours,
                     int(settings["n_points"]),
                     float(settings["envelope_width"]),
                 )

@@ -1,4 +1,4 @@
-"""IsolatedEnergies: subtracts the output of the branches for an isolated atom, so that isolated atoms have exactly E0."""
+"""Subtraction of the output of the branches for an isolated atom, so that isolated atoms have exactly E0."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class HasLocalEnergies(Protocol):
 
 
 class IsolatedEnergies:
-    r"""Subtracts the energy of an empty environment, :math:`\varepsilon_i \to \varepsilon_i - \varepsilon^{free}_{z_i}`.
+    r"""Subtraction of the energy of an isolated atom, :math:`\varepsilon_i \to \varepsilon_i - \varepsilon^{free}_{z_i}`.
 
     In training mode :math:`\varepsilon^{free}` is computed at every step, with its gradient with respect to the weights. In
     evaluation mode it is a constant per element and output, which is computed again only if a weight has changed. If features
@@ -88,7 +88,7 @@ class IsolatedEnergies:
         return self._cache[1]
 
     def to_json(self, model: HasLocalEnergies) -> list[list[float]] | None:
-        """Return the table for a file; None if the model subtracts nothing, or nothing that is constant."""
+        """Return the table for a file; None without ``exact_isolated``, or if features depend on charge or spin."""
         if not model.baseline.exact_isolated or model.reads_states:
             return None
         table = self._compute(model).detach().double()

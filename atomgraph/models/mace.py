@@ -104,8 +104,8 @@ class MACE(EnergyModel):
             irreps_out = o3.Irreps([(channels, EVEN)]) if is_last and last_layer_scalars else hidden
             layers.append(MACELayer(elements, cutoff, irreps_in, irreps_out, **{**arguments, **layer_arguments[t]}))
             irreps_in = irreps_out
-        first_readout = ZeroReadout if readout_last_only else ScaledLinear
-        readouts: list[Readout] = [first_readout(previous.irreps_out, n_heads) for previous in layers[:-1]]
+        earlier_readout = ZeroReadout if readout_last_only else ScaledLinear
+        readouts: list[Readout] = [earlier_readout(previous.irreps_out, n_heads) for previous in layers[:-1]]
         readouts.append(_last_readout(irreps_in, n_heads, {"readout_hidden": 16, **(readout or {})}))
         super().__init__(elements, Branch(cutoff, embedding, layers, readouts), baseline)
         self.state_readout = ScaledLinear(embedding.irreps_out, n_heads) if global_state and state_energy else None
@@ -149,7 +149,7 @@ def _per_layer(name: str, value: Any, n_layers: int) -> list[Any]:
 
 
 def _message_irreps(hidden: o3.Irreps, l_max: int, layer_arguments: Mapping[str, Any]) -> o3.Irreps:
-    """Return the irreps of messages after the first layer: those of the harmonics, or all up to l_max with odd scalars."""
+    """Return the irreps of messages after the first layer: those of the harmonics, or all up to l_max if there are 0o."""
     channels = hidden.count(EVEN)
     if hidden.count(ODD):
         return o3.Irreps([(channels, (l, p)) for l in range(l_max + 1) for p in (-1, 1)])

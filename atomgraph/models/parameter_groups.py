@@ -46,11 +46,11 @@ def parameter_groups(model: EnergyModel) -> dict[str, ParameterGroup]:
 
 def group_names(model: EnergyModel) -> list[str]:
     """Return all names that select weights of a model: its groups, its layers, and the groups of each layer."""
-    weights = parameter_groups(model).values()
-    unique_groups = dict.fromkeys(weight.group for weight in weights)
+    entries = parameter_groups(model).values()
+    unique_groups = dict.fromkeys(entry.group for entry in entries)
     groups = [g for g in GROUPS if g in unique_groups] + [g for g in unique_groups if g not in GROUPS]
-    layers = dict.fromkeys(weight.layer for weight in weights if weight.layer is not None)
-    layer_groups = dict.fromkeys(f"{weight.layer}.{weight.group}" for weight in weights if weight.layer is not None)
+    layers = dict.fromkeys(entry.layer for entry in entries if entry.layer is not None)
+    layer_groups = dict.fromkeys(f"{entry.layer}.{entry.group}" for entry in entries if entry.layer is not None)
     return [*groups, *layers, *layer_groups]
 
 
@@ -64,14 +64,14 @@ def parameters_in(model: EnergyModel, names: Iterable[str]) -> dict[str, list[st
     Raises:
         WiringError: If a name selects no parameter. The message lists the possible names.
     """
-    weights = parameter_groups(model)
+    group_by_parameter = parameter_groups(model)
     selected = {}
     for name in names:
-        selected[name] = [parameter for parameter, weight in weights.items() if weight.matches(name)]
+        selected[name] = [parameter for parameter, group in group_by_parameter.items() if group.matches(name)]
         if not selected[name]:
             possible_names = group_names(model)
             hint = nearest(name, possible_names)
-            names_text = "" if "known are" in hint else f"; there are {', '.join(possible_names)}"
+            names_text = "" if "known are" in hint else f"; the groups are {', '.join(possible_names)}"
             raise WiringError(f"this {type(model).__name__} has no group of weights {name!r}{hint}{names_text}")
     return selected
 
@@ -99,7 +99,7 @@ def _group(model: EnergyModel, name: str) -> tuple[str, bool]:
         if isinstance(group, str):
             return group, shared
     raise WiringError(
-        f"no part says to which group the weight {name} belongs; give its class an attribute group, one of {', '.join(GROUPS)}"
+        f"no part defines the parameter group of {name}; set the attribute group in the class of its part: {', '.join(GROUPS)}"
     )
 
 

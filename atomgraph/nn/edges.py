@@ -30,7 +30,8 @@ class Edges:
         element: Row of each atom's element in the model's table of elements, (n_atoms,).
         n_atoms: Number of atoms.
         n_elements: Number of elements of the model.
-        origin: Vectors in the dtype of the graph, before their conversion to the dtype of the model, (n_edges, 3), Å.
+        origin: The same vectors before their conversion, in the dtype of the graph, (n_edges, 3), Å; None if ``vector`` was
+            not converted.
     """
 
     vector: Tensor

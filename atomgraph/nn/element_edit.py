@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from atomgraph.errors import WiringError
+from atomgraph.old_names import OldAttribute
 
 Value = TypeVar("Value")
 
@@ -21,7 +22,8 @@ class FeatureColumns:
     Attributes:
         origins: For each new element and each new column c', the old column c and the factor n; c is −1 for a new column that
             is not part of an old one.
-        constants: h⁰, (n_new_elements, n_old_columns), float64: the values of old columns that no new column is a part of.
+        constants: h⁰, (n_new_elements, n_old_columns), float64: the constant values of the old columns that no new column is a
+            part of, and zeros for other columns.
     """
 
     origins: list[list[tuple[int, float]]]
@@ -56,26 +58,27 @@ class ElementEdit:
     """Change of the elements of a model.
 
     Attributes:
-        old: Chemical symbols before the change.
+        old_names: Chemical symbols before the change.
         names: Chemical symbols after the change.
-        rows: For each new element, the row in the old tables of the element whose weights are copied.
+        rows: For each element after the change, the row in the old tables of the element whose weights are copied.
         columns: Change of the columns of the features that a part reads; None if the columns are unchanged.
     """
 
-    old: list[str]
+    old_names: list[str]
     names: list[str]
     rows: list[int]
     columns: FeatureColumns | None = None
     _cache: dict[Hashable, Any] = field(default_factory=dict)
+    old = OldAttribute("old_names")
 
     @property
     def factor(self) -> float:
         """Factor for weights that are divided by the square root of the number of elements, so that results stay equal."""
-        return float((len(self.names) / len(self.old)) ** 0.5)
+        return float((len(self.names) / len(self.old_names)) ** 0.5)
 
     def successors(self, symbol: str) -> list[str]:
         """New elements whose weights are copied from an old element."""
-        return [name for name, row in zip(self.names, self.rows, strict=True) if self.old[row] == symbol]
+        return [name for name, row in zip(self.names, self.rows, strict=True) if self.old_names[row] == symbol]
 
     def with_columns(self, columns: FeatureColumns | None) -> ElementEdit:
         """Copy of this edit for a part that reads features with these columns."""
@@ -114,6 +117,7 @@ def weights_for(part: torch.nn.Module, edit: ElementEdit, prefix: str = "") -> d
     weights: dict[str, Tensor] = {}
     for path, module in part.named_modules():
         if hasattr(module, "element_weights"):
+            # edit.columns describes the features that the part reads, not those of the parts inside it
             changed = module.element_weights(edit if module is part else edit.with_columns(None))
             weights |= {f"{prefix}{path}{'.' if path else ''}{name}": value for name, value in changed.items()}
     return weights
@@ -123,7 +127,8 @@ def cannot_edit_error(part: torch.nn.Module) -> WiringError:
     """Error for a part that depends on elements and does not define how its weights change."""
     kind = type(part).__name__
     return WiringError(
-        f"a {kind} depends on elements and cannot be edited; define element_weights() in it if its weights have a row for each"
+        f"a {kind} depends on elements and cannot be edited; define element_weights() in {kind} if its weights have "
+        "one row per element"
     )
 
 
@@ -150,6 +155,6 @@ def part_edits(branch: Any, featurizer: Any, edit: ElementEdit) -> Iterator[tupl
     for t, layer in enumerate(branch.layers):
         yield f"layers.{t}", layer, edits[-1]
         edits.append(edit.with_columns(layer.element_columns(layer, edits[-1])))
-    readout_edits = edits[len(edits) - len(branch.readouts) :]
+    readout_edits = edits[len(edits) - len(branch.readouts) :]  # readouts read the outputs of the last layers
     for t, (readout, part_edit) in enumerate(zip(branch.readouts, readout_edits, strict=True)):
         yield f"readouts.{t}", readout, part_edit

@@ -36,7 +36,7 @@ class ElementTable(torch.nn.Module):
     def __init__(self, elements: Sequence[str]):
         super().__init__()
         self.symbols = checked_symbols(elements)
-        row = torch.full((len(chemical_symbols) + 1,), -1, dtype=torch.int64)
+        row = torch.full((len(chemical_symbols) + 1,), -1, dtype=torch.int64)  # −1: not an element of the model
         row[[_numbers[symbol] for symbol in self.symbols]] = torch.arange(len(self.symbols))
         self.register_buffer("_row", row, persistent=False)
 
@@ -54,7 +54,7 @@ class ElementTable(torch.nn.Module):
             numbers = atomic_numbers[row < 0].unique().tolist()
             unknown = [chemical_symbols[z] if 0 <= z < len(chemical_symbols) else str(z) for z in numbers]
             raise GraphError(
-                f"unknown elements {', '.join(unknown)}; this model knows {', '.join(self.symbols)}. "
-                f"Train with {', '.join(unknown)} among the elements, or drop those structures."
+                f"unknown elements {', '.join(unknown)}; the elements of this model are {', '.join(self.symbols)}. "
+                f"Train with {', '.join(unknown)} among the elements, or remove structures that contain them."
             )
         return row

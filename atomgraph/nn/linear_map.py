@@ -15,7 +15,8 @@ class LinearMap:
 
     Attributes:
         shape: Shape of the weight as matrices, (..., n_in, n_out). Leading axes count irreps, elements or powers.
-        option: ``skips`` or ``products`` for a map that is adapted on request only; None for a map that is always adapted.
+        option: ``skips`` or ``products`` for a map that LoRA adapts only if the user sets ``skip_connections`` or ``products``;
+            None for a map that LoRA always adapts.
     """
 
     shape: tuple[int, ...]
@@ -59,7 +60,7 @@ def linear_maps(model: torch.nn.Module) -> dict[str, LinearMap]:
 
 
 def require_no_matrices(part: torch.nn.Module) -> dict[str, LinearMap]:
-    """Return no linear maps, for a part that does not describe its linear maps and has no weights that could be some.
+    """Return no linear maps, for a part that does not describe its linear maps, after a check that it has no matrices.
 
     Weights of torch modules inside the part count as weights of the part. Exceptions are ``torch.nn.Linear`` and modules with
     a method ``linear_maps``.
@@ -72,7 +73,7 @@ def require_no_matrices(part: torch.nn.Module) -> dict[str, LinearMap]:
         kind = type(part).__name__
         verb = "weights" if len(names) > 1 else "weight"
         raise WiringError(
-            f"{kind} has the {verb} {', '.join(names)}, of which LoRA does not know whether they are linear maps; "
+            f"{kind} has the {verb} {', '.join(names)}, and does not declare whether LoRA can adapt them; "
             f"define linear_maps() in {kind}"
         )
     return {}

@@ -41,8 +41,8 @@ class MLP(torch.nn.Module):
         gain = ACTIVATIONS[activation][1]
         gains = [1.0] + [gain] * len(hidden)
         self.weights = torch.nn.ParameterList(
-            torch.randn(n_elements, width, next_width) * (gain / width**0.5)
-            for gain, width, next_width in zip(gains, widths, widths[1:], strict=False)
+            torch.randn(n_elements, width, next_width) * (layer_gain / width**0.5)
+            for layer_gain, width, next_width in zip(gains, widths, widths[1:], strict=False)
         )
         self.biases = torch.nn.ParameterList(torch.zeros(n_elements, width) for width in widths[1:])
 
@@ -61,18 +61,18 @@ class MLP(torch.nn.Module):
         """
         parts = {"weights": self.weights, "biases": self.biases}
         tables = {
-            f"{name}.{kind}.{t}": table[edit.rows] for kind, tables in parts.items() for t, table in enumerate(tables)
+            f"{name}.{kind}.{t}": table[edit.rows] for kind, layers in parts.items() for t, table in enumerate(layers)
         }
         if edit.columns is not None:
             weights, biases = self.weights[0].detach().double(), self.biases[0].detach().double()
             columns, factors = edit.columns.tables()
             rows = zip(edit.rows, columns, factors, edit.columns.constants.to(weights), strict=True)
-            layers = [
+            first_layers = [  # weights and biases of the first layer of each element
                 (weights[row][column] * factor[:, None], biases[row] + h @ weights[row])
                 for row, column, factor, h in rows
             ]
-            tables[f"{name}.weights.0"] = torch.stack([weight for weight, _ in layers]).to(self.weights[0])
-            tables[f"{name}.biases.0"] = torch.stack([bias for _, bias in layers]).to(self.biases[0])
+            tables[f"{name}.weights.0"] = torch.stack([weight for weight, _ in first_layers]).to(self.weights[0])
+            tables[f"{name}.biases.0"] = torch.stack([bias for _, bias in first_layers]).to(self.biases[0])
         return tables
 
     def linear_maps(self) -> dict[str, LinearMap]:
@@ -94,13 +94,13 @@ class MLP(torch.nn.Module):
             zip(*(weight.unbind(0) for weight in self.weights), strict=True),
             zip(*(bias.unbind(0) for bias in self.biases), strict=True),
             strict=True,
-        )  # unbind the tables only once, so that their derivatives are one stack
+        )  # tables are unbound only once, so that autograd stacks the derivatives only once
         if element is None or len(self.weights[0]) == 1:
             return self._apply_network(x, *next(networks))
         order = torch.argsort(element, stable=True)
-        blocks = x.index_select(0, order).split(torch.bincount(element, minlength=len(self.weights[0])).tolist())
+        inputs = x.index_select(0, order).split(torch.bincount(element, minlength=len(self.weights[0])).tolist())
         outputs = [
-            self._apply_network(block, *network) for block, network in zip(blocks, networks, strict=True) if len(block)
+            self._apply_network(rows, *network) for rows, network in zip(inputs, networks, strict=True) if len(rows)
         ]
         return torch.cat(outputs).index_select(0, torch.argsort(order))
 

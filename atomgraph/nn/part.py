@@ -165,16 +165,16 @@ def build(spec: dict[str, Any], *, trust_imports: bool = False) -> Part:
         WiringError: If the class is unknown, or an argument is missing or unknown.
     """
     if not isinstance(spec, dict) or not isinstance(spec.get("kind"), str):
-        raise WiringError(f"a part is described by a mapping with a 'kind', but this came: {spec!r}")
+        raise WiringError(f"a part is described by a mapping with a 'kind', but got {spec!r}")
     cls = resolve_class(spec["kind"], trust_imports=trust_imports)
     arguments = {name: _from_json(value, trust_imports) for name, value in spec.items() if name != "kind"}
     arguments = current_arguments(cls, arguments)
     parameters = [] if cls.__init__ is torch.nn.Module.__init__ else _parameters(cls)
-    known = {p.name: p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
+    named = {p.name: p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
     for name in arguments:
-        if name not in known and not any(p.kind is p.VAR_KEYWORD for p in parameters):
-            raise WiringError(f"{cls.__name__} has no argument {name!r}{nearest(name, known)}")
-    missing = [name for name, p in known.items() if p.default is p.empty and name not in arguments]
+        if name not in named and not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            raise WiringError(f"{cls.__name__} has no argument {name!r}{nearest(name, named)}")
+    missing = [name for name, p in named.items() if p.default is p.empty and name not in arguments]
     if missing:
         raise WiringError(f"{cls.__name__} needs {', '.join(missing)}")
     return cls(**arguments)

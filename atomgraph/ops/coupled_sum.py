@@ -12,9 +12,9 @@ def coupled_sum(h: Tensor, weight: Tensor, harmonics: Tensor, coupling: Tensor |
     edges · channels · (2l₃+1) is written.
 
     Args:
-        h: Features of the neighbours, (n_blocks, length, 2l₁+1, channels).
-        weight: Radial weights w, (n_blocks, length, channels).
-        harmonics: Spherical harmonics Y, (n_blocks, length, 2l₂+1), zeros for missing edges of a block.
+        h: Features of the neighbours, (n_blocks, block_size, 2l₁+1, channels).
+        weight: Radial weights w, (n_blocks, block_size, channels).
+        harmonics: Spherical harmonics Y, (n_blocks, block_size, 2l₂+1), zeros for missing edges of a block.
         coupling: Coupling C, (2l₂+1, (2l₁+1)·(2l₃+1)); None if l₁ = 0 and C is the unit matrix.
 
     Returns:
@@ -23,5 +23,5 @@ def coupled_sum(h: Tensor, weight: Tensor, harmonics: Tensor, coupling: Tensor |
     if coupling is None:
         return harmonics.transpose(1, 2) @ (h[:, :, 0] * weight)
     dim = h.shape[2]
-    matrix = (harmonics @ coupling).unflatten(2, (dim, -1)).flatten(1, 2)  # (n_blocks, length·(2l₁+1), 2l₃+1)
+    matrix = (harmonics @ coupling).unflatten(2, (dim, -1)).flatten(1, 2)  # (n_blocks, block_size·(2l₁+1), 2l₃+1)
     return matrix.transpose(1, 2) @ (h * weight[:, :, None]).flatten(1, 2)

@@ -186,7 +186,10 @@ def _fraction(length: Tensor, cutoff: float, inner: float) -> Tensor:
     if not cutoff > 0:
         raise WiringError(f"cutoff must be positive, in Å, but is {cutoff}")
     if not 0 <= inner < cutoff:
-        raise WiringError(f"the flat inner part must end before the cutoff of {cutoff} Å, but ends at {inner} Å")
+        raise WiringError(
+            f"the inner radius, up to which the function is 1, must be at least 0 and below the cutoff of {cutoff} Å, "
+            f"but is {inner} Å"
+        )
     if inner == 0.0:
         return (length / cutoff).clamp(max=1.0)
     return ((length - inner) / (cutoff - inner)).clamp(0.0, 1.0)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 _INVERSE_LINEAR_RANGE = 1e6  # w: F is linear for densities below 1/w
-_NEGLIGIBLE = 1e-10
+_NEGLIGIBLE = 1e-10  # smaller |ρ| count as 0, and smaller |m − 1| as m = 1
 
 
 def finnis_sinclair(rho: Tensor, exponent: Tensor) -> Tensor:

@@ -137,7 +137,8 @@ def complex_invariant(ls: tuple[int, ...], inner: tuple[int, ...]) -> np.ndarray
     """
     if math.prod(2 * l + 1 for l in ls) > _MAX_COEFFICIENTS or max(ls) > _MAX_DEGREE:
         raise WiringError(
-            f"the degrees {list(ls)} are too many or too high: at most {_MAX_DEGREE}, and {_MAX_COEFFICIENTS} products"
+            f"the degrees {list(ls)} are not supported: a degree is at most {_MAX_DEGREE}, and an invariant has at most "
+            f"{_MAX_COEFFICIENTS} coefficients"
         )
     if inner not in set(inner_couplings(ls)):
         raise WiringError(f"the degrees {list(ls)} do not couple to 0 through {list(inner)}")

@@ -55,7 +55,9 @@ def sum_of_neighbours(h: Tensor, weight: Tensor, centre: Tensor, neighbour: Tens
 
 @dataclass(frozen=True, eq=False)
 class Laplacian:
-    r"""Laplacian as an operator: :math:`L h = a h - l\, A (r h)` with factors a, l, r per atom. ``laplacian`` makes it.
+    r"""Laplacian as an operator: :math:`L h = a h - l\, A (r h)` with factors a, l, r per atom.
+
+    The function ``laplacian`` makes this operator.
 
     Attributes:
         weight: Weights w of the edges, (n_edges,) or (n_edges, n_channels).
@@ -146,7 +148,7 @@ def mean_of_neighbours(
 
 
 def check_laplacian(kind: str, normalisation: str) -> None:
-    """Raise a WiringError for an unknown kind or normalisation, with the most similar known name."""
+    """Raise a WiringError for an unknown kind or normalisation, with the most similar valid name."""
     if kind not in KINDS:
         raise WiringError(f"unknown Laplacian {kind!r}{nearest(str(kind), KINDS)}")
     if normalisation not in NORMALISATIONS:

@@ -7,34 +7,34 @@ from torch import Tensor
 
 from atomgraph.ops.scatter import sum_to
 
-_MAX_BLOCK_LENGTH = 64  # rows
+_MAX_BLOCK_SIZE = 64  # rows
 
 
 def outer_sum_to(left: Tensor, right: Tensor, index: Tensor, size: int) -> Tensor:
     r"""Sum outer products of rows that have the same target: :math:`y_{tab} = \sum_{e:\, index_e = t} x_{ea}\, w_{eb}`.
 
-    The rows of a target are copied into blocks of equal length, padded with zeros. Each block is one matrix product, so no
-    array of size n_rows · a · b is written.
+    The rows of a target are copied into blocks of equal size, padded with zeros. Each block is one matrix product, so no
+    array of size n_rows · n_left · n_right is written.
 
     Args:
-        left: Factors x, (n_rows, a).
-        right: Factors w, (n_rows, b).
+        left: Factors x, (n_rows, n_left).
+        right: Factors w, (n_rows, n_right).
         index: Target of each row, (n_rows,), int64 in [0, size), in any order.
         size: Number of targets.
 
     Returns:
-        Sums y, (size, a, b); zeros for targets without rows.
+        Sums y, (size, n_left, n_right); zeros for targets without rows.
     """
     counts = torch.bincount(index, minlength=size)
     n_targets = max(int((counts > 0).sum()), 1)
-    length = min(max(len(index) // n_targets, 4), _MAX_BLOCK_LENGTH)
-    n_blocks = (counts + length - 1) // length  # (size,)
-    slot = rank_in_target(index, counts) + length * (n_blocks.cumsum(0) - n_blocks)[index]
+    block_size = min(max(len(index) // n_targets, 4), _MAX_BLOCK_SIZE)
+    n_blocks = (counts + block_size - 1) // block_size  # (size,)
+    slot = rank_in_target(index, counts) + block_size * (n_blocks.cumsum(0) - n_blocks)[index]
     block_target = torch.repeat_interleave(torch.arange(size, device=index.device), n_blocks)
 
     def copy_to_blocks(rows: Tensor) -> Tensor:
-        padded = rows.new_zeros(len(block_target) * length, rows.shape[1]).index_copy(0, slot, rows)
-        return padded.view(len(block_target), length, rows.shape[1])
+        padded = rows.new_zeros(len(block_target) * block_size, rows.shape[1]).index_copy(0, slot, rows)
+        return padded.view(len(block_target), block_size, rows.shape[1])
 
     return sum_to(copy_to_blocks(left).transpose(1, 2) @ copy_to_blocks(right), block_target, size)
 

@@ -25,7 +25,7 @@ from atomgraph.old_names import old_names_of
 def bessel(length: Tensor, n_radial: int, cutoff: float) -> Tensor:
     r"""Bessel functions, the standing waves in a sphere: :math:`R_n(r) = \sqrt{2/r_c}\, \sin(n \pi r / r_c) / r`, n ≥ 1.
 
-    They are orthonormal in the scalar product :math:`\int_0^{r_c} R_n R_m r^2 dr`, and zero at the cutoff.
+    The functions are orthonormal in the scalar product :math:`\int_0^{r_c} R_n R_m r^2 dr`, and zero at the cutoff.
 
     Args:
         length: Distances, (n_edges,), positive, Å.
@@ -76,7 +76,7 @@ def chebyshev(length: Tensor, n_radial: int, cutoff: float, *, start: float = 0.
 
     .. math:: x = \frac{2 (r - r_0)}{r_c - r_0} - 1, \qquad T_0 = 1,\; T_1 = x,\; T_{n+1} = 2x\,T_n - T_{n-1}
 
-    They are computed by recurrence, because cos(n arccos x) has no finite derivative at the ends.
+    The polynomials are computed by recurrence, because cos(n arccos x) has no finite derivative at the ends.
 
     Args:
         length: Distances, (n_edges,), Å.
@@ -141,7 +141,7 @@ def ace_radial(name: str, length: Tensor, n_radial: int, parameters: RadialParam
         parameters.cutoff > 0 and 0 <= parameters.width <= parameters.cutoff and parameters.exponent > 0
     ):
         raise WiringError(
-            f"a radial basis needs functions, a cutoff, a width of at most the cutoff (both in Å) and a positive exponent, "
+            f"a radial basis needs at least one function, cutoff > 0, 0 ≤ width ≤ cutoff (both in Å) and exponent > 0, "
             f"but was given {n_radial} functions, {parameters.cutoff} Å, {parameters.width} Å and {parameters.exponent}"
         )
     inside = length < parameters.cutoff
@@ -185,8 +185,8 @@ def _chebyshev_exp_cos(r: Tensor, n: int, parameters: RadialParameters) -> Tenso
 
     :math:`x = 1 - 2\,(e^{-\lambda r/r_c} - e^{-\lambda}) / (1 - e^{-\lambda})`; times ``cosine_fade``.
     """
-    last = math.exp(-parameters.exponent)
-    x = 1.0 - 2.0 * (torch.exp(r * (-parameters.exponent / parameters.cutoff)) - last) / (1.0 - last)
+    exp_at_cutoff = math.exp(-parameters.exponent)
+    x = 1.0 - 2.0 * (torch.exp(r * (-parameters.exponent / parameters.cutoff)) - exp_at_cutoff) / (1.0 - exp_at_cutoff)
     terms = [torch.ones_like(x), *(0.5 - 0.5 * t for t in _chebyshev(x, n)[1:])]
     envelope = 0.5 * (1.0 + torch.cos(r * (math.pi / parameters.cutoff)))
     return torch.stack(terms[:n], dim=1) * (envelope * cosine_fade(r, parameters.cutoff, parameters.width))[:, None]
@@ -204,9 +204,9 @@ def _chebyshev_linear(r: Tensor, n: int, parameters: RadialParameters) -> Tensor
 
 
 def _simplified_bessel(r: Tensor, n: int, parameters: RadialParameters) -> Tensor:
-    r"""Orthonormal functions, from sums of :math:`\mathrm{sinc}(k\pi r/r_c)` and the next one.
+    r"""Orthonormal functions, from sums of :math:`\mathrm{sinc}(k\pi r/r_c)` and :math:`\mathrm{sinc}((k + 1)\pi r/r_c)`.
 
-    Two derivatives vanish at the cutoff.
+    The value and two derivatives vanish at the cutoff.
     """
     result: list[Tensor] = []
     previous_d = 1.0

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from atomgraph.errors import WiringError, nearest
 
-_MAX_DEGREE = 12  # the largest for which e3nn has formulas
+_MAX_DEGREE = 12  # largest degree for which e3nn has formulas
 _NORMALIZATIONS = ("component", "integral", "norm")
 
 

@@ -15,13 +15,13 @@ from atomgraph.ops.hyperspherical import harmonics_on_grid
 _MAX_GRID_VALUES = {
     "cpu": 1 << 17,
     "cuda": 1 << 26,
-}  # function values per group of atoms: they fit the cache, or the GPU
+}  # function values per group of atoms, which fit into the cache of a core or the memory of a GPU
 
 
 def degree_triples(n_max: int) -> list[tuple[int, int, int]]:
     """Return the degrees (n₁, n₂, n) of all integrals, in LAMMPS's order.
 
-    They satisfy n₂ ≤ n₁ ≤ n ≤ n_max and n ≤ n₁ + n₂, and their sum is even.
+    The degrees satisfy n₂ ≤ n₁ ≤ n ≤ n_max and n ≤ n₁ + n₂, and their sum is even.
     """
     return [
         (n1, n2, n)
@@ -76,13 +76,13 @@ class TripleIntegrals:
         factors = [tuple(zip(t, c, strict=True)) for c in channels for t in degree_triples(n_max)]
         # each integral in three forms: one of its functions, times the pair of the other two
         forms = [[(x, _sorted_pair(y, z)) for x, y, z in ((c, a, b), (a, b, c), (b, c, a))] for a, b, c in factors]
-        numbers = {f: i for i, f in enumerate(functions)}
+        function_index = {f: i for i, f in enumerate(functions)}
         degree = np.repeat(np.arange(n_max + 1), _harmonics_per_degree(n_max))
         self._harmonics_by_parity = [np.flatnonzero(degree % 2 == parity) for parity in (0, 1)]
         self.constants: dict[str, Any] = {
             "grid": harmonics_on_grid(n_max),
-            "pair_left": np.array([numbers[p[0]] for ps in pairs_by_parity for p in ps]),
-            "pair_right": np.array([numbers[p[1]] for ps in pairs_by_parity for p in ps]),
+            "pair_left": np.array([function_index[p[0]] for ps in pairs_by_parity for p in ps]),
+            "pair_right": np.array([function_index[p[1]] for ps in pairs_by_parity for p in ps]),
             "product_index": np.array([[product_index[pair, f] for f, pair in form] for form in forms]).T,
             "even": self._harmonics_by_parity[0],
             "odd": self._harmonics_by_parity[1],
@@ -116,7 +116,7 @@ class TripleIntegrals:
         return torch.cat(products, dim=1).index_select(1, constants["product_index"][0])
 
     def vjp(self, coefficients: Tensor, weights: Tensor, constants: dict[str, Tensor]) -> Tensor:
-        """Gradient of the weighted sum of the integrals of one group, with respect to its coefficients.
+        """Vector-Jacobian product: gradient of the weighted sum of integrals of one group with respect to its coefficients.
 
         Args:
             coefficients: Coefficients c, (n_atoms, n_channels, n_harmonics).

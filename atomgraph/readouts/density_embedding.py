@@ -49,7 +49,8 @@ class DensityEmbedding(Readout):
         core: Core repulsion, or None.
         core_cut: Core energy above which f is 0, eV.
         core_width: Width of the range in which f decreases, eV.
-        per_element: Other arguments for some elements, ``{symbol: {function, parameters, core_cut, core_width}}``.
+        per_element: Arguments that replace those above for some elements,
+            ``{symbol: {function, parameters, core_cut, core_width}}``.
         n_outputs: Number of outputs per atom, one per head. Heads have separate densities and the same core repulsion.
 
     Raises:
@@ -77,7 +78,9 @@ class DensityEmbedding(Readout):
         self.n_outputs, self.core = n_outputs, core
         self._columns = scalar_columns(self.irreps_in)  # indices of the 0e features
         if not self._columns or n_outputs < 1:
-            raise WiringError(f"{n_outputs} outputs of densities cannot read {self.irreps_in}: they need 0e features")
+            raise WiringError(
+                f"a density readout needs 0e features and at least one output, but has {self.irreps_in} and {n_outputs} outputs"
+            )
         common = {"function": function, "parameters": parameters, "core_cut": core_cut, "core_width": core_width}
         per_element = {} if per_element is None else per_element
         for symbol in per_element:
@@ -90,12 +93,12 @@ class DensityEmbedding(Readout):
         padded = [[*row["parameters"]] + [(0.0, 1.0)] * (self.n_densities - len(row["parameters"])) for row in rows]
         self._functions = [row["function"] for row in rows]
         self._constants = Constants(
-            weight=[[float(weight) for weight, _ in row] for row in padded],
+            weight=[[float(weight) for weight, _ in row] for row in padded],  # w, (n_elements, n_densities)
             exponent=[[float(exponent) for _, exponent in row] for row in padded],
             core_cut=[float(row["core_cut"]) for row in rows],
             core_width=[float(row["core_width"]) for row in rows],
         )
-        self._first_density = np.array([row[0] for row in padded], dtype=np.float64)
+        self._first_parameters = np.array([row[0] for row in padded], dtype=np.float64)  # (n_elements, 2): w and m
         n = len(self._columns)
         shape = (len(self.elements), n, n_outputs * self.n_densities)
         self.weight = torch.nn.Parameter(torch.randn(shape) * (0.1 / n**0.5))
@@ -109,17 +112,19 @@ class DensityEmbedding(Readout):
         weight = self.weight.detach()[edit.rows]
         if edit.columns is None:
             return {"weight": weight}
-        columns, counts = edit.columns.tables()
+        columns, factors = edit.columns.tables()
         rows = columns.clamp(min=0).to(weight.device)[:, :, None].expand(-1, -1, weight.shape[2])
-        return {"weight": weight.gather(1, rows) * counts.to(weight)[:, :, None]}
+        return {"weight": weight.gather(1, rows) * factors.to(weight)[:, :, None]}
 
     def element_arguments(self, edit: ElementEdit) -> dict[str, Any]:
         """Return the constructor arguments for the new elements."""
         arguments = super().element_arguments(edit)
         if arguments["per_element"]:
             per_element = arguments["per_element"]
-            pairs = [(name, edit.old[row]) for name, row in zip(edit.names, edit.rows, strict=True)]
-            arguments["per_element"] = {name: per_element[old] for name, old in pairs if old in per_element}
+            pairs = [(name, edit.old_names[row]) for name, row in zip(edit.names, edit.rows, strict=True)]
+            arguments["per_element"] = {
+                name: per_element[old_name] for name, old_name in pairs if old_name in per_element
+            }
         return arguments
 
     def head_weights(self, rows: list[int]) -> dict[str, Tensor]:
@@ -154,7 +159,7 @@ class DensityEmbedding(Readout):
     @property
     def n_unknowns(self) -> int:
         """Number of weights of the first density, if its embedding function is linear and there is one head; else 0."""
-        is_linear = bool((self._first_density[:, 1] == 1.0).all() & (self._first_density[:, 0] != 0.0).all())
+        is_linear = bool((self._first_parameters[:, 1] == 1.0).all() & (self._first_parameters[:, 0] != 0.0).all())
         is_linear &= self.core is None or not self.core.replaces_energy
         return self.weight.shape[0] * self.weight.shape[1] if is_linear and self.n_outputs == 1 else 0
 
@@ -166,13 +171,13 @@ class DensityEmbedding(Readout):
     def basis(self, h: Tensor, element: int) -> Tensor:
         """Return the basis functions of atoms of one element, (n_atoms, n), of features h, (n_atoms, n_features)."""
         scalars = h if len(self._columns) == h.shape[1] else h[:, self._columns]
-        return scalars * float(self._first_density[element, 0])
+        return scalars * float(self._first_parameters[element, 0])
 
     def basis_jacobian(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:
         """Return directions and factors of the derivatives of the basis, see ``LinearReadout``."""
         if len(self._columns) != h.shape[1]:
             return None
-        return None, h.new_full((1, 1), float(self._first_density[element, 0]))
+        return None, h.new_full((1, 1), float(self._first_parameters[element, 0]))
 
     @torch.no_grad()
     def set_weights(self, weights: Tensor) -> None:

@@ -36,7 +36,7 @@ class Linear(Readout):
         self._columns = scalar_columns(self.irreps_in)
         if not self._columns or n_outputs < 1:
             raise WiringError(
-                f"a linear readout of {n_outputs} outputs cannot read {self.irreps_in}: it needs 0e features"
+                f"a linear readout needs 0e features and at least one output, but has {self.irreps_in} and {n_outputs} outputs"
             )
         self.weight = torch.nn.Parameter(torch.randn(len(self._columns), n_outputs) / len(self._columns) ** 0.5)
         self.bias = torch.nn.Parameter(torch.zeros(n_outputs)) if bias else None

@@ -17,10 +17,10 @@ from atomgraph.old_names import OldAttribute
 
 
 class MultiHeadMLP(Readout):
-    r"""Perceptron of the invariant features, with separate hidden units for each head h.
+    r"""Perceptron of the invariant features, with separate hidden units for each head a.
 
-    .. math:: \varepsilon_{i h} = \frac{1}{\sqrt{n H}} \sum_k x_{i h k} W^2_{h k}, \qquad
-              x_{i h k} = g\,\sigma\Big(\frac{1}{\sqrt C} \sum_c h_{i c} W^1_{c h k}\Big)
+    .. math:: \varepsilon_{i a} = \frac{1}{\sqrt{n H}} \sum_k x_{i a k} W^2_{a k}, \qquad
+              x_{i a k} = g\,\sigma\Big(\frac{1}{\sqrt C} \sum_c h_{i c} W^1_{c a k}\Big)
 
     With ``bias``, there is a second hidden layer, :math:`g\,\sigma(\frac{1}{\sqrt{n H}} x W + b)`, and the output has a bias.
 
@@ -32,7 +32,7 @@ class MultiHeadMLP(Readout):
         readout_hidden: Number of hidden units per head, n.
         n_outputs: Number of heads, H.
         activation: Activation function σ.
-        activation_gain: Factor g on the activation; the tabulated value if None.
+        activation_gain: Factor g on the activation, no unit; None: the value in ``nn.activation.E3NN_GAINS``.
         bias: Add a second hidden layer and biases.
 
     Raises:
@@ -56,7 +56,7 @@ class MultiHeadMLP(Readout):
         self._columns = scalar_columns(self.irreps_in)
         if not self._columns or n_outputs < 1 or hidden < 1:
             raise WiringError(
-                f"a readout of {n_outputs} outputs and {hidden} units cannot read {self.irreps_in}: it needs 0e features"
+                f"a readout needs 0e features, hidden units and outputs, but has {self.irreps_in}, {hidden} and {n_outputs}"
             )
         self.activation = get_activation(activation)
         self.gain = E3NN_GAINS[activation] if activation_gain is None else activation_gain

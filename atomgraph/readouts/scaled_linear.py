@@ -16,11 +16,11 @@ from atomgraph.old_names import OldAttribute
 
 
 class ScaledLinear(Readout):
-    r"""Scaled linear readout, :math:`\varepsilon_{i h} = \frac{1}{\sqrt C} \sum_c h_{i c} W_{c h}`.
+    r"""Scaled linear readout, :math:`\varepsilon_{i a} = \frac{1}{\sqrt C} \sum_c h_{i c} W_{c a}`, with heads a.
 
     The sum is over the C invariant (``0e``) features. The parameter ``weight`` (W) has the shape (C, n_outputs) and an
-    initial normal distribution. The function is that of ``Linear``. The factor makes the effect of an optimiser step of
-    given size independent of C.
+    initial normal distribution. ``Linear`` has the same form without the factor :math:`1/\sqrt C`, which makes the
+    effect of an optimiser step independent of C.
 
     Args:
         irreps_in: Irreps of the features, or the number of features if all are scalars.
@@ -37,7 +37,9 @@ class ScaledLinear(Readout):
         self.irreps_in, self.n_outputs = as_irreps(irreps_in), n_outputs
         self._columns = scalar_columns(self.irreps_in)
         if not self._columns or n_outputs < 1:
-            raise WiringError(f"a readout of {n_outputs} outputs cannot read {self.irreps_in}: it needs 0e features")
+            raise WiringError(
+                f"a readout needs 0e features and at least one output, but has {self.irreps_in} and {n_outputs} outputs"
+            )
         self.weight = torch.nn.Parameter(torch.randn(len(self._columns), n_outputs))
 
     def linear_maps(self) -> dict[str, LinearMap]:

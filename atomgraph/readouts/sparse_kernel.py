@@ -39,8 +39,8 @@ class SparseKernel(Readout):
         = c_0 + c_1 \cdot (h - \bar h) + \sum_s w_s \sum_{k \ge 2} \binom{\zeta}{k} a_s^{\zeta - k} x_s^k,
 
     because the cancellation is strongest in :math:`c_0` and :math:`c_1`, which do not depend on the atom and are computed in
-    float64. The expansion is about :math:`\bar h = 0` if the spread of the points is comparable to their length, or the
-    mean point is longer than 1.
+    float64. The expansion is about :math:`\bar h = 0` if the mean square distance of the points from the mean point
+    is above a quarter of its squared norm, or its norm is above 1.
 
     Args:
         elements: Chemical symbols.
@@ -108,11 +108,11 @@ class SparseKernel(Readout):
             return self.point_kernel(h, element) @ self.weight[element]
         zeta, points = self.zeta, self.points[element].double()
         weight = self.weight[element].double() * self.delta[element].double() ** 2
-        centre = _expansion_point(points)
-        a = points @ centre
+        expansion_point = _expansion_point(points)
+        a = points @ expansion_point
         constant = a**zeta @ weight
         gradient = zeta * points.T @ (a[:, None] ** (zeta - 1) * weight)
-        difference, a = h - centre.to(h), a.to(h)
+        difference, a = h - expansion_point.to(h), a.to(h)
         x = difference @ self.points[element].T
         series = torch.ones_like(x)
         for k in range(zeta - 1, 1, -1):
@@ -179,9 +179,9 @@ class SparseKernel(Readout):
 
 def _expansion_point(points: Tensor) -> Tensor:
     """Return the mean of the points, (n_points, n_features), without zero points; zero if this reduces no cancellation."""
-    used = (points != 0).any(1)
-    n = used.sum().clamp_min(1)
+    is_used = (points != 0).any(1)
+    n = is_used.sum().clamp_min(1)
     mean = points.sum(0) / n
-    spread = ((points - mean).square().sum(1) * used).sum() / n
-    length = mean.square().sum()
-    return torch.where((spread < 0.25 * length) & (length <= 1.0 + 1e-6), mean, 0.0)
+    spread = ((points - mean).square().sum(1) * is_used).sum() / n
+    square = mean.square().sum()
+    return torch.where((spread < 0.25 * square) & (square <= 1.0 + 1e-6), mean, 0.0)

@@ -188,7 +188,7 @@ def test_structures_of_different_size_take_turns(potential):
 
 def test_unknown_elements_are_refused_with_their_names(potential):
     atoms = with_calculator(Atoms("AuCuO", positions=np.eye(3) * 2), potential)
-    with pytest.raises(GraphError, match=r"unknown elements Cu, Au; this model knows H, C, O, Si"):
+    with pytest.raises(GraphError, match=r"unknown elements Cu, Au; the elements of this model are H, C, O, Si"):
         atoms.get_potential_energy()
 
 

@@ -79,7 +79,7 @@ def test_an_older_file_is_overwritten_only_when_asked(folder, capsys):
         (["copper.xyz", "--out", "relaxed.pdf"], "cannot tell the format of relaxed.pdf"),
         (["copper.xyz", "--out", "nowhere/relaxed.xyz"], "no folder nowhere"),
         (["water.xyz", "--cell"], "--cell needs a structure that repeats in three directions"),
-        (["water.xyz"], "unknown elements H, O; this model knows Cu"),
+        (["water.xyz"], "unknown elements H, O; the elements of this model are Cu"),
         (["nothing.xyz"], "nothing.xyz"),
         (["empty.xyz"], "empty.xyz"),
         (["copper.xyz", "--head", "PBE"], "no head 'PBE'"),

@@ -79,7 +79,7 @@ def test_unknown_elements_are_an_error(sound, tmp_path, capsys):
     ase.io.write(tmp_path / "other.xyz", crystal())
     assert main(["verify", sound, str(tmp_path / "other.xyz")]) == 2
     error = capsys.readouterr().err
-    assert error.startswith("error: unknown elements H, C, Si; this model knows Cu, O")
+    assert error.startswith("error: unknown elements H, C, Si; the elements of this model are Cu, O")
     assert error.count("\n") == 1
 
 

@@ -98,9 +98,9 @@ def test_second_derivatives(featurizer):
 
 
 def test_invalid_arguments_raise():
-    with pytest.raises(WiringError, match="pair should name 2 of H, O"):
+    with pytest.raises(WiringError, match="pair should contain 2 symbols from H, O"):
         PairKernel(["H", "O"], 4.0, ["H", "C"])
-    with pytest.raises(WiringError, match="neighbours should name 2 of H, O"):
+    with pytest.raises(WiringError, match="neighbours should contain 2 symbols from H, O"):
         TripleKernel(["H", "O"], 4.0, "H", ["O"])
     with pytest.raises(WiringError, match="envelope_width"):
         PairKernel(["H"], 4.0, ["H", "H"], envelope_width=5.0)

@@ -112,10 +112,12 @@ def test_result_is_independent_of_blocks_and_of_interruption(tmp_path, monkeypat
         LinearProblem(potential, Noise()), graphs, edge_budget=30, checkpoint=file, resume=True, on_block=seen.append
     )
     assert torch.equal(resumed.R, small.R) and seen[0].block == 3
-    with pytest.raises(FittingError, match=r"is of a fit of .* unknowns to 10 structures, but this fit has"):
+    with pytest.raises(
+        FittingError, match=r"is a checkpoint of a fit of .* unknowns to 10 structures, but this fit has"
+    ):
         accumulate(LinearProblem(potential, Noise()), graphs[:5], checkpoint=file, resume=True)
     file.write_bytes(b"nothing")
-    with pytest.raises(FittingError, match="is no block of a fit"):
+    with pytest.raises(FittingError, match="is not a checkpoint of a fit"):
         accumulate(LinearProblem(potential, Noise()), graphs, checkpoint=file, resume=True)
 
 

@@ -53,7 +53,7 @@ PAIR = [[0.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
         (([0.0, 0.0], [1, 1]), "positions should have shape"),
         ((PAIR, [1, 1], [1.0, 2.0, 3.0]), r"cell should have shape \(3, 3\)"),
         ((PAIR, [1, 1], None, [True, False]), r"pbc should have shape \(3,\)"),
-        ((PAIR, [1, 1], None, True), "cell vector has no length"),
+        ((PAIR, [1, 1], None, True), "cell vector a has zero length"),
         ((PAIR, [1, 1], None, False, ([[0], [2]], [[0, 0, 0]])), "row numbers from 0 to 1"),
         ((PAIR, [1, 1], None, False, ([[0], [1]], [[0, 0]])), r"cell_shift should have shape \(1, 3\)"),
         (([PAIR[0], PAIR[0]], [1, 1], None, False, ([[0], [1]], [[0, 0, 0]])), "at the same position"),

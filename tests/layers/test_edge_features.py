@@ -95,7 +95,8 @@ def test_features_of_edges_change_the_energy():
 
 def test_wiring_of_features_of_edges_is_checked():
     with pytest.raises(
-        WiringError, match=r"layers\[1\] expects features of edges 4x0e\+4x1o, but no layer before it gives any"
+        WiringError,
+        match=r"layers\[1\] expects features of edges 4x0e\+4x1o, but no layer before layers\[1\] returns features of edges",
     ):
         model(EdgeTensors(CHANNELS, CUTOFF))
     with pytest.raises(

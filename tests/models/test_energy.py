@@ -167,7 +167,7 @@ def test_a_branch_is_blind_beyond_its_own_cutoff():
         ),
         (lambda: Branch(0.0, VectorDensity(3.0), [], [Linear("8x0e+8x1o")]), "cutoff must be positive"),
         (lambda: EnergyModel(ELEMENTS, []), "at least one branch"),
-        (lambda: EnergyModel(["Si", "O"], gcn_branch()), "knows the elements H, C, O, Si, the model Si, O"),
+        (lambda: EnergyModel(["Si", "O"], gcn_branch()), "has the elements H, C, O, Si, but the model has Si, O"),
         (lambda: EnergyModel(["Si", "Sj"], gcn_branch()), "unknown chemical symbol 'Sj'"),
         (
             lambda: EnergyModel(ELEMENTS, Branch(3.0, VectorDensity(3.0), [], [Linear("8x0e+8x1o", n_outputs=3)])),
@@ -199,7 +199,7 @@ def test_one_column_serves_all_heads_and_several_serve_one_each():
 
 def test_a_graph_that_does_not_reach_is_refused_with_the_way_out():
     model = EnergyModel(ELEMENTS, gcn_branch(3.0))
-    with pytest.raises(GraphError, match=r"up to 2.5 Å, the model needs 3.0 Å.*from_ase\(atoms, cutoff=3.0\)"):
+    with pytest.raises(GraphError, match=r"up to 2.5 Å, but the model needs 3.0 Å.*from_ase\(atoms, cutoff=3.0\)"):
         model(make_graph(crystal(), 2.5))
 
 
@@ -207,7 +207,7 @@ def test_unknown_elements_are_named():
     model = EnergyModel(ELEMENTS, gcn_branch(3.0))
     gold = crystal()
     gold.symbols[0] = "Au"
-    with pytest.raises(GraphError, match="unknown elements Au; this model knows H, C, O, Si"):
+    with pytest.raises(GraphError, match="unknown elements Au; the elements of this model are H, C, O, Si"):
         model(make_graph(gold, 3.0))
 
 

@@ -17,7 +17,9 @@ def test_rows_follow_the_order_of_the_symbols():
     ("numbers", "names"), [([1, 79], "Au"), ([0], "X"), ([-3], "-3"), ([79, 29, 79], "Cu, Au"), ([500], "500")]
 )
 def test_unknown_elements_are_named(numbers, names):
-    with pytest.raises(GraphError, match=f"unknown elements {names}; this model knows H, O. Train with {names} among"):
+    with pytest.raises(
+        GraphError, match=f"unknown elements {names}; the elements of this model are H, O. Train with {names} among"
+    ):
         ElementTable(["H", "O"])(torch.tensor(numbers))
 
 

@@ -37,4 +37,4 @@ def test_blocks_are_computed_once():
 def test_few_rows_are_padding():
     edges = edges_of(5.0)
     blocks = PaddedEdges.of(edges)
-    assert len(blocks.centre) * blocks.length < 1.4 * edges.n_edges
+    assert len(blocks.centre) * blocks.block_size < 1.4 * edges.n_edges

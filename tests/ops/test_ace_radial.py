@@ -106,10 +106,10 @@ def test_a_fade_without_width_is_a_step():
     ("name", "n", "shape", "message"),
     [
         ("Bessle", 3, SHAPE, "did you mean Bessel"),
-        ("SBessel", 0, SHAPE, "needs functions"),
-        ("SBessel", 3, RadialParameters(5.0, 6.0), "at most the cutoff"),
+        ("SBessel", 0, SHAPE, "needs at least one function"),
+        ("SBessel", 3, RadialParameters(5.0, 6.0), "0 ≤ width ≤ cutoff"),
         ("SBessel", 3, RadialParameters(0.0), "cutoff"),
-        ("SBessel", 3, RadialParameters(5.0, 1.0, 0.0), "positive exponent"),
+        ("SBessel", 3, RadialParameters(5.0, 1.0, 0.0), "exponent > 0"),
         ("SBessel", 3, RadialParameters(5.0, float("nan")), "width"),
     ],
 )

@@ -152,5 +152,7 @@ def test_unknown_orders_and_numbers_raise():
         smoothstep_cutoff(r, CUTOFF, 5)
     with pytest.raises(WiringError, match="p of at least 2"):
         polynomial_cutoff(r, CUTOFF, p=1)
-    with pytest.raises(WiringError, match="inner part must end before"):
+    with pytest.raises(
+        WiringError, match="inner radius, up to which the function is 1, must be at least 0 and below the cutoff"
+    ):
         cosine_cutoff(r, CUTOFF, inner=5.0)

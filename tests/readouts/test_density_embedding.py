@@ -112,7 +112,7 @@ def test_nonlinear_embedding_has_no_linear_weights():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"irreps_in": "3x1o"}, "need 0e features"),
+        ({"irreps_in": "3x1o"}, "needs 0e features"),
         ({"n_outputs": 0}, "0 outputs"),
         ({"function": "FinisSinclair"}, "did you mean FinnisSinclair"),
         ({"parameters": []}, "a weight and a positive exponent"),

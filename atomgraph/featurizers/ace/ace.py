@@ -85,7 +85,7 @@ class ACE(DensityFeaturizer):
         self.functions = cluster_functions(functions, self.elements)
         all_functions = [function for element_functions in self.functions for function in element_functions]
         if not all_functions:
-            raise WiringError("there is no cluster function at all; name at least one")
+            raise WiringError("there is no cluster function; add at least one")
         n_max_single = max((max(f.ns) for f in all_functions if f.rank == 1), default=0)
         n_max_coupled = max((max(f.ns) for f in all_functions if f.rank > 1), default=0)
         n_radial = max(n_max_single, n_max_coupled) if n_radial is None else n_radial
@@ -100,6 +100,7 @@ class ACE(DensityFeaturizer):
         if self.bonds.max_cutoff > self.cutoff + 1e-12:
             raise WiringError(f"a bond reaches {self.bonds.max_cutoff} Å, beyond the cutoff of {self.cutoff} Å")
         self.n_channels = len(self.elements)
+        # columns of the density in each channel: g_k, then R_nl Y_lm; the cluster functions are products of these columns
         self.n_functions = n_radial + n_max_coupled * (self._l_max + 1) ** 2
         self._jacobians: dict[int, ClusterJacobian] = {}
         self._products = ClusterProducts(self.functions, self._column)
@@ -107,7 +108,7 @@ class ACE(DensityFeaturizer):
         degree = np.array([l for l in range(self._l_max + 1) for _ in range(2 * l + 1)])  # l of each harmonic
         single = np.arange(n_radial)
         coupled = n_radial + np.arange(n_max_coupled)[:, None] * (self._l_max + 1) + degree
-        self._order = Constants(
+        self._density_columns = Constants(
             product_column=degree * len(degree) + np.arange(len(degree)),
             left_column=np.concatenate([single, coupled.ravel()]),
             right_column=np.concatenate([0 * single, np.tile(np.arange(len(degree)), n_max_coupled)]),
@@ -121,10 +122,10 @@ class ACE(DensityFeaturizer):
         coefficient, pairs = self.bonds.coefficient.detach(), self.bonds.pairs
         bonds = edit_bonds(self.arguments["bonds"], edit)
         if bonds is None:
-            names = list(combinations_with_replacement(edit.names, 2))
+            symbol_pairs = list(combinations_with_replacement(edit.names, 2))
         else:
-            names = [tuple(bond["elements"]) for bond in bonds]
-        old_rows = [[edit.rows[edit.names.index(symbol)] for symbol in pair] for pair in names]
+            symbol_pairs = [tuple(bond["elements"]) for bond in bonds]
+        old_rows = [[edit.rows[edit.names.index(symbol)] for symbol in pair] for pair in symbol_pairs]
         return {"bonds.coefficient": torch.stack([coefficient[pairs[a, b], :n_max, : l_max + 1] for a, b in old_rows])}
 
     def element_arguments(self, edit: ElementEdit) -> dict[str, Any]:
@@ -135,12 +136,13 @@ class ACE(DensityFeaturizer):
     def element_columns(self, new: Any, edit: ElementEdit) -> FeatureColumns | None:
         """Relation of the columns of the old functions to the columns of the new functions."""
         width, n_old = new.irreps_out.dim, self.irreps_out.dim
+        # −1: zero columns of elements with fewer functions have no old column
         origins = [row + [(-1, 0.0)] * (width - len(row)) for row in self._edited_functions(edit)[1]]
         return FeatureColumns(origins, torch.zeros(len(origins), n_old, dtype=torch.float64))
 
     def _edited_functions(self, edit: ElementEdit) -> EntriesAndOrigins:
         arguments = self.arguments
-        entries = arguments["functions"] or pacemaker_functions(edit.old, arguments["n_max"], arguments["l_max"])
+        entries = arguments["functions"] or pacemaker_functions(edit.old_names, arguments["n_max"], arguments["l_max"])
         return edit.cached((id(self), "functions"), lambda: edit_functions(entries, edit))
 
     def forward(self, graph: AtomicGraph, edges: Edges) -> Tensor:
@@ -155,7 +157,7 @@ class ACE(DensityFeaturizer):
         if self.bonds.n_max:
             y = spherical_harmonics(self._l_max, edges.vector.index_select(0, rows))
             products = outer_sum_to(r_nl.flatten(1), y, target, size).view(size, self.bonds.n_max, -1)
-            result.append(products.index_select(2, self._order.like(y)["product_column"]).flatten(1))
+            result.append(products.index_select(2, self._density_columns.like(y)["product_column"]).flatten(1))
         return self.invariants(torch.cat(result, dim=1).view(edges.n_atoms, self.n_channels, -1), edges.element)
 
     def density_terms(self, edges: Edges) -> DensityTerms:
@@ -168,8 +170,8 @@ class ACE(DensityFeaturizer):
         if not self.bonds.n_max:
             return DensityTerms(rows, channel, g)
         y = spherical_harmonics(self._l_max, edges.vector.index_select(0, rows))  # the first column is 1
-        order, radial = self._order.like(y), torch.cat([g, r_nl.flatten(1)], dim=1)
-        return DensityTerms(rows, channel, radial, y, order["left_column"], order["right_column"])
+        columns, radial = self._density_columns.like(y), torch.cat([g, r_nl.flatten(1)], dim=1)
+        return DensityTerms(rows, channel, radial, y, columns["left_column"], columns["right_column"])
 
     def invariants(self, density: Tensor, element: Tensor) -> Tensor:
         return self._products(density.flatten(1), element)
@@ -211,7 +213,12 @@ class ACE(DensityFeaturizer):
         return result
 
     def _column(self, factor: Factor, is_single: bool) -> int:
-        """Column of a factor in the densities of all elements; ``is_single`` is True for functions of one factor."""
+        """Column of a factor in the densities of all elements, (n_channels · n_functions,).
+
+        Args:
+            factor: Element row, n (from 0), l and m of the factor.
+            is_single: True for a function of one factor, which has g_n instead of R_nl Y_lm.
+        """
         z, n, l, m = factor
         column = n if is_single else self.bonds.n_radial + n * (self._l_max + 1) ** 2 + l * l + l + m
         return z * self.n_functions + column

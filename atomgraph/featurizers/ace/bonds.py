@@ -55,7 +55,7 @@ class Bonds(torch.nn.Module):
         self.n_radial, self.n_max, self.l_max, self.n_elements = n_radial, n_max, l_max, len(elements)
         self._bonds = [_read_bond(bond, elements) for bond in bonds]
         self.max_cutoff = max((parameters.cutoff for _, parameters, _, _ in self._bonds), default=0.0)
-        pair_bond = torch.full((self.n_elements, self.n_elements), -1)
+        pair_bond = torch.full((self.n_elements, self.n_elements), -1)  # −1: no bond
         for i, bond in enumerate(bonds):
             a, b = (list(elements).index(symbol) for symbol in bond["elements"])
             if pair_bond[a, b] >= 0:
@@ -103,13 +103,13 @@ class Bonds(torch.nn.Module):
 
 
 def _read_bond(bond: Mapping[str, Any], elements: Sequence[str]) -> tuple[str, RadialParameters, float, float]:
-    """Name of the radial basis, its parameters, inner cutoff and its width (Å)."""
+    """Name of the radial basis, its parameters, the inner cutoff (Å) and the width of the inner cutoff (Å)."""
     for key in bond:
         if key not in BOND_KEYS:
             raise WiringError(f"a bond has no {key!r}{nearest(key, BOND_KEYS)}")
     pair = bond.get("elements")
     if not isinstance(pair, list | tuple) or len(pair) != 2 or any(symbol not in elements for symbol in pair):
-        raise WiringError(f"a bond is between two of the elements {', '.join(elements)}, but this one names {pair!r}")
+        raise WiringError(f"a bond is between two of the elements {', '.join(elements)}, but got {pair!r}")
     name = bond.get("radial", "SBessel")
     if name not in ACE_RADIALS:
         raise WiringError(f"unknown radial basis {name!r}{nearest(str(name), ACE_RADIALS)}")
@@ -117,7 +117,7 @@ def _read_bond(bond: Mapping[str, Any], elements: Sequence[str]) -> tuple[str, R
     try:
         values = {key: value if bond.get(key) is None else float(bond[key]) for key, value in defaults.items()}
     except (TypeError, ValueError):
-        raise WiringError(f"a bond is described by numbers, but this one by {dict(bond)}") from None
+        raise WiringError(f"the parameters of a bond should be numbers, but are {dict(bond)}") from None
     cutoff, inner, inner_width = (float(values[key] or 0.0) for key in ("cutoff", "inner", "inner_width"))
     width = min(1.0, cutoff) if values["width"] is None else values["width"]
     parameters = RadialParameters(cutoff, width, float(values["exponent"] or 0.0))

@@ -26,7 +26,7 @@ def edit_functions(entries: Sequence[Mapping[str, Any]], edit: ElementEdit) -> E
     Returns:
         Entries of the new functions; and for each new element and function the column of the old function, and the factor.
     """
-    next_column: dict[str, int] = dict.fromkeys(edit.old, 0)
+    next_column: dict[str, int] = dict.fromkeys(edit.old_names, 0)
     result: list[dict[str, Any]] = []
     origins: list[list[tuple[int, float]]] = [[] for _ in edit.names]
     for entry in entries:
@@ -34,10 +34,10 @@ def edit_functions(entries: Sequence[Mapping[str, Any]], edit: ElementEdit) -> E
         next_column[entry["centre"]] += 1
         for centre in edit.successors(entry["centre"]):
             z = edit.names.index(centre)
-            positions: dict[Key, int] = {}
+            positions: dict[Key, int] = {}  # column of each new function among those of the new central element
             for neighbours in product(*(edit.successors(symbol) for symbol in entry["neighbours"])):
                 candidate = dict(entry) | {"centre": centre, "neighbours": list(neighbours)}
-                key = _sum_of_products(candidate, edit.names)
+                key = _function_key(candidate, edit.names)
                 if key in positions:
                     origins[z][positions[key]] = (column, origins[z][positions[key]][1] + 1.0)
                     continue
@@ -63,7 +63,7 @@ def edit_bonds(bonds: Sequence[Mapping[str, Any]] | None, edit: ElementEdit) -> 
     ]
 
 
-def _sum_of_products(entry: Mapping[str, Any], names: list[str]) -> Key:
-    """Sum of products of factors of a function, as a key that is equal for equal functions."""
+def _function_key(entry: Mapping[str, Any], names: list[str]) -> Key:
+    """Return a key that is equal for equal functions: the products of a function and their coefficients."""
     (function,) = [f for element_functions in cluster_functions([entry], names) for f in element_functions]
     return tuple(sorted((factors, round(value, 10)) for factors, value in function.monomials().items()))

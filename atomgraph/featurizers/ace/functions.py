@@ -42,14 +42,14 @@ class ClusterFunction:
 
     def monomials(self) -> dict[tuple[Factor, ...], float]:
         """Coefficients of all products of factors; a product is a sorted tuple of factors."""
-        sums: dict[tuple[Factor, ...], float] = {}
+        coefficients: dict[tuple[Factor, ...], float] = {}
         tensor = invariant(self.ls, self.inner)
         for indices in np.argwhere(tensor):
             m = indices.tolist()
             factors = zip(self.neighbours, [n - 1 for n in self.ns], self.ls, m, strict=True)
             key = tuple(sorted((z, n, l, i - l) for z, n, l, i in factors))
-            sums[key] = sums.get(key, 0.0) + float(tensor[tuple(m)])
-        return {key: value for key, value in sums.items() if abs(value) > 1e-13}
+            coefficients[key] = coefficients.get(key, 0.0) + float(tensor[tuple(m)])
+        return {key: value for key, value in coefficients.items() if abs(value) > 1e-13}
 
 
 def cluster_functions(entries: Sequence[Entry], elements: Sequence[str]) -> list[list[ClusterFunction]]:
@@ -70,7 +70,7 @@ def cluster_functions(entries: Sequence[Entry], elements: Sequence[str]) -> list
     for entry in entries:
         unknown = set(entry) - {"centre", "neighbours", "ns", "ls", "inner"}
         if unknown:
-            raise WiringError(f"a cluster function has no {sorted(unknown)}, which came in {dict(entry)}")
+            raise WiringError(f"a cluster function has no key {', '.join(map(str, sorted(unknown)))}: {dict(entry)}")
         try:
             rows = [_row(symbol, elements) for symbol in (entry["centre"], *entry["neighbours"])]
             ns, ls = tuple(index(n) for n in entry["ns"]), tuple(index(l) for l in entry["ls"])
@@ -80,7 +80,7 @@ def cluster_functions(entries: Sequence[Entry], elements: Sequence[str]) -> list
             raise
         except (KeyError, TypeError, ValueError) as error:
             raise WiringError(
-                f"a cluster function needs centre, neighbours, ns and ls; {dict(entry)} ({error})"
+                f"a cluster function needs centre, neighbours, ns and ls, but got {dict(entry)} ({error})"
             ) from None
         if not 1 <= len(rows) - 1 == len(ns) == len(ls) <= HIGHEST_RANK or min(ns) < 1 or min(ls) < 0:
             raise WiringError(
@@ -108,14 +108,14 @@ def pacemaker_functions(elements: Sequence[str], n_max: Sequence[int], l_max: Se
     """
     if len(n_max) != len(l_max) or not 1 <= len(n_max) <= HIGHEST_RANK or min(n_max) < 0 or min(l_max) < 0:
         raise WiringError(
-            f"n_max and l_max should be one number per order, up to {HIGHEST_RANK}: {n_max} and {l_max} came"
+            f"n_max and l_max should each have one number ≥ 0 per order, up to {HIGHEST_RANK}, but are {n_max} and {l_max}"
         )
     entries = []
     for rank, (rank_n_max, rank_l_max) in enumerate(zip(n_max, l_max, strict=True), 1):
         all_kinds = list(product(range(len(elements)), range(1, rank_n_max + 1)))  # (element, n)
         for kinds in combinations_with_replacement(all_kinds, rank):
-            numbers = {kind: i for i, kind in reversed(list(enumerate(kinds)))}
-            for ls, inner in _independent_couplings(tuple(numbers[kind] for kind in kinds), rank_l_max):
+            kind_number = {kind: i for i, kind in reversed(list(enumerate(kinds)))}
+            for ls, inner in _independent_couplings(tuple(kind_number[kind] for kind in kinds), rank_l_max):
                 entry = {"neighbours": [elements[z] for z, _ in kinds], "ns": [n for _, n in kinds], "ls": list(ls)}
                 entries.append(entry | {"inner": list(inner)})
     return [{"centre": centre} | entry for centre in elements for entry in entries]
@@ -123,7 +123,7 @@ def pacemaker_functions(elements: Sequence[str], n_max: Sequence[int], l_max: Se
 
 @cache
 def _independent_couplings(kinds: tuple[int, ...], l_max: int) -> tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]:
-    """Degrees and inner couplings of linearly independent functions.
+    """Degrees and intermediate degrees of linearly independent functions.
 
     Args:
         kinds: Number of the kind (element, n) of each factor; equal numbers are equal kinds.
@@ -131,6 +131,7 @@ def _independent_couplings(kinds: tuple[int, ...], l_max: int) -> tuple[tuple[tu
     """
     result = []
     for ls in product(range(l_max + 1 if len(kinds) > 1 else 1), repeat=len(kinds)):
+        # the degrees of factors of the same kind increase, because their order has no effect
         ordered = all(a != b or l <= k for a, b, l, k in zip(kinds, kinds[1:], ls, ls[1:], strict=False))
         if ordered and sum(ls) % 2 == 0:
             result += [(ls, inner) for inner in _independent_inner(kinds, ls)]
@@ -138,7 +139,7 @@ def _independent_couplings(kinds: tuple[int, ...], l_max: int) -> tuple[tuple[tu
 
 
 def _independent_inner(kinds: tuple[int, ...], ls: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-    """Inner couplings, in increasing order, whose functions are linearly independent of the earlier ones."""
+    """Intermediate degrees, in increasing order, whose functions are linearly independent of all earlier functions."""
     column: dict[tuple[Factor, ...], int] = {}
     basis = np.zeros((0, 0))  # orthonormal rows
     for inner in inner_couplings(ls):
@@ -149,7 +150,7 @@ def _independent_inner(kinds: tuple[int, ...], ls: tuple[int, ...]) -> Iterator[
         row[[column[key] for key in monomials]] = list(monomials.values())
         basis = np.pad(basis, ((0, 0), (0, len(column) - basis.shape[1])))
         norm = float(np.linalg.norm(row))
-        for _ in range(2):
+        for _ in range(2):  # the second projection removes rounding errors of the first
             row = row - (row @ basis.T) @ basis
         residual_norm = float(np.linalg.norm(row))
         if residual_norm > 1e-8 * max(norm, 1e-8):

@@ -18,7 +18,7 @@ from atomgraph.old_names import OldAttribute
 class ClusterJacobian:
     r"""Jacobian :math:`\partial B_{if}/\partial A_{ic} = \sum_{ts} C_{ft}\, [c_{ts} = c] \prod_{s' \ne s} A_{i c_{ts'}}`.
 
-    It is the Jacobian for one central element. Most functions depend on few densities: functions of two factors on one degree
+    The Jacobian is that of one central element. Most functions depend on few densities: functions of two factors on one degree
     l, functions of many factors on the lowest n and l. Similar functions are therefore in one block, with the densities on
     which they depend. A product without one of its factors (a partial product) is computed once for all functions. The sum is
     the product with one sparse matrix per channel.
@@ -30,7 +30,7 @@ class ClusterJacobian:
     """
 
     def __init__(self, functions: Sequence[ClusterFunction], column: Callable[[Factor, bool], int], n_per_channel: int):
-        positions: dict[tuple[int, ...], int] = {}  # of partial products
+        positions: dict[tuple[int, ...], int] = {}  # number of each partial product, by the columns of its factors
         # block (channel, kind): coefficients by (column in the channel, function, partial product)
         entries: dict[tuple[int, tuple[int, ...]], dict[tuple[int, int, int], float]] = {}
         for f, function in enumerate(functions):
@@ -44,6 +44,7 @@ class ClusterJacobian:
                     block[entry] = block.get(entry, 0.0) + value
         self._n_partial = len(positions)
         self._partial_tables = _tables_by_rank(positions)
+        # by channel: index tables and shape of each block, matrix of all blocks, number of rows of the matrix
         self._channels: dict[int, tuple[list[tuple[Constants, int, int]], Constants, int]] = {}
         for channel in sorted({channel for channel, _ in entries}):
             blocks = [entries[key] for key in sorted(entries) if key[0] == channel]
@@ -103,11 +104,12 @@ class ClusterJacobian:
         order = np.lexsort(index[::-1])
         return result, Constants(index=index[:, order], value=value[order]), start
 
-    def _partial_products(self, rows: Tensor) -> Tensor:
-        """Products of densities, (n_columns, n_atoms), without one factor, (n_partial, n_atoms); 1 without factors."""
-        products, table = rows.new_ones(self._n_partial, rows.shape[1]), self._partial_tables.like(rows)
+    def _partial_products(self, densities: Tensor) -> Tensor:
+        """Compute the partial products, (n_partial, n_atoms), of densities, (n_columns, n_atoms); 1 for no factor."""
+        products = densities.new_ones(self._n_partial, densities.shape[1])
+        table = self._partial_tables.like(densities)
         for rank in range(1, len(table) // 2 + 1):
-            factors = [rows.index_select(0, columns) for columns in table[f"columns{rank}"].unbind(1)]
+            factors = [densities.index_select(0, columns) for columns in table[f"columns{rank}"].unbind(1)]
             products[table[f"positions{rank}"]] = reduce(torch.mul, factors)
         return products
 

@@ -58,29 +58,32 @@ class ClusterProducts(torch.nn.Module):
 
 
 class _ProductTable:
-    """Index tables for the products and functions of one central element, applied to densities (n_columns, n_atoms)."""
+    """Index tables for one list of functions, by rank (number of factors).
+
+    A table has for each product: the product of one factor less (``left``), and its last factor (``right``).
+    """
 
     def __init__(self, functions: Sequence[ClusterFunction], column: Callable[[Factor, bool], int]):
-        sums: list[dict[tuple[int, ...], dict[int, float]]] = []  # [order − 1][product][function]
+        coefficients_by_rank: list[dict[tuple[int, ...], dict[int, float]]] = []  # [rank − 1][product][function]
         for f, function in enumerate(functions):
-            while len(sums) < function.rank:
-                sums.append({})
+            while len(coefficients_by_rank) < function.rank:
+                coefficients_by_rank.append({})
             for factors, value in function.monomials().items():
                 key = tuple(sorted(column(factor, function.rank == 1) for factor in factors))
-                coefficients = sums[function.rank - 1].setdefault(key, {})
+                coefficients = coefficients_by_rank[function.rank - 1].setdefault(key, {})
                 coefficients[f] = coefficients.get(f, 0.0) + value
-        for order in range(len(sums) - 1, 1, -1):
-            for key in sums[order]:
-                sums[order - 1].setdefault(key[:-1], {})
-        self._levels = []
+        for rank in range(len(coefficients_by_rank), 2, -1):
+            for key in coefficients_by_rank[rank - 1]:
+                coefficients_by_rank[rank - 2].setdefault(key[:-1], {})
+        self._tables_by_rank = []
         lower_positions: dict[tuple[int, ...], int] = {}
-        for order, products in enumerate(sums):
+        for rank, products in enumerate(coefficients_by_rank, start=1):
             positions = {key: i for i, key in enumerate(sorted(products))}
             entries = [(f, key, value) for key, values in products.items() for f, value in values.items()]
             entries.sort(key=lambda entry: (entry[0], entry[1]))
-            self._levels.append(
+            self._tables_by_rank.append(
                 Constants(
-                    left=_int_array(key[0] if order < 2 else lower_positions[key[:-1]] for key in positions),
+                    left=_int_array(key[0] if rank <= 2 else lower_positions[key[:-1]] for key in positions),
                     right=_int_array(key[-1] for key in positions),
                     product=_int_array(positions[key] for _, key, _ in entries),
                     function=_int_array(f for f, _, _ in entries),
@@ -88,7 +91,7 @@ class _ProductTable:
                 )
             )
             lower_positions = positions
-        self._max_products = max((len(products) for products in sums), default=1)
+        self._max_products = max((len(products) for products in coefficients_by_rank), default=1)
 
     def sums(self, densities: Tensor, width: int) -> Tensor:
         """Compute the functions, (n_atoms, width), of densities, (n_atoms, n_columns), for groups of atoms."""
@@ -96,15 +99,15 @@ class _ProductTable:
         group_size = max(limit // self._max_products, 16)
         return torch.cat([self._group_sums(rows.T.contiguous(), width).T for rows in densities.split(group_size)])
 
-    def _group_sums(self, rows: Tensor, width: int) -> Tensor:
+    def _group_sums(self, densities: Tensor, width: int) -> Tensor:
         """Compute the functions, (width, n_atoms), of densities, (n_columns, n_atoms)."""
-        result = rows.new_zeros(width, rows.shape[1])
-        products = rows
-        for order, level in enumerate(self._levels):
-            table = level.like(rows)
-            products = (rows if order < 2 else products).index_select(0, table["left"])
-            if order > 0:
-                products = products * rows.index_select(0, table["right"])
+        result = densities.new_zeros(width, densities.shape[1])
+        products = densities
+        for rank, rank_table in enumerate(self._tables_by_rank, start=1):
+            table = rank_table.like(densities)
+            products = (densities if rank <= 2 else products).index_select(0, table["left"])
+            if rank > 1:
+                products = products * densities.index_select(0, table["right"])
             if len(table["function"]):
                 terms = products.index_select(0, table["product"]) * table["value"][:, None]
                 result = result + sum_to(terms, table["function"], width)

@@ -73,9 +73,9 @@ class TripleKernel(SparsePoints, Featurizer):
         edges = edges.within(self.cutoff)
         sums = []
         envelope = cosine_cutoff(edges.length, self.cutoff, self.inner)
-        for left, right, coordinates, rows, n_atoms in self._triples(edges):
+        for first_edge, second_edge, coordinates, rows, n_atoms in self._triples(edges):
             kernel = torch.exp(-0.5 * self._squared_distances(coordinates / self.theta, self.points / self.theta))
-            sums.append(sum_to((envelope[left] * envelope[right])[:, None] * kernel, rows, n_atoms))
+            sums.append(sum_to((envelope[first_edge] * envelope[second_edge])[:, None] * kernel, rows, n_atoms))
         return torch.cat(sums) * (2.0 * self.delta**2 * self.point_weight)
 
     def triple_coordinates(self, edges: Edges) -> Tensor:
@@ -100,15 +100,15 @@ class TripleKernel(SparsePoints, Featurizer):
         neighbour = edges.element_of_neighbour
         a, b = self.neighbours
         for portion in iterate_triples(edges, portion_size=2**18):
-            left, right = portion.first_edge, portion.second_edge
-            z_left, z_right = neighbour[left], neighbour[right]
-            mask = ((z_left == a) & (z_right == b)) | ((z_left == b) & (z_right == a))
-            mask &= edges.element[edges.centre[left]] == self.centre
-            left, right = left[mask], right[mask]
-            r_ij, r_ik = edges.length[left], edges.length[right]
-            r_jk = torch.linalg.vector_norm(edges.vector[left] - edges.vector[right], dim=1)
+            ij, ik = portion.first_edge, portion.second_edge
+            z_j, z_k = neighbour[ij], neighbour[ik]
+            mask = ((z_j == a) & (z_k == b)) | ((z_j == b) & (z_k == a))
+            mask &= edges.element[edges.centre[ij]] == self.centre
+            ij, ik = ij[mask], ik[mask]
+            r_ij, r_ik = edges.length[ij], edges.length[ik]
+            r_jk = torch.linalg.vector_norm(edges.vector[ij] - edges.vector[ik], dim=1)
             coordinates = torch.stack([r_ij + r_ik, (r_ij - r_ik) ** 2, r_jk], dim=1)
-            yield left, right, coordinates, edges.centre[left] - portion.first_atom, portion.n_atoms
+            yield ij, ik, coordinates, edges.centre[ij] - portion.first_atom, portion.n_atoms
 
     def prior(self) -> Tensor:
         """Kernel matrix of the points, (n_points, n_points): the inverse prior covariance of a Gaussian process's weights."""

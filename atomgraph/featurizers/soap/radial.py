@@ -41,7 +41,7 @@ def gaussians(cutoff: float, n_max: int, l_max: int, sigma: float) -> tuple[Radi
     centres = np.arange(n_max) * (cutoff + sigma * np.sqrt(2.0 * 10.0 * np.log(10.0))) / n_max
     a, b = centres[:, None], centres[None, :]
     middle = 0.5 * (a + b)
-    # ∫₀^∞ r² exp(−2α(r − m)²) dr; the factor exp(−½α(a − b)²) of the product of both Gaussians follows below
+    # ∫₀^∞ r² exp(−2α(r − m)²) dr; the factor exp(−½α(a − b)²) of the product of both Gaussians is multiplied below
     root = np.sqrt(2.0 * alpha)
     tail = np.sqrt(np.pi) * (1.0 + erf(root * middle))
     integral = (middle**2 / root + 0.5 / root**3) * 0.5 * tail + middle * np.exp(-2 * alpha * middle**2) / (4 * alpha)

@@ -86,8 +86,8 @@ class SOAP(DensityFeaturizer):
             )
         if convention not in _CONVENTIONS:
             raise WiringError(f"the convention of SOAP should be quip or dscribe, but is {convention!r}")
-        table = _channel_table(self.elements, channels)
-        self.n_channels = table.shape[1]
+        channel_weights = _channel_weights(self.elements, channels)
+        self.n_channels = channel_weights.shape[1]
         self.n_functions = self.n_max * (self.l_max + 1) ** 2
         self._channel_per_element = channels is None
         radial_end = self.cutoff if radial_cutoff is None else float(radial_cutoff)
@@ -98,7 +98,7 @@ class SOAP(DensityFeaturizer):
             derivatives.append(series_derivative(derivatives[-1], self.cutoff))
         columns, factors = _CONVENTIONS[convention](self.n_channels, self.n_max, self.l_max)
         self._constants = Constants(
-            table=table,
+            channel_weights=channel_weights,
             central=central * central_weight / np.sqrt(4.0 * np.pi),
             columns=columns,
             factors=factors,
@@ -119,17 +119,18 @@ class SOAP(DensityFeaturizer):
         edges = edges.within(self.cutoff)
         radial, angular = self._bases(edges)
         constants = self._constants.like(edges.length)
-        channel = constants["table"][edges.element]  # (n_atoms, n_channels)
-        index, size = edges.centre, edges.n_atoms
+        channel_weights = constants["channel_weights"][edges.element]  # (n_atoms, n_channels)
+        target, n_targets = edges.centre, edges.n_atoms
         if self._channel_per_element:
-            index, size = edges.centre * self.n_channels + edges.element_of_neighbour, size * self.n_channels
+            target = edges.centre * self.n_channels + edges.element_of_neighbour
+            n_targets = edges.n_atoms * self.n_channels
         result = []
         for l in range(self.l_max + 1):
-            left, right = radial[:, l], angular[:, l**2 : (l + 1) ** 2]
+            radial_l, angular_l = radial[:, l], angular[:, l**2 : (l + 1) ** 2]
             if not self._channel_per_element:
-                left = (channel[edges.neighbour][:, :, None] * left[:, None, :]).flatten(1)
-            result.append(outer_sum_to(left, right, index, size).view(edges.n_atoms, -1, 2 * l + 1))
-        central = (channel[:, :, None] * constants["central"]).flatten(1)
+                radial_l = (channel_weights[edges.neighbour][:, :, None] * radial_l[:, None, :]).flatten(1)
+            result.append(outer_sum_to(radial_l, angular_l, target, n_targets).view(edges.n_atoms, -1, 2 * l + 1))
+        central = (channel_weights[:, :, None] * constants["central"]).flatten(1)
         result[0] = result[0] + central[:, :, None]
         return result
 
@@ -148,7 +149,7 @@ class SOAP(DensityFeaturizer):
         if self._channel_per_element:
             return terms
         channels = torch.arange(self.n_channels, device=rows.device)
-        weight = constants["table"][element].flatten()[:, None]
+        weight = constants["channel_weights"][element].flatten()[:, None]
         return replace(
             terms,
             rows=rows.repeat_interleave(len(channels)),
@@ -159,9 +160,10 @@ class SOAP(DensityFeaturizer):
 
     def isolated_density(self, element: Tensor) -> Tensor:
         constants = self._constants.like(torch.zeros(0, dtype=torch.float64, device=element.device))
-        table = torch.zeros(len(element), self.n_channels, self.n_functions, dtype=torch.float64, device=element.device)
-        table[:, :, : self.n_max] = constants["table"][element][:, :, None] * constants["central"]
-        return table
+        shape = len(element), self.n_channels, self.n_functions
+        density = torch.zeros(shape, dtype=torch.float64, device=element.device)
+        density[:, :, : self.n_max] = constants["channel_weights"][element][:, :, None] * constants["central"]
+        return density
 
     def invariants(self, density: Tensor, element: Tensor) -> Tensor:
         return self._spectrum(self._split_by_degree(density))
@@ -260,7 +262,7 @@ class SOAP(DensityFeaturizer):
     transition = OldAttribute("envelope_width")
 
 
-def _channel_table(elements: Sequence[str], channels: Mapping[str, Sequence[float]] | None) -> np.ndarray:
+def _channel_weights(elements: Sequence[str], channels: Mapping[str, Sequence[float]] | None) -> np.ndarray:
     """Weight of each element in each channel, (n_elements, n_channels)."""
     if channels is None:
         return np.eye(len(elements))
@@ -275,7 +277,7 @@ def _channel_table(elements: Sequence[str], channels: Mapping[str, Sequence[floa
 
 
 def _quip_columns(n_channels: int, n_max: int, l_max: int) -> tuple[np.ndarray, np.ndarray]:
-    """Column of each feature among the products (l, a, b), and factor of each feature, in QUIP's order."""
+    """Column l · width² + a · width + b of each feature among all products, and its factor, in QUIP's order."""
     width = n_channels * n_max
     a, b = np.tril_indices(width)
     l = np.arange(l_max + 1)
@@ -285,7 +287,7 @@ def _quip_columns(n_channels: int, n_max: int, l_max: int) -> tuple[np.ndarray, 
 
 
 def _dscribe_columns(n_channels: int, n_max: int, l_max: int) -> tuple[np.ndarray, np.ndarray]:
-    """Column of each feature among the products (l, a, b), and factor of each feature, in dscribe's order."""
+    """Column l · width² + a · width + b of each feature among all products, and its factor, in dscribe's order."""
     width = n_channels * n_max
     columns, factors = [], []
     for channel_a in range(n_channels):

@@ -66,7 +66,8 @@ def function_columns(old: Functions, new: Functions, width: int, n_old: int, edi
     for functions, row in zip(new, edit.rows, strict=True):
         old_functions = list(old[row])
         if len(set(old_functions)) != len(old_functions):
-            raise WiringError("the same symmetry function stands twice; elements of such a set cannot be edited")
+            raise WiringError("a set contains the same symmetry function twice, so its elements cannot be edited")
         columns = [old_functions.index(old_function(function)) for function in functions]
+        # −1: zero columns of elements with fewer functions have no old column
         origins.append([(column, 1.0) for column in columns] + [(-1, 0.0)] * (width - len(columns)))
     return FeatureColumns(origins, torch.zeros(len(edit.rows), n_old, dtype=torch.float64))

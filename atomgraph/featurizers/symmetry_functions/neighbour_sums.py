@@ -58,12 +58,12 @@ class NeighbourSums:
     r"""Radial and wide angular sums with common radial factors :math:`g_n(r) = e^{-\eta_n (r - r_n)^2} f_c(r)`.
 
     The radial sum over neighbours of element a is :math:`\sum_{j \in a} g_n(r_{ij})`. The angular factor is expanded in
-    Legendre polynomials, :math:`(1 + \lambda\cos\theta)^\zeta = \sum_l a_l P_l(\cos\theta)`. By the addition theorem, the wide
-    sum over pairs is then a sum of squares of moments A, minus the terms j = k:
+    Legendre polynomials, :math:`2^{1-\zeta}(1 + \lambda\cos\theta)^\zeta = \sum_l a_l P_l(\cos\theta)`. By the addition
+    theorem, the wide sum over pairs is then a sum of squares of moments A, minus the terms j = k:
 
     .. math:: A_{a n l m} = \sum_{j \in a} g_n(r_{ij}) Y_{lm}(\hat r_{ij}), \qquad
-              \sum_{j<k} g_n g_n (1 + \lambda\cos\theta_{ijk})^\zeta
-              = \tfrac12 \Big[\sum_{lm} a_l A_{a n l m}^2 - (1 + \lambda)^\zeta \sum_j g_n^2\Big]
+              2^{1-\zeta} \sum_{j<k} g_n g_n (1 + \lambda\cos\theta_{ijk})^\zeta
+              = \tfrac12 \Big[\sum_{lm} a_l A_{a n l m}^2 - 2^{1-\zeta} (1 + \lambda)^\zeta \sum_j g_n^2\Big]
 
     with ``norm`` harmonics, :math:`\sum_m Y_{lm}^2 = 1`. For two different elements the sum is :math:`\sum_{lm} a_l A_a A_b`.
 
@@ -74,7 +74,7 @@ class NeighbourSums:
         inner_fraction: Fraction of the cutoff radius below which the cutoff function is 1, no unit.
 
     Attributes:
-        columns: Column of each pair (row of the central element, function) in the table of sums.
+        columns: Column in the table of sums, by (row of the central element, function).
         width: Number of columns of the table.
     """
 
@@ -89,6 +89,7 @@ class NeighbourSums:
         radial_gaussians = distinct(f.gaussian for functions in radial for f in functions)
         wide_gaussians = distinct(f.gaussian for functions in wide for f in functions)
         shared = [g for g in radial_gaussians if g in wide_gaussians]
+        # shared Gaussians are at the end of _radial and at the start of _wide, so that both are slices of _gaussians
         self._radial = [g for g in radial_gaussians if g not in shared] + shared
         self._wide = shared + [g for g in wide_gaussians if g not in shared]
         self._gaussians = self._radial + self._wide[len(shared) :]
@@ -108,10 +109,10 @@ class NeighbourSums:
             for f in functions:
                 self.columns[centre, f] = f.neighbour * len(self._radial) + self._radial.index(f.gaussian)
         for centre, angular in enumerate(wide):
-            for g in angular:
-                row = self._pairs.index(g.pair) * len(self._wide) + self._wide.index(g.gaussian)
-                number = self._angular_factors.index((int(g.zeta), g.sign))
-                self.columns[centre, g] = n_radial + row * len(self._angular_factors) + number
+            for h in angular:
+                row = self._pairs.index(h.pair) * len(self._wide) + self._wide.index(h.gaussian)
+                angular_index = self._angular_factors.index((int(h.zeta), h.sign))
+                self.columns[centre, h] = n_radial + row * len(self._angular_factors) + angular_index
         self.width = n_radial + len(self._pairs) * len(self._wide) * len(self._angular_factors)
 
     def __call__(self, edges: Edges) -> Tensor:

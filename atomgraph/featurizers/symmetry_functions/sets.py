@@ -140,7 +140,7 @@ def angular_functions(entries: Sequence[Entry], elements: Sequence[str], cutoff:
         _check_keys(entry, ("eta", "zeta", "lambda"), ("shift", "cutoff", "centre", "neighbours", "form"))
         form, zeta = entry.get("form", "wide"), float(entry["zeta"])
         if form not in FORMS:
-            raise WiringError(f"an angular symmetry function is 'wide' or 'narrow', but this one is {form!r}")
+            raise WiringError(f"an angular symmetry function is 'wide' or 'narrow', but form is {form!r}")
         if zeta < 1:
             raise WiringError(f"zeta should be at least 1, so that forces are continuous, but is {zeta}")
         gaussian = _gaussian(entry, cutoff)
@@ -185,5 +185,7 @@ def _pairs(entry: Entry, elements: Sequence[str]) -> list[tuple[int, int]]:
 
 def _row(symbol: str, elements: Sequence[str]) -> int:
     if symbol not in elements:
-        raise WiringError(f"a symmetry function names {symbol!r}; the elements are {', '.join(elements)}")
+        raise WiringError(
+            f"a symmetry function contains the element {symbol!r}; the elements are {', '.join(elements)}"
+        )
     return list(elements).index(symbol)

@@ -47,7 +47,7 @@ class SymmetryFunctions(Featurizer):
         elements: Chemical symbols.
         cutoff: Cutoff radius, Å.
         radial: Mappings ``{eta, shift, centre, neighbour, cutoff}``, one per entry. ``eta`` (η, 1/Å²) is required. Defaults:
-            shift r_s = 0 Å, all elements, the cutoff above. None: a default set of 16 functions.
+            shift r_s = 0 Å, centre and neighbour of all elements, the argument ``cutoff``. None: a default set of 16 functions.
         angular: Mappings ``{eta, zeta, lambda, shift, form, centre, neighbours, cutoff}``, one per entry. ``eta``, ``zeta``
             and ``lambda`` are required; ``form`` is ``wide`` (G9, default) or ``narrow`` (G3). None: a default set of wide
             functions.
@@ -90,7 +90,7 @@ class SymmetryFunctions(Featurizer):
         ]
         width = max(len(functions) for functions in self.functions)
         if width == 0:
-            raise WiringError("there is no symmetry function at all; name at least one, radial or angular")
+            raise WiringError("there is no symmetry function; add at least one, radial or angular")
         self.irreps_out = o3.Irreps(f"{width}x0e")
         self._columns: Tensor
         self.register_buffer("_columns", torch.tensor(self._table_columns(width)), persistent=False)

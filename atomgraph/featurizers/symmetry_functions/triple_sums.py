@@ -34,7 +34,7 @@ class TripleSums:
         portion_size: Approximate number of triples per portion.
 
     Attributes:
-        columns: Column of each pair (row of the central element, function) in the table of sums.
+        columns: Column in the table of sums, by (row of the central element, function).
         width: Number of columns of the table.
     """
 
@@ -121,6 +121,7 @@ class FunctionGroup:
         self.width = len(self.pairs) * len(self.radial_factors) * len(self.angular_factors)
         self.max_cutoff = max(g.cutoff for g, _ in self.radial_factors)
         self.all_narrow = all(narrow for _, narrow in self.radial_factors)
+        # index of the pair by (centre, neighbour, neighbour); −1: element triples that are not in this group
         pair_index = np.full((n_elements,) * 3, -1)
         for centre, (a, b) in element_triples:
             pair_index[centre, a, b] = pair_index[centre, b, a] = self.pairs.index((a, b))

@@ -80,7 +80,7 @@ def ard(
 
     Args:
         factor: Triangular factor of the weighted rows.
-        significance: Largest square of an irrelevant weight in units of its standard error.
+        significance: Largest (weight / standard error)² of an irrelevant weight.
         tolerance: Largest change of log α and log β at convergence.
         max_steps: Largest number of steps.
 
@@ -93,35 +93,35 @@ def ard(
         raise FittingError("ARD needs a positive significance, a positive tolerance and at least one step")
     norms = torch.linalg.vector_norm(factor.R, dim=0)
     columns = torch.nonzero(norms > 0)[:, 0]
-    square, total = float(factor.target_square.sum()), factor.n_rows * factor.n_targets
+    square, n_values = float(factor.target_square.sum()), factor.n_rows * factor.n_targets
     if not (square > 0 and len(columns) > 0):
         raise FittingError("all targets or all rows are zero, so no column can be relevant; check the labels")
     floor = torch.finfo(norms.dtype).eps ** 2 * square
     alpha = torch.full_like(norms[columns], len(columns) * factor.n_targets / square)
-    beta = total / (INITIAL_NOISE * square)
+    beta = n_values / (INITIAL_NOISE * square)
     problem = _scaled_columns(factor, columns, norms)
-    state = _posterior(problem, alpha, beta)
+    posterior = _posterior(problem, alpha, beta)
     steps, converged = 0, False
     while steps < max_steps and not converged:
         steps += 1
-        gamma, power = state.gamma, state.mean.square().mean(1)
-        sigma = state.C.square().sum(1)
-        irrelevant = power <= significance * sigma * gamma
+        gamma, mean_square = posterior.gamma, posterior.mean.square().mean(1)
+        variance = posterior.C.square().sum(1)
+        irrelevant = mean_square <= significance * variance * gamma
         undetermined = gamma < MIN_GAMMA
-        freedom = max(total - factor.n_targets * float(gamma.sum()), 1e-9 * total)
-        next_beta = min(freedom / max(float(state.misfit.sum()), floor), MAX_BETA_GROWTH * beta)
+        degrees_of_freedom = max(n_values - factor.n_targets * float(gamma.sum()), 1e-9 * n_values)
+        next_beta = min(degrees_of_freedom / max(float(posterior.misfit.sum()), floor), MAX_BETA_GROWTH * beta)
         beta_converged = abs(math.log(next_beta / beta)) < 0.01
         removed = irrelevant & undetermined & beta_converged
-        raised = torch.where(undetermined, alpha, PRECISION_GROWTH * alpha)
-        next_alpha = torch.where(irrelevant, raised, gamma / torch.where(irrelevant, 1.0, power))
-        change = float((next_alpha / alpha).log().abs().max()) if len(alpha) else 0.0
-        converged = max(change, abs(math.log(next_beta / beta))) < tolerance and not bool(irrelevant.any())
+        raised_alpha = torch.where(undetermined, alpha, PRECISION_GROWTH * alpha)
+        next_alpha = torch.where(irrelevant, raised_alpha, gamma / torch.where(irrelevant, 1.0, mean_square))
+        alpha_change = float((next_alpha / alpha).log().abs().max()) if len(alpha) else 0.0
+        converged = max(alpha_change, abs(math.log(next_beta / beta))) < tolerance and not bool(irrelevant.any())
         alpha, beta = next_alpha[~removed], next_beta
         if bool(removed.any()):
             columns = columns[~removed]
             problem = _scaled_columns(factor, columns, norms)
-        state = _posterior(problem, alpha, beta)
-    return _solution(factor, columns, norms, alpha, beta, state, steps, converged)
+        posterior = _posterior(problem, alpha, beta)
+    return _solution(factor, columns, norms, alpha, beta, posterior, steps, converged)
 
 
 def _scaled_columns(factor: TriangularFactor, columns: Tensor, norms: Tensor) -> TriangularFactor:
@@ -142,9 +142,11 @@ def _posterior(problem: TriangularFactor, alpha: Tensor, beta: float) -> _Poster
     mean = C @ rows[:, m:]
     misfit = problem.misfit(mean)
     gamma = (1.0 - alpha * C.square().sum(1)).clamp(1e-12, 1.0)
-    volume = float(alpha.log().sum() - 2 * S.diagonal().log().sum()) + problem.n_rows * math.log(beta / (2 * math.pi))
+    log_determinant = float(alpha.log().sum() - 2 * S.diagonal().log().sum()) + problem.n_rows * math.log(
+        beta / (2 * math.pi)
+    )
     square = beta * float(misfit.sum()) + float((alpha[:, None] * mean.square()).sum())
-    return _Posterior(mean, C, gamma, misfit, 0.5 * (k * volume - square))
+    return _Posterior(mean, C, gamma, misfit, 0.5 * (k * log_determinant - square))
 
 
 def _solution(
@@ -153,28 +155,28 @@ def _solution(
     norms: Tensor,
     alpha: Tensor,
     beta: float,
-    state: _Posterior,
+    posterior: _Posterior,
     steps: int,
     converged: bool,
 ) -> ArdSolution:
     """Return the solution in the units of the columns before scaling."""
     n, k = factor.n_unknowns, factor.n_targets
     weights, C = norms.new_zeros(n, k), norms.new_zeros(n, len(columns))
-    weights[columns] = state.mean / norms[columns, None]
-    C[columns] = math.sqrt(beta) * state.C / norms[columns, None]
+    weights[columns] = posterior.mean / norms[columns, None]
+    C[columns] = math.sqrt(beta) * posterior.C / norms[columns, None]
     precisions = torch.full_like(norms, float("inf"))
     precisions[columns] = alpha * norms[columns].square()
     return ArdSolution(
         weights=weights,
         covariance_factor=C,
         noise_square=norms.new_full((k,), 1.0 / beta),
-        residual_square=state.misfit,
-        n_effective=float(state.gamma.sum()),
+        residual_square=posterior.misfit,
+        n_effective=float(posterior.gamma.sum()),
         n_rows=factor.n_rows,
         relevant_columns=columns,
         alpha=precisions,
         beta=beta,
-        log_evidence=state.log_evidence,
+        log_evidence=posterior.log_evidence,
         steps=steps,
         converged=converged,
     )

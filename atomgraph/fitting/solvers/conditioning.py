@@ -68,6 +68,11 @@ def compute_conditioning(R: Tensor, tolerance: float | None = None) -> Condition
 def check_full_rank(conditioning: Conditioning, n_rows: int, has_prior: bool) -> None:
     """Raise an error with the undetermined columns, unless the rank is full.
 
+    Args:
+        conditioning: Conditioning of the triangular factor.
+        n_rows: Number of observations, for the message.
+        has_prior: Whether the triangular factor includes a prior.
+
     Raises:
         FittingError: If the rank is below the number of columns.
     """
@@ -75,11 +80,11 @@ def check_full_rank(conditioning: Conditioning, n_rows: int, has_prior: bool) ->
         return
     n, columns = len(conditioning.singular_values), conditioning.undetermined
     indices = ", ".join(map(str, columns[:6])) + (f" and {len(columns) - 6} more" if len(columns) > 6 else "")
-    prior = "the data and the prior together" if has_prior else "the data alone"
+    information = "the data and the prior together" if has_prior else "the data alone"
     n_zero = conditioning.n_zero_columns
     zero = f"; {n_zero} of them are zero in every row" if n_zero else ""
     raise FittingError(
-        f"{prior} determine {conditioning.rank} of {n} unknowns from {n_rows} observations (rank {conditioning.rank} at "
+        f"{information} determine {conditioning.rank} of {n} unknowns from {n_rows} observations (rank {conditioning.rank} at "
         f"relative tolerance {conditioning.tolerance:.1e}); undetermined are combinations of columns {indices}{zero}. "
         f"Ways out: {'a stronger' if has_prior else 'a ridge'} prior on all weights, fewer functions, or more varied data"
     )

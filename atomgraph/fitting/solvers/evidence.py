@@ -106,18 +106,18 @@ class _LogEvidence:
         self.squares, self.projections = squares, projections
         self.residual = factor.residual_square.sum()
         self.floor = torch.finfo(squares.dtype).eps ** 2 * factor.target_square.sum()
-        self.n_targets, self.n_values = factor.n_targets, factor.n_rows * factor.n_targets
+        self.n_targets, self.n_values = factor.n_targets, factor.n_rows * factor.n_targets  # n_values: numbers in y
 
     def noise_square(self, ratio: Tensor) -> Tensor:
-        """Return the best σ² for ratios λ, both of any one shape."""
+        """Return the best σ² for ratios λ of any shape; σ² has the shape of λ."""
         shrinkage = ratio[..., None] / (ratio[..., None] + self.squares)
         return ((self.projections * shrinkage).sum(-1) + self.residual).clamp_min(self.floor) / self.n_values
 
     def __call__(self, log_lambda: Tensor) -> Tensor:
-        """Return the log evidence for values of log λ, both (n_values,)."""
+        """Return the log evidence, (n_lambda,), for values of log λ, (n_lambda,)."""
         ratio = log_lambda.exp()
-        volume = self.n_targets * torch.log1p(self.squares / ratio[:, None]).sum(-1)
-        return -0.5 * (self.n_values * (torch.log(2 * math.pi * self.noise_square(ratio)) + 1.0) + volume)
+        log_determinant = self.n_targets * torch.log1p(self.squares / ratio[:, None]).sum(-1)
+        return -0.5 * (self.n_values * (torch.log(2 * math.pi * self.noise_square(ratio)) + 1.0) + log_determinant)
 
 
 def _maximise(function: _LogEvidence, low: float, high: float) -> float:

@@ -21,7 +21,7 @@ def prior_rows(prior: Prior, factor: TriangularFactor) -> Tensor:
         factor: Triangular factor of the problem with n unknowns.
 
     Raises:
-        FittingError: If the shape is another one, a number is not finite, or a number of a diagonal Γ is negative.
+        FittingError: If the shape is not one of these, a number is not finite, or a number of a diagonal Γ is negative.
     """
     n = factor.n_unknowns
     gamma = torch.as_tensor(prior, dtype=factor.R.dtype, device=factor.R.device)
@@ -30,7 +30,9 @@ def prior_rows(prior: Prior, factor: TriangularFactor) -> Tensor:
             f"a prior is a number, {n} numbers or a matrix of {n} columns, but has the shape {tuple(gamma.shape)}"
         )
     if not bool(torch.isfinite(gamma).all()) or (gamma.dim() < 2 and bool((gamma < 0).any())):
-        raise FittingError("a prior is finite and, if it is diagonal, not negative")
+        raise FittingError(
+            "the numbers of a prior should be finite, and not negative if the prior is a number or a diagonal"
+        )
     return gamma if gamma.dim() == 2 else torch.diag(gamma.expand(n))
 
 

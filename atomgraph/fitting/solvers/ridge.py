@@ -85,8 +85,12 @@ def _solve(factor: TriangularFactor, gamma: Tensor, tolerance: float | None) -> 
     C = torch.linalg.solve_triangular(S, eye, upper=True)
     n_effective = float((factor.R @ C).square().sum())
     misfit = factor.misfit(weights)
-    freedom = factor.n_rows - n_effective
-    noise = misfit / freedom if freedom > 1e-9 * factor.n_rows else torch.full_like(misfit, float("nan"))
+    degrees_of_freedom = factor.n_rows - n_effective
+    noise = (
+        misfit / degrees_of_freedom
+        if degrees_of_freedom > 1e-9 * factor.n_rows
+        else torch.full_like(misfit, float("nan"))
+    )
     return RidgeSolution(weights, C, noise, misfit, n_effective, factor.n_rows, conditioning)
 
 

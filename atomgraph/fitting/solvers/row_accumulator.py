@@ -87,7 +87,7 @@ class RowAccumulator(ABC):
         rows = torch.cat([X.to(self._buffer), y.to(self._buffer)], dim=1)
         if weight is not None:
             if weight.shape != (len(X),) or bool((weight < 0).any()):
-                raise FittingError(f"each of {len(X)} rows needs one weight, not negative")
+                raise FittingError(f"each of {len(X)} rows needs one weight of at least 0")
             weight = weight.to(rows)
             rows = (rows * weight[:, None])[weight != 0]
         bad = ~torch.isfinite(rows).all(dim=1)
@@ -160,7 +160,7 @@ class RowAccumulator(ABC):
         """
         missing = {"sizes", "factor", "square", "waiting"} - set(state)
         if missing:
-            raise FittingError(f"this is no state of {cls.__name__}: {', '.join(sorted(missing))} missing")
+            raise FittingError(f"this is not a state of {cls.__name__}: {', '.join(sorted(missing))} missing")
         method, n_unknowns, n_targets, block_rows, n_rows = state["sizes"].tolist()
         if method != cls.method:
             raise FittingError(

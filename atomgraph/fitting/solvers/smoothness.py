@@ -23,7 +23,9 @@ def algebraic_roughness(*degrees: Tensor, power: float = 2.0) -> Tensor:
     Source: Witt et al., J. Chem. Phys. 159, 164101 (2023), the algebraic smoothness prior.
     """
     if not degrees or len({d.shape for d in degrees}) > 1 or any(bool((d < 0).any()) for d in degrees):
-        raise FittingError("roughness needs one or more lists of degrees, of one length and not negative")
+        raise FittingError(
+            "roughness needs one or more lists of degrees, which have equal lengths and are not negative"
+        )
     return 1.0 + torch.stack([d.to(torch.float64) ** power for d in degrees]).sum(0)
 
 

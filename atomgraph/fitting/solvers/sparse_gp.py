@@ -77,9 +77,10 @@ def sparse_gp(factor: TriangularFactor, K_mm: Tensor, jitter: float = 1e-10) -> 
     K_mm = K_mm.to(factor.R)
     if K_mm.shape != factor.R.shape:
         raise FittingError(
-            f"K_mm of {factor.n_unknowns} sparse points should be a square of that size, but has the shape {tuple(K_mm.shape)}"
+            f"K_mm of {factor.n_unknowns} sparse points should be a square matrix of this size, but has the shape "
+            f"{tuple(K_mm.shape)}"
         )
-    L, added = cholesky(K_mm, jitter)
+    L, added_jitter = cholesky(K_mm, jitter)
     eye = torch.eye(len(L), dtype=L.dtype, device=L.device)
     whitened = TriangularFactor(
         torch.linalg.solve_triangular(L, factor.R.T, upper=False).T,
@@ -94,7 +95,7 @@ def sparse_gp(factor: TriangularFactor, K_mm: Tensor, jitter: float = 1e-10) -> 
     C = torch.linalg.solve_triangular(L.T, torch.linalg.solve_triangular(S, eye, upper=True), upper=True)
     misfit = factor.misfit(c)
     k = factor.n_targets
-    volume = k * (factor.n_rows * math.log(2 * math.pi) + 2 * float(S.diagonal().log().sum()))
+    log_determinant = k * (factor.n_rows * math.log(2 * math.pi) + 2 * float(S.diagonal().log().sum()))
     return SparseGPSolution(
         weights=c,
         covariance_factor=C,
@@ -103,9 +104,9 @@ def sparse_gp(factor: TriangularFactor, K_mm: Tensor, jitter: float = 1e-10) -> 
         n_effective=float((factor.R @ C).square().sum()),
         n_rows=factor.n_rows,
         L=L,
-        jitter=added,
+        jitter=added_jitter,
         conditioning=conditioning,
-        log_evidence=-0.5 * (float(misfit.sum() + (L.T @ c).square().sum()) + volume),
+        log_evidence=-0.5 * (float(misfit.sum() + (L.T @ c).square().sum()) + log_determinant),
     )
 
 
@@ -119,7 +120,7 @@ def cholesky(K: Tensor, jitter: float = 1e-10) -> tuple[Tensor, float]:
         jitter: Smallest number added to the diagonal, relative to the mean of the diagonal.
 
     Returns:
-        Lower triangle L, (m, m), with LLᵀ = K + added · 1, and ``added``.
+        Lower triangle L, (m, m), with LLᵀ = K + added · 1, and the number ``added``.
 
     Raises:
         FittingError: If K is not positive with a relative jitter of 10⁻⁴, not symmetric or not finite.
@@ -134,7 +135,7 @@ def cholesky(K: Tensor, jitter: float = 1e-10) -> tuple[Tensor, float]:
             "a kernel matrix is symmetric, but this matrix is not; use the same points for rows and columns"
         )
     if not jitter >= 0:
-        raise FittingError(f"jitter is not negative, but is {jitter}")
+        raise FittingError(f"jitter should be at least 0, but is {jitter}")
     eye, relative = torch.eye(len(K), dtype=K.dtype, device=K.device), jitter
     while True:
         L, failed = torch.linalg.cholesky_ex(0.5 * (K + K.T) + relative * unit * eye)

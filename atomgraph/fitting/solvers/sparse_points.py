@@ -106,16 +106,16 @@ def farthest_point(descriptors: Blocks, n_points: int, start: int = 0) -> Tensor
     if not 0 <= start < sum(sizes):
         raise FittingError(f"the first of {sum(sizes)} environments cannot be number {start}")
     points, latest = [start], _row(descriptors, start)
-    nearest = torch.full((sum(sizes),), float("inf"), dtype=torch.float64)  # squared distances to the nearest point
+    squared_distances = torch.full((sum(sizes),), float("inf"), dtype=torch.float64)  # to the nearest point
     while len(points) < n_points:
-        offset, farthest, distance = 0, -1, 0.0
+        offset, farthest, largest = 0, -1, 0.0  # −1: all environments are equal to a point
         candidate = latest
         for block in _blocks(descriptors):
-            part = nearest[offset : offset + len(block)]
+            part = squared_distances[offset : offset + len(block)]
             torch.minimum(part, (block - latest).square().sum(1).cpu(), out=part)
-            if len(part) and float(part.max()) > distance:
+            if len(part) and float(part.max()) > largest:
                 row = int(part.argmax())
-                farthest, distance, candidate = offset + row, float(part[row]), block[row].clone()
+                farthest, largest, candidate = offset + row, float(part[row]), block[row].clone()
             offset += len(block)
         if farthest < 0:
             break

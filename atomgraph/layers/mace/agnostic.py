@@ -1,4 +1,4 @@
-"""Interactions with a linear map for each element, on the message or on the residual."""
+"""Interactions with a linear map for each element, on the summed messages or on the residual."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class AgnosticInteraction(Interaction):
     Source: Batatia et al., NeurIPS 2022 (``RealAgnosticInteractionBlock``).
     """
 
-    residual = False
-    by_density = False
+    residual = False  # True: return a residual
+    by_density = False  # True: divide by 1 + the neighbour density, not by the mean number of neighbours
 
     def _build_parts(self) -> None:
         n_radial = self.radial.n_radial
@@ -35,7 +35,7 @@ class AgnosticInteraction(Interaction):
             self.neighbours = MeanNeighbours()
 
     def forward(self, h: Blocks, harmonics: Tensor, edges: Edges) -> tuple[Blocks, Blocks | None]:
-        """Return the message and the residual of each atom, by irrep; see ``Interaction.forward``."""
+        """Return the summed messages and the residual of each atom, by irrep; see ``Interaction.forward``."""
         features, envelope = self.radial(edges)
         message = self.mix(self._sums(self.network, features, envelope, self.up(h), harmonics, edges))
         if self.by_density:

@@ -31,7 +31,7 @@ class AttentionResidualInteraction(Interaction):
         self.skip = EquivariantLinear(self.irreps_in, self.irreps_residual)
 
     def forward(self, h: Blocks, harmonics: Tensor, edges: Edges) -> tuple[Blocks, Blocks | None]:
-        """Return the message and the residual of each atom, by irrep; see ``Interaction.forward``."""
+        """Return the summed messages and the residual of each atom, by irrep; see ``Interaction.forward``."""
         features, envelope = self.radial(edges)
         down = invariants(self.down(h))
         inputs = torch.cat([features, down[edges.neighbour], down[edges.centre]], dim=1)

@@ -29,13 +29,13 @@ class Interaction(Part):
         elements: Chemical symbols.
         irreps_in: Irreps of the features h.
         irreps_up: Irreps of :math:`W^{up} h`.
-        irreps_message: Irreps of the message A.
+        irreps_message: Irreps of A, the summed messages.
         irreps_residual: Irreps of the residual.
         harmonics: Irreps of the spherical harmonics Y.
         radial: Embedding of distances.
         radial_hidden: Widths of the hidden layers of the radial network, whose output is w.
         coupling_dtype: Dtype of the coupling coefficients, see ``nn.Convolution``.
-        activation_gain: Factor on the activation of the radial network; None for its default.
+        activation_gain: Factor on the activation of the radial network; None: the value in ``nn.activation.E3NN_GAINS``.
     """
 
     up: EquivariantLinear
@@ -69,16 +69,16 @@ class Interaction(Part):
         """Build the parts of the subclass."""
 
     def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
-        """Return no weights, because only the inner linear maps have weights of elements."""
+        """Return no weights: the ``ElementLinear`` maps of the subclasses contain the weights per element and return them."""
         return {}
 
     @abstractmethod
     def forward(self, h: Blocks, harmonics: Tensor, edges: Edges) -> tuple[Blocks, Blocks | None]:
-        """Return the message and the residual of each atom, by irrep.
+        """Return the summed messages A and the residual of each atom, by irrep; the residual is None if there is none.
 
         Args:
             h: Features of atoms, by irrep.
-            harmonics: Spherical harmonics of the edges in ``PaddedEdges``, (n_blocks, length, n_harmonics).
+            harmonics: Spherical harmonics of the edges in ``PaddedEdges``, (n_blocks, block_size, n_harmonics).
             edges: Edges of the graph.
         """
 
@@ -92,14 +92,14 @@ class Interaction(Part):
             inputs: Inputs of the network, (n_edges, n_inputs).
             envelope: Factor on the weights, (n_edges,), or None.
             up: Features :math:`W^{up} h`, by irrep.
-            harmonics: Spherical harmonics in ``PaddedEdges``, (n_blocks, length, n_harmonics).
+            harmonics: Spherical harmonics in ``PaddedEdges``, (n_blocks, block_size, n_harmonics).
             edges: Edges of the graph.
         """
-        blocks = PaddedEdges.of(edges)
-        weights: Tensor = network(blocks.pad(inputs))
+        padded_edges = PaddedEdges.of(edges)
+        weights: Tensor = network(padded_edges.pad(inputs))
         if envelope is not None:
-            weights = weights * blocks.pad(envelope)[:, :, None]
-        return self.convolution(up, weights, harmonics, blocks)
+            weights = weights * padded_edges.pad(envelope)[:, :, None]
+        return self.convolution(up, weights, harmonics, padded_edges)
 
 
 def divide(blocks: Blocks, divisor: Tensor) -> Blocks:

@@ -1,4 +1,4 @@
-"""Layer of MACE: messages of neighbours, symmetric products of them, and a residual."""
+"""Layer of MACE: summed messages of neighbours, symmetric products of the sum, and a residual."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ INTERACTIONS: dict[str, type[Interaction]] = {
 class MACELayer(MessageLayer):
     r"""One layer of MACE: :math:`h'_i = W \sum_\nu \sum_p W^\nu_{z_i p}\, U^\nu_p A_i^{\otimes \nu} + \mathrm{residual}(h_i)`.
 
-    :math:`A_i` is the message of the interaction. Its products up to ``order`` are coupled to ``irreps_out``.
+    :math:`A_i` is the sum of messages that the interaction returns. Its products up to ``order`` are coupled to ``irreps_out``.
 
     Args:
         elements: Chemical symbols.
@@ -61,8 +61,8 @@ class MACELayer(MessageLayer):
         parity: ``natural``, or ``even`` for harmonics of even parity, with which the model cannot distinguish reflections.
         by_element: Use separate product weights for each element.
         residual: ``"auto"`` adds the residual of the interaction; ``"none"`` drops it.
-        n_paths, coupling_dtype, activation_gain: Conventions of files of other programs, see ``nn.SymmetricProduct`` and
-            ``nn.Convolution``.
+        n_paths, coupling_dtype, activation_gain: Conventions of files of other programs; the same arguments as those of
+            ``SymmetricProduct``, ``Convolution`` and ``ScaledMLP`` (package ``nn.equivariant``).
 
     Raises:
         WiringError: If a name is unknown, or irreps have different numbers of channels.
@@ -151,7 +151,7 @@ class MACELayer(MessageLayer):
         return from_blocks(result, self.irreps_out)
 
     def _harmonics(self, edges: Edges) -> Tensor:
-        """Return the spherical harmonics in ``PaddedEdges``, (n_blocks, length, n_harmonics), computed once for all layers."""
+        """Return the harmonics in ``PaddedEdges``, (n_blocks, block_size, n_harmonics), computed once for all layers."""
 
         def compute() -> Tensor:
             harmonics = spherical_harmonics(self.l_max, edges.exact.vector).to(edges.vector.dtype)

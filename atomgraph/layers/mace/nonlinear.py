@@ -36,18 +36,18 @@ class NonlinearResidualInteraction(Interaction):
 
     def _build_parts(self) -> None:
         n_scalars, n_elements = count_scalars(self.irreps_in), len(self.elements)
-        self.source = torch.nn.Parameter(torch.empty(n_elements, n_scalars).uniform_(-1e-3, 1e-3))
-        self.target = torch.nn.Parameter(torch.empty(n_elements, n_scalars).uniform_(-1e-3, 1e-3))
+        self.source = torch.nn.Parameter(torch.empty(n_elements, n_scalars).uniform_(-1e-3, 1e-3))  # s
+        self.target = torch.nn.Parameter(torch.empty(n_elements, n_scalars).uniform_(-1e-3, 1e-3))  # t
         n_inputs = self.radial.n_radial + 2 * n_scalars
         self.network = NormalisedMLP([n_inputs, *self.hidden, self.convolution.n_weights])
         self.density = NormalisedMLP([n_inputs, _DENSITY_HIDDEN, 1])
         self.alpha = torch.nn.Parameter(torch.tensor(20.0))
         self.beta = torch.nn.Parameter(torch.tensor(0.0))
         self.gate = Gate(self.irreps_message, scalar_gain=self.gain)
-        self.past = EquivariantLinear(self.irreps_up, self.gate.irreps_in)
-        self.mix = EquivariantLinear(self.convolution.irreps_out, self.gate.irreps_in)
-        self.last = EquivariantLinear(self.irreps_message, self.irreps_message)
-        self.skip = EquivariantLinear(self.irreps_in, self.irreps_residual)
+        self.past = EquivariantLinear(self.irreps_up, self.gate.irreps_in)  # W^res
+        self.mix = EquivariantLinear(self.convolution.irreps_out, self.gate.irreps_in)  # W₁
+        self.last = EquivariantLinear(self.irreps_message, self.irreps_message)  # W₂
+        self.skip = EquivariantLinear(self.irreps_in, self.irreps_residual)  # W
 
     def linear_maps(self) -> dict[str, LinearMap]:
         """Return the vectors of each element, which are linear maps of the one-hot encoded element."""
@@ -58,7 +58,7 @@ class NonlinearResidualInteraction(Interaction):
         return {name: getattr(self, name)[edit.rows] * edit.factor for name in ("source", "target")}
 
     def forward(self, h: Blocks, harmonics: Tensor, edges: Edges) -> tuple[Blocks, Blocks | None]:
-        """Return the message and the residual of each atom, by irrep; see ``Interaction.forward``."""
+        """Return the summed messages and the residual of each atom, by irrep; see ``Interaction.forward``."""
         features, envelope = self.radial(edges)
         scale = len(self.elements) ** -0.5
         source, target = self.source[edges.element] * scale, self.target[edges.element] * scale
@@ -67,6 +67,6 @@ class NonlinearResidualInteraction(Interaction):
         message = self.mix(self._sums(self.network, inputs, envelope, up, harmonics, edges))
         density = neighbour_density(self.density(inputs), envelope, edges)
         message = divide(message, density * self.beta + self.alpha)
-        residual = self.past(up)
-        message = self.last(self.gate({irrep: block + residual[irrep] for irrep, block in message.items()}))
+        gate_residual = self.past(up)
+        message = self.last(self.gate({irrep: block + gate_residual[irrep] for irrep, block in message.items()}))
         return message, self.skip(h)

@@ -15,7 +15,7 @@ from atomgraph.ops.scatter import sum_to
 class MeanNeighbours(Float64Buffers, Part):
     r"""Mean number of neighbours :math:`\bar n` in the training data, over atoms with at least one neighbour.
 
-    It is 1 before calibration, and float64 for models of any dtype.
+    The number is 1 before calibration, and float64 for models of any dtype.
     """
 
     number: Tensor

@@ -37,10 +37,10 @@ def convolution_paths(features: o3.Irreps, harmonics: o3.Irreps, expected: o3.Ir
     """
     targets = set(channels_per_irrep(expected))
     paths = [
-        Path(feature, edge, message)
+        Path(feature, harmonic, message)
         for _, feature in features
-        for _, edge in harmonics
-        for message in feature * edge
+        for _, harmonic in harmonics
+        for message in feature * harmonic
         if message in targets
     ]
     return sorted(paths, key=lambda path: (path.message.l, path.message.p))
@@ -59,8 +59,8 @@ class Convolution(Part):
         irreps_in: Irreps of the features, with the same number of channels of each irrep.
         harmonics: Irreps of Y, one channel of each irrep.
         message_irreps: Irreps of the messages; other irreps are not computed.
-        coupling_dtype: ``float32``: C is rounded to float32 if no l is zero, as in programs that compute C in float32;
-            ``float64``: C is exact.
+        coupling_dtype: ``float32``: values of C are rounded to float32, and stored in float64, as in e3nn and mace-torch. C
+            with an l = 0 is not rounded by these programs, nor here. ``float64``: C is exact.
 
     Raises:
         WiringError: If numbers of channels differ, or if no path leads to ``message_irreps``.
@@ -84,7 +84,7 @@ class Convolution(Part):
         self.paths = convolution_paths(self.irreps_in, self.harmonics, o3.Irreps(message_irreps))
         if not self.paths:
             raise WiringError(f"no path leads from {self.irreps_in} and {self.harmonics} to {message_irreps}")
-        self._columns = dict(zip((irrep for _, irrep in self.harmonics), self.harmonics.slices(), strict=True))
+        self._harmonic_columns = dict(zip((irrep for _, irrep in self.harmonics), self.harmonics.slices(), strict=True))
         self._coupling = Constants(
             **{f"path{k}": _coupling(path, coupling_dtype) for k, path in enumerate(self.paths) if path.feature.l > 0}
         )
@@ -105,28 +105,29 @@ class Convolution(Part):
         matrix = torch.from_numpy(_coupling(path, self._coupling_dtype))
         return matrix.unflatten(1, (path.feature.dim, path.message.dim))
 
-    def forward(self, h: Blocks, weights: Tensor, harmonics: Tensor, blocks: PaddedEdges) -> Blocks:
+    def forward(self, h: Blocks, weights: Tensor, harmonics: Tensor, padded_edges: PaddedEdges) -> Blocks:
         """Compute the summed messages.
 
         Args:
             h: Features by irrep, (n_atoms, 2l+1, channels).
-            weights: Weights w, (n_blocks, length, n_weights).
-            harmonics: Harmonics Y, (n_blocks, length, n_harmonics), zeros where a block has no edge.
-            blocks: Edges in padded blocks.
+            weights: Weights w, (n_blocks, block_size, n_weights).
+            harmonics: Harmonics Y, (n_blocks, block_size, n_harmonics), zeros in the padding of a block.
+            padded_edges: Edges in padded blocks.
 
         Returns:
             Messages A by irrep, (n_atoms, 2l₃+1, n_paths_to_l₃ · channels).
         """
         path_weights = weights.unflatten(2, (len(self.paths), self.channels)).unbind(2)
-        neighbours = {irrep: blocks.gather_neighbours(block) for irrep, block in h.items()}
+        neighbours = {irrep: padded_edges.gather_neighbours(block) for irrep, block in h.items()}
         coupling = self._coupling.like(harmonics)
         messages: dict[o3.Irrep, list[Tensor]] = {}
         for k, (path, weight) in enumerate(zip(self.paths, path_weights, strict=True)):
-            h_j = neighbours[path.feature]  # (n_blocks, length, 2l₁+1, channels)
-            angular = harmonics[:, :, self._columns[path.harmonics]]
-            message = coupled_sum(h_j, weight, angular, coupling[f"path{k}"] if path.feature.l > 0 else None)
+            h_j = neighbours[path.feature]  # (n_blocks, block_size, 2l₁+1, channels)
+            angular = harmonics[:, :, self._harmonic_columns[path.harmonics]]
+            matrix = coupling[f"path{k}"] if path.feature.l > 0 else None  # for l₁ = 0 the coupling is the identity
+            message = coupled_sum(h_j, weight, angular, matrix)
             messages.setdefault(path.message, []).append(message)
-        return {irrep: blocks.sum(torch.cat(parts, dim=2)) for irrep, parts in messages.items()}
+        return {irrep: padded_edges.sum(torch.cat(parts, dim=2)) for irrep, parts in messages.items()}
 
     coupling_of = OldAttribute("path_coupling")
 

@@ -45,12 +45,12 @@ class EquivariantLinear(Part):
 
 
 class ElementLinear(Part):
-    r"""Equivariant linear map per element, :math:`y_{i w m} = \frac{1}{\sqrt{n_{in} Z}} \sum_u W_{z_i u w} x_{i u m}`.
+    r"""Equivariant linear map per element, :math:`y_{i w m} = \frac{1}{\sqrt{n_{in} n_{el}}} \sum_u W_{z_i u w} x_{i u m}`.
 
     ``weights[irrep]`` is (n_elements, n_in, n_out), initialised with normally distributed numbers.
 
     Args:
-        n_elements: Number of elements Z.
+        n_elements: Number of elements :math:`n_{el}`.
         irreps_in: Irreps of the input.
         irreps_out: Irreps of the output; an irrep that the input does not contain is zero.
 
@@ -70,11 +70,11 @@ class ElementLinear(Part):
         )
 
     def linear_maps(self) -> dict[str, LinearMap]:
-        """Describe the matrix of each irrep and element, which is adapted on request only."""
+        """Describe the matrix of each irrep and element, which LoRA adapts only with ``skip_connections``."""
         return matrices(self, "weights.", option="skips")
 
     def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
-        """Matrices of the new elements, scaled because the map is divided by the square root of the number of elements."""
+        """Matrices of the elements after the edit, scaled because the map divides by the square root of their number."""
         return {f"weights.{key}": weight[edit.rows] * edit.factor for key, weight in self.weights.items()}
 
     def forward(self, x: Blocks, element: Tensor) -> Blocks:
@@ -82,7 +82,7 @@ class ElementLinear(Part):
 
         Args:
             x: Features by irrep, (n_rows, 2l+1, n_in).
-            element: Row of the element in the weights, (n_rows,).
+            element: Index of each row's element along the first axis of the weights, (n_rows,).
 
         Returns:
             Features by irrep, (n_rows, 2l+1, n_out).

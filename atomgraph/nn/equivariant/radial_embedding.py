@@ -29,7 +29,7 @@ class RadialEmbedding(Float64Buffers, Part):
 
     for ``bessel``, ``gaussian`` and ``chebyshev``, k = 1 … n_radial. The Chebyshev polynomials :math:`T_k` have the argument x
     without scaling. Frequencies :math:`w_k = k\pi/r_c` and centres :math:`g_k` are in the state dict, under the name
-    ``places``. They stay float64 unless they are trainable.
+    ``places`` that saved files have. They stay float64 unless they are trainable.
 
     Args:
         elements: Chemical symbols.
@@ -41,7 +41,8 @@ class RadialEmbedding(Float64Buffers, Part):
         envelope_on: ``features``: f multiplies the functions; ``messages``: f is returned, and the layers multiply messages
             and densities of edges by f.
         trainable: Train the frequencies or centres.
-        prefactor: Prefactor :math:`\sqrt{2/r_c}`, Å^(−1/2), or c, Å⁻², if a file stores a rounded value; None: the exact value.
+        prefactor: Replacement of the exact value of :math:`\sqrt{2/r_c}` (``bessel``, Å^(−1/2)) or c (``gaussian``, Å⁻²), for
+            files with rounded values; None: the exact value.
         differentiable: False treats the functions as constants in derivatives, as mace-torch does with its Chebyshev
             functions; forces are then those of mace-torch, and not the negative gradient of the energy.
         envelope: Name of the envelope in ``ops.cutoff.ENVELOPES``. The envelope is a function of the distance before the
@@ -53,7 +54,7 @@ class RadialEmbedding(Float64Buffers, Part):
     Source: Batatia et al., NeurIPS 2022, Eq. 7; Gasteiger, Groß and Günnemann, ICLR 2020.
     """
 
-    places: Tensor
+    places: Tensor  # frequencies or centres
     group = "radial"
     shared_by_layers = True
 
@@ -73,7 +74,9 @@ class RadialEmbedding(Float64Buffers, Part):
     ):
         super().__init__()
         if not cutoff > 0 or n_radial < 1 or not p >= 2:
-            raise WiringError(f"cutoff, n_radial, p must be positive (p ≥ 2), but are {cutoff}, {n_radial}, {p}")
+            raise WiringError(
+                f"cutoff, n_radial, p must be positive, and p at least 2, but they are {cutoff}, {n_radial}, {p}"
+            )
         for name, value, choices in (("basis", basis, BASES), ("envelope_on", envelope_on, ("features", "messages"))):
             if value not in choices:
                 raise WiringError(f"unknown {name} {value!r} of distances{nearest(str(value), choices)}")
@@ -83,7 +86,9 @@ class RadialEmbedding(Float64Buffers, Part):
         self.envelope = checked_envelope(envelope)
         self.transform: Any = transform
         if basis == "gaussian" and n_radial < 2:
-            raise WiringError("a Gaussian basis needs at least two functions, whose distance is their width")
+            raise WiringError(
+                "a Gaussian basis needs at least two functions, because the spacing of their centres defines their width"
+            )
         exact_prefactors = {
             "bessel": math.sqrt(2.0 / self.cutoff),
             "gaussian": -0.5 * (max(n_radial - 1, 1) / self.cutoff) ** 2,
@@ -91,13 +96,13 @@ class RadialEmbedding(Float64Buffers, Part):
         }
         self.prefactor = exact_prefactors[basis] if prefactor is None else float(prefactor)
         if basis == "bessel":
-            places = torch.arange(1, n_radial + 1, dtype=torch.float64) * (math.pi / self.cutoff)
+            frequencies_or_centres = torch.arange(1, n_radial + 1, dtype=torch.float64) * (math.pi / self.cutoff)
         else:
-            places = torch.linspace(0.0, self.cutoff, n_radial, dtype=torch.float64)
+            frequencies_or_centres = torch.linspace(0.0, self.cutoff, n_radial, dtype=torch.float64)
         if trainable and basis != "chebyshev":
-            self.places = torch.nn.Parameter(places.to(torch.get_default_dtype()))
+            self.places = torch.nn.Parameter(frequencies_or_centres.to(torch.get_default_dtype()))
         elif basis != "chebyshev":
-            self.register_buffer("places", places)
+            self.register_buffer("places", frequencies_or_centres)
             self._always_double = ("places",)
 
     def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:

@@ -21,11 +21,11 @@ from atomgraph.ops.coupling import Coupling, couplings, n_couplings
 from atomgraph.ops.symmetric import monomial_rows, monomials, split_monomials, truncated_svd
 
 MAX_ORDER = 10  # factors; the number of couplings grows quickly
-_MAX_NUMBERS = 20_000_000  # in intermediate tensors of a group of atoms, if no derivatives are computed
+_MAX_NUMBERS = 20_000_000  # in an intermediate tensor of a group of atoms; not used if derivatives are computed
 
 
 class SymmetricProduct(Part):
-    r"""Products of equal factors, coupled to irreps, with weights per channel and element.
+    r"""Products of ν equal factors A, coupled to irreps, with weights per channel and element.
 
     .. math:: B_{i, LM, c} = \sum_{\nu} \sum_p W^{L \nu}_{z_i p c} \sum_{k_1 \dots k_\nu} U^{L \nu}_{M k_1 \dots k_\nu p}
               \prod_{\xi=1}^{\nu} A_{i k_\xi c}
@@ -42,8 +42,9 @@ class SymmetricProduct(Part):
         order: Largest number of factors ν.
         channels: Number of channels c.
         n_elements: Number of sets of weights; with 1, all elements have the same weights.
-        n_paths: None: U is computed from Wigner's symbols, exact in every dtype. Else the number of paths of each irrep of
-            the output for ν = 1 … order; U is then a buffer ``coupling_{irrep}_{ν}`` of MACE's shape, read from a file.
+        n_paths: Number of paths of each irrep of the output for ν = 1 … order. U is then a buffer
+            ``coupling_{irrep}_{ν}`` of MACE's shape, read from a file. None: U is computed from Wigner's symbols, exact in
+            every dtype.
 
     Raises:
         WiringError: If irreps have multiplicities, or ``order`` is not from 1 to 10.
@@ -83,10 +84,10 @@ class SymmetricProduct(Part):
                     shape = [irrep.dim] * (irrep.l > 0) + [self.irreps_in.dim] * nu + [n]
                     self.register_buffer(f"coupling_{irrep}_{nu}", torch.zeros(shape, dtype=torch.float64))
         self._terms = [(irrep, nu) for irrep, nu in self._terms if f"{irrep}_{nu}" in self.weights]
-        self._factor_cache: dict[object, _Factors] = {}
+        self._table_cache: dict[object, _MonomialTables] = {}
 
     def linear_maps(self) -> dict[str, LinearMap]:
-        """Describe the matrix (n_paths, channels) of each term and element, which is adapted on request only."""
+        """Describe the matrix (n_paths, channels) of each term and element, which LoRA adapts only with ``products``."""
         return matrices(self, "weights.", option="products")
 
     def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
@@ -105,51 +106,51 @@ class SymmetricProduct(Part):
         Returns:
             Products B, (n_atoms, irreps_out.dim, channels).
         """
-        factors = self._factors(A)
-        group_size = max(_MAX_NUMBERS // (factors.max_monomials * self.irreps_out.dim * self.channels), 1)
+        tables = self._get_tables(A)
+        group_size = max(_MAX_NUMBERS // (tables.max_monomials * self.irreps_out.dim * self.channels), 1)
         if len(A) <= group_size or torch.is_grad_enabled():
-            return self._products(A, element, factors)
+            return self._products(A, element, tables)
         groups = zip(A.split(group_size), element.split(group_size), strict=True)
-        return torch.cat([self._products(a, e, factors) for a, e in groups])
+        return torch.cat([self._products(a, e, tables) for a, e in groups])
 
-    def _products(self, A: Tensor, element: Tensor, factors: _Factors) -> Tensor:
+    def _products(self, A: Tensor, element: Tensor, tables: _MonomialTables) -> Tensor:
         """Sort the atoms by element, and compute the products of the atoms of each element."""
-        order = torch.argsort(element, stable=True)
-        present, counts = torch.unique_consecutive(element[order], return_counts=True)
-        coefficients = [self._coefficients(nu, present, factors) for nu in range(1, self.order + 1)]
-        x = A.index_select(0, order).permute(2, 1, 0)  # (channels, n, n_atoms)
+        atom_order = torch.argsort(element, stable=True)
+        present, counts = torch.unique_consecutive(element[atom_order], return_counts=True)
+        coefficients = [self._coefficients(nu, present, tables) for nu in range(1, self.order + 1)]
+        x = A.index_select(0, atom_order).permute(2, 1, 0)  # (channels, irreps_in.dim, n_atoms)
         parts = [
-            self._sum_nested(a.contiguous(), [None if c is None else c[k] for c in coefficients], factors)
+            self._sum_nested(a.contiguous(), [None if c is None else c[k] for c in coefficients], tables)
             for k, a in enumerate(x.split(counts.tolist(), dim=2))
         ]
         result = torch.cat(parts, dim=2) if parts else x.new_zeros(self.channels, self.irreps_out.dim, 0)
-        return result.permute(2, 1, 0).index_select(0, torch.argsort(order))
+        return result.permute(2, 1, 0).index_select(0, torch.argsort(atom_order))
 
-    def _coefficients(self, nu: int, elements: Tensor, factors: _Factors) -> Tensor | None:
+    def _coefficients(self, nu: int, elements: Tensor, tables: _MonomialTables) -> Tensor | None:
         """Coefficients of the monomials of order ν, (n_elements, channels, irreps_out.dim, n_monomials), for these elements."""
-        if not any(order == nu for _, order in self._terms):
+        if not any(term_nu == nu for _, term_nu in self._terms):
             return None
         parts = []
         for _, irrep in self.irreps_out:
             key, n_monomials = f"{irrep}_{nu}", len(monomials(self.irreps_in.dim, nu))
-            if key in factors.basis:
-                weight = torch.einsum("rp,zpc->zcr", factors.reduction[key], self.weights[key][elements])
-                parts.append((weight @ factors.basis[key]).unflatten(2, (irrep.dim, n_monomials)))
+            if key in tables.basis:
+                weight = torch.einsum("rp,zpc->zcr", tables.reduction[key], self.weights[key][elements])
+                parts.append((weight @ tables.basis[key]).unflatten(2, (irrep.dim, n_monomials)))
             else:
-                like = factors.reduction[next(iter(factors.reduction))]
+                like = tables.reduction[next(iter(tables.reduction))]
                 parts.append(like.new_zeros(len(elements), self.channels, irrep.dim, n_monomials))
         return torch.cat(parts, dim=2)
 
-    def _sum_nested(self, a: Tensor, coefficients: list[Tensor | None], factors: _Factors) -> Tensor:
+    def _sum_nested(self, a: Tensor, coefficients: list[Tensor | None], tables: _MonomialTables) -> Tensor:
         r"""Sum coefficients times monomials for the atoms of one element, from the highest order to the lowest.
 
         The step :math:`X_{\nu-1} = \sum_k (X_\nu + c_\nu) A_k` gives one value per monomial of the next lower order. No tensor
         has the size of all monomials of the highest order times all atoms, and the first step is a matrix product.
 
         Args:
-            a: Features A, (channels, n, n_atoms).
+            a: Features A, (channels, n, n_atoms), n = irreps_in.dim.
             coefficients: Coefficients c of order ν = 1 … order, (channels, irreps_out.dim, n_monomials), or None for zeros.
-            factors: Index tables of the monomials.
+            tables: Couplings and index tables of the monomials.
 
         Returns:
             Products, (channels, irreps_out.dim, n_atoms).
@@ -158,39 +159,39 @@ class SymmetricProduct(Part):
         dim = self.irreps_out.dim
         nested: Tensor | None = None
         for nu in range(self.order, 0, -1):
-            coefficient, n_lower = coefficients[nu - 1], factors.n_lower[nu]
+            coefficient, n_lower = coefficients[nu - 1], tables.n_lower[nu]
             if nested is None and coefficient is not None:
-                table = coefficient.new_zeros(channels, dim, n_lower * n)
-                table = table.index_copy(2, factors.table_position[nu], coefficient)
-                nested = (table.view(channels, dim * n_lower, n) @ a).view(channels, dim, n_lower, n_atoms)
+                dense = coefficient.new_zeros(channels, dim, n_lower * n)
+                dense = dense.index_copy(2, tables.table_position[nu], coefficient)
+                nested = (dense.view(channels, dim * n_lower, n) @ a).view(channels, dim, n_lower, n_atoms)
             elif nested is not None:
                 nested = nested if coefficient is None else nested + coefficient[..., None]
-                terms = nested * (a if nu == 1 else a.index_select(1, factors.component[nu]))[:, None]
+                terms = nested * (a if nu == 1 else a.index_select(1, tables.component[nu]))[:, None]
                 if nu == 1:
                     nested = terms.sum(2, keepdim=True)
                 else:
                     sums = terms.new_zeros(channels, dim, n_lower, n_atoms)
-                    nested = sums.index_add(2, factors.lower_monomial[nu], terms)
+                    nested = sums.index_add(2, tables.lower_monomial[nu], terms)
         return a.new_zeros(channels, dim, n_atoms) if nested is None else nested[:, :, 0]
 
-    def _factors(self, A: Tensor) -> _Factors:
-        """Factors on the device of A and in its dtype, from the cache; computed again after other couplings are loaded."""
+    def _get_tables(self, A: Tensor) -> _MonomialTables:
+        """Tables on the device of A and in its dtype, from the cache; computed again after other couplings are loaded."""
         buffer_versions = [(buffer.data_ptr(), _version(buffer)) for buffer in self.buffers()]
         key = (A.device, A.dtype, *buffer_versions)
-        if key not in self._factor_cache:
+        if key not in self._table_cache:
             if buffer_versions:
-                self._factor_cache = {}  # factors of earlier couplings are not used again
-            shared_key = (_text(self.irreps_in), tuple(self._terms), A.device, A.dtype)
+                self._table_cache = {}  # tables of earlier couplings are not used again
+            shared_key = (_irreps_text(self.irreps_in), tuple(self._terms), A.device, A.dtype)
             result = None if buffer_versions else _SHARED.get(shared_key)
             if result is None:
                 with torch.inference_mode(False), torch.no_grad():
-                    result = self._compute_factors(A)
+                    result = self._compute_tables(A)
             if not buffer_versions:
                 _SHARED[shared_key] = result
-            self._factor_cache[key] = result
-        return self._factor_cache[key]
+            self._table_cache[key] = result
+        return self._table_cache[key]
 
-    def _compute_factors(self, A: Tensor) -> _Factors:
+    def _compute_tables(self, A: Tensor) -> _MonomialTables:
         n, tolerance = self.irreps_in.dim, 100 * torch.finfo(A.dtype).eps
         basis, reduction = {}, {}
         for irrep, nu in self._terms:
@@ -201,7 +202,7 @@ class SymmetricProduct(Part):
             reduction[key] = torch.tensor(right, dtype=A.dtype, device=A.device)
         splits = {nu: split_monomials(n, nu) for nu in range(2, self.order + 1)}
         splits[1] = np.zeros(n, dtype=np.int64), np.arange(n)
-        return _Factors(
+        return _MonomialTables(
             basis=basis,
             reduction=reduction,
             n_lower={nu: int(lower.max()) + 1 for nu, (lower, _) in splits.items()},
@@ -216,7 +217,7 @@ class SymmetricProduct(Part):
         return list(self._terms)
 
     def monomial_coupling(self, irrep: o3.Irrep, nu: int) -> np.ndarray:
-        """Coefficients of the monomials: U summed over all orders of equal factors, (n_monomials, 2L+1, n_paths), float64."""
+        """Coefficients of the monomials: U summed over permutations of the factors, (n_monomials, 2L+1, n_paths), float64."""
         rows = self.sparse_coupling(irrep, nu).toarray()
         return rows.reshape(len(monomials(self.irreps_in.dim, nu)), irrep.dim, rows.shape[1])
 
@@ -226,7 +227,7 @@ class SymmetricProduct(Part):
         if self._coupling_from_file:
             paths = tuple(_read_couplings(getattr(self, f"coupling_{irrep}_{nu}"), irrep))
         else:
-            paths = couplings(_text(self.irreps_in), str(irrep), nu)
+            paths = couplings(_irreps_text(self.irreps_in), str(irrep), nu)
         shape = len(monomials(n, nu)) * irrep.dim, len(paths)
         if not paths:
             return csr_array(shape)
@@ -236,17 +237,17 @@ class SymmetricProduct(Part):
         return csr_array((np.concatenate([path.values for path in paths]), (row, column)), shape)
 
     def _n_paths(self, irrep: o3.Irrep, nu: int) -> int:
-        return n_couplings(_text(self.irreps_in), str(irrep), nu)
+        return n_couplings(_irreps_text(self.irreps_in), str(irrep), nu)
 
     coupling_of_monomials = OldAttribute("monomial_coupling")
 
 
-#: Factors in use, by irreps, terms, device and dtype; the layers of a model share them.
-_SHARED: WeakValueDictionary[tuple[object, ...], _Factors] = WeakValueDictionary()
+#: Tables in use, by irreps, terms, device and dtype; the layers of a model share them.
+_SHARED: WeakValueDictionary[tuple[object, ...], _MonomialTables] = WeakValueDictionary()
 
 
 @dataclass(frozen=True, eq=False)
-class _Factors:
+class _MonomialTables:
     """Factorised couplings, and index tables from monomials to monomials of the next lower order.
 
     Attributes:
@@ -266,8 +267,8 @@ class _Factors:
     component: dict[int, Tensor]
     lower_monomial: dict[int, Tensor]
 
-    def __deepcopy__(self, memo: object) -> _Factors:
-        return self  # factors are never modified, and can take hundreds of MB
+    def __deepcopy__(self, memo: object) -> _MonomialTables:
+        return self  # tables are never modified, and can take hundreds of MB
 
     @property
     def max_monomials(self) -> int:
@@ -286,7 +287,7 @@ def _read_couplings(coupling: Tensor, irrep: o3.Irrep) -> list[Coupling]:
     return result
 
 
-def _text(irreps: o3.Irreps) -> str:
+def _irreps_text(irreps: o3.Irreps) -> str:
     return "+".join(str(irrep) for _, irrep in irreps)
 
 

@@ -53,7 +53,7 @@ class CoreRepulsion(Part):
         self.elements, self.replaces_energy = checked_symbols(elements), replaces_energy
         self._pairs = [_read_pair(pair, self.elements) for pair in pairs]
         if len({tuple(sorted(pair.rows)) for pair in self._pairs}) < len(self._pairs):
-            raise WiringError("a core repulsion names a pair of elements twice")
+            raise WiringError("a core repulsion contains a pair of elements twice")
         self.cutoff = max((pair.cutoff for pair in self._pairs), default=0.0)
 
     def forward(self, graph: AtomicGraph, edges: Edges) -> Tensor:
@@ -103,7 +103,7 @@ class _Pair:
     """Parameters of one pair of elements: rows of the elements, atomic numbers, and numbers as in ``CoreRepulsion``."""
 
     rows: tuple[int, int]
-    numbers: tuple[int, int]
+    atomic_numbers: tuple[int, int]
     form: str
     prefactor: float
     exponent: float
@@ -114,7 +114,7 @@ class _Pair:
 
     def energy(self, length: Tensor) -> Tensor:
         if self.form == "zbl":
-            return screened_coulomb(length, self.numbers, self.prefactor, self.cutoff, self.width)
+            return screened_coulomb(length, self.atomic_numbers, self.prefactor, self.cutoff, self.width)
         return core_repulsion(length, self.prefactor, self.exponent, self.cutoff)
 
     def inner_switch(self, length: Tensor) -> Tensor:
@@ -132,20 +132,20 @@ def _read_pair(pair: Mapping[str, Any], elements: list[str]) -> _Pair:
         raise WiringError(f"unknown form {form!r} of a core repulsion{nearest(str(form), _FORMS)}")
     inner = pair.get("inner")
     try:
-        numbers = [float(pair.get(key, 0.0)) for key in ("prefactor", "exponent", "cutoff", "width", "inner_width")]
+        values = [float(pair.get(key, 0.0)) for key in ("prefactor", "exponent", "cutoff", "width", "inner_width")]
         inner = None if inner is None else float(inner)
     except (TypeError, ValueError):
-        raise WiringError(f"a core repulsion is described by numbers, but this one by {dict(pair)}") from None
-    if not all(isfinite(number) for number in [*numbers, inner or 0.0]):
+        raise WiringError(f"the parameters of a core repulsion should be numbers, but are {dict(pair)}") from None
+    if not all(isfinite(value) for value in [*values, inner or 0.0]):
         raise WiringError(f"a core repulsion needs finite numbers, but has {dict(pair)}")
-    prefactor, exponent, cutoff, width, inner_width = numbers
+    prefactor, exponent, cutoff, width, inner_width = values
     if inner_width < 0 or cutoff <= 0 or (form == "zbl" and not 0 < width <= cutoff):
         raise WiringError(
-            f"a core repulsion needs a positive cutoff, and zbl a positive width, in Å, but has {dict(pair)}"
+            f"a core repulsion needs cutoff > 0, inner_width ≥ 0 and, for zbl, 0 < width ≤ cutoff, in Å, but has {dict(pair)}"
         )
     return _Pair(
         rows=(elements.index(symbols[0]), elements.index(symbols[1])),
-        numbers=(atomic_numbers[symbols[0]], atomic_numbers[symbols[1]]),
+        atomic_numbers=(atomic_numbers[symbols[0]], atomic_numbers[symbols[1]]),
         form=form,
         prefactor=prefactor,
         exponent=exponent,

@@ -22,7 +22,7 @@ from atomgraph.ops.scatter import sum_to
 
 COULOMB = 14.3996  # e²/4πε0, eV·Å, with the digits of mace-torch
 BOHR = 0.529  # Bohr radius, Å, with the digits of mace-torch
-SCREENING = ((0.1818, 3.2), (0.5099, 0.9423), (0.2802, 0.4028), (0.02817, 0.2016))  # coefficient, exponent
+SCREENING = ((0.1818, 3.2), (0.5099, 0.9423), (0.2802, 0.4028), (0.02817, 0.2016))  # c_k, d_k, no unit
 COEFFICIENTS = tuple(coefficient for coefficient, _ in SCREENING)
 _MAX_NUMBER_WITH_RADIUS = 96  # curium; for heavier elements ASE's table has a placeholder
 
@@ -93,8 +93,8 @@ class ZBL(Float64Buffers, Part):
         t = length * (z_i**self.exponent + z_j**self.exponent) / (self.prefactor * BOHR)
         terms = zip(self.screening, SCREENING, strict=True)
         screening = sum((c * torch.exp(-d * t) for c, (_, d) in terms), torch.zeros_like(t))
-        pair = COULOMB * z_i * z_j / length * screening * polynomial_cutoff(length / radius_sum, 1.0, self.p)
-        return sum_to(0.5 * pair, edges.centre, edges.n_atoms)
+        pair_energy = COULOMB * z_i * z_j / length * screening * polynomial_cutoff(length / radius_sum, 1.0, self.p)
+        return sum_to(0.5 * pair_energy, edges.centre, edges.n_atoms)
 
 
 def resolve_radii(elements: Sequence[str], radii: Sequence[float] | None = None) -> list[float]:
@@ -125,7 +125,7 @@ def update_radii(arguments: dict[str, Any], edit: ElementEdit) -> dict[str, Any]
     radii = arguments.get("radii")
     if radii is not None:
         arguments["radii"] = [
-            radii[row] if name == edit.old[row] else resolve_radii([name])[0]
+            radii[row] if name == edit.old_names[row] else resolve_radii([name])[0]
             for name, row in zip(edit.names, edit.rows, strict=True)
         ]
     return arguments

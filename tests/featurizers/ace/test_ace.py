@@ -130,14 +130,14 @@ BOND = {"elements": ["H", "H"], "cutoff": 3.0}
         ({"cutoff": float("inf")}, "should be positive"),
         ({"radial": "Sbesel"}, "did you mean SBessel"),
         ({"n_radial": 1}, "need 2 radial functions"),
-        ({"width": 9.0}, "at most the cutoff"),
+        ({"width": 9.0}, "0 ≤ width ≤ cutoff"),
         ({"bonds": [BOND | {"cutoff": 5.0}]}, "beyond the cutoff"),
         ({"bonds": [BOND, BOND]}, "two bonds of H and H"),
         ({"bonds": [BOND | {"elements": ["H", "O"]}]}, "between two of the elements H"),
         ({"bonds": [BOND | {"rcut": 1.0}]}, "a bond has no 'rcut'"),
         ({"bonds": [BOND | {"inner": 3.5}]}, "inner cutoff of a bond"),
-        ({"bonds": [BOND | {"width": "wide"}]}, "described by numbers"),
-        ({"n_max": (1, 1), "l_max": (0,)}, "one number per order"),
+        ({"bonds": [BOND | {"width": "wide"}]}, "should be numbers"),
+        ({"n_max": (1, 1), "l_max": (0,)}, "one number ≥ 0 per order"),
     ],
 )
 def test_invalid_arguments_raise(arguments, message):

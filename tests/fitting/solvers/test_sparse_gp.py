@@ -112,5 +112,5 @@ def test_invalid_kernel_matrices_are_refused():
     ):
         with pytest.raises(FittingError, match=words):
             sparse_gp(reduced, K)
-    with pytest.raises(FittingError, match="not negative"):
+    with pytest.raises(FittingError, match="jitter should be at least 0"):
         sparse_gp(reduced, eye, jitter=-1.0)

@@ -145,7 +145,7 @@ def test_invalid_rows_and_states_are_refused():
         streamed.triangular_factor()
     with pytest.raises(FittingError, match="rows should have the shape"):
         streamed.absorb(X[:, :3], y)
-    with pytest.raises(FittingError, match="not negative"):
+    with pytest.raises(FittingError, match="one weight of at least 0"):
         streamed.absorb(X, y, -torch.ones(20))
     bad = X.clone()
     bad[7, 3] = float("nan")

@@ -114,7 +114,7 @@ def test_unknown_head_lists_the_heads(tmp_path):
 
 def test_an_element_that_is_not_in_the_file_is_named(tmp_path):
     potential = atomgraph.load(written(tmp_path, saved(small(["Si", "O"]))))
-    with pytest.raises(atomgraph.errors.GraphError, match="unknown elements H; this model knows Si, O"):
+    with pytest.raises(atomgraph.errors.GraphError, match="unknown elements H; the elements of this model are Si, O"):
         potential.predict([water()])
 
 

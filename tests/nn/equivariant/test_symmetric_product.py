@@ -54,7 +54,7 @@ def test_product_equals_the_explicit_contraction(irreps_in, irreps_out, order):
 
 def test_published_shapes_need_few_independent_couplings():
     product = SymmetricProduct("0e+1o+2e+3o", "0e+1o+2e", 3, 1)
-    ranks = {key: tuple(r.shape) for key, r in product._factors(torch.zeros(1, 16, 1).double()).reduction.items()}
+    ranks = {key: tuple(r.shape) for key, r in product._get_tables(torch.zeros(1, 16, 1).double()).reduction.items()}
     assert {k: v for k, v in ranks.items() if k.endswith("3")} == {"0e_3": (8, 23), "1o_3": (12, 51), "2e_3": (14, 65)}
 
 
@@ -166,20 +166,20 @@ def test_an_unreachable_irrep_is_zero():
     assert not product(a, element)[:, 1:].any() and o3.Irreps(product.irreps_out).dim == 4
 
 
-def test_equal_products_share_their_factors():
+def test_equal_products_share_their_tables():
     first, second, right = (SymmetricProduct("0e+1o", out, 3, channels=2) for out in ("0e+1o", "0e+1o", "0e"))
     A, element = torch.randn(3, 4, 2), torch.zeros(3, dtype=torch.int64)
     for product in (first, second, right):
         product(A, element)
-    assert first._factors(A) is second._factors(A)
-    assert first._factors(A) is not right._factors(A)
-    assert first._factors(A) is not first._factors(A.double())
+    assert first._get_tables(A) is second._get_tables(A)
+    assert first._get_tables(A) is not right._get_tables(A)
+    assert first._get_tables(A) is not first._get_tables(A.double())
 
 
-def test_copies_share_their_factors():
+def test_copies_share_their_tables():
     product = SymmetricProduct("0e+1o", "0e", 2, 3).double()
     a, element = inputs(product)
     result = product(a, element)
     second = copy.deepcopy(product)
-    assert second._factors(a) is product._factors(a)
+    assert second._get_tables(a) is product._get_tables(a)
     torch.testing.assert_close(second(a, element), result)

@@ -87,11 +87,11 @@ def test_gradients(replaces_energy):
         ({"elements": ["O"]}, "between two"),
         ({"cutof": 3.0}, "did you mean cutoff"),
         ({"form": "zpl"}, "did you mean zbl"),
-        ({"cutoff": 0.0}, "positive cutoff"),
-        ({"form": "zbl"}, "positive width"),
-        ({"prefactor": "much"}, "described by numbers"),
+        ({"cutoff": 0.0}, "needs cutoff > 0"),
+        ({"form": "zbl"}, "for zbl, 0 < width ≤ cutoff"),
+        ({"prefactor": "much"}, "should be numbers"),
         ({"exponent": float("nan")}, "finite"),
-        ({"inner": 1.0, "inner_width": -1.0}, "positive"),
+        ({"inner": 1.0, "inner_width": -1.0}, "inner_width ≥ 0"),
     ],
 )
 def test_invalid_pairs_raise(pair, message):
