@@ -24,7 +24,7 @@ def test_two_heads_and_none_chosen_is_an_error_that_lists_them(two_heads):
     assert potential.heads == ["dft", "cc"] and potential.head is None
     with pytest.raises(GraphError, match=r"heads dft, cc and none is chosen"):
         potential.predict(tiny.structures())
-    with pytest.raises(GraphError, match=r"load the potential with head='cc', say"):
+    with pytest.raises(GraphError, match=r"load the potential with a head, for example head='cc'"):
         potential(AtomicGraph.from_ase(tiny.structures()[0], potential.cutoff))
 
 

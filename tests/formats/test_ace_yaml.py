@@ -176,7 +176,7 @@ def test_nobelium_is_no_no(tmp_path):
         ("    radcoefficients: [ [ [ -2.2 ], [ 0.5 ] ], [ [ 2 ], [ 1.5 ] ] ]\n", "", "has no radcoefficients"),
         ("nradmaxi: 2", "nradmaxi: many", "should be numbers"),
         ("    rcutij: 4.5\n", "", "'Al Ni' has no rcutij"),
-        ("rcutij: 4.5", "rcutij: -4.5", "a cutoff"),
+        ("rcutij: 4.5", "rcutij: -4.5", "cutoff > 0"),
         ("dcutij: 0.3", "dcutij: 9.0", "0 ≤ width ≤ cutoff"),
         ("radparameters: [ 3.2 ]", "radparameters: [ 1, 2 ]", "one number"),
         ("core-repulsion: [ 12, 0.9 ]", "core-repulsion: [ 12 ]", "two numbers"),

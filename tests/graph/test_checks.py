@@ -34,7 +34,7 @@ def test_cell_that_is_not_finite():
 
 def test_periodic_direction_without_a_vector():
     assert_refused(
-        ase.Atoms("H2O", positions=molecule("H2O").positions, pbc=True), "periodic along a, but that cell vector"
+        ase.Atoms("H2O", positions=molecule("H2O").positions, pbc=True), "periodic along a, but the cell vector a"
     )
     slab = ase.Atoms("Au", cell=[3, 3, 0], pbc=True)
     assert_refused(
