@@ -179,7 +179,7 @@ def test_unknown_elements_are_named(potential):
 
 
 def test_a_graph_that_reaches_less_far_than_the_model_is_refused(potential):
-    with pytest.raises(GraphError, match=r"edges up to 3\.0 Å, the model needs 3\.5 Å"):
+    with pytest.raises(GraphError, match=r"edges up to 3\.0 Å, but the model needs 3\.5 Å"):
         potential(make_graph(crystal(), 3.0))
     with pytest.raises(GraphError, match=r"3\.0 Å"):
         potential(make_batch([make_graph(crystal(), 3.5), make_graph(crystal(), 3.0)]))
@@ -225,7 +225,7 @@ class TestHeads:
 
     @pytest.mark.parametrize("head", [2, 7])
     def test_heads_that_do_not_exist_are_refused(self, potential, head):
-        with pytest.raises(GraphError, match=f"head {head}"):
+        with pytest.raises(GraphError, match=f"head index {head}"):
             self.energy(potential, head)
 
     def test_unknown_names_are_refused(self, potential):
