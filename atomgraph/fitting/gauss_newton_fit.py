@@ -73,9 +73,8 @@ def gauss_newton(
 ) -> GaussNewtonResult:
     r"""Fit all weights of a potential, and E0 of a head, by the Levenberg-Marquardt method.
 
-    A step minimises :math:`|r - J\delta|^2 + \mu|\delta|^2` over the change δ of the weights (``ResidualJacobian``). It uses
-    the best of several dampings μ, which differ by factors of ten. The final weights have the smallest residuals in
-    validation, or in training without validation structures.
+    A step minimises :math:`|r - J\delta|^2 + \mu|\delta|^2` over the change δ of the weights, with the best of several
+    dampings μ. The final weights have the smallest residuals in validation, or in training without validation structures.
 
     Args:
         potential: Potential in float64; its weights are changed.

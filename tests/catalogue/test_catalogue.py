@@ -179,7 +179,7 @@ def test_the_table_is_whole():
 def test_a_broken_table_is_said(tmp_path, monkeypatch):
     (tmp_path / "t.toml").write_text("[models.a]\nadress = 1")
     monkeypatch.setenv("ATOMGRAPH_MODELS", str(tmp_path / "t.toml"))
-    with pytest.raises(ConfigError, match="is not one"):
+    with pytest.raises(ConfigError, match="is not a valid table"):
         public_models()
 
 
@@ -187,7 +187,7 @@ def test_a_folder_that_others_can_write_is_not_used_and_not_emptied(table):
     model = table()
     place = fetch(model)
     place.parent.chmod(0o777)
-    with pytest.raises(FormatError, match=r"others can write .*; chmod go-w mends that"):
+    with pytest.raises(FormatError, match=r"others can write .*; forbid this with: chmod go-w"):
         fetch(model)
     place.parent.chmod(0o700)
     assert fetch(model) == place
