@@ -50,7 +50,7 @@ find_old_modules()
 
 
 def __getattr__(name: str) -> Any:
-    """Imports a public name when it is first used: torch and Lightning take seconds, and ``atomgraph --help`` needs neither."""
+    """Import a public name on first use, because torch and Lightning take seconds and ``atomgraph --help`` needs neither."""
     if name in _PACKAGES:
         return getattr(import_module(f"atomgraph.{_PACKAGES[name]}"), name)
     if not name.startswith("_") and find_spec(f"atomgraph.{name}") is not None:

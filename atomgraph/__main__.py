@@ -1,4 +1,4 @@
-"""``python -m atomgraph`` is the command line."""
+"""Run the command line by ``python -m atomgraph``."""
 
 from atomgraph.cli import entry
 

@@ -1,7 +1,7 @@
 """Errors that users of atomgraph can cause, and suggestions for misspelt names.
 
-Every message tells what was expected, what was given, and how to correct it. The commands print it after ``error:`` and end
-with exit code 2, without a traceback.
+Every message states the expected value, the given value, and how to correct the error. Commands print the message after
+``error:`` and end with exit code 2, without a traceback.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class DataError(AtomgraphError, ValueError):
 
 
 class WiringError(AtomgraphError, ValueError):
-    """Parts whose irreps do not fit together, or constructor arguments that make no part."""
+    """Parts whose irreps do not fit together, or constructor arguments from which no part can be built."""
 
 
 class ConfigError(AtomgraphError, ValueError):

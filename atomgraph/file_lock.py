@@ -14,7 +14,7 @@ from atomgraph.old_names import old_names_of
 
 try:
     import fcntl
-except ImportError:  # not on this system
+except ImportError:  # only on Unix
     fcntl = None  # type: ignore[assignment]
 
 _NOT_SUPPORTED = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EBADF, errno.EIO}
@@ -25,13 +25,13 @@ class FileInUse(Exception):
     """Another process holds the lock. The text is the name of that process, if it has written its name into the file."""
 
 
-def lock(path: Path, error: type[AtomgraphError], risk: str) -> int | None:
-    """Open a file, create it if it is absent, and lock it until it is closed.
+def lock(path: Path, error: type[AtomgraphError], advice: str) -> int | None:
+    """Open a file, create it if it is absent, and lock the file until it is closed.
 
     Args:
         path: Path of the file. It may be a file for the lock only, or a file that is written while it is locked.
         error: Class of the error for links and files that are not regular.
-        risk: Advice for the warning if the file system does not support locks.
+        advice: Advice for the warning if the file system does not support locks.
 
     Returns:
         A file descriptor. None, after a warning, if the file system does not support locks, as some network file systems.
@@ -46,7 +46,7 @@ def lock(path: Path, error: type[AtomgraphError], risk: str) -> int | None:
         except OSError as problem:
             if path.is_symlink() or (path.exists() and not path.is_file()):
                 raise _not_regular(path, error) from None
-            _warn(path, problem, risk)
+            _warn(path, problem, advice)
             return None
         status = os.fstat(file)
         if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
@@ -61,7 +61,7 @@ def lock(path: Path, error: type[AtomgraphError], risk: str) -> int | None:
             holder = os.pread(file, 200, 0).decode(errors="replace").strip() if is_supported else ""
             os.close(file)
             if not is_supported:
-                _warn(path, problem, risk)
+                _warn(path, problem, advice)
                 return None
             raise FileInUse(holder or "another process") from None
         if _is_same_file(file, path):
@@ -76,7 +76,7 @@ def write_holder(file: int) -> None:
 
 
 def _not_regular(path: Path, error: type[AtomgraphError]) -> AtomgraphError:
-    return error(f"{path} is a link, or no regular file, and nothing is written through it; remove it")
+    return error(f"{path} is a link or not a regular file, and nothing is written to it; remove it")
 
 
 def _is_same_file(file: int, path: Path) -> bool:
@@ -87,8 +87,8 @@ def _is_same_file(file: int, path: Path) -> bool:
         return False
 
 
-def _warn(path: Path, problem: OSError, risk: str) -> None:
-    warnings.warn(f"{path} cannot be locked ({problem.strerror}); {risk}", stacklevel=5)
+def _warn(path: Path, problem: OSError, advice: str) -> None:
+    warnings.warn(f"{path} cannot be locked ({problem.strerror}); {advice}", stacklevel=5)
 
 
 __getattr__ = old_names_of(__name__)

@@ -53,7 +53,8 @@ def load(
         metadata |= {"public_model": public.name, "licence": public.notice, "cite": public.cite}
         if public.elements is not None and set(public.elements) != set(model.elements):
             warnings.warn(
-                f"{public.name} knows {', '.join(model.elements)}, other elements than its table says", stacklevel=2
+                f"{public.name} has the elements {', '.join(model.elements)}, which differ from the table of public models",
+                stacklevel=2,
             )
     potential = Potential(model, metadata).eval()
     file_dtype = metadata.pop(FILE_DTYPE, None)
@@ -105,8 +106,8 @@ def as_dtype(dtype: str | torch.dtype) -> torch.dtype:
         return dtype
     if dtype == "mixed":
         raise ConfigError(
-            "mixed is what compiled kernels compute in (Calculator, compile, md, relax, predict, evaluate, benchmark); "
-            "a model's numbers are float32 or float64"
+            "mixed is a precision of compiled kernels (Calculator, compile, md, relax, predict, evaluate, benchmark); "
+            "the dtype of a model should be float32 or float64"
         )
     if dtype not in DTYPES:
         raise ConfigError(f"unknown dtype {dtype!r}{nearest(dtype, DTYPES)}")

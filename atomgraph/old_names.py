@@ -1,7 +1,7 @@
-"""Old names: import paths, arguments and configuration keys of the last release, and what they are called now.
+"""Old names: import paths, arguments and configuration keys of the last release, and their current names.
 
-``old_name_table.py`` lists everything that was renamed. Old names work for one release, with a warning that says the new
-one. Files that were written under old names open without a warning.
+``old_name_table.py`` lists everything that was renamed. Old names work for one release, with a warning that contains the
+current name. Files with old names are read without a warning.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _silent: ContextVar[bool] = ContextVar("silent", default=False)
 
 
 class OldNameWarning(FutureWarning):
-    """A name of the last release was used, which the next release will not know."""
+    """Warning for a name of the last release, which the next release will not accept."""
 
 
 def warn_old_name(old: str, new: str) -> None:
@@ -48,7 +48,7 @@ def reading_old_file() -> Iterator[None]:
 
 
 def current_path(path: str) -> str:
-    """The dotted path of today for a dotted path of a module, a class or a function; unchanged if it was not renamed."""
+    """Return the current dotted path of a module, a class or a function; unchanged if it was not renamed."""
     if not path.startswith("atomgraph."):
         return path
     module, _, name = path.removeprefix("atomgraph.").rpartition(".")
@@ -60,7 +60,7 @@ def current_path(path: str) -> str:
 
 
 def current_arguments(cls: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of a class of atomgraph by their names of today, with a warning for each old name.
+    """Return the arguments of a class of atomgraph by their current names, with a warning for each old name.
 
     Raises:
         TypeError: If an argument is given under both names.
@@ -92,7 +92,7 @@ def with_old_arguments(function: T) -> T:
 
 
 class OldAttribute:
-    """A method or attribute under its name of the last release: gives the attribute of today, with a warning."""
+    """A method or attribute under its name of the last release: returns the renamed attribute, with a warning."""
 
     def __init__(self, name: str):
         self.name = name
@@ -113,11 +113,11 @@ class OldAttribute:
 
 
 def accept_old_methods(cls: type, names: Mapping[str, str]) -> None:
-    """Give methods that a class defines under names of the last release their names of today too, with a warning.
+    """Define methods of a class, whose names are those of the last release, also under their current names, with a warning.
 
     Args:
         cls: Subclass that a user may have written for the last release.
-        names: Names before and now.
+        names: Current names by old names.
     """
     for old, new in names.items():
         if old in vars(cls) and new not in vars(cls) and not isinstance(vars(cls)[old], OldAttribute):
@@ -126,7 +126,7 @@ def accept_old_methods(cls: type, names: Mapping[str, str]) -> None:
 
 
 def _current_keys(value: Any, old: str, new: str, owner: str) -> Any:
-    """A mapping, or each of several mappings, with a key by its name of today."""
+    """Return a mapping, or a list of mappings, with the current name of a key."""
     if isinstance(value, list | tuple):
         return type(value)(_current_keys(item, old, new, owner) for item in value)
     if not isinstance(value, Mapping) or old not in value:
@@ -138,7 +138,7 @@ def _current_keys(value: Any, old: str, new: str, owner: str) -> Any:
 
 
 def old_names_of(module: str) -> Callable[[str], Any]:
-    """``__getattr__`` for a module that was renamed, or whose classes or functions were."""
+    """Return the function ``__getattr__`` of a module that was renamed, or that has renamed classes or functions."""
 
     def __getattr__(name: str) -> Any:
         old = f"{module}.{name}"
@@ -170,11 +170,11 @@ class _OldModules(MetaPathFinder, Loader):
         return ModuleType(spec.name)
 
     def exec_module(self, module: ModuleType) -> None:
-        """Let the module pass on to the module of today."""
+        """Give an old module a ``__getattr__`` that returns the objects of the current module."""
         module.__dict__["__getattr__"] = old_names_of(module.__name__)
 
 
 def find_old_modules() -> None:
-    """Let ``import`` find modules by their old names; modules of today are found first."""
+    """Let ``import`` find modules by their old names; modules with current names are found first."""
     if not any(isinstance(finder, _OldModules) for finder in sys.meta_path):
         sys.meta_path.append(_OldModules())

@@ -112,8 +112,8 @@ class Potential(StructurePredictor, torch.nn.Module):
             precision = self.metadata["precision"]
             digits = (precision.get("digits") or {}).get("float32")
             raise ConfigError(
-                f"this potential is for float64 only: its weights cancel. When it was fitted, float32 left {digits} digits of "
-                f"energies, and errors of {precision.get('float32_error')} of the largest force; use float64 (its own dtype)"
+                f"this potential is for float64 only: its weights cancel each other. In the fit, float32 left {digits} digits "
+                f"of energies, and errors of {precision.get('float32_error')} of the largest force; use float64 (its own dtype)"
             )
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
@@ -205,7 +205,7 @@ class Potential(StructurePredictor, torch.nn.Module):
     def save(self, path: str | Path) -> None:
         """Write one ``.safetensors`` file, which ``atomgraph.load`` reads. The file is written atomically.
 
-        The time and the versions of the libraries are added to the metadata, unless they are there.
+        The time and the versions of the libraries are added to the metadata, unless the metadata already contain them.
 
         Raises:
             FormatError: If the file cannot be written, or if the class of a part could not be found when loading.
@@ -217,7 +217,7 @@ class Potential(StructurePredictor, torch.nn.Module):
 
 def _gradients(energy: Tensor, variables: list[Tensor], keeps_graph: bool) -> list[Tensor]:
     """Compute gradients of the summed energies with respect to each variable, with an autograd graph if ``keeps_graph``."""
-    if not variables or not energy.requires_grad:  # no edge, and nothing learned
+    if not variables or not energy.requires_grad:  # energies depend neither on positions nor on weights with gradients
         return [torch.zeros_like(variable) for variable in variables]
     return list(torch.autograd.grad(energy.sum(), variables, create_graph=keeps_graph, materialize_grads=True))
 

@@ -33,7 +33,9 @@ def load(content: bytes, loader: Any) -> Any:
         raise YamlBoundError(f"is nested too deeply, beyond {MAX_DEPTH} levels")
     data = yaml.load(content, Loader=loader)
     if b"*" in content and _count_values(data, {}, 0) > len(content) + _MAX_EXTRA_VALUES:
-        raise YamlBoundError("has aliases (*) that stand for more than a million values; write them out")
+        raise YamlBoundError(
+            "has aliases (*) that stand for more than a million values; write the values in place of the aliases"
+        )
     return data
 
 

@@ -1,4 +1,4 @@
-"""StructurePredictor: predictions for ASE structures by anything that evaluates graphs."""
+"""StructurePredictor: predictions for ASE structures, for all classes that evaluate graphs."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from atomgraph.old_names import warn_old_name
 class StructurePredictor(ABC):
     """The methods of an evaluator that take ASE structures: ``predict``, ``iter_predict``, ``graph_of``.
 
-    A subclass is an ``Evaluator``. It gives the properties and ``evaluate``; the methods here build graphs, batch them and
-    split the results.
+    A subclass is an ``Evaluator``: it defines the properties and ``evaluate``. The methods of this class build graphs, batch
+    them and split the results.
     """
 
     @property
@@ -86,8 +86,8 @@ class StructurePredictor(ABC):
         """Predict structures lazily. Only one batch is in memory at a time.
 
         Args:
-            structures: Any iterable. Elements of a list or tuple are checked before the first batch is evaluated; those of
-                an iterator, when its structures are read.
+            structures: Any iterable. Elements of a list or tuple are checked before the first batch is evaluated; elements
+                of an iterator are checked when its structures are read.
             forces: Whether forces are computed. Energies alone need a fraction of the memory.
             stress: Whether stresses are computed.
             edge_budget: Largest number of edges in a batch; chosen by the device if None. A batch contains at most an eighth
@@ -97,11 +97,13 @@ class StructurePredictor(ABC):
             The dict of each structure, as ``predict`` returns it.
         """
         if isinstance(structures, ase.Atoms):
-            raise GraphError("predict takes structures in a list, but one structure came; give it as [atoms]")
+            raise GraphError("predict takes structures in a list, but was given one structure; give it as [atoms]")
         if isinstance(structures, str | Path):
-            raise GraphError(f"predict takes structures, but a path came; give it as ase.io.iread({str(structures)!r})")
+            raise GraphError(
+                f"predict takes structures, but was given a path; read the file with ase.io.iread({str(structures)!r})"
+            )
         if not isinstance(structures, Iterable):
-            raise GraphError(f"predict takes structures (ase.Atoms) in a list, but {a_kind(structures)} came")
+            raise GraphError(f"predict takes structures (ase.Atoms) in a list, but was given {a_kind(structures)}")
         if not isinstance(structures, Iterator):
             for index, atoms in enumerate(structures):
                 self._check_elements(index, atoms)

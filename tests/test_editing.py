@@ -123,7 +123,7 @@ def test_the_potential_that_was_given_stays_as_it_is(potential):
         (lambda p: keep_elements(p, []), "list of distinct names"),
         (lambda p: keep_heads(p, ["fin"]), "fine"),
         (lambda p: add_head(p, "fine"), "already"),
-        (lambda p: add_head(p, "new"), "say which head"),
+        (lambda p: add_head(p, "new"), "choose the head that is copied"),
         (lambda p: add_head(p, "new", like="x"), "no head 'x'"),
     ],
 )
@@ -255,8 +255,8 @@ def test_elements_of_a_composition_are_refused(edit, message):
 @pytest.mark.parametrize(
     "like, message",
     [
-        ({"H": "C"}, "knows H already"),
-        ({"N": "Au"}, "no element 'Au' in this potential to begin N with"),
+        ({"H": "C"}, "already has the element H"),
+        ({"N": "Au"}, "has no element 'Au' whose weights N could copy"),
         ({"Xx": "C"}, "unknown chemical symbol"),
     ],
 )
@@ -270,7 +270,7 @@ def test_a_new_element_that_makes_no_sense_is_refused(like, message):
     [
         ({"N": "C"}, "no element 'N'"),
         ({"H": "H"}, "distinct"),
-        ({"H": "C", "C": "O"}, "H is to begin like C, which is to forget"),
+        ({"H": "C", "C": "O"}, "H cannot copy the weights of C"),
     ],
 )
 def test_a_restart_that_makes_no_sense_is_refused(like, message):

@@ -279,7 +279,7 @@ def test_unknown_elements_in_a_generator_are_named_with_their_place(potential):
 
 def test_predicting_nothing_and_a_graph_say_what_came():
     potential = Potential(GCN(["H", "O"], 3.0))
-    with pytest.raises(GraphError, match=r"predict takes structures .* but a NoneType came"):
+    with pytest.raises(GraphError, match=r"predict takes structures .* but was given a NoneType"):
         potential.predict(None)
     with pytest.raises(GraphError, match=r"structure 0 should be ase.Atoms, but is an int"):
         potential.predict([1])

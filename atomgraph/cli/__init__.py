@@ -25,7 +25,7 @@ COMMANDS = {  # name: one line of help; function and file have the name of the c
     "check": "Check data: duplicates, short contacts, force sums, outliers, signs and units.",
     "relax": "Relax atomic positions, or positions and cell.",
     "md": "Run molecular dynamics, NVE or NVT.",
-    "migrate": "Rewrite a configuration of the last release with the keys and names of today.",
+    "migrate": "Rewrite a configuration of the last release with the current keys and names.",
     "benchmark": "Measure speed and memory of a potential on a structure.",
 }
 USAGE = """usage: atomgraph COMMAND [ARGUMENTS] [--debug]

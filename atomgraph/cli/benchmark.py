@@ -28,7 +28,7 @@ Repeat = Annotated[
     typer.Option("--repeat", metavar="N,N,N", help="Repeat the structure N times in each direction, or N,N,N times."),
 ]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads; torch's default if not given.")]
-Seconds = Annotated[float, typer.Option("--seconds", min=0.0, help="Measuring time of each number.")]
+Seconds = Annotated[float, typer.Option("--seconds", min=0.0, help="Measuring time of each value, s.")]
 
 
 def benchmark(
@@ -118,9 +118,9 @@ def _repeat(atoms: ase.Atoms, text: str) -> ase.Atoms:
         repeats = []
     repeats = repeats * 3 if len(repeats) == 1 else repeats
     if len(repeats) != 3 or min(repeats) < 1:
-        raise ConfigError(f"--repeat takes N or N,N,N, whole numbers from 1 on, but here is {text!r}")
+        raise ConfigError(f"--repeat should be N or N,N,N with whole numbers of at least 1, but is {text!r}")
     if np.any((np.array(repeats) > 1) & ~atoms.pbc):
         raise ConfigError(
-            f"--repeat {text}: the structure is not periodic in every such direction, pbc is {atoms.pbc.tolist()}"
+            f"--repeat {text}: the structure is not periodic in every repeated direction; its pbc is {atoms.pbc.tolist()}"
         )
     return atoms.repeat(repeats)

@@ -79,7 +79,15 @@ def check(
 def _fault_finding(fault: str) -> Finding:
     """Return the finding for a frame that cannot be used, from ``FRAME: REASON``."""
     frame, _, reason = fault.partition(": ")
-    return Finding("unusable frame", WRONG, [frame], 0.0, "", reason, "mend or remove the frame; training refuses it")
+    return Finding(
+        "unusable frame",
+        WRONG,
+        [frame],
+        0.0,
+        "",
+        reason,
+        "correct or remove the frame; training stops with an error for such frames",
+    )
 
 
 def _print_findings(console: Console, findings: list[Finding]) -> None:

@@ -42,8 +42,8 @@ def convert(
     check_file(target, overwrite=overwrite, inputs=[model, Path(model) / RUN_MODEL])
     if target.suffix == ".model" and not mace_python:
         raise ConfigError(
-            "a .model is written by mace-torch itself; say --mace-python PYTHON, the Python of an environment where it is "
-            "installed, or write an .npz and run atomgraph/formats/mace/to_mace_torch.py on it there"
+            "a .model file is written by mace-torch; give --mace-python PYTHON, the Python of an environment with mace-torch, "
+            "or write an .npz and convert this file there with atomgraph/formats/mace/to_mace_torch.py"
         )
     potential = load_model(
         model, head=head, elements=elements, units=units, device=device, dtype=dtype, imports=imports
@@ -57,7 +57,7 @@ def convert(
 
 
 def _write(potential: Potential, target: Path, mace_python: str) -> None:
-    """Write a potential in the format of the suffix; mace-torch itself writes ``.model``, in a process of its own."""
+    """Write a potential in the format of the suffix; mace-torch itself writes ``.model``, in a separate process."""
     if target.suffix == ".safetensors":
         potential.save(target)
         return

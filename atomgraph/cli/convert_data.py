@@ -67,10 +67,10 @@ def _ase_format(path: Path) -> str:
     suffix = path.with_suffix("").suffix if path.suffix in OPENERS else path.suffix
     if suffix not in ASE_FORMATS:
         ending = suffix or "a name without an ending"
-        raise ConfigError(f"cannot tell the format of {path} by {ending!r}{nearest(suffix, ASE_FORMATS)}")
+        raise ConfigError(f"cannot determine the format of {path} from {ending!r}{nearest(suffix, ASE_FORMATS)}")
     if path.suffix in OPENERS and ASE_FORMATS[suffix] != "extxyz":
         raise ConfigError(
-            f"only extended XYZ can be compressed, but {path} has another format; leave {path.suffix} out"
+            f"only extended XYZ can be compressed, but {path} has another format; remove the ending {path.suffix}"
         )
     return ASE_FORMATS[suffix]
 

@@ -26,9 +26,9 @@ def finetune(
     compare: Compare = False,
     imports: Imports = None,
 ) -> None:
-    """Fine-tune an existing potential on your data. The run folder is like that of train.
+    """Fine-tune an existing potential on your data. The run folder has the same files as that of train.
 
-    After Ctrl-C all whole epochs are saved, and --resume continues after the last one.
+    After Ctrl-C all finished epochs are saved, and --resume continues after the last one.
     """
     from atomgraph import runs
     from atomgraph.config import read_finetune_config
@@ -37,7 +37,7 @@ def finetune(
     file, overrides = split_arguments("finetune", arguments, resume, overwrite)
     if compare:
         if resume is not None or overwrite:
-            raise ConfigError("--compare resumes by itself; leave --resume and --overwrite out")
+            raise ConfigError("--compare always resumes its unfinished runs; remove --resume and --overwrite")
         runs.compare(read_finetune_config(file, overrides))
         return
     if resume is not None:

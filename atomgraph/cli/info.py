@@ -57,7 +57,7 @@ def info(
 
 
 def _describe_checksum(path: Path) -> str:
-    """Return words on the checksum of a file of atomgraph; an empty text for files of other programs."""
+    """Return a description of the checksum of a file of atomgraph; an empty text for files of other programs."""
     return native.describe_checksum(path) if native.recognises(path, first_bytes(path)) else ""
 
 

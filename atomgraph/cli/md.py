@@ -195,7 +195,7 @@ def _frame_writer(atoms: ase.Atoms, target: Path, ase_format: str) -> Iterator[o
             if trajectory is None:
                 os.truncate(scratch, size)  # remove the incomplete frame
             verb = "is" if n_frames == 1 else "are"
-            previous = f"; the {format_count(n_frames, 'frame')} before {verb} in it" if n_frames else ""
+            previous = f"; {format_count(n_frames, 'earlier frame')} {verb} in this file" if n_frames else ""
             raise FormatError(f"cannot write {target}: {error.strerror or error}{previous}") from error
         n_frames, size = n_frames + 1, scratch.stat().st_size
 

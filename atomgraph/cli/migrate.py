@@ -13,7 +13,7 @@ Plain = Annotated[bool, typer.Option("--plain", help="Write the file as plain YA
 
 
 def migrate(config: Config, out: Out = None, plain: Plain = False) -> None:
-    """Rewrite a configuration of the last release with the keys and names of today.
+    """Rewrite a configuration of the last release with the current keys and names.
 
     Comments and the order of keys are kept. Each change is printed.
     """

@@ -19,6 +19,6 @@ def models() -> None:
     console = output_console(soft_wrap=True)
     console.print(table)
     console.print(
-        "\nnot verified: the publishers give no checksum; the first download's SHA-256 is kept, and later ones must have it"
+        "\nnot verified: the publishers give no checksum; later downloads must have the SHA-256 of the first download"
     )
-    console.print(f"They are downloaded once, to {cache_folder()}. ASL: for non-commercial use.")
+    console.print(f"Models are downloaded once, to {cache_folder()}. ASL: licence for non-commercial use.")

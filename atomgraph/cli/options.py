@@ -19,9 +19,9 @@ Model = Annotated[
 Structures = Annotated[list[Path], typer.Argument(metavar="DATA...", help="Structure files.")]
 Head = Annotated[str | None, typer.Option("--head", help="Head to use, if the potential has several.")]
 Elements = Annotated[
-    str | None, typer.Option("--elements", help="Chemical symbols, comma separated, if the file does not name them.")
+    str | None, typer.Option("--elements", help="Chemical symbols, comma separated, if the file does not contain them.")
 ]
-Units = Annotated[str | None, typer.Option("--units", help="Units of the file, if it does not state them.")]
+Units = Annotated[str | None, typer.Option("--units", help="Units of the file, if the file does not contain them.")]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, ...")]
 Dtype = Annotated[str | None, typer.Option("--dtype", help="float32 or float64; the dtype of the file if not given.")]
 KernelDtype = Annotated[
@@ -61,7 +61,9 @@ Types = Annotated[
 ]
 FormatName = Annotated[
     str | None,
-    typer.Option("--format", metavar="NAME", help="Format of the structure files, if their names do not tell."),
+    typer.Option(
+        "--format", metavar="NAME", help="Format of the structure files, if the file names do not determine it."
+    ),
 ]
 
 
@@ -76,7 +78,7 @@ def entries(pairs: list[str] | None) -> dict[str, str]:
         name, equals, value = (part.strip() for part in pair.partition("="))
         if not (name and equals and value):
             raise ConfigError(
-                f"a key or unit is given as LABEL=VALUE, energy=REF_energy for example, but here is {pair!r}"
+                f"--key and --unit should have the form LABEL=VALUE, for example energy=REF_energy, but the value is {pair!r}"
             )
         result[name] = value
     return result

@@ -31,7 +31,7 @@ def check_file(path: Path, *, overwrite: bool, inputs: Iterable[str | Path] = ()
     if any(_is_same(path, source) for source in _input_paths(inputs)):
         raise ConfigError(f"{path} is the input; give another name for the output")
     if path.exists() and not path.is_file():
-        raise ConfigError(f"{path} is no regular file; give another name")
+        raise ConfigError(f"{path} is not a regular file; give another name")
     if path.exists() and not overwrite:
         raise ConfigError(f"{path} exists; {way_out or 'give another name, or --overwrite'}")
 
@@ -59,7 +59,7 @@ def _check_folder(folder: Path, purpose: str) -> None:
     """Raise ConfigError if a folder does not exist or is not writable; ``purpose`` ends the message."""
     file = next((part for part in (folder, *folder.parents) if part.exists() and not part.is_dir()), None)
     if file is not None:
-        raise ConfigError(f"{file} is a file, no folder{purpose}")
+        raise ConfigError(f"{file} is a file, not a folder{purpose}")
     if not folder.is_dir():
         raise ConfigError(f"there is no folder {folder}{purpose}")
     if not os.access(folder, os.W_OK | os.X_OK):
@@ -67,7 +67,7 @@ def _check_folder(folder: Path, purpose: str) -> None:
 
 
 def _input_paths(inputs: Iterable[str | Path]) -> Iterable[Path]:
-    """Yield all paths that input patterns can stand for."""
+    """Yield all paths that match input patterns, and the patterns themselves as paths."""
     for pattern in map(str, inputs):
         yield from (Path(name) for name in (pattern, pattern.partition("@")[0], *glob.glob(pattern, recursive=True)))  # noqa: PTH207  (absolute patterns, too)
 

@@ -111,9 +111,9 @@ class PartialResults:
     def _open(self) -> BinaryIO:
         """Open and lock the file."""
         try:
-            descriptor = lock(self.path, ConfigError, "take care that no other process predicts into this file")
+            descriptor = lock(self.path, ConfigError, "make sure that no other process writes to this file")
         except FileInUse:
-            raise ConfigError(f"{self.path} is in use: another process predicts into the same output") from None
+            raise ConfigError(f"{self.path} is in use: another process writes predictions to the same output") from None
         return os.fdopen(descriptor, "r+b") if descriptor is not None else self.path.open("r+b")
 
     def _read(self, file: BinaryIO) -> tuple[list[dict[str, Any]], int]:

@@ -135,11 +135,11 @@ def _fault_message(faults: list[str], n_frames: int, skip_bad: bool) -> str:
 def _predict_remaining(
     predictor: StructurePredictor, frames: list[ase.Atoms], partial: PartialResults
 ) -> list[dict[str, Any]]:
-    """Predict the structures that an interrupted run has left, and return the results of all structures."""
+    """Predict the structures without a result in the partial file, and return the results of all structures."""
     n_done = partial.resume()
     if n_done:
         print(
-            f"going on after {n_done} of {format_count(len(frames), 'structure')}, from {partial.path}", file=sys.stderr
+            f"resuming after {n_done} of {format_count(len(frames), 'structure')}, from {partial.path}", file=sys.stderr
         )
     remaining = frames[n_done:]
     try:
@@ -148,8 +148,8 @@ def _predict_remaining(
     except KeyboardInterrupt:
         partial.flush()
         raise KeyboardInterrupt(
-            f"{len(partial.done)} of {format_count(len(frames), 'structure')} are kept in {partial.path}; the same "
-            f"command goes on"
+            f"{len(partial.done)} of {format_count(len(frames), 'structure')} are saved in {partial.path}; the same "
+            f"command resumes"
         ) from None
     return partial.done
 
@@ -180,7 +180,7 @@ def _ase_format(path: Path) -> str:
     suffix = path.with_suffix("").suffix if path.suffix in COMPRESSED else path.suffix
     if suffix not in FORMATS:
         raise ConfigError(
-            f"cannot tell the format of {path} by {suffix or 'a name without an ending'!r}{nearest(suffix, FORMATS)}"
+            f"cannot determine the format of {path} from {suffix or 'a name without an ending'!r}{nearest(suffix, FORMATS)}"
         )
     return FORMATS[suffix]
 

@@ -40,7 +40,9 @@ Out = Annotated[
 Cell = Annotated[bool, typer.Option("--cell/--fix-cell", help="Also relax the cell, to zero stress.")]
 Fmax = Annotated[
     float,
-    typer.Option("--fmax", help="Stop when all forces (with --cell also strain derivatives) are smaller, eV/Å."),
+    typer.Option(
+        "--fmax", help="Stop when all forces (with --cell also strain derivatives) are below this value, eV/Å."
+    ),
 ]
 Steps = Annotated[int, typer.Option("--steps", min=0, help="Largest number of steps.")]
 
@@ -63,7 +65,7 @@ def relax(
     compile: Compile = None,
     imports: Imports = None,
 ) -> None:
-    """Relax positions, with --cell also the cell, until forces vanish. Exit code 1 if they do not within --steps."""
+    """Relax positions, with --cell also the cell, until forces are below --fmax. Exit code 1 if --steps are too few."""
     if not fmax > 0:
         raise ConfigError(f"--fmax should be a positive number of eV/Å, but is {fmax}")
     target = Path(f"{Path(structure.partition('@')[0]).name.partition('.')[0]}-relaxed.xyz") if out is None else out
@@ -71,7 +73,7 @@ def relax(
     atoms = read_one(structure, types, format)
     if cell and not (atoms.pbc.all() and atoms.cell.rank == 3):
         raise ConfigError(
-            f"--cell needs a structure that repeats in three directions; {structure} has pbc {atoms.pbc.tolist()}"
+            f"--cell needs a structure that is periodic in three directions; {structure} has pbc {atoms.pbc.tolist()}"
         )
     potential = load_model(model, head=head, elements=elements, units=units, device=device, imports=imports)
     atoms.calc = Calculator(potential, compile=compile, dtype=dtype)
@@ -113,7 +115,7 @@ def _summary(atoms: ase.Atoms, initial_energy: float, initial_volume: float, cel
     """Return lines with the result of the relaxation."""
     change = atoms.get_potential_energy() - initial_energy
     per_atom = f"{1000 * change / len(atoms):+.2f} meV/atom"
-    lines = [_line(atoms, cell), f"energy {change:+.4f} eV ({per_atom}) against the start"]
+    lines = [_line(atoms, cell), f"energy {change:+.4f} eV ({per_atom}) relative to the initial structure"]
     if cell:
         a, b, c, alpha, beta, gamma = atoms.cell.cellpar()
         volume = atoms.get_volume()

@@ -36,7 +36,7 @@ def read_one(path: str, types: str | None = None, format: str | None = None) -> 
     """
     frames = read(path, types=types, format=format, labels=False)
     if len(frames) > 1:
-        print(f"{path} holds {len(frames)} structures; this is the last one ({path}@INDEX takes another)")
+        print(f"{path} contains {len(frames)} structures; the last one is used ({path}@INDEX selects another)")
     atoms = frames[-1]
     atoms.calc = None
     drop_notes(atoms)
@@ -62,7 +62,7 @@ def check_target(path: Path, *, overwrite: bool, inputs: Iterable[str | Path]) -
         ConfigError: If the suffix is unknown, or the file cannot be written (``output_paths.check_file``).
     """
     if path.suffix not in FORMATS:
-        raise ConfigError(f"cannot tell the format of {path} by its ending{nearest(path.suffix, FORMATS)}")
+        raise ConfigError(f"cannot determine the format of {path} from its ending{nearest(path.suffix, FORMATS)}")
     way_out = "give another name with --out, or --overwrite"
     check_file(path, overwrite=overwrite, inputs=inputs, way_out=way_out)
     return FORMATS[path.suffix]

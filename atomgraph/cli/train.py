@@ -34,8 +34,8 @@ def train(
 ) -> None:
     """Train a potential on your data; model, metrics and report are written to a run folder.
 
-    After Ctrl-C all whole epochs are saved, and --resume continues after the last one. Exit code 1, with a warning, if the
-    errors are no better than those of predicting nothing, or if the data determine few of the weights.
+    After Ctrl-C all finished epochs are saved, and --resume continues after the last one. Exit code 1, with a warning,
+    if errors are not smaller than those of predicting E0 and zero forces, or if the data determine few of the weights.
     """
     from atomgraph import runs
     from atomgraph.config import read_config
@@ -71,13 +71,11 @@ def split_arguments(
     overrides = [word for word in arguments or [] if "=" in word]
     if resume is not None:
         if files or overwrite:
-            raise ConfigError(
-                "--resume RUN takes its configuration from the run folder; leave CONFIG and --overwrite out"
-            )
+            raise ConfigError("--resume RUN takes its configuration from the run folder; remove CONFIG and --overwrite")
         return "", overrides
     if len(files) != 1:
         raise ConfigError(
-            f"atomgraph {command} needs one CONFIG.yaml, but {', '.join(files) or 'none'} came; or --resume RUN"
+            f"atomgraph {command} needs one CONFIG.yaml or --resume RUN, but was given {', '.join(files) or 'none'}"
         )
     return files[0], overrides
 

@@ -42,7 +42,7 @@ def verify(
     dtype: Dtype = None,
     imports: Imports = None,
 ) -> None:
-    """Test physical laws on a potential: pass or fail, with numbers. Exit code 1 if one fails."""
+    """Test physical laws on a potential: pass or fail, with numbers. Exit code 1 if a test fails."""
     potential = load_model(
         model, head=head, elements=elements, units=units, device=device, dtype=dtype, imports=imports
     )
@@ -83,7 +83,7 @@ def _table(results: list[Law], model: str, context: LawContext, *, with_worst: b
         rows.append([*row, _allowed(law), *([law.detail] if with_worst else [])])
     note = (
         f"Computed in {context.potential.model.dtype_name}, which determines the tolerances; "
-        f"forces above 1 eV/Å count relative to the largest. "
+        f"deviations of forces above 1 eV/Å are relative to the largest force. "
         f"Tested on {', '.join(context.structures)}."
     )
     return Table(columns, rows, f"The laws on {model}", note)

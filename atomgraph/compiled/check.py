@@ -13,7 +13,7 @@ from atomgraph.graph.structure import AtomicGraph
 from atomgraph.potential import Potential
 
 #: Tolerances, relative to max(RMS of the quantity, floor). Floors: forces 0.1 eV/Å, interaction energies of atoms 0.1 eV,
-#: virials 0.1 eV/Å × cutoff. Differences seen in practice are at most a fifth of them.
+#: virials 0.1 eV/Å × cutoff. Differences seen in practice are at most a fifth of the tolerances.
 PRECISION = {torch.float64: 1e-8, torch.float32: 5e-5}
 FORCE_FLOOR = 0.1  # eV/Å
 
@@ -41,19 +41,19 @@ def largest_difference(result: dict[str, Tensor], model: Potential, graph: Atomi
     """Return the largest relative difference in energies, forces and, for structures with a volume, virials.
 
     Args:
-        result: Results of the kernels for the graph, by name, with stress.
+        result: Results of the kernels for the graph, by name, with forces and stress.
         model: The model, in float64.
         graph: A graph of one structure.
 
     Returns:
         The quantity that differs most, and its difference.
     """
-    numbers, element = graph.atomic_numbers.unique(return_inverse=True)
+    numbers, element_index = graph.atomic_numbers.unique(return_inverse=True)
     extended, n_atoms = graph.clone(), graph.n_atoms
     extended.atomic_numbers = torch.cat([graph.atomic_numbers, numbers])  # one isolated atom of each element is added
     extended.pos = torch.cat([graph.pos, graph.pos.new_zeros(len(numbers), 3)])
     expected, volumes = model(extended), volume(graph)
-    isolated = expected["node_energy"][n_atoms:][element]
+    isolated = expected["node_energy"][n_atoms:][element_index]  # energy of each atom's element, eV
     expected |= {name: expected[name][:n_atoms] for name in ("node_energy", "forces")}
     virial, expected_virial = (
         (values["stress"] * volumes[:, None, None])[volumes > 0] for values in (result, expected)

@@ -19,8 +19,8 @@ from atomgraph.kernels import KernelWarning
 from atomgraph.ops.scatter import sum_to
 from atomgraph.potential import Potential, per_volume
 
-MIN_ATOMS, MAX_ATOMS = 8, 32  # in a probe structure
-PRODUCTS = 2**24  # maximum number of product terms, summed over the atoms of a probe structure
+MIN_ATOMS, MAX_ATOMS = 8, 32  # limits of the size of a probe structure
+MAX_PRODUCTS = 2**24  # maximum number of product terms, summed over the atoms of a probe structure
 
 
 class CompiledPotential(WrappedPotential):
@@ -34,7 +34,7 @@ class CompiledPotential(WrappedPotential):
 
     Args:
         potential: The potential. Its mode and head are not changed.
-        fused: The kernels of its model.
+        fused: The kernels of the potential's model.
     """
 
     def __init__(self, potential: Potential, fused: FusedMACE):
@@ -85,13 +85,13 @@ class CompiledPotential(WrappedPotential):
         unchecked_rows = set(fused.element_rows(graph)) - self._checked_rows
         unchecked_numbers = {number for number, row in row_of_number.items() if row in unchecked_rows}
         model, tolerance = Potential(fused.model).eval(), PRECISION[fused.dtype]
-        n_atoms = min(max(PRODUCTS // fused.n_products, MIN_ATOMS), MAX_ATOMS)
+        n_atoms = min(max(MAX_PRODUCTS // fused.n_products, MIN_ATOMS), MAX_ATOMS)
         for probe in probe_structures(graph, unchecked_numbers, n_atoms):
             difference = largest_difference(evaluate_fused(fused, probe), model, probe)
             if not difference.relative <= tolerance:
                 self._fused = None
                 warnings.warn(
-                    f"{difference}, more than {tolerance:.0e}: the model itself is used from now on",
+                    f"{difference}, more than {tolerance:.0e}: the model itself is used instead of the kernels from now on",
                     KernelWarning,
                     stacklevel=4,
                 )

@@ -17,13 +17,13 @@ from atomgraph.potential import Potential
 def compile(
     potential: Potential | WrappedPotential, *, dtype: str | torch.dtype | None = None
 ) -> Potential | WrappedPotential:
-    """Compile a potential for CPU inference. Returns it unchanged, with a warning, if it is not supported.
+    """Compile a potential for CPU inference. A potential that is not supported is returned unchanged, with a warning.
 
     The compiled potential has the same interface and computes the same numbers. The local C++ compiler compiles the kernels
     once for each shape of a model, in seconds; later processes read them from the cache.
 
     Args:
-        potential: The potential to compile. It is not changed. Later changes of its weights do not affect the compiled one.
+        potential: The potential to compile. It is not changed. Later changes of its weights have no effect on the result.
         dtype: Dtype of the kernels, ``float32`` or ``float64``; None: the dtype of the potential. Energies, forces and
             stresses are summed in float64 in either case, so ``float32`` is the mixed precision of other programs
             (``mixed`` has the same effect).
@@ -38,13 +38,16 @@ def compile(
     if isinstance(potential, WrappedPotential):
         potential = potential.potential
     if potential.device.type != "cpu":
-        where = f"kernels are for CPUs, but the potential is on {potential.device}"
-        warnings.warn(f"nothing is compiled: {where}; it runs as it is", KernelWarning, stacklevel=2)
+        reason = f"kernels are for CPUs, but the potential is on {potential.device}"
+        warnings.warn(
+            f"nothing is compiled: {reason}; the potential is used without kernels", KernelWarning, stacklevel=2
+        )
         return potential
     kernel_dtype = KERNEL_DTYPES[precision(potential.model.dtype if dtype is None else dtype)]
-    reason = unsupported_reason(potential.model)
-    if reason is not None:
-        warnings.warn(f"nothing is compiled: {reason} has no fused form; it runs as it is", KernelWarning, stacklevel=2)
+    part = unsupported_reason(potential.model)
+    if part is not None:
+        message = f"nothing is compiled: kernels do not support {part}; the potential is used without kernels"
+        warnings.warn(message, KernelWarning, stacklevel=2)
         return potential
     fused = FusedMACE(potential.model, kernel_dtype)
     if not fused.compile():  # a warning has given the reason

@@ -13,7 +13,7 @@ from atomgraph.compiled.function_pointers import integers
 from atomgraph.compiled.kernel_graph import KernelGraph
 from atomgraph.old_names import old_names_of
 
-MAX_CACHED_TABLES = 256  # maximum number of cached tables of addresses; each set of elements has one
+MAX_CACHED_TABLES = 256  # maximum number of cached tables of addresses; each set of elements has one table
 
 
 class AtomRuns:

@@ -14,21 +14,21 @@ INT, LONG, DOUBLE, POINTER = ctypes.c_int, ctypes.c_int64, ctypes.c_double, ctyp
 
 def _check_code(code: int, function: Any, arguments: Any) -> int:
     if code:
-        raise MemoryError("a compiled kernel found not enough memory for this structure")
+        raise MemoryError("there is not enough memory to evaluate this structure by compiled kernels")
     return code
 
 
 def bind_function(
     library: ctypes.CDLL, name: str, *types: Any, result: Any = INT, check: Callable[[int, Any, Any], int] = _check_code
 ) -> Any:
-    """Return a function of a library, with its types. It raises MemoryError if a kernel cannot allocate memory.
+    """Return a C function of a library, with its types. The function raises MemoryError if it cannot allocate memory.
 
     ctypes has one function object for each name, which all threads share. All calls for one name must pass the same types.
 
     Args:
         library: The loaded library.
         name: Name of the function.
-        types: Types of its arguments; addresses are passed as integers.
+        types: Types of the arguments of the function; addresses are passed as integers.
         result: Type of the returned value; an error code by default.
         check: Function that is called with the returned value and raises an error for an error code.
     """

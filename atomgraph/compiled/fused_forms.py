@@ -10,7 +10,7 @@ from functools import singledispatch
 
 @singledispatch
 def missing_form(part: object) -> str | None:
-    """Return the reason why a part has no fused form, in a few words; None if the part has a fused form."""
+    """Return a description of the part or the setting that has no fused form; None if the part has a fused form."""
     return f"the part {type(part).__name__}"
 
 

@@ -41,7 +41,7 @@ class PairSums(ABC):
 
     Attributes:
         name: Name of the kernel without its prefix ``pairs_``.
-        types: Types of the constants of the kernel.
+        types: C types of the constants of the kernel.
         is_pairwise: Whether pairs of elements have different functions.
     """
 
@@ -55,7 +55,7 @@ class PairSums(ABC):
         """Return the constants of the kernel for pairs of elements; tensors are passed as addresses.
 
         Args:
-            present: Rows of the elements in the model's table.
+            present: Rows, in the model's table, of the elements that occur.
         """
 
     def bind(self, library: ctypes.CDLL) -> None:
@@ -66,7 +66,7 @@ class PairSums(ABC):
 
     def __call__(self, kernel_graph: KernelGraph) -> tuple[Tensor, Pullback]:
         """Return the sums, (n_atoms,) float64, and their VJP: the gradient with respect to edge vectors, (n_edges, 3)."""
-        threads, n_atoms, row, vector = (
+        n_threads, n_atoms, first_edges, vector = (
             torch.get_num_threads(),
             kernel_graph.n_atoms,
             kernel_graph.centre_offsets,
@@ -80,18 +80,19 @@ class PairSums(ABC):
         sums, derivatives = (torch.empty(n, dtype=torch.float64) for n in (n_atoms, kernel_graph.n_edges))
         constants = self._get_constants(tuple(kernel_graph.element_rows))
         addresses = [value.data_ptr() if isinstance(value, Tensor) else value for value in constants]
-        edges = row.data_ptr(), kernel_graph.neighbour.data_ptr(), vector.data_ptr(), kind.data_ptr(), n_kinds
-        self._sums(threads, n_atoms, *edges, *addresses, sums.data_ptr(), derivatives.data_ptr())
+        edges = first_edges.data_ptr(), kernel_graph.neighbour.data_ptr(), vector.data_ptr(), kind.data_ptr(), n_kinds
+        self._sums(n_threads, n_atoms, *edges, *addresses, sums.data_ptr(), derivatives.data_ptr())
 
         def vjp(grad: Tensor) -> Tensor:
             grad, grad_vector = grad.double().contiguous(), torch.empty_like(vector)
-            tensors = row, vector, derivatives, grad, grad_vector
-            self._vjp(threads, n_atoms, *(tensor.data_ptr() for tensor in tensors))
+            tensors = first_edges, vector, derivatives, grad, grad_vector
+            self._vjp(n_threads, n_atoms, *(tensor.data_ptr() for tensor in tensors))
             return grad_vector
 
         return sums, vjp
 
     def _get_constants(self, present: tuple[int, ...]) -> tuple[Any, ...]:
+        """Return the constants for the elements of the last evaluation from a cache; compute them for other elements."""
         cached = self._cached_constants  # read once, because another thread may replace it
         if cached is None or cached[0] != present:
             self._cached_constants = cached = present, self.constants(present)
@@ -119,8 +120,10 @@ class FusedRepulsion(PairSums):
         return self._pair_constants(torch.tensor(present, dtype=torch.int64)), self._terms, float(self._zbl.p)
 
     def _pair_constants(self, present: Tensor) -> Tensor:
-        """Return the prefactor, eV·Å, 1/a, 1/Å, and the cutoff, Å, of each pair, (n_elements, n_elements, 3)."""
+        """Return three constants of each pair: prefactor (eV·Å), 1/a (1/Å), cutoff (Å); (n_elements, n_elements, 3)."""
         zbl = self._zbl
         z, radius = zbl.number[present], zbl.radius[present]
-        inverse = (z[:, None] ** zbl.exponent + z**zbl.exponent) / (zbl.prefactor * BOHR)
-        return torch.stack([0.5 * COULOMB * z[:, None] * z, inverse, radius[:, None] + radius], dim=2).contiguous()
+        inverse_length = (z[:, None] ** zbl.exponent + z**zbl.exponent) / (zbl.prefactor * BOHR)
+        return torch.stack(
+            [0.5 * COULOMB * z[:, None] * z, inverse_length, radius[:, None] + radius], dim=2
+        ).contiguous()

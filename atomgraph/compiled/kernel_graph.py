@@ -1,4 +1,4 @@
-"""A graph in the order of the kernels: atoms sorted by element, edges inside the cutoff sorted by centre and by neighbour."""
+"""A graph in the order of the kernels: atoms sorted by element, and edges inside the cutoff."""
 
 from __future__ import annotations
 
@@ -40,8 +40,9 @@ ATOMGRAPH_API int edges_collect(int n_threads, std::int64_t n_atoms, const std::
     return guarded([&] { collect(n_threads, n_atoms, row, column, order, vector, grad, atom, graph, gradient, virial); });
 }
 """
-DEGENERATE, NOT_SORTED = -1, -2  # error codes that edges_count returns instead of the number of edges
-PARALLEL_FROM = 20_000  # edges; with fewer edges, starting threads takes longer than the work
+DEGENERATE, NOT_SORTED = -1, -2  # error codes that edges_count returns instead of the number of edges; -3: no memory
+#: Number of edges from which several threads are used; with fewer edges, starting threads takes longer than the work.
+PARALLEL_FROM = 20_000
 MAX_RUNS = 16  # maximum number of runs of atoms; each run has a counter for every atom
 
 
@@ -59,7 +60,7 @@ class ElementOrder:
     Attributes:
         graph_row: Row in the graph of each atom in this order, (n_atoms,).
         ordered_row: Row in this order of each atom of the graph, (n_atoms,).
-        element: Row of each atom's element in the model's table, sorted, (n_atoms,).
+        element: Row of each atom's element in the model's table, in this order (therefore sorted), (n_atoms,).
         element_rows: Rows of the elements that occur, each once.
         counts: Number of atoms of each of these elements.
         element_index: Index of each atom's element in ``element_rows``, (n_atoms,) int32.
@@ -97,7 +98,7 @@ class KernelGraph(ElementOrder):
 
     Attributes:
         vector: Edge vectors, Å, (n_edges, 3). Edges are sorted by centre.
-        centre, neighbour: Rows of the two atoms of each edge in this order, (n_edges,) int32.
+        centre, neighbour: The two atoms of each edge, as rows in the order of the kernels, (n_edges,) int32.
         centre_offsets: First edge of each centre, then n_edges, (n_atoms + 1,).
         neighbour_offsets: First entry of each neighbour in ``edges_by_neighbour``, then n_edges, (n_atoms + 1,).
         edges_by_neighbour: Edges sorted by neighbour, (n_edges,) int32.
@@ -155,17 +156,17 @@ class KernelGraph(ElementOrder):
         dtype: torch.dtype,
     ) -> KernelGraph | None:
         """Return the result of ``from_graph``, or None for edges that are not sorted by centre."""
-        n, n_all = graph.n_atoms, edges.shape[1]
+        n_atoms, n_all = graph.n_atoms, edges.shape[1]  # n_all: edges inside and outside the cutoff
         n_runs = _n_threads(n_all, MAX_RUNS)
         edges, shift = edges.contiguous(), shift.contiguous()
         pos, cell = graph.pos.detach().double().contiguous(), graph.cell.detach().double().contiguous()
         graph_of_atom = graph.graph_of_atom.contiguous()
-        first, centre_offsets, neighbour_offsets = (
-            torch.empty(size, dtype=torch.int64) for size in (n_runs, n + 1, n + 1)
+        first_edges, centre_offsets, neighbour_offsets = (
+            torch.empty(size, dtype=torch.int64) for size in (n_runs, n_atoms + 1, n_atoms + 1)
         )
-        count, vector = torch.empty(n_runs, n, dtype=torch.int32), torch.empty(n_all, 3, dtype=dtype)
+        count, vector = torch.empty(n_runs, n_atoms, dtype=torch.int32), torch.empty(n_all, 3, dtype=dtype)
         neighbour = torch.empty(n_all, dtype=torch.int32)
-        runs = n_runs, n, *_addresses(first, centre_offsets, count, vector, neighbour)
+        runs = n_runs, n_atoms, *_addresses(first_edges, centre_offsets, count, vector, neighbour)
         structure = _addresses(pos, cell, graph_of_atom, edges[0], edges[1], shift, atoms.ordered_row, atoms.graph_row)
         functions = _functions(library)
         n_edges = functions.count(*runs, n_all, cutoff, *structure)
@@ -174,15 +175,15 @@ class KernelGraph(ElementOrder):
         if n_edges == DEGENERATE:
             raise DegenerateEdge
         centre, edges_by_neighbour = (torch.empty(n_edges, dtype=torch.int32) for _ in range(2))
-        shortened = vector, neighbour
+        inside = vector, neighbour  # of the edges inside the cutoff
         if n_edges < n_all:
-            shortened = torch.empty(n_edges, 3, dtype=dtype), torch.empty(n_edges, dtype=torch.int32)
-        functions.fill(*runs, *_addresses(*shortened, centre, neighbour_offsets, edges_by_neighbour))
+            inside = torch.empty(n_edges, 3, dtype=dtype), torch.empty(n_edges, dtype=torch.int32)
+        functions.fill(*runs, *_addresses(*inside, centre, neighbour_offsets, edges_by_neighbour))
         return cls(
             **vars(atoms),
-            vector=shortened[0],
+            vector=inside[0],
             centre=centre,
-            neighbour=shortened[1],
+            neighbour=inside[1],
             centre_offsets=centre_offsets,
             neighbour_offsets=neighbour_offsets,
             edges_by_neighbour=edges_by_neighbour,
@@ -199,8 +200,8 @@ class KernelGraph(ElementOrder):
         Returns:
             Two float64 tensors: dE/dx in the graph's order, eV/Å, (n_atoms, 3), and dE/dε, eV, (n_graphs, 3, 3).
         """
-        gradient = torch.empty(self.n_atoms, 3, dtype=torch.float64)
-        virial = torch.zeros(graph.n_graphs, 3, 3, dtype=torch.float64)
+        position_gradient = torch.empty(self.n_atoms, 3, dtype=torch.float64)
+        strain_gradient = torch.zeros(graph.n_graphs, 3, 3, dtype=torch.float64)
         grad, graph_of_atom = grad.contiguous(), graph.graph_of_atom.contiguous()
         edges = (
             self.centre_offsets,
@@ -211,8 +212,9 @@ class KernelGraph(ElementOrder):
             self.graph_row,
             graph_of_atom,
         )
-        _functions(library).collect(_n_threads(self.n_edges), self.n_atoms, *_addresses(*edges, gradient, virial))
-        return gradient, virial
+        outputs = _addresses(position_gradient, strain_gradient)
+        _functions(library).collect(_n_threads(self.n_edges), self.n_atoms, *_addresses(*edges), *outputs)
+        return position_gradient, strain_gradient
 
 
 class _Functions(NamedTuple):
@@ -240,5 +242,5 @@ def _addresses(*tensors: Tensor) -> tuple[int, ...]:
 
 
 def _n_threads(n_edges: int, max_threads: int | None = None) -> int:
-    """Return the number of threads for a number of edges."""
+    """Return the number of threads for a number of edges; at most ``max_threads`` if given."""
     return 1 if n_edges < PARALLEL_FROM else min(torch.get_num_threads(), max_threads or n_edges)

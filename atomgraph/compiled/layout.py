@@ -19,7 +19,7 @@ class Layout:
         channels: Number of channels of each irrep, in the order of the blocks.
 
     Attributes:
-        offsets: For each irrep, the number of values per atom in earlier blocks.
+        offsets: For each irrep, the number of values per atom in all earlier blocks.
         width: Number of values per atom in all blocks.
     """
 
@@ -40,8 +40,8 @@ class Layout:
     def block(self, x: Tensor, irrep: o3.Irrep) -> Tensor:
         """Return the block of an irrep, (n_atoms, 2l+1, channels), a view."""
         n_atoms = len(x) // self.width
-        n_channels, first = self.channels[irrep], n_atoms * self.offsets[irrep]
-        return x[first : first + n_atoms * irrep.dim * n_channels].view(n_atoms, irrep.dim, n_channels)
+        n_channels, start = self.channels[irrep], n_atoms * self.offsets[irrep]
+        return x[start : start + n_atoms * irrep.dim * n_channels].view(n_atoms, irrep.dim, n_channels)
 
     def blocks(self, x: Tensor) -> Blocks:
         """Return the blocks of all irreps, views."""

@@ -20,8 +20,8 @@ from atomgraph.kernels import can_compile, warn_once
 from atomgraph.old_names import OldAttribute
 from atomgraph.potential import Potential
 
-#: Estimated time of the compiler: a constant, s, plus the characters of source over characters per second. Measured for
-#: models from 4 scalars to 24,000 terms; actual times are between 0.67 and 1.5 of the estimate.
+#: Estimated time of the compiler: SECONDS (s) plus the number of characters of source over CHARACTERS_PER_SECOND (1/s).
+#: Measured for models from 4 scalars to 24,000 terms; actual times are between 0.67 and 1.5 times the estimate.
 SECONDS, CHARACTERS_PER_SECOND = 2.0, 150_000
 
 
@@ -48,9 +48,11 @@ def for_inference(
     """
     name = None if dtype is None else precision(dtype)
     if name == MIXED and (compile is False or potential.device.type != "cpu"):
-        where = "without kernels (--no-compile, compile=False)" if compile is False else f"on {potential.device}"
+        problem = "kernels are switched off (--no-compile, compile=False)"
+        if compile is not False:
+            problem = f"the potential is on {potential.device}"
         raise ConfigError(
-            f"dtype mixed is kernels in float32 and sums in float64, on CPUs, but this is {where}; take float32 or float64"
+            f"dtype mixed needs kernels (float32) on a CPU, with sums in float64, but {problem}; use float32 or float64"
         )
     if isinstance(potential, WrappedPotential):
         return potential if name is None else compile_kernels(exact or potential.potential, dtype=name)
@@ -71,11 +73,11 @@ def seconds_to_compile(fused: FusedMACE) -> float:
 class LazyCompiled(WrappedPotential):
     """A potential that switches to compiled kernels as soon as they are cached or worth compiling.
 
-    One warning is given when kernels are compiled, or if a part of a MACE has no fused form. If weights of the potential
-    change afterwards, its kernels are discarded.
+    One warning is given when kernels are compiled, or if kernels do not support a part of a MACE. If the weights of the
+    potential change later, its kernels are discarded.
 
     Args:
-        potential: The potential. The head of both is the same.
+        potential: The potential. Its head is also the head of this object.
         n_atoms: Expected number of atoms, summed over all structures and steps; 0 if unknown.
         dtype: ``float32``, ``float64`` or ``mixed``; None: the dtype of the potential.
         exact: The same potential before a conversion of its dtype. Its weights are the weights of the kernels.
@@ -90,7 +92,9 @@ class LazyCompiled(WrappedPotential):
         self._reset(exact or potential)
         reason = unsupported_reason(potential.model) if dtype == MIXED else None
         if reason is not None:
-            warn_once(f"dtype mixed is that of kernels, but {reason} has no fused form; it runs in float64")
+            warn_once(
+                f"dtype mixed needs kernels, which do not support {reason}; the potential is evaluated in float64"
+            )
 
     def forward(self, graph: AtomicGraph, *, forces: bool = True, stress: bool = True) -> dict[str, Tensor]:
         """Compute the results of ``Potential.forward``; they are detached."""
@@ -138,7 +142,9 @@ class LazyCompiled(WrappedPotential):
                     self._compile(fused)
         elif self._remaining_seconds() > self._compile_seconds:
             if self._reason is not None:
-                warn_once(f"this model is not compiled: {self._reason} has no fused form; it runs as it is")
+                warn_once(
+                    f"this model is not compiled: kernels do not support {self._reason}; it is evaluated without kernels"
+                )
                 self._is_decided = True
             else:
                 if can_compile():

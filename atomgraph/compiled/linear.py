@@ -24,7 +24,7 @@ ATOMGRAPH_API int linear_rows(int n_threads, int n_kinds, const std::int64_t *fi
     return guarded([=] {
         const std::int64_t n_atoms = first[n_kinds];
         for (int k = 0; k < n_maps; ++k) {
-            const std::int64_t *map = maps + 5 * k;  // components; channels in and out; offsets of the blocks in an atom
+            const std::int64_t *map = maps + 5 * k;  // 2l+1; channels of x, y; offsets of the blocks of x, y (values per atom)
             linear(n_threads, n_kinds, first, map[0], map[1], map[2], matrices + k * n_kinds, adds, x + n_atoms * map[3],
                    y + n_atoms * map[4]);
         }
@@ -39,7 +39,7 @@ class LinearMap:
     Args:
         library: The compiled kernels.
         before, after: Layouts of x and y.
-        weights: The matrices W; irreps that one of the two layouts lacks are skipped.
+        weights: The matrices W. Irreps that are missing in one of the two layouts are skipped.
         dtype: Dtype of the kernels.
     """
 
@@ -64,10 +64,11 @@ class LinearMap:
         return self._multiply(runs, x, y, transposed=False)
 
     def vjp(self, runs: AtomRuns, grad: Tensor, total: Tensor | None = None) -> Tensor:
-        """Return the gradient with respect to x, g Wᵀ, for a gradient g with respect to y; added to ``total`` if given."""
+        """Return the gradient with respect to x, g Wᵀ, from the gradient g with respect to y; plus ``total`` if given."""
         return self._multiply(runs, grad, total, transposed=True)
 
     def _multiply(self, runs: AtomRuns, x: Tensor, y: Tensor | None, transposed: bool) -> Tensor:
+        """Return x W, or x Wᵀ if ``transposed``; added to y, in place, if y is given."""
         n_maps, maps, matrices, covers_all_blocks, *_ = self._cached_arguments(runs.kinds, transposed)
         adds = y is not None or not covers_all_blocks
         if y is None:
@@ -115,7 +116,7 @@ def to_panels(matrix: Tensor, library: ctypes.CDLL) -> Tensor:
 
     A panel has ``wide`` vectors of columns. Panels of the last columns have half as many vectors, down to one vector.
     """
-    width, vectors = library.width(), library.wide()
+    width, vectors = library.width(), library.wide()  # numbers in a vector, vectors in a panel
     panels, column, n_out = [], 0, matrix.shape[1]
     while column < n_out:
         while vectors > 1 and n_out - column <= (vectors - 1) * width:

@@ -1,4 +1,4 @@
-"""Linear forms: features as linear functions of the outputs of kernels, which are not stored in memory."""
+"""Linear forms: features as linear functions of the outputs of kernels. The features themselves are not stored in memory."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from atomgraph.compiled.layout import Layout
 from atomgraph.compiled.linear import LinearMap
 from atomgraph.compiled.mace.folded_weights import Weights
 
-EVEN = o3.Irrep(0, 1)
-Gradients = list[Tensor | None]  # gradient of the energy with respect to each source; None if nothing was added yet
+EVEN = o3.Irrep(0, 1)  # 0e: scalars of even parity
+Gradients = list[Tensor | None]  # gradient of the energy with respect to each source; None: zero so far
 
 
 @dataclass(frozen=True, eq=False)
 class LinearForm:
-    r""":math:`h_i = \sum_k x_{ki} W^{(k)}_{z_i} + T_{z_i}` of sources x, the outputs of earlier kernels.
+    r""":math:`h_i = \sum_k x_{ki} W^{(k)}_{z_i} + T_{z_i}` of sources :math:`x_k`, the outputs of earlier kernels.
 
     Consecutive linear maps are multiplied to one matrix.
 
     Attributes:
-        terms: Pairs (k, W) of the index of a source and its matrices.
+        terms: Pairs (k, W): the index k of a source, and its matrices W.
         table: T, the constant of each element for the irrep ``0e``, (n_elements, channels) float64; None: no constant.
     """
 
@@ -34,7 +34,7 @@ class LinearForm:
     table: Tensor | None = None
 
     def then(self, weights: Weights) -> LinearForm:
-        """Return the form of h W."""
+        """Return the linear form of h W, for further matrices W."""
         terms = tuple((k, matrices.then(weights)) for k, matrices in self.terms)
         if self.table is None or EVEN not in weights.shapes:
             return LinearForm(terms)
@@ -53,15 +53,15 @@ class FusedForm:
     Args:
         library: The compiled kernels.
         form: The linear form.
-        sources: Layouts of the sources.
+        layouts: Layouts of the sources.
         after: Layout of the values; irreps that are missing in the form are zero.
         dtype: Dtype of the kernels.
     """
 
     def __init__(
-        self, library: ctypes.CDLL, form: LinearForm, sources: Sequence[Layout], after: Layout, dtype: torch.dtype
+        self, library: ctypes.CDLL, form: LinearForm, layouts: Sequence[Layout], after: Layout, dtype: torch.dtype
     ):
-        self._maps = [(k, LinearMap(library, sources[k], after, weights, dtype)) for k, weights in form.terms]
+        self._maps = [(k, LinearMap(library, layouts[k], after, weights, dtype)) for k, weights in form.terms]
         self._table = None if form.table is None else form.table.to(dtype)
         self._after = after
 

@@ -28,7 +28,7 @@ def precision(dtype: str | torch.dtype) -> str:
 
 
 def in_precision(potential: Potential, dtype: str | torch.dtype | None) -> Potential:
-    """Return the potential with its model in a dtype: the potential itself if the dtype is equal, else a copy.
+    """Return the potential itself if its model has the requested dtype, else a copy with the model in this dtype.
 
     Args:
         potential: The potential.

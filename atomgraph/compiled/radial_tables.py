@@ -21,21 +21,21 @@ from atomgraph.nn.equivariant.radial_network import NormalisedMLP
 from atomgraph.ops.piecewise import derivative_nodes, evaluate_pieces, fit_pieces, locate_pieces
 
 MIN_CHECKED_DISTANCE = 0.5  # Å; errors at smaller distances are ignored
-DERIVATIVE_FLOOR = 0.02  # smallest scale of relative errors, as a fraction of the largest derivative
+DERIVATIVE_FLOOR = 0.02  # smallest divisor of relative errors, as a fraction of the largest derivative
 MAX_PIECES = 4097  # maximum number of pieces of a table
 PAIRS_PER_BATCH = 32  # pairs of elements in one evaluation of the network
-MAX_CACHED_BYTES = (
-    2**29
-)  # maximum size of the tables of a layer; beyond it, the tables that were used least recently are deleted
+#: Maximum size of the tables of a layer. If they need more memory, the tables that were used least recently are deleted.
+MAX_CACHED_BYTES = 2**29
 TOLERANCE = {torch.float32: 1e-6, torch.float64: 1e-10}  # maximum relative error of the derivative of a weight
-Pair = tuple[int, int]  # rows in the model's table of the elements of a centre and a neighbour
+Pair = tuple[int, int]  # rows of two elements in the model's table: element of the centre, element of the neighbour
 
 
 @dataclass(frozen=True, eq=False)
 class RadialFunctions:
-    r"""Functions of the distance, :math:`w_p(r) = h_p(r) W`, for pairs p of elements, with few hidden functions h.
+    r"""Functions of the distance, :math:`w_p(r) = h_p(r) W`, for pairs p of elements.
 
-    Only the hidden functions are tabulated and differentiated, for all pairs together.
+    h are the outputs of the last hidden layer of a network, W is the matrix of the last layer.
+    Only h is tabulated and differentiated, for all pairs together, because it has few columns.
 
     Attributes:
         hidden: The function h, from distances (n,), Å, to (n, n_pairs · n_hidden).
@@ -97,13 +97,14 @@ def is_pairwise(interaction: Interaction) -> bool:
 
 
 def weight_pairs(interaction: Interaction, present: list[int]) -> list[Pair]:
-    """Return the pair of elements of the weights of an edge, for every element of the centre and of the neighbour.
+    """Return the pair whose weights an edge uses, for every pair of elements of its centre and its neighbour.
 
-    Weights that do not depend on elements have one pair. Symmetric weights use (i, j) with i ≤ j for both orders.
+    If weights do not depend on elements, there is one pair, (0, 0). If weights are symmetric in the two elements, both
+    orders use the pair (i, j) with i ≤ j.
 
     Args:
         interaction: The interaction of the weights.
-        present: Rows of the elements in the model's table.
+        present: Rows, in the model's table, of the elements that occur.
     """
     if not is_pairwise(interaction):
         return [(0, 0)]
@@ -139,14 +140,14 @@ def evaluate_with_derivative(function: Callable[[Tensor], Tensor], r: Tensor) ->
     r"""Return the values of a function and their derivatives at distances r.
 
     :math:`g_n = \sum_k u_{nk}\, \partial f_{nk} / \partial r_n` is linear in u, so the gradient of its sum with respect to u is
-    df/dr. Forward-mode differentiation would need one pass less, but torch takes 0.17 s to load it.
+    df/dr. Forward-mode differentiation would need one evaluation less, but torch needs 0.17 s to load it.
 
     Args:
         function: Function of distances (n,) with values (n, n_values).
         r: Distances, Å, (n,).
 
     Returns:
-        Values, (n, n_values), and derivatives, 1/Å, (n, n_values).
+        Values, (n, n_values), and their derivatives with respect to r, (n, n_values).
     """
     with torch.no_grad():
         function(r[:1])  # parts create their cached constants here, outside autograd
@@ -205,8 +206,8 @@ def fit_to_tolerance(function: RadialFunctions, grid: Grid, tolerance: float) ->
         tolerance: Maximum relative error of a derivative.
 
     Returns:
-        The table of ``fit_polynomials``, its grid, and its error. The error is above the tolerance if ``MAX_PIECES`` are too
-        few.
+        The table of ``fit_polynomials``, its grid, and its error. The error is above the tolerance if ``MAX_PIECES`` pieces are
+        too few.
     """
     while True:
         table = fit_polynomials(function.hidden, grid)
@@ -226,7 +227,7 @@ class SplineTables(NamedTuple):
 class PairTables:
     """Tables of pairs of elements, created on first use. All tables have the finest grid that one of the pairs needs.
 
-    One KernelWarning is given if ``MAX_PIECES`` are too few for the tolerance.
+    One KernelWarning is given if ``MAX_PIECES`` pieces are too few for the tolerance.
 
     Args:
         make_functions: Function that returns the exact functions of pairs of elements.
@@ -282,7 +283,7 @@ class PairTables:
     def _warn(self, error: float) -> None:
         if error > self._tolerance >= self.error:
             warnings.warn(
-                f"{MAX_PIECES} polynomials are too few for these radial weights: their derivatives have a relative error of "
+                f"{MAX_PIECES} polynomials are too few to tabulate the radial weights: derivatives have a relative error of "
                 f"{error:.0e}, more than {self._tolerance:.0e}",
                 KernelWarning,
                 stacklevel=2,
@@ -294,7 +295,7 @@ def _network_inputs(interaction: Interaction, r: Tensor, pairs: Sequence[Pair]) 
     """Compute the inputs of the networks for edges of all distances and pairs of elements.
 
     Returns:
-        The inputs, (n · n_pairs, width), and the envelope of the messages, (n · n_pairs,), or None if they have no envelope.
+        The inputs, (n · n_pairs, width), and the envelope of the messages, (n · n_pairs,); None for messages without envelope.
     """
     length = r[:, None].expand(-1, len(pairs)).flatten()
     vector = torch.stack([length, torch.zeros_like(length), torch.zeros_like(length)], dim=1)

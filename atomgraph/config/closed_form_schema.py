@@ -19,7 +19,7 @@ class SigmaSection(Section):
 
 
 class EnergyWeightSection(Section):
-    """Weights of structures, ω/[E − E_min(1 + Δ)]² with E the cohesive energy per atom; largest for stable structures."""
+    """Weights of structures, ω/[E − E_min(1 + Δ)]², with the energy minus E0 per atom E and its minimum E_min."""
 
     delta: float = Field(default=0.2, ge=0, description="Δ of the weight ω/[E − E_min(1 + Δ)]².")
     omega: float | None = Field(

@@ -70,6 +70,7 @@ def _check_number_of_tasks(content: Mapping[str, Any], fit: Any) -> None:
     if n_tasks == 1 or not isinstance(fit, Mapping):
         return
     in_slurm = launcher == SLURM
+    # Advice without its closing bracket, because each message adds to it.
     one_task = "one task (--ntasks=1" if in_slurm else "one process (without the launcher"
     method = content.get("method")
     kind = method.get("kind") if isinstance(method, Mapping) else fit.get("kind", "gradient")
@@ -86,7 +87,7 @@ def _check_number_of_tasks(content: Mapping[str, Any], fit: Any) -> None:
         return
     if not _lightning_connects_tasks(launcher):
         raise ConfigError(
-            f"{launcher} has {n_tasks} tasks, which Lightning does not connect: each would train alone; start {one_task}) "
+            f"{launcher} has {n_tasks} tasks, which Lightning does not connect: each task would train alone; start {one_task}) "
             f"with fit.devices={n_tasks}, or `torchrun --nproc-per-node={n_tasks}` instead of the launcher, or install mpi4py"
         )
     if devices * n_nodes != n_tasks:

@@ -44,7 +44,7 @@ def config_error(error: ValidationError, schema: type[BaseModel], content: Any) 
         key=lambda location: (details_by_location[location][0]["type"] != "extra_forbidden", -len(location)),
     )
     location = locations[0]
-    # Errors of unions that contain the location are not counted: they have the same cause.
+    # Errors at locations that contain this location are not counted, because they have the same cause.
     remaining = [outer for outer in locations[1:] if outer != location[: len(outer)]]
     return ConfigError(
         _message(location, details_by_location[location], schema, content)
@@ -135,7 +135,7 @@ def _location(pydantic_location: tuple[Any, ...], content: Any, error_type: str)
 
 
 def _keys(annotation: Any, location: tuple[Any, ...], content: Any) -> Iterator[str]:
-    """Yield the keys of a schema at a location, of the section with the ``kind`` in the content."""
+    """Yield the keys that a schema allows at a location; if sections differ by ``kind``, those of the kind in the content."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         kind = content.get("kind") if isinstance(content, dict) else None
         if kind and single_kind(annotation) not in ("", kind):

@@ -55,8 +55,8 @@ class FrozenGroups(Section):
     kind: Literal["frozen"] = Field(description="Kind of the method: the fitted weights and the way of fitting.")
     groups: list[str] = Field(
         min_length=1,
-        description="Groups that are not trained: embedding, radial, convolution, product, readout; "
-        "layers.0; layers.0.radial.",
+        description="Groups that are not trained: embedding, radial, convolution, product or readout, in all layers; "
+        "layers.0; or layers.0.radial.",
     )
 
 
@@ -69,7 +69,8 @@ class LoRA(Section):
         default=None, gt=0, description="Each change is multiplied by alpha/rank; null: alpha equals rank."
     )
     skip_connections: bool = Field(
-        default=False, description="Whether to change the linear maps of skip connections, too; each element has a map."
+        default=False,
+        description="Whether to change the linear maps of skip connections, too; they have one matrix for each element.",
     )
     products: bool = Field(
         default=False,
@@ -126,7 +127,7 @@ class GaussNewton(LinearMethod):
 
 
 class ReplaySection(Section):
-    """Earlier training data of the potential, trained with a head of their own, so that they are not forgotten."""
+    """Earlier training data of the potential, which train a separate head so that they are not forgotten."""
 
     data: Files = Field(description="A file, a file pattern, or a list of both.")
     head: str | None = Field(

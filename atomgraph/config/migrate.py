@@ -21,7 +21,7 @@ def migrate_text(text: str, *, plain: bool = False) -> tuple[str, list[Replaceme
 
     Args:
         text: The configuration, as YAML.
-        plain: Whether to return plain YAML, without comments.
+        plain: Return plain YAML, without comments.
 
     Raises:
         ConfigError: If the text is not a configuration, if a key is given under both names, or if the new text would have
@@ -38,7 +38,7 @@ def migrate_text(text: str, *, plain: bool = False) -> tuple[str, list[Replaceme
     result = _replace_in_text(text, replacements)
     if not _has_content(result, current):
         raise ConfigError(
-            "the text cannot be edited in place, because of anchors or unusual quotes; --plain writes it as plain YAML, "
+            "the text cannot be edited in place, because of anchors or unusual quotes; --plain writes plain YAML, "
             "without comments"
         )
     return result, replacements

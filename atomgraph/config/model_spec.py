@@ -21,7 +21,7 @@ from atomgraph.models import EnergyModel
 from atomgraph.nn.part import Part, build, public_name, resolve_class
 from atomgraph.old_names import current_arguments
 
-INHERITED = ("elements", "cutoff")  # arguments that a part takes from the part around it
+INHERITED = ("elements", "cutoff")  # arguments that a nested part takes from the part that contains it
 WORDS_FOR_KIND = ("model", "type", "_target_", "class")  # words for kind in other programs
 
 
@@ -64,7 +64,7 @@ def resolve_spec(
         spec: A mapping with ``kind`` and the arguments of the part.
         elements: Chemical symbols that replace ``elements: auto``.
         location: Location of the specification in the configuration, for messages.
-        inherited: Elements and cutoff of the part around this part; None for a model.
+        inherited: Elements and cutoff of the part that contains this part; None for a model.
 
     Returns:
         The specification with all nested parts, for ``build_model``.
@@ -78,7 +78,7 @@ def resolve_spec(
         )
     cls = part_class(spec["kind"], f"{location}.kind")
     arguments = dict(spec) | ({"elements": list(elements)} if spec.get("elements") == "auto" else {})
-    try:  # old names: the caller may give a specification that is not from ``read_config``
+    try:  # with old names, because the specification may not be from ``read_config``
         arguments = current_arguments(cls, arguments)
     except TypeError as error:
         raise ConfigError(f"{location}: {error}") from error
@@ -94,14 +94,14 @@ def resolve_spec(
             and parameters[name].default in (_REQUIRED, None)
         ):
             arguments[name] = inherited[name]
-    inner = inherited | {name: arguments[name] for name in INHERITED if name in arguments}
+    inherited_by_nested = inherited | {name: arguments[name] for name in INHERITED if name in arguments}
     _check_names(cls, parameters, arguments, location)
     result: dict[str, Any] = {"kind": public_name(cls)}
     hints = _type_hints(cls)
     for name, value in arguments.items():
         if name == "kind":
             continue
-        result[name] = _resolve_parts(value, elements, f"{location}.{name}", inner)
+        result[name] = _resolve_parts(value, elements, f"{location}.{name}", inherited_by_nested)
         if name in hints and not _contains_parts(value):
             _check_type(value, hints[name], f"{location}.{name}")
         if (

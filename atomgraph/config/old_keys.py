@@ -14,7 +14,7 @@ from atomgraph.old_name_table import ARGUMENTS, KEYS, VALUES
 from atomgraph.old_names import current_arguments, current_path, reading_old_file, warn_old_name
 
 PART_SECTIONS = ("model", "baseline")  # sections with parts; their keys are constructor arguments
-METHODS = ("compare", "methods")  # keys that lead to methods, each with changes of a configuration
+METHODS = ("compare", "methods")  # path of the section whose entries are changes of a whole configuration
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def _replace_in_mapping(
     sections: tuple[str, ...],
     location: tuple[Any, ...],
     replacements: list[Replacement],
-    nested: Mapping[str, str],
+    nested_names: Mapping[str, str],
 ) -> dict[Any, Any]:
     """Return a copy of a mapping with current names.
 
@@ -120,21 +120,21 @@ def _replace_in_mapping(
         sections: Keys that lead to the mapping, with current names and without indices of lists.
         location: Keys and indices that lead to the mapping, with the names in the configuration.
         replacements: List to which each replacement is appended.
-        nested: Current names by old names, for keys inside an argument of a part.
+        nested_names: Current names by old names, for keys inside an argument of a part.
     """
     result: dict[Any, Any] = {}
     for key, value in content.items():
         current, entry = key, (*location, key)
         if isinstance(key, str) and sections != METHODS:
-            current = nested.get(key) or _current_key(sections, content, key)
+            current = nested_names.get(key) or _current_key(sections, content, key)
         if current != key:
             if current in content:
                 old, new = (".".join(map(str, (*location, name))) for name in (key, current))
                 raise ConfigError(f"{new} and {old}, its name of the last release, are both given; give {new} only")
             replacements.append(Replacement(entry, key, current))
-        inner = _append_section(sections, str(current))
+        inner_sections = _append_section(sections, str(current))
         result[current] = _replace_in_value(
-            value, inner, entry, replacements, _nested_keys(sections, content, str(current))
+            value, inner_sections, entry, replacements, _nested_keys(sections, content, str(current))
         )
     return result
 
@@ -144,13 +144,16 @@ def _replace_in_value(
     sections: tuple[str, ...],
     location: tuple[Any, ...],
     replacements: list[Replacement],
-    nested: Mapping[str, str] = MappingProxyType({}),
+    nested_names: Mapping[str, str] = MappingProxyType({}),
 ) -> Any:
     """Return a copy of a value with current names; arguments as in ``_replace_in_mapping``."""
     if isinstance(value, Mapping):
-        return _replace_in_mapping(value, sections, location, replacements, nested)
+        return _replace_in_mapping(value, sections, location, replacements, nested_names)
     if isinstance(value, list | tuple):
-        return [_replace_in_value(item, sections, (*location, i), replacements, nested) for i, item in enumerate(value)]
+        return [
+            _replace_in_value(item, sections, (*location, i), replacements, nested_names)
+            for i, item in enumerate(value)
+        ]
     if not isinstance(value, str):
         return value
     current = VALUES.get(".".join(sections), {}).get(value, value)

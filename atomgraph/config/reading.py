@@ -71,7 +71,7 @@ def read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         yaml_files = sorted(p.name for p in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
-        hint = f"; its folder has {', '.join(yaml_files[:8])}" if yaml_files else ""
+        hint = f"; the folder contains {', '.join(yaml_files[:8])}" if yaml_files else ""
         raise ConfigError(f"no file {path}{hint}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not text'}") from error

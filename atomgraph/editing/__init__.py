@@ -1,4 +1,4 @@
-"""Remove or add elements and heads of a potential, with unchanged predictions for those that it had before."""
+"""Remove or add elements and heads of a potential, with unchanged predictions for the elements and heads that are kept."""
 
 from atomgraph.editing.elements import add_elements, keep_elements, restart_elements
 from atomgraph.editing.heads import add_head, keep_heads

@@ -1,4 +1,4 @@
-"""Keep some elements of a potential, add elements, or restart elements with the weights of others."""
+"""Keep some elements of a potential, add elements, or restart elements with the weights of other elements."""
 
 from __future__ import annotations
 
@@ -44,10 +44,13 @@ def add_elements(potential: Potential, like: Mapping[str, str]) -> Potential:
     new_symbols = checked_symbols(list(like))
     for symbol in new_symbols:
         if symbol in symbols:
-            raise WiringError(f"this potential knows {symbol} already")
+            raise WiringError(
+                f"this potential already has the element {symbol} (restart_elements replaces its weights)"
+            )
         if like[symbol] not in symbols:
             raise WiringError(
-                f"no element {like[symbol]!r} in this potential to begin {symbol} with{nearest(like[symbol], symbols)}"
+                f"this potential has no element {like[symbol]!r} whose weights {symbol} could copy"
+                f"{nearest(like[symbol], symbols)}"
             )
     rows = [*range(len(symbols)), *(symbols.index(like[symbol]) for symbol in new_symbols)]
     note = "added the elements " + ", ".join(f"{symbol} like {like[symbol]}" for symbol in new_symbols)
@@ -71,7 +74,7 @@ def restart_elements(potential: Potential, like: Mapping[str, str]) -> Potential
     for symbol, source in like.items():
         row, rows[row] = find_indices([symbol, source], symbols, "element")
         if source in like:
-            raise WiringError(f"{symbol} is to begin like {source}, which is to forget what it has learned")
+            raise WiringError(f"{symbol} cannot copy the weights of {source}, because {source} is restarted, too")
     note = "restarted the elements " + ", ".join(f"{symbol} like {source}" for symbol, source in like.items())
     return _edit_elements(potential, symbols, rows, note, e0_rows=range(len(symbols)))
 
@@ -79,7 +82,15 @@ def restart_elements(potential: Potential, like: Mapping[str, str]) -> Potential
 def _edit_elements(
     potential: Potential, names: list[str], rows: list[int], note: str, e0_rows: Sequence[int] | None = None
 ) -> Potential:
-    """Build a potential for the elements ``names``, with weights (and E0) from these rows of the element tables."""
+    """Build a potential for the elements ``names``.
+
+    Args:
+        potential: The potential before the edit.
+        names: Chemical symbols of the new potential.
+        rows: For each of these elements, the element of the old potential whose weights are copied, as index.
+        note: Description of the edit, for the metadata.
+        e0_rows: The same for E0; None: equal to ``rows``.
+    """
     model = potential.model
     edit = ElementEdit(list(model.elements), names, rows)
     try:

@@ -36,23 +36,23 @@ def add_head(potential: Potential, name: str, like: str | None = None) -> Potent
     Args:
         potential: The potential. It is not changed.
         name: Name of the new head.
-        like: Name of the head to copy. It may be None if there is only one head.
+        like: Name of the head to copy; None: the only head.
 
     Raises:
         WiringError: If the name is in use, if the head to copy is unknown or missing, or if a readout cannot be edited.
     """
     heads = potential.heads
     if name in heads:
-        raise WiringError(f"there is a head {name!r} already; this potential has {', '.join(heads)}")
+        raise WiringError(f"the head {name!r} exists already; choose a name other than {', '.join(heads)}")
     if like is None and len(heads) > 1:
-        raise WiringError(f"say which head the new one starts from: like={heads[0]!r}, or another of {heads}")
+        raise WiringError(f"choose the head that is copied: like={heads[0]!r}, or another of {', '.join(heads)}")
     row = 0 if like is None else find_indices([like], heads, "head")[0]
     rows = [*range(len(heads)), row]
     return _edit_heads(potential, [*heads, name], rows, f"added the head {name} like {heads[row]}")
 
 
 def _edit_heads(potential: Potential, names: list[str], rows: list[int], note: str) -> Potential:
-    """Build a potential with the heads ``names`` and the weights from these rows of the old heads."""
+    """Build a potential with the heads ``names`` and the weights of the old heads in these rows."""
     model = potential.model
     state = model.state_dict()
     result = {f"baseline.{name}": state[f"baseline.{name}"][rows] for name in ("e0", "scale", "shift")}
@@ -76,5 +76,5 @@ def _build_model(model: EnergyModel, heads: list[str]) -> EnergyModel:
     except (WiringError, TypeError) as error:
         raise WiringError(f"the heads of this {type(model).__name__} cannot be edited: {error}") from error
     if not isinstance(new_model, EnergyModel):
-        raise WiringError(f"a {type(model).__name__} is no EnergyModel")
+        raise WiringError(f"a {type(model).__name__} is not an EnergyModel")
     return new_model

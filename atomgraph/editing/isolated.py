@@ -41,9 +41,9 @@ def pin_isolated(potential: Potential) -> Potential:
     try:
         new_model = keep_random_state(build, spec)
     except (WiringError, TypeError) as error:
-        raise WiringError(f"the baseline of this {type(model).__name__} cannot be exchanged: {error}") from error
+        raise WiringError(f"the baseline of this {type(model).__name__} cannot be replaced: {error}") from error
     if not isinstance(new_model, EnergyModel):
-        raise WiringError(f"a {type(model).__name__} is no EnergyModel")
+        raise WiringError(f"a {type(model).__name__} is not an EnergyModel")
     with torch.no_grad():
         isolated_energy = model.isolated.table(model).T.double()  # (n_outputs, n_elements)
     old_baseline = model.baseline

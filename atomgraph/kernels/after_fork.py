@@ -8,9 +8,9 @@ import warnings
 import torch
 
 _max_threads = 1  # maximum number of torch's threads in evaluations of this process
-_parent_threads = (
-    1  # number of torch's threads of the parent process at the fork; 1: not forked; 0: the warning was given
-)
+#: Number of torch's threads in the parent process at the fork. 1: the process was not forked, or the parent had one thread.
+#: 0: the parent had several threads, and the warning was given.
+_parent_threads = 1
 
 
 def use_one_thread_after_fork() -> None:
@@ -27,7 +27,7 @@ def use_one_thread_after_fork() -> None:
             _parent_threads = 0
             warnings.warn(
                 "this process was forked from one that computed with several threads; torch's threads do not survive a "
-                "fork, so it continues with one thread. Start processes with 'spawn' to use several threads in each",
+                "fork, so this process continues with one thread. Start processes with 'spawn' to use several threads in each",
                 stacklevel=3,
             )
 

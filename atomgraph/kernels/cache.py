@@ -1,6 +1,7 @@
 """The cache of compiled kernels: libraries in a folder that only the current user can write.
 
-A file is called ``NAME-KEY-COMPILER-CHECKSUM.so``. KEY is ``toolchain.source_key``, a checksum of what the library is made of;
+A file is called ``NAME-KEY-COMPILER-CHECKSUM.so``. KEY is ``toolchain.source_key``, a checksum of source code,
+compiler flags and processor;
 COMPILER is a checksum of the compiler's version; CHECKSUM is the checksum of the file's content, which differs if the file was
 damaged or replaced. A file is written under another name and then renamed.
 """

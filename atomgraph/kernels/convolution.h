@@ -10,8 +10,8 @@
 namespace atomgraph {
 
 // L has the constants CHANNELS (a multiple of WIDTH), N_IN (number of blocks of features), N_M (size of all matrices of an edge),
-// N_Y (number of harmonics), DEGREE (of the polynomials) and unit[path] (constant coupling of a path without a matrix), and the
-// functions harmonics(xyz, Y), harmonics_vjp(xyz, gY, gxyz), couple(Y, M), uncouple(gM, gY).  T: all paths, as PathGroups.
+// N_Y (number of harmonics), DEGREE (of the polynomials), offset[block] (number of components in earlier blocks of features) and
+// unit[path] (constant coupling of a path without a matrix), and the functions harmonics(xyz, Y), harmonics_vjp(xyz, gY, gxyz), couple(Y, M), uncouple(gM, gY).  T: all paths, as PathGroups.
 template <class L, class... T>
 class Convolution {
     static constexpr int C = L::CHANNELS, NB = C / WIDTH, DEGREE = L::DEGREE;
@@ -140,6 +140,7 @@ class Convolution {
                 store(A[Q::OUT] + ((i * Q::D3 + m) * Q::N_SAME + Q::PLACE) * C + (block + u) * WIDTH, unit * sum[m][u]);
     }
 
+    // Sums of one path for the channels of two vectors (`pair`), or of the last vector only.
     template <class Q>
     static inline void forward_pair(const Chunk &chunk, const std::int32_t *neighbour, std::int64_t begin, std::int64_t end,
                                     int block, bool pair, std::int64_t stride, const Real *const *h, Real *const *A,
@@ -192,7 +193,7 @@ class Convolution {
                                 const Real *const *G, std::int64_t i, Real *gh, Vector *grad_M) {
         const Real *g = G[Q::OUT] + (i * Q::D3 * Q::N_SAME + Q::PLACE) * C, *table = chunk.table[e] + Q::INDEX * NB * stride;
         const Vector at = all(chunk.offset[e]);
-        Vector length = Vector{}, w[NB * 2];
+        Vector grad_length = Vector{}, w[NB * 2];  // w: value and derivative for each block of channels
         for (int b = 0; b < NB; ++b) w[2 * b] = horner<DEGREE>(table + b * stride, at, w[2 * b + 1]);
         constexpr int STEP = Q::N_SAME * C;
         if constexpr (Q::M < 0) {
@@ -206,7 +207,7 @@ class Convolution {
                     if constexpr (H) store(to, load(to) + value * gm);
                     u += gm * load(h + m * C + b * WIDTH);
                 }
-                length += derivative * u;
+                grad_length += derivative * u;
             }
         } else {
             const Real *M = chunk.matrix_of(e) + Q::M * WIDTH;
@@ -225,13 +226,13 @@ class Convolution {
                     }
                     Real *to = gh + a * C + b * WIDTH;
                     if constexpr (H) store(to, load(to) + w[2 * b] * u);
-                    length += w[2 * b + 1] * xa * u;
+                    grad_length += w[2 * b + 1] * xa * u;
                 }
 #pragma GCC unroll 16
                 for (int m = 0; m < Q::D3; ++m) grad_M[m * Q::D1 + a] = sum[m];
             }
         }
-        grad_M[Q::SIZE] = length;
+        grad_M[Q::SIZE] = grad_length;
     }
 
     // Calls step for a group of paths, or for each path alone if the processor has too few registers for the sums of the group.

@@ -12,11 +12,11 @@ namespace atomgraph {
 enum Fault : std::int64_t { DEGENERATE = -1, NOT_SORTED = -2, NO_MEMORY = -3 };
 
 struct Structure {
-    const double *position, *cell;           // (n_atoms, 3), (n_graphs, 3, 3)
-    const std::int64_t *graph;               // (n_atoms,)
+    const double *position, *cell;           // (n_atoms, 3) and (n_graphs, 3, 3), Å
+    const std::int64_t *graph;               // (n_atoms,) index of the graph of each atom
     const std::int64_t *neighbour, *centre;  // (n_edges,), sorted by centre
-    const std::int32_t *shift;               // (n_edges, 3)
-    const std::int64_t *place, *atom;        // (n_atoms,) row of each atom in the kernels' order, and the inverse
+    const std::int32_t *shift;               // (n_edges, 3) numbers of cell vectors
+    const std::int64_t *place, *atom;        // (n_atoms,) place: row in the kernels' order of each atom of the graph; atom: the inverse
     std::int64_t n_atoms, n_edges;
 
     bool is_valid(std::int64_t atom) const { return atom >= 0 && atom < n_atoms; }

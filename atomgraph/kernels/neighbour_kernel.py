@@ -11,7 +11,8 @@ import numpy as np
 from atomgraph.kernels.prebuilt import library
 
 NOT_A_STRUCTURE = -1  # error code of the kernel: the structure must be checked first
-_PARALLEL_FROM = 2000  # atoms; with fewer atoms, starting threads takes longer than the work
+#: Number of atoms above which several threads are used; with fewer atoms, starting threads takes longer than the work.
+_PARALLEL_FROM = 2000
 
 
 class Pairs(NamedTuple):
@@ -50,7 +51,7 @@ def find_pairs(
         cell: Cell vectors, Å, (3, 3); vectors of directions that are not periodic are ignored.
         pbc: Whether each direction is periodic, (3,) bool.
         cutoff: Cutoff radius, Å, positive.
-        sign: Factor of the shifts, 1 or −1.
+        sign: Factor on the returned shifts, 1 or −1.
         checked: Whether the structure was checked. If not, the kernel rejects unusual structures.
         n_threads: Number of threads.
 
@@ -88,7 +89,7 @@ def find_pairs(
     try:
         edge_index, shift = np.empty((2, n_edges.value), np.int64), np.empty((n_edges.value, 3), np.int32)
     except MemoryError:
-        write(1, handle, None, None, 1)
+        write(1, handle, None, None, 1)  # deletes the list in C++
         raise
     write(n_threads, handle, _get_address(edge_index), _get_address(shift), sign)
     return Pairs(edge_index, shift, bool(close.value))

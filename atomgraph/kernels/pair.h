@@ -57,18 +57,18 @@ struct Screened {
 
 constexpr std::int64_t ATOMS_PER_PIECE = 64;
 
-// sum: (n_atoms,).  derivative: (n_edges,) phi'(r) / r.
+// sum: (n_atoms,).  derivative_over_r: (n_edges,) phi'(r) / r.
 template <class Phi>
 static inline void pair_sums(int n_threads, std::int64_t n_atoms, const Neighbours &edges, const Phi &phi, double *sum,
-                             double *derivative) {
+                             double *derivative_over_r) {
     parallel_for(n_threads, n_atoms, ATOMS_PER_PIECE, [&](std::int64_t i0, std::int64_t i1, int) {
         for (std::int64_t i = i0; i < i1; ++i) {
             double total = 0;
             for (std::int64_t e = edges.row[i]; e < edges.row[i + 1]; ++e) {
                 const Real *v = edges.vector + 3 * e;
                 const double x = v[0], y = v[1], z = v[2], r = std::sqrt(x * x + y * y + z * z);
-                total += phi(edges.kind[i] * edges.n_kinds + edges.kind[edges.neighbour[e]], r, derivative[e]);
-                derivative[e] /= r;
+                total += phi(edges.kind[i] * edges.n_kinds + edges.kind[edges.neighbour[e]], r, derivative_over_r[e]);
+                derivative_over_r[e] /= r;
             }
             sum[i] = total;
         }
@@ -77,11 +77,11 @@ static inline void pair_sums(int n_threads, std::int64_t n_atoms, const Neighbou
 
 // grad_vector: (n_edges, 3) gradient with respect to edge vectors, from the gradient grad_sum, (n_atoms,), with respect to the sums.
 static inline void pair_vjp(int n_threads, std::int64_t n_atoms, const std::int64_t *row, const Real *vector,
-                               const double *derivative, const double *grad_sum, Real *grad_vector) {
+                               const double *derivative_over_r, const double *grad_sum, Real *grad_vector) {
     parallel_for(n_threads, n_atoms, ATOMS_PER_PIECE, [&](std::int64_t i0, std::int64_t i1, int) {
         for (std::int64_t i = i0; i < i1; ++i)
             for (std::int64_t e = row[i]; e < row[i + 1]; ++e)
-                for (int k = 0; k < 3; ++k) grad_vector[3 * e + k] = Real(grad_sum[i] * derivative[e] * double(vector[3 * e + k]));
+                for (int k = 0; k < 3; ++k) grad_vector[3 * e + k] = Real(grad_sum[i] * derivative_over_r[e] * double(vector[3 * e + k]));
     });
 }
 

@@ -9,8 +9,8 @@
 
 namespace atomgraph {
 
-// L has the constants CHANNELS, N_IN, N_OUT (numbers of components), N_COEFFICIENTS, AT_ONCE (atoms per step), the arrays in and
-// out of Places, and the functions value<A>(x, c, o) and vjp<A>(x, c, g, d) for A atoms. The order of x, o, g and d is
+// L has the constants CHANNELS, N_IN, N_OUT (numbers of components), N_COEFFICIENTS, AT_ONCE (atoms per step), the arrays in[]
+// and out[] with the Place of each component, and the functions value<A>(x, c, o) and vjp<A>(x, c, g, d) for A atoms. The order of x, o, g and d is
 // [component][A]; gradients are added to d.
 // Atoms are sorted by kind; first[k] is the first atom of kind k. coefficients[k]: [block of channels][coefficient][WIDTH].
 // x, o and their gradients d, g: consecutive blocks (n_atoms, 2l+1, CHANNELS).

@@ -24,7 +24,7 @@ class ProductSource:
         terms: Output and monomial of each term.
 
     Attributes:
-        coefficients: Index of the term of each coefficient, in the order in which the kernels read coefficients. If terms are
+        coefficient_terms: For each coefficient, the index of its term, in the order in which kernels read them. If terms are
             stored in tables, each index occurs twice: first for the value, then for the gradient.
     """
 
@@ -32,10 +32,10 @@ class ProductSource:
         self._channels, self._inputs, self._outputs = channels, list(inputs), list(outputs)
         if len(terms) > MAX_STATEMENTS:
             table = TermTable(terms, sum(outputs))
-            self.coefficients = table.value_terms + table.vjp_terms
+            self.coefficient_terms = table.value_terms + table.vjp_terms
             self._functions = _table_functions(table, len(terms))
         else:
-            self.coefficients = list(range(len(terms)))
+            self.coefficient_terms = list(range(len(terms)))
             self._functions = _statement_functions(terms)
 
     def code(self, name: str) -> str:
@@ -49,7 +49,7 @@ namespace {name} {{
 struct Terms {{
     static constexpr int CHANNELS = ({self._channels} + WIDTH - 1) / WIDTH * WIDTH;
     static constexpr int N_IN = {sum(self._inputs)}, N_OUT = {sum(self._outputs)};
-    static constexpr int N_COEFFICIENTS = {len(self.coefficients)};
+    static constexpr int N_COEFFICIENTS = {len(self.coefficient_terms)};
     static constexpr Place in[] = {{{_places(self._inputs)}}}, out[] = {{{_places(self._outputs)}}};
     {self._functions}
 }};

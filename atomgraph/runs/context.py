@@ -15,17 +15,17 @@ class RunContext:
 
     Attributes:
         folder: The run folder.
-        console: Console for progress; without output in all processes except the first.
-        is_first: Whether this process prints and writes files.
+        console: Console for progress; without output in all processes except the main process.
+        is_main_process: Whether this is the main process (rank 0), which prints and writes files.
         seed: Seed of the split, the initial weights and the shuffling.
         command: Name of the command for this kind of run, ``train`` or ``finetune``.
-        overwrite: Whether to replace an earlier run in the folder.
-        resuming: Whether to resume a stopped run.
+        overwrite: Whether the files of an earlier run in the folder are replaced.
+        resuming: Whether this run resumes a stopped run.
     """
 
     folder: RunFolder
     console: Console
-    is_first: bool
+    is_main_process: bool
     seed: int
     command: str
     overwrite: bool = False

@@ -32,7 +32,7 @@ class Dataset:
     """The structures of a run.
 
     Attributes:
-        frames: All frames.
+        frames: The frames of all parts.
         split: Indices of the frames of each part.
         census: Numbers of structures and labels.
     """
@@ -61,7 +61,7 @@ class Dataset:
             cache: Folder for built graphs; None: no cache.
             data: The section ``data``, for weights.
             heads: Heads of the potential, in order; empty if frames do not choose a head.
-            progress: Whether to show a progress bar.
+            progress: Show a progress bar.
         """
         graphs = build_graphs(
             self.frames,
@@ -94,17 +94,17 @@ def read_dataset(config: Config | FinetuneConfig, potential_elements: Sequence[s
 
     Raises:
         DataError: If a file cannot be read, the training part is empty, a property with a weight has no label in the training
-            part, the monitored property has no label in the validation part, or an element of validation and test is unknown.
+            part, the monitored property has no label in the validation part, or validation or test has another element.
     """
     notes = ReadingNotes()
-    frames, parts = _read_and_split(config.data, config.seed, notes)
+    frames, frame_split = _read_and_split(config.data, config.seed, notes)
     fit: Gradient | ClosedForm | LinearMethod = config.fit
     if isinstance(config, FinetuneConfig) and isinstance(config.method, LinearMethod):
         fit = config.method
-    train_census = census(parts.take(frames)["train"])
+    train_census = census(frame_split.take(frames)["train"])
     weight_keys = {str(name): key for name, key in config.data.weight_keys.items()}
     lines = [*label_lines(train_census, fit), *notes.lines(weight_keys)]
-    dataset = Dataset(frames, parts, census(frames, lines))
+    dataset = Dataset(frames, frame_split, census(frames, lines))
     require_labels(train_census, _required_labels(fit))
     if isinstance(fit, Gradient):
         _check_monitor(fit, dataset)
@@ -155,7 +155,7 @@ def attach_frame_names(graphs: list[AtomicGraph], frames: Sequence[ase.Atoms]) -
 
 
 def _read_and_split(data: DataSection, seed: int, notes: ReadingNotes) -> tuple[list[ase.Atoms], Split]:
-    """Return all frames and their split, by files and by fractions or numbers of the training frames."""
+    """Return all frames and their split: parts with files of their own, and parts that are drawn from the training frames."""
     frames = _read(data, "train", notes)
     sizes = {part: size for part in ("valid", "test") if isinstance(size := getattr(data, part), int | float)}
     files = {
@@ -192,7 +192,7 @@ def _read(data: DataSection, part: str, notes: ReadingNotes) -> list[ase.Atoms]:
 
 
 def _required_labels(fit: Gradient | ClosedForm | LinearMethod) -> dict[str, float]:
-    """Return required labels and their weights; only values that a user sets require labels of a fit in closed form."""
+    """Return the required labels with their weights. A fit in closed form requires only labels whose sigma the user has set."""
     if isinstance(fit, Gradient):
         return {term.property: _largest_weight(term.weight) for term in fit.terms if not term.if_labelled}
     user_sigmas = {name: getattr(fit.sigma, name) for name in fit.sigma.model_fields_set}

@@ -18,7 +18,7 @@ def label_lines(train_census: Census, fit: Gradient | ClosedForm | LinearMethod)
     """Return a line for each label in the data: "fitted with weight w", or "present, not fitted" with the key to set.
 
     Args:
-        train_census: The census of the training part.
+        train_census: Numbers of structures and labels in the training part.
         fit: The section ``fit``, or the section ``method`` of fine-tuning that solves linear problems.
     """
     weights = _term_weights(fit) if isinstance(fit, Gradient) else _sigma_weights(fit)

@@ -97,7 +97,7 @@ def resume(
 
     Raises:
         ConfigError: If the folder has no run, the data have changed, another process uses the folder, or the run has made
-            progress and its checkpoint is missing.
+            progress but its checkpoint is missing.
     """
     run = find_run(folder)
     options = [current_option(option) for option in overrides]
@@ -128,5 +128,5 @@ def _check_solver_keys(options: Iterable[str]) -> None:
         key = option.partition("=")[0]
         if key.removeprefix("fit.") not in SOLVER_KEYS:
             raise ConfigError(
-                f"{key} cannot change: the fit has saved rows of its linear problem; start a new run for another {key}"
+                f"{key} cannot change: the fit has saved rows of its linear problem; start a new run to change {key}"
             )

@@ -18,7 +18,7 @@ def check_loggers(names: Sequence[str]) -> None:
     for name in names:
         if name != "csv" and find_spec(name) is None:
             raise ConfigError(
-                f"output.loggers: {name} is not installed; pip install 'atomgraph[{name}]', or leave it out"
+                f"output.loggers: {name} is not installed; run pip install 'atomgraph[{name}]', or remove {name} from the list"
             )
 
 

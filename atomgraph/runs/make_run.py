@@ -45,11 +45,11 @@ def make_run(
     Raises:
         ConfigError: If a section has no effect with the method, or a logger is not installed.
     """
-    is_first = is_first_process()
+    is_main_process = is_first_process()
     context = RunContext(
         folder,
-        output_console(quiet=quiet or not is_first),
-        is_first,
+        output_console(quiet=quiet or not is_main_process),
+        is_main_process,
         seed=config.seed,
         command="finetune" if isinstance(config, FinetuneConfig) else "train",
         overwrite=overwrite,
@@ -101,5 +101,5 @@ def _check_sections(config: FinetuneConfig) -> None:
     if unused:
         raise ConfigError(
             f"{', '.join(unused)} would have no effect on method: {{kind: {config.method.kind}}}, which solves linear "
-            f"problems; leave them out"
+            f"problems; remove them from the configuration"
         )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def compare(config: FinetuneConfig | Mapping[str, Any] | str | Path, *, quiet: bool = False) -> list[RunResult]:
     """Execute the unfinished runs of the section ``compare``, and compare the errors of all runs.
 
-    Writes ``compare.json`` and ``compare.html`` into the output folder, and each run into a folder below ``runs/`` there.
+    Writes ``compare.json`` and ``compare.html`` into the output folder, and each run into a subfolder of its folder ``runs``.
 
     Args:
         config: The configuration: a mapping, the path of a YAML file, or a ``FinetuneConfig``.

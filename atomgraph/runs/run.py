@@ -119,8 +119,8 @@ class Run:
 
     Args:
         context: Folder, console and options of the run.
-        builder: Reads the structures and builds the potential.
-        fit_method: Fits the potential.
+        builder: Object that reads the structures and builds the potential.
+        fit_method: Object that fits the potential.
     """
 
     def __init__(self, context: RunContext, builder: PotentialBuilder, fit_method: FitMethod):
@@ -130,7 +130,7 @@ class Run:
         """Execute all steps of the run.
 
         Returns:
-            The potential with the best weights, and its metrics; the metrics are empty in all processes except the first.
+            The potential with the best weights, and its metrics; other processes than the main process return no metrics.
 
         Raises:
             ConfigError: If the configuration contradicts the data, or the method cannot fit the potential. No file is written.
@@ -148,7 +148,7 @@ class Run:
             potential = inputs.potential
             try:
                 facts = fit_method.fit(inputs)
-                if not context.is_first:
+                if not context.is_main_process:
                     return potential, {}
                 comparisons = evaluate(potential, dataset, device)
                 facts.setdefault("seconds", round(perf_counter() - start_time, 2))
@@ -161,9 +161,9 @@ class Run:
             return potential, metrics
 
     def _claim_folder(self, inputs: FitInputs) -> None:
-        """Write the configuration, the split and given structures; earlier steps do not change the folder."""
+        """Write the configuration, the split and in-memory structures; earlier steps do not change the folder."""
         context = self.context
-        if context.is_first and not context.resuming:
+        if context.is_main_process and not context.resuming:
             config = as_yaml(make_paths_absolute(inputs.config))
             context.folder.claim(config, inputs.dataset.split.to_json(), overwrite=context.overwrite)
             write_structures(inputs.config)

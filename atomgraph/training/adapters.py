@@ -23,15 +23,15 @@ class LoRAPotential(torch.nn.Module):
     r"""Potential with matrices :math:`W + \frac{\alpha}{r} A B`; only A and B are trained.
 
     For each matrix W (n_in, n_out) of a linear map, A has the shape (n_in, r) and B (r, n_out). If a dimension of W is
-    smaller than the rank, r is that dimension. A map with one matrix per irrep, element or power has one A and one B per
-    matrix. Initially, A is random, with the root mean square of W, and B is zero, so predictions are unchanged. Biases and
-    normalisations are not adapted.
+    smaller than the rank, r is that dimension. If a map has several matrices (per irrep, element or power), each matrix
+    has its own A and B. Initially, A is random, with the root mean square of W, and B is zero, so predictions are
+    unchanged. Biases and normalisations are not adapted.
 
     Args:
         potential: Potential whose parts describe their linear maps. Its weights do not change.
         rank: Rank r.
         alpha: Scale α; the rank if None.
-        skip_connections: Also adapt the maps for each element.
+        skip_connections: Also adapt the maps of skip connections, which have one matrix for each element.
         products: Also adapt the weights of products, as matrices of paths by channels.
 
     Raises:
@@ -106,7 +106,7 @@ def lora_shapes(
 
     Args:
         model: Model whose parts describe their linear maps (``Part.linear_maps``).
-        skip_connections: Include maps for each element.
+        skip_connections: Include the maps of skip connections, which have one matrix for each element.
         products: Include weights of products.
 
     Raises:

@@ -28,7 +28,7 @@ class WeightAverage(pl.Callback):
     def __init__(self, decay: float = 0.999):
         if not 0 <= decay < 1:
             raise ConfigError(f"fit.ema should be at least 0 and below 1, but is {decay}")
-        self.decay, self.steps = decay, 0
+        self.decay, self.steps = decay, 0  # optimiser steps so far
         self.average: dict[str, Tensor] = {}
 
     def on_train_start(self, trainer: pl.Trainer, task: pl.LightningModule) -> None:

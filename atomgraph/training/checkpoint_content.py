@@ -1,4 +1,4 @@
-"""Checks that a checkpoint is complete and belongs to the model and the trainer of a run, before it is used."""
+"""Checks that a checkpoint is complete and fits the model and the trainer of a run, before the checkpoint is used."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def check_entries(path: Path, checkpoint: Mapping[str, Any], names: tuple[str, .
 
 
 def check_weights(path: Path, loaded: Mapping[str, Any], expected: Mapping[str, Tensor]) -> None:
-    """Check that weights fit to the model of the run, and are finite.
+    """Check that weights have the names and shapes of the model's weights, and are finite.
 
     Args:
         path: Path of the checkpoint, for messages.
@@ -108,7 +108,7 @@ def first_difference(expected: Any, saved: Any, name: str) -> str:
     Args:
         expected: State with the expected keys and types.
         saved: State of a checkpoint.
-        name: Dotted name of both.
+        name: Dotted name of the two states.
 
     Returns:
         Dotted name, or an empty text if there is no difference.

@@ -109,9 +109,9 @@ def recovery_advice(path: Path) -> str:
     """Return advice for an unusable checkpoint, as the end of an error message."""
     best = path.with_name(BEST)
     if path.name != BEST and best.is_file():
-        return f". Copy {best} over it to continue from the best epoch, or start the run again (--overwrite)"
+        return f". Copy {best} to {path.name} to continue from the best epoch, or start the run again (--overwrite)"
     if path.name == BEST:
-        return f". Remove it to continue with {LAST}, or start the run again (--overwrite)"
+        return f". Remove {path.name} to continue with {LAST}, or start the run again (--overwrite)"
     return ". Start the run again (--overwrite)"
 
 

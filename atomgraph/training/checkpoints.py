@@ -29,7 +29,7 @@ class Checkpoints(Checkpoint):
         folder: Folder of the checkpoints.
         monitor: Metric in validation, ``loss`` or an error such as ``forces_mae``. Without validation, the training loss is
             used.
-        patience: Number of validations without improvement after which training stops; None to disable this.
+        patience: Number of validations without improvement after which training stops; None: no early stop.
         identity: Plain values that must be equal in a resumed run, such as the fingerprint of the data.
 
     Raises:
@@ -46,7 +46,8 @@ class Checkpoints(Checkpoint):
     ):
         self.folder, self.monitor, self.patience = Path(folder), monitor, patience
         self.identity = dict(identity or {})
-        self.best, self.best_epoch, self.waited = math.inf, 0, 0
+        self.best, self.best_epoch = math.inf, 0
+        self.waited = 0  # number of validations since the last improvement
         self._random: dict[str, Any] | None = None
         self.has_begun = False  # whether the checkpoint was loaded completely and training started
 

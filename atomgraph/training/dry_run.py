@@ -37,11 +37,11 @@ class DryRun:
     on_gpu: bool
 
     def __str__(self) -> str:
-        where = "GPU memory" if self.on_gpu else "memory of the process"
+        kind = "GPU memory" if self.on_gpu else "memory of the process"
         return (
             f"largest batch: {format_count(self.n_structures, 'structure')}, {format_count(self.n_atoms, 'atom')}, "
             f"{format_count(self.n_edges, 'edge')}; "
-            f"{self.seconds * 1e3:.0f} ms per step, peak {where} {self.peak_bytes / 2**30:.2f} GiB"
+            f"{self.seconds * 1e3:.0f} ms per step, peak {kind} {self.peak_bytes / 2**30:.2f} GiB"
         )
 
 

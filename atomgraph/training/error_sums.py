@@ -34,7 +34,7 @@ def has_validation(trainer: pl.Trainer) -> bool:
 
 
 class ErrorSums:
-    """Sums over labels for each term of the loss: of |x|, of x², of the loss, and of the number of labelled rows.
+    """Sums for each term of the loss: |x|, x² and loss, with the errors x of all labels, and the number of labelled rows.
 
     Args:
         terms: Terms of the loss.
@@ -79,14 +79,14 @@ class ErrorSums:
         """
         means: dict[str, float] = {}
         loss = 0.0
-        for term, (absolute, square, total, rows) in zip(
+        for term, (absolute, square, total_loss, n_rows) in zip(
             self.terms, [] if self.sums is None else self.sums.tolist(), strict=False
         ):
-            if rows > 0:
+            if n_rows > 0:
                 quantity = QUANTITIES[term.property]
-                means[f"{term.property}_mae"] = absolute / (quantity.n_table_components * rows)
-                means[f"{term.property}_rmse"] = (square / (quantity.n_table_components * rows)) ** 0.5
-                loss += term.weight_in(math.inf) * total / (quantity.n_components * rows)
+                means[f"{term.property}_mae"] = absolute / (quantity.n_table_components * n_rows)
+                means[f"{term.property}_rmse"] = (square / (quantity.n_table_components * n_rows)) ** 0.5
+                loss += term.weight_in(math.inf) * total_loss / (quantity.n_components * n_rows)
         return means | {"loss": loss} if means else {}
 
     put = OldAttribute("add_sums")

@@ -51,9 +51,11 @@ def make_optimizer(
     if not parameters_by_setting:
         raise ConfigError("the model has no trainable parameter, so gradient training is not possible")
     groups: list[dict[str, Any]] = []
-    for (factor, decays), parameters in sorted(parameters_by_setting.items(), key=lambda item: item[0], reverse=True):
+    for (factor, has_decay), parameters in sorted(
+        parameters_by_setting.items(), key=lambda item: item[0], reverse=True
+    ):
         group = {"params": parameters, "lr": lr * factor}
-        groups.append(group | ({"weight_decay": weight_decay * decays} if "weight_decay" in arguments else {}))
+        groups.append(group | ({"weight_decay": weight_decay * has_decay} if "weight_decay" in arguments else {}))
     return OPTIMIZERS[kind](groups, lr=lr, **options)  # type: ignore[call-arg]
 
 

@@ -54,7 +54,7 @@ class Phase:
             raise ConfigError(f"fit.schedule: a phase needs more than zero epochs, but {self.kind} has {self.epochs}")
         if not (0 < self.factor < 1 and 0 <= self.start <= 1 and 0 <= self.final <= 1 and self.patience >= 0):
             raise ConfigError(
-                f"fit.schedule: start, final in 0 … 1, factor below 1, patience ≥ 0, but the phase is {self}"
+                f"fit.schedule: a phase needs start and final from 0 to 1, 0 < factor < 1 and patience ≥ 0, but is {self}"
             )
 
     def factor_at(self, progress: float) -> float:
@@ -73,7 +73,7 @@ class Phase:
 
 
 class LearningRate(pl.Callback):
-    """Sets the learning rate before every step, from epoch, batch and validation losses.
+    """Sets the learning rate before every step; it depends on the epoch, the batch and the validation losses.
 
     Only the reductions in plateaus are stored, so a resumed run has the same learning rates as an uninterrupted run.
 
@@ -89,9 +89,10 @@ class LearningRate(pl.Callback):
         self.phases = list(phases)
         open_ended = [i for i, phase in enumerate(self.phases) if phase.epochs is None]
         if open_ended and open_ended[0] != len(self.phases) - 1:
-            raise ConfigError("fit.schedule: only the last phase may have no epochs")
+            raise ConfigError("fit.schedule: only the last phase can be without epochs; set epochs of the other phases")
         self.max_epochs = max_epochs
-        self.best, self.waited, self.drops = math.inf, 0, 0
+        self.best = math.inf  # lowest validation loss in a plateau phase
+        self.waited, self.drops = 0, 0  # validations since the lowest loss, reductions so far
         self._base_rates: list[float] | None = None
 
     def factor(self, epochs: float) -> float:

@@ -81,7 +81,7 @@ class PotentialTask(pl.LightningModule):
 
         Args:
             graph: Batch.
-            epoch: Number of the epoch, for weights that depend on it.
+            epoch: Number of the epoch, for weights of terms that depend on the epoch.
             window_counts: Numbers of labels in the step: energies, force components, stress components; (3,), or
                 (n_heads, 3) with head weights.
             n_batches: Number of batches in the step.
@@ -92,9 +92,9 @@ class PotentialTask(pl.LightningModule):
             errors, _, weight = label_errors(term.property, result, graph)
             count = window_counts[..., column_index(term.property)].clamp(min=1)
             if self.head_weights is not None:
-                share = (self.head_weights / count)[graph.head]  # (n_graphs,)
+                weight_per_label = (self.head_weights / count)[graph.head]  # (n_graphs,)
                 per_atom = QUANTITIES[term.property].per == "atom"
-                weight = weight * (share[graph.graph_of_atom] if per_atom else share)
+                weight = weight * (weight_per_label[graph.graph_of_atom] if per_atom else weight_per_label)
                 count = torch.ones_like(count[0])
             total = total + term.weight_in(epoch) * term.sum_loss(errors, weight) / count
         return total * n_batches

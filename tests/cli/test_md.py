@@ -147,7 +147,7 @@ def test_an_older_file_is_overwritten_only_when_asked(folder, capsys):
         (["--temperature", "-5"], "temperature should be zero or more, in K, but is -5"),
         (["--temperature", "300", "--timestep", "0"], "--timestep"),
         (["--temperature", "300", "--steps", "0"], "--steps"),
-        (["--temperature", "300", "--out", "path.pdb"], "cannot tell the format of path.pdb"),
+        (["--temperature", "300", "--out", "path.pdb"], "cannot determine the format of path.pdb"),
     ],
 )
 def test_invalid_requests_are_one_line_and_write_nothing(folder, capsys, arguments, message):

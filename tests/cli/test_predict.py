@@ -149,7 +149,7 @@ def test_interrupted_prediction_resumes(model, data, tmp_path, capsys, monkeypat
     assert "2 of 4 structures are kept" in capsys.readouterr().err and not out.exists()
     monkeypatch.setattr(StructurePredictor, "iter_predict", counting)
     assert main(["predict", model, str(data), str(out)]) == 0
-    assert len(asked) == 2 and "going on after 2 of 4 structures" in capsys.readouterr().err
+    assert len(asked) == 2 and "resuming after 2 of 4 structures" in capsys.readouterr().err
     results = tiny.potential().predict(tiny.structures()[:4])
     for atoms, numbers in zip(ase.io.read(out, ":"), results, strict=True):
         assert atoms.get_potential_energy() == pytest.approx(numbers["energy"], abs=1e-6)
@@ -210,7 +210,7 @@ def test_two_predictions_into_one_output_are_refused(model, data, tmp_path, caps
     with closing(PartialResults(target, {"model": "a"}, [])) as partial:
         partial.resume()
         assert main(["predict", model, str(data), str(target)]) == 2
-        assert "is in use: another process predicts into the same output" in capsys.readouterr().err
+        assert "is in use: another process writes predictions to the same output" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("kind", ["link", "pipe"])
@@ -219,7 +219,7 @@ def test_nothing_is_written_through_a_link_or_a_pipe(model, data, tmp_path, caps
     victim.write_text("mine")
     path.symlink_to(victim) if kind == "link" else os.mkfifo(path)
     assert main(["predict", model, str(data), str(tmp_path / "out.xyz")]) == 2
-    assert "nothing is written through it; remove it" in capsys.readouterr().err
+    assert "nothing is written to it; remove it" in capsys.readouterr().err
     assert victim.read_text() == "mine"
 
 

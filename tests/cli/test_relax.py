@@ -76,9 +76,9 @@ def test_an_older_file_is_overwritten_only_when_asked(folder, capsys):
     ("arguments", "message"),
     [
         (["copper.xyz", "--fmax", "0"], "--fmax"),
-        (["copper.xyz", "--out", "relaxed.pdf"], "cannot tell the format of relaxed.pdf"),
+        (["copper.xyz", "--out", "relaxed.pdf"], "cannot determine the format of relaxed.pdf"),
         (["copper.xyz", "--out", "nowhere/relaxed.xyz"], "no folder nowhere"),
-        (["water.xyz", "--cell"], "--cell needs a structure that repeats in three directions"),
+        (["water.xyz", "--cell"], "--cell needs a structure that is periodic in three directions"),
         (["water.xyz"], "unknown elements H, O; the elements of this model are Cu"),
         (["nothing.xyz"], "nothing.xyz"),
         (["empty.xyz"], "empty.xyz"),

@@ -81,7 +81,7 @@ def falsify_energies(fused):
 @pytest.mark.parametrize("at_once", [True, False])
 @pytest.mark.parametrize("products", [2**24, 1], ids=["many atoms", "few"])
 def test_an_error_of_one_element_is_found_when_the_element_first_occurs(falsify, what, at_once, products, monkeypatch):
-    monkeypatch.setattr(potential_file, "PRODUCTS", products)
+    monkeypatch.setattr(potential_file, "MAX_PRODUCTS", products)
     of = potential()
     fused = compiled(of)
     if not at_once and falsify is not falsify_energies:
@@ -136,7 +136,7 @@ def test_a_model_with_many_products_is_compared_on_fewer_atoms(monkeypatch):
 
     monkeypatch.setattr(potential_file, "probe_structures", pieces)
     for times in (1000, 20, 9, 1):
-        monkeypatch.setattr(potential_file, "PRODUCTS", times * fused.n_products)
+        monkeypatch.setattr(potential_file, "MAX_PRODUCTS", times * fused.n_products)
         compiled(potential())(make_graph(molecule(PAIR, 40), CUTOFF))
     assert numbers == [32, 20, 9, 8]
 

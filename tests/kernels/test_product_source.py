@@ -74,7 +74,7 @@ def test_values_and_gradients_are_those_of_the_plain_sum(terms, dtype, most, mon
     reference = torch.cat([plain(terms, c, part) for c, part in zip(coefficients, x.split(counts), strict=True)])
     expected = torch.autograd.grad(reference, x, gradient, materialize_grads=True)[0]
 
-    padded = torch.nn.functional.pad(coefficients[:, source.coefficients], (0, width - CHANNELS))
+    padded = torch.nn.functional.pad(coefficients[:, source.coefficient_terms], (0, width - CHANNELS))
     tables = [each.unflatten(1, (-1, library.width())).transpose(0, 1).contiguous().to(dtype) for each in padded]
     first, of_kinds = integers(np.cumsum([0, *counts]).tolist()), pointers(tables)
     given, by = in_blocks(x.detach(), INPUTS, width).to(dtype), in_blocks(gradient, OUTPUTS, width).to(dtype)

@@ -118,6 +118,6 @@ def test_lock_files_that_are_links_or_pipes_are_refused(tmp_path, kind):
         os.link(victim, folder / LOCK)
     else:
         os.mkfifo(folder / LOCK)
-    with pytest.raises(ConfigError, match="nothing is written through it; remove it"), lock_folder(folder):
+    with pytest.raises(ConfigError, match="nothing is written to it; remove it"), lock_folder(folder):
         pass
     assert victim.read_text() == "mine"

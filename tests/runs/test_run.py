@@ -262,7 +262,7 @@ def test_configuration_of_a_run_folder_imports_no_module(tmp_path, monkeypatch, 
 @pytest.mark.parametrize(
     "ramp, said",
     [
-        ({"from_epoch": 100}, "starts to change at epoch 100, but the run has 2 epochs; it stays 1"),
+        ({"from_epoch": 100}, "starts to change at epoch 100, but the run has 2 epochs; the weight stays 1"),
         ({"n_epochs": 5}, "changes until its end at"),
     ],
 )

@@ -74,7 +74,7 @@ def test_missing_checksum_of_version_2_is_damage(folder):
 
 def test_a_damaged_checkpoint_names_the_best_one_and_a_new_start(folder):
     (folder / LAST).write_bytes((folder / LAST).read_bytes()[:-5])
-    with pytest.raises(FormatError, match=rf"Copy .*{BEST} over it .*or start the run again \(--overwrite\)"):
+    with pytest.raises(FormatError, match=rf"Copy .*{BEST} to {LAST} .*or start the run again \(--overwrite\)"):
         run(folder, resume=True, epochs=5)
     shutil.copy(folder / BEST, folder / LAST)
     run(folder, resume=True, epochs=5)

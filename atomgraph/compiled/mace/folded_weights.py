@@ -11,7 +11,7 @@ from torch import Tensor
 
 from atomgraph.nn.equivariant.linear import ElementLinear, EquivariantLinear
 
-Padding = tuple[int, int]  # number of channels, and number of channels after padding with zeros
+Padding = tuple[int, int]  # number of channels before and after padding with zeros
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,8 +80,8 @@ class Weights:
         """Return the matrices with added rows and columns of zeros.
 
         Args:
-            before: Numbers of input channels of each path without and with padding; None: no rows are added.
-            after: Number of columns with padding; None: no columns are added.
+            before: Numbers of input channels of each path, before and after padding; None: no rows are added.
+            after: Number of columns after padding; None: no columns are added.
         """
 
         def padded_matrix(irrep: o3.Irrep, z: int) -> Tensor:
@@ -91,7 +91,7 @@ class Weights:
                 matrix = torch.nn.functional.pad(matrix.unflatten(0, (-1, n)), (0, 0, 0, n_padded - n)).flatten(0, 1)
             return matrix if after is None else torch.nn.functional.pad(matrix, (0, after - matrix.shape[1]))
 
-        n, n_padded = before or (1, 1)
+        n, n_padded = before or (1, 1)  # the input channels of all paths are concatenated: n_in = n_paths · n
         shapes = {
             irrep: (n_in // n * n_padded, n_out if after is None else after)
             for irrep, (n_in, n_out) in self.shapes.items()

@@ -49,7 +49,7 @@ class FusedConvolution:
     """``nn.equivariant.Convolution`` with tables of weights: sums over neighbours from features and edge vectors.
 
     Args:
-        interaction: The interaction, in float64. Its network is evaluated when a pair of elements first occurs.
+        interaction: The interaction, in float64. Its network is evaluated when a pair of elements occurs for the first time.
         l_max: Maximum degree l of the spherical harmonics.
         grid: Initial grid of the tables.
         dtype: Dtype of the kernel.
@@ -131,18 +131,16 @@ class FusedConvolution:
                 torch.empty_like(kernel_graph.vector),
                 torch.empty_like(features) if needs_gradient else None,
             )
-            results = None if grad_features is None else grad_features.data_ptr(), grad_vector.data_ptr()
-            self._backward(*self._arguments(kernel_graph, features, tables, backward=True), grad.data_ptr(), *results)
+            outputs = None if grad_features is None else grad_features.data_ptr(), grad_vector.data_ptr()
+            self._backward(*self._arguments(kernel_graph, features, tables, backward=True), grad.data_ptr(), *outputs)
             return grad_features, grad_vector
 
         return sums, vjp
 
     def _get_tables(self, kernel_graph: KernelGraph) -> _BoundTables:
         """Return the tables of all pairs of elements in the graph; cached until the elements change."""
-        element_rows, cached = (
-            tuple(kernel_graph.element_rows),
-            self._bound_tables,
-        )  # read once, another thread may replace it
+        element_rows = tuple(kernel_graph.element_rows)
+        cached = self._bound_tables  # read once, because another thread may replace it
         if cached is None or cached.element_rows != element_rows:
             splines = self._tables.get_tables(weight_pairs(self._interaction, kernel_graph.element_rows))
             self._bound_tables = cached = _BoundTables(element_rows, splines, pointers(splines.tables))

@@ -15,6 +15,8 @@ from atomgraph.nn.equivariant.irrep_blocks import channels_per_irrep
 class FusedGate:
     r"""``nn.equivariant.Gate``: :math:`s \to c\,\mathrm{silu}(s)`, :math:`v_m \to c'\,\mathrm{sigmoid}(g)\, v_m`.
 
+    s are the scalars, g the gates, v_m the components of other features; the constants c and c' are the gains of the gate.
+
     Attributes:
         before: Layout of the input; scalars and gates are one block.
         after: Layout of the output.

@@ -39,8 +39,9 @@ def _(layer: MACELayer) -> str | None:
 class FusedLayer:
     r"""``layers.MACELayer`` with frozen weights.
 
-    The source of a layer is its output in memory, which later parts multiply by one matrix each. The source contains the
-    products. If features depend on more than the products and a later layer uses them, it contains the features.
+    The source of a layer is the array that it writes to memory; each later part multiplies it by one matrix. The source
+    contains the products. If the output features depend on more than the products and a later layer uses these features,
+    the source contains the features instead.
 
     Args:
         layer: The layer, in float64.
@@ -64,17 +65,17 @@ class FusedLayer:
         """Number of product terms per atom, summed over channels."""
         return self._product.channels * len(self._product.terms)
 
-    def sources(self) -> dict[str, str]:
-        """Return the C++ sources of the kernels, by name; equal layers have equal kernels."""
+    def kernel_sources(self) -> dict[str, str]:
+        """Return the C++ code of the kernels, by name; equal layers have equal kernels."""
         return {part.name: part.source() for part in (self._convolution, self._product)}
 
-    def bind(self, library: ctypes.CDLL, h: LinearForm, sources: list[Layout], is_last: bool) -> LinearForm:
-        """Look up the compiled kernels, and multiply the linear maps between them, padded to whole vectors.
+    def bind(self, library: ctypes.CDLL, h: LinearForm, layouts: list[Layout], is_last: bool) -> LinearForm:
+        """Look up the compiled kernels, and multiply the linear maps between them. Channels are padded to whole vectors.
 
         Args:
             library: The compiled kernels.
             h: Linear form of the input features.
-            sources: Layouts of all earlier sources; the layout of this layer's source is appended.
+            layouts: Layouts of all earlier sources; the layout of this layer's source is appended.
             is_last: Whether this layer is the last one.
 
         Returns:
@@ -87,25 +88,25 @@ class FusedLayer:
         layer, convolution, product, dtype = self._layer, self._convolution, self._product, self._dtype
         up = h.then(Weights.from_linear(layer.interaction.up))
         padded_up = h.then(Weights.from_linear(layer.interaction.up).pad(after=convolution.padded_channels))
-        self._up = FusedForm(library, padded_up, sources, convolution.before, dtype)
+        self._up = FusedForm(library, padded_up, layouts, convolution.before, dtype)
         sums = convolution.after, (convolution.channels, convolution.padded_channels)
-        self._message = fused_message(layer.interaction, library, dtype, sums, product.before, (up, tuple(sources)))
+        self._message = fused_message(layer.interaction, library, dtype, sums, product.before, (up, tuple(layouts)))
         out = Weights.from_linear(layer.mix).pad((product.channels, product.padded_channels))
-        features = LinearForm(((len(sources), out),)).plus(h.then(self._skip()))
-        sources.append(product.after)
+        features = LinearForm(((len(layouts), out),)).plus(h.then(self._skip()))
+        layouts.append(product.after)
         self._features: FusedForm | None = None
         if len(features.terms) > 1 and not is_last:
             channels = channels_per_irrep(layer.irreps_out)
-            self._features = FusedForm(library, features, tuple(sources), Layout(channels), dtype)
-            sources[-1] = Layout(channels)
-            features = LinearForm(((len(sources) - 1, Weights.identity(channels)),))
+            self._features = FusedForm(library, features, tuple(layouts), Layout(channels), dtype)
+            layouts[-1] = Layout(channels)
+            features = LinearForm(((len(layouts) - 1, Weights.identity(channels)),))
         return features
 
     def __call__(self, evaluation: Evaluation, sources: list[Tensor]) -> LayerPullback:
         """Compute the source of the layer, and append it to the sources.
 
         Returns:
-            The vector-Jacobian product of the source.
+            The vector-Jacobian product of the source, see ``LayerPullback``.
         """
         up = self._up(evaluation, sources)
         sums, sums_vjp = self._convolution(evaluation.kernel_graph, up, needs_gradient=not self._up.is_constant)

@@ -20,13 +20,13 @@ from atomgraph.layers.mace.agnostic import AgnosticInteraction
 from atomgraph.layers.mace.interaction import Interaction
 from atomgraph.layers.mace.nonlinear import NonlinearResidualInteraction
 
-#: Returns gradients with respect to sums and density, (n_atoms,) or None, from the gradient with respect to the message, and
-#: adds gradients with respect to sources to the list.
+#: Takes the gradient with respect to the message and a list of gradients with respect to sources, to which it adds. Returns the
+#: gradients with respect to the sums and to the density, (n_atoms,); None without density.
 MessagePullback = Callable[[Tensor, Gradients], tuple[Tensor, Tensor | None]]
 
 
 class LinearMessage:
-    """A linear map of the sums, divided by the mean number of neighbours or by 1 + ρ.
+    """A linear map of the sums, divided by the mean number of neighbours or by 1 + ρ, with the density ρ.
 
     Some interactions apply a second map, which depends on the element. The matrices of both maps are multiplied.
 
@@ -34,8 +34,8 @@ class LinearMessage:
         interaction: The interaction, in float64.
         library: The compiled kernels.
         dtype: Dtype of the kernels.
-        sums: Layout of the sums, and their numbers of channels without and with padding.
-        message: Layout of the message.
+        sums_layout: Layout of the sums, and their numbers of channels before and after padding.
+        message_layout: Layout of the message.
     """
 
     def __init__(
@@ -43,16 +43,16 @@ class LinearMessage:
         interaction: AgnosticInteraction,
         library: ctypes.CDLL,
         dtype: torch.dtype,
-        sums: tuple[Layout, Padding],
-        message: Layout,
+        sums_layout: tuple[Layout, Padding],
+        message_layout: Layout,
     ):
         weights = Weights.from_linear(
             interaction.mix, 1.0 if interaction.by_density else 1.0 / float(interaction.neighbours())
         )
         if not interaction.residual:
             weights = weights.then(Weights.from_element_linear(interaction.select))
-        layout, padding = sums
-        self._map = LinearMap(library, layout, message, weights.pad(padding, _n_channels(message)), dtype)
+        layout, padding = sums_layout
+        self._map = LinearMap(library, layout, message_layout, weights.pad(padding, _n_channels(message_layout)), dtype)
 
     def __call__(
         self, evaluation: Evaluation, sources: Sequence[Tensor], sums: Tensor, density: Tensor | None
@@ -72,14 +72,14 @@ class LinearMessage:
 
 
 class GatedMessage:
-    """A gate between two linear maps, with division by α + βρ and a residual map of the features.
+    """A gate between two linear maps. The first output is divided by α + βρ, and a linear map of the features is added to it.
 
     Args:
         interaction: The interaction, in float64.
         library: The compiled kernels.
         dtype: Dtype of the kernels.
-        sums: Layout of the sums, and their numbers of channels without and with padding.
-        message: Layout of the message.
+        sums_layout: Layout of the sums, and their numbers of channels before and after padding.
+        message_layout: Layout of the message.
         up: Linear form of the features after the map ``up``, and layouts of its sources.
     """
 
@@ -88,18 +88,18 @@ class GatedMessage:
         interaction: NonlinearResidualInteraction,
         library: ctypes.CDLL,
         dtype: torch.dtype,
-        sums: tuple[Layout, Padding],
-        message: Layout,
+        sums_layout: tuple[Layout, Padding],
+        message_layout: Layout,
         up: tuple[LinearForm, Sequence[Layout]],
     ):
-        form, sources = up
+        form, layouts = up
         self._gate = FusedGate(interaction.gate)
         before = self._gate.before
-        layout, padding = sums
+        layout, padding = sums_layout
         self._map = LinearMap(library, layout, before, Weights.from_linear(interaction.mix).pad(padding), dtype)
-        self._residual = FusedForm(library, form.then(Weights.from_linear(interaction.past)), sources, before, dtype)
-        last = Weights.from_linear(interaction.last).pad(after=_n_channels(message))
-        self._last = LinearMap(library, self._gate.after, message, last, dtype)
+        self._residual = FusedForm(library, form.then(Weights.from_linear(interaction.past)), layouts, before, dtype)
+        last = Weights.from_linear(interaction.last).pad(after=_n_channels(message_layout))
+        self._last = LinearMap(library, self._gate.after, message_layout, last, dtype)
         self._alpha, self._beta = float(interaction.alpha), float(interaction.beta)
 
     def __call__(
@@ -127,12 +127,12 @@ def fused_message(
     interaction: Interaction,
     library: ctypes.CDLL,
     dtype: torch.dtype,
-    sums: tuple[Layout, Padding],
-    message: Layout,
+    sums_layout: tuple[Layout, Padding],
+    message_layout: Layout,
     up: tuple[LinearForm, Sequence[Layout]],
 ) -> LinearMessage | GatedMessage:
     """Return the fused message of an interaction."""
-    raise TypeError(f"{type(interaction).__name__} has no fused form")
+    raise TypeError(f"kernels do not support the interaction {type(interaction).__name__}")
 
 
 @fused_message.register

@@ -28,16 +28,16 @@ from atomgraph.models.energy import EnergyModel
 from atomgraph.nn.repulsion.zbl import ZBL
 
 LIBRARY = "mace"  # prefix of file names in the cache
-PIECES = {torch.float32: (97, 5), torch.float64: (153, 7)}  # of radial tables: initial number of pieces, and degree
+PIECES = {torch.float32: (97, 5), torch.float64: (153, 7)}  # initial number of pieces and degree of radial tables
 
 
 def unsupported_reason(model: EnergyModel) -> str | None:
-    """Return the part of a model that has no fused form, in a few words; None if all parts have a fused form."""
+    """Return a description of the first part of a model that has no fused form; None if all parts have a fused form."""
     if len(model.branches) != 1:
         return "a sum of several branches"
     branch, repulsion = model.branches[0], model.baseline.repulsion
     if not is_registered(branch.featurizer):
-        return f"features that begin with {type(branch.featurizer).__name__}"
+        return f"the featurizer {type(branch.featurizer).__name__}"
     if (reason := missing_form(branch.featurizer)) is not None:
         return reason
     if len(branch.readouts) > len(branch.layers):
@@ -108,7 +108,7 @@ class FusedMACE:
             LINEAR_SOURCE,
             PAIR_SOURCE,
         ]
-        kernels = {name: text for layer in self._layers for name, text in layer.sources().items()}
+        kernels = {name: text for layer in self._layers for name, text in layer.kernel_sources().items()}
         return "\n".join([*parts, *kernels.values()])
 
     def is_cached(self) -> bool:
@@ -161,7 +161,9 @@ class FusedMACE:
         """Return the order of atoms; it is cached for the last tensor of atomic numbers until this tensor is changed."""
         version = -1 if numbers.is_inference() else int(numbers._version)  # tensors of inference mode have no version
         cached = self._cached_order  # read once, because another thread may replace it
-        if cached is None or cached[0] is not numbers or cached[1] != version or version < 0:
+        if (
+            cached is None or cached[0] is not numbers or cached[1] != version or version < 0
+        ):  # -1: changes cannot be seen
             self._cached_order = cached = numbers, version, ElementOrder.by_element(self.model.element_table(numbers))
         return cached[2]
 

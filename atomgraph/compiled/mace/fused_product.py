@@ -21,7 +21,7 @@ from atomgraph.kernels.product_source import ProductSource
 from atomgraph.nn.equivariant.symmetric_product import SymmetricProduct
 from atomgraph.ops.symmetric import monomials
 
-_ROUNDING = 1e-12  # relative size of couplings that are rounding errors
+_ROUNDING = 1e-12  # couplings below this fraction of the largest coupling are rounding errors
 
 
 class FusedProduct:
@@ -44,7 +44,7 @@ class FusedProduct:
         self._source = ProductSource(self.channels, *dims, self.terms)
         self.name = f"product_{checksum(self._source.code(''))}"  # equal products have equal kernels
         self._coefficients: dict[int, Tensor] = {}
-        self._cached_tables = lru_cache(MAX_CACHED_TABLES)(self._tables)
+        self._cached_tables = lru_cache(MAX_CACHED_TABLES)(self._coefficient_pointers)
 
     def _add_terms(self, irrep: o3.Irrep, nu: int) -> tuple[str, csr_array]:
         """Add the terms of one irrep and correlation order nu.
@@ -53,10 +53,11 @@ class FusedProduct:
             The key of the weights of these terms, and their couplings, (n_terms, n_paths).
         """
         couplings = self._product.sparse_coupling(irrep, nu)
-        size = abs(couplings).max(axis=1).toarray() if couplings.shape[1] else np.zeros(couplings.shape[0])
+        magnitudes = abs(couplings).max(axis=1).toarray() if couplings.shape[1] else np.zeros(couplings.shape[0])
         first_output = sum(output.dim for output in self.outputs[: self.outputs.index(irrep)])
         factors = [tuple(sorted(monomial)) for monomial in monomials(self._product.irreps_in.dim, nu).tolist()]
-        nonzero_rows = np.nonzero(size > _ROUNDING * size.max(initial=0.0))[0]
+        nonzero_rows = np.nonzero(magnitudes > _ROUNDING * magnitudes.max(initial=0.0))[0]
+        # rows of couplings are numbered by monomial · (2l + 1) + component
         self.terms += [(first_output + row % irrep.dim, factors[row // irrep.dim]) for row in nonzero_rows.tolist()]
         return f"{irrep}_{nu}", couplings[nonzero_rows]
 
@@ -87,17 +88,21 @@ class FusedProduct:
 
         return y, vjp
 
-    def _tables(self, kinds: tuple[int, ...]) -> ctypes.Array[ctypes.c_void_p]:
+    def _coefficient_pointers(self, kinds: tuple[int, ...]) -> ctypes.Array[ctypes.c_void_p]:
         """Return an array of the addresses of the coefficients of elements."""
         return pointers([self._get_coefficients(z) for z in kinds])
 
     def _get_coefficients(self, z: int) -> Tensor:
-        """Return couplings times the weights of an element, in the order [block of channels][coefficient][width]."""
+        """Return couplings times the weights of an element, as [vector of channels][coefficient][channel in the vector].
+
+        Args:
+            z: Row of the element in the model's table.
+        """
         if z not in self._coefficients:
             weights = {key: weight[z].detach().double().numpy() for key, weight in self._product.weights.items()}
             term_coefficients = np.concatenate([coupling @ weights[key] for key, coupling in self._couplings])
-            padded = np.zeros((len(self._source.coefficients), self.padded_channels))
-            padded[:, : self.channels] = term_coefficients[self._source.coefficients]
+            padded = np.zeros((len(self._source.coefficient_terms), self.padded_channels))
+            padded[:, : self.channels] = term_coefficients[self._source.coefficient_terms]
             table = torch.from_numpy(padded).unflatten(1, (-1, self._width)).transpose(0, 1)
             self._coefficients.setdefault(z, table.to(self.dtype).contiguous())  # a second thread must not replace it
         return self._coefficients[z]

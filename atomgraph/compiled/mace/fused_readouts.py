@@ -40,15 +40,15 @@ class FusedReadouts:
     r"""Energies :math:`E_i = E0_{z_i} + t + s\,\varepsilon_i` of atoms, float64, without the repulsion.
 
     The shift t and the scale s are those of the head of each atom. All linear readouts together are one vector v for each
-    source x and head, :math:`s\,\varepsilon_i = \sum_k x_{ki} \cdot v^{(k)} + \dots`. If the linear form depends on
-    elements, each element has a vector.
+    source x and head, :math:`s\,\varepsilon_i = \sum_k x_{ki} \cdot v^{(k)} + \dots`; the dots are constants and nonlinear
+    readouts. If the linear form depends on elements, each element has its own vector.
 
     Args:
         library: The compiled kernels.
         readouts: The readouts, in float64.
         baseline: The baseline, in float64.
         forms: Linear form of the features of each readout.
-        sources: Layouts of the sources.
+        layouts: Layouts of the sources.
         dtype: Dtype of the kernels.
         isolated: Energies of isolated atoms to subtract, eV, (n_heads, n_elements); None: nothing is subtracted.
     """
@@ -59,11 +59,11 @@ class FusedReadouts:
         readouts: Sequence[Readout],
         baseline: Baseline,
         forms: Sequence[LinearForm],
-        sources: Sequence[Layout],
+        layouts: Sequence[Layout],
         dtype: torch.dtype,
         isolated: Tensor | None = None,
     ):
-        self._sources, self._dtype = list(sources), dtype
+        self._layouts, self._dtype = list(layouts), dtype
         self._n_heads = len(baseline.heads)
         scale = baseline.scale[:, None]
         self._constant = baseline.e0 + baseline.shift[:, None]  # (n_heads, n_elements)
@@ -75,9 +75,9 @@ class FusedReadouts:
             if isinstance(readout, ScaledLinear):
                 self._add_linear(readout, form, scale)
             elif isinstance(readout, MultiHeadMLP):
-                self._mlps.append(FusedMLP(library, readout, scale, form, sources, dtype))
+                self._mlps.append(FusedMLP(library, readout, scale, form, layouts, dtype))
             elif not isinstance(readout, ZeroReadout):
-                raise TypeError(f"{type(readout).__name__} has no fused form")
+                raise TypeError(f"kernels do not support the readout {type(readout).__name__}")
         self._vectors = {k: vector.to(dtype).contiguous() for k, vector in self._vectors.items()}
 
     def _add_linear(self, readout: ScaledLinear, form: LinearForm, scale: Tensor) -> None:
@@ -111,7 +111,7 @@ class FusedReadouts:
         for k, vector in self._vectors.items():
             grad = self._vector_per_atom(vector, element, head)
             linear_grads[k] = grad
-            scalars = self._sources[k].block(sources[k], EVEN)[:, 0]
+            scalars = self._layouts[k].block(sources[k], EVEN)[:, 0]
             energy += (scalars * grad).sum(1, dtype=torch.float64)
         vjps = []
         for mlp in self._mlps:
@@ -121,8 +121,8 @@ class FusedReadouts:
 
         def vjp(grads: Gradients) -> None:
             for k, grad in linear_grads.items():
-                source_grad = self._sources[k].zeros(evaluation.kernel_graph.n_atoms, self._dtype)
-                self._sources[k].block(source_grad, EVEN)[:, 0] = grad
+                source_grad = self._layouts[k].zeros(evaluation.kernel_graph.n_atoms, self._dtype)
+                self._layouts[k].block(source_grad, EVEN)[:, 0] = grad
                 grads[k] = source_grad
             for mlp_vjp in vjps:
                 mlp_vjp(grads)
@@ -146,7 +146,7 @@ class FusedMLP:
         readout: The readout, in float64.
         scale: Scale of each head, eV, (n_heads, 1).
         form: Linear form of the features.
-        sources: Layouts of the sources.
+        layouts: Layouts of the sources.
         dtype: Dtype of the kernels.
     """
 
@@ -156,12 +156,12 @@ class FusedMLP:
         readout: MultiHeadMLP,
         scale: Tensor,
         form: LinearForm,
-        sources: Sequence[Layout],
+        layouts: Sequence[Layout],
         dtype: torch.dtype,
     ):
         first = readout.first.detach().flatten(1) / len(readout.first) ** 0.5
         units = Layout({EVEN: first.shape[1]})
-        self._first = FusedForm(library, form.then(Weights.from_matrices({EVEN: first})), sources, units, dtype)
+        self._first = FusedForm(library, form.then(Weights.from_matrices({EVEN: first})), layouts, units, dtype)
         self._activation, self._activation_vjp = readout.activation, ACTIVATION_VJPS[readout.activation]
         self._gain, self._shape = readout.gain, readout.last.shape  # (heads, units)
         norm, n_heads = readout.last.numel() ** -0.5, len(scale)

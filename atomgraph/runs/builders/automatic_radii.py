@@ -25,11 +25,11 @@ from atomgraph.old_names import OldAttribute
 from atomgraph.potential import Potential
 
 AUTO = "auto"
-# Trial values of f, the ratio of interaction range and nearest-neighbour distance.
+# Trial values of f, the ratio of the interaction range of two equal atoms and their nearest-neighbour distance.
 FACTORS = (1.4, 1.55, 1.7, 1.9, 2.1, 2.35, 2.7, 3.1)
-_MAX_NEIGHBOUR_DISTANCE = 6.0  # Å, largest nearest-neighbour distance
+_MAX_NEIGHBOUR_DISTANCE = 6.0  # Å; nearest neighbours beyond this distance are ignored
 _N_SAMPLE = 36  # structures in a trial; two thirds for the fit, a third for testing
-_MAX_EDGES = 300_000  # largest number of edges in the fit of a trial
+_MAX_EDGES = 300_000  # largest total number of edges in the fit of a trial
 _MAX_TWOJMAX = 6  # largest twojmax in a trial, which keeps trials fast
 
 
@@ -39,7 +39,7 @@ class Radii:
 
     Attributes:
         values: Radii by chemical symbol, in units of the cutoff.
-        description: Text about the origin of the radii.
+        description: Text for the user that explains the radii.
     """
 
     values: dict[str, float]
@@ -48,7 +48,7 @@ class Radii:
 
 
 def has_automatic_radii(spec: Any) -> bool:
-    """Whether a part of the model has ``radii: auto``."""
+    """Return whether a part of the model has ``radii: auto``."""
     return any(part.get("radii") == AUTO for part in _parts(spec))
 
 
@@ -72,7 +72,8 @@ def automatic_radii(
     r"""Return radii :math:`R_z = f\, d_z / 2c`, with :math:`d_z` the median nearest-neighbour distance of element z.
 
     c is the cutoff of the model, so that two atoms of an element interact up to :math:`f d_z`. Trial fits choose the factor f
-    among ``FACTORS`` and midpoints between the best value and its neighbours. The best factor has the smallest product of force
+    among ``FACTORS`` and the midpoints between the best of them and its two adjacent values. The
+    best factor has the smallest product of force
     RMSE and fourth root of the median energy error. Trials are fitted to two thirds of a sample of the training structures and
     tested on the remaining third.
 
@@ -105,8 +106,8 @@ def automatic_radii(
 
     best = min(FACTORS, key=trial_error)
     index = FACTORS.index(best)
-    for neighbour in (*FACTORS[max(index - 1, 0) : index], *FACTORS[index + 1 : index + 2]):
-        trial_error(round(0.5 * (best + neighbour), 3))
+    for adjacent in (*FACTORS[max(index - 1, 0) : index], *FACTORS[index + 1 : index + 2]):
+        trial_error(round(0.5 * (best + adjacent), 3))
     best = min(errors, key=lambda factor: errors[factor])
     values = {symbol: round(best * r, 4) for symbol, r in unit_radii.items()}
     ranges = ", ".join(f"{symbol} {2 * cutoff * value:.2f} Å" for symbol, value in values.items())
@@ -114,8 +115,8 @@ def automatic_radii(
     return Radii(
         values,
         f"radii: auto: atoms of one element interact up to {best:g} times the median distance of nearest neighbours "
-        f"({distance_text}), that is {ranges}; the factor is the best of {len(errors)} in "
-        f"fits to {len(sample)} training structures",
+        f"({distance_text}), that is {ranges}; the factor is the best of {len(errors)} factors in "
+        f"trial fits to {len(sample)} training structures",
     )
 
 
@@ -149,7 +150,7 @@ def _collect_distances(atoms: ase.Atoms, lengths_by_element: dict[str, list[floa
 
 
 def _sample(frames: Sequence[ase.Atoms]) -> list[ase.Atoms]:
-    """Return labelled structures, alternating between all pairs of configuration type and set of elements."""
+    """Return labelled structures, alternately from all groups with equal configuration type and elements."""
     groups: dict[Any, list[ase.Atoms]] = defaultdict(list)
     for atoms in frames:
         if len(atoms) > 1 and atoms.calc is not None and {"energy", "forces"} & set(atoms.calc.results):
@@ -172,7 +173,10 @@ def _coarsen(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def _trial_error(config: Config, spec: dict[str, Any], sample: Sequence[ase.Atoms], device: torch.device) -> float:
-    """Fit a trial model to two thirds of the sample and return its error on the remaining third."""
+    """Fit a trial model to two thirds of the sample and return its error on the remaining third.
+
+    The error is RMSE(forces) · median(|energy error|)^(1/4), in eV/Å and eV/atom; a factor without labels is 1.
+    """
     from atomgraph.runs.fits.solve import solve  # imported here to avoid a circular import
 
     train, test = [a for i, a in enumerate(sample) if i % 3 != 2], [a for i, a in enumerate(sample) if i % 3 == 2]
@@ -185,15 +189,15 @@ def _trial_error(config: Config, spec: dict[str, Any], sample: Sequence[ase.Atom
     e0 = least_squares_e0(graphs).value
     potential.model.baseline.set_e0({symbol: e0.get(symbol, 0.0) for symbol in potential.elements})
     solve(potential, graphs, train[: len(graphs)], fit, device, Console(quiet=True))
-    energies, forces = [], []
+    energy_errors, force_errors = [], []
     for graph in test_graphs:
         prediction = potential.evaluate(graph.to(device), stress=False)
         if bool(graph.energy_mask[0]):
-            energies.append(abs(float(prediction["energy"][0] - graph.energy[0])) / graph.n_atoms)
-        forces.append((prediction["forces"].cpu() - graph.forces)[graph.forces_mask].flatten())
-    force_errors = torch.cat(forces)
-    rmse = float(force_errors.square().mean().sqrt()) if len(force_errors) else 1.0
-    return rmse * (float(np.median(energies)) ** 0.25 if energies else 1.0)
+            energy_errors.append(abs(float(prediction["energy"][0] - graph.energy[0])) / graph.n_atoms)
+        force_errors.append((prediction["forces"].cpu() - graph.forces)[graph.forces_mask].flatten())
+    all_force_errors = torch.cat(force_errors)
+    rmse = float(all_force_errors.square().mean().sqrt()) if len(all_force_errors) else 1.0
+    return rmse * (float(np.median(energy_errors)) ** 0.25 if energy_errors else 1.0)
 
 
 def _parts(spec: Any) -> Iterator[dict[str, Any]]:

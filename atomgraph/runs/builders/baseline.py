@@ -15,12 +15,12 @@ from atomgraph.potential import Potential
 
 
 def add_baseline(spec: dict[str, Any], section: BaselineSection, elements: Sequence[str]) -> dict[str, Any]:
-    """Return the specification of a model with the part for the section ``baseline``.
+    """Return the specification of a model, with a part ``baseline`` that has the settings of the section ``baseline``.
 
     Args:
         spec: The specification of the model, from ``resolve_spec``.
         section: The section ``baseline`` of the configuration.
-        elements: Chemical symbols of the training part.
+        elements: Chemical symbols of the elements in the training part.
 
     Raises:
         ConfigError: If both the section and ``model.baseline`` set repulsion or heads, or the model contradicts
@@ -30,7 +30,7 @@ def add_baseline(spec: dict[str, Any], section: BaselineSection, elements: Seque
     model_baseline = spec.get("baseline")
     if model_baseline is not None and (repulsion != "none" or heads):
         name = "heads" if heads else "repulsion"
-        raise ConfigError(f"baseline.{name}: model.baseline is given, too; set {name} in one of them")
+        raise ConfigError(f"baseline.{name}: the part model.baseline is given, too; set {name} in model.baseline only")
     baseline: dict[str, Any] = {"kind": "Baseline"} if model_baseline is None else dict(model_baseline)
     if heads:
         baseline["heads"] = heads
@@ -61,7 +61,7 @@ def _check_isolated(section: BaselineSection, spec: dict[str, Any]) -> None:
 
 
 def set_baseline(potential: Potential, baseline: BaselineSection, train: Sequence[AtomicGraph]) -> dict[str, Any]:
-    """Set E0, scale and shift from the training part. With several heads, each head uses the structures of the head.
+    """Set E0, scale and shift from the training part. With several heads, each head has the values of its own structures.
 
     Args:
         potential: The new potential, changed in place.
@@ -81,7 +81,7 @@ def set_baseline(potential: Potential, baseline: BaselineSection, train: Sequenc
         head_graphs = [graph for graph in train if int(graph.head) == row]
         if not head_graphs:
             raise DataError(
-                f"no training structure has the head {head!r}; leave it out of baseline.heads, or add structures"
+                f"no training structure has the head {head!r}; remove the head from baseline.heads, or add structures"
             )
         records[head] = _set_head(potential, baseline, head_graphs, head)
     facts = {name: {head: record[name] for head, record in records.items()} for name in ("e0", "scale", "shift")}

@@ -52,7 +52,8 @@ def describe(potential: Potential, n_fitted: int | None = None) -> str:
 
     Args:
         potential: The potential.
-        n_fitted: Number of parameters that a linear fit determines; None: all trained parameters; 0: not determined yet.
+        n_fitted: Number of parameters that a linear fit determines; None: all trained parameters; 0: the weights of sparse
+            points, whose number is not determined yet.
     """
     n_trained = sum(p.numel() for p in potential.parameters() if p.requires_grad)
     count = (

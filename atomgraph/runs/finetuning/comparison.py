@@ -31,7 +31,7 @@ from atomgraph.runs.folder_lock import is_empty_except_lock
 from atomgraph.runs.launch import finetune, resume
 from atomgraph.training.checkpoints import LAST
 
-# Sections of a method replace these sections of the configuration; in other sections a method changes single keys.
+# A method exchanges these sections of the configuration as units; in other sections a method changes single keys.
 REPLACED_SECTIONS = ("method", "replay", "lr_factors", "e0")
 SCRATCH = "scratch"  # key of a method that trains the same architecture from random weights
 RESULT, PAGE, PLAN = "compare.json", "compare.html", "compare.yaml"  # files in the output folder
@@ -84,7 +84,7 @@ def compare_methods(config: FinetuneConfig, *, quiet: bool = False) -> list[RunR
     """
     plan, datasets = _check_plan(config)
     folder, console = Path(config.output.folder), output_console(quiet=quiet)
-    _claim_folder(folder, config)
+    _prepare_folder(folder, config)
     results: list[RunResult] = []
     start_result: RunResult | None = None
     for planned_run, files in _planned_runs(plan, datasets, folder):
@@ -117,7 +117,9 @@ def _check_plan(config: FinetuneConfig) -> tuple[CompareSection, dict[int, Datas
     if not any("forces" in get_labels(atoms) for atoms in read_probe(config.card)):
         raise DataError("card.probe has no labels of forces; set card.keys to the names of the labels")
     if all(changes.get(SCRATCH) for changes in plan.methods.values()):
-        raise ConfigError("compare.methods should have a method that starts from the potential, in addition to scratch")
+        raise ConfigError(
+            "compare.methods should have a method without scratch: true, which starts from the starting potential"
+        )
     elements = known_elements(config.start, load_start(config.start))
     datasets = {seed: read_dataset(config.model_copy(update={"seed": seed}), elements) for seed in plan.seeds}
     n_available = min(len(dataset.parts["train"]) for dataset in datasets.values())
@@ -135,12 +137,12 @@ def _check_plan(config: FinetuneConfig) -> tuple[CompareSection, dict[int, Datas
     return plan, datasets
 
 
-def _claim_folder(folder: Path, config: FinetuneConfig) -> None:
-    """Create the folder; ConfigError if the folder has files of another comparison or other files."""
+def _prepare_folder(folder: Path, config: FinetuneConfig) -> None:
+    """Create the output folder and its subfolders; ConfigError if it has files of another comparison or other files."""
     text, plan = as_yaml(make_paths_absolute(config)), folder / PLAN
     if folder.is_dir() and not is_empty_except_lock(folder):
         if not plan.is_file():
-            raise ConfigError(f"{folder} has files, but no comparison; choose another output.folder")
+            raise ConfigError(f"{folder} contains files, but no {PLAN} of a comparison; choose another output.folder")
         if not _is_same_plan(plan.read_text(encoding="utf-8"), text):
             raise ConfigError(f"{folder} has another comparison ({PLAN} differs); choose another output.folder")
         return
@@ -236,7 +238,7 @@ def _run_config(
 
 
 def _merge(plain: PlainValues, changes: Mapping[str, Any], replaced: tuple[str, ...] = ()) -> PlainValues:
-    """Return plain values with changes applied, also in nested mappings; values of keys in ``replaced`` are replaced."""
+    """Return plain values with changes applied, key by key in nested mappings; values of ``replaced`` are exchanged."""
     result = dict(plain)
     for key, value in changes.items():
         old_value = result.get(key)

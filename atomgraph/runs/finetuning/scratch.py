@@ -31,7 +31,9 @@ def write_scratch_potential(config: FinetuneConfig, train: str, seed: int, folde
     """
     frames = read(train)
     foundation = load_start(config.start)
-    starting = prepare_start(config.model_copy(update={"replay": None}), foundation, elements_in(frames), False)
+    starting = prepare_start(
+        config.model_copy(update={"replay": None}), foundation, elements_in(frames), has_replay=False
+    )
     architecture = starting.potential
     with use_seed(seed):
         potential = Potential(build_model(to_spec(architecture.model))).to(architecture.model.dtype)

@@ -15,7 +15,9 @@ from atomgraph.loading import load, resolve_path
 from atomgraph.old_names import OldAttribute
 from atomgraph.potential import Potential
 
+#: Entries of the metadata of the starting potential that the fine-tuned potential has, too.
 COPIED_METADATA = ("licence", "cite", "public_model", "precision")
+#: Entries that are stored in ``origin`` of the fine-tuned potential.
 RECORDED_METADATA = (*COPIED_METADATA, "origin", "edits", "data", "e0_origin", "metrics", "created", "versions")
 TARGET = "target"  # default name of the new head in a run with replay
 
@@ -66,7 +68,7 @@ def known_elements(start: StartSection, foundation: Potential) -> list[str]:
 
 
 def prepare_start(
-    config: FinetuneConfig, foundation: Potential, elements: Sequence[str], replay: bool
+    config: FinetuneConfig, foundation: Potential, elements: Sequence[str], has_replay: bool
 ) -> StartingPotential:
     """Edit elements and heads of the starting potential for the run. Only predictions for restarted elements change.
 
@@ -74,14 +76,14 @@ def prepare_start(
         config: The configuration.
         foundation: The loaded potential.
         elements: Chemical symbols of all structures of the run.
-        replay: Whether the run has replayed structures.
+        has_replay: Whether the run has replayed structures.
 
     Raises:
         ConfigError: If an element is unknown and ``start.new_elements`` does not contain it, or a head is unknown.
     """
     start, potential = config.start, foundation
     source_head = str(foundation.head)
-    if replay and config.replay is not None:
+    if has_replay and config.replay is not None:
         source_head = _choose_head(config.replay.head or source_head, foundation.heads, "replay.head")
     unknown = [symbol for symbol in start.new_elements if symbol not in foundation.elements]
     if unknown and config.e0 == "foundation":
@@ -91,14 +93,14 @@ def prepare_start(
         )
     try:
         potential = _edit_elements(start, potential, elements)
-        head = start.new_head or (TARGET if replay and source_head == foundation.head else str(foundation.head))
+        head = start.new_head or (TARGET if has_replay and source_head == foundation.head else str(foundation.head))
         if head != foundation.head:
             potential = add_head(potential, head, like=str(foundation.head))
     except WiringError as error:
         raise ConfigError(f"start: {error}") from error
     if config.e0 == "isolated":
         potential = _pin_e0(potential)
-    if replay and head == source_head:
+    if has_replay and head == source_head:
         raise ConfigError(f"start.new_head: {head!r} is the head of the replayed structures; choose another name")
     potential.head = None
     return StartingPotential(potential, head, source_head, foundation)
@@ -125,7 +127,7 @@ def _edit_elements(start: StartSection, potential: Potential, elements: Sequence
         )
     unused = [symbol for symbol in start.new_elements if symbol not in elements]
     if unused:
-        raise ConfigError(f"start.new_elements: no structure contains {', '.join(unused)}; leave it out")
+        raise ConfigError(f"start.new_elements: no structure contains {', '.join(unused)}; remove the unused elements")
     added = {symbol: like for symbol, like in start.new_elements.items() if symbol in unknown}
     restarted = {symbol: like for symbol, like in start.new_elements.items() if symbol not in unknown}
     if restarted:
@@ -145,7 +147,13 @@ def _edit_elements(start: StartSection, potential: Potential, elements: Sequence
 
 
 def _choose_head(head: str | None, heads: Sequence[str], key: str) -> str:
-    """Return the head of a key of the configuration; the only head if ``head`` is None."""
+    """Return the chosen head, or the only head if none is chosen; ConfigError if the choice is missing or unknown.
+
+    Args:
+        head: The value of the key in the configuration.
+        heads: Heads of the starting potential.
+        key: The key, for messages.
+    """
     if head is None and len(heads) == 1:
         return heads[0]
     if head is None:

@@ -9,7 +9,7 @@ from atomgraph.readouts import SparseKernel
 
 
 def closed_form_hint(potential: Potential) -> str:
-    """Return a line with the fit in closed form for a linear model; empty for a nonlinear model.
+    """Return a line that recommends the fit in closed form for a linear model; empty for a nonlinear model.
 
     A model is linear if it has no trained layers and all readouts are linear in their weights.
 

@@ -82,14 +82,14 @@ class FinetuneFit(FitMethod):
 
     def fit(self, inputs: FitInputs) -> dict[str, Any]:
         self.training.run()
-        if not self.context.is_first:
+        if not self.context.is_main_process:
             return {}
         facts = self._load_best_weights(inputs.potential)
         self.training.print_summary(facts)
         return facts
 
     def save_interrupted(self, potential: Potential) -> str:
-        if self.training.has_checkpoint and self.context.is_first:
+        if self.training.has_checkpoint and self.context.is_main_process:
             potential.metadata["training"] = self._load_best_weights(potential) | {"interrupted": True}
             potential.save(self.context.folder.path / MODEL)
         return self.training.interrupt_message

@@ -64,7 +64,7 @@ class GradientFit(FitMethod):
         return inputs
 
     def _set_initial_weights(self, inputs: FitInputs) -> None:
-        """Set initial weights by a fit in closed form (``fit.start``), or to the mean energy if E0 is not fitted."""
+        """Set initial weights by the fit in closed form of ``fit.start``, or to the mean energy if E0 is not fitted."""
         potential, graphs, closed_form = inputs.potential, inputs.graphs["train"], self.settings.start
         if closed_form is not None:
             dtype = potential.model.dtype
@@ -88,14 +88,14 @@ class GradientFit(FitMethod):
 
     def fit(self, inputs: FitInputs) -> dict[str, Any]:
         self.training.run()
-        if not self.context.is_first:
+        if not self.context.is_main_process:
             return {}
         facts = self.training.load_best_weights()
         self.training.print_summary(facts)
         return facts
 
     def save_interrupted(self, potential: Potential) -> str:
-        if self.training.has_checkpoint and self.context.is_first:
+        if self.training.has_checkpoint and self.context.is_main_process:
             potential.metadata["training"] = self.training.load_best_weights() | {"interrupted": True}
             potential.save(self.context.folder.path / MODEL)
         return self.training.interrupt_message

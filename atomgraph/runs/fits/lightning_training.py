@@ -68,7 +68,7 @@ class LightningTraining:
             context.folder.checkpoints, monitor=settings.monitor, patience=settings.patience, identity=identity
         )
         self.trainer = _trainer(context, config, settings, self.checkpoints, has_validation=bool(data.parts["valid"]))
-        if context.is_first:  # other processes would use memory of the same device
+        if context.is_main_process:  # other processes would use memory of the same device
             device = choose_device(settings.accelerator, settings.devices)
             context.print_line(str(dry_run(task, data.largest_batch(), device)))
 
@@ -193,7 +193,7 @@ def ramp_warnings(settings: Gradient) -> Iterator[str]:
         label, end = f"fit.terms: the weight of {term.property}", ramp.from_epoch + ramp.n_epochs
         if ramp.from_epoch >= epochs:
             start = f"starts to change at epoch {ramp.from_epoch}"
-            yield f"{label} {start}, but the run has {epochs} epochs; it stays {ramp.start:g}"
+            yield f"{label} {start}, but the run has {epochs} epochs; the weight stays {ramp.start:g}"
         elif end > epochs:
             yield f"{label} changes until its end at epoch {end}, but the run has {epochs} epochs"
 

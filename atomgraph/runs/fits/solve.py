@@ -58,7 +58,7 @@ def solve(
         console: Console for progress.
         seed: Seed for the selection of sparse points.
         checkpoint: File of the saved block, see ``fitting.accumulate``.
-        resume: Whether to start from the saved block.
+        resume: Start from the saved block.
         table: CSV file with a row per block; None: no file.
 
     Raises:
@@ -133,7 +133,7 @@ def check_contradictions(frames: Sequence[ase.Atoms]) -> None:
             raise DataError(
                 f"{frame_name(first, pair.first)} and {frame_name(second, pair.second)} are equal structures, but their "
                 f"energies differ by {abs(difference):.3g} eV/atom; remove the structure with the wrong label, or "
-                f"set fit.contradictions: keep"
+                f"keep both with fit.contradictions: keep"
             )
 
 

@@ -166,7 +166,7 @@ def test_a_fit_whose_terms_cancel_says_what_they_cost_and_refuses_float32(tmp_pa
     )
     run = tmp_path / "run"
     for loading in (atomgraph.load, atomgraph.Calculator):
-        with pytest.raises(ConfigError, match="for float64 only: its weights cancel"):
+        with pytest.raises(ConfigError, match="for float64 only: its weights cancel each other"):
             loading(run, dtype="float32")
     assert main(["evaluate", str(run), str(tmp_path / "argon-9.xyz"), "--dtype", "float32"]) == 2
     potential = atomgraph.load(run)
