@@ -15,11 +15,18 @@ ARGUMENTS: dict[str, dict[str, str]] = {
     },
     "BehlerParrinello": {"cutoff_function": "envelope", "hidden": "readout_hidden"},
     "Code": {"words": "text"},
+    "Column": {"words": "is_text"},
     "Convolution": {"irreps_wanted": "message_irreps", "precision": "coupling_dtype"},
     "CoreRepulsion": {"takes_over": "replaces_energy"},
     "DensityInteraction": {"hidden": "radial_hidden", "precision": "coupling_dtype", "gain": "activation_gain"},
     "DensityResidualInteraction": {"hidden": "radial_hidden", "precision": "coupling_dtype", "gain": "activation_gain"},
     "DensityTerms": {"of_left": "left_column", "of_right": "right_column"},
+    "Format": {
+        "fixed": "has_fixed_units",
+        "packed": "reads_compressed",
+        "types": "may_lack_elements",
+        "compared": "compared_with",
+    },
     "GAP": {
         "transition": "envelope_width",
         "pairs.transition": "envelope_width",

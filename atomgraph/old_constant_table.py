@@ -4,7 +4,7 @@ from __future__ import annotations
 
 CONSTANTS: dict[str, str] = {
     "analysis.report.plots.CROWD": "MAX_POINTS",
-    "analysis.report.training_report.JUDGES": "PARTS_BY_FAIRNESS",
+    "analysis.report.training_report.JUDGES": "PARTS_LEAST_BIASED_FIRST",
     "config.distributed.ONE_PROCESS": "ONE_PROCESS_KINDS",
     "config.error_messages.LONGEST": "MAX_CHARACTERS",
     "config.finetune_defaults.HORIZON": "AVERAGED_FRACTION",

@@ -195,7 +195,7 @@ def formats() -> Iterator[str]:
         units = ", ".join(
             f"{name} {word}" for name, word in ({"energy": "eV", "length": "Å"} | dict(first.units)).items()
         )
-        how = "fixed" if first.fixed else "assumed"
+        how = "fixed" if first.has_fixed_units else "assumed"
         how += "; the file's own where it states them" if first.units_in is not None else ""
         how += "; elements by ``--types``" if first.types and first.name != "extxyz" else ""
         endings = ", ".join(f"``{ending}``" if ending != "a folder" else ending for ending in first.endings)
@@ -205,7 +205,7 @@ def formats() -> Iterator[str]:
                 first.title.replace("`", "``"),
                 endings,
                 f"{units} ({how})",
-                first.compared or "not yet",
+                first.compared_with or "not yet",
             )
         )
     yield from table(("name", "format", "files", "units", "compared with"), rows, "14 22 18 28 18")

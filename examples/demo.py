@@ -79,7 +79,7 @@ def family_table(comparisons: dict[str, Comparison], minutes: dict[str, float]) 
     """Return a table with a row per family: errors on the test set, and training time."""
     zero = np.abs(next(iter(comparisons.values())).samples["forces"].reference).mean()
     columns = [
-        Column("family", words=True),
+        Column("family", is_text=True),
         *(Column(measure, "energy (meV/atom)") for measure in ("MAE", "RMSE")),
         *(Column(measure, "forces (eV/Å)") for measure in ("MAE", "RMSE")),
         Column("MAE", "stress (GPa)"),

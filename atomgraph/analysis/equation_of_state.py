@@ -80,7 +80,7 @@ def equation_of_state(
     Raises:
         GraphError: If the lowest energy is at the smallest or largest volume.
     """
-    volume = atoms.get_volume() * np.linspace(1 - span, 1 + span, n_points)
+    cell_volumes = atoms.get_volume() * np.linspace(1 - span, 1 + span, n_points)
     copies = []
     for scale in np.linspace(1 - span, 1 + span, n_points):
         copy = atoms.copy()
@@ -89,11 +89,11 @@ def equation_of_state(
     energy = np.array([result["energy"] for result in potential.predict(copies, stress=False)])
     if energy.argmin() in (0, n_points - 1):
         raise GraphError(
-            f"the energy has no minimum between {volume[0]:.1f} and {volume[-1]:.1f} Å³; relax the cell first"
+            f"the energy has no minimum between {cell_volumes[0]:.1f} and {cell_volumes[-1]:.1f} Å³; relax the cell first"
         )
-    volume_0, energy_0, modulus = AseFit(volume, energy, eos="birchmurnaghan").fit(warn=False)
+    volume_0, energy_0, modulus = AseFit(cell_volumes, energy, eos="birchmurnaghan").fit(warn=False)
     n = len(atoms)
-    return EquationOfState(volume / n, energy / n, volume_0 / n, energy_0 / n, modulus / PRESSURE["GPa"])
+    return EquationOfState(cell_volumes / n, energy / n, volume_0 / n, energy_0 / n, modulus / PRESSURE["GPa"])
 
 
 __getattr__ = old_names_of(__name__)

@@ -106,7 +106,7 @@ def error_table(comparison: Comparison, title: str = "", *, full: bool = False) 
     """
     measures = ["MAE", "RMSE", "max"] if full else ["MAE", "RMSE"]
     quantities = [q for q in QUANTITIES.values() if q.name in comparison.samples]
-    columns = [Column("configurations", words=True), Column("n")]
+    columns = [Column("configurations", is_text=True), Column("n")]
     columns += [Column(m, f"{q.name} ({q.unit})") for q in quantities for m in measures]
     rows = error_rows(comparison)
     cells = []
@@ -200,9 +200,9 @@ def worst_table(comparison: Comparison, n: int = 10, title: str = "", by: str = 
     rows = [row for row in structure_errors(comparison) if row[key] is not None]
     rows.sort(key=lambda row: -abs(row[key]) if np.isfinite(row[key]) else -np.inf)
     columns = [
-        Column("source", words=True),
-        Column("structure", words=True),
-        Column("configuration", words=True),
+        Column("source", is_text=True),
+        Column("structure", is_text=True),
+        Column("configuration", is_text=True),
         Column("atoms"),
     ]
     columns += [

@@ -64,6 +64,6 @@ def require_samples(comparison: Comparison, notes: ReadingNotes) -> None:
     if not comparison.samples:
         keys = ", ".join(sorted(map(str, notes.keys))) or "none"
         raise DataError(
-            f"no structure carries an energy, forces or a stress; name them with --key energy=... --key forces=... "
-            f"(in Python keys={{...}}); keys found: {keys}"
+            f"no structure has an energy, forces or a stress; name the keys of the labels with --key energy=... "
+            f"--key forces=... (in Python keys={{...}}); keys found: {keys}"
         )

@@ -48,7 +48,7 @@ def measure_speed(potential: Evaluator, atoms: ase.Atoms, seconds: float = 2.0) 
     Args:
         potential: Potential to measure.
         atoms: Structure to evaluate.
-        seconds: Measuring time of each of the three, s; at least three calls are timed.
+        seconds: Time of each of the three measurements, s; at least three calls are timed.
     """
     structure = strip_labels(atoms)
 
@@ -72,9 +72,9 @@ def measure_speed(potential: Evaluator, atoms: ase.Atoms, seconds: float = 2.0) 
             cpu_times.append(time.process_time() - cpu_start)
         return median(wall_times), median(cpu_times)
 
-    forces, forces_cpu = median_times(lambda: potential.evaluate(graph, stress=False))
-    stress, _ = median_times(lambda: potential.evaluate(graph))
-    return Speed(median_times(build_graph)[0], forces, forces_cpu, stress, memory)
+    forces_time, forces_cpu_time = median_times(lambda: potential.evaluate(graph, stress=False))
+    stress_time, _ = median_times(lambda: potential.evaluate(graph))
+    return Speed(median_times(build_graph)[0], forces_time, forces_cpu_time, stress_time, memory)
 
 
 def force_errors(exact: Evaluator, potentials: Sequence[Evaluator], atoms: ase.Atoms) -> list[float]:

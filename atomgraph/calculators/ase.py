@@ -72,8 +72,8 @@ class Calculator(ase_calculator.Calculator):
         super().__init__()
         self.potential: Evaluator
         self._evaluator: Evaluator
-        if _is_foreign(potential):
-            _refuse_options(potential, device=device, dtype=dtype, compile=compile or None)
+        if _is_other_evaluator(potential):
+            _check_options(potential, device=device, dtype=dtype, compile=compile or None)
             self.potential = self._evaluator = potential
         else:
             self.potential, self._evaluator = _prepare(potential, device, dtype, compile)
@@ -99,7 +99,7 @@ class Calculator(ase_calculator.Calculator):
             "cell": (previous.cell.array, atoms.cell.array),
             "pbc": (previous.pbc, atoms.pbc),
         }
-        changed = [name for name, (before, now) in pairs.items() if not np.array_equal(before, now)]
+        changed = [name for name, (old_value, new_value) in pairs.items() if not np.array_equal(old_value, new_value)]
         return changed + (["info"] if get_charge_and_spin(previous) != get_charge_and_spin(atoms) else [])
 
     def calculate(
@@ -110,7 +110,7 @@ class Calculator(ase_calculator.Calculator):
     ) -> None:
         """Compute all properties of a structure in one evaluation. ASE calls this method when the structure has changed."""
         if self._busy.setdefault("thread", get_ident()) != get_ident():
-            raise AtomgraphError("this calculator is at work in another thread; make one for each thread")
+            raise AtomgraphError("this calculator is in use in another thread; make one calculator for each thread")
         try:
             self._calculate(atoms, properties, system_changes)
         finally:
@@ -141,6 +141,7 @@ class Calculator(ase_calculator.Calculator):
 
     def _graph(self, atoms: ase.Atoms) -> AtomicGraph:
         graph, head = self._verlet.graph_from_ase(atoms), self.potential.head
+        # −1: no chosen head
         index = -1 if head is None else self.potential.heads.index(head)
         index = index if self._head_index is None else self._head_index
         if int(graph.head) != index:  # the neighbour list keeps the head of the previous step
@@ -148,16 +149,16 @@ class Calculator(ase_calculator.Calculator):
         return graph
 
 
-def _is_foreign(potential: object) -> TypeGuard[Evaluator]:
-    """Whether an object is an evaluator that is neither a potential nor a compiled potential."""
+def _is_other_evaluator(potential: object) -> TypeGuard[Evaluator]:
+    """Return whether an object is an evaluator that is neither a potential nor a compiled potential."""
     return isinstance(potential, Evaluator) and not isinstance(potential, Potential | WrappedPotential)
 
 
-def _refuse_options(evaluator: Evaluator, **options: object) -> None:
+def _check_options(evaluator: Evaluator, **options: object) -> None:
     """Raise ConfigError if an option is set that only potentials have."""
-    if given := [name for name, value in options.items() if value is not None]:
+    if option_names := [name for name, value in options.items() if value is not None]:
         raise ConfigError(
-            f"{', '.join(given)} can be set for potentials only, but the evaluator is {a_kind(evaluator)}; "
+            f"{', '.join(option_names)} can be set for potentials only, but the evaluator is {a_kind(evaluator)}; "
             "set device and dtype where the evaluator is created"
         )
 
@@ -168,7 +169,7 @@ def _prepare(
     dtype: str | torch.dtype | None,
     compile: bool | None,
 ) -> tuple[Evaluator, Evaluator]:
-    """Return the potential on its device and in its dtype, and the form of it that is evaluated."""
+    """Return the potential on its device and in its dtype, and the evaluator: this potential, or its compiled form."""
     if not isinstance(potential, Potential | WrappedPotential):
         exact = load(cast("str | Path", potential), device=device or "cpu")
     elif isinstance(potential, WrappedPotential):

@@ -56,7 +56,7 @@ class VerletGraph:
     def graph(
         self, positions: Any, numbers: Any, cell: Any, pbc: Any, *, charge: float = 0.0, spin: float = 1.0
     ) -> AtomicGraph:
-        """Return the graph of a structure. It is the object of the previous call, updated, if its edges are still valid.
+        """Return the graph of a structure: the previous graph with new positions and cell, if its edges are still valid.
 
         Args:
             positions: Positions, (n_atoms, 3), Å.
@@ -74,11 +74,11 @@ class VerletGraph:
         )
 
     def _update(self, structure: StructureArrays, global_state: dict[str, float]) -> AtomicGraph:
-        largest = np.abs(structure.positions).max(initial=0.0)
-        if not (largest < MAX_POSITION and np.isfinite(structure.cell).all()):
+        largest_coordinate = np.abs(structure.positions).max(initial=0.0)
+        if not (largest_coordinate < MAX_POSITION and np.isfinite(structure.cell).all()):
             raise GraphError(
-                f"positions reach {largest:.0e} Å, or the cell is not finite; in dynamics, a smaller time step or a relaxed "
-                "start helps, and distances that the potential was never trained on are a usual cause"
+                f"positions reach {largest_coordinate:.0e} Å, or the cell is not finite; in dynamics, use a smaller time step "
+                "or a relaxed start; distances that do not occur in the training data are a usual cause"
             )
         if self._graph is None or global_state != self._global_state or not self._is_valid(structure):
             return self._build(structure, global_state)
@@ -98,7 +98,7 @@ class VerletGraph:
         return graph
 
     def _is_valid(self, structure: StructureArrays) -> bool:
-        """Whether all pairs within the cutoff are in the list, by the inequality of the class docstring."""
+        """Return whether all pairs within the cutoff are in the list, by the inequality of the class docstring."""
         reference = self._reference
         if not (np.array_equal(structure.numbers, reference.numbers) and np.array_equal(structure.pbc, reference.pbc)):
             return False

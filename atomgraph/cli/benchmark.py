@@ -99,7 +99,7 @@ def _table(
     rows.append(["largest error of forces / RMS of forces", *(f"{error:.0e}" for error in errors)])
     size = f"{format_count(len(atoms), 'atom')}, cutoff {potential.cutoff:g} Å"
     return Table(
-        [Column("", words=True), *(Column(dtype, form) for form, dtype in speeds)],
+        [Column("", is_text=True), *(Column(dtype, form) for form, dtype in speeds)],
         rows,
         f"{atoms.get_chemical_formula()}, {size}",
         f"{machine}. Medians; errors relative to the model in float64.",

@@ -74,8 +74,8 @@ def _test_laws(context: LawContext, nve_steps: int) -> list[Law]:
 
 def _table(results: list[Law], model: str, context: LawContext, *, with_worst: bool) -> Table:
     """Return the table of laws; ``with_worst`` adds a column with the structure of the largest deviation."""
-    columns = [Column("", words=True), Column("law", words=True), Column("figure"), Column("unit", words=True)]
-    columns += [Column("allowed"), *([Column("worst", words=True)] if with_worst else [])]
+    columns = [Column("", is_text=True), Column("law", is_text=True), Column("figure"), Column("unit", is_text=True)]
+    columns += [Column("allowed"), *([Column("worst", is_text=True)] if with_worst else [])]
     rows = []
     for law in results:
         verdict = "-" if law.detail == NOT_TRIED else "pass" if law.passed else "FAIL"

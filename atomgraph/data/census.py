@@ -35,11 +35,11 @@ class Census:
         n_atoms: Number of atoms in all frames.
         elements: Number of atoms by chemical symbol.
         kinds: Numbers of frames, of atoms, and of frames with each label, by configuration type.
-        labels: Number of frames with a label, by its name: ``energy``, ``forces``, ``stress``.
+        labels: Number of frames with a label, by name of the label: ``energy``, ``forces``, ``stress``.
         ranges: Smallest, median and largest value of: energy per atom (eV), largest force of a frame (eV/Å), mean diagonal
             of the stress (eV/Å³, positive in tension), volume per atom (Å³), atoms in a frame.
         n_isolated: Number of frames with one atom without periodic images.
-        keys: Other keys in ``info`` and ``arrays``, which may contain labels.
+        keys: Keys in ``info`` and ``arrays`` that ``data.read`` does not use; they may contain labels under other names.
         notes: Further lines of text, printed last.
     """
 
@@ -59,7 +59,7 @@ class Census:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         notes = [Text(f"note: {line}", no_wrap=True, overflow="ignore") for line in self.notes]
-        yield Group(self._headline(), _kinds_table(self), _ranges_table(self.ranges), *notes)
+        yield Group(self._headline(), _config_type_table(self), _ranges_table(self.ranges), *notes)
 
     def __str__(self) -> str:
         console = Console(width=110, no_color=True)
@@ -89,18 +89,18 @@ def census(frames: Iterable[ase.Atoms], notes: Sequence[str] = ()) -> Census:
     keys: set[str] = set()
     n_isolated = 0
     for atoms in frames:
-        present = get_labels(atoms)
-        kind = kinds.setdefault(str(atoms.info.get("config_type", "default")), Counter())
-        kind.update(["frames", *present])
-        kind["atoms"] += len(atoms)
-        labels.update(present.keys())
+        frame_labels = get_labels(atoms)
+        counts = kinds.setdefault(str(atoms.info.get("config_type", "default")), Counter())
+        counts.update(["frames", *frame_labels])
+        counts["atoms"] += len(atoms)
+        labels.update(frame_labels.keys())
         elements.update(atoms.numbers.tolist())
         keys |= (set(atoms.info) - {"config_type", "source", "head"}) | (set(atoms.arrays) - {"numbers", "positions"})
         n_isolated += len(atoms) == 1 and not atoms.pbc.any()
-        for name, value in _frame_values(atoms, present).items():
+        for name, value in _frame_values(atoms, frame_labels).items():
             values[name].append(value)
     return Census(
-        n_frames=sum(kind["frames"] for kind in kinds.values()),
+        n_frames=sum(counts["frames"] for counts in kinds.values()),
         n_atoms=sum(elements.values()),
         elements={chemical_symbols[number]: elements[number] for number in sorted(elements)},
         kinds={
@@ -151,7 +151,7 @@ def _range(numbers: list[float]) -> tuple[float, float, float]:
     return float(np.min(numbers)), float(np.median(numbers)), float(np.max(numbers))
 
 
-def _kinds_table(counted: Census) -> Table:
+def _config_type_table(counted: Census) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("configuration type")
     for column in ("frames", "atoms", *(f"with {name}" for name in QUANTITIES)):
@@ -172,6 +172,6 @@ def _ranges_table(ranges: Mapping[str, tuple[float, float, float]]) -> Table:
     titles = _ranges()
     for name, numbers in ranges.items():
         title, unit = titles[name]
-        digits = "{:.0f}" if name == "atoms" else "{:.4f}"
-        table.add_row(f"{title}, {unit}" if unit else title, *(digits.format(number) for number in numbers))
+        number_format = "{:.0f}" if name == "atoms" else "{:.4f}"
+        table.add_row(f"{title}, {unit}" if unit else title, *(number_format.format(number) for number in numbers))
     return table

@@ -14,9 +14,10 @@ from atomgraph.graph.quantities import QUANTITIES
 from atomgraph.old_names import old_names_of, warn_old_name
 from atomgraph.units import ENERGY, FORCE, LENGTH, PRESSURE, factor
 
+# Entries whose default units depend on energy and length; ``length`` is the unit of positions and cells.
 _LABELS_WITH_RULES = ("energy", "length", "forces", "stress", "virial")
 _SIGN_ENTRIES = ("forces_sign", "stress_sign", "virial_sign", "stress_order")
-SIGNS = {"tension": 1.0, "compression": -1.0}
+SIGNS = {"tension": 1.0, "compression": -1.0}  # factor to stresses that are positive in tension
 FORCE_SIGNS = {"force": 1.0, "gradient": -1.0}  # force: −dE/dx, gradient: dE/dx
 GRADIENT = re.compile(
     r"grad(?!e|ua)|(?<![a-z])d_?e_?d_?[rx](?![a-z])", re.IGNORECASE
@@ -39,9 +40,9 @@ class Conversion:
     Attributes:
         length: Factor to Å.
         energy: Factor to eV.
-        forces: Factor to eV/Å.
-        stress: Factor to eV/Å³.
-        virial: Factor to eV.
+        forces: Factor to eV/Å; negative if the file contains gradients dE/dx.
+        stress: Factor to eV/Å³; negative if stresses of the file are positive in compression.
+        virial: Factor to eV; negative if virials of the file are positive in compression.
         order: Order of six stress components, a key of ``ORDERS``; None if it is not stated.
         other_factors: Factors of further quantities, by name.
     """
@@ -113,9 +114,9 @@ class Conversion:
             return value
         if self.order is None:
             raise DataError(
-                f"{name} should be nine numbers (xx xy xz yx yy yz zx zy zz): it has six in an unknown order. Or state "
-                f"the order: data.units: {{stress_order: ase}} for xx yy zz yz xz xy, vasp for xx yy zz xy yz zx, lammps for "
-                f"xx yy zz xy xz yz; in a command, --unit stress_order=ase"
+                f"{name} should be nine numbers (xx xy xz yx yy yz zx zy zz): it has six in an unknown order. Write nine "
+                f"numbers, or state the order: data.units: {{stress_order: ase}} for xx yy zz yz xz xy, vasp for "
+                f"xx yy zz xy yz zx, lammps for xx yy zz xy xz yz; in a command, --unit stress_order=ase"
             )
         return value[list(ORDERS[self.order])].reshape(3, 3)
 

@@ -38,14 +38,14 @@ def budget_batches(
         atom_budget: Atoms per batch; the edge budget if None.
     """
     batch: list[AtomicGraph] = []
-    edges = atoms = 0
+    n_edges = n_atoms = 0  # in the batch
     for graph in graphs:
-        is_full = edges + graph.n_edges > edge_budget or atoms + graph.n_atoms > (atom_budget or edge_budget)
+        is_full = n_edges + graph.n_edges > edge_budget or n_atoms + graph.n_atoms > (atom_budget or edge_budget)
         if batch and is_full:
             yield collate(batch)
-            batch, edges, atoms = [], 0, 0
+            batch, n_edges, n_atoms = [], 0, 0
         batch.append(graph)
-        edges, atoms = edges + graph.n_edges, atoms + graph.n_atoms
+        n_edges, n_atoms = n_edges + graph.n_edges, n_atoms + graph.n_atoms
     if batch:
         yield collate(batch)
 

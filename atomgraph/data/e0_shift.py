@@ -87,13 +87,15 @@ class EnergyShift:
         Returns:
             The factor, and the relative norm of the residual; (0, 1) if the shift or the energies are zero in this space.
         """
-        element_energies = self.basis @ np.array([energies[symbol] for symbol in self.elements])
-        shift = self.basis @ self.shift
-        square_norm = float(element_energies @ element_energies)
-        if not square_norm > 0 or not shift.any():
+        projected_energies = self.basis @ np.array([energies[symbol] for symbol in self.elements])
+        projected_shift = self.basis @ self.shift
+        square_norm = float(projected_energies @ projected_energies)
+        if not square_norm > 0 or not projected_shift.any():
             return 0.0, 1.0
-        factor = float(element_energies @ shift) / square_norm
-        return factor, float(np.linalg.norm(shift - factor * element_energies) / np.linalg.norm(shift))
+        factor = float(projected_energies @ projected_shift) / square_norm
+        return factor, float(
+            np.linalg.norm(projected_shift - factor * projected_energies) / np.linalg.norm(projected_shift)
+        )
 
     def describe_undetermined(self) -> str:
         """Return a text on the elements whose own shift is not determined; empty if there are none."""

@@ -23,7 +23,7 @@ from atomgraph.errors import FormatError
 from atomgraph.graph.quantities import QUANTITIES
 from atomgraph.graph.structure import AtomicGraph
 
-FORMAT = 5
+FORMAT = 5  # version of the file format
 # edge_index is stored transposed, with one row (neighbour, centre) per edge.
 PER_EDGE = ("edge_index", "cell_shift")
 FIELDS: dict[str, tuple[torch.dtype, tuple[int, ...]]] = {  # dtype and shape of a row of each field without labels
@@ -73,7 +73,7 @@ def load_graphs(path: Path, frames: Sequence[ase.Atoms], cutoff: float) -> list[
         with safe_open(path, framework="pt") as file:
             table = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         graphs = _split_graphs(table)
-        _check(graphs, frames, cutoff)
+        _check_graphs(graphs, frames, cutoff)
     except (SafetensorError, OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
         warnings.warn(f"{path} cannot be read ({error}); the graphs are built again", stacklevel=3)
         return None
@@ -97,7 +97,7 @@ def _write(graphs: Sequence[AtomicGraph], path: Path) -> None:
     checksums.seal(path)
 
 
-def _check(graphs: Sequence[AtomicGraph], frames: Sequence[ase.Atoms], cutoff: float) -> None:
+def _check_graphs(graphs: Sequence[AtomicGraph], frames: Sequence[ase.Atoms], cutoff: float) -> None:
     """Raise ValueError if the graphs are not those of the frames: a field is missing, or atoms or cutoff differ."""
     if len(graphs) != len(frames):
         raise ValueError(f"it holds {len(graphs)} graphs for {len(frames)} structures")
@@ -138,13 +138,13 @@ def _split_graphs(table: dict[str, torch.Tensor]) -> list[AtomicGraph]:
     """Return the graphs from the tensors of ``_join_graphs``."""
     n_atoms, n_edges = table.pop("n_atoms").tolist(), table.pop("n_edges").tolist()
     n_graphs = len(n_atoms)
-    columns, per_atom = {}, _per_atom_fields()
+    pieces_by_field, per_atom = {}, _per_atom_fields()
     for name, rows in table.items():
-        lengths = n_edges if name in PER_EDGE else n_atoms if name in per_atom else [1] * n_graphs
-        columns[name] = rows.split(lengths)
+        n_rows = n_edges if name in PER_EDGE else n_atoms if name in per_atom else [1] * n_graphs
+        pieces_by_field[name] = rows.split(n_rows)  # one piece per graph
     graphs = []
     for number in range(n_graphs):
-        fields = {name: pieces[number] for name, pieces in columns.items()}
+        fields = {name: pieces[number] for name, pieces in pieces_by_field.items()}
         fields["edge_index"] = fields["edge_index"].T.contiguous()
         graphs.append(AtomicGraph(**fields))
     return graphs

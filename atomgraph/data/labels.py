@@ -18,9 +18,9 @@ from atomgraph.graph.structure import VOIGT, check_label
 from atomgraph.old_names import OldAttribute, old_names_of
 
 OTHER_KEYS = ("config_type", "head", "charge", "spin")
-# Usual keys without a note if they are not read.
+# Usual keys, for which no note is made if they are not read.
 COMMON_KEYS = {"energies", "stresses", "config_type", "head", "source", "charge", "spin"}
-MAX_RELATIVE_DIFFERENCE = 1e-3  # between two labels of one quantity; a larger difference is a contradiction
+MAX_RELATIVE_DIFFERENCE = 1e-3  # between stress and virial; a larger difference is a contradiction
 
 
 class LabelReader:
@@ -71,9 +71,9 @@ class LabelReader:
             GraphError: If a label has a wrong shape or is not finite.
         """
         conversion = self.conversion if conversion is None else conversion
-        sources = label_sources(raw)
-        self.all_keys.update({name for mapping in sources for name in mapping})
-        values = self._raw_labels(sources, conversion) if self.labels else {}
+        mappings = label_sources(raw)
+        self.all_keys.update({name for mapping in mappings for name in mapping})
+        values = self._raw_labels(mappings, conversion) if self.labels else {}
         atoms = raw.copy()
         atoms.calc = None
         for name in (*QUANTITIES, *(() if self.labels else (*label_names(), "free_energy", "energies"))):
@@ -82,13 +82,13 @@ class LabelReader:
         if conversion.length != 1.0:
             atoms.set_cell(atoms.cell.array * conversion.length)
             atoms.positions = atoms.positions * conversion.length
-        config_type, _ = self._value("config_type", sources)
+        config_type, _ = self._value("config_type", mappings)
         atoms.info["config_type"] = "default" if config_type is None else str(config_type)
-        head, _ = self._value("head", sources)
+        head, _ = self._value("head", mappings)
         if head is not None:
             atoms.info["head"] = str(head)
         for name in ("charge", "spin"):
-            if name in self.keys and (value := self._value(name, sources)[0]) is not None:
+            if name in self.keys and (value := self._value(name, mappings)[0]) is not None:
                 atoms.info[name] = value
         labels = self._converted_labels(values, atoms, conversion, source)
         if labels:
@@ -96,25 +96,25 @@ class LabelReader:
             atoms.calc.results.update(labels)  # also names that ASE does not know
         if self.labels:
             used_keys = {self.keys.get(name, name) for name in (*label_names(), *OTHER_KEYS)} | COMMON_KEYS
-            self.notes.count_keys(sources, used_keys, len(atoms))
+            self.notes.count_keys(mappings, used_keys, len(atoms))
             self.notes.without.update(set(label_names()) - values.keys())
-            self._compare_energies(values, sources, conversion, source)
+            self._compare_energies(values, mappings, conversion, source)
         return atoms
 
     admit = OldAttribute("read")
 
-    def _raw_labels(self, sources: list[Mapping[str, Any]], conversion: Conversion) -> dict[str, np.ndarray]:
+    def _raw_labels(self, mappings: list[Mapping[str, Any]], conversion: Conversion) -> dict[str, np.ndarray]:
         """Return the labels in the units of the file, six components as (3, 3), without labels whose entries are all NaN."""
         values = {}
         for name in label_names():
-            value, source_number = self._value(name, sources)
+            value, mapping_number = self._value(name, mappings)
             if value is None:
                 continue
             numbers = _numbers(name, value)
             if numbers.size and np.isnan(numbers).all():
                 self.notes.missing[name] += 1
                 continue
-            if name in ("stress", "virial") and source_number > 0:  # number 0 is the calculator
+            if name in ("stress", "virial") and mapping_number > 0:  # mapping 0 contains the results of the calculator
                 numbers = conversion.full_tensor(self.keys.get(name, name), numbers)
             values[name] = numbers
         return values
@@ -139,10 +139,10 @@ class LabelReader:
                 self._compare_stresses(stress, tensors["virial"], source)
         return labels
 
-    def _value(self, name: str, sources: list[Mapping[str, Any]]) -> tuple[Any, int]:
-        """Return the value of a label and the number of its source; (None, −1) if there is no value."""
+    def _value(self, name: str, mappings: list[Mapping[str, Any]]) -> tuple[Any, int]:
+        """Return the value of a label and the number of the mapping that contains it; (None, −1) if there is no value."""
         key = self.keys.get(name, name)
-        for number, mapping in enumerate(sources):
+        for number, mapping in enumerate(mappings):
             if key in mapping and mapping[key] is not None:
                 self.n_found[name] += 1
                 return mapping[key], number
@@ -159,11 +159,11 @@ class LabelReader:
             self.notes.contradictions.append(Contradiction(source, names, float(difference), "eV/Å³", hint))
 
     def _compare_energies(
-        self, values: Mapping[str, np.ndarray], sources: list[Mapping[str, Any]], conversion: Conversion, source: str
+        self, values: Mapping[str, np.ndarray], mappings: list[Mapping[str, Any]], conversion: Conversion, source: str
     ) -> None:
         """Note a contradiction if energy and free energy of a frame differ."""
         key = self.keys.get("energy", "energy")
-        free_energy = next((m["free_energy"] for m in sources if m.get("free_energy") is not None), None)
+        free_energy = next((m["free_energy"] for m in mappings if m.get("free_energy") is not None), None)
         if "energy" not in values or free_energy is None or key == "free_energy":
             return
         try:

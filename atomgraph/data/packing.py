@@ -10,7 +10,7 @@ import numpy as np
 
 from atomgraph.old_names import OldAttribute, old_names_of, with_old_arguments
 
-MEAN_FILLING = 0.9  # used fraction of all buckets; the free rest allows different packings in every epoch
+MEAN_FILLING = 0.9  # used fraction of all buckets; the unused part allows different packings in every epoch
 
 
 @dataclass(frozen=True)
@@ -164,8 +164,8 @@ def _largest_first(order: np.ndarray, sizes: StructureSizes) -> np.ndarray:
 
 def _large_classes_first(order: np.ndarray, sizes: StructureSizes, n_classes: int) -> np.ndarray:
     """Return the indices sorted into classes of size, largest class first; within a class they keep their order."""
-    share = np.maximum(sizes.n_edges / sizes.edge_budget, sizes.n_atoms / sizes.atom_budget)
-    size_class = np.floor(n_classes * np.minimum(share, 1 - 1e-9)).astype(int)
+    filling = np.maximum(sizes.n_edges / sizes.edge_budget, sizes.n_atoms / sizes.atom_budget)
+    size_class = np.floor(n_classes * np.minimum(filling, 1 - 1e-9)).astype(int)
     return order[np.argsort(-size_class[order], kind="stable")]
 
 
@@ -174,9 +174,9 @@ def _halve_largest(buckets: list[list[int]], n_buckets: int) -> list[list[int]]:
     heap = [(-len(bucket), number, bucket) for number, bucket in enumerate(buckets)]
     heapify(heap)
     for number in range(len(buckets), n_buckets):
-        _, position, bucket = heap[0]
+        _, largest, bucket = heap[0]  # number of the largest bucket
         half = len(bucket) // 2
-        heapreplace(heap, (half - len(bucket), position, bucket[half:]))
+        heapreplace(heap, (half - len(bucket), largest, bucket[half:]))
         heappush(heap, (-half, number, bucket[:half]))
     return [bucket for _, _, bucket in sorted(heap, key=lambda entry: entry[1])]
 

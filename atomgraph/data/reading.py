@@ -102,7 +102,7 @@ def iread(
         task = progress.add_task("reading", total=len(paths))
         for path, index in paths:
             file_format = find_format(path, format)
-            if options.types is not None and not file_format.types:
+            if options.types is not None and not file_format.may_lack_elements:
                 refuse_types(options.types, f"{path} ({file_format.title})")
             conversion = find_conversion(file_format, path, units)
             frames = _frames(

@@ -130,10 +130,10 @@ class ReadingNotes:
             n_atoms: Number of atoms of the frame.
         """
         self.n_frames += 1
-        present = {name: value for source in reversed(sources) for name, value in source.items() if value is not None}
-        self.keys.update(list(present))
+        values = {name: value for source in reversed(sources) for name, value in source.items() if value is not None}
+        self.keys.update(list(values))
         axes: dict[str, set[str]] = defaultdict(set)
-        for name, value in present.items():
+        for name, value in values.items():
             if name in used_keys or not isinstance(name, str):
                 continue
             numbers = as_numbers(value)
@@ -143,8 +143,8 @@ class ReadingNotes:
                 self.weights[name] += numbers.size == 1
             elif label := guess_by_name(name, numbers, n_atoms):
                 self.candidates[label][name] += 1
-            elif (axis := split_force_axis(name)) and numbers.shape == (n_atoms,):
-                axes[axis[0]].add(axis[1])
+            elif (prefix_and_axis := split_force_axis(name)) and numbers.shape == (n_atoms,):
+                axes[prefix_and_axis[0]].add(prefix_and_axis[1])
             elif label := guess_by_size(name, numbers, n_atoms):
                 self.possible[label][name] += 1
         for prefix, letters in axes.items():

@@ -18,7 +18,7 @@ class ReplaySampler(EdgeBudgetSampler):
     r"""Batches with a share ρ of replayed structures; an epoch is one pass over the target structures.
 
     An epoch with n target structures has :math:`n\,\rho/(1-\rho)` replayed structures (rounded, at least one). In each
-    batch their share is ρ to within one structure. If the replay set is larger than that, the next epoch continues with
+    batch their share is ρ to within one structure. If the replay set is larger than this number, the next epoch continues with
     the following structures. If the set is smaller, it is repeated in another order.
 
     Indices count the target structures first, then the replay structures. ``counts`` has shape (n_heads, 3), because each
@@ -85,7 +85,7 @@ class ReplaySampler(EdgeBudgetSampler):
 
     def replay_indices(self, epoch: int) -> np.ndarray:
         """Return the indices of the replayed structures of an epoch, (n_replayed,), from consecutive shuffled passes."""
-        first = epoch * self.n_replayed
+        first = epoch * self.n_replayed  # number of replayed structures in all earlier epochs
         passes = range(first // self.n_replay, (first + self.n_replayed - 1) // self.n_replay + 1)
         indices = np.concatenate([shuffled(self.n_replay, self.seed, number, 2) for number in passes])
         start = first - passes.start * self.n_replay
@@ -98,12 +98,14 @@ class ReplaySampler(EdgeBudgetSampler):
         packed = pack_structures(order, self._target_sizes, self.n_batches)
         batches = [list(packed[number]) for number in shuffled(len(packed), self.seed, epoch, 1)]
         ends = np.cumsum([len(batch) for batch in batches])
-        n_open = np.diff(np.round(ends * (self.n_replayed / ends[-1])).astype(int), prepend=0)
+        n_replay_left = np.diff(np.round(ends * (self.n_replayed / ends[-1])).astype(int), prepend=0)
         replay_indices = self.replay_indices(epoch)
         n_edges = np.array([self.sizes.n_edges[batch].sum() for batch in batches])
         for index in replay_indices[np.argsort(-self.sizes.n_edges[replay_indices], kind="stable")].tolist():
-            number = int(np.where(n_open > 0, n_edges, np.iinfo(np.int64).max).argmin())  # the batch with fewest edges
+            number = int(
+                np.where(n_replay_left > 0, n_edges, np.iinfo(np.int64).max).argmin()
+            )  # the batch with fewest edges
             batches[number].append(index)
-            n_open[number] -= 1
+            n_replay_left[number] -= 1
             n_edges[number] += self.sizes.n_edges[index]
         return batches

@@ -220,7 +220,7 @@ def _shares(sizes: dict[str, int], requested: dict[str, int], n_frames: int) -> 
 
 
 def _choose_part(capacity: dict[str, int], size: int) -> str:
-    """Return the first part with capacity for a group, or else the training part; the capacity is reduced in stratum_number."""
+    """Return the first part with capacity for a group, or else the training part; the capacity of this part is reduced."""
     for part in ("test", "valid"):
         if size <= capacity[part]:
             capacity[part] -= size

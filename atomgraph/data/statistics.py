@@ -168,11 +168,11 @@ def compositions(graphs: Sequence[AtomicGraph]) -> tuple[list[str], np.ndarray, 
     if not labelled:
         raise DataError("the training part has no energies, so E0 cannot be computed; set e0 in the configuration")
     elements = list_elements(graphs)
-    column = {chemical_symbols.index(symbol): index for index, symbol in enumerate(elements)}
+    column_by_number = {chemical_symbols.index(symbol): index for index, symbol in enumerate(elements)}
     counts = np.zeros((len(labelled), len(elements)))
     for row, graph in zip(counts, labelled, strict=True):
         for number, count in zip(*graph.atomic_numbers.unique(return_counts=True), strict=True):
-            row[column[int(number)]] = int(count)
+            row[column_by_number[int(number)]] = int(count)
     return elements, counts, np.array([float(graph.energy[0]) for graph in labelled])
 
 

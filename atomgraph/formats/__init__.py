@@ -1,8 +1,8 @@
 """Readers of potential files; the format is recognised by the content of the file.
 
-A reader is a module with two functions, and an entry of ``READERS``. ``recognises(path, start) -> bool`` gets the first 4096
-bytes of the file, which are empty for a folder. ``read(path, hints) -> (model, metadata)`` gets elements and units that the
-user states (``formats.hints``).
+A reader is a module with two functions, listed in ``READERS``. ``recognises(path, start) -> bool`` decides from the path and
+from ``start``, the first 4096 bytes of the file (empty for a folder). ``read(path, hints) -> (model, metadata)`` uses the
+elements and units that the user states (``formats.hints``).
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def first_bytes(path: Path) -> bytes:
     if path.is_dir():
         return b""
     if not path.is_file():  # a pipe or a device may never end
-        raise FormatError(f"{path} is no regular file; copy its content into one")
+        raise FormatError(f"{path} is not a regular file; copy its content into a regular file")
     try:
         with path.open("rb") as file:
             return file.read(4096)

@@ -23,6 +23,6 @@ def check_finite(what: str, tensors: Mapping[str, Tensor]) -> None:
     if names:
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         raise FormatError(
-            f"{what} holds numbers that are not finite ({', '.join(names[:3])}{more}); its training diverged or the file is "
-            "damaged. Use an earlier checkpoint, train with a lower learning rate, or download it again"
+            f"{what} holds numbers that are not finite ({', '.join(names[:3])}{more}); its training diverged (use an "
+            "earlier checkpoint or a lower learning rate) or the file is damaged (copy or download it again)"
         )

@@ -34,7 +34,8 @@ def recognises(path: Path, start: bytes) -> bool:
 def read(path: Path, hints: FileHints) -> tuple[EnergyModel, dict[str, Any]]:
     """Return the model of a GAP file and its origin.
 
-    The model, in float64, has a branch for each pair and triple, and one for all SOAP terms that differ only in their centre.
+    The model, in float64, has one branch for each pair or triple term, and one branch for all SOAP terms with equal settings,
+    which differ only in central element, weights and sparse points.
 
     Args:
         path: The XML file.
@@ -102,28 +103,30 @@ def _term(path: Path, element: ElementTree.Element) -> GapTerm:
         raise FormatError(
             "its sparse points are in the xml itself, which is not supported; fit with sparse_separate_file=T"
         )
-    beside = path.parent / Path(name).name
-    if beside.exists() and not beside.is_file():  # a pipe or a device may never end
-        raise FormatError(f"its sparse file {beside.name} is no regular file; copy the file itself")
+    sparse_path = path.parent / Path(name).name
+    if sparse_path.exists() and not sparse_path.is_file():  # a pipe or a device may never end
+        raise FormatError(f"its sparse file {sparse_path.name} is not a regular file; copy the file itself")
     try:
-        size = beside.stat().st_size
+        size = sparse_path.stat().st_size
         if size > (max_size := _MAX_BYTES_PER_NUMBER * (len(term.alpha) * term.dimensions + 1)):
-            raise FormatError(f"its sparse file {beside.name} has {size} bytes; expected are at most {max_size}")
-        content = beside.read_bytes()
+            raise FormatError(f"its sparse file {sparse_path.name} has {size} bytes; expected are at most {max_size}")
+        content = sparse_path.read_bytes()
     except OSError:
         raise FormatError(
-            f"its sparse file {beside.name} is not in the same folder; copy the xml with all its sparseX files"
+            f"its sparse file {sparse_path.name} is not in the same folder; copy the xml with all its sparseX files"
         ) from None
     expected = element.get("sparseX_md5sum")
     if expected is not None and hashlib.md5(content, usedforsecurity=False).hexdigest() != expected:
-        raise FormatError(f"its sparse file {beside.name} has another checksum than the xml says; copy both again")
+        raise FormatError(
+            f"its sparse file {sparse_path.name} has another checksum than the one in the xml; copy both again"
+        )
     try:
         points = np.array(content.split(), dtype=np.float64)
     except ValueError:
-        raise FormatError(f"its sparse file {beside.name} holds words that are no numbers") from None
+        raise FormatError(f"its sparse file {sparse_path.name} holds words that are not numbers") from None
     if len(points) != len(term.alpha) * term.dimensions or not np.isfinite(points).all():
         raise FormatError(
-            f"its sparse file {beside.name} should hold {len(term.alpha)} x {term.dimensions} finite numbers, but holds "
+            f"its sparse file {sparse_path.name} should hold {len(term.alpha)} x {term.dimensions} finite numbers, but holds "
             f"{len(points)}; copy it again with its xml"
         )
     return term.with_points(points.reshape(len(term.alpha), term.dimensions))
@@ -140,7 +143,7 @@ def _e0(data: ElementTree.Element) -> dict[int, float]:
 
 
 def _elements(terms: list[GapTerm], e0: dict[int, float]) -> list[str] | None:
-    """Return the elements of the terms, and those with an E0 if a term is for any element; None if there are none."""
+    """Return the elements of the terms; if a term is for any element, also elements with a nonzero E0; None if empty."""
     numbers = {z for term in terms for z in term.elements}
     numbers |= {z for z, value in e0.items() if value != 0.0} if any(term.any_element for term in terms) else set()
     return [chemical_symbols[z] for z in sorted(numbers)] or None
@@ -161,32 +164,34 @@ def _model(elements: list[str], e0: dict[int, float], terms: list[GapTerm]) -> E
 
 def _pair_or_triple_branch(elements: list[str], term: GapTerm) -> Branch:
     """Return the branch of a pair or triple term."""
-    n, symbols = len(term.alpha), [chemical_symbols[z] for z in term.elements]
+    n_points, symbols = len(term.alpha), [chemical_symbols[z] for z in term.elements]
     featurizer: PairKernel | TripleKernel
     if term.kind == "distance_2b":
-        featurizer = PairKernel(elements, term.cutoff, symbols, n, term.transition_width)
+        featurizer = PairKernel(elements, term.cutoff, symbols, n_points, term.transition_width)
         featurizer.points = torch.tensor(term.points[:, 0])
     else:
-        featurizer = TripleKernel(elements, term.cutoff, symbols[0], symbols[1:], n, term.transition_width)
+        featurizer = TripleKernel(elements, term.cutoff, symbols[0], symbols[1:], n_points, term.transition_width)
         featurizer.points = torch.tensor(term.points)
     featurizer.theta = torch.tensor(term.theta, dtype=torch.float64)
     featurizer.delta = torch.tensor([term.delta], dtype=torch.float64)
     featurizer.point_weight = torch.tensor(term.sparse_cutoff, dtype=torch.float64)
-    readout = Linear(n)
+    readout = Linear(n_points)
     readout.weight = torch.nn.Parameter(torch.tensor(term.alpha, dtype=torch.float64)[:, None])
     return Branch(term.cutoff, featurizer, (), [readout])
 
 
 def _soap_branch(elements: list[str], terms: list[GapTerm]) -> Branch:
     """Return one branch for SOAP terms that differ in centre, weights and sparse points only."""
-    first = terms[0]
-    featurizer = SOAP(elements, first.cutoff, envelope_width=first.transition_width, **first.soap_arguments(elements))
-    n_features, n = featurizer.irreps_out.dim, max(len(term.alpha) for term in terms)
-    if first.dimensions != n_features + 1:
+    first_term = terms[0]
+    featurizer = SOAP(
+        elements, first_term.cutoff, envelope_width=first_term.transition_width, **first_term.soap_arguments(elements)
+    )
+    n_features, n_points = featurizer.irreps_out.dim, max(len(term.alpha) for term in terms)
+    if first_term.dimensions != n_features + 1:
         raise FormatError(
-            f"a soap of these settings has {n_features + 1} dimensions, but the file has {first.dimensions}"
+            f"a soap of these settings has {n_features + 1} dimensions, but the file has {first_term.dimensions}"
         )
-    readout = SparseKernel(elements, n_features, n, zeta=first.zeta).double()
+    readout = SparseKernel(elements, n_features, n_points, zeta=first_term.zeta).double()
     weight = torch.zeros_like(readout.weight)
     readout.points.zero_()
     for term in terms:
@@ -198,4 +203,4 @@ def _soap_branch(elements: list[str], terms: list[GapTerm]) -> Branch:
             readout.delta[row] = term.delta
             weight[row, : len(term.alpha), 0] += torch.tensor(term.alpha, dtype=torch.float64)
     readout.weight = torch.nn.Parameter(weight)
-    return Branch(first.cutoff, featurizer, (), [readout])
+    return Branch(first_term.cutoff, featurizer, (), [readout])

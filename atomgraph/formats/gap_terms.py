@@ -14,7 +14,7 @@ from ase.data import chemical_symbols
 from atomgraph.errors import FormatError
 from atomgraph.old_names import OldAttribute, old_names_of
 
-_FIT_KEYWORDS = {  # keywords of the fit, which do not change the potential
+_FIT_KEYWORDS = {  # keywords of gap_fit in the descriptor line, which do not change the energy for given weights
     *("n_sparse", "sparse_method", "delta", "f0", "zeta", "covariance_type", "theta_uniform", "theta_fac", "theta"),
     *(
         "add_species",
@@ -43,7 +43,7 @@ class GapTerm:
 
     Attributes:
         kind: Kind of descriptor: ``distance_2b``, ``angle_3b`` or ``soap``.
-        words: Keywords of the descriptor line, with their values as text.
+        keywords: Values of the descriptor line by keyword, as text.
         elements: Atomic numbers: both elements of a pair; centre and two neighbours of a triple; centre of SOAP, empty for
             all elements.
         species: Atomic numbers of SOAP's channels; empty for one channel of all elements.
@@ -59,7 +59,7 @@ class GapTerm:
     """
 
     kind: str
-    words: dict[str, str]
+    keywords: dict[str, str]
     elements: list[int]
     species: list[int]
     cutoff: float
@@ -81,7 +81,7 @@ class GapTerm:
     def shared_settings(self) -> Any:
         """Settings that are equal for all SOAP terms of one branch, as a hashable value."""
         names = _DESCRIPTOR_KEYWORDS["soap"] - {"Z", "n_Z"}
-        settings = tuple(sorted((name, value) for name, value in self.words.items() if name in names))
+        settings = tuple(sorted((name, value) for name, value in self.keywords.items() if name in names))
         return settings, self.zeta, self.any_element
 
     def with_points(self, points: np.ndarray) -> GapTerm:
@@ -95,16 +95,17 @@ class GapTerm:
                 f"its soap has species {', '.join(chemical_symbols[z] for z in self.species)}, the file {', '.join(elements)}; "
                 "a soap of fewer species than the file, or in another order, is not supported"
             )
-        words = self.words
+        keywords = self.keywords
         return {
-            "n_max": parse_integer(words.get("n_max", ""), "n_max", 1, MAX_RADIAL),
-            "l_max": parse_integer(words.get("l_max", ""), "l_max", 0, MAX_DEGREE),
-            "sigma": parse_in_range(words.get("atom_sigma", ""), "atom_sigma", 0.01, 10.0),
-            "central_weight": parse_in_range(words.get("central_weight", "1.0"), "central_weight", -1e6, 1e6),
-            "normalise": _parse_flag(words.get("normalise", "T")),
+            "n_max": parse_integer(keywords.get("n_max", ""), "n_max", 1, MAX_RADIAL),
+            "l_max": parse_integer(keywords.get("l_max", ""), "l_max", 0, MAX_DEGREE),
+            "sigma": parse_in_range(keywords.get("atom_sigma", ""), "atom_sigma", 0.01, 10.0),
+            "central_weight": parse_in_range(keywords.get("central_weight", "1.0"), "central_weight", -1e6, 1e6),
+            "normalise": _parse_flag(keywords.get("normalise", "T")),
             "channels": None if self.species else {symbol: [1.0] for symbol in elements},
         }
 
+    words = OldAttribute("keywords")
     transition = OldAttribute("transition_width")
     alike = OldAttribute("shared_settings")
     soap = OldAttribute("soap_arguments")
@@ -116,7 +117,7 @@ def parse_term(element: Element) -> GapTerm:
     Raises:
         FormatError: If the descriptor or a keyword is not supported, or a number is missing or out of range.
     """
-    kind, words = _parse_descriptor((element.findtext("descriptor") or "").strip())
+    kind, keywords = _parse_descriptor((element.findtext("descriptor") or "").strip())
     expected = "2" if kind == "soap" else "1"
     if element.get("covariance_type") != expected:
         raise FormatError(
@@ -136,7 +137,9 @@ def parse_term(element: Element) -> GapTerm:
         raise FormatError(f"its {kind} should have {dimensions} theta, but has {len(theta)}")
     element_keywords = {"distance_2b": ("Z1", "Z2"), "angle_3b": ("Z", "Z1", "Z2"), "soap": ("Z",)}[kind]
     elements = [
-        parse_atomic_number(words[name], name) for name in element_keywords if name in words and words[name] != "0"
+        parse_atomic_number(keywords[name], name)
+        for name in element_keywords
+        if name in keywords and keywords[name] != "0"
     ]
     if kind != "soap" and len(elements) != len(element_keywords):
         raise FormatError(
@@ -144,12 +147,12 @@ def parse_term(element: Element) -> GapTerm:
         )
     return GapTerm(
         kind=kind,
-        words=words,
+        keywords=keywords,
         elements=elements,
-        species=sorted(parse_atomic_number(word, "species_Z") for word in words.get("species_Z", "").split()),
-        cutoff=(cutoff := parse_in_range(words.get("cutoff", ""), "cutoff", 0.1, 100.0)),
+        species=sorted(parse_atomic_number(word, "species_Z") for word in keywords.get("species_Z", "").split()),
+        cutoff=(cutoff := parse_in_range(keywords.get("cutoff", ""), "cutoff", 0.1, 100.0)),
         transition_width=parse_in_range(
-            words.get("cutoff_transition_width", "0.5"), "cutoff_transition_width", 0.0, cutoff
+            keywords.get("cutoff_transition_width", "0.5"), "cutoff_transition_width", 0.0, cutoff
         ),
         dimensions=dimensions,
         delta=parse_number(element.get("signal_variance", ""), "signal_variance"),
@@ -199,16 +202,16 @@ def _parse_descriptor(line: str) -> tuple[str, dict[str, str]]:
     if kind not in _DESCRIPTOR_KEYWORDS:
         raise FormatError(f"its descriptor {kind!r} is not supported; supported are {', '.join(_DESCRIPTOR_KEYWORDS)}")
     pairs = [(key, value.strip("{} ")) for key, value in re.findall(r"(\w+)\s*=\s*(\{[^}]*\}|\S+)", settings)]
-    words = dict(pairs)
+    keywords = dict(pairs)
     for key, value in pairs:
-        if words[key] != value:
-            raise FormatError(f"its {kind} has two values of {key}, {value} and {words[key]}")
-    for key, value in words.items():
+        if keywords[key] != value:
+            raise FormatError(f"its {kind} has two values of {key}, {value} and {keywords[key]}")
+    for key, value in keywords.items():
         if key not in _DESCRIPTOR_KEYWORDS[kind] | _FIT_KEYWORDS:
             raise FormatError(f"its {kind} has {key}={value}, which is not supported")
         if key in _ONLY_SUPPORTED and parse_number(value, key) != _ONLY_SUPPORTED[key]:
             raise FormatError(f"its {kind} has {key}={value}; supported is {_ONLY_SUPPORTED[key]:g}")
-    return kind, words
+    return kind, keywords
 
 
 def _parse_flag(word: str) -> bool:

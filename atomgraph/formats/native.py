@@ -68,7 +68,7 @@ def write(path: str | Path, model: EnergyModel, metadata: dict[str, Any]) -> Pat
     header = {
         "format": FORMAT,
         "version": VERSION,
-        checksums.KEY: checksums.BLANK,  # the first key of this name; metadata of users follow
+        checksums.KEY: checksums.BLANK,  # before the metadata of users, which may contain the same key
         "readable_from": READABLE_FROM,
         "architecture": architecture,
         "posterior": posterior,
@@ -218,13 +218,13 @@ def describe_checksum(path: Path) -> str:
 
 
 def _model(path: Path, header: dict[str, Any], tensors: dict[str, Tensor], n_bytes: int) -> EnergyModel:
-    """Return the model of a header with untrained weights; FormatError if it needs far more work than the file justifies."""
+    """Return the model of a header, before its weights are loaded; FormatError if building needs far too much work."""
     try:
         with limit_work(n_bytes, len(tensors)):
             model = _build(update_spec(header["architecture"], header["version"]), header.get("posterior"))
     except Exception as error:  # constructors raise many types of errors for invalid values
         kind = "" if isinstance(error, WiringError) else f"{type(error).__name__}: "
-        raise FormatError(f"{path} cannot be built: {kind}{' '.join(str(error).split())[:300]}") from error
+        raise FormatError(f"the model of {path} cannot be built: {kind}{' '.join(str(error).split())[:300]}") from error
     dtype = _dtype(header, path)
     return model if model.dtype == dtype else model.to(dtype)
 
@@ -298,7 +298,7 @@ def _json(value: Any, where: str) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return [_json(item, where) for item in (sorted(value) if isinstance(value, set | frozenset) else value)]
     if isinstance(value, float):
-        return value if value - value == 0.0 else None
+        return value if isfinite(value) else None
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, Path):

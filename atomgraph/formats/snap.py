@@ -1,7 +1,7 @@
 """Reader and writer of SNAP potentials of LAMMPS and FitSNAP: ``NAME.snapcoeff`` and ``NAME.snapparam``.
 
-Units are LAMMPS's ``metal``: eV and Å. Energies are equal to those of LAMMPS. A second potential that an input script adds
-(``pair_style hybrid/overlay``, often a ZBL repulsion) is not in the files, and so not in the model.
+Units are LAMMPS's ``metal``: eV and Å. Energies are equal to those of LAMMPS. The files, and so the model, do not contain
+a second potential that an input script adds (``pair_style hybrid/overlay``, often a ZBL repulsion).
 
 Elements are in the order of the coefficient file. With separate channels of elements (``chemflag 1``, ``sinner``), LAMMPS
 uses the order of ``pair_coeff``, which is not in the files: list the elements there in the order of the coefficient file.
@@ -37,13 +37,13 @@ COEFFICIENTS, PARAMETERS = ".snapcoeff", ".snapparam"
 
 
 def recognises(path: Path, start: bytes) -> bool:
-    """Return whether the file is one of the two files, by its name, or the parameter file under another name."""
+    """Return whether the file is a coefficient or parameter file by its ending, or a parameter file by its keywords."""
     words = {line.split()[0] for line in start.splitlines() if line.split()}
     return path.suffix in (COEFFICIENTS, PARAMETERS) or {b"rcutfac", b"twojmax"} <= words
 
 
 def read(path: Path, hints: FileHints) -> tuple[SNAP, dict[str, Any]]:
-    """Return the model of both files, in float64, and its origin.
+    """Return the model of the coefficient and the parameter file, in float64, and its origin.
 
     Args:
         path: One of the two files; the other file has the same name with the other ending.
@@ -74,7 +74,7 @@ def read(path: Path, hints: FileHints) -> tuple[SNAP, dict[str, Any]]:
         with torch.random.fork_rng(devices=[]), limit_work(n_bytes, 10):
             model = _model(elements, radii, weights, parameters)
     except WiringError as error:
-        raise FormatError(f"{parameter_file} and {coefficient_file} describe no potential: {error}") from None
+        raise FormatError(f"{parameter_file} and {coefficient_file} do not describe a potential: {error}") from None
     readout = model.branches[0].readouts[0]
     numbers = torch.tensor(table, dtype=torch.float64)
     with torch.no_grad():
@@ -125,7 +125,7 @@ def write(model: EnergyModel, path: str | Path) -> tuple[Path, Path]:
     """Write NAME.snapcoeff and NAME.snapparam, with scale, shift and E0 in the coefficients.
 
     Args:
-        model: A model of a bispectrum and linear weights for each element.
+        model: A model with a bispectrum and linear weights for each element.
         path: Path NAME, with or without one of the two endings.
 
     Returns:
@@ -174,9 +174,9 @@ def write(model: EnergyModel, path: str | Path) -> tuple[Path, Path]:
 def _check_expressible(model: EnergyModel, path: Path) -> tuple[Bispectrum, PerElementLinear]:
     """Return bispectrum and readout of a model; FormatError if the files cannot express the model."""
 
-    def format_error(why: str) -> FormatError:
+    def format_error(limitation: str) -> FormatError:
         return FormatError(
-            f"cannot write {path}: LAMMPS's SNAP files can contain {why}; save the model as .safetensors"
+            f"cannot write {path}: LAMMPS's SNAP files can contain {limitation}; save the model as .safetensors"
         )
 
     branch = model.branches[0]
@@ -212,10 +212,10 @@ def _symmetrise(model: EnergyModel, table: Tensor) -> Tensor:
         table: Coefficients, (n_elements, 1 + n_features), eV.
     """
     bispectrum = model.branches[0].featurizer
-    classes = torch.from_numpy(symmetry_classes(bispectrum.twojmax, bispectrum.n_channels))
-    is_equal = (classes[:, None] == classes).to(table.dtype)
+    class_numbers = torch.from_numpy(symmetry_classes(bispectrum.twojmax, bispectrum.n_channels))
+    is_equal = (class_numbers[:, None] == class_numbers).to(table.dtype)
     mean = is_equal / is_equal.sum(dim=0)
-    n = len(classes)
+    n = len(class_numbers)
     parts = [table[:, :1], table[:, 1 : n + 1] @ mean]
     if bispectrum.quadratic:
         rows, columns = torch.triu_indices(n, n)

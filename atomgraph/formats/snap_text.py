@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,11 @@ _FLAGS = {  # keyword: default
     **{"switchflag": 1, "bzeroflag": 1, "quadraticflag": 0, "chemflag": 0, "bnormflag": 0, "wselfallflag": 0},
     "switchinnerflag": 0,
 }
-_NUMBERS = {"rcutfac": None, "rfac0": 0.99363, "rmin0": 0.0}
+_NUMBERS = {  # keyword: default; None if the keyword is required
+    "rcutfac": None,
+    "rfac0": 0.99363,
+    "rmin0": 0.0,
+}
 LISTS = ("sinner", "dinner")  # keywords with one number per element
 _PERFORMANCE = ("chunksize", "parallelthresh")  # keywords without effect on energies
 _KEYWORDS = (*_NUMBERS, "twojmax", *_FLAGS, *LISTS, *_PERFORMANCE, "diagonalstyle")
@@ -42,8 +47,8 @@ def read_coefficients(path: Path) -> tuple[list[str], list[float], list[float], 
         )
     symbols: list[str] = []
     radii, weights, table = [], [], []
-    for first in range(1, expected, n_coefficients + 1):
-        number, words = lines[first]
+    for start in range(1, expected, n_coefficients + 1):
+        number, words = lines[start]
         if len(words) != 3:
             raise FormatError(
                 f"{path}, line {number}: expected an element, its radius and its weight, but got {' '.join(words)!r}"
@@ -51,7 +56,7 @@ def read_coefficients(path: Path) -> tuple[list[str], list[float], list[float], 
         symbols.append(words[0])
         radii.append(_number(path, number, words[1]))
         weights.append(_number(path, number, words[2]))
-        block = lines[first + 1 : first + 1 + n_coefficients]
+        block = lines[start + 1 : start + 1 + n_coefficients]
         for number, words in block:
             if len(words) != 1:
                 raise FormatError(f"{path}, line {number}: expected one coefficient, but got {' '.join(words)!r}")
@@ -97,14 +102,16 @@ def read_parameters(path: Path, n_elements: int) -> dict[str, Any]:
         )
     missing = [keyword for keyword in ("rcutfac", "twojmax") if keyword not in result]
     if missing:
-        raise FormatError(f"{path} lacks {' and '.join(missing)}, without which there is no SNAP potential; add it")
+        raise FormatError(
+            f"{path} lacks {' and '.join(missing)}, which every SNAP potential needs; add the missing line"
+        )
     if result["twojmax"] > HIGHEST_TWOJMAX:
         raise FormatError(f"{path} has twojmax {result['twojmax']}; components are computed up to {HIGHEST_TWOJMAX}")
     present = [name for name in LISTS if name in result]
     if len(present) != (2 if result.get("switchinnerflag") else 0):
         raise FormatError(
             f"{path}: switchinnerflag 1 needs sinner and dinner, and they need switchinnerflag 1, but switchinnerflag is "
-            f"{result.get('switchinnerflag', 0)}, with {' and '.join(present) or 'neither'}; set all three, or none"
+            f"{result.get('switchinnerflag', 0)}, with {' and '.join(present) or 'neither'}; set all three or none"
         )
     return {**_NUMBERS, **_FLAGS, **result}
 
@@ -132,7 +139,7 @@ def _number(path: Path, line: int, word: str) -> float:
         value = float(word) if "_" not in word else float("nan")
     except ValueError:
         value = float("nan")
-    if value - value != 0.0:
+    if not isfinite(value):
         raise FormatError(f"{path}, line {line}: expected a finite number, but got {word!r}; fit or download it again")
     return value
 

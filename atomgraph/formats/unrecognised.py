@@ -31,7 +31,7 @@ READABLE_FORMATS = (
 
 
 def describe_file(path: Path, start: bytes) -> str:
-    """Return the rest of a sentence that begins with the path: the probable format, and the formats that are read.
+    """Return the end of a sentence that begins with the path: the probable format, and the formats that are read.
 
     Args:
         path: The file.
@@ -51,7 +51,7 @@ def describe_file(path: Path, start: bytes) -> str:
     for content, text in CONTENTS:
         if content in start:
             return f"{text}, which is not read here; {READABLE_FORMATS}"
-    return f"is no potential that atomgraph knows; {READABLE_FORMATS}"
+    return f"is not a potential of a known format; {READABLE_FORMATS}"
 
 
 __getattr__ = old_names_of(__name__)

@@ -28,7 +28,7 @@ def installed_version(name: str) -> str:
 
 
 def now() -> str:
-    """Return the time in UTC, ISO 8601, or that of SOURCE_DATE_EPOCH if this variable is set, for reproducible files."""
+    """Return the present time in UTC, ISO 8601; if SOURCE_DATE_EPOCH is set, the time of this variable (reproducible files)."""
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
     moment = datetime.fromtimestamp(int(epoch), UTC) if epoch.isdigit() else datetime.now(UTC)
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

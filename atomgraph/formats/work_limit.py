@@ -15,7 +15,7 @@ from atomgraph.errors import WiringError
 from atomgraph.old_names import old_names_of
 
 _BASE_BYTES = 128 * 2**20  # allowed for every model, in addition to a multiple of the file size
-_FILE_SIZE_FACTOR = 4  # multiple of the file size
+_FILE_SIZE_FACTOR = 4  # additional bytes for each byte of the file
 _BASE_OPERATIONS = 200_000  # of torch, allowed for every model; coupling constants of high degrees need many
 _OPERATIONS_PER_TENSOR = 300  # additional operations for each tensor of the file
 _UNCHECKED_SIZE = 2**20  # operations with fewer numbers are not checked before they run
@@ -27,7 +27,7 @@ def limit_work(n_bytes: int, n_tensors: int) -> Iterator[None]:
 
     Args:
         n_bytes: Size of the file.
-        n_tensors: Number of its tensors.
+        n_tensors: Number of tensors in the file.
 
     Raises:
         WiringError: If an operation in the context would exceed the limit; the operation is not run.
@@ -47,14 +47,16 @@ class _WorkCounter(TorchDispatchMode):
         kwargs = kwargs or {}
         self.operations_left -= 1
         if self.operations_left < 0:
-            raise WiringError("building it takes more steps than any model with as many numbers as the file")
+            raise WiringError(
+                "building the model takes more operations than any model with as many tensors as the file"
+            )
         if func._schema.name.startswith("aten::") and _size_bound(args, kwargs) > _UNCHECKED_SIZE:
             self._try_on_meta(func, args, kwargs)
         result = func(*args, **kwargs)
         # Tensors that are made without tensor inputs are probably stored in the model.
         if not _tensors(args) and not _tensors(tuple(kwargs.values())):
             self.bytes_left -= _size(result)
-            self._check(0)
+            self._check_memory(0)
         return result
 
     def _try_on_meta(self, func: Any, args: Any, kwargs: Any) -> None:
@@ -63,13 +65,14 @@ class _WorkCounter(TorchDispatchMode):
             result = func(*_on_meta(args), **_on_meta(kwargs))
         except WiringError:
             raise
-        except Exception:  # unknown on the meta device, or invalid: the operation runs unchecked
+        except Exception:  # not implemented on the meta device, or invalid: the operation runs without this check
             return
-        self._check(_size(result))
+        self._check_memory(_size(result))
 
-    def _check(self, n_bytes: int) -> None:
+    def _check_memory(self, n_bytes: int) -> None:
+        """Raise WiringError if fewer bytes are left."""
         if self.bytes_left < n_bytes:
-            raise WiringError("building it would take much more memory than the numbers in its file")
+            raise WiringError("building the model would take much more memory than the numbers in its file")
 
 
 def _tensors(values: Any) -> list[Tensor]:

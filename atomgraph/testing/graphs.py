@@ -11,7 +11,7 @@ from atomgraph.analysis.laws import structures as _structures
 from atomgraph.graph import AtomicGraph
 from atomgraph.old_names import old_names_of
 
-ELEMENTS = ["H", "C", "O", "Si"]  # elements of the test structures; parts and models under test must know them
+ELEMENTS = ["H", "C", "O", "Si"]  # elements of the test structures; tested parts and models must support these elements
 
 molecule = partial(_structures.molecule, ELEMENTS)
 crystal = partial(_structures.crystal, ELEMENTS)

@@ -16,12 +16,12 @@ BY_STRUCTURE = pytest.mark.parametrize("name", ["molecule", "crystal", "slab", "
 @contextmanager
 def default_dtype(dtype: torch.dtype) -> Iterator[None]:
     """Use a default dtype within a ``with`` block; results of parts must not depend on it."""
-    before = torch.get_default_dtype()
+    previous_dtype = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
         yield
     finally:
-        torch.set_default_dtype(before)
+        torch.set_default_dtype(previous_dtype)
 
 
 def construct(make: Callable, dtype: torch.dtype = torch.float32):
@@ -52,11 +52,11 @@ def randomise(part, seed: int = 1):
         part: The part.
         seed: Seed of the random numbers.
     """
-    noise = generator(seed)
+    rng = generator(seed)
     for parameter in part.parameters():
         std = parameter.std(correction=0).item() if parameter.numel() > 1 else 0.0
-        step = torch.randn(parameter.shape, generator=noise, dtype=torch.float64)
-        parameter += ((0.5 * std if std > 0 else 0.3) * step).to(parameter)
+        noise = torch.randn(parameter.shape, generator=rng, dtype=torch.float64)
+        parameter += ((0.5 * std if std > 0 else 0.3) * noise).to(parameter)
     return part
 
 

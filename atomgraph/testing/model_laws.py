@@ -65,7 +65,7 @@ class ModelLaws:
         """Derivatives with respect to positions and parameters are needed for a loss of forces."""
         model, graph = potential.model, make_graph(molecule(n_atoms=3, seed=6), potential.cutoff)
         graph.head = torch.tensor([len(potential.heads) - 1])
-        step = {
+        direction = {  # in the space of the parameters
             name: torch.randn(p.shape, generator=generator(8), dtype=torch.float64)
             for name, p in model.named_parameters()
         }
@@ -73,7 +73,7 @@ class ModelLaws:
         def energy(pos, scale):
             displaced = graph.shallow_copy()
             displaced.pos = pos
-            parameters = {name: p + scale * step[name] for name, p in model.named_parameters()}
+            parameters = {name: p + scale * direction[name] for name, p in model.named_parameters()}
             return torch.func.functional_call(model, parameters, (displaced,)).sum()
 
         inputs = (graph.pos.clone().requires_grad_(True), torch.zeros((), dtype=torch.float64, requires_grad=True))
@@ -89,8 +89,8 @@ class ModelLaws:
                 weight += 0.2 * torch.randn(weight.shape, generator=generator(len(name)), dtype=weight.dtype)
         potential.save(tmp_path / "model.safetensors")
         loaded = load(tmp_path / "model.safetensors", head=potential.head)
-        single = deepcopy(potential).to(torch.float32)
-        for candidate in (potential, loaded, single):
+        single_precision = deepcopy(potential).to(torch.float32)
+        for candidate in (potential, loaded, single_precision):
             law = isolated_atoms_have_e0(LawContext(candidate))
             assert law.passed and law.detail != NOT_TRIED, law
 
@@ -112,13 +112,13 @@ class ModelLaws:
         gradients = torch.autograd.grad(energy, weights, materialize_grads=True, allow_unused=True)
         directional_derivative = sum(float((g * s).sum()) for g, s in zip(gradients, steps, strict=True))
 
-        def energy_at(length):
+        def energy_at(step_size):
             with torch.no_grad():
                 for weight, step in zip(weights, steps, strict=True):
-                    weight += length * step
+                    weight += step_size * step
                 value = float(potential(graph, forces=False, stress=False)["energy"].sum())
                 for weight, step in zip(weights, steps, strict=True):
-                    weight -= length * step
+                    weight -= step_size * step
             return value
 
         numeric = (energy_at(1e-5) - energy_at(-1e-5)) / 2e-5

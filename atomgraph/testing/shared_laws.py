@@ -173,9 +173,9 @@ class PartLaws:
         graphs = [
             self.graph(atoms, subject) for atoms in [*sample_structures().values(), single_atom("C"), molecule(seed=9)]
         ]
-        rows = [self.features(subject, graph.n_atoms, seed) for seed, graph in enumerate(graphs)]
-        expected = torch.cat([self.values(subject, graph, h) for graph, h in zip(graphs, rows, strict=True)])
-        h = None if rows[0] is None else torch.cat(rows)
+        features = [self.features(subject, graph.n_atoms, seed) for seed, graph in enumerate(graphs)]
+        expected = torch.cat([self.values(subject, graph, h) for graph, h in zip(graphs, features, strict=True)])
+        h = None if features[0] is None else torch.cat(features)
         assert relative_difference(self.values(subject, make_batch(graphs), h), expected) < 1e-12
 
     @pytest.mark.parametrize("derivative", [0, 1], ids=["values", "gradients"])
@@ -210,7 +210,7 @@ class PartLaws:
 
     def test_first_and_second_derivatives_match_finite_differences(self, subject):
         graph = self.graph(molecule(n_atoms=3, seed=6), subject)
-        step = {
+        direction = {  # in the space of the parameters
             name: torch.randn(p.shape, generator=generator(8), dtype=torch.float64)
             for name, p in subject.named_parameters()
         }
@@ -218,7 +218,7 @@ class PartLaws:
         weights = torch.randn(self.irreps_given(subject).dim, 2, generator=generator(9), dtype=torch.float64)
 
         def two_numbers(pos, scale, *features):
-            parameters = {name: p + scale * step[name] for name, p in subject.named_parameters()}
+            parameters = {name: p + scale * direction[name] for name, p in subject.named_parameters()}
             displaced = graph.shallow_copy()
             displaced.pos = pos
             edges = self.edges(subject, displaced)

@@ -89,7 +89,7 @@ def test_evaluate_takes_files_and_structures(tmp_path, from_file, kind):
     bare = ase.io.read(file, ":")
     for atoms in bare:
         atoms.calc, atoms.info["dft_energy"] = None, 1.0
-    with pytest.raises(DataError, match=r"no structure carries an energy.*keys found: .*dft_energy"):
+    with pytest.raises(DataError, match=r"no structure has an energy.*keys found: .*dft_energy"):
         atomgraph.evaluate(potential, bare)
 
 

@@ -269,7 +269,7 @@ def test_a_pipe_or_a_device_in_the_place_of_a_file_is_refused_and_not_waited_for
             os.mkfifo(place)
         else:
             place.symlink_to("/dev/zero")
-        with pytest.raises(FormatError, match="no regular file"):
+        with pytest.raises(FormatError, match="not a regular file"):
             load(file)
 
 

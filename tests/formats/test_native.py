@@ -130,7 +130,7 @@ def test_a_folder_is_not_written_over(tmp_path):
 @pytest.mark.parametrize("length", [0, 4, 9, 60, 700, -1, -40])
 def test_a_file_cut_short_anywhere_is_refused_in_one_line(saved, length):
     saved.write_bytes(saved.read_bytes()[:length])
-    with pytest.raises(FormatError, match=r"copy or download it again|no potential that atomgraph knows") as error:
+    with pytest.raises(FormatError, match=r"copy or download it again|not a potential of a known format") as error:
         atomgraph.load(saved)
     assert "\n" not in str(error.value)
 
@@ -209,7 +209,7 @@ def test_an_unpickled_file_cannot_run_code(tmp_path):
         (b"", "is empty"),
         (b"MTP\nversion = 1.1.0\n", "looks like an MTP potential"),
         (b'2\nLattice="1 0 0"\n', "looks like structures"),
-        (b"hello", "is no potential that atomgraph knows"),
+        (b"hello", "is not a potential of a known format"),
     ],
 )
 def test_foreign_files_are_named_by_their_content(tmp_path, content, words):

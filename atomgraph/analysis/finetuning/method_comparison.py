@@ -90,7 +90,7 @@ def method_table(results: Sequence[RunResult], start: RunResult) -> Table:
         results: Errors of the runs.
         start: Errors of the starting model.
     """
-    columns = [Column("method", words=True), Column("structures"), Column("seeds")]
+    columns = [Column("method", is_text=True), Column("structures"), Column("seeds")]
     columns += [
         Column("energy (meV/atom)", "target, MAE"),
         Column("forces (eV/Å)", "target, MAE"),
@@ -178,7 +178,7 @@ def training_size_figure(results: Sequence[RunResult]) -> Figure:
 
 
 def write_comparison_page(path: Path, results: Sequence[RunResult], start: RunResult, title: str) -> Path:
-    """Write a page with the table and both figures, as one HTML file that loads no other file.
+    """Write a page with the table and the two figures, as one HTML file that loads no other file.
 
     Args:
         path: Path of the HTML file.

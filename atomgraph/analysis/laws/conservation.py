@@ -33,7 +33,7 @@ def energy_is_conserved(context: LawContext, steps: int) -> Law:
         record = nve(context.potential, moving, kelvin=KELVIN, timestep=TIMESTEP, steps=steps)
         drift = abs(record.drift)
     except GraphError:  # the simulation is unstable
-        return Law(title, float("nan"), DRIFT, "meV/atom/ps", False, f"{name}: the atoms flew apart")
+        return Law(title, float("nan"), DRIFT, "meV/atom/ps", False, f"{name}: the simulation is unstable")
     run = f"{len(atoms)} atoms, {steps * TIMESTEP:g} fs, {np.mean(record.temperature):.0f} K"
     detail = f"{name}: {run}, ±{record.fluctuation:.2g} meV/atom"
     tolerance = DRIFT + 4.0 * record.fluctuation / (1e-3 * steps * TIMESTEP)

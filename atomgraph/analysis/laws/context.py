@@ -56,7 +56,7 @@ class Tolerances:
         gradient: Error of forces, eV/Å, and stresses, eV/Å³, relative to finite differences.
         symmetry: Relative change with rotation, translation, order of atoms, batching and supercells.
         jump: Discontinuity of energies, eV, and forces, eV/Å, at the cutoff.
-        sum: Net force, eV/Å, and net torque, eV.
+        sum: Net force, eV/Å; net torque divided by the extent of the molecule in Å, eV; asymmetry of the stress, eV/Å³.
         displacement: Displacement of finite differences, Å.
         strain: Strain of finite differences.
         crossing: Difference between distance and cutoff in tests of discontinuity, Å.
@@ -145,7 +145,7 @@ class LawContext:
         return list(split_batch(self.potential.evaluate(graph, forces=derivatives, stress=derivatives), graph))
 
 
-NOT_TRIED = "no suitable structure"
+NOT_TRIED = "no suitable structure"  # detail of a law that was tested on no structure
 
 
 def law_from_values(name: str, values: Mapping[str, float], tolerance: float, unit: str) -> Law:
@@ -153,7 +153,7 @@ def law_from_values(name: str, values: Mapping[str, float], tolerance: float, un
 
     Args:
         name: Name of the law, in words.
-        values: Values by structure; NaN does not pass. If there are none, the law passes with the detail ``NOT_TRIED``.
+        values: Values by structure; NaN does not pass. Without values, the law passes with the detail ``NOT_TRIED``.
         tolerance: Largest allowed value, in ``unit``.
         unit: Unit of values and tolerance.
     """

@@ -13,7 +13,7 @@ from atomgraph.analysis.report.plots import capitalise, line_plot
 
 LOSS_COLUMN = re.compile(r"(?P<curve>train|valid)_loss")
 ERROR_COLUMN = re.compile(r"(?P<curve>train|valid)_(?P<panel>\w+)_(?P<kind>mae|rmse) \((?P<unit>.+)\)")
-SINGLE_COLUMNS = {"learning_rate": "learning rate"}  # columns with a panel of their own, and its title
+SINGLE_COLUMNS = {"learning_rate": "learning rate"}  # columns that have their own panel: title of the panel
 Curves = dict[str, tuple[list[float], list[float]]]  # epochs and values of each curve, by name
 
 
@@ -34,9 +34,9 @@ def learning_curves(history: Sequence[Mapping[str, Any]]) -> dict[str, Figure]:
         epoch = _finite_number(row.get("epoch"))
         for column, cell in row.items():
             value = _finite_number(cell)
-            if value is None or (position := _find_curve(column)) is None:
+            if value is None or (location := _find_curve(column)) is None:
                 continue
-            panel, curve, labels[panel] = position
+            panel, curve, labels[panel] = location
             x, y = panels.setdefault(panel, {}).setdefault(curve, ([], []))
             x.append(number if epoch is None else epoch)
             y.append(value)

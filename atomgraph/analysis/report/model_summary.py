@@ -44,7 +44,7 @@ def _n_fitted(potential: Potential) -> int | None:
 def e0_table(potential: Potential) -> Table:
     """Make a table of the energies of isolated atoms by element and head. The note gives their origin and the energy scale."""
     baseline = potential.model.baseline
-    columns = [Column("element", words=True), *(Column(_head_title(name), "E0 (eV)") for name in potential.heads)]
+    columns = [Column("element", is_text=True), *(Column(_head_title(name), "E0 (eV)") for name in potential.heads)]
     rows = [[s, *(f"{v:.6f}" for v in baseline.e0[:, i].tolist())] for i, s in enumerate(potential.elements)]
     origin = potential.metadata.get("e0_origin", "")
     scale = ", ".join(f"{format_number(s)} eV" for s in baseline.scale.tolist())

@@ -1,4 +1,4 @@
-"""Tables of words and numbers, as text for the terminal, Markdown and HTML."""
+"""Tables of text and numbers, as text for the terminal, Markdown and HTML."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from rich import box
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from atomgraph.old_names import old_names_of
+from atomgraph.old_names import OldAttribute, old_names_of, with_old_arguments
 
 ROUNDING = 1e-12  # smaller numbers are rounding errors of zero
 
 
+@with_old_arguments
 @dataclass(frozen=True)
 class Column:
     """A column of a table.
@@ -24,12 +25,14 @@ class Column:
     Attributes:
         name: Name in the header.
         group: Header above several columns, with a unit in parentheses; empty for no group.
-        words: Whether the cells are words, which are aligned left; numbers are aligned right.
+        is_text: Whether the cells are text, which is aligned left; numbers are aligned right.
     """
 
     name: str
     group: str = ""
-    words: bool = False
+    is_text: bool = False
+
+    words = OldAttribute("is_text")
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class Table:
             group = column.group.removesuffix(")").split(" (") if column.group != previous_group else []
             previous_group = column.group
             header = "\n".join(["", "", *group, column.name][-depth:])  # for example: energy, meV/atom, MAE
-            table.add_column(Text(header), justify="left" if column.words else "right", no_wrap=True)
+            table.add_column(Text(header), justify="left" if column.is_text else "right", no_wrap=True)
         for i, row in enumerate(self.rows):
             table.add_row(
                 *map(Text, row),
@@ -82,7 +85,7 @@ class Table:
         headers = [f"{c.group} {c.name}".strip() for c in self.columns]
         lines = [f"**{self.title}**\n"] if self.title else []
         lines.append("| " + " | ".join(_escape_pipe(header) for header in headers) + " |")
-        lines.append("|" + "|".join(" --- " if c.words else " ---: " for c in self.columns) + "|")
+        lines.append("|" + "|".join(" --- " if c.is_text else " ---: " for c in self.columns) + "|")
         for i, row in enumerate(self.rows):
             cells = [f"**{_escape_pipe(cell)}**" if i in self.totals and cell else _escape_pipe(cell) for cell in row]
             lines.append("| " + " | ".join(cells) + " |")
@@ -109,7 +112,7 @@ class Table:
         """Yield the cells of a row as HTML elements; ``tag`` is ``th`` or ``td``."""
         previous_group = ""
         for column, cell in zip(self.columns, row, strict=True):
-            css_classes = ["words"] * column.words + ["first"] * (column.group != previous_group)
+            css_classes = ["words"] * column.is_text + ["first"] * (column.group != previous_group)
             previous_group = column.group
             attribute = ' class="' + " ".join(css_classes) + '"' if css_classes else ""
             yield f"<{tag}{attribute}>{escape(cell)}</{tag}>"

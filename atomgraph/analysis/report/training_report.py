@@ -24,7 +24,7 @@ from atomgraph.nn.part import to_spec
 from atomgraph.old_names import old_names_of
 from atomgraph.potential import Potential
 
-PARTS_BY_FAIRNESS = ("test", "valid", "train")  # the first part in the list has the least biased errors
+PARTS_LEAST_BIASED_FIRST = ("test", "valid", "train")  # errors on training structures are the most biased
 
 
 def write_report(
@@ -59,7 +59,7 @@ def write_report(
     Raises:
         FormatError: If the file cannot be written.
     """
-    parts = {name: comparisons[name] for name in PARTS_BY_FAIRNESS if name in comparisons} | dict(comparisons)
+    parts = {name: comparisons[name] for name in PARTS_LEAST_BIASED_FIRST if name in comparisons} | dict(comparisons)
     parts = {name: comparison for name, comparison in parts.items() if comparison.structures}
     labelled = {name: comparison for name, comparison in parts.items() if comparison.samples}
     all_sections = [
@@ -117,7 +117,7 @@ def _learning_section(history: list[Mapping[str, Any]]) -> Section:
 
 
 def _worst_section(parts: Mapping[str, Comparison]) -> Section:
-    names = [name for name in parts if name in PARTS_BY_FAIRNESS[:2]] or list(parts)
+    names = [name for name in parts if name in ("test", "valid")] or list(parts)
     blocks = [
         worst_table(parts[name], title=f"{name.capitalize()}, by {quantity}", by=quantity)
         for name in names
@@ -137,7 +137,7 @@ def _potential_section(potential: Potential) -> Section:
 
 
 def _data_section(potential: Potential, parts: Mapping[str, Comparison]) -> Section:
-    columns = [Column("part", words=True), Column("structures"), Column("atoms")]
+    columns = [Column("part", is_text=True), Column("structures"), Column("atoms")]
     columns += [Column(name, "labels") for name in QUANTITIES]
     rows = [
         [name, str(len(c.structures)), str(c.n_atoms), *(str(_count_labels(c, q)) for q in QUANTITIES)]

@@ -58,18 +58,19 @@ def stress_against_volume(frames: Sequence[ase.Atoms], labels: Sequence[dict[str
         if "stress" in label and atoms.pbc.all():
             groups[(*duplicate_class(atoms), str(atoms.info.get("config_type", "")))].append(number)
     findings = []
-    for (formula, *_, config_type), members in groups.items():
-        volume = np.log([frames[number].cell.volume / len(frames[number]) for number in members])
+    for (formula, *_, config_type), members in groups.items():  # members: frame numbers
+        log_volume = np.log([frames[number].cell.volume / len(frames[number]) for number in members])
         stress = np.array([np.trace(labels[number]["stress"]) / 3 for number in members])
-        if len(members) < 6 or np.ptp(volume) < 0.02 or np.ptp(stress) == 0:
+        if len(members) < 6 or np.ptp(log_volume) < 0.02 or np.ptp(stress) == 0:
             continue
-        correlation = float(np.corrcoef(volume, stress)[0, 1])
-        modulus = float(np.polyfit(volume, stress, 1)[0]) / PRESSURE["GPa"]
+        correlation = float(np.corrcoef(log_volume, stress)[0, 1])
+        modulus = float(np.polyfit(log_volume, stress, 1)[0]) / PRESSURE["GPa"]  # K = dσ / d ln V
         evidence = f"{len(members)} frames of {formula} ({config_type}), correlation {correlation:+.2f}"
         if correlation < -0.8:
             message = f"stress decreases as volume increases, a bulk modulus of {modulus:.3g} GPa ({evidence})"
             advice = (
-                "stresses are positive in compression: set data.units.stress_sign: compression (for virials: tension)"
+                "stresses are positive in compression: set data.units.stress_sign: compression "
+                "(for virials: virial_sign: tension)"
             )
         elif correlation > 0.8 and not MIN_BULK_MODULUS < modulus < MAX_BULK_MODULUS:
             message = f"stress against volume gives a bulk modulus of {modulus:.3g} GPa ({evidence})"
@@ -90,7 +91,7 @@ def work_against_energy(frames: Sequence[ase.Atoms], labels: Sequence[dict[str, 
         frames: Structures.
         labels: Labels of each structure, by name, in eV and Å.
     """
-    work, energy_change, members = [], [], []
+    work, energy_change, later_frames = [], [], []
     for number in range(1, len(frames)):
         before, after = frames[number - 1], frames[number]
         if not _are_consecutive(before, after) or not all(
@@ -100,12 +101,12 @@ def work_against_energy(frames: Sequence[ase.Atoms], labels: Sequence[dict[str, 
         forces = 0.5 * (labels[number - 1]["forces"] + labels[number]["forces"])
         work.append(-float((forces * (after.positions - before.positions)).sum()))
         energy_change.append(float(labels[number]["energy"] - labels[number - 1]["energy"]))
-        members.append(number)
+        later_frames.append(number)
     if len(work) < 4 or not np.any(work) or not np.any(energy_change):
         return []
     ratio = float(np.dot(work, energy_change) / np.dot(work, work))
-    correlation = np.dot(work, energy_change) ** 2 / (np.dot(work, work) * np.dot(energy_change, energy_change))
-    if float(correlation) < 0.8 or 0.8 < ratio < 1.25:
+    square_correlation = np.dot(work, energy_change) ** 2 / (np.dot(work, work) * np.dot(energy_change, energy_change))
+    if float(square_correlation) < 0.8 or 0.8 < ratio < 1.25:
         return []
     unit = min(FORCE, key=lambda name: abs(np.log(FORCE[name] / abs(ratio))))
     unit_hint = (
@@ -115,7 +116,7 @@ def work_against_energy(frames: Sequence[ase.Atoms], labels: Sequence[dict[str, 
         Finding(
             "forces",
             WRONG if ratio < 0 or unit_hint else WARNING,
-            frame_names(frames, members),
+            frame_names(frames, later_frames),
             ratio,
             "",
             f"energy differences are {ratio:.3g} times the work of the forces over {len(work)} small displacements",
@@ -131,9 +132,9 @@ def _is_asymmetric(atoms: ase.Atoms) -> bool:
     centre, neighbour, shift = neighbours_within(atoms, SYMMETRY_CUTOFF)
     vector = vectors_to_neighbours(atoms, centre, neighbour, shift)
     length = np.linalg.norm(vector, axis=1)
-    weight = (1 - length / SYMMETRY_CUTOFF) ** 2 / length
-    sums = [np.bincount(centre, weight * vector[:, axis], minlength=len(atoms)) for axis in range(3)]
-    return bool(np.abs(sums).max() > 1e-3)
+    weight = (1 - length / SYMMETRY_CUTOFF) ** 2 / length  # weights unit vectors, and is zero at the cutoff
+    neighbour_vectors = [np.bincount(centre, weight * vector[:, axis], minlength=len(atoms)) for axis in range(3)]
+    return bool(np.abs(neighbour_vectors).max() > 1e-3)
 
 
 def _are_consecutive(before: ase.Atoms, after: ase.Atoms) -> bool:

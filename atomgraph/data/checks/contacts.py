@@ -49,8 +49,8 @@ def closest_contact(atoms: ase.Atoms, limit: float = SHORT_CONTACT) -> Contact |
     Returns:
         The contact; None if no relative distance is below the limit.
     """
-    largest_sum = 2 * float(covalent_radii[atoms.numbers].max())
-    centre, neighbour, shift = neighbours_within(atoms, limit * largest_sum)
+    largest_radius_sum = 2 * float(covalent_radii[atoms.numbers].max())
+    centre, neighbour, shift = neighbours_within(atoms, limit * largest_radius_sum)
     if not len(centre):
         return None
     length = np.linalg.norm(vectors_to_neighbours(atoms, centre, neighbour, shift), axis=1)
@@ -80,7 +80,7 @@ def short_contacts(frames: Sequence[ase.Atoms]) -> list[Finding]:
                 "Å",
                 f"atoms {contact.first_atom} and {contact.second_atom} ({pair}) are {contact.distance:.3f} Å apart, "
                 f"{contact.relative_distance:.2f} of the sum of their covalent radii",
-                "remove the frame; or, if collisions should be learned, give these frames a separate weight",
+                "remove the frame; or, if the potential should learn collisions, give these frames a separate weight",
             )
         )
     return findings

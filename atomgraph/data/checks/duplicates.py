@@ -18,7 +18,7 @@ from atomgraph.ops.scatter import sum_to
 
 CUTOFF = 5.0  # Å; radius of the environments in the fingerprint
 RADIAL_CENTRES = torch.linspace(0.5, CUTOFF, 10, dtype=torch.float64)  # Å; centres of the Gaussian radial functions
-RADIAL_STD = 0.5  # Å; their standard deviation
+RADIAL_STD = 0.5  # Å; standard deviation of the Gaussian radial functions
 TOLERANCE = 0.003  # Å; RMS displacement below which two structures are duplicates
 RATTLE_STD = 0.01  # Å; random displacement that measures how much fingerprints change per Å
 
@@ -52,13 +52,14 @@ def find_duplicates(frames: Sequence[ase.Atoms], tolerance: float = TOLERANCE) -
     for members in _group_by_class(frames).values():
         if len(members) < 2:
             continue
-        fingerprints, scale = _fingerprints([frames[number] for number in members])
+        fingerprints, change_per_angstrom = _fingerprints([frames[number] for number in members])
         tree = cKDTree(fingerprints)
-        distances, rows = tree.query(fingerprints, k=min(9, len(fingerprints)), distance_upper_bound=tolerance * scale)
+        limit = tolerance * change_per_angstrom
+        distances, rows = tree.query(fingerprints, k=min(9, len(fingerprints)), distance_upper_bound=limit)
         for row, column in np.argwhere(np.isfinite(distances)):
             first, second = sorted((members[row], members[rows[row, column]]))
             if first != second:
-                pairs[first, second] = DuplicatePair(first, second, float(distances[row, column] / scale))
+                pairs[first, second] = DuplicatePair(first, second, float(distances[row, column] / change_per_angstrom))
     return [pairs[key] for key in sorted(pairs)]
 
 
@@ -80,12 +81,13 @@ def find_shared(
     for key, members in _group_by_class(frames).items():
         if key not in other_classes:
             continue
-        fingerprints, scale = _fingerprints([frames[number] for number in members])
+        fingerprints, change_per_angstrom = _fingerprints([frames[number] for number in members])
         other_fingerprints, _ = _fingerprints([others[number] for number in other_classes[key]])
-        distances, rows = cKDTree(other_fingerprints).query(fingerprints, distance_upper_bound=tolerance * scale)
+        limit = tolerance * change_per_angstrom
+        distances, rows = cKDTree(other_fingerprints).query(fingerprints, distance_upper_bound=limit)
         for member, distance, row in zip(members, distances, rows, strict=True):
             if np.isfinite(distance):
-                pairs.append(DuplicatePair(member, other_classes[key][row], float(distance / scale)))
+                pairs.append(DuplicatePair(member, other_classes[key][row], float(distance / change_per_angstrom)))
     return sorted(pairs, key=lambda pair: pair.first)
 
 
@@ -105,8 +107,8 @@ def invariants(atoms: ase.Atoms, cutoff: float = CUTOFF) -> np.ndarray:
 
     For each pair of elements and radial function :math:`g_n`: the mean and standard deviation over atoms of
     :math:`\sum_j g_n(r_{ij}) f_c`, and the mean lengths of :math:`\sum_j g_n(r_{ij}) f_c \hat r_{ij}` and of
-    :math:`\sum_j g_n(r_{ij}) f_c (\hat r_{ij} \hat r_{ij}^T - 1/3)`. They change to first order with displacements and
-    strains, also in perfect crystals.
+    :math:`\sum_j g_n(r_{ij}) f_c (\hat r_{ij} \hat r_{ij}^T - 1/3)`. These numbers change to first order with
+    displacements and strains, also in perfect crystals.
 
     Args:
         atoms: Structure, positions in Å.
@@ -132,12 +134,12 @@ def invariants(atoms: ase.Atoms, cutoff: float = CUTOFF) -> np.ndarray:
         )
         for centre_z in numbers.unique():
             centres = numbers == centre_z
-            scale = centres.double().mean().sqrt()
+            weight = centres.double().mean().sqrt()  # square root of the fraction of this element
             features += [
-                scale * density[centres].mean(0),
-                scale * density[centres].std(0, correction=0),
-                scale * dipole[centres].mean(0),
-                scale * quadrupole[centres].mean(0),
+                weight * density[centres].mean(0),
+                weight * density[centres].std(0, correction=0),
+                weight * dipole[centres].mean(0),
+                weight * quadrupole[centres].mean(0),
             ]
     return torch.cat(features).numpy()
 

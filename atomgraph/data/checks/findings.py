@@ -13,7 +13,7 @@ class Finding:
     """One result of a data check.
 
     Attributes:
-        check: Name of the check.
+        check: Name of the check that made the finding.
         severity: ``wrong`` (to be corrected before training), ``warning`` (to be examined) or ``note``.
         frames: Names of the frames, as ``file#index``.
         figure: Size of the error, or number of frames.

@@ -59,14 +59,14 @@ def _contradictions(contradictions: list[Contradiction]) -> list[Finding]:
     for contradiction in contradictions:
         contradictions_by_names[contradiction.names].append(contradiction)
     findings = []
-    for (first, second), members in contradictions_by_names.items():
+    for (first_key, second_key), members in contradictions_by_names.items():
         largest = max(members, key=lambda contradiction: contradiction.difference)
-        message = f"{first} and {second} differ by up to {largest.difference:.3g} {largest.unit} in "
+        message = f"{first_key} and {second_key} differ by up to {largest.difference:.3g} {largest.unit} in "
         message += format_count(len(members), "frame")
         if largest.unit == "eV":
             severity = WARNING
             advice = (
-                f"{first} is read. Forces of a calculation with smeared occupations are the gradient of the free energy: "
+                f"{first_key} is read. Forces of a calculation with smeared occupations are the gradient of the free energy: "
                 f"--key energy=free_energy (data.keys: {{energy: free_energy}}) trains on energies with these forces "
                 f"as gradient"
             )
@@ -74,7 +74,7 @@ def _contradictions(contradictions: list[Contradiction]) -> list[Finding]:
             severity = WRONG
             message += f"; {largest.hint}" if largest.hint else ""
             advice = (
-                f"{first} is read, and should be -{second}/volume: state the signs and units (data.units: stress_sign, "
+                f"{first_key} is read, and should be -{second_key}/volume: state the signs and units (data.units: stress_sign, "
                 f"virial_sign, stress, virial), or remove one of the two labels"
             )
         frames = [contradiction.frame for contradiction in members]

@@ -12,10 +12,10 @@ from atomgraph.data.checks.contacts import closest_contact
 from atomgraph.data.checks.findings import WARNING, WRONG, Finding
 from atomgraph.data.frame_names import frame_name
 
-MIN_FRAMES = 8  # fewest frames for a median and its spread
+MIN_FRAMES = 8  # smallest number of frames for a median and its spread
 OUTLIER_SPREADS = 8.0  # deviation of an outlier from the median, in robust standard deviations
 SIMILAR_SPREADS, RARE_FRACTION = 3.0, 0.03  # an energy is rare if at most 3 % of the frames are within 3 spreads of it
-MIN_DEVIATION = 0.05  # eV/atom; a smaller deviation is not an outlier
+MIN_DEVIATION = 0.05  # eV/atom; smaller deviations are not outliers, and energies with a smaller difference are similar
 IMPOSSIBLE_DEVIATION = 20.0  # eV/atom; only atoms at very short distances have such energies
 CROWDED_CONTACT = 0.75  # distance divided by the sum of covalent radii; below, high energies are possible
 
@@ -23,10 +23,10 @@ CROWDED_CONTACT = 0.75  # distance divided by the sum of covalent radii; below, 
 def energy_outliers(frames: Sequence[ase.Atoms], labels: Sequence[dict[str, np.ndarray]]) -> list[Finding]:
     r"""Find energies far from the energy of their composition.
 
-    E0 is fitted by least squares; the fit is repeated without frames far from it. The residuals per atom are compared with
-    the median and spread of their configuration type, or of all frames if the type has less than eight frames. A second
-    group of frames, such as a melt beside a crystal, is not an outlier: a residual must also be rare, with at most 3 % of
-    the frames close to it.
+    E0 is fitted by least squares; the fit is repeated without frames with large residuals. The residuals per atom are
+    compared with the median and spread of their configuration type, or of all frames if the type has less than eight
+    frames. A second group of frames, such as a melt beside a crystal, is not an outlier: a residual must also be rare, with
+    at most 3 % of the frames close to it.
 
     Args:
         frames: Structures.
@@ -51,6 +51,7 @@ def energy_outliers(frames: Sequence[ase.Atoms], labels: Sequence[dict[str, np.n
         for index in np.flatnonzero(is_far & is_rare):
             number, deviation = labelled_frames[rows[index]], type_residual[index] - median
             atoms = frames[number]
+            median_frames = config_type if len(rows) >= MIN_FRAMES else "all frames"
             is_impossible = abs(deviation) > IMPOSSIBLE_DEVIATION and closest_contact(atoms, CROWDED_CONTACT) is None
             findings.append(
                 Finding(
@@ -59,8 +60,8 @@ def energy_outliers(frames: Sequence[ase.Atoms], labels: Sequence[dict[str, np.n
                     [frame_name(atoms, number)],
                     float(deviation),
                     "eV/atom",
-                    f"its energy is {deviation:+.3f} eV/atom off the median of {config_type} "
-                    f"({abs(deviation) / max(spread, 1e-9):.0f} spreads)",
+                    f"its energy is {deviation:+.3f} eV/atom from the median of {median_frames} "
+                    f"({abs(deviation) / max(spread, 1e-9):.0f} robust standard deviations)",
                     "examine structure and calculation: is it not converged, or in another reference or unit?",
                 )
             )
@@ -68,7 +69,7 @@ def energy_outliers(frames: Sequence[ase.Atoms], labels: Sequence[dict[str, np.n
 
 
 def force_outliers(frames: Sequence[ase.Atoms], labels: Sequence[dict[str, np.ndarray]]) -> list[Finding]:
-    """Find frames with a largest force above 100 eV/Å, or above ten times the 90 % quantile of all frames."""
+    """Find frames with a force above 100 eV/Å, or above 1 eV/Å and ten times the 90 % quantile of the largest forces."""
     largest = {
         number: float(np.linalg.norm(label["forces"], axis=1).max())
         for number, label in enumerate(labels)
@@ -85,7 +86,7 @@ def force_outliers(frames: Sequence[ase.Atoms], labels: Sequence[dict[str, np.nd
             [frame_name(frames[number], number)],
             force,
             "eV/Å",
-            f"its largest force is {force:.1f} eV/Å; in 90 % of the frames it is below {quantile:.2f}",
+            f"its largest force is {force:.1f} eV/Å; in 90 % of the frames, the largest force is below {quantile:.2f}",
             "remove the frame, give it a small weight, or use a Huber loss",
         )
         for number, force in largest.items()

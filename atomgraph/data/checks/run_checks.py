@@ -64,19 +64,19 @@ def net_forces(frames: Sequence[ase.Atoms], labels: Sequence[dict[str, np.ndarra
     for number, (atoms, label) in enumerate(zip(frames, labels, strict=True)):
         if "forces" not in label:
             continue
-        net = float(np.linalg.norm(label["forces"].sum(0))) / len(atoms)
+        net_force = float(np.linalg.norm(label["forces"].sum(0))) / len(atoms)
         rms_force = float(np.sqrt((label["forces"] ** 2).mean()))
-        if net > max(NET_FORCE_WARNING, 0.01 * rms_force):
-            is_wrong = net > max(NET_FORCE_WRONG, 0.1 * rms_force)
+        if net_force > max(NET_FORCE_WARNING, 0.01 * rms_force):
+            is_wrong = net_force > max(NET_FORCE_WRONG, 0.1 * rms_force)
             findings.append(
                 Finding(
                     "net force",
                     WRONG if is_wrong else WARNING,
                     [frame_name(atoms, number)],
-                    net,
+                    net_force,
                     "eV/Å per atom",
-                    f"forces do not add up to zero: {net:.4f} eV/Å per atom remain (RMS force {rms_force:.3f})",
-                    "check for constraints, external fields and missing atoms; these forces are no gradient of an energy"
+                    f"forces do not add up to zero: {net_force:.4f} eV/Å per atom remain (RMS force {rms_force:.3f})",
+                    "check for constraints, external fields and missing atoms; these forces are not the gradient of an energy"
                     if is_wrong
                     else "converge the forces better, or subtract their mean",
                 )
@@ -103,8 +103,8 @@ def duplicates(
         first_energy = float(first_labels["energy"]) / len(frames[pair.first])
         second_energy = float(second_labels["energy"]) / len(frames[pair.second])
         difference = abs(first_energy - second_energy)
-        largest_force = max(_rms_force(first_labels), _rms_force(second_labels))
-        if difference > MAX_ENERGY_DIFFERENCE + 3 * pair.distance * largest_force:
+        rms_force = max(_rms_force(first_labels), _rms_force(second_labels))
+        if difference > MAX_ENERGY_DIFFERENCE + 3 * pair.distance * rms_force:
             findings.append(
                 Finding(
                     "contradiction",
@@ -113,7 +113,8 @@ def duplicates(
                     difference,
                     "eV/atom",
                     f"the same structure (within {pair.distance:.1e} Å) with energies {difference:.4f} eV/atom apart",
-                    "remove the wrong one; if settings or reference energies differ, use heads",
+                    "remove the frame with the wrong energy; if settings or reference energies differ, "
+                    "use one head for each setting",
                 )
             )
     for members in group_pairs(pairs):
@@ -124,7 +125,7 @@ def duplicates(
                 frame_names(frames, members),
                 float(len(members)),
                 "frames",
-                f"{len(members)} frames are the same structure, up to rotation, reflection and repetition",
+                f"{len(members)} frames are the same structure, up to rotation, reflection and repetition of the cell",
                 "keep one of them, or keep all of them in one part of a split (data.group: KEY)",
             )
         )

@@ -93,7 +93,7 @@ def _properties(
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Return scalars of conformers and vectors of atoms, by name.
 
-    The first known energy is renamed to ``energy``, the first known forces to ``forces``.
+    The first name of ``ENERGY`` that is present becomes ``energy``, and the first name of ``FORCES`` becomes ``forces``.
 
     Returns:
         Scalars, (n_conformers,) each; vectors, (n_conformers, n_atoms, 3) each.
@@ -144,6 +144,6 @@ ANI = Format(
     read=_read,
     recognise=lambda path, head: head.startswith(b"\x89HDF\r\n\x1a\n"),
     units={"energy": "Hartree", "length": "Å"},
-    packed=False,
-    compared="torchani",
+    reads_compressed=False,
+    compared_with="torchani",
 )

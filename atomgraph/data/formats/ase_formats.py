@@ -67,8 +67,8 @@ def find_ase_format(path: Path, name: str | None) -> Format:
         endings=(),
         read=read,
         recognise=lambda path, head: False,
-        fixed=name not in FORMATS_WITHOUT_UNITS,
-        compared="read through ASE",
+        has_fixed_units=name not in FORMATS_WITHOUT_UNITS,
+        compared_with="read through ASE",
     )
 
 
@@ -78,8 +78,8 @@ EXTXYZ = Format(
     endings=(".xyz", ".extxyz"),
     read=_read_xyz,
     recognise=lambda path, head: is_xyz(path),
-    types=True,
-    compared="ASE",
+    may_lack_elements=True,
+    compared_with="ASE",
 )
 TRAJ = Format(
     name="traj",
@@ -87,8 +87,8 @@ TRAJ = Format(
     endings=(".traj",),
     read=_read_traj,
     recognise=lambda path, head: path.suffix.lower() == ".traj" or b"- of UlmASE-Trajectory" in head[:40],
-    packed=False,
-    compared="read through ASE",
+    reads_compressed=False,
+    compared_with="read through ASE",
 )
 DATABASE = Format(
     name="db",
@@ -96,8 +96,8 @@ DATABASE = Format(
     endings=(".db", ".json"),
     read=_read_database,
     recognise=lambda path, head: path.suffix.lower() in DATABASE_ENDINGS or head.startswith(b"SQLite format 3"),
-    packed=False,
-    compared="read through ASE",
+    reads_compressed=False,
+    compared_with="read through ASE",
 )
 
 

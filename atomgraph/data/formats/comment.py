@@ -12,7 +12,7 @@ from ase.io.extxyz import key_val_str_to_dict
 from atomgraph.errors import DataError
 from atomgraph.old_names import old_names_of
 
-RAW_PREFIX = "atomgraph_raw_"  # protects keys whose values ASE would check or transpose
+RAW_PREFIX = "atomgraph_raw_"  # added to keys whose values ASE would check or transpose
 RAW_KEYS = re.compile(r"(^|\s)(lattice|stress|virial)(?=\s*=)", re.IGNORECASE)
 EXPONENT = re.compile(r"(?<=[\d.])[dD](?=[+-]?\d+$)")  # Fortran exponents: 1.0D+00, -1d0
 TEXT_KEYS = re.compile(
@@ -51,9 +51,9 @@ def parse_comment(comment: str) -> dict[str, Any]:
     Raises:
         DataError: If the lattice is not nine numbers, another key contains a cell, or ``pbc`` is not one or three flags.
     """
-    protected = RAW_KEYS.sub(lambda match: f"{match[1]}{RAW_PREFIX}{match[2]}", comment)
+    prefixed_comment = RAW_KEYS.sub(lambda match: f"{match[1]}{RAW_PREFIX}{match[2]}", comment)
     values: dict[str, Any] = {}
-    for key, value in key_val_str_to_dict(protected).items():
+    for key, value in key_val_str_to_dict(prefixed_comment).items():
         if isinstance(value, str):
             value = value.replace(RAW_PREFIX, "")
             value = value if TEXT_KEYS.search(key) else _parse_fortran(value)
@@ -130,7 +130,7 @@ def _flags(value: Any) -> list[bool]:
     words = value.split() if isinstance(value, str) else np.ravel(value).tolist()
     flags = [FLAGS.get(str(word).lower()) for word in words]
     if len(flags) not in (1, 3) or None in flags:
-        raise DataError(f"pbc should be one or three of T and F, but is {str(value)[:40]!r}")
+        raise DataError(f"pbc should be one or three flags, T or F, but is {str(value)[:40]!r}")
     return [bool(flag) for flag in flags] * (3 // len(flags))
 
 

@@ -27,14 +27,14 @@ def _read(path: Path, options: Options) -> Iterator[ase.Atoms]:
             f"{path / 'type_map.raw'} has the elements {' '.join(elements)}, but types are stated as {' '.join(options.types)}"
         )
     elements = options.types if elements is None else elements
-    periodic = not (path / "nopbc").exists()
+    is_periodic = not (path / "nopbc").exists()
     what = f"{path} (a DeePMD folder without type_map.raw)"
     for folder in sorted(path.glob("set.*")):
         positions = load_npy(folder / "coord.npy")
         n_frames, n_atoms = len(positions), len(types)
         require_atoms(n_atoms, folder)
         positions = numeric(positions, "coord.npy", (n_frames, n_atoms, 3), folder)
-        cells = numeric(load_npy(folder / "box.npy"), "box.npy", (n_frames, 3, 3), folder) if periodic else None
+        cells = numeric(load_npy(folder / "box.npy"), "box.npy", (n_frames, 3, 3), folder) if is_periodic else None
         labels = _labels(folder, n_frames, n_atoms) if options.labels else {}
         frame_types = np.broadcast_to(types, (n_frames, n_atoms))
         if (folder / "real_atom_types.npy").is_file():  # systems of mixed composition; −1 is padding
@@ -49,7 +49,7 @@ def _read(path: Path, options: Options) -> Iterator[ase.Atoms]:
                 numbers=numbers,
                 positions=positions[frame][is_atom],
                 cell=None if cells is None else cells[frame],
-                pbc=periodic,
+                pbc=is_periodic,
             )
             for name, values in labels.items():
                 if name == "forces":
@@ -96,6 +96,6 @@ DEEPMD = Format(
     read=_read,
     recognise=lambda path, head: is_system(path),
     units={"virial": "eV", "virial_sign": "compression"},
-    types=True,
-    compared="dpdata",
+    may_lack_elements=True,
+    compared_with="dpdata",
 )

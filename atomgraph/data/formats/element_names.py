@@ -37,13 +37,13 @@ def check_types(types: Sequence[str] | str | None) -> list[str] | None:
         raise DataError(f"types should be chemical symbols such as Cu Au, or atomic numbers, but {error}") from None
 
 
-def types_to_numbers(atom_types: Sequence[int], types: Sequence[str] | None, first: int, what: str) -> list[int]:
+def types_to_numbers(atom_types: Sequence[int], types: Sequence[str] | None, first_type: int, what: str) -> list[int]:
     """Return atomic numbers from type numbers.
 
     Args:
         atom_types: Type number of each atom.
         types: Element of each type, in order; None if not stated.
-        first: Number of the first type.
+        first_type: Number of the first type, 0 or 1.
         what: Description of the file, for messages.
 
     Raises:
@@ -53,12 +53,12 @@ def types_to_numbers(atom_types: Sequence[int], types: Sequence[str] | None, fir
         type_list = ", ".join(map(str, sorted(set(atom_types))[:8]))
         raise DataError(f"{what} has types {type_list}, and no elements{WAY_OUT}")
     numbers = [atomic_numbers[symbol] for symbol in types]
-    unknown_types = sorted({number for number in atom_types if not 0 <= number - first < len(numbers)})
+    unknown_types = sorted({number for number in atom_types if not 0 <= number - first_type < len(numbers)})
     if unknown_types:
         raise DataError(
             f"{what} has type {unknown_types[0]}, but only {len(numbers)} elements are stated: {' '.join(types)}{WAY_OUT}"
         )
-    return [numbers[number - first] for number in atom_types]
+    return [numbers[number - first_type] for number in atom_types]
 
 
 def refuse_types(types: Sequence[str], what: str) -> NoReturn:

@@ -14,6 +14,7 @@ from ase.stress import voigt_6_to_full_3x3_stress
 from atomgraph.errors import DataError
 from atomgraph.graph.quantities import QUANTITIES
 
+# Kind of a numpy dtype: type of a column in extended XYZ.
 COLUMN_KINDS = {"f": "R", "i": "I", "u": "I", "b": "L", "U": "S"}
 
 
@@ -72,8 +73,8 @@ def _comment(atoms: ase.Atoms, results: dict[str, Any], columns: dict[str, np.nd
         quantity = QUANTITIES.get(name)
         if results.get(name) is not None and (quantity is None or quantity.per == "graph"):
             value = np.asarray(results[name], dtype=float)
-            has_six = quantity is not None and quantity.symmetric and value.shape == (6,)
-            info[name] = voigt_6_to_full_3x3_stress(value) if has_six else value
+            has_six_components = quantity is not None and quantity.symmetric and value.shape == (6,)
+            info[name] = voigt_6_to_full_3x3_stress(value) if has_six_components else value
     for name, value in info.items():
         text = _value(value) if isinstance(name, str) and name and not set(name) & set(" =\"'{}[]") else None
         if text is not None:

@@ -60,14 +60,14 @@ class _Frame:
 
     Attributes:
         number: Number of the frame, from 0.
-        line: Number of the first line, from 1.
+        first_line: Number of the first line of the frame, from 1.
         comment: Second line.
         atoms: Lines of atoms.
         vectors: Lines of cell vectors.
     """
 
     number: int
-    line: int
+    first_line: int
     comment: str
     atoms: list[str]
     vectors: list[str]
@@ -142,11 +142,11 @@ def _n_atoms(lines: _Lines, line: str) -> int:
 
 def _check_last_line(lines: _Lines, frame: _Frame) -> None:
     """Raise DataError if the last line of the file ends without a newline and is shorter than the lines before it."""
-    last = frame.atoms[-1]
+    last_line = frame.atoms[-1]
     lengths = {len(text) for text in frame.atoms[:-1]}
-    if not last.endswith("\n") and len(lengths) == 1 and len(last) + 1 < min(lengths):
+    if not last_line.endswith("\n") and len(lengths) == 1 and len(last_line) + 1 < min(lengths):
         raise DataError(
-            f"{lines.path}, frame {frame.number}: the file is cut short within its last line, {last.strip()[:60]!r}"
+            f"{lines.path}, frame {frame.number}: the file is cut short within its last line, {last_line.strip()[:60]!r}"
         )
 
 
@@ -155,7 +155,7 @@ def _frame_parser(path: Path, frame: _Frame, types: Sequence[str] | None) -> Cal
 
     def parse() -> ase.Atoms:
         _check_columns(path, frame)
-        location = f"{path}, frame {frame.number} (line {frame.line})"
+        location = f"{path}, frame {frame.number} (line {frame.first_line})"
         rows = _normalised_rows(path, frame, types)
         text = "".join([f"{len(rows)}\n", _with_newline(frame.comment), *rows, *frame.vectors])
         try:
@@ -181,13 +181,13 @@ def _check_columns(path: Path, frame: _Frame) -> None:
     """Check that each atom has the stated number of columns; plain XYZ files may have more columns."""
     fields = _fields(path, frame)
     n_columns = sum(field.width for field in fields)
-    is_exact = PROPERTIES.search(frame.comment) is not None
+    columns_are_stated = PROPERTIES.search(frame.comment) is not None
     for number, line in enumerate(frame.atoms):
         n_words = len(line.split())
-        if n_words < n_columns or (is_exact and n_words != n_columns):
+        if n_words < n_columns or (columns_are_stated and n_words != n_columns):
             raise DataError(
-                f"{path}, frame {frame.number}, line {frame.line + 2 + number}: each of {len(frame.atoms)} atoms should have "
-                f"{n_columns} columns, but this one has {n_words}: {line.strip()[:40]!r}"
+                f"{path}, frame {frame.number}, line {frame.first_line + 2 + number}: each of {len(frame.atoms)} atoms "
+                f"should have {n_columns} columns, but this one has {n_words}: {line.strip()[:40]!r}"
             )
 
 
@@ -201,29 +201,31 @@ def _fields(path: Path, frame: _Frame) -> list[Field]:
 def _normalised_rows(path: Path, frame: _Frame, types: Sequence[str] | None) -> list[str]:
     """Return the lines of atoms with chemical symbols and E exponents; lines that have both are unchanged."""
     fields = _fields(path, frame)
-    column, species = 0, None
-    numeric: list[int] = []  # columns of real numbers
+    column, species_column = 0, None
+    real_columns: list[int] = []  # columns of real numbers
     for field in fields:
         if field.name.lower() in SPECIES_COLUMNS:
-            species = column
+            species_column = column
         if field.kind == "R":
-            numeric += range(column, column + field.width)
+            real_columns += range(column, column + field.width)
         column += field.width
     rows, symbols = [], {}  # type: tuple[list[str], dict[str, str]]
     for number, line in enumerate(frame.atoms):
-        word = "" if species is None else line.split(None, species + 1)[species]
+        word = "" if species_column is None else line.split(None, species_column + 1)[species_column]
         if word and word not in symbols:
             try:
                 symbols[word] = read_symbol(word, types, frame.comment)
             except DataError as error:
-                raise DataError(f"{path}, frame {frame.number}, line {frame.line + 2 + number}: {error}") from error
+                raise DataError(
+                    f"{path}, frame {frame.number}, line {frame.first_line + 2 + number}: {error}"
+                ) from error
         if (not word or symbols[word] == word) and "d" not in line and "D" not in line:
             rows.append(line)
             continue
         words = line.split()
-        if species is not None:
-            words[species] = symbols[word]
-        for index in numeric:
+        if species_column is not None:
+            words[species_column] = symbols[word]
+        for index in real_columns:
             words[index] = EXPONENT.sub("e", words[index])
         rows.append(" ".join(words) + "\n")
     return rows
@@ -237,7 +239,7 @@ def _describe_bad_number(path: Path, frame: _Frame) -> str:
             try:
                 {"R": float, "I": int}.get(kind, str)(EXPONENT.sub("e", word))
             except ValueError:
-                location = f"{path}, frame {frame.number}, line {frame.line + 2 + number}"
+                location = f"{path}, frame {frame.number}, line {frame.first_line + 2 + number}"
                 return f"{location}: expected a number, but got {word[:40]!r}"
     return ""
 

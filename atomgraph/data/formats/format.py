@@ -10,6 +10,7 @@ from typing import TypeAlias
 import ase
 
 from atomgraph.data.reading_notes import ReadingNotes
+from atomgraph.old_names import OldAttribute, with_old_arguments
 
 # A frame, a function that returns a frame, or None for a frame that is left out but counted.
 Frame: TypeAlias = ase.Atoms | Callable[[], ase.Atoms] | None
@@ -30,6 +31,7 @@ class Options:
     notes: ReadingNotes = field(default_factory=ReadingNotes)
 
 
+@with_old_arguments
 @dataclass(frozen=True)
 class Format:
     """A format of structure files.
@@ -43,11 +45,11 @@ class Format:
         recognise: Function that returns whether a file has this format, from its path and its first bytes (empty for a
             folder).
         units: Default units of the files, if they are not eV and Å; see ``data.conversion``.
-        fixed: Whether the units are fixed. A different unit from the user is then an error; otherwise it replaces ``units``.
+        has_fixed_units: Whether another unit that the user states is an error; if False, it replaces ``units``.
         units_in: Function that reads the units that a file states; these units are fixed.
-        packed: Whether compressed files (.gz, .bz2, .xz) are read.
-        types: Whether files may have numbers of atom types without elements.
-        compared: Independent programs with which the reader was compared, on files that these programs wrote.
+        reads_compressed: Whether compressed files (.gz, .bz2, .xz) are read.
+        may_lack_elements: Whether files may have numbers of atom types without elements.
+        compared_with: Independent programs with which the reader was compared, on files that these programs wrote.
     """
 
     name: str
@@ -56,8 +58,13 @@ class Format:
     read: Callable[[Path, Options], Iterable[Frame]]
     recognise: Callable[[Path, bytes], bool]
     units: Mapping[str, str] = field(default_factory=dict)
-    fixed: bool = False
+    has_fixed_units: bool = False
     units_in: Callable[[Path], dict[str, str]] | None = None
-    packed: bool = True
-    types: bool = False
-    compared: str = ""
+    reads_compressed: bool = True
+    may_lack_elements: bool = False
+    compared_with: str = ""
+
+    fixed = OldAttribute("has_fixed_units")
+    packed = OldAttribute("reads_compressed")
+    types = OldAttribute("may_lack_elements")
+    compared = OldAttribute("compared_with")

@@ -96,7 +96,7 @@ def find_format(path: Path, name: str | None = None) -> Format:
 
 def _check_packed(file_format: Format, path: Path) -> Format:
     """Return the format; DataError if the file is compressed and the format cannot be read from compressed files."""
-    if not file_format.packed and is_packed(path):
+    if not file_format.reads_compressed and is_packed(path):
         raise DataError(f"{path} ({file_format.title}) is compressed; decompress it first (gunzip, bunzip2, unxz)")
     return file_format
 
@@ -116,10 +116,10 @@ def find_conversion(file_format: Format, path: Path, stated: Mapping[str, str] |
     file_units = file_format.units_in(path) if file_format.units_in is not None else {}
     default_units = {**file_format.units, **file_units}
     conversion = Conversion.from_units({**default_units, **stated})
-    fixed = Conversion.from_units(
+    fixed_conversion = Conversion.from_units(
         {**default_units, **{name: word for name, word in stated.items() if name == "stress_order"}}
     )
-    if (file_format.fixed or file_units) and conversion != fixed:
+    if (file_format.has_fixed_units or file_units) and conversion != fixed_conversion:
         stated_text = ", ".join(f"{name}: {word}" for name, word in stated.items() if name != "stress_order")
         units = ", ".join(f"{name} {word}" for name, word in default_units.items()) or "eV and Å"
         raise DataError(

@@ -46,6 +46,6 @@ GPUMD = Format(
     read=_read,
     recognise=_recognise,
     units={"virial": "eV", "virial_sign": "compression"},
-    fixed=True,
-    compared="calorine, gpumd-wizard",
+    has_fixed_units=True,
+    compared_with="calorine, gpumd-wizard",
 )

@@ -17,13 +17,15 @@ from atomgraph.data.formats.format import Format, Options
 from atomgraph.data.formats.text import open_unpacked, read_lines
 from atomgraph.errors import DataError
 
-MASS_TOLERANCE, RELATIVE_TOLERANCE = 0.05, 0.005  # u, and relative to the mass, between a mass and that of its element
+# Largest difference between a mass in the file and the mass of its element; the smaller of the two limits is used.
+MASS_TOLERANCE = 0.05  # u
+RELATIVE_TOLERANCE = 0.005  # relative to the mass in the file
 
 
 def _read_data(path: Path, options: Options) -> Iterator[ase.Atoms]:
     with open_unpacked(path) as file:
         atoms = ase.io.read(io.TextIOWrapper(file, encoding="ascii"), format="lammps-data")
-    if not _has_labels(path):
+    if not _has_type_labels(path):
         masses = _masses(path)
         if options.types is None and masses:
             atoms.numbers = _elements_from_masses(path, atoms.arrays["type"], masses)
@@ -37,8 +39,8 @@ def _read_data(path: Path, options: Options) -> Iterator[ase.Atoms]:
     yield atoms
 
 
-def _has_labels(path: Path) -> bool:
-    """Return whether the file has type labels; ASE reads those that are elements, and raises an error for others."""
+def _has_type_labels(path: Path) -> bool:
+    """Return whether the file has type labels; ASE reads labels that are elements, and raises an error for other labels."""
     return any(line.startswith("Atom Type Labels") for line in read_lines(path))
 
 
@@ -100,6 +102,6 @@ LAMMPS_DATA = Format(
     read=_read_data,
     recognise=lambda path, head: re.search(rb"^\s*\d+\s+atom types\s*$", head, re.MULTILINE) is not None,
     units={"energy": "eV", "length": "Å"},
-    types=True,
-    compared="read through ASE",
+    may_lack_elements=True,
+    compared_with="read through ASE",
 )

@@ -39,11 +39,11 @@ class _Snapshot:
     """The sections of one frame.
 
     Attributes:
-        line: Number of the first line, from 1.
+        line: Number of the first line of the frame, from 1.
         style: LAMMPS unit style.
         n_atoms: Number of atoms; −1 before it is read.
-        box: Heading of the section with the box bounds.
-        bounds: Lines of this section.
+        box_heading: Heading of the section with the box bounds.
+        bounds: Lines of the section with the box bounds.
         columns: Names of the columns of atoms.
         rows: Words of each atom.
     """
@@ -51,7 +51,7 @@ class _Snapshot:
     line: int
     style: str = "metal"
     n_atoms: int = -1
-    box: str = ""
+    box_heading: str = ""
     bounds: list[str] = field(default_factory=list)
     columns: list[str] = field(default_factory=list)
     rows: list[list[str]] = field(default_factory=list)
@@ -91,7 +91,7 @@ def _snapshots(path: Path) -> Iterator[_Snapshot]:
                 )
             snapshot.n_atoms = int(word)
         elif heading.startswith("BOX BOUNDS"):
-            snapshot.box, snapshot.bounds = heading, [next(lines, (0, ""))[1] for _ in range(3)]
+            snapshot.box_heading, snapshot.bounds = heading, [next(lines, (0, ""))[1] for _ in range(3)]
             _check_bounds(snapshot.bounds, f"{path}, line {number}: ")
         elif heading.startswith("ATOMS"):
             snapshot.columns = words[2:]
@@ -126,7 +126,7 @@ def _frame(snapshot: _Snapshot, options: Options, what: str) -> ase.Atoms:
     columns = snapshot.columns
     words = dict(zip(columns, zip(*snapshot.rows, strict=True), strict=True))
     table = {name: np.array([float(word) for word in words[name]]) for name in columns if name not in ELEMENT_COLUMNS}
-    cell, origin, pbc = _box(snapshot.box, snapshot.bounds)
+    cell, origin, pbc = _box(snapshot.box_heading, snapshot.bounds)
     numbers = _numbers(words, options.types, what)
     names, is_fractional = next(((n, f) for n, f in POSITIONS if set(n) <= set(columns)), (None, False))
     if names is None:
@@ -149,9 +149,9 @@ def _frame(snapshot: _Snapshot, options: Options, what: str) -> ase.Atoms:
     return atoms
 
 
-def _box(box: str, bounds: Sequence[str]) -> tuple[np.ndarray, np.ndarray, list[bool]]:
+def _box(heading: str, bounds: Sequence[str]) -> tuple[np.ndarray, np.ndarray, list[bool]]:
     """Return cell vectors (3, 3), origin (3,), and which directions are periodic, from the section of box bounds."""
-    words = box.split()[2:]
+    words = heading.split()[2:]
     numbers = np.array(_check_bounds(bounds))
     flags = [word for word in words if re.fullmatch(r"[pfsm]{2}", word)]
     pbc = [word == "pp" for word in flags] if len(flags) == 3 else [False] * 3
@@ -251,6 +251,6 @@ LAMMPS_DUMP = Format(
     recognise=lambda path, head: head.startswith(b"ITEM:"),
     units=STYLE_UNITS["metal"],
     units_in=_units_in,
-    types=True,
-    compared="",
+    may_lack_elements=True,
+    compared_with="",
 )

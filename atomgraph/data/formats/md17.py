@@ -88,6 +88,6 @@ MD17 = Format(
     recognise=lambda path, head: unpacked_name(path).lower().endswith(".npz"),
     units={"energy": "kcal/mol", "length": "Å"},
     units_in=_units_in,
-    packed=False,
-    compared="sgdml (z, R, E, F); rMD17's names not yet",
+    reads_compressed=False,
+    compared_with="sgdml (z, R, E, F); rMD17's names not yet",
 )

@@ -108,5 +108,5 @@ ML_AB = Format(
     read=_read,
     recognise=lambda path, head: b"The number of configurations" in head and head[:30].split()[1:2] == [b"Version"],
     units={"stress": "kbar", "stress_sign": "compression"},
-    fixed=True,
+    has_fixed_units=True,
 )

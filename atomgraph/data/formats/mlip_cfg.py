@@ -134,7 +134,7 @@ MLIP_CFG = Format(
     read=_read,
     recognise=lambda path, head: b"BEGIN_CFG" in head,
     units={"virial": "eV", "virial_sign": "compression"},
-    fixed=True,
-    types=True,
-    compared="motep",
+    has_fixed_units=True,
+    may_lack_elements=True,
+    compared_with="motep",
 )

@@ -48,6 +48,7 @@ def _read(path: Path, options: Options) -> Iterator[ase.Atoms]:
 
 
 def _frame(block: list[list[str]]) -> ase.Atoms:
+    """Return the structure of a block: the words of each line, from ``begin`` to the line before ``end``."""
     fields = _parse_fields(block[0][1:])
     n_columns = 4 + sum(width for _, width in fields)
     rows, lattice, info = [], [], {}  # type: tuple[list[list[str]], list[list[float]], dict[str, object]]
@@ -67,7 +68,7 @@ def _frame(block: list[list[str]]) -> ase.Atoms:
                 info["comment"] = " ".join(words[1:])
     if not rows or len(lattice) not in (0, 3) or np.array(lattice).size not in (0, 9):
         raise DataError(
-            f"a structure should have atoms, and no or three lattice vectors, but has {len(rows)} atoms and "
+            f"a structure should have atoms, and zero or three lattice vectors, but has {len(rows)} atoms and "
             f"{len(lattice)} vectors"
         )
     atoms = ase.Atoms(
@@ -77,7 +78,7 @@ def _frame(block: list[list[str]]) -> ase.Atoms:
         pbc=bool(lattice),
         info=info,
     )
-    column = 4
+    column = 4  # after x, y, z and the element
     for name, width in fields:
         values = np.array([[float(word) for word in row[column : column + width]] for row in rows])
         if name == "forces" or values.any():  # missing charges and energies of atoms are written as zeros
@@ -108,5 +109,5 @@ N2P2 = Format(
     read=_read,
     recognise=lambda path, head: head.split()[:1] == [b"begin"],
     units={"energy": "Hartree", "length": "Bohr"},
-    compared="ASE, dpdata",
+    compared_with="ASE, dpdata",
 )

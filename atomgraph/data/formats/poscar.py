@@ -55,7 +55,7 @@ POSCAR = Format(
     endings=("POSCAR", "CONTCAR", ".vasp"),
     read=_read,
     recognise=_recognise,
-    fixed=True,
-    types=True,
-    compared="read through ASE",
+    has_fixed_units=True,
+    may_lack_elements=True,
+    compared_with="read through ASE",
 )

@@ -67,5 +67,5 @@ QM9 = Format(
     read=_read,
     recognise=lambda path, head: head.split(b"\n")[1:2] != [] and head.split(b"\n")[1].startswith(b"gdb "),
     units={"energy": "Hartree", "length": "Å"},
-    fixed=True,
+    has_fixed_units=True,
 )

@@ -88,8 +88,8 @@ OUTCAR = Format(
     endings=("OUTCAR",),
     read=_read_outcar,
     recognise=lambda path, head: head.lstrip().startswith(b"vasp.") or "OUTCAR" in path.name.upper(),
-    fixed=True,
-    compared="dpdata; read through ASE",
+    has_fixed_units=True,
+    compared_with="dpdata; read through ASE",
 )
 VASPRUN = Format(
     name="vasp-xml",
@@ -97,8 +97,8 @@ VASPRUN = Format(
     endings=("vasprun.xml",),
     read=_read_xml,
     recognise=lambda path, head: b"<modeling>" in head,
-    fixed=True,
-    compared="read through ASE",
+    has_fixed_units=True,
+    compared_with="read through ASE",
 )
 
 

@@ -37,13 +37,13 @@ def model_arguments(tree: Tree) -> dict[str, Any]:
     """
     elements = read_elements(tree)
     n_layers = int(tree.tensor("num_interactions"))
-    products = [_product_irreps(tree[f"products.{t}"]) for t in range(n_layers)]
-    _check_scalars(products)
+    irreps_by_layer = [_product_irreps(tree[f"products.{t}"]) for t in range(n_layers)]
+    _check_scalars(irreps_by_layer)
     layers = [_layer(tree, t) for t in range(n_layers)]
     arguments = {
         "elements": elements,
         "cutoff": float(tree.tensor("r_max")),
-        "hidden_irreps": str(o3.Irreps([(n, irrep) for n, irrep in products[0]])),
+        "hidden_irreps": str(o3.Irreps([(n, irrep) for n, irrep in irreps_by_layer[0]])),
         "n_layers": n_layers,
         "l_max": max(tree["spherical_harmonics"].attributes["_ls_list"]),
         "order": [_order(tree[f"products.{t}"]) for t in range(n_layers)],
@@ -52,7 +52,7 @@ def model_arguments(tree: Tree) -> dict[str, Any]:
         "radial": radial_arguments(tree["radial_embedding"], elements),
         "readout": _last_readout(tree),
         "readout_last_only": n_layers > 1 and len(tree["readouts"].children) == 1,
-        "last_layer_scalars": n_layers > 1 and products[-1] != products[0],
+        "last_layer_scalars": n_layers > 1 and irreps_by_layer[-1] != irreps_by_layer[0],
         "baseline": Baseline(elements, read_heads(tree), **repulsion(tree, elements)),
     }
     if "joint_embedding" in tree:
@@ -63,14 +63,14 @@ def model_arguments(tree: Tree) -> dict[str, Any]:
     return arguments
 
 
-def _check_scalars(products: list[o3.Irreps]) -> None:
-    """Raise FormatError if the last layer has no even scalars; mace-torch uses the first of the hidden irreps there."""
+def _check_scalars(irreps_by_layer: list[o3.Irreps]) -> None:
+    """Raise FormatError if a layer has no even scalars; mace-torch's last layer has only the first of the hidden irreps."""
     even = o3.Irrep("0e")
-    if any(even not in irreps for irreps in products):
+    if any(even not in irreps for irreps in irreps_by_layer):
         raise FormatError(
-            f"its hidden irreps {products[0]} give {products[-1]} in the last layer, without even scalars (0e): "
+            f"its hidden irreps {irreps_by_layer[0]} give {irreps_by_layer[-1]} in the last layer, without even scalars (0e): "
             "energies cannot be read from it, and atomgraph does not support it. Train it with even scalars first "
-            f"({o3.Irreps(sorted(products[0], key=lambda block: block.ir != even))})"
+            f"({o3.Irreps(sorted(irreps_by_layer[0], key=lambda block: block.ir != even))})"
         )
 
 
@@ -119,7 +119,7 @@ def _layer(tree: Tree, t: int) -> dict[str, Any]:
         )
     attributes = interaction.attributes
     harmonics = o3.Irreps(irreps_text(attributes["edge_attrs_irreps"]))
-    has_float32 = weight_dtype(tree) != torch.float64
+    is_float32 = weight_dtype(tree) != torch.float64
     return {
         "interaction": INTERACTIONS[interaction.kind],
         "irreps_message": irreps_text(attributes["target_irreps"]),
@@ -128,11 +128,11 @@ def _layer(tree: Tree, t: int) -> dict[str, Any]:
         "parity": "natural" if all(irrep.p == (-1) ** irrep.l for _, irrep in harmonics) else "even",
         "by_element": not product.attributes.get("use_agnostic_product", False),
         "residual": "auto" if product.attributes.get("use_sc", True) or "Residual" not in interaction.kind else "none",
-        "n_paths": {
+        "n_paths": {  # for each output irrep, the number of couplings of 1, 2, ... factors
             str(irrep): [contraction.tensor(f"U_matrix_{nu}").shape[-1] for nu in range(1, _order(product) + 1)]
             for (_, irrep), contraction in zip(_product_irreps(product), contractions(product), strict=True)
         },
-        "coupling_dtype": "float32" if has_float32 else "float64",
+        "coupling_dtype": "float32" if is_float32 else "float64",
         "activation_gain": _gain(interaction),
     }
 

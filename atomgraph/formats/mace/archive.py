@@ -62,8 +62,8 @@ class Archive:
         self.is_script = f"{self._prefix}constants.pkl" in names or any(
             name.startswith(f"{self._prefix}code/") for name in names
         )
-        order = f"{self._prefix}byteorder"
-        self._is_big_endian = order in names and self._record(order, 64) != b"little"
+        byte_order = f"{self._prefix}byteorder"
+        self._is_big_endian = byte_order in names and self._record(byte_order, 64) != b"little"
         self._storages: dict[str, Tensor] = {}
         self._root: Any = None
         self._has_root = False
@@ -83,9 +83,9 @@ class Archive:
         numbers = [offset, *_numbers(size), *_numbers(stride)]
         if len(_numbers(size)) != len(_numbers(stride)) or any(type(n) is not int or n < 0 for n in numbers):
             raise FormatError("it contains a tensor without a valid shape")
-        last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+        last_index = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
         n_numbers = prod(size)
-        if n_numbers and (last >= reference.size or n_numbers > reference.size):
+        if n_numbers and (last_index >= reference.size or n_numbers > reference.size):
             raise FormatError(f"it contains a tensor that exceeds its record data/{reference.key}")
         if not n_numbers:
             return torch.zeros(tuple(size), dtype=self._dtype(reference))
@@ -95,11 +95,11 @@ class Archive:
         """Return all numbers of a record, flat."""
         if reference.key not in self._storages:
             dtype = self._dtype(reference)
-            expected = reference.size * dtype.itemsize
-            content = bytearray(self._record(f"{self._prefix}data/{reference.key}", None, expected))
+            n_bytes = reference.size * dtype.itemsize
+            content = bytearray(self._record(f"{self._prefix}data/{reference.key}", None, n_bytes))
             numbers = torch.frombuffer(content, dtype=dtype, count=reference.size)
             if self._is_big_endian and dtype.itemsize > 1:
-                raw = torch.frombuffer(content, dtype=torch.uint8, count=expected)
+                raw = torch.frombuffer(content, dtype=torch.uint8, count=n_bytes)
                 numbers = raw.view(-1, dtype.itemsize).flip(1).contiguous().view(dtype).flatten()
             self._storages[reference.key] = numbers
         result = self._storages[reference.key]

@@ -18,7 +18,7 @@ _MAX_IRREPS_LENGTH = 50_000  # characters of the irreps of a part
 _TENSORS = {"torch._utils._rebuild_tensor_v2"}
 _PARAMETERS = {"torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state"}
 _DICTS, _SETS = {"collections.OrderedDict", "builtins.dict"}, {"builtins.set", "__builtin__.set"}
-_TUPLES = {"torch.Size", "builtins.tuple", "builtins.list"}
+_SEQUENCES = {"torch.Size", "builtins.tuple", "builtins.list"}
 _SCALARS = {"numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar"}
 _ARRAYS = {"numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct"}
 
@@ -54,7 +54,7 @@ class ValueDecoder:
         return self._decode_object(value, depth) if isinstance(value, PickledObject) else value
 
     def parameter(self, value: Any) -> tuple[Tensor, bool] | None:
-        """Return a tensor and whether it was trained; None if the object is not a tensor."""
+        """Return a tensor and its ``requires_grad``; None if the object is not a tensor."""
         if not isinstance(value, PickledObject):
             return None
         if value.path in _PARAMETERS and len(value.args) >= 2 and isinstance(value.args[0], PickledObject):
@@ -81,7 +81,7 @@ class ValueDecoder:
             return parameter[0]
         if path in _DICTS:
             return {self._key(k, depth): self(v, depth + 1) for k, v in dict_items(value)}
-        if path in _SETS or path in _TUPLES:
+        if path in _SETS or path in _SEQUENCES:
             items = [*(args[0] if args and isinstance(args[0], list | tuple) else ()), *value.items]
             return tuple(self(item, depth + 1) for item in items)
         if path in ("builtins.getattr", "__builtin__.getattr") and len(args) == 2:  # a C function is stored by its name
@@ -103,14 +103,14 @@ class ValueDecoder:
 
     def _decode_e3nn(self, value: PickledObject, depth: int) -> Any:
         """Return irreps of e3nn as text."""
-        inner = value.args[0] if len(value.args) == 1 and isinstance(value.args[0], tuple | list) else value.args
+        parts = value.args[0] if len(value.args) == 1 and isinstance(value.args[0], tuple | list) else value.args
         if value.name in ("Irrep", "_MulIr", "Irreps", "Instruction"):
-            inner = tuple(self(part, depth + 1) for part in inner)
-            if value.name == "Irrep" and len(inner) == 2:
-                return f"{inner[0]}{'e' if inner[1] == 1 else 'o'}"
-            if value.name == "_MulIr" and len(inner) == 2:
-                return f"{inner[0]}x{inner[1]}"
-            return irreps_text("+".join(str(part) for part in inner)) if value.name == "Irreps" else inner
+            parts = tuple(self(part, depth + 1) for part in parts)
+            if value.name == "Irrep" and len(parts) == 2:
+                return f"{parts[0]}{'e' if parts[1] == 1 else 'o'}"
+            if value.name == "_MulIr" and len(parts) == 2:
+                return f"{parts[0]}x{parts[1]}"
+            return irreps_text("+".join(str(part) for part in parts)) if value.name == "Irreps" else parts
         return f"<{value.path}>"
 
 
@@ -142,13 +142,13 @@ def _scalar(dtype: Any, raw: Any) -> Any:
     return numbers.item() if isinstance(numbers, np.ndarray) and numbers.size == 1 else None
 
 
-def _array(shape: Any, dtype: Any, fortran: Any, raw: Any) -> Any:
+def _array(shape: Any, dtype: Any, is_fortran_order: Any, raw: Any) -> Any:
     """Return a numpy array of numbers; None for other types, FormatError if it is damaged."""
     try:
         number_type = np.dtype(str(dtype))
         if number_type.kind not in "biuf" or not isinstance(raw, bytes):
             return None
-        return np.frombuffer(raw, number_type).reshape(shape, order="F" if fortran else "C")
+        return np.frombuffer(raw, number_type).reshape(shape, order="F" if is_fortran_order else "C")
     except (TypeError, ValueError, SyntaxError):
         raise FormatError("it contains a damaged numpy array") from None
 

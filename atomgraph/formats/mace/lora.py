@@ -40,13 +40,14 @@ def _merge(tree: Tree, count: list[int]) -> Tree:
 def _e3nn_change(tree: Tree) -> Tensor:
     """Return A·B of an ``o3.Linear``, flat, in the normalisation of its path weights.
 
-    The change of a path is the sum over all pairs of a path of A and a path of B with the same ends.
+    A path connects an input block to an output block. Its change is the sum over all pairs of a path of A and a path of B
+    that lead from this input block to this output block.
     """
     change = []
     base, down, up = (_paths(tree[name]) for name in ("base", "lora_A", "lora_B"))
-    ends = {(i, o) for i, o, *_ in base}
+    base_ends = {(i, o) for i, o, *_ in base}  # (input block, output block) of each path
     for (i, _, _, _), (_, o, _, _) in ((a, b) for a in down for b in up if a[1] == b[0]):
-        if (i, o) not in ends:
+        if (i, o) not in base_ends:
             raise FormatError("its LoRAO3Linear adapts a path that the linear map does not have")
     for source, target, weight, factor in base:
         total = torch.zeros_like(weight, dtype=torch.float64)
@@ -59,7 +60,7 @@ def _e3nn_change(tree: Tree) -> Tensor:
 
 
 def _paths(linear: Tree) -> list[tuple[int, int, Tensor, float]]:
-    """Return (input block, output block, weight (n_in, n_out), path weight) for each path of an ``o3.Linear``."""
+    """Return (input block, output block, weight (n_in, n_out), e3nn's path weight) for each path of an ``o3.Linear``."""
     result, start, flat = [], 0, linear.tensor("weight").reshape(-1)
     for source, target, shape, factor in linear.attribute("instructions", list, tuple):
         if source < 0:

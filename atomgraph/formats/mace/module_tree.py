@@ -1,4 +1,4 @@
-"""``ModuleTree``: the modules of a MACE file as a tree of parameters, buffers, attributes and submodules."""
+"""``Tree``: the modules of a MACE file as a tree of parameters, buffers, attributes and submodules."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Tree:
         parameters: Parameters of this module by name, without submodules.
         buffers: Buffers of this module by name, without submodules.
         attributes: All other attributes by name, as plain Python values.
-        trained: Whether each parameter was trained, by name.
+        trained: ``requires_grad`` of each parameter, by name.
         adapters: Number of merged low-rank adapters; set on the root only.
     """
 
@@ -128,7 +128,7 @@ class _TreeBuilder:
 
         Args:
             node: The module.
-            depth: Number of modules that contain it.
+            depth: Number of modules that contain this module.
 
         Raises:
             FormatError: If modules are nested too deeply, or a submodule is not a module.

@@ -115,7 +115,7 @@ def read_pickle(content: bytes) -> Any:
 
 
 def _check_instructions(content: bytes) -> None:
-    """Raise FormatError for instructions that are not allowed, for too many, and for invalid indices of the memo."""
+    """Raise FormatError for forbidden instructions, too many instructions or tuples, and invalid indices of the memo."""
     n_tuples = 0
     try:
         for count, (instruction, argument, _) in enumerate(pickletools.genops(content)):
@@ -173,7 +173,7 @@ class _Reader(pickle._Unpickler):
             )
             if is_storage_class and isinstance(key, str) and type(size) is int and size >= 0:
                 return StorageReference(kind.name, key, size)
-        raise FormatError("its data.pkl refers to something that is no tensor's storage")
+        raise FormatError("its data.pkl refers to an object that is not the storage of a tensor")
 
 
 def _with_size_check(code: int) -> Callable[[Any], None]:

@@ -135,8 +135,8 @@ def _interaction(part: Any, mace_path: str, path: str) -> Iterator[TensorSlice]:
         yield from linear_slices(f"{mace_path}.skip_linear", f"{path}.skip", part.irreps_in, part.irreps_residual)
     if isinstance(part, AgnosticInteraction):
         if part.residual:
-            ends = part.irreps_in, part.irreps_residual
-            yield from element_linear_slices(f"{mace_path}.skip_tp", f"{path}.skip", n_elements, *ends)
+            skip_irreps = part.irreps_in, part.irreps_residual
+            yield from element_linear_slices(f"{mace_path}.skip_tp", f"{path}.skip", n_elements, *skip_irreps)
         else:
             yield from element_linear_slices(f"{mace_path}.skip_tp", f"{path}.select", n_elements, message, message)
         if part.by_density:
@@ -163,16 +163,16 @@ def _network(network: Any, mace_path: str, path: str) -> Iterator[TensorSlice]:
 
 def _readouts(model: MACE) -> Iterator[TensorSlice]:
     """Yield the slices of all readouts."""
-    number = 0  # of the readout in mace-torch
+    mace_index = 0  # number of the readout in mace-torch
     for t, readout in enumerate(model.branches[0].readouts):
         path = f"{BRANCH}.readouts.{t}"
         if isinstance(readout, ScaledLinear):
-            yield whole_tensor(f"readouts.{number}.linear.weight", f"{path}.weight", readout.weight.shape)
+            yield whole_tensor(f"readouts.{mace_index}.linear.weight", f"{path}.weight", readout.weight.shape)
         elif isinstance(readout, MultiHeadMLP):
-            yield from _multi_head_readout(readout, f"readouts.{number}", path)
+            yield from _multi_head_readout(readout, f"readouts.{mace_index}", path)
         else:
             continue
-        number += 1
+        mace_index += 1
 
 
 def _multi_head_readout(readout: MultiHeadMLP, mace_path: str, path: str) -> Iterator[TensorSlice]:
@@ -180,13 +180,18 @@ def _multi_head_readout(readout: MultiHeadMLP, mace_path: str, path: str) -> Ite
     n_heads, n = readout.n_outputs, readout.hidden
     yield whole_tensor(f"{mace_path}.linear_1.weight", f"{path}.first", readout.first.shape)
     for head in range(n_heads):
-        first = head * n
+        first_unit = head * n  # first hidden unit of the head
         yield TensorSlice(
-            f"{mace_path}.linear_2.weight", f"{path}.last", (n,), first * n_heads + head, place=(head,), step=n_heads
+            f"{mace_path}.linear_2.weight",
+            f"{path}.last",
+            (n,),
+            first_unit * n_heads + head,
+            place=(head,),
+            step=n_heads,
         )
         if readout.middle is not None:
             for k in range(n):
-                start = (first + k) * n_heads * n + first
+                start = (first_unit + k) * n_heads * n + first_unit
                 yield TensorSlice(f"{mace_path}.linear_mid.weight", f"{path}.middle", (n,), start, place=(head, k))
     if readout.middle_bias is not None:
         yield whole_tensor(f"{mace_path}.linear_mid.bias", f"{path}.middle_bias", (n_heads, n))
@@ -201,7 +206,7 @@ def _check_paths(interaction: Tree, layer: Any) -> None:
     )
     paths = [(first[i].ir, second[j].ir, out[k].ir) for i, j, k, *_ in attributes["instructions"]]
     if paths != [tuple(path) for path in layer.interaction.convolution.paths]:
-        raise FormatError("its convolution couples irreps in an order that atomgraph does not know")
+        raise FormatError("its convolution couples other irreps than in atomgraph, or in another order")
 
 
 def _check_all_are_used(tree: Tree, used_names: set[str]) -> None:

@@ -28,7 +28,7 @@ def check_root(archive: Archive) -> None:
     if archive.is_script:
         raise FormatError(
             "it is compiled TorchScript (such as *_compiled.model or an export for LAMMPS), which contains a program and not "
-            "the model; give the original .model file it was made from"
+            "the model; give the original .model file from which it was made"
         )
     root = archive.root
     keys = {_name(key) for key, _ in dict_items(root)} | {
@@ -73,8 +73,8 @@ def check_classes(tree: Tree) -> None:
         if part.module.startswith(ACCELERATION_LIBRARIES):
             raise FormatError(
                 f"its part {name} is of {part.module.split('.')[0]}: it was converted for that library, and its product "
-                "basis is not in the file; convert it back where it was made (mace_cueq_to_e3nn, or mace_oeq_to_e3nn) and "
-                "load the result"
+                "basis is not in the file; convert it back on the machine that made it (mace_cueq_to_e3nn or mace_oeq_to_e3nn) "
+                "and load the result"
             )
         if part.kind == "SoftTransform" and "alpha" not in {*part.buffers, *part.parameters}:
             raise FormatError(

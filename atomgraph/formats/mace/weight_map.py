@@ -23,9 +23,9 @@ class TensorSlice:
         mace_name: Name of the tensor in mace-torch's state dict.
         name: Name of the tensor in atomgraph's state dict.
         shape: Shape of the slice in mace-torch, before ``order``.
-        start: First element of the slice in the flat tensor of mace-torch.
-        order: Order of axes; None for no change.
-        place: Index in atomgraph's tensor; () for all of it.
+        start: Index of the first element of the slice in the flat tensor of mace-torch.
+        order: Permutation of the axes of the slice; None for no change.
+        place: Index in atomgraph's tensor; () for the complete tensor.
         step: Distance of consecutive elements in the flat tensor of mace-torch.
     """
 
@@ -39,7 +39,7 @@ class TensorSlice:
 
     @property
     def end(self) -> int:
-        """End of the slice in the flat tensor of mace-torch."""
+        """Index after the last element of the slice in the flat tensor of mace-torch."""
         return self.start + (prod(self.shape) - 1) * self.step + 1
 
     theirs = OldAttribute("mace_name")
@@ -108,7 +108,7 @@ def convert_from_mace(
     Args:
         slices: Slices of all tensors.
         get_tensor: Function that returns a tensor of mace-torch by name.
-        like: Tensors with the shapes of the result, by name.
+        like: Tensors with the shapes of the result, by atomgraph's name.
         dtype: Dtype of real numbers in the result.
 
     Raises:
@@ -123,8 +123,8 @@ def convert_from_mace(
         mace_tensor = get_tensor(tensor_slice.mace_name)
         if tensor_slice.name not in result:
             shape = like[tensor_slice.name].shape
-            real_or_integer = dtype if mace_tensor.is_floating_point() else mace_tensor.dtype
-            result[tensor_slice.name] = torch.zeros(shape, dtype=real_or_integer)
+            result_dtype = dtype if mace_tensor.is_floating_point() else mace_tensor.dtype
+            result[tensor_slice.name] = torch.zeros(shape, dtype=result_dtype)
         tensor_slice.copy_from_mace(mace_tensor, result[tensor_slice.name])
     return result
 

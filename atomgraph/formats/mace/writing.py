@@ -149,7 +149,7 @@ def _layer_values(model: MACE, name: str, get: Any, skip_first: bool = False) ->
         model: The model.
         name: Name of the value, for messages.
         get: Function that returns the value of a layer.
-        skip_first: Whether the first layer may have another value.
+        skip_first: Exclude the first layer from the comparison, because it may have another value.
     """
     values = [get(layer) for layer in model.branches[0].layers]
     if any(value != values[-1] for value in values[1 if skip_first else 0 :]):

@@ -29,6 +29,6 @@ def test_numbers_have_three_significant_digits(value, words):
 
 
 def test_groups_span_their_columns_in_html_and_precede_names_in_markdown():
-    table = Table([Column("a", words=True), Column("b", "g (u)"), Column("c", "g (u)")], [["1", "2", "3"]])
+    table = Table([Column("a", is_text=True), Column("b", "g (u)"), Column("c", "g (u)")], [["1", "2", "3"]])
     assert '<th colspan="2" scope="colgroup">g (u)</th>' in table.html()
     assert table.markdown().splitlines()[0] == "| a | g (u) b | g (u) c |"

@@ -92,7 +92,7 @@ def test_a_cell_under_another_name_was_passed_over(write, key, numbers):
 
 @pytest.mark.parametrize("word", ["maybe", '"T T"', '"T T maybe"', "2", '"1 1 2"'])
 def test_a_pbc_other_than_flags_is_refused(write, word):
-    with pytest.raises(DataError, match="pbc should be one or three of T and F"):
+    with pytest.raises(DataError, match="pbc should be one or three flags, T or F"):
         read(write(f"1\n{LATTICE} Properties=species:S:1:pos:R:3 pbc={word}\nCu 0 0 0\n"))
 
 

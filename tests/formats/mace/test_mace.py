@@ -209,7 +209,7 @@ class TestRefusals:
         refused(tmp_path, archive({"a.txt": b"hello"}), "not one that torch.save wrote")
 
     def test_a_text_of_the_same_suffix(self, tmp_path):
-        refused(tmp_path, b"potential of another program\n", "is no potential that atomgraph knows")
+        refused(tmp_path, b"potential of another program\n", "is not a potential of a known format")
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ class TestRefusals:
         (b"\x80\x02]q\x00h\x05.", "damaged"),
         (b"\x80\x02r\xff\xff\xff\x7f.", "instructions that no saved module needs"),
         (b"\x80\x02cos\nsystem\nX\x02\x00\x00\x00lsR.", "damaged"),
-        (b"\x80\x02X\x01\x00\x00\x00aQ.", "no tensor's storage"),
+        (b"\x80\x02X\x01\x00\x00\x00aQ.", "not the storage of a tensor"),
         (b"(ios\nsystem\n.", "INST"),
         (b"\x80\x02})" + b"\x85" * 1_000_000 + b"Ns.", "instructions that no saved module needs"),
         (b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b".", "no MACE model"),

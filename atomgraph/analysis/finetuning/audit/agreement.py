@@ -30,7 +30,7 @@ class Agreement:
         n_structures: Number of structures, without outliers.
         correlation: :math:`\sum xy / \sqrt{\sum x^2 \sum y^2}`.
         correlation_interval: Lower and upper end of the interval of the correlation.
-        ratio: Ratio of the sizes of labels and predictions, :math:`\sqrt{\sum y^2 / \sum x^2}`.
+        ratio: RMS of the labels divided by the RMS of the predictions, :math:`\sqrt{\sum y^2 / \sum x^2}`.
         ratio_interval: Lower and upper end of the interval of the ratio.
     """
 
@@ -88,7 +88,9 @@ def compute_agreement(
     if len(rows) < MIN_STRUCTURES:
         return None
     y, x = (_clip([values[i] for i in rows]) for values in (labels, predictions))
-    sums = np.array([[a @ b, a @ a, b @ b] for a, b in zip(x, y, strict=True)])  # (n_structures, 3)
+    sums = np.array(
+        [[a @ b, a @ a, b @ b] for a, b in zip(x, y, strict=True)]
+    )  # (n_structures, 3): sums of xy, xx and yy
     total = sums.sum(0)
     if not (total[1] > 0 and total[2] > 0):
         return None

@@ -174,11 +174,11 @@ def _composition_residuals(energy: np.ndarray, counts: np.ndarray) -> np.ndarray
     solution, _, rank, _ = np.linalg.lstsq(fraction, per_atom, rcond=1e-10)
     for _ in range(3):
         deviation = np.abs(per_atom - fraction @ solution)
-        usual = deviation <= OUTLIER_LIMIT * 1.4826 * np.median(deviation) + 1e-12
-        usual_solution, _, usual_rank, _ = np.linalg.lstsq(fraction[usual], per_atom[usual], rcond=1e-10)
-        if usual_rank < rank:  # without outliers, the compositions would determine fewer elements
+        is_inlier = deviation <= OUTLIER_LIMIT * 1.4826 * np.median(deviation) + 1e-12
+        inlier_solution, _, inlier_rank, _ = np.linalg.lstsq(fraction[is_inlier], per_atom[is_inlier], rcond=1e-10)
+        if inlier_rank < rank:  # without outliers, the compositions would determine fewer elements
             break
-        solution = usual_solution
+        solution = inlier_solution
     residual = per_atom - fraction @ solution
     return residual - np.median(residual)
 

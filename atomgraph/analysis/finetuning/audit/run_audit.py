@@ -57,7 +57,7 @@ class Audit:
 
     def table(self) -> Table:
         """Return a table of the findings: severity, name, message and advice."""
-        columns = [Column(name, words=True) for name in ("", "finding", "message", "advice")]
+        columns = [Column(name, is_text=True) for name in ("", "finding", "message", "advice")]
         rows = [[f.severity, f.check, f.message, f.advice] for f in self.findings]
         return Table(columns, rows, title="Audit before training")
 
@@ -72,7 +72,7 @@ class Audit:
     def section(self) -> Section:
         """Return the section of the report: agreement by quantity, shift by element, findings."""
         shift = self.shift
-        columns = [Column("labels", words=True), Column("structures"), Column("correlation")]
+        columns = [Column("labels", is_text=True), Column("structures"), Column("correlation")]
         columns += [Column("labels / predictions"), Column("regression coefficient")]
         rows = [
             [
@@ -93,7 +93,7 @@ class Audit:
                 [s, f"{v:+.6f}", format_number(errors[s]) if s in shift.determined else "undetermined"]
                 for s, v in shift.by_element.items()
             ]
-            blocks += [Table([Column("element", words=True), Column("shift (eV)"), Column("standard error")], cells)]
+            blocks += [Table([Column("element", is_text=True), Column("shift (eV)"), Column("standard error")], cells)]
             blocks += [Facts({"E0": shift.describe()})]
         if self.findings:
             blocks.append(self.table())

@@ -79,7 +79,7 @@ class ReportCard:
 
     def table(self) -> Table:
         """Return a short table: one row per measurement, with values before and after, and their ratio."""
-        columns = [Column("report card", words=True), *(Column(name) for name in ("before", "after", "ratio"))]
+        columns = [Column("report card", is_text=True), *(Column(name) for name in ("before", "after", "ratio"))]
         rows = self._error_rows()
         if self.dimers:
             largest = max(self.dimers, key=lambda curve: curve.change)

@@ -17,7 +17,7 @@ from atomgraph.errors import GraphError
 from atomgraph.graph.structure import get_labels
 from atomgraph.potential import Potential
 
-MAX_ATOMS = 64
+MAX_ATOMS = 64  # of the crystal
 VOLUME_FACTORS = np.linspace(
     0.8, 1.25, 19
 )  # volumes for a first search of the minimum, relative to the labelled volume
@@ -41,7 +41,7 @@ class CrystalCurves:
 
     def table(self) -> Table:
         """Return a table of volumes and bulk moduli."""
-        columns = [Column("", words=True), Column("V0", "volume (Å³/atom)"), Column("B", "modulus (GPa)")]
+        columns = [Column("", is_text=True), Column("V0", "volume (Å³/atom)"), Column("B", "modulus (GPa)")]
         rows = [
             [name, format_number(curve.volume_0, 5), format_number(curve.bulk_modulus, 4)]
             if curve

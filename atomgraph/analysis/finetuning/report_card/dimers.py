@@ -46,7 +46,7 @@ class DimerCurve:
 
     @property
     def name(self) -> str:
-        """Symbols of both atoms, such as ``H–O``."""
+        """Symbols of the two atoms, such as ``H–O``."""
         return "–".join(self.pair)
 
     @property
@@ -97,8 +97,8 @@ def dimer_curves(before: Potential, after: Potential, elements: Sequence[str]) -
 def dimer_table(curves: Sequence[DimerCurve]) -> Table:
     """Make a table of the pairs with a hole after fine-tuning, and of the pairs with the largest changes."""
     ranked = sorted(curves, key=lambda curve: (-curve.has_hole[1], -curve.change))
-    columns = [Column("pair", words=True), Column("largest change", "outside the core (eV)")]
-    columns += [Column(name, "falls into the core", words=True) for name in ("before", "after")]
+    columns = [Column("pair", is_text=True), Column("largest change", "outside the core (eV)")]
+    columns += [Column(name, "falls into the core", is_text=True) for name in ("before", "after")]
     rows = [
         [c.name, format_number(c.change), *("yes" if hole else "no" for hole in c.has_hole)] for c in ranked[:N_SHOWN]
     ]
@@ -153,5 +153,5 @@ def _has_hole(energy: np.ndarray) -> bool:
     Args:
         energy: Energies inside the core, by increasing distance, (n_points,), eV.
     """
-    largest_outside = np.maximum.accumulate(energy[::-1])[::-1]
-    return bool(np.any(largest_outside > energy + MIN_HOLE_DEPTH))
+    max_at_larger_distances = np.maximum.accumulate(energy[::-1])[::-1]
+    return bool(np.any(max_at_larger_distances > energy + MIN_HOLE_DEPTH))

@@ -20,7 +20,7 @@ def error_change_table(before: Comparison, after: Comparison, title: str, note: 
         note: Text below the table.
     """
     quantities = [q for q in QUANTITIES.values() if q.name in before.samples and q.name in after.samples]
-    columns = [Column("configurations", words=True), Column("n")]
+    columns = [Column("configurations", is_text=True), Column("n")]
     columns += [Column(m, f"{q.name} MAE ({q.unit})") for q in quantities for m in ("before", "after", "after/before")]
     rows = list(zip(error_rows(before), error_rows(after), strict=True))
     cells = [

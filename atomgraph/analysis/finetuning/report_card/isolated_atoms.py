@@ -60,7 +60,7 @@ def compare_isolated_atoms(before: Potential, after: Potential, elements: Sequen
 
 def isolated_atom_table(atoms: Sequence[IsolatedAtom]) -> Table:
     """Make a table with one row per element."""
-    columns = [Column("element", words=True)]
+    columns = [Column("element", is_text=True)]
     columns += [Column(name, "energy (eV)") for name in ("before", "after", "change by E0", "change by weights")]
     rows = [[a.element, f"{a.before:.4f}", f"{a.after:.4f}", f"{a.by_e0:+.4f}", f"{a.by_weights:+.4f}"] for a in atoms]
     return Table(columns, rows, title="Isolated atoms")

@@ -14,10 +14,10 @@ from atomgraph.analysis.report.tables import Column, Table, format_number
 from atomgraph.errors import AtomgraphError
 from atomgraph.potential import Potential
 
-KELVIN = 300.0
+KELVIN = 300.0  # K; temperature of the initial velocities
 N_STEPS = 200
 TIMESTEP, TIMESTEP_WITH_HYDROGEN = 1.0, 0.5  # fs
-MAX_ATOMS = 200
+MAX_ATOMS = 200  # of the structure for the runs
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def nve_table(results: dict[str, NVEResult], atoms: ase.Atoms) -> Table:
         results: Results by ``before`` and ``after``.
         atoms: Structure of the runs.
     """
-    columns = [Column("", words=True), Column("drift", "meV/atom/ps"), Column("fluctuation", "meV/atom"), Column("K")]
+    columns = [Column("", is_text=True), Column("drift", "meV/atom/ps"), Column("fluctuation", "meV/atom"), Column("K")]
     rows = [
         [name, *(format_number(value) for value in (result.drift, result.fluctuation, result.temperature))]
         for name, result in results.items()

@@ -60,7 +60,7 @@ def weight_changes(before: Potential, after: Potential) -> list[WeightChange]:
 
 def weight_change_table(changes: Sequence[WeightChange]) -> Table:
     """Make a table with one row per group."""
-    columns = [Column("group", words=True), Column("numbers"), Column("changed"), Column("‖Δw‖ / ‖w‖")]
+    columns = [Column("group", is_text=True), Column("numbers"), Column("changed"), Column("‖Δw‖ / ‖w‖")]
     rows = [[c.name, str(c.count), str(c.changed), format_number(c.relative)] for c in changes]
     return Table(columns, rows, title="Change of the weights")
 
