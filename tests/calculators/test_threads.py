@@ -73,7 +73,7 @@ def test_a_calculator_that_is_at_work_in_another_thread_says_so(monkeypatch):
         monkeypatch.setattr(calculator._evaluator, "evaluate", slow)
         first = pool.submit(calculator.get_forces, frames[0])
         assert inside.wait(300)
-        with pytest.raises(AtomgraphError, match="at work in another thread; make one for each thread"):
+        with pytest.raises(AtomgraphError, match="in use in another thread; make one calculator for each thread"):
             calculator.get_forces(frames[1])
         go_on.set()
         assert np.isfinite(first.result()).all()

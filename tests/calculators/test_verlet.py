@@ -128,7 +128,7 @@ def test_atoms_that_flew_apart_are_refused_with_advice(value):
     graph, atoms = moving(0.5), crystal()
     graph.graph_from_ase(atoms)
     atoms.positions[0, 0] = value
-    with pytest.raises(GraphError, match=r"in dynamics, a smaller time step"):
+    with pytest.raises(GraphError, match=r"in dynamics, use a smaller time step"):
         graph.graph_from_ase(atoms)
 
 
