@@ -146,7 +146,7 @@ def test_interrupted_prediction_resumes(model, data, tmp_path, capsys, monkeypat
     monkeypatch.setattr(StructurePredictor, "iter_predict", ending)
     out = tmp_path / "out.traj"
     assert main(["predict", model, str(data), str(out)]) == 130
-    assert "2 of 4 structures are kept" in capsys.readouterr().err and not out.exists()
+    assert "2 of 4 structures are saved" in capsys.readouterr().err and not out.exists()
     monkeypatch.setattr(StructurePredictor, "iter_predict", counting)
     assert main(["predict", model, str(data), str(out)]) == 0
     assert len(asked) == 2 and "resuming after 2 of 4 structures" in capsys.readouterr().err
