@@ -86,7 +86,7 @@ def test_velocities_of_the_structure_are_used(folder, capsys):
     assert run("--temperature", "300", "--steps", "10", "--out", "half.traj") == 0
     assert main(["md", "model.safetensors", "half.traj", "--steps", "10", "--out", "rest.traj"]) == 0
     np.testing.assert_allclose(ase.io.read("rest.traj").positions, whole.positions, atol=1e-9)
-    assert "half.traj holds 2 structures" in capsys.readouterr().out
+    assert "half.traj contains 2 structures" in capsys.readouterr().out
 
 
 def test_ctrl_c_keeps_the_frames_so_far(folder, capsys, monkeypatch):
@@ -120,7 +120,7 @@ def test_a_full_disk_keeps_whole_frames_or_no_file(folder, capsys, monkeypatch, 
     assert run("--temperature", "300", "--steps", "9", "--every", "1", "--out", "path.xyz") == 2
     error = capsys.readouterr().err
     assert "error: cannot write path.xyz: No space left on device" in error
-    assert ("the 3 frames before are in it" in error) == (n_whole == 3)
+    assert ("the 3 earlier frames are in this file" in error) == (n_whole == 3)
     assert files(folder) == before | ({"path.xyz"} if n_whole else set())
     assert n_whole == 0 or len(ase.io.read("path.xyz", ":")) == 3
 

@@ -70,7 +70,7 @@ def test_a_text_that_cannot_be_edited_in_place_is_written_as_plain_yaml_only_whe
     aliased = text + "note: *how\n"  # the value of another key is the same text
     path.write_text(aliased)
     assert main(["migrate", str(path)]) == 2
-    assert "--plain writes it as plain YAML" in capsys.readouterr().err and path.read_text() == aliased
+    assert "--plain writes plain YAML" in capsys.readouterr().err and path.read_text() == aliased
     assert main(["migrate", str(path), "--plain"]) == 0
     assert yaml.safe_load(path.read_text())["fit"]["energy_error_scaling"] == "sqrt"
 

@@ -136,7 +136,7 @@ def test_converted_data_are_in_ev_and_angstrom(folder, capsys, target):
 
 def test_unwritable_entries_are_named_in_conversion(folder, capsys):
     for target, said in {
-        "out.cif": "cannot tell",
+        "out.cif": "cannot determine the format",
         "nofolder/out.xyz": "no folder nofolder",
         "out.db.gz": "only",
     }.items():
