@@ -69,7 +69,9 @@ def test_mpi_tasks_once_trained_separately(monkeypatch, size):
     monkeypatch.setenv(size, "2")
     monkeypatch.setattr("atomgraph.config.distributed.find_spec", lambda name: None)
     for content in ({}, {"fit": {"devices": 2}}):
-        with pytest.raises(ConfigError, match=r"2 tasks, .*each task would train alone; .*fit\.devices=2, or `torchrun"):
+        with pytest.raises(
+            ConfigError, match=r"2 tasks, .*each task would train alone; .*fit\.devices=2, or `torchrun"
+        ):
             apply_torchrun(content)
     with pytest.raises(ConfigError, match=r"is one process; start one process \(without the launcher\)"):
         apply_torchrun({"fit": {"kind": "least_squares"}})
