@@ -17,8 +17,8 @@ from atomgraph.cli.options import Device, Dtype, Elements, FormatName, Head, Imp
 from atomgraph.data import read
 from atomgraph.progress import output_console, terminal_progress
 
-_WIDE = 120  # terminal width from which the table has its last column
-_MAX_STRUCTURES = 8  # from more structures, this number is selected at equal distances
+_WIDE = 120  # smallest width of a terminal, in characters, for the column "worst"
+_MAX_STRUCTURES = 8  # largest number of tested structures; they are evenly spaced in the order of the files
 
 Files = Annotated[
     list[Path] | None,

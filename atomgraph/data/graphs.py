@@ -45,7 +45,7 @@ def build_graphs(
 
     Raises:
         GraphError: If a structure cannot become a graph; the message names the frame.
-        DataError: If a head is unknown, or no frame has a configuration type of ``weights``.
+        DataError: If a head is unknown, or if ``weights`` contains a configuration type that no frame has.
     """
     frames = list(frames)
     file = cache_file(frames, cutoff, Path(cache)) if cache is not None else None

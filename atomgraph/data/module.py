@@ -60,11 +60,10 @@ class GraphDataModule(lightning.LightningDataModule):
         self.replay, self.ratio, self.n_heads = list(replay), ratio, n_heads
         self.edge_budget = auto_budget(train) if edge_budget is None else edge_budget
         if replay and edge_budget is None:
-            replay_edges = (
-                ratio / (1 - ratio) * sum(graph.n_edges for graph in replay) / len(replay)
-            )  # per target graph
-            target_edges = sum(graph.n_edges for graph in train) / len(train)
-            self.edge_budget = int(self.edge_budget * (1 + replay_edges / max(target_edges, 1)))
+            mean_train_edges = sum(graph.n_edges for graph in train) / len(train)
+            mean_replay_edges = sum(graph.n_edges for graph in replay) / len(replay)
+            replay_edges = ratio / (1 - ratio) * mean_replay_edges  # per training graph
+            self.edge_budget = int(self.edge_budget * (1 + replay_edges / max(mean_train_edges, 1)))
         self.atom_budget, self.seed = atom_budget, seed
         self.num_workers, self.pin_memory = num_workers, pin_memory
 

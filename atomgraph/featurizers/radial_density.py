@@ -66,10 +66,17 @@ class RadialDensity(Featurizer):
         return {}
 
     def element_columns(self, new: Any, edit: ElementEdit) -> FeatureColumns | None:
-        """Relation of the old columns to the new columns, which are dropped or repeated like the elements."""
+        """Return how the new feature columns follow from the old ones.
+
+        Columns of removed elements are dropped, and columns of copied elements are repeated.
+
+        Args:
+            new: The featurizer for the new elements; not used here.
+            edit: Change of the elements.
+        """
         n, n_old = self.n_radial, len(edit.old_names)
         columns = [row * n + k for row in edit.rows for k in range(n)] + [n_old * n + row for row in edit.rows]
-        constants = torch.zeros(len(edit.rows), n_old * (n + 1), dtype=torch.float64)
+        constants = torch.zeros(len(edit.rows), n_old * (n + 1), dtype=torch.float64)  # no old column is constant
         return FeatureColumns([[(column, 1.0) for column in columns]] * len(edit.rows), constants)
 
     def forward(self, graph: AtomicGraph, edges: Edges) -> Tensor:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from atomgraph.old_names import old_names_of
 
-FLIPPED_SIGNS = {  # sorted (l1, l2, l3) up to l = 8 whose symbol changed its sign after e3nn 0.4.4; all sums are odd
+FLIPPED_SIGNS = {  # sorted (l1, l2, l3) up to l = 8 whose symbol changed its sign after e3nn 0.4.4; l1 + l2 + l3 is odd
     *((1, l, l) for l in range(2, 9)),
     *((3, 4, 6), (3, 5, 7), (3, 6, 8), (4, 4, 5), (4, 5, 6), (4, 6, 7), (4, 7, 8)),
     *((5, 5, 5), (5, 6, 6), (5, 7, 7), (5, 8, 8)),
@@ -29,7 +29,8 @@ def wigner_3j(l1: int, l2: int, l3: int) -> Tensor:
     r"""Wigner's 3j symbol for real spherical harmonics, scaled to unit Frobenius norm.
 
     :math:`\sum_{m_1 m_2} C^{l_1 l_2 l_3}_{m_1 m_2 m_3} x_{m_1} y_{m_2}` transforms like :math:`Y_{l_3}`.
-    The result is cached; do not modify it. Signs are those of e3nn 0.4.4 up to l = 8, and those of the installed e3nn above.
+    The result is cached; do not modify it. Signs are those of e3nn 0.4.4 up to l = 8, and those of the installed e3nn for
+    larger l.
 
     Returns:
         Symbol C, (2l₁+1, 2l₂+1, 2l₃+1), float64.

@@ -108,7 +108,7 @@ class DensityEmbedding(Readout):
         return matrices(self, "weight")
 
     def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
-        """Return the weights of each element; the weight of a new function is multiplied by its multiplicity in the old one."""
+        """Return the weights of each element. A new feature that replaces an old one m times has m times its weight."""
         weight = self.weight.detach()[edit.rows]
         if edit.columns is None:
             return {"weight": weight}
@@ -174,7 +174,7 @@ class DensityEmbedding(Readout):
         return scalars * float(self._first_parameters[element, 0])
 
     def basis_jacobian(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:
-        """Return directions and factors of the derivatives of the basis, see ``LinearReadout``."""
+        """Return the Jacobian of the basis with respect to h, in the two factors of ``LinearReadout.basis_jacobian``."""
         if len(self._columns) != h.shape[1]:
             return None
         return None, h.new_full((1, 1), float(self._first_parameters[element, 0]))

@@ -18,9 +18,10 @@ class FitInputs:
     Attributes:
         config: The configuration with values for all automatic settings, for the run folder.
         dataset: The structures, read and split.
-        potential: The potential before the fit.
+        potential: The potential, whose weights the fit changes.
         graphs: Graphs by part, ``train``, ``valid`` and ``test``.
-        initial: A copy of the potential before the fit, if the report needs it for comparison; otherwise ``potential``.
+        initial: An unchanged copy of the potential before the fit, for comparison in the report; the same object as
+            ``potential`` if the report needs no copy.
     """
 
     config: Config | FinetuneConfig

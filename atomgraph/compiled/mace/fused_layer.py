@@ -1,4 +1,4 @@
-"""A frozen MACE layer: multiplied linear maps, and kernels for the convolution and the products."""
+"""A frozen MACE layer: consecutive linear maps merged into one matrix, and kernels for convolution and products."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ from atomgraph.layers.mace.attention import AttentionResidualInteraction
 from atomgraph.layers.mace.nonlinear import NonlinearResidualInteraction
 from atomgraph.nn.equivariant.irrep_blocks import channels_per_irrep
 
-#: Removes the gradient with respect to the layer's source from the end of the list, adds the gradients with respect to earlier
-#: sources, and returns the gradient with respect to edge vectors; None if the removed gradient is None.
+#: Function of a list with the gradient with respect to each layer's array (see ``FusedLayer``). It removes the last gradient,
+#: accumulates gradients with respect to earlier arrays, and returns the gradient with respect to edge vectors. It returns None
+#: if the removed gradient is None.
 LayerPullback = Callable[[Gradients], Tensor | None]
 
 
@@ -39,9 +40,9 @@ def _(layer: MACELayer) -> str | None:
 class FusedLayer:
     r"""``layers.MACELayer`` with frozen weights.
 
-    The source of a layer is the array that it writes to memory; each later part multiplies it by one matrix. The source
-    contains the products. If the output features depend on more than the products and a later layer uses these features,
-    the source contains the features instead.
+    A layer writes one array to memory; each later part multiplies this array by one matrix. The array contains the products.
+    If the output features depend on more than the products and a later layer uses these features, the array contains the
+    features instead.
 
     Args:
         layer: The layer, in float64.
@@ -70,7 +71,7 @@ class FusedLayer:
         return {part.name: part.source() for part in (self._convolution, self._product)}
 
     def bind(self, library: ctypes.CDLL, h: LinearForm, layouts: list[Layout], is_last: bool) -> LinearForm:
-        """Look up the compiled kernels, and multiply the linear maps between them. Channels are padded to whole vectors.
+        """Look up the compiled kernels, and merge the linear maps between them. Channels are padded to SIMD vectors.
 
         Args:
             library: The compiled kernels.

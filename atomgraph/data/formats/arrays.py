@@ -86,6 +86,6 @@ def numeric(array: np.ndarray, name: str, shape: tuple[int, ...], path: Path) ->
 
 
 def require_atoms(n_atoms: int, where: object) -> None:
-    """Raise DataError for structures without atoms, because a small file could contain any number of them."""
+    """Raise DataError for structures without atoms. They need no bytes, so a small file could declare billions of them."""
     if not n_atoms:
         raise DataError(f"{where} holds structures without atoms")

@@ -36,7 +36,7 @@ def _read(path: Path, options: Options) -> Iterator[ase.Atoms]:
 
 
 def _sections(path: Path) -> Iterator[tuple[str, list[str]]]:
-    """Yield each heading with its lines; rows of ``*`` or ``=`` separate sections, rows of ``-`` parts of sections."""
+    """Yield each heading with its lines. Lines of ``*`` or ``=`` separate sections; lines of ``-`` are inside sections."""
     heading, lines = None, []  # type: tuple[str | None, list[str]]
     for line in read_lines(path):
         text = line.strip()

@@ -18,19 +18,20 @@ from atomgraph.old_names import OldAttribute
 class ClusterJacobian:
     r"""Jacobian :math:`\partial B_{if}/\partial A_{ic} = \sum_{ts} C_{ft}\, [c_{ts} = c] \prod_{s' \ne s} A_{i c_{ts'}}`.
 
-    The Jacobian is that of one central element. Most functions depend on few densities: functions of two factors on one degree
-    l, functions of many factors on the lowest n and l. Similar functions are therefore in one block, with the densities on
-    which they depend. A product without one of its factors (a partial product) is computed once for all functions. The sum is
-    the product with one sparse matrix per channel.
+    The Jacobian is that of one central element. Most functions depend on few densities: a function of two factors depends only
+    on densities of one degree l, a function of many factors only on densities with low n and l. Similar functions are therefore
+    in one block, with the densities on which they depend. A product without one of its factors (a partial product) is computed
+    once for all functions. The sum is the product with one sparse matrix per channel.
 
     Args:
         functions: Functions of the element, in order.
-        column: Function ``(factor, is_single) -> column``, as in ``ClusterProducts``.
+        column: Function ``(factor, is_single) -> column``, as in ``ClusterProducts``; ``is_single`` tells whether the factor is
+            the only one of its function.
         n_per_channel: Number of columns of A per channel; the columns are sorted by channel.
     """
 
     def __init__(self, functions: Sequence[ClusterFunction], column: Callable[[Factor, bool], int], n_per_channel: int):
-        positions: dict[tuple[int, ...], int] = {}  # number of each partial product, by the columns of its factors
+        positions: dict[tuple[int, ...], int] = {}  # row index of each partial product, by the columns of its factors
         # block (channel, kind): coefficients by (column in the channel, function, partial product)
         entries: dict[tuple[int, tuple[int, ...]], dict[tuple[int, int, int], float]] = {}
         for f, function in enumerate(functions):

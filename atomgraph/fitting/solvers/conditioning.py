@@ -19,7 +19,8 @@ class Conditioning:
         singular_values: Singular values, (n,), descending.
         rank: Number of singular values above ``tolerance`` times the largest.
         tolerance: Relative tolerance of the rank.
-        undetermined: Indices of the columns in undetermined combinations, by decreasing share; empty at full rank.
+        undetermined: Indices of the columns that contribute to undetermined combinations (the null space), the largest
+            contribution first; empty at full rank.
         n_zero_columns: Number of columns that are zero in every row.
     """
 

@@ -61,7 +61,8 @@ def load_weights(model: MACE, tree: Tree) -> None:
             )
     result |= _couplings(model, tree)
     missing = model.load_state_dict(result, strict=False).missing_keys
-    unset = [name for name in missing if not name.endswith(("places", *_BASELINE_TENSORS))]
+    # "places", frequencies or centres of radial functions, keep the values of the constructor if the file has none
+    unset = [name for name in missing if not name.endswith(("places", *_SEPARATE_TENSORS))]
     if unset:
         raise FormatError(f"it has no numbers for {', '.join(unset[:3])}")
     with torch.no_grad():
@@ -69,7 +70,8 @@ def load_weights(model: MACE, tree: Tree) -> None:
         _set_neighbours(model, tree)
 
 
-_BASELINE_TENSORS = ("baseline.e0", "baseline.scale", "baseline.shift", "neighbours.number")
+#: Tensors that are set after the others, by ``_set_baseline`` and ``_set_neighbours``
+_SEPARATE_TENSORS = ("baseline.e0", "baseline.scale", "baseline.shift", "neighbours.number")
 
 
 def _embedding(model: MACE) -> Iterator[TensorSlice]:

@@ -67,7 +67,7 @@ def whole_tensor(mace_name: str, name: str, shape: Sequence[int], order: tuple[i
 
 
 def linear_slices(mace_path: str, path: str, irreps_in: o3.Irreps, irreps_out: o3.Irreps) -> Iterator[TensorSlice]:
-    """Yield the slices of an ``o3.Linear``: flat weights of all paths, here one matrix for each irrep.
+    """Yield the slices of an ``o3.Linear``. mace-torch stores one flat array, atomgraph one matrix for each irrep.
 
     Args:
         mace_path: Dotted path of the module in mace-torch.

@@ -31,15 +31,16 @@ class CoreRepulsion(Part):
     .. math:: \rho^{core}_i = \sum_j \frac{|A|}{r} e^{-|\lambda| r^2}\, \tfrac12(1 + \cos\pi r/r_c)\, f_{in}(r)
 
     :math:`f_{in}` decreases from 1 to 0 between ``inner − inner_width`` and ``inner``, and is 1 if ``inner`` is None. For the
-    form ``zbl``, the function of r is ``ops.repulsion.screened_coulomb``, with A without unit and the width ``width``.
+    form ``zbl``, ``ops.repulsion.screened_coulomb`` replaces the factors before :math:`f_{in}`; A then has no unit, and the
+    function is switched off over the last ``width`` Å before :math:`r_c`.
 
     Args:
         elements: Chemical symbols.
         pairs: Mappings ``{elements, form, prefactor, exponent, cutoff, width, inner, inner_width}``, one per pair of elements
             in any order. The form is ``gaussian`` (default) or ``zbl``. A is in eV·Å, λ in 1/Å², lengths in Å. Pairs that are
             missing have no repulsion.
-        replaces_energy: For pacemaker's inner cutoff ``zbl``: :math:`f_{in} = 1`, and the other energy of an atom is
-            multiplied by ``remaining_fraction``, which is 0 if the nearest neighbour is close.
+        replaces_energy: For pacemaker's inner cutoff ``zbl``: the sum above has no factor :math:`f_{in}`, and the caller
+            multiplies the energy of the rest of the model by ``remaining_fraction``, which is 0 if a neighbour is close.
 
     Raises:
         WiringError: If a pair has unknown elements or is repeated, a key is unknown, a number is not finite, or a cutoff is
@@ -68,7 +69,9 @@ class CoreRepulsion(Part):
         return total
 
     def remaining_fraction(self, edges: Edges) -> Tensor:
-        r"""Factor of the other energy of each atom: :math:`1 - f_{in}(r_{ij})` for its nearest neighbour j, (n_atoms,).
+        r"""Factor for the energy of the rest of the model: :math:`1 - s(r_{ij})` for the nearest neighbour j, (n_atoms,).
+
+        s is the switch that ``inner`` and ``inner_width`` define as :math:`f_{in}` if ``replaces_energy`` is False.
 
         The nearest neighbour is the one with the smallest :math:`r_{ij}` minus (``inner − inner_width``). The factor has a kink
         where two neighbours are equally near, and a jump if their inner cutoffs differ, as in python-ace.

@@ -6,8 +6,9 @@ from atomgraph.analysis.finetuning.audit.agreement import Agreement
 from atomgraph.analysis.finetuning.audit.labelled_predictions import LabelledPredictions
 from atomgraph.data.checks.findings import WARNING, WRONG, Finding
 
-HIGH_CORRELATION = 0.7  # smallest absolute correlation of an error (``wrong``), within the interval
-FAIR_CORRELATION = 0.5  # smallest absolute correlation of a warning, within the interval
+# Limits for the lower end of the confidence interval of an absolute correlation
+HIGH_CORRELATION = 0.7  # for findings with severity ``wrong``
+FAIR_CORRELATION = 0.5  # for warnings
 SUPPORTING_CORRELATION = 0.1  # smallest correlation of another quantity, for a warning about forces
 FORCES_ONLY_CORRELATION = 0.9  # smallest anticorrelation of forces, for a warning without other quantities
 ADVICE = {
@@ -23,8 +24,8 @@ def sign_findings(predictions: LabelledPredictions) -> list[Finding]:
     Forces and stresses of any model are derivatives of its energy. If a model is bad, all its predictions are bad. If one
     quantity is anticorrelated while another one is correlated, the labels are probably wrong.
 
-    A finding is ``wrong`` if both correlations are high and one of the quantities is forces. An untrained model rarely has
-    such correlations by chance. Otherwise the finding is a warning.
+    A finding has the severity ``wrong`` if both correlations are high and one of the quantities is forces. An untrained model
+    rarely has such correlations by chance. Otherwise the severity is ``warning``.
 
     Args:
         predictions: Labels and predictions of the starting model.
@@ -49,7 +50,7 @@ def sign_findings(predictions: LabelledPredictions) -> list[Finding]:
             and agreement.min_correlation > FORCES_ONLY_CORRELATION
             and not any(entry.min_correlation > FAIR_CORRELATION for entry in others)
         ):
-            reason = "no other label can be compared, so the starting model may be wrong"
+            reason = "no other quantity confirms the predictions, so the starting model may be wrong"
             findings.append(_finding(agreement, WARNING, reason))
     return findings
 
