@@ -222,7 +222,7 @@ def test_patience_stops_a_run_without_improvement(tmp_path):
 def test_loggers_that_are_not_installed_are_refused_with_what_installs_them(tmp_path):
     if importlib.util.find_spec("wandb") is not None:
         pytest.skip("wandb is installed")
-    with pytest.raises(ConfigError, match=r"wandb is not installed; pip install 'atomgraph\[wandb\]'"):
+    with pytest.raises(ConfigError, match=r"wandb is not installed; run pip install 'atomgraph\[wandb\]'"):
         atomgraph.train(tiny(tmp_path, output={"loggers": ["wandb"]}), quiet=True)
 
 

@@ -84,7 +84,7 @@ def test_finished_runs_are_not_repeated_and_broken_ones_are(folder, results):
         ({"sizes": [4, 800]}, "800 is larger than the training part"),
         ({"methods": {"odd": {"method": {"kind": "magic"}}}}, r"compare\.methods\.odd"),
         ({"methods": {"odd": {"method": {"rank": 4}}}}, r"compare\.methods\.odd"),
-        ({"methods": {"scratch": {"scratch": True}}}, "in addition to scratch"),
+        ({"methods": {"scratch": {"scratch": True}}}, "without scratch: true"),
     ],
 )
 def test_errors_appear_before_the_first_run(folder, changes, message):
