@@ -219,11 +219,11 @@ def test_a_compiled_potential_in_another_dtype_has_other_kernels(potential):
 
 
 def test_mixed_without_kernels_is_an_error_or_gives_a_warning(potential, nothing_said):
-    with pytest.raises(ConfigError, match=r"mixed.*compile=False.*take float32 or float64"):
+    with pytest.raises(ConfigError, match=r"mixed.*compile=False.*use float32 or float64"):
         Calculator(potential, dtype="mixed", compile=False)
     with pytest.raises(ConfigError, match="float64"):
         Calculator(potential, dtype="float46")
-    with pytest.raises(ConfigError, match="a model's numbers are float32 or float64"):
+    with pytest.raises(ConfigError, match="the dtype of a model should be float32 or float64"):
         as_dtype("mixed")
     second = Potential(GCN(ELEMENTS, CUTOFF)).eval()
     with pytest.warns(KernelWarning, match=r"mixed.*float64"):
