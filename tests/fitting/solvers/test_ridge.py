@@ -101,6 +101,6 @@ def test_prior_with_undetermined_weights_is_refused():
 def test_invalid_priors_are_refused(prior):
     with pytest.raises(
         FittingError,
-        match="the numbers of a prior should be finite|a prior is a number, 8 numbers or a matrix of 8 columns",
+        match=r"numbers of a prior should be finite|a prior is a number, 8 numbers or a matrix",
     ):
         ridge(reduce(*planted(20, W, 0.1)), prior)
