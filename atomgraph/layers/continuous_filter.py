@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from e3nn import o3
@@ -18,6 +19,13 @@ from atomgraph.nn.linear_map import LinearMap, matrices
 from atomgraph.nn.mlp import MLP
 from atomgraph.nn.protocols import MessageLayer
 from atomgraph.ops.scatter import sum_to
+
+DEFAULT_RADIAL: dict[str, Any] = {  # schnetpack's radial functions, as arguments of RadialEmbedding
+    "n_radial": 20,
+    "basis": "gaussian",
+    "envelope": "cosine",
+    "envelope_on": "messages",
+}
 
 
 class ContinuousFilter(MessageLayer):
@@ -60,7 +68,7 @@ class ContinuousFilter(MessageLayer):
         n_features = self.irreps_in.dim
         n_filters = n_features if n_filters is None else n_filters
         if radial is None:
-            radial = RadialEmbedding(elements, cutoff, 20, "gaussian", envelope_on="messages", envelope="cosine")
+            radial = RadialEmbedding(elements, cutoff, **DEFAULT_RADIAL)
         if radial.cutoff != self.cutoff or radial.envelope_on != "messages":
             raise WiringError(
                 f"a ContinuousFilter with a cutoff of {cutoff} Å needs a radial embedding with this cutoff and envelope_on: "

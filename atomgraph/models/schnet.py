@@ -8,7 +8,7 @@ from typing import Any
 from atomgraph.errors import WiringError
 from atomgraph.featurizers import ElementEmbedding
 from atomgraph.layers import Residual
-from atomgraph.layers.continuous_filter import ContinuousFilter
+from atomgraph.layers.continuous_filter import DEFAULT_RADIAL, ContinuousFilter
 from atomgraph.models.baseline import Baseline
 from atomgraph.models.branch import Branch
 from atomgraph.models.energy import EnergyModel
@@ -58,8 +58,7 @@ class SchNet(EnergyModel):
         if n_layers < 1:
             raise WiringError(f"SchNet needs at least one layer, but n_layers is {n_layers}")
         elements = checked_symbols(elements)
-        defaults = {"n_radial": 20, "basis": "gaussian", "envelope": "cosine", "envelope_on": "messages"}
-        embedding = RadialEmbedding(elements, cutoff, **{**defaults, **(radial or {})})
+        embedding = RadialEmbedding(elements, cutoff, **{**DEFAULT_RADIAL, **(radial or {})})
         layers = [
             Residual(ContinuousFilter(elements, channels, cutoff, n_filters, embedding, activation))
             for _ in range(n_layers)
