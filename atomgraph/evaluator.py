@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from atomgraph.data import budget_batches
+from atomgraph.errors import GraphError
 from atomgraph.graph.quantities import QUANTITIES
 from atomgraph.graph.structure import AtomicGraph
 
@@ -59,6 +60,17 @@ class Evaluator(Protocol):
             eV, the standard deviation of the energy, if there is an estimator.
         """
         ...
+
+
+def head_index(evaluator: Evaluator, head: str) -> int:
+    """Return the index of a head in ``evaluator.heads``.
+
+    Raises:
+        GraphError: For an unknown head.
+    """
+    if head not in evaluator.heads:
+        raise GraphError(f"unknown head {head!r}; this potential has {', '.join(evaluator.heads)}")
+    return evaluator.heads.index(head)
 
 
 @runtime_checkable

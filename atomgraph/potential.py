@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -189,12 +190,8 @@ class Potential(StructurePredictor, torch.nn.Module):
 
         With an estimator in ``uncertainty``, the results have ``uncertainty`` (n_graphs,), standard deviations of energies, eV.
         """
-        if self.training:
-            try:
-                return self.eval().evaluate(graph, forces=forces, stress=stress)
-            finally:
-                self.train()
-        return self.add_uncertainty(self(graph, forces=forces, stress=stress), graph)
+        with evaluation_mode(self):
+            return self.add_uncertainty(self(graph, forces=forces, stress=stress), graph)
 
     def add_uncertainty(self, result: dict[str, Tensor], graph: AtomicGraph) -> dict[str, Tensor]:
         """Add ``uncertainty`` (n_graphs,), eV, to the results of a graph if there is an estimator."""
@@ -213,6 +210,19 @@ class Potential(StructurePredictor, torch.nn.Module):
         stamp = {"created": now(), "versions": versions()}
         stamp = {name: value for name, value in stamp.items() if name not in self.metadata}
         native.write(path, self.model, self.metadata | stamp)
+
+
+@contextmanager
+def evaluation_mode(potential: Any) -> Iterator[None]:
+    """Within this context a potential or compiled potential is in evaluation mode; training mode is restored afterwards."""
+    if not potential.training:
+        yield
+        return
+    potential.eval()
+    try:
+        yield
+    finally:
+        potential.train()
 
 
 def _gradients(energy: Tensor, variables: list[Tensor], keeps_graph: bool) -> list[Tensor]:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from atomgraph.errors import GraphError, a_kind
-from atomgraph.evaluator import iter_predict_graphs
+from atomgraph.evaluator import head_index, iter_predict_graphs
 from atomgraph.graph.structure import AtomicGraph, strip_labels
 from atomgraph.nn.elements import ElementTable
 from atomgraph.old_names import warn_old_name
@@ -141,9 +141,7 @@ class StructurePredictor(ABC):
         Raises:
             GraphError: For an unknown head.
         """
-        if head not in self.heads:
-            raise GraphError(f"unknown head {head!r}; this potential has {', '.join(self.heads)}")
-        return self.heads.index(head)
+        return head_index(self, head)
 
     def _check_elements(self, index: int, atoms: ase.Atoms) -> None:
         if not isinstance(atoms, ase.Atoms):

@@ -15,8 +15,8 @@ from ase.stress import full_3x3_to_voigt_6_stress
 
 from atomgraph.calculators.verlet import VerletGraph
 from atomgraph.compiled import WrappedPotential, for_inference, in_precision
-from atomgraph.errors import AtomgraphError, ConfigError, GraphError, a_kind
-from atomgraph.evaluator import Evaluator
+from atomgraph.errors import AtomgraphError, ConfigError, a_kind
+from atomgraph.evaluator import Evaluator, head_index
 from atomgraph.graph import AtomicGraph
 from atomgraph.graph.geometry import volume
 from atomgraph.graph.quantities import QUANTITIES
@@ -79,7 +79,7 @@ class Calculator(ase_calculator.Calculator):
             self.potential, self._evaluator = _prepare(potential, device, dtype, compile)
         if getattr(self.potential, "uncertainty", None) is not None:
             self.implemented_properties = [*self.implemented_properties, "uncertainty"]
-        self._head_index = None if head is None else _head_index(self.potential, head)
+        self._head_index = None if head is None else head_index(self.potential, head)
         self._verlet = VerletGraph(self.potential.cutoff, skin, self.potential.device)
         self._busy: dict[str, int] = {}  # identifier of the thread that evaluates; unlike a lock it can be copied
 
@@ -184,9 +184,3 @@ def _prepare(
     if exact is potential and converted is not exact:
         exact = deepcopy(exact)  # weights of the caller's potential may change before kernels are compiled
     return converted, for_inference(converted, compile=compile, dtype=dtype, exact=exact)
-
-
-def _head_index(potential: Evaluator, head: str) -> int:
-    if head not in potential.heads:
-        raise GraphError(f"unknown head {head!r}; this potential has {', '.join(potential.heads)}")
-    return potential.heads.index(head)

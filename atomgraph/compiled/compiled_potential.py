@@ -17,7 +17,7 @@ from atomgraph.graph.geometry import volume
 from atomgraph.graph.structure import AtomicGraph
 from atomgraph.kernels import KernelWarning
 from atomgraph.ops.scatter import sum_to
-from atomgraph.potential import Potential, per_volume
+from atomgraph.potential import Potential, evaluation_mode, per_volume
 
 MIN_ATOMS, MAX_ATOMS = 8, 32  # limits of the size of a probe structure
 MAX_PRODUCTS = 2**24  # maximum number of product terms, summed over the atoms of a probe structure
@@ -66,12 +66,8 @@ class CompiledPotential(WrappedPotential):
 
     def evaluate(self, graph: AtomicGraph, *, forces: bool = True, stress: bool = True) -> dict[str, Tensor]:
         """Compute ``forward`` in evaluation mode, with ``uncertainty`` if there is an estimator."""
-        if self.training:
-            try:
-                return self.eval().evaluate(graph, forces=forces, stress=stress)
-            finally:
-                self.train()
-        return self.potential.add_uncertainty(self(graph, forces=forces, stress=stress), graph)
+        with evaluation_mode(self):
+            return self.potential.add_uncertainty(self(graph, forces=forces, stress=stress), graph)
 
     def _verified_kernels(self, graph: AtomicGraph) -> FusedMACE | None:
         """Return the kernels after a check of all elements of a graph, or None if a check has failed."""
