@@ -22,7 +22,7 @@ from atomgraph.ops.outer import outer_sum_to
 from atomgraph.ops.spherical import spherical_harmonics
 from atomgraph.ops.triple_integrals import TripleIntegrals, degree_triples
 
-HIGHEST_TWOJMAX = 12  # highest degree of the spherical harmonics
+HIGHEST_TWOJMAX = 12  # 2J; the highest degree of the spherical harmonics in atomgraph
 
 
 class Bispectrum(DensityFeaturizer):
@@ -112,16 +112,16 @@ class Bispectrum(DensityFeaturizer):
         self.n_functions = len(harmonic_columns(twojmax))  # columns of the density, not components of the bispectrum
         self._integrals = TripleIntegrals(twojmax, self.n_channels)
         self._has_inner_cutoff = inner is not None
-        factor = [1.0 if bnorm else t[2] + 1.0 for t in degree_triples(twojmax)]
+        component_factor = [1.0 if bnorm else t[2] + 1.0 for t in degree_triples(twojmax)]
         self._constants = Constants(
             cutoff=pair_cutoff.ravel(),
             weight=weight,
             channel=channel,
             inner=self._inner_table(inner),
-            factor=np.tile(factor, self.n_channels**3),
+            component_factor=np.tile(component_factor, self.n_channels**3),
             columns=harmonic_columns(twojmax),
             isolated_density=self._isolated_densities(channel),
-            isolated_components=self._isolated_components(channel, factor),
+            isolated_components=self._isolated_components(channel, component_factor),
             product_columns=np.array(np.triu_indices(self._n_linear)),
             **self._integrals.constants,
         )
@@ -158,7 +158,7 @@ class Bispectrum(DensityFeaturizer):
     def jacobian(self, density: Tensor, element: Tensor, directions: Tensor | None = None) -> Tensor:
         """Derivatives of the features, as in ``DensityFeaturizer``, by the product rule instead of backward passes."""
         constants = self._constants.like(density)
-        result = self._integrals.jacobian(density, constants).mul_(constants["factor"][:, None, None])
+        result = self._integrals.jacobian(density, constants).mul_(constants["component_factor"][:, None, None])
         if self.quadratic:
             b = self._components(density, element)[:, :, None, None]
             left, right = constants["product_columns"]
@@ -176,7 +176,7 @@ class Bispectrum(DensityFeaturizer):
     def _components(self, coefficients: Tensor, element: Tensor) -> Tensor:
         """Bispectrum components B without their products, (n_atoms, n_linear)."""
         constants = self._constants.like(coefficients)
-        b = self._integrals(coefficients, constants) * constants["factor"]
+        b = self._integrals(coefficients, constants) * constants["component_factor"]
         return b - constants["isolated_components"][element] if self.bzero else b
 
     def _neighbour_factors(self, edges: Edges) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -210,11 +210,11 @@ class Bispectrum(DensityFeaturizer):
         harmonics[[sum((degrees[:n] + 1) ** 2) for n in degrees]] = self.wself * np.sqrt(degrees + 1.0)
         return self._self_channels(channel)[:, :, None] * harmonics
 
-    def _isolated_components(self, channel: np.ndarray, factor: Sequence[float]) -> np.ndarray:
+    def _isolated_components(self, channel: np.ndarray, component_factor: Sequence[float]) -> np.ndarray:
         """Bispectrum components of an isolated atom, (n_elements, n_channels³ · n_triples)."""
         mask = self._self_channels(channel)
         channel_triples = np.einsum("ea,eb,ec->eabc", mask, mask, mask).reshape(len(mask), -1)
-        return np.kron(channel_triples, self.wself**3 * np.asarray(factor))
+        return np.kron(channel_triples, self.wself**3 * np.asarray(component_factor))
 
     def _self_channels(self, channel: np.ndarray) -> np.ndarray:
         """1 for channels that contain the central atom, else 0, (n_elements, n_channels)."""

@@ -44,16 +44,16 @@ class Concatenation(Featurizer):
         if cutoffs:
             self.cutoff = float(max(cutoffs))
 
-    def element_columns(self, new: Any, edit: ElementEdit) -> FeatureColumns | None:
+    def element_columns(self, new_part: Any, edit: ElementEdit) -> FeatureColumns | None:
         """Relation of the old to the new columns of all featurizers, one after another; None if no column changes."""
-        pairs = list(zip(self.featurizers, new.featurizers, strict=True))
-        changes = [old_part.element_columns(new_part, edit) for old_part, new_part in pairs]
+        pairs = list(zip(self.featurizers, new_part.featurizers, strict=True))
+        changes = [old_featurizer.element_columns(new_featurizer, edit) for old_featurizer, new_featurizer in pairs]
         if all(change is None for change in changes):
             return None
         origins: list[list[tuple[int, float]]] = [[] for _ in edit.rows]
         constants, offset = [], 0
-        for (old_part, _), change in zip(pairs, changes, strict=True):
-            width = old_part.irreps_out.dim
+        for (old_featurizer, _), change in zip(pairs, changes, strict=True):
+            width = old_featurizer.irreps_out.dim
             for z, row in enumerate(origins):
                 columns = [(column, 1.0) for column in range(width)] if change is None else change.origins[z]
                 # −1: a new column that is not part of an old column

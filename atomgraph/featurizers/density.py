@@ -17,7 +17,7 @@ from atomgraph.nn.edges import Edges
 from atomgraph.nn.protocols import Featurizer
 from atomgraph.old_names import OldAttribute, accept_old_methods, old_names_of, with_old_arguments
 
-_MAX_NUMBERS = 2**21  # in a batch of derivatives
+_MAX_NUMBERS = 2**21  # largest number of values in a batch of derivatives
 _OLD_METHODS = {
     "terms": "density_terms",
     "alone": "isolated_density",
@@ -68,7 +68,8 @@ class DensityTerms:
 @with_old_arguments
 @dataclass(frozen=True, eq=False)
 class JacobianBlock:
-    r"""Derivatives :math:`\partial h_{if}/\partial c_{iab}` of some features f by some functions b of one channel a.
+    r"""Derivatives :math:`\partial h_{if}/\partial c_{iab}` of some features f with respect to the densities
+    of some functions b in one channel a.
 
     Attributes:
         channel: Channel a.
@@ -88,10 +89,10 @@ class JacobianBlock:
 class DensityFeaturizer(Featurizer):
     r"""Base of featurizers whose features are functions of a neighbour density c.
 
-    .. math:: h_i = \Phi_{z_i}(c_i), \qquad c_{iab} = c^0_{ab} + \sum_{j:\,a_j = a} g_b(r_{ij})
+    .. math:: h_i = \Phi_{z_i}(c_i), \qquad c_{iab} = c^0_{z_i ab} + \sum_{j:\,a_j = a} g_b(r_{ij})
 
-    Derivatives are products, :math:`\partial h_i/\partial r_{ij} = \Phi'(c_i)\, \partial g/\partial r_{ij}`. The forces of all
-    features therefore cost two matrix products instead of one backward pass per feature.
+    Derivatives are products, :math:`\partial h_i/\partial r_{ij} = \Phi'(c_i)\, \partial g/\partial r_{ij}`. The derivatives of
+    all features with respect to positions therefore cost two matrix products instead of one backward pass per feature.
 
     Attributes:
         n_channels: Number of channels a.
@@ -108,7 +109,7 @@ class DensityFeaturizer(Featurizer):
 
     @abstractmethod
     def density_terms(self, edges: Edges) -> DensityTerms:
-        """Contributions :math:`g_b` of all edges inside the cutoff, differentiable by ``edges.vector``, ``edges.length``."""
+        """Contributions :math:`g_b` of all edges inside the cutoff, differentiable with respect to vectors and lengths."""
 
     @abstractmethod
     def invariants(self, density: Tensor, element: Tensor) -> Tensor:
@@ -134,7 +135,7 @@ class DensityFeaturizer(Featurizer):
         return torch.zeros(1, self.n_channels, self.n_functions, dtype=torch.float64, device=element.device)
 
     def jacobian(self, density: Tensor, element: Tensor, directions: Tensor | None = None) -> Tensor:
-        r"""Compute derivatives of the features by the densities, :math:`\sum_f d_{rf}\, \partial h_{if}/\partial c_{iab}`.
+        r"""Compute derivatives of features with respect to densities, :math:`\sum_f d_{rf}\, \partial h_{if}/\partial c_{iab}`.
 
         Args:
             density: Densities c, (n_atoms, n_channels, n_functions).
@@ -208,7 +209,7 @@ def jacobian_by_atom(
 
 @dataclass(frozen=True, eq=False)
 class TermDerivatives:
-    r"""Contributions of edges to densities, with the derivatives of their factors by the edge vectors.
+    r"""Contributions of edges to densities, with the derivatives of their factors with respect to edge vectors.
 
     Attributes:
         terms: Contributions, without derivatives by autograd.
@@ -223,7 +224,10 @@ class TermDerivatives:
     right = OldAttribute("right_jacobian")
 
     def select(self, indices: Tensor) -> Tensor:
-        r"""Derivatives :math:`\partial g_b/\partial r_{ij}` of the terms with these indices, by the product rule.
+        r"""Derivatives :math:`\partial g_b/\partial r_{ij}` of some terms, by the product rule.
+
+        Args:
+            indices: Indices of the terms, (n_selected,).
 
         Returns:
             Derivatives, (n_selected, 3, n_functions).
@@ -245,7 +249,8 @@ class TermDerivatives:
 
 
 def term_derivatives(featurizer: DensityFeaturizer, edges: Edges) -> TermDerivatives:
-    r"""Compute the contributions of edges to densities, and the derivatives of their factors by the edge vectors.
+    r"""Compute the contributions of edges to densities, and the derivatives of their factors with respect to the edge
+    vectors.
 
     The function :math:`u \mapsto u\, \partial x/\partial r` is linear in u, so its derivative with respect to u is the Jacobian
     of x. One such derivative per axis gives the Jacobian of any number of functions.
@@ -260,7 +265,7 @@ def term_derivatives(featurizer: DensityFeaturizer, edges: Edges) -> TermDerivat
 
 
 def _jacobian(values: Tensor, vector: Tensor) -> Tensor:
-    """Derivatives of values, (n, n_values), by the vector of the edge of each row; (n, 3, n_values)."""
+    """Return derivatives, (n, 3, n_values), of values, (n, n_values), with respect to the edge vector of each row."""
     u = torch.zeros_like(values).requires_grad_()
     product = torch.autograd.grad(values, vector, u, create_graph=True, retain_graph=True, allow_unused=True)[0]
     if product is None or not product.requires_grad:

@@ -23,13 +23,15 @@ FIELDS = {
     "total_spin": "spin",
     "spin": "spin",
 }  # name in MACE's files: field of the graph
+# accepted keys of the settings in ``global_state``
 KEYS = ("type", "per", "emb_dim", "num_classes", "offset", "in_dim", "use_bias")
 
 
 class NodeEmbedding(Featurizer):
     r"""Node embedding :math:`h_i = W_{z_i} / \sqrt{n_{el}} + \mathrm{silu}(P\,[\,s_1, s_2, \dots])`.
 
-    :math:`n_{el}` is the number of elements. The vectors s describe the charge or the spin of the structure.
+    :math:`n_{el}` is the number of elements, and P a trained matrix. The vectors s describe the charge or the spin of the
+    structure.
 
     Args:
         elements: Chemical symbols.
@@ -53,7 +55,7 @@ class NodeEmbedding(Featurizer):
         self.weight = torch.nn.Parameter(torch.randn(len(self.elements), channels))
         self.states = {name: _check_state(name, state) for name, state in (global_state or {}).items()}
         self.reads_states = bool(self.states)
-        self.embedders = torch.nn.ModuleDict({name: _embedder(state) for name, state in self.states.items()})
+        self.embedders = torch.nn.ModuleDict({name: _make_embedder(state) for name, state in self.states.items()})
         width = sum(state["emb_dim"] for state in self.states.values())
         self.project = torch.nn.Linear(width, channels, bias=False) if self.states else None
 
@@ -116,7 +118,7 @@ def _check_state(name: str, state: Mapping[str, Any]) -> dict[str, Any]:
     return dict(state)
 
 
-def _embedder(state: Mapping[str, Any]) -> torch.nn.Module:
+def _make_embedder(state: Mapping[str, Any]) -> torch.nn.Module:
     width = state["emb_dim"]
     if state["type"] == "categorical":
         return torch.nn.Embedding(state["num_classes"], width)

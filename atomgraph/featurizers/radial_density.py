@@ -65,13 +65,13 @@ class RadialDensity(Featurizer):
         """No entries, because radial functions have no weights."""
         return {}
 
-    def element_columns(self, new: Any, edit: ElementEdit) -> FeatureColumns | None:
+    def element_columns(self, new_part: Any, edit: ElementEdit) -> FeatureColumns | None:
         """Return how the new feature columns follow from the old ones.
 
         Columns of removed elements are dropped, and columns of copied elements are repeated.
 
         Args:
-            new: The featurizer for the new elements; not used here.
+            new_part: The featurizer for the new elements; not used.
             edit: Change of the elements.
         """
         n, n_old = self.n_radial, len(edit.old_names)
@@ -82,11 +82,11 @@ class RadialDensity(Featurizer):
     def forward(self, graph: AtomicGraph, edges: Edges) -> Tensor:
         """Features, (n_atoms, n_elements · (n_radial + 1)), invariant scalars."""
         basis, cutoff = BASES[self.basis], self.cutoff
-        weight = edge_envelope(edges, self.envelope, cutoff)
+        envelope = edge_envelope(edges, self.envelope, cutoff)
         radial = edges.cached(
             (self.basis, self.n_radial, cutoff), lambda: basis(edges.length, self.n_radial, cutoff)
         )  # (n_edges, n_radial)
         row = edges.centre * edges.n_elements + edges.element_of_neighbour
-        density = sum_to(weight[:, None] * radial, row, edges.n_atoms * edges.n_elements)
+        density = sum_to(envelope[:, None] * radial, row, edges.n_atoms * edges.n_elements)
         one_hot = torch.nn.functional.one_hot(edges.element, edges.n_elements)
         return torch.cat([density.reshape(edges.n_atoms, -1), one_hot.to(density.dtype)], dim=1)

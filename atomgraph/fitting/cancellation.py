@@ -21,9 +21,9 @@ from atomgraph.graph.structure import AtomicGraph
 from atomgraph.old_names import old_names_of
 from atomgraph.potential import Potential
 
-_N_STRUCTURES = 40  # training structures for the sums of terms
+_N_STRUCTURES = 40  # about the number of training structures for the sums of terms
 _EDGE_BUDGET = 4_000  # edges per batch
-_N_FLOAT32 = 4  # training structures for errors in float32
+_N_FLOAT32 = 4  # largest number of training structures for errors in float32
 FLOAT32_ERROR = 5e-4  # largest force error relative to the largest force: half of the tolerance of ``atomgraph check``
 FLOAT32_ORDER = 5e-5  # largest relative change with the order of atoms: half of the tolerance of ``atomgraph check``
 #: Digits of energies needed in float32. With 3, ``atomgraph check`` fails (finite differences, rotations); with 4.3, it passes.
@@ -37,7 +37,7 @@ class Cancellation:
 
     Attributes:
         terms: Largest sum of |terms| of an atom, eV.
-        ratio: ``terms`` divided by the root mean square of atomic energies.
+        ratio: ``terms`` divided by the root mean square of the sums of terms of all atoms; 1 if all sums are zero.
         float32_error: Largest error of forces in float32, relative to the largest force.
         float32_order: Largest relative change of a result in float32 when the order of atoms changes.
     """
@@ -58,7 +58,7 @@ class Cancellation:
 
     @property
     def dtypes(self) -> list[str]:
-        """Names of the dtypes in which both energies and forces are accurate enough."""
+        """``float64``, and ``float32`` if energies and forces are accurate enough in float32."""
         allows_float32 = (
             self.float32_error <= FLOAT32_ERROR
             and self.float32_order <= FLOAT32_ORDER
@@ -97,9 +97,9 @@ def measure_cancellation(
     Args:
         potential: Potential with the fitted weights, in float64.
         weights: Fitted weights, (n_unknowns,).
-        graphs: Graphs of the training structures, of which about 40 are evaluated.
-        frames: The same structures as ASE objects; about 4 are evaluated in float32. The test structures of
-            ``atomgraph check`` are added, because they differ from the training structures.
+        graphs: Graphs of the training structures; at most 79 of them, at equal intervals, are evaluated.
+        frames: The same structures as ASE objects; at most 4 are evaluated in float32, with the test structures of
+            ``atomgraph check``, which differ from the training structures.
     """
     sample = graphs[:: max(1, len(graphs) // _N_STRUCTURES)]
     parts = [_terms(potential, weights, batch.to(potential.device)) for batch in budget_batches(sample, _EDGE_BUDGET)]

@@ -38,7 +38,7 @@ class HasDegrees(Protocol):
 class HasPrior(Protocol):
     """Readout or featurizer that defines the prior of its weights in a Gaussian process.
 
-    An attribute ``jitter_factor`` multiplies the jitter of the fit for these weights.
+    An optional attribute ``jitter_factor`` (default 1) multiplies the jitter of the fit for these weights.
     """
 
     def prior(self) -> Tensor:
@@ -77,14 +77,14 @@ def solve_least_squares(
 
     Args:
         unknowns: Linear weights of the model; they are set to the solution.
-        factor: Triangular factor of the weighted rows.
+        factor: Triangular factor of the weighted rows :math:`\Sigma^{-1/2}[X, y]`, with the variances Σ of the labels.
         solver: ``plain`` has no prior. ``ridge`` uses Γ with the argument ``strength``. ``evidence`` determines noise and
             strength from the data. ``ard`` determines a strength for each weight and removes irrelevant weights.
         prior: Γ without its strength: ``isotropic``, or ``smoothness``, which is larger for rougher functions,
             :math:`1 + \sum d^{p}` over the degrees d of a feature.
         strength: Strength of Γ for ``ridge``, relative to the square root of the number of rows.
         power: Exponent p of the smoothness prior.
-        scale_columns: Multiply Γ by the root mean square of each column.
+        scale_columns: Multiply Γ by the root mean square of each column of the weighted X.
         significance: Smallest (weight / standard error)² of a relevant weight, for ``ard``.
 
     Raises:
@@ -131,11 +131,11 @@ def solve_sparse_gp(unknowns: LinearWeights, factor: TriangularFactor, *, jitter
 
     Args:
         unknowns: Linear weights of the model; they are set to the solution.
-        factor: Triangular factor of the weighted rows.
+        factor: Triangular factor of the weighted rows :math:`\Sigma^{-1/2}[K, y]`, with the variances Σ of the labels.
         jitter: Number added to the diagonal of each part of :math:`K_{mm}`, relative to the mean of the diagonal, times the
             ``jitter_factor`` of the part (10 for kernels of pairs and triples). The jitter j bounds the weights,
-            :math:`|w|^2 \le P/j` with the penalty P. Without jitter, directions of small prior variance would have large
-            weights that cancel.
+            :math:`|w|^2 \le P/j` with the penalty :math:`P = w^T (K_{mm} + j) w`. Without jitter, directions of small prior
+            variance would have large weights that cancel.
 
     Raises:
         FittingError: If weights are undetermined.
@@ -187,7 +187,7 @@ def _divide_columns(factor: TriangularFactor, gamma: Tensor) -> TriangularFactor
 
 
 def _prior(block: ReadoutBlock) -> tuple[Tensor, float]:
-    """Return the inverse prior covariance of a readout's weights, (n_unknowns, n_unknowns), and the factor of its jitter."""
+    """Return the inverse prior covariance of a readout's weights, (n_unknowns, n_unknowns), and its jitter factor."""
     for part in (block.readout, block.branch.featurizer):
         if isinstance(part, HasPrior):
             return part.prior(), getattr(part, "jitter_factor", 1.0)
@@ -195,6 +195,7 @@ def _prior(block: ReadoutBlock) -> tuple[Tensor, float]:
 
 
 def _facts(solution: LinearSolution, conditioning: Conditioning, factor: TriangularFactor) -> dict[str, Any]:
+    """Return the values for the report that all solvers have, by name."""
     return {
         "unknowns": factor.n_unknowns,
         "rows": factor.n_rows,

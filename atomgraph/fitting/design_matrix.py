@@ -24,6 +24,8 @@ class DesignMatrix:
         E = \sum_i \phi_i \cdot w, \qquad F_a = -\sum_e \frac{\partial r_e}{\partial x_a} \frac{\partial \Phi}{\partial r_e}
         \cdot w, \qquad \sigma = \frac1V \sum_e r_e \otimes \frac{\partial \Phi}{\partial r_e} \cdot w
 
+    with the basis functions φ_i of atom i, Φ = Σ_i φ_i, positions x_a, and edge vectors r_e from neighbour to centre.
+
     Attributes:
         energy: Derivatives of energies, (n_graphs, n), eV.
         forces: Derivatives of forces, (n_atoms, 3, n), eV/Å; None if not requested.

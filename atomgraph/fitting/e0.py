@@ -24,7 +24,7 @@ class E0Change:
         head: Name of the head.
         by_element: Energy added to E0, eV, by chemical symbol.
         origin: Description of the new E0, for the metadata.
-        shift: Least-squares shift, if E0 was estimated.
+        shift: Least-squares shift; None if E0 was not estimated.
     """
 
     head: str
@@ -59,7 +59,8 @@ def compute_e0_change(
             chemical symbol, eV.
 
     Raises:
-        DataError: If there is no energy for an estimate, or no isolated atom of an element.
+        DataError: If there is no energy for an estimate, no isolated atom of an element, or isolated atoms of an element
+            have different energies.
         ConfigError: If a mapping lacks an element of the structures or has one that the potential lacks, or the policy is
             unknown.
     """

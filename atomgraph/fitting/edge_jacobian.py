@@ -20,7 +20,7 @@ from atomgraph.ops.outer import rank_in_target
 from atomgraph.ops.scatter import sum_to
 
 _CHUNK_SIZE = 2**22  # numbers in a chunk of the Jacobian
-_PRODUCT_CHUNK_SIZE = 2**20  # numbers in a chunk that is a product of two arrays of this size
+_PRODUCT_CHUNK_SIZE = 2**20  # the same, if the chunk is a product of two arrays of about this size
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class JacobianChunk:
         columns: Indices of the weights u, as a slice or as a tensor (n_columns,).
         edges: Indices of the edges e, (n,); an edge may occur more than once.
         gradients: Derivatives, (n, 3, n_columns), eV/Å.
-        centres: Indices of the centres of the edges, without repetition, (m,); None if ``sums`` is None.
+        centres: Indices of the central atoms of the edges, without repetition, (m,); None if ``sums`` is None.
         sums: Sums of the gradients over the edges of each centre, (m, 3, n_columns), eV/Å; None if not computed.
     """
 
@@ -73,7 +73,7 @@ def _chain_rule_chunks(featurizer: DensityFeaturizer, block: ReadoutBlock, edges
         )
         cost = 3 * n_terms[atoms] * (n_columns + featurizer.n_functions) + n_derivatives
         for chunk_atoms in _split_by_cost(atoms, cost, _CHUNK_SIZE if is_scaled else _PRODUCT_CHUNK_SIZE):
-            atom_index = torch.full_like(n_terms, -1)  # index of an atom in the chunk
+            atom_index = torch.full_like(n_terms, -1)  # index of an atom in the chunk; −1: not in the chunk
             atom_index[chunk_atoms] = torch.arange(len(chunk_atoms), device=chunk_atoms.device)
             terms = torch.nonzero(atom_index[centre] >= 0)[:, 0]
             if len(terms) == 0:
@@ -85,13 +85,15 @@ def _chain_rule_chunks(featurizer: DensityFeaturizer, block: ReadoutBlock, edges
                     gradients = chunk.gradients if factor is None else chunk.gradients.mul_(factor)
                     yield JacobianChunk(chunk.columns + columns.start, chunk.edges, gradients)
                 continue
-            channel = atom_of_term * featurizer.n_channels + derivatives.terms.channel[terms]
+            density_row = atom_of_term * featurizer.n_channels + derivatives.terms.channel[terms]
             if low_rank is None:
                 density_jacobian = _density_jacobian(featurizer, block.linear_readout, density, element)
-                yield JacobianChunk(columns, edge_rows, _term_gradients(derivatives, terms, channel, density_jacobian))
+                yield JacobianChunk(
+                    columns, edge_rows, _term_gradients(derivatives, terms, density_row, density_jacobian)
+                )
             else:
                 base_jacobian = featurizer.jacobian(density, _atom_elements(element, density), low_rank.base)
-                base_gradients = _term_gradients(derivatives, terms, channel, base_jacobian)
+                base_gradients = _term_gradients(derivatives, terms, density_row, base_jacobian)
                 gradients = base_gradients @ low_rank.mix.T
                 sums = sum_to(base_gradients, atom_of_term, len(chunk_atoms)) @ low_rank.mix.T
                 factors = _basis_factors(featurizer, block.linear_readout, density, element)
@@ -104,11 +106,13 @@ def _chain_rule_chunks(featurizer: DensityFeaturizer, block: ReadoutBlock, edges
 def _feature_scale(
     readout: LinearReadout, featurizer: DensityFeaturizer, element: int, like: Tensor
 ) -> tuple[bool, Tensor | None]:
-    """Return whether the basis functions are the features times a constant factor, and this factor, or None for 1."""
-    form = readout.basis_jacobian(like.new_zeros(0, featurizer.irreps_out.dim), element)
-    if form is None or form[0] is not None or (form[1] is not None and len(form[1]) != 1):
+    """Return whether the basis functions are the features times a constant factor, and this factor, (1, 1); None for 1."""
+    basis_jacobian = readout.basis_jacobian(like.new_zeros(0, featurizer.irreps_out.dim), element)
+    if basis_jacobian is None:
         return False, None
-    return True, form[1]
+    directions, factor = basis_jacobian
+    is_scaled = directions is None and (factor is None or len(factor) == 1)
+    return is_scaled, factor if is_scaled else None
 
 
 def _density(
@@ -129,12 +133,14 @@ def _density(
         element: Row of the element in the table of the model.
         n_atoms: Number of atoms.
     """
-    channel, size = (
+    density_row, n_density_rows = (
         atom_of_term * featurizer.n_channels + derivatives.terms.channel[terms],
         n_atoms * featurizer.n_channels,
     )
-    density = sum_to(derivatives.terms.select_values(terms), channel, size).view(n_atoms, featurizer.n_channels, -1)
-    return density + featurizer.isolated_density(torch.full((n_atoms,), element, device=channel.device)).to(density)
+    density = sum_to(derivatives.terms.select_values(terms), density_row, n_density_rows).view(
+        n_atoms, featurizer.n_channels, -1
+    )
+    return density + featurizer.isolated_density(torch.full((n_atoms,), element, device=terms.device)).to(density)
 
 
 def _feature_chunks(
@@ -160,10 +166,10 @@ def _density_jacobian(featurizer: DensityFeaturizer, readout: LinearReadout, den
     """Return ∂φ/∂c of atoms of one element, (n_atoms, n_basis, n_channels, n_functions)."""
     elements = _atom_elements(element, density)
     h = featurizer.invariants(density, elements)
-    form = readout.basis_jacobian(h, element)
-    if form is None:
+    basis_jacobian = readout.basis_jacobian(h, element)
+    if basis_jacobian is None:
         return jacobian_by_atom(lambda c, z: readout.basis(featurizer.invariants(c, z), element), density, elements)
-    directions, factor = form
+    directions, factor = basis_jacobian
     derivatives = featurizer.jacobian(density, elements, directions)
     if factor is not None:
         derivatives = derivatives.mul_(factor[:, :, None, None])
@@ -175,8 +181,8 @@ def _basis_factors(
     featurizer: DensityFeaturizer, readout: LinearReadout, density: Tensor, element: int
 ) -> Tensor | None:
     """Return the factor f of each basis function, see ``LinearReadout.basis_jacobian``, (n_atoms, n); None for 1."""
-    form = readout.basis_jacobian(featurizer.invariants(density, _atom_elements(element, density)), element)
-    return None if form is None else form[1]
+    basis_jacobian = readout.basis_jacobian(featurizer.invariants(density, _atom_elements(element, density)), element)
+    return None if basis_jacobian is None else basis_jacobian[1]
 
 
 def _atom_elements(element: int, density: Tensor) -> Tensor:
@@ -184,24 +190,28 @@ def _atom_elements(element: int, density: Tensor) -> Tensor:
     return torch.full((len(density),), element, device=density.device)
 
 
-def _term_gradients(derivatives: TermDerivatives, terms: Tensor, channel: Tensor, density_jacobian: Tensor) -> Tensor:
+def _term_gradients(
+    derivatives: TermDerivatives, terms: Tensor, density_row: Tensor, density_jacobian: Tensor
+) -> Tensor:
     """Return the derivatives of k basis functions with respect to edge vectors, one matrix product per atom and channel.
 
     Args:
         derivatives: Terms of all edges and their derivatives.
         terms: Indices of terms, (n,).
-        channel: Index atom · n_channels + channel of each term, (n,).
+        density_row: Index atom · n_channels + channel of each term, (n,).
         density_jacobian: ∂φ/∂c, (n_atoms, k, n_channels, n_functions).
 
     Returns:
         Derivatives, (n, 3, k), eV/Å.
     """
-    factors = density_jacobian.permute(0, 2, 3, 1).flatten(0, 1)  # the memory layout of SOAP
-    counts = torch.bincount(channel, minlength=len(factors))
-    longest = int(counts.max())
-    slot = channel * longest + rank_in_target(channel, counts)
-    padded = terms.new_zeros(len(factors) * longest).index_copy(0, slot, terms)  # padded with arbitrary terms
-    gradients = derivatives.select(padded).view(len(factors), 3 * longest, -1) @ factors
+    # (n_atoms · n_channels, n_functions, k); SOAP's Jacobian has this memory layout, so nothing is copied
+    jacobian = density_jacobian.permute(0, 2, 3, 1).flatten(0, 1)
+    n_terms = torch.bincount(density_row, minlength=len(jacobian))
+    n_padded = int(n_terms.max())
+    slot = density_row * n_padded + rank_in_target(density_row, n_terms)
+    # the padding contains term 0; its result is not used
+    padded = terms.new_zeros(len(jacobian) * n_padded).index_copy(0, slot, terms)
+    gradients = derivatives.select(padded).view(len(jacobian), 3 * n_padded, -1) @ jacobian
     return gradients.view(len(padded), 3, -1).index_select(0, slot)
 
 
@@ -225,13 +235,19 @@ def _autograd_chunks(block: ReadoutBlock, graph: AtomicGraph, edges: Edges) -> I
 
 
 def _atoms_by_element(edges: Edges) -> Iterator[tuple[int, Tensor]]:
-    """Yield each element of the graph with the indices of its atoms."""
+    """Yield the row of each element of the graph, and the indices of its atoms, (n_element_atoms,)."""
     for element in torch.unique(edges.element).tolist():
         yield element, torch.nonzero(edges.element == element)[:, 0]
 
 
 def _split_by_cost(atoms: Tensor, cost: Tensor, max_cost: int) -> Iterator[Tensor]:
-    """Yield the atoms in groups of about the largest cost, with at least one atom per group."""
+    """Yield atoms in groups with a total cost of about ``max_cost``, at least one atom per group.
+
+    Args:
+        atoms: Indices of atoms, (n,).
+        cost: Cost of each atom, (n,).
+        max_cost: Approximate total cost of a group.
+    """
     group = cost.cumsum(0) // max_cost
     yield from atoms.split(torch.bincount(group)[torch.unique(group)].tolist())
 

@@ -20,7 +20,7 @@ from atomgraph.old_names import OldAttribute
 from atomgraph.potential import Potential
 
 DAMPING_FACTOR = 10.0  # ratio of successive dampings
-MAX_TRIES = 8  # largest number of further dampings in one step
+MAX_TRIES = 8  # largest number of dampings in one step after the first
 
 
 @dataclass(frozen=True)
@@ -85,11 +85,12 @@ def gauss_newton(
         steps: Largest number of steps.
         damping: First μ, relative to the largest eigenvalue of :math:`JJ^T`.
         tolerance: Relative decrease of the training loss below which the fit ends.
-        memory: Largest size of J and its square, GB.
-        on_step: Function called after every step.
+        memory: Largest size of J and of the smaller of :math:`JJ^T` and :math:`J^TJ`, GB.
+        on_step: Function called after every step; None for no call.
 
     Raises:
-        FittingError: If the potential is not in float64 or has no trainable weights, or J is too large.
+        FittingError: If the potential is not in float64 or has no trainable weights, no structure has a label, or J is too
+            large.
 
     Source: K. Levenberg, Q. Appl. Math. 2, 164 (1944); D. W. Marquardt, J. SIAM 11, 431 (1963).
     """
@@ -99,7 +100,7 @@ def gauss_newton(
     check_memory(jacobian, graphs, memory)
     validation = ResidualJacobian(potential, Noise(noise.sigma), head) if valid else None
     loss = _mean_square(jacobian, graphs)
-    best_loss, best_weights, best_number = _validation_loss(validation, valid, loss), jacobian.parameters, 0
+    best_loss, best_parameters, best_number = _validation_loss(validation, valid, loss), jacobian.parameters, 0
     finished_steps: list[Step] = []
     start_time, gain = time.perf_counter(), inf
     try:
@@ -108,7 +109,7 @@ def gauss_newton(
             valid_loss = _validation_loss(validation, valid, loss)
             number = len(finished_steps) + 1
             if valid_loss < best_loss:
-                best_loss, best_weights, best_number = valid_loss, jacobian.parameters, number
+                best_loss, best_parameters, best_number = valid_loss, jacobian.parameters, number
             seconds, start_time = time.perf_counter() - start_time, time.perf_counter()
             finished_steps.append(Step(number, mu, loss, valid_loss if valid else None, seconds))
             if on_step is not None:
@@ -116,7 +117,7 @@ def gauss_newton(
             if gain < tolerance:
                 break
     finally:
-        jacobian.set_parameters(best_weights)
+        jacobian.set_parameters(best_parameters)
     return GaussNewtonResult(finished_steps, best_number, _end_reason(len(finished_steps), steps, gain, tolerance))
 
 
@@ -150,7 +151,7 @@ class _LinearisedProblem:
         matrix: J, (n_rows, n).
         residuals: r, (n_rows,).
         is_row_product: Whether ``square`` is JJᵀ rather than JᵀJ.
-        square: The smaller of JJᵀ and JᵀJ.
+        square: The smaller of JJᵀ, (n_rows, n_rows), and JᵀJ, (n, n).
     """
 
     matrix: Tensor
@@ -184,10 +185,10 @@ class _LinearisedProblem:
 def _take_best_step(
     jacobian: ResidualJacobian, graphs: Sequence[AtomicGraph], problem: _LinearisedProblem, first_mu: float, loss: float
 ) -> tuple[float, float]:
-    """Take the step with the best damping; keep the weights if no step reduces the loss.
+    """Take the step with the best damping; keep the parameters if no step reduces the loss.
 
-    The damping is decreased while the loss decreases. If the first step does not reduce the loss, the
-    damping is increased.
+    The damping is decreased while the loss decreases. If the first damping does not reduce the loss, larger dampings are
+    tried.
 
     Args:
         jacobian: Residuals; its parameters are changed.
@@ -199,25 +200,25 @@ def _take_best_step(
     Returns:
         Damping of the step, and the smallest loss that was reached.
     """
-    start = jacobian.parameters
+    start_parameters = jacobian.parameters
 
     def try_step(mu: float) -> tuple[float, Tensor]:
-        """Return the loss and the parameters after a step with damping μ."""
+        """Return the loss and the parameters, (n,), after a step with damping μ."""
         step = problem.step(mu)
         if step is None:
-            return inf, start
-        jacobian.set_parameters(start + step)
+            return inf, start_parameters
+        jacobian.set_parameters(start_parameters + step)
         loss_after = _mean_square(jacobian, graphs)
         return (loss_after if isfinite(loss_after) else inf), jacobian.parameters
 
-    mu, (new_loss, weights) = first_mu, try_step(first_mu)
-    factor = 1.0 / DAMPING_FACTOR if new_loss < loss else DAMPING_FACTOR
+    mu, (new_loss, parameters) = first_mu, try_step(first_mu)
+    damping_ratio = 1.0 / DAMPING_FACTOR if new_loss < loss else DAMPING_FACTOR
     for _ in range(MAX_TRIES):
-        next_loss, next_weights = try_step(mu * factor)
+        next_loss, next_parameters = try_step(mu * damping_ratio)
         if next_loss >= new_loss and new_loss < loss:
             break
-        mu, new_loss, weights = mu * factor, next_loss, next_weights
-    jacobian.set_parameters(weights if new_loss < loss else start)
+        mu, new_loss, parameters = mu * damping_ratio, next_loss, next_parameters
+    jacobian.set_parameters(parameters if new_loss < loss else start_parameters)
     return mu, new_loss
 
 
@@ -251,7 +252,7 @@ def check_memory(jacobian: ResidualJacobian, graphs: Sequence[AtomicGraph], memo
         raise FittingError("this potential has no weights to train")
     n_rows = jacobian.n_rows(graphs)
     if not n_rows:
-        raise FittingError("no structure has a label to fit")
+        raise FittingError("no structure has a label to fit; add energies, forces or stresses, or give their sigma")
     smaller = min(n_rows, jacobian.n)
     expected = 8e-9 * (n_rows * jacobian.n + 2 * smaller * smaller)  # J, its square, and the damped square
     if expected > memory:

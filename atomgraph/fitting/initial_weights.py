@@ -14,6 +14,7 @@ from atomgraph.fitting.design_matrix import design_matrix
 from atomgraph.fitting.linear_weights import LinearWeights
 from atomgraph.fitting.solvers.fit_errors import FittingError
 from atomgraph.graph.structure import AtomicGraph
+from atomgraph.old_names import OldAttribute
 from atomgraph.potential import Potential
 
 N_STRUCTURES_LINEAR = 500  # structures for a fit of the last linear maps
@@ -23,7 +24,7 @@ RELATIVE_RIDGE = (
     0.03  # √λ for the last maps, relative to the largest singular value of X; so large that only the mean is fitted
 )
 RELATIVE_DAMPING = 0.03  # λ for all weights, relative to the largest eigenvalue of JJᵀ
-MAX_FORCE_ERROR_RATIO = 1.1  # largest ratio of the force error after the fit to that before
+MAX_FORCE_ERROR_RATIO = 1.1  # largest ratio of the force errors after and before the fit
 
 
 @dataclass(frozen=True)
@@ -31,22 +32,24 @@ class InitialWeightsFit:
     """Result of a fit of initial weights.
 
     Attributes:
-        before: RMS error of energies per atom before the fit, eV.
-        after: RMS error of energies per atom after the fit, eV.
+        error_before: RMS error of energies per atom before the fit, eV.
+        error_after: RMS error of energies per atom after the fit, eV.
         n_structures: Number of structures of the fit.
         method: Weights that were fitted: ``last linear maps`` or ``all weights``.
     """
 
-    before: float
-    after: float
+    error_before: float
+    error_after: float
     n_structures: int
     method: str
+    before = OldAttribute("error_before")
+    after = OldAttribute("error_after")
 
     def describe(self) -> str:
         """Return one line for the log."""
         return (
             f"initial weights: {self.method} fitted to the energy above E0; error of {self.n_structures} training energies "
-            f"{self.before:.3g} → {self.after:.3g} eV/atom"
+            f"{self.error_before:.3g} → {self.error_after:.3g} eV/atom"
         )
 
 
@@ -58,12 +61,13 @@ def fit_initial_weights(potential: Potential, graphs: Sequence[AtomicGraph]) -> 
     .. math:: \min_{\delta} \sum_s \Big(\frac{E_s - E_s^{pred} - x_s \cdot \delta}{n_s}\Big)^2 + \lambda |\delta|^2,
               \qquad \lambda = (0.03\,\sigma_1)^2,
 
-    with :math:`\sigma_1` the largest singular value of the rows :math:`x_s / n_s`. Because of the large ridge, only
+    with the row :math:`x_s` of the design matrix and the number of atoms :math:`n_s` of structure s, and the largest singular
+    value :math:`\sigma_1` of the rows :math:`x_s / n_s`. Because of the large ridge, only
     the part of the energy errors that most structures share is fitted.
 
     Features with random weights may hardly depend on the environment (MACE). The last maps would then become so large that
-    forces get worse. In this case, all weights are changed instead, by three Gauss-Newton steps of minimum norm on the
-    energies of 32 structures.
+    forces get worse. In this case, or without linear readouts, all weights are changed instead, by up to three Gauss-Newton
+    steps of minimum norm on the energies of at most 32 structures.
 
     Args:
         potential: Potential on the CPU; its weights are changed.
@@ -87,7 +91,11 @@ def fit_initial_weights(potential: Potential, graphs: Sequence[AtomicGraph]) -> 
 
 @torch.no_grad()
 def _fit_last_maps(potential: Potential, graphs: Sequence[AtomicGraph]) -> InitialWeightsFit | None:
-    """Fit the last linear maps; return None, with unchanged weights, if forces get worse or no readout is linear."""
+    """Fit the last linear maps.
+
+    Returns:
+        Result; None, with unchanged weights, if the force error increases by more than 10 % or no readout is linear.
+    """
     potential.eval()
     try:
         unknowns = LinearWeights(potential.model, keep_weights=True)  # the unknowns are changes of the weights
@@ -104,10 +112,10 @@ def _fit_last_maps(potential: Potential, graphs: Sequence[AtomicGraph]) -> Initi
     change = _ridge(design, error)
     force_graphs = _subset(graphs, N_STRUCTURES_ALL)
     weights = {name: weight.clone() for name, weight in potential.named_parameters()}
-    before = _force_error(potential, force_graphs)
+    force_error_before = _force_error(potential, force_graphs)
     unknowns.assign(change.to(potential.model.dtype))
-    after = _force_error(potential, force_graphs)
-    if not after <= MAX_FORCE_ERROR_RATIO * before:
+    force_error_after = _force_error(potential, force_graphs)
+    if not force_error_after <= MAX_FORCE_ERROR_RATIO * force_error_before:
         potential.load_state_dict(weights, strict=False)
         return None
     return InitialWeightsFit(_rms(error), _rms(error - design @ change), len(graphs), "last linear maps")
@@ -142,9 +150,9 @@ def _take_step(
     while fraction > 1e-2:
         for weight, start, part in zip(weights, start_weights, step.split([w.numel() for w in weights]), strict=True):
             weight.copy_(start + fraction * part.view_as(weight))
-        after = _residual(potential, graphs)
-        if _rms(after) < _rms(residual):
-            return after
+        next_residual = _residual(potential, graphs)
+        if _rms(next_residual) < _rms(residual):
+            return next_residual
         fraction /= 2
     for weight, start in zip(weights, start_weights, strict=True):
         weight.copy_(start)

@@ -14,12 +14,12 @@ from atomgraph.old_names import OldAttribute, with_old_arguments
 from atomgraph.potential import Potential
 
 EDGE_ROWS_PER_PASS = 12_000  # edges times rows of one batched backward pass; larger passes are slower
-MAX_ROWS_PER_PASS = 64
+MAX_ROWS_PER_PASS = 64  # largest number of rows of one batched backward pass
 
 
 class ResidualJacobian:
     r"""Weighted residuals and their Jacobian, :math:`r_k = (y_k - f_k(\theta)) / \sigma_k` and
-    :math:`J_{kp} = \partial f_k / \partial \theta_p / \sigma_k`.
+    :math:`J_{kp} = \partial f_k / \partial \theta_p / \sigma_k`, with labels y, predictions f and expected errors σ.
 
     Rows k are energies (eV), components of forces (eV/Å) and of virials (eV). Rows without label or sigma are skipped.
     Parameters p are the trainable weights of the model, then E0 of one head for each element (eV). With
@@ -39,7 +39,7 @@ class ResidualJacobian:
         self.n = sum(weight.numel() for weight in self.weights) + self.n_elements
 
     def n_rows(self, graphs: Sequence[AtomicGraph]) -> int:
-        """Return the number of rows of structures."""
+        """Return the total number of rows of the structures."""
         return sum(self._n_rows(graph, index) for index, graph in enumerate(graphs))
 
     @with_old_arguments

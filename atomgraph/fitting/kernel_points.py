@@ -33,7 +33,7 @@ class SparsePointSelection:
         method: ``greedy`` chooses points of largest remaining variance, ``cur`` of high leverage, ``farthest`` of largest
             distance from all other points; ``random`` draws them with equal probabilities.
         seed: Seed of the random numbers.
-        environments: Largest number of candidates per element; a larger set is sampled at random.
+        environments: Largest number of candidates per element, or of candidate triples; a larger set is sampled at random.
     """
 
     method: Literal["greedy", "cur", "farthest", "random"] = "greedy"
@@ -72,7 +72,8 @@ def choose_sparse_points(
 
     - ``SparseKernel`` gets environments of each element. For dot products, points are projected on the span of all
       environments, so that fewer directions need derivatives.
-    - ``PairKernel`` gets distances with equal spacing, from the shortest distance in the structures to the cutoff.
+    - ``PairKernel`` gets distances with equal spacing, from the shortest bond of its pair of elements to the cutoff, which
+      is not included.
     - ``TripleKernel`` gets triples of the structures.
 
     Linearly dependent points are removed. If a kernel then has fewer points than requested, its other basis functions are
@@ -84,7 +85,7 @@ def choose_sparse_points(
         selection: Method of the choice.
 
     Returns:
-        One message per kernel that has fewer points than requested.
+        One message per kernel, or per element of a ``SparseKernel``, that has fewer points than requested.
     """
     messages: list[str] = []
     for branch in potential.model.branches:
@@ -122,10 +123,10 @@ def _choose_environments(
     for batch in _batches(potential, graphs):
         edges = model.edges(batch).within(branch.cutoff)
         h = branch.features(batch, edges)[depth]
-        in_batch = torch.from_numpy(is_candidate[offset : offset + batch.n_atoms]).to(h.device)
+        is_batch_candidate = torch.from_numpy(is_candidate[offset : offset + batch.n_atoms]).to(h.device)
         offset += batch.n_atoms
         for element in torch.unique(edges.element).tolist():
-            features_by_element.setdefault(element, []).append(h[in_batch & (edges.element == element)])
+            features_by_element.setdefault(element, []).append(h[is_batch_candidate & (edges.element == element)])
     n_points = readout.points.shape[1]
     readout.points.zero_()
     messages: list[str] = []

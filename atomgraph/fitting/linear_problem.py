@@ -20,7 +20,8 @@ class LinearProblem:
     """Design matrix X, targets y and row weights of structures, for the linear weights of a potential.
 
     A target is a label minus the prediction with zero linear weights. This prediction consists of E0, shift, repulsion and
-    non-linear readouts. The constructor sets the weights to zero; ``unknowns.assign`` sets the solution.
+    non-linear readouts. The constructor sets the weights to zero; ``unknowns.assign`` sets the solution. With
+    ``keep_weights``, the weights are kept, and a target is a label minus the current prediction.
 
     Args:
         potential: Potential; its linear weights are changed.
@@ -66,7 +67,11 @@ class LinearProblem:
     of = OldAttribute("build_rows")
 
     def _constant(self, batch: AtomicGraph, *, forces: bool, stress: bool) -> dict[str, Tensor]:
-        """Return the predictions with zero linear weights, by the name of the quantity."""
+        """Return the predictions of the constant part: with zero linear weights, or the current ones if ``keep_weights``.
+
+        Returns:
+            ``energy``, (n_graphs,), ``forces``, (n_atoms, 3), and ``stress``, (n_graphs, 3, 3), in eV and Å.
+        """
         if not self.unknowns.is_complete:
             return self.potential.evaluate(batch, forces=forces, stress=stress)
         baseline = self.potential.model.baseline

@@ -30,6 +30,7 @@ class ReadoutBlock:
     branch: Branch
     depth: int
     start: int
+    #: Directions of each element and their low-rank factors (None if the rank is not low), by row of the element.
     _low_rank: dict[int, tuple[Tensor, LowRankRows | None]] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -65,14 +66,22 @@ class ReadoutBlock:
         return slice(self.start + part.start, self.start + part.stop)
 
     def low_rank_directions(self, element: int) -> LowRankRows | None:
-        """Return the directions of the basis derivatives of an element, if their rank is low; else None."""
+        """Return low-rank factors of the directions of the basis derivatives, see ``LinearReadout.basis_jacobian``.
+
+        Args:
+            element: Row of the element in the table of the model.
+
+        Returns:
+            Factors; None if the rank is not low, or there are no directions.
+        """
         parameter = next(iter(self.readout.parameters()))
-        form = self.linear_readout.basis_jacobian(parameter.new_zeros(1, self.readout.irreps_in.dim), element)
-        if form is None or form[0] is None:
+        basis_jacobian = self.linear_readout.basis_jacobian(parameter.new_zeros(1, self.readout.irreps_in.dim), element)
+        if basis_jacobian is None or basis_jacobian[0] is None:
             return None
+        directions = basis_jacobian[0]
         cached = self._low_rank.get(element)
-        if cached is None or not torch.equal(cached[0], form[0]):
-            cached = self._low_rank[element] = form[0].clone(), LowRankRows.of(form[0])
+        if cached is None or not torch.equal(cached[0], directions):
+            cached = self._low_rank[element] = directions.clone(), LowRankRows.of(directions)
         return cached[1]
 
     first = OldAttribute("start")

@@ -45,7 +45,7 @@ class Sigma:
                 f"each sigma should be positive, in eV/atom and eV/Å, or null, but the values are {sigmas}"
             )
         if all(value is None for value in sigmas.values()):
-            raise FittingError("a fit needs energies, forces or virials, but no sigma is given")
+            raise FittingError("a fit needs energies, forces or virials, but no sigma is given; set at least one")
 
     def scale_errors(self, n_atoms: Tensor) -> Tensor:
         """Return the ratio of the error of a structure to the error per atom, N or √N, for numbers of atoms of any shape."""
@@ -63,8 +63,8 @@ class EnergyWeight:
     Attributes:
         delta: Δ, without unit.
         omega: ω, eV²; None for weights of mean 1.
-        floor: Smallest value of the bracket, eV. The bracket vanishes for :math:`E_{min} \ge 0` or Δ = 0, and a single
-            structure would then dominate.
+        floor: Smallest value of the bracket, eV. Without this limit, the bracket of the most stable structure could be 0 (for
+            :math:`E_{min} \ge 0` or Δ = 0), and this structure would dominate.
 
     Source: Pacemaker, Bochkarev et al., Phys. Rev. Materials 6, 013804 (2022).
     """

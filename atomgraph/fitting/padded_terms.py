@@ -22,7 +22,8 @@ class PaddedTerms:
     Attributes:
         terms: Indices of terms, (n_centres · n_padded,); arbitrary in the padding, where derivatives are zero.
         left_jacobian: Derivatives of x, (n_centres, n_left, 3 · n_padded).
-        product: y, x, derivatives of y, p and q; None if g is x.
+        product: y, (n_centres, n_right, 3 · n_padded); x, (n_centres, n_left, 3 · n_padded), both repeated for the three
+            axes; derivatives of y, (n_centres, n_right, 3 · n_padded); p and q, (n_functions,). None if g is x.
     """
 
     terms: Tensor

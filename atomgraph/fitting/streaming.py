@@ -66,7 +66,7 @@ def accumulate(
         edge_budget: Largest number of edges in a block.
         checkpoint: File for the unfinished factor, or None.
         resume: Continue from the checkpoint, if the file exists.
-        on_block: Function called after every block.
+        on_block: Function called after every block; None for no call.
 
     Raises:
         FittingError: If the checkpoint is damaged or belongs to another fit, or a row is not finite.

@@ -63,9 +63,9 @@ def check_label(name: str, value: Any, n_atoms: int) -> np.ndarray:
 
 
 def get_charge_and_spin(atoms: ase.Atoms) -> dict[str, float]:
-    """Return total charge (e) and spin multiplicity.
+    """Return total charge (e) and spin multiplicity, by the names ``charge`` and ``spin``; 0 and 1 by default.
 
-    They are read from ``info``: ``charge`` or ``total_charge``, ``spin`` or ``total_spin``.
+    They are read from ``info``, under the keys ``charge`` or ``total_charge``, and ``spin`` or ``total_spin``.
 
     Raises:
         GraphError: If a value is not a finite number, or two entries contradict each other.

@@ -11,10 +11,11 @@ from atomgraph.errors import GraphError
 from atomgraph.graph.arrays import StructureArrays, as_arrays
 from atomgraph.old_names import old_names_of
 
-MAX_EDGES = 1e9  # 40 GB per graph
+MAX_EDGES = 1e9  # largest number of edges of a graph, which take 40 GB
 DENSITY_CHECK_EDGES = 2e6  # above this number of edges, the density is checked
-MAX_IMAGES = 2e7  # periodic images in a search, 32 bytes each; 100 images per atom are always allowed
-MAX_DENSITY = 5.0  # atoms/Å³; diamond has 0.18, hydrogen at 500 GPa about 1; positions in nm give a thousand times more
+MAX_IMAGES = 2e7  # largest number of periodic images in a search, 32 bytes each; 100 per atom are always allowed
+#: Largest density, atoms/Å³. Diamond has 0.18, hydrogen at 500 GPa about 1; positions in nm give a thousand times more.
+MAX_DENSITY = 5.0
 MAX_UNCHECKED_ATOMS = 3  # the density of structures with at most this number of atoms is not checked
 
 

@@ -16,7 +16,7 @@ def edge_vectors(graph: AtomicGraph) -> Tensor:
     :math:`S_e` are the integer cell shifts of an edge, :math:`L` the cell vectors (rows) of its structure.
 
     Returns:
-        (n_edges, 3) in Å, in the dtype of ``graph.pos``.
+        Vectors, (n_edges, 3), Å, in the dtype of ``graph.pos``.
     """
     neighbour, centre = graph.edge_index
     # index_select, because the gradient of indexing with [ ] is slower: it sorts the edges first

@@ -66,7 +66,7 @@ class AtomicGraph(Data):
         Args:
             atoms: The structure; its labels are in eV and Å.
             cutoff: Cutoff radius, Å, positive.
-            neighbours: Neighbour list to use instead of the default (see ``graph/neighbours.py``).
+            neighbours: Neighbour list (see ``graph/neighbours.py``); None: the default list.
 
         Raises:
             GraphError: If the structure is empty, the cutoff is not positive, the periodic cell has no volume, or two
@@ -104,7 +104,7 @@ class AtomicGraph(Data):
             edges: ``edge_index`` (2, n_edges) and ``cell_shift`` (n_edges, 3), as in the table above, with every pair within
                 the cutoff in both directions. If None, the edges are computed.
             cutoff: Cutoff radius, Å, positive.
-            labels: Labels by name, in eV and Å.
+            labels: Labels by name, in eV and Å; None for no labels.
             charge: Total charge, e.
             spin: Spin multiplicity, 2S + 1.
 

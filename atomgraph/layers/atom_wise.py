@@ -26,7 +26,7 @@ class AtomWise(Layer):
         elements: Chemical symbols, in the order of the model.
         irreps_in, irreps_out: Scalar features per atom before and after the layer, as a number or irreps (``0e``).
         hidden: Widths of hidden layers, each with activation silu.
-        activation: Activation function σ, one of ``identity``, ``silu``, ``tanh``, ``softplus``.
+        activation: Name of the activation function σ, in ``nn.activation.ACTIVATIONS``.
 
     Raises:
         WiringError: If the activation is unknown, or a width is below one.

@@ -33,7 +33,7 @@ class ContinuousFilter(MessageLayer):
 
     .. math:: w(r) = f(r)\, \mathrm{MLP}_{filter}\big(e(r)\big)
 
-    e is the radial embedding, f its envelope, and ⊙ the product of the components with the same filter number. Both
+    e is the radial embedding, f its envelope, and ⊙ the product of components of the same filter. Both
     perceptrons have one hidden layer.
     SchNet's interaction block is ``Residual(ContinuousFilter(...))``.
 

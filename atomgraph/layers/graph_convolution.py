@@ -21,14 +21,14 @@ class GraphConvolution(MessageLayer):
 
     .. math:: \bar h_i = \sum_j w_{ij} h_j / (1 + \sum_j w_{ij})
 
-    The parameters ``mean`` (W, for the mean of the neighbours) and ``own`` (B, for the atom) have the shape
-    (channels_in, channels_out).
+    for the normalisation ``smooth``. The parameters ``mean`` (W, for the mean of the neighbours) and ``own`` (B, for the
+    atom) have the shape (channels_in, channels_out).
 
     Args:
         irreps_in, irreps_out: Scalar features per atom before and after the layer, as a number or irreps (``0e``).
         cutoff: Cutoff radius, Å.
         normalisation: Divisor of the sum, a name in ``ops/laplacian.py``; use ``smooth`` for energies.
-        activation: Activation function σ, one of ``silu``, ``tanh``, ``softplus``, ``identity``.
+        activation: Name of the activation function σ, in ``nn.activation.ACTIVATIONS``.
         bias: Add a bias b, initially zero.
         adjacency: Edge weights :math:`w_{ij}`; the cutoff envelope f(r) if None.
 

@@ -26,7 +26,7 @@ class LaplacianConvolution(MessageLayer):
         cutoff: Cutoff radius, Å.
         laplacian: Type of the Laplacian L of the weighted graph, a name in ``ops/laplacian.py``.
         normalisation: Normalisation of L, a name in ``ops/laplacian.py``; use ``smooth`` for energies.
-        activation: Activation function σ, one of ``silu``, ``tanh``, ``softplus``, ``identity``.
+        activation: Name of the activation function σ, in ``nn.activation.ACTIVATIONS``.
         bias: Add a bias b, initially zero.
         adjacency: Edge weights :math:`w_{ij}`; the cutoff envelope f(r) if None.
 

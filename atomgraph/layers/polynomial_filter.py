@@ -32,7 +32,7 @@ class PolynomialFilter(MessageLayer):
         laplacian: Type of the Laplacian L of the weighted graph, a name in ``ops/laplacian.py``.
         normalisation: Normalisation of L, a name in ``ops/laplacian.py``; use ``smooth`` for energies.
         weights: ``matrix`` for a channel matrix for each k, or ``scalar`` for :math:`p_w(L) = \sum_k w_k L^k`.
-        activation: Activation function σ, one of ``silu``, ``tanh``, ``softplus``, ``identity``.
+        activation: Name of the activation function σ, in ``nn.activation.ACTIVATIONS``.
         bias: Add a bias b, initially zero.
         lambda_max: Upper bound of the eigenvalues of L; 2 if None. The plain Laplacian has no general bound, so a
             Chebyshev filter needs this argument.
@@ -72,7 +72,7 @@ class PolynomialFilter(MessageLayer):
             raise WiringError(f"weights should be matrix or scalar, but are {weights!r}")
         if weights == "scalar" and channels_in != channels_out:
             raise WiringError(
-                f"scalar weights need equal numbers of channels, but these are {channels_in} before and {channels_out} after"
+                f"scalar weights need equal numbers of channels, but irreps_in has {channels_in} and irreps_out {channels_out}"
             )
         self.lambda_max = 2.0 if lambda_max is None else float(lambda_max)
         check_laplacian(laplacian, normalisation)

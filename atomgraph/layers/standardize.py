@@ -23,17 +23,18 @@ class Standardize(Layer):
     r"""Standardisation of features, :math:`h'_{ic} = (h_{ic} - \mu_{zc}) / s_{zc}`, with z the element of atom i.
 
     The mean :math:`\mu` and the standard deviation s are set once from the training data (``nn.protocols.Calibrated``) and
-    are not trained. Before, they are 0 and 1. Their buffers are ``mean`` and ``width``, both (n_elements, channels).
+    are not trained. Before calibration, they are 0 and 1. Their buffers are ``mean`` and ``width``, both (n_elements,
+    channels).
 
-    - The standard deviation is at least 10 % of that over all elements. It is at least 1 % of the root mean square of the
-      feature. Features that hardly vary in the training data are therefore not scaled up.
+    - The standard deviation is at least 10 % of the standard deviation over all elements, and at least 1 % of the root mean
+      square of the feature. Features that hardly vary in the training data are therefore not scaled up.
     - A feature that is constant for each element, such as a one-hot column of elements, is not changed.
     - An element with fewer than two atoms has the mean and the standard deviation over all elements.
 
     Args:
         elements: Chemical symbols, in the order of the model.
         irreps_in: Scalar features per atom, as a number or irreps (``0e``).
-        min_std: Smallest standard deviation, in the unit of the features.
+        min_std: Lower limit of the standard deviation, in the unit of the features.
     """
 
     follows_columns = True
@@ -68,14 +69,14 @@ class Standardize(Layer):
             columns, factors = edit.columns.tables()
             old_columns = columns.clamp(min=0).to(mean.device)
             is_first = torch.tensor(
-                [[row.index(old) == new for new, old in enumerate(row)] for row in columns.tolist()]
+                [[row.index(old_column) == k for k, old_column in enumerate(row)] for row in columns.tolist()]
             )
             shares = torch.where(is_first & (columns >= 0), 1.0 / factors.clamp(min=1.0), 0.0).to(mean)
             mean = mean.gather(1, old_columns) * shares
             std = torch.where((columns >= 0).to(mean.device), std.gather(1, old_columns), 1.0)
         return {"mean": mean, "width": std}
 
-    def element_columns(self, new: Any, edit: ElementEdit) -> FeatureColumns | None:
+    def element_columns(self, new_part: Any, edit: ElementEdit) -> FeatureColumns | None:
         r"""Return the origins of the columns after standardisation, and their constants.
 
         An old column without a new column becomes the constant :math:`(h^0 - \mu) / s`.

@@ -16,7 +16,8 @@ from atomgraph.readouts import DensityEmbedding
 class ACE(EnergyModel):
     r"""Atomic cluster expansion, :math:`\varepsilon_i = \sum_p w_p\, F\big(\sum_f c_{z_i f p} B_{if}; m_p\big)`.
 
-    B are the basis functions, c their coefficients, p the densities, and F the embedding with weights w and exponents m.
+    B are the basis functions, c their coefficients, p the densities, and F the embedding function with exponents m. The
+    prefactors of the embedding are w.
 
     Args:
         elements: Chemical symbols.
@@ -27,7 +28,7 @@ class ACE(EnergyModel):
         functions, bonds: Lists of basis functions and of bonds, see ``featurizers.ACE``; None for all functions, and for
             equal radial functions of all bonds.
         function, parameters: Arguments of the embedding, see ``readouts.DensityEmbedding``.
-        baseline: E0, scale, heads and repulsion.
+        baseline: E0, scale, heads and repulsion; None: E0 = 0, scale 1, one head and no repulsion.
 
     Raises:
         WiringError: If an argument is invalid.
@@ -64,5 +65,5 @@ class ACE(EnergyModel):
     def element_arguments(self, edit: ElementEdit) -> dict[str, Any]:
         """Constructor arguments for other elements, with their functions and bonds."""
         featurizer_arguments = self.branches[0].featurizer.element_arguments(edit)
-        changed = {key: featurizer_arguments[key] for key in ("functions", "bonds", "n_radial")}
-        return super().element_arguments(edit) | changed
+        edited_arguments = {key: featurizer_arguments[key] for key in ("functions", "bonds", "n_radial")}
+        return super().element_arguments(edit) | edited_arguments

@@ -149,7 +149,7 @@ class Baseline(Float64Buffers, Part):
         """Set scale and shift of local energies.
 
         Args:
-            scale: Scale s, eV, positive.
+            scale: Scale s, positive, no unit; local energies ε are in eV.
             shift: Shift t, eV.
             head: Name of the head; None: all heads.
 
@@ -157,7 +157,9 @@ class Baseline(Float64Buffers, Part):
             WiringError: If the scale is not positive, a number is not finite, or a shift contradicts ``exact_isolated``.
         """
         if not (isfinite(scale) and scale > 0 and isfinite(shift)):
-            raise WiringError(f"scale should be positive and shift finite, in eV, but they are {scale} and {shift}")
+            raise WiringError(
+                f"scale should be positive, and shift a finite energy in eV, but they are {scale} and {shift}"
+            )
         if self.exact_isolated and shift != 0:
             raise WiringError(
                 f"exact_isolated needs a shift of 0, so that isolated atoms have E0, but the shift is {shift:g} eV"

@@ -25,8 +25,8 @@ class BehlerParrinello(EnergyModel):
         cutoff: Cutoff radius, Å.
         radial, angular, envelope: Arguments of ``featurizers.SymmetryFunctions``; None for its default functions.
         readout_hidden: Widths of the hidden layers of the perceptrons.
-        activation: Activation function, ``silu``, ``tanh`` or ``softplus``.
-        baseline: E0, scale, heads and repulsion.
+        activation: Name of the activation function, in ``nn.activation.ACTIVATIONS``.
+        baseline: E0, scale, heads and repulsion; None: E0 = 0, scale 1, one head and no repulsion.
 
     Raises:
         WiringError: If an argument is invalid.

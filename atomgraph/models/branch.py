@@ -64,7 +64,7 @@ class Branch(Part):
         return list(self._all_features(graph, edges))[-len(self.readouts) :]
 
     def _all_features(self, graph: AtomicGraph, edges: Edges) -> Iterator[Tensor]:
-        """Yield the output of the featurizer and of each layer. A layer is evaluated when its output is requested."""
+        """Yield the output of the featurizer and of each layer, (n_atoms, dim). A layer is evaluated when it is requested."""
         h, edge_features = self.featurizer(graph, edges), None
         yield h
         for layer in self.layers:
@@ -89,15 +89,15 @@ class Branch(Part):
             parts[name.partition(".")[0]].append(rebuild(part, part_edit))
         return self.arguments | {"cutoff": self.cutoff, "featurizer": featurizer} | parts
 
-    def weights_for(self, new: Branch, edit: ElementEdit) -> dict[str, Tensor]:
+    def weights_for(self, new_branch: Branch, edit: ElementEdit) -> dict[str, Tensor]:
         """Entries of the state dict that change with the elements.
 
         Args:
-            new: The branch for the new elements.
+            new_branch: The branch for the new elements.
             edit: Change of the elements.
         """
         weights = weights_for(self.featurizer, edit, "featurizer.")
-        for name, part, part_edit in part_edits(self, new.featurizer, edit):
+        for name, part, part_edit in part_edits(self, new_branch.featurizer, edit):
             weights |= weights_for(part, part_edit, f"{name}.")
         return weights
 

@@ -28,7 +28,7 @@ class EnergyModel(Part):
     Args:
         elements: Chemical symbols.
         branches: A branch, or several; they may have different cutoffs.
-        baseline: E0, scale, shift, heads and repulsion; by default E0 = 0, scale 1 and one head.
+        baseline: E0, scale, shift, heads and repulsion; None: E0 = 0, scale 1, one head and no repulsion.
 
     Raises:
         WiringError: If parts do not fit one another, or a part has other elements than the model.
@@ -113,18 +113,18 @@ class EnergyModel(Part):
             raise cannot_edit_error(self)
         return self.arguments | {"elements": edit.names, "baseline": baseline}
 
-    def weights_for(self, new: EnergyModel, edit: ElementEdit) -> dict[str, Tensor]:
+    def weights_for(self, new_model: EnergyModel, edit: ElementEdit) -> dict[str, Tensor]:
         """Entries of the state dict that change with the elements.
 
         Args:
-            new: The model for the new elements.
+            new_model: The model for the new elements.
             edit: Change of the elements.
 
         Raises:
             WiringError: If a part depends on elements and cannot be edited.
         """
         weights = weights_for(self.baseline, edit, "baseline.")
-        for i, (branch, new_branch) in enumerate(zip(self.branches, new.branches, strict=True)):
+        for i, (branch, new_branch) in enumerate(zip(self.branches, new_model.branches, strict=True)):
             weights |= {f"branches.{i}.{name}": value for name, value in branch.weights_for(new_branch, edit).items()}
         return weights
 

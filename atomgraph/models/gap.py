@@ -1,4 +1,4 @@
-"""GAP: a sparse Gaussian process on SOAP, with kernels of pairs and triples beside it."""
+"""GAP: a sparse Gaussian process on SOAP, with optional kernels of pairs and triples."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TRIPLE_DEFAULTS = {"cutoff": None, "n_points": 50, "theta": (1.0, 1.0, 1.0), "d
 
 
 class GAP(EnergyModel):
-    r"""Gaussian approximation potential over the baseline.
+    r"""Gaussian approximation potential, added to the baseline.
 
     .. math:: E_i = \sum_s w_{z_i s}\, \delta^2 (p_i \cdot p_s)^\zeta + \text{pairs} + \text{triples}
 
@@ -34,13 +34,13 @@ class GAP(EnergyModel):
         zeta: Exponent ζ of the kernel, no unit.
         delta: Standard deviation δ of the energy, eV, as in gap_fit.
         n_max, l_max, sigma, basis, envelope_width, central_weight, channels: Arguments of ``featurizers.SOAP``.
-        pairs: Settings of the kernels of all pairs of elements, ``{cutoff, n_points, theta, delta, envelope_width}``; None for
-            no such kernels. Defaults are SOAP's cutoff, 30, 0.3 Å, 5 eV and 1 Å. theta None is 1.75 times the distance between
-            two points. theta 1 Å is common with gap_fit; neighbouring points are then nearly dependent, and weights are large
-            and cancel.
+        pairs: Settings of the kernels of all pairs of elements, ``{cutoff, n_points, theta, delta, envelope_width}``; None
+            for no such kernels. Defaults are SOAP's cutoff, 30, 0.3 Å, 5 eV and 1 Å. theta None is 1.75 times the distance
+            between neighbouring points. theta 1 Å is common with gap_fit; neighbouring points are then nearly dependent,
+            and weights are large and cancel.
         triples: Settings of the kernels of all triples, with the same keys; None for no such kernels. Defaults are SOAP's
             cutoff, 50, [1 Å, 1 Å², 1 Å], 1 eV and 0.6 Å.
-        baseline: E0, scale, heads and repulsion.
+        baseline: E0, scale, heads and repulsion; None: E0 = 0, scale 1, one head and no repulsion.
 
     Raises:
         WiringError: If an argument is invalid.

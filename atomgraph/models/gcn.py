@@ -33,15 +33,15 @@ class GCN(EnergyModel):
 
     Args:
         elements: Chemical symbols.
-        cutoff: Cutoff radius of densities and convolutions, Å. Energies of atoms depend on structures up to (1 + T K) cutoffs
+        cutoff: Cutoff radius of densities and convolutions, Å. Energies of atoms depend on atoms up to (1 + T K) cutoffs
             away; K is the degree of the polynomial filter, 1 for other convolutions.
         convolution: ``polynomial``, ``laplacian`` or ``graph``.
         channels: Number of scalar features per atom.
         n_layers: Number T of convolutions.
         n_radial: Number of radial functions per element.
         readout_hidden: Widths of the hidden layers of the readout.
-        layer: Further arguments of the convolution, such as ``{"degree": 3, "basis": "chebyshev"}``.
-        baseline: E0, scale, heads and repulsion.
+        layer: Further arguments of the convolution, such as ``{"degree": 3, "basis": "chebyshev"}``; None: the defaults.
+        baseline: E0, scale, heads and repulsion; None: E0 = 0, scale 1, one head and no repulsion.
 
     Raises:
         WiringError: If an argument is invalid.

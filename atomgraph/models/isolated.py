@@ -13,7 +13,7 @@ from atomgraph.nn.edges import Edges
 
 
 class HasLocalEnergies(Protocol):
-    """Protocol with the attributes of ``EnergyModel`` that are used here."""
+    """Protocol with the attributes of ``EnergyModel`` that this module uses."""
 
     training: bool
     branches: Any
@@ -112,19 +112,21 @@ def isolated_atoms(model: HasLocalEnergies) -> AtomicGraph:
     device = model.baseline.e0.device
     numbers = torch.tensor([atomic_numbers[symbol] for symbol in model.elements], device=device)
     n = len(numbers)
-    real: dict[str, Any] = {"dtype": torch.float64, "device": device}
+    float_options: dict[str, Any] = {"dtype": torch.float64, "device": device}
     fields = {
         "atomic_numbers": numbers,
-        "pos": torch.zeros(n, 3, **real),
+        "pos": torch.zeros(n, 3, **float_options),
         "edge_index": torch.zeros(2, 0, dtype=torch.int64, device=device),
         "cell_shift": torch.zeros(0, 3, dtype=torch.int32, device=device),
-        "cell": torch.zeros(n, 3, 3, **real),
+        "cell": torch.zeros(n, 3, 3, **float_options),
         "pbc": torch.zeros(n, 3, dtype=torch.bool, device=device),
-        "cutoff": torch.full((n,), model.cutoff, **real),
+        "cutoff": torch.full((n,), model.cutoff, **float_options),
         "head": torch.zeros(n, dtype=torch.int64, device=device),
         "batch": torch.arange(n, device=device),
     }
-    return AtomicGraph(**fields, **{name: torch.full((n,), default, **real) for name, (_, default) in STATES.items()})
+    return AtomicGraph(
+        **fields, **{name: torch.full((n,), default, **float_options) for name, (_, default) in STATES.items()}
+    )
 
 
 def without_edges(graph: AtomicGraph) -> AtomicGraph:

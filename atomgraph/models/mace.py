@@ -39,22 +39,24 @@ class MACE(EnergyModel):
 
     Args:
         elements: Chemical symbols.
-        cutoff: Cutoff radius of one layer, Å. Energies of atoms depend on structures up to T cutoffs away.
-        size: Published hidden irreps: ``small``, ``medium`` or ``large`` (128 channels, ten Bessel functions).
-        hidden_irreps: Irreps of the features, with equal numbers of channels; an alternative to ``size``.
+        cutoff: Cutoff radius of one layer, Å. Energies of atoms depend on atoms up to T cutoffs away.
+        size: Published hidden irreps: ``small``, ``medium`` or ``large`` (128 channels, ten Bessel functions); None:
+            ``hidden_irreps``.
+        hidden_irreps: Irreps of the features, with equal numbers of channels; None: those of ``size``, or 64x0e+64x1o.
         n_layers: Number T of layers.
         l_max: Largest degree of the spherical harmonics.
         order: Correlation order ν of the products (body order ν + 1), one number for all layers or a list.
         interaction: Name in ``layers.mace.INTERACTIONS``, one name for all layers or a list.
-        radial: Arguments of ``nn.RadialEmbedding``, such as ``{"n_radial": 8}``; all layers share it.
-        layer: Further arguments of ``layers.MACELayer``, one mapping for all layers or a list.
+        radial: Arguments of ``nn.RadialEmbedding``, such as ``{"n_radial": 8}``; None: the defaults. All layers share
+            the embedding.
+        layer: Further arguments of ``layers.MACELayer``, one mapping for all layers or a list; None: no further arguments.
         readout: Arguments of the last readout, ``{"readout_hidden": 16}``; ``{"readout_hidden": None}`` for a linear
             readout.
         readout_last_only: Whether only the last layer has a readout.
         last_layer_scalars: Whether the last layer returns only irreps ``0e``.
-        global_state: Dependence of the features on charge and spin, see ``featurizers.NodeEmbedding``.
+        global_state: Dependence of the features on charge and spin, see ``featurizers.NodeEmbedding``; None: no dependence.
         state_energy: Whether charge and spin also contribute an energy of the structure that is not a sum over atoms.
-        baseline: E0, scale, heads and repulsion.
+        baseline: E0, scale, heads and repulsion; None: E0 = 0, scale 1, one head and no repulsion.
 
     Raises:
         WiringError: If an argument is invalid.
@@ -105,7 +107,7 @@ class MACE(EnergyModel):
             layers.append(MACELayer(elements, cutoff, irreps_in, irreps_out, **{**arguments, **layer_arguments[t]}))
             irreps_in = irreps_out
         earlier_readout = ZeroReadout if readout_last_only else ScaledLinear
-        readouts: list[Readout] = [earlier_readout(previous.irreps_out, n_heads) for previous in layers[:-1]]
+        readouts: list[Readout] = [earlier_readout(earlier_layer.irreps_out, n_heads) for earlier_layer in layers[:-1]]
         readouts.append(_last_readout(irreps_in, n_heads, {"readout_hidden": 16, **(readout or {})}))
         super().__init__(elements, Branch(cutoff, embedding, layers, readouts), baseline)
         self.state_readout = ScaledLinear(embedding.irreps_out, n_heads) if global_state and state_energy else None

@@ -19,8 +19,9 @@ class ParameterGroup:
 
     Attributes:
         group: Name of the group, in ``GROUPS``, or the attribute ``group`` of a user's part.
-        layer: Name of the layer, such as ``layers.0``; None for featurizer and readouts.
-        depth: 0 for the featurizer, t + 1 for layer t, the number of layers + 1 for readouts.
+        layer: Name of the layer, such as ``layers.0``; None for featurizer, readouts, and parts that all layers share.
+        depth: 0 for the featurizer and for parts that all layers share, t + 1 for layer t, the number of layers + 1 for
+            readouts.
     """
 
     group: str
@@ -77,9 +78,9 @@ def parameters_in(model: EnergyModel, names: Iterable[str]) -> dict[str, list[st
 
 
 def _parameter_group(model: EnergyModel, name: str, n_layers: int) -> ParameterGroup:
-    group, shared = _group(model, name)
+    group, is_shared = _group(model, name)
     layer = re.match(r"branches\.\d+\.layers\.(\d+)\.", name)
-    if layer is None or shared:
+    if layer is None or is_shared:
         return ParameterGroup(group, None, n_layers + 1 if group == "readout" else 0)
     return ParameterGroup(group, f"layers.{layer[1]}", int(layer[1]) + 1)
 
@@ -91,13 +92,13 @@ def _group(model: EnergyModel, name: str) -> tuple[str, bool]:
         path, _, key = path.rpartition(".")
         name_in_part = f"{key}.{name_in_part}" if name_in_part else key
         part = model.get_submodule(path)
-        shared = bool(getattr(part, "shared_by_layers", False))
+        is_shared = bool(getattr(part, "shared_by_layers", False))
         for prefix, group in getattr(part, "inner_groups", {}).items():
             if name_in_part == prefix or name_in_part.startswith(f"{prefix}."):
-                return group, shared
+                return group, is_shared
         group = getattr(part, "group", None)
         if isinstance(group, str):
-            return group, shared
+            return group, is_shared
     raise WiringError(
         f"no part defines the parameter group of {name}; set the attribute group in the class of its part: {', '.join(GROUPS)}"
     )

@@ -25,15 +25,17 @@ class SchNet(EnergyModel):
 
     Args:
         elements: Chemical symbols.
-        cutoff: Cutoff radius, Å. Energies of atoms depend on structures up to T cutoffs away.
+        cutoff: Cutoff radius, Å. Energies of atoms depend on atoms up to T cutoffs away.
         channels: Number of scalar features per atom.
         n_layers: Number T of convolutions.
         n_filters: Number of filters of a convolution; None: the number of features.
-        radial: Arguments of ``nn.RadialEmbedding``, such as ``{"n_radial": 50}``; all layers share it.
+        radial: Arguments of ``nn.RadialEmbedding``, such as ``{"n_radial": 50}``, which replace schnetpack's; all
+            layers share the embedding.
         activation: Activation function of the convolutions.
-        readout_hidden: Widths of the hidden layers of the readout; None: half the number of features.
+        readout_hidden: Widths of the hidden layers of the readout; None: one hidden layer, half as wide as
+            the number of features.
         readout_activation: Activation function of the readout.
-        baseline: E0, scale, heads, repulsion.
+        baseline: E0, scale, heads and repulsion; None: E0 = 0, scale 1, one head and no repulsion.
 
     Raises:
         WiringError: If an argument is invalid.

@@ -27,7 +27,7 @@ class SNAP(EnergyModel):
             structures.
         weights: Weight of each element in the density; None for 1.
         rfac0, rmin0, switch, inner, bzero, chem, wselfall, bnorm: Arguments of ``featurizers.Bispectrum``.
-        baseline: E0, scale, heads and repulsion.
+        baseline: E0, scale, heads and repulsion; None: E0 = 0, scale 1, one head and no repulsion.
 
     Raises:
         WiringError: If an argument is invalid.

@@ -25,7 +25,7 @@ def shifted_softplus(x: Tensor) -> Tensor:
     return torch.nn.functional.softplus(x) - math.log(2.0)
 
 
-#: Functions by name, each with the factor (gain) that keeps the mean square of normally distributed inputs at one.
+#: Functions by name, each with a factor (gain) that keeps the mean square of normally distributed inputs at about one.
 ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], float]] = {
     "identity": (identity, 1.0),
     "silu": (torch.nn.functional.silu, 1.68),
@@ -41,7 +41,7 @@ E3NN_GAINS = {
     "abs": 1.0,
     "identity": 1.0,
     "softplus": 1.0,
-    "shifted_softplus": 1.8742,  # not in e3nn; the exact integral
+    "shifted_softplus": 1.8742,  # not a constant of e3nn
 }
 
 

@@ -118,8 +118,8 @@ def weights_for(part: torch.nn.Module, edit: ElementEdit, prefix: str = "") -> d
     for path, module in part.named_modules():
         if hasattr(module, "element_weights"):
             # edit.columns describes the features that the part reads, not those of the parts inside it
-            changed = module.element_weights(edit if module is part else edit.with_columns(None))
-            weights |= {f"{prefix}{path}{'.' if path else ''}{name}": value for name, value in changed.items()}
+            new_weights = module.element_weights(edit if module is part else edit.with_columns(None))
+            weights |= {f"{prefix}{path}{'.' if path else ''}{name}": value for name, value in new_weights.items()}
     return weights
 
 

@@ -30,7 +30,7 @@ def matrices(part: torch.nn.Module, *names: str, option: str | None = None) -> d
         part: Part with the weights.
         names: Names of the weights, or the beginning of several names (``weights.``). Weights of fewer than two axes are
             skipped, because they are no matrices.
-        option: Option of the linear maps, as in ``LinearMap``.
+        option: Option of the linear maps, as in ``LinearMap``; None for maps that LoRA always adapts.
 
     Returns:
         Linear maps by the name of their weight.

@@ -23,7 +23,7 @@ class MLP(torch.nn.Module):
         n_in: Number of inputs.
         hidden: Widths of the hidden layers.
         n_out: Number of outputs.
-        activation: Name of the activation function σ, ``silu``, ``tanh`` or ``softplus``.
+        activation: Name of the activation function σ, in ``nn.activation.ACTIVATIONS``.
         n_elements: Number of sets of weights; z is the row of an element.
 
     Raises:
@@ -84,11 +84,11 @@ class MLP(torch.nn.Module):
 
         Args:
             x: Inputs, (n_atoms, n_in).
-            element: Row of each atom's element, (n_atoms,); required for several elements.
+            element: Row of each atom's element, (n_atoms,); None only with one set of weights.
         """
         if element is None and len(self.weights[0]) > 1:
             raise WiringError(
-                f"the perceptron has {len(self.weights[0])} elements and needs each atom's element, but got None"
+                f"the perceptron has weights for {len(self.weights[0])} elements and needs each atom's element, but got None"
             )
         networks = zip(
             zip(*(weight.unbind(0) for weight in self.weights), strict=True),
@@ -134,7 +134,7 @@ class LastLayer:
         return int(self.mlp.weights[-1].shape[1]) + 1
 
     def head_weights(self, rows: list[int]) -> dict[str, Tensor]:
-        """Columns of the last layer for the new heads."""
+        """Weights, (n_elements, width, n_new_heads), and biases, (n_elements, n_new_heads), of the last layer for new heads."""
         last = len(self.mlp.weights) - 1
         return {
             f"mlp.weights.{last}": self.mlp.weights[-1][..., rows],

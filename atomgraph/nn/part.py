@@ -25,7 +25,7 @@ from atomgraph.old_names import current_arguments, current_path, old_names_of, w
 
 
 class PartType(type):
-    """Class of parts: constructors accept arguments by their names of the last release."""
+    """Metaclass of parts: constructors accept arguments by their names of the last release."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         return super().__call__(*args, **current_arguments(cls, kwargs))
@@ -117,11 +117,11 @@ class Part(torch.nn.Module, metaclass=PartType):
             raise cannot_edit_error(self)
         return {}
 
-    def element_columns(self, new: Any, edit: ElementEdit) -> FeatureColumns | None:
+    def element_columns(self, new_part: Any, edit: ElementEdit) -> FeatureColumns | None:
         """Change of the columns of the features that this part returns; None if the columns do not change.
 
         Args:
-            new: This part, built for the new elements; for a layer the layer itself.
+            new_part: This part, built for the new elements; for a layer, the layer before the change.
             edit: Change of the elements.
         """
         if any(

@@ -184,7 +184,8 @@ class LinearReadout(Protocol):
             element: Row of the element in the model's table of elements.
 
         Returns:
-            Directions d, (n, n_features), or None for the unit matrix; and factors f, (n_atoms, n), or None for 1. If d is
+            Directions d, (n, n_features), or None for the unit matrix; and factors f, (n_atoms, n), (1, 1) if all
+            factors are equal, or None for 1. If d is
             None, there can be more basis functions than features; the last basis functions are then constant. None if the
             derivatives do not have this form.
         """

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from atomgraph.old_names import old_names_of
 
-_MAX_TERMS = 1024
+_MAX_TERMS = 1024  # largest number of terms of a series
 _ROUNDING = 1e-9  # relative rounding error of functions that are sums of large terms
 
 

@@ -21,7 +21,7 @@ FLIPPED_SIGNS = {  # sorted (l1, l2, l3) up to l = 8 whose symbol changed its si
     *((3, 4, 6), (3, 5, 7), (3, 6, 8), (4, 4, 5), (4, 5, 6), (4, 6, 7), (4, 7, 8)),
     *((5, 5, 5), (5, 6, 6), (5, 7, 7), (5, 8, 8)),
 }  # fmt: skip
-_MAX_INTERMEDIATE_DEGREE = 11  # of irreps in couplings of four factors
+_MAX_INTERMEDIATE_DEGREE = 11  # largest degree of intermediate irreps in couplings of four factors
 
 
 @cache

@@ -65,7 +65,7 @@ def polynomial_cutoff(length: Tensor, cutoff: float, p: float = 6) -> Tensor:
 
 
 def tanh_cubed_cutoff(length: Tensor, cutoff: float, *, normalised: bool = False) -> Tensor:
-    r""":math:`f(r) = \tanh^3(1 - r/r_c)`, with two vanishing derivatives at the cutoff; f(0) = 0.4418.
+    r""":math:`f(r) = \tanh^3(1 - r/r_c)`, with two vanishing derivatives at the cutoff; f(0) = 0.4417.
 
     Args:
         length: Distances, (n_edges,), Å.

@@ -11,8 +11,8 @@ import numpy as np
 from atomgraph.errors import WiringError
 
 _ROUNDING = 1e-13  # smaller coefficients are rounding errors
-_MAX_COEFFICIENTS = 2**22  # of one invariant
-_MAX_DEGREE = 12  # of the spherical harmonics in atomgraph
+_MAX_COEFFICIENTS = 2**22  # largest number of coefficients of one invariant
+_MAX_DEGREE = 12  # highest degree of the spherical harmonics in atomgraph
 
 
 @cache

@@ -98,8 +98,8 @@ def laplacian(
         centre: Row of the central atom of each edge, (n_edges,).
         neighbour: Row of the neighbouring atom of each edge, (n_edges,).
         n_atoms: Number of atoms.
-        kind: Kind of the Laplacian, from the first table above.
-        normalisation: Definition of the degree, from the second table above.
+        kind: Kind of the Laplacian, from the first table of this module.
+        normalisation: Definition of the degree, from the second table of this module.
 
     Raises:
         WiringError: For an unknown kind or normalisation.
@@ -134,7 +134,7 @@ def mean_of_neighbours(
         weight: Weights w of the edges, not negative, (n_edges,) or (n_edges, n_channels).
         centre: Row of the central atom of each edge, (n_edges,).
         neighbour: Row of the neighbouring atom of each edge, (n_edges,).
-        normalisation: Definition of the degree d, from the second table above.
+        normalisation: Definition of the degree d, from the second table of this module.
 
     Returns:
         Means, (n_atoms, n_channels).
@@ -156,7 +156,7 @@ def check_laplacian(kind: str, normalisation: str) -> None:
 
 
 def _inverse_degree(total: Tensor, normalisation: str) -> Tensor:
-    """1/d, and 0 if the bare degree is 0; derivatives are finite in both cases."""
+    """Return 1/d, (n_atoms, 1 or n_channels), and 0 if the bare degree is 0; derivatives are finite in both cases."""
     if normalisation != "bare":
         return 1.0 / (1.0 + total)
     isolated = total == 0
@@ -164,6 +164,6 @@ def _inverse_degree(total: Tensor, normalisation: str) -> Tensor:
 
 
 def _safe_root(inverse: Tensor) -> Tensor:
-    """Square root with a derivative of 0 at 0."""
+    """Return the square root, with a derivative of 0 at 0; the shape is that of the input."""
     isolated = inverse == 0
     return torch.where(isolated, 0.0, torch.where(isolated, 1.0, inverse).sqrt())

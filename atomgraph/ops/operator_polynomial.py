@@ -53,7 +53,10 @@ def chebyshev_polynomials(operator: Operator, h: Tensor, degree: int, lambda_max
 def polynomials(
     operator: Operator, h: Tensor, degree: int, basis: str = "monomial", lambda_max: float = 2.0
 ) -> Iterator[Tensor]:
-    """Iterate over the K + 1 terms of the basis ``monomial`` or ``chebyshev``; λ_max has no effect for ``monomial``."""
+    """Iterate over the K + 1 terms of the basis ``monomial`` or ``chebyshev``, each with the shape of h.
+
+    Arguments are those of ``chebyshev_polynomials``; λ_max has no effect for ``monomial``.
+    """
     check_polynomial(degree, basis, lambda_max)
     if basis == "monomial":
         return operator_powers(operator, h, degree)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from atomgraph.ops.scatter import sum_to
 
-_MAX_BLOCK_SIZE = 64  # rows
+_MAX_BLOCK_SIZE = 64  # largest number of rows of a block
 
 
 def outer_sum_to(left: Tensor, right: Tensor, index: Tensor, size: int) -> Tensor:

@@ -28,7 +28,7 @@ def spherical_harmonics(l_max: int, vector: Tensor, normalization: str = "compon
     Args:
         l_max: Highest degree l, from 0 to 12.
         vector: Vectors, (n_edges, 3), any length and unit.
-        normalization: ``component``: :math:`\sum_m Y_{lm}^2 = 2l+1` (used here and in MACE); ``integral``:
+        normalization: ``component``: :math:`\sum_m Y_{lm}^2 = 2l+1` (used in most of atomgraph and in MACE); ``integral``:
             :math:`\int Y_{lm}^2\, d\Omega = 1`; ``norm``: :math:`\sum_m Y_{lm}^2 = 1`.
 
     Returns:

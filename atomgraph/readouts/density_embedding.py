@@ -37,20 +37,21 @@ class DensityEmbedding(Readout):
     the densities at short distances. Without ``core``, :math:`\rho^{core} = 0` and f = 1. If ``core.replaces_energy``, f is
     ``core.remaining_fraction`` instead, and the second term is :math:`(1 - f) \rho^{core}_i`.
 
-    The parameter ``weight`` (c) has the shape (n_elements, n_features, n_outputs · n_densities), with the densities of one
-    head side by side. If an element has fewer densities than others, the weights w of its last densities are zero. If the
+    The parameter ``weight`` (c) has the shape (n_elements, n_features, n_outputs · n_densities), with the column
+    a · n_densities + p for density p of head a. If an element has fewer densities than others, the prefactors w of its last
+    densities are zero. If the
     first density of every element has exponent 1, a linear fit can determine its c (``LinearReadout``).
 
     Args:
         elements: Chemical symbols.
         irreps_in: Irreps of the features, or the number of features if all are scalars; only ``0e`` features are used.
         function: Embedding function F, ``FinnisSinclair`` or ``FinnisSinclairShiftedScaled`` (``ops.embedding``).
-        parameters: Pairs of weight w (eV) and exponent m, one pair per density.
-        core: Core repulsion, or None.
+        parameters: Pairs of prefactor w (eV) and exponent m, one pair per density.
+        core: Core repulsion; None for no core repulsion.
         core_cut: Core energy above which f is 0, eV.
         core_width: Width of the range in which f decreases, eV.
         per_element: Arguments that replace those above for some elements,
-            ``{symbol: {function, parameters, core_cut, core_width}}``.
+            ``{symbol: {function, parameters, core_cut, core_width}}``; None for equal arguments.
         n_outputs: Number of outputs per atom, one per head. Heads have separate densities and the same core repulsion.
 
     Raises:
@@ -93,7 +94,7 @@ class DensityEmbedding(Readout):
         padded = [[*row["parameters"]] + [(0.0, 1.0)] * (self.n_densities - len(row["parameters"])) for row in rows]
         self._functions = [row["function"] for row in rows]
         self._constants = Constants(
-            weight=[[float(weight) for weight, _ in row] for row in padded],  # w, (n_elements, n_densities)
+            prefactor=[[float(prefactor) for prefactor, _ in row] for row in padded],  # w, (n_elements, n_densities)
             exponent=[[float(exponent) for _, exponent in row] for row in padded],
             core_cut=[float(row["core_cut"]) for row in rows],
             core_width=[float(row["core_width"]) for row in rows],
@@ -108,7 +109,7 @@ class DensityEmbedding(Readout):
         return matrices(self, "weight")
 
     def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
-        """Return the weights of each element. A new feature that replaces an old one m times has m times its weight."""
+        """Return the weights of each element. A new feature that occurs m times in an old feature gets m times its weight."""
         weight = self.weight.detach()[edit.rows]
         if edit.columns is None:
             return {"weight": weight}
@@ -128,14 +129,14 @@ class DensityEmbedding(Readout):
         return arguments
 
     def head_weights(self, rows: list[int]) -> dict[str, Tensor]:
-        """Return the density weights of some heads."""
+        """Return c for the new heads, (n_elements, n_features, n_new_heads · n_densities)."""
         by_head = self.weight.unflatten(2, (self.n_outputs, self.n_densities))
         return {"weight": by_head[:, :, rows].flatten(2)}
 
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
         """Return energies, (n_atoms, n_outputs), eV, of features h, (n_atoms, irreps_in.dim)."""
         constants, element = self._constants.like(h), edges.element
-        energy = (self._embed(self.densities(h, edges), element) * constants["weight"][element][:, None]).sum(dim=2)
+        energy = (self._embed(self.densities(h, edges), element) * constants["prefactor"][element][:, None]).sum(dim=2)
         if self.core is None:
             return energy
         core_edges = edges.within(self.core.cutoff)
@@ -174,7 +175,7 @@ class DensityEmbedding(Readout):
         return scalars * float(self._first_parameters[element, 0])
 
     def basis_jacobian(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:
-        """Return the Jacobian of the basis with respect to h, in the two factors of ``LinearReadout.basis_jacobian``."""
+        """Return None (unit matrix) and the factor w, (1, 1), see ``LinearReadout``; None if some features are not ``0e``."""
         if len(self._columns) != h.shape[1]:
             return None
         return None, h.new_full((1, 1), float(self._first_parameters[element, 0]))
@@ -209,15 +210,15 @@ def _check_arguments(entry: dict[str, Any], symbol: str) -> dict[str, Any]:
         raise WiringError(f"unknown embedding {entry['function']!r}{nearest(str(entry['function']), EMBEDDINGS)}")
     pairs = entry["parameters"]
     try:
-        pairs = [(float(weight), float(exponent)) for weight, exponent in pairs]
+        pairs = [(float(prefactor), float(exponent)) for prefactor, exponent in pairs]
         cut, width = float(entry["core_cut"]), float(entry["core_width"])
     except (TypeError, ValueError):
         raise WiringError(
             f"the parameters of {symbol} should be pairs of numbers, one pair per density, but the embedding is {entry}"
         ) from None
-    if not pairs or not all(isfinite(weight) and 0 < exponent < float("inf") for weight, exponent in pairs):
+    if not pairs or not all(isfinite(prefactor) and 0 < exponent < float("inf") for prefactor, exponent in pairs):
         raise WiringError(
-            f"each density of {symbol} needs a weight and a positive exponent, but the parameters are {pairs!r}"
+            f"each density of {symbol} needs a prefactor and a positive exponent, but the parameters are {pairs!r}"
         )
     if not (isfinite(cut) and 0 < width < float("inf")):
         raise WiringError(

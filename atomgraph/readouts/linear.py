@@ -18,7 +18,7 @@ from atomgraph.old_names import OldAttribute
 class Linear(Readout):
     r"""Linear readout, :math:`\varepsilon_i = \sum_k w_k h_{ik} (+ b)`, with k over the invariant (``0e``) features.
 
-    The parameter ``weight`` has the shape (n_scalars, n_outputs). A linear fit can determine it in closed form.
+    The parameter ``weight`` has the shape (n_scalars, n_outputs). A linear fit can determine the weights in closed form.
 
     Args:
         irreps_in: Irreps of the features, or the number of features if all are scalars.
@@ -46,7 +46,7 @@ class Linear(Readout):
         return matrices(self, "weight")
 
     def head_weights(self, rows: list[int]) -> dict[str, Tensor]:
-        """Return the columns of some heads."""
+        """Return ``weight``, (n_scalars, n_new_heads), and ``bias``, (n_new_heads,), for the new heads."""
         weights = {"weight": self.weight[..., rows]}
         return weights if self.bias is None else weights | {"bias": self.bias[..., rows]}
 
@@ -71,7 +71,7 @@ class Linear(Readout):
         return scalars if self.bias is None else torch.cat([scalars, torch.ones_like(scalars[:, :1])], dim=1)
 
     def basis_jacobian(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:
-        """Return directions and factors of the derivatives of the basis, see ``LinearReadout``."""
+        """Return (None, None), because the basis functions are the features; None if some features are not ``0e``."""
         return (None, None) if len(self._columns) == h.shape[1] else None
 
     @torch.no_grad()

@@ -75,7 +75,7 @@ class MultiHeadMLP(Readout):
         return maps if self.middle is None else maps | {"middle": LinearMap(tuple(self.middle.shape))}
 
     def head_weights(self, rows: list[int]) -> dict[str, Tensor]:
-        """Return the weights of some heads, scaled because ``forward`` divides by the square root of the number of heads."""
+        """Return the weights of the new heads, scaled because ``forward`` divides by the square root of the number of heads."""
         factor = (len(rows) / self.n_outputs) ** 0.5
         weights: dict[str, Tensor] = {"first": self.first[:, rows], "last": self.last[rows] * factor}
         if self.middle is None or self.middle_bias is None or self.last_bias is None:
@@ -121,7 +121,7 @@ class MultiHeadMLP(Readout):
         return x if self.last_bias is None else torch.cat([x, torch.ones_like(x[:, :1])], dim=1)
 
     def basis_jacobian(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:
-        """Return directions and factors of the derivatives of the basis, see ``LinearReadout``."""
+        """Return None: the derivatives do not have the form of ``LinearReadout.basis_jacobian``."""
         return None
 
     @torch.no_grad()

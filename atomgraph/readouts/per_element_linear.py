@@ -53,12 +53,12 @@ class PerElementLinear(Readout):
         return matrices(self, "weight")
 
     def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
-        """Return the weights of each element."""
+        """Return ``weight`` and ``bias`` of the elements after the edit."""
         weights = {"weight": self.weight[edit.rows]}
         return weights if self.bias is None else weights | {"bias": self.bias[edit.rows]}
 
     def head_weights(self, rows: list[int]) -> dict[str, Tensor]:
-        """Return the columns of some heads."""
+        """Return ``weight``, (n_elements, n_features, n_new_heads), and ``bias``, (n_elements, n_new_heads), for new heads."""
         weights = {"weight": self.weight[..., rows]}
         return weights if self.bias is None else weights | {"bias": self.bias[..., rows]}
 
@@ -93,7 +93,7 @@ class PerElementLinear(Readout):
         return h if self.bias is None else torch.cat([h, torch.ones_like(h[:, :1])], dim=1)
 
     def basis_jacobian(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:
-        """Return directions and factors of the derivatives of the basis, see ``LinearReadout``."""
+        """Return (None, None), because the basis functions are the features, see ``LinearReadout``."""
         return None, None
 
     @torch.no_grad()

@@ -23,7 +23,7 @@ class PerElementMLP(LastLayer, Readout):
         elements: Chemical symbols, in the order of the model.
         irreps_in: Scalar features per atom, as a number or irreps (``0e``).
         readout_hidden: Widths of the hidden layers.
-        activation: Activation function, ``silu``, ``tanh`` or ``softplus``.
+        activation: Name of the activation function, in ``nn.activation.ACTIVATIONS``.
         n_outputs: Number of outputs per atom, one per head.
 
     Raises:

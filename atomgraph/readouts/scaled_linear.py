@@ -47,7 +47,7 @@ class ScaledLinear(Readout):
         return matrices(self, "weight")
 
     def head_weights(self, rows: list[int]) -> dict[str, Tensor]:
-        """Return the columns of some heads."""
+        """Return ``weight``, (C, n_new_heads), for the new heads."""
         return {"weight": self.weight[..., rows]}
 
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
@@ -70,7 +70,7 @@ class ScaledLinear(Readout):
         return scalars / len(self._columns) ** 0.5
 
     def basis_jacobian(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:
-        """Return directions and factors of the derivatives of the basis, see ``LinearReadout``."""
+        """Return None: autograd computes the derivatives, see ``LinearReadout.basis_jacobian``."""
         return None
 
     @torch.no_grad()

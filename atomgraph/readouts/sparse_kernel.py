@@ -27,10 +27,10 @@ class SparseKernel(Readout):
     .. math:: k = \delta^2 \Big(\sum_d h_{id} h_{sd}\Big)^\zeta \quad\text{or}\quad
               k = \delta^2 e^{-\frac12 \sum_d (h_{id} - h_{sd})^2/\theta_d^2}
 
-    The parameter is ``weight``, (n_elements, n_points, n_outputs); a linear fit can determine it in closed form. The buffers
-    are ``points``, (n_elements, n_points, n_features), which are zero before the choice of points, ``delta``, (n_elements,),
-    eV, and for the squared exponential ``theta``, (n_elements, n_features). If an element has fewer than n_points points,
-    its last points and weights are zero.
+    The parameter is ``weight``, (n_elements, n_points, n_outputs); a linear fit can determine the weights in closed form.
+    The buffers are ``points``, (n_elements, n_points, n_features), which are zero before the choice of points, ``delta``,
+    (n_elements,), eV, and for the squared exponential ``theta``, (n_elements, n_features). If an element has fewer than
+    n_points points, its last points and weights are zero.
 
     Weights are large and their terms cancel. A dot product with integer power :math:`\zeta \ge 2` is therefore expanded about
     the mean point :math:`\bar h`, with :math:`a_s = \bar h \cdot h_s` and :math:`x_s = (h - \bar h) \cdot h_s`,
@@ -40,7 +40,7 @@ class SparseKernel(Readout):
 
     because the cancellation is strongest in :math:`c_0` and :math:`c_1`, which do not depend on the atom and are computed in
     float64. The expansion is about :math:`\bar h = 0` if the mean square distance of the points from the mean point
-    is above a quarter of its squared norm, or its norm is above 1.
+    is at least a quarter of the squared norm of the mean point, or this norm is above 1.
 
     Args:
         elements: Chemical symbols.
@@ -91,7 +91,7 @@ class SparseKernel(Readout):
         return {}
 
     def head_weights(self, rows: list[int]) -> dict[str, Tensor]:
-        """Return the columns of some heads."""
+        """Return ``weight``, (n_elements, n_points, n_new_heads), for the new heads."""
         return {"weight": self.weight[..., rows]}
 
     def forward(self, h: Tensor, graph: AtomicGraph, edges: Edges) -> Tensor:
@@ -156,7 +156,7 @@ class SparseKernel(Readout):
         return self.point_kernel(h, element)
 
     def basis_jacobian(self, h: Tensor, element: int) -> tuple[Tensor | None, Tensor | None] | None:
-        """Return directions and factors of the derivatives of the basis, see ``LinearReadout``."""
+        """Return directions, (n_points, n_features), and factors, (n_atoms, n_points), for dot products; else None."""
         if self.kernel != "dot_product":
             return None
         points = self.points[element]

@@ -139,7 +139,7 @@ def _table():
         ({"laplacian": "plain", "basis": "chebyshev"}, "give lambda_max"),
         ({"lambda_max": -2.0}, "lambda_max"),
         ({"weights": "vector"}, "matrix or scalar"),
-        ({"weights": "scalar", "irreps_out": 5}, "4 before and 5 after"),
+        ({"weights": "scalar", "irreps_out": 5}, "irreps_in has 4 and irreps_out 5"),
         ({"adjacency": GaussianShells(3, 3.0)}, "3 channels, but the layer has 4"),
         ({"adjacency": GaussianShells(4, 3.5)}, "is above that of the layer"),
         ({"irreps_in": 0}, "at least one feature"),

@@ -50,7 +50,8 @@ class ACE(DensityFeaturizer):
         l_max: Largest l of functions of one, two … factors if ``functions`` is None, pacemaker's ``lmax_by_orders``.
         radial: Radial basis, a key of ``ops.radial_basis.ACE_RADIALS``.
         n_radial: Number of functions :math:`g_k`; None: the smallest number that the functions need.
-        width: Width of the switching function of the basis before the cutoff, Å; None: 1 Å, or the cutoff if that is smaller.
+        width: Width of the switching function of the basis before the cutoff, Å; None: 1 Å, or the cutoff if the cutoff is
+            smaller.
         exponent: Exponent λ of ``ChebExpCos`` and ``ChebPow``, no unit.
         bonds: Mappings ``{elements, radial, cutoff, width, exponent, inner, inner_width}``, one per pair of elements (see
             ``featurizers.ace.bonds.Bonds``); None: all pairs, with the arguments above.
@@ -98,7 +99,9 @@ class ACE(DensityFeaturizer):
         self._l_max = max(max(f.ls) for f in all_functions)
         self.bonds = Bonds(self.elements, bonds, n_radial, n_max_coupled, self._l_max, learned)
         if self.bonds.max_cutoff > self.cutoff + 1e-12:
-            raise WiringError(f"a bond reaches {self.bonds.max_cutoff} Å, beyond the cutoff of {self.cutoff} Å")
+            raise WiringError(
+                f"a bond has a cutoff of {self.bonds.max_cutoff} Å, beyond the cutoff of the expansion, {self.cutoff} Å"
+            )
         self.n_channels = len(self.elements)
         # columns of the density in each channel: g_k, then R_nl Y_lm; the cluster functions are products of these columns
         self.n_functions = n_radial + n_max_coupled * (self._l_max + 1) ** 2
@@ -108,6 +111,8 @@ class ACE(DensityFeaturizer):
         degree = np.array([l for l in range(self._l_max + 1) for _ in range(2 * l + 1)])  # l of each harmonic
         single = np.arange(n_radial)
         coupled = n_radial + np.arange(n_max_coupled)[:, None] * (self._l_max + 1) + degree
+        # the outer product of R_n (by l) and Y has the columns l · n_harmonics + (index of l', m'); those with l = l' are used.
+        # left_column and right_column: columns of [g_k, R_nl] and of Y in each function, see DensityTerms
         self._density_columns = Constants(
             product_column=degree * len(degree) + np.arange(len(degree)),
             left_column=np.concatenate([single, coupled.ravel()]),
@@ -115,8 +120,9 @@ class ACE(DensityFeaturizer):
         )
 
     def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
-        """Coefficients of the bonds of the new elements, up to the n and l of the new functions."""
-        functions, _ = self._edited_functions(edit)
+        """Coefficients of the bonds of the new elements, (n_bonds, n_max, l_max + 1, n_radial), with the n_max and l_max of the
+        new functions."""
+        functions, _ = self._edit_functions(edit)
         n_max = max((max(f["ns"]) for f in functions if len(f["ns"]) > 1), default=0)
         l_max = max(max(f["ls"]) for f in functions)
         coefficient, pairs = self.bonds.coefficient.detach(), self.bonds.pairs
@@ -131,16 +137,17 @@ class ACE(DensityFeaturizer):
     def element_arguments(self, edit: ElementEdit) -> dict[str, Any]:
         """Constructor arguments with the functions and bonds of the new elements."""
         arguments = super().element_arguments(edit) | {"n_radial": self.bonds.n_radial}
-        return arguments | {"functions": self._edited_functions(edit)[0], "bonds": edit_bonds(arguments["bonds"], edit)}
+        return arguments | {"functions": self._edit_functions(edit)[0], "bonds": edit_bonds(arguments["bonds"], edit)}
 
-    def element_columns(self, new: Any, edit: ElementEdit) -> FeatureColumns | None:
+    def element_columns(self, new_part: Any, edit: ElementEdit) -> FeatureColumns | None:
         """Relation of the columns of the old functions to the columns of the new functions."""
-        width, n_old = new.irreps_out.dim, self.irreps_out.dim
+        width, n_old = new_part.irreps_out.dim, self.irreps_out.dim
         # −1: zero columns of elements with fewer functions have no old column
-        origins = [row + [(-1, 0.0)] * (width - len(row)) for row in self._edited_functions(edit)[1]]
+        origins = [row + [(-1, 0.0)] * (width - len(row)) for row in self._edit_functions(edit)[1]]
         return FeatureColumns(origins, torch.zeros(len(origins), n_old, dtype=torch.float64))
 
-    def _edited_functions(self, edit: ElementEdit) -> EntriesAndOrigins:
+    def _edit_functions(self, edit: ElementEdit) -> EntriesAndOrigins:
+        """Entries of the new functions and their relation to the old functions, computed once per edit."""
         arguments = self.arguments
         entries = arguments["functions"] or pacemaker_functions(edit.old_names, arguments["n_max"], arguments["l_max"])
         return edit.cached((id(self), "functions"), lambda: edit_functions(entries, edit))

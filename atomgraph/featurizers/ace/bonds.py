@@ -59,7 +59,7 @@ class Bonds(torch.nn.Module):
         for i, bond in enumerate(bonds):
             a, b = (list(elements).index(symbol) for symbol in bond["elements"])
             if pair_bond[a, b] >= 0:
-                raise WiringError(f"there are two bonds of {' and '.join(bond['elements'])}")
+                raise WiringError(f"there are two bonds of {' and '.join(bond['elements'])}; remove one")
             pair_bond[a, b] = pair_bond[b, a] = i
         self.register_buffer("_pair_bond", pair_bond, persistent=False)
         coefficient = torch.zeros(len(bonds), n_max, l_max + 1, n_radial)
@@ -106,7 +106,7 @@ def _read_bond(bond: Mapping[str, Any], elements: Sequence[str]) -> tuple[str, R
     """Name of the radial basis, its parameters, the inner cutoff (Å) and the width of the inner cutoff (Å)."""
     for key in bond:
         if key not in BOND_KEYS:
-            raise WiringError(f"a bond has no {key!r}{nearest(key, BOND_KEYS)}")
+            raise WiringError(f"a bond has no key {key!r}{nearest(key, BOND_KEYS)}")
     pair = bond.get("elements")
     if not isinstance(pair, list | tuple) or len(pair) != 2 or any(symbol not in elements for symbol in pair):
         raise WiringError(f"a bond is between two of the elements {', '.join(elements)}, but got {pair!r}")
@@ -123,5 +123,8 @@ def _read_bond(bond: Mapping[str, Any], elements: Sequence[str]) -> tuple[str, R
     parameters = RadialParameters(cutoff, width, float(values["exponent"] or 0.0))
     ace_radial(name, torch.ones(1), 1, parameters)
     if not (0 <= inner < cutoff < float("inf") and 0 <= inner_width < float("inf")):
-        raise WiringError(f"the inner cutoff of a bond should be inside its cutoff of {cutoff} Å, but is {inner} Å")
+        raise WiringError(
+            f"the inner cutoff of a bond should be from 0 to below the cutoff of {cutoff} Å, with a width of at least 0 Å, "
+            f"but they are {inner} Å and {inner_width} Å"
+        )
     return name, parameters, inner, inner_width

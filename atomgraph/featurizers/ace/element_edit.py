@@ -17,14 +17,15 @@ def edit_functions(entries: Sequence[Mapping[str, Any]], edit: ElementEdit) -> E
     r"""Make the cluster functions for changed elements, and relate them to the old functions.
 
     A function is linear in each of its factors. With :math:`A_{Cu} \to A_{Cu} + A_{Au}` it becomes the sum of the functions
-    with either element in each factor. Equal functions in the sum are one function with a factor.
+    with either element in each factor. A function that occurs k times in the sum is one function with the factor k.
 
     Args:
         entries: Old functions, in the form of the argument of ``featurizers.ACE``.
         edit: Change of the elements.
 
     Returns:
-        Entries of the new functions; and for each new element and function the column of the old function, and the factor.
+        Entries of the new functions; and for each new element and each of its functions, the column of the old function and the
+        factor k.
     """
     next_column: dict[str, int] = dict.fromkeys(edit.old_names, 0)
     result: list[dict[str, Any]] = []

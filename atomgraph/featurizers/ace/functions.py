@@ -16,7 +16,7 @@ from atomgraph.ops.invariant_coupling import inner_couplings, invariant
 
 Entry = Mapping[str, Any]
 Factor = tuple[int, int, int, int]  # row of the neighbours' element, n from 0, l, m
-HIGHEST_RANK = 6  # factors of a function
+HIGHEST_RANK = 6  # largest number of factors of a function
 
 
 @dataclass(frozen=True, order=True)
@@ -44,11 +44,11 @@ class ClusterFunction:
         """Coefficients of all products of factors; a product is a sorted tuple of factors."""
         coefficients: dict[tuple[Factor, ...], float] = {}
         tensor = invariant(self.ls, self.inner)
-        for indices in np.argwhere(tensor):
-            m = indices.tolist()
-            factors = zip(self.neighbours, [n - 1 for n in self.ns], self.ls, m, strict=True)
+        for entry in np.argwhere(tensor):
+            indices = entry.tolist()  # index l + m of each factor
+            factors = zip(self.neighbours, [n - 1 for n in self.ns], self.ls, indices, strict=True)
             key = tuple(sorted((z, n, l, i - l) for z, n, l, i in factors))
-            coefficients[key] = coefficients.get(key, 0.0) + float(tensor[tuple(m)])
+            coefficients[key] = coefficients.get(key, 0.0) + float(tensor[tuple(indices)])
         return {key: value for key, value in coefficients.items() if abs(value) > 1e-13}
 
 
@@ -123,7 +123,7 @@ def pacemaker_functions(elements: Sequence[str], n_max: Sequence[int], l_max: Se
 
 @cache
 def _independent_couplings(kinds: tuple[int, ...], l_max: int) -> tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]:
-    """Degrees and intermediate degrees of linearly independent functions.
+    """Return degrees and intermediate degrees of linearly independent functions.
 
     Args:
         kinds: Number of the kind (element, n) of each factor; equal numbers are equal kinds.
@@ -139,7 +139,7 @@ def _independent_couplings(kinds: tuple[int, ...], l_max: int) -> tuple[tuple[tu
 
 
 def _independent_inner(kinds: tuple[int, ...], ls: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-    """Intermediate degrees, in increasing order, whose functions are linearly independent of all earlier functions."""
+    """Yield intermediate degrees, in increasing order, whose functions are linearly independent of all earlier functions."""
     column: dict[tuple[Factor, ...], int] = {}
     basis = np.zeros((0, 0))  # orthonormal rows
     for inner in inner_couplings(ls):

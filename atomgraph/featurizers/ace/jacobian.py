@@ -18,7 +18,8 @@ from atomgraph.old_names import OldAttribute
 class ClusterJacobian:
     r"""Jacobian :math:`\partial B_{if}/\partial A_{ic} = \sum_{ts} C_{ft}\, [c_{ts} = c] \prod_{s' \ne s} A_{i c_{ts'}}`.
 
-    The Jacobian is that of one central element. Most functions depend on few densities: a function of two factors depends only
+    The Jacobian is that of one central element; products t, their coefficients C and columns c are those of
+    ``ClusterProducts``. Most functions depend on few densities: a function of two factors depends only
     on densities of one degree l, a function of many factors only on densities with low n and l. Similar functions are therefore
     in one block, with the densities on which they depend. A product without one of its factors (a partial product) is computed
     once for all functions. The sum is the product with one sparse matrix per channel.

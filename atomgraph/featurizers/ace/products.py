@@ -12,8 +12,8 @@ from atomgraph.featurizers.ace.functions import ClusterFunction, Factor
 from atomgraph.nn.constants import Constants
 from atomgraph.ops.scatter import sum_to
 
-_MAX_PRODUCTS = 2**20  # in a group of atoms; they fit into the cache of a core
-_MAX_PRODUCTS_ON_DEVICE = 2**26
+_MAX_PRODUCTS = 2**20  # largest number of products in a group of atoms; they fit into the cache of a core
+_MAX_PRODUCTS_ON_DEVICE = 2**26  # the same limit on a GPU
 
 
 class ClusterProducts(torch.nn.Module):
@@ -34,7 +34,7 @@ class ClusterProducts(torch.nn.Module):
         rows_by_functions: dict[tuple[ClusterFunction, ...], list[int]] = {}
         for row, element_functions in enumerate(functions):
             rows_by_functions.setdefault(tuple(element_functions), []).append(row)
-        self._rows = list(rows_by_functions.values())
+        self._rows = list(rows_by_functions.values())  # rows of the elements to which each table applies
         self._tables = [_ProductTable(element_functions, column) for element_functions in rows_by_functions]
 
     def forward(self, densities: Tensor, element: Tensor) -> Tensor:

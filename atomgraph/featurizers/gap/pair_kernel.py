@@ -18,7 +18,7 @@ from atomgraph.old_names import OldAttribute, old_names_of
 from atomgraph.ops.cutoff import cosine_cutoff
 from atomgraph.ops.scatter import sum_to
 
-THETA_PER_SPACING = 1.75  # with 2.25, errors are equal and weights are a hundred times as large
+THETA_PER_SPACING = 1.75  # with 2.25 instead, errors are equal and weights a hundred times as large
 
 
 class PairKernel(SparsePoints, DensityFeaturizer):

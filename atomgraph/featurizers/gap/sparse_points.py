@@ -15,9 +15,9 @@ class SparsePoints(torch.nn.Module):
     """Mixin for kernels: sparse points with which the pairs or triples of an atom are compared.
 
     Attributes:
-        points: Coordinates of the points, (n_points,) or (n_points, n_coordinates).
-        theta: Length scale of each coordinate, (n_coordinates,).
-        delta: Standard deviation δ of the energy, (1,).
+        points: Coordinates of the points, (n_points,) for one coordinate, else (n_points, n_coordinates).
+        theta: Length scale of each coordinate, (n_coordinates,), in the unit of the coordinate.
+        delta: Standard deviation δ of the energy, (1,), eV.
         point_weight: Weight of each point, (n_points,); the column of a point of weight 0 is zero.
         jitter_factor: Jitter of these kernels in units of the jitter of a fit. The kernels of neighbouring points are nearly
             equal. A factor of ten reduces the cancellation of terms to one third, with equal test errors for Cu, Mo and Si.
@@ -83,7 +83,7 @@ def inner_radius(cutoff: float, envelope_width: float) -> float:
 
 
 def evenly_spaced(start: float, end: float, n: int) -> Tensor:
-    """Return n numbers from ``start`` to ``end``, rounded to float32 so that they are equal in every default dtype."""
+    """Return numbers from ``start`` to ``end``, (n,), rounded to float32 so that they are equal in every default dtype."""
     return torch.linspace(start, end, n, dtype=torch.float64).float().to(torch.get_default_dtype())
 
 

@@ -189,7 +189,7 @@ class SOAP(DensityFeaturizer):
         return derivatives.permute(0, 3, 1, 2)
 
     @property
-    def _width(self) -> int:
+    def _n_pairs(self) -> int:
         """Number of pairs of channel and radial function."""
         return self.n_channels * self.n_max
 
@@ -204,7 +204,7 @@ class SOAP(DensityFeaturizer):
         return radial.view(-1, self.l_max + 1, self.n_max), spherical_harmonics(self.l_max, edges.vector, "integral")
 
     def _spectrum(self, c: list[Tensor]) -> Tensor:
-        """Features, (n_atoms, n_features), from the coefficients of each l, (n_atoms, width, 2l + 1)."""
+        """Features, (n_atoms, n_features), from the coefficients of each l, (n_atoms, n_pairs, 2l + 1)."""
         p = self._products(c)
         return p / self._norm(p) if self.normalise else p
 
@@ -222,10 +222,10 @@ class SOAP(DensityFeaturizer):
     def _directional_derivatives(self, c: list[Tensor], directions: Tensor) -> Tensor:
         """Derivatives of ``directions @ p`` for p before normalisation, (n_atoms, n_channels, n_functions, n_rows)."""
         n_atoms, n_rows, start = len(c[0]), len(directions), 0
-        matrices = self._matrices(directions).permute(1, 3, 2, 0).flatten(2)  # (l, width, width · n_rows)
+        matrices = self._matrices(directions).permute(1, 3, 2, 0).flatten(2)  # (l, n_pairs, n_pairs · n_rows)
         result = c[0].new_empty(n_atoms, self.n_channels, self.n_functions, n_rows)
         for l in range(self.l_max + 1):
-            block = c[l].transpose(1, 2) @ matrices[l]  # (n_atoms, 2l + 1, width · n_rows)
+            block = c[l].transpose(1, 2) @ matrices[l]  # (n_atoms, 2l + 1, n_pairs · n_rows)
             block = block.view(n_atoms, 2 * l + 1, self.n_channels, self.n_max, n_rows).transpose(1, 2)
             end = start + (2 * l + 1) * self.n_max
             result[:, :, start:end].view(n_atoms, self.n_channels, -1, self.n_max, n_rows).copy_(block)
@@ -236,7 +236,7 @@ class SOAP(DensityFeaturizer):
         """Derivatives of the norm of each atom's features, (n_atoms, n_channels, 2l + 1, n_max) for each l.
 
         Args:
-            c: Coefficients of each l, (n_atoms, width, 2l + 1).
+            c: Coefficients of each l, (n_atoms, n_pairs, 2l + 1).
             p: Normalised features, (n_atoms, n_features).
         """
         matrices = self._matrices(p)
@@ -246,18 +246,18 @@ class SOAP(DensityFeaturizer):
         ]
 
     def _matrices(self, rows: Tensor) -> Tensor:
-        """Rows, (n_rows, n_features), as symmetric matrices 2 D for each l, (n_rows, l_max + 1, width, width)."""
+        """Rows, (n_rows, n_features), as symmetric matrices 2 D for each l, (n_rows, l_max + 1, n_pairs, n_pairs)."""
         constants = self._constants.like(rows)
-        flat = rows.new_zeros(len(rows), (self.l_max + 1) * self._width**2)
+        flat = rows.new_zeros(len(rows), (self.l_max + 1) * self._n_pairs**2)
         flat = flat.index_copy(1, constants["columns"], rows * constants["factors"])
-        matrices = flat.view(len(rows), self.l_max + 1, self._width, self._width)
+        matrices = flat.view(len(rows), self.l_max + 1, self._n_pairs, self._n_pairs)
         return matrices + matrices.transpose(2, 3)
 
     def _split_by_degree(self, density: Tensor) -> list[Tensor]:
-        """Split densities, (n_atoms, n_channels, n_functions), into (n_atoms, width, 2l + 1) for each l."""
+        """Split densities, (n_atoms, n_channels, n_functions), into (n_atoms, n_pairs, 2l + 1) for each l."""
         parts = density.split([self.n_max * (2 * l + 1) for l in range(self.l_max + 1)], dim=2)
         blocks = [part.view(len(density), self.n_channels, -1, self.n_max) for part in parts]
-        return [block.transpose(2, 3).reshape(len(density), self._width, -1) for block in blocks]
+        return [block.transpose(2, 3).reshape(len(density), self._n_pairs, -1) for block in blocks]
 
     transition = OldAttribute("envelope_width")
 
@@ -277,18 +277,18 @@ def _channel_weights(elements: Sequence[str], channels: Mapping[str, Sequence[fl
 
 
 def _quip_columns(n_channels: int, n_max: int, l_max: int) -> tuple[np.ndarray, np.ndarray]:
-    """Column l · width² + a · width + b of each feature among all products, and its factor, in QUIP's order."""
-    width = n_channels * n_max
-    a, b = np.tril_indices(width)
+    """Column l · n_pairs² + a · n_pairs + b of each feature among all products, and its factor, in QUIP's order."""
+    n_pairs = n_channels * n_max
+    a, b = np.tril_indices(n_pairs)
     l = np.arange(l_max + 1)
-    columns = l * width**2 + (a * width + b)[:, None]
+    columns = l * n_pairs**2 + (a * n_pairs + b)[:, None]
     factors = np.where(a == b, 1.0, np.sqrt(2.0))[:, None] / np.sqrt(2.0 * l + 1.0)
     return columns.ravel(), factors.ravel()
 
 
 def _dscribe_columns(n_channels: int, n_max: int, l_max: int) -> tuple[np.ndarray, np.ndarray]:
-    """Column l · width² + a · width + b of each feature among all products, and its factor, in dscribe's order."""
-    width = n_channels * n_max
+    """Column l · n_pairs² + a · n_pairs + b of each feature among all products, and its factor, in dscribe's order."""
+    n_pairs = n_channels * n_max
     columns, factors = [], []
     for channel_a in range(n_channels):
         for channel_b in range(channel_a, n_channels):
@@ -296,7 +296,7 @@ def _dscribe_columns(n_channels: int, n_max: int, l_max: int) -> tuple[np.ndarra
                 for n_a in range(n_max):
                     for n_b in range(n_a if channel_a == channel_b else 0, n_max):
                         a, b = channel_a * n_max + n_a, channel_b * n_max + n_b
-                        columns.append(l * width**2 + a * width + b)
+                        columns.append(l * n_pairs**2 + a * n_pairs + b)
                         factors.append(np.pi * np.sqrt(8.0 / (2.0 * l + 1.0)))
     return np.array(columns), np.array(factors)
 

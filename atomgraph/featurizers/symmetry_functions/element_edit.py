@@ -42,14 +42,16 @@ def edit_entries(entries: Sequence[Mapping[str, Any]] | None, edit: ElementEdit)
     return result
 
 
-def function_columns(old: Functions, new: Functions, width: int, n_old: int, edit: ElementEdit) -> FeatureColumns:
+def function_columns(
+    old_functions: Functions, new_functions: Functions, n_new_columns: int, n_old_columns: int, edit: ElementEdit
+) -> FeatureColumns:
     """Find the column of the old function of which each new function is a part.
 
     Args:
-        old: Functions of each old element.
-        new: Functions of each new element.
-        width: Number of columns of the new features.
-        n_old: Number of columns of the old features.
+        old_functions: Functions of each old element.
+        new_functions: Functions of each new element.
+        n_new_columns: Number of columns of the new features.
+        n_old_columns: Number of columns of the old features.
         edit: Change of the elements.
 
     Raises:
@@ -63,11 +65,11 @@ def function_columns(old: Functions, new: Functions, width: int, n_old: int, edi
         return replace(function, pair=(low, high))
 
     origins = []
-    for functions, row in zip(new, edit.rows, strict=True):
-        old_functions = list(old[row])
-        if len(set(old_functions)) != len(old_functions):
+    for functions, row in zip(new_functions, edit.rows, strict=True):
+        candidates = list(old_functions[row])
+        if len(set(candidates)) != len(candidates):
             raise WiringError("a set contains the same symmetry function twice, so its elements cannot be edited")
-        columns = [old_functions.index(old_function(function)) for function in functions]
+        columns = [candidates.index(old_function(function)) for function in functions]
         # −1: zero columns of elements with fewer functions have no old column
-        origins.append([(column, 1.0) for column in columns] + [(-1, 0.0)] * (width - len(columns)))
-    return FeatureColumns(origins, torch.zeros(len(edit.rows), n_old, dtype=torch.float64))
+        origins.append([(column, 1.0) for column in columns] + [(-1, 0.0)] * (n_new_columns - len(columns)))
+    return FeatureColumns(origins, torch.zeros(len(edit.rows), n_old_columns, dtype=torch.float64))

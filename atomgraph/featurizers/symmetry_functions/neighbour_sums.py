@@ -88,11 +88,11 @@ class NeighbourSums:
         self.cutoff_function, self.inner_fraction, self.n_elements = cutoff_function, inner_fraction, len(radial)
         radial_gaussians = distinct(f.gaussian for functions in radial for f in functions)
         wide_gaussians = distinct(f.gaussian for functions in wide for f in functions)
-        shared = [g for g in radial_gaussians if g in wide_gaussians]
+        shared_gaussians = [g for g in radial_gaussians if g in wide_gaussians]
         # shared Gaussians are at the end of _radial and at the start of _wide, so that both are slices of _gaussians
-        self._radial = [g for g in radial_gaussians if g not in shared] + shared
-        self._wide = shared + [g for g in wide_gaussians if g not in shared]
-        self._gaussians = self._radial + self._wide[len(shared) :]
+        self._radial = [g for g in radial_gaussians if g not in shared_gaussians] + shared_gaussians
+        self._wide = shared_gaussians + [g for g in wide_gaussians if g not in shared_gaussians]
+        self._gaussians = self._radial + self._wide[len(shared_gaussians) :]
         self._angular_factors = distinct((int(f.zeta), f.sign) for functions in wide for f in functions)
         self._pairs = distinct(f.pair for functions in wide for f in functions)
         self._l_max = max((zeta for zeta, _ in self._angular_factors), default=0)

@@ -78,7 +78,7 @@ def shifted_gaussians(cutoff: float, n: int, first: float = 1.0) -> list[dict[st
     spacing = (cutoff - first) / n
     if n < 1 or spacing <= 0:
         raise WiringError(
-            f"{n} Gaussians between {first} and {cutoff} Å make no set; n ≥ 1 and first < cutoff are needed"
+            f"a set of Gaussians needs n ≥ 1 and first < cutoff, but n is {n}, first {first} Å and cutoff {cutoff} Å"
         )
     return [{"eta": 0.5 / spacing**2, "shift": first + k * spacing} for k in range(n)]
 
@@ -162,7 +162,7 @@ def _gaussian(entry: Entry, cutoff: float) -> Gaussian:
 def _check_keys(entry: Entry, required: Sequence[str], optional: Sequence[str]) -> None:
     for key in entry:
         if key not in (*required, *optional):
-            raise WiringError(f"a symmetry function has no {key!r}{nearest(str(key), [*required, *optional])}")
+            raise WiringError(f"a symmetry function has no key {key!r}{nearest(str(key), [*required, *optional])}")
     missing = [key for key in required if key not in entry]
     if missing:
         raise WiringError(f"a symmetry function needs {', '.join(missing)}: {dict(entry)}")

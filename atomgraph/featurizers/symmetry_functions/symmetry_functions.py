@@ -47,10 +47,11 @@ class SymmetryFunctions(Featurizer):
         elements: Chemical symbols.
         cutoff: Cutoff radius, Å.
         radial: Mappings ``{eta, shift, centre, neighbour, cutoff}``, one per entry. ``eta`` (η, 1/Å²) is required. Defaults:
-            shift r_s = 0 Å, centre and neighbour of all elements, the argument ``cutoff``. None: a default set of 16 functions.
+            shift r_s = 0 Å, centre and neighbour of all elements, the argument ``cutoff``. None: a default set of 16
+            functions per neighbour element.
         angular: Mappings ``{eta, zeta, lambda, shift, form, centre, neighbours, cutoff}``, one per entry. ``eta``, ``zeta``
-            and ``lambda`` are required; ``form`` is ``wide`` (G9, default) or ``narrow`` (G3). None: a default set of wide
-            functions.
+            and ``lambda`` are required; ``form`` is ``wide`` (G9, default) or ``narrow`` (G3). None: a default set of
+            36 wide functions per pair of neighbour elements.
         envelope: Name of the cutoff function :math:`f_c`, in ``CUTOFF_FUNCTIONS``.
         inner_fraction: Fraction of the cutoff radius below which :math:`f_c` is 1 (n2p2's α), no unit.
 
@@ -81,10 +82,10 @@ class SymmetryFunctions(Featurizer):
             angular = angular_grid(shifted_gaussians(cutoff, 6))
         all_radial = radial_functions(radial, self.elements, self.cutoff)
         all_angular = angular_functions(angular, self.elements, self.cutoff)
-        by_moments = [[f for f in functions if uses_moments(f)] for functions in all_angular]
-        by_triples = [[f for f in functions if not uses_moments(f)] for functions in all_angular]
-        self._neighbour_sums = NeighbourSums(all_radial, by_moments, envelope, inner_fraction)
-        self._triple_sums = TripleSums(by_triples, envelope, inner_fraction) if any(by_triples) else None
+        moment_functions = [[f for f in functions if uses_moments(f)] for functions in all_angular]
+        triple_functions = [[f for f in functions if not uses_moments(f)] for functions in all_angular]
+        self._neighbour_sums = NeighbourSums(all_radial, moment_functions, envelope, inner_fraction)
+        self._triple_sums = TripleSums(triple_functions, envelope, inner_fraction) if any(triple_functions) else None
         self.functions: list[list[RadialFunction | AngularFunction]] = [
             [*radial_set, *angular_set] for radial_set, angular_set in zip(all_radial, all_angular, strict=True)
         ]
@@ -92,7 +93,7 @@ class SymmetryFunctions(Featurizer):
         if width == 0:
             raise WiringError("there is no symmetry function; add at least one, radial or angular")
         self.irreps_out = o3.Irreps(f"{width}x0e")
-        self._columns: Tensor
+        self._columns: Tensor  # column of each function in the table of all sums, (n_elements, width)
         self.register_buffer("_columns", torch.tensor(self._table_columns(width)), persistent=False)
         self._equal_sets = all(torch.equal(row, self._columns[0]) for row in self._columns)
 
@@ -105,10 +106,10 @@ class SymmetryFunctions(Featurizer):
         arguments = super().element_arguments(edit)
         return arguments | {key: edit_entries(arguments[key], edit) for key in ("radial", "angular")}
 
-    def element_columns(self, new: Any, edit: ElementEdit) -> FeatureColumns | None:
+    def element_columns(self, new_part: Any, edit: ElementEdit) -> FeatureColumns | None:
         """Relation of the columns of the old functions to the columns of the new functions."""
-        functions = new.functions
-        return function_columns(self.functions, functions, new.irreps_out.dim, self.irreps_out.dim, edit)
+        n_new, n_old = new_part.irreps_out.dim, self.irreps_out.dim
+        return function_columns(self.functions, new_part.functions, n_new, n_old, edit)
 
     def forward(self, graph: AtomicGraph, edges: Edges) -> Tensor:
         """Features, (n_atoms, n_functions), without unit."""

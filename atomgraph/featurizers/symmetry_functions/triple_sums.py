@@ -46,17 +46,21 @@ class TripleSums:
         portion_size: int = 2**20,
     ):
         self.portion_size = portion_size
-        by_triple: dict[ElementTriple, list[AngularFunction]] = {}
+        functions_by_triple: dict[ElementTriple, list[AngularFunction]] = {}
         for centre, centre_functions in enumerate(functions):
             for f in centre_functions:
-                by_triple.setdefault((centre, f.pair), []).append(f)
+                functions_by_triple.setdefault((centre, f.pair), []).append(f)
         triples_by_parameters: dict[frozenset[tuple], list[ElementTriple]] = {}
-        for element_triple, triple_functions in by_triple.items():
+        for element_triple, triple_functions in functions_by_triple.items():
             parameters = frozenset(_parameters(f) for f in triple_functions)
             triples_by_parameters.setdefault(parameters, []).append(element_triple)
         self.groups = [
             FunctionGroup(
-                by_triple[element_triples[0]], element_triples, len(functions), cutoff_function, inner_fraction
+                functions_by_triple[element_triples[0]],
+                element_triples,
+                len(functions),
+                cutoff_function,
+                inner_fraction,
             )
             for element_triples in triples_by_parameters.values()
         ]
@@ -64,7 +68,7 @@ class TripleSums:
         self.width = 0
         for group, element_triples in zip(self.groups, triples_by_parameters.values(), strict=True):
             for centre, pair in element_triples:
-                for f in by_triple[centre, pair]:
+                for f in functions_by_triple[centre, pair]:
                     self.columns[centre, f] = self.width + group.column(f)
             self.width += group.width
 
@@ -212,7 +216,13 @@ class FunctionGroup:
 
 
 def _power(zeta: float, sign: float, powers: dict[tuple[float, float], Tensor]) -> Tensor:
-    """Compute the power ζ of ``powers[1, sign]``; for integer ζ by squaring, with intermediate powers stored in ``powers``."""
+    """Compute the power ζ of 1 + λ cos θ, (n_triples,); for integer ζ by squaring.
+
+    Args:
+        zeta: Exponent ζ.
+        sign: Sign λ.
+        powers: Powers by (ζ, λ), each (n_triples,); contains ζ = 1, and new powers are added.
+    """
     if (zeta, sign) not in powers:
         if not zeta.is_integer():
             base = powers[1.0, sign]  # not zero, because the second derivative of a power below two is infinite at zero

@@ -25,7 +25,7 @@ class ArdSolution(LinearSolution):
 
     Attributes:
         relevant_columns: Indices of the columns whose weights are not zero, (m,), ascending.
-        alpha: Precisions of the weights, (n,); inf for removed columns.
+        alpha: Prior precisions of the weights, (n,); inf for removed columns.
         beta: Inverse noise variance, 1/σ².
         log_evidence: Log marginal likelihood of the weighted rows.
         steps: Number of steps.
@@ -47,8 +47,8 @@ class _Posterior:
 
     Attributes:
         mean: Weights, (m, k).
-        C: Inverse square root of the posterior precision, (m, m).
-        gamma: Share of each weight that the data determine, γ, (m,).
+        C: Inverse square root of the posterior precision, Σ = CCᵀ, (m, m).
+        gamma: Share of each weight that is determined by the data rather than the prior, γ, (m,).
         misfit: |Xw − y|² of each target, (k,).
         log_evidence: Log marginal likelihood.
     """
@@ -70,11 +70,11 @@ def ard(
     .. math:: p(w_j) = N(0, \alpha_j^{-1}),\quad \gamma_j = 1 - \alpha_j\Sigma_{jj},\quad
               \alpha_j \leftarrow \gamma_j/\mu_j^2,\quad \beta \leftarrow (N - \textstyle\sum\gamma)/|X\mu - y|^2
 
-    A column is irrelevant while :math:`q_j^2/s_j = \mu_j^2/(\Sigma_{jj}\gamma_j)` is at most ``significance``. This ratio is
-    the square of the weight in units of its standard error, given the other columns. The precision of an irrelevant column
-    grows tenfold per step. The column is removed if it is still irrelevant when β has converged. With a significance of 1,
-    the evidence alone decides. About one third of columns of pure noise then keep a small weight, and with fewer rows than
-    columns they explain the noise. A significance of 4 (two standard errors) avoids both.
+    A column is irrelevant while :math:`\mu_j^2/(\Sigma_{jj}\gamma_j)` is at most ``significance``. This ratio is the square
+    of the weight in units of its standard error, given the other columns. The precision of an irrelevant column grows
+    tenfold per step until γ is below 10⁻³. The column is then removed if β changes by less than 1 % per step. With a
+    significance of 1, the evidence alone decides. About one third of columns of pure noise then keep a small weight, and
+    with fewer rows than columns they explain the noise. A significance of 4 (two standard errors) avoids both.
 
     The search starts from a large noise and ends at a local maximum. Units of columns have no effect.
 
@@ -93,13 +93,13 @@ def ard(
         raise FittingError("ARD needs a positive significance, a positive tolerance and at least one step")
     norms = torch.linalg.vector_norm(factor.R, dim=0)
     columns = torch.nonzero(norms > 0)[:, 0]
-    square, n_values = float(factor.target_square.sum()), factor.n_rows * factor.n_targets
-    if not (square > 0 and len(columns) > 0):
+    target_square, n_values = float(factor.target_square.sum()), factor.n_rows * factor.n_targets
+    if not (target_square > 0 and len(columns) > 0):
         raise FittingError("all targets or all rows are zero, so no column can be relevant; check the labels")
-    floor = torch.finfo(norms.dtype).eps ** 2 * square
-    alpha = torch.full_like(norms[columns], len(columns) * factor.n_targets / square)
-    beta = n_values / (INITIAL_NOISE * square)
-    problem = _scaled_columns(factor, columns, norms)
+    misfit_floor = torch.finfo(norms.dtype).eps ** 2 * target_square  # rounding error of |Xw − y|²
+    alpha = torch.full_like(norms[columns], len(columns) * factor.n_targets / target_square)
+    beta = n_values / (INITIAL_NOISE * target_square)
+    problem = _scale_columns(factor, columns, norms)
     posterior = _posterior(problem, alpha, beta)
     steps, converged = 0, False
     while steps < max_steps and not converged:
@@ -109,7 +109,7 @@ def ard(
         irrelevant = mean_square <= significance * variance * gamma
         undetermined = gamma < MIN_GAMMA
         degrees_of_freedom = max(n_values - factor.n_targets * float(gamma.sum()), 1e-9 * n_values)
-        next_beta = min(degrees_of_freedom / max(float(posterior.misfit.sum()), floor), MAX_BETA_GROWTH * beta)
+        next_beta = min(degrees_of_freedom / max(float(posterior.misfit.sum()), misfit_floor), MAX_BETA_GROWTH * beta)
         beta_converged = abs(math.log(next_beta / beta)) < 0.01
         removed = irrelevant & undetermined & beta_converged
         raised_alpha = torch.where(undetermined, alpha, PRECISION_GROWTH * alpha)
@@ -119,12 +119,12 @@ def ard(
         alpha, beta = next_alpha[~removed], next_beta
         if bool(removed.any()):
             columns = columns[~removed]
-            problem = _scaled_columns(factor, columns, norms)
+            problem = _scale_columns(factor, columns, norms)
         posterior = _posterior(problem, alpha, beta)
     return _solution(factor, columns, norms, alpha, beta, posterior, steps, converged)
 
 
-def _scaled_columns(factor: TriangularFactor, columns: Tensor, norms: Tensor) -> TriangularFactor:
+def _scale_columns(factor: TriangularFactor, columns: Tensor, norms: Tensor) -> TriangularFactor:
     """Return the problem of some columns, each scaled to length one."""
     part = factor.select_columns(columns)
     return TriangularFactor(part.R / norms[columns], part.Qty, part.residual_square, part.n_rows)
@@ -133,8 +133,7 @@ def _scaled_columns(factor: TriangularFactor, columns: Tensor, norms: Tensor) ->
 def _posterior(problem: TriangularFactor, alpha: Tensor, beta: float) -> _Posterior:
     """Return the posterior, by QR of √β R on top of √α; the factor S fulfils SᵀS = Σ⁻¹."""
     m, k = problem.n_unknowns, problem.n_targets
-    root = math.sqrt(beta)
-    data = root * torch.cat([problem.R, problem.Qty], dim=1)
+    data = math.sqrt(beta) * torch.cat([problem.R, problem.Qty], dim=1)
     prior = torch.cat([torch.diag(alpha.sqrt()), alpha.new_zeros(m, k)], dim=1)
     rows, _ = triangularise(torch.cat([data, prior]), m)
     S = rows[:, :m]
@@ -145,8 +144,8 @@ def _posterior(problem: TriangularFactor, alpha: Tensor, beta: float) -> _Poster
     log_determinant = float(alpha.log().sum() - 2 * S.diagonal().log().sum()) + problem.n_rows * math.log(
         beta / (2 * math.pi)
     )
-    square = beta * float(misfit.sum()) + float((alpha[:, None] * mean.square()).sum())
-    return _Posterior(mean, C, gamma, misfit, 0.5 * (k * log_determinant - square))
+    penalised_misfit = beta * float(misfit.sum()) + float((alpha[:, None] * mean.square()).sum())
+    return _Posterior(mean, C, gamma, misfit, 0.5 * (k * log_determinant - penalised_misfit))
 
 
 def _solution(

@@ -18,16 +18,16 @@ class BlockQR(StreamingQR):
 
     A row group with w non-zero columns of n has a separate factor. Adding a row to this factor costs :math:`w^2` instead of
     :math:`n^2`. At the end of the group, the w rows of the factor and the buffered rows are added to the factor of all rows.
-    A group ends at the first row with another non-zero column.
+    A group ends before the first call of ``absorb`` with a row that has another non-zero column.
 
-    Example: structures with two of four elements have half of the columns, so a fit of many of them, sorted by composition,
-    is almost four times as fast.
+    Example: rows of structures with two of four elements are non-zero in half of the columns. A fit of many such structures,
+    sorted by composition, is almost four times as fast.
 
     Memory: that of one more ``StreamingQR``, with w unknowns. The start of a group depends on the division of the rows into
     calls, and so do the last bits of the factor.
     """
 
-    method = 2
+    method = 2  # number of this class in saved states
     _group: StreamingQR | None = None
     _group_columns: Tensor  # indices of the group's non-zero columns, then of the targets
 
@@ -59,7 +59,7 @@ class BlockQR(StreamingQR):
 
     @classmethod
     def from_state(cls, state: dict[str, Tensor], device: torch.device | str | None = None) -> Self:
-        """Return the accumulator with a ``state``."""
+        """Return an accumulator with a state that ``state`` returned."""
         accumulator = super().from_state(state, device)
         if "columns" in state:
             group = {name.removeprefix("run."): value for name, value in state.items() if name.startswith("run.")}
@@ -77,15 +77,15 @@ class BlockQR(StreamingQR):
         if self._group is None:
             return
         group, self._group = self._group, None
-        group_rows = torch.cat([group._factor, group._buffer[: group._filled]])
+        group_rows = torch.cat([group._matrix, group._buffer[: group._filled]])
         group_rows = group_rows[(group_rows != 0).any(dim=1)]
         rows = group_rows.new_zeros(len(group_rows), self._buffer.shape[1])
         rows[:, self._group_columns] = group_rows
         super()._add_rows(rows)
-        self._square = self._square + group._square
+        self._squares = self._squares + group._squares
 
     def _zero_columns(self) -> Tensor:
-        """Return the indices of the columns that are zero in the group."""
+        """Return the indices of the columns that are zero in the group, (n_zero_columns,)."""
         mask = torch.ones(self.n_unknowns, dtype=torch.bool, device=self._group_columns.device)
         mask[self._group_columns[: -self.n_targets]] = False
         return torch.nonzero(mask)[:, 0]

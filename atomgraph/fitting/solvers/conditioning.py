@@ -50,7 +50,7 @@ def compute_conditioning(R: Tensor, tolerance: float | None = None) -> Condition
 
     Args:
         R: Triangular matrix, (n, n).
-        tolerance: Relative tolerance of the rank; 10 n ε if None.
+        tolerance: Relative tolerance of the rank; None for 10 n ε, with the machine precision ε.
     """
     n = R.shape[1]
     tolerance = 10 * n * torch.finfo(R.dtype).eps if tolerance is None else tolerance

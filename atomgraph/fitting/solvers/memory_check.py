@@ -24,7 +24,8 @@ def check_memory(n_unknowns: int, n_bytes: int, device: torch.device) -> None:
     total = torch.cuda.get_device_properties(device).total_memory if on_gpu else _physical_memory()
     if n_bytes > total:
         raise FittingError(
-            f"a fit of {n_unknowns} weights takes {n_bytes / 1e9:.0f} GB, but there are {total / 1e9:.0f} GB here; use "
+            f"a fit of {n_unknowns} weights takes {n_bytes / 1e9:.0f} GB, but {'the GPU' if on_gpu else 'this machine'} has "
+            f"{total / 1e9:.0f} GB; use "
             "fewer functions (ACE: n_max, l_max; SNAP: twojmax, quadratic; GAP: n_points), whose number grows fast with the "
             "number of elements, or fit with fit: {kind: gradient}"
         )

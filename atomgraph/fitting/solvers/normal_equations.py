@@ -16,15 +16,15 @@ class NormalEquations(RowAccumulator):
     largest are lost in rounding and count as zero.
     """
 
-    method = 1
+    method = 1  # number of this class in saved states
 
     def _add_block(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         X, y = rows[:, : self.n_unknowns], rows[:, self.n_unknowns :]
-        return self._factor + X.T @ rows, self._square + y.square().sum(0)
+        return self._matrix + X.T @ rows, self._squares + y.square().sum(0)
 
-    def _finish(self, factor: Tensor, square: Tensor) -> TriangularFactor:
+    def _finish(self, matrix: Tensor, squares: Tensor) -> TriangularFactor:
         n = self.n_unknowns
-        gram, projection = factor[:, :n], factor[:, n:]
+        gram, projection = matrix[:, :n], matrix[:, n:]
         scale = gram.diagonal().clamp_min(0).sqrt()
         scale = torch.where(scale > 0, scale, 1.0)
         values, vectors = torch.linalg.eigh(gram / torch.outer(scale, scale))
@@ -34,5 +34,5 @@ class NormalEquations(RowAccumulator):
         R = root[:, None] * vectors.T * scale
         Qty = inverse[:, None] * (vectors.T @ (projection / scale[:, None]))
         triangle, _ = triangularise(torch.cat([R, Qty], dim=1), n)
-        residual = (square - Qty.square().sum(0)).clamp_min(0)
+        residual = (squares - Qty.square().sum(0)).clamp_min(0)
         return TriangularFactor(triangle[:, :n].clone(), triangle[:, n:].clone(), residual, self.n_rows)

@@ -32,7 +32,7 @@ def least_squares(factor: TriangularFactor, tolerance: float | None = None) -> R
 
     Args:
         factor: Triangular factor of the weighted rows.
-        tolerance: Relative tolerance of the rank; 10 n ε if None.
+        tolerance: Relative tolerance of the rank; None for 10 n ε, with the machine precision ε.
 
     Raises:
         FittingError: If the data do not determine all weights.
@@ -52,7 +52,7 @@ def ridge(factor: TriangularFactor, prior: Prior, tolerance: float | None = None
     Args:
         factor: Triangular factor of the weighted rows.
         prior: Γ as a number γ (for γ²|w|²), a diagonal (n,) or a matrix (m, n).
-        tolerance: Relative tolerance of the rank; 10 n ε if None.
+        tolerance: Relative tolerance of the rank; None for 10 n ε, with the machine precision ε.
 
     Raises:
         FittingError: If data and prior together do not determine all weights.

@@ -49,20 +49,21 @@ class RowAccumulator(ABC):
             )
         n_bytes = (
             8 * (2 * n_unknowns + block_rows) * n_columns
-        )  # the factor, its copy during an addition, and the buffer
+        )  # the matrix, its copy during an addition, and the buffer
         check_memory(n_unknowns, n_bytes, torch.device("cpu" if device is None else device))
         self.n_unknowns, self.n_targets, self.n_rows = n_unknowns, n_targets, 0
-        self._factor = torch.zeros(n_unknowns, n_columns, dtype=torch.float64, device=device)
-        self._square = torch.zeros(n_targets, dtype=torch.float64, device=device)
+        # QR: [R, Qᵀy] and the residual squares; normal equations: [XᵀX, Xᵀy] and yᵀy
+        self._matrix = torch.zeros(n_unknowns, n_columns, dtype=torch.float64, device=device)
+        self._squares = torch.zeros(n_targets, dtype=torch.float64, device=device)
         self._buffer = torch.zeros(block_rows, n_columns, dtype=torch.float64, device=device)
-        self._filled = 0
+        self._filled = 0  # number of rows in the buffer
 
     @abstractmethod
     def _add_block(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Return the matrix (n, n + k) and squares (k,) after adding rows, (n_rows, n + k)."""
 
     @abstractmethod
-    def _finish(self, factor: Tensor, square: Tensor) -> TriangularFactor:
+    def _finish(self, matrix: Tensor, squares: Tensor) -> TriangularFactor:
         """Return the triangular factor for a matrix (n, n + k) and squares (k,)."""
 
     @torch.no_grad()
@@ -72,7 +73,7 @@ class RowAccumulator(ABC):
         Args:
             X: Rows, (n_rows, n).
             y: Targets, (n_rows,) or (n_rows, k).
-            weight: Factor on each row, 1/σ and not its square, (n_rows,); 1 if None. Rows of weight zero are skipped and
+            weight: Factor on each row, 1/σ (not 1/σ²), (n_rows,); 1 if None. Rows of weight zero are skipped and
                 not counted.
 
         Raises:
@@ -107,7 +108,7 @@ class RowAccumulator(ABC):
             self._buffer[self._filled : self._filled + len(part)] = part
             self._filled += len(part)
             if self._filled == len(self._buffer):
-                self._factor, self._square = self._add_block(self._buffer)
+                self._matrix, self._squares = self._add_block(self._buffer)
                 self._filled = 0
 
     @torch.no_grad()
@@ -123,7 +124,7 @@ class RowAccumulator(ABC):
                 f"{part.n_unknowns} and {part.n_targets}"
             )
         self._add_rows(torch.cat([part.R, part.Qty], dim=1).to(self._buffer))
-        self._square = self._square + part.residual_square.to(self._square)
+        self._squares = self._squares + part.residual_square.to(self._squares)
         self.n_rows += part.n_rows
 
     @torch.no_grad()
@@ -136,24 +137,27 @@ class RowAccumulator(ABC):
         if self.n_rows == 0:
             raise FittingError("no row was added, so there is nothing to fit; add data to the fit")
         if self._filled == 0:
-            return self._finish(self._factor, self._square)
+            return self._finish(self._matrix, self._squares)
         return self._finish(*self._add_block(self._buffer[: self._filled]))
 
     reduced = OldAttribute("triangular_factor")
 
     def state(self) -> dict[str, Tensor]:
-        """Return the state as tensors. An accumulator with this state continues with equal results, to the last bit."""
+        """Return the state as tensors. An accumulator with this state continues with equal results, to the last bit.
+
+        The keys are ``sizes``, ``factor`` (the matrix of the accumulator), ``square``, and ``waiting`` (rows in the buffer).
+        """
         sizes = [self.method, self.n_unknowns, self.n_targets, len(self._buffer), self.n_rows]
         return {
             "sizes": torch.tensor(sizes, dtype=torch.int64),
-            "factor": self._factor.clone(),
-            "square": self._square.clone(),
+            "factor": self._matrix.clone(),
+            "square": self._squares.clone(),
             "waiting": self._buffer[: self._filled].clone(),
         }
 
     @classmethod
     def from_state(cls, state: dict[str, Tensor], device: torch.device | str | None = None) -> Self:
-        """Return the accumulator with a ``state``.
+        """Return an accumulator with a state that ``state`` returned.
 
         Raises:
             FittingError: If the state is of another class, or a tensor is missing.
@@ -167,8 +171,8 @@ class RowAccumulator(ABC):
                 f"this state was not written by {cls.__name__}; resume with the method of the first start"
             )
         accumulator = cls(n_unknowns, n_targets, block_rows=block_rows, device=device)
-        accumulator._factor = state["factor"].to(accumulator._buffer, copy=True)
-        accumulator._square = state["square"].to(accumulator._buffer, copy=True)
+        accumulator._matrix = state["factor"].to(accumulator._buffer, copy=True)
+        accumulator._squares = state["square"].to(accumulator._buffer, copy=True)
         accumulator._filled = len(state["waiting"])
         accumulator._buffer[: accumulator._filled] = state["waiting"].to(accumulator._buffer)
         accumulator.n_rows = n_rows

@@ -15,8 +15,8 @@ class LinearSolution:
 
     Attributes:
         weights: Mean weights, (n, k).
-        covariance_factor: C, (n, m).
-        noise_square: Variance of a row of weight 1, σ², (k,); nan with fewer rows than parameters.
+        covariance_factor: C, (n, m); m = n, or the number of relevant columns (``ard``).
+        noise_square: Variance of a row of weight 1, σ², (k,); nan if the rows are not more than ``n_effective``.
         residual_square: |Xw − y|² of the weighted rows, (k,).
         n_effective: Number of weights that the data determine, rather than the prior, tr(X CCᵀ Xᵀ).
         n_rows: Number of rows.

@@ -37,7 +37,7 @@ class SparseGPSolution(LinearSolution):
     def latent_variance(self, K: Tensor, k_self: Tensor) -> Tensor:
         """Return the variance of the process at some points.
 
-        Far from all sparse points, this variance equals that of the prior, while ``variance`` vanishes.
+        Far from all sparse points, this variance equals that of the prior, while the result of ``variance`` vanishes.
 
         Args:
             K: Kernel between the points and the sparse points, (n_rows, m).

@@ -14,7 +14,7 @@ from atomgraph.fitting.solvers.triangular import triangularise
 from atomgraph.old_names import old_names_of
 
 BLOCK = 4096  # largest number of environments in a block
-Blocks = Tensor | Iterable[Tensor]
+Blocks = Tensor | Iterable[Tensor]  # descriptors of environments, (N, D), in one tensor or in blocks of rows
 
 
 def random(n_environments: int, n_points: int, seed: int = 0) -> Tensor:
@@ -66,7 +66,7 @@ def cur(descriptors: Blocks, n_points: int, rank: int | None = None, seed: int |
         descriptors: Descriptors of environments, as in ``leverage_scores``.
         n_points: Number of sparse points.
         rank: Rank of the leverage scores; n_points if None.
-        seed: Seed of the random numbers, or None.
+        seed: Seed of the random numbers; None for no random numbers.
 
     Raises:
         FittingError: If there are fewer environments than points.
@@ -99,12 +99,14 @@ def farthest_point(descriptors: Blocks, n_points: int, start: int = 0) -> Tensor
     Raises:
         FittingError: If there are fewer environments than points, or no environment ``start``.
 
-    Source: Gonzalez, Theor. Comput. Sci. 38, 293.
+    Source: Gonzalez, Theor. Comput. Sci. 38, 293 (1985).
     """
     sizes = [len(block) for block in _blocks(descriptors)]
     _check_count(n_points, sum(sizes))
     if not 0 <= start < sum(sizes):
-        raise FittingError(f"the first of {sum(sizes)} environments cannot be number {start}")
+        raise FittingError(
+            f"start should be between 0 and {sum(sizes) - 1}, the index of an environment, but is {start}"
+        )
     points, latest = [start], _row(descriptors, start)
     squared_distances = torch.full((sum(sizes),), float("inf"), dtype=torch.float64)  # to the nearest point
     while len(points) < n_points:
@@ -200,7 +202,7 @@ def _row(descriptors: Blocks, index: int) -> Tensor:
 
 
 def _blocks(descriptors: Blocks) -> Iterator[Tensor]:
-    """Yield the descriptors in float64, at most ``BLOCK`` environments at a time."""
+    """Yield the descriptors in float64, in blocks (n_rows, D) of at most ``BLOCK`` environments."""
     if isinstance(descriptors, Tensor):
         descriptors = (descriptors,)
     elif isinstance(descriptors, Iterator):

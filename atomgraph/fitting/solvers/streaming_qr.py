@@ -14,18 +14,20 @@ class StreamingQR(RowAccumulator):
 
     .. math:: \begin{pmatrix} R & Q^Ty \\ X_b & y_b \end{pmatrix} = Q'\begin{pmatrix} R' & Q'^Ty \\ 0 & e \end{pmatrix}
 
+    with the rows :math:`X_b, y_b` of the buffer.
+
     Memory: 2 (n + block_rows)(n + k) numbers.
 
     Source: Golub and Van Loan, Matrix Computations, § 6.5; Demmel, Grigori, Hoemmen and Langou, SIAM J. Sci. Comput.
     34, A206 (2012).
     """
 
-    method = 0
+    method = 0  # number of this class in saved states
 
     def _add_block(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        factor, lost_square = triangularise(torch.cat([self._factor, rows]), self.n_unknowns)
-        return factor, self._square + lost_square
+        factor, lost_square = triangularise(torch.cat([self._matrix, rows]), self.n_unknowns)
+        return factor, self._squares + lost_square
 
-    def _finish(self, factor: Tensor, square: Tensor) -> TriangularFactor:
+    def _finish(self, matrix: Tensor, squares: Tensor) -> TriangularFactor:
         n = self.n_unknowns
-        return TriangularFactor(factor[:, :n].clone(), factor[:, n:].clone(), square.clone(), self.n_rows)
+        return TriangularFactor(matrix[:, :n].clone(), matrix[:, n:].clone(), squares.clone(), self.n_rows)

@@ -31,8 +31,8 @@ class TriangularFactor:
 
     def __post_init__(self) -> None:
         n = self.R.shape[-1]
-        fits = self.R.shape == (n, n) and self.Qty.dim() == 2 and self.Qty.shape[0] == n
-        if not fits or self.residual_square.shape != self.Qty.shape[1:]:
+        shapes_match = self.R.shape == (n, n) and self.Qty.dim() == 2 and self.Qty.shape[0] == n
+        if not shapes_match or self.residual_square.shape != self.Qty.shape[1:]:
             raise FittingError(
                 "a triangular factor has R (n, n), Qty (n, k) and residual_square (k,), but the shapes are "
                 f"{tuple(self.R.shape)}, {tuple(self.Qty.shape)} and {tuple(self.residual_square.shape)}"
@@ -80,7 +80,7 @@ def triangularise(rows: Tensor, n: int) -> tuple[Tensor, Tensor]:
         n: Number of columns of X.
 
     Returns:
-        The factor, (n, n + k), and for each target the sum of squares that the factor does not contain, (k,).
+        Factor, (n, n + k), and sum of squares of each target that the factor does not contain, (k,).
     """
     triangle = torch.linalg.qr(rows, mode="r").R
     lost_square = triangle[n:, n:].square().sum(0)

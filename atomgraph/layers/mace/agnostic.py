@@ -13,7 +13,7 @@ from atomgraph.nn.equivariant.radial_network import ScaledMLP
 
 
 class AgnosticInteraction(Interaction):
-    r"""Message :math:`W_{z_i} A_i`, with :math:`A_i` divided by the mean number of neighbours; no residual.
+    r"""Message :math:`W_{z_i} A_i`; the divisor :math:`n_i` is the mean number of neighbours; no residual.
 
     Source: Batatia et al., NeurIPS 2022 (``RealAgnosticInteractionBlock``).
     """
@@ -24,20 +24,20 @@ class AgnosticInteraction(Interaction):
     def _build_parts(self) -> None:
         n_radial = self.radial.n_radial
         self.network = ScaledMLP([n_radial, *self.hidden, self.convolution.n_weights], activation_gain=self.gain)
-        self.mix = EquivariantLinear(self.convolution.irreps_out, self.irreps_message)
+        self.mix = EquivariantLinear(self.convolution.irreps_out, self.irreps_message)  # W
         if self.residual:
-            self.skip = ElementLinear(len(self.elements), self.irreps_in, self.irreps_residual)
+            self.skip = ElementLinear(len(self.elements), self.irreps_in, self.irreps_residual)  # W_z of the residual
         else:
-            self.select = ElementLinear(len(self.elements), self.irreps_message, self.irreps_message)
+            self.select = ElementLinear(len(self.elements), self.irreps_message, self.irreps_message)  # W_z of A
         if self.by_density:
-            self.density = ScaledMLP([n_radial, 1])
+            self.density = ScaledMLP([n_radial, 1])  # the density network, see neighbour_density
         else:
             self.neighbours = MeanNeighbours()
 
     def forward(self, h: Blocks, harmonics: Tensor, edges: Edges) -> tuple[Blocks, Blocks | None]:
-        """Return the summed messages and the residual of each atom, by irrep; see ``Interaction.forward``."""
+        """Return the message and the residual of each atom, by irrep; see ``Interaction.forward``."""
         features, envelope = self.radial(edges)
-        message = self.mix(self._sums(self.network, features, envelope, self.up(h), harmonics, edges))
+        message = self.mix(self._convolve(self.network, features, envelope, self.up(h), harmonics, edges))
         if self.by_density:
             message = divide(message, neighbour_density(self.density(features), envelope, edges) + 1.0)
         else:
@@ -48,7 +48,7 @@ class AgnosticInteraction(Interaction):
 
 
 class ResidualInteraction(AgnosticInteraction):
-    r"""Message :math:`A_i`, divided by the mean number of neighbours; residual :math:`W_{z_i} h_i`.
+    r"""Message :math:`A_i`; the divisor :math:`n_i` is the mean number of neighbours; residual :math:`W_{z_i} h_i`.
 
     Source: Batatia et al., NeurIPS 2022 (``RealAgnosticResidualInteractionBlock``).
     """
@@ -57,7 +57,7 @@ class ResidualInteraction(AgnosticInteraction):
 
 
 class DensityInteraction(AgnosticInteraction):
-    r"""Message :math:`W_{z_i} A_i / (1 + \rho_i)`, with the neighbour density :math:`\rho_i`; no residual.
+    r"""Message :math:`W_{z_i} A_i`; the divisor is :math:`n_i = 1 + \rho_i` with the neighbour density ρ; no residual.
 
     Source: Batatia et al., arXiv:2401.00096 (``RealAgnosticDensityInteractionBlock``).
     """
@@ -66,7 +66,7 @@ class DensityInteraction(AgnosticInteraction):
 
 
 class DensityResidualInteraction(AgnosticInteraction):
-    r"""Message :math:`A_i / (1 + \rho_i)`, with the neighbour density :math:`\rho_i`; residual :math:`W_{z_i} h_i`.
+    r"""Message :math:`A_i`; the divisor is :math:`n_i = 1 + \rho_i` with the neighbour density ρ; residual :math:`W_{z_i} h_i`.
 
     Source: Batatia et al., arXiv:2401.00096 (``RealAgnosticDensityResidualInteractionBlock``).
     """

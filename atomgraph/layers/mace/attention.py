@@ -26,14 +26,14 @@ class AttentionResidualInteraction(Interaction):
         self.down = EquivariantLinear(self.irreps_in, o3.Irreps(f"{_N_SCALARS}x0e"))
         widths = [self.radial.n_radial + 2 * _N_SCALARS, *self.hidden, self.convolution.n_weights]
         self.network = ScaledMLP(widths, activation_gain=self.gain)
-        self.mix = EquivariantLinear(self.convolution.irreps_out, self.irreps_message)
+        self.mix = EquivariantLinear(self.convolution.irreps_out, self.irreps_message)  # W of A
         self.neighbours = MeanNeighbours()
-        self.skip = EquivariantLinear(self.irreps_in, self.irreps_residual)
+        self.skip = EquivariantLinear(self.irreps_in, self.irreps_residual)  # W of the residual
 
     def forward(self, h: Blocks, harmonics: Tensor, edges: Edges) -> tuple[Blocks, Blocks | None]:
-        """Return the summed messages and the residual of each atom, by irrep; see ``Interaction.forward``."""
+        """Return the message and the residual of each atom, by irrep; see ``Interaction.forward``."""
         features, envelope = self.radial(edges)
         down = invariants(self.down(h))
         inputs = torch.cat([features, down[edges.neighbour], down[edges.centre]], dim=1)
-        message = self.mix(self._sums(self.network, inputs, envelope, self.up(h), harmonics, edges))
+        message = self.mix(self._convolve(self.network, inputs, envelope, self.up(h), harmonics, edges))
         return divide(message, self.neighbours()), self.skip(h)

@@ -74,7 +74,7 @@ class Interaction(Part):
 
     @abstractmethod
     def forward(self, h: Blocks, harmonics: Tensor, edges: Edges) -> tuple[Blocks, Blocks | None]:
-        """Return the summed messages A and the residual of each atom, by irrep; the residual is None if there is none.
+        """Return the message and the residual of each atom, by irrep; None in place of the residual if the type has none.
 
         Args:
             h: Features of atoms, by irrep.
@@ -82,7 +82,7 @@ class Interaction(Part):
             edges: Edges of the graph.
         """
 
-    def _sums(
+    def _convolve(
         self, network: Part, inputs: Tensor, envelope: Tensor | None, up: Blocks, harmonics: Tensor, edges: Edges
     ) -> Blocks:
         """Return the convolution, with weights from a network.
@@ -90,7 +90,7 @@ class Interaction(Part):
         Args:
             network: Radial network.
             inputs: Inputs of the network, (n_edges, n_inputs).
-            envelope: Factor on the weights, (n_edges,), or None.
+            envelope: Factor on the weights, (n_edges,); None for 1.
             up: Features :math:`W^{up} h`, by irrep.
             harmonics: Spherical harmonics in ``PaddedEdges``, (n_blocks, block_size, n_harmonics).
             edges: Edges of the graph.

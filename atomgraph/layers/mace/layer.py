@@ -50,19 +50,20 @@ class MACELayer(MessageLayer):
     Args:
         elements: Chemical symbols.
         cutoff: Cutoff radius, Å.
-        irreps_in, irreps_out: Irreps of the features before and after, with equal numbers of channels for each irrep.
+        irreps_in, irreps_out: Irreps of the features before and after the layer; each irrep has the same number of channels.
         interaction: Type of the interaction, a name in ``INTERACTIONS``.
         l_max: Largest degree of the spherical harmonics.
-        order: Order of the products, which is the body order minus one.
+        order: Largest number ν of factors of a product, which is the body order minus one.
         irreps_message: Irreps of :math:`A_i`; if None, those of the harmonics with the channels of ``irreps_out``.
         irreps_up: Irreps of the neighbours' features in the convolution; ``irreps_in`` if None. Fewer channels are faster.
         radial: Embedding of distances; Bessel functions if None.
         radial_hidden: Widths of the hidden layers of the radial network.
-        parity: ``natural``, or ``even`` for harmonics of even parity, with which the model cannot distinguish reflections.
+        parity: ``natural`` for harmonics of parity (−1)^l; ``even`` for harmonics of even parity, with which the model
+            cannot distinguish reflections.
         by_element: Use separate product weights for each element.
         residual: ``"auto"`` adds the residual of the interaction; ``"none"`` drops it.
-        n_paths, coupling_dtype, activation_gain: Conventions of files of other programs; the same arguments as those of
-            ``SymmetricProduct``, ``Convolution`` and ``ScaledMLP`` (package ``nn.equivariant``).
+        n_paths, coupling_dtype, activation_gain: Conventions of files of other programs: arguments of ``SymmetricProduct``,
+            ``Convolution`` and ``ScaledMLP`` (package ``nn.equivariant``). None: the defaults of these classes.
 
     Raises:
         WiringError: If a name is unknown, or irreps have different numbers of channels.

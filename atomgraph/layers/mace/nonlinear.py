@@ -58,13 +58,13 @@ class NonlinearResidualInteraction(Interaction):
         return {name: getattr(self, name)[edit.rows] * edit.factor for name in ("source", "target")}
 
     def forward(self, h: Blocks, harmonics: Tensor, edges: Edges) -> tuple[Blocks, Blocks | None]:
-        """Return the summed messages and the residual of each atom, by irrep; see ``Interaction.forward``."""
+        """Return the message and the residual of each atom, by irrep; see ``Interaction.forward``."""
         features, envelope = self.radial(edges)
         scale = len(self.elements) ** -0.5
         source, target = self.source[edges.element] * scale, self.target[edges.element] * scale
         inputs = torch.cat([features, source[edges.neighbour], target[edges.centre]], dim=1)
         up = self.up(h)
-        message = self.mix(self._sums(self.network, inputs, envelope, up, harmonics, edges))
+        message = self.mix(self._convolve(self.network, inputs, envelope, up, harmonics, edges))
         density = neighbour_density(self.density(inputs), envelope, edges)
         message = divide(message, density * self.beta + self.alpha)
         gate_residual = self.past(up)

@@ -52,7 +52,7 @@ class Convolution(Part):
     .. math:: A_{i, k c m_3} = \sum_j w_{k c}(r_{ij}) \sqrt{2 l_3 + 1} \sum_{m_1 m_2}
               C^{l_1 l_2 l_3}_{m_1 m_2 m_3}\, h_{j c m_1} Y_{l_2 m_2}(\hat r_{ij})
 
-    k is the number of the path (l₁, l₂, l₃) in ``paths``, c the channel, and C the real Wigner 3j symbol of unit norm. No
+    k is the index of the path (l₁, l₂, l₃) in ``paths``, c the channel, and C the real Wigner 3j symbol of unit norm. No
     array of size n_edges · channels · (2l₃+1) is written.
 
     Args:
@@ -60,7 +60,7 @@ class Convolution(Part):
         harmonics: Irreps of Y, one channel of each irrep.
         message_irreps: Irreps of the messages; other irreps are not computed.
         coupling_dtype: ``float32``: values of C are rounded to float32, and stored in float64, as in e3nn and mace-torch. C
-            with an l = 0 is not rounded by these programs, nor here. ``float64``: C is exact.
+            with an l = 0 is not rounded, neither by these programs nor by atomgraph. ``float64``: C is exact.
 
     Raises:
         WiringError: If numbers of channels differ, or if no path leads to ``message_irreps``.

@@ -37,7 +37,7 @@ class Gate(Part):
         self.gate_gain = SIGMOID_GAIN if gate_gain is None else gate_gain
         self._channels = channels_per_irrep(self.irreps_out)
         if ODD in self._channels:
-            raise WiringError(f"a gate cannot pass odd scalars, but should give {self.irreps_out}")
+            raise WiringError(f"a gate cannot return odd scalars (0o), but irreps_out is {self.irreps_out}; remove 0o")
         self.gated = [(irrep, n) for irrep, n in self._channels.items() if irrep.l > 0]
         n_gates = sum(n for _, n in self.gated)
         counts = {EVEN: self._channels.get(EVEN, 0) + n_gates}

@@ -111,7 +111,7 @@ def with_zeros(y: Blocks, channels: dict[o3.Irrep, int], like: Tensor) -> Blocks
     Args:
         y: Blocks by irrep, (n_rows, 2l+1, channels).
         channels: Number of channels of each irrep of the result.
-        like: Tensor with n_rows rows, and the dtype and device of the zeros.
+        like: Tensor (n_rows, …) with the dtype and device of the zeros.
     """
     return {irrep: y[irrep] if irrep in y else like.new_zeros(len(like), irrep.dim, n) for irrep, n in channels.items()}
 
@@ -122,6 +122,7 @@ def sort_by_element(element: Tensor, n_elements: int) -> tuple[Tensor, list[int]
 
 
 def _map_by_element(x: Tensor, weight: Tensor, order: Tensor, counts: list[int]) -> Tensor:
+    """Multiply rows x, (n_rows, 2l+1, n_in), by the matrix of their element, with the results of ``sort_by_element``."""
     groups = x.index_select(0, order).split(counts)
     parts = [group @ matrix for group, matrix in zip(groups, weight.unbind(0), strict=True) if len(group)]
     if not parts:

@@ -23,7 +23,7 @@ BASES = ("bessel", "gaussian", "chebyshev")
 
 
 class RadialEmbedding(Float64Buffers, Part):
-    r"""Radial embedding :math:`e_k(r) = R_k(T(r)) f(r)`: basis functions R, distance transform T, cutoff envelope f.
+    r"""Radial embedding :math:`e_k(r) = R_k(x(r)) f(r)`: basis functions R, distance transform x, cutoff envelope f.
 
     .. math:: R_k(x) = \sqrt{2 / r_c}\, \frac{\sin w_k x}{x}, \qquad R_k(x) = e^{c (x - g_k)^2}, \qquad R_k(x) = T_k(x)
 
@@ -36,7 +36,7 @@ class RadialEmbedding(Float64Buffers, Part):
         cutoff: Cutoff radius :math:`r_c`, Å.
         n_radial: Number of functions.
         basis: ``bessel``, ``gaussian`` or ``chebyshev``.
-        transform: Distance transform T, ``nn.Agnesi`` or ``nn.Soft``; None for no transform.
+        transform: Distance transform x(r), ``nn.Agnesi`` or ``nn.Soft``; None for x = r.
         p: Exponent of the polynomial envelope, no unit.
         envelope_on: ``features``: f multiplies the functions; ``messages``: f is returned, and the layers multiply messages
             and densities of edges by f.
@@ -75,11 +75,11 @@ class RadialEmbedding(Float64Buffers, Part):
         super().__init__()
         if not cutoff > 0 or n_radial < 1 or not p >= 2:
             raise WiringError(
-                f"cutoff, n_radial, p must be positive, and p at least 2, but they are {cutoff}, {n_radial}, {p}"
+                f"cutoff and n_radial should be positive and p at least 2, but they are {cutoff} Å, {n_radial} and {p}"
             )
         for name, value, choices in (("basis", basis, BASES), ("envelope_on", envelope_on, ("features", "messages"))):
             if value not in choices:
-                raise WiringError(f"unknown {name} {value!r} of distances{nearest(str(value), choices)}")
+                raise WiringError(f"unknown {name} {value!r} of a radial embedding{nearest(str(value), choices)}")
         self.elements, self.cutoff = checked_symbols(elements), float(cutoff)
         self.n_radial, self.basis, self.p, self.envelope_on = n_radial, basis, p, envelope_on
         self.trainable, self.differentiable = trainable, differentiable
@@ -125,6 +125,7 @@ class RadialEmbedding(Float64Buffers, Part):
         return features.to(dtype), None if envelope is None else envelope.to(dtype)
 
     def _compute(self, edges: Edges) -> tuple[Tensor, Tensor | None]:
+        """Features and envelope as in ``forward``, in the dtype of these edges."""
         if self.envelope == "polynomial":
             envelope = polynomial_cutoff(edges.length, self.cutoff, self.p)
         else:
@@ -136,6 +137,7 @@ class RadialEmbedding(Float64Buffers, Part):
         return features * envelope[:, None], None
 
     def _functions(self, x: Tensor) -> Tensor:
+        """Basis functions R, (n_edges, n_radial), of transformed distances, (n_edges, 1)."""
         if self.basis == "bessel":
             return torch.sin(x * self.places.to(x.dtype)) * (self.prefactor / x)
         if self.basis == "gaussian":

@@ -60,7 +60,7 @@ class ScaledMLP(Part):
         return self._scaled_weight(len(self.weights) - 1)
 
     def _scaled_weight(self, depth: int) -> Tensor:
-        """Matrix of a layer, divided by the root of its number of inputs, times the gain of the layer before."""
+        """Matrix of a layer, (n_in, n_out), divided by √n_in, times the gain of the activation before the layer."""
         weight = self.weights[depth]
         return weight * (len(weight) ** -0.5 * (self.gain if depth > 0 else 1.0))
 

@@ -20,8 +20,9 @@ from atomgraph.old_names import OldAttribute, old_names_of
 from atomgraph.ops.coupling import Coupling, couplings, n_couplings
 from atomgraph.ops.symmetric import monomial_rows, monomials, split_monomials, truncated_svd
 
-MAX_ORDER = 10  # factors; the number of couplings grows quickly
-_MAX_NUMBERS = 20_000_000  # in an intermediate tensor of a group of atoms; not used if derivatives are computed
+MAX_ORDER = 10  # largest number of factors; the number of couplings grows quickly with it
+# largest number of values in an intermediate tensor of a group of atoms; without effect if derivatives are computed
+_MAX_NUMBERS = 20_000_000
 
 
 class SymmetricProduct(Part):
@@ -114,10 +115,10 @@ class SymmetricProduct(Part):
         return torch.cat([self._products(a, e, tables) for a, e in groups])
 
     def _products(self, A: Tensor, element: Tensor, tables: _MonomialTables) -> Tensor:
-        """Sort the atoms by element, and compute the products of the atoms of each element."""
+        """Sort the atoms by element, and compute the products B of the atoms of each element; shapes as in ``forward``."""
         atom_order = torch.argsort(element, stable=True)
-        present, counts = torch.unique_consecutive(element[atom_order], return_counts=True)
-        coefficients = [self._coefficients(nu, present, tables) for nu in range(1, self.order + 1)]
+        elements, counts = torch.unique_consecutive(element[atom_order], return_counts=True)
+        coefficients = [self._coefficients(nu, elements, tables) for nu in range(1, self.order + 1)]
         x = A.index_select(0, atom_order).permute(2, 1, 0)  # (channels, irreps_in.dim, n_atoms)
         parts = [
             self._sum_nested(a.contiguous(), [None if c is None else c[k] for c in coefficients], tables)

@@ -54,7 +54,7 @@ class CoreRepulsion(Part):
         self.elements, self.replaces_energy = checked_symbols(elements), replaces_energy
         self._pairs = [_read_pair(pair, self.elements) for pair in pairs]
         if len({tuple(sorted(pair.rows)) for pair in self._pairs}) < len(self._pairs):
-            raise WiringError("a core repulsion contains a pair of elements twice")
+            raise WiringError("a core repulsion contains a pair of elements twice; remove one of the two")
         self.cutoff = max((pair.cutoff for pair in self._pairs), default=0.0)
 
     def forward(self, graph: AtomicGraph, edges: Edges) -> Tensor:
@@ -127,7 +127,7 @@ class _Pair:
 def _read_pair(pair: Mapping[str, Any], elements: list[str]) -> _Pair:
     for key in pair:
         if key not in _KEYS:
-            raise WiringError(f"a core repulsion has no {key!r}{nearest(key, _KEYS)}")
+            raise WiringError(f"a core repulsion has no key {key!r}{nearest(key, _KEYS)}")
     symbols, form = pair.get("elements", ()), pair.get("form", "gaussian")
     if len(symbols) != 2 or any(symbol not in elements for symbol in symbols):
         raise WiringError(f"a core repulsion is between two of {', '.join(elements)}, but this one names {symbols!r}")

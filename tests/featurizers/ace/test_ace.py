@@ -134,7 +134,7 @@ BOND = {"elements": ["H", "H"], "cutoff": 3.0}
         ({"bonds": [BOND | {"cutoff": 5.0}]}, "beyond the cutoff"),
         ({"bonds": [BOND, BOND]}, "two bonds of H and H"),
         ({"bonds": [BOND | {"elements": ["H", "O"]}]}, "between two of the elements H"),
-        ({"bonds": [BOND | {"rcut": 1.0}]}, "a bond has no 'rcut'"),
+        ({"bonds": [BOND | {"rcut": 1.0}]}, "a bond has no key 'rcut'"),
         ({"bonds": [BOND | {"inner": 3.5}]}, "inner cutoff of a bond"),
         ({"bonds": [BOND | {"width": "wide"}]}, "should be numbers"),
         ({"n_max": (1, 1), "l_max": (0,)}, "one number ≥ 0 per order"),

@@ -178,5 +178,5 @@ def test_factor_on_gpu_equals_that_on_cpu(stream):
 def test_too_many_weights_for_the_memory_are_refused():
     """An expansion of three elements ended in a traceback of torch's allocator."""
     for stream in (StreamingQR, NormalEquations):
-        with pytest.raises(FittingError, match=r"a fit of 1000000 weights takes \d+ GB, but there are \d+ GB here"):
+        with pytest.raises(FittingError, match=r"a fit of 1000000 weights takes \d+ GB, but this machine has \d+ GB"):
             stream(1_000_000)
