@@ -112,7 +112,8 @@ class Bispectrum(DensityFeaturizer):
         self.n_functions = len(harmonic_columns(twojmax))  # columns of the density, not components of the bispectrum
         self._integrals = TripleIntegrals(twojmax, self.n_channels)
         self._has_inner_cutoff = inner is not None
-        component_factor = [1.0 if bnorm else t[2] + 1.0 for t in degree_triples(twojmax)]
+        # 1, or 2j + 1 with the third degree n = 2j of each triple
+        component_factor = [1.0 if bnorm else n + 1.0 for _, _, n in degree_triples(twojmax)]
         self._constants = Constants(
             cutoff=pair_cutoff.ravel(),
             weight=weight,

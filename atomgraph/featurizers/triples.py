@@ -39,34 +39,36 @@ def iterate_triples(edges: Edges, portion_size: int = 2**20) -> Iterator[Triples
         edges: Edges, sorted by centre.
         portion_size: Approximate number of triples per portion; all triples of an atom are in one portion.
     """
-    degree = torch.bincount(edges.centre, minlength=edges.n_atoms)
-    atom_start = degree.cumsum(0) - degree
-    portion = (degree * (degree - 1) // 2).cumsum(0) // portion_size  # (n_atoms,), in increasing order
+    edge_counts = torch.bincount(edges.centre, minlength=edges.n_atoms)
+    atom_start = edge_counts.cumsum(0) - edge_counts
+    portion = (edge_counts * (edge_counts - 1) // 2).cumsum(0) // portion_size  # (n_atoms,), in increasing order
     first_atom = 0
     for n_atoms in torch.unique_consecutive(portion, return_counts=True)[1].tolist():
         atoms = slice(first_atom, first_atom + n_atoms)
-        yield Triples(*_pairs(atom_start[atoms], degree[atoms]), first_atom, n_atoms)
+        yield Triples(*_pairs(atom_start[atoms], edge_counts[atoms]), first_atom, n_atoms)
         first_atom += n_atoms
 
 
-def _pairs(atom_start: Tensor, degree: Tensor) -> tuple[Tensor, Tensor]:
+def _pairs(atom_start: Tensor, edge_counts: Tensor) -> tuple[Tensor, Tensor]:
     """Pair each edge with all earlier edges of the same atom.
 
     Args:
         atom_start: Row of the first edge of each atom, (n_atoms,).
-        degree: Number of edges of each atom, (n_atoms,).
+        edge_counts: Number of edges of each atom, (n_atoms,).
 
     Returns:
         Rows of the earlier and of the later edge of each pair, (n_triples,).
     """
-    n_edges = int(degree.sum())
-    edge_start = torch.repeat_interleave(atom_start, degree)  # (n_edges,) the first edge of each edge's atom
-    edge = torch.arange(n_edges, device=degree.device) + (atom_start[0] if len(atom_start) else 0)
+    n_edges = int(edge_counts.sum())
+    edge_start = torch.repeat_interleave(atom_start, edge_counts)  # (n_edges,) the first edge of each edge's atom
+    edge = torch.arange(n_edges, device=edge_counts.device) + (atom_start[0] if len(atom_start) else 0)
     n_earlier = edge - edge_start
     second = torch.repeat_interleave(edge, n_earlier)
     pair_start = torch.repeat_interleave(n_earlier.cumsum(0) - n_earlier, n_earlier)
     first = (
-        torch.repeat_interleave(edge_start, n_earlier) + torch.arange(len(second), device=degree.device) - pair_start
+        torch.repeat_interleave(edge_start, n_earlier)
+        + torch.arange(len(second), device=edge_counts.device)
+        - pair_start
     )
     return first, second
 

@@ -254,9 +254,9 @@ def check_memory(jacobian: ResidualJacobian, graphs: Sequence[AtomicGraph], memo
     if not n_rows:
         raise FittingError("no structure has a label to fit; add energies, forces or stresses, or give their sigma")
     smaller = min(n_rows, jacobian.n)
-    expected = 8e-9 * (n_rows * jacobian.n + 2 * smaller * smaller)  # J, its square, and the damped square
-    if expected > memory:
+    expected_memory = 8e-9 * (n_rows * jacobian.n + 2 * smaller * smaller)  # J, its square, and the damped square
+    if expected_memory > memory:
         raise FittingError(
-            f"{n_rows} energies and components of forces times {jacobian.n} weights need {expected:.2g} GB, but "
+            f"{n_rows} energies and components of forces times {jacobian.n} weights need {expected_memory:.2g} GB, but "
             f"memory is {memory:g} GB; take fewer structures, allow more memory, or train by gradient"
         )

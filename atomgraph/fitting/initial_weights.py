@@ -14,7 +14,6 @@ from atomgraph.fitting.design_matrix import design_matrix
 from atomgraph.fitting.linear_weights import LinearWeights
 from atomgraph.fitting.solvers.fit_errors import FittingError
 from atomgraph.graph.structure import AtomicGraph
-from atomgraph.old_names import OldAttribute
 from atomgraph.potential import Potential
 
 N_STRUCTURES_LINEAR = 500  # structures for a fit of the last linear maps
@@ -29,27 +28,25 @@ MAX_FORCE_ERROR_RATIO = 1.1  # largest ratio of the force errors after and befor
 
 @dataclass(frozen=True)
 class InitialWeightsFit:
-    """Result of a fit of initial weights.
+    """Result of a fit of initial weights, written to the entry ``energy_start`` of a potential's metadata.
 
     Attributes:
-        error_before: RMS error of energies per atom before the fit, eV.
-        error_after: RMS error of energies per atom after the fit, eV.
+        before: RMS error of energies per atom before the fit, eV.
+        after: RMS error of energies per atom after the fit, eV.
         n_structures: Number of structures of the fit.
         method: Weights that were fitted: ``last linear maps`` or ``all weights``.
     """
 
-    error_before: float
-    error_after: float
+    before: float
+    after: float
     n_structures: int
     method: str
-    before = OldAttribute("error_before")
-    after = OldAttribute("error_after")
 
     def describe(self) -> str:
         """Return one line for the log."""
         return (
             f"initial weights: {self.method} fitted to the energy above E0; error of {self.n_structures} training energies "
-            f"{self.error_before:.3g} → {self.error_after:.3g} eV/atom"
+            f"{self.before:.3g} → {self.after:.3g} eV/atom"
         )
 
 

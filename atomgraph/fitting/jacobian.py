@@ -22,7 +22,7 @@ class ResidualJacobian:
     :math:`J_{kp} = \partial f_k / \partial \theta_p / \sigma_k`, with labels y, predictions f and expected errors σ.
 
     Rows k are energies (eV), components of forces (eV/Å) and of virials (eV). Rows without label or sigma are skipped.
-    Parameters p are the trainable weights of the model, then E0 of one head for each element (eV). With
+    The n parameters p are the trainable weights of the model, then E0 of one head for each element (eV). With
     ``Baseline(exact_isolated=True)``, the derivatives with respect to E0 are zero, so E0 does not change.
 
     Args:

@@ -172,6 +172,7 @@ def _choose_triples(
     if not len(triples):
         return []
     n, points = len(kernel.points), selection.choose(triples / kernel.theta, len(kernel.points), _triple_kernel)
+    # copies of the last point; select_points sets their weights to zero
     padding = points[-1:].expand(n - len(points), -1)
     kernel.set_points(torch.cat([points, padding]) * kernel.theta)
     kernel.select_points(torch.arange(len(points), device=points.device))

@@ -126,22 +126,22 @@ class Noise:
         n = graph.n_graphs
         sigmas = [self._sigma(first_index + i) for i in range(n)]
         n_atoms = sum_to(torch.ones_like(graph.graph_of_atom, dtype=graph.energy.dtype), graph.graph_of_atom, n)
-        growth = torch.stack([s.scale_errors(n_atoms[i]) for i, s in enumerate(sigmas)])
+        error_scale = torch.stack([s.scale_errors(n_atoms[i]) for i, s in enumerate(sigmas)])
         energy = (
             graph.loss_weight("energy").sqrt()
-            * _inverse([s.energy for s in sigmas], graph)
-            / growth
+            * _inverse_sigma([s.energy for s in sigmas], graph)
+            / error_scale
             * graph.energy_mask
         )
         if self.energy_weights is not None:
             energy = energy * self.energy_weights[first_index : first_index + n].to(energy).sqrt()
         virial = (
             graph.loss_weight("stress").sqrt()
-            * _inverse([s.virial for s in sigmas], graph)
-            / growth
+            * _inverse_sigma([s.virial for s in sigmas], graph)
+            / error_scale
             * graph.stress_mask
         )
-        graph_weight = graph.loss_weight("forces").sqrt() * _inverse([s.forces for s in sigmas], graph)
+        graph_weight = graph.loss_weight("forces").sqrt() * _inverse_sigma([s.forces for s in sigmas], graph)
         forces = graph_weight[graph.graph_of_atom] * graph.forces_mask
         return energy, forces, virial
 
@@ -151,7 +151,7 @@ class Noise:
         return by_type.get(self.config_types[index], self.sigma) if by_type else self.sigma
 
 
-def _inverse(sigmas: Sequence[float | None], graph: AtomicGraph) -> Tensor:
+def _inverse_sigma(sigmas: Sequence[float | None], graph: AtomicGraph) -> Tensor:
     """Return 1/σ as a tensor on the graph's device, (n_graphs,); zero for None."""
     values = [0.0 if sigma is None else 1.0 / sigma for sigma in sigmas]
     return torch.tensor(values, dtype=graph.energy.dtype, device=graph.energy.device)

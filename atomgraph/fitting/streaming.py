@@ -64,7 +64,7 @@ def accumulate(
         graphs: Training structures.
         method: ``qr``, or ``normal`` for normal equations, which are faster and have half of the accurate digits.
         edge_budget: Largest number of edges in a block.
-        checkpoint: File for the unfinished factor, or None.
+        checkpoint: File for the unfinished factor; None for no file.
         resume: Continue from the checkpoint, if the file exists.
         on_block: Function called after every block; None for no call.
 
@@ -121,10 +121,12 @@ def _read(
         with path.open("rb") as file:
             if version and not checksums.is_intact(file):
                 raise ValueError("the content does not fit the checksum")
-        expected = kind(n_unknowns, device=device).state()["sizes"].tolist()
+        default_sizes = kind(n_unknowns, device=device).state()["sizes"].tolist()
+        default_method, _, default_targets, default_block_rows, _ = default_sizes
         method, saved_unknowns, n_targets, block_rows, _ = state["sizes"].tolist()
-        same_problem = (method, saved_unknowns) == (expected[0], n_unknowns)
-        if same_problem and (n_targets != expected[2] or not 0 < block_rows <= 16 * expected[3]):
+        is_same_problem = (method, saved_unknowns) == (default_method, n_unknowns)
+        # the limit of 16 prevents that a damaged file allocates too much memory
+        if is_same_problem and (n_targets != default_targets or not 0 < block_rows <= 16 * default_block_rows):
             raise ValueError(f"the block has {block_rows} rows and {n_targets} targets")
         if saved_unknowns != n_unknowns or saved_graphs != n_graphs or not 0 <= n_done <= n_graphs:
             raise FittingError(

@@ -44,6 +44,6 @@ def add_uncertainty(
         result = potential.evaluate(batch.to(potential.device), forces=False, stress=False)
         squares.append(((batch.energy - result["energy"]) / result["uncertainty"]).square().double().cpu())
     n = sum(len(square) for square in squares)
-    scale = float(torch.cat(squares).mean().sqrt()) if n else 1.0
-    posterior.factor.mul_(scale)
-    return {"calibration": scale, "calibrated_on": n}
+    calibration = float(torch.cat(squares).mean().sqrt()) if n else 1.0
+    posterior.factor.mul_(calibration)
+    return {"calibration": calibration, "calibrated_on": n}

@@ -103,6 +103,7 @@ class IsolatedEnergies:
 
     @staticmethod
     def _compute(model: HasLocalEnergies) -> Tensor:
+        """Return the table, (n_elements, n_outputs), computed with the current weights."""
         graph = isolated_atoms(model)
         return model.local_energies(graph, model.edges(graph))
 

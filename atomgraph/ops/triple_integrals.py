@@ -66,15 +66,15 @@ class TripleIntegrals:
         functions = list(product(range(n_max + 1), range(n_channels)))  # (n, channel)
         functions_by_parity = [[f for f in functions if f[0] % 2 == parity] for parity in (0, 1)]
         pairs = list(combinations_with_replacement(functions, 2))
-        pairs_by_parity = [[p for p in pairs if (p[0][0] + p[1][0]) % 2 == parity] for parity in (0, 1)]
-        product_index: dict[Any, int] = {}  # (pair, function): its index among all products of equal parity
+        pairs_by_parity = [[p for p in pairs if sum(n for n, _ in p) % 2 == parity] for parity in (0, 1)]
+        product_index: dict[Any, int] = {}  # (pair, function): index of their product, even parity first
         for parity_pairs, parity_functions in zip(pairs_by_parity, functions_by_parity, strict=True):
             keys = product(parity_pairs, parity_functions)
             product_index |= {key: len(product_index) + i for i, key in enumerate(keys)}
         self._n_pairs, self._n_functions = list(map(len, pairs_by_parity)), list(map(len, functions_by_parity))
         channels = product(range(n_channels), repeat=3)
         factors = [tuple(zip(t, c, strict=True)) for c in channels for t in degree_triples(n_max)]
-        # each integral in three forms: one of its functions, times the pair of the other two
+        # each integral of three functions in three forms: one function, times the pair of the other two
         forms = [[(x, _sorted_pair(y, z)) for x, y, z in ((c, a, b), (a, b, c), (b, c, a))] for a, b, c in factors]
         function_index = {f: i for i, f in enumerate(functions)}
         degree = np.repeat(np.arange(n_max + 1), _harmonics_per_degree(n_max))
@@ -83,6 +83,7 @@ class TripleIntegrals:
             "grid": harmonics_on_grid(n_max),
             "pair_left": np.array([function_index[p[0]] for ps in pairs_by_parity for p in ps]),
             "pair_right": np.array([function_index[p[1]] for ps in pairs_by_parity for p in ps]),
+            # index of the product of each form of each integral, (3, n_channels³ · n_triples)
             "product_index": np.array([[product_index[pair, f] for f, pair in form] for form in forms]).T,
             "even": self._harmonics_by_parity[0],
             "odd": self._harmonics_by_parity[1],

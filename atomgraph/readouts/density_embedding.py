@@ -109,7 +109,7 @@ class DensityEmbedding(Readout):
         return matrices(self, "weight")
 
     def element_weights(self, edit: ElementEdit) -> dict[str, Tensor]:
-        """Return the weights of each element. A new feature that occurs m times in an old feature gets m times its weight."""
+        """Return the weights of each element: m times that of the old feature, for a new feature that occurs in it m times."""
         weight = self.weight.detach()[edit.rows]
         if edit.columns is None:
             return {"weight": weight}
@@ -211,7 +211,7 @@ def _check_arguments(entry: dict[str, Any], symbol: str) -> dict[str, Any]:
     pairs = entry["parameters"]
     try:
         pairs = [(float(prefactor), float(exponent)) for prefactor, exponent in pairs]
-        cut, width = float(entry["core_cut"]), float(entry["core_width"])
+        core_cut, core_width = float(entry["core_cut"]), float(entry["core_width"])
     except (TypeError, ValueError):
         raise WiringError(
             f"the parameters of {symbol} should be pairs of numbers, one pair per density, but the embedding is {entry}"
@@ -220,8 +220,8 @@ def _check_arguments(entry: dict[str, Any], symbol: str) -> dict[str, Any]:
         raise WiringError(
             f"each density of {symbol} needs a prefactor and a positive exponent, but the parameters are {pairs!r}"
         )
-    if not (isfinite(cut) and 0 < width < float("inf")):
+    if not (isfinite(core_cut) and 0 < core_width < float("inf")):
         raise WiringError(
-            f"core_width of {symbol} should be positive, and core_cut a number, in eV, but are {width} and {cut}"
+            f"core_width of {symbol} should be positive, and core_cut a number, in eV, but they are {core_width} and {core_cut}"
         )
-    return {"function": entry["function"], "parameters": pairs, "core_cut": cut, "core_width": width}
+    return {"function": entry["function"], "parameters": pairs, "core_cut": core_cut, "core_width": core_width}

@@ -107,11 +107,11 @@ class SparseKernel(Readout):
         if self.kernel != "dot_product" or not isinstance(self.zeta, int) or self.zeta < 2:
             return self.point_kernel(h, element) @ self.weight[element]
         zeta, points = self.zeta, self.points[element].double()
-        weight = self.weight[element].double() * self.delta[element].double() ** 2
+        weight = self.weight[element].double() * self.delta[element].double() ** 2  # w δ²
         expansion_point = _expansion_point(points)
         a = points @ expansion_point
-        constant = a**zeta @ weight
-        gradient = zeta * points.T @ (a[:, None] ** (zeta - 1) * weight)
+        constant = a**zeta @ weight  # c₀
+        gradient = zeta * points.T @ (a[:, None] ** (zeta - 1) * weight)  # c₁
         difference, a = h - expansion_point.to(h), a.to(h)
         x = difference @ self.points[element].T
         series = torch.ones_like(x)

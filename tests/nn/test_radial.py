@@ -128,7 +128,7 @@ def test_second_derivatives(part):
     [
         ({"basis": "besel"}, "did you mean bessel"),
         ({"envelope_on": "all"}, "unknown envelope_on"),
-        ({"n_radial": 0}, "must be positive"),
+        ({"n_radial": 0}, "should be positive"),
         ({"basis": "gaussian", "n_radial": 1}, "at least two functions"),
         ({"p": 1}, "p at least 2"),
     ],

@@ -53,6 +53,7 @@ class Bonds(torch.nn.Module):
     ):
         super().__init__()
         self.n_radial, self.n_max, self.l_max, self.n_elements = n_radial, n_max, l_max, len(elements)
+        # radial basis, its parameters, inner cutoff and its width, of each bond
         self._bonds = [_read_bond(bond, elements) for bond in bonds]
         self.max_cutoff = max((parameters.cutoff for _, parameters, _, _ in self._bonds), default=0.0)
         pair_bond = torch.full((self.n_elements, self.n_elements), -1)  # −1: no bond
@@ -121,7 +122,7 @@ def _read_bond(bond: Mapping[str, Any], elements: Sequence[str]) -> tuple[str, R
     cutoff, inner, inner_width = (float(values[key] or 0.0) for key in ("cutoff", "inner", "inner_width"))
     width = min(1.0, cutoff) if values["width"] is None else values["width"]
     parameters = RadialParameters(cutoff, width, float(values["exponent"] or 0.0))
-    ace_radial(name, torch.ones(1), 1, parameters)
+    ace_radial(name, torch.ones(1), 1, parameters)  # raises an error if a parameter is out of range
     if not (0 <= inner < cutoff < float("inf") and 0 <= inner_width < float("inf")):
         raise WiringError(
             f"the inner cutoff of a bond should be from 0 to below the cutoff of {cutoff} Å, with a width of at least 0 Å, "

@@ -93,7 +93,7 @@ class SOAP(DensityFeaturizer):
         radial_end = self.cutoff if radial_cutoff is None else float(radial_cutoff)
         radial, central = soap_radial(basis, radial_end, self.n_max, self.l_max, sigma)
         series = fit_series(lambda r: radial(r).reshape(len(r), -1), self.cutoff)
-        derivatives = [series]
+        derivatives = [series]  # the radial functions and their derivatives of order 1, 2 …
         for _ in range(_N_DERIVATIVES):
             derivatives.append(series_derivative(derivatives[-1], self.cutoff))
         columns, factors = _CONVENTIONS[convention](self.n_channels, self.n_max, self.l_max)

@@ -89,10 +89,11 @@ class NeighbourSums:
         radial_gaussians = distinct(f.gaussian for functions in radial for f in functions)
         wide_gaussians = distinct(f.gaussian for functions in wide for f in functions)
         shared_gaussians = [g for g in radial_gaussians if g in wide_gaussians]
-        # shared Gaussians are at the end of _radial and at the start of _wide, so that both are slices of _gaussians
-        self._radial = [g for g in radial_gaussians if g not in shared_gaussians] + shared_gaussians
-        self._wide = shared_gaussians + [g for g in wide_gaussians if g not in shared_gaussians]
-        self._gaussians = self._radial + self._wide[len(shared_gaussians) :]
+        # shared Gaussians are at the end of the radial and at the start of the wide ones, so that both are slices of _gaussians
+        self._radial_gaussians = [g for g in radial_gaussians if g not in shared_gaussians] + shared_gaussians
+        self._wide_gaussians = shared_gaussians + [g for g in wide_gaussians if g not in shared_gaussians]
+        self._gaussians = self._radial_gaussians + self._wide_gaussians[len(shared_gaussians) :]
+        # (ζ, λ) of each angular factor
         self._angular_factors = distinct((int(f.zeta), f.sign) for functions in wide for f in functions)
         self._pairs = distinct(f.pair for functions in wide for f in functions)
         self._l_max = max((zeta for zeta, _ in self._angular_factors), default=0)
@@ -104,16 +105,19 @@ class NeighbourSums:
         )
 
         self.columns: dict[tuple[int, Any], int] = {}
-        n_radial = self.n_elements * len(self._radial)
+        # radial sums: neighbour element, then Gaussian; wide sums: pair of elements, Gaussian, angular factor
+        n_radial = self.n_elements * len(self._radial_gaussians)
         for centre, functions in enumerate(radial):
             for f in functions:
-                self.columns[centre, f] = f.neighbour * len(self._radial) + self._radial.index(f.gaussian)
-        for centre, angular in enumerate(wide):
-            for h in angular:
-                row = self._pairs.index(h.pair) * len(self._wide) + self._wide.index(h.gaussian)
-                angular_index = self._angular_factors.index((int(h.zeta), h.sign))
-                self.columns[centre, h] = n_radial + row * len(self._angular_factors) + angular_index
-        self.width = n_radial + len(self._pairs) * len(self._wide) * len(self._angular_factors)
+                gaussian_index = self._radial_gaussians.index(f.gaussian)
+                self.columns[centre, f] = f.neighbour * len(self._radial_gaussians) + gaussian_index
+        for centre, wide_functions in enumerate(wide):
+            for wide_function in wide_functions:
+                pair_index = self._pairs.index(wide_function.pair)
+                row = pair_index * len(self._wide_gaussians) + self._wide_gaussians.index(wide_function.gaussian)
+                angular_index = self._angular_factors.index((int(wide_function.zeta), wide_function.sign))
+                self.columns[centre, wide_function] = n_radial + row * len(self._angular_factors) + angular_index
+        self.width = n_radial + len(self._pairs) * len(self._wide_gaussians) * len(self._angular_factors)
 
     def __call__(self, edges: Edges) -> Tensor:
         """Compute the table of sums, (n_atoms, width)."""
@@ -122,10 +126,10 @@ class NeighbourSums:
         factors = self._radial_factors(edges.length)
         target = edges.centre * self.n_elements + edges.element_of_neighbour
         n_targets = edges.n_atoms * self.n_elements
-        tables = [sum_to(factors[:, : len(self._radial)], target, n_targets).reshape(edges.n_atoms, -1)]
+        tables = [sum_to(factors[:, : len(self._radial_gaussians)], target, n_targets).reshape(edges.n_atoms, -1)]
         if self._angular_factors:
-            wide = factors[:, len(self._gaussians) - len(self._wide) :]
-            tables.append(self._pair_sums(wide, edges.vector, target, n_targets).reshape(edges.n_atoms, -1))
+            wide_factors = factors[:, len(self._gaussians) - len(self._wide_gaussians) :]
+            tables.append(self._pair_sums(wide_factors, edges.vector, target, n_targets).reshape(edges.n_atoms, -1))
         return torch.cat(tables, dim=1)
 
     def _pair_sums(self, factors: Tensor, vector: Tensor, target: Tensor, n_targets: int) -> Tensor:

@@ -61,18 +61,19 @@ def evidence(factor: TriangularFactor, prior: Prior = 1.0) -> EvidenceSolution:
     """
     if not bool((factor.target_square.sum() > 0) & (factor.R.abs().sum() > 0)):
         raise FittingError("all targets or all rows are zero, so noise and prior are undetermined; check the labels")
-    whitened, inverse = whiten(prior, factor)
+    whitened, inverse_gamma = whiten(prior, factor)
     U, s, Vh = torch.linalg.svd(whitened.R)
     rounding = len(s) * torch.finfo(s.dtype).eps * s[0]
     s = torch.where(s > rounding, s, 0.0)
     log_evidence = _LogEvidence(s.square(), (U.T @ whitened.Qty).square().sum(1), whitened)
+    # range of log λ: from the square of rounding errors to e³² times the largest s²
     low, high = 2 * math.log(float(rounding)), 2 * math.log(float(s[0])) + 32.0
     log_lambda = _maximise(log_evidence, low, high)
 
     ratio = math.exp(log_lambda)
     noise = float(log_evidence.noise_square(torch.tensor(ratio, dtype=s.dtype, device=s.device)))
     denominator = s.square() + ratio
-    weights = inverse @ (Vh.T @ ((s / denominator)[:, None] * (U.T @ whitened.Qty)))
+    weights = inverse_gamma @ (Vh.T @ ((s / denominator)[:, None] * (U.T @ whitened.Qty)))
     step = (high - low) / (GRID - 1)
     at_bound: Literal["no noise", "no signal"] | None = None
     if log_lambda - low < step:
@@ -81,7 +82,7 @@ def evidence(factor: TriangularFactor, prior: Prior = 1.0) -> EvidenceSolution:
         at_bound = "no signal"
     return EvidenceSolution(
         weights=weights,
-        covariance_factor=(inverse @ Vh.T) / denominator.sqrt(),
+        covariance_factor=(inverse_gamma @ Vh.T) / denominator.sqrt(),
         noise_square=s.new_full((factor.n_targets,), noise),
         residual_square=factor.misfit(weights),
         n_effective=float((s.square() / denominator).sum()),

@@ -125,8 +125,8 @@ def cholesky(K: Tensor, jitter: float = 1e-10) -> tuple[Tensor, float]:
     Raises:
         FittingError: If K is not positive with a relative jitter of 10⁻⁴, not symmetric or not finite.
     """
-    unit = float(K.diagonal().mean())
-    if not bool(torch.isfinite(K).all()) or not unit > 0:
+    mean_diagonal = float(K.diagonal().mean())
+    if not bool(torch.isfinite(K).all()) or not mean_diagonal > 0:
         raise FittingError(
             "a kernel matrix is finite and has a positive diagonal, but this matrix is not; check the kernel"
         )
@@ -136,13 +136,13 @@ def cholesky(K: Tensor, jitter: float = 1e-10) -> tuple[Tensor, float]:
         )
     if not jitter >= 0:
         raise FittingError(f"jitter should be at least 0, but is {jitter}")
-    eye, relative = torch.eye(len(K), dtype=K.dtype, device=K.device), jitter
+    eye, relative_jitter = torch.eye(len(K), dtype=K.dtype, device=K.device), jitter
     while True:
-        L, failed = torch.linalg.cholesky_ex(0.5 * (K + K.T) + relative * unit * eye)
+        L, failed = torch.linalg.cholesky_ex(0.5 * (K + K.T) + relative_jitter * mean_diagonal * eye)
         if not bool(failed):
-            return L, relative * unit
-        relative = 10 * relative if relative > 0 else 1e-12
-        if relative > LARGEST_JITTER * 1.001:
+            return L, relative_jitter * mean_diagonal
+        relative_jitter = 10 * relative_jitter if relative_jitter > 0 else 1e-12
+        if relative_jitter > LARGEST_JITTER * 1.001:
             raise FittingError(
                 f"the kernel matrix of {len(K)} points is not positive even with a jitter of {LARGEST_JITTER:.0e} of its mean "
                 "diagonal; the function is not a positive definite kernel, or its values have too few digits"
