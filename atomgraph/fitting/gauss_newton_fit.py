@@ -89,8 +89,7 @@ def gauss_newton(
         on_step: Function called after every step; None for no call.
 
     Raises:
-        FittingError: If the potential is not in float64 or has no trainable weights, no structure has a label, or J is too
-            large.
+        FittingError: If the potential is not float64, there are no trainable weights or no labels, or J is too large.
 
     Source: K. Levenberg, Q. Appl. Math. 2, 164 (1944); D. W. Marquardt, J. SIAM 11, 431 (1963).
     """

@@ -29,7 +29,7 @@ def check_crowding(structure: ase.Atoms | StructureArrays, cutoff: float) -> Non
     Raises:
         GraphError: If the density in the cell, or in the box around the atoms, is above 5 atoms/Å³; if there are more than
             1e9 edges, or more than 2e6 edges with a mean density above 5 atoms/Å³ within the cutoff; if the cell is so flat
-            that 2e7 images of atoms would be searched.
+            that more than 2e7 images of atoms, and more than 100 per atom, would be searched.
     """
     structure = as_arrays(structure)
     n_atoms = len(structure)
@@ -50,22 +50,23 @@ def check_crowding(structure: ase.Atoms | StructureArrays, cutoff: float) -> Non
             f"{n_images:.0e} images of {n_atoms} atoms lie within {cutoff:g} Å of the cell, which is too small or flat; are "
             f"positions and cell in Å? The cell is {np.asarray(structure.cell, dtype=float).tolist()}"
         )
+    # without periodic direction, the estimate is 0, because period_size is infinite
     if n_atoms**2 * _ball_sizes(cutoff)[len(periods) - 1] / period_size > DENSITY_CHECK_EDGES:
         n_edges = max(n_edges, estimate_edges_by_density(structure, cutoff))
-    cell = f"; the cell is {np.asarray(structure.cell, dtype=float).tolist()}" if periods else ""
+    cell_text = f"; the cell is {np.asarray(structure.cell, dtype=float).tolist()}" if periods else ""
     if n_edges > DENSITY_CHECK_EDGES and (
         n_edges > MAX_EDGES or n_edges / n_atoms / _ball_sizes(cutoff)[2] > MAX_DENSITY
     ):
         raise GraphError(
             f"{n_atoms} atoms would have about {n_edges:.0e} neighbours within {cutoff:g} Å, {n_edges / n_atoms:.0f} per atom"
-            f"{cell}; are positions and cell in Å?"
+            f"{cell_text}; are positions and cell in Å?"
         )
     if n_atoms <= MAX_UNCHECKED_ATOMS:
         return
     volume = period_size if len(periods) == 3 else _box_volume(structure, period_size)
     if n_atoms > MAX_DENSITY * volume:
         raise GraphError(
-            f"{n_atoms} atoms in {volume:.3g} Å³ are {n_atoms / volume:.3g} atoms/Å³, denser than any matter{cell}; "
+            f"{n_atoms} atoms in {volume:.3g} Å³ are {n_atoms / volume:.3g} atoms/Å³, denser than any matter{cell_text}; "
             f"are positions and cell in Å?"
         )
 
