@@ -197,7 +197,7 @@ def formats() -> Iterator[str]:
         )
         how = "fixed" if first.has_fixed_units else "assumed"
         how += "; the file's own where it states them" if first.units_in is not None else ""
-        how += "; elements by ``--types``" if first.types and first.name != "extxyz" else ""
+        how += "; elements by ``--types``" if first.may_lack_elements and first.name != "extxyz" else ""
         endings = ", ".join(f"``{ending}``" if ending != "a folder" else ending for ending in first.endings)
         rows.append(
             (

@@ -27,7 +27,7 @@ class StructureInfo:
     """Description of a structure in error tables.
 
     Attributes:
-        index: Number of the structure in the file, from 0.
+        index: Index of the structure in the list, from 0.
         config_type: Configuration type; ``default`` for structures without one.
         source: Path of the file; empty if unknown.
         formula: Chemical formula.
@@ -119,24 +119,25 @@ class Comparison:
         Args:
             frames: Structures with labels.
             predictions: Results of ``Potential.predict`` for each structure, in the same order.
-            e0: Energies by chemical symbol, eV. They are subtracted from labelled and predicted energies, so that
-                statistics of energies do not depend mainly on composition.
+            e0: Energies by chemical symbol, eV; None for zero. They are subtracted from labelled and predicted energies, so
+                that statistics of energies do not depend mainly on composition.
             seconds: Wall time of the predictions, s; None if not measured.
             device: Device of the predictions.
         """
+        # by quantity: (labels, predictions, index of the structure)
         values: dict[str, list[tuple[np.ndarray, np.ndarray, int]]] = {name: [] for name in QUANTITIES}
         structures = []
         for i, (atoms, result) in enumerate(zip(frames, predictions, strict=True)):
             labels = get_labels(atoms)
             structures.append(_structure_info(i, atoms, labels))
-            offset = sum((e0 or {}).get(symbol, 0.0) for symbol in atoms.symbols)
+            e0_sum = sum((e0 or {}).get(symbol, 0.0) for symbol in atoms.symbols)
             for name, label in labels.items():
                 quantity = QUANTITIES[name]
                 if name not in result or (quantity.needs_volume and not np.isfinite(result[name]).any()):
                     continue  # the stress of a structure without volume is undefined, also if the file has a label
                 pair = (np.asarray(label), np.asarray(result[name]))
                 if name == "energy":
-                    pair = (pair[0] - offset, pair[1] - offset)
+                    pair = (pair[0] - e0_sum, pair[1] - e0_sum)
                 reference, predicted = (quantity.table_components(value, len(atoms)) for value in pair)
                 values[name].append((reference, predicted, i))
         samples = {name: _sample(quantity, values[name]) for name, quantity in QUANTITIES.items() if values[name]}
@@ -203,6 +204,7 @@ def _e0(potential: Potential | WrappedPotential, frames: Sequence[ase.Atoms]) ->
 
 
 def _structure_info(index: int, atoms: ase.Atoms, labels: Mapping[str, np.ndarray]) -> StructureInfo:
+    """Return the description of a structure with its labels."""
     forces = labels.get("forces")
     info = atoms.info
     return StructureInfo(

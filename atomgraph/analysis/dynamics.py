@@ -59,8 +59,8 @@ class EnergyRecord:
         """Root mean square deviation of the total energy from its linear regression over time, meV/atom."""
         if len(self.time) < 3:
             return float("nan")
-        line = np.polyval(np.polyfit(self.time, self.total, 1), self.time)
-        return float(1000.0 * np.sqrt(np.mean((self.total - line) ** 2)) / self.n_atoms)
+        fitted_total = np.polyval(np.polyfit(self.time, self.total, 1), self.time)
+        return float(1000.0 * np.sqrt(np.mean((self.total - fitted_total) ** 2)) / self.n_atoms)
 
     @property
     def seconds_per_step(self) -> float:
@@ -85,7 +85,7 @@ def energy_drift(time: np.ndarray, total: np.ndarray, n_atoms: int) -> float:
     """
     if len(time) < 3:
         return float("nan")
-    return float(np.polyfit(time, total, 1)[0] * 1e6 / n_atoms)
+    return float(np.polyfit(time, total, 1)[0] * 1e6 / n_atoms)  # eV/fs to meV/ps
 
 
 def set_thermal_velocities(atoms: ase.Atoms, kelvin: float, rng: np.random.Generator) -> None:
@@ -136,11 +136,11 @@ def nve(
     Raises:
         GraphError: If positions become too large or not finite, because the simulation is unstable.
     """
-    moving = atoms.copy()
-    moving.calc = Calculator(potential, compile=False)
-    set_thermal_velocities(moving, kelvin, np.random.default_rng(seed))
-    dynamics, record = VelocityVerlet(moving, timestep * units.fs), EnergyRecord(len(moving))
-    dynamics.attach(lambda: record.append(moving, dynamics.get_time() / units.fs))
+    copy = atoms.copy()
+    copy.calc = Calculator(potential, compile=False)
+    set_thermal_velocities(copy, kelvin, np.random.default_rng(seed))
+    dynamics, record = VelocityVerlet(copy, timestep * units.fs), EnergyRecord(len(copy))
+    dynamics.attach(lambda: record.append(copy, dynamics.get_time() / units.fs))
     dynamics.run(steps)
     return record
 

@@ -102,7 +102,7 @@ def error_table(comparison: Comparison, title: str = "", *, full: bool = False) 
     Args:
         comparison: Labels and predictions.
         title: Title of the table.
-        full: Whether the largest errors are included.
+        full: Whether the table also has columns of the largest errors.
     """
     measures = ["MAE", "RMSE", "max"] if full else ["MAE", "RMSE"]
     quantities = [q for q in QUANTITIES.values() if q.name in comparison.samples]
@@ -160,8 +160,8 @@ def structure_errors(comparison: Comparison) -> list[dict[str, Any]]:
         starts = np.flatnonzero(np.r_[True, np.diff(sample.structure_index) > 0])
         for index, error in zip(sample.structure_index[starts], np.split(sample.error, starts[1:]), strict=True):
             error_column, *max_columns = _columns(sample.quantity)
-            is_number = sample.quantity.full_shape(1) == ()
-            result[index][error_column] = float(error[0]) if is_number else float(np.sqrt(np.mean(error**2)))
+            is_scalar = sample.quantity.full_shape(1) == ()
+            result[index][error_column] = float(error[0]) if is_scalar else float(np.sqrt(np.mean(error**2)))
             for column in max_columns:
                 vectors = error.reshape(-1, sample.quantity.n_table_components)
                 result[index][column] = float(np.linalg.norm(vectors, axis=1).max())

@@ -41,14 +41,14 @@ class Speed:
 
 
 def measure_speed(potential: Evaluator, atoms: ase.Atoms, seconds: float = 2.0) -> Speed:
-    """Measure the time of the graph, of energy with forces, and of energy with forces and stress.
+    """Measure the time to build the graph, to compute energy and forces, and to compute energy, forces and stress.
 
     The first calls are not timed. On a GPU, each timed call includes the time until the device has finished.
 
     Args:
         potential: Potential to measure.
         atoms: Structure to evaluate.
-        seconds: Time of each of the three measurements, s; at least three calls are timed.
+        seconds: Time in which calls are repeated for each of the three measurements, s; at least three calls are timed.
     """
     structure = strip_labels(atoms)
 
@@ -105,9 +105,9 @@ def peak_memory(call: Callable[[], object], device: torch.device) -> int:
     Returns:
         Peak memory, bytes.
     """
-    start = _reset_peak(device)
+    memory_before = _reset_peak(device)
     call()
-    return max(_read_peak(device) - start, 0)
+    return max(_read_peak(device) - memory_before, 0)
 
 
 def _reset_peak(device: torch.device) -> int:

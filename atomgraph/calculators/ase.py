@@ -117,6 +117,7 @@ class Calculator(ase_calculator.Calculator):
             self._busy.clear()
 
     def _calculate(self, atoms: ase.Atoms | None, properties: list[str] | None, system_changes: list[str]) -> None:
+        """Evaluate a structure, and store all properties in ``results``; see ``calculate``."""
         super().calculate(atoms, properties or ["energy"], system_changes)
         graph = self._graph(self.atoms)
         has_volume = bool(self.atoms.pbc.any()) and bool(torch.isfinite(volume(graph)))
@@ -140,8 +141,9 @@ class Calculator(ase_calculator.Calculator):
             self.results["stress"] = full_3x3_to_voigt_6_stress(result["stress"][0].cpu().double().numpy())
 
     def _graph(self, atoms: ase.Atoms) -> AtomicGraph:
+        """Return the graph of a structure, with the head of the calculator or of the potential."""
         graph, head = self._verlet.graph_from_ase(atoms), self.potential.head
-        # −1: no chosen head
+        # −1 in the graph: the potential has no chosen head
         index = -1 if head is None else self.potential.heads.index(head)
         index = index if self._head_index is None else self._head_index
         if int(graph.head) != index:  # the neighbour list keeps the head of the previous step
@@ -169,7 +171,10 @@ def _prepare(
     dtype: str | torch.dtype | None,
     compile: bool | None,
 ) -> tuple[Evaluator, Evaluator]:
-    """Return the potential on its device and in its dtype, and the evaluator: this potential, or its compiled form."""
+    """Return the potential on the device and in the dtype, and the evaluator: this potential, or its compiled form.
+
+    For the arguments, see ``Calculator``.
+    """
     if not isinstance(potential, Potential | WrappedPotential):
         exact = load(cast("str | Path", potential), device=device or "cpu")
     elif isinstance(potential, WrappedPotential):

@@ -74,6 +74,12 @@ class VerletGraph:
         )
 
     def _update(self, structure: StructureArrays, global_state: dict[str, float]) -> AtomicGraph:
+        """Return the previous graph with new positions and cell, or a new graph if its edges are not valid.
+
+        Args:
+            structure: The structure.
+            global_state: Total charge, e, and spin multiplicity, by name.
+        """
         largest_coordinate = np.abs(structure.positions).max(initial=0.0)
         if not (largest_coordinate < MAX_POSITION and np.isfinite(structure.cell).all()):
             raise GraphError(
@@ -87,6 +93,7 @@ class VerletGraph:
         return self._graph
 
     def _build(self, structure: StructureArrays, global_state: dict[str, float]) -> AtomicGraph:
+        """Build and store the graph of a structure, with edges up to cutoff + skin."""
         self._graph = None  # the previous graph is dropped even if building fails
         arrays = structure.positions, structure.numbers, structure.cell, structure.pbc
         charge, spin = global_state["charge"], global_state["spin"]
@@ -99,13 +106,13 @@ class VerletGraph:
 
     def _is_valid(self, structure: StructureArrays) -> bool:
         """Return whether all pairs within the cutoff are in the list, by the inequality of the class docstring."""
-        reference = self._reference
+        reference = self._reference  # the structure for which the list was built
         if not (np.array_equal(structure.numbers, reference.numbers) and np.array_equal(structure.pbc, reference.pbc)):
             return False
         displacement, smallest_singular_value = structure.positions - reference.positions, 1.0
         vectors, reference_vectors = structure.cell[structure.pbc], reference.cell[reference.pbc]
         if not np.array_equal(vectors, reference_vectors):
-            change = np.linalg.pinv(reference_vectors) @ (vectors - reference_vectors)  # F - 1
+            change = np.linalg.pinv(reference_vectors) @ (vectors - reference_vectors)  # F − 1, (3, 3)
             displacement -= reference.positions @ change
             smallest_singular_value = np.linalg.svd(np.eye(3) + change, compute_uv=False)[-1]
         largest_displacement = float(np.sqrt((displacement**2).sum(axis=1).max()))

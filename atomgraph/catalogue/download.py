@@ -30,9 +30,9 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 def cache_folder() -> Path:
     """Return the folder of downloaded models: ATOMGRAPH_CACHE, or atomgraph/models in the user's cache folder."""
-    chosen = os.environ.get(VARIABLE)
+    chosen_folder = os.environ.get(VARIABLE)
     user_cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(chosen).expanduser() if chosen else Path(user_cache) / "atomgraph" / "models"
+    return Path(chosen_folder).expanduser() if chosen_folder else Path(user_cache) / "atomgraph" / "models"
 
 
 def cached_path(model: PublicModel) -> Path:
@@ -48,7 +48,7 @@ def fetch(model: PublicModel) -> Path:
     is stored in a second file.
 
     Raises:
-        FormatError: If the download fails (the message tells how to put the file there by hand), if its checksum or size is
+        FormatError: If the download fails (the message describes how to save the file by hand), if its checksum or size is
             wrong, and if other users can write to the cache folder.
     """
     _check_folder()
@@ -56,7 +56,7 @@ def fetch(model: PublicModel) -> Path:
     expected = model.sha256 or (checksum_path.read_text().strip() if checksum_path.is_file() else None)
     if path.is_file() and expected is not None and _sha256(path) == expected:
         return path
-    if path.is_file() and expected is None:  # the user has put the file there
+    if path.is_file() and expected is None:  # the user saved the file by hand
         write_text(checksum_path, _sha256(path))
         return path
     _download(model, path, expected)
@@ -83,8 +83,18 @@ def _check_folder() -> None:
 
 
 def _download(model: PublicModel, path: Path, expected_checksum: str | None) -> None:
+    """Download a model to a path.
+
+    Args:
+        model: The model.
+        path: Path of the result.
+        expected_checksum: SHA-256 of the file; None if unknown.
+
+    Raises:
+        FormatError: If the download fails, or if the checksum or the size is wrong.
+    """
     _check_address(model.address)
-    advice = f"Fetch {model.address} elsewhere and put it at {path}"
+    advice = f"Download {model.address} on another machine, and save it as {path}"
     scratch = path.with_name(f".{secrets.token_hex(4)}-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -93,7 +103,7 @@ def _download(model: PublicModel, path: Path, expected_checksum: str | None) -> 
         if expected_checksum is not None and checksum != expected_checksum:
             raise FormatError(
                 f"{model.name}: the file from {model.address} has the SHA-256 {checksum}, but {expected_checksum} was "
-                "expected; it is damaged or was exchanged. Try again, and if that persists do not use it"
+                "expected; it is damaged or was exchanged. Download it again; if the checksum is still wrong, do not use it"
             )
         if model.size is not None and (size := scratch.stat().st_size) != model.size:
             raise FormatError(
@@ -103,9 +113,11 @@ def _download(model: PublicModel, path: Path, expected_checksum: str | None) -> 
     except urllib.error.HTTPError as error:
         raise FormatError(f"{model.name}: {model.address} answers {error.code} {error.reason}. {advice}") from None
     except urllib.error.URLError as error:
-        raise FormatError(f"{model.name} cannot be fetched, is there a network? ({error.reason}). {advice}") from None
+        raise FormatError(
+            f"{model.name} cannot be downloaded; is there a network? ({error.reason}). {advice}"
+        ) from None
     except (OSError, HTTPException) as error:
-        raise FormatError(f"{model.name} cannot be fetched ({error or type(error).__name__}). {advice}") from None
+        raise FormatError(f"{model.name} cannot be downloaded ({error or type(error).__name__}). {advice}") from None
     finally:
         scratch.unlink(missing_ok=True)
 
@@ -127,7 +139,7 @@ def _copy(response: Any, file: BinaryIO, name: str) -> str:
             n_bytes += len(chunk)
             progress.update(task, completed=n_bytes)
     if length and n_bytes != length:
-        raise OSError(f"it ended after {n_bytes} of {length} bytes")
+        raise OSError(f"the response ended after {n_bytes} of {length} bytes")
     return digest.hexdigest()
 
 
@@ -146,7 +158,7 @@ def _check_address(address: str) -> None:
     """Raise FormatError unless an address uses https or is a server on this machine."""
     parts = urlsplit(address)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
-        raise FormatError(f"{address} is not fetched: models come by https only")
+        raise FormatError(f"{address} is not used: models are downloaded by https only")
 
 
 def _sha256(path: Path) -> str:

@@ -24,9 +24,9 @@ def _expand_elements(value: Any) -> Any:
         return value
     symbols: list[str] = []
     for part in value.split(","):
-        first, _, last = (word.strip() for word in part.partition("-"))
-        start = chemical_symbols.index(first)
-        symbols += chemical_symbols[start : chemical_symbols.index(last or first) + 1]
+        first_symbol, _, last_symbol = (word.strip() for word in part.partition("-"))
+        start = chemical_symbols.index(first_symbol)
+        symbols += chemical_symbols[start : chemical_symbols.index(last_symbol or first_symbol) + 1]
     return tuple(symbols)
 
 
@@ -38,7 +38,7 @@ class PublicModel(BaseModel):
         address: Address of the file.
         licence: SPDX name of the licence.
         terms: A sentence about the terms of the licence.
-        sha256: Checksum of the file, hexadecimal; None if its publishers give none.
+        sha256: Checksum of the file, hexadecimal; None if its publishers state none.
         size: Size of the file, bytes; None if unknown.
         date: Date on which the size was read.
         elements: Chemical symbols; None if unknown.
@@ -60,7 +60,7 @@ class PublicModel(BaseModel):
 
     @property
     def verified_by(self) -> str:
-        """Words that tell how a download is verified."""
+        """Method by which a download is verified, as text."""
         if self.sha256 is not None:
             return "SHA-256"
         return "not verified" if self.size is None else f"size only ({self.size} bytes, {self.date or 'no date'})"
@@ -68,11 +68,11 @@ class PublicModel(BaseModel):
     @property
     def notice(self) -> str:
         """A sentence about the licence, shown before the first use."""
-        end = f" ({self.terms})" if self.terms else ""
+        terms_text = f" ({self.terms})" if self.terms else ""
         if self.licence in PERMISSIVE:
-            return f"{self.name} is under the {self.licence} licence{end}"
+            return f"{self.name} is under the {self.licence} licence{terms_text}"
         kind = "the Academic Software License, ASL: for non-commercial use" if self.licence == "ASL" else self.licence
-        return f"{self.name} is under {kind}; by using it you accept its terms{end}"
+        return f"{self.name} is under {kind}; by using it you accept its terms{terms_text}"
 
 
 def public_models() -> dict[str, PublicModel]:
@@ -115,5 +115,5 @@ def _read(path: Path) -> dict[str, PublicModel]:
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"the table of public models {path} cannot be read: {error}") from None
     except (KeyError, TypeError, AttributeError, ValidationError) as error:
-        first = str(error).splitlines()[0]
-        raise ConfigError(f"{path} is not a valid table of public models: {first}") from None
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"{path} is not a valid table of public models: {reason}") from None

@@ -100,7 +100,7 @@ def _print_findings(console: Console, findings: list[Finding]) -> None:
         by_check[finding.severity, finding.check].append(finding)
     for (severity, name), group in by_check.items():
         console.print(Text(f"{severity}: {name}, {len(group)} found", style="bold"))
-        for finding in sorted(group, key=lambda entry: -abs(entry.figure))[:MAX_SHOWN]:
+        for finding in sorted(group, key=lambda entry: -abs(entry.value))[:MAX_SHOWN]:
             frames = ", ".join(Path(frame).name for frame in finding.frames[:4]) + (
                 " ..." if len(finding.frames) > 4 else ""
             )

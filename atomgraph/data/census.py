@@ -36,8 +36,8 @@ class Census:
         elements: Number of atoms by chemical symbol.
         kinds: Numbers of frames, of atoms, and of frames with each label, by configuration type.
         labels: Number of frames with a label, by name of the label: ``energy``, ``forces``, ``stress``.
-        ranges: Smallest, median and largest value of: energy per atom (eV), largest force of a frame (eV/Å), mean diagonal
-            of the stress (eV/Å³, positive in tension), volume per atom (Å³), atoms in a frame.
+        ranges: Smallest, median and largest value by name of the range: energy per atom (eV), largest force of a
+            frame (eV/Å), mean diagonal of the stress (eV/Å³, positive in tension), volume per atom (Å³), atoms in a frame.
         n_isolated: Number of frames with one atom without periodic images.
         keys: Keys in ``info`` and ``arrays`` that ``data.read`` does not use; they may contain labels under other names.
         notes: Further lines of text, printed last.
@@ -151,14 +151,14 @@ def _range(numbers: list[float]) -> tuple[float, float, float]:
     return float(np.min(numbers)), float(np.median(numbers)), float(np.max(numbers))
 
 
-def _config_type_table(counted: Census) -> Table:
+def _config_type_table(summary: Census) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("configuration type")
     for column in ("frames", "atoms", *(f"with {name}" for name in QUANTITIES)):
         table.add_column(column, justify="right")
-    rows = dict(counted.kinds)
+    rows = dict(summary.kinds)
     if len(rows) > 1:
-        rows["all"] = {"frames": counted.n_frames, "atoms": counted.n_atoms, **counted.labels}
+        rows["all"] = {"frames": summary.n_frames, "atoms": summary.n_atoms, **summary.labels}
     for name, row in rows.items():
         table.add_row(Text(name), *(str(row[key]) for key in ("frames", "atoms", *QUANTITIES)))
     return table

@@ -14,7 +14,7 @@ from atomgraph.graph.quantities import QUANTITIES
 from atomgraph.old_names import old_names_of, warn_old_name
 from atomgraph.units import ENERGY, FORCE, LENGTH, PRESSURE, factor
 
-# Entries whose default units depend on energy and length; ``length`` is the unit of positions and cells.
+# Entries of ``data.units`` for which ``Conversion`` has its own attributes; ``length`` is the unit of positions and cells.
 _LABELS_WITH_RULES = ("energy", "length", "forces", "stress", "virial")
 _SIGN_ENTRIES = ("forces_sign", "stress_sign", "virial_sign", "stress_order")
 SIGNS = {"tension": 1.0, "compression": -1.0}  # factor to stresses that are positive in tension
@@ -34,8 +34,8 @@ ORDERS = {
 class Conversion:
     """Factors from the units of a file to eV and Å, signs included.
 
-    The default units of other labels follow from those of energy and length: energy/length for forces, energy/length³ for
-    stresses, energy for virials.
+    Units that are not stated follow from those of energy and length: energy/length for forces, energy/length³ for stresses,
+    energy for virials.
 
     Attributes:
         length: Factor to Å.

@@ -76,7 +76,8 @@ class GraphLoader(DataLoader[AtomicGraph]):
     """Data loader of the batches of an ``EdgeBudgetSampler``, with the label counts of each optimiser step.
 
     Every batch has the field ``window_counts``, (3,) float64: the numbers of energies, force components and stress
-    components in the optimiser step of this batch, summed over processes and accumulation steps.
+    components in the optimiser step of this batch, summed over processes and accumulation steps. With a ``ReplaySampler``,
+    the numbers are counted per head, (n_heads, 3).
 
     The position in the epoch is stored by ``state_dict`` and restored by ``load_state_dict``, so that a resumed run continues
     with the next batch. Lightning stores this state in its checkpoints. The batches do not depend on the number of workers.
@@ -84,7 +85,7 @@ class GraphLoader(DataLoader[AtomicGraph]):
     Args:
         graphs: Graphs of the sampler.
         sampler: Sampler of the batches.
-        keywords: Further arguments of ``torch.utils.data.DataLoader``, such as ``num_workers``.
+        keywords: Further keyword arguments of ``torch.utils.data.DataLoader``, such as ``num_workers``.
 
     Raises:
         DataError: If the sampler was made for another number of graphs.
@@ -115,7 +116,7 @@ class GraphLoader(DataLoader[AtomicGraph]):
             yield batch
 
     def state_dict(self) -> dict[str, int]:
-        """Return the epoch, and the number of batches of it that were yielded."""
+        """Return the epoch, and the number of batches of this epoch that were yielded."""
         return self.batch_sampler.state_dict(self._position)
 
     def load_state_dict(self, state: dict[str, int]) -> None:

@@ -28,7 +28,7 @@ class EnergyShift:
         shift: Shift of each element, (n_elements,), eV.
         error: Standard error of the shift, (n_elements,), eV; NaN for an element whose own shift is not determined.
         basis: Orthonormal basis of the determined compositions, (rank, n_elements).
-        determined_formulas: Formulas with a determined shift of elements whose own shift is not determined.
+        determined_formulas: Formulas of elements whose own shift is not determined, for which the sum of shifts is determined.
         rms_before: RMS of label − prediction without the shift, eV/atom.
         rms_after: RMS of label − prediction with the shift, eV/atom.
         n_structures: Number of structures.
@@ -101,11 +101,11 @@ class EnergyShift:
         """Return a text on the elements whose own shift is not determined; empty if there are none."""
         if not self.undetermined:
             return ""
-        n = len(self.elements) - self.rank
+        n_undetermined = len(self.elements) - self.rank
         determined = f"; {_join_words(self.determined)} separately" if self.determined else ""
         return (
             f"{_join_words(self.undetermined)} only together as {_join_words(self.determined_formulas)}{determined} "
-            f"({n} direction{'s' * (n > 1)} of composition undetermined)"
+            f"({n_undetermined} direction{'s' * (n_undetermined > 1)} of composition undetermined)"
         )
 
     missing = OldAttribute("describe_undetermined")
@@ -212,12 +212,14 @@ def _independent_rows(rows: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _formula(symbols: Sequence[str], counts: np.ndarray) -> str:
-    common = gcd(*(int(count) for count in counts))
-    present = {symbol: int(count) // common for symbol, count in zip(symbols, counts, strict=True) if count}
-    return Formula.from_dict(present).format("hill")
+    """Return the reduced formula for numbers of atoms, (n_symbols,)."""
+    divisor = gcd(*(int(count) for count in counts))
+    reduced_counts = {symbol: int(count) // divisor for symbol, count in zip(symbols, counts, strict=True) if count}
+    return Formula.from_dict(reduced_counts).format("hill")
 
 
 def _join_words(words: Sequence[str]) -> str:
+    """Return words as text: ``A, B and C``."""
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 

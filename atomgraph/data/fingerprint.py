@@ -32,7 +32,7 @@ def frame_digest(atoms: ase.Atoms) -> bytes:
     for name, label in sorted(get_labels(atoms).items()):
         digest.update(name.encode() + _canonical_bytes(label))
     for name, value in get_charge_and_spin(atoms).items():
-        if value != STATES[name][1]:
+        if value != STATES[name][1]:  # [1]: default value
             digest.update(name.encode() + _canonical_bytes(np.array(value)))
     return digest.digest()
 

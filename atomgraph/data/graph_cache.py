@@ -92,6 +92,7 @@ def save_graphs(graphs: Sequence[AtomicGraph], path: Path) -> None:
 
 
 def _write(graphs: Sequence[AtomicGraph], path: Path) -> None:
+    """Write graphs with a header and a checksum, not atomically."""
     header = {"format": "graphs", "version": FORMAT, checksums.KEY: checksums.BLANK}
     save_file(_join_graphs(graphs), path, metadata={"atomgraph": json.dumps(header)})
     checksums.seal(path)
@@ -100,7 +101,7 @@ def _write(graphs: Sequence[AtomicGraph], path: Path) -> None:
 def _check_graphs(graphs: Sequence[AtomicGraph], frames: Sequence[ase.Atoms], cutoff: float) -> None:
     """Raise ValueError if the graphs are not those of the frames: a field is missing, or atoms or cutoff differ."""
     if len(graphs) != len(frames):
-        raise ValueError(f"it holds {len(graphs)} graphs for {len(frames)} structures")
+        raise ValueError(f"the file holds {len(graphs)} graphs for {len(frames)} structures")
     fields = _fields()
     for number, (graph, atoms) in enumerate(zip(graphs, frames, strict=True)):
         for name, (dtype, shape) in fields.items():
@@ -114,7 +115,7 @@ def _check_graphs(graphs: Sequence[AtomicGraph], frames: Sequence[ase.Atoms], cu
             "pbc": [atoms.pbc],
         }
         if not all(np.array_equal(graph[name], value) for name, value in expected.items()):
-            raise ValueError(f"graph {number} has other atoms")
+            raise ValueError(f"graph {number} has other atoms than the structure")
         edges = graph.edge_index
         if len(edges) != 2 or (edges.numel() and not 0 <= int(edges.min()) <= int(edges.max()) < len(atoms)):
             raise ValueError(f"graph {number} has edges to atoms that do not exist")

@@ -51,8 +51,8 @@ def build_graphs(
     file = cache_file(frames, cutoff, Path(cache)) if cache is not None else None
     graphs = load_graphs(file, frames, cutoff) if file is not None else None
     if graphs is None:
-        numbered = track(enumerate(frames), "building graphs", len(frames), shown=progress)
-        graphs = [_graph(atoms, number, cutoff) for number, atoms in numbered]
+        numbered_frames = track(enumerate(frames), "building graphs", len(frames), shown=progress)
+        graphs = [_graph(atoms, number, cutoff) for number, atoms in numbered_frames]
         if file is not None:
             save_graphs(graphs, file)
     _set_weights(graphs, frames, dict(weights or {}))
@@ -62,6 +62,7 @@ def build_graphs(
 
 
 def _graph(atoms: ase.Atoms, number: int, cutoff: float) -> AtomicGraph:
+    """Return the graph of a frame, without the stress label if the structure has no volume."""
     try:
         graph = AtomicGraph.from_ase(atoms, cutoff)
     except GraphError as error:

@@ -50,9 +50,9 @@ def apply_weight_keys(graphs: Sequence[AtomicGraph], frames: Sequence[ase.Atoms]
             if target == "all":
                 graph.weight = graph.weight * weight
             else:
-                factors = graph.label_weights.clone()
-                factors[:, column_index(target)] *= weight
-                graph.label_weights = factors
+                label_weights = graph.label_weights.clone()
+                label_weights[:, column_index(target)] *= weight
+                graph.label_weights = label_weights
 
 
 def require_weight(graphs: Sequence[AtomicGraph], labels: Iterable[str] | None = None) -> None:

@@ -17,10 +17,13 @@ from atomgraph.graph.quantities import QUANTITIES, label_names
 from atomgraph.graph.structure import VOIGT, check_label
 from atomgraph.old_names import OldAttribute, old_names_of
 
-OTHER_KEYS = ("config_type", "head", "charge", "spin")
+OTHER_KEYS = ("config_type", "head", "charge", "spin")  # names in ``keys`` that are not labels
 # Usual keys, for which no note is made if they are not read.
 COMMON_KEYS = {"energies", "stresses", "config_type", "head", "source", "charge", "spin"}
 MAX_RELATIVE_DIFFERENCE = 1e-3  # between stress and virial; a larger difference is a contradiction
+STRESS_ROUNDING = 1e-7  # eV/Å³; smaller differences between stress and virial are rounding errors
+ENERGY_ROUNDING = 1e-6  # eV; smaller differences between energy and free energy are rounding errors
+MAX_ASYMMETRY, ASYMMETRY_ROUNDING = 0.05, 1e-6  # of a stress or virial: relative to the largest component; absolute
 
 
 class LabelReader:
@@ -90,10 +93,10 @@ class LabelReader:
         for name in ("charge", "spin"):
             if name in self.keys and (value := self._value(name, mappings)[0]) is not None:
                 atoms.info[name] = value
-        labels = self._converted_labels(values, atoms, conversion, source)
-        if labels:
+        results = self._converted_labels(values, atoms, conversion, source)
+        if results:
             atoms.calc = SinglePointCalculator(atoms)
-            atoms.calc.results.update(labels)  # also names that ASE does not know
+            atoms.calc.results.update(results)  # also names that ASE does not know
         if self.labels:
             used_keys = {self.keys.get(name, name) for name in (*label_names(), *OTHER_KEYS)} | COMMON_KEYS
             self.notes.count_keys(mappings, used_keys, len(atoms))
@@ -123,9 +126,9 @@ class LabelReader:
         self, values: dict[str, np.ndarray], atoms: ase.Atoms, conversion: Conversion, source: str
     ) -> dict[str, Any]:
         """Return the labels in eV and Å, with a stress from ``stress`` or ``virial``, in the form of ASE's results."""
-        labels: dict[str, Any] = {}
+        results: dict[str, Any] = {}
         for name in (name for name in QUANTITIES if name in values and name != "stress"):
-            labels[name] = conversion.factor(name) * check_label(name, values[name], len(atoms))
+            results[name] = conversion.factor(name) * check_label(name, values[name], len(atoms))
         volume = abs(np.linalg.det(atoms.cell.array)) if atoms.pbc.any() else 0.0
         tensors = {}
         if "stress" in values:
@@ -134,10 +137,10 @@ class LabelReader:
             tensors["virial"] = conversion.virial * _symmetric("virial", values["virial"], len(atoms)) / volume
         if volume > 0 and tensors:  # a structure without volume has no stress
             stress = next(iter(tensors.values()))
-            labels["stress"] = stress.reshape(9)[list(VOIGT)]
+            results["stress"] = stress.reshape(9)[list(VOIGT)]
             if len(tensors) == 2:
                 self._compare_stresses(stress, tensors["virial"], source)
-        return labels
+        return results
 
     def _value(self, name: str, mappings: list[Mapping[str, Any]]) -> tuple[Any, int]:
         """Return the value of a label and the number of the mapping that contains it; (None, −1) if there is no value."""
@@ -152,7 +155,7 @@ class LabelReader:
         """Note a contradiction if stress and virial of a frame differ, both (3, 3), eV/Å³."""
         scale = max(np.abs(stress).max(), np.abs(from_virial).max())
         difference = np.abs(stress - from_virial).max()
-        if difference > MAX_RELATIVE_DIFFERENCE * scale + 1e-7:
+        if difference > MAX_RELATIVE_DIFFERENCE * scale + STRESS_ROUNDING:
             is_opposite = np.abs(stress + from_virial).max() < MAX_RELATIVE_DIFFERENCE * scale
             hint = "they differ in sign only" if is_opposite else ""
             names = self.keys.get("stress", "stress"), self.keys.get("virial", "virial")
@@ -170,7 +173,7 @@ class LabelReader:
             difference = conversion.energy * abs(float(free_energy) - float(values["energy"]))
         except (TypeError, ValueError):
             return
-        if difference > 1e-6:
+        if difference > ENERGY_ROUNDING:
             self.notes.contradictions.append(Contradiction(source, (key, "free_energy"), difference, "eV"))
 
     def check_keys_found(self, files: str) -> None:
@@ -205,6 +208,7 @@ def label_sources(atoms: ase.Atoms) -> list[Mapping[str, Any]]:
 
 
 def _numbers(name: str, value: Any) -> np.ndarray:
+    """Return a label as an array; DataError with its name if it is not numbers."""
     try:
         return np.asarray(value, dtype=float)
     except (TypeError, ValueError) as error:
@@ -218,7 +222,7 @@ def _symmetric(name: str, value: Any, n_atoms: int) -> np.ndarray:
     except ValueError as error:
         raise DataError(str(error).replace("stress", name)) from error
     asymmetry = np.abs(full - full.T).max()
-    if asymmetry > 0.05 * np.abs(full).max() and asymmetry > 1e-6:
+    if asymmetry > MAX_ASYMMETRY * np.abs(full).max() and asymmetry > ASYMMETRY_ROUNDING:
         raise DataError(f"{name} is not symmetric: it differs from its transpose by {asymmetry:.3g}")
     return 0.5 * (full + full.T)
 

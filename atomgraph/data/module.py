@@ -62,7 +62,7 @@ class GraphDataModule(lightning.LightningDataModule):
         if replay and edge_budget is None:
             mean_train_edges = sum(graph.n_edges for graph in train) / len(train)
             mean_replay_edges = sum(graph.n_edges for graph in replay) / len(replay)
-            replay_edges = ratio / (1 - ratio) * mean_replay_edges  # per training graph
+            replay_edges = ratio / (1 - ratio) * mean_replay_edges  # replay edges per training graph
             self.edge_budget = int(self.edge_budget * (1 + replay_edges / max(mean_train_edges, 1)))
         self.atom_budget, self.seed = atom_budget, seed
         self.num_workers, self.pin_memory = num_workers, pin_memory
@@ -90,6 +90,7 @@ class GraphDataModule(lightning.LightningDataModule):
         return self._loader(self.parts[part], self.sampler(part, shuffle=shuffle))
 
     def _loader(self, graphs: Sequence[AtomicGraph], sampler: EdgeBudgetSampler) -> GraphLoader:
+        """Return the data loader of a sampler, with the settings of this module."""
         return GraphLoader(
             graphs,
             sampler,

@@ -42,7 +42,7 @@ def count_buckets(sizes: StructureSizes) -> int:
 
     It is the larger of two numbers: buckets of the best-fit packing, and buckets that are filled to 90 % on average.
     """
-    fits = ~sizes.oversized
+    fits = ~sizes.oversized  # (n_structures,)
     n_filled = max(
         sizes.n_edges[fits].sum() / (MEAN_FILLING * sizes.edge_budget),
         sizes.n_atoms[fits].sum() / (MEAN_FILLING * sizes.atom_budget),
@@ -96,7 +96,7 @@ def pack_best_fit(order: np.ndarray, sizes: StructureSizes) -> list[list[int]]:
     open_buckets: list[tuple[int, int]] = []  # (edges left, bucket), sorted
     for index in order.tolist():
         edges, atoms = int(sizes.n_edges[index]), int(sizes.n_atoms[index])
-        position = bisect_left(open_buckets, (edges, -1))
+        position = bisect_left(open_buckets, (edges, -1))  # first bucket with enough edges left
         while position < len(open_buckets) and atoms_left[open_buckets[position][1]] < atoms:
             position += 1
         if position < len(open_buckets):
@@ -132,7 +132,9 @@ def pack_evenly(order: np.ndarray, sizes: StructureSizes, n_buckets: int) -> lis
     if n_shared < 1:
         return buckets if n_shared == 0 and not fitting else None
     shared_buckets: list[list[int]] = [[] for _ in range(n_shared)]
-    heap = [(0, bucket, 0, 0) for bucket in range(n_shared)]  # (filling, bucket, edges, atoms)
+    heap = [
+        (0, bucket, 0, 0) for bucket in range(n_shared)
+    ]  # (filling × edge_budget × atom_budget, bucket, edges, atoms)
     for index in fitting:
         _, bucket, edges, atoms = heappop(heap)
         edges, atoms = edges + int(sizes.n_edges[index]), atoms + int(sizes.n_atoms[index])
@@ -146,7 +148,7 @@ def pack_evenly(order: np.ndarray, sizes: StructureSizes, n_buckets: int) -> lis
 def pack_in_order(sizes: StructureSizes) -> list[list[int]]:
     """Pack structures in their order; a structure that does not fit starts the next bucket."""
     buckets: list[list[int]] = []
-    edges_left = atoms_left = -1
+    edges_left = atoms_left = -1  # of the last bucket
     for index in range(len(sizes.n_edges)):
         edges_left, atoms_left = edges_left - int(sizes.n_edges[index]), atoms_left - int(sizes.n_atoms[index])
         if not buckets or edges_left < 0 or atoms_left < 0:
@@ -175,9 +177,9 @@ def _halve_largest(buckets: list[list[int]], n_buckets: int) -> list[list[int]]:
     heapify(heap)
     for number in range(len(buckets), n_buckets):
         _, largest, bucket = heap[0]  # number of the largest bucket
-        half = len(bucket) // 2
-        heapreplace(heap, (half - len(bucket), largest, bucket[half:]))
-        heappush(heap, (-half, number, bucket[:half]))
+        half_size = len(bucket) // 2
+        heapreplace(heap, (half_size - len(bucket), largest, bucket[half_size:]))
+        heappush(heap, (-half_size, number, bucket[:half_size]))
     return [bucket for _, _, bucket in sorted(heap, key=lambda entry: entry[1])]
 
 

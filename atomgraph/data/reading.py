@@ -97,16 +97,19 @@ def iread(
         reader.check_keys_found("the structures")
         return
     paths = find_files(file_names)
-    size = sum(path.stat().st_size for path, _ in paths)
-    with terminal_progress(shown=size >= MIN_PROGRESS_SIZE) as progress:
+    n_bytes = sum(path.stat().st_size for path, _ in paths)
+    with terminal_progress(shown=n_bytes >= MIN_PROGRESS_SIZE) as progress:
         task = progress.add_task("reading", total=len(paths))
-        for path, index in paths:
+        for path, selected_frames in paths:
             file_format = find_format(path, format)
             if options.types is not None and not file_format.may_lack_elements:
                 refuse_types(options.types, f"{path} ({file_format.title})")
             conversion = find_conversion(file_format, path, units)
             frames = _frames(
-                path, index, lambda file_format=file_format, path=path: file_format.read(path, options), faults
+                path,
+                selected_frames,
+                lambda file_format=file_format, path=path: file_format.read(path, options),
+                faults,
             )
             for number, atoms in enumerate(_read_frames(frames, reader, conversion, f"{path}#", faults)):
                 if not number % 500:
@@ -176,7 +179,7 @@ def _split_input(files: Files) -> tuple[list[ase.Atoms] | None, list[str]]:
 
 
 def find_files(files: str | Path | Sequence[str | Path]) -> list[tuple[Path, str]]:
-    """Return the files that match names and patterns, with a selection of frames such as ``:100``.
+    """Return the files that match names and patterns, each with a selection of frames, ``:`` for all or such as ``:100``.
 
     Args:
         files: Paths or patterns; ``path@:100`` selects a slice of the frames.
@@ -187,20 +190,20 @@ def find_files(files: str | Path | Sequence[str | Path]) -> list[tuple[Path, str
     names = [files] if isinstance(files, (str, Path)) else list(files)
     if not names:
         raise DataError("no data file is given")
-    selection: list[tuple[Path, str]] = []
+    selected_files: list[tuple[Path, str]] = []
     for name in map(str, names):
         if _is_data(Path(name)):
-            selection.append((Path(name), ":"))
+            selected_files.append((Path(name), ":"))
             continue
         stem, _, index = name.rpartition("@")
         if stem and _is_data(Path(stem)):
-            selection.append((Path(stem), index))
+            selected_files.append((Path(stem), index))
             continue
         matches = sorted(path for path in map(Path, glob.glob(name, recursive=True)) if _is_data(path))  # noqa: PTH207
         if not matches:
             raise DataError(_describe_missing(name))
-        selection += [(path, ":") for path in matches]
-    return selection
+        selected_files += [(path, ":") for path in matches]
+    return selected_files
 
 
 def _is_data(path: Path) -> bool:
@@ -224,8 +227,8 @@ def _describe_missing(name: str) -> str:
     if glob.has_magic(name):
         return f"no file matches {name}"
     folder = path.parent
-    neighbours = sorted(file.name for file in folder.iterdir() if file.is_file()) if folder.is_dir() else []
-    return f"no file {name}" + (f"; in {path.parent} are {', '.join(neighbours[:8])}" if neighbours else "")
+    files_in_folder = sorted(file.name for file in folder.iterdir() if file.is_file()) if folder.is_dir() else []
+    return f"no file {name}" + (f"; in {path.parent} are {', '.join(files_in_folder[:8])}" if files_in_folder else "")
 
 
 def _frames(path: Path, index: str, open_file: Any, faults: list[str] | None = None) -> Iterator[tuple[int, ase.Atoms]]:
@@ -274,8 +277,8 @@ def _frames(path: Path, index: str, open_file: Any, faults: list[str] | None = N
         reason = str(error) or type(error).__name__
         raise DataError(f"{path} cannot be read: {reason}") from error
     if not has_atoms and not faults:
-        left_out = " that converged" if has_frames else ""
-        raise DataError(f"{path}{'' if index == ':' else f'@{index}'} holds no frame{left_out}")
+        condition = " that converged" if has_frames else ""
+        raise DataError(f"{path}{'' if index == ':' else f'@{index}'} holds no frame{condition}")
 
 
 def _select(open_file: Any, selection: slice) -> Iterator[tuple[int, Frame]]:

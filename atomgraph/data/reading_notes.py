@@ -83,6 +83,7 @@ class UnreadLabel:
 
     @property
     def _is_gradient(self) -> bool:
+        """Whether the key is the name of a gradient of the energy, which is minus the forces."""
         return self.label == "forces" and is_gradient_name(self.key)
 
     looks = OldAttribute("description")
@@ -181,10 +182,10 @@ class ReadingNotes:
         """Return the notes as lines of text for the census.
 
         Args:
-            weight_keys: Keys of the weights that are used (``data.weight_keys``).
+            weight_keys: Keys of the weights that are used (``data.weight_keys``); None for no weights.
         """
         lines = [
-            f"{label} is NaN in {format_count(number, 'frame')}, and counts as missing there"
+            f"{label} is NaN in {format_count(number, 'frame')}, which counts as a missing label"
             for label, number in sorted(self.missing.items())
         ]
         lines += [
@@ -198,8 +199,8 @@ class ReadingNotes:
         ]
         lines += [
             f"no frame has {QUANTITIES[label].noun_phrase}; "
-            f"by {'its' if len(keys) == 1 else 'their'} size {', '.join(keys)} may be: data.keys: "
-            f"{{{label}: ...}} would read {'it' if len(keys) == 1 else 'one'}"
+            f"{', '.join(keys)} {'has' if len(keys) == 1 else 'have'} the size of this label: data.keys: "
+            f"{{{label}: ...}} would read {'this key' if len(keys) == 1 else 'one of these keys'}"
             for label, keys in self.possible_labels()
         ]
         lines += [

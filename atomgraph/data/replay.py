@@ -32,9 +32,14 @@ class ReplaySampler(EdgeBudgetSampler):
         n_heads: Number of heads of the potential; the field ``head`` of each structure selects one.
         atom_budget: Atoms per batch; the edge budget if None.
         seed: Seed of the shuffling.
-        rank: Number of this process.
+        rank: Number of this process, from 0.
         world_size: Number of processes.
         accumulate: Micro-batches per optimiser step.
+
+    Attributes:
+        n_target: Number of target structures.
+        n_replay: Number of structures in the replay set.
+        n_replayed: Number of replayed structures per epoch.
 
     Raises:
         DataError: If there is no target or no replay structure, or if the ratio is not between 0 and 1.
@@ -85,19 +90,21 @@ class ReplaySampler(EdgeBudgetSampler):
 
     def replay_indices(self, epoch: int) -> np.ndarray:
         """Return the indices of the replayed structures of an epoch, (n_replayed,), from consecutive shuffled passes."""
-        first = epoch * self.n_replayed  # number of replayed structures in all earlier epochs
-        passes = range(first // self.n_replay, (first + self.n_replayed - 1) // self.n_replay + 1)
+        n_earlier = epoch * self.n_replayed  # number of replayed structures in all earlier epochs
+        passes = range(n_earlier // self.n_replay, (n_earlier + self.n_replayed - 1) // self.n_replay + 1)
         indices = np.concatenate([shuffled(self.n_replay, self.seed, number, 2) for number in passes])
-        start = first - passes.start * self.n_replay
+        start = n_earlier - passes.start * self.n_replay
         return self.n_target + indices[start : start + self.n_replayed]
 
     replayed = OldAttribute("replay_indices")
 
     def _pack(self, epoch: int) -> list[list[int]]:
+        """Return the batches of an epoch: packed target structures, to which replayed structures are added, largest first."""
         order = shuffled(self.n_target, self.seed, epoch)
-        packed = pack_structures(order, self._target_sizes, self.n_batches)
-        batches = [list(packed[number]) for number in shuffled(len(packed), self.seed, epoch, 1)]
+        target_batches = pack_structures(order, self._target_sizes, self.n_batches)
+        batches = [list(target_batches[number]) for number in shuffled(len(target_batches), self.seed, epoch, 1)]
         ends = np.cumsum([len(batch) for batch in batches])
+        # replayed structures that each batch still needs; rounding the cumulative sums gives the exact total
         n_replay_left = np.diff(np.round(ends * (self.n_replayed / ends[-1])).astype(int), prepend=0)
         replay_indices = self.replay_indices(epoch)
         n_edges = np.array([self.sizes.n_edges[batch].sum() for batch in batches])

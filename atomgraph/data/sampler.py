@@ -21,7 +21,7 @@ class EdgeBudgetSampler(Sampler[list[int]]):
     r"""Batches of at most ``edge_budget`` edges and ``atom_budget`` atoms, for all processes and accumulation steps.
 
     The batches of an epoch depend only on sizes, budgets, seed and epoch. Every process computes all batches and uses its
-    share. An optimiser step (a *window*) has ``world_size × accumulate`` consecutive batches; in it, micro_batch-batch ``a`` of
+    share. An optimiser step (a *window*) has ``world_size × accumulate`` consecutive batches. In a window, micro-batch ``a`` of
     process ``r`` is batch number ``a × world_size + r``. Each structure occurs once per epoch.
 
     The last window is completed with padding structures, so that all processes make the same number of steps and Lightning
@@ -30,9 +30,9 @@ class EdgeBudgetSampler(Sampler[list[int]]):
     do not contribute to gradients and counts.
 
     The numbers by which a loss is divided need no communication: ``window(step)`` gives the structures of one optimiser step
-    over all processes and micro_batch-batches, ``counts(step)`` their label counts. ``GraphLoader`` stores these counts in each
+    over all processes and micro-batches, ``counts(step)`` their label counts. ``GraphLoader`` stores these counts in each
     batch as ``batch.window_counts``. If the loss of each process is sum / counts, gradients must be *summed* over processes
-    and micro_batch-batches. DDP and Lightning's accumulation average gradients; the loss must then be multiplied by
+    and micro-batches. DDP and Lightning's accumulation average gradients; the loss must then be multiplied by
     ``window_size``, which is ``world_size × accumulate``.
 
     The number of batches is the same in every epoch, so that learning-rate schedules have a fixed length. Structures are
@@ -105,7 +105,7 @@ class EdgeBudgetSampler(Sampler[list[int]]):
         return -(-self.n_batches // self.window_size)
 
     def __len__(self) -> int:
-        """Return the number of micro_batch-batches per epoch of this process."""
+        """Return the number of micro-batches per epoch of this process."""
         return self.n_steps * self.accumulate
 
     def __iter__(self) -> Iterator[list[int]]:
@@ -169,7 +169,7 @@ class EdgeBudgetSampler(Sampler[list[int]]):
             self.epoch, self._start = epoch, 0
 
     def state_dict(self, position: int = 0) -> dict[str, int]:
-        """Return the epoch, and the number of its batches that this process has done."""
+        """Return the epoch, and ``position``, the number of batches of this epoch that this process has done."""
         return {"epoch": self.epoch, "position": position}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
@@ -182,6 +182,7 @@ class EdgeBudgetSampler(Sampler[list[int]]):
         return self._start
 
     def _pack(self, epoch: int) -> list[list[int]]:
+        """Return the batches of an epoch, in random order if the sampler shuffles."""
         if not self.shuffle:
             return pack_in_order(self.sizes)
         order = shuffled(len(self.sizes.n_edges), self.seed, epoch)

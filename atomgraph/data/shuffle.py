@@ -13,7 +13,7 @@ def shuffled(n: int, *seed: int) -> np.ndarray:
 
     Args:
         n: Length of the permutation.
-        seed: One or more integers, such as the seed of the run and the epoch.
+        seed: One or more integers, such as the seed of the run, the epoch, and a number for each use.
     """
     bits = np.random.Philox(np.random.SeedSequence([int(number) % 2**64 for number in seed])).random_raw(n)
     return np.argsort(np.asarray(bits, dtype=np.uint64).reshape(n), kind="stable")

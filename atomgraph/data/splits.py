@@ -89,7 +89,8 @@ def split(
         valid: Fraction (below 1) or number of validation frames.
         test: Fraction (below 1) or number of test frames.
         seed: Seed of the shuffling.
-        group: Key of ``info``; frames with the same value stay in one part. A frame without the key is a group of one.
+        group: Key of ``info``; frames with the same value stay in one part. A frame without the key is a group of one frame.
+            None makes no groups.
         stratify: Whether each configuration type is split with the same fractions.
 
     Raises:
@@ -97,14 +98,14 @@ def split(
     """
     frames = list(frames)
     n_frames = len(frames)
-    sizes = {"valid": _number(valid, n_frames, "valid"), "test": _number(test, n_frames, "test")}
+    sizes = {"valid": _count_frames(valid, n_frames, "valid"), "test": _count_frames(test, n_frames, "test")}
     if sum(sizes.values()) >= n_frames:
         raise DataError(
             f"nothing is left to train on: of {n_frames} frames, {sizes['valid']} go to valid and {sizes['test']} to test"
         )
-    isolated, groups = _separate_isolated(frames, _groups(frames, group), sum(sizes.values()))
-    n_split = n_frames - sum(map(len, isolated))
-    parts: dict[str, list[int]] = {"train": list(chain.from_iterable(isolated)), "valid": [], "test": []}
+    isolated_groups, groups = _separate_isolated(frames, _groups(frames, group), sum(sizes.values()))
+    n_split = n_frames - sum(map(len, isolated_groups))
+    parts: dict[str, list[int]] = {"train": list(chain.from_iterable(isolated_groups)), "valid": [], "test": []}
     strata = _strata(frames, groups, stratify)
     shares = _shares({name: sum(map(len, stratum)) for name, stratum in strata.items()}, sizes, n_split)
     for stratum_number, (name, stratum) in enumerate(strata.items()):
@@ -133,11 +134,17 @@ def split(
 def _separate_isolated(
     frames: Sequence[ase.Atoms], groups: list[list[int]], n_required: int
 ) -> tuple[list[list[int]], list[list[int]]]:
-    """Return groups of isolated atoms, and the other groups; no isolated atoms if the others have too few frames."""
-    isolated = [members for members in groups if all(_is_isolated(frames[index]) for index in members)]
-    if len(frames) - sum(map(len, isolated)) <= n_required:
+    """Return groups of isolated atoms, and the other groups; all groups are other groups if these have too few frames.
+
+    Args:
+        frames: The frames.
+        groups: Indices of the frames in each group.
+        n_required: Number of validation and test frames.
+    """
+    isolated_groups = [members for members in groups if all(_is_isolated(frames[index]) for index in members)]
+    if len(frames) - sum(map(len, isolated_groups)) <= n_required:
         return [], groups
-    return isolated, [members for members in groups if members not in isolated]
+    return isolated_groups, [members for members in groups if members not in isolated_groups]
 
 
 def _strata(frames: Sequence[ase.Atoms], groups: list[list[int]], stratify: bool) -> dict[str, list[list[int]]]:
@@ -170,7 +177,7 @@ def split_by_file(**parts: Iterable[ase.Atoms]) -> tuple[list[ase.Atoms], Split]
     return frames, Split(indices["train"], indices["valid"], indices["test"], fingerprint=fingerprint(frames))
 
 
-def _number(share: float | int, n_frames: int, part: str) -> int:
+def _count_frames(share: float | int, n_frames: int, part: str) -> int:
     """Return the number of frames for a fraction or a number."""
     if share == 1 and isinstance(share, float):
         raise DataError(
@@ -200,7 +207,7 @@ def _groups(frames: Sequence[ase.Atoms], key: str | None) -> list[list[int]]:
 
 
 def _shares(sizes: dict[str, int], requested: dict[str, int], n_frames: int) -> dict[str, dict[str, int]]:
-    """Return how many frames of each stratum are put into each part: proportional, rounded by the largest-remainder method.
+    """Return the number of frames of each stratum in each part: proportional, rounded by the largest-remainder method.
 
     Args:
         sizes: Number of frames of each stratum.

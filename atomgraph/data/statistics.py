@@ -27,6 +27,7 @@ class Statistic(Generic[Value]):
     origin: str
 
     def to_json(self) -> dict[str, Any]:
+        """Return value and origin as JSON values."""
         return {"value": self.value, "origin": self.origin}
 
 
@@ -36,23 +37,25 @@ def isolated_e0(graphs: Sequence[AtomicGraph]) -> Statistic[dict[str, float]]:
     Raises:
         DataError: If an element has no frame, or the energies of its frames differ by more than 1 meV.
     """
-    labels: dict[str, list[float]] = {}
+    energies_by_symbol: dict[str, list[float]] = {}
     for graph in graphs:
         if graph.n_atoms == 1 and graph.n_edges == 0 and bool(graph.energy_mask[0]):
-            labels.setdefault(chemical_symbols[int(graph.atomic_numbers[0])], []).append(float(graph.energy[0]))
-    missing = [symbol for symbol in list_elements(graphs) if symbol not in labels]
+            energies_by_symbol.setdefault(chemical_symbols[int(graph.atomic_numbers[0])], []).append(
+                float(graph.energy[0])
+            )
+    missing = [symbol for symbol in list_elements(graphs) if symbol not in energies_by_symbol]
     if missing:
         raise DataError(
             f"no isolated atom with an energy for {', '.join(missing)} in the training part; add such frames, set e0 "
             "in the configuration, or use e0: least_squares"
         )
-    for symbol, energies in labels.items():
+    for symbol, energies in energies_by_symbol.items():
         if max(energies) - min(energies) > 1e-3:
             raise DataError(
                 f"isolated atoms of {symbol} have energies from {min(energies):.6f} to {max(energies):.6f} eV; keep one of them"
             )
-    n_frames = sum(map(len, labels.values()))
-    value = {symbol: float(np.mean(labels[symbol])) for symbol in list_elements(graphs)}
+    n_frames = sum(map(len, energies_by_symbol.values()))
+    value = {symbol: float(np.mean(energies_by_symbol[symbol])) for symbol in list_elements(graphs)}
     return Statistic(value, f"isolated atoms in the training part ({format_count(n_frames, 'frame')})")
 
 
@@ -130,7 +133,7 @@ def average_neighbours(graphs: Sequence[AtomicGraph], cutoff: float | None = Non
 
     Args:
         graphs: Training graphs.
-        cutoff: Cutoff radius, Å; the cutoff of the graphs if None.
+        cutoff: Cutoff radius, Å; the cutoff of the graphs if None or larger than that cutoff.
 
     Raises:
         DataError: If there are no atoms.

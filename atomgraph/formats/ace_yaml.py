@@ -65,8 +65,8 @@ def read(path: Path, hints: FileHints) -> tuple[EnergyModel, dict[str, Any]]:
     except WiringError as error:
         raise FormatError(f"{path} describes a model that cannot be built: {error}") from None
     file_metadata = data.get("metadata") or {}
-    about = {str(key): str(value) for key, value in file_metadata.items()} if isinstance(file_metadata, dict) else {}
-    return model.eval(), {"origin": {"format": "ACE", "file": path.name} | ({"metadata": about} if about else {})}
+    texts = {str(key): str(value) for key, value in file_metadata.items()} if isinstance(file_metadata, dict) else {}
+    return model.eval(), {"origin": {"format": "ACE", "file": path.name} | ({"metadata": texts} if texts else {})}
 
 
 def _parse(path: Path) -> Any:
@@ -74,14 +74,14 @@ def _parse(path: Path) -> Any:
     try:
         content = path.read_bytes()
         if b"*" in content and (b"<<" in content or b"merge" in content):
-            raise FormatError("it merges mappings (<<), which is not supported; write the merged mappings out")
+            raise FormatError("the file merges mappings (<<), which is not supported; write the merged mappings out")
         return safe_yaml.load(content, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except YamlBoundError as error:
-        raise FormatError(f"it {error}; copy it again") from None
+        raise FormatError(f"the file {error}; copy it again") from None
     except FormatError:
         raise
     except Exception as error:  # PyYAML raises many types of errors for damaged numbers and dates
-        raise FormatError(f"it is not complete YAML ({' '.join(str(error).split())}); copy it again") from None
+        raise FormatError(f"the file is not complete YAML ({' '.join(str(error).split())}); copy it again") from None
 
 
 def _model(elements: list[str], blocks: list[SpeciesBlock]) -> EnergyModel:
@@ -102,8 +102,11 @@ def _model(elements: list[str], blocks: list[SpeciesBlock]) -> EnergyModel:
     ).double()
     coefficients = torch.zeros_like(featurizer.bonds.coefficient)
     for i, basis in enumerate(bases.values()):
-        rows = torch.tensor(basis["radcoefficients"][: coefficients.shape[1], : coefficients.shape[2]].copy())
-        coefficients[i, : rows.shape[0], : rows.shape[1], : rows.shape[2]] = rows
+        pair_coefficients = torch.tensor(
+            basis["radcoefficients"][: coefficients.shape[1], : coefficients.shape[2]].copy()
+        )
+        n, n_degrees, n_basis = pair_coefficients.shape
+        coefficients[i, :n, :n_degrees, :n_basis] = pair_coefficients
     featurizer.bonds.coefficient = torch.nn.Parameter(coefficients)
     embeddings = {symbol: _embedding(_element_block(blocks, symbol)) for symbol in elements}
     core = _core(elements, bases, embeddings)
@@ -113,7 +116,7 @@ def _model(elements: list[str], blocks: list[SpeciesBlock]) -> EnergyModel:
         for column, function in enumerate(element_functions):
             if len(function.coefficients) != len(embeddings[symbol]["parameters"]):
                 raise FormatError(
-                    f"the key c of its function {_entry(function)} should have {len(embeddings[symbol]['parameters'])} "
+                    f"the key c of the function {_entry(function)} should have {len(embeddings[symbol]['parameters'])} "
                     f"numbers, one per density of {symbol}, but has {len(function.coefficients)}"
                 )
             weight[z, column, : len(function.coefficients)] = torch.tensor(function.coefficients, dtype=weight.dtype)
@@ -143,7 +146,7 @@ def _element_block(blocks: list[SpeciesBlock], symbol: str) -> SpeciesBlock:
     for block in blocks:
         if block.elements == [symbol]:
             return block
-    raise FormatError(f"its block {symbol!r} is missing; that block would define the embedding of {symbol}")
+    raise FormatError(f"the block {symbol!r} is missing; that block would define the embedding of {symbol}")
 
 
 def _bases(elements: list[str], blocks: list[SpeciesBlock]) -> dict[tuple[str, str], dict[str, Any]]:
@@ -154,21 +157,23 @@ def _bases(elements: list[str], blocks: list[SpeciesBlock]) -> dict[tuple[str, s
         names = [pair[:1]] if pair[0] == pair[1] else [pair, pair[::-1]]
         pair_blocks = [blocks_by_name[name] for name in names if name in blocks_by_name]
         if len(pair_blocks) != len(names) and pair_blocks:
-            raise FormatError(f"it has a block {pair_blocks[0].name!r}, but none of these elements in the other order")
+            raise FormatError(
+                f"the file has a block {pair_blocks[0].name!r}, but no block of these elements in the other order"
+            )
         basis_blocks = [block for block in pair_blocks if "lmaxi" in block.keys]
         if pair_blocks and not basis_blocks:
-            raise FormatError(f"its block {pair_blocks[0].name!r} has no lmaxi, and so no radial basis")
+            raise FormatError(f"the block {pair_blocks[0].name!r} has no lmaxi, and so no radial basis")
         pair_bases = [dict(block.basis()) for block in basis_blocks]
         for basis in pair_bases[1:]:
             for key, value in basis.items():
                 if not np.array_equal(value, pair_bases[0][key]):
                     raise FormatError(
-                        f"its blocks {basis_blocks[0].name!r} and {basis_blocks[1].name!r} differ in {key}"
+                        f"the blocks {basis_blocks[0].name!r} and {basis_blocks[1].name!r} differ in {key}"
                     )
         if pair_bases:
             bases[pair] = pair_bases[0]
     if len({basis["inner_cutoff_type"] for basis in bases.values()}) > 1:
-        raise FormatError("its blocks differ in inner_cutoff_type")
+        raise FormatError("the blocks differ in inner_cutoff_type")
     return bases
 
 
@@ -176,12 +181,13 @@ def _check_functions(functions: list[ClusterFunction], bases: dict[tuple[str, st
     """Raise FormatError if a cluster function needs a pair, n or l that no block has."""
     for function in functions:
         for symbol, n, l in zip(function.elements[1:], function.ns, function.ls, strict=True):
-            first, second = sorted((function.elements[0], symbol))
-            if (first, second) not in bases:
-                raise FormatError(f"its function {_entry(function)} needs a pair of elements that no block describes")
-            n_max, n_degrees, k = bases[first, second]["radcoefficients"].shape
-            if not 1 <= n <= (k if len(function.ns) == 1 else n_max) or l >= max(n_degrees, 1):
-                raise FormatError(f"its function {_entry(function)} needs larger n or l than its blocks have")
+            element_1, element_2 = sorted((function.elements[0], symbol))
+            if (element_1, element_2) not in bases:
+                raise FormatError(f"the function {_entry(function)} needs a pair of elements that no block describes")
+            n_max, n_degrees, n_basis = bases[element_1, element_2]["radcoefficients"].shape
+            # functions of one neighbour use the radial basis itself, other functions its combinations
+            if not 1 <= n <= (n_basis if len(function.ns) == 1 else n_max) or l >= max(n_degrees, 1):
+                raise FormatError(f"the function {_entry(function)} needs larger n or l than the blocks have")
 
 
 def _bond(pair: tuple[str, str], basis: dict[str, Any]) -> dict[str, Any]:
@@ -189,7 +195,7 @@ def _bond(pair: tuple[str, str], basis: dict[str, Any]) -> dict[str, Any]:
     inner_cutoff, inner_width = basis["r_in"], basis["delta_in"]
     if basis["inner_cutoff_type"] != "distance":
         if basis["inner_cutoff_type"] == "density" and inner_cutoff - inner_width > 0:
-            raise FormatError("it has an inner cutoff r_in of inner_cutoff_type 'density', which is not supported")
+            raise FormatError("a block has an inner cutoff r_in of inner_cutoff_type 'density', which is not supported")
         inner_cutoff, inner_width = 0.0, 0.0
     return {
         "elements": list(pair),
@@ -207,7 +213,7 @@ def _embedding(block: SpeciesBlock) -> dict[str, Any]:
     n_densities, parameters = block.integer("ndensityi"), block.numbers("parameters")
     if parameters.shape != (2 * n_densities,):
         raise FormatError(
-            f"parameters of its block {block.name!r} should be two numbers for each of {n_densities} densities"
+            f"parameters of the block {block.name!r} should be two numbers for each of {n_densities} densities"
         )
     return {
         "function": str(block.keys.get("npoti")),
@@ -230,6 +236,7 @@ def _core(elements: list[str], bases: dict[Any, dict[str, Any]], embeddings: dic
             arguments |= {"form": "zbl", "width": basis["dcutij"]}
         if prefactor != 0.0 or has_zbl:
             pairs.append(arguments)
-    # With core_cut ≥ core_width (the defaults), the cut acts at densities above zero only, that is, with repulsion only.
-    cut_at_zero = any(entry["core_cut"] < entry["core_width"] for entry in embeddings.values())
-    return CoreRepulsion(elements, pairs, replaces_energy=has_zbl) if pairs or cut_at_zero else None
+    # With core_cut ≥ core_width (as in the defaults), the embedding is reduced only at core densities above zero. Core
+    # densities are zero without repulsion.
+    reduced_at_zero = any(entry["core_cut"] < entry["core_width"] for entry in embeddings.values())
+    return CoreRepulsion(elements, pairs, replaces_energy=has_zbl) if pairs or reduced_at_zero else None

@@ -27,7 +27,7 @@ class ClusterFunction:
         elements: Chemical symbols, the central atom first.
         ns: Radial index n of each factor.
         ls: Degree l of each factor.
-        inner: Degrees of the intermediate couplings.
+        inner: Degrees of the intermediate couplings; empty for fewer than three factors.
         coefficients: One coefficient for each density.
     """
 
@@ -55,7 +55,7 @@ class SpeciesBlock:
 
     Attributes:
         elements: Chemical symbols, the central atom first.
-        keys: Values by key.
+        keys: Values of the block by key, without ``speciesblock`` and ``nbody``.
         functions: Cluster functions of the block.
     """
 
@@ -65,20 +65,21 @@ class SpeciesBlock:
 
     @property
     def name(self) -> str:
+        """Chemical symbols as text, separated by spaces."""
         return " ".join(self.elements)
 
     def numbers(self, key: str, default: Any = None) -> np.ndarray:
         """Return the numbers of a key as an array; FormatError if the key is missing or has other content."""
         value = self.keys.get(key, default)
         if value is None:
-            raise FormatError(f"its block {self.name!r} has no {key}")
-        return as_numbers(value, f"{key} of its block {self.name!r}")
+            raise FormatError(f"the block {self.name!r} has no {key}")
+        return as_numbers(value, f"{key} of the block {self.name!r}")
 
     def number(self, key: str, default: float | None = None) -> float:
         """Return the number of a key; FormatError if it is missing or not one finite number."""
         result = self.numbers(key, default)
         if result.shape != ():
-            raise FormatError(f"{key} of its block {self.name!r} should be a number, but is {str(self.keys[key])[:80]}")
+            raise FormatError(f"{key} of the block {self.name!r} should be a number, but is {str(self.keys[key])[:80]}")
         return float(result)
 
     def integer(self, key: str) -> int:
@@ -86,27 +87,30 @@ class SpeciesBlock:
         result = self.number(key)
         if not 0 <= result <= _MAX_INTEGER or result != int(result):
             raise FormatError(
-                f"{key} of its block {self.name!r} should be a whole number up to {_MAX_INTEGER}, but is {result}"
+                f"{key} of the block {self.name!r} should be a whole number up to {_MAX_INTEGER}, but is {result}"
             )
         return int(result)
 
     def basis(self) -> dict[str, Any]:
-        """Return the settings of radial basis and inner cutoff by key; ``radcoefficients`` has shape (n, l + 1, k)."""
+        """Return settings of radial basis and inner cutoff, by key.
+
+        ``radcoefficients`` has shape (nradmaxi, lmaxi + 1, nradbaseij).
+        """
         n, l, k = (self.integer(key) for key in ("nradmaxi", "lmaxi", "nradbaseij"))
         parameters, core = self.numbers("radparameters"), self.numbers("core-repulsion", [0.0, 0.0])
         if parameters.shape != (1,):
-            raise FormatError(f"radparameters of its block {self.name!r} should be one number, but are {parameters}")
+            raise FormatError(f"radparameters of the block {self.name!r} should be one number, but are {parameters}")
         if core.shape != (2,):
-            raise FormatError(f"core-repulsion of its block {self.name!r} should be two numbers, but is {core}")
+            raise FormatError(f"core-repulsion of the block {self.name!r} should be two numbers, but is {core}")
         kind = self.keys.get("inner_cutoff_type", "density")
         if kind not in ("density", "distance", "zbl"):
             raise FormatError(
-                f"its block {self.name!r} has inner_cutoff_type {str(kind)[:40]!r}, which is not supported"
+                f"the block {self.name!r} has inner_cutoff_type {str(kind)[:40]!r}, which is not supported"
             )
         cutoff_name = self.keys.get("NameOfCutoffFunctionij", "cos")
         if cutoff_name not in ("cos", "poly"):  # both names mean the same function in python-ace
             raise FormatError(
-                f"its block {self.name!r} has NameOfCutoffFunctionij {str(cutoff_name)[:40]!r}, which is not supported"
+                f"the block {self.name!r} has NameOfCutoffFunctionij {str(cutoff_name)[:40]!r}, which is not supported"
             )
         return {
             "radbase": str(self.keys.get("radbase")).removeprefix("TEST_"),
@@ -122,7 +126,7 @@ class SpeciesBlock:
         }
 
     def _coefficients(self, n: int, n_degrees: int, k: int) -> np.ndarray:
-        """Return radial coefficients, (n, l + 1, k); old files have a flat array of shape (k, n, l + 1)."""
+        """Return radial coefficients, (n, n_degrees, k); in old files they are flat, in the order of (k, n, n_degrees)."""
         shape = (n, n_degrees, k)
         if 0 in shape:
             return np.zeros(shape)
@@ -130,7 +134,7 @@ class SpeciesBlock:
         if result.ndim == 1 and result.size == n * n_degrees * k:
             return result.reshape(k, n, n_degrees).transpose(1, 2, 0)
         if result.ndim != 3 or any(size < expected for size, expected in zip(result.shape, shape, strict=True)):
-            raise FormatError(f"radcoefficients of its block {self.name!r} should be {shape}, but are {result.shape}")
+            raise FormatError(f"radcoefficients of the block {self.name!r} should be {shape}, but are {result.shape}")
         return result[:n, :n_degrees, :k]
 
     whole = OldAttribute("integer")
@@ -145,15 +149,15 @@ def parse_blocks(data: Any) -> list[SpeciesBlock]:
     Raises:
         FormatError: If something is missing, unknown or of a wrong type.
     """
-    _check_keys(data, {"global", "species", "metadata", "auxdata"}, "it")
-    _check_keys(data.get("global", {}), {"DeltaSplineBins"}, "its global")
+    _check_keys(data, {"global", "species", "metadata", "auxdata"}, "the file")
+    _check_keys(data.get("global", {}), {"DeltaSplineBins"}, "the mapping global")
     if not isinstance(data.get("species"), list) or not data["species"]:
-        raise FormatError("it has no species; it may be cut short")
+        raise FormatError("the file has no species; it may be cut short")
     result = [_block(entry) for entry in data["species"]]
     names = [tuple(block.elements) for block in result]
     for name in names:
         if names.count(name) > 1:
-            raise FormatError(f"its block {' '.join(name)!r} occurs twice")
+            raise FormatError(f"the block {' '.join(name)!r} occurs twice")
     return result
 
 
@@ -187,7 +191,7 @@ def _block(entry: Any) -> SpeciesBlock:
     if len(elements) == 2 and elements[0] == elements[1]:
         elements = elements[:1]
     if len(set(elements)) != len(elements):
-        raise FormatError(f"its block {' '.join(elements)!r} repeats an element")
+        raise FormatError(f"the block {' '.join(elements)!r} repeats an element")
     block = SpeciesBlock(elements, {key: value for key, value in entry.items() if key not in ("speciesblock", "nbody")})
     invalid_keys = set(block.keys) & BASIS_KEYS if len(elements) > 2 else set()
     invalid_keys |= (
@@ -195,10 +199,10 @@ def _block(entry: Any) -> SpeciesBlock:
     )
     if invalid_keys:  # the cuts and the core repulsion are valid, because python-ace writes them to every block
         keys = ", ".join(sorted(invalid_keys))
-        raise FormatError(f"its block {block.name!r} has {keys}, which is not valid for {len(elements)} elements")
+        raise FormatError(f"the block {block.name!r} has {keys}, which is not valid for {len(elements)} elements")
     functions = entry.get("nbody") or []
     if not isinstance(functions, list):
-        raise FormatError(f"nbody of its block {block.name!r} should be a list")
+        raise FormatError(f"nbody of the block {block.name!r} should be a list")
     parsed = [_function(function, block) for function in functions]
     block.functions = [function for function in parsed if function is not None]
     return block
@@ -206,8 +210,8 @@ def _block(entry: Any) -> SpeciesBlock:
 
 def _function(entry: Any, block: SpeciesBlock) -> ClusterFunction | None:
     """Return a checked cluster function; None for an entry with ``skip: true``."""
-    _check_keys(entry, FUNCTION_KEYS, f"a function of its block {block.name!r}")
-    location = f"of the function {str(entry)[:120]} of its block {block.name!r}"
+    _check_keys(entry, FUNCTION_KEYS, f"a function of the block {block.name!r}")
+    location = f"of the function {str(entry)[:120]} of the block {block.name!r}"
     elements = _symbols(entry.get("type"))
     if not elements or elements[0] != block.elements[0] or not set(elements) <= set(block.elements):
         raise FormatError(f"the type {location} does not fit the elements of the block")
@@ -215,9 +219,9 @@ def _function(entry: Any, block: SpeciesBlock) -> ClusterFunction | None:
         raise FormatError(f"skip {location} should be true or false")
     ns, ls, inner = (tuple(_integers(entry.get(key, []), f"{key} {location}")) for key in ("nr", "nl", "lint"))
     rank = len(elements) - 1
-    if len(ls) == 1 and rank == 2:
+    if len(ls) == 1 and rank == 2:  # stored once, because only equal l of two factors couple to a scalar
         ls = ls * 2
-    if len(inner) == 0 and len(ls) == rank == 3:
+    if len(inner) == 0 and len(ls) == rank == 3:  # two factors must couple to the l of the third
         inner = ls[2:]
     if not rank or len(ns) != rank or len(ls) != rank or len(inner) != max(rank - 2, 0):
         counts = f"{len(ns)}, {len(ls)} and {len(inner)} entries"

@@ -23,7 +23,7 @@ from atomgraph.readouts import Linear, SparseKernel
 
 UNITS = {"energy": "eV", "length": "Å"}
 _MAX_BYTES_PER_NUMBER = 100  # of a sparse file; QUIP writes 24
-_FIRST_VERSION = 1423143769  # from 2015; since then the power spectrum is divided by √(2l + 1)
+_FIRST_VERSION = 1423143769  # oldest supported gap_version (Unix time, 2015); since then SOAP is divided by √(2l + 1)
 
 
 def recognises(path: Path, start: bytes) -> bool:
@@ -64,30 +64,32 @@ def _parse(path: Path) -> tuple[ElementTree.Element, list[GapTerm]]:
     try:
         content = path.read_bytes()
         if b"<!" in content.replace(b"<!--", b"").replace(b"<![CDATA[", b""):
-            raise FormatError("it declares a document type or entities, which no GAP has")
+            raise FormatError("the file declares a document type or entities, which no GAP has")
         root = ElementTree.fromstring(content)
     except (ElementTree.ParseError, OSError, ValueError, LookupError) as error:
         if isinstance(error, FormatError):
             raise
-        raise FormatError(f"it is not complete XML ({error}); copy it again") from None
+        raise FormatError(f"the file is not complete XML ({error}); copy it again") from None
     parameters = root if root.tag == "GAP_params" else root.find(".//GAP_params")
     if parameters is None:
-        raise FormatError("it has no GAP_params; atomgraph reads potentials that gap_fit wrote")
+        raise FormatError("the file has no GAP_params; atomgraph reads potentials that gap_fit wrote")
     for child in root.iter():
         if child.tag not in _KNOWN_TAGS and child is not root:
-            raise FormatError(f"it holds <{child.tag}>, which is not supported")
+            raise FormatError(f"the file holds <{child.tag}>, which is not supported")
     if parse_number(parameters.get("gap_version", "0"), "gap_version") < _FIRST_VERSION:
         raise FormatError(
-            "it was written by a GAP version before 2015, with another scale of SOAP, which is not supported"
+            "the file was written by a GAP version before 2015, with another scale of SOAP, which is not supported"
         )
     data, sparse = parameters.find("GAP_data"), parameters.find("gpSparse")
     if data is None or sparse is None:
-        raise FormatError("it lacks GAP_data or gpSparse; it may be cut short")
+        raise FormatError("the file lacks GAP_data or gpSparse and may be cut short")
     if data.get("do_core", "F") != "F":
-        raise FormatError("it adds a core potential (do_core=T), which is not supported")
+        raise FormatError("the potential adds a core potential (do_core=T), which is not supported")
     coordinates = sparse.findall("gpCoordinates")
     if not coordinates or len(coordinates) != int(parse_number(sparse.get("n_coordinate", "0"), "n_coordinate")):
-        raise FormatError(f"it should have {sparse.get('n_coordinate')} gpCoordinates, but has {len(coordinates)}")
+        raise FormatError(
+            f"the file should have {sparse.get('n_coordinate')} gpCoordinates, but has {len(coordinates)}"
+        )
     return data, [_term(path, element) for element in coordinates]
 
 
@@ -101,32 +103,32 @@ def _term(path: Path, element: ElementTree.Element) -> GapTerm:
     name = element.get("sparseX_filename")
     if name is None:
         raise FormatError(
-            "its sparse points are in the xml itself, which is not supported; fit with sparse_separate_file=T"
+            "the sparse points are in the xml file itself, which is not supported; fit with sparse_separate_file=T"
         )
     sparse_path = path.parent / Path(name).name
     if sparse_path.exists() and not sparse_path.is_file():  # a pipe or a device may never end
-        raise FormatError(f"its sparse file {sparse_path.name} is not a regular file; copy the file itself")
+        raise FormatError(f"the sparse file {sparse_path.name} is not a regular file; copy the file itself")
     try:
         size = sparse_path.stat().st_size
         if size > (max_size := _MAX_BYTES_PER_NUMBER * (len(term.alpha) * term.dimensions + 1)):
-            raise FormatError(f"its sparse file {sparse_path.name} has {size} bytes; expected are at most {max_size}")
+            raise FormatError(f"the sparse file {sparse_path.name} has {size} bytes; expected are at most {max_size}")
         content = sparse_path.read_bytes()
     except OSError:
         raise FormatError(
-            f"its sparse file {sparse_path.name} is not in the same folder; copy the xml with all its sparseX files"
+            f"the sparse file {sparse_path.name} is not in the same folder; copy the xml with all its sparseX files"
         ) from None
-    expected = element.get("sparseX_md5sum")
-    if expected is not None and hashlib.md5(content, usedforsecurity=False).hexdigest() != expected:
+    checksum = element.get("sparseX_md5sum")
+    if checksum is not None and hashlib.md5(content, usedforsecurity=False).hexdigest() != checksum:
         raise FormatError(
-            f"its sparse file {sparse_path.name} has another checksum than the one in the xml; copy both again"
+            f"the sparse file {sparse_path.name} has another checksum than the one in the xml; copy both again"
         )
     try:
         points = np.array(content.split(), dtype=np.float64)
     except ValueError:
-        raise FormatError(f"its sparse file {sparse_path.name} holds words that are not numbers") from None
+        raise FormatError(f"the sparse file {sparse_path.name} holds words that are not numbers") from None
     if len(points) != len(term.alpha) * term.dimensions or not np.isfinite(points).all():
         raise FormatError(
-            f"its sparse file {sparse_path.name} should hold {len(term.alpha)} x {term.dimensions} finite numbers, but holds "
+            f"the sparse file {sparse_path.name} should hold {len(term.alpha)} x {term.dimensions} finite numbers, but holds "
             f"{len(points)}; copy it again with its xml"
         )
     return term.with_points(points.reshape(len(term.alpha), term.dimensions))
@@ -138,18 +140,19 @@ def _e0(data: ElementTree.Element) -> dict[int, float]:
     for element in data.findall("e0"):
         z, value = parse_atomic_number(element.get("Z", ""), "Z of e0"), parse_number(element.get("value", ""), "e0")
         if result.setdefault(z, value) != value:
-            raise FormatError(f"it has two E0 of {chemical_symbols[z]}, {result[z]} and {value}")
+            raise FormatError(f"the file has two E0 of {chemical_symbols[z]}, {result[z]} and {value}")
     return result
 
 
 def _elements(terms: list[GapTerm], e0: dict[int, float]) -> list[str] | None:
-    """Return the elements of the terms; if a term is for any element, also elements with a nonzero E0; None if empty."""
+    """Return the elements of the terms; with a term for any element, also elements with nonzero E0; None if there are none."""
     numbers = {z for term in terms for z in term.elements}
     numbers |= {z for z, value in e0.items() if value != 0.0} if any(term.any_element for term in terms) else set()
     return [chemical_symbols[z] for z in sorted(numbers)] or None
 
 
 def _model(elements: list[str], e0: dict[int, float], terms: list[GapTerm]) -> EnergyModel:
+    """Return the model of all terms, with E0 by atomic number, eV; SOAP terms with equal settings share a branch."""
     branches = [_pair_or_triple_branch(elements, term) for term in terms if term.kind != "soap"]
     groups: dict[Any, list[GapTerm]] = {}
     for term in terms:
@@ -196,7 +199,7 @@ def _soap_branch(elements: list[str], terms: list[GapTerm]) -> Branch:
     readout.points.zero_()
     for term in terms:
         if np.abs(term.points[:, -1]).max() > 0:
-            raise FormatError("its soap has covariance_sigma0, which is not supported")
+            raise FormatError("a soap term has covariance_sigma0, which is not supported")
         for z in term.elements[:1] or [chemical_symbols.index(symbol) for symbol in elements]:
             row = elements.index(chemical_symbols[z])
             readout.points[row, : len(term.points)] = torch.tensor(term.points[:, :-1])

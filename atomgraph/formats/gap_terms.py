@@ -92,7 +92,8 @@ class GapTerm:
         """Return the arguments of ``SOAP``; FormatError if the species differ from the elements of the file."""
         if self.species and [chemical_symbols[z] for z in self.species] != elements:
             raise FormatError(
-                f"its soap has species {', '.join(chemical_symbols[z] for z in self.species)}, the file {', '.join(elements)}; "
+                f"a soap term has species {', '.join(chemical_symbols[z] for z in self.species)}, "
+                f"but the file has {', '.join(elements)}; "
                 "a soap of fewer species than the file, or in another order, is not supported"
             )
         keywords = self.keywords
@@ -121,20 +122,20 @@ def parse_term(element: Element) -> GapTerm:
     expected = "2" if kind == "soap" else "1"
     if element.get("covariance_type") != expected:
         raise FormatError(
-            f"its {kind} has covariance_type {element.get('covariance_type')}; supported is {expected} "
+            f"the {kind} term has covariance_type {element.get('covariance_type')}; supported is {expected} "
             f"({'dot_product' if kind == 'soap' else 'ard_se'})"
         )
     if parse_number(element.get("signal_mean", "0"), "signal_mean") != 0.0:
-        raise FormatError(f"its {kind} has a signal_mean (f0) other than 0, which is not supported")
+        raise FormatError(f"the {kind} term has a signal_mean (f0) other than 0, which is not supported")
     if element.get("n_permutations", "1") != "1":
-        raise FormatError(f"its {kind} has {element.get('n_permutations')} permutations; supported is 1")
+        raise FormatError(f"the {kind} term has {element.get('n_permutations')} permutations; supported is 1")
     rows = element.findall("sparseX")
     if not rows or len(rows) != parse_number(element.get("n_sparseX", "0"), "n_sparseX"):
-        raise FormatError(f"its {kind} should have {element.get('n_sparseX')} sparse points, but has {len(rows)}")
+        raise FormatError(f"the {kind} term should have {element.get('n_sparseX')} sparse points, but has {len(rows)}")
     dimensions = parse_integer(element.get("dimensions", ""), "dimensions", 1, MAX_DIMENSIONS)
     theta = [parse_in_range(word, "theta", 1e-6, 1e6) for word in (element.findtext("theta") or "").split()]
     if kind != "soap" and len(theta) != dimensions:
-        raise FormatError(f"its {kind} should have {dimensions} theta, but has {len(theta)}")
+        raise FormatError(f"the {kind} term should have {dimensions} theta, but has {len(theta)}")
     element_keywords = {"distance_2b": ("Z1", "Z2"), "angle_3b": ("Z", "Z1", "Z2"), "soap": ("Z",)}[kind]
     elements = [
         parse_atomic_number(keywords[name], name)
@@ -143,7 +144,7 @@ def parse_term(element: Element) -> GapTerm:
     ]
     if kind != "soap" and len(elements) != len(element_keywords):
         raise FormatError(
-            f"its {kind} is for any element ({', '.join(element_keywords)} are missing), which is not supported"
+            f"the {kind} term is for any element ({', '.join(element_keywords)} are missing), which is not supported"
         )
     return GapTerm(
         kind=kind,
@@ -200,17 +201,17 @@ def _parse_descriptor(line: str) -> tuple[str, dict[str, str]]:
     """Return kind and keywords of a line ``kind key=value ...``; FormatError for unsupported ones."""
     kind, _, settings = line.partition(" ")
     if kind not in _DESCRIPTOR_KEYWORDS:
-        raise FormatError(f"its descriptor {kind!r} is not supported; supported are {', '.join(_DESCRIPTOR_KEYWORDS)}")
+        raise FormatError(f"the descriptor {kind!r} is not supported; supported are {', '.join(_DESCRIPTOR_KEYWORDS)}")
     pairs = [(key, value.strip("{} ")) for key, value in re.findall(r"(\w+)\s*=\s*(\{[^}]*\}|\S+)", settings)]
     keywords = dict(pairs)
     for key, value in pairs:
         if keywords[key] != value:
-            raise FormatError(f"its {kind} has two values of {key}, {value} and {keywords[key]}")
+            raise FormatError(f"the {kind} term has two values of {key}, {value} and {keywords[key]}")
     for key, value in keywords.items():
         if key not in _DESCRIPTOR_KEYWORDS[kind] | _FIT_KEYWORDS:
-            raise FormatError(f"its {kind} has {key}={value}, which is not supported")
+            raise FormatError(f"the {kind} term has {key}={value}, which is not supported")
         if key in _ONLY_SUPPORTED and parse_number(value, key) != _ONLY_SUPPORTED[key]:
-            raise FormatError(f"its {kind} has {key}={value}; supported is {_ONLY_SUPPORTED[key]:g}")
+            raise FormatError(f"the {kind} term has {key}={value}; supported is {_ONLY_SUPPORTED[key]:g}")
     return kind, keywords
 
 

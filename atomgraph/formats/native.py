@@ -165,10 +165,10 @@ def read_header(path: Path, content: bytes | None = None) -> dict[str, Any]:
     try:
         length = struct.unpack("<Q", content[:8])[0]
         if len(content) < 8 + length:
-            raise ValueError("it ends inside its header")
+            raise ValueError("the file ends inside its header")
         safetensors_header = json.loads(content[8 : 8 + length])
         text = safetensors_header.get("__metadata__", {}).get(KEY)
-        header = None if text is None else json.loads(text, parse_constant=_refuse_constant)
+        header = None if text is None else json.loads(text, parse_constant=_reject_constant)
     except (struct.error, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise FormatError(f"{path} is corrupt or cut short ({error}); copy or download it again") from None
     if header is None:
@@ -223,13 +223,16 @@ def _model(path: Path, header: dict[str, Any], tensors: dict[str, Tensor], n_byt
         with limit_work(n_bytes, len(tensors)):
             model = _build(update_spec(header["architecture"], header["version"]), header.get("posterior"))
     except Exception as error:  # constructors raise many types of errors for invalid values
-        kind = "" if isinstance(error, WiringError) else f"{type(error).__name__}: "
-        raise FormatError(f"the model of {path} cannot be built: {kind}{' '.join(str(error).split())[:300]}") from error
+        error_type = "" if isinstance(error, WiringError) else f"{type(error).__name__}: "
+        raise FormatError(
+            f"the model of {path} cannot be built: {error_type}{' '.join(str(error).split())[:300]}"
+        ) from error
     dtype = _dtype(header, path)
     return model if model.dtype == dtype else model.to(dtype)
 
 
-def _refuse_constant(word: str) -> None:
+def _reject_constant(word: str) -> None:
+    """Raise ValueError for NaN and infinities, which are no JSON numbers."""
     raise ValueError(f"{word} is not a JSON number")
 
 
@@ -238,7 +241,7 @@ def _build(architecture: dict[str, Any], posterior: list[int] | None = None) -> 
 
     Args:
         architecture: Specification of the model.
-        posterior: Shape of the posterior's factor; None for no posterior.
+        posterior: Shape (rows, columns) of the factor of the posterior; None for no posterior.
     """
     with torch.random.fork_rng(devices=[]), reading_old_file():
         model = build(architecture)
@@ -252,6 +255,7 @@ def _build(architecture: dict[str, Any], posterior: list[int] | None = None) -> 
 
 
 def _dtype(header: dict[str, Any], path: Path) -> torch.dtype:
+    """Return the dtype in a header; FormatError if it is neither float32 nor float64."""
     dtype = getattr(torch, header["dtype"], None)
     if not isinstance(dtype, torch.dtype) or dtype not in (torch.float32, torch.float64):
         raise FormatError(f"{path} has the unknown dtype {header['dtype']!r} in its header; it is corrupt")
@@ -266,7 +270,7 @@ def _check_names(tensors: dict[str, Tensor], expected: dict[str, Tensor]) -> Non
         ("should not hold", tensors.keys() - expected.keys()),
     ):
         if names:
-            problems.append(f"it {verb} {_first_names(names)}")
+            problems.append(f"the file {verb} {_first_names(names)}")
     problems += [
         f"{name} has shape {tuple(tensors[name].shape)}, the architecture gives {tuple(expected[name].shape)}"
         for name in sorted(tensors.keys() & expected.keys())
@@ -285,12 +289,17 @@ def _check_dtypes(tensors: dict[str, Tensor], expected: dict[str, Tensor]) -> No
 
 def _first_names(names: set[str]) -> str:
     """Return the first three names as text."""
-    first = ", ".join(sorted(names)[:3])
-    return first if len(names) <= 3 else f"{first} and {len(names) - 3} more tensors"
+    listed = ", ".join(sorted(names)[:3])
+    return listed if len(names) <= 3 else f"{listed} and {len(names) - 3} more tensors"
 
 
 def _json(value: Any, where: str) -> Any:
-    """Return metadata as JSON values; numbers of numpy and torch, tuples, sets and paths are converted."""
+    """Return metadata as JSON values; numbers of numpy and torch, tuples, sets and paths are converted.
+
+    Args:
+        value: The value; NaN and infinities become None.
+        where: Dotted key of the value, for messages.
+    """
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, dict):

@@ -4,7 +4,8 @@ Units are LAMMPS's ``metal``: eV and Å. Energies are equal to those of LAMMPS. 
 a second potential that an input script adds (``pair_style hybrid/overlay``, often a ZBL repulsion).
 
 Elements are in the order of the coefficient file. With separate channels of elements (``chemflag 1``, ``sinner``), LAMMPS
-uses the order of ``pair_coeff``, which is not in the files: list the elements there in the order of the coefficient file.
+uses the order of ``pair_coeff``, which is not in the files: list elements in ``pair_coeff`` in the order of the coefficient
+file.
 
 With ``chemflag 1``, LAMMPS's forces are the gradient of its energy only if equal components (of the same three functions in
 another order) have equal coefficients. Forces of atomgraph are always the gradient. Files that atomgraph writes have equal
@@ -102,7 +103,7 @@ def read(path: Path, hints: FileHints) -> tuple[SNAP, dict[str, Any]]:
 def _model(
     elements: Sequence[str], radii: Sequence[float], weights: Sequence[float], parameters: Mapping[str, Any]
 ) -> SNAP:
-    """Return the model of these parameters, without the coefficients."""
+    """Return the model of the parameter file, with coefficients that are not set yet."""
     return SNAP(
         elements,
         parameters["rcutfac"],
@@ -189,10 +190,10 @@ def _check_expressible(model: EnergyModel, path: Path) -> tuple[Bispectrum, PerE
     if model.baseline.repulsion is not None:
         raise format_error("no repulsion, but this model has one")
     if bispectrum.wself != 1.0:
-        raise format_error(f"only the weight 1 for the central atom, but here it is {bispectrum.wself}")
+        raise format_error(f"only the weight 1 for the central atom, but this model has {bispectrum.wself}")
     chem = bispectrum.arguments["chem"]
     if chem is not None and [chem[symbol] for symbol in bispectrum.elements] != list(range(len(bispectrum.elements))):
-        raise format_error(f"only one channel per element, in the order of elements, but here chem is {chem}")
+        raise format_error(f"only one channel per element, in the order of elements, but this model has chem {chem}")
     return bispectrum, readout
 
 
@@ -214,8 +215,8 @@ def _symmetrise(model: EnergyModel, table: Tensor) -> Tensor:
     bispectrum = model.branches[0].featurizer
     class_numbers = torch.from_numpy(symmetry_classes(bispectrum.twojmax, bispectrum.n_channels))
     is_equal = (class_numbers[:, None] == class_numbers).to(table.dtype)
-    mean = is_equal / is_equal.sum(dim=0)
-    n = len(class_numbers)
+    mean = is_equal / is_equal.sum(dim=0)  # (n, n): row vector @ mean replaces each entry by the mean of its class
+    n = len(class_numbers)  # linear components; in quadratic models, products of components follow
     parts = [table[:, :1], table[:, 1 : n + 1] @ mean]
     if bispectrum.quadratic:
         rows, columns = torch.triu_indices(n, n)

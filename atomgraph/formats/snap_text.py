@@ -30,7 +30,8 @@ def read_coefficients(path: Path) -> tuple[list[str], list[float], list[float], 
     """Return the content of the coefficient file.
 
     Returns:
-        Chemical symbols; radii, one per element; weights, one per element; coefficients of each element, the constant first.
+        Chemical symbols; radii, in units of ``rcutfac``, one per element; weights, one per element; coefficients of
+        each element, eV, the constant first.
 
     Raises:
         FormatError: If the file is damaged.
@@ -107,11 +108,11 @@ def read_parameters(path: Path, n_elements: int) -> dict[str, Any]:
         )
     if result["twojmax"] > HIGHEST_TWOJMAX:
         raise FormatError(f"{path} has twojmax {result['twojmax']}; components are computed up to {HIGHEST_TWOJMAX}")
-    present = [name for name in LISTS if name in result]
-    if len(present) != (2 if result.get("switchinnerflag") else 0):
+    given_lists = [name for name in LISTS if name in result]
+    if len(given_lists) != (2 if result.get("switchinnerflag") else 0):
         raise FormatError(
             f"{path}: switchinnerflag 1 needs sinner and dinner, and they need switchinnerflag 1, but switchinnerflag is "
-            f"{result.get('switchinnerflag', 0)}, with {' and '.join(present) or 'neither'}; set all three or none"
+            f"{result.get('switchinnerflag', 0)}, with {' and '.join(given_lists) or 'neither'}; set all three or none"
         )
     return {**_NUMBERS, **_FLAGS, **result}
 
@@ -123,7 +124,7 @@ def count_coefficients(parameters: dict[str, Any], n_elements: int) -> int:
 
 
 def _lines(path: Path) -> list[tuple[int, list[str]]]:
-    """Return line number and words of each line with more than a comment."""
+    """Return line number and words of each line that is not empty or a comment."""
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
@@ -140,7 +141,9 @@ def _number(path: Path, line: int, word: str) -> float:
     except ValueError:
         value = float("nan")
     if not isfinite(value):
-        raise FormatError(f"{path}, line {line}: expected a finite number, but got {word!r}; fit or download it again")
+        raise FormatError(
+            f"{path}, line {line}: expected a finite number, but got {word!r}; fit or download the potential again"
+        )
     return value
 
 

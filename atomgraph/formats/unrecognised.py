@@ -47,10 +47,10 @@ def describe_file(path: Path, start: bytes) -> str:
         return "is empty; copy or download it again"
     for signature, text in SIGNATURES:
         if start.startswith(signature):
-            return f"{text}, which is not read here; {READABLE_FORMATS}"
+            return f"{text}, which atomgraph does not read; {READABLE_FORMATS}"
     for content, text in CONTENTS:
         if content in start:
-            return f"{text}, which is not read here; {READABLE_FORMATS}"
+            return f"{text}, which atomgraph does not read; {READABLE_FORMATS}"
     return f"is not a potential of a known format; {READABLE_FORMATS}"
 
 

@@ -16,9 +16,9 @@ from atomgraph.old_names import old_names_of
 
 _BASE_BYTES = 128 * 2**20  # allowed for every model, in addition to a multiple of the file size
 _FILE_SIZE_FACTOR = 4  # additional bytes for each byte of the file
-_BASE_OPERATIONS = 200_000  # of torch, allowed for every model; coupling constants of high degrees need many
+_BASE_OPERATIONS = 200_000  # torch operations allowed for every model; coupling constants of high degrees need many
 _OPERATIONS_PER_TENSOR = 300  # additional operations for each tensor of the file
-_UNCHECKED_SIZE = 2**20  # operations with fewer numbers are not checked before they run
+_UNCHECKED_SIZE = 2**20  # numbers; operations with smaller results run without a check
 
 
 @contextmanager
@@ -50,24 +50,24 @@ class _WorkCounter(TorchDispatchMode):
             raise WiringError(
                 "building the model takes more operations than any model with as many tensors as the file"
             )
-        if func._schema.name.startswith("aten::") and _size_bound(args, kwargs) > _UNCHECKED_SIZE:
+        if func._schema.name.startswith("aten::") and _max_numbers(args, kwargs) > _UNCHECKED_SIZE:
             self._try_on_meta(func, args, kwargs)
         result = func(*args, **kwargs)
         # Tensors that are made without tensor inputs are probably stored in the model.
         if not _tensors(args) and not _tensors(tuple(kwargs.values())):
-            self.bytes_left -= _size(result)
+            self.bytes_left -= _count_bytes(result)
             self._check_memory(0)
         return result
 
     def _try_on_meta(self, func: Any, args: Any, kwargs: Any) -> None:
-        """Raise WiringError if the result of an operation would be too large."""
+        """Run an operation on the meta device; WiringError if its result would be too large."""
         try:
             result = func(*_on_meta(args), **_on_meta(kwargs))
         except WiringError:
             raise
         except Exception:  # not implemented on the meta device, or invalid: the operation runs without this check
             return
-        self._check_memory(_size(result))
+        self._check_memory(_count_bytes(result))
 
     def _check_memory(self, n_bytes: int) -> None:
         """Raise WiringError if fewer bytes are left."""
@@ -81,14 +81,14 @@ def _tensors(values: Any) -> list[Tensor]:
     return [item for item in flat if isinstance(item, Tensor)]
 
 
-def _size(result: Any) -> int:
-    """Return the bytes of the result of an operation."""
+def _count_bytes(result: Any) -> int:
+    """Return the number of bytes in the result of an operation."""
     results = result if isinstance(result, list | tuple) else (result,)
     return sum(tensor.numel() * tensor.element_size() for tensor in results if isinstance(tensor, Tensor))
 
 
-def _size_bound(args: Any, kwargs: Any) -> float:
-    """Return an upper bound of the numbers in the result of an operation: the product of all sizes in its arguments."""
+def _max_numbers(args: Any, kwargs: Any) -> float:
+    """Return an upper bound of the count of numbers in the result of an operation: the product of all sizes in its arguments."""
     bound = 1.0
     for value in (*args, *kwargs.values()):
         if isinstance(value, Tensor):

@@ -10,6 +10,7 @@ from e3nn import o3
 from atomgraph.old_names import old_names_of
 from atomgraph.testing.graphs import generator
 
+#: Run a test for each structure of ``sample_structures``; ``name`` is the name of the structure.
 BY_STRUCTURE = pytest.mark.parametrize("name", ["molecule", "crystal", "slab", "wire"])
 
 
@@ -49,7 +50,7 @@ def randomise(part, seed: int = 1):
     Zeros and symmetries of the initial parameters then do not hide errors.
 
     Args:
-        part: The part.
+        part: The part; changed in place.
         seed: Seed of the random numbers.
     """
     rng = generator(seed)
@@ -73,7 +74,7 @@ def rotate_features(h: torch.Tensor, irreps: o3.Irreps | str, matrix) -> torch.T
     irreps = o3.Irreps(irreps)
     blocks = []
     for columns, (multiplicity, irrep) in zip(irreps.slices(), irreps, strict=True):
-        parity = irrep.p if sign < 0 else 1
+        parity = irrep.p if sign < 0 else 1  # with a reflection, odd irreps (p = −1) change sign
         block = h[:, columns].reshape(len(h), multiplicity, irrep.dim) @ wigner_d(irrep.l, sign * matrix).T
         blocks.append(parity * block.flatten(1))
     return torch.cat(blocks, dim=1)
@@ -92,10 +93,10 @@ def wigner_d(degree: int, matrix: torch.Tensor) -> torch.Tensor:
         D, (2 l + 1, 2 l + 1).
     """
     x = torch.randn(8 * degree + 8, 3, generator=generator(1), dtype=torch.float64)
-    before, after = (
+    harmonics, rotated_harmonics = (
         o3.spherical_harmonics(degree, x @ rotation.T, normalize=True) for rotation in (torch.eye(3).to(x), matrix)
     )
-    return torch.linalg.lstsq(before, after).solution.T
+    return torch.linalg.lstsq(harmonics, rotated_harmonics).solution.T
 
 
 def relative_difference(value: torch.Tensor, expected: torch.Tensor) -> float:

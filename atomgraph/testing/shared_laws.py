@@ -49,7 +49,14 @@ class PartLaws:
         raise NotImplementedError
 
     def call(self, part, graph, edges, h):
-        """Call a part, and return its values, (n_atoms, n_values)."""
+        """Call a part, and return its values, (n_atoms, n_values).
+
+        Args:
+            part: The part.
+            graph: Graph of the structure.
+            edges: Edges of the graph.
+            h: Input features, (n_atoms, dim); None for a featurizer.
+        """
         raise NotImplementedError
 
     def irreps_read(self, part):
@@ -140,25 +147,26 @@ class PartLaws:
         atoms, matrix = sample_structures()[name], rotation_matrix(3, improper=improper)
         h = self.features(subject, len(atoms))
         h_rotated = None if h is None else rotate_features(h, self.irreps_read(subject), matrix)
-        before = self.values(subject, self.graph(atoms, subject), h)
-        after = self.values(subject, self.graph(rotate(atoms, matrix), subject), h_rotated)
-        assert relative_difference(after, rotate_features(before, self.irreps_given(subject), matrix)) < 1e-10
+        values = self.values(subject, self.graph(atoms, subject), h)
+        rotated_values = self.values(subject, self.graph(rotate(atoms, matrix), subject), h_rotated)
+        assert relative_difference(rotated_values, rotate_features(values, self.irreps_given(subject), matrix)) < 1e-10
 
     @BY_STRUCTURE
     def test_translation_changes_nothing(self, subject, name):
         atoms = sample_structures()[name]
-        before = self.values(subject, self.graph(atoms, subject))
+        values = self.values(subject, self.graph(atoms, subject))
         atoms.positions += [1.3, -0.7, 2.1]
-        assert relative_difference(self.values(subject, self.graph(atoms, subject)), before) < 1e-11
+        assert relative_difference(self.values(subject, self.graph(atoms, subject)), values) < 1e-11
 
     @BY_STRUCTURE
     def test_values_are_permuted_with_the_atoms(self, subject, name):
         atoms = sample_structures()[name]
-        order = np.random.default_rng(2).permutation(len(atoms))
+        permutation = np.random.default_rng(2).permutation(len(atoms))
         h = self.features(subject, len(atoms))
-        before = self.values(subject, self.graph(atoms, subject), h)
-        after = self.values(subject, self.graph(atoms[order], subject), None if h is None else h[order])
-        assert relative_difference(after, before[order]) < 1e-12
+        values = self.values(subject, self.graph(atoms, subject), h)
+        permuted_h = None if h is None else h[permutation]
+        permuted_values = self.values(subject, self.graph(atoms[permutation], subject), permuted_h)
+        assert relative_difference(permuted_values, values[permutation]) < 1e-12
 
     def test_order_of_edges_of_an_atom_changes_nothing(self, subject):
         graph = self.graph(crystal(), subject)

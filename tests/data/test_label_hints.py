@@ -113,10 +113,10 @@ def test_forces_in_three_columns_are_named():
 
 def test_where_a_label_is_missing_everything_of_its_size_is_listed():
     notes = notes_of(alpha=-1.0, beta=2.0, blue=VECTORS, tensor=TENSOR, temperature=300.0, velocities=VECTORS)
-    assert [line for line in notes.lines() if "by their size" in line or "by its size" in line] == [
-        "no frame has an energy; by their size alpha, beta may be: data.keys: {energy: ...} would read one",
-        "no frame has forces; by its size blue may be: data.keys: {forces: ...} would read it",
-        "no frame has a stress; by its size tensor may be: data.keys: {stress: ...} would read it",
+    assert [line for line in notes.lines() if "the size of this label" in line] == [
+        "no frame has an energy; alpha, beta have the size of this label: data.keys: {energy: ...} would read one of these keys",
+        "no frame has forces; blue has the size of this label: data.keys: {forces: ...} would read this key",
+        "no frame has a stress; tensor has the size of this label: data.keys: {stress: ...} would read this key",
     ]
     assert len(advice(notes, "missing label")) == 3
     assert not list(

@@ -98,7 +98,7 @@ def test_a_pair_is_its_formula(tmp_path):
         ('n_coordinate="3"', 'n_coordinate="2"', "should have 2 gpCoordinates, but has 3"),
         ("<gpSparse ", '<Glue_params file="x"/><gpSparse ', "Glue_params"),
         ("</GAP_small>", "", "not complete XML"),
-        ("species_Z={42 74 }", "species_Z={42 }", "has species Mo, the file Mo, W"),
+        ("species_Z={42 74 }", "species_Z={42 }", "has species Mo, but the file has Mo, W"),
         ("sparseX_filename", "sparseX_name", "sparse_separate_file=T"),
     ],
 )

@@ -94,7 +94,7 @@ def test_metadata_that_is_no_json_is_refused_by_its_name(tmp_path):
 def test_a_model_that_is_not_what_its_constructor_made_is_not_written(tmp_path):
     potential = tiny.potential()
     potential.model.branches[0].readouts[0].extra = torch.nn.Parameter(torch.zeros(2))
-    with pytest.raises(FormatError, match=r"could not be read again: it should not hold .*extra"):
+    with pytest.raises(FormatError, match=r"could not be read again: the file should not hold .*extra"):
         potential.save(tmp_path / "a.safetensors")
 
 
@@ -169,7 +169,7 @@ def test_safetensors_of_another_program_are_named_as_such(tmp_path):
 def test_tensors_that_are_missing_extra_or_misshapen_are_named(saved):
     weight = "branches.0.readouts.0.weight"
     rewritten(saved, lambda h: None, lambda t: {n: v for n, v in t.items() if n != weight} | {"odd": torch.zeros(1)})
-    with pytest.raises(FormatError, match=f"it lacks {weight}; it should not hold odd"):
+    with pytest.raises(FormatError, match=f"the file lacks {weight}; the file should not hold odd"):
         atomgraph.load(saved)
     rewritten(saved, lambda h: None, lambda t: {n: v for n, v in t.items() if n != "odd"} | {weight: torch.zeros(9, 1)})
     with pytest.raises(FormatError, match=rf"{weight} has shape \(9, 1\), the architecture gives \(4, 1\)"):

@@ -87,5 +87,5 @@ def test_labels_of_nan_are_counted(tmp_path):
         atoms.calc = SinglePointCalculator(atoms, energy=-1.0, forces=np.full((4, 3), np.nan))
     ase.io.write(tmp_path / "a.traj", frames)
     lines = notes_of(str(tmp_path / "a.traj"), {})
-    assert "forces is NaN in 2 frames, and counts as missing there" in lines
+    assert "forces is NaN in 2 frames, which counts as a missing label" in lines
     assert any(line.startswith("forces in 1 of 3 training structures") for line in lines)

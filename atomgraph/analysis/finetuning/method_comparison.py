@@ -22,13 +22,13 @@ START = "the start"  # name of the starting model in tables and figures
 
 @dataclass(frozen=True)
 class RunResult:
-    """Errors of one run.
+    """Errors of one run on target structures, for which it trains, and on structures of the source data set.
 
     Attributes:
         method: Name of the method.
         size: Number of training structures.
         seed: Seed of the run.
-        target_forces: Force MAE on the target, eV/Å; None without labels.
+        target_forces: Force MAE on target structures, eV/Å; None without labels.
         target_energy: Energy MAE on the target, meV/atom; None without labels.
         source_forces: Force MAE on the source, eV/Å; None without labels.
         source_energy: Energy MAE on the source, meV/atom; None without labels.

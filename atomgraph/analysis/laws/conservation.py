@@ -13,7 +13,7 @@ from atomgraph.errors import GraphError
 
 KELVIN, TIMESTEP = 300.0, 0.5  # K, fs; the timestep is short enough for vibrations of hydrogen
 DRIFT = 1.0  # meV/atom/ps; largest drift, in addition to the statistical error of the drift
-_MAX_ATOMS = 500
+_MAX_ATOMS = 500  # of the structure, unless all structures are larger
 
 
 def energy_is_conserved(context: LawContext, steps: int) -> Law:
@@ -29,8 +29,8 @@ def energy_is_conserved(context: LawContext, steps: int) -> Law:
     name, atoms = _choose_structure(context)
     title = "energy is conserved in dynamics"
     try:
-        moving = _relax_partly(context, atoms)
-        record = nve(context.potential, moving, kelvin=KELVIN, timestep=TIMESTEP, steps=steps)
+        initial = _relax_partly(context, atoms)
+        record = nve(context.potential, initial, kelvin=KELVIN, timestep=TIMESTEP, steps=steps)
         drift = abs(record.drift)
     except GraphError:  # the simulation is unstable
         return Law(title, float("nan"), DRIFT, "meV/atom/ps", False, f"{name}: the simulation is unstable")
@@ -56,8 +56,8 @@ def _choose_structure(context: LawContext) -> tuple[str, ase.Atoms]:
 
 def _relax_partly(context: LawContext, atoms: ase.Atoms) -> ase.Atoms:
     """Return a partly relaxed copy; without relaxation, large forces could make the simulation unstable."""
-    moving = atoms.copy()
-    moving.set_constraint()
-    moving.calc = Calculator(context.potential, compile=False)
-    LBFGS(moving, logfile=None, maxstep=0.1).run(fmax=0.5, steps=30)
-    return moving
+    relaxed = atoms.copy()
+    relaxed.set_constraint()
+    relaxed.calc = Calculator(context.potential, compile=False)
+    LBFGS(relaxed, logfile=None, maxstep=0.1).run(fmax=0.5, steps=30)
+    return relaxed

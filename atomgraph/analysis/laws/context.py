@@ -75,15 +75,34 @@ class Tolerances:
     slope = OldAttribute("gradient")
 
 
-#: float32 has seven digits: the error of energies of a few eV is 1e-6 eV, that of their differences over 0.01 Å 1e-3 eV/Å.
+#: float32 has seven digits. Energies of a few eV have errors of about 1e-6 eV, and finite differences over 0.01 Å errors of up
+#: to 1e-3 eV/Å.
 TOLERANCES = {
-    torch.float64: Tolerances(1e-7, 1e-10, 1e-6, 1e-9, 1e-4, 5e-6, 1e-6, 1e-10),
-    torch.float32: Tolerances(2e-3, 1e-4, 1e-3, 1e-4, 1e-2, 5e-3, 1e-3, 1e-6),
+    torch.float64: Tolerances(
+        gradient=1e-7,
+        symmetry=1e-10,
+        jump=1e-6,
+        sum=1e-9,
+        displacement=1e-4,
+        strain=5e-6,
+        crossing=1e-6,
+        isolated=1e-10,
+    ),
+    torch.float32: Tolerances(
+        gradient=2e-3,
+        symmetry=1e-4,
+        jump=1e-3,
+        sum=1e-4,
+        displacement=1e-2,
+        strain=5e-3,
+        crossing=1e-3,
+        isolated=1e-6,
+    ),
 }
 
 
 class LawContext:
-    """The potential and the structures of tests, and their results.
+    """The potential and the structures of tests, with methods that evaluate structures.
 
     Args:
         potential: The potential to test.
@@ -141,6 +160,7 @@ class LawContext:
         return self._evaluate(graph, True)[0]
 
     def _evaluate(self, graph: AtomicGraph, derivatives: bool) -> list[dict[str, np.ndarray]]:
+        """Return the results of each structure in a graph or batch, as in ``results``."""
         graph = graph.to(self.potential.device)
         return list(split_batch(self.potential.evaluate(graph, forces=derivatives, stress=derivatives), graph))
 

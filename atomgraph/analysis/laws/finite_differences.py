@@ -17,7 +17,10 @@ _VOIGT = [divmod(index, 3) for index in VOIGT]  # row and column of the six comp
 
 
 def forces_are_gradients(context: LawContext) -> Law:
-    r"""Test :math:`F_i = -\partial E / \partial x_i` for up to four atoms of each structure, along all axes."""
+    r"""Test :math:`F_i = -\partial E / \partial x_i` for up to four atoms of each structure, along all axes.
+
+    Errors are divided by ``force_scale``.
+    """
     values, step = {}, context.tolerances.displacement
     for name, atoms in context.structures.items():
         result = context.result(atoms)
@@ -97,7 +100,7 @@ def _atoms_far_from_cutoff(context: LawContext, atoms: ase.Atoms, margin: float)
     """
     graph = AtomicGraph.from_ase(atoms, context.potential.cutoff + margin)
     length = edge_vectors(graph).norm(dim=1).numpy()
-    near = np.abs(length[:, None] - np.array(context.cutoffs)).min(axis=1) < margin
-    near_atoms = set(graph.edge_index[1].numpy()[near].tolist())
+    is_near = np.abs(length[:, None] - np.array(context.cutoffs)).min(axis=1) < margin
+    near_atoms = set(graph.edge_index[1].numpy()[is_near].tolist())
     candidates = [i for i in range(len(atoms)) if i not in near_atoms] or list(range(len(atoms)))
     return candidates[:: max(1, len(candidates) // _MAX_ATOMS)][:_MAX_ATOMS]

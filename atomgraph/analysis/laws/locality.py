@@ -15,8 +15,10 @@ JUST_INSIDE = 1e-6  # Å; at this distance from the cutoff, envelopes are at mos
 def smooth_at_the_cutoff(context: LawContext) -> Law:
     """Test that energy and forces are continuous at each cutoff.
 
-    There are three cases: an atom with other neighbours, an atom whose last neighbour leaves the cutoff, and an atom with its
-    periodic image. Discontinuities are computed from four equally spaced distances (``jump``).
+    There are three cases: an atom with other neighbours (``beside others``), an atom whose last neighbour leaves the cutoff
+    (``last neighbour``), and an atom with its periodic image (``own image``).
+
+    Discontinuities are computed from four equally spaced distances (``jump``).
     """
     step, values = context.tolerances.crossing, {}
     for cutoff in context.cutoffs:
@@ -38,8 +40,8 @@ def isolated_atoms_have_no_force(context: LawContext) -> Law:
     values = {}
     for name, atoms in {**isolated_atoms, "two far apart": pair}.items():
         result = context.result(atoms)
-        finite = np.isfinite(result["energy"])
-        values[name] = float(np.abs(result["forces"]).max()) if finite else float("nan")
+        is_finite = np.isfinite(result["energy"])
+        values[name] = float(np.abs(result["forces"]).max()) if is_finite else float("nan")
     return law_from_values("isolated atoms have no force", values, 0.0, "eV/Å")
 
 

@@ -21,11 +21,11 @@ def graph_is_unchanged(context: LawContext) -> Law:
     values = {}
     for name, atoms in context.structures.items():
         graph = context.graph(atoms).to(context.potential.device)
-        before = {key: value.clone() for key, value in graph.to_dict().items()}
+        fields_before = {key: value.clone() for key, value in graph.to_dict().items()}
         results = context.potential.evaluate(graph)
-        changed = [
+        changed_fields = [
             key
-            for key, value in before.items()
+            for key, value in fields_before.items()
             if graph[key].dtype != value.dtype
             or not torch.equal(graph[key], value)
             or graph[key].requires_grad
@@ -34,14 +34,15 @@ def graph_is_unchanged(context: LawContext) -> Law:
         invalid_results = [
             key for key, value in results.items() if value.requires_grad or value.dtype != graph.pos.dtype
         ]
-        values[name] = float(len(changed) + len(invalid_results) + len(set(graph.keys()) ^ set(before)))
+        values[name] = float(len(changed_fields) + len(invalid_results) + len(set(graph.keys()) ^ set(fields_before)))
     return law_from_values("the caller's graph is unchanged", values, 0.0, "fields")
 
 
 def float32_is_accurate(context: LawContext) -> Law:
-    """Test that forces in float32 are close to forces in float64, relative to the largest force or 1 eV/Å.
+    """Test that forces in float32 are close to forces in float64.
 
-    A potential whose metadata do not allow float32 passes, because it cannot be loaded in float32.
+    Differences are relative to the largest force component, or to 1 eV/Å if all are smaller. A potential whose metadata do
+    not allow float32 passes, because it cannot be loaded in float32.
     """
     values = float32_errors(context.potential, context.structures)
     if "float32" not in context.potential.dtypes:
@@ -51,7 +52,9 @@ def float32_is_accurate(context: LawContext) -> Law:
 
 
 def float32_errors(potential: Potential, structures: Mapping[str, ase.Atoms]) -> dict[str, float]:
-    """Compute the largest difference between forces in float32 and float64, relative to the largest force or 1 eV/Å.
+    """Compute the largest difference between forces in float32 and float64.
+
+    Differences are relative to the largest force component, or to 1 eV/Å if all are smaller.
 
     Args:
         potential: The potential.

@@ -19,14 +19,14 @@ def rotation_and_reflection(context: LawContext) -> Law:
     """
     values = {}
     for name, atoms in context.structures.items():
-        before = context.result(atoms)
+        result = context.result(atoms)
         for improper in (False, True):
             matrix = rotation_matrix(11, improper=improper)
             expected = {
-                "energy": before["energy"],
-                "node_energy": before["node_energy"],
-                "forces": before["forces"] @ matrix.T,
-                "stress": matrix @ before["stress"] @ matrix.T,
+                "energy": result["energy"],
+                "node_energy": result["node_energy"],
+                "forces": result["forces"] @ matrix.T,
+                "stress": matrix @ result["stress"] @ matrix.T,
             }
             values[f"{name}{', reflected' if improper else ''}"] = result_difference(
                 context.result(rotate(atoms, matrix)), expected
@@ -50,10 +50,10 @@ def order_of_atoms(context: LawContext) -> Law:
     """Test that forces and atomic energies are permuted like the atoms."""
     values = {}
     for name, atoms in context.structures.items():
-        order = np.random.default_rng(1).permutation(len(atoms))
-        before = context.result(atoms)
-        expected = before | {key: before[key][order] for key in ("forces", "node_energy")}
-        values[name] = result_difference(context.result(atoms[order]), expected)
+        permutation = np.random.default_rng(1).permutation(len(atoms))
+        result = context.result(atoms)
+        expected = result | {key: result[key][permutation] for key in ("forces", "node_energy")}
+        values[name] = result_difference(context.result(atoms[permutation]), expected)
     return law_from_values("order of atoms", values, context.tolerances.symmetry, "relative")
 
 
@@ -72,13 +72,13 @@ def extensivity(context: LawContext) -> Law:
     values = {}
     for name, atoms in context.structures.items():
         for axis in np.flatnonzero(atoms.pbc)[:1]:
-            before, after = context.result(atoms), context.result(_repeated(atoms, axis))
-            expected = before | {
-                "energy": 2 * before["energy"],
-                "forces": np.tile(before["forces"], (2, 1)),
-                "node_energy": np.tile(before["node_energy"], 2),
+            result, supercell_result = context.result(atoms), context.result(_make_supercell(atoms, axis))
+            expected = result | {
+                "energy": 2 * result["energy"],
+                "forces": np.tile(result["forces"], (2, 1)),
+                "node_energy": np.tile(result["node_energy"], 2),
             }
-            values[name] = result_difference(after, expected)
+            values[name] = result_difference(supercell_result, expected)
     return law_from_values("supercells are extensive", values, context.tolerances.symmetry, "relative")
 
 
@@ -114,7 +114,7 @@ def result_difference(result: Result, expected: Result) -> float:
     return float(np.max([relative_difference(result[name], expected[name]) for name in names]))
 
 
-def _repeated(atoms: ase.Atoms, axis: int) -> ase.Atoms:
+def _make_supercell(atoms: ase.Atoms, axis: int) -> ase.Atoms:
     """Return a supercell of two cells along one cell vector."""
     image = atoms.copy()
     image.positions += atoms.cell.array[axis]

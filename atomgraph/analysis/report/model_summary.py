@@ -1,4 +1,4 @@
-"""Summary of a potential: short facts, E0, errors in its metadata, and all of its metadata as JSON."""
+"""Summary of a potential: short facts, E0, test errors stored in the metadata, and all metadata as JSON."""
 
 from __future__ import annotations
 

@@ -33,24 +33,24 @@ def parity_plot(comparison: Comparison, name: str, title: str = "") -> Figure:
     unit, factor = sample.quantity.plot_unit
     with plot_settings():
         figure = empty_figure(3.7, 4.2)
-        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+        parity_axes, error_axes = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
         x, y, error = sample.reference * factor, sample.predicted * factor, sample.error
         limits = _axis_limits(np.concatenate([x, y]))
-        upper.plot(limits, limits, color=FAINT, linewidth=0.8, zorder=1)
-        lower.axhline(0.0, color=FAINT, linewidth=0.8, zorder=1)
+        parity_axes.plot(limits, limits, color=FAINT, linewidth=0.8, zorder=1)
+        error_axes.axhline(0.0, color=FAINT, linewidth=0.8, zorder=1)
         if len(x) > MAX_POINTS:
-            _plot_density(upper, x, y)
-            _plot_density(lower, x, error)
+            _plot_density(parity_axes, x, y)
+            _plot_density(error_axes, x, error)
         else:
-            _scatter_by_type(upper, lower, comparison, sample)
+            _scatter_by_type(parity_axes, error_axes, comparison, sample)
         statistics = ErrorStatistics.from_sample(sample)
         error_unit = sample.quantity.unit
         text = f"MAE {format_number(statistics.mae)} {error_unit}\nRMSE {format_number(statistics.rmse)} {error_unit}"
         text += "" if statistics.r2 is None else f"\nR² {statistics.r2:.5f}"
-        upper.text(0.97, 0.04, text, transform=upper.transAxes, ha="right", va="bottom", fontsize=8)
-        upper.set(xlim=limits, ylim=limits, ylabel=f"predicted ({unit})")
-        upper.set_title(title or capitalise(sample.quantity.title))
-        lower.set(xlabel=f"reference ({unit})", ylabel=f"error\n({error_unit})")
+        parity_axes.text(0.97, 0.04, text, transform=parity_axes.transAxes, ha="right", va="bottom", fontsize=8)
+        parity_axes.set(xlim=limits, ylim=limits, ylabel=f"predicted ({unit})")
+        parity_axes.set_title(title or capitalise(sample.quantity.title))
+        error_axes.set(xlabel=f"reference ({unit})", ylabel=f"error\n({error_unit})")
         figure.align_ylabels()
     return figure
 
@@ -121,20 +121,22 @@ def line_plot(
     return figure
 
 
-def _scatter_by_type(upper: Axes, lower: Axes, comparison: Comparison, sample: Sample) -> None:
+def _scatter_by_type(parity_axes: Axes, error_axes: Axes, comparison: Comparison, sample: Sample) -> None:
     """Plot points by configuration type; from the eighth type on, the rarest types are joined as ``other``."""
     types = comparison.config_types
-    common = sorted(types, key=lambda t: -int(comparison.config_type_mask(t).sum()))[: 7 if len(types) <= 7 else 6]
-    masks = {t: comparison.config_type_mask(t) for t in types if t in common}
+    common_types = sorted(types, key=lambda t: -int(comparison.config_type_mask(t).sum()))[
+        : 7 if len(types) <= 7 else 6
+    ]
+    masks = {t: comparison.config_type_mask(t) for t in types if t in common_types}
     if len(masks) < len(types):
         masks["other"] = ~np.any(list(masks.values()), axis=0)
     factor = sample.quantity.plot_unit[1]
-    dense = len(sample.reference) > 1500
+    is_dense = len(sample.reference) > 1500
     common_style: dict[str, Any] = {
-        "s": 6 if dense else 16,
-        "alpha": 0.35 if dense else 0.7,
+        "s": 6 if is_dense else 16,
+        "alpha": 0.35 if is_dense else 0.7,
         "linewidths": 0,
-        "rasterized": dense,
+        "rasterized": is_dense,
         "zorder": 2,
     }
     parts = {name: sample.select(mask) for name, mask in masks.items()}
@@ -143,10 +145,10 @@ def _scatter_by_type(upper: Axes, lower: Axes, comparison: Comparison, sample: S
         if len(part.reference):
             style: dict[str, Any] = {"color": COLOURS[i], "marker": MARKERS[i], **common_style}
             style["zorder"] = 2 + drawing_order.index(name)
-            upper.scatter(part.reference * factor, part.predicted * factor, label=name, **style)
-            lower.scatter(part.reference * factor, part.error, **style)
+            parity_axes.scatter(part.reference * factor, part.predicted * factor, label=name, **style)
+            error_axes.scatter(part.reference * factor, part.error, **style)
     if len(masks) > 1:
-        legend = upper.legend(loc="upper left", handletextpad=0.2, borderaxespad=0.2, labelspacing=0.3)
+        legend = parity_axes.legend(loc="upper left", handletextpad=0.2, borderaxespad=0.2, labelspacing=0.3)
         handles: list[Any] = legend.legend_handles
         for handle in handles:
             handle.set(alpha=1.0, sizes=[22])
@@ -163,15 +165,18 @@ def _set_logarithmic(axes: Axes) -> None:
     low, high = np.log10(axes.get_ylim())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     is_short = high - low < 2.5
-    digits = (1, 2, 5) if high - low > 0.7 else range(1, 10)
+    labelled_digits = (1, 2, 5) if high - low > 0.7 else range(1, 10)
     axes.yaxis.set_minor_formatter(
         FuncFormatter(
-            lambda v, _: f"{v:g}" if is_short and round(v / 10 ** np.floor(np.log10(v) + 1e-9)) in digits else ""
+            lambda v, _: (
+                f"{v:g}" if is_short and round(v / 10 ** np.floor(np.log10(v) + 1e-9)) in labelled_digits else ""
+            )
         )
     )
 
 
 def _plot_density(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:
+    """Plot the density of points, x and y (n,), with a logarithmic colour scale."""
     finite = np.isfinite(x) & np.isfinite(y)
     axes.hexbin(
         x[finite], y[finite], gridsize=90, bins="log", mincnt=1, cmap="viridis", rasterized=True, linewidths=0.1

@@ -65,12 +65,12 @@ class Table:
             box=box.SIMPLE_HEAD,
             pad_edge=False,
         )
-        depth = 1 + max((1 + ("(" in column.group) for column in self.columns if column.group), default=0)
+        n_header_lines = 1 + max((1 + ("(" in column.group) for column in self.columns if column.group), default=0)
         previous_group = ""
         for column in self.columns:
             group = column.group.removesuffix(")").split(" (") if column.group != previous_group else []
             previous_group = column.group
-            header = "\n".join(["", "", *group, column.name][-depth:])  # for example: energy, meV/atom, MAE
+            header = "\n".join(["", "", *group, column.name][-n_header_lines:])  # for example: energy, meV/atom, MAE
             table.add_column(Text(header), justify="left" if column.is_text else "right", no_wrap=True)
         for i, row in enumerate(self.rows):
             table.add_row(
@@ -119,9 +119,10 @@ class Table:
 
 
 def format_number(value: float | None, digits: int = 3) -> str:
-    """Return a number as text with three significant digits: 0.0123, 1.23, 123, 12 300.
+    """Return a number as text with some significant digits: 0.0123, 1.23, 123, 12 300 for three digits.
 
-    None becomes an empty text. Absolute values below 1e-12 become 0, because they are rounding errors.
+    Absolute values below 1e-4 or from 1e6 are written with an exponent. None becomes an empty text. Absolute values below
+    1e-12 become 0, because they are rounding errors.
 
     Args:
         value: The number.
@@ -141,6 +142,7 @@ def format_number(value: float | None, digits: int = 3) -> str:
 
 
 def _escape_pipe(text: str) -> str:
+    """Return a text for a Markdown cell, without bare pipes and line breaks."""
     return text.replace("|", "\\|").replace("\n", " ")
 
 

@@ -148,6 +148,7 @@ def _data_section(potential: Potential, parts: Mapping[str, Comparison]) -> Sect
 
 
 def _count_labels(comparison: Comparison, name: str) -> int:
+    """Return the number of labels of a quantity; each component counts."""
     return len(comparison.samples[name].reference) if name in comparison.samples else 0
 
 

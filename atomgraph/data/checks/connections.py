@@ -70,17 +70,17 @@ def atoms_without_neighbours(frames: Sequence[ase.Atoms], cutoff: float) -> list
     """
     findings = []
     for number, atoms in enumerate(frames):
-        isolated = np.flatnonzero(count_neighbours(atoms, cutoff) == 0)
-        if len(atoms) > 1 and len(isolated):
+        isolated_atoms = np.flatnonzero(count_neighbours(atoms, cutoff) == 0)
+        if len(atoms) > 1 and len(isolated_atoms):
             findings.append(
                 Finding(
                     "lonely atom",
                     WARNING,
                     [frame_name(atoms, number)],
-                    float(len(isolated)),
+                    float(len(isolated_atoms)),
                     "atoms",
-                    f"{len(isolated)} of {len(atoms)} atoms (the first is atom {isolated[0]}) have no neighbour within "
-                    f"{cutoff:g} Å",
+                    f"{len(isolated_atoms)} of {len(atoms)} atoms (the first is atom {isolated_atoms[0]}) have no neighbour "
+                    f"within {cutoff:g} Å",
                     "use a longer cutoff, unless the atoms are meant to be free; are positions and cell in Å?",
                 )
             )

@@ -65,15 +65,15 @@ def stress_against_volume(frames: Sequence[ase.Atoms], labels: Sequence[dict[str
             continue
         correlation = float(np.corrcoef(log_volume, stress)[0, 1])
         modulus = float(np.polyfit(log_volume, stress, 1)[0]) / PRESSURE["GPa"]  # K = dσ / d ln V
-        evidence = f"{len(members)} frames of {formula} ({config_type}), correlation {correlation:+.2f}"
+        data_text = f"{len(members)} frames of {formula} ({config_type}), correlation {correlation:+.2f}"
         if correlation < -0.8:
-            message = f"stress decreases as volume increases, a bulk modulus of {modulus:.3g} GPa ({evidence})"
+            message = f"stress decreases as volume increases, a bulk modulus of {modulus:.3g} GPa ({data_text})"
             advice = (
                 "stresses are positive in compression: set data.units.stress_sign: compression "
                 "(for virials: virial_sign: tension)"
             )
         elif correlation > 0.8 and not MIN_BULK_MODULUS < modulus < MAX_BULK_MODULUS:
-            message = f"stress against volume gives a bulk modulus of {modulus:.3g} GPa ({evidence})"
+            message = f"stress against volume gives a bulk modulus of {modulus:.3g} GPa ({data_text})"
             advice = "the stresses have another unit: set data.units.stress (GPa, kbar, eV/Å^3, ...)"
         else:
             continue
@@ -85,7 +85,8 @@ def work_against_energy(frames: Sequence[ase.Atoms], labels: Sequence[dict[str, 
     r"""Check sign and unit of forces by :math:`E_2 - E_1 = -\tfrac12 (F_1 + F_2) \cdot (x_2 - x_1)` between consecutive frames.
 
     The check uses consecutive frames with the same atoms, the same cell and small displacements (molecular dynamics,
-    relaxations, finite displacements). It needs at least four pairs of frames.
+    relaxations, finite displacements). It needs at least four pairs of frames, whose energy differences are correlated with
+    the work. A finding is made if the ratio of both is outside 0.8 to 1.25.
 
     Args:
         frames: Structures.
@@ -93,13 +94,13 @@ def work_against_energy(frames: Sequence[ase.Atoms], labels: Sequence[dict[str, 
     """
     work, energy_change, later_frames = [], [], []
     for number in range(1, len(frames)):
-        before, after = frames[number - 1], frames[number]
-        if not _are_consecutive(before, after) or not all(
+        frame_1, frame_2 = frames[number - 1], frames[number]
+        if not _are_consecutive(frame_1, frame_2) or not all(
             {"energy", "forces"} <= labels[n].keys() for n in (number - 1, number)
         ):
             continue
         forces = 0.5 * (labels[number - 1]["forces"] + labels[number]["forces"])
-        work.append(-float((forces * (after.positions - before.positions)).sum()))
+        work.append(-float((forces * (frame_2.positions - frame_1.positions)).sum()))
         energy_change.append(float(labels[number]["energy"] - labels[number - 1]["energy"]))
         later_frames.append(number)
     if len(work) < 4 or not np.any(work) or not np.any(energy_change):
@@ -108,9 +109,11 @@ def work_against_energy(frames: Sequence[ase.Atoms], labels: Sequence[dict[str, 
     square_correlation = np.dot(work, energy_change) ** 2 / (np.dot(work, work) * np.dot(energy_change, energy_change))
     if float(square_correlation) < 0.8 or 0.8 < ratio < 1.25:
         return []
-    unit = min(FORCE, key=lambda name: abs(np.log(FORCE[name] / abs(ratio))))
+    similar_unit = min(FORCE, key=lambda name: abs(np.log(FORCE[name] / abs(ratio))))
     unit_hint = (
-        f"; they may be in {unit}" if abs(np.log(FORCE[unit] / abs(ratio))) < 0.1 and abs(ratio - 1) > 0.25 else ""
+        f"; the forces may be in {similar_unit}"
+        if abs(np.log(FORCE[similar_unit] / abs(ratio))) < 0.1 and abs(ratio - 1) > 0.25
+        else ""
     )
     return [
         Finding(
@@ -137,12 +140,12 @@ def _is_asymmetric(atoms: ase.Atoms) -> bool:
     return bool(np.abs(neighbour_vectors).max() > 1e-3)
 
 
-def _are_consecutive(before: ase.Atoms, after: ase.Atoms) -> bool:
+def _are_consecutive(frame_1: ase.Atoms, frame_2: ase.Atoms) -> bool:
     """Return whether two frames have the same atoms and cell, and a small, nonzero displacement."""
     return (
-        len(before) == len(after)
-        and bool((before.numbers == after.numbers).all())
-        and bool((before.pbc == after.pbc).all())
-        and np.allclose(before.cell.array, after.cell.array, atol=1e-8)
-        and 1e-6 < float(np.sqrt(((after.positions - before.positions) ** 2).sum(1).mean())) < MAX_STEP
+        len(frame_1) == len(frame_2)
+        and bool((frame_1.numbers == frame_2.numbers).all())
+        and bool((frame_1.pbc == frame_2.pbc).all())
+        and np.allclose(frame_1.cell.array, frame_2.cell.array, atol=1e-8)
+        and 1e-6 < float(np.sqrt(((frame_2.positions - frame_1.positions) ** 2).sum(1).mean())) < MAX_STEP
     )

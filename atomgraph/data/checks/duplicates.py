@@ -20,6 +20,7 @@ CUTOFF = 5.0  # Å; radius of the environments in the fingerprint
 RADIAL_CENTRES = torch.linspace(0.5, CUTOFF, 10, dtype=torch.float64)  # Å; centres of the Gaussian radial functions
 RADIAL_STD = 0.5  # Å; standard deviation of the Gaussian radial functions
 TOLERANCE = 0.003  # Å; RMS displacement below which two structures are duplicates
+MAX_DUPLICATES = 8  # duplicates with which a structure is paired
 RATTLE_STD = 0.01  # Å; random displacement that measures how much fingerprints change per Å
 
 
@@ -41,7 +42,7 @@ class DuplicatePair:
 def find_duplicates(frames: Sequence[ase.Atoms], tolerance: float = TOLERANCE) -> list[DuplicatePair]:
     """Return pairs of duplicate frames with the same composition, head, charge and spin.
 
-    A cell and its supercell are duplicates. A structure is paired with at most eight duplicates, the nearest ones.
+    A cell and its supercell are duplicates. A structure is paired with at most ``MAX_DUPLICATES`` duplicates, the nearest ones.
     Structures count as duplicates if the environments of all atoms within 5 Å are the same.
 
     Args:
@@ -55,7 +56,9 @@ def find_duplicates(frames: Sequence[ase.Atoms], tolerance: float = TOLERANCE) -
         fingerprints, change_per_angstrom = _fingerprints([frames[number] for number in members])
         tree = cKDTree(fingerprints)
         limit = tolerance * change_per_angstrom
-        distances, rows = tree.query(fingerprints, k=min(9, len(fingerprints)), distance_upper_bound=limit)
+        distances, rows = tree.query(
+            fingerprints, k=min(MAX_DUPLICATES + 1, len(fingerprints)), distance_upper_bound=limit
+        )
         for row, column in np.argwhere(np.isfinite(distances)):
             first, second = sorted((members[row], members[rows[row, column]]))
             if first != second:
@@ -145,12 +148,13 @@ def invariants(atoms: ase.Atoms, cutoff: float = CUTOFF) -> np.ndarray:
 
 
 def duplicate_class(atoms: ase.Atoms) -> tuple[str, str]:
-    """Return the properties that duplicates have in common: the formula unit, and head, charge and spin in one text."""
+    """Return the properties that all duplicates share: the reduced formula; head, charge and spin in one text."""
     states = {name: value for name, value in get_charge_and_spin(atoms).items() if value != STATES[name][1]}
     return atoms.symbols.formula.reduce()[0].format("hill"), f"{atoms.info.get('head', '')}{states or ''}"
 
 
 def _group_by_class(frames: Sequence[ase.Atoms]) -> dict[tuple[str, str], list[int]]:
+    """Return frame numbers by ``duplicate_class``."""
     classes: dict[tuple[str, str], list[int]] = defaultdict(list)
     for number, atoms in enumerate(frames):
         classes[duplicate_class(atoms)].append(number)

@@ -46,8 +46,8 @@ def _missing_labels(notes: ReadingNotes) -> list[Finding]:
             [],
             float(len(keys)),
             "keys",
-            f"no frame has {QUANTITIES[label].noun_phrase}; by their size these may be: {', '.join(keys)}",
-            f"if one is the label, name it: --key {label}=... (data.keys: {{{label}: ...}})",
+            f"no frame has {QUANTITIES[label].noun_phrase}; keys with the size of this label: {', '.join(keys)}",
+            f"if one of these keys is the label, name it: --key {label}=... (data.keys: {{{label}: ...}})",
         )
         for label, keys in notes.possible_labels()
     ]

@@ -60,9 +60,9 @@ def energy_outliers(frames: Sequence[ase.Atoms], labels: Sequence[dict[str, np.n
                     [frame_name(atoms, number)],
                     float(deviation),
                     "eV/atom",
-                    f"its energy is {deviation:+.3f} eV/atom from the median of {median_frames} "
+                    f"the energy is {deviation:+.3f} eV/atom from the median of {median_frames} "
                     f"({abs(deviation) / max(spread, 1e-9):.0f} robust standard deviations)",
-                    "examine structure and calculation: is it not converged, or in another reference or unit?",
+                    "examine structure and calculation: the energy may be not converged, or have another reference or unit",
                 )
             )
     return findings
@@ -86,7 +86,7 @@ def force_outliers(frames: Sequence[ase.Atoms], labels: Sequence[dict[str, np.nd
             [frame_name(frames[number], number)],
             force,
             "eV/Å",
-            f"its largest force is {force:.1f} eV/Å; in 90 % of the frames, the largest force is below {quantile:.2f}",
+            f"the largest force is {force:.1f} eV/Å; in 90 % of all frames, the largest force is below {quantile:.2f}",
             "remove the frame, give it a small weight, or use a Huber loss",
         )
         for number, force in largest.items()
@@ -106,16 +106,16 @@ def _residuals(frames: Sequence[ase.Atoms], energy: np.ndarray) -> np.ndarray:
     n_atoms = np.array([len(atoms) for atoms in frames])
     composition = np.array([[count[number] for number in elements] for count in counts]) / n_atoms[:, None]
     per_atom = energy / n_atoms
-    inliers = _near_composition_median(composition, per_atom)
+    is_inlier = _near_composition_median(composition, per_atom)
     residual = per_atom
     for _ in range(10):
-        e0 = np.linalg.lstsq(composition[inliers], per_atom[inliers], rcond=1e-10)[0]
+        e0 = np.linalg.lstsq(composition[is_inlier], per_atom[is_inlier], rcond=1e-10)[0]
         residual = per_atom - composition @ e0
-        median, spread = _median_and_spread(residual[inliers])
-        new_inliers = np.abs(residual - median) <= max(OUTLIER_SPREADS * spread, MIN_DEVIATION)
-        if (new_inliers == inliers).all():
+        median, spread = _median_and_spread(residual[is_inlier])
+        is_new_inlier = np.abs(residual - median) <= max(OUTLIER_SPREADS * spread, MIN_DEVIATION)
+        if (is_new_inlier == is_inlier).all():
             break
-        inliers = new_inliers
+        is_inlier = is_new_inlier
     return residual
 
 

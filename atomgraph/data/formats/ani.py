@@ -46,7 +46,7 @@ def _groups(node: Any, visited: set[int]) -> Iterator[Any]:
 
     Args:
         node: File or group to search.
-        visited: Addresses of the visited groups in the file; changed in place.
+        visited: Hashes of the visited groups, from their addresses in the file; changed in place.
     """
     if "coordinates" in node and any(name in node for name in SPECIES):
         yield node

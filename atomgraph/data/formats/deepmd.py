@@ -28,7 +28,7 @@ def _read(path: Path, options: Options) -> Iterator[ase.Atoms]:
         )
     elements = options.types if elements is None else elements
     is_periodic = not (path / "nopbc").exists()
-    what = f"{path} (a DeePMD folder without type_map.raw)"
+    description = f"{path} (a DeePMD folder without type_map.raw)"
     for folder in sorted(path.glob("set.*")):
         positions = load_npy(folder / "coord.npy")
         n_frames, n_atoms = len(positions), len(types)
@@ -44,7 +44,7 @@ def _read(path: Path, options: Options) -> Iterator[ase.Atoms]:
         for frame in range(n_frames):
             is_atom = frame_types[frame] >= 0
             atom_types = [int(atom_type) for atom_type in frame_types[frame][is_atom]]
-            numbers = types_to_numbers(atom_types, elements, 0, what)
+            numbers = types_to_numbers(atom_types, elements, 0, description)
             atoms = ase.Atoms(
                 numbers=numbers,
                 positions=positions[frame][is_atom],
@@ -71,6 +71,7 @@ def _labels(folder: Path, n_frames: int, n_atoms: int) -> dict[str, np.ndarray]:
 
 
 def _integers(path: Path) -> np.ndarray:
+    """Return the whole numbers in a text file."""
     words = path.read_text(encoding="utf-8", errors="replace").split()
     try:
         return np.array([int(word) for word in words])

@@ -74,18 +74,26 @@ class _Frame:
 
 
 class _Lines:
-    """Lines of a file; ``peek`` returns the next line without consuming it."""
+    """Lines of a file, which are returned with ``peek`` and consumed with ``take``.
+
+    Attributes:
+        path: The file.
+        number: Number of consumed lines.
+        frame_number: Number of the current frame, from 0.
+    """
 
     def __init__(self, path: Path):
         self.path, self.number, self.frame_number = path, 0, 0
         self._lines, self._next = read_lines(path), None  # type: tuple[Iterator[str], str | None]
 
     def peek(self) -> str | None:
+        """Return the next line; None at the end of the file."""
         if self._next is None:
             self._next = next(self._lines, None)
         return self._next
 
     def take(self) -> str | None:
+        """Return the next line and consume it; None at the end of the file."""
         line = self.peek()
         self._next = None
         self.number += line is not None
@@ -187,15 +195,16 @@ def _check_columns(path: Path, frame: _Frame) -> None:
         if n_words < n_columns or (columns_are_stated and n_words != n_columns):
             raise DataError(
                 f"{path}, frame {frame.number}, line {frame.first_line + 2 + number}: each of {len(frame.atoms)} atoms "
-                f"should have {n_columns} columns, but this one has {n_words}: {line.strip()[:40]!r}"
+                f"should have {n_columns} columns, but this atom has {n_words}: {line.strip()[:40]!r}"
             )
 
 
 def _fields(path: Path, frame: _Frame) -> list[Field]:
+    """Return the columns of atoms that the second line states."""
     try:
         return parse_fields(frame.comment)
     except Exception as error:
-        raise DataError(f"{path}, frame {frame.number}: its second line is not extended XYZ: {error}") from error
+        raise DataError(f"{path}, frame {frame.number}: the second line is not extended XYZ: {error}") from error
 
 
 def _normalised_rows(path: Path, frame: _Frame, types: Sequence[str] | None) -> list[str]:
@@ -245,4 +254,5 @@ def _describe_bad_number(path: Path, frame: _Frame) -> str:
 
 
 def _with_newline(comment: str) -> str:
+    """Return a comment that ends with a newline."""
     return comment if comment.endswith("\n") else comment + "\n"

@@ -52,7 +52,7 @@ FORMATS_BY_NAME = {file_format.name: file_format for file_format in FORMATS} | {
     "json": DATABASE,
 }
 
-OTHER_ASE_FORMATS = {"gpumd"}  # names that ASE uses for a different format
+OTHER_ASE_FORMATS = {"gpumd"}  # names of atomgraph that ASE uses for a different format
 
 
 def find_format(path: Path, name: str | None = None) -> Format:
@@ -101,26 +101,26 @@ def _check_packed(file_format: Format, path: Path) -> Format:
     return file_format
 
 
-def find_conversion(file_format: Format, path: Path, stated: Mapping[str, str] | None) -> Conversion:
+def find_conversion(file_format: Format, path: Path, stated_units: Mapping[str, str] | None) -> Conversion:
     """Return the conversion of a file to eV and Å; stated units replace default units of the format.
 
     Args:
         file_format: Format of the file.
         path: The file.
-        stated: Units that the user states, see ``data.read``.
+        stated_units: Units that the user states, see ``data.read``; None if not stated.
 
     Raises:
         DataError: If a stated unit differs from a unit that the format or the file fixes.
     """
-    stated = check_entries(stated, unit_names(), "units")
+    stated_units = check_entries(stated_units, unit_names(), "units")
     file_units = file_format.units_in(path) if file_format.units_in is not None else {}
     default_units = {**file_format.units, **file_units}
-    conversion = Conversion.from_units({**default_units, **stated})
+    conversion = Conversion.from_units({**default_units, **stated_units})
     fixed_conversion = Conversion.from_units(
-        {**default_units, **{name: word for name, word in stated.items() if name == "stress_order"}}
+        {**default_units, **{name: word for name, word in stated_units.items() if name == "stress_order"}}
     )
     if (file_format.has_fixed_units or file_units) and conversion != fixed_conversion:
-        stated_text = ", ".join(f"{name}: {word}" for name, word in stated.items() if name != "stress_order")
+        stated_text = ", ".join(f"{name}: {word}" for name, word in stated_units.items() if name != "stress_order")
         units = ", ".join(f"{name} {word}" for name, word in default_units.items()) or "eV and Å"
         raise DataError(
             f"{path} ({file_format.title}) has the fixed units {units}, which are converted; remove the stated units "

@@ -15,8 +15,8 @@ LABEL_KEYS = ("energy", "stress", "virial", "weight")
 
 
 def _read(path: Path, options: Options) -> Iterator[Callable[[], ase.Atoms]]:
-    for make in iread_xyz(path, options.types):
-        yield lambda make=make: _rename_keys(make())  # type: ignore[misc]
+    for parse in iread_xyz(path, options.types):
+        yield lambda parse=parse: _rename_keys(parse())  # type: ignore[misc]
 
 
 def _rename_keys(atoms: ase.Atoms) -> ase.Atoms:

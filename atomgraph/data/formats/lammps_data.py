@@ -80,7 +80,10 @@ def _elements_from_masses(path: Path, types: np.ndarray, masses: dict[int, float
         )
         if len(candidates) != 1:  # raises an error, because types are not stated
             types_to_numbers(
-                [atom_type], None, 1, f"{path} (a LAMMPS data file; mass {mass:g} of type {atom_type} is no element's)"
+                [atom_type],
+                None,
+                1,
+                f"{path} (a LAMMPS data file; mass {mass:g} of type {atom_type} is not the mass of exactly one element)",
             )
         numbers[atom_type] = int(candidates[0])
     return np.array([numbers[atom_type] for atom_type in types.tolist()])

@@ -33,7 +33,7 @@ LENGTH_UNITS = {"ang": "Å", "angstrom": "Å", "a": "Å", "å": "Å", "bohr": "B
 
 def _read(path: Path, options: Options) -> Iterator[ase.Atoms]:
     arrays = load_npz(path)
-    table = {name: _first_present(arrays, keys) for name, keys in ARRAY_NAMES.items()}
+    table = {name: _first_array(arrays, keys) for name, keys in ARRAY_NAMES.items()}
     if table["numbers"] is None or table["positions"] is None:
         raise DataError(
             f"{path} should hold nuclear_charges and coords (rMD17), or z and R (MD17, sGDML), but holds "
@@ -63,7 +63,8 @@ def _read(path: Path, options: Options) -> Iterator[ase.Atoms]:
         yield atoms
 
 
-def _first_present(arrays: dict[str, np.ndarray], keys: tuple[str, ...]) -> np.ndarray | None:
+def _first_array(arrays: dict[str, np.ndarray], keys: tuple[str, ...]) -> np.ndarray | None:
+    """Return the array of the first key in the file; None if the file has no such key."""
     return next((arrays[key] for key in keys if key in arrays), None)
 
 

@@ -14,7 +14,7 @@ from atomgraph.data.formats.format import Format, Frame, Options
 from atomgraph.data.formats.text import read_lines
 from atomgraph.errors import DataError
 
-PLUS_STRESS = ("xx", "yy", "zz", "yz", "xz", "xy")
+PLUS_STRESS = ("xx", "yy", "zz", "yz", "xz", "xy")  # columns of the section PlusStress, a virial in eV
 
 NUMBER = re.compile(r"[-+.\d]")
 LABELS = {"energy", "forces", "stress", "virial"}
@@ -121,9 +121,9 @@ def _atoms(
 
 def _columns(table: dict[str, list[str]], path: Path, *names: str) -> np.ndarray:
     """Return columns of numbers, (n_atoms, n_names); DataError if one is missing."""
-    missing = [name for name in names if name not in table]
-    if missing:
-        raise DataError(f"{path}: a configuration has no column {missing[0]}; its columns are {', '.join(table)}")
+    missing_names = [name for name in names if name not in table]
+    if missing_names:
+        raise DataError(f"{path}: a configuration has no column {missing_names[0]}; its columns are {', '.join(table)}")
     return np.array([[float(word) for word in table[name]] for name in names]).T
 
 

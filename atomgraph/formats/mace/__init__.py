@@ -26,7 +26,7 @@ _PICKLE_STARTS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 
 def recognises(path: Path, start: bytes) -> bool:
-    """Return whether the file was probably written by ``torch.save``, of present or old versions."""
+    """Return whether the file was probably written by ``torch.save``, also of a version before 1.6."""
     if start.startswith(_PICKLE_STARTS):
         return b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19." in start  # magic number of torch < 1.6
     if not start.startswith(b"PK\x03\x04"):
@@ -70,7 +70,7 @@ def read(path: Path, hints: FileHints) -> tuple[MACE, dict[str, Any]]:
         origin["forces"] = (
             "without the derivatives of the Chebyshev functions, as in mace-torch; not the gradient of the energy"
         )
-        warnings.warn(f"{path}: its forces are {origin['forces']}", stacklevel=2)
+        warnings.warn(f"{path}: the forces of this model are {origin['forces']}", stacklevel=2)
     return model, metadata
 
 
@@ -82,11 +82,11 @@ def read_tree(path: Path) -> Tree:
         tree = merge_adapters(build_tree(archive))
         check_classes(tree)
     except RecursionError:
-        raise FormatError("its modules are nested deeper than in any model") from None
+        raise FormatError("the modules are nested deeper than in any model") from None
     except FormatError:
         raise
     except Exception as error:
-        raise FormatError(f"it may be damaged ({_describe(error)})") from None
+        raise FormatError(f"the file may be damaged ({_describe(error)})") from None
     return tree
 
 
@@ -100,13 +100,14 @@ def build_model(tree: Tree) -> MACE:
     except FormatError:
         raise
     except WiringError as error:
-        raise FormatError(f"it describes a model that cannot be built: {error}") from None
+        raise FormatError(f"the file describes a model that cannot be built: {error}") from None
     except Exception as error:
-        raise FormatError(f"its model cannot be built ({_describe(error)}); it may be damaged") from None
+        raise FormatError(f"the model cannot be built ({_describe(error)}); the file may be damaged") from None
     return model.eval()
 
 
 def _describe(error: Exception) -> str:
+    """Return the type and the first 200 characters of the message of an error, in one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 

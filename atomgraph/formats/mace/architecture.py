@@ -39,7 +39,7 @@ def model_arguments(tree: Tree) -> dict[str, Any]:
     n_layers = int(tree.tensor("num_interactions"))
     irreps_by_layer = [_product_irreps(tree[f"products.{t}"]) for t in range(n_layers)]
     _check_scalars(irreps_by_layer)
-    layers = [_layer(tree, t) for t in range(n_layers)]
+    layers = [_layer_arguments(tree, t) for t in range(n_layers)]
     arguments = {
         "elements": elements,
         "cutoff": float(tree.tensor("r_max")),
@@ -64,12 +64,12 @@ def model_arguments(tree: Tree) -> dict[str, Any]:
 
 
 def _check_scalars(irreps_by_layer: list[o3.Irreps]) -> None:
-    """Raise FormatError if a layer has no even scalars; mace-torch's last layer has only the first of the hidden irreps."""
+    """Raise FormatError if a layer has no even scalars; the last layer of mace-torch has only the first hidden irrep."""
     even = o3.Irrep("0e")
     if any(even not in irreps for irreps in irreps_by_layer):
         raise FormatError(
-            f"its hidden irreps {irreps_by_layer[0]} give {irreps_by_layer[-1]} in the last layer, without even scalars (0e): "
-            "energies cannot be read from it, and atomgraph does not support it. Train it with even scalars first "
+            f"the hidden irreps {irreps_by_layer[0]} give {irreps_by_layer[-1]} in the last layer, without even scalars (0e), "
+            "from which energies are computed; atomgraph does not support this model. Train the model with even scalars first "
             f"({o3.Irreps(sorted(irreps_by_layer[0], key=lambda block: block.ir != even))})"
         )
 
@@ -78,7 +78,7 @@ def read_elements(tree: Tree) -> list[str]:
     """Return the chemical symbols of the model, in the order of the file."""
     numbers = tree.tensor("atomic_numbers").tolist()
     if not numbers or not all(0 < number < len(chemical_symbols) for number in numbers):
-        raise FormatError(f"its atomic numbers {numbers} are not those of elements")
+        raise FormatError(f"the atomic numbers {numbers} are not those of elements")
     return [chemical_symbols[number] for number in numbers]
 
 
@@ -93,6 +93,7 @@ def weight_dtype(tree: Tree) -> torch.dtype:
 
 
 def _product_irreps(product: Tree) -> o3.Irreps:
+    """Return the output irreps of a product."""
     return o3.Irreps(irreps_text(product["linear"].attributes["irreps_out"]))
 
 
@@ -105,17 +106,17 @@ def _order(product: Tree) -> int:
     """Return the order of a product (mace-torch: correlation)."""
     orders = {int(contraction.attributes["correlation"]) for contraction in contractions(product)}
     if len(orders) != 1:
-        raise FormatError(f"its products have several orders in one layer, {sorted(orders)}; one was expected")
+        raise FormatError(f"the products have several orders in one layer, {sorted(orders)}; one was expected")
     return orders.pop()
 
 
-def _layer(tree: Tree, t: int) -> dict[str, Any]:
+def _layer_arguments(tree: Tree, t: int) -> dict[str, Any]:
     """Return the arguments of layer t."""
     interaction, product = tree[f"interactions.{t}"], tree[f"products.{t}"]
     if interaction.kind not in INTERACTIONS:
         raise FormatError(
-            f"its interactions.{t} is of the class {interaction.kind}, which atomgraph does not know; "
-            f"it reads {', '.join(INTERACTIONS)}"
+            f"the module interactions.{t} is of the class {interaction.kind}, which atomgraph does not support; "
+            f"atomgraph reads {', '.join(INTERACTIONS)}"
         )
     attributes = interaction.attributes
     harmonics = o3.Irreps(irreps_text(attributes["edge_attrs_irreps"]))
@@ -124,7 +125,7 @@ def _layer(tree: Tree, t: int) -> dict[str, Any]:
         "interaction": INTERACTIONS[interaction.kind],
         "irreps_message": irreps_text(attributes["target_irreps"]),
         "irreps_up": irreps_text(interaction["conv_tp"].attributes["irreps_in1"]),
-        "radial_hidden": _hidden(interaction),
+        "radial_hidden": _hidden_widths(interaction),
         "parity": "natural" if all(irrep.p == (-1) ** irrep.l for _, irrep in harmonics) else "even",
         "by_element": not product.attributes.get("use_agnostic_product", False),
         "residual": "auto" if product.attributes.get("use_sc", True) or "Residual" not in interaction.kind else "none",
@@ -133,11 +134,11 @@ def _layer(tree: Tree, t: int) -> dict[str, Any]:
             for (_, irrep), contraction in zip(_product_irreps(product), contractions(product), strict=True)
         },
         "coupling_dtype": "float32" if is_float32 else "float64",
-        "activation_gain": _gain(interaction),
+        "activation_gain": _activation_gain(interaction),
     }
 
 
-def _hidden(interaction: Tree) -> list[int]:
+def _hidden_widths(interaction: Tree) -> list[int]:
     """Return the widths of the hidden layers of the radial network."""
     network = interaction["conv_tp_weights"]
     if network.kind == "RadialMLP":
@@ -146,8 +147,8 @@ def _hidden(interaction: Tree) -> list[int]:
     return [int(layer.tensor("weight").shape[1]) for layer in list(network.children.values())[:-1]]
 
 
-def _gain(interaction: Tree) -> float | None:
-    """Return the normalisation constant of the activation; None if there is none."""
+def _activation_gain(interaction: Tree) -> float | None:
+    """Return the normalisation constant of the activation; None without activation."""
     for path in ("conv_tp_weights.layer0.act", "equivariant_nonlin.act_scalars.acts.0"):
         if (activation := interaction.get(path)) is not None:
             return float(activation.attributes["cst"])
@@ -161,13 +162,13 @@ def _last_readout(tree: Tree) -> dict[str, Any]:
     if readout.kind == "LinearReadoutBlock":
         return {"readout_hidden": None}
     if readout.kind not in ("NonLinearReadoutBlock", "NonLinearBiasReadoutBlock"):
-        raise FormatError(f"its last readout is of the class {readout.kind}, which atomgraph does not know")
+        raise FormatError(f"the last readout is of the class {readout.kind}, which atomgraph does not support")
     n_hidden = o3.Irreps(irreps_text(readout["linear_1"].attributes["irreps_out"])).dim // len(read_heads(tree))
     result: dict[str, Any] = {"readout_hidden": n_hidden, "bias": readout.kind == "NonLinearBiasReadoutBlock"}
     activation = readout.get("non_linearity.acts.0")
     name = "None" if activation is None else str(activation.attributes["f"]).rpartition(".")[2]
     if name not in ACTIVATIONS:
-        raise FormatError(f"its last readout has the activation {name}; atomgraph knows {', '.join(ACTIVATIONS)}")
+        raise FormatError(f"the last readout has the activation {name}; atomgraph supports {', '.join(ACTIVATIONS)}")
     result["activation"] = ACTIVATIONS[name]
     if activation is not None:
         result["activation_gain"] = float(activation.attributes["cst"])

@@ -45,18 +45,18 @@ class Archive:
     def __init__(self, path: Path):
         if not _is_zip(path):
             raise FormatError(
-                "it is in the format of torch before 1.6; load it with that version of torch and write it again with "
+                "the file is in the format of torch before 1.6; load it with that version of torch and write it again with "
                 "torch.save of a later version"
             )
         try:
             self._zip = zipfile.ZipFile(path)
             names = self._zip.namelist()
         except _DAMAGED as error:
-            raise FormatError(f"it is cut short or damaged ({error}); copy or download it again") from None
+            raise FormatError(f"the file is cut short or damaged ({error}); copy or download it again") from None
         pickles = [name for name in names if name.count("/") == 1 and name.endswith("/data.pkl")]
         if len(pickles) != 1:
             raise FormatError(
-                f"it is a zip archive, but not one that torch.save wrote: it contains {_first_names(names)}"
+                f"the file is a zip archive, but not one that torch.save wrote: it contains {_first_names(names)}"
             )
         self._prefix = pickles[0].removesuffix("data.pkl")
         self.is_script = f"{self._prefix}constants.pkl" in names or any(
@@ -78,15 +78,15 @@ class Archive:
     def tensor(self, node: PickledObject) -> Tensor:
         """Return the tensor of an object, as a view of its record; FormatError if it exceeds the record."""
         if len(node.args) < 4 or not isinstance(node.args[0], StorageReference):
-            raise FormatError("it contains a tensor without a storage")
+            raise FormatError("the file contains a tensor without a storage")
         reference, offset, size, stride = node.args[:4]
         numbers = [offset, *_numbers(size), *_numbers(stride)]
         if len(_numbers(size)) != len(_numbers(stride)) or any(type(n) is not int or n < 0 for n in numbers):
-            raise FormatError("it contains a tensor without a valid shape")
+            raise FormatError("the file contains a tensor without a valid shape")
         last_index = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
         n_numbers = prod(size)
         if n_numbers and (last_index >= reference.size or n_numbers > reference.size):
-            raise FormatError(f"it contains a tensor that exceeds its record data/{reference.key}")
+            raise FormatError(f"the file contains a tensor that exceeds the record data/{reference.key}")
         if not n_numbers:
             return torch.zeros(tuple(size), dtype=self._dtype(reference))
         return torch.as_strided(self._storage(reference), tuple(size), tuple(stride), offset)
@@ -104,12 +104,13 @@ class Archive:
             self._storages[reference.key] = numbers
         result = self._storages[reference.key]
         if result.dtype != self._dtype(reference) or len(result) < reference.size:
-            raise FormatError(f"it has two different types or sizes for its record data/{reference.key}")
+            raise FormatError(f"two tensors state different types or sizes of the record data/{reference.key}")
         return result
 
     def _dtype(self, reference: StorageReference) -> torch.dtype:
+        """Return the dtype of a record; FormatError if it is not supported."""
         if reference.kind not in _DTYPES:
-            raise FormatError(f"it contains numbers of the type {reference.kind}, which are not supported")
+            raise FormatError(f"the file contains numbers of the type {reference.kind}, which are not supported")
         return _DTYPES[reference.kind]
 
     def _record(self, name: str, max_size: int | None, min_size: int = 0) -> bytes:
@@ -117,14 +118,14 @@ class Archive:
         try:
             info = self._zip.getinfo(name)
             if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
-                raise FormatError(f"its record {name} is compressed or encrypted, which torch.save never does")
+                raise FormatError(f"the record {name} is compressed or encrypted, which torch.save never does")
             if info.file_size < min_size or (max_size is not None and info.file_size > max_size):
-                raise FormatError(f"its record {name} has {info.file_size} bytes, {min_size or max_size} were expected")
+                raise FormatError(f"the record {name} has {info.file_size} bytes, {min_size or max_size} were expected")
             return self._zip.read(info)
         except KeyError:
-            raise FormatError(f"its record {name} is missing; copy or download it again") from None
+            raise FormatError(f"the record {name} is missing; copy or download it again") from None
         except _DAMAGED as error:
-            raise FormatError(f"its record {name} is damaged ({error}); copy or download it again") from None
+            raise FormatError(f"the record {name} is damaged ({error}); copy or download it again") from None
 
 
 def _is_zip(path: Path) -> bool:
@@ -139,5 +140,5 @@ def _numbers(value: Any) -> tuple[Any, ...]:
 
 def _first_names(names: list[str]) -> str:
     """Return the first three names as text."""
-    first = ", ".join(repr(name[:60]) for name in names[:3])
-    return first + (" and more" if len(names) > 3 else "") if names else "nothing"
+    listed = ", ".join(repr(name[:60]) for name in names[:3])
+    return listed + (" and more" if len(names) > 3 else "") if names else "nothing"

@@ -12,7 +12,7 @@ from atomgraph.errors import FormatError
 from atomgraph.formats.mace.safe_pickle import PickledObject, StorageReference
 from atomgraph.old_names import old_names_of
 
-_MAX_DEPTH, _MAX_VALUES = 60, 500_000
+_MAX_DEPTH, _MAX_VALUES = 60, 500_000  # limits of nesting and of the number of values in a file
 _MAX_TEXT = 20_000_000  # characters of all texts; repeated texts are counted again
 _MAX_IRREPS_LENGTH = 50_000  # characters of the irreps of a part
 _TENSORS = {"torch._utils._rebuild_tensor_v2"}
@@ -24,10 +24,10 @@ _ARRAYS = {"numpy.core.multiarray._reconstruct", "numpy._core.multiarray._recons
 
 
 class ValueDecoder:
-    """Converts objects of a file to plain Python values, with limits on depth, number and length of text.
+    """Converts objects of a file to plain Python values, with limits on nesting, number of values and length of texts.
 
     Args:
-        tensor: Function that returns the tensor of an object.
+        tensor: Function that returns the tensor for an object that describes one.
     """
 
     def __init__(self, tensor: Callable[[PickledObject], Tensor]):
@@ -38,7 +38,7 @@ class ValueDecoder:
         """Return the plain value of an object; an object of an unknown class becomes the name of the class, as ``<name>``."""
         self._count += 1
         if depth > _MAX_DEPTH or self._count > _MAX_VALUES:
-            raise FormatError("it has more or deeper nested values than any model")
+            raise FormatError("the file has more values, or deeper nested ones, than any model")
         if isinstance(value, str | bytes):
             return self._count_text(value)
         if isinstance(value, type):
@@ -54,7 +54,7 @@ class ValueDecoder:
         return self._decode_object(value, depth) if isinstance(value, PickledObject) else value
 
     def parameter(self, value: Any) -> tuple[Tensor, bool] | None:
-        """Return a tensor and its ``requires_grad``; None if the object is not a tensor."""
+        """Return a tensor and its ``requires_grad``, False for buffers; None if the object is not a tensor."""
         if not isinstance(value, PickledObject):
             return None
         if value.path in _PARAMETERS and len(value.args) >= 2 and isinstance(value.args[0], PickledObject):
@@ -66,7 +66,7 @@ class ValueDecoder:
         """Return a text, after its length was added to the total length; FormatError if the total is too large."""
         self._text_length += len(text)
         if self._text_length > _MAX_TEXT:
-            raise FormatError("its texts are longer than those of any model")
+            raise FormatError("the texts are longer than those of any model")
         return text
 
     def _key(self, key: Any, depth: int) -> Any:
@@ -95,8 +95,8 @@ class ValueDecoder:
         if path in _ARRAYS and isinstance(value.state, tuple) and len(value.state) == 5:
             return _array(*(self(part, depth + 1) for part in value.state[1:]))
         if path == "numpy.dtype" and args:
-            order = value.state[1] if isinstance(value.state, tuple) and len(value.state) > 1 else "="
-            return f"{order if order in ('<', '>') else ''}{self(args[0], depth + 1)}"
+            byte_order = value.state[1] if isinstance(value.state, tuple) and len(value.state) > 1 else "="
+            return f"{byte_order if byte_order in ('<', '>') else ''}{self(args[0], depth + 1)}"
         if path.startswith("e3nn."):
             return self._decode_e3nn(value, depth)
         return f"<{path}>"
@@ -150,7 +150,7 @@ def _array(shape: Any, dtype: Any, is_fortran_order: Any, raw: Any) -> Any:
             return None
         return np.frombuffer(raw, number_type).reshape(shape, order="F" if is_fortran_order else "C")
     except (TypeError, ValueError, SyntaxError):
-        raise FormatError("it contains a damaged numpy array") from None
+        raise FormatError("the file contains a damaged numpy array") from None
 
 
 __getattr__ = old_names_of(__name__)

@@ -22,7 +22,7 @@ def merge_adapters(tree: Tree) -> Tree:
 
 
 def _merge(tree: Tree, count: list[int]) -> Tree:
-    """Return a merged part; the number of adapters is added to ``count[0]``."""
+    """Return a merged module; ``count[0]``, the number of adapters, grows by those of the module."""
     if tree.kind in _WEIGHT_CHANGES:
         count[0] += 1
         base, scaling = tree["base"], float(tree.attribute("scaling", int, float))
@@ -30,7 +30,7 @@ def _merge(tree: Tree, count: list[int]) -> Tree:
         weight = base.tensor("weight")
         if change.shape != weight.shape:
             raise FormatError(
-                f"its {tree.kind} changes weights of shape {tuple(weight.shape)} by {tuple(change.shape)}"
+                f"the adapter {tree.kind} changes weights of shape {tuple(weight.shape)} by {tuple(change.shape)}"
             )
         return replace(base, parameters={**base.parameters, "weight": weight.double() + scaling * change})
     tree.children = {name: _merge(child, count) for name, child in tree.children.items()}
@@ -44,17 +44,17 @@ def _e3nn_change(tree: Tree) -> Tensor:
     that lead from this input block to this output block.
     """
     change = []
-    base, down, up = (_paths(tree[name]) for name in ("base", "lora_A", "lora_B"))
-    base_ends = {(i, o) for i, o, *_ in base}  # (input block, output block) of each path
-    for (i, _, _, _), (_, o, _, _) in ((a, b) for a in down for b in up if a[1] == b[0]):
+    base_paths, a_paths, b_paths = (_paths(tree[name]) for name in ("base", "lora_A", "lora_B"))
+    base_ends = {(i, o) for i, o, *_ in base_paths}  # (input block, output block) of each path
+    for (i, _, _, _), (_, o, _, _) in ((a, b) for a in a_paths for b in b_paths if a[1] == b[0]):
         if (i, o) not in base_ends:
-            raise FormatError("its LoRAO3Linear adapts a path that the linear map does not have")
-    for source, target, weight, factor in base:
+            raise FormatError("an adapter LoRAO3Linear changes a path that the linear map does not have")
+    for source, target, weight, path_weight in base_paths:
         total = torch.zeros_like(weight, dtype=torch.float64)
-        for a_in, a_out, a, a_factor in down:
-            for b_in, b_out, b, b_factor in up:
+        for a_in, a_out, a, a_path_weight in a_paths:
+            for b_in, b_out, b, b_path_weight in b_paths:
                 if a_in == source and a_out == b_in and b_out == target:
-                    total += (a_factor * b_factor / factor) * (a.double() @ b.double())
+                    total += (a_path_weight * b_path_weight / path_weight) * (a.double() @ b.double())
         change.append(total.flatten())
     return torch.cat(change)
 
@@ -62,10 +62,10 @@ def _e3nn_change(tree: Tree) -> Tensor:
 def _paths(linear: Tree) -> list[tuple[int, int, Tensor, float]]:
     """Return (input block, output block, weight (n_in, n_out), e3nn's path weight) for each path of an ``o3.Linear``."""
     result, start, flat = [], 0, linear.tensor("weight").reshape(-1)
-    for source, target, shape, factor in linear.attribute("instructions", list, tuple):
-        if source < 0:
+    for source, target, shape, path_weight in linear.attribute("instructions", list, tuple):
+        if source < 0:  # e3nn's marker of a bias
             continue
-        result.append((source, target, flat[start : start + prod(shape)].reshape(shape), float(factor)))
+        result.append((source, target, flat[start : start + prod(shape)].reshape(shape), float(path_weight)))
         start += prod(shape)
     return result
 

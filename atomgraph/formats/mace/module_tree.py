@@ -14,7 +14,7 @@ from atomgraph.formats.mace.decode import ValueDecoder, dict_items
 from atomgraph.formats.mace.safe_pickle import PickledObject
 from atomgraph.old_names import old_names_of
 
-_MAX_DEPTH, _MAX_MODULES = 40, 100_000
+_MAX_DEPTH, _MAX_MODULES = 40, 100_000  # limits of nesting and of the number of modules in a file
 _HOOK_PREFIXES = (
     "_backward",
     "_forward",
@@ -39,7 +39,7 @@ class Tree:
         buffers: Buffers of this module by name, without submodules.
         attributes: All other attributes by name, as plain Python values.
         trained: ``requires_grad`` of each parameter, by name.
-        adapters: Number of merged low-rank adapters; set on the root only.
+        adapters: Number of merged low-rank adapters in the file; 0 except for the root.
     """
 
     kind: str
@@ -64,7 +64,7 @@ class Tree:
     def __getitem__(self, path: str) -> Tree:
         part = self.get(path)
         if part is None:
-            raise FormatError(f"its {self.kind} lacks the part {path}")
+            raise FormatError(f"the module {self.kind} lacks the part {path}")
         return part
 
     def find_tensor(self, path: str) -> Tensor | None:
@@ -82,7 +82,7 @@ class Tree:
         """Return the parameter, buffer or tensor attribute at a dotted path; FormatError if it is missing."""
         result = self.find_tensor(path)
         if result is None:
-            raise FormatError(f"its {self.kind} lacks the tensor {path}")
+            raise FormatError(f"the module {self.kind} lacks the tensor {path}")
         return result
 
     def attribute(self, name: str, *kinds: type) -> Any:
@@ -91,7 +91,7 @@ class Tree:
         if not isinstance(value, kinds):
             expected = " or ".join(kind.__name__ for kind in kinds)
             raise FormatError(
-                f"its {self.kind} should have an attribute {name}, {expected}, but has {str(value)[:60]!r}"
+                f"the module {self.kind} should have an attribute {name}, {expected}, but has {str(value)[:60]!r}"
             )
         return value
 
@@ -135,7 +135,7 @@ class _TreeBuilder:
         """
         self._count += 1
         if depth > _MAX_DEPTH or self._count > _MAX_MODULES:
-            raise FormatError("its modules are nested in a circle, or deeper than in any model")
+            raise FormatError("the modules are nested in a circle, or deeper than in any model")
         fields = {_name(key): value for key, value in dict_items(_state(node))}
         tree = Tree(node.name, node.module)
         for name, value in dict_items(fields.get("_parameters")):
@@ -152,7 +152,7 @@ class _TreeBuilder:
                 tree.children[_name(name)] = self.build(child, depth + 1)
             elif child is not None and not _is_graph(child):
                 raise FormatError(
-                    f"its {node.name} has a part {_name(name)} that is not a module, but {self._decode(child)!s:.60}"
+                    f"the module {node.name} has a part {_name(name)} that is not a module, but {self._decode(child)!s:.60}"
                 )
         return tree
 

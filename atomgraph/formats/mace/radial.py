@@ -23,7 +23,7 @@ def radial_arguments(tree: Tree, elements: Sequence[str]) -> dict[str, Any]:
     """
     basis = tree["bessel_fn"]
     if basis.kind not in _BASES:
-        raise FormatError(f"its radial basis is a {basis.kind}; atomgraph knows {', '.join(_BASES)}")
+        raise FormatError(f"the radial basis is a {basis.kind}; atomgraph supports {', '.join(_BASES)}")
     result: dict[str, Any] = {
         "n_radial": tree.attribute("out_dim", int),
         "basis": _BASES[basis.kind],
@@ -73,7 +73,7 @@ def _transform(tree: Tree | None, elements: Sequence[str]) -> Agnesi | Soft | No
     if tree.kind == "SoftTransform":
         return Soft(elements, float(tree.tensor("alpha")), radii)
     raise FormatError(
-        f"its distances are transformed by a {tree.kind}; atomgraph knows AgnesiTransform and SoftTransform"
+        f"the distances are transformed by a {tree.kind}; atomgraph supports AgnesiTransform and SoftTransform"
     )
 
 
@@ -84,5 +84,5 @@ def _radii(tree: Tree, elements: Sequence[str]) -> list[float]:
 
 
 def _integer_if_whole(number: float) -> float:
-    """Return a whole number as an integer."""
+    """Return a whole number as an integer, and other numbers unchanged."""
     return int(number) if number == int(number) else number

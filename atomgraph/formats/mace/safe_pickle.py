@@ -1,6 +1,6 @@
 """Safe reader of pickles: every class and function becomes a ``PickledObject``; nothing is imported or called.
 
-A pickle is a program that can call any function. Here its instructions are first compared with a list of allowed
+A pickle is a program that can call any function. This module first compares its instructions with a list of allowed
 instructions. Then Python's unpickler runs them with one change: each name becomes a new class that only stores arguments.
 """
 
@@ -17,7 +17,7 @@ from atomgraph.errors import FormatError
 from atomgraph.old_names import old_names_of
 
 _MAX_INSTRUCTIONS = 3_000_000  # a file of a foundation model has some ten thousand
-_MAX_NAMES = 20_000
+_MAX_NAMES = 20_000  # different names of classes and functions per file
 _ALLOWED_INSTRUCTIONS = frozenset(
     name
     for line in (
@@ -111,7 +111,7 @@ def read_pickle(content: bytes) -> Any:
     except FormatError:
         raise
     except Exception as error:
-        raise FormatError(f"its data.pkl is damaged ({type(error).__name__}: {_short(error)})") from None
+        raise FormatError(f"the record data.pkl is damaged ({type(error).__name__}: {_short(error)})") from None
 
 
 def _check_instructions(content: bytes) -> None:
@@ -122,14 +122,14 @@ def _check_instructions(content: bytes) -> None:
             name = instruction.name
             n_tuples += name in _TUPLE_INSTRUCTIONS
             if name not in _ALLOWED_INSTRUCTIONS:
-                raise FormatError(f"its data.pkl has an instruction {name}, which no saved module needs")
+                raise FormatError(f"the record data.pkl has an instruction {name}, which no saved module needs")
             is_invalid_index = name in _MEMO_INSTRUCTIONS and int(argument or 0) > count
             if count > _MAX_INSTRUCTIONS or n_tuples > _MAX_TUPLES or is_invalid_index:
-                raise FormatError("its data.pkl has instructions that no saved module needs")
+                raise FormatError("the record data.pkl has instructions that no saved module needs")
     except FormatError:
         raise
     except Exception as error:
-        raise FormatError(f"its data.pkl is damaged ({type(error).__name__}: {_short(error)})") from None
+        raise FormatError(f"the record data.pkl is damaged ({type(error).__name__}: {_short(error)})") from None
 
 
 class _Reader(pickle._Unpickler):
@@ -151,16 +151,16 @@ class _Reader(pickle._Unpickler):
             for item in values
         )
         if size > _MAX_TUPLE_VALUES:
-            raise FormatError("its data.pkl nests tuples that no saved module needs")
+            raise FormatError("the record data.pkl nests tuples that no saved module needs")
         if values:
             self._tuple_sizes[id(values)] = size, values
 
     def find_class(self, module: str, name: str) -> type[PickledObject]:
-        """Return a subclass of ``PickledObject`` for a name, always the same one. Nothing is imported."""
+        """Return a subclass of ``PickledObject`` for a name, the same one for equal names. Nothing is imported."""
         key = str(module), str(name)
         if key not in self._classes:
             if len(self._classes) >= _MAX_NAMES:
-                raise FormatError("its data.pkl names more classes than any model has")
+                raise FormatError("the record data.pkl names more classes than any model has")
             self._classes[key] = type("PickledObject", (PickledObject,), {"module": key[0], "name": key[1]})
         return self._classes[key]
 
@@ -173,7 +173,7 @@ class _Reader(pickle._Unpickler):
             )
             if is_storage_class and isinstance(key, str) and type(size) is int and size >= 0:
                 return StorageReference(kind.name, key, size)
-        raise FormatError("its data.pkl refers to an object that is not the storage of a tensor")
+        raise FormatError("the record data.pkl refers to an object that is not the storage of a tensor")
 
 
 def _with_size_check(code: int) -> Callable[[Any], None]:

@@ -28,11 +28,11 @@ from atomgraph.nn.equivariant.radial_network import NormalisedMLP
 from atomgraph.old_names import old_names_of
 from atomgraph.readouts import MultiHeadMLP, ScaledLinear
 
-BRANCH = "branches.0"
+BRANCH = "branches.0"  # path of the only branch in the state dict of the model
 
 
 def tensor_slices(model: MACE) -> list[TensorSlice]:
-    """Return the correspondence of all learned tensors of the model to those of mace-torch."""
+    """Return slices that relate all learned tensors of the model to tensors of mace-torch."""
     return [*_embedding(model), *_layers(model), *_readouts(model)]
 
 
@@ -57,14 +57,14 @@ def load_weights(model: MACE, tree: Tree) -> None:
     for name, tensor in result.items():
         if state[name].shape != tensor.shape:
             raise FormatError(
-                f"its tensor for {name} has the shape {tuple(tensor.shape)}, but the model has {tuple(state[name].shape)}"
+                f"the tensor for {name} has the shape {tuple(tensor.shape)}, but the model has {tuple(state[name].shape)}"
             )
     result |= _couplings(model, tree)
-    missing = model.load_state_dict(result, strict=False).missing_keys
-    # "places", frequencies or centres of radial functions, keep the values of the constructor if the file has none
-    unset = [name for name in missing if not name.endswith(("places", *_SEPARATE_TENSORS))]
+    missing_names = model.load_state_dict(result, strict=False).missing_keys
+    # ``places`` (frequencies or centres of radial functions) keep the values of the constructor if the file has none
+    unset = [name for name in missing_names if not name.endswith(("places", *_SEPARATE_TENSORS))]
     if unset:
-        raise FormatError(f"it has no numbers for {', '.join(unset[:3])}")
+        raise FormatError(f"the file has no numbers for {', '.join(unset[:3])}")
     with torch.no_grad():
         _set_baseline(model, tree)
         _set_neighbours(model, tree)
@@ -95,6 +95,7 @@ def _layers(model: MACE) -> Iterator[TensorSlice]:
     radial = model.branches[0].layers[0].radial
     if radial.basis != "chebyshev":
         name = {"bessel": "bessel_weights", "gaussian": "gaussian_weights"}[radial.basis]
+        # mace-torch has one set of frequencies or centres; the state dict of atomgraph repeats them in each layer
         for t in range(len(model.branches[0].layers)):
             for path in (f"{BRANCH}.layers.{t}.radial.places", f"{BRANCH}.layers.{t}.interaction.radial.places"):
                 yield whole_tensor(f"radial_embedding.bessel_fn.{name}", path, radial.places.shape)
@@ -106,6 +107,7 @@ def _layers(model: MACE) -> Iterator[TensorSlice]:
             for nu in range(1, order + 1):
                 key = f"{irrep}_{nu}"
                 if key in layer.product.weights:
+                    # mace-torch: weights_max for the highest order, weights.0 for the next lower order, and so on
                     name = "weights_max" if nu == order else f"weights.{order - 1 - nu}"
                     shape = layer.product.weights[key].shape
                     mace_name = f"{mace_path}.symmetric_contractions.contractions.{k}.{name}"
@@ -114,7 +116,16 @@ def _layers(model: MACE) -> Iterator[TensorSlice]:
 
 
 def _interaction(part: Any, mace_path: str, path: str) -> Iterator[TensorSlice]:
-    """Yield the slices of an interaction."""
+    """Yield the slices of an interaction.
+
+    Names of linear maps in atomgraph's state dict: ``up`` before the convolution, ``mix`` after the convolution, ``past`` for
+    the residual, ``last`` after the gate, ``select`` by element of the message, ``skip`` for the output of the layer.
+
+    Args:
+        part: The interaction of atomgraph.
+        mace_path: Dotted path of the interaction in mace-torch.
+        path: Dotted path of the interaction in atomgraph.
+    """
     convolution = o3.Irreps(part.convolution.irreps_out)
     message, n_elements = part.irreps_message, len(part.elements)
     yield from linear_slices(f"{mace_path}.linear_up", f"{path}.up", part.irreps_in, part.irreps_up)
@@ -146,7 +157,7 @@ def _interaction(part: Any, mace_path: str, path: str) -> Iterator[TensorSlice]:
 
 
 def _network(network: Any, mace_path: str, path: str) -> Iterator[TensorSlice]:
-    """Yield the slices of a radial network."""
+    """Yield the slices of a radial network; ``net`` of mace-torch repeats linear map, layer norm, activation."""
     if isinstance(network, NormalisedMLP):
         for k, part in enumerate(network.maps):
             for name in ("weight", "bias"):
@@ -165,7 +176,7 @@ def _network(network: Any, mace_path: str, path: str) -> Iterator[TensorSlice]:
 
 def _readouts(model: MACE) -> Iterator[TensorSlice]:
     """Yield the slices of all readouts."""
-    mace_index = 0  # number of the readout in mace-torch
+    mace_index = 0  # index of the readout in mace-torch, which has no readouts without weights
     for t, readout in enumerate(model.branches[0].readouts):
         path = f"{BRANCH}.readouts.{t}"
         if isinstance(readout, ScaledLinear):
@@ -178,37 +189,43 @@ def _readouts(model: MACE) -> Iterator[TensorSlice]:
 
 
 def _multi_head_readout(readout: MultiHeadMLP, mace_path: str, path: str) -> Iterator[TensorSlice]:
-    """Yield the slices of a readout with hidden units; mace-torch masks the weights between different heads."""
-    n_heads, n = readout.n_outputs, readout.hidden
+    """Yield the slices of a readout with hidden units.
+
+    Each head has its own hidden units. Weights of mace-torch connect all heads; those between different heads are masked.
+    They are flat from ``linear_mid`` (n_heads · n_hidden, n_heads · n_hidden) and ``linear_2`` (n_heads · n_hidden, n_heads).
+    """
+    n_heads, n_hidden = readout.n_outputs, readout.hidden
     yield whole_tensor(f"{mace_path}.linear_1.weight", f"{path}.first", readout.first.shape)
     for head in range(n_heads):
-        first_unit = head * n  # first hidden unit of the head
+        first_unit = head * n_hidden  # first hidden unit of the head
         yield TensorSlice(
             f"{mace_path}.linear_2.weight",
             f"{path}.last",
-            (n,),
+            (n_hidden,),
             first_unit * n_heads + head,
             place=(head,),
             step=n_heads,
         )
         if readout.middle is not None:
-            for k in range(n):
-                start = (first_unit + k) * n_heads * n + first_unit
-                yield TensorSlice(f"{mace_path}.linear_mid.weight", f"{path}.middle", (n,), start, place=(head, k))
+            for k in range(n_hidden):
+                start = (first_unit + k) * n_heads * n_hidden + first_unit
+                yield TensorSlice(
+                    f"{mace_path}.linear_mid.weight", f"{path}.middle", (n_hidden,), start, place=(head, k)
+                )
     if readout.middle_bias is not None:
-        yield whole_tensor(f"{mace_path}.linear_mid.bias", f"{path}.middle_bias", (n_heads, n))
+        yield whole_tensor(f"{mace_path}.linear_mid.bias", f"{path}.middle_bias", (n_heads, n_hidden))
         yield whole_tensor(f"{mace_path}.linear_2.bias", f"{path}.last_bias", (n_heads,))
 
 
 def _check_paths(interaction: Tree, layer: Any) -> None:
     """Raise FormatError if the convolution of the file has other couplings than the layer, or another order of them."""
     attributes = interaction["conv_tp"].attributes
-    first, second, out = (
+    irreps_in1, irreps_in2, irreps_out = (
         o3.Irreps(irreps_text(attributes[name])) for name in ("irreps_in1", "irreps_in2", "irreps_out")
     )
-    paths = [(first[i].ir, second[j].ir, out[k].ir) for i, j, k, *_ in attributes["instructions"]]
+    paths = [(irreps_in1[i].ir, irreps_in2[j].ir, irreps_out[k].ir) for i, j, k, *_ in attributes["instructions"]]
     if paths != [tuple(path) for path in layer.interaction.convolution.paths]:
-        raise FormatError("its convolution couples other irreps than in atomgraph, or in another order")
+        raise FormatError("the convolution of a layer couples other irreps than atomgraph does, or in another order")
 
 
 def _check_all_are_used(tree: Tree, used_names: set[str]) -> None:
@@ -218,8 +235,9 @@ def _check_all_are_used(tree: Tree, used_names: set[str]) -> None:
         for key, tensor in part.parameters.items():
             path = f"{name}.{key}" if name else key
             is_unused = path not in used_names and not path.startswith(constant_prefixes)
+            # weights of contractions that are all zero have no effect
             if is_unused and tensor.numel() and not (".weights" in path and not bool(tensor.any())):
-                raise FormatError(f"it has the parameter {path}, which atomgraph does not support")
+                raise FormatError(f"the file has the parameter {path}, which atomgraph does not support")
 
 
 def _couplings(model: MACE, tree: Tree) -> dict[str, Tensor]:
@@ -240,13 +258,13 @@ def _set_baseline(model: MACE, tree: Tree) -> None:
     e0 = torch.atleast_2d(tree.tensor("atomic_energies_fn.atomic_energies")).double()
     if e0.shape != model.baseline.e0.shape:
         raise FormatError(
-            f"its E0 have the shape {tuple(e0.shape)} for {n_heads} heads and {len(model.elements)} elements"
+            f"the E0 of the file have the shape {tuple(e0.shape)} for {n_heads} heads and {len(model.elements)} elements"
         )
     model.baseline.e0.copy_(e0)
     for name in ("scale", "shift"):
         if (value := tree.find_tensor(f"scale_shift.{name}")) is not None:
             if value.numel() not in (1, n_heads):
-                raise FormatError(f"its {name} has {value.numel()} numbers for {n_heads} heads")
+                raise FormatError(f"the {name} of energies has {value.numel()} numbers for {n_heads} heads")
             getattr(model.baseline, name).copy_(value.double().reshape(-1))
 
 
@@ -259,10 +277,11 @@ def _set_neighbours(model: MACE, tree: Tree) -> None:
 
 
 def _number(value: Any) -> float:
+    """Return the mean number of neighbours as a float; FormatError if the value is not a number."""
     try:
         return float(value)
     except (TypeError, ValueError):
-        raise FormatError(f"its mean number of neighbours is {value!r}") from None
+        raise FormatError(f"the mean number of neighbours should be a number, but is {value!r}") from None
 
 
 __getattr__ = old_names_of(__name__)

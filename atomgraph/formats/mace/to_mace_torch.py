@@ -60,7 +60,7 @@ def main(source, target):
 
 
 def fill(model, arrays, dtype, torch):
-    """Copy each array into the tensor of its name; exit with an error if a parameter has no array."""
+    """Copy each array into the tensor of the same name; exit with an error if a nonzero parameter has no array."""
     with torch.no_grad():
         for name, array in arrays.items():
             owner_name, _, key = name.rpartition(".")
@@ -77,9 +77,11 @@ def fill(model, arrays, dtype, torch):
                 _replace(owner, key, values, tensor, torch)
             else:
                 raise SystemExit(f"{name} has {values.numel()} numbers, but mace-torch needs {tensor.numel()}")
-    missing = [name for name, value in model.named_parameters() if name not in arrays and value.numel() and value.any()]
-    if missing:
-        raise SystemExit(f"the archive has no numbers for {missing[:3]}")
+    missing_names = [
+        name for name, value in model.named_parameters() if name not in arrays and value.numel() and value.any()
+    ]
+    if missing_names:
+        raise SystemExit(f"the archive has no numbers for {missing_names[:3]}")
 
 
 def _replace(owner, key, values, tensor, torch):

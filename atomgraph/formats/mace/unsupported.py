@@ -27,8 +27,8 @@ def check_root(archive: Archive) -> None:
     """Raise FormatError if the root of an archive is not a MACE module, with advice for known other files."""
     if archive.is_script:
         raise FormatError(
-            "it is compiled TorchScript (such as *_compiled.model or an export for LAMMPS), which contains a program and not "
-            "the model; give the original .model file from which it was made"
+            "the file is compiled TorchScript (such as *_compiled.model or an export for LAMMPS), which contains a "
+            "program and not the model; give the original .model file from which it was made"
         )
     root = archive.root
     keys = {_name(key) for key, _ in dict_items(root)} | {
@@ -36,8 +36,8 @@ def check_root(archive: Archive) -> None:
     }
     if {"model", "optimizer"} & keys and not is_module(root):
         raise FormatError(
-            "it is a checkpoint of mace-torch's training (weights, optimiser, schedule) without the architecture; give the "
-            ".model file that the run wrote at its end, or train again with a configuration"
+            "the file is a checkpoint of mace-torch's training (weights, optimiser, schedule) without the architecture; "
+            "give the .model file that the run wrote at its end, or train again with a configuration"
         )
     if not is_module(root):
         content = f"a {root.path}" if isinstance(root, PickledObject) else f"a {type(root).__name__}"
@@ -46,18 +46,21 @@ def check_root(archive: Archive) -> None:
                 f"a dictionary ({', '.join(_name(key) for key, _ in dict_items(root)[:3])}, …), perhaps a state dict"
             )
         raise FormatError(
-            f"it was saved by torch, but contains {content}, and no MACE model; give the .model file that holds the whole model"
+            f"the file was saved by torch, but contains {content}, and no MACE model; give the .model file that holds the "
+            "whole model"
         )
     if not root.module.startswith("mace.") or root.name not in READABLE_CLASSES:
         reason = OTHER_CLASSES.get(root.name)
         if root.module.startswith("mace.") and reason is not None:
             raise FormatError(
-                f"it holds a {root.name}, which is not read: {reason}; atomgraph reads {' and '.join(READABLE_CLASSES)}"
+                f"the file holds a {root.name}, which is not read: {reason}; atomgraph reads {' and '.join(READABLE_CLASSES)}"
             )
         if root.module.startswith("mace.") and "BOTNet" in root.name:
-            raise FormatError(f"it holds a {root.name}, which is not read: it is a BOTNet, an earlier architecture")
+            raise FormatError(
+                f"the file holds a {root.name}, which is not read: it is a BOTNet, an earlier architecture"
+            )
         raise FormatError(
-            f"it holds a {root.path} of another program, which is not read; atomgraph reads "
+            f"the file holds a {root.path} of another program, which is not read; atomgraph reads "
             f"{' and '.join(READABLE_CLASSES)} of mace-torch"
         )
 
@@ -72,13 +75,13 @@ def check_classes(tree: Tree) -> None:
     for name, part in tree.walk():
         if part.module.startswith(ACCELERATION_LIBRARIES):
             raise FormatError(
-                f"its part {name} is of {part.module.split('.')[0]}: it was converted for that library, and its product "
-                "basis is not in the file; convert it back on the machine that made it (mace_cueq_to_e3nn or mace_oeq_to_e3nn) "
-                "and load the result"
+                f"the module {name} is of {part.module.split('.')[0]}: the model was converted for that library, and the "
+                "product basis is not in the file; convert the model back on the machine that made it "
+                "(mace_cueq_to_e3nn or mace_oeq_to_e3nn) and load the result"
             )
         if part.kind == "SoftTransform" and "alpha" not in {*part.buffers, *part.parameters}:
             raise FormatError(
-                f"its part {name} is the Soft transform of mace-torch before 0.3.11, which is a different function "
+                f"the module {name} is the Soft transform of mace-torch before 0.3.11, which is a different function "
                 f"and not supported. "
-                "Train it again with a later mace-torch, or with Agnesi"
+                "Train the model again with a later mace-torch, or with Agnesi"
             )

@@ -76,13 +76,13 @@ def linear_slices(mace_path: str, path: str, irreps_in: o3.Irreps, irreps_out: o
         irreps_out: Irreps of the output.
     """
     start = 0
-    rows: dict[o3.Irrep, int] = {}
+    n_rows: dict[o3.Irrep, int] = {}  # rows of the matrix of each irrep so far
     for n_in, irrep in irreps_in:
-        first = rows.get(irrep, 0)
-        rows[irrep] = first + n_in
-        for n_out, out in irreps_out:
-            if out == irrep:
-                place = (slice(first, first + n_in),)
+        first_row = n_rows.get(irrep, 0)
+        n_rows[irrep] = first_row + n_in
+        for n_out, irrep_out in irreps_out:
+            if irrep_out == irrep:
+                place = (slice(first_row, first_row + n_in),)
                 yield TensorSlice(f"{mace_path}.weight", f"{path}.weights.{irrep}", (n_in, n_out), start, place=place)
                 start += n_in * n_out
 
@@ -90,11 +90,15 @@ def linear_slices(mace_path: str, path: str, irreps_in: o3.Irreps, irreps_out: o
 def element_linear_slices(
     mace_path: str, path: str, n_elements: int, irreps_in: o3.Irreps, irreps_out: o3.Irreps
 ) -> Iterator[TensorSlice]:
-    """Yield the slices of an ``o3.FullyConnectedTensorProduct`` with one-hot elements: each path (n_in, n_elements, n_out)."""
+    """Yield the slices of an ``o3.FullyConnectedTensorProduct`` with one-hot elements.
+
+    Each pair of an input block and an output block with equal irrep has weights (n_in, n_elements, n_out); atomgraph stores
+    them as (n_elements, n_in, n_out).
+    """
     start = 0
     for n_in, irrep in irreps_in:
-        for n_out, out in irreps_out:
-            if out == irrep:
+        for n_out, irrep_out in irreps_out:
+            if irrep_out == irrep:
                 shape = (n_in, n_elements, n_out)
                 yield TensorSlice(f"{mace_path}.weight", f"{path}.weights.{irrep}", shape, start, (1, 0, 2))
                 start += prod(shape)

@@ -92,11 +92,13 @@ def mace_arguments(model: MACE) -> dict[str, Any]:
     if any(layer.arguments["residual"] != "auto" for layer in layers):
         raise FormatError("mace-torch always adds the residual to the products; this model does not")
     if radial.envelope != "polynomial":
-        raise FormatError(f"mace-torch has the polynomial envelope only, but this model's is {radial.envelope}")
+        raise FormatError(
+            f"mace-torch has the polynomial envelope only, but this model has the envelope {radial.envelope}"
+        )
     if radial.p != int(radial.p):
         raise FormatError(f"mace-torch needs a whole number p in the envelope, but this model has p = {radial.p}")
     if baseline.repulsion is not None and not baseline.scales_repulsion and not bool((baseline.scale == 1).all()):
-        raise FormatError("mace-torch scales the repulsion, too; this model does not, and its scale is not 1")
+        raise FormatError("mace-torch multiplies the repulsion by scale; this model does not, and its scale is not 1")
     readout = model.branches[0].readouts[-1]
     has_hidden_units = isinstance(readout, MultiHeadMLP)
     if has_hidden_units == (len(layers) == 1):

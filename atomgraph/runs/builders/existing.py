@@ -90,7 +90,7 @@ class ExistingPotentialBuilder(PotentialBuilder):
         added = {} if is_estimated else change.by_element
         shifted = predictions.with_e0_shift(added)
         self._audit = audit_predictions(
-            potential, shifted, head=head, added=added, estimated=is_estimated, other_sets=held_out_parts
+            potential, shifted, head=head, e0_change=added, estimates_e0=is_estimated, other_sets=held_out_parts
         )
         self.context.print_line(self._audit.describe())
         self._audit.raise_errors(config.audit.ignore)

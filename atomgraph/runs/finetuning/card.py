@@ -92,11 +92,11 @@ def expected_effects(
     shift = audit.shift if config.e0 == "estimate" else None
     return Switches(
         frozen=config.method.groups if isinstance(config.method, FrozenGroups) else (),
-        rates={} if "decay" in config.lr_factors else config.lr_factors,
+        lr_factors={} if "decay" in config.lr_factors else config.lr_factors,
         ema=ema,
         n_steps=n_steps,
-        e0=None if shift is None else float(abs(shift.shift).max()),
-        replay=None if config.replay is None else starting.source_head,
+        max_e0_shift=None if shift is None else float(abs(shift.shift).max()),
+        replay_head=None if config.replay is None else starting.source_head,
         partial=isinstance(config.method, LoRA) or config.method.kind == "last_layer",
     )
 

@@ -16,7 +16,7 @@ def test_atoms_without_neighbours_are_found():
     pair = molecule("H2")
     pair.positions[1] += [0, 0, 5.0]
     (finding,) = atoms_without_neighbours([molecule("H2"), pair, molecule("H")], 4.0)
-    assert finding.frames == ["frame 1"] and finding.figure == 2
+    assert finding.frames == ["frame 1"] and finding.value == 2
     assert atoms_without_neighbours([pair], 6.0) == []
 
 

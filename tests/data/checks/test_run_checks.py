@@ -43,7 +43,7 @@ def test_the_same_structure_with_another_energy_is_a_contradiction():
     second = atoms[[3, 0, 2, 1]]
     frames = [atoms, labelled(second, energy=atoms.get_potential_energy() + 0.1), *crystals(4, seed=3)]
     (finding,) = findings_of(frames, "contradiction")
-    assert finding.severity == "wrong" and finding.figure == pytest.approx(0.025) and len(finding.frames) == 2
+    assert finding.severity == "wrong" and finding.value == pytest.approx(0.025) and len(finding.frames) == 2
     same = labelled(second, energy=atoms.get_potential_energy())
     assert not findings_of([atoms, same], "contradiction") and findings_of([atoms, same], "duplicates")
 
@@ -59,7 +59,7 @@ def test_short_contacts_are_measured_against_covalent_radii():
     for distance, severity in ((0.55, "warning"), (0.2, "wrong")):
         water.set_distance(0, 1, distance, fix=0)
         (finding,) = findings_of([water], "short contact")
-        assert finding.severity == severity and finding.figure == pytest.approx(distance)
+        assert finding.severity == severity and finding.value == pytest.approx(distance)
         assert "atoms 0 and 1 (O-H)" in finding.message
 
 
@@ -70,7 +70,7 @@ def test_forces_that_do_not_add_up_are_found_by_their_sum(silicon):
         forces = frames[4].get_forces() + np.array([push, 0.0, 0.0])
         changed = [*frames[:4], relabelled(frames[4], forces=forces), *frames[5:]]
         (finding,) = findings_of(changed, "net force")
-        assert finding.severity == severity and finding.figure == pytest.approx(push, abs=1e-4)
+        assert finding.severity == severity and finding.value == pytest.approx(push, abs=1e-4)
     assert size == 64 and not findings_of(frames, "net force")
 
 
@@ -78,7 +78,7 @@ def test_an_energy_of_another_reference_is_an_outlier(silicon):
     for shift, severity in ((0.5, "warning"), (-0.5, "warning"), (100.0, "wrong")):
         energy = silicon[185].get_potential_energy() + 64 * shift
         (finding,) = findings_of([*silicon[147:185], relabelled(silicon[185], energy=energy)], "energy outlier")
-        assert finding.severity == severity and finding.figure == pytest.approx(shift, abs=0.1)
+        assert finding.severity == severity and finding.value == pytest.approx(shift, abs=0.1)
         assert finding.frames[0].endswith("#185")
 
 
@@ -105,7 +105,7 @@ def test_a_force_far_above_all_others_is_an_outlier(silicon):
     forces[1] -= 80.0
     frames[7] = labelled(frames[7], forces=forces)
     (finding,) = findings_of(frames, "force outlier")
-    assert finding.figure > 100 and finding.severity == "warning"
+    assert finding.value > 100 and finding.severity == "warning"
 
 
 def test_perfect_crystals_have_no_forces_and_that_is_no_placeholder(silicon):
@@ -119,7 +119,7 @@ def test_perfect_crystals_have_no_forces_and_that_is_no_placeholder(silicon):
 def test_zeros_in_place_of_labels_are_no_labels(silicon):
     frames = [relabelled(atoms, stress=np.zeros(6)) for atoms in silicon[:10]]
     (finding,) = findings_of(frames, "placeholder")
-    assert finding.severity == "wrong" and finding.figure == 10 and "stress" in finding.message
+    assert finding.severity == "wrong" and finding.value == 10 and "stress" in finding.message
 
 
 @pytest.mark.parametrize(("factor", "said"), [(-1.0, "compression"), (160.2, "unit"), (1602.0, "unit"), (1e-3, "unit")])
@@ -164,7 +164,7 @@ def test_forces_that_are_no_gradient_of_the_energy_are_caught(factor, severity, 
     assert not findings_of(frames, "forces")
     (finding,) = findings_of([relabelled(a, forces=factor * a.get_forces()) for a in frames], "forces")
     assert finding.severity == severity and said in finding.advice
-    assert finding.figure == pytest.approx(1 / factor, rel=0.1)
+    assert finding.value == pytest.approx(1 / factor, rel=0.1)
 
 
 def test_findings_are_sorted_and_json(silicon):
@@ -202,7 +202,7 @@ def test_columns_that_look_like_labels_and_were_not_read_are_named(tmp_path):
 
 def test_a_stress_and_a_virial_that_contradict_one_another_are_wrong(tmp_path):
     (finding,) = notices(tmp_path, 'energy=-1 stress="1 0 0 0 1 0 0 0 1" virial="1 0 0 0 1 0 0 0 1"')
-    assert finding.severity == WRONG and finding.figure == pytest.approx(1.008)
+    assert finding.severity == WRONG and finding.value == pytest.approx(1.008)
     same = 'energy=-1 stress="1 0 0 0 1 0 0 0 1" virial="{0} 0 0 0 {0} 0 0 0 {0}"'
     assert not notices(tmp_path, same.format(-125.0))
     (finding,) = notices(tmp_path, same.format(125.0))
@@ -212,7 +212,7 @@ def test_a_stress_and_a_virial_that_contradict_one_another_are_wrong(tmp_path):
 
 def test_an_energy_that_is_not_the_free_energy_is_named(tmp_path):
     (finding,) = notices(tmp_path, "energy=-1.0 free_energy=-1.5")
-    assert finding.severity == WARNING and finding.figure == 0.5 and "gradient of the free energy" in finding.advice
+    assert finding.severity == WARNING and finding.value == 0.5 and "gradient of the free energy" in finding.advice
     assert not notices(tmp_path, "energy=-1.0 free_energy=-1.0")
     assert not notices(tmp_path, "energy=-1.0 free_energy=-1.5", keys={"energy": "free_energy"})
 

@@ -35,7 +35,7 @@ def test_a_stress_of_nan_on_a_molecule_is_no_label(write):
     notes = ReadingNotes()
     (atoms,) = read(path, notes=notes)
     assert get_labels(atoms).keys() == {"energy"}
-    assert notes.lines() == ["stress is NaN in 1 frame, and counts as missing there"]
+    assert notes.lines() == ["stress is NaN in 1 frame, which counts as a missing label"]
 
 
 def test_a_frame_with_an_energy_of_nan_is_read_without_energy(write):

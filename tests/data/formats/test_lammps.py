@@ -69,7 +69,7 @@ def test_elements_of_a_dump_are_read(write):
 
 def test_elements_are_found_from_masses_of_elements_only(write):
     assert str(read(write(DATA.replace("Atoms", MASSES + "Atoms"), "a.data"))[0].symbols) == "CuAu"
-    with pytest.raises(DataError, match=r"mass 1 of type 1 is no element's.*--types"):
+    with pytest.raises(DataError, match=r"mass 1 of type 1 is not the mass of exactly one element.*--types"):
         read(write(DATA.replace("Atoms", MASSES.replace("63.546", "1.0") + "Atoms"), "a.data"))
 
 

@@ -244,7 +244,7 @@ def test_odd_scalars_before_even_ones_are_named_as_not_supported(tmp_path):
         _irreps(root, 1, "2x0o")
 
     content = saved(small(hidden_irreps="2x0e+2x0o+2x1o"), change)
-    refused(tmp_path, content, "2x0o+2x0e+2x1o give 2x0o", "does not support it", "(2x0e+2x0o+2x1o)")
+    refused(tmp_path, content, "2x0o+2x0e+2x1o give 2x0o", "does not support this model", "(2x0e+2x0o+2x1o)")
 
 
 @pytest.mark.parametrize("name", ["Irreps", "Instruction", "getattr"])

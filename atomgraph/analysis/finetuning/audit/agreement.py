@@ -12,7 +12,7 @@ from atomgraph.analysis.report.tables import format_number
 from atomgraph.data.frame_names import format_count
 from atomgraph.old_names import OldAttribute
 
-#: Limit for outliers. Structures with values above 8 times the median size are omitted; other values are clipped at 8 robust
+#: Limit for outliers. Structures whose RMS exceeds 8 times the median RMS are omitted. Then all values are clipped at 8 robust
 #: standard deviations.
 OUTLIER_LIMIT = 8.0
 MIN_STRUCTURES = 4  # fewest structures for a confidence interval
@@ -23,7 +23,8 @@ N_RESAMPLES = 400  # number of bootstrap samples
 class Agreement:
     r"""Correlation and ratio of labels y and predictions x of one quantity, without outliers.
 
-    For energies and stresses, means are subtracted from x and y before. Intervals contain 95 % of the bootstrap samples.
+    Energies are residuals of a linear fit to the composition; medians are subtracted from stresses. Intervals contain 95 % of
+    the bootstrap samples.
 
     Attributes:
         quantity: Name of the quantity.
@@ -41,7 +42,7 @@ class Agreement:
     ratio: float
     ratio_interval: tuple[float, float]
 
-    strength = OldAttribute("min_correlation")
+    strength = OldAttribute("min_abs_correlation")
 
     @property
     def coefficient(self) -> float:
@@ -49,8 +50,8 @@ class Agreement:
         return self.correlation * self.ratio
 
     @property
-    def min_correlation(self) -> float:
-        """Smallest absolute correlation within the interval; 0 if the interval contains 0."""
+    def min_abs_correlation(self) -> float:
+        """Smallest absolute value in ``correlation_interval``; 0 if the interval contains 0."""
         low, high = self.correlation_interval
         return min(abs(low), abs(high)) if low * high > 0 else 0.0
 
@@ -78,8 +79,8 @@ def compute_agreement(
 
     Args:
         quantity: Name of the quantity.
-        labels: Flat array of each structure.
-        predictions: Flat array of each structure, of the same length as its labels, in the same unit.
+        labels: Labels of each structure, as a flat array.
+        predictions: Predictions of each structure, as a flat array with the length and the unit of the labels.
 
     Returns:
         The agreement; None for fewer than four structures, or if all labels or all predictions are zero.
@@ -95,7 +96,7 @@ def compute_agreement(
     if not (total[1] > 0 and total[2] > 0):
         return None
     rng = np.random.default_rng(0)
-    samples = rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=N_RESAMPLES) @ sums
+    samples = rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=N_RESAMPLES) @ sums  # (N_RESAMPLES, 3)
     samples = samples[(samples[:, 1:] > 0).all(axis=1)]
     correlations, ratios = _correlation_and_ratio(samples)
     correlation, ratio = _correlation_and_ratio(total[None])
@@ -122,7 +123,7 @@ def _interval(values: np.ndarray) -> tuple[float, float]:
 
 
 def _has_usual_size(arrays: Sequence[np.ndarray]) -> np.ndarray:
-    """Return a mask, (n_structures,), that is False for arrays whose RMS is far above the median RMS."""
+    """Return a mask, (n_structures,), that is False for arrays whose RMS exceeds ``OUTLIER_LIMIT`` times the median RMS."""
     size = np.array([np.sqrt((array**2).mean()) for array in arrays])
     median = float(np.median(size)) if len(size) else 0.0
     return size <= OUTLIER_LIMIT * median if median > 0 else np.ones(len(size), dtype=bool)

@@ -14,23 +14,23 @@ WARNING_RATIO, ERROR_RATIO = (
     3.0,
     10.0,
 )  # smallest ratio of the RMS before and after the shift, for a warning and an error
-SMALL_SHIFT = 0.1  # shifts below this fraction of the largest shift are not listed
+SMALL_SHIFT = 0.1  # relative to the largest shift; smaller shifts are not listed
 MULTIPLE_TOLERANCE = 0.02  # relative deviation of a shift from a multiple of E0
-#: Explanation for a shift that is a multiple of the model's E0, by factor.
+#: Explanation for a shift that is a multiple of the model's E0, by shift / E0.
 EXPLANATIONS = {
-    1.0: "twice as large in the labels as in the model (counted twice in one, or halved in the other)",
-    -0.5: "twice as large in the model as in the labels (counted twice in one, or halved in the other)",
-    -1.0: "and the labels have none (they are energies of atomisation, or E0 was subtracted)",
+    1.0: "it is twice as large in the labels as in the model (counted twice in one, or halved in the other)",
+    -0.5: "it is twice as large in the model as in the labels (counted twice in one, or halved in the other)",
+    -1.0: "the labels have none (they are energies of atomisation, or E0 was subtracted)",
 }
 
 
-def e0_findings(shift: EnergyShift, e0: Mapping[str, float], *, estimated: bool) -> list[Finding]:
+def e0_findings(shift: EnergyShift, e0: Mapping[str, float], *, estimates_e0: bool) -> list[Finding]:
     """Find errors of E0: differences of labelled and predicted energies that a shift of each element explains.
 
     Args:
         shift: Difference of labelled and predicted energies per element.
         e0: E0 of the predictions, by chemical symbol, eV.
-        estimated: Whether the shift will be added to E0; the finding is then a note.
+        estimates_e0: Whether the shift will be added to E0; the finding is then a note.
 
     Returns:
         One finding ``e0``, or none.
@@ -38,7 +38,7 @@ def e0_findings(shift: EnergyShift, e0: Mapping[str, float], *, estimated: bool)
     if shift.rms_before < max(WARNING_RMS, WARNING_RATIO * shift.rms_after):
         return []
     message = f"{_describe_error(shift, e0)}: {shift.describe()}"
-    if estimated:
+    if estimates_e0:
         return [
             Finding("e0", NOTE, [], shift.rms_before, "eV/atom", message, "the shift is added to E0 (e0: estimate)")
         ]
@@ -51,7 +51,7 @@ def _describe_error(shift: EnergyShift, e0: Mapping[str, float]) -> str:
     factor, residual = shift.ratio_to(e0)
     for multiple, explanation in EXPLANATIONS.items():
         if abs(factor - multiple) < MULTIPLE_TOLERANCE * abs(multiple) and residual < MULTIPLE_TOLERANCE:
-            return f"E0 is wrong, {explanation}"
+            return f"E0 is wrong: {explanation}"
     largest = max(abs(value) for value in shift.shift)
     large_shifts = {symbol: value for symbol, value in shift.by_element.items() if abs(value) > SMALL_SHIFT * largest}
     if shift.undetermined or len(large_shifts) == len(shift.elements):
@@ -61,17 +61,17 @@ def _describe_error(shift: EnergyShift, e0: Mapping[str, float]) -> str:
 
 
 def rank_findings(
-    shift: EnergyShift, other_sets: Mapping[str, Sequence[ase.Atoms]], *, estimated: bool = True
+    shift: EnergyShift, other_sets: Mapping[str, Sequence[ase.Atoms]], *, estimates_e0: bool = True
 ) -> list[Finding]:
     """Find elements whose shift the compositions of the training structures do not determine.
 
     Args:
         shift: Difference of labelled and predicted energies per element.
         other_sets: Structures for evaluation or use of the potential, by name of the set.
-        estimated: Whether the shift will be added to E0.
+        estimates_e0: Whether the shift will be added to E0.
 
     Returns:
-        One finding ``rank``, or none. It is a warning if E0 is estimated and energies in ``other_sets`` depend on
+        One finding ``rank``, or none. It is a warning if ``estimates_e0`` and energies in ``other_sets`` depend on
         undetermined shifts, otherwise a note.
     """
     if not shift.undetermined:
@@ -80,7 +80,7 @@ def rank_findings(
         f"rank {shift.rank} of {len(shift.elements)}: the training structures determine {shift.describe_undetermined()}"
     )
     formulas_by_set = (
-        {name: shift.undetermined_formulas(frames) for name, frames in other_sets.items()} if estimated else {}
+        {name: shift.undetermined_formulas(frames) for name, frames in other_sets.items()} if estimates_e0 else {}
     )
     sets = [f"{name} ({', '.join(formulas[:4])})" for name, formulas in formulas_by_set.items() if formulas]
     if sets:

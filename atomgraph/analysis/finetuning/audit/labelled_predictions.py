@@ -76,13 +76,13 @@ class LabelledPredictions:
         warn_old_name("LabelledPredictions.of", "LabelledPredictions.from_potential")
         return cls.from_potential(potential, frames, *args, **options)
 
-    def with_e0_shift(self, e0: Mapping[str, float]) -> LabelledPredictions:
+    def with_e0_shift(self, e0_change: Mapping[str, float]) -> LabelledPredictions:
         """Return the predictions of the same model with a changed E0.
 
         Args:
-            e0: Energies to add to E0, by chemical symbol, eV.
+            e0_change: Energies to add to E0, by chemical symbol, eV.
         """
-        shift_by_number = {atomic_numbers[symbol]: value for symbol, value in e0.items()}
+        shift_by_number = {atomic_numbers[symbol]: value for symbol, value in e0_change.items()}
         shifts = [sum(shift_by_number.get(int(z), 0.0) for z in atoms.numbers) for atoms in self.frames]
         pairs = zip(self.results, shifts, strict=True)
         return LabelledPredictions(

@@ -14,7 +14,7 @@ from atomgraph.units import PRESSURE
 LIMITS = {"energy": 50.0, "forces": 300.0, "stress": 2e4}  # eV/atom, eV/Å, GPa; larger median sizes are impossible
 MAX_FORCE = 1e4  # eV/Å; larger forces are impossible
 TITLES = {"energy": "energies relative to the composition", "forces": "forces", "stress": "stresses"}
-HIGH_CORRELATION = 0.7  # smallest correlation for a comparison of scales
+HIGH_CORRELATION = 0.7  # labels and predictions with a smaller correlation are not compared in scale
 UNUSUAL_SCALE = log(5)  # smallest log ratio of labels and predictions for a finding
 ADVICE = "check the units of the file (data.units) and the numbers in the file"
 
@@ -76,7 +76,7 @@ def _unusual_scales(predictions: LabelledPredictions, explained: set[str]) -> li
         if (
             name not in explained
             and agreement.correlation > 0
-            and agreement.min_correlation > HIGH_CORRELATION
+            and agreement.min_abs_correlation > HIGH_CORRELATION
             and abs(log(agreement.ratio)) > UNUSUAL_SCALE
         ):
             message = (

@@ -155,8 +155,8 @@ def audit(
     frames: Sequence[ase.Atoms],
     *,
     head: str | None = None,
-    e0: Mapping[str, float] | None = None,
-    estimated: bool = True,
+    e0_change: Mapping[str, float] | None = None,
+    estimates_e0: bool = True,
     other_sets: Mapping[str, Sequence[ase.Atoms]] | None = None,
 ) -> Audit:
     """Compare labels of training structures with the predictions of a potential.
@@ -165,18 +165,21 @@ def audit(
         potential: The starting potential.
         frames: Structures with labels, from ``data.read``.
         head: Name of the head to be trained; None for the chosen head of the potential, or else its first head.
-        e0: Differences that are added to the potential's E0 before the comparison, by chemical symbol, eV. A run uses them if
-            the configuration gives E0 as numbers or as ``isolated``.
-        estimated: Whether the shift found by the audit will be added to E0 (``e0: estimate``), so that it is no error.
-        other_sets: Validation, test and application structures, by name of the set. Only their elements are checked.
+        e0_change: Energies that are added to the potential's E0 before the comparison, by chemical symbol, eV; None for no
+            change. A run passes them if the configuration gives E0 as numbers or as ``isolated``.
+        estimates_e0: Whether the shift found by the audit will be added to E0 (``e0: estimate``); the shift is then no error.
+        other_sets: Validation, test and application structures, by name of the set, to check whether E0 is determined for
+            their compositions; None for no sets.
 
     Raises:
         GraphError: If a structure has unknown elements, or no graph can be built from it.
     """
     head = head or potential.head or potential.heads[0]
-    added, other_sets = e0 or {}, other_sets or {}
-    predictions = LabelledPredictions.from_potential(potential, frames, head).with_e0_shift(added)
-    return audit_predictions(potential, predictions, head=head, added=added, estimated=estimated, other_sets=other_sets)
+    e0_change, other_sets = e0_change or {}, other_sets or {}
+    predictions = LabelledPredictions.from_potential(potential, frames, head).with_e0_shift(e0_change)
+    return audit_predictions(
+        potential, predictions, head=head, e0_change=e0_change, estimates_e0=estimates_e0, other_sets=other_sets
+    )
 
 
 @with_old_arguments
@@ -185,8 +188,8 @@ def audit_predictions(
     predictions: LabelledPredictions,
     *,
     head: str,
-    added: Mapping[str, float],
-    estimated: bool,
+    e0_change: Mapping[str, float],
+    estimates_e0: bool,
     other_sets: Mapping[str, Sequence[ase.Atoms]],
 ) -> Audit:
     """Compare labels with predictions that are already computed.
@@ -195,18 +198,19 @@ def audit_predictions(
         potential: The starting potential.
         predictions: Labels and predictions of the head.
         head: Name of the head.
-        added: Energies that were added to E0 in ``predictions``, by chemical symbol, eV.
-        estimated: Whether the shift found by the audit will be added to E0 (``e0: estimate``).
-        other_sets: Validation, test and application structures, by name of the set. Only their elements are checked.
+        e0_change: Energies that were added to E0 in ``predictions``, by chemical symbol, eV.
+        estimates_e0: Whether the shift found by the audit will be added to E0 (``e0: estimate``).
+        other_sets: Validation, test and application structures, by name of the set, to check whether E0 is determined for
+            their compositions.
     """
     units = unit_findings(predictions)
     explained = {finding.check.removesuffix(" unit") for finding in units}
     findings = [*units, *sign_findings(predictions), *magnitude_findings(predictions, explained)]
     if predictions.shift is not None:
         e0 = potential.model.baseline.e0_of(head)
-        e0 |= {symbol: e0[symbol] + energy for symbol, energy in added.items()}
-        findings += e0_findings(predictions.shift, e0, estimated=estimated)
-        findings += rank_findings(predictions.shift, other_sets, estimated=estimated)
+        e0 |= {symbol: e0[symbol] + energy for symbol, energy in e0_change.items()}
+        findings += e0_findings(predictions.shift, e0, estimates_e0=estimates_e0)
+        findings += rank_findings(predictions.shift, other_sets, estimates_e0=estimates_e0)
     findings += [*head_findings(potential, predictions.frames, head), *start_findings(predictions)]
     for check in (placeholders, stress_against_volume, work_against_energy, energy_outliers):
         findings += check(predictions.frames, predictions.labels)

@@ -38,17 +38,17 @@ def sign_findings(predictions: LabelledPredictions) -> list[Finding]:
     for name, agreement in agreements.items():
         others = [entry for key, entry in agreements.items() if key != name]
         limit = SUPPORTING_CORRELATION if name == "forces" else FAIR_CORRELATION
-        correlated = [entry for entry in others if entry.correlation > 0 and entry.min_correlation > limit]
-        if agreement.correlation > 0 or agreement.min_correlation < FAIR_CORRELATION:
+        correlated = [entry for entry in others if entry.correlation > 0 and entry.min_abs_correlation > limit]
+        if agreement.correlation > 0 or agreement.min_abs_correlation < FAIR_CORRELATION:
             continue
         if correlated:
             # forces are preferred, then the highest correlation
-            reference = max(correlated, key=lambda entry: (entry.quantity == "forces", entry.min_correlation))
+            reference = max(correlated, key=lambda entry: (entry.quantity == "forces", entry.min_abs_correlation))
             findings.append(_contradiction(agreement, reference))
         elif (
             name == "forces"
-            and agreement.min_correlation > FORCES_ONLY_CORRELATION
-            and not any(entry.min_correlation > FAIR_CORRELATION for entry in others)
+            and agreement.min_abs_correlation > FORCES_ONLY_CORRELATION
+            and not any(entry.min_abs_correlation > FAIR_CORRELATION for entry in others)
         ):
             reason = "no other quantity confirms the predictions, so the starting model may be wrong"
             findings.append(_finding(agreement, WARNING, reason))
@@ -58,9 +58,11 @@ def sign_findings(predictions: LabelledPredictions) -> list[Finding]:
 def _contradiction(anticorrelated: Agreement, reference: Agreement) -> Finding:
     """Make the finding for a quantity whose sign contradicts that of a correlated quantity."""
     has_forces = "forces" in (anticorrelated.quantity, reference.quantity)
-    certain = has_forces and min(anticorrelated.min_correlation, reference.min_correlation) > HIGH_CORRELATION
+    is_certain = (
+        has_forces and min(anticorrelated.min_abs_correlation, reference.min_abs_correlation) > HIGH_CORRELATION
+    )
     reason = f"{reference.quantity} labels agree with predictions (correlation {reference.correlation:+.2f})"
-    return _finding(anticorrelated, WRONG if certain else WARNING, reason)
+    return _finding(anticorrelated, WRONG if is_certain else WARNING, reason)
 
 
 def _finding(agreement: Agreement, severity: str, reason: str) -> Finding:

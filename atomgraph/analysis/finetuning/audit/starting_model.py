@@ -12,14 +12,14 @@ from atomgraph.data.checks.findings import WARNING, Finding
 from atomgraph.graph.structure import get_labels
 from atomgraph.potential import Potential
 
-FAIR_CORRELATION = 0.5  # smallest correlation of a useful model, lower end of the interval
+FAIR_CORRELATION = 0.5  # a model is useful if the lower end of the confidence interval of a correlation exceeds this
 ERROR_RATIO = 0.5  # a head is better in a structure if its force error is at most half of that of the chosen head
 MIN_FRACTION = 0.9  # fraction of structures in which another head must be better
 N_STRUCTURES = 40  # approximate number of structures for the comparison of heads
 
 
 def start_findings(predictions: LabelledPredictions) -> list[Finding]:
-    """Find a starting model whose predictions are not correlated with labels, so that it cannot be used to check labels.
+    """Find a starting model whose predictions are not correlated with labels, so that they cannot be used to check labels.
 
     Args:
         predictions: Labels and predictions of the starting model.
@@ -29,7 +29,8 @@ def start_findings(predictions: LabelledPredictions) -> list[Finding]:
     """
     agreements = predictions.agreements
     if any(
-        agreement.correlation > 0 and agreement.min_correlation > FAIR_CORRELATION for agreement in agreements.values()
+        agreement.correlation > 0 and agreement.min_abs_correlation > FAIR_CORRELATION
+        for agreement in agreements.values()
     ):
         return []
     if not agreements:
@@ -53,8 +54,8 @@ def head_findings(potential: Potential, frames: Sequence[ase.Atoms], head: str) 
     Returns:
         One finding ``head``, or none.
     """
-    with_forces = [atoms for atoms in frames if len(atoms) > 1 and "forces" in get_labels(atoms)]
-    sample = with_forces[:: max(1, len(with_forces) // N_STRUCTURES)]
+    frames_with_forces = [atoms for atoms in frames if len(atoms) > 1 and "forces" in get_labels(atoms)]
+    sample = frames_with_forces[:: max(1, len(frames_with_forces) // N_STRUCTURES)]
     if len(potential.heads) < 2 or len(sample) < 4:
         return []
     errors = {

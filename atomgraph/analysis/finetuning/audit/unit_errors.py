@@ -31,14 +31,16 @@ CANDIDATE_UNITS: dict[str, dict[str, float]] = {
     },
     "stress": {name: PRESSURE[name] for name in ("bar", "kbar", "GPa", "Ry/Bohr^3", "Hartree/Bohr^3")},
 }
-HIGH_CORRELATION = 0.7  # smallest correlation of an error (``wrong``), lower end of the interval
-FAIR_CORRELATION = 0.5  # smallest correlation of a warning, lower end of the interval
+# Limits for the lower end of the confidence interval of an absolute correlation
+HIGH_CORRELATION = 0.7  # for findings with severity ``wrong``, and for reference quantities
+FAIR_CORRELATION = 0.5  # for warnings
 TRAINED_CORRELATION = (
     0.95  # correlation of forces above which the model was certainly trained, so that its scale is right
 )
-#: Largest difference between log(ratio of labels and predictions) and log(ratio of units), for an error and for a warning.
+#: Largest difference between log(ratio of labels and predictions) and log(ratio of units), for a finding with severity
+#: ``wrong`` and for a warning.
 ERROR_DIFFERENCE, WARNING_DIFFERENCE = log(1.2), log(1.45)
-NORMAL_SCALE = log(1.6)  # smaller log ratios have other causes, such as soft models or another functional
+NORMAL_SCALE = log(1.6)  # smaller absolute log ratios have other causes, such as soft models or another functional
 REFERENCE_SCALE = log(3)  # largest log ratio of a quantity that is used as a reference for the scale of the model
 MIN_ERROR_SCALE = 2 * NORMAL_SCALE  # units with a smaller log ratio give warnings only
 TOTAL_ENERGY_TOLERANCE = 0.03  # largest relative difference between a ratio of total energies and a ratio of units
@@ -63,29 +65,31 @@ def unit_findings(predictions: LabelledPredictions) -> list[Finding]:
     findings = []
     for name, agreement in predictions.agreements.items():
         reference = _reference(name, predictions)
-        model_scale = log(reference.ratio) if reference is not None else 0.0
-        low, high = (log(end) - model_scale for end in agreement.ratio_interval)
+        reference_log_ratio = log(reference.ratio) if reference is not None else 0.0
+        low, high = (log(end) - reference_log_ratio for end in agreement.ratio_interval)
         if (
-            agreement.min_correlation < FAIR_CORRELATION
+            agreement.min_abs_correlation < FAIR_CORRELATION
             or (low < NORMAL_SCALE and high > -NORMAL_SCALE)
             or not (agreement.correlation > 0 or _others_are_correlated(name, predictions))
         ):
             continue
-        scale = log(agreement.ratio) - model_scale
-        scales = {unit: -log(value) for unit, value in CANDIDATE_UNITS[name].items()} | _per_atom(name, predictions)
-        differences = {unit: abs(scale - unit_scale) for unit, unit_scale in scales.items()}
+        log_ratio = log(agreement.ratio) - reference_log_ratio
+        candidate_log_ratios = {
+            unit: -log(value) for unit, value in CANDIDATE_UNITS[name].items()
+        } | _per_atom_log_ratio(name, predictions)
+        differences = {unit: abs(log_ratio - candidate) for unit, candidate in candidate_log_ratios.items()}
         smallest = min(differences.values())
         if smallest > WARNING_DIFFERENCE:
             continue
         similar_units = [unit for unit in differences if differences[unit] < smallest + log(1.05)]
-        certain = (
+        is_certain = (
             smallest < ERROR_DIFFERENCE
-            and agreement.min_correlation > HIGH_CORRELATION
-            and abs(scale) > MIN_ERROR_SCALE
+            and agreement.min_abs_correlation > HIGH_CORRELATION
+            and abs(log_ratio) > MIN_ERROR_SCALE
             and (reference is not None or _is_trained(predictions))
         )
         units = sorted(similar_units, key=differences.__getitem__)
-        findings.append(_finding(name, agreement, units, certain=certain))
+        findings.append(_finding(name, agreement, units, is_certain=is_certain))
     if not any(finding.check == "energy unit" for finding in findings):
         findings += _total_energy_findings(predictions)
     return findings
@@ -94,27 +98,27 @@ def unit_findings(predictions: LabelledPredictions) -> list[Finding]:
 def _others_are_correlated(name: str, predictions: LabelledPredictions) -> bool:
     """Return whether another quantity than ``name`` has positive correlation."""
     others = (agreement for key, agreement in predictions.agreements.items() if key != name)
-    return any(agreement.correlation > 0 and agreement.min_correlation > FAIR_CORRELATION for agreement in others)
+    return any(agreement.correlation > 0 and agreement.min_abs_correlation > FAIR_CORRELATION for agreement in others)
 
 
 def _reference(name: str, predictions: LabelledPredictions) -> Agreement | None:
     """Return the agreement of the reference quantity: forces, or energies for the forces; None if it is not reliable."""
     reference = predictions.agreements.get("energy" if name == "forces" else "forces")
-    reliable = (
+    is_reliable = (
         reference is not None
-        and reference.min_correlation > HIGH_CORRELATION
+        and reference.min_abs_correlation > HIGH_CORRELATION
         and abs(log(reference.ratio)) < REFERENCE_SCALE
     )
-    return reference if reliable else None
+    return reference if is_reliable else None
 
 
 def _is_trained(predictions: LabelledPredictions) -> bool:
     """Return whether forces are so correlated that the model was certainly trained."""
     forces = predictions.agreements.get("forces")
-    return forces is not None and forces.min_correlation > TRAINED_CORRELATION
+    return forces is not None and forces.min_abs_correlation > TRAINED_CORRELATION
 
 
-def _per_atom(name: str, predictions: LabelledPredictions) -> dict[str, float]:
+def _per_atom_log_ratio(name: str, predictions: LabelledPredictions) -> dict[str, float]:
     """Return the log ratio of energies per atom and total energies, if all structures have similar numbers of atoms."""
     if name != "energy":
         return {}
@@ -140,18 +144,18 @@ def _total_energy_findings(predictions: LabelledPredictions) -> list[Finding]:
     return []
 
 
-def _finding(name: str, agreement: Agreement, units: list[str], *, certain: bool) -> Finding:
-    """Make the finding for the units, of which the first one fits best."""
+def _finding(name: str, agreement: Agreement, units: list[str], *, is_certain: bool) -> Finding:
+    """Make the finding for a quantity; ``units`` are the similar units, the best one first."""
     values = CANDIDATE_UNITS[name]
     factors = [f"1 {INTERNAL_UNITS[name]} is {1 / values[unit]:.4g} {unit}" for unit in units if unit in values]
     factors += ["this is the ratio of energies per atom and total energies"] if "eV per atom" in units else []
     message = f"{name} labels look like {' or '.join(units)}: {agreement.describe()}; {' and '.join(factors)}"
-    severity = WRONG if certain else WARNING
+    severity = WRONG if is_certain else WARNING
     return Finding(f"{name} unit", severity, [], agreement.ratio, "", message, _advice(name, units))
 
 
 def _advice(name: str, units: list[str]) -> str:
-    """Return the text that says how to correct the unit."""
+    """Return the advice for correcting the unit; ``units`` are sorted, the best one first."""
     if units[0] == "eV per atom":
         return "multiply the energies in the file by the number of atoms"
     return f"set data.units.{name}: {units[0]}"

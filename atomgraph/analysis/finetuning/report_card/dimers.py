@@ -22,7 +22,7 @@ MIN_DISTANCE = 0.3  # Å
 MAX_POINTS, MIN_POINTS = 60, 12  # largest and smallest number of points of a curve
 MAX_DIMERS = 20_000  # largest number of dimers in all curves; with many pairs, curves have fewer points
 PAIRS_PER_BATCH = 100  # pairs whose curves are predicted in one call
-CORE_RADIUS = 0.75  # distances below this fraction of the sum of covalent radii are the repulsive core
+CORE_FRACTION = 0.75  # distances below this fraction of the sum of covalent radii are in the repulsive core
 MIN_HOLE_DEPTH = 0.1  # eV; a smaller decrease of the energy towards the core is not a hole
 N_SHOWN = 12  # curves in the report
 PLOT_LIMIT = 30.0  # eV; limit of the y-axis
@@ -52,7 +52,7 @@ class DimerCurve:
     @property
     def is_outside_core(self) -> np.ndarray:
         """True for distances outside the repulsive core, (n_points,)."""
-        return self.distance >= CORE_RADIUS * sum(covalent_radii[atomic_numbers[symbol]] for symbol in self.pair)
+        return self.distance >= CORE_FRACTION * sum(covalent_radii[atomic_numbers[symbol]] for symbol in self.pair)
 
     @property
     def change(self) -> float:
@@ -104,7 +104,7 @@ def dimer_table(curves: Sequence[DimerCurve]) -> Table:
     ]
     n_more = len(curves) - N_SHOWN
     more = f" {n_more} more pairs are in card.json." if n_more > 0 else ""
-    note = f"Core: distances below {CORE_RADIUS} of the sum of covalent radii. Energies are relative to isolated atoms.{more}"
+    note = f"Core: distances below {CORE_FRACTION} of the sum of covalent radii. Energies are relative to isolated atoms.{more}"
     return Table(columns, rows, title="Dimers, 0.3 Å to the cutoff", note=note)
 
 

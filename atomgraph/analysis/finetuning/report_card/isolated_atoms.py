@@ -20,7 +20,7 @@ class IsolatedAtom:
         element: Chemical symbol.
         before: Energy before fine-tuning, eV.
         after: Energy after fine-tuning, eV.
-        by_e0: Change of E0, eV.
+        by_e0: Part of the change ``after − before`` that is a change of E0, eV.
     """
 
     element: str
@@ -30,7 +30,7 @@ class IsolatedAtom:
 
     @property
     def by_weights(self) -> float:
-        """Change of the energy by the trained weights, eV."""
+        """Part of the change ``after − before`` that is due to the trained weights, eV."""
         return self.after - self.before - self.by_e0
 
     def to_json(self) -> dict[str, Any]:

@@ -76,6 +76,7 @@ def nve_table(results: dict[str, NVEResult], atoms: ase.Atoms) -> Table:
 
 
 def _run(potential: Potential, atoms: ase.Atoms, steps: int) -> NVEResult:
+    """Return the result of a run; NaN if the potential raises an error, because the run is unstable."""
     try:
         record = nve(potential, atoms, kelvin=KELVIN, timestep=_timestep(atoms), steps=steps)
     except AtomgraphError:

@@ -12,36 +12,42 @@ from atomgraph.analysis.finetuning.report_card.error_change import mae_ratio
 from atomgraph.analysis.finetuning.report_card.nve import NVEResult
 from atomgraph.analysis.finetuning.report_card.retention import Retention
 from atomgraph.analysis.finetuning.report_card.weight_change import WeightChange
+from atomgraph.old_names import OldAttribute, with_old_arguments
 
 ROUNDING = 1e-9  # smaller relative changes of weights are rounding errors
 FORGETTING_RATIO = 1.3  # smallest ratio of force errors on the source, after and before, for a remark
 MIN_E0_SHIFT = 1e-4  # eV; smaller shifts have no effect
 MAX_AVERAGED_FRACTION = (
-    0.5  # largest averaging time of weights, relative to the run; a longer average contains the start
+    0.5  # largest averaging time of weights, relative to the run; longer averages contain the initial weights
 )
 
 
+@with_old_arguments
 @dataclass(frozen=True)
 class Switches:
     """Settings of fine-tuning whose effect is checked.
 
     Attributes:
         frozen: Names of groups and layers whose weights are not trained.
-        rates: Factors of the learning rate, by name of the group or layer.
+        lr_factors: Factors of the learning rate, by name of the group or layer.
         ema: Decay of the exponential moving average of weights; None without an average.
         n_steps: Number of optimizer steps; 0 for fits in closed form.
-        e0: Largest shift of E0, eV; None if E0 is not estimated.
-        replay: Name of the head for replay; None without replay.
-        partial: Whether the method trains only some weights of a group.
+        max_e0_shift: Largest shift of E0, eV; None if E0 is not estimated.
+        replay_head: Name of the head for replay; None without replay.
+        partial: Whether the method trains only some weights of each trained group; groups without changes are then no error.
     """
 
     frozen: Sequence[str] = ()
-    rates: Mapping[str, float] = field(default_factory=dict)
+    lr_factors: Mapping[str, float] = field(default_factory=dict)
     ema: float | None = None
     n_steps: int = 0
-    e0: float | None = None
-    replay: str | None = None
+    max_e0_shift: float | None = None
+    replay_head: str | None = None
     partial: bool = False
+
+    e0 = OldAttribute("max_e0_shift")
+    rates = OldAttribute("lr_factors")
+    replay = OldAttribute("replay_head")
 
 
 def weight_remarks(changes: Sequence[WeightChange], switches: Switches) -> list[str]:
@@ -60,7 +66,7 @@ def weight_remarks(changes: Sequence[WeightChange], switches: Switches) -> list[
     changed_names = _group_names([change for change in changes if change.changed])
     remarks += [
         f"lr_factors.{name} changed nothing: no weight of {name} changed"
-        for name in switches.rates
+        for name in switches.lr_factors
         if name in names and name not in changed_names
     ]
     return remarks
@@ -74,7 +80,7 @@ def _group_names(changes: Sequence[WeightChange]) -> set[str]:
 def switch_remarks(switches: Switches, retention: Retention | None) -> list[str]:
     """Return remarks on settings without effect: estimated E0, average of weights, replay."""
     remarks = []
-    if switches.e0 is not None and switches.e0 < MIN_E0_SHIFT:
+    if switches.max_e0_shift is not None and switches.max_e0_shift < MIN_E0_SHIFT:
         remarks.append("e0: estimate changed nothing: the labels have the starting model's E0")
     if switches.ema and switches.n_steps:
         averaging_steps = 1.0 / (1.0 - switches.ema)
@@ -83,8 +89,8 @@ def switch_remarks(switches: Switches, retention: Retention | None) -> list[str]
                 f"fit.ema {switches.ema:g} averages over about {averaging_steps:.0f} steps, and the run has "
                 f"{switches.n_steps}: the averaged weights still contain the initial weights"
             )
-    if switches.replay is not None and retention is not None and max(retention.prediction_change.values()) == 0:
-        remarks.append(f"replay changed nothing: predictions of the head {switches.replay} are unchanged")
+    if switches.replay_head is not None and retention is not None and max(retention.prediction_change.values()) == 0:
+        remarks.append(f"replay changed nothing: predictions of the head {switches.replay_head} are unchanged")
     return remarks
 
 

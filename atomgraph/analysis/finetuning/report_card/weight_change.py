@@ -22,7 +22,7 @@ class WeightChange:
         layer: Name of the layer; None for groups outside layers.
         count: Number of weights.
         relative: Relative change :math:`\|w' - w\| / \|w\|`; :math:`\|w' - w\|` if w is zero.
-        changed: Number of weights that changed.
+        changed: Number of weights that changed, at most ``count``.
     """
 
     group: str
@@ -68,6 +68,7 @@ def weight_change_table(changes: Sequence[WeightChange]) -> Table:
 def _weight_change(
     group: str, layer: str | None, weights_before: list[torch.Tensor], weights_after: list[torch.Tensor]
 ) -> WeightChange:
+    """Return the change of one group from its weights before and after fine-tuning."""
     with torch.no_grad():
         before = torch.cat([weight.detach().double().cpu().flatten() for weight in weights_before])
         after = torch.cat([weight.detach().double().cpu().flatten() for weight in weights_after])

@@ -35,7 +35,7 @@ def severities(result):
 def test_good_data_pass(target):
     result = audit(START, target)
     assert not [f for f in result.findings if f.severity in (WRONG, WARNING)]
-    assert min(agreement.min_correlation for agreement in result.agreements.values()) > 0.99
+    assert min(agreement.min_abs_correlation for agreement in result.agreements.values()) > 0.99
     result.raise_errors()
 
 
@@ -94,7 +94,7 @@ def test_a_single_impossible_structure_is_named_and_does_not_change_other_findin
     bad = [*foundation.changed(target[:1], forces=lambda f: 1e6 * f), *target[1:]]
     result = audit(START, bad)
     assert [f.check for f in result.findings if f.severity == WRONG] == ["magnitude"]
-    assert "frame 0" in result.findings[0].message and result.agreements["forces"].min_correlation > 0.8
+    assert "frame 0" in result.findings[0].message and result.agreements["forces"].min_abs_correlation > 0.8
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -136,12 +136,12 @@ def test_a_wrong_e0_is_found_stops_a_run_that_keeps_it_and_is_corrected_by_the_s
     plant, named = foundation.WRONG_E0[name]
     more = plant(START.model.baseline.e0_of("default"))
     bad = foundation.changed(target, energy=lambda e, atoms: e + foundation.sums(atoms, more))
-    (finding,) = (f for f in audit(START, bad, estimated=False).findings if f.check == "e0")
+    (finding,) = (f for f in audit(START, bad, estimates_e0=False).findings if f.check == "e0")
     assert finding.severity == WRONG and named in finding.message
-    shifted = audit(START, bad, estimated=True)
+    shifted = audit(START, bad, estimates_e0=True)
     assert shifted.shift.by_element == pytest.approx({s: more[s] for s in ("O", "Si")}, abs=0.1)
     assert WRONG not in severities(shifted).values()
-    corrected = audit(START, bad, e0=shifted.shift.by_element, estimated=False)
+    corrected = audit(START, bad, e0_change=shifted.shift.by_element, estimates_e0=False)
     assert "e0" not in severities(corrected)
 
 
@@ -149,7 +149,7 @@ def test_a_doubled_e0_and_labels_without_e0_have_different_messages(target):
     e0 = TRUTH.model.baseline.e0_of("default")
     without = foundation.changed(target, energy=lambda e, atoms: e - foundation.sums(atoms, e0))
     doubled = foundation.changed(target, energy=lambda e, atoms: e + foundation.sums(atoms, e0))
-    result = [audit(TRUTH, target, e0=e0), audit(TRUTH, without), audit(TRUTH, doubled, e0=e0)]
+    result = [audit(TRUTH, target, e0_change=e0), audit(TRUTH, without), audit(TRUTH, doubled, e0_change=e0)]
     messages = ["; ".join(finding.message for finding in case.findings if finding.check == "e0") for case in result]
     assert "twice as large in the model as in the labels" in messages[0] and "the labels have none" in messages[1]
     assert messages[2] == ""

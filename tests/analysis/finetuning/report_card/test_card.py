@@ -143,15 +143,15 @@ def test_settings_without_effect_give_remarks():
     assert "readout is frozen, but 4 of its 4" in weight_remarks(changes, Switches(frozen=["readout", "embedding"]))[0]
     assert (
         "lr_factors.embedding changed nothing"
-        in weight_remarks(changes, Switches(frozen=["embedding"], rates={"embedding": 2.0}))[0]
+        in weight_remarks(changes, Switches(frozen=["embedding"], lr_factors={"embedding": 2.0}))[0]
     )
     assert "no weight changed" in weight_remarks(weight_changes(START, START), Switches())[0]
     (average,) = switch_remarks(Switches(ema=0.99999, n_steps=2000), None)
     assert "still contain the initial weights" in average
     assert switch_remarks(Switches(ema=0.99, n_steps=2000), None) == []
-    assert "e0: estimate changed nothing" in switch_remarks(Switches(e0=0.0), None)[0]
+    assert "e0: estimate changed nothing" in switch_remarks(Switches(max_e0_shift=0.0), None)[0]
     same = measure_retention(START, START, foundation.waters(2), "waters")
-    assert "replay changed nothing" in switch_remarks(Switches(replay="source"), same)[0]
+    assert "replay changed nothing" in switch_remarks(Switches(replay_head="source"), same)[0]
 
 
 def test_a_run_without_a_probe_gives_a_remark():
