@@ -200,7 +200,7 @@ class ReadingNotes:
         lines += [
             f"no frame has {QUANTITIES[label].noun_phrase}; "
             f"{', '.join(keys)} {'has' if len(keys) == 1 else 'have'} the size of this label: data.keys: "
-            f"{{{label}: ...}} would read {'this key' if len(keys) == 1 else 'one of these keys'}"
+            f"{{{label}: ...}} would read {'this key' if len(keys) == 1 else 'one of them'}"
             for label, keys in self.possible_labels()
         ]
         lines += [

@@ -88,7 +88,7 @@ def _count_bytes(result: Any) -> int:
 
 
 def _max_numbers(args: Any, kwargs: Any) -> float:
-    """Return an upper bound of the count of numbers in the result of an operation: the product of all sizes in its arguments."""
+    """Return the largest possible count of numbers in the result of an operation: the product of all argument sizes."""
     bound = 1.0
     for value in (*args, *kwargs.values()):
         if isinstance(value, Tensor):

@@ -114,7 +114,7 @@ def test_forces_in_three_columns_are_named():
 def test_where_a_label_is_missing_everything_of_its_size_is_listed():
     notes = notes_of(alpha=-1.0, beta=2.0, blue=VECTORS, tensor=TENSOR, temperature=300.0, velocities=VECTORS)
     assert [line for line in notes.lines() if "the size of this label" in line] == [
-        "no frame has an energy; alpha, beta have the size of this label: data.keys: {energy: ...} would read one of these keys",
+        "no frame has an energy; alpha, beta have the size of this label: data.keys: {energy: ...} would read one of them",
         "no frame has forces; blue has the size of this label: data.keys: {forces: ...} would read this key",
         "no frame has a stress; tensor has the size of this label: data.keys: {stress: ...} would read this key",
     ]
